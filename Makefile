@@ -1,0 +1,53 @@
+# The two commands: `make start` and `make test`. `make help` lists the rest.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+NODE = $(shell bin/find-node)
+RUN = $(NODE) --disable-warning=ExperimentalWarning
+BIN = node_modules/.bin
+STAMP = node_modules/.package-lock.json
+UNIT = $(shell find test -name '*.test.ts' -not -path 'test/real/*' | sort)
+REAL = $(shell find test/real -name '*.test.ts' 2>/dev/null | sort)
+TEST = PATH="$(dir $(NODE)):$$PATH" $(RUN) --test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=./test/skipped.ts --test-reporter-destination=stdout
+
+.PHONY: help start test check install lint types proto unit real format kafka clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(STAMP): package.json package-lock.json
+	@echo "installing packages (Node 22 among them) ..."
+	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $(STAMP)
+
+install: $(STAMP) ## install the locked packages, Node 22 among them
+
+start: install ## run the gateway on its embedded log, with a page to try it on http://localhost:8080/
+	@exec bin/carillon serve --dev
+
+test: check real ## everything: check, then the suites on a real Kafka and a real browser
+
+check: install lint types proto unit ## format, lint, types, generated code, unit tests
+
+lint:
+	@$(RUN) $(BIN)/biome check .
+
+types:
+	@$(RUN) $(BIN)/tsc
+
+proto: ## regenerate the protobuf code and fail when it differs from what is committed
+	@$(RUN) scripts/proto.ts --check
+
+unit:
+	@$(TEST) --test-concurrency=2 --test-timeout=60000 $(UNIT)
+
+real: install kafka ## the suites that need a real broker, browser or process
+	@$(TEST) --test-concurrency=1 --test-timeout=300000 $(REAL)
+
+kafka: ## install Apache Kafka from Maven Central into .cache (needs Java 17 and Maven; says so when they are missing)
+	@$(RUN) scripts/kafka.ts install
+
+format: install ## format and sort imports in place
+	@$(RUN) $(BIN)/biome check --write .
+
+clean: ## remove what the tests and `make start` left behind
+	rm -rf .cache .carillon

@@ -1,0 +1,41 @@
+/** Time as the rest of the code sees it, so that tests and the simulation can hold it. */
+export interface Clock {
+  /** Wall clock, Unix microseconds (exact in a JS number). */
+  nowUs(): number
+  /** Monotonic milliseconds from an arbitrary start: for intervals, never for records. */
+  monotonicMs(): number
+  /** Runs `task` once after `ms`; the result cancels it. */
+  after(ms: number, task: () => void): () => void
+}
+
+/** How far the wall clock may drift from the monotonic one before `nowUs` follows it, µs. */
+const maxDriftUs = 2000
+/** How often the two are compared, ms. */
+const driftCheckMs = 1000
+
+/**
+ * The system's clock: `performance.now()` gives the microseconds that `Date.now()` lacks, re-anchored once a second when
+ * the wall clock was set or slewed away from it.
+ */
+export function systemClock(): Clock {
+  const anchor = () => Date.now() * 1000 - performance.now() * 1000
+  let base = performance.timeOrigin * 1000
+  let nextCheck = 0
+  return {
+    nowUs() {
+      const now = performance.now()
+      if (now >= nextCheck) {
+        nextCheck = now + driftCheckMs
+        // Date.now() is truncated to the millisecond: its half is the fair comparison.
+        const seen = anchor() + 500
+        if (Math.abs(seen - base) > maxDriftUs) base = seen
+      }
+      return Math.round(base + now * 1000)
+    },
+    monotonicMs: () => performance.now(),
+    after(ms, task) {
+      const timer = setTimeout(task, ms)
+      return () => clearTimeout(timer)
+    },
+  }
+}

@@ -1,0 +1,119 @@
+import type { SourceRecord } from '../log/record.ts'
+
+/**
+ * The broker contract: a durable, partitioned log that is read at explicit offsets. One conformance suite
+ * (test/source/conformance.ts) runs against every adapter.
+ *
+ * Failures that a caller can act on are CarillonErrors: `broker_unavailable` (away, timed out, refused), `stream_missing`,
+ * `event_too_large`, `storage_full`, `storage_locked`. No adapter keeps state about its readers in the broker.
+ */
+export interface Source {
+  readonly kind: 'kafka' | 'embedded'
+  /** For people: `kafka://h:9092,h2:9092`, `embedded:/var/lib/carillon`; never with credentials. */
+  readonly name: string
+
+  /** The stream as it is now; undefined when the broker answers that there is none. */
+  describe(stream: string): Promise<StreamInfo | undefined>
+
+  /** Creates the stream; resolves also when it is there already (whatever its partition count). */
+  create(stream: string, partitions: number): Promise<void>
+
+  /** The command by which a person creates the stream on this broker. */
+  createCommand(stream: string, partitions: number): string
+
+  /** The partition's bounds now: `first` retained offset and `head`, the next offset that a read-committed reader waits for. */
+  offsets(stream: StreamInfo, partition: number): Promise<Offsets>
+
+  /** The first offset whose record time is ≥ `timeMs`; the head when there is none. */
+  offsetAt(stream: StreamInfo, partition: number, timeMs: number): Promise<number>
+
+  /**
+   * Reads every partition from the given offset (`from[partition]`) and goes on for ever, through broker faults, until closed. `sink` is called
+   * synchronously: for each partition, any number of `record` with ascending offsets, then one `end`. Nothing is called after
+   * close() has been called. An offset beyond the head waits there; below the first retained one is told by `lost`.
+   */
+  tail(stream: StreamInfo, from: readonly number[], sink: TailSink): Tail
+
+  /**
+   * Reads at least the records with `from` ≤ offset < `to` of one partition, in chunks of up to `maxBytes`: one call is one
+   * chunk, with at least one record when there is one. Records outside of [from, to) are not shown. Runs on other connections
+   * than the tail. Rejects with `stream_missing` when the incarnation is gone.
+   */
+  range(stream: StreamInfo, partition: number, from: number, to: number, maxBytes: number, sink: RangeSink): Promise<RangeEnd>
+
+  /**
+   * Appends records, in their order within each partition, and resolves after the broker's durable acknowledgement of all
+   * of them. On a rejection some may have been written all the same.
+   */
+  publish(stream: StreamInfo, records: readonly OutRecord[]): Promise<Ack[]>
+
+  /** Ends tails, connections and files; resolves when they are gone. */
+  close(): Promise<void>
+}
+
+export interface StreamInfo {
+  readonly name: string
+  /** Tells this log from an earlier one of the same name: Kafka's topic id, the embedded log's creation id. */
+  readonly incarnation: string
+  readonly partitions: number
+}
+
+export interface Offsets {
+  readonly first: number
+  readonly head: number
+}
+
+export interface TailSink {
+  record(record: SourceRecord): void
+  /** A batch of `partition` is through: `next` is read next (≥ last record + 1: markers and compacted holes are passed). */
+  end(partition: number, next: number, offsets: Offsets): void
+  /**
+   * What [from, to] held can't be read any more and the tail goes on at `to + 1`, or, after a rewrite, at `from`:
+   * `retention` the log's start moved past the reader; `corrupt` a batch whose checksum is wrong twice; `rewritten` the
+   * log changed below the reader (an unclean election, an end that moved back): records are read again from `from`.
+   */
+  lost(partition: number, from: number, to: number, reason: 'retention' | 'corrupt' | 'rewritten'): void
+  /** Deleted and created again under its name: the tail goes on at offset 0 (or the first there is) of each partition. */
+  recreated(stream: StreamInfo): void
+  /** More partitions than before: the new ones are read from their beginning. */
+  grown(stream: StreamInfo): void
+  /** `up`: reads work. `away`: the broker (or the partition's leader) can't be reached; the tail retries. `missing`: it has no such stream. */
+  state(state: TailState, detail: string): void
+}
+
+export type TailState = 'up' | 'away' | 'missing'
+
+export interface Tail {
+  close(): Promise<void>
+}
+
+export interface RangeSink {
+  record(record: SourceRecord): void
+  /** [from, to] can't be read: its checksum is wrong twice. */
+  lost(from: number, to: number, reason: 'corrupt'): void
+}
+
+export interface RangeEnd {
+  /** Where the next chunk starts; ≥ `to` when the range is done. */
+  readonly next: number
+  /** The partition's bounds as of this read. `first` > `from` means that [from, first) is gone. */
+  readonly offsets: Offsets
+}
+
+export interface OutRecord {
+  readonly partition: number
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+  readonly headers?: Readonly<Record<string, string | Uint8Array>>
+}
+
+export interface Ack {
+  readonly partition: number
+  readonly offset: number
+}
+
+/** What an adapter takes from its surroundings. */
+export interface SourceContext {
+  /** Something that an operator should know, once per change and not per record. */
+  log(level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>): void
+}
