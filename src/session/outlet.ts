@@ -1,0 +1,66 @@
+import type { CarillonError } from '../base/errors.ts'
+import type { ClientFrame } from '../wire/frames.ts'
+
+/**
+ * The seam between a transport (edge/) and a session. A transport makes an Outlet and opens a session with it; from there
+ * the session calls the outlet, and the transport calls the session. All calls are synchronous and on one thread.
+ */
+
+export type Transport = 'websocket' | 'sse' | 'poll'
+
+/** How frames are encoded for this outlet: JSON text, protobuf, or SSE blocks. Poll collects JSON frames. */
+export type Encoding = 'json' | 'proto' | 'sse'
+
+/** The three outcomes of a write, as uWebSockets.js numbers them. */
+export const writeOutcome = {
+  /** Taken, but the socket is full: nothing more until `session.drained()`. */
+  full: 0,
+  /** Taken. */
+  sent: 1,
+  /** Not taken: the same frame will be offered again after `session.drained()`. */
+  refused: 2,
+} as const
+export type WriteOutcome = (typeof writeOutcome)[keyof typeof writeOutcome]
+
+export interface Outlet {
+  readonly transport: Transport
+  readonly encoding: Encoding
+  /**
+   * Writes one encoded frame. While it runs, `session.token()` is the position after this frame. `delivery` is false for
+   * control frames (subscribed, live, gap, pong, error).
+   */
+  write(frame: Uint8Array, delivery: boolean): WriteOutcome
+  /** Several writes follow within `run`: one system call where the transport can. */
+  batch(run: () => void): void
+  /** The start position of SSE and poll sessions is known: `session.token()` is it. Called once, before any write. */
+  opened(): void
+  /**
+   * The session ends: undefined = normally. The transport says it in its own way (close code, `retry:`, HTTP status where
+   * nothing was answered yet), and calls `session.closed()` when the socket is gone.
+   */
+  end(error: CarillonError | undefined): void
+}
+
+export interface Session {
+  readonly id: number
+  /** A decoded frame of a WebSocket client; what is wrong with it is answered by an error frame. */
+  receive(frame: ClientFrame): void
+  /** The transport could not decode a frame: answered by an error frame, or by the end where `errors` says so. */
+  refuse(error: CarillonError): void
+  /**
+   * SSE and poll: subscribes to all `subjects` from `after` (tokens, `earliest`, `latest`, `@time`; none = latest). Throws a CarillonError at
+   * once for what is wrong with the request; what needs the broker is answered later by `outlet.opened()` or `outlet.end(error)`.
+   */
+  start(subjects: readonly string[], after: readonly string[]): void
+  /** The socket takes bytes again. */
+  drained(): void
+  /** Positions of all that this socket was given, as one token. */
+  token(): string
+  /** The socket is gone. No call to the outlet follows. */
+  closed(): void
+}
+
+export interface SessionHost {
+  /** Throws `overloaded` at the limit of sessions and `shutting_down` while draining. A WebSocket session starts with `welcome`. */
+  open(outlet: Outlet): Session
+}
