@@ -41,6 +41,8 @@ export const errors = {
   too_many_errors: row('a client that goes on sending frames that are refused', 400, 3500, 'no'),
   stream_missing: row("the route's stream does not exist on the broker yet", 503, 0, 'later'),
   broker_unavailable: row('the broker cannot be reached or refused the request', 503, 0, 'later'),
+  request_timeout: row('a body that did not arrive in time', 408, 0, 'later'),
+  listen_failed: row('the listener cannot be opened: its port is taken, or its TLS files are of no use', 500, 0, 'no'),
   storage_full: row('the embedded log cannot store more: its disk is full', 507, 0, 'later'),
   storage_locked: row('the embedded log is open in another process', 500, 0, 'no'),
   overloaded: row('the gateway is at one of its limits', 503, 3000, 'later'),

@@ -56,8 +56,8 @@ export interface Session {
   drained(): void
   /** Positions of all that this socket was given, as one token. */
   token(): string
-  /** The socket is gone. No call to the outlet follows. */
-  closed(): void
+  /** The socket is gone: the client `closed` it properly, it was `lost`, or it was `answered` (a poll). No call to the outlet follows. */
+  closed(reason?: 'client' | 'lost' | 'answered'): void
 }
 
 export interface SessionHost {

@@ -1,0 +1,50 @@
+/**
+ * What the admin listener asks of the gateway. Each callback answers at once, from memory: a scrape or a probe never waits
+ * for the broker.
+ */
+export interface AdminContracts {
+  /** The gateway's id, new at each start. */
+  readonly gateway: string
+  readonly version: string
+  /** Why the gateway can't serve now, for people; empty = it is ready. */
+  notReady(): readonly string[]
+  metrics(): { readonly contentType: string; readonly text: string }
+  status(): GatewayStatus
+  /** The newest records that could not be used, newest first, and how many there were in all. */
+  rejected(): { readonly total: number; readonly records: readonly object[] }
+  /** The routing table's rows. */
+  routes(): readonly object[]
+}
+
+export interface GatewayStatus {
+  readonly uptimeMs: number
+  /** The broker's name, without credentials. */
+  readonly broker: string
+  readonly sessions: Readonly<Record<'websocket' | 'sse' | 'poll', number>>
+  readonly subscriptions: number
+  readonly streams: readonly StreamStatus[]
+}
+
+export interface StreamStatus {
+  readonly name: string
+  readonly topic: string
+  readonly state: 'starting' | 'up' | 'away' | 'missing'
+  /** Why it is not up; empty when it is. */
+  readonly detail: string
+  /** Tells this log from an earlier one of its name; absent until the broker has said it. */
+  readonly incarnation?: string | undefined
+  readonly partitions: readonly PartitionStatus[]
+}
+
+/** Offsets; `head - read` is the lag. */
+export interface PartitionStatus {
+  readonly partition: number
+  /** The first that the broker keeps. */
+  readonly first: number
+  /** The next that the broker will write. */
+  readonly head: number
+  /** The next that this gateway reads. */
+  readonly read: number
+  /** The oldest in this gateway's window. */
+  readonly windowTail: number
+}

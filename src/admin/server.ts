@@ -1,0 +1,187 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { CarillonError, type ErrorCode, errors, toCarillonError } from '../base/errors.ts'
+import { isLoopback, isLoopbackHostHeader } from '../base/loopback.ts'
+import type { AdminContracts } from './contracts.ts'
+
+export interface AdminOptions {
+  /** Address to listen on: a name or an IP address without brackets. */
+  readonly host: string
+  /** 0 = any free port. */
+  readonly port: number
+  /** Connections at once; further ones are closed. */
+  readonly maxConnections: number
+  /** A request's line and headers. */
+  readonly maxHeaderBytes: number
+  /** A request must be complete this long after its first byte, ms. */
+  readonly requestMs: number
+  /** A kept connection is closed when no request comes for this long, ms. */
+  readonly keepAliveMs: number
+}
+
+export const adminDefaults: AdminOptions = {
+  host: '127.0.0.1',
+  port: 8081,
+  maxConnections: 64,
+  maxHeaderBytes: 8 * 1024,
+  requestMs: 5000,
+  keepAliveMs: 10_000,
+}
+
+export interface Admin {
+  /** `http://127.0.0.1:8081` */
+  readonly url: string
+  /** Stops listening; requests under way may end within `deadlineMs`, then their connections are cut. */
+  close(deadlineMs: number): Promise<void>
+}
+
+interface Answer {
+  readonly status: number
+  readonly contentType: string
+  readonly body: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** What each path answers. */
+type Paths = ReadonlyMap<string, () => Answer>
+
+/**
+ * Opens the admin listener: health, metrics and what the gateway knows of itself, read only, without authentication; so it
+ * belongs on the loopback or a private network. Throws `listen_failed`.
+ */
+export async function openAdmin(options: AdminOptions, contracts: AdminContracts): Promise<Admin> {
+  const { requestMs, maxHeaderBytes } = options
+  const limits = { requestTimeout: requestMs, headersTimeout: requestMs, maxHeaderSize: maxHeaderBytes }
+  // Node looks for overdue requests at this interval only.
+  const server = createServer({ ...limits, connectionsCheckingInterval: Math.ceil(requestMs / 5) })
+  server.keepAliveTimeout = options.keepAliveMs
+  server.maxConnections = options.maxConnections
+  const paths = pathsOf(contracts)
+  const loopbackOnly = isLoopback(options.host)
+  server.on('request', (request, response) => send(response, answer(request, paths, loopbackOnly)))
+  server.on('clientError', refuseMalformed)
+  await listen(server, options)
+  const { port } = server.address() as AddressInfo
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host
+  return { url: `http://${host}:${port}`, close: (deadlineMs) => close(server, deadlineMs) }
+}
+
+function pathsOf(contracts: AdminContracts): Paths {
+  const { gateway, version } = contracts
+  return new Map([
+    ['/livez', () => json(200, { live: true })],
+    ['/readyz', () => readiness(contracts.notReady())],
+    ['/metrics', () => metrics(contracts)],
+    ['/v1/admin/status', () => json(200, { gateway, version, ...withLag(contracts.status()) })],
+    ['/v1/admin/rejected', () => json(200, contracts.rejected())],
+    ['/v1/admin/routes', () => json(200, { routes: contracts.routes() })],
+  ])
+}
+
+function readiness(reasons: readonly string[]): Answer {
+  return json(reasons.length === 0 ? 200 : 503, { ready: reasons.length === 0, reasons })
+}
+
+function metrics(contracts: AdminContracts): Answer {
+  const { contentType, text } = contracts.metrics()
+  return { status: 200, contentType, body: text }
+}
+
+function withLag(status: ReturnType<AdminContracts['status']>) {
+  const streams = status.streams.map((stream) => ({
+    ...stream,
+    partitions: stream.partitions.map((each) => ({ ...each, lag: Math.max(0, each.head - each.read) })),
+  }))
+  return { ...status, streams }
+}
+
+function answer(request: IncomingMessage, paths: Paths, loopbackOnly: boolean): Answer {
+  try {
+    const host = request.headers.host ?? ''
+    if (loopbackOnly && !isLoopbackHostHeader(host)) {
+      const expected = 'a Host header that names the loopback, as this listener does (localhost, 127.0.0.1, [::1])'
+      throw new CarillonError('origin_refused', `expected ${expected}, got "${host}"`)
+    }
+    const path = (request.url ?? '').split('?', 1)[0]!
+    const handler = paths.get(path)
+    if (handler === undefined) throw notFound(path, paths)
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      throw new CarillonError('method_not_allowed', `${path} takes GET and HEAD, got ${request.method}`)
+    }
+    return handler()
+  } catch (error) {
+    return failure(toCarillonError(error))
+  }
+}
+
+function notFound(path: string, paths: Paths): CarillonError {
+  return new CarillonError('not_found', `there is no ${path} here; there is ${[...paths.keys()].join(', ')}`)
+}
+
+function failure({ code, message, retryAfterMs }: CarillonError): Answer {
+  const body = { error: { code, message, ...(retryAfterMs > 0 ? { retryAfterMs } : {}) } }
+  const headers = code === 'method_not_allowed' ? { Allow: 'GET, HEAD' } : {}
+  return { ...json(errors[code].http, body), headers }
+}
+
+function json(status: number, value: unknown): Answer {
+  return { status, contentType: 'application/json', body: `${JSON.stringify(value)}\n` }
+}
+
+function send(response: ServerResponse, { status, contentType, body, headers }: Answer): void {
+  response.writeHead(status, {
+    'Content-Type': contentType,
+    'Content-Length': Buffer.byteLength(body),
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    ...headers,
+  })
+  response.end(body)
+}
+
+/** Node's parser gave up on a request: too long, too slow or not HTTP. */
+function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable) {
+    socket.destroy()
+    return
+  }
+  const [status, code] = malformed(error.code)
+  const message = code === 'request_timeout' ? 'the request did not arrive in time' : 'expected an HTTP/1.1 request'
+  const { body } = failure(new CarillonError(code, message))
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json\r\nConnection: close`
+  socket.end(`${head}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`)
+}
+
+function malformed(nodeCode: string | undefined): readonly [number, ErrorCode] {
+  if (nodeCode === 'HPE_HEADER_OVERFLOW') return [431, 'bad_request']
+  if (nodeCode === 'ERR_HTTP_REQUEST_TIMEOUT') return [408, 'request_timeout']
+  return [400, 'bad_request']
+}
+
+function listen(server: Server, { host, port }: AdminOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const why = cause.code === 'EADDRINUSE' ? 'the port is taken: is another gateway running there?' : cause.message
+      const advice = 'Stop it, or choose another address'
+      reject(
+        new CarillonError('listen_failed', `--admin: cannot listen on ${host}:${port}: ${why} ${advice}`, { cause }),
+      )
+    })
+    server.listen(port, host, () => {
+      server.removeAllListeners('error')
+      resolve()
+    })
+  })
+}
+
+function close(server: Server, deadlineMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = setTimeout(() => server.closeAllConnections(), deadlineMs)
+    server.close(() => {
+      clearTimeout(cut)
+      resolve()
+    })
+    server.closeIdleConnections()
+  })
+}

@@ -1,0 +1,69 @@
+import { CarillonError } from '../base/errors.ts'
+import { WheelTimer } from '../base/wheel.ts'
+import type { EdgeContext } from './context.ts'
+import type { Exchange } from './exchange.ts'
+import type { Request } from './listener.ts'
+
+/**
+ * The whole body; undefined when the client has gone meanwhile. Rejects with `frame_too_large` beyond `maxBodyBytes`,
+ * `request_timeout` when it is not complete in time, `overloaded` when too many bodies are being read. To be called
+ * before the handler first awaits.
+ */
+export function readBody(context: EdgeContext, exchange: Exchange, req: Request): Promise<Buffer | undefined> {
+  const { maxBodies, maxBodyBytes } = context.options
+  if (context.bodies >= maxBodies) {
+    throw new CarillonError('overloaded', `the gateway is reading ${maxBodies} bodies already; send this one again later`)
+  }
+  if (Number(req.getHeader('content-length')) > maxBodyBytes) throw tooLarge(maxBodyBytes)
+  return new Promise((resolve, reject) => {
+    const reader = new BodyReader(context, (outcome) => {
+      if (outcome instanceof CarillonError) reject(outcome)
+      else resolve(outcome)
+    })
+    exchange.onGone(() => reader.end(undefined))
+    exchange.res.onData((chunk, isLast) => reader.take(chunk, isLast))
+  })
+}
+
+class BodyReader {
+  readonly #context: EdgeContext
+  readonly #done: (outcome: Buffer | CarillonError | undefined) => void
+  readonly #deadline: WheelTimer
+  readonly #chunks: Buffer[] = []
+  #bytes = 0
+  #ended = false
+
+  constructor(context: EdgeContext, done: (outcome: Buffer | CarillonError | undefined) => void) {
+    this.#context = context
+    this.#done = done
+    this.#deadline = new WheelTimer(() => this.end(tooSlow(context.options.bodyMs)))
+    context.bodies++
+    context.wheel.schedule(this.#deadline, context.options.bodyMs)
+  }
+
+  take(chunk: ArrayBuffer, isLast: boolean): void {
+    if (this.#ended) return
+    this.#bytes += chunk.byteLength
+    if (this.#bytes > this.#context.options.maxBodyBytes) return this.end(tooLarge(this.#context.options.maxBodyBytes))
+    // uWS takes the chunk's memory back when this returns.
+    this.#chunks.push(Buffer.from(chunk.slice(0)))
+    if (isLast) this.end(Buffer.concat(this.#chunks))
+  }
+
+  end(outcome: Buffer | CarillonError | undefined): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#chunks.length = 0
+    this.#context.bodies--
+    this.#context.wheel.cancel(this.#deadline)
+    this.#done(outcome)
+  }
+}
+
+function tooLarge(maxBodyBytes: number): CarillonError {
+  return new CarillonError('frame_too_large', `expected a body of at most ${maxBodyBytes} bytes; send less in one request`)
+}
+
+function tooSlow(bodyMs: number): CarillonError {
+  return new CarillonError('request_timeout', `expected the whole body within ${bodyMs} ms; send it again`)
+}

@@ -1,0 +1,78 @@
+import type { Clock } from '../base/clock.ts'
+import { CarillonError, type ErrorCode } from '../base/errors.ts'
+import type { Random } from '../base/random.ts'
+import type { TimingWheel } from '../base/wheel.ts'
+import type { Outlet, Session, SessionHost } from '../session/outlet.ts'
+import type { EdgeOptions } from './options.ts'
+import type { EventPublisher } from './publish.ts'
+
+/** What the edge needs from the rest of the gateway. */
+export interface EdgeContracts {
+  readonly sessions: SessionHost
+  readonly publisher: EventPublisher
+  readonly clock: Clock
+  readonly random: Random
+  /** A fault that the client is not told of: answered by `internal`. */
+  log(level: 'warn' | 'error', message: string, fields: Record<string, unknown>): void
+}
+
+/** Plain numbers that an instrument reads. */
+export interface EdgeCounters {
+  /** Connections that are not WebSockets. */
+  httpConnections: number
+  /** Connections closed unanswered at `maxHttpConnections`. */
+  connectionsRefused: number
+  /** Requests refused, by code. */
+  readonly refused: Partial<Record<ErrorCode, number>>
+}
+
+/** What the handlers of one edge share. */
+export class EdgeContext {
+  readonly options: EdgeOptions
+  readonly contracts: EdgeContracts
+  readonly wheel: TimingWheel
+  readonly counters: EdgeCounters = { httpConnections: 0, connectionsRefused: 0, refused: {} }
+  /** Bodies that are being read, of `maxBodies`. */
+  bodies = 0
+  /** Sessions that are open, and publish requests that wait for the broker: what a graceful end waits for. */
+  sessions = 0
+  publishes = 0
+  #closing = false
+
+  constructor(options: EdgeOptions, contracts: EdgeContracts, wheel: TimingWheel) {
+    this.options = options
+    this.contracts = contracts
+    this.wheel = wheel
+  }
+
+  close(): void {
+    this.#closing = true
+  }
+
+  /** Nothing is under way that a graceful end would wait for. */
+  get idle(): boolean {
+    return this.sessions === 0 && this.publishes === 0
+  }
+
+  /** Throws `shutting_down` once the edge closes: kept-alive connections bring requests until the end. */
+  admit(): void {
+    if (this.#closing) throw new CarillonError('shutting_down', 'the gateway is going away; connect again, here or elsewhere')
+  }
+
+  /** Opens a session; whoever opens it calls `closeSession` once. Throws what `SessionHost.open` throws. */
+  openSession(outlet: Outlet): Session {
+    this.admit()
+    const session = this.contracts.sessions.open(outlet)
+    this.sessions++
+    return session
+  }
+
+  closeSession(session: Session): void {
+    this.sessions--
+    session.closed()
+  }
+
+  countRefusal(code: ErrorCode): void {
+    this.counters.refused[code] = (this.counters.refused[code] ?? 0) + 1
+  }
+}

@@ -1,0 +1,105 @@
+import { existsSync } from 'node:fs'
+import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_socket } from 'uWebSockets.js'
+import { CarillonError } from '../base/errors.ts'
+import type { EdgeOptions } from './options.ts'
+
+/** The one file that names uWebSockets.js; its siblings take the types from here. */
+export type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t, WebSocket } from 'uWebSockets.js'
+
+export type ListenOptions = Pick<EdgeOptions, 'host' | 'port' | 'tlsCert' | 'tlsKey' | 'maxHeaderBytes'>
+
+type Native = typeof import('uWebSockets.js')
+
+/** uSockets' LIBUS_LISTEN_EXCLUSIVE_PORT: without it a second gateway would listen too and take half of the connections. */
+const exclusivePort = 1
+
+/** The package's declarations lack the form with host and options that the addon takes. */
+interface ExclusiveListen {
+  listen(host: string, port: number, options: number, done: (socket: us_listen_socket | false) => void): void
+}
+
+/**
+ * A uWebSockets.js app and its listening socket. uWS's own limits hold below ours: a head that is not complete, or a kept-alive
+ * connection without a request, is closed after 10 to 12 s; a head over `maxHeaderBytes` is answered by 431. The process can end
+ * cleanly only after `close()`.
+ */
+export class Listener {
+  readonly app: TemplatedApp
+  readonly tls: boolean
+  readonly host: string
+  readonly #native: Native
+  #socket: us_listen_socket | undefined
+  #port = 0
+  #closed = false
+
+  constructor(native: Native, app: TemplatedApp, options: ListenOptions) {
+    this.#native = native
+    this.app = app
+    this.tls = options.tlsCert !== undefined
+    this.host = options.host
+  }
+
+  /** The port that is listened on, chosen by the system where 0 was asked for. */
+  get port(): number {
+    return this.#port
+  }
+
+  /** Routes are to be registered before. Throws `listen_failed` when another process has the port, shared or not. */
+  listen(port: number): void {
+    let opened: us_listen_socket | false = false
+    const app = this.app as unknown as ExclusiveListen
+    app.listen(this.host, port, exclusivePort, (socket) => {
+      opened = socket
+    })
+    if (opened === false) throw listenFailed(this.host, port)
+    this.#socket = opened
+    this.#port = this.#native.us_socket_local_port(opened as unknown as us_socket)
+  }
+
+  /** No further connections; those that are open go on. */
+  stop(): void {
+    if (this.#socket !== undefined) this.#native.us_listen_socket_close(this.#socket)
+    this.#socket = undefined
+  }
+
+  /** Ends every connection at once; their close and abort handlers run before it returns. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#socket = undefined
+    this.app.close()
+  }
+}
+
+/** Makes an app that does not listen yet. Throws `listen_failed` when the TLS files are of no use. */
+export async function makeListener(options: ListenOptions): Promise<Listener> {
+  // uWS reads its limit of header bytes (4 KiB otherwise: too few for tokens of many partitions) when it is loaded.
+  process.env.UWS_HTTP_MAX_HEADERS_SIZE ??= String(options.maxHeaderBytes)
+  const native = await import('uWebSockets.js')
+  return new Listener(native, makeApp(native, options), options)
+}
+
+function makeApp(native: Native, { tlsCert, tlsKey }: ListenOptions): TemplatedApp {
+  if (tlsCert === undefined && tlsKey === undefined) return native.App()
+  for (const [option, file] of Object.entries({ '--tls-cert': tlsCert, '--tls-key': tlsKey })) {
+    if (file !== undefined && existsSync(file)) continue
+    throw new CarillonError('listen_failed', `${option}: expected the path of a PEM file, got ${file ?? 'nothing'}`)
+  }
+  try {
+    return native.SSLApp({ cert_file_name: tlsCert!, key_file_name: tlsKey! })
+  } catch (cause) {
+    const message = `--tls-cert, --tls-key: expected a PEM certificate and its private key, got ${tlsCert} and ${tlsKey}, which OpenSSL refuses`
+    throw new CarillonError('listen_failed', message, { cause })
+  }
+}
+
+function listenFailed(host: string, port: number): CarillonError {
+  return new CarillonError(
+    'listen_failed',
+    `--listen: cannot listen on ${host}:${port}: expected a free port on an address of this host; is another gateway running there? ` +
+      'Stop it, or choose another port',
+  )
+}
+
+export type Connection = HttpResponse
+export type Request = HttpRequest

@@ -1,0 +1,94 @@
+import { CarillonError, toCarillonError } from '../base/errors.ts'
+import type { EdgeContext } from './context.ts'
+import { Exchange, type Headers } from './exchange.ts'
+import type { Connection, Request } from './listener.ts'
+import { isOriginAllowed } from './origin.ts'
+
+/** Answers one request. `req` is valid until the handler returns or first awaits; what it throws becomes the refusal. */
+export type Handler = (exchange: Exchange, req: Request) => void | Promise<void>
+
+export interface Route {
+  readonly path: string
+  /** By method in capitals. */
+  readonly methods: Readonly<Record<string, Handler>>
+}
+
+/** How long a browser may remember the answer to a preflight, s. */
+const preflightMaxAge = 600
+
+/** All paths but the WebSocket's upgrade: the origin first, then path and method, then the route's handler. */
+export class Router {
+  readonly #context: EdgeContext
+  readonly #routes: ReadonlyMap<string, Route>
+
+  constructor(context: EdgeContext, routes: readonly Route[]) {
+    this.#context = context
+    this.#routes = new Map(routes.map((route) => [route.path, route]))
+  }
+
+  handle(res: Connection, req: Request): void {
+    const exchange = new Exchange(res, req)
+    try {
+      const done = this.#dispatch(exchange, req)
+      if (done !== undefined) done.catch((error: unknown) => this.#refuse(exchange, error))
+    } catch (error) {
+      this.#refuse(exchange, error)
+    }
+  }
+
+  #dispatch(exchange: Exchange, req: Request): void | Promise<void> {
+    checkOrigin(this.#context, exchange)
+    const route = this.#routes.get(exchange.path)
+    if (route === undefined) {
+      const paths = [...this.#routes.keys()].join(', ')
+      throw new CarillonError('not_found', `expected one of ${paths}, got ${exchange.path.slice(0, 100)}`)
+    }
+    const handler = route.methods[exchange.method]
+    if (handler !== undefined) return handler(exchange, req)
+    if (exchange.method === 'OPTIONS') return answerPreflight(exchange, route)
+    this.#refuse(exchange, wrongMethod(exchange, route), [['Allow', allow(route)]])
+  }
+
+  #refuse(exchange: Exchange, thrown: unknown, headers?: Headers): void {
+    refuse(this.#context, exchange, thrown, headers)
+  }
+}
+
+/** Answers a request by the error that its handler threw. */
+export function refuse(context: EdgeContext, exchange: Exchange, thrown: unknown, headers?: Headers): void {
+  const error = toCarillonError(thrown)
+  if (error.code === 'internal') {
+    context.contracts.log('error', 'a request failed', { path: exchange.path, method: exchange.method, error: thrown })
+  }
+  context.countRefusal(error.code)
+  exchange.refuse(error, headers)
+}
+
+/** Throws `origin_refused` for pages that may not connect; from then on the answers are readable for the others. */
+export function checkOrigin(context: EdgeContext, exchange: Exchange): void {
+  const { origin, host } = exchange
+  if (!isOriginAllowed(origin, host, context.options.allowOrigin)) {
+    const message = `expected a page of ${host} or of an origin given by --allow-origin, got ${origin.slice(0, 200)}`
+    throw new CarillonError('origin_refused', message)
+  }
+  exchange.crossOrigin = origin !== ''
+}
+
+function answerPreflight(exchange: Exchange, route: Route): void {
+  const headers: Headers = [
+    ['Allow', allow(route)],
+    ['Access-Control-Allow-Methods', allow(route)],
+    ['Access-Control-Allow-Headers', 'Content-Type, Last-Event-ID, traceparent'],
+    ['Access-Control-Max-Age', String(preflightMaxAge)],
+  ]
+  exchange.answer(204, headers, '')
+}
+
+function allow(route: Route): string {
+  return [...Object.keys(route.methods), 'OPTIONS'].join(', ')
+}
+
+function wrongMethod(exchange: Exchange, route: Route): CarillonError {
+  const methods = Object.keys(route.methods).join(' or ')
+  return new CarillonError('method_not_allowed', `expected ${methods} for ${route.path}, got ${exchange.method.slice(0, 20)}`)
+}

@@ -1,0 +1,238 @@
+import { type CarillonError, errors, toCarillonError } from '../base/errors.ts'
+import { WheelTimer } from '../base/wheel.ts'
+import { type Outlet, type Session, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
+import { encodeControl } from '../wire/control.ts'
+import type { EdgeContext } from './context.ts'
+import type { Exchange, Headers } from './exchange.ts'
+import type { Connection } from './listener.ts'
+import type { Handler } from './router.ts'
+import { sseRequest } from './subscribe-request.ts'
+
+export const ssePath = '/v1/sse'
+
+const headers: Headers = [
+  ['Content-Type', 'text/event-stream; charset=utf-8'],
+  // nginx buffers a proxied response otherwise.
+  ['X-Accel-Buffering', 'no'],
+]
+
+const comment = ':\n\n'
+/** A token of one position is no longer; a longer one spans partitions and is made at most once in `idEveryMs`. */
+const onePositionLength = 24
+const idEveryMs = 1000
+/** EventSource waits so long before it connects again; spread, so that a gateway's clients do not all come at once. */
+const retryMs = { least: 1000, spread: 3000 }
+/** A socket that has taken nothing for so many heartbeats belongs to a client that is gone or may as well come back. */
+const maxStalledHeartbeats = 2
+
+/** `GET /v1/sse?subject=…`, for EventSource and anything else that reads text/event-stream (WHATWG HTML, server-sent events). */
+export function serveSse(context: EdgeContext): Handler {
+  const joiner = new BlockJoiner()
+  return (exchange, req) => {
+    const request = sseRequest(exchange.query, req.getHeader('last-event-id'))
+    const outlet = new SseOutlet(context, exchange, joiner)
+    try {
+      outlet.session = context.openSession(outlet)
+    } catch (error) {
+      outlet.refuse(toCarillonError(error))
+      return
+    }
+    exchange.onGone(() => outlet.close('lost'))
+    try {
+      outlet.session.start(request.subjects, request.after)
+    } catch (error) {
+      outlet.close('answered')
+      outlet.refuse(toCarillonError(error))
+    }
+  }
+}
+
+/**
+ * Puts a session's `id:` line before a block that all sessions share. Where the id is shared as well, as with every session that
+ * follows one partition, the result is too: the last one is kept.
+ */
+class BlockJoiner {
+  #block: Uint8Array | undefined
+  #id = ''
+  #joined: Uint8Array = new Uint8Array(0)
+
+  join(id: string, block: Uint8Array): Uint8Array {
+    if (block === this.#block && id === this.#id) return this.#joined
+    const joined = Buffer.allocUnsafe(id.length + 5 + block.length)
+    joined.write(`id: ${id}\n`, 0, 'latin1')
+    joined.set(block, id.length + 5)
+    this.#block = block
+    this.#id = id
+    this.#joined = joined
+    return joined
+  }
+}
+
+class SseOutlet implements Outlet {
+  readonly #context: EdgeContext
+  readonly #exchange: Exchange
+  readonly #res: Connection
+  readonly #joiner: BlockJoiner
+  session!: Session
+  #state: 'starting' | 'open' | 'closed' = 'starting'
+  /** uWS has buffered what the socket did not take: more would only grow that buffer. */
+  #full = false
+  #stalledHeartbeats = 0
+  /** The token that the client has, and when it may get the next one, if it spans partitions. */
+  #id = ''
+  #nextIdMs = 0
+  readonly #heartbeat = new WheelTimer(() => this.#beat())
+  /** Set while a client's token is older than its last delivery. */
+  #renewal: WheelTimer | undefined
+  // One write at a time: the fields carry its argument and outcome, so that a write makes no closure.
+  #chunk: string | Uint8Array = ''
+  #taken = true
+  readonly #writeChunk = (): void => {
+    this.#taken = this.#res.write(this.#chunk)
+  }
+
+  constructor(context: EdgeContext, exchange: Exchange, joiner: BlockJoiner) {
+    this.#context = context
+    this.#exchange = exchange
+    this.#res = exchange.res
+    this.#joiner = joiner
+  }
+
+  get transport(): 'sse' {
+    return 'sse'
+  }
+
+  get encoding(): 'sse' {
+    return 'sse'
+  }
+
+  write(frame: Uint8Array, delivery: boolean): WriteOutcome {
+    if (this.#full || this.#state !== 'open') return writeOutcome.refused
+    const id = this.#dueId(delivery)
+    return this.#send(id === '' ? frame : this.#joiner.join(id, frame)) ? writeOutcome.sent : writeOutcome.full
+  }
+
+  batch(run: () => void): void {
+    if (this.#state === 'open') this.#res.cork(run)
+    else run()
+  }
+
+  opened(): void {
+    this.#state = 'open'
+    const retry = Math.round(retryMs.least + this.#context.contracts.random.next() * retryMs.spread)
+    this.#res.onWritable(() => this.#writable())
+    this.#res.cork(() => {
+      this.#exchange.writeHead(200, headers)
+      this.#send(`retry: ${retry}\n${this.#idBlock(this.session.token())}`)
+    })
+    this.#context.wheel.schedule(this.#heartbeat, this.#context.options.heartbeatMs)
+  }
+
+  end(error: CarillonError | undefined): void {
+    const { open } = this.#exchange
+    const streaming = this.#state === 'open'
+    this.close('answered')
+    if (!open) return
+    if (!streaming) {
+      if (error === undefined) this.#exchange.answer(204, [], '')
+      else this.refuse(error)
+      return
+    }
+    this.#exchange.ended()
+    this.#res.cork(() => this.#res.end(error === undefined ? '' : farewell(error), true))
+  }
+
+  /**
+   * EventSource gives up for good at any status but 200, which is right for a request that stays wrong; one that can succeed later
+   * is told when to come back.
+   */
+  refuse(error: CarillonError): void {
+    const exchange = this.#exchange
+    this.#context.countRefusal(error.code)
+    if (errors[error.code].retry === 'no') exchange.refuse(error)
+    else exchange.answer(200, headers, farewell(error), { close: true })
+  }
+
+  /** Once: the session is over for this transport. */
+  close(reason: 'lost' | 'answered'): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    this.#context.wheel.cancel(this.#heartbeat)
+    if (this.#renewal !== undefined) this.#context.wheel.cancel(this.#renewal)
+    this.#context.closeSession(this.session, reason)
+  }
+
+  /** True = taken by the socket; false = taken by uWS's buffer, and nothing more until it is writable. */
+  #send(chunk: string | Uint8Array): boolean {
+    this.#chunk = chunk
+    this.#res.cork(this.#writeChunk)
+    this.#chunk = ''
+    this.#full = !this.#taken
+    return this.#taken
+  }
+
+  /** The id that goes with this frame; '' when the client is to keep the one it has. */
+  #dueId(delivery: boolean): string {
+    if (delivery && this.#id.length > onePositionLength) {
+      const now = this.#context.contracts.clock.monotonicMs()
+      if (now < this.#nextIdMs) {
+        this.#renewLater(this.#nextIdMs - now)
+        return ''
+      }
+    }
+    return this.#renewed(this.session.token())
+  }
+
+  #renewed(id: string): string {
+    this.#id = id
+    if (id.length > onePositionLength) this.#nextIdMs = this.#context.contracts.clock.monotonicMs() + idEveryMs
+    return id
+  }
+
+  #renewLater(ms: number): void {
+    this.#renewal ??= new WheelTimer(() => this.#renew())
+    if (this.#renewal.due < 0) this.#context.wheel.schedule(this.#renewal, ms)
+  }
+
+  /** Writes the id alone where it has moved; false when there was nothing to write. */
+  #renew(): boolean {
+    if (this.#full) return false
+    const id = this.session.token()
+    if (id === this.#id) return false
+    this.#send(this.#idBlock(id))
+    return true
+  }
+
+  /** An event of its own, since some clients take no id from a block without data. */
+  #idBlock(id: string): string {
+    return `event: after\ndata: {}\nid: ${this.#renewed(id)}\n\n`
+  }
+
+  #beat(): void {
+    if (this.#full) this.#stalledHeartbeats++
+    else if (!this.#renew()) this.#send(comment)
+    if (this.#stalledHeartbeats === maxStalledHeartbeats) {
+      this.#res.close()
+      return
+    }
+    this.#context.wheel.schedule(this.#heartbeat, this.#context.options.heartbeatMs)
+  }
+
+  /** uWS leaves flushing its buffer to this handler: a write does it, so there has to be one. */
+  #writable(): boolean {
+    if (this.#state !== 'open') return true
+    this.#stalledHeartbeats = 0
+    this.#res.cork(() => {
+      if (this.#send(comment)) this.session.drained()
+    })
+    return !this.#full
+  }
+}
+
+/** The last blocks of a stream: when to come back, and why. */
+function farewell(error: CarillonError): string {
+  const { code, message, retryAfterMs } = error
+  const block = encodeControl('sse', { kind: 'error', ref: 0, code, message, retryAfterMs })
+  const retry = retryAfterMs === 0 ? '' : `retry: ${retryAfterMs}\n\n`
+  return retry + Buffer.from(block.buffer, block.byteOffset, block.byteLength).toString()
+}

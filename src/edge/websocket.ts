@@ -1,0 +1,194 @@
+import { CarillonError, errors } from '../base/errors.ts'
+import { type Outlet, type Session, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
+import { encodeControl } from '../wire/control.ts'
+import { decodeClientFrame as decodeJson } from '../wire/json.ts'
+import { decodeClientFrame as decodeProto } from '../wire/proto.ts'
+import type { EdgeContext } from './context.ts'
+import { Exchange } from './exchange.ts'
+import type { Connection, Request, TemplatedApp, us_socket_context_t, WebSocket } from './listener.ts'
+import { quote } from './query.ts'
+import { checkOrigin, type Handler, refuse } from './router.ts'
+
+export const websocketPath = '/v1/ws'
+
+/** Subprotocol names, and how frames look under each. */
+const subprotocols: Readonly<Record<string, 'json' | 'proto'>> = {
+  'carillon.v1.proto': 'proto',
+  'carillon.v1.json': 'json',
+}
+
+/**
+ * uWS ends a connection without a word (1006) at its own limit; up to so many bytes above ours a frame is still taken in, so that its
+ * sender is told (an error frame, then 1009).
+ */
+const oversizeMarginBytes = 1024 * 1024
+/** Frames that a session writes while its handshake runs (`welcome`). */
+const maxEarlyFrames = 16
+/** Closing a connection over an error that has no close code of its own: RFC 6455's private range, see base/errors.ts. */
+const closeForGood = 3500
+const closeForNow = 3000
+
+/** `GET /v1/ws`. Registers the upgrade; a request without one goes on to `upgradeRequired`. */
+export function serveWebSocket(app: TemplatedApp, context: EdgeContext): void {
+  const transport = new WebSocketTransport(context)
+  app.ws<WebSocketOutlet>(websocketPath, {
+    maxPayloadLength: context.options.maxFrameBytes + oversizeMarginBytes,
+    maxBackpressure: context.options.maxBackpressureBytes,
+    closeOnBackpressureLimit: false,
+    idleTimeout: idleTimeoutSeconds(context.options.heartbeatMs),
+    sendPingsAutomatically: true,
+    upgrade: (res, req, native) => transport.upgrade(res, req, native),
+    open: (ws) => transport.open(ws),
+    message: (ws, message, binary) => transport.message(ws.getUserData(), message, binary),
+    drain: (ws) => ws.getUserData().session.drained(),
+    close: (ws, code) => transport.close(ws.getUserData(), code),
+  })
+}
+
+/** Answers `GET /v1/ws` without an upgrade. */
+export const upgradeRequired: Handler = () => {
+  throw new CarillonError('bad_request', `expected a WebSocket upgrade (RFC 6455) for ${websocketPath}, got a plain GET`)
+}
+
+/**
+ * uWS pings a socket that was silent for `idleTimeout` less a margin of 4, 8 or 16 s (the largest that fits twice), and closes it when the
+ * margin passes without an answer: 25 s of silence are pinged and 16 s later the socket is gone. 8 to 960 s are possible.
+ */
+export function idleTimeoutSeconds(heartbeatMs: number): number {
+  const heartbeat = Math.max(4, Math.floor(heartbeatMs / 1000))
+  const margin = heartbeat >= 16 ? 16 : heartbeat >= 8 ? 8 : 4
+  return Math.min(960, heartbeat + margin)
+}
+
+class WebSocketTransport {
+  readonly #context: EdgeContext
+  readonly #early: Uint8Array[] = []
+
+  constructor(context: EdgeContext) {
+    this.#context = context
+  }
+
+  /** The session is opened first, so that a refusal is an HTTP answer. uWS runs `open` before `upgrade` returns. */
+  upgrade(res: Connection, req: Request, native: us_socket_context_t): void {
+    const exchange = new Exchange(res, req)
+    try {
+      checkOrigin(this.#context, exchange)
+      const protocol = chooseSubprotocol(req.getHeader('sec-websocket-protocol'))
+      this.#early.length = 0
+      const outlet = new WebSocketOutlet(protocol === undefined ? 'json' : subprotocols[protocol]!, this.#early)
+      outlet.session = this.#context.openSession(outlet)
+      exchange.ended()
+      // uWS's filter counts an upgraded connection in, but not out.
+      this.#context.counters.httpConnections--
+      res.upgrade(outlet, req.getHeader('sec-websocket-key'), protocol ?? '', '', native)
+    } catch (error) {
+      refuse(this.#context, exchange, error)
+    }
+  }
+
+  open(ws: WebSocket<WebSocketOutlet>): void {
+    const outlet = ws.getUserData()
+    outlet.ws = ws
+    for (const frame of this.#early) outlet.write(frame)
+    this.#early.length = 0
+  }
+
+  message(outlet: WebSocketOutlet, message: ArrayBuffer, binary: boolean): void {
+    const { maxFrameBytes } = this.#context.options
+    if (message.byteLength > maxFrameBytes) {
+      const said = `expected a frame of at most ${maxFrameBytes} bytes, got ${message.byteLength}`
+      outlet.session.refuse(new CarillonError('frame_too_large', said))
+      return
+    }
+    if (binary !== outlet.binary) {
+      const [expected, got] = outlet.binary ? ['binary', 'text'] : ['text', 'binary']
+      const said = `expected ${expected} frames on this subprotocol, got a ${got} one`
+      outlet.session.refuse(new CarillonError('bad_frame', said))
+      return
+    }
+    receive(outlet, new Uint8Array(message))
+  }
+
+  close(outlet: WebSocketOutlet, code: number): void {
+    outlet.ws = undefined
+    this.#context.closeSession(outlet.session, code === 1006 ? 'lost' : 'client')
+  }
+}
+
+function receive(outlet: WebSocketOutlet, bytes: Uint8Array): void {
+  let frame: ReturnType<typeof decodeJson>
+  try {
+    frame = outlet.binary ? decodeProto(bytes) : decodeJson(bytes)
+  } catch (error) {
+    if (!(error instanceof CarillonError)) throw error
+    outlet.session.refuse(error)
+    return
+  }
+  outlet.session.receive(frame)
+}
+
+/** The first of the client's own order that is spoken here; undefined when it asks for none. Throws `unsupported_subprotocol`. */
+function chooseSubprotocol(header: string): string | undefined {
+  if (header === '') return undefined
+  const asked = header.split(',').map((name) => name.trim())
+  const chosen = asked.find((name) => Object.hasOwn(subprotocols, name))
+  if (chosen !== undefined) return chosen
+  const spoken = Object.keys(subprotocols).join(', ')
+  throw new CarillonError('unsupported_subprotocol', `expected ${spoken} or no subprotocol, got ${quote(header)}`)
+}
+
+class WebSocketOutlet implements Outlet {
+  readonly encoding: 'json' | 'proto'
+  readonly binary: boolean
+  session!: Session
+  /** Undefined before the handshake is through and after the socket has closed. */
+  ws: WebSocket<WebSocketOutlet> | undefined = undefined
+  readonly #early: Uint8Array[]
+
+  constructor(encoding: 'json' | 'proto', early: Uint8Array[]) {
+    this.encoding = encoding
+    this.binary = encoding === 'proto'
+    this.#early = early
+  }
+
+  get transport(): 'websocket' {
+    return 'websocket'
+  }
+
+  write(frame: Uint8Array): WriteOutcome {
+    if (this.ws === undefined) return this.#writeEarly(frame)
+    // uWS numbers its outcomes as writeOutcome does.
+    return this.ws.send(frame, this.binary, false) as WriteOutcome
+  }
+
+  batch(run: () => void): void {
+    if (this.ws === undefined) run()
+    else this.ws.cork(run)
+  }
+
+  opened(): void {}
+
+  end(error: CarillonError | undefined): void {
+    const { ws } = this
+    if (ws === undefined) return
+    if (error === undefined) {
+      ws.end(1000)
+      return
+    }
+    const { code, message, retryAfterMs } = error
+    ws.send(encodeControl(this.encoding, { kind: 'error', ref: 0, code, message, retryAfterMs }), this.binary, false)
+    ws.end(closeCode(error), code)
+  }
+
+  #writeEarly(frame: Uint8Array): WriteOutcome {
+    if (this.#early.length === maxEarlyFrames) return writeOutcome.refused
+    this.#early.push(frame.slice())
+    return writeOutcome.sent
+  }
+}
+
+function closeCode({ code }: CarillonError): number {
+  const { close, retry } = errors[code]
+  if (close !== 0) return close
+  return retry === 'no' ? closeForGood : closeForNow
+}

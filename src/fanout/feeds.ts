@@ -1,0 +1,73 @@
+import type { Window } from '../log/window.ts'
+import type { RoutingTable } from '../routing/table.ts'
+import type { Offsets, Source } from '../source/source.ts'
+import type { PartitionFeed } from './partition-feed.ts'
+import type { StreamFeed } from './stream-feed.ts'
+
+/** All streams of this gateway, and where a subject's events are among them. */
+export class Feeds {
+  readonly streams = new Map<string, StreamFeed>()
+  readonly #routing: RoutingTable
+  readonly #source: Source
+
+  constructor(routing: RoutingTable, source: Source) {
+    this.#routing = routing
+    this.#source = source
+  }
+
+  /** The partitions in which events of a subject or pattern can be. Throws `no_route`, `stream_missing`, `broker_unavailable`. */
+  partitionsFor(subject: string): PartitionFeed[] {
+    const feeds: PartitionFeed[] = []
+    for (const { stream, partitions } of this.#routing.partitionsFor(subject, this.partitionCount)) {
+      for (const partition of partitions) feeds.push(this.#stream(stream).partitions[partition]!)
+    }
+    return feeds
+  }
+
+  readonly partitionCount = (stream: string): number => this.#stream(stream).requireInfo().partitions
+
+  /** One chunk of the feed's past, see `StreamFeed.readBack`. */
+  readBack(feed: PartitionFeed, from: number, maxBytes: number, window: Window): Promise<void> {
+    return this.#stream(feed.stream).readBack(feed.partition, from, maxBytes, window)
+  }
+
+  /** The broker's head of that partition, asked now. */
+  async brokerHead(feed: PartitionFeed): Promise<number> {
+    return (await this.#offsets(feed)).head
+  }
+
+  async first(feed: PartitionFeed): Promise<number> {
+    return (await this.#offsets(feed)).first
+  }
+
+  async atTime(feed: PartitionFeed, timeMs: number): Promise<number> {
+    return this.#source.offsetAt(this.#stream(feed.stream).requireInfo(), feed.partition, timeMs)
+  }
+
+  #offsets(feed: PartitionFeed): Promise<Offsets> {
+    return this.#source.offsets(this.#stream(feed.stream).requireInfo(), feed.partition)
+  }
+
+  /** Why this gateway is not ready to serve; empty = it is. */
+  notReady(): string[] {
+    const reasons: string[] = []
+    for (const feed of this.streams.values()) {
+      if (feed.condition !== 'up') reasons.push(`stream ${feed.name} is ${feed.condition}: ${feed.detail}`)
+    }
+    return reasons
+  }
+
+  async start(): Promise<void> {
+    await Promise.all([...this.streams.values()].map((feed) => feed.start()))
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.streams.values()].map((feed) => feed.close()))
+  }
+
+  #stream(name: string): StreamFeed {
+    const feed = this.streams.get(name)
+    if (feed === undefined) throw new Error(`route names the stream "${name}", which is not configured`)
+    return feed
+  }
+}

@@ -1,0 +1,187 @@
+import { PatternTrie } from '../subject/trie.ts'
+import { isPattern } from '../subject/subject.ts'
+import type { LiveRecord } from './live-record.ts'
+
+/** Whoever takes live records of one partition: a session's main reader. */
+export interface Member {
+  /** `sequence` of the last record offered, written by the hub: what matches through two subscriptions is offered once. */
+  stamp: number
+  /** Called once for each matching record, during `Hub.publish`; must not throw. */
+  offer(record: LiveRecord): void
+}
+
+/** One join of one member; `leave` takes it back in O(1). */
+export interface Membership {
+  readonly topic: Topic
+  readonly member: Member
+  index: number
+}
+
+interface Topic {
+  readonly name: string
+  readonly hash: number
+  readonly bytes: Buffer
+  readonly members: Membership[]
+}
+
+const initialSlots = 64
+/** Slots in use, at most, of all: linear probing stays short. */
+const maxLoad = 0.5
+
+/**
+ * Who wants what, in one partition. Exact subjects live in an open-addressing table from the subject's seeded hash to its
+ * topic (the bytes are compared: a hash is a hint), patterns in a trie. Members may join and leave while a record is being
+ * offered: one that joins meanwhile gets the next record.
+ */
+export class Hub {
+  readonly #hashOf: (bytes: Uint8Array) => number
+  #slots = new Array<Topic | undefined>(initialSlots)
+  #topics = 0
+  readonly #patterns = new Map<string, Topic>()
+  readonly #trie = new PatternTrie<Topic>()
+  readonly #matched: Topic[] = []
+  readonly #collect = (topic: Topic): void => {
+    this.#matched.push(topic)
+  }
+  #memberships = 0
+
+  /** `hashOf` must be the hash that the window's records carry. */
+  constructor(hashOf: (bytes: Uint8Array) => number) {
+    this.#hashOf = hashOf
+  }
+
+  /** Joins in all: one a subscription of a live or behind session. */
+  get size(): number {
+    return this.#memberships
+  }
+
+  join(subject: string, member: Member): Membership {
+    const topic = isPattern(subject) ? this.#patternTopic(subject) : this.#exactTopic(subject)
+    const membership: Membership = { topic, member, index: topic.members.length }
+    topic.members.push(membership)
+    this.#memberships++
+    return membership
+  }
+
+  leave(membership: Membership): void {
+    const { topic, index } = membership
+    if (topic.members[index] !== membership) return
+    const last = topic.members.pop()!
+    if (last !== membership) {
+      topic.members[index] = last
+      last.index = index
+    }
+    this.#memberships--
+    if (topic.members.length === 0) this.#drop(topic)
+  }
+
+  /** Offers the record to every member that matches, once each. Returns how many. */
+  publish(record: LiveRecord): number {
+    let offered = 0
+    const exact = this.#find(record.hash, record.buffer, record.subjectStart, record.subjectEnd)
+    if (exact !== undefined) offered += offerAll(exact.members, record)
+    if (this.#patterns.size > 0) offered += this.#publishToPatterns(record)
+    return offered
+  }
+
+  #publishToPatterns(record: LiveRecord): number {
+    const matched = this.#matched
+    this.#trie.match(record.subject, this.#collect)
+    let offered = 0
+    for (let i = 0; i < matched.length; i++) offered += offerAll(matched[i]!.members, record)
+    matched.length = 0
+    return offered
+  }
+
+  #patternTopic(pattern: string): Topic {
+    let topic = this.#patterns.get(pattern)
+    if (topic === undefined) {
+      topic = { name: pattern, hash: 0, bytes: Buffer.from(pattern), members: [] }
+      this.#patterns.set(pattern, topic)
+      this.#trie.add(pattern, topic)
+    }
+    return topic
+  }
+
+  #exactTopic(subject: string): Topic {
+    const bytes = Buffer.from(subject)
+    const hash = this.#hashOf(bytes)
+    const found = this.#find(hash, bytes, 0, bytes.length)
+    if (found !== undefined) return found
+    if (this.#topics + 1 > this.#slots.length * maxLoad) this.#resize(this.#slots.length * 2)
+    const topic: Topic = { name: subject, hash, bytes, members: [] }
+    this.#insert(topic)
+    this.#topics++
+    return topic
+  }
+
+  #find(hash: number, buffer: Buffer, start: number, end: number): Topic | undefined {
+    const slots = this.#slots
+    const mask = slots.length - 1
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const topic = slots[slot]
+      if (topic === undefined) return undefined
+      if (topic.hash === hash && sameBytes(topic.bytes, buffer, start, end)) return topic
+    }
+  }
+
+  #insert(topic: Topic): void {
+    const slots = this.#slots
+    const mask = slots.length - 1
+    let slot = topic.hash & mask
+    while (slots[slot] !== undefined) slot = (slot + 1) & mask
+    slots[slot] = topic
+  }
+
+  #drop(topic: Topic): void {
+    if (this.#patterns.get(topic.name) === topic) {
+      this.#patterns.delete(topic.name)
+      this.#trie.remove(topic.name, topic)
+      return
+    }
+    this.#remove(topic)
+    this.#topics--
+    if (this.#slots.length > initialSlots && this.#topics < this.#slots.length / 8) this.#resize(this.#slots.length / 2)
+  }
+
+  /** Backward-shift deletion: no tombstones, probes stay as short as the load says. */
+  #remove(topic: Topic): void {
+    const slots = this.#slots
+    const mask = slots.length - 1
+    let hole = topic.hash & mask
+    while (slots[hole] !== topic) hole = (hole + 1) & mask
+    for (let at = (hole + 1) & mask; slots[at] !== undefined; at = (at + 1) & mask) {
+      const home = slots[at]!.hash & mask
+      if (((at - home) & mask) < ((at - hole) & mask)) continue
+      slots[hole] = slots[at]
+      hole = at
+    }
+    slots[hole] = undefined
+  }
+
+  #resize(size: number): void {
+    const old = this.#slots
+    this.#slots = new Array<Topic | undefined>(size)
+    for (const topic of old) if (topic !== undefined) this.#insert(topic)
+  }
+}
+
+/** Backwards: a member that leaves while it is offered the record moves one that was already offered it. */
+function offerAll(members: Membership[], record: LiveRecord): number {
+  let offered = 0
+  for (let i = members.length - 1; i >= 0; i--) {
+    const membership = members[i]
+    if (membership === undefined || membership.member.stamp === record.sequence) continue
+    membership.member.stamp = record.sequence
+    membership.member.offer(record)
+    offered++
+  }
+  return offered
+}
+
+function sameBytes(bytes: Buffer, buffer: Buffer, start: number, end: number): boolean {
+  const length = end - start
+  if (bytes.length !== length) return false
+  for (let i = 0; i < length; i++) if (bytes[i] !== buffer[start + i]) return false
+  return true
+}

@@ -1,0 +1,94 @@
+import { seededHash } from '../base/hash.ts'
+import type { SourceRecord } from '../log/record.ts'
+import type { Appended, Window } from '../log/window.ts'
+import type { RoutingTable } from '../routing/table.ts'
+import { validSubjectBytes } from '../subject/subject.ts'
+import { deletedEvent, type EnvelopeView, envelopeView, scanEnvelope } from '../wire/envelope.ts'
+import type { RejectReason } from './rejected.ts'
+
+/**
+ * Turns a source's record into a window's entry, or says why it can't be used. The same intake serves the tail and
+ * read-back, so both give the same content. One object is reused; nothing of the payload is decoded.
+ */
+export class Intake {
+  /** The envelope of the record last accepted; offsets count from `appended.eventStart`. */
+  readonly envelope: EnvelopeView = envelopeView()
+  readonly appended: Appended = {
+    buffer: Buffer.alloc(0),
+    eventStart: 0,
+    eventEnd: 0,
+    subjectAt: 0,
+    subjectLength: 0,
+    traceBuffer: Buffer.alloc(0),
+    traceStart: -1,
+    traceEnd: -1,
+    offset: 0,
+    timeMs: 0,
+    epoch: -1,
+    hash: 0,
+  }
+  readonly #stream: string
+  readonly #routing: RoutingTable
+  readonly #seed: number
+  readonly #maxEventBytes: number
+
+  constructor(stream: string, routing: RoutingTable, seed: number, maxEventBytes: number) {
+    this.#stream = stream
+    this.#routing = routing
+    this.#seed = seed
+    this.#maxEventBytes = maxEventBytes
+  }
+
+  /** undefined = accepted: `appended` and `envelope` describe it until the next call. */
+  accept(record: SourceRecord, partitions: number): RejectReason | undefined {
+    const { appended } = this
+    const reason = record.valueStart < 0 ? this.#takeDeletion(record) : this.#takeValue(record)
+    if (reason !== undefined) return reason
+    const start = appended.eventStart + appended.subjectAt
+    const end = start + appended.subjectLength
+    const check = this.#routing.check(this.#stream, record.partition, appended.buffer, start, end, partitions)
+    if (check !== 'ok') return check
+    appended.hash = seededHash(appended.buffer, start, end, this.#seed)
+    appended.traceBuffer = record.buffer
+    appended.traceStart = record.traceStart
+    appended.traceEnd = record.traceEnd
+    appended.offset = record.offset
+    appended.timeMs = record.timeMs
+    appended.epoch = record.epoch
+    return undefined
+  }
+
+  /** Accepts the record into `window`; false where it can't be used (the offset is passed all the same). */
+  append(record: SourceRecord, partitions: number, window: Window): boolean {
+    const reason = this.accept(record, partitions)
+    if (reason === undefined) window.append(this.appended)
+    else window.advance(record.offset + 1)
+    return reason === undefined
+  }
+
+  #takeValue(record: SourceRecord): RejectReason | undefined {
+    const { appended, envelope } = this
+    if (record.valueEnd - record.valueStart > this.#maxEventBytes) return 'too_large'
+    if (!scanEnvelope(record.buffer, record.valueStart, record.valueEnd, envelope)) return 'bad_envelope'
+    appended.buffer = record.buffer
+    appended.eventStart = record.valueStart
+    appended.eventEnd = record.valueEnd
+    appended.subjectAt = envelope.subjectAt
+    appended.subjectLength = envelope.subjectLength
+    return undefined
+  }
+
+  /** A null value deletes the subject that is the record's key. */
+  #takeDeletion(record: SourceRecord): RejectReason | undefined {
+    if (record.keyStart < 0 || !validSubjectBytes(record.buffer, record.keyStart, record.keyEnd)) return 'no_subject'
+    const { appended, envelope } = this
+    const event = Buffer.from(deletedEvent(record.buffer.toString('utf8', record.keyStart, record.keyEnd)))
+    scanEnvelope(event, 0, event.length, envelope)
+    appended.buffer = event
+    appended.eventStart = 0
+    appended.eventEnd = event.length
+    appended.subjectAt = envelope.subjectAt
+    appended.subjectLength = envelope.subjectLength
+    return undefined
+  }
+}

@@ -1,0 +1,78 @@
+import { type DeliveryParts, encodeDelivery } from '../wire/delivery.ts'
+import { encodePosition } from '../wire/token.ts'
+
+export type Encoding = 'json' | 'proto' | 'sse'
+
+const encodings = { json: 0, proto: 1, sse: 2 } as const
+
+/**
+ * One record on its way to the sockets; a stream reuses one object for all of its records. Token and frames are made when
+ * the first session asks, once for all sessions of that encoding. Valid during `Hub.publish` (or one catch-up write) only.
+ */
+export class LiveRecord implements DeliveryParts {
+  /** Counts records, over all partitions of the gateway's streams that share this object: the hub's stamp. */
+  sequence = 0
+  stream = ''
+  partition = 0
+  offset = 0
+  /** Leader epoch of the record: the generation of the position after it; -1 unknown. */
+  epoch = -1
+  streamHash = 0
+  hash = 0
+  buffer: Buffer = Buffer.alloc(0)
+  eventStart = 0
+  eventEnd = 0
+  subjectStart = 0
+  subjectEnd = 0
+  /** Publisher's clock, Unix µs; the record's own time where the publisher gave none. */
+  publishedAtUs = 0
+  /** Whom a side reader's delivery is for; undefined = every live subscription that matches. */
+  refs: readonly number[] | undefined = undefined
+  #after = ''
+  #subject = ''
+  readonly #frames: (Uint8Array | undefined)[] = [undefined, undefined, undefined]
+
+  /** To be called once the fields above are those of the next record. */
+  begin(): void {
+    this.sequence++
+    this.#after = ''
+    this.#subject = ''
+    const frames = this.#frames
+    frames[0] = undefined
+    frames[1] = undefined
+    frames[2] = undefined
+  }
+
+  /** The event's bytes are those of `buffer`: the name under which the encoder asks for them. */
+  get event(): Buffer {
+    return this.buffer
+  }
+
+  get subject(): string {
+    if (this.#subject === '') this.#subject = this.buffer.toString('utf8', this.subjectStart, this.subjectEnd)
+    return this.#subject
+  }
+
+  /** The token of the position after this record. */
+  get after(): string {
+    if (this.#after === '') {
+      this.#after = encodePosition({
+        streamHash: this.streamHash,
+        partition: this.partition,
+        offset: this.offset + 1,
+        generation: this.epoch,
+      })
+    }
+    return this.#after
+  }
+
+  frame(encoding: Encoding): Uint8Array {
+    const slot = encodings[encoding]
+    let frame = this.#frames[slot]
+    if (frame === undefined) {
+      frame = encodeDelivery(encoding, this)
+      this.#frames[slot] = frame
+    }
+    return frame
+  }
+}

@@ -1,0 +1,74 @@
+import { seededHash } from '../base/hash.ts'
+import { type Lost, Window, type WindowOptions } from '../log/window.ts'
+import type { StreamInstruments } from '../telemetry/instruments.ts'
+import { encodePosition, type Position, streamHash } from '../wire/token.ts'
+import { Hub } from './hub.ts'
+
+/** A reader of one partition, as far as the feed must tell it what happened to the log. */
+export interface FeedReader {
+  /** A stretch is lost; the window has it already. */
+  lost(lost: Lost): void
+  /** Another log under the same name, read from offset 0; `before` is where this gateway stood in the old one. */
+  recreated(before: Position): void
+  /** A batch is through and `window.head` has moved; only called while the reader is in `parked`. */
+  moved(): void
+  /** The broker's log ends at `end`, certainly: what is ahead of it is gone. Only called while in `parked`. */
+  cutBackTo(end: number): void
+}
+
+/** One partition as this gateway serves it: its window, who listens, and what the broker says of it. */
+export class PartitionFeed {
+  readonly stream: string
+  readonly partition: number
+  readonly window: Window
+  readonly hub: Hub
+  readonly instruments: StreamInstruments
+  /** Everyone who reads this partition, live or not. */
+  readonly readers = new Set<FeedReader>()
+  /** Readers whose position is ahead of this gateway's head. */
+  readonly parked = new Set<FeedReader>()
+  /** Names stream and incarnation in a token. */
+  streamHash: number
+  /** The broker's first retained offset and head, as of the last batch. */
+  first = 0
+  brokerHead = 0
+
+  constructor(
+    stream: string,
+    incarnation: string,
+    partition: number,
+    options: WindowOptions,
+    instruments: StreamInstruments,
+  ) {
+    this.stream = stream
+    this.instruments = instruments
+    this.partition = partition
+    this.window = new Window(options)
+    this.hub = new Hub((bytes) => seededHash(bytes, 0, bytes.length, options.seed))
+    this.streamHash = streamHash(stream, incarnation)
+  }
+
+  /** The token of `offset` as next to be read; its generation is known while the record below is in the window. */
+  tokenAt(offset: number): string {
+    return encodePosition(this.positionAt(offset))
+  }
+
+  positionAt(offset: number): Position {
+    return {
+      streamHash: this.streamHash,
+      partition: this.partition,
+      offset,
+      generation: this.window.epochBefore(offset),
+    }
+  }
+
+  /** The log under this name is another one from here on. */
+  restart(incarnation: string): void {
+    const before = this.positionAt(this.window.head)
+    this.streamHash = streamHash(this.stream, incarnation)
+    this.window.start(0, -1)
+    this.first = 0
+    this.brokerHead = 0
+    for (const reader of [...this.readers]) reader.recreated(before)
+  }
+}

@@ -1,0 +1,257 @@
+import type { Clock } from '../base/clock.ts'
+import { CarillonError } from '../base/errors.ts'
+import type { SourceRecord } from '../log/record.ts'
+import type { Window, WindowOptions } from '../log/window.ts'
+import type { RoutingTable } from '../routing/table.ts'
+import type { Offsets, Source, StreamInfo, Tail, TailSink, TailState } from '../source/source.ts'
+import type { StreamInstruments } from '../telemetry/instruments.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import { Intake } from './intake.ts'
+import { LiveRecord } from './live-record.ts'
+import { PartitionFeed } from './partition-feed.ts'
+import type { RejectedRing, RejectReason } from './rejected.ts'
+
+/** How long to wait before asking again for a broker or a stream that is not there, ms. */
+const retryMs = 1000
+/** Rejected records are logged with their likely cause at most this often for each reason, ms. */
+const rejectLogMs = 60_000
+
+export interface StreamFeedOptions {
+  /** The stream's name in routes and tokens. */
+  readonly name: string
+  /** The broker's name for it. */
+  readonly topic: string
+  readonly source: Source
+  readonly routing: RoutingTable
+  readonly window: WindowOptions
+  readonly maxEventBytes: number
+  /** Create the stream with this many partitions when the broker has none; 0 = wait for it. */
+  readonly createPartitions: number
+  readonly instruments: StreamInstruments
+  readonly rejected: RejectedRing
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Sessions whose subscriptions may reach partitions that were not there before. */
+  readonly onGrown: (feed: StreamFeed) => void
+}
+
+export type FeedState = 'starting' | TailState
+
+/** One stream as it is read: broker → window → hub, record by record, and its state for `/readyz`. */
+export class StreamFeed implements TailSink {
+  readonly name: string
+  readonly partitions: PartitionFeed[] = []
+  readonly live = new LiveRecord()
+  readonly intake: Intake
+  /** undefined until the broker has said what the stream is. */
+  info: StreamInfo | undefined
+  condition: FeedState = 'starting'
+  /** Why it is not `up`, for people. */
+  detail = 'not asked yet'
+  readonly #options: StreamFeedOptions
+  #tail: Tail | undefined
+  #closed = false
+  #cancelRetry: () => void = () => {}
+
+  constructor(options: StreamFeedOptions) {
+    this.#options = options
+    this.name = options.name
+    this.live.stream = options.name
+    this.intake = new Intake(options.name, options.routing, options.window.seed, options.maxEventBytes)
+  }
+
+  get instruments(): StreamInstruments {
+    return this.#options.instruments
+  }
+
+  /** Begins to read at the head of each partition, as soon as broker and stream are there; keeps trying until closed. */
+  async start(): Promise<void> {
+    try {
+      const opened = await this.#open()
+      if (this.#closed) return
+      if (opened) return
+      this.#transition('missing', this.#missing())
+    } catch (error) {
+      if (this.#closed) return
+      this.#transition('away', error instanceof Error ? error.message : String(error))
+    }
+    this.#cancelRetry = this.#options.clock.after(retryMs, () => void this.start())
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#cancelRetry()
+    await this.#tail?.close()
+  }
+
+  // TailSink
+
+  record(record: SourceRecord): void {
+    const feed = this.partitions[record.partition]!
+    const { instruments } = this
+    instruments.eventsIn++
+    instruments.bytesIn += record.valueEnd - record.valueStart
+    const reason = this.intake.accept(record, this.partitions.length)
+    if (reason !== undefined) {
+      this.#reject(record, reason)
+      feed.window.advance(record.offset + 1)
+      return
+    }
+    feed.window.append(this.intake.appended)
+    const { live } = this
+    this.#describe(live, feed)
+    instruments.publishToBroker.record(record.timeMs * 1000 - live.publishedAtUs)
+    instruments.brokerToRead.record(this.#options.clock.nowUs() - record.timeMs * 1000)
+    feed.hub.publish(live)
+  }
+
+  end(partition: number, next: number, offsets: Offsets): void {
+    const feed = this.partitions[partition]!
+    feed.window.advance(next)
+    feed.first = offsets.first
+    feed.brokerHead = offsets.head
+    if (feed.parked.size > 0) for (const reader of [...feed.parked]) reader.moved()
+  }
+
+  lost(partition: number, from: number, to: number, reason: 'retention' | 'corrupt' | 'rewritten'): void {
+    const feed = this.partitions[partition]!
+    this.#options.logger.log('warn', `stream ${this.name}: offsets ${from} to ${to} of partition ${partition} are lost`, {
+      reason,
+    })
+    if (reason === 'rewritten') feed.window.truncate(from)
+    else feed.window.lost(from, to, reason)
+    for (const reader of [...feed.readers]) reader.lost({ from, to, reason })
+  }
+
+  recreated(info: StreamInfo): void {
+    this.#options.logger.log('warn', `stream ${this.name} was deleted and created again`, { incarnation: info.incarnation })
+    this.#adopt(info)
+    for (const feed of this.partitions) feed.restart(info.incarnation)
+  }
+
+  grown(info: StreamInfo): void {
+    this.#options.logger.log('warn', `stream ${this.name} now has ${info.partitions} partitions: subjects may have moved`)
+    this.#adopt(info)
+    this.#options.onGrown(this)
+  }
+
+  state(state: TailState, detail: string): void {
+    this.#transition(state, state === 'missing' ? this.#missing() : detail)
+  }
+
+  /**
+   * Reads one chunk of a partition's past into `window`, starting at `from`: read-back for what the feed's own window no
+   * longer holds. The window's head is where the next chunk starts; what the broker lost on the way is in its losses.
+   */
+  async readBack(partition: number, from: number, maxBytes: number, window: Window): Promise<void> {
+    const feed = this.partitions[partition]!
+    const to = feed.window.tail
+    let full = false
+    window.start(from, -1)
+    this.instruments.readBacks++
+    const { next, offsets } = await this.#options.source.range(this.requireInfo(), partition, from, to, maxBytes, {
+      record: (record) => {
+        full ||= !window.hasRoom(record.valueEnd - record.valueStart)
+        if (full) return
+        this.intake.append(record, this.partitions.length, window)
+        this.instruments.readBackRecords++
+      },
+      lost: (first, last, reason) => {
+        if (!full) window.lost(first, last, reason)
+      },
+    })
+    if (offsets.first > window.head && window.headOrdinal === window.tailOrdinal) {
+      window.lost(from, offsets.first - 1, 'retention')
+    }
+    if (!full) window.advance(next)
+  }
+
+  // The way in
+
+  async #open(): Promise<boolean> {
+    const { source, topic, createPartitions } = this.#options
+    let info = await source.describe(topic)
+    if (info === undefined && createPartitions > 0) {
+      await source.create(topic, createPartitions)
+      info = await source.describe(topic)
+    }
+    if (info === undefined) return false
+    const heads: number[] = []
+    for (let partition = 0; partition < info.partitions; partition++) {
+      heads.push((await source.offsets(info, partition)).head)
+    }
+    if (this.#closed) return true
+    this.#adopt(info)
+    heads.forEach((head, partition) => {
+      this.partitions[partition]!.window.start(head, -1)
+    })
+    this.#tail = source.tail(info, heads, this)
+    this.#transition('up', '')
+    return true
+  }
+
+  #adopt(info: StreamInfo): void {
+    this.info = info
+    while (this.partitions.length < info.partitions) {
+      const { window, instruments } = this.#options
+      this.partitions.push(new PartitionFeed(this.name, info.incarnation, this.partitions.length, window, instruments))
+    }
+  }
+
+  #describe(live: LiveRecord, feed: PartitionFeed): void {
+    const { appended, envelope } = this.intake
+    live.partition = feed.partition
+    live.offset = appended.offset
+    live.epoch = appended.epoch
+    live.streamHash = feed.streamHash
+    live.hash = appended.hash
+    live.buffer = appended.buffer
+    live.eventStart = appended.eventStart
+    live.eventEnd = appended.eventEnd
+    live.subjectStart = appended.eventStart + appended.subjectAt
+    live.subjectEnd = live.subjectStart + appended.subjectLength
+    live.publishedAtUs = envelope.publishedAtUs > 0 ? envelope.publishedAtUs : appended.timeMs * 1000
+    live.begin()
+  }
+
+  #reject(record: SourceRecord, reason: RejectReason): void {
+    const { instruments, rejected, routing, logger } = this.#options
+    instruments.skipped[reason]++
+    const key = record.keyStart < 0 ? undefined : record.buffer.subarray(record.keyStart, record.keyEnd)
+    const detail = routing.likelyCause(reason, key, record.partition, this.partitions.length)
+    rejected.add({
+      stream: this.name,
+      partition: record.partition,
+      offset: record.offset,
+      timeMs: record.timeMs,
+      reason,
+      key: key === undefined ? '' : key.toString('utf8').slice(0, 255),
+      detail,
+    })
+    const where = `stream ${this.name}, partition ${record.partition}, offset ${record.offset}`
+    logger.every(`${this.name} ${reason}`, rejectLogMs, 'warn', `record skipped (${reason}) at ${where}: ${detail}`)
+  }
+
+  #missing(): string {
+    const { source, topic } = this.#options
+    return `the broker has no stream "${topic}"; create it with: ${source.createCommand(topic, this.#options.createPartitions || 12)}`
+  }
+
+  #transition(state: TailState, detail: string): void {
+    if (state === this.condition && detail === this.detail) return
+    const changed = state !== this.condition
+    this.condition = state
+    this.detail = detail
+    if (!changed) return
+    const { logger } = this.#options
+    if (state === 'up') logger.log('info', `stream ${this.name} is up`, { partitions: this.partitions.length })
+    else logger.log('warn', `stream ${this.name} is ${state}: ${detail}`)
+  }
+
+  /** Throws what a subscriber or publisher is to be told while the stream can't be used. */
+  requireInfo(): StreamInfo {
+    if (this.info !== undefined) return this.info
+    const code = this.condition === 'missing' ? 'stream_missing' : 'broker_unavailable'
+    throw new CarillonError(code, `stream ${this.name} is not there yet: ${this.detail}`, { retryAfterMs: retryMs })
+  }
+}

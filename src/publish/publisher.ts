@@ -1,0 +1,72 @@
+import { CarillonError } from '../base/errors.ts'
+import type { RoutingTable } from '../routing/table.ts'
+import type { OutRecord, Source, StreamInfo } from '../source/source.ts'
+import { encodeEvent } from '../wire/envelope.ts'
+import type { Event, Published } from '../wire/frames.ts'
+import { encodePosition, streamHash } from '../wire/token.ts'
+
+export interface PublisherOptions {
+  readonly source: Source
+  readonly routing: RoutingTable
+  /** The stream as it is now, by its name in the routes; throws `stream_missing` or `broker_unavailable`. */
+  readonly stream: (name: string) => StreamInfo
+  /** One event's envelope, bytes. */
+  readonly maxEventBytes: number
+}
+
+interface Placed {
+  readonly stream: string
+  readonly record: OutRecord
+}
+
+/**
+ * Events into the broker, where the routes say: key, partition, envelope. Everything is checked before anything is written.
+ */
+export class Publisher {
+  readonly #options: PublisherOptions
+
+  constructor(options: PublisherOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Resolves after the broker's acknowledgement with each event's position, in order. Throws `no_route`, `event_too_large`, …
+   * naming the event by its index; when the broker fails half way, some may have been written.
+   */
+  async publish(events: readonly Event[], options: { traceparent?: string } = {}): Promise<Published[]> {
+    const placed = events.map((event, index) => this.#place(event, index, options.traceparent))
+    const results = new Array<Published>(events.length)
+    const streams = new Set(placed.map(({ stream }) => stream))
+    await Promise.all([...streams].map((stream) => this.#write(stream, placed, results)))
+    return results
+  }
+
+  async #write(stream: string, placed: readonly Placed[], results: Published[]): Promise<void> {
+    const info = this.#options.stream(stream)
+    const indexes = placed.flatMap((item, index) => (item.stream === stream ? [index] : []))
+    const acks = await this.#options.source.publish(info, indexes.map((index) => placed[index]!.record))
+    const hash = streamHash(stream, info.incarnation)
+    indexes.forEach((index, i) => {
+      const { partition, offset } = acks[i]!
+      // The generation is unknown: an acknowledgement does not name the leader's epoch.
+      const after = encodePosition({ streamHash: hash, partition, offset: offset + 1, generation: -1 })
+      results[index] = { after, stream, partition, offset }
+    })
+  }
+
+  #place(event: Event, index: number, traceparent: string | undefined): Placed {
+    const { routing, stream, maxEventBytes } = this.#options
+    const place = routing.place(event.subject, (name) => stream(name).partitions)
+    if (place.partition === undefined) {
+      const said = `event ${index}: subject "${event.subject}" is in a range with several partitions`
+      throw new CarillonError('no_route', `${said}: its publisher must choose one; publish it to the broker directly`)
+    }
+    const value = encodeEvent(event)
+    if (value.length > maxEventBytes) {
+      const said = `event ${index} is ${value.length} bytes as an envelope, the limit is ${maxEventBytes}`
+      throw new CarillonError('event_too_large', `${said}: send a reference to the data instead`)
+    }
+    const record = { partition: place.partition, key: Buffer.from(place.key), value: event.deleted ? null : value }
+    return { stream: place.stream, record: traceparent === undefined ? record : { ...record, headers: { traceparent } } }
+  }
+}

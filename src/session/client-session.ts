@@ -1,0 +1,465 @@
+import type { Clock } from '../base/clock.ts'
+import { CarillonError, errors, toCarillonError } from '../base/errors.ts'
+import { seededHash } from '../base/hash.ts'
+import type { Feeds } from '../fanout/feeds.ts'
+import { LiveRecord } from '../fanout/live-record.ts'
+import type { PartitionFeed } from '../fanout/partition-feed.ts'
+import type { Loaded } from '../log/window.ts'
+import { isPattern, validatePattern } from '../subject/subject.ts'
+import type { EndReason, GatewayInstruments } from '../telemetry/instruments.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import { encodeControl } from '../wire/control.ts'
+import { envelopeView, scanEnvelope } from '../wire/envelope.ts'
+import type { ClientFrame, ServerFrame } from '../wire/frames.ts'
+import { type After, encodeToken, parseAfter, type Position } from '../wire/token.ts'
+import type { OwedGap } from './gap.ts'
+import { type Outlet, type Session, type WriteOutcome, writeOutcome } from './outlet.ts'
+import type { Pump, Runnable } from './pump.ts'
+import type { ReadBack } from './read-back.ts'
+import type { Reader, ReaderOwner } from './reader.ts'
+import { carriedPositions, type OffsetLookup, resolveStarts, type Start } from './start.ts'
+import type { Leg, Subscription } from './subscription.ts'
+import { Track } from './track.ts'
+
+export interface SessionLimits {
+  /** Subscriptions a session may have. */
+  readonly maxSubscriptions: number
+  /** Partitions that one SSE or poll session may span: its token names each. */
+  readonly maxTokenPartitions: number
+  /** Refused frames, one after the other, until the session ends. */
+  readonly maxErrors: number
+  /** Control frames that wait for a full socket, until the session ends. */
+  readonly maxWaitingFrames: number
+}
+
+export const sessionLimits: SessionLimits = {
+  maxSubscriptions: 1000,
+  maxTokenPartitions: 128,
+  maxErrors: 32,
+  maxWaitingFrames: 4096,
+}
+
+/** What all sessions of a gateway share. */
+export interface SessionContext {
+  readonly feeds: Feeds
+  readonly readBack: ReadBack
+  readonly pump: Pump
+  readonly lookup: OffsetLookup
+  readonly ahead: { watch(reader: Reader): void }
+  readonly limits: SessionLimits
+  readonly instruments: GatewayInstruments
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Seed of the subject hash, the window's. */
+  readonly seed: number
+  readonly onEnded: (session: ClientSession, reason: EndReason) => void
+}
+
+/** Records looked at in one slice of a session that is behind. */
+const lookPerSlice = 512
+
+/** Catch-up deliveries are encoded from here: one object for all sessions, valid during one write. */
+const missed = new LiveRecord()
+const missedEnvelope = envelopeView()
+
+/**
+ * One client's conversation, whichever transport: its subscriptions as readers at positions. Nothing is queued for it but
+ * control frames; a full socket moves its readers from live to behind, a drained one lets them read on.
+ */
+export class ClientSession implements Session, ReaderOwner, Runnable {
+  readonly id: number
+  readonly outlet: Outlet
+  queued = false
+  #writable = true
+  readonly #context: SessionContext
+  readonly #subscriptions = new Map<number, Subscription>()
+  readonly #tracks = new Map<PartitionFeed, Track>()
+  /** Control frames for a full socket, written before anything else. */
+  #waitingFrames: Uint8Array[] = []
+  /** Positions of the client's token that no subscription touches. */
+  #carried: Position[] = []
+  #errorsInRow = 0
+  #ended = false
+  /** SSE: told once that all is live. */
+  #saidLive = false
+  readonly #joined = (leg: Leg): void => this.#legJoined(leg.subscription)
+
+  constructor(id: number, outlet: Outlet, context: SessionContext) {
+    this.id = id
+    this.outlet = outlet
+    this.#context = context
+  }
+
+  get writable(): boolean {
+    return this.#writable && !this.#ended
+  }
+
+  // Session: what the transport calls
+
+  receive(frame: ClientFrame): void {
+    if (this.#ended) return
+    const ref = frame.kind === 'ping' ? 0 : frame.ref
+    this.#context.instruments.framesIn[frame.kind]++
+    try {
+      switch (frame.kind) {
+        case 'subscribe':
+          this.#subscribe(frame.ref, frame.subject, frame.after)
+          break
+        case 'unsubscribe':
+          this.#unsubscribe(frame.ref)
+          break
+        case 'ping':
+          this.#control({ kind: 'pong', t: frame.t, nowUs: this.#context.clock.nowUs() })
+          break
+      }
+      this.#errorsInRow = 0
+    } catch (error) {
+      this.#refuse(ref, this.#known(error))
+    }
+  }
+
+  refuse(error: CarillonError): void {
+    if (!this.#ended) this.#refuse(0, error)
+  }
+
+  start(subjects: readonly string[], after: readonly string[]): void {
+    const distinct = [...new Set(subjects)]
+    if (distinct.length === 0) {
+      throw new CarillonError('bad_request', 'expected at least one `subject` parameter, got none')
+    }
+    this.#requireRoom(distinct.length)
+    const subscriptions = distinct.map((subject) => this.#subscription(0, subject))
+    const wanted = new Set<PartitionFeed>()
+    for (const { subject } of subscriptions) {
+      for (const feed of this.#context.feeds.partitionsFor(subject)) wanted.add(feed)
+    }
+    const { maxTokenPartitions } = this.#context.limits
+    if (wanted.size > maxTokenPartitions) {
+      const said = `these subjects span ${wanted.size} partitions; at most ${maxTokenPartitions} fit in the token of this transport`
+      throw new CarillonError('bad_request', `${said}: use the WebSocket, or fewer or narrower subjects`)
+    }
+    const parsed = parseAfter(after)
+    this.#resolve(parsed, [...wanted], (starts) => this.#begin(subscriptions, starts, parsed))
+  }
+
+  drained(): void {
+    if (this.#ended) return
+    this.#writable = true
+    if (this.run()) this.wake()
+  }
+
+  token(): string {
+    const positions: Position[] = []
+    for (const track of this.#tracks.values()) {
+      const position = track.main.position()
+      if (position !== undefined) positions.push(position)
+    }
+    return encodeToken(positions.concat(this.#carried))
+  }
+
+  closed(reason: EndReason = 'lost'): void {
+    this.#cleanUp(reason)
+  }
+
+  /** Ends it from the gateway's side. */
+  end(error: CarillonError | undefined): void {
+    if (this.#ended) return
+    this.#cleanUp(error?.code ?? 'answered')
+    this.outlet.end(error)
+  }
+
+  // ReaderOwner: what the readers call
+
+  deliverLive(reader: Reader, record: LiveRecord): void {
+    const { outlet } = this
+    const outcome = outlet.write(record.frame(outlet.encoding), true)
+    if (outcome === writeOutcome.refused) {
+      this.#fallBehind(reader, record.offset)
+      return
+    }
+    const { instruments } = reader.feed
+    instruments.deliveries++
+    instruments.publishToWritten.record(this.#context.clock.nowUs() - record.publishedAtUs)
+    if (outcome === writeOutcome.full) this.#fallBehind(reader, record.offset + 1)
+  }
+
+  deliverMissed(reader: Reader, record: Loaded): WriteOutcome {
+    const { feed } = reader
+    scanEnvelope(record.buffer, record.eventStart, record.eventEnd, missedEnvelope)
+    missed.stream = feed.stream
+    missed.partition = feed.partition
+    missed.offset = record.offset
+    missed.epoch = record.epoch
+    missed.streamHash = feed.streamHash
+    missed.buffer = record.buffer
+    missed.eventStart = record.eventStart
+    missed.eventEnd = record.eventEnd
+    missed.refs = reader.refs
+    missed.begin()
+    const { outlet } = this
+    const outcome = outlet.write(missed.frame(outlet.encoding), true)
+    if (outcome !== writeOutcome.sent) this.#fallBehind(undefined, 0)
+    if (outcome === writeOutcome.refused) return outcome
+    const { instruments } = feed
+    instruments.deliveries++
+    instruments.catchUpDeliveries++
+    const publishedAtUs = missedEnvelope.publishedAtUs > 0 ? missedEnvelope.publishedAtUs : record.timeMs * 1000
+    instruments.catchUpPublishToWritten.record(this.#context.clock.nowUs() - publishedAtUs)
+    return outcome
+  }
+
+  tellGap(reader: Reader, gap: OwedGap): void {
+    const { feed } = reader
+    feed.instruments.gaps[gap.reason]++
+    this.#control({
+      kind: 'gap',
+      refs: reader.refs,
+      stream: feed.stream,
+      partition: feed.partition,
+      from: gap.from,
+      to: gap.to,
+      n: undefined,
+      reason: gap.reason,
+      certain: gap.certain,
+      after: feed.tokenAt(reader.next),
+    })
+  }
+
+  wake(): void {
+    if (!this.#ended) this.#context.pump.add(this)
+  }
+
+  watchAhead(reader: Reader): void {
+    this.#context.ahead.watch(reader)
+  }
+
+  // Runnable: one slice of catching up
+
+  run(): boolean {
+    if (!this.writable || !this.#flushWaiting()) return false
+    let more = false
+    this.outlet.batch(() => {
+      more = this.#readTracks()
+    })
+    return more
+  }
+
+  #readTracks(): boolean {
+    const look = { left: lookPerSlice, stoppedAt: 0 }
+    let more = false
+    for (const track of this.#tracks.values()) {
+      if (this.#read(track.main, look)) more = true
+      if (track.side !== undefined && this.#read(track.side, look)) more = true
+      track.settle(this.#joined)
+      // A leg that joined may have let the next one of its queue begin.
+      if (track.side?.mode === 'behind' && track.main.mode === 'live') more = true
+      if (!this.writable) return false
+    }
+    this.#sayLive()
+    return more
+  }
+
+  /** True when the reader used up its slice before it was at the head. */
+  #read(reader: Reader, look: { left: number; stoppedAt: number }): boolean {
+    if (reader.mode !== 'behind') return false
+    const progress = reader.read(look)
+    if (progress === 'head' && reader.main && this.writable) reader.mode = 'live'
+    return progress === 'budget'
+  }
+
+  // Subscriptions
+
+  #subscribe(ref: number, subject: string, after: readonly string[]): void {
+    if (ref === 0 || this.#subscriptions.has(ref)) {
+      const why = ref === 0 ? 'ref must be a whole number above 0' : `ref ${ref} is in use`
+      throw new CarillonError('bad_ref', `${why}: choose another, or unsubscribe it first`)
+    }
+    this.#requireRoom(1)
+    const subscription = this.#subscription(ref, subject)
+    const feeds = this.#context.feeds.partitionsFor(subject)
+    const parsed = parseAfter(after)
+    this.#subscriptions.set(ref, subscription)
+    this.#resolve(parsed, feeds, (starts) => this.#beginRef(subscription, starts), subscription)
+  }
+
+  /** `then` runs at once where the broker need not be asked, and never for a subscription or session that is gone. */
+  #resolve(after: After, feeds: PartitionFeed[], then: (starts: Start[]) => void, subscription?: Subscription): void {
+    const starts = resolveStarts(after, feeds, this.#context.lookup)
+    if (Array.isArray(starts)) {
+      then(starts)
+      return
+    }
+    const gone = () => this.#ended || subscription?.closed === true
+    starts.then(
+      (resolved) => {
+        if (!gone()) then(resolved)
+      },
+      (error: unknown) => {
+        if (!gone()) this.#startFailed(this.#known(error), subscription)
+      },
+    )
+  }
+
+  #startFailed(error: CarillonError, subscription: Subscription | undefined): void {
+    if (subscription === undefined) this.end(error)
+    else {
+      this.#forget(subscription)
+      this.#refuse(subscription.ref, error)
+    }
+  }
+
+  /** WebSocket: each ref from its own start, told `live` when it is. */
+  #beginRef(subscription: Subscription, starts: Start[]): void {
+    const { ref } = subscription
+    const before = starts.map(({ feed, offset, gap }) => (gap === undefined ? feed.positionAt(offset) : gap.before))
+    this.#control({ kind: 'subscribed', ref, after: encodeToken(before.filter((position) => position !== undefined)) })
+    subscription.joining = starts.length
+    for (const { feed, offset, gap } of starts) {
+      const leg: Leg = { subscription, feed, membership: undefined }
+      subscription.legs.push(leg)
+      if (this.#track(feed, feed.window.head).enter(leg, offset, gap)) this.#legJoined(subscription)
+    }
+  }
+
+  /** SSE and poll: all subjects share the main readers, which start where the token says. */
+  #begin(subscriptions: Subscription[], starts: Start[], after: After): void {
+    this.#carried = carriedPositions(after, starts.map(({ feed }) => feed))
+    for (const { feed, offset, gap } of starts) {
+      const { main } = this.#track(feed, offset)
+      if (gap !== undefined) main.owed.push(gap)
+    }
+    for (const subscription of subscriptions) {
+      for (const feed of this.#context.feeds.partitionsFor(subscription.subject)) {
+        const leg: Leg = { subscription, feed, membership: undefined }
+        this.#tracks.get(feed)?.join(leg)
+      }
+    }
+    this.outlet.opened()
+    this.wake()
+  }
+
+  #track(feed: PartitionFeed, next: number): Track {
+    let track = this.#tracks.get(feed)
+    if (track === undefined) {
+      track = new Track(this, this.#context.readBack, feed, next)
+      if (this.writable && this.outlet.transport === 'websocket') track.main.mode = 'live'
+      this.#tracks.set(feed, track)
+    }
+    return track
+  }
+
+  #legJoined(subscription: Subscription): void {
+    if (--subscription.joining === 0) this.#control({ kind: 'live', ref: subscription.ref })
+  }
+
+  #sayLive(): void {
+    if (this.#saidLive || this.outlet.transport !== 'sse' || this.#tracks.size === 0) return
+    for (const { main } of this.#tracks.values()) if (main.mode !== 'live') return
+    this.#saidLive = true
+    this.#control({ kind: 'live', ref: 0 })
+  }
+
+  #unsubscribe(ref: number): void {
+    const subscription = this.#subscriptions.get(ref)
+    if (subscription === undefined) throw new CarillonError('bad_ref', `ref ${ref} is not a subscription of this session`)
+    this.#forget(subscription)
+    this.#control({ kind: 'unsubscribed', ref })
+  }
+
+  #forget(subscription: Subscription): void {
+    subscription.closed = true
+    this.#subscriptions.delete(subscription.ref)
+    for (const leg of subscription.legs) {
+      const track = this.#tracks.get(leg.feed)
+      if (track === undefined) continue
+      track.leave(leg)
+      if (track.empty) {
+        track.close()
+        this.#tracks.delete(leg.feed)
+      }
+    }
+  }
+
+  #subscription(ref: number, subject: string): Subscription {
+    validatePattern(subject)
+    const bytes = Buffer.from(subject)
+    const hash = seededHash(bytes, 0, bytes.length, this.#context.seed)
+    return { ref, subject, pattern: isPattern(subject), bytes, hash, legs: [], joining: 0, closed: false }
+  }
+
+  #requireRoom(more: number): void {
+    const { maxSubscriptions } = this.#context.limits
+    if (this.#subscriptions.size + more <= maxSubscriptions) return
+    const said = `a session may have ${maxSubscriptions} subscriptions, this would be ${this.#subscriptions.size + more}`
+    throw new CarillonError('too_many_subscriptions', `${said}: unsubscribe some, use a pattern, or open another session`)
+  }
+
+  // Frames out
+
+  #control(frame: ServerFrame): void {
+    const bytes = encodeControl(this.outlet.encoding, frame)
+    if (!this.writable) this.#wait(bytes)
+    else this.#writeControl(bytes)
+  }
+
+  #wait(bytes: Uint8Array): void {
+    if (this.#ended) return
+    this.#waitingFrames.push(bytes)
+    if (this.#waitingFrames.length <= this.#context.limits.maxWaitingFrames) return
+    this.end(new CarillonError('overloaded', 'the client asks for more than it reads: too many answers wait for its socket'))
+  }
+
+  /** False when the socket is full now. */
+  #writeControl(bytes: Uint8Array): boolean {
+    const outcome = this.outlet.write(bytes, false)
+    if (outcome === writeOutcome.sent) return true
+    if (outcome === writeOutcome.refused) this.#waitingFrames.unshift(bytes)
+    this.#fallBehind(undefined, 0)
+    return false
+  }
+
+  #flushWaiting(): boolean {
+    while (this.writable) {
+      const bytes = this.#waitingFrames.shift()
+      if (bytes === undefined) return true
+      this.#writeControl(bytes)
+    }
+    return false
+  }
+
+  /** The socket is full: every live reader stops at its head, `current` at `next`. */
+  #fallBehind(current: Reader | undefined, next: number): void {
+    this.#writable = false
+    this.#context.instruments.fullWrites++
+    for (const { main } of this.#tracks.values()) main.fallBehind(main === current ? next : main.feed.window.head)
+  }
+
+  #refuse(ref: number, error: CarillonError): void {
+    const { code, message, retryAfterMs } = error
+    this.#context.instruments.errors[code]++
+    if (errors[code].close !== 0) {
+      this.end(error)
+      return
+    }
+    this.#control({ kind: 'error', ref, code, message, retryAfterMs })
+    if (++this.#errorsInRow < this.#context.limits.maxErrors) return
+    this.end(new CarillonError('too_many_errors', `${this.#errorsInRow} frames in a row were refused`))
+  }
+
+  #known(error: unknown): CarillonError {
+    const known = toCarillonError(error)
+    if (known.code === 'internal') this.#context.logger.log('error', `session ${this.id}: ${String(error)}`, { error })
+    return known
+  }
+
+  #cleanUp(reason: EndReason): void {
+    if (this.#ended) return
+    this.#ended = true
+    for (const subscription of this.#subscriptions.values()) subscription.closed = true
+    for (const track of this.#tracks.values()) track.close()
+    this.#tracks.clear()
+    this.#subscriptions.clear()
+    this.#waitingFrames = []
+    this.#context.onEnded(this, reason)
+  }
+}

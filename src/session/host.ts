@@ -1,0 +1,80 @@
+import { CarillonError } from '../base/errors.ts'
+import type { Random } from '../base/random.ts'
+import { encodeControl } from '../wire/control.ts'
+import type { Welcome } from '../wire/frames.ts'
+import { ClientSession, type SessionContext } from './client-session.ts'
+import type { Outlet, Session, SessionHost } from './outlet.ts'
+
+export interface SessionHostOptions {
+  /** Sessions at once, over all transports. */
+  readonly maxSessions: number
+  readonly welcome: Omit<Welcome, 'kind' | 'nowUs'>
+}
+
+/** How many sessions are ended before the event loop gets its turn. */
+const endedPerTurn = 256
+/** A client that is sent away is asked to wait up to this long, so that not all come back at once, ms. */
+const spreadMs = 2000
+
+/** Admits sessions up to a limit, and ends them all when the gateway goes. */
+export class Sessions implements SessionHost {
+  readonly #options: SessionHostOptions
+  readonly #context: SessionContext
+  readonly #random: Random
+  readonly #sessions = new Set<ClientSession>()
+  #lastId = 0
+  #draining = false
+
+  constructor(options: SessionHostOptions, context: Omit<SessionContext, 'onEnded'>, random: Random) {
+    this.#options = options
+    this.#random = random
+    this.#context = {
+      ...context,
+      onEnded: (session, reason) => {
+        this.#sessions.delete(session)
+        const { instruments } = this.#context
+        instruments.sessions[session.outlet.transport]--
+        instruments.ended[reason]++
+      },
+    }
+  }
+
+  get size(): number {
+    return this.#sessions.size
+  }
+
+  open(outlet: Outlet): Session {
+    if (this.#draining) throw this.#goingAway()
+    const { maxSessions } = this.#options
+    if (this.#sessions.size >= maxSessions) {
+      const retryAfterMs = Math.ceil(1000 + this.#random.next() * spreadMs)
+      throw new CarillonError('overloaded', `this gateway serves ${maxSessions} sessions and has no room`, { retryAfterMs })
+    }
+    const session = new ClientSession(++this.#lastId, outlet, this.#context)
+    this.#sessions.add(session)
+    this.#context.instruments.sessions[outlet.transport]++
+    this.#context.instruments.opened[outlet.transport]++
+    if (outlet.transport === 'websocket') this.#greet(outlet)
+    return session
+  }
+
+  /** Ends every session as `shutting_down`; resolves when each has been told. */
+  async drain(): Promise<void> {
+    this.#draining = true
+    let ended = 0
+    for (const session of [...this.#sessions]) {
+      session.end(this.#goingAway())
+      if (++ended % endedPerTurn === 0) await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+
+  #greet(outlet: Outlet): void {
+    const frame = { kind: 'welcome', ...this.#options.welcome, nowUs: this.#context.clock.nowUs() } as const
+    outlet.write(encodeControl(outlet.encoding, frame), false)
+  }
+
+  #goingAway(): CarillonError {
+    const retryAfterMs = Math.ceil(this.#random.next() * spreadMs)
+    return new CarillonError('shutting_down', 'this gateway is going away: reconnect, here or elsewhere', { retryAfterMs })
+  }
+}

@@ -1,0 +1,214 @@
+import type { Member } from '../fanout/hub.ts'
+import type { LiveRecord } from '../fanout/live-record.ts'
+import type { FeedReader, PartitionFeed } from '../fanout/partition-feed.ts'
+import { type Loaded, type Lost, loaded, type Window } from '../log/window.ts'
+import type { Position } from '../wire/token.ts'
+import type { OwedGap } from './gap.ts'
+import { type Look, Matcher } from './matcher.ts'
+import { type WriteOutcome, writeOutcome } from './outlet.ts'
+import type { ReadBack, ReadBackWaiter } from './read-back.ts'
+
+/** What a reader needs of its session. */
+export interface ReaderOwner {
+  /** False while the socket is full: nothing may be written. */
+  readonly writable: boolean
+  /** A live record, at the moment it was read. */
+  deliverLive(reader: Reader, record: LiveRecord): void
+  /** A record from the window or from read-back. */
+  deliverMissed(reader: Reader, record: Loaded): WriteOutcome
+  tellGap(reader: Reader, gap: OwedGap): void
+  /** The reader can go on: run the session soon. */
+  wake(): void
+  /** Its position is ahead of this gateway's head: the other gateway, or the old leader, was quicker, or the log was cut. */
+  watchAhead(reader: Reader): void
+}
+
+/**
+ * `live`: gets records as they arrive. `behind`: reads on from `next` whenever its session runs. `waiting`: for read-back.
+ * `parked`: `next` is ahead of the head.
+ */
+export type ReaderMode = 'live' | 'behind' | 'waiting' | 'parked'
+
+/** What became of one turn of a reader that is behind. */
+export type Progress = 'head' | 'budget' | 'blocked' | 'waiting'
+
+const scratch: Loaded = loaded()
+
+/**
+ * A reader of one partition at a position, for one session: its main reader, shared by all refs that are live, or the side
+ * reader of one ref that is still catching up. Live, behind, slow and reconnecting are the same thing at other offsets.
+ */
+export class Reader implements Member, FeedReader, ReadBackWaiter {
+  stamp = 0
+  readonly feed: PartitionFeed
+  readonly main: boolean
+  readonly matcher = new Matcher()
+  mode: ReaderMode = 'behind'
+  /** The next offset to be given; while live, the head when that is higher. */
+  next: number
+  /** Whom its deliveries and gaps are for: a side reader's one ref; undefined = every live ref. */
+  refs: readonly number[] | undefined = undefined
+  /** Told before anything else, in order. */
+  owed: OwedGap[] = []
+  readonly #owner: ReaderOwner
+  readonly #readBack: ReadBack
+
+  constructor(owner: ReaderOwner, readBack: ReadBack, feed: PartitionFeed, main: boolean, next: number) {
+    this.#owner = owner
+    this.#readBack = readBack
+    this.feed = feed
+    this.main = main
+    this.next = next
+    feed.readers.add(this)
+  }
+
+  close(): void {
+    this.feed.readers.delete(this)
+    this.feed.parked.delete(this)
+    this.#readBack.forget(this)
+  }
+
+  /** Where its client stands: all below was given or told. */
+  position(): Position | undefined {
+    const [gap] = this.owed
+    if (gap !== undefined) return gap.before
+    return this.feed.positionAt(this.mode === 'live' ? Math.max(this.next, this.feed.window.head) : this.next)
+  }
+
+  // Member: the hot path
+
+  offer(record: LiveRecord): void {
+    if (this.mode !== 'live' || record.offset < this.next) return
+    this.#owner.deliverLive(this, record)
+  }
+
+  /** No longer live: reads on from `next`. */
+  fallBehind(next: number): void {
+    if (this.mode !== 'live') return
+    this.mode = 'behind'
+    this.next = Math.max(this.next, next)
+  }
+
+  // FeedReader: what happened to the log
+
+  lost(lost: Lost): void {
+    if (lost.reason === 'rewritten') {
+      if (this.#standsAt() > lost.from) this.#owe(lost.from, lost.to, 'rewritten', lost.from)
+    } else if (this.mode === 'live') {
+      // The window remembers the loss; it is told on the way past it.
+      this.mode = 'behind'
+      this.next = lost.from
+      this.#owner.wake()
+    }
+  }
+
+  recreated(before: Position): void {
+    const from = this.mode === 'live' ? before.offset : this.next
+    this.#owe(from, undefined, 'recreated', 0, { ...before, offset: from })
+  }
+
+  moved(): void {
+    if (this.feed.window.head < this.next) return
+    this.#resume()
+  }
+
+  /** Read-back has what this reader waits for. */
+  resume(): void {
+    if (this.mode === 'waiting') this.#resume()
+  }
+
+  /** Ahead of a log that really ends at `end`: told, and on from there. */
+  cutBackTo(end: number): void {
+    if (this.mode === 'parked' && this.next > end) this.#owe(end, this.next - 1, 'rewritten', end)
+  }
+
+  // Catching up
+
+  /** Reads on while socket and budget last. Nothing is written while the socket is full. */
+  read(look: Look): Progress {
+    while (this.#owner.writable) {
+      const gap = this.owed.shift()
+      if (gap !== undefined) {
+        this.#owner.tellGap(this, gap)
+        continue
+      }
+      const { window } = this.feed
+      if (this.next > window.head) return this.#park()
+      const stretch = this.next >= window.tail ? window : this.#readBack.find(this.feed, this.next)
+      if (stretch === undefined) {
+        this.mode = 'waiting'
+        this.#readBack.want(this)
+        return 'waiting'
+      }
+      const progress = this.#walk(stretch, look)
+      if (progress !== 'head') return progress
+      if (stretch === window) return 'head'
+    }
+    return 'blocked'
+  }
+
+  #walk(window: Window, look: Look): Progress {
+    const { matcher } = this
+    let ordinal = matcher.first(window, this.next, scratch, look)
+    for (;;) {
+      const upTo = ordinal >= 0 ? window.offsetOf(ordinal) : ordinal === -2 ? look.stoppedAt : window.head
+      const lost = window.nextLost(this.next)
+      if (lost !== undefined && lost.from < upTo) {
+        if (!this.#tellLost(lost)) return 'blocked'
+        continue
+      }
+      if (ordinal < 0) {
+        this.next = upTo
+        return ordinal === -1 ? 'head' : 'budget'
+      }
+      if (look.left-- <= 0) {
+        this.next = upTo
+        return 'budget'
+      }
+      if (!this.#give(window, ordinal)) return 'blocked'
+      ordinal = matcher.following(window, ordinal, scratch, look)
+    }
+  }
+
+  /** False when the socket is full afterwards: the next turn starts at `next`. */
+  #give(window: Window, ordinal: number): boolean {
+    window.load(ordinal, scratch)
+    const { offset } = scratch
+    // Moved first: the frame's own token is the position after it.
+    this.next = offset + 1
+    const outcome = this.#owner.deliverMissed(this, scratch)
+    if (outcome === writeOutcome.refused) this.next = offset
+    return outcome === writeOutcome.sent
+  }
+
+  #tellLost(lost: Lost): boolean {
+    if (!this.#owner.writable) return false
+    const from = Math.max(lost.from, this.next)
+    this.next = lost.to + 1
+    this.#owner.tellGap(this, { from, to: lost.to, reason: lost.reason, certain: false, before: undefined })
+    return this.#owner.writable
+  }
+
+  #park(): Progress {
+    this.mode = 'parked'
+    this.feed.parked.add(this)
+    this.#owner.watchAhead(this)
+    return 'waiting'
+  }
+
+  #owe(from: number, to: number | undefined, reason: OwedGap['reason'], next: number, before?: Position): void {
+    this.owed.push({ from, to, reason, certain: false, before: before ?? this.feed.positionAt(from) })
+    this.next = next
+    this.#resume()
+  }
+
+  #resume(): void {
+    this.feed.parked.delete(this)
+    this.mode = 'behind'
+    this.#owner.wake()
+  }
+
+  #standsAt(): number {
+    return this.mode === 'live' ? Math.max(this.next, this.feed.window.head) : this.next
+  }
+}

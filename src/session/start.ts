@@ -1,0 +1,72 @@
+import type { PartitionFeed } from '../fanout/partition-feed.ts'
+import { type After, type Position, sameStreamName } from '../wire/token.ts'
+import type { OwedGap } from './gap.ts'
+
+/** Where a subscription starts in one partition, and what it must be told first. */
+export interface Start {
+  readonly feed: PartitionFeed
+  readonly offset: number
+  readonly gap: OwedGap | undefined
+}
+
+/** The broker's answers that `earliest` and `@time` need. */
+export interface OffsetLookup {
+  first(feed: PartitionFeed): Promise<number>
+  atTime(feed: PartitionFeed, timeMs: number): Promise<number>
+}
+
+/** Start offsets for the feeds of one subscription; a promise only where the broker must be asked. */
+export function resolveStarts(after: After, feeds: readonly PartitionFeed[], lookup: OffsetLookup): Start[] | Promise<Start[]> {
+  switch (after.kind) {
+    case 'latest':
+      return feeds.map((feed) => plain(feed, feed.window.head))
+    case 'positions':
+      return feeds.map((feed) => judge(feed, after.positions))
+    case 'earliest':
+      return Promise.all(feeds.map(async (feed) => plain(feed, await lookup.first(feed))))
+    case 'time':
+      return Promise.all(feeds.map(async (feed) => plain(feed, await lookup.atTime(feed, after.timeMs))))
+  }
+}
+
+/** Positions of a token that none of the feeds answers for: carried through to the session's own tokens. */
+export function carriedPositions(after: After, feeds: readonly PartitionFeed[]): Position[] {
+  if (after.kind !== 'positions') return []
+  return after.positions.filter(
+    (position) =>
+      !feeds.some((feed) => feed.partition === position.partition && sameStreamName(feed.streamHash, position.streamHash)),
+  )
+}
+
+const plain = (feed: PartitionFeed, offset: number): Start => ({ feed, offset, gap: undefined })
+
+/** Holds what a token says of this partition against the log that this gateway reads. */
+function judge(feed: PartitionFeed, positions: readonly Position[]): Start {
+  const inPartition = positions.filter((position) => position.partition === feed.partition)
+  const named = inPartition.find((position) => position.streamHash === feed.streamHash)
+  if (named !== undefined) return judgeGeneration(feed, named)
+  const earlier = inPartition.find((position) => sameStreamName(position.streamHash, feed.streamHash))
+  if (earlier !== undefined) return recreatedStart(feed, earlier)
+  const { head } = feed.window
+  if (head === 0) return plain(feed, 0)
+  return { feed, offset: head, gap: owed('unnamed', 0, head - 1, undefined) }
+}
+
+/** A token of another generation agrees with this log up to the end of its own epoch. */
+function judgeGeneration(feed: PartitionFeed, position: Position): Start {
+  const { offset, generation } = position
+  const ours = feed.window.epochBefore(offset)
+  if (generation < 0 || ours < 0 || ours === generation) return plain(feed, offset)
+  const agreed = Math.min(offset, feed.window.epochEnd(generation))
+  if (agreed === offset) return plain(feed, offset)
+  return { feed, offset: agreed, gap: owed('rewritten', agreed, offset - 1, position) }
+}
+
+/** The log of that token is gone; of the new one the client has seen nothing. */
+function recreatedStart(feed: PartitionFeed, position: Position): Start {
+  return { feed, offset: feed.first, gap: owed('recreated', position.offset, undefined, position) }
+}
+
+function owed(reason: OwedGap['reason'], from: number, to: number | undefined, before: Position | undefined): OwedGap {
+  return { from, to, reason, certain: false, before }
+}

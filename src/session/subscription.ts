@@ -1,0 +1,23 @@
+import type { Membership } from '../fanout/hub.ts'
+import type { PartitionFeed } from '../fanout/partition-feed.ts'
+
+/** One subject or pattern of a session, under the client's `ref` (0 for SSE and poll, which have no refs). */
+export interface Subscription {
+  readonly ref: number
+  readonly subject: string
+  readonly pattern: boolean
+  readonly bytes: Buffer
+  readonly hash: number
+  readonly legs: Leg[]
+  /** Legs that have not joined the main reader of their partition yet; at 0 the client is told `live`. */
+  joining: number
+  closed: boolean
+}
+
+/** A subscription's part in one partition. */
+export interface Leg {
+  readonly subscription: Subscription
+  readonly feed: PartitionFeed
+  /** Its place in the hub while it is the main reader's. */
+  membership: Membership | undefined
+}

@@ -1,0 +1,104 @@
+import type { PartitionFeed } from '../fanout/partition-feed.ts'
+import { Reader, type ReaderOwner } from './reader.ts'
+import type { ReadBack } from './read-back.ts'
+import type { OwedGap } from './gap.ts'
+import type { Leg } from './subscription.ts'
+
+interface Waiting {
+  readonly leg: Leg
+  readonly offset: number
+  readonly gap: OwedGap | undefined
+}
+
+/**
+ * One session in one partition: the main reader that all live refs share, at most one side reader that brings one ref from
+ * its older position to the head, and the refs that queue for it. Where the offsets meet, the ref joins the main reader.
+ */
+export class Track {
+  readonly feed: PartitionFeed
+  readonly main: Reader
+  side: Reader | undefined
+  readonly #owner: ReaderOwner
+  readonly #readBack: ReadBack
+  readonly #waiting: Waiting[] = []
+
+  /** The main reader starts at `next`; live at once when that is the head. */
+  constructor(owner: ReaderOwner, readBack: ReadBack, feed: PartitionFeed, next: number) {
+    this.#owner = owner
+    this.#readBack = readBack
+    this.feed = feed
+    this.main = new Reader(owner, readBack, feed, true, next)
+  }
+
+  get empty(): boolean {
+    return this.main.matcher.legs.length === 0 && this.side === undefined && this.#waiting.length === 0
+  }
+
+  /** The leg is served by the main reader, from the main reader's own position on. */
+  join(leg: Leg): void {
+    this.main.matcher.add(leg)
+    leg.membership = this.feed.hub.join(leg.subscription.subject, this.main)
+  }
+
+  /** The leg starts at an offset of its own. True when it joined at once. */
+  enter(leg: Leg, offset: number, gap: OwedGap | undefined): boolean {
+    if (gap === undefined && this.main.mode === 'live' && offset === this.feed.window.head && this.main.next <= offset) {
+      this.join(leg)
+      return true
+    }
+    this.#waiting.push({ leg, offset, gap })
+    this.#promote()
+    return false
+  }
+
+  /** The side reader's leg joins where both readers are at the head; the next leg that queues takes its place. */
+  settle(joined: (leg: Leg) => void): void {
+    while (this.side !== undefined && this.side.mode === 'behind' && this.main.mode === 'live') {
+      const { side } = this
+      if (side.owed.length > 0 || side.next !== this.feed.window.head) return
+      const leg = side.matcher.legs[0]!
+      this.#dropSide()
+      this.join(leg)
+      joined(leg)
+      this.#promote()
+    }
+  }
+
+  leave(leg: Leg): void {
+    if (leg.membership !== undefined) {
+      this.feed.hub.leave(leg.membership)
+      leg.membership = undefined
+      this.main.matcher.remove(leg)
+    } else if (this.side?.matcher.legs[0] === leg) {
+      this.#dropSide()
+      this.#promote()
+    } else {
+      const at = this.#waiting.findIndex((waiting) => waiting.leg === leg)
+      if (at >= 0) this.#waiting.splice(at, 1)
+    }
+  }
+
+  close(): void {
+    for (const leg of this.main.matcher.legs) if (leg.membership !== undefined) this.feed.hub.leave(leg.membership)
+    this.main.close()
+    this.#dropSide()
+    this.#waiting.length = 0
+  }
+
+  #promote(): void {
+    if (this.side !== undefined) return
+    const next = this.#waiting.shift()
+    if (next === undefined) return
+    const side = new Reader(this.#owner, this.#readBack, this.feed, false, next.offset)
+    side.refs = [next.leg.subscription.ref]
+    side.matcher.add(next.leg)
+    if (next.gap !== undefined) side.owed.push(next.gap)
+    this.side = side
+    this.#owner.wake()
+  }
+
+  #dropSide(): void {
+    this.side?.close()
+    this.side = undefined
+  }
+}

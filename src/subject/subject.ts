@@ -1,0 +1,156 @@
+import { CarillonError } from '../base/errors.ts'
+import { loneSurrogate, sequenceLength, utf8Length } from '../base/utf8.ts'
+
+/**
+ * Subjects and patterns. A subject is one or more non-empty tokens joined by dots, at most `maxSubjectBytes` of UTF-8,
+ * without spaces and control characters (U+0000–U+0020, U+007F–U+009F) and without `*` and `>`. A pattern may have `*` for
+ * any one token and `>` as its last token for one or more; a subject is also the pattern that matches just itself.
+ */
+
+/** Bytes of UTF-8. */
+export const maxSubjectBytes = 255
+
+const dot = 0x2e
+const star = 0x2a
+const greater = 0x3e
+
+/** Whether bytes [start, end) are a valid subject: the rules of `validateSubject`, nothing decoded. */
+export function validSubjectBytes(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start > maxSubjectBytes) return false
+  let tokenStart = true
+  for (let at = start; at < end; ) {
+    const byte = bytes[at]!
+    if (byte === dot) {
+      if (tokenStart) return false
+      tokenStart = true
+      at++
+      continue
+    }
+    tokenStart = false
+    const length = characterLength(bytes, at, end)
+    if (length === 0) return false
+    at += length
+  }
+  return !tokenStart
+}
+
+/** Length of the character at `at`; 0 = not allowed inside a token. */
+function characterLength(bytes: Uint8Array, at: number, end: number): number {
+  const byte = bytes[at]!
+  if (byte < 0x80) return byte <= 0x20 || byte === 0x7f || byte === star || byte === greater ? 0 : 1
+  if (byte === 0xc2 && bytes[at + 1]! < 0xa0) return 0
+  return sequenceLength(bytes, at, end)
+}
+
+/** Throws `bad_subject`, saying what is wrong and where, unless `subject` is a valid subject without wildcards. */
+export function validateSubject(subject: string): void {
+  const fault = textFault(subject) ?? firstFault(subject, subjectTokenFault)
+  if (fault !== undefined) throw badSubject('subject', subject, fault)
+}
+
+/** As `validateSubject`, wildcards allowed. */
+export function validatePattern(pattern: string): void {
+  const fault = textFault(pattern) ?? firstFault(pattern, patternTokenFault)
+  if (fault !== undefined) throw badSubject('pattern', pattern, fault)
+}
+
+/** Whether a valid subject or pattern has wildcards. */
+export function isPattern(text: string): boolean {
+  return text.includes('*') || text.includes('>')
+}
+
+export function tokens(subject: string): string[] {
+  return subject.split('.')
+}
+
+/** The first `count` tokens with their dots; the whole subject when it has no more. */
+export function firstTokens(subject: string, count: number): string {
+  let end = -1
+  for (let i = 0; i < count; i++) {
+    end = subject.indexOf('.', end + 1)
+    if (end === -1) return subject
+  }
+  return subject.slice(0, Math.max(0, end))
+}
+
+/** Whether a valid pattern matches a valid subject. Allocates nothing. */
+export function matches(pattern: string, subject: string): boolean {
+  let at = 0
+  let from = 0
+  for (;;) {
+    const patternEnd = tokenEnd(pattern, at)
+    const subjectEnd = tokenEnd(subject, from)
+    const wildcard = patternEnd - at === 1 ? pattern.charCodeAt(at) : 0
+    if (wildcard === greater) return true
+    if (wildcard !== star && !sameToken(pattern, at, patternEnd, subject, from, subjectEnd)) return false
+    const patternDone = patternEnd === pattern.length
+    if (patternDone || subjectEnd === subject.length) return patternDone && subjectEnd === subject.length
+    at = patternEnd + 1
+    from = subjectEnd + 1
+  }
+}
+
+/** Index behind the token that starts at `start`. */
+export function tokenEnd(subject: string, start: number): number {
+  const end = subject.indexOf('.', start)
+  return end === -1 ? subject.length : end
+}
+
+function sameToken(a: string, aStart: number, aEnd: number, b: string, bStart: number, bEnd: number): boolean {
+  const length = aEnd - aStart
+  if (length !== bEnd - bStart) return false
+  for (let i = 0; i < length; i++) if (a.charCodeAt(aStart + i) !== b.charCodeAt(bStart + i)) return false
+  return true
+}
+
+/** What is wrong with the characters, whatever the tokens. */
+function textFault(text: string): string | undefined {
+  if (text === '') return 'it is empty'
+  const length = utf8Length(text)
+  if (length > maxSubjectBytes) return `it has ${length} bytes of UTF-8, at most ${maxSubjectBytes} are allowed`
+  const lone = loneSurrogate(text)
+  if (lone !== -1) return `character ${lone + 1} is half of a surrogate pair, which UTF-8 cannot carry`
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === 0x20) return `character ${i + 1} is a space`
+    if (code < 0x20 || (code >= 0x7f && code < 0xa0)) {
+      return `character ${i + 1} is the control character U+${code.toString(16).toUpperCase().padStart(4, '0')}`
+    }
+  }
+  return undefined
+}
+
+type TokenFault = (token: string, isLast: boolean) => string | undefined
+
+function firstFault(text: string, faultOf: TokenFault): string | undefined {
+  const all = tokens(text)
+  for (let i = 0; i < all.length; i++) {
+    const token = all[i]!
+    const fault = token === '' ? emptyToken(i, all.length) : faultOf(token, i === all.length - 1)
+    if (fault !== undefined) return `token ${i + 1} ${fault}`
+  }
+  return undefined
+}
+
+function emptyToken(index: number, count: number): string {
+  if (index === 0) return 'is empty (it starts with a dot)'
+  return index === count - 1 ? 'is empty (it ends with a dot)' : 'is empty (two dots in a row)'
+}
+
+const subjectTokenFault: TokenFault = (token) =>
+  isPattern(token) ? `(${shown(token)}) has a wildcard, which only a subscription may use` : undefined
+
+const patternTokenFault: TokenFault = (token, isLast) => {
+  if (token === '*' || !isPattern(token)) return undefined
+  if (token === '>') return isLast ? undefined : 'is ">", which may only be the last token'
+  return `(${shown(token)}) has a wildcard inside; "*" and ">" stand alone between dots`
+}
+
+function badSubject(what: string, text: string, fault: string): CarillonError {
+  return new CarillonError('bad_subject', `${what} ${shown(text)}: ${fault}`)
+}
+
+/** Quoted and escaped; cut, since it goes into messages and logs. */
+function shown(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text)
+}

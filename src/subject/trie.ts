@@ -1,0 +1,111 @@
+import { tokenEnd, tokens } from './subject.ts'
+
+/** One token deep in the patterns; it exists only while a pattern goes through or ends here. */
+class Node<Value> {
+  readonly literals = new Map<string, Node<Value>>()
+  /** What follows a `*` at this place. */
+  any: Node<Value> | undefined = undefined
+  /** Values of the patterns that end here. */
+  readonly ends = new Set<Value>()
+  /** Values of the patterns that end here with a `>`. */
+  readonly rest = new Set<Value>()
+
+  get empty(): boolean {
+    return this.literals.size === 0 && this.any === undefined && this.ends.size === 0 && this.rest.size === 0
+  }
+}
+
+/**
+ * Values by pattern, found by subject: a match costs the nodes on the subject's ways through the tree, whatever the number
+ * of patterns. Patterns and subjects must be valid. Not to be changed from within a visit.
+ */
+export class PatternTrie<Value> {
+  readonly #root = new Node<Value>()
+  #size = 0
+  #nodes = 0
+
+  /** Pairs of pattern and value. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** Nodes below the root: 0 when nothing is left. */
+  get nodes(): number {
+    return this.#nodes
+  }
+
+  /** False when the pair was there already. */
+  add(pattern: string, value: Value): boolean {
+    const path = tokens(pattern)
+    const toRest = path.at(-1) === '>'
+    if (toRest) path.pop()
+    let node = this.#root
+    for (const token of path) node = this.#childOrNew(node, token)
+    const values = toRest ? node.rest : node.ends
+    if (values.has(value)) return false
+    values.add(value)
+    this.#size++
+    return true
+  }
+
+  /** False when there was no such pair. */
+  remove(pattern: string, value: Value): boolean {
+    const path = tokens(pattern)
+    const toRest = path.at(-1) === '>'
+    if (toRest) path.pop()
+    const trail = [this.#root]
+    for (const token of path) {
+      const next = child(trail.at(-1)!, token)
+      if (next === undefined) return false
+      trail.push(next)
+    }
+    const node = trail.at(-1)!
+    if (!(toRest ? node.rest : node.ends).delete(value)) return false
+    this.#size--
+    this.#prune(trail, path)
+    return true
+  }
+
+  /** Visits the value of each pair whose pattern matches: twice where a value has two such patterns. */
+  match(subject: string, visit: (value: Value) => void): void {
+    walk(this.#root, subject, 0, visit)
+  }
+
+  #childOrNew(node: Node<Value>, token: string): Node<Value> {
+    const found = child(node, token)
+    if (found !== undefined) return found
+    const fresh = new Node<Value>()
+    if (token === '*') node.any = fresh
+    else node.literals.set(token, fresh)
+    this.#nodes++
+    return fresh
+  }
+
+  #prune(trail: readonly Node<Value>[], path: readonly string[]): void {
+    for (let depth = path.length; depth > 0 && trail[depth]!.empty; depth--) {
+      const parent = trail[depth - 1]!
+      if (path[depth - 1] === '*') parent.any = undefined
+      else parent.literals.delete(path[depth - 1]!)
+      this.#nodes--
+    }
+  }
+}
+
+function child<Value>(node: Node<Value>, token: string): Node<Value> | undefined {
+  return token === '*' ? node.any : node.literals.get(token)
+}
+
+/** As deep as the subject has tokens: 128 at most, by its length. */
+function walk<Value>(node: Node<Value>, subject: string, start: number, visit: (value: Value) => void): void {
+  if (start > subject.length) {
+    for (const value of node.ends) visit(value)
+    return
+  }
+  for (const value of node.rest) visit(value)
+  const end = tokenEnd(subject, start)
+  if (node.literals.size > 0) {
+    const next = node.literals.get(subject.slice(start, end))
+    if (next !== undefined) walk(next, subject, end + 1, visit)
+  }
+  if (node.any !== undefined) walk(node.any, subject, end + 1, visit)
+}

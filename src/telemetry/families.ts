@@ -1,0 +1,211 @@
+import type { Histogram } from './histogram.ts'
+import {
+  type GatewayInstruments,
+  type Instruments,
+  type PartitionFigures,
+  type StreamInstruments,
+  streamStates,
+} from './instruments.ts'
+import { counter, durations, gauge, histogram, type MetricFamily, point, pointsBy } from './metric.ts'
+
+/** Buckets of the live legs, µs: 100 µs to a minute. */
+const liveBoundsUs = [
+  100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
+  5_000_000, 10_000_000, 30_000_000, 60_000_000,
+]
+/** Buckets of catching up, µs: 100 ms to a week. */
+const catchUpBoundsUs = [0.1, 1, 10, 60, 600, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600].map((seconds) => seconds * 1e6)
+
+/** Everything that the gateway counts, under the names that docs/metrics.md lists. */
+export function families(instruments: Instruments): MetricFamily[] {
+  const streams = [...instruments.streams.values()]
+  return [
+    ...sessionFamilies(instruments.gateway),
+    ...doorFamilies(instruments.gateway),
+    ...streamFamilies(streams),
+    ...latencyFamilies(streams),
+    ...partitionFamilies(streams),
+  ]
+}
+
+function sessionFamilies(gateway: GatewayInstruments): MetricFamily[] {
+  return [
+    gauge('carillon_sessions', 'Sessions now', pointsBy('transport', gateway.sessions)),
+    gauge('carillon_sessions_behind', 'Sessions with a full socket or catching up now', [point(gateway.behind)]),
+    gauge('carillon_subscriptions', 'Subscriptions of all sessions now', [point(gateway.subscriptions)]),
+    counter('carillon_sessions_opened', 'Sessions opened', pointsBy('transport', gateway.opened)),
+    counter('carillon_sessions_ended', 'Sessions ended, by how', pointsBy('reason', gateway.ended)),
+    counter(
+      'carillon_resumes',
+      'Subscriptions from a position, by what served them',
+      pointsBy('source', gateway.resumes),
+    ),
+  ]
+}
+
+function doorFamilies(gateway: GatewayInstruments): MetricFamily[] {
+  const backpressure = { full: gateway.fullWrites, refused: gateway.refusedWrites }
+  return [
+    counter('carillon_requests_refused', 'Requests answered by an error status', pointsBy('code', gateway.refused)),
+    counter('carillon_error_frames', 'Error frames sent', pointsBy('code', gateway.errors)),
+    counter('carillon_frames_received', 'Frames from clients', pointsBy('frame', gateway.framesIn)),
+    counter('carillon_frames_sent', 'Frames to clients', [point(gateway.framesOut)]),
+    counter('carillon_received_bytes', 'Bytes of frames and bodies from clients', [point(gateway.bytesIn)]),
+    counter('carillon_sent_bytes', 'Bytes of frames and bodies to clients', [point(gateway.bytesOut)]),
+    counter('carillon_backpressure', 'Writes that filled a socket or were refused', pointsBy('outcome', backpressure)),
+    counter('carillon_published_events', 'Events written to the broker for clients', [point(gateway.published)]),
+    counter('carillon_publish_failed', 'Publish requests that failed', pointsBy('code', gateway.publishFailed)),
+    histogram('carillon_publish_to_ack_seconds', "Publish request to the broker's acknowledgement", [
+      durations(gateway.publishToAck, liveBoundsUs),
+    ]),
+  ]
+}
+
+function streamFamilies(streams: readonly StreamInstruments[]): MetricFamily[] {
+  const each = (value: (stream: StreamInstruments) => number) =>
+    streams.map((stream) => point(value(stream), { stream: stream.stream }))
+  const by = (label: string, counts: (stream: StreamInstruments) => Readonly<Record<string, number>>) =>
+    streams.flatMap((stream) => pointsBy(label, counts(stream), { stream: stream.stream }))
+  return [
+    gauge('carillon_stream_state', '1 for the state that the stream is in', by('state', stateSet)),
+    counter(
+      'carillon_broker_outages',
+      'Times that the broker went away',
+      each((stream) => stream.outages),
+    ),
+    counter(
+      'carillon_events_in',
+      'Records taken from the broker',
+      each((stream) => stream.eventsIn),
+    ),
+    counter(
+      'carillon_in_bytes',
+      'Bytes of records taken from the broker',
+      each((stream) => stream.bytesIn),
+    ),
+    counter(
+      'carillon_events_skipped',
+      'Records that can not be used',
+      by('reason', (stream) => stream.skipped),
+    ),
+    counter('carillon_deliveries', 'Events written to sockets, live and catching up', by('mode', deliveriesByMode)),
+    counter(
+      'carillon_gaps',
+      'Gaps told to clients',
+      by('reason', (stream) => stream.gaps),
+    ),
+    counter(
+      'carillon_read_backs',
+      'Chunks read back from the broker',
+      each((stream) => stream.readBacks),
+    ),
+    counter(
+      'carillon_read_backs_failed',
+      'Chunks that could not be read',
+      each((stream) => stream.readBacksFailed),
+    ),
+    counter(
+      'carillon_read_back_records',
+      'Records read back',
+      each((stream) => stream.readBackRecords),
+    ),
+  ]
+}
+
+function deliveriesByMode({ deliveries, catchUpDeliveries }: StreamInstruments): Record<string, number> {
+  return { live: deliveries - catchUpDeliveries, catch_up: catchUpDeliveries }
+}
+
+function stateSet(stream: StreamInstruments): Record<string, number> {
+  const { state } = stream.observe()
+  return Object.fromEntries(streamStates.map((each) => [each, each === state ? 1 : 0]))
+}
+
+const legs = ['publishToBroker', 'brokerToRead', 'publishToWritten', 'catchUpPublishToWritten'] as const
+
+function latencyFamilies(streams: readonly StreamInstruments[]): MetricFamily[] {
+  const each = (recorded: (stream: StreamInstruments) => Histogram, boundsUs: readonly number[]) =>
+    streams.map((stream) => durations(recorded(stream), boundsUs, { stream: stream.stream }))
+  return [
+    histogram(
+      'carillon_publish_to_broker_seconds',
+      "Publisher's clock to the broker's record time",
+      each((stream) => stream.publishToBroker, liveBoundsUs),
+    ),
+    histogram(
+      'carillon_broker_to_read_seconds',
+      "The broker's record time to this gateway",
+      each((stream) => stream.brokerToRead, liveBoundsUs),
+    ),
+    histogram(
+      'carillon_publish_to_written_seconds',
+      "Publisher's clock to written to the socket, every live delivery",
+      each((stream) => stream.publishToWritten, liveBoundsUs),
+    ),
+    histogram(
+      'carillon_catch_up_publish_to_written_seconds',
+      "Publisher's clock to written to the socket, deliveries while catching up",
+      each((stream) => stream.catchUpPublishToWritten, catchUpBoundsUs),
+    ),
+    counter(
+      'carillon_negative_latencies',
+      'Latencies below zero: two clocks that disagree; in no histogram',
+      streams.flatMap((stream) => legs.map((leg) => point(stream[leg].negative, { stream: stream.stream, leg }))),
+    ),
+  ]
+}
+
+function partitionFamilies(streams: readonly StreamInstruments[]): MetricFamily[] {
+  const observed = streams.map((stream) => ({ stream: stream.stream, partitions: stream.observe().partitions }))
+  const each = (value: (partition: PartitionFigures) => number) =>
+    observed.flatMap(({ stream, partitions }) =>
+      partitions.map((figures) => point(value(figures), { stream, partition: String(figures.partition) })),
+    )
+  return [
+    gauge(
+      'carillon_partition_first_offset',
+      'First offset that the broker keeps',
+      each((figures) => figures.first),
+    ),
+    gauge(
+      'carillon_partition_head_offset',
+      'Next offset of the broker',
+      each((figures) => figures.head),
+    ),
+    gauge(
+      'carillon_partition_read_offset',
+      'Next offset that this gateway reads',
+      each((figures) => figures.read),
+    ),
+    gauge(
+      'carillon_partition_lag',
+      'Offsets not read yet',
+      each((figures) => Math.max(0, figures.head - figures.read)),
+    ),
+    gauge(
+      'carillon_partition_subscriptions',
+      'Subscriptions that read it',
+      each((figures) => figures.subscriptions),
+    ),
+    gauge(
+      'carillon_window_tail_offset',
+      'Oldest offset in the window',
+      each((figures) => figures.windowTail),
+    ),
+    gauge(
+      'carillon_window_records',
+      'Records in the window',
+      each((figures) => figures.windowRecords),
+    ),
+    gauge(
+      'carillon_window_used_bytes',
+      'Payload in the window',
+      each((figures) => figures.windowBytes),
+    ),
+    gauge(
+      'carillon_window_limit_bytes',
+      'Payload that the window may hold',
+      each((figures) => figures.windowMaxBytes),
+    ),
+  ]
+}

@@ -1,0 +1,144 @@
+import { type ErrorCode, errors } from '../base/errors.ts'
+import { Histogram } from './histogram.ts'
+
+/**
+ * What the gateway counts: plain numbers that the code bumps where things happen (`stream.deliveries++`) and that
+ * `families.ts` names when somebody asks. Every label has a fixed set of values, so the number of series is bounded by the
+ * streams and partitions of the configuration.
+ */
+
+export const transports = ['websocket', 'sse', 'poll'] as const
+export const skipReasons = ['bad_envelope', 'no_subject', 'no_route', 'misrouted', 'too_large'] as const
+export const gapReasons = [
+  'retention',
+  'recreated',
+  'rewritten',
+  'repartitioned',
+  'compacted',
+  'budget',
+  'unnamed',
+  'ttl',
+  'latest',
+  'collapsed',
+  'corrupt',
+] as const
+export const errorCodes = Object.keys(errors) as ErrorCode[]
+/**
+ * How a session ended: `client` said so, `lost` its socket went without a word, `answered` (a poll); else the error that the
+ * gateway ended it with.
+ */
+export const endReasons = ['client', 'lost', 'answered', ...errorCodes] as const
+export type EndReason = (typeof endReasons)[number]
+export const clientFrames = ['subscribe', 'unsubscribe', 'ping'] as const
+/** What a resume needed: `none` nothing was missed, `window` this gateway's memory had it, `broker` it was read back. */
+export const resumeSources = ['none', 'window', 'broker'] as const
+export const streamStates = ['starting', 'up', 'away', 'missing'] as const
+
+export type EndReason = (typeof endReasons)[number]
+
+type Counts<Keys extends readonly string[]> = Record<Keys[number], number>
+
+function zeroes<Keys extends readonly string[]>(keys: Keys): Counts<Keys> {
+  return Object.fromEntries(keys.map((key) => [key, 0])) as Counts<Keys>
+}
+
+/** One stream. Latencies are µs, of every event or delivery; where two clocks disagree the histogram counts `negative`. */
+export class StreamInstruments {
+  readonly stream: string
+  /** Records taken from the broker's live tail, those skipped among them, and the bytes of their values. */
+  eventsIn = 0
+  bytesIn = 0
+  /** Records that can't be used, by reason. */
+  readonly skipped = zeroes(skipReasons)
+  /** Events written to sockets, and those of them that were written while catching up. */
+  deliveries = 0
+  catchUpDeliveries = 0
+  /** Gaps told to clients. */
+  readonly gaps = zeroes(gapReasons)
+  /** Chunks read back from the broker for readers that the window can't serve; those that failed; their records. */
+  readBacks = 0
+  readBacksFailed = 0
+  readBackRecords = 0
+  /** How often the broker went away. */
+  outages = 0
+  /** Publisher's clock → the broker's record time. Only as good as those clocks. */
+  readonly publishToBroker = new Histogram()
+  /** The broker's record time → read by this gateway. */
+  readonly brokerToRead = new Histogram()
+  /** Publisher's clock → written to the socket: every live delivery. */
+  readonly publishToWritten = new Histogram()
+  /** The same while catching up: how old what was missed had become. */
+  readonly catchUpPublishToWritten = new Histogram()
+  /** What the stream is like now; asked at each scrape. Whoever reads the stream puts its answer here. */
+  observe: () => StreamFigures = () => ({ state: 'starting', partitions: [] })
+
+  constructor(stream: string) {
+    this.stream = stream
+  }
+}
+
+export interface StreamFigures {
+  readonly state: (typeof streamStates)[number]
+  readonly partitions: readonly PartitionFigures[]
+}
+
+export interface PartitionFigures {
+  readonly partition: number
+  /** The broker's bounds: first retained offset, next offset to be written. */
+  readonly first: number
+  readonly head: number
+  /** The next offset that this gateway reads: `head - read` is its lag. */
+  readonly read: number
+  /** The window: its oldest offset, its records, the payload bytes it holds and may hold. */
+  readonly windowTail: number
+  readonly windowRecords: number
+  readonly windowBytes: number
+  readonly windowMaxBytes: number
+  /** Subscriptions of this gateway's sessions that read it. */
+  readonly subscriptions: number
+}
+
+/** The sessions and doors of this gateway. */
+export class GatewayInstruments {
+  /** Now. */
+  readonly sessions = zeroes(transports)
+  subscriptions = 0
+  /** Sessions whose socket is full or that are catching up, now. */
+  behind = 0
+  /** Since the start. */
+  readonly opened = zeroes(transports)
+  readonly ended = zeroes(endReasons)
+  /** Requests that were answered by an error status. */
+  readonly refused = zeroes(errorCodes)
+  /** Error frames on connections that go on or end with it. */
+  readonly errors = zeroes(errorCodes)
+  readonly framesIn = zeroes(clientFrames)
+  readonly resumes = zeroes(resumeSources)
+  bytesIn = 0
+  framesOut = 0
+  bytesOut = 0
+  /** Writes after which a socket was full, and frames that a full socket did not take. */
+  fullWrites = 0
+  refusedWrites = 0
+  /** Events written to the broker for clients of `/v1/publish`; requests that failed, by code. */
+  published = 0
+  readonly publishFailed = zeroes(errorCodes)
+  /** Request → the broker's acknowledgement, µs. */
+  readonly publishToAck = new Histogram()
+}
+
+/** All that one gateway counts. */
+export class Instruments {
+  readonly gateway = new GatewayInstruments()
+  readonly streams = new Map<string, StreamInstruments>()
+
+  /** The instruments of a stream: made when first asked for, the same ever after. */
+  stream(name: string): StreamInstruments {
+    let stream = this.streams.get(name)
+    if (stream === undefined) {
+      stream = new StreamInstruments(name)
+      this.streams.set(name, stream)
+    }
+    return stream
+  }
+}

@@ -1,0 +1,134 @@
+import { styleText } from 'node:util'
+import pino from 'pino'
+import type { Clock } from '../base/clock.ts'
+
+export const logLevels = ['debug', 'info', 'warn', 'error'] as const
+export type LogLevel = (typeof logLevels)[number]
+export const logFormats = ['auto', 'json', 'text'] as const
+export type LogFormat = (typeof logFormats)[number]
+
+export interface LoggerOptions {
+  /** What is less grave is left out. */
+  readonly level: LogLevel
+  /** `json`: one object a line. `text`: one line for people. `auto`: text on a terminal, else json. */
+  readonly format: LogFormat
+}
+
+export const loggerDefaults: LoggerOptions = { level: 'info', format: 'auto' }
+
+/** Where lines go. */
+export interface LogStream {
+  write(line: string): void
+}
+
+/**
+ * Messages for operators: changes, not records. Fields are data and are shown as such: no control character of theirs
+ * reaches a terminal.
+ */
+export interface Logger {
+  log(level: LogLevel, message: string, fields?: Record<string, unknown>): void
+  /**
+   * Logs `message` unless `key` was logged less than `intervalMs` ago; the next line of that key says how many were left out
+   * (`suppressed`).
+   */
+  every(key: string, intervalMs: number, level: LogLevel, message: string, fields?: Record<string, unknown>): void
+}
+
+/** Keys that `every` remembers; beyond that the oldest is forgotten, which may repeat a message early. */
+const maxKeys = 1024
+/** Lines that a stuck reader of the log has not taken yet, bytes; beyond that they are dropped, so that it can't stop us. */
+const maxUnwrittenBytes = 1 << 20
+
+/** Logs to stderr: stdout is for a command's own output. */
+export function openLogger(options: LoggerOptions, clock: Clock): Logger {
+  const terminal = process.stderr.isTTY === true
+  const destination = pino.destination({ dest: 2, sync: terminal, maxLength: maxUnwrittenBytes })
+  return createLogger(options, clock, destination, terminal)
+}
+
+/** `terminal` decides what `auto` means, and whether lines are coloured. */
+export function createLogger(options: LoggerOptions, clock: Clock, stream: LogStream, terminal: boolean): Logger {
+  const text = options.format === 'text' || (options.format === 'auto' && terminal)
+  const colour = terminal && !process.env.NO_COLOR
+  const lines = pino(
+    {
+      level: options.level,
+      base: null,
+      messageKey: 'message',
+      timestamp: () => `,"time":"${new Date(clock.nowUs() / 1000).toISOString()}"`,
+      formatters: { level: (level) => ({ level }) },
+      serializers: { error: pino.stdSerializers.err },
+    },
+    text ? { write: (line: string) => stream.write(forPeople(line, colour)) } : stream,
+  )
+  return new PinoLogger(lines, clock)
+}
+
+interface Repeated {
+  quietUntilMs: number
+  suppressed: number
+}
+
+class PinoLogger implements Logger {
+  readonly #lines: pino.Logger
+  readonly #clock: Clock
+  readonly #repeated = new Map<string, Repeated>()
+
+  constructor(lines: pino.Logger, clock: Clock) {
+    this.#lines = lines
+    this.#clock = clock
+  }
+
+  log(level: LogLevel, message: string, fields: Record<string, unknown> = {}): void {
+    this.#lines[level](fields, message)
+  }
+
+  every(key: string, intervalMs: number, level: LogLevel, message: string, fields?: Record<string, unknown>): void {
+    const now = this.#clock.monotonicMs()
+    const last = this.#repeated.get(key)
+    if (last !== undefined && now < last.quietUntilMs) {
+      last.suppressed++
+      return
+    }
+    const suppressed = last?.suppressed ?? 0
+    this.#repeated.delete(key)
+    this.#repeated.set(key, { quietUntilMs: now + intervalMs, suppressed: 0 })
+    if (this.#repeated.size > maxKeys) this.#repeated.delete(this.#repeated.keys().next().value!)
+    this.log(level, message, suppressed === 0 ? fields : { ...fields, suppressed })
+  }
+}
+
+const colours = { debug: 'gray', info: 'cyan', warn: 'yellow', error: 'red' } as const
+
+/** `12:34:56.789 WARN  message key=value`, from one of pino's JSON lines. */
+function forPeople(line: string, colour: boolean): string {
+  const { level, time, message, error, ...fields } = JSON.parse(line) as {
+    level: LogLevel
+    time: string
+    message: string
+    error?: { message: string; stack?: string } | string
+    [field: string]: unknown
+  }
+  const label = level.toUpperCase().padEnd(5)
+  const parts = [
+    time.slice(11, 23),
+    colour ? styleText(colours[level], label, { validateStream: false }) : label,
+    printable(message),
+  ]
+  if (error !== undefined) fields.error = typeof error === 'string' ? error : (error.stack ?? error.message)
+  for (const [key, value] of Object.entries(fields)) parts.push(`${key}=${printable(shown(value))}`)
+  return `${parts.join(' ')}\n`
+}
+
+function shown(value: unknown): string {
+  if (typeof value !== 'string') return JSON.stringify(value)
+  return /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value)
+}
+
+/** Control characters as `\u001b`: a key or an error text of somebody else's must not steer the terminal. */
+function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  })
+}

@@ -1,0 +1,177 @@
+/**
+ * What clients and gateways say to each other, whatever the encoding: json.ts, proto.ts and sse.ts turn these shapes into
+ * bytes and back. Names and units are those of proto/carillon/v1; all integers are below 2^53.
+ */
+
+/** A notification. In memory every field is there, at proto3's default where the publisher gave none. */
+export interface Event {
+  readonly subject: string
+  readonly id: string
+  readonly type: string
+  /** Media type of `data`. */
+  readonly contentType: string
+  readonly data: Uint8Array
+  /** Publisher's clock, Unix µs; 0 = unknown. */
+  readonly publishedAtUs: number
+  /** 0 = for ever. */
+  readonly ttlMs: number
+  readonly collapseKey: string
+  readonly priority: number
+  readonly attributes: Readonly<Record<string, string>>
+  readonly deleted: boolean
+}
+
+const noBytes = new Uint8Array(0)
+const noAttributes: Event['attributes'] = Object.freeze({})
+
+/** The event with defaults for what is not given. */
+export function makeEvent(fields: Partial<Event> & Pick<Event, 'subject'>): Event {
+  return {
+    id: '',
+    type: '',
+    contentType: '',
+    data: noBytes,
+    publishedAtUs: 0,
+    ttlMs: 0,
+    collapseKey: '',
+    priority: 0,
+    attributes: noAttributes,
+    deleted: false,
+    ...fields,
+  }
+}
+
+export interface Subscribe {
+  readonly kind: 'subscribe'
+  /** The client's choice; 0 where the frame had none. */
+  readonly ref: number
+  /** A subject or pattern, not validated; empty where the frame had none. */
+  readonly subject: string
+  /** Tokens, `earliest`, `latest` or `@time`, as they came (`parseAfter` reads them); empty = latest. */
+  readonly after: readonly string[]
+}
+
+export interface Unsubscribe {
+  readonly kind: 'unsubscribe'
+  readonly ref: number
+}
+
+export interface Ping {
+  readonly kind: 'ping'
+  readonly t: number
+}
+
+export type ClientFrame = Subscribe | Unsubscribe | Ping
+
+export interface Limits {
+  readonly maxFrameBytes: number
+  readonly maxEventBytes: number
+  readonly maxSubjectBytes: number
+  readonly maxSubscriptions: number
+}
+
+export interface Welcome {
+  readonly kind: 'welcome'
+  readonly gateway: string
+  readonly version: string
+  readonly limits: Limits
+  readonly heartbeatMs: number
+  readonly nowUs: number
+}
+
+export interface Subscribed {
+  readonly kind: 'subscribed'
+  readonly ref: number
+  readonly after: string
+}
+
+export interface Delivery {
+  readonly kind: 'delivery'
+  /** Position after the event. Over SSE it is the block's id, and `stream` is told as well. */
+  readonly after: string
+  readonly stream?: string | undefined
+  readonly partition: number
+  readonly offset: number
+  readonly event: Event
+  /** undefined or empty = every live subscription that matches. */
+  readonly refs?: readonly number[] | undefined
+}
+
+export interface Live {
+  readonly kind: 'live'
+  readonly ref: number
+}
+
+/** In the order of proto/carillon/v1's enum; `unspecified` is what a reason of a newer gateway is decoded to. */
+export const gapReasons = [
+  'unspecified',
+  'retention',
+  'recreated',
+  'rewritten',
+  'repartitioned',
+  'compacted',
+  'budget',
+  'unnamed',
+  'ttl',
+  'latest',
+  'collapsed',
+  'corrupt',
+] as const
+
+export type GapReason = (typeof gapReasons)[number]
+
+export interface Gap {
+  readonly kind: 'gap'
+  /** undefined or empty = every live subscription. */
+  readonly refs?: readonly number[] | undefined
+  readonly stream: string
+  readonly partition: number
+  /** First and last offset, both inclusive; `to` undefined = unknown. */
+  readonly from: number
+  readonly to?: number | undefined
+  /** How many events; undefined = unknown. */
+  readonly n?: number | undefined
+  readonly reason: GapReason
+  readonly certain: boolean
+  readonly after: string
+}
+
+export interface Unsubscribed {
+  readonly kind: 'unsubscribed'
+  readonly ref: number
+}
+
+export interface Pong {
+  readonly kind: 'pong'
+  readonly t: number
+  readonly nowUs: number
+}
+
+export interface ErrorFrame {
+  readonly kind: 'error'
+  /** The subscription that it concerns; undefined = none. */
+  readonly ref?: number | undefined
+  /** A code of the errors table; a newer gateway may have others. */
+  readonly code: string
+  readonly message: string
+  /** 0 = the client's own choice. */
+  readonly retryAfterMs: number
+}
+
+export type ServerFrame =
+  | Welcome
+  | Subscribed
+  | Delivery
+  | Live
+  | Gap
+  | Unsubscribed
+  | Pong
+  | ErrorFrame
+
+/** What a published event is answered with: `after` is the position behind it. */
+export interface Published {
+  readonly after: string
+  readonly stream: string
+  readonly partition: number
+  readonly offset: number
+}

@@ -1,0 +1,283 @@
+import { CarillonError } from '../base/errors.ts'
+import { fnv1a } from '../base/hash.ts'
+import { decodeBase64, encodeBase64Url } from './base64.ts'
+import { parseRfc3339 } from './rfc3339.ts'
+import { type Cursor, cursorValue, readVarint, writeVarint } from './varint.ts'
+
+/**
+ * Tokens: positions as an opaque, URL-safe string. A token holds no secret and is not trusted; its check is against
+ * accidents (a cut, a changed character), not against forgers.
+ *
+ * In base64url without padding, version 1:
+ *
+ *     one position     1g  hash:4  partition:varint  offset:0..7 bytes  generation:g bytes  check:1
+ *                      g = 0 to 4, or 5 = generation unknown (no bytes); offset and generation big-endian, without leading
+ *                      zeros; at most 18 bytes = 24 characters while partition < 2^14 and offset < 2^48
+ *     any other number 18  { hash:4  count:varint  { partition  offset  generation + 1 : varints }* }*  check:1
+ *                      positions by hash, then partition; generation + 1 = 0 = unknown
+ *
+ * The check is a CRC-8: it finds every change within eight neighbouring bits, so any one changed character.
+ */
+export interface Position {
+  /** See `streamHash`. */
+  readonly streamHash: number
+  readonly partition: number
+  /** The next offset to read, below 2^53. */
+  readonly offset: number
+  /** Which history the log had below the offset, below 2^32; -1 = unknown. */
+  readonly generation: number
+}
+
+const versionBits = 0x10
+const unknownGeneration = 5
+const listForm = 8
+
+/** Positions that a session's tokens may have in all; a longer one is refused before it is read. */
+export const maxPositions = 1024
+/** Bytes of a position in a list, at most: hash and count of its own, and three varints. */
+const maxPositionBytes = 4 + 1 + 5 + 8 + 5
+/** Characters of a token, at most. */
+const maxTokenLength = Math.ceil(((maxPositions * maxPositionBytes + 2) * 4) / 3)
+
+/** x^8 + x^2 + x + 1. */
+const crcTable = new Uint8Array(256)
+for (let i = 0; i < 256; i++) {
+  let crc = i
+  for (let bit = 0; bit < 8; bit++) crc = crc & 0x80 ? (crc << 1) ^ 0x07 : crc << 1
+  crcTable[i] = crc
+}
+
+/** Not zero at the start, so that leading zeros count. */
+function crc8(bytes: Uint8Array, length: number): number {
+  let crc = 0xff
+  for (let i = 0; i < length; i++) crc = crcTable[crc ^ bytes[i]!]!
+  return crc
+}
+
+const encoder = new TextEncoder()
+
+/**
+ * Names a stream and its incarnation in 32 bits: 8 of the name and 24 of the incarnation, so that another incarnation of
+ * the same stream can be told from another stream.
+ */
+export function streamHash(name: string, incarnation: string): number {
+  return ((spread(encoder.encode(name)) & 0xff000000) | (spread(encoder.encode(incarnation)) >>> 8)) >>> 0
+}
+
+/** Whether two stream hashes have the same name, whatever their incarnations. */
+export function sameStreamName(a: number, b: number): boolean {
+  return a >>> 24 === b >>> 24
+}
+
+/** FNV-1a's upper bits hardly move for short texts: murmur3's finaliser spreads them. */
+function spread(bytes: Uint8Array): number {
+  let hash = fnv1a(bytes, 0, bytes.length)
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return hash ^ (hash >>> 16)
+}
+
+const scratch = new Uint8Array(32)
+
+/** The token of one position: made once for each live record. */
+export function encodePosition(position: Position): string {
+  const { generation } = position
+  const generationBytes = generation < 0 ? 0 : byteCount(generation)
+  scratch[0] = versionBits | (generation < 0 ? unknownGeneration : generationBytes)
+  writeUint(scratch, 1, position.streamHash, 4)
+  let at = writeVarint(scratch, 5, position.partition)
+  at = writeUint(scratch, at, position.offset, byteCount(position.offset))
+  at = writeUint(scratch, at, generation, generationBytes)
+  scratch[at] = crc8(scratch, at)
+  return encodeBase64Url(scratch, at + 1)
+}
+
+/** The token of any number of positions, each of its own (stream, partition). */
+export function encodeToken(positions: readonly Position[]): string {
+  if (positions.length === 1) return encodePosition(positions[0]!)
+  const sorted = positions.toSorted((a, b) => a.streamHash - b.streamHash || a.partition - b.partition)
+  const bytes = new Uint8Array(2 + sorted.length * maxPositionBytes)
+  bytes[0] = versionBits | listForm
+  let at = 1
+  for (let first = 0; first < sorted.length; ) {
+    const { streamHash } = sorted[first]!
+    let end = first
+    while (end < sorted.length && sorted[end]!.streamHash === streamHash) end++
+    at = writeVarint(bytes, writeUint(bytes, at, streamHash, 4), end - first)
+    for (; first < end; first++) at = writeEntry(bytes, at, sorted[first]!)
+  }
+  bytes[at] = crc8(bytes, at)
+  return encodeBase64Url(bytes, at + 1)
+}
+
+function writeEntry(bytes: Uint8Array, at: number, position: Position): number {
+  const behindOffset = writeVarint(bytes, writeVarint(bytes, at, position.partition), position.offset)
+  return writeVarint(bytes, behindOffset, Math.max(-1, position.generation) + 1)
+}
+
+/** Throws `bad_token` for what is damaged, of another version, or no token at all. */
+export function decodeToken(text: string): Position[] {
+  if (text.length > maxTokenLength) {
+    throw badToken(text, `it has ${text.length} characters, at most ${maxTokenLength} are read`)
+  }
+  const bytes = /^[A-Za-z0-9_-]+$/.test(text) ? decodeBase64(text) : undefined
+  if (bytes === undefined) throw badToken(text, 'it is not base64url')
+  const end = bytes.length - 1
+  if (end < 1 || crc8(bytes, end) !== bytes[end]) {
+    throw badToken(text, 'its check does not match, so it was changed or cut; give it exactly as it was received')
+  }
+  const form = bytes[0]! ^ versionBits
+  if (form === listForm) return decodeList(text, bytes, end)
+  if (form <= unknownGeneration) return [decodeSingle(text, bytes, end, form)]
+  throw badToken(text, 'it is of a version that this gateway does not know')
+}
+
+function decodeSingle(text: string, bytes: Uint8Array, end: number, form: number): Position {
+  const generationBytes = form === unknownGeneration ? 0 : form
+  const cursor: Cursor = { at: 5, low: 0, high: 0 }
+  if (end < 5 || !readVarint(bytes, end, cursor)) throw badToken(text, 'it ends too early')
+  const partition = inPartition(text, cursorValue(cursor))
+  const offsetEnd = end - generationBytes
+  if (offsetEnd < cursor.at) throw badToken(text, 'it ends too early')
+  if (offsetEnd - cursor.at > 7) throw badToken(text, 'its offset has more than 7 bytes')
+  const offset = inOffset(text, readUint(bytes, cursor.at, offsetEnd))
+  const generation = form === unknownGeneration ? -1 : readUint(bytes, offsetEnd, end)
+  return { streamHash: readUint(bytes, 1, 5), partition, offset, generation }
+}
+
+function decodeList(text: string, bytes: Uint8Array, end: number): Position[] {
+  const positions: Position[] = []
+  const cursor: Cursor = { at: 1, low: 0, high: 0 }
+  const next = (): number => {
+    if (!readVarint(bytes, end, cursor)) throw badToken(text, 'it ends too early')
+    return cursorValue(cursor)
+  }
+  while (cursor.at < end) {
+    const hashEnd = cursor.at + 4
+    if (hashEnd > end) throw badToken(text, 'it ends too early')
+    const streamHash = readUint(bytes, cursor.at, hashEnd)
+    cursor.at = hashEnd
+    const count = next()
+    if (positions.length + count > maxPositions) throw tooMany(positions.length + count)
+    for (let i = 0; i < count; i++) {
+      const partition = inPartition(text, next())
+      const offset = inOffset(text, next())
+      positions.push({ streamHash, partition, offset, generation: inGeneration(text, next() - 1) })
+    }
+  }
+  return positions
+}
+
+/**
+ * One list in which each (stream, partition) has one position: the lowest offset, so that nothing is lost. At the same
+ * offset the older known generation stays.
+ */
+export function mergeTokens(lists: readonly (readonly Position[])[]): Position[] {
+  const merged = new Map<string, Position>()
+  for (const list of lists) {
+    for (const position of list) {
+      const key = `${position.streamHash}/${position.partition}`
+      const other = merged.get(key)
+      if (other === undefined || isBefore(position, other)) merged.set(key, position)
+    }
+  }
+  return [...merged.values()]
+}
+
+function isBefore(a: Position, b: Position): boolean {
+  if (a.offset !== b.offset) return a.offset < b.offset
+  return a.generation >= 0 && (b.generation < 0 || a.generation < b.generation)
+}
+
+/** Where a client asks to start. */
+export type After =
+  | { readonly kind: 'latest' }
+  | { readonly kind: 'earliest' }
+  | { readonly kind: 'time'; readonly timeMs: number }
+  | { readonly kind: 'positions'; readonly positions: readonly Position[] }
+
+/**
+ * Reads the values of `after`: none = latest; any number of tokens, merged; or one of `latest`, `earliest`, `@<RFC 3339
+ * time>`. Throws `bad_token` for anything else, and for two kinds at once.
+ */
+export function parseAfter(after: readonly string[]): After {
+  const first = after[0]
+  if (first === undefined) return { kind: 'latest' }
+  if (!isKeyword(first) && !after.some(isKeyword)) return { kind: 'positions', positions: positionsOf(after) }
+  if (after.some((text) => text !== first)) {
+    const came = after.slice(0, 4).map(shown).join(', ')
+    throw new CarillonError('bad_token', `after: expected tokens, or one of latest, earliest and @time; came ${came}`)
+  }
+  if (first === 'latest' || first === 'earliest') return { kind: first }
+  const timeMs = parseRfc3339(first.slice(1))
+  if (timeMs !== undefined) return { kind: 'time', timeMs }
+  const example = '@2026-01-31T12:00:00Z (in a URL a "+" must be written %2B)'
+  throw new CarillonError('bad_token', `after: expected @ and an RFC 3339 time such as ${example}, came ${shown(first)}`)
+}
+
+function isKeyword(text: string): boolean {
+  return text === 'latest' || text === 'earliest' || text.startsWith('@')
+}
+
+function positionsOf(tokens: readonly string[]): Position[] {
+  const lists: Position[][] = []
+  let count = 0
+  for (const token of tokens) {
+    const positions = decodeToken(token)
+    count += positions.length
+    if (count > maxPositions) throw tooMany(count)
+    lists.push(positions)
+  }
+  return mergeTokens(lists)
+}
+
+/** Bytes of an integer below 2^56 without leading zeros: 0 has none. */
+function byteCount(value: number): number {
+  let count = 0
+  for (let rest = value; rest >= 1; rest /= 256) count++
+  return count
+}
+
+/** Big-endian. */
+function writeUint(bytes: Uint8Array, at: number, value: number, count: number): number {
+  let rest = value
+  for (let i = at + count - 1; i >= at; i--) {
+    bytes[i] = rest % 256
+    rest = Math.floor(rest / 256)
+  }
+  return at + count
+}
+
+function readUint(bytes: Uint8Array, start: number, end: number): number {
+  let value = 0
+  for (let i = start; i < end; i++) value = value * 256 + bytes[i]!
+  return value
+}
+
+function inPartition(text: string, value: number): number {
+  if (value > 0x7fffffff) throw badToken(text, 'its partition is out of range')
+  return value
+}
+
+function inOffset(text: string, value: number): number {
+  if (!Number.isSafeInteger(value)) throw badToken(text, 'its offset is out of range')
+  return value
+}
+
+function inGeneration(text: string, value: number): number {
+  if (value > 0xffffffff) throw badToken(text, 'its generation is out of range')
+  return value
+}
+
+function badToken(text: string, fault: string): CarillonError {
+  return new CarillonError('bad_token', `after: ${shown(text)} is not a token that this gateway can read: ${fault}`)
+}
+
+function tooMany(count: number): CarillonError {
+  return new CarillonError('bad_token', `after: expected at most ${maxPositions} positions in all tokens, came ${count}`)
+}
+
+/** Quoted and escaped; cut, since it goes into messages and logs. */
+function shown(text: string): string {
+  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text)
+}

@@ -1,0 +1,226 @@
+import assert from 'node:assert/strict'
+import { request } from 'node:http'
+import { connect } from 'node:net'
+import { after, before, test } from 'node:test'
+import type { AdminContracts } from '../../src/admin/contracts.ts'
+import { type Admin, adminDefaults, openAdmin } from '../../src/admin/server.ts'
+import { CarillonError } from '../../src/base/errors.ts'
+
+let reasons: string[] = []
+let broken = false
+
+const contracts: AdminContracts = {
+  gateway: 'g-1',
+  version: '0.1.0',
+  notReady: () => reasons,
+  metrics: () => ({ contentType: 'text/plain; version=0.0.4', text: 'carillon_sessions 1\n' }),
+  status: () => {
+    if (broken) throw new Error('secret detail')
+    return {
+      uptimeMs: 1234,
+      broker: 'kafka://h:9092',
+      sessions: { websocket: 1, sse: 2, poll: 3 },
+      subscriptions: 9,
+      streams: [
+        {
+          name: 'events',
+          topic: 'carillon',
+          state: 'up',
+          detail: '',
+          incarnation: 'abc',
+          partitions: [{ partition: 0, first: 1, head: 10, read: 8, windowTail: 4 }],
+        },
+      ],
+    }
+  },
+  rejected: () => ({ total: 7, records: [{ stream: 'events', reason: 'misrouted' }] }),
+  routes: () => [{ subjects: '>', stream: 'events' }],
+}
+
+const options = { ...adminDefaults, port: 0, requestMs: 500, maxConnections: 8 }
+let admin: Admin
+
+before(async () => {
+  admin = await openAdmin(options, contracts)
+})
+after(() => admin.close(0))
+
+interface Reply {
+  status: number
+  headers: Record<string, string | string[] | undefined>
+  text: string
+}
+
+function ask(path: string, { method = 'GET', host }: { method?: string; host?: string } = {}): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const headers = host === undefined ? {} : { Host: host }
+    const outgoing = request(`${admin.url}${path}`, { method, headers, agent: false }, (response) => {
+      let text = ''
+      response.setEncoding('utf8')
+      response.on('data', (chunk: string) => {
+        text += chunk
+      })
+      response.on('end', () => resolve({ status: response.statusCode!, headers: response.headers, text }))
+    })
+    outgoing.on('error', reject)
+    outgoing.end()
+  })
+}
+
+const errorOf = ({ text }: Reply) => JSON.parse(text).error as { code: string; message: string }
+
+/** Sends bytes as they are and resolves with all that came when the other side has closed. */
+function raw(bytes: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(new URL(admin.url).port), '127.0.0.1', () => socket.write(bytes))
+    let text = ''
+    socket.on('data', (chunk) => {
+      text += chunk.toString()
+    })
+    socket.on('error', reject)
+    socket.on('close', () => resolve(text))
+  })
+}
+
+test('livez is 200 also when the gateway is not ready', async () => {
+  reasons = ['stream events is away']
+  const reply = await ask('/livez')
+  reasons = []
+  assert.equal(reply.status, 200)
+})
+
+test('readyz is 200 when ready, and 503 with the reasons when not', async () => {
+  const ready = await ask('/readyz')
+  assert.equal(ready.status, 200)
+  assert.deepEqual(JSON.parse(ready.text), { ready: true, reasons: [] })
+  reasons = ['stream events is away: connection refused']
+  const reply = await ask('/readyz')
+  reasons = []
+  assert.equal(reply.status, 503)
+  assert.deepEqual(JSON.parse(reply.text), { ready: false, reasons: ['stream events is away: connection refused'] })
+})
+
+test('metrics are the contract’s text and content type, with any query', async () => {
+  const reply = await ask('/metrics?x=1')
+  assert.equal(reply.status, 200)
+  assert.equal(reply.headers['content-type'], 'text/plain; version=0.0.4')
+  assert.equal(reply.text, 'carillon_sessions 1\n')
+})
+
+test('status names the gateway and gives each partition its lag', async () => {
+  const status = JSON.parse((await ask('/v1/admin/status')).text)
+  assert.equal(status.gateway, 'g-1')
+  assert.equal(status.version, '0.1.0')
+  assert.deepEqual(status.sessions, { websocket: 1, sse: 2, poll: 3 })
+  assert.deepEqual(status.streams[0].partitions, [{ partition: 0, first: 1, head: 10, read: 8, windowTail: 4, lag: 2 }])
+})
+
+test('rejected records and routes are shown as they are', async () => {
+  assert.deepEqual(JSON.parse((await ask('/v1/admin/rejected')).text), contracts.rejected())
+  assert.deepEqual(JSON.parse((await ask('/v1/admin/routes')).text), { routes: contracts.routes() })
+})
+
+test('HEAD answers like GET, without a body', async () => {
+  const reply = await ask('/readyz', { method: 'HEAD' })
+  assert.equal(reply.status, 200)
+  assert.equal(reply.text, '')
+  assert.ok(Number(reply.headers['content-length']) > 0)
+})
+
+test('an unknown path is a 404 that lists what there is', async () => {
+  for (const path of ['/', '/v1/admin', '/metrics/', '/%2e%2e/etc/passwd']) {
+    const reply = await ask(path)
+    assert.equal(reply.status, 404, path)
+    assert.equal(errorOf(reply).code, 'not_found')
+    assert.match(errorOf(reply).message, /\/livez, \/readyz, \/metrics, \/v1\/admin\/status/)
+  }
+})
+
+test('a method other than GET and HEAD is a 405 that says what is allowed', async () => {
+  for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
+    const reply = await ask('/readyz', { method })
+    assert.equal(reply.status, 405, method)
+    assert.equal(errorOf(reply).code, 'method_not_allowed')
+    assert.equal(reply.headers.allow, 'GET, HEAD')
+  }
+})
+
+test('on the loopback a foreign Host header is refused on every path, health too', async () => {
+  for (const host of ['rebound.example', 'rebound.example:8081', 'localhost.rebound.example']) {
+    for (const path of ['/livez', '/v1/admin/status', '/nowhere']) {
+      const reply = await ask(path, { host })
+      assert.equal(reply.status, 403, `${host} ${path}`)
+      assert.equal(errorOf(reply).code, 'origin_refused')
+    }
+  }
+  for (const host of ['localhost:8081', '127.0.0.1', '[::1]:8081'])
+    assert.equal((await ask('/livez', { host })).status, 200)
+})
+
+test('no page of another origin may read an answer, and no cache keeps it', async () => {
+  const { headers } = await ask('/v1/admin/status')
+  assert.equal(headers['access-control-allow-origin'], undefined)
+  assert.equal(headers['cache-control'], 'no-store')
+  assert.equal(headers['x-content-type-options'], 'nosniff')
+})
+
+test('a contract that throws is a 500 without its text', async () => {
+  broken = true
+  const reply = await ask('/v1/admin/status')
+  broken = false
+  assert.equal(reply.status, 500)
+  assert.equal(errorOf(reply).code, 'internal')
+  assert.doesNotMatch(reply.text, /secret/)
+})
+
+test('what is not HTTP is answered by 400 and closed', async () => {
+  assert.match(await raw('\x16\x03\x01 not http\r\n\r\n'), /^HTTP\/1\.1 400 [\s\S]*"bad_request"/)
+})
+
+test('headers over the limit are answered by 431 and closed', async () => {
+  const reply = await raw(`GET /livez HTTP/1.1\r\nHost: localhost\r\nX: ${'a'.repeat(9000)}\r\n\r\n`)
+  assert.match(reply, /^HTTP\/1\.1 431 /)
+})
+
+test('a request that does not arrive in time is answered by 408 and closed', async () => {
+  assert.match(await raw('GET /livez HTTP/1.1\r\nHost: localhost\r\n'), /^HTTP\/1\.1 408 [\s\S]*"request_timeout"/)
+})
+
+test('connections over the limit are closed, and the ones before go on', async () => {
+  const port = Number(new URL(admin.url).port)
+  const sockets = Array.from({ length: options.maxConnections }, () => connect(port, '127.0.0.1'))
+  await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('connect', resolve))))
+  await assert.rejects(ask('/livez'))
+  await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve).resume().destroy())))
+})
+
+test('a port in use is an error that names the option and the address', async () => {
+  const port = Number(new URL(admin.url).port)
+  await assert.rejects(openAdmin({ ...options, port }, contracts), (error: unknown) => {
+    assert.ok(error instanceof CarillonError)
+    assert.equal(error.code, 'listen_failed')
+    assert.match(error.message, new RegExp(`--admin.*127\\.0\\.0\\.1:${port}.*taken`))
+    return true
+  })
+})
+
+test('close ends within its deadline although a client holds a half-sent request', async () => {
+  const other = await openAdmin({ ...options, requestMs: 60_000 }, contracts)
+  const socket = connect(Number(new URL(other.url).port), '127.0.0.1')
+  socket.on('error', () => {})
+  const cut = new Promise((resolve) => socket.once('close', resolve))
+  await new Promise<void>((resolve) => socket.write('GET /livez HTTP/1.1\r\n', () => resolve()))
+  const started = performance.now()
+  await other.close(100)
+  await cut
+  assert.ok(performance.now() - started < 2000)
+})
+
+test('close waits for no idle connection', async () => {
+  const other = await openAdmin(options, contracts)
+  const reply = await fetch(`${other.url}/livez`)
+  await reply.text()
+  const started = performance.now()
+  await other.close(10_000)
+  assert.ok(performance.now() - started < 2000)
+})

@@ -1,0 +1,194 @@
+import { CarillonError } from '../../src/base/errors.ts'
+import type { SourceRecord } from '../../src/log/record.ts'
+import type {
+  Ack,
+  Offsets,
+  OutRecord,
+  RangeEnd,
+  RangeSink,
+  Source,
+  StreamInfo,
+  Tail,
+  TailSink,
+} from '../../src/source/source.ts'
+
+interface Entry {
+  readonly offset: number
+  readonly timeMs: number
+  readonly epoch: number
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+}
+
+interface Log {
+  entries: Entry[]
+  first: number
+  head: number
+}
+
+/**
+ * A broker in memory behind the real contract, for tests of what reads from it: synchronous, so that a test says when a
+ * record arrives, and with the faults that a real log has, on demand. The adapters have their own, real tests.
+ */
+export class ModelBroker implements Source {
+  readonly kind = 'embedded'
+  readonly name = 'model'
+  epoch = 0
+  /** While true, `range` and `offsets` reject as `broker_unavailable`. */
+  away = false
+  /** Calls of `range`. */
+  ranges = 0
+  nowMs = 1_000_000
+  #incarnation = 1
+  #logs: Log[]
+  #sink: TailSink | undefined
+  readonly #stream: string
+
+  constructor(stream: string, partitions: number, firstOffset = 0) {
+    this.#stream = stream
+    this.#logs = Array.from({ length: partitions }, () => ({ entries: [], first: firstOffset, head: firstOffset }))
+  }
+
+  get info(): StreamInfo {
+    return { name: this.#stream, incarnation: `incarnation-${this.#incarnation}`, partitions: this.#logs.length }
+  }
+
+  describe(): Promise<StreamInfo> {
+    return Promise.resolve(this.info)
+  }
+
+  create(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  createCommand(stream: string): string {
+    return `create ${stream}`
+  }
+
+  offsets(_stream: StreamInfo, partition: number): Promise<Offsets> {
+    return this.#answer(() => this.#bounds(partition))
+  }
+
+  offsetAt(_stream: StreamInfo, partition: number, timeMs: number): Promise<number> {
+    const log = this.#logs[partition]!
+    return this.#answer(() => log.entries.find((entry) => entry.timeMs >= timeMs)?.offset ?? log.head)
+  }
+
+  tail(_stream: StreamInfo, _from: readonly number[], sink: TailSink): Tail {
+    this.#sink = sink
+    return { close: () => Promise.resolve() }
+  }
+
+  range(_: StreamInfo, partition: number, from: number, to: number, maxBytes: number, sink: RangeSink): Promise<RangeEnd> {
+    this.ranges++
+    return this.#answer(() => {
+      const log = this.#logs[partition]!
+      let bytes = 0
+      let next = Math.min(to, log.head)
+      for (const entry of log.entries) {
+        if (entry.offset < from || entry.offset >= to) continue
+        if (bytes > 0 && bytes + (entry.value?.length ?? 0) > maxBytes) {
+          next = entry.offset
+          break
+        }
+        bytes += entry.value?.length ?? 0
+        sink.record(this.#view(partition, entry))
+      }
+      return { next, offsets: this.#bounds(partition) }
+    })
+  }
+
+  publish(_stream: StreamInfo, records: readonly OutRecord[]): Promise<Ack[]> {
+    const acks = records.map(({ partition, key, value }) => ({
+      partition,
+      offset: this.append(partition, key === null ? null : Buffer.from(key), value === null ? null : Buffer.from(value)),
+    }))
+    for (const partition of new Set(records.map((record) => record.partition))) this.end(partition)
+    return Promise.resolve(acks)
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  // What a test does to the log
+
+  /** Appends, and shows the record to the tail at once, inside a batch that `end` closes. */
+  append(partition: number, key: Buffer | null, value: Buffer | null): number {
+    const log = this.#logs[partition]!
+    const entry = { offset: log.head++, timeMs: this.nowMs, epoch: this.epoch, key, value }
+    log.entries.push(entry)
+    this.#sink?.record(this.#view(partition, entry))
+    return entry.offset
+  }
+
+  end(partition: number): void {
+    const bounds = this.#bounds(partition)
+    this.#sink?.end(partition, bounds.head, bounds)
+  }
+
+  /** Offsets without records: a transaction's marker, a compacted stretch. */
+  hole(partition: number, count: number): void {
+    this.#logs[partition]!.head += count
+    this.end(partition)
+  }
+
+  /** Drops what is below `first`. */
+  retain(partition: number, first: number): void {
+    const log = this.#logs[partition]!
+    log.first = first
+    log.entries = log.entries.filter((entry) => entry.offset >= first)
+  }
+
+  /** Another leader's history from `offset` on. */
+  rewrite(partition: number, offset: number): void {
+    const log = this.#logs[partition]!
+    const last = log.head - 1
+    log.entries = log.entries.filter((entry) => entry.offset < offset)
+    log.head = offset
+    this.epoch++
+    this.#sink?.lost(partition, offset, last, 'rewritten')
+  }
+
+  /** The end moves back without a word, as after a restored backup. */
+  cut(partition: number, offset: number): void {
+    const log = this.#logs[partition]!
+    log.entries = log.entries.filter((entry) => entry.offset < offset)
+    log.head = offset
+  }
+
+  recreate(): void {
+    this.#incarnation++
+    this.#logs = this.#logs.map(() => ({ entries: [], first: 0, head: 0 }))
+    this.#sink?.recreated(this.info)
+  }
+
+  #bounds(partition: number): Offsets {
+    const { first, head } = this.#logs[partition]!
+    return { first, head }
+  }
+
+  #answer<T>(make: () => T): Promise<T> {
+    if (this.away) return Promise.reject(new CarillonError('broker_unavailable', 'the model broker is away'))
+    return Promise.resolve().then(make)
+  }
+
+  #view(partition: number, entry: Entry): SourceRecord {
+    const key = entry.key ?? Buffer.alloc(0)
+    const value = entry.value ?? Buffer.alloc(0)
+    return {
+      buffer: Buffer.concat([key, value]),
+      partition,
+      offset: entry.offset,
+      timeMs: entry.timeMs,
+      epoch: entry.epoch,
+      keyStart: entry.key === null ? -1 : 0,
+      keyEnd: key.length,
+      valueStart: entry.value === null ? -1 : key.length,
+      valueEnd: key.length + value.length,
+      traceStart: -1,
+      traceEnd: -1,
+      headers: () => new Map(),
+    }
+  }
+}

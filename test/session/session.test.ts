@@ -1,0 +1,362 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { ModelBroker } from '../model/broker.ts'
+import { settled, TestGateway } from './harness.ts'
+
+test('a live subscription gets each event of its subject once, in order, and no other', async () => {
+  const gateway = await TestGateway.start()
+  const client = gateway.connect()
+  client.subscribe(1, 'a.b')
+  gateway.publish('a.b', 'one')
+  gateway.publish('a.c', 'other')
+  gateway.publish('a.b', 'two')
+  assert.deepEqual(client.kinds, ['welcome', 'subscribed', 'live', 'delivery', 'delivery'])
+  assert.deepEqual(client.texts, ['one', 'two'])
+})
+
+test('an event that matches two subscriptions of a session is delivered once', async () => {
+  const gateway = await TestGateway.start()
+  const client = gateway.connect()
+  client.subscribe(1, 'a.b')
+  client.subscribe(2, 'a.*')
+  client.subscribe(3, '>')
+  gateway.publish('a.b', 'one')
+  assert.deepEqual(client.texts, ['one'])
+  assert.equal('refs' in client.deliveries[0], false)
+})
+
+test('a delivery carries the position from which its successor follows', async () => {
+  const gateway = await TestGateway.start()
+  const first = gateway.connect()
+  first.subscribe(1, 'a')
+  for (const text of ['one', 'two', 'three']) gateway.publish('a', text)
+  const second = gateway.connect()
+  second.subscribe(1, 'a', first.deliveries[0].after)
+  await settled()
+  assert.deepEqual(second.texts, ['two', 'three'])
+  assert.deepEqual(second.deliveries.map((delivery) => delivery.refs), [[1], [1]])
+  assert.equal(second.kinds.at(-1), 'live')
+  gateway.publish('a', 'four')
+  assert.deepEqual(second.texts, ['two', 'three', 'four'])
+  assert.equal('refs' in second.deliveries[2], false)
+})
+
+test('the token of `subscribed` resumes a subscription that got nothing', async () => {
+  const gateway = await TestGateway.start()
+  const first = gateway.connect()
+  first.subscribe(1, 'a')
+  const { after } = first.frames.find((frame) => 'subscribed' in frame)!.subscribed
+  gateway.publish('a', 'one')
+  const second = gateway.connect()
+  second.subscribe(1, 'a', after)
+  await settled()
+  assert.deepEqual(second.texts, ['one'])
+})
+
+test('a session whose socket is full reads on where it stopped, without loss or duplicate', async () => {
+  for (const refuses of [false, true]) {
+    const gateway = await TestGateway.start(new ModelBroker('events', 4))
+    const client = gateway.connect()
+    client.refuses = refuses
+    client.subscribe(1, 'a.>')
+    const sent: string[] = []
+    const publish = (from: number, to: number) => {
+      for (let i = from; i < to; i++) {
+        gateway.publish(`a.${i % 5}`, `${i}`)
+        sent.push(`${i}`)
+      }
+    }
+    client.room = 7
+    publish(0, 20)
+    await settled()
+    assert.equal(client.texts.length, 7)
+    for (let room = 1; client.texts.length < sent.length; room++) {
+      client.drain(room)
+      await settled()
+      if (room < 4) publish(20 * room, 20 * room + 5)
+    }
+    assert.deepEqual([...client.texts].sort(), [...sent].sort())
+    for (let subject = 0; subject < 5; subject++) {
+      const own = (texts: string[]) => texts.filter((text) => Number(text) % 5 === subject)
+      assert.deepEqual(own(client.texts), own(sent))
+    }
+  }
+})
+
+test('a slow session costs others nothing', async () => {
+  const gateway = await TestGateway.start()
+  const slow = gateway.connect()
+  const quick = gateway.connect()
+  slow.subscribe(1, 'a')
+  quick.subscribe(1, 'a')
+  slow.room = 1
+  for (let i = 0; i < 10; i++) gateway.publish('a', `${i}`)
+  assert.equal(quick.texts.length, 10)
+  assert.equal(slow.texts.length, 1)
+})
+
+test('what left the window is read back from the broker, once for all who need it', async () => {
+  const gateway = await TestGateway.start()
+  const first = gateway.connect()
+  first.subscribe(1, 'a')
+  const expected: string[] = []
+  for (let i = 0; i < 300; i++) {
+    gateway.publish('a', `${i}`)
+    gateway.publish('b', `noise ${i}`)
+    if (i > 0) expected.push(`${i}`)
+  }
+  const after = first.deliveries[0].after
+  const late = Array.from({ length: 50 }, () => gateway.connect.bind(gateway)).slice(0, 8).map((connect) => connect())
+  for (const client of late) client.subscribe(1, 'a', after)
+  await settled()
+  await settled()
+  for (const client of late) {
+    assert.deepEqual(client.texts, expected)
+    assert.equal(client.kinds.at(-1), 'live')
+  }
+  assert.ok(gateway.broker.ranges < 40, `${gateway.broker.ranges} range reads for 8 clients`)
+})
+
+test('`earliest` starts at the first retained event, without a gap', async () => {
+  const gateway = await TestGateway.start()
+  for (let i = 0; i < 100; i++) gateway.publish('a', `${i}`)
+  gateway.broker.retain(0, 90)
+  const client = gateway.connect()
+  client.subscribe(1, 'a', 'earliest')
+  await settled()
+  assert.deepEqual(client.texts, ['90', '91', '92', '93', '94', '95', '96', '97', '98', '99'])
+  assert.deepEqual(client.gaps, [])
+})
+
+test('a position below the first retained event is a gap with its bounds, before what follows', async () => {
+  const gateway = await TestGateway.start()
+  const first = gateway.connect()
+  first.subscribe(1, 'a')
+  for (let i = 0; i < 100; i++) gateway.publish('a', `${i}`)
+  gateway.broker.retain(0, 20)
+  const client = gateway.connect()
+  client.subscribe(1, 'a', first.deliveries[4].after)
+  await settled()
+  assert.equal(client.gaps.length, 1)
+  const { reason, from, to, refs, certain } = client.gaps[0]
+  assert.deepEqual({ reason, from, to, refs, certain }, { reason: 'retention', from: 5, to: 19, refs: [1], certain: false })
+  assert.equal(client.texts[0], '20')
+  assert.equal(client.texts.length, 80)
+  assert.ok(client.kinds.indexOf('gap') < client.kinds.indexOf('delivery'))
+})
+
+test('a stream that was created again is a gap, and its events follow from the first', async () => {
+  const gateway = await TestGateway.start()
+  const live = gateway.connect()
+  live.subscribe(1, 'a')
+  gateway.publish('a', 'old')
+  gateway.broker.recreate()
+  gateway.publish('a', 'new')
+  await settled()
+  const late = gateway.connect()
+  late.subscribe(1, 'a', live.deliveries[0].after)
+  await settled()
+  assert.deepEqual(live.texts, ['old', 'new'])
+  assert.deepEqual(late.texts, ['new'])
+  for (const client of [live, late]) {
+    assert.deepEqual(client.gaps.map(({ reason, from }) => [reason, from]), [['recreated', 1]])
+  }
+})
+
+test('a log that was rewritten is a gap from where the histories part', async () => {
+  const gateway = await TestGateway.start()
+  const live = gateway.connect()
+  live.subscribe(1, 'a')
+  for (let i = 0; i < 5; i++) gateway.publish('a', `${i}`)
+  gateway.broker.rewrite(0, 3)
+  await settled()
+  gateway.publish('a', 'three again')
+  await settled()
+  assert.deepEqual(live.texts, ['0', '1', '2', '3', '4', 'three again'])
+  assert.deepEqual(live.gaps.map(({ reason, from, to }) => [reason, from, to]), [['rewritten', 3, 4]])
+  const late = gateway.connect()
+  late.subscribe(1, 'a', live.deliveries[4].after)
+  await settled()
+  assert.deepEqual(late.gaps.map(({ reason, from, to }) => [reason, from, to]), [['rewritten', 3, 4]])
+  assert.deepEqual(late.texts, ['three again'])
+})
+
+test('a token ahead of this gateway waits for its offset, and is told when the broker says the log ends below', async () => {
+  const gateway = await TestGateway.start()
+  const first = gateway.connect()
+  first.subscribe(1, 'a')
+  for (let i = 0; i < 10; i++) gateway.publish('a', `${i}`)
+  const { after } = first.deliveries[9]
+  const behind = await TestGateway.start(new ModelBroker('events', 1))
+  const client = behind.connect()
+  client.subscribe(1, 'a', after)
+  for (let i = 0; i < 12; i++) behind.publish('a', `${i}`)
+  await settled()
+  assert.deepEqual(client.texts, ['10', '11'])
+
+  const cut = await TestGateway.start(new ModelBroker('events', 1))
+  const told = cut.connect()
+  told.subscribe(1, 'a', after)
+  cut.publish('a', 'x')
+  await settled()
+  assert.deepEqual(told.gaps, [])
+  await cut.clock.advance(5000)
+  assert.deepEqual(told.gaps.map(({ reason, from, to }) => [reason, from, to]), [['rewritten', 1, 9]])
+  cut.publish('a', 'y')
+  await settled()
+  assert.deepEqual(told.texts, ['y'])
+})
+
+test('a partition that no token names is a gap, then its head', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 3))
+  for (let i = 0; i < 30; i++) gateway.publish(`a.${i}`, `${i}`)
+  const first = gateway.connect()
+  first.subscribe(1, 'a.1')
+  gateway.publish('a.1', 'named')
+  const client = gateway.connect()
+  client.subscribe(1, '>', first.deliveries[0].after)
+  await settled()
+  assert.deepEqual(client.gaps.map(({ reason }) => reason), ['unnamed', 'unnamed'])
+  assert.deepEqual(client.texts, [])
+})
+
+test('holes in the log are no gap', async () => {
+  const gateway = await TestGateway.start()
+  const client = gateway.connect()
+  client.subscribe(1, 'a')
+  gateway.publish('a', 'one')
+  gateway.broker.hole(0, 5)
+  gateway.publish('a', 'two')
+  const late = gateway.connect()
+  late.subscribe(1, 'a', client.deliveries[0].after)
+  await settled()
+  for (const { texts, gaps } of [client, late]) {
+    assert.equal(texts.at(-1), 'two')
+    assert.deepEqual(gaps, [])
+  }
+})
+
+test('SSE and poll start at their token and share one position over their subjects', async () => {
+  for (const transport of ['sse', 'poll'] as const) {
+    const gateway = await TestGateway.start(new ModelBroker('events', 3))
+    const client = gateway.connect(transport)
+    client.session.start(['a', 'b', 'c'], [])
+    gateway.publish('a', 'one')
+    await settled()
+    gateway.publish('b', 'two')
+    const token = client.session.token()
+    gateway.publish('c', 'three')
+    const again = gateway.connect('poll')
+    again.session.start(['a', 'b', 'c'], [token])
+    await settled()
+    assert.deepEqual(again.texts, ['three'])
+    const whole = gateway.connect('poll')
+    whole.session.start(['a', 'b', 'c'], [client.openedAt!])
+    await settled()
+    assert.deepEqual([...whole.texts].sort(), ['one', 'three', 'two'])
+  }
+})
+
+test('a token never covers a gap that was not told', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1))
+  const first = gateway.connect()
+  first.subscribe(1, 'a')
+  for (let i = 0; i < 100; i++) gateway.publish('a', `${i}`)
+  gateway.broker.retain(0, 50)
+  const client = gateway.connect('poll')
+  client.session.start(['a'], [first.deliveries[4].after])
+  await settled()
+  const told = client.frames.findIndex((frame) => 'gap' in frame)
+  assert.equal(told, 0)
+  const cut = gateway.connect('poll')
+  cut.room = 0
+  cut.refuses = true
+  cut.session.start(['a'], [first.deliveries[4].after])
+  await settled()
+  const again = gateway.connect('poll')
+  again.session.start(['a'], [cut.session.token()])
+  await settled()
+  assert.equal(again.gaps[0].from, 5)
+  assert.equal(again.texts[0], '50')
+})
+
+test('subscriptions beyond the limit, bad refs and bad subjects are refused, and the rest goes on', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxSubscriptions: 2 })
+  const client = gateway.connect()
+  client.subscribe(1, 'a')
+  client.subscribe(1, 'b')
+  client.subscribe(0, 'b')
+  client.subscribe(2, 'a..b')
+  client.subscribe(2, 'b', 'nonsense')
+  client.subscribe(2, 'b')
+  client.subscribe(3, 'c')
+  client.session.receive({ kind: 'unsubscribe', ref: 9 })
+  gateway.publish('a', 'still there')
+  const codes = client.frames.flatMap((frame) => ('error' in frame ? [frame.error.code] : []))
+  assert.deepEqual(codes, ['bad_ref', 'bad_ref', 'bad_subject', 'bad_token', 'too_many_subscriptions', 'bad_ref'])
+  assert.deepEqual(client.texts, ['still there'])
+})
+
+test('a client that does not stop being refused is closed', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxErrors: 5 })
+  const client = gateway.connect()
+  for (let i = 0; i < 9; i++) client.subscribe(1, '')
+  assert.ok(client.ended !== 'normally')
+  assert.equal(client.ended?.code, 'too_many_errors')
+})
+
+test('an unsubscribed ref gets nothing more, and leaves nothing behind', async () => {
+  const gateway = await TestGateway.start()
+  const client = gateway.connect()
+  client.subscribe(1, 'a')
+  client.subscribe(2, '>')
+  client.session.receive({ kind: 'unsubscribe', ref: 2 })
+  gateway.publish('b', 'b')
+  client.session.receive({ kind: 'unsubscribe', ref: 1 })
+  gateway.publish('a', 'a')
+  assert.deepEqual(client.texts, [])
+  const [feed] = gateway.stream.partitions
+  assert.equal(feed!.hub.size, 0)
+  assert.equal(feed!.readers.size, 0)
+})
+
+test('a session that is closed leaves nothing behind', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 4))
+  for (let i = 0; i < 200; i++) gateway.publish('a', `${i}`)
+  const client = gateway.connect()
+  client.subscribe(1, 'a', 'earliest')
+  client.subscribe(2, '>')
+  client.session.closed()
+  await settled()
+  for (const feed of gateway.stream.partitions) {
+    assert.equal(feed.hub.size, 0)
+    assert.equal(feed.readers.size, 0)
+    assert.equal(feed.parked.size, 0)
+  }
+  assert.equal(gateway.sessions.size, 0)
+})
+
+test('a broker that is away while a client catches up delays it, and loses nothing', async () => {
+  const gateway = await TestGateway.start()
+  const first = gateway.connect()
+  first.subscribe(1, 'a')
+  for (let i = 0; i < 200; i++) gateway.publish('a', `${i}`)
+  gateway.broker.away = true
+  const client = gateway.connect()
+  client.subscribe(1, 'a', first.deliveries[0].after)
+  await gateway.clock.advance(2000)
+  assert.deepEqual(client.texts, [])
+  gateway.broker.away = false
+  await gateway.clock.advance(2000)
+  assert.equal(client.texts.length, 199)
+})
+
+test('while draining, sessions are told to reconnect and no other is opened', async () => {
+  const gateway = await TestGateway.start()
+  const client = gateway.connect()
+  await gateway.sessions.drain()
+  assert.ok(client.ended !== 'normally')
+  assert.equal(client.ended?.code, 'shutting_down')
+  assert.ok(client.ended.retryAfterMs > 0)
+  assert.throws(() => gateway.connect(), { code: 'shutting_down' })
+})

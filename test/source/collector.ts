@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { SourceRecord } from '../../src/log/record.ts'
+import type { Offsets, RangeSink, StreamInfo, TailSink, TailState } from '../../src/source/source.ts'
+
+/** A record as it was shown, copied: what the source hands over is valid during the call only. */
+export interface SeenRecord {
+  readonly partition: number
+  readonly offset: number
+  readonly timeMs: number
+  readonly key: string | null
+  readonly value: string | null
+  readonly valueBytes: number
+  readonly trace: string | null
+  readonly headers: ReadonlyMap<string, string | null>
+}
+
+export interface Lost {
+  readonly partition: number
+  readonly from: number
+  readonly to: number
+  readonly reason: string
+}
+
+/** Values longer than this are kept as their first bytes, so that a megabyte does not fill an assertion's message. */
+const keptValueBytes = 4096
+
+export function seen(record: SourceRecord): SeenRecord {
+  const text = (start: number, end: number) => (start < 0 ? null : record.buffer.toString('latin1', start, end))
+  const headers = new Map<string, string | null>()
+  for (const [name, value] of record.headers()) headers.set(name, value === null ? null : value.toString('latin1'))
+  const valueBytes = record.valueStart < 0 ? 0 : record.valueEnd - record.valueStart
+  return {
+    partition: record.partition,
+    offset: record.offset,
+    timeMs: record.timeMs,
+    key: text(record.keyStart, record.keyEnd),
+    value: text(record.valueStart, record.valueStart + Math.min(valueBytes, keptValueBytes)),
+    valueBytes,
+    trace: text(record.traceStart, record.traceEnd),
+    headers,
+  }
+}
+
+/** Keeps all that a tail tells, and holds the sink's own rules while it does: what breaks one is in `violations`. */
+export class TailCollector implements TailSink {
+  readonly records: SeenRecord[] = []
+  readonly losses: Lost[] = []
+  readonly streams: StreamInfo[] = []
+  readonly growths: StreamInfo[] = []
+  readonly states: TailState[] = []
+  readonly violations: string[] = []
+  /** All calls, of whichever kind. */
+  calls = 0
+  /** Per partition: what the last `end` said. */
+  readonly ends = new Map<number, { next: number; offsets: Offsets }>()
+  /** Per partition: the last record shown since the last `end`. */
+  readonly #open = new Map<number, number>()
+  /** Per partition: the lowest offset that may be shown next. */
+  readonly #floor = new Map<number, number>()
+
+  record(record: SourceRecord): void {
+    this.calls++
+    const floor = this.#floor.get(record.partition) ?? 0
+    if (record.offset < floor) this.violations.push(`offset ${record.offset} was shown after ${floor - 1}`)
+    this.#floor.set(record.partition, record.offset + 1)
+    this.#open.set(record.partition, record.offset)
+    this.records.push(seen(record))
+  }
+
+  end(partition: number, next: number, offsets: Offsets): void {
+    this.calls++
+    const floor = this.#floor.get(partition) ?? 0
+    if (next < floor) this.violations.push(`end says next ${next} after offset ${floor - 1}`)
+    if (offsets.first > offsets.head) this.violations.push(`end says first ${offsets.first}, head ${offsets.head}`)
+    this.#open.delete(partition)
+    this.#floor.set(partition, next)
+    this.ends.set(partition, { next, offsets: { ...offsets } })
+  }
+
+  lost(partition: number, from: number, to: number, reason: 'retention' | 'corrupt' | 'rewritten'): void {
+    this.calls++
+    if (to < from) this.violations.push(`lost says [${from}, ${to}]`)
+    this.#floor.set(partition, reason === 'rewritten' ? from : to + 1)
+    this.losses.push({ partition, from, to, reason })
+  }
+
+  recreated(stream: StreamInfo): void {
+    this.calls++
+    this.#floor.clear()
+    this.#open.clear()
+    this.ends.clear()
+    this.streams.push(stream)
+  }
+
+  grown(stream: StreamInfo): void {
+    this.calls++
+    this.growths.push(stream)
+  }
+
+  state(state: TailState): void {
+    this.calls++
+    if (this.states.at(-1) === state) this.violations.push(`state ${state} was told twice in a row`)
+    this.states.push(state)
+  }
+
+  /** The offsets shown of one partition, in the order in which they came. */
+  offsets(partition = 0): number[] {
+    return this.records.filter((record) => record.partition === partition).map((record) => record.offset)
+  }
+
+  values(partition = 0): (string | null)[] {
+    return this.records.filter((record) => record.partition === partition).map((record) => record.value)
+  }
+
+  /** Every record is followed by its batch's end, offsets ascend, and nothing else of the sink's contract is broken. */
+  assertWellFormed(): void {
+    assert.deepEqual(this.violations, [])
+    assert.deepEqual([...this.#open.keys()], [], 'records without an end')
+  }
+}
+
+export class RangeCollector implements RangeSink {
+  readonly records: SeenRecord[] = []
+  readonly losses: { from: number; to: number; reason: string }[] = []
+
+  record(record: SourceRecord): void {
+    this.records.push(seen(record))
+  }
+
+  lost(from: number, to: number, reason: 'corrupt'): void {
+    this.losses.push({ from, to, reason })
+  }
+
+  offsets(): number[] {
+    return this.records.map((record) => record.offset)
+  }
+}
+
+const pollMs = 5
+
+/** Waits for a fact; fails with `what` when it is not one after `patienceMs`. Rejections count as "not yet". */
+export async function until<T>(
+  what: string,
+  patienceMs: number,
+  fact: () => T | Promise<T>,
+): Promise<Exclude<T, false | null | undefined>> {
+  const deadline = performance.now() + patienceMs
+  let failure: unknown
+  for (;;) {
+    try {
+      const value = await fact()
+      if (value !== false && value !== undefined && value !== null) {
+        return value as Exclude<T, false | null | undefined>
+      }
+      failure = undefined
+    } catch (error) {
+      failure = error
+    }
+    if (performance.now() > deadline) {
+      assert.fail(`after ${patienceMs} ms still not so: ${what}${failure === undefined ? '' : ` (${failure})`}`)
+    }
+    await delay(pollMs)
+  }
+}
