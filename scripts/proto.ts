@@ -58,7 +58,9 @@ try {
     const found = names.map((name) => difference(name, read(join(generated, name)), read(join(scratch, name))))
     for (const text of found) if (text !== undefined) process.stderr.write(`${text}\n`)
     if (found.some((text) => text !== undefined)) {
-      process.stderr.write('The generated code is not that of proto/: run `node scripts/proto.ts` and commit the result.\n')
+      process.stderr.write(
+        'The generated code is not that of proto/: run `node scripts/proto.ts` and commit the result.\n',
+      )
       process.exitCode = 1
     }
   } else {

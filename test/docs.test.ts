@@ -11,7 +11,10 @@ function table(text: string, heading: string): string[][] {
   const start = lines.findIndex((line) => line.startsWith('|'))
   const end = lines.findIndex((line, i) => i > start && !line.startsWith('|'))
   return lines.slice(start + 2, end < 0 ? undefined : end).map((line) => {
-    return line.slice(1, -1).split('|').map((cell) => cell.trim())
+    return line
+      .slice(1, -1)
+      .split('|')
+      .map((cell) => cell.trim())
   })
 }
 

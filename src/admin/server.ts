@@ -162,16 +162,13 @@ function malformed(nodeCode: string | undefined): readonly [number, ErrorCode] {
 function listen(server: Server, { host, port }: AdminOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {
-      const why = cause.code === 'EADDRINUSE' ? 'the port is taken: is another gateway running there?' : cause.message
-      const advice = 'Stop it, or choose another address'
-      reject(
-        new CarillonError('listen_failed', `--admin: cannot listen on ${host}:${port}: ${why} ${advice}`, { cause }),
-      )
+      const taken = 'the port is taken; is another gateway running there? Stop it, or choose another port'
+      const why = cause.code === 'EADDRINUSE' ? taken : cause.message
+      reject(new CarillonError('listen_failed', `--admin: cannot listen on ${host}:${port}: ${why}`, { cause }))
     })
-    server.listen(port, host, () => {
-      server.removeAllListeners('error')
-      resolve()
-    })
+    // A connection that can't be accepted, for want of descriptors, is lost: it must not end the gateway.
+    server.on('error', () => {})
+    server.listen(port, host, resolve)
   })
 }
 

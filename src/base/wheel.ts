@@ -92,7 +92,10 @@ export class TimingWheel {
   }
 
   #armNext(): void {
-    if (this.#size === 0) return this.#rest()
+    if (this.#size === 0) {
+      this.#rest()
+      return
+    }
     for (let tick = this.#tick + 1; tick <= this.#tick + this.#slots.length; tick++) {
       const slot = this.#slot(tick)
       if (slot.next === slot) continue

@@ -12,7 +12,10 @@ import type { Request } from './listener.ts'
 export function readBody(context: EdgeContext, exchange: Exchange, req: Request): Promise<Buffer | undefined> {
   const { maxBodies, maxBodyBytes } = context.options
   if (context.bodies >= maxBodies) {
-    throw new CarillonError('overloaded', `the gateway is reading ${maxBodies} bodies already; send this one again later`)
+    throw new CarillonError(
+      'overloaded',
+      `the gateway is reading ${maxBodies} bodies already; send this one again later`,
+    )
   }
   if (Number(req.getHeader('content-length')) > maxBodyBytes) throw tooLarge(maxBodyBytes)
   return new Promise((resolve, reject) => {
@@ -44,7 +47,11 @@ class BodyReader {
   take(chunk: ArrayBuffer, isLast: boolean): void {
     if (this.#ended) return
     this.#bytes += chunk.byteLength
-    if (this.#bytes > this.#context.options.maxBodyBytes) return this.end(tooLarge(this.#context.options.maxBodyBytes))
+    const { maxBodyBytes } = this.#context.options
+    if (this.#bytes > maxBodyBytes) {
+      this.end(tooLarge(maxBodyBytes))
+      return
+    }
     // uWS takes the chunk's memory back when this returns.
     this.#chunks.push(Buffer.from(chunk.slice(0)))
     if (isLast) this.end(Buffer.concat(this.#chunks))
@@ -61,7 +68,10 @@ class BodyReader {
 }
 
 function tooLarge(maxBodyBytes: number): CarillonError {
-  return new CarillonError('frame_too_large', `expected a body of at most ${maxBodyBytes} bytes; send less in one request`)
+  return new CarillonError(
+    'frame_too_large',
+    `expected a body of at most ${maxBodyBytes} bytes; send less in one request`,
+  )
 }
 
 function tooSlow(bodyMs: number): CarillonError {

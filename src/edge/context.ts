@@ -3,8 +3,17 @@ import { CarillonError, type ErrorCode } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
 import type { TimingWheel } from '../base/wheel.ts'
 import type { Outlet, Session, SessionHost } from '../session/outlet.ts'
+import type { Event, Published } from '../wire/frames.ts'
 import type { EdgeOptions } from './options.ts'
-import type { EventPublisher } from './publish.ts'
+
+/** Where published events go. */
+export interface EventPublisher {
+  /**
+   * Resolves with each event's position, in order, once the broker has all of them durably. Checks everything before it writes
+   * anything; rejects with a CarillonError.
+   */
+  publish(events: readonly Event[], options: { traceparent?: string }): Promise<Published[]>
+}
 
 /** What the edge needs from the rest of the gateway. */
 export interface EdgeContracts {
@@ -56,7 +65,8 @@ export class EdgeContext {
 
   /** Throws `shutting_down` once the edge closes: kept-alive connections bring requests until the end. */
   admit(): void {
-    if (this.#closing) throw new CarillonError('shutting_down', 'the gateway is going away; connect again, here or elsewhere')
+    if (this.#closing)
+      throw new CarillonError('shutting_down', 'the gateway is going away; connect again, here or elsewhere')
   }
 
   /** Opens a session; whoever opens it calls `closeSession` once. Throws what `SessionHost.open` throws. */
@@ -67,9 +77,9 @@ export class EdgeContext {
     return session
   }
 
-  closeSession(session: Session): void {
+  closeSession(session: Session, reason: 'client' | 'lost' | 'answered'): void {
     this.sessions--
-    session.closed()
+    session.closed(reason)
   }
 
   countRefusal(code: ErrorCode): void {

@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs'
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_socket } from 'uWebSockets.js'
+import { existsSync } from 'node:fs'
 import { CarillonError } from '../base/errors.ts'
 import type { EdgeOptions } from './options.ts'
 
@@ -42,6 +42,11 @@ export class Listener {
   /** The port that is listened on, chosen by the system where 0 was asked for. */
   get port(): number {
     return this.#port
+  }
+
+  /** Told +1 and -1 for each connection, before it has sent a byte and after it has closed. An upgraded one is never told -1. */
+  onConnection(told: (connection: Connection, change: number) => void): void {
+    this.app.filter(told)
   }
 
   /** Routes are to be registered before. Throws `listen_failed` when another process has the port, shared or not. */

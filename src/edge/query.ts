@@ -34,7 +34,10 @@ export function single(parameters: Map<string, string[]>, name: string): string 
 export function wholeMs(name: string, value: unknown, max: number): number {
   const ms = typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value
   if (typeof ms === 'number' && Number.isInteger(ms) && ms >= 0 && ms <= max) return ms
-  throw new CarillonError('bad_request', `expected ${name} to be a whole number of ms, 0 to ${max}, got ${quote(value)}`)
+  throw new CarillonError(
+    'bad_request',
+    `expected ${name} to be a whole number of ms, 0 to ${max}, got ${quote(value)}`,
+  )
 }
 
 /** What came, cut short, for an error message. */

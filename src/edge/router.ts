@@ -90,5 +90,8 @@ function allow(route: Route): string {
 
 function wrongMethod(exchange: Exchange, route: Route): CarillonError {
   const methods = Object.keys(route.methods).join(' or ')
-  return new CarillonError('method_not_allowed', `expected ${methods} for ${route.path}, got ${exchange.method.slice(0, 20)}`)
+  return new CarillonError(
+    'method_not_allowed',
+    `expected ${methods} for ${route.path}, got ${exchange.method.slice(0, 20)}`,
+  )
 }

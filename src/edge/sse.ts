@@ -1,7 +1,7 @@
 import { type CarillonError, errors, toCarillonError } from '../base/errors.ts'
 import { WheelTimer } from '../base/wheel.ts'
 import { type Outlet, type Session, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
-import { encodeControl } from '../wire/control.ts'
+import { encodeServerFrame, heartbeat, idLine, positionBlock, retryBlock } from '../wire/sse.ts'
 import type { EdgeContext } from './context.ts'
 import type { Exchange, Headers } from './exchange.ts'
 import type { Connection } from './listener.ts'
@@ -16,7 +16,6 @@ const headers: Headers = [
   ['X-Accel-Buffering', 'no'],
 ]
 
-const comment = ':\n\n'
 /** A token of one position is no longer; a longer one spans partitions and is made at most once in `idEveryMs`. */
 const onePositionLength = 24
 const idEveryMs = 1000
@@ -58,9 +57,10 @@ class BlockJoiner {
 
   join(id: string, block: Uint8Array): Uint8Array {
     if (block === this.#block && id === this.#id) return this.#joined
-    const joined = Buffer.allocUnsafe(id.length + 5 + block.length)
-    joined.write(`id: ${id}\n`, 0, 'latin1')
-    joined.set(block, id.length + 5)
+    const line = idLine(id)
+    const joined = Buffer.allocUnsafe(line.length + block.length)
+    joined.write(line, 0, 'latin1')
+    joined.set(block, line.length)
     this.#block = block
     this.#id = id
     this.#joined = joined
@@ -119,11 +119,10 @@ class SseOutlet implements Outlet {
 
   opened(): void {
     this.#state = 'open'
-    const retry = Math.round(retryMs.least + this.#context.contracts.random.next() * retryMs.spread)
     this.#res.onWritable(() => this.#writable())
     this.#res.cork(() => {
       this.#exchange.writeHead(200, headers)
-      this.#send(`retry: ${retry}\n${this.#idBlock(this.session.token())}`)
+      this.#send(`${this.#retry(0)}${positionBlock(this.#renewed(this.session.token()))}`)
     })
     this.#context.wheel.schedule(this.#heartbeat, this.#context.options.heartbeatMs)
   }
@@ -139,7 +138,7 @@ class SseOutlet implements Outlet {
       return
     }
     this.#exchange.ended()
-    this.#res.cork(() => this.#res.end(error === undefined ? '' : farewell(error), true))
+    this.#res.cork(() => this.#res.end(error === undefined ? '' : this.#farewell(error), true))
   }
 
   /**
@@ -150,7 +149,7 @@ class SseOutlet implements Outlet {
     const exchange = this.#exchange
     this.#context.countRefusal(error.code)
     if (errors[error.code].retry === 'no') exchange.refuse(error)
-    else exchange.answer(200, headers, farewell(error), { close: true })
+    else exchange.answer(200, headers, this.#farewell(error), { close: true })
   }
 
   /** Once: the session is over for this transport. */
@@ -199,18 +198,13 @@ class SseOutlet implements Outlet {
     if (this.#full) return false
     const id = this.session.token()
     if (id === this.#id) return false
-    this.#send(this.#idBlock(id))
+    this.#send(positionBlock(this.#renewed(id)))
     return true
-  }
-
-  /** An event of its own, since some clients take no id from a block without data. */
-  #idBlock(id: string): string {
-    return `event: after\ndata: {}\nid: ${this.#renewed(id)}\n\n`
   }
 
   #beat(): void {
     if (this.#full) this.#stalledHeartbeats++
-    else if (!this.#renew()) this.#send(comment)
+    else if (!this.#renew()) this.#send(heartbeat)
     if (this.#stalledHeartbeats === maxStalledHeartbeats) {
       this.#res.close()
       return
@@ -223,16 +217,21 @@ class SseOutlet implements Outlet {
     if (this.#state !== 'open') return true
     this.#stalledHeartbeats = 0
     this.#res.cork(() => {
-      if (this.#send(comment)) this.session.drained()
+      if (this.#send(heartbeat)) this.session.drained()
     })
     return !this.#full
   }
-}
 
-/** The last blocks of a stream: when to come back, and why. */
-function farewell(error: CarillonError): string {
-  const { code, message, retryAfterMs } = error
-  const block = encodeControl('sse', { kind: 'error', ref: 0, code, message, retryAfterMs })
-  const retry = retryAfterMs === 0 ? '' : `retry: ${retryAfterMs}\n\n`
-  return retry + Buffer.from(block.buffer, block.byteOffset, block.byteLength).toString()
+  /** The last blocks of a stream: when to come back, and why. */
+  #farewell(error: CarillonError): string {
+    const { code, message, retryAfterMs } = error
+    const block = encodeServerFrame({ kind: 'error', code, message, retryAfterMs })
+    return this.#retry(retryAfterMs) + Buffer.from(block.buffer, block.byteOffset, block.byteLength).toString()
+  }
+
+  /** How long EventSource waits before it connects again. */
+  #retry(ms: number): string {
+    const { random } = this.#context.contracts
+    return retryBlock(ms || retryMs.least + random.next() * retryMs.spread)
+  }
 }

@@ -47,7 +47,10 @@ export function serveWebSocket(app: TemplatedApp, context: EdgeContext): void {
 
 /** Answers `GET /v1/ws` without an upgrade. */
 export const upgradeRequired: Handler = () => {
-  throw new CarillonError('bad_request', `expected a WebSocket upgrade (RFC 6455) for ${websocketPath}, got a plain GET`)
+  throw new CarillonError(
+    'bad_request',
+    `expected a WebSocket upgrade (RFC 6455) for ${websocketPath}, got a plain GET`,
+  )
 }
 
 /**
@@ -176,7 +179,7 @@ class WebSocketOutlet implements Outlet {
       return
     }
     const { code, message, retryAfterMs } = error
-    ws.send(encodeControl(this.encoding, { kind: 'error', ref: 0, code, message, retryAfterMs }), this.binary, false)
+    ws.send(encodeControl(this.encoding, { kind: 'error', code, message, retryAfterMs }), this.binary, false)
     ws.end(closeCode(error), code)
   }
 

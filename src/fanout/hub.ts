@@ -1,5 +1,5 @@
-import { PatternTrie } from '../subject/trie.ts'
 import { isPattern } from '../subject/subject.ts'
+import { PatternTrie } from '../subject/trie.ts'
 import type { LiveRecord } from './live-record.ts'
 
 /** Whoever takes live records of one partition: a session's main reader. */

@@ -1,9 +1,18 @@
+import type { Loaded } from '../log/window.ts'
 import { type DeliveryParts, encodeDelivery } from '../wire/delivery.ts'
+import { envelopeView, scanEnvelope } from '../wire/envelope.ts'
+import type { Encoding } from '../wire/frames.ts'
 import { encodePosition } from '../wire/token.ts'
 
-export type Encoding = 'json' | 'proto' | 'sse'
-
+const envelope = envelopeView()
 const encodings = { json: 0, proto: 1, sse: 2 } as const
+
+/** Which partition of which log: a PartitionFeed is one. */
+export interface Place {
+  readonly stream: string
+  readonly partition: number
+  readonly streamHash: number
+}
 
 /**
  * One record on its way to the sockets; a stream reuses one object for all of its records. Token and frames are made when
@@ -41,6 +50,24 @@ export class LiveRecord implements DeliveryParts {
     frames[0] = undefined
     frames[1] = undefined
     frames[2] = undefined
+  }
+
+  /** A record of a window, or of a stretch that was read back; `refs`: whom it is for. */
+  describeMissed(feed: Place, record: Loaded, refs: readonly number[] | undefined): void {
+    this.stream = feed.stream
+    this.partition = feed.partition
+    this.offset = record.offset
+    this.epoch = record.epoch
+    this.streamHash = feed.streamHash
+    this.buffer = record.buffer
+    this.eventStart = record.eventStart
+    this.eventEnd = record.eventEnd
+    this.subjectStart = record.subjectStart
+    this.subjectEnd = record.subjectEnd
+    scanEnvelope(record.buffer, record.eventStart, record.eventEnd, envelope)
+    this.publishedAtUs = envelope.publishedAtUs > 0 ? envelope.publishedAtUs : record.timeMs * 1000
+    this.refs = refs
+    this.begin()
   }
 
   /** The event's bytes are those of `buffer`: the name under which the encoder asks for them. */

@@ -115,22 +115,31 @@ export class StreamFeed implements TailSink {
 
   lost(partition: number, from: number, to: number, reason: 'retention' | 'corrupt' | 'rewritten'): void {
     const feed = this.partitions[partition]!
-    this.#options.logger.log('warn', `stream ${this.name}: offsets ${from} to ${to} of partition ${partition} are lost`, {
-      reason,
-    })
+    this.#options.logger.log(
+      'warn',
+      `stream ${this.name}: offsets ${from} to ${to} of partition ${partition} are lost`,
+      {
+        reason,
+      },
+    )
     if (reason === 'rewritten') feed.window.truncate(from)
     else feed.window.lost(from, to, reason)
     for (const reader of [...feed.readers]) reader.lost({ from, to, reason })
   }
 
   recreated(info: StreamInfo): void {
-    this.#options.logger.log('warn', `stream ${this.name} was deleted and created again`, { incarnation: info.incarnation })
+    this.#options.logger.log('warn', `stream ${this.name} was deleted and created again`, {
+      incarnation: info.incarnation,
+    })
     this.#adopt(info)
     for (const feed of this.partitions) feed.restart(info.incarnation)
   }
 
   grown(info: StreamInfo): void {
-    this.#options.logger.log('warn', `stream ${this.name} now has ${info.partitions} partitions: subjects may have moved`)
+    this.#options.logger.log(
+      'warn',
+      `stream ${this.name} now has ${info.partitions} partitions: subjects may have moved`,
+    )
     this.#adopt(info)
     this.#options.onGrown(this)
   }

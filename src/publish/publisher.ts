@@ -44,7 +44,10 @@ export class Publisher {
   async #write(stream: string, placed: readonly Placed[], results: Published[]): Promise<void> {
     const info = this.#options.stream(stream)
     const indexes = placed.flatMap((item, index) => (item.stream === stream ? [index] : []))
-    const acks = await this.#options.source.publish(info, indexes.map((index) => placed[index]!.record))
+    const acks = await this.#options.source.publish(
+      info,
+      indexes.map((index) => placed[index]!.record),
+    )
     const hash = streamHash(stream, info.incarnation)
     indexes.forEach((index, i) => {
       const { partition, offset } = acks[i]!
@@ -67,6 +70,9 @@ export class Publisher {
       throw new CarillonError('event_too_large', `${said}: send a reference to the data instead`)
     }
     const record = { partition: place.partition, key: Buffer.from(place.key), value: event.deleted ? null : value }
-    return { stream: place.stream, record: traceparent === undefined ? record : { ...record, headers: { traceparent } } }
+    return {
+      stream: place.stream,
+      record: traceparent === undefined ? record : { ...record, headers: { traceparent } },
+    }
   }
 }

@@ -9,9 +9,9 @@ import { isPattern, validatePattern } from '../subject/subject.ts'
 import type { EndReason, GatewayInstruments } from '../telemetry/instruments.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { encodeControl } from '../wire/control.ts'
-import { envelopeView, scanEnvelope } from '../wire/envelope.ts'
 import type { ClientFrame, ServerFrame } from '../wire/frames.ts'
-import { type After, encodeToken, parseAfter, type Position } from '../wire/token.ts'
+import { type After, encodeToken, type Position, parseAfter } from '../wire/token.ts'
+import { ControlQueue } from './control-queue.ts'
 import type { OwedGap } from './gap.ts'
 import { type Outlet, type Session, type WriteOutcome, writeOutcome } from './outlet.ts'
 import type { Pump, Runnable } from './pump.ts'
@@ -60,7 +60,6 @@ const lookPerSlice = 512
 
 /** Catch-up deliveries are encoded from here: one object for all sessions, valid during one write. */
 const missed = new LiveRecord()
-const missedEnvelope = envelopeView()
 
 /**
  * One client's conversation, whichever transport: its subscriptions as readers at positions. Nothing is queued for it but
@@ -74,12 +73,13 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   readonly #context: SessionContext
   readonly #subscriptions = new Map<number, Subscription>()
   readonly #tracks = new Map<PartitionFeed, Track>()
-  /** Control frames for a full socket, written before anything else. */
-  #waitingFrames: Uint8Array[] = []
+  readonly #waiting: ControlQueue
   /** Positions of the client's token that no subscription touches. */
   #carried: Position[] = []
   #errorsInRow = 0
   #ended = false
+  /** Counted as behind: the socket is full, or something is still catching up. */
+  #behind = false
   /** SSE: told once that all is live. */
   #saidLive = false
   readonly #joined = (leg: Leg): void => this.#legJoined(leg.subscription)
@@ -88,6 +88,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     this.id = id
     this.outlet = outlet
     this.#context = context
+    this.#waiting = new ControlQueue(outlet, context.limits.maxWaitingFrames)
   }
 
   get writable(): boolean {
@@ -172,7 +173,8 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
 
   deliverLive(reader: Reader, record: LiveRecord): void {
     const { outlet } = this
-    const outcome = outlet.write(record.frame(outlet.encoding), true)
+    const frame = record.frame(outlet.encoding)
+    const outcome = outlet.write(frame, true)
     if (outcome === writeOutcome.refused) {
       this.#fallBehind(reader, record.offset)
       return
@@ -180,37 +182,29 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     const { instruments } = reader.feed
     instruments.deliveries++
     instruments.publishToWritten.record(this.#context.clock.nowUs() - record.publishedAtUs)
+    this.#countOut(frame)
     if (outcome === writeOutcome.full) this.#fallBehind(reader, record.offset + 1)
   }
 
   deliverMissed(reader: Reader, record: Loaded): WriteOutcome {
     const { feed } = reader
-    scanEnvelope(record.buffer, record.eventStart, record.eventEnd, missedEnvelope)
-    missed.stream = feed.stream
-    missed.partition = feed.partition
-    missed.offset = record.offset
-    missed.epoch = record.epoch
-    missed.streamHash = feed.streamHash
-    missed.buffer = record.buffer
-    missed.eventStart = record.eventStart
-    missed.eventEnd = record.eventEnd
-    missed.refs = reader.refs
-    missed.begin()
+    missed.describeMissed(feed, record, reader.refs)
     const { outlet } = this
-    const outcome = outlet.write(missed.frame(outlet.encoding), true)
+    const frame = missed.frame(outlet.encoding)
+    const outcome = outlet.write(frame, true)
     if (outcome !== writeOutcome.sent) this.#fallBehind(undefined, 0)
     if (outcome === writeOutcome.refused) return outcome
     const { instruments } = feed
     instruments.deliveries++
     instruments.catchUpDeliveries++
-    const publishedAtUs = missedEnvelope.publishedAtUs > 0 ? missedEnvelope.publishedAtUs : record.timeMs * 1000
-    instruments.catchUpPublishToWritten.record(this.#context.clock.nowUs() - publishedAtUs)
+    instruments.catchUpPublishToWritten.record(this.#context.clock.nowUs() - missed.publishedAtUs)
+    this.#countOut(frame)
     return outcome
   }
 
   tellGap(reader: Reader, gap: OwedGap): void {
     const { feed } = reader
-    feed.instruments.gaps[gap.reason]++
+    if (gap.reason !== 'unspecified') feed.instruments.gaps[gap.reason]++
     this.#control({
       kind: 'gap',
       refs: reader.refs,
@@ -226,7 +220,9 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   }
 
   wake(): void {
-    if (!this.#ended) this.#context.pump.add(this)
+    if (this.#ended) return
+    this.#countBehind(true)
+    this.#context.pump.add(this)
   }
 
   watchAhead(reader: Reader): void {
@@ -255,7 +251,10 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
       if (track.side?.mode === 'behind' && track.main.mode === 'live') more = true
       if (!this.writable) return false
     }
-    this.#sayLive()
+    if (this.#allLive()) {
+      this.#countBehind(false)
+      this.#sayLive()
+    }
     return more
   }
 
@@ -279,6 +278,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     const feeds = this.#context.feeds.partitionsFor(subject)
     const parsed = parseAfter(after)
     this.#subscriptions.set(ref, subscription)
+    this.#context.instruments.subscriptions++
     this.#resolve(parsed, feeds, (starts) => this.#beginRef(subscription, starts), subscription)
   }
 
@@ -290,7 +290,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
       return
     }
     const gone = () => this.#ended || subscription?.closed === true
-    starts.then(
+    void starts.then(
       (resolved) => {
         if (!gone()) then(resolved)
       },
@@ -323,7 +323,10 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
 
   /** SSE and poll: all subjects share the main readers, which start where the token says. */
   #begin(subscriptions: Subscription[], starts: Start[], after: After): void {
-    this.#carried = carriedPositions(after, starts.map(({ feed }) => feed))
+    this.#carried = carriedPositions(
+      after,
+      starts.map(({ feed }) => feed),
+    )
     for (const { feed, offset, gap } of starts) {
       const { main } = this.#track(feed, offset)
       if (gap !== undefined) main.owed.push(gap)
@@ -354,14 +357,25 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
 
   #sayLive(): void {
     if (this.#saidLive || this.outlet.transport !== 'sse' || this.#tracks.size === 0) return
-    for (const { main } of this.#tracks.values()) if (main.mode !== 'live') return
     this.#saidLive = true
     this.#control({ kind: 'live', ref: 0 })
   }
 
+  #allLive(): boolean {
+    for (const { main, side } of this.#tracks.values()) if (main.mode !== 'live' || side !== undefined) return false
+    return true
+  }
+
+  #countBehind(behind: boolean): void {
+    if (behind === this.#behind) return
+    this.#behind = behind
+    this.#context.instruments.behind += behind ? 1 : -1
+  }
+
   #unsubscribe(ref: number): void {
     const subscription = this.#subscriptions.get(ref)
-    if (subscription === undefined) throw new CarillonError('bad_ref', `ref ${ref} is not a subscription of this session`)
+    if (subscription === undefined)
+      throw new CarillonError('bad_ref', `ref ${ref} is not a subscription of this session`)
     this.#forget(subscription)
     this.#control({ kind: 'unsubscribed', ref })
   }
@@ -369,6 +383,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   #forget(subscription: Subscription): void {
     subscription.closed = true
     this.#subscriptions.delete(subscription.ref)
+    this.#context.instruments.subscriptions--
     for (const leg of subscription.legs) {
       const track = this.#tracks.get(leg.feed)
       if (track === undefined) continue
@@ -391,45 +406,46 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     const { maxSubscriptions } = this.#context.limits
     if (this.#subscriptions.size + more <= maxSubscriptions) return
     const said = `a session may have ${maxSubscriptions} subscriptions, this would be ${this.#subscriptions.size + more}`
-    throw new CarillonError('too_many_subscriptions', `${said}: unsubscribe some, use a pattern, or open another session`)
+    throw new CarillonError(
+      'too_many_subscriptions',
+      `${said}: unsubscribe some, use a pattern, or open another session`,
+    )
   }
 
   // Frames out
 
   #control(frame: ServerFrame): void {
-    const bytes = encodeControl(this.outlet.encoding, frame)
-    if (!this.writable) this.#wait(bytes)
-    else this.#writeControl(bytes)
-  }
-
-  #wait(bytes: Uint8Array): void {
     if (this.#ended) return
-    this.#waitingFrames.push(bytes)
-    if (this.#waitingFrames.length <= this.#context.limits.maxWaitingFrames) return
-    this.end(new CarillonError('overloaded', 'the client asks for more than it reads: too many answers wait for its socket'))
+    const bytes = encodeControl(this.outlet.encoding, frame)
+    this.#countOut(bytes)
+    if (this.#writable) {
+      if (this.#waiting.write(bytes) !== writeOutcome.sent) this.#fallBehind(undefined, 0)
+    } else if (!this.#waiting.push(bytes)) {
+      this.end(
+        new CarillonError(
+          'overloaded',
+          'too many answers wait for this socket: the client asks for more than it reads',
+        ),
+      )
+    }
   }
 
-  /** False when the socket is full now. */
-  #writeControl(bytes: Uint8Array): boolean {
-    const outcome = this.outlet.write(bytes, false)
-    if (outcome === writeOutcome.sent) return true
-    if (outcome === writeOutcome.refused) this.#waitingFrames.unshift(bytes)
-    this.#fallBehind(undefined, 0)
-    return false
+  #countOut(frame: Uint8Array): void {
+    const { instruments } = this.#context
+    instruments.framesOut++
+    instruments.bytesOut += frame.length
   }
 
   #flushWaiting(): boolean {
-    while (this.writable) {
-      const bytes = this.#waitingFrames.shift()
-      if (bytes === undefined) return true
-      this.#writeControl(bytes)
-    }
-    return false
+    const flushed = this.#waiting.flush()
+    if (!flushed) this.#writable = false
+    return flushed
   }
 
   /** The socket is full: every live reader stops at its head, `current` at `next`. */
   #fallBehind(current: Reader | undefined, next: number): void {
     this.#writable = false
+    this.#countBehind(true)
     this.#context.instruments.fullWrites++
     for (const { main } of this.#tracks.values()) main.fallBehind(main === current ? next : main.feed.window.head)
   }
@@ -455,11 +471,13 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   #cleanUp(reason: EndReason): void {
     if (this.#ended) return
     this.#ended = true
+    this.#countBehind(false)
+    this.#context.instruments.subscriptions -= this.#subscriptions.size
     for (const subscription of this.#subscriptions.values()) subscription.closed = true
     for (const track of this.#tracks.values()) track.close()
     this.#tracks.clear()
     this.#subscriptions.clear()
-    this.#waitingFrames = []
+    this.#waiting.clear()
     this.#context.onEnded(this, reason)
   }
 }

@@ -48,7 +48,9 @@ export class Sessions implements SessionHost {
     const { maxSessions } = this.#options
     if (this.#sessions.size >= maxSessions) {
       const retryAfterMs = Math.ceil(1000 + this.#random.next() * spreadMs)
-      throw new CarillonError('overloaded', `this gateway serves ${maxSessions} sessions and has no room`, { retryAfterMs })
+      throw new CarillonError('overloaded', `this gateway serves ${maxSessions} sessions and has no room`, {
+        retryAfterMs,
+      })
     }
     const session = new ClientSession(++this.#lastId, outlet, this.#context)
     this.#sessions.add(session)
@@ -75,6 +77,8 @@ export class Sessions implements SessionHost {
 
   #goingAway(): CarillonError {
     const retryAfterMs = Math.ceil(this.#random.next() * spreadMs)
-    return new CarillonError('shutting_down', 'this gateway is going away: reconnect, here or elsewhere', { retryAfterMs })
+    return new CarillonError('shutting_down', 'this gateway is going away: reconnect, here or elsewhere', {
+      retryAfterMs,
+    })
   }
 }

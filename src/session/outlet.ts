@@ -1,5 +1,5 @@
 import type { CarillonError } from '../base/errors.ts'
-import type { ClientFrame } from '../wire/frames.ts'
+import type { ClientFrame, Encoding } from '../wire/frames.ts'
 
 /**
  * The seam between a transport (edge/) and a session. A transport makes an Outlet and opens a session with it; from there
@@ -7,9 +7,6 @@ import type { ClientFrame } from '../wire/frames.ts'
  */
 
 export type Transport = 'websocket' | 'sse' | 'poll'
-
-/** How frames are encoded for this outlet: JSON text, protobuf, or SSE blocks. Poll collects JSON frames. */
-export type Encoding = 'json' | 'proto' | 'sse'
 
 /** The three outcomes of a write, as uWebSockets.js numbers them. */
 export const writeOutcome = {
@@ -24,6 +21,7 @@ export type WriteOutcome = (typeof writeOutcome)[keyof typeof writeOutcome]
 
 export interface Outlet {
   readonly transport: Transport
+  /** How frames are encoded for it. Poll collects JSON frames. */
   readonly encoding: Encoding
   /**
    * Writes one encoded frame. While it runs, `session.token()` is the position after this frame. `delivery` is false for

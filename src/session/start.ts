@@ -16,7 +16,11 @@ export interface OffsetLookup {
 }
 
 /** Start offsets for the feeds of one subscription; a promise only where the broker must be asked. */
-export function resolveStarts(after: After, feeds: readonly PartitionFeed[], lookup: OffsetLookup): Start[] | Promise<Start[]> {
+export function resolveStarts(
+  after: After,
+  feeds: readonly PartitionFeed[],
+  lookup: OffsetLookup,
+): Start[] | Promise<Start[]> {
   switch (after.kind) {
     case 'latest':
       return feeds.map((feed) => plain(feed, feed.window.head))
@@ -34,7 +38,9 @@ export function carriedPositions(after: After, feeds: readonly PartitionFeed[]):
   if (after.kind !== 'positions') return []
   return after.positions.filter(
     (position) =>
-      !feeds.some((feed) => feed.partition === position.partition && sameStreamName(feed.streamHash, position.streamHash)),
+      !feeds.some(
+        (feed) => feed.partition === position.partition && sameStreamName(feed.streamHash, position.streamHash),
+      ),
   )
 }
 

@@ -1,7 +1,7 @@
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
-import { Reader, type ReaderOwner } from './reader.ts'
-import type { ReadBack } from './read-back.ts'
 import type { OwedGap } from './gap.ts'
+import type { ReadBack } from './read-back.ts'
+import { Reader, type ReaderOwner } from './reader.ts'
 import type { Leg } from './subscription.ts'
 
 interface Waiting {
@@ -42,7 +42,12 @@ export class Track {
 
   /** The leg starts at an offset of its own. True when it joined at once. */
   enter(leg: Leg, offset: number, gap: OwedGap | undefined): boolean {
-    if (gap === undefined && this.main.mode === 'live' && offset === this.feed.window.head && this.main.next <= offset) {
+    if (
+      gap === undefined &&
+      this.main.mode === 'live' &&
+      offset === this.feed.window.head &&
+      this.main.next <= offset
+    ) {
       this.join(leg)
       return true
     }

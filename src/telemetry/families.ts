@@ -35,24 +35,17 @@ function sessionFamilies(gateway: GatewayInstruments): MetricFamily[] {
     gauge('carillon_subscriptions', 'Subscriptions of all sessions now', [point(gateway.subscriptions)]),
     counter('carillon_sessions_opened', 'Sessions opened', pointsBy('transport', gateway.opened)),
     counter('carillon_sessions_ended', 'Sessions ended, by how', pointsBy('reason', gateway.ended)),
-    counter(
-      'carillon_resumes',
-      'Subscriptions from a position, by what served them',
-      pointsBy('source', gateway.resumes),
-    ),
   ]
 }
 
 function doorFamilies(gateway: GatewayInstruments): MetricFamily[] {
-  const backpressure = { full: gateway.fullWrites, refused: gateway.refusedWrites }
   return [
     counter('carillon_requests_refused', 'Requests answered by an error status', pointsBy('code', gateway.refused)),
     counter('carillon_error_frames', 'Error frames sent', pointsBy('code', gateway.errors)),
     counter('carillon_frames_received', 'Frames from clients', pointsBy('frame', gateway.framesIn)),
     counter('carillon_frames_sent', 'Frames to clients', [point(gateway.framesOut)]),
-    counter('carillon_received_bytes', 'Bytes of frames and bodies from clients', [point(gateway.bytesIn)]),
     counter('carillon_sent_bytes', 'Bytes of frames and bodies to clients', [point(gateway.bytesOut)]),
-    counter('carillon_backpressure', 'Writes that filled a socket or were refused', pointsBy('outcome', backpressure)),
+    counter('carillon_full_writes', 'Writes that filled a socket: its session falls behind', [point(gateway.fullWrites)]),
     counter('carillon_published_events', 'Events written to the broker for clients', [point(gateway.published)]),
     counter('carillon_publish_failed', 'Publish requests that failed', pointsBy('code', gateway.publishFailed)),
     histogram('carillon_publish_to_ack_seconds', "Publish request to the broker's acknowledgement", [

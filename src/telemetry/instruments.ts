@@ -30,11 +30,7 @@ export const errorCodes = Object.keys(errors) as ErrorCode[]
 export const endReasons = ['client', 'lost', 'answered', ...errorCodes] as const
 export type EndReason = (typeof endReasons)[number]
 export const clientFrames = ['subscribe', 'unsubscribe', 'ping'] as const
-/** What a resume needed: `none` nothing was missed, `window` this gateway's memory had it, `broker` it was read back. */
-export const resumeSources = ['none', 'window', 'broker'] as const
 export const streamStates = ['starting', 'up', 'away', 'missing'] as const
-
-export type EndReason = (typeof endReasons)[number]
 
 type Counts<Keys extends readonly string[]> = Record<Keys[number], number>
 
@@ -113,13 +109,10 @@ export class GatewayInstruments {
   /** Error frames on connections that go on or end with it. */
   readonly errors = zeroes(errorCodes)
   readonly framesIn = zeroes(clientFrames)
-  readonly resumes = zeroes(resumeSources)
-  bytesIn = 0
   framesOut = 0
   bytesOut = 0
-  /** Writes after which a socket was full, and frames that a full socket did not take. */
+  /** Writes that filled a socket: its session reads on when it drains. */
   fullWrites = 0
-  refusedWrites = 0
   /** Events written to the broker for clients of `/v1/publish`; requests that failed, by code. */
   published = 0
   readonly publishFailed = zeroes(errorCodes)

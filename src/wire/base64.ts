@@ -37,7 +37,8 @@ export function encodeBase64Url(bytes: Uint8Array, length: number): string {
     const second = bytes[at + 1]!
     text += pairs[(first << 4) | (second >> 4)]! + pairs[((second & 15) << 8) | bytes[at + 2]!]!
   }
-  if (length - at === 2) text += pairs[(bytes[at]! << 4) | (bytes[at + 1]! >> 4)]! + urlSafe[(bytes[at + 1]! & 15) << 2]!
+  if (length - at === 2)
+    text += pairs[(bytes[at]! << 4) | (bytes[at + 1]! >> 4)]! + urlSafe[(bytes[at + 1]! & 15) << 2]!
   else if (length - at === 1) text += pairs[bytes[at]! << 4]!
   return text
 }

@@ -3,6 +3,9 @@
  * bytes and back. Names and units are those of proto/carillon/v1; all integers are below 2^53.
  */
 
+/** JSON text, protobuf, or blocks of server-sent events. */
+export type Encoding = 'json' | 'proto' | 'sse'
+
 /** A notification. In memory every field is there, at proto3's default where the publisher gave none. */
 export interface Event {
   readonly subject: string
@@ -158,15 +161,7 @@ export interface ErrorFrame {
   readonly retryAfterMs: number
 }
 
-export type ServerFrame =
-  | Welcome
-  | Subscribed
-  | Delivery
-  | Live
-  | Gap
-  | Unsubscribed
-  | Pong
-  | ErrorFrame
+export type ServerFrame = Welcome | Subscribed | Delivery | Live | Gap | Unsubscribed | Pong | ErrorFrame
 
 /** What a published event is answered with: `after` is the position behind it. */
 export interface Published {

@@ -212,7 +212,10 @@ export function parseAfter(after: readonly string[]): After {
   const timeMs = parseRfc3339(first.slice(1))
   if (timeMs !== undefined) return { kind: 'time', timeMs }
   const example = '@2026-01-31T12:00:00Z (in a URL a "+" must be written %2B)'
-  throw new CarillonError('bad_token', `after: expected @ and an RFC 3339 time such as ${example}, came ${shown(first)}`)
+  throw new CarillonError(
+    'bad_token',
+    `after: expected @ and an RFC 3339 time such as ${example}, came ${shown(first)}`,
+  )
 }
 
 function isKeyword(text: string): boolean {
@@ -274,7 +277,10 @@ function badToken(text: string, fault: string): CarillonError {
 }
 
 function tooMany(count: number): CarillonError {
-  return new CarillonError('bad_token', `after: expected at most ${maxPositions} positions in all tokens, came ${count}`)
+  return new CarillonError(
+    'bad_token',
+    `after: expected at most ${maxPositions} positions in all tokens, came ${count}`,
+  )
 }
 
 /** Quoted and escaped; cut, since it goes into messages and logs. */

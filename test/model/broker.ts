@@ -79,7 +79,14 @@ export class ModelBroker implements Source {
     return { close: () => Promise.resolve() }
   }
 
-  range(_: StreamInfo, partition: number, from: number, to: number, maxBytes: number, sink: RangeSink): Promise<RangeEnd> {
+  range(
+    _: StreamInfo,
+    partition: number,
+    from: number,
+    to: number,
+    maxBytes: number,
+    sink: RangeSink,
+  ): Promise<RangeEnd> {
     this.ranges++
     return this.#answer(() => {
       const log = this.#logs[partition]!
@@ -101,7 +108,11 @@ export class ModelBroker implements Source {
   publish(_stream: StreamInfo, records: readonly OutRecord[]): Promise<Ack[]> {
     const acks = records.map(({ partition, key, value }) => ({
       partition,
-      offset: this.append(partition, key === null ? null : Buffer.from(key), value === null ? null : Buffer.from(value)),
+      offset: this.append(
+        partition,
+        key === null ? null : Buffer.from(key),
+        value === null ? null : Buffer.from(value),
+      ),
     }))
     for (const partition of new Set(records.map((record) => record.partition))) this.end(partition)
     return Promise.resolve(acks)

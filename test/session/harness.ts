@@ -1,3 +1,4 @@
+import type { CarillonError } from '../../src/base/errors.ts'
 import { systemRandom } from '../../src/base/random.ts'
 import { Feeds } from '../../src/fanout/feeds.ts'
 import { RejectedRing } from '../../src/fanout/rejected.ts'
@@ -6,14 +7,14 @@ import { RoutingTable } from '../../src/routing/table.ts'
 import { AheadWatch } from '../../src/session/ahead.ts'
 import { sessionLimits } from '../../src/session/client-session.ts'
 import { Sessions } from '../../src/session/host.ts'
-import type { Encoding, Outlet, Session, Transport, WriteOutcome } from '../../src/session/outlet.ts'
+import type { Outlet, Session, Transport, WriteOutcome } from '../../src/session/outlet.ts'
 import { writeOutcome } from '../../src/session/outlet.ts'
 import { Pump } from '../../src/session/pump.ts'
 import { ReadBack } from '../../src/session/read-back.ts'
 import { Instruments } from '../../src/telemetry/instruments.ts'
 import type { Logger } from '../../src/telemetry/logger.ts'
 import { encodeEvent } from '../../src/wire/envelope.ts'
-import type { CarillonError } from '../../src/base/errors.ts'
+import type { Encoding } from '../../src/wire/frames.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { ManualClock, settled } from '../model/clock.ts'
 
@@ -60,7 +61,15 @@ export class TestGateway {
       quiet,
     )
     this.sessions = new Sessions(
-      { maxSessions: 10, welcome: { gateway: 'test', version: '0', heartbeatMs: 25_000, limits: { maxFrameBytes: 1, maxEventBytes: 1, maxSubjectBytes: 255, maxSubscriptions: 1 } } },
+      {
+        maxSessions: 10,
+        welcome: {
+          gateway: 'test',
+          version: '0',
+          heartbeatMs: 25_000,
+          limits: { maxFrameBytes: 1, maxEventBytes: 1, maxSubjectBytes: 255, maxSubscriptions: 1 },
+        },
+      },
       {
         feeds: this.feeds,
         readBack,
@@ -77,7 +86,10 @@ export class TestGateway {
     )
   }
 
-  static async start(broker = new ModelBroker('events', 1), limits: Partial<typeof sessionLimits> = {}): Promise<TestGateway> {
+  static async start(
+    broker = new ModelBroker('events', 1),
+    limits: Partial<typeof sessionLimits> = {},
+  ): Promise<TestGateway> {
     const gateway = new TestGateway(broker, limits)
     await gateway.feeds.start()
     return gateway
@@ -86,7 +98,13 @@ export class TestGateway {
   /** Writes an event whose data is `text`, and ends the batch. Returns its offset. */
   publish(subject: string, text: string): number {
     const { partition, key } = this.routing.place(subject, () => this.broker.info.partitions)
-    const value = encodeEvent({ subject, id: text, contentType: 'text/plain', data: Buffer.from(text), publishedAtUs: 1 })
+    const value = encodeEvent({
+      subject,
+      id: text,
+      contentType: 'text/plain',
+      data: Buffer.from(text),
+      publishedAtUs: 1,
+    })
     const offset = this.broker.append(partition!, Buffer.from(key), Buffer.from(value))
     this.broker.end(partition!)
     return offset

@@ -34,7 +34,10 @@ test('a delivery carries the position from which its successor follows', async (
   second.subscribe(1, 'a', first.deliveries[0].after)
   await settled()
   assert.deepEqual(second.texts, ['two', 'three'])
-  assert.deepEqual(second.deliveries.map((delivery) => delivery.refs), [[1], [1]])
+  assert.deepEqual(
+    second.deliveries.map((delivery) => delivery.refs),
+    [[1], [1]],
+  )
   assert.equal(second.kinds.at(-1), 'live')
   gateway.publish('a', 'four')
   assert.deepEqual(second.texts, ['two', 'three', 'four'])
@@ -106,7 +109,9 @@ test('what left the window is read back from the broker, once for all who need i
     if (i > 0) expected.push(`${i}`)
   }
   const after = first.deliveries[0].after
-  const late = Array.from({ length: 50 }, () => gateway.connect.bind(gateway)).slice(0, 8).map((connect) => connect())
+  const late = Array.from({ length: 50 }, () => gateway.connect.bind(gateway))
+    .slice(0, 8)
+    .map((connect) => connect())
   for (const client of late) client.subscribe(1, 'a', after)
   await settled()
   await settled()
@@ -139,7 +144,10 @@ test('a position below the first retained event is a gap with its bounds, before
   await settled()
   assert.equal(client.gaps.length, 1)
   const { reason, from, to, refs, certain } = client.gaps[0]
-  assert.deepEqual({ reason, from, to, refs, certain }, { reason: 'retention', from: 5, to: 19, refs: [1], certain: false })
+  assert.deepEqual(
+    { reason, from, to, refs, certain },
+    { reason: 'retention', from: 5, to: 19, refs: [1], certain: false },
+  )
   assert.equal(client.texts[0], '20')
   assert.equal(client.texts.length, 80)
   assert.ok(client.kinds.indexOf('gap') < client.kinds.indexOf('delivery'))
@@ -159,7 +167,10 @@ test('a stream that was created again is a gap, and its events follow from the f
   assert.deepEqual(live.texts, ['old', 'new'])
   assert.deepEqual(late.texts, ['new'])
   for (const client of [live, late]) {
-    assert.deepEqual(client.gaps.map(({ reason, from }) => [reason, from]), [['recreated', 1]])
+    assert.deepEqual(
+      client.gaps.map(({ reason, from }) => [reason, from]),
+      [['recreated', 1]],
+    )
   }
 })
 
@@ -173,11 +184,17 @@ test('a log that was rewritten is a gap from where the histories part', async ()
   gateway.publish('a', 'three again')
   await settled()
   assert.deepEqual(live.texts, ['0', '1', '2', '3', '4', 'three again'])
-  assert.deepEqual(live.gaps.map(({ reason, from, to }) => [reason, from, to]), [['rewritten', 3, 4]])
+  assert.deepEqual(
+    live.gaps.map(({ reason, from, to }) => [reason, from, to]),
+    [['rewritten', 3, 4]],
+  )
   const late = gateway.connect()
   late.subscribe(1, 'a', live.deliveries[4].after)
   await settled()
-  assert.deepEqual(late.gaps.map(({ reason, from, to }) => [reason, from, to]), [['rewritten', 3, 4]])
+  assert.deepEqual(
+    late.gaps.map(({ reason, from, to }) => [reason, from, to]),
+    [['rewritten', 3, 4]],
+  )
   assert.deepEqual(late.texts, ['three again'])
 })
 
@@ -201,7 +218,10 @@ test('a token ahead of this gateway waits for its offset, and is told when the b
   await settled()
   assert.deepEqual(told.gaps, [])
   await cut.clock.advance(5000)
-  assert.deepEqual(told.gaps.map(({ reason, from, to }) => [reason, from, to]), [['rewritten', 1, 9]])
+  assert.deepEqual(
+    told.gaps.map(({ reason, from, to }) => [reason, from, to]),
+    [['rewritten', 1, 9]],
+  )
   cut.publish('a', 'y')
   await settled()
   assert.deepEqual(told.texts, ['y'])
@@ -216,7 +236,10 @@ test('a partition that no token names is a gap, then its head', async () => {
   const client = gateway.connect()
   client.subscribe(1, '>', first.deliveries[0].after)
   await settled()
-  assert.deepEqual(client.gaps.map(({ reason }) => reason), ['unnamed', 'unnamed'])
+  assert.deepEqual(
+    client.gaps.map(({ reason }) => reason),
+    ['unnamed', 'unnamed'],
+  )
   assert.deepEqual(client.texts, [])
 })
 

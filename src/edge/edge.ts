@@ -1,0 +1,107 @@
+import { TimingWheel } from '../base/wheel.ts'
+import { EdgeContext, type EdgeContracts, type EdgeCounters } from './context.ts'
+import { type Listener, makeListener } from './listener.ts'
+import type { EdgeOptions } from './options.ts'
+import { pageRoutes } from './page.ts'
+import { pollPath, servePoll, servePollBody } from './poll.ts'
+import { publishPath, servePublish } from './publish.ts'
+import { type Route, Router } from './router.ts'
+import { serveSse, ssePath } from './sse.ts'
+import { serveWebSocket, upgradeRequired, websocketPath } from './websocket.ts'
+
+/** The listener for clients, running. */
+export interface Edge {
+  /** `http://127.0.0.1:8080` */
+  readonly url: string
+  readonly port: number
+  readonly counters: Readonly<EdgeCounters>
+  /** No further connections, and no further sessions on those that are open: the start of a graceful end. */
+  stop(): void
+  /**
+   * Stops, waits up to `deadlineMs` for sessions to be ended by their host and publish requests to be answered, then closes what is
+   * left. The process can exit once this has resolved, and not before: uWS aborts it otherwise.
+   */
+  close(deadlineMs: number): Promise<void>
+}
+
+/** How often a closing edge looks whether it is idle, ms. */
+const idleCheckMs = 10
+/** Last bytes are given so long to leave before connections are cut, ms. */
+const lingerMs = 50
+
+/** Listens. Throws `listen_failed` when the port is taken or the TLS files are of no use. */
+export async function startEdge(options: EdgeOptions, contracts: EdgeContracts): Promise<Edge> {
+  const context = new EdgeContext(options, contracts, new TimingWheel(contracts.clock))
+  const listener = await makeListener(options)
+  try {
+    limitConnections(listener, context)
+    register(listener, context)
+    listener.listen(options.port)
+  } catch (error) {
+    listener.close()
+    throw error
+  }
+  return new RunningEdge(listener, context)
+}
+
+function register(listener: Listener, context: EdgeContext): void {
+  const routes: Route[] = [
+    { path: websocketPath, methods: { GET: upgradeRequired } },
+    { path: ssePath, methods: { GET: serveSse(context) } },
+    { path: pollPath, methods: { GET: servePoll(context), POST: servePollBody(context) } },
+    { path: publishPath, methods: { POST: servePublish(context) } },
+    ...pageRoutes(context),
+  ]
+  const router = new Router(context, routes)
+  serveWebSocket(listener.app, context)
+  listener.app.any('/*', (res, req) => router.handle(res, req))
+}
+
+/** Counts connections before they have sent a byte, and closes those over the limit. */
+function limitConnections(listener: Listener, { counters, options }: EdgeContext): void {
+  listener.onConnection((res, change) => {
+    counters.httpConnections += change
+    if (change < 0 || counters.httpConnections <= options.maxHttpConnections) return
+    counters.connectionsRefused++
+    res.close()
+  })
+}
+
+class RunningEdge implements Edge {
+  readonly url: string
+  readonly port: number
+  readonly #listener: Listener
+  readonly #context: EdgeContext
+
+  constructor(listener: Listener, context: EdgeContext) {
+    this.#listener = listener
+    this.#context = context
+    this.port = listener.port
+    const host = listener.host.includes(':') ? `[${listener.host}]` : listener.host
+    this.url = `${listener.tls ? 'https' : 'http'}://${host}:${listener.port}`
+  }
+
+  get counters(): EdgeCounters {
+    return this.#context.counters
+  }
+
+  stop(): void {
+    this.#context.close()
+    this.#listener.stop()
+  }
+
+  async close(deadlineMs: number): Promise<void> {
+    this.stop()
+    const { clock } = this.#context.contracts
+    const deadline = clock.monotonicMs() + deadlineMs
+    while (!this.#context.idle && clock.monotonicMs() < deadline) await this.#pause(idleCheckMs)
+    await this.#pause(Math.max(0, Math.min(lingerMs, deadline - clock.monotonicMs())))
+    this.#listener.close()
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#context.contracts.clock.after(ms, resolve)
+    })
+  }
+}

@@ -1,0 +1,30 @@
+import { CarillonError } from '../base/errors.ts'
+import type { Request } from './listener.ts'
+import { quote } from './query.ts'
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/**
+ * The request's media type, without parameters. Throws `unsupported_media_type` unless it is one of `accepted`: demanding one also
+ * keeps plain HTML forms of other sites out, which need no preflight.
+ */
+export function mediaType<T extends string>(req: Request, accepted: readonly T[]): T {
+  const header = req.getHeader('content-type')
+  const type = header.split(';', 1)[0]!.trim().toLowerCase()
+  const found = accepted.find((name) => name === type)
+  if (found !== undefined) return found
+  throw new CarillonError(
+    'unsupported_media_type',
+    `expected Content-Type ${accepted.join(' or ')}, got ${quote(header)}`,
+  )
+}
+
+/** Throws `bad_request` for what is not JSON in UTF-8. */
+export function jsonBody(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(utf8.decode(body))
+  } catch (cause) {
+    const why = cause instanceof SyntaxError ? cause.message : 'it is not UTF-8'
+    throw new CarillonError('bad_request', `expected JSON as the body: ${why}`, { cause })
+  }
+}

@@ -1,0 +1,132 @@
+import { type CarillonError, errors } from '../base/errors.ts'
+import { WheelTimer } from '../base/wheel.ts'
+import { type Outlet, type Session, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
+import { readBody } from './body.ts'
+import type { EdgeContext } from './context.ts'
+import { type Exchange, jsonType } from './exchange.ts'
+import { jsonBody, mediaType } from './media.ts'
+import { type Handler, refuse } from './router.ts'
+import { type PollRequest, pollRequest, pollRequestFromJson } from './subscribe-request.ts'
+
+export const pollPath = '/v1/poll'
+
+/** A poll that names a position waits at least so long, ms: what it missed may have to come from the broker first. */
+const leastWaitMs = 250
+
+const comma = Buffer.from(',')
+
+/** `GET /v1/poll?subject=…[&after=…][&wait=…]` */
+export function servePoll(context: EdgeContext): Handler {
+  return (exchange) => poll(context, exchange, pollRequest(exchange.query))
+}
+
+/** `POST /v1/poll`: the same as JSON, for more subjects or tokens than a URL holds. */
+export function servePollBody(context: EdgeContext): Handler {
+  return async (exchange, req) => {
+    context.admit()
+    mediaType(req, ['application/json'])
+    const body = await readBody(context, exchange, req)
+    if (body !== undefined) poll(context, exchange, pollRequestFromJson(jsonBody(body)))
+  }
+}
+
+function poll(context: EdgeContext, exchange: Exchange, request: PollRequest): void {
+  const outlet = new PollOutlet(context, exchange, request)
+  outlet.session = context.openSession(outlet)
+  exchange.onGone(() => outlet.close('lost'))
+  try {
+    outlet.session.start(request.subjects, request.after)
+  } catch (error) {
+    outlet.close('answered')
+    throw error
+  }
+}
+
+/** A session of one answer: what there is by the end of the turn in which the first frame came. */
+class PollOutlet implements Outlet {
+  readonly #context: EdgeContext
+  readonly #exchange: Exchange
+  readonly #request: PollRequest
+  session!: Session
+  #closed = false
+  /** The position after all frames taken; '' before the session has one. */
+  #after = ''
+  #frames: Uint8Array[] = []
+  #bytes = 0
+  readonly #answer = (): void => this.#answerNow()
+  readonly #wait = new WheelTimer(this.#answer)
+
+  constructor(context: EdgeContext, exchange: Exchange, request: PollRequest) {
+    this.#context = context
+    this.#exchange = exchange
+    this.#request = request
+  }
+
+  get transport(): 'poll' {
+    return 'poll'
+  }
+
+  get encoding(): 'json' {
+    return 'json'
+  }
+
+  write(frame: Uint8Array): WriteOutcome {
+    const { maxPollFrames, maxPollBytes } = this.#context.options
+    if (this.#closed) return writeOutcome.refused
+    if (this.#frames.length > 0 && this.#bytes + frame.length > maxPollBytes) return writeOutcome.refused
+    // Frames of one turn go out together; the session may reuse a frame's memory for the next one.
+    if (this.#frames.length === 0) queueMicrotask(this.#answer)
+    this.#frames.push(frame.slice())
+    this.#bytes += frame.length
+    this.#after = this.session.token()
+    return this.#frames.length === maxPollFrames ? writeOutcome.full : writeOutcome.sent
+  }
+
+  batch(run: () => void): void {
+    run()
+  }
+
+  opened(): void {
+    const { after, waitMs } = this.#request
+    this.#after = this.session.token()
+    if (after.length === 0) queueMicrotask(this.#answer)
+    else this.#context.wheel.schedule(this.#wait, Math.max(leastWaitMs, waitMs))
+  }
+
+  end(error: CarillonError | undefined): void {
+    if (this.#closed) return
+    const answerable = this.#after !== '' && (error === undefined || errors[error.code].retry === 'later')
+    this.close('answered')
+    // The client loses nothing by an early answer, and its next poll finds another gateway.
+    if (answerable) this.#reply()
+    else if (error === undefined) this.#exchange.answer(204, [], '')
+    else refuse(this.#context, this.#exchange, error)
+  }
+
+  /** Once: the session is over for this transport. */
+  close(reason: 'lost' | 'answered'): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#context.wheel.cancel(this.#wait)
+    this.#context.closeSession(this.session, reason)
+  }
+
+  #answerNow(): void {
+    if (this.#closed) return
+    // Between two frames the position moves on past what is not for this client.
+    this.#after = this.session.token()
+    this.close('answered')
+    this.#reply()
+  }
+
+  #reply(): void {
+    const parts: Uint8Array[] = [Buffer.from('{"frames":[')]
+    for (const frame of this.#frames) {
+      if (parts.length > 1) parts.push(comma)
+      parts.push(frame)
+    }
+    parts.push(Buffer.from(`],"after":${JSON.stringify(this.#after)}}`))
+    this.#frames = []
+    this.#exchange.answer(200, [jsonType], Buffer.concat(parts))
+  }
+}

@@ -1,0 +1,99 @@
+import { randomUUID } from 'node:crypto'
+import { CarillonError } from '../base/errors.ts'
+import { isLoopback, isLoopbackHostHeader } from '../base/loopback.ts'
+import { eventFromJson } from '../wire/event-json.ts'
+import type { Event, Published } from '../wire/frames.ts'
+import { decodePublishRequest, encodePublishResponse } from '../wire/publish.ts'
+import { readBody } from './body.ts'
+import type { EdgeContext } from './context.ts'
+import type { Exchange } from './exchange.ts'
+import { jsonBody, mediaType } from './media.ts'
+import { quote } from './query.ts'
+import type { Handler } from './router.ts'
+
+export const publishPath = '/v1/publish'
+
+const json = 'application/json'
+const protobuf = 'application/x-protobuf'
+const mediaTypes = [json, protobuf, 'application/protobuf'] as const
+
+/** W3C Trace Context, version 00 and later ones by its first four fields. */
+const traceparentForm = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?$/
+
+/** `POST /v1/publish`: one event, or a batch of which all or none are wrong. Answers after the broker's acknowledgement. */
+export function servePublish(context: EdgeContext): Handler {
+  return async (exchange, req) => {
+    checkOpen(context, exchange)
+    const type = mediaType(req, mediaTypes)
+    const traceparent = req.getHeader('traceparent')
+    const body = await readBody(context, exchange, req)
+    if (body === undefined) return
+    const events = complete(context, type === json ? eventsFromJson(jsonBody(body)) : decodePublishRequest(body))
+    const options = traceparentForm.test(traceparent) ? { traceparent } : {}
+    const results = await publish(context, events, options)
+    if (type === json) exchange.answerJson(200, { results })
+    else exchange.answer(200, [['Content-Type', protobuf]], encodePublishResponse(results))
+  }
+}
+
+async function publish(
+  context: EdgeContext,
+  events: readonly Event[],
+  options: { traceparent?: string },
+): Promise<Published[]> {
+  const { maxPublishes } = context.options
+  if (context.publishes >= maxPublishes) {
+    throw new CarillonError(
+      'overloaded',
+      `${maxPublishes} publish requests wait for the broker already; send this one later`,
+    )
+  }
+  context.publishes++
+  try {
+    return await context.contracts.publisher.publish(events, options)
+  } finally {
+    context.publishes--
+  }
+}
+
+/** Anyone who reaches the listener may publish, so it has to be this machine only, and no page of another site. */
+function checkOpen(context: EdgeContext, exchange: Exchange): void {
+  context.admit()
+  const { host } = context.options
+  if (!isLoopback(host)) {
+    const said = `publishing over HTTP needs a loopback listener, this one is ${host}`
+    throw new CarillonError(
+      'publish_closed',
+      `${said}: publish to the broker, or to a gateway with --listen 127.0.0.1:8080`,
+    )
+  }
+  if (isLoopbackHostHeader(exchange.host)) return
+  throw new CarillonError(
+    'publish_closed',
+    `expected a Host header that names the loopback, got ${quote(exchange.host)}`,
+  )
+}
+
+/** One event, or `{"events": […]}`. */
+function eventsFromJson(body: unknown): Event[] {
+  if (typeof body !== 'object' || body === null || !('events' in body)) return [eventFromJson(body)]
+  const { events, ...others } = body
+  if (!Array.isArray(events))
+    throw new CarillonError('bad_request', `expected events to be an array, got ${quote(events)}`)
+  const other = Object.keys(others)[0]
+  if (other !== undefined) throw new CarillonError('bad_request', `expected nothing beside events, got ${quote(other)}`)
+  return events.map((event, index) => eventFromJson(event, `events[${index}]`))
+}
+
+/** Bounds the batch and fills in what the gateway knows as well as its publisher. */
+function complete(context: EdgeContext, events: readonly Event[]): Event[] {
+  const { maxPublishEvents } = context.options
+  if (events.length === 0 || events.length > maxPublishEvents) {
+    throw new CarillonError('bad_request', `expected 1 to ${maxPublishEvents} events, got ${events.length}`)
+  }
+  return events.map((event) => ({
+    ...event,
+    id: event.id || randomUUID(),
+    publishedAtUs: event.publishedAtUs || context.contracts.clock.nowUs(),
+  }))
+}

@@ -1,0 +1,48 @@
+import { mkdirSync, realpathSync } from 'node:fs'
+import { join } from 'node:path'
+import { open } from 'lmdb'
+import { CarillonError } from '../../base/errors.ts'
+
+/** Directories that this process holds: the store's own table knows processes, not openings within one. */
+const held = new Set<string>()
+
+/**
+ * Holds `dir` for this process, or rejects with `storage_locked`. LMDB itself would let several processes write. The lock
+ * is a reader's slot in an empty store beside the log: LMDB backs each slot by a kernel lock that ends with its process,
+ * so a crashed holder is not in the way. Two that open at the same instant may both be refused. Returns what lets go.
+ */
+export function lockDirectory(dir: string): () => Promise<void> {
+  const path = join(dir, 'lock')
+  mkdirSync(path, { recursive: true })
+  const real = realpathSync(path)
+  if (held.has(real)) throw locked(dir, process.pid)
+  const store = open(path, { noSubdir: false, overlappingSync: false })
+  const slot = store.useReadTransaction()
+  store.get('')
+  store.readerCheck()
+  const other = readers(store.readerList()).find((pid) => pid !== process.pid)
+  if (other === undefined) held.add(real)
+  const release = async () => {
+    slot.done()
+    await store.close()
+    if (other === undefined) held.delete(real)
+  }
+  if (other === undefined) return release
+  void release()
+  throw locked(dir, other)
+}
+
+/** Process ids from LMDB's table: a line of titles, then `pid thread transaction` a reader. */
+function readers(table: string): number[] {
+  return table
+    .split('\n')
+    .map((line) => Number.parseInt(line, 10))
+    .filter((pid) => pid > 0)
+}
+
+const locked = (dir: string, pid: number) =>
+  new CarillonError(
+    'storage_locked',
+    `expected to be the only process on the embedded log in ${dir}, but process ${pid} has it open; ` +
+      'stop that process or use another directory',
+  )

@@ -1,0 +1,142 @@
+import { CarillonError } from '../../base/errors.ts'
+import type { SourceRecord } from '../../log/record.ts'
+import type { OutRecord } from '../source.ts'
+import { maxVarintBytes, VarintReader, writeVarint } from './varint.ts'
+
+/**
+ * A record in a block: five varints (ms after the block's first record; length + 1 of key, value and traceparent, 0 = null;
+ * length of the other headers), then their bytes in that order. A header is name length, name, value length, value.
+ * `traceparent` stands apart so that it is found without decoding the others.
+ */
+const traceHeader = 'traceparent'
+
+/** Key and headers of a record may take this much beside its value, bytes. */
+export const maxRecordOverheadBytes = 64 << 10
+
+/** A record as it waits for its commit: header names and values are bytes, so that its size is known. */
+export interface PreparedRecord {
+  readonly partition: number
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+  readonly trace: Uint8Array | null
+  /** Name, value, name, value, … without `traceparent`. */
+  readonly headers: readonly Uint8Array[]
+  /** At most so long when encoded. */
+  readonly bytes: number
+}
+
+/** Rejects with `event_too_large` what is over the limits. */
+export function prepare(record: OutRecord, maxEventBytes: number): PreparedRecord {
+  const valueBytes = record.value?.length ?? 0
+  if (valueBytes > maxEventBytes) {
+    throw tooLarge(`expected a value of at most ${maxEventBytes} bytes, got ${valueBytes}`)
+  }
+  let trace: Uint8Array | null = null
+  const headers: Uint8Array[] = []
+  for (const [name, value] of Object.entries(record.headers ?? {})) {
+    const bytes = typeof value === 'string' ? Buffer.from(value) : value
+    if (name === traceHeader) trace = bytes
+    else headers.push(Buffer.from(name), bytes)
+  }
+  let overhead = 5 * maxVarintBytes + (record.key?.length ?? 0) + (trace?.length ?? 0)
+  for (const part of headers) overhead += part.length + maxVarintBytes
+  if (overhead > maxRecordOverheadBytes) {
+    throw tooLarge(`expected a key and headers of at most ${maxRecordOverheadBytes} bytes, got ${overhead}`)
+  }
+  const { partition, key, value } = record
+  return { partition, key, value, trace, headers, bytes: overhead + valueBytes }
+}
+
+const tooLarge = (message: string) =>
+  new CarillonError('event_too_large', `${message}; publish a smaller event or raise the embedded log's limit`)
+
+/** Writes the record at `at`; `buffer` has room for its `bytes`. Returns where it ends. */
+export function writeRecord(buffer: Uint8Array, at: number, record: PreparedRecord, afterMs: number): number {
+  const { key, value, trace, headers } = record
+  let headerBytes = 0
+  for (const part of headers) headerBytes += part.length + varintBytes(part.length)
+  let end = writeVarint(buffer, at, afterMs)
+  end = writeVarint(buffer, end, key === null ? 0 : key.length + 1)
+  end = writeVarint(buffer, end, value === null ? 0 : value.length + 1)
+  end = writeVarint(buffer, end, trace === null ? 0 : trace.length + 1)
+  end = writeVarint(buffer, end, headerBytes)
+  end = writeBytes(buffer, end, key)
+  end = writeBytes(buffer, end, value)
+  end = writeBytes(buffer, end, trace)
+  for (const part of headers) {
+    end = writeVarint(buffer, end, part.length)
+    end = writeBytes(buffer, end, part)
+  }
+  return end
+}
+
+function writeBytes(buffer: Uint8Array, at: number, bytes: Uint8Array | null): number {
+  if (bytes === null) return at
+  buffer.set(bytes, at)
+  return at + bytes.length
+}
+
+function varintBytes(value: number): number {
+  let bytes = 1
+  for (let rest = value >>> 7; rest > 0; rest >>>= 7) bytes++
+  return bytes
+}
+
+const nothing = Buffer.alloc(0)
+
+/** The one object that shows record after record of a block. */
+export class StoredRecord implements SourceRecord {
+  buffer: Buffer = nothing
+  partition = 0
+  offset = 0
+  timeMs = 0
+  readonly epoch = 0
+  keyStart = -1
+  keyEnd = -1
+  valueStart = -1
+  valueEnd = -1
+  traceStart = -1
+  traceEnd = -1
+  #headersStart = 0
+  #headersEnd = 0
+  readonly #varints = new VarintReader()
+
+  /** Shows the record at `at`; `baseMs` is the time of the block's first record. Returns where the next one starts. */
+  read(buffer: Buffer, at: number, baseMs: number): number {
+    const varints = this.#varints
+    varints.at = at
+    this.buffer = buffer
+    this.timeMs = baseMs + varints.next(buffer)
+    const key = varints.next(buffer)
+    const value = varints.next(buffer)
+    const trace = varints.next(buffer)
+    const headers = varints.next(buffer)
+    let end = varints.at
+    this.keyStart = key === 0 ? -1 : end
+    this.keyEnd = key === 0 ? -1 : (end += key - 1)
+    this.valueStart = value === 0 ? -1 : end
+    this.valueEnd = value === 0 ? -1 : (end += value - 1)
+    this.traceStart = trace === 0 ? -1 : end
+    this.traceEnd = trace === 0 ? -1 : (end += trace - 1)
+    this.#headersStart = end
+    this.#headersEnd = end + headers
+    return this.#headersEnd
+  }
+
+  headers(): Map<string, Buffer | null> {
+    const { buffer } = this
+    const headers = new Map<string, Buffer | null>()
+    if (this.traceStart >= 0) headers.set(traceHeader, buffer.subarray(this.traceStart, this.traceEnd))
+    const varints = new VarintReader()
+    varints.at = this.#headersStart
+    while (varints.at < this.#headersEnd) {
+      const nameEnd = varints.next(buffer) + varints.at
+      const name = buffer.toString('utf8', varints.at, nameEnd)
+      varints.at = nameEnd
+      const valueEnd = varints.next(buffer) + varints.at
+      headers.set(name, buffer.subarray(varints.at, valueEnd))
+      varints.at = valueEnd
+    }
+    return headers
+  }
+}

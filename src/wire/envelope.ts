@@ -1,0 +1,264 @@
+import { CarillonError } from '../base/errors.ts'
+import { validUtf8 } from '../base/utf8.ts'
+import { validateSubject, validSubjectBytes } from '../subject/subject.ts'
+import { type Event, makeEvent } from './frames.ts'
+import { messages } from './schema.ts'
+import { type Cursor, cursorValue, readVarint } from './varint.ts'
+
+/**
+ * What a scan found in an envelope, the protobuf `Event` that is a record's value. `…At` counts from the envelope's start;
+ * a field that is absent has length 0. One object is reused for all records.
+ */
+export interface EnvelopeView {
+  subjectAt: number
+  subjectLength: number
+  idAt: number
+  idLength: number
+  typeAt: number
+  typeLength: number
+  contentTypeAt: number
+  contentTypeLength: number
+  dataAt: number
+  dataLength: number
+  /** Unix µs; 0 = unknown. */
+  publishedAtUs: number
+  ttlMs: number
+  collapseKeyAt: number
+  collapseKeyLength: number
+  priority: number
+  /** Entries of the map as written, repeated keys counted again. */
+  attributes: number
+  deleted: boolean
+  /** Why the last scan failed, for people; empty when it succeeded. */
+  fault: string
+}
+
+const blank: Readonly<EnvelopeView> = {
+  subjectAt: 0,
+  subjectLength: 0,
+  idAt: 0,
+  idLength: 0,
+  typeAt: 0,
+  typeLength: 0,
+  contentTypeAt: 0,
+  contentTypeLength: 0,
+  dataAt: 0,
+  dataLength: 0,
+  publishedAtUs: 0,
+  ttlMs: 0,
+  collapseKeyAt: 0,
+  collapseKeyLength: 0,
+  priority: 0,
+  attributes: 0,
+  deleted: false,
+  fault: '',
+}
+
+export function envelopeView(): EnvelopeView {
+  return { ...blank }
+}
+
+/** Key of each known field: field number × 8 + wire type. */
+const key = {
+  subject: 10,
+  id: 18,
+  type: 26,
+  contentType: 34,
+  data: 42,
+  publishedAtUs: 48,
+  ttlMs: 56,
+  collapseKey: 66,
+  priority: 72,
+  attributes: 82,
+  deleted: 88,
+} as const
+const lastField = 11
+const entryKey = { key: 10, value: 18 } as const
+
+const wire = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const
+
+const truncated = 'it ends inside a field'
+const badString = 'a string is not UTF-8'
+
+/** One scan runs at a time, to its end: it may keep its place here instead of in an object of its own. */
+const cursor: Cursor = { at: 0, low: 0, high: 0 }
+
+/**
+ * Goes once over bytes [start, end) and fills `out`; allocates and decodes nothing, reads nothing outside. False, with
+ * `out.fault`, unless they are an Event that every protobuf decoder takes and that has exactly one, valid subject: string
+ * fields are UTF-8, published_at_us is from 0 to 2^53 − 1. Repeated other scalars: the last one wins. Unknown fields are
+ * passed, groups refused.
+ */
+export function scanEnvelope(buffer: Uint8Array, start: number, end: number, out: EnvelopeView): boolean {
+  Object.assign(out, blank)
+  if (start < 0 || end > buffer.length) {
+    out.fault = 'it lies outside of its buffer'
+    return false
+  }
+  cursor.at = start
+  let fault = ''
+  while (cursor.at < end && fault === '') fault = scanField(buffer, start, end, out)
+  if (fault === '' && out.subjectLength === 0) fault = 'it has no subject'
+  out.fault = fault
+  return fault === ''
+}
+
+function scanField(buffer: Uint8Array, start: number, end: number, out: EnvelopeView): string {
+  if (!readVarint(buffer, end, cursor)) return truncated
+  if (cursor.high !== 0 || cursor.low < 8) return 'it has a field without a number'
+  const tag = cursor.low
+  if ((tag & 7) === wire.varint) return scanVarint(buffer, end, tag, out)
+  if ((tag & 7) !== wire.bytes) return skipFixed(end, tag)
+  if (!readVarint(buffer, end, cursor)) return truncated
+  const at = cursor.at
+  if (cursor.high !== 0 || cursor.low > end - at) return truncated
+  cursor.at = at + cursor.low
+  return scanBytes(buffer, at, cursor.at, at - start, tag, out)
+}
+
+function scanVarint(buffer: Uint8Array, end: number, tag: number, out: EnvelopeView): string {
+  if (!readVarint(buffer, end, cursor)) return truncated
+  switch (tag) {
+    case key.publishedAtUs:
+      out.publishedAtUs = cursorValue(cursor)
+      if (out.publishedAtUs > Number.MAX_SAFE_INTEGER) {
+        return 'published_at_us is not from 0 to 2^53 - 1: it counts microseconds since 1970'
+      }
+      return ''
+    case key.ttlMs:
+      out.ttlMs = cursor.low
+      return ''
+    case key.priority:
+      out.priority = cursor.low | 0
+      return ''
+    case key.deleted:
+      out.deleted = (cursor.low | cursor.high) !== 0
+      return ''
+    default:
+      return unknownField(tag)
+  }
+}
+
+/** Bytes [at, behind), `from` counted from the envelope's start. */
+function scanBytes(
+  buffer: Uint8Array,
+  at: number,
+  behind: number,
+  from: number,
+  tag: number,
+  out: EnvelopeView,
+): string {
+  const length = behind - at
+  switch (tag) {
+    case key.subject:
+      if (out.subjectLength > 0) return 'it has two subjects'
+      out.subjectAt = from
+      out.subjectLength = length
+      return validSubjectBytes(buffer, at, behind) ? '' : 'its subject breaks the subject rules'
+    case key.data:
+      out.dataAt = from
+      out.dataLength = length
+      return ''
+    case key.attributes:
+      out.attributes++
+      return scanEntry(buffer, at, behind)
+    case key.id:
+      out.idAt = from
+      out.idLength = length
+      break
+    case key.type:
+      out.typeAt = from
+      out.typeLength = length
+      break
+    case key.contentType:
+      out.contentTypeAt = from
+      out.contentTypeLength = length
+      break
+    case key.collapseKey:
+      out.collapseKeyAt = from
+      out.collapseKeyLength = length
+      break
+    default:
+      return unknownField(tag)
+  }
+  return validUtf8(buffer, at, behind) ? '' : badString
+}
+
+/** One entry of the attributes: a message of key and value. Leaves the cursor behind it. */
+function scanEntry(buffer: Uint8Array, start: number, end: number): string {
+  cursor.at = start
+  while (cursor.at < end) {
+    if (!readVarint(buffer, end, cursor)) return truncated
+    const tag = cursor.low
+    if (cursor.high !== 0 || (tag !== entryKey.key && tag !== entryKey.value))
+      return 'an attribute has a field of its own'
+    if (!readVarint(buffer, end, cursor)) return truncated
+    const at = cursor.at
+    if (cursor.high !== 0 || cursor.low > end - at) return truncated
+    cursor.at = at + cursor.low
+    if (!validUtf8(buffer, at, cursor.at)) return badString
+  }
+  return ''
+}
+
+function skipFixed(end: number, tag: number): string {
+  const length = (tag & 7) === wire.fixed64 ? 8 : (tag & 7) === wire.fixed32 ? 4 : 0
+  if (length === 0) return 'it has a field of a wire type that events do not use'
+  if (length > end - cursor.at) return truncated
+  cursor.at += length
+  return unknownField(tag)
+}
+
+/** A known field that comes with another wire type is a mistake; others are of a newer schema. */
+function unknownField(tag: number): string {
+  return tag >>> 3 <= lastField ? 'a field has the wrong wire type' : ''
+}
+
+export type EventFields = Partial<Event> & Pick<Event, 'subject'>
+
+/** Throws `bad_subject` and `bad_event` where the result could not be read back. */
+export function encodeEvent(event: EventFields): Uint8Array {
+  validateSubject(event.subject)
+  checkInteger('publishedAtUs', event.publishedAtUs, 0, Number.MAX_SAFE_INTEGER)
+  checkInteger('ttlMs', event.ttlMs, 0, 0xffffffff)
+  checkInteger('priority', event.priority, -0x80000000, 0x7fffffff)
+  return messages.Event.encode(event).finish()
+}
+
+function checkInteger(name: string, value: number | undefined, least: number, most: number): void {
+  if (value === undefined || (Number.isInteger(value) && value >= least && value <= most)) return
+  throw new CarillonError('bad_event', `${name}: expected an integer from ${least} to ${most}, came ${value}`)
+}
+
+/** Throws `bad_event` for what `scanEnvelope` refuses. `data` is a view of `bytes`: copy what outlives them. */
+export function decodeEvent(bytes: Uint8Array): Event {
+  const view = envelopeView()
+  if (!scanEnvelope(bytes, 0, bytes.length, view)) {
+    throw new CarillonError('bad_event', `expected a protobuf Event of ${bytes.length} bytes, but ${view.fault}`)
+  }
+  return eventOfMessage(messages.Event.decode(bytes))
+}
+
+/** The event that stands for a record whose value is null. */
+export function deletedEvent(subject: string): Uint8Array {
+  return messages.Event.encode({ subject, deleted: true }).finish()
+}
+
+/** The generated message as a plain event. Not checked. */
+export function eventOfMessage(message: InstanceType<typeof messages.Event>): Event {
+  const { subject, id, type, contentType, data, publishedAtUs, ttlMs } = message
+  const { collapseKey, priority, attributes, deleted } = message
+  return makeEvent({
+    subject,
+    id,
+    type,
+    contentType,
+    data,
+    publishedAtUs,
+    ttlMs,
+    collapseKey,
+    priority,
+    attributes,
+    deleted,
+  })
+}

@@ -1,0 +1,143 @@
+import { validUtf8 } from '../base/utf8.ts'
+import { validateSubject } from '../subject/subject.ts'
+import { decodeBase64, encodeBase64 } from './base64.ts'
+import { type Event, makeEvent } from './frames.ts'
+import { JsonFields, shown } from './json-fields.ts'
+import { jsonText, scanJson } from './json-text.ts'
+import { dataForm } from './media-type.ts'
+
+/**
+ * Events in JSON: fields at their defaults are absent, `deleted` is there when true, and the data is one of `data` (JSON,
+ * inline, as its publisher wrote it), `text` and `base64`, as `dataForm` and the bytes themselves say; none = no data.
+ * delivery.ts writes the same text from an envelope's bytes.
+ */
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
+/** JSON text on one line, so that it can be the data of a server-sent event. */
+export function eventToJson(event: Event): string {
+  let text = `{"subject":${JSON.stringify(event.subject)}`
+  if (event.id !== '') text += `,"id":${JSON.stringify(event.id)}`
+  if (event.type !== '') text += `,"type":${JSON.stringify(event.type)}`
+  if (event.contentType !== '') text += `,"contentType":${JSON.stringify(event.contentType)}`
+  if (event.data.length > 0) text += dataField(event.data, event.contentType)
+  if (event.publishedAtUs !== 0) text += `,"publishedAtUs":${event.publishedAtUs}`
+  if (event.ttlMs !== 0) text += `,"ttlMs":${event.ttlMs}`
+  if (event.collapseKey !== '') text += `,"collapseKey":${JSON.stringify(event.collapseKey)}`
+  if (event.priority !== 0) text += `,"priority":${event.priority}`
+  if (Object.keys(event.attributes).length > 0) text += `,"attributes":${JSON.stringify(event.attributes)}`
+  return event.deleted ? `${text},"deleted":true}` : `${text}}`
+}
+
+function dataField(data: Uint8Array, contentType: string): string {
+  const form = dataForm(contentType)
+  if (form === 'json') {
+    const judged = scanJson(data, 0, data.length)
+    if (judged === jsonText.line) return `,"data":${decoder.decode(data)}`
+    if (judged === jsonText.lines) return `,"data":${decoder.decode(data).replaceAll(/[\r\n]/g, ' ')}`
+  }
+  if (form === 'text' && validUtf8(data, 0, data.length)) return `,"text":${JSON.stringify(decoder.decode(data))}`
+  return `,"base64":"${encodeBase64(data)}"`
+}
+
+const known = new Set([
+  'subject',
+  'id',
+  'type',
+  'contentType',
+  'data',
+  'text',
+  'base64',
+  'publishedAtUs',
+  'ttlMs',
+  'collapseKey',
+  'priority',
+  'attributes',
+  'deleted',
+])
+
+/**
+ * An event to be published, from parsed JSON. Throws `bad_event` naming the field, also for a field that events don't have,
+ * and `bad_subject`. `id` and `publishedAtUs` stay empty and 0 when they are absent: the caller fills them. Without a
+ * `contentType`, `data` is application/json and `text` is text/plain. JSON.parse has rounded numbers beyond 2^53 in `data`
+ * before this sees them: a publisher who needs them exact sends the JSON as `text` with its contentType.
+ */
+export function eventFromJson(value: unknown, path = 'event'): Event {
+  const fields = new JsonFields(value, path, 'bad_event')
+  for (const name of fields.names) {
+    if (!known.has(name))
+      throw fields.fail(shortened(name), `one of ${[...known].join(', ')}`, 'a field that events do not have')
+  }
+  const event = readEvent(fields)
+  validateSubject(event.subject)
+  return event
+}
+
+/** The event of a delivery, from parsed JSON; fields of a newer gateway are ignored. Throws `bad_frame`. */
+export function deliveredEvent(value: unknown, path: string): Event {
+  return readEvent(new JsonFields(value, path, 'bad_frame'))
+}
+
+function readEvent(fields: JsonFields): Event {
+  const contentType = fields.string('contentType')
+  const { data, implied } = readData(fields, contentType)
+  return makeEvent({
+    subject: fields.string('subject'),
+    id: fields.string('id'),
+    type: fields.string('type'),
+    contentType: contentType === '' ? implied : contentType,
+    data,
+    publishedAtUs: fields.uint53('publishedAtUs'),
+    ttlMs: fields.uint32('ttlMs'),
+    collapseKey: fields.string('collapseKey'),
+    priority: fields.integer('priority', -0x80000000, 0x7fffffff),
+    attributes: fields.stringMap('attributes'),
+    deleted: fields.boolean('deleted'),
+  })
+}
+
+/** The data's bytes and the content type that their field implies. */
+function readData(fields: JsonFields, contentType: string): { data: Uint8Array; implied: string } {
+  const given = ['data', 'text', 'base64'].filter((name) => fields.has(name))
+  if (given.length > 1)
+    throw fields.fail(given[1]!, 'only one of data, text and base64', `${given.join(' and ')} together`)
+  switch (given[0]) {
+    case 'data':
+      if (contentType !== '' && dataForm(contentType) !== 'json') {
+        throw fields.fail(
+          'contentType',
+          'a JSON type beside data (or the content as text or base64)',
+          shown(contentType),
+        )
+      }
+      return { data: encoder.encode(printed(fields)), implied: 'application/json' }
+    case 'text':
+      return { data: encoder.encode(fields.string('text')), implied: 'text/plain' }
+    case 'base64':
+      return { data: fromBase64(fields), implied: '' }
+    default:
+      return { data: new Uint8Array(0), implied: '' }
+  }
+}
+
+/** JSON.stringify recurses: what JSON.parse read without trouble may still be too deep for it. */
+function printed(fields: JsonFields): string {
+  try {
+    return JSON.stringify(fields.raw('data'))
+  } catch (error) {
+    if (error instanceof RangeError) throw fields.fail('data', 'JSON of reasonable depth', 'arrays or objects too deep')
+    throw error
+  }
+}
+
+function fromBase64(fields: JsonFields): Uint8Array {
+  const text = fields.string('base64')
+  const bytes = decodeBase64(text)
+  if (bytes === undefined) throw fields.fail('base64', 'base64', shown(text))
+  return bytes
+}
+
+function shortened(name: string): string {
+  return name.length > 40 ? `${name.slice(0, 40)}…` : name
+}

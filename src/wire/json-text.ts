@@ -1,0 +1,169 @@
+import { sequenceLength } from '../base/utf8.ts'
+
+/**
+ * Judges JSON text as bytes (RFC 8259), so that an event's data can be put into a frame as its publisher wrote it: parsing
+ * and printing would lose digits of big numbers.
+ */
+
+export const jsonText = {
+  invalid: 0,
+  /** Valid, and on one line. */
+  line: 1,
+  /** Valid, with line breaks between its tokens (inside strings JSON has none). */
+  lines: 2,
+} as const
+export type JsonText = (typeof jsonText)[keyof typeof jsonText]
+
+/** Arrays and objects inside each other, at most: some clients' parsers give up soon above it. */
+export const maxJsonDepth = 128
+
+// One scan runs at a time, to its end; each step below returns the index behind what it read, or -1.
+let bytes: Uint8Array = new Uint8Array(0)
+let end = 0
+let broken = false
+
+/** Whether bytes [from, to) are exactly one JSON value in UTF-8. Deeper than `maxJsonDepth` counts as invalid. */
+export function scanJson(buffer: Uint8Array, from: number, to: number): JsonText {
+  bytes = buffer
+  end = to
+  broken = false
+  const behind = value(space(from), 0)
+  if (behind === -1 || space(behind) !== end) return jsonText.invalid
+  return broken ? jsonText.lines : jsonText.line
+}
+
+function space(at: number): number {
+  for (; at < end; at++) {
+    const byte = bytes[at]!
+    if (byte === 0x0a || byte === 0x0d) broken = true
+    else if (byte !== 0x20 && byte !== 0x09) break
+  }
+  return at
+}
+
+function value(at: number, depth: number): number {
+  if (at >= end || depth > maxJsonDepth) return -1
+  switch (bytes[at]) {
+    case 0x22:
+      return string(at + 1)
+    case 0x7b:
+      return object(at + 1, depth)
+    case 0x5b:
+      return array(at + 1, depth)
+    case 0x74:
+      return literal(at, 'true')
+    case 0x66:
+      return literal(at, 'false')
+    case 0x6e:
+      return literal(at, 'null')
+    default:
+      return number(at)
+  }
+}
+
+function object(from: number, depth: number): number {
+  let at = space(from)
+  if (at < end && bytes[at] === 0x7d) return at + 1
+  for (;;) {
+    if (at >= end || bytes[at] !== 0x22) return -1
+    at = string(at + 1)
+    if (at === -1) return -1
+    at = space(at)
+    if (at >= end || bytes[at] !== 0x3a) return -1
+    at = value(space(at + 1), depth + 1)
+    if (at === -1) return -1
+    at = space(at)
+    if (at >= end) return -1
+    if (bytes[at] === 0x7d) return at + 1
+    if (bytes[at] !== 0x2c) return -1
+    at = space(at + 1)
+  }
+}
+
+function array(from: number, depth: number): number {
+  let at = space(from)
+  if (at < end && bytes[at] === 0x5d) return at + 1
+  for (;;) {
+    at = value(at, depth + 1)
+    if (at === -1) return -1
+    at = space(at)
+    if (at >= end) return -1
+    if (bytes[at] === 0x5d) return at + 1
+    if (bytes[at] !== 0x2c) return -1
+    at = space(at + 1)
+  }
+}
+
+function string(from: number): number {
+  for (let at = from; at < end; ) {
+    const byte = bytes[at]!
+    if (byte === 0x22) return at + 1
+    if (byte < 0x20) return -1
+    if (byte === 0x5c) {
+      at = escaped(at + 1)
+      if (at === -1) return -1
+    } else if (byte < 0x80) at++
+    else {
+      const length = sequenceLength(bytes, at, end)
+      if (length === 0) return -1
+      at += length
+    }
+  }
+  return -1
+}
+
+function escaped(at: number): number {
+  if (at >= end) return -1
+  switch (bytes[at]) {
+    case 0x22: // "
+    case 0x5c: // \
+    case 0x2f: // /
+    case 0x62: // b
+    case 0x66: // f
+    case 0x6e: // n
+    case 0x72: // r
+    case 0x74: // t
+      return at + 1
+    case 0x75: // u
+      for (let i = 1; i <= 4; i++) if (at + i >= end || !isHex(bytes[at + i]!)) return -1
+      return at + 5
+    default:
+      return -1
+  }
+}
+
+function isHex(byte: number): boolean {
+  return isDigit(byte) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66)
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39
+}
+
+function literal(at: number, text: string): number {
+  if (end - at < text.length) return -1
+  for (let i = 0; i < text.length; i++) if (bytes[at + i] !== text.charCodeAt(i)) return -1
+  return at + text.length
+}
+
+function number(from: number): number {
+  let at = bytes[from] === 0x2d ? from + 1 : from
+  const first = at
+  at = digits(at)
+  if (at === first || (bytes[first] === 0x30 && at > first + 1)) return -1
+  if (at < end && bytes[at] === 0x2e) {
+    const behind = digits(at + 1)
+    if (behind === at + 1) return -1
+    at = behind
+  }
+  if (at >= end || (bytes[at]! | 0x20) !== 0x65) return at
+  at++
+  if (at < end && (bytes[at] === 0x2b || bytes[at] === 0x2d)) at++
+  const behind = digits(at)
+  return behind === at ? -1 : behind
+}
+
+function digits(at: number): number {
+  while (at < end && isDigit(bytes[at]!)) at++
+  return at
+}

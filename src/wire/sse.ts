@@ -1,0 +1,38 @@
+import { eventToJson } from './event-json.ts'
+import type { ServerFrame } from './frames.ts'
+import { serverFrameBody } from './json.ts'
+
+/**
+ * Frames as server-sent events (WHATWG HTML, "Server-sent events"). A delivery is an unnamed event, any other frame an event
+ * of its kind's name; the transport writes `id:` lines before them. sse-parser.ts reads them back.
+ */
+
+const encoder = new TextEncoder()
+
+/** Names the event that says a position and nothing else; some clients ignore a block that has only an id. */
+export const positionEvent = 'after'
+
+/** What a connection is kept alive with: a comment. */
+export const heartbeat: Uint8Array = encoder.encode(':\n\n')
+
+export function encodeServerFrame(frame: ServerFrame): Uint8Array {
+  if (frame.kind !== 'delivery') return encoder.encode(`event: ${frame.kind}\ndata: ${serverFrameBody(frame)}\n\n`)
+  const { stream, partition, offset, event } = frame
+  const position = `"stream":${JSON.stringify(stream ?? '')},"partition":${partition},"offset":${offset}`
+  return encoder.encode(`data: {${position},"event":${eventToJson(event)}}\n\n`)
+}
+
+/** The line that a session puts before a frame. */
+export function idLine(token: string): string {
+  return `id: ${token}\n`
+}
+
+/** How a stream opens, and how it renews its position while nothing else is written. */
+export function positionBlock(token: string): string {
+  return `event: ${positionEvent}\ndata: {}\n${idLine(token)}\n`
+}
+
+/** How long the client is to wait before it connects again, ms. */
+export function retryBlock(ms: number): string {
+  return `retry: ${Math.ceil(ms)}\n\n`
+}

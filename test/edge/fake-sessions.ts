@@ -1,0 +1,97 @@
+import { type CarillonError, errors } from '../../src/base/errors.ts'
+import type { Outlet, Session, SessionHost, WriteOutcome } from '../../src/session/outlet.ts'
+import type { ClientFrame } from '../../src/wire/frames.ts'
+
+const encoder = new TextEncoder()
+
+/** A session that does what its test says, and remembers what its transport said. */
+export class FakeSession implements Session {
+  readonly id: number
+  readonly outlet: Outlet
+  readonly received: ClientFrame[] = []
+  readonly refused: CarillonError[] = []
+  readonly #host: FakeSessions
+  subjects: readonly string[] = []
+  after: readonly string[] = []
+  position = 'AAAAAAAA'
+  drains = 0
+  closes: (string | undefined)[] = []
+
+  constructor(id: number, outlet: Outlet, host: FakeSessions) {
+    this.id = id
+    this.outlet = outlet
+    this.#host = host
+  }
+
+  receive(frame: ClientFrame): void {
+    this.received.push(frame)
+    this.#host.onReceive(this, frame)
+  }
+
+  refuse(error: CarillonError): void {
+    this.refused.push(error)
+    if (errors[error.code].close === 0) this.control({ error: { code: error.code } })
+    else this.outlet.end(error)
+  }
+
+  start(subjects: readonly string[], after: readonly string[]): void {
+    this.subjects = subjects
+    this.after = after
+    this.#host.onStart(this)
+  }
+
+  drained(): void {
+    this.drains++
+    this.#host.onDrained(this)
+  }
+
+  token(): string {
+    return this.position
+  }
+
+  closed(reason?: string): void {
+    this.closes.push(reason)
+  }
+
+  /** A delivery in the transport's encoding, after which the session is at `position`. */
+  deliver(position: string, body: unknown): WriteOutcome {
+    this.position = position
+    return this.outlet.write(this.encode(body), true)
+  }
+
+  control(body: unknown): WriteOutcome {
+    return this.outlet.write(this.encode(body), false)
+  }
+
+  encode(body: unknown): Uint8Array {
+    const text = JSON.stringify(body)
+    return encoder.encode(this.outlet.encoding === 'sse' ? `data: ${text}\n\n` : text)
+  }
+}
+
+/** Stands in for the session host behind the seam of src/session/outlet.ts. */
+export class FakeSessions implements SessionHost {
+  readonly opened: FakeSession[] = []
+  /** What `open` throws. */
+  refusal: CarillonError | undefined
+  /** By default the start is known at once. */
+  onStart: (session: FakeSession) => void = (session) => session.outlet.opened()
+  onDrained: (session: FakeSession) => void = () => {}
+  /** By default a frame is answered by what was understood. */
+  onReceive: (session: FakeSession, frame: ClientFrame) => void = (session, frame) => {
+    session.control({ received: frame })
+  }
+
+  open(outlet: Outlet): Session {
+    if (this.refusal !== undefined) throw this.refusal
+    const session = new FakeSession(this.opened.length + 1, outlet, this)
+    this.opened.push(session)
+    if (outlet.transport === 'websocket') session.control({ welcome: { heartbeatMs: 25_000 } })
+    return session
+  }
+
+  /** The newest one. */
+  get last(): FakeSession {
+    return this.opened.at(-1)!
+  }
+}

@@ -1,0 +1,140 @@
+import http from 'node:http'
+import net from 'node:net'
+import type { TestContext } from 'node:test'
+import { type Clock, systemClock } from '../../src/base/clock.ts'
+import { seededRandom } from '../../src/base/random.ts'
+import type { EventPublisher } from '../../src/edge/context.ts'
+import { type Edge, startEdge } from '../../src/edge/edge.ts'
+import { type EdgeOptions, edgeDefaults } from '../../src/edge/options.ts'
+import type { Event, Published } from '../../src/wire/frames.ts'
+import { FakeSessions } from './fake-sessions.ts'
+
+/** Takes all events, at offsets from 100 on. */
+export class FakePublisher implements EventPublisher {
+  readonly calls: { events: readonly Event[]; options: { traceparent?: string } }[] = []
+  answer: (events: readonly Event[]) => Promise<Published[]> = async (events) =>
+    events.map((_, i) => ({ after: `after-${100 + i}`, stream: 'events', partition: 3, offset: 100 + i }))
+
+  publish(events: readonly Event[], options: { traceparent?: string }): Promise<Published[]> {
+    this.calls.push({ events, options })
+    return this.answer(events)
+  }
+}
+
+export interface Harness {
+  readonly edge: Edge
+  readonly sessions: FakeSessions
+  readonly publisher: FakePublisher
+  readonly port: number
+  /** What the edge wrote to its log. */
+  readonly logged: string[]
+}
+
+/** An edge on a free loopback port with fakes behind it, closed with the test. */
+export async function withEdge(
+  t: TestContext,
+  options: Partial<EdgeOptions> = {},
+  clock: Clock = systemClock(),
+): Promise<Harness> {
+  const sessions = new FakeSessions()
+  const publisher = new FakePublisher()
+  const logged: string[] = []
+  const log = (level: string, message: string) => logged.push(`${level}: ${message}`)
+  const contracts = { sessions, publisher, clock, random: seededRandom(1), log }
+  const edge = await startEdge({ ...edgeDefaults, host: '127.0.0.1', port: 0, ...options }, contracts)
+  t.after(() => {
+    edge.stop()
+    return Promise.race([edge.close(0), advanceUntilClosed(clock)])
+  })
+  return { edge, sessions, publisher, port: edge.port, logged }
+}
+
+/** A clock by hand has to pass for the edge to close. */
+async function advanceUntilClosed(clock: Clock): Promise<void> {
+  if (!('advance' in clock) || typeof clock.advance !== 'function') return new Promise(() => {})
+  await clock.advance(1000)
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: http.IncomingHttpHeaders
+  readonly text: string
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of any shape
+  readonly json: any
+}
+
+export interface Ask {
+  readonly method?: string
+  readonly headers?: http.OutgoingHttpHeaders
+  readonly body?: string | Uint8Array
+  readonly agent?: http.Agent
+}
+
+/** One HTTP request and its whole answer. */
+export function ask(
+  port: number,
+  path: string,
+  { method = 'GET', headers = {}, body, agent }: Ask = {},
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const options = { host: '127.0.0.1', port, path, method, headers, agent: agent ?? false }
+    const request = http.request(options, (response) => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('end', () => {
+        const text = Buffer.concat(chunks).toString()
+        const isJson = response.headers['content-type']?.startsWith('application/json')
+        resolve({
+          status: response.statusCode!,
+          headers: response.headers,
+          text,
+          json: isJson ? JSON.parse(text) : undefined,
+        })
+      })
+      response.on('error', reject)
+    })
+    request.on('error', reject)
+    request.end(body)
+  })
+}
+
+export function postJson(
+  port: number,
+  path: string,
+  body: unknown,
+  headers: http.OutgoingHttpHeaders = {},
+): Promise<Answer> {
+  const all = { 'Content-Type': 'application/json', ...headers }
+  return ask(port, path, { method: 'POST', headers: all, body: JSON.stringify(body) })
+}
+
+/** A socket that says what it is told, and keeps what it is answered. */
+export class RawClient {
+  readonly socket: net.Socket
+  text = ''
+  closed = false
+
+  constructor(port: number) {
+    this.socket = net.connect(port, '127.0.0.1')
+    this.socket.on('data', (chunk) => {
+      this.text += chunk.toString('latin1')
+    })
+    this.socket.on('close', () => {
+      this.closed = true
+    })
+    this.socket.on('error', () => {})
+  }
+
+  send(...lines: string[]): void {
+    this.socket.write(lines.join('\r\n'))
+  }
+}
+
+/** Polls for a fact: resolves when `fact` holds, rejects with its name after five seconds. */
+export async function until(name: string, fact: () => boolean): Promise<void> {
+  const deadline = performance.now() + 5000
+  while (!fact()) {
+    if (performance.now() > deadline) throw new Error(`waited in vain until ${name}`)
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}

@@ -1,0 +1,261 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { WebSocket } from 'ws'
+import { CarillonError } from '../../src/base/errors.ts'
+import { encodeClientFrame } from '../../src/wire/proto.ts'
+import { ask, type Harness, RawClient, until, withEdge } from './harness.ts'
+
+interface Client {
+  readonly ws: WebSocket
+  readonly frames: { text: string; binary: boolean }[]
+  closed: { code: number; reason: string } | undefined
+  /** Status of a refused handshake, its Retry-After and its body. */
+  refused: { status: number; retryAfter: string | undefined; body: string } | undefined
+}
+
+function connect({ port }: Harness, protocols: string[] = [], headers: Record<string, string> = {}): Client {
+  const ws = new WebSocket(`ws://127.0.0.1:${port}/v1/ws`, protocols, { headers })
+  const client: Client = { ws, frames: [], closed: undefined, refused: undefined }
+  ws.on('message', (data: Buffer, binary) => client.frames.push({ text: data.toString(), binary }))
+  ws.on('close', (code, reason) => {
+    client.closed = { code, reason: reason.toString() }
+  })
+  ws.on('error', () => {})
+  ws.on('unexpected-response', (_, response) => {
+    const chunks: Buffer[] = []
+    response.on('data', (chunk) => chunks.push(chunk))
+    response.on('end', () => {
+      const body = Buffer.concat(chunks).toString()
+      client.refused = { status: response.statusCode!, retryAfter: response.headers['retry-after'], body }
+    })
+  })
+  return client
+}
+
+async function connected(
+  harness: Harness,
+  protocols: string[] = [],
+  headers: Record<string, string> = {},
+): Promise<Client> {
+  const client = connect(harness, protocols, headers)
+  await until('the welcome is there', () => client.frames.length > 0)
+  return client
+}
+
+test('a session opens before the handshake ends and its welcome is the first frame', async (t) => {
+  const harness = await withEdge(t)
+  const client = await connected(harness)
+  assert.match(client.frames[0]!.text, /welcome/)
+  assert.equal(client.ws.protocol, '')
+  assert.equal(harness.sessions.last.outlet.encoding, 'json')
+  client.ws.terminate()
+  await until('the session knows', () => harness.sessions.last.closes.length === 1)
+  assert.deepEqual(harness.sessions.last.closes, ['lost'])
+})
+
+test('the first subprotocol of the client that is spoken here is chosen', async (t) => {
+  const harness = await withEdge(t)
+  const proto = await connected(harness, ['chat', 'carillon.v1.proto', 'carillon.v1.json'])
+  assert.equal(proto.ws.protocol, 'carillon.v1.proto')
+  assert.equal(harness.sessions.last.outlet.encoding, 'proto')
+  assert.ok(proto.frames[0]!.binary)
+  const json = await connected(harness, ['carillon.v1.json', 'carillon.v1.proto'])
+  assert.equal(json.ws.protocol, 'carillon.v1.json')
+  assert.equal(json.frames[0]!.binary, false)
+})
+
+test('a client that speaks only unknown subprotocols is refused before the upgrade', async (t) => {
+  const harness = await withEdge(t)
+  const client = connect(harness, ['mqtt', 'toString'])
+  await until('it is refused', () => client.refused !== undefined)
+  assert.equal(client.refused!.status, 400)
+  assert.match(client.refused!.body, /unsupported_subprotocol.*carillon\.v1\.proto, carillon\.v1\.json/)
+  assert.equal(harness.sessions.opened.length, 0)
+})
+
+test('a page of a foreign origin is refused, of the same host and of an allowed origin is not', async (t) => {
+  const harness = await withEdge(t, { allowOrigin: ['https://app.example'] })
+  const foreign = connect(harness, [], { Origin: 'https://evil.example' })
+  await until('it is refused', () => foreign.refused !== undefined)
+  assert.equal(foreign.refused!.status, 403)
+  assert.match(foreign.refused!.body, /origin_refused/)
+  await connected(harness, [], { Origin: 'https://app.example' })
+  await connected(harness, [], { Origin: `http://127.0.0.1:${harness.port}` })
+})
+
+test('a gateway without room answers the handshake by 503 and the time to come back', async (t) => {
+  const harness = await withEdge(t)
+  harness.sessions.refusal = new CarillonError('overloaded', 'no room', { retryAfterMs: 2500 })
+  const client = connect(harness)
+  await until('it is refused', () => client.refused !== undefined)
+  assert.equal(client.refused!.status, 503)
+  assert.equal(client.refused!.retryAfter, '3')
+  assert.deepEqual(JSON.parse(client.refused!.body), {
+    error: { code: 'overloaded', message: 'no room', retryAfterMs: 2500 },
+  })
+  assert.equal(harness.edge.counters.refused.overloaded, 1)
+})
+
+test('frames reach the session decoded, in both encodings', async (t) => {
+  const harness = await withEdge(t)
+  const json = await connected(harness)
+  json.ws.send('{"subscribe":{"ref":1,"subject":"a.b"}}')
+  const ofJson = harness.sessions.last
+  await until('it is received', () => ofJson.received.length === 1)
+  assert.deepEqual(ofJson.received[0], { kind: 'subscribe', ref: 1, subject: 'a.b', after: [] })
+  const proto = await connected(harness, ['carillon.v1.proto'])
+  proto.ws.send(encodeClientFrame({ kind: 'ping', t: 7 }))
+  await until('it is received', () => harness.sessions.last.received.length === 1)
+  assert.deepEqual(harness.sessions.last.received[0], { kind: 'ping', t: 7 })
+})
+
+test('what is not a frame is refused as bad_frame and the connection goes on', async (t) => {
+  const harness = await withEdge(t)
+  const json = await connected(harness)
+  const ofJson = harness.sessions.last
+  const proto = await connected(harness, ['carillon.v1.proto'])
+  const ofProto = harness.sessions.last
+  json.ws.send('no json')
+  json.ws.send('{"dance":{}}')
+  json.ws.send('')
+  json.ws.send(Buffer.from('{"ping":{"t":1}}'), { binary: true })
+  json.ws.send('{"ping":{"t":1}}')
+  proto.ws.send(Buffer.from([0xff, 0xff, 0xff]))
+  proto.ws.send('{"ping":{"t":1}}')
+  proto.ws.send(encodeClientFrame({ kind: 'ping', t: 1 }))
+  await until('the good ones came', () => ofJson.received.length === 1 && ofProto.received.length === 1)
+  assert.deepEqual(
+    ofJson.refused.map(({ code }) => code),
+    ['bad_frame', 'bad_frame', 'bad_frame', 'bad_frame'],
+  )
+  assert.match(ofJson.refused[3]!.message, /expected text frames on this subprotocol, got a binary one/)
+  assert.deepEqual(
+    ofProto.refused.map(({ code }) => code),
+    ['bad_frame', 'bad_frame'],
+  )
+  assert.match(ofProto.refused[1]!.message, /expected binary frames on this subprotocol, got a text one/)
+  assert.equal(json.closed, undefined)
+})
+
+test('a frame over the limit is answered by an error frame and close code 1009', async (t) => {
+  const harness = await withEdge(t, { maxFrameBytes: 1000 })
+  const exact = await connected(harness)
+  exact.ws.send(`{"ping":{"t":1}}${' '.repeat(1000 - 16)}`)
+  await until('a frame of the limit passes', () => harness.sessions.last.received.length === 1)
+  for (const bytes of [1001, 1024 * 1024]) {
+    const client = await connected(harness)
+    client.ws.send('x'.repeat(bytes))
+    await until('it is closed', () => client.closed !== undefined)
+    assert.deepEqual(client.closed, { code: 1009, reason: 'frame_too_large' })
+    const last = JSON.parse(client.frames.at(-1)!.text)
+    assert.equal(last.error.code, 'frame_too_large')
+    assert.match(last.error.message, new RegExp(`at most 1000 bytes, got ${bytes}`))
+  }
+})
+
+test('text that is not UTF-8 ends that connection only', async (t) => {
+  const harness = await withEdge(t)
+  const witness = await connected(harness)
+  const raw = await rawUpgrade(harness)
+  raw.socket.write(maskedFrame(0x81, Buffer.from([0xc3, 0x28])))
+  await until('it is closed', () => raw.closed)
+  assert.equal(witness.closed, undefined)
+})
+
+test('the end of a session is an error frame, then the close code of the errors table and the code as reason', async (t) => {
+  const harness = await withEdge(t)
+  const cases = [
+    [new CarillonError('shutting_down', 'bye', { retryAfterMs: 300 }), 1012],
+    [new CarillonError('overloaded', 'too much'), 3000],
+    [new CarillonError('too_many_errors', 'enough'), 3500],
+    [new CarillonError('bad_token', 'has no close code of its own'), 3500],
+    [new CarillonError('broker_unavailable', 'has none either'), 3000],
+  ] as const
+  for (const [error, code] of cases) {
+    const client = await connected(harness)
+    harness.sessions.last.outlet.end(error)
+    await until('it is closed', () => client.closed !== undefined)
+    assert.deepEqual(client.closed, { code, reason: error.code })
+    assert.equal(JSON.parse(client.frames.at(-1)!.text).error.code, error.code)
+    assert.equal(harness.sessions.last.closes.length, 1)
+  }
+  const client = await connected(harness)
+  harness.sessions.last.outlet.end(undefined)
+  await until('it is closed', () => client.closed !== undefined)
+  assert.equal(client.closed!.code, 1000)
+})
+
+test('a full socket says so, refuses beyond its limit, and drains without loss', async (t) => {
+  const harness = await withEdge(t, { maxBackpressureBytes: 64 * 1024 })
+  const client = await connected(harness)
+  client.ws.pause()
+  const { last: session } = harness.sessions
+  const body = 'x'.repeat(16 * 1024)
+  let taken = 0
+  const outcomes: number[] = []
+  while (outcomes.at(-1) !== 2 && taken < 4000) {
+    const outcome = session.deliver(`p${taken}`, { n: taken, body })
+    outcomes.push(outcome)
+    if (outcome !== 2) taken++
+  }
+  assert.deepEqual([...new Set(outcomes)], [1, 0, 2])
+  assert.equal(session.drains, 0)
+  client.ws.resume()
+  await until('it drained', () => session.drains > 0)
+  assert.equal(session.deliver('last', { n: taken, body }), 1)
+  await until('all that was taken has come', () => client.frames.length === taken + 2)
+  const numbers = client.frames.slice(1).map(({ text }) => JSON.parse(text).n)
+  assert.deepEqual(
+    numbers,
+    numbers.map((_, i) => i),
+  )
+})
+
+test('a plain GET on the path is told to upgrade', async (t) => {
+  const { port } = await withEdge(t)
+  const answer = await ask(port, '/v1/ws')
+  assert.equal(answer.status, 400)
+  assert.match(answer.json.error.message, /expected a WebSocket upgrade/)
+})
+
+test('an upgraded connection leaves the count of HTTP connections', async (t) => {
+  const harness = await withEdge(t)
+  for (let i = 0; i < 3; i++) {
+    const client = await connected(harness)
+    client.ws.close()
+    await until('it is closed', () => client.closed !== undefined)
+  }
+  await until('none is left', () => harness.edge.counters.httpConnections === 0)
+  assert.deepEqual(harness.sessions.last.closes, ['client'])
+})
+
+test('connections over the limit are closed unanswered, and there is room again when others leave', async (t) => {
+  const harness = await withEdge(t, { maxHttpConnections: 2 })
+  const idle = [new RawClient(harness.port), new RawClient(harness.port)]
+  await until('both are there', () => harness.edge.counters.httpConnections === 2)
+  const third = new RawClient(harness.port)
+  await until('it is closed', () => third.closed)
+  assert.equal(harness.edge.counters.connectionsRefused, 1)
+  for (const client of idle) client.socket.destroy()
+  await until('they have left', () => harness.edge.counters.httpConnections === 0)
+  await connected(harness)
+})
+
+async function rawUpgrade({ port }: Harness): Promise<RawClient> {
+  const raw = new RawClient(port)
+  const head = [
+    'GET /v1/ws HTTP/1.1',
+    'Host: a',
+    'Upgrade: websocket',
+    'Connection: Upgrade',
+    'Sec-WebSocket-Version: 13',
+  ]
+  raw.send(...head, 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', '', '')
+  await until('it is upgraded', () => raw.text.includes('101 Switching'))
+  return raw
+}
+
+/** A client's frame of up to 125 bytes; a mask of zeros leaves the payload as it is. */
+function maskedFrame(opcode: number, payload: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([opcode, 0x80 | payload.length, 0, 0, 0, 0]), payload])
+}
