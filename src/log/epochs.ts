@@ -1,0 +1,44 @@
+interface Epoch {
+  /** Offset of its first record that was seen. */
+  readonly start: number
+  readonly epoch: number
+}
+
+/** Changes of leader that are remembered; an unclean history has few. */
+const maxEpochs = 256
+
+/** Where each leader epoch of a partition starts, so that a token's generation is judged without asking the broker. */
+export class Epochs {
+  #list: Epoch[] = []
+  #from = 0
+  #epochBefore = -1
+
+  start(offset: number, epochBefore: number): void {
+    this.#list = []
+    this.#from = offset
+    this.#epochBefore = epochBefore
+  }
+
+  note(offset: number, epoch: number): void {
+    if (this.#list.length > 0 && this.#list.at(-1)!.epoch === epoch) return
+    this.#list.push({ start: offset, epoch })
+    if (this.#list.length > maxEpochs) this.#list.shift()
+  }
+
+  /** Epoch of the last record below `offset`; -1 unknown, as it is beyond `head`. */
+  before(offset: number, head: number): number {
+    if (offset > head) return -1
+    const list = this.#list
+    for (let i = list.length - 1; i >= 0; i--) if (list[i]!.start < offset) return list[i]!.epoch
+    return offset >= this.#from ? this.#epochBefore : -1
+  }
+
+  /** The first offset of a later epoch; undefined = none was seen. */
+  end(epoch: number): number | undefined {
+    return this.#list.find((entry) => entry.epoch > epoch)?.start
+  }
+
+  truncate(offset: number): void {
+    this.#list = this.#list.filter(({ start }) => start < offset)
+  }
+}

@@ -1,0 +1,40 @@
+export type LostReason = 'retention' | 'corrupt' | 'rewritten'
+
+/** Offsets [from, to], both inclusive. */
+export interface Lost {
+  readonly from: number
+  readonly to: number
+  readonly reason: LostReason
+}
+
+/** Losses that are remembered for readers on their way. */
+const maxLosses = 64
+
+/** What can't be had of a partition's newest stretch, in order. */
+export class Losses {
+  #list: Lost[] = []
+
+  /** Returns the loss that had to be forgotten for it. */
+  add(lost: Lost): Lost | undefined {
+    this.#list.push(lost)
+    return this.#list.length > maxLosses ? this.#list.shift() : undefined
+  }
+
+  next(offset: number): Lost | undefined {
+    const list = this.#list
+    for (let i = 0; i < list.length; i++) if (list[i]!.to >= offset) return list[i]
+    return undefined
+  }
+
+  dropBelow(offset: number): void {
+    if (this.#list.length > 0 && this.#list[0]!.to < offset) this.#list = this.#list.filter(({ to }) => to >= offset)
+  }
+
+  truncate(offset: number): void {
+    this.#list = this.#list.filter(({ to }) => to < offset)
+  }
+
+  clear(): void {
+    this.#list = []
+  }
+}

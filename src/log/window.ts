@@ -1,0 +1,394 @@
+import { CarillonError } from '../base/errors.ts'
+import { Epochs } from './epochs.ts'
+import { type Lost, Losses, type LostReason } from './losses.ts'
+import { SubjectTable } from './subject-table.ts'
+
+export interface WindowOptions {
+  /** Payload ring, bytes: events and their traceparents. At least four of the largest events should fit. */
+  readonly payloadBytes: number
+  /** Records that the index holds; rounded up to a power of two. About 48 bytes each. */
+  readonly entries: number
+  /** Seed of the hashes that the records carry: whoever appends hashes with it. */
+  readonly seed: number
+}
+
+/** What `append` takes; one object is reused. `subjectAt` counts from `eventStart`: the subject's bytes lie inside the event's. */
+export interface Appended {
+  buffer: Buffer
+  eventStart: number
+  eventEnd: number
+  subjectAt: number
+  subjectLength: number
+  traceBuffer: Buffer
+  /** -1 = none. */
+  traceStart: number
+  traceEnd: number
+  offset: number
+  timeMs: number
+  epoch: number
+  hash: number
+}
+
+/** What `load` fills: bounds in the ring, valid until the window changes. */
+export interface Loaded {
+  buffer: Buffer
+  eventStart: number
+  eventEnd: number
+  subjectStart: number
+  subjectEnd: number
+  /** -1 = none. */
+  traceStart: number
+  traceEnd: number
+  offset: number
+  timeMs: number
+  hash: number
+  /** Epoch of this record: the generation of the position behind it; -1 unknown. */
+  epoch: number
+}
+
+export function loaded(): Loaded {
+  return {
+    buffer: Buffer.alloc(0),
+    eventStart: 0,
+    eventEnd: 0,
+    subjectStart: 0,
+    subjectEnd: 0,
+    traceStart: -1,
+    traceEnd: -1,
+    offset: 0,
+    timeMs: 0,
+    hash: 0,
+    epoch: -1,
+  }
+}
+
+/** Payloads start at multiples of this, so that a place fits in 32 bits. */
+const unit = 8
+/** An event's length has 24 bits in the index, a subject's place in it too. */
+const maxEventBytes = 2 ** 24 - 1
+/** What an event may take in the ring beside its own bytes: a traceparent and the padding. */
+const slackBytes = 256 + unit
+
+/**
+ * The newest stretch of one partition: a ring of payloads and an index, chained by subject. Flat memory outside of the JS
+ * heap: 40 bytes of index and 8 of table a record.
+ *
+ * An entry is named by its ordinal. Ordinals count appends and are good until the window changes; whoever comes back later
+ * comes with an offset. Evicting moves `tailOrdinal`, and nothing below it is followed: a reused slot never leads into
+ * another subject's chain.
+ */
+export class Window {
+  /** Next offset: every record below it was appended, was a hole, or was told lost. */
+  head = 0
+  /** Complete from here: each record of the log in [tail, head) is in the window. */
+  tail = 0
+  /** Ordinal of the next append. */
+  headOrdinal = 0
+  /** The oldest ordinal that is still there. */
+  tailOrdinal = 0
+  readonly #ring: Buffer
+  readonly #ringUnits: number
+  /** Where the next payload goes, in units. */
+  #write = 0
+  readonly #mask: number
+  readonly #offsets: Float64Array
+  readonly #times: Float64Array
+  readonly #hashes: Uint32Array
+  /** Payload's start in the ring, in units. */
+  readonly #places: Uint32Array
+  /** Event's length (24 bits) and its traceparent's (8 bits, 0 = none). */
+  readonly #lengths: Uint32Array
+  /** Subject's start in the event (24 bits) and length (8 bits). */
+  readonly #subjects: Uint32Array
+  /** Distance in ordinals to the subject's previous and next entry; 0 = none. */
+  readonly #previous: Uint32Array
+  readonly #next: Uint32Array
+  readonly #newest: SubjectTable
+  readonly #epochs = new Epochs()
+  readonly #losses = new Losses()
+
+  constructor(options: WindowOptions) {
+    const capacity = 2 ** Math.ceil(Math.log2(Math.max(2, options.entries)))
+    this.#mask = capacity - 1
+    this.#ringUnits = Math.floor(options.payloadBytes / unit)
+    this.#ring = Buffer.alloc(this.#ringUnits * unit)
+    this.#offsets = new Float64Array(capacity)
+    this.#times = new Float64Array(capacity)
+    this.#hashes = new Uint32Array(capacity)
+    this.#places = new Uint32Array(capacity)
+    this.#lengths = new Uint32Array(capacity)
+    this.#subjects = new Uint32Array(capacity)
+    this.#previous = new Uint32Array(capacity)
+    this.#next = new Uint32Array(capacity)
+    this.#newest = new SubjectTable(this.#hashes)
+  }
+
+  /** Records in the window. */
+  get size(): number {
+    return this.headOrdinal - this.tailOrdinal
+  }
+
+  get capacity(): number {
+    return this.#mask + 1
+  }
+
+  get payloadBytes(): number {
+    return this.#ring.length
+  }
+
+  /** Bytes of the ring from the oldest payload to the write place: what is in use, skipped ends included. */
+  get usedBytes(): number {
+    if (this.size === 0) return 0
+    const used = this.#write - this.#places[this.tailOrdinal & this.#mask]!
+    return (used > 0 ? used : used + this.#ringUnits) * unit
+  }
+
+  /** Empty, from `offset` on; `epoch` is that of the record before it, -1 where unknown. */
+  start(offset: number, epoch: number): void {
+    this.tailOrdinal = this.headOrdinal
+    this.head = offset
+    this.tail = offset
+    this.#write = 0
+    this.#newest.clear()
+    this.#epochs.start(offset, epoch)
+    this.#losses.clear()
+  }
+
+  /** Whether an event of so many bytes can be appended without evicting anything. */
+  hasRoom(eventBytes: number): boolean {
+    if (this.size > this.#mask) return false
+    const free = this.#ring.length - (this.size === 0 ? 0 : this.#write * unit)
+    return eventBytes + slackBytes <= free
+  }
+
+  /**
+   * Copies the record in, evicts the oldest as needed, and returns its ordinal. `offset` must be ≥ head. Throws
+   * `event_too_large` for an event that the ring can't hold: callers refuse such events earlier.
+   */
+  append(record: Appended): number {
+    if (record.offset < this.head) throw new Error(`append of offset ${record.offset} below the head ${this.head}`)
+    const place = this.#copyIn(record)
+    if (this.size > this.#mask) this.#evict()
+    const ordinal = this.headOrdinal
+    const slot = ordinal & this.#mask
+    this.#offsets[slot] = record.offset
+    this.#times[slot] = record.timeMs
+    this.#places[slot] = place
+    this.#lengths[slot] = ((record.eventEnd - record.eventStart) << 8) | traceLength(record)
+    this.#subjects[slot] = (record.subjectAt << 8) | record.subjectLength
+    this.#next[slot] = 0
+    this.headOrdinal = ordinal + 1
+    this.#chain(ordinal, slot, record)
+    this.#epochs.note(record.offset, record.epoch)
+    this.head = record.offset + 1
+    return ordinal
+  }
+
+  /** There is nothing more below `next`: markers, compacted and unusable records are passed. */
+  advance(next: number): void {
+    if (next > this.head) this.head = next
+  }
+
+  /** [from, to] can't be had any more; remembered for readers on their way through the window. */
+  lost(from: number, to: number, reason: LostReason): void {
+    const forgotten = this.#losses.add({ from, to, reason })
+    // What is remembered no longer is told by whoever reads that stretch from the broker.
+    if (forgotten !== undefined && forgotten.to >= this.tail) this.#dropBelow(forgotten.to + 1)
+    this.advance(to + 1)
+  }
+
+  /** The log was rewritten from `offset` on: what was read of it since is dropped. */
+  truncate(offset: number): void {
+    while (this.size > 0 && this.#offsets[(this.headOrdinal - 1) & this.#mask]! >= offset) this.#dropNewest()
+    this.#epochs.truncate(offset)
+    this.#losses.truncate(offset)
+    this.head = Math.min(this.head, offset)
+    this.tail = Math.min(this.tail, offset)
+  }
+
+  // Reading
+
+  /** The first remembered loss whose end is ≥ offset. */
+  nextLost(offset: number): Lost | undefined {
+    return this.#losses.next(offset)
+  }
+
+  /** Ordinal of the first entry whose offset is ≥ `offset`; headOrdinal when there is none. */
+  lowerBound(offset: number): number {
+    let low = this.tailOrdinal
+    let high = this.headOrdinal
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      if (this.#offsets[middle & this.#mask]! < offset) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  load(ordinal: number, out: Loaded): void {
+    const slot = ordinal & this.#mask
+    const start = this.#places[slot]! * unit
+    const lengths = this.#lengths[slot]!
+    const subject = this.#subjects[slot]!
+    const end = start + (lengths >>> 8)
+    const trace = lengths & 255
+    out.buffer = this.#ring
+    out.eventStart = start
+    out.eventEnd = end
+    out.subjectStart = start + (subject >>> 8)
+    out.subjectEnd = out.subjectStart + (subject & 255)
+    out.traceStart = trace === 0 ? -1 : end
+    out.traceEnd = trace === 0 ? -1 : end + trace
+    out.offset = this.#offsets[slot]!
+    out.timeMs = this.#times[slot]!
+    out.hash = this.#hashes[slot]!
+    out.epoch = this.#epochs.before(out.offset + 1, this.head)
+  }
+
+  offsetOf(ordinal: number): number {
+    return this.#offsets[ordinal & this.#mask]!
+  }
+
+  /** Ordinal of the subject's newest entry, -1 = none. */
+  newest(hash: number, subject: Uint8Array, start: number, end: number): number {
+    let probe = this.#newest.first(hash)
+    for (let slot = this.#newest.at(probe); slot >= 0; slot = this.#newest.at(probe)) {
+      if (this.#hashes[slot] === hash && this.#isSubject(slot, subject, start, end)) return this.#ordinalIn(slot)
+      probe = this.#newest.following(probe)
+    }
+    return -1
+  }
+
+  /** The same subject's previous entry that is still there, -1 = none. */
+  previous(ordinal: number): number {
+    const distance = this.#previous[ordinal & this.#mask]!
+    if (distance === 0 || ordinal - distance < this.tailOrdinal) return -1
+    return ordinal - distance
+  }
+
+  /** The same subject's next entry, -1 = none. */
+  following(ordinal: number): number {
+    const distance = this.#next[ordinal & this.#mask]!
+    return distance === 0 ? -1 : ordinal + distance
+  }
+
+  /** The subject's first entry whose offset is ≥ `offset`, -1 = none: costs the entries between. */
+  firstSince(hash: number, subject: Uint8Array, start: number, end: number, offset: number): number {
+    let found = -1
+    for (let at = this.newest(hash, subject, start, end); at >= 0; at = this.previous(at)) {
+      if (this.offsetOf(at) < offset) break
+      found = at
+    }
+    return found
+  }
+
+  /** Epoch of the last record below `offset`; -1 where this window doesn't know it. */
+  epochBefore(offset: number): number {
+    return this.#epochs.before(offset, this.head)
+  }
+
+  /** The first offset of an epoch later than `epoch`, the head when there is none: where a token of it stops agreeing. */
+  epochEnd(epoch: number): number {
+    return this.#epochs.end(epoch) ?? this.head
+  }
+
+  // The ring
+
+  /** Returns the place, in units. */
+  #copyIn(record: Appended): number {
+    const length = record.eventEnd - record.eventStart
+    const trace = traceLength(record)
+    const units = Math.ceil((length + trace) / unit)
+    if (length > maxEventBytes || units > this.#ringUnits) {
+      const said = `an event of ${length} bytes does not fit in a window of ${this.#ring.length} bytes`
+      throw new CarillonError('event_too_large', said)
+    }
+    const place = this.#reserve(units)
+    record.buffer.copy(this.#ring, place * unit, record.eventStart, record.eventEnd)
+    if (trace > 0) record.traceBuffer.copy(this.#ring, place * unit + length, record.traceStart, record.traceEnd)
+    return place
+  }
+
+  /** Payloads lie in order from the oldest's place to the write place, around the end of the ring. */
+  #reserve(units: number): number {
+    const places = this.#places
+    if (this.#write + units > this.#ringUnits) {
+      while (this.size > 0 && places[this.tailOrdinal & this.#mask]! >= this.#write) this.#evict()
+      this.#write = 0
+    }
+    const place = this.#write
+    for (;;) {
+      const oldest = places[this.tailOrdinal & this.#mask]!
+      if (this.size === 0 || oldest < place || oldest >= place + units) break
+      this.#evict()
+    }
+    this.#write = place + units
+    return place
+  }
+
+  #evict(): void {
+    const slot = this.tailOrdinal & this.#mask
+    this.#newest.remove(slot)
+    this.tailOrdinal++
+    this.tail = this.#offsets[slot]! + 1
+    this.#losses.dropBelow(this.tail)
+  }
+
+  #dropBelow(offset: number): void {
+    while (this.size > 0 && this.#offsets[this.tailOrdinal & this.#mask]! < offset) this.#evict()
+    this.tail = offset
+  }
+
+  #dropNewest(): void {
+    this.headOrdinal--
+    const slot = this.headOrdinal & this.#mask
+    const before = this.previous(this.headOrdinal)
+    if (before < 0) this.#newest.remove(slot)
+    else {
+      this.#newest.replace(slot, before & this.#mask)
+      this.#next[before & this.#mask] = 0
+    }
+    this.#write = this.#places[slot]!
+  }
+
+  // The chains
+
+  #chain(ordinal: number, slot: number, record: Appended): void {
+    const start = record.eventStart + record.subjectAt
+    const end = start + record.subjectLength
+    let probe = this.#newest.first(record.hash)
+    for (let other = this.#newest.at(probe); other >= 0; other = this.#newest.at(probe)) {
+      if (this.#hashes[other] === record.hash && this.#isSubject(other, record.buffer, start, end)) {
+        const distance = (ordinal - other) & this.#mask
+        this.#hashes[slot] = record.hash
+        this.#previous[slot] = distance
+        this.#next[other] = distance
+        this.#newest.set(probe, slot)
+        return
+      }
+      probe = this.#newest.following(probe)
+    }
+    this.#hashes[slot] = record.hash
+    this.#previous[slot] = 0
+    this.#newest.set(probe, slot)
+  }
+
+  #isSubject(slot: number, subject: Uint8Array, start: number, end: number): boolean {
+    const own = this.#subjects[slot]!
+    if ((own & 255) !== end - start) return false
+    const at = this.#places[slot]! * unit + (own >>> 8) - start
+    for (let i = start; i < end; i++) if (this.#ring[at + i] !== subject[i]) return false
+    return true
+  }
+
+  /** The ordinal that a slot holds now. */
+  #ordinalIn(slot: number): number {
+    return this.headOrdinal - 1 - ((this.headOrdinal - 1 - slot) & this.#mask)
+  }
+}
+
+function traceLength(record: Appended): number {
+  return record.traceStart < 0 ? 0 : Math.min(255, record.traceEnd - record.traceStart)
+}
+
+export type { Lost, LostReason }

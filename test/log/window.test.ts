@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import fc from 'fast-check'
+import { type Appended, loaded, Window } from '../../src/log/window.ts'
+
+interface Model {
+  offset: number
+  subject: string
+  data: string
+  epoch: number
+}
+
+function record(entry: Model, hash: (subject: string) => number): Appended {
+  const buffer = Buffer.from(`<${entry.subject}|${entry.data}`)
+  return {
+    buffer,
+    eventStart: 0,
+    eventEnd: buffer.length,
+    subjectAt: 1,
+    subjectLength: Buffer.byteLength(entry.subject),
+    traceBuffer: Buffer.from(`trace-${entry.offset}`),
+    traceStart: entry.offset % 3 === 0 ? 0 : -1,
+    traceEnd: `trace-${entry.offset}`.length,
+    offset: entry.offset,
+    timeMs: entry.offset * 10,
+    epoch: entry.epoch,
+    hash: hash(entry.subject),
+  }
+}
+
+const out = loaded()
+const view = (window: Window, ordinal: number): Model & { trace: string } => {
+  window.load(ordinal, out)
+  return {
+    offset: out.offset,
+    subject: out.buffer.toString('utf8', out.subjectStart, out.subjectEnd),
+    data: out.buffer.toString('utf8', out.subjectEnd + 1, out.eventEnd),
+    epoch: out.epoch,
+    trace: out.traceStart < 0 ? '' : out.buffer.toString('utf8', out.traceStart, out.traceEnd),
+  }
+}
+
+const step = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ kind: fc.constant('append' as const), subject: fc.nat(5), size: fc.nat(60), hole: fc.nat(2) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('truncate' as const), back: fc.nat(10) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('lost' as const), length: fc.integer({ min: 1, max: 4 }) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('epoch' as const) }) },
+)
+
+test('whatever happens to it, a window answers as a plain list would', () => {
+  fc.assert(
+    fc.property(
+      fc.array(step, { maxLength: 120 }),
+      fc.constantFrom(64, 256, 1024),
+      fc.constantFrom(2, 8, 32),
+      fc.constantFrom(1, 2, 1000),
+      (steps, payloadBytes, entries, hashes) => {
+        const hash = (subject: string) => (Buffer.from(subject).reduce((sum, byte) => sum * 31 + byte, 7) % hashes) >>> 0
+        const window = new Window({ payloadBytes, entries, seed: 1 })
+        let log: Model[] = []
+        let lost: { from: number; to: number }[] = []
+        let epoch = 0
+        window.start(100, -1)
+        let next = 100
+        for (const action of steps) {
+          if (action.kind === 'append') {
+            next += action.hole
+            const entry = { offset: next++, subject: `s${'x'.repeat(action.subject)}`, data: 'd'.repeat(action.size % 40), epoch }
+            window.append(record(entry, hash))
+            log.push(entry)
+          } else if (action.kind === 'truncate') {
+            next = Math.max(window.tail, next - action.back)
+            window.truncate(next)
+            log = log.filter(({ offset }) => offset < next)
+            lost = lost.filter(({ to }) => to < next)
+            epoch++
+          } else if (action.kind === 'lost') {
+            lost.push({ from: next, to: next + action.length - 1 })
+            window.lost(next, next + action.length - 1, 'corrupt')
+            next += action.length
+          } else epoch++
+          check(window, log, lost, hash)
+        }
+      },
+    ),
+    { numRuns: 400 },
+  )
+})
+
+function check(window: Window, log: Model[], lost: { from: number; to: number }[], hash: (subject: string) => number): void {
+  const kept = log.filter(({ offset }) => offset >= window.tail)
+  assert.equal(window.size, kept.length, 'complete from the tail')
+  assert.ok(log.length === 0 || kept.length > 0 || window.size === 0)
+  kept.forEach((entry, i) => {
+    const trace = entry.offset % 3 === 0 ? `trace-${entry.offset}` : ''
+    assert.deepEqual(view(window, window.tailOrdinal + i), { ...entry, trace })
+    assert.equal(window.lowerBound(entry.offset), window.tailOrdinal + i)
+    assert.equal(window.epochBefore(entry.offset + 1), entry.epoch)
+  })
+  for (const subject of new Set(log.map((entry) => entry.subject))) {
+    const bytes = Buffer.from(subject)
+    const own = kept.filter((entry) => entry.subject === subject).map(({ offset }) => offset)
+    const chain: number[] = []
+    for (let at = window.newest(hash(subject), bytes, 0, bytes.length); at >= 0; at = window.previous(at)) {
+      chain.unshift(window.offsetOf(at))
+    }
+    assert.deepEqual(chain, own)
+    const since = own[Math.floor(own.length / 2)] ?? window.head
+    const forward: number[] = []
+    for (let at = window.firstSince(hash(subject), bytes, 0, bytes.length, since); at >= 0; at = window.following(at)) {
+      forward.push(window.offsetOf(at))
+    }
+    assert.deepEqual(forward, own.filter((offset) => offset >= since))
+  }
+  const remembered = lost.filter(({ to }) => to >= window.tail)
+  assert.deepEqual(window.nextLost(window.tail)?.from, remembered[0]?.from)
+}
+
+test('a token of an older epoch stops agreeing where the next epoch starts', () => {
+  const window = new Window({ payloadBytes: 1024, entries: 16, seed: 1 })
+  window.start(5, 1)
+  const at = (offset: number, epoch: number) => window.append(record({ offset, subject: 'a', data: '', epoch }, () => 1))
+  at(5, 1)
+  at(6, 1)
+  at(8, 3)
+  assert.deepEqual([4, 5, 6, 7, 8, 9, 10].map((offset) => window.epochBefore(offset)), [-1, 1, 1, 1, 1, 3, -1])
+  assert.deepEqual([0, 1, 2, 3].map((epoch) => window.epochEnd(epoch)), [5, 8, 8, 9])
+})
+
+test('a window says when an append would evict, and refuses what it can never hold', () => {
+  const window = new Window({ payloadBytes: 2048, entries: 4, seed: 1 })
+  window.start(0, -1)
+  assert.equal(window.hasRoom(1024), true)
+  assert.equal(window.hasRoom(2048), false)
+  for (let i = 0; i < 4; i++) window.append(record({ offset: i, subject: 'a', data: '', epoch: 0 }, () => 1))
+  assert.equal(window.hasRoom(1), false)
+  assert.equal(window.tail, 0)
+  const huge = record({ offset: 9, subject: 'a', data: 'x'.repeat(4096), epoch: 0 }, () => 1)
+  assert.throws(() => window.append(huge), { code: 'event_too_large' })
+})
+
+test('an append below the head is a bug, not a duplicate', () => {
+  const window = new Window({ payloadBytes: 1024, entries: 4, seed: 1 })
+  window.start(7, -1)
+  assert.throws(() => window.append(record({ offset: 6, subject: 'a', data: '', epoch: 0 }, () => 1)), /below the head/)
+})
