@@ -122,9 +122,10 @@ export class StreamFeed implements TailSink {
         reason,
       },
     )
-    if (reason === 'rewritten') feed.window.truncate(from)
-    else feed.window.lost(from, to, reason)
+    // A rewrite is told while the window still knows how far its readers were; a loss once it remembers it for them.
+    if (reason !== 'rewritten') feed.window.lost(from, to, reason)
     for (const reader of [...feed.readers]) reader.lost({ from, to, reason })
+    if (reason === 'rewritten') feed.window.truncate(from)
   }
 
   recreated(info: StreamInfo): void {
@@ -156,12 +157,14 @@ export class StreamFeed implements TailSink {
     const feed = this.partitions[partition]!
     const to = feed.window.tail
     let full = false
+    let got = Number.POSITIVE_INFINITY
     window.start(from, -1)
     this.instruments.readBacks++
     const { next, offsets } = await this.#options.source.range(this.requireInfo(), partition, from, to, maxBytes, {
       record: (record) => {
         full ||= !window.hasRoom(record.valueEnd - record.valueStart)
         if (full) return
+        got = Math.min(got, record.offset)
         this.intake.append(record, this.partitions.length, window)
         this.instruments.readBackRecords++
       },
@@ -169,9 +172,9 @@ export class StreamFeed implements TailSink {
         if (!full) window.lost(first, last, reason)
       },
     })
-    if (offsets.first > window.head && window.headOrdinal === window.tailOrdinal) {
-      window.lost(from, offsets.first - 1, 'retention')
-    }
+    // The log's start may have passed `from`, before this read or while it ran: what came all the same is not lost.
+    const kept = Math.min(offsets.first, got)
+    if (kept > from) window.lost(from, kept - 1, 'retention')
     if (!full) window.advance(next)
   }
 

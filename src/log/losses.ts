@@ -16,7 +16,8 @@ export class Losses {
 
   /** Returns the loss that had to be forgotten for it. */
   add(lost: Lost): Lost | undefined {
-    this.#list.push(lost)
+    const after = this.#list.findIndex(({ from }) => from > lost.from)
+    this.#list.splice(after < 0 ? this.#list.length : after, 0, lost)
     return this.#list.length > maxLosses ? this.#list.shift() : undefined
   }
 

@@ -1,6 +1,6 @@
 import { CarillonError } from '../base/errors.ts'
 import { Epochs } from './epochs.ts'
-import { type Lost, Losses, type LostReason } from './losses.ts'
+import { Losses, type Lost, type LostReason } from './losses.ts'
 import { SubjectTable } from './subject-table.ts'
 
 export interface WindowOptions {
@@ -287,9 +287,9 @@ export class Window {
     return this.#epochs.before(offset, this.head)
   }
 
-  /** The first offset of an epoch later than `epoch`, the head when there is none: where a token of it stops agreeing. */
+  /** The first offset of an epoch later than `epoch`, Infinity where none was seen: where a token of it stops agreeing. */
   epochEnd(epoch: number): number {
-    return this.#epochs.end(epoch) ?? this.head
+    return this.#epochs.end(epoch) ?? Number.POSITIVE_INFINITY
   }
 
   // The ring

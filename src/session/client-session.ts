@@ -202,21 +202,19 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     return outcome
   }
 
-  tellGap(reader: Reader, gap: OwedGap): void {
-    const { feed } = reader
-    if (gap.reason !== 'unspecified') feed.instruments.gaps[gap.reason]++
-    this.#control({
-      kind: 'gap',
-      refs: reader.refs,
-      stream: feed.stream,
-      partition: feed.partition,
-      from: gap.from,
-      to: gap.to,
-      n: undefined,
-      reason: gap.reason,
-      certain: gap.certain,
-      after: feed.tokenAt(reader.next),
-    })
+  tellGap(reader: Reader, gap: OwedGap): boolean {
+    const { feed, refs } = reader
+    const { stream, partition } = feed
+    const { from, to, reason, certain } = gap
+    const after = feed.tokenAt(reader.next)
+    const { encoding } = this.outlet
+    const frame = encodeControl(encoding, { kind: 'gap', refs, stream, partition, from, to, reason, certain, after })
+    const outcome = this.outlet.write(frame, false)
+    if (outcome !== writeOutcome.sent) this.#fallBehind(undefined, 0)
+    if (outcome === writeOutcome.refused) return false
+    if (reason !== 'unspecified') feed.instruments.gaps[reason]++
+    this.#countOut(frame)
+    return true
   }
 
   wake(): void {

@@ -16,7 +16,8 @@ export interface ReaderOwner {
   deliverLive(reader: Reader, record: LiveRecord): void
   /** A record from the window or from read-back. */
   deliverMissed(reader: Reader, record: Loaded): WriteOutcome
-  tellGap(reader: Reader, gap: OwedGap): void
+  /** False when the socket did not take it: it stays owed, and no token covers it. */
+  tellGap(reader: Reader, gap: OwedGap): boolean
   /** The reader can go on: run the session soon. */
   wake(): void
   /** Its position is ahead of this gateway's head: the other gateway, or the old leader, was quicker, or the log was cut. */
@@ -129,7 +130,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     while (this.#owner.writable) {
       const gap = this.owed.shift()
       if (gap !== undefined) {
-        this.#owner.tellGap(this, gap)
+        if (!this.#owner.tellGap(this, gap)) this.owed.unshift(gap)
         continue
       }
       const { window } = this.feed
@@ -183,9 +184,11 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
 
   #tellLost(lost: Lost): boolean {
     if (!this.#owner.writable) return false
-    const from = Math.max(lost.from, this.next)
+    const { next } = this
+    const from = Math.max(lost.from, next)
     this.next = lost.to + 1
-    this.#owner.tellGap(this, { from, to: lost.to, reason: lost.reason, certain: false, before: undefined })
+    const told = this.#owner.tellGap(this, { from, to: lost.to, reason: lost.reason, certain: false, before: undefined })
+    if (!told) this.next = next
     return this.#owner.writable
   }
 

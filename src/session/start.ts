@@ -58,13 +58,11 @@ function judge(feed: PartitionFeed, positions: readonly Position[]): Start {
   return { feed, offset: head, gap: owed('unnamed', 0, head - 1, undefined) }
 }
 
-/** A token of another generation agrees with this log up to the end of its own epoch. */
+/** A token agrees with this log up to the end of its own epoch. */
 function judgeGeneration(feed: PartitionFeed, position: Position): Start {
   const { offset, generation } = position
-  const ours = feed.window.epochBefore(offset)
-  if (generation < 0 || ours < 0 || ours === generation) return plain(feed, offset)
-  const agreed = Math.min(offset, feed.window.epochEnd(generation))
-  if (agreed === offset) return plain(feed, offset)
+  const agreed = generation < 0 ? offset : feed.window.epochEnd(generation)
+  if (agreed >= offset) return plain(feed, offset)
   return { feed, offset: agreed, gap: owed('rewritten', agreed, offset - 1, position) }
 }
 
