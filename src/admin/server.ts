@@ -179,6 +179,5 @@ function close(server: Server, deadlineMs: number): Promise<void> {
       clearTimeout(cut)
       resolve()
     })
-    server.closeIdleConnections()
   })
 }

@@ -4,17 +4,23 @@ import { CarillonError } from '../base/errors.ts'
 import type { EdgeOptions } from './options.ts'
 
 /** The one file that names uWebSockets.js; its siblings take the types from here. */
-export type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t, WebSocket } from 'uWebSockets.js'
+export type { TemplatedApp, us_socket_context_t, WebSocket } from 'uWebSockets.js'
 
 export type ListenOptions = Pick<EdgeOptions, 'host' | 'port' | 'tlsCert' | 'tlsKey' | 'maxHeaderBytes'>
 
 type Native = typeof import('uWebSockets.js')
 
-/** uSockets' LIBUS_LISTEN_EXCLUSIVE_PORT: without it a second gateway would listen too and take half of the connections. */
+export type Connection = HttpResponse
+export type Request = HttpRequest
+
+/**
+ * uSockets' LIBUS_LISTEN_EXCLUSIVE_PORT. Without it uWS shares its port with whoever else does, and a second gateway would take
+ * half of the first one's connections in silence.
+ */
 const exclusivePort = 1
 
 /** The package's declarations lack the form with host and options that the addon takes. */
-interface ExclusiveListen {
+interface ListenWithOptions {
   listen(host: string, port: number, options: number, done: (socket: us_listen_socket | false) => void): void
 }
 
@@ -52,7 +58,7 @@ export class Listener {
   /** Routes are to be registered before. Throws `listen_failed` when another process has the port, shared or not. */
   listen(port: number): void {
     let opened: us_listen_socket | false = false
-    const app = this.app as unknown as ExclusiveListen
+    const app = this.app as unknown as ListenWithOptions
     app.listen(this.host, port, exclusivePort, (socket) => {
       opened = socket
     })
@@ -99,12 +105,7 @@ function makeApp(native: Native, { tlsCert, tlsKey }: ListenOptions): TemplatedA
 }
 
 function listenFailed(host: string, port: number): CarillonError {
-  return new CarillonError(
-    'listen_failed',
-    `--listen: cannot listen on ${host}:${port}: expected a free port on an address of this host; is another gateway running there? ` +
-      'Stop it, or choose another port',
-  )
+  const hint = 'is another gateway running there? Stop it, or choose another port'
+  const said = `--listen: cannot listen on ${host}:${port}: expected a free port on an address of this host`
+  return new CarillonError('listen_failed', `${said}; ${hint}`)
 }
-
-export type Connection = HttpResponse
-export type Request = HttpRequest

@@ -138,7 +138,8 @@ class SseOutlet implements Outlet {
       return
     }
     this.#exchange.ended()
-    this.#res.cork(() => this.#res.end(error === undefined ? '' : this.#farewell(error), true))
+    // Not uWS's way to close the connection as well: it would write `Connection: close` into the middle of the body.
+    this.#res.cork(() => this.#res.end(error === undefined ? '' : this.#farewell(error)))
   }
 
   /**

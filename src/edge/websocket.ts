@@ -1,4 +1,4 @@
-import { CarillonError, errors } from '../base/errors.ts'
+import { CarillonError, errors, toCarillonError } from '../base/errors.ts'
 import { type Outlet, type Session, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
 import { encodeControl } from '../wire/control.ts'
 import { decodeClientFrame as decodeJson } from '../wire/json.ts'
@@ -28,10 +28,15 @@ const maxEarlyFrames = 16
 const closeForGood = 3500
 const closeForNow = 3000
 
+/** uWS copies its properties to the WebSocket object itself, so the outlet, which has private fields, is one of them. */
+interface UserData {
+  readonly outlet: WebSocketOutlet
+}
+
 /** `GET /v1/ws`. Registers the upgrade; a request without one goes on to `upgradeRequired`. */
 export function serveWebSocket(app: TemplatedApp, context: EdgeContext): void {
   const transport = new WebSocketTransport(context)
-  app.ws<WebSocketOutlet>(websocketPath, {
+  app.ws<UserData>(websocketPath, {
     maxPayloadLength: context.options.maxFrameBytes + oversizeMarginBytes,
     maxBackpressure: context.options.maxBackpressureBytes,
     closeOnBackpressureLimit: false,
@@ -39,9 +44,9 @@ export function serveWebSocket(app: TemplatedApp, context: EdgeContext): void {
     sendPingsAutomatically: true,
     upgrade: (res, req, native) => transport.upgrade(res, req, native),
     open: (ws) => transport.open(ws),
-    message: (ws, message, binary) => transport.message(ws.getUserData(), message, binary),
-    drain: (ws) => ws.getUserData().session.drained(),
-    close: (ws, code) => transport.close(ws.getUserData(), code),
+    message: (ws, message, binary) => transport.message(ws.getUserData().outlet, message, binary),
+    drain: (ws) => ws.getUserData().outlet.session.drained(),
+    close: (ws, code) => transport.close(ws.getUserData().outlet, code),
   })
 }
 
@@ -83,14 +88,14 @@ class WebSocketTransport {
       exchange.ended()
       // uWS's filter counts an upgraded connection in, but not out.
       this.#context.counters.httpConnections--
-      res.upgrade(outlet, req.getHeader('sec-websocket-key'), protocol ?? '', '', native)
+      res.upgrade<UserData>({ outlet }, req.getHeader('sec-websocket-key'), protocol ?? '', '', native)
     } catch (error) {
       refuse(this.#context, exchange, error)
     }
   }
 
-  open(ws: WebSocket<WebSocketOutlet>): void {
-    const outlet = ws.getUserData()
+  open(ws: WebSocket<UserData>): void {
+    const { outlet } = ws.getUserData()
     outlet.ws = ws
     for (const frame of this.#early) outlet.write(frame)
     this.#early.length = 0
@@ -109,7 +114,7 @@ class WebSocketTransport {
       outlet.session.refuse(new CarillonError('bad_frame', said))
       return
     }
-    receive(outlet, new Uint8Array(message))
+    receive(this.#context, outlet, new Uint8Array(message))
   }
 
   close(outlet: WebSocketOutlet, code: number): void {
@@ -118,16 +123,19 @@ class WebSocketTransport {
   }
 }
 
-function receive(outlet: WebSocketOutlet, bytes: Uint8Array): void {
-  let frame: ReturnType<typeof decodeJson>
+/** What is wrong with the frame is the client's to know; a fault of ours ends this session and no other. */
+function receive(context: EdgeContext, outlet: WebSocketOutlet, bytes: Uint8Array): void {
   try {
-    frame = outlet.binary ? decodeProto(bytes) : decodeJson(bytes)
-  } catch (error) {
-    if (!(error instanceof CarillonError)) throw error
-    outlet.session.refuse(error)
-    return
+    outlet.session.receive(outlet.binary ? decodeProto(bytes) : decodeJson(bytes))
+  } catch (thrown) {
+    const error = toCarillonError(thrown)
+    if (error.code !== 'internal') {
+      outlet.session.refuse(error)
+      return
+    }
+    context.contracts.log('error', 'a frame could not be handled', { session: outlet.session.id, error: thrown })
+    outlet.end(error)
   }
-  outlet.session.receive(frame)
 }
 
 /** The first of the client's own order that is spoken here; undefined when it asks for none. Throws `unsupported_subprotocol`. */
@@ -145,7 +153,7 @@ class WebSocketOutlet implements Outlet {
   readonly binary: boolean
   session!: Session
   /** Undefined before the handshake is through and after the socket has closed. */
-  ws: WebSocket<WebSocketOutlet> | undefined = undefined
+  ws: WebSocket<UserData> | undefined = undefined
   readonly #early: Uint8Array[]
 
   constructor(encoding: 'json' | 'proto', early: Uint8Array[]) {

@@ -1,6 +1,6 @@
 import type { Window } from '../log/window.ts'
 import type { RoutingTable } from '../routing/table.ts'
-import type { Offsets, Source } from '../source/source.ts'
+import type { Offsets, Source, StreamInfo } from '../source/source.ts'
 import type { PartitionFeed } from './partition-feed.ts'
 import type { StreamFeed } from './stream-feed.ts'
 
@@ -24,7 +24,12 @@ export class Feeds {
     return feeds
   }
 
-  readonly partitionCount = (stream: string): number => this.#stream(stream).requireInfo().partitions
+  readonly partitionCount = (stream: string): number => this.requireInfo(stream).partitions
+
+  /** The stream as it is now. Throws `stream_missing`, `broker_unavailable`. */
+  requireInfo(stream: string): StreamInfo {
+    return this.#stream(stream).requireInfo()
+  }
 
   /** One chunk of the feed's past, see `StreamFeed.readBack`. */
   readBack(feed: PartitionFeed, from: number, maxBytes: number, window: Window): Promise<void> {

@@ -32,7 +32,7 @@ export interface StreamFeedOptions {
   readonly clock: Clock
   readonly logger: Logger
   /** Sessions whose subscriptions may reach partitions that were not there before. */
-  readonly onGrown: (feed: StreamFeed) => void
+  readonly onGrown: () => void
 }
 
 export type FeedState = 'starting' | TailState
@@ -58,6 +58,10 @@ export class StreamFeed implements TailSink {
     this.name = options.name
     this.live.stream = options.name
     this.intake = new Intake(options.name, options.routing, options.window.seed, options.maxEventBytes)
+  }
+
+  get topic(): string {
+    return this.#options.topic
   }
 
   get instruments(): StreamInstruments {
@@ -142,7 +146,7 @@ export class StreamFeed implements TailSink {
       `stream ${this.name} now has ${info.partitions} partitions: subjects may have moved`,
     )
     this.#adopt(info)
-    this.#options.onGrown(this)
+    this.#options.onGrown()
   }
 
   state(state: TailState, detail: string): void {

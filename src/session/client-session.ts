@@ -332,11 +332,44 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     for (const subscription of subscriptions) {
       for (const feed of this.#context.feeds.partitionsFor(subscription.subject)) {
         const leg: Leg = { subscription, feed, membership: undefined }
+        subscription.legs.push(leg)
         this.#tracks.get(feed)?.join(leg)
       }
     }
     this.outlet.opened()
     this.wake()
+  }
+
+  /** A stream has more partitions than before: each subscription goes on where its events are now, and is told. */
+  replace(): void {
+    if (this.#ended) return
+    const subscriptions = new Set(
+      [...this.#tracks.values()].flatMap((track) => track.legs.map((leg) => leg.subscription)),
+    )
+    for (const subscription of subscriptions) {
+      const now = this.#context.feeds.partitionsFor(subscription.subject)
+      const gone = subscription.legs.filter((leg) => !now.includes(leg.feed))
+      const fresh = now.filter((feed) => !subscription.legs.some((leg) => leg.feed === feed))
+      for (const leg of gone) this.#leaveTrack(leg)
+      for (const feed of fresh) this.#moveInto(subscription, feed)
+    }
+  }
+
+  /** A new partition is read from its beginning; one that was there before, from its head. */
+  #moveInto(subscription: Subscription, feed: PartitionFeed): void {
+    const { head } = feed.window
+    const gap: OwedGap = { from: head, to: undefined, reason: 'repartitioned', certain: false, before: undefined }
+    const leg: Leg = { subscription, feed, membership: undefined }
+    subscription.legs.push(leg)
+    const track = this.#track(feed, head)
+    if (this.outlet.transport === 'websocket') {
+      subscription.joining++
+      if (track.enter(leg, head, gap)) this.#legJoined(subscription)
+    } else {
+      track.main.owed.push(gap)
+      track.join(leg)
+      this.wake()
+    }
   }
 
   #track(feed: PartitionFeed, next: number): Track {
@@ -382,15 +415,18 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     subscription.closed = true
     this.#subscriptions.delete(subscription.ref)
     this.#context.instruments.subscriptions--
-    for (const leg of subscription.legs) {
-      const track = this.#tracks.get(leg.feed)
-      if (track === undefined) continue
-      track.leave(leg)
-      if (track.empty) {
-        track.close()
-        this.#tracks.delete(leg.feed)
-      }
-    }
+    for (const leg of [...subscription.legs]) this.#leaveTrack(leg)
+  }
+
+  #leaveTrack(leg: Leg): void {
+    const { legs } = leg.subscription
+    legs.splice(legs.indexOf(leg), 1)
+    const track = this.#tracks.get(leg.feed)
+    if (track === undefined) return
+    track.leave(leg)
+    if (!track.empty) return
+    track.close()
+    this.#tracks.delete(leg.feed)
   }
 
   #subscription(ref: number, subject: string): Subscription {

@@ -60,6 +60,11 @@ export class Sessions implements SessionHost {
     return session
   }
 
+  /** A stream has more partitions: subscriptions go on where their subjects are now. */
+  replaceAll(): void {
+    for (const session of [...this.#sessions]) session.replace()
+  }
+
   /** Ends every session as `shutting_down`; resolves when each has been told. */
   async drain(): Promise<void> {
     this.#draining = true

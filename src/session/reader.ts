@@ -187,7 +187,13 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     const { next } = this
     const from = Math.max(lost.from, next)
     this.next = lost.to + 1
-    const told = this.#owner.tellGap(this, { from, to: lost.to, reason: lost.reason, certain: false, before: undefined })
+    const told = this.#owner.tellGap(this, {
+      from,
+      to: lost.to,
+      reason: lost.reason,
+      certain: false,
+      before: undefined,
+    })
     if (!told) this.next = next
     return this.#owner.writable
   }

@@ -91,7 +91,13 @@ const refBytes = 11
 function encodeJson(parts: DeliveryParts): Buffer {
   const { after, partition, offset, refs } = parts
   begin(parts)
-  json.ascii(`{"delivery":{"after":"${after}","partition":${partition},"offset":${offset},"event":`)
+  json.ascii('{"delivery":{"after":"')
+  json.ascii(after)
+  json.ascii('","partition":')
+  json.uint(partition)
+  json.ascii(',"offset":')
+  json.uint(offset)
+  json.ascii(',"event":')
   writeEvent(parts)
   if (refs !== undefined && refs.length > 0) json.ascii(`,"refs":[${refs.join(',')}]`)
   json.ascii('}}')
@@ -103,7 +109,11 @@ function encodeSse(parts: DeliveryParts): Buffer {
   begin(parts)
   json.ascii('data: {"stream":')
   json.text(quoted(stream))
-  json.ascii(`,"partition":${partition},"offset":${offset},"event":`)
+  json.ascii(',"partition":')
+  json.uint(partition)
+  json.ascii(',"offset":')
+  json.uint(offset)
+  json.ascii(',"event":')
   writeEvent(parts)
   json.ascii('}\n\n')
   return json.take()
@@ -137,8 +147,8 @@ function writeEvent(parts: DeliveryParts): void {
   field(',"type":', event, eventStart + view.typeAt, view.typeLength)
   field(',"contentType":', event, eventStart + view.contentTypeAt, view.contentTypeLength)
   if (view.dataLength > 0) writeData(event, eventStart)
-  if (view.publishedAtUs > 0) json.ascii(`,"publishedAtUs":${view.publishedAtUs}`)
-  if (view.ttlMs > 0) json.ascii(`,"ttlMs":${view.ttlMs}`)
+  number(',"publishedAtUs":', view.publishedAtUs)
+  number(',"ttlMs":', view.ttlMs)
   field(',"collapseKey":', event, eventStart + view.collapseKeyAt, view.collapseKeyLength)
   if (view.priority !== 0) json.ascii(`,"priority":${view.priority}`)
   if (view.attributes > 0) writeAttributes(event.subarray(eventStart, eventEnd))
@@ -148,6 +158,13 @@ function writeEvent(parts: DeliveryParts): void {
 /** A string field, unless it is empty. */
 function field(name: string, event: Buffer, at: number, length: number): void {
   if (length > 0) json.named(name, event, at, at + length)
+}
+
+/** A number field, unless it is 0. */
+function number(name: string, value: number): void {
+  if (value === 0) return
+  json.ascii(name)
+  json.uint(value)
 }
 
 function writeData(event: Buffer, eventStart: number): void {

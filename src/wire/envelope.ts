@@ -7,7 +7,7 @@ import { type Cursor, cursorValue, readVarint } from './varint.ts'
 
 /**
  * What a scan found in an envelope, the protobuf `Event` that is a record's value. `…At` counts from the envelope's start;
- * a field that is absent has length 0. One object is reused for all records.
+ * a field that is absent has length 0 and any place. One object is reused for all records.
  */
 export interface EnvelopeView {
   subjectAt: number
@@ -33,29 +33,42 @@ export interface EnvelopeView {
   fault: string
 }
 
-const blank: Readonly<EnvelopeView> = {
-  subjectAt: 0,
-  subjectLength: 0,
-  idAt: 0,
-  idLength: 0,
-  typeAt: 0,
-  typeLength: 0,
-  contentTypeAt: 0,
-  contentTypeLength: 0,
-  dataAt: 0,
-  dataLength: 0,
-  publishedAtUs: 0,
-  ttlMs: 0,
-  collapseKeyAt: 0,
-  collapseKeyLength: 0,
-  priority: 0,
-  attributes: 0,
-  deleted: false,
-  fault: '',
+export function envelopeView(): EnvelopeView {
+  return {
+    subjectAt: 0,
+    subjectLength: 0,
+    idAt: 0,
+    idLength: 0,
+    typeAt: 0,
+    typeLength: 0,
+    contentTypeAt: 0,
+    contentTypeLength: 0,
+    dataAt: 0,
+    dataLength: 0,
+    publishedAtUs: 0,
+    ttlMs: 0,
+    collapseKeyAt: 0,
+    collapseKeyLength: 0,
+    priority: 0,
+    attributes: 0,
+    deleted: false,
+    fault: '',
+  }
 }
 
-export function envelopeView(): EnvelopeView {
-  return { ...blank }
+/** What no field of the next envelope may set: places are meaningless without their lengths and stay. */
+function clear(view: EnvelopeView): void {
+  view.subjectLength = 0
+  view.idLength = 0
+  view.typeLength = 0
+  view.contentTypeLength = 0
+  view.dataLength = 0
+  view.publishedAtUs = 0
+  view.ttlMs = 0
+  view.collapseKeyLength = 0
+  view.priority = 0
+  view.attributes = 0
+  view.deleted = false
 }
 
 /** Key of each known field: field number × 8 + wire type. */
@@ -90,7 +103,7 @@ const cursor: Cursor = { at: 0, low: 0, high: 0 }
  * passed, groups refused.
  */
 export function scanEnvelope(buffer: Uint8Array, start: number, end: number, out: EnvelopeView): boolean {
-  Object.assign(out, blank)
+  clear(out)
   if (start < 0 || end > buffer.length) {
     out.fault = 'it lies outside of its buffer'
     return false

@@ -32,9 +32,11 @@ export function scanJson(buffer: Uint8Array, from: number, to: number): JsonText
   return broken ? jsonText.lines : jsonText.line
 }
 
-function space(at: number): number {
+function space(from: number): number {
+  let at = from
   for (; at < end; at++) {
     const byte = bytes[at]!
+    if (byte > 0x20) break
     if (byte === 0x0a || byte === 0x0d) broken = true
     else if (byte !== 0x20 && byte !== 0x09) break
   }
@@ -95,8 +97,10 @@ function array(from: number, depth: number): number {
 }
 
 function string(from: number): number {
-  for (let at = from; at < end; ) {
-    const byte = bytes[at]!
+  const text = bytes
+  const last = end
+  for (let at = from; at < last; ) {
+    const byte = text[at]!
     if (byte === 0x22) return at + 1
     if (byte < 0x20) return -1
     if (byte === 0x5c) {
@@ -104,7 +108,7 @@ function string(from: number): number {
       if (at === -1) return -1
     } else if (byte < 0x80) at++
     else {
-      const length = sequenceLength(bytes, at, end)
+      const length = sequenceLength(text, at, last)
       if (length === 0) return -1
       at += length
     }
@@ -163,7 +167,9 @@ function number(from: number): number {
   return behind === at ? -1 : behind
 }
 
-function digits(at: number): number {
-  while (at < end && isDigit(bytes[at]!)) at++
+function digits(from: number): number {
+  const text = bytes
+  let at = from
+  while (at < end && isDigit(text[at]!)) at++
   return at
 }

@@ -31,6 +31,11 @@ export class JsonWriter {
     this.#at = at
   }
 
+  /** An integer from 0 to 2^53, in decimal. */
+  uint(value: number): void {
+    this.#at = writeDecimal(this.#bytes, this.#at, value)
+  }
+
   /** Any text, as it is. */
   text(text: string): void {
     this.#at += this.#bytes.write(text, this.#at)
@@ -72,15 +77,17 @@ export class JsonWriter {
     bytes[at++] = quote
     for (let i = start; i < end; ) {
       const byte = source[i]!
-      if (byte >= 0x80) {
+      if (plain[byte] === 1) {
+        bytes[at++] = byte
+        i++
+      } else if (byte < 0x80) {
+        at = writeEscape(bytes, at, byte)
+        i++
+      } else {
         let length = sequenceLength(source, i, end)
         if (length === 0) return false
         while (length-- > 0) bytes[at++] = source[i++]!
-        continue
       }
-      if (byte < 0x20 || byte === quote || byte === backslash) at = writeEscape(bytes, at, byte)
-      else bytes[at++] = byte
-      i++
     }
     bytes[at++] = quote
     this.#at = at
@@ -98,6 +105,11 @@ export const maxEscapedBytes = 6
 const quote = 0x22
 const backslash = 0x5c
 
+/** 1 for the bytes that stand for themselves in a JSON string. */
+const plain = new Uint8Array(256).fill(1, 0x20, 0x80)
+plain[quote] = 0
+plain[backslash] = 0
+
 /** Characters that have a short escape, by code. */
 const short = new Uint8Array(128)
 short[quote] = quote
@@ -107,6 +119,33 @@ short[0x09] = 0x74
 short[0x0a] = 0x6e
 short[0x0c] = 0x66
 short[0x0d] = 0x72
+
+/** Where the upper digits of a number that is no 32-bit integer are cut off. */
+const billion = 1_000_000_000
+
+function writeDecimal(bytes: Uint8Array, at: number, value: number): number {
+  if (value < billion) return writeDigits(bytes, at, value, digitsOf(value))
+  const upper = Math.floor(value / billion)
+  const behindUpper = writeDigits(bytes, at, upper, digitsOf(upper))
+  return writeDigits(bytes, behindUpper, value - upper * billion, 9)
+}
+
+/** Of an integer below 10^9. */
+function digitsOf(value: number): number {
+  let digits = 1
+  for (let power = 10; power <= value && digits < 9; power *= 10) digits++
+  return digits
+}
+
+function writeDigits(bytes: Uint8Array, at: number, value: number, digits: number): number {
+  let rest = value | 0
+  for (let i = at + digits - 1; i >= at; i--) {
+    const tenth = (rest / 10) | 0
+    bytes[i] = 0x30 + rest - tenth * 10
+    rest = tenth
+  }
+  return at + digits
+}
 
 const hex = '0123456789abcdef'
 

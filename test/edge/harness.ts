@@ -130,9 +130,9 @@ export class RawClient {
   }
 }
 
-/** Polls for a fact: resolves when `fact` holds, rejects with its name after five seconds. */
-export async function until(name: string, fact: () => boolean): Promise<void> {
-  const deadline = performance.now() + 5000
+/** Polls for a fact: resolves when `fact` holds, rejects with its name after `withinMs`. */
+export async function until(name: string, fact: () => boolean, withinMs = 5000): Promise<void> {
+  const deadline = performance.now() + withinMs
   while (!fact()) {
     if (performance.now() > deadline) throw new Error(`waited in vain until ${name}`)
     await new Promise((resolve) => setTimeout(resolve, 2))

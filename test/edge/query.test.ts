@@ -68,6 +68,7 @@ test('a page may connect from the host that it asks, by either scheme, and from 
   for (const origin of [
     'https://evil.example',
     'null',
+    'http://gw.example.evil',
     'https://gw.example.evil',
     'https://gw.example:444',
     'gw.example',

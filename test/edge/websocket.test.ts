@@ -185,6 +185,19 @@ test('the end of a session is an error frame, then the close code of the errors 
   assert.equal(client.closed!.code, 1000)
 })
 
+test('a fault of the gateway ends the session that met it, and is logged', async (t) => {
+  const harness = await withEdge(t)
+  const client = await connected(harness)
+  harness.sessions.onReceive = () => {
+    throw new TypeError('a bug')
+  }
+  client.ws.send('{"ping":{"t":1}}')
+  await until('it is closed', () => client.closed !== undefined)
+  assert.deepEqual(client.closed, { code: 1011, reason: 'internal' })
+  assert.ok(!client.frames.some(({ text }) => text.includes('a bug')))
+  assert.deepEqual(harness.logged, ['error: a frame could not be handled'])
+})
+
 test('a full socket says so, refuses beyond its limit, and drains without loss', async (t) => {
   const harness = await withEdge(t, { maxBackpressureBytes: 64 * 1024 })
   const client = await connected(harness)

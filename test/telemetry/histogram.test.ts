@@ -93,7 +93,7 @@ test('a value beyond the range is counted, and max has it exactly', () => {
   const histogram = histogramOf([1, 2 ** 50])
   assert.equal(histogram.count, 2)
   assert.equal(histogram.max, 2 ** 50)
-  assert.deepEqual(histogram.buckets([100]), [1, 1])
+  assert.deepEqual(histogram.buckets([2 ** 46]), [1, 1])
 })
 
 test('an empty histogram has no quantiles', () => {

@@ -82,6 +82,9 @@ function varintBytes(value: number): number {
   return bytes
 }
 
+/** Of a stored length, which is one more than the length, or 0 for null. */
+const bytesOf = (stored: number) => (stored === 0 ? 0 : stored - 1)
+
 const nothing = Buffer.alloc(0)
 
 /** The one object that shows record after record of a block. */
@@ -111,15 +114,18 @@ export class StoredRecord implements SourceRecord {
     const value = varints.next(buffer)
     const trace = varints.next(buffer)
     const headers = varints.next(buffer)
-    let end = varints.at
-    this.keyStart = key === 0 ? -1 : end
-    this.keyEnd = key === 0 ? -1 : (end += key - 1)
-    this.valueStart = value === 0 ? -1 : end
-    this.valueEnd = value === 0 ? -1 : (end += value - 1)
-    this.traceStart = trace === 0 ? -1 : end
-    this.traceEnd = trace === 0 ? -1 : (end += trace - 1)
-    this.#headersStart = end
-    this.#headersEnd = end + headers
+    const keyStart = varints.at
+    const valueStart = keyStart + bytesOf(key)
+    const traceStart = valueStart + bytesOf(value)
+    const headersStart = traceStart + bytesOf(trace)
+    this.keyStart = key === 0 ? -1 : keyStart
+    this.keyEnd = key === 0 ? -1 : valueStart
+    this.valueStart = value === 0 ? -1 : valueStart
+    this.valueEnd = value === 0 ? -1 : traceStart
+    this.traceStart = trace === 0 ? -1 : traceStart
+    this.traceEnd = trace === 0 ? -1 : headersStart
+    this.#headersStart = headersStart
+    this.#headersEnd = headersStart + headers
     return this.#headersEnd
   }
 

@@ -50,7 +50,10 @@ export class Batch {
 
   putStream(name: string, stream: StoredStream): void {
     this.facts.set(streamKey(name), stream)
-    this.facts.set(lastIdKey, stream.id)
+  }
+
+  putLastId(id: number): void {
+    this.facts.set(lastIdKey, id)
   }
 
   /** Takes the name away at once; the blocks are swept later, also by another process after a crash. */
@@ -96,6 +99,7 @@ export class Store {
   readonly #key = Buffer.alloc(14)
   readonly #endKey = Buffer.alloc(14)
   #last: Promise<void> = Promise.resolve()
+  #closed = false
   /** Monotonic ms of the last commit that the disk had no room for; -1 when there is room. */
   #fullSinceMs = -1
 
@@ -153,7 +157,9 @@ export class Store {
   basesFrom(id: number, partition: number, offset: number, limit: number): number[] {
     const start = writeKey(this.#key, id, partition, offset)
     const end = writeKey(this.#endKey, id, partition + 1, 0)
-    return [...this.#blocks.getKeys({ start, end, limit })].map(readOffset)
+    const bases: number[] = []
+    for (const key of this.#blocks.getKeys({ start, end, limit })) bases.push(readOffset(key))
+    return bases
   }
 
   /** Reads see the newest commit from here on; otherwise those of one turn of the event loop share a snapshot. */
@@ -176,6 +182,9 @@ export class Store {
   }
 
   async #commit<T>(stage: (batch: Batch) => () => T): Promise<T> {
+    if (this.#closed) {
+      throw new CarillonError('broker_unavailable', `the embedded log in ${this.#dir} was closed; open it again`)
+    }
     const batch = new Batch()
     const apply = stage(batch)
     if (batch.blocks.length > 0 || batch.facts.size > 0) {
@@ -243,6 +252,7 @@ export class Store {
   /** Resolves when what was committed before is through and the files are closed. */
   async close(): Promise<void> {
     await this.#last
+    this.#closed = true
     await this.#root.close()
   }
 }

@@ -1,0 +1,65 @@
+import { Connection, Refused } from './connection.js'
+import { pollOnce } from './long-poll.js'
+import { learnStream } from './token.js'
+
+/** `GET /v1/sse` by the browser's own EventSource, which resumes by itself with the last id that it has seen. */
+export class EventSourceConnection extends Connection {
+  static title = 'EventSource'
+  static endpoint = '/v1/sse'
+  #source
+
+  open() {
+    const query = new URLSearchParams({ subject: this.subject })
+    for (const after of this.after) query.append('after', after)
+    const source = new EventSource(`v1/sse?${query}`)
+    this.#source = source
+    source.addEventListener('after', (block) => {
+      this.#passed(block)
+      this.connected()
+    })
+    source.addEventListener('gap', (block) => {
+      const gap = JSON.parse(block.data)
+      this.gap(`${gap.stream}/${gap.partition}`, gap)
+      this.#passed(block)
+    })
+    source.onmessage = (block) => {
+      const delivery = JSON.parse(block.data)
+      if (block.lastEventId !== '') learnStream(block.lastEventId, delivery.stream)
+      this.deliver(`${delivery.stream}/${delivery.partition}`, delivery)
+      this.#passed(block)
+    }
+    source.onerror = (event) => this.#broken(source, event)
+  }
+
+  shut() {
+    this.#source?.close()
+    this.#source = undefined
+  }
+
+  #passed({ lastEventId }) {
+    if (lastEventId !== '') this.moved(lastEventId)
+  }
+
+  /** Our own `error` block, or EventSource's word that the connection is gone. */
+  #broken(source, { data }) {
+    if (source !== this.#source) return
+    if (data !== undefined) {
+      const { message, retryAfterMs = 0 } = JSON.parse(data)
+      this.failed(new Error(message), retryAfterMs)
+      return
+    }
+    if (source.readyState === EventSource.CLOSED) void this.#askWhy(source)
+    else this.failed(new Error('closed'))
+  }
+
+  /** EventSource doesn't show the status that it was refused with: a poll of the same subscription does. */
+  async #askWhy(source) {
+    let reason = new Error('refused')
+    try {
+      await pollOnce(this.subject, this.after, 0)
+    } catch (error) {
+      reason = error instanceof Refused ? error : reason
+    }
+    if (source === this.#source) this.failed(reason)
+  }
+}

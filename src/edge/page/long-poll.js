@@ -1,0 +1,56 @@
+import { Connection, Refused } from './connection.js'
+import { keyOf, positionsOf, streamOf } from './token.js'
+
+/** How long the gateway may hold a request, ms. */
+const waitMs = 25_000
+
+/** `GET /v1/poll`: each answer has the token for the next request; the gateway keeps nothing in between. */
+export class LongPollConnection extends Connection {
+  static title = 'Long poll'
+  static endpoint = '/v1/poll'
+  #abort
+
+  open() {
+    this.#abort = new AbortController()
+    void this.#follow(this.#abort.signal)
+  }
+
+  shut() {
+    this.#abort?.abort()
+    this.#abort = undefined
+  }
+
+  async #follow(signal) {
+    let wait = 0
+    try {
+      while (!signal.aborted) {
+        const { frames, after } = await pollOnce(this.subject, this.after, wait, signal)
+        if (signal.aborted) return
+        if (wait === 0) this.connected()
+        wait = waitMs
+        for (const frame of frames) this.#receive(frame)
+        this.moved(after)
+      }
+    } catch (error) {
+      if (!signal.aborted) this.failed(error, error.retryAfterMs)
+    }
+  }
+
+  #receive({ delivery, gap, error }) {
+    if (delivery) this.deliver(keyOf(positionsOf(delivery.after)[0]), { stream: streamOf(delivery.after), ...delivery })
+    if (gap) this.gap(keyOf(positionsOf(gap.after)[0]), gap)
+    if (error) throw new Error(error.message)
+  }
+}
+
+/** One request; throws `Refused` where repeating it is of no use. */
+export async function pollOnce(subject, after, wait, signal = null) {
+  const query = new URLSearchParams({ subject, wait })
+  for (const each of after) query.append('after', each)
+  const response = await fetch(`v1/poll?${query}`, { signal, cache: 'no-store' })
+  const answer = await response.json()
+  if (response.ok) return answer
+  const { code, message, retryAfterMs } = answer.error
+  if (response.status < 500) throw new Refused(`${code}: ${message}`)
+  throw Object.assign(new Error(message), { retryAfterMs })
+}

@@ -1,0 +1,100 @@
+/** Rows on the page; the oldest leave. */
+const maxRows = 200
+/** Characters of a payload that a row keeps. */
+const maxPayloadLength = 2000
+
+/** The list of events, gaps and notes, newest first. Rows are added once a frame, however many arrive. */
+export class Timeline {
+  #list
+  #empty
+  #pending = []
+  #scheduled = false
+
+  constructor(list, empty) {
+    this.#list = list
+    this.#empty = empty
+  }
+
+  event(transport, delivery, latencyMs) {
+    const { event, partition, offset, stream } = delivery
+    const position = stream === undefined ? `${partition}/${offset}` : `${stream}/${partition}/${offset}`
+    const payload = payloadOf(event)
+    this.#add('event', transport, [
+      cell('subject', event.subject),
+      cell('payload', payload.slice(0, maxPayloadLength)),
+      cell('position', position, 'partition and offset in the log'),
+      cell('latency', latencyMs === undefined ? '–' : duration(latencyMs), 'from publish to this page'),
+    ])
+  }
+
+  gap(transport, gap) {
+    const to = gap.to === undefined ? '' : ` to ${gap.to}`
+    const n = gap.n === undefined ? '' : `, ${gap.n} events`
+    const lost = gap.certain ? 'something was lost' : 'maybe nothing was lost'
+    const text = `Gap (${gap.reason}): ${gap.stream}/${gap.partition}, offsets ${gap.from}${to}${n}; ${lost}`
+    this.#add('gap', transport, [cell('text', text)])
+  }
+
+  note(transport, text) {
+    this.#add('note', transport, [cell('text', text)])
+  }
+
+  clear() {
+    this.#pending.length = 0
+    this.#list.replaceChildren()
+    this.#empty.hidden = false
+  }
+
+  #add(kind, { name, title }, cells) {
+    const row = document.createElement('li')
+    row.className = `${kind} ${name}`
+    row.append(cell('at', clockTime()), cell('by', title), ...cells)
+    this.#pending.push(row)
+    if (this.#pending.length > maxRows) this.#pending.shift()
+    if (this.#scheduled) return
+    this.#scheduled = true
+    // A page in the background gets no frames, but its timers run.
+    if (document.hidden) setTimeout(() => this.#flush(), 1000)
+    else requestAnimationFrame(() => this.#flush())
+  }
+
+  #flush() {
+    this.#scheduled = false
+    if (this.#pending.length === 0) return
+    this.#empty.hidden = true
+    this.#list.prepend(...this.#pending.reverse())
+    this.#pending = []
+    while (this.#list.childElementCount > maxRows) this.#list.lastElementChild.remove()
+  }
+}
+
+/** `1.8 ms`, `2.4 s`, `3 min`, `5 h`: an event that was caught up on is old. */
+export function duration(ms) {
+  const size = Math.abs(ms)
+  if (size < 1000) return `${ms.toFixed(size < 100 ? 1 : 0)} ms`
+  if (size < 60_000) return `${(ms / 1000).toFixed(1)} s`
+  if (size < 3_600_000) return `${Math.round(ms / 60_000)} min`
+  return `${Math.round(ms / 3_600_000)} h`
+}
+
+function payloadOf({ data, text, base64, deleted }) {
+  if (deleted) return '(deleted)'
+  if (data !== undefined) return JSON.stringify(data)
+  if (text !== undefined) return text
+  return base64 === undefined ? '(empty)' : `base64 ${base64}`
+}
+
+function cell(className, text, title = '') {
+  const span = document.createElement('span')
+  span.className = className
+  span.textContent = text
+  if (title !== '') span.title = title
+  return span
+}
+
+function clockTime() {
+  const now = new Date()
+  const two = (number) => String(number).padStart(2, '0')
+  const millis = String(now.getMilliseconds()).padStart(3, '0')
+  return `${two(now.getHours())}:${two(now.getMinutes())}:${two(now.getSeconds())}.${millis}`
+}

@@ -1,0 +1,126 @@
+/**
+ * Position tokens as docs/protocol.md describes them, as far as a page needs them: which partitions a token names, and one
+ * token of the newest position of each. Over a WebSocket each delivery brings the position of its own partition only.
+ */
+
+const version = 0x10
+const listForm = 8
+const unknownGeneration = 5
+
+/** The positions of a token: `{hash, partition, offset, generation}`, generation -1 where it is unknown. */
+export function positionsOf(token) {
+  const text = atob(token.replaceAll('-', '+').replaceAll('_', '/'))
+  const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0))
+  const form = bytes[0] ^ version
+  if (form === listForm) return readList(bytes)
+  const cursor = { at: 5 }
+  const partition = readVarint(bytes, cursor)
+  const end = bytes.length - 1
+  const offsetEnd = form === unknownGeneration ? end : end - form
+  const generation = form === unknownGeneration ? -1 : readUint(bytes, offsetEnd, end)
+  return [{ hash: readUint(bytes, 1, 5), partition, offset: readUint(bytes, cursor.at, offsetEnd), generation }]
+}
+
+/** Names log and partition: positions of the same key replace each other. */
+export function keyOf({ hash, partition }) {
+  return `${hash}/${partition}`
+}
+
+const streamNames = new Map()
+
+/** A frame of one stream had this token: names it in frames that have the token only. */
+export function learnStream(token, stream) {
+  const hashes = new Set(positionsOf(token).map(({ hash }) => hash))
+  if (hashes.size === 1) streamNames.set([...hashes][0], stream)
+}
+
+/** The stream of a delivery's token; undefined while nothing has told its name. */
+export function streamOf(token) {
+  return streamNames.get(positionsOf(token)[0].hash)
+}
+
+/** How far a WebSocket subscription has come in each partition. */
+export class Progress {
+  #positions = new Map()
+
+  /** Takes over what a frame says: its partitions stand there now. */
+  move(token) {
+    for (const position of positionsOf(token)) this.#positions.set(keyOf(position), position)
+  }
+
+  clear() {
+    this.#positions.clear()
+  }
+
+  /** All positions as one token; '' while there are none. */
+  token() {
+    return this.#positions.size === 0 ? '' : writeList([...this.#positions.values()])
+  }
+}
+
+function readList(bytes) {
+  const positions = []
+  const cursor = { at: 1 }
+  while (cursor.at < bytes.length - 1) {
+    const hash = readUint(bytes, cursor.at, cursor.at + 4)
+    cursor.at += 4
+    for (let left = readVarint(bytes, cursor); left > 0; left--) {
+      const partition = readVarint(bytes, cursor)
+      const offset = readVarint(bytes, cursor)
+      positions.push({ hash, partition, offset, generation: readVarint(bytes, cursor) - 1 })
+    }
+  }
+  return positions
+}
+
+function writeList(positions) {
+  const bytes = [version | listForm]
+  const byHash = Map.groupBy(positions, ({ hash }) => hash)
+  for (const hash of [...byHash.keys()].sort((a, b) => a - b)) {
+    const group = byHash.get(hash).sort((a, b) => a.partition - b.partition)
+    bytes.push((hash >>> 24) & 0xff, (hash >>> 16) & 0xff, (hash >>> 8) & 0xff, hash & 0xff)
+    writeVarint(bytes, group.length)
+    for (const { partition, offset, generation } of group) {
+      for (const value of [partition, offset, generation + 1]) writeVarint(bytes, value)
+    }
+  }
+  bytes.push(crc8(bytes))
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replaceAll('=', '')
+}
+
+/** Big-endian, below 2^53. */
+function readUint(bytes, start, end) {
+  let value = 0
+  for (let i = start; i < end; i++) value = value * 256 + bytes[i]
+  return value
+}
+
+/** Protobuf's base-128 varints, by arithmetic: bit operators end at 32 bits. */
+function readVarint(bytes, cursor) {
+  let value = 0
+  for (let scale = 1; ; scale *= 128) {
+    const byte = bytes[cursor.at++]
+    if (byte === undefined) throw new Error('the token ends too early')
+    value += (byte & 0x7f) * scale
+    if (byte < 0x80) return value
+  }
+}
+
+function writeVarint(bytes, value) {
+  let rest = value
+  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 0x80)
+  bytes.push(rest)
+}
+
+/** x^8 + x^2 + x + 1, from 0xff. */
+function crc8(bytes) {
+  let crc = 0xff
+  for (const byte of bytes) {
+    crc ^= byte
+    for (let bit = 0; bit < 8; bit++) crc = crc & 0x80 ? ((crc << 1) ^ 0x07) & 0xff : crc << 1
+  }
+  return crc
+}

@@ -1,0 +1,285 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { AdminContracts, StreamStatus } from './admin/contracts.ts'
+import { type Admin, adminDefaults, openAdmin } from './admin/server.ts'
+import { type Clock, systemClock } from './base/clock.ts'
+import { toCarillonError } from './base/errors.ts'
+import { type Random, systemRandom } from './base/random.ts'
+import { type Config, parseListen } from './config.ts'
+import type { EventPublisher } from './edge/context.ts'
+import { type Edge, startEdge } from './edge/edge.ts'
+import { edgeDefaults } from './edge/options.ts'
+import { Feeds } from './fanout/feeds.ts'
+import { RejectedRing } from './fanout/rejected.ts'
+import { StreamFeed } from './fanout/stream-feed.ts'
+import type { WindowOptions } from './log/window.ts'
+import { Publisher } from './publish/publisher.ts'
+import { RoutingTable } from './routing/table.ts'
+import { AheadWatch } from './session/ahead.ts'
+import { sessionLimits } from './session/client-session.ts'
+import { Sessions } from './session/host.ts'
+import { Pump } from './session/pump.ts'
+import { ReadBack } from './session/read-back.ts'
+import { openSource } from './source/open.ts'
+import type { Source } from './source/source.ts'
+import { maxSubjectBytes } from './subject/subject.ts'
+import { families } from './telemetry/families.ts'
+import { Instruments, type StreamFigures } from './telemetry/instruments.ts'
+import { type Logger, openLogger } from './telemetry/logger.ts'
+import { ProcessInstruments } from './telemetry/process.ts'
+import { metricsContentType, prometheusText } from './telemetry/sdk.ts'
+
+/** One gateway, running. */
+export interface Gateway {
+  /** Where clients connect: `http://127.0.0.1:8080`. */
+  readonly listen: string
+  /** Health, metrics, admin API: `http://127.0.0.1:8081`. */
+  readonly admin: string
+  /** Says goodbye to all clients, within `drainMs`, and releases ports, connections and files. */
+  close(): Promise<void>
+}
+
+export interface GatewaySurroundings {
+  readonly clock?: Clock
+  readonly random?: Random
+  readonly logger?: Logger
+}
+
+const mib = 1 << 20
+
+export const version: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
+
+/**
+ * Builds, wires and starts everything. Resolves once both listeners are open, whether the broker is there or not (`/readyz` says);
+ * rejects with `listen_failed`, `storage_locked` and the like, with nothing left behind.
+ */
+export async function startGateway(config: Config, surroundings: GatewaySurroundings = {}): Promise<Gateway> {
+  const clock = surroundings.clock ?? systemClock()
+  const logger = surroundings.logger ?? openLogger({ level: config.logLevel, format: config.logFormat }, clock)
+  const gateway = new RunningGateway(config, clock, surroundings.random ?? systemRandom, logger)
+  try {
+    await gateway.start()
+  } catch (error) {
+    await gateway.close()
+    throw error
+  }
+  return gateway
+}
+
+class RunningGateway implements Gateway {
+  listen = ''
+  admin = ''
+  readonly #id = randomUUID().slice(0, 8)
+  readonly #config: Config
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #logger: Logger
+  readonly #startedMs: number
+  readonly #instruments = new Instruments()
+  readonly #process: ProcessInstruments
+  readonly #rejected = new RejectedRing()
+  readonly #routing: RoutingTable
+  #source: Source | undefined
+  #feeds: Feeds | undefined
+  #sessions: Sessions | undefined
+  #readBack: ReadBack | undefined
+  #edge: Edge | undefined
+  #admin: Admin | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(config: Config, clock: Clock, random: Random, logger: Logger) {
+    this.#config = config
+    this.#clock = clock
+    this.#random = random
+    this.#logger = logger
+    this.#startedMs = clock.monotonicMs()
+    this.#process = new ProcessInstruments(clock)
+    this.#routing = new RoutingTable(config.routes)
+  }
+
+  async start(): Promise<void> {
+    const { broker, kafka, embedded } = this.#config
+    const context = {
+      clock: this.#clock,
+      log: (level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>) => {
+        this.#logger.log(level, message, fields)
+      },
+    }
+    const source = await openSource(broker, context, { kafka, embedded })
+    this.#source = source
+    const seed = randomBytes(4).readUInt32LE()
+    const feeds = this.#makeFeeds(source, seed)
+    this.#feeds = feeds
+    const sessions = this.#makeSessions(feeds, seed)
+    this.#sessions = sessions
+    this.#edge = await startEdge(this.#edgeOptions(), {
+      sessions,
+      publisher: this.#makePublisher(source, feeds),
+      clock: this.#clock,
+      random: this.#random,
+      log: (level, message, fields) => this.#logger.log(level, message, fields),
+    })
+    this.listen = this.#edge.url
+    this.#admin = await openAdmin(
+      { ...adminDefaults, ...parseListen(this.#config.admin) },
+      this.#adminContracts(source, feeds),
+    )
+    this.admin = this.#admin.url
+    await feeds.start()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const { drainMs } = this.#config
+    this.#edge?.stop()
+    await this.#sessions?.drain()
+    await this.#edge?.close(drainMs)
+    await this.#feeds?.close()
+    this.#readBack?.close()
+    await this.#source?.close()
+    await this.#admin?.close(0)
+    this.#process.close()
+  }
+
+  #windowOptions(seed: number): WindowOptions {
+    const { windowMiB, indexEntries } = this.#config.window
+    return { payloadBytes: windowMiB * mib, entries: indexEntries, seed }
+  }
+
+  #makeFeeds(source: Source, seed: number): Feeds {
+    const feeds = new Feeds(this.#routing, source)
+    for (const [name, { topic, partitions }] of Object.entries(this.#config.streams)) {
+      const creates = this.#config.createTopics || source.kind === 'embedded'
+      const feed = new StreamFeed({
+        name,
+        topic,
+        source,
+        routing: this.#routing,
+        window: this.#windowOptions(seed),
+        maxEventBytes: this.#config.limits.maxEventBytes,
+        createPartitions: creates ? partitions : 0,
+        instruments: this.#instruments.stream(name),
+        rejected: this.#rejected,
+        clock: this.#clock,
+        logger: this.#logger,
+        onGrown: () => this.#sessions?.replaceAll(),
+      })
+      this.#instruments.stream(name).observe = () => figures(feed)
+      feeds.streams.set(name, feed)
+    }
+    return feeds
+  }
+
+  #makeSessions(feeds: Feeds, seed: number): Sessions {
+    const { limits, readBack, heartbeatMs } = this.#config
+    const { maxFrameBytes, maxEventBytes, maxSubscriptions, maxSessions } = limits
+    const chunkBytes = Math.max(readBack.chunkBytes, maxEventBytes)
+    const chunkWindow = { payloadBytes: 2 * chunkBytes + mib, entries: Math.max(1024, chunkBytes / 128), seed }
+    const chunks = Math.max(2, Math.floor((readBack.cacheMiB * mib) / chunkWindow.payloadBytes))
+    this.#readBack = new ReadBack(
+      { chunkBytes, chunks, concurrency: readBack.concurrency },
+      chunkWindow,
+      feeds,
+      this.#clock,
+      this.#logger,
+    )
+    const welcome = {
+      gateway: this.#id,
+      version,
+      heartbeatMs,
+      limits: { maxFrameBytes, maxEventBytes, maxSubjectBytes, maxSubscriptions },
+    }
+    return new Sessions(
+      { maxSessions, welcome },
+      {
+        feeds,
+        readBack: this.#readBack,
+        pump: new Pump((task) => setImmediate(task)),
+        lookup: feeds,
+        ahead: new AheadWatch(feeds, this.#clock),
+        limits: { ...sessionLimits, maxSubscriptions },
+        instruments: this.#instruments.gateway,
+        clock: this.#clock,
+        logger: this.#logger,
+        seed,
+      },
+      this.#random,
+    )
+  }
+
+  /** Counts what is published for clients. */
+  #makePublisher(source: Source, feeds: Feeds): EventPublisher {
+    const stream = (name: string) => feeds.requireInfo(name)
+    const { maxEventBytes } = this.#config.limits
+    const publisher = new Publisher({ source, routing: this.#routing, stream, maxEventBytes })
+    const { gateway } = this.#instruments
+    return {
+      publish: async (events, options) => {
+        const startedUs = this.#clock.nowUs()
+        try {
+          const results = await publisher.publish(events, options)
+          gateway.published += events.length
+          gateway.publishToAck.record(this.#clock.nowUs() - startedUs)
+          return results
+        } catch (error) {
+          gateway.publishFailed[toCarillonError(error).code]++
+          throw error
+        }
+      },
+    }
+  }
+
+  #edgeOptions() {
+    const { listen, tlsCert, tlsKey, allowOrigin, dev, heartbeatMs, limits } = this.#config
+    return { ...edgeDefaults, ...limits, ...parseListen(listen), tlsCert, tlsKey, allowOrigin, dev, heartbeatMs }
+  }
+
+  #adminContracts(source: Source, feeds: Feeds): AdminContracts {
+    const { gateway } = this.#instruments
+    const collect = () => {
+      Object.assign(gateway.refused, this.#edge?.counters.refused)
+      return [...families(this.#instruments), ...this.#process.families()]
+    }
+    const text = prometheusText({ gateway: this.#id, version }, collect, this.#clock)
+    return {
+      gateway: this.#id,
+      version,
+      notReady: () => (this.#closing === undefined ? feeds.notReady() : ['the gateway is going away']),
+      metrics: () => ({ contentType: metricsContentType, text: text() }),
+      status: () => ({
+        uptimeMs: this.#clock.monotonicMs() - this.#startedMs,
+        broker: source.name,
+        sessions: gateway.sessions,
+        subscriptions: gateway.subscriptions,
+        streams: [...feeds.streams.values()].map(streamStatus),
+      }),
+      rejected: () => ({ total: this.#rejected.total, records: this.#rejected.list() }),
+      routes: () => this.#routing.rows(),
+    }
+  }
+}
+
+function figures(feed: StreamFeed): StreamFigures {
+  const partitions = feed.partitions.map(({ partition, first, brokerHead, window, hub }) => ({
+    partition,
+    first,
+    head: Math.max(brokerHead, window.head),
+    read: window.head,
+    windowTail: window.tail,
+    windowRecords: window.size,
+    windowBytes: window.usedBytes,
+    windowMaxBytes: window.payloadBytes,
+    subscriptions: hub.size,
+  }))
+  return { state: feed.condition, partitions }
+}
+
+function streamStatus(feed: StreamFeed): StreamStatus {
+  const { state, partitions } = figures(feed)
+  const incarnation = feed.info?.incarnation
+  return { name: feed.name, topic: feed.topic, state, detail: feed.detail, incarnation, partitions }
+}

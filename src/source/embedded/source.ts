@@ -1,0 +1,293 @@
+import { randomUUID } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { type Clock, systemClock } from '../../base/clock.ts'
+import { CarillonError } from '../../base/errors.ts'
+import type {
+  Ack,
+  Offsets,
+  OutRecord,
+  RangeEnd,
+  RangeSink,
+  Source,
+  SourceContext,
+  StreamInfo,
+  Tail,
+  TailSink,
+} from '../source.ts'
+import { Appender } from './appender.ts'
+import { lockDirectory } from './lock.ts'
+import { type EmbeddedOptions, embeddedDefaults } from './options.ts'
+import { BlockReader } from './reader.ts'
+import { prepare } from './record.ts'
+import { Store } from './store.ts'
+import { PartitionLog, StreamLog } from './stream.ts'
+import { Sweeper } from './sweeper.ts'
+import { EmbeddedTail, type TailHost } from './tail.ts'
+
+export interface EmbeddedContext extends SourceContext {
+  /** Gives records their time and paces retention; the system's clock unless a test holds it. */
+  readonly clock?: Clock
+}
+
+/** A partition number has 16 bits in the store's keys; fewer is what a single box can use. */
+const maxPartitions = 4096
+/** Kafka's rule, so that a stream can move there under its name. */
+const streamName = /^[A-Za-z0-9._-]{1,249}$/
+
+/**
+ * Opens the log in `options.dir`, creating it when it is missing. Rejects with `storage_locked` when another process has
+ * it, and with `broker_unavailable` when the directory can't be used.
+ */
+export async function openEmbedded(
+  options: Pick<EmbeddedOptions, 'dir'> & Partial<EmbeddedOptions>,
+  context: EmbeddedContext,
+): Promise<EmbeddedSource> {
+  const { dir } = options
+  let release: (() => Promise<void>) | undefined
+  try {
+    mkdirSync(dir, { recursive: true })
+    release = lockDirectory(dir)
+    const clock = context.clock ?? systemClock()
+    return new EmbeddedSource({ ...embeddedDefaults, ...options }, context, clock, new Store(dir, clock), release)
+  } catch (error) {
+    await release?.()
+    if (error instanceof CarillonError) throw error
+    throw new CarillonError(
+      'broker_unavailable',
+      `expected a directory for the embedded log that can be read and written, got ${dir}: ${(error as Error).message}`,
+      { cause: error },
+    )
+  }
+}
+
+/** The Source contract on a durable log in this process, and what only it can do: delete, grow and cut streams. */
+export class EmbeddedSource implements Source {
+  readonly kind = 'embedded'
+  readonly name: string
+  readonly #options: EmbeddedOptions
+  readonly #clock: Clock
+  readonly #store: Store
+  readonly #release: () => Promise<void>
+  readonly #reader: BlockReader
+  readonly #appender: Appender
+  readonly #sweeper: Sweeper
+  readonly #streams = new Map<string, StreamLog>()
+  readonly #tails = new Set<EmbeddedTail>()
+  readonly #tailHost: TailHost
+  #lastId: number
+  #closing: Promise<void> | undefined
+
+  constructor(
+    options: EmbeddedOptions,
+    context: SourceContext,
+    clock: Clock,
+    store: Store,
+    release: () => Promise<void>,
+  ) {
+    this.name = `embedded:${options.dir}`
+    this.#options = options
+    this.#clock = clock
+    this.#store = store
+    this.#release = release
+    this.#reader = new BlockReader(store)
+    this.#appender = new Appender(store, options, (log) => this.#wake(log.info.name))
+    this.#lastId = store.lastId()
+    for (const [name, stored] of store.streams()) this.#streams.set(name, this.#stream(name, stored))
+    this.#sweeper = new Sweeper(store, options, clock, context, () => this.#streams.values())
+    this.#sweeper.start()
+    this.#tailHost = {
+      reader: this.#reader,
+      context,
+      turnRecords: options.turnRecords,
+      find: (stream) => this.#streams.get(stream),
+      closed: (tail) => this.#tails.delete(tail),
+    }
+  }
+
+  async describe(stream: string): Promise<StreamInfo | undefined> {
+    this.#expectOpen()
+    return this.#streams.get(stream)?.info
+  }
+
+  async create(stream: string, partitions: number): Promise<void> {
+    this.#expectOpen()
+    expectName(stream)
+    expectPartitions(partitions)
+    await this.#store.commit((batch) => {
+      if (this.#streams.has(stream)) return () => {}
+      const stored = { id: this.#lastId + 1, incarnation: randomUUID(), partitions }
+      batch.putStream(stream, stored)
+      batch.putLastId(stored.id)
+      return () => {
+        this.#lastId = stored.id
+        this.#streams.set(stream, this.#stream(stream, stored))
+        this.#wake(stream)
+      }
+    })
+  }
+
+  /** Nothing but the process that has the log open can create a stream in it. */
+  createCommand(stream: string, partitions: number): string {
+    return `carillon serve --broker ${this.name} --create-topics  # creates ${stream} with ${partitions} partitions`
+  }
+
+  /** Deletes the stream, its offsets and its incarnation at once, its records in the background; resolves also when there is none. */
+  async delete(stream: string): Promise<void> {
+    this.#expectOpen()
+    await this.#store.commit((batch) => {
+      const log = this.#streams.get(stream)
+      if (log === undefined) return () => {}
+      batch.doom(stream, log.stored)
+      return () => {
+        log.gone = true
+        this.#streams.delete(stream)
+        this.#sweeper.doom(log.stored.id, log.stored.partitions)
+        this.#wake(stream)
+      }
+    })
+  }
+
+  /** Raises the number of partitions; the stream keeps its incarnation. Resolves also when it has as many or more. */
+  async grow(stream: string, partitions: number): Promise<void> {
+    this.#expectOpen()
+    expectPartitions(partitions)
+    await this.#store.commit((batch) => {
+      const log = this.#streams.get(stream)
+      if (log === undefined) throw missing(stream)
+      if (log.stored.partitions >= partitions) return () => {}
+      const stored = { ...log.stored, partitions }
+      batch.putStream(stream, stored)
+      return () => {
+        log.grow(stored, this.#partitions(stored).slice(log.stored.partitions))
+        this.#wake(stream)
+      }
+    })
+  }
+
+  /** Drops what is below `offset`, of which the head is the highest; readers are told of it as lost to retention. */
+  async dropBefore(stream: StreamInfo, partition: number, offset: number): Promise<void> {
+    await this.#sweeper.dropBefore(this.#partition(stream, partition), offset)
+  }
+
+  async offsets(stream: StreamInfo, partition: number): Promise<Offsets> {
+    return this.#partition(stream, partition).offsets
+  }
+
+  async offsetAt(stream: StreamInfo, partition: number, timeMs: number): Promise<number> {
+    await undefined
+    return this.#reader.offsetAt(this.#partition(stream, partition), timeMs)
+  }
+
+  tail(stream: StreamInfo, from: readonly number[], sink: TailSink): Tail {
+    this.#expectOpen()
+    const tail = new EmbeddedTail(this.#tailHost, stream, from, sink)
+    this.#tails.add(tail)
+    return tail
+  }
+
+  async range(
+    stream: StreamInfo,
+    partition: number,
+    from: number,
+    to: number,
+    maxBytes: number,
+    sink: RangeSink,
+  ): Promise<RangeEnd> {
+    // A sink may have called this while its block lies in the buffer that this read overwrites.
+    await undefined
+    const log = this.#partition(stream, partition)
+    const end = Math.min(to, log.bounds.head)
+    let next = Math.max(from, log.bounds.first)
+    let bytes = 0
+    while (next < end && bytes < maxBytes) {
+      next = this.#reader.read(log, next, end, {
+        record(record) {
+          sink.record(record)
+          bytes += Math.max(0, record.keyEnd - record.keyStart) + Math.max(0, record.valueEnd - record.valueStart)
+          return bytes < maxBytes
+        },
+        lost: (first, last) => sink.lost(first, last, 'corrupt'),
+      })
+    }
+    return { next, offsets: log.offsets }
+  }
+
+  async publish(stream: StreamInfo, records: readonly OutRecord[]): Promise<Ack[]> {
+    const log = this.#log(stream)
+    for (const { partition } of records) this.#partition(stream, partition)
+    const prepared = records.map((record) => prepare(record, this.#options.maxEventBytes))
+    if (prepared.length === 0) return []
+    return this.#appender.append(log, prepared, Math.floor(this.#clock.nowUs() / 1000))
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#sweeper.stop()
+    await Promise.all([...this.#tails].map((tail) => tail.close()))
+    await this.#appender.idle()
+    await this.#store.close()
+    await this.#release()
+  }
+
+  #stream(name: string, stored: StreamLog['stored']): StreamLog {
+    return new StreamLog(name, stored, this.#partitions(stored))
+  }
+
+  #partitions(stored: StreamLog['stored']): PartitionLog[] {
+    const { id, partitions } = stored
+    return Array.from({ length: partitions }, (_, p) => new PartitionLog(id, p, this.#store.bounds(id, p)))
+  }
+
+  #wake(stream: string): void {
+    for (const tail of this.#tails) if (tail.stream === stream) tail.wake()
+  }
+
+  #log(stream: StreamInfo): StreamLog {
+    this.#expectOpen()
+    const log = this.#streams.get(stream.name)
+    if (log === undefined || log.info.incarnation !== stream.incarnation) throw missing(stream.name)
+    return log
+  }
+
+  #partition(stream: StreamInfo, partition: number): PartitionLog {
+    const log = this.#log(stream)
+    const found = log.partitions[partition]
+    if (found === undefined) {
+      throw new CarillonError(
+        'stream_missing',
+        `expected a partition below ${log.info.partitions} of stream ${stream.name}, got ${partition}; ` +
+          'describe the stream again',
+      )
+    }
+    return found
+  }
+
+  #expectOpen(): void {
+    if (this.#closing === undefined) return
+    throw new CarillonError('broker_unavailable', `expected an open log, but ${this.name} was closed; open it again`)
+  }
+}
+
+const missing = (stream: string) =>
+  new CarillonError(
+    'stream_missing',
+    `expected stream ${stream} in the embedded log, found none or another that was created under its name; ` +
+      'create it or describe it again',
+  )
+
+function expectName(stream: string): void {
+  if (streamName.test(stream)) return
+  throw new CarillonError(
+    'bad_request',
+    `expected a stream name of 1 to 249 letters, digits, ".", "_" and "-", got ${JSON.stringify(stream)}; rename it`,
+  )
+}
+
+function expectPartitions(partitions: number): void {
+  if (Number.isInteger(partitions) && partitions >= 1 && partitions <= maxPartitions) return
+  throw new CarillonError('bad_request', `expected 1 to ${maxPartitions} partitions, got ${partitions}`)
+}

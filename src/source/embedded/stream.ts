@@ -1,0 +1,42 @@
+import type { Offsets, StreamInfo } from '../source.ts'
+import type { StoredBounds, StoredStream } from './store.ts'
+
+/** A partition's bounds as of the last durable commit; only commits change them. */
+export class PartitionLog {
+  readonly id: number
+  readonly partition: number
+  bounds: StoredBounds
+  /** When the oldest block is too old, Unix ms: 0 = not known yet, Infinity = no block. */
+  expiresMs = 0
+
+  constructor(id: number, partition: number, bounds: StoredBounds) {
+    this.id = id
+    this.partition = partition
+    this.bounds = bounds
+  }
+
+  get offsets(): Offsets {
+    return { first: this.bounds.first, head: this.bounds.head }
+  }
+}
+
+/** A stream that exists. */
+export class StreamLog {
+  readonly partitions: PartitionLog[]
+  stored: StoredStream
+  info: StreamInfo
+  /** Deleted: what still waits for a commit is refused. */
+  gone = false
+
+  constructor(name: string, stored: StoredStream, partitions: PartitionLog[]) {
+    this.partitions = partitions
+    this.stored = stored
+    this.info = { name, incarnation: stored.incarnation, partitions: stored.partitions }
+  }
+
+  grow(stored: StoredStream, added: readonly PartitionLog[]): void {
+    this.partitions.push(...added)
+    this.stored = stored
+    this.info = { ...this.info, partitions: stored.partitions }
+  }
+}

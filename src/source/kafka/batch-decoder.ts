@@ -1,0 +1,212 @@
+import { crc32c } from '@node-rs/crc32'
+import type { SourceRecord } from '../../log/record.ts'
+import { codec, decompress } from './codecs.ts'
+import { readInt64 } from './encoding.ts'
+import type { AbortedTransaction } from './fetch-request.ts'
+import { RecordParser } from './record-parser.ts'
+import { RecordView } from './record-view.ts'
+
+// A record batch of format 2 (https://kafka.apache.org/documentation/#recordbatch), byte offsets.
+const lengthAt = 8
+const epochAt = 12
+const magicAt = 16
+const crcAt = 17
+const attributesAt = 21
+const lastOffsetDeltaAt = 23
+const baseTimeAt = 27
+const maxTimeAt = 35
+const producerIdAt = 43
+const recordCountAt = 57
+const headerBytes = 61
+/** The length counts from here; a cut-off header is no batch. */
+const lengthBase = 12
+
+const logAppendTime = 0x08
+const transactional = 0x10
+const control = 0x20
+
+const abortMarker = 0
+
+/**
+ * What stands at a place in an answer's record batches. `read`: shown as far as it was asked for. `damaged`: checksum or
+ * contents are wrong; `first` and `last` say what it held, as far as can be told. `end`: nothing more, or a batch that the
+ * answer's size limit cut off.
+ */
+export type BatchOutcome = 'read' | 'damaged' | 'end'
+
+/**
+ * Reads the record batches of one partition's answer, batch by batch: checks each checksum, shows the records from `from`
+ * on and below `to`, leaves out transactions' markers and what was aborted. Nothing in an answer makes it throw; what the
+ * sink throws comes out, and the record that it threw at counts as shown.
+ */
+export class BatchDecoder {
+  /** The batch that was looked at last: its offsets and leader epoch. */
+  first = 0
+  last = 0
+  epoch = 0
+  /** Why it is damaged, for people. */
+  problem = ''
+  /** The offset after the last record shown or batch passed. */
+  next = 0
+  /** Records shown since `begin`. */
+  shown = 0
+  readonly #maxBatchBytes: number
+  readonly #view = new RecordView()
+  readonly #parser = new RecordParser()
+  /** Producers that are inside of a transaction that was aborted. */
+  readonly #aborted = new Set<number>()
+  /** Aborted transactions that begin further on, the last one first. */
+  #ahead: AbortedTransaction[] = []
+  #bytes: Buffer = Buffer.alloc(0)
+  #at = 0
+  #to = 0
+
+  constructor(maxBatchBytes: number) {
+    this.#maxBatchBytes = maxBatchBytes
+  }
+
+  begin(
+    partition: number,
+    bytes: Buffer,
+    aborted: readonly AbortedTransaction[],
+    from: number,
+    to = Number.MAX_SAFE_INTEGER,
+  ): void {
+    this.#view.partition = partition
+    this.#bytes = bytes
+    this.#at = 0
+    this.#to = to
+    this.#aborted.clear()
+    this.#ahead = aborted.length === 0 ? [] : [...aborted].sort((a, b) => b.firstOffset - a.firstOffset)
+    this.next = from
+    this.shown = 0
+  }
+
+  /** Shows nothing more of this answer; may be called from within the sink. */
+  stop(): void {
+    this.#to = 0
+    this.#at = this.#bytes.length
+  }
+
+  /** Reads the next batch. One that is damaged stays where it is: the caller begins with another answer. */
+  step(sink: { record(record: SourceRecord): void }): BatchOutcome {
+    const bytes = this.#bytes
+    const at = this.#at
+    if (at + headerBytes > bytes.length) return 'end'
+    const end = at + lengthBase + bytes.readInt32BE(at + lengthAt)
+    if (end < at + headerBytes || end > bytes.length) return 'end'
+    this.first = readInt64(bytes, at)
+    this.last = this.first + bytes.readInt32BE(at + lastOffsetDeltaAt)
+    this.epoch = bytes.readInt32BE(at + epochAt)
+    if (!this.#checked(at, end)) {
+      this.#boundDamage(end)
+      return 'damaged'
+    }
+    // Before the records: a sink may stop us.
+    this.#at = end
+    if (!this.#read(at, end, sink)) {
+      this.#at = at
+      return 'damaged'
+    }
+    this.next = Math.max(this.next, Math.min(this.last + 1, this.#to))
+    return 'read'
+  }
+
+  #checked(at: number, end: number): boolean {
+    const bytes = this.#bytes
+    const magic = bytes[at + magicAt]!
+    if (magic !== 2) return this.#damaged(`expected record format 2, got ${magic}`)
+    const expected = bytes.readUInt32BE(at + crcAt)
+    const got = crc32c(bytes.subarray(at + attributesAt, end))
+    if (got !== expected) return this.#damaged(`expected checksum ${hex(expected)}, got ${hex(got)}`)
+    if (this.last < this.first) return this.#damaged('it ends before it begins')
+    return true
+  }
+
+  /** What a batch with a wrong checksum says of itself counts only as far as the batch behind it agrees. */
+  #boundDamage(end: number): void {
+    const known = end + lengthBase <= this.#bytes.length
+    const following = known ? readInt64(this.#bytes, end) : Number.MAX_SAFE_INTEGER
+    const first = Math.max(this.first, this.next)
+    if (this.last >= first && this.last < following) return
+    this.last = known && following > first ? following - 1 : first
+  }
+
+  /** Whether the batch could be read. */
+  #read(at: number, end: number, sink: { record(record: SourceRecord): void }): boolean {
+    const attributes = this.#bytes.readInt16BE(at + attributesAt)
+    const producerId = readInt64(this.#bytes, at + producerIdAt)
+    while (this.#ahead.length > 0 && this.#ahead.at(-1)!.firstOffset <= this.last) {
+      this.#aborted.add(this.#ahead.pop()!.producerId)
+    }
+    if ((attributes & control) !== 0) return this.#readMarker(at, end, producerId)
+    if (this.last < this.next) return true
+    if ((attributes & transactional) !== 0 && this.#aborted.has(producerId)) return true
+    return this.#open(at, end, attributes & 7) && this.#show(at, attributes, sink)
+  }
+
+  /** A marker ends its producer's transaction; its key is a version and a type, each 16 bits. */
+  #readMarker(at: number, end: number, producerId: number): boolean {
+    if (!this.#open(at, end, codec.none) || !this.#parse()) return false
+    const { keyStart, keyEnd } = this.#view
+    if (keyStart < 0 || keyEnd - keyStart < 4) return this.#damaged('a transaction marker without its type')
+    const type = this.#bytes.readInt16BE(keyStart + 2)
+    if (type === abortMarker) this.#aborted.delete(producerId)
+    return true
+  }
+
+  /** Points the parser at the batch's records, decompressed. */
+  #open(at: number, end: number, kind: number): boolean {
+    if (kind === codec.none) {
+      this.#view.buffer = this.#bytes
+      this.#parser.begin(this.#bytes, at + headerBytes, end)
+      return true
+    }
+    try {
+      const records = decompress(kind, this.#bytes.subarray(at + headerBytes, end), this.#maxBatchBytes)
+      this.#view.buffer = records
+      this.#parser.begin(records, 0, records.length)
+      return true
+    } catch (error) {
+      return this.#damaged((error as Error).message)
+    }
+  }
+
+  #show(at: number, attributes: number, sink: { record(record: SourceRecord): void }): boolean {
+    const bytes = this.#bytes
+    const view = this.#view
+    const { first, last } = this
+    const baseTime = readInt64(bytes, at + baseTimeAt)
+    const appendTime = (attributes & logAppendTime) === 0 ? -1 : readInt64(bytes, at + maxTimeAt)
+    view.epoch = this.epoch
+    for (let n = bytes.readInt32BE(at + recordCountAt); n > 0; n--) {
+      if (!this.#parse()) return false
+      const offset = first + view.offset
+      if (offset < first || offset > last) return this.#damaged(`offset ${offset} is outside of [${first}, ${last}]`)
+      if (offset < this.next) continue
+      if (offset >= this.#to) return true
+      view.offset = offset
+      view.timeMs = appendTime >= 0 ? appendTime : baseTime + view.timeMs
+      this.next = offset + 1
+      this.shown++
+      sink.record(view)
+    }
+    return true
+  }
+
+  #parse(): boolean {
+    try {
+      this.#parser.next(this.#view)
+      return true
+    } catch (error) {
+      return this.#damaged((error as Error).message)
+    }
+  }
+
+  #damaged(problem: string): false {
+    this.problem = problem
+    return false
+  }
+}
+
+const hex = (value: number) => `0x${(value >>> 0).toString(16)}`

@@ -1,0 +1,110 @@
+import { BrokerAwayError, BrokerLink } from './broker-link.ts'
+import { Connector } from './connector.ts'
+import { metadataRequest, type TopicMetadata } from './metadata-request.ts'
+import type { KafkaOptions } from './options.ts'
+
+/** The brokers of a cluster as they become known, and one link to each that is in use. */
+export class BrokerSet {
+  readonly #options: KafkaOptions
+  readonly #connector: Connector
+  /** By node id, as of the last metadata. */
+  readonly #addresses = new Map<number, string>()
+  /** By address: two that need the same broker share one link, also while it opens. */
+  readonly #links = new Map<string, Promise<BrokerLink>>()
+  /** Addresses whose link is open, for `metadata` to prefer. */
+  readonly #open = new Map<string, BrokerLink>()
+  #turn = 0
+  #closed = false
+
+  constructor(options: KafkaOptions) {
+    this.#options = options
+    this.#connector = new Connector(options)
+  }
+
+  /** The link to a node that metadata named. */
+  link(nodeId: number): Promise<BrokerLink> {
+    const address = this.#addresses.get(nodeId)
+    if (address === undefined) return Promise.reject(new BrokerAwayError(`${nodeId}`, 'not in the metadata'))
+    return this.#linkTo(address)
+  }
+
+  /** Any broker that answers, those with an open link first. */
+  async any(): Promise<BrokerLink> {
+    return this.#firstOf(this.#candidates(undefined), (link) => Promise.resolve(link))
+  }
+
+  /** Asks the brokers one after the other until one answers; `avoid`, a node that seems frozen, comes last. */
+  async metadata(topic: string, avoid?: number): Promise<TopicMetadata> {
+    const { requestTimeoutMs } = this.#options
+    const metadata = await this.#firstOf(this.#candidates(avoid), (link) => {
+      return link.ask(metadataRequest(topic), requestTimeoutMs)
+    })
+    for (const { nodeId, address } of metadata.brokers) this.#addresses.set(nodeId, address)
+    return metadata
+  }
+
+  close(): void {
+    this.#closed = true
+    const error = new Error('the source is closed')
+    for (const link of this.#links.values()) {
+      link.then(
+        (opened) => opened.drop(error),
+        () => {},
+      )
+    }
+    this.#links.clear()
+  }
+
+  async #firstOf<T>(addresses: readonly string[], ask: (link: BrokerLink) => Promise<T>): Promise<T> {
+    const problems: string[] = []
+    for (const address of addresses) {
+      try {
+        return await ask(await this.#linkTo(address))
+      } catch (error) {
+        if (this.#closed) throw error
+        problems.push((error as Error).message)
+      }
+    }
+    throw new BrokerAwayError(addresses.join(', '), problems.join('; '))
+  }
+
+  #candidates(avoid: number | undefined): string[] {
+    const avoided = avoid === undefined ? undefined : this.#addresses.get(avoid)
+    const known = new Set(this.#addresses.values())
+    const seeds = this.#options.brokers.filter((address) => !known.has(address))
+    const all = [...known, ...seeds]
+    const turn = this.#turn++ % all.length
+    const rotated = [...all.slice(turn), ...all.slice(0, turn)]
+    const rank = (address: string) => {
+      if (address === avoided) return 2
+      return this.#open.get(address)?.usable === true ? 0 : 1
+    }
+    return rotated.sort((a, b) => rank(a) - rank(b))
+  }
+
+  async #linkTo(address: string): Promise<BrokerLink> {
+    const open = this.#open.get(address)
+    if (open !== undefined) {
+      if (open.usable) return open
+      open.drop(new BrokerAwayError(address, 'the connection was closed'))
+      this.#open.delete(address)
+      this.#links.delete(address)
+    }
+    if (this.#closed) throw new Error('the source is closed')
+    let opening = this.#links.get(address)
+    if (opening === undefined) {
+      opening = BrokerLink.open(this.#connector, address, this.#options.connectTimeoutMs)
+      this.#links.set(address, opening)
+      opening.then(
+        (link) => this.#opened(address, link),
+        () => this.#links.delete(address),
+      )
+    }
+    return opening
+  }
+
+  #opened(address: string, link: BrokerLink): void {
+    if (this.#closed) link.drop(new Error('the source is closed'))
+    else this.#open.set(address, link)
+  }
+}

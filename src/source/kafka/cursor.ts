@@ -1,0 +1,84 @@
+import { EpochHistory } from './epoch-history.ts'
+import type { FetchPartition } from './fetch-request.ts'
+
+/** Where a tail stands in one partition; written into fetch requests as it is. */
+export class Cursor implements FetchPartition {
+  readonly partition: number
+  /** The offset that is read next. */
+  offset: number
+  readonly epochs = new EpochHistory()
+  /** Node id; −1 = none known. */
+  leader = -1
+  /** The newest that was heard of: an older leader's word counts for nothing. */
+  leaderEpoch = -1
+  /** Changes when another fetch takes over: an answer to an older one is dropped. */
+  version = 0
+  /** Whether what was read reaches up to `offset`; before that an end below it says nothing. */
+  reached = false
+  /** Reads from wherever the log begins: a new partition, a new topic. */
+  fromStart = false
+  /** Times that a leader said that its log ends below what was read. */
+  endsBelow = 0
+  /** Offset of a batch that could not be read once; −1 = none. */
+  damagedAt = -1
+  /** Offsets to pass at the next unreadable place; doubled while one follows the other. */
+  skip = 1
+  /** Failed fetches in a row, and until when to leave it alone (monotonic ms). */
+  failures = 0
+  pausedUntilMs = 0
+  /** What `end` said last. */
+  toldNext = -1
+  toldFirst = -1
+  toldHead = -1
+
+  constructor(partition: number, offset: number) {
+    this.partition = partition
+    this.offset = offset
+  }
+
+  get lastFetchedEpoch(): number {
+    return this.epochs.last
+  }
+
+  /** A batch was passed. */
+  passed(epoch: number, first: number, next: number): void {
+    this.epochs.passed(epoch, first)
+    this.offset = next
+    this.reached = true
+    this.fromStart = false
+    this.damagedAt = -1
+    this.skip = 1
+  }
+
+  /** Goes on at `offset`, of whose predecessors nothing is known. */
+  jump(offset: number): void {
+    this.offset = offset
+    this.epochs.clear()
+    this.endsBelow = 0
+    this.damagedAt = -1
+  }
+
+  /** Begins another log. */
+  restart(): void {
+    this.jump(0)
+    this.version++
+    this.leader = -1
+    this.leaderEpoch = -1
+    this.reached = false
+    this.fromStart = true
+    this.skip = 1
+    this.failures = 0
+    this.pausedUntilMs = 0
+    this.toldNext = -1
+  }
+
+  /** Adopts what metadata says, unless it is older than what is known; true when it changed. */
+  follow(leader: number, leaderEpoch: number): boolean {
+    if (leaderEpoch < this.leaderEpoch || (leader === this.leader && leaderEpoch === this.leaderEpoch)) return false
+    this.leader = leader
+    this.leaderEpoch = leaderEpoch
+    this.version++
+    this.pausedUntilMs = 0
+    return true
+  }
+}

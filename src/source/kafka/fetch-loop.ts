@@ -1,0 +1,201 @@
+import type { Clock } from '../../base/clock.ts'
+import type { TailSink } from '../source.ts'
+import { BatchDecoder } from './batch-decoder.ts'
+import type { BrokerSet } from './broker-set.ts'
+import type { Cursor } from './cursor.ts'
+import { ByteWriter } from './encoding.ts'
+import { type Fetched, type FetchedPartition, type FetchLimits, fetchRequest } from './fetch-request.ts'
+import type { KafkaOptions } from './options.ts'
+import { Pause } from './pause.ts'
+import { code } from './protocol-errors.ts'
+
+/** The tail, as its fetch loops see it. */
+export interface FetchHost {
+  readonly options: KafkaOptions
+  readonly clock: Clock
+  readonly brokers: BrokerSet
+  readonly sink: TailSink
+  readonly cursors: readonly Cursor[]
+  readonly topicId: string
+  readonly closed: boolean
+  /** The broker can't be reached, or did not answer. */
+  brokerFailed(nodeId: number, cursors: readonly Cursor[], error: Error): void
+  /** An answer without error: the partition is read. */
+  succeeded(cursor: Cursor): void
+  /** The broker refused the partition; resolves when the cursor is where the next fetch may take it from. */
+  refused(cursor: Cursor, error: number, nodeId: number): Promise<void>
+  diverged(cursor: Cursor, epoch: number, endOffset: number): void
+  /** A place that can't be read: the batch [first, last], or, with an undefined `last`, nobody knows how much. */
+  damaged(cursor: Cursor, first: number, last: number | undefined, head: number, problem: string): void
+  /** Tells the sink where the cursor stands, if that is news. */
+  end(cursor: Cursor, first: number, head: number): void
+}
+
+/** Records within this time of the last ones count as a stream of them, ms: it is worth waiting for more. */
+const busyWithinMs = 10
+
+/** Fetches all partitions that one broker leads, one request at a time, for as long as it leads any. */
+export class FetchLoop {
+  readonly nodeId: number
+  readonly #host: FetchHost
+  readonly #decoder: BatchDecoder
+  readonly #body = new ByteWriter()
+  readonly #pause: Pause
+  readonly #asked: Cursor[] = []
+  /** By partition: the cursor's version when it was asked for. */
+  readonly #claims: number[] = []
+  #turn = 0
+  #lastRecordsMs = Number.NEGATIVE_INFINITY
+  #yieldAtMs = 0
+
+  constructor(nodeId: number, host: FetchHost) {
+    this.nodeId = nodeId
+    this.#host = host
+    this.#decoder = new BatchDecoder(host.options.maxBatchBytes)
+    this.#pause = new Pause(host.clock)
+  }
+
+  /** Resolves when the broker leads none of the partitions any more, or the tail is closed. */
+  async run(): Promise<void> {
+    const { clock } = this.#host
+    while (!this.#host.closed) {
+      const waitMs = this.#ask()
+      if (waitMs < 0) return
+      if (this.#asked.length === 0) {
+        await this.#pause.sleep(waitMs)
+        continue
+      }
+      const fetched = await this.#fetch(waitMs)
+      if (this.#host.closed || fetched === undefined) continue
+      this.#yieldAtMs = clock.monotonicMs() + this.#host.options.turnMs
+      await this.#deliver(fetched)
+      await this.#rest(fetched)
+    }
+  }
+
+  /** Shows nothing more, and wakes up. */
+  stop(): void {
+    this.#decoder.stop()
+    this.#pause.wake()
+  }
+
+  wake(): void {
+    this.#pause.wake()
+  }
+
+  /** Collects what to ask for, a different partition first each time; for how long to wait, −1 = it leads nothing. */
+  #ask(): number {
+    const { cursors, clock, options } = this.#host
+    const now = clock.monotonicMs()
+    const asked = this.#asked
+    asked.length = 0
+    let waitMs = -1
+    const start = this.#turn++ % cursors.length
+    for (let i = 0; i < cursors.length; i++) {
+      const cursor = cursors[(start + i) % cursors.length]!
+      if (cursor.leader !== this.nodeId) continue
+      if (waitMs < 0) waitMs = options.fetchWaitMs
+      if (cursor.pausedUntilMs > now) {
+        waitMs = Math.min(waitMs, Math.max(1, Math.ceil(cursor.pausedUntilMs - now)))
+        continue
+      }
+      this.#claims[cursor.partition] = cursor.version
+      asked.push(cursor)
+    }
+    return waitMs
+  }
+
+  async #fetch(waitMs: number): Promise<Fetched | undefined> {
+    const host = this.#host
+    const { fetchBytes, fetchPartitionBytes, fetchGraceMs, connectTimeoutMs } = host.options
+    const limits: FetchLimits = { waitMs, bytes: fetchBytes, partitionBytes: fetchPartitionBytes }
+    try {
+      const link = await host.brokers.link(this.nodeId)
+      const request = fetchRequest(this.#body, host.topicId, this.#asked, limits)
+      return await link.fetch(request, waitMs + fetchGraceMs, connectTimeoutMs)
+    } catch (error) {
+      if (!host.closed) host.brokerFailed(this.nodeId, this.#asked.filter(this.#current), error as Error)
+      return undefined
+    }
+  }
+
+  readonly #current = (cursor: Cursor): boolean => cursor.version === this.#claims[cursor.partition]
+
+  async #deliver(fetched: Fetched): Promise<void> {
+    const host = this.#host
+    if (fetched.error !== 0) {
+      for (const cursor of this.#asked) {
+        if (this.#current(cursor)) await host.refused(cursor, fetched.error, this.nodeId)
+      }
+      return
+    }
+    for (const answer of fetched.partitions) {
+      const cursor = host.cursors[answer.partition]
+      if (cursor === undefined || !this.#current(cursor)) continue
+      if (answer.error === code.corruptMessage) {
+        host.damaged(cursor, cursor.offset, undefined, answer.lastStableOffset, 'the broker found its copy damaged')
+      } else if (answer.error !== 0) await host.refused(cursor, answer.error, this.nodeId)
+      else if (answer.diverging !== undefined) {
+        host.diverged(cursor, answer.diverging.epoch, answer.diverging.endOffset)
+      } else await this.#show(cursor, answer)
+      if (host.closed) return
+    }
+  }
+
+  async #show(cursor: Cursor, answer: FetchedPartition): Promise<void> {
+    const host = this.#host
+    const { logStart, lastStableOffset: head, records } = answer
+    const decoder = this.#decoder
+    host.succeeded(cursor)
+    if (host.closed) return
+    decoder.begin(cursor.partition, records, answer.aborted, cursor.offset)
+    let batches = 0
+    let outcome = this.#step()
+    while (outcome === 'read') {
+      if (host.closed) return
+      batches++
+      cursor.passed(decoder.epoch, decoder.first, decoder.next)
+      if (host.clock.monotonicMs() > this.#yieldAtMs) {
+        host.end(cursor, logStart, head)
+        await this.#yield()
+        if (host.closed || !this.#current(cursor)) return
+      }
+      outcome = this.#step()
+    }
+    if (host.closed) return
+    cursor.offset = decoder.next
+    host.end(cursor, logStart, head)
+    if (outcome === 'damaged') host.damaged(cursor, decoder.first, decoder.last, head, decoder.problem)
+    else if (batches === 0 && records.length > 0) {
+      host.damaged(cursor, cursor.offset, undefined, head, 'its length is wrong')
+    }
+  }
+
+  /** One batch. A sink that throws loses the record that it threw at, not the partition. */
+  #step(): ReturnType<BatchDecoder['step']> {
+    try {
+      return this.#decoder.step(this.#host.sink)
+    } finally {
+      if (this.#decoder.shown > 0) this.#lastRecordsMs = this.#host.clock.monotonicMs()
+    }
+  }
+
+  async #yield(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve))
+    this.#yieldAtMs = this.#host.clock.monotonicMs() + this.#host.options.turnMs
+  }
+
+  /** A fetch costs more than the records that it brings: while they stream in, several are worth a short wait. */
+  async #rest(fetched: Fetched): Promise<void> {
+    const { busyPauseMs, fetchPartitionBytes } = this.#host.options
+    if (fetched.throttleMs > 0) return this.#pause.sleep(fetched.throttleMs)
+    let backlog = false
+    let any = false
+    for (const { records } of fetched.partitions) {
+      any ||= records.length > 0
+      backlog ||= records.length > fetchPartitionBytes / 2
+    }
+    if (!any || backlog || busyPauseMs === 0) return
+    await this.#pause.sleep(busyPauseMs)
+  }
+}

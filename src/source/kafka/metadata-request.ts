@@ -1,0 +1,82 @@
+import type { KafkaRequest } from './broker-link.ts'
+import { type ByteReader, ByteWriter } from './encoding.ts'
+import { protocolError } from './protocol-errors.ts'
+
+export interface BrokerAddress {
+  readonly nodeId: number
+  readonly address: string
+}
+
+export interface PartitionLeader {
+  /** Node id; −1 = the partition has no leader now. */
+  readonly leader: number
+  readonly leaderEpoch: number
+}
+
+export interface TopicMetadata {
+  readonly brokers: readonly BrokerAddress[]
+  /** 0, or the protocol's error code for the topic. */
+  readonly error: number
+  /** Hex; tells a topic from an earlier one of the same name. */
+  readonly topicId: string
+  readonly partitions: readonly PartitionLeader[]
+}
+
+const noId = Buffer.alloc(16)
+
+/** Metadata v12 (Kafka 2.8.1): the first with topic ids, by which a re-created topic is told from the old one. */
+export function metadataRequest(topic: string): KafkaRequest<TopicMetadata> {
+  const body = new ByteWriter(64 + topic.length).noTags().compactLength(1)
+  body.bytes(noId).compactString(topic).noTags()
+  const autoCreate = 0
+  const authorizedOperations = 0
+  body.int8(autoCreate).int8(authorizedOperations).noTags()
+  return { apiKey: 3, apiName: 'Metadata', apiVersion: 12, body: body.written(), decode: (reader) => decode(reader) }
+}
+
+function decode(reader: ByteReader): TopicMetadata {
+  reader.tags()
+  reader.int32()
+  const brokers: BrokerAddress[] = []
+  for (let n = reader.compactLength(); n > 0; n--) brokers.push(decodeBroker(reader))
+  reader.compactString()
+  reader.int32()
+  const topics = reader.compactLength()
+  if (topics !== 1) throw new RangeError(`expected one topic in the metadata, got ${topics}`)
+  const error = reader.int16()
+  reader.compactString()
+  const topicId = reader.uuid()
+  reader.int8()
+  const partitions: PartitionLeader[] = []
+  for (let n = reader.compactLength(); n > 0; n--) {
+    const [index, leader] = decodePartition(reader)
+    partitions[index] = leader
+  }
+  for (let i = 0; i < partitions.length; i++) partitions[i] ??= { leader: -1, leaderEpoch: -1 }
+  return { brokers, error, topicId, partitions }
+}
+
+function decodeBroker(reader: ByteReader): BrokerAddress {
+  const nodeId = reader.int32()
+  const host = reader.compactString() ?? ''
+  const port = reader.int32()
+  reader.compactString()
+  reader.tags()
+  return { nodeId, address: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}` }
+}
+
+function decodePartition(reader: ByteReader): [number, PartitionLeader] {
+  reader.int16()
+  const index = reader.int32()
+  const leader = reader.int32()
+  const leaderEpoch = reader.int32()
+  const replicaLists = 3
+  for (let i = 0; i < replicaLists; i++) for (let n = reader.compactLength(); n > 0; n--) reader.int32()
+  reader.tags()
+  return [index, { leader, leaderEpoch }]
+}
+
+/** For people: why the metadata can't be used. */
+export function metadataProblem(topic: string, error: number): string {
+  return `topic ${topic}: ${protocolError(error)}`
+}

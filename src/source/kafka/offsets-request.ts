@@ -1,0 +1,38 @@
+import type { KafkaRequest } from './broker-link.ts'
+import { type ByteReader, ByteWriter } from './encoding.ts'
+import { KafkaAnswerError } from './protocol-errors.ts'
+
+/** Times with a meaning of their own. */
+export const earliest = -2
+/** The end of what is committed. */
+export const latest = -1
+
+/**
+ * ListOffsets v4, read committed: the first offset whose record time is ≥ `timeMs`, or −1 when there is none. It names the
+ * topic, not its id: who must know the incarnation asks for metadata first.
+ */
+export function offsetRequest(
+  topic: string,
+  partition: number,
+  leaderEpoch: number,
+  timeMs: number,
+): KafkaRequest<number> {
+  const consumer = -1
+  const readCommitted = 1
+  const body = new ByteWriter(64 + topic.length).int32(consumer).int8(readCommitted)
+  body.int32(1).string(topic).int32(1).int32(partition).int32(leaderEpoch).int64(timeMs)
+  return { apiKey: 2, apiName: 'ListOffsets', apiVersion: 4, body: body.written(), decode: (r) => decode(r, topic) }
+}
+
+function decode(reader: ByteReader, topic: string): number {
+  reader.int32()
+  const topics = reader.int32()
+  if (topics !== 1) throw new RangeError(`expected the offsets of one topic, got ${topics}`)
+  reader.string()
+  reader.int32()
+  const partition = reader.int32()
+  const error = reader.int16()
+  if (error !== 0) throw new KafkaAnswerError(error, `offsets of topic ${topic}, partition ${partition}`)
+  reader.int64()
+  return reader.int64()
+}

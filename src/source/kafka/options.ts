@@ -1,0 +1,74 @@
+import type { ConnectionOptions } from 'node:tls'
+import type { SASLOptions } from 'kafkajs'
+
+export interface KafkaOptions {
+  /** `host:port` of one or more brokers; the others are learned from them. */
+  readonly brokers: readonly string[]
+  /** How Carillon calls itself in the brokers' logs, quotas and metrics. */
+  readonly clientId: string
+  /** How long a connection may take, handshake and authentication included, ms. */
+  readonly connectTimeoutMs: number
+  /** How long an answer to a short question (metadata, offsets) may take, ms; then the connection is given up. */
+  readonly requestTimeoutMs: number
+
+  /** How long the broker holds a fetch when there is nothing to read, ms. */
+  readonly fetchWaitMs: number
+  /** What a fetch may take beyond `fetchWaitMs` before its broker counts as frozen, ms. */
+  readonly fetchGraceMs: number
+  /** What one fetch takes of one partition, bytes as stored; a larger batch still comes whole. */
+  readonly fetchPartitionBytes: number
+  /** What one fetch takes in all, bytes as stored. */
+  readonly fetchBytes: number
+  /** A pause before the next fetch while records stream in, ms: a fetch costs more than the records in it. */
+  readonly busyPauseMs: number
+  /** What a batch may decompress to, bytes; a larger one is skipped as corrupt. */
+  readonly maxBatchBytes: number
+  /** For how long a tail decodes before it lets the event loop turn, ms; rounded up to whole batches. */
+  readonly turnMs: number
+
+  /** How often a tail looks for new leaders, partitions and incarnations, ms; ± a fifth. */
+  readonly metadataRefreshMs: number
+  /** The first and the longest pause between retries, ms; doubled from one to the other. */
+  readonly retryMs: number
+  readonly maxRetryMs: number
+  /** For how long a partition may fail before its tail says `away`, ms: a leader's move is no outage. */
+  readonly awayAfterMs: number
+  /** How long describe, offsets and range go on retrying, ms. */
+  readonly askTimeoutMs: number
+
+  /** How long a publish goes on retrying, ms. */
+  readonly publishTimeoutMs: number
+  /** How long one attempt of it waits for the broker, ms. */
+  readonly publishAttemptMs: number
+  /** What one produce request carries, bytes of keys, values and headers; a larger record has a request of its own. */
+  readonly publishBatchBytes: number
+  /** Records that wait for their broker, bytes; beyond that a publish is refused as `overloaded`. */
+  readonly maxQueuedBytes: number
+
+  /** kafkajs's own options, passed through: `true` for TLS by the system's authorities, or Node's TLS options. */
+  readonly tls?: boolean | ConnectionOptions
+  /** kafkajs's own options, passed through: `{mechanism: 'scram-sha-512', username, password}` and the like. */
+  readonly sasl?: SASLOptions
+}
+
+export const kafkaDefaults: Omit<KafkaOptions, 'brokers'> = {
+  clientId: 'carillon',
+  connectTimeoutMs: 2000,
+  requestTimeoutMs: 1500,
+  fetchWaitMs: 250,
+  fetchGraceMs: 500,
+  fetchPartitionBytes: 1 << 20,
+  fetchBytes: 10 << 20,
+  busyPauseMs: 3,
+  maxBatchBytes: 64 << 20,
+  turnMs: 5,
+  metadataRefreshMs: 3000,
+  retryMs: 50,
+  maxRetryMs: 1000,
+  awayAfterMs: 1000,
+  askTimeoutMs: 5000,
+  publishTimeoutMs: 10_000,
+  publishAttemptMs: 4000,
+  publishBatchBytes: 256 << 10,
+  maxQueuedBytes: 32 << 20,
+}

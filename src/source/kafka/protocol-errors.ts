@@ -1,0 +1,62 @@
+/** Kafka's error codes that we act on (https://kafka.apache.org/protocol#protocol_error_codes). */
+export const code = {
+  offsetOutOfRange: 1,
+  corruptMessage: 2,
+  unknownTopicOrPartition: 3,
+  leaderNotAvailable: 5,
+  notLeader: 6,
+  requestTimedOut: 7,
+  messageTooLarge: 10,
+  invalidTopic: 17,
+  recordListTooLarge: 18,
+  topicAuthorizationFailed: 29,
+  clusterAuthorizationFailed: 31,
+  unsupportedVersion: 35,
+  topicAlreadyExists: 36,
+  outOfOrderSequence: 45,
+  duplicateSequence: 46,
+  invalidProducerEpoch: 47,
+  transactionalIdAuthorizationFailed: 53,
+  unknownProducerId: 59,
+  unknownTopicId: 100,
+  inconsistentTopicId: 103,
+} as const
+
+const texts: Record<number, string> = {
+  [-1]: 'the broker met an unexpected error; its log has it (UNKNOWN_SERVER_ERROR)',
+  [code.offsetOutOfRange]: 'the offset is not in the log (OFFSET_OUT_OF_RANGE)',
+  [code.corruptMessage]: "the broker's copy of a batch is damaged (CORRUPT_MESSAGE)",
+  [code.unknownTopicOrPartition]: 'the broker has no such topic or partition (UNKNOWN_TOPIC_OR_PARTITION)',
+  [code.leaderNotAvailable]: 'the partition has no leader now (LEADER_NOT_AVAILABLE)',
+  [code.notLeader]: 'the broker no longer leads the partition (NOT_LEADER_OR_FOLLOWER)',
+  [code.requestTimedOut]: 'not enough replicas answered in time (REQUEST_TIMED_OUT)',
+  9: 'the replica is not available (REPLICA_NOT_AVAILABLE)',
+  19: 'fewer replicas are in sync than the topic asks for (NOT_ENOUGH_REPLICAS)',
+  20: 'fewer replicas are in sync than the topic asks for (NOT_ENOUGH_REPLICAS_AFTER_APPEND)',
+  [code.topicAuthorizationFailed]: 'this client may not use the topic; grant it (TOPIC_AUTHORIZATION_FAILED)',
+  [code.clusterAuthorizationFailed]: 'this client may not do this; grant it (CLUSTER_AUTHORIZATION_FAILED)',
+  [code.unsupportedVersion]: 'the broker is too old; Carillon needs Kafka 3.1 or newer (UNSUPPORTED_VERSION)',
+  44: "the broker's policy forbids it (POLICY_VIOLATION)",
+  56: "the broker's disk failed (KAFKA_STORAGE_ERROR)",
+  74: 'the partition has a newer leader (FENCED_LEADER_EPOCH)',
+  75: 'the broker does not know the newest leader yet (UNKNOWN_LEADER_EPOCH)',
+  78: 'the new leader is not ready yet (OFFSET_NOT_AVAILABLE)',
+  [code.unknownTopicId]: 'the broker has no topic of this id (UNKNOWN_TOPIC_ID)',
+  [code.inconsistentTopicId]: "the topic's id is another one by now (INCONSISTENT_TOPIC_ID)",
+}
+
+/** For people. */
+export function protocolError(error: number): string {
+  return texts[error] ?? `the broker answered with error ${error}`
+}
+
+/** An answer that is an error code. */
+export class KafkaAnswerError extends Error {
+  readonly code: number
+
+  constructor(error: number, what: string) {
+    super(`${what}: ${protocolError(error)}`)
+    this.name = 'KafkaAnswerError'
+    this.code = error
+  }
+}

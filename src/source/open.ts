@@ -1,0 +1,62 @@
+import { resolve } from 'node:path'
+import { CarillonError } from '../base/errors.ts'
+import type { EmbeddedContext } from './embedded/source.ts'
+import type { Source } from './source.ts'
+
+/** What a broker URL says. */
+export type BrokerUrl =
+  | { readonly kind: 'kafka'; readonly brokers: readonly string[] }
+  | { readonly kind: 'embedded'; readonly dir: string }
+
+/** What a URL does not say; each adapter's own options, beside those that the URL gives. */
+export interface OpenOptions {
+  readonly kafka?: Partial<Parameters<typeof import('./kafka/source.ts')['openKafka']>[0]>
+  readonly embedded?: Omit<Parameters<typeof import('./embedded/source.ts')['openEmbedded']>[0], 'dir'>
+}
+
+const kafkaPort = 9092
+const accepted = '"kafka://HOST:PORT[,HOST:PORT]…" or "embedded:DIRECTORY"'
+
+/** `kafka://h:9092,h2` (the port is 9092 unless given) or `embedded:DIR` (relative to the working directory). Throws `bad_request`. */
+export function parseBrokerUrl(text: string): BrokerUrl {
+  if (text.startsWith('kafka://')) return { kind: 'kafka', brokers: parseHosts(text) }
+  if (text.startsWith('embedded:')) {
+    const dir = text.slice('embedded:'.length)
+    if (dir.trim() === '') throw badUrl(text, 'it names no directory')
+    return { kind: 'embedded', dir: resolve(dir) }
+  }
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]
+  throw badUrl(text, scheme === undefined ? 'it has no scheme' : `"${scheme}" is no broker that Carillon can read`)
+}
+
+/**
+ * Opens the broker that `url` names. Only its adapter is loaded. Kafka resolves at once, whether it is there or not; the
+ * embedded log rejects when its directory is in use or can't be used. Throws `bad_request` for a URL that is none.
+ */
+export async function openSource(url: string, context: EmbeddedContext, options: OpenOptions = {}): Promise<Source> {
+  const broker = parseBrokerUrl(url)
+  if (broker.kind === 'embedded') {
+    const { openEmbedded } = await import('./embedded/source.ts')
+    return openEmbedded({ ...options.embedded, dir: broker.dir }, context)
+  }
+  const { openKafka } = await import('./kafka/source.ts')
+  return openKafka({ ...options.kafka, brokers: [...broker.brokers] }, context)
+}
+
+/** A name or IPv4 address, or an IPv6 address in brackets; then perhaps a port. */
+const host = /^([^\s:[\]@/?#]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/i
+
+function parseHosts(text: string): string[] {
+  const authority = text.slice('kafka://'.length).replace(/\/$/, '')
+  // What stands before an "@" may be a password: it is not repeated.
+  if (authority.includes('@')) throw badUrl('kafka://…@…', 'credentials belong into the configuration file')
+  return authority.split(',').map((part) => {
+    const match = host.exec(part.trim())
+    const port = Number(match?.[2] ?? kafkaPort)
+    if (match === null || port < 1 || port > 65_535) throw badUrl(text, `"${part}" is no HOST:PORT`)
+    return `${match[1]}:${port}`
+  })
+}
+
+const badUrl = (text: string, why: string) =>
+  new CarillonError('bad_request', `expected a broker as ${accepted}, got ${JSON.stringify(text)}: ${why}`)

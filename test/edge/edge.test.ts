@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import http from 'node:http'
+import https from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { WebSocket } from 'ws'
+import { type CarillonError, errors } from '../../src/base/errors.ts'
+import { ask, RawClient, until, withEdge } from './harness.ts'
+
+test('an unknown path is told which there are', async (t) => {
+  const { port, edge } = await withEdge(t)
+  const answer = await ask(port, '/v2/nothing')
+  assert.equal(answer.status, 404)
+  assert.equal(answer.json.error.code, 'not_found')
+  assert.match(
+    answer.json.error.message,
+    /expected one of \/v1\/ws, \/v1\/sse, \/v1\/poll, \/v1\/publish, got \/v2\/nothing/,
+  )
+  assert.equal((await ask(port, '/')).status, 404)
+  assert.equal(edge.counters.refused.not_found, 2)
+})
+
+test('a wrong method is told which are right', async (t) => {
+  const { port } = await withEdge(t)
+  const answer = await ask(port, '/v1/publish')
+  assert.equal(answer.status, 405)
+  assert.equal(answer.headers.allow, 'POST, OPTIONS')
+  assert.equal(answer.json.error.code, 'method_not_allowed')
+  assert.equal((await ask(port, '/v1/poll', { method: 'DELETE' })).headers.allow, 'GET, POST, OPTIONS')
+})
+
+test('every refusal has the status of the errors table and one shape', async (t) => {
+  const { port } = await withEdge(t)
+  for (const path of ['/nowhere', '/v1/sse', '/v1/poll', '/v1/poll?wait=x&subject=a', '/v1/ws', '/v1/publish']) {
+    const { status, json, headers } = await ask(port, path)
+    assert.deepEqual(Object.keys(json.error), ['code', 'message'], path)
+    assert.equal(status, errors[json.error.code as keyof typeof errors].http, path)
+    assert.equal(headers['cache-control'], 'no-store')
+    assert.equal(headers['x-content-type-options'], 'nosniff')
+  }
+})
+
+test('a preflight is answered for allowed origins only, and answers are readable for them only', async (t) => {
+  const { port } = await withEdge(t, { allowOrigin: ['https://app.example'] })
+  const preflight = { Origin: 'https://app.example', 'Access-Control-Request-Method': 'POST' }
+  const allowed = await ask(port, '/v1/poll', { method: 'OPTIONS', headers: preflight })
+  assert.equal(allowed.status, 204)
+  assert.equal(allowed.headers['access-control-allow-origin'], 'https://app.example')
+  assert.equal(allowed.headers['access-control-allow-methods'], 'GET, POST, OPTIONS')
+  assert.match(allowed.headers['access-control-allow-headers']!, /Content-Type, Last-Event-ID/)
+  const foreign = await ask(port, '/v1/poll', { method: 'OPTIONS', headers: { Origin: 'https://evil.example' } })
+  assert.equal(foreign.status, 403)
+  assert.equal(foreign.headers['access-control-allow-origin'], undefined)
+  const none = await ask(port, '/v1/poll?subject=a')
+  assert.equal(none.headers['access-control-allow-origin'], undefined)
+})
+
+test('a second listener on the port fails and names the option', async (t) => {
+  const { port } = await withEdge(t, { port: 19_401 })
+  await assert.rejects(withEdge(t, { port }), (error: CarillonError) => {
+    assert.equal(error.code, 'listen_failed')
+    assert.match(error.message, new RegExp(`--listen: cannot listen on 127.0.0.1:${port}`))
+    return true
+  })
+  assert.equal((await ask(port, '/v1/poll?subject=a')).status, 200)
+})
+
+test('a port is free again as soon as its edge has closed, whatever connections it had', async (t) => {
+  const first = await withEdge(t, { port: 19_400 })
+  const ws = new WebSocket(`ws://127.0.0.1:${first.port}/v1/ws`)
+  await until('it is open', () => ws.readyState === WebSocket.OPEN)
+  await first.edge.close(0)
+  const second = await withEdge(t, { port: first.port })
+  assert.equal((await ask(second.port, '/v1/poll?subject=a')).status, 200)
+})
+
+test('a head of many tokens fits, and one over the limit is refused by 431', async (t) => {
+  const { port } = await withEdge(t)
+  assert.equal((await ask(port, `/v1/poll?subject=a&after=${'x'.repeat(12_000)}&wait=0`)).status, 200)
+  const raw = new RawClient(port)
+  raw.send(`GET /v1/poll?subject=a&after=${'x'.repeat(40_000)} HTTP/1.1`, 'Host: a', '', '')
+  await until('it is refused', () => raw.text.includes('431'))
+})
+
+test('a closing edge takes no connection, answers kept-alive ones by 503 and waits for its sessions', async (t) => {
+  const { port, edge, sessions } = await withEdge(t)
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+  assert.equal((await ask(port, '/v1/poll?subject=a', { agent })).status, 200)
+  const ws = new WebSocket(`ws://127.0.0.1:${port}/v1/ws`)
+  await until('it is open', () => ws.readyState === WebSocket.OPEN)
+  let closed = false
+  const closing = edge.close(5000).then(() => {
+    closed = true
+  })
+  const refused = await ask(port, '/v1/poll?subject=a', { agent })
+  assert.deepEqual([refused.status, refused.json.error.code], [503, 'shutting_down'])
+  await assert.rejects(ask(port, '/v1/poll?subject=a'), /ECONNREFUSED/)
+  assert.equal(closed, false)
+  const ended = performance.now()
+  sessions.last.outlet.end(undefined)
+  await closing
+  assert.ok(performance.now() - ended < 2500, 'long before the deadline')
+  agent.destroy()
+})
+
+test('at its deadline a closing edge cuts what is left', async (t) => {
+  const { port, edge, sessions } = await withEdge(t)
+  const ws = new WebSocket(`ws://127.0.0.1:${port}/v1/ws`)
+  await until('it is open', () => ws.readyState === WebSocket.OPEN)
+  const raw = new RawClient(port)
+  raw.send('GET /v1/sse?subject=a HTTP/1.1', 'Host: a', '', '')
+  await until('it is open too', () => sessions.opened.length === 2)
+  await edge.close(20)
+  await until('both are closed', () => ws.readyState === WebSocket.CLOSED && raw.closed)
+  assert.deepEqual(
+    sessions.opened.map(({ closes }) => closes),
+    [['lost'], ['lost']],
+  )
+})
+
+test('the try-it page is served with --dev, to names of the loopback, under a strict policy', async (t) => {
+  const { port } = await withEdge(t, { dev: true })
+  const page = await ask(port, '/')
+  assert.equal(page.status, 200)
+  assert.equal(page.headers['content-type'], 'text/html; charset=utf-8')
+  assert.match(page.headers['content-security-policy'] as string, /^default-src 'none'; script-src 'self';/)
+  const rebound = await ask(port, '/', { headers: { Host: 'evil.example' } })
+  assert.equal(rebound.status, 404)
+})
+
+test('the try-it page is not served to other machines', async (t) => {
+  const { port } = await withEdge(t, { dev: true, host: '0.0.0.0' })
+  assert.equal((await ask(port, '/')).status, 404)
+})
+
+test('all transports work over TLS', async (t) => {
+  const { cert, key } = selfSigned(t)
+  const { port, edge, sessions } = await withEdge(t, { tlsCert: cert, tlsKey: key })
+  assert.match(edge.url, /^https:\/\/127\.0\.0\.1:/)
+  const ws = new WebSocket(`wss://127.0.0.1:${port}/v1/ws`, { rejectUnauthorized: false })
+  const frames: string[] = []
+  ws.on('message', (data) => frames.push(data.toString()))
+  await until('the welcome is there', () => frames.length === 1)
+  const poll = await new Promise<string>((resolve, reject) => {
+    const options = {
+      host: '127.0.0.1',
+      port,
+      path: '/v1/poll?subject=a',
+      rejectUnauthorized: false,
+      agent: false,
+    } as const
+    https.get(options, (response) => response.on('data', (chunk) => resolve(String(chunk)))).on('error', reject)
+  })
+  assert.equal(poll, '{"frames":[],"after":"AAAAAAAA"}')
+  let stream = ''
+  const path = '/v1/sse?subject=a'
+  const sse = https.get({ host: '127.0.0.1', port, path, rejectUnauthorized: false, agent: false }, (response) => {
+    response.on('data', (chunk) => {
+      stream += chunk
+    })
+    response.on('error', () => {})
+  })
+  await until('the stream is open', () => stream.includes('id: AAAAAAAA'))
+  sessions.last.deliver('B', { n: 1 })
+  await until('the event is there', () => stream.endsWith('id: B\ndata: {"n":1}\n\n'))
+  sse.destroy()
+  ws.terminate()
+})
+
+test('TLS files of no use are named before anything listens', async (t) => {
+  const { cert, key } = selfSigned(t)
+  await assert.rejects(
+    withEdge(t, { tlsCert: cert, tlsKey: '/nowhere.pem' }),
+    /--tls-key: expected the path of a PEM file, got \/nowhere/,
+  )
+  await assert.rejects(withEdge(t, { tlsCert: key, tlsKey: key }), /--tls-cert, --tls-key: expected a PEM certificate/)
+})
+
+function selfSigned(t: TestContext): { cert: string; key: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'carillon-tls-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const key = join(folder, 'key.pem')
+  const cert = join(folder, 'cert.pem')
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']
+  const subject = ['-subj', '/CN=localhost', '-days', '1']
+  execFileSync('openssl', ['req', '-x509', '-nodes', ...curve, ...subject, '-keyout', key, '-out', cert], {
+    stdio: 'pipe',
+  })
+  return { cert, key }
+}

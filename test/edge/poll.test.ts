@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import http from 'node:http'
+import { test } from 'node:test'
+import { CarillonError } from '../../src/base/errors.ts'
+import { ManualClock } from '../model/clock.ts'
+import { ask, postJson, RawClient, until, withEdge } from './harness.ts'
+
+test('without a position a poll answers at once with the one to go on from', async (t) => {
+  const { port, sessions } = await withEdge(t)
+  const answer = await ask(port, '/v1/poll?subject=a.b&subject=c')
+  assert.equal(answer.status, 200)
+  assert.deepEqual(answer.json, { frames: [], after: 'AAAAAAAA' })
+  assert.deepEqual(sessions.last.subjects, ['a.b', 'c'])
+  assert.deepEqual(sessions.last.closes, ['answered'])
+})
+
+test('the frames of one turn are one answer', async (t) => {
+  const { port, sessions } = await withEdge(t)
+  const answer = ask(port, '/v1/poll?subject=a&after=x&after=y')
+  await until('it waits', () => sessions.opened.length === 1)
+  assert.deepEqual(sessions.last.after, ['x', 'y'])
+  sessions.last.deliver('B', { delivery: 1 })
+  sessions.last.deliver('C', { delivery: 2 })
+  sessions.last.position = 'D'
+  assert.deepEqual((await answer).json, { frames: [{ delivery: 1 }, { delivery: 2 }], after: 'D' })
+  assert.equal(sessions.last.deliver('E', {}), 2)
+})
+
+test('POST takes the subjects as JSON', async (t) => {
+  const { port, sessions } = await withEdge(t)
+  const subjects = Array.from({ length: 500 }, (_, i) => `a.${i}`)
+  const answer = await postJson(port, '/v1/poll', { subjects })
+  assert.deepEqual(answer.json, { frames: [], after: 'AAAAAAAA' })
+  assert.deepEqual(sessions.last.subjects, subjects)
+  assert.equal((await postJson(port, '/v1/poll', { subjects: 'a' })).json.error.code, 'bad_request')
+  const text = await ask(port, '/v1/poll', { method: 'POST', body: '{}', headers: { 'Content-Type': 'text/plain' } })
+  assert.equal(text.status, 415)
+})
+
+test('an answer holds at most its number of frames and bytes, and one frame always', async (t) => {
+  const { port, sessions } = await withEdge(t, { maxPollFrames: 3, maxPollBytes: 1000 })
+  const outcomes: number[] = []
+  const poll = async (bodies: unknown[]) => {
+    outcomes.length = 0
+    const count = sessions.opened.length
+    const answer = ask(port, '/v1/poll?subject=a&after=x')
+    await until('it waits', () => sessions.opened.length > count)
+    for (const body of bodies) outcomes.push(sessions.last.deliver('B', body))
+    return (await answer).json.frames
+  }
+  assert.deepEqual(await poll([1, 2, 3]), [1, 2, 3])
+  assert.deepEqual(outcomes, [1, 1, 0])
+  assert.deepEqual(await poll(['small', 'x'.repeat(1000)]), ['small'])
+  assert.deepEqual(outcomes, [1, 2])
+  assert.deepEqual(await poll(['x'.repeat(5000), 'small']), ['x'.repeat(5000)])
+  assert.deepEqual(outcomes, [1, 2])
+})
+
+test('the end of the wait answers with the position as it is then', async (t) => {
+  const clock = new ManualClock()
+  const { port, sessions } = await withEdge(t, {}, clock)
+  let answered = false
+  const answer = ask(port, '/v1/poll?subject=a&after=x&wait=3000').finally(() => {
+    answered = true
+  })
+  await until('it waits', () => sessions.opened.length === 1)
+  await clock.advance(2900)
+  assert.equal(answered, false)
+  sessions.last.position = 'MOVED'
+  await clock.advance(200)
+  assert.deepEqual((await answer).json, { frames: [], after: 'MOVED' })
+})
+
+test('a gateway that goes answers at once with the last position', async (t) => {
+  const { port, sessions } = await withEdge(t)
+  const answer = ask(port, '/v1/poll?subject=a&after=x')
+  await until('it waits', () => sessions.opened.length === 1)
+  sessions.last.position = 'gone with the session'
+  sessions.last.outlet.end(new CarillonError('shutting_down', 'bye'))
+  assert.deepEqual((await answer).json, { frames: [], after: 'AAAAAAAA' })
+})
+
+test('a poll that cannot begin is answered by the error', async (t) => {
+  const { port, sessions } = await withEdge(t)
+  sessions.onStart = (session) =>
+    setImmediate(() => session.outlet.end(new CarillonError('broker_unavailable', 'away')))
+  const away = await ask(port, '/v1/poll?subject=a&after=x')
+  assert.equal(away.status, 503)
+  assert.equal(away.headers['retry-after'], '1')
+  sessions.onStart = () => {
+    throw new CarillonError('bad_subject', 'no')
+  }
+  assert.equal((await ask(port, '/v1/poll?subject=..')).json.error.code, 'bad_subject')
+  assert.deepEqual(sessions.last.closes, ['answered'])
+  sessions.refusal = new CarillonError('overloaded', 'no room', { retryAfterMs: 4000 })
+  const full = await ask(port, '/v1/poll?subject=a')
+  assert.equal(full.status, 503)
+  assert.equal(full.headers['retry-after'], '4')
+})
+
+test('a client that leaves ends its session', async (t) => {
+  const { port, sessions } = await withEdge(t)
+  const raw = new RawClient(port)
+  raw.send('GET /v1/poll?subject=a&after=x HTTP/1.1', 'Host: a', '', '')
+  await until('it waits', () => sessions.opened.length === 1)
+  raw.socket.destroy()
+  await until('the session knows', () => sessions.last.closes.length === 1)
+  assert.deepEqual(sessions.last.closes, ['lost'])
+})
+
+test('one connection serves one poll after the other', async (t) => {
+  const { port, sessions, edge } = await withEdge(t)
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+  for (let i = 0; i < 5; i++) await ask(port, '/v1/poll?subject=a', { agent })
+  assert.equal(sessions.opened.length, 5)
+  assert.equal(edge.counters.httpConnections, 1)
+  agent.destroy()
+})

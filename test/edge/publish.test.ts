@@ -1,0 +1,213 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { CarillonError } from '../../src/base/errors.ts'
+import { makeEvent } from '../../src/wire/frames.ts'
+import { decodePublishResponse, encodePublishRequest } from '../../src/wire/publish.ts'
+import { ManualClock } from '../model/clock.ts'
+import { type Answer, ask, postJson, RawClient, until, withEdge } from './harness.ts'
+
+const path = '/v1/publish'
+const trace = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+
+test('one event is published with an id and a time, and answered by its position', async (t) => {
+  const clock = new ManualClock()
+  const { port, publisher } = await withEdge(t, {}, clock)
+  const answer = await postJson(port, path, { subject: 'a.b', data: { x: 1 } })
+  assert.equal(answer.status, 200)
+  assert.deepEqual(answer.json, { results: [{ after: 'after-100', stream: 'events', partition: 3, offset: 100 }] })
+  const [event] = publisher.calls[0]!.events
+  assert.equal(event!.subject, 'a.b')
+  assert.equal(Buffer.from(event!.data).toString(), '{"x":1}')
+  assert.match(event!.id, /^[0-9a-f]{8}-[0-9a-f]{4}-4/)
+  assert.equal(event!.publishedAtUs, clock.nowUs())
+  assert.deepEqual(publisher.calls[0]!.options, {})
+})
+
+test("the publisher's own id, time and traceparent are kept", async (t) => {
+  const { port, publisher } = await withEdge(t)
+  const events = [{ subject: 'a', id: 'mine', publishedAtUs: 77 }, { subject: 'b' }]
+  const answer = await postJson(port, path, { events }, { traceparent: trace })
+  assert.equal(answer.json.results.length, 2)
+  assert.equal(publisher.calls[0]!.events[0]!.id, 'mine')
+  assert.equal(publisher.calls[0]!.events[0]!.publishedAtUs, 77)
+  assert.notEqual(publisher.calls[0]!.events[1]!.id, '')
+  assert.deepEqual(publisher.calls[0]!.options, { traceparent: trace })
+  await postJson(port, path, { subject: 'a' }, { traceparent: 'nonsense' })
+  assert.deepEqual(publisher.calls[1]!.options, {})
+})
+
+test('protobuf is answered by protobuf', async (t) => {
+  const { port, publisher } = await withEdge(t)
+  for (const type of ['application/x-protobuf', 'application/protobuf']) {
+    const body = encodePublishRequest([
+      makeEvent({ subject: 'a', data: Buffer.from([0, 255]) }),
+      makeEvent({ subject: 'b' }),
+    ])
+    const answer = await ask(port, path, { method: 'POST', headers: { 'Content-Type': type }, body })
+    assert.equal(answer.status, 200)
+    assert.equal(answer.headers['content-type'], 'application/x-protobuf')
+    const results = decodePublishResponse(Buffer.from(answer.text, 'latin1'))
+    assert.deepEqual(
+      results.map(({ offset }) => offset),
+      [100, 101],
+    )
+  }
+  assert.deepEqual([...publisher.calls[0]!.events[0]!.data], [0, 255])
+})
+
+test('a batch with one wrong event publishes nothing and names its index', async (t) => {
+  const { port, publisher } = await withEdge(t)
+  const answer = await postJson(port, path, { events: [{ subject: 'a' }, { subject: 'b', ttl: 3 }] })
+  assert.equal(answer.status, 400)
+  assert.equal(answer.json.error.code, 'bad_event')
+  assert.match(answer.json.error.message, /events\[1\].*ttl/)
+  assert.equal(publisher.calls.length, 0)
+})
+
+test('bodies of another form are refused for what they are', async (t) => {
+  const { port, publisher } = await withEdge(t, { maxPublishEvents: 2 })
+  const refusals: [body: string | Uint8Array, type: string, status: number, code: string][] = [
+    ['{', 'application/json', 400, 'bad_request'],
+    [Buffer.from([0x22, 0xff, 0x22]), 'application/json', 400, 'bad_request'],
+    ['[]', 'application/json', 400, 'bad_event'],
+    ['{"subject":"a b"}', 'application/json', 400, 'bad_subject'],
+    ['{"subject":"a.*"}', 'application/json', 400, 'bad_subject'],
+    [`{"subject":"${'a'.repeat(256)}"}`, 'application/json', 400, 'bad_subject'],
+    ['{"events":{}}', 'application/json', 400, 'bad_request'],
+    ['{"events":[]}', 'application/json', 400, 'bad_request'],
+    ['{"events":[],"subject":"a"}', 'application/json', 400, 'bad_request'],
+    ['{"events":[{"subject":"a"},{"subject":"a"},{"subject":"a"}]}', 'application/json', 400, 'bad_request'],
+    [Buffer.from([0xff, 0xff]), 'application/x-protobuf', 400, 'bad_request'],
+    ['{"subject":"a"}', 'text/plain', 415, 'unsupported_media_type'],
+    ['{"subject":"a"}', '', 415, 'unsupported_media_type'],
+  ]
+  for (const [body, type, status, code] of refusals) {
+    const answer = await ask(port, path, { method: 'POST', headers: { 'Content-Type': type }, body })
+    assert.deepEqual([answer.status, answer.json.error.code], [status, code], `${type} ${body}`)
+  }
+  assert.equal(publisher.calls.length, 0)
+})
+
+test('what the publisher refuses is answered by its code', async (t) => {
+  const { port, publisher, logged } = await withEdge(t)
+  publisher.answer = () => Promise.reject(new CarillonError('broker_unavailable', 'away', { retryAfterMs: 1500 }))
+  const away = await postJson(port, path, { subject: 'a' })
+  assert.deepEqual([away.status, away.headers['retry-after'], away.json.error.code], [503, '2', 'broker_unavailable'])
+  publisher.answer = () => Promise.reject(new TypeError('secret detail'))
+  const fault = await postJson(port, path, { subject: 'a' })
+  assert.equal(fault.status, 500)
+  assert.ok(!fault.text.includes('secret'))
+  assert.deepEqual(logged, ['error: a request failed'])
+})
+
+test('a body over the limit is refused with and without a length', async (t) => {
+  const { port, edge } = await withEdge(t, { maxBodyBytes: 1000 })
+  const announced = await postJson(port, path, { subject: 'a', text: 'x'.repeat(2000) })
+  assert.deepEqual([announced.status, announced.json.error.code], [413, 'frame_too_large'])
+  const raw = new RawClient(port)
+  raw.send(
+    `POST ${path} HTTP/1.1`,
+    'Host: localhost',
+    'Content-Type: application/json',
+    'Transfer-Encoding: chunked',
+    '',
+    '',
+  )
+  for (let i = 0; i < 3; i++) raw.send('190', 'x'.repeat(400), '')
+  await until('it is refused', () => raw.text.includes('413'))
+  await until('it is closed', () => raw.closed)
+  assert.equal(edge.counters.refused.frame_too_large, 2)
+})
+
+test('a body that does not arrive in time is refused, however it drips', async (t) => {
+  const clock = new ManualClock()
+  const { port, edge } = await withEdge(t, { bodyMs: 10_000, maxBodies: 1 }, clock)
+  const raw = new RawClient(port)
+  raw.send(`POST ${path} HTTP/1.1`, 'Host: localhost', 'Content-Type: application/json', 'Content-Length: 100', '', '{')
+  await until('its head is read', () => edge.counters.httpConnections === 1)
+  let other: Answer
+  do other = await postJson(port, path, { subject: 'a' })
+  while (other.status === 200)
+  assert.deepEqual([other.status, other.json.error.code], [503, 'overloaded'])
+  for (let i = 0; i < 9; i++) {
+    await clock.advance(1000)
+    raw.send('"')
+  }
+  assert.equal(raw.text, '')
+  await clock.advance(1100)
+  await until('it is refused', () => raw.text.includes('408') && raw.text.includes('request_timeout'))
+  await until('it is closed', () => raw.closed)
+  assert.equal((await postJson(port, path, { subject: 'a' })).status, 200)
+})
+
+test('a body may come in pieces', async (t) => {
+  const { port, publisher, edge } = await withEdge(t)
+  const body = '{"subject":"a.b","text":"in pieces"}'
+  const raw = new RawClient(port)
+  raw.send(
+    `POST ${path} HTTP/1.1`,
+    'Host: localhost',
+    'Content-Type: application/json',
+    `Content-Length: ${body.length}`,
+    '',
+    '',
+  )
+  raw.socket.write(body.slice(0, 10))
+  await until('its head is read', () => edge.counters.httpConnections === 1)
+  for (const byte of body.slice(10)) {
+    raw.socket.write(byte)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await until('it is answered', () => raw.text.includes('after-100'))
+  assert.equal(Buffer.from(publisher.calls[0]!.events[0]!.data).toString(), 'in pieces')
+})
+
+test('a client that leaves amid its body makes room again', async (t) => {
+  const { port, edge } = await withEdge(t, { maxBodies: 1 })
+  const raw = new RawClient(port)
+  raw.send(`POST ${path} HTTP/1.1`, 'Host: localhost', 'Content-Type: application/json', 'Content-Length: 100', '', '{')
+  await until('its head is read', () => edge.counters.httpConnections === 1)
+  raw.socket.destroy()
+  await until('it has left', () => edge.counters.httpConnections === 0)
+  assert.equal((await postJson(port, path, { subject: 'a' })).status, 200)
+})
+
+test('publish requests beyond those that may wait for the broker are refused', async (t) => {
+  const { port, publisher } = await withEdge(t, { maxPublishes: 1 })
+  const { answer } = publisher
+  let release = () => {}
+  const held = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  publisher.answer = (events) => held.then(() => answer(events))
+  const first = postJson(port, path, { subject: 'a' })
+  await until('it is with the broker', () => publisher.calls.length === 1)
+  const second = await postJson(port, path, { subject: 'a' })
+  assert.deepEqual([second.status, second.json.error.code], [503, 'overloaded'])
+  release()
+  assert.equal((await first).status, 200)
+  assert.equal((await postJson(port, path, { subject: 'a' })).status, 200)
+})
+
+test('a foreign page and a foreign Host header cannot publish', async (t) => {
+  const { port, publisher } = await withEdge(t, { allowOrigin: ['https://app.example'] })
+  const status = async (headers: Record<string, string>) => {
+    const answer = await postJson(port, path, { subject: 'a' }, headers)
+    return [answer.status, answer.json.error?.code]
+  }
+  assert.deepEqual(await status({ Origin: 'https://evil.example' }), [403, 'origin_refused'])
+  // DNS rebinding: the name of the page's own host points here.
+  const rebound = { Host: `evil.example:${port}`, Origin: `http://evil.example:${port}` }
+  assert.deepEqual(await status(rebound), [403, 'publish_closed'])
+  assert.deepEqual(await status({ Host: 'evil.example' }), [403, 'publish_closed'])
+  assert.equal(publisher.calls.length, 0)
+  assert.deepEqual(await status({ Host: `localhost:${port}`, Origin: `http://localhost:${port}` }), [200, undefined])
+  assert.deepEqual(await status({ Origin: 'https://app.example' }), [200, undefined])
+})
+
+test('publishing is closed on a listener that others can reach', async (t) => {
+  const { port, publisher } = await withEdge(t, { host: '0.0.0.0' })
+  const answer = await postJson(port, path, { subject: 'a' })
+  assert.deepEqual([answer.status, answer.json.error.code], [403, 'publish_closed'])
+  assert.equal(publisher.calls.length, 0)
+})

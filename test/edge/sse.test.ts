@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { EventSource } from 'eventsource'
+import { CarillonError } from '../../src/base/errors.ts'
+import { ManualClock } from '../model/clock.ts'
+import { ask, type Harness, RawClient, until, withEdge } from './harness.ts'
+
+interface Client {
+  readonly source: EventSource
+  readonly events: { type: string; data: string; id: string }[]
+  /** `readyState`s at errors: 0 = it will connect again, 2 = it gave up. */
+  readonly errors: number[]
+}
+
+function follow(t: TestContext, { port }: Harness, query: string): Client {
+  const source = new EventSource(`http://127.0.0.1:${port}/v1/sse?${query}`)
+  const client: Client = { source, events: [], errors: [] }
+  for (const type of ['message', 'after', 'gap', 'error'] as const) {
+    source.addEventListener(type, (event) => {
+      if (event instanceof MessageEvent) client.events.push({ type, data: event.data, id: event.lastEventId })
+      else client.errors.push(source.readyState)
+    })
+  }
+  t.after(() => source.close())
+  return client
+}
+
+/** A stream as bytes: status line, headers and chunks. */
+async function open({ port }: Harness, query: string, ...headers: string[]): Promise<RawClient> {
+  const raw = new RawClient(port)
+  raw.send(`GET /v1/sse?${query} HTTP/1.1`, 'Host: a', ...headers, '', '')
+  await until('the answer begins', () => raw.text.includes('\r\n\r\n'))
+  return raw
+}
+
+/** 5 bytes of text beyond one position. */
+const manyPositions = (n: number) => `manypositions-${String(n).padStart(20, '0')}`
+
+test('the stream opens with a position, and each event of one partition has its own id', async (t) => {
+  const harness = await withEdge(t)
+  const client = follow(t, harness, 'subject=a.b&subject=c.*')
+  await until('it is open', () => client.events.length === 1)
+  assert.deepEqual(client.events[0], { type: 'after', data: '{}', id: 'AAAAAAAA' })
+  const { last: session } = harness.sessions
+  assert.deepEqual(session.subjects, ['a.b', 'c.*'])
+  assert.equal(session.deliver('BBBBBBBB', { offset: 1 }), 1)
+  assert.equal(session.deliver('CCCCCCCC', { offset: 2 }), 1)
+  await until('both have come', () => client.events.length === 3)
+  assert.deepEqual(client.events.slice(1), [
+    { type: 'message', data: '{"offset":1}', id: 'BBBBBBBB' },
+    { type: 'message', data: '{"offset":2}', id: 'CCCCCCCC' },
+  ])
+})
+
+test('sessions at different positions get the shared event with their own id', async (t) => {
+  const harness = await withEdge(t)
+  const clients = [follow(t, harness, 'subject=a'), follow(t, harness, 'subject=>')]
+  await until('both are open', () => clients.every(({ events }) => events.length === 1))
+  const [one, other] = harness.sessions.opened
+  const shared = one!.encode({ n: 1 })
+  for (const [session, position] of [
+    [one!, 'ONE'],
+    [other!, 'OTHER'],
+    [one!, 'TWO'],
+  ] as const) {
+    session.position = position
+    session.outlet.write(shared, true)
+  }
+  await until('all has come', () => clients.reduce((sum, { events }) => sum + events.length, 0) === 5)
+  const ids = clients.map(({ events }) => events.slice(1).map(({ id }) => id))
+  assert.deepEqual(
+    ids.sort((a, b) => b.length - a.length),
+    [['ONE', 'TWO'], ['OTHER']],
+  )
+})
+
+test('the headers keep caches and proxies from holding the stream back', async (t) => {
+  const harness = await withEdge(t, { allowOrigin: ['https://app.example'] })
+  const { text } = await open(harness, 'subject=a', 'Origin: https://app.example')
+  assert.match(text, /^HTTP\/1\.1 200 OK\r\n/)
+  for (const header of [
+    'Content-Type: text/event-stream; charset=utf-8',
+    'Cache-Control: no-store',
+    'X-Accel-Buffering: no',
+    'Access-Control-Allow-Origin: https://app.example',
+    'Vary: Origin',
+  ]) {
+    assert.ok(text.includes(`${header}\r\n`), header)
+  }
+})
+
+test('EventSource comes back with the last id it saw, which beats after', async (t) => {
+  const harness = await withEdge(t)
+  const client = follow(t, harness, 'subject=a&after=old')
+  await until('it is open', () => client.events.length === 1)
+  assert.deepEqual(harness.sessions.last.after, ['old'])
+  harness.sessions.last.deliver('BBBBBBBB', {})
+  await until('it has come', () => client.events.length === 2)
+  harness.sessions.last.outlet.end(new CarillonError('shutting_down', 'bye', { retryAfterMs: 20 }))
+  await until('it is back', () => harness.sessions.opened.length === 2)
+  assert.deepEqual(harness.sessions.last.after, ['BBBBBBBB'])
+  assert.deepEqual(harness.sessions.opened[0]!.closes, ['answered'])
+})
+
+test('the end of a stream is well-formed: when to come back, why, and the last chunk', async (t) => {
+  const harness = await withEdge(t)
+  const raw = await open(harness, 'subject=a')
+  harness.sessions.last.deliver('B', {})
+  harness.sessions.last.outlet.end(new CarillonError('shutting_down', 'bye', { retryAfterMs: 20 }))
+  await until('it has ended', () => raw.text.endsWith('\r\n0\r\n\r\n'))
+  const farewell = 'retry: 20\n\nevent: error\ndata: {"code":"shutting_down","message":"bye","retryAfterMs":20}\n\n'
+  assert.ok(raw.text.endsWith(`\r\n${farewell.length.toString(16)}\r\n${farewell}\r\n0\r\n\r\n`))
+  assert.ok(!raw.text.includes('Connection: close'))
+})
+
+test('a request that is wrong for ever is answered by its status, and EventSource gives up', async (t) => {
+  const harness = await withEdge(t)
+  harness.sessions.onStart = () => {
+    throw new CarillonError('no_route', 'no route covers a')
+  }
+  const client = follow(t, harness, 'subject=a')
+  await until('it failed', () => client.errors.length === 1)
+  assert.deepEqual(client.errors, [2])
+  assert.equal((await ask(harness.port, '/v1/sse?subject=a')).status, 404)
+  assert.deepEqual(harness.sessions.last.closes, ['answered'])
+  assert.equal((await ask(harness.port, '/v1/sse')).status, 400)
+  assert.equal((await ask(harness.port, '/v1/sse?subject=%ff')).json.error.code, 'bad_request')
+  const foreign = await ask(harness.port, '/v1/sse?subject=a', { headers: { Origin: 'https://evil.example' } })
+  assert.equal(foreign.status, 403)
+  // Found out later, after the broker was asked.
+  harness.sessions.onStart = (session) =>
+    setImmediate(() => session.outlet.end(new CarillonError('bad_token', 'damaged')))
+  assert.equal((await ask(harness.port, '/v1/sse?subject=a&after=x')).json.error.code, 'bad_token')
+})
+
+test('a request that can succeed later gets 200, the time to come back, and the end', async (t) => {
+  const harness = await withEdge(t)
+  harness.sessions.refusal = new CarillonError('overloaded', 'no room', { retryAfterMs: 1234 })
+  const refused = await ask(harness.port, '/v1/sse?subject=a')
+  assert.equal(refused.status, 200)
+  assert.match(refused.text, /^retry: 1234\n\nevent: error\ndata: .*"overloaded".*\n\n$/)
+  harness.sessions.refusal = undefined
+  harness.sessions.onStart = (session) =>
+    setImmediate(() => session.outlet.end(new CarillonError('broker_unavailable', 'the broker is away')))
+  const later = await ask(harness.port, '/v1/sse?subject=a')
+  assert.equal(later.status, 200)
+  const [, ms] = /^retry: (\d+)\n\n/.exec(later.text)!
+  assert.ok(Number(ms) >= 1000 && Number(ms) <= 4000, ms)
+})
+
+test('a session that ends before it began says stop by 204', async (t) => {
+  const harness = await withEdge(t)
+  harness.sessions.onStart = (session) => setImmediate(() => session.outlet.end(undefined))
+  assert.equal((await ask(harness.port, '/v1/sse?subject=a')).status, 204)
+})
+
+test('an id that spans partitions comes at most once a second, at the end as well', async (t) => {
+  const clock = new ManualClock()
+  const harness = await withEdge(t, {}, clock)
+  harness.sessions.onStart = (session) => {
+    session.position = manyPositions(0)
+    session.outlet.opened()
+  }
+  const client = follow(t, harness, 'subject=>')
+  await until('it is open', () => client.events.length === 1)
+  const { last: session } = harness.sessions
+  for (let n = 1; n <= 3; n++) session.deliver(manyPositions(n), { n })
+  await until('they have come', () => client.events.length === 4)
+  assert.deepEqual(
+    client.events.slice(1).map(({ id }) => id),
+    Array(3).fill(manyPositions(0)),
+  )
+  await clock.advance(1100)
+  await until('the id has come', () => client.events.length === 5)
+  assert.deepEqual(client.events.at(-1), { type: 'after', data: '{}', id: manyPositions(3) })
+  await clock.advance(1100)
+  session.deliver(manyPositions(4), { n: 4 })
+  await until('it has come', () => client.events.length === 6)
+  assert.deepEqual(client.events.at(-1), { type: 'message', data: '{"n":4}', id: manyPositions(4) })
+})
+
+test('a control frame carries the id at once, whatever it spans', async (t) => {
+  const clock = new ManualClock()
+  const harness = await withEdge(t, {}, clock)
+  harness.sessions.onStart = (session) => {
+    session.position = manyPositions(0)
+    session.outlet.opened()
+  }
+  const client = follow(t, harness, 'subject=>')
+  await until('it is open', () => client.events.length === 1)
+  harness.sessions.last.position = manyPositions(9)
+  harness.sessions.last.control({ gap: 1 })
+  await until('it has come', () => client.events.length === 2)
+  assert.equal(client.events[1]!.id, manyPositions(9))
+})
+
+test('a silent stream gets a comment every heartbeat, and its position when that has moved', async (t) => {
+  const clock = new ManualClock()
+  const harness = await withEdge(t, { heartbeatMs: 25_000 }, clock)
+  const raw = await open(harness, 'subject=a')
+  const opening = raw.text.length
+  await clock.advance(24_900)
+  assert.equal(raw.text.length, opening)
+  await clock.advance(200)
+  await until('the comment has come', () => raw.text.endsWith('3\r\n:\n\n'))
+  harness.sessions.last.position = 'MOVED'
+  await clock.advance(25_100)
+  await until('the position has come', () => raw.text.includes('event: after\ndata: {}\nid: MOVED\n\n'))
+})
+
+test('a full socket stops the stream at its first refusal, and it goes on without loss', async (t) => {
+  const harness = await withEdge(t)
+  const raw = await open(harness, 'subject=a')
+  raw.socket.pause()
+  const { last: session } = harness.sessions
+  const body = 'x'.repeat(16 * 1024)
+  let taken = 0
+  let outcome = 1
+  while (outcome === 1 && taken < 4000) outcome = session.deliver(`p${taken}`, { n: taken++, body })
+  assert.equal(outcome, 0)
+  assert.equal(session.deliver('never', { n: 'never' }), 2)
+  assert.equal(session.control({ n: 'never' }), 2)
+  // The rest goes out as the socket drains, each time until it is full again.
+  const goal = taken + 500
+  harness.sessions.onDrained = () => {
+    session.outlet.batch(() => {
+      for (let next = 1; next === 1 && taken < goal; ) next = session.deliver(`p${taken}`, { n: taken++, body })
+    })
+  }
+  raw.socket.resume()
+  await until('all has come', () => taken === goal && raw.text.includes(`"n":${goal - 1},`))
+  const numbers = [...raw.text.matchAll(/"n":(\d+)/g)].map(([, n]) => Number(n))
+  assert.deepEqual(
+    numbers,
+    numbers.map((_, i) => i),
+  )
+  assert.ok(session.drains > 0)
+  assert.ok(!raw.text.includes('never'))
+})
+
+test('a socket that takes nothing for two heartbeats is closed', async (t) => {
+  const clock = new ManualClock()
+  const harness = await withEdge(t, {}, clock)
+  const raw = await open(harness, 'subject=a')
+  raw.socket.pause()
+  const { last: session } = harness.sessions
+  const body = 'x'.repeat(64 * 1024)
+  for (let outcome = 1, n = 0; outcome === 1 && n < 1000; n++) outcome = session.deliver(`p${n}`, { body })
+  await clock.advance(25_100)
+  assert.deepEqual(session.closes, [])
+  await clock.advance(25_100)
+  assert.deepEqual(session.closes, ['lost'])
+})
+
+test('a client that leaves ends its session once', async (t) => {
+  const harness = await withEdge(t)
+  const raw = await open(harness, 'subject=a')
+  raw.socket.destroy()
+  await until('the session knows', () => harness.sessions.last.closes.length > 0)
+  assert.deepEqual(harness.sessions.last.closes, ['lost'])
+  assert.equal(harness.sessions.last.deliver('x', {}), 2)
+})

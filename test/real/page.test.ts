@@ -1,0 +1,273 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, beforeEach, describe, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { Browser, Page } from 'playwright-core'
+import { chromiumMissing, startChromium } from '../brokers/chromium.ts'
+
+const carillon = fileURLToPath(new URL('../../bin/carillon', import.meta.url))
+const startMs = 20_000
+const transports = ['websocket', 'sse', 'poll'] as const
+type Transport = (typeof transports)[number]
+
+/** A gateway as a person starts it; the same ports and directory after a restart. */
+class Gateway {
+  readonly #directory = mkdtempSync(join(tmpdir(), 'carillon-page-'))
+  #ports: readonly [number, number] = [0, 0]
+  #child: ChildProcess | undefined
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#ports[0]}/`
+  }
+
+  async start(): Promise<void> {
+    if (this.#ports[0] === 0) this.#ports = await freePorts()
+    const [listen, admin] = this.#ports.map((port) => `127.0.0.1:${port}`) as [string, string]
+    const options = ['--dev', '--broker', `embedded:${this.#directory}`, '--listen', listen, '--admin', admin]
+    const child = spawn(carillon, ['serve', ...options], { stdio: ['ignore', 'ignore', 'pipe'] })
+    this.#child = child
+    let stderr = ''
+    child.stderr!.on('data', (chunk) => {
+      stderr = (stderr + chunk).slice(-4000)
+    })
+    const ready = async () => {
+      if (child.exitCode !== null) throw new Error(`the gateway ended with ${child.exitCode}: ${stderr}`)
+      return (await fetch(`http://${admin}/readyz`).catch(() => undefined))?.status === 200
+    }
+    await until('the gateway is ready', ready, startMs)
+  }
+
+  async kill(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child!
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const ended = once(child, 'exit')
+    child.kill(signal)
+    await ended
+  }
+
+  async remove(): Promise<void> {
+    await this.kill('SIGKILL')
+    rmSync(this.#directory, { recursive: true, force: true })
+  }
+}
+
+async function freePorts(): Promise<readonly [number, number]> {
+  const servers = [createServer(), createServer()]
+  const ports: number[] = []
+  for (const server of servers) {
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    ports.push((server.address() as { port: number }).port)
+  }
+  for (const server of servers) server.close()
+  return [ports[0]!, ports[1]!]
+}
+
+async function until(what: string, holds: () => Promise<boolean>, withinMs = 15_000): Promise<void> {
+  const deadline = performance.now() + withinMs
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`expected within ${withinMs} ms: ${what}`)
+    await delay(25)
+  }
+}
+
+describe('the try-it page', { skip: chromiumMissing() ?? false }, () => {
+  const gateway = new Gateway()
+  let browser: Browser
+  let page: Page
+  let faults: string[] = []
+
+  before(async () => {
+    await gateway.start()
+    browser = await startChromium()
+  })
+  after(async () => {
+    await browser?.close()
+    await gateway.remove()
+  })
+  beforeEach(async () => {
+    await page?.close()
+    page = await browser.newPage({ viewport: { width: 1280, height: 900 } })
+    faults = []
+    page.on('pageerror', (error) => faults.push(error.message))
+    page.on('console', (message) => {
+      if (/Content Security Policy/.test(message.text())) faults.push(message.text())
+    })
+    await page.goto(gateway.url)
+    await allLive()
+  })
+
+  const state = (transport: Transport) => page.locator(`.transport.${transport} .state`).textContent()
+  const position = (transport: Transport) => page.locator(`.transport.${transport} .token`).textContent()
+  const counter = async (transport: Transport, name: string) =>
+    Number(await page.locator(`.transport.${transport} [data-count=${name}]`).textContent())
+  const rows = (transport: Transport, text: string) =>
+    page.locator(`#timeline .event.${transport}`).filter({ hasText: text }).count()
+
+  async function allLive(): Promise<void> {
+    for (const transport of transports) {
+      await until(`${transport} is live`, async () => (await state(transport)) === 'live')
+    }
+  }
+
+  async function publish(text: string, subject = 'demo.hello'): Promise<void> {
+    await page.fill('#publish-subject', subject)
+    await page.fill('#payload', text)
+    await page.check('input[value=text]')
+    await page.click('#publish button[type=submit]')
+    await until('the publish is answered', async () => /stored at/.test((await page.textContent('#published')) ?? ''))
+  }
+
+  /** Through the gateway's API, as somebody else's publisher. */
+  async function publishElsewhere(text: string): Promise<void> {
+    const headers = { 'content-type': 'application/json' }
+    const body = JSON.stringify({ subject: 'demo.elsewhere', text })
+    const response = await fetch(`${gateway.url}v1/publish`, { method: 'POST', headers, body })
+    assert.equal(response.status, 200, await response.text())
+  }
+
+  async function arrives(text: string, by: readonly Transport[] = transports): Promise<void> {
+    for (const transport of by) {
+      await until(`"${text}" by ${transport}`, async () => (await rows(transport, text)) === 1)
+    }
+  }
+
+  test('shows a published event once by each transport, with subject, position and latency', async () => {
+    await publish('first light')
+    await arrives('first light')
+    for (const transport of transports) {
+      const row = page.locator(`#timeline .event.${transport}`).filter({ hasText: 'first light' })
+      assert.equal(await row.locator('.subject').textContent(), 'demo.hello')
+      assert.match((await row.locator('.position').textContent())!, /\d+\/\d+$/)
+      assert.match((await row.locator('.latency').textContent())!, /^\d+(\.\d)? ms$/)
+      assert.equal(await counter(transport, 'duplicates'), 0)
+      assert.equal(await counter(transport, 'gaps'), 0)
+    }
+    assert.deepEqual(faults, [])
+  })
+
+  test('shows what others publish, and nothing of other subjects', async () => {
+    await page.fill('#subject', 'demo.elsewhere')
+    await page.click('#subscribe button[type=submit]')
+    await allLive()
+    await publish('not for us', 'demo.unrelated')
+    await publishElsewhere('from elsewhere')
+    await arrives('from elsewhere')
+    for (const transport of transports) assert.equal(await rows(transport, 'not for us'), 0)
+  })
+
+  test('goes on from its position when it is resumed: what was missed arrives once', async () => {
+    const positions = await Promise.all(transports.map(position))
+    await publish('before')
+    await arrives('before')
+    for (const [i, transport] of transports.entries()) {
+      await until(`${transport}'s position moves`, async () => (await position(transport)) !== positions[i])
+      await page.click(`.transport.${transport} [data-action=disconnect]`)
+    }
+    await publish('missed one')
+    await publish('missed two')
+    for (const transport of transports) assert.equal(await rows(transport, 'missed'), 0)
+    for (const transport of transports) await page.click(`.transport.${transport} [data-action=resume]`)
+    await arrives('missed one')
+    await arrives('missed two')
+    for (const transport of transports) {
+      assert.equal(await counter(transport, 'gaps'), 0)
+      assert.equal(await counter(transport, 'duplicates'), 0)
+    }
+  })
+
+  test('comes back by itself when the gateway is killed and started again, and loses nothing', async () => {
+    await publish('before the kill')
+    await arrives('before the kill')
+    await gateway.kill('SIGKILL')
+    for (const transport of transports) {
+      await until(`${transport} notices`, async () => (await state(transport)) !== 'live')
+    }
+    await gateway.start()
+    await publishElsewhere('while it was away')
+    await allLive()
+    await publishElsewhere('after it came back')
+    await arrives('while it was away')
+    await arrives('after it came back')
+    for (const transport of transports) {
+      assert.equal(await rows(transport, 'before the kill'), 1)
+      assert.equal(await counter(transport, 'gaps'), 0)
+    }
+    assert.deepEqual(faults, [])
+  })
+
+  test('replays from the earliest event that is kept', async () => {
+    await publish('to be replayed', 'demo.replay')
+    await page.fill('#subject', 'demo.replay')
+    await page.selectOption('#after', 'earliest')
+    await page.click('#clear')
+    await page.click('#subscribe button[type=submit]')
+    await arrives('to be replayed')
+  })
+
+  test('says why a subscription is refused, for each transport', async () => {
+    await page.fill('#subject', 'demo..hello')
+    await page.click('#subscribe button[type=submit]')
+    for (const transport of transports) {
+      await until(`${transport} is refused`, async () => (await state(transport)) === 'refused')
+      const note = page.locator(`#timeline .note.${transport}`).filter({ hasText: 'bad_subject' })
+      await until(`${transport} says why`, async () => (await note.count()) === 1)
+    }
+  })
+
+  test('shows a payload as text, whatever it holds', async () => {
+    const hostile = '<img src=x onerror="document.title=1"><script>document.title=1</script>'
+    await publish(hostile)
+    await arrives(hostile)
+    assert.equal(await page.locator('#timeline img, #timeline script').count(), 0)
+    assert.match(await page.title(), /Carillon/)
+  })
+
+  test('keeps the newest 200 rows', async () => {
+    for (let i = 0; i < 8; i++) {
+      const answered = page.waitForResponse(/v1\/publish/)
+      await page.click('#publish-ten')
+      await answered
+    }
+    await until('all have arrived', async () => (await counter('websocket', 'received')) >= 80)
+    await until('the list is full', async () => (await page.locator('#timeline li').count()) === 200)
+  })
+
+  test('offers the same as command lines, which follow what is typed', async () => {
+    await page.fill('#subject', "it's.>")
+    await page.selectOption('#after', 'earliest')
+    const lines = await page.locator('.command pre').allTextContents()
+    assert.match(
+      lines[0]!,
+      /^bin\/carillon subscribe 'it'\\''s\.>' --after earliest --gateway http:\/\/127\.0\.0\.1:\d+$/,
+    )
+    assert.match(lines[2]!, /^curl -N 'http:\/\/127\.0\.0\.1:\d+\/v1\/sse\?subject=it%27s\.%3E&after=earliest'$/)
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+    await page.click('.command button >> nth=0')
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), lines[0])
+  })
+
+  test('fits 360 px, and each field and button has a name', async () => {
+    await page.setViewportSize({ width: 360, height: 740 })
+    await publish('a-word-without-any-space-that-is-much-longer-than-a-telephone-is-wide'.repeat(3))
+    await until('it arrives', async () => (await counter('poll', 'received')) > 0)
+    assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360)
+    const cut = await page.evaluate(() => {
+      const cells = [...document.querySelectorAll('#timeline span')]
+      return cells.filter((cell) => cell.scrollWidth > cell.clientWidth && cell.clientWidth > 0).length
+    })
+    assert.equal(cut, 0, 'long words are wrapped, not cut')
+    const unnamed = await page.evaluate(() =>
+      [...document.querySelectorAll<HTMLInputElement | HTMLButtonElement>('input, select, textarea, button')]
+        .filter((control) => !control.labels?.length && !control.ariaLabel && control.textContent?.trim() === '')
+        .map((control) => control.outerHTML),
+    )
+    assert.deepEqual(unnamed, [])
+  })
+})

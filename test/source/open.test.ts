@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { test } from 'node:test'
+import { openSource, parseBrokerUrl } from '../../src/source/open.ts'
+
+test('a Kafka URL gives its brokers, with the default port where it names none', () => {
+  const brokers = (url: string) => {
+    const parsed = parseBrokerUrl(url)
+    return parsed.kind === 'kafka' ? parsed.brokers : []
+  }
+  assert.deepEqual(brokers('kafka://h:9092,h2:19092'), ['h:9092', 'h2:19092'])
+  assert.deepEqual(brokers('kafka://broker.example, 10.0.0.1:1/'), ['broker.example:9092', '10.0.0.1:1'])
+  assert.deepEqual(brokers('kafka://[::1]:9093,[fe80::1]'), ['[::1]:9093', '[fe80::1]:9092'])
+})
+
+test('an embedded URL gives its directory, from the working directory on', () => {
+  assert.deepEqual(parseBrokerUrl('embedded:/var/lib/carillon'), { kind: 'embedded', dir: '/var/lib/carillon' })
+  assert.deepEqual(parseBrokerUrl('embedded:.carillon'), { kind: 'embedded', dir: resolve('.carillon') })
+})
+
+test('a URL that is none is refused with what was expected and what came', () => {
+  const cases: [string, RegExp][] = [
+    ['nats://h:4222', /kafka:\/\/HOST:PORT.*embedded:DIRECTORY.*"nats:\/\/h:4222": "nats" is no broker/],
+    ['localhost:9092', /"localhost" is no broker/],
+    ['/var/lib/carillon', /has no scheme/],
+    ['', /has no scheme/],
+    ['embedded:', /names no directory/],
+    ['kafka://', /"" is no HOST:PORT/],
+    ['kafka://h:9092,,h2', /"" is no HOST:PORT/],
+    ['kafka://h:0', /"h:0" is no HOST:PORT/],
+    ['kafka://h:70000', /"h:70000" is no HOST:PORT/],
+    ['kafka://h/topic', /"h\/topic" is no HOST:PORT/],
+  ]
+  for (const [url, message] of cases) {
+    assert.throws(() => parseBrokerUrl(url), { code: 'bad_request', message }, url)
+  }
+})
+
+test('a password in a URL is refused and not repeated', () => {
+  assert.throws(
+    () => parseBrokerUrl('kafka://alice:secret@h:9092'),
+    (error: Error) => error.message.includes('credentials') && !error.message.includes('secret'),
+  )
+})
+
+test('opening an embedded log gives a source under its name', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'carillon-open-'))
+  const source = await openSource(`embedded:${dir}`, { log() {} })
+  assert.equal(source.kind, 'embedded')
+  assert.equal(source.name, `embedded:${dir}`)
+  await source.close()
+  rmSync(dir, { recursive: true })
+})
+
+test('opening an embedded log loads nothing of Kafka', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'carillon-open-'))
+  const script = `
+    import { openSource } from ${JSON.stringify(resolve('src/source/open.ts'))}
+    import { createRequire } from 'node:module'
+    const source = await openSource('embedded:${dir}', { log() {} })
+    await source.close()
+    console.log(Object.keys(createRequire(import.meta.url).cache).filter((path) => path.includes('kafkajs')).length)`
+  const child = spawnSync(process.execPath, ['--no-warnings', '--input-type=module', '--eval', script])
+  rmSync(dir, { recursive: true })
+  assert.equal(child.stderr.toString(), '')
+  assert.equal(child.stdout.toString().trim(), '0')
+})

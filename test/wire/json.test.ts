@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { CarillonError } from '../../src/base/errors.ts'
+import {
+  decodeClientFrame,
+  decodeServerFrame,
+  encodeClientFrame,
+  encodeServerFrame,
+  serverFrameFromJson,
+} from '../../src/wire/json.ts'
+import { clientFrame, comparable, controlFrame, delivery } from './arbitraries.ts'
+
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
+const bytes = (value: string) => new TextEncoder().encode(value)
+
+function refusal(message: string | Uint8Array): string {
+  try {
+    decodeClientFrame(message)
+  } catch (error) {
+    assert.ok(error instanceof CarillonError)
+    assert.equal(error.code, 'bad_frame')
+    return error.message
+  }
+  return ''
+}
+
+test("a client's frame is the same after encoding and decoding, as text and as bytes", () => {
+  fc.assert(
+    fc.property(clientFrame, (frame) => {
+      const message = encodeClientFrame(frame)
+      assert.deepEqual(comparable(decodeClientFrame(message)), comparable(frame))
+      assert.deepEqual(comparable(decodeClientFrame(bytes(message))), comparable(frame))
+    }),
+  )
+})
+
+test("a gateway's frame is the same after encoding and decoding", () => {
+  fc.assert(
+    fc.property(controlFrame, (frame) => {
+      assert.deepEqual(comparable(decodeServerFrame(encodeServerFrame(frame))), comparable(frame))
+    }),
+  )
+})
+
+test('a delivery is the same after encoding and decoding, apart from how its JSON data is spaced', () => {
+  fc.assert(
+    fc.property(delivery, (frame) => {
+      const read = decodeServerFrame(encodeServerFrame(frame))
+      assert.ok(read?.kind === 'delivery')
+      const event = { ...read.event, data: frame.event.data }
+      assert.deepEqual(comparable({ ...read, event }), comparable(frame))
+    }),
+  )
+})
+
+test('frames have their documented forms', () => {
+  assert.deepEqual(decodeClientFrame('{"subscribe":{"ref":1,"subject":"a.b","after":["Eab","Ecd"]}}'), {
+    kind: 'subscribe',
+    ref: 1,
+    subject: 'a.b',
+    after: ['Eab', 'Ecd'],
+  })
+  const gap = {
+    kind: 'gap',
+    stream: 's',
+    partition: 0,
+    from: 0,
+    reason: 'retention',
+    certain: false,
+    after: 'E',
+  } as const
+  assert.equal(
+    text(encodeServerFrame(gap)),
+    '{"gap":{"stream":"s","partition":0,"from":0,"reason":"retention","certain":false,"after":"E"}}',
+  )
+  const error = { kind: 'error', ref: 0, code: 'bad_ref', message: 'm', retryAfterMs: 0 } as const
+  assert.equal(text(encodeServerFrame(error)), '{"error":{"code":"bad_ref","message":"m","retryAfterMs":0}}')
+  assert.equal(text(encodeServerFrame({ kind: 'live', ref: 3 })), '{"live":{"ref":3}}')
+})
+
+test('after is a string or an array, and absent fields have their defaults', () => {
+  const subscribe = (after: unknown) => decodeClientFrame(JSON.stringify({ subscribe: { subject: 'a', after } }))
+  assert.deepEqual(subscribe('latest'), { kind: 'subscribe', ref: 0, subject: 'a', after: ['latest'] })
+  assert.deepEqual(subscribe(null), { kind: 'subscribe', ref: 0, subject: 'a', after: [] })
+})
+
+test('an unknown field is ignored, of whatever shape', () => {
+  const deep = '['.repeat(1000) + ']'.repeat(1000)
+  assert.deepEqual(decodeClientFrame(`{"ping":{"t":1,"new":${deep}}}`), { kind: 'ping', t: 1 })
+})
+
+test('what is wrong with a frame is named: field, expected, came', () => {
+  const cases: [string, RegExp][] = [
+    ['', /expected a JSON object/],
+    ['{"ping":', /expected a JSON object such as/],
+    ['[]', /^frame: expected an object, came an array/],
+    ['7', /^frame: expected an object, came 7/],
+    ['{}', /expected an object with one key, the kind of frame, came none/],
+    ['{"ping":{},"subscribe":{}}', /came 2: the string "ping", the string "subscribe"/],
+    ['{"pong":{}}', /expected one of subscribe, unsubscribe and ping as the frame's key, came the string "pong"/],
+    ['{"__proto__":{}}', /came the string "__proto__"/],
+    ['{"constructor":{}}', /came the string "constructor"/],
+    ['{"ping":7}', /^ping: expected an object, came 7/],
+    ['{"ping":null}', /^ping: expected an object, came null/],
+    ['{"ping":{"t":"1"}}', /^ping\.t: expected an integer from 0 to 9007199254740991, came the string "1"/],
+    ['{"ping":{"t":9007199254740992}}', /^ping\.t: expected an integer/],
+    ['{"unsubscribe":{"ref":-1}}', /^unsubscribe\.ref: expected an integer from 0 to 4294967295, came -1/],
+    ['{"subscribe":{"ref":1.5}}', /^subscribe\.ref: expected an integer from 0 to 4294967295, came 1\.5/],
+    ['{"subscribe":{"ref":1,"subject":["a"]}}', /^subscribe\.subject: expected a string, came an array/],
+    ['{"subscribe":{"after":{}}}', /^subscribe\.after: expected a string or an array of strings, came an object/],
+    ['{"subscribe":{"after":["a",1]}}', /^subscribe\.after\[1\]: expected a string, came 1/],
+    ['{"subscribe":{"subject":"\\ud800"}}', /^subscribe\.subject: expected a string without half surrogate pairs/],
+  ]
+  for (const [message, expected] of cases) assert.match(refusal(message), expected)
+})
+
+test('bytes that are not UTF-8 are refused as such', () => {
+  assert.match(refusal(Uint8Array.of(0x22, 0xff, 0x22)), /not UTF-8/)
+})
+
+test('hostile frames are refused in short words', () => {
+  const long = 'x'.repeat(500_000)
+  for (const message of ['['.repeat(500_000), `{"${long}":1}`, `{"ping":{"t":"${long}"}}`, `"${long}"`, long]) {
+    assert.ok(refusal(message).length < 500)
+  }
+})
+
+test('any bytes give a frame or a bad_frame', () => {
+  const damaged = fc.tuple(clientFrame, fc.nat(), fc.nat(255)).map(([frame, at, value]) => {
+    const message = bytes(encodeClientFrame(frame))
+    message[at % message.length] = value
+    return message
+  })
+  fc.assert(
+    fc.property(fc.oneof(damaged, fc.uint8Array()), (message) => {
+      refusal(message)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('any JSON as a frame of the gateway gives a frame or a bad_frame', () => {
+  const kind = fc.constantFrom(
+    'welcome',
+    'subscribed',
+    'delivery',
+    'live',
+    'gap',
+    'unsubscribed',
+    'pong',
+    'error',
+    'new',
+  )
+  fc.assert(
+    fc.property(kind, fc.jsonValue(), (key, value) => {
+      try {
+        const frame = serverFrameFromJson({ [key]: value })
+        assert.equal(frame?.kind, key === 'new' ? undefined : key)
+      } catch (error) {
+        assert.ok(error instanceof CarillonError && error.code === 'bad_frame', String(error))
+      }
+    }),
+  )
+})
+
+test('what a newer gateway says is no error: an unknown frame is undefined, an unknown reason unspecified', () => {
+  assert.equal(decodeServerFrame('{"move":{"to":"x"}}'), undefined)
+  const gap = decodeServerFrame('{"gap":{"reason":"eclipse","from":1}}')
+  assert.equal(gap?.kind === 'gap' && gap.reason, 'unspecified')
+})

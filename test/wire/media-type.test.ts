@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { dataForm } from '../../src/wire/media-type.ts'
+
+test('application/json and every +json is JSON, whatever its case and parameters', () => {
+  for (const type of [
+    'application/json',
+    'Application/JSON; charset=utf-8',
+    'application/cloudevents+json',
+    'a/b+JSON;v=1',
+  ]) {
+    assert.equal(dataForm(type), 'json', type)
+  }
+})
+
+test('text/* is text where it is in UTF-8', () => {
+  for (const type of [
+    'text/plain',
+    'TEXT/html; charset="UTF-8"',
+    'text/csv;charset=us-ascii',
+    'text/plain; format=flowed',
+  ]) {
+    assert.equal(dataForm(type), 'text', type)
+  }
+  assert.equal(dataForm('text/plain; charset=iso-8859-1'), 'base64')
+})
+
+test('anything else is base64, no type as well', () => {
+  for (const type of [
+    '',
+    'application/octet-stream',
+    'image/png',
+    'json',
+    'application/jsonp',
+    'xtext/plain',
+    '+json',
+  ]) {
+    assert.equal(dataForm(type), 'base64', type)
+  }
+})
