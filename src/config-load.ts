@@ -163,7 +163,7 @@ function collectOptions(shape: Readonly<Record<string, z.core.$ZodType>>, above:
     const path = [...above, name]
     const { inner, value } = unwrap(schema)
     if (inner instanceof z.ZodObject) return collectOptions(inner.shape, path)
-    const words = path.map((part) => part.replace(/([a-z0-9])([A-Z])/g, '$1-$2'))
+    const words = path.map((part) => part.replace('MiB', 'Mib').replace(/([a-z0-9])([A-Z])/g, '$1-$2'))
     const joined = words.join('-')
     return [
       {

@@ -91,7 +91,7 @@ export const configSchema = z.strictObject({
     .describe('which subjects are in which partitions'),
   window: z
     .strictObject({
-      windowMiB: count(1, 65_536).default(64).describe('payload ring of a partition, MiB'),
+      payloadMiB: count(1, 65_536).default(64).describe('payload ring of a partition, MiB'),
       indexEntries: count(64, 2 ** 26)
         .default(262_144)
         .describe('records that a partition keeps in memory'),
@@ -194,10 +194,10 @@ export function conflicts(config: Config): Conflict[] {
       `expected a loopback address with dev, such as 127.0.0.1:8080, got "${listen}": the try-it page lets anyone publish`,
     )
   }
-  if (window.windowMiB * mib < 4 * limits.maxEventBytes) {
+  if (window.payloadMiB * mib < 4 * limits.maxEventBytes) {
     add(
-      'window.windowMiB',
-      `expected room for four events of limits.maxEventBytes (${limits.maxEventBytes}), got ${window.windowMiB} MiB`,
+      'window.payloadMiB',
+      `expected room for four events of limits.maxEventBytes (${limits.maxEventBytes}), got ${window.payloadMiB} MiB`,
     )
   }
   routes.forEach((each, i) => {

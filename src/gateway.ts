@@ -146,8 +146,8 @@ class RunningGateway implements Gateway {
   }
 
   #windowOptions(seed: number): WindowOptions {
-    const { windowMiB, indexEntries } = this.#config.window
-    return { payloadBytes: windowMiB * mib, entries: indexEntries, seed }
+    const { payloadMiB, indexEntries } = this.#config.window
+    return { payloadBytes: payloadMiB * mib, entries: indexEntries, seed }
   }
 
   #makeFeeds(source: Source, seed: number): Feeds {

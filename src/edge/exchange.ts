@@ -74,7 +74,7 @@ export class Exchange {
   writeHead(status: number, headers: Headers): void {
     this.res.writeStatus(`${status} ${STATUS_CODES[status] ?? ''}`)
     for (const [name, value] of headers) this.res.writeHeader(name, value)
-    this.res.writeHeader('Cache-Control', 'no-store').writeHeader('X-Content-Type-Options', 'nosniff')
+    this.res.writeHeader('Cache-Control', 'no-cache, no-store').writeHeader('X-Content-Type-Options', 'nosniff')
     if (!this.crossOrigin) return
     this.res.writeHeader('Access-Control-Allow-Origin', this.origin).writeHeader('Vary', 'Origin')
     this.res.writeHeader('Access-Control-Expose-Headers', 'Retry-After')

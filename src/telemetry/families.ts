@@ -45,7 +45,9 @@ function doorFamilies(gateway: GatewayInstruments): MetricFamily[] {
     counter('carillon_frames_received', 'Frames from clients', pointsBy('frame', gateway.framesIn)),
     counter('carillon_frames_sent', 'Frames to clients', [point(gateway.framesOut)]),
     counter('carillon_sent_bytes', 'Bytes of frames and bodies to clients', [point(gateway.bytesOut)]),
-    counter('carillon_full_writes', 'Writes that filled a socket: its session falls behind', [point(gateway.fullWrites)]),
+    counter('carillon_full_writes', 'Writes that filled a socket: its session falls behind', [
+      point(gateway.fullWrites),
+    ]),
     counter('carillon_published_events', 'Events written to the broker for clients', [point(gateway.published)]),
     counter('carillon_publish_failed', 'Publish requests that failed', pointsBy('code', gateway.publishFailed)),
     histogram('carillon_publish_to_ack_seconds', "Publish request to the broker's acknowledgement", [

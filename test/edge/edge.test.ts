@@ -38,7 +38,7 @@ test('every refusal has the status of the errors table and one shape', async (t)
     const { status, json, headers } = await ask(port, path)
     assert.deepEqual(Object.keys(json.error), ['code', 'message'], path)
     assert.equal(status, errors[json.error.code as keyof typeof errors].http, path)
-    assert.equal(headers['cache-control'], 'no-store')
+    assert.equal(headers['cache-control'], 'no-cache, no-store')
     assert.equal(headers['x-content-type-options'], 'nosniff')
   }
 })

@@ -80,7 +80,7 @@ test('the headers keep caches and proxies from holding the stream back', async (
   assert.match(text, /^HTTP\/1\.1 200 OK\r\n/)
   for (const header of [
     'Content-Type: text/event-stream; charset=utf-8',
-    'Cache-Control: no-store',
+    'Cache-Control: no-cache, no-store',
     'X-Accel-Buffering: no',
     'Access-Control-Allow-Origin: https://app.example',
     'Vary: Origin',

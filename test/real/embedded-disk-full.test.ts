@@ -17,7 +17,7 @@ function smallDisk(t: TestContext, mebibytes: number): { dir: string; resize(meb
   const dir = mkdtempSync(join(tmpdir(), 'carillon-full-'))
   execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'tmpfs', dir])
   t.after(() => {
-    execFileSync('umount', [dir])
+    execFileSync('umount', ['--lazy', dir])
     rmSync(dir, { recursive: true })
   })
   return { dir, resize: (size) => execFileSync('mount', ['-o', `remount,size=${size}m`, dir]) }

@@ -255,7 +255,7 @@ describe('the try-it page', { skip: chromiumMissing() ?? false }, () => {
 
   test('fits 360 px, and each field and button has a name', async () => {
     await page.setViewportSize({ width: 360, height: 740 })
-    await publish('a-word-without-any-space-that-is-much-longer-than-a-telephone-is-wide'.repeat(3))
+    await publish('a_word_without_any_space_that_is_much_longer_than_a_telephone_is_wide'.repeat(3))
     await until('it arrives', async () => (await counter('poll', 'received')) > 0)
     assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360)
     const cut = await page.evaluate(() => {

@@ -15,6 +15,7 @@ export class Connection {
   #attempt = 0
   #timer = 0
   #lost = false
+  #told = { state: '', detail: '' }
   /** Next offset of each partition: what comes below it came before. */
   #next = new Map()
   subject = ''
@@ -48,15 +49,23 @@ export class Connection {
     this.#attempt = 0
     clearTimeout(this.#timer)
     this.shut()
-    this.#listener.state('disconnected', '')
+    this.#tell('disconnected', '')
   }
 
   /** The connection is up; `live` where the transport knows that nothing older is on its way. */
   connected(live = true) {
     this.#attempt = 0
-    this.#listener.state(live ? 'live' : 'connecting', live ? '' : 'catching up')
+    this.#tell(live ? 'live' : 'connecting', live ? '' : 'catching up')
     if (this.#lost) this.#listener.note(`resumed from ${shortened(this.after)}`)
     this.#lost = false
+  }
+
+  /** The connection is gone; the transport itself brings it back. */
+  interrupted(error) {
+    if (!this.running) return
+    if (!this.#lost) this.#listener.note(`connection lost: ${error.message}`)
+    this.#lost = true
+    this.#tell('waiting', 'reconnecting')
   }
 
   /** The connection is gone or was refused: comes back later, unless that is of no use. */
@@ -65,15 +74,14 @@ export class Connection {
     this.shut()
     if (error instanceof Refused) {
       this.running = false
-      this.#listener.state('refused', 'refused')
+      this.#tell('refused', 'refused')
       this.#listener.note(error.message)
       return
     }
-    if (!this.#lost && this.#attempt === 0) this.#listener.note(`connection lost: ${error.message}`)
-    this.#lost = true
+    this.interrupted(error)
     const bound = Math.min(backoffMs.most, backoffMs.first * 2 ** this.#attempt++)
     const waitMs = retryAfterMs + Math.random() * bound
-    this.#listener.state('waiting', `again in ${(waitMs / 1000).toFixed(1)} s`)
+    this.#tell('waiting', `again in ${(waitMs / 1000).toFixed(1)} s`)
     this.#timer = setTimeout(() => this.#connect(), waitMs)
   }
 
@@ -100,9 +108,16 @@ export class Connection {
     this.#listener.gap(gap)
   }
 
+  /** Only what changed. */
+  #tell(state, detail) {
+    if (state === this.#told.state && detail === this.#told.detail) return
+    this.#told = { state, detail }
+    this.#listener.state(state, detail)
+  }
+
   #connect() {
     this.running = true
-    this.#listener.state('connecting', 'connecting')
+    this.#tell('connecting', 'connecting')
     this.open()
   }
 }

@@ -40,16 +40,11 @@ export class EventSourceConnection extends Connection {
     if (lastEventId !== '') this.moved(lastEventId)
   }
 
-  /** Our own `error` block, or EventSource's word that the connection is gone. */
+  /** The gateway's own `error` block (it has data), or EventSource's word that the connection is gone. */
   #broken(source, { data }) {
     if (source !== this.#source) return
-    if (data !== undefined) {
-      const { message, retryAfterMs = 0 } = JSON.parse(data)
-      this.failed(new Error(message), retryAfterMs)
-      return
-    }
     if (source.readyState === EventSource.CLOSED) void this.#askWhy(source)
-    else this.failed(new Error('closed'))
+    else this.interrupted(new Error(data === undefined ? 'closed' : JSON.parse(data).message))
   }
 
   /** EventSource doesn't show the status that it was refused with: a poll of the same subscription does. */

@@ -25,6 +25,11 @@ export interface StoredBounds {
 
 const noBounds: StoredBounds = { base: 0, first: 0, head: 0, bytes: 0, timeMs: 0 }
 
+/** What LMDB's binding rejects with; the promise within rejects with the cause. */
+interface CommitError extends Error {
+  readonly commitError?: Promise<unknown>
+}
+
 interface BlockWrite {
   readonly id: number
   readonly partition: number
@@ -76,6 +81,7 @@ export class Batch {
 const streamPrefix = 'stream/'
 const doomedPrefix = 'doomed/'
 const lastIdKey = 'last-id'
+const touchedKey = 'touched'
 const streamKey = (name: string) => `${streamPrefix}${name}`
 const doomedKey = (id: number) => `${doomedPrefix}${id}`
 const boundsKey = (id: number, partition: number) => `bounds/${id}/${partition}`
@@ -84,6 +90,7 @@ const boundsKey = (id: number, partition: number) => `bounds/${id}/${partition}`
 const spareBytes = 256 << 10
 /** While the disk is full, commits are tried this often, ms, even when it shows no free space: there may be some in the file. */
 const fullRetryMs = 1000
+const notFull = -1
 
 /**
  * LMDB as the embedded log needs it: `facts` are small JSON values under a name, `blocks` are bytes under (stream id,
@@ -100,13 +107,20 @@ export class Store {
   readonly #endKey = Buffer.alloc(14)
   #last: Promise<void> = Promise.resolve()
   #closed = false
-  /** Monotonic ms of the last commit that the disk had no room for; -1 when there is room. */
-  #fullSinceMs = -1
+  /** Monotonic ms of the last commit that the disk had no room for. */
+  #fullSinceMs = notFull
 
   constructor(dir: string, clock: Clock) {
     this.#dir = dir
     this.#clock = clock
-    this.#root = open(join(dir, 'log'), { noSubdir: false, overlappingSync: false, maxDbs: 2 })
+    // With `eventTurnBatching` the binding has a promise of its own, which a full disk rejects and nobody can take. Without
+    // it a batch is one transaction with one promise.
+    this.#root = open(join(dir, 'log'), {
+      noSubdir: false,
+      overlappingSync: false,
+      eventTurnBatching: false,
+      maxDbs: 2,
+    })
     this.#facts = this.#root.openDB('facts', { encoding: 'json' })
     this.#blocks = this.#root.openDB('blocks', { encoding: 'binary', keyEncoding: 'binary' })
   }
@@ -188,33 +202,34 @@ export class Store {
     const batch = new Batch()
     const apply = stage(batch)
     if (batch.blocks.length > 0 || batch.facts.size > 0) {
-      if (this.#fullSinceMs >= 0) await this.#expectRoom(batch)
+      if (this.#fullSinceMs !== notFull) await this.#expectRoom(batch)
       await this.#write(batch)
       this.refresh()
     }
     return apply()
   }
 
-  /** All puts of one turn of the event loop are one transaction of LMDB's. */
   async #write(batch: Batch): Promise<void> {
-    const writes = new Set<Promise<unknown>>()
-    for (const { id, partition, base, block } of batch.blocks) {
-      const key = writeKey(this.#key, id, partition, base)
-      writes.add(block === null ? this.#blocks.remove(key) : this.#blocks.put(key, block))
+    try {
+      await this.#root.batch(() => {
+        for (const { id, partition, base, block } of batch.blocks) {
+          const key = writeKey(this.#key, id, partition, base)
+          void (block === null ? this.#blocks.remove(key) : this.#blocks.put(key, block))
+        }
+        for (const [key, value] of batch.facts) {
+          void (value === undefined ? this.#facts.remove(key) : this.#facts.put(key, value))
+        }
+      })
+    } catch (error) {
+      throw await this.#failure(error as CommitError, batch)
     }
-    for (const [key, value] of batch.facts) {
-      writes.add(value === undefined ? this.#facts.remove(key) : this.#facts.put(key, value))
-    }
-    const outcomes = await Promise.allSettled(writes)
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
-    if (failed !== undefined) throw await this.#failure(failed.reason, batch)
-    this.#fullSinceMs = -1
+    this.#fullSinceMs = notFull
   }
 
   /** LMDB reports a write that a full disk cut short as a plain I/O error, so the file system is asked. */
-  async #failure(reason: { message: string; commitError?: Promise<unknown> }, batch: Batch): Promise<CarillonError> {
+  async #failure(reason: CommitError, batch: Batch): Promise<CarillonError> {
     let cause: unknown = reason
-    // It rejects with the cause, and a rejection that nobody takes ends the process.
+    // A rejection that nobody takes ends the process.
     reason.commitError?.catch((error) => {
       cause = error
     })
@@ -229,10 +244,15 @@ export class Store {
     })
   }
 
+  /** Spares a full disk the attempt, but for one a second. */
   async #expectRoom(batch: Batch): Promise<void> {
-    if (this.#clock.monotonicMs() - this.#fullSinceMs >= fullRetryMs) return
     const free = await this.#freeBytes()
-    if (free < batch.bytes + spareBytes) throw this.#full(free, batch)
+    if (free >= batch.bytes + spareBytes) return
+    if (this.#clock.monotonicMs() - this.#fullSinceMs < fullRetryMs) throw this.#full(free, batch)
+    // LMDB reuses a page from the second transaction after the one that freed it on, so after a sweep a small one must pass.
+    const touch = new Batch()
+    touch.facts.set(touchedKey, this.#clock.nowUs())
+    await this.#write(touch)
   }
 
   async #freeBytes(): Promise<number> {

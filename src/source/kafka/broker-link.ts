@@ -19,6 +19,9 @@ export class BrokerAwayError extends Error {
   }
 }
 
+/** A timer that fires this much late tells of a stuck event loop, ms. */
+const lateMs = 50
+
 const neededVersions = [
   { apiKey: 1, apiName: 'Fetch', version: 13 },
   { apiKey: 3, apiName: 'Metadata', version: 12 },
@@ -80,7 +83,10 @@ export class BrokerLink {
 
   /** One of kafkajs's own requests; sent on the control connection. */
   call<T>(what: string, timeoutMs: number, request: (broker: RawBroker) => Promise<T>): Promise<T> {
-    return this.#within(what, timeoutMs, request(this.#broker))
+    const work = request(this.#broker).catch((error: Error) => {
+      throw answered(error, what)
+    })
+    return this.#within(what, timeoutMs, work)
   }
 
   /** Ends both connections at once; what is under way is rejected with `error`. */
@@ -116,8 +122,13 @@ export class BrokerLink {
         this.drop(error)
         reject(error)
       }
-      const timer = setTimeout(() => {
-        fail(new BrokerAwayError(this.address, `no answer to ${what} within ${timeoutMs} ms`))
+      const expired = () => fail(new BrokerAwayError(this.address, `no answer to ${what} within ${timeoutMs} ms`))
+      const deadline = performance.now() + timeoutMs
+      let timer = setTimeout(() => {
+        // When this process itself was stuck, the answer may be there, unread: sockets are polled before the next timer.
+        const late = performance.now() - deadline
+        if (late < lateMs) expired()
+        else timer = setTimeout(expired, lateMs)
       }, timeoutMs)
       work.then(
         (value) => {
@@ -126,7 +137,7 @@ export class BrokerLink {
         },
         (error: Error) => {
           clearTimeout(timer)
-          if (isAnswer(error)) reject(error)
+          if (error instanceof KafkaAnswerError) reject(error)
           else fail(error instanceof BrokerAwayError ? error : new BrokerAwayError(this.address, error.message, error))
         },
       )
@@ -134,8 +145,9 @@ export class BrokerLink {
   }
 }
 
-/** Whether the broker itself said so, in which case its connection is fine. */
-function isAnswer(error: Error): boolean {
-  if (error instanceof KafkaAnswerError) return true
-  return error.name === 'KafkaJSProtocolError' || error.name === 'KafkaJSAggregateError'
+/** kafkajs's errors that are the broker's own answer, as ours: its connection is fine then. */
+function answered(error: Error & { code?: unknown; errors?: readonly Error[] }, what: string): Error {
+  if (error.name === 'KafkaJSAggregateError' && error.errors?.[0] !== undefined) return answered(error.errors[0], what)
+  const isAnswer = typeof error.code === 'number' && /ProtocolError|CreateTopicError/.test(error.name)
+  return isAnswer ? new KafkaAnswerError(error.code as number, what) : error
 }

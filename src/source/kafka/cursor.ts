@@ -1,3 +1,4 @@
+import { Damage } from './damage.ts'
 import { EpochHistory } from './epoch-history.ts'
 import type { FetchPartition } from './fetch-request.ts'
 
@@ -19,10 +20,7 @@ export class Cursor implements FetchPartition {
   fromStart = false
   /** Times that a leader said that its log ends below what was read. */
   endsBelow = 0
-  /** Offset of a batch that could not be read once; −1 = none. */
-  damagedAt = -1
-  /** Offsets to pass at the next unreadable place; doubled while one follows the other. */
-  skip = 1
+  readonly damage = new Damage()
   /** Failed fetches in a row, and until when to leave it alone (monotonic ms). */
   failures = 0
   pausedUntilMs = 0
@@ -46,8 +44,7 @@ export class Cursor implements FetchPartition {
     this.offset = next
     this.reached = true
     this.fromStart = false
-    this.damagedAt = -1
-    this.skip = 1
+    this.damage.read()
   }
 
   /** Goes on at `offset`, of whose predecessors nothing is known. */
@@ -55,7 +52,6 @@ export class Cursor implements FetchPartition {
     this.offset = offset
     this.epochs.clear()
     this.endsBelow = 0
-    this.damagedAt = -1
   }
 
   /** Begins another log. */
@@ -66,7 +62,7 @@ export class Cursor implements FetchPartition {
     this.leaderEpoch = -1
     this.reached = false
     this.fromStart = true
-    this.skip = 1
+    this.damage.read()
     this.failures = 0
     this.pausedUntilMs = 0
     this.toldNext = -1

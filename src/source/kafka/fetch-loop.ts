@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.ts'
 import type { TailSink } from '../source.ts'
-import { BatchDecoder } from './batch-decoder.ts'
+import { BatchDecoder, type BatchOutcome } from './batch-decoder.ts'
 import type { BrokerSet } from './broker-set.ts'
 import type { Cursor } from './cursor.ts'
 import { ByteWriter } from './encoding.ts'
@@ -27,12 +27,10 @@ export interface FetchHost {
   diverged(cursor: Cursor, epoch: number, endOffset: number): void
   /** A place that can't be read: the batch [first, last], or, with an undefined `last`, nobody knows how much. */
   damaged(cursor: Cursor, first: number, last: number | undefined, head: number, problem: string): void
+  sinkFailed(cursor: Cursor, offset: number, error: Error): void
   /** Tells the sink where the cursor stands, if that is news. */
   end(cursor: Cursor, first: number, head: number): void
 }
-
-/** Records within this time of the last ones count as a stream of them, ms: it is worth waiting for more. */
-const busyWithinMs = 10
 
 /** Fetches all partitions that one broker leads, one request at a time, for as long as it leads any. */
 export class FetchLoop {
@@ -45,7 +43,6 @@ export class FetchLoop {
   /** By partition: the cursor's version when it was asked for. */
   readonly #claims: number[] = []
   #turn = 0
-  #lastRecordsMs = Number.NEGATIVE_INFINITY
   #yieldAtMs = 0
 
   constructor(nodeId: number, host: FetchHost) {
@@ -68,7 +65,11 @@ export class FetchLoop {
       const fetched = await this.#fetch(waitMs)
       if (this.#host.closed || fetched === undefined) continue
       this.#yieldAtMs = clock.monotonicMs() + this.#host.options.turnMs
-      await this.#deliver(fetched)
+      try {
+        await this.#deliver(fetched)
+      } catch (error) {
+        this.#host.brokerFailed(this.nodeId, this.#asked, error as Error)
+      }
       await this.#rest(fetched)
     }
   }
@@ -95,6 +96,8 @@ export class FetchLoop {
       const cursor = cursors[(start + i) % cursors.length]!
       if (cursor.leader !== this.nodeId) continue
       if (waitMs < 0) waitMs = options.fetchWaitMs
+      // Whether it can be read at all is news that should not wait for records.
+      if (cursor.toldNext < 0 || cursor.failures > 0) waitMs = 1
       if (cursor.pausedUntilMs > now) {
         waitMs = Math.min(waitMs, Math.max(1, Math.ceil(cursor.pausedUntilMs - now)))
         continue
@@ -150,7 +153,7 @@ export class FetchLoop {
     if (host.closed) return
     decoder.begin(cursor.partition, records, answer.aborted, cursor.offset)
     let batches = 0
-    let outcome = this.#step()
+    let outcome = this.#step(cursor)
     while (outcome === 'read') {
       if (host.closed) return
       batches++
@@ -160,23 +163,24 @@ export class FetchLoop {
         await this.#yield()
         if (host.closed || !this.#current(cursor)) return
       }
-      outcome = this.#step()
+      outcome = this.#step(cursor)
     }
     if (host.closed) return
-    cursor.offset = decoder.next
+    if (decoder.next > cursor.offset) cursor.passed(decoder.epoch, decoder.first, decoder.next)
     host.end(cursor, logStart, head)
     if (outcome === 'damaged') host.damaged(cursor, decoder.first, decoder.last, head, decoder.problem)
-    else if (batches === 0 && records.length > 0) {
+    else if (batches === 0 && decoder.shown === 0 && records.length > 0) {
       host.damaged(cursor, cursor.offset, undefined, head, 'its length is wrong')
     }
   }
 
-  /** One batch. A sink that throws loses the record that it threw at, not the partition. */
-  #step(): ReturnType<BatchDecoder['step']> {
+  /** One batch. A sink that throws loses the record that it threw at, not the partition: the next fetch goes on there. */
+  #step(cursor: Cursor): BatchOutcome {
     try {
       return this.#decoder.step(this.#host.sink)
-    } finally {
-      if (this.#decoder.shown > 0) this.#lastRecordsMs = this.#host.clock.monotonicMs()
+    } catch (error) {
+      this.#host.sinkFailed(cursor, this.#decoder.next - 1, error as Error)
+      return 'end'
     }
   }
 

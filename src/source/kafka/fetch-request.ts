@@ -37,6 +37,8 @@ export interface FetchedPartition {
 }
 
 export interface Fetched {
+  /** A quota is used up: the broker asks for a pause, ms. */
+  readonly throttleMs: number
   readonly error: number
   readonly partitions: readonly FetchedPartition[]
 }
@@ -72,7 +74,7 @@ export function fetchRequest(
 
 function decode(reader: ByteReader): Fetched {
   reader.tags()
-  reader.int32()
+  const throttleMs = reader.int32()
   const error = reader.int16()
   reader.int32()
   const partitions: FetchedPartition[] = []
@@ -81,7 +83,7 @@ function decode(reader: ByteReader): Fetched {
     for (let n = reader.compactLength(); n > 0; n--) partitions.push(decodePartition(reader))
     reader.tags()
   }
-  return { error, partitions }
+  return { throttleMs, error, partitions }
 }
 
 const divergingTag = 0

@@ -1,0 +1,47 @@
+import { systemClock } from '../base/clock.ts'
+import { CarillonError } from '../base/errors.ts'
+import type { Config } from '../config.ts'
+import { Publisher } from '../publish/publisher.ts'
+import { RoutingTable } from '../routing/table.ts'
+import { openSource } from '../source/open.ts'
+import type { Source, StreamInfo } from '../source/source.ts'
+import type { Event, Published } from '../wire/frames.ts'
+
+/** The configuration's broker, for a command of its own: what it has to say goes to stderr. */
+export function openBroker(config: Config): Promise<Source> {
+  const log = (level: string, message: string) => {
+    if (level !== 'info') console.error(`carillon: ${message}`)
+  }
+  return openSource(config.broker, { clock: systemClock(), log }, { kafka: config.kafka, embedded: config.embedded })
+}
+
+/** Publishes to the broker directly, where the configuration's routes say. */
+export async function openPublisher(
+  config: Config,
+): Promise<{ send: (events: readonly Event[]) => Promise<readonly Published[]>; close: () => Promise<void> }> {
+  const source = await openBroker(config)
+  const known = new Map<string, StreamInfo>()
+  const routing = new RoutingTable(config.routes)
+  const publisher = new Publisher({
+    source,
+    routing,
+    stream: (name) => known.get(name)!,
+    maxEventBytes: config.limits.maxEventBytes,
+  })
+  const close = () => source.close()
+  try {
+    for (const [name, { topic, partitions }] of Object.entries(config.streams)) {
+      if (source.kind === 'embedded') await source.create(topic, partitions)
+      const info = await source.describe(topic)
+      if (info === undefined) {
+        const how = source.createCommand(topic, partitions)
+        throw new CarillonError('stream_missing', `the broker has no stream "${topic}"; create it with: ${how}`)
+      }
+      known.set(name, info)
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return { send: (events) => publisher.publish(events), close }
+}

@@ -1,0 +1,48 @@
+import { Command } from 'commander'
+import { CarillonError } from '../base/errors.ts'
+import { get, jsonSchema, options } from '../config-load.ts'
+import { configOf, withConfig } from './options.ts'
+import { table } from './text.ts'
+
+const actions = ['check', 'print', 'schema'] as const
+
+export function command(): Command {
+  const command = new Command('carillon config')
+    .description(
+      'check: is it right? print: the effective values and where each came from. schema: JSON Schema of the file.',
+    )
+    .argument('<what>', actions.join(', '))
+    .option('--json', 'as JSON')
+  withConfig(command, ({ kind }) => kind !== 'structure')
+  command.addHelpText('after', '\nExample:\n  carillon config print --config carillon.yaml')
+  return command.action((what: string) => {
+    if (what === 'schema') {
+      console.log(JSON.stringify(jsonSchema(), null, 2))
+      return
+    }
+    if (what !== 'check' && what !== 'print') {
+      throw new CarillonError('bad_request', `expected one of ${actions.join(', ')}; got "${what}"`)
+    }
+    const { config, origins } = configOf(command)
+    const { json } = command.opts<{ json?: boolean }>()
+    if (what === 'check') {
+      console.log(json ? '{"ok":true}' : 'the configuration is right')
+      return
+    }
+    const effective = options.map(({ path }) => ({
+      path,
+      value: get(config, path),
+      from: origins.get(path) ?? 'default',
+    }))
+    if (json) console.log(JSON.stringify(effective))
+    else
+      console.log(
+        table(
+          ['option', 'value', 'from'],
+          effective.map(({ path, value, from }) => [path, shown(value), from]),
+        ),
+      )
+  })
+}
+
+const shown = (value: unknown) => (typeof value === 'string' ? value : value === undefined ? '' : JSON.stringify(value))

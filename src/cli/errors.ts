@@ -1,0 +1,27 @@
+import { Command } from 'commander'
+import { CarillonError, type ErrorCode, errors } from '../base/errors.ts'
+import { table } from './text.ts'
+
+export function command(): Command {
+  const command = new Command('carillon errors')
+    .description('The errors that Carillon answers with.')
+    .argument('[code]', 'only this one')
+    .option('--json', 'as JSON')
+  command.addHelpText('after', '\nExample:\n  carillon errors bad_token')
+  return command.action((code: string | undefined) => {
+    const chosen = code === undefined ? errors : { [code]: requireRow(code) }
+    if (command.opts<{ json?: boolean }>().json) {
+      console.log(JSON.stringify(chosen, null, 2))
+      return
+    }
+    const rows = Object.entries(chosen).map(([name, { meaning, http, close, retry }]) => {
+      return [name, String(http), close === 0 ? 'open' : String(close), retry, meaning]
+    })
+    console.log(table(['code', 'http', 'close', 'retry', 'meaning'], rows))
+  })
+}
+
+function requireRow(code: string) {
+  if (Object.hasOwn(errors, code)) return errors[code as ErrorCode]
+  throw new CarillonError('bad_request', `expected one of ${Object.keys(errors).join(', ')}; got "${code}"`)
+}

@@ -1,0 +1,36 @@
+import { CarillonError } from '../base/errors.ts'
+import { ConfigError } from '../config-load.ts'
+
+/** What a command's end says to scripts. */
+export const exitCodes = {
+  ok: 0,
+  /** The command was right and could not be carried out. */
+  failed: 1,
+  /** The command or the configuration is wrong; nothing was started. */
+  usage: 2,
+  /** The gateway or broker could not be reached. */
+  unreachable: 3,
+} as const
+
+/** A gateway that did not answer at all. */
+export class Unreachable extends Error {}
+
+/** Says what went wrong in one clear line a mistake, and sets the exit code. */
+export function fail(error: unknown): void {
+  process.exitCode = exitCodeOf(error)
+  if (error instanceof ConfigError) {
+    for (const mistake of error.mistakes) console.error(`carillon: ${mistake}`)
+  } else if (error instanceof CarillonError) {
+    console.error(`carillon: ${error.message} (${error.code})`)
+  } else console.error(`carillon: ${error instanceof Error ? error.message : String(error)}`)
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof ConfigError) return exitCodes.usage
+  if (error instanceof Unreachable) return exitCodes.unreachable
+  if (!(error instanceof CarillonError)) return exitCodes.failed
+  if (error.code === 'broker_unavailable') return exitCodes.unreachable
+  return error.code === 'bad_request' || error.code === 'bad_subject' || error.code === 'bad_token'
+    ? exitCodes.usage
+    : exitCodes.failed
+}

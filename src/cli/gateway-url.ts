@@ -1,0 +1,30 @@
+import { InvalidArgumentError } from 'commander'
+import type { ErrorCode } from '../base/errors.ts'
+import { CarillonError, errors } from '../base/errors.ts'
+import { refusalOf } from '../client/refusal.ts'
+import { Unreachable } from './exit.ts'
+
+export const defaultGateway = 'http://127.0.0.1:8080'
+export const defaultAdmin = 'http://127.0.0.1:8081'
+
+export function wholeNumber(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('expected a whole number above 0')
+  return value
+}
+
+/** Asks a gateway; what it refuses is thrown as the error that it named, no answer as Unreachable. */
+export async function ask(url: string, init: RequestInit = {}): Promise<Response> {
+  let response: Response
+  try {
+    response = await fetch(url, init)
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+    const { message, code } = cause as NodeJS.ErrnoException
+    throw new Unreachable(`no answer from ${new URL(url).origin} (${code ?? message}): is a gateway running there?`)
+  }
+  if (response.ok) return response
+  const { code, message, retryAfterMs } = await refusalOf(response)
+  if (!Object.hasOwn(errors, code)) throw new Unreachable(`${url} answered ${response.status}: ${message}`)
+  throw new CarillonError(code as ErrorCode, message, { retryAfterMs })
+}

@@ -1,0 +1,58 @@
+import { Command, CommanderError } from 'commander'
+import { exitCodes, fail } from './exit.ts'
+
+/** Where a command lives: its file is loaded when it is used, so that none waits for another's packages. */
+const commands = {
+  serve: () => import('./serve.ts'),
+  publish: () => import('./publish.ts'),
+  subscribe: () => import('./subscribe.ts'),
+  routes: () => import('./routes.ts'),
+  streams: () => import('./streams.ts'),
+  config: () => import('./config.ts'),
+  token: () => import('./token.ts'),
+  health: () => import('./health.ts'),
+  errors: () => import('./errors.ts'),
+} as const
+
+const summaries: Readonly<Record<keyof typeof commands, string>> = {
+  serve: 'run a gateway',
+  publish: 'publish events',
+  subscribe: 'show the events of subjects as they come',
+  routes: 'where subjects are',
+  streams: 'create the streams of the configuration on the broker',
+  config: 'check and show the configuration',
+  token: 'show the positions in a token',
+  health: 'ask a gateway whether it is ready',
+  errors: 'the errors, and what to do',
+}
+
+const names = Object.keys(commands) as (keyof typeof commands)[]
+
+async function main(argv: readonly string[]): Promise<void> {
+  // A reader that went away (`| head`) is no fault of ours.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? exitCodes.ok : exitCodes.failed)
+  })
+  const name = names.find((each) => each === argv[0])
+  try {
+    if (name !== undefined) {
+      const { command } = await commands[name]()
+      const program = command().exitOverride()
+      await program.parseAsync(argv.slice(1), { from: 'user' })
+      return
+    }
+    const program = new Command('carillon').exitOverride()
+    program.description('Events from Kafka or an embedded log to WebSocket, SSE and long-poll clients')
+    for (const each of names) program.command(each).description(summaries[each])
+    program.addHelpText(
+      'after',
+      '\nExample:\n  carillon serve --dev\n\n`carillon COMMAND --help` shows the options and an example of each.',
+    )
+    await program.parseAsync(argv.length === 0 ? ['--help'] : [...argv], { from: 'user' })
+  } catch (error) {
+    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+    else fail(error)
+  }
+}
+
+await main(process.argv.slice(2))

@@ -1,0 +1,47 @@
+import { Command } from 'commander'
+import type { Config } from '../config.ts'
+import { configOf, withConfig } from './options.ts'
+
+/** A second signal does not wait for clients. */
+const forcedExitCode = 130
+
+export function command(): Command {
+  const serve = new Command('carillon serve').description('Run a gateway until SIGTERM or SIGINT.')
+  withConfig(serve, ({ kind }) => kind !== 'structure')
+  serve.addHelpText('after', '\nExample:\n  carillon serve --broker kafka://127.0.0.1:9092 --listen 127.0.0.1:8080')
+  return serve.action(async () => {
+    const { config } = configOf(serve)
+    const { startGateway } = await import('../gateway.ts')
+    const gateway = await startGateway(config)
+    announce(config, gateway.listen, gateway.admin)
+    await stopSignal()
+    await gateway.close()
+  })
+}
+
+/** Resolves at the first signal; the second one ends the process. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (asked) process.exit(forcedExitCode)
+        asked = true
+        resolve()
+      })
+    }
+  })
+}
+
+function announce(config: Config, listen: string, admin: string): void {
+  console.log(`carillon: clients on ${listen}, admin on ${admin}, broker ${config.broker}`)
+  if (!config.dev) return
+  const gateway = listen === 'http://127.0.0.1:8080' ? '' : ` --gateway ${listen}`
+  console.log(`
+Try it in another terminal:
+  bin/carillon subscribe${gateway} 'alarm.>'
+  bin/carillon publish${gateway} alarm.zone7.door '{"open":true}'
+  curl -N '${listen}/v1/sse?subject=alarm.%3E'
+or on the page: ${listen.replace('127.0.0.1', 'localhost')}/
+`)
+}

@@ -1,0 +1,44 @@
+import { Command } from 'commander'
+import { CarillonError } from '../base/errors.ts'
+import { configOf, withConfig } from './options.ts'
+import { table } from './text.ts'
+
+export function command(): Command {
+  const command = new Command('carillon streams')
+    .description('The streams of the configuration on the broker: list them, or create those that are missing.')
+    .argument('[what]', 'list or create', 'list')
+    .option('--print', 'print the commands that create them, and do nothing')
+    .option('--json', 'as JSON')
+  withConfig(command, ({ path }) => path === 'broker' || path === 'streams')
+  command.addHelpText('after', '\nExample:\n  carillon streams create --broker kafka://127.0.0.1:9092')
+  return command.action(async (what: string) => {
+    if (what !== 'list' && what !== 'create')
+      throw new CarillonError('bad_request', `expected list or create, got "${what}"`)
+    const { config } = configOf(command)
+    const { json, print } = command.opts<{ json?: boolean; print?: boolean }>()
+    const { openBroker } = await import('./broker.ts')
+    const source = await openBroker(config)
+    try {
+      const found = []
+      for (const [name, { topic, partitions }] of Object.entries(config.streams)) {
+        if (print) {
+          console.log(source.createCommand(topic, partitions))
+          continue
+        }
+        if (what === 'create') await source.create(topic, partitions)
+        const info = await source.describe(topic)
+        found.push({ name, topic, partitions: info?.partitions, incarnation: info?.incarnation })
+      }
+      if (print) return
+      const rows = found.map((each) => [
+        each.name,
+        each.topic,
+        String(each.partitions ?? 'missing'),
+        each.incarnation ?? '',
+      ])
+      console.log(json ? JSON.stringify(found) : table(['stream', 'topic', 'partitions', 'incarnation'], rows))
+    } finally {
+      await source.close()
+    }
+  })
+}

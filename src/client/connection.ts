@@ -1,0 +1,39 @@
+import type { ServerFrame } from '../wire/frames.ts'
+
+/** One subject or pattern to follow, and from where. */
+export interface Wish {
+  /** > 0, the caller's choice. */
+  readonly ref: number
+  readonly subject: string
+  /** Tokens, `earliest`, `latest` or `@time`; none = latest. */
+  readonly after: readonly string[]
+}
+
+/** What a connection tells, each synchronously; `closed` comes once and last. */
+export interface Handlers {
+  /** Deliveries, gaps, live, errors … as the gateway sent them. SSE and poll deliveries have no refs. */
+  frame(frame: ServerFrame): void
+  /** SSE and poll: the position of all subjects together, behind what was told so far. */
+  position(token: string): void
+  /** `error` is undefined where the connection was lost without a word. */
+  closed(error: Refusal | undefined): void
+}
+
+/** Why the gateway ended it. */
+export interface Refusal {
+  /** From the errors table; a newer gateway may have others. */
+  readonly code: string
+  readonly message: string
+  /** Ask again no earlier, ms; 0 = the client's own choice. */
+  readonly retryAfterMs: number
+  /** The same request can never succeed. */
+  readonly final: boolean
+}
+
+export interface Connection {
+  /** Nothing is told after it. */
+  close(): void
+}
+
+/** Opens one connection to `gateway` (`http://127.0.0.1:8080`). The three transports have this shape. */
+export type Open = (gateway: string, wishes: readonly Wish[], handlers: Handlers) => Connection

@@ -1,0 +1,210 @@
+import type { CarillonError } from '../../base/errors.ts'
+import type { Ack, OutRecord, StreamInfo } from '../source.ts'
+import type { BrokerLink } from './broker-link.ts'
+import type { RawBroker } from './connector.ts'
+import { type LeaderCalls, refusal } from './leader-calls.ts'
+import type { KafkaOptions } from './options.ts'
+import { code, KafkaAnswerError } from './protocol-errors.ts'
+
+/** One call of `publish`: settled when all of its records are, or the first of them has failed. */
+export interface Publication {
+  readonly acks: Ack[]
+  waiting: number
+  failed: boolean
+  resolve(acks: Ack[]): void
+  reject(error: unknown): void
+}
+
+export interface Entry {
+  readonly record: OutRecord
+  readonly bytes: number
+  readonly publication: Publication
+  /** Its place in the publication. */
+  readonly index: number
+}
+
+/** Who writes, by which the broker knows a repeated batch (KIP-98). */
+interface Identity {
+  /** kafkajs's own form; undefined = this client may not write idempotently. */
+  readonly producerId: string | undefined
+  readonly producerEpoch: number
+  sequence: number
+}
+
+const sequences = 2 ** 31
+
+type ProduceRequest = Parameters<RawBroker['produce']>[0]
+interface ProduceAnswer {
+  readonly topics: readonly { readonly partitions: readonly { readonly baseOffset: string }[] }[]
+}
+
+/**
+ * Writes to one partition: one batch at a time, what is published meanwhile gathers for the next. A batch whose fate is
+ * unknown is repeated under its own sequence numbers, so the broker writes it once; when it is given up, so is the identity:
+ * under used-up numbers the broker would take other records for a repetition, and acknowledge what it never wrote.
+ */
+export class Lane {
+  readonly #stream: StreamInfo
+  readonly #partition: number
+  readonly #options: KafkaOptions
+  readonly #calls: LeaderCalls
+  readonly #settled: (bytes: number) => void
+  readonly #queue: Entry[] = []
+  #identity: Identity | undefined
+  /** Lowered while the topic takes less. */
+  #batchBytes: number
+  #running = false
+
+  /** `settled` is told the bytes of each entry that no longer waits. */
+  constructor(
+    stream: StreamInfo,
+    partition: number,
+    options: KafkaOptions,
+    calls: LeaderCalls,
+    settled: (bytes: number) => void,
+  ) {
+    this.#stream = stream
+    this.#partition = partition
+    this.#options = options
+    this.#calls = calls
+    this.#settled = settled
+    this.#batchBytes = options.publishBatchBytes
+  }
+
+  add(entry: Entry): void {
+    this.#queue.push(entry)
+    if (this.#running) return
+    this.#running = true
+    // After the caller has added all of its records: they share a batch.
+    queueMicrotask(() => void this.#run())
+  }
+
+  async #run(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const batch = this.#take()
+      if (batch.length > 0) await this.#write(batch)
+    }
+    this.#running = false
+  }
+
+  /** The next batch; what belongs to a publication that has failed is dropped. */
+  #take(): Entry[] {
+    const batch: Entry[] = []
+    let bytes = 0
+    while (this.#queue.length > 0) {
+      const entry = this.#queue[0]!
+      if (batch.length > 0 && bytes + entry.bytes > this.#batchBytes) break
+      this.#queue.shift()
+      if (entry.publication.failed) {
+        this.#settled(entry.bytes)
+        continue
+      }
+      bytes += entry.bytes
+      batch.push(entry)
+    }
+    return batch
+  }
+
+  async #write(batch: readonly Entry[]): Promise<void> {
+    const { publishTimeoutMs } = this.#options
+    try {
+      const base = await this.#calls.run(this.#stream, this.#partition, publishTimeoutMs, (link) => {
+        return this.#produce(link, batch)
+      })
+      for (const [i, entry] of batch.entries()) this.#acknowledge(entry, base + i)
+    } catch (error) {
+      if (this.#halve(batch, error)) return
+      this.#identity = undefined
+      const refused = refusal(error, `topic ${this.#stream.name}, partition ${this.#partition}`)
+      for (const entry of batch) this.#fail(entry, refused as CarillonError)
+    }
+  }
+
+  /** The topic's size limit counts whole batches: a smaller one may pass. */
+  #halve(batch: readonly Entry[], error: unknown): boolean {
+    const tooLarge = error instanceof KafkaAnswerError && error.code === code.messageTooLarge
+    if (!tooLarge || batch.length === 1) return false
+    this.#batchBytes = Math.max(1, this.#batchBytes >> 1)
+    this.#queue.unshift(...batch)
+    return true
+  }
+
+  async #produce(link: BrokerLink, batch: readonly Entry[]): Promise<number> {
+    const { publishAttemptMs } = this.#options
+    this.#identity ??= await this.#identify(link)
+    const identity = this.#identity
+    try {
+      const answer = await link.call('Produce', publishAttemptMs, (broker) => {
+        return broker.produce(this.#request(identity, batch)) as Promise<ProduceAnswer>
+      })
+      identity.sequence = (identity.sequence + batch.length) % sequences
+      return Number(answer.topics[0]!.partitions[0]!.baseOffset)
+    } catch (error) {
+      if (error instanceof KafkaAnswerError && identityLost.includes(error.code)) this.#identity = undefined
+      throw error
+    }
+  }
+
+  #request(identity: Identity, batch: readonly Entry[]): ProduceRequest {
+    const partition = {
+      partition: this.#partition,
+      firstSequence: identity.producerId === undefined ? 0 : identity.sequence,
+      messages: batch.map(({ record }) => message(record)),
+    }
+    return {
+      acks: -1,
+      timeout: this.#options.publishAttemptMs,
+      producerEpoch: identity.producerEpoch,
+      topicData: [{ topic: this.#stream.name, partitions: [partition] }],
+      ...(identity.producerId === undefined ? {} : { producerId: identity.producerId }),
+    } as unknown as ProduceRequest
+  }
+
+  async #identify(link: BrokerLink): Promise<Identity> {
+    try {
+      const { producerId, producerEpoch } = await link.call(
+        'InitProducerId',
+        this.#options.requestTimeoutMs,
+        (broker) => {
+          return (broker as unknown as IdentifyingBroker).initProducerId({ transactionTimeout: 60_000 })
+        },
+      )
+      return { producerId, producerEpoch, sequence: 0 }
+    } catch (error) {
+      if (!(error instanceof KafkaAnswerError) || !notGranted.includes(error.code)) throw error
+      return { producerId: undefined, producerEpoch: 0, sequence: 0 }
+    }
+  }
+
+  #acknowledge({ bytes, index, publication }: Entry, offset: number): void {
+    this.#settled(bytes)
+    publication.acks[index] = { partition: this.#partition, offset }
+    if (--publication.waiting === 0 && !publication.failed) publication.resolve(publication.acks)
+  }
+
+  #fail({ bytes, publication }: Entry, error: unknown): void {
+    this.#settled(bytes)
+    if (publication.failed) return
+    publication.failed = true
+    publication.reject(error)
+  }
+}
+
+interface IdentifyingBroker {
+  initProducerId(request: { transactionTimeout: number }): Promise<{ producerId: string; producerEpoch: number }>
+}
+
+/** The broker has forgotten the identity, or its numbers don't fit: nothing was written under them. */
+const identityLost: readonly number[] = [code.outOfOrderSequence, code.invalidProducerEpoch, code.unknownProducerId]
+const notGranted: readonly number[] = [code.clusterAuthorizationFailed, code.transactionalIdAuthorizationFailed]
+
+function message({ key, value, headers }: OutRecord) {
+  const all: Record<string, Buffer> = {}
+  for (const [name, header] of Object.entries(headers ?? {})) all[name] = asBuffer(header)!
+  return { key: asBuffer(key), value: asBuffer(value), headers: all }
+}
+
+function asBuffer(value: Uint8Array | string | null): Buffer | null {
+  if (value === null) return null
+  return typeof value === 'string' ? Buffer.from(value) : Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+}

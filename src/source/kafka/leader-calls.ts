@@ -1,0 +1,126 @@
+import type { Clock } from '../../base/clock.ts'
+import { CarillonError } from '../../base/errors.ts'
+import type { StreamInfo } from '../source.ts'
+import { BrokerAwayError, type BrokerLink } from './broker-link.ts'
+import type { BrokerSet } from './broker-set.ts'
+import type { PartitionLeader, TopicMetadata } from './metadata-request.ts'
+import type { KafkaOptions } from './options.ts'
+import { backOffMs } from './pause.ts'
+import { code, KafkaAnswerError, protocolError } from './protocol-errors.ts'
+
+/** Topics whose leaders are remembered; beyond that the oldest is asked for anew. */
+const maxTopics = 1024
+
+/** Errors that the same request will meet again. */
+const lasting: readonly number[] = [
+  code.messageTooLarge,
+  code.recordListTooLarge,
+  code.topicAuthorizationFailed,
+  code.clusterAuthorizationFailed,
+  code.transactionalIdAuthorizationFailed,
+  code.unsupportedVersion,
+]
+
+/** Single requests to a partition's leader, repeated while leaders move or brokers are away. */
+export class LeaderCalls {
+  readonly #brokers: BrokerSet
+  readonly #options: KafkaOptions
+  readonly #clock: Clock
+  readonly #topics = new Map<string, TopicMetadata>()
+  #closed = false
+
+  constructor(brokers: BrokerSet, options: KafkaOptions, clock: Clock) {
+    this.#brokers = brokers
+    this.#options = options
+    this.#clock = clock
+  }
+
+  /**
+   * Runs `request` against the partition's leader until it resolves. Rejects with `stream_missing` when the incarnation is
+   * gone, and with `broker_unavailable` after `timeoutMs`, or at once when trying again is of no use; other errors of
+   * `request` come out as they are, KafkaAnswerErrors that last among them.
+   */
+  async run<T>(
+    stream: StreamInfo,
+    partition: number,
+    timeoutMs: number,
+    request: (link: BrokerLink, leaderEpoch: number) => Promise<T>,
+  ): Promise<T> {
+    const deadline = this.#clock.monotonicMs() + timeoutMs
+    let avoid: number | undefined
+    for (let attempt = 0; ; attempt++) {
+      let leader: number | undefined
+      try {
+        if (attempt > 0) this.#topics.delete(stream.name)
+        const found = await this.#leader(stream, partition, avoid)
+        leader = found.leader
+        return await request(await this.#brokers.link(leader), found.leaderEpoch)
+      } catch (error) {
+        if (!isPassing(error)) throw error
+        const pauseMs = backOffMs(attempt, this.#options.retryMs, this.#options.maxRetryMs)
+        if (this.#closed || this.#clock.monotonicMs() + pauseMs >= deadline) throw unavailable(error, stream, partition)
+        avoid = error instanceof BrokerAwayError ? leader : undefined
+        await new Promise<void>((resolve) => this.#clock.after(pauseMs, resolve))
+      }
+    }
+  }
+
+  /** Requests fail at their next attempt. */
+  close(): void {
+    this.#closed = true
+  }
+
+  async #leader(stream: StreamInfo, partition: number, avoid: number | undefined): Promise<PartitionLeader> {
+    const { name, incarnation } = stream
+    let topic = this.#topics.get(name)
+    if (topic === undefined || topic.topicId !== incarnation || partition >= topic.partitions.length) {
+      topic = await this.#brokers.metadata(name, avoid)
+      this.#remember(name, topic)
+    }
+    if (topic.error === code.unknownTopicOrPartition) throw missing(name, 'the broker has no such topic')
+    if (topic.error !== 0 && topic.error !== code.leaderNotAvailable) {
+      throw new KafkaAnswerError(topic.error, `topic ${name}`)
+    }
+    if (topic.topicId !== incarnation) throw missing(name, 'the topic was deleted and created again')
+    const found = topic.partitions[partition]
+    if (found === undefined)
+      throw missing(name, `it has ${topic.partitions.length} partitions, not number ${partition}`)
+    if (found.leader < 0) throw new KafkaAnswerError(code.leaderNotAvailable, `topic ${name}, partition ${partition}`)
+    return found
+  }
+
+  #remember(name: string, topic: TopicMetadata): void {
+    this.#topics.delete(name)
+    this.#topics.set(name, topic)
+    if (this.#topics.size > maxTopics) this.#topics.delete(this.#topics.keys().next().value!)
+  }
+}
+
+function isPassing(error: unknown): error is Error {
+  if (error instanceof KafkaAnswerError) return !lasting.includes(error.code)
+  return error instanceof BrokerAwayError
+}
+
+function missing(topic: string, why: string): CarillonError {
+  return new CarillonError(
+    'stream_missing',
+    `expected topic ${topic} as it was described, but ${why}; describe it again`,
+  )
+}
+
+/** What a caller is told of a broker that can't be used. */
+function unavailable(error: Error, stream: StreamInfo, partition: number): CarillonError {
+  const what = `topic ${stream.name}, partition ${partition}`
+  return new CarillonError('broker_unavailable', `${what}: ${error.message}`, { cause: error })
+}
+
+/** A lasting answer as a caller is told of it; other errors as they are. */
+export function refusal(error: unknown, what: string): unknown {
+  if (!(error instanceof KafkaAnswerError)) return error
+  const tooLarge = error.code === code.messageTooLarge || error.code === code.recordListTooLarge
+  if (tooLarge) {
+    const advice = "larger than the topic takes; raise the topic's max.message.bytes or send less"
+    return new CarillonError('event_too_large', `${what}: ${advice}`, { cause: error })
+  }
+  return new CarillonError('broker_unavailable', `${what}: ${protocolError(error.code)}`, { cause: error })
+}

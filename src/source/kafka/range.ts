@@ -1,0 +1,118 @@
+import type { Offsets, RangeEnd, RangeSink, StreamInfo } from '../source.ts'
+import { BatchDecoder } from './batch-decoder.ts'
+import type { BrokerLink } from './broker-link.ts'
+import { Damage } from './damage.ts'
+import { ByteWriter } from './encoding.ts'
+import { type FetchedPartition, type FetchLimits, fetchRequest } from './fetch-request.ts'
+import type { LeaderCalls } from './leader-calls.ts'
+import { earliest, latest, offsetRequest } from './offsets-request.ts'
+import type { KafkaOptions } from './options.ts'
+import { code, KafkaAnswerError } from './protocol-errors.ts'
+
+/** The partition's bounds, as the leader tells them. */
+export async function askOffsets(
+  link: BrokerLink,
+  topic: string,
+  partition: number,
+  leaderEpoch: number,
+  timeoutMs: number,
+): Promise<Offsets> {
+  const ask = (time: number) => link.ask(offsetRequest(topic, partition, leaderEpoch, time), timeoutMs)
+  const [first, head] = await Promise.all([ask(earliest), ask(latest)])
+  return { first, head: Math.max(first, head) }
+}
+
+/** One chunk of one partition's past, read in as many fetches as it takes to show a record. */
+export class RangeRead {
+  readonly #stream: StreamInfo
+  readonly #partition: number
+  readonly #to: number
+  readonly #sink: RangeSink
+  readonly #options: KafkaOptions
+  readonly #limits: FetchLimits
+  readonly #decoder: BatchDecoder
+  readonly #damage = new Damage()
+  readonly #body = new ByteWriter(128)
+  #next: number
+  #offsets: Offsets = { first: 0, head: 0 }
+  #done = false
+
+  constructor(
+    stream: StreamInfo,
+    partition: number,
+    from: number,
+    to: number,
+    maxBytes: number,
+    sink: RangeSink,
+    options: KafkaOptions,
+  ) {
+    this.#stream = stream
+    this.#partition = partition
+    this.#next = from
+    this.#to = to
+    this.#sink = sink
+    this.#options = options
+    this.#limits = { waitMs: 0, bytes: maxBytes, partitionBytes: maxBytes }
+    this.#decoder = new BatchDecoder(options.maxBatchBytes)
+  }
+
+  async run(calls: LeaderCalls): Promise<RangeEnd> {
+    while (!this.#done) {
+      await calls.run(this.#stream, this.#partition, this.#options.askTimeoutMs, (link, epoch) =>
+        this.#fetch(link, epoch),
+      )
+    }
+    return { next: this.#next, offsets: this.#offsets }
+  }
+
+  async #fetch(link: BrokerLink, leaderEpoch: number): Promise<void> {
+    const { connectTimeoutMs, requestTimeoutMs } = this.#options
+    const asked = { partition: this.#partition, leaderEpoch, offset: this.#next, lastFetchedEpoch: -1 }
+    const request = fetchRequest(this.#body, this.#stream.incarnation, [asked], this.#limits)
+    const fetched = await link.fetch(request, requestTimeoutMs, connectTimeoutMs)
+    const answer = fetched.partitions[0]
+    const error = fetched.error !== 0 ? fetched.error : (answer?.error ?? code.unknownTopicOrPartition)
+    if (error === code.offsetOutOfRange) return this.#outOfRange(link, leaderEpoch)
+    if (error === code.corruptMessage) return this.#damaged(this.#next, undefined)
+    if (error !== 0) throw new KafkaAnswerError(error, 'Fetch')
+    this.#offsets = { first: answer!.logStart, head: answer!.lastStableOffset }
+    this.#show(answer!)
+  }
+
+  async #outOfRange(link: BrokerLink, leaderEpoch: number): Promise<void> {
+    const { requestTimeoutMs } = this.#options
+    this.#offsets = await askOffsets(link, this.#stream.name, this.#partition, leaderEpoch, requestTimeoutMs)
+    const { first, head } = this.#offsets
+    if (this.#next > head) this.#done = true
+    else if (this.#next < first) this.#advance(first)
+    else throw new KafkaAnswerError(code.offsetOutOfRange, 'Fetch')
+  }
+
+  #show({ records, aborted }: FetchedPartition): void {
+    const decoder = this.#decoder
+    decoder.begin(this.#partition, records, aborted, this.#next, this.#to)
+    let outcome = decoder.step(this.#sink)
+    let batches = 0
+    while (outcome === 'read' && decoder.next < this.#to) {
+      this.#damage.read()
+      batches++
+      outcome = decoder.step(this.#sink)
+    }
+    this.#advance(decoder.next)
+    if (decoder.shown > 0) this.#done = true
+    else if (outcome === 'damaged') this.#damaged(decoder.first, decoder.last)
+    else if (outcome === 'end' && batches === 0 && records.length > 0) this.#damaged(this.#next, undefined)
+  }
+
+  #damaged(first: number, last: number | undefined): void {
+    const to = this.#damage.met(first, this.#next, last, Math.min(this.#offsets.head, this.#to))
+    if (to === undefined) return
+    this.#sink.lost(this.#next, to, 'corrupt')
+    this.#advance(to + 1)
+  }
+
+  #advance(next: number): void {
+    this.#next = next
+    if (next >= Math.min(this.#to, this.#offsets.head)) this.#done = true
+  }
+}

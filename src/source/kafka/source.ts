@@ -1,0 +1,190 @@
+import { type Clock, systemClock } from '../../base/clock.ts'
+import { CarillonError } from '../../base/errors.ts'
+import { type Random, systemRandom } from '../../base/random.ts'
+import type {
+  Ack,
+  Offsets,
+  OutRecord,
+  RangeEnd,
+  RangeSink,
+  Source,
+  SourceContext,
+  StreamInfo,
+  Tail,
+  TailSink,
+} from '../source.ts'
+import { BrokerAwayError } from './broker-link.ts'
+import { BrokerSet } from './broker-set.ts'
+import { parseAddress } from './connector.ts'
+import { LeaderCalls, refusal } from './leader-calls.ts'
+import { offsetRequest } from './offsets-request.ts'
+import { type KafkaOptions, kafkaDefaults } from './options.ts'
+import { code, KafkaAnswerError } from './protocol-errors.ts'
+import { Publisher } from './publisher.ts'
+import { askOffsets, RangeRead } from './range.ts'
+import { KafkaTail } from './tail.ts'
+
+export interface KafkaContext extends SourceContext {
+  /** Paces retries; the system's clock unless a test holds it. */
+  readonly clock?: Clock
+  readonly random?: Random
+}
+
+/** Topics are created with the broker stamping records, so that ttl and latency need not trust producers' clocks. */
+const topicConfig = { name: 'message.timestamp.type', value: 'LogAppendTime' } as const
+const createTimeoutMs = 10_000
+
+/**
+ * A Kafka cluster as a source. Nothing is connected until it is needed, so that this resolves with the brokers away. Rejects
+ * with `bad_request` when an address is none.
+ */
+export async function openKafka(
+  options: Pick<KafkaOptions, 'brokers'> & Partial<KafkaOptions>,
+  context: KafkaContext,
+): Promise<Source> {
+  const { brokers } = options
+  for (const address of brokers) {
+    const { host, port } = parseAddress(address)
+    if (host !== '' && port > 0 && port < 65_536) continue
+    throw new CarillonError('bad_request', `expected a Kafka broker as host:port, got "${address}"`)
+  }
+  if (brokers.length === 0) throw new CarillonError('bad_request', 'expected at least one Kafka broker, got none')
+  return new KafkaSource({ ...kafkaDefaults, ...options }, context)
+}
+
+class KafkaSource implements Source {
+  readonly kind = 'kafka'
+  readonly name: string
+  readonly #options: KafkaOptions
+  readonly #context: SourceContext
+  readonly #clock: Clock
+  readonly #random: Random
+  /** For questions and ranges; writes and each tail have connections of their own. */
+  readonly #askBrokers: BrokerSet
+  readonly #asks: LeaderCalls
+  readonly #publishBrokers: BrokerSet
+  readonly #publishes: LeaderCalls
+  readonly #publisher: Publisher
+  readonly #tails = new Set<KafkaTail>()
+
+  constructor(options: KafkaOptions, context: KafkaContext) {
+    this.name = `kafka://${options.brokers.join(',')}`
+    this.#options = options
+    this.#context = context
+    this.#clock = context.clock ?? systemClock()
+    this.#random = context.random ?? systemRandom
+    this.#askBrokers = new BrokerSet(options)
+    this.#asks = new LeaderCalls(this.#askBrokers, options, this.#clock)
+    this.#publishBrokers = new BrokerSet(options)
+    this.#publishes = new LeaderCalls(this.#publishBrokers, options, this.#clock)
+    this.#publisher = new Publisher(options, this.#publishes)
+  }
+
+  async describe(stream: string): Promise<StreamInfo | undefined> {
+    const { error, topicId, partitions } = await this.#answered(stream, this.#askBrokers.metadata(stream))
+    if (error === code.unknownTopicOrPartition || error === code.invalidTopic) return undefined
+    if (error !== 0 && error !== code.leaderNotAvailable)
+      throw refusal(new KafkaAnswerError(error, ''), `topic ${stream}`)
+    return { name: stream, incarnation: topicId, partitions: partitions.length }
+  }
+
+  async create(stream: string, partitions: number): Promise<void> {
+    const replicationFactor = -1
+    const topic = { topic: stream, numPartitions: partitions, replicationFactor, configEntries: [topicConfig] }
+    const created = this.#askBrokers.any().then((link) => {
+      return link.call('CreateTopics', createTimeoutMs, (broker) => {
+        return (broker as unknown as CreatingBroker).createTopics({ topics: [topic], timeout: createTimeoutMs })
+      })
+    })
+    await this.#answered(stream, created).catch((error: CarillonError) => {
+      const cause = error.cause
+      if (!(cause instanceof KafkaAnswerError) || cause.code !== code.topicAlreadyExists) throw error
+    })
+  }
+
+  createCommand(stream: string, partitions: number): string {
+    const name = /^[\w.-]+$/.test(stream) ? stream : `'${stream.replaceAll("'", "'\\''")}'`
+    const config = `${topicConfig.name}=${topicConfig.value}`
+    const server = this.#options.brokers.join(',')
+    return `kafka-topics.sh --bootstrap-server ${server} --create --topic ${name} --partitions ${partitions} --config ${config}`
+  }
+
+  offsets(stream: StreamInfo, partition: number): Promise<Offsets> {
+    const { requestTimeoutMs } = this.#options
+    return this.#ask(stream, partition, (link, epoch) =>
+      askOffsets(link, stream.name, partition, epoch, requestTimeoutMs),
+    )
+  }
+
+  offsetAt(stream: StreamInfo, partition: number, timeMs: number): Promise<number> {
+    const { requestTimeoutMs } = this.#options
+    return this.#ask(stream, partition, async (link, epoch) => {
+      const found = await link.ask(offsetRequest(stream.name, partition, epoch, Math.max(0, timeMs)), requestTimeoutMs)
+      const { head } = await askOffsets(link, stream.name, partition, epoch, requestTimeoutMs)
+      return found < 0 ? head : Math.min(found, head)
+    })
+  }
+
+  tail(stream: StreamInfo, from: readonly number[], sink: TailSink): Tail {
+    const tail = new KafkaTail(stream, from, sink, this.#options, this.#context, this.#clock, this.#random)
+    this.#tails.add(tail)
+    return {
+      close: () => {
+        this.#tails.delete(tail)
+        return tail.close()
+      },
+    }
+  }
+
+  async range(
+    stream: StreamInfo,
+    partition: number,
+    from: number,
+    to: number,
+    maxBytes: number,
+    sink: RangeSink,
+  ): Promise<RangeEnd> {
+    try {
+      return await new RangeRead(stream, partition, from, to, maxBytes, sink, this.#options).run(this.#asks)
+    } catch (error) {
+      throw refusal(error, `topic ${stream.name}, partition ${partition}`)
+    }
+  }
+
+  async publish(stream: StreamInfo, records: readonly OutRecord[]): Promise<Ack[]> {
+    return this.#publisher.publish(stream, records)
+  }
+
+  async close(): Promise<void> {
+    this.#asks.close()
+    this.#publishes.close()
+    this.#askBrokers.close()
+    this.#publishBrokers.close()
+    await Promise.all([...this.#tails].map((tail) => tail.close()))
+  }
+
+  async #ask<T>(
+    stream: StreamInfo,
+    partition: number,
+    request: Parameters<typeof LeaderCalls.prototype.run<T>>[3],
+  ): Promise<T> {
+    try {
+      return await this.#asks.run(stream, partition, this.#options.askTimeoutMs, request)
+    } catch (error) {
+      throw refusal(error, `topic ${stream.name}, partition ${partition}`)
+    }
+  }
+
+  async #answered<T>(stream: string, answer: Promise<T>): Promise<T> {
+    try {
+      return await answer
+    } catch (error) {
+      if (!(error instanceof BrokerAwayError)) throw refusal(error, `topic ${stream}`)
+      throw new CarillonError('broker_unavailable', error.message, { cause: error })
+    }
+  }
+}
+
+interface CreatingBroker {
+  createTopics(request: { topics: readonly unknown[]; timeout: number }): Promise<unknown>
+}

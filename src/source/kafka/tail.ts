@@ -1,0 +1,289 @@
+import type { Clock } from '../../base/clock.ts'
+import type { Random } from '../../base/random.ts'
+import type { SourceContext, StreamInfo, Tail, TailSink } from '../source.ts'
+import { BrokerSet } from './broker-set.ts'
+import { Cursor } from './cursor.ts'
+import { type FetchHost, FetchLoop } from './fetch-loop.ts'
+import { metadataProblem, type TopicMetadata } from './metadata-request.ts'
+import { earliest, latest, offsetRequest } from './offsets-request.ts'
+import type { KafkaOptions } from './options.ts'
+import { backOffMs } from './pause.ts'
+import { code, protocolError } from './protocol-errors.ts'
+import { TailHealth } from './tail-health.ts'
+import { TopicWatch, type WatchHost } from './topic-watch.ts'
+
+/** How long a cursor that waits beyond the end leaves the broker alone, ms. */
+const beyondEndMs = 100
+/** How long after a leader said that its log ends below what was read it is asked again, ms. */
+const confirmMs = 500
+/** Times that it must say so. */
+const confirmations = 2
+/** Times that metadata must lack the topic before it counts as deleted: a broker that just started may not know it yet. */
+const missingAnswers = 2
+/** Ids of topics that had the name before: a broker that is behind may still name them. */
+const maxRetiredIds = 16
+
+/** Reads every partition of one topic, with connections of its own: one fetch loop a leader, one watch of the metadata. */
+export class KafkaTail implements Tail, FetchHost, WatchHost {
+  readonly options: KafkaOptions
+  readonly clock: Clock
+  readonly brokers: BrokerSet
+  readonly sink: TailSink
+  cursors: Cursor[]
+  topicId: string
+  closed = false
+  readonly #topic: string
+  readonly #context: SourceContext
+  readonly #health: TailHealth
+  readonly #watch: TopicWatch
+  readonly #loops = new Map<number, { readonly loop: FetchLoop; readonly ended: Promise<void> }>()
+  readonly #retiredIds: string[] = []
+  readonly #watching: Promise<void>
+  #lacking = 0
+
+  constructor(
+    stream: StreamInfo,
+    from: readonly number[],
+    sink: TailSink,
+    options: KafkaOptions,
+    context: SourceContext,
+    clock: Clock,
+    random: Random,
+  ) {
+    this.options = options
+    this.clock = clock
+    this.sink = sink
+    this.topicId = stream.incarnation
+    this.brokers = new BrokerSet(options)
+    this.cursors = from.map((offset, partition) => new Cursor(partition, offset))
+    this.#topic = stream.name
+    this.#context = context
+    this.#health = new TailHealth(options.awayAfterMs, (state, detail) => {
+      if (!this.closed) sink.state(state, detail)
+    })
+    this.#health.found(from.length, clock.monotonicMs())
+    this.#watch = new TopicWatch(stream.name, options, this.brokers, clock, random, this)
+    this.#watching = this.#watch.run()
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+    this.#watch.close()
+    for (const { loop } of this.#loops.values()) loop.stop()
+    this.brokers.close()
+    await Promise.all([this.#watching, ...[...this.#loops.values()].map(({ ended }) => ended)])
+  }
+
+  // WatchHost
+
+  learned(metadata: TopicMetadata): boolean {
+    const { error, topicId, partitions } = metadata
+    if (error === code.unknownTopicOrPartition) return this.#missing()
+    this.#lacking = this.#lacking >= missingAnswers ? this.#back() : 0
+    if (error !== 0 && error !== code.leaderNotAvailable) {
+      this.#allFailed(metadataProblem(this.#topic, error))
+      return false
+    }
+    if (this.#retiredIds.includes(topicId)) return false
+    if (topicId !== this.topicId) this.#recreated(metadata)
+    else if (partitions.length > this.cursors.length) this.#grown(metadata)
+    if (this.closed) return true
+    return this.#follow(metadata)
+  }
+
+  unreachable(error: Error): void {
+    for (const cursor of this.cursors) if (cursor.leader < 0) this.#failed(cursor, error.message)
+  }
+
+  // FetchHost
+
+  brokerFailed(nodeId: number, cursors: readonly Cursor[], error: Error): void {
+    for (const cursor of cursors) this.#failed(cursor, error.message)
+    this.#watch.refresh(nodeId)
+  }
+
+  succeeded(cursor: Cursor): void {
+    cursor.failures = 0
+    cursor.endsBelow = 0
+    this.#health.read(cursor.partition)
+  }
+
+  async refused(cursor: Cursor, error: number, nodeId: number): Promise<void> {
+    if (error === code.offsetOutOfRange) {
+      const { version } = cursor
+      try {
+        await this.#findRange(cursor, nodeId)
+      } catch (problem) {
+        if (!this.closed && cursor.version === version) this.brokerFailed(nodeId, [cursor], problem as Error)
+      }
+      return
+    }
+    this.#failed(cursor, `partition ${cursor.partition}: ${protocolError(error)}`)
+    this.#watch.refresh()
+  }
+
+  diverged(cursor: Cursor, epoch: number, endOffset: number): void {
+    const { partition, offset } = cursor
+    const agreed = cursor.epochs.cutBack(epoch, endOffset, offset)
+    if (agreed < offset) {
+      cursor.offset = agreed
+      this.sink.lost(partition, agreed, offset - 1, 'rewritten')
+    }
+  }
+
+  damaged(cursor: Cursor, first: number, last: number | undefined, head: number, problem: string): void {
+    const { partition, offset } = cursor
+    const to = cursor.damage.met(first, offset, last, head)
+    if (to === undefined) return
+    this.#context.log('error', `topic ${this.#topic}: offsets ${offset} to ${to} can't be read and are skipped`, {
+      partition,
+      problem,
+    })
+    cursor.jump(to + 1)
+    cursor.reached = true
+    this.sink.lost(partition, offset, to, 'corrupt')
+  }
+
+  sinkFailed(cursor: Cursor, offset: number, error: Error): void {
+    const where = `topic ${this.#topic}, partition ${cursor.partition}, offset ${offset}`
+    this.#context.log('error', `a record could not be taken and is passed: ${where}`, { error })
+  }
+
+  end(cursor: Cursor, first: number, head: number): void {
+    const { offset } = cursor
+    if (offset === cursor.toldNext && first === cursor.toldFirst && head === cursor.toldHead) return
+    cursor.toldNext = offset
+    cursor.toldFirst = first
+    cursor.toldHead = head
+    this.sink.end(cursor.partition, offset, { first, head })
+  }
+
+  // Offsets out of range
+
+  /** The offset is below the log's start, or beyond its end. */
+  async #findRange(cursor: Cursor, nodeId: number): Promise<void> {
+    const { partition, version, leaderEpoch } = cursor
+    const { requestTimeoutMs } = this.options
+    const link = await this.brokers.link(nodeId)
+    const ask = (time: number) => link.ask(offsetRequest(this.#topic, partition, leaderEpoch, time), requestTimeoutMs)
+    const [first, head] = await Promise.all([ask(earliest), ask(latest)])
+    if (this.closed || cursor.version !== version) return
+    if (cursor.offset < first) this.#belowStart(cursor, first)
+    else if (cursor.offset > head) this.#beyondEnd(cursor, first, head)
+    else this.#inRange(cursor)
+  }
+
+  /** The log moved meanwhile, or the leader knows nothing of the epoch below: ask without it. */
+  #inRange(cursor: Cursor): void {
+    cursor.jump(cursor.offset)
+    cursor.pausedUntilMs = this.clock.monotonicMs() + this.options.retryMs
+  }
+
+  #belowStart(cursor: Cursor, first: number): void {
+    const { partition, offset, fromStart } = cursor
+    cursor.jump(first)
+    if (!fromStart) this.sink.lost(partition, offset, first - 1, 'retention')
+  }
+
+  /** To wait is right for a start that another reader gave us; what we read ourselves must be there. */
+  #beyondEnd(cursor: Cursor, first: number, head: number): void {
+    const { partition, offset } = cursor
+    const now = this.clock.monotonicMs()
+    this.#health.read(partition)
+    if (this.closed) return
+    if (!cursor.reached) {
+      cursor.pausedUntilMs = now + beyondEndMs
+      this.end(cursor, first, head)
+    } else if (++cursor.endsBelow < confirmations) {
+      cursor.pausedUntilMs = now + confirmMs
+      this.#watch.refresh()
+    } else {
+      cursor.jump(head)
+      this.sink.lost(partition, head, offset - 1, 'rewritten')
+    }
+  }
+
+  // Failures
+
+  #failed(cursor: Cursor, detail: string): void {
+    const now = this.clock.monotonicMs()
+    const { retryMs, maxRetryMs } = this.options
+    cursor.pausedUntilMs = now + backOffMs(cursor.failures++, retryMs, maxRetryMs)
+    if (this.#lacking < missingAnswers) this.#health.failed(cursor.partition, now, detail)
+  }
+
+  #allFailed(detail: string): void {
+    for (const cursor of this.cursors) this.#failed(cursor, detail)
+  }
+
+  #missing(): false {
+    if (++this.#lacking === missingAnswers) {
+      for (const cursor of this.cursors) {
+        cursor.leader = -1
+        cursor.version++
+      }
+      this.#health.missing(`the broker has no topic ${this.#topic}`)
+    }
+    return false
+  }
+
+  #back(): 0 {
+    this.#health.found(this.cursors.length, this.clock.monotonicMs())
+    return 0
+  }
+
+  // What metadata tells
+
+  #recreated({ topicId, partitions }: TopicMetadata): void {
+    this.#retiredIds.push(this.topicId)
+    if (this.#retiredIds.length > maxRetiredIds) this.#retiredIds.shift()
+    this.topicId = topicId
+    for (const cursor of this.cursors) cursor.restart()
+    this.cursors = partitions.map((_, partition) => this.cursors[partition] ?? this.#fresh(partition))
+    this.#health.found(partitions.length, this.clock.monotonicMs())
+    this.sink.recreated({ name: this.#topic, incarnation: topicId, partitions: partitions.length })
+  }
+
+  #grown({ topicId, partitions }: TopicMetadata): void {
+    const now = this.clock.monotonicMs()
+    while (this.cursors.length < partitions.length) {
+      const cursor = this.#fresh(this.cursors.length)
+      this.cursors.push(cursor)
+      this.#health.expect(cursor.partition, now)
+    }
+    this.sink.grown({ name: this.#topic, incarnation: topicId, partitions: partitions.length })
+  }
+
+  #fresh(partition: number): Cursor {
+    const cursor = new Cursor(partition, 0)
+    cursor.fromStart = true
+    return cursor
+  }
+
+  /** Adopts newer leaders and sees that each has its loop; true when all partitions have one. */
+  #follow({ partitions }: TopicMetadata): boolean {
+    let led = true
+    for (const cursor of this.cursors) {
+      const { leader, leaderEpoch } = partitions[cursor.partition] ?? { leader: -1, leaderEpoch: -1 }
+      cursor.follow(leader, leaderEpoch)
+      if (cursor.leader >= 0) this.#loop(cursor.leader)
+      else {
+        led = false
+        this.#failed(cursor, `partition ${cursor.partition} has no leader`)
+      }
+    }
+    for (const { loop } of this.#loops.values()) loop.wake()
+    return led
+  }
+
+  #loop(nodeId: number): void {
+    if (this.#loops.has(nodeId)) return
+    const loop = new FetchLoop(nodeId, this)
+    const ended = loop.run().finally(() => {
+      this.#loops.delete(nodeId)
+      // It may have been given a partition again while it ended.
+      if (!this.closed && this.cursors.some((cursor) => cursor.leader === nodeId)) this.#loop(nodeId)
+    })
+    this.#loops.set(nodeId, { loop, ended })
+  }
+}

@@ -1,0 +1,75 @@
+import type { Clock } from '../../base/clock.ts'
+import type { Random } from '../../base/random.ts'
+import type { BrokerSet } from './broker-set.ts'
+import type { TopicMetadata } from './metadata-request.ts'
+import type { KafkaOptions } from './options.ts'
+import { backOffMs, Pause } from './pause.ts'
+
+export interface WatchHost {
+  /** What a broker says of the topic now; true when it is as it should be, false to ask again soon. */
+  learned(metadata: TopicMetadata): boolean
+  /** No broker answers. */
+  unreachable(error: Error): void
+}
+
+/** Looks at a topic's metadata every few seconds, and at once when something went wrong. */
+export class TopicWatch {
+  readonly #topic: string
+  readonly #options: KafkaOptions
+  readonly #brokers: BrokerSet
+  readonly #random: Random
+  readonly #host: WatchHost
+  readonly #pause: Pause
+  #avoid: number | undefined
+  #wanted = false
+  #failures = 0
+  #closed = false
+
+  constructor(topic: string, options: KafkaOptions, brokers: BrokerSet, clock: Clock, random: Random, host: WatchHost) {
+    this.#topic = topic
+    this.#options = options
+    this.#brokers = brokers
+    this.#random = random
+    this.#host = host
+    this.#pause = new Pause(clock)
+  }
+
+  async run(): Promise<void> {
+    while (!this.#closed) {
+      const avoid = this.#avoid
+      this.#avoid = undefined
+      this.#wanted = false
+      let settled = false
+      try {
+        const metadata = await this.#brokers.metadata(this.#topic, avoid)
+        if (this.#closed) return
+        settled = this.#host.learned(metadata)
+      } catch (error) {
+        if (this.#closed) return
+        this.#host.unreachable(error as Error)
+      }
+      this.#failures = settled ? 0 : this.#failures + 1
+      await this.#pause.sleep(this.#delayMs())
+    }
+  }
+
+  /** Asks soon; not node `avoid`, which seems frozen, if another answers. */
+  refresh(avoid?: number): void {
+    if (avoid !== undefined) this.#avoid = avoid
+    if (this.#wanted) return
+    this.#wanted = true
+    if (this.#failures === 0) this.#pause.wake()
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#pause.wake()
+  }
+
+  #delayMs(): number {
+    const { metadataRefreshMs, retryMs, maxRetryMs } = this.#options
+    if (this.#failures > 0) return backOffMs(this.#failures - 1, retryMs, maxRetryMs)
+    if (this.#wanted) return retryMs
+    return metadataRefreshMs * (0.8 + 0.4 * this.#random.next())
+  }
+}
