@@ -141,7 +141,7 @@ class RunningGateway implements Gateway {
     await this.#feeds?.close()
     this.#readBack?.close()
     await this.#source?.close()
-    await this.#admin?.close(0)
+    await this.#admin?.close(1000)
     this.#process.close()
   }
 
@@ -251,7 +251,7 @@ class RunningGateway implements Gateway {
       notReady: () => (this.#closing === undefined ? feeds.notReady() : ['the gateway is going away']),
       metrics: () => ({ contentType: metricsContentType, text: text() }),
       status: () => ({
-        uptimeMs: this.#clock.monotonicMs() - this.#startedMs,
+        uptimeMs: Math.round(this.#clock.monotonicMs() - this.#startedMs),
         broker: source.name,
         sessions: gateway.sessions,
         subscriptions: gateway.subscriptions,

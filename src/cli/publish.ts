@@ -197,7 +197,7 @@ function throughGateway(gateway: string): { send: Send; close: () => Promise<voi
       const response = await ask(`${gateway}/v1/publish`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ events: batch.map(eventToJson) }),
+        body: `{"events":[${batch.map(eventToJson).join(',')}]}`,
       })
       return ((await response.json()) as { results: Published[] }).results
     },

@@ -29,7 +29,9 @@ const harness: Harness = {
   },
   delete: (_, stream) => administer(brokers, (admin) => admin.deleteTopics({ topics: [stream] })),
   retain: (_, { name: topic }, partition, from) => {
-    return administer(brokers, (admin) => {
+    return administer(brokers, async (admin) => {
+      // Makes kafkajs look for the topic's leaders, without which it can't delete.
+      await admin.fetchTopicOffsets(topic)
       return admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(from) }] })
     })
   },

@@ -433,16 +433,29 @@ export function conformance(name: string, harness: Harness, options: Conformance
       await published(stream, letters(10))
       const collector = new TailCollector()
       let tail: Tail | undefined
+      let callsAtClose = 0
       const { record: keep } = TailCollector.prototype
       collector.record = (shown) => {
         keep.call(collector, shown)
-        if (shown.offset === 3) void tail!.close()
+        if (shown.offset !== 3) return
+        void tail!.close()
+        callsAtClose = collector.calls
       }
       tail = source.tail(stream, [0], collector)
       await count(collector, 4)
       const other = tailed(stream, [0])
       await count(other, 10)
       assert.deepEqual(collector.offsets(), [0, 1, 2, 3])
+      assert.equal(collector.calls, callsAtClose)
+    })
+
+    test('a tail that is closed at once is never called', async () => {
+      const stream = await created()
+      await published(stream, letters(2))
+      const collector = new TailCollector()
+      await source.tail(stream, [0], collector).close()
+      await count(tailed(stream, [0]), 2)
+      assert.equal(collector.calls, 0)
     })
 
     test('closing the source ends its tails', async () => {

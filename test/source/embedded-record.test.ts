@@ -64,7 +64,9 @@ test('every record of a block is read as it was written', () => {
 test('a traceparent is found between other headers without decoding them', () => {
   const value = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
   const headers = { a: '1', traceparent: value, b: '2' }
-  const block = built([{ partition: 0, key: null, value: null, headers }], 0, 0)
+  const record = { partition: 0, key: null, value: null, headers }
+  assert.equal(prepare(record, maxEventBytes).headers.length, 2 * 2, 'names and values of the others')
+  const block = built([record], 0, 0)
   const shown = new StoredRecord()
   shown.read(block, blockHeaderBytes, 0)
   assert.equal(block.toString('latin1', shown.traceStart, shown.traceEnd), value)

@@ -108,13 +108,16 @@ describe('the embedded log', () => {
   })
 
   test('closes only after what was published before is stored', async (t) => {
-    const { source, dir } = await openOwn(t)
+    const { source, dir } = await openOwn(t, { maxCommitBytes: 1 })
     const stream = await created(source)
-    const publish = source.publish(stream, [record('last')])
+    const publishes = ['a', 'b', 'c'].map((value) => source.publish(stream, [record(value)]))
     await source.close()
-    assert.deepEqual(await publish, [{ partition: 0, offset: 0 }])
+    assert.deepEqual(
+      (await Promise.all(publishes)).map(([ack]) => ack!.offset),
+      [0, 1, 2],
+    )
     const { source: again } = await openOwn(t, { dir })
-    assert.deepEqual((await tailed(again, stream, 1)).values(), ['last'])
+    assert.deepEqual((await tailed(again, stream, 3)).values(), ['a', 'b', 'c'])
   })
 
   test('refuses work after it was closed', async (t) => {
@@ -378,6 +381,33 @@ describe('the embedded log', () => {
     await until('the other partition is read', patienceMs, () => collector.values(1).includes('other'))
     const before = collector.records.findIndex((r) => r.partition === 1)
     assert.ok(before < 50, `${before} records of the busy one came first`)
+  })
+
+  test('a chunk ends within a block when it is full', async (t) => {
+    const { source } = await openOwn(t)
+    const stream = await created(source)
+    await source.publish(
+      stream,
+      Array.from({ length: 20 }, () => record(new Uint8Array(1000))),
+    )
+    const range = new RangeCollector()
+    const { next } = await source.range(stream, 0, 2, 20, 2500, range)
+    assert.deepEqual([range.offsets(), next], [[2, 3, 4], 5])
+  })
+
+  test('keeps offsets beyond 32 bits apart and in order', async () => {
+    await inspected(freshDir(), async (store) => {
+      const offsets = [5, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 5, 2 ** 45]
+      await store.commit((batch) => {
+        for (const [i, offset] of offsets.entries()) batch.putBlock(1, 2, offset, Buffer.from([i]))
+        batch.putBlock(1, 3, 7, Buffer.from('other partition'))
+        return () => {}
+      })
+      assert.deepEqual(store.basesFrom(1, 2, 0, 100), offsets)
+      assert.equal(store.baseAtOrBelow(1, 2, 2 ** 32 + 4), 2 ** 32)
+      assert.equal(store.baseAtOrBelow(1, 2, 4), undefined)
+      assert.deepEqual([...store.block(1, 2, 2 ** 32 + 5)!], [3])
+    })
   })
 
   test('a range that is asked for while a record is shown leaves that record as it is', async (t) => {

@@ -1,0 +1,123 @@
+import { gzipSync, zstdCompressSync } from 'node:zlib'
+import { crc32c } from '@node-rs/crc32'
+import { compressFrameSync } from 'lz4-napi'
+import { compressSync } from 'snappy'
+
+/** What a record is made of; `deltaOffset` and `deltaMs` are to the batch's. */
+export interface RecordSpec {
+  readonly offsetDelta: number
+  readonly timeDelta?: number
+  readonly key?: string | null
+  readonly value?: string | null
+  readonly headers?: readonly (readonly [string, string | null])[]
+}
+
+export interface BatchSpec {
+  readonly base: number
+  readonly records: readonly RecordSpec[]
+  readonly lastDelta?: number
+  readonly epoch?: number
+  readonly codec?: 'none' | 'gzip' | 'snappy' | 'snappy-raw' | 'lz4' | 'zstd'
+  readonly baseTimeMs?: number
+  readonly maxTimeMs?: number
+  readonly logAppendTime?: boolean
+  readonly transactional?: boolean
+  /** 0 = an abort, 1 = a commit. */
+  readonly marker?: 0 | 1
+  readonly producerId?: number
+}
+
+/** One record batch of format 2, as a broker stores it. */
+export function batch(spec: BatchSpec): Buffer {
+  const specs = spec.marker === undefined ? spec.records : [markerRecord(spec.marker)]
+  const records = Buffer.concat(specs.map(record))
+  const codec = spec.codec ?? 'none'
+  const body = compressed(codec, records)
+  const header = Buffer.alloc(61)
+  header.writeBigInt64BE(BigInt(spec.base), 0)
+  header.writeInt32BE(61 - 12 + body.length, 8)
+  header.writeInt32BE(spec.epoch ?? 0, 12)
+  header.writeInt8(2, 16)
+  header.writeInt16BE(attributes(spec), 21)
+  header.writeInt32BE(spec.lastDelta ?? specs.at(-1)?.offsetDelta ?? 0, 23)
+  header.writeBigInt64BE(BigInt(spec.baseTimeMs ?? 0), 27)
+  header.writeBigInt64BE(BigInt(spec.maxTimeMs ?? spec.baseTimeMs ?? 0), 35)
+  header.writeBigInt64BE(BigInt(spec.producerId ?? -1), 43)
+  header.writeInt32BE(specs.length, 57)
+  return sealed(Buffer.concat([header, body]))
+}
+
+/** The batch with a checksum that is right for what it holds now. */
+export function sealed(bytes: Buffer): Buffer {
+  bytes.writeUInt32BE(crc32c(bytes.subarray(21)), 17)
+  return bytes
+}
+
+const codecNumbers = { none: 0, gzip: 1, snappy: 2, 'snappy-raw': 2, lz4: 3, zstd: 4 } as const
+
+function attributes({ codec, logAppendTime, transactional, marker }: BatchSpec): number {
+  let bits: number = codecNumbers[codec ?? 'none']
+  if (logAppendTime === true) bits |= 8
+  if (transactional === true || marker !== undefined) bits |= 16
+  if (marker !== undefined) bits |= 32
+  return bits
+}
+
+function compressed(codec: keyof typeof codecNumbers, records: Buffer): Buffer {
+  switch (codec) {
+    case 'none':
+      return records
+    case 'gzip':
+      return gzipSync(records)
+    case 'zstd':
+      return zstdCompressSync(records)
+    case 'lz4':
+      return compressFrameSync(records)
+    case 'snappy-raw':
+      return compressSync(records)
+    case 'snappy':
+      return xerial(records)
+  }
+}
+
+/** As Java's snappy stream: a header, then blocks with their lengths. */
+function xerial(records: Buffer): Buffer {
+  const parts: Buffer[] = [Buffer.from('82534e41505059000000000100000001', 'hex')]
+  const blockBytes = 32 << 10
+  for (let at = 0; at < records.length; at += blockBytes) {
+    const block = compressSync(records.subarray(at, at + blockBytes))
+    const length = Buffer.alloc(4)
+    length.writeInt32BE(block.length)
+    parts.push(length, block)
+  }
+  return Buffer.concat(parts)
+}
+
+function markerRecord(type: 0 | 1): RecordSpec {
+  return { offsetDelta: 0, key: String.fromCharCode(0, 0, 0, type), value: '\0\0\0\0\0\0' }
+}
+
+function record({ offsetDelta, timeDelta = 0, key = null, value = null, headers = [] }: RecordSpec): Buffer {
+  const parts = [Buffer.alloc(1), varint(timeDelta), varint(offsetDelta), field(key), field(value)]
+  parts.push(varint(headers.length))
+  for (const [name, text] of headers) parts.push(field(name), field(text))
+  const body = Buffer.concat(parts)
+  return Buffer.concat([varint(body.length), body])
+}
+
+function field(text: string | null): Buffer {
+  if (text === null) return varint(-1)
+  const bytes = Buffer.from(text, 'latin1')
+  return Buffer.concat([varint(bytes.length), bytes])
+}
+
+export function varint(value: number): Buffer {
+  const bytes: number[] = []
+  let rest = value < 0 ? BigInt(-value) * 2n - 1n : BigInt(value) * 2n
+  while (rest > 127n) {
+    bytes.push(Number(rest & 127n) | 128)
+    rest >>= 7n
+  }
+  bytes.push(Number(rest))
+  return Buffer.from(bytes)
+}

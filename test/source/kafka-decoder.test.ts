@@ -1,0 +1,305 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import type { SourceRecord } from '../../src/log/record.ts'
+import { BatchDecoder } from '../../src/source/kafka/batch-decoder.ts'
+import type { AbortedTransaction } from '../../src/source/kafka/fetch-request.ts'
+import { type SeenRecord, seen } from './collector.ts'
+import { type BatchSpec, batch, type RecordSpec, sealed, varint } from './kafka-batch.ts'
+
+const maxBatchBytes = 1 << 20
+const trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+const codecs = ['none', 'gzip', 'snappy', 'snappy-raw', 'lz4', 'zstd'] as const
+
+interface Reading {
+  from?: number
+  to?: number
+  aborted?: readonly AbortedTransaction[]
+}
+
+/** All batches until the end or the first that is damaged. */
+function decode(
+  bytes: Buffer,
+  { from = 0, to, aborted = [] }: Reading = {},
+  decoder = new BatchDecoder(maxBatchBytes),
+) {
+  const records: SeenRecord[] = []
+  const sink = { record: (record: SourceRecord) => void records.push(seen(record)) }
+  decoder.begin(3, bytes, aborted, from, to)
+  let outcome = decoder.step(sink)
+  while (outcome === 'read') outcome = decoder.step(sink)
+  return { records, outcome, decoder, offsets: records.map((record) => record.offset) }
+}
+
+const letters = (text: string): RecordSpec[] => [...text].map((value, offsetDelta) => ({ offsetDelta, value }))
+
+describe('the record batch decoder', () => {
+  test('shows offset, time, epoch, key, value and traceparent', () => {
+    const headers = [['a', '1'] as const, ['traceparent', trace] as const, ['empty', ''] as const]
+    const records = [{ offsetDelta: 2, timeDelta: 7, key: 'alarm.zone7', value: 'open', headers }]
+    const bytes = batch({ base: 2 ** 40, epoch: 5, baseTimeMs: 1_790_000_000_000, records })
+    let epoch = 0
+    const decoder = new BatchDecoder(maxBatchBytes)
+    decoder.begin(3, bytes, [], 0)
+    decoder.step({
+      record: (record) => {
+        epoch = record.epoch
+      },
+    })
+    assert.equal(epoch, 5)
+    assert.deepEqual(decode(bytes).records, [
+      {
+        partition: 3,
+        offset: 2 ** 40 + 2,
+        timeMs: 1_790_000_000_007,
+        key: 'alarm.zone7',
+        value: 'open',
+        valueBytes: 4,
+        trace,
+        headers: new Map([
+          ['a', '1'],
+          ['traceparent', trace],
+          ['empty', ''],
+        ]),
+      },
+    ])
+  })
+
+  test('tells null from empty in keys, values and headers, and the last of a repeated header wins', () => {
+    const headers = [['h', 'x'] as const, ['h', null] as const, ['traceparent', null] as const]
+    const [bare, empty] = decode(
+      batch({
+        base: 0,
+        records: [
+          { offsetDelta: 0, headers },
+          { offsetDelta: 1, key: '', value: '' },
+        ],
+      }),
+    ).records
+    assert.deepEqual([bare!.key, bare!.value, bare!.trace, bare!.headers.get('h')], [null, null, null, null])
+    assert.deepEqual([empty!.key, empty!.value, empty!.headers.size], ['', '', 0])
+  })
+
+  test('takes no header for a traceparent whose name only resembles it', () => {
+    const headers = [['Traceparent', trace] as const, ['traceparen', trace] as const, ['xraceparent', trace] as const]
+    assert.equal(decode(batch({ base: 0, records: [{ offsetDelta: 0, headers }] })).records[0]!.trace, null)
+  })
+
+  test('a log that stamps records itself gives each the time of the batch', () => {
+    const records = [
+      { offsetDelta: 0, timeDelta: -5000 },
+      { offsetDelta: 1, timeDelta: 9 },
+    ]
+    const producer = { base: 0, baseTimeMs: 1000, maxTimeMs: 7777, records }
+    assert.deepEqual(
+      decode(batch(producer)).records.map((record) => record.timeMs),
+      [-4000, 1009],
+    )
+    assert.deepEqual(
+      decode(batch({ ...producer, logAppendTime: true })).records.map((record) => record.timeMs),
+      [7777, 7777],
+    )
+  })
+
+  for (const codec of codecs) {
+    test(`reads batches compressed with ${codec}`, () => {
+      const records = Array.from({ length: 500 }, (_, i) => ({ offsetDelta: i, value: `${i} `.repeat(40) }))
+      const bytes = Buffer.concat([batch({ base: 10, codec, records }), batch({ base: 510, codec, records })])
+      const { records: shown, decoder, outcome } = decode(bytes)
+      assert.equal(outcome, 'end')
+      assert.equal(shown.length, 1000)
+      assert.ok(shown.every((record, i) => record.value === `${i % 500} `.repeat(40)))
+      assert.equal(decoder.next, 1010)
+    })
+
+    test(`shows nothing outside of [from, to) of a ${codec} batch`, () => {
+      const bytes = batch({ base: 100, codec, records: letters('abcdef') })
+      const { offsets, decoder } = decode(bytes, { from: 102, to: 104 })
+      assert.deepEqual(offsets, [102, 103])
+      assert.equal(decoder.next, 104)
+    })
+  }
+
+  test('passes holes: the next offset follows from the batch, not from its records', () => {
+    const holes = batch({ base: 10, records: [{ offsetDelta: 1 }, { offsetDelta: 4 }], lastDelta: 9 })
+    const empty = batch({ base: 20, records: [], lastDelta: 5 })
+    const { offsets, decoder } = decode(Buffer.concat([holes, empty]))
+    assert.deepEqual(offsets, [11, 14])
+    assert.equal(decoder.next, 26)
+  })
+
+  test('a batch that the answer cut off is left for the next one', () => {
+    const whole = batch({ base: 0, records: letters('abc') })
+    const cut = batch({ base: 3, records: letters('def') })
+    for (let length = 0; length < cut.length; length++) {
+      const { offsets, outcome, decoder } = decode(Buffer.concat([whole, cut.subarray(0, length)]))
+      assert.deepEqual([offsets, outcome, decoder.next], [[0, 1, 2], 'end', 3])
+    }
+  })
+
+  test('leaves out aborted transactions and all markers, whatever lies between', () => {
+    const open = { transactional: true }
+    const bytes = Buffer.concat([
+      batch({ base: 0, ...open, producerId: 7, records: letters('ab') }),
+      batch({ base: 2, ...open, producerId: 8, records: letters('AB') }),
+      batch({ base: 4, records: letters('x') }),
+      batch({ base: 5, ...open, producerId: 7, records: letters('c') }),
+      batch({ base: 6, marker: 0, producerId: 7, records: [] }),
+      batch({ base: 7, ...open, producerId: 7, records: letters('de') }),
+      batch({ base: 9, marker: 1, producerId: 7, records: [] }),
+      batch({ base: 10, marker: 1, producerId: 8, records: [] }),
+    ])
+    const { records, decoder } = decode(bytes, { aborted: [{ producerId: 7, firstOffset: 0 }] })
+    assert.equal(records.map((record) => record.value).join(''), 'ABxde')
+    assert.equal(decoder.next, 11)
+  })
+
+  test('a transaction that is aborted further on does not hide an earlier one of its producer', () => {
+    const bytes = Buffer.concat([
+      batch({ base: 0, transactional: true, producerId: 7, records: letters('a') }),
+      batch({ base: 1, marker: 1, producerId: 7, records: [] }),
+      batch({ base: 2, transactional: true, producerId: 7, records: letters('b') }),
+      batch({ base: 3, marker: 0, producerId: 7, records: [] }),
+    ])
+    assert.deepEqual(decode(bytes, { aborted: [{ producerId: 7, firstOffset: 2 }] }).offsets, [0])
+  })
+
+  test('a batch with a wrong checksum shows nothing, and what comes before it is shown', () => {
+    const good = batch({ base: 0, records: letters('ab') })
+    const bad = batch({ base: 2, records: letters('cd') })
+    bad[bad.length - 3]! ^= 0x10
+    const { offsets, outcome, decoder } = decode(Buffer.concat([good, bad, batch({ base: 4, records: letters('e') })]))
+    assert.deepEqual([offsets, outcome], [[0, 1], 'damaged'])
+    assert.deepEqual([decoder.first, decoder.last, decoder.next], [2, 3, 2])
+    assert.match(decoder.problem, /checksum/)
+  })
+
+  test('a damaged batch ends at the latest where the one behind it begins', () => {
+    const bad = batch({ base: 2, records: letters('cd') })
+    bad.writeInt32BE(1_000_000, 23)
+    const { outcome, decoder } = decode(Buffer.concat([bad, batch({ base: 9, records: letters('e') })]), { from: 2 })
+    assert.deepEqual([outcome, decoder.first, decoder.last], ['damaged', 2, 8])
+  })
+
+  test('an older record format is damage that says so', () => {
+    const bytes = batch({ base: 0, records: letters('a') })
+    bytes[16] = 1
+    const { outcome, decoder } = decode(bytes)
+    assert.deepEqual([outcome, decoder.problem], ['damaged', 'expected record format 2, got 1'])
+  })
+
+  for (const codec of ['gzip', 'snappy', 'snappy-raw', 'lz4', 'zstd'] as const) {
+    test(`a ${codec} batch that would take more memory than it may is damage`, () => {
+      const records = Array.from({ length: 40 }, (_, offsetDelta) => ({ offsetDelta, value: 'x'.repeat(1 << 16) }))
+      const bytes = batch({ base: 0, codec, records })
+      assert.ok(bytes.length < maxBatchBytes, 'small as it comes')
+      const { offsets, outcome } = decode(bytes)
+      assert.deepEqual([offsets, outcome], [[], 'damaged'])
+      assert.equal(decode(bytes, {}, new BatchDecoder(8 << 20)).offsets.length, 40)
+    })
+  }
+
+  test('a record that is longer than its batch is damage, and those before it are shown', () => {
+    const bytes = batch({ base: 0, records: letters('abc') })
+    // Each of these records takes 8 bytes, the first of which is its length.
+    bytes[61 + 16] = varint(120)[0]!
+    const { offsets, outcome, decoder } = decode(sealed(bytes))
+    assert.deepEqual([offsets, outcome, decoder.next], [[0, 1], 'damaged', 2])
+  })
+
+  test('a record outside of the offsets of its batch is damage', () => {
+    const spec: BatchSpec = { base: 5, records: [{ offsetDelta: 9 }], lastDelta: 1 }
+    assert.equal(decode(batch(spec)).outcome, 'damaged')
+  })
+
+  test('a sink that throws loses that one record', () => {
+    const decoder = new BatchDecoder(maxBatchBytes)
+    decoder.begin(0, batch({ base: 0, records: letters('abc') }), [], 0)
+    const poisoned = () => {
+      throw new Error('poison')
+    }
+    assert.throws(() => decoder.step({ record: poisoned }), /poison/)
+    assert.equal(decoder.next, 1)
+  })
+
+  test('a decoder that is stopped within a record shows nothing more', () => {
+    const decoder = new BatchDecoder(maxBatchBytes)
+    const bytes = Buffer.concat([
+      batch({ base: 0, records: letters('abc') }),
+      batch({ base: 3, records: letters('d') }),
+    ])
+    decoder.begin(0, bytes, [], 0)
+    const offsets: number[] = []
+    const sink = {
+      record: ({ offset }: SourceRecord) => {
+        offsets.push(offset)
+        if (offset === 1) decoder.stop()
+      },
+    }
+    decoder.step(sink)
+    assert.equal(decoder.step(sink), 'end')
+    assert.deepEqual(offsets, [0, 1])
+  })
+
+  test('what was encoded is what is shown', () => {
+    const text = fc.string({ unit: 'binary-ascii', maxLength: 200 })
+    const headers = fc.array(fc.tuple(fc.constantFrom('a', 'traceparent', 'long'.repeat(40)), fc.option(text)))
+    const one = fc.record({
+      key: fc.option(text),
+      value: fc.option(text),
+      headers,
+      hole: fc.nat(3),
+      time: fc.integer(),
+    })
+    const property = fc.property(fc.array(one, { maxLength: 20 }), fc.constantFrom(...codecs), (all, codec) => {
+      let offset = -1
+      const records = all.map(({ key, value, headers: pairs, hole, time }) => {
+        offset += 1 + hole
+        return { offsetDelta: offset, timeDelta: time, key, value, headers: pairs }
+      })
+      const { records: shown } = decode(batch({ base: 1000, baseTimeMs: 1e12, codec, records }))
+      assert.deepEqual(
+        shown.map((r) => [r.offset, r.timeMs, r.key, r.value, [...r.headers]]),
+        records.map((r) => [1000 + r.offsetDelta, 1e12 + r.timeDelta, r.key, r.value, [...new Map(r.headers)]]),
+      )
+      assert.deepEqual(
+        shown.map((r) => r.trace),
+        records.map((r) => r.headers.findLast(([name]) => name === 'traceparent')?.[1] ?? null),
+      )
+    })
+    fc.assert(property, { numRuns: 150 })
+  })
+
+  test('no bytes make it throw, leave its bounds or go back, even under a right checksum', () => {
+    const original = Buffer.concat([
+      batch({ base: 0, records: letters('abcdefgh').map((r) => ({ ...r, key: 'k', headers: [['h', 'v']] as const })) }),
+      batch({ base: 8, transactional: true, producerId: 1, records: letters('xyz') }),
+      batch({ base: 11, marker: 0, producerId: 1, records: [] }),
+    ])
+    const flips = fc.array(fc.tuple(fc.nat(original.length - 1), fc.nat(255)), { minLength: 1, maxLength: 6 })
+    const property = fc.property(flips, fc.constantFrom(...codecs), fc.boolean(), (changes, codec, repaired) => {
+      let bytes: Buffer = Buffer.from(original)
+      if (codec !== 'none') bytes = batch({ base: 0, codec, records: letters('abcdefgh') })
+      for (const [at, byte] of changes) if (at < bytes.length) bytes[at] = byte
+      if (repaired && bytes.length > 61) {
+        const length = bytes.readInt32BE(8) + 12
+        if (length > 61 && length <= bytes.length) sealed(bytes.subarray(0, length))
+      }
+      let floor = 0
+      const decoder = new BatchDecoder(maxBatchBytes)
+      const sink = {
+        record: (record: SourceRecord) => {
+          assert.ok(record.offset >= floor, 'ascending')
+          floor = record.offset + 1
+          for (const end of [record.keyEnd, record.valueEnd, record.traceEnd]) assert.ok(end <= record.buffer.length)
+          record.headers()
+        },
+      }
+      decoder.begin(0, bytes, [{ producerId: 1, firstOffset: 8 }], 0)
+      let steps = 0
+      while (decoder.step(sink) === 'read') assert.ok(++steps < 100, 'it ends')
+      assert.ok(decoder.next >= floor)
+    })
+    fc.assert(property, { numRuns: 2000 })
+  })
+})
