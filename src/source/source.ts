@@ -39,7 +39,14 @@ export interface Source {
    * chunk, with at least one record when there is one. Records outside of [from, to) are not shown. Runs on other connections
    * than the tail. Rejects with `stream_missing` when the incarnation is gone.
    */
-  range(stream: StreamInfo, partition: number, from: number, to: number, maxBytes: number, sink: RangeSink): Promise<RangeEnd>
+  range(
+    stream: StreamInfo,
+    partition: number,
+    from: number,
+    to: number,
+    maxBytes: number,
+    sink: RangeSink,
+  ): Promise<RangeEnd>
 
   /**
    * Appends records, in their order within each partition, and resolves after the broker's durable acknowledgement of all

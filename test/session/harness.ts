@@ -18,6 +18,9 @@ import type { Encoding } from '../../src/wire/frames.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { ManualClock, settled } from '../model/clock.ts'
 
+/** What JSON.parse gives: frames as a client of no particular types has them. */
+type Json = ReturnType<typeof JSON.parse>
+
 export const quiet: Logger = { log() {}, every() {} }
 
 const seed = 7
@@ -121,7 +124,7 @@ export class TestClient implements Outlet {
   readonly encoding: Encoding
   readonly session: Session
   /** All frames, parsed: `{delivery: …}`, `{gap: …}`; of SSE the blocks as text. */
-  readonly frames: Record<string, any>[] = []
+  readonly frames: Record<string, Json>[] = []
   readonly blocks: string[] = []
   /** Frames that the socket still takes; the one that fills it is taken. */
   room = Number.POSITIVE_INFINITY
@@ -168,11 +171,11 @@ export class TestClient implements Outlet {
     return this.deliveries.map((delivery) => delivery.event.text)
   }
 
-  get deliveries(): any[] {
+  get deliveries(): Json[] {
     return this.frames.flatMap((frame) => ('delivery' in frame ? [frame.delivery] : []))
   }
 
-  get gaps(): any[] {
+  get gaps(): Json[] {
     return this.frames.flatMap((frame) => ('gap' in frame ? [frame.gap] : []))
   }
 
