@@ -1,3 +1,4 @@
+import type { Clock } from '../base/clock.ts'
 import type { ServerFrame } from '../wire/frames.ts'
 
 /** One subject or pattern to follow, and from where. */
@@ -9,7 +10,7 @@ export interface Wish {
   readonly after: readonly string[]
 }
 
-/** What a connection tells, each synchronously; `closed` comes once and last. */
+/** What a connection tells, each synchronously; `closed` comes once and last. None of them may throw. */
 export interface Handlers {
   /** Deliveries, gaps, live, errors … as the gateway sent them. SSE and poll deliveries have no refs. */
   frame(frame: ServerFrame): void
@@ -35,5 +36,8 @@ export interface Connection {
   close(): void
 }
 
-/** Opens one connection to `gateway` (`http://127.0.0.1:8080`). The three transports have this shape. */
-export type Open = (gateway: string, wishes: readonly Wish[], handlers: Handlers) => Connection
+/**
+ * Opens one connection to `gateway` (`http://127.0.0.1:8080`). The three transports have this shape. SSE and poll have one
+ * `after` for all wishes: the first one's. A connection that goes silent is closed, and told as lost.
+ */
+export type Open = (gateway: string, wishes: readonly Wish[], handlers: Handlers, clock: Clock) => Connection

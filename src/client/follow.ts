@@ -1,13 +1,15 @@
+import { type Clock, systemClock } from '../base/clock.ts'
 import { type Random, systemRandom } from '../base/random.ts'
 import type { Delivery, Gap, ServerFrame } from '../wire/frames.ts'
 import { Backoff } from './backoff.ts'
 import type { Connection, Handlers, Open, Refusal } from './connection.ts'
 import { openPoll } from './poll.ts'
 import { Positions } from './positions.ts'
+import { refusal } from './refusal.ts'
 import { openSse } from './sse.ts'
 import { openWebSocket } from './websocket.ts'
 
-export const transports: Readonly<Record<'ws' | 'ws-proto' | 'sse' | 'poll', Open>> = {
+const transports: Readonly<Record<'ws' | 'ws-proto' | 'sse' | 'poll', Open>> = {
   ws: openWebSocket('json'),
   'ws-proto': openWebSocket('proto'),
   sse: openSse,
@@ -21,10 +23,15 @@ export interface FollowOptions {
   readonly transport: TransportName
   /** Where to start: tokens, `earliest`, `latest`, `@time`; none = latest. */
   readonly after: readonly string[]
+  /** Closes the follower. */
+  readonly signal?: AbortSignal
+  /** Instead of the transport's own, for tests. */
+  readonly open?: Open
   readonly random?: Random
+  readonly clock?: Clock
 }
 
-/** What a follower is told, synchronously and in order. */
+/** What a follower is told, synchronously and in order. None of them may throw. */
 export interface Listener {
   /** Each event once, over all reconnects. */
   event(delivery: Delivery): void
@@ -44,9 +51,13 @@ export class Follower {
   readonly #listener: Listener
   readonly #positions: Positions
   readonly #backoff: Backoff
+  readonly #clock: Clock
+  readonly #open: Open
+  /** SSE and poll: all subjects stand at one token. */
+  readonly #together: boolean
   readonly #joining = new Set<number>()
   #connection: Connection | undefined
-  #timer: ReturnType<typeof setTimeout> | undefined
+  #cancelRetry: (() => void) | undefined
   #closed = false
 
   constructor(subjects: readonly string[], options: FollowOptions, listener: Listener) {
@@ -55,7 +66,12 @@ export class Follower {
     this.#listener = listener
     this.#positions = new Positions(subjects)
     this.#backoff = new Backoff(options.random ?? systemRandom)
-    this.#connect()
+    this.#clock = options.clock ?? systemClock()
+    this.#open = options.open ?? transports[options.transport]
+    this.#together = options.transport === 'sse' || options.transport === 'poll'
+    options.signal?.addEventListener('abort', () => this.close())
+    if (options.signal?.aborted) this.#closed = true
+    else this.#connect()
   }
 
   /** Where it stands: `after` of a later one; undefined while nothing is known. */
@@ -63,27 +79,27 @@ export class Follower {
     return this.#positions.token()
   }
 
+  /** Nothing is told after it. */
   close(): void {
     this.#closed = true
-    clearTimeout(this.#timer)
+    this.#cancelRetry?.()
     this.#connection?.close()
   }
 
   #connect(): void {
-    const { gateway, transport } = this.#options
-    const shared = transport === 'sse' || transport === 'poll'
-    const together = shared ? this.#positions.token() : undefined
+    const together = this.#together ? this.#positions.token() : undefined
     const wishes = this.#subjects.map((subject, i) => {
-      const known = shared ? together : this.#positions.after(i + 1)
+      const known = this.#together ? together : this.#positions.after(i + 1)
       return { ref: i + 1, subject, after: known === undefined ? this.#options.after : [known] }
     })
+    this.#positions.connecting(this.#together)
     for (const { ref } of wishes) this.#joining.add(ref)
     const handlers: Handlers = {
       frame: (frame) => this.#frame(frame),
       position: (token) => this.#position(token),
       closed: (refused) => this.#lost(refused),
     }
-    this.#connection = transports[transport](gateway, wishes, handlers)
+    this.#connection = this.#open(this.#options.gateway, wishes, handlers, this.#clock)
   }
 
   #frame(frame: ServerFrame): void {
@@ -102,26 +118,20 @@ export class Follower {
         break
       case 'live':
         this.#joining.delete(frame.ref)
+        this.#positions.live(frame.ref)
         if (frame.ref === 0 || this.#joining.size === 0) this.#listener.live()
         break
       case 'error':
         // About one subscription: the connection goes on without it, so it is opened anew, or given up.
-        if (frame.ref !== undefined && frame.ref > 0) this.#refusedRef(frame)
+        if (frame.ref === undefined || frame.ref === 0) break
+        this.#connection?.close()
+        this.#lost(refusal(frame.code, frame.message, frame.retryAfterMs))
         break
     }
   }
 
-  #refusedRef({ code, message, retryAfterMs }: { code: string; message: string; retryAfterMs: number }): void {
-    this.#connection?.close()
-    this.#lost({
-      code,
-      message,
-      retryAfterMs,
-      final: !['stream_missing', 'broker_unavailable', 'internal'].includes(code),
-    })
-  }
-
   #position(token: string): void {
+    if (this.#closed) return
     this.#backoff.reset()
     this.#positions.together(token)
   }
@@ -134,7 +144,7 @@ export class Follower {
       return
     }
     const pauseMs = this.#backoff.next(refused?.retryAfterMs ?? 0)
+    this.#cancelRetry = this.#clock.after(pauseMs, () => this.#connect())
     this.#listener.waiting(refused, pauseMs)
-    this.#timer = setTimeout(() => this.#connect(), pauseMs)
   }
 }

@@ -1,41 +1,62 @@
 import { serverFrameFromJson } from '../wire/json.ts'
-import type { Open } from './connection.ts'
-import { refusalOf } from './refusal.ts'
+import type { Open, Refusal } from './connection.ts'
+import { refusalOf, unreadable } from './refusal.ts'
+import { Silence } from './silence.ts'
 
 /** How long the gateway may hold a poll, ms. */
 const waitMs = 25_000
+/** An answer that is so much later than that will not come, ms. */
+const graceMs = 15_000
+
+interface Answer {
+  readonly frames: readonly unknown[]
+  readonly after: string
+}
 
 /** `POST /v1/poll`, over and over. */
-export const openPoll: Open = (gateway, wishes, handlers) => {
+export const openPoll: Open = (gateway, wishes, handlers, clock) => {
   const abort = new AbortController()
+  const { signal } = abort
+  const silence = new Silence(clock, () => end(undefined))
+  const subjects = wishes.map(({ subject }) => subject)
   let after = wishes[0]?.after ?? []
-  const poll = async (): Promise<boolean> => {
-    const response = await fetch(`${gateway}/v1/poll`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ subjects: wishes.map(({ subject }) => subject), after, wait: waitMs }),
-      signal: abort.signal,
-    })
-    if (response.status !== 200) {
-      handlers.closed(await refusalOf(response))
-      return false
-    }
-    const answer = (await response.json()) as { frames: unknown[]; after: string }
+  let live = false
+  const close = () => {
+    silence.stop()
+    abort.abort()
+  }
+  const end = (refused: Refusal | undefined) => {
+    if (signal.aborted) return
+    close()
+    handlers.closed(refused)
+  }
+  const take = (answer: Answer) => {
     for (const each of answer.frames) {
       const frame = serverFrameFromJson(each)
-      if (frame !== undefined && !abort.signal.aborted) handlers.frame(frame)
+      if (frame !== undefined && !signal.aborted) handlers.frame(frame)
     }
+    if (signal.aborted) return
     after = [answer.after]
-    if (!abort.signal.aborted) handlers.position(answer.after)
-    return true
+    handlers.position(answer.after)
+    if (live || answer.frames.length > 0) return
+    // Nothing was left to tell: from here on answers come as events do.
+    live = true
+    handlers.frame({ kind: 'live', ref: 0 })
   }
-  const loop = async (): Promise<void> => {
-    try {
-      while (!abort.signal.aborted && (await poll()));
-    } catch {
-      if (!abort.signal.aborted) handlers.closed(undefined)
+  const loop = async (): Promise<Refusal | undefined> => {
+    while (!signal.aborted) {
+      silence.start(waitMs + graceMs)
+      const response = await fetch(`${gateway}/v1/poll`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ subjects, after, wait: waitMs }),
+        signal,
+      })
+      if (response.status !== 200) return refusalOf(response)
+      take((await response.json()) as Answer)
     }
+    return undefined
   }
-  void loop()
-  return { close: () => abort.abort() }
+  loop().then(end, (error: unknown) => end(unreadable(error)))
+  return { close }
 }

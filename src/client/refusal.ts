@@ -1,4 +1,4 @@
-import { type ErrorCode, errors } from '../base/errors.ts'
+import { type CarillonError, type ErrorCode, errors, toCarillonError } from '../base/errors.ts'
 import type { Refusal } from './connection.ts'
 
 /** A refusal by its code; what this version does not know is taken for temporary. */
@@ -7,15 +7,23 @@ export function refusal(code: string, message: string, retryAfterMs: number): Re
   return { code, message, retryAfterMs, final: known?.retry === 'no' }
 }
 
+/** What came from the gateway and could not be read; undefined for any other failure: the connection was lost. */
+export function unreadable(error: unknown): Refusal | undefined {
+  const { code, message }: CarillonError = toCarillonError(error)
+  return code === 'internal' ? undefined : refusal(code, message, 0)
+}
+
 /** The refusal in an HTTP answer that is not 200. */
 export async function refusalOf(response: Response): Promise<Refusal> {
+  const { status } = response
   const text = await response.text().catch(() => '')
   try {
     const { error } = JSON.parse(text) as { error: { code: string; message: string; retryAfterMs?: number } }
     return refusal(error.code, error.message, error.retryAfterMs ?? 0)
   } catch {
-    // A proxy's answer, not ours.
-    const final = response.status >= 400 && response.status < 500 && response.status !== 408 && response.status !== 429
-    return { code: `http_${response.status}`, message: text.slice(0, 200), retryAfterMs: 0, final }
+    // 204 says stop; all else is a proxy's answer, not a gateway's.
+    const final = status === 204 || (status >= 400 && status < 500 && status !== 408 && status !== 429)
+    const message = status === 204 ? 'the gateway says that there is no more' : text.slice(0, 200)
+    return { code: `http_${status}`, message, retryAfterMs: 0, final }
   }
 }

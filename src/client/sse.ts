@@ -1,36 +1,59 @@
-import { frameOfEvent, SseParser } from '../wire/sse-parser.ts'
-import type { Open, Refusal } from './connection.ts'
-import { refusal, refusalOf } from './refusal.ts'
+import { frameOfEvent, type ServerSentEvent, SseParser } from '../wire/sse-parser.ts'
+import type { Handlers, Open, Refusal, Wish } from './connection.ts'
+import { refusal, refusalOf, unreadable } from './refusal.ts'
+import { Silence } from './silence.ts'
 
 /** Characters of one event, at most: the largest event of a gateway in base64, and its JSON. */
 const maxEventLength = 32 * 1024 * 1024
+/** A stream that says nothing for this long is given up, ms: over twice a gateway's default `heartbeatMs`. */
+const silenceMs = 60_000
 
 /** `GET /v1/sse`: an EventSource of our own, whose position and refusals can be seen. */
-export const openSse: Open = (gateway, wishes, handlers) => {
+export const openSse: Open = (gateway, wishes, handlers, clock) => {
   const abort = new AbortController()
-  let refused: Refusal | undefined
-  const read = async (): Promise<void> => {
-    const query = new URLSearchParams(wishes.map(({ subject }) => ['subject', subject]))
-    for (const after of wishes[0]?.after ?? []) query.append('after', after)
-    const response = await fetch(`${gateway}/v1/sse?${query}`, { signal: abort.signal })
-    if (response.status !== 200 || response.body === null) {
-      refused = await refusalOf(response)
-      return
-    }
-    const parser = new SseParser((event) => {
-      if (abort.signal.aborted) return
-      const frame = frameOfEvent(event)
-      if (frame?.kind === 'error') refused = refusal(frame.code, frame.message, frame.retryAfterMs)
-      if (frame !== undefined && frame.kind !== 'after') handlers.frame(frame)
-      if (parser.lastEventId !== '') handlers.position(parser.lastEventId)
-    }, maxEventLength)
-    for await (const chunk of response.body) parser.feed(chunk)
-    refused ??= { code: 'closed', message: 'the stream ended', retryAfterMs: parser.retryMs ?? 0, final: false }
+  let over = false
+  const close = () => {
+    over = true
+    silence.stop()
+    abort.abort()
   }
-  read()
-    .catch(() => {})
-    .finally(() => {
-      if (!abort.signal.aborted) handlers.closed(refused)
-    })
-  return { close: () => abort.abort() }
+  const end = (refused: Refusal | undefined) => {
+    if (over) return
+    close()
+    handlers.closed(refused)
+  }
+  const silence = new Silence(clock, () => end(undefined))
+  silence.start(silenceMs)
+  const heard = () => silence.heard()
+  read(streamUrl(gateway, wishes), handlers, heard, abort.signal).then(end, (error: unknown) => end(unreadable(error)))
+  return { close }
+}
+
+function streamUrl(gateway: string, wishes: readonly Wish[]): string {
+  const query = new URLSearchParams(wishes.map(({ subject }) => ['subject', subject]))
+  for (const after of wishes[0]?.after ?? []) query.append('after', after)
+  return `${gateway}/v1/sse?${query}`
+}
+
+/** Resolves when the stream has ended, with the reason. */
+async function read(url: string, handlers: Handlers, heard: () => void, signal: AbortSignal): Promise<Refusal> {
+  const response = await fetch(url, { signal, headers: { accept: 'text/event-stream' } })
+  if (response.status !== 200 || response.body === null) return refusalOf(response)
+  let refused: Refusal | undefined
+  let position = ''
+  const onEvent = (event: ServerSentEvent) => {
+    if (signal.aborted) return
+    const frame = frameOfEvent(event)
+    if (frame?.kind === 'error') refused = refusal(frame.code, frame.message, frame.retryAfterMs)
+    if (frame !== undefined && frame.kind !== 'after') handlers.frame(frame)
+    if (event.lastEventId === position || signal.aborted) return
+    position = event.lastEventId
+    handlers.position(position)
+  }
+  const parser = new SseParser(onEvent, maxEventLength)
+  for await (const chunk of response.body) {
+    heard()
+    parser.feed(chunk)
+  }
+  return refused ?? { code: 'closed', message: 'the stream ended', retryAfterMs: parser.retryMs ?? 0, final: false }
 }

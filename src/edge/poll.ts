@@ -10,7 +10,7 @@ import { type PollRequest, pollRequest, pollRequestFromJson } from './subscribe-
 
 export const pollPath = '/v1/poll'
 
-/** A poll that names a position waits at least so long, ms: what it missed may have to come from the broker first. */
+/** A poll that names a position waits at least so long for what it missed, which may have to come from the broker, ms. */
 const leastWaitMs = 250
 
 const comma = Buffer.from(',')
@@ -91,6 +91,10 @@ class PollOutlet implements Outlet {
     this.#after = this.session.token()
     if (after.length === 0) queueMicrotask(this.#answer)
     else this.#context.wheel.schedule(this.#wait, Math.max(leastWaitMs, waitMs))
+  }
+
+  caughtUp(): void {
+    if (this.#request.waitMs <= leastWaitMs) queueMicrotask(this.#answer)
   }
 
   end(error: CarillonError | undefined): void {

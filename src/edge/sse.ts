@@ -127,6 +127,8 @@ class SseOutlet implements Outlet {
     this.#context.wheel.schedule(this.#heartbeat, this.#context.options.heartbeatMs)
   }
 
+  caughtUp(): void {}
+
   end(error: CarillonError | undefined): void {
     const { open } = this.#exchange
     const streaming = this.#state === 'open'

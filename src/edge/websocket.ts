@@ -179,6 +179,8 @@ class WebSocketOutlet implements Outlet {
 
   opened(): void {}
 
+  caughtUp(): void {}
+
   end(error: CarillonError | undefined): void {
     const { ws } = this
     if (ws === undefined) return

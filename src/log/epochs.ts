@@ -10,6 +10,7 @@ const maxEpochs = 256
 /** Where each leader epoch of a partition starts, so that a token's generation is judged without asking the broker. */
 export class Epochs {
   #list: Epoch[] = []
+  /** The lowest offset of whose record below something is known: its epoch, or -1. */
   #from = 0
   #epochBefore = -1
 
@@ -22,7 +23,7 @@ export class Epochs {
   note(offset: number, epoch: number): void {
     if (this.#list.length > 0 && this.#list.at(-1)!.epoch === epoch) return
     this.#list.push({ start: offset, epoch })
-    if (this.#list.length > maxEpochs) this.#list.shift()
+    if (this.#list.length > maxEpochs) this.#forgetOldest()
   }
 
   /** Epoch of the last record below `offset`; -1 unknown, as it is beyond `head`. */
@@ -33,12 +34,20 @@ export class Epochs {
     return offset >= this.#from ? this.#epochBefore : -1
   }
 
-  /** The first offset of a later epoch; undefined = none was seen. */
+  /** The first offset that is known to be of a later epoch; undefined = none was seen. */
   end(epoch: number): number | undefined {
+    if (this.#epochBefore > epoch) return this.#from
     return this.#list.find((entry) => entry.epoch > epoch)?.start
   }
 
   truncate(offset: number): void {
-    this.#list = this.#list.filter(({ start }) => start < offset)
+    if (offset < this.#from) this.start(offset, -1)
+    else this.#list = this.#list.filter(({ start }) => start < offset)
+  }
+
+  #forgetOldest(): void {
+    const { start, epoch } = this.#list.shift()!
+    this.#from = start + 1
+    this.#epochBefore = epoch
   }
 }

@@ -31,8 +31,10 @@ export class Losses {
     if (this.#list.length > 0 && this.#list[0]!.to < offset) this.#list = this.#list.filter(({ to }) => to >= offset)
   }
 
+  /** What is lost below `offset` stays lost. */
   truncate(offset: number): void {
-    this.#list = this.#list.filter(({ to }) => to < offset)
+    const below = this.#list.filter(({ from }) => from < offset)
+    this.#list = below.map((lost) => (lost.to < offset ? lost : { ...lost, to: offset - 1 }))
   }
 
   clear(): void {

@@ -157,8 +157,11 @@ export class Window {
   /** Whether an event of so many bytes can be appended without evicting anything. */
   hasRoom(eventBytes: number): boolean {
     if (this.size > this.#mask) return false
-    const free = this.#ring.length - (this.size === 0 ? 0 : this.#write * unit)
-    return eventBytes + slackBytes <= free
+    if (this.size === 0) return eventBytes + slackBytes <= this.#ring.length
+    const oldest = this.#places[this.tailOrdinal & this.#mask]!
+    // The write place meets the ring's end, or, in a later lap, the oldest payload.
+    const end = oldest < this.#write ? this.#ringUnits : oldest
+    return eventBytes + slackBytes <= (end - this.#write) * unit
   }
 
   /**

@@ -62,6 +62,16 @@ export class Route {
     return tokens(subject).slice(0, count).join('.')
   }
 
+  /** Whether it says where the subject is: a route by ranges may have none for it. */
+  covers(bytes: Uint8Array, start: number, end: number): boolean {
+    return this.#hash !== undefined || this.#range(bytes, start, end) !== undefined
+  }
+
+  /** The hash that places its subjects, undefined for ranges. */
+  get hash(): RouteHash | undefined {
+    return this.#hash?.hash
+  }
+
   /** The subject's partition; -1 where several are possible or none is. */
   partition(bytes: Uint8Array, start: number, end: number, count: number): number {
     if (this.#hash === undefined) {
@@ -110,9 +120,21 @@ export class Route {
 
   #rangePartitions(subject: string): number[] {
     const bytes = Buffer.from(subject)
-    const ranges = isPattern(subject) ? this.#ranges : [this.#range(bytes, 0, bytes.length)]
+    const ranges = isPattern(subject) ? this.#rangesBelow(subject) : [this.#range(bytes, 0, bytes.length)]
     const found = new Set(ranges.flatMap((range) => range?.partitions ?? []))
     return [...found].sort((a, b) => a - b)
+  }
+
+  /** The ranges that may hold a subject of the pattern: all of them begin as it does, up to its first wildcard. */
+  #rangesBelow(pattern: string): Range[] {
+    const first = Buffer.from(pattern.slice(0, pattern.search(/[*>]/)))
+    if (first.length === 0) return [...this.#ranges]
+    // It ends with a dot, so the next byte behind the dot ends the stretch.
+    const beyond = Buffer.from(first)
+    beyond[beyond.length - 1]! += 1
+    return this.#ranges.filter(
+      ({ from, to }) => from.compare(beyond) < 0 && (to === undefined || to.compare(first) > 0),
+    )
   }
 }
 

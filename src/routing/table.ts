@@ -45,12 +45,18 @@ export class RoutingTable {
     })
   }
 
-  /** Throws `no_route`. */
+  /** Throws `no_route`, also where the route names a partition that the stream doesn't have. */
   place(subject: string, count: PartitionCount): Place {
     const bytes = Buffer.from(subject)
     const route = this.#require(subject, this.#match(bytes, 0, bytes.length))
     const { stream } = route.config
-    const partition = route.partition(bytes, 0, bytes.length, count(stream))
+    const partitions = count(stream)
+    const partition = route.partition(bytes, 0, bytes.length, partitions)
+    if (partition >= partitions) {
+      const said = `"${subject}" belongs in partition ${partition} of stream ${stream}, which has ${partitions} partitions`
+      throw new CarillonError('no_route', `${said}: mend the route's ranges or add partitions`)
+    }
+    if (partition < 0 && !route.covers(bytes, 0, bytes.length)) throw noRange(subject, route)
     return { stream, partition: partition < 0 ? undefined : partition, key: route.key(subject) }
   }
 
@@ -65,7 +71,9 @@ export class RoutingTable {
       for (const partition of route.partitionsFor(subject, count(stream))) partitions.add(partition)
       found.set(stream, partitions)
     }
-    return [...found].map(([stream, partitions]) => ({ stream, partitions: [...partitions].sort((a, b) => a - b) }))
+    const places = [...found].filter(([, partitions]) => partitions.size > 0)
+    if (places.length === 0) throw noRange(subject, routes[0]!)
+    return places.map(([stream, partitions]) => ({ stream, partitions: [...partitions].sort((a, b) => a - b) }))
   }
 
   /** Whether a subject, given as bytes, may be in this partition of this stream. On the hot path. */
@@ -79,14 +87,15 @@ export class RoutingTable {
   ): 'ok' | 'misrouted' | 'no_route' {
     const route = this.#only ?? this.#match(bytes, start, end)
     if (route === undefined || route.config.stream !== stream) return 'no_route'
-    return route.allows(bytes, start, end, partition, count) ? 'ok' : 'misrouted'
+    if (route.allows(bytes, start, end, partition, count)) return 'ok'
+    return route.covers(bytes, start, end) ? 'misrouted' : 'no_route'
   }
 
   /** What to tell the operator of a record that can't be used. */
   likelyCause(reason: string, key: Buffer | undefined, partition: number, count: number): string {
     switch (reason) {
       case 'misrouted':
-        return `it is in a partition that is not its subject's: ${misroutedBecause(key, partition, count)}`
+        return `it is in a partition that is not its subject's: ${this.#misroutedBecause(key, partition, count)}`
       case 'no_route':
         return 'no route of this stream has its subject: add one, or publish it to the stream of its route'
       case 'no_subject':
@@ -106,6 +115,11 @@ export class RoutingTable {
     }))
   }
 
+  #misroutedBecause(key: Buffer | undefined, partition: number, count: number): string {
+    if (this.routes.some(({ hash }) => hash === 'murmur2')) return misroutedBecause(key, partition, count)
+    return 'its producer chose another one than its route says: "carillon routes SUBJECT" names the right one'
+  }
+
   #match(bytes: Uint8Array, start: number, end: number): Route | undefined {
     for (const route of this.routes) if (route.pattern.matches(bytes, start, end)) return route
     return undefined
@@ -118,6 +132,11 @@ export class RoutingTable {
   }
 }
 
+function noRange(subject: string, route: Route): CarillonError {
+  const said = `"${subject}" is in none of the ranges of the route "${route.config.subjects}"`
+  return new CarillonError('no_route', `${said}: give it one`)
+}
+
 function ruleText({ by }: RouteConfig): string {
   if ('ranges' in by) {
     return by.ranges
@@ -127,5 +146,6 @@ function ruleText({ by }: RouteConfig): string {
       )
       .join('; ')
   }
-  return by.tokens === undefined ? by.hash : `${by.hash} of the first ${by.tokens} tokens`
+  if (by.tokens === undefined) return by.hash
+  return `${by.hash} of the first ${by.tokens === 1 ? 'token' : `${by.tokens} tokens`}`
 }

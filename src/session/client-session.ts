@@ -2,16 +2,15 @@ import type { Clock } from '../base/clock.ts'
 import { CarillonError, errors, toCarillonError } from '../base/errors.ts'
 import { seededHash } from '../base/hash.ts'
 import type { Feeds } from '../fanout/feeds.ts'
-import { LiveRecord } from '../fanout/live-record.ts'
+import type { LiveRecord } from '../fanout/live-record.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import type { Loaded } from '../log/window.ts'
 import { isPattern, validatePattern } from '../subject/subject.ts'
 import type { EndReason, GatewayInstruments } from '../telemetry/instruments.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { encodeControl } from '../wire/control.ts'
 import type { ClientFrame, ServerFrame } from '../wire/frames.ts'
-import { type After, encodeToken, type Position, parseAfter } from '../wire/token.ts'
-import { ControlQueue } from './control-queue.ts'
+import { type After, encodePosition, encodeToken, type Position, parseAfter } from '../wire/token.ts'
+import { FrameWriter } from './frame-writer.ts'
 import type { OwedGap } from './gap.ts'
 import { type Outlet, type Session, type WriteOutcome, writeOutcome } from './outlet.ts'
 import type { Pump, Runnable } from './pump.ts'
@@ -58,9 +57,6 @@ export interface SessionContext {
 /** Records looked at in one slice of a session that is behind. */
 const lookPerSlice = 512
 
-/** Catch-up deliveries are encoded from here: one object for all sessions, valid during one write. */
-const missed = new LiveRecord()
-
 /**
  * One client's conversation, whichever transport: its subscriptions as readers at positions. Nothing is queued for it but
  * control frames; a full socket moves its readers from live to behind, a drained one lets them read on.
@@ -69,11 +65,12 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   readonly id: number
   readonly outlet: Outlet
   queued = false
-  #writable = true
   readonly #context: SessionContext
   readonly #subscriptions = new Map<number, Subscription>()
   readonly #tracks = new Map<PartitionFeed, Track>()
-  readonly #waiting: ControlQueue
+  /** The track of a session that is in one partition only, as most are: its token is made at each SSE delivery. */
+  #onlyTrack: Track | undefined
+  readonly #writer: FrameWriter
   /** Positions of the client's token that no subscription touches. */
   #carried: Position[] = []
   #errorsInRow = 0
@@ -88,11 +85,12 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     this.id = id
     this.outlet = outlet
     this.#context = context
-    this.#waiting = new ControlQueue(outlet, context.limits.maxWaitingFrames)
+    const { instruments, clock, limits } = context
+    this.#writer = new FrameWriter(outlet, instruments, clock, limits.maxWaitingFrames, () => this.#fallBehind())
   }
 
   get writable(): boolean {
-    return this.#writable && !this.#ended
+    return !this.#writer.full && !this.#ended
   }
 
   // Session: what the transport calls
@@ -145,11 +143,14 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
 
   drained(): void {
     if (this.#ended) return
-    this.#writable = true
-    if (this.run()) this.wake()
+    if (this.#writer.drained() && this.run()) this.wake()
   }
 
   token(): string {
+    if (this.#onlyTrack !== undefined && this.#carried.length === 0) {
+      const position = this.#onlyTrack.main.position()
+      if (position !== undefined) return encodePosition(position)
+    }
     const positions: Position[] = []
     for (const track of this.#tracks.values()) {
       const position = track.main.position()
@@ -172,49 +173,17 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   // ReaderOwner: what the readers call
 
   deliverLive(reader: Reader, record: LiveRecord): void {
-    const { outlet } = this
-    const frame = record.frame(outlet.encoding)
-    const outcome = outlet.write(frame, true)
-    if (outcome === writeOutcome.refused) {
-      this.#fallBehind(reader, record.offset)
-      return
-    }
-    const { instruments } = reader.feed
-    instruments.deliveries++
-    instruments.publishToWritten.record(this.#context.clock.nowUs() - record.publishedAtUs)
-    this.#countOut(frame)
-    if (outcome === writeOutcome.full) this.#fallBehind(reader, record.offset + 1)
+    const outcome = this.#writer.live(reader.feed, record)
+    // All readers stopped at their heads, behind this record; it is not given yet where it was refused.
+    if (outcome === writeOutcome.refused) reader.next = record.offset
   }
 
   deliverMissed(reader: Reader, record: Loaded): WriteOutcome {
-    const { feed } = reader
-    missed.describeMissed(feed, record, reader.refs)
-    const { outlet } = this
-    const frame = missed.frame(outlet.encoding)
-    const outcome = outlet.write(frame, true)
-    if (outcome !== writeOutcome.sent) this.#fallBehind(undefined, 0)
-    if (outcome === writeOutcome.refused) return outcome
-    const { instruments } = feed
-    instruments.deliveries++
-    instruments.catchUpDeliveries++
-    instruments.catchUpPublishToWritten.record(this.#context.clock.nowUs() - missed.publishedAtUs)
-    this.#countOut(frame)
-    return outcome
+    return this.#writer.missed(reader.feed, record, reader.refs)
   }
 
   tellGap(reader: Reader, gap: OwedGap): boolean {
-    const { feed, refs } = reader
-    const { stream, partition } = feed
-    const { from, to, reason, certain } = gap
-    const after = feed.tokenAt(reader.next)
-    const { encoding } = this.outlet
-    const frame = encodeControl(encoding, { kind: 'gap', refs, stream, partition, from, to, reason, certain, after })
-    const outcome = this.outlet.write(frame, false)
-    if (outcome !== writeOutcome.sent) this.#fallBehind(undefined, 0)
-    if (outcome === writeOutcome.refused) return false
-    if (reason !== 'unspecified') feed.instruments.gaps[reason]++
-    this.#countOut(frame)
-    return true
+    return this.#writer.gap(reader.feed, gap, reader.next, reader.refs) !== writeOutcome.refused
   }
 
   wake(): void {
@@ -230,7 +199,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   // Runnable: one slice of catching up
 
   run(): boolean {
-    if (!this.writable || !this.#flushWaiting()) return false
+    if (!this.writable) return false
     let more = false
     this.outlet.batch(() => {
       more = this.#readTracks()
@@ -329,13 +298,15 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
       const { main } = this.#track(feed, offset)
       if (gap !== undefined) main.owed.push(gap)
     }
-    for (const subscription of subscriptions) {
+    subscriptions.forEach((subscription, i) => {
+      this.#subscriptions.set(i + 1, subscription)
       for (const feed of this.#context.feeds.partitionsFor(subscription.subject)) {
         const leg: Leg = { subscription, feed, membership: undefined }
         subscription.legs.push(leg)
         this.#tracks.get(feed)?.join(leg)
       }
-    }
+    })
+    this.#context.instruments.subscriptions += subscriptions.length
     this.outlet.opened()
     this.wake()
   }
@@ -343,14 +314,14 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   /** A stream has more partitions than before: each subscription goes on where its events are now, and is told. */
   replace(): void {
     if (this.#ended) return
-    const subscriptions = new Set(
-      [...this.#tracks.values()].flatMap((track) => track.legs.map((leg) => leg.subscription)),
-    )
-    for (const subscription of subscriptions) {
+    for (const subscription of this.#subscriptions.values()) {
       const now = this.#context.feeds.partitionsFor(subscription.subject)
       const gone = subscription.legs.filter((leg) => !now.includes(leg.feed))
       const fresh = now.filter((feed) => !subscription.legs.some((leg) => leg.feed === feed))
-      for (const leg of gone) this.#leaveTrack(leg)
+      for (const leg of gone) {
+        if (leg.membership === undefined) subscription.joining--
+        this.#leaveTrack(leg)
+      }
       for (const feed of fresh) this.#moveInto(subscription, feed)
     }
   }
@@ -378,6 +349,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
       track = new Track(this, this.#context.readBack, feed, next)
       if (this.writable && this.outlet.transport === 'websocket') track.main.mode = 'live'
       this.#tracks.set(feed, track)
+      this.#onlyTrack = this.#tracks.size === 1 ? track : undefined
     }
     return track
   }
@@ -387,9 +359,11 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   }
 
   #sayLive(): void {
-    if (this.#saidLive || this.outlet.transport !== 'sse' || this.#tracks.size === 0) return
+    const { outlet } = this
+    if (this.#saidLive || outlet.transport === 'websocket' || this.#tracks.size === 0) return
     this.#saidLive = true
-    this.#control({ kind: 'live', ref: 0 })
+    if (outlet.transport === 'sse') this.#control({ kind: 'live', ref: 0 })
+    outlet.caughtUp()
   }
 
   #allLive(): boolean {
@@ -427,6 +401,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     if (!track.empty) return
     track.close()
     this.#tracks.delete(leg.feed)
+    this.#onlyTrack = this.#tracks.size === 1 ? [...this.#tracks.values()][0] : undefined
   }
 
   #subscription(ref: number, subject: string): Subscription {
@@ -449,39 +424,16 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   // Frames out
 
   #control(frame: ServerFrame): void {
-    if (this.#ended) return
-    const bytes = encodeControl(this.outlet.encoding, frame)
-    this.#countOut(bytes)
-    if (this.#writable) {
-      if (this.#waiting.write(bytes) !== writeOutcome.sent) this.#fallBehind(undefined, 0)
-    } else if (!this.#waiting.push(bytes)) {
-      this.end(
-        new CarillonError(
-          'overloaded',
-          'too many answers wait for this socket: the client asks for more than it reads',
-        ),
-      )
-    }
+    if (this.#ended || this.#writer.control(frame)) return
+    this.end(
+      new CarillonError('overloaded', 'too many answers wait for this socket: the client asks for more than it reads'),
+    )
   }
 
-  #countOut(frame: Uint8Array): void {
-    const { instruments } = this.#context
-    instruments.framesOut++
-    instruments.bytesOut += frame.length
-  }
-
-  #flushWaiting(): boolean {
-    const flushed = this.#waiting.flush()
-    if (!flushed) this.#writable = false
-    return flushed
-  }
-
-  /** The socket is full: every live reader stops at its head, `current` at `next`. */
-  #fallBehind(current: Reader | undefined, next: number): void {
-    this.#writable = false
+  /** The socket is full: every live reader stops at its head. */
+  #fallBehind(): void {
     this.#countBehind(true)
-    this.#context.instruments.fullWrites++
-    for (const { main } of this.#tracks.values()) main.fallBehind(main === current ? next : main.feed.window.head)
+    for (const { main } of this.#tracks.values()) main.fallBehind()
   }
 
   #refuse(ref: number, error: CarillonError): void {
@@ -511,7 +463,6 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     for (const track of this.#tracks.values()) track.close()
     this.#tracks.clear()
     this.#subscriptions.clear()
-    this.#waiting.clear()
     this.#context.onEnded(this, reason)
   }
 }

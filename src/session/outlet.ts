@@ -32,9 +32,12 @@ export interface Outlet {
   batch(run: () => void): void
   /** The start position of SSE and poll sessions is known: `session.token()` is it. Called once, before any write. */
   opened(): void
+  /** SSE and poll: everything that was missed is written. Called once, when all readers have reached their heads. */
+  caughtUp(): void
   /**
    * The session ends: undefined = normally. The transport says it in its own way (close code, `retry:`, HTTP status where
-   * nothing was answered yet), and calls `session.closed()` when the socket is gone.
+   * nothing was answered yet), and calls `session.closed()` when the socket is gone, which may be
+   * within this call.
    */
   end(error: CarillonError | undefined): void
 }

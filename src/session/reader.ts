@@ -83,11 +83,11 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     this.#owner.deliverLive(this, record)
   }
 
-  /** No longer live: reads on from `next`. */
-  fallBehind(next: number): void {
+  /** No longer live: reads on from the head. */
+  fallBehind(): void {
     if (this.mode !== 'live') return
     this.mode = 'behind'
-    this.next = Math.max(this.next, next)
+    this.next = Math.max(this.next, this.feed.window.head)
   }
 
   // FeedReader: what happened to the log

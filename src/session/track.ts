@@ -34,10 +34,6 @@ export class Track {
     return this.main.matcher.legs.length === 0 && this.side === undefined && this.#waiting.length === 0
   }
 
-  get legs(): Leg[] {
-    return [...this.main.matcher.legs, ...(this.side?.matcher.legs ?? []), ...this.#waiting.map(({ leg }) => leg)]
-  }
-
   /** The leg is served by the main reader, from the main reader's own position on. */
   join(leg: Leg): void {
     this.main.matcher.add(leg)

@@ -22,6 +22,8 @@ export interface KafkaCluster {
   readonly brokers: string[]
   /** Ends a node without warning (KILL). */
   kill(node: number): Promise<void>
+  /** Ends a node as an operator would (TERM): its log is flushed and is not checked at the next start. */
+  shutDown(node: number): Promise<void>
   /** Stops a node's clock (STOP): it keeps its connections and answers nothing. */
   freeze(node: number): void
   resume(node: number): void
@@ -84,6 +86,7 @@ export async function startKafka(options: KafkaClusterOptions): Promise<KafkaClu
   return {
     brokers: nodes.map((node) => node.address),
     kill: (node) => at(node).end(),
+    shutDown: (node) => at(node).end('SIGTERM'),
     freeze: (node) => at(node).signal('SIGSTOP'),
     resume: (node) => at(node).signal('SIGCONT'),
     restart: (node) => at(node).start(),

@@ -50,7 +50,10 @@ const step = fc.oneof(
       hole: fc.nat(2),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('truncate' as const), back: fc.nat(10) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('truncate' as const), back: fc.oneof(fc.nat(10), fc.nat(100)) }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('lost' as const), length: fc.integer({ min: 1, max: 4 }) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('epoch' as const) }) },
 )
@@ -68,8 +71,9 @@ test('whatever happens to it, a window answers as a plain list would', () => {
         const window = new Window({ payloadBytes, entries, seed: 1 })
         let log: Model[] = []
         let lost: { from: number; to: number }[] = []
-        let epoch = 0
-        window.start(100, -1)
+        let epoch = 1
+        let before = 0
+        window.start(100, before)
         let next = 100
         for (const action of steps) {
           if (action.kind === 'append') {
@@ -83,17 +87,19 @@ test('whatever happens to it, a window answers as a plain list would', () => {
             window.append(record(entry, hash))
             log.push(entry)
           } else if (action.kind === 'truncate') {
-            next = Math.max(window.tail, next - action.back)
+            next = Math.max(0, next - action.back)
+            if (next < 100) before = -1
             window.truncate(next)
             log = log.filter(({ offset }) => offset < next)
-            lost = lost.filter(({ to }) => to < next)
+            lost = lost.filter(({ from }) => from < next).map(({ from, to }) => ({ from, to: Math.min(to, next - 1) }))
             epoch++
           } else if (action.kind === 'lost') {
             lost.push({ from: next, to: next + action.length - 1 })
             window.lost(next, next + action.length - 1, 'corrupt')
             next += action.length
           } else epoch++
-          check(window, log, lost, hash)
+          assert.equal(window.head, next)
+          check(window, log, lost, before, hash)
         }
       },
     ),
@@ -105,6 +111,7 @@ function check(
   window: Window,
   log: Model[],
   lost: { from: number; to: number }[],
+  before: number,
   hash: (subject: string) => number,
 ): void {
   const kept = log.filter(({ offset }) => offset >= window.tail)
@@ -134,8 +141,12 @@ function check(
       own.filter((offset) => offset >= since),
     )
   }
-  const remembered = lost.filter(({ to }) => to >= window.tail)
-  assert.deepEqual(window.nextLost(window.tail)?.from, remembered[0]?.from)
+  for (const offset of [window.tail, window.head]) {
+    assert.equal(window.epochBefore(offset), log.findLast((entry) => entry.offset < offset)?.epoch ?? before)
+  }
+  const remembered = lost.find(({ to }) => to >= window.tail)
+  const { reason: _, ...told } = window.nextLost(window.tail) ?? { reason: '' }
+  assert.deepEqual(told, remembered ?? {})
 }
 
 test('a token of an older epoch stops agreeing where the next epoch starts', () => {
@@ -166,6 +177,54 @@ test('a window says when an append would evict, and refuses what it can never ho
   assert.equal(window.tail, 0)
   const huge = record({ offset: 9, subject: 'a', data: 'x'.repeat(4096), epoch: 0 }, () => 1)
   assert.throws(() => window.append(huge), { code: 'event_too_large' })
+})
+
+test('a window that says it has room does not evict for it, whichever lap it is on', () => {
+  const step = fc.record({ size: fc.nat(200), back: fc.constantFrom(0, 0, 0, 1, 3) })
+  const property = fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
+    const window = new Window({ payloadBytes: 2048, entries: 16, seed: 1 })
+    window.start(0, -1)
+    for (const { size, back } of steps) {
+      window.truncate(Math.max(window.tail, window.head - back))
+      const entry = record({ offset: window.head, subject: 'a', data: 'd'.repeat(size), epoch: 0 }, () => 1)
+      const room = window.hasRoom(entry.eventEnd)
+      const { tail } = window
+      window.append(entry)
+      if (room) assert.equal(window.tail, tail)
+    }
+  })
+  fc.assert(property, { numRuns: 300 })
+})
+
+test('a ring holds as many payloads as fit, lap after lap, and a cut log gives their room back', () => {
+  const window = new Window({ payloadBytes: 64, entries: 16, seed: 1 })
+  window.start(0, -1)
+  const append = () => {
+    const entry = record({ offset: window.head, subject: 'abc', data: '12345678901', epoch: 0 }, () => 1)
+    window.append({ ...entry, traceStart: -1 })
+  }
+  for (let i = 1; i <= 20; i++) {
+    append()
+    assert.equal(window.size, Math.min(i, 4), 'four of 16 bytes')
+    assert.equal(window.usedBytes, window.size * 16)
+  }
+  window.truncate(18)
+  assert.equal(window.usedBytes, 32)
+  append()
+  append()
+  assert.equal(window.tail, 16)
+})
+
+test('more losses than it remembers move the tail past the oldest, so that none is silent', () => {
+  const window = new Window({ payloadBytes: 4096, entries: 256, seed: 1 })
+  window.start(0, -1)
+  for (let i = 0; i < 70; i++) {
+    window.append(record({ offset: 2 * i, subject: 'a', data: '', epoch: 0 }, () => 1))
+    window.lost(2 * i + 1, 2 * i + 1, 'corrupt')
+  }
+  assert.equal(window.tail, 12)
+  assert.equal(window.nextLost(0)?.from, 13)
+  assert.equal(window.size, 64)
 })
 
 test('an append below the head is a bug, not a duplicate', () => {

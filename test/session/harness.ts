@@ -132,6 +132,7 @@ export class TestClient implements Outlet {
   refuses = false
   ended: CarillonError | 'normally' | undefined
   openedAt: string | undefined
+  caughtUps = 0
 
   constructor(gateway: TestGateway, transport: Transport) {
     this.transport = transport
@@ -156,6 +157,10 @@ export class TestClient implements Outlet {
 
   opened(): void {
     this.openedAt = this.session.token()
+  }
+
+  caughtUp(): void {
+    this.caughtUps++
   }
 
   end(error: CarillonError | undefined): void {

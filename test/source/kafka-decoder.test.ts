@@ -207,6 +207,22 @@ describe('the record batch decoder', () => {
     assert.deepEqual([offsets, outcome, decoder.next], [[0, 1], 'damaged', 2])
   })
 
+  test('a record that reaches into what follows its batch is damage', () => {
+    const whole = batch({ base: 0, records: [{ offsetDelta: 0, value: 'abcdef' }] })
+    const outside = 4
+    whole.writeInt32BE(whole.readInt32BE(8) - outside, 8)
+    sealed(whole.subarray(0, whole.length - outside))
+    const { offsets, outcome } = decode(whole)
+    assert.deepEqual([offsets, outcome], [[], 'damaged'])
+  })
+
+  test('a length below null is damage', () => {
+    const bytes = batch({ base: 0, records: [{ offsetDelta: 0, value: 'a' }] })
+    bytes[bytes.length - 1] = varint(-1)[0]!
+    const { offsets, outcome } = decode(sealed(bytes))
+    assert.deepEqual([offsets, outcome], [[], 'damaged'])
+  })
+
   test('a record outside of the offsets of its batch is damage', () => {
     const spec: BatchSpec = { base: 5, records: [{ offsetDelta: 9 }], lastDelta: 1 }
     assert.equal(decode(batch(spec)).outcome, 'damaged')

@@ -45,7 +45,7 @@ export class BrokerSet {
 
   close(): void {
     this.#closed = true
-    const error = new Error('the source is closed')
+    const error = this.#closedError()
     for (const link of this.#links.values()) {
       link.then(
         (opened) => opened.drop(error),
@@ -90,7 +90,7 @@ export class BrokerSet {
       this.#open.delete(address)
       this.#links.delete(address)
     }
-    if (this.#closed) throw new Error('the source is closed')
+    if (this.#closed) throw this.#closedError()
     let opening = this.#links.get(address)
     if (opening === undefined) {
       opening = BrokerLink.open(this.#connector, address, this.#options.connectTimeoutMs)
@@ -103,8 +103,12 @@ export class BrokerSet {
     return opening
   }
 
+  #closedError(): BrokerAwayError {
+    return new BrokerAwayError(this.#options.brokers.join(', '), 'this source is closed')
+  }
+
   #opened(address: string, link: BrokerLink): void {
-    if (this.#closed) link.drop(new Error('the source is closed'))
+    if (this.#closed) link.drop(this.#closedError())
     else this.#open.set(address, link)
   }
 }

@@ -1,0 +1,114 @@
+import type { Clock } from '../base/clock.ts'
+import { LiveRecord } from '../fanout/live-record.ts'
+import type { PartitionFeed } from '../fanout/partition-feed.ts'
+import type { Loaded } from '../log/window.ts'
+import type { GatewayInstruments } from '../telemetry/instruments.ts'
+import { encodeControl } from '../wire/control.ts'
+import type { ServerFrame } from '../wire/frames.ts'
+import type { OwedGap } from './gap.ts'
+import { type Outlet, type WriteOutcome, writeOutcome } from './outlet.ts'
+
+/** Catch-up deliveries are encoded from here: one object for all sessions, valid during one write. */
+const missed = new LiveRecord()
+
+/**
+ * Frames of one session onto its outlet, counted. Control frames that a full socket can't take are queued, the only thing
+ * that is queued for one client, and go out before anything else; records and gaps are not: their readers come back to them.
+ */
+export class FrameWriter {
+  readonly #outlet: Outlet
+  readonly #instruments: GatewayInstruments
+  readonly #clock: Clock
+  readonly #maxWaiting: number
+  readonly #onFull: () => void
+  #waiting: Uint8Array[] = []
+  #full = false
+
+  /** `onFull` is called within a write that filled the socket, or that it refused. */
+  constructor(outlet: Outlet, instruments: GatewayInstruments, clock: Clock, maxWaiting: number, onFull: () => void) {
+    this.#outlet = outlet
+    this.#instruments = instruments
+    this.#clock = clock
+    this.#maxWaiting = maxWaiting
+    this.#onFull = onFull
+  }
+
+  /** Nothing may be written until `drained`. */
+  get full(): boolean {
+    return this.#full
+  }
+
+  /** The socket takes bytes again. True when all control frames that waited are out and it still does. */
+  drained(): boolean {
+    this.#full = false
+    for (let frame = this.#waiting.shift(); frame !== undefined; frame = this.#waiting.shift()) {
+      const outcome = this.#write(frame, false)
+      if (outcome === writeOutcome.refused) this.#waiting.unshift(frame)
+      if (outcome !== writeOutcome.sent) return false
+    }
+    return true
+  }
+
+  /** False when too many wait already: the frame is lost, and the session must end. */
+  control(frame: ServerFrame): boolean {
+    const bytes = encodeControl(this.#outlet.encoding, frame)
+    if (!this.#full && this.#write(bytes, false) !== writeOutcome.refused) return true
+    if (this.#waiting.length >= this.#maxWaiting) return false
+    this.#waiting.push(bytes)
+    return true
+  }
+
+  live(feed: PartitionFeed, record: LiveRecord): WriteOutcome {
+    const outcome = this.#write(record.frame(this.#outlet.encoding), true)
+    if (outcome === writeOutcome.refused) return outcome
+    const { instruments } = feed
+    instruments.deliveries++
+    instruments.publishToWritten.record(this.#clock.nowUs() - record.publishedAtUs)
+    return outcome
+  }
+
+  missed(feed: PartitionFeed, record: Loaded, refs: readonly number[] | undefined): WriteOutcome {
+    missed.describeMissed(feed, record, refs)
+    const outcome = this.#write(missed.frame(this.#outlet.encoding), true)
+    if (outcome === writeOutcome.refused) return outcome
+    const { instruments } = feed
+    instruments.deliveries++
+    instruments.catchUpDeliveries++
+    instruments.catchUpPublishToWritten.record(this.#clock.nowUs() - missed.publishedAtUs)
+    return outcome
+  }
+
+  /** `next` is where its reader goes on. */
+  gap(feed: PartitionFeed, gap: OwedGap, next: number, refs: readonly number[] | undefined): WriteOutcome {
+    const { stream, partition } = feed
+    const { from, to, reason, certain } = gap
+    const frame = {
+      kind: 'gap',
+      refs,
+      stream,
+      partition,
+      from,
+      to,
+      reason,
+      certain,
+      after: feed.tokenAt(next),
+    } as const
+    const outcome = this.#write(encodeControl(this.#outlet.encoding, frame), false)
+    if (outcome !== writeOutcome.refused && reason !== 'unspecified') feed.instruments.gaps[reason]++
+    return outcome
+  }
+
+  #write(bytes: Uint8Array, delivery: boolean): WriteOutcome {
+    const outcome = this.#outlet.write(bytes, delivery)
+    if (outcome !== writeOutcome.refused) {
+      this.#instruments.framesOut++
+      this.#instruments.bytesOut += bytes.length
+    }
+    if (outcome !== writeOutcome.sent && !this.#full) {
+      this.#full = true
+      this.#instruments.fullWrites++
+      this.#onFull()
+    }
+    return outcome
+  }
+}

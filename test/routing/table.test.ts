@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import fc from 'fast-check'
+import { fnv1a, murmur2 } from '../../src/base/hash.ts'
+import { type RouteConfig, routeHashes } from '../../src/routing/route.ts'
+import { defaultRoutes, RoutingTable } from '../../src/routing/table.ts'
+
+const twelve = () => 12
+const javaPartition = (key: string, count: number) =>
+  (murmur2(Buffer.from(key), 0, Buffer.byteLength(key)) & 0x7fffffff) % count
+const fnvPartition = (text: string, count: number) => fnv1a(Buffer.from(text), 0, Buffer.byteLength(text)) % count
+
+function check(table: RoutingTable, stream: string, partition: number, subject: string, count: number) {
+  const framed = Buffer.from(`<${subject}>`)
+  return table.check(stream, partition, framed, 1, framed.length - 1, count)
+}
+
+const blocks: RouteConfig = {
+  subjects: '*.>',
+  stream: 'calls',
+  by: {
+    ranges: [
+      { from: '0', to: '01511', partitions: [0] },
+      { from: '01511', to: '0152', partitions: [1, 2] },
+      { from: 'é', partitions: [3] },
+    ],
+  },
+}
+
+test("with no configuration every subject is in the stream events, where Kafka's own hash puts it", () => {
+  const table = new RoutingTable(defaultRoutes)
+  const expected = { stream: 'events', partition: javaPartition('alarm.zone7.door', 12), key: 'alarm.zone7.door' }
+  assert.deepEqual(table.place('alarm.zone7.door', twelve), expected)
+  assert.deepEqual(table.rows(), [{ subjects: '>', stream: 'events', rule: 'murmur2' }])
+})
+
+test('routes that can match one subject are refused, both named with such a subject', () => {
+  const by = { hash: 'murmur2' } as const
+  const both: RouteConfig[] = [
+    { subjects: 'alarm.*.door', stream: 'a', by },
+    { subjects: 'mail.>', stream: 'b', by },
+    { subjects: '*.zone7.>', stream: 'c', by },
+  ]
+  const message = /"alarm\.\*\.door" and "\*\.zone7\.>" overlap: both match "alarm\.zone7\.door"/
+  assert.throws(() => new RoutingTable(both), { code: 'bad_request', message })
+  assert.equal(new RoutingTable(both.slice(0, 2)).routes.length, 2)
+})
+
+test('a route by its first tokens has one key and one partition for all below them', () => {
+  const table = new RoutingTable([{ subjects: '>', stream: 'events', by: { hash: 'murmur2', tokens: 2 } }])
+  const partition = javaPartition('alarm.zone7', 12)
+  assert.deepEqual(table.place('alarm.zone7.door.3', twelve), { stream: 'events', partition, key: 'alarm.zone7' })
+  assert.deepEqual(table.partitionsFor('alarm.zone7.>', twelve), [{ stream: 'events', partitions: [partition] }])
+  assert.equal(table.partitionsFor('alarm.*.door', twelve)[0]!.partitions.length, 12)
+  assert.equal(table.partitionsFor('alarm.>', twelve)[0]!.partitions.length, 12)
+  assert.equal(table.place('alarm', twelve).partition, javaPartition('alarm', 12), 'fewer tokens: the whole subject')
+})
+
+test('fnv1a hashes the tokens that the pattern leaves open, unjoined; fnv1a-subject the dotted ones', () => {
+  const open = new RoutingTable([{ subjects: 'in.*.x.*', stream: 'n', by: { hash: 'fnv1a' } }])
+  assert.equal(open.place('in.eu.x.u1', twelve).partition, fnvPartition('euu1', 12))
+  const first = new RoutingTable([{ subjects: 'in.*.*', stream: 'n', by: { hash: 'fnv1a', tokens: 1 } }])
+  const place = { stream: 'n', partition: fnvPartition('eu', 12), key: 'in.eu.u1' }
+  assert.deepEqual(first.place('in.eu.u1', twelve), place)
+  assert.deepEqual(first.partitionsFor('*.eu.*', twelve), [{ stream: 'n', partitions: [fnvPartition('eu', 12)] }])
+  const dotted = new RoutingTable([{ subjects: 'in.>', stream: 'n', by: { hash: 'fnv1a-subject' } }])
+  assert.equal(dotted.place('in.eu.u1', twelve).partition, fnvPartition('in.eu.u1', 12))
+})
+
+test('ranges place by bytewise order of UTF-8, from inclusive, to exclusive', () => {
+  const table = new RoutingTable([blocks])
+  assert.equal(table.place('0.x', twelve).partition, 0)
+  assert.equal(table.place('01510.x', twelve).partition, 0)
+  assert.equal(table.place('01511.x', twelve).partition, undefined, 'its publisher chooses among two')
+  assert.equal(table.place('\u{10000}.x', twelve).partition, 3, 'above é')
+  assert.equal(check(table, 'calls', 2, '01511.x', 12), 'ok')
+  assert.equal(check(table, 'calls', 3, '01511.x', 12), 'misrouted')
+})
+
+test('U+10000 is above U+FFFD in a range, unlike in a comparison of JavaScript strings', () => {
+  const by = { ranges: [{ from: '\u{fffd}', to: '\u{10000}', partitions: [1] }] }
+  const table = new RoutingTable([{ subjects: '>', stream: 'calls', by }])
+  assert.equal(table.place('\u{fffd}\u{10000}', twelve).partition, 1)
+  assert.throws(() => table.place('\u{10000}', twelve), { code: 'no_route' })
+})
+
+test('a subject in no range has no route, whoever asks', () => {
+  const table = new RoutingTable([blocks])
+  assert.throws(() => table.place('a.x', twelve), { code: 'no_route', message: /"a\.x" is in none of the ranges/ })
+  assert.throws(() => table.partitionsFor('a.x', twelve), { code: 'no_route' })
+  assert.throws(() => table.partitionsFor('a.>', twelve), { code: 'no_route' })
+  assert.equal(check(table, 'calls', 0, 'a.x', 12), 'no_route')
+})
+
+test('a pattern reaches the ranges that its first tokens allow', () => {
+  const table = new RoutingTable([blocks])
+  const of = (pattern: string) => table.partitionsFor(pattern, twelve)[0]!.partitions
+  assert.deepEqual(of('01511.>'), [1, 2])
+  assert.deepEqual(of('01510.>'), [0])
+  assert.deepEqual(of('*.x'), [0, 1, 2, 3])
+  const by = { ranges: ['', 'a.', 'a.b', 'a/'].map((from, i, all) => ({ from, to: all[i + 1], partitions: [i] })) }
+  const within = new RoutingTable([{ subjects: '>', stream: 'calls', by }])
+  assert.deepEqual(within.partitionsFor('a.>', twelve)[0]!.partitions, [1, 2], 'bounds inside of what it matches')
+})
+
+test('a range in a partition that the stream does not have is refused at the publish', () => {
+  const table = new RoutingTable([blocks])
+  assert.throws(() => table.place('é.x', () => 2), {
+    code: 'no_route',
+    message: /partition 3 of stream calls, which has 2/,
+  })
+})
+
+test('ranges that overlap or are empty are refused', () => {
+  const of = (...ranges: { from: string; to?: string; partitions: number[] }[]) =>
+    new RoutingTable([{ subjects: '>', stream: 'calls', by: { ranges } }])
+  assert.throws(() => of({ from: '2', partitions: [0] }, { from: '1', to: '3', partitions: [1] }), /overlap/)
+  assert.throws(() => of({ from: '1', partitions: [0] }, { from: '2', partitions: [1] }), /overlap/)
+  assert.throws(() => of({ from: '2', to: '2', partitions: [0] }), /empty/)
+  assert.equal(of({ from: '2', partitions: [0] }, { from: '1', to: '2', partitions: [1] }).routes.length, 1)
+})
+
+test('a subject of another stream, or of none, has no route here', () => {
+  const by = { hash: 'murmur2' } as const
+  const table = new RoutingTable([
+    { subjects: 'alarm.>', stream: 'alarms', by },
+    { subjects: 'mail.>', stream: 'mails', by },
+  ])
+  assert.equal(check(table, 'alarms', javaPartition('mail.x', 12), 'mail.x', 12), 'no_route')
+  assert.equal(check(table, 'mails', javaPartition('mail.x', 12), 'mail.x', 12), 'ok')
+  assert.equal(check(table, 'mails', 0, 'chat.x', 12), 'no_route')
+  assert.throws(() => table.place('chat.x', twelve), { code: 'no_route', message: /"chat\.x".*alarm\.>, mail\.>/ })
+  assert.deepEqual(
+    table.partitionsFor('*.x', twelve).map(({ stream }) => stream),
+    ['alarms', 'mails'],
+  )
+})
+
+const token = fc.constantFrom('a', 'b', 'c', 'dé')
+const subject = fc.array(token, { minLength: 1, maxLength: 4 }).map((all) => all.join('.'))
+
+/** A pattern that matches `of`: some tokens left open, perhaps cut short. */
+function patternFor(of: string, open: readonly boolean[], kept: number): string {
+  const all = of.split('.').map((each, i) => (open[i] ? '*' : each))
+  return (kept < all.length ? [...all.slice(0, kept), '>'] : all).join('.')
+}
+const cut = fc.tuple(fc.array(fc.boolean(), { minLength: 4, maxLength: 4 }), fc.nat(6))
+
+const hashRule = fc.record({
+  hash: fc.constantFrom(...routeHashes),
+  tokens: fc.option(fc.integer({ min: 1, max: 3 }), { nil: undefined }),
+})
+const rangeRule = fc.uniqueArray(subject, { minLength: 1, maxLength: 4 }).map((bounds) => {
+  const sorted = bounds.sort((a, b) => Buffer.from(a).compare(Buffer.from(b)))
+  return { ranges: sorted.map((from, i) => ({ from, to: sorted[i + 1], partitions: i % 2 === 0 ? [i] : [i, i + 4] })) }
+})
+
+test('an event is where it is looked for: by its place, by each pattern that matches it, by the check of its record', () => {
+  fc.assert(
+    fc.property(
+      ...([subject, cut, fc.oneof(hashRule, rangeRule), cut, fc.integer({ min: 8, max: 13 })] as const),
+      (published, routed, by, subscribed, count) => {
+        const table = new RoutingTable([{ subjects: patternFor(published, ...routed), stream: 'events', by }])
+        const bytes = Buffer.from(published)
+        if (!table.routes[0]!.covers(bytes, 0, bytes.length)) {
+          assert.throws(() => table.place(published, () => count), { code: 'no_route' })
+          assert.equal(check(table, 'events', 0, published, count), 'no_route')
+          return
+        }
+        const exact = table.partitionsFor(published, () => count)[0]!.partitions
+        const { partition } = table.place(published, () => count)
+        assert.equal(partition, exact.length === 1 ? exact[0] : undefined)
+        for (let each = 0; each < count; each++) {
+          const expected = exact.includes(each) ? 'ok' : 'misrouted'
+          assert.equal(check(table, 'events', each, published, count), expected)
+        }
+        const wide = table.partitionsFor(patternFor(published, ...subscribed), () => count)[0]!.partitions
+        assert.ok(exact.every((each) => wide.includes(each)))
+      },
+    ),
+    { numRuns: 2000 },
+  )
+})
+
+test('what a record that cannot be used needs is said for each reason', () => {
+  const table = new RoutingTable(defaultRoutes)
+  assert.match(table.likelyCause('misrouted', undefined, 0, 12), /not its subject's: the record has no key/)
+  assert.match(table.likelyCause('no_route', undefined, 0, 12), /no route of this stream/)
+  assert.match(table.likelyCause('too_large', undefined, 0, 12), /maxEventBytes/)
+  const ranges = new RoutingTable([blocks])
+  assert.match(ranges.likelyCause('misrouted', Buffer.from('01511.x'), 0, 12), /carillon routes/)
+})
+
+test('routes are shown as people read them', () => {
+  const fnv: RouteConfig = { subjects: 'in.*.*', stream: 'n', by: { hash: 'fnv1a', tokens: 1 } }
+  assert.deepEqual(
+    [fnv, blocks].map((each) => new RoutingTable([each]).rows()[0]!.rule),
+    ['fnv1a of the first token', '["0", "01511") in 0; ["01511", "0152") in 1, 2; ["é", end) in 3'],
+  )
+})
