@@ -25,11 +25,7 @@ export class Batches {
   #sending: Promise<void> | undefined
   #failure: { error: unknown } | undefined
 
-  constructor(
-    send: Send,
-    onPublished: (results: readonly Published[]) => void,
-    options: BatchOptions = batchDefaults,
-  ) {
+  constructor(send: Send, onPublished: (results: readonly Published[]) => void, options: BatchOptions = batchDefaults) {
     this.#send = send
     this.#onPublished = onPublished
     this.#options = options
