@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from 'commander'
 import { CarillonError } from '../base/errors.ts'
 import { ConfigError } from '../config-load.ts'
 
@@ -10,6 +11,8 @@ export const exitCodes = {
   usage: 2,
   /** The gateway or broker could not be reached. */
   unreachable: 3,
+  /** Ended by Ctrl-C before it was done (128 + SIGINT, as shells have it). */
+  interrupted: 130,
 } as const
 
 /** A gateway that did not answer at all. */
@@ -26,7 +29,7 @@ export function fail(error: unknown): void {
 }
 
 function exitCodeOf(error: unknown): number {
-  if (error instanceof ConfigError) return exitCodes.usage
+  if (error instanceof ConfigError || error instanceof InvalidArgumentError) return exitCodes.usage
   if (error instanceof Unreachable) return exitCodes.unreachable
   if (!(error instanceof CarillonError)) return exitCodes.failed
   if (error.code === 'broker_unavailable') return exitCodes.unreachable

@@ -7,6 +7,14 @@ import { Unreachable } from './exit.ts'
 export const defaultGateway = 'http://127.0.0.1:8080'
 export const defaultAdmin = 'http://127.0.0.1:8081'
 
+/** The base URL of a gateway's listener, without a path. */
+export function gatewayUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url !== undefined && /^https?:$/.test(url.protocol) && url.pathname === '/' && url.search === '')
+    return url.origin
+  throw new InvalidArgumentError('expected a URL such as http://127.0.0.1:8080')
+}
+
 export function wholeNumber(text: string): number {
   const value = Number(text)
   if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('expected a whole number above 0')

@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import { createInterface } from 'node:readline'
 import { Command, InvalidArgumentError } from 'commander'
 import { CarillonError } from '../base/errors.ts'
 import { validateSubject } from '../subject/subject.ts'
-import { eventFromJson, eventToJson } from '../wire/event-json.ts'
+import { eventFromJson } from '../wire/event-json.ts'
 import { type Event, makeEvent, type Published } from '../wire/frames.ts'
-import { ask, defaultGateway, wholeNumber } from './gateway-url.ts'
+import { decodePublishResponse, encodePublishRequest } from '../wire/publish.ts'
+import { Batches, type Send } from './batches.ts'
+import { exitCodes } from './exit.ts'
+import { ask, defaultGateway, gatewayUrl, wholeNumber } from './gateway-url.ts'
+import { splitLines } from './lines.ts'
 import { configOf, withConfig } from './options.ts'
 
 interface Given {
@@ -21,11 +24,14 @@ interface Given {
   broker?: string
 }
 
-/** Events in one request, and requests that wait for an answer. */
-const batchEvents = 500
-const inFlight = 4
+interface Target {
+  readonly send: Send
+  readonly close: () => Promise<void>
+}
+
 /** Progress is shown for what takes longer, ms. */
 const patienceMs = 2000
+const protobuf = 'application/x-protobuf'
 
 export function command(): Command {
   const publish = new Command('carillon publish')
@@ -36,11 +42,11 @@ export function command(): Command {
     .option('--json', 'print {after, stream, partition, offset} a line')
     .option('--type <type>', 'the event type')
     .option('--content-type <type>', 'the media type; guessed otherwise')
-    .option('--id <id>', 'the event id; a UUID otherwise')
+    .option('--id <id>', 'the event id, of one event; a UUID otherwise')
     .option('--ttl <ms>', 'not to be delivered later than this', wholeNumber)
     .option('--collapse-key <key>', 'of events with one key the newest is enough')
     .option('--attribute <name=value>', 'an attribute; may be repeated', attribute)
-    .option('--gateway <url>', 'publish through this gateway', defaultGateway)
+    .option('--gateway <url>', 'publish through this gateway', gatewayUrl, defaultGateway)
   withConfig(publish, ({ path }) => path === 'broker')
   publish.addHelpText(
     'after',
@@ -54,16 +60,15 @@ Examples:
   )
   return publish.action(async (subject: string | undefined, data: string | undefined) => {
     const given = publish.opts<Given>()
-    const { send, close } = given.broker === undefined ? throughGateway(given.gateway) : await throughBroker(publish)
+    const events = eventsOf(subject, data, given)
+    const target = given.broker === undefined ? throughGateway(given.gateway) : await throughBroker(publish)
     try {
-      await publishAll(events(subject, data, given), send, given)
+      await publishAll(events, target.send, new Report(given, data === undefined))
     } finally {
-      await close()
+      await target.close()
     }
   })
 }
-
-type Send = (events: readonly Event[]) => Promise<readonly Published[]>
 
 function attribute(text: string, all: Record<string, string> = {}): Record<string, string> {
   const at = text.indexOf('=')
@@ -71,28 +76,43 @@ function attribute(text: string, all: Record<string, string> = {}): Record<strin
   return { ...all, [text.slice(0, at)]: text.slice(at + 1) }
 }
 
-async function* events(subject: string | undefined, data: string | undefined, given: Given): AsyncGenerator<Event> {
+/** What the command line asks for; mistakes are thrown before anything is read or sent. */
+function eventsOf(subject: string | undefined, data: string | undefined, given: Given): AsyncIterable<Event> {
+  const mistake = (text: string) => new CarillonError('bad_request', `${text}: see carillon publish --help`)
   if (given.jsonLines) {
-    let number = 0
-    for await (const line of lines()) {
-      number++
-      if (line.trim() !== '') yield complete(fromLine(line, number))
-    }
-    return
+    if (subject !== undefined) throw mistake(`expected no subject beside --json-lines, got "${subject}"`)
+    return fromJsonLines()
   }
-  if (subject === undefined)
-    throw new CarillonError('bad_request', 'expected a subject, or --json-lines: see carillon publish --help')
+  if (subject === undefined) throw mistake('expected a subject, or --json-lines')
   validateSubject(subject)
-  if (data !== undefined) yield complete(fromText(subject, data, given))
-  else for await (const line of lines()) yield complete(fromText(subject, line, given))
+  if (data !== undefined) return fromArgument(subject, data, given)
+  if (given.id !== undefined) throw mistake('expected --id for one event only, got it for the lines of stdin')
+  return fromLines(subject, given)
 }
 
-function lines(): AsyncIterable<string> {
-  if (process.stdin.isTTY) console.error('carillon: reading events from the terminal, a line each; Ctrl-D ends')
-  return createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })
+async function* fromArgument(subject: string, data: string, given: Given): AsyncGenerator<Event> {
+  yield eventWith(subject, Buffer.from(data), given)
 }
 
-function fromLine(line: string, number: number): Event {
+async function* fromLines(subject: string, given: Given): AsyncGenerator<Event> {
+  for await (const line of stdinLines()) yield eventWith(subject, line, given)
+}
+
+async function* fromJsonLines(): AsyncGenerator<Event> {
+  let number = 0
+  for await (const line of stdinLines()) {
+    number++
+    const text = Buffer.from(line).toString()
+    if (text.trim() !== '') yield complete(fromJsonLine(text, number))
+  }
+}
+
+function stdinLines(): AsyncGenerator<Uint8Array> {
+  if (process.stdin.isTTY) console.error('-- reading events from the terminal, a line each; Ctrl-D ends')
+  return splitLines(process.stdin)
+}
+
+function fromJsonLine(line: string, number: number): Event {
   try {
     return eventFromJson(JSON.parse(line))
   } catch (error) {
@@ -101,110 +121,121 @@ function fromLine(line: string, number: number): Event {
   }
 }
 
-function fromText(subject: string, text: string, given: Given): Event {
-  return makeEvent({
-    subject,
-    data: Buffer.from(text),
-    contentType: given.contentType ?? (isJson(text) ? 'application/json' : 'text/plain'),
-    id: given.id ?? '',
-    type: given.type ?? '',
-    ttlMs: given.ttl ?? 0,
-    collapseKey: given.collapseKey ?? '',
-    attributes: given.attribute ?? {},
-  })
+function eventWith(subject: string, data: Uint8Array, given: Given): Event {
+  return complete(
+    makeEvent({
+      subject,
+      data,
+      contentType: given.contentType ?? (isJson(data) ? 'application/json' : 'text/plain'),
+      id: given.id ?? '',
+      type: given.type ?? '',
+      ttlMs: given.ttl ?? 0,
+      collapseKey: given.collapseKey ?? '',
+      attributes: given.attribute ?? {},
+    }),
+  )
 }
 
-function isJson(text: string): boolean {
+function isJson(data: Uint8Array): boolean {
   try {
-    JSON.parse(text)
+    JSON.parse(Buffer.from(data).toString())
     return true
   } catch {
     return false
   }
 }
 
+/** The publisher's clock and id, not the gateway's: a retry and the latency are counted from here. */
 function complete(event: Event): Event {
   return { ...event, id: event.id || randomUUID(), publishedAtUs: event.publishedAtUs || Date.now() * 1000 }
 }
 
-/** Batches in order: several are under way, and are printed in the order in which they were read. */
-async function publishAll(source: AsyncGenerator<Event>, send: Send, given: Given): Promise<void> {
-  const progress = new Progress()
-  const waiting: Promise<readonly Published[]>[] = []
-  let batch: Event[] = []
-  const flush = async (most: number) => {
-    while (waiting.length > most) progress.count(print(await waiting.shift()!, given))
-  }
-  const start = () => {
-    const sent = send(batch)
-    // Awaited in its turn; until then its failure is nobody's surprise.
-    sent.catch(() => {})
-    waiting.push(sent)
-    batch = []
-  }
-  let timer: NodeJS.Timeout | undefined
-  try {
-    for await (const event of source) {
-      batch.push(event)
-      clearTimeout(timer)
-      if (batch.length < batchEvents) {
-        // A slow stdin (`tail -f`) is not kept waiting for a full batch.
-        timer = setTimeout(() => batch.length > 0 && start(), 5)
-        continue
+/**
+ * Publishes until the events end, one can't be published, or Ctrl-C: then nothing more is read, and what is under way is
+ * finished and printed.
+ */
+async function publishAll(events: AsyncIterable<Event>, send: Send, report: Report): Promise<void> {
+  const stop = Promise.withResolvers<'stopped'>()
+  const batches = new Batches(
+    async (batch) => {
+      try {
+        return await send(batch)
+      } catch (error) {
+        stop.resolve('stopped')
+        throw error
       }
-      start()
-      await flush(inFlight - 1)
+    },
+    (results) => report.published(results),
+  )
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      process.exitCode = exitCodes.interrupted
+      stop.resolve('stopped')
+    })
+  }
+  const reader = events[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const next = await Promise.race([reader.next(), stop.promise])
+      if (next === 'stopped' || next.done) break
+      await batches.add(next.value)
     }
-    clearTimeout(timer)
-    if (batch.length > 0) start()
-    await flush(0)
+    await batches.end()
   } finally {
-    clearTimeout(timer)
-    progress.end()
+    // A stdin that stays open (`tail -f`) must not keep the command.
+    process.stdin.destroy()
+    report.end()
   }
 }
 
-function print(results: readonly Published[], given: Given): number {
-  for (const each of results) {
-    const { after, stream, partition, offset } = each
-    console.log(given.json ? JSON.stringify(each) : `${stream} [${partition}@${offset}] ${after}`)
-  }
-  return results.length
-}
-
-/** How many were published so far, on a terminal, where it takes long. */
-class Progress {
+/** What the command prints: a line an event, and what became of many. */
+class Report {
   readonly #startedMs = performance.now()
-  #published = 0
+  readonly #json: boolean
+  readonly #many: boolean
+  #count = 0
   #shown = false
 
-  count(more: number): void {
-    this.#published += more
-    if (!process.stderr.isTTY || performance.now() - this.#startedMs < patienceMs) return
+  constructor(given: Given, many: boolean) {
+    this.#json = given.json === true
+    this.#many = many
+  }
+
+  published(results: readonly Published[]): void {
+    for (const { after, stream, partition, offset } of results) {
+      const line = JSON.stringify({ after, stream, partition, offset })
+      console.log(this.#json ? line : `${stream} [${partition}@${offset}] ${after}`)
+    }
+    this.#count += results.length
+    // Lines on the same terminal show it as well.
+    if (!process.stderr.isTTY || process.stdout.isTTY || performance.now() - this.#startedMs < patienceMs) return
     this.#shown = true
-    process.stderr.write(`\r-- ${this.#published} published`)
+    process.stderr.write(`\r-- ${this.#count} published`)
   }
 
   end(): void {
-    if (this.#shown) process.stderr.write('\n')
+    if (this.#shown) process.stderr.write('\r')
+    if (this.#many && !this.#json) console.error(`-- ${this.#count} published`)
   }
 }
 
-function throughGateway(gateway: string): { send: Send; close: () => Promise<void> } {
+function throughGateway(gateway: string): Target {
   return {
     close: () => Promise.resolve(),
     async send(batch) {
+      // As protobuf: JSON would round what is beyond 2^53 in the data.
+      const body = new Uint8Array(encodePublishRequest(batch))
       const response = await ask(`${gateway}/v1/publish`, {
         method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: `{"events":[${batch.map(eventToJson).join(',')}]}`,
+        headers: { 'content-type': protobuf },
+        body,
       })
-      return ((await response.json()) as { results: Published[] }).results
+      return decodePublishResponse(new Uint8Array(await response.arrayBuffer()))
     },
   }
 }
 
-async function throughBroker(command: Command): Promise<{ send: Send; close: () => Promise<void> }> {
+async function throughBroker(command: Command): Promise<Target> {
   const { config } = configOf(command)
   const { openPublisher } = await import('./broker.ts')
   return openPublisher(config)

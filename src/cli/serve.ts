@@ -1,9 +1,7 @@
 import { Command } from 'commander'
 import type { Config } from '../config.ts'
+import { exitCodes } from './exit.ts'
 import { configOf, withConfig } from './options.ts'
-
-/** A second signal does not wait for clients. */
-const forcedExitCode = 130
 
 export function command(): Command {
   const serve = new Command('carillon serve').description('Run a gateway until SIGTERM or SIGINT.')
@@ -19,13 +17,13 @@ export function command(): Command {
   })
 }
 
-/** Resolves at the first signal; the second one ends the process. */
+/** Resolves at the first signal; a second one does not wait for clients. */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
     let asked = false
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => {
-        if (asked) process.exit(forcedExitCode)
+        if (asked) process.exit(exitCodes.interrupted)
         asked = true
         resolve()
       })

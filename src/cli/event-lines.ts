@@ -1,0 +1,36 @@
+import { eventToJson } from '../wire/event-json.ts'
+import type { Delivery, Gap } from '../wire/frames.ts'
+import { escapedJson, printable, time } from './text.ts'
+
+/** Characters of an event's data that a line for people shows. */
+const maxShown = 2000
+
+/** `12:34:56.789  alarm.zone7.door  [3@17] 4 ms  {"open":true}` */
+export function deliveryText({ partition, offset, event }: Delivery, now: Date): string {
+  const latency = event.publishedAtUs === 0 ? '' : ` ${(now.getTime() - event.publishedAtUs / 1000).toFixed(0)} ms`
+  const data = event.deleted ? '(deleted)' : shown(event.data)
+  return `${time(now)}  ${printable(event.subject)}  [${partition}@${offset}]${latency}  ${data}`
+}
+
+/** One line of JSON: the delivery, and when it came. */
+export function deliveryJson(delivery: Delivery, nowMs: number): string {
+  const { after, stream, partition, offset, event } = delivery
+  const place = JSON.stringify({ after, stream, partition, offset, receivedAtUs: nowMs * 1000 })
+  return escapedJson(`${place.slice(0, -1)},"event":${eventToJson(event)}}`)
+}
+
+export function gapText({ stream, partition, from, to, reason, certain }: Gap): string {
+  const range = to === undefined ? `from ${from}` : `${from} to ${to}`
+  const lost = certain ? 'events were lost' : 'events may be missing'
+  return printable(`gap: ${stream}, partition ${partition}, offsets ${range}: ${reason}, ${lost}`)
+}
+
+export function gapJson({ kind, ...gap }: Gap): string {
+  return escapedJson(JSON.stringify({ [kind]: gap }))
+}
+
+function shown(data: Uint8Array): string {
+  // Four bytes a character at most.
+  const text = Buffer.from(data.buffer, data.byteOffset, Math.min(data.length, maxShown * 4)).toString()
+  return text.length <= maxShown ? printable(text) : `${printable(text.slice(0, maxShown))}… (${data.length} bytes)`
+}
