@@ -84,7 +84,7 @@ function mergeFile(merged: Tree, origins: Map<string, string>, file: string, mis
   try {
     content = parseYaml(readFileSync(file, 'utf8')) ?? {}
   } catch (error) {
-    mistakes.push(`--config ${file}: expected a readable YAML or JSON file: ${(error as Error).message}`)
+    mistakes.push(`--config ${file}: expected a readable YAML or JSON file: ${firstLine(error)}`)
     return
   }
   if (typeof content !== 'object' || content === null || Array.isArray(content)) {
@@ -94,6 +94,9 @@ function mergeFile(merged: Tree, origins: Map<string, string>, file: string, mis
   Object.assign(merged, content)
   for (const { path } of options) if (get(content as Tree, path) !== undefined) origins.set(path, `${file}: ${path}`)
 }
+
+/** yaml shows the place in further lines. */
+const firstLine = (error: unknown) => (error as Error).message.split('\n')[0]!.replace(/:$/, '')
 
 function mergeEnv(merged: Tree, origins: Map<string, string>, env: ConfigInput['env'], mistakes: string[]): void {
   for (const [variable, text] of Object.entries(env)) {
@@ -143,10 +146,39 @@ function mistakeOf(issue: z.core.$ZodIssue, merged: Tree, origins: Origins, file
       })
       .join('\n')
   }
-  const value = get(merged, path)
-  const shown = value === undefined ? '' : ` (got ${JSON.stringify(value)})`
   const description = options.find((option) => option.path === path)?.description
-  return `${originOf(path, origins, file)}: ${issue.message}${issue.message.includes('got ') ? '' : shown}${description === undefined ? '' : ` — ${description}`}`
+  const meaning = description === undefined ? '' : ` (${description})`
+  return `${originOf(path, origins, file)}: ${said(issue, get(merged, path))}${meaning}`
+}
+
+/** What was expected and what came. */
+function said(issue: z.core.$ZodIssue, value: unknown): string {
+  const got = `got ${value === undefined ? 'nothing' : JSON.stringify(value)}`
+  switch (issue.code) {
+    case 'invalid_type':
+      return `expected ${expectedTypes[issue.expected] ?? issue.expected}, ${got}`
+    case 'too_big':
+      return `expected at most ${issue.maximum}, ${got}`
+    case 'too_small':
+      return `expected ${issue.origin === 'array' || issue.origin === 'string' ? 'at least one, ' : `at least ${issue.minimum}, `}${got}`
+    case 'invalid_value':
+      return `expected one of ${issue.values.join(', ')}, ${got}`
+    case 'invalid_key':
+      return `expected a name of letters, digits, ".", "_" and "-", got ${JSON.stringify(issue.path.at(-1))}`
+    default:
+      return issue.message.includes('got ') ? issue.message : `${issue.message}, ${got}`
+  }
+}
+
+/** zod's names of types, as people say them. */
+const expectedTypes: Readonly<Record<string, string>> = {
+  int: 'a whole number',
+  number: 'a number',
+  boolean: 'true or false',
+  string: 'text',
+  array: 'a list',
+  object: 'a mapping',
+  record: 'a mapping',
 }
 
 /** The option in the form in which it was given; below a structure, the structure's origin and the rest of the path. */

@@ -51,7 +51,11 @@ const rangeRule = z.strictObject({
 const route = z.strictObject({
   subjects: z.string().superRefine(passes(validatePattern)).describe('the subjects it is for: a pattern'),
   stream: z.string().min(1).describe('the stream that has their events'),
-  by: z.union([hashRule, rangeRule]).describe('{hash, tokens?} or {ranges}'),
+  by: z
+    .union([hashRule, rangeRule], {
+      error: `expected {hash: ${routeHashes.join(' or ')}, tokens?: whole number} or {ranges: [{from, to?, partitions}]}`,
+    })
+    .describe('{hash, tokens?} or {ranges}'),
 })
 const stream = z.strictObject({
   topic: z.string().min(1).describe("the broker's name for it"),

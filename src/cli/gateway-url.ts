@@ -21,16 +21,20 @@ export function wholeNumber(text: string): number {
   return value
 }
 
-/** Asks a gateway; what it refuses is thrown as the error that it named, no answer as Unreachable. */
-export async function ask(url: string, init: RequestInit = {}): Promise<Response> {
-  let response: Response
+/** Throws Unreachable where nothing answers. */
+export async function reach(url: string, init: RequestInit = {}): Promise<Response> {
   try {
-    response = await fetch(url, init)
+    return await fetch(url, init)
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
     const { message, code } = cause as NodeJS.ErrnoException
     throw new Unreachable(`no answer from ${new URL(url).origin} (${code ?? message}): is a gateway running there?`)
   }
+}
+
+/** Asks a gateway; what it refuses is thrown as the error that it named, no answer as Unreachable. */
+export async function ask(url: string, init: RequestInit = {}): Promise<Response> {
+  const response = await reach(url, init)
   if (response.ok) return response
   const { code, message, retryAfterMs } = await refusalOf(response)
   if (!Object.hasOwn(errors, code)) throw new Unreachable(`${url} answered ${response.status}: ${message}`)

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { exitCodes, fail } from './exit.ts'
 
@@ -28,10 +29,21 @@ const summaries: Readonly<Record<keyof typeof commands, string>> = {
 
 const names = Object.keys(commands) as (keyof typeof commands)[]
 
+/** `help COMMAND` is `COMMAND --help`. */
+function helpFirst(argv: readonly string[]): readonly string[] {
+  return argv[0] === 'help' && argv[1] !== undefined ? [argv[1], '--help'] : argv
+}
+
+function version(): string {
+  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
+}
+
 async function main(argv: readonly string[]): Promise<void> {
   // A reader that went away (`| head`) is no fault of ours.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? exitCodes.ok : exitCodes.failed)
+    if (error.code === 'EPIPE') process.exit(exitCodes.ok)
+    console.error(`carillon: cannot write to stdout: ${error.message}`)
+    process.exit(exitCodes.failed)
   })
   const name = names.find((each) => each === argv[0])
   try {
@@ -41,7 +53,7 @@ async function main(argv: readonly string[]): Promise<void> {
       await program.parseAsync(argv.slice(1), { from: 'user' })
       return
     }
-    const program = new Command('carillon').exitOverride()
+    const program = new Command('carillon').version(version()).exitOverride()
     program.description('Events from Kafka or an embedded log to WebSocket, SSE and long-poll clients')
     for (const each of names) program.command(each).description(summaries[each])
     program.addHelpText(
@@ -55,4 +67,4 @@ async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
-await main(process.argv.slice(2))
+await main(helpFirst(process.argv.slice(2)))

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { RoutingTable } from '../routing/table.ts'
 import { isPattern, validatePattern } from '../subject/subject.ts'
+import { ask, gatewayUrl, wholeNumber } from './gateway-url.ts'
 import { configOf, withConfig } from './options.ts'
 import { table } from './text.ts'
 
@@ -8,20 +9,23 @@ export function command(): Command {
   const command = new Command('carillon routes')
     .description('The routes of the configuration, and where a subject or pattern is by them.')
     .argument('[subject]', 'a subject or pattern')
+    .option('--partitions <n>', 'as if each stream had so many', wholeNumber)
+    .option('--admin <url>', 'with the partition counts of the gateway whose admin listener this is', gatewayUrl)
     .option('--json', 'as JSON')
   withConfig(command, ({ path }) => path === 'routes' || path === 'streams')
   command.addHelpText(
     'after',
     `
-Partition counts are those that the configuration gives the streams; a topic that exists may have another.
+Without --partitions and --admin the counts are those that the configuration gives the streams; a topic that exists may
+have another.
 
 Example:
   carillon routes alarm.zone7.door --config carillon.yaml`,
   )
-  return command.action((subject: string | undefined) => {
+  return command.action(async (subject: string | undefined) => {
     const { config } = configOf(command)
     const routing = new RoutingTable(config.routes)
-    const { json } = command.opts<{ json?: boolean }>()
+    const { json, partitions, admin } = command.opts<{ json?: boolean; partitions?: number; admin?: string }>()
     if (subject === undefined) {
       const rows = routing.rows().map((row) => ({ ...row, topic: config.streams[row.stream]!.topic }))
       if (json) console.log(JSON.stringify(rows))
@@ -34,7 +38,9 @@ Example:
         )
       return
     }
-    const found = whereIs(subject, routing, (stream) => config.streams[stream]!.partitions)
+    const known = admin === undefined ? undefined : await partitionCounts(admin)
+    const count = (stream: string) => partitions ?? known?.get(stream) ?? config.streams[stream]!.partitions
+    const found = whereIs(subject, routing, count)
     if (json) console.log(JSON.stringify(found))
     else
       console.log(
@@ -44,6 +50,13 @@ Example:
         ),
       )
   })
+}
+
+/** By stream; one that the broker has not shown yet has none. */
+async function partitionCounts(admin: string): Promise<Map<string, number>> {
+  const response = await ask(`${admin}/v1/admin/status`)
+  const { streams } = (await response.json()) as { streams: { name: string; partitions: unknown[] }[] }
+  return new Map(streams.flatMap(({ name, partitions }) => (partitions.length > 0 ? [[name, partitions.length]] : [])))
 }
 
 function whereIs(subject: string, routing: RoutingTable, count: (stream: string) => number) {
