@@ -16,7 +16,8 @@ help: ## list the targets
 
 $(STAMP): package.json package-lock.json
 	@echo "installing packages (Node 22 among them) ..."
-	@npm ci --no-audit --no-fund --loglevel=error
+	@# Not `npm ci`: it refuses the lock where a registry lacks the optional binaries of other platforms.
+	@npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch $(STAMP)
 
 install: $(STAMP) ## install the locked packages, Node 22 among them

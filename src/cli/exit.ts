@@ -33,7 +33,5 @@ function exitCodeOf(error: unknown): number {
   if (error instanceof Unreachable) return exitCodes.unreachable
   if (!(error instanceof CarillonError)) return exitCodes.failed
   if (error.code === 'broker_unavailable') return exitCodes.unreachable
-  return error.code === 'bad_request' || error.code === 'bad_subject' || error.code === 'bad_token'
-    ? exitCodes.usage
-    : exitCodes.failed
+  return error.code.startsWith('bad_') ? exitCodes.usage : exitCodes.failed
 }

@@ -20,10 +20,7 @@ export function command(): Command {
 /** `/readyz` says why it is not ready with status 503, so the status alone is no failure to ask. */
 async function readiness(admin: string): Promise<{ ready: boolean; reasons: string[] }> {
   const response = await reach(`${admin}/readyz`)
-  const text = await response.text()
-  try {
-    return JSON.parse(text) as { ready: boolean; reasons: string[] }
-  } catch {
-    throw new Unreachable(`${admin}/readyz answered ${response.status} without JSON: is it the admin listener?`)
-  }
+  const answer = (await response.json().catch(() => undefined)) as { ready?: boolean; reasons?: string[] } | undefined
+  if (typeof answer?.ready === 'boolean') return { ready: answer.ready, reasons: answer.reasons ?? [] }
+  throw new Unreachable(`${admin}/readyz answered ${response.status}, not as an admin listener does: is it one?`)
 }

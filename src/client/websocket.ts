@@ -39,6 +39,8 @@ class SocketConnection implements Connection {
     }
     socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => this.#receive(data)
     socket.onclose = () => this.#end()
+    // Node 22 fires no `close` for a socket that never opened.
+    socket.onerror = () => this.#end()
     this.#silence = new Silence(clock, () => this.#silent())
     this.#silence.start(answerMs)
   }
