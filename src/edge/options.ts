@@ -46,7 +46,8 @@ export const edgeDefaults: EdgeOptions = {
   heartbeatMs: 25_000,
   maxFrameBytes: 64 * 1024,
   maxBackpressureBytes: 64 * 1024,
-  maxEventBytes: 1024 * 1024,
+  // With its key and headers it still fits into Kafka's own default of 1,048,588 bytes.
+  maxEventBytes: 1_000_000,
   maxBodyBytes: 4 * 1024 * 1024,
   bodyMs: 10_000,
   maxBodies: 64,

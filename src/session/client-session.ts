@@ -9,7 +9,7 @@ import { isPattern, validatePattern } from '../subject/subject.ts'
 import type { EndReason, GatewayInstruments } from '../telemetry/instruments.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { ClientFrame, ServerFrame } from '../wire/frames.ts'
-import { type After, encodePosition, encodeToken, type Position, parseAfter } from '../wire/token.ts'
+import { type After, encodeToken, parseAfter } from '../wire/token.ts'
 import { FrameWriter } from './frame-writer.ts'
 import type { OwedGap } from './gap.ts'
 import { type Outlet, type Session, type WriteOutcome, writeOutcome } from './outlet.ts'
@@ -18,7 +18,7 @@ import type { ReadBack } from './read-back.ts'
 import type { Reader, ReaderOwner } from './reader.ts'
 import { carriedPositions, type OffsetLookup, resolveStarts, type Start } from './start.ts'
 import type { Leg, Subscription } from './subscription.ts'
-import { Track } from './track.ts'
+import { Tracks } from './tracks.ts'
 
 export interface SessionLimits {
   /** Subscriptions a session may have. */
@@ -67,12 +67,8 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   queued = false
   readonly #context: SessionContext
   readonly #subscriptions = new Map<number, Subscription>()
-  readonly #tracks = new Map<PartitionFeed, Track>()
-  /** The track of a session that is in one partition only, as most are: its token is made at each SSE delivery. */
-  #onlyTrack: Track | undefined
+  readonly #tracks: Tracks
   readonly #writer: FrameWriter
-  /** Positions of the client's token that no subscription touches. */
-  #carried: Position[] = []
   #errorsInRow = 0
   #ended = false
   /** Counted as behind: the socket is full, or something is still catching up. */
@@ -85,7 +81,8 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     this.id = id
     this.outlet = outlet
     this.#context = context
-    const { instruments, clock, limits } = context
+    const { instruments, clock, limits, readBack } = context
+    this.#tracks = new Tracks(this, readBack, outlet.transport === 'websocket')
     this.#writer = new FrameWriter(outlet, instruments, clock, limits.maxWaitingFrames, () => this.#fallBehind())
   }
 
@@ -147,16 +144,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   }
 
   token(): string {
-    if (this.#onlyTrack !== undefined && this.#carried.length === 0) {
-      const position = this.#onlyTrack.main.position()
-      if (position !== undefined) return encodePosition(position)
-    }
-    const positions: Position[] = []
-    for (const track of this.#tracks.values()) {
-      const position = track.main.position()
-      if (position !== undefined) positions.push(position)
-    }
-    return encodeToken(positions.concat(this.#carried))
+    return this.#tracks.token()
   }
 
   closed(reason: EndReason = 'lost'): void {
@@ -202,35 +190,10 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     if (!this.writable) return false
     let more = false
     this.outlet.batch(() => {
-      more = this.#readTracks()
+      more = this.#tracks.read({ left: lookPerSlice, stoppedAt: 0 }, this.#joined)
     })
+    if (this.writable && this.#tracks.allLive) this.#caughtUp()
     return more
-  }
-
-  #readTracks(): boolean {
-    const look = { left: lookPerSlice, stoppedAt: 0 }
-    let more = false
-    for (const track of this.#tracks.values()) {
-      if (this.#read(track.main, look)) more = true
-      if (track.side !== undefined && this.#read(track.side, look)) more = true
-      track.settle(this.#joined)
-      // A leg that joined may have let the next one of its queue begin.
-      if (track.side?.mode === 'behind' && track.main.mode === 'live') more = true
-      if (!this.writable) return false
-    }
-    if (this.#allLive()) {
-      this.#countBehind(false)
-      this.#sayLive()
-    }
-    return more
-  }
-
-  /** True when the reader used up its slice before it was at the head. */
-  #read(reader: Reader, look: { left: number; stoppedAt: number }): boolean {
-    if (reader.mode !== 'behind') return false
-    const progress = reader.read(look)
-    if (progress === 'head' && reader.main && this.writable) reader.mode = 'live'
-    return progress === 'budget'
   }
 
   // Subscriptions
@@ -257,14 +220,13 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
       return
     }
     const gone = () => this.#ended || subscription?.closed === true
-    void starts.then(
-      (resolved) => {
+    starts
+      .then((resolved) => {
         if (!gone()) then(resolved)
-      },
-      (error: unknown) => {
+      })
+      .catch((error: unknown) => {
         if (!gone()) this.#startFailed(this.#known(error), subscription)
-      },
-    )
+      })
   }
 
   #startFailed(error: CarillonError, subscription: Subscription | undefined): void {
@@ -284,18 +246,18 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     for (const { feed, offset, gap } of starts) {
       const leg: Leg = { subscription, feed, membership: undefined }
       subscription.legs.push(leg)
-      if (this.#track(feed, feed.window.head).enter(leg, offset, gap)) this.#legJoined(subscription)
+      if (this.#tracks.open(feed, feed.window.head).enter(leg, offset, gap)) this.#legJoined(subscription)
     }
   }
 
   /** SSE and poll: all subjects share the main readers, which start where the token says. */
   #begin(subscriptions: Subscription[], starts: Start[], after: After): void {
-    this.#carried = carriedPositions(
+    this.#tracks.carried = carriedPositions(
       after,
       starts.map(({ feed }) => feed),
     )
     for (const { feed, offset, gap } of starts) {
-      const { main } = this.#track(feed, offset)
+      const { main } = this.#tracks.open(feed, offset)
       if (gap !== undefined) main.owed.push(gap)
     }
     subscriptions.forEach((subscription, i) => {
@@ -320,7 +282,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
       const fresh = now.filter((feed) => !subscription.legs.some((leg) => leg.feed === feed))
       for (const leg of gone) {
         if (leg.membership === undefined) subscription.joining--
-        this.#leaveTrack(leg)
+        this.#tracks.leave(leg)
       }
       for (const feed of fresh) this.#moveInto(subscription, feed)
     }
@@ -332,7 +294,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     const gap: OwedGap = { from: head, to: undefined, reason: 'repartitioned', certain: false, before: undefined }
     const leg: Leg = { subscription, feed, membership: undefined }
     subscription.legs.push(leg)
-    const track = this.#track(feed, head)
+    const track = this.#tracks.open(feed, head)
     if (this.outlet.transport === 'websocket') {
       subscription.joining++
       if (track.enter(leg, head, gap)) this.#legJoined(subscription)
@@ -343,32 +305,17 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     }
   }
 
-  #track(feed: PartitionFeed, next: number): Track {
-    let track = this.#tracks.get(feed)
-    if (track === undefined) {
-      track = new Track(this, this.#context.readBack, feed, next)
-      if (this.writable && this.outlet.transport === 'websocket') track.main.mode = 'live'
-      this.#tracks.set(feed, track)
-      this.#onlyTrack = this.#tracks.size === 1 ? track : undefined
-    }
-    return track
-  }
-
   #legJoined(subscription: Subscription): void {
     if (--subscription.joining === 0) this.#control({ kind: 'live', ref: subscription.ref })
   }
 
-  #sayLive(): void {
+  #caughtUp(): void {
+    this.#countBehind(false)
     const { outlet } = this
     if (this.#saidLive || outlet.transport === 'websocket' || this.#tracks.size === 0) return
     this.#saidLive = true
     if (outlet.transport === 'sse') this.#control({ kind: 'live', ref: 0 })
     outlet.caughtUp()
-  }
-
-  #allLive(): boolean {
-    for (const { main, side } of this.#tracks.values()) if (main.mode !== 'live' || side !== undefined) return false
-    return true
   }
 
   #countBehind(behind: boolean): void {
@@ -389,19 +336,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     subscription.closed = true
     this.#subscriptions.delete(subscription.ref)
     this.#context.instruments.subscriptions--
-    for (const leg of [...subscription.legs]) this.#leaveTrack(leg)
-  }
-
-  #leaveTrack(leg: Leg): void {
-    const { legs } = leg.subscription
-    legs.splice(legs.indexOf(leg), 1)
-    const track = this.#tracks.get(leg.feed)
-    if (track === undefined) return
-    track.leave(leg)
-    if (!track.empty) return
-    track.close()
-    this.#tracks.delete(leg.feed)
-    this.#onlyTrack = this.#tracks.size === 1 ? [...this.#tracks.values()][0] : undefined
+    for (const leg of [...subscription.legs]) this.#tracks.leave(leg)
   }
 
   #subscription(ref: number, subject: string): Subscription {
@@ -433,7 +368,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   /** The socket is full: every live reader stops at its head. */
   #fallBehind(): void {
     this.#countBehind(true)
-    for (const { main } of this.#tracks.values()) main.fallBehind()
+    this.#tracks.fallBehind()
   }
 
   #refuse(ref: number, error: CarillonError): void {
@@ -460,8 +395,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     this.#countBehind(false)
     this.#context.instruments.subscriptions -= this.#subscriptions.size
     for (const subscription of this.#subscriptions.values()) subscription.closed = true
-    for (const track of this.#tracks.values()) track.close()
-    this.#tracks.clear()
+    this.#tracks.close()
     this.#subscriptions.clear()
     this.#context.onEnded(this, reason)
   }

@@ -147,8 +147,8 @@ export class ModelBroker implements Source {
   /** Drops what is below `first`. */
   retain(partition: number, first: number): void {
     const log = this.#logs[partition]!
-    log.first = first
-    log.entries = log.entries.filter((entry) => entry.offset >= first)
+    log.first = Math.max(log.first, first)
+    log.entries = log.entries.filter((entry) => entry.offset >= log.first)
   }
 
   /** Another leader's history from `offset` on. */
@@ -166,6 +166,11 @@ export class ModelBroker implements Source {
     const log = this.#logs[partition]!
     log.entries = log.entries.filter((entry) => entry.offset < offset)
     log.head = offset
+  }
+
+  grow(partitions: number): void {
+    while (this.#logs.length < partitions) this.#logs.push({ entries: [], first: 0, head: 0 })
+    this.#sink?.grown(this.info)
   }
 
   recreate(): void {

@@ -383,3 +383,87 @@ test('while draining, sessions are told to reconnect and no other is opened', as
   assert.ok(client.ended.retryAfterMs > 0)
   assert.throws(() => gateway.connect(), { code: 'shutting_down' })
 })
+
+test('catching up takes several slices where much lies between, and joins the head only when it is there', async () => {
+  const gateway = await TestGateway.start()
+  const expected: string[] = []
+  for (let i = 0; i < 3000; i++) {
+    const matches = i % 400 === 0
+    gateway.publish(matches ? 'a.x' : `noise.${i % 7}`, `${i}`)
+    if (matches) expected.push(`${i}`)
+  }
+  const client = gateway.connect()
+  client.subscribe(1, 'a.*', 'earliest')
+  for (let i = 0; i < 30; i++) await settled()
+  assert.deepEqual(client.texts, expected)
+  assert.deepEqual(
+    client.kinds.filter((kind) => kind === 'live'),
+    ['live'],
+  )
+  gateway.publish('a.y', 'after')
+  assert.equal(client.texts.at(-1), 'after')
+})
+
+test('answers to a client whose socket is full come when it drains, in order and before events', async () => {
+  for (const refuses of [false, true]) {
+    const gateway = await TestGateway.start()
+    const client = gateway.connect()
+    client.subscribe(1, 'a')
+    client.refuses = refuses
+    client.room = 1
+    gateway.publish('a', 'fills')
+    gateway.publish('a', 'waits')
+    client.session.receive({ kind: 'ping', t: 7 })
+    client.subscribe(2, 'b')
+    client.session.receive({ kind: 'unsubscribe', ref: 2 })
+    client.drain()
+    await settled()
+    const since = client.kinds.slice(client.kinds.indexOf('delivery') + 1)
+    assert.deepEqual(since, ['pong', 'subscribed', 'unsubscribed', 'delivery'])
+    assert.deepEqual(client.texts, ['fills', 'waits'])
+  }
+})
+
+test('a client that asks without reading is closed at a bound', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxWaitingFrames: 10 })
+  const client = gateway.connect()
+  client.room = 1
+  for (let i = 0; i < 20; i++) client.session.receive({ kind: 'ping', t: i })
+  assert.ok(client.ended !== 'normally')
+  assert.equal(client.ended?.code, 'overloaded')
+})
+
+test('chunks of a log that is gone are not taken for those of the one that follows it', async () => {
+  const gateway = await TestGateway.start()
+  for (let i = 0; i < 200; i++) gateway.publish('a', `old ${i}`)
+  const first = gateway.connect()
+  first.subscribe(1, 'a', 'earliest')
+  for (let i = 0; i < 10; i++) await settled()
+  assert.equal(first.texts.length, 200)
+  gateway.broker.recreate()
+  for (let i = 0; i < 200; i++) gateway.publish('a', `new ${i}`)
+  const second = gateway.connect()
+  second.subscribe(1, 'a', 'earliest')
+  for (let i = 0; i < 10; i++) await settled()
+  assert.equal(second.texts.length, 200)
+  assert.ok(second.texts.every((text) => text.startsWith('new')))
+})
+
+test('more partitions are a gap, and subjects go on where they are now', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1))
+  const client = gateway.connect()
+  client.subscribe(1, '>')
+  gateway.publish('a.1', 'before')
+  gateway.broker.grow(3)
+  gateway.sessions.replaceAll()
+  for (let i = 0; i < 12; i++) gateway.publish(`a.${i}`, `${i}`)
+  await settled()
+  assert.deepEqual(
+    client.gaps.map(({ reason, partition }) => [reason, partition]),
+    [
+      ['repartitioned', 1],
+      ['repartitioned', 2],
+    ],
+  )
+  assert.deepEqual([...client.texts].sort(), ['before', ...Array.from({ length: 12 }, (_, i) => `${i}`)].sort())
+})

@@ -1,0 +1,109 @@
+import type { PartitionFeed } from '../fanout/partition-feed.ts'
+import { encodePosition, encodeToken, type Position } from '../wire/token.ts'
+import type { Look } from './matcher.ts'
+import type { ReadBack } from './read-back.ts'
+import type { Reader, ReaderOwner } from './reader.ts'
+import type { Leg } from './subscription.ts'
+import { Track } from './track.ts'
+
+/** All partitions that a session touches. */
+export class Tracks {
+  readonly #owner: ReaderOwner
+  readonly #readBack: ReadBack
+  /** Main readers start at the head (WebSocket), else where the client's token says. */
+  readonly #startLive: boolean
+  readonly #byFeed = new Map<PartitionFeed, Track>()
+  /** Where there is one only, as most sessions have: its token is made at each SSE delivery. */
+  #only: Track | undefined
+  /** Positions of the client's token that no subscription touches: carried through to its next one. */
+  carried: readonly Position[] = []
+
+  constructor(owner: ReaderOwner, readBack: ReadBack, startLive: boolean) {
+    this.#owner = owner
+    this.#readBack = readBack
+    this.#startLive = startLive
+  }
+
+  get size(): number {
+    return this.#byFeed.size
+  }
+
+  get(feed: PartitionFeed): Track | undefined {
+    return this.#byFeed.get(feed)
+  }
+
+  /** The partition's track; a new one's main reader starts at `next`. */
+  open(feed: PartitionFeed, next: number): Track {
+    const known = this.#byFeed.get(feed)
+    if (known !== undefined) return known
+    const track = new Track(this.#owner, this.#readBack, feed, next)
+    if (this.#startLive && this.#owner.writable) track.main.mode = 'live'
+    this.#byFeed.set(feed, track)
+    this.#only = this.size === 1 ? track : undefined
+    return track
+  }
+
+  leave(leg: Leg): void {
+    const { legs } = leg.subscription
+    legs.splice(legs.indexOf(leg), 1)
+    const track = this.#byFeed.get(leg.feed)
+    if (track === undefined) return
+    track.leave(leg)
+    if (!track.empty) return
+    track.close()
+    this.#byFeed.delete(leg.feed)
+    this.#only = this.size === 1 ? [...this.#byFeed.values()][0] : undefined
+  }
+
+  /** The session's position in all of them. */
+  token(): string {
+    if (this.#only !== undefined && this.carried.length === 0) {
+      const position = this.#only.main.position()
+      if (position !== undefined) return encodePosition(position)
+    }
+    const positions = [...this.carried]
+    for (const { main } of this.#byFeed.values()) {
+      const position = main.position()
+      if (position !== undefined) positions.push(position)
+    }
+    return encodeToken(positions)
+  }
+
+  /** One slice of catching up; `joined` hears of legs that reached the head. True when there is more to do at once. */
+  read(look: Look, joined: (leg: Leg) => void): boolean {
+    let more = false
+    for (const track of this.#byFeed.values()) {
+      if (this.#read(track.main, look)) more = true
+      if (track.side !== undefined && this.#read(track.side, look)) more = true
+      track.settle(joined)
+      // A leg that joined may have let the next one of its queue begin.
+      if (track.side?.mode === 'behind' && track.main.mode === 'live') more = true
+      if (!this.#owner.writable) return false
+    }
+    return more
+  }
+
+  get allLive(): boolean {
+    for (const { main, side } of this.#byFeed.values()) if (main.mode !== 'live' || side !== undefined) return false
+    return true
+  }
+
+  /** The socket is full: every live reader stops at its head. */
+  fallBehind(): void {
+    for (const { main } of this.#byFeed.values()) main.fallBehind()
+  }
+
+  close(): void {
+    for (const track of this.#byFeed.values()) track.close()
+    this.#byFeed.clear()
+    this.#only = undefined
+  }
+
+  /** True when the reader used up its slice before it was at the head. */
+  #read(reader: Reader, look: Look): boolean {
+    if (reader.mode !== 'behind') return false
+    const progress = reader.read(look)
+    if (progress === 'head' && reader.main && this.#owner.writable) reader.mode = 'live'
+    return progress === 'budget'
+  }
+}

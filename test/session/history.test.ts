@@ -1,0 +1,274 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import fc from 'fast-check'
+import { matches } from '../../src/subject/subject.ts'
+import { decodeToken, encodeToken, type Position } from '../../src/wire/token.ts'
+import { ModelBroker } from '../model/broker.ts'
+import { settled, type TestClient, TestGateway } from './harness.ts'
+
+const partitions = 3
+const subjects = ['a.1', 'a.2', 'a.3', 'b.1', 'b.2']
+const interests = ['a.1', 'b.2', 'a.*', '>', 'b.>']
+
+interface Published {
+  readonly subject: string
+  readonly partition: number
+  readonly offset: number
+  readonly text: string
+}
+
+/** One subscription over all of its connections: what it was given, and where it was told that something is gone. */
+interface Follower {
+  readonly interest: string
+  readonly transport: 'websocket' | 'poll'
+  client: TestClient
+  /** Frames of `client` that were looked at. */
+  seen: number
+  /** Where the next connection goes on. */
+  token: string
+  readonly given: Published[]
+  readonly gaps: { partition: number; from: number; to: number }[]
+  /** The heads when it began. */
+  readonly since: number[]
+}
+
+const step = fc.oneof(
+  {
+    weight: 10,
+    arbitrary: fc.record({
+      kind: fc.constant('publish' as const),
+      subject: fc.nat(4),
+      count: fc.integer({ min: 1, max: 12 }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('follow' as const), interest: fc.nat(4), poll: fc.boolean() }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('room' as const),
+      who: fc.nat(5),
+      room: fc.nat(6),
+      refuses: fc.boolean(),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('drain' as const),
+      who: fc.nat(5),
+      room: fc.integer({ min: 1, max: 40 }),
+    }),
+  },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('reconnect' as const), who: fc.nat(5), other: fc.boolean() }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('retain' as const),
+      partition: fc.nat(2),
+      share: fc.double({ min: 0, max: 1, noNaN: true }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('hole' as const),
+      partition: fc.nat(2),
+      count: fc.integer({ min: 1, max: 4 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('away' as const), away: fc.boolean() }) },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant('settle' as const) }) },
+)
+
+/** Two gateways on one broker would each need its tail: the second is the first one's restart. */
+class World {
+  readonly broker = new ModelBroker('events', partitions)
+  gateway!: TestGateway
+  readonly published: Published[] = []
+  readonly followers: Follower[] = []
+  #count = 0
+
+  async start(): Promise<void> {
+    this.gateway = await TestGateway.start(this.broker)
+  }
+
+  publish(subject: string): void {
+    const text = `${++this.#count}`
+    const { partition } = this.gateway.routing.place(subject, () => partitions)
+    const offset = this.gateway.publish(subject, text)
+    this.published.push({ subject, partition: partition!, offset, text })
+  }
+
+  follow(interest: string, transport: Follower['transport']): void {
+    const client = this.gateway.connect(transport)
+    const since = Array.from({ length: partitions }, (_, p) => this.gateway.stream.partitions[p]!.window.head)
+    const follower: Follower = { interest, transport, client, seen: 0, token: '', given: [], gaps: [], since }
+    this.followers.push(follower)
+    if (transport === 'websocket') client.subscribe(1, interest)
+    else client.session.start([interest], [])
+    follower.token = transport === 'poll' ? client.session.token() : ''
+    this.look(follower)
+  }
+
+  /** Takes over what the client was given since, as a client that stores each position would. */
+  look(follower: Follower): void {
+    const { client } = follower
+    for (const frame of client.frames.slice(follower.seen)) {
+      if (frame.subscribed !== undefined) this.#advance(follower, frame.subscribed.after)
+      if (frame.gap !== undefined) {
+        const { partition, from, to } = frame.gap
+        assert.ok(to !== undefined && from <= to, 'a gap has bounds')
+        follower.gaps.push({ partition, from, to })
+        this.#advance(follower, frame.gap.after)
+      }
+      if (frame.delivery !== undefined) {
+        const { partition, offset, event, after } = frame.delivery
+        follower.given.push({ subject: event.subject, partition, offset, text: event.text })
+        this.#advance(follower, after)
+      }
+    }
+    follower.seen = client.frames.length
+    if (follower.transport === 'poll') follower.token = client.session.token()
+  }
+
+  /** WebSocket: the positions known so far, the newer one of each partition. */
+  #advance(follower: Follower, token: string): void {
+    if (follower.transport === 'poll') return
+    this.#positions.set(follower, [...(this.#positions.get(follower) ?? []), token])
+  }
+  readonly #positions = new Map<Follower, string[]>()
+
+  async reconnect(follower: Follower, restart: boolean): Promise<void> {
+    this.look(follower)
+    const after = follower.transport === 'poll' ? [follower.token] : newestOf(this.#positions.get(follower) ?? [])
+    follower.client.session.closed()
+    if (restart) await this.#restart()
+    this.#open(follower, after)
+  }
+
+  /** A new process: empty windows, all sessions gone. The broker is there: a client would ask again otherwise. */
+  async #restart(): Promise<void> {
+    const others = this.followers.map((follower) => {
+      this.look(follower)
+      follower.client.session.closed()
+      return [
+        follower,
+        follower.transport === 'poll' ? [follower.token] : newestOf(this.#positions.get(follower) ?? []),
+      ] as const
+    })
+    this.broker.away = false
+    await this.start()
+    for (const [follower, after] of others) this.#open(follower, after)
+  }
+
+  #open(follower: Follower, after: readonly string[]): void {
+    follower.client.session.closed()
+    follower.client = this.gateway.connect(follower.transport)
+    follower.seen = 0
+    if (follower.transport === 'websocket') follower.client.subscribe(1, follower.interest, ...after)
+    else follower.client.session.start([follower.interest], after)
+  }
+
+  /** Everything drains, the broker is there: nothing may be left to come. */
+  async quiet(): Promise<void> {
+    this.broker.away = false
+    for (let i = 0; i < 60; i++) {
+      for (const { client } of this.followers) client.drain()
+      await settled()
+      await this.gateway.clock.advance(1000)
+      if (this.gateway.instruments.gateway.behind === 0) break
+    }
+    for (const follower of this.followers) this.look(follower)
+  }
+
+  check(): void {
+    for (const follower of this.followers) {
+      const wanted = this.published.filter(
+        (each) => matches(follower.interest, each.subject) && each.offset >= follower.since[each.partition]!,
+      )
+      const told = (each: Published) =>
+        follower.gaps.some(
+          ({ partition, from, to }) => partition === each.partition && from <= each.offset && each.offset <= to,
+        )
+      const byPartition = (list: readonly Published[], p: number) => list.filter(({ partition }) => partition === p)
+      for (let p = 0; p < partitions; p++) {
+        const given = byPartition(follower.given, p)
+        for (let i = 1; i < given.length; i++) assert.ok(given[i]!.offset > given[i - 1]!.offset, 'in order, once')
+        const missing = byPartition(wanted, p).filter((each) => !given.some(({ offset }) => offset === each.offset))
+        assert.deepEqual(
+          missing.filter((each) => !told(each)),
+          [],
+          `${follower.transport} ${follower.interest}: missing and not told`,
+        )
+        for (const each of given)
+          assert.deepEqual(
+            each,
+            wanted.find(({ partition, offset }) => partition === p && offset === each.offset),
+          )
+      }
+    }
+    assert.equal(this.gateway.instruments.gateway.behind, 0, 'all quiet: every session is at the head')
+  }
+}
+
+function newestOf(tokens: readonly string[]): string[] {
+  // A client keeps the newest token of each partition; all of them, merged, would start at the oldest.
+  const newest = new Map<string, Position>()
+  for (const token of tokens) for (const position of decodeToken(token)) newest.set(`${position.partition}`, position)
+  return newest.size === 0 ? [] : [encodeToken([...newest.values()])]
+}
+
+test('over full sockets, reconnects, restarts, holes and retention each event comes once, in order, or is told', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 60, size: 'max' }), async (steps) => {
+      const world = new World()
+      await world.start()
+      for (const action of steps) await apply(world, action)
+      await world.quiet()
+      world.check()
+    }),
+    { numRuns: 150 },
+  )
+})
+
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
+
+async function apply(world: World, action: Step): Promise<void> {
+  const follower = 'who' in action ? world.followers[action.who % Math.max(1, world.followers.length)] : undefined
+  switch (action.kind) {
+    case 'publish':
+      for (let i = 0; i < action.count; i++) world.publish(subjects[(action.subject + i) % subjects.length]!)
+      break
+    case 'follow':
+      if (world.followers.length < 6) world.follow(interests[action.interest]!, action.poll ? 'poll' : 'websocket')
+      break
+    case 'room':
+      if (follower !== undefined) {
+        follower.client.room = action.room === 0 ? 1 : action.room
+        follower.client.refuses = action.refuses
+      }
+      break
+    case 'drain':
+      follower?.client.drain(action.room)
+      break
+    case 'reconnect':
+      if (follower !== undefined) await world.reconnect(follower, action.other)
+      break
+    case 'retain': {
+      const { head } = await world.broker.offsets(world.broker.info, action.partition).catch(() => ({ head: 0 }))
+      world.broker.retain(action.partition, Math.floor(head * action.share))
+      break
+    }
+    case 'hole':
+      world.broker.hole(action.partition, action.count)
+      break
+    case 'away':
+      world.broker.away = action.away
+      break
+    case 'settle':
+      await settled()
+  }
+}
