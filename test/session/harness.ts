@@ -24,7 +24,6 @@ type Json = ReturnType<typeof JSON.parse>
 export const quiet: Logger = { log() {}, every() {} }
 
 const seed = 7
-const window = { payloadBytes: 1 << 16, entries: 64, seed }
 
 /** One gateway without sockets: real feeds, hub, window and sessions over a model broker. */
 export class TestGateway {
@@ -37,7 +36,7 @@ export class TestGateway {
   readonly stream: StreamFeed
   readonly routing: RoutingTable
 
-  constructor(broker: ModelBroker, limits: Partial<typeof sessionLimits> = {}) {
+  constructor(broker: ModelBroker, limits: Partial<typeof sessionLimits>, entries: number) {
     this.broker = broker
     this.routing = new RoutingTable([{ subjects: '>', stream: 'events', by: { hash: 'murmur2' } }])
     this.feeds = new Feeds(this.routing, broker)
@@ -46,7 +45,7 @@ export class TestGateway {
       topic: 'events',
       source: broker,
       routing: this.routing,
-      window,
+      window: { payloadBytes: entries * 1024, entries, seed },
       maxEventBytes: 4096,
       partitions: 1,
       creates: false,
@@ -58,7 +57,7 @@ export class TestGateway {
     })
     this.feeds.streams.set('events', this.stream)
     const readBack = new ReadBack(
-      { chunkBytes: 2048, chunks: 2, concurrency: 2 },
+      { chunkBytes: 2048, chunks: 8, concurrency: 2 },
       { payloadBytes: 1 << 15, entries: 32, seed },
       this.feeds,
       this.clock,
@@ -90,11 +89,13 @@ export class TestGateway {
     )
   }
 
+  /** `entries` is what the window holds, of up to 1 KiB each. */
   static async start(
     broker = new ModelBroker('events', 1),
     limits: Partial<typeof sessionLimits> = {},
+    entries = 64,
   ): Promise<TestGateway> {
-    const gateway = new TestGateway(broker, limits)
+    const gateway = new TestGateway(broker, limits, entries)
     await gateway.feeds.start()
     return gateway
   }

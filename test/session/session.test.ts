@@ -385,7 +385,7 @@ test('while draining, sessions are told to reconnect and no other is opened', as
 })
 
 test('catching up takes several slices where much lies between, and joins the head only when it is there', async () => {
-  const gateway = await TestGateway.start()
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, 4096)
   const expected: string[] = []
   for (let i = 0; i < 3000; i++) {
     const matches = i % 400 === 0
