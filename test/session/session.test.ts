@@ -467,3 +467,13 @@ test('more partitions are a gap, and subjects go on where they are now', async (
   )
   assert.deepEqual([...client.texts].sort(), ['before', ...Array.from({ length: 12 }, (_, i) => `${i}`)].sort())
 })
+
+test('so does a poll, whose readers have no side', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, 4096)
+  for (let i = 0; i < 2000; i++) gateway.publish(i === 1999 ? 'a.x' : 'noise', `${i}`)
+  const client = gateway.connect('poll')
+  client.session.start(['a.*'], ['earliest'])
+  for (let i = 0; i < 10; i++) await settled()
+  assert.deepEqual(client.texts, ['1999'])
+  assert.equal(client.caughtUps, 1)
+})
