@@ -1,6 +1,7 @@
+import type { skipReasons } from '../telemetry/instruments.ts'
+
 /** Why a record can't be used. */
-export const rejectReasons = ['bad_envelope', 'no_subject', 'no_route', 'misrouted', 'too_large'] as const
-export type RejectReason = (typeof rejectReasons)[number]
+export type RejectReason = (typeof skipReasons)[number]
 
 export interface Rejected {
   readonly stream: string

@@ -25,8 +25,10 @@ export interface StreamFeedOptions {
   readonly routing: RoutingTable
   readonly window: WindowOptions
   readonly maxEventBytes: number
-  /** Create the stream with this many partitions when the broker has none; 0 = wait for it. */
-  readonly createPartitions: number
+  /** How many partitions it is to have where it is created. */
+  readonly partitions: number
+  /** Create it when the broker has none, or wait for it. */
+  readonly creates: boolean
   readonly instruments: StreamInstruments
   readonly rejected: RejectedRing
   readonly clock: Clock
@@ -185,10 +187,10 @@ export class StreamFeed implements TailSink {
   // The way in
 
   async #open(): Promise<boolean> {
-    const { source, topic, createPartitions } = this.#options
+    const { source, topic, partitions, creates } = this.#options
     let info = await source.describe(topic)
-    if (info === undefined && createPartitions > 0) {
-      await source.create(topic, createPartitions)
+    if (info === undefined && creates) {
+      await source.create(topic, partitions)
       info = await source.describe(topic)
     }
     if (info === undefined) return false
@@ -249,8 +251,8 @@ export class StreamFeed implements TailSink {
   }
 
   #missing(): string {
-    const { source, topic } = this.#options
-    return `the broker has no stream "${topic}"; create it with: ${source.createCommand(topic, this.#options.createPartitions || 12)}`
+    const { source, topic, partitions } = this.#options
+    return `the broker has no stream "${topic}"; create it with: ${source.createCommand(topic, partitions)}`
   }
 
   #transition(state: TailState, detail: string): void {
@@ -259,6 +261,7 @@ export class StreamFeed implements TailSink {
     this.condition = state
     this.detail = detail
     if (!changed) return
+    if (state === 'away') this.instruments.outages++
     const { logger } = this.#options
     if (state === 'up') logger.log('info', `stream ${this.name} is up`, { partitions: this.partitions.length })
     else logger.log('warn', `stream ${this.name} is ${state}: ${detail}`)

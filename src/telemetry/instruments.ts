@@ -1,4 +1,5 @@
 import { type ErrorCode, errors } from '../base/errors.ts'
+import { gapReasons } from '../base/gap-reasons.ts'
 import { Histogram } from './histogram.ts'
 
 /**
@@ -9,19 +10,6 @@ import { Histogram } from './histogram.ts'
 
 export const transports = ['websocket', 'sse', 'poll'] as const
 export const skipReasons = ['bad_envelope', 'no_subject', 'no_route', 'misrouted', 'too_large'] as const
-export const gapReasons = [
-  'retention',
-  'recreated',
-  'rewritten',
-  'repartitioned',
-  'compacted',
-  'budget',
-  'unnamed',
-  'ttl',
-  'latest',
-  'collapsed',
-  'corrupt',
-] as const
 export const errorCodes = Object.keys(errors) as ErrorCode[]
 /**
  * How a session ended: `client` said so, `lost` its socket went without a word, `answered` (a poll); else the error that the

@@ -1,3 +1,5 @@
+import { gapReasons as knownReasons } from '../base/gap-reasons.ts'
+
 /**
  * What clients and gateways say to each other, whatever the encoding: json.ts, proto.ts and sse.ts turn these shapes into
  * bytes and back. Names and units are those of proto/carillon/v1; all integers are below 2^53.
@@ -106,20 +108,7 @@ export interface Live {
 }
 
 /** In the order of proto/carillon/v1's enum; `unspecified` is what a reason of a newer gateway is decoded to. */
-export const gapReasons = [
-  'unspecified',
-  'retention',
-  'recreated',
-  'rewritten',
-  'repartitioned',
-  'compacted',
-  'budget',
-  'unnamed',
-  'ttl',
-  'latest',
-  'collapsed',
-  'corrupt',
-] as const
+export const gapReasons = ['unspecified', ...knownReasons] as const
 
 export type GapReason = (typeof gapReasons)[number]
 
