@@ -13,6 +13,8 @@ export interface Option {
   readonly variable: string
   readonly description: string
   readonly kind: 'text' | 'number' | 'switch' | 'list' | 'structure'
+  /** What it takes, where that can be said in a few words: `a whole number from 1 to 256`. */
+  readonly accepts: string | undefined
   readonly default: unknown
 }
 
@@ -51,6 +53,13 @@ const otherVariables = new Set([fileVariable, 'CARILLON_NODE_OPTIONS', 'CARILLON
 type Tree = Record<string, unknown>
 
 export const options: readonly Option[] = collectOptions(configSchema.shape, [])
+
+/** What the options below a name of the file (`limits`) are about. */
+export const sections: ReadonlyMap<string, string> = new Map(
+  Object.entries(configSchema.shape).flatMap(([name, schema]) => {
+    return unwrap(schema).inner instanceof z.ZodObject ? [[name, schema.description ?? '']] : []
+  }),
+)
 
 /** Flags before variables before the file before defaults. Throws ConfigError. */
 export function loadConfig(input: ConfigInput): Loaded {
@@ -146,14 +155,15 @@ function mistakeOf(issue: z.core.$ZodIssue, merged: Tree, origins: Origins, file
       })
       .join('\n')
   }
-  const description = options.find((option) => option.path === path)?.description
-  const meaning = description === undefined ? '' : ` (${description})`
-  return `${originOf(path, origins, file)}: ${said(issue, get(merged, path))}${meaning}`
+  const option = options.find((each) => each.path === path)
+  const meaning = option === undefined ? '' : ` (${option.description})`
+  return `${originOf(path, origins, file)}: ${said(issue, get(merged, path), option?.accepts)}${meaning}`
 }
 
 /** What was expected and what came. */
-function said(issue: z.core.$ZodIssue, value: unknown): string {
+function said(issue: z.core.$ZodIssue, value: unknown, accepts: string | undefined): string {
   const got = `got ${value === undefined ? 'nothing' : JSON.stringify(value)}`
+  if (accepts !== undefined) return `expected ${accepts}, ${got}`
   switch (issue.code) {
     case 'invalid_type':
       return `expected ${expectedTypes[issue.expected] ?? issue.expected}, ${got}`
@@ -170,10 +180,10 @@ function said(issue: z.core.$ZodIssue, value: unknown): string {
   }
 }
 
-/** zod's names of types, as people say them. */
+/** zod's names of types, as people say them; every number among the options is a whole one. */
 const expectedTypes: Readonly<Record<string, string>> = {
   int: 'a whole number',
-  number: 'a number',
+  number: 'a whole number',
   boolean: 'true or false',
   string: 'text',
   array: 'a list',
@@ -204,6 +214,7 @@ function collectOptions(shape: Readonly<Record<string, z.core.$ZodType>>, above:
         variable: `CARILLON_${joined.replaceAll('-', '_').toUpperCase()}`,
         description: (schema as z.ZodType).description ?? '',
         kind: kindOf(inner),
+        accepts: acceptedBy(inner),
         default: value,
       },
     ]
@@ -221,6 +232,12 @@ function kindOf(schema: z.core.$ZodType): Option['kind'] {
   if (schema instanceof z.ZodBoolean) return 'switch'
   if (schema instanceof z.ZodArray) return schema.element instanceof z.ZodString ? 'list' : 'structure'
   return schema instanceof z.ZodRecord ? 'structure' : 'text'
+}
+
+function acceptedBy(schema: z.core.$ZodType): string | undefined {
+  if (schema instanceof z.ZodNumber) return `a whole number from ${schema.minValue} to ${schema.maxValue}`
+  if (schema instanceof z.ZodEnum) return `one of ${schema.options.join(', ')}`
+  return schema instanceof z.ZodBoolean ? 'true or false' : undefined
 }
 
 /** The known name that is at most a third of its letters away. */

@@ -105,7 +105,9 @@ export const configSchema = z.strictObject({
   limits: z
     .strictObject({
       maxSessions: count(1, 10_000_000).default(1_000_000).describe('sessions at once'),
-      maxSubscriptions: count(1, 1_000_000).default(sessionLimits.maxSubscriptions).describe('of one session'),
+      maxSubscriptions: count(1, 1_000_000)
+        .default(sessionLimits.maxSubscriptions)
+        .describe('subscriptions of one session'),
       maxFrameBytes: count(1024, 16 * mib)
         .default(edgeDefaults.maxFrameBytes)
         .describe('one frame from a client'),

@@ -153,7 +153,6 @@ class RunningGateway implements Gateway {
   #makeFeeds(source: Source, seed: number): Feeds {
     const feeds = new Feeds(this.#routing, source)
     for (const [name, { topic, partitions }] of Object.entries(this.#config.streams)) {
-      const creates = this.#config.createTopics || source.kind === 'embedded'
       const feed = new StreamFeed({
         name,
         topic,
@@ -161,7 +160,8 @@ class RunningGateway implements Gateway {
         routing: this.#routing,
         window: this.#windowOptions(seed),
         maxEventBytes: this.#config.limits.maxEventBytes,
-        createPartitions: creates ? partitions : 0,
+        partitions,
+        creates: this.#config.createTopics || source.kind === 'embedded',
         instruments: this.#instruments.stream(name),
         rejected: this.#rejected,
         clock: this.#clock,

@@ -3,6 +3,9 @@ import type { Event, Published } from '../wire/frames.ts'
 /** Publishes a batch; resolves once the broker has all of it. */
 export type Send = (events: readonly Event[]) => Promise<readonly Published[]>
 
+/** Told of each batch in its turn; the next is sent once it has resolved. */
+type OnPublished = (results: readonly Published[]) => Promise<void>
+
 export interface BatchOptions {
   /** Events of one batch; a gateway takes 1000 by default. */
   readonly maxEvents: number
@@ -18,14 +21,14 @@ export const batchDefaults: BatchOptions = { maxEvents: 500, maxBytes: 1024 * 10
  */
 export class Batches {
   readonly #send: Send
-  readonly #onPublished: (results: readonly Published[]) => void
+  readonly #onPublished: OnPublished
   readonly #options: BatchOptions
   #next: Event[] = []
   #nextBytes = 0
   #sending: Promise<void> | undefined
   #failure: { error: unknown } | undefined
 
-  constructor(send: Send, onPublished: (results: readonly Published[]) => void, options: BatchOptions = batchDefaults) {
+  constructor(send: Send, onPublished: OnPublished, options: BatchOptions = batchDefaults) {
     this.#send = send
     this.#onPublished = onPublished
     this.#options = options
@@ -33,6 +36,7 @@ export class Batches {
 
   /** Resolves when there is room for another one; rejects once a batch has failed. */
   async add(event: Event): Promise<void> {
+    this.#throwFailure()
     this.#next.push(event)
     this.#nextBytes += event.data.length
     this.#sending ??= this.#run()
@@ -55,7 +59,7 @@ export class Batches {
       const batch = this.#next
       this.#next = []
       this.#nextBytes = 0
-      this.#onPublished(await this.#send(batch))
+      await this.#onPublished(await this.#send(batch))
     } catch (error) {
       this.#failure = { error }
     }

@@ -1,6 +1,5 @@
-import { InvalidArgumentError } from 'commander'
 import { CarillonError } from '../base/errors.ts'
-import { ConfigError } from '../config-load.ts'
+import type { ConfigError } from '../config-load.ts'
 
 /** What a command's end says to scripts. */
 export const exitCodes = {
@@ -21,7 +20,7 @@ export class Unreachable extends Error {}
 /** Says what went wrong in one clear line a mistake, and sets the exit code. */
 export function fail(error: unknown): void {
   process.exitCode = exitCodeOf(error)
-  if (error instanceof ConfigError) {
+  if (isConfigError(error)) {
     for (const mistake of error.mistakes) console.error(`carillon: ${mistake}`)
   } else if (error instanceof CarillonError) {
     console.error(`carillon: ${error.message} (${error.code})`)
@@ -29,9 +28,14 @@ export function fail(error: unknown): void {
 }
 
 function exitCodeOf(error: unknown): number {
-  if (error instanceof ConfigError || error instanceof InvalidArgumentError) return exitCodes.usage
+  if (isConfigError(error)) return exitCodes.usage
   if (error instanceof Unreachable) return exitCodes.unreachable
   if (!(error instanceof CarillonError)) return exitCodes.failed
   if (error.code === 'broker_unavailable') return exitCodes.unreachable
   return error.code.startsWith('bad_') ? exitCodes.usage : exitCodes.failed
+}
+
+/** By its name: a command that reads no configuration does not load what does. */
+function isConfigError(error: unknown): error is ConfigError {
+  return error instanceof Error && error.name === 'ConfigError'
 }

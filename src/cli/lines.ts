@@ -27,7 +27,6 @@ export async function* splitLines(
       number++
       start = end + 1
     }
-    if (start === chunk.length) continue
     pieces.push(chunk.subarray(start))
     length += chunk.length - start
     if (length > maxBytes) {

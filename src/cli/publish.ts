@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { Command, InvalidArgumentError } from 'commander'
 import { CarillonError } from '../base/errors.ts'
 import { validateSubject } from '../subject/subject.ts'
@@ -165,7 +166,9 @@ async function publishAll(events: AsyncIterable<Event>, send: Send, report: Repo
         throw error
       }
     },
-    (results) => report.published(results),
+    async (results) => {
+      await report.published(results)
+    },
   )
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
@@ -201,12 +204,17 @@ class Report {
     this.#many = many
   }
 
-  published(results: readonly Published[]): void {
-    for (const { after, stream, partition, offset } of results) {
-      const line = JSON.stringify({ after, stream, partition, offset })
-      console.log(this.#json ? line : `${stream} [${partition}@${offset}] ${after}`)
-    }
+  async published(results: readonly Published[]): Promise<void> {
+    const lines = results.map(({ after, stream, partition, offset }) => {
+      const json = JSON.stringify({ after, stream, partition, offset })
+      return this.#json ? `${json}\n` : `${stream} [${partition}@${offset}] ${after}\n`
+    })
     this.#count += results.length
+    this.#showProgress()
+    if (!process.stdout.write(lines.join(''))) await once(process.stdout, 'drain')
+  }
+
+  #showProgress(): void {
     // Lines on the same terminal show it as well.
     if (!process.stderr.isTTY || process.stdout.isTTY || performance.now() - this.#startedMs < patienceMs) return
     this.#shown = true

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { CarillonError } from '../base/errors.ts'
 import type { Refusal } from '../client/connection.ts'
 import { Follower, type Listener, type TransportName } from '../client/follow.ts'
 import { validatePattern } from '../subject/subject.ts'
@@ -18,6 +19,11 @@ interface Given {
   timeout?: number
   gateway: string
 }
+
+/** What a slow reader of stdout has not taken yet, bytes: beyond that the gateway holds the rest, not this process. */
+const maxUnwrittenBytes = 4 * 1024 * 1024
+/** At the end stdout's reader has so long to take what is left, ms. */
+const flushMs = 2000
 
 /** What a timer holds, s: 24 days. */
 const maxTimeout = 2_147_483
@@ -47,7 +53,7 @@ function follow(subjects: readonly string[], given: Given): Promise<void> {
   subjects.forEach(validatePattern)
   parseAfter(given.after ?? [])
   if (given.proto && given.transport !== 'ws') {
-    throw new InvalidArgumentError(`--proto: expected --transport ws beside it, got ${given.transport}`)
+    throw new CarillonError('bad_request', `--proto: expected --transport ws beside it, got ${given.transport}`)
   }
   return new Promise((resolve) => new Watch(subjects, given, resolve).start())
 }
@@ -78,10 +84,10 @@ class Watch implements Listener {
 
   event(delivery: Delivery): void {
     this.#received++
-    process.stdout.write(
-      `${this.#given.json ? deliveryJson(delivery, Date.now()) : deliveryText(delivery, new Date())}\n`,
-    )
+    const line = this.#given.json ? deliveryJson(delivery, Date.now()) : deliveryText(delivery, new Date())
+    process.stdout.write(`${line}\n`)
     if (this.#received === this.#given.count) this.#end(exitCodes.ok)
+    else if (process.stdout.writableLength > maxUnwrittenBytes) this.#waitForReader()
   }
 
   gap(gap: Gap): void {
@@ -109,6 +115,12 @@ class Watch implements Listener {
     console.error(this.#given.json ? JSON.stringify(json) : `-- ${printable(text)}`)
   }
 
+  #waitForReader(): void {
+    this.#note({ paused: true }, 'slow reader: going on when it has taken what is here')
+    this.#follower?.pause()
+    process.stdout.once('drain', () => this.#follower?.resume())
+  }
+
   #timedOut(): void {
     if (this.#follower?.token() === undefined) {
       console.error(`carillon: no answer from ${this.#given.gateway}: is a gateway running there?`)
@@ -124,8 +136,9 @@ class Watch implements Listener {
     if (this.#given.json) this.#note({ ended: { events: this.#received, gaps: this.#gaps, after: token } }, '')
     else this.#summarise(token)
     this.#done()
-    // Sockets that are closing must not keep the command.
-    setImmediate(() => process.exit())
+    // Sockets that are closing must not keep the command, nor a reader that does not read.
+    process.stdout.write('', () => process.exit())
+    setTimeout(() => process.exit(), flushMs)
   }
 
   #summarise(token: string | undefined): void {

@@ -58,6 +58,7 @@ export class Follower {
   readonly #joining = new Set<number>()
   #connection: Connection | undefined
   #cancelRetry: (() => void) | undefined
+  #paused = false
   #closed = false
 
   constructor(subjects: readonly string[], options: FollowOptions, listener: Listener) {
@@ -77,6 +78,19 @@ export class Follower {
   /** Where it stands: `after` of a later one; undefined while nothing is known. */
   token(): string | undefined {
     return this.#positions.token()
+  }
+
+  /** Lets go of the connection, for a listener that can't keep up; `resume` goes on where it stopped. */
+  pause(): void {
+    this.#cancelRetry?.()
+    this.#connection?.close()
+    this.#paused = true
+  }
+
+  resume(): void {
+    if (!this.#paused || this.#closed) return
+    this.#paused = false
+    this.#connect()
   }
 
   /** Nothing is told after it. */
@@ -103,7 +117,7 @@ export class Follower {
   }
 
   #frame(frame: ServerFrame): void {
-    if (this.#closed) return
+    if (this.#closed || this.#paused) return
     switch (frame.kind) {
       case 'subscribed':
         this.#backoff.reset()
@@ -131,13 +145,13 @@ export class Follower {
   }
 
   #position(token: string): void {
-    if (this.#closed) return
+    if (this.#closed || this.#paused) return
     this.#backoff.reset()
     this.#positions.together(token)
   }
 
   #lost(refused: Refusal | undefined): void {
-    if (this.#closed) return
+    if (this.#closed || this.#paused) return
     if (refused?.final) {
       this.close()
       this.#listener.ended(refused)

@@ -89,16 +89,21 @@ export class Positions {
   /** True when the delivery is new to the client; its position is taken over. */
   take(delivery: Delivery): boolean {
     const { stream, partition, offset, after, refs, event } = delivery
-    if (stream !== undefined) return this.#takeUnnamed(`${stream}/${partition}`, offset)
+    if (stream !== undefined) {
+      if (after !== '') this.together(after)
+      return this.#takeUnnamed(`${stream}/${partition}`, offset)
+    }
     const position = decodeToken(after)[0]!
     const key = keyOf(position)
-    const matching = this.#followed.filter(({ subject }) => matches(subject, event.subject))
-    const known =
-      this.#ahead.get(key)?.has(offset) === true ||
-      matching.some(({ positions }) => (positions.get(key)?.offset ?? -1) > offset)
-    for (const followed of matching) {
-      if (isNamed(followed, refs)) advance(followed, position)
-      else if (!areNamed(refs)) this.#takeAhead(followed, key, position, offset)
+    let known = this.#ahead.get(key)?.has(offset) === true
+    for (const followed of this.#followed) {
+      const matching = matches(followed.subject, event.subject)
+      const own = followed.positions.get(key)
+      if (matching && own !== undefined && own.offset > offset) known = true
+      if (isNamed(followed, refs)) {
+        // One reader serves all that are live: it has passed the others' events before this one as well.
+        if (matching || own !== undefined) advance(followed, position)
+      } else if (matching && !areNamed(refs)) this.#takeAhead(followed, key, position, offset)
     }
     return !known
   }
@@ -128,8 +133,11 @@ export class Positions {
       this.#aheadCount -= this.#ahead.get(key)?.size ?? 0
       this.#ahead.delete(key)
       for (const followed of this.#followed) {
-        if (isNamed(followed, gap.refs)) replace(followed, position)
-        else if (!areNamed(gap.refs)) followed.pending.set(key, position)
+        if (isNamed(followed, gap.refs)) {
+          replace(followed, position)
+          // It joins in another partition now, and is told to be live there as at the start.
+          if (gap.reason === 'repartitioned' && areNamed(gap.refs)) followed.live = false
+        } else if (!areNamed(gap.refs)) followed.pending.set(key, position)
         // A rewritten log is so for every subscription: what was read of its old end says nothing of the new one.
         if (gap.reason === 'rewritten' && (followed.positions.get(key)?.offset ?? -1) > position.offset) {
           set(followed, [position])

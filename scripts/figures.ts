@@ -1,0 +1,189 @@
+/**
+ * Measures the gateway on this host: `node scripts/figures.ts --help`. docs/figures.md says what the figures mean. Exit status: 1
+ * where something was lost or repeated, 2 where it could not be measured.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import type { Transport } from './figures/clients.ts'
+import { type Measured, measure, type Run } from './figures/delivery.ts'
+import { measureFirstMessage } from './figures/first-message.ts'
+import { describeHost, maxDescriptors } from './figures/host.ts'
+import { measureIdle } from './figures/idle.ts'
+import { type Form, type Options, optionsOf, type Part } from './figures/options.ts'
+import { costRow, faults, intakeRow, intakeUs, latencyRow } from './figures/rows.ts'
+import { type BrokerKind, brokerKinds, Site } from './figures/site.ts'
+import { type Row, render, type Table } from './figures/table.ts'
+
+/** Events a second of the runs; unicast's is also that of the intake that is taken off its CPU. */
+const rates = { unicast: 5000, broadcast: 10, poll: 2, intake: 20_000 } as const
+/** Descriptors that a process needs beside its connections. */
+const spareDescriptors = 500
+const docsFile = new URL('../docs/figures.md', import.meta.url)
+const docsHeading = '\n## Results\n'
+
+/** The measurements in their order, and what they found wrong. */
+class Figures {
+  readonly tables: Table[] = []
+  readonly problems: string[] = []
+  readonly #site: Site
+  readonly #options: Options
+  readonly #broker: BrokerKind
+
+  constructor(site: Site, options: Options) {
+    this.#site = site
+    this.#options = options
+    this.#broker = options.broker ?? (site.lacks('kafka') === undefined ? 'kafka' : 'embedded')
+  }
+
+  async run(): Promise<void> {
+    const wanted = (part: Part) => this.#options.only.includes(part)
+    if (wanted('first')) await this.#first()
+    if (wanted('intake')) await this.#intake()
+    if (wanted('unicast')) await this.#unicast()
+    if (wanted('broadcast')) await this.#broadcast()
+    if (wanted('idle')) await this.#idle()
+  }
+
+  async #first(): Promise<void> {
+    progress('time to the first message ...')
+    const note = 'From the start of the process, with an empty embedded log; median of three.'
+    this.tables.push({ title: 'Time to the first message', note, rows: [await measureFirstMessage(this.#site)] })
+  }
+
+  async #intake(): Promise<void> {
+    const rows: Row[] = []
+    for (const broker of brokerKinds) {
+      const lacking = this.#site.lacks(broker)
+      if (lacking === undefined) rows.push(intakeRow(await this.#measure(this.#intakeRun(broker, rates.intake))))
+      else progress(`intake from ${broker} skipped: ${lacking}`)
+    }
+    const note =
+      'Events with 512 bytes of data that nobody subscribes to. From `embedded` they come by POST /v1/publish, so the gateway takes the requests ' +
+      'and writes its log as well; from `kafka` it only reads.'
+    this.tables.push({ title: 'Intake alone', note, rows })
+  }
+
+  async #unicast(): Promise<void> {
+    const { clients } = this.#options
+    const intake = intakeUs(await this.#measure(this.#intakeRun(this.#broker, rates.unicast)))
+    const runs: Measured[] = []
+    for (const count of new Set([Math.round(clients / 5), clients])) {
+      for (const transport of ['ws-proto', 'ws-json'] as const) {
+        runs.push(await this.#measure(this.#run('unicast', transport, count, count, rates.unicast)))
+      }
+    }
+    const what = `Broker: ${this.#broker}. Each client has a subject of its own; 512 bytes of data.`
+    const taken = `${intake.toFixed(1)} µs an event, measured at the same rate`
+    const note = `${what} \`less intake\`: without what it costs to take in an event that nobody subscribes to, ${taken}.`
+    this.#delivered('Unicast', note, runs, intake)
+  }
+
+  async #broadcast(): Promise<void> {
+    const count = Math.round(this.#options.clients / 5)
+    const run = (transport: Transport, rate: number) => this.#run('broadcast', transport, count, 1, rate)
+    const { broadcast, poll } = rates
+    const runs: Measured[] = []
+    for (const each of [
+      run('ws-proto', broadcast),
+      run('ws-json', broadcast),
+      run('sse', broadcast),
+      run('poll', poll),
+    ]) {
+      runs.push(await this.#measure(each))
+    }
+    const note = `Broker: ${this.#broker}. All clients have one subject; 512 bytes of data.`
+    this.#delivered('Broadcast', note, runs, undefined)
+  }
+
+  #delivered(title: string, note: string, runs: readonly Measured[], intake: number | undefined): void {
+    const cost = runs.map((measured) => costRow(measured, intake))
+    const shares = "CPU of the gateway's process, all threads; the shares are of one core."
+    const legs =
+      '`received`: from when the event was due to be published to its arrival in the client, `late` included: how far the publisher was ' +
+      "behind its own schedule. `written`: from the same time to the gateway's write, from its own histogram, as its bucket's bound."
+    this.tables.push({ title: `${title}: CPU`, note: `${note} ${shares}`, rows: cost })
+    this.tables.push({ title: `${title}: latency`, note: legs, rows: runs.map(latencyRow) })
+  }
+
+  async #idle(): Promise<void> {
+    const connections = Math.min(this.#options.clients * 2, maxDescriptors() - spareDescriptors)
+    const rows: Row[] = []
+    for (const transport of ['ws-proto', 'sse'] as const) {
+      progress(`${connections.toLocaleString('en')} idle ${transport} ...`)
+      rows.push(await measureIdle(this.#site, transport, connections))
+    }
+    const note =
+      'Each has one subscription to a subject of its own. Bytes a connection beyond the first tenth, after full garbage collections; resident: ' +
+      'the process, its JavaScript heap included. The kernel keeps two sockets for each connection here, the client being on this host too.'
+    this.tables.push({ title: 'Idle connections', note, rows })
+  }
+
+  #run(kind: string, transport: Transport, clients: number, subjects: number, rate: number): Run {
+    const name = `${kind} ${transport}, ${clients.toLocaleString('en')}`
+    return { name, broker: this.#broker, transport, clients, subjects, rate, seconds: this.#options.seconds }
+  }
+
+  #intakeRun(broker: BrokerKind, rate: number): Run {
+    const { clients, seconds } = this.#options
+    const name = `intake ${broker}, ${rate.toLocaleString('en')}`
+    return { name, broker, transport: undefined, clients: 0, subjects: clients, rate, seconds }
+  }
+
+  async #measure(run: Run): Promise<Measured> {
+    progress(`${run.name} at ${run.rate.toLocaleString('en')} events/s ...`)
+    const measured = await measure(this.#site, run)
+    this.problems.push(...faults(measured))
+    return measured
+  }
+}
+
+function progress(line: string): void {
+  process.stderr.write(`${line}\n`)
+}
+
+function print({ tables, problems }: Figures, form: Form): void {
+  const markdown = form === 'markdown' || form === 'docs'
+  const text =
+    form === 'json'
+      ? `${JSON.stringify({ host: describeHost(), tables, problems }, null, 2)}\n`
+      : `${describeHost()}\n\n${tables.map((table) => render(table, markdown)).join('\n')}`
+  if (form === 'docs') intoDocs(text)
+  else process.stdout.write(text)
+  for (const problem of problems) progress(`broken promise: ${problem}`)
+}
+
+/** Replaces everything below the heading. */
+function intoDocs(text: string): void {
+  const docs = readFileSync(docsFile, 'utf8')
+  const end = docs.indexOf(docsHeading) + docsHeading.length
+  if (end < docsHeading.length)
+    throw new Error(`docs/figures.md: expected the heading "${docsHeading.trim()}", got none`)
+  const day = new Date().toISOString().slice(0, 10)
+  writeFileSync(docsFile, `${docs.slice(0, end)}\n${day}, \`${command()}\`, on ${text}`)
+}
+
+function command(): string {
+  const options = process.argv.slice(2).filter((option) => option !== '--docs')
+  return ['make figures', ...(options.length === 0 ? [] : [`with ${options.join(' ')}`])].join(' ')
+}
+
+async function main(options: Options): Promise<void> {
+  if (options.profile !== undefined) mkdirSync(options.profile, { recursive: true })
+  const site = new Site(options.profile)
+  const figures = new Figures(site, options)
+  try {
+    await figures.run()
+  } finally {
+    await site.close()
+  }
+  print(figures, options.form)
+  if (figures.problems.length > 0) process.exitCode = 1
+}
+
+// Gateways, brokers and children have `exit` handlers, or notice that this process has gone.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
+try {
+  await main(optionsOf(process.argv.slice(2)))
+} catch (error) {
+  progress(error instanceof Error ? error.message : String(error))
+  process.exit(2)
+}

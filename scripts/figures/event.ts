@@ -1,0 +1,59 @@
+/**
+ * The events of the measurements: a JSON text of a fixed length whose first fields are the time when it was due and its number among
+ * its subject's events. Every transport carries the text as it is, so a client finds it in the stream of bytes without decoding frames.
+ */
+
+const marker = Buffer.from('{"t":"')
+const timeDigits = 16
+const numberDigits = 8
+const timeAt = marker.length
+const numberAt = timeAt + timeDigits + '","n":"'.length
+/** Marker, time and number: what a client must have of an event. */
+export const headBytes = numberAt + numberDigits
+
+export const subjectOf = (number: number): string => `figures.s${number}`
+
+/** Monotonic time, µs: the same for all processes of a host. */
+export function monotonicUs(): number {
+  const [seconds, nanoseconds] = process.hrtime()
+  return seconds * 1e6 + nanoseconds / 1e3
+}
+
+/** `bytes` long, at least 64. */
+export function eventText(dueUs: number, number: number, bytes: number): Buffer {
+  const time = String(Math.round(dueUs)).padStart(timeDigits, '0')
+  const head = `{"t":"${time}","n":"${String(number).padStart(numberDigits, '0')}","pad":"`
+  return Buffer.from(`${head}${'x'.repeat(bytes - head.length - 2)}"}`)
+}
+
+/** Told of each event once, in the order of the bytes. */
+export type EventSink = (dueUs: number, number: number) => void
+
+/** Finds the events in one connection's bytes, wherever these are cut. */
+export class EventScanner {
+  #carry: Buffer | undefined
+
+  /** `chunk` may be overwritten afterwards. */
+  take(chunk: Buffer, sink: EventSink): void {
+    const bytes = this.#carry === undefined ? chunk : Buffer.concat([this.#carry, chunk])
+    this.#carry = undefined
+    let at = bytes.indexOf(marker)
+    while (at >= 0) {
+      if (at + headBytes > bytes.length) {
+        this.#carry = Buffer.from(bytes.subarray(at))
+        return
+      }
+      sink(digits(bytes, at + timeAt, timeDigits), digits(bytes, at + numberAt, numberDigits))
+      at = bytes.indexOf(marker, at + headBytes)
+    }
+    const start = bytes.lastIndexOf(marker[0]!)
+    // A whole marker would have been found: this may be the beginning of one.
+    if (start > bytes.length - marker.length && start >= 0) this.#carry = Buffer.from(bytes.subarray(start))
+  }
+}
+
+function digits(bytes: Buffer, at: number, count: number): number {
+  let value = 0
+  for (let i = at; i < at + count; i++) value = value * 10 + bytes[i]! - 0x30
+  return value
+}

@@ -1,0 +1,90 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { openClient } from './clients.ts'
+import { eventText, monotonicUs } from './event.ts'
+import type { Site } from './site.ts'
+import type { Row } from './table.ts'
+
+const carillon = fileURLToPath(new URL('../../bin/carillon', import.meta.url))
+const subject = 'figures.first'
+const patienceMs = 30_000
+const runs = 3
+
+/** `carillon serve --dev` in an empty folder, until a client that tries all the while has its first event. Median of three. */
+export async function measureFirstMessage(site: Site): Promise<Row> {
+  const times: { listeningMs: number; deliveredMs: number }[] = []
+  for (let i = 0; i < runs; i++) times.push(await coldStart(site))
+  const median = (of: (time: (typeof times)[number]) => number) => times.map(of).sort((a, b) => a - b)[runs >> 1]!
+  return {
+    run: 'serve --dev',
+    'to listening ms': Math.round(median(({ listeningMs }) => listeningMs)),
+    'to first delivery ms': Math.round(median(({ deliveredMs }) => deliveredMs)),
+  }
+}
+
+async function coldStart(site: Site): Promise<{ listeningMs: number; deliveredMs: number }> {
+  const dir = mkdtempSync(join(tmpdir(), 'carillon-figures-'))
+  const port = site.port()
+  const startMs = performance.now()
+  const options = ['--listen', `127.0.0.1:${port}`, '--admin', `127.0.0.1:${port + 1}`, '--broker', `embedded:${dir}`]
+  const gateway = spawn(carillon, ['serve', '--dev', ...options], { stdio: 'ignore' })
+  const kill = () => {
+    gateway.kill('SIGKILL')
+    rmSync(dir, { recursive: true, force: true })
+  }
+  process.once('exit', kill)
+  try {
+    let delivered: () => void = () => {}
+    const delivery = new Promise<void>((resolve) => {
+      delivered = resolve
+    })
+    const client = await insist(gateway, () =>
+      openClient({ port, transport: 'ws-json', subject, onEvent: () => delivered(), onGone: () => {} }),
+    )
+    const listeningMs = performance.now() - startMs
+    await insist(gateway, () => publish(port))
+    await delivery
+    const deliveredMs = performance.now() - startMs
+    client.close()
+    return { listeningMs, deliveredMs }
+  } finally {
+    process.off('exit', kill)
+    await end(gateway)
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+async function publish(port: number): Promise<void> {
+  const data = JSON.parse(eventText(monotonicUs(), 0, 512).toString())
+  const answer = await fetch(`http://127.0.0.1:${port}/v1/publish`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ subject, data }),
+  })
+  if (answer.status !== 200) throw new Error(`expected 200 for a publish, got ${answer.status}: ${await answer.text()}`)
+}
+
+/** Again and again until it succeeds. */
+async function insist<T>(gateway: ChildProcess, attempt: () => Promise<T>): Promise<T> {
+  const endMs = performance.now() + patienceMs
+  for (;;) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (gateway.exitCode !== null || performance.now() > endMs) throw error
+      await sleep(5)
+    }
+  }
+}
+
+async function end(gateway: ChildProcess): Promise<void> {
+  if (gateway.exitCode !== null || gateway.signalCode !== null) return
+  const ended = once(gateway, 'exit')
+  gateway.kill('SIGTERM')
+  await ended
+}

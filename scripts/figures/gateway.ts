@@ -1,0 +1,134 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { Metrics } from './metrics.ts'
+
+const carillon = fileURLToPath(new URL('../../bin/carillon', import.meta.url))
+/** How long a gateway may take to start, or to reach a state that is waited for, ms. */
+const patienceMs = 30_000
+const pollMs = 50
+
+export interface GatewayOptions {
+  /** Clients here; the admin listener is one above, the inspector two. */
+  readonly port: number
+  readonly broker: string
+  /** Of its own: nobody else publishes to it. */
+  readonly topic: string
+  readonly nodeOptions?: readonly string[]
+}
+
+/** `carillon serve` as a process of its own. */
+export class Gateway {
+  readonly port: number
+  /** Its configuration, as the publisher needs it too. */
+  readonly configFile: string
+  readonly #dir: string
+  readonly #child: ChildProcess
+  #output = ''
+
+  constructor({ port, broker, topic, nodeOptions = [] }: GatewayOptions) {
+    this.port = port
+    this.#dir = mkdtempSync(join(tmpdir(), 'carillon-figures-'))
+    this.configFile = join(this.#dir, 'config.json')
+    const config = {
+      broker: broker === 'embedded' ? `embedded:${join(this.#dir, 'log')}` : broker,
+      listen: `127.0.0.1:${port}`,
+      admin: `127.0.0.1:${port + 1}`,
+      createTopics: true,
+      drainMs: 0,
+      streams: { events: { topic, partitions: 4 } },
+    }
+    writeFileSync(this.configFile, JSON.stringify(config))
+    this.#child = spawn(carillon, ['serve', '--config', this.configFile], {
+      env: { ...process.env, CARILLON_NODE_OPTIONS: nodeOptions.join(' ') },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    for (const stream of [this.#child.stdout!, this.#child.stderr!]) {
+      stream.on('data', (chunk) => {
+        this.#output = (this.#output + chunk).slice(-4000)
+      })
+    }
+    process.once('exit', this.#kill)
+  }
+
+  static async ready(options: GatewayOptions): Promise<Gateway> {
+    const gateway = new Gateway(options)
+    try {
+      await gateway.until('is ready', async () => {
+        const answer = await fetch(`${gateway.#admin}/readyz`).catch(() => undefined)
+        return answer?.status === 200
+      })
+      return gateway
+    } catch (error) {
+      await gateway.end()
+      throw error
+    }
+  }
+
+  get pid(): number {
+    return this.#child.pid!
+  }
+
+  async metrics(): Promise<Metrics> {
+    return new Metrics(await (await fetch(`${this.#admin}/metrics`)).text())
+  }
+
+  /** Waits for a fact; throws when it does not come true in time, or the gateway ends. */
+  async until(what: string, fact: () => Promise<boolean>): Promise<void> {
+    const end = performance.now() + patienceMs
+    while (!(await fact())) {
+      if (this.#child.exitCode !== null) throw new Error(`the gateway ended: ${this.#output}`)
+      if (performance.now() > end)
+        throw new Error(`expected that the gateway ${what}, in vain; it wrote: ${this.#output}`)
+      await sleep(pollMs)
+    }
+  }
+
+  /** All of them are live: nothing is left to catch up. */
+  async subscribed(count: number): Promise<void> {
+    await this.until(`has ${count} live subscriptions`, async () => {
+      const metrics = await this.metrics()
+      return metrics.sum('carillon_subscriptions') === count && metrics.sum('carillon_sessions_behind') === 0
+    })
+  }
+
+  /** A full collection, by the inspector: needs `inspect` among the node options. Twice, since finalizers free more. */
+  async collectGarbage(): Promise<void> {
+    const [target] = (await (await fetch(`http://127.0.0.1:${this.port + 2}/json/list`)).json()) as [
+      { webSocketDebuggerUrl: string },
+    ]
+    const inspector = new WebSocket(target.webSocketDebuggerUrl)
+    await once(inspector, 'open')
+    for (let id = 1; id <= 2; id++) {
+      inspector.send(JSON.stringify({ id, method: 'HeapProfiler.collectGarbage' }))
+      await once(inspector, 'message')
+    }
+    inspector.close()
+  }
+
+  /** TERM, so that a profile is written; KILL where that is not enough. */
+  async end(): Promise<void> {
+    process.off('exit', this.#kill)
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const ended = once(this.#child, 'exit')
+      this.#child.kill('SIGTERM')
+      const deadline = setTimeout(() => this.#child.kill('SIGKILL'), 10_000)
+      await ended
+      clearTimeout(deadline)
+    }
+    rmSync(this.#dir, { recursive: true, force: true })
+  }
+
+  get #admin(): string {
+    return `http://127.0.0.1:${this.port + 1}`
+  }
+
+  readonly #kill = (): void => {
+    this.#child.kill('SIGKILL')
+    rmSync(this.#dir, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { deliveryJson, deliveryText, gapJson, gapText } from '../../src/cli/event-lines.ts'
+import { escapedJson, printable, table } from '../../src/cli/text.ts'
+import { type Delivery, type Gap, makeEvent } from '../../src/wire/frames.ts'
+
+function delivery(fields: Partial<Delivery['event']>): Delivery {
+  const event = makeEvent({ subject: 'a.b', ...fields })
+  return { kind: 'delivery', after: 'T', partition: 3, offset: 17, event }
+}
+const bytes = (text: string) => Buffer.from(text)
+const now = new Date(2026, 0, 2, 3, 4, 5, 6)
+
+test('nothing that steers a terminal or turns its text around is printed as it is', () => {
+  const hostile = 'a\u001b[2J\u0007\r\n\t\u009b31m\u202edcba\u2066\u200e\u2028\ufeffz'
+  const shown = printable(hostile)
+  assert.equal(shown, 'a\\u001b[2J\\u0007\\u000d\\u000a\\u0009\\u009b31m\\u202edcba\\u2066\\u200e\\u2028\\ufeffz')
+  assert.equal(printable('Gr\u00fc\u00dfe \u{1f514} \u65e5\u672c'), 'Gr\u00fc\u00dfe \u{1f514} \u65e5\u672c')
+})
+
+test('escaped JSON has the same value, and its tabs between tokens', () => {
+  const value = { text: 'a\u001b\u009b\u202e\u2028b' }
+  const json = escapedJson(`{\t"text": ${JSON.stringify(value.text)}}`)
+  assert.match(json, /^[\t\u0020-\u007e]*$/)
+  assert.deepEqual(JSON.parse(json), value)
+})
+
+test('an event is a line of its time, subject, place, latency and data', () => {
+  const publishedAtUs = (now.getTime() - 4) * 1000
+  const line = deliveryText(delivery({ data: bytes('{"open":true}'), publishedAtUs }), now)
+  assert.equal(line, '03:04:05.006  a.b  [3@17] 4 ms  {"open":true}')
+})
+
+test("without the publisher's time there is no latency, and a deletion says so", () => {
+  assert.equal(deliveryText(delivery({ deleted: true }), now), '03:04:05.006  a.b  [3@17]  (deleted)')
+})
+
+test('long data is cut, with its size', () => {
+  const line = deliveryText(delivery({ data: bytes('x'.repeat(5000)) }), now)
+  assert.ok(line.endsWith('x\u2026 (5000 bytes)'))
+  assert.ok(line.length < 2100)
+})
+
+test('as JSON an event is one line with its place and the moment it came', () => {
+  const line = deliveryJson(delivery({ data: bytes('{"n":12345678901234567890}'), contentType: 'application/json' }), 7)
+  assert.ok(line.includes('"data":{"n":12345678901234567890}'))
+  const { event, ...place } = JSON.parse(line)
+  assert.deepEqual(place, { after: 'T', partition: 3, offset: 17, receivedAtUs: 7000 })
+  assert.equal(event.subject, 'a.b')
+})
+
+test('a gap says what is gone, and whether something was lost for certain', () => {
+  const gap: Gap = {
+    kind: 'gap',
+    stream: 'events',
+    partition: 2,
+    from: 5,
+    to: 9,
+    reason: 'retention',
+    certain: true,
+    after: 'T',
+  }
+  assert.equal(gapText(gap), 'gap: events, partition 2, offsets 5 to 9: retention, events were lost')
+  assert.equal(
+    gapText({ ...gap, to: undefined, certain: false }),
+    'gap: events, partition 2, offsets from 5: retention, events may be missing',
+  )
+  assert.deepEqual(JSON.parse(gapJson(gap)).gap.reason, 'retention')
+})
+
+test('a table is as wide as its widest cells', () => {
+  assert.equal(table(['a', 'head'], [['long cell', 'b']]), 'a          head\nlong cell  b')
+})

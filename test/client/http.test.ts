@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import type { Wish } from '../../src/client/connection.ts'
+import { openPoll } from '../../src/client/poll.ts'
+import { openSse } from '../../src/client/sse.ts'
+import { ManualClock } from '../model/clock.ts'
+import { Recorder, until } from './recorder.ts'
+
+/** Server-sent events and long poll: the two transports over plain HTTP. */
+
+const wishes: Wish[] = [
+  { ref: 1, subject: 'a.*', after: ['T0'] },
+  { ref: 2, subject: 'b', after: ['T0'] },
+]
+
+interface Asked {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly body: string
+}
+
+/** A gateway that the test plays, request by request, and a connection to it. */
+async function connected(t: TestContext, open: typeof openSse) {
+  const asked: Asked[] = []
+  const server = createServer(async (request, response) => {
+    let body = ''
+    for await (const chunk of request) body += chunk
+    asked.push({ request, response, body })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const recorder = new Recorder()
+  const clock = new ManualClock()
+  const connection = open(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, wishes, recorder, clock)
+  t.after(() => connection.close())
+  await until('asked', () => asked.length === 1)
+  return { asked, recorder, clock, connection, ...asked[0]! }
+}
+
+const delivery = (offset: number, more = '') =>
+  `{"stream":"events","partition":0,"offset":${offset},"event":{"subject":"b"}${more}}`
+const error = (code: string, retryAfterMs: number) => JSON.stringify({ error: { code, message: 'no', retryAfterMs } })
+
+test('a stream is asked for by subjects and token, and its events are told with their positions', async (t) => {
+  const { request, response, recorder } = await connected(t, openSse)
+  assert.equal(request.url, '/v1/sse?subject=a.*&subject=b&after=T0')
+  response.writeHead(200, { 'content-type': 'text/event-stream' })
+  response.write('retry: 1000\nevent: after\nid: T1\ndata: {}\n\n')
+  response.write(`id: T2\ndata: ${delivery(4)}\n\n`)
+  response.write(`data: ${delivery(5)}\n\n: heartbeat\n\nevent: live\ndata: {"ref":0}\n\n`)
+  await until('all told', () => recorder.frames.length === 3)
+  assert.deepEqual(recorder.kinds, ['delivery', 'delivery', 'live'])
+  assert.deepEqual(recorder.positions, ['T1', 'T2'])
+})
+
+test('a stream that ends is told with the pause that it asked for', async (t) => {
+  const { response, recorder } = await connected(t, openSse)
+  response.writeHead(200).end('retry: 2500\n\n')
+  const refused = await recorder.ended
+  assert.deepEqual([refused?.retryAfterMs, refused?.final], [2500, false])
+})
+
+test('a stream that ends with an error is told with it', async (t) => {
+  const { response, recorder } = await connected(t, openSse)
+  response.writeHead(200).end('event: error\ndata: {"code":"shutting_down","message":"bye","retryAfterMs":700}\n\n')
+  assert.deepEqual(await recorder.ended, { code: 'shutting_down', message: 'bye', retryAfterMs: 700, final: false })
+})
+
+test('a stream that says nothing for a minute is lost', async (t) => {
+  const { response, recorder, clock } = await connected(t, openSse)
+  response.writeHead(200).write('event: live\ndata: {"ref":0}\n\n')
+  await until('live', () => recorder.frames.length === 1)
+  await clock.advance(50_000)
+  response.write(': heartbeat\n\nevent: live\ndata: {"ref":0}\n\n')
+  await until('heard again', () => recorder.frames.length === 2)
+  await clock.advance(59_999)
+  assert.deepEqual(recorder.ends, [])
+  await clock.advance(1)
+  assert.deepEqual(recorder.ends, [undefined])
+})
+
+test('a stream that can not be read is refused for good', async (t) => {
+  const { response, recorder } = await connected(t, openSse)
+  response.writeHead(200).write('data: {"stream":\n\n')
+  const refused = await recorder.ended
+  assert.deepEqual([refused?.code, refused?.final], ['bad_frame', true])
+})
+
+test('polls follow one another, each behind the position of the last', async (t) => {
+  const { asked, recorder } = await connected(t, openPoll)
+  const reply = (i: number, frames: string[], after: string) =>
+    asked[i]!.response.end(`{"frames":[${frames}],"after":"${after}"}`)
+  reply(0, [`{"delivery":${delivery(4, ',"after":"T4"')}}`, `{"delivery":${delivery(5, ',"after":"T5"')}}`], 'T5')
+  await until('asked again', () => asked.length === 2)
+  reply(1, [], 'T7')
+  await until('asked a third time', () => asked.length === 3)
+  reply(2, [], 'T7')
+  await until('asked a fourth time', () => asked.length === 4)
+  assert.deepEqual(
+    asked.map(({ body }) => JSON.parse(body)),
+    ['T0', 'T5', 'T7', 'T7'].map((after) => ({ subjects: ['a.*', 'b'], after: [after], wait: 25_000 })),
+  )
+  assert.equal(asked[0]!.request.url, '/v1/poll')
+  // The first answer without anything says that nothing is missed any more.
+  assert.deepEqual(recorder.kinds, ['delivery', 'delivery', 'live'])
+  assert.deepEqual(recorder.positions, ['T5', 'T7', 'T7'])
+})
+
+test('a poll that is not answered in time is lost', async (t) => {
+  const { recorder, clock } = await connected(t, openPoll)
+  await clock.advance(39_999)
+  assert.deepEqual(recorder.ends, [])
+  await clock.advance(1)
+  assert.deepEqual(recorder.ends, [undefined])
+})
+
+for (const [name, open] of [
+  ['stream', openSse],
+  ['poll', openPoll],
+] as const) {
+  test(`a ${name} that is refused says why, and whether it is for ever`, async (t) => {
+    const later = await connected(t, open)
+    later.response.writeHead(503).end(error('overloaded', 1200))
+    assert.deepEqual(await later.recorder.ended, {
+      code: 'overloaded',
+      message: 'no',
+      retryAfterMs: 1200,
+      final: false,
+    })
+    const never = await connected(t, open)
+    never.response.writeHead(400).end(error('bad_token', 0))
+    assert.equal((await never.recorder.ended)?.final, true)
+  })
+
+  test(`a ${name} that a proxy answers is tried again where another answer is possible`, async (t) => {
+    for (const [status, final] of [
+      [502, false],
+      [429, false],
+      [404, true],
+      [204, true],
+    ] as const) {
+      const { response, recorder } = await connected(t, open)
+      response.writeHead(status).end(status === 204 ? undefined : '<html>')
+      const refused = await recorder.ended
+      assert.deepEqual([refused?.code, refused?.final], [`http_${status}`, final])
+    }
+  })
+
+  test(`a ${name} whose connection is cut is lost`, async (t) => {
+    const { response, recorder } = await connected(t, open)
+    response.destroy()
+    assert.equal(await recorder.ended, undefined)
+  })
+
+  test(`nothing is told of a ${name} after close`, async (t) => {
+    const { request, recorder, connection } = await connected(t, open)
+    connection.close()
+    await once(request.socket, 'close')
+    assert.deepEqual([recorder.kinds, recorder.positions, recorder.ends], [[], [], []])
+  })
+}

@@ -1,0 +1,43 @@
+import type { Handlers, Refusal } from '../../src/client/connection.ts'
+import type { ServerFrame } from '../../src/wire/frames.ts'
+
+/** What a connection told, in order. */
+export class Recorder implements Handlers {
+  readonly frames: ServerFrame[] = []
+  readonly positions: string[] = []
+  /** One entry a call of `closed`: there may be one only. */
+  readonly ends: (Refusal | undefined)[] = []
+  readonly ended: Promise<Refusal | undefined>
+  #end: (refused: Refusal | undefined) => void
+
+  constructor() {
+    const end = Promise.withResolvers<Refusal | undefined>()
+    this.ended = end.promise
+    this.#end = end.resolve
+  }
+
+  get kinds(): string[] {
+    return this.frames.map(({ kind }) => kind)
+  }
+
+  frame(frame: ServerFrame): void {
+    this.frames.push(frame)
+  }
+
+  position(token: string): void {
+    this.positions.push(token)
+  }
+
+  closed(refused: Refusal | undefined): void {
+    this.ends.push(refused)
+    this.#end(refused)
+  }
+}
+
+/** Resolves once it holds; rejects after five seconds. */
+export async function until(what: string, holds: () => boolean): Promise<void> {
+  for (const deadline = performance.now() + 5000; !holds(); ) {
+    if (performance.now() > deadline) throw new Error(`not within five seconds: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { type WebSocket, WebSocketServer } from 'ws'
+import { systemClock } from '../../src/base/clock.ts'
+import type { Wish } from '../../src/client/connection.ts'
+import { openWebSocket } from '../../src/client/websocket.ts'
+import type { ServerFrame } from '../../src/wire/frames.ts'
+import { decodeClientFrame as fromJson, encodeServerFrame as toJson } from '../../src/wire/json.ts'
+import { decodeClientFrame as fromProto, encodeServerFrame as toProto } from '../../src/wire/proto.ts'
+import { ManualClock } from '../model/clock.ts'
+import { Recorder, until } from './recorder.ts'
+
+const wishes: Wish[] = [
+  { ref: 1, subject: 'a.b', after: ['earliest'] },
+  { ref: 2, subject: 'c.>', after: [] },
+]
+const limits = { maxFrameBytes: 1, maxEventBytes: 1, maxSubjectBytes: 1, maxSubscriptions: 1 }
+const welcome: ServerFrame = { kind: 'welcome', gateway: 'g', version: '1', limits, heartbeatMs: 25_000, nowUs: 1 }
+const live: ServerFrame = { kind: 'live', ref: 1 }
+
+/** A gateway that the test plays, and the one connection to it. */
+async function connected(t: TestContext, encoding: 'json' | 'proto', clock = new ManualClock()) {
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0, path: '/v1/ws' })
+  t.after(() => {
+    for (const client of server.clients) client.terminate()
+    server.close()
+  })
+  await once(server, 'listening')
+  const recorder = new Recorder()
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const connection = openWebSocket(encoding)(url, wishes, recorder, clock)
+  t.after(() => connection.close())
+  const [socket] = (await once(server, 'connection')) as [WebSocket]
+  const received: Buffer[] = []
+  socket.on('message', (data: Buffer) => received.push(data))
+  const say = (frame: ServerFrame) =>
+    socket.send(encoding === 'json' ? Buffer.from(toJson(frame)).toString() : toProto(frame))
+  return { socket, recorder, connection, clock, received, say }
+}
+
+for (const encoding of ['json', 'proto'] as const) {
+  test(`in ${encoding}, it subscribes to each wish under its ref, and tells what comes`, async (t) => {
+    const { socket, recorder, received, say } = await connected(t, encoding)
+    assert.equal(socket.protocol, `carillon.v1.${encoding}`)
+    await until('both subscribed', () => received.length === 2)
+    const frames = received.map((data) => (encoding === 'json' ? fromJson(data.toString()) : fromProto(data)))
+    assert.deepEqual(
+      frames,
+      wishes.map((wish) => ({ kind: 'subscribe', ...wish })),
+    )
+    say(welcome)
+    say(live)
+    await until('both frames told', () => recorder.frames.length === 2)
+    assert.deepEqual(recorder.frames, [welcome, live])
+  })
+}
+
+test('a connection that is lost is told once, without a reason', async (t) => {
+  const { socket, recorder } = await connected(t, 'json')
+  socket.terminate()
+  assert.equal(await recorder.ended, undefined)
+  assert.equal(recorder.ends.length, 1)
+})
+
+test('an error before the end is the reason; one that was followed by other frames is not', async (t) => {
+  const error: ServerFrame = { kind: 'error', code: 'shutting_down', message: 'bye', retryAfterMs: 1500 }
+  const first = await connected(t, 'json')
+  first.say(error)
+  first.socket.close(1012)
+  assert.deepEqual(await first.recorder.ended, {
+    code: 'shutting_down',
+    message: 'bye',
+    retryAfterMs: 1500,
+    final: false,
+  })
+  const second = await connected(t, 'json')
+  second.say(error)
+  second.say(live)
+  second.socket.close(1012)
+  assert.equal(await second.recorder.ended, undefined)
+})
+
+test('a frame that can not be read ends the connection for good', async (t) => {
+  const { socket, recorder } = await connected(t, 'json')
+  socket.send('{"live":')
+  assert.deepEqual(await recorder.ended.then((refused) => [refused?.code, refused?.final]), ['bad_frame', true])
+})
+
+test('nobody there, and no gateway there, are connections that are lost', async (t) => {
+  const server = createServer((_request, response) => response.writeHead(404, { connection: 'close' }).end())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const { port } = server.address() as AddressInfo
+  for (const url of ['http://127.0.0.1:1', `http://127.0.0.1:${port}`]) {
+    const recorder = new Recorder()
+    openWebSocket('json')(url, wishes, recorder, systemClock())
+    assert.equal(await recorder.ended, undefined)
+  }
+})
+
+test('a silent gateway is pinged after its heartbeat, and lost when it does not answer', async (t) => {
+  const { recorder, clock, received, say } = await connected(t, 'json')
+  say({ ...welcome, heartbeatMs: 5000 })
+  await until('welcomed', () => recorder.frames.length === 1)
+  await clock.advance(5000)
+  await until('pinged', () => received.length === 3)
+  assert.deepEqual(fromJson(received[2]!.toString()), { kind: 'ping', t: 0 })
+  say({ kind: 'pong', t: 0, nowUs: 1 })
+  await until('answered', () => recorder.frames.length === 2)
+  await clock.advance(5000)
+  assert.deepEqual(recorder.ends, [])
+  await clock.advance(10_000)
+  assert.deepEqual(recorder.ends, [undefined])
+})
+
+test('a socket on which nobody says welcome is given up', async (t) => {
+  const { recorder, clock } = await connected(t, 'json')
+  await clock.advance(9999)
+  assert.deepEqual(recorder.ends, [])
+  await clock.advance(1)
+  assert.deepEqual(recorder.ends, [undefined])
+})
+
+test('nothing is told after close, not even its end', async (t) => {
+  const { socket, recorder, connection, say } = await connected(t, 'json')
+  say(live)
+  connection.close()
+  await once(socket, 'close')
+  assert.deepEqual([recorder.kinds, recorder.ends], [[], []])
+})

@@ -1,0 +1,235 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import type { Config } from '../../src/config.ts'
+import { ConfigError, type ConfigInput, jsonSchema, loadConfig, options } from '../../src/config-load.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'carillon-config-'))
+after(() => rmSync(folder, { recursive: true }))
+
+function file(name: string, content: string): string {
+  const path = join(folder, name)
+  writeFileSync(path, content)
+  return path
+}
+
+const load = (input: Partial<ConfigInput>): Config => loadConfig({ flags: {}, env: {}, ...input }).config
+
+function mistakes(input: Partial<ConfigInput>): readonly string[] {
+  try {
+    load(input)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.mistakes
+    throw error
+  }
+  return []
+}
+
+test('with nothing given, everything has its default', () => {
+  const config = load({})
+  assert.equal(config.broker, 'embedded:.carillon/dev')
+  assert.equal(config.listen, '127.0.0.1:8080')
+  assert.equal(config.dev, false)
+  assert.deepEqual(config.streams, { events: { topic: 'carillon', partitions: 4 } })
+  assert.deepEqual(config.routes, [{ subjects: '>', stream: 'events', by: { hash: 'murmur2' } }])
+  assert.equal(config.limits.maxSubscriptions, 1000)
+})
+
+test('a flag beats a variable, which beats the file, which beats the default; each origin is told', () => {
+  const yaml = file(
+    'order.yaml',
+    'broker: embedded:file\nlisten: 127.0.0.1:1\nlimits:\n  maxSessions: 1\n  bodyMs: 111\n',
+  )
+  const { config, origins } = loadConfig({
+    flags: { broker: 'embedded:flag' },
+    env: { CARILLON_BROKER: 'embedded:env', CARILLON_LIMITS_MAX_SESSIONS: '2' },
+    file: yaml,
+  })
+  assert.equal(config.broker, 'embedded:flag')
+  assert.equal(config.limits.maxSessions, 2)
+  assert.equal(config.limits.bodyMs, 111)
+  assert.equal(config.listen, '127.0.0.1:1')
+  assert.deepEqual(Object.fromEntries(origins), {
+    broker: 'flag --broker',
+    listen: `${yaml}: listen`,
+    'limits.maxSessions': 'CARILLON_LIMITS_MAX_SESSIONS',
+    'limits.bodyMs': `${yaml}: limits.bodyMs`,
+  })
+})
+
+test('CARILLON_CONFIG names the file, unless --config does', () => {
+  const one = file('one.json', '{"drainMs": 1}')
+  const two = file('two.yaml', 'drainMs: 2')
+  assert.equal(load({ env: { CARILLON_CONFIG: one } }).drainMs, 1)
+  assert.equal(load({ env: { CARILLON_CONFIG: one }, file: two }).drainMs, 2)
+})
+
+test('an empty file gives nothing', () => {
+  assert.deepEqual(load({ file: file('empty.yaml', '# nothing yet\n') }), load({}))
+})
+
+test('every scalar option can be given by its flag and by its variable', () => {
+  const samples = { number: '4096', switch: 'true', list: 'https://a.example,https://b.example', text: '127.0.0.1:9' }
+  const special: Readonly<Record<string, string>> = {
+    broker: 'embedded:x',
+    logLevel: 'debug',
+    logFormat: 'text',
+    'embedded.retentionBytes': '1048576',
+    'readBack.chunkBytes': '65536',
+    'readBack.concurrency': '7',
+    'kafka.busyPauseMs': '7',
+  }
+  for (const { path, variable, kind } of options) {
+    if (kind === 'structure' || path.startsWith('tls')) continue
+    const text = special[path] ?? samples[kind]
+    assert.deepEqual(mistakes({ env: { [variable]: text } }), [], variable)
+    assert.deepEqual(mistakes({ flags: { [path]: text } }), [], path)
+  }
+  assert.deepEqual(
+    options
+      .filter(({ path }) => /maxSessions|payloadMiB|tlsCert/.test(path))
+      .map(({ flag, variable }) => [flag, variable]),
+    [
+      ['--tls-cert', 'CARILLON_TLS_CERT'],
+      ['--window-payload-mib', 'CARILLON_WINDOW_PAYLOAD_MIB'],
+      ['--limits-max-sessions', 'CARILLON_LIMITS_MAX_SESSIONS'],
+    ],
+  )
+})
+
+test('every option has a name of its own and says what it is for', () => {
+  for (const key of ['path', 'flag', 'variable'] as const) {
+    assert.equal(new Set(options.map((option) => option[key])).size, options.length)
+  }
+  assert.deepEqual(
+    options.filter(({ description }) => description === '').map(({ path }) => path),
+    [],
+  )
+})
+
+test('all mistakes are named at once, each in the form in which it was given', () => {
+  const yaml = file('wrong.yaml', 'limits:\n  maxSessions: 0\nlogLevel: loud\nkafka: 3\n')
+  assert.deepEqual(
+    [...mistakes({ file: yaml, env: { CARILLON_HEARTBEAT_MS: 'soon' }, flags: { admin: 'nowhere' } })].sort(),
+    [
+      `${yaml}: kafka: expected a mapping, got 3`,
+      `${yaml}: limits.maxSessions: expected a whole number from 1 to 10000000, got 0 (sessions at once)`,
+      `${yaml}: logLevel: expected one of debug, info, warn, error, got "loud" (what is less grave is left out)`,
+      '--admin: expected HOST:PORT such as 127.0.0.1:8080, [::1]:8080 or 0.0.0.0:8080, got "nowhere" (HOST:PORT for health, metrics and the admin API)',
+      `CARILLON_HEARTBEAT_MS: expected a whole number from 4000 to 900000, got "soon" (silence after which a client is pinged; keep it below the load balancer's idle timeout)`,
+    ].sort(),
+  )
+})
+
+test('an unknown key or variable is a mistake, and the nearest name is offered', () => {
+  const yaml = file('unknown.yaml', 'brokr: embedded:x\nlimits:\n  maxSesions: 3\n')
+  assert.deepEqual(
+    [...mistakes({ file: yaml, env: { CARILLON_LISTN: '127.0.0.1:1', CARILLON_ZZZZZZZZZZZZ: '' } })].sort(),
+    [
+      `${yaml}: brokr: no such option; did you mean broker?`,
+      `${yaml}: limits.maxSesions: no such option; did you mean limits.maxSessions?`,
+      'CARILLON_LISTN: no such option; did you mean CARILLON_LISTEN?',
+      'CARILLON_ZZZZZZZZZZZZ: no such option',
+    ].sort(),
+  )
+})
+
+test('variables of others are left alone', () => {
+  assert.deepEqual(mistakes({ env: { CARILLON_NODE_OPTIONS: '--x', PATH: '/bin' } }), [])
+})
+
+test('a file that is missing, malformed or no mapping is named', () => {
+  assert.match(
+    mistakes({ file: join(folder, 'nope.yaml') })[0]!,
+    /nope\.yaml: expected a readable YAML or JSON file: ENOENT/,
+  )
+  const broken = mistakes({ file: file('broken.yaml', 'a: [') })
+  assert.equal(broken.length, 1)
+  assert.match(broken[0]!, /^--config .*broken\.yaml: expected a readable YAML or JSON file: [^\n]*$/)
+  assert.match(
+    mistakes({ file: file('list.yaml', '- a') })[0]!,
+    /expected a mapping of options at the top, got \["a"\]/,
+  )
+})
+
+test('the try-it page is for loopback listeners only', () => {
+  const message = mistakes({ flags: { dev: true, listen: '0.0.0.0:8080' } })
+  assert.match(message[0]!, /^--listen: expected a loopback address with dev/)
+  for (const listen of ['127.0.0.1:80', '[::1]:80', 'localhost:80']) {
+    assert.deepEqual(mistakes({ flags: { dev: true, listen } }), [])
+  }
+})
+
+test('routes name streams that exist, and do not overlap', () => {
+  const by = { hash: 'murmur2' }
+  const routes = [
+    { subjects: 'a.>', stream: 'events', by },
+    { subjects: 'a.b', stream: 'other', by },
+  ]
+  const found = mistakes({ env: { CARILLON_ROUTES: JSON.stringify(routes) } })
+  assert.equal(found.length, 2)
+  assert.match(found[0]!, /^CARILLON_ROUTES\.1\.stream: expected one of the streams events, got "other"/)
+  assert.match(found[1]!, /^CARILLON_ROUTES: .*overlap: both match "a\.b"/)
+})
+
+test('a route of no known rule is told which rules there are', () => {
+  const routes = [{ subjects: '>', stream: 'events', by: { hash: 'md5' } }]
+  const found = mistakes({ env: { CARILLON_ROUTES: JSON.stringify(routes) } })
+  assert.match(
+    found[0]!,
+    /^CARILLON_ROUTES\.0\.by: expected \{hash: murmur2 or fnv1a or fnv1a-subject.*got \{"hash":"md5"\}/,
+  )
+})
+
+test('a window has room for the largest events', () => {
+  const found = mistakes({ flags: { 'window.payloadMiB': '1' } })
+  assert.match(found[0]!, /^--window-payload-mib: expected room for four events/)
+})
+
+test('TLS needs a certificate and its own key, both readable', () => {
+  const [cert, key, otherKey] = ['cert.pem', 'key.pem', 'other.pem'].map((name) => join(folder, name))
+  const make = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1']
+  const subject = ['-subj', '/CN=localhost']
+  execFileSync('openssl', [...make, ...subject, '-keyout', key!, '-out', cert!], { stdio: 'ignore' })
+  execFileSync('openssl', ['ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', otherKey!], {
+    stdio: 'ignore',
+  })
+  assert.deepEqual(mistakes({ flags: { tlsCert: cert!, tlsKey: key! } }), [])
+  assert.match(mistakes({ flags: { tlsCert: cert! } })[0]!, /^tlsKey: expected a PEM file beside tlsCert/)
+  assert.match(mistakes({ flags: { tlsKey: key! } })[0]!, /^tlsCert: expected a PEM file beside tlsKey/)
+  assert.match(
+    mistakes({ flags: { tlsCert: cert!, tlsKey: otherKey! } })[0]!,
+    /^--tls-key: expected the private key of/,
+  )
+  assert.match(mistakes({ flags: { tlsCert: key!, tlsKey: key! } })[0]!, /^--tls-cert: expected a readable PEM file/)
+  const missing = mistakes({ flags: { tlsCert: '/nope', tlsKey: '/nope' } })
+  assert.deepEqual(
+    missing.map((text) => text.split(':')[0]),
+    ['--tls-cert', '--tls-key'],
+  )
+})
+
+test('a broker that can not be read is named without the password in it', () => {
+  const found = mistakes({ env: { CARILLON_BROKER: 'kafka://user:secret@h:9092' } })
+  assert.match(found[0]!, /^CARILLON_BROKER: expected a broker as/)
+  assert.doesNotMatch(found[0]!, /secret/)
+})
+
+test('the JSON Schema of the file has each option, and asks for none', () => {
+  interface Schema {
+    readonly properties?: Record<string, Schema>
+    readonly required?: readonly string[]
+    readonly additionalProperties?: unknown
+  }
+  const schema = jsonSchema() as Schema
+  assert.equal(schema.additionalProperties, false)
+  assert.deepEqual(schema.required ?? [], [])
+  for (const { path } of options) {
+    let at: Schema | undefined = schema
+    for (const name of path.split('.')) at = at?.properties?.[name]
+    assert.ok(at !== undefined, path)
+  }
+})

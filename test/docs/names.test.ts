@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test from 'node:test'
+import { errors } from '../../src/base/errors.ts'
+import { loadConfig } from '../../src/config-load.ts'
+import { startGateway } from '../../src/gateway.ts'
+import { skipReasons } from '../../src/telemetry/instruments.ts'
+import { anchor, headings, pages, prose, readPage, section, tables, uncode } from './markdown.ts'
+
+const quiet = { log: () => {}, every: () => {} }
+const docs = new URL('../../docs/', import.meta.url)
+
+/** The paths that both listeners name when they are asked for one that they do not have. */
+async function servedPaths(): Promise<Set<string>> {
+  const folder = await mkdtemp(join(tmpdir(), 'carillon-docs-'))
+  const flags = { broker: `embedded:${folder}`, listen: '127.0.0.1:0', admin: '127.0.0.1:0', drainMs: '0' }
+  const gateway = await startGateway(loadConfig({ flags, env: {} }).config, { logger: quiet })
+  try {
+    const found = new Set<string>()
+    for (const url of [gateway.listen, gateway.admin]) {
+      const { error } = (await (await fetch(`${url}/none`)).json()) as { error: { message: string } }
+      for (const [path] of error.message.matchAll(/\/[a-z0-9/]+/g)) if (path !== '/none') found.add(path)
+    }
+    return found
+  } finally {
+    await gateway.close()
+    await rm(folder, { recursive: true })
+  }
+}
+
+test('paths that the pages name are served, and each served one is named', async () => {
+  const served = await servedPaths()
+  assert.ok(served.size >= 10, [...served].join())
+  const named = new Set<string>()
+  for (const page of pages) {
+    const text = readPage(page)
+    const inUrls = text.matchAll(/(?<![\w./-])(?:[\w.]+:\d+)?(\/(?:v1\/[a-z/]+|livez|readyz|metrics))\b/g)
+    const inCode = text.matchAll(/`(?:[A-Z]+ )?(\/(?!var\/|etc\/|opt\/)[a-z0-9/]+)/g)
+    for (const [, path] of [...inUrls, ...inCode]) named.add(path!.replace(/\/$/, ''))
+  }
+  // A prefix, in a proxy's configuration.
+  named.delete('/v1')
+  assert.deepEqual([...named].sort(), [...served].sort())
+})
+
+test('links between the pages lead somewhere, anchors too', () => {
+  let followed = 0
+  for (const page of pages) {
+    for (const [, target] of prose(readPage(page)).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(target!)) continue
+      followed++
+      const [path, fragment] = target!.split('#')
+      assert.ok(existsSync(new URL(path === '' ? page : path!, docs)), `${page} links to ${target}, which is not there`)
+      if (fragment === undefined) continue
+      const anchors = headings(readPage(path === '' ? page : path!)).map(({ title }) => anchor(title))
+      assert.ok(anchors.includes(fragment), `${page} links to ${target}, which has the anchors ${anchors}`)
+    }
+  }
+  assert.ok(followed > 25, `only ${followed} links were found`)
+})
+
+test('metrics that the pages name are those of metrics.md', () => {
+  const known = new Set(
+    tables(readPage('metrics.md'))
+      .flat()
+      .map(([name]) => uncode(name!)),
+  )
+  let named = 0
+  for (const page of pages.filter((name) => name !== 'metrics.md')) {
+    for (const [name] of readPage(page).matchAll(/\b(?:carillon_[a-z_]+|nodejs_[a-z_]+)/g)) {
+      named++
+      assert.ok(known.has(name) || known.has(name.replace(/_(bucket|sum|count)$/, '')), `${page} names ${name}`)
+    }
+  }
+  assert.ok(named > 8, `only ${named} metrics were found`)
+})
+
+test('error codes and reasons that the pages name exist', () => {
+  const known = new Set<string>([...Object.keys(errors), ...skipReasons, 'snake_case'])
+  let named = 0
+  for (const page of pages.filter((name) => name !== 'metrics.md')) {
+    for (const [, code] of prose(readPage(page)).matchAll(/`([a-z]+(?:_[a-z]+)+)`/g)) {
+      if (code!.startsWith('carillon_')) continue
+      named++
+      assert.ok(known.has(code!), `${page} names ${code}, which is no error code and no reason`)
+    }
+  }
+  assert.ok(named > 40, `only ${named} codes were found`)
+})
+
+test('closes that protocol.md names are those of the errors', () => {
+  const rows = tables(section(readPage('protocol.md'), 'Limits')).flat()
+  const closing = rows.flatMap((row) => [...row.at(-1)!.matchAll(/`(\w+)`, close (\d+)/g)])
+  assert.equal(closing.length, 3)
+  for (const [, code, close] of closing) assert.equal(errors[code as keyof typeof errors].close, Number(close), code)
+})
+
+test('kafka.md has a row for each reason why a record is rejected', () => {
+  const [rows] = tables(section(readPage('kafka.md'), 'Rejected records'))
+  assert.deepEqual(rows!.map(([reason]) => uncode(reason!)).toSorted(), skipReasons.toSorted())
+})

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import test from 'node:test'
+import { loadConfig, options } from '../../src/config-load.ts'
+import { maxWaitMs } from '../../src/edge/subscribe-request.ts'
+import { sessionLimits } from '../../src/session/client-session.ts'
+import { maxSubjectBytes } from '../../src/subject/subject.ts'
+import { decodeClientFrame, decodeServerFrame, encodeServerFrame } from '../../src/wire/json.ts'
+import { frameOfEvent, type ServerSentEvent, SseParser } from '../../src/wire/sse-parser.ts'
+import { decodeToken, maxPositions } from '../../src/wire/token.ts'
+import { codeBlocks, headings, readPage, section, tables, uncode } from './markdown.ts'
+
+const page = readPage('protocol.md')
+
+interface Field {
+  readonly name: string
+  readonly type: string
+}
+
+/** Messages of a .proto file of ours: fields one a line, a `oneof` as if its fields were the message's own. */
+function messagesOf(file: string): Map<string, Field[]> {
+  const text = readFileSync(new URL(`../../proto/carillon/v1/${file}`, import.meta.url), 'utf8')
+  const found = new Map<string, Field[]>()
+  for (const [, name, body] of text.matchAll(/^message (\w+) \{\n([\s\S]*?)^\}/gm)) {
+    const lines = [...body!.matchAll(/^\s+((?:repeated |optional )?[\w<>, ]+?) (\w+) = \d+;/gm)]
+    found.set(
+      name!,
+      lines.map(([, type, field]) => ({ name: camel(field!), type: type! })),
+    )
+  }
+  return found
+}
+
+const camel = (name: string) => name.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
+const gateway = messagesOf('gateway.proto')
+
+/** The first table under a heading, as fields. */
+function listed(title: string, index = 0): Field[] {
+  const rows = tables(section(page, title))[index] ?? []
+  return rows.map(([name, type]) => ({ name: uncode(name!), type: type! }))
+}
+
+for (const [title, oneof] of [
+  ['Frames from the client', 'ClientFrame'],
+  ['Frames from the gateway', 'ServerFrame'],
+] as const) {
+  test(`protocol.md has a heading for each frame of ${oneof}, in its order, and no other`, () => {
+    const found = headings(section(page, title)).slice(1)
+    assert.deepEqual(
+      found.map((heading) => uncode(heading.title)),
+      gateway.get(oneof)!.map(({ name }) => name),
+    )
+  })
+
+  test(`protocol.md lists the fields of each frame of ${oneof} with their types`, () => {
+    const frames = gateway.get(oneof)!
+    assert.ok(frames.length > 0)
+    for (const { name, type } of frames) assert.deepEqual(listed(`\`${name}\``), gateway.get(type), name)
+  })
+}
+
+test('protocol.md lists the fields of the limits and of the event with their types', () => {
+  assert.deepEqual(listed('`welcome`', 1), gateway.get('Limits'))
+  assert.deepEqual(listed('The event'), messagesOf('event.proto').get('Event'))
+})
+
+test('each JSON frame in protocol.md is one that the gateway reads or writes just so', () => {
+  const clientKinds = gateway.get('ClientFrame')!.map(({ name }) => name)
+  const texts = codeBlocks(page).flatMap(({ text }) => text.split('\n'))
+  const frames = texts.map((line) => line.replace(/^[<>] /, '')).filter((line) => /^\{"[a-z]+":\{/.test(line))
+  const counted = { client: 0, server: 0 }
+  for (const line of frames) {
+    const [kind] = Object.keys(JSON.parse(line))
+    // A refusal over HTTP has an `error` too, without the frame's `retryAfterMs` when it is 0.
+    if (kind === 'error' && !line.includes('retryAfterMs')) continue
+    if (clientKinds.includes(kind!)) {
+      assert.equal(decodeClientFrame(line).kind, kind)
+      counted.client++
+    } else {
+      const frame = decodeServerFrame(line)
+      assert.ok(frame !== undefined, line)
+      assert.deepEqual(JSON.parse(Buffer.from(encodeServerFrame(frame)).toString()), JSON.parse(line))
+      counted.server++
+    }
+  }
+  assert.ok(counted.client >= 6 && counted.server >= 15, JSON.stringify(counted))
+})
+
+test('the answers to polls in protocol.md are frames and a token', () => {
+  const lines = codeBlocks(page).flatMap(({ text }) => text.split('\n').filter((line) => line.startsWith('{"frames"')))
+  assert.ok(lines.length >= 2)
+  for (const line of lines) {
+    const { frames, after } = JSON.parse(line) as { frames: unknown[]; after: string }
+    assert.equal(decodeToken(after).length, 1)
+    for (const frame of frames) assert.equal(decodeServerFrame(JSON.stringify(frame))?.kind, 'delivery')
+  }
+})
+
+for (const [name, kinds] of [
+  ['protocol.md', ['after', 'delivery', 'live', 'error']],
+  ['delivery.md', ['gap']],
+] as const) {
+  test(`the server-sent events in ${name} are blocks of this protocol`, () => {
+    const blocks = codeBlocks(readPage(name), 'text').filter(({ text }) => /^(data|retry|event):/m.test(text))
+    const seen = new Set<string>()
+    for (const { text } of blocks) {
+      const events: ServerSentEvent[] = []
+      const parser = new SseParser((event) => events.push(event))
+      parser.feed(Buffer.from(text.replace(/^\$.*\n/, '')))
+      for (const event of events) {
+        const frame = frameOfEvent(event)
+        assert.ok(frame !== undefined, JSON.stringify(event))
+        seen.add(frame.kind)
+        if (frame.kind !== 'error') assert.ok(decodeToken(event.lastEventId).length > 0)
+      }
+    }
+    assert.deepEqual([...seen].sort(), [...kinds].sort())
+  })
+}
+
+test('protocol.md takes its tokens apart as the gateway does', () => {
+  const rows = tables(section(page, 'Inside a token'))[1]!
+  assert.equal(rows.length, 2)
+  for (const [token, hash, partition, offset, generation] of rows) {
+    const position = decodeToken(uncode(token!))[0]!
+    assert.deepEqual(position, {
+      streamHash: Number.parseInt(hash!, 16),
+      partition: Number(partition),
+      offset: Number(offset),
+      generation: generation === 'unknown' ? -1 : Number(generation),
+    })
+  }
+})
+
+test('the limits in protocol.md are the defaults', () => {
+  const { config } = loadConfig({ flags: {}, env: {} })
+  const fixed = new Map([
+    ['a subject or pattern, bytes', maxSubjectBytes],
+    ['partitions of an SSE or poll request', sessionLimits.maxTokenPartitions],
+    ['positions in all tokens', maxPositions],
+    ['refused frames in a row', sessionLimits.maxErrors],
+    ['control frames waiting for a full socket', sessionLimits.maxWaitingFrames],
+    ['`wait` of a poll, ms', maxWaitMs],
+  ])
+  const [rows] = tables(section(page, 'Limits'))
+  for (const [limit, value, option] of rows!) {
+    const name = uncode(option!).replace('limits.', '')
+    const expected = name === '' ? fixed.get(limit!) : config.limits[name as keyof typeof config.limits]
+    assert.equal(Number(value), expected, limit)
+  }
+  assert.equal(rows!.filter(([, , option]) => option === '').length, fixed.size)
+  assert.ok(options.some(({ path }) => path === 'limits.maxSessions'))
+})

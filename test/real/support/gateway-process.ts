@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Answer, ask, postJson } from '../../edge/harness.ts'
+import { until } from '../../source/collector.ts'
+
+export const carillon = fileURLToPath(new URL('../../../bin/carillon', import.meta.url))
+
+/** How long anything may take that is waited for, ms. */
+export const patienceMs = 20_000
+
+export interface GatewayPlace {
+  /** Clients connect here, the admin listener is one above. */
+  readonly port: number
+  /** Where its configuration file goes. */
+  readonly dir: string
+  /** Configuration beside the listeners. */
+  readonly config: Readonly<Record<string, unknown>>
+}
+
+/** `carillon serve` as a process of its own; it can be ended and started again in its place. */
+export class GatewayProcess {
+  readonly port: number
+  readonly #configFile: string
+  #child: ChildProcess | undefined
+  /** The end of what it wrote. */
+  output = ''
+
+  constructor({ port, dir, config }: GatewayPlace) {
+    this.port = port
+    this.#configFile = join(dir, `gateway-${port}.json`)
+    const listeners = { listen: `127.0.0.1:${port}`, admin: `127.0.0.1:${port + 1}` }
+    writeFileSync(this.#configFile, JSON.stringify({ ...listeners, ...config }))
+  }
+
+  get url(): string {
+    return `127.0.0.1:${this.port}`
+  }
+
+  start(): void {
+    const child = spawn(carillon, ['serve', '--config', this.#configFile], { stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#child = child
+    for (const stream of [child.stdout!, child.stderr!]) {
+      stream.on('data', (chunk) => {
+        this.output = (this.output + chunk).slice(-20_000)
+      })
+    }
+    process.once('exit', () => child.kill('SIGKILL'))
+  }
+
+  async becomesReady(): Promise<void> {
+    await this.readiness((answer) => answer.status === 200)
+  }
+
+  /** Resolves with the first `/readyz` answer that is as expected. */
+  async readiness(expected: (answer: Answer) => boolean): Promise<Answer> {
+    let last: Answer | undefined
+    try {
+      return await until(`/readyz on ${this.port + 1} is as expected`, patienceMs, async () => {
+        assert.equal(this.#child?.exitCode, null)
+        last = await this.admin('/readyz')
+        return expected(last) && last
+      })
+    } catch (error) {
+      throw new Error(`the last answer was ${last?.text}; the gateway wrote: ${this.output}`, { cause: error })
+    }
+  }
+
+  admin(path: string): Promise<Answer> {
+    return ask(this.port + 1, path)
+  }
+
+  /** The value of one sample of `/metrics`, named with its labels as Prometheus writes them; undefined = not there. */
+  async metric(sample: string): Promise<number | undefined> {
+    const { text } = await this.admin('/metrics')
+    const [name, labels] = sample.split(/[{}]/)
+    const wanted = labels?.split(',') ?? []
+    const line = text.split('\n').find((each) => {
+      return (
+        each.startsWith(name!) && /[{ ]/.test(each[name!.length] ?? '') && wanted.every((one) => each.includes(one))
+      )
+    })
+    return line === undefined ? undefined : Number(/(\S+)(?: \d{13})?$/.exec(line)?.[1])
+  }
+
+  publish(event: Readonly<Record<string, unknown>> | readonly object[]): Promise<Answer> {
+    return postJson(this.port, '/v1/publish', Array.isArray(event) ? { events: event } : event)
+  }
+
+  /** Resident memory, MiB. */
+  get residentMiB(): number {
+    const status = readFileSync(`/proc/${this.#child!.pid}/status`, 'utf8')
+    return Number(/VmRSS:\s+(\d+) kB/.exec(status)![1]) / 1024
+  }
+
+  get running(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child!.kill(name)
+  }
+
+  /** Ends it with this signal; resolves with how it ended. */
+  async end(name: NodeJS.Signals = 'SIGKILL'): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+    const child = this.#child!
+    if (this.running) {
+      const ended = once(child, 'exit')
+      child.kill(name)
+      if (name === 'SIGKILL') child.kill('SIGCONT')
+      await ended
+    }
+    return { code: child.exitCode, signal: child.signalCode }
+  }
+}
