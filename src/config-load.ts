@@ -48,7 +48,7 @@ export class ConfigError extends Error {
 /** The file's own variable, which is no option of the schema. */
 export const fileVariable = 'CARILLON_CONFIG'
 /** Variables of `bin/carillon` and the tests, which are none either. */
-const otherVariables = new Set([fileVariable, 'CARILLON_NODE_OPTIONS', 'CARILLON_TEST_NO_SKIP'])
+const otherVariables = new Set([fileVariable, 'CARILLON_INVOKED_AS', 'CARILLON_NODE_OPTIONS', 'CARILLON_TEST_NO_SKIP'])
 
 type Tree = Record<string, unknown>
 

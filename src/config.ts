@@ -120,7 +120,7 @@ export const configSchema = z.strictObject({
       maxBodyBytes: count(1024, 64 * mib)
         .default(edgeDefaults.maxBodyBytes)
         .describe('body of one request'),
-      bodyMs: count(100, 600_000).default(edgeDefaults.bodyMs).describe('within which a body must be complete'),
+      bodyMs: count(100, 7500).default(edgeDefaults.bodyMs).describe('within which a body must be complete'),
       maxBodies: count(1, 100_000).default(edgeDefaults.maxBodies).describe('bodies being read at once'),
       maxPublishes: count(1, 100_000).default(edgeDefaults.maxPublishes).describe('publish requests at once'),
       maxPublishEvents: count(1, 100_000).default(edgeDefaults.maxPublishEvents).describe('events in one request'),

@@ -166,7 +166,7 @@ class RunningGateway implements Gateway {
         rejected: this.#rejected,
         clock: this.#clock,
         logger: this.#logger,
-        onGrown: () => this.#sessions?.replaceAll(),
+        onRepartitioned: () => this.#sessions?.replaceAll(),
       })
       this.#instruments.stream(name).observe = () => figures(feed)
       feeds.streams.set(name, feed)

@@ -30,9 +30,13 @@ export function fail(error: unknown): void {
 function exitCodeOf(error: unknown): number {
   if (isConfigError(error)) return exitCodes.usage
   if (error instanceof Unreachable) return exitCodes.unreachable
-  if (!(error instanceof CarillonError)) return exitCodes.failed
-  if (error.code === 'broker_unavailable') return exitCodes.unreachable
-  return error.code.startsWith('bad_') ? exitCodes.usage : exitCodes.failed
+  return error instanceof CarillonError ? exitCodeOfCode(error.code) : exitCodes.failed
+}
+
+/** What the code of an error, from the errors table or newer than it, says to scripts. */
+export function exitCodeOfCode(code: string): number {
+  if (code === 'broker_unavailable') return exitCodes.unreachable
+  return code.startsWith('bad_') ? exitCodes.usage : exitCodes.failed
 }
 
 /** By its name: a command that reads no configuration does not load what does. */

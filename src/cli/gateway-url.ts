@@ -28,7 +28,10 @@ export async function reach(url: string, init: RequestInit = {}): Promise<Respon
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
     const { message, code } = cause as NodeJS.ErrnoException
-    throw new Unreachable(`no answer from ${new URL(url).origin} (${code ?? message}): is a gateway running there?`)
+    const { origin, port } = new URL(url)
+    // The Fetch standard's own list: 1, 22, 25, 6000 …
+    if (message === 'bad port') throw new CarillonError('bad_request', `${origin}: HTTP clients never use port ${port}`)
+    throw new Unreachable(`no answer from ${origin} (${code ?? message}): is a gateway running there?`)
   }
 }
 

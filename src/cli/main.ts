@@ -38,6 +38,11 @@ function version(): string {
   return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
 }
 
+/** commander's mistakes look like all others. */
+const output = {
+  outputError: (text: string, write: (text: string) => void) => write(text.replace(/^error: /, 'carillon: ')),
+}
+
 async function main(argv: readonly string[]): Promise<void> {
   // A reader that went away (`| head`) is no fault of ours.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -49,11 +54,11 @@ async function main(argv: readonly string[]): Promise<void> {
   try {
     if (name !== undefined) {
       const { command } = await commands[name]()
-      const program = command().exitOverride()
+      const program = command().exitOverride().configureOutput(output)
       await program.parseAsync(argv.slice(1), { from: 'user' })
       return
     }
-    const program = new Command('carillon').version(version()).exitOverride()
+    const program = new Command('carillon').version(version()).exitOverride().configureOutput(output)
     program.description('Events from Kafka or an embedded log to WebSocket, SSE and long-poll clients')
     for (const each of names) program.command(each).description(summaries[each])
     program.addHelpText(

@@ -1,5 +1,5 @@
 import { type Command, Option as Flag } from 'commander'
-import { type Loaded, loadConfig, type Option, options } from '../config-load.ts'
+import { type Loaded, loadConfig, type Option, options, sections } from '../config-load.ts'
 
 /** The options that a command has flags for; its other flags may have the same names. */
 const flagsOf = new WeakMap<Command, readonly Option[]>()
@@ -9,12 +9,18 @@ export function withConfig(command: Command, wanted: (option: Option) => boolean
   const chosen = options.filter(wanted)
   flagsOf.set(command, chosen)
   for (const option of chosen) {
-    const flag = new Flag(option.kind === 'switch' ? option.flag : `${option.flag} <value>`, describe(option))
+    const flag = new Flag(`${option.flag}${placeholder(option)}`, describe(option)).helpGroup(groupOf(option))
     if (option.kind === 'list') flag.argParser((value: string, all: string[] | undefined) => [...(all ?? []), value])
     // No parser of its own: values are validated together, by the schema.
     command.addOption(flag)
   }
-  return command.option('--config <file>', 'YAML or JSON file with options (CARILLON_CONFIG)')
+  return command
+    .option('--config <file>', 'YAML or JSON file with options (CARILLON_CONFIG)')
+    .addHelpText('after', otherSpellings(chosen.at(-1)!))
+}
+
+function otherSpellings({ flag, variable, path }: Option): string {
+  return `\nThe configuration's options can be variables and keys of the file as well: ${flag}, ${variable}, ${path}.`
 }
 
 /** The configuration as the command line, the environment and the file give it. Throws ConfigError. */
@@ -34,11 +40,40 @@ function attribute(option: Option): string {
   return new Flag(`${option.flag} <value>`).attributeName()
 }
 
-function describe(option: Option): string {
-  const shown = option.default === undefined || option.kind === 'switch' ? '' : ` (default: ${shownDefault(option)})`
-  return `${option.description}${shown}`
+/** What a flag's value is, where its type does not say: the rest are numbers, whose unit stands at the end of the name. */
+const placeholders: Readonly<Record<string, string>> = {
+  broker: 'url',
+  listen: 'host:port',
+  admin: 'host:port',
+  tlsCert: 'file',
+  tlsKey: 'file',
+  allowOrigin: 'origin',
+  logLevel: 'level',
+  logFormat: 'format',
+  streams: 'yaml',
+  routes: 'yaml',
+  'kafka.clientId': 'name',
+}
+const units: readonly (readonly [RegExp, string])[] = [
+  [/Ms$/, 'ms'],
+  [/MiB$/, 'MiB'],
+  [/Bytes$/, 'bytes'],
+]
+
+function placeholder({ kind, path }: Option): string {
+  if (kind === 'switch') return ''
+  const unit = units.find(([name]) => name.test(path))?.[1]
+  return ` <${placeholders[path] ?? unit ?? 'count'}>`
 }
 
-function shownDefault({ kind, default: value }: Option): string {
-  return kind === 'structure' || kind === 'list' ? JSON.stringify(value) : String(value)
+/** Options of one section of the file stand together in the help, under what they are about. */
+function groupOf({ path }: Option): string {
+  const section = path.includes('.') ? path.slice(0, path.indexOf('.')) : ''
+  return section === '' ? 'Options:' : `${section}: ${sections.get(section)}`
+}
+
+function describe({ kind, description, default: value, accepts }: Option): string {
+  const choices = kind === 'text' && accepts !== undefined ? `; ${accepts}` : ''
+  const isBare = value === undefined || kind === 'switch' || (Array.isArray(value) && value.length === 0)
+  return `${description}${choices}${isBare ? '' : ` (default: ${typeof value === 'string' ? value : JSON.stringify(value)})`}`
 }

@@ -1,6 +1,8 @@
 import { Command } from 'commander'
+import { isLoopback } from '../base/loopback.ts'
 import type { Config } from '../config.ts'
 import { exitCodes } from './exit.ts'
+import { invoked } from './invoked.ts'
 import { configOf, withConfig } from './options.ts'
 
 export function command(): Command {
@@ -33,13 +35,13 @@ function stopSignal(): Promise<void> {
 
 function announce(config: Config, listen: string, admin: string): void {
   console.log(`carillon: clients on ${listen}, admin on ${admin}, broker ${config.broker}`)
-  if (!config.dev) return
+  if (!isLoopback(new URL(listen).hostname) || !(config.dev || process.stdout.isTTY)) return
   const gateway = listen === 'http://127.0.0.1:8080' ? '' : ` --gateway ${listen}`
+  const page = `\nor on the page: ${listen.replace('127.0.0.1', 'localhost')}/`
   console.log(`
 Try it in another terminal:
-  bin/carillon subscribe${gateway} 'alarm.>'
-  bin/carillon publish${gateway} alarm.zone7.door '{"open":true}'
-  curl -N '${listen}/v1/sse?subject=alarm.%3E'
-or on the page: ${listen.replace('127.0.0.1', 'localhost')}/
+  ${invoked} subscribe${gateway} 'alarm.>'
+  ${invoked} publish${gateway} alarm.zone7.door '{"open":true}'
+  curl -N '${listen}/v1/sse?subject=alarm.%3E'${config.dev ? page : ''}
 `)
 }

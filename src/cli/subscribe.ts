@@ -6,8 +6,9 @@ import { validatePattern } from '../subject/subject.ts'
 import type { Delivery, Gap } from '../wire/frames.ts'
 import { parseAfter } from '../wire/token.ts'
 import { deliveryJson, deliveryText, gapJson, gapText } from './event-lines.ts'
-import { exitCodes } from './exit.ts'
+import { exitCodeOfCode, exitCodes } from './exit.ts'
 import { defaultGateway, gatewayUrl, wholeNumber } from './gateway-url.ts'
+import { invoked } from './invoked.ts'
 import { printable } from './text.ts'
 
 interface Given {
@@ -65,6 +66,9 @@ class Watch implements Listener {
   readonly #done: () => void
   #follower: Follower | undefined
   #timer: NodeJS.Timeout | undefined
+  /** Why it waits; undefined where the connection was lost, and once it goes on. */
+  #refused: Refusal | undefined
+  #over = false
   #received = 0
   #gaps = 0
 
@@ -96,19 +100,26 @@ class Watch implements Listener {
   }
 
   live(): void {
+    this.#refused = undefined
     this.#note({ live: true }, 'live')
   }
 
   waiting(refused: Refusal | undefined, pauseMs: number): void {
     const retryMs = Math.round(pauseMs)
-    const why = refused === undefined ? `no connection to ${this.#given.gateway}` : refusedText(refused)
     const { code, message } = refused ?? {}
+    const isKnown = refused !== undefined && this.#refused?.code === code && this.#refused?.message === message
+    this.#refused = refused
+    const why = isKnown
+      ? `still ${code}`
+      : refused === undefined
+        ? `no connection to ${this.#given.gateway}`
+        : refusedText(refused)
     this.#note({ waiting: { code, message, retryMs } }, `${why}; again in ${(pauseMs / 1000).toFixed(1)} s`)
   }
 
   ended(refused: Refusal): void {
     console.error(`carillon: ${printable(refusedText(refused))}`)
-    this.#end(refused.code.startsWith('bad_') ? exitCodes.usage : exitCodes.failed)
+    this.#end(exitCodeOfCode(refused.code))
   }
 
   #note(json: object, text: string): void {
@@ -122,13 +133,16 @@ class Watch implements Listener {
   }
 
   #timedOut(): void {
-    if (this.#follower?.token() === undefined) {
+    if (this.#refused !== undefined) this.ended(this.#refused)
+    else if (this.#follower?.token() === undefined) {
       console.error(`carillon: no answer from ${this.#given.gateway}: is a gateway running there?`)
       this.#end(exitCodes.unreachable)
     } else this.#end(this.#given.count === undefined ? exitCodes.ok : exitCodes.failed)
   }
 
   #end(exitCode: number): void {
+    if (this.#over) return
+    this.#over = true
     this.#follower?.close()
     clearTimeout(this.#timer)
     process.exitCode = exitCode
@@ -148,7 +162,7 @@ class Watch implements Listener {
     const subjects = this.#subjects.map((subject) => `'${subject}'`).join(' ')
     const how = `${transport === 'ws' ? '' : ` --transport ${transport}`}${proto ? ' --proto' : ''}`
     const where = gateway === defaultGateway ? '' : ` --gateway ${gateway}`
-    console.error(`-- go on with: carillon subscribe ${subjects}${how}${where} --after ${token}`)
+    console.error(`-- go on with: ${invoked} subscribe ${subjects}${how}${where} --after ${token}`)
   }
 }
 

@@ -21,7 +21,7 @@ export interface EdgeOptions {
   readonly maxEventBytes: number
   /** Largest body of a request. */
   readonly maxBodyBytes: number
-  /** A body must be complete this long after its head. */
+  /** A body must be complete this long after its head. Below 8 s: then uWS cuts a slow one (under 16 KB a timeout) without an answer. */
   readonly bodyMs: number
   /** Requests whose body is being read: `maxBodies * maxBodyBytes` bounds the memory. */
   readonly maxBodies: number
@@ -49,7 +49,7 @@ export const edgeDefaults: EdgeOptions = {
   // With its key and headers it still fits into Kafka's own default of 1,048,588 bytes.
   maxEventBytes: 1_000_000,
   maxBodyBytes: 4 * 1024 * 1024,
-  bodyMs: 10_000,
+  bodyMs: 7000,
   maxBodies: 64,
   maxPublishes: 256,
   maxPublishEvents: 1000,

@@ -33,8 +33,8 @@ export interface StreamFeedOptions {
   readonly rejected: RejectedRing
   readonly clock: Clock
   readonly logger: Logger
-  /** Sessions whose subscriptions may reach partitions that were not there before. */
-  readonly onGrown: () => void
+  /** The partition count changed: subscriptions are to go on where their subjects are now. */
+  readonly onRepartitioned: () => void
 }
 
 export type FeedState = 'starting' | TailState
@@ -138,8 +138,13 @@ export class StreamFeed implements TailSink {
     this.#options.logger.log('warn', `stream ${this.name} was deleted and created again`, {
       incarnation: info.incarnation,
     })
+    const before = this.partitions.length
     this.#adopt(info)
     for (const feed of this.partitions) feed.restart(info.incarnation)
+    if (info.partitions === before) return
+    // With another count subjects are elsewhere; partitions that are no more lose their readers.
+    this.partitions.length = info.partitions
+    this.#options.onRepartitioned()
   }
 
   grown(info: StreamInfo): void {
@@ -148,7 +153,7 @@ export class StreamFeed implements TailSink {
       `stream ${this.name} now has ${info.partitions} partitions: subjects may have moved`,
     )
     this.#adopt(info)
-    this.#options.onGrown()
+    this.#options.onRepartitioned()
   }
 
   state(state: TailState, detail: string): void {

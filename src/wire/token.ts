@@ -169,24 +169,15 @@ function decodeList(text: string, bytes: Uint8Array, end: number): Position[] {
 }
 
 /**
- * One list in which each (stream, partition) has one position: the lowest offset, so that nothing is lost. At the same
- * offset the older known generation stays.
+ * One list in which each (stream, partition) has one position: the last that names it. So a client of a pattern gives what it
+ * was given, in that order: the token of `subscribed`, then the newest of each partition.
  */
 export function mergeTokens(lists: readonly (readonly Position[])[]): Position[] {
   const merged = new Map<string, Position>()
   for (const list of lists) {
-    for (const position of list) {
-      const key = `${position.streamHash}/${position.partition}`
-      const other = merged.get(key)
-      if (other === undefined || isBefore(position, other)) merged.set(key, position)
-    }
+    for (const position of list) merged.set(`${position.streamHash}/${position.partition}`, position)
   }
   return [...merged.values()]
-}
-
-function isBefore(a: Position, b: Position): boolean {
-  if (a.offset !== b.offset) return a.offset < b.offset
-  return a.generation >= 0 && (b.generation < 0 || a.generation < b.generation)
 }
 
 /** Where a client asks to start. */

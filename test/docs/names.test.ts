@@ -38,7 +38,7 @@ test('paths that the pages name are served, and each served one is named', async
   for (const page of pages) {
     const text = readPage(page)
     const inUrls = text.matchAll(/(?<![\w./-])(?:[\w.]+:\d+)?(\/(?:v1\/[a-z/]+|livez|readyz|metrics))\b/g)
-    const inCode = text.matchAll(/`(?:[A-Z]+ )?(\/(?!var\/|etc\/|opt\/)[a-z0-9/]+)/g)
+    const inCode = text.matchAll(/`(?:[A-Z]+ )?(\/(?!(?:var|etc|opt|proc|sys|dev)(?:\/|`))[a-z0-9/]+)/g)
     for (const [, path] of [...inUrls, ...inCode]) named.add(path!.replace(/\/$/, ''))
   }
   // A prefix, in a proxy's configuration.

@@ -173,9 +173,9 @@ export class ModelBroker implements Source {
     this.#sink?.grown(this.info)
   }
 
-  recreate(): void {
+  recreate(partitions = this.#logs.length): void {
     this.#incarnation++
-    this.#logs = this.#logs.map(() => ({ entries: [], first: 0, head: 0 }))
+    this.#logs = Array.from({ length: partitions }, () => ({ entries: [], first: 0, head: 0 }))
     this.#sink?.recreated(this.info)
   }
 

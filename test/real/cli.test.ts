@@ -1,17 +1,14 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { until } from '../client/recorder.ts'
+import { Run } from './support/run.ts'
 
 /** The commands as a person or script runs them, against a gateway on the embedded log. */
 
-const carillon = fileURLToPath(new URL('../../bin/carillon', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'carillon-cli-'))
 const url = 'http://127.0.0.1:19310'
 const admin = 'http://127.0.0.1:19311'
@@ -19,46 +16,11 @@ const nobody = 'http://127.0.0.1:19319'
 const listeners = ['--listen', '127.0.0.1:19310', '--admin', '127.0.0.1:19311']
 const log = `embedded:${join(folder, 'log')}`
 
-class Run {
-  readonly child: ChildProcess
-  stdout = ''
-  stderr = ''
-  readonly ended: Promise<number | NodeJS.Signals>
-
-  constructor(args: readonly string[], env: Record<string, string> = {}) {
-    const { CARILLON_CONFIG: _, ...own } = process.env
-    this.child = spawn(carillon, args, { cwd: folder, stdio: 'pipe', env: { ...own, ...env } })
-    this.child.stdout!.setEncoding('utf8').on('data', (text: string) => {
-      this.stdout += text
-    })
-    this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
-      this.stderr += text
-    })
-    // What it has not read when it ends is its own affair.
-    this.child.stdin!.on('error', () => {})
-    this.ended = once(this.child, 'close').then(([code, signal]) => code ?? signal)
-  }
-
-  get lines(): string[] {
-    return this.stdout.split('\n').slice(0, -1)
-  }
-
-  /** What `subscribe --json` wrote. */
-  // biome-ignore lint/suspicious/noExplicitAny: the test knows what it published
-  get events(): any[] {
-    return this.lines.map((line) => JSON.parse(line).event)
-  }
-
-  get texts(): string[] {
-    return this.events.map(({ text }) => text)
-  }
-}
-
 const running = new Set<Run>()
 
 /** Runs until the test ends it. */
 function start(t: TestContext | undefined, ...args: string[]): Run {
-  const run = new Run(args)
+  const run = new Run(args, folder)
   running.add(run)
   t?.after(() => run.child.kill('SIGKILL'))
   return run
@@ -66,7 +28,7 @@ function start(t: TestContext | undefined, ...args: string[]): Run {
 
 /** Runs to its end. */
 async function carillonEnds(args: readonly string[], { input = '', env = {} } = {}) {
-  const run = new Run(args, env)
+  const run = new Run(args, folder, env)
   run.child.stdin!.end(input)
   const code = await run.ended
   return { code, stdout: run.stdout, stderr: run.stderr, lines: run.lines, texts: () => run.texts }
@@ -249,7 +211,7 @@ test('Ctrl-C ends a subscriber well, with what it saw and how to go on', async (
   run.child.kill('SIGINT')
   assert.equal(await run.ended, 0)
   assert.match(run.stderr, /^-- 1 events, 0 gaps$/m)
-  const [, command] = /^-- go on with: carillon (.*)$/m.exec(run.stderr)!
+  const [, command] = /^-- go on with: \S*bin\/carillon (.*)$/m.exec(run.stderr)!
   await publish('goes.on', 'two')
   const again = await carillonEnds([...command!.replaceAll("'", '').split(' '), '--count', '1', '--json'])
   assert.deepEqual(again.texts(), ['two'])

@@ -53,7 +53,7 @@ export class TestGateway {
       rejected: this.rejected,
       clock: this.clock,
       logger: quiet,
-      onGrown: () => {},
+      onRepartitioned: () => this.sessions.replaceAll(),
     })
     this.feeds.streams.set('events', this.stream)
     const readBack = new ReadBack(

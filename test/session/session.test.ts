@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { ModelBroker } from '../model/broker.ts'
-import { settled, TestGateway } from './harness.ts'
+import { settled, type TestClient, TestGateway } from './harness.ts'
 
 test('a live subscription gets each event of its subject once, in order, and no other', async () => {
   const gateway = await TestGateway.start()
@@ -455,7 +455,6 @@ test('more partitions are a gap, and subjects go on where they are now', async (
   client.subscribe(1, '>')
   gateway.publish('a.1', 'before')
   gateway.broker.grow(3)
-  gateway.sessions.replaceAll()
   for (let i = 0; i < 12; i++) gateway.publish(`a.${i}`, `${i}`)
   await settled()
   assert.deepEqual(
@@ -476,4 +475,29 @@ test('so does a poll, whose readers have no side', async () => {
   for (let i = 0; i < 10; i++) await settled()
   assert.deepEqual(client.texts, ['1999'])
   assert.equal(client.caughtUps, 1)
+})
+
+test('a stream that is created again with another partition count is read whole', async () => {
+  for (const [before, after] of [
+    [1, 4],
+    [4, 1],
+  ] as const) {
+    const gateway = await TestGateway.start(new ModelBroker('events', before))
+    const clients = [gateway.connect(), gateway.connect(), gateway.connect('poll')]
+    clients[0]!.subscribe(1, '>')
+    clients[1]!.subscribe(1, 'a.1')
+    clients[1]!.subscribe(2, 'a.7')
+    clients[2]!.session.start(['a.*'], [])
+    for (let i = 0; i < 12; i++) gateway.publish(`a.${i}`, `old ${i}`)
+    gateway.broker.recreate(after)
+    for (let i = 0; i < 12; i++) gateway.publish(`a.${i}`, `new ${i}`)
+    await settled()
+    const fresh = (client: TestClient) => client.texts.filter((text) => text.startsWith('new')).sort()
+    const all = Array.from({ length: 12 }, (_, i) => `new ${i}`).sort()
+    assert.deepEqual(clients.map(fresh), [all, ['new 1', 'new 7'], all], `${before} to ${after} partitions`)
+    assert.equal(gateway.rejected.total, 0)
+    for (const client of clients) assert.ok(client.gaps.length > 0)
+    for (const client of clients) client.session.closed()
+    for (const { hub, readers } of gateway.stream.partitions) assert.deepEqual([hub.size, readers.size], [0, 0])
+  }
 })

@@ -152,11 +152,12 @@ test('what is encoded well but out of bounds is refused', () => {
   assert.equal(decodeToken(encodeToken(many.slice(1))).length, maxPositions)
 })
 
-test('where tokens name the same place the lowest offset wins, so that nothing is lost', () => {
+test('where tokens name the same place the last one counts, also where it goes back', () => {
   const at = (offset: number, generation = -1) => ({ streamHash: 1, partition: 2, offset, generation })
   const elsewhere = { streamHash: 1, partition: 3, offset: 50, generation: 0 }
-  assert.deepEqual(mergeTokens([[at(9, 1), elsewhere], [at(7, 2)], [at(8)]]), [at(7, 2), elsewhere])
-  assert.deepEqual(mergeTokens([[at(7)], [at(7, 4)], [at(7, 3)]]), [at(7, 3)])
+  const other = { ...at(1), streamHash: 2 }
+  assert.deepEqual(mergeTokens([[at(7, 2), elsewhere], [at(8)], [at(9, 1), other]]), [at(9, 1), elsewhere, other])
+  assert.deepEqual(mergeTokens([[at(9)], [at(3)]]), [at(3)])
 })
 
 test('another incarnation of a stream is known as such', () => {

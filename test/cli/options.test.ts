@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Command } from 'commander'
+import { configOf, withConfig } from '../../src/cli/options.ts'
+import { command as serve } from '../../src/cli/serve.ts'
+import { ConfigError, options, sections } from '../../src/config-load.ts'
+
+const help = serve().helpInformation()
+
+/** The lines of the help under a head. */
+function group(head: string): string[] {
+  const lines = help.split('\n')
+  const from = lines.findIndex((line) => line.startsWith(head))
+  assert.ok(from >= 0, head)
+  return lines.slice(from + 1, lines.indexOf('', from))
+}
+
+test('each option that is no structure is a flag of serve, in the group of its section', () => {
+  for (const { path, flag, kind } of options) {
+    const shown = group(path.includes('.') ? `${path.split('.')[0]}: ` : 'Options:').some((line) => {
+      return line.startsWith(`  ${flag} `)
+    })
+    assert.equal(shown, kind !== 'structure', flag)
+  }
+  assert.deepEqual([...sections.keys()], ['window', 'limits', 'readBack', 'kafka', 'embedded'])
+})
+
+test('the help names what a value is: its unit, or what kind of text', () => {
+  for (const [flag, value] of [
+    ['--broker', 'url'],
+    ['--listen', 'host:port'],
+    ['--tls-cert', 'file'],
+    ['--heartbeat-ms', 'ms'],
+    ['--window-payload-mib', 'MiB'],
+    ['--limits-max-event-bytes', 'bytes'],
+    ['--limits-max-sessions', 'count'],
+  ]) {
+    assert.match(help, new RegExp(`^  ${flag} <${value}> `, 'm'))
+  }
+  for (const { path, flag, kind } of options) {
+    const isCount = help.includes(`  ${flag} <count>`)
+    const hasUnit = /(Ms|MiB|Bytes)$/.test(path)
+    assert.equal(isCount, kind === 'number' && !hasUnit, flag)
+  }
+})
+
+test('the help shows defaults and choices, and no default where it is nothing', () => {
+  assert.match(help, /--listen <host:port> .*\(default: 127\.0\.0\.1:8080\)$/m)
+  assert.match(help, /--log-level <level> .*one of debug, info, warn, error \(default: info\)$/m)
+  assert.doesNotMatch(help, /--(allow-origin|tls-cert|dev)\b.*default:/)
+})
+
+/** What a command line with the configuration's flags gives. */
+function parsed(...args: string[]) {
+  const command = withConfig(new Command(), () => true).exitOverride()
+  command.parse(args, { from: 'user' })
+  return configOf(command)
+}
+
+test('flags set the options that they name; a repeated one of a list adds to it', () => {
+  const origins = ['--allow-origin', 'https://a.example', '--allow-origin', 'https://b.example']
+  const { config, origins: from } = parsed('--limits-max-sessions', '7', '--create-topics', ...origins)
+  assert.equal(config.limits.maxSessions, 7)
+  assert.equal(config.createTopics, true)
+  assert.deepEqual(config.allowOrigin, ['https://a.example', 'https://b.example'])
+  assert.equal(from.get('limits.maxSessions'), 'flag --limits-max-sessions')
+  assert.equal(from.has('listen'), false)
+})
+
+test('structures are YAML', () => {
+  const { config } = parsed('--streams', '{events: {topic: t, partitions: 2}}')
+  assert.deepEqual(config.streams, { events: { topic: 't', partitions: 2 } })
+})
+
+test('mistakes of all flags are told together', () => {
+  assert.throws(
+    () => parsed('--drain-ms', 'soon', '--log-format', 'xml'),
+    (error: unknown) => {
+      assert.ok(error instanceof ConfigError)
+      assert.deepEqual(
+        error.mistakes.map((mistake) => mistake.replace(/ \(.*/, '')),
+        [
+          '--log-format: expected one of auto, json, text, got "xml"',
+          '--drain-ms: expected a whole number from 0 to 3600000, got "soon"',
+        ],
+      )
+      return true
+    },
+  )
+})
