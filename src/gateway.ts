@@ -46,6 +46,8 @@ export interface GatewaySurroundings {
 }
 
 const mib = 1 << 20
+/** Clients are let in once the streams are there; where the broker keeps them waiting, after this long, ms. */
+const firstClientMs = 1000
 
 export const version: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
 
@@ -112,6 +114,12 @@ class RunningGateway implements Gateway {
     this.#feeds = feeds
     const sessions = this.#makeSessions(feeds, seed)
     this.#sessions = sessions
+    this.#admin = await openAdmin(
+      { ...adminDefaults, ...parseListen(this.#config.admin) },
+      this.#adminContracts(source, feeds),
+    )
+    this.admin = this.#admin.url
+    await Promise.race([feeds.start(), new Promise<void>((resolve) => this.#clock.after(firstClientMs, resolve))])
     this.#edge = await startEdge(this.#edgeOptions(), {
       sessions,
       publisher: this.#makePublisher(source, feeds),
@@ -120,12 +128,6 @@ class RunningGateway implements Gateway {
       log: (level, message, fields) => this.#logger.log(level, message, fields),
     })
     this.listen = this.#edge.url
-    this.#admin = await openAdmin(
-      { ...adminDefaults, ...parseListen(this.#config.admin) },
-      this.#adminContracts(source, feeds),
-    )
-    this.admin = this.#admin.url
-    await feeds.start()
   }
 
   close(): Promise<void> {

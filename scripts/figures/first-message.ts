@@ -48,7 +48,10 @@ async function coldStart(site: Site): Promise<{ listeningMs: number; deliveredMs
     )
     const listeningMs = performance.now() - startMs
     await insist(gateway, () => publish(port))
-    await delivery
+    const late = sleep(patienceMs, undefined, { ref: false }).then(() => {
+      throw new Error(`no event was delivered within ${patienceMs} ms`)
+    })
+    await Promise.race([delivery, late])
     const deliveredMs = performance.now() - startMs
     client.close()
     return { listeningMs, deliveredMs }

@@ -4,6 +4,21 @@ import { fileURLToPath } from 'node:url'
 
 const carillon = fileURLToPath(new URL('../../../bin/carillon', import.meta.url))
 
+const running = new Set<ChildProcess>()
+
+function killAll(): void {
+  for (const child of running) child.kill('SIGKILL')
+}
+
+// A suite that ends without its hooks, at a time limit or Ctrl-C, leaves nothing running.
+process.once('exit', killAll)
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.once(signal, () => {
+    killAll()
+    process.exit(1)
+  })
+}
+
 /** One run of a program, `bin/carillon` unless another is named, and what it wrote. */
 export class Run {
   readonly child: ChildProcess
@@ -14,6 +29,8 @@ export class Run {
   constructor(args: readonly string[], cwd: string, env: Record<string, string> = {}, program: string = carillon) {
     const { CARILLON_CONFIG: _, ...own } = process.env
     this.child = spawn(program, args, { cwd, stdio: 'pipe', env: { ...own, ...env } })
+    running.add(this.child)
+    this.child.once('close', () => running.delete(this.child))
     this.child.stdout!.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text
     })
