@@ -9,7 +9,7 @@ UNIT = $(shell find test -name '*.test.ts' -not -path 'test/real/*' | sort)
 REAL = $(shell find test/real -name '*.test.ts' 2>/dev/null | sort)
 TEST = PATH="$(dir $(NODE)):$$PATH" $(RUN) --test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=./test/skipped.ts --test-reporter-destination=stdout
 
-.PHONY: help start test check install lint types proto unit real format kafka clean
+.PHONY: help start test check install lint types proto unit real format figures kafka clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ real: install kafka ## the suites that need a real broker, browser or process
 
 kafka: ## install Apache Kafka from Maven Central into .cache (needs Java 17 and Maven; says so when they are missing)
 	@$(RUN) scripts/kafka.ts install
+
+figures: install kafka ## measure CPU, latency and memory on this host (two minutes; keep it quiet) into docs/figures.md
+	@$(RUN) scripts/figures.ts --docs
 
 format: install ## format and sort imports in place
 	@$(RUN) $(BIN)/biome check --write .
