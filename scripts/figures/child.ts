@@ -7,6 +7,9 @@ export type Handlers = Readonly<Record<string, (argument: never) => unknown>>
 type Argument<H extends Handlers, K extends keyof H> = Parameters<H[K]>[0]
 type Result<H extends Handlers, K extends keyof H> = Awaited<ReturnType<H[K]>>
 
+/** How long an answer may take, ms: connecting takes longest. */
+const patienceMs = 60_000
+
 /** A file beside this one as a process of its own that answers questions, one at a time. It ends with this process. */
 export class Child<H extends Handlers> {
   readonly #process: ChildProcess
@@ -25,16 +28,21 @@ export class Child<H extends Handlers> {
   async ask<K extends keyof H & string>(name: K, argument: Argument<H, K>): Promise<Result<H, K>> {
     const waiting = new AbortController()
     const { signal } = waiting
+    let deadline: NodeJS.Timeout | undefined
     try {
       const answered = once(this.#process, 'message', { signal })
       const ended = once(this.#process, 'exit', { signal }).then(([code]) => {
         throw new Error(`${name}: the child process ended (${code}) without an answer`)
       })
+      const late = new Promise<never>((_, reject) => {
+        deadline = setTimeout(() => reject(new Error(`${name}: no answer within ${patienceMs} ms`)), patienceMs)
+      })
       this.#process.send({ name, argument })
-      const [answer] = (await Promise.race([answered, ended])) as [{ result?: unknown; error?: string }]
+      const [answer] = (await Promise.race([answered, ended, late])) as [{ result?: unknown; error?: string }]
       if (answer.error !== undefined) throw new Error(`${name}: ${answer.error}`)
       return answer.result as Result<H, K>
     } finally {
+      clearTimeout(deadline)
       waiting.abort()
     }
   }

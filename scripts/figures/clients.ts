@@ -13,6 +13,8 @@ export type Transport = (typeof transports)[number]
 const readBuffer = Buffer.allocUnsafe(256 * 1024)
 /** RFC 6455's own example: the server only hashes it. */
 const websocketKey = 'dGhlIHNhbXBsZSBub25jZQ=='
+/** How long a handshake, or a poll's first answer, may take, ms. */
+const patienceMs = 10_000
 const endOfHead = Buffer.from('\r\n\r\n')
 /** Masked with zeros: a client's frames must be masked, its payload may stay as it is. */
 const noMask = Buffer.alloc(4)
@@ -30,7 +32,15 @@ export interface ClientOptions {
 /** Connects; resolves when the gateway has accepted the connection and the subscription is on its way. */
 export function openClient(options: ClientOptions): Promise<Client> {
   return new Promise((resolve, reject) => {
-    const client = new Client(options, (error) => (error === undefined ? resolve(client) : reject(error)))
+    const client = new Client(options, (error) => {
+      clearTimeout(deadline)
+      if (error === undefined) resolve(client)
+      else reject(error)
+    })
+    const deadline = setTimeout(() => {
+      client.close()
+      reject(new Error(`expected to be accepted within ${patienceMs} ms, got no answer`))
+    }, patienceMs)
   })
 }
 
