@@ -45,7 +45,7 @@ export function serveWebSocket(app: TemplatedApp, context: EdgeContext): void {
     upgrade: (res, req, native) => transport.upgrade(res, req, native),
     open: (ws) => transport.open(ws),
     message: (ws, message, binary) => transport.message(ws.getUserData().outlet, message, binary),
-    drain: (ws) => ws.getUserData().outlet.session.drained(),
+    drain: (ws) => drainedSoon(ws.getUserData().outlet),
     close: (ws, code) => transport.close(ws.getUserData().outlet, code),
   })
 }
@@ -123,6 +123,21 @@ class WebSocketTransport {
   }
 }
 
+/**
+ * Not from within uWS's own call: it forgets to wait for a socket again that a large frame fills there (us_socket_write2
+ * does not note the failed write), and the session would never hear of it.
+ */
+function drainedSoon(outlet: WebSocketOutlet): void {
+  if (outlet.draining) return
+  outlet.draining = true
+  setImmediate(drained, outlet)
+}
+
+function drained(outlet: WebSocketOutlet): void {
+  outlet.draining = false
+  if (outlet.ws !== undefined) outlet.session.drained()
+}
+
 /** What is wrong with the frame is the client's to know; a fault of ours ends this session and no other. */
 function receive(context: EdgeContext, outlet: WebSocketOutlet, bytes: Uint8Array): void {
   try {
@@ -154,6 +169,8 @@ class WebSocketOutlet implements Outlet {
   session!: Session
   /** Undefined before the handshake is through and after the socket has closed. */
   ws: WebSocket<UserData> | undefined = undefined
+  /** The session is about to be told that it can write again. */
+  draining = false
   readonly #early: Uint8Array[]
 
   constructor(encoding: 'json' | 'proto', early: Uint8Array[]) {

@@ -96,10 +96,10 @@ class Counted {
 class SlowWebSocket extends Counted {
   readonly #socket: WebSocket
 
-  constructor(url: string, subject: string) {
+  constructor(url: string, subject: string, after = 'latest') {
     super()
     this.#socket = new WebSocket(`ws://${url}/v1/ws`)
-    this.#socket.on('open', () => this.#socket.send(JSON.stringify({ subscribe: { ref: 1, subject } })))
+    this.#socket.on('open', () => this.#socket.send(JSON.stringify({ subscribe: { ref: 1, subject, after } })))
     this.#socket.on('message', (message: Buffer) => {
       const frame = JSON.parse(message.toString())
       if ('delivery' in frame) this.delivery(frame.delivery)
@@ -125,14 +125,14 @@ class SlowWebSocket extends Counted {
 class SlowSse extends Counted {
   #response: IncomingMessage | undefined
 
-  constructor(url: string, subject: string) {
+  constructor(url: string, subject: string, after = 'latest') {
     super()
     const parser = new SseParser((event) => {
       if (event.type === 'message') this.delivery(JSON.parse(event.data))
       if (event.type === 'gap') this.gaps++
       if (event.type === 'live') this.live = true
     })
-    const request = get(`http://${url}/v1/sse?subject=${subject}`, (response) => {
+    const request = get(`http://${url}/v1/sse?subject=${subject}&after=${after}`, (response) => {
       this.#response = response
       response.on('data', (chunk: Buffer) => parser.feed(chunk))
       response.on('error', () => {})
@@ -160,6 +160,32 @@ async function embedded(t: TestContext, dir: string, port: number): Promise<Gate
   gateway.start()
   return gateway
 }
+
+test('who comes back to a backlog of large events has all of it, however often the sockets fill', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'carillon-large-'))
+  t.after(() => rmSync(dir, { recursive: true }))
+  const gateway = await embedded(t, dir, basePort + 4)
+  await gateway.becomesReady()
+  const backlog = 100
+  const text = 'x'.repeat(200_000)
+  for (let sent = 0; sent < backlog; sent += 4) {
+    assert.equal((await gateway.publish(Array.from({ length: 4 }, () => ({ subject: 'a.b', text })))).status, 200)
+  }
+  const clients = [SlowWebSocket, SlowSse, SlowWebSocket, SlowSse, SlowWebSocket].map((Slow) => {
+    return new Slow(gateway.url, 'a.b', 'earliest')
+  })
+  t.after(() => {
+    for (const client of clients) client.close()
+  })
+  for (const client of clients) {
+    await until(`${client.constructor.name} has all`, patienceMs, () => {
+      if (client.offsets.length >= backlog) return true
+      throw new Error(`it has ${client.offsets.length}`)
+    })
+    assert.deepEqual(client.offsets, offsets.slice(0, backlog))
+  }
+  assert.ok((await gateway.metric('carillon_full_writes_total'))! > clients.length, 'sockets filled more than once')
+})
 
 test('a full disk refuses publishers with 507, subscribers go on, and publishing does when there is space', {
   skip: mountable ? false : 'mounting a small file system needs root on Linux',
