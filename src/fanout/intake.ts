@@ -1,6 +1,6 @@
 import { seededHash } from '../base/hash.ts'
 import type { SourceRecord } from '../log/record.ts'
-import type { Appended, Window } from '../log/window.ts'
+import type { Appended } from '../log/window.ts'
 import type { RoutingTable } from '../routing/table.ts'
 import { validSubjectBytes } from '../subject/subject.ts'
 import { deletedEvent, type EnvelopeView, envelopeView, scanEnvelope } from '../wire/envelope.ts'
@@ -56,14 +56,6 @@ export class Intake {
     appended.timeMs = record.timeMs
     appended.epoch = record.epoch
     return undefined
-  }
-
-  /** Accepts the record into `window`; false where it can't be used (the offset is passed all the same). */
-  append(record: SourceRecord, partitions: number, window: Window): boolean {
-    const reason = this.accept(record, partitions)
-    if (reason === undefined) window.append(this.appended)
-    else window.advance(record.offset + 1)
-    return reason === undefined
   }
 
   #takeValue(record: SourceRecord): RejectReason | undefined {

@@ -29,6 +29,8 @@ export class PartitionFeed {
   readonly parked = new Set<FeedReader>()
   /** Names stream and incarnation in a token. */
   streamHash: number
+  /** How often the log below the head became another one: what was read back before is not of it any more. */
+  rewrites = 0
   /** The broker's first retained offset and head, as of the last batch. */
   first = 0
   brokerHead = 0

@@ -131,7 +131,9 @@ export class StreamFeed implements TailSink {
     // A rewrite is told while the window still knows how far its readers were; a loss once it remembers it for them.
     if (reason !== 'rewritten') feed.window.lost(from, to, reason)
     for (const reader of [...feed.readers]) reader.lost({ from, to, reason })
-    if (reason === 'rewritten') feed.window.truncate(from)
+    if (reason !== 'rewritten') return
+    feed.window.truncate(from)
+    feed.rewrites++
   }
 
   recreated(info: StreamInfo): void {
@@ -173,10 +175,16 @@ export class StreamFeed implements TailSink {
     this.instruments.readBacks++
     const { next, offsets } = await this.#options.source.range(this.requireInfo(), partition, from, to, maxBytes, {
       record: (record) => {
-        full ||= !window.hasRoom(record.valueEnd - record.valueStart)
+        if (full) return
+        const { intake } = this
+        const accepted = intake.accept(record, this.partitions.length) === undefined
+        const { eventStart, eventEnd } = intake.appended
+        // Asked only for what will be stored: a record that is too large to use must not stop the stretch behind it.
+        full = accepted && !window.hasRoom(eventEnd - eventStart)
         if (full) return
         got = Math.min(got, record.offset)
-        this.intake.append(record, this.partitions.length, window)
+        if (accepted) window.append(intake.appended)
+        else window.advance(record.offset + 1)
         this.instruments.readBackRecords++
       },
       lost: (first, last, reason) => {

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import type { Feeds } from '../fanout/feeds.ts'
-import type { PartitionFeed } from '../fanout/partition-feed.ts'
+import type { FeedReader, PartitionFeed } from '../fanout/partition-feed.ts'
 import type { Reader } from './reader.ts'
 
 /** How long a position may be ahead before the broker is asked, and between two questions, ms. */
@@ -27,15 +27,23 @@ export class AheadWatch {
     this.#clock.after(checkMs, () => void this.#check(feed, undefined))
   }
 
-  async #check(feed: PartitionFeed, seenBefore: number | undefined): Promise<void> {
+  /** Only who was ahead before both questions is judged by their answers. */
+  async #check(
+    feed: PartitionFeed,
+    before: { end: number; asked: ReadonlySet<FeedReader> } | undefined,
+  ): Promise<void> {
     if (feed.parked.size === 0) {
       this.#watched.delete(feed)
       return
     }
+    const asked = new Set(feed.parked)
     const end = await this.#feeds.brokerHead(feed).catch(() => undefined)
-    if (end !== undefined && seenBefore !== undefined) {
-      for (const reader of [...feed.parked]) reader.cutBackTo(Math.max(end, seenBefore))
+    if (end !== undefined && before !== undefined) {
+      for (const reader of asked) {
+        if (before.asked.has(reader) && feed.parked.has(reader)) reader.cutBackTo(Math.max(end, before.end))
+      }
     }
-    this.#clock.after(checkMs, () => void this.#check(feed, end))
+    const seen = end === undefined ? undefined : { end, asked }
+    this.#clock.after(checkMs, () => void this.#check(feed, seen))
   }
 }

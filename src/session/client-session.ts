@@ -263,9 +263,15 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     subscriptions.forEach((subscription, i) => {
       this.#subscriptions.set(i + 1, subscription)
       for (const feed of this.#context.feeds.partitionsFor(subscription.subject)) {
+        const track = this.#tracks.get(feed)
+        if (track === undefined) {
+          // It came while the broker was asked for the others' starts.
+          this.#moveInto(subscription, feed, feed.first)
+          continue
+        }
         const leg: Leg = { subscription, feed, membership: undefined }
         subscription.legs.push(leg)
-        this.#tracks.get(feed)?.join(leg)
+        track.join(leg)
       }
     })
     this.#context.instruments.subscriptions += subscriptions.length
@@ -284,13 +290,12 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
         if (leg.membership === undefined) subscription.joining--
         this.#tracks.leave(leg)
       }
-      for (const feed of fresh) this.#moveInto(subscription, feed)
+      for (const feed of fresh) this.#moveInto(subscription, feed, feed.window.head)
     }
   }
 
   /** A new partition is read from its beginning; one that was there before, from its head. */
-  #moveInto(subscription: Subscription, feed: PartitionFeed): void {
-    const { head } = feed.window
+  #moveInto(subscription: Subscription, feed: PartitionFeed, head: number): void {
     const gap: OwedGap = { from: head, to: undefined, reason: 'repartitioned', certain: false, before: undefined }
     const leg: Leg = { subscription, feed, membership: undefined }
     subscription.legs.push(leg)

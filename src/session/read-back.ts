@@ -29,6 +29,7 @@ const retryMs = 500
 interface Chunk {
   readonly feed: PartitionFeed
   readonly streamHash: number
+  readonly rewrites: number
   readonly window: Window
 }
 
@@ -68,7 +69,7 @@ export class ReadBack {
     const chunks = this.#chunks
     for (let i = chunks.length - 1; i >= 0; i--) {
       const chunk = chunks[i]!
-      if (chunk.feed !== feed || chunk.streamHash !== feed.streamHash) continue
+      if (chunk.feed !== feed || chunk.streamHash !== feed.streamHash || chunk.rewrites !== feed.rewrites) continue
       if (offset < chunk.window.tail || offset >= chunk.window.head) continue
       chunks.splice(i, 1)
       chunks.push(chunk)
@@ -105,10 +106,11 @@ export class ReadBack {
   }
 
   async #run(job: Job): Promise<void> {
-    const streamHash = job.feed.streamHash
     const window = this.#spare.pop() ?? new Window(this.#chunkWindow)
     try {
-      if (job.waiters.size > 0) await this.#load(job, window, streamHash)
+      // Another job may have read this stretch while it queued.
+      const wanted = job.waiters.size > 0 && this.find(job.feed, job.from) === undefined
+      if (wanted) await this.#load(job, window)
       else this.#spare.push(window)
     } catch (error) {
       this.#spare.push(window)
@@ -121,10 +123,13 @@ export class ReadBack {
     this.#finish(job)
   }
 
-  async #load(job: Job, window: Window, streamHash: number): Promise<void> {
+  async #load(job: Job, window: Window): Promise<void> {
+    const { feed } = job
+    // As of before the read: where the log becomes another one meanwhile, nobody finds the chunk.
+    const { streamHash, rewrites } = feed
     await this.#feeds.readBack(job.feed, job.from, this.#options.chunkBytes, window)
     if (window.head <= job.from) throw new Error('the broker returned nothing')
-    this.#chunks.push({ feed: job.feed, streamHash, window })
+    this.#chunks.push({ feed, streamHash, rewrites, window })
     if (this.#chunks.length > this.#options.chunks) this.#spare.push(this.#chunks.shift()!.window)
   }
 

@@ -501,3 +501,37 @@ test('a stream that is created again with another partition count is read whole'
     for (const { hub, readers } of gateway.stream.partitions) assert.deepEqual([hub.size, readers.size], [0, 0])
   }
 })
+
+test('what was read back before a rewrite is not given after it', async () => {
+  const broker = new ModelBroker('events', 1)
+  const writer = await TestGateway.start(broker)
+  for (let i = 0; i < 20; i++) writer.publish('a', `old ${i}`)
+  const gateway = await TestGateway.start(broker)
+  const first = gateway.connect()
+  first.subscribe(1, 'a', 'earliest')
+  for (let i = 0; i < 10; i++) await settled()
+  assert.equal(first.texts.length, 20)
+  broker.rewrite(0, 10)
+  for (let i = 0; i < 12; i++) gateway.publish('a', `new ${i}`)
+  const second = gateway.connect()
+  second.subscribe(1, 'a', 'earliest')
+  for (let i = 0; i < 10; i++) await settled()
+  const expected = [
+    ...Array.from({ length: 10 }, (_, i) => `old ${i}`),
+    ...Array.from({ length: 12 }, (_, i) => `new ${i}`),
+  ]
+  assert.deepEqual(second.texts, expected)
+})
+
+test('a record of the past that is too large to use does not stop the stretch behind it', async () => {
+  const broker = new ModelBroker('events', 1)
+  const writer = await TestGateway.start(broker)
+  writer.publish('a', '1')
+  writer.publish('a', 'x'.repeat(100_000))
+  writer.publish('a', '3')
+  const gateway = await TestGateway.start(broker)
+  const client = gateway.connect()
+  client.subscribe(1, 'a', 'earliest')
+  for (let i = 0; i < 10; i++) await settled()
+  assert.deepEqual(client.texts, ['1', '3'])
+})
