@@ -32,7 +32,10 @@ export class KafkaSite {
 
   static async start(basePort: number, streams: readonly SiteStream[]): Promise<KafkaSite> {
     const dir = mkdtempSync(join(tmpdir(), 'carillon-site-'))
-    const cluster = await startKafka({ nodes: 1, basePort, dir })
+    const cluster = await startKafka({ nodes: 1, basePort, dir }).catch((error) => {
+      rmSync(dir, { recursive: true, force: true })
+      throw error
+    })
     const site = new KafkaSite(cluster, dir, streams)
     try {
       await site.createTopics(streams.filter(({ missing }) => missing !== true))
