@@ -16,7 +16,7 @@ import { type Outlet, type Session, type WriteOutcome, writeOutcome } from './ou
 import type { Pump, Runnable } from './pump.ts'
 import type { ReadBack } from './read-back.ts'
 import type { Reader, ReaderOwner } from './reader.ts'
-import { carriedPositions, type OffsetLookup, resolveStarts, type Start } from './start.ts'
+import { carriedPositions, resolveStarts, type Start } from './start.ts'
 import type { Leg, Subscription } from './subscription.ts'
 import { Tracks } from './tracks.ts'
 
@@ -43,7 +43,6 @@ export interface SessionContext {
   readonly feeds: Feeds
   readonly readBack: ReadBack
   readonly pump: Pump
-  readonly lookup: OffsetLookup
   readonly ahead: { watch(reader: Reader): void }
   readonly limits: SessionLimits
   readonly instruments: GatewayInstruments
@@ -214,7 +213,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
 
   /** `then` runs at once where the broker need not be asked, and never for a subscription or session that is gone. */
   #resolve(after: After, feeds: PartitionFeed[], then: (starts: Start[]) => void, subscription?: Subscription): void {
-    const starts = resolveStarts(after, feeds, this.#context.lookup)
+    const starts = resolveStarts(after, feeds, this.#context.feeds)
     if (Array.isArray(starts)) {
       then(starts)
       return
@@ -258,7 +257,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     )
     for (const { feed, offset, gap } of starts) {
       const { main } = this.#tracks.open(feed, offset)
-      if (gap !== undefined) main.owed.push(gap)
+      if (gap !== undefined) main.owe(gap)
     }
     subscriptions.forEach((subscription, i) => {
       this.#subscriptions.set(i + 1, subscription)
@@ -296,7 +295,8 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
 
   /** A new partition is read from its beginning; one that was there before, from its head. */
   #moveInto(subscription: Subscription, feed: PartitionFeed, head: number): void {
-    const gap: OwedGap = { from: head, to: undefined, reason: 'repartitioned', certain: false, before: undefined }
+    const before = this.#tracks.get(feed)?.main.position()
+    const gap: OwedGap = { from: head, to: undefined, reason: 'repartitioned', certain: false, before }
     const leg: Leg = { subscription, feed, membership: undefined }
     subscription.legs.push(leg)
     const track = this.#tracks.open(feed, head)
@@ -304,9 +304,8 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
       subscription.joining++
       if (track.enter(leg, head, gap)) this.#legJoined(subscription)
     } else {
-      track.main.owed.push(gap)
       track.join(leg)
-      this.wake()
+      track.main.owe(gap)
     }
   }
 

@@ -90,11 +90,18 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     this.next = Math.max(this.next, this.feed.window.head)
   }
 
+  /** The client is told of it before anything else; the reader goes on at `next`, where it stands unless given. */
+  owe(gap: OwedGap, next: number = this.#standsAt()): void {
+    this.owed.push(gap)
+    this.next = next
+    this.#resume()
+  }
+
   // FeedReader: what happened to the log
 
   lost(lost: Lost): void {
     if (lost.reason === 'rewritten') {
-      if (this.#standsAt() > lost.from) this.#owe(lost.from, lost.to, 'rewritten', lost.from)
+      if (this.#standsAt() > lost.from) this.#rewind(lost.from, lost.to, 'rewritten', lost.from)
     } else if (this.mode === 'live') {
       // The window remembers the loss; it is told on the way past it.
       this.mode = 'behind'
@@ -105,7 +112,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
 
   recreated(before: Position): void {
     const from = this.mode === 'live' ? before.offset : this.next
-    this.#owe(from, undefined, 'recreated', 0, { ...before, offset: from })
+    this.#rewind(from, undefined, 'recreated', 0, { ...before, offset: from })
   }
 
   moved(): void {
@@ -120,7 +127,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
 
   /** Ahead of a log that really ends at `end`: told, and on from there. */
   cutBackTo(end: number): void {
-    if (this.mode === 'parked' && this.next > end) this.#owe(end, this.next - 1, 'rewritten', end)
+    if (this.mode === 'parked' && this.next > end) this.#rewind(end, this.next - 1, 'rewritten', end)
   }
 
   // Catching up
@@ -205,10 +212,8 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     return 'waiting'
   }
 
-  #owe(from: number, to: number | undefined, reason: OwedGap['reason'], next: number, before?: Position): void {
-    this.owed.push({ from, to, reason, certain: false, before: before ?? this.feed.positionAt(from) })
-    this.next = next
-    this.#resume()
+  #rewind(from: number, to: number | undefined, reason: OwedGap['reason'], next: number, before?: Position): void {
+    this.owe({ from, to, reason, certain: false, before: before ?? this.feed.positionAt(from) }, next)
   }
 
   #resume(): void {

@@ -97,9 +97,9 @@ export class Track {
     const side = new Reader(this.#owner, this.#readBack, this.feed, false, next.offset)
     side.refs = [next.leg.subscription.ref]
     side.matcher.add(next.leg)
-    if (next.gap !== undefined) side.owed.push(next.gap)
     this.side = side
-    this.#owner.wake()
+    if (next.gap !== undefined) side.owe(next.gap)
+    else this.#owner.wake()
   }
 
   #dropSide(): void {

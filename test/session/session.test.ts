@@ -535,3 +535,26 @@ test('a record of the past that is too large to use does not stop the stretch be
   for (let i = 0; i < 10; i++) await settled()
   assert.deepEqual(client.texts, ['1', '3'])
 })
+
+test('a subject that moves into a partition that is being read already is told, on every transport', async () => {
+  for (const transport of ['websocket', 'sse', 'poll'] as const) {
+    const gateway = await TestGateway.start(new ModelBroker('events', 2))
+    const at = (subject: string, count: number) => gateway.routing.place(subject, () => count).partition
+    const names = Array.from({ length: 100 }, (_, i) => `s.${i}`)
+    const stays = names.find((name) => at(name, 2) === 0 && at(name, 3) === 0)!
+    const moves = names.find((name) => at(name, 2) === 1 && at(name, 3) === 0)!
+    const client = gateway.connect(transport)
+    if (transport === 'websocket') {
+      client.subscribe(1, stays)
+      client.subscribe(2, moves)
+    } else client.session.start([stays, moves], [])
+    await settled()
+    gateway.broker.grow(3)
+    await settled()
+    const told = JSON.stringify([client.frames, client.blocks])
+    assert.match(told, /repartitioned/, transport)
+    gateway.publish(moves, 'after the move')
+    await settled()
+    assert.match(JSON.stringify([client.frames, client.blocks]), /after the move/, transport)
+  }
+})
