@@ -201,7 +201,6 @@ class RunningGateway implements Gateway {
         feeds,
         readBack: this.#readBack,
         pump: new Pump((task) => setImmediate(task)),
-        lookup: feeds,
         ahead: new AheadWatch(feeds, this.#clock),
         limits: { ...sessionLimits, maxSubscriptions },
         instruments: this.#instruments.gateway,

@@ -1,6 +1,7 @@
+import { escapedJson, printable } from '../base/printable.ts'
 import { eventToJson } from '../wire/event-json.ts'
 import type { Delivery, Gap } from '../wire/frames.ts'
-import { escapedJson, printable, time } from './text.ts'
+import { time } from './text.ts'
 
 /** Characters of an event's data that a line for people shows. */
 const maxShown = 2000

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { CarillonError } from '../base/errors.ts'
+import { printable } from '../base/printable.ts'
 import type { Refusal } from '../client/connection.ts'
 import { Follower, type Listener, type TransportName } from '../client/follow.ts'
 import { validatePattern } from '../subject/subject.ts'
@@ -9,7 +10,6 @@ import { deliveryJson, deliveryText, gapJson, gapText } from './event-lines.ts'
 import { exitCodeOfCode, exitCodes } from './exit.ts'
 import { defaultGateway, gatewayUrl, wholeNumber } from './gateway-url.ts'
 import { invoked } from './invoked.ts'
-import { printable } from './text.ts'
 
 interface Given {
   transport: 'ws' | 'sse' | 'poll'

@@ -59,28 +59,28 @@ export class Intake {
   }
 
   #takeValue(record: SourceRecord): RejectReason | undefined {
-    const { appended, envelope } = this
     if (record.valueEnd - record.valueStart > this.#maxEventBytes) return 'too_large'
-    if (!scanEnvelope(record.buffer, record.valueStart, record.valueEnd, envelope)) return 'bad_envelope'
-    appended.buffer = record.buffer
-    appended.eventStart = record.valueStart
-    appended.eventEnd = record.valueEnd
-    appended.subjectAt = envelope.subjectAt
-    appended.subjectLength = envelope.subjectLength
+    if (!scanEnvelope(record.buffer, record.valueStart, record.valueEnd, this.envelope)) return 'bad_envelope'
+    this.#point(record.buffer, record.valueStart, record.valueEnd)
     return undefined
   }
 
   /** A null value deletes the subject that is the record's key. */
   #takeDeletion(record: SourceRecord): RejectReason | undefined {
     if (record.keyStart < 0 || !validSubjectBytes(record.buffer, record.keyStart, record.keyEnd)) return 'no_subject'
-    const { appended, envelope } = this
     const event = Buffer.from(deletedEvent(record.buffer.toString('utf8', record.keyStart, record.keyEnd)))
-    scanEnvelope(event, 0, event.length, envelope)
-    appended.buffer = event
-    appended.eventStart = 0
-    appended.eventEnd = event.length
+    scanEnvelope(event, 0, event.length, this.envelope)
+    this.#point(event, 0, event.length)
+    return undefined
+  }
+
+  /** The envelope that was scanned last is the event at [start, end). */
+  #point(buffer: Buffer, start: number, end: number): void {
+    const { appended, envelope } = this
+    appended.buffer = buffer
+    appended.eventStart = start
+    appended.eventEnd = end
     appended.subjectAt = envelope.subjectAt
     appended.subjectLength = envelope.subjectLength
-    return undefined
   }
 }

@@ -1,6 +1,6 @@
 import { CarillonError } from '../base/errors.ts'
 import { fnv1a, fnv1aStart, murmur2 } from '../base/hash.ts'
-import { isPattern, tokens, validatePattern } from '../subject/subject.ts'
+import { firstTokens, isPattern, tokens, validatePattern } from '../subject/subject.ts'
 import { BytePattern, tokenEnd } from './pattern.ts'
 
 /**
@@ -59,7 +59,7 @@ export class Route {
   key(subject: string): string {
     const count = this.#hash?.tokens
     if (count === undefined || this.#hash?.hash === 'fnv1a') return subject
-    return tokens(subject).slice(0, count).join('.')
+    return firstTokens(subject, count)
   }
 
   /** Whether it says where the subject is: a route by ranges may have none for it. */

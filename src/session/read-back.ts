@@ -106,14 +106,10 @@ export class ReadBack {
   }
 
   async #run(job: Job): Promise<void> {
-    const window = this.#spare.pop() ?? new Window(this.#chunkWindow)
     try {
       // Another job may have read this stretch while it queued.
-      const wanted = job.waiters.size > 0 && this.find(job.feed, job.from) === undefined
-      if (wanted) await this.#load(job, window)
-      else this.#spare.push(window)
+      if (job.waiters.size > 0 && this.find(job.feed, job.from) === undefined) await this.#load(job)
     } catch (error) {
-      this.#spare.push(window)
       job.feed.instruments.readBacksFailed++
       const message = error instanceof Error ? error.message : String(error)
       const what = `read-back of ${job.feed.stream}, partition ${job.feed.partition} from ${job.from} failed`
@@ -123,12 +119,17 @@ export class ReadBack {
     this.#finish(job)
   }
 
-  async #load(job: Job, window: Window): Promise<void> {
-    const { feed } = job
+  async #load({ feed, from }: Job): Promise<void> {
+    const window = this.#spare.pop() ?? new Window(this.#chunkWindow)
     // As of before the read: where the log becomes another one meanwhile, nobody finds the chunk.
     const { streamHash, rewrites } = feed
-    await this.#feeds.readBack(job.feed, job.from, this.#options.chunkBytes, window)
-    if (window.head <= job.from) throw new Error('the broker returned nothing')
+    try {
+      await this.#feeds.readBack(feed, from, this.#options.chunkBytes, window)
+      if (window.head <= from) throw new Error('the broker returned nothing')
+    } catch (error) {
+      this.#spare.push(window)
+      throw error
+    }
     this.#chunks.push({ feed, streamHash, rewrites, window })
     if (this.#chunks.length > this.#options.chunks) this.#spare.push(this.#chunks.shift()!.window)
   }

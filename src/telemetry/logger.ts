@@ -1,6 +1,7 @@
 import { styleText } from 'node:util'
 import pino from 'pino'
 import type { Clock } from '../base/clock.ts'
+import { printable } from '../base/printable.ts'
 
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const
 export type LogLevel = (typeof logLevels)[number]
@@ -123,12 +124,4 @@ function forPeople(line: string, colour: boolean): string {
 function shown(value: unknown): string {
   if (typeof value !== 'string') return JSON.stringify(value)
   return /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value)
-}
-
-/** Control characters as `\u001b`: a key or an error text of somebody else's must not steer the terminal. */
-function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
-  })
 }

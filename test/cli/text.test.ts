@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { escapedJson, printable } from '../../src/base/printable.ts'
 import { deliveryJson, deliveryText, gapJson, gapText } from '../../src/cli/event-lines.ts'
-import { escapedJson, printable, table } from '../../src/cli/text.ts'
+import { table } from '../../src/cli/text.ts'
 import { type Delivery, type Gap, makeEvent } from '../../src/wire/frames.ts'
 
 function delivery(fields: Partial<Delivery['event']>): Delivery {

@@ -77,7 +77,6 @@ export class TestGateway {
         feeds: this.feeds,
         readBack,
         pump: new Pump((task) => setImmediate(task)),
-        lookup: this.feeds,
         ahead: new AheadWatch(this.feeds, this.clock),
         limits: { ...sessionLimits, ...limits },
         instruments: this.instruments.gateway,
