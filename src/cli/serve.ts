@@ -11,10 +11,12 @@ export function command(): Command {
   serve.addHelpText('after', '\nExample:\n  carillon serve --broker kafka://127.0.0.1:9092 --listen 127.0.0.1:8080')
   return serve.action(async () => {
     const { config } = configOf(serve)
+    // Before anything starts: a signal that comes meanwhile ends the gateway as properly as a later one.
+    const stop = stopSignal()
     const { startGateway } = await import('../gateway.ts')
     const gateway = await startGateway(config)
     announce(config, gateway.listen, gateway.admin)
-    await stopSignal()
+    await stop
     await gateway.close()
   })
 }
