@@ -1,7 +1,6 @@
 /**
- * Finds the newest entry of a subject: open addressing over index slots, two places a slot, so that probes stay short. It
- * holds no keys: the hash is the entry's own, the subject's bytes are the caller's to compare, and subjects of the same hash
- * have places of their own.
+ * Finds the newest entry of a subject's hash: open addressing over index slots, two places a slot, so that probes stay short.
+ * It holds no keys: the hash is the entry's own.
  */
 export class SubjectTable {
   readonly #hashes: Uint32Array
@@ -34,13 +33,13 @@ export class SubjectTable {
     this.#places[place] = slot + 1
   }
 
-  /** `slot` gives its place to another entry of its subject. */
+  /** `slot` gives its place to another entry of its hash. */
   replace(slot: number, other: number): void {
     const place = this.#find(slot)
     if (place >= 0) this.#places[place] = other + 1
   }
 
-  /** Takes `slot` out where it is its subject's newest; by shifting back what was pushed on by it. */
+  /** Takes `slot` out where it is its hash's newest; by shifting back what was pushed on by it. */
   remove(slot: number): void {
     let hole = this.#find(slot)
     if (hole < 0) return

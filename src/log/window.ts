@@ -4,9 +4,9 @@ import { Losses, type Lost, type LostReason } from './losses.ts'
 import { SubjectTable } from './subject-table.ts'
 
 export interface WindowOptions {
-  /** Payload ring, bytes: events and their traceparents. At least four of the largest events should fit. */
+  /** Payload ring, bytes: events, their traceparents and 16 bytes each. At least four of the largest events should fit. */
   readonly payloadBytes: number
-  /** Records that the index holds; rounded up to a power of two. About 48 bytes each. */
+  /** Records that the index holds; rounded up to a power of two. 32 bytes each. */
   readonly entries: number
   /** Seed of the hashes that the records carry: whoever appends hashes with it. */
   readonly seed: number
@@ -66,41 +66,50 @@ export function loaded(): Loaded {
 const unit = 8
 /** An event's length has 24 bits in the index, a subject's place in it too. */
 const maxEventBytes = 2 ** 24 - 1
-/** What an event may take in the ring beside its own bytes: a traceparent and the padding. */
-const slackBytes = 256 + unit
+/** Before each payload, in the ring: record time (float64), lengths and subject's place (uint32 each). */
+const headerBytes = 16
+/** What an event may take in the ring beside its own bytes: its header, a traceparent and the padding. */
+const slackBytes = headerBytes + 256 + unit
+/** How far a chain is followed back before a reader had better scan forward: bounds what one question costs. */
+const maxChainSteps = 4096
 
 /**
- * The newest stretch of one partition: a ring of payloads and an index, chained by subject. Flat memory outside of the JS
- * heap: 40 bytes of index and 8 of table a record.
+ * The newest stretch of one partition, in two tiers: a ring of payloads, and an index that reaches further back. Flat memory
+ * outside of the JS heap: 24 bytes of index and 8 of table a record.
+ *
+ * The index chains records by the hash of their subject. It knows no subjects, so its "nothing since" is exact and its
+ * "something" is a hint: subjects that share a hash share a chain, and whoever delivers compares the subject's bytes.
  *
  * An entry is named by its ordinal. Ordinals count appends and are good until the window changes; whoever comes back later
- * comes with an offset. Evicting moves `tailOrdinal`, and nothing below it is followed: a reused slot never leads into
- * another subject's chain.
+ * comes with an offset. Evicting moves `indexOrdinal`, and nothing below it is followed: a reused slot never leads into
+ * another chain.
  */
 export class Window {
   /** Next offset: every record below it was appended, was a hole, or was told lost. */
   head = 0
-  /** Complete from here: each record of the log in [tail, head) is in the window. */
+  /** Payloads are complete from here: each record of the log in [tail, head) can be loaded. */
   tail = 0
+  /** The index is complete from here: it has an entry for each record in [indexTail, head). At most `tail`. */
+  indexTail = 0
   /** Ordinal of the next append. */
   headOrdinal = 0
-  /** The oldest ordinal that is still there. */
+  /** The oldest ordinal that can be loaded. */
   tailOrdinal = 0
+  /** The oldest ordinal that the index has. */
+  indexOrdinal = 0
   readonly #ring: Buffer
+  /** The ring again, for the headers. */
+  readonly #times: Float64Array
+  readonly #words: Uint32Array
   readonly #ringUnits: number
   /** Where the next payload goes, in units. */
   #write = 0
   readonly #mask: number
   readonly #offsets: Float64Array
-  readonly #times: Float64Array
   readonly #hashes: Uint32Array
-  /** Payload's start in the ring, in units. */
+  /** The header's start in the ring, in units. */
   readonly #places: Uint32Array
-  /** Event's length (24 bits) and its traceparent's (8 bits, 0 = none). */
-  readonly #lengths: Uint32Array
-  /** Subject's start in the event (24 bits) and length (8 bits). */
-  readonly #subjects: Uint32Array
-  /** Distance in ordinals to the subject's previous and next entry; 0 = none. */
+  /** Distance in ordinals to the hash's previous and next entry; 0 = none. */
   readonly #previous: Uint32Array
   readonly #next: Uint32Array
   readonly #newest: SubjectTable
@@ -111,21 +120,26 @@ export class Window {
     const capacity = 2 ** Math.ceil(Math.log2(Math.max(2, options.entries)))
     this.#mask = capacity - 1
     this.#ringUnits = Math.floor(options.payloadBytes / unit)
-    this.#ring = Buffer.alloc(this.#ringUnits * unit)
+    const ring = new ArrayBuffer(this.#ringUnits * unit)
+    this.#ring = Buffer.from(ring)
+    this.#times = new Float64Array(ring)
+    this.#words = new Uint32Array(ring)
     this.#offsets = new Float64Array(capacity)
-    this.#times = new Float64Array(capacity)
     this.#hashes = new Uint32Array(capacity)
     this.#places = new Uint32Array(capacity)
-    this.#lengths = new Uint32Array(capacity)
-    this.#subjects = new Uint32Array(capacity)
     this.#previous = new Uint32Array(capacity)
     this.#next = new Uint32Array(capacity)
     this.#newest = new SubjectTable(this.#hashes)
   }
 
-  /** Records in the window. */
+  /** Records that can be loaded. */
   get size(): number {
     return this.headOrdinal - this.tailOrdinal
+  }
+
+  /** Records that the index has. */
+  get indexed(): number {
+    return this.headOrdinal - this.indexOrdinal
   }
 
   get capacity(): number {
@@ -146,8 +160,10 @@ export class Window {
   /** Empty, from `offset` on; `epoch` is that of the record before it, -1 where unknown. */
   start(offset: number, epoch: number): void {
     this.tailOrdinal = this.headOrdinal
+    this.indexOrdinal = this.headOrdinal
     this.head = offset
     this.tail = offset
+    this.indexTail = offset
     this.#write = 0
     this.#newest.clear()
     this.#epochs.start(offset, epoch)
@@ -156,7 +172,7 @@ export class Window {
 
   /** Whether an event of so many bytes can be appended without evicting anything. */
   hasRoom(eventBytes: number): boolean {
-    if (this.size > this.#mask) return false
+    if (this.indexed > this.#mask) return false
     if (this.size === 0) return eventBytes + slackBytes <= this.#ring.length
     const oldest = this.#places[this.tailOrdinal & this.#mask]!
     // The write place meets the ring's end, or, in a later lap, the oldest payload.
@@ -171,17 +187,14 @@ export class Window {
   append(record: Appended): number {
     if (record.offset < this.head) throw new Error(`append of offset ${record.offset} below the head ${this.head}`)
     const place = this.#copyIn(record)
-    if (this.size > this.#mask) this.#evict()
+    if (this.indexed > this.#mask) this.#evictEntry()
     const ordinal = this.headOrdinal
     const slot = ordinal & this.#mask
     this.#offsets[slot] = record.offset
-    this.#times[slot] = record.timeMs
     this.#places[slot] = place
-    this.#lengths[slot] = ((record.eventEnd - record.eventStart) << 8) | traceLength(record)
-    this.#subjects[slot] = (record.subjectAt << 8) | record.subjectLength
     this.#next[slot] = 0
     this.headOrdinal = ordinal + 1
-    this.#chain(ordinal, slot, record)
+    this.#chain(ordinal, slot, record.hash)
     this.#epochs.note(record.offset, record.epoch)
     this.head = record.offset + 1
     return ordinal
@@ -196,17 +209,18 @@ export class Window {
   lost(from: number, to: number, reason: LostReason): void {
     const forgotten = this.#losses.add({ from, to, reason })
     // What is remembered no longer is told by whoever reads that stretch from the broker.
-    if (forgotten !== undefined && forgotten.to >= this.tail) this.#dropBelow(forgotten.to + 1)
+    if (forgotten !== undefined && forgotten.to >= this.indexTail) this.#dropBelow(forgotten.to + 1)
     this.advance(to + 1)
   }
 
   /** The log was rewritten from `offset` on: what was read of it since is dropped. */
   truncate(offset: number): void {
-    while (this.size > 0 && this.#offsets[(this.headOrdinal - 1) & this.#mask]! >= offset) this.#dropNewest()
+    while (this.indexed > 0 && this.#offsets[(this.headOrdinal - 1) & this.#mask]! >= offset) this.#dropNewest()
     this.#epochs.truncate(offset)
     this.#losses.truncate(offset)
     this.head = Math.min(this.head, offset)
     this.tail = Math.min(this.tail, offset)
+    this.indexTail = Math.min(this.indexTail, offset)
   }
 
   // Reading
@@ -216,9 +230,9 @@ export class Window {
     return this.#losses.next(offset)
   }
 
-  /** Ordinal of the first entry whose offset is ≥ `offset`; headOrdinal when there is none. */
+  /** Ordinal of the index's first entry whose offset is ≥ `offset`; headOrdinal when there is none. */
   lowerBound(offset: number): number {
-    let low = this.tailOrdinal
+    let low = this.indexOrdinal
     let high = this.headOrdinal
     while (low < high) {
       const middle = Math.floor((low + high) / 2)
@@ -228,11 +242,13 @@ export class Window {
     return low
   }
 
+  /** `ordinal` must be at least `tailOrdinal`. */
   load(ordinal: number, out: Loaded): void {
     const slot = ordinal & this.#mask
-    const start = this.#places[slot]! * unit
-    const lengths = this.#lengths[slot]!
-    const subject = this.#subjects[slot]!
+    const place = this.#places[slot]!
+    const start = place * unit + headerBytes
+    const lengths = this.#words[place * 2 + 2]!
+    const subject = this.#words[place * 2 + 3]!
     const end = start + (lengths >>> 8)
     const trace = lengths & 255
     out.buffer = this.#ring
@@ -243,7 +259,7 @@ export class Window {
     out.traceStart = trace === 0 ? -1 : end
     out.traceEnd = trace === 0 ? -1 : end + trace
     out.offset = this.#offsets[slot]!
-    out.timeMs = this.#times[slot]!
+    out.timeMs = this.#times[place]!
     out.hash = this.#hashes[slot]!
     out.epoch = this.#epochs.before(out.offset + 1, this.head)
   }
@@ -252,37 +268,44 @@ export class Window {
     return this.#offsets[ordinal & this.#mask]!
   }
 
-  /** Ordinal of the subject's newest entry, -1 = none. */
-  newest(hash: number, subject: Uint8Array, start: number, end: number): number {
-    let probe = this.#newest.first(hash)
-    for (let slot = this.#newest.at(probe); slot >= 0; slot = this.#newest.at(probe)) {
-      if (this.#hashes[slot] === hash && this.#isSubject(slot, subject, start, end)) return this.#ordinalIn(slot)
-      probe = this.#newest.following(probe)
-    }
-    return -1
+  hashOf(ordinal: number): number {
+    return this.#hashes[ordinal & this.#mask]!
   }
 
-  /** The same subject's previous entry that is still there, -1 = none. */
+  /** Ordinal of the newest entry with this hash, -1 = none. */
+  newest(hash: number): number {
+    const slot = this.#newest.at(this.#placeOf(hash))
+    return slot < 0 ? -1 : this.#ordinalIn(slot)
+  }
+
+  /** The previous entry with the same hash that is still there, -1 = none. */
   previous(ordinal: number): number {
     const distance = this.#previous[ordinal & this.#mask]!
-    if (distance === 0 || ordinal - distance < this.tailOrdinal) return -1
+    if (distance === 0 || ordinal - distance < this.indexOrdinal) return -1
     return ordinal - distance
   }
 
-  /** The same subject's next entry, -1 = none. */
+  /** The next entry with the same hash, -1 = none. */
   following(ordinal: number): number {
     const distance = this.#next[ordinal & this.#mask]!
     return distance === 0 ? -1 : ordinal + distance
   }
 
-  /** The subject's first entry whose offset is ≥ `offset`, -1 = none: costs the entries between. */
-  firstSince(hash: number, subject: Uint8Array, start: number, end: number, offset: number): number {
-    let found = -1
-    for (let at = this.newest(hash, subject, start, end); at >= 0; at = this.previous(at)) {
-      if (this.offsetOf(at) < offset) break
-      found = at
+  /**
+   * The first entry with this hash whose offset is ≥ `offset`, -1 = none, -2 = there are too many to find it cheaply. Who
+   * asks from right behind an entry of that hash, as a reader that goes on does, has it by binary search.
+   */
+  firstSince(hash: number, offset: number): number {
+    let at = this.newest(hash)
+    if (at < 0 || this.offsetOf(at) < offset) return -1
+    const before = this.lowerBound(offset - 1)
+    if (this.offsetOf(before) === offset - 1 && this.hashOf(before) === hash) return this.following(before)
+    for (let steps = 0; steps < maxChainSteps; steps++) {
+      const earlier = this.previous(at)
+      if (earlier < 0 || this.offsetOf(earlier) < offset) return at
+      at = earlier
     }
-    return found
+    return -2
   }
 
   /** Epoch of the last record below `offset`; -1 where this window doesn't know it. */
@@ -301,14 +324,18 @@ export class Window {
   #copyIn(record: Appended): number {
     const length = record.eventEnd - record.eventStart
     const trace = traceLength(record)
-    const units = Math.ceil((length + trace) / unit)
+    const units = Math.ceil((headerBytes + length + trace) / unit)
     if (length > maxEventBytes || units > this.#ringUnits) {
       const said = `an event of ${length} bytes does not fit in a window of ${this.#ring.length} bytes`
       throw new CarillonError('event_too_large', said)
     }
     const place = this.#reserve(units)
-    record.buffer.copy(this.#ring, place * unit, record.eventStart, record.eventEnd)
-    if (trace > 0) record.traceBuffer.copy(this.#ring, place * unit + length, record.traceStart, record.traceEnd)
+    const start = place * unit + headerBytes
+    this.#times[place] = record.timeMs
+    this.#words[place * 2 + 2] = (length << 8) | trace
+    this.#words[place * 2 + 3] = (record.subjectAt << 8) | record.subjectLength
+    record.buffer.copy(this.#ring, start, record.eventStart, record.eventEnd)
+    if (trace > 0) record.traceBuffer.copy(this.#ring, start + length, record.traceStart, record.traceEnd)
     return place
   }
 
@@ -316,33 +343,41 @@ export class Window {
   #reserve(units: number): number {
     const places = this.#places
     if (this.#write + units > this.#ringUnits) {
-      while (this.size > 0 && places[this.tailOrdinal & this.#mask]! >= this.#write) this.#evict()
+      while (this.size > 0 && places[this.tailOrdinal & this.#mask]! >= this.#write) this.#evictPayload()
       this.#write = 0
     }
     const place = this.#write
     for (;;) {
       const oldest = places[this.tailOrdinal & this.#mask]!
       if (this.size === 0 || oldest < place || oldest >= place + units) break
-      this.#evict()
+      this.#evictPayload()
     }
     this.#write = place + units
     return place
   }
 
-  #evict(): void {
-    const slot = this.tailOrdinal & this.#mask
-    this.#newest.remove(slot)
+  #evictPayload(): void {
+    this.tail = this.#offsets[this.tailOrdinal & this.#mask]! + 1
     this.tailOrdinal++
-    this.tail = this.#offsets[slot]! + 1
-    this.#losses.dropBelow(this.tail)
+  }
+
+  #evictEntry(): void {
+    if (this.tailOrdinal === this.indexOrdinal) this.#evictPayload()
+    const slot = this.indexOrdinal & this.#mask
+    this.#newest.remove(slot)
+    this.indexOrdinal++
+    this.indexTail = this.#offsets[slot]! + 1
+    this.#losses.dropBelow(this.indexTail)
   }
 
   #dropBelow(offset: number): void {
-    while (this.size > 0 && this.#offsets[this.tailOrdinal & this.#mask]! < offset) this.#evict()
-    this.tail = offset
+    while (this.indexed > 0 && this.#offsets[this.indexOrdinal & this.#mask]! < offset) this.#evictEntry()
+    this.indexTail = offset
+    this.tail = Math.max(this.tail, offset)
   }
 
   #dropNewest(): void {
+    const payload = this.size > 0
     this.headOrdinal--
     const slot = this.headOrdinal & this.#mask
     const before = this.previous(this.headOrdinal)
@@ -351,37 +386,29 @@ export class Window {
       this.#newest.replace(slot, before & this.#mask)
       this.#next[before & this.#mask] = 0
     }
-    this.#write = this.#places[slot]!
+    if (payload) this.#write = this.#places[slot]!
+    else this.tailOrdinal = this.headOrdinal
   }
 
   // The chains
 
-  #chain(ordinal: number, slot: number, record: Appended): void {
-    const start = record.eventStart + record.subjectAt
-    const end = start + record.subjectLength
-    let probe = this.#newest.first(record.hash)
-    for (let other = this.#newest.at(probe); other >= 0; other = this.#newest.at(probe)) {
-      if (this.#hashes[other] === record.hash && this.#isSubject(other, record.buffer, start, end)) {
-        const distance = (ordinal - other) & this.#mask
-        this.#hashes[slot] = record.hash
-        this.#previous[slot] = distance
-        this.#next[other] = distance
-        this.#newest.set(probe, slot)
-        return
-      }
-      probe = this.#newest.following(probe)
-    }
-    this.#hashes[slot] = record.hash
-    this.#previous[slot] = 0
-    this.#newest.set(probe, slot)
+  #chain(ordinal: number, slot: number, hash: number): void {
+    const place = this.#placeOf(hash)
+    const other = this.#newest.at(place)
+    const distance = other < 0 ? 0 : (ordinal - other) & this.#mask
+    if (other >= 0) this.#next[other] = distance
+    this.#previous[slot] = distance
+    this.#hashes[slot] = hash
+    this.#newest.set(place, slot)
   }
 
-  #isSubject(slot: number, subject: Uint8Array, start: number, end: number): boolean {
-    const own = this.#subjects[slot]!
-    if ((own & 255) !== end - start) return false
-    const at = this.#places[slot]! * unit + (own >>> 8) - start
-    for (let i = start; i < end; i++) if (this.#ring[at + i] !== subject[i]) return false
-    return true
+  /** The table's place of this hash: that of its newest entry, or the empty one where it belongs. */
+  #placeOf(hash: number): number {
+    let place = this.#newest.first(hash)
+    for (let slot = this.#newest.at(place); slot >= 0 && this.#hashes[slot] !== hash; slot = this.#newest.at(place)) {
+      place = this.#newest.following(place)
+    }
+    return place
   }
 
   /** The ordinal that a slot holds now. */

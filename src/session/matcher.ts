@@ -2,6 +2,9 @@ import type { Loaded, Window } from '../log/window.ts'
 import { matches } from '../subject/subject.ts'
 import type { Leg, Subscription } from './subscription.ts'
 
+/** Subjects of one reader that the index is asked for, one by one; with more, the stretch is read. */
+const maxSkipSubjects = 64
+
 /**
  * Which records of a stretch of log a reader wants. One exact subject follows the window's chain, so it costs what was
  * missed; anything else looks at each record.
@@ -52,27 +55,60 @@ export class Matcher {
     return this.#patterns.some((pattern) => matches(pattern.subject, subject))
   }
 
+  /**
+   * Where the first record at or after `offset` that may be wanted is, as the index has it: an offset, `head` when there is
+   * none. `offset` itself where the index can't tell: patterns, and more subjects than are worth asking for.
+   */
+  skipTo(window: Window, offset: number): number {
+    if (this.#patterns.length > 0 || this.#exact.size > maxSkipSubjects) return offset
+    let least = window.head
+    for (const hash of this.#exact.keys()) {
+      const ordinal = window.firstSince(hash, offset)
+      if (ordinal === -2) return offset
+      if (ordinal >= 0) least = Math.min(least, window.offsetOf(ordinal))
+    }
+    return least
+  }
+
   /** The first wanted ordinal at or after `offset`; -1 = none up to the stretch's head, -2 = `looked` ran out at `stoppedAt`. */
   first(window: Window, offset: number, scratch: Loaded, look: Look): number {
     const { single } = this
-    if (single !== undefined) return window.firstSince(single.hash, single.bytes, 0, single.bytes.length, offset)
-    return this.#scan(window, window.lowerBound(offset), scratch, look)
+    const chained = single === undefined ? -2 : window.firstSince(single.hash, offset)
+    return chained === -2
+      ? this.#scan(window, window.lowerBound(offset), scratch, look)
+      : this.#follow(window, chained, scratch, look)
   }
 
-  /** As `first`, from the entry after `ordinal`. */
+  /** As `first`, from the entry after `ordinal`, which is one that was wanted. */
   following(window: Window, ordinal: number, scratch: Loaded, look: Look): number {
-    if (this.single !== undefined) return window.following(ordinal)
+    if (this.single !== undefined) return this.#follow(window, window.following(ordinal), scratch, look)
     return this.#scan(window, ordinal + 1, scratch, look)
+  }
+
+  /** Along the chain of one hash, past the subjects that share it. */
+  #follow(window: Window, from: number, scratch: Loaded, look: Look): number {
+    for (let ordinal = from; ordinal >= 0; ordinal = window.following(ordinal)) {
+      if (look.left <= 0) {
+        look.stoppedAt = window.offsetOf(ordinal)
+        return -2
+      }
+      window.load(ordinal, scratch)
+      if (this.wants(scratch)) return ordinal
+      look.left--
+    }
+    return -1
   }
 
   #scan(window: Window, from: number, scratch: Loaded, look: Look): number {
     const { headOrdinal } = window
+    const hashesOnly = this.#patterns.length === 0
     for (let ordinal = from; ordinal < headOrdinal; ordinal++) {
       if (look.left <= 0) {
         look.stoppedAt = window.offsetOf(ordinal)
         return -2
       }
       look.left--
+      if (hashesOnly && !this.#exact.has(window.hashOf(ordinal))) continue
       window.load(ordinal, scratch)
       if (this.wants(scratch)) return ordinal
     }

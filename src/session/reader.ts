@@ -142,6 +142,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
       }
       const { window } = this.feed
       if (this.next > window.head) return this.#park()
+      if (this.next < window.tail && this.next >= window.indexTail && this.#skip(window)) continue
       const stretch = this.next >= window.tail ? window : this.#readBack.find(this.feed, this.next)
       if (stretch === undefined) {
         this.mode = 'waiting'
@@ -153,6 +154,17 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
       if (stretch === window) return 'head'
     }
     return 'blocked'
+  }
+
+  /** Passes what the index knows to be nobody's here, without reading it; a loss on the way is told. True when it moved. */
+  #skip(window: Window): boolean {
+    const to = this.matcher.skipTo(window, this.next)
+    if (to <= this.next) return false
+    const lost = window.nextLost(this.next)
+    if (lost === undefined || lost.from >= to) this.next = to
+    else if (lost.from > this.next) this.next = lost.from
+    else this.#tellLost(lost)
+    return true
   }
 
   #walk(window: Window, look: Look): Progress {

@@ -114,6 +114,12 @@ function check(
   before: number,
   hash: (subject: string) => number,
 ): void {
+  const indexed = log.filter(({ offset }) => offset >= window.indexTail)
+  assert.equal(window.indexed, indexed.length, 'the index is complete from its tail')
+  assert.deepEqual(
+    indexed.map((_, i) => window.offsetOf(window.indexOrdinal + i)),
+    indexed.map(({ offset }) => offset),
+  )
   const kept = log.filter(({ offset }) => offset >= window.tail)
   assert.equal(window.size, kept.length, 'complete from the tail')
   assert.ok(log.length === 0 || kept.length > 0 || window.size === 0)
@@ -123,23 +129,22 @@ function check(
     assert.equal(window.lowerBound(entry.offset), window.tailOrdinal + i)
     assert.equal(window.epochBefore(entry.offset + 1), entry.epoch)
   })
-  for (const subject of new Set(log.map((entry) => entry.subject))) {
-    const bytes = Buffer.from(subject)
-    const own = kept.filter((entry) => entry.subject === subject).map(({ offset }) => offset)
+  for (const value of new Set(log.map(({ subject }) => hash(subject)))) {
+    const own = indexed.filter(({ subject }) => hash(subject) === value).map(({ offset }) => offset)
     const chain: number[] = []
-    for (let at = window.newest(hash(subject), bytes, 0, bytes.length); at >= 0; at = window.previous(at)) {
-      chain.unshift(window.offsetOf(at))
-    }
+    for (let at = window.newest(value); at >= 0; at = window.previous(at)) chain.unshift(window.offsetOf(at))
     assert.deepEqual(chain, own)
-    const since = own[Math.floor(own.length / 2)] ?? window.head
-    const forward: number[] = []
-    for (let at = window.firstSince(hash(subject), bytes, 0, bytes.length, since); at >= 0; at = window.following(at)) {
-      forward.push(window.offsetOf(at))
+    const middle = own[Math.floor(own.length / 2)] ?? window.head
+    for (const since of [window.indexTail, middle, middle + 1]) {
+      const forward: number[] = []
+      for (let at = window.firstSince(value, since); at >= 0; at = window.following(at)) {
+        forward.push(window.offsetOf(at))
+      }
+      assert.deepEqual(
+        forward,
+        own.filter((offset) => offset >= since),
+      )
     }
-    assert.deepEqual(
-      forward,
-      own.filter((offset) => offset >= since),
-    )
   }
   for (const offset of [window.tail, window.head]) {
     assert.equal(window.epochBefore(offset), log.findLast((entry) => entry.offset < offset)?.epoch ?? before)
@@ -197,7 +202,7 @@ test('a window that says it has room does not evict for it, whichever lap it is 
 })
 
 test('a ring holds as many payloads as fit, lap after lap, and a cut log gives their room back', () => {
-  const window = new Window({ payloadBytes: 64, entries: 16, seed: 1 })
+  const window = new Window({ payloadBytes: 128, entries: 16, seed: 1 })
   window.start(0, -1)
   const append = () => {
     const entry = record({ offset: window.head, subject: 'abc', data: '12345678901', epoch: 0 }, () => 1)
@@ -205,11 +210,11 @@ test('a ring holds as many payloads as fit, lap after lap, and a cut log gives t
   }
   for (let i = 1; i <= 20; i++) {
     append()
-    assert.equal(window.size, Math.min(i, 4), 'four of 16 bytes')
-    assert.equal(window.usedBytes, window.size * 16)
+    assert.equal(window.size, Math.min(i, 4), 'four of 32 bytes, headers included')
+    assert.equal(window.usedBytes, window.size * 32)
   }
   window.truncate(18)
-  assert.equal(window.usedBytes, 32)
+  assert.equal(window.usedBytes, 64)
   append()
   append()
   assert.equal(window.tail, 16)

@@ -18,6 +18,8 @@ interface Entry {
   readonly epoch: number
   readonly key: Buffer | null
   readonly value: Buffer | null
+  /** Its bytes on disk are not those that were written. */
+  readonly damaged?: true
 }
 
 interface Log {
@@ -99,7 +101,8 @@ export class ModelBroker implements Source {
           break
         }
         bytes += entry.value?.length ?? 0
-        sink.record(this.#view(partition, entry))
+        if (entry.damaged) sink.lost(entry.offset, entry.offset, 'corrupt')
+        else sink.record(this.#view(partition, entry))
       }
       return { next, offsets: this.#bounds(partition) }
     })
@@ -142,6 +145,16 @@ export class ModelBroker implements Source {
   hole(partition: number, count: number): void {
     this.#logs[partition]!.head += count
     this.end(partition)
+  }
+
+  /** A record that nobody can read: its checksum is wrong. Returns its offset. */
+  damage(partition: number): number {
+    const log = this.#logs[partition]!
+    const offset = log.head++
+    log.entries.push({ offset, timeMs: this.nowMs, epoch: this.epoch, key: null, value: null, damaged: true })
+    this.#sink?.lost(partition, offset, offset, 'corrupt')
+    this.end(partition)
+    return offset
   }
 
   /** Drops what is below `first`. */

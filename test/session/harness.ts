@@ -36,7 +36,7 @@ export class TestGateway {
   readonly stream: StreamFeed
   readonly routing: RoutingTable
 
-  constructor(broker: ModelBroker, limits: Partial<typeof sessionLimits>, entries: number) {
+  constructor(broker: ModelBroker, limits: Partial<typeof sessionLimits>, entries: number, payloadBytes: number) {
     this.broker = broker
     this.routing = new RoutingTable([{ subjects: '>', stream: 'events', by: { hash: 'murmur2' } }])
     this.feeds = new Feeds(this.routing, broker)
@@ -45,7 +45,7 @@ export class TestGateway {
       topic: 'events',
       source: broker,
       routing: this.routing,
-      window: { payloadBytes: entries * 1024, entries, seed },
+      window: { payloadBytes, entries, seed },
       maxEventBytes: 4096,
       partitions: 1,
       creates: false,
@@ -88,13 +88,14 @@ export class TestGateway {
     )
   }
 
-  /** `entries` is what the window holds, of up to 1 KiB each. */
+  /** `entries` is what the window's index holds; of up to 1 KiB each in its payload ring, unless that is given. */
   static async start(
     broker = new ModelBroker('events', 1),
     limits: Partial<typeof sessionLimits> = {},
     entries = 64,
+    payloadBytes = entries * 1024,
   ): Promise<TestGateway> {
-    const gateway = new TestGateway(broker, limits, entries)
+    const gateway = new TestGateway(broker, limits, entries, payloadBytes)
     await gateway.feeds.start()
     return gateway
   }

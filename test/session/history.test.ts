@@ -79,6 +79,7 @@ const step = fc.oneof(
       count: fc.integer({ min: 1, max: 4 }),
     }),
   },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('damage' as const), subject: fc.nat(4) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('away' as const), away: fc.boolean() }) },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('settle' as const) }) },
 )
@@ -90,9 +91,15 @@ class World {
   readonly published: Published[] = []
   readonly followers: Follower[] = []
   #count = 0
+  readonly #payloadBytes: number
+
+  /** With few payload bytes the index reaches further back than the payloads: both tiers are read. */
+  constructor(payloadBytes: number) {
+    this.#payloadBytes = payloadBytes
+  }
 
   async start(): Promise<void> {
-    this.gateway = await TestGateway.start(this.broker)
+    this.gateway = await TestGateway.start(this.broker, {}, 64, this.#payloadBytes)
   }
 
   publish(subject: string): void {
@@ -100,6 +107,13 @@ class World {
     const { partition } = this.gateway.routing.place(subject, () => partitions)
     const offset = this.gateway.publish(subject, text)
     this.published.push({ subject, partition: partition!, offset, text })
+  }
+
+  /** An event that nobody can be given: all who read its partition must be told. */
+  damage(subject: string): void {
+    const { partition } = this.gateway.routing.place(subject, () => partitions)
+    const offset = this.broker.damage(partition!)
+    this.published.push({ subject, partition: partition!, offset, text: '' })
   }
 
   follow(interest: string, transport: Follower['transport']): void {
@@ -221,10 +235,12 @@ function newestOf(tokens: readonly string[]): string[] {
   return newest.size === 0 ? [] : [encodeToken([...newest.values()])]
 }
 
+const histories = fc.array(step, { minLength: 10, maxLength: 60, size: 'max' })
+
 test('over full sockets, reconnects, restarts, holes and retention each event comes once, in order, or is told', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 60, size: 'max' }), async (steps) => {
-      const world = new World()
+    fc.asyncProperty(histories, fc.constantFrom(1024, 65_536), async (steps, payloadBytes) => {
+      const world = new World(payloadBytes)
       await world.start()
       for (const action of steps) await apply(world, action)
       await world.quiet()
@@ -264,6 +280,9 @@ async function apply(world: World, action: Step): Promise<void> {
     }
     case 'hole':
       world.broker.hole(action.partition, action.count)
+      break
+    case 'damage':
+      world.damage(subjects[action.subject]!)
       break
     case 'away':
       world.broker.away = action.away

@@ -122,6 +122,32 @@ test('what left the window is read back from the broker, once for all who need i
   assert.ok(gateway.broker.ranges < 40, `${gateway.broker.ranges} range reads for 8 clients`)
 })
 
+test('what was missed of quiet subjects costs its own records, however much else left the window meanwhile', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, 1024, 4096)
+  const before = gateway.stream.partitions[0]!.tokenAt(gateway.publish('quiet', '0') + 1)
+  for (let i = 0; i < 200; i++) gateway.publish('busy', `${i}`)
+  const client = gateway.connect()
+  client.subscribe(1, 'quiet', before)
+  await settled()
+  assert.deepEqual(client.kinds, ['welcome', 'subscribed', 'live'])
+  assert.equal(gateway.broker.ranges, 0, 'nothing was missed: the index says so')
+
+  gateway.publish('quiet', '1')
+  for (let i = 0; i < 600; i++) gateway.publish('busy', `${i}`)
+  const damaged = gateway.broker.damage(0)
+  for (let i = 0; i < 100; i++) gateway.publish('busy', `${i}`)
+  assert.ok(gateway.stream.partitions[0]!.window.tail > damaged)
+  const poll = gateway.connect('poll')
+  poll.session.start(['quiet', 'silent'], [before])
+  for (let i = 0; i < 5; i++) await settled()
+  assert.deepEqual(poll.texts, ['1'])
+  assert.deepEqual(
+    poll.gaps.map(({ from, to, reason }) => ({ from, to, reason })),
+    [{ from: damaged, to: damaged, reason: 'corrupt' }],
+  )
+  assert.equal(gateway.broker.ranges, 1, 'one chunk, of 900 records')
+})
+
 test('`earliest` starts at the first retained event, without a gap', async () => {
   const gateway = await TestGateway.start()
   for (let i = 0; i < 100; i++) gateway.publish('a', `${i}`)

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { loaded, Window } from '../../src/log/window.ts'
+import { type Look, Matcher } from '../../src/session/matcher.ts'
+import type { Leg } from '../../src/session/subscription.ts'
+import { isPattern } from '../../src/subject/subject.ts'
+
+/** The first letter's code: subjects that begin alike share a hash. */
+const hashOf = (subject: string) => subject.charCodeAt(0)
+
+function windowOf(subjects: readonly string[], payloadBytes = 65_536): Window {
+  const window = new Window({ payloadBytes, entries: 8192, seed: 0 })
+  window.start(0, -1)
+  const none = Buffer.alloc(0)
+  subjects.forEach((subject, offset) => {
+    const buffer = Buffer.from(subject)
+    const event = { buffer, eventStart: 0, eventEnd: buffer.length, subjectAt: 0, subjectLength: buffer.length }
+    const trace = { traceBuffer: none, traceStart: -1, traceEnd: -1 }
+    window.append({ ...event, ...trace, offset, timeMs: 0, epoch: 0, hash: hashOf(subject) })
+  })
+  return window
+}
+
+function matcherOf(...subjects: readonly string[]): Matcher {
+  const matcher = new Matcher()
+  for (const subject of subjects) {
+    const pattern = isPattern(subject)
+    const bytes = Buffer.from(subject)
+    const subscription = { ref: 1, subject, pattern, bytes, hash: hashOf(subject), legs: [], joining: 0, closed: false }
+    matcher.add({ subscription, feed: undefined, membership: undefined } as unknown as Leg)
+  }
+  return matcher
+}
+
+const plenty = (): Look => ({ left: 1_000_000, stoppedAt: 0 })
+
+function wanted(matcher: Matcher, window: Window, offset: number, look = plenty()): number[] {
+  const scratch = loaded()
+  const offsets: number[] = []
+  let ordinal = matcher.first(window, offset, scratch, look)
+  for (; ordinal >= 0; ordinal = matcher.following(window, ordinal, scratch, look))
+    offsets.push(window.offsetOf(ordinal))
+  if (ordinal === -2) offsets.push(-look.stoppedAt)
+  return offsets
+}
+
+test('subjects that share a hash share a chain, and each gets its own records only', () => {
+  const window = windowOf(['aa', 'ab', 'b', 'aa', 'ab', 'ab', 'aa'])
+  assert.deepEqual(wanted(matcherOf('aa'), window, 0), [0, 3, 6])
+  assert.deepEqual(wanted(matcherOf('ab'), window, 2), [4, 5])
+  assert.deepEqual(wanted(matcherOf('ac'), window, 0), [])
+  assert.deepEqual(wanted(matcherOf('aa', 'b'), window, 1), [2, 3, 6])
+  assert.deepEqual(wanted(matcherOf('>'), window, 5), [5, 6])
+})
+
+test('the index says where the next record may be, or that there is none, without a payload', () => {
+  const window = windowOf(['a', 'b', 'c', 'c', 'c', 'b', 'c'], 64)
+  assert.ok(window.tail > 3, 'the first payloads are gone')
+  assert.equal(matcherOf('a').skipTo(window, 0), 0)
+  assert.equal(matcherOf('a').skipTo(window, 1), 7, 'nothing: the head')
+  assert.equal(matcherOf('b').skipTo(window, 2), 5)
+  assert.equal(matcherOf('a', 'b').skipTo(window, 1), 1)
+  assert.equal(matcherOf('b', 'c').skipTo(window, 2), 2)
+  assert.equal(matcherOf('*').skipTo(window, 2), 2, 'a pattern has no hash')
+})
+
+test('a subject with very many records is scanned for in slices instead of walked back at once', () => {
+  const window = windowOf(['b', ...new Array<string>(5000).fill('a')], 1 << 20)
+  const matcher = matcherOf('a')
+  assert.equal(window.firstSince(hashOf('a'), 0), -2)
+  assert.equal(matcher.skipTo(window, 0), 0)
+  assert.deepEqual(wanted(matcher, window, 0, { left: 1, stoppedAt: 0 }), [-1])
+  assert.deepEqual(wanted(matcher, window, 4999), [4999, 5000])
+})
+
+test('a slice ends where it may look no further, among others of the same hash too', () => {
+  const window = windowOf(['aa', ...new Array<string>(100).fill('ab'), 'aa'])
+  assert.deepEqual(wanted(matcherOf('aa'), window, 1, { left: 10, stoppedAt: 0 }), [-11])
+})
