@@ -14,7 +14,7 @@ import { ReadBack } from '../../src/session/read-back.ts'
 import { Instruments } from '../../src/telemetry/instruments.ts'
 import type { Logger } from '../../src/telemetry/logger.ts'
 import { encodeEvent } from '../../src/wire/envelope.ts'
-import type { Encoding } from '../../src/wire/frames.ts'
+import type { Encoding, Event, SubscribeOptions } from '../../src/wire/frames.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { ManualClock, settled } from '../model/clock.ts'
 
@@ -101,7 +101,7 @@ export class TestGateway {
   }
 
   /** Writes an event whose data is `text`, and ends the batch. Returns its offset. */
-  publish(subject: string, text: string): number {
+  publish(subject: string, text: string, fields: Partial<Event> = {}): number {
     const { partition, key } = this.routing.place(subject, () => this.broker.info.partitions)
     const value = encodeEvent({
       subject,
@@ -109,6 +109,7 @@ export class TestGateway {
       contentType: 'text/plain',
       data: Buffer.from(text),
       publishedAtUs: 1,
+      ...fields,
     })
     const offset = this.broker.append(partition!, Buffer.from(key), Buffer.from(value))
     this.broker.end(partition!)
@@ -171,6 +172,10 @@ export class TestClient implements Outlet {
 
   subscribe(ref: number, subject: string, ...after: string[]): void {
     this.session.receive({ kind: 'subscribe', ref, subject, after })
+  }
+
+  ask(ref: number, subject: string, options: SubscribeOptions, ...after: string[]): void {
+    this.session.receive({ kind: 'subscribe', ref, subject, after, ...options })
   }
 
   /** Texts of the deliveries, in order. */

@@ -234,6 +234,12 @@ export namespace carillon {
             /** Subscribe after. */
             after: string[];
 
+            /** Subscribe last. */
+            last: number;
+
+            /** Subscribe policy. */
+            policy: carillon.v1.Policy;
+
             /**
              * Encodes the specified Subscribe message. Does not implicitly {@link carillon.v1.Subscribe.verify|verify} messages.
              * @param message Subscribe message or plain object to encode
@@ -267,12 +273,28 @@ export namespace carillon {
                 /** Subscribe after */
                 after?: (string[]|null);
 
+                /** Subscribe last */
+                last?: (number|null);
+
+                /** Subscribe policy */
+                policy?: (carillon.v1.Policy|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of a Subscribe. */
             type $Shape = carillon.v1.Subscribe.$Properties;
+        }
+
+        /** Policy enum. */
+        enum Policy {
+
+            /** LOSSLESS value */
+            LOSSLESS = 0,
+
+            /** LATEST value */
+            LATEST = 1
         }
 
         /**

@@ -365,6 +365,8 @@ export const carillon = $root.carillon = (() => {
             Subscribe.prototype.ref = 0;
             Subscribe.prototype.subject = "";
             Subscribe.prototype.after = $util.emptyArray;
+            Subscribe.prototype.last = 0;
+            Subscribe.prototype.policy = 0;
 
             Subscribe.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -380,6 +382,10 @@ export const carillon = $root.carillon = (() => {
                 if (message.after != null && message.after.length)
                     for (let i = 0; i < message.after.length; ++i)
                         writer.uint32(26).string(message.after[i]);
+                if (message.last != null && $Object.hasOwnProperty.call(message, "last") && message.last !== 0)
+                    writer.uint32(32).uint32(message.last);
+                if (message.policy != null && $Object.hasOwnProperty.call(message, "policy") && message.policy !== 0)
+                    writer.uint32(40).int32(message.policy);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -439,6 +445,24 @@ export const carillon = $root.carillon = (() => {
                             message.after.push(reader.stringVerify());
                             continue;
                         }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.last = value;
+                            else
+                                delete message.last;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.policy = value;
+                            else
+                                delete message.policy;
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -457,6 +481,13 @@ export const carillon = $root.carillon = (() => {
             };
 
             return Subscribe;
+        })();
+
+        v1.Policy = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "LOSSLESS"] = 0;
+            values[valuesById[1] = "LATEST"] = 1;
+            return values;
         })();
 
         v1.Unsubscribe = (function() {
