@@ -109,7 +109,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
           this.#unsubscribe(frame.ref)
           break
         case 'ping':
-          this.#control({ kind: 'pong', t: frame.t, nowUs: this.#context.clock.nowUs() })
+          this.#control({ kind: 'pong', t: frame.t, nowUs: this.#context.clock.nowUs(), after: this.token() })
           break
       }
       this.#errorsInRow = 0

@@ -155,6 +155,8 @@ export interface Pong {
   readonly kind: 'pong'
   readonly t: number
   readonly nowUs: number
+  /** Where every live subscription stands now, so that a quiet subject's position stays fresh; empty = nowhere. */
+  readonly after: string
 }
 
 export interface ErrorFrame {

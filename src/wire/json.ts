@@ -103,7 +103,7 @@ export function readServerFrame(kind: string, value: unknown): ServerFrame | und
     case 'gap':
       return readGap(fields)
     case 'pong':
-      return { kind, t: fields.uint53('t'), nowUs: fields.uint53('nowUs') }
+      return { kind, t: fields.uint53('t'), nowUs: fields.uint53('nowUs'), after: fields.string('after') }
     case 'error':
       return readError(fields)
     default:

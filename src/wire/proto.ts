@@ -90,7 +90,8 @@ export function decodeServerFrame(message: Uint8Array): ServerFrame | undefined 
   if (frame.delivery != null) return readDelivery(frame.delivery)
   if (frame.gap != null) return readGap(frame.gap)
   if (frame.pong != null) {
-    return { kind: 'pong', t: integer('pong.t', frame.pong.t), nowUs: integer('pong.nowUs', frame.pong.nowUs) }
+    const { t, nowUs, after } = frame.pong
+    return { kind: 'pong', t: integer('pong.t', t), nowUs: integer('pong.nowUs', nowUs), after: after ?? '' }
   }
   if (frame.live != null) return { kind: 'live', ref: frame.live.ref ?? 0 }
   if (frame.subscribed != null) {

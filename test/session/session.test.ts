@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { SubscribeOptions } from '../../src/wire/frames.ts'
+import { decodeToken } from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, type TestClient, TestGateway } from './harness.ts'
 
@@ -256,6 +257,28 @@ test('`last` beside a position is refused: the position says where to start', as
   client.ask(1, 'a', { last: 1 }, 'earliest')
   assert.equal(client.frames[1]!.error.code, 'bad_request')
   assert.throws(() => gateway.connect('poll').session.start(['a'], ['earliest'], { last: 1 }), { code: 'bad_request' })
+})
+
+test('a pong renews the position of what is live, up to what this socket was given', async () => {
+  const gateway = await TestGateway.start()
+  const client = gateway.connect()
+  client.subscribe(1, 'quiet')
+  for (let i = 0; i < 5; i++) gateway.publish('busy', `${i}`)
+  const pong = () => {
+    client.session.receive({ kind: 'ping', t: 1 })
+    return decodeToken(client.frames.findLast((frame) => 'pong' in frame)!.pong.after).map(({ offset }) => offset)
+  }
+  assert.deepEqual(pong(), [5])
+  client.room = 1
+  gateway.publish('quiet', 'fills the socket')
+  for (let i = 0; i < 5; i++) gateway.publish('quiet', `waits ${i}`)
+  client.session.receive({ kind: 'ping', t: 2 })
+  client.drain(1)
+  assert.deepEqual(
+    decodeToken(client.frames.at(-1)!.pong.after).map(({ offset }) => offset),
+    [6],
+    'not the head: five events wait behind it',
+  )
 })
 
 test('`earliest` starts at the first retained event, without a gap', async () => {

@@ -118,7 +118,7 @@ export const controlFrame: fc.Arbitrary<Exclude<ServerFrame, { kind: 'delivery' 
     after: text,
   }),
   fc.record({ kind: fc.constant('unsubscribed' as const), ref }),
-  fc.record({ kind: fc.constant('pong' as const), t: uint53, nowUs: uint53 }),
+  fc.record({ kind: fc.constant('pong' as const), t: uint53, nowUs: uint53, after: text }),
   fc.record({
     kind: fc.constant('error' as const),
     ref: fc.option(ref, { nil: undefined }),

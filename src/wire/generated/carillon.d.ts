@@ -1112,6 +1112,9 @@ export namespace carillon {
             /** Pong nowUs. */
             nowUs: number;
 
+            /** Pong after. */
+            after: string;
+
             /**
              * Encodes the specified Pong message. Does not implicitly {@link carillon.v1.Pong.verify|verify} messages.
              * @param message Pong message or plain object to encode
@@ -1141,6 +1144,9 @@ export namespace carillon {
 
                 /** Pong nowUs */
                 nowUs?: (number|null);
+
+                /** Pong after */
+                after?: (string|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

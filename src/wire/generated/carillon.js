@@ -1669,6 +1669,7 @@ export const carillon = $root.carillon = (() => {
 
             Pong.prototype.t = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             Pong.prototype.nowUs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            Pong.prototype.after = "";
 
             Pong.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -1681,6 +1682,8 @@ export const carillon = $root.carillon = (() => {
                     writer.uint32(8).uint64(message.t);
                 if (message.nowUs != null && $Object.hasOwnProperty.call(message, "nowUs") && (typeof message.nowUs === "object" ? message.nowUs.low || message.nowUs.high : message.nowUs !== 0))
                     writer.uint32(16).uint64(message.nowUs);
+                if (message.after != null && $Object.hasOwnProperty.call(message, "after") && message.after !== "")
+                    writer.uint32(26).string(message.after);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -1730,6 +1733,15 @@ export const carillon = $root.carillon = (() => {
                                 message.nowUs = value;
                             else
                                 delete message.nowUs;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.after = value;
+                            else
+                                delete message.after;
                             continue;
                         }
                     }
