@@ -1,6 +1,7 @@
 import type { CarillonError } from '../../src/base/errors.ts'
 import { systemRandom } from '../../src/base/random.ts'
 import { Feeds } from '../../src/fanout/feeds.ts'
+import type { FillOptions } from '../../src/fanout/fill.ts'
 import { RejectedRing } from '../../src/fanout/rejected.ts'
 import { StreamFeed } from '../../src/fanout/stream-feed.ts'
 import { RoutingTable } from '../../src/routing/table.ts'
@@ -36,7 +37,13 @@ export class TestGateway {
   readonly stream: StreamFeed
   readonly routing: RoutingTable
 
-  constructor(broker: ModelBroker, limits: Partial<typeof sessionLimits>, entries: number, payloadBytes: number) {
+  constructor(
+    broker: ModelBroker,
+    limits: Partial<typeof sessionLimits>,
+    entries: number,
+    payloadBytes: number,
+    fill: FillOptions,
+  ) {
     this.broker = broker
     this.routing = new RoutingTable([{ subjects: '>', stream: 'events', by: { hash: 'murmur2' } }])
     this.feeds = new Feeds(this.routing, broker)
@@ -47,6 +54,7 @@ export class TestGateway {
       routing: this.routing,
       window: { payloadBytes, entries, seed },
       maxEventBytes: 4096,
+      fill,
       partitions: 1,
       creates: false,
       instruments: this.instruments.stream('events'),
@@ -94,8 +102,9 @@ export class TestGateway {
     limits: Partial<typeof sessionLimits> = {},
     entries = 64,
     payloadBytes = entries * 1024,
+    fill: FillOptions = { ageMs: 0, budgetMs: 0 },
   ): Promise<TestGateway> {
-    const gateway = new TestGateway(broker, limits, entries, payloadBytes)
+    const gateway = new TestGateway(broker, limits, entries, payloadBytes, fill)
     await gateway.feeds.start()
     return gateway
   }
