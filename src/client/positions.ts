@@ -133,25 +133,39 @@ export class Positions {
     this.#aheadCount++
   }
 
-  /** What follows a gap is new, whatever its offset. */
+  /** Where the log is another one, what follows is new, whatever its offset; any other gap only moves on. */
   gap(gap: Gap): void {
-    this.#next.delete(`${gap.stream}/${gap.partition}`)
+    const { stream, partition, from, reason } = gap
+    const next = this.#next.get(`${stream}/${partition}`)
+    if (reason === 'recreated') this.#next.delete(`${stream}/${partition}`)
+    else if (reason === 'rewritten' && next !== undefined) {
+      this.#next.set(`${stream}/${partition}`, Math.min(next, from))
+    }
     if (gap.after === '') return
     for (const position of decodeToken(gap.after)) {
       const key = keyOf(position)
-      this.#aheadCount -= this.#ahead.get(key)?.size ?? 0
-      this.#ahead.delete(key)
+      if (reason === 'rewritten') this.#forgetAhead(key, position.offset)
       for (const followed of this.#followed) {
         if (isNamed(followed, gap.refs)) {
           replace(followed, position)
           // It joins in another partition now, and is told to be live there as at the start.
-          if (gap.reason === 'repartitioned' && areNamed(gap.refs)) followed.live = false
+          if (reason === 'repartitioned' && areNamed(gap.refs)) followed.live = false
         } else if (!areNamed(gap.refs)) followed.pending.set(key, position)
         // A rewritten log is so for every subscription: what was read of its old end says nothing of the new one.
-        if (gap.reason === 'rewritten' && (followed.positions.get(key)?.offset ?? -1) > position.offset) {
+        if (reason === 'rewritten' && (followed.positions.get(key)?.offset ?? -1) > position.offset) {
           set(followed, [position])
         }
       }
+    }
+  }
+
+  #forgetAhead(key: string, from: number): void {
+    const offsets = this.#ahead.get(key)
+    if (offsets === undefined) return
+    for (const offset of offsets) {
+      if (offset < from) continue
+      offsets.delete(offset)
+      this.#aheadCount--
     }
   }
 }

@@ -29,7 +29,7 @@ export class PartitionFeed {
   readonly parked = new Set<FeedReader>()
   /** Names stream and incarnation in a token. */
   streamHash: number
-  /** How often the log below the head became another one: what was read back before is not of it any more. */
+  /** How often what was read of the log was no longer to be used: what was read back before is not of it any more. */
   rewrites = 0
   /** The broker's first retained offset and head, as of the last batch. */
   first = 0
@@ -62,6 +62,12 @@ export class PartitionFeed {
       offset,
       generation: this.window.epochBefore(offset),
     }
+  }
+
+  /** What was read so far is read again by whoever comes for it. */
+  reread(): void {
+    this.window.forget()
+    this.rewrites++
   }
 
   /** The log under this name is another one from here on. */

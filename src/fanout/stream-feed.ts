@@ -157,6 +157,8 @@ export class StreamFeed implements TailSink {
       'warn',
       `stream ${this.name} now has ${info.partitions} partitions: subjects may have moved`,
     )
+    // What came since then was held against the old count, and passed over where it did not fit.
+    for (const feed of this.partitions) feed.reread()
     this.#adopt(info)
     this.#options.onRepartitioned()
   }

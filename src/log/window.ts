@@ -213,6 +213,11 @@ export class Window {
     this.advance(to + 1)
   }
 
+  /** What was read cannot be trusted to be all that there is: readers of it get it anew. Epochs and the head stay. */
+  forget(): void {
+    this.#dropBelow(this.head)
+  }
+
   /** The log was rewritten from `offset` on: what was read of it since is dropped. */
   truncate(offset: number): void {
     while (this.indexed > 0 && this.#offsets[(this.headOrdinal - 1) & this.#mask]! >= offset) this.#dropNewest()

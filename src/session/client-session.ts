@@ -216,7 +216,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     const lastStarts = last === undefined ? undefined : this.#lastStarts(feeds, [subscription], last, after)
     this.#subscriptions.set(ref, subscription)
     this.#context.instruments.subscriptions++
-    const begin = (starts: Start[]) => this.#beginRef(subscription, starts)
+    const begin = (starts: Start[]) => this.#beginRef(subscription, starts, parsed)
     if (lastStarts === undefined) this.#resolve(parsed, feeds, begin, subscription)
     else begin(lastStarts)
   }
@@ -259,8 +259,12 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   }
 
   /** WebSocket: each ref from its own start, told `live` when it is. */
-  #beginRef(subscription: Subscription, starts: Start[]): void {
+  #beginRef(subscription: Subscription, starts: Start[], after: After): void {
     const { ref } = subscription
+    subscription.carried = carriedPositions(
+      after,
+      starts.map(({ feed }) => feed),
+    )
     const before = starts.map(({ feed, offset, gap }) => (gap === undefined ? feed.positionAt(offset) : gap.before))
     this.#control({ kind: 'subscribed', ref, after: encodeToken(before.filter((position) => position !== undefined)) })
     subscription.joining = starts.length
@@ -273,10 +277,12 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
 
   /** SSE and poll: all subjects share the main readers, which start where the token says. */
   #begin(subscriptions: Subscription[], starts: Start[], after: After): void {
-    this.#tracks.carried = carriedPositions(
+    const carried = carriedPositions(
       after,
       starts.map(({ feed }) => feed),
     )
+    this.#tracks.carried = carried
+    for (const subscription of subscriptions) subscription.carried = carried
     for (const { feed, offset, gap, only } of starts) {
       const { main } = this.#tracks.open(feed, offset)
       main.only = only
@@ -316,10 +322,17 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     }
   }
 
-  /** A new partition is read from its beginning; one that was there before, from its head. */
-  #moveInto(subscription: Subscription, feed: PartitionFeed, head: number): void {
+  /**
+   * A new partition is read from its beginning, one that was there before from its head; where the client's token named it, as
+   * another gateway knew of it before, from there.
+   */
+  #moveInto(subscription: Subscription, feed: PartitionFeed, from: number): void {
     const before = this.#tracks.get(feed)?.main.position()
-    const gap: OwedGap = { from: head, to: undefined, reason: 'repartitioned', certain: false, before }
+    const known = subscription.carried.find(
+      ({ streamHash, partition }) => streamHash === feed.streamHash && partition === feed.partition,
+    )
+    const head = known?.offset ?? from
+    const gap: OwedGap = { from: head, to: undefined, reason: 'repartitioned', certain: false, before: before ?? known }
     const leg: Leg = { subscription, feed, membership: undefined }
     subscription.legs.push(leg)
     const track = this.#tracks.open(feed, head)
@@ -370,7 +383,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     validatePattern(subject)
     const bytes = Buffer.from(subject)
     const hash = seededHash(bytes, 0, bytes.length, this.#context.seed)
-    return { ref, subject, policy, pattern: isPattern(subject), bytes, hash, legs: [], joining: 0, closed: false }
+    return { ref, subject, policy, pattern: isPattern(subject), bytes, hash, legs: [], carried: [], joining: 0, closed: false }
   }
 
   #requireRoom(more: number): void {

@@ -1,0 +1,152 @@
+import { type Random, seededRandom } from '../../src/base/random.ts'
+import type { TransportName } from '../../src/client/follow.ts'
+import { transportNames } from './client.ts'
+import type { GatewaySize } from './gateway.ts'
+import { collisions, hashSeeds, patterns, plainSubjects } from './subjects.ts'
+
+/** What can happen, and how often beside the others. */
+export const actionWeights = {
+  publish: 40,
+  begin: 3,
+  finish: 4,
+  hole: 2,
+  unusable: 2,
+  damage: 1,
+  retain: 3,
+  rewrite: 1,
+  cutBack: 0.6,
+  recreate: 0.5,
+  grow: 0.5,
+  brokerAway: 1,
+  linkAway: 1.5,
+  slowBroker: 1.5,
+  crash: 1.2,
+  drain: 0.8,
+  pauseGateway: 1.5,
+  stepClock: 1,
+  massReconnect: 0.7,
+  cut: 5,
+  halfOpen: 1.2,
+  stall: 6,
+  slowReader: 3,
+  tinySocket: 3,
+  loseAnswer: 2,
+  pauseClient: 1.5,
+  slowHandler: 1,
+  twin: 1.5,
+  follow: 1,
+  leave: 0.7,
+  forge: 1.5,
+  inspect: 1,
+} as const
+export type ActionKind = keyof typeof actionWeights
+
+/** Kinds that each history may leave out, so that each also happens without the others. */
+const optional: readonly ActionKind[] = (Object.keys(actionWeights) as ActionKind[]).filter((kind) => kind !== 'publish' && kind !== 'inspect')
+
+/** Something that happens to the cluster; what exactly, it takes from its three numbers in [0, 1). */
+export interface Action {
+  readonly atMs: number
+  readonly kind: ActionKind
+  readonly x: number
+  readonly y: number
+  readonly z: number
+}
+
+export interface ClientPlan {
+  readonly subjects: readonly string[]
+  readonly transport: TransportName
+  readonly after: readonly string[]
+}
+
+/** A whole history before it happens. */
+export interface Plan {
+  readonly seed: number
+  readonly partitions: number
+  readonly hashSeed: number
+  readonly gateways: number
+  readonly size: GatewaySize
+  readonly subjects: readonly string[]
+  readonly clients: readonly ClientPlan[]
+  readonly capacity: number
+  readonly actions: readonly Action[]
+}
+
+export interface Scale {
+  readonly gateways: number
+  readonly clients: readonly [least: number, most: number]
+  readonly actions: readonly [least: number, most: number]
+  readonly spanMs: readonly [least: number, most: number]
+}
+
+export const small: Scale = { gateways: 2, clients: [3, 8], actions: [30, 220], spanMs: [4000, 30_000] }
+export const large: Scale = { gateways: 4, clients: [120, 200], actions: [300, 700], spanMs: [20_000, 60_000] }
+
+const pick = <T>(random: Random, list: readonly T[]): T => list[Math.floor(random.next() * list.length)]!
+const between = (random: Random, [least, most]: readonly [number, number]): number =>
+  Math.floor(least + random.next() * (most - least + 1))
+
+/** The same seed and scale give the same plan. */
+export function makePlan(seed: number, scale: Scale): Plan {
+  const random = seededRandom(seed)
+  const subjects = someSubjects(random)
+  const clients = Array.from({ length: between(random, scale.clients) }, () => makeClient(random, subjects.list))
+  return {
+    seed,
+    partitions: pick(random, [1, 1, 2, 2, 3, 4]),
+    hashSeed: subjects.hashSeed,
+    gateways: scale.gateways,
+    size: makeSize(random, clients.length),
+    subjects: subjects.list,
+    clients,
+    capacity: pick(random, [300, 1500, 1500, 10_000]),
+    actions: makeActions(random, scale),
+  }
+}
+
+/** Few, so that chains are long; among them some whose hashes collide. */
+function someSubjects(random: Random) {
+  const hashSeed = pick(random, hashSeeds)
+  const list = collisions[hashSeed]!.flat()
+  for (const subject of plainSubjects) if (random.next() < 0.5) list.push(subject)
+  return { hashSeed, list }
+}
+
+export function makeClient(random: Random, subjects: readonly string[]): ClientPlan {
+  const count = pick(random, [1, 1, 1, 2, 3])
+  const wished = Array.from({ length: count }, () => pick(random, random.next() < 0.65 ? subjects : patterns))
+  return {
+    subjects: [...new Set(wished)],
+    transport: pick(random, transportNames),
+    after: random.next() < 0.2 ? ['earliest'] : [],
+  }
+}
+
+function makeSize(random: Random, clients: number): GatewaySize {
+  return {
+    payloadBytes: pick(random, [4608, 4608, 8192, 32_768]),
+    entries: pick(random, [8, 16, 32, 64, 256]),
+    chunkBytes: pick(random, [300, 1200, 4000]),
+    fillAgeMs: pick(random, [0, 3000, 600_000]),
+    maxSessions: pick(random, [clients + 1, 1000, 1000]),
+    maxWaitingFrames: pick(random, [4, 4096, 4096]),
+    maxPollFrames: pick(random, [2, 8, 256]),
+    maxBackpressureBytes: pick(random, [200, 800, 65_536]),
+    heartbeatMs: pick(random, [5000, 25_000]),
+    batch: pick(random, [1, 3, 20]),
+  }
+}
+
+function makeActions(random: Random, scale: Scale): Action[] {
+  const left = random.next() * 0.9
+  const kinds = (Object.keys(actionWeights) as ActionKind[]).filter(
+    (kind) => !optional.includes(kind) || random.next() >= left,
+  )
+  const total = kinds.reduce((sum, kind) => sum + actionWeights[kind], 0)
+  const spanMs = between(random, scale.spanMs)
+  return Array.from({ length: between(random, scale.actions) }, () => {
+    let at = random.next() * total
+    const kind = kinds.find((each) => (at -= actionWeights[each]) < 0) ?? 'publish'
+    return { atMs: random.next() * spanMs, kind, x: random.next(), y: random.next(), z: random.next() }
+  }).sort((a, b) => a.atMs - b.atMs)
+}

@@ -1,0 +1,96 @@
+import { murmur2 } from '../../src/base/hash.ts'
+import { isPattern, matches } from '../../src/subject/subject.ts'
+import type { Delivery, Event } from '../../src/wire/frames.ts'
+import type { Incarnation, SimBroker } from './broker.ts'
+import type { LogRecord, PartitionLog } from './partition-log.ts'
+
+/** What was written, found by what clients say of it. */
+export class Truth {
+  readonly broker: SimBroker
+  readonly #byPlace = new Map<string, LogRecord[]>()
+  readonly #matches = new Map<string, boolean>()
+
+  constructor(broker: SimBroker) {
+    this.broker = broker
+  }
+
+  add(record: LogRecord): void {
+    const key = `${record.partition}/${record.offset}`
+    const same = this.#byPlace.get(key)
+    if (same === undefined) this.#byPlace.set(key, [record])
+    else same.push(record)
+  }
+
+  /** The newest record that a delivery can be, of `incarnation` where that is known. */
+  find({ partition, offset, event }: Delivery, incarnation: Incarnation | undefined): LogRecord | undefined {
+    return this.#byPlace
+      .get(`${partition}/${offset}`)
+      ?.findLast((record) => {
+        if (incarnation !== undefined && record.incarnation !== incarnation.index) return false
+        return record.event !== undefined && sameEvent(record.event, event)
+      })
+  }
+
+  /** `matches`, remembered: it is asked for each record and subject again and again. */
+  wants(pattern: string, record: LogRecord): boolean {
+    if (record.event === undefined) return false
+    const { subject } = record.event
+    const key = `${pattern} ${subject}`
+    let known = this.#matches.get(key)
+    if (known === undefined) {
+      known = matches(pattern, subject)
+      this.#matches.set(key, known)
+    }
+    return known
+  }
+
+  /** Whether who follows this reads that log, and is to be told what nobody can read there. */
+  reads(pattern: string, log: PartitionLog): boolean {
+    const { logs } = this.broker.incarnations[log.incarnation]!
+    return isPattern(pattern) || partitionOf(pattern, logs.length) === log.partition
+  }
+
+  /** When the record's subject moved to another partition, by the growths since it was written; undefined = never. */
+  displacedMs(record: LogRecord): number | undefined {
+    if (record.event === undefined) return undefined
+    const { growths, logs } = this.broker.incarnations[record.incarnation]!
+    const after = growths.slice(1).map(({ before }) => before)
+    after.push(logs.length)
+    const { subject } = record.event
+    const at = growths.findIndex(
+      ({ atMs }, i) => atMs >= record.writtenMs && partitionOf(subject, after[i]!) !== record.partition,
+    )
+    return at < 0 ? undefined : growths[at]!.atMs
+  }
+
+  /** Written while some gateways did not know yet that its subject lives there now: to those it was in the wrong place. */
+  tooEarly(record: LogRecord): boolean {
+    if (record.event === undefined) return false
+    const { subject } = record.event
+    const { growths } = this.broker.incarnations[record.incarnation]!
+    return growths.some(
+      ({ atMs, before, adoptedMs }) =>
+        record.writtenMs >= atMs && record.writtenMs <= adoptedMs && partitionOf(subject, before) !== record.partition,
+    )
+  }
+}
+
+export function partitionOf(subject: string, partitions: number): number {
+  const bytes = Buffer.from(subject)
+  return (murmur2(bytes, 0, bytes.length) & 0x7fffffff) % partitions
+}
+
+function sameEvent(a: Event, b: Event): boolean {
+  return (
+    a.id === b.id &&
+    a.subject === b.subject &&
+    a.type === b.type &&
+    a.contentType === b.contentType &&
+    a.publishedAtUs === b.publishedAtUs &&
+    a.ttlMs === b.ttlMs &&
+    a.collapseKey === b.collapseKey &&
+    a.priority === b.priority &&
+    a.deleted === b.deleted &&
+    Buffer.compare(a.data, b.data) === 0
+  )
+}

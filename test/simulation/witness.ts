@@ -1,0 +1,409 @@
+import type { Wish } from '../../src/client/connection.ts'
+import type { Delivery, Gap, GapReason, ServerFrame } from '../../src/wire/frames.ts'
+import { decodeToken, type Position } from '../../src/wire/token.ts'
+import type { Incarnation } from './broker.ts'
+import type { LogRecord, PartitionLog } from './partition-log.ts'
+import type { Truth } from './truth.ts'
+import type { PromiseName, Verdict } from './verdict.ts'
+
+/** What one client was told that it will not be given. */
+interface ToldGap {
+  readonly incarnation: number
+  readonly partition: number
+  readonly from: number
+  readonly to: number
+  readonly reason: GapReason
+  readonly refs: readonly number[]
+  readonly atMs: number
+}
+
+/** One subject of the client, over all of its connections. */
+interface Followed {
+  readonly ref: number
+  readonly subject: string
+  /** Where it began, by incarnation and partition. */
+  readonly starts: Map<string, number>
+  startedMs: number
+  /** Told to be live on this connection. */
+  live: boolean
+  /** Offset of the last record that this connection gave it, by incarnation and partition. */
+  readonly last: Map<string, number>
+  /** Up to where it is known that all was given or told. */
+  readonly verified: Map<string, number>
+}
+
+const placeOf = (incarnation: number, partition: number) => `${incarnation}/${partition}`
+
+/** Gaps whose offsets are not given, and not given again under other circumstances. */
+const final: ReadonlySet<GapReason> = new Set([
+  'retention',
+  'corrupt',
+  'compacted',
+  'budget',
+  'unnamed',
+  'ttl',
+  'latest',
+  'collapsed',
+])
+
+/**
+ * Stands beside one client, hears what its connections say and what its handlers are given, and holds both against the truth.
+ */
+export class Witness {
+  readonly name: string
+  readonly #truth: Truth
+  readonly #verdict: Verdict
+  readonly #nowMs: () => number
+  readonly #together: boolean
+  readonly #followed: Followed[]
+  readonly #given = new Set<LogRecord>()
+  readonly #gaps: ToldGap[] = []
+  /** Offset of the last event handed over, by subject, incarnation and partition. */
+  readonly #last = new Map<string, number>()
+  /** Records that a token passed over that its gateway could not judge: it has seen no epochs of before its start. */
+  readonly #unjudged: { readonly place: string; readonly from: number; readonly to: number; readonly epoch: number }[] = []
+  #presented: Position[] = []
+  #delivered = 0
+
+  constructor(name: string, subjects: readonly string[], together: boolean, truth: Truth, verdict: Verdict, nowMs: () => number) {
+    this.name = name
+    this.#truth = truth
+    this.#verdict = verdict
+    this.#nowMs = nowMs
+    this.#together = together
+    this.#followed = subjects.map((subject, i) => ({
+      ref: i + 1,
+      subject,
+      starts: new Map(),
+      startedMs: Number.POSITIVE_INFINITY,
+      live: false,
+      last: new Map(),
+      verified: new Map(),
+    }))
+  }
+
+  /** Events handed over. */
+  get delivered(): number {
+    return this.#delivered
+  }
+
+  // What its connections say
+
+  /** `initial` is what it was told to start from, which claims nothing. */
+  connecting(wishes: readonly Wish[], initial: readonly string[]): void {
+    this.#presented = []
+    for (const { ref, after } of wishes) {
+      const followed = this.#followed[ref - 1]!
+      followed.live = this.#together
+      followed.last.clear()
+      const isInitial = after === initial
+      for (const position of after.filter((token) => token.length > 8).flatMap((token) => decodeToken(token))) {
+        this.#presented.push(position)
+        if (!isInitial) this.#checkCovered(followed, position)
+      }
+    }
+  }
+
+  /** Its connection has reached a gateway that reads the log since then. */
+  reached(gatewayStartedMs: number): void {
+    for (const { streamHash, partition, offset, generation } of this.#presented) {
+      const log = this.#truth.broker.byHash(streamHash)?.logs[partition]
+      if (log === undefined) continue
+      for (const { epoch, from, atMs } of log.rewrites) {
+        if (from >= offset || epoch <= generation || (generation >= 0 && atMs > gatewayStartedMs)) continue
+        this.#unjudged.push({ place: placeOf(log.incarnation, partition), from, to: offset, epoch })
+      }
+    }
+  }
+
+  frame(frame: ServerFrame): void {
+    switch (frame.kind) {
+      case 'subscribed': {
+        const followed = this.#followed[frame.ref - 1]
+        if (followed !== undefined && frame.after !== '') this.#started(followed, decodeToken(frame.after))
+        break
+      }
+      case 'live':
+        for (const followed of this.#followed) if (frame.ref === 0 || followed.ref === frame.ref) followed.live = true
+        break
+      case 'delivery':
+        if (!this.#together) this.#checkDelivery(frame)
+        break
+      case 'gap':
+        this.#checkGap(frame)
+        break
+      case 'pong':
+        if (frame.after === '') break
+        for (const position of decodeToken(frame.after)) {
+          for (const followed of this.#followed) if (followed.live) this.#checkCovered(followed, position)
+        }
+    }
+  }
+
+  /** SSE and poll: a position of all subjects, behind what was told so far. */
+  position(token: string): void {
+    const positions = decodeToken(token)
+    for (const followed of this.#followed) {
+      for (const position of positions) if (followed.starts.size > 0) this.#checkCovered(followed, position)
+      this.#started(followed, positions)
+    }
+  }
+
+  // What its handlers are given
+
+  event(delivery: Delivery): void {
+    this.#delivered++
+    const record = this.#find(delivery)
+    if (record === undefined) return
+    const { subject } = delivery.event
+    if (!this.#followed.some((followed) => this.#truth.wants(followed.subject, record))) {
+      this.#broken('matching', `was handed ${subject}, which none of its subjects matches`)
+    }
+    const key = `${subject} ${placeOf(record.incarnation, record.partition)}`
+    const last = this.#last.get(key) ?? -1
+    if (record.offset <= last) this.#broken('order', `was handed ${shown(record)} behind offset ${last} of its subject`)
+    this.#last.set(key, record.offset)
+    this.#given.add(record)
+  }
+
+  /** A delivery to somebody who is owed nothing: it must be true all the same. */
+  glimpse(delivery: Delivery): void {
+    const record = this.#find(delivery)
+    if (record === undefined || this.#followed.some(({ subject }) => this.#truth.wants(subject, record))) return
+    this.#broken('matching', `was given ${shown(record)}, which nobody asked for`)
+  }
+
+  gap({ after, partition, from, reason }: Gap): void {
+    if (reason !== 'rewritten' && reason !== 'recreated') return
+    const incarnation = this.#incarnation(after)
+    for (const [key, last] of this.#last) {
+      const [, place] = key.split(' ')
+      if (reason === 'recreated') {
+        if (place!.endsWith(`/${partition}`)) this.#last.delete(key)
+      } else if (place === placeOf(incarnation?.index ?? -1, partition) && last >= from) this.#last.set(key, from - 1)
+    }
+  }
+
+  // At the end
+
+  /** A record that it should have been given or told of by now; undefined where there is none. */
+  missing(): string | undefined {
+    for (const followed of this.#followed) {
+      if (followed.starts.size === 0) return `${this.name}: ${followed.subject} was never begun`
+      for (const incarnation of this.#truth.broker.incarnations) {
+        for (const log of incarnation.logs) {
+          const record = this.#missingIn(followed, log, 0, log.head, -1)
+          if (record !== undefined) return `${this.name}: ${followed.subject} was neither given nor told of ${shown(record)}`
+        }
+      }
+    }
+    return undefined
+  }
+
+  #checkCovered(followed: Followed, position: Position): void {
+    const incarnation = this.#truth.broker.byHash(position.streamHash)
+    const log = incarnation?.logs[position.partition]
+    if (log === undefined) return
+    const place = placeOf(log.incarnation, log.partition)
+    const verified = followed.verified.get(place) ?? 0
+    const record = this.#missingIn(followed, log, verified, position.offset, position.generation)
+    if (record === undefined) {
+      followed.verified.set(place, Math.max(verified, position.offset))
+      return
+    }
+    const { offset, generation } = position
+    this.#broken('covered', `${followed.subject} stands at ${place}@${offset} (${generation}), but lacks ${shown(record)}`)
+  }
+
+  /** The first record of [from, to) that was neither given nor told of. */
+  #missingIn(followed: Followed, log: PartitionLog, from: number, to: number, generation: number): LogRecord | undefined {
+    const start = this.#startOf(followed, log)
+    if (start === undefined) return undefined
+    const least = Math.max(from, start)
+    const nowMs = this.#nowMs()
+    return log.past.find((record) => {
+      const { offset, hidden, seenMs } = record
+      if (offset < least || offset >= to || hidden || seenMs > nowMs || this.#given.has(record)) return false
+      if (!(record.damaged ? this.#truth.reads(followed.subject, log) : this.#truth.wants(followed.subject, record))) return false
+      return log.inLineage(record, generation) && !this.#isTold(followed, record)
+    })
+  }
+
+  /** undefined where nothing is owed: the subscription began with a later incarnation. */
+  #startOf(followed: Followed, log: PartitionLog): number | undefined {
+    const start = followed.starts.get(placeOf(log.incarnation, log.partition))
+    if (start !== undefined) return start
+    let first = Number.POSITIVE_INFINITY
+    for (const place of followed.starts.keys()) first = Math.min(first, Number.parseInt(place, 10))
+    return log.incarnation >= first ? 0 : undefined
+  }
+
+  #isTold(followed: Followed, record: LogRecord): boolean {
+    const place = placeOf(record.incarnation, record.partition)
+    const { offset } = record
+    if (this.#unjudged.some((each) => each.place === place && each.epoch <= record.epoch && each.from <= offset && each.to > offset)) return true
+    const displacedMs = this.#truth.displacedMs(record)
+    // Documented: events of moved subjects that were written before stay in the old partitions, also for who begins later.
+    if (displacedMs !== undefined && followed.startedMs >= displacedMs) return true
+    if (this.#truth.tooEarly(record)) return true
+    const { deletedMs } = this.#truth.broker.incarnations[record.incarnation]!
+    return this.#gaps.some((gap) => {
+      if (!gap.refs.includes(followed.ref)) return false
+      if (gap.reason === 'recreated' && gap.incarnation > record.incarnation) {
+        return gap.partition !== record.partition || gap.from <= record.offset || gap.incarnation > record.incarnation + 1
+      }
+      if (gap.incarnation === record.incarnation && gap.partition === record.partition) {
+        // What was gone before it came is part of what it does not know of the new log.
+        if (gap.reason === 'recreated' && record.gone === 'retention' && record.goneMs <= gap.atMs) return true
+        if (gap.reason === 'repartitioned' && offset < gap.from) return true
+      }
+      const moved = gap.reason === 'repartitioned' || gap.reason === 'unnamed'
+      if (moved && gap.atMs >= deletedMs) return true
+      if (moved && displacedMs !== undefined && gap.atMs >= displacedMs) return true
+      if (gap.incarnation !== record.incarnation || gap.partition !== record.partition) return false
+      if (gap.from > record.offset || gap.to < record.offset || gap.atMs < record.seenMs) return false
+      return final.has(gap.reason)
+    })
+  }
+
+  #started(followed: Followed, positions: readonly Position[]): void {
+    for (const { streamHash, partition, offset } of positions) {
+      const incarnation = this.#truth.broker.byHash(streamHash)
+      if (incarnation === undefined) continue
+      const place = placeOf(incarnation.index, partition)
+      if (followed.starts.size === 0) followed.startedMs = this.#nowMs()
+      // A partition that comes later is owed from its beginning: what is passed over there has to be told.
+      if (this.#nowMs() === followed.startedMs) if (!followed.starts.has(place)) followed.starts.set(place, offset)
+    }
+  }
+
+  // One frame
+
+  #checkDelivery(delivery: Delivery): void {
+    const { refs, after, partition, offset } = delivery
+    const record = this.#find(delivery)
+    if (record === undefined) return
+    const [position] = decodeToken(after)
+    if (position?.partition !== partition || position.offset !== offset + 1) {
+      this.#broken('token of a delivery', `${shown(record)} came with the position ${JSON.stringify(position)}`)
+    }
+    const place = placeOf(record.incarnation, partition)
+    for (const followed of this.#followed) {
+      const named = refs?.includes(followed.ref) === true
+      const wanted = this.#truth.wants(followed.subject, record)
+      if (named && !wanted) this.#broken('matching', `${shown(record)} names ref ${followed.ref} (${followed.subject})`)
+      if (!named && (refs !== undefined && refs.length > 0 || !followed.live || !wanted)) continue
+      const last = followed.last.get(place) ?? -1
+      if (offset <= last) this.#broken('once a ref', `ref ${followed.ref} got ${shown(record)} behind offset ${last}`)
+      followed.last.set(place, offset)
+    }
+  }
+
+  #checkGap(gap: Gap): void {
+    const { refs, partition, from, to, reason, after } = gap
+    const named = refs !== undefined && refs.length > 0 ? refs : this.#followed.filter(({ live }) => live).map(({ ref }) => ref)
+    const incarnation = this.#incarnation(after)
+    if (incarnation === undefined) return
+    const { index } = incarnation
+    this.#gaps.push({ incarnation: index, partition, from, to: to ?? Number.POSITIVE_INFINITY, reason, refs: named, atMs: this.#nowMs() })
+    if (reason === 'rewritten' || reason === 'recreated') {
+      for (const followed of this.#followed.filter(({ ref }) => named.includes(ref))) this.#rewind(followed, gap, index)
+    }
+    const fault = this.#gapFault(gap, incarnation, named)
+    if (fault !== undefined) this.#broken('true gap', `${reason} ${from} to ${to} of partition ${partition}: ${fault}`)
+  }
+
+  #rewind(followed: Followed, { reason, partition, from }: Gap, incarnation: number): void {
+    for (const list of [followed.last, followed.verified]) {
+      for (const [place, offset] of list) {
+        if (reason === 'recreated') {
+          if (place.endsWith(`/${partition}`)) list.delete(place)
+        } else if (place === placeOf(incarnation, partition) && offset >= from) {
+          list.set(place, list === followed.last ? from - 1 : from)
+        }
+      }
+    }
+  }
+
+  /** Why the gap is not true; undefined where it is. */
+  #gapFault(gap: Gap, incarnation: Incarnation, named: readonly number[]): string | undefined {
+    const { partition, from, to = Number.POSITIVE_INFINITY, reason, certain, n } = gap
+    const log = incarnation.logs[partition]
+    if (log === undefined) return 'there is no such partition'
+    if (to < from) return 'it ends before it begins'
+    const wanted = this.#followed.filter(({ ref }) => named.includes(ref))
+    const inside = log.past.filter(
+      (record) => record.offset >= from && record.offset <= to && !record.hidden && record.seenMs <= this.#nowMs(),
+    )
+    const theirs = inside.filter((record) => wanted.some(({ subject }) => this.#truth.wants(subject, record)))
+    const kept = theirs.filter((record) => record.gone === undefined)
+    switch (reason) {
+      case 'retention':
+        return kept.length === 0 ? undefined : `${shown(kept[0]!)} is still there`
+      case 'corrupt':
+        return kept.every(({ damaged }) => damaged) ? undefined : 'not all of it is damaged'
+      case 'rewritten':
+        return log.rewrites.some((rewrite) => rewrite.from <= to) ? undefined : 'the log was not rewritten there'
+      case 'recreated':
+        return this.#truth.broker.incarnations.length > 1 ? undefined : 'it was never created again'
+      case 'repartitioned':
+        return this.#wasRepartitioned() ? undefined : 'the number of partitions never changed'
+      case 'unnamed':
+      case 'budget':
+        return undefined
+      default:
+        if (!certain || n === undefined) return 'what a policy drops is counted, and certain'
+        if (wanted.length === 1 && theirs.length !== n && kept.length !== n) return `it counts ${n}, there are ${kept.length}`
+        return this.#dropFault(reason, kept)
+    }
+  }
+
+  #dropFault(reason: GapReason, dropped: readonly LogRecord[]): string | undefined {
+    for (const record of dropped) {
+      const { subject, collapseKey, ttlMs } = record.event!
+      if (reason === 'ttl') {
+        if (ttlMs === 0) return `${shown(record)} has no time to live`
+        continue
+      }
+      if (reason !== 'collapsed') return 'nobody asked for the latest only'
+      const log = this.#truth.broker.incarnations[record.incarnation]!.logs[record.partition]!
+      const taken = log.past.some(
+        ({ offset, event }) => offset > record.offset && event?.subject === subject && event.collapseKey === collapseKey,
+      )
+      if (collapseKey === '' || !taken) return `nothing took the place of ${shown(record)}`
+    }
+    return undefined
+  }
+
+  #wasRepartitioned(): boolean {
+    const { incarnations } = this.#truth.broker
+    return incarnations.some(({ growths, logs }) => growths.length > 0 || logs.length !== incarnations[0]!.logs.length)
+  }
+
+  #find(delivery: Delivery): LogRecord | undefined {
+    const record = this.#truth.find(delivery, this.#incarnation(delivery.after))
+    const { partition, offset, event } = delivery
+    if (record === undefined) {
+      this.#broken('content', `partition ${partition} never had ${JSON.stringify({ ...event, data: '' })} at ${offset}`)
+    } else if (record.hidden || record.damaged || record.seenMs > this.#nowMs()) {
+      this.#broken('content', `${shown(record)} was not to be seen`)
+      return undefined
+    }
+    return record
+  }
+
+  #incarnation(token: string): Incarnation | undefined {
+    if (token === '') return undefined
+    const found = decodeToken(token).map(({ streamHash }) => this.#truth.broker.byHash(streamHash))
+    return found.length === 1 ? found[0] : undefined
+  }
+
+  #broken(promise: PromiseName, message: string): void {
+    this.#verdict.broken(promise, `${this.name}: ${message}`)
+  }
+}
+
+export function shown({ incarnation, partition, offset, epoch, event, damaged }: LogRecord): string {
+  const what = event === undefined ? (damaged ? 'damaged' : 'unusable') : `${event.subject} "${event.id}"`
+  return `${what} at ${placeOf(incarnation, partition)}@${offset} (epoch ${epoch})`
+}
