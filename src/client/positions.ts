@@ -1,4 +1,4 @@
-import { matches } from '../subject/subject.ts'
+import { isPattern, matches } from '../subject/subject.ts'
 import type { Delivery, Gap } from '../wire/frames.ts'
 import { decodeToken, encodeToken, type Position, sameStreamName } from '../wire/token.ts'
 
@@ -89,10 +89,13 @@ export class Positions {
     }
   }
 
-  /** SSE and poll: all subscriptions stand at one token. */
+  /** SSE and poll: all subscriptions stand at one token. What it does not name any more was left for good. */
   together(token: string): void {
     const positions = decodeToken(token)
-    for (const followed of this.#followed) set(followed, positions)
+    for (const followed of this.#followed) {
+      followed.positions.clear()
+      set(followed, positions)
+    }
   }
 
   /** True when the delivery is new to the client; its position is taken over. */
@@ -148,6 +151,7 @@ export class Positions {
       for (const followed of this.#followed) {
         if (isNamed(followed, gap.refs)) {
           replace(followed, position)
+          if (reason === 'repartitioned' && !isPattern(followed.subject)) leaveOthers(followed, position)
           // It joins in another partition now, and is told to be live there as at the start.
           if (reason === 'repartitioned' && areNamed(gap.refs)) followed.live = false
         } else if (!areNamed(gap.refs)) followed.pending.set(key, position)
@@ -189,6 +193,13 @@ function replace({ positions }: Followed, position: Position): void {
     if (sameStreamName(other.streamHash, position.streamHash)) positions.delete(key)
   }
   positions.set(keyOf(position), position)
+}
+
+/** A subject is in one partition of its stream. */
+function leaveOthers({ positions }: Followed, { streamHash, partition }: Position): void {
+  for (const [key, other] of positions) {
+    if (other.partition !== partition && sameStreamName(other.streamHash, streamHash)) positions.delete(key)
+  }
 }
 
 function advance({ positions }: Followed, position: Position): void {

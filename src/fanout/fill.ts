@@ -68,7 +68,7 @@ async function readInto(place: Place, from: number, to: number, deadline: number
       record: (record) => {
         got = Math.min(got, record.offset)
         if (intake.accept(record, info.partitions) === undefined) window.append(intake.appended)
-        else window.advance(record.offset + 1)
+        else window.advance(record.offset + 1, record.epoch)
       },
       lost: (first, last, reason) => window.lost(first, last, reason),
     })

@@ -103,7 +103,7 @@ export class StreamFeed implements TailSink {
     const reason = this.intake.accept(record, this.partitions.length)
     if (reason !== undefined) {
       this.#reject(record, reason)
-      feed.window.advance(record.offset + 1)
+      feed.window.advance(record.offset + 1, record.epoch)
       return
     }
     feed.window.append(this.intake.appended)
@@ -189,7 +189,7 @@ export class StreamFeed implements TailSink {
         if (full) return
         got = Math.min(got, record.offset)
         if (accepted) window.append(intake.appended)
-        else window.advance(record.offset + 1)
+        else window.advance(record.offset + 1, record.epoch)
         this.instruments.readBackRecords++
       },
       lost: (first, last, reason) => {

@@ -200,9 +200,11 @@ export class Window {
     return ordinal
   }
 
-  /** There is nothing more below `next`: markers, compacted and unusable records are passed. */
-  advance(next: number): void {
-    if (next > this.head) this.head = next
+  /** There is nothing more below `next`: markers, compacted and unusable records are passed, the last one of `epoch` where given. */
+  advance(next: number, epoch = -1): void {
+    if (next <= this.head) return
+    if (epoch >= 0) this.#epochs.note(next - 1, epoch)
+    this.head = next
   }
 
   /** [from, to] can't be had any more; remembered for readers on their way through the window. */

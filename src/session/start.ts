@@ -62,6 +62,10 @@ function judge(feed: PartitionFeed, positions: readonly Position[]): Start {
   const earlier = inPartition.find((position) => sameStreamName(position.streamHash, feed.streamHash))
   if (earlier !== undefined) return recreatedStart(feed, earlier)
   const { head } = feed.window
+  // Empty, and its stream is known to the client: the partition is new, and subjects may have come to it from others.
+  if (head === 0 && positions.some(({ streamHash }) => sameStreamName(streamHash, feed.streamHash))) {
+    return { feed, offset: 0, gap: owed('repartitioned', 0, undefined, undefined) }
+  }
   if (head === 0) return plain(feed, 0)
   return { feed, offset: head, gap: owed('unnamed', 0, head - 1, undefined) }
 }

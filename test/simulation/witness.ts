@@ -9,6 +9,8 @@ import type { PromiseName, Verdict } from './verdict.ts'
 /** What one client was told that it will not be given. */
 interface ToldGap {
   readonly incarnation: number
+  /** Where the client stood before: another one where the log was created again. */
+  readonly before: number | undefined
   readonly partition: number
   readonly from: number
   readonly to: number
@@ -46,6 +48,8 @@ const final: ReadonlySet<GapReason> = new Set([
   'collapsed',
 ])
 
+const policies: ReadonlySet<GapReason> = new Set(['ttl', 'latest', 'collapsed'])
+
 /**
  * Stands beside one client, hears what its connections say and what its handlers are given, and holds both against the truth.
  */
@@ -63,6 +67,8 @@ export class Witness {
   /** Records that a token passed over that its gateway could not judge: it has seen no epochs of before its start. */
   readonly #unjudged: { readonly place: string; readonly from: number; readonly to: number; readonly epoch: number }[] = []
   #presented: Position[] = []
+  /** The incarnation that it has positions of, by partition. */
+  readonly #stands = new Map<number, number>()
   #delivered = 0
 
   constructor(name: string, subjects: readonly string[], together: boolean, truth: Truth, verdict: Verdict, nowMs: () => number) {
@@ -99,6 +105,8 @@ export class Witness {
       const isInitial = after === initial
       for (const position of after.filter((token) => token.length > 8).flatMap((token) => decodeToken(token))) {
         this.#presented.push(position)
+        const incarnation = this.#truth.broker.byHash(position.streamHash)
+        if (incarnation !== undefined) this.#stands.set(position.partition, incarnation.index)
         if (!isInitial) this.#checkCovered(followed, position)
       }
     }
@@ -161,8 +169,8 @@ export class Witness {
     }
     const key = `${subject} ${placeOf(record.incarnation, record.partition)}`
     const last = this.#last.get(key) ?? -1
-    if (record.offset <= last) this.#broken('order', `was handed ${shown(record)} behind offset ${last} of its subject`)
-    this.#last.set(key, record.offset)
+    if (record.offset <= last && !this.#truth.tooEarly(record)) this.#broken('order', `was handed ${shown(record)} behind offset ${last} of its subject`)
+    this.#last.set(key, Math.max(last, record.offset))
     this.#given.add(record)
   }
 
@@ -225,7 +233,7 @@ export class Witness {
       const { offset, hidden, seenMs } = record
       if (offset < least || offset >= to || hidden || seenMs > nowMs || this.#given.has(record)) return false
       if (!(record.damaged ? this.#truth.reads(followed.subject, log) : this.#truth.wants(followed.subject, record))) return false
-      return log.inLineage(record, generation) && !this.#isTold(followed, record)
+      return record.gone !== 'rewritten' && log.inLineage(record, generation) && !this.#isTold(followed, record)
     })
   }
 
@@ -248,15 +256,17 @@ export class Witness {
     if (this.#truth.tooEarly(record)) return true
     const { deletedMs } = this.#truth.broker.incarnations[record.incarnation]!
     return this.#gaps.some((gap) => {
-      if (!gap.refs.includes(followed.ref)) return false
+      // What a policy leaves out is left out for everybody: told once to a client, it is told.
+      if (!gap.refs.includes(followed.ref) && !policies.has(gap.reason)) return false
       if (gap.reason === 'recreated' && gap.incarnation > record.incarnation) {
-        return gap.partition !== record.partition || gap.from <= record.offset || gap.incarnation > record.incarnation + 1
+        return gap.partition !== record.partition || gap.from <= record.offset || gap.before !== record.incarnation
       }
       if (gap.incarnation === record.incarnation && gap.partition === record.partition) {
         // What was gone before it came is part of what it does not know of the new log.
         if (gap.reason === 'recreated' && record.gone === 'retention' && record.goneMs <= gap.atMs) return true
         if (gap.reason === 'repartitioned' && offset < gap.from) return true
       }
+      if (gap.reason === 'recreated' && gap.incarnation === record.incarnation && displacedMs !== undefined && gap.atMs >= displacedMs) return true
       const moved = gap.reason === 'repartitioned' || gap.reason === 'unnamed'
       if (moved && gap.atMs >= deletedMs) return true
       if (moved && displacedMs !== undefined && gap.atMs >= displacedMs) return true
@@ -305,7 +315,9 @@ export class Witness {
     const incarnation = this.#incarnation(after)
     if (incarnation === undefined) return
     const { index } = incarnation
-    this.#gaps.push({ incarnation: index, partition, from, to: to ?? Number.POSITIVE_INFINITY, reason, refs: named, atMs: this.#nowMs() })
+    const before = this.#stands.get(partition)
+    this.#stands.set(partition, index)
+    this.#gaps.push({ incarnation: index, before, partition, from, to: to ?? Number.POSITIVE_INFINITY, reason, refs: named, atMs: this.#nowMs() })
     if (reason === 'rewritten' || reason === 'recreated') {
       for (const followed of this.#followed.filter(({ ref }) => named.includes(ref))) this.#rewind(followed, gap, index)
     }
