@@ -5,13 +5,6 @@ import { Reader, type ReaderOwner } from './reader.ts'
 import type { Only } from './start.ts'
 import type { Leg } from './subscription.ts'
 
-interface Waiting {
-  readonly leg: Leg
-  readonly offset: number
-  readonly gap: OwedGap | undefined
-  readonly only: Only | undefined
-}
-
 /**
  * One session in one partition: the main reader that all live refs share, at most one side reader that brings one ref from
  * its older position to the head, and the refs that queue for it. Where the offsets meet, the ref joins the main reader.
@@ -22,7 +15,8 @@ export class Track {
   side: Reader | undefined
   readonly #owner: ReaderOwner
   readonly #readBack: ReadBack
-  readonly #waiting: Waiting[] = []
+  /** Readers of refs whose turn has not come: they hear what happens to the log, but are not run. */
+  readonly #waiting: Reader[] = []
 
   /** The main reader starts at `next`; live at once when that is the head. */
   constructor(owner: ReaderOwner, readBack: ReadBack, feed: PartitionFeed, next: number) {
@@ -53,7 +47,12 @@ export class Track {
       this.join(leg)
       return true
     }
-    this.#waiting.push({ leg, offset, gap, only })
+    const reader = new Reader(this.#owner, this.#readBack, this.feed, false, offset)
+    reader.refs = [leg.subscription.ref]
+    reader.only = only
+    reader.matcher.add(leg)
+    if (gap !== undefined) reader.owed.push(gap)
+    this.#waiting.push(reader)
     this.#promote()
     return false
   }
@@ -80,8 +79,8 @@ export class Track {
       this.#dropSide()
       this.#promote()
     } else {
-      const at = this.#waiting.findIndex((waiting) => waiting.leg === leg)
-      if (at >= 0) this.#waiting.splice(at, 1)
+      const at = this.#waiting.findIndex(({ matcher }) => matcher.legs[0] === leg)
+      if (at >= 0) this.#waiting.splice(at, 1)[0]!.close()
     }
   }
 
@@ -89,20 +88,13 @@ export class Track {
     for (const leg of this.main.matcher.legs) if (leg.membership !== undefined) this.feed.hub.leave(leg.membership)
     this.main.close()
     this.#dropSide()
-    this.#waiting.length = 0
+    for (const reader of this.#waiting.splice(0)) reader.close()
   }
 
   #promote(): void {
-    if (this.side !== undefined) return
-    const next = this.#waiting.shift()
-    if (next === undefined) return
-    const side = new Reader(this.#owner, this.#readBack, this.feed, false, next.offset)
-    side.refs = [next.leg.subscription.ref]
-    side.only = next.only
-    side.matcher.add(next.leg)
-    this.side = side
-    if (next.gap !== undefined) side.owe(next.gap)
-    else this.#owner.wake()
+    if (this.side !== undefined || this.#waiting.length === 0) return
+    this.side = this.#waiting.shift()
+    this.#owner.wake()
   }
 
   #dropSide(): void {

@@ -102,6 +102,9 @@ function unsettled(world: World): string | undefined {
   const behind = world.gateways.find(({ instruments }) => instruments.gateway.behind !== 0)
   if (behind !== undefined) return `${behind.name} has ${behind.instruments.gateway.behind} sessions behind`
   for (const { name, stream } of world.gateways) {
+    const { info } = stream
+    const { current } = world.broker
+    if (info?.incarnation !== current.id || info.partitions !== current.logs.length) return `${name} does not know the stream`
     for (const { partition, parked, window } of stream.partitions) {
       const { head } = world.broker.log(partition) ?? { head: 0 }
       if (parked.size > 0) return `${name} has readers ahead of partition ${partition}`

@@ -75,7 +75,7 @@ function contentFault({ partition, window, streamHash }: PartitionFeed, truth: T
   for (let ordinal = window.indexOrdinal; ordinal < window.headOrdinal; ordinal++) offsets.add(window.offsetOf(ordinal))
   for (const record of log.entries) {
     if (record.offset < window.indexTail || record.offset >= window.head) continue
-    const usable = record.event !== undefined && !record.hidden && !record.damaged && truth.displacedMs(record) === undefined
+    const usable = record.event !== undefined && !record.hidden && !record.damaged && !truth.misplaced(record) && truth.displacedMs(record) === undefined
     if (usable && !offsets.has(record.offset)) return `it lacks ${shown(record)}`
   }
   for (let ordinal = window.tailOrdinal; ordinal < window.headOrdinal; ordinal++) {

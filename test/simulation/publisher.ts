@@ -48,7 +48,7 @@ export class Publishers {
     if (this.#broker.missing) return undefined
     const own = partitionOf(subject, this.#broker.partitions)
     const wrong = this.#event(subject)
-    if (choice < 0.3 && own !== partition) return this.#append(partition, { ...wrong, event: undefined })
+    if (choice < 0.3 && own !== partition) return this.#append(partition, wrong)
     if (choice < 0.6) return this.#append(partition, { ...wrong, key: null, value: null, event: undefined })
     return this.#append(partition, { ...wrong, value: Buffer.from('no envelope'), event: undefined })
   }

@@ -50,6 +50,11 @@ export class Truth {
     return isPattern(pattern) || partitionOf(pattern, logs.length) === log.partition
   }
 
+  /** Subjects may have moved forth and back: a token of the first place says nothing of the second. */
+  movedTwice({ incarnation }: LogRecord): boolean {
+    return this.broker.incarnations[incarnation]!.growths.length > 1
+  }
+
   /** When the record's subject moved to another partition, by the growths since it was written; undefined = never. */
   displacedMs(record: LogRecord): number | undefined {
     if (record.event === undefined) return undefined
@@ -61,6 +66,14 @@ export class Truth {
       ({ atMs }, i) => atMs >= record.writtenMs && partitionOf(subject, after[i]!) !== record.partition,
     )
     return at < 0 ? undefined : growths[at]!.atMs
+  }
+
+  /** Written to a partition that was not its subject's. */
+  misplaced(record: LogRecord): boolean {
+    if (record.event === undefined) return false
+    const { growths, logs } = this.broker.incarnations[record.incarnation]!
+    const count = growths.find(({ atMs }) => atMs >= record.writtenMs)?.before ?? logs.length
+    return partitionOf(record.event.subject, count) !== record.partition
   }
 
   /** Written while some gateways did not know yet that its subject lives there now: to those it was in the wrong place. */

@@ -1,5 +1,6 @@
 import type { Wish } from '../../src/client/connection.ts'
 import type { Delivery, Gap, GapReason, ServerFrame } from '../../src/wire/frames.ts'
+import { isPattern } from '../../src/subject/subject.ts'
 import { decodeToken, type Position } from '../../src/wire/token.ts'
 import type { Incarnation } from './broker.ts'
 import type { LogRecord, PartitionLog } from './partition-log.ts'
@@ -26,6 +27,8 @@ interface Followed {
   /** Where it began, by incarnation and partition. */
   readonly starts: Map<string, number>
   startedMs: number
+  /** The incarnation that it began with; -1 = it has not begun. */
+  begun: number
   /** Told to be live on this connection. */
   live: boolean
   /** Offset of the last record that this connection gave it, by incarnation and partition. */
@@ -66,7 +69,7 @@ export class Witness {
   readonly #last = new Map<string, number>()
   /** Records that a token passed over that its gateway could not judge: it has seen no epochs of before its start. */
   readonly #unjudged: { readonly place: string; readonly from: number; readonly to: number; readonly epoch: number }[] = []
-  #presented: Position[] = []
+  #presented: readonly Position[] = []
   /** The incarnation that it has positions of, by partition. */
   readonly #stands = new Map<number, number>()
   #delivered = 0
@@ -82,6 +85,7 @@ export class Witness {
       subject,
       starts: new Map(),
       startedMs: Number.POSITIVE_INFINITY,
+      begun: -1,
       live: false,
       last: new Map(),
       verified: new Map(),
@@ -97,14 +101,15 @@ export class Witness {
 
   /** `initial` is what it was told to start from, which claims nothing. */
   connecting(wishes: readonly Wish[], initial: readonly string[]): void {
-    this.#presented = []
+    const presented: Position[] = []
+    this.#presented = presented
     for (const { ref, after } of wishes) {
       const followed = this.#followed[ref - 1]!
       followed.live = this.#together
       followed.last.clear()
       const isInitial = after === initial
       for (const position of after.filter((token) => token.length > 8).flatMap((token) => decodeToken(token))) {
-        this.#presented.push(position)
+        presented.push(position)
         const incarnation = this.#truth.broker.byHash(position.streamHash)
         if (incarnation !== undefined) this.#stands.set(position.partition, incarnation.index)
         if (!isInitial) this.#checkCovered(followed, position)
@@ -128,7 +133,7 @@ export class Witness {
     switch (frame.kind) {
       case 'subscribed': {
         const followed = this.#followed[frame.ref - 1]
-        if (followed !== undefined && frame.after !== '') this.#started(followed, decodeToken(frame.after))
+        if (followed !== undefined) this.#started(followed, frame.after === '' ? [] : decodeToken(frame.after))
         break
       }
       case 'live':
@@ -151,8 +156,10 @@ export class Witness {
   /** SSE and poll: a position of all subjects, behind what was told so far. */
   position(token: string): void {
     const positions = decodeToken(token)
+    // What the next poll of the same connection presents.
+    this.#presented = positions
     for (const followed of this.#followed) {
-      for (const position of positions) if (followed.starts.size > 0) this.#checkCovered(followed, position)
+      for (const position of positions) if (followed.begun >= 0) this.#checkCovered(followed, position)
       this.#started(followed, positions)
     }
   }
@@ -169,7 +176,7 @@ export class Witness {
     }
     const key = `${subject} ${placeOf(record.incarnation, record.partition)}`
     const last = this.#last.get(key) ?? -1
-    if (record.offset <= last && !this.#truth.tooEarly(record)) this.#broken('order', `was handed ${shown(record)} behind offset ${last} of its subject`)
+    if (record.offset <= last && !this.#truth.tooEarly(record) && !this.#truth.misplaced(record)) this.#broken('order', `was handed ${shown(record)} behind offset ${last} of its subject`)
     this.#last.set(key, Math.max(last, record.offset))
     this.#given.add(record)
   }
@@ -197,7 +204,7 @@ export class Witness {
   /** A record that it should have been given or told of by now; undefined where there is none. */
   missing(): string | undefined {
     for (const followed of this.#followed) {
-      if (followed.starts.size === 0) return `${this.name}: ${followed.subject} was never begun`
+      if (followed.begun < 0) return `${this.name}: ${followed.subject} was never begun`
       for (const incarnation of this.#truth.broker.incarnations) {
         for (const log of incarnation.logs) {
           const record = this.#missingIn(followed, log, 0, log.head, -1)
@@ -241,9 +248,7 @@ export class Witness {
   #startOf(followed: Followed, log: PartitionLog): number | undefined {
     const start = followed.starts.get(placeOf(log.incarnation, log.partition))
     if (start !== undefined) return start
-    let first = Number.POSITIVE_INFINITY
-    for (const place of followed.starts.keys()) first = Math.min(first, Number.parseInt(place, 10))
-    return log.incarnation >= first ? 0 : undefined
+    return log.incarnation >= followed.begun ? 0 : undefined
   }
 
   #isTold(followed: Followed, record: LogRecord): boolean {
@@ -252,8 +257,8 @@ export class Witness {
     if (this.#unjudged.some((each) => each.place === place && each.epoch <= record.epoch && each.from <= offset && each.to > offset)) return true
     const displacedMs = this.#truth.displacedMs(record)
     // Documented: events of moved subjects that were written before stay in the old partitions, also for who begins later.
-    if (displacedMs !== undefined && followed.startedMs >= displacedMs) return true
-    if (this.#truth.tooEarly(record)) return true
+    if (displacedMs !== undefined && (followed.startedMs >= displacedMs || this.#truth.movedTwice(record))) return true
+    if (this.#truth.tooEarly(record) || this.#truth.misplaced(record)) return true
     const { deletedMs } = this.#truth.broker.incarnations[record.incarnation]!
     return this.#gaps.some((gap) => {
       // What a policy leaves out is left out for everybody: told once to a client, it is told.
@@ -276,14 +281,16 @@ export class Witness {
     })
   }
 
+  /** Only once: a partition that comes later is owed from its beginning, and what is passed over there has to be told. */
   #started(followed: Followed, positions: readonly Position[]): void {
+    if (followed.begun >= 0) return
+    followed.startedMs = this.#nowMs()
+    followed.begun = this.#truth.broker.current.index
     for (const { streamHash, partition, offset } of positions) {
       const incarnation = this.#truth.broker.byHash(streamHash)
       if (incarnation === undefined) continue
-      const place = placeOf(incarnation.index, partition)
-      if (followed.starts.size === 0) followed.startedMs = this.#nowMs()
-      // A partition that comes later is owed from its beginning: what is passed over there has to be told.
-      if (this.#nowMs() === followed.startedMs) if (!followed.starts.has(place)) followed.starts.set(place, offset)
+      followed.begun = Math.min(followed.begun, incarnation.index)
+      followed.starts.set(placeOf(incarnation.index, partition), offset)
     }
   }
 
@@ -311,13 +318,19 @@ export class Witness {
 
   #checkGap(gap: Gap): void {
     const { refs, partition, from, to, reason, after } = gap
-    const named = refs !== undefined && refs.length > 0 ? refs : this.#followed.filter(({ live }) => live).map(({ ref }) => ref)
+    const isNamed = refs !== undefined && refs.length > 0
+    // A ref of several partitions is live in some before it is told that it is in all.
+    const among = ({ live, subject }: Followed) => live || isPattern(subject)
+    const named = isNamed ? refs : this.#followed.filter(among).map(({ ref }) => ref)
     const incarnation = this.#incarnation(after)
     if (incarnation === undefined) return
     const { index } = incarnation
     const before = this.#stands.get(partition)
     this.#stands.set(partition, index)
     this.#gaps.push({ incarnation: index, before, partition, from, to: to ?? Number.POSITIVE_INFINITY, reason, refs: named, atMs: this.#nowMs() })
+    if (isNamed && reason === 'repartitioned') {
+      for (const followed of this.#followed) if (named.includes(followed.ref)) followed.live = false
+    }
     if (reason === 'rewritten' || reason === 'recreated') {
       for (const followed of this.#followed.filter(({ ref }) => named.includes(ref))) this.#rewind(followed, gap, index)
     }
@@ -355,7 +368,7 @@ export class Witness {
       case 'corrupt':
         return kept.every(({ damaged }) => damaged) ? undefined : 'not all of it is damaged'
       case 'rewritten':
-        return log.rewrites.some((rewrite) => rewrite.from <= to) ? undefined : 'the log was not rewritten there'
+        return this.#wasRewritten(partition, to) ? undefined : 'the log was not rewritten there'
       case 'recreated':
         return this.#truth.broker.incarnations.length > 1 ? undefined : 'it was never created again'
       case 'repartitioned':
@@ -385,6 +398,11 @@ export class Witness {
       if (collapseKey === '' || !taken) return `nothing took the place of ${shown(record)}`
     }
     return undefined
+  }
+
+  /** It may be told late, when the log is another one already. */
+  #wasRewritten(partition: number, to: number): boolean {
+    return this.#truth.broker.incarnations.some(({ logs }) => logs[partition]?.rewrites.some(({ from }) => from <= to))
   }
 
   #wasRepartitioned(): boolean {
