@@ -1,6 +1,6 @@
 import { isPattern, matches } from '../subject/subject.ts'
 import type { Delivery, Gap } from '../wire/frames.ts'
-import { decodeToken, encodeToken, type Position, sameStreamName } from '../wire/token.ts'
+import { decodeToken, encodeToken, type Position, sameStreamName, streamHash } from '../wire/token.ts'
 
 interface Followed {
   readonly ref: number
@@ -11,10 +11,29 @@ interface Followed {
   live: boolean
   /** Where it stands in addition once it is live: the newest delivery that named no ref and matches it. */
   readonly pending: Map<string, Position>
+  /** What lies below its position and was not handed over through it: before its start, and inside gaps. */
+  readonly passed: Map<string, Stretch[]>
+}
+
+/** Offsets, both inclusive. */
+interface Stretch {
+  readonly from: number
+  readonly to: number
 }
 
 /** Offsets that are remembered one by one while a subscription catches up; beyond that a reconnect may repeat events. */
 const maxAhead = 65_536
+
+/** The key of the position that an SSE id has of this place: ids name each partition, deliveries don't name their log. */
+function placeOf(stream: string, partition: number, id: string): string {
+  const known = id === '' ? [] : decodeToken(id)
+  const name = streamHash(stream, '')
+  const position = known.find((each) => each.partition === partition && sameStreamName(each.streamHash, name))
+  return position === undefined ? `${stream}/${partition}` : keyOf(position)
+}
+
+/** Stretches of one partition that a subscription remembers; beyond that the oldest are joined, which may repeat events. */
+const maxPassed = 64
 
 const keyOf = ({ streamHash, partition }: Position) => `${streamHash}/${partition}`
 
@@ -24,20 +43,23 @@ const keyOf = ({ streamHash, partition }: Position) => `${streamHash}/${partitio
  */
 export class Positions {
   readonly #followed: Followed[]
-  /** SSE: the next new offset, by stream and partition. */
+  /** SSE: the next new offset, by log and partition. */
   readonly #next = new Map<string, number>()
   /** Offsets that were handed over while a matching subscription may still have been behind them. */
   readonly #ahead = new Map<string, Set<number>>()
   #aheadCount = 0
+  /** SSE and poll: positions of deliveries alone are none of the others'; only a token of all is one to go on from. */
+  #lacksToken = false
 
   constructor(subjects: readonly string[]) {
     this.#followed = subjects.map((subject, i) => {
-      return { ref: i + 1, subject, positions: new Map(), live: false, pending: new Map() }
+      return { ref: i + 1, subject, positions: new Map(), live: false, pending: new Map(), passed: new Map() }
     })
   }
 
   /** A new connection: `live` where all subscriptions share one position (SSE, poll), else each becomes live by itself. */
   connecting(live: boolean): void {
+    if (live && this.#followed.every(({ positions }) => positions.size === 0)) this.#lacksToken = true
     for (const followed of this.#followed) {
       followed.live = live
       followed.pending.clear()
@@ -52,6 +74,7 @@ export class Positions {
 
   /** One token for all subscriptions together: the lowest of each partition. */
   token(): string | undefined {
+    if (this.#lacksToken) return undefined
     const lowest = new Map<string, Position>()
     for (const { positions } of this.#followed) {
       for (const [key, position] of positions) {
@@ -65,7 +88,13 @@ export class Positions {
   /** The gateway says where a subscription stands. */
   subscribed(ref: number, after: string): void {
     const followed = this.#followed[ref - 1]
-    if (followed !== undefined) set(followed, decodeToken(after))
+    if (followed === undefined) return
+    const positions = decodeToken(after)
+    for (const position of positions) {
+      const key = keyOf(position)
+      if (!followed.positions.has(key)) pass(followed, key, 0, position.offset - 1)
+    }
+    set(followed, positions)
   }
 
   /** All of what the subscription missed has been told. */
@@ -78,6 +107,7 @@ export class Positions {
     if (!this.#followed.every(({ live }) => live)) return
     this.#ahead.clear()
     this.#aheadCount = 0
+    for (const each of this.#followed) each.passed.clear()
   }
 
   /** The gateway says where those that are live stand: what is quiet stays near the head. */
@@ -92,6 +122,7 @@ export class Positions {
   /** SSE and poll: all subscriptions stand at one token. What it does not name any more was left for good. */
   together(token: string): void {
     const positions = decodeToken(token)
+    this.#lacksToken = false
     for (const followed of this.#followed) {
       followed.positions.clear()
       set(followed, positions)
@@ -103,7 +134,7 @@ export class Positions {
     const { stream, partition, offset, after, refs, event } = delivery
     if (stream !== undefined) {
       if (after !== '') this.together(after)
-      return this.#takeUnnamed(`${stream}/${partition}`, offset)
+      return this.#takeUnnamed(placeOf(stream, partition, after), offset)
     }
     const position = decodeToken(after)[0]!
     const key = keyOf(position)
@@ -111,7 +142,7 @@ export class Positions {
     for (const followed of this.#followed) {
       const matching = matches(followed.subject, event.subject)
       const own = followed.positions.get(key)
-      if (matching && own !== undefined && own.offset > offset) known = true
+      if (matching && own !== undefined && own.offset > offset && !hasPassed(followed, key, offset)) known = true
       if (isNamed(followed, refs)) {
         // One reader serves all that are live: it has passed the others' events before this one as well.
         if (matching || own !== undefined) advance(followed, position)
@@ -138,17 +169,14 @@ export class Positions {
 
   /** Where the log is another one, what follows is new, whatever its offset; any other gap only moves on. */
   gap(gap: Gap): void {
-    const { stream, partition, from, reason } = gap
-    const next = this.#next.get(`${stream}/${partition}`)
-    if (reason === 'recreated') this.#next.delete(`${stream}/${partition}`)
-    else if (reason === 'rewritten' && next !== undefined) {
-      this.#next.set(`${stream}/${partition}`, Math.min(next, from))
-    }
+    const { from, to, reason } = gap
     if (gap.after === '') return
     for (const position of decodeToken(gap.after)) {
       const key = keyOf(position)
-      if (reason === 'rewritten') this.#forgetAhead(key, position.offset)
+      if (reason === 'rewritten') this.#forgetFrom(key, position.offset)
       for (const followed of this.#followed) {
+        if (reason === 'rewritten') forgetPassed(followed, key, position.offset)
+        else if (isNamed(followed, gap.refs) && !isOutdated(reason)) pass(followed, key, from, Math.min(to ?? Number.POSITIVE_INFINITY, position.offset - 1))
         if (isNamed(followed, gap.refs)) {
           replace(followed, position)
           if (reason === 'repartitioned' && !isPattern(followed.subject)) leaveOthers(followed, position)
@@ -163,7 +191,9 @@ export class Positions {
     }
   }
 
-  #forgetAhead(key: string, from: number): void {
+  #forgetFrom(key: string, from: number): void {
+    const next = this.#next.get(key)
+    if (next !== undefined && next > from) this.#next.set(key, from)
     const offsets = this.#ahead.get(key)
     if (offsets === undefined) return
     for (const offset of offsets) {
@@ -193,6 +223,30 @@ function replace({ positions }: Followed, position: Position): void {
     if (sameStreamName(other.streamHash, position.streamHash)) positions.delete(key)
   }
   positions.set(keyOf(position), position)
+}
+
+/** Left out since it has lost its worth: nobody is to be given it later, through whichever subscription. */
+const isOutdated = (reason: Gap['reason']) => reason === 'ttl' || reason === 'collapsed'
+
+function pass({ passed }: Followed, key: string, from: number, to: number): void {
+  if (to < from) return
+  const stretches = passed.get(key) ?? []
+  passed.set(key, stretches)
+  stretches.push({ from, to })
+  if (stretches.length > maxPassed) stretches.splice(0, 2, { from: stretches[0]!.from, to: stretches[1]!.to })
+}
+
+function hasPassed({ passed }: Followed, key: string, offset: number): boolean {
+  return passed.get(key)?.some(({ from, to }) => from <= offset && offset <= to) === true
+}
+
+function forgetPassed({ passed }: Followed, key: string, from: number): void {
+  const stretches = passed.get(key)
+  if (stretches === undefined) return
+  passed.set(
+    key,
+    stretches.filter((stretch) => stretch.from < from).map((stretch) => ({ ...stretch, to: Math.min(stretch.to, from - 1) })),
+  )
 }
 
 /** A subject is in one partition of its stream. */

@@ -34,6 +34,8 @@ export class PartitionFeed {
   /** The broker's first retained offset and head, as of the last batch. */
   first = 0
   brokerHead = 0
+  /** The tail has been where this gateway began to read: until then the log may have been cut below it. */
+  reached = false
 
   constructor(
     stream: string,

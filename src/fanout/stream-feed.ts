@@ -14,6 +14,8 @@ import type { RejectedRing, RejectReason } from './rejected.ts'
 
 /** How long to wait before asking again for a broker or a stream that is not there, ms. */
 const retryMs = 1000
+/** How long after the tail found the log to end below its start the broker is asked again, ms. */
+const confirmMs = 1000
 /** Rejected records are logged with their likely cause at most this often for each reason, ms. */
 const rejectLogMs = 60_000
 
@@ -119,6 +121,8 @@ export class StreamFeed implements TailSink {
     feed.window.advance(next)
     feed.first = offsets.first
     feed.brokerHead = offsets.head
+    if (offsets.head >= next) feed.reached = true
+    else if (!feed.reached) this.#options.clock.after(confirmMs, () => void this.#confirmEnd(feed))
     if (feed.parked.size > 0) for (const reader of [...feed.parked]) reader.moved()
   }
 
@@ -226,6 +230,28 @@ export class StreamFeed implements TailSink {
     this.#tail = source.tail(info, heads, this)
     this.#transition('up', '')
     return true
+  }
+
+  /**
+   * The log was cut between the moment at which its head was asked for and the tail's first read: the tail waits beyond the end,
+   * where nobody is to wait. It begins anew at the real one.
+   */
+  async #confirmEnd(feed: PartitionFeed): Promise<void> {
+    const { source } = this.#options
+    const { info } = this
+    if (this.#closed || feed.reached || info === undefined) return
+    const bounds = await source.offsets(info, feed.partition).catch(() => undefined)
+    if (this.#closed || feed.reached || this.info !== info) return
+    const { head } = feed.window
+    if (bounds === undefined || bounds.head >= head) {
+      this.#options.clock.after(confirmMs, () => void this.#confirmEnd(feed))
+      return
+    }
+    this.lost(feed.partition, bounds.head, head - 1, 'rewritten')
+    await this.#tail?.close()
+    if (this.#closed) return
+    const heads = this.partitions.map(({ window }) => window.head)
+    this.#tail = source.tail(this.info, heads, this)
   }
 
   async #fill(info: StreamInfo, bounds: readonly Offsets[]): Promise<void> {

@@ -77,8 +77,12 @@ export class SimSource implements Source {
   ): Promise<RangeEnd> {
     let next = from
     let left = maxBytes
+    let shown = false
     for (;;) {
       const found = await this.ask(() => this.#look(this.#log(stream, partition), next, to, left))
+      // The log's start has passed what would come next: that is for the next call, which is told where it starts.
+      if (shown && found.offsets.first > next) return { next, offsets: found.offsets }
+      shown ||= found.entries.length > 0
       for (const entry of found.entries) {
         left -= entry.value?.length ?? 0
         if (entry.damaged) sink.lost(entry.offset, entry.offset, 'corrupt')

@@ -270,6 +270,8 @@ export class Witness {
         // What was gone before it came is part of what it does not know of the new log.
         if (gap.reason === 'recreated' && record.gone === 'retention' && record.goneMs <= gap.atMs) return true
         if (gap.reason === 'repartitioned' && offset < gap.from) return true
+        // Damage has no epoch: where a history begins with it, the agreement reaches past it.
+        if (record.damaged && gap.reason === 'rewritten' && gap.atMs >= record.seenMs) return true
       }
       if (gap.reason === 'recreated' && gap.incarnation === record.incarnation && displacedMs !== undefined && gap.atMs >= displacedMs) return true
       const moved = gap.reason === 'repartitioned' || gap.reason === 'unnamed'
