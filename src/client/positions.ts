@@ -1,5 +1,6 @@
+import { fnv1a } from '../base/hash.ts'
 import { isPattern, matches } from '../subject/subject.ts'
-import type { Delivery, Gap } from '../wire/frames.ts'
+import type { Delivery, Event, Gap } from '../wire/frames.ts'
 import { decodeToken, encodeToken, type Position, sameStreamName, streamHash } from '../wire/token.ts'
 
 interface Followed {
@@ -21,6 +22,10 @@ interface Stretch {
   readonly to: number
 }
 
+const encoder = new TextEncoder()
+
+/** Events beyond the last id that are remembered; an id comes once a second. */
+const maxRecent = 16_384
 /** Offsets that are remembered one by one while a subscription catches up; beyond that a reconnect may repeat events. */
 const maxAhead = 65_536
 
@@ -30,6 +35,12 @@ function placeOf(stream: string, partition: number, id: string): string {
   const name = streamHash(stream, '')
   const position = known.find((each) => each.partition === partition && sameStreamName(each.streamHash, name))
   return position === undefined ? `${stream}/${partition}` : keyOf(position)
+}
+
+/** Tells events apart that a log had at the same offset, one after the other. */
+function hashOf({ subject, id, publishedAtUs, data }: Event): number {
+  const text = encoder.encode(`${subject} ${id} ${publishedAtUs}`)
+  return fnv1a(data, 0, data.length, fnv1a(text, 0, text.length))
 }
 
 /** Stretches of one partition that a subscription remembers; beyond that the oldest are joined, which may repeat events. */
@@ -45,8 +56,10 @@ export class Positions {
   readonly #followed: Followed[]
   /** SSE: the next new offset, by log and partition. */
   readonly #next = new Map<string, number>()
-  /** Offsets that were handed over while a matching subscription may still have been behind them. */
-  readonly #ahead = new Map<string, Set<number>>()
+  /** SSE: what was handed over beyond the last id: offsets, each with a hash of its event. */
+  readonly #recent = new Map<string, Map<number, number>>()
+  /** Handed over while a matching subscription may still have been behind it: offsets, each with its generation. */
+  readonly #ahead = new Map<string, Map<number, number>>()
   #aheadCount = 0
   /** SSE and poll: positions of deliveries alone are none of the others'; only a token of all is one to go on from. */
   #lacksToken = false
@@ -123,6 +136,7 @@ export class Positions {
   together(token: string): void {
     const positions = decodeToken(token)
     this.#lacksToken = false
+    for (const position of positions) this.#forgetRecent(position)
     for (const followed of this.#followed) {
       followed.positions.clear()
       set(followed, positions)
@@ -134,11 +148,11 @@ export class Positions {
     const { stream, partition, offset, after, refs, event } = delivery
     if (stream !== undefined) {
       if (after !== '') this.together(after)
-      return this.#takeUnnamed(placeOf(stream, partition, after), offset)
+      return this.#takeUnnamed(placeOf(stream, partition, after), offset, event)
     }
     const position = decodeToken(after)[0]!
     const key = keyOf(position)
-    let known = this.#ahead.get(key)?.has(offset) === true
+    let known = this.#ahead.get(key)?.get(offset) === position.generation
     for (const followed of this.#followed) {
       const matching = matches(followed.subject, event.subject)
       const own = followed.positions.get(key)
@@ -151,19 +165,36 @@ export class Positions {
     return !known
   }
 
-  /** SSE: the id names all partitions, and not each delivery's own position. */
-  #takeUnnamed(key: string, offset: number): boolean {
-    if (offset < (this.#next.get(key) ?? 0)) return false
+  /**
+   * SSE: the id names all partitions, and not each delivery's own position. What lies beyond the last id can come again, or
+   * be another event: the log may have been rewritten there without a gap, since the id is from below.
+   */
+  #takeUnnamed(key: string, offset: number, event: Event): boolean {
+    const recent = this.#recent.get(key) ?? new Map<number, number>()
+    this.#recent.set(key, recent)
+    const hash = hashOf(event)
+    if (offset < (this.#next.get(key) ?? 0)) {
+      const known = recent.get(offset)
+      if (known === undefined || known === hash) return false
+      for (const other of recent.keys()) if (other >= offset) recent.delete(other)
+    }
     this.#next.set(key, offset + 1)
+    if (recent.size < maxRecent) recent.set(offset, hash)
     return true
+  }
+
+  #forgetRecent(position: Position): void {
+    const recent = this.#recent.get(keyOf(position))
+    if (recent === undefined) return
+    for (const offset of recent.keys()) if (offset < position.offset) recent.delete(offset)
   }
 
   /** The subscription may still be behind in this partition, or not any more: that is told by partition to nobody. */
   #takeAhead(followed: Followed, key: string, position: Position, offset: number): void {
     followed.pending.set(key, position)
     if (this.#aheadCount >= maxAhead) return
-    const offsets = this.#ahead.get(key) ?? new Set()
-    this.#ahead.set(key, offsets.add(offset))
+    const offsets = this.#ahead.get(key) ?? new Map()
+    this.#ahead.set(key, offsets.set(offset, position.generation))
     this.#aheadCount++
   }
 
@@ -177,7 +208,7 @@ export class Positions {
       for (const followed of this.#followed) {
         if (reason === 'rewritten') forgetPassed(followed, key, position.offset)
         else if (isNamed(followed, gap.refs) && !isOutdated(reason)) pass(followed, key, from, Math.min(to ?? Number.POSITIVE_INFINITY, position.offset - 1))
-        if (isNamed(followed, gap.refs)) {
+        if (areNamed(gap.refs) ? gap.refs.includes(followed.ref) : followed.live && reads(followed, position)) {
           replace(followed, position)
           if (reason === 'repartitioned' && !isPattern(followed.subject)) leaveOthers(followed, position)
           // It joins in another partition now, and is told to be live there as at the start.
@@ -196,7 +227,7 @@ export class Positions {
     if (next !== undefined && next > from) this.#next.set(key, from)
     const offsets = this.#ahead.get(key)
     if (offsets === undefined) return
-    for (const offset of offsets) {
+    for (const offset of offsets.keys()) {
       if (offset < from) continue
       offsets.delete(offset)
       this.#aheadCount--
@@ -223,6 +254,14 @@ function replace({ positions }: Followed, position: Position): void {
     if (sameStreamName(other.streamHash, position.streamHash)) positions.delete(key)
   }
   positions.set(keyOf(position), position)
+}
+
+/** Whether it stands in that partition, of this log or of one before it. */
+function reads({ positions }: Followed, { streamHash, partition }: Position): boolean {
+  for (const other of positions.values()) {
+    if (other.partition === partition && sameStreamName(other.streamHash, streamHash)) return true
+  }
+  return false
 }
 
 /** Left out since it has lost its worth: nobody is to be given it later, through whichever subscription. */

@@ -268,10 +268,11 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     const before = starts.map(({ feed, offset, gap }) => (gap === undefined ? feed.positionAt(offset) : gap.before))
     this.#control({ kind: 'subscribed', ref, after: encodeToken(before.filter((position) => position !== undefined)) })
     subscription.joining = starts.length
-    for (const { feed, offset, gap, only } of starts) {
+    for (const start of starts) {
+      const { feed } = start
       const leg: Leg = { subscription, feed, membership: undefined }
       subscription.legs.push(leg)
-      if (this.#tracks.open(feed, feed.window.head).enter(leg, offset, gap, only)) this.#legJoined(subscription)
+      if (this.#tracks.open(feed, feed.window.head).enter(leg, start)) this.#legJoined(subscription)
     }
   }
 
@@ -283,9 +284,10 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     )
     this.#tracks.carried = carried
     for (const subscription of subscriptions) subscription.carried = carried
-    for (const { feed, offset, gap, only } of starts) {
+    for (const { feed, offset, gap, only, generation = -1 } of starts) {
       const { main } = this.#tracks.open(feed, offset)
       main.only = only
+      main.generation = generation
       if (gap !== undefined) main.owe(gap)
     }
     subscriptions.forEach((subscription, i) => {
@@ -314,11 +316,13 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
       const now = this.#context.feeds.partitionsFor(subscription.subject)
       const gone = subscription.legs.filter((leg) => !now.includes(leg.feed))
       const fresh = now.filter((feed) => !subscription.legs.some((leg) => leg.feed === feed))
-      for (const leg of gone) {
-        if (leg.membership === undefined) subscription.joining--
-        this.#tracks.leave(leg)
-      }
       for (const feed of fresh) this.#moveInto(subscription, feed, feed.window.head)
+      for (const leg of gone) {
+        const joining = leg.membership === undefined
+        this.#tracks.leave(leg)
+        // It may have been the last that was on its way.
+        if (joining) this.#legJoined(subscription)
+      }
     }
   }
 
@@ -338,7 +342,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     const track = this.#tracks.open(feed, head)
     if (this.outlet.transport === 'websocket') {
       subscription.joining++
-      if (track.enter(leg, head, gap)) this.#legJoined(subscription)
+      if (track.enter(leg, { offset: head, gap })) this.#legJoined(subscription)
     } else {
       track.join(leg)
       track.main.owe(gap)

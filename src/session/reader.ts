@@ -64,6 +64,8 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   refs: readonly number[] | undefined = undefined
   /** Told before anything else, in order. */
   owed: OwedGap[] = []
+  /** Of the log below the position that it was asked for, where that is ahead; -1 = unknown. */
+  generation = -1
   /** Set where a client asked for the last events only. */
   only: Only | undefined
   #dropped: Dropped | undefined
@@ -132,8 +134,12 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   }
 
   moved(): void {
-    if (this.feed.window.head < this.next) return
-    this.#resume()
+    const { next, generation } = this
+    const { window } = this.feed
+    const agreed = generation < 0 ? next : window.epochEnd(generation)
+    // What came meanwhile is of a later leader: the log that the position was of is not this one.
+    if (agreed < next) this.#rewind(agreed, next - 1, 'rewritten', agreed)
+    else if (window.head >= next) this.#resume()
   }
 
   /** Read-back has what this reader waits for. */

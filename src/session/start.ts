@@ -15,6 +15,8 @@ export interface Start {
   readonly gap: OwedGap | undefined
   /** Of what is behind, these only. */
   readonly only?: Only
+  /** Of the log below, as the client's token has it; absent or -1 = unknown. */
+  readonly generation?: number
 }
 
 /** The broker's answers that `earliest` and `@time` need. */
@@ -74,7 +76,8 @@ function judge(feed: PartitionFeed, positions: readonly Position[]): Start {
 function judgeGeneration(feed: PartitionFeed, position: Position): Start {
   const { offset, generation } = position
   const agreed = generation < 0 ? offset : feed.window.epochEnd(generation)
-  if (agreed >= offset) return plain(feed, offset)
+  // One that is ahead of this gateway is judged again, by what comes meanwhile.
+  if (agreed >= offset) return { ...plain(feed, offset), generation }
   return { feed, offset: agreed, gap: owed('rewritten', agreed, offset - 1, position) }
 }
 

@@ -1,9 +1,11 @@
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
-import type { OwedGap } from './gap.ts'
 import type { ReadBack } from './read-back.ts'
 import { Reader, type ReaderOwner } from './reader.ts'
-import type { Only } from './start.ts'
+import type { Start } from './start.ts'
 import type { Leg } from './subscription.ts'
+
+/** Where a leg begins, and what its client must be told first. */
+export type Entry = Omit<Start, 'feed'>
 
 /**
  * One session in one partition: the main reader that all live refs share, at most one side reader that brings one ref from
@@ -37,7 +39,7 @@ export class Track {
   }
 
   /** The leg starts at an offset of its own. True when it joined at once. */
-  enter(leg: Leg, offset: number, gap: OwedGap | undefined, only?: Only): boolean {
+  enter(leg: Leg, { offset, gap, only, generation = -1 }: Entry): boolean {
     if (
       gap === undefined &&
       this.main.mode === 'live' &&
@@ -50,6 +52,7 @@ export class Track {
     const reader = new Reader(this.#owner, this.#readBack, this.feed, false, offset)
     reader.refs = [leg.subscription.ref]
     reader.only = only
+    reader.generation = generation
     reader.matcher.add(leg)
     if (gap !== undefined) reader.owed.push(gap)
     this.#waiting.push(reader)

@@ -65,8 +65,8 @@ export class Witness {
   readonly #followed: Followed[]
   readonly #given = new Set<LogRecord>()
   readonly #gaps: ToldGap[] = []
-  /** Offset of the last event handed over, by subject, incarnation and partition. */
-  readonly #last = new Map<string, number>()
+  /** The last event handed over, by subject, incarnation and partition. */
+  readonly #last = new Map<string, LogRecord>()
   /** Records that a token passed over that its gateway could not judge: it has seen no epochs of before its start. */
   readonly #unjudged: { readonly place: string; readonly from: number; readonly to: number; readonly epoch: number }[] = []
   #presented: readonly Position[] = []
@@ -175,9 +175,11 @@ export class Witness {
       this.#broken('matching', `was handed ${subject}, which none of its subjects matches`)
     }
     const key = `${subject} ${placeOf(record.incarnation, record.partition)}`
-    const last = this.#last.get(key) ?? -1
-    if (record.offset <= last && !this.#truth.tooEarly(record) && !this.#truth.misplaced(record)) this.#broken('order', `was handed ${shown(record)} behind offset ${last} of its subject`)
-    this.#last.set(key, Math.max(last, record.offset))
+    const last = this.#last.get(key)
+    if (last !== undefined && record.offset <= last.offset && this.#isOwedInOrder(record, last)) {
+      this.#broken('order', `was handed ${shown(record)} behind ${shown(last)}`)
+    }
+    if (last === undefined || record.offset > last.offset || last.gone === 'rewritten') this.#last.set(key, record)
     this.#given.add(record)
   }
 
@@ -192,11 +194,15 @@ export class Witness {
     if (reason !== 'rewritten' && reason !== 'recreated') return
     const incarnation = this.#incarnation(after)
     for (const [key, last] of this.#last) {
-      const [, place] = key.split(' ')
-      if (reason === 'recreated') {
-        if (place!.endsWith(`/${partition}`)) this.#last.delete(key)
-      } else if (place === placeOf(incarnation?.index ?? -1, partition) && last >= from) this.#last.set(key, from - 1)
+      const again = reason === 'recreated' || (last.incarnation === incarnation?.index && last.offset >= from)
+      if (last.partition === partition && again) this.#last.delete(key)
     }
+  }
+
+  #isOwedInOrder(record: LogRecord, last: LogRecord): boolean {
+    // Who goes on below the place of a rewrite is told of none.
+    if (last.gone === 'rewritten') return false
+    return !this.#truth.tooEarly(record) && !this.#truth.misplaced(record)
   }
 
   // At the end
@@ -257,7 +263,7 @@ export class Witness {
     if (this.#unjudged.some((each) => each.place === place && each.epoch <= record.epoch && each.from <= offset && each.to > offset)) return true
     const displacedMs = this.#truth.displacedMs(record)
     // Documented: events of moved subjects that were written before stay in the old partitions, also for who begins later.
-    if (displacedMs !== undefined && (followed.startedMs >= displacedMs || this.#truth.movedTwice(record))) return true
+    if (displacedMs !== undefined && (followed.startedMs >= displacedMs || this.#together || this.#truth.movedTwice(record))) return true
     if (this.#truth.tooEarly(record) || this.#truth.misplaced(record)) return true
     const { deletedMs } = this.#truth.broker.incarnations[record.incarnation]!
     return this.#gaps.some((gap) => {
@@ -362,7 +368,11 @@ export class Witness {
     const inside = log.past.filter(
       (record) => record.offset >= from && record.offset <= to && !record.hidden && record.seenMs <= this.#nowMs(),
     )
-    const theirs = inside.filter((record) => wanted.some(({ subject }) => this.#truth.wants(subject, record)))
+    const theirs = inside.filter((record) => {
+      // A record that was in the wrong place for some is not a gap of anybody's.
+      if (this.#truth.displacedMs(record) !== undefined || this.#truth.misplaced(record)) return false
+      return wanted.some(({ subject }) => this.#truth.wants(subject, record))
+    })
     const kept = theirs.filter((record) => record.gone === undefined)
     switch (reason) {
       case 'retention':
@@ -381,7 +391,8 @@ export class Witness {
       default:
         if (!certain || n === undefined) return 'what a policy drops is counted, and certain'
         if (wanted.length === 1 && theirs.length !== n && kept.length !== n) return `it counts ${n}, there are ${kept.length}`
-        return this.#dropFault(reason, kept)
+        // What it was about may have been rewritten since.
+        return this.#wasRewritten(partition, to) ? undefined : this.#dropFault(reason, kept)
     }
   }
 
