@@ -61,6 +61,8 @@ export class Positions {
   /** Handed over while a matching subscription may still have been behind it: offsets, each with its generation. */
   readonly #ahead = new Map<string, Map<number, number>>()
   #aheadCount = 0
+  /** Left out as outdated while a matching subscription may still have been behind it: offsets, by log and partition. */
+  readonly #outdated = new Map<string, Set<number>>()
   /** SSE and poll: positions of deliveries alone are none of the others'; only a token of all is one to go on from. */
   #lacksToken = false
 
@@ -118,6 +120,7 @@ export class Positions {
     for (const position of followed.pending.values()) advance(followed, position)
     followed.pending.clear()
     if (!this.#followed.every(({ live }) => live)) return
+    this.#outdated.clear()
     this.#ahead.clear()
     this.#aheadCount = 0
     for (const each of this.#followed) each.passed.clear()
@@ -152,7 +155,8 @@ export class Positions {
     }
     const position = decodeToken(after)[0]!
     const key = keyOf(position)
-    let known = this.#ahead.get(key)?.get(offset) === position.generation
+    let known =
+      this.#ahead.get(key)?.get(offset) === position.generation || this.#outdated.get(key)?.has(offset) === true
     for (const followed of this.#followed) {
       const matching = matches(followed.subject, event.subject)
       const own = followed.positions.get(key)
@@ -205,6 +209,7 @@ export class Positions {
     for (const position of decodeToken(gap.after)) {
       const key = keyOf(position)
       if (reason === 'rewritten') this.#forgetFrom(key, position.offset)
+      if (isOutdated(reason) && !areNamed(gap.refs)) this.#leaveOut(key, from, to ?? from, gap.n ?? 0)
       for (const followed of this.#followed) {
         if (reason === 'rewritten') forgetPassed(followed, key, position.offset)
         else if (isNamed(followed, gap.refs) && !isOutdated(reason)) pass(followed, key, from, Math.min(to ?? Number.POSITIVE_INFINITY, position.offset - 1))
@@ -222,7 +227,18 @@ export class Positions {
     }
   }
 
+  /** Between the first and the last there may be events of other subjects: those are not meant. */
+  #leaveOut(key: string, from: number, to: number, count: number): void {
+    const offsets = this.#outdated.get(key) ?? new Set()
+    this.#outdated.set(key, offsets)
+    if (offsets.size + count > maxRecent || this.#followed.every(({ live }) => live)) return
+    const dense = to - from + 1 === count
+    for (let offset = from; offset <= to; offset += dense ? 1 : Math.max(1, to - from)) offsets.add(offset)
+  }
+
   #forgetFrom(key: string, from: number): void {
+    const outdated = this.#outdated.get(key)
+    for (const offset of outdated ?? []) if (offset >= from) outdated?.delete(offset)
     const next = this.#next.get(key)
     if (next !== undefined && next > from) this.#next.set(key, from)
     const offsets = this.#ahead.get(key)

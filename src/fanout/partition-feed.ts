@@ -36,6 +36,8 @@ export class PartitionFeed {
   brokerHead = 0
   /** The tail has been where this gateway began to read: until then the log may have been cut below it. */
   reached = false
+  /** The window begins at 0 though nothing was read yet: the log may begin later. */
+  fresh = false
 
   constructor(
     stream: string,
@@ -79,6 +81,7 @@ export class PartitionFeed {
     this.window.start(0, -1)
     this.first = 0
     this.brokerHead = 0
+    this.fresh = true
     for (const reader of [...this.readers]) reader.recreated(before)
   }
 }

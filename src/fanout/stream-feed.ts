@@ -119,6 +119,11 @@ export class StreamFeed implements TailSink {
   end(partition: number, next: number, offsets: Offsets): void {
     const feed = this.partitions[partition]!
     feed.window.advance(next)
+    if (feed.fresh) {
+      feed.fresh = false
+      // Tails begin where such a log does, without a word; who comes with a position below is to be told.
+      if (offsets.first > 0) feed.window.lost(0, offsets.first - 1, 'retention')
+    }
     feed.first = offsets.first
     feed.brokerHead = offsets.head
     if (offsets.head >= next) feed.reached = true
@@ -271,7 +276,9 @@ export class StreamFeed implements TailSink {
   #addPartitions(info: StreamInfo): void {
     while (this.partitions.length < info.partitions) {
       const { window, instruments } = this.#options
-      this.partitions.push(new PartitionFeed(this.name, info.incarnation, this.partitions.length, window, instruments))
+      const feed = new PartitionFeed(this.name, info.incarnation, this.partitions.length, window, instruments)
+      feed.fresh = this.info !== undefined
+      this.partitions.push(feed)
     }
   }
 

@@ -261,6 +261,13 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   /** WebSocket: each ref from its own start, told `live` when it is. */
   #beginRef(subscription: Subscription, starts: Start[], after: After): void {
     const { ref } = subscription
+    const feeds = this.#context.feeds.partitionsFor(subscription.subject)
+    if (feeds.length !== starts.length || starts.some(({ feed }) => !feeds.includes(feed))) {
+      // Its partitions became others while the broker was asked.
+      this.#resolve(after, feeds, (again) => this.#beginRef(subscription, again, after), subscription)
+      return
+    }
+    subscription.begun = true
     subscription.carried = carriedPositions(
       after,
       starts.map(({ feed }) => feed),
@@ -292,6 +299,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     }
     subscriptions.forEach((subscription, i) => {
       this.#subscriptions.set(i + 1, subscription)
+      subscription.begun = true
       for (const feed of this.#context.feeds.partitionsFor(subscription.subject)) {
         const track = this.#tracks.get(feed)
         if (track === undefined) {
@@ -313,6 +321,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   replace(): void {
     if (this.#ended) return
     for (const subscription of this.#subscriptions.values()) {
+      if (!subscription.begun) continue
       const now = this.#context.feeds.partitionsFor(subscription.subject)
       const gone = subscription.legs.filter((leg) => !now.includes(leg.feed))
       const fresh = now.filter((feed) => !subscription.legs.some((leg) => leg.feed === feed))
@@ -387,7 +396,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     validatePattern(subject)
     const bytes = Buffer.from(subject)
     const hash = seededHash(bytes, 0, bytes.length, this.#context.seed)
-    return { ref, subject, policy, pattern: isPattern(subject), bytes, hash, legs: [], carried: [], joining: 0, closed: false }
+    return { ref, subject, policy, pattern: isPattern(subject), bytes, hash, legs: [], carried: [], joining: 0, begun: false, closed: false }
   }
 
   #requireRoom(more: number): void {

@@ -64,7 +64,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   refs: readonly number[] | undefined = undefined
   /** Told before anything else, in order. */
   owed: OwedGap[] = []
-  /** Of the log below the position that it was asked for, where that is ahead; -1 = unknown. */
+  /** Of the log below the position that it was asked for, until this gateway has read so far; -1 = unknown. */
   generation = -1
   /** Set where a client asked for the last events only. */
   only: Only | undefined
@@ -134,12 +134,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   }
 
   moved(): void {
-    const { next, generation } = this
-    const { window } = this.feed
-    const agreed = generation < 0 ? next : window.epochEnd(generation)
-    // What came meanwhile is of a later leader: the log that the position was of is not this one.
-    if (agreed < next) this.#rewind(agreed, next - 1, 'rewritten', agreed)
-    else if (window.head >= next) this.#resume()
+    if (this.feed.window.head >= this.next || this.#agreed() < this.next) this.#resume()
   }
 
   /** Read-back has what this reader waits for. */
@@ -163,7 +158,14 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
         continue
       }
       const { window } = this.feed
+      const agreed = this.#agreed()
+      if (agreed < this.next) {
+        // What came meanwhile is of a later leader: the log that the position was of is not this one.
+        this.#rewind(agreed, this.next - 1, 'rewritten', agreed)
+        continue
+      }
       if (this.next > window.head) return this.#park()
+      this.generation = -1
       if (this.next < window.tail && this.next >= window.indexTail && this.#skip(window)) continue
       const stretch = this.next >= window.tail ? window : this.#readBack.find(this.feed, this.next)
       if (stretch === undefined) {
@@ -301,6 +303,12 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     return this.#owner.tellGap(this, gap)
   }
 
+  /** Up to where this gateway's log is the one that the position was of. */
+  #agreed(): number {
+    const { generation, next } = this
+    return generation < 0 ? next : this.feed.window.epochEnd(generation)
+  }
+
   #park(): Progress {
     this.mode = 'parked'
     this.feed.parked.add(this)
@@ -309,6 +317,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   }
 
   #rewind(from: number, to: number | undefined, reason: OwedGap['reason'], next: number, before?: Position): void {
+    this.generation = -1
     this.owe({ from, to, reason, certain: false, before: before ?? this.feed.positionAt(from) }, next)
   }
 

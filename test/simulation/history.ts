@@ -19,7 +19,7 @@ const settleMs = 240_000
 /** How often it is looked whether they have, virtual ms. */
 const lookMs = 1000
 /** What the last round of events may take, virtual ms. */
-const lastRoundMs = 60_000
+const lastRoundMs = 120_000
 
 /** Lets a planned history happen and judges it. What it takes from the platform is its own meanwhile: one at a time a thread. */
 export async function run(plan: Plan, tracing = false): Promise<Outcome> {

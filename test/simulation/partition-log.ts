@@ -124,9 +124,10 @@ export class PartitionLog {
     return from
   }
 
-  /** Whether a log whose newest record is of `generation` still had the record; -1 = the log as it is. */
+  /** Whether a log whose newest record is of `generation` still had the record; -1 = whatever it was, Infinity = the log as it is. */
   inLineage(record: LogRecord, generation: number): boolean {
-    const upTo = generation < 0 ? this.epoch : generation
+    if (generation < 0) return !this.rewrites.some(({ from }) => from <= record.offset)
+    const upTo = Math.min(this.epoch, generation)
     if (record.epoch > upTo) return false
     return !this.rewrites.some(
       ({ epoch, from }) => epoch > record.epoch && epoch <= upTo && from <= record.offset,

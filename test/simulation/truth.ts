@@ -68,6 +68,11 @@ export class Truth {
     return at < 0 ? undefined : growths[at]!.atMs
   }
 
+  /** In the wrong place for all or some of those who read it. */
+  strayed(record: LogRecord): boolean {
+    return this.displacedMs(record) !== undefined || this.misplaced(record) || this.tooEarly(record)
+  }
+
   /** Written to a partition that was not its subject's. */
   misplaced(record: LogRecord): boolean {
     if (record.event === undefined) return false

@@ -213,7 +213,7 @@ export class Witness {
       if (followed.begun < 0) return `${this.name}: ${followed.subject} was never begun`
       for (const incarnation of this.#truth.broker.incarnations) {
         for (const log of incarnation.logs) {
-          const record = this.#missingIn(followed, log, 0, log.head, -1)
+          const record = this.#missingIn(followed, log, 0, log.head, Number.POSITIVE_INFINITY)
           if (record !== undefined) return `${this.name}: ${followed.subject} was neither given nor told of ${shown(record)}`
         }
       }
@@ -368,11 +368,9 @@ export class Witness {
     const inside = log.past.filter(
       (record) => record.offset >= from && record.offset <= to && !record.hidden && record.seenMs <= this.#nowMs(),
     )
-    const theirs = inside.filter((record) => {
-      // A record that was in the wrong place for some is not a gap of anybody's.
-      if (this.#truth.displacedMs(record) !== undefined || this.#truth.misplaced(record)) return false
-      return wanted.some(({ subject }) => this.#truth.wants(subject, record))
-    })
+    const theirs = inside.filter((record) => wanted.some(({ subject }) => this.#truth.wants(subject, record)))
+    // A record that was in the wrong place for some may or may not be part of it.
+    const sure = theirs.filter((record) => record.gone === undefined && !this.#truth.strayed(record))
     const kept = theirs.filter((record) => record.gone === undefined)
     switch (reason) {
       case 'retention':
@@ -390,9 +388,9 @@ export class Witness {
         return undefined
       default:
         if (!certain || n === undefined) return 'what a policy drops is counted, and certain'
-        if (wanted.length === 1 && theirs.length !== n && kept.length !== n) return `it counts ${n}, there are ${kept.length}`
+        if (wanted.length === 1 && (n < sure.length || n > theirs.length)) return `it counts ${n}, there are ${sure.length}`
         // What it was about may have been rewritten since.
-        return this.#wasRewritten(partition, to) ? undefined : this.#dropFault(reason, kept)
+        return this.#wasRewritten(partition, to) ? undefined : this.#dropFault(reason, sure)
     }
   }
 
