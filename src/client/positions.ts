@@ -218,7 +218,7 @@ export class Positions {
           if (reason === 'repartitioned' && !isPattern(followed.subject)) leaveOthers(followed, position)
           // It joins in another partition now, and is told to be live there as at the start.
           if (reason === 'repartitioned' && areNamed(gap.refs)) followed.live = false
-        } else if (!areNamed(gap.refs)) followed.pending.set(key, position)
+        } else if (!areNamed(gap.refs) && reads(followed, position)) followed.pending.set(key, position)
         // A rewritten log is so for every subscription: what was read of its old end says nothing of the new one.
         if (reason === 'rewritten' && (followed.positions.get(key)?.offset ?? -1) > position.offset) {
           set(followed, [position])

@@ -102,6 +102,7 @@ export class StreamFeed implements TailSink {
     const { instruments } = this
     instruments.eventsIn++
     instruments.bytesIn += record.valueEnd - record.valueStart
+    if (feed.fresh) this.#begins(feed, record.offset)
     const reason = this.intake.accept(record, this.partitions.length)
     if (reason !== undefined) {
       this.#reject(record, reason)
@@ -118,12 +119,8 @@ export class StreamFeed implements TailSink {
 
   end(partition: number, next: number, offsets: Offsets): void {
     const feed = this.partitions[partition]!
+    if (feed.fresh) this.#begins(feed, Math.min(offsets.first, next))
     feed.window.advance(next)
-    if (feed.fresh) {
-      feed.fresh = false
-      // Tails begin where such a log does, without a word; who comes with a position below is to be told.
-      if (offsets.first > 0) feed.window.lost(0, offsets.first - 1, 'retention')
-    }
     feed.first = offsets.first
     feed.brokerHead = offsets.head
     if (offsets.head >= next) feed.reached = true
@@ -209,6 +206,12 @@ export class StreamFeed implements TailSink {
     const kept = Math.min(offsets.first, got)
     if (kept > from) window.lost(from, kept - 1, 'retention')
     if (!full) window.advance(next)
+  }
+
+  /** Tails begin where a new log does, without a word; whoever stands below is told, though there may have been nothing. */
+  #begins(feed: PartitionFeed, first: number): void {
+    feed.fresh = false
+    if (first > 0) this.lost(feed.partition, 0, first - 1, 'retention')
   }
 
   // The way in

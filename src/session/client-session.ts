@@ -328,7 +328,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
       for (const feed of fresh) this.#moveInto(subscription, feed, feed.window.head)
       for (const leg of gone) {
         const joining = leg.membership === undefined
-        this.#tracks.leave(leg)
+        this.#tracks.leave(leg, this.outlet.transport !== 'websocket')
         // It may have been the last that was on its way.
         if (joining) this.#legJoined(subscription)
       }

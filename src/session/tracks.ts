@@ -47,13 +47,16 @@ export class Tracks {
     return track
   }
 
-  leave(leg: Leg): void {
+  /** `carry`: where it stood stays in the token, for a gateway that does not know yet that its events are elsewhere. */
+  leave(leg: Leg, carry = false): void {
     const { legs } = leg.subscription
     legs.splice(legs.indexOf(leg), 1)
     const track = this.#byFeed.get(leg.feed)
     if (track === undefined) return
     track.leave(leg)
     if (!track.empty) return
+    const position = carry ? track.main.position() : undefined
+    if (position !== undefined) this.carried = [...this.carried, position]
     track.close()
     this.#byFeed.delete(leg.feed)
     this.#only = this.size === 1 ? [...this.#byFeed.values()][0] : undefined

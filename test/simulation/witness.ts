@@ -192,7 +192,7 @@ export class Witness {
 
   gap({ after, partition, from, reason }: Gap): void {
     if (reason !== 'rewritten' && reason !== 'recreated') return
-    const incarnation = this.#incarnation(after)
+    const incarnation = this.#incarnation(after, partition)
     for (const [key, last] of this.#last) {
       const again = reason === 'recreated' || (last.incarnation === incarnation?.index && last.offset >= from)
       if (last.partition === partition && again) this.#last.delete(key)
@@ -270,6 +270,8 @@ export class Witness {
       // What a policy leaves out is left out for everybody: told once to a client, it is told.
       if (!gap.refs.includes(followed.ref) && !policies.has(gap.reason)) return false
       if (gap.reason === 'recreated' && gap.incarnation > record.incarnation) {
+        // Of a rewrite that came shortly before nobody may have heard.
+        if (record.epoch > 0) return true
         return gap.partition !== record.partition || gap.from <= record.offset || gap.before !== record.incarnation
       }
       if (gap.incarnation === record.incarnation && gap.partition === record.partition) {
@@ -317,7 +319,9 @@ export class Witness {
       const named = refs?.includes(followed.ref) === true
       const wanted = this.#truth.wants(followed.subject, record)
       if (named && !wanted) this.#broken('matching', `${shown(record)} names ref ${followed.ref} (${followed.subject})`)
-      if (!named && (refs !== undefined && refs.length > 0 || !followed.live || !wanted)) continue
+      // With other partitions a ref that was told to be live is not so in each of them.
+      const unnamed = (refs === undefined || refs.length === 0) && followed.live && !this.#wasRepartitioned()
+      if (!wanted || !(named || unnamed)) continue
       const last = followed.last.get(place) ?? -1
       if (offset <= last) this.#broken('once a ref', `ref ${followed.ref} got ${shown(record)} behind offset ${last}`)
       followed.last.set(place, offset)
@@ -330,7 +334,7 @@ export class Witness {
     // A ref of several partitions is live in some before it is told that it is in all.
     const among = ({ live, subject }: Followed) => live || isPattern(subject)
     const named = isNamed ? refs : this.#followed.filter(among).map(({ ref }) => ref)
-    const incarnation = this.#incarnation(after)
+    const incarnation = this.#incarnation(after, partition)
     if (incarnation === undefined) return
     const { index } = incarnation
     const before = this.#stands.get(partition)
@@ -422,8 +426,8 @@ export class Witness {
   }
 
   #find(delivery: Delivery): LogRecord | undefined {
-    const record = this.#truth.find(delivery, this.#incarnation(delivery.after))
-    const { partition, offset, event } = delivery
+    const { partition, offset, event, after } = delivery
+    const record = this.#truth.find(delivery, this.#incarnation(after, partition))
     if (record === undefined) {
       this.#broken('content', `partition ${partition} never had ${JSON.stringify({ ...event, data: '' })} at ${offset}`)
     } else if (record.hidden || record.damaged || record.seenMs > this.#nowMs()) {
@@ -433,10 +437,11 @@ export class Witness {
     return record
   }
 
-  #incarnation(token: string): Incarnation | undefined {
+  /** That of the token's position in the partition. */
+  #incarnation(token: string, partition: number): Incarnation | undefined {
     if (token === '') return undefined
-    const found = decodeToken(token).map(({ streamHash }) => this.#truth.broker.byHash(streamHash))
-    return found.length === 1 ? found[0] : undefined
+    const position = decodeToken(token).find((each) => each.partition === partition)
+    return position && this.#truth.broker.byHash(position.streamHash)
   }
 
   #broken(promise: PromiseName, message: string): void {
