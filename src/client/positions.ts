@@ -139,7 +139,12 @@ export class Positions {
   together(token: string): void {
     const positions = decodeToken(token)
     this.#lacksToken = false
-    for (const position of positions) this.#forgetRecent(position)
+    for (const position of positions) {
+      this.#forgetRecent(position)
+      // Tokens go back where the log was rewritten; the gap may be lost on its way, while an id before it was not.
+      const before = this.#followed[0]?.positions.get(keyOf(position))?.offset ?? -1
+      if (position.offset < before) this.#forgetFrom(keyOf(position), position.offset)
+    }
     for (const followed of this.#followed) {
       followed.positions.clear()
       set(followed, positions)
