@@ -1,6 +1,8 @@
 interface Epoch {
   /** Offset of its first record that was seen. */
   readonly start: number
+  /** Where it may begin: what lies below `start` from here on was lost unseen. */
+  readonly from: number
   readonly epoch: number
 }
 
@@ -20,9 +22,10 @@ export class Epochs {
     this.#epochBefore = epochBefore
   }
 
-  note(offset: number, epoch: number): void {
+  /** The record at `offset` was seen; nothing from `from` up to it was. */
+  note(offset: number, epoch: number, from = offset): void {
     if (this.#list.length > 0 && this.#list.at(-1)!.epoch === epoch) return
-    this.#list.push({ start: offset, epoch })
+    this.#list.push({ start: offset, from, epoch })
     if (this.#list.length > maxEpochs) this.#forgetOldest()
   }
 
@@ -34,10 +37,10 @@ export class Epochs {
     return offset >= this.#from ? this.#epochBefore : -1
   }
 
-  /** The first offset that is known to be of a later epoch; undefined = none was seen. */
+  /** The first offset that is, or may be, of a later epoch; undefined = none was seen. */
   end(epoch: number): number | undefined {
     if (this.#epochBefore > epoch) return this.#from
-    return this.#list.find((entry) => entry.epoch > epoch)?.start
+    return this.#list.find((entry) => entry.epoch > epoch)?.from
   }
 
   truncate(offset: number): void {

@@ -114,6 +114,8 @@ export class Window {
   readonly #next: Uint32Array
   readonly #newest: SubjectTable
   readonly #epochs = new Epochs()
+  /** Where a loss begins that reaches up to the head: a later epoch may begin in it, unseen; -1 = none. */
+  #unseenFrom = -1
   readonly #losses = new Losses()
 
   constructor(options: WindowOptions) {
@@ -166,6 +168,7 @@ export class Window {
     this.indexTail = offset
     this.#write = 0
     this.#newest.clear()
+    this.#unseenFrom = -1
     this.#epochs.start(offset, epoch)
     this.#losses.clear()
   }
@@ -195,7 +198,7 @@ export class Window {
     this.#next[slot] = 0
     this.headOrdinal = ordinal + 1
     this.#chain(ordinal, slot, record.hash)
-    this.#epochs.note(record.offset, record.epoch)
+    this.#note(record.offset, record.epoch)
     this.head = record.offset + 1
     return ordinal
   }
@@ -203,7 +206,7 @@ export class Window {
   /** There is nothing more below `next`: markers, compacted and unusable records are passed, the last one of `epoch` where given. */
   advance(next: number, epoch = -1): void {
     if (next <= this.head) return
-    if (epoch >= 0) this.#epochs.note(next - 1, epoch)
+    if (epoch >= 0) this.#note(next - 1, epoch)
     this.head = next
   }
 
@@ -212,6 +215,8 @@ export class Window {
     const forgotten = this.#losses.add({ from, to, reason })
     // What is remembered no longer is told by whoever reads that stretch from the broker.
     if (forgotten !== undefined && forgotten.to >= this.indexTail) this.#dropBelow(forgotten.to + 1)
+    if (to < this.head) return
+    if (this.#unseenFrom < 0) this.#unseenFrom = from
     this.advance(to + 1)
   }
 
@@ -223,6 +228,7 @@ export class Window {
   /** The log was rewritten from `offset` on: what was read of it since is dropped. */
   truncate(offset: number): void {
     while (this.indexed > 0 && this.#offsets[(this.headOrdinal - 1) & this.#mask]! >= offset) this.#dropNewest()
+    this.#unseenFrom = -1
     this.#epochs.truncate(offset)
     this.#losses.truncate(offset)
     this.head = Math.min(this.head, offset)
@@ -323,6 +329,11 @@ export class Window {
   /** The first offset of an epoch later than `epoch`, Infinity where none was seen: where a token of it stops agreeing. */
   epochEnd(epoch: number): number {
     return this.#epochs.end(epoch) ?? Number.POSITIVE_INFINITY
+  }
+
+  #note(offset: number, epoch: number): void {
+    this.#epochs.note(offset, epoch, this.#unseenFrom < 0 ? offset : this.#unseenFrom)
+    this.#unseenFrom = -1
   }
 
   // The ring

@@ -267,11 +267,19 @@ function logOf(world: World, x: number) {
 
 function cutTo(world: World, x: number, y: number) {
   const log = logOf(world, x)
-  if (log === undefined || log.end === log.first) return undefined
+  if (log === undefined || log.end === log.first || isAnyStarting(world)) return undefined
   const from = Math.max(log.first, log.end - 1 - below(y, 10))
   log.rewrite(from, world.time.nowMs)
   world.verdict.note(() => `partition ${log.partition} is rewritten from ${from} on, in epoch ${log.epoch}`)
   return log
+}
+
+/**
+ * A gateway that asks for a head and reads on from there does not see that the log was rewritten in between: the contract
+ * carries no epoch from the one to the other. A known limit, of the first second.
+ */
+function isAnyStarting(world: World): boolean {
+  return world.gateways.some(({ stream }) => stream.info === undefined || stream.partitions.some(({ reached }) => !reached))
 }
 
 function replace(world: World, gateway: SimGateway, delayMs: number): void {

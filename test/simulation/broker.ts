@@ -84,9 +84,10 @@ export class SimBroker {
   learned(): void {
     const { growths, id } = this.current
     for (const growth of growths) {
-      if (growth.adoptedMs < Number.POSITIVE_INFINITY) continue
       const ignorant = [...this.watchers].some(({ partitions, incarnation }) => incarnation !== id || partitions <= growth.before)
-      if (!ignorant) growth.adoptedMs = this.#time.nowMs
+      // A gateway may begin with what it was told before.
+      if (ignorant) growth.adoptedMs = Number.POSITIVE_INFINITY
+      else growth.adoptedMs = Math.min(growth.adoptedMs, this.#time.nowMs)
     }
   }
 

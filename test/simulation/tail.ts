@@ -44,6 +44,7 @@ export class SimTail implements Tail {
     this.#cursors = from.map((next, partition) => this.#cursor(partition, next, logs[partition]))
     for (const cursor of this.#cursors) this.#fetch(cursor)
     source.broker.watchers.add(this)
+    source.broker.learned()
     this.metadataChanged()
   }
 

@@ -201,8 +201,23 @@ export class Witness {
 
   #isOwedInOrder(record: LogRecord, last: LogRecord): boolean {
     // Who goes on below the place of a rewrite is told of none.
-    if (last.gone === 'rewritten') return false
+    if (last.gone === 'rewritten' || record.gone === 'rewritten') return false
+    // One subscription was told that it will not be given it, and another one gives it: in the order of its own.
+    if (this.#followed.some((followed) => this.#truth.wants(followed.subject, record) && this.#wasPassed(followed, record))) return false
     return !this.#truth.tooEarly(record) && !this.#truth.misplaced(record)
+  }
+
+  #wasPassed({ ref, starts }: Followed, { incarnation, partition, offset }: LogRecord): boolean {
+    if ((starts.get(placeOf(incarnation, partition)) ?? 0) > offset) return true
+    return this.#gaps.some(
+      (gap) =>
+        gap.refs.includes(ref) &&
+        gap.incarnation === incarnation &&
+        gap.partition === partition &&
+        gap.from <= offset &&
+        gap.to >= offset &&
+        !policies.has(gap.reason),
+    )
   }
 
   // At the end
@@ -380,13 +395,14 @@ export class Witness {
       case 'retention':
         return kept.length === 0 ? undefined : `${shown(kept[0]!)} is still there`
       case 'corrupt':
-        return kept.every(({ damaged }) => damaged) ? undefined : 'not all of it is damaged'
+        return this.#wasRewritten(partition, to) || kept.every(({ damaged }) => damaged) ? undefined : 'not all of it is damaged'
       case 'rewritten':
         return this.#wasRewritten(partition, to) ? undefined : 'the log was not rewritten there'
       case 'recreated':
         return this.#truth.broker.incarnations.length > 1 ? undefined : 'it was never created again'
       case 'repartitioned':
-        return this.#wasRepartitioned() ? undefined : 'the number of partitions never changed'
+        // Told of each empty partition that a token of its stream does not name.
+        return from === 0 || this.#wasRepartitioned() ? undefined : 'the number of partitions never changed'
       case 'unnamed':
       case 'budget':
         return undefined
