@@ -17,7 +17,7 @@ import { type Outlet, type Session, type WriteOutcome, writeOutcome } from './ou
 import type { Pump, Runnable } from './pump.ts'
 import type { ReadBack } from './read-back.ts'
 import type { Reader, ReaderOwner } from './reader.ts'
-import { carriedPositions, resolveStarts, type Start } from './start.ts'
+import { carriedPositions, resolveStarts, type Start, startPosition } from './start.ts'
 import type { Leg, Subscription } from './subscription.ts'
 import { Tracks } from './tracks.ts'
 
@@ -272,7 +272,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
       after,
       starts.map(({ feed }) => feed),
     )
-    const before = starts.map(({ feed, offset, gap }) => (gap === undefined ? feed.positionAt(offset) : gap.before))
+    const before = starts.map((start) => (start.gap === undefined ? startPosition(start) : start.gap.before))
     this.#control({ kind: 'subscribed', ref, after: encodeToken(before.filter((position) => position !== undefined)) })
     subscription.joining = starts.length
     for (const start of starts) {

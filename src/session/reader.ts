@@ -91,7 +91,8 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   position(): Position | undefined {
     const [gap] = this.owed
     if (gap !== undefined) return gap.before
-    return this.feed.positionAt(this.mode === 'live' ? Math.max(this.next, this.feed.window.head) : this.next)
+    const position = this.feed.positionAt(this.#standsAt())
+    return position.generation < 0 ? { ...position, generation: this.generation } : position
   }
 
   // Member: the hot path

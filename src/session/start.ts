@@ -54,6 +54,12 @@ export function carriedPositions(after: After, feeds: readonly PartitionFeed[]):
   )
 }
 
+/** Where a start without a gap is: ahead of this gateway the token knows better than the window what lies below. */
+export function startPosition({ feed, offset, generation = -1 }: Start): Position {
+  const position = feed.positionAt(offset)
+  return position.generation < 0 ? { ...position, generation } : position
+}
+
 const plain = (feed: PartitionFeed, offset: number): Start => ({ feed, offset, gap: undefined })
 
 /** Holds what a token says of this partition against the log that this gateway reads. */

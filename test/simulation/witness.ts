@@ -310,13 +310,13 @@ export class Witness {
   #started(followed: Followed, positions: readonly Position[]): void {
     if (followed.begun >= 0) return
     followed.startedMs = this.#nowMs()
-    followed.begun = this.#truth.broker.current.index
     for (const { streamHash, partition, offset } of positions) {
       const incarnation = this.#truth.broker.byHash(streamHash)
       if (incarnation === undefined) continue
-      followed.begun = Math.min(followed.begun, incarnation.index)
+      followed.begun = Math.max(followed.begun, incarnation.index)
       followed.starts.set(placeOf(incarnation.index, partition), offset)
     }
+    if (followed.begun < 0) followed.begun = this.#truth.broker.current.index
   }
 
   // One frame
