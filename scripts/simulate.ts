@@ -9,7 +9,7 @@ import type { Failure } from '../test/simulation/verdict.ts'
 /**
  * Histories of a whole cluster on virtual time, each from a seed, each held against the promises:
  *
- *     node scripts/simulate.ts --seeds 1-2000 [--large] [--jobs N]
+ *     node scripts/simulate.ts --seeds 1-2000 [--large] [--jobs N] [--brief]
  *     node scripts/simulate.ts --seed 17 [--large] [--story]
  */
 
@@ -103,6 +103,7 @@ async function main(): Promise<void> {
       seed: { type: 'string' },
       large: { type: 'boolean', default: false },
       story: { type: 'boolean', default: false },
+      brief: { type: 'boolean', default: false },
       jobs: { type: 'string', default: String(availableParallelism()) },
     },
   })
@@ -115,7 +116,8 @@ async function main(): Promise<void> {
   const failed = await campaign(from, to, isLarge, Math.min(Number(values.jobs), to - from + 1))
   if (failed === undefined) return
   process.exitCode = 1
-  await replay(failed.seed, isLarge, story)
+  if (values.brief) console.log(`seed ${failed.seed}: ${failed.failure?.promise}`)
+  else await replay(failed.seed, isLarge, story)
 }
 
 if (isMainThread) await main()

@@ -30,6 +30,8 @@ export interface SessionLimits {
   readonly maxErrors: number
   /** Control frames that wait for a full socket, until the session ends. */
   readonly maxWaitingFrames: number
+  /** Records looked at in one slice of a session that is behind. */
+  readonly lookPerSlice: number
 }
 
 export const sessionLimits: SessionLimits = {
@@ -37,6 +39,7 @@ export const sessionLimits: SessionLimits = {
   maxTokenPartitions: 128,
   maxErrors: 32,
   maxWaitingFrames: 4096,
+  lookPerSlice: 512,
 }
 
 /** What all sessions of a gateway share. */
@@ -53,9 +56,6 @@ export interface SessionContext {
   readonly seed: number
   readonly onEnded: (session: ClientSession, reason: EndReason) => void
 }
-
-/** Records looked at in one slice of a session that is behind. */
-const lookPerSlice = 512
 
 /**
  * One client's conversation, whichever transport: its subscriptions as readers at positions. Nothing is queued for it but
@@ -196,7 +196,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     if (!this.writable) return false
     let more = false
     this.outlet.batch(() => {
-      more = this.#tracks.read({ left: lookPerSlice, stoppedAt: 0 }, this.#joined)
+      more = this.#tracks.read({ left: this.#context.limits.lookPerSlice, stoppedAt: 0 }, this.#joined)
     })
     if (this.writable && this.#tracks.allLive) this.#caughtUp()
     return more

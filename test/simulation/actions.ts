@@ -73,14 +73,14 @@ const acts: Readonly<Record<ActionKind, Act>> = {
   },
 
   rewrite(world, { x, y, z }) {
-    const log = cutTo(world, x, y)
+    const log = cutTo(world, x, y, z)
     if (log === undefined) return
     const own = world.plan.subjects
     for (let i = below(z, 12); i > 0; i--) world.publishers.publish(own[(below(z, own.length) + i) % own.length]!)
   },
 
-  cutBack(world, { x, y }) {
-    cutTo(world, x, y)
+  cutBack(world, { x, y, z }) {
+    cutTo(world, x, y, z)
   },
 
   recreate(world, { x, y }) {
@@ -265,10 +265,10 @@ function logOf(world: World, x: number) {
   return world.broker.missing ? undefined : oneOf(world.broker.current.logs, x)
 }
 
-function cutTo(world: World, x: number, y: number) {
+function cutTo(world: World, x: number, y: number, z: number) {
   const log = logOf(world, x)
   if (log === undefined || log.end === log.first || isAnyStarting(world)) return undefined
-  const from = Math.max(log.first, log.end - 1 - below(y, 10))
+  const from = Math.max(log.first, log.end - 1 - below(y, z > 0.7 ? 80 : 10))
   log.rewrite(from, world.time.nowMs)
   world.verdict.note(() => `partition ${log.partition} is rewritten from ${from} on, in epoch ${log.epoch}`)
   return log

@@ -33,6 +33,7 @@ export interface GatewaySize {
   readonly fillAgeMs: number
   readonly maxSessions: number
   readonly maxWaitingFrames: number
+  readonly lookPerSlice: number
   readonly maxPollFrames: number
   readonly maxBackpressureBytes: number
   readonly heartbeatMs: number
@@ -150,7 +151,7 @@ export class SimGateway {
   }
 
   #sessions(logger: Logger): Sessions {
-    const { maxSessions, maxWaitingFrames } = this.size
+    const { maxSessions, maxWaitingFrames, lookPerSlice } = this.size
     const limits = { maxFrameBytes: 65_536, maxEventBytes, maxSubjectBytes: 255, maxSubscriptions: 100 }
     const { feeds, process: clock } = this
     return new Sessions(
@@ -160,7 +161,7 @@ export class SimGateway {
         readBack: this.#readBack,
         pump: new Pump((task) => clock.after(0.05, task)),
         ahead: new AheadWatch(feeds, clock),
-        limits: { ...sessionLimits, maxWaitingFrames },
+        limits: { ...sessionLimits, maxWaitingFrames, lookPerSlice },
         instruments: this.instruments.gateway,
         clock,
         logger,
