@@ -202,3 +202,76 @@ test('over SSE and poll, all subscriptions stand at the one token', () => {
   assert.equal(positions.take(delivery('a', 2)), false)
   assert.equal(positions.take(delivery('a', 3)), true)
 })
+
+test('what is inside a gap of one subscription is new when another one is given it', () => {
+  const positions = following(['a.b', 'a.*'], 5)
+  positions.gap(gap({ reason: 'unnamed', from: 5, to: 19, after: token(at(20)), refs: [1] }))
+  assert.equal(positions.take(delivery('a.b', 10, [2])), true)
+  assert.equal(positions.take(delivery('a.b', 20, [1])), true)
+  assert.equal(positions.take(delivery('a.b', 20, [2])), false)
+})
+
+test('what one subscription was told to be outdated is not handed over later through another one', () => {
+  const positions = following(['a.b', 'a.*'], 5)
+  positions.gap(gap({ reason: 'collapsed', from: 5, to: 5, n: 1, after: token(at(6)), refs: [1] }))
+  assert.equal(positions.take(delivery('a.b', 5, [2])), false)
+  positions.gap(gap({ reason: 'ttl', from: 8, to: 8, n: 1, after: token(at(9)) }))
+  assert.equal(positions.take(delivery('a.c', 8, [2])), false, 'left out while it was still behind')
+})
+
+test('retention passes a stretch and forgets nothing of what was handed over', () => {
+  const positions = following(['a'], 0)
+  positions.take(delivery('a', 7))
+  positions.gap(gap({ reason: 'retention', from: 0, to: 4, after: token(at(5)), refs: [1] }))
+  assert.equal(positions.take(delivery('a', 7, [1])), false)
+})
+
+test('an event that stands where another one was handed over is new', () => {
+  const positions = following(['a'], 0)
+  positions.take(delivery('a', 7))
+  const after = token({ ...at(8), generation: 1 })
+  assert.equal(positions.take({ ...delivery('a', 7, [1]), after }), true)
+})
+
+test('over SSE too: beyond the last id an event is known by what it is', () => {
+  const positions = new Positions(['>'])
+  positions.connecting(true)
+  const id = token(at(5), at(5, 1))
+  positions.together(id)
+  const sse = (subject: string, offset: number): Delivery => ({ ...delivery(subject, offset), after: id, stream: 'events' })
+  assert.equal(positions.take(sse('a', 6)), true)
+  assert.equal(positions.take(sse('a', 6)), false)
+  assert.equal(positions.take(sse('rewritten', 6)), true)
+})
+
+test('an id that goes back takes what was handed over beyond it back', () => {
+  const positions = new Positions(['>'])
+  positions.connecting(true)
+  positions.together(token(at(5), at(5, 1)))
+  const sse = (after: string): Delivery => ({ ...delivery('a', 6), after, stream: 'events' })
+  positions.take(sse(token(at(5), at(5, 1))))
+  positions.together(token(at(7), at(5, 1)))
+  positions.together(token(at(6), at(5, 1)))
+  assert.equal(positions.take(sse(token(at(6), at(5, 1)))), true)
+})
+
+test('a poll that stops within an answer goes on with the token of all, not with a delivery of one partition', () => {
+  const positions = new Positions(['>'])
+  positions.connecting(true)
+  positions.take(delivery('a', 6, undefined, 1))
+  assert.equal(positions.token(), undefined)
+  positions.together(token(at(5), at(7, 1)))
+  assert.deepEqual(offsets(positions.token()), [
+    [0, 5],
+    [1, 7],
+  ])
+})
+
+test('a gap of all live subscriptions moves those that read its partition', () => {
+  const positions = following(['a', 'b'], 5)
+  positions.subscribed(2, token(at(3, 1)))
+  positions.live(1)
+  positions.live(2)
+  positions.gap(gap({ reason: 'rewritten', from: 1, to: 2, partition: 2, after: token(at(1, 2)) }))
+  assert.deepEqual(offsets(positions.after(1)), [[0, 5]])
+})
