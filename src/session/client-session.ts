@@ -30,7 +30,7 @@ export interface SessionLimits {
   readonly maxErrors: number
   /** Control frames that wait for a full socket, until the session ends. */
   readonly maxWaitingFrames: number
-  /** Records looked at in one slice of a session that is behind. */
+  /** Records looked at in one slice of a session that is behind; at least two, one to be found and one to be given. */
   readonly lookPerSlice: number
 }
 

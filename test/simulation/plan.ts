@@ -130,7 +130,7 @@ function makeSize(random: Random, clients: number): GatewaySize {
     fillAgeMs: pick(random, [0, 3000, 600_000]),
     maxSessions: pick(random, [clients + 1, 1000, 1000]),
     maxWaitingFrames: pick(random, [4, 4096, 4096]),
-    lookPerSlice: pick(random, [1, 5, 512, 512]),
+    lookPerSlice: pick(random, [3, 8, 512, 512]),
     maxPollFrames: pick(random, [2, 8, 256]),
     maxBackpressureBytes: pick(random, [200, 800, 65_536]),
     heartbeatMs: pick(random, [5000, 25_000]),
