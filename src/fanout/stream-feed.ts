@@ -2,10 +2,14 @@ import type { Clock } from '../base/clock.ts'
 import { CarillonError } from '../base/errors.ts'
 import type { SourceRecord } from '../log/record.ts'
 import type { Window, WindowOptions } from '../log/window.ts'
+import { rangeProblem } from '../routing/range-check.ts'
 import type { RoutingTable } from '../routing/table.ts'
 import type { Offsets, Source, StreamInfo, Tail, TailSink, TailState } from '../source/source.ts'
 import type { StreamInstruments } from '../telemetry/instruments.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import type { StreamTraces } from '../telemetry/stream-traces.ts'
+import { maySample } from '../telemetry/trace-context.ts'
+import { type StreamFormat, streamFormatDefaults } from '../wire/stream-format.ts'
 import { Intake } from './intake.ts'
 import { LiveRecord } from './live-record.ts'
 import { PartitionFeed } from './partition-feed.ts'
@@ -15,12 +19,16 @@ import type { RejectedRing, RejectReason } from './rejected.ts'
 const retryMs = 1000
 /** Rejected records are logged with their likely cause at most this often for each reason, ms. */
 const rejectLogMs = 60_000
+/** One reason why a stream can't be read, among others that take turns, is logged at most this often, ms. */
+const reasonLogMs = 60_000
 
 export interface StreamFeedOptions {
   /** The stream's name in routes and tokens. */
   readonly name: string
   /** The broker's name for it. */
   readonly topic: string
+  /** What its records are; events unless given. */
+  readonly format?: StreamFormat
   readonly source: Source
   readonly routing: RoutingTable
   readonly window: WindowOptions
@@ -59,7 +67,8 @@ export class StreamFeed implements TailSink {
     this.#options = options
     this.name = options.name
     this.live.stream = options.name
-    this.intake = new Intake(options.name, options.routing, options.window.seed, options.maxEventBytes)
+    const { name, format, routing, window, maxEventBytes } = options
+    this.intake = new Intake(name, format ?? streamFormatDefaults, routing, window.seed, maxEventBytes)
   }
 
   get topic(): string {
@@ -97,6 +106,7 @@ export class StreamFeed implements TailSink {
     const { instruments } = this
     instruments.eventsIn++
     instruments.bytesIn += record.valueEnd - record.valueStart
+    feed.lastTimeMs = record.timeMs
     const reason = this.intake.accept(record, this.partitions.length)
     if (reason !== undefined) {
       this.#reject(record, reason)
@@ -107,15 +117,17 @@ export class StreamFeed implements TailSink {
     const { live } = this
     this.#describe(live, feed)
     instruments.publishToBroker.record(record.timeMs * 1000 - live.publishedAtUs)
-    instruments.brokerToRead.record(this.#options.clock.nowUs() - record.timeMs * 1000)
-    feed.hub.publish(live)
+    live.readAtUs = this.#options.clock.nowUs()
+    instruments.brokerToRead.record(live.readAtUs - record.timeMs * 1000)
+    const { buffer, traceStart, traceEnd } = record
+    if (instruments.traces !== undefined && traceStart >= 0 && maySample(buffer, traceStart, traceEnd)) {
+      this.#publishTraced(feed, record, instruments.traces)
+    } else feed.hub.publish(live)
   }
 
   end(partition: number, next: number, offsets: Offsets): void {
     const feed = this.partitions[partition]!
-    feed.window.advance(next)
-    feed.first = offsets.first
-    feed.brokerHead = offsets.head
+    feed.batchEnd(next, offsets, this.#options.clock.nowUs() / 1000)
     if (feed.parked.size > 0) for (const reader of [...feed.parked]) reader.moved()
   }
 
@@ -154,7 +166,9 @@ export class StreamFeed implements TailSink {
       'warn',
       `stream ${this.name} now has ${info.partitions} partitions: subjects may have moved`,
     )
+    const heads = this.partitions.map(({ window }) => window.head)
     this.#adopt(info)
+    for (const feed of this.partitions.slice(heads.length)) feed.grownFrom = heads
     this.#options.onRepartitioned()
   }
 
@@ -190,6 +204,9 @@ export class StreamFeed implements TailSink {
       lost: (first, last, reason) => {
         if (!full) window.lost(first, last, reason)
       },
+      get full() {
+        return full
+      },
     })
     // The log's start may have passed `from`, before this read or while it ran: what came all the same is not lost.
     const kept = Math.min(offsets.first, got)
@@ -224,9 +241,25 @@ export class StreamFeed implements TailSink {
   #adopt(info: StreamInfo): void {
     this.info = info
     while (this.partitions.length < info.partitions) {
-      const { window, instruments } = this.#options
-      this.partitions.push(new PartitionFeed(this.name, info.incarnation, this.partitions.length, window, instruments))
+      const { window, instruments, source } = this.#options
+      const { length } = this.partitions
+      this.partitions.push(
+        new PartitionFeed(this.name, info.incarnation, length, window, instruments, source.firstOffset),
+      )
     }
+    this.#checkPartitions(info.partitions)
+  }
+
+  /** The broker's count is the one that counts; who meant another one should know. */
+  #checkPartitions(count: number): void {
+    const { partitions, creates, routing, logger } = this.#options
+    if (count !== partitions) {
+      const said = `stream ${this.name} has ${count} partitions, where streams.${this.name}.partitions says ${partitions}`
+      logger.log(creates ? 'warn' : 'info', `${said}: that counts only where the gateway creates it`)
+    }
+    const configs = routing.routes.map(({ config }) => config)
+    const problem = rangeProblem(configs, this.name, count)
+    if (problem !== '') logger.log('warn', problem)
   }
 
   #describe(live: LiveRecord, feed: PartitionFeed): void {
@@ -245,11 +278,22 @@ export class StreamFeed implements TailSink {
     live.begin()
   }
 
+  /** A record whose publisher wants a trace of it. */
+  #publishTraced(feed: PartitionFeed, record: SourceRecord, traces: StreamTraces): void {
+    const { live } = this
+    const { buffer, traceStart: start, traceEnd: end, timeMs } = record
+    live.trace = traces.begin({ buffer, start, end, timeMs }, live.readAtUs)
+    const matched = feed.hub.publish(live)
+    if (live.trace === undefined) return
+    traces.end(live.trace, live, matched)
+    live.trace = undefined
+  }
+
   #reject(record: SourceRecord, reason: RejectReason): void {
-    const { instruments, rejected, routing, logger } = this.#options
+    const { instruments, rejected, logger } = this.#options
     instruments.skipped[reason]++
     const key = record.keyStart < 0 ? undefined : record.buffer.subarray(record.keyStart, record.keyEnd)
-    const detail = routing.likelyCause(reason, key, record.partition, this.partitions.length)
+    const detail = this.intake.cause(record, reason, this.partitions.length)
     rejected.add({
       stream: this.name,
       partition: record.partition,
@@ -273,11 +317,16 @@ export class StreamFeed implements TailSink {
     const changed = state !== this.condition
     this.condition = state
     this.detail = detail
-    if (!changed) return
-    if (state === 'away') this.instruments.outages++
     const { logger } = this.#options
+    const news = `stream ${this.name} is ${state}: ${detail}`
+    if (!changed) {
+      // Another reason than before, which may go to and fro.
+      logger.every(news, reasonLogMs, 'warn', news)
+      return
+    }
+    if (state === 'away') this.instruments.outages++
     if (state === 'up') logger.log('info', `stream ${this.name} is up`, { partitions: this.partitions.length })
-    else logger.log('warn', `stream ${this.name} is ${state}: ${detail}`)
+    else logger.log('warn', news)
   }
 
   /** Throws what a subscriber or publisher is to be told while the stream can't be used. */

@@ -53,15 +53,29 @@ function judge(feed: PartitionFeed, positions: readonly Position[]): Start {
   if (named !== undefined) return judgeGeneration(feed, named)
   const earlier = inPartition.find((position) => sameStreamName(position.streamHash, feed.streamHash))
   if (earlier !== undefined) return recreatedStart(feed, earlier)
-  const { head } = feed.window
-  if (head === 0) return plain(feed, 0)
-  return { feed, offset: head, gap: owed('unnamed', 0, head - 1, undefined) }
+  if (isOlder(feed, positions))
+    return { feed, offset: feed.first, gap: owed('repartitioned', feed.first, undefined, undefined) }
+  const { firstOffset, window } = feed
+  const { head } = window
+  if (head <= firstOffset) return plain(feed, head)
+  return { feed, offset: head, gap: owed('unnamed', firstOffset, head - 1, undefined) }
 }
 
-/** A token agrees with this log up to the end of its own epoch. */
+/** Whether a token that names other partitions of the stream was given before this one was added. */
+function isOlder(
+  { streamHash, window, firstOffset, grownFrom }: PartitionFeed,
+  positions: readonly Position[],
+): boolean {
+  if (grownFrom === undefined) return false
+  const others = positions.filter((position) => position.streamHash === streamHash)
+  if (others.length === 0) return false
+  return window.head <= firstOffset || others.every(({ partition, offset }) => offset <= (grownFrom[partition] ?? -1))
+}
+
+/** A token agrees with this log up to where another history begins. */
 function judgeGeneration(feed: PartitionFeed, position: Position): Start {
   const { offset, generation } = position
-  const agreed = generation < 0 ? offset : feed.window.epochEnd(generation)
+  const agreed = generation < 0 ? offset : feed.window.divergence(offset, generation)
   if (agreed >= offset) return plain(feed, offset)
   return { feed, offset: agreed, gap: owed('rewritten', agreed, offset - 1, position) }
 }

@@ -63,6 +63,8 @@ export async function openEmbedded(
 /** The Source contract on a durable log in this process, and what only it can do: delete, grow and cut streams. */
 export class EmbeddedSource implements Source {
   readonly kind = 'embedded'
+  readonly firstOffset = 0
+  readonly generations = 'epochs'
   readonly name: string
   readonly #options: EmbeddedOptions
   readonly #clock: Clock
