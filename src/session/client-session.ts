@@ -82,7 +82,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     this.#context = context
     const { instruments, clock, limits, readBack } = context
     this.#tracks = new Tracks(this, readBack, outlet.transport === 'websocket')
-    this.#writer = new FrameWriter(outlet, instruments, clock, limits.maxWaitingFrames, () => this.#fallBehind())
+    this.#writer = new FrameWriter(id, outlet, instruments, clock, limits.maxWaitingFrames, () => this.#fallBehind())
   }
 
   get writable(): boolean {

@@ -101,16 +101,18 @@ export class TestGateway {
   }
 
   /** Writes an event whose data is `text`, and ends the batch. Returns its offset. */
-  publish(subject: string, text: string): number {
+  publish(subject: string, text: string, more: { traceparent?: string; publishedAtUs?: number } = {}): number {
     const { partition, key } = this.routing.place(subject, () => this.broker.info.partitions)
     const value = encodeEvent({
       subject,
       id: text,
       contentType: 'text/plain',
       data: Buffer.from(text),
-      publishedAtUs: 1,
+      publishedAtUs: more.publishedAtUs ?? 1,
     })
-    const offset = this.broker.append(partition!, Buffer.from(key), Buffer.from(value))
+    const { traceparent } = more
+    const headers = traceparent === undefined ? {} : { traceparent }
+    const offset = this.broker.append(partition!, Buffer.from(key), Buffer.from(value), headers)
     this.broker.end(partition!)
     return offset
   }
