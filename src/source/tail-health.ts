@@ -1,12 +1,15 @@
-import type { TailState } from '../source.ts'
+import type { TailState } from './source.ts'
 
-/** Turns what happens to each partition into the tail's one state, told once a change. */
+/** Turns what happens to each partition into the tail's one state, told once a change of it or of its reason. */
 export class TailHealth {
   readonly #awayAfterMs: number
   readonly #tell: (state: TailState, detail: string) => void
   /** Partitions that can't be read, and since when (monotonic ms). */
   readonly #failing = new Map<number, number>()
   #state: TailState | undefined
+  #detail = ''
+  /** The partition whose problem was told: of several that fail, one speaks. */
+  #speaker = -1
 
   constructor(awayAfterMs: number, tell: (state: TailState, detail: string) => void) {
     this.#awayAfterMs = awayAfterMs
@@ -24,7 +27,10 @@ export class TailHealth {
 
   failed(partition: number, nowMs: number, detail: string): void {
     this.expect(partition, nowMs)
-    if (nowMs - this.#failing.get(partition)! >= this.#awayAfterMs) this.#become('away', detail)
+    if (nowMs - this.#failing.get(partition)! < this.#awayAfterMs) return
+    if (this.#state === 'away' && this.#speaker !== partition && this.#failing.has(this.#speaker)) return
+    this.#speaker = partition
+    this.#become('away', detail)
   }
 
   missing(detail: string): void {
@@ -38,8 +44,9 @@ export class TailHealth {
   }
 
   #become(state: TailState, detail: string): void {
-    if (state === this.#state) return
+    if (state === this.#state && detail === this.#detail) return
     this.#state = state
+    this.#detail = detail
     this.#tell(state, detail)
   }
 }

@@ -1,4 +1,4 @@
-import type { Clock } from '../../base/clock.ts'
+import type { Clock } from '../base/clock.ts'
 
 /** A sleep that can be cut short; one sleeper at a time. */
 export class Pause {
