@@ -223,7 +223,8 @@ function collectOptions(shape: Readonly<Record<string, z.core.$ZodType>>, above:
 
 function unwrap(schema: z.core.$ZodType): { inner: z.core.$ZodType; value: unknown } {
   if (schema instanceof z.ZodDefault) return { inner: unwrap(schema.unwrap()).inner, value: schema.def.defaultValue }
-  if (schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional) return unwrap(schema.unwrap())
+  if (schema instanceof z.ZodPrefault) return { inner: unwrap(schema.unwrap()).inner, value: schema.def.defaultValue }
+  if (schema instanceof z.ZodOptional) return unwrap(schema.unwrap())
   return { inner: schema, value: undefined }
 }
 

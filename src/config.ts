@@ -8,10 +8,14 @@ import { defaultRoutes, RoutingTable } from './routing/table.ts'
 import { sessionLimits } from './session/client-session.ts'
 import { readBackDefaults } from './session/read-back.ts'
 import { embeddedDefaults } from './source/embedded/options.ts'
+import { credentialProblems, natsDefaults } from './source/jetstream/options.ts'
 import { kafkaDefaults } from './source/kafka/options.ts'
+import { readSecurity, SecurityError, saslMechanisms, securityDefaults } from './source/kafka/security.ts'
 import { parseBrokerUrl } from './source/open.ts'
 import { validatePattern } from './subject/subject.ts'
 import { logFormats, loggerDefaults, logLevels } from './telemetry/logger.ts'
+import { traceDefaults } from './telemetry/trace-options.ts'
+import { framings, streamFormatDefaults, streamFormats } from './wire/stream-format.ts'
 
 /**
  * Every option of a gateway, in one schema: docs/config.md, `--help` and `config schema` are made of it. Units stand in the
@@ -49,7 +53,11 @@ const rangeRule = z.strictObject({
     .describe('[from, to) in bytewise order -> partitions'),
 })
 const route = z.strictObject({
-  subjects: z.string().superRefine(passes(validatePattern)).describe('the subjects it is for: a pattern'),
+  subjects: z.string().superRefine(passes(validatePattern)).optional().describe('the subjects it is for: a pattern'),
+  subject: z
+    .string()
+    .optional()
+    .describe('how a subject comes of a key: {key}, or with tokens before it, orders.{key}'),
   stream: z.string().min(1).describe('the stream that has their events'),
   by: z
     .union([hashRule, rangeRule], {
@@ -60,6 +68,23 @@ const route = z.strictObject({
 const stream = z.strictObject({
   topic: z.string().min(1).describe("the broker's name for it"),
   partitions: count(1, 100_000).default(4).describe('where the gateway creates it'),
+  format: z.enum(streamFormats).default(streamFormatDefaults.format).describe('what the values of its records are'),
+  framing: z
+    .enum(framings)
+    .default(streamFormatDefaults.framing)
+    .describe("confluent: a schema registry's frame is taken off"),
+  contentType: z
+    .string()
+    .max(255)
+    .regex(/^([\w.+-]+\/[\w.+-]+( *;[ -~]*)?)?$/, 'expected a media type such as application/json, or nothing')
+    .default(streamFormatDefaults.contentType)
+    .describe('of raw and cloudevents values whose record has no content-type header'),
+  headers: z
+    .union([z.enum(['all', 'none']), z.array(z.string().min(1)).max(256)], {
+      error: 'expected all, none, or a list of header names',
+    })
+    .default(streamFormatDefaults.headers as 'all')
+    .describe('record headers that become attributes of a raw event'),
 })
 
 export const configSchema = z.strictObject({
@@ -67,7 +92,7 @@ export const configSchema = z.strictObject({
     .string()
     .superRefine(passes(parseBrokerUrl))
     .default('embedded:.carillon/dev')
-    .describe('kafka://HOST:PORT[,HOST:PORT] or embedded:DIRECTORY'),
+    .describe('kafka://HOST:PORT[,HOST:PORT], nats://HOST:PORT (or tls://), or embedded:DIRECTORY'),
   listen: address.default('127.0.0.1:8080').describe('HOST:PORT for clients'),
   admin: address.default('127.0.0.1:8081').describe('HOST:PORT for health, metrics and the admin API'),
   tlsCert: z.string().optional().describe('PEM file: the certificate and its chain'),
@@ -86,8 +111,8 @@ export const configSchema = z.strictObject({
   drainMs: count(0, 3_600_000).default(5000).describe('how long a stopping gateway waits for its clients'),
   streams: z
     .record(z.string().regex(/^[A-Za-z0-9._-]{1,128}$/), stream)
-    .default({ events: { topic: 'carillon', partitions: 4 } })
-    .describe('name -> {topic, partitions}'),
+    .prefault({ events: { topic: 'carillon', partitions: 4 } })
+    .describe('name -> {topic, partitions, format, framing, contentType, headers}'),
   routes: z
     .array(route)
     .min(1)
@@ -154,9 +179,64 @@ export const configSchema = z.strictObject({
       busyPauseMs: count(0, 1000).default(kafkaDefaults.busyPauseMs).describe('pause between fetches under load'),
       requestTimeoutMs: count(100, 60_000).default(kafkaDefaults.requestTimeoutMs).describe('for short questions'),
       connectTimeoutMs: count(100, 60_000).default(kafkaDefaults.connectTimeoutMs).describe('for a connection'),
+      tls: z
+        .strictObject({
+          enabled: z.boolean().default(securityDefaults.tls.enabled).describe('connect by TLS'),
+          caFile: z.string().optional().describe("PEM file: who may have signed the brokers' certificates"),
+          certFile: z.string().optional().describe('PEM file: the certificate that this gateway shows, and its chain'),
+          keyFile: z.string().optional().describe('PEM file: its private key'),
+          serverName: z.string().min(1).optional().describe("the name in the brokers' certificates, if not their host"),
+        })
+        .prefault({})
+        .describe('TLS to Kafka'),
+      sasl: z
+        .strictObject({
+          mechanism: z.enum(saslMechanisms).optional().describe('how to authenticate'),
+          username: z.string().min(1).optional().describe('as whom'),
+          passwordFile: z.string().optional().describe('file with the password'),
+        })
+        .prefault({})
+        .describe('authentication to Kafka'),
     })
     .prefault({})
     .describe('the Kafka adapter'),
+  nats: z
+    .strictObject({
+      user: z.string().min(1).optional().describe('as whom, with passwordFile'),
+      passwordFile: z.string().optional().describe('file with the password'),
+      tokenFile: z.string().optional().describe('file with the token'),
+      nkeyFile: z.string().optional().describe("file with an NKey's seed (SU...)"),
+      credentialsFile: z.string().optional().describe("file with a user's JWT and seed (.creds)"),
+      tls: z
+        .strictObject({
+          caFile: z.string().optional().describe("PEM file: who may have signed the servers' certificates"),
+          certFile: z.string().optional().describe('PEM file: the certificate that this gateway shows, and its chain'),
+          keyFile: z.string().optional().describe('PEM file: its private key'),
+        })
+        .prefault({})
+        .describe('TLS to NATS, beside tls:// in broker'),
+      inboxPrefix: z
+        .string()
+        .regex(/^[^\s.*>]+(\.[^\s.*>]+)*$/, 'expected the first tokens of subjects, without spaces or wildcards')
+        .default(natsDefaults.inboxPrefix)
+        .describe('first tokens of the subjects on which answers come: what the account may subscribe to'),
+      domain: z
+        .string()
+        .regex(/^[^\s.*>]+$/, 'expected the name of a JetStream domain')
+        .optional()
+        .describe('JetStream domain of the streams, where it is another one'),
+      replicas: count(1, 5).default(natsDefaults.replicas).describe('copies of a stream that is created here'),
+      retentionMs: count(1000, 2 ** 42)
+        .default(natsDefaults.retentionMs)
+        .describe('how old a record may grow in a stream that is created here'),
+      heartbeatMs: count(100, 60_000)
+        .default(natsDefaults.heartbeatMs)
+        .describe('how often an idle stream says that it is there'),
+      requestTimeoutMs: count(100, 60_000).default(natsDefaults.requestTimeoutMs).describe('for short questions'),
+      connectTimeoutMs: count(100, 60_000).default(natsDefaults.connectTimeoutMs).describe('for a connection'),
+    })
+    .prefault({})
+    .describe('the NATS adapter'),
   embedded: z
     .strictObject({
       retentionMs: count(1000, 2 ** 42)
@@ -168,6 +248,23 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('the embedded log'),
+  traces: z
+    .strictObject({
+      eventsPerSecond: count(0, 100_000)
+        .default(traceDefaults.eventsPerSecond)
+        .describe('sampled events that become spans, a second'),
+      deliveriesPerEvent: count(0, 10_000)
+        .default(traceDefaults.deliveriesPerEvent)
+        .describe('delivery spans of one event: the first delivery and the latest'),
+      deliveriesPerSecond: count(0, 100_000)
+        .default(traceDefaults.deliveriesPerSecond)
+        .describe('delivery spans, a second'),
+      replayAfterMs: count(0, 86_400_000)
+        .default(traceDefaults.replayAfterMs)
+        .describe("age of an event from which a delivery is a trace of its own that links to the event's"),
+    })
+    .prefault({})
+    .describe('what traces may cost; the OTEL_* variables turn them on'),
 })
 
 /** The effective options, validated. */
@@ -207,15 +304,29 @@ export function conflicts(config: Config): Conflict[] {
     )
   }
   routes.forEach((each, i) => {
-    if (Object.hasOwn(streams, each.stream)) return
-    add(`routes.${i}.stream`, `expected one of the streams ${Object.keys(streams).join(', ')}, got "${each.stream}"`)
+    const stream = Object.hasOwn(streams, each.stream) ? streams[each.stream]! : undefined
+    if (stream === undefined) {
+      add(`routes.${i}.stream`, `expected one of the streams ${Object.keys(streams).join(', ')}, got "${each.stream}"`)
+    } else if (
+      stream.format === 'raw' &&
+      'hash' in each.by &&
+      each.by.hash === 'murmur2' &&
+      each.by.tokens !== undefined
+    ) {
+      const said = `expected no tokens for the raw stream ${each.stream}, got ${each.by.tokens}`
+      add(`routes.${i}.by`, `${said}: its subjects are its keys, and Kafka's producers hash a key as a whole`)
+    }
+    if (each.subjects === undefined && each.subject === undefined) {
+      add(`routes.${i}`, 'expected subjects (a pattern) or subject (a template such as orders.{key}), got neither')
+    }
   })
   try {
     new RoutingTable(routes)
   } catch (error) {
     add('routes', (error as Error).message)
   }
-  return [...found, ...tlsConflicts(config)]
+  for (const { path, message } of credentialProblems(config.nats)) add(`nats.${path}`, message)
+  return [...found, ...tlsConflicts(config), ...kafkaConflicts(config)]
 }
 
 function tlsConflicts({ tlsCert, tlsKey }: Config): Conflict[] {
@@ -227,6 +338,17 @@ function tlsConflicts({ tlsCert, tlsKey }: Config): Conflict[] {
   if ('message' in certificate || 'message' in key) return [certificate, key].filter((each) => 'message' in each)
   if (certificate.value.checkPrivateKey(key.value)) return []
   return [{ path: 'tlsKey', message: `expected the private key of ${tlsCert}, got another one in ${tlsKey}` }]
+}
+
+/** As a connection would find it: the files are read again then. */
+function kafkaConflicts({ kafka }: Config): Conflict[] {
+  try {
+    readSecurity(kafka)
+    return []
+  } catch (error) {
+    if (!(error instanceof SecurityError)) throw error
+    return [{ path: `kafka.${error.option}`, message: error.problem }]
+  }
 }
 
 function readPem<T>(path: string, file: string, parse: (pem: Buffer) => T): { value: T } | Conflict {

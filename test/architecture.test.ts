@@ -36,21 +36,28 @@ const layers: Readonly<Record<string, Layer>> = {
   cli: {
     may: [
       ...['base', 'subject', 'wire', 'routing', 'publish', 'client', 'config.ts', 'config-load.ts', 'gateway.ts'],
-      ...[brokerContract, brokerOpener, 'telemetry/sdk.ts'],
+      ...[brokerContract, brokerOpener, 'telemetry'],
     ],
   },
 }
 
 /** Siblings that know nothing of each other: only their opener knows both. */
-const adapters = ['source/kafka/', 'source/embedded/']
+const adapters = ['source/kafka/', 'source/embedded/', 'source/jetstream/']
 
 /** The one place of each package, so that another one can take its part by changing that place alone. */
 const owners: Readonly<Record<string, string>> = {
+  '@nats-io/jetstream': 'source/jetstream/',
+  '@nats-io/transport-node': 'source/jetstream/',
   '@node-rs/crc32': 'source/kafka/',
   '@opentelemetry/api': 'telemetry/',
   '@opentelemetry/exporter-prometheus': 'telemetry/sdk.ts',
-  '@opentelemetry/resources': 'telemetry/sdk.ts',
+  '@opentelemetry/exporter-trace-otlp-grpc': 'telemetry/trace-sdk.ts',
+  '@opentelemetry/exporter-trace-otlp-http': 'telemetry/trace-sdk.ts',
+  '@opentelemetry/exporter-trace-otlp-proto': 'telemetry/trace-sdk.ts',
+  '@opentelemetry/resources': 'telemetry/',
   '@opentelemetry/sdk-metrics': 'telemetry/sdk.ts',
+  '@opentelemetry/sdk-node': 'telemetry/trace-sdk.ts',
+  '@opentelemetry/sdk-trace': 'telemetry/trace-sdk.ts',
   commander: 'cli/',
   kafkajs: 'source/kafka/',
   lmdb: 'source/embedded/',

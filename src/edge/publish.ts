@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { CarillonError } from '../base/errors.ts'
 import { isLoopback, isLoopbackHostHeader } from '../base/loopback.ts'
+import { parseTraceparent, traceparentHeader } from '../telemetry/trace-context.ts'
 import { eventFromJson } from '../wire/event-json.ts'
 import type { Event, Published } from '../wire/frames.ts'
 import { decodePublishRequest, encodePublishResponse } from '../wire/publish.ts'
@@ -17,19 +18,16 @@ const json = 'application/json'
 const protobuf = 'application/x-protobuf'
 const mediaTypes = [json, protobuf, 'application/protobuf'] as const
 
-/** W3C Trace Context, version 00 and later ones by its first four fields. */
-const traceparentForm = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?$/
-
 /** `POST /v1/publish`: one event, or a batch of which all or none are wrong. Answers after the broker's acknowledgement. */
 export function servePublish(context: EdgeContext): Handler {
   return async (exchange, req) => {
     checkOpen(context, exchange)
     const type = mediaType(req, mediaTypes)
-    const traceparent = req.getHeader('traceparent')
+    const traceparent = req.getHeader(traceparentHeader)
     const body = await readBody(context, exchange, req)
     if (body === undefined) return
     const events = complete(context, type === json ? eventsFromJson(jsonBody(body)) : decodePublishRequest(body))
-    const options = traceparentForm.test(traceparent) ? { traceparent } : {}
+    const options = parseTraceparent(traceparent) === undefined ? {} : { traceparent }
     const results = await publish(context, events, options)
     if (type === json) exchange.answerJson(200, { results })
     else exchange.answer(200, [['Content-Type', protobuf]], encodePublishResponse(results))
