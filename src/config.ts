@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { isLoopback } from './base/loopback.ts'
 import { edgeDefaults } from './edge/options.ts'
+import { fillDefaults } from './fanout/fill.ts'
 import { routeHashes } from './routing/route.ts'
 import { defaultRoutes, RoutingTable } from './routing/table.ts'
 import { sessionLimits } from './session/client-session.ts'
@@ -122,8 +123,14 @@ export const configSchema = z.strictObject({
     .strictObject({
       payloadMiB: count(1, 65_536).default(64).describe('payload ring of a partition, MiB'),
       indexEntries: count(64, 2 ** 26)
-        .default(262_144)
-        .describe('records that a partition keeps in memory'),
+        .default(2_097_152)
+        .describe('records of a partition that are known by subject, payload in memory or not; 32 bytes each'),
+      fillAgeMs: count(0, 2 ** 42)
+        .default(fillDefaults.ageMs)
+        .describe('what a starting gateway reads into memory: records up to this old'),
+      fillBudgetMs: count(0, 60_000)
+        .default(fillDefaults.budgetMs)
+        .describe('for how long, a stream, before it serves clients'),
     })
     .prefault({})
     .describe('what is kept in memory of each partition'),

@@ -160,6 +160,7 @@ class RunningGateway implements Gateway {
 
   #makeFeeds(source: Source, seed: number): Feeds {
     const feeds = new Feeds(this.#routing, source)
+    const { fillAgeMs, fillBudgetMs } = this.#config.window
     for (const [name, { topic, partitions, ...format }] of Object.entries(this.#config.streams)) {
       const feed = new StreamFeed({
         name,
@@ -168,6 +169,7 @@ class RunningGateway implements Gateway {
         source,
         routing: this.#routing,
         window: this.#windowOptions(source, seed),
+        fill: { ageMs: fillAgeMs, budgetMs: fillBudgetMs },
         maxEventBytes: this.#config.limits.maxEventBytes,
         partitions,
         creates: this.#config.createTopics || source.kind === 'embedded',

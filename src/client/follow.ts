@@ -135,6 +135,9 @@ export class Follower {
         this.#positions.live(frame.ref)
         if (frame.ref === 0 || this.#joining.size === 0) this.#listener.live()
         break
+      case 'pong':
+        if (frame.after !== '') this.#positions.renew(frame.after)
+        break
       case 'error':
         // About one subscription: the connection goes on without it, so it is opened anew, or given up.
         if (frame.ref === undefined || frame.ref === 0) break

@@ -80,6 +80,15 @@ export class Positions {
     this.#aheadCount = 0
   }
 
+  /** The gateway says where those that are live stand: what is quiet stays near the head. */
+  renew(token: string): void {
+    for (const position of decodeToken(token)) {
+      const key = keyOf(position)
+      for (const followed of this.#followed)
+        if (followed.live && followed.positions.has(key)) advance(followed, position)
+    }
+  }
+
   /** SSE and poll: all subscriptions stand at one token. */
   together(token: string): void {
     const positions = decodeToken(token)

@@ -35,7 +35,7 @@ function poll(context: EdgeContext, exchange: Exchange, request: PollRequest): v
   outlet.session = context.openSession(outlet)
   exchange.onGone(() => outlet.close('lost'))
   try {
-    outlet.session.start(request.subjects, request.after)
+    outlet.session.start(request.subjects, request.after, request)
   } catch (error) {
     outlet.close('answered')
     throw error

@@ -38,7 +38,7 @@ export function serveSse(context: EdgeContext): Handler {
     }
     exchange.onGone(() => outlet.close('lost'))
     try {
-      outlet.session.start(request.subjects, request.after)
+      outlet.session.start(request.subjects, request.after, request)
     } catch (error) {
       outlet.close('answered')
       outlet.refuse(toCarillonError(error))

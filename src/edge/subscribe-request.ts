@@ -1,8 +1,9 @@
 import { CarillonError } from '../base/errors.ts'
+import { maxLast, type Policy, policies, type SubscribeOptions, subscribeOptions } from '../wire/frames.ts'
 import { parseQuery, quote, single, wholeMs } from './query.ts'
 
 /** What an SSE stream or a poll asks for. */
-export interface SubscribeRequest {
+export interface SubscribeRequest extends SubscribeOptions {
   readonly subjects: readonly string[]
   /** Tokens, `earliest`, `latest` or `@time`; empty = from now on. */
   readonly after: readonly string[]
@@ -18,19 +19,26 @@ export const defaultWaitMs = 25_000
 
 /** `?subject=…&subject=…[&after=…]`; `lastEventId` is what EventSource polyfills send where they can't set the header. */
 export function sseRequest(query: string, lastEventIdHeader: string): SubscribeRequest {
-  const parameters = parseQuery(query, ['subject', 'after', 'lastEventId'])
+  const parameters = parseQuery(query, ['subject', 'after', 'lastEventId', 'last', 'policy'])
   const lastEventId = lastEventIdHeader || single(parameters, 'lastEventId') || ''
   const after = lastEventId === '' ? given(parameters.get('after')) : [lastEventId]
-  return { subjects: required(parameters.get('subject')), after }
+  // A reconnecting EventSource repeats its URL: its position counts, not where it once began.
+  const last = lastEventId === '' ? lastOf(single(parameters, 'last')) : undefined
+  return {
+    subjects: required(parameters.get('subject')),
+    after,
+    ...subscribeOptions(last, policyOf(single(parameters, 'policy'))),
+  }
 }
 
 /** `?subject=…&subject=…[&after=…][&wait=…]` */
 export function pollRequest(query: string): PollRequest {
-  const parameters = parseQuery(query, ['subject', 'after', 'wait'])
+  const parameters = parseQuery(query, ['subject', 'after', 'wait', 'last', 'policy'])
   const wait = single(parameters, 'wait') ?? defaultWaitMs
   return {
     subjects: required(parameters.get('subject')),
     after: given(parameters.get('after')),
+    ...subscribeOptions(lastOf(single(parameters, 'last')), policyOf(single(parameters, 'policy'))),
     waitMs: wholeMs('wait', wait, maxWaitMs),
   }
 }
@@ -40,15 +48,16 @@ export function pollRequestFromJson(value: unknown): PollRequest {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new CarillonError('bad_request', `expected {"subjects": […], "after": …, "wait": …}, got ${quote(value)}`)
   }
-  const known = ['subjects', 'after', 'wait']
+  const known = ['subjects', 'after', 'wait', 'last', 'policy']
   const unknown = Object.keys(value).find((key) => !known.includes(key))
   if (unknown !== undefined) {
     throw new CarillonError('bad_request', `expected the fields ${known.join(', ')}, got ${quote(unknown)}`)
   }
-  const { subjects, after, wait } = value as Record<string, unknown>
+  const { subjects, after, wait, last, policy } = value as Record<string, unknown>
   return {
     subjects: required(strings('subjects', subjects)),
     after: given(typeof after === 'string' ? [after] : strings('after', after)),
+    ...subscribeOptions(lastOf(last ?? undefined), policyOf(policy ?? undefined)),
     waitMs: wholeMs('wait', wait ?? defaultWaitMs, maxWaitMs),
   }
 }
@@ -61,6 +70,20 @@ function required(subjects: readonly string[] | undefined): readonly string[] {
 /** An empty `after` is an absent one: a client that has no token yet may send its empty variable. */
 function given(after: readonly string[] | undefined): readonly string[] {
   return after?.filter((token) => token !== '') ?? []
+}
+
+function lastOf(value: unknown): number | undefined {
+  if (value === undefined) return undefined
+  const last = typeof value === 'string' && /^\d{1,4}$/.test(value) ? Number(value) : value
+  if (typeof last === 'number' && Number.isInteger(last) && last >= 1 && last <= maxLast) return last
+  throw new CarillonError('bad_request', `expected last to be a whole number from 1 to ${maxLast}, got ${quote(value)}`)
+}
+
+function policyOf(value: unknown): Policy | undefined {
+  if (value === undefined) return undefined
+  const policy = policies.find((known) => known === value)
+  if (policy !== undefined) return policy
+  throw new CarillonError('bad_request', `expected policy to be ${policies.join(' or ')}, got ${quote(value)}`)
 }
 
 function strings(name: string, value: unknown): readonly string[] | undefined {

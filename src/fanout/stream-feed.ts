@@ -10,6 +10,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import type { StreamTraces } from '../telemetry/stream-traces.ts'
 import { maySample } from '../telemetry/trace-context.ts'
 import { type StreamFormat, streamFormatDefaults } from '../wire/stream-format.ts'
+import { type FillOptions, fillDefaults, fillWindow } from './fill.ts'
 import { Intake } from './intake.ts'
 import { LiveRecord } from './live-record.ts'
 import { PartitionFeed } from './partition-feed.ts'
@@ -33,6 +34,8 @@ export interface StreamFeedOptions {
   readonly routing: RoutingTable
   readonly window: WindowOptions
   readonly maxEventBytes: number
+  /** What is read into the windows before anybody is served; fillDefaults unless given. */
+  readonly fill?: FillOptions
   /** How many partitions it is to have where it is created. */
   readonly partitions: number
   /** Create it when the broker has none, or wait for it. */
@@ -224,22 +227,37 @@ export class StreamFeed implements TailSink {
       info = await source.describe(topic)
     }
     if (info === undefined) return false
-    const heads: number[] = []
+    const bounds: Offsets[] = []
     for (let partition = 0; partition < info.partitions; partition++) {
-      heads.push((await source.offsets(info, partition)).head)
+      bounds.push(await source.offsets(info, partition))
     }
     if (this.#closed) return true
-    this.#adopt(info)
-    heads.forEach((head, partition) => {
-      this.partitions[partition]!.window.start(head, -1)
-    })
+    this.#addPartitions(info)
+    await this.#fill(info, bounds)
+    if (this.#closed) return true
+    // Nobody is let in before: what is known of a subject would change under its readers.
+    this.info = info
+    const heads = this.partitions.map(({ window }) => window.head)
     this.#tail = source.tail(info, heads, this)
     this.#transition('up', '')
     return true
   }
 
+  async #fill(info: StreamInfo, bounds: readonly Offsets[]): Promise<void> {
+    const { source, clock, fill } = this.#options
+    const { ageMs, budgetMs } = fill ?? fillDefaults
+    for (const { partition, window } of this.partitions) {
+      const place = { source, info, partition, window, intake: this.intake, clock }
+      await fillWindow(place, bounds[partition]!, ageMs, budgetMs / info.partitions)
+    }
+  }
+
   #adopt(info: StreamInfo): void {
     this.info = info
+    this.#addPartitions(info)
+  }
+
+  #addPartitions(info: StreamInfo): void {
     while (this.partitions.length < info.partitions) {
       const { window, instruments, source } = this.#options
       const { length } = this.partitions

@@ -8,10 +8,11 @@ import type { Loaded } from '../log/window.ts'
 import { isPattern, validatePattern } from '../subject/subject.ts'
 import type { EndReason, GatewayInstruments } from '../telemetry/instruments.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import type { ClientFrame, ServerFrame } from '../wire/frames.ts'
+import type { ClientFrame, Policy, ServerFrame, Subscribe, SubscribeOptions } from '../wire/frames.ts'
 import { type After, encodeToken, parseAfter } from '../wire/token.ts'
 import { FrameWriter } from './frame-writer.ts'
 import type { OwedGap } from './gap.ts'
+import { lastStart } from './last.ts'
 import { type Outlet, type Session, type WriteOutcome, writeOutcome } from './outlet.ts'
 import type { Pump, Runnable } from './pump.ts'
 import type { ReadBack } from './read-back.ts'
@@ -85,6 +86,10 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     this.#writer = new FrameWriter(id, outlet, instruments, clock, limits.maxWaitingFrames, () => this.#fallBehind())
   }
 
+  get nowMs(): number {
+    return this.#context.clock.nowUs() / 1000
+  }
+
   get writable(): boolean {
     return !this.#writer.full && !this.#ended
   }
@@ -98,13 +103,13 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     try {
       switch (frame.kind) {
         case 'subscribe':
-          this.#subscribe(frame.ref, frame.subject, frame.after)
+          this.#subscribe(frame)
           break
         case 'unsubscribe':
           this.#unsubscribe(frame.ref)
           break
         case 'ping':
-          this.#control({ kind: 'pong', t: frame.t, nowUs: this.#context.clock.nowUs() })
+          this.#control({ kind: 'pong', t: frame.t, nowUs: this.#context.clock.nowUs(), after: this.token() })
           break
       }
       this.#errorsInRow = 0
@@ -117,13 +122,13 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     if (!this.#ended) this.#refuse(0, error)
   }
 
-  start(subjects: readonly string[], after: readonly string[]): void {
+  start(subjects: readonly string[], after: readonly string[], { last, policy }: SubscribeOptions = {}): void {
     const distinct = [...new Set(subjects)]
     if (distinct.length === 0) {
       throw new CarillonError('bad_request', 'expected at least one `subject` parameter, got none')
     }
     this.#requireRoom(distinct.length)
-    const subscriptions = distinct.map((subject) => this.#subscription(0, subject))
+    const subscriptions = distinct.map((subject) => this.#subscription(0, subject, policy))
     const wanted = new Set<PartitionFeed>()
     for (const { subject } of subscriptions) {
       for (const feed of this.#context.feeds.partitionsFor(subject)) wanted.add(feed)
@@ -134,7 +139,9 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
       throw new CarillonError('bad_request', `${said}: use the WebSocket, or fewer or narrower subjects`)
     }
     const parsed = parseAfter(after)
-    this.#resolve(parsed, [...wanted], (starts) => this.#begin(subscriptions, starts, parsed))
+    const begin = (starts: Start[]) => this.#begin(subscriptions, starts, parsed)
+    if (last === undefined) this.#resolve(parsed, [...wanted], begin)
+    else begin(this.#lastStarts([...wanted], subscriptions, last, after))
   }
 
   drained(): void {
@@ -170,7 +177,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   }
 
   tellGap(reader: Reader, gap: OwedGap): boolean {
-    return this.#writer.gap(reader.feed, gap, reader.next, reader.refs) !== writeOutcome.refused
+    return this.#writer.gap(reader.feed, gap, reader.next, gap.refs ?? reader.refs) !== writeOutcome.refused
   }
 
   wake(): void {
@@ -197,18 +204,33 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
 
   // Subscriptions
 
-  #subscribe(ref: number, subject: string, after: readonly string[]): void {
+  #subscribe({ ref, subject, after, last, policy }: Subscribe): void {
     if (ref === 0 || this.#subscriptions.has(ref)) {
       const why = ref === 0 ? 'ref must be a whole number above 0' : `ref ${ref} is in use`
       throw new CarillonError('bad_ref', `${why}: choose another, or unsubscribe it first`)
     }
     this.#requireRoom(1)
-    const subscription = this.#subscription(ref, subject)
+    const subscription = this.#subscription(ref, subject, policy)
     const feeds = this.#context.feeds.partitionsFor(subject)
     const parsed = parseAfter(after)
+    const lastStarts = last === undefined ? undefined : this.#lastStarts(feeds, [subscription], last, after)
     this.#subscriptions.set(ref, subscription)
     this.#context.instruments.subscriptions++
-    this.#resolve(parsed, feeds, (starts) => this.#beginRef(subscription, starts), subscription)
+    const begin = (starts: Start[]) => this.#beginRef(subscription, starts)
+    if (lastStarts === undefined) this.#resolve(parsed, feeds, begin, subscription)
+    else begin(lastStarts)
+  }
+
+  #lastStarts(
+    feeds: readonly PartitionFeed[],
+    subscriptions: readonly Subscription[],
+    last: number,
+    after: readonly string[],
+  ): Start[] {
+    if (after.length > 0) {
+      throw new CarillonError('bad_request', 'expected after or last, got both: a position says where to start already')
+    }
+    return feeds.map((feed) => lastStart(feed, subscriptions, last))
   }
 
   /** `then` runs at once where the broker need not be asked, and never for a subscription or session that is gone. */
@@ -242,10 +264,10 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     const before = starts.map(({ feed, offset, gap }) => (gap === undefined ? feed.positionAt(offset) : gap.before))
     this.#control({ kind: 'subscribed', ref, after: encodeToken(before.filter((position) => position !== undefined)) })
     subscription.joining = starts.length
-    for (const { feed, offset, gap } of starts) {
+    for (const { feed, offset, gap, only } of starts) {
       const leg: Leg = { subscription, feed, membership: undefined }
       subscription.legs.push(leg)
-      if (this.#tracks.open(feed, feed.window.head).enter(leg, offset, gap)) this.#legJoined(subscription)
+      if (this.#tracks.open(feed, feed.window.head).enter(leg, offset, gap, only)) this.#legJoined(subscription)
     }
   }
 
@@ -255,8 +277,9 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
       after,
       starts.map(({ feed }) => feed),
     )
-    for (const { feed, offset, gap } of starts) {
+    for (const { feed, offset, gap, only } of starts) {
       const { main } = this.#tracks.open(feed, offset)
+      main.only = only
       if (gap !== undefined) main.owe(gap)
     }
     subscriptions.forEach((subscription, i) => {
@@ -343,11 +366,11 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     for (const leg of [...subscription.legs]) this.#tracks.leave(leg)
   }
 
-  #subscription(ref: number, subject: string): Subscription {
+  #subscription(ref: number, subject: string, policy: Policy = 'lossless'): Subscription {
     validatePattern(subject)
     const bytes = Buffer.from(subject)
     const hash = seededHash(bytes, 0, bytes.length, this.#context.seed)
-    return { ref, subject, pattern: isPattern(subject), bytes, hash, legs: [], joining: 0, closed: false }
+    return { ref, subject, policy, pattern: isPattern(subject), bytes, hash, legs: [], joining: 0, closed: false }
   }
 
   #requireRoom(more: number): void {

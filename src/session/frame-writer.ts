@@ -100,7 +100,7 @@ export class FrameWriter {
   /** `next` is where its reader goes on. */
   gap(feed: PartitionFeed, gap: OwedGap, next: number, refs: readonly number[] | undefined): WriteOutcome {
     const { stream, partition } = feed
-    const { from, to, reason, certain } = gap
+    const { from, to, n, reason, certain } = gap
     const frame = {
       kind: 'gap',
       refs,
@@ -108,6 +108,7 @@ export class FrameWriter {
       partition,
       from,
       to,
+      n,
       reason,
       certain,
       after: feed.tokenAt(next),

@@ -8,6 +8,10 @@ export interface OwedGap {
   readonly reason: GapReason
   /** Whether something was certainly lost. */
   readonly certain: boolean
+  /** How many events; undefined = unknown. */
+  readonly n?: number
+  /** Whom it is for; undefined = whom its reader is for. */
+  readonly refs?: readonly number[] | undefined
   /** What a token says while the gap is not told: the position before it; undefined = the partition stays unnamed. */
   readonly before: Position | undefined
 }

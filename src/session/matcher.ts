@@ -13,10 +13,13 @@ export class Matcher {
   readonly legs: Leg[] = []
   readonly #exact = new Map<number, Subscription[]>()
   readonly #patterns: Subscription[] = []
+  /** Legs that want every event. */
+  #lossless = 0
 
   add(leg: Leg): void {
     this.legs.push(leg)
     const { subscription } = leg
+    if (subscription.policy === 'lossless') this.#lossless++
     if (subscription.pattern) this.#patterns.push(subscription)
     else {
       const same = this.#exact.get(subscription.hash)
@@ -26,8 +29,9 @@ export class Matcher {
   }
 
   remove(leg: Leg): void {
-    take(this.legs, leg)
+    if (!take(this.legs, leg)) return
     const { subscription } = leg
+    if (subscription.policy === 'lossless') this.#lossless--
     if (subscription.pattern) take(this.#patterns, subscription)
     else {
       const same = this.#exact.get(subscription.hash)
@@ -35,6 +39,13 @@ export class Matcher {
       take(same, subscription)
       if (same.length === 0) this.#exact.delete(subscription.hash)
     }
+  }
+
+  /** Whether of this record's subject only the newest is wanted, by all. */
+  wantsLatest(record: Loaded): boolean {
+    if (this.#lossless === 0) return true
+    if (this.#lossless === this.legs.length) return false
+    return this.wanting(record).every(({ policy }) => policy === 'latest')
   }
 
   /** The only subject wanted, where a chain can be followed. */
@@ -53,6 +64,16 @@ export class Matcher {
     if (this.#patterns.length === 0) return false
     const subject = record.buffer.toString('utf8', record.subjectStart, record.subjectEnd)
     return this.#patterns.some((pattern) => matches(pattern.subject, subject))
+  }
+
+  /** The subscriptions that want it. */
+  wanting(record: Loaded): Subscription[] {
+    const subject = record.buffer.toString('utf8', record.subjectStart, record.subjectEnd)
+    const exact = this.#exact.get(record.hash) ?? []
+    return [
+      ...exact.filter((each) => each.subject === subject),
+      ...this.#patterns.filter((pattern) => matches(pattern.subject, subject)),
+    ]
   }
 
   /**
@@ -122,7 +143,8 @@ export interface Look {
   stoppedAt: number
 }
 
-function take<T>(list: T[], item: T): void {
+function take<T>(list: T[], item: T): boolean {
   const at = list.indexOf(item)
   if (at >= 0) list.splice(at, 1)
+  return at >= 0
 }

@@ -1,5 +1,5 @@
 import type { CarillonError } from '../base/errors.ts'
-import type { ClientFrame, Encoding } from '../wire/frames.ts'
+import type { ClientFrame, Encoding, SubscribeOptions } from '../wire/frames.ts'
 
 /**
  * The seam between a transport (edge/) and a session. A transport makes an Outlet and opens a session with it; from there
@@ -52,7 +52,7 @@ export interface Session {
    * SSE and poll: subscribes to all `subjects` from `after` (tokens, `earliest`, `latest`, `@time`; none = latest). Throws a CarillonError at
    * once for what is wrong with the request; what needs the broker is answered later by `outlet.opened()` or `outlet.end(error)`.
    */
-  start(subjects: readonly string[], after: readonly string[]): void
+  start(subjects: readonly string[], after: readonly string[], options?: SubscribeOptions): void
   /** The socket takes bytes again. */
   drained(): void
   /** Positions of all that this socket was given, as one token. */

@@ -3,15 +3,19 @@ import type { LiveRecord } from '../fanout/live-record.ts'
 import type { FeedReader, PartitionFeed } from '../fanout/partition-feed.ts'
 import { type Loaded, type Lost, loaded, type Window } from '../log/window.ts'
 import type { Position } from '../wire/token.ts'
+import { type DropReason, dropReason } from './drops.ts'
 import type { OwedGap } from './gap.ts'
 import { type Look, Matcher } from './matcher.ts'
 import { type WriteOutcome, writeOutcome } from './outlet.ts'
 import type { ReadBack, ReadBackWaiter } from './read-back.ts'
+import type { Only } from './start.ts'
 
 /** What a reader needs of its session. */
 export interface ReaderOwner {
   /** False while the socket is full: nothing may be written. */
   readonly writable: boolean
+  /** Wall clock, Unix ms. */
+  readonly nowMs: number
   /** A live record, at the moment it was read. */
   deliverLive(reader: Reader, record: LiveRecord): void
   /** A record from the window or from read-back. */
@@ -35,6 +39,15 @@ export type Progress = 'head' | 'budget' | 'blocked' | 'waiting'
 
 const scratch: Loaded = loaded()
 
+/** Events in a row that were left out, not told yet: only while a reader walks. */
+interface Dropped {
+  readonly from: number
+  to: number
+  n: number
+  readonly reason: DropReason
+  readonly refs: readonly number[] | undefined
+}
+
 /**
  * A reader of one partition at a position, for one session: its main reader, shared by all refs that are live, or the side
  * reader of one ref that is still catching up. Live, behind, slow and reconnecting are the same thing at other offsets.
@@ -51,6 +64,9 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   refs: readonly number[] | undefined = undefined
   /** Told before anything else, in order. */
   owed: OwedGap[] = []
+  /** Set where a client asked for the last events only. */
+  only: Only | undefined
+  #dropped: Dropped | undefined
   readonly #owner: ReaderOwner
   readonly #readBack: ReadBack
 
@@ -137,7 +153,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     while (this.#owner.writable) {
       const gap = this.owed.shift()
       if (gap !== undefined) {
-        if (!this.#owner.tellGap(this, gap)) this.owed.unshift(gap)
+        if (!this.#tell(gap)) this.owed.unshift(gap)
         continue
       }
       const { window } = this.feed
@@ -168,6 +184,11 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   }
 
   #walk(window: Window, look: Look): Progress {
+    const progress = this.#walkOn(window, look)
+    return this.#tellDropped() ? progress : 'blocked'
+  }
+
+  #walkOn(window: Window, look: Look): Progress {
     const { matcher } = this
     let ordinal = matcher.first(window, this.next, scratch, look)
     for (;;) {
@@ -194,6 +215,14 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   #give(window: Window, ordinal: number): boolean {
     window.load(ordinal, scratch)
     const { offset } = scratch
+    if (this.only !== undefined && !this.#isAsked(this.only, offset)) {
+      this.next = offset + 1
+      return true
+    }
+    const latest = this.matcher.wantsLatest(scratch)
+    const reason = dropReason(scratch, window, ordinal, this.feed.window, latest, this.#owner.nowMs)
+    if (reason !== undefined) return this.#drop(reason)
+    if (!this.#tellDropped()) return false
     // Moved first: the frame's own token is the position after it.
     this.next = offset + 1
     const outcome = this.#owner.deliverMissed(this, scratch)
@@ -201,12 +230,52 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     return outcome === writeOutcome.sent
   }
 
+  #isAsked(only: Only, offset: number): boolean {
+    if (offset < only.until) return only.offsets.has(offset)
+    this.only = undefined
+    return true
+  }
+
+  /** Leaves out the record in `scratch`. False when the socket is full afterwards. */
+  #drop(reason: DropReason): boolean {
+    const { offset } = scratch
+    const refs = this.main && this.matcher.legs.length > 1 ? this.#refsOf(scratch) : undefined
+    const dropped = this.#dropped
+    if (dropped?.reason === reason && `${dropped.refs}` === `${refs}`) {
+      dropped.to = offset
+      dropped.n++
+    } else {
+      if (!this.#tellDropped()) return false
+      this.#dropped = { from: offset, to: offset, n: 1, reason, refs }
+    }
+    this.next = offset + 1
+    return true
+  }
+
+  /** SSE and poll have no refs. */
+  #refsOf(record: Loaded): readonly number[] | undefined {
+    const refs = this.matcher.wanting(record).map(({ ref }) => ref)
+    return refs.includes(0) ? undefined : refs.sort((a, b) => a - b)
+  }
+
+  /** What was left out is told before anything behind it. False when the socket is full afterwards. */
+  #tellDropped(): boolean {
+    const dropped = this.#dropped
+    if (dropped === undefined) return true
+    this.#dropped = undefined
+    if (this.#owner.writable && this.#tell({ ...dropped, certain: true, before: undefined })) {
+      return this.#owner.writable
+    }
+    this.next = dropped.from
+    return false
+  }
+
   #tellLost(lost: Lost): boolean {
-    if (!this.#owner.writable) return false
+    if (!this.#tellDropped() || !this.#owner.writable) return false
     const { next } = this
     const from = Math.max(lost.from, next)
     this.next = lost.to + 1
-    const told = this.#owner.tellGap(this, {
+    const told = this.#tell({
       from,
       to: lost.to,
       reason: lost.reason,
@@ -215,6 +284,15 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     })
     if (!told) this.next = next
     return this.#owner.writable
+  }
+
+  /**
+   * False when the socket did not take it. A main reader whose refs are all still on their way has nobody to tell: their side
+   * readers tell them, and a position of the main one's would carry them past what they were not given.
+   */
+  #tell(gap: OwedGap): boolean {
+    if (this.main && this.matcher.legs.length === 0) return true
+    return this.#owner.tellGap(this, gap)
   }
 
   #park(): Progress {

@@ -2,11 +2,19 @@ import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import { type After, type Position, sameStreamName } from '../wire/token.ts'
 import type { OwedGap } from './gap.ts'
 
+/** Below `until`, a reader gives these offsets and no others. */
+export interface Only {
+  readonly until: number
+  readonly offsets: ReadonlySet<number>
+}
+
 /** Where a subscription starts in one partition, and what it must be told first. */
 export interface Start {
   readonly feed: PartitionFeed
   readonly offset: number
   readonly gap: OwedGap | undefined
+  /** Of what is behind, these only. */
+  readonly only?: Only
 }
 
 /** The broker's answers that `earliest` and `@time` need. */

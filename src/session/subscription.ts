@@ -1,11 +1,13 @@
 import type { Membership } from '../fanout/hub.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
+import type { Policy } from '../wire/frames.ts'
 
 /** One subject or pattern of a session, under the client's `ref` (0 for SSE and poll, which have no refs). */
 export interface Subscription {
   readonly ref: number
   readonly subject: string
   readonly pattern: boolean
+  readonly policy: Policy
   readonly bytes: Buffer
   readonly hash: number
   readonly legs: Leg[]

@@ -2,12 +2,14 @@ import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import type { OwedGap } from './gap.ts'
 import type { ReadBack } from './read-back.ts'
 import { Reader, type ReaderOwner } from './reader.ts'
+import type { Only } from './start.ts'
 import type { Leg } from './subscription.ts'
 
 interface Waiting {
   readonly leg: Leg
   readonly offset: number
   readonly gap: OwedGap | undefined
+  readonly only: Only | undefined
 }
 
 /**
@@ -41,7 +43,7 @@ export class Track {
   }
 
   /** The leg starts at an offset of its own. True when it joined at once. */
-  enter(leg: Leg, offset: number, gap: OwedGap | undefined): boolean {
+  enter(leg: Leg, offset: number, gap: OwedGap | undefined, only?: Only): boolean {
     if (
       gap === undefined &&
       this.main.mode === 'live' &&
@@ -51,7 +53,7 @@ export class Track {
       this.join(leg)
       return true
     }
-    this.#waiting.push({ leg, offset, gap })
+    this.#waiting.push({ leg, offset, gap, only })
     this.#promote()
     return false
   }
@@ -96,6 +98,7 @@ export class Track {
     if (next === undefined) return
     const side = new Reader(this.#owner, this.#readBack, this.feed, false, next.offset)
     side.refs = [next.leg.subscription.ref]
+    side.only = next.only
     side.matcher.add(next.leg)
     this.side = side
     if (next.gap !== undefined) side.owe(next.gap)

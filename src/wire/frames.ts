@@ -46,7 +46,25 @@ export function makeEvent(fields: Partial<Event> & Pick<Event, 'subject'>): Even
   }
 }
 
-export interface Subscribe {
+/** What a subscription that is behind is given: every event, or of each subject only the newest. */
+export const policies = ['lossless', 'latest'] as const
+export type Policy = (typeof policies)[number]
+/** Of `last`: what one subject may bring along. */
+export const maxLast = 1000
+
+export interface SubscribeOptions {
+  /** The last so many events of each subject first; excludes `after`. */
+  readonly last?: number
+  /** Absent = lossless. */
+  readonly policy?: 'latest'
+}
+
+/** The options without those that say nothing. */
+export function subscribeOptions(last: number | undefined, policy: Policy | undefined): SubscribeOptions {
+  return { ...(last === undefined ? {} : { last }), ...(policy === 'latest' ? { policy } : {}) }
+}
+
+export interface Subscribe extends SubscribeOptions {
   readonly kind: 'subscribe'
   /** The client's choice; 0 where the frame had none. */
   readonly ref: number
@@ -137,6 +155,8 @@ export interface Pong {
   readonly kind: 'pong'
   readonly t: number
   readonly nowUs: number
+  /** Where every live subscription stands now, so that a quiet subject's position stays fresh; empty = nowhere. */
+  readonly after: string
 }
 
 export interface ErrorFrame {

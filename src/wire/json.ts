@@ -1,6 +1,16 @@
 import { CarillonError } from '../base/errors.ts'
 import { deliveredEvent, eventToJson } from './event-json.ts'
-import { type ClientFrame, type GapReason, gapReasons, type Limits, type ServerFrame } from './frames.ts'
+import {
+  type ClientFrame,
+  type GapReason,
+  gapReasons,
+  type Limits,
+  maxLast,
+  type Policy,
+  policies,
+  type ServerFrame,
+  subscribeOptions,
+} from './frames.ts'
 import { JsonFields, shown } from './json-fields.ts'
 
 /**
@@ -93,7 +103,7 @@ export function readServerFrame(kind: string, value: unknown): ServerFrame | und
     case 'gap':
       return readGap(fields)
     case 'pong':
-      return { kind, t: fields.uint53('t'), nowUs: fields.uint53('nowUs') }
+      return { kind, t: fields.uint53('t'), nowUs: fields.uint53('nowUs'), after: fields.string('after') }
     case 'error':
       return readError(fields)
     default:
@@ -131,7 +141,16 @@ function readSubscribe(fields: JsonFields): ClientFrame {
     ref: fields.uint32('ref'),
     subject: fields.string('subject'),
     after: fields.strings('after'),
+    ...subscribeOptions(fields.optionalInteger('last', 1, maxLast), readPolicy(fields)),
   }
+}
+
+function readPolicy(fields: JsonFields): Policy | undefined {
+  const name = fields.string('policy')
+  if (name === '') return undefined
+  const policy = policies.find((known) => known === name)
+  if (policy === undefined) throw fields.fail('policy', policies.join(' or '), shown(name))
+  return policy
 }
 
 function readWelcome(fields: JsonFields): ServerFrame {

@@ -1,6 +1,16 @@
 import { CarillonError } from '../base/errors.ts'
 import { eventOfMessage } from './envelope.ts'
-import { type ClientFrame, type Gap, type GapReason, gapReasons, type ServerFrame } from './frames.ts'
+import {
+  type ClientFrame,
+  type Gap,
+  type GapReason,
+  gapReasons,
+  maxLast,
+  policies,
+  type ServerFrame,
+  type Subscribe,
+  subscribeOptions,
+} from './frames.ts'
 import { messages } from './schema.ts'
 
 /** Frames as protobuf: proto/carillon/v1/gateway.proto. What is wrong is a `bad_frame`. */
@@ -9,8 +19,19 @@ import { messages } from './schema.ts'
 export function decodeClientFrame(message: Uint8Array): ClientFrame {
   const { subscribe, unsubscribe, ping } = decoded('ClientFrame', message)
   if (subscribe != null) {
-    const { ref, subject, after } = subscribe
-    return { kind: 'subscribe', ref: ref ?? 0, subject: subject ?? '', after: after ?? [] }
+    const { ref, subject, after, last } = subscribe
+    if ((last ?? 0) > maxLast) {
+      throw new CarillonError('bad_frame', `subscribe.last: expected an integer from 1 to ${maxLast}, got ${last}`)
+    }
+    const policy = policies[subscribe.policy ?? 0]
+    if (policy === undefined) {
+      throw new CarillonError(
+        'bad_frame',
+        `subscribe.policy: expected ${policies.join(' or ')}, got ${subscribe.policy}`,
+      )
+    }
+    const asked = { ref: ref ?? 0, subject: subject ?? '', after: after ?? [] }
+    return { kind: 'subscribe', ...asked, ...subscribeOptions(last || undefined, policy) }
   }
   if (unsubscribe != null) return { kind: 'unsubscribe', ref: unsubscribe.ref ?? 0 }
   if (ping != null) return { kind: 'ping', t: integer('ping.t', ping.t) }
@@ -20,7 +41,7 @@ export function decodeClientFrame(message: Uint8Array): ClientFrame {
 export function encodeClientFrame(frame: ClientFrame): Uint8Array {
   switch (frame.kind) {
     case 'subscribe':
-      return messages.ClientFrame.encode({ subscribe: { ...frame, after: [...frame.after] } }).finish()
+      return messages.ClientFrame.encode({ subscribe: subscribeMessage(frame) }).finish()
     case 'unsubscribe':
       return messages.ClientFrame.encode({ unsubscribe: frame }).finish()
     case 'ping':
@@ -49,6 +70,10 @@ export function encodeServerFrame(frame: ServerFrame): Uint8Array {
   }
 }
 
+function subscribeMessage({ ref, subject, after, last, policy }: Subscribe) {
+  return { ref, subject, after: [...after], last: last ?? 0, policy: policies.indexOf(policy ?? 'lossless') }
+}
+
 function gapMessage(gap: Gap) {
   const { stream, partition, from, certain, after } = gap
   const refs = [...(gap.refs ?? [])]
@@ -65,7 +90,8 @@ export function decodeServerFrame(message: Uint8Array): ServerFrame | undefined 
   if (frame.delivery != null) return readDelivery(frame.delivery)
   if (frame.gap != null) return readGap(frame.gap)
   if (frame.pong != null) {
-    return { kind: 'pong', t: integer('pong.t', frame.pong.t), nowUs: integer('pong.nowUs', frame.pong.nowUs) }
+    const { t, nowUs, after } = frame.pong
+    return { kind: 'pong', t: integer('pong.t', t), nowUs: integer('pong.nowUs', nowUs), after: after ?? '' }
   }
   if (frame.live != null) return { kind: 'live', ref: frame.live.ref ?? 0 }
   if (frame.subscribed != null) {

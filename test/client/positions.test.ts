@@ -112,6 +112,16 @@ test('a subscription whose partitions changed is behind there until it is live a
   ])
 })
 
+test('a renewed position moves what is live and known there, and nothing else', () => {
+  const positions = following(['a', 'b'], 0)
+  positions.live(1)
+  positions.renew(encodeToken([at(7), at(9, 4)]))
+  assert.deepEqual(offsets(positions.after(1)), [[0, 7]])
+  assert.deepEqual(offsets(positions.after(2)), [[0, 0]])
+  positions.renew(token(at(3)))
+  assert.deepEqual(offsets(positions.after(1)), [[0, 7]], 'never back')
+})
+
 test('the token of all is the lowest position of each partition', () => {
   const positions = following(['a', 'b'], 0)
   positions.take(delivery('a', 4, [1]))

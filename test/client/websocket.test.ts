@@ -109,7 +109,7 @@ test('a silent gateway is pinged after its heartbeat, and lost when it does not 
   await clock.advance(5000)
   await until('pinged', () => received.length === 3)
   assert.deepEqual(fromJson(received[2]!.toString()), { kind: 'ping', t: 0 })
-  say({ kind: 'pong', t: 0, nowUs: 1 })
+  say({ kind: 'pong', t: 0, nowUs: 1, after: '' })
   await until('answered', () => recorder.frames.length === 2)
   await clock.advance(5000)
   assert.deepEqual(recorder.ends, [])

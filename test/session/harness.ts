@@ -1,6 +1,7 @@
 import type { CarillonError } from '../../src/base/errors.ts'
 import { systemRandom } from '../../src/base/random.ts'
 import { Feeds } from '../../src/fanout/feeds.ts'
+import type { FillOptions } from '../../src/fanout/fill.ts'
 import { RejectedRing } from '../../src/fanout/rejected.ts'
 import { StreamFeed } from '../../src/fanout/stream-feed.ts'
 import { RoutingTable } from '../../src/routing/table.ts'
@@ -14,7 +15,7 @@ import { ReadBack } from '../../src/session/read-back.ts'
 import { Instruments } from '../../src/telemetry/instruments.ts'
 import type { Logger } from '../../src/telemetry/logger.ts'
 import { encodeEvent } from '../../src/wire/envelope.ts'
-import type { Encoding } from '../../src/wire/frames.ts'
+import type { Encoding, Event, SubscribeOptions } from '../../src/wire/frames.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { ManualClock, settled } from '../model/clock.ts'
 
@@ -36,7 +37,13 @@ export class TestGateway {
   readonly stream: StreamFeed
   readonly routing: RoutingTable
 
-  constructor(broker: ModelBroker, limits: Partial<typeof sessionLimits>, entries: number, payloadBytes: number) {
+  constructor(
+    broker: ModelBroker,
+    limits: Partial<typeof sessionLimits>,
+    entries: number,
+    payloadBytes: number,
+    fill: FillOptions,
+  ) {
     this.broker = broker
     this.routing = new RoutingTable([{ subjects: '>', stream: 'events', by: { hash: 'murmur2' } }])
     this.feeds = new Feeds(this.routing, broker)
@@ -47,6 +54,7 @@ export class TestGateway {
       routing: this.routing,
       window: { payloadBytes, entries, seed },
       maxEventBytes: 4096,
+      fill,
       partitions: 1,
       creates: false,
       instruments: this.instruments.stream('events'),
@@ -94,23 +102,25 @@ export class TestGateway {
     limits: Partial<typeof sessionLimits> = {},
     entries = 64,
     payloadBytes = entries * 1024,
+    fill: FillOptions = { ageMs: 0, budgetMs: 0 },
   ): Promise<TestGateway> {
-    const gateway = new TestGateway(broker, limits, entries, payloadBytes)
+    const gateway = new TestGateway(broker, limits, entries, payloadBytes, fill)
     await gateway.feeds.start()
     return gateway
   }
 
   /** Writes an event whose data is `text`, and ends the batch. Returns its offset. */
-  publish(subject: string, text: string, more: { traceparent?: string; publishedAtUs?: number } = {}): number {
+  publish(subject: string, text: string, more: Partial<Event> & { traceparent?: string } = {}): number {
+    const { traceparent, ...fields } = more
     const { partition, key } = this.routing.place(subject, () => this.broker.info.partitions)
     const value = encodeEvent({
       subject,
       id: text,
       contentType: 'text/plain',
       data: Buffer.from(text),
-      publishedAtUs: more.publishedAtUs ?? 1,
+      publishedAtUs: 1,
+      ...fields,
     })
-    const { traceparent } = more
     const headers = traceparent === undefined ? {} : { traceparent }
     const offset = this.broker.append(partition!, Buffer.from(key), Buffer.from(value), headers)
     this.broker.end(partition!)
@@ -173,6 +183,10 @@ export class TestClient implements Outlet {
 
   subscribe(ref: number, subject: string, ...after: string[]): void {
     this.session.receive({ kind: 'subscribe', ref, subject, after })
+  }
+
+  ask(ref: number, subject: string, options: SubscribeOptions, ...after: string[]): void {
+    this.session.receive({ kind: 'subscribe', ref, subject, after, ...options })
   }
 
   /** Texts of the deliveries, in order. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
 import { matches } from '../../src/subject/subject.ts'
+import { type GapReason, type Policy, subscribeOptions } from '../../src/wire/frames.ts'
 import { decodeToken, encodeToken, type Position } from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, type TestClient, TestGateway } from './harness.ts'
@@ -15,11 +16,14 @@ interface Published {
   readonly partition: number
   readonly offset: number
   readonly text: string
+  readonly collapseKey: string
+  readonly ttlMs: number
 }
 
 /** One subscription over all of its connections: what it was given, and where it was told that something is gone. */
 interface Follower {
   readonly interest: string
+  readonly policy: Policy
   readonly transport: 'websocket' | 'poll'
   client: TestClient
   /** Frames of `client` that were looked at. */
@@ -27,7 +31,7 @@ interface Follower {
   /** Where the next connection goes on. */
   token: string
   readonly given: Published[]
-  readonly gaps: { partition: number; from: number; to: number }[]
+  readonly gaps: { partition: number; from: number; to: number; reason: GapReason; n: number | undefined }[]
   /** The heads when it began. */
   readonly since: number[]
 }
@@ -39,11 +43,18 @@ const step = fc.oneof(
       kind: fc.constant('publish' as const),
       subject: fc.nat(4),
       count: fc.integer({ min: 1, max: 12 }),
+      collapse: fc.constantFrom('', '', 'k', 'l'),
+      ttlMs: fc.constantFrom(0, 0, 0, 1500),
     }),
   },
   {
     weight: 3,
-    arbitrary: fc.record({ kind: fc.constant('follow' as const), interest: fc.nat(4), poll: fc.boolean() }),
+    arbitrary: fc.record({
+      kind: fc.constant('follow' as const),
+      interest: fc.nat(4),
+      poll: fc.boolean(),
+      latest: fc.constantFrom(false, false, true),
+    }),
   },
   {
     weight: 6,
@@ -82,6 +93,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('damage' as const), subject: fc.nat(4) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('away' as const), away: fc.boolean() }) },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('settle' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('later' as const), ms: fc.constantFrom(500, 2000) }) },
 )
 
 /** Two gateways on one broker would each need its tail: the second is the first one's restart. */
@@ -102,27 +114,28 @@ class World {
     this.gateway = await TestGateway.start(this.broker, {}, 64, this.#payloadBytes)
   }
 
-  publish(subject: string): void {
+  publish(subject: string, collapseKey: string, ttlMs: number): void {
     const text = `${++this.#count}`
     const { partition } = this.gateway.routing.place(subject, () => partitions)
-    const offset = this.gateway.publish(subject, text)
-    this.published.push({ subject, partition: partition!, offset, text })
+    const offset = this.gateway.publish(subject, text, { collapseKey, ttlMs })
+    this.published.push({ subject, partition: partition!, offset, text, collapseKey, ttlMs })
   }
 
   /** An event that nobody can be given: all who read its partition must be told. */
   damage(subject: string): void {
     const { partition } = this.gateway.routing.place(subject, () => partitions)
     const offset = this.broker.damage(partition!)
-    this.published.push({ subject, partition: partition!, offset, text: '' })
+    this.published.push({ subject, partition: partition!, offset, text: '', collapseKey: '', ttlMs: 0 })
   }
 
-  follow(interest: string, transport: Follower['transport']): void {
+  follow(interest: string, transport: Follower['transport'], policy: Policy): void {
     const client = this.gateway.connect(transport)
     const since = Array.from({ length: partitions }, (_, p) => this.gateway.stream.partitions[p]!.window.head)
-    const follower: Follower = { interest, transport, client, seen: 0, token: '', given: [], gaps: [], since }
+    const follower: Follower = { interest, policy, transport, client, seen: 0, token: '', given: [], gaps: [], since }
     this.followers.push(follower)
-    if (transport === 'websocket') client.subscribe(1, interest)
-    else client.session.start([interest], [])
+    const options = subscribeOptions(undefined, policy)
+    if (transport === 'websocket') client.ask(1, interest, options)
+    else client.session.start([interest], [], options)
     follower.token = transport === 'poll' ? client.session.token() : ''
     this.look(follower)
   }
@@ -133,14 +146,15 @@ class World {
     for (const frame of client.frames.slice(follower.seen)) {
       if (frame.subscribed !== undefined) this.#advance(follower, frame.subscribed.after)
       if (frame.gap !== undefined) {
-        const { partition, from, to } = frame.gap
+        const { partition, from, to, reason, n } = frame.gap
         assert.ok(to !== undefined && from <= to, 'a gap has bounds')
-        follower.gaps.push({ partition, from, to })
+        follower.gaps.push({ partition, from, to, reason, n })
         this.#advance(follower, frame.gap.after)
       }
       if (frame.delivery !== undefined) {
         const { partition, offset, event, after } = frame.delivery
-        follower.given.push({ subject: event.subject, partition, offset, text: event.text })
+        const { subject, text, collapseKey = '', ttlMs = 0 } = event
+        follower.given.push({ subject, partition, offset, text, collapseKey, ttlMs })
         this.#advance(follower, after)
       }
     }
@@ -182,8 +196,9 @@ class World {
     follower.client.session.closed()
     follower.client = this.gateway.connect(follower.transport)
     follower.seen = 0
-    if (follower.transport === 'websocket') follower.client.subscribe(1, follower.interest, ...after)
-    else follower.client.session.start([follower.interest], after)
+    const options = subscribeOptions(undefined, follower.policy)
+    if (follower.transport === 'websocket') follower.client.ask(1, follower.interest, options, ...after)
+    else follower.client.session.start([follower.interest], after, options)
   }
 
   /** Everything drains, the broker is there: nothing may be left to come. */
@@ -208,10 +223,12 @@ class World {
           ({ partition, from, to }) => partition === each.partition && from <= each.offset && each.offset <= to,
         )
       const byPartition = (list: readonly Published[], p: number) => list.filter(({ partition }) => partition === p)
+      checkCounts(follower, wanted)
       for (let p = 0; p < partitions; p++) {
         const given = byPartition(follower.given, p)
         for (let i = 1; i < given.length; i++) assert.ok(given[i]!.offset > given[i - 1]!.offset, 'in order, once')
         const missing = byPartition(wanted, p).filter((each) => !given.some(({ offset }) => offset === each.offset))
+        for (const each of missing) checkDrop(follower, each, wanted)
         assert.deepEqual(
           missing.filter((each) => !told(each)),
           [],
@@ -225,6 +242,31 @@ class World {
       }
     }
     assert.equal(this.gateway.instruments.gateway.behind, 0, 'all quiet: every session is at the head')
+  }
+}
+
+/** What was left out by a policy was rightly left out: something took its place, or its time was over. */
+function checkDrop(follower: Follower, event: Published, wanted: readonly Published[]): void {
+  const gaps = follower.gaps.filter(
+    ({ partition, from, to }) => partition === event.partition && from <= event.offset && event.offset <= to,
+  )
+  if (gaps.some(({ n }) => n === undefined)) return
+  const after = wanted.filter(
+    (each) => each.subject === event.subject && each.offset > event.offset && each.text !== '',
+  )
+  for (const { reason } of gaps) {
+    if (reason === 'ttl') assert.ok(event.ttlMs > 0, 'it has a time to live')
+    else if (reason === 'latest') assert.ok(follower.policy === 'latest' && after.length > 0, 'a later one follows')
+    else assert.ok(reason === 'collapsed' && after.some(({ collapseKey }) => collapseKey === event.collapseKey))
+  }
+}
+
+/** Each event that a policy left out is counted once. */
+function checkCounts(follower: Follower, wanted: readonly Published[]): void {
+  for (const { partition, from, to, n, reason } of follower.gaps) {
+    if (n === undefined) continue
+    const inside = wanted.filter((each) => each.partition === partition && each.offset >= from && each.offset <= to)
+    assert.equal(inside.length, n, `${reason}: as many as it says, and none that was given`)
   }
 }
 
@@ -256,10 +298,14 @@ async function apply(world: World, action: Step): Promise<void> {
   const follower = 'who' in action ? world.followers[action.who % Math.max(1, world.followers.length)] : undefined
   switch (action.kind) {
     case 'publish':
-      for (let i = 0; i < action.count; i++) world.publish(subjects[(action.subject + i) % subjects.length]!)
+      for (let i = 0; i < action.count; i++)
+        world.publish(subjects[(action.subject + i) % subjects.length]!, action.collapse, action.ttlMs)
       break
     case 'follow':
-      if (world.followers.length < 6) world.follow(interests[action.interest]!, action.poll ? 'poll' : 'websocket')
+      if (world.followers.length < 6) {
+        const policy = action.latest ? 'latest' : 'lossless'
+        world.follow(interests[action.interest]!, action.poll ? 'poll' : 'websocket', policy)
+      }
       break
     case 'room':
       if (follower !== undefined) {
@@ -286,6 +332,10 @@ async function apply(world: World, action: Step): Promise<void> {
       break
     case 'away':
       world.broker.away = action.away
+      break
+    case 'later':
+      await world.gateway.clock.advance(action.ms)
+      world.broker.nowMs = world.gateway.clock.nowUs() / 1000
       break
     case 'settle':
       await settled()

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import type { SubscribeOptions } from '../../src/wire/frames.ts'
+import { decodeToken } from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, type TestClient, TestGateway } from './harness.ts'
 
@@ -146,6 +148,137 @@ test('what was missed of quiet subjects costs its own records, however much else
     [{ from: damaged, to: damaged, reason: 'corrupt' }],
   )
   assert.equal(gateway.broker.ranges, 1, 'one chunk, of 900 records')
+})
+
+test('a loss ahead of a ref that is still catching up is told to it in its turn, and carries it past nothing', async () => {
+  const gateway = await TestGateway.start()
+  const feed = gateway.stream.partitions[0]!
+  const before = feed.tokenAt(0)
+  for (let i = 0; i < 3; i++) gateway.publish('a', `${i}`)
+  const client = gateway.connect()
+  client.room = 2
+  client.subscribe(1, 'a', before)
+  gateway.broker.damage(0)
+  client.drain(1)
+  assert.deepEqual(client.kinds, ['welcome', 'subscribed', 'delivery'])
+  client.drain()
+  await settled()
+  assert.deepEqual(client.kinds.slice(2), ['delivery', 'delivery', 'delivery', 'gap', 'live'])
+})
+
+test('what a policy leaves out is a gap with its reason and count', async () => {
+  const gateway = await TestGateway.start()
+  const before = gateway.stream.partitions[0]!.tokenAt(0)
+  gateway.publish('a', '1', { ttlMs: 1000 })
+  gateway.publish('a', '2', { collapseKey: 'score' })
+  gateway.publish('b', 'other')
+  gateway.publish('a', '3', { collapseKey: 'score' })
+  gateway.publish('a', '4', { collapseKey: 'weather' })
+  gateway.publish('a', '5', { ttlMs: 5000 })
+  await gateway.clock.advance(2000)
+  const shown = async (options: SubscribeOptions) => {
+    const client = gateway.connect()
+    client.ask(1, 'a', options, before)
+    await settled()
+    return client.frames.slice(2).flatMap(({ delivery, gap }) => {
+      if (delivery !== undefined) return [delivery.event.text]
+      return gap === undefined ? [] : [`${gap.reason} ${gap.from}-${gap.to}: ${gap.n} ${gap.certain} ${gap.refs}`]
+    })
+  }
+  assert.deepEqual(await shown({}), ['ttl 0-0: 1 true 1', 'collapsed 1-1: 1 true 1', '3', '4', '5'])
+  assert.deepEqual(await shown({ policy: 'latest' }), ['ttl 0-0: 1 true 1', 'latest 1-4: 3 true 1', '5'])
+})
+
+test('a session with several subscriptions says whom an event was left out for, and one that wants all gets all', async () => {
+  const gateway = await TestGateway.start()
+  const client = gateway.connect()
+  client.ask(1, 'a', { policy: 'latest' })
+  client.ask(2, 'b', { policy: 'latest' })
+  client.ask(3, '*', {})
+  client.ask(4, 'c', { policy: 'latest' })
+  client.room = 1
+  for (const subject of ['a', 'a', 'b', 'b', 'a']) gateway.publish(subject, subject)
+  client.session.receive({ kind: 'unsubscribe', ref: 3 })
+  client.drain()
+  await settled()
+  const gaps = client.gaps.map(({ refs, from, to, n, reason }) => ({ refs, from, to, n, reason }))
+  assert.deepEqual(gaps, [
+    { refs: [1], from: 1, to: 1, n: 1, reason: 'latest' },
+    { refs: [2], from: 2, to: 2, n: 1, reason: 'latest' },
+  ])
+  assert.deepEqual(client.texts, ['a', 'b', 'a'])
+
+  client.ask(5, '*', {})
+  client.room = 1
+  for (const subject of ['c', 'c', 'c']) gateway.publish(subject, subject)
+  client.drain()
+  assert.deepEqual(client.texts.slice(3), ['c', 'c', 'c'])
+})
+
+test('`last` brings the last events of each subject, in order, then goes on live', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, 1024, 1024)
+  for (let i = 0; i < 40; i++) gateway.publish(i % 10 === 0 ? 'b.rare' : 'b.often', `${i}`)
+  const { window } = gateway.stream.partitions[0]!
+  assert.ok(window.tail > 10 && window.tail < 30, `payloads from ${window.tail}`)
+  const exact = gateway.connect()
+  exact.ask(1, 'b.rare', { last: 3 })
+  const pattern = gateway.connect()
+  pattern.ask(1, 'b.*', { last: 1 })
+  const poll = gateway.connect('poll')
+  poll.session.start(['b.rare', 'b.often', 'b.none'], [], { last: 1 })
+  for (let i = 0; i < 3; i++) await settled()
+  assert.deepEqual(exact.texts, ['10', '20', '30'], 'the first of them is read back: only its index entry was left')
+  assert.deepEqual(exact.gaps, [])
+  assert.deepEqual(pattern.texts, ['30', '39'])
+  assert.deepEqual(poll.texts, ['30', '39'])
+  gateway.publish('b.rare', 'live')
+  assert.deepEqual(exact.texts.slice(3), ['live'])
+  assert.deepEqual(pattern.texts.slice(2), ['live'])
+})
+
+test('`last` tells how far back it was looked where there may be more', async () => {
+  const broker = new ModelBroker('events', 1)
+  await TestGateway.start(broker).then((first) => {
+    for (let i = 0; i < 5; i++) first.publish('a', `${i}`)
+  })
+  const gateway = await TestGateway.start(broker)
+  gateway.publish('a', 'new')
+  const client = gateway.connect()
+  client.ask(1, 'a', { last: 2 })
+  await settled()
+  const [gap] = client.gaps
+  assert.deepEqual([gap.reason, gap.from, gap.to, gap.certain, gap.refs], ['budget', 0, 4, false, [1]])
+  assert.deepEqual(client.texts, ['new'])
+})
+
+test('`last` beside a position is refused: the position says where to start', async () => {
+  const gateway = await TestGateway.start()
+  const client = gateway.connect()
+  client.ask(1, 'a', { last: 1 }, 'earliest')
+  assert.equal(client.frames[1]!.error.code, 'bad_request')
+  assert.throws(() => gateway.connect('poll').session.start(['a'], ['earliest'], { last: 1 }), { code: 'bad_request' })
+})
+
+test('a pong renews the position of what is live, up to what this socket was given', async () => {
+  const gateway = await TestGateway.start()
+  const client = gateway.connect()
+  client.subscribe(1, 'quiet')
+  for (let i = 0; i < 5; i++) gateway.publish('busy', `${i}`)
+  const pong = () => {
+    client.session.receive({ kind: 'ping', t: 1 })
+    return decodeToken(client.frames.findLast((frame) => 'pong' in frame)!.pong.after).map(({ offset }) => offset)
+  }
+  assert.deepEqual(pong(), [5])
+  client.room = 1
+  gateway.publish('quiet', 'fills the socket')
+  for (let i = 0; i < 5; i++) gateway.publish('quiet', `waits ${i}`)
+  client.session.receive({ kind: 'ping', t: 2 })
+  client.drain(1)
+  assert.deepEqual(
+    decodeToken(client.frames.at(-1)!.pong.after).map(({ offset }) => offset),
+    [6],
+    'not the head: five events wait behind it',
+  )
 })
 
 test('`earliest` starts at the first retained event, without a gap', async () => {

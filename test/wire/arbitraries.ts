@@ -1,5 +1,12 @@
 import fc from 'fast-check'
-import { type ClientFrame, type Event, gapReasons, makeEvent, type ServerFrame } from '../../src/wire/frames.ts'
+import {
+  type ClientFrame,
+  type Event,
+  gapReasons,
+  makeEvent,
+  maxLast,
+  type ServerFrame,
+} from '../../src/wire/frames.ts'
 
 /** Random frames and events of every shape that a gateway or publisher may make. */
 
@@ -56,7 +63,17 @@ const refs = fc.option(fc.array(ref, { minLength: 1, maxLength: 3 }), { nil: und
 const known = gapReasons.filter((reason) => reason !== 'unspecified')
 
 export const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
-  fc.record({ kind: fc.constant('subscribe' as const), ref, subject, after: fc.array(text, { maxLength: 3 }) }),
+  fc.record(
+    {
+      kind: fc.constant('subscribe' as const),
+      ref,
+      subject,
+      after: fc.array(text, { maxLength: 3 }),
+      last: fc.integer({ min: 1, max: maxLast }),
+      policy: fc.constant('latest' as const),
+    },
+    { requiredKeys: ['kind', 'ref', 'subject', 'after'] },
+  ),
   fc.record({ kind: fc.constant('unsubscribe' as const), ref }),
   fc.record({ kind: fc.constant('ping' as const), t: uint53 }),
 )
@@ -101,7 +118,7 @@ export const controlFrame: fc.Arbitrary<Exclude<ServerFrame, { kind: 'delivery' 
     after: text,
   }),
   fc.record({ kind: fc.constant('unsubscribed' as const), ref }),
-  fc.record({ kind: fc.constant('pong' as const), t: uint53, nowUs: uint53 }),
+  fc.record({ kind: fc.constant('pong' as const), t: uint53, nowUs: uint53, after: text }),
   fc.record({
     kind: fc.constant('error' as const),
     ref: fc.option(ref, { nil: undefined }),

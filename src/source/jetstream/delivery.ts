@@ -3,6 +3,7 @@ const dot = 46
 const zero = 48
 /** Digits of a nanosecond time that are below the millisecond. */
 const subMsDigits = 6
+const nsPerMs = 10 ** subMsDigits
 /** The most tokens that a reply subject has, and room for what later servers may add. */
 const dots = new Int32Array(32)
 
@@ -52,7 +53,8 @@ export function parseTime(text: string): { timeMs: number; timeNs: number } {
   return { timeMs: Date.parse(text.replace(/\.\d+/, `.${fraction.slice(0, 3)}`)), timeNs: Number(fraction.slice(3, 9)) }
 }
 
-/** The time as the API reads it. */
+/** The time as the API reads it; `timeNs` may be the next millisecond's first. */
 export function formatTime(timeMs: number, timeNs: number): string {
-  return `${new Date(timeMs).toISOString().slice(0, -1)}${String(timeNs).padStart(subMsDigits, '0')}Z`
+  const full = timeMs + Math.floor(timeNs / nsPerMs)
+  return `${new Date(full).toISOString().slice(0, -1)}${String(timeNs % nsPerMs).padStart(subMsDigits, '0')}Z`
 }

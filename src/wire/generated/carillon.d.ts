@@ -234,6 +234,12 @@ export namespace carillon {
             /** Subscribe after. */
             after: string[];
 
+            /** Subscribe last. */
+            last: number;
+
+            /** Subscribe policy. */
+            policy: carillon.v1.Policy;
+
             /**
              * Encodes the specified Subscribe message. Does not implicitly {@link carillon.v1.Subscribe.verify|verify} messages.
              * @param message Subscribe message or plain object to encode
@@ -267,12 +273,28 @@ export namespace carillon {
                 /** Subscribe after */
                 after?: (string[]|null);
 
+                /** Subscribe last */
+                last?: (number|null);
+
+                /** Subscribe policy */
+                policy?: (carillon.v1.Policy|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of a Subscribe. */
             type $Shape = carillon.v1.Subscribe.$Properties;
+        }
+
+        /** Policy enum. */
+        enum Policy {
+
+            /** LOSSLESS value */
+            LOSSLESS = 0,
+
+            /** LATEST value */
+            LATEST = 1
         }
 
         /**
@@ -1090,6 +1112,9 @@ export namespace carillon {
             /** Pong nowUs. */
             nowUs: number;
 
+            /** Pong after. */
+            after: string;
+
             /**
              * Encodes the specified Pong message. Does not implicitly {@link carillon.v1.Pong.verify|verify} messages.
              * @param message Pong message or plain object to encode
@@ -1119,6 +1144,9 @@ export namespace carillon {
 
                 /** Pong nowUs */
                 nowUs?: (number|null);
+
+                /** Pong after */
+                after?: (string|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

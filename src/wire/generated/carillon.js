@@ -365,6 +365,8 @@ export const carillon = $root.carillon = (() => {
             Subscribe.prototype.ref = 0;
             Subscribe.prototype.subject = "";
             Subscribe.prototype.after = $util.emptyArray;
+            Subscribe.prototype.last = 0;
+            Subscribe.prototype.policy = 0;
 
             Subscribe.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -380,6 +382,10 @@ export const carillon = $root.carillon = (() => {
                 if (message.after != null && message.after.length)
                     for (let i = 0; i < message.after.length; ++i)
                         writer.uint32(26).string(message.after[i]);
+                if (message.last != null && $Object.hasOwnProperty.call(message, "last") && message.last !== 0)
+                    writer.uint32(32).uint32(message.last);
+                if (message.policy != null && $Object.hasOwnProperty.call(message, "policy") && message.policy !== 0)
+                    writer.uint32(40).int32(message.policy);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -439,6 +445,24 @@ export const carillon = $root.carillon = (() => {
                             message.after.push(reader.stringVerify());
                             continue;
                         }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.last = value;
+                            else
+                                delete message.last;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.policy = value;
+                            else
+                                delete message.policy;
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -457,6 +481,13 @@ export const carillon = $root.carillon = (() => {
             };
 
             return Subscribe;
+        })();
+
+        v1.Policy = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "LOSSLESS"] = 0;
+            values[valuesById[1] = "LATEST"] = 1;
+            return values;
         })();
 
         v1.Unsubscribe = (function() {
@@ -1638,6 +1669,7 @@ export const carillon = $root.carillon = (() => {
 
             Pong.prototype.t = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             Pong.prototype.nowUs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            Pong.prototype.after = "";
 
             Pong.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -1650,6 +1682,8 @@ export const carillon = $root.carillon = (() => {
                     writer.uint32(8).uint64(message.t);
                 if (message.nowUs != null && $Object.hasOwnProperty.call(message, "nowUs") && (typeof message.nowUs === "object" ? message.nowUs.low || message.nowUs.high : message.nowUs !== 0))
                     writer.uint32(16).uint64(message.nowUs);
+                if (message.after != null && $Object.hasOwnProperty.call(message, "after") && message.after !== "")
+                    writer.uint32(26).string(message.after);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -1699,6 +1733,15 @@ export const carillon = $root.carillon = (() => {
                                 message.nowUs = value;
                             else
                                 delete message.nowUs;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.after = value;
+                            else
+                                delete message.after;
                             continue;
                         }
                     }

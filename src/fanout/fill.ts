@@ -1,0 +1,83 @@
+import type { Clock } from '../base/clock.ts'
+import type { Window } from '../log/window.ts'
+import type { Offsets, Source, StreamInfo } from '../source/source.ts'
+import type { Intake } from './intake.ts'
+
+export interface FillOptions {
+  /** How old the records may be that a starting gateway reads into its windows, ms; 0 = none. */
+  readonly ageMs: number
+  /** How long that may take for one stream, ms: nobody is served before. */
+  readonly budgetMs: number
+}
+
+export const fillDefaults: FillOptions = { ageMs: 600_000, budgetMs: 800 }
+
+/** The first read: its speed and the size of its records say how far back the rest of the budget reaches. */
+const probeRecords = 1024
+const chunkBytes = 1 << 20
+
+interface Place {
+  readonly source: Source
+  readonly info: StreamInfo
+  readonly partition: number
+  readonly window: Window
+  readonly intake: Intake
+  readonly clock: Clock
+}
+
+/**
+ * Reads the newest stretch of a partition into its empty window, so that clients that come back right after a start are
+ * served from memory: no older than `ageMs`, no more than fits, no longer than `budgetMs`. The window ends at `head` or
+ * beyond, whatever goes wrong.
+ */
+export async function fillWindow(place: Place, offsets: Offsets, ageMs: number, budgetMs: number): Promise<void> {
+  const { window, clock } = place
+  const { first, head } = offsets
+  window.start(head, -1)
+  if (ageMs === 0 || head <= first) return
+  const deadline = clock.monotonicMs() + budgetMs
+  try {
+    const oldest = await place.source.offsetAt(place.info, place.partition, clock.nowUs() / 1000 - ageMs)
+    const probe = Math.max(first, oldest, head - probeRecords)
+    if (!(await readInto(place, probe, head, deadline))) return window.start(head, -1)
+    const reach = Math.max(first, oldest, head - reachable(window, probe, deadline - clock.monotonicMs(), budgetMs))
+    if (reach < probe && !(await readInto(place, reach, head, deadline))) window.start(head, -1)
+  } catch {
+    // The broker says it again to the tail, which has the patience for it.
+    window.start(head, -1)
+  }
+}
+
+/** Records that fit into window and time, going by those that were read. */
+function reachable(window: Window, probe: number, leftMs: number, budgetMs: number): number {
+  const read = Math.max(1, window.head - probe)
+  const fitting = window.size === 0 ? window.capacity : (window.payloadBytes / window.usedBytes) * window.size
+  const spentMs = Math.max(1, budgetMs - leftMs)
+  return Math.floor(Math.min(fitting, window.capacity, (read / spentMs) * leftMs * 0.5))
+}
+
+/** False when the time ran out before `to`. */
+async function readInto(place: Place, from: number, to: number, deadline: number): Promise<boolean> {
+  const { source, info, partition, window, intake, clock } = place
+  window.start(from, -1)
+  for (let next = from; next < to; ) {
+    if (clock.monotonicMs() > deadline) return false
+    let got = Number.POSITIVE_INFINITY
+    const asked = next
+    const end = await source.range(info, partition, asked, to, chunkBytes, {
+      record: (record) => {
+        got = Math.min(got, record.offset)
+        if (intake.accept(record, info.partitions) === undefined) window.append(intake.appended)
+        else window.advance(record.offset + 1)
+      },
+      lost: (first, last, reason) => window.lost(first, last, reason),
+    })
+    // The log's start may have passed what was asked for.
+    const kept = Math.min(end.offsets.first, got)
+    if (kept > asked) return readInto(place, kept, to, deadline)
+    if (end.next <= asked) return false
+    window.advance(end.next)
+    next = end.next
+  }
+  return true
+}

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { ModelBroker } from '../model/broker.ts'
+import { settled, TestGateway } from '../session/harness.ts'
+
+const filling = { ageMs: 60_000, budgetMs: 800 }
+
+async function brokerWith(events: number): Promise<ModelBroker> {
+  const broker = new ModelBroker('events', 1)
+  const gateway = await TestGateway.start(broker)
+  for (let i = 0; i < events; i++) gateway.publish('a', `${i}`)
+  return broker
+}
+
+const start = (broker: ModelBroker, entries = 64) => TestGateway.start(broker, {}, entries, entries * 1024, filling)
+
+test('a starting gateway has the newest stretch of each log in its windows, and goes on from there', async () => {
+  const broker = await brokerWith(30)
+  const gateway = await start(broker)
+  const { window } = gateway.stream.partitions[0]!
+  assert.deepEqual([window.tail, window.head, window.size], [0, 30, 30])
+  const before = broker.ranges
+  const client = gateway.connect()
+  client.ask(1, 'a', { last: 2 })
+  await settled()
+  gateway.publish('a', 'live')
+  assert.deepEqual(client.texts, ['28', '29', 'live'])
+  assert.equal(broker.ranges, before, 'from memory')
+})
+
+test('a window that holds less than the log takes its newest part', async () => {
+  const broker = await brokerWith(2000)
+  const { window } = (await start(broker)).stream.partitions[0]!
+  assert.equal(window.head, 2000)
+  assert.equal(window.size, 64)
+})
+
+test('records that are too old are left to be read back', async () => {
+  const broker = await brokerWith(5)
+  const first = await TestGateway.start(broker)
+  broker.nowMs += 3_600_000
+  first.publish('a', 'new')
+  const gateway = new TestGateway(broker, {}, 64, 65_536, filling)
+  await gateway.clock.advance(3_600_000)
+  await gateway.feeds.start()
+  const { window } = gateway.stream.partitions[0]!
+  assert.deepEqual([window.tail, window.head], [5, 6])
+})
+
+test('retention that passes a filling window leaves no hole in it', async () => {
+  const broker = await brokerWith(2000)
+  const range = broker.range.bind(broker)
+  broker.range = (...args) => {
+    broker.retain(0, 1990)
+    return range(...args)
+  }
+  const { window } = (await start(broker, 4096)).stream.partitions[0]!
+  assert.deepEqual([window.tail, window.head, window.size], [1990, 2000, 10])
+})
+
+test('a broker that does not give its past holds up nothing', async () => {
+  const broker = await brokerWith(5)
+  broker.range = () => Promise.reject(new Error('not now'))
+  const gateway = await start(broker)
+  const { window } = gateway.stream.partitions[0]!
+  assert.deepEqual([window.tail, window.head], [5, 5])
+  assert.equal(gateway.stream.condition, 'up')
+})
+
+test('a slow broker gives what it can in time, and a slower one nothing', async () => {
+  const broker = await brokerWith(3000)
+  const range = broker.range.bind(broker)
+  const slowly = async (ms: number, chunk: number) => {
+    const gateway = new TestGateway(broker, {}, 4096, 4096 * 1024, filling)
+    broker.range = async (info, partition, from, to, _, sink) => {
+      await gateway.clock.advance(ms)
+      return range(info, partition, from, to, chunk, sink)
+    }
+    await gateway.feeds.start()
+    const { window } = gateway.stream.partitions[0]!
+    return [window.tail, window.head]
+  }
+  assert.deepEqual(await slowly(700, 1 << 20), [1976, 3000])
+  assert.deepEqual(await slowly(300, 1 << 12), [3000, 3000])
+})
