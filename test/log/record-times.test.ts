@@ -47,6 +47,8 @@ test('a position of another history diverges at the first record that is younger
   assert.equal(window.divergence(6, 500), 3)
   assert.equal(window.divergence(5, 320), 3)
   assert.equal(window.divergence(4, 310), 3)
+  // A record of the same millisecond as the last that both have is of both.
+  assert.equal(window.divergence(6, 900), 5)
   // Of the same history, or nothing is known below it.
   assert.equal(window.divergence(4, 900), Number.POSITIVE_INFINITY)
   assert.equal(window.divergence(1, 70), Number.POSITIVE_INFINITY)

@@ -169,6 +169,21 @@ describe('JetStream', skip === undefined ? {} : { skip }, () => {
     collector.assertWellFormed()
   })
 
+  test('a backlog of many partitions, more than a server keeps for one connection, comes over one that holds', async () => {
+    const stream = await created(64)
+    const value = Buffer.alloc(50_000)
+    const round = Array.from({ length: 64 }, (_, partition) => ({ partition, key: null, value }))
+    for (let i = 0; i < 30; i++) await source.publish(stream, round)
+    const collector = tailed(stream, new Array(64).fill(1))
+    await count(collector, 30 * 64)
+    for (let partition = 0; partition < 64; partition++) {
+      assert.deepEqual(collector.offsets(partition), numbers(1, 31))
+    }
+    assert.doesNotMatch(server.log, /Slow Consumer/)
+    assert.deepEqual(collector.states, ['up'])
+    collector.assertWellFormed()
+  })
+
   test('what a limit of the stream drops while its reader is away is told', async () => {
     const stream = await created()
     await administer(({ streams }) => streams.update(`${stream.name}-0`, { max_msgs: 5 }))
@@ -222,6 +237,23 @@ describe('JetStream', skip === undefined ? {} : { skip }, () => {
     assert.deepEqual(collector.offsets(1), [1, 1])
     assert.deepEqual(collector.offsets(0), numbers(1, 7))
     assert.deepEqual(collector.streams, [])
+    collector.assertWellFormed()
+  })
+
+  test('a partition that is created again is told also where its reader knew no record of the old one', async () => {
+    const stream = await created(2)
+    await source.publish(stream, [record('purged', 1), record('purged', 1)])
+    await administer(({ streams }) => streams.purge(`${stream.name}-1`))
+    const collector = tailed(stream, [1, 3])
+    await eventually('it is read', () => collector.states.at(-1) === 'up')
+    await administer(async ({ streams }) => {
+      const { config } = await streams.info(`${stream.name}-1`)
+      await streams.delete(`${stream.name}-1`)
+      await streams.add(config)
+    })
+    await source.publish(stream, [record('new', 1)])
+    await eventually('the new partition is read', () => collector.values(1).includes('new'))
+    assert.deepEqual(collector.losses, [{ partition: 1, from: 1, to: 2, reason: 'rewritten' }])
     collector.assertWellFormed()
   })
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
@@ -166,6 +167,25 @@ describe('a secured nats-server', skip === undefined ? {} : { skip }, () => {
       { user: 'eve', passwordFile: file('eve', 'eve') },
       /may not publish to "\$JS\.API\.STREAM\.INFO\.secured-0"/,
     )
+  })
+
+  test('that lets us listen nowhere is named', async () => {
+    const mute = '{ user: dan, password: dan, permissions: { publish: ">", subscribe: "none" } }'
+    await serve(`authorization { users: [ ${mute} ] }\n`)
+    await refused({ user: 'dan', passwordFile: file('dan', 'dan') }, /may not subscribe to "_INBOX\..*": allow it/)
+  })
+
+  test('that is older than what is needed is named', async () => {
+    const old = createServer((socket) => {
+      socket.write('INFO {"server_id":"x","version":"2.9.25","proto":1,"headers":true,"max_payload":1048576}\r\n')
+      socket.on('data', (data) => data.includes('PING') && socket.write('PONG\r\n')).on('error', () => {})
+    }).listen(port, '127.0.0.1')
+    try {
+      await refused({}, /expected nats-server 2\.10 or later, got 2\.9\.25; upgrade it/)
+    } finally {
+      await Promise.all(sources.splice(0).map((source) => source.close()))
+      old.close()
+    }
   })
 
   test('is not asked with files that are missing or hold something else', async () => {

@@ -22,6 +22,10 @@ class Stage implements ReaderHost {
   /** Questions for the stream's facts that wait for `answer`; undefined = answered at once. */
   asked: ((facts: StreamFacts) => void)[] | undefined
   unsubscribed = 0
+  turn = true
+  turnsEnded = 0
+  recordBytes = 100
+  subscribed = 0
   #callback: ((error: Error | null, message: Msg) => void) | undefined
   #sent = 0
 
@@ -32,6 +36,7 @@ class Stage implements ReaderHost {
       subscribe: (_: string, { callback }: { callback: (error: Error | null, message: Msg) => void }) => {
         this.#callback = callback
         this.#sent = 0
+        this.subscribed++
         return { unsubscribe: () => this.unsubscribed++ }
       },
     } as unknown as NatsConnection
@@ -50,7 +55,7 @@ class Stage implements ReaderHost {
   }
 
   get #full(): StreamFacts {
-    return { ...this.facts, created: 'then', config: {} as StreamFacts['config'] }
+    return { ...this.facts, created: 'then', config: {} as StreamFacts['config'], recordBytes: this.recordBytes }
   }
 
   open(): Promise<void> {
@@ -89,6 +94,12 @@ class Stage implements ReaderHost {
   }
 
   read(): void {}
+  takeTurn(): boolean {
+    return this.turn
+  }
+  endTurn(): void {
+    this.turnsEnded++
+  }
   shown(): void {}
   broken(_: PartitionReader, why: string): void {
     this.ended.push(why)
@@ -181,11 +192,30 @@ test('more than may be held ends the consumer, and the next one goes on behind w
 test('a reader that the log has passed by is told at the second look, when nothing can be on its way any more', async () => {
   const stage = new Stage()
   await stage.open()
-  const look = { first: 5, head: 9, created: 'then', config: {} as StreamFacts['config'] }
+  const look = { first: 5, head: 9, created: 'then', config: {} as StreamFacts['config'], recordBytes: 1 }
   stage.reader.learned(look)
   assert.deepEqual(stage.sink.losses, [])
   stage.reader.learned(look)
   assert.deepEqual(stage.sink.losses, [{ partition: 0, from: 1, to: 4, reason: 'retention' }])
   stage.send(5)
   assert.deepEqual(stage.sink.offsets(), [5])
+})
+
+test('a reader with a backlog reads in its turn only, which ends once it has caught up', async () => {
+  const stage = new Stage()
+  stage.recordBytes = 10_000
+  stage.turn = false
+  await stage.open()
+  assert.equal(stage.subscribed, 0)
+  assert.deepEqual(stage.sink.ends.get(0)?.offsets, { first: 1, head: 100 })
+  stage.turn = true
+  await stage.open()
+  assert.equal(stage.subscribed, 1)
+  assert.equal(stage.turnsEnded, 0)
+  stage.reader.end()
+  assert.equal(stage.turnsEnded, 0)
+  stage.send(1)
+  stage.reader.end()
+  stage.reader.end()
+  assert.equal(stage.turnsEnded, 1)
 })

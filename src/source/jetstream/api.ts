@@ -22,6 +22,8 @@ export interface StreamFacts extends Offsets {
   /** Tells it from an earlier one of its name: its time of creation. */
   readonly created: string
   readonly config: StreamConfig
+  /** What a record takes, on average, bytes. */
+  readonly recordBytes: number
 }
 
 /** The management API of JetStream over one link: each question retried until `askTimeoutMs`, each failure a CarillonError. */
@@ -135,5 +137,6 @@ function facts({ created, config, state }: StreamInfo): StreamFacts {
   const head = state.last_seq + 1
   // Servers name the first sequence of an empty stream differently.
   const first = state.messages === 0 ? head : Math.max(1, state.first_seq)
-  return { created: String(created), config, first, head }
+  const recordBytes = state.messages === 0 ? 0 : state.bytes / state.messages
+  return { created: String(created), config, first, head, recordBytes }
 }

@@ -11,6 +11,14 @@ import type { NatsOptions } from './options.ts'
 const inactiveMs = 30_000
 const nsPerMs = 1_000_000
 
+/**
+ * A backlog from which on a reader waits for its turn, bytes: a server sends up to 2 MiB to each new consumer at once and up to 32 MiB later, and ends a
+ * connection for which 64 MiB wait.
+ */
+const backlogBytes = 256 << 10
+/** A reader with fewer messages before it has caught up. */
+const caughtUpMessages = 64
+
 /** What it costs to hold a message while the server is asked, beside its bytes. */
 const heldOverheadBytes = 300
 
@@ -22,8 +30,12 @@ export interface ReaderHost {
   readonly options: NatsOptions
   readonly sink: TailSink
   readonly closed: boolean
-  /** It reads. */
+  /** It can be read. */
   read(reader: PartitionReader): void
+  /** Asks to read a backlog: one reader at a time. False = not yet; it is opened again when it may. */
+  takeTurn(reader: PartitionReader): boolean
+  /** It has caught up. */
+  endTurn(reader: PartitionReader): void
   /** It has shown records: its `end` is called once what came with them is through. */
   shown(reader: PartitionReader): void
   /** Its consumer can't be relied on any more: another one, at once. */
@@ -50,6 +62,7 @@ export class PartitionReader {
   failures = 0
   /** Records were shown whose batch is not closed. */
   unended = false
+  #inTurn = false
   readonly #tail: ReaderHost
   readonly #stream: string
   readonly #prefixLength: number
@@ -94,6 +107,7 @@ export class PartitionReader {
     this.unended = false
     this.#held = undefined
     this.#flowReply = undefined
+    this.#inTurn = false
     const { current } = this.#tail.api.link
     if (this.#subscription !== undefined && current === this.#connection) {
       this.#subscription.unsubscribe()
@@ -134,17 +148,24 @@ export class PartitionReader {
     if (stale()) return
     await this.#rememberLast(stream)
     if (stale()) return
-    await this.#subscribe(connection, stream, version)
-    if (stale()) return
-    this.failures = 0
     this.#tail.read(this)
     this.end()
+    if (stale()) return
+    this.#inTurn = (stream.head - this.next) * stream.recordBytes > backlogBytes
+    if (!this.#inTurn) this.#tail.endTurn(this)
+    else if (!this.#tail.takeTurn(this)) return
+    await this.#subscribe(connection, stream, version)
+    if (!stale()) this.failures = 0
   }
 
   /** Closes the batch that was shown since the last call. */
   end(): void {
     if (this.#tail.closed) return
     this.unended = false
+    if (this.#inTurn && this.#consumerSequence > 0 && this.#delivery.pending < caughtUpMessages) {
+      this.#inTurn = false
+      this.#tail.endTurn(this)
+    }
     this.#head = Math.max(this.#head, this.#delivery.streamSequence + 1 + this.#delivery.pending)
     this.#tail.sink.end(this.partition, this.next, { first: this.#first, head: this.#head })
   }

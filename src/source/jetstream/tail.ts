@@ -36,6 +36,9 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   readonly #dueMs = new Map<PartitionReader, number>()
   /** When a consumer last broke, monotonic ms: the next one is at once, the one after that not. */
   readonly #brokenMs = new WeakMap<PartitionReader, number>()
+  /** Who reads a backlog, and who waits to. */
+  #inTurn: PartitionReader | undefined
+  readonly #waiting = new Set<PartitionReader>()
   readonly #pause: Pause
   #ending = false
   #gone = false
@@ -88,6 +91,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   // LinkHost
 
   up(_connection: NatsConnection): void {
+    this.#forgetTurns()
     for (const reader of this.#readers) this.#dueMs.set(reader, 0)
     this.#openDue()
   }
@@ -112,6 +116,23 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
     this.#health.read(reader.partition)
   }
 
+  takeTurn(reader: PartitionReader): boolean {
+    this.#inTurn ??= reader
+    if (this.#inTurn === reader) return true
+    this.#waiting.add(reader)
+    return false
+  }
+
+  endTurn(reader: PartitionReader): void {
+    if (this.#inTurn !== reader) return
+    const [next] = this.#waiting
+    this.#inTurn = next
+    if (next === undefined) return
+    this.#waiting.delete(next)
+    this.#dueMs.set(next, 0)
+    setImmediate(() => this.#openDue())
+  }
+
   shown(reader: PartitionReader): void {
     reader.unended = true
     if (this.#ending) return
@@ -124,6 +145,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
 
   broken(reader: PartitionReader, why: string): void {
     reader.stop()
+    this.endTurn(reader)
     if (why !== '') this.#context.log('info', `reading ${streamOf(this.name, reader.partition)} anew: ${why}`)
     const now = this.#clock.monotonicMs()
     const again = now - (this.#brokenMs.get(reader) ?? Number.NEGATIVE_INFINITY) < this.options.maxRetryMs
@@ -133,6 +155,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   }
 
   lacking(reader: PartitionReader): void {
+    this.endTurn(reader)
     this.#health.expect(reader.partition, this.#clock.monotonicMs())
     this.#health.missing(`the server has no stream ${streamOf(this.name, reader.partition)}`)
     this.#dueMs.set(reader, this.#clock.monotonicMs() + missingMs)
@@ -144,6 +167,11 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
     const changed = zero?.created !== this.#incarnation
     if (changed) this.#pause.wake()
     return changed
+  }
+
+  #forgetTurns(): void {
+    this.#inTurn = undefined
+    this.#waiting.clear()
   }
 
   // Opening
@@ -164,6 +192,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
       // A connection that ended meanwhile has told of it, and the next one has begun anew.
       if (this.api.link.current !== connection) return
       reader.stop()
+      this.endTurn(reader)
       const { retryMs, maxRetryMs } = this.options
       const now = this.#clock.monotonicMs()
       this.#dueMs.set(reader, now + backOffMs(reader.failures++, retryMs, maxRetryMs))
@@ -229,6 +258,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
 
   #vanished(): void {
     this.#gone = true
+    this.#forgetTurns()
     for (const reader of this.#readers) {
       reader.stop()
       this.#dueMs.set(reader, 0)
@@ -257,6 +287,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
     if (info === undefined || info.incarnation === this.#incarnation) return
     this.#incarnation = info.incarnation
     for (const reader of this.#readers) reader.restart()
+    this.#forgetTurns()
     this.#readers = Array.from(
       { length: info.partitions },
       (_, partition) => this.#readers[partition] ?? new PartitionReader(this, partition, 0, true),

@@ -100,14 +100,17 @@ export function nameProblem(wanted: string, names: string | undefined): string {
   return `its certificate is not for ${wanted} (${list}): connect by a name that it is for, or say one in kafka.tls.serverName`
 }
 
-/** An answer to ApiVersions, the first of a connection, is smaller, bytes. */
-const maxFirstAnswerBytes = 1 << 20
+/**
+ * Any answer is smaller, bytes: the first one of a connection may be a fetch's, with a batch as large as the broker takes. What
+ * other protocols begin with reads as more, TLS (0x15 or 0x16, 3) from 336 MiB and "HTTP" as 1.1 GiB.
+ */
+const maxAnswerBytes = 256 << 20
 
 /** What the first bytes say when they begin no answer of a Kafka broker; undefined when they may. */
 export function strangeAnswer(bytes: Buffer): string | undefined {
   if (bytes.length < 4) return undefined
   const length = bytes.readInt32BE(0)
-  if (length >= 4 && length <= maxFirstAnswerBytes) return undefined
+  if (length >= 4 && length <= maxAnswerBytes) return undefined
   // A TLS record: an alert, which is what a TLS server answers to anything else, or a handshake.
   if ((bytes[0] === 0x15 || bytes[0] === 0x16) && bytes[1] === 3) {
     return 'it speaks TLS on this port: set kafka.tls.enabled, or use the port of its plaintext listener'
