@@ -8,6 +8,7 @@ import { type KafkaCluster, kafkaAvailable, startKafka } from '../brokers/kafka.
 import { administer } from '../brokers/kafka-admin.ts'
 import { runKafkaTool } from '../brokers/kafka-java.ts'
 import { until } from '../source/collector.ts'
+import { assertUntold, keptPromises, steadyFlow, whileAway } from './support/faults.ts'
 import type { GatewayProcess } from './support/gateway-process.ts'
 import { type Damage, damageTable, type SteadyFlow, SteadySite } from './support/steady.ts'
 import type { Moved } from './support/steady-judge.ts'
@@ -74,33 +75,12 @@ describe('faults of a Kafka cluster under a steady flow', skip === undefined ? {
       return true
     })
 
-  async function flow(t: TestContext, stream: string, fault: string): Promise<SteadyFlow> {
-    const started = await site.flow(stream, fault)
-    t.after(async () => {
-      started.close()
-      await started.publisher.stop()
-    })
-    return started
-  }
+  const flow = (t: TestContext, stream: string, fault: string) => steadyFlow(t, site, stream, fault)
 
-  /** Ends the flow and holds what must hold whatever the fault was: nothing is lost without a word. */
   async function judged(running: SteadyFlow, moved?: Moved): Promise<Damage> {
-    const row = await running.end(moved)
+    const row = await keptPromises(running, moved)
     rows.push(row)
-    assert.ok(row.acknowledged > 0)
-    assert.deepEqual(row.lost.slice(0, 5), [], `${row.lost.length} events are lost`)
-    assert.deepEqual(row.repeated.slice(0, 5), [])
-    assert.deepEqual(row.disordered.slice(0, 5), [])
-    assert.deepEqual(row.invented.slice(0, 5), [])
-    for (const client of running.clients) assert.deepEqual(client.problems, [], client.name)
     return row
-  }
-
-  /** Clients and publishers notice nothing but the wait. */
-  function assertUntold(row: Damage, mostMs: number): void {
-    assert.deepEqual(row.gaps, [])
-    assert.equal(row.events - row.acknowledged, 0, JSON.stringify([...row.problems]))
-    assert.ok(row.outageMs < mostMs, `${row.outageMs} ms`)
   }
 
   test('a leader that is killed and comes back costs clients an election', async (t) => {
@@ -221,7 +201,7 @@ describe('faults of a Kafka cluster under a steady flow', skip === undefined ? {
 
   test('a log start that moves past readers that resume is told, to the record', async (t) => {
     const running = await flow(t, 'kept', 'log start moved')
-    const returned = await whileAway(running, async () => {
+    const returned = await whileAway(site, running, async () => {
       const before = await heads('kept')
       await until('each partition has grown', patienceMs, async () => {
         return (await heads('kept')).every((head, partition) => head >= before[partition]! + 50)
@@ -241,7 +221,7 @@ describe('faults of a Kafka cluster under a steady flow', skip === undefined ? {
     await alterTopic('kept', { 'segment.ms': '1000', 'retention.ms': '2000' })
     const running = await flow(t, 'kept', 'retention')
     const starts = await firsts('kept')
-    const returned = await whileAway(running, async () => {
+    const returned = await whileAway(site, running, async () => {
       await until('every log start has moved', patienceMs, async () => {
         return (await firsts('kept')).every((first, partition) => first > starts[partition]!)
       })
@@ -288,18 +268,6 @@ describe('faults of a Kafka cluster under a steady flow', skip === undefined ? {
     await administer(brokers, (admin) =>
       admin.alterConfigs({ validateOnly: false, resources: [{ type: 2, name, configEntries }] }),
     )
-  }
-
-  /** The first gateway's clients are away while `run` runs; they come back to a gateway that has nothing in its windows. */
-  async function whileAway(running: SteadyFlow, run: () => Promise<void>) {
-    const [first] = site.gateways
-    const away = running.on(first)
-    for (const client of away) client.cut()
-    await first.end('SIGKILL')
-    await run()
-    await site.begin(first)
-    for (const client of away) client.resume(first.url)
-    return away
   }
 
   /** The gaps say retention, and nothing that the log still has. */

@@ -91,7 +91,8 @@ class Reading {
       this.invented.push(seen)
       return
     }
-    const place = `${event.log}/${seen.partition}/${seen.offset}`
+    // The log that the client knows to read: a publisher may learn later that there is another one.
+    const place = `${this.#logs.get(seen.partition) ?? 0}/${seen.partition}/${seen.offset}`
     if (this.#places.has(place) && !this.#mayRepeat) this.repeated.push(seen)
     if ((this.#last.get(seen.subject) ?? -1) >= event.number) this.disordered.push(seen)
     this.#places.add(place)
