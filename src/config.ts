@@ -282,7 +282,8 @@ export function parseListen(text: string): { host: string; port: number } {
   const match = /^(\[[0-9a-fA-F:.]+\]|[^\s:[\]/@]+):(\d{1,5})$/.exec(text)
   const port = Number(match?.[2])
   if (match === null || port > 65_535) {
-    throw new Error(`expected HOST:PORT such as 127.0.0.1:8080, [::1]:8080 or 0.0.0.0:8080, got "${text}"`)
+    const url = text.includes('://') ? ': leave out the scheme and the path' : ''
+    throw new Error(`expected HOST:PORT such as 127.0.0.1:8080, [::1]:8080 or 0.0.0.0:8080, got "${text}"${url}`)
   }
   return { host: match[1]!.replace(/^\[|\]$/g, ''), port }
 }
@@ -293,23 +294,54 @@ export interface Conflict {
   readonly message: string
 }
 
-/** What is wrong with options that are right one by one. */
-export function conflicts(config: Config): Conflict[] {
+/**
+ * What is wrong with options that are right one by one. Those below a name of the file that is in `wrong` are not what was given,
+ * so nothing is said of them.
+ */
+export function conflicts(config: Config, wrong: ReadonlySet<string> = new Set()): Conflict[] {
   const found: Conflict[] = []
   const add = (path: string, message: string) => found.push({ path, message })
-  const { dev, listen, window, limits, streams, routes } = config
-  if (dev && !isLoopback(parseListen(listen).host)) {
+  const isGiven = (...names: (keyof Config)[]) => !names.some((name) => wrong.has(name))
+  const { dev, listen, window, limits } = config
+  if (isGiven('dev', 'listen') && dev && !isLoopback(parseListen(listen).host)) {
     add(
       'listen',
       `expected a loopback address with dev, such as 127.0.0.1:8080, got "${listen}": the try-it page lets anyone publish`,
     )
   }
-  if (window.payloadMiB * mib < 4 * limits.maxEventBytes) {
+  if (isGiven('window', 'limits') && window.payloadMiB * mib < 4 * limits.maxEventBytes) {
     add(
       'window.payloadMiB',
       `expected room for four events of limits.maxEventBytes (${limits.maxEventBytes}), got ${window.payloadMiB} MiB`,
     )
   }
+  if (isGiven('streams')) found.push(...streamConflicts(config))
+  if (isGiven('streams', 'routes')) found.push(...routeConflicts(config))
+  if (isGiven('nats')) {
+    for (const { path, message } of credentialProblems(config.nats)) add(`nats.${path}`, message)
+  }
+  if (isGiven('tlsCert', 'tlsKey')) found.push(...tlsConflicts(config))
+  if (isGiven('kafka')) found.push(...kafkaConflicts(config))
+  return found
+}
+
+/** Two streams of one topic would each have its own idea of which subjects are in it. */
+function streamConflicts({ streams }: Config): Conflict[] {
+  const byTopic = new Map<string, string>()
+  return Object.entries(streams).flatMap(([name, { topic }]) => {
+    const other = byTopic.get(topic)
+    if (other === undefined) {
+      byTopic.set(topic, name)
+      return []
+    }
+    const said = `expected a topic that no other stream has, got "${topic}", which is the topic of ${other}`
+    return [{ path: `streams.${name}.topic`, message: `${said}: let the routes name ${other} instead` }]
+  })
+}
+
+function routeConflicts({ streams, routes }: Config): Conflict[] {
+  const found: Conflict[] = []
+  const add = (path: string, message: string) => found.push({ path, message })
   routes.forEach((each, i) => {
     const stream = Object.hasOwn(streams, each.stream) ? streams[each.stream]! : undefined
     if (stream === undefined) {
@@ -332,8 +364,7 @@ export function conflicts(config: Config): Conflict[] {
   } catch (error) {
     add('routes', (error as Error).message)
   }
-  for (const { path, message } of credentialProblems(config.nats)) add(`nats.${path}`, message)
-  return [...found, ...tlsConflicts(config), ...kafkaConflicts(config)]
+  return found
 }
 
 function tlsConflicts({ tlsCert, tlsKey }: Config): Conflict[] {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { AdminContracts, StreamStatus } from './admin/contracts.ts'
 import { type Admin, adminDefaults, openAdmin } from './admin/server.ts'
 import { type Clock, systemClock } from './base/clock.ts'
+import { closeAll } from './base/close-all.ts'
 import { toCarillonError } from './base/errors.ts'
 import { type Random, systemRandom } from './base/random.ts'
 import { type Config, parseListen } from './config.ts'
@@ -111,7 +112,8 @@ class RunningGateway implements Gateway {
         this.#logger.log(level, message, fields)
       },
     }
-    const source = await openSource(broker, context, { kafka, nats, embedded })
+    const { maxEventBytes } = this.#config.limits
+    const source = await openSource(broker, context, { kafka, nats, embedded: { ...embedded, maxEventBytes } })
     this.#source = source
     this.#tracing = await this.#openTracing(source)
     const seed = randomBytes(4).readUInt32LE()
@@ -141,16 +143,17 @@ class RunningGateway implements Gateway {
   }
 
   async #close(): Promise<void> {
-    const { drainMs } = this.#config
-    this.#edge?.stop()
-    await this.#sessions?.drain()
-    await this.#edge?.close(drainMs)
-    await this.#feeds?.close()
-    this.#readBack?.close()
-    await this.#source?.close()
-    await this.#tracing?.close()
-    await this.#admin?.close(1000)
-    this.#process.close()
+    await closeAll([
+      () => this.#edge?.stop(),
+      () => this.#sessions?.drain(),
+      () => this.#edge?.close(this.#config.drainMs),
+      () => this.#feeds?.close(),
+      () => this.#readBack?.close(),
+      () => this.#source?.close(),
+      () => this.#tracing?.close(),
+      () => this.#admin?.close(1000),
+      () => this.#process.close(),
+    ])
   }
 
   #windowOptions({ generations }: Source, seed: number): WindowOptions {

@@ -12,8 +12,9 @@ export function openBroker(config: Config): Promise<Source> {
   const log = (level: string, message: string) => {
     if (level !== 'info') console.error(`carillon: ${message}`)
   }
-  const { broker, kafka, nats, embedded } = config
-  return openSource(broker, { clock: systemClock(), log }, { kafka, nats, embedded })
+  const { broker, kafka, nats, embedded, limits } = config
+  const { maxEventBytes } = limits
+  return openSource(broker, { clock: systemClock(), log }, { kafka, nats, embedded: { ...embedded, maxEventBytes } })
 }
 
 /** Publishes to the broker directly, where the configuration's routes say. */

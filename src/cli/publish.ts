@@ -124,7 +124,7 @@ function stdinLines(): AsyncGenerator<Uint8Array> {
 
 function fromJsonLine(line: string, number: number): Event {
   try {
-    return eventFromJson(JSON.parse(line))
+    return eventFromJson(JSON.parse(line), line)
   } catch (error) {
     const code = error instanceof CarillonError ? error.code : 'bad_event'
     throw new CarillonError(code, `line ${number}: ${(error as Error).message}`)

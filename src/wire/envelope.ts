@@ -240,7 +240,7 @@ export function encodeEvent(event: EventFields): Uint8Array {
 
 function checkInteger(name: string, value: number | undefined, least: number, most: number): void {
   if (value === undefined || (Number.isInteger(value) && value >= least && value <= most)) return
-  throw new CarillonError('bad_event', `${name}: expected an integer from ${least} to ${most}, came ${value}`)
+  throw new CarillonError('bad_event', `${name}: expected an integer from ${least} to ${most}, got ${value}`)
 }
 
 /** Throws `bad_event` for what `scanEnvelope` refuses. `data` is a view of `bytes`: copy what outlives them. */

@@ -151,6 +151,6 @@ function parsed(data: string): unknown {
   try {
     return JSON.parse(data)
   } catch {
-    throw new CarillonError('bad_frame', 'expected JSON as the data of a server-sent event, came other text')
+    throw new CarillonError('bad_frame', 'expected JSON as the data of a server-sent event, got other text')
   }
 }

@@ -215,6 +215,66 @@ test('a route of no known rule is told which rules there are', () => {
   )
 })
 
+test('a topic belongs to one stream', () => {
+  const streams = { a: { topic: 'one' }, b: { topic: 'two' }, c: { topic: 'one' } }
+  const routes = [{ subjects: '>', stream: 'a', by: { hash: 'murmur2' } }]
+  const env = { CARILLON_STREAMS: JSON.stringify(streams), CARILLON_ROUTES: JSON.stringify(routes) }
+  assert.deepEqual(mistakes({ env }), [
+    'CARILLON_STREAMS.c.topic: expected a topic that no other stream has, got "one", which is the topic of a: let the routes name a instead',
+  ])
+})
+
+test('what conflicts is told beside what is wrong by itself', () => {
+  const wrong = { logLevel: 'loud', brokr: 'x' }
+  const conflicting = { dev: true, listen: '0.0.0.0:80', streams: { a: { topic: 't' }, b: { topic: 't' } } }
+  const found = mistakes({
+    file: file('both.json', JSON.stringify({ ...wrong, ...conflicting, window: { payloadMiB: 1 } })),
+  })
+  const about = found.flatMap((text) => text.split('\n')).map((line) => line.split(': ')[1])
+  assert.deepEqual(about.sort(), [
+    'brokr',
+    'listen',
+    'logLevel',
+    'routes.0.stream',
+    'streams.b.topic',
+    'window.payloadMiB',
+  ])
+})
+
+test('what depends on a wrong option is not called a conflict', () => {
+  const found = mistakes({
+    flags: { 'window.payloadMiB': '1', 'limits.maxEventBytes': 'many', dev: true, listen: 'x' },
+  })
+  assert.deepEqual(found.map((text) => text.split(':')[0]).sort(), ['--limits-max-event-bytes', '--listen'])
+})
+
+test('a number where options belong is named, also where a variable sets one of them', () => {
+  const yaml = file('number.yaml', 'limits: 3\nkafka: [1]\n')
+  const env = { CARILLON_LIMITS_MAX_SESSIONS: '7', CARILLON_KAFKA_TLS_ENABLED: 'true' }
+  assert.deepEqual([...mistakes({ file: yaml, env })].sort(), [
+    `${yaml}: kafka: expected a mapping, got [1]`,
+    `${yaml}: limits: expected a mapping, got 3`,
+  ])
+})
+
+test('a file that is something else is quoted in short, without what would steer a terminal', () => {
+  for (const content of [
+    '\u009b31m'.repeat(10_000),
+    `{"a": ${'x'.repeat(5000)}`,
+    `x: 1\n${'\u009b'.repeat(5000)}: [`,
+  ]) {
+    const found = mistakes({ file: file('binary', content) }).join('\n')
+    assert.ok(found.length < 500, found.slice(0, 600))
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: what must not be there
+    assert.doesNotMatch(found, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/)
+  }
+})
+
+test('a listener given as a URL is told to leave out what it has too much', () => {
+  const [found] = mistakes({ flags: { admin: 'http://127.0.0.1:8081' } })
+  assert.match(found!, /got "http:\/\/127\.0\.0\.1:8081": leave out the scheme and the path/)
+})
+
 test('a window has room for the largest events', () => {
   const found = mistakes({ flags: { 'window.payloadMiB': '1' } })
   assert.match(found[0]!, /^--window-payload-mib: expected room for four events/)

@@ -28,7 +28,7 @@ function follow(t: TestContext, { port }: Harness, query: string): Client {
 /** A stream as bytes: status line, headers and chunks. */
 async function open({ port }: Harness, query: string, ...headers: string[]): Promise<RawClient> {
   const raw = new RawClient(port)
-  raw.send(`GET /v1/sse?${query} HTTP/1.1`, 'Host: a', ...headers, '', '')
+  raw.send(`GET /v1/sse?${query} HTTP/1.1`, 'Host: localhost', ...headers, '', '')
   await until('the answer begins', () => raw.text.includes('\r\n\r\n'))
   return raw
 }

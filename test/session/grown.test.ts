@@ -68,3 +68,22 @@ test('a token of later that leaves a new partition out is of another subject: th
   )
   assert.deepEqual(client.texts, [])
 })
+
+for (const transport of ['websocket', 'poll'] as const) {
+  test(`partitions that come while the broker is asked for the start are read from theirs, without a gap: ${transport}`, async () => {
+    const gateway = await TestGateway.start(new ModelBroker('events', 1))
+    gateway.publish('a.0', 'before')
+    const client = gateway.connect(transport)
+    if (transport === 'websocket') client.subscribe(1, 'a.>', 'earliest')
+    else client.session.start(['a.>'], ['earliest'])
+    gateway.broker.grow(3)
+    for (const [i, text] of after.entries()) gateway.publish(`a.${i}`, text)
+    for (let i = 0; i < 10; i++) await settled()
+    assert.deepEqual(client.gaps, [])
+    assert.deepEqual(client.texts.sort(), ['before', ...after].sort())
+    if (transport === 'poll') return
+    assert.equal(client.frames.filter((frame) => 'live' in frame).length, 1)
+    client.session.receive({ kind: 'unsubscribe', ref: 1 })
+    for (const feed of gateway.stream.partitions) assert.deepEqual([feed.hub.size, feed.readers.size], [0, 0])
+  })
+}

@@ -77,3 +77,19 @@ test('opening an embedded log loads nothing of Kafka', () => {
   assert.equal(child.stderr.toString(), '')
   assert.equal(child.stdout.toString().trim(), '0')
 })
+
+test('a directory that can not be made is refused at once', () => {
+  const script = `
+    import { openSource } from './src/source/open.ts'
+    await openSource('embedded:/proc/nope/log', { log() {} }).catch(({ code, message }) => console.log(code, message))
+  `
+  const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', script]
+  const cwd = new URL('../../', import.meta.url)
+  // In a process of its own: what it must not do is to go on for ever.
+  const { stdout, signal } = spawnSync(process.execPath, args, { cwd, encoding: 'utf8', timeout: 10_000 })
+  assert.equal(signal, null)
+  assert.match(
+    stdout,
+    /^broker_unavailable expected a directory for the embedded log .*, got \/proc\/nope\/log: ENOENT/,
+  )
+})
