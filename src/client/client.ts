@@ -56,7 +56,9 @@ const defaultSaveEveryMs = 1000
  * `bad_request` for what is no URL of a gateway.
  */
 export function connect(urls: string | readonly string[], options: ClientOptions = {}): Client {
-  return new Client([urls].flat().map(gatewayUrl), options)
+  const all = [urls].flat().map(gatewayUrl)
+  if (all.length === 0) throw new CarillonError('bad_request', 'expected the URL of a gateway, got none')
+  return new Client(all, options)
 }
 
 export class Client implements AsyncDisposable {
