@@ -47,6 +47,9 @@ real: install kafka ## the suites that need a real broker, browser or process
 kafka: ## install Apache Kafka from Maven Central into .cache (needs Java 17 and Maven; says so when they are missing)
 	@$(RUN) scripts/kafka.ts install
 
+pack: install ## the package as a .tgz, with the SDK compiled into it
+	@npm pack --ignore-scripts=false --loglevel=error
+
 figures: install kafka ## measure CPU, latency and memory on this host (two minutes; keep it quiet) into docs/figures.md
 	@$(RUN) scripts/figures.ts --docs
 

@@ -14,7 +14,7 @@ export function memoryStore(): PositionStore {
 }
 
 /** `localStorage`: one position for all tabs of the origin; `sessionStorage`: one for each tab, over its reloads. */
-export function webStore(storage: Storage, prefix = 'carillon:'): PositionStore {
+export function webStore(storage: Pick<Storage, 'getItem' | 'setItem'>, prefix = 'carillon:'): PositionStore {
   return {
     load: (key) => storage.getItem(prefix + key) ?? undefined,
     save: (key, token) => storage.setItem(prefix + key, token),
