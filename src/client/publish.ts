@@ -51,13 +51,16 @@ export async function publish(
   const body = JSON.stringify({ events: events.map(wireEvent) })
   const pauses = new Backoff(random, backoff)
   const deadline = clock.monotonicMs() + timeoutMs
+  let said: Refusal | undefined
   for (let attempt = 0; ; attempt++) {
     signal?.throwIfAborted()
     const leftMs = deadline - clock.monotonicMs()
     const answer = await post(`${urls[attempt % urls.length]}/v1/publish`, body, leftMs, clock, signal)
     if (Array.isArray(answer)) return answer
-    const { code, message, retryAfterMs, final } = answer
-    const pauseMs = pauses.next(retryAfterMs)
+    // What a gateway said tells more than that the last attempt had no answer.
+    said = answer.code === 'lost' ? (said ?? answer) : answer
+    const { code, message, retryAfterMs, final } = said
+    const pauseMs = pauses.next(answer.retryAfterMs)
     if (final || clock.monotonicMs() + pauseMs >= deadline) throw new RefusedError(code, message, { retryAfterMs })
     await pause(pauseMs, clock, signal)
   }

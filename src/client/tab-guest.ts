@@ -7,6 +7,8 @@ import type { TabMessage, ToHost } from './tab-messages.ts'
 const answerMs = 2000
 /** The tab that holds the connection is asked for a sign of life when it has said nothing for so long, ms. */
 const quietMs = 20_000
+/** Frames after which it says that it has taken them. */
+const framesPerWord = 256
 
 /** A connection to the gateway through another tab of the browser. */
 export class TabGuest implements Connection {
@@ -15,6 +17,7 @@ export class TabGuest implements Connection {
   readonly #handlers: Handlers
   readonly #silence: Silence
   #asked = true
+  #frames = 0
   #over = false
 
   constructor(
@@ -29,7 +32,7 @@ export class TabGuest implements Connection {
     this.#handlers = handlers
     this.#silence = new Silence(clock, () => this.#quiet())
     this.#silence.start(answerMs)
-    this.#ask({ kind: 'hello' })
+    this.#ask({ kind: 'open' })
     for (const wish of wishes) this.subscribe(wish)
   }
 
@@ -56,6 +59,11 @@ export class TabGuest implements Connection {
     if (this.#over) return
     if (message.kind === 'not-hosting') this.#end(message.refused)
     if (message.kind !== 'to-guest' || message.to !== this.#id) return
+    if (message.frame === undefined) {
+      this.#end(undefined)
+      return
+    }
+    if (++this.#frames % framesPerWord === 0) this.#ask({ kind: 'alive' })
     if (this.#asked) this.#silence.start(quietMs)
     else this.#silence.heard()
     this.#asked = false
@@ -68,7 +76,7 @@ export class TabGuest implements Connection {
       return
     }
     this.#asked = true
-    this.#ask({ kind: 'hello' })
+    this.#ask({ kind: 'alive' })
     this.#silence.start(answerMs)
   }
 

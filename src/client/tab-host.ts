@@ -10,10 +10,13 @@ import type { TabMessage, ToHost } from './tab-messages.ts'
 
 /** A tab that has said nothing for so long is gone, ms: browsers let the timers of hidden tabs run once a minute. */
 const goneMs = 200_000
+/** Frames posted to a tab that it has not said to have taken: beyond that it is let go of. What is posted lies in its memory. */
+const maxUntaken = 4096
 
 interface Guest {
   readonly relays: Map<number, Followed>
   heardMs: number
+  untaken: number
 }
 
 /** Serves the other tabs of the browser over this one's connection, as a gateway would: each of their subscriptions is one more of it. */
@@ -48,8 +51,11 @@ export class TabHost {
   heard(message: TabMessage): void {
     if (message.kind !== 'to-host' || !this.#hosting) return
     const { from, asks } = message
+    if (asks.kind === 'open') this.#guests.set(from, { relays: new Map(), heardMs: 0, untaken: 0 })
+    const guest = this.#guests.get(from)
     if (asks.kind === 'bye') this.#dismiss(from)
-    else this.#asked(from, asks)
+    else if (guest === undefined) this.#post({ kind: 'to-guest', to: from, frame: undefined })
+    else this.#asked(from, guest, asks)
   }
 
   close(refused: Refusal | undefined): void {
@@ -58,14 +64,15 @@ export class TabHost {
     this.#post({ kind: 'not-hosting', refused })
   }
 
-  #asked(from: string, asks: ToHost['asks']): void {
-    const guest = this.#guests.get(from) ?? { relays: new Map(), heardMs: 0 }
+  #asked(from: string, guest: Guest, asks: ToHost['asks']): void {
     guest.heardMs = this.#clock.monotonicMs()
-    this.#guests.set(from, guest)
     this.#cancelSweep ??= this.#clock.after(goneMs, () => this.#sweep())
-    if (asks.kind === 'hello') this.#tell(from, { kind: 'pong', t: 0, nowUs: this.#clock.nowUs() })
-    else if (asks.kind === 'subscribe') this.#subscribe(from, guest, asks.wish)
+    if (asks.kind === 'subscribe') this.#subscribe(from, guest, asks.wish)
     else if (asks.kind === 'unsubscribe') this.#end(guest, asks.ref)
+    else {
+      guest.untaken = 0
+      this.#tell(from, { kind: 'pong', t: 0, nowUs: this.#clock.nowUs() })
+    }
   }
 
   #subscribe(from: string, guest: Guest, { ref, subject, after }: Wish): void {
@@ -104,7 +111,12 @@ export class TabHost {
   }
 
   #tell(to: string, frame: ServerFrame): void {
-    this.#post({ kind: 'to-guest', to, frame })
+    const guest = this.#guests.get(to)
+    if (guest === undefined) return
+    if (++guest.untaken > maxUntaken) {
+      this.#dismiss(to)
+      this.#post({ kind: 'to-guest', to, frame: undefined })
+    } else this.#post({ kind: 'to-guest', to, frame })
   }
 }
 

@@ -8,18 +8,21 @@ export interface ToHost {
   readonly kind: 'to-host'
   /** The tab that asks. */
   readonly from: string
-  readonly asks:
-    | { readonly kind: 'hello' }
+  readonly asks: /** It wants to be served; all else is for those that are. */
+    | { readonly kind: 'open' }
+    /** It is there, and has taken everything so far. */
+    | { readonly kind: 'alive' }
     | { readonly kind: 'bye' }
     | { readonly kind: 'subscribe'; readonly wish: Wish }
     | { readonly kind: 'unsubscribe'; readonly ref: number }
 }
 
-/** To a tab that asked. The answer to `hello` is a pong. */
+/** To a tab that asked. The answer to `open` and `alive` is a pong. */
 export interface ToGuest {
   readonly kind: 'to-guest'
   readonly to: string
-  readonly frame: ServerFrame
+  /** undefined: it is not served, or not any more. */
+  readonly frame: ServerFrame | undefined
 }
 
 /** The tab that posts it has a connection now. */

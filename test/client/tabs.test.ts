@@ -12,6 +12,14 @@ class Browser implements TabMeeting {
   readonly #waiting: (() => void)[] = []
   readonly #listeners = new Set<(message: unknown) => void>()
   #held = false
+  /** What was posted while the tabs were frozen. */
+  readonly posted: (() => void)[] = []
+  #frozen = false
+
+  set frozen(frozen: boolean) {
+    this.#frozen = frozen
+    if (!frozen) for (const deliver of this.posted.splice(0)) deliver()
+  }
 
   lead(_name: string, granted: () => void): () => void {
     this.#waiting.push(granted)
@@ -33,10 +41,11 @@ class Browser implements TabMeeting {
     this.#listeners.add(own)
     return {
       post: (message: unknown) => {
-        const others = [...this.#listeners].filter((each) => each !== own)
-        queueMicrotask(() => {
-          for (const other of others) if (this.#listeners.has(other)) other(message)
-        })
+        const deliver = () => {
+          for (const other of this.#listeners) if (other !== own) other(message)
+        }
+        if (this.#frozen) this.posted.push(deliver)
+        else queueMicrotask(deliver)
       },
       close: () => this.#listeners.delete(own),
     }
@@ -181,4 +190,42 @@ test('a tab whose connection does not say positions with each event passes them 
   net.last.handlers.position(token(8))
   await settled()
   assert.deepEqual([all[1]!.told, other!.token, other!.state.name], [[5], token(8), 'live'])
+})
+
+test('a tab that takes nothing is let go of, and comes back behind what it had', async () => {
+  const { all, net, clock, browser } = await tabs(2)
+  const [first, second] = all
+  first!.follow('a')
+  second!.follow('b')
+  await live(net, clock)
+  browser.frozen = true
+  for (let offset = 3; offset < 4110; offset++) net.last.handlers.frame(delivery('b', offset))
+  await settled()
+  assert.equal(net.last.asked.at(-1), 2)
+  browser.frozen = false
+  await settled()
+  // Four frames stood before them: the answer, where it starts (twice), live.
+  assert.equal(second!.told.length, 4092)
+  await clock.advance(20_000)
+  assert.deepEqual(net.last.asked.at(-1), { ref: 3, subject: 'b', after: [token(4095)] })
+})
+
+test('a tab that was taken for gone is told so when it says a word', async () => {
+  const { all, net, clock, browser } = await tabs(1)
+  all[0]!.follow('a')
+  await live(net, clock)
+  const heard: unknown[] = []
+  const channel = browser.join('carillon:app', (message) => heard.push(message))
+  const say = async (kind: string) => {
+    channel.post({ kind: 'to-host', from: 'x', asks: { kind } })
+    await settled()
+    return heard.splice(0)
+  }
+  const nobody = { kind: 'to-guest', to: 'x', frame: undefined }
+  assert.deepEqual(await say('alive'), [nobody])
+  assert.equal((await say('open')).length, 1)
+  await clock.advance(100_000)
+  assert.notDeepEqual(await say('alive'), [nobody])
+  await clock.advance(500_000)
+  assert.deepEqual(await say('alive'), [nobody])
 })
