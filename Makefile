@@ -9,7 +9,7 @@ UNIT = $(shell find test -name '*.test.ts' -not -path 'test/real/*' | sort)
 REAL = $(shell find test/real -name '*.test.ts' 2>/dev/null | sort)
 TEST = PATH="$(dir $(NODE)):$$PATH" $(RUN) --test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=./test/skipped.ts --test-reporter-destination=stdout
 
-.PHONY: help start test check install lint types proto unit real brokers format figures kafka nats jaeger clean
+.PHONY: help start test check install lint types proto unit real brokers format figures kafka nats jaeger pack clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ nats: ## build nats-server into .cache (needs Go; says so when it is missing)
 
 jaeger: ## build Jaeger into .cache (needs Go; four minutes on two cores, once)
 	@$(RUN) scripts/jaeger.ts install
+
+pack: install ## the package as a .tgz, with the SDK compiled into it
+	@npm pack --ignore-scripts=false --loglevel=error
 
 figures: install kafka nats ## measure CPU, latency and memory on this host (two minutes; keep it quiet) into docs/figures.md
 	@$(RUN) scripts/figures.ts --docs

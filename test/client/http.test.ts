@@ -105,7 +105,12 @@ test('polls follow one another, each behind the position of the last', async (t)
   await until('asked a fourth time', () => asked.length === 4)
   assert.deepEqual(
     asked.map(({ body }) => JSON.parse(body)),
-    ['T0', 'T5', 'T7', 'T7'].map((after) => ({ subjects: ['a.*', 'b'], after: [after], wait: 25_000 })),
+    [
+      ['T0', 1000],
+      ['T5', 1000],
+      ['T7', 25_000],
+      ['T7', 25_000],
+    ].map(([after, wait]) => ({ subjects: ['a.*', 'b'], after: [after], wait })),
   )
   assert.equal(asked[0]!.request.url, '/v1/poll')
   // The first answer without anything says that nothing is missed any more.
