@@ -103,7 +103,9 @@ export const configSchema = z.strictObject({
   allowOrigin: z
     .array(z.string().regex(/^(\*|https?:\/\/[^/\s]+)$/, 'expected an origin such as https://app.example, or *'))
     .default([])
-    .describe("origins of pages that may connect, besides the gateway's own"),
+    .describe(
+      "origins of pages that may connect, besides the gateway's own; a loopback listener takes their hosts in Host",
+    ),
   logLevel: z.enum(logLevels).default(loggerDefaults.level).describe('what is less grave is left out'),
   logFormat: z.enum(logFormats).default(loggerDefaults.format).describe('auto: text on a terminal, else json'),
   heartbeatMs: count(4000, 900_000)

@@ -66,7 +66,9 @@ export async function startGateway(config: Config, surroundings: GatewaySurround
   try {
     await gateway.start()
   } catch (error) {
-    await gateway.close()
+    await gateway.close().catch((failure: unknown) => {
+      logger.log('warn', `what was open when the start failed did not close: ${String(failure)}`)
+    })
     throw error
   }
   return gateway

@@ -86,6 +86,16 @@ test('a stream that says nothing for a minute is lost', async (t) => {
   assert.deepEqual(recorder.ends, [undefined])
 })
 
+test('a stream may be as quiet as its gateway said that it would be', async (t) => {
+  const { response, recorder, clock } = await connected(t, openSse)
+  response.writeHead(200).write('event: after\nid: T1\ndata: {"heartbeatMs":900000}\n\n')
+  await until('opened', () => recorder.positions.length === 1)
+  await clock.advance(2 * 900_000 + 9_999)
+  assert.deepEqual(recorder.ends, [])
+  await clock.advance(1)
+  assert.deepEqual(recorder.ends, [undefined])
+})
+
 test('a stream that can not be read is refused for good', async (t) => {
   const { response, recorder } = await connected(t, openSse)
   response.writeHead(200).write('data: {"stream":\n\n')

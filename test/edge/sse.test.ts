@@ -40,7 +40,7 @@ test('the stream opens with a position, and each event of one partition has its 
   const harness = await withEdge(t)
   const client = follow(t, harness, 'subject=a.b&subject=c.*')
   await until('it is open', () => client.events.length === 1)
-  assert.deepEqual(client.events[0], { type: 'after', data: '{}', id: 'AAAAAAAA' })
+  assert.deepEqual(client.events[0], { type: 'after', data: '{"heartbeatMs":25000}', id: 'AAAAAAAA' })
   const { last: session } = harness.sessions
   assert.deepEqual(session.subjects, ['a.b', 'c.*'])
   assert.equal(session.deliver('BBBBBBBB', { offset: 1 }), 1)
@@ -72,6 +72,11 @@ test('sessions at different positions get the shared event with their own id', a
     ids.sort((a, b) => b.length - a.length),
     [['ONE', 'TWO'], ['OTHER']],
   )
+})
+
+test('a stream opens with its position and how often something comes', async (t) => {
+  const { text } = await open(await withEdge(t, { heartbeatMs: 900_000 }), 'subject=a')
+  assert.match(text, /event: after\ndata: \{"heartbeatMs":900000\}\nid: AAAAAAAA\n\n/)
 })
 
 test('the headers keep caches and proxies from holding the stream back', async (t) => {
