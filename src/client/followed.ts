@@ -2,7 +2,7 @@ import { matches } from '../subject/subject.ts'
 import type { Delivery, Gap } from '../wire/frames.ts'
 import { decodeToken, type Position, parseAfter } from '../wire/token.ts'
 import type { Refusal, Wish } from './connection.ts'
-import { type Move, Place } from './place.ts'
+import { keyOf, type Move, Place } from './place.ts'
 import type { State } from './state.ts'
 
 /** Whom a subscription's events go to, each synchronously and in order. None of them may throw. */
@@ -33,13 +33,18 @@ export class Followed {
   /** Under which it is served by the present connection; 0 = it is not. */
   ref = 0
   live = false
+  /** Its place names all of its partitions: a gateway has said where it stands, or a token did. */
+  placed = false
   /** Over SSE or poll, a request for several was refused: this one is to be asked for alone, or was, and is well. */
   alone: 'unneeded' | 'wanted' | 'well' = 'unneeded'
   readonly #start: readonly string[]
   /** Events that name no ref, from before it was told to be live: only then it is clear whether they were for it. */
   #held: (Delivery | Gap)[] = []
   #heldTooMuch = false
-  /** SSE: the next new offset, by the stream's name and partition. */
+  /**
+   * SSE says positions less often than events: the next new offset until then, by `keyOf` where the stream is known by its position,
+   * else by its name and partition.
+   */
   readonly #next = new Map<string, number>()
 
   /** `after` as the protocol takes it. Throws `bad_token`. */
@@ -48,12 +53,14 @@ export class Followed {
     this.inflow = inflow
     this.#start = after
     const parsed = parseAfter(after)
-    if (parsed.kind === 'positions') this.place.move({ how: 'all', positions: parsed.positions })
+    if (parsed.kind !== 'positions') return
+    this.placed = true
+    this.place.move({ how: 'all', positions: parsed.positions })
   }
 
   /** What to ask a gateway for. */
   wish(ref: number): Wish {
-    const { token } = this.place
+    const token = this.placed ? this.place.token : undefined
     return { ref, subject: this.subject, after: token === undefined ? this.#start : [token] }
   }
 
@@ -70,12 +77,13 @@ export class Followed {
   /** The gateway says from where it is served. */
   subscribed(after: string): void {
     this.#move({ how: 'all', positions: decodeToken(after) })
+    this.placed = true
   }
 
   /** A delivery that names it. False as `Inflow.event`. */
   take(delivery: Delivery, position: Position): boolean {
-    const own = this.place.at(position)
-    if (own !== undefined && delivery.offset < own.offset) return true
+    const known = Math.max(this.place.at(position)?.offset ?? 0, this.#next.get(keyOf(position)) ?? 0)
+    if (delivery.offset < known) return true
     const move: Move = { how: 'on', positions: [position] }
     this.place.move(move)
     return this.inflow.event(delivery, move)
@@ -138,12 +146,10 @@ export class Followed {
     if (!matches(this.subject, delivery.event.subject)) return true
     const { stream, partition, offset } = delivery
     if (stream === undefined) return this.take(delivery, decodeToken(delivery.after)[0]!)
-    const known = Math.max(
-      this.place.named(stream, partition)?.offset ?? 0,
-      this.#next.get(`${stream}/${partition}`) ?? 0,
-    )
-    if (offset < known) return true
-    this.#next.set(`${stream}/${partition}`, offset + 1)
+    const own = this.place.named(stream, partition)
+    const key = own === undefined ? `${stream}/${partition}` : keyOf(own)
+    if (offset < Math.max(own?.offset ?? 0, this.#next.get(key) ?? 0)) return true
+    this.#next.set(key, offset + 1)
     return this.inflow.event(delivery, undefined)
   }
 
@@ -152,13 +158,14 @@ export class Followed {
   }
 
   /**
-   * All stand there, or further on. A position in a partition that it did not know is its own when it is `alone`, or knew none:
+   * All stand there, or further on. A position in a partition that it did not know is its own when it is `alone`, or not placed:
    * otherwise it is another one's.
    */
   together(positions: readonly Position[], alone: boolean): void {
-    const takesAll = alone || this.place.size === 0
-    const own = takesAll ? positions : positions.filter((position) => this.place.at(position) !== undefined)
+    const own =
+      alone || !this.placed ? positions : positions.filter((position) => this.place.at(position) !== undefined)
     this.#move({ how: 'on', positions: own })
+    this.placed = true
   }
 
   #move(move: Move): void {
@@ -178,8 +185,10 @@ export class Followed {
   #gap(gap: Gap): boolean {
     // What follows a gap is new, whatever its offset.
     this.#next.delete(`${gap.stream}/${gap.partition}`)
-    const move: Move | undefined = gap.after === '' ? undefined : { how: 'to', positions: decodeToken(gap.after) }
-    if (move !== undefined) this.place.move(move)
+    const positions = gap.after === '' ? [] : decodeToken(gap.after)
+    for (const position of positions) this.#next.delete(keyOf(position))
+    const move: Move = { how: 'to', positions }
+    this.place.move(move)
     return this.inflow.gap(gap, move)
   }
 

@@ -32,8 +32,9 @@ export interface InboxOwner<T> {
 }
 
 interface Entry<T> {
-  /** undefined: the mark that everything missed stands before it. */
+  /** undefined: the mark that everything missed stands before it, unless it was told of another state since: `states` then. */
   readonly item: Received<T> | undefined
+  readonly states: number
   readonly bytes: number
   /** Where the subscription stands once this and all before it are handled, by partition, in the order in which to apply them. */
   readonly moves: Map<string, Move>
@@ -50,6 +51,8 @@ export class Inbox<T> implements Inflow {
   /** In the subscriber's hands. */
   #inHand: Entry<T> | undefined
   #full = false
+  /** States so far. */
+  #states = 0
   #closed = false
 
   constructor(owner: InboxOwner<T>, options: InboxOptions = inboxDefaults) {
@@ -59,15 +62,15 @@ export class Inbox<T> implements Inflow {
 
   event(delivery: Delivery, move: Move | undefined): boolean {
     const bytes = eventBytes + delivery.event.data.length
-    return this.#add({ item: new ReceivedEvent<T>(delivery), bytes, moves: new Map() }, move)
+    return this.#add(new ReceivedEvent<T>(delivery), bytes, move)
   }
 
   gap(gap: Gap, move: Move | undefined): boolean {
-    return this.#add({ item: receivedGap(gap), bytes: eventBytes, moves: new Map() }, move)
+    return this.#add(receivedGap(gap), eventBytes, move)
   }
 
   live(): void {
-    this.#add({ item: undefined, bytes: 0, moves: new Map() }, undefined)
+    this.#add(undefined, 0, undefined)
   }
 
   moved(move: Move): void {
@@ -81,6 +84,7 @@ export class Inbox<T> implements Inflow {
   }
 
   state(state: State): void {
+    this.#states++
     if (!this.#closed) this.#owner.state(state)
   }
 
@@ -103,11 +107,12 @@ export class Inbox<T> implements Inflow {
     return place
   }
 
-  #add(entry: Entry<T>, move: Move | undefined): boolean {
+  #add(item: Received<T> | undefined, bytes: number, move: Move | undefined): boolean {
     if (this.#closed) return false
+    const entry: Entry<T> = { item, states: this.#states, bytes, moves: new Map() }
     if (move !== undefined) attach(entry.moves, move)
     this.#queue.push(entry)
-    this.#bytes += entry.bytes
+    this.#bytes += bytes
     this.#next()
     const { maxEvents, maxBytes } = this.#options
     this.#full ||= this.#queue.length >= maxEvents || this.#bytes >= maxBytes
@@ -132,9 +137,9 @@ export class Inbox<T> implements Inflow {
     }
   }
 
-  #handOver({ item }: Entry<T>): unknown {
+  #handOver({ item, states }: Entry<T>): unknown {
     if (item === undefined) {
-      this.#owner.live()
+      if (states === this.#states) this.#owner.live()
       return undefined
     }
     try {

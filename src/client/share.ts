@@ -21,22 +21,17 @@ export class Sharing {
   /** Times that a connection has become live. */
   #turn = 0
   readonly #judged = new WeakMap<Followed, number>()
-  /** The turn in which the present disagreement was seen first. */
-  #since: number | undefined
+  /** The turn in which each present disagreement was seen first. */
+  #since = new Map<string, number>()
 
   next(all: readonly Followed[]): Share {
     const alone = all.find((followed) => followed.alone === 'wanted')
     if (alone !== undefined) return share([alone], all, 'position')
-    const fresh = all.filter(({ place }) => place.size === 0)
+    const fresh = all.filter(({ placed }) => !placed)
     if (fresh.length > 0) return share(fresh.filter(startsLike(fresh[0]!)), all, 'position')
-    if (agreeing(all).length === all.length) {
-      this.#since = undefined
-      return share(all, all, 'change')
-    }
-    this.#since ??= this.#turn
-    const since = this.#since
-    const unjudged = all.filter((followed) => (this.#judged.get(followed) ?? -1) <= since)
-    return unjudged.length === 0 ? share(all, all, 'change') : share(agreeing(unjudged), all, 'live')
+    const unjudged = this.#unjudged(all)
+    if (unjudged.length === 0) return share(all, all, 'change')
+    return share(agreeing([...unjudged, ...all.filter((followed) => !unjudged.includes(followed))]), all, 'live')
   }
 
   /** They have been told everything that the gateway had to say of their positions. */
@@ -44,11 +39,43 @@ export class Sharing {
     this.#turn++
     for (const followed of members) this.#judged.set(followed, this.#turn)
   }
+
+  /** Those who disagree with others, and have not been told by the gateway since. */
+  #unjudged(all: readonly Followed[]): Followed[] {
+    const present = disagreements(all)
+    this.#since = new Map([...present.keys()].map((each) => [each, this.#since.get(each) ?? this.#turn]))
+    const unjudged = new Set<Followed>()
+    for (const [each, members] of present) {
+      for (const followed of members) {
+        if ((this.#judged.get(followed) ?? -1) <= this.#since.get(each)!) unjudged.add(followed)
+      }
+    }
+    return [...unjudged]
+  }
 }
 
+/** Partitions of which some know another incarnation than others, with the incarnations, and who knows any. */
+function disagreements(all: readonly Followed[]): Map<string, Followed[]> {
+  const known = new Map<string, { hashes: Set<number>; members: Followed[] }>()
+  for (const followed of all) {
+    for (const { streamHash, partition } of followed.place.positions) {
+      const key = partitionOf(streamHash, partition)
+      const own = known.get(key) ?? { hashes: new Set(), members: [] }
+      own.hashes.add(streamHash)
+      own.members.push(followed)
+      known.set(key, own)
+    }
+  }
+  const found = [...known].filter(([, { hashes }]) => hashes.size > 1)
+  return new Map(found.map(([key, { hashes, members }]) => [`${key} ${[...hashes].sort()}`, members]))
+}
+
+/** A partition of a stream, whatever the incarnation. */
+const partitionOf = (streamHash: number, partition: number) => `${streamHash >>> 24}/${partition}`
+
 function share(members: readonly Followed[], all: readonly Followed[], until: Share['until']): Share {
-  const tokens = members.map(({ place }) => place.token).filter((token) => token !== undefined)
-  const lowest = tokens.length === members.length ? lowestToken(tokens) : undefined
+  const isPlaced = members.every(({ placed }) => placed)
+  const lowest = isPlaced ? lowestToken(members.flatMap(({ place }) => place.token ?? [])) : undefined
   return {
     members,
     after: lowest === undefined ? members[0]!.wish(0).after : [lowest],
@@ -65,9 +92,9 @@ function startsLike(first: Followed): (followed: Followed) => boolean {
 function agreeing(all: readonly Followed[]): Followed[] {
   const known = new Map<string, number>()
   return all.filter(({ place }) => {
-    const named = place.positions.map(
-      (each) => [`${each.streamHash >>> 24}/${each.partition}`, each.streamHash] as const,
-    )
+    const named = place.positions.map(({ streamHash, partition }) => {
+      return [partitionOf(streamHash, partition), streamHash] as const
+    })
     if (named.some(([key, hash]) => (known.get(key) ?? hash) !== hash)) return false
     for (const [key, hash] of named) known.set(key, hash)
     return true

@@ -184,6 +184,26 @@ test('over SSE, what is below its position or was given before is not new', () =
   assert.deepEqual(told.slice(3), ['rewritten', 2])
 })
 
+test('what came over SSE without its position is not new over a WebSocket', () => {
+  const { followed, told, take } = following('a.*', at(5, 0), at(0, 1))
+  followed.shared({ ...delivery('a.x', 7), stream: 'events', after: '' })
+  followed.disconnected()
+  followed.subscribed(token(at(5, 0), at(0, 1)))
+  take(delivery('a.x', 7))
+  take(delivery('a.x', 8))
+  assert.deepEqual(told, [7, 8])
+})
+
+test('a poll says its position after its events: until then the place does not name all partitions', () => {
+  const { followed, told } = following('a.*')
+  followed.shared(delivery('a.x', 4, 2))
+  assert.deepEqual([followed.placed, followed.wish(1).after], [false, []])
+  followed.together([at(9, 0), at(0, 1), at(5, 2)], false)
+  assert.deepEqual(followed.wish(1).after, [token(at(9, 0), at(0, 1), at(5, 2))])
+  followed.shared(delivery('a.x', 4, 2))
+  assert.deepEqual(told, [4])
+})
+
 test('over a shared connection a gap is told to those who stand before its end', () => {
   const { followed, told } = following('a', at(50))
   followed.gapShared(gap({ reason: 'retention', from: 2, to: 40, after: token(at(41)) }))

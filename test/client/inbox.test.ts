@@ -72,6 +72,21 @@ test('the next item comes when the promise of the one before has settled, and on
   assert.deepEqual([told, stands()], [[0, 1, 'live'], 2])
 })
 
+test('it is not live by a mark from before the connection was lost', async () => {
+  const { handle, waiting } = slowly()
+  const { inbox, told, give } = inboxOf(handle)
+  give(0)
+  inbox.live()
+  inbox.state({ name: 'catching-up' })
+  give(1)
+  inbox.live()
+  for (const i of [0, 1]) {
+    waiting[i]!.resolve()
+    await settled()
+  }
+  assert.deepEqual(told, [0, 1, 'live'])
+})
+
 test('a position that moves on its own waits for what stands before it', async () => {
   const { handle, waiting } = slowly()
   const { inbox, stands, give } = inboxOf(handle)
