@@ -9,7 +9,7 @@ UNIT = $(shell find test -name '*.test.ts' -not -path 'test/real/*' | sort)
 REAL = $(shell find test/real -name '*.test.ts' 2>/dev/null | sort)
 TEST = PATH="$(dir $(NODE)):$$PATH" $(RUN) --test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=./test/skipped.ts --test-reporter-destination=stdout
 
-.PHONY: help start test check install lint types proto unit real format figures kafka clean
+.PHONY: help start test check install lint types proto unit real brokers format figures kafka nats jaeger pack clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -41,13 +41,24 @@ proto: ## regenerate the protobuf code and fail when it differs from what is com
 unit:
 	@$(TEST) --test-concurrency=2 --test-timeout=60000 $(UNIT)
 
-real: install kafka ## the suites that need a real broker, browser or process
+real: install brokers ## the suites that need a real broker, browser or process
 	@$(TEST) --test-concurrency=1 --test-timeout=300000 $(REAL)
+
+brokers: kafka nats jaeger
 
 kafka: ## install Apache Kafka from Maven Central into .cache (needs Java 17 and Maven; says so when they are missing)
 	@$(RUN) scripts/kafka.ts install
 
-figures: install kafka ## measure CPU, latency and memory on this host (two minutes; keep it quiet) into docs/figures.md
+nats: ## build nats-server into .cache (needs Go; says so when it is missing)
+	@$(RUN) scripts/nats.ts install
+
+jaeger: ## build Jaeger into .cache (needs Go; four minutes on two cores, once)
+	@$(RUN) scripts/jaeger.ts install
+
+pack: install ## the package as a .tgz, with the SDK compiled into it
+	@npm pack --ignore-scripts=false --loglevel=error
+
+figures: install kafka nats ## measure CPU, latency and memory on this host (two minutes; keep it quiet) into docs/figures.md
 	@$(RUN) scripts/figures.ts --docs
 
 format: install ## format and sort imports in place

@@ -58,7 +58,7 @@ class Figures {
     }
     const note =
       'Events with 512 bytes of data that nobody subscribes to. From `embedded` they come by POST /v1/publish, so the gateway takes the requests ' +
-      'and writes its log as well; from `kafka` it only reads.'
+      'and writes its log as well; from `kafka` and `nats` it only reads.'
     this.tables.push({ title: 'Intake alone', note, rows })
   }
 

@@ -31,14 +31,25 @@ function scratchCopy({ name, file, from, to }: Mutant): string {
   const place = join(path, 'src', file)
   const text = readFileSync(place, 'utf8')
   if (text.split(from).length !== 2) throw new Error(`"${name}": src/${file} has to have this once: ${from}`)
-  writeFileSync(place, text.replace(from, () => to))
+  writeFileSync(
+    place,
+    text.replace(from, () => to),
+  )
   return path
 }
 
 async function judge(mutant: Mutant, seeds: string): Promise<Verdict> {
   const path = scratchCopy(mutant)
   try {
-    const flags = ['--disable-warning=ExperimentalWarning', 'scripts/simulate.ts', '--seeds', seeds, '--jobs', '1', '--brief']
+    const flags = [
+      '--disable-warning=ExperimentalWarning',
+      'scripts/simulate.ts',
+      '--seeds',
+      seeds,
+      '--jobs',
+      '1',
+      '--brief',
+    ]
     const child = spawn(process.execPath, flags, { cwd: path, stdio: ['ignore', 'pipe', 'pipe'] })
     let said = ''
     child.stdout.on('data', (data: Buffer) => {

@@ -61,7 +61,9 @@ async function campaign(from: number, to: number, isLarge: boolean, jobs: number
     })
     return worker
   })
-  await Promise.all(workers.map((worker) => new Promise((resolve, reject) => worker.on('exit', resolve).on('error', reject))))
+  await Promise.all(
+    workers.map((worker) => new Promise((resolve, reject) => worker.on('exit', resolve).on('error', reject))),
+  )
   clearInterval(progress)
   console.log(line())
   return failed.sort((a, b) => a.seed - b.seed)[0]
@@ -82,8 +84,11 @@ async function replay(seed: number, isLarge: boolean, story: boolean): Promise<b
   const least = await shrink(plan, promise)
   const { trace, failure } = await run(least, true)
   const { clients, actions, subjects, partitions } = least
-  console.log(`the least that breaks it: ${clients.length} clients, ${actions.length} actions, ${partitions} partitions`)
-  for (const client of clients) console.log(`  ${client.transport}: ${client.subjects.join(', ')} after ${client.after.join(' ') || 'latest'}`)
+  console.log(
+    `the least that breaks it: ${clients.length} clients, ${actions.length} actions, ${partitions} partitions`,
+  )
+  for (const client of clients)
+    console.log(`  ${client.transport}: ${client.subjects.join(', ')} after ${client.after.join(' ') || 'latest'}`)
   console.log(`  subjects ${subjects.join(', ')}`)
   console.log(trace.slice(-200).join('\n'))
   if (failure !== undefined) console.log(failure.message)

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
-import { type Config, configSchema, conflicts } from './config.ts'
+import { escapedJson, printable } from './base/printable.ts'
+import { type Config, type Conflict, configSchema, conflicts } from './config.ts'
 
 /** One option that a flag, a variable or a file's key can set. */
 export interface Option {
@@ -76,12 +77,23 @@ export function loadConfig(input: ConfigInput): Loaded {
   }
   const parsed = configSchema.safeParse(merged)
   if (!parsed.success) mistakes.push(...parsed.error.issues.map((issue) => mistakeOf(issue, merged, origins, file)))
-  else {
-    mistakes.push(...conflicts(parsed.data).map(({ path, message }) => `${originOf(path, origins, file)}: ${message}`))
-  }
+  const found = parsed.success ? conflicts(parsed.data) : conflictsAround(merged, parsed.error.issues)
+  mistakes.push(...found.map(({ path, message }) => `${originOf(path, origins, file)}: ${message}`))
   if (mistakes.length > 0 || !parsed.success) throw new ConfigError(mistakes)
   return { config: parsed.data, origins }
 }
+
+/** The conflicts of what is right by itself, so that one look at the mistakes is enough. */
+function conflictsAround(merged: Tree, issues: readonly z.core.$ZodIssue[]): readonly Conflict[] {
+  const wrong = new Set(
+    issues.flatMap((issue) => (issue.path.length === 0 ? wrongKeys(issue) : [String(issue.path[0])])),
+  )
+  const rest = Object.fromEntries(Object.entries(merged).filter(([name]) => !wrong.has(name)))
+  const parsed = configSchema.safeParse(rest)
+  return parsed.success ? conflicts(parsed.data, wrong) : []
+}
+
+const wrongKeys = (issue: z.core.$ZodIssue): string[] => (issue.code === 'unrecognized_keys' ? issue.keys : [])
 
 /** The schema of the configuration file, as JSON Schema. */
 export function jsonSchema(): unknown {
@@ -97,15 +109,25 @@ function mergeFile(merged: Tree, origins: Map<string, string>, file: string, mis
     return
   }
   if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-    mistakes.push(`--config ${file}: expected a mapping of options at the top, got ${JSON.stringify(content)}`)
+    mistakes.push(`--config ${file}: expected a mapping of options at the top, got ${shortly(content)}`)
     return
   }
   Object.assign(merged, content)
   for (const { path } of options) if (get(content as Tree, path) !== undefined) origins.set(path, `${file}: ${path}`)
 }
 
+/** Characters of what somebody gave, in a message. */
+const maxShown = 200
+
 /** yaml shows the place in further lines. */
-const firstLine = (error: unknown) => (error as Error).message.split('\n')[0]!.replace(/:$/, '')
+const firstLine = (error: unknown) =>
+  printable((error as Error).message.split('\n')[0]!.replace(/:$/, '').slice(0, maxShown))
+
+/** A value as JSON, in short: a file of another kind may be one long text. */
+function shortly(value: unknown): string {
+  const text = escapedJson(JSON.stringify(value))
+  return text.length <= maxShown ? text : `${text.slice(0, maxShown)}...`
+}
 
 function mergeEnv(merged: Tree, origins: Map<string, string>, env: ConfigInput['env'], mistakes: string[]): void {
   for (const [variable, text] of Object.entries(env)) {
@@ -160,9 +182,9 @@ function mistakeOf(issue: z.core.$ZodIssue, merged: Tree, origins: Origins, file
   return `${originOf(path, origins, file)}: ${said(issue, get(merged, path), option?.accepts)}${meaning}`
 }
 
-/** What was expected and what came. */
+/** What was expected and what is there. */
 function said(issue: z.core.$ZodIssue, value: unknown, accepts: string | undefined): string {
-  const got = `got ${value === undefined ? 'nothing' : JSON.stringify(value)}`
+  const got = `got ${value === undefined ? 'nothing' : shortly(value)}`
   if (accepts !== undefined) return `expected ${accepts}, ${got}`
   switch (issue.code) {
     case 'invalid_type':
@@ -223,7 +245,8 @@ function collectOptions(shape: Readonly<Record<string, z.core.$ZodType>>, above:
 
 function unwrap(schema: z.core.$ZodType): { inner: z.core.$ZodType; value: unknown } {
   if (schema instanceof z.ZodDefault) return { inner: unwrap(schema.unwrap()).inner, value: schema.def.defaultValue }
-  if (schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional) return unwrap(schema.unwrap())
+  if (schema instanceof z.ZodPrefault) return { inner: unwrap(schema.unwrap()).inner, value: schema.def.defaultValue }
+  if (schema instanceof z.ZodOptional) return unwrap(schema.unwrap())
   return { inner: schema, value: undefined }
 }
 
@@ -274,8 +297,10 @@ function set(tree: Tree, path: string, value: unknown): void {
   const last = names.pop()!
   let at = tree
   for (const name of names) {
-    const below = at[name]
-    at[name] = typeof below === 'object' && below !== null ? { ...below } : {}
+    const below = at[name] ?? {}
+    // No mapping: left as it is, so that the schema names it.
+    if (typeof below !== 'object' || Array.isArray(below)) return
+    at[name] = { ...below }
     at = at[name] as Tree
   }
   at[last] = value

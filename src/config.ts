@@ -3,15 +3,20 @@ import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { isLoopback } from './base/loopback.ts'
 import { edgeDefaults } from './edge/options.ts'
+import { fillDefaults } from './fanout/fill.ts'
 import { routeHashes } from './routing/route.ts'
 import { defaultRoutes, RoutingTable } from './routing/table.ts'
 import { sessionLimits } from './session/client-session.ts'
 import { readBackDefaults } from './session/read-back.ts'
 import { embeddedDefaults } from './source/embedded/options.ts'
+import { credentialProblems, natsDefaults } from './source/jetstream/options.ts'
 import { kafkaDefaults } from './source/kafka/options.ts'
+import { readSecurity, SecurityError, saslMechanisms, securityDefaults } from './source/kafka/security.ts'
 import { parseBrokerUrl } from './source/open.ts'
 import { validatePattern } from './subject/subject.ts'
 import { logFormats, loggerDefaults, logLevels } from './telemetry/logger.ts'
+import { traceDefaults } from './telemetry/trace-options.ts'
+import { framings, streamFormatDefaults, streamFormats } from './wire/stream-format.ts'
 
 /**
  * Every option of a gateway, in one schema: docs/config.md, `--help` and `config schema` are made of it. Units stand in the
@@ -49,7 +54,11 @@ const rangeRule = z.strictObject({
     .describe('[from, to) in bytewise order -> partitions'),
 })
 const route = z.strictObject({
-  subjects: z.string().superRefine(passes(validatePattern)).describe('the subjects it is for: a pattern'),
+  subjects: z.string().superRefine(passes(validatePattern)).optional().describe('the subjects it is for: a pattern'),
+  subject: z
+    .string()
+    .optional()
+    .describe('how a subject comes of a key: {key}, or with tokens before it, orders.{key}'),
   stream: z.string().min(1).describe('the stream that has their events'),
   by: z
     .union([hashRule, rangeRule], {
@@ -60,6 +69,23 @@ const route = z.strictObject({
 const stream = z.strictObject({
   topic: z.string().min(1).describe("the broker's name for it"),
   partitions: count(1, 100_000).default(4).describe('where the gateway creates it'),
+  format: z.enum(streamFormats).default(streamFormatDefaults.format).describe('what the values of its records are'),
+  framing: z
+    .enum(framings)
+    .default(streamFormatDefaults.framing)
+    .describe("confluent: a schema registry's frame is taken off"),
+  contentType: z
+    .string()
+    .max(255)
+    .regex(/^([\w.+-]+\/[\w.+-]+( *;[ -~]*)?)?$/, 'expected a media type such as application/json, or nothing')
+    .default(streamFormatDefaults.contentType)
+    .describe('of raw and cloudevents values whose record has no content-type header'),
+  headers: z
+    .union([z.enum(['all', 'none']), z.array(z.string().min(1)).max(256)], {
+      error: 'expected all, none, or a list of header names',
+    })
+    .default(streamFormatDefaults.headers as 'all')
+    .describe('record headers that become attributes of a raw event'),
 })
 
 export const configSchema = z.strictObject({
@@ -67,7 +93,7 @@ export const configSchema = z.strictObject({
     .string()
     .superRefine(passes(parseBrokerUrl))
     .default('embedded:.carillon/dev')
-    .describe('kafka://HOST:PORT[,HOST:PORT] or embedded:DIRECTORY'),
+    .describe('kafka://HOST:PORT[,HOST:PORT], nats://HOST:PORT (or tls://), or embedded:DIRECTORY'),
   listen: address.default('127.0.0.1:8080').describe('HOST:PORT for clients'),
   admin: address.default('127.0.0.1:8081').describe('HOST:PORT for health, metrics and the admin API'),
   tlsCert: z.string().optional().describe('PEM file: the certificate and its chain'),
@@ -77,7 +103,9 @@ export const configSchema = z.strictObject({
   allowOrigin: z
     .array(z.string().regex(/^(\*|https?:\/\/[^/\s]+)$/, 'expected an origin such as https://app.example, or *'))
     .default([])
-    .describe("origins of pages that may connect, besides the gateway's own"),
+    .describe(
+      "origins of pages that may connect, besides the gateway's own; a loopback listener takes their hosts in Host",
+    ),
   logLevel: z.enum(logLevels).default(loggerDefaults.level).describe('what is less grave is left out'),
   logFormat: z.enum(logFormats).default(loggerDefaults.format).describe('auto: text on a terminal, else json'),
   heartbeatMs: count(4000, 900_000)
@@ -86,8 +114,8 @@ export const configSchema = z.strictObject({
   drainMs: count(0, 3_600_000).default(5000).describe('how long a stopping gateway waits for its clients'),
   streams: z
     .record(z.string().regex(/^[A-Za-z0-9._-]{1,128}$/), stream)
-    .default({ events: { topic: 'carillon', partitions: 4 } })
-    .describe('name -> {topic, partitions}'),
+    .prefault({ events: { topic: 'carillon', partitions: 4 } })
+    .describe('name -> {topic, partitions, format, framing, contentType, headers}'),
   routes: z
     .array(route)
     .min(1)
@@ -97,8 +125,14 @@ export const configSchema = z.strictObject({
     .strictObject({
       payloadMiB: count(1, 65_536).default(64).describe('payload ring of a partition, MiB'),
       indexEntries: count(64, 2 ** 26)
-        .default(262_144)
-        .describe('records that a partition keeps in memory'),
+        .default(2_097_152)
+        .describe('records of a partition that are known by subject, payload in memory or not; 32 bytes each'),
+      fillAgeMs: count(0, 2 ** 42)
+        .default(fillDefaults.ageMs)
+        .describe('what a starting gateway reads into memory: records up to this old'),
+      fillBudgetMs: count(0, 60_000)
+        .default(fillDefaults.budgetMs)
+        .describe('for how long, a stream, before it serves clients'),
     })
     .prefault({})
     .describe('what is kept in memory of each partition'),
@@ -154,9 +188,64 @@ export const configSchema = z.strictObject({
       busyPauseMs: count(0, 1000).default(kafkaDefaults.busyPauseMs).describe('pause between fetches under load'),
       requestTimeoutMs: count(100, 60_000).default(kafkaDefaults.requestTimeoutMs).describe('for short questions'),
       connectTimeoutMs: count(100, 60_000).default(kafkaDefaults.connectTimeoutMs).describe('for a connection'),
+      tls: z
+        .strictObject({
+          enabled: z.boolean().default(securityDefaults.tls.enabled).describe('connect by TLS'),
+          caFile: z.string().optional().describe("PEM file: who may have signed the brokers' certificates"),
+          certFile: z.string().optional().describe('PEM file: the certificate that this gateway shows, and its chain'),
+          keyFile: z.string().optional().describe('PEM file: its private key'),
+          serverName: z.string().min(1).optional().describe("the name in the brokers' certificates, if not their host"),
+        })
+        .prefault({})
+        .describe('TLS to Kafka'),
+      sasl: z
+        .strictObject({
+          mechanism: z.enum(saslMechanisms).optional().describe('how to authenticate'),
+          username: z.string().min(1).optional().describe('as whom'),
+          passwordFile: z.string().optional().describe('file with the password'),
+        })
+        .prefault({})
+        .describe('authentication to Kafka'),
     })
     .prefault({})
     .describe('the Kafka adapter'),
+  nats: z
+    .strictObject({
+      user: z.string().min(1).optional().describe('as whom, with passwordFile'),
+      passwordFile: z.string().optional().describe('file with the password'),
+      tokenFile: z.string().optional().describe('file with the token'),
+      nkeyFile: z.string().optional().describe("file with an NKey's seed (SU...)"),
+      credentialsFile: z.string().optional().describe("file with a user's JWT and seed (.creds)"),
+      tls: z
+        .strictObject({
+          caFile: z.string().optional().describe("PEM file: who may have signed the servers' certificates"),
+          certFile: z.string().optional().describe('PEM file: the certificate that this gateway shows, and its chain'),
+          keyFile: z.string().optional().describe('PEM file: its private key'),
+        })
+        .prefault({})
+        .describe('TLS to NATS, beside tls:// in broker'),
+      inboxPrefix: z
+        .string()
+        .regex(/^[^\s.*>]+(\.[^\s.*>]+)*$/, 'expected the first tokens of subjects, without spaces or wildcards')
+        .default(natsDefaults.inboxPrefix)
+        .describe('first tokens of the subjects on which answers come: what the account may subscribe to'),
+      domain: z
+        .string()
+        .regex(/^[^\s.*>]+$/, 'expected the name of a JetStream domain')
+        .optional()
+        .describe('JetStream domain of the streams, where it is another one'),
+      replicas: count(1, 5).default(natsDefaults.replicas).describe('copies of a stream that is created here'),
+      retentionMs: count(1000, 2 ** 42)
+        .default(natsDefaults.retentionMs)
+        .describe('how old a record may grow in a stream that is created here'),
+      heartbeatMs: count(100, 60_000)
+        .default(natsDefaults.heartbeatMs)
+        .describe('how often an idle stream says that it is there'),
+      requestTimeoutMs: count(100, 60_000).default(natsDefaults.requestTimeoutMs).describe('for short questions'),
+      connectTimeoutMs: count(100, 60_000).default(natsDefaults.connectTimeoutMs).describe('for a connection'),
+    })
+    .prefault({})
+    .describe('the NATS adapter'),
   embedded: z
     .strictObject({
       retentionMs: count(1000, 2 ** 42)
@@ -168,6 +257,23 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('the embedded log'),
+  traces: z
+    .strictObject({
+      eventsPerSecond: count(0, 100_000)
+        .default(traceDefaults.eventsPerSecond)
+        .describe('sampled events that become spans, a second'),
+      deliveriesPerEvent: count(0, 10_000)
+        .default(traceDefaults.deliveriesPerEvent)
+        .describe('delivery spans of one event: the first delivery and the latest'),
+      deliveriesPerSecond: count(0, 100_000)
+        .default(traceDefaults.deliveriesPerSecond)
+        .describe('delivery spans, a second'),
+      replayAfterMs: count(0, 86_400_000)
+        .default(traceDefaults.replayAfterMs)
+        .describe("age of an event from which a delivery is a trace of its own that links to the event's"),
+    })
+    .prefault({})
+    .describe('what traces may cost; the OTEL_* variables turn them on'),
 })
 
 /** The effective options, validated. */
@@ -178,7 +284,8 @@ export function parseListen(text: string): { host: string; port: number } {
   const match = /^(\[[0-9a-fA-F:.]+\]|[^\s:[\]/@]+):(\d{1,5})$/.exec(text)
   const port = Number(match?.[2])
   if (match === null || port > 65_535) {
-    throw new Error(`expected HOST:PORT such as 127.0.0.1:8080, [::1]:8080 or 0.0.0.0:8080, got "${text}"`)
+    const url = text.includes('://') ? ': leave out the scheme and the path' : ''
+    throw new Error(`expected HOST:PORT such as 127.0.0.1:8080, [::1]:8080 or 0.0.0.0:8080, got "${text}"${url}`)
   }
   return { host: match[1]!.replace(/^\[|\]$/g, ''), port }
 }
@@ -189,33 +296,77 @@ export interface Conflict {
   readonly message: string
 }
 
-/** What is wrong with options that are right one by one. */
-export function conflicts(config: Config): Conflict[] {
+/**
+ * What is wrong with options that are right one by one. Those below a name of the file that is in `wrong` are not what was given,
+ * so nothing is said of them.
+ */
+export function conflicts(config: Config, wrong: ReadonlySet<string> = new Set()): Conflict[] {
   const found: Conflict[] = []
   const add = (path: string, message: string) => found.push({ path, message })
-  const { dev, listen, window, limits, streams, routes } = config
-  if (dev && !isLoopback(parseListen(listen).host)) {
+  const isGiven = (...names: (keyof Config)[]) => !names.some((name) => wrong.has(name))
+  const { dev, listen, window, limits } = config
+  if (isGiven('dev', 'listen') && dev && !isLoopback(parseListen(listen).host)) {
     add(
       'listen',
       `expected a loopback address with dev, such as 127.0.0.1:8080, got "${listen}": the try-it page lets anyone publish`,
     )
   }
-  if (window.payloadMiB * mib < 4 * limits.maxEventBytes) {
+  if (isGiven('window', 'limits') && window.payloadMiB * mib < 4 * limits.maxEventBytes) {
     add(
       'window.payloadMiB',
       `expected room for four events of limits.maxEventBytes (${limits.maxEventBytes}), got ${window.payloadMiB} MiB`,
     )
   }
+  if (isGiven('streams')) found.push(...streamConflicts(config))
+  if (isGiven('streams', 'routes')) found.push(...routeConflicts(config))
+  if (isGiven('nats')) {
+    for (const { path, message } of credentialProblems(config.nats)) add(`nats.${path}`, message)
+  }
+  if (isGiven('tlsCert', 'tlsKey')) found.push(...tlsConflicts(config))
+  if (isGiven('kafka')) found.push(...kafkaConflicts(config))
+  return found
+}
+
+/** Two streams of one topic would each have its own idea of which subjects are in it. */
+function streamConflicts({ streams }: Config): Conflict[] {
+  const byTopic = new Map<string, string>()
+  return Object.entries(streams).flatMap(([name, { topic }]) => {
+    const other = byTopic.get(topic)
+    if (other === undefined) {
+      byTopic.set(topic, name)
+      return []
+    }
+    const said = `expected a topic that no other stream has, got "${topic}", which is the topic of ${other}`
+    return [{ path: `streams.${name}.topic`, message: `${said}: let the routes name ${other} instead` }]
+  })
+}
+
+function routeConflicts({ streams, routes }: Config): Conflict[] {
+  const found: Conflict[] = []
+  const add = (path: string, message: string) => found.push({ path, message })
   routes.forEach((each, i) => {
-    if (Object.hasOwn(streams, each.stream)) return
-    add(`routes.${i}.stream`, `expected one of the streams ${Object.keys(streams).join(', ')}, got "${each.stream}"`)
+    const stream = Object.hasOwn(streams, each.stream) ? streams[each.stream]! : undefined
+    if (stream === undefined) {
+      add(`routes.${i}.stream`, `expected one of the streams ${Object.keys(streams).join(', ')}, got "${each.stream}"`)
+    } else if (
+      stream.format === 'raw' &&
+      'hash' in each.by &&
+      each.by.hash === 'murmur2' &&
+      each.by.tokens !== undefined
+    ) {
+      const said = `expected no tokens for the raw stream ${each.stream}, got ${each.by.tokens}`
+      add(`routes.${i}.by`, `${said}: its subjects are its keys, and Kafka's producers hash a key as a whole`)
+    }
+    if (each.subjects === undefined && each.subject === undefined) {
+      add(`routes.${i}`, 'expected subjects (a pattern) or subject (a template such as orders.{key}), got neither')
+    }
   })
   try {
     new RoutingTable(routes)
   } catch (error) {
     add('routes', (error as Error).message)
   }
-  return [...found, ...tlsConflicts(config)]
+  return found
 }
 
 function tlsConflicts({ tlsCert, tlsKey }: Config): Conflict[] {
@@ -227,6 +378,17 @@ function tlsConflicts({ tlsCert, tlsKey }: Config): Conflict[] {
   if ('message' in certificate || 'message' in key) return [certificate, key].filter((each) => 'message' in each)
   if (certificate.value.checkPrivateKey(key.value)) return []
   return [{ path: 'tlsKey', message: `expected the private key of ${tlsCert}, got another one in ${tlsKey}` }]
+}
+
+/** As a connection would find it: the files are read again then. */
+function kafkaConflicts({ kafka }: Config): Conflict[] {
+  try {
+    readSecurity(kafka)
+    return []
+  } catch (error) {
+    if (!(error instanceof SecurityError)) throw error
+    return [{ path: `kafka.${error.option}`, message: error.problem }]
+  }
 }
 
 function readPem<T>(path: string, file: string, parse: (pem: Buffer) => T): { value: T } | Conflict {

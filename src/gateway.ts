@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { AdminContracts, StreamStatus } from './admin/contracts.ts'
 import { type Admin, adminDefaults, openAdmin } from './admin/server.ts'
 import { type Clock, systemClock } from './base/clock.ts'
+import { closeAll } from './base/close-all.ts'
 import { toCarillonError } from './base/errors.ts'
 import { type Random, systemRandom } from './base/random.ts'
 import { type Config, parseListen } from './config.ts'
@@ -10,6 +11,7 @@ import type { EventPublisher } from './edge/context.ts'
 import { type Edge, startEdge } from './edge/edge.ts'
 import { edgeDefaults } from './edge/options.ts'
 import { Feeds } from './fanout/feeds.ts'
+import type { PartitionFeed } from './fanout/partition-feed.ts'
 import { RejectedRing } from './fanout/rejected.ts'
 import { StreamFeed } from './fanout/stream-feed.ts'
 import type { WindowOptions } from './log/window.ts'
@@ -24,10 +26,12 @@ import { openSource } from './source/open.ts'
 import type { Source } from './source/source.ts'
 import { maxSubjectBytes } from './subject/subject.ts'
 import { families } from './telemetry/families.ts'
-import { Instruments, type StreamFigures } from './telemetry/instruments.ts'
+import { Instruments, type PartitionFigures, type StreamFigures } from './telemetry/instruments.ts'
 import { type Logger, openLogger } from './telemetry/logger.ts'
 import { ProcessInstruments } from './telemetry/process.ts'
 import { metricsContentType, prometheusText } from './telemetry/sdk.ts'
+import { traceExport } from './telemetry/trace-options.ts'
+import type { Tracing } from './telemetry/tracing.ts'
 
 /** One gateway, running. */
 export interface Gateway {
@@ -62,7 +66,9 @@ export async function startGateway(config: Config, surroundings: GatewaySurround
   try {
     await gateway.start()
   } catch (error) {
-    await gateway.close()
+    await gateway.close().catch((failure: unknown) => {
+      logger.log('warn', `what was open when the start failed did not close: ${String(failure)}`)
+    })
     throw error
   }
   return gateway
@@ -87,6 +93,7 @@ class RunningGateway implements Gateway {
   #readBack: ReadBack | undefined
   #edge: Edge | undefined
   #admin: Admin | undefined
+  #tracing: Tracing | undefined
   #closing: Promise<void> | undefined
 
   constructor(config: Config, clock: Clock, random: Random, logger: Logger) {
@@ -100,19 +107,21 @@ class RunningGateway implements Gateway {
   }
 
   async start(): Promise<void> {
-    const { broker, kafka, embedded } = this.#config
+    const { broker, kafka, nats, embedded } = this.#config
     const context = {
       clock: this.#clock,
       log: (level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>) => {
         this.#logger.log(level, message, fields)
       },
     }
-    const source = await openSource(broker, context, { kafka, embedded })
+    const { maxEventBytes } = this.#config.limits
+    const source = await openSource(broker, context, { kafka, nats, embedded: { ...embedded, maxEventBytes } })
     this.#source = source
+    this.#tracing = await this.#openTracing(source)
     const seed = randomBytes(4).readUInt32LE()
     const feeds = this.#makeFeeds(source, seed)
     this.#feeds = feeds
-    const sessions = this.#makeSessions(feeds, seed)
+    const sessions = this.#makeSessions(feeds, source, seed)
     this.#sessions = sessions
     this.#admin = await openAdmin(
       { ...adminDefaults, ...parseListen(this.#config.admin) },
@@ -136,31 +145,36 @@ class RunningGateway implements Gateway {
   }
 
   async #close(): Promise<void> {
-    const { drainMs } = this.#config
-    this.#edge?.stop()
-    await this.#sessions?.drain()
-    await this.#edge?.close(drainMs)
-    await this.#feeds?.close()
-    this.#readBack?.close()
-    await this.#source?.close()
-    await this.#admin?.close(1000)
-    this.#process.close()
+    await closeAll([
+      () => this.#edge?.stop(),
+      () => this.#sessions?.drain(),
+      () => this.#edge?.close(this.#config.drainMs),
+      () => this.#feeds?.close(),
+      () => this.#readBack?.close(),
+      () => this.#source?.close(),
+      () => this.#tracing?.close(),
+      () => this.#admin?.close(1000),
+      () => this.#process.close(),
+    ])
   }
 
-  #windowOptions(seed: number): WindowOptions {
+  #windowOptions({ generations }: Source, seed: number): WindowOptions {
     const { payloadMiB, indexEntries } = this.#config.window
-    return { payloadBytes: payloadMiB * mib, entries: indexEntries, seed }
+    return { payloadBytes: payloadMiB * mib, entries: indexEntries, seed, generations }
   }
 
   #makeFeeds(source: Source, seed: number): Feeds {
     const feeds = new Feeds(this.#routing, source)
-    for (const [name, { topic, partitions }] of Object.entries(this.#config.streams)) {
+    const { fillAgeMs, fillBudgetMs } = this.#config.window
+    for (const [name, { topic, partitions, ...format }] of Object.entries(this.#config.streams)) {
       const feed = new StreamFeed({
         name,
         topic,
+        format,
         source,
         routing: this.#routing,
-        window: this.#windowOptions(seed),
+        window: this.#windowOptions(source, seed),
+        fill: { ageMs: fillAgeMs, budgetMs: fillBudgetMs },
         maxEventBytes: this.#config.limits.maxEventBytes,
         partitions,
         creates: this.#config.createTopics || source.kind === 'embedded',
@@ -170,17 +184,19 @@ class RunningGateway implements Gateway {
         logger: this.#logger,
         onRepartitioned: () => this.#sessions?.replaceAll(),
       })
-      this.#instruments.stream(name).observe = () => figures(feed)
+      this.#instruments.stream(name).observe = () => figures(feed, this.#clock.nowUs() / 1000)
+      this.#instruments.stream(name).traces = this.#tracing?.stream(name)
       feeds.streams.set(name, feed)
     }
     return feeds
   }
 
-  #makeSessions(feeds: Feeds, seed: number): Sessions {
+  #makeSessions(feeds: Feeds, { generations }: Source, seed: number): Sessions {
     const { limits, readBack, heartbeatMs } = this.#config
     const { maxFrameBytes, maxEventBytes, maxSubscriptions, maxSessions } = limits
     const chunkBytes = Math.max(readBack.chunkBytes, maxEventBytes)
-    const chunkWindow = { payloadBytes: 2 * chunkBytes + mib, entries: Math.max(1024, chunkBytes / 128), seed }
+    const entries = Math.max(1024, chunkBytes / 128)
+    const chunkWindow = { payloadBytes: 2 * chunkBytes + mib, entries, seed, generations }
     const chunks = Math.max(2, Math.floor((readBack.cacheMiB * mib) / chunkWindow.payloadBytes))
     this.#readBack = new ReadBack(
       { chunkBytes, chunks, concurrency: readBack.concurrency },
@@ -212,22 +228,48 @@ class RunningGateway implements Gateway {
     )
   }
 
-  /** Counts what is published for clients. */
+  /** Traces where the OTEL_* variables ask for them; nothing of their SDK is loaded otherwise. */
+  async #openTracing(source: Source): Promise<Tracing | undefined> {
+    const to = traceExport(process.env, (message) => this.#logger.log('warn', message))
+    if (to === undefined) return undefined
+    const { Tracing } = await import('./telemetry/tracing.ts')
+    const { traces, streams } = this.#config
+    this.#logger.log('info', `sampled events are traced to ${to.endpoint}`, { protocol: to.protocol })
+    return Tracing.open({
+      to,
+      traces,
+      service: 'carillon',
+      instance: this.#id,
+      version,
+      broker: source.kind,
+      topicOf: (stream) => streams[stream]!.topic,
+      counts: this.#instruments.gateway.traceSpans,
+      clock: this.#clock,
+      logger: this.#logger,
+    })
+  }
+
+  /** Counts and traces what is published for clients. */
   #makePublisher(source: Source, feeds: Feeds): EventPublisher {
     const stream = (name: string) => feeds.requireInfo(name)
     const { maxEventBytes } = this.#config.limits
-    const publisher = new Publisher({ source, routing: this.#routing, stream, maxEventBytes })
+    const format = (name: string) => this.#config.streams[name]!
+    const publisher = new Publisher({ source, routing: this.#routing, stream, format, maxEventBytes })
     const { gateway } = this.#instruments
     return {
       publish: async (events, options) => {
         const startedUs = this.#clock.nowUs()
+        const span = this.#tracing?.publishes.continue(options.traceparent)
         try {
-          const results = await publisher.publish(events, options)
+          const results = await publisher.publish(events, span ?? options)
           gateway.published += events.length
           gateway.publishToAck.record(this.#clock.nowUs() - startedUs)
+          span?.acknowledged(results)
           return results
         } catch (error) {
-          gateway.publishFailed[toCarillonError(error).code]++
+          const { code, message } = toCarillonError(error)
+          gateway.publishFailed[code]++
+          span?.failed(code, message)
           throw error
         }
       },
@@ -256,7 +298,7 @@ class RunningGateway implements Gateway {
         broker: source.name,
         sessions: gateway.sessions,
         subscriptions: gateway.subscriptions,
-        streams: [...feeds.streams.values()].map(streamStatus),
+        streams: [...feeds.streams.values()].map((feed) => streamStatus(feed, this.#clock.nowUs() / 1000)),
       }),
       rejected: () => ({ total: this.#rejected.total, records: this.#rejected.list() }),
       routes: () => this.#routing.rows(),
@@ -264,23 +306,29 @@ class RunningGateway implements Gateway {
   }
 }
 
-function figures(feed: StreamFeed): StreamFigures {
-  const partitions = feed.partitions.map(({ partition, first, brokerHead, window, hub }) => ({
+function figures(feed: StreamFeed, nowMs: number): StreamFigures {
+  const partitions = feed.partitions.map((each) => figuresOf(each, nowMs))
+  return { state: feed.condition, partitions }
+}
+
+function figuresOf(feed: PartitionFeed, nowMs: number): PartitionFigures {
+  const { partition, first, brokerHead, window, hub } = feed
+  return {
     partition,
     first,
     head: Math.max(brokerHead, window.head),
     read: window.head,
+    unreadAgeMs: feed.unreadAgeMs(nowMs),
     windowTail: window.tail,
     windowRecords: window.size,
     windowBytes: window.usedBytes,
     windowMaxBytes: window.payloadBytes,
     subscriptions: hub.size,
-  }))
-  return { state: feed.condition, partitions }
+  }
 }
 
-function streamStatus(feed: StreamFeed): StreamStatus {
-  const { state, partitions } = figures(feed)
+function streamStatus(feed: StreamFeed, nowMs: number): StreamStatus {
+  const { state, partitions } = figures(feed, nowMs)
   const incarnation = feed.info?.incarnation
   return { name: feed.name, topic: feed.topic, state, detail: feed.detail, incarnation, partitions }
 }

@@ -2,23 +2,31 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { kafkaAvailable, startKafka } from '../../test/brokers/kafka.ts'
+import { natsAvailable, startNats } from '../../test/brokers/nats.ts'
 import { Gateway } from './gateway.ts'
 
-/** Ports from here on, 100 of them: gateways below, Kafka above. */
+/** Ports from here on, 100 of them: gateways below, Kafka and nats-server above. */
 const firstPort = 19_700
 const kafkaPort = 19_780
+const natsPort = 19_770
 const portsPerGateway = 3
 const maxGateways = 20
 
-export const brokerKinds = ['embedded', 'kafka'] as const
+export const brokerKinds = ['embedded', 'kafka', 'nats'] as const
 export type BrokerKind = (typeof brokerKinds)[number]
+
+interface Broker {
+  readonly url: string
+  readonly stop: () => Promise<void>
+}
 
 /** Where measurements take place: brokers that are started once, and a fresh gateway for each run. */
 export class Site {
   /** For `--cpu-prof`; undefined = no profiles. */
   readonly #profileDir: string | undefined
-  readonly #dir = mkdtempSync(join(tmpdir(), 'carillon-figures-kafka-'))
-  #kafka: { readonly url: string; readonly stop: () => Promise<void> } | undefined
+  readonly #dir = mkdtempSync(join(tmpdir(), 'carillon-figures-broker-'))
+  /** Those that have been started. */
+  readonly #brokers = new Map<BrokerKind, Broker>()
   #gateways = 0
   readonly #remove = (): void => rmSync(this.#dir, { recursive: true, force: true, maxRetries: 5 })
 
@@ -29,7 +37,8 @@ export class Site {
 
   /** Why there is no such broker; undefined when there is. */
   lacks(kind: BrokerKind): string | undefined {
-    return kind === 'kafka' ? kafkaAvailable() : undefined
+    if (kind === 'embedded') return undefined
+    return kind === 'kafka' ? kafkaAvailable() : natsAvailable()
   }
 
   /** Each gateway has a topic of its own; the embedded log is the gateway's own as well. */
@@ -41,7 +50,7 @@ export class Site {
         : ['--cpu-prof', `--cpu-prof-dir=${this.#profileDir}`, `--cpu-prof-name=${name}.cpuprofile`]
     return Gateway.ready({
       port,
-      broker: kind === 'kafka' ? await this.#kafkaUrl() : 'embedded',
+      broker: kind === 'embedded' ? kind : await this.#url(kind),
       topic: `figures-${this.#gateways}`,
       nodeOptions: inspected ? [...profiled, `--inspect=127.0.0.1:${port + 2}`] : profiled,
     })
@@ -53,16 +62,26 @@ export class Site {
   }
 
   async close(): Promise<void> {
-    await this.#kafka?.stop()
+    await Promise.all([...this.#brokers.values()].map((broker) => broker.stop()))
     process.off('exit', this.#remove)
     this.#remove()
   }
 
-  async #kafkaUrl(): Promise<string> {
-    if (this.#kafka === undefined) {
-      const cluster = await startKafka({ nodes: 1, basePort: kafkaPort, dir: this.#dir })
-      this.#kafka = { url: `kafka://${cluster.brokers.join(',')}`, stop: cluster.stop }
-    }
-    return this.#kafka.url
+  async #url(kind: 'kafka' | 'nats'): Promise<string> {
+    const known = this.#brokers.get(kind)
+    if (known !== undefined) return known.url
+    const broker = kind === 'kafka' ? await this.#startKafka() : await this.#startNats()
+    this.#brokers.set(kind, broker)
+    return broker.url
+  }
+
+  async #startKafka(): Promise<Broker> {
+    const { brokers, stop } = await startKafka({ nodes: 1, basePort: kafkaPort, dir: join(this.#dir, 'kafka') })
+    return { url: `kafka://${brokers.join(',')}`, stop }
+  }
+
+  async #startNats(): Promise<Broker> {
+    const server = await startNats({ port: natsPort, dir: join(this.#dir, 'nats') })
+    return { url: `nats://${server.address}`, stop: () => server.kill() }
   }
 }

@@ -12,13 +12,16 @@ export function openBroker(config: Config): Promise<Source> {
   const log = (level: string, message: string) => {
     if (level !== 'info') console.error(`carillon: ${message}`)
   }
-  return openSource(config.broker, { clock: systemClock(), log }, { kafka: config.kafka, embedded: config.embedded })
+  const { broker, kafka, nats, embedded, limits } = config
+  const { maxEventBytes } = limits
+  return openSource(broker, { clock: systemClock(), log }, { kafka, nats, embedded: { ...embedded, maxEventBytes } })
 }
 
 /** Publishes to the broker directly, where the configuration's routes say. */
-export async function openPublisher(
-  config: Config,
-): Promise<{ send: (events: readonly Event[]) => Promise<readonly Published[]>; close: () => Promise<void> }> {
+export async function openPublisher(config: Config): Promise<{
+  send: (events: readonly Event[], traceparent?: string) => Promise<readonly Published[]>
+  close: () => Promise<void>
+}> {
   const source = await openBroker(config)
   const known = new Map<string, StreamInfo>()
   const routing = new RoutingTable(config.routes)
@@ -26,6 +29,7 @@ export async function openPublisher(
     source,
     routing,
     stream: (name) => known.get(name)!,
+    format: (name) => config.streams[name]!,
     maxEventBytes: config.limits.maxEventBytes,
   })
   const close = () => source.close()
@@ -43,5 +47,7 @@ export async function openPublisher(
     await close()
     throw error
   }
-  return { send: (events) => publisher.publish(events), close }
+  const send = (events: readonly Event[], traceparent?: string) =>
+    publisher.publish(events, traceparent === undefined ? {} : { traceparent })
+  return { send, close }
 }

@@ -14,6 +14,14 @@ export const exitCodes = {
   interrupted: 130,
 } as const
 
+/** What is still open when all is done, an export to a collector that does not answer, keeps the process so long, ms. */
+const lingerMs = 200
+
+/** To be called when the command is done: the process ends by itself, or else soon. */
+export function endSoon(): void {
+  setTimeout(() => process.exit(), lingerMs).unref()
+}
+
 /** A gateway that did not answer at all. */
 export class Unreachable extends Error {}
 

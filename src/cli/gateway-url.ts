@@ -7,12 +7,13 @@ import { Unreachable } from './exit.ts'
 export const defaultGateway = 'http://127.0.0.1:8080'
 export const defaultAdmin = 'http://127.0.0.1:8081'
 
-/** The base URL of a gateway's listener, without a path. */
+/** The base URL of a gateway's listener, without a path; HOST:PORT, as `serve` takes it, is http. */
 export function gatewayUrl(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined
+  const full = text.includes('://') ? text : `http://${text}`
+  const url = URL.canParse(full) ? new URL(full) : undefined
   if (url !== undefined && /^https?:$/.test(url.protocol) && url.pathname === '/' && url.search === '')
     return url.origin
-  throw new InvalidArgumentError('expected a URL such as http://127.0.0.1:8080')
+  throw new InvalidArgumentError('expected a URL such as http://127.0.0.1:8080, or HOST:PORT')
 }
 
 export function wholeNumber(text: string): number {

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { exitCodes, fail } from './exit.ts'
+import { version } from './version.ts'
 
 /** Where a command lives: its file is loaded when it is used, so that none waits for another's packages. */
 const commands = {
@@ -12,6 +12,7 @@ const commands = {
   config: () => import('./config.ts'),
   token: () => import('./token.ts'),
   health: () => import('./health.ts'),
+  rejected: () => import('./rejected.ts'),
   errors: () => import('./errors.ts'),
 } as const
 
@@ -24,6 +25,7 @@ const summaries: Readonly<Record<keyof typeof commands, string>> = {
   config: 'check and show the configuration',
   token: 'show the positions in a token',
   health: 'ask a gateway whether it is ready',
+  rejected: 'the records that a gateway could not use, and why',
   errors: 'the errors, and what to do',
 }
 
@@ -32,10 +34,6 @@ const names = Object.keys(commands) as (keyof typeof commands)[]
 /** `help COMMAND` is `COMMAND --help`. */
 function helpFirst(argv: readonly string[]): readonly string[] {
   return argv[0] === 'help' && argv[1] !== undefined ? [argv[1], '--help'] : argv
-}
-
-function version(): string {
-  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
 }
 
 /** commander's mistakes look like all others. */

@@ -35,6 +35,11 @@ export function configOf(command: Command): Loaded {
   return loadConfig({ flags, env: process.env, file })
 }
 
+/** What a command needs that connects to the broker itself. */
+export function isOfBroker({ path }: Option): boolean {
+  return path === 'broker' || path.startsWith('kafka.tls.') || path.startsWith('kafka.sasl.')
+}
+
 /** commander's name of the flag's value. */
 function attribute(option: Option): string {
   return new Flag(`${option.flag} <value>`).attributeName()
@@ -53,6 +58,23 @@ const placeholders: Readonly<Record<string, string>> = {
   streams: 'yaml',
   routes: 'yaml',
   'kafka.clientId': 'name',
+  'kafka.tls.caFile': 'file',
+  'kafka.tls.certFile': 'file',
+  'kafka.tls.keyFile': 'file',
+  'kafka.tls.serverName': 'name',
+  'kafka.sasl.mechanism': 'name',
+  'kafka.sasl.username': 'name',
+  'nats.user': 'name',
+  'nats.passwordFile': 'file',
+  'nats.tokenFile': 'file',
+  'nats.nkeyFile': 'file',
+  'nats.credentialsFile': 'file',
+  'nats.tls.caFile': 'file',
+  'nats.tls.certFile': 'file',
+  'nats.tls.keyFile': 'file',
+  'nats.inboxPrefix': 'tokens',
+  'nats.domain': 'name',
+  'kafka.sasl.passwordFile': 'file',
 }
 const units: readonly (readonly [RegExp, string])[] = [
   [/Ms$/, 'ms'],

@@ -7,13 +7,15 @@ import { eventFromJson } from '../wire/event-json.ts'
 import { type Event, makeEvent, type Published } from '../wire/frames.ts'
 import { decodePublishResponse, encodePublishRequest } from '../wire/publish.ts'
 import { Batches, type Send } from './batches.ts'
-import { exitCodes } from './exit.ts'
+import { endSoon, exitCodes } from './exit.ts'
 import { ask, defaultGateway, gatewayUrl, wholeNumber } from './gateway-url.ts'
 import { splitLines } from './lines.ts'
-import { configOf, withConfig } from './options.ts'
+import { configOf, isOfBroker, withConfig } from './options.ts'
+import type { EventTrace } from './trace.ts'
 
 interface Given {
   jsonLines?: boolean
+  trace?: boolean
   json?: boolean
   type?: string
   contentType?: string
@@ -26,7 +28,7 @@ interface Given {
 }
 
 interface Target {
-  readonly send: Send
+  readonly send: (batch: readonly Event[], traceparent?: string) => Promise<readonly Published[]>
   readonly close: () => Promise<void>
 }
 
@@ -47,8 +49,9 @@ export function command(): Command {
     .option('--ttl <ms>', 'not to be delivered later than this', wholeNumber)
     .option('--collapse-key <key>', 'of events with one key the newest is enough')
     .option('--attribute <name=value>', 'an attribute; may be repeated', attribute)
+    .option('--trace', 'make a trace of it, of one event, and print its id')
     .option('--gateway <url>', 'publish through this gateway', gatewayUrl, defaultGateway)
-  withConfig(publish, ({ path }) => path === 'broker')
+  withConfig(publish, isOfBroker)
   publish.addHelpText(
     'after',
     `
@@ -62,11 +65,15 @@ Examples:
   return publish.action(async (subject: string | undefined, data: string | undefined) => {
     const given = publish.opts<Given>()
     const events = eventsOf(subject, data, given)
+    const trace = given.trace ? await traceOf(publish, given) : undefined
     const target = given.broker === undefined ? throughGateway(given.gateway) : await throughBroker(publish)
     try {
-      await publishAll(events, target.send, new Report(given, data === undefined))
+      const report = new Report(given, data === undefined, trace?.traceId)
+      await publishAll(events, sender(target, trace), report)
     } finally {
+      await trace?.close()
       await target.close()
+      if (trace !== undefined) endSoon()
     }
   })
 }
@@ -81,12 +88,14 @@ function attribute(text: string, all: Record<string, string> = {}): Record<strin
 function eventsOf(subject: string | undefined, data: string | undefined, given: Given): AsyncIterable<Event> {
   const mistake = (text: string) => new CarillonError('bad_request', `${text}: see carillon publish --help`)
   if (given.jsonLines) {
+    if (given.trace) throw mistake('expected --trace for one event only, got it for the lines of stdin')
     if (subject !== undefined) throw mistake(`expected no subject beside --json-lines, got "${subject}"`)
     return fromJsonLines()
   }
   if (subject === undefined) throw mistake('expected a subject, or --json-lines')
   validateSubject(subject)
   if (data !== undefined) return fromArgument(subject, data, given)
+  if (given.trace) throw mistake('expected --trace for one event only, got it for the lines of stdin')
   if (given.id !== undefined) throw mistake('expected --id for one event only, got it for the lines of stdin')
   return fromLines(subject, given)
 }
@@ -115,7 +124,7 @@ function stdinLines(): AsyncGenerator<Uint8Array> {
 
 function fromJsonLine(line: string, number: number): Event {
   try {
-    return eventFromJson(JSON.parse(line))
+    return eventFromJson(JSON.parse(line), line)
   } catch (error) {
     const code = error instanceof CarillonError ? error.code : 'bad_event'
     throw new CarillonError(code, `line ${number}: ${(error as Error).message}`)
@@ -196,18 +205,21 @@ class Report {
   readonly #startedMs = performance.now()
   readonly #json: boolean
   readonly #many: boolean
+  readonly #traceId: string | undefined
   #count = 0
   #shown = false
 
-  constructor(given: Given, many: boolean) {
+  constructor(given: Given, many: boolean, traceId: string | undefined) {
     this.#json = given.json === true
     this.#many = many
+    this.#traceId = traceId
   }
 
   async published(results: readonly Published[]): Promise<void> {
     const lines = results.map(({ after, stream, partition, offset }) => {
-      const json = JSON.stringify({ after, stream, partition, offset })
-      return this.#json ? `${json}\n` : `${stream} [${partition}@${offset}] ${after}\n`
+      const traceId = this.#traceId
+      if (this.#json) return `${JSON.stringify({ after, stream, partition, offset, traceId })}\n`
+      return `${stream} [${partition}@${offset}] ${after}${traceId === undefined ? '' : ` trace ${traceId}`}\n`
     })
     this.#count += results.length
     this.#showProgress()
@@ -227,15 +239,35 @@ class Report {
   }
 }
 
+async function traceOf(command: Command, given: Given): Promise<EventTrace> {
+  const { beginTrace } = await import('./trace.ts')
+  return beginTrace(given.broker === undefined ? { gateway: given.gateway } : { broker: configOf(command).config })
+}
+
+/** The one event's trace ends with its publishing. */
+function sender(target: Target, trace: EventTrace | undefined): Send {
+  if (trace === undefined) return target.send
+  return async (batch) => {
+    try {
+      const results = await target.send(batch, trace.traceparent)
+      trace.acknowledged(results)
+      return results
+    } catch (error) {
+      trace.failed(error)
+      throw error
+    }
+  }
+}
+
 function throughGateway(gateway: string): Target {
   return {
     close: () => Promise.resolve(),
-    async send(batch) {
+    async send(batch, traceparent) {
       // As protobuf: JSON would round what is beyond 2^53 in the data.
       const body = new Uint8Array(encodePublishRequest(batch))
       const response = await ask(`${gateway}/v1/publish`, {
         method: 'POST',
-        headers: { 'content-type': protobuf },
+        headers: { 'content-type': protobuf, ...(traceparent === undefined ? {} : { traceparent }) },
         body,
       })
       return decodePublishResponse(new Uint8Array(await response.arrayBuffer()))

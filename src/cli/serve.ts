@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { isLoopback } from '../base/loopback.ts'
 import type { Config } from '../config.ts'
-import { exitCodes } from './exit.ts'
+import { endSoon, exitCodes } from './exit.ts'
 import { invoked } from './invoked.ts'
 import { configOf, withConfig } from './options.ts'
 
@@ -18,6 +18,7 @@ export function command(): Command {
     announce(config, gateway.listen, gateway.admin)
     await stop
     await gateway.close()
+    endSoon()
   })
 }
 

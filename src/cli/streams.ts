@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { CarillonError } from '../base/errors.ts'
-import { configOf, withConfig } from './options.ts'
+import { configOf, isOfBroker, withConfig } from './options.ts'
 import { table } from './text.ts'
 
 export function command(): Command {
@@ -9,7 +9,7 @@ export function command(): Command {
     .argument('[what]', 'list or create', 'list')
     .option('--print', 'print the commands that create them, and do nothing')
     .option('--json', 'as JSON')
-  withConfig(command, ({ path }) => path === 'broker' || path === 'streams')
+  withConfig(command, (option) => isOfBroker(option) || option.path === 'streams')
   command.addHelpText('after', '\nExample:\n  carillon streams create --broker kafka://127.0.0.1:9092')
   return command.action(async (what: string) => {
     if (what !== 'list' && what !== 'create')

@@ -1,10 +1,13 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { CarillonError } from '../base/errors.ts'
 import { printable } from '../base/printable.ts'
-import type { Refusal } from '../client/connection.ts'
-import { Follower, type Listener, type TransportName } from '../client/follow.ts'
-import { validatePattern } from '../subject/subject.ts'
-import type { Delivery, Gap } from '../wire/frames.ts'
+import { type Client, connect } from '../client/client.ts'
+import { lowestToken } from '../client/place.ts'
+import type { ReceivedEvent, ReceivedGap } from '../client/received.ts'
+import type { Reason, State } from '../client/state.ts'
+import type { Subscription } from '../client/subscription.ts'
+import { matches, validatePattern } from '../subject/subject.ts'
+import type { Delivery } from '../wire/frames.ts'
 import { parseAfter } from '../wire/token.ts'
 import { deliveryJson, deliveryText, gapJson, gapText } from './event-lines.ts'
 import { exitCodeOfCode, exitCodes } from './exit.ts'
@@ -23,6 +26,8 @@ interface Given {
 
 /** What a slow reader of stdout has not taken yet, bytes: beyond that the gateway holds the rest, not this process. */
 const maxUnwrittenBytes = 4 * 1024 * 1024
+/** And what of it is here. */
+const inbox = { maxEvents: 1024, maxBytes: 1024 * 1024 }
 /** At the end stdout's reader has so long to take what is left, ms. */
 const flushMs = 2000
 
@@ -56,56 +61,94 @@ function follow(subjects: readonly string[], given: Given): Promise<void> {
   if (given.proto && given.transport !== 'ws') {
     throw new CarillonError('bad_request', `--proto: expected --transport ws beside it, got ${given.transport}`)
   }
-  return new Promise((resolve) => new Watch(subjects, given, resolve).start())
+  return new Promise((resolve, reject) => {
+    new Watch(subjects, given, resolve).start().catch(reject)
+  })
 }
 
 /** One run of the command. */
-class Watch implements Listener {
+class Watch {
   readonly #subjects: readonly string[]
   readonly #given: Given
   readonly #done: () => void
-  #follower: Follower | undefined
+  #client: Client | undefined
+  readonly #subscriptions: Subscription[] = []
   #timer: NodeJS.Timeout | undefined
   /** Why it waits; undefined where the connection was lost, and once it goes on. */
-  #refused: Refusal | undefined
+  #refused: Reason | undefined
+  /** All subscriptions are told of a lost connection, and of a gap: it is shown once. */
+  #shown = ''
   #over = false
   #received = 0
   #gaps = 0
 
   constructor(subjects: readonly string[], given: Given, done: () => void) {
-    this.#subjects = subjects
+    this.#subjects = [...new Set(subjects)]
     this.#given = given
     this.#done = done
   }
 
-  start(): void {
+  async start(): Promise<void> {
     const { gateway, transport, proto, after = [], timeout } = this.#given
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => this.#end(exitCodes.ok))
     if (timeout !== undefined) this.#timer = setTimeout(() => this.#timedOut(), timeout * 1000)
-    const name: TransportName = transport === 'ws' && proto ? 'ws-proto' : transport
-    this.#follower = new Follower(this.#subjects, { gateway, transport: name, after }, this)
+    // The other encoding is loaded when it is used.
+    const codec = proto ? { codec: (await import('../client/proto-codec.ts')).protoCodec } : {}
+    const transports = [transport === 'ws' ? 'websocket' : transport] as const
+    this.#client = connect(gateway, { transports, ...codec, inbox, onState: (state) => this.#clientIs(state) })
+    for (const subject of this.#subjects) {
+      const subscription: Subscription = this.#client.subscribe(subject, {
+        after,
+        onEvent: (event) => this.#event(subject, event),
+        onGap: (gap) => this.#gap(gap),
+        onState: (state) => this.#stateIs(state),
+        onClosed: (reason) => this.#closed(reason),
+      })
+      this.#subscriptions.push(subscription)
+    }
   }
 
-  event(delivery: Delivery): void {
+  /** An event that several subjects match is shown for the first of them. */
+  #event(subject: string, received: ReceivedEvent): Promise<unknown> | undefined {
+    if (this.#subjects.find((each) => matches(each, received.subject)) !== subject) return undefined
+    const { count, json } = this.#given
+    // Not shown, so not to be taken for handled.
+    if (this.#over || this.#received === count) return new Promise(() => {})
     this.#received++
-    const line = this.#given.json ? deliveryJson(delivery, Date.now()) : deliveryText(delivery, new Date())
+    this.#shown = ''
+    const { after, stream, partition, offset } = received
+    const delivery: Delivery = { kind: 'delivery', after, stream, partition, offset, event: received }
+    const line = json ? deliveryJson(delivery, Date.now()) : deliveryText(delivery, new Date())
     process.stdout.write(`${line}\n`)
-    if (this.#received === this.#given.count) this.#end(exitCodes.ok)
-    else if (process.stdout.writableLength > maxUnwrittenBytes) this.#waitForReader()
+    if (this.#received === count) setImmediate(() => this.#end(exitCodes.ok))
+    if (process.stdout.writableLength <= maxUnwrittenBytes) return undefined
+    return new Promise((resolve) => process.stdout.once('drain', resolve))
   }
 
-  gap(gap: Gap): void {
+  #gap(gap: ReceivedGap): void {
+    const line = this.#given.json ? gapJson(gap) : `-- ${gapText(gap)}`
+    if (line === this.#shown) return
+    this.#shown = line
     this.#gaps++
-    console.error(this.#given.json ? gapJson(gap) : `-- ${gapText(gap)}`)
+    console.error(line)
   }
 
-  live(): void {
+  #clientIs(state: State): void {
+    if (state.name !== 'live') return
     this.#refused = undefined
     this.#note({ live: true }, 'live')
   }
 
-  waiting(refused: Refusal | undefined, pauseMs: number): void {
-    const retryMs = Math.round(pauseMs)
+  #stateIs(state: State): void {
+    if (state.name === 'waiting') this.#waits(state.reason, state.retryMs ?? 0)
+  }
+
+  #waits(reason: Reason, pauseMs: number): void {
+    if (reason.code === 'slow') {
+      this.#note({ paused: true }, 'slow reader: going on when it has taken what is here')
+      return
+    }
+    const refused = reason.code === 'lost' ? undefined : reason
     const { code, message } = refused ?? {}
     const isKnown = refused !== undefined && this.#refused?.code === code && this.#refused?.message === message
     this.#refused = refused
@@ -113,28 +156,30 @@ class Watch implements Listener {
       ? `still ${code}`
       : refused === undefined
         ? `no connection to ${this.#given.gateway}`
-        : refusedText(refused)
-    this.#note({ waiting: { code, message, retryMs } }, `${why}; again in ${(pauseMs / 1000).toFixed(1)} s`)
+        : reasonText(refused)
+    const waiting = { code, message, retryMs: Math.round(pauseMs) }
+    if (JSON.stringify(waiting) === this.#shown) return
+    this.#shown = JSON.stringify(waiting)
+    this.#note({ waiting }, `${why}; again in ${(pauseMs / 1000).toFixed(1)} s`)
   }
 
-  ended(refused: Refusal): void {
-    console.error(`carillon: ${printable(refusedText(refused))}`)
-    this.#end(exitCodeOfCode(refused.code))
+  #closed(reason: Reason): void {
+    if (reason.code !== 'done') this.#ended(reason)
+  }
+
+  #ended(reason: Reason): void {
+    if (this.#over) return
+    console.error(`carillon: ${printable(reasonText(reason))}`)
+    this.#end(exitCodeOfCode(reason.code))
   }
 
   #note(json: object, text: string): void {
-    console.error(this.#given.json ? JSON.stringify(json) : `-- ${printable(text)}`)
-  }
-
-  #waitForReader(): void {
-    this.#note({ paused: true }, 'slow reader: going on when it has taken what is here')
-    this.#follower?.pause()
-    process.stdout.once('drain', () => this.#follower?.resume())
+    if (!this.#over) console.error(this.#given.json ? JSON.stringify(json) : `-- ${printable(text)}`)
   }
 
   #timedOut(): void {
-    if (this.#refused !== undefined) this.ended(this.#refused)
-    else if (this.#follower?.token() === undefined) {
+    if (this.#refused !== undefined) this.#ended(this.#refused)
+    else if (this.#token === undefined) {
       console.error(`carillon: no answer from ${this.#given.gateway}: is a gateway running there?`)
       this.#end(exitCodes.unreachable)
     } else this.#end(this.#given.count === undefined ? exitCodes.ok : exitCodes.failed)
@@ -143,16 +188,22 @@ class Watch implements Listener {
   #end(exitCode: number): void {
     if (this.#over) return
     this.#over = true
-    this.#follower?.close()
+    const token = this.#token
+    void this.#client?.close()
     clearTimeout(this.#timer)
     process.exitCode = exitCode
-    const token = this.#follower?.token()
-    if (this.#given.json) this.#note({ ended: { events: this.#received, gaps: this.#gaps, after: token } }, '')
-    else this.#summarise(token)
+    if (this.#given.json) {
+      console.error(JSON.stringify({ ended: { events: this.#received, gaps: this.#gaps, after: token } }))
+    } else this.#summarise(token)
     this.#done()
     // Sockets that are closing must not keep the command, nor a reader that does not read.
     process.stdout.write('', () => process.exit())
     setTimeout(() => process.exit(), flushMs)
+  }
+
+  /** Where all of them stand together; undefined while nothing is known. */
+  get #token(): string | undefined {
+    return lowestToken(this.#subscriptions.map(({ token }) => token).filter((token) => token !== undefined))
   }
 
   #summarise(token: string | undefined): void {
@@ -166,4 +217,4 @@ class Watch implements Listener {
   }
 }
 
-const refusedText = ({ message, code }: Refusal) => `${message} (${code})`
+const reasonText = ({ message, code }: Reason) => `${message} (${code})`

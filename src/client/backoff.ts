@@ -19,11 +19,11 @@ export class Backoff {
     this.#options = options
   }
 
-  /** The next pause, ms: at least what the gateway asked for. */
+  /** The next pause, ms: what the gateway asked for, which it may have asked of all, and the jitter on top. */
   next(retryAfterMs: number): number {
     const { firstMs, mostMs } = this.#options
     const bound = Math.min(mostMs, firstMs * 2 ** this.#failures++)
-    return Math.max(retryAfterMs, this.#random.next() * bound)
+    return retryAfterMs + this.#random.next() * bound
   }
 
   /** The connection works. */

@@ -32,12 +32,27 @@ export interface Refusal {
 }
 
 export interface Connection {
+  /** Adds a wish, of a ref not in use. Only where each wish has a position of its own. */
+  subscribe?(wish: Wish): void
+  /** Until the gateway has heard it, more may be told for the ref. */
+  unsubscribe?(ref: number): void
+  /** Asks for a sign of life: told as lost where none comes. Without it the connection can't tell sooner than it does anyway. */
+  check?(): void
   /** Nothing is told after it. */
   close(): void
 }
 
 /**
- * Opens one connection to `gateway` (`http://127.0.0.1:8080`). The three transports have this shape. SSE and poll have one
+ * Opens one connection to `gateway` (`http://127.0.0.1:8080`), and tells nothing before it has returned. SSE and poll have one
  * `after` for all wishes: the first one's. A connection that goes silent is closed, and told as lost.
  */
 export type Open = (gateway: string, wishes: readonly Wish[], handlers: Handlers, clock: Clock) => Connection
+
+/** A way of speaking with a gateway. */
+export interface Transport {
+  /** As states name it. */
+  readonly name: string
+  /** Each wish has its own position, and wishes come and go on a connection; else all share one, and a change opens another. */
+  readonly separate: boolean
+  readonly open: Open
+}

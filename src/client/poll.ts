@@ -5,6 +5,8 @@ import { Silence } from './silence.ts'
 
 /** How long the gateway may hold a poll, ms. */
 const waitMs = 25_000
+/** The same until an answer is empty: only then it is known that nothing more was missed. */
+const firstWaitMs = 1000
 /** An answer that is so much later than that will not come, ms. */
 const graceMs = 15_000
 
@@ -49,7 +51,7 @@ export const openPoll: Open = (gateway, wishes, handlers, clock) => {
       const response = await fetch(`${gateway}/v1/poll`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ subjects, after, wait: waitMs }),
+        body: JSON.stringify({ subjects, after, wait: live ? waitMs : firstWaitMs }),
         signal,
       })
       if (response.status !== 200) return refusalOf(response)

@@ -7,10 +7,30 @@ export function refusal(code: string, message: string, retryAfterMs: number): Re
   return { code, message, retryAfterMs, final: known?.retry === 'no' }
 }
 
+/** What a caller of the SDK is thrown: a gateway's refusal as an error. */
+export class RefusedError extends Error {
+  /** As `Reason.code`. */
+  readonly code: string
+  /** How long to wait before trying again, ms; 0 = the caller's own choice. */
+  readonly retryAfterMs: number
+
+  constructor(code: string, message: string, options: { retryAfterMs?: number; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'RefusedError'
+    this.code = code
+    this.retryAfterMs = options.retryAfterMs ?? 0
+  }
+}
+
 /** What came from the gateway and could not be read; undefined for any other failure: the connection was lost. */
 export function unreadable(error: unknown): Refusal | undefined {
   const { code, message }: CarillonError = toCarillonError(error)
   return code === 'internal' ? undefined : refusal(code, message, 0)
+}
+
+/** An HTTP answer that no gateway gave: a proxy's. */
+export function isProxys({ code }: Refusal): boolean {
+  return code.startsWith('http_') && code !== 'http_204'
 }
 
 /** The refusal in an HTTP answer that is not 200. */

@@ -5,8 +5,10 @@ import { Silence } from './silence.ts'
 
 /** Characters of one event, at most: the largest event of a gateway in base64, and its JSON. */
 const maxEventLength = 32 * 1024 * 1024
-/** A stream that says nothing for this long is given up, ms: over twice a gateway's default `heartbeatMs`. */
+/** A stream that has not opened within this time is given up, ms; so is one of a gateway that does not say its `heartbeatMs`. */
 const silenceMs = 60_000
+/** Once it says it, a silence of two heartbeats and this much is too long, ms. */
+const graceMs = 10_000
 
 /** `GET /v1/sse`: an EventSource of our own, whose position and refusals can be seen. */
 export const openSse: Open = (gateway, wishes, handlers, clock) => {
@@ -24,8 +26,9 @@ export const openSse: Open = (gateway, wishes, handlers, clock) => {
   }
   const silence = new Silence(clock, () => end(undefined))
   silence.start(silenceMs)
-  const heard = () => silence.heard()
-  read(streamUrl(gateway, wishes), handlers, heard, abort.signal).then(end, (error: unknown) => end(unreadable(error)))
+  read(streamUrl(gateway, wishes), handlers, silence, abort.signal).then(end, (error: unknown) =>
+    end(unreadable(error)),
+  )
   return { close }
 }
 
@@ -36,7 +39,7 @@ function streamUrl(gateway: string, wishes: readonly Wish[]): string {
 }
 
 /** Resolves when the stream has ended, with the reason. */
-async function read(url: string, handlers: Handlers, heard: () => void, signal: AbortSignal): Promise<Refusal> {
+async function read(url: string, handlers: Handlers, silence: Silence, signal: AbortSignal): Promise<Refusal> {
   const response = await fetch(url, { signal, headers: { accept: 'text/event-stream' } })
   if (response.status !== 200 || response.body === null) return refusalOf(response)
   let refused: Refusal | undefined
@@ -45,14 +48,16 @@ async function read(url: string, handlers: Handlers, heard: () => void, signal: 
     if (signal.aborted) return
     const frame = frameOfEvent(event)
     if (frame?.kind === 'error') refused = refusal(frame.code, frame.message, frame.retryAfterMs)
-    if (frame !== undefined && frame.kind !== 'after') handlers.frame(frame)
+    if (frame?.kind === 'after') {
+      if (frame.heartbeatMs !== undefined) silence.start(2 * frame.heartbeatMs + graceMs)
+    } else if (frame !== undefined) handlers.frame(frame)
     if (event.lastEventId === position || signal.aborted) return
     position = event.lastEventId
     handlers.position(position)
   }
   const parser = new SseParser(onEvent, maxEventLength)
   for await (const chunk of response.body) {
-    heard()
+    silence.heard()
     parser.feed(chunk)
   }
   return refused ?? { code: 'closed', message: 'the stream ended', retryAfterMs: parser.retryMs ?? 0, final: false }

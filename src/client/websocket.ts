@@ -1,26 +1,25 @@
 import type { Clock } from '../base/clock.ts'
 import type { ClientFrame, ServerFrame } from '../wire/frames.ts'
-import { decodeServerFrame as fromJson, encodeClientFrame as toJson } from '../wire/json.ts'
-import { decodeServerFrame as fromProto, encodeClientFrame as toProto } from '../wire/proto.ts'
+import type { Codec } from './codec.ts'
 import type { Connection, Handlers, Open, Refusal, Wish } from './connection.ts'
 import { refusal, unreadable } from './refusal.ts'
 import { Silence } from './silence.ts'
 
-export type FrameEncoding = 'json' | 'proto'
-
 /** A socket that does not open, or a ping that is not answered, within this time is given up, ms. */
 const answerMs = 10_000
 
-/** `GET /v1/ws`, with the protobuf or the JSON subprotocol. */
-export function openWebSocket(encoding: FrameEncoding): Open {
-  return (gateway, wishes, handlers, clock) => new SocketConnection(encoding, gateway, wishes, handlers, clock)
+/** `GET /v1/ws`, with the codec's subprotocol. */
+export function openWebSocket(codec: Codec): Open {
+  return (gateway, wishes, handlers, clock) => new SocketConnection(codec, gateway, wishes, handlers, clock)
 }
 
 class SocketConnection implements Connection {
-  readonly #encoding: FrameEncoding
+  readonly #codec: Codec
   readonly #handlers: Handlers
   readonly #socket: WebSocket
   readonly #silence: Silence
+  /** By ref; sent once the socket is open. undefined from then on. */
+  #early: Map<number, Wish> | undefined
   /** The last word, when it was an error. */
   #refused: Refusal | undefined
   #heartbeatMs = answerMs
@@ -28,15 +27,14 @@ class SocketConnection implements Connection {
   #pinged = true
   #over = false
 
-  constructor(encoding: FrameEncoding, gateway: string, wishes: readonly Wish[], handlers: Handlers, clock: Clock) {
-    this.#encoding = encoding
+  constructor(codec: Codec, gateway: string, wishes: readonly Wish[], handlers: Handlers, clock: Clock) {
+    this.#codec = codec
+    this.#early = new Map(wishes.map((wish) => [wish.ref, wish]))
     this.#handlers = handlers
-    const socket = new WebSocket(`${gateway.replace(/^http/, 'ws')}/v1/ws`, `carillon.v1.${encoding}`)
+    const socket = new WebSocket(`${gateway.replace(/^http/, 'ws')}/v1/ws`, codec.subprotocol)
     this.#socket = socket
     socket.binaryType = 'arraybuffer'
-    socket.onopen = () => {
-      for (const { ref, subject, after } of wishes) this.#send({ kind: 'subscribe', ref, subject, after })
-    }
+    socket.onopen = () => this.#opened()
     socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => this.#receive(data)
     socket.onclose = () => this.#end()
     // Node 22 fires no `close` for a socket that never opened.
@@ -45,14 +43,34 @@ class SocketConnection implements Connection {
     this.#silence.start(answerMs)
   }
 
+  subscribe(wish: Wish): void {
+    if (this.#early === undefined) this.#send({ kind: 'subscribe', ...wish })
+    else this.#early.set(wish.ref, wish)
+  }
+
+  unsubscribe(ref: number): void {
+    if (this.#early === undefined) this.#send({ kind: 'unsubscribe', ref })
+    else this.#early.delete(ref)
+  }
+
+  check(): void {
+    if (!this.#over && !this.#pinged) this.#silent()
+  }
+
   close(): void {
     this.#over = true
     this.#silence.stop()
     this.#socket.close(1000)
   }
 
+  #opened(): void {
+    const wishes = this.#early?.values() ?? []
+    this.#early = undefined
+    for (const wish of wishes) this.subscribe(wish)
+  }
+
   #send(frame: ClientFrame): void {
-    this.#socket.send(this.#encoding === 'json' ? toJson(frame) : new Uint8Array(toProto(frame)))
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(this.#codec.encode(frame))
   }
 
   #receive(data: string | ArrayBuffer): void {
@@ -74,7 +92,7 @@ class SocketConnection implements Connection {
   /** undefined for a kind of frame that this version does not know. What can't be read ends the connection. */
   #decode(data: string | ArrayBuffer): ServerFrame | undefined {
     try {
-      return typeof data === 'string' ? fromJson(data) : fromProto(new Uint8Array(data))
+      return this.#codec.decode(typeof data === 'string' ? data : new Uint8Array(data))
     } catch (error) {
       this.#refused = unreadable(error)
       this.#end()

@@ -46,15 +46,22 @@ export class Exchange {
     this.#gone = gone
   }
 
-  /** Answers in full. Does nothing once answered or abandoned. */
+  /** Answers in full, HEAD with the head alone. Does nothing once answered or abandoned. */
   answer(status: number, headers: Headers, body: string | Uint8Array, options: { close?: boolean } = {}): void {
     if (!this.#open) return
     this.#open = false
     this.res.cork(() => {
       this.writeHead(status, headers)
       if (status === 204) this.res.endWithoutBody(0, options.close)
+      else if (this.method === 'HEAD') this.#endHead(Buffer.byteLength(body), options.close)
       else this.res.end(body, options.close)
     })
+  }
+
+  /** uWS closes the connection wherever it writes the length itself, asked or not. */
+  #endHead(bytes: number, close: boolean | undefined): void {
+    if (close) this.res.endWithoutBody(bytes, true)
+    else this.res.writeHeader('Content-Length', String(bytes)).endWithoutBody()
   }
 
   answerJson(status: number, body: unknown, headers: Headers = [], options: { close?: boolean } = {}): void {

@@ -21,10 +21,23 @@ export function mediaType<T extends string>(req: Request, accepted: readonly T[]
 
 /** Throws `bad_request` for what is not JSON in UTF-8. */
 export function jsonBody(body: Uint8Array): unknown {
+  return parseJson(jsonText(body))
+}
+
+/** Throws `bad_request` for what is not UTF-8. */
+export function jsonText(body: Uint8Array): string {
   try {
-    return JSON.parse(utf8.decode(body))
+    return utf8.decode(body)
   } catch (cause) {
-    const why = cause instanceof SyntaxError ? cause.message : 'it is not UTF-8'
-    throw new CarillonError('bad_request', `expected JSON as the body: ${why}`, { cause })
+    throw new CarillonError('bad_request', 'expected JSON as the body: it is not UTF-8', { cause })
+  }
+}
+
+/** Throws `bad_request` for what is not JSON. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new CarillonError('bad_request', `expected JSON as the body: ${(cause as Error).message}`, { cause })
   }
 }

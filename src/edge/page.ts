@@ -32,7 +32,7 @@ function fileRoute(name: string): Route {
     checkHost(exchange)
     exchange.answer(200, fileHeaders(types[extname(name)]!, exchange.host), body)
   }
-  return { path: name === 'index.html' ? '/' : `/${name}`, methods: { GET: serve } }
+  return { path: name === 'index.html' ? '/' : `/${name}`, methods: { GET: serve, HEAD: serve } }
 }
 
 function fileHeaders(type: string, host: string): Headers {

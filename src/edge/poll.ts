@@ -5,6 +5,7 @@ import { readBody } from './body.ts'
 import type { EdgeContext } from './context.ts'
 import { type Exchange, jsonType } from './exchange.ts'
 import { jsonBody, mediaType } from './media.ts'
+import { parseQuery } from './query.ts'
 import { type Handler, refuse } from './router.ts'
 import { type PollRequest, pollRequest, pollRequestFromJson } from './subscribe-request.ts'
 
@@ -24,6 +25,7 @@ export function servePoll(context: EdgeContext): Handler {
 export function servePollBody(context: EdgeContext): Handler {
   return async (exchange, req) => {
     context.admit()
+    parseQuery(exchange.query, [])
     mediaType(req, ['application/json'])
     const body = await readBody(context, exchange, req)
     if (body !== undefined) poll(context, exchange, pollRequestFromJson(jsonBody(body)))

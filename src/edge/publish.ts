@@ -1,14 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { CarillonError } from '../base/errors.ts'
 import { isLoopback, isLoopbackHostHeader } from '../base/loopback.ts'
+import { parseTraceparent, traceparentHeader } from '../telemetry/trace-context.ts'
 import { eventFromJson } from '../wire/event-json.ts'
 import type { Event, Published } from '../wire/frames.ts'
+import { elementTexts, memberTexts } from '../wire/json-members.ts'
 import { decodePublishRequest, encodePublishResponse } from '../wire/publish.ts'
 import { readBody } from './body.ts'
 import type { EdgeContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
-import { jsonBody, mediaType } from './media.ts'
-import { quote } from './query.ts'
+import { jsonText, mediaType, parseJson } from './media.ts'
+import { parseQuery, quote } from './query.ts'
 import type { Handler } from './router.ts'
 
 export const publishPath = '/v1/publish'
@@ -17,19 +19,17 @@ const json = 'application/json'
 const protobuf = 'application/x-protobuf'
 const mediaTypes = [json, protobuf, 'application/protobuf'] as const
 
-/** W3C Trace Context, version 00 and later ones by its first four fields. */
-const traceparentForm = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?$/
-
 /** `POST /v1/publish`: one event, or a batch of which all or none are wrong. Answers after the broker's acknowledgement. */
 export function servePublish(context: EdgeContext): Handler {
   return async (exchange, req) => {
     checkOpen(context, exchange)
+    parseQuery(exchange.query, [])
     const type = mediaType(req, mediaTypes)
-    const traceparent = req.getHeader('traceparent')
+    const traceparent = req.getHeader(traceparentHeader)
     const body = await readBody(context, exchange, req)
     if (body === undefined) return
-    const events = complete(context, type === json ? eventsFromJson(jsonBody(body)) : decodePublishRequest(body))
-    const options = traceparentForm.test(traceparent) ? { traceparent } : {}
+    const events = complete(context, type === json ? eventsFromJson(jsonText(body)) : decodePublishRequest(body))
+    const options = parseTraceparent(traceparent) === undefined ? {} : { traceparent }
     const results = await publish(context, events, options)
     if (type === json) exchange.answerJson(200, { results })
     else exchange.answer(200, [['Content-Type', protobuf]], encodePublishResponse(results))
@@ -75,14 +75,16 @@ function checkOpen(context: EdgeContext, exchange: Exchange): void {
 }
 
 /** One event, or `{"events": […]}`. */
-function eventsFromJson(body: unknown): Event[] {
-  if (typeof body !== 'object' || body === null || !('events' in body)) return [eventFromJson(body)]
-  const { events, ...others } = body
+function eventsFromJson(text: string): Event[] {
+  const body = parseJson(text)
+  if (typeof body !== 'object' || body === null || !Object.hasOwn(body, 'events')) return [eventFromJson(body, text)]
+  const { events, ...others } = body as Record<string, unknown>
   if (!Array.isArray(events))
     throw new CarillonError('bad_request', `expected events to be an array, got ${quote(events)}`)
   const other = Object.keys(others)[0]
   if (other !== undefined) throw new CarillonError('bad_request', `expected nothing beside events, got ${quote(other)}`)
-  return events.map((event, index) => eventFromJson(event, `events[${index}]`))
+  const texts = elementTexts(memberTexts(text).get('events')!)
+  return events.map((event, index) => eventFromJson(event, texts[index]!, `events[${index}]`))
 }
 
 /** Bounds the batch and fills in what the gateway knows as well as its publisher. */

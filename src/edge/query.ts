@@ -12,7 +12,8 @@ export function parseQuery(query: string, known: readonly string[]): Map<string,
     const cut = part.indexOf('=')
     const name = decode(cut === -1 ? part : part.slice(0, cut))
     if (!known.includes(name)) {
-      throw new CarillonError('bad_request', `expected the parameters ${known.join(', ')}, got ${quote(name)}`)
+      const expected = known.length === 0 ? 'no parameters' : `the parameters ${known.join(', ')}`
+      throw new CarillonError('bad_request', `expected ${expected}, got ${quote(name)}`)
     }
     const value = cut === -1 ? '' : decode(part.slice(cut + 1))
     const values = parameters.get(name)

@@ -1,8 +1,10 @@
 import { CarillonError, toCarillonError } from '../base/errors.ts'
+import { isLoopback } from '../base/loopback.ts'
 import type { EdgeContext } from './context.ts'
 import { Exchange, type Headers } from './exchange.ts'
 import type { Connection, Request } from './listener.ts'
-import { isOriginAllowed } from './origin.ts'
+import { isHostAllowed, isOriginAllowed } from './origin.ts'
+import { quote } from './query.ts'
 
 /** Answers one request. `req` is valid until the handler returns or first awaits; what it throws becomes the refusal. */
 export type Handler = (exchange: Exchange, req: Request) => void | Promise<void>
@@ -67,7 +69,12 @@ export function refuse(context: EdgeContext, exchange: Exchange, thrown: unknown
 /** Throws `origin_refused` for pages that may not connect; from then on the answers are readable for the others. */
 export function checkOrigin(context: EdgeContext, exchange: Exchange): void {
   const { origin, host } = exchange
-  if (!isOriginAllowed(origin, host, context.options.allowOrigin)) {
+  const { host: listensOn, allowOrigin } = context.options
+  if (isLoopback(listensOn) && !isHostAllowed(host, allowOrigin)) {
+    const expected = 'expected a Host header that names the loopback, as this listener does, or the host of an origin'
+    throw new CarillonError('origin_refused', `${expected} given by --allow-origin, got ${quote(host)}`)
+  }
+  if (!isOriginAllowed(origin, host, allowOrigin)) {
     const message = `expected a page of ${host} or of an origin given by --allow-origin, got ${origin.slice(0, 200)}`
     throw new CarillonError('origin_refused', message)
   }

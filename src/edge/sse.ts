@@ -1,7 +1,7 @@
 import { type CarillonError, errors, toCarillonError } from '../base/errors.ts'
 import { WheelTimer } from '../base/wheel.ts'
 import { type Outlet, type Session, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
-import { encodeServerFrame, heartbeat, idLine, positionBlock, retryBlock } from '../wire/sse.ts'
+import { encodeServerFrame, heartbeat, idLine, openingBlock, positionBlock, retryBlock } from '../wire/sse.ts'
 import type { EdgeContext } from './context.ts'
 import type { Exchange, Headers } from './exchange.ts'
 import type { Connection } from './listener.ts'
@@ -120,11 +120,12 @@ class SseOutlet implements Outlet {
   opened(): void {
     this.#state = 'open'
     this.#res.onWritable(() => this.#writable())
+    const { heartbeatMs } = this.#context.options
     this.#res.cork(() => {
       this.#exchange.writeHead(200, headers)
-      this.#send(`${this.#retry(0)}${positionBlock(this.#renewed(this.session.token()))}`)
+      this.#send(`${this.#retry(0)}${openingBlock(this.#renewed(this.session.token()), heartbeatMs)}`)
     })
-    this.#context.wheel.schedule(this.#heartbeat, this.#context.options.heartbeatMs)
+    this.#context.wheel.schedule(this.#heartbeat, heartbeatMs)
   }
 
   caughtUp(): void {}

@@ -6,7 +6,7 @@ import { decodeClientFrame as decodeProto } from '../wire/proto.ts'
 import type { EdgeContext } from './context.ts'
 import { Exchange } from './exchange.ts'
 import type { Connection, Request, TemplatedApp, us_socket_context_t, WebSocket } from './listener.ts'
-import { quote } from './query.ts'
+import { parseQuery, quote } from './query.ts'
 import { checkOrigin, type Handler, refuse } from './router.ts'
 
 export const websocketPath = '/v1/ws'
@@ -81,6 +81,7 @@ class WebSocketTransport {
     const exchange = new Exchange(res, req)
     try {
       checkOrigin(this.#context, exchange)
+      parseQuery(exchange.query, [])
       const protocol = chooseSubprotocol(req.getHeader('sec-websocket-protocol'))
       this.#early.length = 0
       const outlet = new WebSocketOutlet(protocol === undefined ? 'json' : subprotocols[protocol]!, this.#early)

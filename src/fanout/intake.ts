@@ -2,13 +2,20 @@ import { seededHash } from '../base/hash.ts'
 import type { SourceRecord } from '../log/record.ts'
 import type { Appended } from '../log/window.ts'
 import type { RoutingTable } from '../routing/table.ts'
-import { validSubjectBytes } from '../subject/subject.ts'
-import { deletedEvent, type EnvelopeView, envelopeView, scanEnvelope } from '../wire/envelope.ts'
+import { ConfluentFrame } from '../wire/confluent.ts'
+import { type EnvelopeView, envelopeView, scanEnvelope } from '../wire/envelope.ts'
+import { EnvelopeWriter } from '../wire/envelope-writer.ts'
+import type { StreamFormat } from '../wire/stream-format.ts'
+import { CloudEventComposer } from './cloudevent-composer.ts'
+import type { Composer } from './composer.ts'
+import { RawComposer } from './raw-composer.ts'
+import { rejectCause } from './reject-cause.ts'
 import type { RejectReason } from './rejected.ts'
 
 /**
  * Turns a source's record into a window's entry, or says why it can't be used. The same intake serves the tail and
- * read-back, so both give the same content. One object is reused; nothing of the payload is decoded.
+ * read-back, so both give the same content. One object is reused; nothing of the payload is decoded. Where values are not
+ * events, an envelope is composed into a buffer that the next record overwrites.
  */
 export class Intake {
   /** The envelope of the record last accepted; offsets count from `appended.eventStart`. */
@@ -31,18 +38,31 @@ export class Intake {
   readonly #routing: RoutingTable
   readonly #seed: number
   readonly #maxEventBytes: number
+  readonly #format: StreamFormat
+  /** What the stream's route puts before a record's key. */
+  readonly #prefix: Buffer
+  readonly #writer: EnvelopeWriter
+  /** None for `event`. */
+  readonly #composer: Composer | undefined
+  readonly #frame: ConfluentFrame | undefined
 
-  constructor(stream: string, routing: RoutingTable, seed: number, maxEventBytes: number) {
+  constructor(stream: string, format: StreamFormat, routing: RoutingTable, seed: number, maxEventBytes: number) {
     this.#stream = stream
+    this.#format = format
     this.#routing = routing
     this.#seed = seed
     this.#maxEventBytes = maxEventBytes
+    const prefix = routing.prefixOf(stream)
+    this.#prefix = Buffer.from(prefix)
+    this.#writer = new EnvelopeWriter(maxEventBytes)
+    this.#composer = composerOf(format, prefix, routing)
+    this.#frame = format.framing === 'confluent' ? new ConfluentFrame() : undefined
   }
 
   /** undefined = accepted: `appended` and `envelope` describe it until the next call. */
   accept(record: SourceRecord, partitions: number): RejectReason | undefined {
     const { appended } = this
-    const reason = record.valueStart < 0 ? this.#takeDeletion(record) : this.#takeValue(record)
+    const reason = this.#composer === undefined ? this.#takeEvent(record) : this.#take(record, this.#composer)
     if (reason !== undefined) return reason
     const start = appended.eventStart + appended.subjectAt
     const end = start + appended.subjectLength
@@ -58,19 +78,48 @@ export class Intake {
     return undefined
   }
 
-  #takeValue(record: SourceRecord): RejectReason | undefined {
-    if (record.valueEnd - record.valueStart > this.#maxEventBytes) return 'too_large'
-    if (!scanEnvelope(record.buffer, record.valueStart, record.valueEnd, this.envelope)) return 'bad_envelope'
-    this.#point(record.buffer, record.valueStart, record.valueEnd)
+  /** Why the record that was just refused, and for which reason, can't be used: for people, with what to do. */
+  cause(record: SourceRecord, reason: RejectReason, partitions: number): string {
+    const fault = this.#composer?.fault || this.envelope.fault
+    const prefix = this.#prefix.toString()
+    const of = { stream: this.#stream, format: this.#format, prefix, routing: this.#routing, partitions, fault }
+    return rejectCause(reason, record, of)
+  }
+
+  #takeEvent(record: SourceRecord): RejectReason | undefined {
+    if (record.valueStart < 0) return this.#takeDeletion(record)
+    let start = record.valueStart
+    if (record.valueEnd - start > this.#maxEventBytes) return 'too_large'
+    if (this.#frame !== undefined) {
+      if (!this.#frame.read(record.buffer, start, record.valueEnd, true)) return 'bad_framing'
+      start = this.#frame.contentStart
+    }
+    if (!scanEnvelope(record.buffer, start, record.valueEnd, this.envelope)) return 'bad_envelope'
+    this.#point(record.buffer, start, record.valueEnd)
     return undefined
   }
 
   /** A null value deletes the subject that is the record's key. */
   #takeDeletion(record: SourceRecord): RejectReason | undefined {
-    if (record.keyStart < 0 || !validSubjectBytes(record.buffer, record.keyStart, record.keyEnd)) return 'no_subject'
-    const event = Buffer.from(deletedEvent(record.buffer.toString('utf8', record.keyStart, record.keyEnd)))
-    scanEnvelope(event, 0, event.length, this.envelope)
-    this.#point(event, 0, event.length)
+    if (record.keyStart < 0) return 'no_subject'
+    const writer = this.#writer
+    writer.begin()
+    writer.subject(this.#prefix, record.buffer, record.keyStart, record.keyEnd)
+    writer.deleted()
+    return this.#takeWritten(writer)
+  }
+
+  #take(record: SourceRecord, composer: Composer): RejectReason | undefined {
+    const writer = this.#writer
+    writer.begin()
+    return composer.compose(record, writer) ?? this.#takeWritten(writer)
+  }
+
+  /** Of what is composed only the subject can be wrong. */
+  #takeWritten(writer: EnvelopeWriter): RejectReason | undefined {
+    if (writer.tooLarge) return 'too_large'
+    if (!scanEnvelope(writer.bytes, 0, writer.length, this.envelope)) return 'no_subject'
+    this.#point(writer.bytes, 0, writer.length)
     return undefined
   }
 
@@ -82,5 +131,16 @@ export class Intake {
     appended.eventEnd = end
     appended.subjectAt = envelope.subjectAt
     appended.subjectLength = envelope.subjectLength
+  }
+}
+
+function composerOf(format: StreamFormat, prefix: string, routing: RoutingTable): Composer | undefined {
+  switch (format.format) {
+    case 'event':
+      return undefined
+    case 'raw':
+      return new RawComposer(format, prefix)
+    case 'cloudevents':
+      return new CloudEventComposer(format, prefix, routing)
   }
 }

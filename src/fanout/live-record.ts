@@ -1,4 +1,5 @@
 import type { Loaded } from '../log/window.ts'
+import type { EventTrace } from '../telemetry/stream-traces.ts'
 import { type DeliveryParts, encodeDelivery } from '../wire/delivery.ts'
 import { envelopeView, scanEnvelope } from '../wire/envelope.ts'
 import type { Encoding } from '../wire/frames.ts'
@@ -35,6 +36,10 @@ export class LiveRecord implements DeliveryParts {
   subjectEnd = 0
   /** Publisher's clock, Unix µs; the record's own time where the publisher gave none. */
   publishedAtUs = 0
+  /** When this gateway read it, Unix µs; of live records only. */
+  readAtUs = 0
+  /** Notes the deliveries of a sampled event while it is fanned out; undefined for all others. */
+  trace: EventTrace | undefined = undefined
   /** Whom a side reader's delivery is for; undefined = every live subscription that matches. */
   refs: readonly number[] | undefined = undefined
   #after = ''
@@ -78,6 +83,13 @@ export class LiveRecord implements DeliveryParts {
   get subject(): string {
     if (this.#subject === '') this.#subject = this.buffer.toString('utf8', this.subjectStart, this.subjectEnd)
     return this.#subject
+  }
+
+  /** Scanned when asked: only traces want it. */
+  get eventId(): string {
+    scanEnvelope(this.buffer, this.eventStart, this.eventEnd, envelope)
+    const start = this.eventStart + envelope.idAt
+    return this.buffer.toString('utf8', start, start + envelope.idLength)
   }
 
   /** The token of the position after this record. */

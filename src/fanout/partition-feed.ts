@@ -1,5 +1,6 @@
 import { seededHash } from '../base/hash.ts'
 import { type Lost, Window, type WindowOptions } from '../log/window.ts'
+import type { Offsets } from '../source/source.ts'
 import type { StreamInstruments } from '../telemetry/instruments.ts'
 import { encodePosition, type Position, streamHash } from '../wire/token.ts'
 import { Hub } from './hub.ts'
@@ -27,6 +28,8 @@ export class PartitionFeed {
   readonly readers = new Set<FeedReader>()
   /** Readers whose position is ahead of this gateway's head. */
   readonly parked = new Set<FeedReader>()
+  /** The offset of the log's very first record. */
+  readonly firstOffset: number
   /** Names stream and incarnation in a token. */
   streamHash: number
   /** How often what was read of the log was no longer to be used: what was read back before is not of it any more. */
@@ -36,8 +39,16 @@ export class PartitionFeed {
   brokerHead = 0
   /** The tail has been where this gateway began to read: until then the log may have been cut below it. */
   reached = false
+  /** A record that belongs into another partition was passed over since the partitions are as many as they are. */
+  misrouted = false
   /** The window begins at 0 though nothing was read yet: the log may begin later. */
   fresh = false
+  /** Of a partition that was added while this gateway ran: where those before it stood then, by partition. */
+  grownFrom: readonly number[] | undefined
+  /** Record time of the last record of the batch that is being read, ms; 0 = it had none yet. */
+  lastTimeMs = 0
+  /** As of the last batch: since when there are records that this gateway has not read, Unix ms; 0 = it has read all. */
+  #unreadSinceMs = 0
 
   constructor(
     stream: string,
@@ -45,8 +56,10 @@ export class PartitionFeed {
     partition: number,
     options: WindowOptions,
     instruments: StreamInstruments,
+    firstOffset = 0,
   ) {
     this.stream = stream
+    this.firstOffset = firstOffset
     this.instruments = instruments
     this.partition = partition
     this.window = new Window(options)
@@ -64,14 +77,35 @@ export class PartitionFeed {
       streamHash: this.streamHash,
       partition: this.partition,
       offset,
-      generation: this.window.epochBefore(offset),
+      generation: this.window.generationAt(offset),
     }
   }
 
-  /** What was read so far is read again by whoever comes for it. */
-  reread(): void {
+  /** The stream has more partitions. What was passed over as misrouted may be where it belongs: it is read again by whoever comes for it. */
+  regrown(): void {
+    if (!this.misrouted) return
+    this.misrouted = false
     this.window.forget()
     this.rewrites++
+  }
+
+  /**
+   * A batch is through. What it left unread is younger than the last record that it had, and in a log that is being caught up
+   * with hardly: so that record's time counts. After a batch without records it is since this gateway knows of it.
+   */
+  batchEnd(next: number, offsets: Offsets, nowMs: number): void {
+    this.window.advance(next)
+    this.first = offsets.first
+    this.brokerHead = offsets.head
+    if (next >= offsets.head) this.#unreadSinceMs = 0
+    else if (this.lastTimeMs > 0) this.#unreadSinceMs = this.lastTimeMs
+    else if (this.#unreadSinceMs === 0) this.#unreadSinceMs = nowMs
+    this.lastTimeMs = 0
+  }
+
+  /** Age of the oldest record that this gateway has not read, ms, as `batchEnd` tells; 0 = there is none. */
+  unreadAgeMs(nowMs: number): number {
+    return this.#unreadSinceMs === 0 ? 0 : Math.max(0, nowMs - this.#unreadSinceMs)
   }
 
   /** The log under this name is another one from here on. */
@@ -82,6 +116,8 @@ export class PartitionFeed {
     this.first = 0
     this.brokerHead = 0
     this.fresh = true
+    this.#unreadSinceMs = 0
+    this.grownFrom = undefined
     for (const reader of [...this.readers]) reader.recreated(before)
   }
 }

@@ -2,10 +2,14 @@ import type { Clock } from '../base/clock.ts'
 import { CarillonError } from '../base/errors.ts'
 import type { SourceRecord } from '../log/record.ts'
 import type { Window, WindowOptions } from '../log/window.ts'
+import { rangeProblem } from '../routing/range-check.ts'
 import type { RoutingTable } from '../routing/table.ts'
 import type { Offsets, Source, StreamInfo, Tail, TailSink, TailState } from '../source/source.ts'
 import type { StreamInstruments } from '../telemetry/instruments.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import type { StreamTraces } from '../telemetry/stream-traces.ts'
+import { maySample } from '../telemetry/trace-context.ts'
+import { type StreamFormat, streamFormatDefaults } from '../wire/stream-format.ts'
 import { type FillOptions, fillDefaults, fillWindow } from './fill.ts'
 import { Intake } from './intake.ts'
 import { LiveRecord } from './live-record.ts'
@@ -18,12 +22,16 @@ const retryMs = 1000
 const confirmMs = 1000
 /** Rejected records are logged with their likely cause at most this often for each reason, ms. */
 const rejectLogMs = 60_000
+/** One reason why a stream can't be read, among others that take turns, is logged at most this often, ms. */
+const reasonLogMs = 60_000
 
 export interface StreamFeedOptions {
   /** The stream's name in routes and tokens. */
   readonly name: string
   /** The broker's name for it. */
   readonly topic: string
+  /** What its records are; events unless given. */
+  readonly format?: StreamFormat
   readonly source: Source
   readonly routing: RoutingTable
   readonly window: WindowOptions
@@ -64,7 +72,8 @@ export class StreamFeed implements TailSink {
     this.#options = options
     this.name = options.name
     this.live.stream = options.name
-    this.intake = new Intake(options.name, options.routing, options.window.seed, options.maxEventBytes)
+    const { name, format, routing, window, maxEventBytes } = options
+    this.intake = new Intake(name, format ?? streamFormatDefaults, routing, window.seed, maxEventBytes)
   }
 
   get topic(): string {
@@ -103,8 +112,10 @@ export class StreamFeed implements TailSink {
     instruments.eventsIn++
     instruments.bytesIn += record.valueEnd - record.valueStart
     if (feed.fresh) this.#begins(feed, record.offset)
+    feed.lastTimeMs = record.timeMs
     const reason = this.intake.accept(record, this.partitions.length)
     if (reason !== undefined) {
+      feed.misrouted ||= reason === 'misrouted'
       this.#reject(record, reason)
       feed.window.advance(record.offset + 1, record.epoch)
       return
@@ -113,16 +124,18 @@ export class StreamFeed implements TailSink {
     const { live } = this
     this.#describe(live, feed)
     instruments.publishToBroker.record(record.timeMs * 1000 - live.publishedAtUs)
-    instruments.brokerToRead.record(this.#options.clock.nowUs() - record.timeMs * 1000)
-    feed.hub.publish(live)
+    live.readAtUs = this.#options.clock.nowUs()
+    instruments.brokerToRead.record(live.readAtUs - record.timeMs * 1000)
+    const { buffer, traceStart, traceEnd } = record
+    if (instruments.traces !== undefined && traceStart >= 0 && maySample(buffer, traceStart, traceEnd)) {
+      this.#publishTraced(feed, record, instruments.traces)
+    } else feed.hub.publish(live)
   }
 
   end(partition: number, next: number, offsets: Offsets): void {
     const feed = this.partitions[partition]!
     if (feed.fresh) this.#begins(feed, Math.min(offsets.first, next))
-    feed.window.advance(next)
-    feed.first = offsets.first
-    feed.brokerHead = offsets.head
+    feed.batchEnd(next, offsets, this.#options.clock.nowUs() / 1000)
     if (offsets.head >= next) feed.reached = true
     else if (!feed.reached) this.#options.clock.after(confirmMs, () => void this.#confirmEnd(feed))
     if (feed.parked.size > 0) for (const reader of [...feed.parked]) reader.moved()
@@ -163,9 +176,10 @@ export class StreamFeed implements TailSink {
       'warn',
       `stream ${this.name} now has ${info.partitions} partitions: subjects may have moved`,
     )
-    // What came since then was held against the old count, and passed over where it did not fit.
-    for (const feed of this.partitions) feed.reread()
+    for (const feed of this.partitions) feed.regrown()
+    const heads = this.partitions.map(({ window }) => window.head)
     this.#adopt(info)
+    for (const feed of this.partitions.slice(heads.length)) feed.grownFrom = heads
     this.#options.onRepartitioned()
   }
 
@@ -188,7 +202,9 @@ export class StreamFeed implements TailSink {
       record: (record) => {
         if (full) return
         const { intake } = this
-        const accepted = intake.accept(record, this.partitions.length) === undefined
+        const reason = intake.accept(record, this.partitions.length)
+        const accepted = reason === undefined
+        feed.misrouted ||= reason === 'misrouted'
         const { eventStart, eventEnd } = intake.appended
         // Asked only for what will be stored: a record that is too large to use must not stop the stretch behind it.
         full = accepted && !window.hasRoom(eventEnd - eventStart)
@@ -201,6 +217,9 @@ export class StreamFeed implements TailSink {
       lost: (first, last, reason) => {
         if (!full) window.lost(first, last, reason)
       },
+      get full() {
+        return full
+      },
     })
     // The log's start may have passed `from`, before this read or while it ran: what came all the same is not lost.
     const kept = Math.min(offsets.first, got)
@@ -211,7 +230,8 @@ export class StreamFeed implements TailSink {
   /** Tails begin where a new log does, without a word; whoever stands below is told, though there may have been nothing. */
   #begins(feed: PartitionFeed, first: number): void {
     feed.fresh = false
-    if (first > 0) this.lost(feed.partition, 0, first - 1, 'retention')
+    const { firstOffset } = feed
+    if (first > firstOffset) this.lost(feed.partition, firstOffset, first - 1, 'retention')
   }
 
   // The way in
@@ -265,9 +285,9 @@ export class StreamFeed implements TailSink {
   async #fill(info: StreamInfo, bounds: readonly Offsets[]): Promise<void> {
     const { source, clock, fill } = this.#options
     const { ageMs, budgetMs } = fill ?? fillDefaults
-    for (const { partition, window } of this.partitions) {
-      const place = { source, info, partition, window, intake: this.intake, clock }
-      await fillWindow(place, bounds[partition]!, ageMs, budgetMs / info.partitions)
+    for (const feed of this.partitions) {
+      const place = { source, info, feed, intake: this.intake, clock }
+      await fillWindow(place, bounds[feed.partition]!, ageMs, budgetMs / info.partitions)
     }
   }
 
@@ -278,11 +298,25 @@ export class StreamFeed implements TailSink {
 
   #addPartitions(info: StreamInfo): void {
     while (this.partitions.length < info.partitions) {
-      const { window, instruments } = this.#options
-      const feed = new PartitionFeed(this.name, info.incarnation, this.partitions.length, window, instruments)
+      const { window, instruments, source } = this.#options
+      const { length } = this.partitions
+      const feed = new PartitionFeed(this.name, info.incarnation, length, window, instruments, source.firstOffset)
       feed.fresh = this.info !== undefined
       this.partitions.push(feed)
     }
+    this.#checkPartitions(info.partitions)
+  }
+
+  /** The broker's count is the one that counts; who meant another one should know. */
+  #checkPartitions(count: number): void {
+    const { partitions, creates, routing, logger } = this.#options
+    if (count !== partitions) {
+      const said = `stream ${this.name} has ${count} partitions, where streams.${this.name}.partitions says ${partitions}`
+      logger.log(creates ? 'warn' : 'info', `${said}: that counts only where the gateway creates it`)
+    }
+    const configs = routing.routes.map(({ config }) => config)
+    const problem = rangeProblem(configs, this.name, count)
+    if (problem !== '') logger.log('warn', problem)
   }
 
   #describe(live: LiveRecord, feed: PartitionFeed): void {
@@ -301,11 +335,22 @@ export class StreamFeed implements TailSink {
     live.begin()
   }
 
+  /** A record whose publisher wants a trace of it. */
+  #publishTraced(feed: PartitionFeed, record: SourceRecord, traces: StreamTraces): void {
+    const { live } = this
+    const { buffer, traceStart: start, traceEnd: end, timeMs } = record
+    live.trace = traces.begin({ buffer, start, end, timeMs }, live.readAtUs)
+    const matched = feed.hub.publish(live)
+    if (live.trace === undefined) return
+    traces.end(live.trace, live, matched)
+    live.trace = undefined
+  }
+
   #reject(record: SourceRecord, reason: RejectReason): void {
-    const { instruments, rejected, routing, logger } = this.#options
+    const { instruments, rejected, logger } = this.#options
     instruments.skipped[reason]++
     const key = record.keyStart < 0 ? undefined : record.buffer.subarray(record.keyStart, record.keyEnd)
-    const detail = routing.likelyCause(reason, key, record.partition, this.partitions.length)
+    const detail = this.intake.cause(record, reason, this.partitions.length)
     rejected.add({
       stream: this.name,
       partition: record.partition,
@@ -329,11 +374,16 @@ export class StreamFeed implements TailSink {
     const changed = state !== this.condition
     this.condition = state
     this.detail = detail
-    if (!changed) return
-    if (state === 'away') this.instruments.outages++
     const { logger } = this.#options
+    const news = `stream ${this.name} is ${state}: ${detail}`
+    if (!changed) {
+      // Another reason than before, which may go to and fro.
+      logger.every(news, reasonLogMs, 'warn', news)
+      return
+    }
+    if (state === 'away') this.instruments.outages++
     if (state === 'up') logger.log('info', `stream ${this.name} is up`, { partitions: this.partitions.length })
-    else logger.log('warn', `stream ${this.name} is ${state}: ${detail}`)
+    else logger.log('warn', news)
   }
 
   /** Throws what a subscriber or publisher is to be told while the stream can't be used. */

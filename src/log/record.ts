@@ -9,7 +9,7 @@ export interface SourceRecord {
   offset: number
   /** Record time, Unix ms: the broker's clock where the log stamps records itself, else the producer's. */
   timeMs: number
-  /** Leader epoch of the record's batch (Kafka); 0 where the broker has none. */
+  /** The generation of the position behind it, see `Generations`. */
   epoch: number
   keyStart: number
   keyEnd: number
@@ -20,4 +20,18 @@ export interface SourceRecord {
   traceEnd: number
   /** All headers, decoded when asked; the last of a repeated name wins. Values are views: copy what is kept. */
   headers(): Map<string, Buffer | null>
+  /** Calls `sink.header` for each header, in order, with bounds instead of copies; `traceparent`, known by its bounds above, may be left out. */
+  eachHeader(sink: HeaderSink): void
+}
+
+/**
+ * How a position tells the history of a log that it is of, below 2^32. `epochs`: the leader epoch of the record below (Kafka; 0 where the
+ * broker has none): an epoch's records lie together, and later ones follow. `times`: the time of the record right below, Unix ms modulo
+ * 2^32 (JetStream, which has no epochs): a record of another history at that offset was stored at another time.
+ */
+export type Generations = 'epochs' | 'times'
+
+/** Takes headers as bounds: name and value lie in `bytes`, during the call only. A `valueStart` of -1 means null. */
+export interface HeaderSink {
+  header(bytes: Buffer, nameStart: number, nameEnd: number, valueStart: number, valueEnd: number): void
 }

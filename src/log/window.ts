@@ -1,6 +1,8 @@
 import { CarillonError } from '../base/errors.ts'
 import { Epochs } from './epochs.ts'
 import { Losses, type Lost, type LostReason } from './losses.ts'
+import type { Generations } from './record.ts'
+import { RecordTimes } from './record-times.ts'
 import { SubjectTable } from './subject-table.ts'
 
 export interface WindowOptions {
@@ -10,6 +12,8 @@ export interface WindowOptions {
   readonly entries: number
   /** Seed of the hashes that the records carry: whoever appends hashes with it. */
   readonly seed: number
+  /** What the records' `epoch` is; `epochs` unless given. `times` takes 4 bytes a record more. */
+  readonly generations?: Generations
 }
 
 /** What `append` takes; one object is reused. `subjectAt` counts from `eventStart`: the subject's bytes lie inside the event's. */
@@ -116,6 +120,8 @@ export class Window {
   readonly #epochs = new Epochs()
   /** Where a loss begins that reaches up to the head: a later epoch may begin in it, unseen; -1 = none. */
   #unseenFrom = -1
+  /** Instead of epochs, where generations are times. */
+  readonly #recordTimes: RecordTimes | undefined
   readonly #losses = new Losses()
 
   constructor(options: WindowOptions) {
@@ -132,6 +138,7 @@ export class Window {
     this.#previous = new Uint32Array(capacity)
     this.#next = new Uint32Array(capacity)
     this.#newest = new SubjectTable(this.#hashes)
+    if (options.generations === 'times') this.#recordTimes = new RecordTimes(capacity)
   }
 
   /** Records that can be loaded. */
@@ -198,7 +205,8 @@ export class Window {
     this.#next[slot] = 0
     this.headOrdinal = ordinal + 1
     this.#chain(ordinal, slot, record.hash)
-    this.#note(record.offset, record.epoch)
+    if (this.#recordTimes === undefined) this.#noteEpoch(record.offset, record.epoch)
+    else this.#recordTimes.set(ordinal, record.epoch)
     this.head = record.offset + 1
     return ordinal
   }
@@ -206,7 +214,7 @@ export class Window {
   /** There is nothing more below `next`: markers, compacted and unusable records are passed, the last one of `epoch` where given. */
   advance(next: number, epoch = -1): void {
     if (next <= this.head) return
-    if (epoch >= 0) this.#note(next - 1, epoch)
+    if (epoch >= 0 && this.#recordTimes === undefined) this.#noteEpoch(next - 1, epoch)
     this.head = next
   }
 
@@ -274,7 +282,7 @@ export class Window {
     out.offset = this.#offsets[slot]!
     out.timeMs = this.#times[place]!
     out.hash = this.#hashes[slot]!
-    out.epoch = this.#epochs.before(out.offset + 1, this.head)
+    out.epoch = this.#recordTimes?.at(ordinal) ?? this.#epochs.before(out.offset + 1, this.head)
   }
 
   offsetOf(ordinal: number): number {
@@ -321,17 +329,25 @@ export class Window {
     return -2
   }
 
-  /** Epoch of the last record below `offset`; -1 where this window doesn't know it. */
-  epochBefore(offset: number): number {
-    return this.#epochs.before(offset, this.head)
+  /** The generation of the position `offset`: that of the last record below it; -1 where this window doesn't know it. */
+  generationAt(offset: number): number {
+    if (this.#recordTimes === undefined) return this.#epochs.before(offset, this.head)
+    const ordinal = this.lowerBound(offset - 1)
+    // A record of another offset may have been deleted elsewhere: only the one right below says something.
+    if (ordinal === this.headOrdinal || this.offsetOf(ordinal) !== offset - 1) return -1
+    return this.#recordTimes.at(ordinal)
   }
 
-  /** The first offset of an epoch later than `epoch`, Infinity where none was seen: where a token of it stops agreeing. */
-  epochEnd(epoch: number): number {
-    return this.#epochs.end(epoch) ?? Number.POSITIVE_INFINITY
+  /** Where the log stops being the one of a position (`offset`, `generation`); Infinity where nothing speaks against it. */
+  divergence(offset: number, generation: number): number {
+    if (this.#recordTimes === undefined) return this.#epochs.end(generation) ?? Number.POSITIVE_INFINITY
+    const own = this.generationAt(offset)
+    if (own < 0 || own === generation) return Number.POSITIVE_INFINITY
+    const ordinal = this.#recordTimes.firstAfter(generation, this.indexOrdinal, this.lowerBound(offset) - 1)
+    return this.offsetOf(ordinal)
   }
 
-  #note(offset: number, epoch: number): void {
+  #noteEpoch(offset: number, epoch: number): void {
     this.#epochs.note(offset, epoch, this.#unseenFrom < 0 ? offset : this.#unseenFrom)
     this.#unseenFrom = -1
   }

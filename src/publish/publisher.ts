@@ -3,13 +3,17 @@ import type { RoutingTable } from '../routing/table.ts'
 import type { OutRecord, Source, StreamInfo } from '../source/source.ts'
 import { encodeEvent } from '../wire/envelope.ts'
 import type { Event, Published } from '../wire/frames.ts'
+import type { StreamFormat } from '../wire/stream-format.ts'
 import { encodePosition, streamHash } from '../wire/token.ts'
+import { contentOf } from './record-of.ts'
 
 export interface PublisherOptions {
   readonly source: Source
   readonly routing: RoutingTable
   /** The stream as it is now, by its name in the routes; throws `stream_missing` or `broker_unavailable`. */
   readonly stream: (name: string) => StreamInfo
+  /** What the records of a stream are. */
+  readonly format: (name: string) => StreamFormat
   /** One event's envelope, bytes. */
   readonly maxEventBytes: number
 }
@@ -58,21 +62,27 @@ export class Publisher {
   }
 
   #place(event: Event, index: number, traceparent: string | undefined): Placed {
-    const { routing, stream, maxEventBytes } = this.#options
+    const { source, routing, stream, maxEventBytes } = this.#options
     const place = routing.place(event.subject, (name) => stream(name).partitions)
     if (place.partition === undefined) {
       const said = `event ${index}: subject "${event.subject}" is in a range with several partitions`
       throw new CarillonError('no_route', `${said}: its publisher must choose one; publish it to the broker directly`)
     }
-    const value = encodeEvent(event)
-    if (value.length > maxEventBytes) {
-      const said = `event ${index} is ${value.length} bytes as an envelope, the limit is ${maxEventBytes}`
+    const envelope = encodeEvent(event)
+    if (envelope.length > maxEventBytes) {
+      const said = `event ${index} is ${envelope.length} bytes as an envelope, the limit is ${maxEventBytes}`
       throw new CarillonError('event_too_large', `${said}: send a reference to the data instead`)
     }
-    const record = { partition: place.partition, key: Buffer.from(place.key), value: event.deleted ? null : value }
+    const format = this.#options.format(place.stream)
+    const prefix = routing.prefixOf(place.stream)
+    const target = { stream: place.stream, format, prefix, broker: source.kind }
+    const { value, headers } = contentOf(event, envelope, target)
+    // The subject of a raw record is its key: all of it, whatever the route hashes.
+    const key = format.format === 'raw' ? event.subject.slice(prefix.length) : place.key
+    const all = traceparent === undefined ? headers : { ...headers, traceparent }
     return {
       stream: place.stream,
-      record: traceparent === undefined ? record : { ...record, headers: { traceparent } },
+      record: { partition: place.partition, key: Buffer.from(key), value, headers: all },
     }
   }
 }

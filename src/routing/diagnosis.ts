@@ -10,11 +10,11 @@ const maxEarlierCount = 1024
  */
 export function misroutedBecause(key: Buffer | undefined, partition: number, count: number): string {
   if (key === undefined || key.length === 0) {
-    return 'the record has no key, so its producer chose the partition: set the key to the subject'
+    return 'the record has no key, so its producer chose the partition: set the key that "carillon routes SUBJECT" names'
   }
   const javas = murmur2(key, 0, key.length)
   if ((javas & 0x7fffffff) % count === partition) {
-    return "the key's own partition is right, but the subject in the event is another one: set the key to the subject (or its first tokens, as the route says)"
+    return 'the key\'s own partition is right, but the route asks for another key of this event: "carillon routes SUBJECT" names it'
   }
   if (crc32(key) % count === partition) {
     return "its producer hashes keys with CRC32, librdkafka's default: set partitioner=murmur2_random there (kcat: -X partitioner=murmur2_random)"

@@ -1,14 +1,14 @@
 import { CarillonError } from '../base/errors.ts'
 import { fnv1a, fnv1aStart, murmur2 } from '../base/hash.ts'
-import { firstTokens, isPattern, tokens, validatePattern } from '../subject/subject.ts'
+import { firstTokens, isPattern, tokens, validatePattern, validateSubject } from '../subject/subject.ts'
 import { BytePattern, tokenEnd } from './pattern.ts'
 
 /**
- * How a hash route finds the partition.
- * - `murmur2`: Kafka's default for keyed records, over the record's key: the subject, or its first `tokens` tokens.
+ * How a hash route finds the partition. The key is the subject, without what the route puts before its keys.
+ * - `murmur2`: Kafka's default for keyed records, over the record's key: the whole, or its first `tokens` tokens.
  * - `fnv1a`: NATS's `{{partition(n,1,2)}}`, over the tokens that the route's pattern leaves open (`*` and what `>` stands for), one
  *   after the other without dots, or the first `tokens` of them.
- * - `fnv1a-subject`: NATS 2.12's `{{partition(n)}}`, over the dotted subject or its first `tokens` tokens.
+ * - `fnv1a-subject`: NATS 2.12's `{{partition(n)}}`, over the dotted key or its first `tokens` tokens.
  */
 export const routeHashes = ['murmur2', 'fnv1a', 'fnv1a-subject'] as const
 export type RouteHash = (typeof routeHashes)[number]
@@ -19,7 +19,7 @@ export interface HashRule {
   readonly tokens?: number | undefined
 }
 
-/** Subjects from `from` to below `to`, in bytewise order of UTF-8 (no `to` = all from there on), are in these partitions; the publisher chooses. */
+/** Keys from `from` to below `to`, in bytewise order of UTF-8 (no `to` = all from there on), are in these partitions; the publisher chooses. */
 export interface RangeRule {
   readonly from: string
   readonly to?: string | undefined
@@ -27,8 +27,10 @@ export interface RangeRule {
 }
 
 export interface RouteConfig {
-  /** The subjects it is for: a pattern, `>` for all. */
-  readonly subjects: string
+  /** The subjects it is for: a pattern, `>` for all. May be left out where `subject` says it. */
+  readonly subjects?: string | undefined
+  /** How a subject comes of a record's key: `{key}`, or `orders.{key}` for keys that don't begin with `orders`. */
+  readonly subject?: string | undefined
   /** The stream that has their events. */
   readonly stream: string
   readonly by: HashRule | { readonly ranges: readonly RangeRule[] }
@@ -40,31 +42,52 @@ interface Range {
   readonly partitions: readonly number[]
 }
 
-/** One route, ready to use. */
+/** One route, ready to use. What it says of subjects, it says of those that its pattern matches. */
 export class Route {
   readonly config: RouteConfig
+  readonly subjects: string
+  /** What stands before a record's key in its subject: tokens with a dot behind each, mostly none. */
+  readonly prefix: string
   readonly pattern: BytePattern
+  /** The pattern of the keys. */
+  readonly #keys: BytePattern
+  readonly #prefixBytes: number
   readonly #hash: HashRule | undefined
   readonly #ranges: readonly Range[]
 
   constructor(config: RouteConfig) {
-    validatePattern(config.subjects)
     this.config = config
-    this.pattern = new BytePattern(config.subjects)
+    this.prefix = prefixOf(config)
+    this.subjects = config.subjects ?? `${this.prefix}>`
+    validatePattern(this.subjects)
+    this.pattern = new BytePattern(this.subjects)
+    this.#keys = new BytePattern(keyPattern(this.subjects, this.prefix))
+    this.#prefixBytes = Buffer.byteLength(this.prefix)
     this.#hash = 'hash' in config.by ? config.by : undefined
-    this.#ranges = 'ranges' in config.by ? compileRanges(config.subjects, config.by.ranges) : []
+    this.#ranges = 'ranges' in config.by ? compileRanges(this.subjects, config.by.ranges) : []
   }
 
-  /** The record key of a subject: what murmur2 hashes. */
+  /** The record key of a subject. */
   key(subject: string): string {
-    const count = this.#hash?.tokens
-    if (count === undefined || this.#hash?.hash === 'fnv1a') return subject
-    return firstTokens(subject, count)
+    const key = subject.slice(this.prefix.length)
+    const count = this.#keyTokens
+    return count === undefined ? key : firstTokens(key, count)
+  }
+
+  /** Where the record key ends in the subject in bytes [start, end). */
+  keyEnd(bytes: Uint8Array, start: number, end: number): number {
+    const count = this.#keyTokens
+    return count === undefined ? end : endOfTokens(bytes, start + this.#prefixBytes, end, count)
+  }
+
+  /** The key is only so many tokens; undefined = all of them. */
+  get #keyTokens(): number | undefined {
+    return this.#hash?.hash === 'fnv1a' ? undefined : this.#hash?.tokens
   }
 
   /** Whether it says where the subject is: a route by ranges may have none for it. */
   covers(bytes: Uint8Array, start: number, end: number): boolean {
-    return this.#hash !== undefined || this.#range(bytes, start, end) !== undefined
+    return this.#hash !== undefined || this.#range(bytes, start + this.#prefixBytes, end) !== undefined
   }
 
   /** The hash that places its subjects, undefined for ranges. */
@@ -74,37 +97,39 @@ export class Route {
 
   /** The subject's partition; -1 where several are possible or none is. */
   partition(bytes: Uint8Array, start: number, end: number, count: number): number {
+    const keyStart = start + this.#prefixBytes
     if (this.#hash === undefined) {
-      const partitions = this.#range(bytes, start, end)?.partitions
+      const partitions = this.#range(bytes, keyStart, end)?.partitions
       return partitions?.length === 1 ? partitions[0]! : -1
     }
-    return partitionOf(this.#hash, this.pattern, bytes, start, end, count)
+    return partitionOf(this.#hash, this.#keys, bytes, keyStart, end, count)
   }
 
   /** Whether the subject's events may be in `partition`. */
   allows(bytes: Uint8Array, start: number, end: number, partition: number, count: number): boolean {
     if (this.#hash !== undefined) return this.partition(bytes, start, end, count) === partition
-    return this.#range(bytes, start, end)?.partitions.includes(partition) === true
+    return this.#range(bytes, start + this.#prefixBytes, end)?.partitions.includes(partition) === true
   }
 
   /** Where events of a subject or pattern, which this route matches, can be. */
   partitionsFor(subject: string, count: number): number[] {
     const all = Array.from({ length: count }, (_, partition) => partition)
-    if (this.#hash === undefined) return this.#rangePartitions(subject).filter((partition) => partition < count)
-    const fixed = this.#fixedPart(subject, this.#hash)
+    const keys = keyPattern(subject, this.prefix)
+    if (this.#hash === undefined) return this.#rangePartitions(keys).filter((partition) => partition < count)
+    const fixed = this.#fixedPart(keys, this.#hash)
     if (fixed === undefined) return all
     const bytes = Buffer.from(fixed)
-    return [partitionOf(this.#hash, this.pattern, bytes, 0, bytes.length, count)]
+    return [partitionOf(this.#hash, this.#keys, bytes, 0, bytes.length, count)]
   }
 
-  /** A subject whose partition is that of all that `subject` matches; undefined where it leaves open what is hashed. */
-  #fixedPart(subject: string, rule: HashRule): string | undefined {
-    if (!isPattern(subject)) return subject
+  /** A key whose partition is that of all that `keys` matches; undefined where it leaves open what is hashed. */
+  #fixedPart(keys: string, rule: HashRule): string | undefined {
+    if (!isPattern(keys)) return keys
     if (rule.tokens === undefined) return undefined
-    const parts = tokens(subject)
+    const parts = tokens(keys)
     let counted = 0
     for (let i = 0; i < parts.length && parts[i] !== '>'; i++) {
-      const literal = rule.hash === 'fnv1a' && this.pattern.isLiteral(i)
+      const literal = rule.hash === 'fnv1a' && this.#keys.isLiteral(i)
       if (!literal && parts[i] === '*') return undefined
       if (!literal && ++counted === rule.tokens) return parts.slice(0, i + 1).join('.')
     }
@@ -118,14 +143,14 @@ export class Route {
     })
   }
 
-  #rangePartitions(subject: string): number[] {
-    const bytes = Buffer.from(subject)
-    const ranges = isPattern(subject) ? this.#rangesBelow(subject) : [this.#range(bytes, 0, bytes.length)]
+  #rangePartitions(keys: string): number[] {
+    const bytes = Buffer.from(keys)
+    const ranges = isPattern(keys) ? this.#rangesBelow(keys) : [this.#range(bytes, 0, bytes.length)]
     const found = new Set(ranges.flatMap((range) => range?.partitions ?? []))
     return [...found].sort((a, b) => a - b)
   }
 
-  /** The ranges that may hold a subject of the pattern: all of them begin as it does, up to its first wildcard. */
+  /** The ranges that may hold a key of the pattern: all of them begin as it does, up to its first wildcard. */
   #rangesBelow(pattern: string): Range[] {
     const first = Buffer.from(pattern.slice(0, pattern.search(/[*>]/)))
     if (first.length === 0) return [...this.#ranges]
@@ -136,6 +161,30 @@ export class Route {
       ({ from, to }) => from.compare(beyond) < 0 && (to === undefined || to.compare(first) > 0),
     )
   }
+}
+
+const template = /^((?:[^{}]+\.)?)\{key\}$/
+
+/** What the route's template puts before the key. Throws `bad_request` where it is none, or the pattern is not below it. */
+function prefixOf({ subjects, subject = '{key}' }: RouteConfig): string {
+  const prefix = template.exec(subject)?.[1]
+  if (prefix === undefined) {
+    const said = 'expected {key}, or tokens before it as in orders.{key}'
+    throw new CarillonError('bad_request', `${said}, got "${subject}"`)
+  }
+  if (prefix !== '') validateSubject(prefix.slice(0, -1))
+  if (subjects === undefined || (subjects.startsWith(prefix) && subjects.length > prefix.length)) return prefix
+  const said = `expected subjects below ${prefix.slice(0, -1)}, as the template "${subject}" makes them`
+  throw new CarillonError('bad_request', `${said}, got "${subjects}": leave subjects out, or begin it with ${prefix}`)
+}
+
+/** What of a pattern is about the key, where its matches begin with the prefix. */
+function keyPattern(pattern: string, prefix: string): string {
+  if (prefix === '') return pattern
+  const parts = tokens(pattern)
+  const before = tokens(prefix).length - 1
+  const open = parts.indexOf('>')
+  return open >= 0 && open < before ? '>' : parts.slice(before).join('.')
 }
 
 function partitionOf(

@@ -23,6 +23,8 @@ export interface RouteRow {
   readonly subjects: string
   readonly stream: string
   readonly rule: string
+  /** How subjects come of keys, where they are not the same. */
+  readonly subject?: string
 }
 
 /** The same on every gateway: which subjects are in which partitions of which stream. */
@@ -31,12 +33,16 @@ export class RoutingTable {
   /** The only route, where it takes every subject. */
   readonly #only: Route | undefined
 
-  /** Throws where two routes can match one subject: which of them it was published by could not be told. */
+  /**
+   * Throws where two routes can match one subject: which of them it was published by could not be told; and where routes of
+   * one stream put different prefixes before its keys: which of them a key is meant for could not be told.
+   */
   constructor(configs: readonly RouteConfig[]) {
     this.routes = configs.map((config) => new Route(config))
     this.#only = this.routes.length === 1 && this.routes[0]!.pattern.all ? this.routes[0] : undefined
-    configs.forEach((a, i) => {
-      for (const b of configs.slice(i + 1)) {
+    this.routes.forEach((a, i) => {
+      for (const b of this.routes.slice(i + 1)) {
+        if (a.config.stream === b.config.stream && a.prefix !== b.prefix) throw twoPrefixes(a, b)
         const example = commonSubject(a.subjects, b.subjects)
         if (example === undefined) continue
         const said = `the routes "${a.subjects}" and "${b.subjects}" overlap`
@@ -62,7 +68,7 @@ export class RoutingTable {
 
   /** Where events of a subject or pattern can be. Throws `no_route` where none of the routes has any of it. */
   partitionsFor(subject: string, count: PartitionCount): { stream: string; partitions: number[] }[] {
-    const routes = this.routes.filter((route) => commonSubject(route.config.subjects, subject) !== undefined)
+    const routes = this.routes.filter((route) => commonSubject(route.subjects, subject) !== undefined)
     this.#require(subject, routes[0])
     const found = new Map<string, Set<number>>()
     for (const route of routes) {
@@ -91,33 +97,30 @@ export class RoutingTable {
     return route.covers(bytes, start, end) ? 'misrouted' : 'no_route'
   }
 
-  /** What to tell the operator of a record that can't be used. */
-  likelyCause(reason: string, key: Buffer | undefined, partition: number, count: number): string {
-    switch (reason) {
-      case 'misrouted':
-        return `it is in a partition that is not its subject's: ${this.#misroutedBecause(key, partition, count)}`
-      case 'no_route':
-        return 'no route of this stream has its subject: add one, or publish it to the stream of its route'
-      case 'no_subject':
-        return 'a null value deletes the subject that is its key, and its key is not a subject'
-      case 'too_large':
-        return 'it is larger than limits.maxEventBytes: raise that, or send a reference to the data instead'
-      default:
-        return 'its value is not a carillon.v1.Event: see proto/carillon/v1/event.proto'
-    }
+  /** What the stream's routes put before a record's key, for it to be a subject. */
+  prefixOf(stream: string): string {
+    return this.routes.find(({ config }) => config.stream === stream)?.prefix ?? ''
+  }
+
+  /** Where the record key ends in the subject in bytes [start, end); -1 where no route has the subject. */
+  keyEnd(bytes: Uint8Array, start: number, end: number): number {
+    return (this.#only ?? this.#match(bytes, start, end))?.keyEnd(bytes, start, end) ?? -1
+  }
+
+  /** Why a record of this stream with this key may be in this partition, which is not that of its subject. */
+  misroutedBecause(stream: string, key: Buffer | undefined, partition: number, count: number): string {
+    const hashed = this.routes.some(({ config, hash }) => config.stream === stream && hash === 'murmur2')
+    if (hashed) return misroutedBecause(key, partition, count)
+    return 'its producer chose another one than its route says: "carillon routes SUBJECT" names the right one'
   }
 
   rows(): RouteRow[] {
-    return this.routes.map(({ config }) => ({
-      subjects: config.subjects,
+    return this.routes.map(({ config, subjects, prefix }) => ({
+      subjects,
       stream: config.stream,
-      rule: ruleText(config),
+      rule: ruleText(config, prefix),
+      ...(prefix === '' ? {} : { subject: `${prefix}{key}` }),
     }))
-  }
-
-  #misroutedBecause(key: Buffer | undefined, partition: number, count: number): string {
-    if (this.routes.some(({ hash }) => hash === 'murmur2')) return misroutedBecause(key, partition, count)
-    return 'its producer chose another one than its route says: "carillon routes SUBJECT" names the right one'
   }
 
   #match(bytes: Uint8Array, start: number, end: number): Route | undefined {
@@ -127,17 +130,28 @@ export class RoutingTable {
 
   #require(subject: string, route: Route | undefined): Route {
     if (route !== undefined) return route
-    const known = this.routes.map(({ config }) => config.subjects).join(', ')
+    const known = this.routes.map(({ subjects }) => subjects).join(', ')
     throw new CarillonError('no_route', `no route has "${subject}"; the routes are for: ${known}`)
   }
 }
 
 function noRange(subject: string, route: Route): CarillonError {
-  const said = `"${subject}" is in none of the ranges of the route "${route.config.subjects}"`
+  const said = `"${subject}" is in none of the ranges of the route "${route.subjects}"`
   return new CarillonError('no_route', `${said}: give it one`)
 }
 
-function ruleText({ by }: RouteConfig): string {
+function twoPrefixes(a: Route, b: Route): CarillonError {
+  const { stream } = a.config
+  const said = `the routes of stream ${stream} have the subjects "${a.prefix}{key}" and "${b.prefix}{key}"`
+  return new CarillonError('bad_request', `${said}: all routes of a stream need the same one`)
+}
+
+function ruleText(config: RouteConfig, prefix: string): string {
+  const rule = ruleOf(config)
+  return prefix === '' ? rule : `${rule}, of {key} in ${prefix}{key}`
+}
+
+function ruleOf({ by }: RouteConfig): string {
   if ('ranges' in by) {
     return by.ranges
       .map(

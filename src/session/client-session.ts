@@ -8,6 +8,7 @@ import type { Loaded } from '../log/window.ts'
 import { isPattern, validatePattern } from '../subject/subject.ts'
 import type { EndReason, GatewayInstruments } from '../telemetry/instruments.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import { BadFrame } from '../wire/bad-frame.ts'
 import type { ClientFrame, Policy, ServerFrame, Subscribe, SubscribeOptions } from '../wire/frames.ts'
 import { type After, encodeToken, parseAfter } from '../wire/token.ts'
 import { FrameWriter } from './frame-writer.ts'
@@ -83,7 +84,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     this.#context = context
     const { instruments, clock, limits, readBack } = context
     this.#tracks = new Tracks(this, readBack, outlet.transport === 'websocket')
-    this.#writer = new FrameWriter(outlet, instruments, clock, limits.maxWaitingFrames, () => this.#fallBehind())
+    this.#writer = new FrameWriter(id, outlet, instruments, clock, limits.maxWaitingFrames, () => this.#fallBehind())
   }
 
   get nowMs(): number {
@@ -119,7 +120,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   }
 
   refuse(error: CarillonError): void {
-    if (!this.#ended) this.#refuse(0, error)
+    if (!this.#ended) this.#refuse(error instanceof BadFrame ? error.ref : 0, error)
   }
 
   start(subjects: readonly string[], after: readonly string[], { last, policy }: SubscribeOptions = {}): void {
@@ -129,19 +130,16 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     }
     this.#requireRoom(distinct.length)
     const subscriptions = distinct.map((subject) => this.#subscription(0, subject, policy))
-    const wanted = new Set<PartitionFeed>()
-    for (const { subject } of subscriptions) {
-      for (const feed of this.#context.feeds.partitionsFor(subject)) wanted.add(feed)
-    }
-    const { maxTokenPartitions } = this.#context.limits
-    if (wanted.size > maxTokenPartitions) {
-      const said = `these subjects span ${wanted.size} partitions; at most ${maxTokenPartitions} fit in the token of this transport`
-      throw new CarillonError('bad_request', `${said}: use the WebSocket, or fewer or narrower subjects`)
+    let spans: PartitionFeed[][] = []
+    const wanted = () => {
+      spans = subscriptions.map(({ subject }) => this.#context.feeds.partitionsFor(subject))
+      return this.#requireTokenRoom([...new Set(spans.flat())])
     }
     const parsed = parseAfter(after)
-    const begin = (starts: Start[]) => this.#begin(subscriptions, starts, parsed)
-    if (last === undefined) this.#resolve(parsed, [...wanted], begin)
-    else begin(this.#lastStarts([...wanted], subscriptions, last, after))
+    const begin = (starts: Start[]) => this.#begin(subscriptions, spans, starts, parsed)
+    const feeds = wanted()
+    if (last === undefined) this.#resolve(parsed, feeds, wanted, begin)
+    else begin(this.#lastStarts(feeds, subscriptions, last, after))
   }
 
   drained(): void {
@@ -211,13 +209,14 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     }
     this.#requireRoom(1)
     const subscription = this.#subscription(ref, subject, policy)
-    const feeds = this.#context.feeds.partitionsFor(subject)
+    const wanted = () => this.#context.feeds.partitionsFor(subject)
+    const feeds = wanted()
     const parsed = parseAfter(after)
     const lastStarts = last === undefined ? undefined : this.#lastStarts(feeds, [subscription], last, after)
     this.#subscriptions.set(ref, subscription)
     this.#context.instruments.subscriptions++
     const begin = (starts: Start[]) => this.#beginRef(subscription, starts, parsed)
-    if (lastStarts === undefined) this.#resolve(parsed, feeds, begin, subscription)
+    if (lastStarts === undefined) this.#resolve(parsed, feeds, wanted, begin, subscription)
     else begin(lastStarts)
   }
 
@@ -233,8 +232,17 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     return feeds.map((feed) => lastStart(feed, subscriptions, last))
   }
 
-  /** `then` runs at once where the broker need not be asked, and never for a subscription or session that is gone. */
-  #resolve(after: After, feeds: PartitionFeed[], then: (starts: Start[]) => void, subscription?: Subscription): void {
+  /**
+   * `then` runs at once where the broker need not be asked, and never for a subscription or session that is gone. Where `wanted` are
+   * other partitions than `feeds` by the time of the answer, the broker is asked anew.
+   */
+  #resolve(
+    after: After,
+    feeds: PartitionFeed[],
+    wanted: () => PartitionFeed[],
+    then: (starts: Start[]) => void,
+    subscription?: Subscription,
+  ): void {
     const starts = resolveStarts(after, feeds, this.#context.feeds)
     if (Array.isArray(starts)) {
       then(starts)
@@ -243,7 +251,10 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     const gone = () => this.#ended || subscription?.closed === true
     starts
       .then((resolved) => {
-        if (!gone()) then(resolved)
+        if (gone()) return
+        const now = wanted()
+        if (now.length === feeds.length && now.every((feed, i) => feed === feeds[i])) then(resolved)
+        else this.#resolve(after, now, wanted, then, subscription)
       })
       .catch((error: unknown) => {
         if (!gone()) this.#startFailed(this.#known(error), subscription)
@@ -261,13 +272,6 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   /** WebSocket: each ref from its own start, told `live` when it is. */
   #beginRef(subscription: Subscription, starts: Start[], after: After): void {
     const { ref } = subscription
-    const feeds = this.#context.feeds.partitionsFor(subscription.subject)
-    if (feeds.length !== starts.length || starts.some(({ feed }) => !feeds.includes(feed))) {
-      // Its partitions became others while the broker was asked.
-      this.#resolve(after, feeds, (again) => this.#beginRef(subscription, again, after), subscription)
-      return
-    }
-    subscription.begun = true
     subscription.carried = carriedPositions(
       after,
       starts.map(({ feed }) => feed),
@@ -284,7 +288,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   }
 
   /** SSE and poll: all subjects share the main readers, which start where the token says. */
-  #begin(subscriptions: Subscription[], starts: Start[], after: After): void {
+  #begin(subscriptions: Subscription[], spans: PartitionFeed[][], starts: Start[], after: After): void {
     const carried = carriedPositions(
       after,
       starts.map(({ feed }) => feed),
@@ -299,17 +303,10 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     }
     subscriptions.forEach((subscription, i) => {
       this.#subscriptions.set(i + 1, subscription)
-      subscription.begun = true
-      for (const feed of this.#context.feeds.partitionsFor(subscription.subject)) {
-        const track = this.#tracks.get(feed)
-        if (track === undefined) {
-          // It came while the broker was asked for the others' starts.
-          this.#moveInto(subscription, feed, feed.first)
-          continue
-        }
+      for (const feed of spans[i]!) {
         const leg: Leg = { subscription, feed, membership: undefined }
         subscription.legs.push(leg)
-        track.join(leg)
+        this.#tracks.get(feed)!.join(leg)
       }
     })
     this.#context.instruments.subscriptions += subscriptions.length
@@ -321,7 +318,8 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   replace(): void {
     if (this.#ended) return
     for (const subscription of this.#subscriptions.values()) {
-      if (!subscription.begun) continue
+      // It has not begun: the broker is being asked where, and its partitions are looked up again then.
+      if (subscription.legs.length === 0) continue
       const now = this.#context.feeds.partitionsFor(subscription.subject)
       const gone = subscription.legs.filter((leg) => !now.includes(leg.feed))
       const fresh = now.filter((feed) => !subscription.legs.some((leg) => leg.feed === feed))
@@ -396,7 +394,18 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     validatePattern(subject)
     const bytes = Buffer.from(subject)
     const hash = seededHash(bytes, 0, bytes.length, this.#context.seed)
-    return { ref, subject, policy, pattern: isPattern(subject), bytes, hash, legs: [], carried: [], joining: 0, begun: false, closed: false }
+    return {
+      ref,
+      subject,
+      policy,
+      pattern: isPattern(subject),
+      bytes,
+      hash,
+      legs: [],
+      carried: [],
+      joining: 0,
+      closed: false,
+    }
   }
 
   #requireRoom(more: number): void {
@@ -407,6 +416,13 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
       'too_many_subscriptions',
       `${said}: unsubscribe some, use a pattern, or open another session`,
     )
+  }
+
+  #requireTokenRoom(feeds: PartitionFeed[]): PartitionFeed[] {
+    const { maxTokenPartitions } = this.#context.limits
+    if (feeds.length <= maxTokenPartitions) return feeds
+    const said = `these subjects span ${feeds.length} partitions; at most ${maxTokenPartitions} fit in the token of this transport`
+    throw new CarillonError('bad_request', `${said}: use the WebSocket, or fewer or narrower subjects`)
   }
 
   // Frames out

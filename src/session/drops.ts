@@ -73,5 +73,7 @@ function collapseKey(view: EnvelopeView, eventStart: number): [number, number] {
 }
 
 function sameBytes(a: Buffer, aStart: number, aEnd: number, b: Buffer, bStart: number, bEnd: number): boolean {
-  return a.compare(b, bStart, bEnd, aStart, aEnd) === 0
+  // An absent field has no bytes and any place, also one outside of the buffer.
+  if (aEnd - aStart !== bEnd - bStart) return false
+  return aStart === aEnd || a.compare(b, bStart, bEnd, aStart, aEnd) === 0
 }

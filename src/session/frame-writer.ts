@@ -3,6 +3,8 @@ import { LiveRecord } from '../fanout/live-record.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import type { Loaded } from '../log/window.ts'
 import type { GatewayInstruments } from '../telemetry/instruments.ts'
+import type { StreamTraces } from '../telemetry/stream-traces.ts'
+import { maySample } from '../telemetry/trace-context.ts'
 import { encodeControl } from '../wire/control.ts'
 import type { ServerFrame } from '../wire/frames.ts'
 import type { OwedGap } from './gap.ts'
@@ -16,6 +18,7 @@ const missed = new LiveRecord()
  * that is queued for one client, and go out before anything else; records and gaps are not: their readers come back to them.
  */
 export class FrameWriter {
+  readonly #session: number
   readonly #outlet: Outlet
   readonly #instruments: GatewayInstruments
   readonly #clock: Clock
@@ -24,8 +27,16 @@ export class FrameWriter {
   #waiting: Uint8Array[] = []
   #full = false
 
-  /** `onFull` is called within a write that filled the socket, or that it refused. */
-  constructor(outlet: Outlet, instruments: GatewayInstruments, clock: Clock, maxWaiting: number, onFull: () => void) {
+  /** `onFull` is called within a write that filled the socket, or that it refused. `session` names the session in traces. */
+  constructor(
+    session: number,
+    outlet: Outlet,
+    instruments: GatewayInstruments,
+    clock: Clock,
+    maxWaiting: number,
+    onFull: () => void,
+  ) {
+    this.#session = session
     this.#outlet = outlet
     this.#instruments = instruments
     this.#clock = clock
@@ -63,7 +74,10 @@ export class FrameWriter {
     if (outcome === writeOutcome.refused) return outcome
     const { instruments } = feed
     instruments.deliveries++
-    instruments.publishToWritten.record(this.#clock.nowUs() - record.publishedAtUs)
+    const nowUs = this.#clock.nowUs()
+    instruments.publishToWritten.record(nowUs - record.publishedAtUs)
+    instruments.readToWritten.record(nowUs - record.readAtUs)
+    if (record.trace !== undefined) record.trace.wrote(nowUs, this.#session, this.#outlet.transport)
     return outcome
   }
 
@@ -74,7 +88,12 @@ export class FrameWriter {
     const { instruments } = feed
     instruments.deliveries++
     instruments.catchUpDeliveries++
-    instruments.catchUpPublishToWritten.record(this.#clock.nowUs() - missed.publishedAtUs)
+    const nowUs = this.#clock.nowUs()
+    instruments.catchUpPublishToWritten.record(nowUs - missed.publishedAtUs)
+    const { buffer, traceStart, traceEnd } = record
+    if (instruments.traces !== undefined && traceStart >= 0 && maySample(buffer, traceStart, traceEnd)) {
+      this.#traceMissed(instruments.traces, record, nowUs)
+    }
     return outcome
   }
 
@@ -97,6 +116,12 @@ export class FrameWriter {
     const outcome = this.#write(encodeControl(this.#outlet.encoding, frame), false)
     if (outcome !== writeOutcome.refused && reason !== 'unspecified') feed.instruments.gaps[reason]++
     return outcome
+  }
+
+  #traceMissed(traces: StreamTraces, record: Loaded, nowUs: number): void {
+    const { buffer, traceStart: start, traceEnd: end, timeMs } = record
+    const receiver = { session: this.#session, transport: this.#outlet.transport }
+    traces.missed(missed, { buffer, start, end, timeMs }, nowUs, receiver)
   }
 
   #write(bytes: Uint8Array, delivery: boolean): WriteOutcome {

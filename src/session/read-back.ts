@@ -33,15 +33,19 @@ interface Chunk {
   readonly window: Window
 }
 
-interface Job {
+/** Who waits for a partition, and for which offset, in the order in which they came. */
+interface Queue {
   readonly feed: PartitionFeed
-  readonly from: number
-  readonly waiters: Set<ReadBackWaiter>
+  readonly waiters: Map<ReadBackWaiter, number>
+  /** The next read is for who has waited longest, not for the lowest offset. */
+  oldestNext: boolean
 }
 
 /**
  * What left a window is read back from the broker in chunks, each a small window onto an older stretch, shared by all who
- * need it: one read a stretch at a time (single flight), a bounded number at once, the least recently used chunk gives way.
+ * need it. One read a partition at a time and a bounded number at once; the least recently used chunk gives way. A read starts, in turns,
+ * at the lowest offset that is waited for, so that its chunk serves as many as it can, and at that of who has waited longest, so that
+ * nobody waits for all who are further behind.
  */
 export class ReadBack {
   readonly #options: ReadBackOptions
@@ -52,7 +56,9 @@ export class ReadBack {
   /** Least recently used first. */
   readonly #chunks: Chunk[] = []
   readonly #spare: Window[] = []
-  readonly #jobs: Job[] = []
+  readonly #queues = new Map<PartitionFeed, Queue>()
+  /** Queues whose next read may start. */
+  readonly #ready: Queue[] = []
   #running = 0
   #closed = false
 
@@ -80,46 +86,60 @@ export class ReadBack {
 
   want(waiter: ReadBackWaiter): void {
     const { feed, next } = waiter
-    const under = this.#jobs.find((job) => job.feed === feed && job.from === next)
-    if (under !== undefined) {
-      under.waiters.add(waiter)
-      return
+    let queue = this.#queues.get(feed)
+    if (queue === undefined) {
+      queue = { feed, waiters: new Map(), oldestNext: false }
+      this.#queues.set(feed, queue)
+      this.#ready.push(queue)
     }
-    this.#jobs.push({ feed, from: next, waiters: new Set([waiter]) })
-    this.#startJobs()
+    queue.waiters.delete(waiter)
+    queue.waiters.set(waiter, next)
+    this.#startReads()
   }
 
   forget(waiter: ReadBackWaiter): void {
-    for (const job of this.#jobs) job.waiters.delete(waiter)
+    this.#queues.get(waiter.feed)?.waiters.delete(waiter)
   }
 
   close(): void {
     this.#closed = true
-    this.#jobs.length = 0
+    this.#queues.clear()
+    this.#ready.length = 0
     this.#chunks.length = 0
   }
 
-  #startJobs(): void {
-    while (!this.#closed && this.#running < Math.min(this.#options.concurrency, this.#jobs.length)) {
-      void this.#run(this.#jobs[this.#running++]!)
+  #startReads(): void {
+    while (!this.#closed && this.#running < this.#options.concurrency) {
+      const queue = this.#ready.shift()
+      if (queue === undefined) return
+      this.#running++
+      void this.#run(queue)
     }
   }
 
-  async #run(job: Job): Promise<void> {
-    try {
-      // Another job may have read this stretch while it queued.
-      if (job.waiters.size > 0 && this.find(job.feed, job.from) === undefined) await this.#load(job)
-    } catch (error) {
-      job.feed.instruments.readBacksFailed++
-      const message = error instanceof Error ? error.message : String(error)
-      const what = `read-back of ${job.feed.stream}, partition ${job.feed.partition} from ${job.from} failed`
-      this.#logger.every(`read-back ${job.feed.stream}`, 10_000, 'warn', `${what}: ${message}`)
-      await new Promise<void>((resolve) => this.#clock.after(retryMs, resolve))
+  async #run(queue: Queue): Promise<void> {
+    const { feed } = queue
+    const from = choose(queue)
+    if (from !== undefined) {
+      try {
+        // Another read may have brought this stretch since it was asked for.
+        resume(queue, from, this.find(feed, from) ?? (await this.#load(feed, from)))
+      } catch (error) {
+        feed.instruments.readBacksFailed++
+        const message = error instanceof Error ? error.message : String(error)
+        const what = `read-back of ${feed.stream}, partition ${feed.partition} from ${from} failed`
+        this.#logger.every(`read-back ${feed.stream}`, 10_000, 'warn', `${what}: ${message}`)
+        await new Promise<void>((resolve) => this.#clock.after(retryMs, resolve))
+        resume(queue, from, undefined)
+      }
     }
-    this.#finish(job)
+    this.#running--
+    if (queue.waiters.size > 0) this.#ready.push(queue)
+    else this.#queues.delete(feed)
+    this.#startReads()
   }
 
-  async #load({ feed, from }: Job): Promise<void> {
+  async #load(feed: PartitionFeed, from: number): Promise<Window> {
     const window = this.#spare.pop() ?? new Window(this.#chunkWindow)
     // As of before the read: where the log becomes another one meanwhile, nobody finds the chunk.
     const { streamHash, rewrites } = feed
@@ -132,13 +152,28 @@ export class ReadBack {
     }
     this.#chunks.push({ feed, streamHash, rewrites, window })
     if (this.#chunks.length > this.#options.chunks) this.#spare.push(this.#chunks.shift()!.window)
+    return window
   }
+}
 
-  #finish(job: Job): void {
-    const at = this.#jobs.indexOf(job)
-    if (at >= 0) this.#jobs.splice(at, 1)
-    this.#running--
-    for (const waiter of job.waiters) waiter.resume()
-    this.#startJobs()
+/** Where the next read starts; undefined where nobody waits any more. */
+function choose(queue: Queue): number | undefined {
+  const { waiters, oldestNext } = queue
+  queue.oldestNext = !oldestNext
+  let chosen: number | undefined
+  for (const from of waiters.values()) {
+    if (oldestNext) return from
+    if (chosen === undefined || from < chosen) chosen = from
+  }
+  return chosen
+}
+
+/** Those for whom the read was made, and all others who wait for something in its chunk, go on. */
+function resume({ waiters }: Queue, read: number, chunk: Window | undefined): void {
+  for (const [waiter, from] of [...waiters]) {
+    const covered = chunk !== undefined && from >= chunk.tail && from < chunk.head
+    if (from !== read && !covered) continue
+    waiters.delete(waiter)
+    waiter.resume()
   }
 }

@@ -307,7 +307,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   /** Up to where this gateway's log is the one that the position was of. */
   #agreed(): number {
     const { generation, next } = this
-    return generation < 0 ? next : this.feed.window.epochEnd(generation)
+    return generation < 0 ? next : this.feed.window.divergence(next, generation)
   }
 
   #park(): Progress {

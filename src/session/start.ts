@@ -69,19 +69,32 @@ function judge(feed: PartitionFeed, positions: readonly Position[]): Start {
   if (named !== undefined) return judgeGeneration(feed, named)
   const earlier = inPartition.find((position) => sameStreamName(position.streamHash, feed.streamHash))
   if (earlier !== undefined) return recreatedStart(feed, earlier)
-  const { head } = feed.window
-  // Empty, and its stream is known to the client: the partition is new, and subjects may have come to it from others.
-  if (head === 0 && positions.some(({ streamHash }) => sameStreamName(streamHash, feed.streamHash))) {
-    return { feed, offset: 0, gap: owed('repartitioned', 0, undefined, undefined) }
+  if (isOlder(feed, positions)) {
+    const from = Math.max(feed.first, feed.firstOffset)
+    return { feed, offset: from, gap: owed('repartitioned', from, undefined, undefined) }
   }
-  if (head === 0) return plain(feed, 0)
-  return { feed, offset: head, gap: owed('unnamed', 0, head - 1, undefined) }
+  const { firstOffset, window } = feed
+  const { head } = window
+  if (head <= firstOffset) return plain(feed, head)
+  return { feed, offset: head, gap: owed('unnamed', firstOffset, head - 1, undefined) }
 }
 
-/** A token agrees with this log up to the end of its own epoch. */
+/** Whether a token that names other partitions of the stream was given before this one was added. */
+function isOlder(
+  { streamHash, window, firstOffset, grownFrom }: PartitionFeed,
+  positions: readonly Position[],
+): boolean {
+  // Empty, and its stream is known to the client: subjects may have come to it from others.
+  if (window.head <= firstOffset) return positions.some((position) => sameStreamName(position.streamHash, streamHash))
+  if (grownFrom === undefined) return false
+  const others = positions.filter((position) => position.streamHash === streamHash)
+  return others.length > 0 && others.every(({ partition, offset }) => offset <= (grownFrom[partition] ?? -1))
+}
+
+/** A token agrees with this log up to where another history begins. */
 function judgeGeneration(feed: PartitionFeed, position: Position): Start {
   const { offset, generation } = position
-  const agreed = generation < 0 ? offset : feed.window.epochEnd(generation)
+  const agreed = generation < 0 ? offset : feed.window.divergence(offset, generation)
   // One that is ahead of this gateway is judged again, by what comes meanwhile.
   if (agreed >= offset) return { ...plain(feed, offset), generation }
   return { feed, offset: agreed, gap: owed('rewritten', agreed, offset - 1, position) }

@@ -16,8 +16,6 @@ export interface Subscription {
   carried: readonly Position[]
   /** Legs that have not joined the main reader of their partition yet; at 0 the client is told `live`. */
   joining: number
-  /** Its legs are there: where it starts may have to be asked of the broker. */
-  begun: boolean
   closed: boolean
 }
 

@@ -7,19 +7,26 @@ import type { Source } from './source.ts'
 export type BrokerUrl =
   | { readonly kind: 'kafka'; readonly brokers: readonly string[] }
   | { readonly kind: 'embedded'; readonly dir: string }
+  | { readonly kind: 'nats'; readonly servers: readonly string[]; readonly tls: boolean }
 
 /** What a URL does not say; each adapter's own options, beside those that the URL gives. */
 export interface OpenOptions {
   readonly kafka?: Partial<Parameters<typeof import('./kafka/source.ts')['openKafka']>[0]>
+  readonly nats?: Partial<Parameters<typeof import('./jetstream/source.ts')['openNats']>[0]>
   readonly embedded?: Omit<Parameters<typeof import('./embedded/source.ts')['openEmbedded']>[0], 'dir'>
 }
 
-const kafkaPort = 9092
-const accepted = '"kafka://HOST:PORT[,HOST:PORT]…" or "embedded:DIRECTORY"'
+const accepted = '"kafka://HOST:PORT[,HOST:PORT]…", "nats://HOST:PORT[,HOST:PORT]…" (or tls://) or "embedded:DIRECTORY"'
+const ports = { 'kafka://': 9092, 'nats://': 4222, 'tls://': 4222 } as const
 
-/** `kafka://h:9092,h2` (the port is 9092 unless given) or `embedded:DIR` (relative to the working directory). Throws `bad_request`. */
+/**
+ * `kafka://h:9092,h2` (the port is 9092 unless given), `nats://h:4222,h2` or `tls://h` (4222), or `embedded:DIR` (relative to the
+ * working directory). Throws `bad_request`.
+ */
 export function parseBrokerUrl(text: string): BrokerUrl {
-  if (text.startsWith('kafka://')) return { kind: 'kafka', brokers: parseHosts(text) }
+  if (text.startsWith('kafka://')) return { kind: 'kafka', brokers: parseHosts(text, 'kafka://') }
+  if (text.startsWith('nats://')) return { kind: 'nats', servers: parseHosts(text, 'nats://'), tls: false }
+  if (text.startsWith('tls://')) return { kind: 'nats', servers: parseHosts(text, 'tls://'), tls: true }
   if (text.startsWith('embedded:')) {
     const dir = text.slice('embedded:'.length)
     if (dir.trim() === '') throw badUrl(text, 'it names no directory')
@@ -30,7 +37,7 @@ export function parseBrokerUrl(text: string): BrokerUrl {
 }
 
 /**
- * Opens the broker that `url` names. Only its adapter is loaded. Kafka resolves at once, whether it is there or not; the
+ * Opens the broker that `url` names. Only its adapter is loaded. Kafka and NATS resolve at once, whether they are there or not; the
  * embedded log rejects when its directory is in use or can't be used. Throws `bad_request` for a URL that is none.
  */
 export async function openSource(url: string, context: EmbeddedContext, options: OpenOptions = {}): Promise<Source> {
@@ -39,6 +46,12 @@ export async function openSource(url: string, context: EmbeddedContext, options:
     const { openEmbedded } = await import('./embedded/source.ts')
     return openEmbedded({ ...options.embedded, dir: broker.dir }, context)
   }
+  if (broker.kind === 'nats') {
+    const { openNats } = await import('./jetstream/source.ts')
+    const files = Object.values(options.nats?.tls ?? {}).filter((file) => file !== undefined)
+    const tls = files.length > 0 ? options.nats?.tls : broker.tls ? true : undefined
+    return openNats({ ...options.nats, servers: [...broker.servers], tls }, context)
+  }
   const { openKafka } = await import('./kafka/source.ts')
   return openKafka({ ...options.kafka, brokers: [...broker.brokers] }, context)
 }
@@ -46,13 +59,13 @@ export async function openSource(url: string, context: EmbeddedContext, options:
 /** A name or IPv4 address, or an IPv6 address in brackets; then perhaps a port. */
 const host = /^([^\s:[\]@/?#]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/i
 
-function parseHosts(text: string): string[] {
-  const authority = text.slice('kafka://'.length).replace(/\/$/, '')
+function parseHosts(text: string, scheme: keyof typeof ports): string[] {
+  const authority = text.slice(scheme.length).replace(/\/$/, '')
   // What stands before an "@" may be a password: it is not repeated.
-  if (authority.includes('@')) throw badUrl('kafka://…@…', 'credentials belong into the configuration file')
+  if (authority.includes('@')) throw badUrl(`${scheme}…@…`, 'credentials belong into the configuration file')
   return authority.split(',').map((part) => {
     const match = host.exec(part.trim())
-    const port = Number(match?.[2] ?? kafkaPort)
+    const port = Number(match?.[2] ?? ports[scheme])
     if (match === null || port < 1 || port > 65_535) throw badUrl(text, `"${part}" is no HOST:PORT`)
     return `${match[1]}:${port}`
   })

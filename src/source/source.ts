@@ -1,16 +1,20 @@
-import type { SourceRecord } from '../log/record.ts'
+import type { Generations, SourceRecord } from '../log/record.ts'
 
 /**
  * The broker contract: a durable, partitioned log that is read at explicit offsets. One conformance suite
  * (test/source/conformance.ts) runs against every adapter.
  *
  * Failures that a caller can act on are CarillonErrors: `broker_unavailable` (away, timed out, refused), `stream_missing`,
- * `event_too_large`, `storage_full`, `storage_locked`. No adapter keeps state about its readers in the broker.
+ * `stream_unusable`, `event_too_large`, `storage_full`, `storage_locked`. No adapter keeps state about its readers in the broker.
  */
 export interface Source {
-  readonly kind: 'kafka' | 'embedded'
-  /** For people: `kafka://h:9092,h2:9092`, `embedded:/var/lib/carillon`; never with credentials. */
+  readonly kind: 'kafka' | 'embedded' | 'nats'
+  /** For people: `kafka://h:9092,h2:9092`, `nats://h:4222`, `embedded:/var/lib/carillon`; never with credentials. */
   readonly name: string
+  /** The offset of a log's very first record: 0, on JetStream 1. */
+  readonly firstOffset: number
+  /** What `SourceRecord.epoch` is. */
+  readonly generations: Generations
 
   /** The stream as it is now; undefined when the broker answers that there is none. */
   describe(stream: string): Promise<StreamInfo | undefined>
@@ -80,11 +84,14 @@ export interface TailSink {
    * log changed below the reader (an unclean election, an end that moved back): records are read again from `from`.
    */
   lost(partition: number, from: number, to: number, reason: 'retention' | 'corrupt' | 'rewritten'): void
-  /** Deleted and created again under its name: the tail goes on at offset 0 (or the first there is) of each partition. */
+  /** Deleted and created again under its name: the tail goes on at `firstOffset` (or the first there is) of each partition. */
   recreated(stream: StreamInfo): void
   /** More partitions than before: the new ones are read from their beginning. */
   grown(stream: StreamInfo): void
-  /** `up`: reads work. `away`: the broker (or the partition's leader) can't be reached; the tail retries. `missing`: it has no such stream. */
+  /**
+   * `up`: reads work. `away`: the broker (or the partition's leader) can't be reached or refuses us; the tail retries. `missing`: it has no such
+   * stream. Told again when `detail`, the reason, is another one.
+   */
   state(state: TailState, detail: string): void
 }
 
@@ -96,6 +103,8 @@ export interface Tail {
 
 export interface RangeSink {
   record(record: SourceRecord): void
+  /** True = nothing more is wanted: the chunk may end before its next record. */
+  readonly full?: boolean
   /** [from, to] can't be read: its checksum is wrong twice. */
   lost(from: number, to: number, reason: 'corrupt'): void
 }

@@ -53,6 +53,7 @@ function doorFamilies(gateway: GatewayInstruments): MetricFamily[] {
     histogram('carillon_publish_to_ack_seconds', "Publish request to the broker's acknowledgement", [
       durations(gateway.publishToAck, liveBoundsUs),
     ]),
+    counter('carillon_trace_spans', 'Spans of traces, by what became of them', pointsBy('outcome', gateway.traceSpans)),
   ]
 }
 
@@ -116,7 +117,13 @@ function stateSet(stream: StreamInstruments): Record<string, number> {
   return Object.fromEntries(streamStates.map((each) => [each, each === state ? 1 : 0]))
 }
 
-const legs = ['publishToBroker', 'brokerToRead', 'publishToWritten', 'catchUpPublishToWritten'] as const
+const legs = [
+  'publishToBroker',
+  'brokerToRead',
+  'readToWritten',
+  'publishToWritten',
+  'catchUpPublishToWritten',
+] as const
 
 function latencyFamilies(streams: readonly StreamInstruments[]): MetricFamily[] {
   const each = (recorded: (stream: StreamInstruments) => Histogram, boundsUs: readonly number[]) =>
@@ -131,6 +138,11 @@ function latencyFamilies(streams: readonly StreamInstruments[]): MetricFamily[] 
       'carillon_broker_to_read_seconds',
       "The broker's record time to this gateway",
       each((stream) => stream.brokerToRead, liveBoundsUs),
+    ),
+    histogram(
+      'carillon_read_to_written_seconds',
+      'Read by this gateway to written to the socket, every live delivery',
+      each((stream) => stream.readToWritten, liveBoundsUs),
     ),
     histogram(
       'carillon_publish_to_written_seconds',
@@ -176,6 +188,11 @@ function partitionFamilies(streams: readonly StreamInstruments[]): MetricFamily[
       'carillon_partition_lag',
       'Offsets not read yet',
       each((figures) => Math.max(0, figures.head - figures.read)),
+    ),
+    gauge(
+      'carillon_partition_lag_seconds',
+      'Age of the oldest record not read yet; 0 = none',
+      each((figures) => figures.unreadAgeMs / 1000),
     ),
     gauge(
       'carillon_partition_subscriptions',

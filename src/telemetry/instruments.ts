@@ -1,6 +1,7 @@
 import { type ErrorCode, errors } from '../base/errors.ts'
 import { gapReasons } from '../base/gap-reasons.ts'
 import { Histogram } from './histogram.ts'
+import type { StreamTraces } from './stream-traces.ts'
 
 /**
  * What the gateway counts: plain numbers that the code bumps where things happen (`stream.deliveries++`) and that
@@ -9,7 +10,7 @@ import { Histogram } from './histogram.ts'
  */
 
 export const transports = ['websocket', 'sse', 'poll'] as const
-export const skipReasons = ['bad_envelope', 'no_subject', 'no_route', 'misrouted', 'too_large'] as const
+export const skipReasons = ['bad_envelope', 'bad_framing', 'no_subject', 'no_route', 'misrouted', 'too_large'] as const
 export const errorCodes = Object.keys(errors) as ErrorCode[]
 /**
  * How a session ended: `client` said so, `lost` its socket went without a word, `answered` (a poll); else the error that the
@@ -17,6 +18,7 @@ export const errorCodes = Object.keys(errors) as ErrorCode[]
  */
 export const endReasons = ['client', 'lost', 'answered', ...errorCodes] as const
 export type EndReason = (typeof endReasons)[number]
+export const spanOutcomes = ['exported', 'failed', 'dropped', 'over_budget'] as const
 export const clientFrames = ['subscribe', 'unsubscribe', 'ping'] as const
 export const streamStates = ['starting', 'up', 'away', 'missing'] as const
 
@@ -49,10 +51,14 @@ export class StreamInstruments {
   readonly publishToBroker = new Histogram()
   /** The broker's record time → read by this gateway. */
   readonly brokerToRead = new Histogram()
+  /** Read by this gateway → written to the socket: every live delivery. */
+  readonly readToWritten = new Histogram()
   /** Publisher's clock → written to the socket: every live delivery. */
   readonly publishToWritten = new Histogram()
   /** The same while catching up: how old what was missed had become. */
   readonly catchUpPublishToWritten = new Histogram()
+  /** Where sampled events become spans; undefined = traces are off. */
+  traces: StreamTraces | undefined
   /** What the stream is like now; asked at each scrape. Whoever reads the stream puts its answer here. */
   observe: () => StreamFigures = () => ({ state: 'starting', partitions: [] })
 
@@ -73,6 +79,8 @@ export interface PartitionFigures {
   readonly head: number
   /** The next offset that this gateway reads: `head - read` is its lag. */
   readonly read: number
+  /** Age of the oldest record not read, ms; 0 = none. */
+  readonly unreadAgeMs: number
   /** The window: its oldest offset, its records, the payload bytes it holds and may hold. */
   readonly windowTail: number
   readonly windowRecords: number
@@ -106,6 +114,8 @@ export class GatewayInstruments {
   readonly publishFailed = zeroes(errorCodes)
   /** Request → the broker's acknowledgement, µs. */
   readonly publishToAck = new Histogram()
+  /** What became of spans; `over_budget` were not made. All 0 while traces are off. */
+  readonly traceSpans = zeroes(spanOutcomes)
 }
 
 /** All that one gateway counts. */

@@ -72,7 +72,7 @@ function clear(view: EnvelopeView): void {
 }
 
 /** Key of each known field: field number × 8 + wire type. */
-const key = {
+export const eventKey = {
   subject: 10,
   id: 18,
   type: 26,
@@ -86,7 +86,7 @@ const key = {
   deleted: 88,
 } as const
 const lastField = 11
-const entryKey = { key: 10, value: 18 } as const
+export const entryKey = { key: 10, value: 18 } as const
 
 const wire = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const
 
@@ -132,19 +132,19 @@ function scanField(buffer: Uint8Array, start: number, end: number, out: Envelope
 function scanVarint(buffer: Uint8Array, end: number, tag: number, out: EnvelopeView): string {
   if (!readVarint(buffer, end, cursor)) return truncated
   switch (tag) {
-    case key.publishedAtUs:
+    case eventKey.publishedAtUs:
       out.publishedAtUs = cursorValue(cursor)
       if (out.publishedAtUs > Number.MAX_SAFE_INTEGER) {
         return 'published_at_us is not from 0 to 2^53 - 1: it counts microseconds since 1970'
       }
       return ''
-    case key.ttlMs:
+    case eventKey.ttlMs:
       out.ttlMs = cursor.low
       return ''
-    case key.priority:
+    case eventKey.priority:
       out.priority = cursor.low | 0
       return ''
-    case key.deleted:
+    case eventKey.deleted:
       out.deleted = (cursor.low | cursor.high) !== 0
       return ''
     default:
@@ -163,31 +163,31 @@ function scanBytes(
 ): string {
   const length = behind - at
   switch (tag) {
-    case key.subject:
+    case eventKey.subject:
       if (out.subjectLength > 0) return 'it has two subjects'
       out.subjectAt = from
       out.subjectLength = length
       return validSubjectBytes(buffer, at, behind) ? '' : 'its subject breaks the subject rules'
-    case key.data:
+    case eventKey.data:
       out.dataAt = from
       out.dataLength = length
       return ''
-    case key.attributes:
+    case eventKey.attributes:
       out.attributes++
       return scanEntry(buffer, at, behind)
-    case key.id:
+    case eventKey.id:
       out.idAt = from
       out.idLength = length
       break
-    case key.type:
+    case eventKey.type:
       out.typeAt = from
       out.typeLength = length
       break
-    case key.contentType:
+    case eventKey.contentType:
       out.contentTypeAt = from
       out.contentTypeLength = length
       break
-    case key.collapseKey:
+    case eventKey.collapseKey:
       out.collapseKeyAt = from
       out.collapseKeyLength = length
       break
@@ -240,7 +240,7 @@ export function encodeEvent(event: EventFields): Uint8Array {
 
 function checkInteger(name: string, value: number | undefined, least: number, most: number): void {
   if (value === undefined || (Number.isInteger(value) && value >= least && value <= most)) return
-  throw new CarillonError('bad_event', `${name}: expected an integer from ${least} to ${most}, came ${value}`)
+  throw new CarillonError('bad_event', `${name}: expected an integer from ${least} to ${most}, got ${value}`)
 }
 
 /** Throws `bad_event` for what `scanEnvelope` refuses. `data` is a view of `bytes`: copy what outlives them. */
@@ -250,11 +250,6 @@ export function decodeEvent(bytes: Uint8Array): Event {
     throw new CarillonError('bad_event', `expected a protobuf Event of ${bytes.length} bytes, but ${view.fault}`)
   }
   return eventOfMessage(messages.Event.decode(bytes))
-}
-
-/** The event that stands for a record whose value is null. */
-export function deletedEvent(subject: string): Uint8Array {
-  return messages.Event.encode({ subject, deleted: true }).finish()
 }
 
 /** The generated message as a plain event. Not checked. */

@@ -1,8 +1,10 @@
+import { CarillonError } from '../base/errors.ts'
 import { validUtf8 } from '../base/utf8.ts'
 import { validateSubject } from '../subject/subject.ts'
 import { decodeBase64, encodeBase64 } from './base64.ts'
 import { type Event, makeEvent } from './frames.ts'
 import { JsonFields, shown } from './json-fields.ts'
+import { memberTexts } from './json-members.ts'
 import { jsonText, scanJson } from './json-text.ts'
 import { dataForm } from './media-type.ts'
 
@@ -58,30 +60,41 @@ const known = new Set([
 ])
 
 /**
- * An event to be published, from parsed JSON. Throws `bad_event` naming the field, also for a field that events don't have,
- * and `bad_subject`. `id` and `publishedAtUs` stay empty and 0 when they are absent: the caller fills them. Without a
- * `contentType`, `data` is application/json and `text` is text/plain. JSON.parse has rounded numbers beyond 2^53 in `data`
- * before this sees them: a publisher who needs them exact sends the JSON as `text` with its contentType.
+ * An event to be published, from parsed JSON and the text that it was parsed from, out of which `data` is taken as it stands:
+ * JSON.parse rounds numbers beyond 2^53. Throws `bad_event` naming the field, also for a field that events don't have, and
+ * `bad_subject`. `id` and `publishedAtUs` stay empty and 0 when they are absent: the caller fills them. Without a
+ * `contentType`, `data` is application/json and `text` is text/plain.
  */
-export function eventFromJson(value: unknown, path = 'event'): Event {
+export function eventFromJson(value: unknown, text: string, path = 'event'): Event {
   const fields = new JsonFields(value, path, 'bad_event')
   for (const name of fields.names) {
     if (!known.has(name))
       throw fields.fail(shortened(name), `one of ${[...known].join(', ')}`, 'a field that events do not have')
   }
-  const event = readEvent(fields)
-  validateSubject(event.subject)
+  const event = readEvent(fields, () => memberTexts(text).get('data')!)
+  const payload = ['data', 'text', 'base64'].find((name) => fields.has(name))
+  if (event.deleted && payload !== undefined) {
+    throw fields.fail(payload, 'no payload beside deleted: a deletion is a record without a value', 'one')
+  }
+  try {
+    validateSubject(event.subject)
+  } catch (error) {
+    if (!(error instanceof CarillonError)) throw error
+    throw new CarillonError(error.code, `${path}: ${error.message}`)
+  }
   return event
 }
 
 /** The event of a delivery, from parsed JSON; fields of a newer gateway are ignored. Throws `bad_frame`. */
 export function deliveredEvent(value: unknown, path: string): Event {
-  return readEvent(new JsonFields(value, path, 'bad_frame'))
+  const fields = new JsonFields(value, path, 'bad_frame')
+  return readEvent(fields, () => printed(fields))
 }
 
-function readEvent(fields: JsonFields): Event {
+/** `dataText` is called where there is `data`: its JSON. */
+function readEvent(fields: JsonFields, dataText: () => string): Event {
   const contentType = fields.string('contentType')
-  const { data, implied } = readData(fields, contentType)
+  const { data, implied } = readData(fields, contentType, dataText)
   return makeEvent({
     subject: fields.string('subject'),
     id: fields.string('id'),
@@ -98,7 +111,11 @@ function readEvent(fields: JsonFields): Event {
 }
 
 /** The data's bytes and the content type that their field implies. */
-function readData(fields: JsonFields, contentType: string): { data: Uint8Array; implied: string } {
+function readData(
+  fields: JsonFields,
+  contentType: string,
+  dataText: () => string,
+): { data: Uint8Array; implied: string } {
   const given = ['data', 'text', 'base64'].filter((name) => fields.has(name))
   if (given.length > 1)
     throw fields.fail(given[1]!, 'only one of data, text and base64', `${given.join(' and ')} together`)
@@ -111,7 +128,7 @@ function readData(fields: JsonFields, contentType: string): { data: Uint8Array; 
           shown(contentType),
         )
       }
-      return { data: encoder.encode(printed(fields)), implied: 'application/json' }
+      return { data: encoder.encode(dataText()), implied: 'application/json' }
     case 'text':
       return { data: encoder.encode(fields.string('text')), implied: 'text/plain' }
     case 'base64':

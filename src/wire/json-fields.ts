@@ -91,8 +91,8 @@ export class JsonFields {
     )
   }
 
-  fail(name: string, expected: string, came: string): CarillonError {
-    return new CarillonError(this.#code, `${this.#path}.${name}: expected ${expected}, came ${came}`)
+  fail(name: string, expected: string, got: string): CarillonError {
+    return new CarillonError(this.#code, `${this.#path}.${name}: expected ${expected}, got ${got}`)
   }
 
   #text(path: string, value: unknown): string {
@@ -108,7 +108,7 @@ export class JsonFields {
 
   #wrong(path: string, expected: string, value: unknown): CarillonError {
     const shownPath = path.length > 120 ? `${path.slice(0, 120)}…` : path
-    return new CarillonError(this.#code, `${shownPath}: expected ${expected}, came ${shown(value)}`)
+    return new CarillonError(this.#code, `${shownPath}: expected ${expected}, got ${shown(value)}`)
   }
 }
 

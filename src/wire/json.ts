@@ -1,4 +1,5 @@
 import { CarillonError } from '../base/errors.ts'
+import { BadFrame } from './bad-frame.ts'
 import { deliveredEvent, eventToJson } from './event-json.ts'
 import {
   type ClientFrame,
@@ -35,7 +36,7 @@ export function decodeClientFrame(message: Uint8Array | string): ClientFrame {
     default:
       throw new CarillonError(
         'bad_frame',
-        `expected one of subscribe, unsubscribe and ping as the frame's key, came ${shown(kind)}`,
+        `expected one of subscribe, unsubscribe and ping as the frame's key, got ${shown(kind)}`,
       )
   }
 }
@@ -116,14 +117,14 @@ function parse(message: Uint8Array | string): unknown {
   try {
     text = typeof message === 'string' ? message : decoder.decode(message)
   } catch {
-    throw new CarillonError('bad_frame', 'expected JSON text, came bytes that are not UTF-8')
+    throw new CarillonError('bad_frame', 'expected JSON text, got bytes that are not UTF-8')
   }
   try {
     return JSON.parse(text)
   } catch (error) {
     // V8 quotes the text in its message, all of it when it is short; a cut of it is enough.
     const cause = error instanceof Error ? error.message.slice(0, 200) : ''
-    throw new CarillonError('bad_frame', `expected a JSON object such as {"ping":{"t":1}}, came other text: ${cause}`)
+    throw new CarillonError('bad_frame', `expected a JSON object such as {"ping":{"t":1}}, got other text: ${cause}`)
   }
 }
 
@@ -131,17 +132,23 @@ function oneKey(frame: unknown): { kind: string; value: unknown } {
   const fields = new JsonFields(frame, 'frame', 'bad_frame')
   const { names } = fields
   if (names.length === 1) return { kind: names[0]!, value: fields.raw(names[0]!) }
-  const came = names.length === 0 ? 'none' : `${names.length}: ${names.slice(0, 4).map(shown).join(', ')}`
-  throw new CarillonError('bad_frame', `expected an object with one key, the kind of frame, came ${came}`)
+  const got = names.length === 0 ? 'none' : `${names.length}: ${names.slice(0, 4).map(shown).join(', ')}`
+  throw new CarillonError('bad_frame', `expected an object with one key, the kind of frame, got ${got}`)
 }
 
 function readSubscribe(fields: JsonFields): ClientFrame {
-  return {
-    kind: 'subscribe',
-    ref: fields.uint32('ref'),
-    subject: fields.string('subject'),
-    after: fields.strings('after'),
-    ...subscribeOptions(fields.optionalInteger('last', 1, maxLast), readPolicy(fields)),
+  const ref = fields.uint32('ref')
+  try {
+    return {
+      kind: 'subscribe',
+      ref,
+      subject: fields.string('subject'),
+      after: fields.strings('after'),
+      ...subscribeOptions(fields.optionalInteger('last', 1, maxLast), readPolicy(fields)),
+    }
+  } catch (error) {
+    if (!(error instanceof CarillonError)) throw error
+    throw new BadFrame(error.message, ref)
   }
 }
 

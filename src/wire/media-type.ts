@@ -15,3 +15,30 @@ export function dataForm(contentType: string): DataForm {
   const charset = /;\s*charset\s*=\s*"?([^\s;"]*)/i.exec(contentType)?.[1]?.toLowerCase() ?? 'utf-8'
   return charset === 'utf-8' || charset === 'utf8' || charset === 'us-ascii' ? 'text' : 'base64'
 }
+
+const protobufTypes = ['application/x-protobuf', 'application/protobuf', 'application/vnd.google.protobuf'] as const
+const semicolon = 0x3b
+const space = 0x20
+
+/** Whether the content type in bytes [start, end) is one of protobuf's, whatever its parameters. Nothing is decoded. */
+export function isProtobufType(bytes: Uint8Array, start: number, end: number): boolean {
+  for (const type of protobufTypes) if (hasEssence(bytes, start, end, type)) return true
+  return false
+}
+
+/** Whether bytes [start, end) begin with `text`, letters of either case; `text` is lowercase ASCII. */
+export function beginsWithAscii(bytes: Uint8Array, start: number, end: number, text: string): boolean {
+  if (end - start < text.length) return false
+  for (let i = 0; i < text.length; i++) {
+    const byte = bytes[start + i]!
+    const lower = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte
+    if (lower !== text.charCodeAt(i)) return false
+  }
+  return true
+}
+
+function hasEssence(bytes: Uint8Array, start: number, end: number, type: string): boolean {
+  if (!beginsWithAscii(bytes, start, end, type)) return false
+  const behind = start + type.length
+  return behind === end || bytes[behind] === semicolon || bytes[behind] === space
+}

@@ -1,4 +1,5 @@
 import { CarillonError } from '../base/errors.ts'
+import { BadFrame } from './bad-frame.ts'
 import { eventOfMessage } from './envelope.ts'
 import {
   type ClientFrame,
@@ -21,21 +22,18 @@ export function decodeClientFrame(message: Uint8Array): ClientFrame {
   if (subscribe != null) {
     const { ref, subject, after, last } = subscribe
     if ((last ?? 0) > maxLast) {
-      throw new CarillonError('bad_frame', `subscribe.last: expected an integer from 1 to ${maxLast}, got ${last}`)
+      throw new BadFrame(`subscribe.last: expected an integer from 1 to ${maxLast}, got ${last}`, ref ?? 0)
     }
     const policy = policies[subscribe.policy ?? 0]
     if (policy === undefined) {
-      throw new CarillonError(
-        'bad_frame',
-        `subscribe.policy: expected ${policies.join(' or ')}, got ${subscribe.policy}`,
-      )
+      throw new BadFrame(`subscribe.policy: expected ${policies.join(' or ')}, got ${subscribe.policy}`, ref ?? 0)
     }
     const asked = { ref: ref ?? 0, subject: subject ?? '', after: after ?? [] }
     return { kind: 'subscribe', ...asked, ...subscribeOptions(last || undefined, policy) }
   }
   if (unsubscribe != null) return { kind: 'unsubscribe', ref: unsubscribe.ref ?? 0 }
   if (ping != null) return { kind: 'ping', t: integer('ping.t', ping.t) }
-  throw new CarillonError('bad_frame', 'expected a ClientFrame with subscribe, unsubscribe or ping, came none of them')
+  throw new CarillonError('bad_frame', 'expected a ClientFrame with subscribe, unsubscribe or ping, got none of them')
 }
 
 export function encodeClientFrame(frame: ClientFrame): Uint8Array {
@@ -108,7 +106,7 @@ type FieldsOf<Kind extends keyof Fields> = NonNullable<Fields[Kind]>
 
 function readDelivery(message: FieldsOf<'delivery'>): ServerFrame {
   const { after, partition, offset, event, refs } = message
-  if (event == null) throw new CarillonError('bad_frame', 'delivery.event: expected an event, came none')
+  if (event == null) throw new CarillonError('bad_frame', 'delivery.event: expected an event, got none')
   integer('delivery.event.publishedAtUs', event.publishedAtUs)
   return {
     kind: 'delivery',
@@ -172,7 +170,7 @@ function readWelcome(message: FieldsOf<'welcome'>): ServerFrame {
 function integer(path: string, value: number | null | undefined): number {
   const number = value ?? 0
   if (Number.isSafeInteger(number) && number >= 0) return number
-  throw new CarillonError('bad_frame', `${path}: expected an integer from 0 to 2^53 - 1, came about ${number}`)
+  throw new CarillonError('bad_frame', `${path}: expected an integer from 0 to 2^53 - 1, got about ${number}`)
 }
 
 interface Decoded {
@@ -185,6 +183,6 @@ function decoded<Name extends keyof Decoded>(name: Name, message: Uint8Array): D
     return messages[name].decode(message) as Decoded[Name]
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error)
-    throw new CarillonError('bad_frame', `expected a protobuf ${name}, came ${message.length} other bytes: ${cause}`)
+    throw new CarillonError('bad_frame', `expected a protobuf ${name}, got ${message.length} other bytes: ${cause}`)
   }
 }

@@ -16,7 +16,7 @@ const eventsKey = 0x0a
 export function decodePublishRequest(body: Uint8Array): Event[] {
   return eventBytes(body).map((bytes, index) => {
     try {
-      return decodeEvent(bytes)
+      return publishable(decodeEvent(bytes))
     } catch (error) {
       if (!(error instanceof CarillonError)) throw error
       throw new CarillonError(error.code, `events[${index}]: ${error.message}`)
@@ -55,8 +55,14 @@ export function decodePublishResponse(body: Uint8Array): Published[] {
     }))
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error)
-    throw new CarillonError('bad_request', `expected a protobuf PublishResponse, came other bytes: ${cause}`)
+    throw new CarillonError('bad_request', `expected a protobuf PublishResponse, got other bytes: ${cause}`)
   }
+}
+
+function publishable(event: Event): Event {
+  if (!event.deleted || event.data.length === 0) return event
+  const expected = 'expected no data beside deleted: a deletion is a record without a value'
+  throw new CarillonError('bad_event', `${expected}, got ${event.data.length} bytes`)
 }
 
 /** The events' own bytes, so that each can be judged and named by itself. Unknown fields are an error: they would be lost. */
@@ -77,5 +83,5 @@ function eventBytes(body: Uint8Array): Uint8Array[] {
 
 function notARequest(events: readonly Uint8Array[]): CarillonError {
   const where = events.length === 0 ? 'from its first byte' : `behind events[${events.length - 1}]`
-  return new CarillonError('bad_request', `expected a protobuf PublishRequest, came other bytes ${where}`)
+  return new CarillonError('bad_request', `expected a protobuf PublishRequest, got other bytes ${where}`)
 }

@@ -24,3 +24,73 @@ export function parseRfc3339(text: string): number | undefined {
   const fractionMs = Number((match[7] ?? '').padEnd(3, '0').slice(0, 3))
   return date.getTime() + ((hour * 60 + minute) * 60 + second) * 1000 + fractionMs - zoneMs
 }
+
+const zero = 0x30
+/** Days of the year before each month, as in a year that begins in March: so that a leap day is its last. */
+const daysBefore = [306, 337, 0, 31, 61, 92, 122, 153, 184, 214, 245, 275]
+
+/**
+ * The same from bytes [start, end) and to the microsecond, Unix µs; undefined becomes -1, which is also what times before 1970
+ * give. Allocates nothing.
+ */
+export function rfc3339Us(bytes: Uint8Array, start: number, end: number): number {
+  if (end - start < 20 || !separated(bytes, start)) return -1
+  const day = dayNumber(digits(bytes, start, 4), digits(bytes, start + 5, 2), digits(bytes, start + 8, 2))
+  const hour = digits(bytes, start + 11, 2)
+  const minute = digits(bytes, start + 14, 2)
+  const second = digits(bytes, start + 17, 2)
+  if (!(day >= -1 && hour <= 23 && minute <= 59 && second <= 60)) return -1
+  let at = start + 19
+  let fractionUs = 0
+  if (bytes[at] === 0x2e) {
+    const first = ++at
+    for (let unit = 100_000; at < end && isDigit(bytes[at]!); at++, unit = Math.floor(unit / 10)) {
+      fractionUs += (bytes[at]! - zero) * unit
+    }
+    if (at === first) return -1
+  }
+  const zone = zoneMinutes(bytes, at, end)
+  if (Number.isNaN(zone)) return -1
+  const us = ((day * 1440 + hour * 60 + minute - zone) * 60 + second) * 1_000_000 + fractionUs
+  return us < 0 ? -1 : us
+}
+
+/** Days since 1970; NaN where the calendar has no such day, and where a number is none. */
+function dayNumber(year: number, month: number, day: number): number {
+  if (!(month >= 1 && month <= 12 && day >= 1 && day <= days[month - 1]!)) return Number.NaN
+  const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
+  if (month === 2 && day === 29 && !leap) return Number.NaN
+  const fromMarch = month < 3 ? year - 1 : year
+  const leapDays = Math.floor(fromMarch / 4) - Math.floor(fromMarch / 100) + Math.floor(fromMarch / 400)
+  // 719,468 days lie between March 1st of the year 0 and 1970.
+  return fromMarch * 365 + leapDays + daysBefore[month - 1]! + day - 1 - 719_468
+}
+
+const isDigit = (byte: number): boolean => byte >= zero && byte <= zero + 9
+
+/** `2026-11-23T05:00:00`: what stands between the numbers. */
+function separated(bytes: Uint8Array, start: number): boolean {
+  return (
+    bytes[start + 4] === 0x2d &&
+    bytes[start + 7] === 0x2d &&
+    (bytes[start + 10]! | 0x20) === 0x74 &&
+    bytes[start + 13] === 0x3a &&
+    bytes[start + 16] === 0x3a
+  )
+}
+
+/** NaN where there is another character. */
+function digits(bytes: Uint8Array, at: number, count: number): number {
+  let value = 0
+  for (let i = at; i < at + count; i++) value = isDigit(bytes[i]!) ? value * 10 + bytes[i]! - zero : Number.NaN
+  return value
+}
+
+/** Minutes east of UTC of `Z` or `+02:00`, which must end at `end`; NaN where it is neither. */
+function zoneMinutes(bytes: Uint8Array, at: number, end: number): number {
+  if (at === end - 1 && (bytes[at]! | 0x20) === 0x7a) return 0
+  const sign = bytes[at] === 0x2b ? 1 : bytes[at] === 0x2d ? -1 : Number.NaN
+  if (at !== end - 6 || bytes[at + 3] !== 0x3a) return Number.NaN
+  const [hours, minutes] = [digits(bytes, at + 1, 2), digits(bytes, at + 4, 2)]
+  return hours <= 23 && minutes <= 59 ? sign * (hours * 60 + minutes) : Number.NaN
+}

@@ -1,6 +1,7 @@
 import { CarillonError } from '../base/errors.ts'
 import type { ServerFrame } from './frames.ts'
 import { readServerFrame } from './json.ts'
+import { JsonFields } from './json-fields.ts'
 import { positionEvent } from './sse.ts'
 
 /** One dispatched event. */
@@ -134,23 +135,30 @@ function lineEnd(text: string, start: number): number {
   return -1
 }
 
-/** A position and nothing else: how a stream opens. */
+/** A position and nothing else: how a stream opens, and renews it. */
 export interface PositionFrame {
   readonly kind: 'after'
   readonly after: string
+  /** Where the stream opens: something comes at least this often, ms. */
+  readonly heartbeatMs?: number
 }
 
 /** The gateway's frame that an event of its stream is; undefined for a kind that this version does not know. Throws `bad_frame`. */
 export function frameOfEvent(event: ServerSentEvent): ServerFrame | PositionFrame | undefined {
-  if (event.type === positionEvent) return { kind: 'after', after: event.lastEventId }
+  if (event.type === positionEvent) return positionOf(event)
   const frame = readServerFrame(event.type === 'message' ? 'delivery' : event.type, parsed(event.data))
   return frame?.kind === 'delivery' ? { ...frame, after: event.lastEventId } : frame
+}
+
+function positionOf({ data, lastEventId }: ServerSentEvent): PositionFrame {
+  const heartbeatMs = new JsonFields(parsed(data), positionEvent, 'bad_frame').uint32('heartbeatMs')
+  return { kind: 'after', after: lastEventId, ...(heartbeatMs === 0 ? {} : { heartbeatMs }) }
 }
 
 function parsed(data: string): unknown {
   try {
     return JSON.parse(data)
   } catch {
-    throw new CarillonError('bad_frame', 'expected JSON as the data of a server-sent event, came other text')
+    throw new CarillonError('bad_frame', 'expected JSON as the data of a server-sent event, got other text')
   }
 }

@@ -27,7 +27,12 @@ export function idLine(token: string): string {
   return `id: ${token}\n`
 }
 
-/** How a stream opens, and how it renews its position while nothing else is written. */
+/** How a stream opens: the position from which it goes on, and after how long a silence a heartbeat comes. */
+export function openingBlock(token: string, heartbeatMs: number): string {
+  return `event: ${positionEvent}\ndata: {"heartbeatMs":${heartbeatMs}}\n${idLine(token)}\n`
+}
+
+/** How a stream renews its position while nothing else is written. */
 export function positionBlock(token: string): string {
   return `event: ${positionEvent}\ndata: {}\n${idLine(token)}\n`
 }

@@ -196,17 +196,14 @@ export function parseAfter(after: readonly string[]): After {
   if (first === undefined) return { kind: 'latest' }
   if (!isKeyword(first) && !after.some(isKeyword)) return { kind: 'positions', positions: positionsOf(after) }
   if (after.some((text) => text !== first)) {
-    const came = after.slice(0, 4).map(shown).join(', ')
-    throw new CarillonError('bad_token', `after: expected tokens, or one of latest, earliest and @time; came ${came}`)
+    const got = after.slice(0, 4).map(shown).join(', ')
+    throw new CarillonError('bad_token', `after: expected tokens, or one of latest, earliest and @time; got ${got}`)
   }
   if (first === 'latest' || first === 'earliest') return { kind: first }
   const timeMs = parseRfc3339(first.slice(1))
   if (timeMs !== undefined) return { kind: 'time', timeMs }
   const example = '@2026-01-31T12:00:00Z (in a URL a "+" must be written %2B)'
-  throw new CarillonError(
-    'bad_token',
-    `after: expected @ and an RFC 3339 time such as ${example}, came ${shown(first)}`,
-  )
+  throw new CarillonError('bad_token', `after: expected @ and an RFC 3339 time such as ${example}, got ${shown(first)}`)
 }
 
 function isKeyword(text: string): boolean {
@@ -268,10 +265,7 @@ function badToken(text: string, fault: string): CarillonError {
 }
 
 function tooMany(count: number): CarillonError {
-  return new CarillonError(
-    'bad_token',
-    `after: expected at most ${maxPositions} positions in all tokens, came ${count}`,
-  )
+  return new CarillonError('bad_token', `after: expected at most ${maxPositions} positions in all tokens, got ${count}`)
 }
 
 /** Quoted and escaped; cut, since it goes into messages and logs. */

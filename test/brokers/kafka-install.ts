@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The one version that the tests are written against. 4.4.0 names a module that Maven Central does not have. */
-const version = '4.3.1'
+export const kafkaVersion = '4.3.1'
 const slf4jVersion = '1.7.36'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const home = join(root, `.cache/kafka-${version}`)
+const home = join(root, `.cache/kafka-${kafkaVersion}`)
 const stamp = join(home, 'installed')
 
 /** Where an installed Kafka has what a node needs. */
@@ -27,8 +27,8 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>carillon.test</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>
   <dependencies>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>${version}</version></dependency>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>${version}</version></dependency>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>${kafkaVersion}</version></dependency>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>${kafkaVersion}</version></dependency>
     <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>${slf4jVersion}</version></dependency>
   </dependencies>
 </project>
@@ -59,14 +59,14 @@ export async function installKafka(
   rmSync(home, { recursive: true, force: true })
   mkdirSync(home, { recursive: true })
   writeFileSync(join(home, 'pom.xml'), pom)
-  progress(`fetching Apache Kafka ${version} from Maven Central (about 60 MB, once) ...`)
+  progress(`fetching Apache Kafka ${kafkaVersion} from Maven Central (about 60 MB, once) ...`)
   const target = [`-DoutputDirectory=${join(home, 'libs')}`, '-DincludeScope=runtime']
   await run('mvn', ['-q', '-B', '-f', join(home, 'pom.xml'), copyDependencies, ...target])
   progress('writing the storage checkpoint ...')
   await writeCheckpoint()
   progress('archiving its classes for a quick start ...')
   await makeArchive([`-XX:ArchiveClassesAtExit=${kafkaHome.archive}`])
-  writeFileSync(stamp, `${version}\n`)
+  writeFileSync(stamp, `${kafkaVersion}\n`)
 }
 
 /** `StorageTool format` costs a JVM; its node-independent output is made once and copied to each node. */

@@ -190,7 +190,7 @@ const fixedProperties: Record<string, string | number> = {
 }
 
 /** Ends `pid` when this process is gone, killed included: the guard's standard input closes then. */
-function guard(pid: number): ChildProcess {
+export function guard(pid: number): ChildProcess {
   const child = spawn('sh', ['-c', `cat >/dev/null; kill -9 ${pid} 2>/dev/null`], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],

@@ -22,7 +22,7 @@ test('each option that is no structure is a flag of serve, in the group of its s
     })
     assert.equal(shown, kind !== 'structure', flag)
   }
-  assert.deepEqual([...sections.keys()], ['window', 'limits', 'readBack', 'kafka', 'embedded'])
+  assert.deepEqual([...sections.keys()], ['window', 'limits', 'readBack', 'kafka', 'nats', 'embedded', 'traces'])
 })
 
 test('the help names what a value is: its unit, or what kind of text', () => {
@@ -68,8 +68,9 @@ test('flags set the options that they name; a repeated one of a list adds to it'
 })
 
 test('structures are YAML', () => {
-  const { config } = parsed('--streams', '{events: {topic: t, partitions: 2}}')
-  assert.deepEqual(config.streams, { events: { topic: 't', partitions: 2 } })
+  const { config } = parsed('--streams', '{events: {topic: t, partitions: 2, headers: [zone]}}')
+  const { topic, partitions, headers } = config.streams.events!
+  assert.deepEqual({ topic, partitions, headers }, { topic: 't', partitions: 2, headers: ['zone'] })
 })
 
 test('mistakes of all flags are told together', () => {

@@ -86,6 +86,16 @@ test('a stream that says nothing for a minute is lost', async (t) => {
   assert.deepEqual(recorder.ends, [undefined])
 })
 
+test('a stream may be as quiet as its gateway said that it would be', async (t) => {
+  const { response, recorder, clock } = await connected(t, openSse)
+  response.writeHead(200).write('event: after\nid: T1\ndata: {"heartbeatMs":900000}\n\n')
+  await until('opened', () => recorder.positions.length === 1)
+  await clock.advance(2 * 900_000 + 9_999)
+  assert.deepEqual(recorder.ends, [])
+  await clock.advance(1)
+  assert.deepEqual(recorder.ends, [undefined])
+})
+
 test('a stream that can not be read is refused for good', async (t) => {
   const { response, recorder } = await connected(t, openSse)
   response.writeHead(200).write('data: {"stream":\n\n')
@@ -105,7 +115,12 @@ test('polls follow one another, each behind the position of the last', async (t)
   await until('asked a fourth time', () => asked.length === 4)
   assert.deepEqual(
     asked.map(({ body }) => JSON.parse(body)),
-    ['T0', 'T5', 'T7', 'T7'].map((after) => ({ subjects: ['a.*', 'b'], after: [after], wait: 25_000 })),
+    [
+      ['T0', 1000],
+      ['T5', 1000],
+      ['T7', 25_000],
+      ['T7', 25_000],
+    ].map(([after, wait]) => ({ subjects: ['a.*', 'b'], after: [after], wait })),
   )
   assert.equal(asked[0]!.request.url, '/v1/poll')
   // The first answer without anything says that nothing is missed any more.

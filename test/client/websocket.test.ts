@@ -5,7 +5,9 @@ import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { systemClock } from '../../src/base/clock.ts'
+import { jsonCodec } from '../../src/client/codec.ts'
 import type { Wish } from '../../src/client/connection.ts'
+import { protoCodec } from '../../src/client/proto-codec.ts'
 import { openWebSocket } from '../../src/client/websocket.ts'
 import type { ServerFrame } from '../../src/wire/frames.ts'
 import { decodeClientFrame as fromJson, encodeServerFrame as toJson } from '../../src/wire/json.ts'
@@ -31,7 +33,7 @@ async function connected(t: TestContext, encoding: 'json' | 'proto', clock = new
   await once(server, 'listening')
   const recorder = new Recorder()
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const connection = openWebSocket(encoding)(url, wishes, recorder, clock)
+  const connection = openWebSocket(encoding === 'json' ? jsonCodec : protoCodec)(url, wishes, recorder, clock)
   t.after(() => connection.close())
   const [socket] = (await once(server, 'connection')) as [WebSocket]
   const received: Buffer[] = []
@@ -97,7 +99,7 @@ test('nobody there, and no gateway there, are connections that are lost', async 
   const { port } = server.address() as AddressInfo
   for (const url of ['http://127.0.0.1:1', `http://127.0.0.1:${port}`]) {
     const recorder = new Recorder()
-    openWebSocket('json')(url, wishes, recorder, systemClock())
+    openWebSocket(jsonCodec)(url, wishes, recorder, systemClock())
     assert.equal(await recorder.ended, undefined)
   }
 })

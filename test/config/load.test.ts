@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import type { Config } from '../../src/config.ts'
 import { ConfigError, type ConfigInput, jsonSchema, loadConfig, options } from '../../src/config-load.ts'
+import { streamFormatDefaults } from '../../src/wire/stream-format.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'carillon-config-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -33,7 +34,7 @@ test('with nothing given, everything has its default', () => {
   assert.equal(config.broker, 'embedded:.carillon/dev')
   assert.equal(config.listen, '127.0.0.1:8080')
   assert.equal(config.dev, false)
-  assert.deepEqual(config.streams, { events: { topic: 'carillon', partitions: 4 } })
+  assert.deepEqual(config.streams, { events: { topic: 'carillon', partitions: 4, ...streamFormatDefaults } })
   assert.deepEqual(config.routes, [{ subjects: '>', stream: 'events', by: { hash: 'murmur2' } }])
   assert.equal(config.limits.maxSubscriptions, 1000)
 })
@@ -81,9 +82,12 @@ test('every scalar option can be given by its flag and by its variable', () => {
     'readBack.chunkBytes': '65536',
     'readBack.concurrency': '7',
     'kafka.busyPauseMs': '7',
+    'nats.domain': 'hub',
+    'nats.replicas': '3',
   }
   for (const { path, variable, kind } of options) {
-    if (kind === 'structure' || path.startsWith('tls')) continue
+    // What security needs is told together, below.
+    if (kind === 'structure' || /^(tls|kafka\.(tls|sasl)\.|nats\.(user|passwordFile))/.test(path)) continue
     const text = special[path] ?? samples[kind]
     assert.deepEqual(mistakes({ env: { [variable]: text } }), [], variable)
     assert.deepEqual(mistakes({ flags: { [path]: text } }), [], path)
@@ -175,6 +179,33 @@ test('routes name streams that exist, and do not overlap', () => {
   assert.match(found[1]!, /^CARILLON_ROUTES: .*overlap: both match "a\.b"/)
 })
 
+test('a raw stream has no routes by first tokens, and a route says which subjects it is for', () => {
+  const streams = { events: { topic: 'orders', format: 'raw' } }
+  const of = (...routes: object[]) => {
+    const env = { CARILLON_STREAMS: JSON.stringify(streams), CARILLON_ROUTES: JSON.stringify(routes) }
+    return mistakes({ env })
+  }
+  const route = { subject: 'orders.{key}', stream: 'events' }
+  assert.match(
+    of({ ...route, by: { hash: 'murmur2', tokens: 2 } })[0]!,
+    /ROUTES\.0\.by: expected no tokens for the raw stream/,
+  )
+  assert.match(of({ stream: 'events', by: { hash: 'murmur2' } })[0]!, /ROUTES\.0: expected subjects .* got neither/)
+  assert.match(of({ ...route, subject: 'orders', by: { hash: 'murmur2' } })[0]!, /expected \{key\}.*got "orders"/)
+})
+
+test('what a stream can not be is told with what it can', () => {
+  const of = (fields: object) =>
+    mistakes({ env: { CARILLON_STREAMS: JSON.stringify({ events: { topic: 't', ...fields } }) } })[0]!
+  assert.match(
+    of({ format: 'json' }),
+    /streams\.events\.format|STREAMS\.events\.format: expected one of event, raw, cloudevents, got "json"/,
+  )
+  assert.match(of({ framing: 'avro' }), /expected one of none, confluent, got "avro"/)
+  assert.match(of({ contentType: 'json' }), /expected a media type such as application\/json.*got "json"/)
+  assert.match(of({ headers: 'some' }), /expected all, none, or a list of header names.*got "some"/)
+})
+
 test('a route of no known rule is told which rules there are', () => {
   const routes = [{ subjects: '>', stream: 'events', by: { hash: 'md5' } }]
   const found = mistakes({ env: { CARILLON_ROUTES: JSON.stringify(routes) } })
@@ -182,6 +213,66 @@ test('a route of no known rule is told which rules there are', () => {
     found[0]!,
     /^CARILLON_ROUTES\.0\.by: expected \{hash: murmur2 or fnv1a or fnv1a-subject.*got \{"hash":"md5"\}/,
   )
+})
+
+test('a topic belongs to one stream', () => {
+  const streams = { a: { topic: 'one' }, b: { topic: 'two' }, c: { topic: 'one' } }
+  const routes = [{ subjects: '>', stream: 'a', by: { hash: 'murmur2' } }]
+  const env = { CARILLON_STREAMS: JSON.stringify(streams), CARILLON_ROUTES: JSON.stringify(routes) }
+  assert.deepEqual(mistakes({ env }), [
+    'CARILLON_STREAMS.c.topic: expected a topic that no other stream has, got "one", which is the topic of a: let the routes name a instead',
+  ])
+})
+
+test('what conflicts is told beside what is wrong by itself', () => {
+  const wrong = { logLevel: 'loud', brokr: 'x' }
+  const conflicting = { dev: true, listen: '0.0.0.0:80', streams: { a: { topic: 't' }, b: { topic: 't' } } }
+  const found = mistakes({
+    file: file('both.json', JSON.stringify({ ...wrong, ...conflicting, window: { payloadMiB: 1 } })),
+  })
+  const about = found.flatMap((text) => text.split('\n')).map((line) => line.split(': ')[1])
+  assert.deepEqual(about.sort(), [
+    'brokr',
+    'listen',
+    'logLevel',
+    'routes.0.stream',
+    'streams.b.topic',
+    'window.payloadMiB',
+  ])
+})
+
+test('what depends on a wrong option is not called a conflict', () => {
+  const found = mistakes({
+    flags: { 'window.payloadMiB': '1', 'limits.maxEventBytes': 'many', dev: true, listen: 'x' },
+  })
+  assert.deepEqual(found.map((text) => text.split(':')[0]).sort(), ['--limits-max-event-bytes', '--listen'])
+})
+
+test('a number where options belong is named, also where a variable sets one of them', () => {
+  const yaml = file('number.yaml', 'limits: 3\nkafka: [1]\n')
+  const env = { CARILLON_LIMITS_MAX_SESSIONS: '7', CARILLON_KAFKA_TLS_ENABLED: 'true' }
+  assert.deepEqual([...mistakes({ file: yaml, env })].sort(), [
+    `${yaml}: kafka: expected a mapping, got [1]`,
+    `${yaml}: limits: expected a mapping, got 3`,
+  ])
+})
+
+test('a file that is something else is quoted in short, without what would steer a terminal', () => {
+  for (const content of [
+    '\u009b31m'.repeat(10_000),
+    `{"a": ${'x'.repeat(5000)}`,
+    `x: 1\n${'\u009b'.repeat(5000)}: [`,
+  ]) {
+    const found = mistakes({ file: file('binary', content) }).join('\n')
+    assert.ok(found.length < 500, found.slice(0, 600))
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: what must not be there
+    assert.doesNotMatch(found, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/)
+  }
+})
+
+test('a listener given as a URL is told to leave out what it has too much', () => {
+  const [found] = mistakes({ flags: { admin: 'http://127.0.0.1:8081' } })
+  assert.match(found!, /got "http:\/\/127\.0\.0\.1:8081": leave out the scheme and the path/)
 })
 
 test('a window has room for the largest events', () => {
@@ -209,6 +300,39 @@ test('TLS needs a certificate and its own key, both readable', () => {
   assert.deepEqual(
     missing.map((text) => text.split(':')[0]),
     ['--tls-cert', '--tls-key'],
+  )
+})
+
+test('who we are to Kafka can be given by file, variable and flag, and its files are read at once', () => {
+  const passwordFile = file('password', 'secret\n')
+  const yaml = file(
+    'sasl.yaml',
+    `kafka:\n  tls: {enabled: true}\n  sasl: {mechanism: plain, passwordFile: ${passwordFile}}\n`,
+  )
+  const env = { CARILLON_KAFKA_SASL_USERNAME: 'alice', CARILLON_KAFKA_TLS_SERVER_NAME: 'kafka.example' }
+  const { kafka } = load({ file: yaml, env, flags: { 'kafka.sasl.mechanism': 'scram-sha-512' } })
+  assert.deepEqual(kafka.tls, { enabled: true, serverName: 'kafka.example' })
+  assert.deepEqual(kafka.sasl, { mechanism: 'scram-sha-512', username: 'alice', passwordFile })
+  assert.deepEqual(mistakes({ file: yaml }), [
+    `${yaml}: kafka.sasl.mechanism: expected kafka.sasl.username beside it, got none`,
+  ])
+  const none = { ...env, CARILLON_KAFKA_SASL_PASSWORD_FILE: '/nope' }
+  assert.match(
+    mistakes({ file: yaml, env: none })[0]!,
+    /^CARILLON_KAFKA_SASL_PASSWORD_FILE: expected a file with the password on one line, got "\/nope": ENOENT/,
+  )
+  assert.match(
+    mistakes({ flags: { 'kafka.tls.caFile': passwordFile } })[0]!,
+    /^--kafka-tls-ca-file: expected kafka\.tls\.enabled: true/,
+  )
+  const notPem = mistakes({ flags: { 'kafka.tls.enabled': true, 'kafka.tls.caFile': passwordFile } })
+  assert.match(
+    notPem[0]!,
+    /^--kafka-tls-ca-file: expected a PEM file with certificates, got ".*password": it has none$/,
+  )
+  assert.match(
+    mistakes({ env: { CARILLON_KAFKA_SASL_MECHANISM: 'gssapi' } })[0]!,
+    /expected one of plain, scram-sha-256, scram-sha-512, got "gssapi"/,
   )
 })
 

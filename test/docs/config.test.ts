@@ -57,7 +57,7 @@ test('options that the pages name exist', () => {
 
 test('flags of the commands in the pages exist', () => {
   const flags = new Set(options.map(({ flag }) => flag))
-  const others = new Set(['--config', '--json', '--help'])
+  const others = new Set(['--config', '--json', '--help', '--trace'])
   let used = 0
   for (const page of pages) {
     for (const [, line] of readPage(page).matchAll(/\bcarillon (?:serve|config|routes|publish) ([^\n`]*)/g)) {

@@ -7,7 +7,7 @@ import test from 'node:test'
 import { errors } from '../../src/base/errors.ts'
 import { loadConfig } from '../../src/config-load.ts'
 import { startGateway } from '../../src/gateway.ts'
-import { skipReasons } from '../../src/telemetry/instruments.ts'
+import { skipReasons, spanOutcomes } from '../../src/telemetry/instruments.ts'
 import { anchor, headings, pages, prose, readPage, section, tables, uncode } from './markdown.ts'
 
 const quiet = { log: () => {}, every: () => {} }
@@ -79,11 +79,11 @@ test('metrics that the pages name are those of metrics.md', () => {
 })
 
 test('error codes and reasons that the pages name exist', () => {
-  const known = new Set<string>([...Object.keys(errors), ...skipReasons, 'snake_case'])
+  const known = new Set<string>([...Object.keys(errors), ...skipReasons, ...spanOutcomes, 'snake_case'])
   let named = 0
   for (const page of pages.filter((name) => name !== 'metrics.md')) {
     for (const [, code] of prose(readPage(page)).matchAll(/`([a-z]+(?:_[a-z]+)+)`/g)) {
-      if (code!.startsWith('carillon_')) continue
+      if (/^(carillon|ce)_/.test(code!)) continue
       named++
       assert.ok(known.has(code!), `${page} names ${code}, which is no error code and no reason`)
     }

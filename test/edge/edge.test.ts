@@ -81,7 +81,7 @@ test('a head of many tokens fits, and one over the limit is refused by 431', asy
   const { port } = await withEdge(t)
   assert.equal((await ask(port, `/v1/poll?subject=a&after=${'x'.repeat(12_000)}&wait=0`)).status, 200)
   const raw = new RawClient(port)
-  raw.send(`GET /v1/poll?subject=a&after=${'x'.repeat(40_000)} HTTP/1.1`, 'Host: a', '', '')
+  raw.send(`GET /v1/poll?subject=a&after=${'x'.repeat(40_000)} HTTP/1.1`, 'Host: localhost', '', '')
   await until('it is refused', () => raw.text.includes('431'))
 })
 
@@ -111,7 +111,7 @@ test('at its deadline a closing edge cuts what is left', async (t) => {
   const ws = new WebSocket(`ws://127.0.0.1:${port}/v1/ws`)
   await until('it is open', () => ws.readyState === WebSocket.OPEN)
   const raw = new RawClient(port)
-  raw.send('GET /v1/sse?subject=a HTTP/1.1', 'Host: a', '', '')
+  raw.send('GET /v1/sse?subject=a HTTP/1.1', 'Host: localhost', '', '')
   await until('it is open too', () => sessions.opened.length === 2)
   await edge.close(20)
   await until('both are closed', () => ws.readyState === WebSocket.CLOSED && raw.closed)
@@ -128,7 +128,62 @@ test('the try-it page is served with --dev, to names of the loopback, under a st
   assert.equal(page.headers['content-type'], 'text/html; charset=utf-8')
   assert.match(page.headers['content-security-policy'] as string, /^default-src 'none'; script-src 'self';/)
   const rebound = await ask(port, '/', { headers: { Host: 'evil.example' } })
-  assert.equal(rebound.status, 404)
+  assert.equal(rebound.status, 403)
+})
+
+test('HEAD of the page is its head, and no answer to HEAD has a body', async (t) => {
+  const { port, sessions } = await withEdge(t, { dev: true })
+  const page = await ask(port, '/')
+  const head = await ask(port, '/', { method: 'HEAD' })
+  assert.deepEqual([head.status, head.headers['content-length']], [200, String(Buffer.byteLength(page.text))])
+  const requests = [
+    ['/', 200],
+    ['/v1/sse?subject=a', 405],
+    ['/nowhere', 404],
+  ] as const
+  for (const [path, status] of requests) {
+    const raw = new RawClient(port)
+    raw.send(`HEAD ${path} HTTP/1.1`, 'Host: localhost', '', '')
+    await until('it is answered', () => raw.text.includes('\r\n\r\n'))
+    // What comes next on the connection is the next answer, not a body.
+    raw.send('GET /v1/poll?subject=a HTTP/1.1', 'Host: localhost', '', '')
+    await until('the next one is answered too', () => raw.text.includes('"frames"'))
+    assert.match(raw.text, new RegExp(`^HTTP/1\\.1 ${status} [^{<]*\\r\\n\\r\\nHTTP/1\\.1 200 OK`))
+    if (status === 405) assert.match(raw.text, /Allow: GET, OPTIONS/)
+    raw.socket.destroy()
+  }
+  assert.deepEqual(
+    sessions.opened.map(({ outlet }) => outlet.transport),
+    requests.map(() => 'poll'),
+  )
+})
+
+test('a page whose name was pointed at the loopback reaches no transport', async (t) => {
+  const { port, sessions } = await withEdge(t, { allowOrigin: ['https://app.example:8443'] })
+  const status = async (path: string, headers: http.OutgoingHttpHeaders) => {
+    const { status, json } = await ask(port, path, { headers })
+    return [status, json?.error?.code]
+  }
+  const Host = `evil.example:${port}`
+  const upgrade = {
+    Connection: 'Upgrade',
+    Upgrade: 'websocket',
+    'Sec-WebSocket-Key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+    'Sec-WebSocket-Version': '13',
+  }
+  for (const path of ['/v1/sse?subject=a', '/v1/poll?subject=a', '/v1/ws']) {
+    assert.deepEqual(await status(path, { Host, ...(path === '/v1/ws' ? upgrade : {}) }), [403, 'origin_refused'])
+    assert.deepEqual(await status(path, { Host, Origin: `http://${Host}` }), [403, 'origin_refused'])
+  }
+  assert.equal(sessions.opened.length, 0)
+  // What a proxy on this host passes on for a site that is allowed.
+  assert.deepEqual(await status('/v1/poll?subject=a', { Host: 'APP.example:8443' }), [200, undefined])
+  assert.deepEqual(await status('/v1/poll?subject=a', { Host: `[::1]:${port}` }), [200, undefined])
+})
+
+test('a listener that others reach is asked for by any name', async (t) => {
+  const { port } = await withEdge(t, { host: '0.0.0.0' })
+  assert.equal((await ask(port, '/v1/poll?subject=a', { headers: { Host: 'gw.example' } })).status, 200)
 })
 
 test('the try-it page is not served to other machines', async (t) => {

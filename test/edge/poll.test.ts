@@ -101,7 +101,7 @@ test('a poll that cannot begin is answered by the error', async (t) => {
 test('a client that leaves ends its session', async (t) => {
   const { port, sessions } = await withEdge(t)
   const raw = new RawClient(port)
-  raw.send('GET /v1/poll?subject=a&after=x HTTP/1.1', 'Host: a', '', '')
+  raw.send('GET /v1/poll?subject=a&after=x HTTP/1.1', 'Host: localhost', '', '')
   await until('it waits', () => sessions.opened.length === 1)
   raw.socket.destroy()
   await until('the session knows', () => sessions.last.closes.length === 1)

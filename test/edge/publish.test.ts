@@ -198,8 +198,9 @@ test('a foreign page and a foreign Host header cannot publish', async (t) => {
   assert.deepEqual(await status({ Origin: 'https://evil.example' }), [403, 'origin_refused'])
   // DNS rebinding: the name of the page's own host points here.
   const rebound = { Host: `evil.example:${port}`, Origin: `http://evil.example:${port}` }
-  assert.deepEqual(await status(rebound), [403, 'publish_closed'])
-  assert.deepEqual(await status({ Host: 'evil.example' }), [403, 'publish_closed'])
+  assert.deepEqual(await status(rebound), [403, 'origin_refused'])
+  assert.deepEqual(await status({ Host: 'evil.example' }), [403, 'origin_refused'])
+  assert.deepEqual(await status({ Host: 'app.example' }), [403, 'publish_closed'])
   assert.equal(publisher.calls.length, 0)
   assert.deepEqual(await status({ Host: `localhost:${port}`, Origin: `http://localhost:${port}` }), [200, undefined])
   assert.deepEqual(await status({ Origin: 'https://app.example' }), [200, undefined])
@@ -209,5 +210,46 @@ test('publishing is closed on a listener that others can reach', async (t) => {
   const { port, publisher } = await withEdge(t, { host: '0.0.0.0' })
   const answer = await postJson(port, path, { subject: 'a' })
   assert.deepEqual([answer.status, answer.json.error.code], [403, 'publish_closed'])
+  assert.equal(publisher.calls.length, 0)
+})
+
+test('the digits of JSON data reach the broker as they were written, alone and in a batch', async (t) => {
+  const { port, publisher } = await withEdge(t)
+  const data = '{"n":12345678901234567890,"big":1e999,"x":1.0}'
+  const headers = { 'Content-Type': 'application/json' }
+  for (const body of [
+    `{"subject":"a","data":${data}}`,
+    ` { "events" : [ {"subject":"a","data":1} , { "subject":"b" , "data" : ${data} } ] }`,
+  ]) {
+    assert.equal((await ask(port, path, { method: 'POST', headers, body })).status, 200)
+    assert.equal(Buffer.from(publisher.calls.at(-1)!.events.at(-1)!.data).toString(), data)
+  }
+})
+
+test('a deletion with a payload is refused in JSON and in protobuf', async (t) => {
+  const { port, publisher } = await withEdge(t)
+  const json = await postJson(port, path, { events: [{ subject: 'a' }, { subject: 'a', deleted: true, text: 'x' }] })
+  assert.deepEqual([json.status, json.json.error.code], [400, 'bad_event'])
+  assert.match(json.json.error.message, /^events\[1\]\.text: expected no payload beside deleted/)
+  const body = encodePublishRequest([makeEvent({ subject: 'a', deleted: true, data: Buffer.from('x') })])
+  const type = { 'Content-Type': 'application/x-protobuf' }
+  const proto = await ask(port, path, { method: 'POST', headers: type, body })
+  assert.deepEqual([proto.status, proto.json.error.code], [400, 'bad_event'])
+  assert.match(proto.json.error.message, /^events\[0\]: expected no data beside deleted.*got 1 bytes/)
+  assert.equal(publisher.calls.length, 0)
+})
+
+test('a wrong subject in a batch is named by its index', async (t) => {
+  const { port } = await withEdge(t)
+  const answer = await postJson(port, path, { events: [{ subject: 'a' }, { subject: 'a..b' }] })
+  assert.equal(answer.json.error.code, 'bad_subject')
+  assert.match(answer.json.error.message, /^events\[1\]: subject "a\.\.b"/)
+})
+
+test('a parameter that nobody reads is refused, as elsewhere', async (t) => {
+  const { port, publisher } = await withEdge(t)
+  const answer = await postJson(port, `${path}?sync=1`, { subject: 'a' })
+  assert.deepEqual([answer.status, answer.json.error.code], [400, 'bad_request'])
+  assert.match(answer.json.error.message, /expected no parameters, got "sync"/)
   assert.equal(publisher.calls.length, 0)
 })

@@ -28,7 +28,7 @@ function follow(t: TestContext, { port }: Harness, query: string): Client {
 /** A stream as bytes: status line, headers and chunks. */
 async function open({ port }: Harness, query: string, ...headers: string[]): Promise<RawClient> {
   const raw = new RawClient(port)
-  raw.send(`GET /v1/sse?${query} HTTP/1.1`, 'Host: a', ...headers, '', '')
+  raw.send(`GET /v1/sse?${query} HTTP/1.1`, 'Host: localhost', ...headers, '', '')
   await until('the answer begins', () => raw.text.includes('\r\n\r\n'))
   return raw
 }
@@ -40,7 +40,7 @@ test('the stream opens with a position, and each event of one partition has its 
   const harness = await withEdge(t)
   const client = follow(t, harness, 'subject=a.b&subject=c.*')
   await until('it is open', () => client.events.length === 1)
-  assert.deepEqual(client.events[0], { type: 'after', data: '{}', id: 'AAAAAAAA' })
+  assert.deepEqual(client.events[0], { type: 'after', data: '{"heartbeatMs":25000}', id: 'AAAAAAAA' })
   const { last: session } = harness.sessions
   assert.deepEqual(session.subjects, ['a.b', 'c.*'])
   assert.equal(session.deliver('BBBBBBBB', { offset: 1 }), 1)
@@ -72,6 +72,11 @@ test('sessions at different positions get the shared event with their own id', a
     ids.sort((a, b) => b.length - a.length),
     [['ONE', 'TWO'], ['OTHER']],
   )
+})
+
+test('a stream opens with its position and how often something comes', async (t) => {
+  const { text } = await open(await withEdge(t, { heartbeatMs: 900_000 }), 'subject=a')
+  assert.match(text, /event: after\ndata: \{"heartbeatMs":900000\}\nid: AAAAAAAA\n\n/)
 })
 
 test('the headers keep caches and proxies from holding the stream back', async (t) => {

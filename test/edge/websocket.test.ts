@@ -258,7 +258,7 @@ async function rawUpgrade({ port }: Harness): Promise<RawClient> {
   const raw = new RawClient(port)
   const head = [
     'GET /v1/ws HTTP/1.1',
-    'Host: a',
+    'Host: localhost',
     'Upgrade: websocket',
     'Connection: Upgrade',
     'Sec-WebSocket-Version: 13',

@@ -127,7 +127,7 @@ function check(
     const trace = entry.offset % 3 === 0 ? `trace-${entry.offset}` : ''
     assert.deepEqual(view(window, window.tailOrdinal + i), { ...entry, trace })
     assert.equal(window.lowerBound(entry.offset), window.tailOrdinal + i)
-    assert.equal(window.epochBefore(entry.offset + 1), entry.epoch)
+    assert.equal(window.generationAt(entry.offset + 1), entry.epoch)
   })
   for (const value of new Set(log.map(({ subject }) => hash(subject)))) {
     const own = indexed.filter(({ subject }) => hash(subject) === value).map(({ offset }) => offset)
@@ -147,7 +147,7 @@ function check(
     }
   }
   for (const offset of [window.tail, window.head]) {
-    assert.equal(window.epochBefore(offset), log.findLast((entry) => entry.offset < offset)?.epoch ?? before)
+    assert.equal(window.generationAt(offset), log.findLast((entry) => entry.offset < offset)?.epoch ?? before)
   }
   const remembered = lost.find(({ to }) => to >= window.tail)
   const { reason: _, ...told } = window.nextLost(window.tail) ?? { reason: '' }
@@ -163,11 +163,11 @@ test('a token of an older epoch stops agreeing where the next epoch starts', () 
   at(6, 1)
   at(8, 3)
   assert.deepEqual(
-    [4, 5, 6, 7, 8, 9, 10].map((offset) => window.epochBefore(offset)),
+    [4, 5, 6, 7, 8, 9, 10].map((offset) => window.generationAt(offset)),
     [-1, 1, 1, 1, 1, 3, -1],
   )
   assert.deepEqual(
-    [0, 1, 2, 3].map((epoch) => window.epochEnd(epoch)),
+    [0, 1, 2, 3].map((epoch) => window.divergence(window.head, epoch)),
     [5, 8, 8, Number.POSITIVE_INFINITY],
   )
 })

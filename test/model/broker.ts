@@ -1,5 +1,5 @@
 import { CarillonError } from '../../src/base/errors.ts'
-import type { SourceRecord } from '../../src/log/record.ts'
+import type { Generations, SourceRecord } from '../../src/log/record.ts'
 import type {
   Ack,
   Offsets,
@@ -18,6 +18,7 @@ interface Entry {
   readonly epoch: number
   readonly key: Buffer | null
   readonly value: Buffer | null
+  readonly headers?: Readonly<Record<string, string | Uint8Array>> | undefined
   /** Its bytes on disk are not those that were written. */
   readonly damaged?: true
 }
@@ -34,6 +35,9 @@ interface Log {
  */
 export class ModelBroker implements Source {
   readonly kind = 'embedded'
+  readonly firstOffset = 0
+  /** `times`: a record's generation is its time, as on JetStream; to be set before a feed is made. */
+  generations: Generations = 'epochs'
   readonly name = 'model'
   epoch = 0
   /** While true, `range` and `offsets` reject as `broker_unavailable`. */
@@ -109,12 +113,13 @@ export class ModelBroker implements Source {
   }
 
   publish(_stream: StreamInfo, records: readonly OutRecord[]): Promise<Ack[]> {
-    const acks = records.map(({ partition, key, value }) => ({
+    const acks = records.map(({ partition, key, value, headers }) => ({
       partition,
       offset: this.append(
         partition,
         key === null ? null : Buffer.from(key),
         value === null ? null : Buffer.from(value),
+        headers,
       ),
     }))
     for (const partition of new Set(records.map((record) => record.partition))) this.end(partition)
@@ -128,9 +133,9 @@ export class ModelBroker implements Source {
   // What a test does to the log
 
   /** Appends, and shows the record to the tail at once, inside a batch that `end` closes. */
-  append(partition: number, key: Buffer | null, value: Buffer | null): number {
+  append(partition: number, key: Buffer | null, value: Buffer | null, headers?: Entry['headers']): number {
     const log = this.#logs[partition]!
-    const entry = { offset: log.head++, timeMs: this.nowMs, epoch: this.epoch, key, value }
+    const entry = { offset: log.head++, timeMs: this.nowMs, epoch: this.epoch, key, value, headers }
     log.entries.push(entry)
     this.#sink?.record(this.#view(partition, entry))
     return entry.offset
@@ -205,19 +210,28 @@ export class ModelBroker implements Source {
   #view(partition: number, entry: Entry): SourceRecord {
     const key = entry.key ?? Buffer.alloc(0)
     const value = entry.value ?? Buffer.alloc(0)
+    const trace = Buffer.from(entry.headers?.traceparent ?? '')
+    const traceStart = key.length + value.length
     return {
-      buffer: Buffer.concat([key, value]),
+      buffer: Buffer.concat([key, value, trace]),
       partition,
       offset: entry.offset,
       timeMs: entry.timeMs,
-      epoch: entry.epoch,
+      epoch: this.generations === 'times' ? entry.timeMs % 2 ** 32 : entry.epoch,
       keyStart: entry.key === null ? -1 : 0,
       keyEnd: key.length,
       valueStart: entry.value === null ? -1 : key.length,
       valueEnd: key.length + value.length,
-      traceStart: -1,
-      traceEnd: -1,
-      headers: () => new Map(),
+      traceStart: entry.headers?.traceparent === undefined ? -1 : traceStart,
+      traceEnd: entry.headers?.traceparent === undefined ? -1 : traceStart + trace.length,
+      headers: () => new Map(Object.entries(entry.headers ?? {}).map(([name, text]) => [name, Buffer.from(text)])),
+      eachHeader: (sink) => {
+        for (const [name, text] of Object.entries(entry.headers ?? {})) {
+          const [nameBytes, valueBytes] = [Buffer.from(name), Buffer.from(text)]
+          const end = nameBytes.length + valueBytes.length
+          sink.header(Buffer.concat([nameBytes, valueBytes]), 0, nameBytes.length, nameBytes.length, end)
+        }
+      },
     }
   }
 }

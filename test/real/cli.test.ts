@@ -243,7 +243,7 @@ test('the exit code says what went wrong: 1 it failed, 2 it was asked wrongly, 3
     [2, /unknown option '--nope'/, 'publish', '--nope'],
     [2, /expected a subject, or --json-lines/, 'publish', '--gateway', url],
     [2, /\(bad_subject\)/, 'publish', 'a..b', 'x', '--gateway', url],
-    [2, /expected a URL such as/, 'publish', 'a', 'x', '--gateway', 'localhost:8080'],
+    [2, /expected a URL such as/, 'publish', 'a', 'x', '--gateway', 'localhost:8080/x'],
     [2, /\(bad_token\)/, 'subscribe', 'a', '--after', 'nonsense', '--gateway', url],
     [2, /\(bad_token\)/, 'token', 'nonsense'],
     [2, /expected one of bad_frame/, 'errors', 'nope'],

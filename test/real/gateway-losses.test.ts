@@ -73,19 +73,23 @@ describe('what a real Kafka no longer has is told', skip === undefined ? {} : { 
   /** Each is told exactly this, partition by partition. */
   async function areTold(clients: readonly Client[], tale: Record<number, string[]>): Promise<void> {
     const length = (each: Record<number, string[]>) => Object.values(each).flat().length
-    for (const { transport, story } of clients) {
+    for (const { transport, story, errors, ends } of clients) {
       await until(`the ${transport} client is told all`, patienceMs, () => {
         if (length(story.tale) >= length(tale)) return true
-        throw new Error(JSON.stringify(story.tale))
+        throw new Error(JSON.stringify([story.tale, errors, ends]))
       })
       assert.deepEqual(story.tale, tale, transport)
     }
   }
 
-  /** The gateway's clock stops while Kafka's log changes: it goes on from an offset that is gone. */
+  /**
+   * The gateway's clock stops while Kafka's log changes: it goes on from an offset that is gone. The fetch that waits at the
+   * broker is ended: on a busy host its answer could have all that is published meanwhile, and nothing would be lost.
+   */
   async function whileFrozen(run: () => Promise<void>): Promise<void> {
     gateway.signal('SIGSTOP')
     try {
+      await site.withoutBroker(async () => {})
       await run()
     } finally {
       gateway.signal('SIGCONT')
@@ -105,12 +109,8 @@ describe('what a real Kafka no longer has is told', skip === undefined ? {} : { 
     })
     const left = missed.slice(2)
     const last = await publish('kept', 'j')
-    await until('each is told', patienceMs, () => clients.every(({ story }) => story.gaps.length === 1))
-    // The broker may have answered with the first of them before the gateway stood still: that is no loss.
-    const { from } = clients[0]!.story.gaps[0]!
-    assert.ok(from === 5 || from === 6, `from ${from}`)
-    const rest = [`${from}-6 retention`, ...texts([...left, ...last])]
-    const given = texts([...inWindow, ...missed]).slice(0, from - before.length)
+    const rest = ['5-6 retention', ...texts([...left, ...last])]
+    const given = texts(inWindow)
     await areTold(clients, { 0: [...texts(before), ...given, ...rest] })
     // What the window still has is given, whatever Kafka keeps.
     await areTold(resuming(t, gateway, 'kept.door', tokens), { 0: [...given, ...rest] })
@@ -124,8 +124,6 @@ describe('what a real Kafka no longer has is told', skip === undefined ? {} : { 
     const tokens = await tokensPast(clients, before)
     let behind: Written[] = []
     await whileFrozen(async () => {
-      // Ends the fetch that waits at the broker: its answer would have the batch as it was before the damage.
-      await site.withoutBroker(async () => {})
       const marked = 'b'.repeat(100)
       await site.publisher.batch('damaged', [
         ['damaged.door', marked],
@@ -136,6 +134,8 @@ describe('what a real Kafka no longer has is told', skip === undefined ? {} : { 
       await site.cluster.shutDown(1)
       flipByteOf(marked)
       await site.cluster.restart(1)
+      // Else the broker found it after all, and there is nothing left to be told.
+      assert.equal(await headOf('damaged'), before.length + 2 + behind.length)
     })
     const last = await publish('damaged', 'd')
     const rest = ['1-2 corrupt', ...texts([...behind, ...last])]
@@ -218,6 +218,9 @@ describe('what a real Kafka no longer has is told', skip === undefined ? {} : { 
       await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: String(offset) }] })
     })
   }
+
+  const headOf = (topic: string) =>
+    administer(site.cluster.brokers, async (admin) => Number((await admin.fetchTopicOffsets(topic))[0]!.high))
 
   function flipByteOf(marked: string): void {
     const folder = site.cluster.logDir(1, 'damaged', 0)

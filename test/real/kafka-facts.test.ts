@@ -185,40 +185,6 @@ describe('a real Kafka', skip === undefined ? {} : { skip }, () => {
     assert.equal(collector.streams.length, 1)
   })
 
-  test('a cluster that asks for a password gets it, and a wrong one is named', async () => {
-    const module = 'org.apache.kafka.common.security.plain.PlainLoginModule required'
-    const secured = await startKafka({
-      nodes: 1,
-      basePort: basePort + 6,
-      dir: join(dir, 'secured'),
-      properties: {
-        'listener.security.protocol.map': 'PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT',
-        'sasl.enabled.mechanisms': 'PLAIN',
-        'sasl.mechanism.inter.broker.protocol': 'PLAIN',
-        'listener.name.plaintext.plain.sasl.jaas.config': `${module} username="a" password="b" user_a="b" user_alice="secret";`,
-      },
-    })
-    const as = (password: string) => {
-      const sasl = { mechanism: 'plain', username: 'alice', password } as const
-      return openKafka({ brokers: secured.brokers, sasl }, { log: () => {} })
-    }
-    const [right, wrong] = [await as('secret'), await as('guess')]
-    try {
-      await assert.rejects(wrong.describe('any'), {
-        code: 'broker_unavailable',
-        message: /19116.*authentication failed/i,
-      })
-      await right.create('any', 1)
-      const stream = await until('the topic exists', patienceMs, () => right.describe('any'))
-      const collector = tailed(stream, 0, right)
-      await until('it takes records', patienceMs, () => right.publish(stream, letters('abc')))
-      await count(collector, 3)
-    } finally {
-      await Promise.all([right.close(), wrong.close()])
-      await secured.stop()
-    }
-  })
-
   test('closing the source rejects what still waits for its broker', async () => {
     const closing = await openKafka({ brokers: ['127.0.0.1:19119'], retryMs: 10 }, { log: () => {} })
     const stream = { name: 'any', incarnation: '0'.repeat(32), partitions: 1 }

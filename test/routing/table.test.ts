@@ -136,7 +136,76 @@ test('a subject of another stream, or of none, has no route here', () => {
   )
 })
 
+const orders: RouteConfig = { subject: 'shop.orders.{key}', stream: 'orders', by: { hash: 'murmur2' } }
+
+test('a prefix stands before the keys: the partition is that of the key, without it', () => {
+  const table = new RoutingTable([orders])
+  const partition = javaPartition('c1.paid', 12)
+  assert.deepEqual(table.place('shop.orders.c1.paid', twelve), { stream: 'orders', partition, key: 'c1.paid' })
+  assert.equal(check(table, 'orders', partition, 'shop.orders.c1.paid', 12), 'ok')
+  assert.deepEqual(table.partitionsFor('shop.*.c1.paid', twelve), [{ stream: 'orders', partitions: [partition] }])
+  assert.equal(table.partitionsFor('shop.>', twelve)[0]!.partitions.length, 12)
+  assert.throws(() => table.place('shop.orders', twelve), { code: 'no_route', message: /shop\.orders\.>/ })
+  assert.equal(table.prefixOf('orders'), 'shop.orders.')
+  assert.equal(table.prefixOf('others'), '')
+})
+
+test('a prefix and a count of tokens: the key is so many tokens behind the prefix', () => {
+  const table = new RoutingTable([{ ...orders, by: { hash: 'murmur2', tokens: 1 } }])
+  const partition = javaPartition('c1', 12)
+  assert.deepEqual(table.place('shop.orders.c1.paid', twelve), { stream: 'orders', partition, key: 'c1' })
+  assert.deepEqual(table.partitionsFor('shop.orders.c1.>', twelve), [{ stream: 'orders', partitions: [partition] }])
+  const subject = Buffer.from('<shop.orders.c1.paid>')
+  assert.equal(subject.toString('utf8', 13, table.keyEnd(subject, 1, subject.length - 1)), 'c1')
+})
+
+test('ranges and the FNV hashes are over the key too', () => {
+  const ranges = [{ from: '0043', to: '0044', partitions: [3] }]
+  const calls = new RoutingTable([{ subject: 'call.{key}', stream: 'calls', by: { ranges } }])
+  assert.deepEqual(calls.place('call.0043123', twelve), { stream: 'calls', partition: 3, key: '0043123' })
+  assert.deepEqual(calls.partitionsFor('*.*', twelve), [{ stream: 'calls', partitions: [3] }])
+  const nats = (hash: 'fnv1a' | 'fnv1a-subject') =>
+    new RoutingTable([{ subjects: 'in.*.x.*', subject: 'in.{key}', stream: 'n', by: { hash } }])
+  assert.equal(nats('fnv1a').place('in.eu.x.u1', twelve).partition, fnvPartition('euu1', 12), 'as without the prefix')
+  assert.equal(nats('fnv1a-subject').place('in.eu.x.u1', twelve).partition, fnvPartition('eu.x.u1', 12))
+})
+
+test('two streams with the same keys do not overlap behind prefixes of their own', () => {
+  const refunds: RouteConfig = { ...orders, subject: 'shop.refunds.{key}', stream: 'refunds' }
+  const table = new RoutingTable([orders, refunds])
+  assert.deepEqual(
+    [table.place('shop.refunds.c1', twelve).stream, table.place('shop.orders.c1', twelve).stream],
+    ['refunds', 'orders'],
+  )
+  assert.throws(() => new RoutingTable([orders, { ...refunds, subject: 'shop.{key}' }]), /overlap/)
+})
+
+test('a template that is none, and subjects that it does not make, are refused', () => {
+  const refused = (route: Partial<RouteConfig>, message: RegExp) =>
+    assert.throws(() => new RoutingTable([{ ...orders, ...route }]), { code: /bad_request|bad_subject/, message })
+  for (const subject of [
+    '',
+    'orders',
+    '{key}.x',
+    'orders{key}',
+    '{key}{key}',
+    'a.{key}.{key}',
+    'a..{key}',
+    '*.{key}',
+    'a b.{key}',
+  ]) {
+    refused({ subject }, /expected \{key\}|subject "/)
+  }
+  refused({ subjects: 'shop.>' }, /expected subjects below shop\.orders.*got "shop\.>"/)
+  refused({ subjects: 'shop.ordersx.>' }, /expected subjects below/)
+  assert.throws(
+    () => new RoutingTable([orders, { ...orders, subject: 'x.{key}' }]),
+    /stream orders.*"shop\.orders\.\{key\}" and "x\.\{key\}"/,
+  )
+})
+
 const token = fc.constantFrom('a', 'b', 'c', 'dé')
+const prefix = fc.constantFrom('', '', 'a.', 'b.dé.')
 const subject = fc.array(token, { minLength: 1, maxLength: 4 }).map((all) => all.join('.'))
 
 /** A pattern that matches `of`: some tokens left open, perhaps cut short. */
@@ -158,9 +227,11 @@ const rangeRule = fc.uniqueArray(subject, { minLength: 1, maxLength: 4 }).map((b
 test('an event is where it is looked for: by its place, by each pattern that matches it, by the check of its record', () => {
   fc.assert(
     fc.property(
-      ...([subject, cut, fc.oneof(hashRule, rangeRule), cut, fc.integer({ min: 8, max: 13 })] as const),
-      (published, routed, by, subscribed, count) => {
-        const table = new RoutingTable([{ subjects: patternFor(published, ...routed), stream: 'events', by }])
+      ...([subject, prefix, cut, fc.oneof(hashRule, rangeRule), cut, fc.integer({ min: 8, max: 13 })] as const),
+      (key, before, routed, by, subscribed, count) => {
+        const published = before + key
+        const subjects = before + patternFor(key, ...routed)
+        const table = new RoutingTable([{ subjects, subject: `${before}{key}`, stream: 'events', by }])
         const bytes = Buffer.from(published)
         if (!table.routes[0]!.covers(bytes, 0, bytes.length)) {
           assert.throws(() => table.place(published, () => count), { code: 'no_route' })
@@ -182,17 +253,23 @@ test('an event is where it is looked for: by its place, by each pattern that mat
   )
 })
 
-test('what a record that cannot be used needs is said for each reason', () => {
-  const table = new RoutingTable(defaultRoutes)
-  assert.match(table.likelyCause('misrouted', undefined, 0, 12), /not its subject's: the record has no key/)
-  assert.match(table.likelyCause('no_route', undefined, 0, 12), /no route of this stream/)
-  assert.match(table.likelyCause('too_large', undefined, 0, 12), /maxEventBytes/)
-  const ranges = new RoutingTable([blocks])
-  assert.match(ranges.likelyCause('misrouted', Buffer.from('01511.x'), 0, 12), /carillon routes/)
+test('why a record is in a wrong partition is judged by the routes of its own stream', () => {
+  const by = { hash: 'murmur2' } as const
+  const table = new RoutingTable([blocks, { subjects: 'x', stream: 'events', by }])
+  assert.match(table.misroutedBecause('events', undefined, 0, 12), /the record has no key/)
+  assert.match(table.misroutedBecause('calls', Buffer.from('01511.x'), 0, 12), /carillon routes/)
 })
 
 test('routes are shown as people read them', () => {
   const fnv: RouteConfig = { subjects: 'in.*.*', stream: 'n', by: { hash: 'fnv1a', tokens: 1 } }
+  assert.deepEqual(new RoutingTable([orders]).rows(), [
+    {
+      subjects: 'shop.orders.>',
+      stream: 'orders',
+      rule: 'murmur2, of {key} in shop.orders.{key}',
+      subject: 'shop.orders.{key}',
+    },
+  ])
   assert.deepEqual(
     [fnv, blocks].map((each) => new RoutingTable([each]).rows()[0]!.rule),
     ['fnv1a of the first token', '["0", "01511") in 0; ["01511", "0152") in 1, 2; ["é", end) in 3'],

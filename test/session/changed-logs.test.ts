@@ -53,7 +53,9 @@ test('a subscription that queues hears of a rewrite and of a new log, and is tol
     assert.deepEqual(new Set(client.gaps.flatMap(({ refs }) => refs ?? [1, 2])), new Set([1, 2]), change)
     for (const each of named) assert.deepEqual(each, expected, change)
     for (const ref of [1, 2]) {
-      const texts = client.deliveries.filter(({ refs }) => refs === undefined || refs.includes(ref)).map(({ event }) => event.text)
+      const texts = client.deliveries
+        .filter(({ refs }) => refs === undefined || refs.includes(ref))
+        .map(({ event }) => event.text)
       assert.deepEqual(texts, ['new 0', 'new 1', 'new 2', 'new 3'], `${change}, ref ${ref}`)
     }
   }
@@ -64,7 +66,9 @@ test('a subscription whose last partition on its way is no more is live all the 
   const gateway = await TestGateway.start(broker)
   for (let i = 0; i < 30; i++) gateway.publish(`a.${i}`, `${i}`)
   broker.away = true
-  const behind = [0, 1, 2].map((partition) => position(gateway, partition === 2 ? 100 : gateway.stream.partitions[partition]!.window.head, 0, partition))
+  const behind = [0, 1, 2].map((partition) =>
+    position(gateway, partition === 2 ? 100 : gateway.stream.partitions[partition]!.window.head, 0, partition),
+  )
   const client = gateway.connect()
   client.subscribe(1, '>', encodeToken(behind))
   await settled()
@@ -72,7 +76,10 @@ test('a subscription whose last partition on its way is no more is live all the 
   broker.away = false
   broker.recreate(2)
   await settled()
-  assert.deepEqual(client.kinds.filter((kind) => kind === 'live'), ['live'])
+  assert.deepEqual(
+    client.kinds.filter((kind) => kind === 'live'),
+    ['live'],
+  )
 })
 
 test('a start that the broker is asked for holds also where the partitions become others meanwhile', async () => {
@@ -86,7 +93,10 @@ test('a start that the broker is asked for holds also where the partitions becom
   gateway.publish(subject, 'once')
   await settled()
   assert.deepEqual(client.texts, ['once'])
-  assert.deepEqual(client.kinds.filter((kind) => kind === 'subscribed' || kind === 'live'), ['subscribed', 'live'])
+  assert.deepEqual(
+    client.kinds.filter((kind) => kind === 'subscribed' || kind === 'live'),
+    ['subscribed', 'live'],
+  )
 })
 
 test('who comes back with a token of before is told of a new partition, also while that is empty', async () => {
@@ -166,7 +176,10 @@ test('an event without a collapse key takes no place, whatever the envelope befo
   for (let i = 0; i < 8; i++) gateway.publish('a', `${i}`)
   client.drain()
   await settled()
-  assert.deepEqual(client.texts.filter((text) => text.length < 10), ['kept', '0', '1', '2', '3', '4', '5', '6', '7'])
+  assert.deepEqual(
+    client.texts.filter((text) => text.length < 10),
+    ['kept', '0', '1', '2', '3', '4', '5', '6', '7'],
+  )
 })
 
 /** A subject by what its partition is before and after a growth. */

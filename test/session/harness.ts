@@ -110,7 +110,8 @@ export class TestGateway {
   }
 
   /** Writes an event whose data is `text`, and ends the batch. Returns its offset. */
-  publish(subject: string, text: string, fields: Partial<Event> = {}): number {
+  publish(subject: string, text: string, more: Partial<Event> & { traceparent?: string } = {}): number {
+    const { traceparent, ...fields } = more
     const { partition, key } = this.routing.place(subject, () => this.broker.info.partitions)
     const value = encodeEvent({
       subject,
@@ -120,7 +121,8 @@ export class TestGateway {
       publishedAtUs: 1,
       ...fields,
     })
-    const offset = this.broker.append(partition!, Buffer.from(key), Buffer.from(value))
+    const headers = traceparent === undefined ? {} : { traceparent }
+    const offset = this.broker.append(partition!, Buffer.from(key), Buffer.from(value), headers)
     this.broker.end(partition!)
     return offset
   }

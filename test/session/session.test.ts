@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { CarillonError } from '../../src/base/errors.ts'
+import { BadFrame } from '../../src/wire/bad-frame.ts'
 import type { SubscribeOptions } from '../../src/wire/frames.ts'
 import { decodeToken } from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
@@ -122,6 +124,45 @@ test('what left the window is read back from the broker, once for all who need i
     assert.equal(client.kinds.at(-1), 'live')
   }
   assert.ok(gateway.broker.ranges < 40, `${gateway.broker.ranges} range reads for 8 clients`)
+})
+
+test('a stretch is read once for clients that are at different places in it, whoever comes first', async () => {
+  const readsFor = async (behind: readonly number[]) => {
+    const gateway = await TestGateway.start()
+    const first = gateway.connect()
+    first.subscribe(1, 'a')
+    for (let i = 0; i < 300; i++) gateway.publish('a', `${i}`)
+    const clients = behind.map((offset) => {
+      const client = gateway.connect()
+      client.subscribe(1, 'a', first.deliveries[offset].after)
+      return client
+    })
+    await settled()
+    for (const [i, { texts }] of clients.entries()) assert.deepEqual(texts, first.texts.slice(behind[i]! + 1))
+    return gateway.broker.ranges
+  }
+  const alone = await readsFor([0])
+  const together = await readsFor([8, 7, 6, 5, 4, 3, 2, 1, 0])
+  // Not one read more for each: the first to come begins at once, and then one read serves all the others.
+  assert.ok(alone >= 5 && together <= alone + 2, `${alone} reads for one client, ${together} for nine`)
+})
+
+test('who is further ahead does not wait for who is far behind', async () => {
+  const gateway = await TestGateway.start()
+  const first = gateway.connect()
+  first.subscribe(1, 'a')
+  for (let i = 0; i < 2000; i++) gateway.publish('a', `${i}`)
+  const behind = gateway.connect()
+  const ahead = gateway.connect()
+  const finished: string[] = []
+  behind.subscribe(1, 'a', first.deliveries[0].after)
+  ahead.subscribe(1, 'a', first.deliveries[1800].after)
+  for (let i = 0; i < 400 && finished.length < 2; i++) {
+    await new Promise((resolve) => setImmediate(resolve))
+    if (!finished.includes('ahead') && ahead.kinds.at(-1) === 'live') finished.push('ahead')
+    if (!finished.includes('behind') && behind.kinds.at(-1) === 'live') finished.push('behind')
+  }
+  assert.deepEqual(finished, ['ahead', 'behind'])
 })
 
 test('what was missed of quiet subjects costs its own records, however much else left the window meanwhile', async () => {
@@ -477,6 +518,15 @@ test('subscriptions beyond the limit, bad refs and bad subjects are refused, and
   const codes = client.frames.flatMap((frame) => ('error' in frame ? [frame.error.code] : []))
   assert.deepEqual(codes, ['bad_ref', 'bad_ref', 'bad_subject', 'bad_token', 'too_many_subscriptions', 'bad_ref'])
   assert.deepEqual(client.texts, ['still there'])
+})
+
+test('a frame that could not be read is refused under its ref, where it has one', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1))
+  const client = gateway.connect()
+  client.session.refuse(new BadFrame('subscribe.subject: expected a string, got 5', 7))
+  client.session.refuse(new CarillonError('bad_frame', 'expected JSON text'))
+  const refs = client.frames.flatMap((frame) => ('error' in frame ? [frame.error.ref] : []))
+  assert.deepEqual(refs, [7, undefined])
 })
 
 test('a client that does not stop being refused is closed', async () => {

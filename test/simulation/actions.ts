@@ -1,5 +1,5 @@
-import type { Connection } from './connection.ts'
 import type { SimClient } from './client.ts'
+import type { Connection } from './connection.ts'
 import { forge } from './forger.ts'
 import type { SimGateway } from './gateway.ts'
 import { inspect } from './inspect.ts'
@@ -26,10 +26,16 @@ const acts: Readonly<Record<ActionKind, Act>> = {
     const transaction = y < 0.5 ? open[below(z, open.length)] : undefined
     const count = 1 + below(z, y < 0.2 ? 30 : 5)
     for (let i = 0; i < count; i++) {
-      const record = world.publishers.publish(subjects[(below(x, subjects.length) + (y < 0.7 ? 0 : i)) % subjects.length]!, transaction)
+      const record = world.publishers.publish(
+        subjects[(below(x, subjects.length) + (y < 0.7 ? 0 : i)) % subjects.length]!,
+        transaction,
+      )
       if (record !== undefined) {
         const { event, partition, offset, epoch } = record
-        world.verdict.note(() => `published ${event?.subject} "${event?.id}" @${partition}/${offset} epoch ${epoch}${transaction === undefined ? '' : ` in transaction ${transaction}`}`)
+        world.verdict.note(
+          () =>
+            `published ${event?.subject} "${event?.id}" @${partition}/${offset} epoch ${epoch}${transaction === undefined ? '' : ` in transaction ${transaction}`}`,
+        )
       }
     }
   },
@@ -279,7 +285,9 @@ function cutTo(world: World, x: number, y: number, z: number) {
  * carries no epoch from the one to the other. A known limit, of the first second.
  */
 function isAnyStarting(world: World): boolean {
-  return world.gateways.some(({ stream }) => stream.info === undefined || stream.partitions.some(({ reached }) => !reached))
+  return world.gateways.some(
+    ({ stream }) => stream.info === undefined || stream.partitions.some(({ reached }) => !reached),
+  )
 }
 
 function replace(world: World, gateway: SimGateway, delayMs: number): void {

@@ -84,7 +84,9 @@ export class SimBroker {
   learned(): void {
     const { growths, id } = this.current
     for (const growth of growths) {
-      const ignorant = [...this.watchers].some(({ partitions, incarnation }) => incarnation !== id || partitions <= growth.before)
+      const ignorant = [...this.watchers].some(
+        ({ partitions, incarnation }) => incarnation !== id || partitions <= growth.before,
+      )
       // A gateway may begin with what it was told before.
       if (ignorant) growth.adoptedMs = Number.POSITIVE_INFINITY
       else growth.adoptedMs = Math.min(growth.adoptedMs, this.#time.nowMs)

@@ -73,7 +73,10 @@ export class SimClient implements Listener {
   // Listener
 
   event(delivery: Parameters<Listener['event']>[0]): void {
-    this.#verdict.note(() => `${this.name} <- ${delivery.event.subject} "${delivery.event.id}" @${delivery.partition}/${delivery.offset}`)
+    this.#verdict.note(
+      () =>
+        `${this.name} <- ${delivery.event.subject} "${delivery.event.id}" @${delivery.partition}/${delivery.offset}`,
+    )
     this.witness.event(delivery)
     const { random } = this.options
     if (this.slow === 0 || random.next() >= this.slow) return
@@ -104,7 +107,10 @@ export class SimClient implements Listener {
   #witnessed(open: Open, initial: readonly string[]): Open {
     return (gateway, wishes, handlers, clock): Connection => {
       this.isLive = false
-      this.#verdict.note(() => `${this.name} connects: ${wishes.map(({ subject, after }) => `${subject} after ${positions(after)}`).join(', ')}`)
+      this.#verdict.note(
+        () =>
+          `${this.name} connects: ${wishes.map(({ subject, after }) => `${subject} after ${positions(after)}`).join(', ')}`,
+      )
       this.witness.connecting(wishes, initial)
       const overheard: Handlers = {
         frame: (frame) => {
@@ -132,7 +138,9 @@ function positions(after: readonly string[]): string {
 
 function tokenText(token: string): string {
   try {
-    return decodeToken(token).map(({ partition, offset, generation }) => `${partition}@${offset}(${generation})`).join('+')
+    return decodeToken(token)
+      .map(({ partition, offset, generation }) => `${partition}@${offset}(${generation})`)
+      .join('+')
   } catch {
     return token
   }

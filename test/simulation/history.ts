@@ -26,7 +26,8 @@ export async function run(plan: Plan, tracing = false): Promise<Outcome> {
   const world = new World(plan, tracing)
   const { verdict, time } = world
   const restore = replacePlatform(time, world)
-  const failed = (error: unknown) => verdict.broken('fault', error instanceof Error ? (error.stack ?? error.message) : String(error))
+  const failed = (error: unknown) =>
+    verdict.broken('fault', error instanceof Error ? (error.stack ?? error.message) : String(error))
   process.on('unhandledRejection', failed)
   try {
     await happen(world)
@@ -104,7 +105,8 @@ function unsettled(world: World): string | undefined {
   for (const { name, stream } of world.gateways) {
     const { info } = stream
     const { current } = world.broker
-    if (info?.incarnation !== current.id || info.partitions !== current.logs.length) return `${name} does not know the stream`
+    if (info?.incarnation !== current.id || info.partitions !== current.logs.length)
+      return `${name} does not know the stream`
     for (const { partition, parked, window } of stream.partitions) {
       const { head } = world.broker.log(partition) ?? { head: 0 }
       if (parked.size > 0) return `${name} has readers ahead of partition ${partition}`

@@ -27,7 +27,8 @@ export function inspectEmpty(gateway: SimGateway, verdict: Verdict): void {
     Object.assign(counts, { [`readers ${partition}`]: readers.size + parked.size, [`hub ${partition}`]: hub.size })
   }
   const left = Object.entries(counts).filter(([, count]) => count !== 0)
-  if (left.length > 0) verdict.broken('left behind', `${gateway.name}: ${left.map((each) => each.join(' = ')).join(', ')}`)
+  if (left.length > 0)
+    verdict.broken('left behind', `${gateway.name}: ${left.map((each) => each.join(' = ')).join(', ')}`)
 }
 
 function indexFault(window: Window): string | undefined {
@@ -51,7 +52,8 @@ function indexFault(window: Window): string | undefined {
 }
 
 function chainFault(window: Window, hash: number, chain: readonly number[]): string | undefined {
-  if (window.newest(hash) !== chain.at(-1)) return `the newest of ${hash} is ${window.newest(hash)}, not ${chain.at(-1)}`
+  if (window.newest(hash) !== chain.at(-1))
+    return `the newest of ${hash} is ${window.newest(hash)}, not ${chain.at(-1)}`
   for (let i = 0; i < chain.length; i++) {
     if (window.previous(chain[i]!) !== (chain[i - 1] ?? -1)) return `${chain[i]} does not follow ${chain[i - 1]}`
     if (window.following(chain[i]!) !== (chain[i + 1] ?? -1)) return `${chain[i]} does not lead to ${chain[i + 1]}`
@@ -75,13 +77,20 @@ function contentFault({ partition, window, streamHash }: PartitionFeed, truth: T
   for (let ordinal = window.indexOrdinal; ordinal < window.headOrdinal; ordinal++) offsets.add(window.offsetOf(ordinal))
   for (const record of log.entries) {
     if (record.offset < window.indexTail || record.offset >= window.head) continue
-    const usable = record.event !== undefined && !record.hidden && !record.damaged && !truth.misplaced(record) && truth.displacedMs(record) === undefined
+    const usable =
+      record.event !== undefined &&
+      !record.hidden &&
+      !record.damaged &&
+      !truth.misplaced(record) &&
+      truth.displacedMs(record) === undefined
     if (usable && !offsets.has(record.offset)) return `it lacks ${shown(record)}`
   }
   for (let ordinal = window.tailOrdinal; ordinal < window.headOrdinal; ordinal++) {
     window.load(ordinal, scratch)
     const { buffer, eventStart, eventEnd, offset } = scratch
-    const records = log.past.filter((record) => record.offset === offset && record.value !== null && record.gone !== 'rewritten')
+    const records = log.past.filter(
+      (record) => record.offset === offset && record.value !== null && record.gone !== 'rewritten',
+    )
     const same = ({ value }: { value: Buffer | null }) => value!.compare(buffer, eventStart, eventEnd) === 0
     if (records.length > 0 && !records.some(same)) return `its bytes at ${offset} are not the log's`
   }

@@ -122,7 +122,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'control frames that waited are dropped',
     file: 'session/frame-writer.ts',
-    from: "if (outcome === writeOutcome.refused) this.#waiting.unshift(frame)\n",
+    from: 'if (outcome === writeOutcome.refused) this.#waiting.unshift(frame)\n',
     to: '',
   },
   {
@@ -233,8 +233,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'an event-stream goes on with the id of the next event',
     file: 'edge/sse.ts',
-    from: 'if (this.#full || this.#state !== \'open\') return writeOutcome.refused',
-    to: 'if (this.#full || this.#state !== \'open\') return writeOutcome.sent',
+    from: "if (this.#full || this.#state !== 'open') return writeOutcome.refused",
+    to: "if (this.#full || this.#state !== 'open') return writeOutcome.sent",
   },
   {
     name: 'a full WebSocket is taken for one that refused',

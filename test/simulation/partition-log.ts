@@ -129,9 +129,7 @@ export class PartitionLog {
     if (generation < 0) return !this.rewrites.some(({ from }) => from <= record.offset)
     const upTo = Math.min(this.epoch, generation)
     if (record.epoch > upTo) return false
-    return !this.rewrites.some(
-      ({ epoch, from }) => epoch > record.epoch && epoch <= upTo && from <= record.offset,
-    )
+    return !this.rewrites.some(({ epoch, from }) => epoch > record.epoch && epoch <= upTo && from <= record.offset)
   }
 
   /** Calls `changed` once, at the next change. */

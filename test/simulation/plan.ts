@@ -42,7 +42,9 @@ export const actionWeights = {
 export type ActionKind = keyof typeof actionWeights
 
 /** Kinds that each history may leave out, so that each also happens without the others. */
-const optional: readonly ActionKind[] = (Object.keys(actionWeights) as ActionKind[]).filter((kind) => kind !== 'publish' && kind !== 'inspect')
+const optional: readonly ActionKind[] = (Object.keys(actionWeights) as ActionKind[]).filter(
+  (kind) => kind !== 'publish' && kind !== 'inspect',
+)
 
 /** Something that happens to the cluster; what exactly, it takes from its three numbers in [0, 1). */
 export interface Action {

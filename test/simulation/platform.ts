@@ -1,4 +1,4 @@
-import { type Chunk, type ClientEnd, type Connection, type Request } from './connection.ts'
+import type { Chunk, ClientEnd, Connection, Request } from './connection.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
 /** What connects the process that is running to a gateway, or to none. */
@@ -35,10 +35,7 @@ export function replacePlatform(time: VirtualTime, network: Network): () => void
   }
 }
 
-function requestOf(
-  url: URL,
-  { method = 'GET', headers = {}, body = '' }: FetchOptions,
-): Request {
+function requestOf(url: URL, { method = 'GET', headers = {}, body = '' }: FetchOptions): Request {
   return { method, path: url.pathname, query: url.search.slice(1), headers: { host: url.host, ...headers }, body }
 }
 

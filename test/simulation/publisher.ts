@@ -1,6 +1,6 @@
-import { type Random } from '../../src/base/random.ts'
+import type { Random } from '../../src/base/random.ts'
 import { decodeEvent, encodeEvent } from '../../src/wire/envelope.ts'
-import { makeEvent, type Event } from '../../src/wire/frames.ts'
+import { type Event, makeEvent } from '../../src/wire/frames.ts'
 import type { SimBroker } from './broker.ts'
 import type { LogRecord, NewRecord } from './partition-log.ts'
 import { partitionOf, type Truth } from './truth.ts'
@@ -56,7 +56,11 @@ export class Publishers {
   /** A record whose bytes are damaged on disk. */
   damaged(subject: string): LogRecord | undefined {
     if (this.#broker.missing) return undefined
-    return this.#append(partitionOf(subject, this.#broker.partitions), { ...this.#event(subject), event: undefined, damaged: true })
+    return this.#append(partitionOf(subject, this.#broker.partitions), {
+      ...this.#event(subject),
+      event: undefined,
+      damaged: true,
+    })
   }
 
   #append(partition: number, record: NewRecord): LogRecord {
@@ -89,7 +93,8 @@ export class Publishers {
     }
     const form = random.next()
     if (form < 0.4) return { ...fields, contentType: 'text/plain', data: Buffer.from(`${id} ${text}`) }
-    if (form < 0.7) return { ...fields, contentType: 'application/json', data: Buffer.from(JSON.stringify({ id, text })) }
+    if (form < 0.7)
+      return { ...fields, contentType: 'application/json', data: Buffer.from(JSON.stringify({ id, text })) }
     return { ...fields, type: 'binary', data: Buffer.from([0, 255, ...Buffer.from(text)]) }
   }
 }

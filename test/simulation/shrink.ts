@@ -26,7 +26,10 @@ export async function shrink(plan: Plan, promise: PromiseName): Promise<Plan> {
 
 const sizeOf = ({ actions, clients }: Plan): number => actions.length + clients.length
 
-async function fewer<T>(list: readonly T[], stillBreaks: (list: readonly T[]) => Promise<boolean>): Promise<readonly T[]> {
+async function fewer<T>(
+  list: readonly T[],
+  stillBreaks: (list: readonly T[]) => Promise<boolean>,
+): Promise<readonly T[]> {
   let left = list
   for (let size = Math.ceil(left.length / 2); size >= 1; size = Math.floor(size / 2)) {
     for (let at = 0; at < left.length; ) {

@@ -31,7 +31,10 @@ test('a window that answers wrongly is noticed, and its story gets short', async
     assert.ok(failure !== undefined, 'thirty histories notice')
     const plan = makePlan(seed, small)
     const least = await shrink(plan, failure.promise)
-    assert.ok(least.actions.length < plan.actions.length / 4, `${least.actions.length} of ${plan.actions.length} actions`)
+    assert.ok(
+      least.actions.length < plan.actions.length / 4,
+      `${least.actions.length} of ${plan.actions.length} actions`,
+    )
     assert.equal((await run(least)).failure?.promise, failure.promise)
   } finally {
     Window.prototype.following = following

@@ -15,7 +15,13 @@ interface Cursor {
 
 /** What the broker answered to one fetch, as of when it looked. */
 type Answer =
-  | { readonly kind: 'records'; readonly entries: LogRecord[]; readonly next: number; readonly first: number; readonly head: number }
+  | {
+      readonly kind: 'records'
+      readonly entries: LogRecord[]
+      readonly next: number
+      readonly first: number
+      readonly head: number
+    }
   | { readonly kind: 'below'; readonly first: number }
   | { readonly kind: 'diverged'; readonly agreed: number; readonly known: number }
   | { readonly kind: 'failed' }

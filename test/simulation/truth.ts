@@ -23,12 +23,10 @@ export class Truth {
 
   /** The newest record that a delivery can be, of `incarnation` where that is known. */
   find({ partition, offset, event }: Delivery, incarnation: Incarnation | undefined): LogRecord | undefined {
-    return this.#byPlace
-      .get(`${partition}/${offset}`)
-      ?.findLast((record) => {
-        if (incarnation !== undefined && record.incarnation !== incarnation.index) return false
-        return record.event !== undefined && sameEvent(record.event, event)
-      })
+    return this.#byPlace.get(`${partition}/${offset}`)?.findLast((record) => {
+      if (incarnation !== undefined && record.incarnation !== incarnation.index) return false
+      return record.event !== undefined && sameEvent(record.event, event)
+    })
   }
 
   /** `matches`, remembered: it is asked for each record and subject again and again. */

@@ -1,6 +1,6 @@
 import type { Wish } from '../../src/client/connection.ts'
-import type { Delivery, Gap, GapReason, ServerFrame } from '../../src/wire/frames.ts'
 import { isPattern } from '../../src/subject/subject.ts'
+import type { Delivery, Gap, GapReason, ServerFrame } from '../../src/wire/frames.ts'
 import { decodeToken, type Position } from '../../src/wire/token.ts'
 import type { Incarnation } from './broker.ts'
 import type { LogRecord, PartitionLog } from './partition-log.ts'
@@ -68,13 +68,21 @@ export class Witness {
   /** The last event handed over, by subject, incarnation and partition. */
   readonly #last = new Map<string, LogRecord>()
   /** Records that a token passed over that its gateway could not judge: it has seen no epochs of before its start. */
-  readonly #unjudged: { readonly place: string; readonly from: number; readonly to: number; readonly epoch: number }[] = []
+  readonly #unjudged: { readonly place: string; readonly from: number; readonly to: number; readonly epoch: number }[] =
+    []
   #presented: readonly Position[] = []
   /** The incarnation that it has positions of, by partition. */
   readonly #stands = new Map<number, number>()
   #delivered = 0
 
-  constructor(name: string, subjects: readonly string[], together: boolean, truth: Truth, verdict: Verdict, nowMs: () => number) {
+  constructor(
+    name: string,
+    subjects: readonly string[],
+    together: boolean,
+    truth: Truth,
+    verdict: Verdict,
+    nowMs: () => number,
+  ) {
     this.name = name
     this.#truth = truth
     this.#verdict = verdict
@@ -203,7 +211,12 @@ export class Witness {
     // Who goes on below the place of a rewrite is told of none.
     if (last.gone === 'rewritten' || record.gone === 'rewritten') return false
     // One subscription was told that it will not be given it, and another one gives it: in the order of its own.
-    if (this.#followed.some((followed) => this.#truth.wants(followed.subject, record) && this.#wasPassed(followed, record))) return false
+    if (
+      this.#followed.some(
+        (followed) => this.#truth.wants(followed.subject, record) && this.#wasPassed(followed, record),
+      )
+    )
+      return false
     return !this.#truth.tooEarly(record) && !this.#truth.misplaced(record)
   }
 
@@ -229,7 +242,8 @@ export class Witness {
       for (const incarnation of this.#truth.broker.incarnations) {
         for (const log of incarnation.logs) {
           const record = this.#missingIn(followed, log, 0, log.head, Number.POSITIVE_INFINITY)
-          if (record !== undefined) return `${this.name}: ${followed.subject} was neither given nor told of ${shown(record)}`
+          if (record !== undefined)
+            return `${this.name}: ${followed.subject} was neither given nor told of ${shown(record)}`
         }
       }
     }
@@ -248,11 +262,20 @@ export class Witness {
       return
     }
     const { offset, generation } = position
-    this.#broken('covered', `${followed.subject} stands at ${place}@${offset} (${generation}), but lacks ${shown(record)}`)
+    this.#broken(
+      'covered',
+      `${followed.subject} stands at ${place}@${offset} (${generation}), but lacks ${shown(record)}`,
+    )
   }
 
   /** The first record of [from, to) that was neither given nor told of. */
-  #missingIn(followed: Followed, log: PartitionLog, from: number, to: number, generation: number): LogRecord | undefined {
+  #missingIn(
+    followed: Followed,
+    log: PartitionLog,
+    from: number,
+    to: number,
+    generation: number,
+  ): LogRecord | undefined {
     const start = this.#startOf(followed, log)
     if (start === undefined) return undefined
     const least = Math.max(from, start)
@@ -260,7 +283,8 @@ export class Witness {
     return log.past.find((record) => {
       const { offset, hidden, seenMs } = record
       if (offset < least || offset >= to || hidden || seenMs > nowMs || this.#given.has(record)) return false
-      if (!(record.damaged ? this.#truth.reads(followed.subject, log) : this.#truth.wants(followed.subject, record))) return false
+      if (!(record.damaged ? this.#truth.reads(followed.subject, log) : this.#truth.wants(followed.subject, record)))
+        return false
       return record.gone !== 'rewritten' && log.inLineage(record, generation) && !this.#isTold(followed, record)
     })
   }
@@ -275,10 +299,19 @@ export class Witness {
   #isTold(followed: Followed, record: LogRecord): boolean {
     const place = placeOf(record.incarnation, record.partition)
     const { offset } = record
-    if (this.#unjudged.some((each) => each.place === place && each.epoch <= record.epoch && each.from <= offset && each.to > offset)) return true
+    if (
+      this.#unjudged.some(
+        (each) => each.place === place && each.epoch <= record.epoch && each.from <= offset && each.to > offset,
+      )
+    )
+      return true
     const displacedMs = this.#truth.displacedMs(record)
     // Documented: events of moved subjects that were written before stay in the old partitions, also for who begins later.
-    if (displacedMs !== undefined && (followed.startedMs >= displacedMs || this.#together || this.#truth.movedTwice(record))) return true
+    if (
+      displacedMs !== undefined &&
+      (followed.startedMs >= displacedMs || this.#together || this.#truth.movedTwice(record))
+    )
+      return true
     if (this.#truth.tooEarly(record) || this.#truth.misplaced(record)) return true
     const { deletedMs } = this.#truth.broker.incarnations[record.incarnation]!
     return this.#gaps.some((gap) => {
@@ -296,7 +329,13 @@ export class Witness {
         // Damage has no epoch: where a history begins with it, the agreement reaches past it.
         if (record.damaged && gap.reason === 'rewritten' && gap.atMs >= record.seenMs) return true
       }
-      if (gap.reason === 'recreated' && gap.incarnation === record.incarnation && displacedMs !== undefined && gap.atMs >= displacedMs) return true
+      if (
+        gap.reason === 'recreated' &&
+        gap.incarnation === record.incarnation &&
+        displacedMs !== undefined &&
+        gap.atMs >= displacedMs
+      )
+        return true
       const moved = gap.reason === 'repartitioned' || gap.reason === 'unnamed'
       if (moved && gap.atMs >= deletedMs) return true
       if (moved && displacedMs !== undefined && gap.atMs >= displacedMs) return true
@@ -354,7 +393,16 @@ export class Witness {
     const { index } = incarnation
     const before = this.#stands.get(partition)
     this.#stands.set(partition, index)
-    this.#gaps.push({ incarnation: index, before, partition, from, to: to ?? Number.POSITIVE_INFINITY, reason, refs: named, atMs: this.#nowMs() })
+    this.#gaps.push({
+      incarnation: index,
+      before,
+      partition,
+      from,
+      to: to ?? Number.POSITIVE_INFINITY,
+      reason,
+      refs: named,
+      atMs: this.#nowMs(),
+    })
     if (isNamed && reason === 'repartitioned') {
       for (const followed of this.#followed) if (named.includes(followed.ref)) followed.live = false
     }
@@ -395,7 +443,9 @@ export class Witness {
       case 'retention':
         return kept.length === 0 ? undefined : `${shown(kept[0]!)} is still there`
       case 'corrupt':
-        return this.#wasRewritten(partition, to) || kept.every(({ damaged }) => damaged) ? undefined : 'not all of it is damaged'
+        return this.#wasRewritten(partition, to) || kept.every(({ damaged }) => damaged)
+          ? undefined
+          : 'not all of it is damaged'
       case 'rewritten':
         return this.#wasRewritten(partition, to) ? undefined : 'the log was not rewritten there'
       case 'recreated':
@@ -408,7 +458,8 @@ export class Witness {
         return undefined
       default:
         if (!certain || n === undefined) return 'what a policy drops is counted, and certain'
-        if (wanted.length === 1 && (n < sure.length || n > theirs.length)) return `it counts ${n}, there are ${sure.length}`
+        if (wanted.length === 1 && (n < sure.length || n > theirs.length))
+          return `it counts ${n}, there are ${sure.length}`
         // What it was about may have been rewritten since.
         return this.#wasRewritten(partition, to) ? undefined : this.#dropFault(reason, sure)
     }
@@ -424,7 +475,8 @@ export class Witness {
       if (reason !== 'collapsed') return 'nobody asked for the latest only'
       const log = this.#truth.broker.incarnations[record.incarnation]!.logs[record.partition]!
       const taken = log.past.some(
-        ({ offset, event }) => offset > record.offset && event?.subject === subject && event.collapseKey === collapseKey,
+        ({ offset, event }) =>
+          offset > record.offset && event?.subject === subject && event.collapseKey === collapseKey,
       )
       if (collapseKey === '' || !taken) return `nothing took the place of ${shown(record)}`
     }

@@ -40,7 +40,13 @@ export class World implements Network {
   constructor(plan: Plan, tracing: boolean) {
     this.plan = plan
     const { time } = this
-    this.verdict = new Verdict(() => time.nowMs, () => { time.stopped = true }, tracing)
+    this.verdict = new Verdict(
+      () => time.nowMs,
+      () => {
+        time.stopped = true
+      },
+      tracing,
+    )
     this.random = seededRandom(plan.seed ^ 0x5bd1e995)
     this.broker = new SimBroker(time, plan.partitions)
     this.truth = new Truth(this.broker)
@@ -76,7 +82,12 @@ export class World implements Network {
     const process = time.process(name)
     const together = plan.transport === 'sse' || plan.transport === 'poll'
     const witness = new Witness(name, plan.subjects, together, truth, verdict, () => time.nowMs)
-    const client = new SimClient({ name, ...plan, random: seededRandom(Math.floor(random.next() * 2 ** 31)) }, process, witness, verdict)
+    const client = new SimClient(
+      { name, ...plan, random: seededRandom(Math.floor(random.next() * 2 ** 31)) },
+      process,
+      witness,
+      verdict,
+    )
     this.clients.push(client)
     this.reach.set(process, { capacity: this.plan.capacity, slowMs: 0, stalled: false })
     process.after(random.next() * 2000, () => client.start())
@@ -99,7 +110,9 @@ export class World implements Network {
     const all = this.connections.get(client) ?? new Set()
     this.connections.set(client, all)
     const { capacity } = reach
-    const connection: Connection = new Connection(time, client, gateway.process, { latencyMs, capacity }, () => all.delete(connection))
+    const connection: Connection = new Connection(time, client, gateway.process, { latencyMs, capacity }, () =>
+      all.delete(connection),
+    )
     connection.down.slowMs = reach.slowMs
     connection.down.stalled = reach.stalled
     connection.clientEnd = end

@@ -29,6 +29,11 @@ export function seen(record: SourceRecord): SeenRecord {
   const text = (start: number, end: number) => (start < 0 ? null : record.buffer.toString('latin1', start, end))
   const headers = new Map<string, string | null>()
   for (const [name, value] of record.headers()) headers.set(name, value === null ? null : value.toString('latin1'))
+  assert.deepEqual(
+    boundedHeaders(record, headers.get('traceparent')),
+    headers,
+    'headers by bounds are those of the map',
+  )
   const valueBytes = record.valueStart < 0 ? 0 : record.valueEnd - record.valueStart
   return {
     partition: record.partition,
@@ -42,6 +47,19 @@ export function seen(record: SourceRecord): SeenRecord {
   }
 }
 
+/** The headers as `eachHeader` shows them, which may leave out the `traceparent`. */
+function boundedHeaders(record: SourceRecord, traceparent: string | null | undefined): Map<string, string | null> {
+  const headers = new Map<string, string | null>()
+  if (traceparent !== undefined) headers.set('traceparent', traceparent)
+  record.eachHeader({
+    header(bytes, nameStart, nameEnd, valueStart, valueEnd) {
+      const value = valueStart < 0 ? null : bytes.toString('latin1', valueStart, valueEnd)
+      headers.set(bytes.toString('utf8', nameStart, nameEnd), value)
+    },
+  })
+  return headers
+}
+
 /** Keeps all that a tail tells, and holds the sink's own rules while it does: what breaks one is in `violations`. */
 export class TailCollector implements TailSink {
   readonly records: SeenRecord[] = []
@@ -49,6 +67,7 @@ export class TailCollector implements TailSink {
   readonly streams: StreamInfo[] = []
   readonly growths: StreamInfo[] = []
   readonly states: TailState[] = []
+  #told = ''
   readonly violations: string[] = []
   /** All calls, of whichever kind. */
   calls = 0
@@ -98,9 +117,11 @@ export class TailCollector implements TailSink {
     this.growths.push(stream)
   }
 
-  state(state: TailState): void {
+  state(state: TailState, detail: string): void {
     this.calls++
-    if (this.states.at(-1) === state) this.violations.push(`state ${state} was told twice in a row`)
+    const told = `${state}: ${detail}`
+    if (this.#told === told) this.violations.push(`state ${told} was told twice in a row`)
+    this.#told = told
     this.states.push(state)
   }
 

@@ -32,19 +32,26 @@ export interface ConformanceOptions {
   readonly largeValueBytes?: number
   /** A value that it must refuse, bytes. */
   readonly tooLargeValueBytes?: number
+  /** The offset of a log's first record: 0 or 1. */
+  readonly firstOffset?: number
 }
 
 const defaults: Required<ConformanceOptions> = {
   patienceMs: 20_000,
   largeValueBytes: 1 << 20,
   tooLargeValueBytes: 12 << 20,
+  firstOffset: 0,
 }
 
 const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
 
 /** The facts that every adapter of the Source contract holds. One broker and one source serve the whole suite. */
 export function conformance(name: string, harness: Harness, options: ConformanceOptions = {}): void {
-  const { patienceMs, largeValueBytes, tooLargeValueBytes } = { ...defaults, ...options }
+  const { patienceMs, largeValueBytes, tooLargeValueBytes, firstOffset } = { ...defaults, ...options }
+  /** The offset of a log's nth record, from 0. */
+  const at = (n: number) => firstOffset + n
+  /** Those of its records [from, to). */
+  const ats = (from: number, to: number) => numbers(at(from), at(to))
   const run = Date.now().toString(36)
   let streams = 0
   let source: Source
@@ -151,7 +158,7 @@ export function conformance(name: string, harness: Harness, options: Conformance
         acks.map((ack) => ack.partition),
         [0, 1, 0, 1, 0],
       )
-      const collector = tailed(stream, [0, 0])
+      const collector = tailed(stream, [at(0), at(0)])
       await count(collector, 5)
       for (const [i, ack] of acks.entries()) {
         const shown = collector.records.find((r) => r.partition === ack.partition && r.offset === ack.offset)
@@ -163,11 +170,11 @@ export function conformance(name: string, harness: Harness, options: Conformance
     test('tells first and head before and after records', async () => {
       const stream = await created()
       await eventually('the empty partition has its bounds', async () => {
-        assert.deepEqual(await source.offsets(stream, 0), { first: 0, head: 0 })
+        assert.deepEqual(await source.offsets(stream, 0), { first: at(0), head: at(0) })
         return true
       })
       await published(stream, [record('a'), record('b')])
-      assert.deepEqual(await source.offsets(stream, 0), { first: 0, head: 2 })
+      assert.deepEqual(await source.offsets(stream, 0), { first: at(0), head: at(2) })
     })
 
     test('publishing nothing acknowledges nothing', async () => {
@@ -179,13 +186,13 @@ export function conformance(name: string, harness: Harness, options: Conformance
       await published(stream, [record('first')])
       const batches = Array.from({ length: 10 }, (_, i) => [record(`${i}.0`), record(`${i}.1`), record(`${i}.2`)])
       const acks = await Promise.all(batches.map((batch) => source.publish(stream, batch)))
-      const collector = tailed(stream, [0])
+      const collector = tailed(stream, [at(0)])
       await count(collector, 31)
-      assert.deepEqual(collector.offsets(), numbers(0, 31))
+      assert.deepEqual(collector.offsets(), ats(0, 31))
       const values = collector.values()
       for (const [i, batch] of acks.entries()) {
         assert.deepEqual(
-          batch.map((ack) => values[ack.offset]),
+          batch.map((ack) => values[ack.offset - firstOffset]),
           [`${i}.0`, `${i}.1`, `${i}.2`],
         )
         assert.ok(batch[0]!.offset < batch[1]!.offset && batch[1]!.offset < batch[2]!.offset)
@@ -196,12 +203,12 @@ export function conformance(name: string, harness: Harness, options: Conformance
       const stream = await created()
       await published(stream, letters(10))
       const starts = [0, 4, 10]
-      const collectors = starts.map((from) => tailed(stream, [from]))
+      const collectors = starts.map((from) => tailed(stream, [at(from)]))
       await count(collectors[0]!, 10)
       await published(stream, [record('live')])
       for (const [i, collector] of collectors.entries()) {
         await eventually('the live record is shown', () => collector.values().includes('live'))
-        assert.deepEqual(collector.offsets(), numbers(starts[i]!, 11))
+        assert.deepEqual(collector.offsets(), ats(starts[i]!, 11))
         assert.equal(collector.states.at(-1), 'up')
         collector.assertWellFormed()
       }
@@ -210,45 +217,45 @@ export function conformance(name: string, harness: Harness, options: Conformance
     test('closes each batch with the offset that is read next and the bounds', async () => {
       const stream = await created(2)
       await published(stream, [record('a', 1), record('b', 1), record('c', 1)])
-      const collector = tailed(stream, [0, 1])
-      await eventually('the batch is through', () => collector.ends.get(1)?.next === 3)
-      assert.deepEqual(collector.ends.get(1)!.offsets, { first: 0, head: 3 })
+      const collector = tailed(stream, [at(0), at(1)])
+      await eventually('the batch is through', () => collector.ends.get(1)?.next === at(3))
+      assert.deepEqual(collector.ends.get(1)!.offsets, { first: at(0), head: at(3) })
       collector.assertWellFormed()
     })
 
     test('a tail beyond the end waits and starts exactly at its offset', async () => {
       const stream = await created()
       await published(stream, letters(2))
-      const collector = tailed(stream, [5])
+      const collector = tailed(stream, [at(5)])
       await eventually('the tail is up', () => collector.states.at(-1) === 'up')
       for (let i = 2; i < 8; i++) await published(stream, [record(`later ${i}`)])
       await count(collector, 3)
-      assert.deepEqual(collector.offsets(), [5, 6, 7])
+      assert.deepEqual(collector.offsets(), ats(5, 8))
       assert.deepEqual(collector.losses, [])
     })
 
     test('a tail below the first retained offset is told exactly what is lost, and goes on there', async () => {
       const stream = await created()
       await published(stream, letters(10))
-      await harness.retain(source, stream, 0, 6)
-      await eventually('the first offset moves', async () => (await source.offsets(stream, 0)).first === 6)
-      const collector = tailed(stream, [2])
+      await harness.retain(source, stream, 0, at(6))
+      await eventually('the first offset moves', async () => (await source.offsets(stream, 0)).first === at(6))
+      const collector = tailed(stream, [at(2)])
       await count(collector, 4)
-      assert.deepEqual(collector.losses, [{ partition: 0, from: 2, to: 5, reason: 'retention' }])
-      assert.deepEqual(collector.offsets(), [6, 7, 8, 9])
-      await eventually('the batch is through', () => collector.ends.get(0)?.next === 10)
-      assert.deepEqual(collector.ends.get(0)!.offsets, { first: 6, head: 10 })
+      assert.deepEqual(collector.losses, [{ partition: 0, from: at(2), to: at(5), reason: 'retention' }])
+      assert.deepEqual(collector.offsets(), ats(6, 10))
+      await eventually('the batch is through', () => collector.ends.get(0)?.next === at(10))
+      assert.deepEqual(collector.ends.get(0)!.offsets, { first: at(6), head: at(10) })
       collector.assertWellFormed()
     })
 
     test('offsets go on where they were when everything was dropped', async () => {
       const stream = await created()
       await published(stream, letters(4))
-      await harness.retain(source, stream, 0, 4)
-      await eventually('the first offset moves', async () => (await source.offsets(stream, 0)).first === 4)
+      await harness.retain(source, stream, 0, at(4))
+      await eventually('the first offset moves', async () => (await source.offsets(stream, 0)).first === at(4))
       source = await harness.reopen(source)
-      assert.deepEqual(await published(stream, [record('next')]), [{ partition: 0, offset: 4 }])
-      assert.deepEqual(await source.offsets(stream, 0), { first: 4, head: 5 })
+      assert.deepEqual(await published(stream, [record('next')]), [{ partition: 0, offset: at(4) }])
+      assert.deepEqual(await source.offsets(stream, 0), { first: at(4), head: at(5) })
     })
 
     test('a range is read in chunks and shows exactly [from, to)', async () => {
@@ -256,48 +263,48 @@ export function conformance(name: string, harness: Harness, options: Conformance
       for (let i = 0; i < 10; i++) {
         await published(stream, [record(`${i}a`.padEnd(500, '.')), record(`${i}b`.padEnd(500, '.'))])
       }
-      const { collector, chunks, next } = await ranged(stream, 0, 3, 17, 2500)
-      assert.deepEqual(collector.offsets(), numbers(3, 17))
+      const { collector, chunks, next } = await ranged(stream, 0, at(3), at(17), 2500)
+      assert.deepEqual(collector.offsets(), ats(3, 17))
       assert.deepEqual(
         collector.records.map((r) => r.value?.slice(0, 2)),
         numbers(3, 17).map((i) => `${i >> 1}${i % 2 === 0 ? 'a' : 'b'}`),
       )
       assert.ok(chunks > 1, `${chunks} chunk of 2500 bytes for 7 kB`)
-      assert.ok(next >= 17)
+      assert.ok(next >= at(17))
     })
 
     test('a chunk has at least one record, even one that is larger than the chunk', async () => {
       const stream = await created()
       for (const letter of ['a', 'b', 'c']) await published(stream, [record(letter.repeat(3000))])
-      const { collector } = await ranged(stream, 0, 0, 3, 100)
-      assert.deepEqual(collector.offsets(), [0, 1, 2])
+      const { collector } = await ranged(stream, 0, at(0), at(3), 100)
+      assert.deepEqual(collector.offsets(), ats(0, 3))
     })
 
     test('a range past the head ends at the head', async () => {
       const stream = await created()
       await published(stream, letters(3))
-      const { collector, next } = await ranged(stream, 0, 1, 100, 1 << 20)
-      assert.deepEqual(collector.offsets(), [1, 2])
-      assert.equal(next, 3)
+      const { collector, next } = await ranged(stream, 0, at(1), at(100), 1 << 20)
+      assert.deepEqual(collector.offsets(), ats(1, 3))
+      assert.equal(next, at(3))
     })
 
     test('a range below the first retained offset tells where the log starts now', async () => {
       const stream = await created()
       await published(stream, letters(10))
-      await harness.retain(source, stream, 0, 7)
-      await eventually('the first offset moves', async () => (await source.offsets(stream, 0)).first === 7)
+      await harness.retain(source, stream, 0, at(7))
+      await eventually('the first offset moves', async () => (await source.offsets(stream, 0)).first === at(7))
       const collector = new RangeCollector()
-      const end = await source.range(stream, 0, 2, 9, 1 << 20, collector)
-      assert.equal(end.offsets.first, 7)
-      assert.ok(end.next >= 7, `next is ${end.next}`)
-      const rest = end.next >= 9 ? [] : (await ranged(stream, 0, end.next, 9, 1 << 20)).collector.offsets()
-      assert.deepEqual([...collector.offsets(), ...rest], [7, 8])
+      const end = await source.range(stream, 0, at(2), at(9), 1 << 20, collector)
+      assert.equal(end.offsets.first, at(7))
+      assert.ok(end.next >= at(7), `next is ${end.next}`)
+      const rest = end.next >= at(9) ? [] : (await ranged(stream, 0, end.next, at(9), 1 << 20)).collector.offsets()
+      assert.deepEqual([...collector.offsets(), ...rest], ats(7, 9))
     })
 
     test('a stream that is re-created while tailed is told and read from its beginning', async () => {
       const old = await created()
       await published(old, letters(5))
-      const collector = tailed(old, [0])
+      const collector = tailed(old, [at(0)])
       await count(collector, 5)
       const anew = await recreated(old)
       await eventually('the tail tells of the new stream', () => collector.streams.length > 0)
@@ -305,7 +312,7 @@ export function conformance(name: string, harness: Harness, options: Conformance
       await published(anew, [record('anew')])
       await eventually('the new stream is read', () => collector.records.length === 6)
       assert.deepEqual(collector.records.at(-1)!.value, 'anew')
-      assert.deepEqual(collector.records.at(-1)!.offset, 0)
+      assert.deepEqual(collector.records.at(-1)!.offset, at(0))
       collector.assertWellFormed()
     })
 
@@ -315,14 +322,14 @@ export function conformance(name: string, harness: Harness, options: Conformance
       const anew = await recreated(old)
       await published(anew, letters(3))
       const collector = new RangeCollector()
-      await rejected(source.range(old, 0, 0, 3, 1 << 20, collector), 'stream_missing')
+      await rejected(source.range(old, 0, at(0), at(3), 1 << 20, collector), 'stream_missing')
       assert.deepEqual(collector.records, [])
     })
 
     test('a deleted stream is a state of its tail until there is one again', async () => {
       const old = await created()
       await published(old, letters(2))
-      const collector = tailed(old, [0])
+      const collector = tailed(old, [at(0)])
       await count(collector, 2)
       await harness.delete(source, old.name)
       await eventually('the stream is missing', () => collector.states.at(-1) === 'missing')
@@ -350,7 +357,7 @@ export function conformance(name: string, harness: Harness, options: Conformance
         { partition: 0, key: bytes('k'), value: null, headers: { reason: '' } },
         { partition: 0, key: bytes('k'), value: new Uint8Array(0) },
       ])
-      const collector = tailed(stream, [0])
+      const collector = tailed(stream, [at(0)])
       await count(collector, 5)
       const [first, second, keyless, deletion, empty] = collector.records as SeenRecord[]
       assert.equal(first!.trace, traceparent)
@@ -373,7 +380,7 @@ export function conformance(name: string, harness: Harness, options: Conformance
         { partition: 0, key: bytes('k'), value: bytes('v'), headers },
         { partition: 0, key: null, value: null },
       ])
-      const { collector } = await ranged(stream, 0, 0, 2, 1 << 20)
+      const { collector } = await ranged(stream, 0, at(0), at(2), 1 << 20)
       const [full, bare] = collector.records
       assert.deepEqual([full!.key, full!.value, full!.trace, full!.headers.size], ['k', 'v', traceparent, 2])
       assert.deepEqual([bare!.key, bare!.value, bare!.trace, bare!.headers.size], [null, null, null, 0])
@@ -383,7 +390,7 @@ export function conformance(name: string, harness: Harness, options: Conformance
       const stream = await created()
       const value = new Uint8Array(largeValueBytes).fill(120)
       await published(stream, [{ partition: 0, key: bytes('large'), value }, record('after')])
-      const collector = tailed(stream, [0])
+      const collector = tailed(stream, [at(0)])
       await count(collector, 2)
       assert.equal(collector.records[0]!.valueBytes, largeValueBytes)
       assert.equal(collector.records[1]!.value, 'after')
@@ -394,12 +401,12 @@ export function conformance(name: string, harness: Harness, options: Conformance
       await published(stream, [record('before')])
       const value = new Uint8Array(tooLargeValueBytes)
       await rejected(source.publish(stream, [{ partition: 0, key: null, value }]), 'event_too_large')
-      assert.deepEqual(await published(stream, [record('after')]), [{ partition: 0, offset: 1 }])
+      assert.deepEqual(await published(stream, [record('after')]), [{ partition: 0, offset: at(1) }])
     })
 
     test('finds the first offset at or after a time', async () => {
       const stream = await created()
-      const collector = tailed(stream, [0])
+      const collector = tailed(stream, [at(0)])
       await eventually('records have at least three different times', async () => {
         await source.publish(stream, [record('tick')])
         return new Set(collector.records.map((r) => r.timeMs)).size >= 3
@@ -408,7 +415,7 @@ export function conformance(name: string, harness: Harness, options: Conformance
         const expected = collector.records.find((r) => r.timeMs >= timeMs)!.offset
         assert.equal(await source.offsetAt(stream, 0, timeMs), expected)
       }
-      assert.equal(await source.offsetAt(stream, 0, 0), 0)
+      assert.equal(await source.offsetAt(stream, 0, 0), at(0))
       const { head } = await source.offsets(stream, 0)
       assert.equal(await source.offsetAt(stream, 0, Date.now() + 3_600_000), head)
     })
@@ -416,8 +423,8 @@ export function conformance(name: string, harness: Harness, options: Conformance
     test('a closed tail is not called again, and others go on', async () => {
       const stream = await created()
       const closed = new TailCollector()
-      const tail = source.tail(stream, [0], closed)
-      const other = tailed(stream, [0])
+      const tail = source.tail(stream, [at(0)], closed)
+      const other = tailed(stream, [at(0)])
       await published(stream, [record('a')])
       await count(closed, 1)
       const closing = tail.close()
@@ -437,15 +444,15 @@ export function conformance(name: string, harness: Harness, options: Conformance
       const { record: keep } = TailCollector.prototype
       collector.record = (shown) => {
         keep.call(collector, shown)
-        if (shown.offset !== 3) return
+        if (shown.offset !== at(3)) return
         void tail!.close()
         callsAtClose = collector.calls
       }
-      tail = source.tail(stream, [0], collector)
+      tail = source.tail(stream, [at(0)], collector)
       await count(collector, 4)
-      const other = tailed(stream, [0])
+      const other = tailed(stream, [at(0)])
       await count(other, 10)
-      assert.deepEqual(collector.offsets(), [0, 1, 2, 3])
+      assert.deepEqual(collector.offsets(), ats(0, 4))
       assert.equal(collector.calls, callsAtClose)
     })
 
@@ -453,8 +460,8 @@ export function conformance(name: string, harness: Harness, options: Conformance
       const stream = await created()
       await published(stream, letters(2))
       const collector = new TailCollector()
-      await source.tail(stream, [0], collector).close()
-      await count(tailed(stream, [0]), 2)
+      await source.tail(stream, [at(0)], collector).close()
+      await count(tailed(stream, [at(0)]), 2)
       assert.equal(collector.calls, 0)
     })
 
@@ -464,7 +471,7 @@ export function conformance(name: string, harness: Harness, options: Conformance
       await own.create(stream, 1)
       const info = await eventually('the stream exists', () => own.describe(stream))
       const collector = new TailCollector()
-      own.tail(info, [0], collector)
+      own.tail(info, [at(0)], collector)
       await eventually('the stream takes records', () => own.publish(info, [record('a')]))
       await eventually('the record is shown', () => collector.records.length === 1)
       const closing = own.close()
@@ -477,7 +484,7 @@ export function conformance(name: string, harness: Harness, options: Conformance
     if (grow !== undefined) {
       test('new partitions are told and read from their beginning', async () => {
         const stream = await created(1)
-        const collector = tailed(stream, [0])
+        const collector = tailed(stream, [at(0)])
         await published(stream, [record('old')])
         await grow(source, stream.name, 3)
         const grown = await eventually('the stream has grown', async () => {
@@ -497,7 +504,7 @@ export function conformance(name: string, harness: Harness, options: Conformance
       test('a broker that goes away and comes back loses nothing and repeats nothing', async () => {
         const stream = await created(2)
         await published(stream, [record('a', 0), record('b', 1)])
-        const collector = tailed(stream, [0, 0])
+        const collector = tailed(stream, [at(0), at(0)])
         await count(collector, 2)
         await outage.begin()
         await eventually('the tail says that the broker is away', () => collector.states.at(-1) === 'away')
@@ -507,8 +514,8 @@ export function conformance(name: string, harness: Harness, options: Conformance
         await eventually('what came after is shown', () => collector.values(1).includes('d'))
         await eventually('what came after is shown', () => collector.values(0).includes('c'))
         assert.equal(collector.states.at(-1), 'up')
-        assert.deepEqual(collector.offsets(0), numbers(0, collector.offsets(0).length))
-        assert.deepEqual(collector.offsets(1), [0, 1])
+        assert.deepEqual(collector.offsets(0), ats(0, collector.offsets(0).length))
+        assert.deepEqual(collector.offsets(1), ats(0, 2))
         assert.deepEqual(collector.losses, [])
         collector.assertWellFormed()
       })

@@ -27,7 +27,7 @@ function decode(
   const sink = { record: (record: SourceRecord) => void records.push(seen(record)) }
   decoder.begin(3, bytes, aborted, from, to)
   let outcome = decoder.step(sink)
-  while (outcome === 'read') outcome = decoder.step(sink)
+  while (outcome === 'read' || outcome === 'part') outcome = decoder.step(sink)
   return { records, outcome, decoder, offsets: records.map((record) => record.offset) }
 }
 
@@ -257,6 +257,40 @@ describe('the record batch decoder', () => {
     assert.deepEqual(offsets, [0, 1])
   })
 
+  test('a batch of very many records is shown in several steps, and can be gone on with in another answer', () => {
+    const records = Array.from({ length: 10_000 }, (_, offsetDelta) => ({ offsetDelta, value: 'v' }))
+    const bytes = batch({ base: 5, codec: 'zstd', records })
+    const all = records.map(({ offsetDelta }) => 5 + offsetDelta)
+    const offsets: number[] = []
+    const sink = { record: ({ offset }: SourceRecord) => void offsets.push(offset) }
+    const decoder = new BatchDecoder(maxBatchBytes)
+    decoder.begin(0, bytes, [], 0)
+    assert.equal(decoder.step(sink), 'part')
+    assert.equal(decoder.step(sink), 'part')
+    const some = offsets.length
+    assert.ok(some > 1000 && some < 5000, `${some} in two steps`)
+    assert.equal(decoder.next, 5 + some)
+    decoder.begin(0, bytes, [], decoder.next)
+    let steps = 1
+    while (decoder.step(sink) === 'part') steps++
+    assert.ok(steps > 3, `${steps} steps`)
+    assert.equal(decoder.step(sink), 'end')
+    assert.deepEqual(offsets, all)
+    assert.equal(decoder.next, 10_005)
+  })
+
+  test('damage behind the first part of a batch is told where it is met, and the next answer is read from its beginning', () => {
+    const records = Array.from({ length: 5000 }, (_, offsetDelta) => ({ offsetDelta, value: 'v' }))
+    records[4000]!.offsetDelta = 9000
+    const { outcome, offsets, decoder } = decode(batch({ base: 0, records, lastDelta: 4999 }))
+    assert.equal(outcome, 'damaged')
+    assert.equal(offsets.length, 4000)
+    assert.deepEqual([decoder.first, decoder.last, decoder.next], [0, 4999, 4000])
+    decoder.begin(0, batch({ base: 5000, records: letters('a') }), [], 5000)
+    assert.equal(decoder.step({ record: () => {} }), 'read')
+    assert.equal(decoder.next, 5001)
+  })
+
   test('what was encoded is what is shown', () => {
     const text = fc.string({ unit: 'binary-ascii', maxLength: 200 })
     const headers = fc.array(fc.tuple(fc.constantFrom('a', 'traceparent', 'long'.repeat(40)), fc.option(text)))
@@ -313,7 +347,7 @@ describe('the record batch decoder', () => {
       }
       decoder.begin(0, bytes, [{ producerId: 1, firstOffset: 8 }], 0)
       let steps = 0
-      while (decoder.step(sink) === 'read') assert.ok(++steps < 100, 'it ends')
+      while (['read', 'part'].includes(decoder.step(sink))) assert.ok(++steps < 100, 'it ends')
       assert.ok(decoder.next >= floor)
     })
     fc.assert(property, { numRuns: 2000 })

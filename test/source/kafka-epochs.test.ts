@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { Cursor } from '../../src/source/kafka/cursor.ts'
 import { Damage } from '../../src/source/kafka/damage.ts'
 import { EpochHistory } from '../../src/source/kafka/epoch-history.ts'
-import { TailHealth } from '../../src/source/kafka/tail-health.ts'
+import { TailHealth } from '../../src/source/tail-health.ts'
 
 describe('the epochs that a tail has passed', () => {
   function history(...starts: [epoch: number, offset: number][]): EpochHistory {

@@ -16,6 +16,12 @@ test('a Kafka URL gives its brokers, with the default port where it names none',
   assert.deepEqual(brokers('kafka://[::1]:9093,[fe80::1]'), ['[::1]:9093', '[fe80::1]:9092'])
 })
 
+test('a NATS URL gives its servers, with the default port where it names none, and whether they are to have TLS', () => {
+  assert.deepEqual(parseBrokerUrl('nats://h,h2:19800'), { kind: 'nats', servers: ['h:4222', 'h2:19800'], tls: false })
+  assert.deepEqual(parseBrokerUrl('tls://h'), { kind: 'nats', servers: ['h:4222'], tls: true })
+  assert.throws(() => parseBrokerUrl('nats://alice:secret@h'), /credentials/)
+})
+
 test('an embedded URL gives its directory, from the working directory on', () => {
   assert.deepEqual(parseBrokerUrl('embedded:/var/lib/carillon'), { kind: 'embedded', dir: '/var/lib/carillon' })
   assert.deepEqual(parseBrokerUrl('embedded:.carillon'), { kind: 'embedded', dir: resolve('.carillon') })
@@ -23,7 +29,10 @@ test('an embedded URL gives its directory, from the working directory on', () =>
 
 test('a URL that is none is refused with what was expected and what came', () => {
   const cases: [string, RegExp][] = [
-    ['nats://h:4222', /kafka:\/\/HOST:PORT.*embedded:DIRECTORY.*"nats:\/\/h:4222": "nats" is no broker/],
+    [
+      'amqp://h:5672',
+      /kafka:\/\/HOST:PORT.*nats:\/\/HOST:PORT.*embedded:DIRECTORY.*"amqp:\/\/h:5672": "amqp" is no broker/,
+    ],
     ['localhost:9092', /"localhost" is no broker/],
     ['/var/lib/carillon', /has no scheme/],
     ['', /has no scheme/],
@@ -67,4 +76,20 @@ test('opening an embedded log loads nothing of Kafka', () => {
   rmSync(dir, { recursive: true })
   assert.equal(child.stderr.toString(), '')
   assert.equal(child.stdout.toString().trim(), '0')
+})
+
+test('a directory that can not be made is refused at once', () => {
+  const script = `
+    import { openSource } from './src/source/open.ts'
+    await openSource('embedded:/proc/nope/log', { log() {} }).catch(({ code, message }) => console.log(code, message))
+  `
+  const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', script]
+  const cwd = new URL('../../', import.meta.url)
+  // In a process of its own: what it must not do is to go on for ever.
+  const { stdout, signal } = spawnSync(process.execPath, args, { cwd, encoding: 'utf8', timeout: 10_000 })
+  assert.equal(signal, null)
+  assert.match(
+    stdout,
+    /^broker_unavailable expected a directory for the embedded log .*, got \/proc\/nope\/log: ENOENT/,
+  )
 })

@@ -11,7 +11,7 @@ const clock: Clock = { nowUs: () => 0, monotonicMs: () => 0, after: () => () => 
 
 function allFamilies(): MetricFamily[] {
   const instruments = new Instruments()
-  const partition = { partition: 0, first: 0, head: 0, read: 0, subscriptions: 0 }
+  const partition = { partition: 0, first: 0, head: 0, read: 0, unreadAgeMs: 0, subscriptions: 0 }
   const window = { windowTail: 0, windowRecords: 0, windowBytes: 0, windowMaxBytes: 0 }
   instruments.stream('events').observe = () => ({ state: 'up', partitions: [{ ...partition, ...window }] })
   const process = new ProcessInstruments(clock)

@@ -19,6 +19,7 @@ const figures = (partition: number): PartitionFigures => ({
   first: 10,
   head: 1000,
   read: 990,
+  unreadAgeMs: 1500,
   windowTail: 500,
   windowRecords: 490,
   windowBytes: 4096,

@@ -58,6 +58,9 @@ export const event: fc.Arbitrary<Event> = fc
   )
   .map(makeEvent)
 
+/** An event as it may be published: a deletion has no data. */
+export const publishable = event.map((each) => (each.deleted ? { ...each, data: new Uint8Array(0) } : each))
+
 const ref = uint32.map((value) => Math.max(1, value))
 const refs = fc.option(fc.array(ref, { minLength: 1, maxLength: 3 }), { nil: undefined })
 const known = gapReasons.filter((reason) => reason !== 'unspecified')

@@ -2,14 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { CarillonError } from '../../src/base/errors.ts'
-import {
-  decodeEvent,
-  deletedEvent,
-  type EventFields,
-  encodeEvent,
-  envelopeView,
-  scanEnvelope,
-} from '../../src/wire/envelope.ts'
+import { decodeEvent, type EventFields, encodeEvent, envelopeView, scanEnvelope } from '../../src/wire/envelope.ts'
 import type { Event } from '../../src/wire/frames.ts'
 import { messages } from '../../src/wire/schema.ts'
 import { comparable, embedded, event } from './arbitraries.ts'
@@ -176,11 +169,6 @@ test('bounds outside of the buffer are refused', () => {
   const bytes = encodeEvent({ subject: 'a' })
   assert.equal(scanEnvelope(bytes, 0, bytes.length + 1, view), false)
   assert.equal(scanEnvelope(bytes, -1, bytes.length, view), false)
-})
-
-test('a deleted event is its subject and the mark', () => {
-  const decoded = decodeEvent(deletedEvent('a.b'))
-  assert.deepEqual([decoded.subject, decoded.deleted], ['a.b', true])
 })
 
 test('an event that could not be read back is not encoded', () => {

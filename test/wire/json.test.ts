@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { CarillonError } from '../../src/base/errors.ts'
+import { BadFrame } from '../../src/wire/bad-frame.ts'
 import {
   decodeClientFrame,
   decodeServerFrame,
@@ -9,6 +10,8 @@ import {
   encodeServerFrame,
   serverFrameFromJson,
 } from '../../src/wire/json.ts'
+import { decodeClientFrame as decodeProto } from '../../src/wire/proto.ts'
+import { messages } from '../../src/wire/schema.ts'
 import { clientFrame, comparable, controlFrame, delivery } from './arbitraries.ts'
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
@@ -90,29 +93,59 @@ test('an unknown field is ignored, of whatever shape', () => {
   assert.deepEqual(decodeClientFrame(`{"ping":{"t":1,"new":${deep}}}`), { kind: 'ping', t: 1 })
 })
 
-test('what is wrong with a frame is named: field, expected, came', () => {
+test('what is wrong with a frame is named: field, expected, got', () => {
   const cases: [string, RegExp][] = [
     ['', /expected a JSON object/],
     ['{"ping":', /expected a JSON object such as/],
-    ['[]', /^frame: expected an object, came an array/],
-    ['7', /^frame: expected an object, came 7/],
-    ['{}', /expected an object with one key, the kind of frame, came none/],
-    ['{"ping":{},"subscribe":{}}', /came 2: the string "ping", the string "subscribe"/],
-    ['{"pong":{}}', /expected one of subscribe, unsubscribe and ping as the frame's key, came the string "pong"/],
-    ['{"__proto__":{}}', /came the string "__proto__"/],
-    ['{"constructor":{}}', /came the string "constructor"/],
-    ['{"ping":7}', /^ping: expected an object, came 7/],
-    ['{"ping":null}', /^ping: expected an object, came null/],
-    ['{"ping":{"t":"1"}}', /^ping\.t: expected an integer from 0 to 9007199254740991, came the string "1"/],
+    ['[]', /^frame: expected an object, got an array/],
+    ['7', /^frame: expected an object, got 7/],
+    ['{}', /expected an object with one key, the kind of frame, got none/],
+    ['{"ping":{},"subscribe":{}}', /got 2: the string "ping", the string "subscribe"/],
+    ['{"pong":{}}', /expected one of subscribe, unsubscribe and ping as the frame's key, got the string "pong"/],
+    ['{"__proto__":{}}', /got the string "__proto__"/],
+    ['{"constructor":{}}', /got the string "constructor"/],
+    ['{"ping":7}', /^ping: expected an object, got 7/],
+    ['{"ping":null}', /^ping: expected an object, got null/],
+    ['{"ping":{"t":"1"}}', /^ping\.t: expected an integer from 0 to 9007199254740991, got the string "1"/],
     ['{"ping":{"t":9007199254740992}}', /^ping\.t: expected an integer/],
-    ['{"unsubscribe":{"ref":-1}}', /^unsubscribe\.ref: expected an integer from 0 to 4294967295, came -1/],
-    ['{"subscribe":{"ref":1.5}}', /^subscribe\.ref: expected an integer from 0 to 4294967295, came 1\.5/],
-    ['{"subscribe":{"ref":1,"subject":["a"]}}', /^subscribe\.subject: expected a string, came an array/],
-    ['{"subscribe":{"after":{}}}', /^subscribe\.after: expected a string or an array of strings, came an object/],
-    ['{"subscribe":{"after":["a",1]}}', /^subscribe\.after\[1\]: expected a string, came 1/],
+    ['{"unsubscribe":{"ref":-1}}', /^unsubscribe\.ref: expected an integer from 0 to 4294967295, got -1/],
+    ['{"subscribe":{"ref":1.5}}', /^subscribe\.ref: expected an integer from 0 to 4294967295, got 1\.5/],
+    ['{"subscribe":{"ref":1,"subject":["a"]}}', /^subscribe\.subject: expected a string, got an array/],
+    ['{"subscribe":{"after":{}}}', /^subscribe\.after: expected a string or an array of strings, got an object/],
+    ['{"subscribe":{"after":["a",1]}}', /^subscribe\.after\[1\]: expected a string, got 1/],
     ['{"subscribe":{"subject":"\\ud800"}}', /^subscribe\.subject: expected a string without half surrogate pairs/],
   ]
   for (const [message, expected] of cases) assert.match(refusal(message), expected)
+})
+
+test('a wrong subscribe says which ref it was about, where that is there', () => {
+  const refOf = (read: () => unknown) => {
+    try {
+      read()
+    } catch (error) {
+      return error instanceof BadFrame ? error.ref : undefined
+    }
+    return 'nothing thrown'
+  }
+  assert.equal(
+    refOf(() => decodeClientFrame('{"subscribe":{"ref":7,"subject":5}}')),
+    7,
+  )
+  assert.equal(
+    refOf(() => decodeClientFrame('{"subscribe":{"subject":"a","after":{},"ref":8}}')),
+    8,
+  )
+  assert.equal(
+    refOf(() => decodeClientFrame('{"subscribe":{"ref":-7,"subject":"a"}}')),
+    undefined,
+  )
+  const proto = messages.ClientFrame.encode({
+    subscribe: { ref: 9, subject: 'a', after: [], last: 4_000_000 },
+  }).finish()
+  assert.equal(
+    refOf(() => decodeProto(proto)),
+    9,
+  )
 })
 
 test('bytes that are not UTF-8 are refused as such', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { dataForm } from '../../src/wire/media-type.ts'
+import { dataForm, isProtobufType } from '../../src/wire/media-type.ts'
 
 test('application/json and every +json is JSON, whatever its case and parameters', () => {
   for (const type of [
@@ -36,5 +36,19 @@ test('anything else is base64, no type as well', () => {
     '+json',
   ]) {
     assert.equal(dataForm(type), 'base64', type)
+  }
+})
+
+test("protobuf's content types are recognised in bytes, whatever their case and parameters", () => {
+  const isProtobuf = (type: string) => isProtobufType(Buffer.from(`x${type}f`), 1, 1 + type.length)
+  for (const type of [
+    'application/x-protobuf',
+    'Application/Protobuf; messageType=a.B',
+    'application/vnd.google.protobuf ;x=y',
+  ]) {
+    assert.equal(isProtobuf(type), true, type)
+  }
+  for (const type of ['', 'application/json', 'application/protobuffer', 'application/protobu']) {
+    assert.equal(isProtobuf(type), false, type)
   }
 })

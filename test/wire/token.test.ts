@@ -196,11 +196,11 @@ test('after is nothing, a keyword, a time, or tokens, which are merged', () => {
 test('after of two kinds, or of none that there is, is a bad_token', () => {
   const token = encodePosition({ streamHash: 1, partition: 2, offset: 3, generation: 4 })
   const wrong: [string[], RegExp][] = [
-    [['latest', 'earliest'], /expected tokens, or one of latest, earliest and @time; came "latest", "earliest"/],
+    [['latest', 'earliest'], /expected tokens, or one of latest, earliest and @time; got "latest", "earliest"/],
     [['latest', token], /expected tokens, or one of/],
     [[token, 'earliest'], /expected tokens, or one of/],
     [['@2026-01-31T12:00:00Z', '@2026-01-31T12:00:01Z'], /expected tokens, or one of/],
-    [['@yesterday'], /expected @ and an RFC 3339 time such as .*, came "@yesterday"/],
+    [['@yesterday'], /expected @ and an RFC 3339 time such as .*, got "@yesterday"/],
     [['@2026-01-31T12:00:00 01:00'], /%2B/],
     [[''], /not base64url/],
     [['Latest'], /is not a token/],
@@ -218,6 +218,6 @@ test('positions of all tokens together are bounded', () => {
   )
   assert.match(
     refusal(() => parseAfter(tokens)),
-    /at most 1024 positions in all tokens, came 1200/,
+    /at most 1024 positions in all tokens, got 1200/,
   )
 })

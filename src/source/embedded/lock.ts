@@ -1,7 +1,8 @@
-import { mkdirSync, realpathSync } from 'node:fs'
+import { realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { open } from 'lmdb'
 import { CarillonError } from '../../base/errors.ts'
+import { makeDirectory } from './directory.ts'
 
 /** Directories that this process holds: the store's own table knows processes, not openings within one. */
 const held = new Set<string>()
@@ -13,7 +14,7 @@ const held = new Set<string>()
  */
 export function lockDirectory(dir: string): () => Promise<void> {
   const path = join(dir, 'lock')
-  mkdirSync(path, { recursive: true })
+  makeDirectory(path)
   const real = realpathSync(path)
   if (held.has(real)) throw locked(dir, process.pid)
   const store = open(path, { noSubdir: false, overlappingSync: false })

@@ -1,5 +1,5 @@
 import { CarillonError } from '../../base/errors.ts'
-import type { SourceRecord } from '../../log/record.ts'
+import type { HeaderSink, SourceRecord } from '../../log/record.ts'
 import type { OutRecord } from '../source.ts'
 import { maxVarintBytes, VarintReader, writeVarint } from './varint.ts'
 
@@ -103,6 +103,7 @@ export class StoredRecord implements SourceRecord {
   #headersStart = 0
   #headersEnd = 0
   readonly #varints = new VarintReader()
+  readonly #headerVarints = new VarintReader()
 
   /** Shows the record at `at`; `baseMs` is the time of the block's first record. Returns where the next one starts. */
   read(buffer: Buffer, at: number, baseMs: number): number {
@@ -130,19 +131,28 @@ export class StoredRecord implements SourceRecord {
   }
 
   headers(): Map<string, Buffer | null> {
-    const { buffer } = this
     const headers = new Map<string, Buffer | null>()
-    if (this.traceStart >= 0) headers.set(traceHeader, buffer.subarray(this.traceStart, this.traceEnd))
-    const varints = new VarintReader()
+    if (this.traceStart >= 0) headers.set(traceHeader, this.buffer.subarray(this.traceStart, this.traceEnd))
+    this.eachHeader({
+      header(bytes, nameStart, nameEnd, valueStart, valueEnd) {
+        headers.set(bytes.toString('utf8', nameStart, nameEnd), bytes.subarray(valueStart, valueEnd))
+      },
+    })
+    return headers
+  }
+
+  eachHeader(sink: HeaderSink): void {
+    const { buffer } = this
+    const varints = this.#headerVarints
     varints.at = this.#headersStart
     while (varints.at < this.#headersEnd) {
-      const nameEnd = varints.next(buffer) + varints.at
-      const name = buffer.toString('utf8', varints.at, nameEnd)
-      varints.at = nameEnd
-      const valueEnd = varints.next(buffer) + varints.at
-      headers.set(name, buffer.subarray(varints.at, valueEnd))
-      varints.at = valueEnd
+      const nameLength = varints.next(buffer)
+      const nameStart = varints.at
+      varints.at = nameStart + nameLength
+      const valueLength = varints.next(buffer)
+      const valueStart = varints.at
+      varints.at = valueStart + valueLength
+      sink.header(buffer, nameStart, nameStart + nameLength, valueStart, varints.at)
     }
-    return headers
   }
 }

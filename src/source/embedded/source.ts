@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
 import { type Clock, systemClock } from '../../base/clock.ts'
 import { CarillonError } from '../../base/errors.ts'
 import type {
@@ -15,6 +14,7 @@ import type {
   TailSink,
 } from '../source.ts'
 import { Appender } from './appender.ts'
+import { makeDirectory } from './directory.ts'
 import { lockDirectory } from './lock.ts'
 import { type EmbeddedOptions, embeddedDefaults } from './options.ts'
 import { BlockReader } from './reader.ts'
@@ -45,7 +45,7 @@ export async function openEmbedded(
   const { dir } = options
   let release: (() => Promise<void>) | undefined
   try {
-    mkdirSync(dir, { recursive: true })
+    makeDirectory(dir)
     release = lockDirectory(dir)
     const clock = context.clock ?? systemClock()
     return new EmbeddedSource({ ...embeddedDefaults, ...options }, context, clock, new Store(dir, clock), release)
@@ -63,6 +63,8 @@ export async function openEmbedded(
 /** The Source contract on a durable log in this process, and what only it can do: delete, grow and cut streams. */
 export class EmbeddedSource implements Source {
   readonly kind = 'embedded'
+  readonly firstOffset = 0
+  readonly generations = 'epochs'
   readonly name: string
   readonly #options: EmbeddedOptions
   readonly #clock: Clock

@@ -27,12 +27,15 @@ const control = 0x20
 
 const abortMarker = 0
 
+/** Records looked at in one step: a megabyte of a compressed batch may hold a million, which take seconds. */
+const stepRecords = 2048
+
 /**
- * What stands at a place in an answer's record batches. `read`: shown as far as it was asked for. `damaged`: checksum or
- * contents are wrong; `first` and `last` say what it held, as far as can be told. `end`: nothing more, or a batch that the
- * answer's size limit cut off.
+ * What stands at a place in an answer's record batches. `read`: shown as far as it was asked for. `part`: the batch has more,
+ * the next step goes on with it. `damaged`: checksum or contents are wrong; `first` and `last` say what it held, as far as
+ * can be told. `end`: nothing more, or a batch that the answer's size limit cut off.
  */
-export type BatchOutcome = 'read' | 'damaged' | 'end'
+export type BatchOutcome = 'read' | 'part' | 'damaged' | 'end'
 
 /**
  * Reads the record batches of one partition's answer, batch by batch: checks each checksum, shows the records from `from`
@@ -48,8 +51,9 @@ export class BatchDecoder {
   problem = ''
   /** The offset after the last record shown or batch passed. */
   next = 0
-  /** Records shown since `begin`. */
+  /** Records shown, and records looked at, since `begin`. */
   shown = 0
+  looked = 0
   readonly #maxBatchBytes: number
   readonly #view = new RecordView()
   readonly #parser = new RecordParser()
@@ -60,6 +64,12 @@ export class BatchDecoder {
   #bytes: Buffer = Buffer.alloc(0)
   #at = 0
   #to = 0
+  /** Of the batch whose records are being shown: where it is, how many are left, what their times count from. */
+  #batchAt = 0
+  #left = 0
+  #baseTimeMs = 0
+  /** −1 = its records have times of their own. */
+  #appendTimeMs = -1
 
   constructor(maxBatchBytes: number) {
     this.#maxBatchBytes = maxBatchBytes
@@ -80,16 +90,20 @@ export class BatchDecoder {
     this.#ahead = aborted.length === 0 ? [] : [...aborted].sort((a, b) => b.firstOffset - a.firstOffset)
     this.next = from
     this.shown = 0
+    this.looked = 0
+    this.#left = 0
   }
 
   /** Shows nothing more of this answer; may be called from within the sink. */
   stop(): void {
     this.#to = 0
     this.#at = this.#bytes.length
+    this.#left = 0
   }
 
-  /** Reads the next batch. One that is damaged stays where it is: the caller begins with another answer. */
+  /** Reads the next batch, or some more of it. One that is damaged stays where it is: the caller begins with another answer. */
   step(sink: { record(record: SourceRecord): void }): BatchOutcome {
+    if (this.#left > 0) return this.#showSome(sink)
     const bytes = this.#bytes
     const at = this.#at
     if (at + headerBytes > bytes.length) return 'end'
@@ -104,10 +118,21 @@ export class BatchDecoder {
     }
     // Before the records: a sink may stop us.
     this.#at = end
-    if (!this.#read(at, end, sink)) {
+    this.#batchAt = at
+    if (!this.#read(at, end)) {
       this.#at = at
       return 'damaged'
     }
+    return this.#showSome(sink)
+  }
+
+  #showSome(sink: { record(record: SourceRecord): void }): BatchOutcome {
+    if (!this.#show(sink)) {
+      this.#at = this.#batchAt
+      this.#left = 0
+      return 'damaged'
+    }
+    if (this.#left > 0) return 'part'
     this.next = Math.max(this.next, Math.min(this.last + 1, this.#to))
     return 'read'
   }
@@ -132,17 +157,23 @@ export class BatchDecoder {
     this.last = known && following > first ? following - 1 : first
   }
 
-  /** Whether the batch could be read. */
-  #read(at: number, end: number, sink: { record(record: SourceRecord): void }): boolean {
-    const attributes = this.#bytes.readInt16BE(at + attributesAt)
-    const producerId = readInt64(this.#bytes, at + producerIdAt)
+  /** Whether the batch could be opened; its records are then to be shown, if any are. */
+  #read(at: number, end: number): boolean {
+    const bytes = this.#bytes
+    const attributes = bytes.readInt16BE(at + attributesAt)
+    const producerId = readInt64(bytes, at + producerIdAt)
     while (this.#ahead.length > 0 && this.#ahead.at(-1)!.firstOffset <= this.last) {
       this.#aborted.add(this.#ahead.pop()!.producerId)
     }
     if ((attributes & control) !== 0) return this.#readMarker(at, end, producerId)
     if (this.last < this.next) return true
     if ((attributes & transactional) !== 0 && this.#aborted.has(producerId)) return true
-    return this.#open(at, end, attributes & 7) && this.#show(at, attributes, sink)
+    if (!this.#open(at, end, attributes & 7)) return false
+    this.#left = Math.max(0, bytes.readInt32BE(at + recordCountAt))
+    this.#baseTimeMs = readInt64(bytes, at + baseTimeAt)
+    this.#appendTimeMs = (attributes & logAppendTime) === 0 ? -1 : readInt64(bytes, at + maxTimeAt)
+    this.#view.epoch = this.epoch
+    return true
   }
 
   /** A marker ends its producer's transaction; its key is a version and a type, each 16 bits. */
@@ -172,21 +203,24 @@ export class BatchDecoder {
     }
   }
 
-  #show(at: number, attributes: number, sink: { record(record: SourceRecord): void }): boolean {
-    const bytes = this.#bytes
+  /** Shows records of the batch that is open; false when one of them is damaged. */
+  #show(sink: { record(record: SourceRecord): void }): boolean {
     const view = this.#view
     const { first, last } = this
-    const baseTime = readInt64(bytes, at + baseTimeAt)
-    const appendTime = (attributes & logAppendTime) === 0 ? -1 : readInt64(bytes, at + maxTimeAt)
-    view.epoch = this.epoch
-    for (let n = bytes.readInt32BE(at + recordCountAt); n > 0; n--) {
+    for (let n = Math.min(this.#left, stepRecords); n > 0; n--) {
+      // Before the sink is called, which may throw: the record counts as shown.
+      this.#left--
+      this.looked++
       if (!this.#parse()) return false
       const offset = first + view.offset
       if (offset < first || offset > last) return this.#damaged(`offset ${offset} is outside of [${first}, ${last}]`)
       if (offset < this.next) continue
-      if (offset >= this.#to) return true
+      if (offset >= this.#to) {
+        this.#left = 0
+        return true
+      }
       view.offset = offset
-      view.timeMs = appendTime >= 0 ? appendTime : baseTime + view.timeMs
+      view.timeMs = this.#appendTimeMs >= 0 ? this.#appendTimeMs : this.#baseTimeMs + view.timeMs
       this.next = offset + 1
       this.shown++
       sink.record(view)

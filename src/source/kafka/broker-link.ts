@@ -1,21 +1,19 @@
+import { connectionProblem, isRefusal, mechanismProblem, type Stage, saslCode } from './connection-problem.ts'
 import type { Connector, RawBroker, RawConnection } from './connector.ts'
 import { ByteReader } from './encoding.ts'
+import { mechanismsRequest } from './mechanisms-request.ts'
 import { KafkaAnswerError } from './protocol-errors.ts'
-
-/** A request of our own: its encoded body (flexible versions begin with the header's tag section) and its decoder. */
-export interface KafkaRequest<T> {
-  readonly apiKey: number
-  readonly apiName: string
-  readonly apiVersion: number
-  readonly body: Buffer
-  decode(reader: ByteReader): T
-}
+import type { KafkaRequest } from './request.ts'
 
 /** A broker that can't be reached or doesn't answer; the link to it is gone. */
 export class BrokerAwayError extends Error {
+  /** Without the address. */
+  readonly problem: string
+
   constructor(address: string, problem: string, cause?: unknown) {
     super(`broker ${address}: ${problem}`, cause === undefined ? undefined : { cause })
     this.name = 'BrokerAwayError'
+    this.problem = problem
   }
 }
 
@@ -34,14 +32,18 @@ const neededVersions = [
  */
 export class BrokerLink {
   readonly address: string
+  readonly #connector: Connector
   readonly #broker: RawBroker
+  #stage: Stage = 'opening'
   #fetchConnected: Promise<unknown> | undefined
   #dropped: Error | undefined
 
   /** Resolves when the broker is connected, authenticated and known to speak what we need. */
   static async open(connector: Connector, address: string, timeoutMs: number): Promise<BrokerLink> {
-    const link = new BrokerLink(address, await connector.broker(address))
-    await link.#within('a connection', timeoutMs, link.#broker.connect())
+    const link = new BrokerLink(connector, address, await connector.broker(address).catch(away(address)))
+    const connected = link.#broker.connect().catch((error) => link.#nameMechanisms(error))
+    await link.#within('a connection', timeoutMs, connected)
+    link.#stage = 'first request'
     for (const { apiKey, apiName, version } of neededVersions) {
       const has = link.#broker.versions[apiKey]?.maxVersion ?? -1
       if (has >= version) continue
@@ -55,7 +57,8 @@ export class BrokerLink {
     return link
   }
 
-  private constructor(address: string, broker: RawBroker) {
+  private constructor(connector: Connector, address: string, broker: RawBroker) {
+    this.#connector = connector
     this.address = address
     this.#broker = broker
   }
@@ -116,6 +119,27 @@ export class BrokerLink {
     }) as Promise<T>
   }
 
+  /** What the broker's refusal of our mechanism leaves open: which it takes. */
+  async #nameMechanisms(error: Error & { code?: unknown }): Promise<never> {
+    const { mechanism } = this.#connector.options.sasl
+    if (error.code !== saslCode.unsupportedMechanism || mechanism === undefined) throw error
+    // It has closed the first connection; a handshake may begin the second.
+    const connection = this.#broker.connectionPool.pool[1]
+    await connection.connect()
+    const offered = await this.#send(connection, mechanismsRequest(mechanism))
+    throw new BrokerAwayError(this.address, mechanismProblem(mechanism, offered), error)
+  }
+
+  #failed(error: Error): BrokerAwayError {
+    const failed = new BrokerAwayError(
+      this.address,
+      connectionProblem(error, this.#stage, this.#connector.options),
+      error,
+    )
+    if (isRefusal(error)) this.#connector.refused(this.address, this.#broker, failed)
+    return failed
+  }
+
   #within<T>(what: string, timeoutMs: number, work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const fail = (error: Error) => {
@@ -133,16 +157,22 @@ export class BrokerLink {
       work.then(
         (value) => {
           clearTimeout(timer)
+          if (this.#stage === 'first request') this.#stage = 'later'
           resolve(value)
         },
         (error: Error) => {
           clearTimeout(timer)
           if (error instanceof KafkaAnswerError) reject(error)
-          else fail(error instanceof BrokerAwayError ? error : new BrokerAwayError(this.address, error.message, error))
+          else fail(error instanceof BrokerAwayError ? error : this.#failed(error))
         },
       )
     })
   }
+}
+
+/** A connection that can't even be tried. */
+const away = (address: string) => (error: Error) => {
+  throw error instanceof BrokerAwayError ? error : new BrokerAwayError(address, error.message, error)
 }
 
 /** kafkajs's errors that are the broker's own answer, as ours: its connection is fine then. */

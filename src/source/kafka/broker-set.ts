@@ -1,5 +1,5 @@
 import { BrokerAwayError, BrokerLink } from './broker-link.ts'
-import { Connector } from './connector.ts'
+import type { Connector } from './connector.ts'
 import { metadataRequest, type TopicMetadata } from './metadata-request.ts'
 import type { KafkaOptions } from './options.ts'
 
@@ -16,9 +16,9 @@ export class BrokerSet {
   #turn = 0
   #closed = false
 
-  constructor(options: KafkaOptions) {
-    this.#options = options
-    this.#connector = new Connector(options)
+  constructor(connector: Connector) {
+    this.#options = connector.options
+    this.#connector = connector
   }
 
   /** The link to a node that metadata named. */
@@ -56,16 +56,17 @@ export class BrokerSet {
   }
 
   async #firstOf<T>(addresses: readonly string[], ask: (link: BrokerLink) => Promise<T>): Promise<T> {
-    const problems: string[] = []
+    const problems = new Map<string, string[]>()
     for (const address of addresses) {
       try {
         return await ask(await this.#linkTo(address))
       } catch (error) {
         if (this.#closed) throw error
-        problems.push((error as Error).message)
+        const problem = error instanceof BrokerAwayError ? error.problem : (error as Error).message
+        problems.set(problem, [...(problems.get(problem) ?? []), address])
       }
     }
-    throw new BrokerAwayError(addresses.join(', '), problems.join('; '))
+    throw noneUsable(problems)
   }
 
   #candidates(avoid: number | undefined): string[] {
@@ -111,4 +112,11 @@ export class BrokerSet {
     if (this.#closed) link.drop(this.#closedError())
     else this.#open.set(address, link)
   }
+}
+
+/** `problems`: the addresses of each. The order is one of its own: brokers are asked in turns, and the same news must read the same. */
+function noneUsable(problems: ReadonlyMap<string, readonly string[]>): BrokerAwayError {
+  const sorted = [...problems].map(([problem, addresses]) => [addresses.toSorted().join(', '), problem] as const).sort()
+  const [[addresses, problem] = ['', 'there is none'], ...others] = sorted
+  return new BrokerAwayError(addresses, [problem, ...others.map(([at, what]) => `broker ${at}: ${what}`)].join('; '))
 }

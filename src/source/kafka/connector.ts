@@ -1,7 +1,9 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
-import { type ConnectionOptions, connect as connectTls } from 'node:tls'
-import { type Broker, Kafka, type KafkaConfig, logLevel } from 'kafkajs'
+import { type ConnectionOptions, checkServerIdentity, connect as connectTls } from 'node:tls'
+import { type Broker, Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
+import { nameProblem, strangeAnswer } from './connection-problem.ts'
 import type { KafkaOptions } from './options.ts'
+import { readSecurity, type Security } from './security.ts'
 
 /**
  * What kafkajs gives us: connections that are opened and authenticated. A broker of its has two, the second for fetches,
@@ -31,51 +33,89 @@ interface RawCluster {
   }
 }
 
-/** Makes brokers that share the options of security and time. */
+interface Refused {
+  readonly error: Error
+  readonly untilMs: number
+  /** Which it refused. */
+  readonly sasl: Security['sasl']
+}
+
+/**
+ * Makes brokers that share the options of security and time. Files of credentials are read anew for each, so that a changed
+ * one counts from the next connection on.
+ */
 export class Connector {
-  readonly #pool: RawCluster['brokerPool']
+  readonly options: KafkaOptions
+  /** By address: brokers that refused our credentials. */
+  readonly #refused = new Map<string, Refused>()
+  readonly #used = new WeakMap<RawBroker, Security['sasl']>()
 
   constructor(options: KafkaOptions) {
-    const { clientId, connectTimeoutMs, tls, sasl } = options
-    const config: KafkaConfig = {
-      clientId,
-      brokers: [...options.brokers],
-      connectionTimeout: connectTimeoutMs,
-      authenticationTimeout: connectTimeoutMs,
-      // Each request has its own time limit in BrokerLink, which also ends the connection.
-      enforceRequestTimeout: false,
-      logLevel: logLevel.NOTHING,
-      socketFactory: openSocket,
-      ...(tls === undefined ? {} : { ssl: tls }),
-      ...(sasl === undefined ? {} : { sasl }),
-    }
-    let cluster: unknown
-    // The factory of an assigner is the one public place where kafkajs hands out its cluster; no group is ever joined.
-    new Kafka(config).consumer({
-      groupId: clientId,
-      partitionAssigners: [
-        (given) => {
-          cluster = given.cluster
-          return {
-            name: 'none',
-            version: 0,
-            assign: () => Promise.resolve([]),
-            protocol: () => ({ name: 'none', metadata: Buffer.alloc(0) }),
-          }
-        },
-      ],
-    })
-    this.#pool = (cluster as RawCluster).brokerPool
+    this.options = options
   }
 
-  /** A broker at `host:port`, not connected yet. */
+  /**
+   * A broker at `host:port`, not connected yet. Throws a SecurityError when a file is of no use, and, for `refusedMs` after
+   * the broker has refused the credentials that are still the same, its error again.
+   */
   async broker(address: string): Promise<RawBroker> {
-    const { rootLogger: logger } = this.#pool
-    const connectionPool = await this.#pool.connectionPoolBuilder.build({ ...parseAddress(address), rack: null })
-    const broker = this.#pool.createBroker({ connectionPool, logger })
+    const security = readSecurity(this.options)
+    this.#admit(address, security.sasl)
+    const pool = brokerPool(this.options, security)
+    const connectionPool = await pool.connectionPoolBuilder.build({ ...parseAddress(address), rack: null })
+    const broker = pool.createBroker({ connectionPool, logger: pool.rootLogger })
     for (const connection of broker.connectionPool.pool) quietQueue(connection)
+    this.#used.set(broker, security.sasl)
     return broker
   }
+
+  /** The broker refused our credentials. */
+  refused(address: string, broker: RawBroker, error: Error): void {
+    const untilMs = performance.now() + this.options.refusedMs
+    this.#refused.set(address, { error, untilMs, sasl: this.#used.get(broker) })
+  }
+
+  #admit(address: string, sasl: Security['sasl']): void {
+    const refused = this.#refused.get(address)
+    if (refused === undefined) return
+    const same = refused.sasl?.username === sasl?.username && refused.sasl?.password === sasl?.password
+    if (same && performance.now() < refused.untilMs) throw refused.error
+    this.#refused.delete(address)
+  }
+}
+
+/** kafkajs's factory of brokers, which has its configuration once and for all. */
+function brokerPool(options: KafkaOptions, { tls, sasl }: Security): RawCluster['brokerPool'] {
+  const { clientId, connectTimeoutMs } = options
+  const config: KafkaConfig = {
+    clientId,
+    brokers: [...options.brokers],
+    connectionTimeout: connectTimeoutMs,
+    authenticationTimeout: connectTimeoutMs,
+    // Each request has its own time limit in BrokerLink, which also ends the connection.
+    enforceRequestTimeout: false,
+    logLevel: logLevel.NOTHING,
+    socketFactory: openSocket,
+    ...(tls === undefined ? {} : { ssl: tls }),
+    ...(sasl === undefined ? {} : { sasl: sasl as SASLOptions }),
+  }
+  let cluster: unknown
+  // The factory of an assigner is the one public place where kafkajs hands out its cluster; no group is ever joined.
+  new Kafka(config).consumer({
+    groupId: clientId,
+    partitionAssigners: [
+      (given) => {
+        cluster = given.cluster
+        return {
+          name: 'none',
+          version: 0,
+          assign: () => Promise.resolve([]),
+          protocol: () => ({ name: 'none', metadata: Buffer.alloc(0) }),
+        }
+      },
+    ],
+  })
+  return (cluster as RawCluster).brokerPool
 }
 
 /**
@@ -106,11 +146,30 @@ interface SocketRequest {
 
 /** As kafkajs's own, but without Nagle's delay: a request is one write, and the next must not wait for an acknowledgement. */
 function openSocket({ host, port, ssl, onConnect }: SocketRequest): Socket {
-  const servername = isIP(host) === 0 ? { servername: host } : {}
   const socket = ssl
-    ? connectTls({ host, port, ...servername, ...(ssl === true ? {} : ssl) }, onConnect)
+    ? connectTls({ ...tlsOptions(host, ssl === true ? {} : ssl), host, port }, onConnect)
     : connectTcp({ host, port }, onConnect)
   socket.setNoDelay(true)
   socket.setKeepAlive(true, 60_000)
+  // Kept from kafkajs, which would take any four bytes for a length and wait for so many more.
+  socket.once('data', (bytes: Buffer) => {
+    const problem = strangeAnswer(bytes)
+    if (problem !== undefined) socket.destroy(new Error(problem))
+  })
   return socket
+}
+
+/** An address is no name to ask a TLS server for (RFC 6066, section 3), but one that its certificate must have. */
+function tlsOptions(host: string, given: ConnectionOptions): ConnectionOptions {
+  const servername = given.servername ?? (isIP(host) === 0 ? host : '')
+  const wanted = given.servername ?? host
+  return {
+    ...given,
+    servername,
+    checkServerIdentity: (_, certificate) => {
+      const error = checkServerIdentity(wanted, certificate) as NodeJS.ErrnoException | undefined
+      if (error !== undefined) error.message = nameProblem(wanted, certificate.subjectaltname)
+      return error
+    },
+  }
 }

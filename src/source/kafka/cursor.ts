@@ -40,11 +40,16 @@ export class Cursor implements FetchPartition {
 
   /** A batch was passed. */
   passed(epoch: number, first: number, next: number): void {
+    this.within(epoch, first, next)
+    this.damage.read()
+  }
+
+  /** Records of a batch were read, and what follows in it may still be damaged. */
+  within(epoch: number, first: number, next: number): void {
     this.epochs.passed(epoch, first)
     this.offset = next
     this.reached = true
     this.fromStart = false
-    this.damage.read()
   }
 
   /** Goes on at `offset`, of whose predecessors nothing is known. */

@@ -1,4 +1,5 @@
 import type { Clock } from '../../base/clock.ts'
+import { Pause } from '../pause.ts'
 import type { TailSink } from '../source.ts'
 import { BatchDecoder, type BatchOutcome } from './batch-decoder.ts'
 import type { BrokerSet } from './broker-set.ts'
@@ -6,7 +7,6 @@ import type { Cursor } from './cursor.ts'
 import { ByteWriter } from './encoding.ts'
 import { type Fetched, type FetchedPartition, type FetchLimits, fetchRequest } from './fetch-request.ts'
 import type { KafkaOptions } from './options.ts'
-import { Pause } from './pause.ts'
 import { code } from './protocol-errors.ts'
 
 /** The tail, as its fetch loops see it. */
@@ -154,10 +154,13 @@ export class FetchLoop {
     decoder.begin(cursor.partition, records, answer.aborted, cursor.offset)
     let batches = 0
     let outcome = this.#step(cursor)
-    while (outcome === 'read') {
+    while (outcome === 'read' || outcome === 'part') {
       if (host.closed) return
-      batches++
-      cursor.passed(decoder.epoch, decoder.first, decoder.next)
+      if (outcome === 'part') cursor.within(decoder.epoch, decoder.first, decoder.next)
+      else {
+        batches++
+        cursor.passed(decoder.epoch, decoder.first, decoder.next)
+      }
       if (host.clock.monotonicMs() > this.#yieldAtMs) {
         host.end(cursor, logStart, head)
         await this.#yield()

@@ -1,5 +1,5 @@
-import type { KafkaRequest } from './broker-link.ts'
 import type { ByteReader, ByteWriter } from './encoding.ts'
+import type { KafkaRequest } from './request.ts'
 
 export interface FetchPartition {
   readonly partition: number

@@ -115,7 +115,8 @@ export class Lane {
     } catch (error) {
       if (this.#halve(batch, error)) return
       this.#identity = undefined
-      const refused = refusal(error, `topic ${this.#stream.name}, partition ${this.#partition}`)
+      const { name: topic } = this.#stream
+      const refused = refusal(error, { operation: 'Write', topic, partition: this.#partition }, this.#options)
       for (const entry of batch) this.#fail(entry, refused as CarillonError)
     }
   }

@@ -1,12 +1,13 @@
 import type { Clock } from '../../base/clock.ts'
 import { CarillonError } from '../../base/errors.ts'
+import { backOffMs } from '../pause.ts'
 import type { StreamInfo } from '../source.ts'
 import { BrokerAwayError, type BrokerLink } from './broker-link.ts'
 import type { BrokerSet } from './broker-set.ts'
+import { type Attempt, answerProblem, isForbidden, placeOf } from './grants.ts'
 import type { PartitionLeader, TopicMetadata } from './metadata-request.ts'
 import type { KafkaOptions } from './options.ts'
-import { backOffMs } from './pause.ts'
-import { code, KafkaAnswerError, protocolError } from './protocol-errors.ts'
+import { code, KafkaAnswerError } from './protocol-errors.ts'
 
 /** Topics whose leaders are remembered; beyond that the oldest is asked for anew. */
 const maxTopics = 1024
@@ -115,12 +116,14 @@ function unavailable(error: Error, stream: StreamInfo, partition: number): Caril
 }
 
 /** A lasting answer as a caller is told of it; other errors as they are. */
-export function refusal(error: unknown, what: string): unknown {
+export function refusal(error: unknown, attempt: Attempt, options: KafkaOptions): unknown {
   if (!(error instanceof KafkaAnswerError)) return error
   const tooLarge = error.code === code.messageTooLarge || error.code === code.recordListTooLarge
   if (tooLarge) {
     const advice = "larger than the topic takes; raise the topic's max.message.bytes or send less"
-    return new CarillonError('event_too_large', `${what}: ${advice}`, { cause: error })
+    return new CarillonError('event_too_large', `${placeOf(attempt)}: ${advice}`, { cause: error })
   }
-  return new CarillonError('broker_unavailable', `${what}: ${protocolError(error.code)}`, { cause: error })
+  const forbidden = attempt.operation === 'Write' && isForbidden(error.code)
+  const refused = forbidden ? 'publish_forbidden' : 'broker_unavailable'
+  return new CarillonError(refused, answerProblem(error.code, attempt, options), { cause: error })
 }

@@ -1,6 +1,5 @@
-import type { KafkaRequest } from './broker-link.ts'
 import { type ByteReader, ByteWriter } from './encoding.ts'
-import { protocolError } from './protocol-errors.ts'
+import type { KafkaRequest } from './request.ts'
 
 export interface BrokerAddress {
   readonly nodeId: number
@@ -74,9 +73,4 @@ function decodePartition(reader: ByteReader): [number, PartitionLeader] {
   for (let i = 0; i < replicaLists; i++) for (let n = reader.compactLength(); n > 0; n--) reader.int32()
   reader.tags()
   return [index, { leader, leaderEpoch }]
-}
-
-/** For people: why the metadata can't be used. */
-export function metadataProblem(topic: string, error: number): string {
-  return `topic ${topic}: ${protocolError(error)}`
 }

@@ -1,6 +1,6 @@
-import type { KafkaRequest } from './broker-link.ts'
 import { type ByteReader, ByteWriter } from './encoding.ts'
 import { KafkaAnswerError } from './protocol-errors.ts'
+import type { KafkaRequest } from './request.ts'
 
 /** Times with a meaning of their own. */
 export const earliest = -2

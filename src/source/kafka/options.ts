@@ -1,7 +1,6 @@
-import type { ConnectionOptions } from 'node:tls'
-import type { SASLOptions } from 'kafkajs'
+import { type SecurityOptions, securityDefaults } from './security.ts'
 
-export interface KafkaOptions {
+export interface KafkaOptions extends SecurityOptions {
   /** `host:port` of one or more brokers; the others are learned from them. */
   readonly brokers: readonly string[]
   /** How Carillon calls itself in the brokers' logs, quotas and metrics. */
@@ -45,10 +44,8 @@ export interface KafkaOptions {
   /** Records that wait for their broker, bytes; beyond that a publish is refused as `overloaded`. */
   readonly maxQueuedBytes: number
 
-  /** kafkajs's own options, passed through: `true` for TLS by the system's authorities, or Node's TLS options. */
-  readonly tls?: boolean | ConnectionOptions
-  /** kafkajs's own options, passed through: `{mechanism: 'scram-sha-512', username, password}` and the like. */
-  readonly sasl?: SASLOptions
+  /** How long a broker that refused our credentials is left alone while they are the same, ms: accounts get locked. */
+  readonly refusedMs: number
 }
 
 export const kafkaDefaults: Omit<KafkaOptions, 'brokers'> = {
@@ -71,4 +68,6 @@ export const kafkaDefaults: Omit<KafkaOptions, 'brokers'> = {
   publishAttemptMs: 4000,
   publishBatchBytes: 256 << 10,
   maxQueuedBytes: 32 << 20,
+  refusedMs: 5000,
+  ...securityDefaults,
 }

@@ -9,6 +9,9 @@ import { earliest, latest, offsetRequest } from './offsets-request.ts'
 import type { KafkaOptions } from './options.ts'
 import { code, KafkaAnswerError } from './protocol-errors.ts'
 
+/** Records looked at before the event loop gets its turn: a chunk of compressed batches may hold a million. */
+const turnRecords = 2048
+
 /** The partition's bounds, as the leader tells them. */
 export async function askOffsets(
   link: BrokerLink,
@@ -76,7 +79,7 @@ export class RangeRead {
     if (error === code.corruptMessage) return this.#damaged(this.#next, undefined)
     if (error !== 0) throw new KafkaAnswerError(error, 'Fetch')
     this.#offsets = { first: answer!.logStart, head: answer!.lastStableOffset }
-    this.#show(answer!)
+    await this.#show(answer!)
   }
 
   async #outOfRange(link: BrokerLink, leaderEpoch: number): Promise<void> {
@@ -88,14 +91,22 @@ export class RangeRead {
     else throw new KafkaAnswerError(code.offsetOutOfRange, 'Fetch')
   }
 
-  #show({ records, aborted }: FetchedPartition): void {
+  async #show({ records, aborted }: FetchedPartition): Promise<void> {
     const decoder = this.#decoder
     decoder.begin(this.#partition, records, aborted, this.#next, this.#to)
-    let outcome = decoder.step(this.#sink)
     let batches = 0
-    while (outcome === 'read' && decoder.next < this.#to) {
-      this.#damage.read()
-      batches++
+    let turnFrom = 0
+    let outcome = decoder.step(this.#sink)
+    while ((outcome === 'read' && decoder.next < this.#to) || outcome === 'part') {
+      if (outcome === 'read') {
+        this.#damage.read()
+        batches++
+      }
+      if (this.#sink.full === true) break
+      if (decoder.looked - turnFrom >= turnRecords) {
+        turnFrom = decoder.looked
+        await new Promise((resolve) => setImmediate(resolve))
+      }
       outcome = decoder.step(this.#sink)
     }
     this.#advance(decoder.next)

@@ -15,13 +15,15 @@ import type {
 } from '../source.ts'
 import { BrokerAwayError } from './broker-link.ts'
 import { BrokerSet } from './broker-set.ts'
-import { parseAddress } from './connector.ts'
+import { Connector, parseAddress } from './connector.ts'
+import { type Operation, shellWord } from './grants.ts'
 import { LeaderCalls, refusal } from './leader-calls.ts'
 import { offsetRequest } from './offsets-request.ts'
 import { type KafkaOptions, kafkaDefaults } from './options.ts'
 import { code, KafkaAnswerError } from './protocol-errors.ts'
 import { Publisher } from './publisher.ts'
 import { askOffsets, RangeRead } from './range.ts'
+import { securityWarning } from './security.ts'
 import { KafkaTail } from './tail.ts'
 
 export interface KafkaContext extends SourceContext {
@@ -49,17 +51,24 @@ export async function openKafka(
     throw new CarillonError('bad_request', `expected a Kafka broker as host:port, got "${address}"`)
   }
   if (brokers.length === 0) throw new CarillonError('bad_request', 'expected at least one Kafka broker, got none')
-  return new KafkaSource({ ...kafkaDefaults, ...options }, context)
+  const all = { ...kafkaDefaults, ...options }
+  const hosts = brokers.map((address) => parseAddress(address).host)
+  const warning = securityWarning(all, hosts)
+  if (warning !== undefined) context.log('warn', warning)
+  return new KafkaSource(all, context)
 }
 
 class KafkaSource implements Source {
   readonly kind = 'kafka'
+  readonly firstOffset = 0
+  readonly generations = 'epochs'
   readonly name: string
   readonly #options: KafkaOptions
   readonly #context: SourceContext
   readonly #clock: Clock
   readonly #random: Random
   /** For questions and ranges; writes and each tail have connections of their own. */
+  readonly #connector: Connector
   readonly #askBrokers: BrokerSet
   readonly #asks: LeaderCalls
   readonly #publishBrokers: BrokerSet
@@ -73,18 +82,21 @@ class KafkaSource implements Source {
     this.#context = context
     this.#clock = context.clock ?? systemClock()
     this.#random = context.random ?? systemRandom
-    this.#askBrokers = new BrokerSet(options)
+    this.#connector = new Connector(options)
+    this.#askBrokers = new BrokerSet(this.#connector)
     this.#asks = new LeaderCalls(this.#askBrokers, options, this.#clock)
-    this.#publishBrokers = new BrokerSet(options)
+    this.#publishBrokers = new BrokerSet(this.#connector)
     this.#publishes = new LeaderCalls(this.#publishBrokers, options, this.#clock)
     this.#publisher = new Publisher(options, this.#publishes)
   }
 
   async describe(stream: string): Promise<StreamInfo | undefined> {
-    const { error, topicId, partitions } = await this.#answered(stream, this.#askBrokers.metadata(stream))
+    const answer = this.#askBrokers.metadata(stream)
+    const { error, topicId, partitions } = await this.#answered(stream, 'Describe', answer)
     if (error === code.unknownTopicOrPartition || error === code.invalidTopic) return undefined
-    if (error !== 0 && error !== code.leaderNotAvailable)
-      throw refusal(new KafkaAnswerError(error, ''), `topic ${stream}`)
+    if (error !== 0 && error !== code.leaderNotAvailable) {
+      throw refusal(new KafkaAnswerError(error, ''), { operation: 'Describe', topic: stream }, this.#options)
+    }
     return { name: stream, incarnation: topicId, partitions: partitions.length }
   }
 
@@ -96,17 +108,16 @@ class KafkaSource implements Source {
         return (broker as unknown as CreatingBroker).createTopics({ topics: [topic], timeout: createTimeoutMs })
       })
     })
-    await this.#answered(stream, created).catch((error: CarillonError) => {
+    await this.#answered(stream, 'Create', created).catch((error: CarillonError) => {
       const cause = error.cause
       if (!(cause instanceof KafkaAnswerError) || cause.code !== code.topicAlreadyExists) throw error
     })
   }
 
   createCommand(stream: string, partitions: number): string {
-    const name = /^[\w.-]+$/.test(stream) ? stream : `'${stream.replaceAll("'", "'\\''")}'`
     const config = `${topicConfig.name}=${topicConfig.value}`
     const server = this.#options.brokers.join(',')
-    return `kafka-topics.sh --bootstrap-server ${server} --create --topic ${name} --partitions ${partitions} --config ${config}`
+    return `kafka-topics.sh --bootstrap-server ${server} --create --topic ${shellWord(stream)} --partitions ${partitions} --config ${config}`
   }
 
   offsets(stream: StreamInfo, partition: number): Promise<Offsets> {
@@ -126,7 +137,7 @@ class KafkaSource implements Source {
   }
 
   tail(stream: StreamInfo, from: readonly number[], sink: TailSink): Tail {
-    const tail = new KafkaTail(stream, from, sink, this.#options, this.#context, this.#clock, this.#random)
+    const tail = new KafkaTail(stream, from, sink, this.#connector, this.#context, this.#clock, this.#random)
     this.#tails.add(tail)
     return {
       close: () => {
@@ -147,7 +158,7 @@ class KafkaSource implements Source {
     try {
       return await new RangeRead(stream, partition, from, to, maxBytes, sink, this.#options).run(this.#asks)
     } catch (error) {
-      throw refusal(error, `topic ${stream.name}, partition ${partition}`)
+      throw refusal(error, { operation: 'Read', topic: stream.name, partition }, this.#options)
     }
   }
 
@@ -171,15 +182,15 @@ class KafkaSource implements Source {
     try {
       return await this.#asks.run(stream, partition, this.#options.askTimeoutMs, request)
     } catch (error) {
-      throw refusal(error, `topic ${stream.name}, partition ${partition}`)
+      throw refusal(error, { operation: 'Describe', topic: stream.name, partition }, this.#options)
     }
   }
 
-  async #answered<T>(stream: string, answer: Promise<T>): Promise<T> {
+  async #answered<T>(topic: string, operation: Operation, answer: Promise<T>): Promise<T> {
     try {
       return await answer
     } catch (error) {
-      if (!(error instanceof BrokerAwayError)) throw refusal(error, `topic ${stream}`)
+      if (!(error instanceof BrokerAwayError)) throw refusal(error, { operation, topic }, this.#options)
       throw new CarillonError('broker_unavailable', error.message, { cause: error })
     }
   }

@@ -1,15 +1,17 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Random } from '../../base/random.ts'
+import { backOffMs } from '../pause.ts'
 import type { SourceContext, StreamInfo, Tail, TailSink } from '../source.ts'
+import { TailHealth } from '../tail-health.ts'
 import { BrokerSet } from './broker-set.ts'
+import type { Connector } from './connector.ts'
 import { Cursor } from './cursor.ts'
 import { type FetchHost, FetchLoop } from './fetch-loop.ts'
-import { metadataProblem, type TopicMetadata } from './metadata-request.ts'
+import { answerProblem } from './grants.ts'
+import type { TopicMetadata } from './metadata-request.ts'
 import { earliest, latest, offsetRequest } from './offsets-request.ts'
 import type { KafkaOptions } from './options.ts'
-import { backOffMs } from './pause.ts'
-import { code, protocolError } from './protocol-errors.ts'
-import { TailHealth } from './tail-health.ts'
+import { code } from './protocol-errors.ts'
 import { TopicWatch, type WatchHost } from './topic-watch.ts'
 
 /** How long a cursor that waits beyond the end leaves the broker alone, ms. */
@@ -45,16 +47,17 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
     stream: StreamInfo,
     from: readonly number[],
     sink: TailSink,
-    options: KafkaOptions,
+    connector: Connector,
     context: SourceContext,
     clock: Clock,
     random: Random,
   ) {
+    const { options } = connector
     this.options = options
     this.clock = clock
     this.sink = sink
     this.topicId = stream.incarnation
-    this.brokers = new BrokerSet(options)
+    this.brokers = new BrokerSet(connector)
     this.cursors = from.map((offset, partition) => new Cursor(partition, offset))
     this.#topic = stream.name
     this.#context = context
@@ -81,7 +84,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
     if (error === code.unknownTopicOrPartition) return this.#missing()
     this.#lacking = this.#lacking >= missingAnswers ? this.#back() : 0
     if (error !== 0 && error !== code.leaderNotAvailable) {
-      this.#allFailed(metadataProblem(this.#topic, error))
+      this.#allFailed(answerProblem(error, { operation: 'Describe', topic: this.#topic }, this.options))
       return false
     }
     if (this.#retiredIds.includes(topicId)) return false
@@ -120,7 +123,8 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
       }
       return
     }
-    this.#failed(cursor, `partition ${cursor.partition}: ${protocolError(error)}`)
+    const { partition } = cursor
+    this.#failed(cursor, answerProblem(error, { operation: 'Read', topic: this.#topic, partition }, this.options))
     this.#watch.refresh()
   }
 

@@ -1,9 +1,9 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Random } from '../../base/random.ts'
+import { backOffMs, Pause } from '../pause.ts'
 import type { BrokerSet } from './broker-set.ts'
 import type { TopicMetadata } from './metadata-request.ts'
 import type { KafkaOptions } from './options.ts'
-import { backOffMs, Pause } from './pause.ts'
 
 export interface WatchHost {
   /** What a broker says of the topic now; true when it is as it should be, false to ask again soon. */

@@ -81,7 +81,8 @@ abstract class Base {
     if (frame?.kind === 'delivery') {
       const { partition, offset, event } = frame
       const { subject, data, deleted } = event
-      this.story.told.push({ subject, data: textOf(data), partition, offset, deleted })
+      const atMs = performance.now()
+      this.story.told.push({ subject, data: textOf(data), partition, offset, deleted, atMs })
     } else if (frame?.kind === 'gap') {
       const { stream, partition, from, to, reason, after } = frame
       this.story.told.push({ stream, partition, from, to, reason, after })

@@ -19,21 +19,25 @@ export interface GatewayPlace {
   readonly dir: string
   /** Configuration beside the listeners. */
   readonly config: Readonly<Record<string, unknown>>
+  /** Variables beside this process's own. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** `carillon serve` as a process of its own; it can be ended and started again in its place. */
 export class GatewayProcess {
   readonly port: number
-  readonly #configFile: string
+  readonly configFile: string
+  readonly #env: Readonly<Record<string, string>>
   #child: ChildProcess | undefined
   /** The end of what it wrote. */
   output = ''
 
-  constructor({ port, dir, config }: GatewayPlace) {
+  constructor({ port, dir, config, env = {} }: GatewayPlace) {
     this.port = port
-    this.#configFile = join(dir, `gateway-${port}.json`)
+    this.#env = env
+    this.configFile = join(dir, `gateway-${port}.json`)
     const listeners = { listen: `127.0.0.1:${port}`, admin: `127.0.0.1:${port + 1}` }
-    writeFileSync(this.#configFile, JSON.stringify({ ...listeners, ...config }))
+    writeFileSync(this.configFile, JSON.stringify({ ...listeners, ...config }))
   }
 
   get url(): string {
@@ -41,14 +45,17 @@ export class GatewayProcess {
   }
 
   start(): void {
-    const child = spawn(carillon, ['serve', '--config', this.#configFile], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const env = { ...process.env, ...this.#env }
+    const child = spawn(carillon, ['serve', '--config', this.configFile], { stdio: ['ignore', 'pipe', 'pipe'], env })
     this.#child = child
     for (const stream of [child.stdout!, child.stderr!]) {
       stream.on('data', (chunk) => {
         this.output = (this.output + chunk).slice(-20_000)
       })
     }
-    process.once('exit', () => child.kill('SIGKILL'))
+    const kill = () => child.kill('SIGKILL')
+    process.once('exit', kill)
+    child.once('exit', () => process.off('exit', kill))
   }
 
   async becomesReady(): Promise<void> {

@@ -50,6 +50,10 @@ export class KafkaSite {
     return this.cluster.brokers[0]!
   }
 
+  get url(): string {
+    return `kafka://${this.broker}`
+  }
+
   async createTopics(streams: readonly SiteStream[]): Promise<void> {
     const configEntries = [{ name: 'message.timestamp.type', value: 'LogAppendTime' }]
     const topics = streams.map(({ name, partitions }) => ({ topic: name, numPartitions: partitions, configEntries }))
@@ -60,7 +64,7 @@ export class KafkaSite {
   config(names: readonly string[] = this.#streams.map(({ name }) => name)): Record<string, unknown> {
     const streams = this.#streams.filter(({ name }) => names.includes(name))
     return {
-      broker: `kafka://${this.broker}`,
+      broker: this.url,
       streams: Object.fromEntries(streams.map(({ name, partitions }) => [name, { topic: name, partitions }])),
       routes: streams.map(({ name }) => ({ subjects: `${name}.>`, stream: name, by: { hash: 'murmur2' } })),
     }

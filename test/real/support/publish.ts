@@ -108,12 +108,17 @@ export class KafkaPublisher {
 
 const javaSource = fileURLToPath(new URL('../../brokers/Produce.java', import.meta.url))
 
-/** Publishes with Kafka's own Java producer, which chooses the partitions. */
-export async function publishWithJava(broker: string, topic: string, events: Events): Promise<void> {
+/** Publishes with Kafka's own Java producer, which chooses the partitions; `settings` are its properties, `NAME=VALUE`. */
+export async function publishWithJava(
+  broker: string,
+  topic: string,
+  events: Events,
+  settings: readonly string[] = [],
+): Promise<void> {
   const quiet = '-Dorg.slf4j.simpleLogger.defaultLogLevel=error'
   const options = ['-Xmx128m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', quiet, '-cp', kafkaHome.classPath]
   const lines = events.map(([subject, data]) => `${subject} ${envelope(subject, data).toString('base64')}\n`)
-  await run('java', [...options, javaSource, broker, topic], lines.join(''))
+  await run('java', [...options, javaSource, broker, topic, ...settings], lines.join(''))
 }
 
 /** Publishes with kcat: one record, its value from a file, since kcat splits standard input at line breaks. */

@@ -26,9 +26,16 @@ export class Run {
   stderr = ''
   readonly ended: Promise<number | NodeJS.Signals>
 
-  constructor(args: readonly string[], cwd: string, env: Record<string, string> = {}, program: string = carillon) {
+  /** `as`: the user that runs it, which only root may choose. */
+  constructor(
+    args: readonly string[],
+    cwd: string,
+    env: Record<string, string> = {},
+    program: string = carillon,
+    as: { readonly uid: number; readonly gid: number } | undefined = undefined,
+  ) {
     const { CARILLON_CONFIG: _, ...own } = process.env
-    this.child = spawn(program, args, { cwd, stdio: 'pipe', env: { ...own, ...env } })
+    this.child = spawn(program, args, { cwd, stdio: 'pipe', env: { ...own, ...env }, ...as })
     running.add(this.child)
     this.child.once('close', () => running.delete(this.child))
     this.child.stdout!.setEncoding('utf8').on('data', (text: string) => {

@@ -8,6 +8,8 @@ export interface SeenEvent {
   readonly partition: number
   readonly offset: number
   readonly deleted: boolean
+  /** When it came, monotonic ms. */
+  readonly atMs: number
 }
 
 export interface SeenGap {
@@ -50,7 +52,9 @@ export class Story {
 }
 
 /** Events and gaps of each partition as text, in the order of the list: between partitions there is no order. */
-export function byPartition(told: readonly (SeenGap | Omit<SeenEvent, 'deleted'>)[]): Record<number, string[]> {
+export function byPartition(
+  told: readonly (SeenGap | Omit<SeenEvent, 'deleted' | 'atMs'>)[],
+): Record<number, string[]> {
   const partitions: Record<number, string[]> = {}
   for (const each of told.toSorted((a, b) => a.partition - b.partition)) {
     const list = partitions[each.partition] ?? []

@@ -1,0 +1,98 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Command } from 'commander'
+import { escapedJson, printable } from '../base/printable.ts'
+import { exitCodes } from './exit.ts'
+import { ask, defaultAdmin, gatewayUrl } from './gateway-url.ts'
+import { table, time } from './text.ts'
+
+/** As the admin listener shows it. */
+interface Rejected {
+  readonly stream: string
+  readonly partition: number
+  readonly offset: number
+  readonly timeMs: number
+  readonly reason: string
+  readonly key: string
+  readonly detail: string
+}
+
+/** The newest first, and how many there were since the gateway started. */
+interface Answer {
+  readonly total: number
+  readonly records: readonly Rejected[]
+}
+
+/** How often `--follow` asks, ms. */
+const followMs = 1000
+const heads = ['time', 'stream', 'partition@offset', 'reason', 'key', 'cause'] as const
+
+export function command(): Command {
+  const command = new Command('carillon rejected')
+    .description('The newest records that a gateway could not use, why, and what to do; the newest one last.')
+    .option('--admin <url>', "the gateway's admin listener", gatewayUrl, defaultAdmin)
+    .option('--follow', 'go on with those that come; Ctrl-C ends')
+    .option('--json', 'as JSON, a record a line')
+  command.addHelpText(
+    'after',
+    `
+The time is the record's own. A gateway keeps the newest 256; carillon_events_skipped_total in /metrics counts all.
+
+Example:
+  carillon rejected --admin http://127.0.0.1:8081`,
+  )
+  return command.action(async () => {
+    const { admin, follow, json } = command.opts<{ admin: string; follow?: boolean; json?: boolean }>()
+    const first = await fetchRejected(admin)
+    const records = first.records.toReversed()
+    if (json) show(records.map(asJson))
+    else if (records.length > 0) show([table(heads, records.map(row))])
+    note(first, records.length)
+    if (follow) await followOn(admin, first.total, (record) => show([json ? asJson(record) : row(record).join('  ')]))
+  })
+}
+
+async function fetchRejected(admin: string): Promise<Answer> {
+  return (await ask(`${admin}/v1/admin/rejected`)).json() as Promise<Answer>
+}
+
+/** On stderr, so that what stands on stdout is records only. */
+function note({ total }: Answer, shown: number): void {
+  if (total === 0) console.error('-- no record was rejected since the gateway started')
+  else if (total > shown) console.error(`-- the newest ${shown} of ${total} since the gateway started`)
+}
+
+async function followOn(admin: string, seen: number, take: (record: Rejected) => void): Promise<void> {
+  const stopped = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      process.exitCode = exitCodes.interrupted
+      stopped.abort()
+    })
+  }
+  let before = seen
+  while (await pause(stopped.signal)) {
+    const { total, records } = await fetchRejected(admin)
+    // A smaller total is that of a gateway that was started again.
+    const fresh = total < before ? total : total - before
+    if (fresh > records.length) console.error(`-- ${fresh - records.length} more were rejected than the gateway keeps`)
+    for (const record of records.slice(0, fresh).toReversed()) take(record)
+    before = total
+  }
+}
+
+/** False when it was ended. */
+async function pause(signal: AbortSignal): Promise<boolean> {
+  await sleep(followMs, undefined, { signal }).catch(() => {})
+  return !signal.aborted
+}
+
+function show(lines: readonly string[]): void {
+  for (const line of lines) console.log(line)
+}
+
+/** Keys and causes hold what producers wrote: nothing of it may steer a terminal. */
+function row({ stream, partition, offset, timeMs, reason, key, detail }: Rejected): string[] {
+  return [time(new Date(timeMs)), stream, `${partition}@${offset}`, reason, printable(key), printable(detail)]
+}
+
+const asJson = (record: Rejected): string => escapedJson(JSON.stringify(record))

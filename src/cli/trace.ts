@@ -1,0 +1,62 @@
+import { randomBytes } from 'node:crypto'
+import { systemClock } from '../base/clock.ts'
+import { toCarillonError } from '../base/errors.ts'
+import type { Config } from '../config.ts'
+import { formatTraceparent } from '../telemetry/trace-context.ts'
+import { type TraceExport, traceDefaults, traceExport } from '../telemetry/trace-options.ts'
+import type { Published } from '../wire/frames.ts'
+import { version } from './version.ts'
+
+/** The trace of one published event; what is published carries `traceparent`. */
+export interface EventTrace {
+  readonly traceId: string
+  readonly traceparent: string
+  acknowledged(results: readonly Published[]): void
+  failed(error: unknown): void
+  /** Resolves when the command's own span is exported, or could not be within two seconds. */
+  close(): Promise<void>
+}
+
+/** Where the event goes: through a gateway, or to the configuration's broker. */
+export type Way = { readonly gateway: string } | { readonly broker: Config }
+
+/** Begins a sampled trace. Its first span is this command's where the OTEL_* variables say where to; else the trace has none of it. */
+export async function beginTrace(way: Way): Promise<EventTrace> {
+  const to = traceExport(process.env, (message) => console.error(`carillon: ${message}`))
+  return to === undefined ? withoutSpan() : withSpan(way, to)
+}
+
+function withoutSpan(): EventTrace {
+  const traceId = randomBytes(16).toString('hex')
+  const traceparent = formatTraceparent({ traceId, spanId: randomBytes(8).toString('hex'), sampled: true })
+  return { traceId, traceparent, acknowledged: () => {}, failed: () => {}, close: () => Promise.resolve() }
+}
+
+async function withSpan(way: Way, to: TraceExport): Promise<EventTrace> {
+  const { Tracing } = await import('../telemetry/tracing.ts')
+  const config = 'broker' in way ? way.broker : undefined
+  const tracing = await Tracing.open({
+    to,
+    traces: traceDefaults,
+    service: 'carillon-publish',
+    instance: `carillon-publish-${process.pid}`,
+    version: version(),
+    broker: config?.broker.split(':')[0] ?? '',
+    topicOf: (stream) => config?.streams[stream]?.topic ?? stream,
+    counts: { exported: 0, failed: 0, dropped: 0, over_budget: 0 },
+    clock: systemClock(),
+    logger: { every: (_key, _intervalMs, _level, message) => console.error(`carillon: ${message}`) },
+  })
+  const { publishes } = tracing
+  const span = 'gateway' in way ? publishes.beginRequest(`${way.gateway}/v1/publish`) : publishes.begin()
+  return {
+    traceId: span.traceId,
+    traceparent: span.traceparent,
+    acknowledged: (results) => span.acknowledged(results),
+    failed: (error) => {
+      const { code, message } = toCarillonError(error)
+      span.failed(code, message)
+    },
+    close: () => tracing.close(),
+  }
+}

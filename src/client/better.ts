@@ -1,0 +1,60 @@
+import type { Clock } from '../base/clock.ts'
+import type { Candidate } from './candidates.ts'
+import type { Connection } from './connection.ts'
+
+/** The first try comes so long after the connection over the lesser transport, ms; each later one twice as long after the one before. */
+const firstMs = 10_000
+const mostMs = 600_000
+
+/**
+ * While a transport works that is not the best one, tries the best one beside it: what is connected is left only once the better one
+ * has answered. A gateway that was restarting is left on a lesser transport for seconds, a network that blocks WebSockets is asked rarely.
+ */
+export class Better {
+  readonly #clock: Clock
+  readonly #found: () => void
+  #waitMs = firstMs
+  #probe: Connection | undefined
+  #cancel: (() => void) | undefined
+
+  constructor(clock: Clock, found: () => void) {
+    this.#clock = clock
+    this.#found = found
+  }
+
+  /** Only transports that can be opened for nobody can be tried. */
+  tryLater(candidate: Candidate): void {
+    if (!candidate.transport.separate) return
+    this.stop()
+    this.#cancel = this.#clock.after(this.#waitMs, () => this.#try(candidate))
+  }
+
+  stop(): void {
+    this.#cancel?.()
+    this.#cancel = undefined
+    this.#probe?.close()
+    this.#probe = undefined
+  }
+
+  #try(candidate: Candidate): void {
+    const answered = () => {
+      if (this.#probe !== probe) return
+      this.stop()
+      this.#waitMs = firstMs
+      this.#found()
+    }
+    const failed = () => {
+      if (this.#probe !== probe) return
+      this.#probe = undefined
+      this.#waitMs = Math.min(mostMs, this.#waitMs * 2)
+      this.tryLater(candidate)
+    }
+    const probe = candidate.transport.open(
+      candidate.url,
+      [],
+      { frame: answered, position: answered, closed: failed },
+      this.#clock,
+    )
+    this.#probe = probe
+  }
+}

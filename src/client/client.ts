@@ -1,0 +1,216 @@
+import { type Clock, systemClock } from '../base/clock.ts'
+import { CarillonError } from '../base/errors.ts'
+import { type Random, systemRandom } from '../base/random.ts'
+import type { Published } from '../wire/frames.ts'
+import { type BackoffOptions, backoffDefaults } from './backoff.ts'
+import { type Codec, jsonCodec } from './codec.ts'
+import type { Transport } from './connection.ts'
+import { type Environment, pageEnvironment } from './environment.ts'
+import { type InboxOptions, inboxDefaults } from './inbox.ts'
+import { Link } from './link.ts'
+import { openPoll } from './poll.ts'
+import { type OutgoingEvent, type PublishOptions, publish } from './publish.ts'
+import { RefusedError } from './refusal.ts'
+import { openSse } from './sse.ts'
+import { closed, type Reason, type State } from './state.ts'
+import { type PositionStore, Saver } from './store.ts'
+import { type SubscribeHandlers, type SubscribeOptions, Subscription } from './subscription.ts'
+import { Tabs } from './tabs.ts'
+import { openWebSocket } from './websocket.ts'
+
+export const transportNames = ['websocket', 'sse', 'poll'] as const
+export type TransportName = (typeof transportNames)[number]
+
+export interface ClientOptions {
+  /** In order of preference; the next one is tried when no gateway answers over the one before. All three unless given. */
+  readonly transports?: readonly TransportName[]
+  /** Of the WebSocket's frames; JSON unless given. */
+  readonly codec?: Codec
+  /** Keeps positions over the end of the program or page; nothing does unless given. */
+  readonly store?: PositionStore
+  /** A position is stored so long after its event was handled, ms; and when the client is closed or the page left. */
+  readonly saveEveryMs?: number
+  /** Browsers: tabs that use the same name share one connection. */
+  readonly tabs?: string
+  readonly inbox?: InboxOptions
+  readonly backoff?: BackoffOptions
+  /** A page that nobody has seen for so long lets go of its connection until it is seen, ms; never unless given. */
+  readonly hiddenMs?: number
+  /** Closes the client. */
+  readonly signal?: AbortSignal
+  /** Each change of the client's state. Must not throw. */
+  readonly onState?: (state: State) => void
+  /** A position that could not be stored: it is tried again with the next one. Without it the error is thrown where nobody catches it. */
+  readonly onStoreError?: (error: unknown) => void
+  /** For tests and simulations: what the rest stands on. */
+  readonly clock?: Clock
+  readonly random?: Random
+  readonly environment?: Environment
+  readonly ways?: readonly Transport[]
+}
+
+const defaultSaveEveryMs = 1000
+
+/**
+ * A client of one or several gateways of the same broker, tried in this order. It connects with its first subscription. Throws
+ * `bad_request` for what is no URL of a gateway.
+ */
+export function connect(urls: string | readonly string[], options: ClientOptions = {}): Client {
+  const all = [urls].flat().map(gatewayUrl)
+  if (all.length === 0) throw new CarillonError('bad_request', 'expected the URL of a gateway, got none')
+  return new Client(all, options)
+}
+
+export class Client implements AsyncDisposable {
+  /** Resolves with the reason when it is closed. Never rejects. */
+  readonly closed: Promise<Reason>
+  readonly #urls: readonly string[]
+  readonly #options: ClientOptions
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #backoff: BackoffOptions
+  readonly #inbox: InboxOptions
+  readonly #link: Link
+  readonly #tabs: Tabs | undefined
+  readonly #saver: Saver | undefined
+  readonly #subscriptions = new Map<string, Pick<Subscription, 'end'>>()
+  readonly #unwatch: () => void
+  readonly #resolveClosed: (reason: Reason) => void
+  readonly #onAbort = (): void => void this.close()
+  #state: State | undefined
+
+  constructor(urls: readonly string[], options: ClientOptions) {
+    this.#urls = urls
+    this.#options = options
+    this.#clock = options.clock ?? systemClock()
+    this.#random = options.random ?? systemRandom
+    this.#backoff = options.backoff ?? backoffDefaults
+    this.#inbox = options.inbox ?? inboxDefaults
+    const environment = options.environment ?? pageEnvironment()
+    const { promise, resolve } = Promise.withResolvers<Reason>()
+    this.closed = promise
+    this.#resolveClosed = resolve
+    if (options.store !== undefined) {
+      const everyMs = options.saveEveryMs ?? defaultSaveEveryMs
+      this.#saver = new Saver(options.store, everyMs, this.#clock, options.onStoreError ?? throwLater)
+    }
+    const transports = options.ways ?? transportsOf(options)
+    this.#tabs = this.#meetTabs(environment, transports)
+    this.#link = this.#makeLink(environment, this.#tabs === undefined ? transports : [this.#tabs.transport])
+    this.#unwatch = environment.watch((what) => {
+      if (what === 'hidden' || what === 'leaving') void this.#saver?.flush()
+    })
+    this.#tabs?.start(this.#link)
+    options.signal?.addEventListener('abort', this.#onAbort)
+    if (options.signal?.aborted) this.#onAbort()
+  }
+
+  get state(): State {
+    return this.#state ?? this.#link.state
+  }
+
+  /** Throws `bad_subject`, `bad_token`, and `bad_request` where another subscription has the same key. */
+  subscribe<T = unknown>(subject: string, options: SubscribeOptions | SubscribeHandlers<T> = {}): Subscription<T> {
+    if (this.#state !== undefined) throw new RefusedError('bad_request', 'the client is closed')
+    const key = options.key ?? subject
+    if (this.#saver !== undefined && this.#subscriptions.has(key)) {
+      throw new RefusedError(
+        'bad_request',
+        `"${key}" is subscribed already: give this one a key of its own, its position is stored there`,
+      )
+    }
+    const id = this.#saver === undefined ? `${key} ${this.#random.next()}` : key
+    const { saver, link, inbox } = { saver: this.#saver, link: this.#link, inbox: this.#inbox }
+    const subscription = new Subscription<T>(subject, options, {
+      link,
+      inbox,
+      saver,
+      forget: () => void this.#subscriptions.delete(id),
+    })
+    if (subscription.state.name !== 'closed') this.#subscriptions.set(id, subscription)
+    return subscription
+  }
+
+  /** Resolves once the broker has all of them; positions in their order. All or none are wrong. Throws RefusedError. */
+  publish(events: OutgoingEvent | readonly OutgoingEvent[], options: PublishOptions = {}): Promise<Published[]> {
+    const context = { urls: this.#urls, backoff: this.#backoff, clock: this.#clock, random: this.#random }
+    return publish([events].flat(), context, options)
+  }
+
+  /** Closes all subscriptions and the connection; resolves when the positions are stored. */
+  async close(): Promise<void> {
+    this.#end({ code: 'done', message: 'closed by its owner' }, undefined)
+    await this.#saver?.flush()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #meetTabs({ tabs: meeting }: Environment, transports: readonly Transport[]): Tabs | undefined {
+    const { tabs: name } = this.#options
+    if (name === undefined || meeting === undefined) return undefined
+    return new Tabs({ meeting, name: `carillon:${name}`, transports, clock: this.#clock, random: this.#random })
+  }
+
+  #makeLink(environment: Environment, transports: readonly Transport[]): Link {
+    const options = {
+      urls: this.#urls,
+      transports,
+      backoff: this.#backoff,
+      hiddenMs: this.#options.hiddenMs ?? Number.POSITIVE_INFINITY,
+      clock: this.#clock,
+      random: this.#random,
+      environment,
+    }
+    return new Link(options, {
+      state: (state) => {
+        this.#tabs?.linkIs(state)
+        this.#options.onState?.(state)
+      },
+      refused: ({ code, message, retryAfterMs }) => {
+        this.#end({ code, message }, new RefusedError(code, message, { retryAfterMs }))
+      },
+    })
+  }
+
+  #end(reason: Reason, error: Error | undefined): void {
+    if (this.#state !== undefined) return
+    this.#state = closed(reason.code, reason.message)
+    for (const subscription of [...this.#subscriptions.values()]) subscription.end(reason, error)
+    this.#tabs?.close()
+    this.#link.close()
+    this.#unwatch()
+    this.#options.signal?.removeEventListener('abort', this.#onAbort)
+    this.#options.onState?.(this.#state)
+    this.#resolveClosed(reason)
+  }
+}
+
+function transportsOf({ transports = transportNames, codec = jsonCodec }: ClientOptions): Transport[] {
+  const all: Record<TransportName, Transport> = {
+    websocket: { name: 'websocket', separate: true, open: openWebSocket(codec) },
+    sse: { name: 'sse', separate: false, open: openSse },
+    poll: { name: 'poll', separate: false, open: openPoll },
+  }
+  const found = transports.map((name) => all[name]).filter((each) => each !== undefined)
+  if (found.length === transports.length && found.length > 0) return found
+  throw new CarillonError(
+    'bad_request',
+    `transports: expected some of ${transportNames.join(', ')}, got ${transports.join(', ')}`,
+  )
+}
+
+/** Its origin. */
+function gatewayUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url !== undefined && /^https?:$/.test(url.protocol) && url.pathname === '/' && url.search === '')
+    return url.origin
+  throw new CarillonError('bad_request', `expected the URL of a gateway such as http://127.0.0.1:8080, got "${text}"`)
+}
+
+function throwLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
+}

@@ -1,0 +1,76 @@
+import { decodeToken, encodeToken, type Position, sameStreamName, streamHash } from '../wire/token.ts'
+
+/** How what was told moves the place that somebody stands at. */
+export interface Move {
+  /**
+   * `all`: these are all of its positions. `on`: none of them goes back. `to`: just there, also back; positions in earlier
+   * incarnations of the same partition are forgotten (a gap).
+   */
+  readonly how: 'all' | 'on' | 'to'
+  readonly positions: readonly Position[]
+}
+
+export const keyOf = ({ streamHash, partition }: Position): string => `${streamHash}/${partition}`
+
+/** Where a subscription stands: one position for each partition of each stream. */
+export class Place {
+  readonly #positions = new Map<string, Position>()
+
+  get size(): number {
+    return this.#positions.size
+  }
+
+  get positions(): Position[] {
+    return [...this.#positions.values()]
+  }
+
+  /** `after` of a request that goes on here; undefined while nothing is known. */
+  get token(): string | undefined {
+    return this.#positions.size === 0 ? undefined : encodeToken(this.positions)
+  }
+
+  /** The position in the same incarnation and partition. */
+  at(position: Position): Position | undefined {
+    return this.#positions.get(keyOf(position))
+  }
+
+  /** The position in the partition of a stream that is known by name only; undefined when none or several may be meant. */
+  named(stream: string, partition: number): Position | undefined {
+    const name = streamHash(stream, '')
+    const found = this.positions.filter((each) => each.partition === partition && sameStreamName(each.streamHash, name))
+    return found.length === 1 ? found[0] : undefined
+  }
+
+  move({ how, positions }: Move): void {
+    const told = how === 'to' ? positions : positions.map((position) => this.#withGeneration(position))
+    if (how === 'all') this.#positions.clear()
+    for (const position of told) {
+      if (how === 'to') this.#forget(position)
+      const key = keyOf(position)
+      if (how !== 'on' || (this.#positions.get(key)?.offset ?? -1) <= position.offset)
+        this.#positions.set(key, position)
+    }
+  }
+
+  /** A gateway that can't tell the generation of a position says nothing against the one that is known. */
+  #withGeneration(position: Position): Position {
+    const own = this.at(position)
+    return own !== undefined && own.offset === position.offset && position.generation < 0 ? own : position
+  }
+
+  #forget({ streamHash, partition }: Position): void {
+    for (const [key, other] of this.#positions) {
+      if (other.partition === partition && sameStreamName(other.streamHash, streamHash)) this.#positions.delete(key)
+    }
+  }
+}
+
+/** One token for several places: the lowest position of each partition, so that nobody misses anything. */
+export function lowestToken(tokens: readonly string[]): string | undefined {
+  const lowest = new Map<string, Position>()
+  for (const position of tokens.flatMap(decodeToken)) {
+    const other = lowest.get(keyOf(position))
+    if (other === undefined || position.offset < other.offset) lowest.set(keyOf(position), position)
+  }
+  return lowest.size === 0 ? undefined : encodeToken([...lowest.values()])
+}

@@ -1,0 +1,115 @@
+import type { Clock } from '../base/clock.ts'
+import type { Random } from '../base/random.ts'
+import { encodeBase64 } from '../wire/base64.ts'
+import type { Published } from '../wire/frames.ts'
+import { Backoff, type BackoffOptions } from './backoff.ts'
+import type { Refusal } from './connection.ts'
+import { RefusedError, refusalOf } from './refusal.ts'
+
+/** An event to publish: at most one of `data`, `text` and `bytes`. Fields at their defaults may be left out. */
+export interface OutgoingEvent {
+  readonly subject: string
+  /** JSON. */
+  readonly data?: unknown
+  readonly text?: string
+  readonly bytes?: Uint8Array
+  /** For subscribers' de-duplication; made up when absent, and kept over all attempts. */
+  readonly id?: string
+  readonly type?: string
+  readonly contentType?: string
+  /** Unix µs; the gateway's clock when absent. */
+  readonly publishedAtUs?: number
+  readonly ttlMs?: number
+  readonly collapseKey?: string
+  readonly priority?: number
+  readonly attributes?: Readonly<Record<string, string>>
+  /** The subject's value is gone. */
+  readonly deleted?: boolean
+}
+
+export interface PublishOptions {
+  /** How long attempts are repeated, ms. An attempt whose answer is lost may have been carried out: the next one is a new record. */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+}
+
+const defaultTimeoutMs = 10_000
+
+export interface PublishContext {
+  readonly urls: readonly string[]
+  readonly backoff: BackoffOptions
+  readonly clock: Clock
+  readonly random: Random
+}
+
+/** Resolves once the broker has all of them, or none is wrong: positions in their order. Throws RefusedError. */
+export async function publish(
+  events: readonly OutgoingEvent[],
+  { urls, backoff, clock, random }: PublishContext,
+  { timeoutMs = defaultTimeoutMs, signal }: PublishOptions,
+): Promise<Published[]> {
+  const body = JSON.stringify({ events: events.map(wireEvent) })
+  const pauses = new Backoff(random, backoff)
+  const deadline = clock.monotonicMs() + timeoutMs
+  let said: Refusal | undefined
+  for (let attempt = 0; ; attempt++) {
+    signal?.throwIfAborted()
+    const leftMs = deadline - clock.monotonicMs()
+    const answer = await post(`${urls[attempt % urls.length]}/v1/publish`, body, leftMs, clock, signal)
+    if (Array.isArray(answer)) return answer
+    // What a gateway said tells more than that the last attempt had no answer.
+    said = answer.code === 'lost' ? (said ?? answer) : answer
+    const { code, message, retryAfterMs, final } = said
+    const pauseMs = pauses.next(answer.retryAfterMs)
+    if (final || clock.monotonicMs() + pauseMs >= deadline) throw new RefusedError(code, message, { retryAfterMs })
+    await pause(pauseMs, clock, signal)
+  }
+}
+
+async function post(
+  url: string,
+  body: string,
+  leftMs: number,
+  clock: Clock,
+  signal: AbortSignal | undefined,
+): Promise<Published[] | Refusal> {
+  const over = new AbortController()
+  const abort = () => over.abort()
+  const cancel = clock.after(leftMs, abort)
+  signal?.addEventListener('abort', abort)
+  try {
+    const headers = { 'content-type': 'application/json' }
+    const response = await fetch(url, { method: 'POST', headers, body, signal: over.signal })
+    if (response.status !== 200) return await refusalOf(response)
+    return ((await response.json()) as { results: Published[] }).results
+  } catch (error) {
+    signal?.throwIfAborted()
+    const message = `no answer from ${url}: ${error instanceof Error ? error.message : String(error)}`
+    return { code: 'lost', message, retryAfterMs: 0, final: false }
+  } finally {
+    cancel()
+    signal?.removeEventListener('abort', abort)
+  }
+}
+
+function pause(ms: number, clock: Clock, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      cancel()
+      signal?.removeEventListener('abort', done)
+      resolve()
+    }
+    const cancel = clock.after(ms, done)
+    signal?.addEventListener('abort', done)
+  })
+}
+
+function wireEvent({ bytes, ...event }: OutgoingEvent): object {
+  const id = event.id ?? randomId()
+  return bytes === undefined ? { ...event, id } : { ...event, id, base64: encodeBase64(bytes) }
+}
+
+/** `crypto.randomUUID` is there on https and loopback pages only. */
+function randomId(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')
+}

@@ -1,0 +1,78 @@
+import type { Delivery, Event, Gap, GapReason } from '../wire/frames.ts'
+
+const decoder = new TextDecoder()
+
+/** An event as a subscriber is given it. `T` is what its data is as JSON: a claim of the subscriber's, not checked. */
+export class ReceivedEvent<T = unknown> implements Event {
+  readonly kind = 'event'
+  readonly subject: string
+  readonly id: string
+  readonly type: string
+  readonly contentType: string
+  readonly data: Uint8Array
+  readonly publishedAtUs: number
+  readonly ttlMs: number
+  readonly collapseKey: string
+  readonly priority: number
+  readonly attributes: Readonly<Record<string, string>>
+  readonly deleted: boolean
+  /** Over SSE only; elsewhere the gateway does not say it. */
+  readonly stream: string | undefined
+  readonly partition: number
+  readonly offset: number
+  /** Token of the position behind it, in its partition alone; '' where the gateway did not say, as over SSE at most times. */
+  readonly after: string
+
+  constructor({ event, stream, partition, offset, after }: Delivery) {
+    this.subject = event.subject
+    this.id = event.id
+    this.type = event.type
+    this.contentType = event.contentType
+    this.data = event.data
+    this.publishedAtUs = event.publishedAtUs
+    this.ttlMs = event.ttlMs
+    this.collapseKey = event.collapseKey
+    this.priority = event.priority
+    this.attributes = event.attributes
+    this.deleted = event.deleted
+    this.stream = stream
+    this.partition = partition
+    this.offset = offset
+    this.after = after
+  }
+
+  /** The data as UTF-8. */
+  text(): string {
+    return decoder.decode(this.data)
+  }
+
+  /** The data as JSON. Throws SyntaxError where it is none. */
+  json(): T {
+    return JSON.parse(this.text())
+  }
+}
+
+/** Offsets of a partition that the subscriber will not be given: fetch the state that the events were about, then go on. */
+export interface ReceivedGap {
+  readonly kind: 'gap'
+  /** `unspecified` = a reason that this version does not know. */
+  readonly reason: GapReason
+  readonly stream: string
+  readonly partition: number
+  /** First and last offset, inclusive; `to` undefined = unknown. */
+  readonly from: number
+  readonly to: number | undefined
+  /** How many events, where known. */
+  readonly n: number | undefined
+  /** Whether something was certainly lost. */
+  readonly certain: boolean
+  /** Token of the position behind it, in its partition alone. */
+  readonly after: string
+}
+
+/** What a subscription brings, in order. */
+export type Received<T = unknown> = ReceivedEvent<T> | ReceivedGap
+
+export function receivedGap({ reason, stream, partition, from, to, n, certain, after }: Gap): ReceivedGap {
+  return { kind: 'gap', reason, stream, partition, from, to, n, certain, after }
+}

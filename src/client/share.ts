@@ -1,0 +1,102 @@
+import type { Followed } from './followed.ts'
+import { lowestToken } from './place.ts'
+
+/** What one request asks for where all subscriptions share one position. */
+export interface Share {
+  readonly members: readonly Followed[]
+  readonly after: readonly string[]
+  /** When the next request, for others or for more, takes its place; `change` = not before somebody comes or goes. */
+  readonly until: 'position' | 'live' | 'change'
+}
+
+/**
+ * Who is asked for together, where there is one position for all. It is the lowest of each partition: what some have had already comes
+ * again, and is known by its offset. Three things have to come first:
+ * - what starts at `latest`, `earliest` or a time is asked for by itself, until its position is known;
+ * - after a refusal each is asked for by itself, to find out whom it is about;
+ * - of two that know different incarnations of a stream, only the gateway can tell which one is gone: each is served by itself until it
+ *   is live, and so has been told. What they still disagree in is a position that one of them only carries.
+ */
+export class Sharing {
+  /** Times that a connection has become live. */
+  #turn = 0
+  readonly #judged = new WeakMap<Followed, number>()
+  /** The turn in which each present disagreement was seen first. */
+  #since = new Map<string, number>()
+
+  next(all: readonly Followed[]): Share {
+    const alone = all.find((followed) => followed.alone === 'wanted')
+    if (alone !== undefined) return share([alone], all, 'position')
+    const fresh = all.filter(({ placed }) => !placed)
+    if (fresh.length > 0) return share(fresh.filter(startsLike(fresh[0]!)), all, 'position')
+    const unjudged = this.#unjudged(all)
+    if (unjudged.length === 0) return share(all, all, 'change')
+    return share(agreeing([...unjudged, ...all.filter((followed) => !unjudged.includes(followed))]), all, 'live')
+  }
+
+  /** They have been told everything that the gateway had to say of their positions. */
+  live(members: readonly Followed[]): void {
+    this.#turn++
+    for (const followed of members) this.#judged.set(followed, this.#turn)
+  }
+
+  /** Those who disagree with others, and have not been told by the gateway since. */
+  #unjudged(all: readonly Followed[]): Followed[] {
+    const present = disagreements(all)
+    this.#since = new Map([...present.keys()].map((each) => [each, this.#since.get(each) ?? this.#turn]))
+    const unjudged = new Set<Followed>()
+    for (const [each, members] of present) {
+      for (const followed of members) {
+        if ((this.#judged.get(followed) ?? -1) <= this.#since.get(each)!) unjudged.add(followed)
+      }
+    }
+    return [...unjudged]
+  }
+}
+
+/** Partitions of which some know another incarnation than others, with the incarnations, and who knows any. */
+function disagreements(all: readonly Followed[]): Map<string, Followed[]> {
+  const known = new Map<string, { hashes: Set<number>; members: Followed[] }>()
+  for (const followed of all) {
+    for (const { streamHash, partition } of followed.place.positions) {
+      const key = partitionOf(streamHash, partition)
+      const own = known.get(key) ?? { hashes: new Set(), members: [] }
+      own.hashes.add(streamHash)
+      own.members.push(followed)
+      known.set(key, own)
+    }
+  }
+  const found = [...known].filter(([, { hashes }]) => hashes.size > 1)
+  return new Map(found.map(([key, { hashes, members }]) => [`${key} ${[...hashes].sort()}`, members]))
+}
+
+/** A partition of a stream, whatever the incarnation. */
+const partitionOf = (streamHash: number, partition: number) => `${streamHash >>> 24}/${partition}`
+
+function share(members: readonly Followed[], all: readonly Followed[], until: Share['until']): Share {
+  const isPlaced = members.every(({ placed }) => placed)
+  const lowest = isPlaced ? lowestToken(members.flatMap(({ place }) => place.token ?? [])) : undefined
+  return {
+    members,
+    after: lowest === undefined ? members[0]!.wish(0).after : [lowest],
+    until: members.length === all.length ? 'change' : until,
+  }
+}
+
+function startsLike(first: Followed): (followed: Followed) => boolean {
+  const after = first.wish(0).after.join()
+  return (followed) => followed.wish(0).after.join() === after
+}
+
+/** The first one, and those who know no other incarnation of any partition than those before them. */
+function agreeing(all: readonly Followed[]): Followed[] {
+  const known = new Map<string, number>()
+  return all.filter(({ place }) => {
+    const named = place.positions.map(({ streamHash, partition }) => {
+      return [partitionOf(streamHash, partition), streamHash] as const
+    })
+    if (named.some(([key, hash]) => (known.get(key) ?? hash) !== hash)) return false
+    for (const [key, hash] of named) known.set(key, hash)
+    return true
+  })
+}

@@ -1,0 +1,91 @@
+import type { Clock } from '../base/clock.ts'
+import type { Connection, Handlers, Wish } from './connection.ts'
+import { Silence } from './silence.ts'
+import type { TabMessage, ToHost } from './tab-messages.ts'
+
+/** A tab that does not answer within this time is gone or asleep, ms. */
+const answerMs = 2000
+/** The tab that holds the connection is asked for a sign of life when it has said nothing for so long, ms. */
+const quietMs = 20_000
+/** Frames after which it says that it has taken them. */
+const framesPerWord = 256
+
+/** A connection to the gateway through another tab of the browser. */
+export class TabGuest implements Connection {
+  readonly #id: string
+  readonly #post: (message: TabMessage) => void
+  readonly #handlers: Handlers
+  readonly #silence: Silence
+  #asked = true
+  #frames = 0
+  #over = false
+
+  constructor(
+    id: string,
+    post: (message: TabMessage) => void,
+    wishes: readonly Wish[],
+    handlers: Handlers,
+    clock: Clock,
+  ) {
+    this.#id = id
+    this.#post = post
+    this.#handlers = handlers
+    this.#silence = new Silence(clock, () => this.#quiet())
+    this.#silence.start(answerMs)
+    this.#ask({ kind: 'open' })
+    for (const wish of wishes) this.subscribe(wish)
+  }
+
+  subscribe(wish: Wish): void {
+    this.#ask({ kind: 'subscribe', wish })
+  }
+
+  unsubscribe(ref: number): void {
+    this.#ask({ kind: 'unsubscribe', ref })
+  }
+
+  check(): void {
+    if (!this.#over && !this.#asked) this.#quiet()
+  }
+
+  close(): void {
+    if (!this.#over) this.#ask({ kind: 'bye' })
+    this.#over = true
+    this.#silence.stop()
+  }
+
+  /** What another tab posted. */
+  heard(message: TabMessage): void {
+    if (this.#over) return
+    if (message.kind === 'not-hosting') this.#end(message.refused)
+    if (message.kind !== 'to-guest' || message.to !== this.#id) return
+    if (message.frame === undefined) {
+      this.#end(undefined)
+      return
+    }
+    if (++this.#frames % framesPerWord === 0) this.#ask({ kind: 'alive' })
+    if (this.#asked) this.#silence.start(quietMs)
+    else this.#silence.heard()
+    this.#asked = false
+    this.#handlers.frame(message.frame)
+  }
+
+  #quiet(): void {
+    if (this.#asked) {
+      this.#end(undefined)
+      return
+    }
+    this.#asked = true
+    this.#ask({ kind: 'alive' })
+    this.#silence.start(answerMs)
+  }
+
+  #end(refused: Parameters<Handlers['closed']>[0]): void {
+    this.close()
+    this.#handlers.closed(refused)
+  }
+
+  #ask(asks: ToHost['asks']): void {
+    this.#post({ kind: 'to-host', from: this.#id, asks })
+  }
+}

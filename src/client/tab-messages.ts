@@ -1,0 +1,45 @@
+import type { ServerFrame } from '../wire/frames.ts'
+import type { Refusal, Wish } from './connection.ts'
+
+/** What the tabs of a browser say to each other. All hear everything: each takes what is for it. */
+
+/** To the tab that holds the connection. */
+export interface ToHost {
+  readonly kind: 'to-host'
+  /** The tab that asks. */
+  readonly from: string
+  readonly asks: /** It wants to be served; all else is for those that are. */
+    | { readonly kind: 'open' }
+    /** It is there, and has taken everything so far. */
+    | { readonly kind: 'alive' }
+    | { readonly kind: 'bye' }
+    | { readonly kind: 'subscribe'; readonly wish: Wish }
+    | { readonly kind: 'unsubscribe'; readonly ref: number }
+}
+
+/** To a tab that asked. The answer to `open` and `alive` is a pong. */
+export interface ToGuest {
+  readonly kind: 'to-guest'
+  readonly to: string
+  /** undefined: it is not served, or not any more. */
+  readonly frame: ServerFrame | undefined
+}
+
+/** The tab that posts it has a connection now. */
+export interface Hosting {
+  readonly kind: 'hosting'
+}
+
+/** It has none any more, or none yet. */
+export interface NotHosting {
+  readonly kind: 'not-hosting'
+  readonly refused: Refusal | undefined
+}
+
+export type TabMessage = ToHost | ToGuest | Hosting | NotHosting
+
+/** Tabs of another version of the page may use the same name: what is not ours is ignored. */
+export function isTabMessage(message: unknown): message is TabMessage {
+  const kind = (message as Partial<TabMessage> | null)?.kind
+  return kind === 'to-host' || kind === 'to-guest' || kind === 'hosting' || kind === 'not-hosting'
+}

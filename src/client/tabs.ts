@@ -1,0 +1,79 @@
+import type { Clock } from '../base/clock.ts'
+import type { Random } from '../base/random.ts'
+import type { Transport } from './connection.ts'
+import type { TabChannel, TabMeeting } from './environment.ts'
+import type { Link } from './link.ts'
+import type { State } from './state.ts'
+import { TabGuest } from './tab-guest.ts'
+import { TabHost } from './tab-host.ts'
+import { isTabMessage } from './tab-messages.ts'
+
+export interface TabsOptions {
+  readonly meeting: TabMeeting
+  /** Tabs of the same name share one connection. */
+  readonly name: string
+  /** For the tab that holds the connection. */
+  readonly transports: readonly Transport[]
+  readonly clock: Clock
+  readonly random: Random
+}
+
+/**
+ * One connection for all tabs of a browser: the tab that holds the lock has it, and is the gateway of the others. When it goes, the
+ * lock finds the next one, and each tab goes on from the positions that it has itself.
+ */
+export class Tabs {
+  /** How a tab that does not hold the lock reaches a gateway. */
+  readonly transport: Transport
+  readonly #options: TabsOptions
+  readonly #channel: TabChannel
+  #link: Link | undefined
+  #giveUp: (() => void) | undefined
+  #guest: TabGuest | undefined
+  #host: TabHost | undefined
+
+  constructor(options: TabsOptions) {
+    this.#options = options
+    const { meeting, name, clock, random } = options
+    this.#channel = meeting.join(name, (message) => this.#heard(message))
+    const post = this.#channel.post.bind(this.#channel)
+    this.transport = {
+      name: 'tab',
+      separate: true,
+      open: (_url, wishes, handlers) => {
+        // Another id for each connection: what was posted for an earlier one is nobody's.
+        const id = random.next().toString(36).slice(2) + random.next().toString(36).slice(2)
+        this.#guest = new TabGuest(id, post, wishes, handlers, clock)
+        return this.#guest
+      },
+    }
+  }
+
+  /** `link` has `transport` alone until this tab holds the lock. */
+  start(link: Link): void {
+    const { meeting, name, transports, clock } = this.#options
+    this.#link = link
+    this.#giveUp = meeting.lead(name, () => {
+      link.use(transports)
+      this.#host = new TabHost(link, (message) => this.#channel.post(message), clock)
+    })
+  }
+
+  linkIs(state: State): void {
+    this.#host?.linkIs(state)
+  }
+
+  close(): void {
+    this.#host?.close(undefined)
+    this.#guest?.close()
+    this.#giveUp?.()
+    this.#channel.close()
+  }
+
+  #heard(message: unknown): void {
+    if (!isTabMessage(message)) return
+    if (this.#host !== undefined) this.#host.heard(message)
+    else if (message.kind === 'hosting') this.#link?.use([this.transport])
+    else this.#guest?.heard(message)
+  }
+}

@@ -1,0 +1,54 @@
+import type { SourceRecord } from '../log/record.ts'
+import type { ConfluentFrame } from '../wire/confluent.ts'
+import type { EnvelopeWriter } from '../wire/envelope-writer.ts'
+import { isProtobufType } from '../wire/media-type.ts'
+import type { RejectReason } from './rejected.ts'
+
+/** Makes an envelope of a record that has none: one for each format but `event`. Reused for all records of a stream. */
+export interface Composer {
+  /** What is wrong with the record refused last, where its reason alone does not say it; for people. */
+  readonly fault: string
+  /**
+   * Writes the envelope; undefined = done. Strings are UTF-8, but for the subject: whoever scans the result finds whether that
+   * one is valid.
+   */
+  compose(record: SourceRecord, into: EnvelopeWriter): RejectReason | undefined
+}
+
+const schemaIdName = Buffer.from('schemaId')
+const indexesName = Buffer.from('messageIndexes')
+
+/**
+ * The value as the event's data, of the content type in bytes [typeStart, typeEnd) of `type`. With a frame, that is taken off,
+ * and the schema's id goes into the attribute `schemaId`, for a protobuf message that is not its schema's first its path into
+ * `messageIndexes`. A null value is a deletion.
+ */
+export function composeData(
+  record: SourceRecord,
+  into: EnvelopeWriter,
+  frame: ConfluentFrame | undefined,
+  type: Buffer,
+  typeStart: number,
+  typeEnd: number,
+): RejectReason | undefined {
+  const { buffer, valueStart, valueEnd } = record
+  if (valueStart < 0) {
+    into.deleted()
+    return undefined
+  }
+  let dataStart = valueStart
+  if (frame !== undefined) {
+    if (!frame.read(buffer, valueStart, valueEnd, isProtobufType(type, typeStart, typeEnd))) return 'bad_framing'
+    dataStart = frame.contentStart
+    writeSchema(into, frame)
+  }
+  into.field('contentType', type, typeStart, typeEnd)
+  into.field('data', buffer, dataStart, valueEnd)
+  return undefined
+}
+
+function writeSchema(into: EnvelopeWriter, frame: ConfluentFrame): void {
+  into.attribute(schemaIdName, 0, schemaIdName.length, frame.schemaId, 0, frame.schemaIdLength)
+  if (frame.indexesLength === 0) return
+  into.attribute(indexesName, 0, indexesName.length, frame.indexes, 0, frame.indexesLength)
+}

@@ -1,0 +1,65 @@
+import { validUtf8 } from '../base/utf8.ts'
+import type { HeaderSink, SourceRecord } from '../log/record.ts'
+import { ConfluentFrame } from '../wire/confluent.ts'
+import type { EnvelopeWriter } from '../wire/envelope-writer.ts'
+import { beginsWithAscii } from '../wire/media-type.ts'
+import type { StreamFormat } from '../wire/stream-format.ts'
+import { type Composer, composeData } from './composer.ts'
+import { HeaderFilter } from './header-filter.ts'
+import type { RejectReason } from './rejected.ts'
+
+const contentTypeName = 'content-type'
+
+/** Whether bytes [start, end) are the name of the header `content-type`, in letters of either case. */
+export function isContentType(bytes: Buffer, start: number, end: number): boolean {
+  return end - start === contentTypeName.length && beginsWithAscii(bytes, start, end, contentTypeName)
+}
+
+/**
+ * A record with any value as an event: subject = the key behind the route's prefix, data = the value, published when the
+ * record's time says, headers as attributes where they are UTF-8 (a null one is left out). Its content type is that of its
+ * header `content-type`, else the stream's.
+ */
+export class RawComposer implements Composer, HeaderSink {
+  readonly fault = ''
+  readonly #prefix: Buffer
+  readonly #contentType: Buffer
+  readonly #filter: HeaderFilter
+  readonly #frame: ConfluentFrame | undefined
+  #into: EnvelopeWriter | undefined
+  #type: Buffer
+  #typeStart = 0
+  #typeEnd = 0
+
+  constructor(format: StreamFormat, prefix: string) {
+    this.#prefix = Buffer.from(prefix)
+    this.#contentType = Buffer.from(format.contentType)
+    this.#type = this.#contentType
+    this.#filter = new HeaderFilter(format.headers)
+    this.#frame = format.framing === 'confluent' ? new ConfluentFrame() : undefined
+  }
+
+  compose(record: SourceRecord, into: EnvelopeWriter): RejectReason | undefined {
+    if (record.keyStart < 0) return 'no_subject'
+    into.subject(this.#prefix, record.buffer, record.keyStart, record.keyEnd)
+    this.#into = into
+    this.#type = this.#contentType
+    this.#typeStart = 0
+    this.#typeEnd = this.#contentType.length
+    record.eachHeader(this)
+    into.publishedAt(record.timeMs * 1000)
+    return composeData(record, into, this.#frame, this.#type, this.#typeStart, this.#typeEnd)
+  }
+
+  header(bytes: Buffer, nameStart: number, nameEnd: number, valueStart: number, valueEnd: number): void {
+    if (valueStart < 0 || !validUtf8(bytes, valueStart, valueEnd)) return
+    if (isContentType(bytes, nameStart, nameEnd)) {
+      if (valueEnd === valueStart) return
+      this.#type = bytes
+      this.#typeStart = valueStart
+      this.#typeEnd = valueEnd
+    } else if (this.#filter.takes(bytes, nameStart, nameEnd) && validUtf8(bytes, nameStart, nameEnd)) {
+      this.#into!.attribute(bytes, nameStart, nameEnd, bytes, valueStart, valueEnd)
+    }
+  }
+}

@@ -1,0 +1,97 @@
+import { CarillonError } from '../base/errors.ts'
+import { validUtf8 } from '../base/utf8.ts'
+import type { SourceRecord } from '../log/record.ts'
+import type { RoutingTable } from '../routing/table.ts'
+import { validateSubject } from '../subject/subject.ts'
+import { hasFrame, schemaIdOf } from '../wire/confluent.ts'
+import type { StreamFormat } from '../wire/stream-format.ts'
+import type { RejectReason } from './rejected.ts'
+
+export interface RejectContext {
+  readonly stream: string
+  readonly format: StreamFormat
+  /** What the stream's route puts before the keys. */
+  readonly prefix: string
+  readonly routing: RoutingTable
+  readonly partitions: number
+  /** What was found wrong with the envelope, or the headers that stand for it. */
+  readonly fault: string
+}
+
+/** What to tell the operator of a record that can't be used: what was found, and what to do about it. */
+export function rejectCause(reason: RejectReason, record: SourceRecord, context: RejectContext): string {
+  const { stream, routing, partitions, prefix } = context
+  switch (reason) {
+    case 'misrouted': {
+      const said = "it is in a partition that is not its subject's"
+      return `${said}: ${routing.misroutedBecause(stream, keyOf(record), record.partition, partitions)}`
+    }
+    case 'no_route':
+      return 'no route of this stream has its subject: add one, or publish it to the stream of its route'
+    case 'too_large':
+      return 'as an event it is larger than limits.maxEventBytes: raise that, or send a reference to the data instead'
+    case 'no_subject':
+      return noSubjectBecause(keyOf(record), prefix, record.valueStart < 0)
+    case 'bad_framing':
+      return badFramingBecause(record, context)
+    case 'bad_envelope':
+      return badEnvelopeBecause(record, context)
+  }
+}
+
+function keyOf(record: SourceRecord): Buffer | undefined {
+  return record.keyStart < 0 ? undefined : record.buffer.subarray(record.keyStart, record.keyEnd)
+}
+
+function noSubjectBecause(key: Buffer | undefined, prefix: string, deletion: boolean): string {
+  const what = deletion ? 'a null value deletes the subject that is its key, and' : 'its subject is its key, and'
+  if (key === undefined || key.length === 0) return `${what} it has no key: its producer must set one`
+  const strings = 'let its producer write keys as strings'
+  if (key.length === 4 || key.length === 8) {
+    if (!isText(key))
+      return `${what} its key is ${key.length} bytes, a number by their look (0x${key.toString('hex')}): ${strings}`
+  } else if (hasFrame(key, 0, key.length)) {
+    return `${what} its key has a schema registry's frame (schema ${schemaIdOf(key, 0)}): ${strings}, without the registry`
+  }
+  if (!isText(key))
+    return `${what} its key is ${key.length} bytes that are no text (0x${key.toString('hex', 0, 8)}): ${strings}`
+  try {
+    validateSubject(prefix + key.toString())
+  } catch (error) {
+    if (!(error instanceof CarillonError)) throw error
+    return `${what} that is none (${error.message}): keys must be tokens joined by dots, without spaces, "*" and ">"`
+  }
+  return `${what} that is none`
+}
+
+const isText = (key: Buffer): boolean => validUtf8(key, 0, key.length) && !key.includes(0)
+
+function badFramingBecause({ buffer, valueStart, valueEnd }: SourceRecord, { stream, format }: RejectContext): string {
+  const start = hex(buffer, valueStart, valueEnd)
+  const option = `streams.${stream}.framing`
+  if (hasFrame(buffer, valueStart, valueEnd)) {
+    const content = format.format === 'event' ? 'events are protobuf' : 'its content type is protobuf'
+    return `${option} is confluent and ${content}, but behind schema id ${schemaIdOf(buffer, valueStart)} stand no message indexes (${start})`
+  }
+  return `${option} is confluent, but its value does not begin with 0x00 and a schema id (it begins with ${start}): set it to none, or publish with the registry's serializer`
+}
+
+function badEnvelopeBecause(record: SourceRecord, { stream, format, fault }: RejectContext): string {
+  if (format.format === 'cloudevents') return fault
+  const { buffer, valueStart, valueEnd } = record
+  const said = `its value is not a carillon.v1.Event (${fault})`
+  const set = (option: string, value: string) => `set streams.${stream}.${option}: ${value}`
+  if (format.framing === 'none' && hasFrame(buffer, valueStart, valueEnd)) {
+    const id = schemaIdOf(buffer, valueStart)
+    return `${said}; it begins as a schema registry's frame does (0x00, schema ${id}): ${set('framing', 'confluent')}, and for values that are no such events ${set('format', 'raw')}`
+  }
+  const headers = record.headers()
+  if (headers.has('ce_specversion') || headers.has('ce-specversion')) {
+    return `${said} but a CloudEvent in binary mode: ${set('format', 'cloudevents')}`
+  }
+  return `${said}: see proto/carillon/v1/event.proto, or, for a topic with values of its own, ${set('format', 'raw')}`
+}
+
+function hex(buffer: Buffer, start: number, end: number): string {
+  return end === start ? 'nothing' : `0x${buffer.toString('hex', start, Math.min(end, start + 8))}`
+}

@@ -1,0 +1,38 @@
+/**
+ * The generations of a log that has no epochs: when each record was stored, Unix ms modulo 2^32, by ordinal. Times rise with offsets, and
+ * another history of a log was written after the one that it replaces: so its first record is the first that is younger than the last
+ * one that both have.
+ */
+export class RecordTimes {
+  readonly #times: Uint32Array
+  readonly #mask: number
+
+  /** `capacity`: a power of two. */
+  constructor(capacity: number) {
+    this.#times = new Uint32Array(capacity)
+    this.#mask = capacity - 1
+  }
+
+  set(ordinal: number, time: number): void {
+    this.#times[ordinal & this.#mask] = time
+  }
+
+  at(ordinal: number): number {
+    return this.#times[ordinal & this.#mask]!
+  }
+
+  /**
+   * The first ordinal of [from, to] whose record is younger than `time`; `to` when only that one can be. Compares as times do that lie
+   * within 24 days of each other, half of the 49 after which they repeat.
+   */
+  firstAfter(time: number, from: number, to: number): number {
+    let low = from
+    let high = to
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      if (((this.at(middle) - time) | 0) > 0) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+}

@@ -1,0 +1,21 @@
+import type { RouteConfig } from './route.ts'
+
+/** What the routes by ranges of one stream name, held against the partitions that it has: what is wrong, for people; '' = nothing. */
+export function rangeProblem(routes: readonly RouteConfig[], stream: string, count: number): string {
+  const rules = routes.filter((route) => route.stream === stream).map(({ by }) => by)
+  const named = new Set(
+    rules.flatMap((by) => ('ranges' in by ? by.ranges.flatMap(({ partitions }) => partitions) : [])),
+  )
+  if (named.size === 0) return ''
+  const has = `stream ${stream} has ${count} partitions`
+  const beyond = [...named].filter((partition) => partition >= count).sort((a, b) => a - b)
+  if (beyond.length > 0) {
+    return `${has}, but its ranges name partition ${beyond.join(', ')}: add partitions, or mend the ranges`
+  }
+  // A route by hash may use any.
+  if (rules.some((by) => 'hash' in by)) return ''
+  const unnamed = Array.from({ length: count }, (_, partition) => partition).filter((each) => !named.has(each))
+  if (unnamed.length === 0) return ''
+  const skipped = `records in partition ${unnamed.join(', ')} are skipped`
+  return `${has}, but its ranges name only ${named.size} of them: ${skipped} until a range names it`
+}

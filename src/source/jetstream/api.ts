@@ -1,0 +1,142 @@
+import {
+  AckPolicy,
+  type ConsumerConfig,
+  type ConsumerInfo,
+  DeliverPolicy,
+  type JetStreamManager,
+  jetstreamManager,
+  type StreamConfig,
+  type StreamInfo,
+} from '@nats-io/jetstream'
+import { createInbox, errors, type NatsConnection } from '@nats-io/transport-node'
+import type { Clock } from '../../base/clock.ts'
+import { backOffMs, Pause } from '../pause.ts'
+import type { Offsets } from '../source.ts'
+import { parseTime } from './delivery.ts'
+import { type Link, serversOf } from './link.ts'
+import type { NatsOptions } from './options.ts'
+import { isFinal, isMissing, isNoMessage, refusal } from './problems.ts'
+
+/** One JetStream stream as it is now. */
+export interface StreamFacts extends Offsets {
+  /** Tells it from an earlier one of its name: its time of creation. */
+  readonly created: string
+  readonly config: StreamConfig
+  /** What a record takes, on average, bytes. */
+  readonly recordBytes: number
+}
+
+/** The management API of JetStream over one link: each question retried until `askTimeoutMs`, each failure a CarillonError. */
+export class JetStreamApi {
+  readonly link: Link
+  readonly #options: NatsOptions
+  readonly #clock: Clock
+  #manager: { readonly of: NatsConnection; readonly manager: Promise<JetStreamManager> } | undefined
+
+  constructor(link: Link, options: NatsOptions, clock: Clock) {
+    this.link = link
+    this.#options = options
+    this.#clock = clock
+  }
+
+  /** undefined when the server answers that there is none. */
+  stream(name: string): Promise<StreamFacts | undefined> {
+    return this.run(`stream ${name}`, async (manager) => {
+      const info = await manager.streams.info(name).catch((error: unknown) => {
+        if (isMissing(error)) return undefined
+        throw error
+      })
+      return info === undefined ? undefined : facts(info)
+    })
+  }
+
+  async addStream(config: Partial<StreamConfig> & { name: string }): Promise<void> {
+    await this.run(`stream ${config.name}`, (manager) => manager.streams.add(config))
+  }
+
+  addConsumer(stream: string, config: Partial<ConsumerConfig>): Promise<ConsumerInfo> {
+    return this.run(`stream ${stream}`, (manager) => manager.consumers.add(stream, config))
+  }
+
+  /** Not waited for: the server forgets an idle consumer by itself. */
+  dropConsumer(stream: string, consumer: string): void {
+    const { current } = this.link
+    current?.publish(`${this.prefix}.CONSUMER.DELETE.${stream}.${consumer}`)
+  }
+
+  /** When the record at `sequence` was stored; undefined when it is not there (any more). */
+  timeOf(stream: string, sequence: number): Promise<{ timeMs: number; timeNs: number } | undefined> {
+    return this.run(`stream ${stream}`, async (manager) => {
+      const message = await manager.streams.getMessage(stream, { seq: sequence }).catch((error: unknown) => {
+        if (isNoMessage(error)) return undefined
+        throw error
+      })
+      return message === null || message === undefined ? undefined : parseTime(message.timestamp)
+    })
+  }
+
+  /** The first sequence whose record was stored at or after `time`, as `formatTime` writes it; the head when there is none. */
+  async sequenceAt(stream: string, time: string): Promise<number> {
+    const { name, delivered } = await this.addConsumer(stream, {
+      ...passing(createInbox(this.#options.inboxPrefix)),
+      deliver_policy: DeliverPolicy.StartTime,
+      opt_start_time: time,
+    })
+    this.dropConsumer(stream, name)
+    return delivered.stream_seq + 1
+  }
+
+  get prefix(): string {
+    const { domain } = this.#options
+    return domain === undefined ? '$JS.API' : `$JS.${domain}.API`
+  }
+
+  /** Asks until it is answered, finally refused, or `askTimeoutMs` are over; `what` is for the message. */
+  async run<T>(what: string, ask: (manager: JetStreamManager, connection: NatsConnection) => Promise<T>): Promise<T> {
+    const { askTimeoutMs, retryMs, maxRetryMs } = this.#options
+    const deadline = this.#clock.monotonicMs() + askTimeoutMs
+    for (let attempt = 0; ; attempt++) {
+      const connection = await this.link.connected(Math.max(1, deadline - this.#clock.monotonicMs()))
+      try {
+        return await ask(await this.#managerOf(connection), connection)
+      } catch (error) {
+        if (error instanceof errors.TimeoutError) void this.link.suspect(connection)
+        if (isMissing(error) || isFinal(error) || this.#clock.monotonicMs() >= deadline) {
+          throw refusal(error, `${serversOf(this.#options)}, ${what}`)
+        }
+      }
+      await new Pause(this.#clock).sleep(backOffMs(attempt, retryMs, maxRetryMs))
+    }
+  }
+
+  #managerOf(connection: NatsConnection): Promise<JetStreamManager> {
+    if (this.#manager?.of !== connection) {
+      const { requestTimeoutMs: timeout, domain } = this.#options
+      const options = { checkAPI: false, timeout, ...(domain === undefined ? {} : { domain }) }
+      this.#manager = { of: connection, manager: jetstreamManager(connection, options) }
+    }
+    return this.#manager.manager
+  }
+}
+
+/** A pull consumer for one use, in the server's memory. */
+export function passing(inbox: string): Partial<ConsumerConfig> & { name: string } {
+  return {
+    name: `carillon_${inbox.slice(inbox.lastIndexOf('.') + 1)}`,
+    ack_policy: AckPolicy.None,
+    mem_storage: true,
+    num_replicas: 1,
+    inactive_threshold: passingMs * 1_000_000,
+  }
+}
+
+/** The server forgets it after so long, when it was not told to, ms. */
+const passingMs = 5000
+
+function facts({ created, config, state }: StreamInfo): StreamFacts {
+  const head = state.last_seq + 1
+  // Servers name the first sequence of an empty stream differently.
+  const first = state.messages === 0 ? head : Math.max(1, state.first_seq)
+  const recordBytes = state.messages === 0 ? 0 : state.bytes / state.messages
+  return { created: String(created), config, first, head, recordBytes }
+}

@@ -1,0 +1,122 @@
+import { CarillonError } from '../../base/errors.ts'
+import type { HeaderSink } from '../../log/record.ts'
+import type { OutRecord } from '../source.ts'
+
+/**
+ * NATS headers: `NATS/1.0`, then lines `Name: value`, each ended by CR LF, and an empty line. Values are bytes without CR and LF.
+ */
+
+/** What a record has that NATS has no place for: `key`, `value` or `key value` = these are null. */
+export const nullHeader = 'Carillon-Null'
+/** By which the server knows a record that is sent twice. */
+const idHeader = 'Nats-Msg-Id'
+/** The server's own: why it wrote a record without a payload (a key that expired or was deleted). */
+const markerHeader = 'Nats-Marker-Reason'
+/** What is said to the server, and by it, is no header of the record. */
+const serverPrefix = 'Nats-'
+const trace = 'traceparent'
+
+const [cr, lf, colon, space] = [13, 10, 58, 32]
+/** `NATS/1.0` and its CR LF. A status (`NATS/1.0 100 …`) is of no record. */
+const versionBytes = 10
+
+/** What the headers of a record say of the record itself; one object is reused. */
+export class HeaderFacts {
+  traceStart = -1
+  traceEnd = -1
+  nullKey = false
+  nullValue = false
+
+  read(bytes: Uint8Array, start: number, end: number): void {
+    this.traceStart = -1
+    this.traceEnd = -1
+    this.nullKey = false
+    this.nullValue = false
+    for (let at = start + versionBytes; at < end && bytes[at] !== cr; ) {
+      const lineEnd = endOfLine(bytes, at, end)
+      this.#line(bytes, at, lineEnd)
+      at = lineEnd + 2
+    }
+  }
+
+  #line(bytes: Uint8Array, at: number, end: number): void {
+    // The first letters tell nearly all lines apart: t or T, C, N.
+    const first = bytes[at]! | 32
+    if (first === 116 && nameIs(bytes, at, trace)) {
+      this.traceStart = valueStart(bytes, at + trace.length + 1, end)
+      this.traceEnd = end
+    } else if (first === 99 && nameIs(bytes, at, nullHeader)) {
+      const value = Buffer.from(bytes.subarray(at + nullHeader.length + 1, end)).toString('latin1')
+      this.nullKey = value.includes('key')
+      this.nullValue = value.includes('value')
+    } else if (first === 110 && nameIs(bytes, at, markerHeader)) {
+      this.nullValue = true
+    }
+  }
+}
+
+/** Shows the record's own headers. */
+export function eachHeader(bytes: Buffer, start: number, end: number, sink: HeaderSink): void {
+  for (let at = start + versionBytes; at < end && bytes[at] !== cr; ) {
+    const lineEnd = endOfLine(bytes, at, end)
+    const nameEnd = bytes.indexOf(colon, at)
+    if (nameEnd > at && nameEnd < lineEnd && !isServers(bytes, at)) {
+      sink.header(bytes, at, nameEnd, valueStart(bytes, nameEnd + 1, lineEnd), lineEnd)
+    }
+    at = lineEnd + 2
+  }
+}
+
+function endOfLine(bytes: Uint8Array, at: number, end: number): number {
+  for (let i = at; i < end; i++) if (bytes[i] === lf) return i - 1
+  return end
+}
+
+/** One space behind the colon is the writer's, others the value's own. */
+const valueStart = (bytes: Uint8Array, at: number, end: number) => (at < end && bytes[at] === space ? at + 1 : at)
+
+/** Whether a line's name is this one, in whatever case. */
+function nameIs(bytes: Uint8Array, at: number, name: string): boolean {
+  if (bytes[at + name.length] !== colon) return false
+  for (let i = 0; i < name.length; i++) if ((bytes[at + i]! | 32) !== (name.charCodeAt(i) | 32)) return false
+  return true
+}
+
+function isServers(bytes: Uint8Array, at: number): boolean {
+  if (nameIs(bytes, at, nullHeader)) return true
+  for (let i = 0; i < serverPrefix.length; i++) if (bytes[at + i] !== serverPrefix.charCodeAt(i)) return false
+  return true
+}
+
+/** The headers of a record that is published under `id`. Throws `bad_event` for what a line can't carry. */
+export function encodeHeaders(record: OutRecord, id: string): Buffer {
+  let text = `NATS/1.0\r\n${idHeader}: ${id}\r\n`
+  const nulls = [record.key === null ? 'key' : '', record.value === null ? 'value' : ''].filter((name) => name !== '')
+  if (nulls.length > 0) text += `${nullHeader}: ${nulls.join(' ')}\r\n`
+  const entries = record.headers === undefined ? [] : Object.entries(record.headers)
+  if (entries.length === 0) return Buffer.from(`${text}\r\n`, 'latin1')
+  const parts = [Buffer.from(text, 'latin1')]
+  for (const [name, value] of entries) {
+    const bytes = typeof value === 'string' ? Buffer.from(value) : Buffer.from(value)
+    expectCarried(name, bytes)
+    parts.push(Buffer.from(`${name}: `, 'latin1'), bytes, lineEnd)
+  }
+  parts.push(lineEnd)
+  return Buffer.concat(parts)
+}
+
+const lineEnd = Buffer.from('\r\n')
+
+function expectCarried(name: string, value: Buffer): void {
+  if (!/^[!-9;-~]+$/.test(name) || name.startsWith(serverPrefix) || name === nullHeader) {
+    const said = `expected header names of printable ASCII without ":" that don't begin with "${serverPrefix}"`
+    throw new CarillonError(
+      'bad_event',
+      `${said}, got ${JSON.stringify(name)}: NATS has no place for others; rename it`,
+    )
+  }
+  if (value.includes(cr) || value.includes(lf)) {
+    const said = `expected the header ${name} without line breaks, which NATS ends a value with`
+    throw new CarillonError('bad_event', `${said}, got ${value.length} bytes that have some: encode it`)
+  }
+}

@@ -1,0 +1,211 @@
+import { connect, errors, type NatsConnection, type NodeConnectionOptions } from '@nats-io/transport-node'
+import type { Clock } from '../../base/clock.ts'
+import { CarillonError } from '../../base/errors.ts'
+import type { Random } from '../../base/random.ts'
+import { backOffMs } from '../pause.ts'
+import { authenticator, identity, tlsOptions } from './credentials.ts'
+import type { NatsOptions } from './options.ts'
+import { problemText } from './problems.ts'
+
+/** The oldest server that has what is used here: stream metadata, consumers that are created under a name. */
+const oldestServer = [2, 10] as const
+/** How long a connection that is suspected may take to answer a ping, ms. */
+const probeMs = 1000
+
+export interface LinkHost {
+  up(connection: NatsConnection): void
+  /** The connection ended; the next one is being made. */
+  down(problem: string): void
+  /** The server did not let us publish to `subject`, which it tells apart from what was published. */
+  denied(subject: string): void
+}
+
+/**
+ * One connection at a time, made anew whenever it ends. The library's own reconnecting is off: what was in flight, and which
+ * subscriptions live, is decided by those who use the connection, with nothing replayed behind their backs.
+ */
+export class Link {
+  /** Why there is no connection, for people; '' while there is one. */
+  problem = 'not connected yet'
+  current: NatsConnection | undefined
+  readonly #options: NatsOptions
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #host: LinkHost | undefined
+  readonly #waiting = new Set<() => void>()
+  #started = false
+  #closed = false
+  #attempts = 0
+  #cancelRetry: () => void = () => {}
+  #connecting: Promise<void> | undefined
+
+  constructor(options: NatsOptions, clock: Clock, random: Random, host?: LinkHost) {
+    this.#options = options
+    this.#clock = clock
+    this.#random = random
+    this.#host = host
+  }
+
+  /** Begins to connect, and keeps connected until closed. */
+  start(): void {
+    if (this.#started) return
+    this.#started = true
+    this.#connect()
+  }
+
+  /** The connection; waits for it up to `timeoutMs`, then rejects with `broker_unavailable`. */
+  connected(timeoutMs: number): Promise<NatsConnection> {
+    this.start()
+    if (this.current !== undefined) return Promise.resolve(this.current)
+    return new Promise((resolve, reject) => {
+      const settle = () => {
+        cancel()
+        this.#waiting.delete(settle)
+        if (this.current !== undefined) resolve(this.current)
+        else reject(this.unavailable())
+      }
+      const cancel = this.#clock.after(timeoutMs, settle)
+      this.#waiting.add(settle)
+      if (this.#closed) settle()
+    })
+  }
+
+  unavailable(): CarillonError {
+    return new CarillonError('broker_unavailable', this.problem)
+  }
+
+  /** Something took too long on `connection`: ended when it doesn't answer a ping, as a frozen server's does. */
+  async suspect(connection: NatsConnection): Promise<void> {
+    if (connection !== this.current) return
+    let cancel: () => void = () => {}
+    const silence = new Promise<true>((resolve) => {
+      cancel = this.#clock.after(probeMs, () => resolve(true))
+    })
+    const silent = await Promise.race([silence, connection.flush().then(() => false)]).catch(() => false)
+    cancel()
+    if (silent) void connection.close().catch(() => {})
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.problem = this.#said('this source was closed')
+    this.#cancelRetry()
+    for (const settle of [...this.#waiting]) settle()
+    const { current } = this
+    this.current = undefined
+    await current?.close().catch(() => {})
+    await this.#connecting
+  }
+
+  #connect(): void {
+    this.#connecting = this.#dial().then(
+      (connection) => this.#adopt(connection),
+      (error) => this.#retry(error),
+    )
+  }
+
+  async #dial(): Promise<NatsConnection> {
+    const { servers, tls, clientName, inboxPrefix, connectTimeoutMs, pingMs } = this.#options
+    const who = authenticator(this.#options)
+    const options: NodeConnectionOptions = {
+      servers: [...servers],
+      name: clientName,
+      inboxPrefix,
+      timeout: connectTimeoutMs,
+      reconnect: false,
+      pingInterval: pingMs,
+      maxPingOut: 2,
+      noAsyncTraces: true,
+      ignoreClusterUpdates: true,
+      ...(who === undefined ? {} : { authenticator: who }),
+      ...(tls === undefined ? {} : { tls: tlsOptions(tls) }),
+    }
+    const connection = await connect(options)
+    const version = connection.info?.version ?? ''
+    if (isOld(version)) {
+      await connection.close()
+      throw new Error(`expected nats-server ${oldestServer.join('.')} or later, got ${version}; upgrade it`)
+    }
+    return connection
+  }
+
+  #adopt(connection: NatsConnection): void {
+    if (this.#closed) {
+      void connection.close().catch(() => {})
+      return
+    }
+    this.current = connection
+    this.problem = ''
+    this.#attempts = 0
+    void connection.closed().then((error) => this.#ended(connection, error))
+    void this.#listen(connection)
+    for (const settle of [...this.#waiting]) settle()
+    this.#host?.up(connection)
+  }
+
+  /** Hears what the server says of the connection; ends with it. */
+  async #listen(connection: NatsConnection): Promise<void> {
+    for await (const status of connection.status()) {
+      if (status.type !== 'error' || !(status.error instanceof errors.PermissionViolationError)) continue
+      if (status.error.operation === 'publish') this.#host?.denied(status.error.subject)
+    }
+  }
+
+  #ended(connection: NatsConnection, error: unknown): void {
+    if (this.#closed || connection !== this.current) return
+    this.current = undefined
+    this.problem = this.#said(error instanceof Error ? this.#explain(error) : 'the connection ended')
+    this.#host?.down(this.problem)
+    this.#again()
+  }
+
+  #retry(error: unknown): void {
+    if (this.#closed) return
+    this.problem = this.#said(this.#explain(error))
+    // Nothing is known to be wrong with a first attempt until it has failed.
+    this.#host?.down(this.problem)
+    this.#again()
+  }
+
+  #again(): void {
+    const { retryMs, maxRetryMs } = this.#options
+    const pauseMs = backOffMs(this.#attempts++, retryMs, maxRetryMs) * (0.8 + 0.4 * this.#random.next())
+    this.#cancelRetry = this.#clock.after(pauseMs, () => this.#connect())
+  }
+
+  #said(problem: string): string {
+    return `${serversOf(this.#options)}: ${problem}`
+  }
+
+  #explain(error: unknown): string {
+    if (error instanceof errors.AuthorizationError || error instanceof errors.UserAuthenticationExpiredError) {
+      return `the server refused ${identity(this.#options)} (${error.message})`
+    }
+    const text = problemText(error)
+    if (/does not support 'tls'/.test(text))
+      return 'expected a server with TLS, got one without: use nats:// or give it TLS'
+    if (error instanceof Error && isCertificateProblem(error)) {
+      const trusted =
+        this.#options.tls === undefined || this.#options.tls === true ? undefined : this.#options.tls.caFile
+      const by = trusted === undefined ? "the system's authorities" : trusted
+      return `the server's certificate is not vouched for by ${by} (${text}): give its authority in nats.tls.caFile`
+    }
+    return text
+  }
+}
+
+/** For people: never with credentials. */
+export function serversOf({ servers, tls }: Pick<NatsOptions, 'servers' | 'tls'>): string {
+  return `${tls === undefined ? 'nats' : 'tls'}://${servers.join(',')}`
+}
+
+function isOld(version: string): boolean {
+  const [major, minor] = version.split('.').map(Number)
+  if (major === undefined || minor === undefined || Number.isNaN(major + minor)) return false
+  return major < oldestServer[0] || (major === oldestServer[0] && minor < oldestServer[1])
+}
+
+function isCertificateProblem(error: Error): boolean {
+  const code = String((error as { code?: unknown }).code ?? (error.cause as { code?: unknown } | undefined)?.code ?? '')
+  return /CERT|SELF_SIGNED|UNABLE_TO|ALTNAME/.test(code) || /certificate|altnames/i.test(error.message)
+}

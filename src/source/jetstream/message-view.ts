@@ -1,0 +1,103 @@
+import type { MsgImpl } from '@nats-io/transport-node'
+import type { HeaderSink, SourceRecord } from '../../log/record.ts'
+import type { Delivery } from './delivery.ts'
+import { eachHeader, HeaderFacts } from './headers.ts'
+
+const nothing = new Uint8Array(0)
+
+/**
+ * The one record object of a reader: bounds in the bytes that came from the socket. Subject and payload nearly always came in one
+ * piece; where they did not, both are copied into a buffer of our own, of which there is one, as large as the largest such message.
+ */
+export class MessageView implements SourceRecord {
+  buffer: Buffer = Buffer.alloc(0)
+  partition = 0
+  offset = 0
+  timeMs = 0
+  epoch = 0
+  keyStart = -1
+  keyEnd = -1
+  valueStart = -1
+  valueEnd = -1
+  traceStart = -1
+  traceEnd = -1
+  #headersStart = 0
+  #headersEnd = 0
+  readonly #facts = new HeaderFacts()
+  #pieceOf: ArrayBufferLike | undefined
+  #piece: Buffer = this.buffer
+  #own: Buffer = this.buffer
+
+  /** `prefixLength`: bytes of the subject before the key. */
+  set(message: MsgImpl, delivery: Delivery, partition: number, prefixLength: number): void {
+    const { subject, hdr } = message._msg
+    const data = message._rdata ?? nothing
+    const subjectStart = this.#place(subject, data)
+    const dataStart = this.#dataStart
+    const headerBytes = Math.max(hdr, 0)
+    this.partition = partition
+    this.offset = delivery.streamSequence
+    this.timeMs = delivery.timeMs
+    this.epoch = delivery.timeMs % 2 ** 32
+    this.keyStart = subjectStart + prefixLength
+    this.keyEnd = subjectStart + subject.length
+    this.valueStart = dataStart + headerBytes
+    this.valueEnd = dataStart + data.length
+    this.#headersStart = dataStart
+    this.#headersEnd = dataStart + headerBytes
+    this.traceStart = -1
+    this.traceEnd = -1
+    if (headerBytes > 0) this.#readHeaders()
+  }
+
+  headers(): Map<string, Buffer | null> {
+    const headers = new Map<string, Buffer | null>()
+    this.eachHeader({
+      header(bytes, nameStart, nameEnd, valueStart, valueEnd) {
+        headers.set(bytes.toString('utf8', nameStart, nameEnd), bytes.subarray(valueStart, valueEnd))
+      },
+    })
+    return headers
+  }
+
+  eachHeader(sink: HeaderSink): void {
+    eachHeader(this.buffer, this.#headersStart, this.#headersEnd, sink)
+  }
+
+  #dataStart = 0
+
+  /** Sets `buffer` and where the data starts in it; returns where the subject does. */
+  #place(subject: Uint8Array, data: Uint8Array): number {
+    if (subject.buffer === data.buffer) {
+      if (data.buffer !== this.#pieceOf) {
+        this.#pieceOf = data.buffer
+        this.#piece = Buffer.from(data.buffer)
+      }
+      this.buffer = this.#piece
+      this.#dataStart = data.byteOffset
+      return subject.byteOffset
+    }
+    const length = subject.length + data.length
+    if (this.#own.length < length) this.#own = Buffer.allocUnsafeSlow(length)
+    this.#own.set(subject)
+    this.#own.set(data, subject.length)
+    this.buffer = this.#own
+    this.#dataStart = subject.length
+    return 0
+  }
+
+  #readHeaders(): void {
+    const facts = this.#facts
+    facts.read(this.buffer, this.#headersStart, this.#headersEnd)
+    this.traceStart = facts.traceStart
+    this.traceEnd = facts.traceEnd
+    if (facts.nullKey) {
+      this.keyStart = -1
+      this.keyEnd = -1
+    }
+    if (facts.nullValue && this.valueStart === this.valueEnd) {
+      this.valueStart = -1
+      this.valueEnd = -1
+    }
+  }
+}

@@ -1,0 +1,394 @@
+import { AckPolicy, DeliverPolicy } from '@nats-io/jetstream'
+import { createInbox, type Msg, type MsgImpl, type NatsConnection, type Subscription } from '@nats-io/transport-node'
+import type { TailSink } from '../source.ts'
+import type { JetStreamApi, StreamFacts } from './api.ts'
+import { Delivery, formatTime } from './delivery.ts'
+import { firstSequence, prefixOf, streamOf } from './family.ts'
+import { MessageView } from './message-view.ts'
+import type { NatsOptions } from './options.ts'
+
+/** The server forgets a consumer that nobody listens to after so long, ms. */
+const inactiveMs = 30_000
+const nsPerMs = 1_000_000
+
+/**
+ * A backlog from which on a reader waits for its turn, bytes: a server sends up to 2 MiB to each new consumer at once and up to 32 MiB later, and ends a
+ * connection for which 64 MiB wait.
+ */
+const backlogBytes = 256 << 10
+/** A reader with fewer messages before it has caught up. */
+const caughtUpMessages = 64
+
+/** What it costs to hold a message while the server is asked, beside its bytes. */
+const heldOverheadBytes = 300
+
+/** The tail, as its readers see it. */
+export interface ReaderHost {
+  /** The family's name. */
+  readonly name: string
+  readonly api: JetStreamApi
+  readonly options: NatsOptions
+  readonly sink: TailSink
+  readonly closed: boolean
+  /** It can be read. */
+  read(reader: PartitionReader): void
+  /** Asks to read a backlog: one reader at a time. False = not yet; it is opened again when it may. */
+  takeTurn(reader: PartitionReader): boolean
+  /** It has caught up. */
+  endTurn(reader: PartitionReader): void
+  /** It has shown records: its `end` is called once what came with them is through. */
+  shown(reader: PartitionReader): void
+  /** Its consumer can't be relied on any more: another one, at once. */
+  broken(reader: PartitionReader, why: string): void
+  /** There is no such stream (any more). */
+  lacking(reader: PartitionReader): void
+  /** Whether all of the family is another one, or gone: that is told once, and not of each partition. */
+  familyChanged(): Promise<boolean>
+}
+
+/**
+ * Reads one partition through an ephemeral push consumer in the server's memory: no acknowledgements, flow control, heartbeats. What
+ * is not as it must be (a consumer sequence that jumps, silence, a stream that changed) ends the consumer, and the next one
+ * begins at `next`: so nothing is lost and nothing comes twice.
+ */
+export class PartitionReader {
+  readonly partition: number
+  /** The next sequence to be shown. */
+  next: number
+  /** Begins with the first record that there is: what is gone before is not told. */
+  fromStart: boolean
+  /** The creation of the stream that is read; '' before it is known. */
+  created = ''
+  failures = 0
+  /** Records were shown whose batch is not closed. */
+  unended = false
+  #inTurn = false
+  readonly #tail: ReaderHost
+  readonly #stream: string
+  readonly #prefixLength: number
+  readonly #delivery = new Delivery()
+  readonly #view = new MessageView()
+  #first = 0
+  #head = 0
+  /** Time of the record at `next - 1`; -1 = unknown. */
+  #lastMs = -1
+  #lastNs = 0
+  /** Counts consumers: what an earlier one still brings is not looked at. */
+  #version = 0
+  #connection: NatsConnection | undefined
+  #subscription: Subscription | undefined
+  #consumer = ''
+  #consumerSequence = 0
+  #heardMs = 0
+  #heard = false
+  /** Messages behind a hole, until the server has said whether the hole is a loss. */
+  #held: MsgImpl[] | undefined
+  #heldBytes = 0
+  #flowReply: string | undefined
+  /** A first sequence beyond `next` that the server told at the last look: told again, what is before it is lost. */
+  #passedBy = 0
+
+  constructor(tail: ReaderHost, partition: number, next: number, fromStart: boolean) {
+    this.#tail = tail
+    this.partition = partition
+    this.next = Math.max(firstSequence, next)
+    this.fromStart = fromStart
+    this.#stream = streamOf(tail.name, partition)
+    this.#prefixLength = Buffer.byteLength(prefixOf(tail.name, partition))
+  }
+
+  get reading(): boolean {
+    return this.#subscription !== undefined
+  }
+
+  /** Ends what is open. */
+  stop(): void {
+    this.#version++
+    this.unended = false
+    this.#held = undefined
+    this.#flowReply = undefined
+    this.#inTurn = false
+    const { current } = this.#tail.api.link
+    if (this.#subscription !== undefined && current === this.#connection) {
+      this.#subscription.unsubscribe()
+      this.#tail.api.dropConsumer(this.#stream, this.#consumer)
+    }
+    this.#subscription = undefined
+  }
+
+  /** The log is another one: on from its first record. */
+  restart(): void {
+    this.stop()
+    this.next = firstSequence
+    this.fromStart = true
+    this.created = ''
+    this.#lastMs = -1
+    this.#first = 0
+    this.#head = 0
+  }
+
+  /** Begins to read, with what is open ended before. Rejects when it can't; nothing is open then. */
+  async open(connection: NatsConnection): Promise<void> {
+    this.stop()
+    const version = this.#version
+    const stale = () => this.#version !== version || this.#tail.closed
+    const { api } = this.#tail
+    const stream = await api.stream(this.#stream)
+    if (stale()) return
+    if (stream === undefined) return this.#tail.lacking(this)
+    if (this.created !== '' && this.created !== stream.created) {
+      if (await this.#tail.familyChanged()) return
+      if (stale()) return
+      this.#anotherStream(stream)
+    }
+    this.created = stream.created
+    const agreed = await this.#agreedWith(stream)
+    if (stale()) return
+    this.#begin(stream, agreed)
+    if (stale()) return
+    await this.#rememberLast(stream)
+    if (stale()) return
+    this.#tail.read(this)
+    this.end()
+    if (stale()) return
+    this.#inTurn = (stream.head - this.next) * stream.recordBytes > backlogBytes
+    if (!this.#inTurn) this.#tail.endTurn(this)
+    else if (!this.#tail.takeTurn(this)) return
+    await this.#subscribe(connection, stream, version)
+    if (!stale()) this.failures = 0
+  }
+
+  /** Closes the batch that was shown since the last call. */
+  end(): void {
+    if (this.#tail.closed) return
+    this.unended = false
+    if (this.#inTurn && this.#consumerSequence > 0 && this.#delivery.pending < caughtUpMessages) {
+      this.#inTurn = false
+      this.#tail.endTurn(this)
+    }
+    this.#head = Math.max(this.#head, this.#delivery.streamSequence + 1 + this.#delivery.pending)
+    this.#tail.sink.end(this.partition, this.next, { first: this.#first, head: this.#head })
+  }
+
+  /** To be called at each beat: false when the consumer has been silent for too long. */
+  isHeard(nowMs: number, silenceMs: number): boolean {
+    if (this.#heard) this.#heardMs = nowMs
+    this.#heard = false
+    return this.#subscription === undefined || nowMs - this.#heardMs < silenceMs
+  }
+
+  /** What a look at the stream has told, from time to time. */
+  learned({ first, head, created }: StreamFacts): void {
+    if (!this.reading || created !== this.created) return
+    this.#first = first
+    this.#head = Math.max(this.#head, head)
+    // What was sent before may still come: only who is passed by at two looks has lost something.
+    if (first <= this.next || this.#passedBy === 0) {
+      this.#passedBy = first > this.next ? first : 0
+      return
+    }
+    this.#lost(first)
+    this.end()
+  }
+
+  // Opening
+
+  /** Up to which offset the log is the one that was read; `next` where nothing speaks against it. */
+  async #agreedWith({ first, head }: StreamFacts): Promise<number> {
+    if (this.#lastMs < 0) return this.next
+    const { api } = this.#tail
+    const last = this.next - 1
+    if (last >= first && last < head) {
+      const time = await api.timeOf(this.#stream, last)
+      if (time === undefined) return this.next
+      if (time.timeMs === this.#lastMs && time.timeNs === this.#lastNs) return this.next
+    } else if (head >= this.next) return this.next
+    // Records of another history were stored after the last that was read of this one.
+    const after = await api.sequenceAt(this.#stream, formatTime(this.#lastMs, this.#lastNs + 1))
+    return Math.max(first, Math.min(after, head, last))
+  }
+
+  #begin({ first, head }: StreamFacts, agreed: number): void {
+    const { sink } = this.#tail
+    this.#first = first
+    this.#head = head
+    this.#delivery.streamSequence = 0
+    this.#delivery.pending = 0
+    this.#passedBy = 0
+    if (agreed < this.next) {
+      const to = this.next - 1
+      this.next = agreed
+      this.#lastMs = -1
+      sink.lost(this.partition, agreed, to, 'rewritten')
+    }
+    if (this.#tail.closed) return
+    if (this.next < first) {
+      if (this.fromStart) this.next = first
+      else this.#lost(first)
+    }
+    this.fromStart = false
+  }
+
+  /** The stream of this partition alone was deleted and created again: told as a rewrite from its first record on. */
+  #anotherStream({ first }: StreamFacts): void {
+    const to = this.next - 1
+    this.#lastMs = -1
+    if (first <= to) {
+      this.next = first
+      this.#tail.sink.lost(this.partition, first, to, 'rewritten')
+    }
+  }
+
+  /** The record below the start was read by others; by its time another history is known later. */
+  async #rememberLast({ first, head }: StreamFacts): Promise<void> {
+    const last = this.next - 1
+    if (this.#lastMs >= 0 || last < first || last >= head) return
+    const time = await this.#tail.api.timeOf(this.#stream, last)
+    if (time === undefined || this.next - 1 !== last) return
+    this.#lastMs = time.timeMs
+    this.#lastNs = time.timeNs
+  }
+
+  async #subscribe(connection: NatsConnection, { head }: StreamFacts, version: number): Promise<void> {
+    const { options, api } = this.#tail
+    const inbox = createInbox(options.inboxPrefix)
+    const name = `carillon_${inbox.slice(inbox.lastIndexOf('.') + 1)}`
+    const callback = (error: unknown, message: Msg) => {
+      if (version === this.#version && !this.#tail.closed) this.#message(error, message as MsgImpl)
+    }
+    this.#connection = connection
+    this.#subscription = connection.subscribe(inbox, { callback })
+    this.#consumer = name
+    this.#consumerSequence = 0
+    this.#heard = true
+    await api.addConsumer(this.#stream, {
+      name,
+      deliver_subject: inbox,
+      deliver_policy: DeliverPolicy.StartSequence,
+      // A start beyond the end would be the end on some servers; what comes before `next` is not shown.
+      opt_start_seq: Math.max(1, Math.min(this.next, head)),
+      ack_policy: AckPolicy.None,
+      mem_storage: true,
+      num_replicas: 1,
+      flow_control: true,
+      idle_heartbeat: options.heartbeatMs * nsPerMs,
+      inactive_threshold: inactiveMs * nsPerMs,
+    })
+  }
+
+  // The hot path
+
+  #message(error: unknown, message: MsgImpl): void {
+    this.#heard = true
+    const delivery = this.#delivery
+    const reply = error ? undefined : message._msg.reply
+    if (reply === undefined || !delivery.read(reply)) this.#control(error, message)
+    else if (delivery.consumerSequence !== this.#consumerSequence + 1) {
+      this.#tail.broken(this, `message ${this.#consumerSequence + 1} of its consumer is missing`)
+    } else {
+      this.#consumerSequence++
+      if (this.#held !== undefined || delivery.streamSequence > this.next) this.#hold(message)
+      else this.#show(message)
+    }
+  }
+
+  #show(message: MsgImpl): void {
+    const delivery = this.#delivery
+    if (delivery.streamSequence < this.next) return
+    this.next = delivery.streamSequence + 1
+    this.#lastMs = delivery.timeMs
+    this.#lastNs = delivery.timeNs
+    this.#view.set(message, delivery, this.partition, this.#prefixLength)
+    this.#tail.sink.record(this.#view)
+    if (delivery.pending === 0) this.end()
+    else this.#tail.shown(this)
+  }
+
+  /** Heartbeats and requests of flow control: neither has a payload. */
+  #control(error: unknown, message: MsgImpl): void {
+    if (error) {
+      this.#tail.broken(this, String(error))
+      return
+    }
+    const { headers } = message
+    const reply = message._msg.reply === undefined ? (headers?.get('Nats-Consumer-Stalled') ?? '') : message.reply
+    if (reply !== '') {
+      // Not before what it counts is shown: so the server sends no more than is held.
+      if (this.#held !== undefined) this.#flowReply = reply
+      else this.#connection?.publish(reply)
+    }
+    const last = headers?.get('Nats-Last-Consumer') ?? ''
+    if (last !== '' && Number(last) !== this.#consumerSequence) {
+      this.#tail.broken(this, `its consumer sent ${last} messages, of which ${this.#consumerSequence} came`)
+    }
+  }
+
+  // Holes
+
+  /** Sequences are missing before this message: deleted ones, as is normal, or a loss. The server's first sequence decides. */
+  #hold(message: MsgImpl): void {
+    if (this.#held !== undefined) this.#held.push(message)
+    else {
+      this.#held = [message]
+      this.#heldBytes = 0
+      void this.#judge(this.#version)
+    }
+    this.#heldBytes += message.size() + heldOverheadBytes
+    if (this.#heldBytes <= this.#tail.options.maxHeldBytes || this.#subscription === undefined) return
+    // The consumer ends here; the next one goes on behind what is held.
+    this.#subscription.unsubscribe()
+    this.#tail.api.dropConsumer(this.#stream, this.#consumer)
+    this.#subscription = undefined
+  }
+
+  /** Asks until all that is held was there when it was asked. */
+  async #judge(version: number): Promise<void> {
+    const stale = () => version !== this.#version || this.#tail.closed
+    try {
+      while (this.#held !== undefined && this.#held.length > 0) {
+        const known = this.#held.length
+        const stream = await this.#tail.api.stream(this.#stream)
+        if (stale()) return
+        if (stream === undefined) throw new Error(`stream ${this.#stream} is gone`)
+        this.#release(stream, known)
+        if (stale()) return
+      }
+    } catch (error) {
+      if (!stale()) this.#tail.broken(this, (error as Error).message)
+      return
+    }
+    if (this.#subscription === undefined) return this.#tail.broken(this, '')
+    if (this.#flowReply !== undefined) this.#connection?.publish(this.#flowReply)
+    this.#flowReply = undefined
+  }
+
+  /** Shows the first `known` of what is held, and what is behind them without a further hole. */
+  #release({ first, head }: StreamFacts, known: number): void {
+    const held = this.#held!
+    const delivery = this.#delivery
+    const version = this.#version
+    this.#first = first
+    this.#head = Math.max(this.#head, head)
+    let at = 0
+    for (; at < held.length; at++) {
+      const message = held[at]!
+      delivery.read(message._msg.reply!)
+      if (delivery.streamSequence > this.next) {
+        if (at >= known) break
+        if (first > this.next) this.#lost(Math.min(first, delivery.streamSequence))
+        if (version !== this.#version || this.#tail.closed) return
+      }
+      this.#show(message)
+      if (version !== this.#version || this.#tail.closed) return
+    }
+    this.#held = at < held.length ? held.slice(at) : undefined
+  }
+
+  #lost(first: number): void {
+    const from = this.next
+    this.next = first
+    this.#lastMs = -1
+    this.#passedBy = 0
+    this.#tail.sink.lost(this.partition, from, first - 1, 'retention')
+  }
+}

@@ -1,0 +1,66 @@
+import { JetStreamApiError, jserrors } from '@nats-io/jetstream/internal'
+import { errors as natsErrors, type PermissionViolationError } from '@nats-io/transport-node'
+import { CarillonError } from '../../base/errors.ts'
+
+/** The server's error numbers that mean something of their own. */
+export const apiCode = {
+  insufficientResources: 10023,
+  storageExceeded: 10047,
+  memoryExceeded: 10028,
+  messageTooLarge: 10054,
+  nameInUse: 10058,
+  noMessage: 10037,
+  storeFailed: 10077,
+  headersTooLarge: 10097,
+  duplicateInProcess: 10158,
+} as const
+
+/** The stream (or its incarnation) is not there; of no use to retry. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof jserrors.StreamNotFoundError
+}
+
+export function isNoMessage(error: unknown): boolean {
+  return error instanceof JetStreamApiError && error.code === apiCode.noMessage
+}
+
+/** Whether the server answered with a refusal that stays one: another attempt will not help. */
+export function isFinal(error: unknown): boolean {
+  if (error instanceof CarillonError) return error.code !== 'broker_unavailable'
+  if (violation(error) !== undefined) return true
+  return error instanceof JetStreamApiError && error.status < 500 && error.status !== 408 && error.status !== 429
+}
+
+/** What went wrong, as a user of Carillon can act on it; `where` names server and stream. */
+export function refusal(error: unknown, where: string): CarillonError {
+  if (error instanceof CarillonError) return error
+  if (isMissing(error)) {
+    return new CarillonError('stream_missing', `${where}: the server has no such stream; create it`, { cause: error })
+  }
+  return new CarillonError('broker_unavailable', `${where}: ${problemText(error)}`, { cause: error })
+}
+
+/** What the server did not let us do; of a question it is the error's cause. */
+function violation(error: unknown): PermissionViolationError | undefined {
+  if (error instanceof natsErrors.PermissionViolationError) return error
+  const { cause } = error as { cause?: unknown }
+  return cause instanceof natsErrors.PermissionViolationError ? cause : undefined
+}
+
+export const deniedText = (subject: string) => `the account may not publish to "${subject}": allow it`
+
+/** What an error of the client library means, and what to do. Never repeats a secret: the library's texts have none. */
+export function problemText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const denied = violation(error)
+  if (denied?.operation === 'publish') return deniedText(denied.subject)
+  if (denied !== undefined) return `the account may not subscribe to "${denied.subject}": allow it`
+  if (error instanceof jserrors.JetStreamNotEnabled) {
+    return 'JetStream does not answer: it is off (start nats-server with -js, and enable it for the account) or just starting'
+  }
+  if (error instanceof JetStreamApiError) return `the server refuses: ${error.message} (${error.code})`
+  if (error instanceof natsErrors.TimeoutError) return 'no answer in time'
+  if (error instanceof natsErrors.ClosedConnectionError) return 'the connection ended'
+  const { code } = error as { code?: unknown }
+  return typeof code === 'string' && !error.message.includes(code) ? `${error.message} (${code})` : error.message
+}

@@ -1,0 +1,340 @@
+import { isUtf8 } from 'node:buffer'
+import { createInbox, type MsgHdrs, type MsgImpl, type NatsConnection } from '@nats-io/transport-node'
+import type { Clock } from '../../base/clock.ts'
+import { CarillonError } from '../../base/errors.ts'
+import type { Random } from '../../base/random.ts'
+import { backOffMs } from '../pause.ts'
+import type { Ack, OutRecord, StreamInfo } from '../source.ts'
+import { JetStreamApi } from './api.ts'
+import { prefixOf, streamOf } from './family.ts'
+import { encodeHeaders } from './headers.ts'
+import { type Flight, Lane, type Publication } from './lane.ts'
+import { Link, type LinkHost } from './link.ts'
+import type { NatsOptions } from './options.ts'
+import { apiCode, deniedText } from './problems.ts'
+
+/** How often it looks for acknowledgements that are overdue, ms. */
+const beatMs = 100
+/** The key of a record that has none: a subject needs a token there. */
+const noKey = '_'
+/** A protocol line has at most 4096 bytes, with both subjects in it. */
+const maxKeyBytes = 2048
+/** What a record costs beside its bytes, roughly. */
+const recordBytes = 64
+const nothing = new Uint8Array(0)
+const zero = 48
+
+/** Hands records to the lane of their partition, over a connection and an inbox of its own; bounds what waits in all of them. */
+export class Publisher implements LinkHost {
+  readonly #options: NatsOptions
+  readonly #clock: Clock
+  readonly #link: Link
+  readonly #api: JetStreamApi
+  readonly #inbox: string
+  /** Flights by the number at the end of their reply subject. */
+  readonly #flights = new Map<number, Flight>()
+  readonly #lanes = new Map<string, Lane>()
+  readonly #asking = new Set<Lane>()
+  #ids = 0
+  #queuedBytes = 0
+  #closed = false
+  #beating = false
+  #cancelBeat: () => void = () => {}
+
+  constructor(options: NatsOptions, clock: Clock, random: Random) {
+    this.#options = options
+    this.#clock = clock
+    this.#link = new Link(options, clock, random, this)
+    this.#api = new JetStreamApi(this.#link, options, clock)
+    this.#inbox = createInbox(options.inboxPrefix)
+  }
+
+  publish(stream: StreamInfo, records: readonly OutRecord[]): Promise<Ack[]> {
+    if (this.#closed) return Promise.reject(this.#link.unavailable())
+    if (records.length === 0) return Promise.resolve([])
+    this.#link.start()
+    return new Promise((resolve, reject) => {
+      const deadlineMs = this.#clock.monotonicMs() + this.#options.publishTimeoutMs
+      const acks = new Array<Ack>(records.length)
+      const publication: Publication = { acks, waiting: records.length, done: false, deadlineMs, resolve, reject }
+      // All are looked at before one is sent.
+      const flights = records.map((record, index) => this.#flight(stream, record, publication, index))
+      this.#admit(flights)
+      const lanes = new Set<Lane>()
+      for (const flight of flights) {
+        flight.lane.add(flight)
+        lanes.add(flight.lane)
+      }
+      for (const lane of lanes) this.#send(lane)
+      this.#startBeat()
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#cancelBeat()
+    await this.#link.close()
+    for (const lane of this.#lanes.values()) lane.failAll(this.#link.unavailable())
+  }
+
+  // LinkHost
+
+  up(connection: NatsConnection): void {
+    connection.subscribe(`${this.#inbox}.*`, {
+      callback: (error, message) => {
+        if (error === null) this.#answered(message as MsgImpl, connection)
+      },
+    })
+    const now = this.#clock.monotonicMs()
+    for (const lane of this.#lanes.values()) {
+      lane.resend(connection, now)
+      lane.send(connection, now)
+    }
+  }
+
+  /** What is in flight stays there: it is sent again over the next connection. */
+  down(): void {}
+
+  denied(subject: string): void {
+    const error = new CarillonError('publish_forbidden', deniedText(subject))
+    for (const lane of this.#lanes.values()) lane.failSubject(subject, error)
+  }
+
+  // The way out
+
+  #flight(stream: StreamInfo, record: OutRecord, publication: Publication, index: number): Flight {
+    const { partition, key, value } = record
+    const id = this.#ids++
+    const lane = this.#lane(stream, partition)
+    const headers = encodeHeaders(record, `${this.#inbox.slice(-22)}.${id}`)
+    const payload = value ?? nothing
+    this.#expectFits(headers.length + payload.length, partition)
+    const subject = prefixOf(stream.name, partition) + keyOf(key)
+    const bytes = recordBytes + subject.length + headers.length + payload.length
+    const reply = `${this.#inbox}.${id}`
+    return {
+      id,
+      lane,
+      publication,
+      index,
+      subject,
+      headers: { encode: () => headers } as unknown as MsgHdrs,
+      payload,
+      reply,
+      bytes,
+      acknowledged: false,
+      sentMs: 0,
+    }
+  }
+
+  #expectFits(bytes: number, partition: number): void {
+    const most = this.#link.current?.info?.max_payload
+    if (most === undefined || bytes <= most) return
+    const said = `expected at most ${most} bytes of headers and value (the server's max_payload), got ${bytes}`
+    throw new CarillonError(
+      'event_too_large',
+      `${said} for partition ${partition}; publish a smaller event or raise it`,
+    )
+  }
+
+  #admit(flights: readonly Flight[]): void {
+    const bytes = flights.reduce((sum, flight) => sum + flight.bytes, 0)
+    const { maxQueuedBytes } = this.#options
+    if (this.#queuedBytes > 0 && this.#queuedBytes + bytes > maxQueuedBytes) {
+      const said = `expected at most ${maxQueuedBytes} bytes to wait for NATS`
+      throw new CarillonError('overloaded', `${said}, got ${bytes} more than fit; publish again later`)
+    }
+    this.#queuedBytes += bytes
+    for (const flight of flights) this.#flights.set(flight.id, flight)
+  }
+
+  #lane(stream: StreamInfo, partition: number): Lane {
+    const name = streamOf(stream.name, partition)
+    let lane = this.#lanes.get(name)
+    if (lane === undefined) {
+      lane = new Lane(name, partition, this.#options, (flight) => this.#finished(flight))
+      this.#lanes.set(name, lane)
+    }
+    return lane
+  }
+
+  #finished(flight: Flight): void {
+    if (this.#flights.delete(flight.id)) this.#queuedBytes -= flight.bytes
+  }
+
+  #send(lane: Lane): void {
+    lane.send(this.#link.current, this.#clock.monotonicMs())
+  }
+
+  // The way back
+
+  #answered(message: MsgImpl, connection: NatsConnection): void {
+    const { subject, hdr } = message._msg
+    const flight = this.#flights.get(numberIn(subject, this.#inbox.length + 1))
+    if (flight === undefined) return
+    const { lane } = flight
+    const data = message._rdata
+    const offset = hdr > 0 ? -1 : acknowledgedSequence(data, lane.stream)
+    if (offset > 0) {
+      lane.acknowledged(flight, offset)
+      this.#send(lane)
+    } else if (hdr > 0) {
+      // Nobody takes the subject: no stream, no leader, or JetStream is just starting.
+      void this.#ask(lane, connection)
+    } else {
+      this.#refused(flight, data)
+      this.#send(lane)
+    }
+  }
+
+  #refused(flight: Flight, data: Uint8Array): void {
+    const { lane, publication } = flight
+    const { error, stream } = parseAnswer(data)
+    if (error === undefined) {
+      const said = `expected ${lane.stream} to take ${flight.subject}, but ${stream ?? 'another stream'} did`
+      lane.failed(publication, new CarillonError('stream_unusable', `${said}; correct the subjects of the streams`))
+      return
+    }
+    const failure = failureOf(lane.stream, error)
+    if (failure !== undefined) {
+      lane.failed(publication, failure)
+      return
+    }
+    this.#pause(lane)
+  }
+
+  /** Until the next attempt, which sends all again. */
+  #pause(lane: Lane): void {
+    const { retryMs, maxRetryMs } = this.#options
+    const pauseMs = backOffMs(lane.failures++, retryMs, maxRetryMs)
+    lane.pause(this.#clock.monotonicMs() + pauseMs)
+    this.#clock.after(pauseMs, () => {
+      const { current } = this.#link
+      if (current === undefined || this.#closed) return
+      lane.resend(current, this.#clock.monotonicMs())
+      this.#send(lane)
+    })
+  }
+
+  async #ask(lane: Lane, connection: NatsConnection): Promise<void> {
+    if (this.#asking.has(lane) || connection !== this.#link.current) return
+    this.#asking.add(lane)
+    try {
+      if ((await this.#api.stream(lane.stream)) === undefined) lane.failAll(missing(lane.stream))
+      else this.#pause(lane)
+    } catch {
+      this.#pause(lane)
+    } finally {
+      this.#asking.delete(lane)
+    }
+  }
+
+  // Time
+
+  #startBeat(): void {
+    if (this.#beating || this.#closed) return
+    this.#beating = true
+    this.#cancelBeat = this.#clock.after(beatMs, () => this.#beat())
+  }
+
+  #beat(): void {
+    this.#beating = false
+    const now = this.#clock.monotonicMs()
+    const { current } = this.#link
+    for (const [name, lane] of this.#lanes) {
+      if (lane.look(now) && current !== undefined) {
+        void this.#link.suspect(current)
+        lane.resend(current, now)
+      }
+      lane.send(current, now)
+      if (lane.idle) this.#lanes.delete(name)
+    }
+    if (this.#lanes.size > 0) this.#startBeat()
+  }
+}
+
+interface ApiFailure {
+  readonly code: number
+  readonly err_code: number
+  readonly description: string
+}
+
+/** What a refusal means for its record; undefined = it passes, so that the record is sent again. */
+function failureOf(stream: string, error: ApiFailure): CarillonError | undefined {
+  const said = `stream ${stream} refuses the record: ${error.description} (${error.err_code})`
+  switch (error.err_code) {
+    case apiCode.messageTooLarge:
+    case apiCode.headersTooLarge:
+      return new CarillonError('event_too_large', `${said}; publish a smaller event or raise the stream's max_msg_size`)
+    case apiCode.insufficientResources:
+    case apiCode.storageExceeded:
+    case apiCode.memoryExceeded:
+      return new CarillonError('storage_full', `${said}; give JetStream or the account more storage`)
+    case apiCode.duplicateInProcess:
+      return undefined
+    case apiCode.storeFailed:
+      return storeFailure(said, error.description)
+  }
+  if (error.code >= 500 || error.code === 408 || error.code === 429) return undefined
+  return new CarillonError('broker_unavailable', said)
+}
+
+/** "maximum bytes exceeded", "maximum messages exceeded" and the like, of a stream that discards new records. */
+function storeFailure(said: string, description: string): CarillonError | undefined {
+  if (/too large/.test(description)) return new CarillonError('event_too_large', said)
+  if (!/maximum|no space|insufficient|resource/.test(description)) return undefined
+  return new CarillonError('storage_full', `${said}; raise the stream's limits, or let it discard old records`)
+}
+
+const missing = (stream: string) =>
+  new CarillonError(
+    'stream_missing',
+    `expected the JetStream stream ${stream}, found none; create it or describe it again`,
+  )
+
+/** The key as the rest of a subject. Throws `bad_event` for one that no subject can have. */
+function keyOf(key: Uint8Array | null): string {
+  if (key === null) return noKey
+  const text = Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('utf8')
+  if (isKey.test(text) && key.length <= maxKeyBytes && isUtf8(key) && !wildcard.test(text)) return text
+  const said = `expected a key that NATS can carry as a subject: tokens between single dots, without spaces or wildcards`
+  throw new CarillonError('bad_event', `${said}, got ${JSON.stringify(text.slice(0, 256))}`)
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they end a protocol line
+const isKey = /^[^.\s\u0000-\u001f\u007f]+(\.[^.\s\u0000-\u001f\u007f]+)*$/
+const wildcard = /(^|\.)[*>](\.|$)/
+
+const ackStart = Buffer.from('{"stream":"')
+const sequenceName = Buffer.from('"seq":')
+
+/** The sequence of `{"stream":"NAME","seq":42,…}`; -1 for anything else, and for the acknowledgement of another stream. */
+function acknowledgedSequence(data: Uint8Array, stream: string): number {
+  for (let i = 0; i < ackStart.length; i++) if (data[i] !== ackStart[i]) return -1
+  for (let i = 0; i < stream.length; i++) if (data[ackStart.length + i] !== stream.charCodeAt(i)) return -1
+  if (data[ackStart.length + stream.length] !== 34) return -1
+  const at = Buffer.from(data.buffer, data.byteOffset, data.byteLength).indexOf(sequenceName, ackStart.length)
+  if (at < 0) return -1
+  let value = 0
+  for (let i = at + sequenceName.length; i < data.length; i++) {
+    const digit = data[i]! - zero
+    if (digit === -16) continue
+    if (digit < 0 || digit > 9) break
+    value = value * 10 + digit
+  }
+  return value
+}
+
+function parseAnswer(data: Uint8Array): { error?: ApiFailure; stream?: string } {
+  try {
+    return JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('utf8'))
+  } catch {
+    return {}
+  }
+}
+
+function numberIn(bytes: Uint8Array, at: number): number {
+  let value = 0
+  for (let i = at; i < bytes.length; i++) value = value * 10 + bytes[i]! - zero
+  return value
+}

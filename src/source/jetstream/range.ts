@@ -1,0 +1,130 @@
+import { DeliverPolicy } from '@nats-io/jetstream'
+import { createInbox, errors, type MsgImpl, type NatsConnection } from '@nats-io/transport-node'
+import type { Clock } from '../../base/clock.ts'
+import { CarillonError } from '../../base/errors.ts'
+import type { RangeEnd, RangeSink, StreamInfo } from '../source.ts'
+import { type JetStreamApi, passing, type StreamFacts } from './api.ts'
+import { Delivery } from './delivery.ts'
+import { prefixOf, streamOf } from './family.ts'
+import { MessageView } from './message-view.ts'
+import type { NatsOptions } from './options.ts'
+
+/** Records of one chunk. */
+const maxBatch = 4096
+
+/**
+ * One chunk of one partition's past, through a pull consumer for this one use. All of it is held until the server has been asked for its
+ * first sequence: JetStream passes what is gone without a word, and a hole in the chunk is one or the other by that answer.
+ */
+export class RangeRead {
+  readonly #api: JetStreamApi
+  readonly #options: NatsOptions
+  readonly #clock: Clock
+  readonly #stream: StreamInfo
+  readonly #partition: number
+  readonly #name: string
+
+  constructor(api: JetStreamApi, options: NatsOptions, clock: Clock, stream: StreamInfo, partition: number) {
+    this.#api = api
+    this.#options = options
+    this.#clock = clock
+    this.#stream = stream
+    this.#partition = partition
+    this.#name = streamOf(stream.name, partition)
+  }
+
+  async read(from: number, to: number, maxBytes: number, sink: RangeSink): Promise<RangeEnd> {
+    const before = await this.#facts()
+    const { head } = before
+    const start = Math.max(from, before.first)
+    const end = Math.min(to, head)
+    if (start >= end) return { next: Math.max(from, Math.min(to, Math.max(before.first, head))), offsets: before }
+    const messages = await this.#fetch(start, end, maxBytes)
+    const after = await this.#facts()
+    const next = this.#show(messages, start, end, after.first, sink)
+    return { next, offsets: { first: after.first, head: Math.max(head, after.first) } }
+  }
+
+  /** The partition now; rejects when its family is another one. */
+  async #facts(): Promise<StreamFacts> {
+    const zero = this.#api.stream(streamOf(this.#stream.name, 0))
+    const own = this.#partition === 0 ? zero : this.#api.stream(this.#name)
+    const [family, facts] = await Promise.all([zero, own])
+    if (facts !== undefined && family?.created === this.#stream.incarnation) return facts
+    const said = `expected stream ${this.#name} of ${this.#stream.incarnation}, found ${family === undefined || facts === undefined ? 'none' : 'another one'}`
+    throw new CarillonError('stream_missing', `${said}; describe the stream again`)
+  }
+
+  /** At least one message, unless all of [start, end) were deleted meanwhile. */
+  #fetch(start: number, end: number, maxBytes: number): Promise<MsgImpl[]> {
+    return this.#api.run(`stream ${this.#name}`, async (manager, connection) => {
+      const inbox = createInbox(this.#options.inboxPrefix)
+      const { name } = await manager.consumers.add(this.#name, {
+        ...passing(inbox),
+        deliver_policy: DeliverPolicy.StartSequence,
+        opt_start_seq: start,
+      })
+      const batch = Math.min(maxBatch, end - start)
+      try {
+        const found = await this.#pull(connection, inbox, name, { batch, max_bytes: maxBytes }, end)
+        // A record larger than the chunk comes only when no size is named.
+        return found.length > 0 ? found : await this.#pull(connection, `${inbox}1`, name, { batch: 1 }, end)
+      } finally {
+        this.#api.dropConsumer(this.#name, name)
+      }
+    })
+  }
+
+  #pull(
+    connection: NatsConnection,
+    inbox: string,
+    consumer: string,
+    request: { batch: number; max_bytes?: number },
+    end: number,
+  ): Promise<MsgImpl[]> {
+    const found: MsgImpl[] = []
+    const delivery = new Delivery()
+    return new Promise((resolve, reject) => {
+      const settle = (error?: Error) => {
+        cancel()
+        subscription.unsubscribe()
+        if (error === undefined) resolve(found)
+        else reject(error)
+      }
+      const cancel = this.#clock.after(this.#options.requestTimeoutMs, () => settle(new errors.TimeoutError()))
+      const subscription = connection.subscribe(inbox, {
+        callback: (error, message) => {
+          if (error) return settle(error)
+          const { reply } = (message as MsgImpl)._msg
+          // Anything else is the server's word that there is no more.
+          if (reply === undefined || !delivery.read(reply)) return settle()
+          found.push(message as MsgImpl)
+          const { streamSequence, pending } = delivery
+          if (found.length === request.batch || pending === 0 || streamSequence + 1 >= end) settle()
+        },
+      })
+      const subject = `${this.#api.prefix}.CONSUMER.MSG.NEXT.${this.#name}.${consumer}`
+      connection.publish(subject, JSON.stringify({ ...request, no_wait: true }), { reply: inbox })
+    })
+  }
+
+  /** Shows what is certainly complete; where the next chunk begins. */
+  #show(messages: readonly MsgImpl[], start: number, end: number, first: number, sink: RangeSink): number {
+    const delivery = new Delivery()
+    const view = new MessageView()
+    const prefixLength = Buffer.byteLength(prefixOf(this.#stream.name, this.#partition))
+    let next = start
+    for (const message of messages) {
+      delivery.read(message._msg.reply!)
+      const { streamSequence } = delivery
+      // Retention may have passed this hole: the next chunk begins with it, and its caller sees by `first` what is gone.
+      if (streamSequence > next && next < first && next > start) return next
+      if (streamSequence >= end) return end
+      view.set(message, delivery, this.#partition, prefixLength)
+      sink.record(view)
+      next = streamSequence + 1
+    }
+    const rest = messages.length === 0 || delivery.pending === 0
+    return rest ? Math.max(next, end) : next
+  }
+}

@@ -1,0 +1,130 @@
+import { type Clock, systemClock } from '../../base/clock.ts'
+import { CarillonError } from '../../base/errors.ts'
+import { type Random, systemRandom } from '../../base/random.ts'
+import type {
+  Ack,
+  Offsets,
+  OutRecord,
+  RangeEnd,
+  RangeSink,
+  Source,
+  SourceContext,
+  StreamInfo,
+  Tail,
+  TailSink,
+} from '../source.ts'
+import { JetStreamApi } from './api.ts'
+import { authenticator, tlsOptions } from './credentials.ts'
+import { formatTime } from './delivery.ts'
+import { createCommand, createFamily, describeFamily, firstSequence, streamOf } from './family.ts'
+import { Link, serversOf } from './link.ts'
+import { type NatsOptions, natsDefaults } from './options.ts'
+import { Publisher } from './publisher.ts'
+import { RangeRead } from './range.ts'
+import { JetStreamTail } from './tail.ts'
+
+export interface NatsContext extends SourceContext {
+  /** Paces retries; the system's clock unless a test holds it. */
+  readonly clock?: Clock
+  readonly random?: Random
+}
+
+/**
+ * NATS JetStream as a source. Nothing is connected until it is needed, so that this resolves with the servers away. Rejects with
+ * `bad_request` when a file of the credentials can't be used.
+ */
+export async function openNats(
+  options: Pick<NatsOptions, 'servers'> & Partial<NatsOptions>,
+  context: NatsContext,
+): Promise<Source> {
+  const all = { ...natsDefaults, ...options }
+  if (all.servers.length === 0) throw new CarillonError('bad_request', 'expected at least one NATS server, got none')
+  authenticator(all)
+  if (all.tls !== undefined) tlsOptions(all.tls)
+  return new NatsSource(all, context)
+}
+
+class NatsSource implements Source {
+  readonly kind = 'nats'
+  readonly firstOffset = firstSequence
+  readonly generations = 'times'
+  readonly name: string
+  readonly #options: NatsOptions
+  readonly #context: SourceContext
+  readonly #clock: Clock
+  readonly #random: Random
+  /** For questions and ranges; writes and each tail have connections of their own. */
+  readonly #api: JetStreamApi
+  readonly #publisher: Publisher
+  readonly #tails = new Set<JetStreamTail>()
+
+  constructor(options: NatsOptions, context: NatsContext) {
+    this.name = serversOf(options)
+    this.#options = options
+    this.#context = context
+    this.#clock = context.clock ?? systemClock()
+    this.#random = context.random ?? systemRandom
+    this.#api = new JetStreamApi(new Link(options, this.#clock, this.#random), options, this.#clock)
+    this.#publisher = new Publisher(options, this.#clock, this.#random)
+  }
+
+  describe(stream: string): Promise<StreamInfo | undefined> {
+    return describeFamily(this.#api, stream)
+  }
+
+  create(stream: string, partitions: number): Promise<void> {
+    return createFamily(this.#api, stream, partitions, this.#options)
+  }
+
+  createCommand(stream: string, partitions: number): string {
+    return createCommand(stream, partitions, this.name, this.#options)
+  }
+
+  async offsets(stream: StreamInfo, partition: number): Promise<Offsets> {
+    const name = streamOf(stream.name, partition)
+    const facts = await this.#api.stream(name)
+    if (facts === undefined) throw missing(name)
+    return { first: facts.first, head: facts.head }
+  }
+
+  offsetAt(stream: StreamInfo, partition: number, timeMs: number): Promise<number> {
+    return this.#api.sequenceAt(streamOf(stream.name, partition), formatTime(Math.max(0, Math.ceil(timeMs)), 0))
+  }
+
+  tail(stream: StreamInfo, from: readonly number[], sink: TailSink): Tail {
+    const tail = new JetStreamTail(stream, from, sink, this.#options, this.#context, this.#clock, this.#random)
+    this.#tails.add(tail)
+    return {
+      close: () => {
+        this.#tails.delete(tail)
+        return tail.close()
+      },
+    }
+  }
+
+  range(
+    stream: StreamInfo,
+    partition: number,
+    from: number,
+    to: number,
+    maxBytes: number,
+    sink: RangeSink,
+  ): Promise<RangeEnd> {
+    return new RangeRead(this.#api, this.#options, this.#clock, stream, partition).read(from, to, maxBytes, sink)
+  }
+
+  async publish(stream: StreamInfo, records: readonly OutRecord[]): Promise<Ack[]> {
+    return this.#publisher.publish(stream, records)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([
+      this.#api.link.close(),
+      this.#publisher.close(),
+      ...[...this.#tails].map((tail) => tail.close()),
+    ])
+  }
+}
+
+const missing = (stream: string) =>
+  new CarillonError('stream_missing', `expected the JetStream stream ${stream}, found none; describe the stream again`)

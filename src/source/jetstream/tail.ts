@@ -1,0 +1,314 @@
+import type { NatsConnection } from '@nats-io/transport-node'
+import type { Clock } from '../../base/clock.ts'
+import type { Random } from '../../base/random.ts'
+import { backOffMs, Pause } from '../pause.ts'
+import type { SourceContext, StreamInfo, Tail, TailSink } from '../source.ts'
+import { TailHealth } from '../tail-health.ts'
+import { JetStreamApi, type StreamFacts } from './api.ts'
+import { describeFamily, streamOf } from './family.ts'
+import { Link, type LinkHost } from './link.ts'
+import type { NatsOptions } from './options.ts'
+import { PartitionReader, type ReaderHost } from './partition-reader.ts'
+import { deniedText } from './problems.ts'
+
+/** How often consumers are looked after, ms. */
+const beatMs = 200
+/** Heartbeats that may be missing before a consumer counts as gone. */
+const silentBeats = 2.5
+/** How long a family must stay as it is before it counts as re-created or grown: its streams are made one by one, ms. */
+const settleMs = 200
+/** How often a stream that is missing is looked for, ms. */
+const missingMs = 500
+
+/** Reads every partition of one family over a connection of its own: one reader a partition, one look at the family now and then. */
+export class JetStreamTail implements Tail, LinkHost, ReaderHost {
+  readonly name: string
+  readonly api: JetStreamApi
+  readonly options: NatsOptions
+  readonly sink: TailSink
+  closed = false
+  #incarnation: string
+  #readers: PartitionReader[]
+  readonly #clock: Clock
+  readonly #context: SourceContext
+  readonly #health: TailHealth
+  /** When a reader that is not reading is opened again, monotonic ms; absent = it is being opened, or reads. */
+  readonly #dueMs = new Map<PartitionReader, number>()
+  /** When a consumer last broke, monotonic ms: the next one is at once, the one after that not. */
+  readonly #brokenMs = new WeakMap<PartitionReader, number>()
+  /** Who reads a backlog, and who waits to. */
+  #inTurn: PartitionReader | undefined
+  readonly #waiting = new Set<PartitionReader>()
+  readonly #pause: Pause
+  #ending = false
+  #gone = false
+  #lookedAt = 0
+  #beatAtMs: number
+  #cancelBeat: () => void
+  readonly #watching: Promise<void>
+
+  constructor(
+    stream: StreamInfo,
+    from: readonly number[],
+    sink: TailSink,
+    options: NatsOptions,
+    context: SourceContext,
+    clock: Clock,
+    random: Random,
+  ) {
+    this.name = stream.name
+    this.options = options
+    this.sink = sink
+    this.#incarnation = stream.incarnation
+    this.#context = context
+    this.#clock = clock
+    this.#pause = new Pause(clock)
+    this.#health = new TailHealth(options.awayAfterMs, (state, detail) => {
+      if (!this.closed) sink.state(state, detail)
+    })
+    this.#health.found(stream.partitions, clock.monotonicMs())
+    this.api = new JetStreamApi(new Link(options, clock, random, this), options, clock)
+    this.#readers = Array.from(
+      { length: stream.partitions },
+      (_, partition) => new PartitionReader(this, partition, from[partition] ?? 0, false),
+    )
+    for (const reader of this.#readers) this.#dueMs.set(reader, 0)
+    this.#beatAtMs = clock.monotonicMs()
+    this.#cancelBeat = clock.after(beatMs, () => this.#beat())
+    this.api.link.start()
+    this.#watching = this.#watch()
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+    this.#cancelBeat()
+    for (const reader of this.#readers) reader.stop()
+    this.#pause.wake()
+    await this.api.link.close()
+    await this.#watching
+  }
+
+  // LinkHost
+
+  up(_connection: NatsConnection): void {
+    this.#forgetTurns()
+    for (const reader of this.#readers) this.#dueMs.set(reader, 0)
+    this.#openDue()
+  }
+
+  down(problem: string): void {
+    const now = this.#clock.monotonicMs()
+    for (const reader of this.#readers) {
+      reader.stop()
+      this.#dueMs.set(reader, 0)
+      if (!this.#gone) this.#health.failed(reader.partition, now, problem)
+    }
+  }
+
+  /** Of questions, whose askers are told too, and of flow control, without which a consumer stands still. */
+  denied(subject: string): void {
+    this.#context.log('error', `reading stream ${this.name}: ${deniedText(subject)}`)
+  }
+
+  // ReaderHost
+
+  read(reader: PartitionReader): void {
+    this.#health.read(reader.partition)
+  }
+
+  takeTurn(reader: PartitionReader): boolean {
+    this.#inTurn ??= reader
+    if (this.#inTurn === reader) return true
+    this.#waiting.add(reader)
+    return false
+  }
+
+  endTurn(reader: PartitionReader): void {
+    if (this.#inTurn !== reader) return
+    const [next] = this.#waiting
+    this.#inTurn = next
+    if (next === undefined) return
+    this.#waiting.delete(next)
+    this.#dueMs.set(next, 0)
+    setImmediate(() => this.#openDue())
+  }
+
+  shown(reader: PartitionReader): void {
+    reader.unended = true
+    if (this.#ending) return
+    this.#ending = true
+    setImmediate(() => {
+      this.#ending = false
+      for (const each of this.#readers) if (each.unended) each.end()
+    })
+  }
+
+  broken(reader: PartitionReader, why: string): void {
+    reader.stop()
+    this.endTurn(reader)
+    if (why !== '') this.#context.log('info', `reading ${streamOf(this.name, reader.partition)} anew: ${why}`)
+    const now = this.#clock.monotonicMs()
+    const again = now - (this.#brokenMs.get(reader) ?? Number.NEGATIVE_INFINITY) < this.options.maxRetryMs
+    this.#brokenMs.set(reader, now)
+    this.#dueMs.set(reader, again ? now + this.options.maxRetryMs : now)
+    setImmediate(() => this.#openDue())
+  }
+
+  lacking(reader: PartitionReader): void {
+    this.endTurn(reader)
+    this.#health.expect(reader.partition, this.#clock.monotonicMs())
+    this.#health.missing(`the server has no stream ${streamOf(this.name, reader.partition)}`)
+    this.#dueMs.set(reader, this.#clock.monotonicMs() + missingMs)
+    this.#pause.wake()
+  }
+
+  async familyChanged(): Promise<boolean> {
+    const zero = await this.api.stream(streamOf(this.name, 0))
+    const changed = zero?.created !== this.#incarnation
+    if (changed) this.#pause.wake()
+    return changed
+  }
+
+  #forgetTurns(): void {
+    this.#inTurn = undefined
+    this.#waiting.clear()
+  }
+
+  // Opening
+
+  #openDue(): void {
+    const { current } = this.api.link
+    if (this.closed || this.#gone || current === undefined) return
+    const now = this.#clock.monotonicMs()
+    for (const [reader, dueMs] of this.#dueMs) if (dueMs <= now) void this.#open(reader, current)
+  }
+
+  async #open(reader: PartitionReader, connection: NatsConnection): Promise<void> {
+    this.#dueMs.delete(reader)
+    try {
+      await reader.open(connection)
+    } catch (error) {
+      if (this.closed || !this.#readers.includes(reader)) return
+      // A connection that ended meanwhile has told of it, and the next one has begun anew.
+      if (this.api.link.current !== connection) return
+      reader.stop()
+      this.endTurn(reader)
+      const { retryMs, maxRetryMs } = this.options
+      const now = this.#clock.monotonicMs()
+      this.#dueMs.set(reader, now + backOffMs(reader.failures++, retryMs, maxRetryMs))
+      this.#health.failed(reader.partition, now, (error as Error).message)
+    }
+  }
+
+  #beat(): void {
+    if (this.closed) return
+    const now = this.#clock.monotonicMs()
+    // After a pause of this process nothing can have been heard: it counts from now.
+    const stalled = now - this.#beatAtMs > 2 * beatMs
+    this.#beatAtMs = now
+    const { current, problem } = this.api.link
+    for (const reader of this.#readers) {
+      const heard = reader.isHeard(now, stalled ? Number.POSITIVE_INFINITY : silentBeats * this.options.heartbeatMs)
+      if (heard) continue
+      this.broken(reader, 'its consumer is silent')
+      if (current !== undefined) void this.api.link.suspect(current)
+    }
+    if (current === undefined && !this.#gone) {
+      for (const { partition } of this.#readers) this.#health.failed(partition, now, problem)
+    }
+    this.#openDue()
+    this.#cancelBeat = this.#clock.after(beatMs, () => this.#beat())
+  }
+
+  // The family
+
+  async #watch(): Promise<void> {
+    while (!this.closed) {
+      await this.#pause.sleep(this.#gone ? missingMs : this.options.refreshMs)
+      if (this.closed) return
+      try {
+        await this.#look()
+      } catch (error) {
+        // Away, which the readers tell; or set up in a way that can't be read.
+        if (!this.closed)
+          this.#context.log('warn', `looking at stream ${this.name} failed: ${(error as Error).message}`)
+      }
+    }
+  }
+
+  async #look(): Promise<void> {
+    if (this.api.link.current === undefined) return
+    const zero = await this.api.stream(streamOf(this.name, 0))
+    if (this.closed) return
+    if (zero === undefined) return this.#vanished()
+    if (zero.created !== this.#incarnation) return this.#recreated()
+    if (this.#gone) this.#found()
+    await this.#lookAtOne(zero)
+    const more = await this.api.stream(streamOf(this.name, this.#readers.length))
+    if (more !== undefined && !this.closed) await this.#grown()
+  }
+
+  /** Partition after partition, so that each one's bounds are known though nothing is written to it. */
+  async #lookAtOne(zero: StreamFacts): Promise<void> {
+    this.#lookedAt = (this.#lookedAt + 1) % this.#readers.length
+    const reader = this.#readers[this.#lookedAt]!
+    const facts = reader.partition === 0 ? zero : await this.api.stream(streamOf(this.name, reader.partition))
+    if (facts !== undefined && !this.closed) reader.learned(facts)
+  }
+
+  #vanished(): void {
+    this.#gone = true
+    this.#forgetTurns()
+    for (const reader of this.#readers) {
+      reader.stop()
+      this.#dueMs.set(reader, 0)
+    }
+    this.#health.missing(`the server has no stream ${streamOf(this.name, 0)}`)
+  }
+
+  #found(): void {
+    this.#gone = false
+    this.#health.found(this.#readers.length, this.#clock.monotonicMs())
+    this.#openDue()
+  }
+
+  /** The family, when two looks in a row see the same. */
+  async #settled(): Promise<StreamInfo | undefined> {
+    const before = await describeFamily(this.api, this.name)
+    await new Pause(this.#clock).sleep(settleMs)
+    if (this.closed) return undefined
+    const after = await describeFamily(this.api, this.name)
+    const same = before?.incarnation === after?.incarnation && before?.partitions === after?.partitions
+    return same && !this.closed ? after : undefined
+  }
+
+  async #recreated(): Promise<void> {
+    const info = await this.#settled()
+    if (info === undefined || info.incarnation === this.#incarnation) return
+    this.#incarnation = info.incarnation
+    for (const reader of this.#readers) reader.restart()
+    this.#forgetTurns()
+    this.#readers = Array.from(
+      { length: info.partitions },
+      (_, partition) => this.#readers[partition] ?? new PartitionReader(this, partition, 0, true),
+    )
+    this.#dueMs.clear()
+    for (const reader of this.#readers) this.#dueMs.set(reader, 0)
+    this.sink.recreated(info)
+    if (!this.closed) this.#found()
+  }
+
+  async #grown(): Promise<void> {
+    const info = await this.#settled()
+    if (info === undefined || info.incarnation !== this.#incarnation || info.partitions <= this.#readers.length) return
+    const now = this.#clock.monotonicMs()
+    while (this.#readers.length < info.partitions) {
+      const reader = new PartitionReader(this, this.#readers.length, 0, true)
+      this.#readers.push(reader)
+      this.#dueMs.set(reader, 0)
+      this.#health.expect(reader.partition, now)
+    }
+    this.sink.grown(info)
+    this.#openDue()
+  }
+}

@@ -1,0 +1,17 @@
+import { ByteWriter } from './encoding.ts'
+import type { KafkaRequest } from './request.ts'
+
+/** SaslHandshake v1 (KIP-152): its answer has the mechanisms that the broker takes, also when it refuses the one asked for. */
+export function mechanismsRequest(mechanism: string): KafkaRequest<string[]> {
+  const body = new ByteWriter(64).string(mechanism.toUpperCase()).written()
+  return {
+    apiKey: 17,
+    apiName: 'SaslHandshake',
+    apiVersion: 1,
+    body,
+    decode: (reader) => {
+      reader.int16()
+      return Array.from({ length: reader.int32() }, () => reader.string())
+    },
+  }
+}

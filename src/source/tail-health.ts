@@ -1,0 +1,52 @@
+import type { TailState } from './source.ts'
+
+/** Turns what happens to each partition into the tail's one state, told once a change of it or of its reason. */
+export class TailHealth {
+  readonly #awayAfterMs: number
+  readonly #tell: (state: TailState, detail: string) => void
+  /** Partitions that can't be read, and since when (monotonic ms). */
+  readonly #failing = new Map<number, number>()
+  #state: TailState | undefined
+  #detail = ''
+  /** The partition whose problem was told: of several that fail, one speaks. */
+  #speaker = -1
+
+  constructor(awayAfterMs: number, tell: (state: TailState, detail: string) => void) {
+    this.#awayAfterMs = awayAfterMs
+    this.#tell = tell
+  }
+
+  /** A partition that was not read yet. */
+  expect(partition: number, nowMs: number): void {
+    if (!this.#failing.has(partition)) this.#failing.set(partition, nowMs)
+  }
+
+  read(partition: number): void {
+    if (this.#failing.delete(partition) && this.#failing.size === 0) this.#become('up', '')
+  }
+
+  failed(partition: number, nowMs: number, detail: string): void {
+    this.expect(partition, nowMs)
+    if (nowMs - this.#failing.get(partition)! < this.#awayAfterMs) return
+    if (this.#state === 'away' && this.#speaker !== partition && this.#failing.has(this.#speaker)) return
+    this.#speaker = partition
+    this.#become('away', detail)
+  }
+
+  missing(detail: string): void {
+    this.#become('missing', detail)
+  }
+
+  /** The stream is there (again): partitions count as not read since now. */
+  found(partitions: number, nowMs: number): void {
+    this.#failing.clear()
+    for (let partition = 0; partition < partitions; partition++) this.#failing.set(partition, nowMs)
+  }
+
+  #become(state: TailState, detail: string): void {
+    if (state === this.#state && detail === this.#detail) return
+    this.#state = state
+    this.#detail = detail
+    this.#tell(state, detail)
+  }
+}

@@ -1,0 +1,40 @@
+import type { Attributes } from '@opentelemetry/api'
+
+/**
+ * Attributes by OpenTelemetry's semantic conventions for messaging (1.45, "Development"). Their names were changed in 2026; where
+ * most backends still know the former one, both are given.
+ */
+export interface Destination {
+  /** `kafka`, `nats`, or `carillon` for the embedded log. */
+  readonly system: string
+  /** The broker's name for the stream. */
+  readonly topic: string
+  /** This gateway. */
+  readonly clientId: string
+}
+
+/** `type` is the convention's kind of operation, `name` the first word of the span's name. */
+export function messagingAttributes(to: Destination, type: 'send' | 'process', name: string): Attributes {
+  return {
+    'messaging.system': to.system,
+    'messaging.system.name': to.system,
+    'messaging.operation.name': name,
+    'messaging.operation.type': type,
+    'messaging.destination.name': to.topic,
+    'messaging.client.id': to.clientId,
+  }
+}
+
+export function placeAttributes(system: string, partition: number, offset: number): Attributes {
+  const place: Attributes = { 'messaging.destination.partition.id': String(partition), 'carillon.offset': offset }
+  if (system === 'kafka') {
+    place['messaging.kafka.offset'] = offset
+    place['kafka.offset'] = offset
+  }
+  return place
+}
+
+/** The value of `messaging.system` for a broker. */
+export function messagingSystem(broker: string): string {
+  return broker === 'embedded' ? 'carillon' : broker
+}

@@ -1,0 +1,79 @@
+/**
+ * The frame that serializers of Confluent's schema registry put before a value: byte 0, the schema's id as 4 bytes big-endian, and
+ * for protobuf the path of the message within its schema: a count and so many indexes, zigzag varints; a count of 0 stands
+ * for [0], the first message.
+ * https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format
+ */
+
+const magic = 0
+const idBytes = 4
+/** Messages nested deeper than this are not taken for a frame. */
+const maxIndexes = 16
+
+/** Reads frames; one object for all records. */
+export class ConfluentFrame {
+  /** Where the content begins. */
+  contentStart = 0
+  /** In decimal: bytes [0, schemaIdLength). */
+  readonly schemaId = Buffer.alloc(10)
+  schemaIdLength = 0
+  /** Joined by commas, in decimal: bytes [0, indexesLength); empty for the first message, and for what is not protobuf. */
+  readonly indexes = Buffer.alloc(maxIndexes * 11)
+  indexesLength = 0
+  #at = 0
+
+  /** False unless bytes [start, end) begin with a frame, with a protobuf frame where `isProtobuf`. */
+  read(bytes: Uint8Array, start: number, end: number, isProtobuf: boolean): boolean {
+    this.indexesLength = 0
+    if (!hasFrame(bytes, start, end)) return false
+    this.schemaIdLength = writeDecimal(this.schemaId, 0, schemaIdOf(bytes, start))
+    this.#at = start + 1 + idBytes
+    if (isProtobuf && !this.#readIndexes(bytes, end)) return false
+    this.contentStart = this.#at
+    return true
+  }
+
+  #readIndexes(bytes: Uint8Array, end: number): boolean {
+    const count = this.#zigzag(bytes, end)
+    if (count < 0 || count > maxIndexes) return false
+    let length = 0
+    let first = true
+    for (let i = 0; i < count; i++) {
+      const index = this.#zigzag(bytes, end)
+      if (index < 0) return false
+      first &&= index === 0 && count === 1
+      if (i > 0) this.indexes[length++] = 0x2c
+      length = writeDecimal(this.indexes, length, index)
+    }
+    this.indexesLength = first ? 0 : length
+    return true
+  }
+
+  /** -1 where there is none of up to 32 bits; a negative number is none here. */
+  #zigzag(bytes: Uint8Array, end: number): number {
+    let value = 0
+    for (let shift = 0; shift < 35 && this.#at < end; shift += 7) {
+      const byte = bytes[this.#at++]!
+      value |= (byte & 127) << shift
+      if (byte < 128) return (value & 1) === 1 ? -1 : value >>> 1
+    }
+    return -1
+  }
+}
+
+/** Whether a frame, as far as every content has it, can stand at the start of bytes [start, end). */
+export function hasFrame(bytes: Uint8Array, start: number, end: number): boolean {
+  return end - start > idBytes && bytes[start] === magic
+}
+
+export function schemaIdOf(bytes: Uint8Array, start: number): number {
+  return ((bytes[start + 1]! << 24) | (bytes[start + 2]! << 16) | (bytes[start + 3]! << 8) | bytes[start + 4]!) >>> 0
+}
+
+/** Writes `value`, an integer from 0 to 2^32 - 1, at `at`; returns the index behind it. */
+function writeDecimal(bytes: Uint8Array, at: number, value: number): number {
+  let end = at + 1
+  for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) end++
+  for (let i = end - 1, rest = value; i >= at; i--, rest = Math.floor(rest / 10)) bytes[i] = 0x30 + (rest % 10)
+  return end
+}

@@ -1,0 +1,115 @@
+import { entryKey, eventKey } from './envelope.ts'
+import { varintLength, writeVarint } from './varint.ts'
+
+const firstBytes = 4096
+/** Up to here a loop is quicker than a call into the runtime. */
+const shortBytes = 24
+
+type FieldName = Exclude<
+  keyof typeof eventKey,
+  'subject' | 'attributes' | 'publishedAtUs' | 'ttlMs' | 'priority' | 'deleted'
+>
+
+/**
+ * Builds envelopes, one after the other, in one buffer: for records that carry none. Strings are taken as bytes and not
+ * checked: `scanEnvelope` judges the result. Empty fields are left out, fields may come in any order. For the server only: it
+ * uses Node's Buffer.
+ */
+export class EnvelopeWriter {
+  /** The envelope is bytes [0, length); another buffer after it grew. */
+  bytes: Buffer
+  length = 0
+  /** The envelope is over the limit: what was written is of no use. */
+  tooLarge = false
+  readonly #maxBytes: number
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+    this.bytes = Buffer.allocUnsafe(Math.min(firstBytes, maxBytes))
+  }
+
+  begin(): void {
+    this.length = 0
+    this.tooLarge = false
+  }
+
+  /** Forgets what was written behind `length`. */
+  truncate(length: number): void {
+    this.length = length
+  }
+
+  /** `prefix` and then bytes [start, end). Returns where the subject itself begins in `bytes`. */
+  subject(prefix: Buffer, source: Buffer, start: number, end: number): number {
+    const length = prefix.length + end - start
+    if (length === 0 || !this.#takes(1 + varintLength(length) + length)) return this.length
+    this.#head(eventKey.subject, length)
+    const at = this.length
+    this.#copy(prefix, 0, prefix.length)
+    this.#copy(source, start, end)
+    return at
+  }
+
+  field(name: FieldName, source: Buffer, start: number, end: number): void {
+    const length = end - start
+    if (length === 0 || !this.#takes(1 + varintLength(length) + length)) return
+    this.#head(eventKey[name], length)
+    this.#copy(source, start, end)
+  }
+
+  /** Unix µs; what the field does not hold, such as a time before 1970, is left out as unknown. */
+  publishedAt(us: number): void {
+    if (!(us > 0 && us <= Number.MAX_SAFE_INTEGER) || !this.#takes(1 + varintLength(us))) return
+    this.#head(eventKey.publishedAtUs, us)
+  }
+
+  deleted(): void {
+    if (this.#takes(2)) this.#head(eventKey.deleted, 1)
+  }
+
+  attribute(
+    name: Buffer,
+    nameStart: number,
+    nameEnd: number,
+    value: Buffer,
+    valueStart: number,
+    valueEnd: number,
+  ): void {
+    const nameLength = nameEnd - nameStart
+    const valueLength = valueEnd - valueStart
+    const length = 2 + varintLength(nameLength) + nameLength + varintLength(valueLength) + valueLength
+    if (!this.#takes(1 + varintLength(length) + length)) return
+    this.#head(eventKey.attributes, length)
+    this.#head(entryKey.key, nameLength)
+    this.#copy(name, nameStart, nameEnd)
+    this.#head(entryKey.value, valueLength)
+    this.#copy(value, valueStart, valueEnd)
+  }
+
+  /** Makes room; false once the envelope is over its limit. */
+  #takes(more: number): boolean {
+    const needed = this.length + more
+    if (this.tooLarge || needed > this.#maxBytes) {
+      this.tooLarge = true
+      return false
+    }
+    if (needed > this.bytes.length) {
+      const larger = Buffer.allocUnsafe(Math.min(this.#maxBytes, Math.max(needed, 2 * this.bytes.length)))
+      this.bytes.copy(larger, 0, 0, this.length)
+      this.bytes = larger
+    }
+    return true
+  }
+
+  /** A key below 128 and the number behind it: the field's value, or its length. */
+  #head(key: number, value: number): void {
+    this.bytes[this.length] = key
+    this.length = writeVarint(this.bytes, this.length + 1, value)
+  }
+
+  #copy(source: Buffer, start: number, end: number): void {
+    const { bytes, length } = this
+    if (end - start > shortBytes) source.copy(bytes, length, start, end)
+    else for (let i = start, at = length; i < end; i++, at++) bytes[at] = source[i]!
+    this.length = length + end - start
+  }
+}

@@ -1,0 +1,18 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { bundle } from './bundle.ts'
+
+const mostBytes = 20_000
+
+test('what a page loads for JSON is below 20 kB, and has no protobuf in it', async (t) => {
+  const { code, inputs } = await bundle('sdk.ts')
+  const bytes = gzipSync(code, { level: 9 }).length
+  t.diagnostic(`${code.length} bytes, ${bytes} with gzip`)
+  assert.ok(bytes < mostBytes, `${bytes} bytes with gzip`)
+  assert.ok(inputs.includes('src/client/link.ts'), inputs.join())
+  assert.deepEqual(
+    inputs.filter((path) => /proto|node_modules/.test(path)),
+    [],
+  )
+})

@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Followed, type Inflow } from '../../src/client/followed.ts'
+import type { Move } from '../../src/client/place.ts'
+import { type Delivery, type Gap, makeEvent } from '../../src/wire/frames.ts'
+import { decodeToken, encodeToken, type Position, streamHash } from '../../src/wire/token.ts'
+
+const log = streamHash('events', 'first')
+
+const at = (offset: number, partition = 0, hash = log, generation = 0): Position => ({
+  streamHash: hash,
+  partition,
+  offset,
+  generation,
+})
+const token = (...positions: Position[]) => encodeToken(positions)
+
+/** As a WebSocket has it. */
+function delivery(subject: string, offset: number, partition = 0): Delivery {
+  const event = makeEvent({ subject })
+  return { kind: 'delivery', after: token(at(offset + 1, partition)), partition, offset, event }
+}
+
+function gap(fields: Partial<Gap> & Pick<Gap, 'reason' | 'after'>): Gap {
+  return { kind: 'gap', stream: 'events', partition: 0, from: 0, certain: true, ...fields }
+}
+
+/** A subscription and what it told. */
+function following(subject: string, ...start: Position[]) {
+  const told: unknown[] = []
+  let room = true
+  const inflow: Inflow = {
+    event: ({ offset }: Delivery) => {
+      told.push(offset)
+      return room
+    },
+    gap: ({ reason }: Gap) => {
+      told.push(reason)
+      return room
+    },
+    moved: (_move: Move) => {},
+    live: () => told.push('live'),
+    state() {},
+    refused() {},
+  }
+  const followed = new Followed(subject, [], inflow)
+  if (start.length > 0) followed.subscribed(token(...start))
+  const offsets = () => followed.place.positions.map(({ partition, offset }) => [partition, offset])
+  const take = (each: Delivery) => followed.take(each, decodeToken(each.after)[0]!)
+  const common = (each: Delivery) => followed.common(each, decodeToken(each.after)[0]!)
+  const fill = () => {
+    room = false
+  }
+  return { followed, told, offsets, take, common, fill }
+}
+
+test('it goes on behind the newest event, and each comes once', () => {
+  const { followed, told, offsets, take } = following('a', at(3))
+  for (const offset of [3, 5, 5, 4, 6]) take(delivery('a', offset))
+  assert.deepEqual(told, [3, 5, 6])
+  assert.deepEqual(offsets(), [[0, 7]])
+  assert.deepEqual(followed.wish(9), { ref: 9, subject: 'a', after: [token(at(7))] })
+})
+
+test('before a position is known it asks for what its subscriber asked for', () => {
+  const { inflow } = following('a').followed
+  assert.deepEqual(new Followed('a', ['earliest'], inflow).wish(1).after, ['earliest'])
+  assert.deepEqual(new Followed('a', [token(at(4))], inflow).wish(1).after, [token(at(4))])
+  assert.throws(() => new Followed('a', ['nonsense'], inflow), { code: 'bad_token' })
+})
+
+test('a renewed position moves it on where it is live and known, and nowhere else', () => {
+  const { followed } = following('a', at(3))
+  followed.renewed([at(7)])
+  assert.equal(followed.place.at(at(0))?.offset, 3, 'it is not live yet')
+  followed.becameLive()
+  followed.renewed([at(7), at(9, 4)])
+  assert.deepEqual(followed.place.positions, [at(7)])
+  followed.renewed([at(5)])
+  assert.deepEqual(followed.place.positions, [at(7)], 'never back')
+})
+
+test('events that name no ref are for it once it is live, and move it where they do not match', () => {
+  const { followed, told, offsets, common } = following('a', at(3))
+  common(delivery('a', 4))
+  assert.equal(followed.becameLive(), 'live')
+  common(delivery('b', 7))
+  assert.deepEqual(offsets(), [[0, 8]])
+  common(delivery('a', 7))
+  common(delivery('a', 8))
+  common(delivery('b', 1, 5))
+  assert.deepEqual(told, ['live', 8])
+  assert.deepEqual(offsets(), [[0, 9]])
+})
+
+test('in several partitions, what named no ref before it was live is told then, in order, unless it came by name', () => {
+  const { followed, told, take, common } = following('a.*', at(0, 0), at(0, 1))
+  common(delivery('a.x', 10, 0))
+  take(delivery('a.x', 4, 1))
+  common(delivery('a.x', 9, 1))
+  // Still behind in partition 1: its reader brings the ninth itself.
+  take(delivery('a.x', 9, 1))
+  common(delivery('b.x', 11, 0))
+  common(delivery('a.x', 12, 0))
+  assert.equal(followed.becameLive(), 'live')
+  assert.deepEqual(told, [4, 9, 10, 12, 'live'])
+})
+
+test('a gap that named no ref before it was live is told then, where it stands below', () => {
+  const { followed, told, take } = following('a.*', at(0, 0), at(0, 1))
+  followed.gapCommon(gap({ reason: 'retention', after: token(at(8, 0)) }))
+  take(delivery('a.x', 20, 1))
+  followed.gapCommon(gap({ reason: 'retention', partition: 1, after: token(at(8, 1)) }))
+  followed.becameLive()
+  assert.deepEqual(told, [20, 'retention', 'live'])
+})
+
+test('more than it can hold before it is live is asked for again', () => {
+  const { followed, told, offsets, common } = following('a.*', at(0, 0), at(0, 1))
+  for (let offset = 0; offset < 300; offset++) common(delivery('a.x', offset, 0))
+  assert.equal(followed.becameLive(), 'again')
+  assert.deepEqual(told, [])
+  assert.deepEqual(offsets(), [
+    [0, 0],
+    [1, 0],
+  ])
+  assert.equal(followed.live, false)
+})
+
+test('after a gap that goes back, lower offsets are new again', () => {
+  const { followed, told, offsets, common } = following('a', at(0))
+  followed.becameLive()
+  common(delivery('a', 9))
+  followed.gapCommon(gap({ reason: 'rewritten', from: 5, to: 9, after: token(at(5)) }))
+  assert.deepEqual(offsets(), [[0, 5]])
+  common(delivery('a', 5))
+  common(delivery('a', 5))
+  assert.deepEqual(told, ['live', 9, 'rewritten', 5])
+})
+
+test('a re-created log replaces the positions of the one before', () => {
+  const second = streamHash('events', 'second')
+  const { followed } = following('a', at(50))
+  followed.gapNamed(gap({ reason: 'recreated', from: 50, after: token(at(0, 0, second)) }))
+  assert.deepEqual(followed.place.positions, [at(0, 0, second)])
+})
+
+test('one whose partitions changed is behind until it is told to be live again', () => {
+  const { followed, told, take, common } = following('a.*', at(0, 0))
+  followed.becameLive()
+  followed.gapNamed(gap({ reason: 'repartitioned', from: 5, partition: 4, after: token(at(5, 4)) }))
+  common(delivery('a.b', 90, 4))
+  common(delivery('a.b', 3, 0))
+  take(delivery('a.c', 6, 4))
+  followed.becameLive()
+  assert.deepEqual(told, ['live', 'repartitioned', 6, 90, 3, 'live'])
+})
+
+test('a generation that the gateway does not know does not replace one that is known', () => {
+  const { followed } = following('a', at(5, 0, log, 3))
+  followed.subscribed(token(at(5, 0, log, -1)))
+  assert.equal(followed.place.positions[0]!.generation, 3)
+  followed.subscribed(token(at(6, 0, log, -1)))
+  assert.equal(followed.place.positions[0]!.generation, -1)
+})
+
+test('over SSE, what is below its position or was given before is not new', () => {
+  const { followed, told, offsets } = following('a.*', at(5, 0), at(0, 1))
+  const sse = (offset: number, partition: number): Delivery => ({
+    ...delivery('a.x', offset, partition),
+    stream: 'events',
+    after: '',
+  })
+  for (const each of [sse(4, 0), sse(7, 0), sse(7, 0), sse(1, 1), sse(8, 0)]) followed.shared(each)
+  assert.deepEqual(told, [7, 1, 8])
+  // The positions come by themselves, and may be of a reader that was further behind.
+  followed.together([at(3, 0), at(2, 1), at(9, 7)], false)
+  assert.deepEqual(offsets(), [
+    [0, 5],
+    [1, 2],
+  ])
+  followed.gapShared(gap({ reason: 'rewritten', from: 2, to: 5, after: token(at(2)) }))
+  followed.shared(sse(2, 0))
+  assert.deepEqual(told.slice(3), ['rewritten', 2])
+})
+
+test('what came over SSE without its position is not new over a WebSocket', () => {
+  const { followed, told, take } = following('a.*', at(5, 0), at(0, 1))
+  followed.shared({ ...delivery('a.x', 7), stream: 'events', after: '' })
+  followed.disconnected()
+  followed.subscribed(token(at(5, 0), at(0, 1)))
+  take(delivery('a.x', 7))
+  take(delivery('a.x', 8))
+  assert.deepEqual(told, [7, 8])
+})
+
+test('a poll says its position after its events: until then the place does not name all partitions', () => {
+  const { followed, told } = following('a.*')
+  followed.shared(delivery('a.x', 4, 2))
+  assert.deepEqual([followed.placed, followed.wish(1).after], [false, []])
+  followed.together([at(9, 0), at(0, 1), at(5, 2)], false)
+  assert.deepEqual(followed.wish(1).after, [token(at(9, 0), at(0, 1), at(5, 2))])
+  followed.shared(delivery('a.x', 4, 2))
+  assert.deepEqual(told, [4])
+})
+
+test('over a shared connection a gap is told to those who stand before its end', () => {
+  const { followed, told } = following('a', at(50))
+  followed.gapShared(gap({ reason: 'retention', from: 2, to: 40, after: token(at(41)) }))
+  assert.deepEqual(told, [])
+  followed.gapShared(gap({ reason: 'retention', from: 2, to: 60, after: token(at(61)) }))
+  followed.gapShared(gap({ reason: 'unnamed', partition: 3, after: token(at(4, 3)) }))
+  assert.deepEqual(told, ['retention', 'unnamed'])
+})
+
+test('it says when its subscriber wants no more', () => {
+  const { take, fill } = following('a', at(0))
+  assert.equal(take(delivery('a', 0)), true)
+  fill()
+  assert.equal(take(delivery('a', 1)), false)
+})

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Inbox, type InboxOptions } from '../../src/client/inbox.ts'
+import type { Received } from '../../src/client/received.ts'
+import { type Delivery, makeEvent } from '../../src/wire/frames.ts'
+import type { Position } from '../../src/wire/token.ts'
+import { settled } from '../model/clock.ts'
+
+const at = (offset: number): Position => ({ streamHash: 1, partition: 0, offset, generation: 0 })
+const on = (offset: number) => ({ how: 'on', positions: [at(offset)] }) as const
+
+function delivery(offset: number, size = 0): Delivery {
+  const event = makeEvent({ subject: 'a', data: new Uint8Array(size) })
+  return { kind: 'delivery', after: '', partition: 0, offset, event }
+}
+
+/** An inbox whose subscriber does as `handle` says. */
+function inboxOf(handle: (offset: number) => unknown, options: InboxOptions = { maxEvents: 4, maxBytes: 100_000 }) {
+  const told: unknown[] = []
+  const inbox: Inbox<unknown> = new Inbox(
+    {
+      item: (item: Received) => {
+        told.push(item.kind === 'event' ? item.offset : item.reason)
+        return handle(item.kind === 'event' ? item.offset : -1)
+      },
+      live: () => told.push('live'),
+      state() {},
+      refused() {},
+      handled: () => {},
+      room: () => told.push('room'),
+      failed: (error) => told.push(String(error)),
+    },
+    options,
+  )
+  const stands = () => inbox.handled.positions[0]?.offset
+  const give = (offset: number, size?: number) => inbox.event(delivery(offset, size), on(offset + 1))
+  return { inbox, told, stands, give }
+}
+
+/** Handlers that the test lets end, in order. */
+function slowly() {
+  const waiting: PromiseWithResolvers<void>[] = []
+  const handle = () => {
+    const one = Promise.withResolvers<void>()
+    waiting.push(one)
+    return one.promise
+  }
+  return { handle, waiting }
+}
+
+test('a subscriber without promises is given everything at once, and stands behind it', () => {
+  const { told, stands, give } = inboxOf(() => undefined)
+  for (let offset = 0; offset < 10; offset++) assert.equal(give(offset), true)
+  assert.deepEqual(told, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+  assert.equal(stands(), 10)
+})
+
+test('the next item comes when the promise of the one before has settled, and only then it counts', async () => {
+  const { handle, waiting } = slowly()
+  const { inbox, told, stands, give } = inboxOf(handle)
+  give(0)
+  give(1)
+  inbox.live()
+  await settled()
+  assert.deepEqual([told, stands()], [[0], undefined])
+  assert.equal(inbox.inHand.positions[0]!.offset, 1)
+  waiting[0]!.resolve()
+  await settled()
+  assert.deepEqual([told, stands()], [[0, 1], 1])
+  waiting[1]!.resolve()
+  await settled()
+  assert.deepEqual([told, stands()], [[0, 1, 'live'], 2])
+})
+
+test('it is not live by a mark from before the connection was lost', async () => {
+  const { handle, waiting } = slowly()
+  const { inbox, told, give } = inboxOf(handle)
+  give(0)
+  inbox.live()
+  inbox.state({ name: 'catching-up' })
+  give(1)
+  inbox.live()
+  for (const i of [0, 1]) {
+    waiting[i]!.resolve()
+    await settled()
+  }
+  assert.deepEqual(told, [0, 1, 'live'])
+})
+
+test('a position that moves on its own waits for what stands before it', async () => {
+  const { handle, waiting } = slowly()
+  const { inbox, stands, give } = inboxOf(handle)
+  inbox.moved(on(3))
+  assert.equal(stands(), 3)
+  give(5)
+  inbox.moved(on(9))
+  inbox.moved({ how: 'to', positions: [at(4)] })
+  assert.equal(stands(), 3)
+  waiting[0]!.resolve()
+  await settled()
+  assert.equal(stands(), 4)
+})
+
+test('it is full at its bound in number, and asks for more at a quarter of it', async () => {
+  const { handle, waiting } = slowly()
+  const { told, give } = inboxOf(handle)
+  // One is in hand, four wait.
+  assert.deepEqual(
+    [0, 1, 2, 3, 4].map((offset) => give(offset)),
+    [true, true, true, true, false],
+  )
+  for (let i = 0; i < 4; i++) {
+    assert.ok(!told.includes('room'))
+    waiting[i]!.resolve()
+    await settled()
+  }
+  assert.deepEqual(told, [0, 1, 2, 3, 'room', 4])
+})
+
+test('it is full at its bound in bytes', () => {
+  const { give } = inboxOf(slowly().handle, { maxEvents: 100, maxBytes: 10_000 })
+  assert.deepEqual(
+    [0, 1, 2].map((offset) => give(offset, 6000)),
+    [true, true, false],
+  )
+})
+
+test('what throws or rejects was not handled, and nothing follows it', async () => {
+  for (const handle of [
+    () => {
+      throw new Error('broken')
+    },
+    () => Promise.reject(new Error('broken')),
+  ]) {
+    const { told, stands, give } = inboxOf(handle)
+    give(0)
+    give(1)
+    await settled()
+    assert.deepEqual([told, stands()], [[0, 'Error: broken'], undefined])
+  }
+})
+
+test('once it is closed nothing is handed over, and what is in hand still counts', async () => {
+  const { handle, waiting } = slowly()
+  const { inbox, told, stands, give } = inboxOf(handle)
+  give(0)
+  give(1)
+  inbox.close()
+  waiting[0]!.resolve()
+  await settled()
+  assert.equal(give(2), false)
+  assert.deepEqual([told, stands()], [[0], 1])
+})

@@ -1,0 +1,358 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Client, type ClientOptions } from '../../src/client/client.ts'
+import type { Received } from '../../src/client/received.ts'
+import type { State } from '../../src/client/state.ts'
+import type { Subscription } from '../../src/client/subscription.ts'
+import { ManualClock } from '../model/clock.ts'
+import { delivery, FakeEnvironment, FakeNet, refused, token } from './fake-transport.ts'
+
+const stateText = (state: State) => {
+  if (state.name === 'connecting') return `connecting ${state.url.slice(7)} ${state.transport}`
+  if (state.name === 'waiting') return `waiting ${state.reason.code} ${state.retryMs ?? ''}`.trim()
+  return state.name === 'closed' ? `closed ${state.reason.code}` : state.name
+}
+
+/** A client over transports that the test plays, and what it told. */
+async function clientOf(options: Partial<ClientOptions> & { urls?: string[]; kinds?: string } = {}) {
+  const net = new FakeNet()
+  const clock = new ManualClock()
+  const environment = new FakeEnvironment()
+  const states: string[] = []
+  const kinds = (options.kinds ?? 'ws').split(' ')
+  const client = new Client(options.urls ?? ['http://one'], {
+    ways: kinds.map((kind) => net.transport(kind, kind === 'ws')),
+    clock,
+    random: { next: () => 0.5 },
+    environment,
+    onState: (state) => states.push(stateText(state)),
+    ...options,
+  })
+  const told: Record<string, unknown[]> = {}
+  const subscribe = (subject: string, after: string[] = []): Subscription => {
+    const own: unknown[] = []
+    told[subject] = own
+    const item = (each: Received) => void own.push(each.kind === 'event' ? each.offset : each.reason)
+    return client.subscribe(subject, {
+      after,
+      onEvent: item,
+      onGap: item,
+      onClosed: ({ code }) => own.push(`closed ${code}`),
+    })
+  }
+  return { client, net, clock, environment, states, told, subscribe }
+}
+
+/** One that is connected and live. */
+async function live(subjects: readonly string[], options: Parameters<typeof clientOf>[0] = {}) {
+  const all = await clientOf(options)
+  const subscriptions = subjects.map((subject) => all.subscribe(subject))
+  await all.clock.advance(0)
+  for (const { ref } of all.net.last.wishes) {
+    all.net.last.handlers.frame({ kind: 'subscribed', ref, after: token(3) })
+    all.net.last.handlers.frame({ kind: 'live', ref })
+  }
+  return { ...all, subscriptions }
+}
+
+test('one connection is opened for all that is subscribed together, each from its own start', async () => {
+  const { net, clock, subscribe } = await clientOf()
+  subscribe('a', ['earliest'])
+  subscribe('b.*')
+  assert.equal(net.opened.length, 0)
+  await clock.advance(0)
+  assert.deepEqual(net.last.wishes, [
+    { ref: 1, subject: 'a', after: ['earliest'] },
+    { ref: 2, subject: 'b.*', after: [] },
+  ])
+})
+
+test('a subscription comes and goes on the connection that is there', async () => {
+  const { net, subscribe, subscriptions, told } = await live(['a'])
+  subscribe('b', ['earliest'])
+  subscriptions[0]!.close()
+  assert.deepEqual(net.last.asked, [{ ref: 2, subject: 'b', after: ['earliest'] }, 1])
+  net.last.handlers.frame(delivery('a', 9, [1]))
+  assert.deepEqual(told, { a: ['closed done'], b: [] })
+  assert.equal(net.opened.length, 1)
+})
+
+test('each subscription is given what matches it, once, whoever else it is for', async () => {
+  const { net, told } = await live(['a.b', 'a.*'])
+  net.last.handlers.frame(delivery('a.b', 7))
+  net.last.handlers.frame(delivery('a.c', 8))
+  net.last.handlers.frame(delivery('a.c', 8))
+  assert.deepEqual(told, { 'a.b': [7], 'a.*': [7, 8] })
+})
+
+test('after a loss it connects again by back-off, behind what each was given', async () => {
+  const { net, clock, states } = await live(['a', 'b'])
+  net.last.handlers.frame(delivery('a', 7, [1]))
+  net.last.handlers.closed(undefined)
+  assert.equal(states.at(-1), 'waiting lost 125')
+  await clock.advance(124)
+  assert.equal(net.opened.length, 1)
+  await clock.advance(1)
+  assert.deepEqual(
+    net.last.wishes.map(({ after }) => after),
+    [[token(8)], [token(3)]],
+  )
+})
+
+test('it waits as long as the gateway asked for, whatever happens meanwhile', async () => {
+  const { net, clock, environment, states } = await live(['a'])
+  net.last.handlers.closed(refused('overloaded', 9000))
+  assert.equal(states.at(-1), 'waiting overloaded 9125')
+  environment.happens('online')
+  environment.happens('visible')
+  await clock.advance(8999)
+  assert.equal(net.opened.length, 1)
+  await clock.advance(1)
+  assert.equal(net.opened.length, 2)
+})
+
+test('failures in a row wait longer, and a subscription that works starts over', async () => {
+  const { net, clock, states } = await live(['a'])
+  for (const ms of [125, 250, 500]) {
+    net.last.handlers.closed(undefined)
+    assert.equal(states.at(-1), `waiting lost ${ms}`)
+    await clock.advance(ms)
+  }
+  net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: token(3) })
+  net.last.handlers.closed(undefined)
+  assert.equal(states.at(-1), 'waiting lost 125')
+})
+
+test('each loss goes on to the next gateway', async () => {
+  const { net, clock } = await live(['a'], { urls: ['http://one', 'http://two'] })
+  for (let i = 0; i < 3; i++) {
+    net.last.handlers.closed(undefined)
+    await clock.advance(10_000)
+  }
+  assert.deepEqual(
+    net.opened.map(({ url }) => url),
+    ['http://one', 'http://two', 'http://one', 'http://two'],
+  )
+})
+
+test('a transport that brings nothing three times is left for the next, and tried again beside it', async () => {
+  const { net, clock, subscribe, told } = await clientOf({ kinds: 'ws sse' })
+  subscribe('a')
+  await clock.advance(0)
+  for (let i = 0; i < 3; i++) {
+    net.last.handlers.closed(undefined)
+    await clock.advance(1000)
+  }
+  const sse = net.last
+  assert.equal(sse.transport, 'sse')
+  sse.handlers.position(token(4))
+  sse.handlers.frame({ kind: 'live', ref: 0 })
+  await clock.advance(10_000)
+  assert.deepEqual([net.last.transport, net.last.wishes, sse.closed], ['ws', [], false])
+  net.last.handlers.closed(undefined)
+  sse.handlers.frame({ ...delivery('a', 6), stream: 'events', after: '' })
+  sse.handlers.position(token(7))
+  await clock.advance(20_000)
+  const limits = { maxFrameBytes: 1, maxEventBytes: 1, maxSubjectBytes: 1, maxSubscriptions: 1 }
+  net.last.handlers.frame({ kind: 'welcome', gateway: 'g', version: '1', limits, heartbeatMs: 1, nowUs: 1 })
+  assert.equal(sse.closed, true)
+  assert.deepEqual(net.last.wishes, [{ ref: 1, subject: 'a', after: [token(7)] }])
+  assert.deepEqual(told, { a: [6] })
+})
+
+test('a gateway that has answered is no reason to leave the transport', async () => {
+  const { net, clock } = await live(['a'], { kinds: 'ws sse' })
+  for (let i = 0; i < 5; i++) {
+    net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: token(3) })
+    net.last.handlers.closed(undefined)
+    await clock.advance(1000)
+  }
+  assert.ok(net.opened.every(({ transport }) => transport === 'ws'))
+})
+
+test('a refusal for ever closes the client and all of its subscriptions', async () => {
+  const { client, net, clock, told, states } = await live(['a', 'b'])
+  net.last.handlers.closed(refused('too_many_errors', 0, true))
+  await clock.advance(100_000)
+  assert.deepEqual(told, { a: ['closed too_many_errors'], b: ['closed too_many_errors'] })
+  assert.equal(states.at(-1), 'closed too_many_errors')
+  assert.equal((await client.closed).code, 'too_many_errors')
+  assert.equal(net.opened.length, 1)
+})
+
+test('an error about one subscription ends that one, or has it wait by itself', async () => {
+  const { net, clock, told, subscriptions } = await live(['a', 'b', 'c'])
+  const error = { kind: 'error', message: '' } as const
+  net.last.handlers.frame({ ...error, ref: 1, code: 'no_route', retryAfterMs: 0 })
+  net.last.handlers.frame({ ...error, ref: 2, code: 'stream_missing', retryAfterMs: 700 })
+  net.last.handlers.frame(delivery('c', 5))
+  assert.deepEqual(told, { a: ['closed no_route'], b: [], c: [5] })
+  assert.equal(stateText(subscriptions[1]!.state), 'waiting stream_missing 825')
+  await clock.advance(825)
+  assert.deepEqual(net.last.asked, [{ ref: 4, subject: 'b', after: [token(3)] }])
+  assert.equal(net.opened.length, 1)
+})
+
+test('where all share one position, they start together where they start alike', async () => {
+  const { net, clock, subscribe } = await clientOf({ kinds: 'sse' })
+  subscribe('a', ['earliest'])
+  subscribe('b', ['earliest'])
+  await clock.advance(0)
+  assert.deepEqual(
+    net.last.wishes.map(({ subject, after }) => [subject, after]),
+    [
+      ['a', ['earliest']],
+      ['b', ['earliest']],
+    ],
+  )
+})
+
+test('where all share one position, a new one finds its own first, then all go on from the lowest', async () => {
+  const { net, clock, subscribe, told } = await clientOf({ kinds: 'sse' })
+  subscribe('a')
+  await clock.advance(0)
+  net.last.handlers.position(token(4))
+  net.last.handlers.frame({ ...delivery('a', 6), stream: 'events', after: '' })
+  net.last.handlers.position(token(7))
+  subscribe('a.b')
+  subscribe('b')
+  await clock.advance(0)
+  assert.equal(net.opened[0]!.closed, true)
+  assert.deepEqual(
+    net.last.wishes.map(({ subject, after }) => [subject, after]),
+    [
+      ['a.b', []],
+      ['b', []],
+    ],
+  )
+  net.last.handlers.position(token(9))
+  await clock.advance(0)
+  assert.deepEqual(
+    net.last.wishes.map(({ subject, after }) => [subject, after]),
+    [
+      ['a', [token(7)]],
+      ['a.b', [token(7)]],
+      ['b', [token(7)]],
+    ],
+  )
+  net.last.handlers.frame({ ...delivery('b', 8), stream: 'events', after: '' })
+  net.last.handlers.frame({ ...delivery('a', 8), stream: 'events', after: '' })
+  net.last.handlers.frame({ ...delivery('b', 9), stream: 'events', after: '' })
+  assert.deepEqual(told, { a: [6, 8], 'a.b': [], b: [9] })
+})
+
+test('where all share one position, a refused request is asked for one by one, and only who is at fault ends', async () => {
+  const { net, clock, subscribe, told } = await clientOf({ kinds: 'sse' })
+  subscribe('a', [token(1)])
+  subscribe('b', [token(1)])
+  subscribe('c', [token(1)])
+  await clock.advance(0)
+  const asked = () => net.last.wishes.map(({ subject }) => subject)
+  net.last.handlers.closed(refused('no_route', 0, true))
+  await clock.advance(0)
+  assert.deepEqual(asked(), ['a'])
+  net.last.handlers.position(token(2))
+  await clock.advance(0)
+  assert.deepEqual(asked(), ['b'])
+  net.last.handlers.closed(refused('no_route', 0, true))
+  await clock.advance(0)
+  assert.deepEqual(asked(), ['c'])
+  net.last.handlers.position(token(2))
+  await clock.advance(0)
+  assert.deepEqual(asked(), ['a', 'c'])
+  assert.deepEqual(told, { a: [], b: ['closed no_route'], c: [] })
+  net.last.handlers.closed(refused('bad_request', 0, true))
+  await clock.advance(0)
+  assert.deepEqual(told, { a: ['closed bad_request'], b: ['closed no_route'], c: ['closed bad_request'] })
+})
+
+test("a proxy's refusal is no gateway's while there is another way", async () => {
+  const { net, clock, subscribe, told } = await clientOf({ kinds: 'sse poll' })
+  subscribe('a')
+  await clock.advance(0)
+  for (let i = 0; i < 3; i++) {
+    net.last.handlers.closed(refused('http_404', 0, true))
+    await clock.advance(1000)
+  }
+  assert.equal(net.last.transport, 'poll')
+  const alone = await clientOf({ kinds: 'poll' })
+  alone.subscribe('a')
+  await alone.clock.advance(0)
+  alone.net.last.handlers.closed(refused('http_404', 0, true))
+  assert.deepEqual([told, alone.told], [{ a: [] }, { a: ['closed http_404'] }])
+})
+
+test('a device that is offline is not kept trying, and connects when it is online', async () => {
+  const { net, clock, environment, states } = await live(['a'])
+  environment.happens('offline')
+  assert.deepEqual(net.last.asked, ['check'])
+  net.last.handlers.closed(undefined)
+  await clock.advance(60_000)
+  assert.deepEqual([states.at(-1), net.opened.length], ['waiting offline', 1])
+  environment.happens('online')
+  await clock.advance(250)
+  assert.equal(net.opened.length, 2)
+})
+
+test('a page that is seen again looks after its connection, or connects at once', async () => {
+  const { net, clock, environment } = await live(['a'])
+  environment.happens('hidden')
+  environment.happens('visible')
+  assert.deepEqual(net.last.asked, ['check'])
+  net.last.handlers.closed(undefined)
+  environment.happens('visible')
+  await clock.advance(0)
+  assert.equal(net.opened.length, 2)
+})
+
+test('a page that is hidden for as long as it was told lets go until it is seen', async () => {
+  const { net, clock, environment, states } = await live(['a'], { hiddenMs: 5000 })
+  environment.happens('hidden')
+  await clock.advance(5000)
+  assert.deepEqual([net.last.closed, states.at(-1)], [true, 'waiting hidden'])
+  environment.happens('visible')
+  await clock.advance(0)
+  assert.deepEqual(net.last.wishes, [{ ref: 1, subject: 'a', after: [token(3)] }])
+})
+
+test('a connection that nobody uses is kept for the next subscription, and then closed', async () => {
+  const { net, clock, subscribe, subscriptions, states } = await live(['a'])
+  subscriptions[0]!.close()
+  await clock.advance(4999)
+  subscribe('b').close()
+  assert.equal(net.last.closed, false)
+  await clock.advance(5000)
+  assert.deepEqual([net.last.closed, states.at(-1)], [true, 'waiting idle'])
+})
+
+test('a position that can not be read closes the connection, not the program', async () => {
+  const { net, states } = await live(['a'])
+  net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: 'nonsense' })
+  assert.deepEqual([net.last.closed, states.at(-1)], [true, 'closed bad_token'])
+})
+
+test('once it is closed, nothing is told and nothing is opened', async () => {
+  const { client, net, clock, told, subscribe } = await live(['a'])
+  net.last.handlers.closed(undefined)
+  await client.close()
+  await clock.advance(100_000)
+  net.last.handlers.frame(delivery('a', 0, [1]))
+  assert.deepEqual(told, { a: ['closed done'] })
+  assert.equal(net.opened.length, 1)
+  assert.throws(() => subscribe('b'), { code: 'bad_request' })
+})
+
+test('the states of a client say what it does', async () => {
+  const { net, clock, states } = await live(['a'])
+  net.last.handlers.closed(undefined)
+  await clock.advance(125)
+  net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: token(3) })
+  assert.deepEqual(states, [
+    'connecting one ws',
+    'catching-up',
+    'live',
+    'waiting lost 125',
+    'connecting one ws',
+    'catching-up',
+  ])
+})

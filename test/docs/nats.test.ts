@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test from 'node:test'
+import { parse } from 'yaml'
+import { type Config, configSchema } from '../../src/config.ts'
+import { loadConfig } from '../../src/config-load.ts'
+import { RoutingTable } from '../../src/routing/table.ts'
+import { codeBlocks, readPage, section, tables } from './markdown.ts'
+
+const page = readPage('nats.md')
+
+function configurations(): Config[] {
+  const folder = mkdtempSync(join(tmpdir(), 'carillon-docs-'))
+  try {
+    return codeBlocks(page, 'yaml').map(({ text }, i) => {
+      const file = join(folder, `${i}.yaml`)
+      // The files that the page names are not on this host.
+      const { nats, ...rest } = parse(text)
+      assert.ok(nats === undefined || configSchema.shape.nats.safeParse(nats).success)
+      writeFileSync(file, JSON.stringify(rest))
+      return loadConfig({ flags: {}, env: {}, file }).config
+    })
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+test('the configurations in nats.md are right, and the first one has the event of the example where it came', () => {
+  const all = configurations()
+  assert.equal(all.length, 2)
+  const [{ routes, streams }] = all as [Config]
+  const shown = codeBlocks(page, 'text').find(({ text }) => text.startsWith('data: '))!
+  const { partition, event } = JSON.parse(shown.text.slice('data: '.length))
+  const [place] = new RoutingTable(routes).partitionsFor(event.subject, (name) => streams[name]!.partitions)
+  assert.deepEqual(place, { stream: 'orders', partitions: [partition] })
+})
+
+test('the routes in nats.md are right, and match the mapping beside each', () => {
+  const [rows] = tables(section(page, 'Partitions and routes'))
+  assert.ok(rows!.length >= 4)
+  for (const [mapping, cell] of rows!) {
+    const route = parse(cell!.replaceAll('`', '').replace(/^\{/, '{stream: events, '))
+    assert.ok(configSchema.shape.routes.safeParse([route]).success, cell)
+    const [, numbers] = /\{\{partition\(4((?:,\d)*)\)\}\}/.exec(mapping!)!
+    const counted = numbers!.split(',').length - 1
+    const wildcards = mapping!.split(' to ')[0]!.match(/\*/g)?.length ?? 0
+    assert.equal(route.by.hash, counted === 0 ? 'fnv1a-subject' : 'fnv1a', mapping)
+    assert.equal(route.by.tokens, counted === 0 || counted === wildcards ? undefined : counted, mapping)
+  }
+})

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { encodeEvent } from '../../src/wire/envelope.ts'
+import { intakeOf } from './records.ts'
+
+/** Streams of events; the other formats have files of their own. */
+
+const take = intakeOf()
+const envelope = encodeEvent({ subject: 'a.b', id: 'i' })
+
+test('a null value deletes the subject that its key stands for', () => {
+  const { event } = intakeOf({ route: { subject: 'orders.{key}' } })({ key: 'c1', value: null })
+  assert.deepEqual([event!.subject, event!.deleted], ['orders.c1', true])
+  assert.match(take({ key: 'a b', value: null }).cause!, /a null value deletes.*character 2 is a space/)
+  assert.equal(take({ key: null, value: null }).reason, 'no_subject')
+})
+
+test('an envelope behind a schema registry frame of protobuf is read where the stream says so', () => {
+  const framed = intakeOf({ format: { framing: 'confluent' } })
+  for (const frame of ['000000000100', '00000000010200']) {
+    const { event } = framed({ key: 'a.b', value: Buffer.concat([Buffer.from(frame, 'hex'), envelope]) })
+    assert.deepEqual([event!.id, { ...event!.attributes }], ['i', {}])
+  }
+  const { reason, cause } = framed({ key: 'a.b', value: envelope })
+  assert.equal(reason, 'bad_framing')
+  assert.match(cause!, /streams\.s\.framing is confluent, but its value does not begin with 0x00/)
+})
+
+test('a framed value where no frame is expected names the option', () => {
+  const { reason, cause } = take({ key: 'a.b', value: Buffer.concat([Buffer.from('000000010100', 'hex'), envelope]) })
+  assert.equal(reason, 'bad_envelope')
+  assert.match(cause!, /schema registry's frame does \(0x00, schema 257\): set streams\.s\.framing: confluent/)
+})
+
+test('a value that is no event names the formats for what it is', () => {
+  const json = take({ key: 'a', value: '{"open":true}' })
+  assert.equal(json.reason, 'bad_envelope')
+  assert.match(json.cause!, /not a carillon\.v1\.Event \(.+\).*set streams\.s\.format: raw/)
+  const cloud = take({ key: 'a', value: '{}', headers: [['ce_specversion', '1.0']] })
+  assert.match(cloud.cause!, /set streams\.s\.format: cloudevents/)
+})
+
+test('an event may be as large as the limit, and not larger', () => {
+  const exact = intakeOf({ maxEventBytes: envelope.length })
+  assert.ok(exact({ key: 'a.b', value: envelope }).event)
+  assert.equal(exact({ key: 'a.b', value: Buffer.concat([envelope, envelope]) }).reason, 'too_large')
+})

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { PartitionFeed } from '../../src/fanout/partition-feed.ts'
+import { Instruments } from '../../src/telemetry/instruments.ts'
+
+function feedAt(offset: number): PartitionFeed {
+  const options = { payloadBytes: 4096, entries: 16, seed: 1 }
+  const feed = new PartitionFeed('events', 'one', 0, options, new Instruments().stream('events'))
+  feed.window.start(offset, -1)
+  return feed
+}
+
+/** A batch whose last record, if it had any, is of this time. */
+function batch(feed: PartitionFeed, next: number, head: number, nowMs: number, lastTimeMs = 0): void {
+  feed.lastTimeMs = lastTimeMs
+  feed.batchEnd(next, { first: 0, head }, nowMs)
+}
+
+test('with everything read there is nothing unread, however old the last record is', () => {
+  const feed = feedAt(0)
+  assert.equal(feed.unreadAgeMs(9000), 0)
+  batch(feed, 5, 5, 9000, 1000)
+  assert.equal(feed.unreadAgeMs(9000), 0)
+})
+
+test('while catching up, what is unread is as old as the last record read', () => {
+  const feed = feedAt(0)
+  batch(feed, 5, 50, 9000, 1000)
+  assert.equal(feed.unreadAgeMs(9000), 8000)
+  batch(feed, 45, 50, 9100, 8900)
+  assert.equal(feed.unreadAgeMs(9200), 300)
+  batch(feed, 50, 50, 9300, 9250)
+  assert.equal(feed.unreadAgeMs(9400), 0)
+})
+
+test('after a batch without records, what is unread is as old as the knowledge of it', () => {
+  const feed = feedAt(5)
+  batch(feed, 5, 6, 9000)
+  batch(feed, 5, 8, 9500)
+  assert.equal(feed.unreadAgeMs(9700), 700)
+})
+
+test('a producer whose clock is ahead makes no negative age', () => {
+  const feed = feedAt(0)
+  batch(feed, 5, 6, 9000, 20_000)
+  assert.equal(feed.unreadAgeMs(9000), 0)
+})
+
+test('another log under the name begins without anything unread', () => {
+  const feed = feedAt(0)
+  batch(feed, 5, 50, 9000, 1000)
+  feed.restart('two')
+  assert.equal(feed.unreadAgeMs(9000), 0)
+})

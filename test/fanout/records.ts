@@ -1,0 +1,83 @@
+import { Intake } from '../../src/fanout/intake.ts'
+import type { RejectReason } from '../../src/fanout/rejected.ts'
+import type { HeaderSink, SourceRecord } from '../../src/log/record.ts'
+import type { RouteConfig } from '../../src/routing/route.ts'
+import { RoutingTable } from '../../src/routing/table.ts'
+import { decodeEvent } from '../../src/wire/envelope.ts'
+import type { Event } from '../../src/wire/frames.ts'
+import { type StreamFormat, streamFormatDefaults } from '../../src/wire/stream-format.ts'
+
+export type Headers = readonly (readonly [name: string | Uint8Array, value: string | Uint8Array | null])[]
+
+export interface RecordSpec {
+  readonly key?: string | Uint8Array | null
+  readonly value?: string | Uint8Array | null
+  readonly headers?: Headers
+  readonly timeMs?: number
+  readonly partition?: number
+}
+
+const bytesOf = (content: string | Uint8Array) => (typeof content === 'string' ? Buffer.from(content) : content)
+
+/** A record as an adapter shows it: everything in one buffer, with other bytes between. */
+export function recordOf({
+  key = null,
+  value = null,
+  headers = [],
+  timeMs = 5,
+  partition = 0,
+}: RecordSpec): SourceRecord {
+  const parts: Uint8Array[] = []
+  let length = 0
+  const place = (content: string | Uint8Array | null): [number, number] => {
+    if (content === null) return [-1, -1]
+    const bytes = bytesOf(content)
+    parts.push(Buffer.from([0xff]), bytes)
+    length += 1 + bytes.length
+    return [length - bytes.length, length]
+  }
+  const [keyStart, keyEnd] = place(key)
+  const [valueStart, valueEnd] = place(value)
+  const placed = headers.map(([name, content]) => [...place(name), ...place(content)] as const)
+  const buffer = Buffer.concat([...parts, Buffer.from([0xff])])
+  return {
+    ...{ buffer, partition, offset: 7, timeMs, epoch: 0, traceStart: -1, traceEnd: -1 },
+    ...{ keyStart, keyEnd, valueStart, valueEnd },
+    headers: () =>
+      new Map(
+        headers.map(([name, content]) => [
+          String(bytesOf(name)),
+          content === null ? null : Buffer.from(bytesOf(content)),
+        ]),
+      ),
+    eachHeader: (sink: HeaderSink) => {
+      for (const [nameStart, nameEnd, start, end] of placed) sink.header(buffer, nameStart, nameEnd, start, end)
+    },
+  }
+}
+
+export interface IntakeSpec {
+  readonly format?: Partial<StreamFormat>
+  readonly route?: Partial<RouteConfig>
+  readonly partitions?: number
+  readonly maxEventBytes?: number
+}
+
+export interface Taken {
+  readonly event?: Event
+  readonly reason?: RejectReason
+  readonly cause?: string
+}
+
+/** What becomes of records of the stream `s` on one intake. */
+export function intakeOf({ format = {}, route = {}, partitions = 1, maxEventBytes = 1000 }: IntakeSpec = {}) {
+  const routing = new RoutingTable([{ stream: 's', by: { hash: 'murmur2' }, ...route }])
+  const intake = new Intake('s', { ...streamFormatDefaults, ...format }, routing, 1, maxEventBytes)
+  return (spec: RecordSpec): Taken => {
+    const record = recordOf(spec)
+    const reason = intake.accept(record, partitions)
+    if (reason !== undefined) return { reason, cause: intake.cause(record, reason, partitions) }
+    const { buffer, eventStart, eventEnd } = intake.appended
+    return { event: decodeEvent(Buffer.from(buffer.subarray(eventStart, eventEnd))) }
+  }
+}

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import fc from 'fast-check'
+import { type Appended, loaded, Window } from '../../src/log/window.ts'
+
+/** Generations that are times: what tells a rewritten log where there are no epochs. */
+
+const nothing = Buffer.from('s')
+
+function record(offset: number, epoch: number): Appended {
+  const bounds = { eventStart: 0, eventEnd: 1, subjectAt: 0, subjectLength: 1, traceStart: -1, traceEnd: -1 }
+  return { buffer: nothing, traceBuffer: nothing, ...bounds, offset, timeMs: 0, epoch, hash: 1 }
+}
+
+function windowOf(records: readonly (readonly [offset: number, time: number])[], entries = 64): Window {
+  const window = new Window({ payloadBytes: 1 << 16, entries, seed: 1, generations: 'times' })
+  window.start(1, -1)
+  for (const [offset, time] of records) window.append(record(offset, time))
+  return window
+}
+
+test('the generation of a position is the time of the record right below it, and unknown where there is none', () => {
+  const window = windowOf([
+    [1, 100],
+    [2, 200],
+    [5, 500],
+  ])
+  window.advance(9)
+  assert.deepEqual(
+    [1, 2, 3, 4, 5, 6, 7, 9].map((offset) => window.generationAt(offset)),
+    [-1, 100, 200, -1, -1, 500, -1, -1],
+  )
+  const out = loaded()
+  window.load(2, out)
+  assert.equal(out.epoch, 500)
+})
+
+test('a position of another history diverges at the first record that is younger than the one below it', () => {
+  const window = windowOf([
+    [1, 100],
+    [2, 200],
+    [3, 900],
+    [4, 900],
+    [5, 950],
+  ])
+  // It saw 3, 4 and 5 of a log that was written between 200 and 900.
+  assert.equal(window.divergence(6, 500), 3)
+  assert.equal(window.divergence(5, 320), 3)
+  assert.equal(window.divergence(4, 310), 3)
+  // A record of the same millisecond as the last that both have is of both.
+  assert.equal(window.divergence(6, 900), 5)
+  // Of the same history, or nothing is known below it.
+  assert.equal(window.divergence(4, 900), Number.POSITIVE_INFINITY)
+  assert.equal(window.divergence(1, 70), Number.POSITIVE_INFINITY)
+  assert.equal(window.divergence(60, 70), Number.POSITIVE_INFINITY)
+})
+
+test('times are compared across the end of their 32 bits', () => {
+  const window = windowOf([
+    [1, 2 ** 32 - 20],
+    [2, 2 ** 32 - 10],
+    [3, 30],
+  ])
+  assert.equal(window.divergence(4, 5), 3)
+  assert.equal(window.divergence(4, 2 ** 32 - 15), 2)
+})
+
+test('a rewrite that was read, and eviction, leave the generations right', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 40 }), (length, keep) => {
+      const window = windowOf([], 16)
+      const times = new Map<number, number>()
+      const write = (offset: number, time: number) => {
+        window.append(record(offset, time))
+        times.set(offset, time)
+      }
+      for (let offset = 1; offset <= length; offset++) write(offset, offset * 10)
+      const from = Math.min(keep, length)
+      window.truncate(from)
+      for (let offset = from; offset <= length; offset++) write(offset, 1000 + offset)
+      for (let offset = window.indexTail; offset < window.head; offset++) {
+        assert.equal(window.generationAt(offset + 1), times.get(offset))
+      }
+      // A position at the old end is cut back to where the rewrite began, as far as the index reaches.
+      assert.equal(window.divergence(length + 1, length * 10), Math.max(from, window.indexTail))
+    }),
+  )
+})

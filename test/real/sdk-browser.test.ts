@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
+import type * as sdk from '../../src/client/sdk.ts'
+import { chromiumMissing, startChromium } from '../brokers/chromium.ts'
+import { bundle } from '../client/bundle.ts'
+import { GatewayProcess } from './support/gateway-process.ts'
+
+/** The SDK as a page loads it, in a real browser. */
+
+const port = 19_542
+const pagePort = 19_548
+const url = `http://127.0.0.1:${port}`
+const dir = mkdtempSync(join(tmpdir(), 'carillon-sdk-browser-'))
+const config = { broker: `embedded:${join(dir, 'log')}`, allowOrigin: [`http://127.0.0.1:${pagePort}`] }
+const gateway = new GatewayProcess({ port, dir, config })
+
+/** What the tests use of a page's window. */
+interface Window {
+  carillon: typeof sdk
+  client: sdk.Client
+  told: unknown[]
+}
+declare const window: Window
+
+/** Waits for a fact that a page or the gateway says. */
+async function until(what: string, holds: () => Promise<boolean>, withinMs = 15_000): Promise<void> {
+  for (const deadline = performance.now() + withinMs; !(await holds()); ) {
+    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 25))
+  }
+}
+
+async function publish(subject: string, ...numbers: number[]): Promise<void> {
+  for (const data of numbers) assert.equal((await gateway.publish({ subject, data })).status, 200)
+}
+
+describe('the SDK in a browser', { skip: chromiumMissing() ?? false }, () => {
+  let browser: Browser
+  let context: BrowserContext
+  let server: Server
+
+  before(async () => {
+    gateway.start()
+    const { code } = await bundle('sdk.ts')
+    const html = '<!doctype html><script type="module">window.carillon = await import("/sdk.js")</script>'
+    server = createServer(({ url: path }, response) => {
+      const isScript = path === '/sdk.js'
+      response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html')
+      response.end(isScript ? code : html)
+    })
+    server.listen(pagePort, '127.0.0.1')
+    await once(server, 'listening')
+    browser = await startChromium()
+    await gateway.becomesReady()
+  })
+  after(async () => {
+    await browser?.close()
+    server?.close()
+    await gateway.end()
+    rmSync(dir, { recursive: true })
+  })
+  beforeEach(async () => {
+    context = await browser.newContext()
+  })
+  afterEach(() => context.close())
+
+  async function open(): Promise<Page> {
+    const page = await context.newPage()
+    await load(page)
+    return page
+  }
+
+  async function load(page: Page): Promise<void> {
+    await page.goto(`http://127.0.0.1:${pagePort}/`)
+    await page.waitForFunction(() => window.carillon !== undefined)
+  }
+
+  /** The page follows a subject; resolves once it is live. */
+  async function follow(page: Page, subject: string, options: Record<string, unknown> = {}): Promise<void> {
+    await page.evaluate(
+      ([url, subject, { stored, ...options }]) => {
+        const { connect, webStore } = window.carillon
+        const store = stored === undefined ? {} : { store: webStore(localStorage) }
+        window.told = []
+        window.client = connect(url, { ...options, ...store, backoff: { firstMs: 50, mostMs: 500 } })
+        window.client.subscribe<number>(subject, {
+          onEvent: (event) => window.told.push(event.json()),
+          onGap: ({ reason }) => window.told.push(reason),
+        })
+      },
+      [url, subject, options] as const,
+    )
+    await isIn(page, 'live')
+  }
+
+  const state = (page: Page) => page.evaluate(() => window.client.state.name)
+  const isIn = (page: Page, name: string) => until(`it is ${name}`, async () => (await state(page)) === name)
+  const told = (page: Page) => page.evaluate(() => window.told)
+  const tells = async (page: Page, ...expected: unknown[]) => {
+    const same = async () => (await told(page)).length >= expected.length
+    await until(`it tells ${expected}`, same).catch(() => {})
+    assert.deepEqual(await told(page), expected)
+  }
+
+  for (const transport of ['websocket', 'sse', 'poll']) {
+    test(`over ${transport}, a kill of the gateway loses nothing and repeats nothing`, async () => {
+      const page = await open()
+      await follow(page, `kill.${transport}`, { transports: [transport] })
+      await publish(`kill.${transport}`, 1, 2)
+      await tells(page, 1, 2)
+      await gateway.end('SIGKILL')
+      await isIn(page, 'waiting')
+      gateway.start()
+      await gateway.becomesReady()
+      await publish(`kill.${transport}`, 3)
+      await tells(page, 1, 2, 3)
+    })
+  }
+
+  test('a page that is loaded again goes on behind what it has handled, by localStorage', async () => {
+    const page = await open()
+    await follow(page, 'stored.a', { stored: true })
+    await publish('stored.a', 1, 2)
+    await tells(page, 1, 2)
+    await page.goto('about:blank')
+    await publish('stored.a', 3, 4)
+    await load(page)
+    await follow(page, 'stored.a', { stored: true })
+    await tells(page, 3, 4)
+  })
+
+  test('two tabs share one connection; when its tab closes, the other goes on where it was', async () => {
+    const websockets = () => gateway.metric('carillon_sessions{transport="websocket"}')
+    await until('no others', async () => (await websockets()) === 0)
+    const [first, second] = [await open(), await open()]
+    await follow(first, 'tabs.*', { tabs: 'app' })
+    await follow(second, 'tabs.b', { tabs: 'app' })
+    await publish('tabs.a', 1)
+    await publish('tabs.b', 2)
+    await tells(second, 2)
+    assert.deepEqual((await told(first)).toSorted(), [1, 2])
+    assert.equal(await websockets(), 1)
+    await first.close()
+    await publish('tabs.b', 3)
+    await tells(second, 2, 3)
+    await isIn(second, 'live')
+    await until('one connection', async () => (await websockets()) === 1)
+  })
+
+  test('a device that is offline waits, and goes on when it is online', async () => {
+    const page = await open()
+    await follow(page, 'offline.a')
+    await publish('offline.a', 1)
+    await tells(page, 1)
+    await context.setOffline(true)
+    // Browsers leave an open WebSocket alone: what ends it is the network, or here the gateway.
+    await gateway.end('SIGKILL')
+    const reason = () => {
+      return page.evaluate(() => window.client.state.name === 'waiting' && window.client.state.reason.code)
+    }
+    await until('it is offline', async () => (await reason()) === 'offline')
+    gateway.start()
+    await gateway.becomesReady()
+    await publish('offline.a', 2)
+    assert.deepEqual(await told(page), [1])
+    await context.setOffline(false)
+    await tells(page, 1, 2)
+  })
+})

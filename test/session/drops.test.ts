@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { loaded, Window } from '../../src/log/window.ts'
+import { dropReason } from '../../src/session/drops.ts'
+import { encodeEvent } from '../../src/wire/envelope.ts'
+
+const subject = 'a'
+
+interface Given {
+  readonly collapseKey: string
+  readonly bytes: number
+}
+
+/** The reason for which the first of these events is left out. */
+function firstOf(...events: readonly Given[]) {
+  const window = new Window({ payloadBytes: 1024, entries: 64, seed: 0 })
+  window.start(0, -1)
+  events.forEach(({ collapseKey, bytes }, offset) => {
+    const buffer = Buffer.from(encodeEvent({ subject, collapseKey, data: Buffer.alloc(bytes) }))
+    const event = { buffer, eventStart: 0, eventEnd: buffer.length, subjectAt: 2, subjectLength: subject.length }
+    const trace = { traceBuffer: buffer, traceStart: -1, traceEnd: -1 }
+    window.append({ ...event, ...trace, offset, timeMs: 0, epoch: 0, hash: 1 })
+  })
+  const first = loaded()
+  window.load(window.tailOrdinal, first)
+  assert.equal(first.offset, 0)
+  return dropReason(first, window, window.tailOrdinal, window, false, 0)
+}
+
+test('an event is left out for a later one of its collapse key, and for none of another or without', () => {
+  assert.equal(firstOf({ collapseKey: 'k', bytes: 10 }, { collapseKey: 'k', bytes: 10 }), 'collapsed')
+  assert.equal(firstOf({ collapseKey: 'k', bytes: 10 }, { collapseKey: 'K', bytes: 10 }), undefined)
+  assert.equal(firstOf({ collapseKey: 'k', bytes: 10 }, { collapseKey: '', bytes: 10 }), undefined)
+  assert.equal(firstOf({ collapseKey: '', bytes: 10 }, { collapseKey: '', bytes: 10 }), undefined)
+})
+
+test('an event without a collapse key at the end of the ring, behind one with, is none that takes a place', () => {
+  const [old, long, last] = [
+    { collapseKey: 'k', bytes: 10 },
+    { collapseKey: 'other', bytes: 500 },
+    { collapseKey: '', bytes: 200 },
+  ]
+  assert.equal(firstOf(old, long, last), undefined)
+})

@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { headers, type Msg, MsgImpl, type NatsConnection } from '@nats-io/transport-node'
+import type { JetStreamApi, StreamFacts } from '../../src/source/jetstream/api.ts'
+import { natsDefaults } from '../../src/source/jetstream/options.ts'
+import { PartitionReader, type ReaderHost } from '../../src/source/jetstream/partition-reader.ts'
+import { settled } from '../model/clock.ts'
+import { TailCollector } from './collector.ts'
+
+/** One reader whose consumer is played by the test: what comes over the wire, and what the stream's facts are when asked. */
+class Stage implements ReaderHost {
+  readonly name = 'n'
+  readonly sink = new TailCollector()
+  readonly closed = false
+  readonly options
+  readonly api: JetStreamApi
+  readonly reader: PartitionReader
+  readonly ended: string[] = []
+  /** Subjects that were published to. */
+  readonly published: string[] = []
+  facts: Pick<StreamFacts, 'first' | 'head'> = { first: 1, head: 100 }
+  /** Questions for the stream's facts that wait for `answer`; undefined = answered at once. */
+  asked: ((facts: StreamFacts) => void)[] | undefined
+  unsubscribed = 0
+  turn = true
+  turnsEnded = 0
+  recordBytes = 100
+  subscribed = 0
+  #callback: ((error: Error | null, message: Msg) => void) | undefined
+  #sent = 0
+
+  constructor(maxHeldBytes = 1 << 20) {
+    this.options = { ...natsDefaults, servers: [], maxHeldBytes }
+    const connection = {
+      publish: (subject: string) => this.published.push(subject),
+      subscribe: (_: string, { callback }: { callback: (error: Error | null, message: Msg) => void }) => {
+        this.#callback = callback
+        this.#sent = 0
+        this.subscribed++
+        return { unsubscribe: () => this.unsubscribed++ }
+      },
+    } as unknown as NatsConnection
+    this.api = {
+      link: { current: connection },
+      stream: () => {
+        const { asked } = this
+        if (asked === undefined) return Promise.resolve(this.#full)
+        return new Promise<StreamFacts>((resolve) => asked.push(resolve))
+      },
+      addConsumer: () => Promise.resolve({}),
+      dropConsumer: () => {},
+      timeOf: () => Promise.resolve(undefined),
+    } as unknown as JetStreamApi
+    this.reader = new PartitionReader(this, 0, 1, false)
+  }
+
+  get #full(): StreamFacts {
+    return { ...this.facts, created: 'then', config: {} as StreamFacts['config'], recordBytes: this.recordBytes }
+  }
+
+  open(): Promise<void> {
+    return this.reader.open(this.api.link.current!)
+  }
+
+  /** A record, with the next number of its consumer unless another is given. */
+  send(sequence: number, consumerSequence = this.#sent + 1): void {
+    this.#sent = consumerSequence
+    const reply = Buffer.from(`$JS.ACK.n-0.c.1.${sequence}.${consumerSequence}.1700000000000000000.1`)
+    const argument = { subject: Buffer.from('n.0.k'), reply, sid: 1, hdr: -1, size: 1 }
+    this.#deliver(new MsgImpl(argument, Buffer.from('v'), undefined as never))
+  }
+
+  control(reply: string | undefined, header: Record<string, string> = {}): void {
+    const all = headers(100, 'Control')
+    for (const [name, value] of Object.entries(header)) all.set(name, value)
+    const bytes = Buffer.from((all as unknown as { encode(): Uint8Array }).encode())
+    const argument = { subject: Buffer.from('inbox'), sid: 1, hdr: bytes.length, size: bytes.length }
+    const message = new MsgImpl(
+      { ...argument, ...(reply === undefined ? {} : { reply: Buffer.from(reply) }) },
+      bytes,
+      undefined as never,
+    )
+    this.#deliver(message)
+  }
+
+  #deliver(message: MsgImpl): void {
+    this.#callback!(null, message as unknown as Msg)
+  }
+
+  async answer(facts: Pick<StreamFacts, 'first' | 'head'>): Promise<void> {
+    this.facts = facts
+    this.asked!.shift()!(this.#full)
+    await settled()
+  }
+
+  read(): void {}
+  takeTurn(): boolean {
+    return this.turn
+  }
+  endTurn(): void {
+    this.turnsEnded++
+  }
+  shown(): void {}
+  broken(_: PartitionReader, why: string): void {
+    this.ended.push(why)
+    this.reader.stop()
+  }
+  lacking(): void {}
+  familyChanged(): Promise<boolean> {
+    return Promise.resolve(false)
+  }
+}
+
+test('a message that is missing between two others ends the consumer, and nothing behind it is shown', async () => {
+  const stage = new Stage()
+  await stage.open()
+  stage.send(1)
+  stage.send(3, 3)
+  stage.send(4)
+  assert.deepEqual(stage.sink.offsets(), [1])
+  assert.match(stage.ended.join(), /message 2 of its consumer is missing/)
+  await stage.open()
+  stage.send(2)
+  assert.deepEqual(stage.sink.offsets(), [1, 2])
+})
+
+test('a heartbeat that counts more messages than came ends the consumer', async () => {
+  const stage = new Stage()
+  await stage.open()
+  stage.send(1)
+  stage.control(undefined, { 'Nats-Last-Consumer': '1' })
+  assert.deepEqual(stage.ended, [])
+  stage.control(undefined, { 'Nats-Last-Consumer': '2' })
+  assert.match(stage.ended.join(), /sent 2 messages, of which 1 came/)
+})
+
+test('flow control is answered once what it counts is shown', async () => {
+  const stage = new Stage()
+  await stage.open()
+  stage.send(1)
+  stage.control('$JS.FC.1')
+  assert.deepEqual(stage.published, ['$JS.FC.1'])
+  stage.control(undefined, { 'Nats-Consumer-Stalled': '$JS.FC.2' })
+  assert.deepEqual(stage.published, ['$JS.FC.1', '$JS.FC.2'])
+  stage.asked = []
+  stage.send(5)
+  stage.control('$JS.FC.3')
+  assert.equal(stage.published.length, 2)
+  await stage.answer({ first: 1, head: 6 })
+  assert.deepEqual(stage.sink.offsets(), [1, 5])
+  assert.equal(stage.published.at(-1), '$JS.FC.3')
+})
+
+test('a hole is a loss only as far as the stream has moved, and what came after the question waits for the next', async () => {
+  const stage = new Stage()
+  await stage.open()
+  stage.asked = []
+  stage.send(1)
+  stage.send(4)
+  stage.send(5)
+  stage.send(9)
+  assert.deepEqual(stage.sink.offsets(), [1])
+  assert.equal(stage.asked.length, 1)
+  // Asked when 4 alone had come: it says nothing of the hole before 9.
+  await stage.answer({ first: 3, head: 10 })
+  assert.deepEqual(stage.sink.losses, [{ partition: 0, from: 2, to: 2, reason: 'retention' }])
+  assert.deepEqual(stage.sink.offsets(), [1, 4, 5])
+  await stage.answer({ first: 3, head: 10 })
+  assert.deepEqual(stage.sink.offsets(), [1, 4, 5, 9])
+  assert.equal(stage.sink.losses.length, 1)
+  stage.send(10)
+  assert.deepEqual(stage.sink.offsets(), [1, 4, 5, 9, 10])
+})
+
+test('more than may be held ends the consumer, and the next one goes on behind what was held', async () => {
+  const stage = new Stage(1000)
+  await stage.open()
+  stage.asked = []
+  let sequence = 3
+  while (stage.unsubscribed === 0) stage.send(sequence++)
+  assert.ok(sequence > 4)
+  assert.deepEqual(stage.sink.offsets(), [])
+  await stage.answer({ first: 1, head: 100 })
+  assert.deepEqual(
+    stage.sink.offsets(),
+    Array.from({ length: sequence - 3 }, (_, i) => i + 3),
+  )
+  assert.deepEqual(stage.ended, [''])
+  assert.equal(stage.reader.next, sequence)
+})
+
+test('a reader that the log has passed by is told at the second look, when nothing can be on its way any more', async () => {
+  const stage = new Stage()
+  await stage.open()
+  const look = { first: 5, head: 9, created: 'then', config: {} as StreamFacts['config'], recordBytes: 1 }
+  stage.reader.learned(look)
+  assert.deepEqual(stage.sink.losses, [])
+  stage.reader.learned(look)
+  assert.deepEqual(stage.sink.losses, [{ partition: 0, from: 1, to: 4, reason: 'retention' }])
+  stage.send(5)
+  assert.deepEqual(stage.sink.offsets(), [5])
+})
+
+test('a reader with a backlog reads in its turn only, which ends once it has caught up', async () => {
+  const stage = new Stage()
+  stage.recordBytes = 10_000
+  stage.turn = false
+  await stage.open()
+  assert.equal(stage.subscribed, 0)
+  assert.deepEqual(stage.sink.ends.get(0)?.offsets, { first: 1, head: 100 })
+  stage.turn = true
+  await stage.open()
+  assert.equal(stage.subscribed, 1)
+  assert.equal(stage.turnsEnded, 0)
+  stage.reader.end()
+  assert.equal(stage.turnsEnded, 0)
+  stage.send(1)
+  stage.reader.end()
+  stage.reader.end()
+  assert.equal(stage.turnsEnded, 1)
+})

@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { connectionProblem, isRefusal, strangeAnswer } from '../../src/source/kafka/connection-problem.ts'
+import { answerProblem } from '../../src/source/kafka/grants.ts'
+import { code } from '../../src/source/kafka/protocol-errors.ts'
+import { readSecurity, type SecurityOptions, securityDefaults } from '../../src/source/kafka/security.ts'
+import { openKafka } from '../../src/source/kafka/source.ts'
+import { TailHealth } from '../../src/source/tail-health.ts'
+
+const dir = mkdtempSync(join(tmpdir(), 'carillon-security-'))
+after(() => rmSync(dir, { recursive: true }))
+
+const file = (name: string, content: string) => {
+  const path = join(dir, name)
+  writeFileSync(path, content)
+  return path
+}
+const options = ({ tls, sasl }: { tls?: object; sasl?: object }): SecurityOptions => {
+  return { tls: { ...securityDefaults.tls, ...tls }, sasl: { ...sasl } }
+}
+const alice = (password: string) => {
+  return options({ sasl: { mechanism: 'plain', username: 'alice', passwordFile: file('password', password) } })
+}
+
+test('without options a connection is plain', () => {
+  assert.deepEqual(readSecurity(securityDefaults), { tls: undefined, sasl: undefined })
+})
+
+test('a password is what its file says without the line end, read anew each time', () => {
+  assert.equal(readSecurity(alice('pass word=1,\n')).sasl?.password, 'pass word=1,')
+  const given = alice('old')
+  file('password', 'new\r\n')
+  assert.equal(readSecurity(given).sasl?.password, 'new')
+  assert.equal(readSecurity(alice(' a\t')).sasl?.password, ' a\t')
+})
+
+test('a password file that is of no use is named, and its content is not', () => {
+  const none = options({ sasl: { mechanism: 'plain', username: 'a', passwordFile: join(dir, 'none') } })
+  assert.throws(() => readSecurity(none), { option: 'sasl.passwordFile', message: /none": ENOENT/ })
+  assert.throws(() => readSecurity(alice('')), { option: 'sasl.passwordFile', message: /it is empty/ })
+  assert.throws(
+    () => readSecurity(alice('secret\nsecret\n')),
+    (error: Error) => {
+      return /more than one line/.test(error.message) && !error.message.includes('secret')
+    },
+  )
+})
+
+test('an option that lacks another one names it', () => {
+  const lacking: readonly (readonly [object, string, RegExp])[] = [
+    [{ tls: { caFile: 'ca.pem' } }, 'tls.caFile', /kafka\.tls\.enabled/],
+    [{ tls: { enabled: true, certFile: 'c.pem' } }, 'tls.certFile', /kafka\.tls\.keyFile/],
+    [{ tls: { enabled: true, keyFile: 'k.pem' } }, 'tls.keyFile', /kafka\.tls\.certFile/],
+    [{ sasl: { username: 'a' } }, 'sasl.username', /kafka\.sasl\.mechanism/],
+    [{ sasl: { passwordFile: 'p' } }, 'sasl.passwordFile', /kafka\.sasl\.mechanism/],
+    [{ sasl: { mechanism: 'plain' } }, 'sasl.mechanism', /kafka\.sasl\.username/],
+    [{ sasl: { mechanism: 'plain', username: 'a' } }, 'sasl.mechanism', /kafka\.sasl\.passwordFile/],
+  ]
+  for (const [given, option, message] of lacking) {
+    assert.throws(() => readSecurity(options(given)), { option, message }, JSON.stringify(given))
+  }
+})
+
+test('a file that is no certificate or key is refused when it is read', () => {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const key = file('key.pem', privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())
+  const tls = (more: object) => options({ tls: { enabled: true, ...more } })
+  assert.throws(() => readSecurity(tls({ caFile: key })), { option: 'tls.caFile', message: /key\.pem": it has none/ })
+  const pair = { certFile: key, keyFile: key }
+  assert.throws(() => readSecurity(tls(pair)), { option: 'tls.certFile', message: /PEM file with a certificate, got/ })
+})
+
+test('a password in the clear is told once, and only where others may listen', async () => {
+  const logged = async (broker: string, security: SecurityOptions) => {
+    const lines: string[] = []
+    const source = await openKafka({ brokers: [broker], ...security }, { log: (_, line) => void lines.push(line) })
+    await source.close()
+    return lines
+  }
+  const [line, ...more] = await logged('kafka.example:9092', alice('secret'))
+  assert.match(line!, /^kafka\.sasl without kafka\.tls\.enabled .*\(PLAIN\).* in the clear to kafka\.example$/)
+  assert.deepEqual(more, [])
+  assert.deepEqual(await logged('127.0.0.1:9092', alice('secret')), [])
+  assert.deepEqual(await logged('kafka.example:9092', { ...alice('secret'), tls: { enabled: true } }), [])
+  assert.deepEqual(await logged('kafka.example:9092', securityDefaults), [])
+})
+
+test("the first bytes of an answer tell a Kafka broker's from another's", () => {
+  assert.equal(strangeAnswer(Buffer.from([0, 0, 1, 0x85])), undefined)
+  assert.equal(strangeAnswer(Buffer.from([0, 0])), undefined)
+  assert.equal(strangeAnswer(Buffer.from([0, 0x10, 0, 0x4a, 0, 0, 0, 0])), undefined, "a fetch's answer over 1 MiB")
+  assert.equal(strangeAnswer(Buffer.from([0x0f, 0xff, 0xff, 0xff])), undefined)
+  assert.match(strangeAnswer(Buffer.from([0x15, 3, 3, 0, 2, 2, 0x50]))!, /speaks TLS/)
+  assert.match(
+    strangeAnswer(Buffer.from('HTTP/1.1 400 Bad Request\r\nX: y'))!,
+    /an HTTP server.*"HTTP\/1\.1 400 Bad Request"$/,
+  )
+  assert.match(strangeAnswer(Buffer.from('220 mail\x1b[2J ready'))!, /something else.*220 mail\\\\u001b/)
+})
+
+const failure = (message: string, more: object = {}) => Object.assign(new Error(message), more)
+
+test('a closed connection means something else before, at and after the first request', () => {
+  const error = failure('Closed connection')
+  assert.match(connectionProblem(error, 'opening', securityDefaults), /kafka\.tls\.enabled/)
+  assert.match(connectionProblem(error, 'first request', securityDefaults), /kafka\.sasl/)
+  assert.equal(connectionProblem(error, 'later', securityDefaults), 'it closed the connection')
+})
+
+test('what nobody has a better word for is said as it came', () => {
+  const refused = failure('Connection error: connect ECONNREFUSED 127.0.0.1:1', { code: 'ECONNREFUSED' })
+  assert.equal(connectionProblem(refused, 'opening', securityDefaults), 'connect ECONNREFUSED 127.0.0.1:1')
+  // Node's, when a name has several addresses.
+  const several = failure('Connection error: ', { code: 'ECONNREFUSED' })
+  assert.equal(connectionProblem(several, 'opening', securityDefaults), 'ECONNREFUSED')
+})
+
+test('only a refusal of who we are holds back the next try', () => {
+  const name = 'KafkaJSSASLAuthenticationError'
+  const refused = failure('SASL PLAIN authentication failed: Authentication failed: Invalid', { name })
+  assert.equal(isRefusal(refused), true)
+  assert.equal(isRefusal(failure('SASL PLAIN authentication failed: Closed connection', { name })), false)
+  assert.equal(isRefusal(failure('connect ECONNREFUSED')), false)
+  const said = connectionProblem(refused, 'opening', alice('secret'))
+  assert.match(said, /user "alice" by PLAIN.*password\); it said: Authentication failed: Invalid$/)
+  assert.doesNotMatch(said, /secret/)
+})
+
+test('a missing right is told with the command that grants it, by the name that the broker knows us by', () => {
+  const told = (security: SecurityOptions, operation: 'Read' | 'Write', topic = 'alarms') => {
+    return answerProblem(code.topicAuthorizationFailed, { operation, topic }, { brokers: ['h:1'], ...security })
+  }
+  const command = 'kafka-acls.sh --bootstrap-server h:1 --add --allow-principal'
+  assert.equal(
+    told(alice('secret'), 'Read'),
+    `User:alice may not Read topic alarms; grant it: ${command} User:alice --operation Read --topic alarms (TOPIC_AUTHORIZATION_FAILED)`,
+  )
+  assert.match(told(securityDefaults, 'Write', "a'b"), /User:ANONYMOUS may not Write .* --topic 'a'\\''b' /)
+  const byCertificate = options({ tls: { enabled: true, certFile: 'me.pem', keyFile: 'me.key' } })
+  assert.match(told(byCertificate, 'Read'), /^the principal of me\.pem may not Read/)
+})
+
+test('of several partitions that fail one speaks, until it is read, and only news are told', () => {
+  const told: string[] = []
+  const health = new TailHealth(100, (state, detail) => told.push(`${state} ${detail}`.trim()))
+  health.found(2, 0)
+  health.failed(0, 50, 'early')
+  health.failed(0, 100, 'a')
+  health.failed(1, 101, 'b')
+  health.failed(0, 102, 'a')
+  health.failed(0, 103, 'c')
+  health.read(0)
+  health.failed(1, 104, 'b')
+  health.read(1)
+  assert.deepEqual(told, ['away a', 'away c', 'away b', 'up'])
+})

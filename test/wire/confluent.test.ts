@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import fc from 'fast-check'
+import { ConfluentFrame, hasFrame } from '../../src/wire/confluent.ts'
+
+const frame = new ConfluentFrame()
+
+const header = (id: number) => Buffer.from([0, id >>> 24, (id >>> 16) & 255, (id >>> 8) & 255, id & 255])
+
+/** A signed number as protobuf's zigzag varint. */
+function zigzag(value: number): number[] {
+  const bytes: number[] = []
+  for (let rest = value * 2; ; rest = Math.floor(rest / 128)) {
+    if (rest < 128) return [...bytes, rest]
+    bytes.push((rest % 128) | 128)
+  }
+}
+
+/** Reads a frame that stands between other bytes; undefined = it is none. */
+function read(bytes: Uint8Array, isProtobuf: boolean) {
+  const all = Buffer.concat([Buffer.from([9, 9]), bytes, Buffer.from([0, 0])])
+  if (!frame.read(all, 2, 2 + bytes.length, isProtobuf)) return undefined
+  return {
+    id: frame.schemaId.toString('latin1', 0, frame.schemaIdLength),
+    indexes: frame.indexes.toString('latin1', 0, frame.indexesLength),
+    content: all.subarray(frame.contentStart, 2 + bytes.length).toString(),
+  }
+}
+
+test('five bytes are the frame of Avro and JSON, whatever follows', () => {
+  fc.assert(
+    fc.property(fc.nat(0xffffffff), fc.string({ maxLength: 5 }), (id, text) => {
+      const read5 = read(Buffer.concat([header(id), Buffer.from(text)]), false)
+      assert.deepEqual(read5, { id: String(id), indexes: '', content: text })
+    }),
+  )
+})
+
+test("a protobuf frame also has the message's path within its schema", () => {
+  const path = fc.array(fc.oneof(fc.nat(200), fc.nat(0x7fffffff)), { minLength: 1, maxLength: 16 })
+  fc.assert(
+    fc.property(path, fc.string({ maxLength: 5 }), (indexes, text) => {
+      const bytes = [...zigzag(indexes.length), ...indexes.flatMap(zigzag)]
+      const expected = indexes.length === 1 && indexes[0] === 0 ? '' : indexes.join(',')
+      const got = read(Buffer.concat([header(7), Buffer.from(bytes), Buffer.from(text)]), true)
+      assert.deepEqual(got, { id: '7', indexes: expected, content: text })
+    }),
+  )
+})
+
+test('a count of 0 stands for the first message', () => {
+  assert.deepEqual(read(Buffer.concat([header(1), Buffer.from([0]), Buffer.from('x')]), true), {
+    id: '1',
+    indexes: '',
+    content: 'x',
+  })
+})
+
+test('what does not begin with a frame is none', () => {
+  assert.equal(read(Buffer.from('{"a":1}'), false), undefined)
+  assert.equal(read(Buffer.from([0, 0, 0, 1]), false), undefined, 'an id has four bytes')
+  assert.equal(read(new Uint8Array(0), false), undefined)
+  assert.equal(hasFrame(Buffer.from([0, 0, 0, 0, 1]), 0, 5), true)
+})
+
+test('a protobuf frame whose path is cut off, negative or too long is none', () => {
+  const refused = (...bytes: number[]) =>
+    assert.equal(read(Buffer.concat([header(1), Buffer.from(bytes)]), true), undefined)
+  refused()
+  refused(2 * 2, 0)
+  refused(1)
+  refused(2, 1)
+  refused(17 * 2, ...Array.from({ length: 17 }, () => 0))
+  refused(0x80, 0x80, 0x80, 0x80, 0x80, 0)
+})
