@@ -87,8 +87,11 @@ async function replay(seed: number, isLarge: boolean, story: boolean): Promise<b
   console.log(
     `the least that breaks it: ${clients.length} clients, ${actions.length} actions, ${partitions} partitions`,
   )
-  for (const client of clients)
-    console.log(`  ${client.transport}: ${client.subjects.join(', ')} after ${client.after.join(' ') || 'latest'}`)
+  for (const { ways, wishes } of clients) {
+    console.log(
+      `  ${ways.join(', ')}: ${wishes.map(({ subject, after }) => `${subject} ${after.join(' ')}`).join(', ')}`,
+    )
+  }
   console.log(`  subjects ${subjects.join(', ')}`)
   console.log(trace.slice(-200).join('\n'))
   if (failure !== undefined) console.log(failure.message)

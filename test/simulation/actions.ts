@@ -1,9 +1,10 @@
-import type { SimClient } from './client.ts'
+import type { Happening } from '../../src/client/environment.ts'
+import { type SimClient, wayNames } from './client.ts'
 import type { Connection } from './connection.ts'
 import { forge } from './forger.ts'
 import type { SimGateway } from './gateway.ts'
 import { inspect } from './inspect.ts'
-import { type Action, type ActionKind, makeClient } from './plan.ts'
+import { type Action, type ActionKind, makeClient, makeSubject } from './plan.ts'
 import type { World } from './world.ts'
 
 /** A number in [0, 1) as a whole one below `count`. */
@@ -238,11 +239,46 @@ const acts: Readonly<Record<ActionKind, Act>> = {
 
   twin(world, { x, y }) {
     const client = oneOf(world.clients, x)
-    const token = client?.token()
-    if (client === undefined || token === undefined || isCrowded(world)) return
-    const transport = oneOf(['ws', 'ws-proto', 'sse', 'poll'] as const, y)!
-    const twin = world.addClient({ subjects: client.options.subjects, transport, after: [token] })
+    const wishes = client?.goesOn
+    if (client === undefined || wishes === undefined || isCrowded(world)) return
+    const twin = world.addClient({ ...client.plan, ways: [oneOf(wayNames, y)!], wishes })
     world.verdict.note(() => `${twin.name} goes on where ${client.name} stands`)
+  },
+
+  block(world, { x, y, z }) {
+    const client = oneOf(world.clients, x)
+    if (client === undefined) return
+    const reach = world.reach.get(client.process)!
+    reach.blocked = oneOf(['/v1/ws', '/v1/sse', '/v1/poll'], y)!
+    world.verdict.note(() => `a proxy keeps ${client.name} from ${reach.blocked}`)
+    for (const connection of world.connectionsOf(client.process)) connection.cut()
+    world.time.add(world.broker.process, z * 20_000, () => {
+      reach.blocked = ''
+    })
+  },
+
+  offline: happening('offline', 'online'),
+
+  hidden: happening('hidden', 'visible'),
+
+  restartClient(world, { x }) {
+    const client = oneOf(world.clients, x)
+    if (client === undefined) return
+    world.verdict.note(() => `the program of ${client.name} ends and begins again`)
+    client.process.after(0, () => client.restart())
+  },
+
+  subscribe(world, { x }) {
+    const client = oneOf(world.clients, x)
+    if (client === undefined || client.count >= 4) return
+    const subject = makeSubject(world.random, world.plan.subjects)
+    client.process.after(0, () => client.subscribe({ subject, after: [] }))
+  },
+
+  unsubscribe(world, { x, y }) {
+    const client = oneOf(world.clients, x)
+    if (client === undefined || client.count < 2) return
+    client.process.after(0, () => client.unsubscribe(below(y, client.count)))
   },
 
   follow(world) {
@@ -275,6 +311,8 @@ function cutTo(world: World, x: number, y: number, z: number) {
   const log = logOf(world, x)
   if (log === undefined || log.end === log.first || isAnyStarting(world)) return undefined
   const from = Math.max(log.first, log.end - 1 - below(y, z > 0.7 ? 80 : 10))
+  // A log whose histories are told by times takes a while to come back.
+  if (world.plan.generations === 'times') world.broker.process.step(1000)
   log.rewrite(from, world.time.nowMs)
   world.verdict.note(() => `partition ${log.partition} is rewritten from ${from} on, in epoch ${log.epoch}`)
   return log
@@ -293,6 +331,16 @@ function isAnyStarting(world: World): boolean {
 function replace(world: World, gateway: SimGateway, delayMs: number): void {
   world.endGateway(gateway)
   world.time.add(world.broker.process, delayMs, () => world.startGateway())
+}
+
+function happening(what: Happening, end: Happening): Act {
+  return (world, { x, y }) => {
+    const client = oneOf(world.clients, x)
+    if (client === undefined) return
+    world.verdict.note(() => `${client.name} is ${what}`)
+    client.process.after(0, () => client.happens(what))
+    world.time.add(client.process, y * 8000, () => client.happens(end))
+  }
 }
 
 function onConnection(what: string, happen: (world: World, connection: Connection) => void): Act {

@@ -1,3 +1,4 @@
+import type { Generations } from '../../src/log/record.ts'
 import type { StreamInfo } from '../../src/source/source.ts'
 import { streamHash } from '../../src/wire/token.ts'
 import { PartitionLog } from './partition-log.ts'
@@ -44,12 +45,19 @@ export class SimBroker {
   /** Deleted, not created again yet. */
   missing = false
   readonly watchers = new Set<MetadataWatcher>()
+  readonly generations: Generations
   readonly #time: VirtualTime
 
-  constructor(time: VirtualTime, partitions: number) {
+  constructor(time: VirtualTime, partitions: number, generations: Generations) {
     this.#time = time
+    this.generations = generations
     this.process = time.process('broker')
     this.#incarnate(partitions)
+  }
+
+  /** As JetStream's, and as Kafka's. */
+  get firstOffset(): number {
+    return this.generations === 'times' ? 1 : 0
   }
 
   get current(): Incarnation {
@@ -76,7 +84,7 @@ export class SimBroker {
   grow(): void {
     const { index, logs, growths } = this.current
     growths.push({ atMs: this.#time.nowMs, before: logs.length, adoptedMs: Number.POSITIVE_INFINITY })
-    logs.push(new PartitionLog(index, logs.length))
+    logs.push(new PartitionLog(index, logs.length, this.firstOffset))
     this.#told()
   }
 
@@ -106,9 +114,10 @@ export class SimBroker {
   }
 
   #incarnate(partitions: number): void {
+    const { firstOffset } = this
     const index = this.incarnations.length
     const id = `incarnation-${index}`
-    const logs = Array.from({ length: partitions }, (_, partition) => new PartitionLog(index, partition))
+    const logs = Array.from({ length: partitions }, (_, partition) => new PartitionLog(index, partition, firstOffset))
     const hash = streamHash(streamName, id)
     this.incarnations.push({ index, id, hash, logs, growths: [], deletedMs: Number.POSITIVE_INFINITY })
   }

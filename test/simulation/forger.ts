@@ -1,8 +1,8 @@
 import type { Handlers } from '../../src/client/connection.ts'
 import { decodeToken, encodeToken, type Position } from '../../src/wire/token.ts'
-import { opens, transportNames } from './client.ts'
-import type { Action } from './plan.ts'
-import { Witness } from './witness.ts'
+import { shownToken, wayNames, ways } from './client.ts'
+import { shown } from './gap-truth.ts'
+import { type Action, anyUrl } from './plan.ts'
 import type { World } from './world.ts'
 
 /** How long somebody with a token of their own making stays, ms. */
@@ -11,23 +11,28 @@ const staysMs = 4000
 /** A client that made its token itself: it may get any error or any position, but never what is not so, and breaks nothing. */
 export function forge(world: World, { x, y, z }: Action): void {
   const { clients, time, truth, verdict, plan } = world
-  const token = clients[Math.floor(x * clients.length)]?.token()
+  const token = clients[Math.floor(x * clients.length)]?.goesOn?.[0]?.after[0]
   if (token === undefined) return
-  const transport = transportNames[Math.floor(y * transportNames.length)]!
+  const way = wayNames[Math.floor(y * wayNames.length)]!
   const subject = plan.subjects[Math.floor(z * plan.subjects.length)]!
   const forged = forgedToken(token, z * 1000 - Math.floor(z * 1000))
-  const process = time.process(`forger (${transport})`)
-  const witness = new Witness(process.name, [subject], false, truth, verdict, () => time.nowMs)
-  verdict.note(() => `somebody asks for ${subject} after ${JSON.stringify(shownToken(forged))}`)
+  const process = time.process(`forger (${way})`)
+  verdict.note(() => `somebody asks for ${subject} after ${shownToken(forged)}`)
   const handlers: Handlers = {
     frame: (frame) => {
-      if (frame.kind === 'delivery') witness.glimpse(frame)
+      if (frame.kind !== 'delivery') return
+      const record = truth.find(frame, frame.event, truth.incarnationOf(frame.after, frame.partition))
+      if (record !== undefined && truth.wants(subject, record) && !record.hidden) return
+      verdict.broken(
+        'content',
+        `a forged token was answered with ${record === undefined ? 'what never was' : shown(record)}`,
+      )
     },
     position: () => {},
     closed: () => {},
   }
   process.after(0, () => {
-    const connection = opens[transport]('http://any', [{ ref: 1, subject, after: [forged] }], handlers, process)
+    const connection = ways[way].open(anyUrl, [{ ref: 1, subject, after: [forged] }], handlers, process)
     process.after(staysMs, () => connection.close())
   })
 }
@@ -44,12 +49,4 @@ function forgedToken(token: string, choice: number): string {
   if (choice < 0.8) return change(({ streamHash }) => ({ streamHash: streamHash ^ 0xff }))
   if (choice < 0.9) return change(({ partition }) => ({ partition: partition + 7 }))
   return change(({ offset }) => ({ offset: Math.max(0, offset - 3), generation: -1 }))
-}
-
-function shownToken(token: string): unknown {
-  try {
-    return decodeToken(token)
-  } catch {
-    return token
-  }
 }

@@ -42,6 +42,8 @@ export interface GatewaySize {
 }
 
 export interface GatewaySurroundings {
+  /** Its own, which another one may have after it. */
+  readonly url: string
   readonly time: VirtualTime
   readonly broker: SimBroker
   readonly routing: RoutingTable
@@ -60,6 +62,7 @@ const chunks = 4
 /** One gateway process, of the real parts on a simulated host. */
 export class SimGateway {
   readonly name: string
+  readonly url: string
   readonly process: Process
   readonly source: SimSource
   readonly feeds: Feeds
@@ -76,21 +79,23 @@ export class SimGateway {
   readonly #router: Router
   #behavior!: Behavior
 
-  constructor(name: string, { time, broker, routing, seed, hashSeed, size, onError }: GatewaySurroundings) {
+  constructor(name: string, { url, time, broker, routing, seed, hashSeed, size, onError }: GatewaySurroundings) {
     this.name = name
+    this.url = url
     this.size = size
     this.hashSeed = hashSeed
     this.#random = seededRandom(seed)
     this.process = time.process(name)
     this.source = new SimSource(time, this.process, broker, seededRandom(seed + 1), size.batch)
-    const window = { payloadBytes: size.payloadBytes, entries: size.entries, seed: hashSeed }
+    const { payloadBytes, entries } = size
+    const window = { payloadBytes, entries, seed: hashSeed, generations: broker.generations }
     const logger = loggerOf(name, onError)
     this.feeds = new Feeds(routing, this.source)
     this.stream = this.#stream(routing, window, logger)
     this.feeds.streams.set(streamName, this.stream)
     this.#readBack = new ReadBack(
       { chunkBytes: size.chunkBytes, chunks, concurrency: 2 },
-      { payloadBytes: 4 * maxEventBytes, entries: 32, seed: hashSeed },
+      { ...window, payloadBytes: 4 * maxEventBytes, entries: 32 },
       this.feeds,
       this.process,
       logger,

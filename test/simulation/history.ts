@@ -37,7 +37,7 @@ export async function run(plan: Plan, tracing = false): Promise<Outcome> {
     process.off('unhandledRejection', failed)
     restore()
   }
-  const delivered = world.clients.reduce((sum, { witness }) => sum + witness.delivered, 0)
+  const delivered = world.clients.reduce((sum, client) => sum + client.delivered, 0)
   return { failure: verdict.failure, trace: verdict.trace ?? [], tasks: time.done, delivered, virtualMs: time.nowMs }
 }
 
@@ -53,6 +53,7 @@ async function happen(world: World): Promise<void> {
   heal(world)
   verdict.note(() => 'everything heals')
   await untilAllHave(world, settleMs)
+  for (const client of world.clients) client.checkPositions()
   if (verdict.failure !== undefined) return
   for (const subject of plan.subjects) world.publishers.publish(subject)
   verdict.note(() => 'a last event of each subject is published')
@@ -75,7 +76,11 @@ function heal(world: World): void {
   for (const client of clients) {
     client.process.resume()
     client.slow = 0
-    Object.assign(world.reach.get(client.process)!, { slowMs: 0, capacity: plan.capacity })
+    client.process.after(0, () => {
+      client.happens('online')
+      client.happens('visible')
+    })
+    Object.assign(world.reach.get(client.process)!, { slowMs: 0, capacity: plan.capacity, blocked: '' })
     read(world, client, false)
     for (const { down } of world.connectionsOf(client.process)) down.slowMs = 0
   }
@@ -98,8 +103,8 @@ async function untilAllHave(world: World, withinMs: number): Promise<void> {
 
 /** What is still to come before all is quiet; undefined when it is. */
 function unsettled(world: World): string | undefined {
-  const waiting = world.clients.find(({ isLive }) => !isLive)
-  if (waiting !== undefined) return `${waiting.name} is not live`
+  const waiting = world.clients.find(({ waitsFor }) => waitsFor !== undefined)
+  if (waiting !== undefined) return `${waiting.name}: ${waiting.waitsFor}`
   const behind = world.gateways.find(({ instruments }) => instruments.gateway.behind !== 0)
   if (behind !== undefined) return `${behind.name} has ${behind.instruments.gateway.behind} sessions behind`
   for (const { name, stream } of world.gateways) {
@@ -117,8 +122,8 @@ function unsettled(world: World): string | undefined {
 }
 
 function missingOf(world: World): string | undefined {
-  for (const { witness } of world.clients) {
-    const missing = witness.missing()
+  for (const client of world.clients) {
+    const missing = client.missing()
     if (missing !== undefined) return missing
   }
   return undefined

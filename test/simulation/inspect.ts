@@ -1,9 +1,9 @@
 import type { PartitionFeed } from '../../src/fanout/partition-feed.ts'
 import { loaded, type Window } from '../../src/log/window.ts'
+import { shown } from './gap-truth.ts'
 import type { SimGateway } from './gateway.ts'
 import type { Truth } from './truth.ts'
 import type { Verdict } from './verdict.ts'
-import { shown } from './witness.ts'
 
 const scratch = loaded()
 

@@ -1,3 +1,4 @@
+import type { Offsets } from '../../src/source/source.ts'
 import type { Event } from '../../src/wire/frames.ts'
 
 /** One record that was ever written, and what became of it: the truth that clients are held against. */
@@ -43,16 +44,18 @@ export class PartitionLog {
   /** All that it ever held, in the order of writing. */
   readonly past: LogRecord[] = []
   readonly rewrites: Rewrite[] = []
-  first = 0
+  first: number
   /** The next offset to be written. */
-  end = 0
+  end: number
   epoch = 0
   /** Where each open transaction begins. */
   readonly #open = new Map<number, number>()
   /** Fetches that wait for a change. */
   readonly #waiters: (() => void)[] = []
 
-  constructor(incarnation: number, partition: number) {
+  constructor(incarnation: number, partition: number, firstOffset: number) {
+    this.first = firstOffset
+    this.end = firstOffset
     this.incarnation = incarnation
     this.partition = partition
   }
@@ -156,4 +159,21 @@ export class PartitionLog {
     }
     for (const changed of this.#waiters.splice(0)) changed()
   }
+}
+
+export const boundsOf = (log: PartitionLog): Offsets => ({ first: log.first, head: log.head })
+
+/** The records in [from, to) that a read-committed reader is shown. */
+export function visible(log: PartitionLog, from: number, to: number): LogRecord[] {
+  const { entries } = log
+  let low = 0
+  let high = entries.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (entries[middle]!.offset < from) low = middle + 1
+    else high = middle
+  }
+  const found: LogRecord[] = []
+  for (let i = low; i < entries.length && entries[i]!.offset < to; i++) if (!entries[i]!.hidden) found.push(entries[i]!)
+  return found
 }

@@ -1,6 +1,6 @@
 import { type Random, seededRandom } from '../../src/base/random.ts'
-import type { TransportName } from '../../src/client/follow.ts'
-import { transportNames } from './client.ts'
+import type { Generations } from '../../src/log/record.ts'
+import type { ClientPlan, WayName } from './client.ts'
 import type { GatewaySize } from './gateway.ts'
 import { collisions, hashSeeds, patterns, plainSubjects } from './subjects.ts'
 
@@ -31,6 +31,12 @@ export const actionWeights = {
   slowReader: 3,
   tinySocket: 3,
   loseAnswer: 2,
+  block: 1,
+  offline: 1,
+  hidden: 0.7,
+  restartClient: 1.5,
+  subscribe: 1.5,
+  unsubscribe: 1,
   pauseClient: 1.5,
   slowHandler: 1,
   twin: 1.5,
@@ -40,6 +46,9 @@ export const actionWeights = {
   inspect: 1,
 } as const
 export type ActionKind = keyof typeof actionWeights
+
+/** JetStream has no transactions, and no batches that can be damaged. */
+const epochsOnly: ReadonlySet<ActionKind> = new Set(['begin', 'finish', 'damage'])
 
 /** Kinds that each history may leave out, so that each also happens without the others. */
 const optional: readonly ActionKind[] = (Object.keys(actionWeights) as ActionKind[]).filter(
@@ -55,16 +64,16 @@ export interface Action {
   readonly z: number
 }
 
-export interface ClientPlan {
-  readonly subjects: readonly string[]
-  readonly transport: TransportName
-  readonly after: readonly string[]
-}
+/** Of a balancer in front of all gateways. */
+export const anyUrl = 'http://127.0.0.1:8100'
+/** Of the gateways themselves, for clients that choose. */
+export const gatewayUrls = [1, 2, 3, 4].map((n) => `http://127.0.0.1:${8100 + n}`)
 
 /** A whole history before it happens. */
 export interface Plan {
   readonly seed: number
   readonly partitions: number
+  readonly generations: Generations
   readonly hashSeed: number
   readonly gateways: number
   readonly size: GatewaySize
@@ -92,17 +101,19 @@ const between = (random: Random, [least, most]: readonly [number, number]): numb
 export function makePlan(seed: number, scale: Scale): Plan {
   const random = seededRandom(seed)
   const subjects = someSubjects(random)
+  const generations = random.next() < 0.25 ? 'times' : 'epochs'
   const clients = Array.from({ length: between(random, scale.clients) }, () => makeClient(random, subjects.list))
   return {
     seed,
     partitions: pick(random, [1, 1, 2, 2, 3, 4]),
+    generations,
     hashSeed: subjects.hashSeed,
     gateways: scale.gateways,
     size: makeSize(random, clients.length),
     subjects: subjects.list,
     clients,
     capacity: pick(random, [300, 1500, 1500, 10_000]),
-    actions: makeActions(random, scale),
+    actions: makeActions(random, scale, generations),
   }
 }
 
@@ -114,15 +125,31 @@ function someSubjects(random: Random) {
   return { hashSeed, list }
 }
 
+const wayLists: readonly (readonly WayName[])[] = [
+  ['websocket'],
+  ['websocket-proto'],
+  ['sse'],
+  ['poll'],
+  ['websocket', 'sse', 'poll'],
+  ['websocket-proto', 'poll'],
+  ['sse', 'websocket'],
+]
+
 export function makeClient(random: Random, subjects: readonly string[]): ClientPlan {
   const count = pick(random, [1, 1, 1, 2, 3])
-  const wished = Array.from({ length: count }, () => pick(random, random.next() < 0.65 ? subjects : patterns))
+  const wished = new Set(Array.from({ length: count }, () => makeSubject(random, subjects)))
+  const isChoosing = random.next() < 0.4
   return {
-    subjects: [...new Set(wished)],
-    transport: pick(random, transportNames),
-    after: random.next() < 0.2 ? ['earliest'] : [],
+    wishes: [...wished].map((subject) => ({ subject, after: random.next() < 0.2 ? ['earliest'] : [] })),
+    ways: pick(random, wayLists),
+    urls: isChoosing ? [...gatewayUrls.slice(0, 2)].sort(() => random.next() - 0.5) : [anyUrl],
+    consumer: random.next() < 0.5 ? 'handlers' : 'iterator',
+    inbox: { maxEvents: pick(random, [3, 8, 1024]), maxBytes: pick(random, [2000, 1_000_000]) },
   }
 }
+
+export const makeSubject = (random: Random, subjects: readonly string[]): string =>
+  pick(random, random.next() < 0.65 ? subjects : patterns)
 
 function makeSize(random: Random, clients: number): GatewaySize {
   return {
@@ -140,16 +167,25 @@ function makeSize(random: Random, clients: number): GatewaySize {
   }
 }
 
-function makeActions(random: Random, scale: Scale): Action[] {
+function makeActions(random: Random, scale: Scale, generations: Generations): Action[] {
   const left = random.next() * 0.9
-  const kinds = (Object.keys(actionWeights) as ActionKind[]).filter(
-    (kind) => !optional.includes(kind) || random.next() >= left,
-  )
+  const kinds = (Object.keys(actionWeights) as ActionKind[])
+    .filter((kind) => !optional.includes(kind) || random.next() >= left)
+    .filter((kind) => generations === 'epochs' || !epochsOnly.has(kind))
   const total = kinds.reduce((sum, kind) => sum + actionWeights[kind], 0)
   const spanMs = between(random, scale.spanMs)
   return Array.from({ length: between(random, scale.actions) }, () => {
     let at = random.next() * total
-    const kind = kinds.find((each) => (at -= actionWeights[each]) < 0) ?? 'publish'
-    return { atMs: random.next() * spanMs, kind, x: random.next(), y: random.next(), z: random.next() }
+    const kind = kinds.find((each) => {
+      at -= actionWeights[each]
+      return at < 0
+    })
+    return {
+      atMs: random.next() * spanMs,
+      kind: kind ?? 'publish',
+      x: random.next(),
+      y: random.next(),
+      z: random.next(),
+    }
   }).sort((a, b) => a.atMs - b.atMs)
 }

@@ -48,6 +48,11 @@ class SimWebSocket implements ClientEnd {
   onerror: (() => void) | null = null
   #connection: Connection | undefined
   #state: 'connecting' | 'open' | 'closed' = 'connecting'
+  static readonly OPEN = 1
+
+  get readyState(): number {
+    return this.#state === 'open' ? SimWebSocket.OPEN : 3
+  }
 
   constructor(network: Network, address: string, protocol: string) {
     const url = new URL(address)

@@ -1,10 +1,11 @@
 import { CarillonError } from '../../src/base/errors.ts'
 import type { Random } from '../../src/base/random.ts'
-import type { SourceRecord } from '../../src/log/record.ts'
+import type { Generations, SourceRecord } from '../../src/log/record.ts'
 import type { Ack, Offsets, RangeEnd, RangeSink, Source, StreamInfo, Tail, TailSink } from '../../src/source/source.ts'
 import type { Incarnation, SimBroker } from './broker.ts'
-import type { LogRecord, PartitionLog } from './partition-log.ts'
+import { boundsOf, type LogRecord, type PartitionLog, visible } from './partition-log.ts'
 import { SimTail } from './tail.ts'
+import { generationOf } from './truth.ts'
 import type { Process, VirtualTime } from './virtual-time.ts'
 
 /** How long a request to a broker that is away takes to fail, ms. */
@@ -17,6 +18,8 @@ const timeoutMs = 700
 export class SimSource implements Source {
   readonly kind = 'kafka'
   readonly name = 'sim'
+  readonly firstOffset: number
+  readonly generations: Generations
   readonly broker: SimBroker
   readonly process: Process
   readonly random: Random
@@ -28,12 +31,15 @@ export class SimSource implements Source {
   readonly batch: number
   readonly #time: VirtualTime
   readonly #tails = new Set<SimTail>()
-  readonly #view = new RecordView()
+  readonly #view: RecordView
 
   constructor(time: VirtualTime, process: Process, broker: SimBroker, random: Random, batch: number) {
     this.#time = time
     this.process = process
     this.broker = broker
+    this.firstOffset = broker.firstOffset
+    this.generations = broker.generations
+    this.#view = new RecordView(broker.generations)
     this.random = random
     this.batch = batch
   }
@@ -84,6 +90,7 @@ export class SimSource implements Source {
       if (shown && found.offsets.first > next) return { next, offsets: found.offsets }
       shown ||= found.entries.length > 0
       for (const entry of found.entries) {
+        if (sink.full) return { next: entry.offset, offsets: found.offsets }
         left -= entry.value?.length ?? 0
         if (entry.damaged) sink.lost(entry.offset, entry.offset, 'corrupt')
         else sink.record(this.show(entry))
@@ -178,23 +185,6 @@ export class SimSource implements Source {
   }
 }
 
-export const boundsOf = (log: PartitionLog): Offsets => ({ first: log.first, head: log.head })
-
-/** The records in [from, to) that a read-committed reader is shown. */
-export function visible(log: PartitionLog, from: number, to: number): LogRecord[] {
-  const { entries } = log
-  let low = 0
-  let high = entries.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (entries[middle]!.offset < from) low = middle + 1
-    else high = middle
-  }
-  const found: LogRecord[] = []
-  for (let i = low; i < entries.length && entries[i]!.offset < to; i++) if (!entries[i]!.hidden) found.push(entries[i]!)
-  return found
-}
-
 /** Memory of the network's, as it were. */
 const scratchBytes = 4096
 
@@ -212,6 +202,12 @@ class RecordView {
     traceStart: -1,
     traceEnd: -1,
     headers: () => new Map(),
+    eachHeader: () => {},
+  }
+  readonly #generations: Generations
+
+  constructor(generations: Generations) {
+    this.#generations = generations
   }
 
   show(entry: LogRecord): SourceRecord {
@@ -220,7 +216,7 @@ class RecordView {
     record.partition = entry.partition
     record.offset = entry.offset
     record.timeMs = entry.timeMs
-    record.epoch = entry.epoch
+    record.epoch = this.#generations === 'times' ? generationOf(entry) : entry.epoch
     // Not at the start: bounds count from the buffer's.
     let at = 16
     record.keyStart = key === null ? -1 : at

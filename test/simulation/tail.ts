@@ -1,7 +1,27 @@
+import type { Random } from '../../src/base/random.ts'
+import type { SourceRecord } from '../../src/log/record.ts'
 import type { StreamInfo, Tail, TailSink } from '../../src/source/source.ts'
-import { infoOf } from './broker.ts'
-import type { LogRecord, PartitionLog } from './partition-log.ts'
-import { boundsOf, type SimSource, visible } from './source.ts'
+import { type Incarnation, infoOf, type SimBroker } from './broker.ts'
+import { boundsOf, type LogRecord, type PartitionLog, visible } from './partition-log.ts'
+import type { Process } from './virtual-time.ts'
+
+/** What a tail needs of its source. */
+export interface TailHost {
+  readonly broker: SimBroker
+  readonly process: Process
+  readonly random: Random
+  /** The way to the broker is cut. */
+  readonly away: boolean
+  /** Records in one answer, at most. */
+  readonly batch: number
+  /** Of one way, ms. */
+  latency(): number
+  incarnation(stream: StreamInfo): Incarnation | undefined
+  /** The same object and memory each time. */
+  show(entry: LogRecord): SourceRecord
+  /** What was shown is overwritten. */
+  forget(): void
+}
 
 interface Cursor {
   readonly partition: number
@@ -33,7 +53,7 @@ const metadataMs = 2500
 
 /** A tail as Kafka's: one fetch under way a partition, which waits at the head until there is something. */
 export class SimTail implements Tail {
-  readonly #source: SimSource
+  readonly #source: TailHost
   readonly #sink: TailSink
   readonly #onClosed: () => void
   #cursors: Cursor[]
@@ -41,7 +61,7 @@ export class SimTail implements Tail {
   #state = ''
   #closed = false
 
-  constructor(source: SimSource, info: StreamInfo, from: readonly number[], sink: TailSink, onClosed: () => void) {
+  constructor(source: TailHost, info: StreamInfo, from: readonly number[], sink: TailSink, onClosed: () => void) {
     this.#source = source
     this.#sink = sink
     this.#info = info
@@ -109,7 +129,8 @@ export class SimTail implements Tail {
     const { current } = this.#source.broker
     this.#info = infoOf(current)
     const fresh: Cursor[] = []
-    for (let p = this.#cursors.length; p < current.logs.length; p++) fresh.push(this.#cursor(p, 0, undefined))
+    const { firstOffset } = this.#source.broker
+    for (let p = this.#cursors.length; p < current.logs.length; p++) fresh.push(this.#cursor(p, firstOffset, undefined))
     this.#cursors.push(...fresh)
     this.#sink.grown(this.#info)
     if (!this.#closed) for (const cursor of fresh) this.#fetch(cursor)

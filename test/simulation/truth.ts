@@ -1,8 +1,15 @@
 import { murmur2 } from '../../src/base/hash.ts'
 import { isPattern, matches } from '../../src/subject/subject.ts'
-import type { Delivery, Event } from '../../src/wire/frames.ts'
+import type { Event } from '../../src/wire/frames.ts'
+import { decodeToken } from '../../src/wire/token.ts'
 import type { Incarnation, SimBroker } from './broker.ts'
 import type { LogRecord, PartitionLog } from './partition-log.ts'
+
+/** Where somebody says that an event is. */
+interface Place {
+  readonly partition: number
+  readonly offset: number
+}
 
 /** What was written, found by what clients say of it. */
 export class Truth {
@@ -22,7 +29,7 @@ export class Truth {
   }
 
   /** The newest record that a delivery can be, of `incarnation` where that is known. */
-  find({ partition, offset, event }: Delivery, incarnation: Incarnation | undefined): LogRecord | undefined {
+  find({ partition, offset }: Place, event: Event, incarnation: Incarnation | undefined): LogRecord | undefined {
     return this.#byPlace.get(`${partition}/${offset}`)?.findLast((record) => {
       if (incarnation !== undefined && record.incarnation !== incarnation.index) return false
       return record.event !== undefined && sameEvent(record.event, event)
@@ -46,6 +53,35 @@ export class Truth {
   reads(pattern: string, log: PartitionLog): boolean {
     const { logs } = this.broker.incarnations[log.incarnation]!
     return isPattern(pattern) || partitionOf(pattern, logs.length) === log.partition
+  }
+
+  /** Whether who follows this may be told something of that partition. */
+  readsPartition(pattern: string, partition: number): boolean {
+    return this.broker.incarnations.some(({ logs }) => logs[partition] && this.reads(pattern, logs[partition]))
+  }
+
+  /** That of a token's position in the partition. */
+  incarnationOf(token: string, partition: number): Incarnation | undefined {
+    if (token === '') return undefined
+    const position = decodeToken(token).find((each) => each.partition === partition)
+    return position && this.broker.byHash(position.streamHash)
+  }
+
+  /** The epoch of the history that a position is of; -1 = it does not say. */
+  epochOf(log: PartitionLog, offset: number, generation: number): number {
+    if (this.broker.generations === 'epochs' || generation < 0) return generation
+    const below = log.past.findLast((record) => record.offset === offset - 1 && generationOf(record) === generation)
+    return below?.epoch ?? -1
+  }
+
+  /** It may be told late, when the log is another one already. */
+  wasRewritten(partition: number, to: number): boolean {
+    return this.broker.incarnations.some(({ logs }) => logs[partition]?.rewrites.some(({ from }) => from <= to))
+  }
+
+  wasRepartitioned(): boolean {
+    const { incarnations } = this.broker
+    return incarnations.some(({ growths, logs }) => growths.length > 0 || logs.length !== incarnations[0]!.logs.length)
   }
 
   /** Subjects may have moved forth and back: a token of the first place says nothing of the second. */
@@ -90,6 +126,9 @@ export class Truth {
     )
   }
 }
+
+/** As a source whose generations are times tells it. */
+export const generationOf = ({ timeMs }: LogRecord): number => Math.floor(timeMs) % 2 ** 32
 
 export function partitionOf(subject: string, partitions: number): number {
   const bytes = Buffer.from(subject)

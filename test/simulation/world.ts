@@ -1,23 +1,27 @@
 import { type Random, seededRandom } from '../../src/base/random.ts'
 import { defaultRoutes, RoutingTable } from '../../src/routing/table.ts'
 import { SimBroker } from './broker.ts'
-import { SimClient } from './client.ts'
+import { type ClientPlan, SimClient } from './client.ts'
 import { type ClientEnd, Connection, type Request } from './connection.ts'
 import { SimGateway } from './gateway.ts'
-import type { ClientPlan, Plan } from './plan.ts'
+import type { Plan } from './plan.ts'
+import { anyUrl, gatewayUrls } from './plan.ts'
 import type { Network } from './platform.ts'
 import { Publishers } from './publisher.ts'
 import { Truth } from './truth.ts'
 import { Verdict } from './verdict.ts'
 import { type Process, VirtualTime } from './virtual-time.ts'
-import { Witness } from './witness.ts'
 
 /** How a client's network is at the moment. */
 export interface Reach {
   capacity: number
   slowMs: number
   stalled: boolean
+  /** Path of the requests that a proxy does not let through. */
+  blocked: string
 }
+
+const freeReach: Omit<Reach, 'capacity'> = { slowMs: 0, stalled: false, blocked: '' }
 
 /** A cluster and its clients, and the network between them. */
 export class World implements Network {
@@ -48,7 +52,7 @@ export class World implements Network {
       tracing,
     )
     this.random = seededRandom(plan.seed ^ 0x5bd1e995)
-    this.broker = new SimBroker(time, plan.partitions)
+    this.broker = new SimBroker(time, plan.partitions, plan.generations)
     this.truth = new Truth(this.broker)
     this.publishers = new Publishers(time, this.broker, this.truth, seededRandom(plan.seed ^ 0x1b873593))
   }
@@ -56,7 +60,9 @@ export class World implements Network {
   startGateway(): void {
     const { time, broker, plan, verdict } = this
     const name = `gateway ${++this.#gatewaysMade}`
+    const url = gatewayUrls.find((each) => !this.gateways.some((other) => other.url === each)) ?? anyUrl
     const surroundings = {
+      url,
       time,
       broker,
       routing: this.#routing,
@@ -78,35 +84,28 @@ export class World implements Network {
 
   addClient(plan: ClientPlan): SimClient {
     const { time, truth, verdict, random } = this
-    const name = `client ${++this.#clientsMade} (${plan.transport})`
+    const name = `client ${++this.#clientsMade} (${plan.ways.join(', ')})`
     const process = time.process(name)
-    const together = plan.transport === 'sse' || plan.transport === 'poll'
-    const witness = new Witness(name, plan.subjects, together, truth, verdict, () => time.nowMs)
-    const client = new SimClient(
-      { name, ...plan, random: seededRandom(Math.floor(random.next() * 2 ** 31)) },
-      process,
-      witness,
-      verdict,
-    )
+    const own = seededRandom(Math.floor(random.next() * 2 ** 31))
+    const client = new SimClient(plan, { name, process, random: own, truth, verdict })
     this.clients.push(client)
-    this.reach.set(process, { capacity: this.plan.capacity, slowMs: 0, stalled: false })
+    this.reach.set(process, { ...freeReach, capacity: this.plan.capacity })
     process.after(random.next() * 2000, () => client.start())
     return client
   }
 
   // Network
 
-  connect(_url: URL, request: Request, end: ClientEnd): Connection | undefined {
+  connect(url: URL, request: Request, end: ClientEnd): Connection | undefined {
     const { time } = this
     const client = time.running!
-    const open = this.gateways.filter(({ listening }) => listening)
-    const gateway = open[Math.floor(this.random.next() * open.length)]
+    const gateway = this.#gatewayAt(url)
     const latencyMs = 0.5 + this.random.next() * 20
-    if (gateway === undefined) {
+    const reach = this.reach.get(client) ?? { ...freeReach, capacity: this.plan.capacity }
+    if (gateway === undefined || reach.blocked === url.pathname) {
       time.add(client, latencyMs, () => end.lost())
       return undefined
     }
-    const reach = this.reach.get(client) ?? { capacity: this.plan.capacity, slowMs: 0, stalled: false }
     const all = this.connections.get(client) ?? new Set()
     this.connections.set(client, all)
     const { capacity } = reach
@@ -117,7 +116,7 @@ export class World implements Network {
     connection.down.stalled = reach.stalled
     connection.clientEnd = end
     all.add(connection)
-    this.clients.find(({ process }) => process === client)?.witness.reached(this.#startedMs.get(gateway)!)
+    this.clients.find(({ process }) => process === client)?.reached(this.#startedMs.get(gateway)!)
     this.verdict.note(() => `${client.name} is connected to ${gateway.name}`)
     connection.request(() => {
       if (gateway.listening) gateway.accept(connection, request)
@@ -126,9 +125,17 @@ export class World implements Network {
     return connection
   }
 
+  /** Any that listens behind the balancer's name, one that has the name of its own else. */
+  #gatewayAt({ host }: URL): SimGateway | undefined {
+    const open = this.gateways.filter(({ listening, url }) => listening && (hostOf(anyUrl) === host || hostOf(url) === host))
+    return open[Math.floor(this.random.next() * open.length)]
+  }
+
   /** All connections of a client, or to a gateway. */
   connectionsOf(process: Process): Connection[] {
     if (this.reach.has(process)) return [...(this.connections.get(process) ?? [])]
     return [...this.connections.values()].flatMap((all) => [...all].filter(({ gateway }) => gateway === process))
   }
 }
+
+const hostOf = (url: string): string => url.slice('http://'.length)
