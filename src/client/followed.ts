@@ -192,15 +192,23 @@ export class Followed {
     return this.inflow.gap(gap, move)
   }
 
+  /** The next new offset there: over SSE events are ahead of their positions. */
+  #known({ stream, partition }: Gap, position: Position): number | undefined {
+    const own = this.place.at(position)?.offset
+    const next = this.#next.get(keyOf(position)) ?? (own === undefined ? this.#next.get(`${stream}/${partition}`) : own)
+    return own === undefined ? next : Math.max(own, next ?? 0)
+  }
+
   /** A gap of a reader that may have been behind this subscription, or is not its reader yet. */
   #gapIfNews(gap: Gap): boolean {
-    const isNews = gap.after === '' || decodeToken(gap.after).some((after) => isAbout(gap, after, this.place.at(after)))
+    const isNews =
+      gap.after === '' || decodeToken(gap.after).some((after) => isAbout(gap, after, this.#known(gap, after)))
     return isNews ? this.#gap(gap) : true
   }
 }
 
-/** Whether a gap that ends at `after` is about one who stands at `own`. */
-function isAbout({ reason }: Gap, after: Position, own: Position | undefined): boolean {
+/** Whether a gap that ends at `after` is about one who expects the offset `own` next. */
+function isAbout({ reason }: Gap, after: Position, own: number | undefined): boolean {
   if (own === undefined) return true
-  return reason === 'rewritten' ? own.offset > after.offset : own.offset < after.offset
+  return reason === 'rewritten' ? own > after.offset : own < after.offset
 }

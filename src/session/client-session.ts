@@ -277,7 +277,9 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
       starts.map(({ feed }) => feed),
     )
     const before = starts.map((start) => (start.gap === undefined ? startPosition(start) : start.gap.before))
-    this.#control({ kind: 'subscribed', ref, after: encodeToken(before.filter((position) => position !== undefined)) })
+    // Where its subjects are elsewhere now, the client has nothing else to stand at until the gap is told.
+    const known = before.filter((position) => position !== undefined)
+    this.#control({ kind: 'subscribed', ref, after: encodeToken([...known, ...subscription.carried]) })
     subscription.joining = starts.length
     for (const start of starts) {
       const { feed } = start

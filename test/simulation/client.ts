@@ -74,6 +74,7 @@ export class SimClient {
   readonly #overheard: Overheard[] = []
   #environment = new SimEnvironment()
   #client: Client | undefined
+  #closed = false
   /** Of the program that runs now. */
   #life = {}
 
@@ -110,12 +111,14 @@ export class SimClient {
   // To be called in its process
 
   start(): void {
+    if (this.#closed) return
     this.#open()
     for (const followed of this.#followed) this.#subscribe(followed, followed.wish.after)
   }
 
   subscribe(wish: WishPlan): void {
-    if (this.#client === undefined || this.#followed.some((each) => each.wish.subject === wish.subject)) return
+    if (this.#client === undefined || this.#closed || this.#followed.some((each) => each.wish.subject === wish.subject))
+      return
     this.#subscribe(this.#add(wish), wish.after)
   }
 
@@ -127,7 +130,7 @@ export class SimClient {
   /** Its program ends without a word; another one goes on from the positions that it had stored. */
   restart(): void {
     const before = this.#client
-    if (before === undefined || this.goesOn === undefined) return
+    if (before === undefined || this.#closed || this.goesOn === undefined) return
     const tokens = this.#followed.map(({ subscription }) => subscription!.token!)
     void before.close()
     this.#open()
@@ -142,6 +145,7 @@ export class SimClient {
   }
 
   close(): void {
+    this.#closed = true
     this.#life = {}
     void this.#client?.close()
   }

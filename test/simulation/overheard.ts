@@ -24,6 +24,8 @@ export class Overheard {
   readonly #verdict: Verdict
   readonly #nowMs: () => number
   #gatewayStartedMs: number | undefined
+  /** Some refs were let go: what names none may have been for them. */
+  #others = false
 
   constructor(separate: boolean, truth: Truth, verdict: Verdict, nowMs: () => number) {
     this.#separate = separate
@@ -66,6 +68,7 @@ export class Overheard {
       },
       unsubscribe: (ref) => {
         this.#byRef.delete(ref)
+        this.#others = true
         of.unsubscribe?.(ref)
       },
       check: () => of.check?.(),
@@ -146,6 +149,7 @@ export class Overheard {
       if (refs.length > 0 && reason === 'repartitioned') served.live = false
       if (reason === 'rewritten' || reason === 'recreated') rewind(served.last, gap, incarnation.index)
     }
+    if (refs.length === 0 && this.#others) return
     const fault = gapFault(this.#truth, gap, incarnation, subjects, this.#nowMs())
     if (fault === undefined) return
     this.#verdict.broken('true gap', `${reason} ${from} to ${to} of partition ${partition}: ${fault}`)

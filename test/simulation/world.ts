@@ -127,7 +127,9 @@ export class World implements Network {
 
   /** Any that listens behind the balancer's name, one that has the name of its own else. */
   #gatewayAt({ host }: URL): SimGateway | undefined {
-    const open = this.gateways.filter(({ listening, url }) => listening && (hostOf(anyUrl) === host || hostOf(url) === host))
+    const open = this.gateways.filter(
+      ({ listening, url }) => listening && (hostOf(anyUrl) === host || hostOf(url) === host),
+    )
     return open[Math.floor(this.random.next() * open.length)]
   }
 
