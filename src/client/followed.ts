@@ -81,6 +81,12 @@ export class Followed {
   }
 
   /** A delivery that names it. False as `Inflow.event`. */
+  named(delivery: Delivery, position: Position): boolean {
+    const room = this.#release(delivery.partition, delivery.offset)
+    return this.take(delivery, position) && room
+  }
+
+  /** A delivery that is for it. */
   take(delivery: Delivery, position: Position): boolean {
     const known = Math.max(this.place.at(position)?.offset ?? 0, this.#next.get(keyOf(position)) ?? 0)
     if (delivery.offset < known) return true
@@ -112,9 +118,10 @@ export class Followed {
   }
 
   gapNamed(gap: Gap): boolean {
+    const room = this.#release(gap.partition, gap.from)
     // It joins in another partition now, and is told to be live there as at the start.
     if (gap.reason === 'repartitioned') this.live = false
-    return this.#gap(gap)
+    return this.#gap(gap) && room
   }
 
   gapCommon(gap: Gap): boolean {
@@ -131,11 +138,7 @@ export class Followed {
     this.#heldTooMuch = false
     if (again) return 'again'
     this.live = true
-    let room = true
-    for (const frame of held) {
-      if (frame.kind === 'gap') room = this.#gapIfNews(frame) && room
-      else room = this.take(frame, decodeToken(frame.after)[0]!) && room
-    }
+    const room = this.#takeAll(held)
     this.inflow.live()
     return room ? 'live' : 'full'
   }
@@ -180,6 +183,29 @@ export class Followed {
     if (this.#held.length <= maxHeld) return
     this.#heldTooMuch = true
     this.#held = []
+  }
+
+  /**
+   * It is told by name what comes at `offset`, so it has passed everything below: what is held from there and still new was for it, and
+   * must not come later.
+   */
+  #release(partition: number, offset: number): boolean {
+    if (this.#held.length === 0) return true
+    const isBelow = (frame: Delivery | Gap) => {
+      return frame.partition === partition && (frame.kind === 'gap' ? frame.from : frame.offset) < offset
+    }
+    const released = this.#held.filter(isBelow)
+    this.#held = this.#held.filter((frame) => !isBelow(frame))
+    return this.#takeAll(released)
+  }
+
+  #takeAll(frames: readonly (Delivery | Gap)[]): boolean {
+    let room = true
+    for (const frame of frames) {
+      if (frame.kind === 'gap') room = this.#gapIfNews(frame) && room
+      else room = this.take(frame, decodeToken(frame.after)[0]!) && room
+    }
+    return room
   }
 
   #gap(gap: Gap): boolean {

@@ -13,6 +13,7 @@ import type { SubscribeHandlers, Subscription } from '../../src/client/subscript
 import { openWebSocket } from '../../src/client/websocket.ts'
 import { decodeToken } from '../../src/wire/token.ts'
 import { Overheard } from './overheard.ts'
+import { shownToken } from './shown.ts'
 import type { Truth } from './truth.ts'
 import type { Verdict } from './verdict.ts'
 import type { Process } from './virtual-time.ts'
@@ -188,6 +189,8 @@ export class SimClient {
   #add(wish: WishPlan): Followed {
     const { name, truth, verdict, process } = this.#surroundings
     const witness = new Witness(name, wish.subject, truth, verdict, () => process.monotonicMs())
+    const tokens = wish.after.filter((after) => after !== 'earliest')
+    if (tokens.length > 0) witness.begins(tokens.flatMap((token) => decodeToken(token)))
     const followed: Followed = { wish, witness, subscription: undefined }
     this.#followed.push(followed)
     return followed
@@ -287,14 +290,4 @@ function shownItem(item: Received): string {
 /** For people: `2@17(3)` = partition 2, offset 17, generation 3. */
 function shownAfter(after: readonly string[]): string {
   return after.map((text) => (text.length < 9 ? text : shownToken(text))).join(' ') || 'latest'
-}
-
-export function shownToken(token: string): string {
-  try {
-    return decodeToken(token)
-      .map(({ partition, offset, generation }) => `${partition}@${offset}(${generation})`)
-      .join('+')
-  } catch {
-    return token
-  }
 }

@@ -1,8 +1,8 @@
 import type { Handlers } from '../../src/client/connection.ts'
 import { decodeToken, encodeToken, type Position } from '../../src/wire/token.ts'
-import { shownToken, wayNames, ways } from './client.ts'
-import { shown } from './gap-truth.ts'
+import { wayNames, ways } from './client.ts'
 import { type Action, anyUrl } from './plan.ts'
+import { shown, shownToken } from './shown.ts'
 import type { World } from './world.ts'
 
 /** How long somebody with a token of their own making stays, ms. */

@@ -1,6 +1,7 @@
 import type { Gap, GapReason } from '../../src/wire/frames.ts'
 import type { Incarnation } from './broker.ts'
 import type { LogRecord } from './partition-log.ts'
+import { shown } from './shown.ts'
 import type { Truth } from './truth.ts'
 
 type Told = Pick<Gap, 'partition' | 'from' | 'to' | 'reason' | 'certain' | 'n'>
@@ -30,7 +31,10 @@ export function gapFault(
     case 'corrupt':
       return isRewritten || kept.every(({ damaged }) => damaged) ? undefined : 'not all of it is damaged'
     case 'rewritten':
-      return isRewritten ? undefined : 'the log was not rewritten there'
+      // Where retention took what lay between, a later history may have begun there for all that a gateway has seen.
+      return truth.wasRewritten(partition, log.first > from ? Number.POSITIVE_INFINITY : to)
+        ? undefined
+        : 'the log was not rewritten there'
     case 'recreated':
       return truth.broker.incarnations.length > 1 ? undefined : 'it was never created again'
     case 'repartitioned':
@@ -66,9 +70,4 @@ function dropFault(truth: Truth, reason: GapReason, dropped: readonly LogRecord[
     if (!isReplaced) return `nothing took the place of ${shown(record)}`
   }
   return undefined
-}
-
-export function shown({ incarnation, partition, offset, epoch, event, damaged }: LogRecord): string {
-  const what = event === undefined ? (damaged ? 'damaged' : 'unusable') : `${event.subject} "${event.id}"`
-  return `${what} at ${incarnation}/${partition}@${offset} (epoch ${epoch})`
 }

@@ -1,7 +1,7 @@
 import type { PartitionFeed } from '../../src/fanout/partition-feed.ts'
 import { loaded, type Window } from '../../src/log/window.ts'
-import { shown } from './gap-truth.ts'
 import type { SimGateway } from './gateway.ts'
+import { shown } from './shown.ts'
 import type { Truth } from './truth.ts'
 import type { Verdict } from './verdict.ts'
 

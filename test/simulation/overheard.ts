@@ -1,8 +1,9 @@
 import type { Connection, Handlers, Wish } from '../../src/client/connection.ts'
 import type { Delivery, Gap, ServerFrame } from '../../src/wire/frames.ts'
-import { decodeToken } from '../../src/wire/token.ts'
-import { gapFault, shown } from './gap-truth.ts'
+import { decodeToken, type Position } from '../../src/wire/token.ts'
+import { gapFault } from './gap-truth.ts'
 import { placeOf } from './ledger.ts'
+import { shown, shownToken } from './shown.ts'
 import type { Truth } from './truth.ts'
 import type { Verdict } from './verdict.ts'
 import type { Witness } from './witness.ts'
@@ -34,6 +35,10 @@ export class Overheard {
     this.#nowMs = nowMs
   }
 
+  get #name(): string {
+    return [...this.#byRef.values()][0]?.witness.name ?? ''
+  }
+
   asks({ ref, after }: Wish, witness: Witness): void {
     this.#byRef.set(ref, { witness, live: false, last: new Map() })
     witness.asks(after, !this.#separate)
@@ -48,10 +53,12 @@ export class Overheard {
   handlers(to: Handlers): Handlers {
     return {
       frame: (frame) => {
+        this.#verdict.note(() => `  frame ${this.#name} ${JSON.stringify({ ...frame, event: undefined })}`)
         this.#frame(frame)
         to.frame(frame)
       },
       position: (token) => {
+        this.#verdict.note(() => `  position ${this.#name} ${shownToken(token)}`)
         this.#position(token)
         to.position(token)
       },
@@ -88,7 +95,7 @@ export class Overheard {
   #frame(frame: ServerFrame): void {
     switch (frame.kind) {
       case 'subscribed':
-        this.#byRef.get(frame.ref)?.witness.begins(frame.after === '' ? [] : decodeToken(frame.after))
+        this.#subscribed(frame.ref, frame.after === '' ? [] : decodeToken(frame.after))
         break
       case 'live':
         for (const [ref, served] of this.#byRef) if (frame.ref === 0 || frame.ref === ref) served.live = true
@@ -104,6 +111,12 @@ export class Overheard {
         for (const { live, witness } of this.#byRef.values()) if (live) witness.claimed(positions, 'is told in a pong')
       }
     }
+  }
+
+  #subscribed(ref: number, positions: readonly Position[]): void {
+    const witness = this.#byRef.get(ref)?.witness
+    witness?.claimed(positions, 'is subscribed at')
+    witness?.begins(positions)
   }
 
   #delivery(delivery: Delivery): void {

@@ -1,9 +1,9 @@
 import type { ReceivedEvent, ReceivedGap } from '../../src/client/received.ts'
 import type { Gap } from '../../src/wire/frames.ts'
 import { decodeToken, type Position } from '../../src/wire/token.ts'
-import { shown } from './gap-truth.ts'
 import { Ledger, placeOf, type Subscriber, type ToldGap } from './ledger.ts'
 import type { LogRecord } from './partition-log.ts'
+import { shown } from './shown.ts'
 import type { Truth } from './truth.ts'
 import type { PromiseName, Verdict } from './verdict.ts'
 
