@@ -1,6 +1,6 @@
 import { matches } from '../subject/subject.ts'
 import type { Delivery, Gap } from '../wire/frames.ts'
-import { decodeToken, type Position, parseAfter } from '../wire/token.ts'
+import { decodeToken, type Position, parseAfter, sameStreamName } from '../wire/token.ts'
 import type { Refusal, Wish } from './connection.ts'
 import { keyOf, type Move, Place } from './place.ts'
 import type { State } from './state.ts'
@@ -212,7 +212,7 @@ export class Followed {
     // What follows a gap is new, whatever its offset.
     this.#next.delete(`${gap.stream}/${gap.partition}`)
     const positions = gap.after === '' ? [] : decodeToken(gap.after)
-    for (const position of positions) this.#next.delete(keyOf(position))
+    for (const position of positions) this.#forgetNext(position)
     const move: Move = { how: 'to', positions }
     this.place.move(move)
     return this.inflow.gap(gap, move)
@@ -223,6 +223,14 @@ export class Followed {
     const own = this.place.at(position)?.offset
     const next = this.#next.get(keyOf(position)) ?? (own === undefined ? this.#next.get(`${stream}/${partition}`) : own)
     return own === undefined ? next : Math.max(own, next ?? 0)
+  }
+
+  /** Of all incarnations of the partition. */
+  #forgetNext({ streamHash, partition }: Position): void {
+    for (const key of this.#next.keys()) {
+      const [hash, other] = key.split('/')
+      if (Number(other) === partition && sameStreamName(Number(hash), streamHash)) this.#next.delete(key)
+    }
   }
 
   /** A gap of a reader that may have been behind this subscription, or is not its reader yet. */

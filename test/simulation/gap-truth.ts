@@ -6,12 +6,13 @@ import type { Truth } from './truth.ts'
 
 type Told = Pick<Gap, 'partition' | 'from' | 'to' | 'reason' | 'certain' | 'n'>
 
-/** Why a gap that is about these subjects is not true at `nowMs`; undefined where it is. */
+/** Why a gap that is about these subjects, all that it counts where `isCounted`, is not true at `nowMs`; undefined where it is. */
 export function gapFault(
   truth: Truth,
   gap: Told,
   incarnation: Incarnation,
   subjects: readonly string[],
+  isCounted: boolean,
   nowMs: number,
 ): string | undefined {
   const { partition, from, to = Number.POSITIVE_INFINITY, reason, certain, n } = gap
@@ -47,7 +48,8 @@ export function gapFault(
       if (!certain || n === undefined) return 'what a policy drops is counted, and certain'
       // A record that was in the wrong place for some may or may not be part of it.
       const sure = kept.filter((record) => !truth.strayed(record))
-      if (subjects.length === 1 && (n < sure.length || n > theirs.length)) return `it counts ${n}, of ${sure.length}`
+      if (isCounted && subjects.length === 1 && (n < sure.length || n > theirs.length))
+        return `it counts ${n}, of ${sure.length}`
       // What it was about may have been rewritten since.
       return isRewritten ? undefined : dropFault(truth, reason, sure)
     }

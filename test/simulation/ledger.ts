@@ -91,7 +91,9 @@ export class Ledger {
     if (log === undefined) return undefined
     const place = placeOf(log.incarnation, partition)
     const verified = this.#verified.get(place) ?? 0
-    const record = this.#missingIn(log, verified, offset, this.#truth.epochOf(log, offset, generation))
+    const epoch = this.#truth.epochOf(log, offset, generation)
+    // That subjects moved is told in the partitions that they moved to, each in its time: it is asked for at the end.
+    const record = this.#missingIn(log, verified, offset, epoch, false)
     if (record === undefined) this.#verified.set(place, Math.max(verified, offset))
     return record
   }
@@ -100,7 +102,7 @@ export class Ledger {
   missing(): LogRecord | undefined {
     for (const { logs } of this.#truth.broker.incarnations) {
       for (const log of logs) {
-        const record = this.#missingIn(log, 0, log.head, Number.POSITIVE_INFINITY)
+        const record = this.#missingIn(log, 0, log.head, Number.POSITIVE_INFINITY, true)
         if (record !== undefined) return record
       }
     }
@@ -112,7 +114,7 @@ export class Ledger {
     if (verified !== undefined && verified > offset) this.#verified.set(place, offset)
   }
 
-  #missingIn(log: PartitionLog, from: number, to: number, epoch: number): LogRecord | undefined {
+  #missingIn(log: PartitionLog, from: number, to: number, epoch: number, moved: boolean): LogRecord | undefined {
     const start = this.#startOf(log)
     if (start === undefined) return undefined
     const least = Math.max(from, start)
@@ -121,6 +123,7 @@ export class Ledger {
       const { offset, hidden, seenMs } = record
       if (offset < least || offset >= to || hidden || seenMs > nowMs || this.given.has(record)) return false
       if (record.gone === 'rewritten' || !this.#isOwed(record, log) || !log.inLineage(record, epoch)) return false
+      if (!moved && this.#truth.displacedMs(record) !== undefined) return false
       return !this.#isTold(record)
     })
   }

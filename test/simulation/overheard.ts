@@ -89,6 +89,8 @@ export class Overheard {
     for (const { witness } of this.#byRef.values()) {
       witness.claimed(positions, 'is told to stand at')
       witness.begins(positions)
+      // The next poll of this connection presents it.
+      witness.presents(positions)
     }
   }
 
@@ -163,7 +165,8 @@ export class Overheard {
       if (reason === 'rewritten' || reason === 'recreated') rewind(served.last, gap, incarnation.index)
     }
     if (refs.length === 0 && this.#others) return
-    const fault = gapFault(this.#truth, gap, incarnation, subjects, this.#nowMs())
+    const isCounted = refs.length === 1 || this.#byRef.size === 1
+    const fault = gapFault(this.#truth, gap, incarnation, subjects, isCounted, this.#nowMs())
     if (fault === undefined) return
     this.#verdict.broken('true gap', `${reason} ${from} to ${to} of partition ${partition}: ${fault}`)
   }

@@ -10,7 +10,9 @@ export function shown({ incarnation, partition, offset, epoch, event, damaged }:
 export function shownToken(token: string): string {
   try {
     return decodeToken(token)
-      .map(({ partition, offset, generation }) => `${partition}@${offset}(${generation})`)
+      .map(({ streamHash, partition, offset, generation }) => {
+        return `${(streamHash & 0xff).toString(16)}:${partition}@${offset}(${generation})`
+      })
       .join('+')
   } catch {
     return token

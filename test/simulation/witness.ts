@@ -47,12 +47,16 @@ export class Witness implements Subscriber {
   /** `after` is what a gateway is asked for; a claim only once the subscription has begun. */
   asks(after: readonly string[], together: boolean): void {
     this.together ||= together
-    this.#presented = after.filter((token) => token.length > 8).flatMap((token) => decodeToken(token))
+    this.presents(after.filter((token) => token.length > 8).flatMap((token) => decodeToken(token)))
     for (const position of this.#presented) {
       const incarnation = this.#truth.broker.byHash(position.streamHash)
       if (incarnation !== undefined) this.#stands.set(position.partition, incarnation.index)
     }
     this.claimed(this.#presented, 'presents')
+  }
+
+  presents(positions: readonly Position[]): void {
+    this.#presented = positions
   }
 
   /** What was asked has reached a gateway that reads the log since then. */

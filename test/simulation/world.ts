@@ -37,7 +37,8 @@ export class World implements Network {
   readonly connections = new Map<Process, Set<Connection>>()
   readonly reach = new Map<Process, Reach>()
   readonly #routing = new RoutingTable(defaultRoutes)
-  readonly #startedMs = new Map<SimGateway, number>()
+  /** Since when they read their logs. */
+  readonly #readyMs = new Map<SimGateway, number>()
   #gatewaysMade = 0
   #clientsMade = 0
 
@@ -73,8 +74,9 @@ export class World implements Network {
     }
     const gateway = new SimGateway(name, surroundings)
     this.gateways.push(gateway)
-    this.#startedMs.set(gateway, time.nowMs)
-    gateway.process.after(0, () => void gateway.start())
+    gateway.process.after(0, () => {
+      void gateway.start().then(() => this.#readyMs.set(gateway, time.nowMs))
+    })
   }
 
   /** Its place is free. */
@@ -116,7 +118,7 @@ export class World implements Network {
     connection.down.stalled = reach.stalled
     connection.clientEnd = end
     all.add(connection)
-    this.clients.find(({ process }) => process === client)?.reached(this.#startedMs.get(gateway)!)
+    this.clients.find(({ process }) => process === client)?.reached(this.#readyMs.get(gateway)!)
     this.verdict.note(() => `${client.name} is connected to ${gateway.name}`)
     connection.request(() => {
       if (gateway.listening) gateway.accept(connection, request)
