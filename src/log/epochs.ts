@@ -29,11 +29,15 @@ export class Epochs {
     if (this.#list.length > maxEpochs) this.#forgetOldest()
   }
 
-  /** Epoch of the last record below `offset`; -1 unknown, as it is beyond `head`. */
+  /** Epoch of the last record below `offset`; -1 unknown, as it is beyond `head`, or where a later one may have begun unseen. */
   before(offset: number, head: number): number {
     if (offset > head) return -1
     const list = this.#list
-    for (let i = list.length - 1; i >= 0; i--) if (list[i]!.start < offset) return list[i]!.epoch
+    for (let i = list.length - 1; i >= 0; i--) {
+      const { start, from, epoch } = list[i]!
+      if (start < offset) return epoch
+      if (from < offset) return -1
+    }
     return offset >= this.#from ? this.#epochBefore : -1
   }
 

@@ -331,7 +331,9 @@ export class Window {
 
   /** The generation of the position `offset`: that of the last record below it; -1 where this window doesn't know it. */
   generationAt(offset: number): number {
-    if (this.#recordTimes === undefined) return this.#epochs.before(offset, this.head)
+    if (this.#recordTimes === undefined) {
+      return this.#unseenFrom >= 0 && offset > this.#unseenFrom ? -1 : this.#epochs.before(offset, this.head)
+    }
     const ordinal = this.lowerBound(offset - 1)
     // A record of another offset may have been deleted elsewhere: only the one right below says something.
     if (ordinal === this.headOrdinal || this.offsetOf(ordinal) !== offset - 1) return -1

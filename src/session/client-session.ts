@@ -282,6 +282,8 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     this.#control({ kind: 'subscribed', ref, after: encodeToken([...known, ...subscription.carried]) })
     subscription.joining = starts.length
     for (const start of starts) {
+      // A socket that takes no more answers ends the session.
+      if (this.#ended) return
       const { feed } = start
       const leg: Leg = { subscription, feed, membership: undefined }
       subscription.legs.push(leg)
@@ -345,6 +347,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
       ({ streamHash, partition }) => streamHash === feed.streamHash && partition === feed.partition,
     )
     const head = known?.offset ?? from
+    if (this.#ended) return
     const gap: OwedGap = { from: head, to: undefined, reason: 'repartitioned', certain: false, before: before ?? known }
     const leg: Leg = { subscription, feed, membership: undefined }
     subscription.legs.push(leg)

@@ -130,16 +130,17 @@ export class Ledger {
 
   #isOwed(record: LogRecord, log: PartitionLog): boolean {
     const { subject } = this.#subscriber
-    return record.damaged ? this.#truth.reads(subject, log) : this.#truth.wants(subject, record)
+    return record.damaged ? this.#truth.reads(subject, log) && !this.#truth.strayedFor(subject, record) : this.#truth.wants(subject, record)
   }
 
   /** undefined where nothing is owed: the subscription began with a later incarnation. */
   #startOf({ incarnation, partition }: PartitionLog): number | undefined {
     const { beginning } = this.#subscriber
-    if (beginning.incarnation < 0) return undefined
+    // A token may carry positions of earlier ones, of what was told already.
+    if (beginning.incarnation < 0 || incarnation < beginning.incarnation) return undefined
     const start = beginning.starts.get(placeOf(incarnation, partition))
     if (start !== undefined) return start
-    return incarnation >= beginning.incarnation ? 0 : undefined
+    return 0
   }
 
   #isTold(record: LogRecord): boolean {

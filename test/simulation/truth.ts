@@ -102,6 +102,11 @@ export class Truth {
     return at < 0 ? undefined : growths[at]!.atMs
   }
 
+  /** Whether who follows this read another partition when the record was written. */
+  strayedFor(pattern: string, record: LogRecord): boolean {
+    return !isPattern(pattern) && partitionOf(pattern, this.#countAt(record)) !== record.partition
+  }
+
   /** In the wrong place for all or some of those who read it. */
   strayed(record: LogRecord): boolean {
     return this.displacedMs(record) !== undefined || this.misplaced(record) || this.tooEarly(record)
@@ -110,9 +115,13 @@ export class Truth {
   /** Written to a partition that was not its subject's. */
   misplaced(record: LogRecord): boolean {
     if (record.event === undefined) return false
-    const { growths, logs } = this.broker.incarnations[record.incarnation]!
-    const count = growths.find(({ atMs }) => atMs >= record.writtenMs)?.before ?? logs.length
-    return partitionOf(record.event.subject, count) !== record.partition
+    return partitionOf(record.event.subject, this.#countAt(record)) !== record.partition
+  }
+
+  /** How many partitions there were when it was written. */
+  #countAt({ incarnation, writtenMs }: LogRecord): number {
+    const { growths, logs } = this.broker.incarnations[incarnation]!
+    return growths.find(({ atMs }) => atMs >= writtenMs)?.before ?? logs.length
   }
 
   /** Written while some gateways did not know yet that its subject lives there now: to those it was in the wrong place. */
