@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { run } from '../test/simulation/history.ts'
-import { large, makePlan, small } from '../test/simulation/plan.ts'
+import { makePlan } from '../test/simulation/plan.ts'
 import { shrink } from '../test/simulation/shrink.ts'
 import type { Failure } from '../test/simulation/verdict.ts'
 
@@ -32,7 +32,7 @@ const progressMs = 2000
 
 async function work({ from, to, stride, isLarge }: Share, tell: (done: Done) => void): Promise<void> {
   for (let seed = from; seed <= to; seed += stride) {
-    const { failure, delivered, tasks } = await run(makePlan(seed, isLarge ? large : small))
+    const { failure, delivered, tasks } = await run(makePlan(seed, isLarge ? 'large' : 'small'))
     tell({ seed, failure, delivered, tasks })
     if (failure !== undefined) return
   }
@@ -71,7 +71,7 @@ async function campaign(from: number, to: number, isLarge: boolean, jobs: number
 
 /** Replays a seed; tells its story where it fails, or where that is asked for. */
 async function replay(seed: number, isLarge: boolean, story: boolean): Promise<boolean> {
-  const plan = makePlan(seed, isLarge ? large : small)
+  const plan = makePlan(seed, isLarge ? 'large' : 'small')
   const whole = await run(plan, story)
   if (story) console.log(whole.trace.join('\n'))
   if (whole.failure === undefined) {

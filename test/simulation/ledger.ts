@@ -130,7 +130,9 @@ export class Ledger {
 
   #isOwed(record: LogRecord, log: PartitionLog): boolean {
     const { subject } = this.#subscriber
-    return record.damaged ? this.#truth.reads(subject, log) && !this.#truth.strayedFor(subject, record) : this.#truth.wants(subject, record)
+    return record.damaged
+      ? this.#truth.reads(subject, log) && !this.#truth.strayedFor(subject, record)
+      : this.#truth.wants(subject, record)
   }
 
   /** undefined where nothing is owed: the subscription began with a later incarnation. */

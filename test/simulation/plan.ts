@@ -86,23 +86,26 @@ export interface Plan {
   readonly actions: readonly Action[]
 }
 
-export interface Scale {
+interface Scale {
   readonly gateways: number
   readonly clients: readonly [least: number, most: number]
   readonly actions: readonly [least: number, most: number]
   readonly spanMs: readonly [least: number, most: number]
 }
 
-export const small: Scale = { gateways: 2, clients: [3, 8], actions: [30, 220], spanMs: [4000, 30_000] }
-export const large: Scale = { gateways: 4, clients: [120, 200], actions: [300, 700], spanMs: [20_000, 60_000] }
+/** Where faults are met most cheaply: a few clients, seconds. */
+const tiny: Scale = { gateways: 2, clients: [1, 4], actions: [6, 45], spanMs: [1000, 9000] }
+const middling: Scale = { gateways: 2, clients: [3, 8], actions: [30, 220], spanMs: [4000, 30_000] }
+const large: Scale = { gateways: 4, clients: [120, 200], actions: [300, 700], spanMs: [20_000, 60_000] }
 
 const pick = <T>(random: Random, list: readonly T[]): T => list[Math.floor(random.next() * list.length)]!
 const between = (random: Random, [least, most]: readonly [number, number]): number =>
   Math.floor(least + random.next() * (most - least + 1))
 
-/** The same seed and scale give the same plan. */
-export function makePlan(seed: number, scale: Scale): Plan {
+/** The same seed and size give the same plan. */
+export function makePlan(seed: number, size: 'small' | 'large'): Plan {
   const random = seededRandom(seed)
+  const scale = size === 'large' ? large : random.next() < tinyShare ? tiny : middling
   const subjects = someSubjects(random)
   const generations = random.next() < 0.25 ? 'times' : 'epochs'
   const clients = Array.from({ length: between(random, scale.clients) }, () => makeClient(random, subjects.list))
@@ -170,6 +173,9 @@ function makeSize(random: Random, clients: number, generations: Generations): Ga
     batch: pick(random, [1, 3, 20]),
   }
 }
+
+/** Most histories are tiny: they find most for their time. */
+const tinyShare = 0.9
 
 function makeActions(random: Random, scale: Scale, generations: Generations): Action[] {
   const left = random.next() * 0.9

