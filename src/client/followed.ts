@@ -1,5 +1,5 @@
 import { matches } from '../subject/subject.ts'
-import type { Delivery, Gap } from '../wire/frames.ts'
+import type { Delivery, Gap, GapReason } from '../wire/frames.ts'
 import { decodeToken, type Position, parseAfter, sameStreamName } from '../wire/token.ts'
 import type { Refusal, Wish } from './connection.ts'
 import { keyOf, type Move, Place } from './place.ts'
@@ -18,6 +18,9 @@ export interface Inflow {
   /** It can't be served, ever. */
   refused(refused: Refusal): void
 }
+
+/** Gaps behind which everything is new, wherever they end. */
+const leadsBack: ReadonlySet<GapReason> = new Set(['rewritten', 'recreated', 'repartitioned'])
 
 /** Events that wait for `live`, in number: beyond that the gateway is asked again for all of them. */
 const maxHeld = 256
@@ -121,7 +124,7 @@ export class Followed {
     const room = this.#release(gap.partition, gap.from)
     // It joins in another partition now, and is told to be live there as at the start.
     if (gap.reason === 'repartitioned') this.live = false
-    return this.#gap(gap) && room
+    return (leadsBack.has(gap.reason) ? this.#gap(gap) : this.#gapIfNews(gap)) && room
   }
 
   gapCommon(gap: Gap): boolean {

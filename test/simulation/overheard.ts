@@ -87,6 +87,7 @@ export class Overheard {
   #position(token: string): void {
     const positions = decodeToken(token)
     for (const { witness } of this.#byRef.values()) {
+      this.#judged(witness)
       witness.claimed(positions, 'is told to stand at')
       witness.begins(positions)
       // The next poll of this connection presents it.
@@ -115,8 +116,14 @@ export class Overheard {
     }
   }
 
+  /** Only now the gateway has judged what it was asked. */
+  #judged(witness: Witness): void {
+    if (this.#gatewayStartedMs !== undefined) witness.reached(this.#gatewayStartedMs)
+  }
+
   #subscribed(ref: number, positions: readonly Position[]): void {
     const witness = this.#byRef.get(ref)?.witness
+    if (witness !== undefined) this.#judged(witness)
     witness?.claimed(positions, 'is subscribed at')
     witness?.begins(positions)
   }

@@ -102,9 +102,9 @@ export class Truth {
     return at < 0 ? undefined : growths[at]!.atMs
   }
 
-  /** Whether who follows this read another partition when the record was written. */
-  strayedFor(pattern: string, record: LogRecord): boolean {
-    return !isPattern(pattern) && partitionOf(pattern, this.#countAt(record)) !== record.partition
+  /** Whether who follows this may have read another partition since the record was written. */
+  strayedFor(pattern: string, { incarnation }: LogRecord): boolean {
+    return !isPattern(pattern) && this.broker.incarnations[incarnation]!.growths.length > 0
   }
 
   /** In the wrong place for all or some of those who read it. */
