@@ -1,6 +1,7 @@
 import { matches } from '../subject/subject.ts'
 import type { Delivery, Gap, GapReason } from '../wire/frames.ts'
 import { decodeToken, type Position, parseAfter, sameStreamName } from '../wire/token.ts'
+import { Ahead } from './ahead.ts'
 import type { Refusal, Wish } from './connection.ts'
 import { keyOf, type Move, Place } from './place.ts'
 import type { State } from './state.ts'
@@ -45,10 +46,10 @@ export class Followed {
   #held: (Delivery | Gap)[] = []
   #heldTooMuch = false
   /**
-   * SSE says positions less often than events: the next new offset until then, by `keyOf` where the stream is known by its position,
-   * else by its name and partition.
+   * SSE says positions less often than events: what came until then, by `keyOf` where the stream is known by its position, else by its
+   * name and partition.
    */
-  readonly #next = new Map<string, number>()
+  readonly #ahead = new Map<string, Ahead>()
 
   /** `after` as the protocol takes it. Throws `bad_token`. */
   constructor(subject: string, after: readonly string[], inflow: Inflow) {
@@ -91,8 +92,9 @@ export class Followed {
 
   /** A delivery that is for it. */
   take(delivery: Delivery, position: Position): boolean {
-    const known = Math.max(this.place.at(position)?.offset ?? 0, this.#next.get(keyOf(position)) ?? 0)
-    if (delivery.offset < known) return true
+    const { offset, event } = delivery
+    if (offset < (this.place.at(position)?.offset ?? 0)) return true
+    if (this.#ahead.get(keyOf(position))?.has(offset, event)) return true
     const move: Move = { how: 'on', positions: [position] }
     this.place.move(move)
     return this.inflow.event(delivery, move)
@@ -150,12 +152,14 @@ export class Followed {
 
   shared(delivery: Delivery): boolean {
     if (!matches(this.subject, delivery.event.subject)) return true
-    const { stream, partition, offset } = delivery
+    const { stream, partition, offset, event } = delivery
     if (stream === undefined) return this.take(delivery, decodeToken(delivery.after)[0]!)
     const own = this.place.named(stream, partition)
     const key = own === undefined ? `${stream}/${partition}` : keyOf(own)
-    if (offset < Math.max(own?.offset ?? 0, this.#next.get(key) ?? 0)) return true
-    this.#next.set(key, offset + 1)
+    const ahead = this.#ahead.get(key) ?? new Ahead()
+    if (offset < (own?.offset ?? 0) || ahead.has(offset, event)) return true
+    this.#ahead.set(key, ahead)
+    ahead.took(offset, event)
     return this.inflow.event(delivery, undefined)
   }
 
@@ -170,6 +174,7 @@ export class Followed {
   together(positions: readonly Position[], alone: boolean): void {
     const own =
       alone || !this.placed ? positions : positions.filter((position) => this.place.at(position) !== undefined)
+    for (const position of own) this.#ahead.get(keyOf(position))?.passed(position.offset)
     this.#move({ how: 'on', positions: own })
     this.placed = true
   }
@@ -213,9 +218,9 @@ export class Followed {
 
   #gap(gap: Gap): boolean {
     // What follows a gap is new, whatever its offset.
-    this.#next.delete(`${gap.stream}/${gap.partition}`)
+    this.#ahead.delete(`${gap.stream}/${gap.partition}`)
     const positions = gap.after === '' ? [] : decodeToken(gap.after)
-    for (const position of positions) this.#forgetNext(position)
+    for (const position of positions) this.#forgetAhead(position)
     const move: Move = { how: 'to', positions }
     this.place.move(move)
     return this.inflow.gap(gap, move)
@@ -224,15 +229,16 @@ export class Followed {
   /** The next new offset there: over SSE events are ahead of their positions. */
   #known({ stream, partition }: Gap, position: Position): number | undefined {
     const own = this.place.at(position)?.offset
-    const next = this.#next.get(keyOf(position)) ?? (own === undefined ? this.#next.get(`${stream}/${partition}`) : own)
+    const unnamed = own === undefined ? this.#ahead.get(`${stream}/${partition}`) : undefined
+    const next = (this.#ahead.get(keyOf(position)) ?? unnamed)?.next
     return own === undefined ? next : Math.max(own, next ?? 0)
   }
 
   /** Of all incarnations of the partition. */
-  #forgetNext({ streamHash, partition }: Position): void {
-    for (const key of this.#next.keys()) {
+  #forgetAhead({ streamHash, partition }: Position): void {
+    for (const key of this.#ahead.keys()) {
       const [hash, other] = key.split('/')
-      if (Number(other) === partition && sameStreamName(Number(hash), streamHash)) this.#next.delete(key)
+      if (Number(other) === partition && sameStreamName(Number(hash), streamHash)) this.#ahead.delete(key)
     }
   }
 

@@ -344,9 +344,17 @@ export class Window {
   divergence(offset: number, generation: number): number {
     if (this.#recordTimes === undefined) return this.#epochs.end(generation) ?? Number.POSITIVE_INFINITY
     const own = this.generationAt(offset)
-    if (own < 0 || own === generation) return Number.POSITIVE_INFINITY
+    if (own === generation) return Number.POSITIVE_INFINITY
+    if (own < 0) return offset > this.head ? this.#firstYounger(generation) : Number.POSITIVE_INFINITY
     const ordinal = this.#recordTimes.firstAfter(generation, this.indexOrdinal, this.lowerBound(offset) - 1)
     return this.offsetOf(ordinal)
+  }
+
+  /** Of a position beyond the head, with the time of the record below it: all that is here was there before that one. */
+  #firstYounger(time: number): number {
+    if (this.#recordTimes === undefined || this.indexed === 0) return Number.POSITIVE_INFINITY
+    const ordinal = this.#recordTimes.firstAfter(time, this.indexOrdinal, this.headOrdinal - 1)
+    return this.#recordTimes.isYounger(ordinal, time) ? this.offsetOf(ordinal) : Number.POSITIVE_INFINITY
   }
 
   #noteEpoch(offset: number, epoch: number): void {
