@@ -1,6 +1,6 @@
 import { matches } from '../subject/subject.ts'
 import type { Delivery, Gap, GapReason } from '../wire/frames.ts'
-import { decodeToken, type Position, parseAfter, sameStreamName } from '../wire/token.ts'
+import { decodeToken, encodeToken, type Position, parseAfter, sameStreamName } from '../wire/token.ts'
 import { Ahead } from './ahead.ts'
 import type { Refusal, Wish } from './connection.ts'
 import { keyOf, type Move, Place } from './place.ts'
@@ -209,7 +209,7 @@ export class Followed {
     }
     const released = this.#held.filter(isBelow)
     this.#held = this.#held.filter((frame) => !isBelow(frame))
-    return this.#takeAll(released)
+    return this.#takeAll(released.map((frame) => (frame.kind === 'gap' ? endingBy(frame, offset) : frame)))
   }
 
   #takeAll(frames: readonly (Delivery | Gap)[]): boolean {
@@ -262,6 +262,15 @@ export class Followed {
       gap.after === '' || decodeToken(gap.after).some((after) => isAbout(gap, after, this.#known(gap, after)))
     return isNews ? this.#gap(gap) : true
   }
+}
+
+/** The gap of a reader that was further on, for one who stands at `offset` at most. */
+function endingBy(gap: Gap, offset: number): Gap {
+  if (gap.after === '') return gap
+  const after = decodeToken(gap.after).map((position) => {
+    return position.offset <= offset ? position : { ...position, offset, generation: -1 }
+  })
+  return { ...gap, after: encodeToken(after) }
 }
 
 /** Whether a gap that ends at `after` is about one who expects the offset `own` next. */

@@ -55,19 +55,21 @@ export class Sharing {
   }
 }
 
-/** What some know of a stream and others do not, with who knows any of it. */
+/** What some know of a stream and others do not, in words that are the same as long as it is, with who knows any of it. */
 function disagreements(all: readonly Followed[]): Map<string, Followed[]> {
-  const byStream = new Map<number, { knowledge: Set<string>; members: Followed[] }>()
+  const byStream = new Map<number, [knowledge: string, Followed][]>()
   for (const followed of all) {
-    for (const [stream, known] of knowledgeOf(followed)) {
-      const own = byStream.get(stream) ?? { knowledge: new Set(), members: [] }
-      own.knowledge.add(known)
-      own.members.push(followed)
-      byStream.set(stream, own)
+    for (const [stream, knowledge] of knowledgeOf(followed)) {
+      byStream.set(stream, [...(byStream.get(stream) ?? []), [knowledge, followed]])
     }
   }
-  const found = [...byStream].filter(([, { knowledge }]) => knowledge.size > 1)
-  return new Map(found.map(([stream, { knowledge, members }]) => [`${stream} ${[...knowledge].sort()}`, members]))
+  const found = [...byStream].filter(([, known]) => known.some(([knowledge]) => knowledge !== known[0]![0]))
+  return new Map(
+    found.map(([stream, known]) => {
+      const who = known.map(([knowledge, { subject }]) => `${subject} ${knowledge}`)
+      return [`${stream}: ${who.sort().join()}`, known.map(([, followed]) => followed)]
+    }),
+  )
 }
 
 /** By stream, whatever the incarnation: which incarnations it knows, and up to which partition. */

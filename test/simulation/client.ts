@@ -239,7 +239,7 @@ export class SimClient {
       const overheard = new Overheard(separate, truth, verdict, () => process.monotonicMs())
       this.#overheard.push(overheard)
       if (this.#overheard.length > 8) this.#overheard.shift()
-      for (const wish of wishes) overheard.asks(wish, witnessOf(wish.subject))
+      for (const wish of wishes) overheard.asks(wish, witnessOf(wish.subject), wishes.length === 1)
       return overheard.connection(open(url, wishes, overheard.handlers(handlers), clock), witnessOf)
     }
     return { name, separate, open: overheardOpen }

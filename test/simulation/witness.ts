@@ -15,6 +15,7 @@ export class Witness implements Subscriber {
   readonly name: string
   readonly subject: string
   together = false
+  shared = false
   readonly beginning = { starts: new Map<string, number>(), ms: Number.POSITIVE_INFINITY, incarnation: -1 }
   readonly unjudged: Subscriber['unjudged'] = []
   /** What its connections brought. */
@@ -45,8 +46,9 @@ export class Witness implements Subscriber {
   // What its connections say
 
   /** `after` is what a gateway is asked for; a claim only once the subscription has begun. */
-  asks(after: readonly string[], together: boolean): void {
+  asks(after: readonly string[], together: boolean, shared: boolean): void {
     this.together ||= together
+    this.shared ||= shared
     this.presents(after.filter((token) => token.length > 8).flatMap((token) => decodeToken(token)))
     for (const position of this.#presented) {
       const incarnation = this.#truth.broker.byHash(position.streamHash)
