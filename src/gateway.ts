@@ -198,12 +198,17 @@ class RunningGateway implements Gateway {
     const entries = Math.max(1024, chunkBytes / 128)
     const chunkWindow = { payloadBytes: 2 * chunkBytes + mib, entries, seed, generations }
     const chunks = Math.max(2, Math.floor((readBack.cacheMiB * mib) / chunkWindow.payloadBytes))
+    const pump = new Pump(
+      (task) => setImmediate(task),
+      () => this.#clock.monotonicMs(),
+    )
     this.#readBack = new ReadBack(
-      { chunkBytes, chunks, concurrency: readBack.concurrency },
+      { ...readBack, chunkBytes, chunks },
       chunkWindow,
       feeds,
       this.#clock,
       this.#logger,
+      pump,
     )
     const welcome = {
       gateway: this.#id,
@@ -216,7 +221,7 @@ class RunningGateway implements Gateway {
       {
         feeds,
         readBack: this.#readBack,
-        pump: new Pump((task) => setImmediate(task)),
+        pump,
         ahead: new AheadWatch(feeds, this.#clock),
         limits: { ...sessionLimits, maxSubscriptions },
         instruments: this.#instruments.gateway,
