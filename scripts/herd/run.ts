@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Child } from '../figures/child.ts'
+import { subjectOf } from '../figures/event.ts'
 import type { Gateway, GatewayConfig } from '../figures/gateway.ts'
 import { type Cpu, cpuBetween, cpuOf } from '../figures/host.ts'
 import type { LoadHandlers, Received } from '../figures/load.ts'
 import { type Metrics, quantileBound } from '../figures/metrics.ts'
-import type { PublishHandlers } from '../figures/publish.ts'
 import type { Site } from '../figures/site.ts'
 import type { Arrival, HerdHandlers } from './clients.ts'
+import { herdPrefix } from './event.ts'
 import type { FlowHandlers } from './flow.ts'
 import type { Options } from './options.ts'
 
@@ -15,8 +16,10 @@ const clientsPerProcess = 15_000
 /** Clients that connect in a second before anything is measured. */
 const gentlyPerSecond = 2000
 const dataBytes = 200
-/** Of compilers, caches and who catches up with the burst, ms. */
-const warmUpMs = 3000
+/** Of the subjects that the clients of figures/load.ts follow. */
+const livePrefix = subjectOf(0).split('.')[0]!
+/** Compilers and caches are warm after so long, ms; a shorter run is a trial. */
+const maxWarmUpMs = 3000
 /** How long the last deliveries may take, ms. */
 const settleMs = 20_000
 const writtenMetric = 'carillon_publish_to_written_seconds'
@@ -49,7 +52,7 @@ interface Crowd {
   readonly herd: readonly Child<HerdHandlers>[]
   readonly flow: Child<FlowHandlers>
   readonly live: Child<LoadHandlers>
-  readonly beat: Child<PublishHandlers>
+  readonly beat: Child<FlowHandlers>
 }
 
 /** One gateway, a herd that is live, leaves, misses events and comes back at once, and live clients that are there all the time. */
@@ -69,7 +72,7 @@ export async function measureHerd(
   )
   const flow = new Child<FlowHandlers>('../herd/flow.ts')
   const live = new Child<LoadHandlers>('load.ts')
-  const beat = new Child<PublishHandlers>('publish.ts')
+  const beat = new Child<FlowHandlers>('../herd/flow.ts')
   try {
     const crowd = { gateway, herd, flow, live, beat }
     await assemble(crowd, options)
@@ -81,10 +84,11 @@ export async function measureHerd(
 
 /** Everybody is live, and events flow. */
 async function assemble(crowd: Crowd, options: Options): Promise<void> {
-  const { gateway, herd, flow, live } = crowd
+  const { gateway, herd, flow, live, beat } = crowd
   const { port, configFile } = gateway
   const by = options.broker === 'embedded' ? port : undefined
-  await flow.ask('open', { subjects: options.subjects, dataBytes, configFile, port: by })
+  await flow.ask('open', { prefix: herdPrefix, subjects: options.subjects, dataBytes, configFile, port: by })
+  await beat.ask('open', { prefix: livePrefix, subjects: options.live, dataBytes, configFile, port: by })
   await live.ask('connect', { port, transport: 'ws-proto', count: options.live, subjects: options.live })
   for (const [i, child] of herd.entries()) {
     const first = i * clientsPerProcess
@@ -96,18 +100,15 @@ async function assemble(crowd: Crowd, options: Options): Promise<void> {
 }
 
 /** Events flow, and all that was published before has been read. */
-async function begin({ gateway, flow, beat }: Crowd, { rate, live, broker }: Options): Promise<void> {
-  const { port, configFile } = gateway
+async function begin({ flow, beat }: Crowd, { rate, live, seconds }: Options): Promise<void> {
   await flow.ask('start', rate)
-  const by = broker === 'embedded' ? port : undefined
-  await beat.ask('start', { rate: live, subjects: live, dataBytes, configFile, port: by })
-  await sleep(warmUpMs)
+  await beat.ask('start', live)
+  await sleep(Math.min(maxWarmUpMs, seconds * 1000))
 }
 
 /** Returns what was published to the herd and to the live clients. */
 async function halt({ flow, beat }: Crowd): Promise<[number, number]> {
-  const published = await flow.ask('stop', null)
-  return [published, (await beat.ask('stop', null)).events]
+  return [await flow.ask('stop', null), await beat.ask('stop', null)]
 }
 
 async function stampede(crowd: Crowd, name: string, options: Options): Promise<Herd> {
