@@ -3,7 +3,7 @@ import type { Gateway } from '../figures/gateway.ts'
 import type { Site } from '../figures/site.ts'
 import type { Row } from '../figures/table.ts'
 import { HerdClient, tally } from './client.ts'
-import { herdSubject } from './event.ts'
+import { herdPrefix, herdSubject } from './event.ts'
 import type { FlowHandlers } from './flow.ts'
 import type { Options } from './options.ts'
 
@@ -29,7 +29,7 @@ export async function measureCost(site: Site, { broker }: Options): Promise<Row[
   const flow = new Child<FlowHandlers>('../herd/flow.ts')
   try {
     const port = broker === 'embedded' ? gateway.port : undefined
-    await flow.ask('open', { subjects, dataBytes, configFile: gateway.configFile, port })
+    await flow.ask('open', { prefix: herdPrefix, subjects, dataBytes, configFile: gateway.configFile, port })
     const tokens = await publish(gateway, flow)
     const rows: Row[] = []
     for (const tier of ['memory', 'index', 'scan'] as const) {

@@ -3,16 +3,17 @@ import { makeEvent } from '../../src/wire/frames.ts'
 import { answer } from '../figures/child.ts'
 import { eventText, monotonicUs } from '../figures/event.ts'
 import { type Sender, toBroker, toGateway } from '../figures/sender.ts'
-import { herdSubject } from './event.ts'
 
-/** The process that publishes what the herd follows: as fast as it goes, or at a rate. */
+/** A process that publishes: as fast as it goes, or at a rate, and then all that is due in one request. */
 
 /** Events in one request. */
 const maxBatch = 500
 /** Events of so many ms are published together. */
-const tickMs = 20
+const tickMs = 5
 
 export interface FlowOptions {
+  /** First token of the subjects. */
+  readonly prefix: string
   readonly subjects: number
   /** Bytes of an event's data. */
   readonly dataBytes: number
@@ -27,30 +28,30 @@ let sender: Sender
 let published = 0
 let running: { readonly stop: AbortController; readonly done: Promise<void> } | undefined
 
-async function publish(count: number): Promise<void> {
-  const dueUs = monotonicUs()
-  const events = Array.from({ length: count }, () => {
+/** The next ones, due each so many µs from `dueUs` on. */
+async function publish(count: number, dueUs: number, everyUs: number): Promise<void> {
+  const { prefix, subjects, dataBytes } = options
+  const wallUs = (performance.timeOrigin + performance.now()) * 1000 - monotonicUs()
+  const events = Array.from({ length: count }, (_, i) => {
     const index = published++
-    const data = eventText(dueUs, Math.floor(index / options.subjects), options.dataBytes)
-    const publishedAtUs = Math.round((performance.timeOrigin + performance.now()) * 1000)
-    return makeEvent({
-      subject: herdSubject(index % options.subjects),
-      contentType: 'application/json',
-      data,
-      publishedAtUs,
-    })
+    const due = dueUs + i * everyUs
+    const data = eventText(due, Math.floor(index / subjects), dataBytes)
+    const subject = `${prefix}.s${index % subjects}`
+    return makeEvent({ subject, contentType: 'application/json', data, publishedAtUs: Math.round(wallUs + due) })
   })
   await sender.send(events)
 }
 
 async function run(rate: number, signal: AbortSignal): Promise<void> {
-  const startMs = performance.now()
+  const everyUs = 1e6 / rate
+  const startUs = monotonicUs()
   let sent = 0
   while (!signal.aborted) {
-    const due = Math.floor(((performance.now() - startMs) * rate) / 1000) - sent
-    if (due > 0) await publish(Math.min(due, maxBatch))
-    sent += Math.min(Math.max(0, due), maxBatch)
-    if (due <= maxBatch) await sleep(tickMs)
+    const due = Math.floor((monotonicUs() - startUs) / everyUs) - sent
+    const count = Math.min(due, maxBatch)
+    if (count > 0) await publish(count, startUs + sent * everyUs, everyUs)
+    sent += count
+    if (count < maxBatch) await sleep(tickMs)
   }
 }
 
@@ -61,7 +62,7 @@ const handlers = {
   },
   /** So many, at once. Resolves when all are acknowledged. */
   burst: async (count: number): Promise<void> => {
-    for (let left = count; left > 0; left -= maxBatch) await publish(Math.min(left, maxBatch))
+    for (let left = count; left > 0; left -= maxBatch) await publish(Math.min(left, maxBatch), monotonicUs(), 0)
   },
   /** So many a second, until `stop`. */
   start: (rate: number): void => {

@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Child } from '../figures/child.ts'
+import { subjectOf } from '../figures/event.ts'
 import type { Gateway, GatewayConfig } from '../figures/gateway.ts'
 import { type Cpu, cpuBetween, cpuOf } from '../figures/host.ts'
 import type { LoadHandlers, Received } from '../figures/load.ts'
 import { type Metrics, quantileBound } from '../figures/metrics.ts'
-import type { PublishHandlers } from '../figures/publish.ts'
 import type { Site } from '../figures/site.ts'
 import type { Arrival, HerdHandlers } from './clients.ts'
+import { herdPrefix } from './event.ts'
 import type { FlowHandlers } from './flow.ts'
 import type { Options } from './options.ts'
 
@@ -15,6 +16,10 @@ const clientsPerProcess = 15_000
 /** Clients that connect in a second before anything is measured. */
 const gentlyPerSecond = 2000
 const dataBytes = 200
+/** Of the subjects that the clients of figures/load.ts follow. */
+const livePrefix = subjectOf(0).split('.')[0]!
+/** Compilers and caches are warm after so long, ms; a shorter run is a trial. */
+const maxWarmUpMs = 3000
 /** How long the last deliveries may take, ms. */
 const settleMs = 20_000
 const writtenMetric = 'carillon_publish_to_written_seconds'
@@ -47,7 +52,7 @@ interface Crowd {
   readonly herd: readonly Child<HerdHandlers>[]
   readonly flow: Child<FlowHandlers>
   readonly live: Child<LoadHandlers>
-  readonly beat: Child<PublishHandlers>
+  readonly beat: Child<FlowHandlers>
 }
 
 /** One gateway, a herd that is live, leaves, misses events and comes back at once, and live clients that are there all the time. */
@@ -67,7 +72,7 @@ export async function measureHerd(
   )
   const flow = new Child<FlowHandlers>('../herd/flow.ts')
   const live = new Child<LoadHandlers>('load.ts')
-  const beat = new Child<PublishHandlers>('publish.ts')
+  const beat = new Child<FlowHandlers>('../herd/flow.ts')
   try {
     const crowd = { gateway, herd, flow, live, beat }
     await assemble(crowd, options)
@@ -78,10 +83,12 @@ export async function measureHerd(
 }
 
 /** Everybody is live, and events flow. */
-async function assemble({ gateway, herd, flow, live, beat }: Crowd, options: Options): Promise<void> {
+async function assemble(crowd: Crowd, options: Options): Promise<void> {
+  const { gateway, herd, flow, live, beat } = crowd
   const { port, configFile } = gateway
   const by = options.broker === 'embedded' ? port : undefined
-  await flow.ask('open', { subjects: options.subjects, dataBytes, configFile, port: by })
+  await flow.ask('open', { prefix: herdPrefix, subjects: options.subjects, dataBytes, configFile, port: by })
+  await beat.ask('open', { prefix: livePrefix, subjects: options.live, dataBytes, configFile, port: by })
   await live.ask('connect', { port, transport: 'ws-proto', count: options.live, subjects: options.live })
   for (const [i, child] of herd.entries()) {
     const first = i * clientsPerProcess
@@ -89,23 +96,32 @@ async function assemble({ gateway, herd, flow, live, beat }: Crowd, options: Opt
     await child.ask('open', { first, clients, each: options.each, port })
     await child.ask('come', Math.ceil((clients / gentlyPerSecond) * 1000))
   }
-  await flow.ask('start', options.rate)
-  await beat.ask('start', { rate: options.live, subjects: options.live, dataBytes, configFile, port: by })
-  await sleep(2000)
+  await begin(crowd, options)
+}
+
+/** Events flow, and all that was published before has been read. */
+async function begin({ flow, beat }: Crowd, { rate, live, seconds }: Options): Promise<void> {
+  await flow.ask('start', rate)
+  await beat.ask('start', live)
+  await sleep(Math.min(maxWarmUpMs, seconds * 1000))
+}
+
+/** Returns what was published to the herd and to the live clients. */
+async function halt({ flow, beat }: Crowd): Promise<[number, number]> {
+  return [await flow.ask('stop', null), await beat.ask('stop', null)]
 }
 
 async function stampede(crowd: Crowd, name: string, options: Options): Promise<Herd> {
-  const { gateway, herd, flow, live, beat } = crowd
+  const { gateway, herd, flow, live } = crowd
   const quiet = await latencyOf(crowd, () => sleep(options.seconds * 1000))
-  await flow.ask('stop', null)
+  await halt(crowd)
   await Promise.all(herd.map((child) => child.ask('leave', null)))
   await gateway.until(
     'let go of the herd',
     async () => (await gateway.metrics()).sum('carillon_sessions') === options.live,
   )
   await flow.ask('burst', options.missed)
-  await flow.ask('start', options.rate)
-  await sleep(2000)
+  await begin(crowd, options)
   const before = await gateway.metrics()
   const cpuBefore = cpuOf(gateway.pid)
   let arrivals: Arrival[] = []
@@ -114,9 +130,8 @@ async function stampede(crowd: Crowd, name: string, options: Options): Promise<H
   })
   const cpu = cpuBetween(cpuBefore, cpuOf(gateway.pid))
   const counted = countsBetween(before, await gateway.metrics())
-  const published = await flow.ask('stop', null)
-  const beats = await beat.ask('stop', null)
-  const lacking = await settled(herd, published, options.subjects)
+  const [published, beats] = await halt(crowd)
+  const lacking = await settled(crowd, published, options.subjects, beats)
   const got = await live.ask('received', null)
   const tallies = await Promise.all(herd.map((child) => child.ask('tally', null)))
   const sum = (of: 'repeated' | 'gaps' | 'broken') => tallies.reduce((all, tally) => all + tally[of], 0)
@@ -127,7 +142,7 @@ async function stampede(crowd: Crowd, name: string, options: Options): Promise<H
     arrival: joined(arrivals),
     cpu,
     counted,
-    lost: lacking + (beats.events - (got.events - got.repeated)),
+    lost: lacking,
     repeated: sum('repeated') + got.repeated,
     gaps: sum('gaps'),
     broken: sum('broken') + got.gone,
@@ -157,12 +172,13 @@ function countsBetween(before: Metrics, after: Metrics): Herd['counted'] {
   }
 }
 
-/** Events that have not come although there was time. */
-async function settled(herd: Crowd['herd'], published: number, subjects: number): Promise<number> {
+/** Events that have not come to the herd or to the live clients, although there was time. */
+async function settled({ herd, live }: Crowd, published: number, subjects: number, beats: number): Promise<number> {
   const end = performance.now() + settleMs
   for (;;) {
     const lacking = await Promise.all(herd.map((child) => child.ask('lacking', { published, subjects })))
-    const all = lacking.reduce((sum, each) => sum + each, 0)
+    const { events, repeated } = await live.ask('received', null)
+    const all = lacking.reduce((sum, each) => sum + each, beats - (events - repeated))
     if (all === 0 || performance.now() > end) return all
     await sleep(100)
   }

@@ -7,7 +7,7 @@ export interface Runnable {
 
 /** Slices run before the event loop gets its turn, and for how long at most, ms: what a live event may have to wait for. */
 const slicesPerTurn = 64
-const turnMs = 1
+const turnMs = 0.5
 
 /**
  * Runs sessions that are behind, in turn, a slice each: fair between sessions, and never in the way of live delivery for longer than

@@ -47,6 +47,11 @@ export const readBackDefaults = {
 
 /** How long to wait before asking again after a failed read, ms. */
 const retryMs = 500
+/** While a sweep is as young as this, who comes below it is taken along, ms. */
+const gatherMs = 100
+/** Where so many wait, a partition's sweeps begin at least so long after each other: the later ones of a herd share one, ms. */
+const crowd = 32
+const sweepMs = 1000
 /** Who has waited for so long is read for next, and for so long at least reads go on from there, ms. */
 const patienceMs = 2000
 /** How old the answer may be to where the records of `maxAgeMs` begin: a tenth of that age, at most so many ms. */
@@ -75,9 +80,13 @@ interface Wanted {
 interface Queue {
   readonly feed: PartitionFeed
   readonly waiters: Map<ReadBackWaiter, Wanted>
-  /** Reads are for the lowest offset from here on that is waited for. */
+  /** A read is under way, or will be when its turn comes. */
+  active: boolean
+  /** Where the sweep is: it goes on at the lowest offset from here on that is waited for. */
   from: number
-  /** When that was last changed for who had waited longest. */
+  /** When it began. */
+  sweptMs: number
+  /** When it was last turned to who had waited longest. */
   turnedMs: number
 }
 
@@ -85,9 +94,10 @@ interface Queue {
  * What left a window is read back from the broker in chunks, each a small window onto an older stretch, shared by all who
  * need it. One read a partition at a time and a bounded number at once; the least recently used chunk gives way.
  *
- * A partition is read from the lowest offset that is waited for, so that all who come back are taken along and a herd costs each
- * stretch once. Where somebody has waited for too long meanwhile, it is read from there on, until somebody below has waited for as long.
- * The next read waits until those whom the last one brought something had their turn at it: chunks don't come faster than they are used.
+ * The reads of a partition sweep upwards over the offsets that are waited for, and take along all who stand there; who comes below has
+ * the next sweep, and where many come, sweeps are apart in time: so a herd costs each stretch once or twice. Who has waited for too long
+ * is read for next, and the sweep goes on from there. The next read waits until those whom the last one brought something had their turn
+ * at it: chunks don't come faster than they are used.
  */
 export class ReadBack {
   readonly #options: ReadBackOptions
@@ -100,7 +110,7 @@ export class ReadBack {
   /** Least recently used first. */
   readonly #chunks: Chunk[] = []
   readonly #spare: Window[] = []
-  readonly #queues = new Map<PartitionFeed, Queue>()
+  readonly #queues = new WeakMap<PartitionFeed, Queue>()
   /** Queues whose next read may start. */
   readonly #ready: Queue[] = []
   readonly #floors = new WeakMap<PartitionFeed, Floor>()
@@ -153,13 +163,17 @@ export class ReadBack {
     const { feed, next } = waiter
     let queue = this.#queues.get(feed)
     if (queue === undefined) {
-      queue = { feed, waiters: new Map(), from: 0, turnedMs: 0 }
+      const never = Number.NEGATIVE_INFINITY
+      const nowhere = Number.POSITIVE_INFINITY
+      queue = { feed, waiters: new Map(), active: false, from: nowhere, sweptMs: never, turnedMs: never }
       this.#queues.set(feed, queue)
-      this.#ready.push(queue)
     }
     remove(queue, waiter)
     queue.waiters.set(waiter, { offset: next, sinceMs: this.#clock.monotonicMs() })
     feed.instruments.readBackWaiting++
+    if (queue.active) return
+    queue.active = true
+    this.#ready.push(queue)
     this.#startReads()
   }
 
@@ -170,7 +184,6 @@ export class ReadBack {
 
   close(): void {
     this.#closed = true
-    this.#queues.clear()
     this.#ready.length = 0
     this.#chunks.length = 0
   }
@@ -201,7 +214,7 @@ export class ReadBack {
   }
 
   async #run(queue: Queue): Promise<void> {
-    const { feed, waiters } = queue
+    const { feed } = queue
     let from: number | undefined
     try {
       if (this.#options.maxAgeMs) pass(queue, await this.#askFloor(feed, this.#options.maxAgeMs))
@@ -209,6 +222,7 @@ export class ReadBack {
       if (from !== undefined) {
         // Another read may have brought this stretch since it was asked for.
         const chunk = this.find(feed, from) ?? (await this.#load(feed, from))
+        queue.from = chunk.head
         resume(queue, from, chunk)
         await this.#round()
       }
@@ -225,8 +239,19 @@ export class ReadBack {
       }
     }
     this.#running--
-    if (waiters.size > 0) this.#ready.push(queue)
-    else this.#queues.delete(feed)
+    this.#goOn(queue)
+  }
+
+  /** The queue's next turn, if it needs one. */
+  #goOn(queue: Queue): void {
+    queue.active = queue.waiters.size > 0
+    const holdMs = heldMs(queue, this.#clock.monotonicMs())
+    if (holdMs > 0) this.#clock.after(holdMs, () => this.#enqueue(queue))
+    else this.#enqueue(queue)
+  }
+
+  #enqueue(queue: Queue): void {
+    if (queue.active) this.#ready.push(queue)
     this.#startReads()
   }
 
@@ -273,21 +298,33 @@ export class ReadBack {
 
 /** Where the next read starts; undefined where nobody waits any more. */
 function choose(queue: Queue, nowMs: number): number | undefined {
-  const { waiters } = queue
-  const [longest] = waiters.values()
+  const [longest] = queue.waiters.values()
   if (longest === undefined) return undefined
   if (nowMs - Math.max(longest.sinceMs, queue.turnedMs) >= patienceMs) {
-    queue.from = longest.offset < queue.from ? 0 : longest.offset
+    queue.from = longest.offset
     queue.turnedMs = nowMs
+    return queue.from
   }
-  let above = Number.POSITIVE_INFINITY
-  let least = Number.POSITIVE_INFINITY
+  const next = nowMs - queue.sweptMs < gatherMs ? undefined : lowest(queue, queue.from)
+  if (next !== undefined) return next
+  if (nowMs - queue.sweptMs >= gatherMs) queue.sweptMs = nowMs
+  return lowest(queue, 0)
+}
+
+/** How long a sweep that would begin now is to wait for more who need it, ms. */
+function heldMs(queue: Queue, nowMs: number): number {
+  const { waiters, sweptMs, from } = queue
+  const ageMs = nowMs - sweptMs
+  if (waiters.size < crowd || ageMs < gatherMs || ageMs >= sweepMs || lowest(queue, from) !== undefined) return 0
+  return sweepMs - ageMs
+}
+
+/** The lowest offset at or above `from` that is waited for. */
+function lowest({ waiters }: Queue, from: number): number | undefined {
+  let least: number | undefined
   for (const { offset } of waiters.values()) {
-    least = Math.min(least, offset)
-    if (offset >= queue.from) above = Math.min(above, offset)
+    if (offset >= from && (least === undefined || offset < least)) least = offset
   }
-  if (above < Number.POSITIVE_INFINITY) return above
-  queue.from = 0
   return least
 }
 

@@ -38,9 +38,9 @@ class Bench {
   }
 }
 
-test('a turn ends after a millisecond, whoever waits, and the others have the next ones', () => {
+test('a turn ends after half a millisecond, whoever waits, and the others have the next ones', () => {
   const bench = new Bench()
-  for (const name of ['a', 'b', 'c']) bench.work(name, 2, 0.6)
+  for (const name of ['a', 'b', 'c']) bench.work(name, 2, 0.3)
   assert.deepEqual([bench.turn(), bench.turn(), bench.turn(), bench.turn()], ['ab', 'ca', 'bc', ''])
 })
 
@@ -66,7 +66,7 @@ test('a turn is bounded in slices where time stands still, and nobody is left ou
 
 test('a round is over when all that waited had a slice, and not before', () => {
   const bench = new Bench()
-  for (const name of ['a', 'b', 'c']) bench.work(name, 9, 0.6)
+  for (const name of ['a', 'b', 'c']) bench.work(name, 9, 0.3)
   bench.pump.afterRound(() => bench.ran.push('!'))
   bench.work('d', 1, 0)
   assert.deepEqual([bench.turn(), bench.turn()], ['ab', 'c!da'])

@@ -32,7 +32,7 @@ export interface EmbeddedContext extends SourceContext {
 /** A partition number has 16 bits in the store's keys; fewer is what a single box can use. */
 const maxPartitions = 4096
 /** Records that a range read shows before the event loop gets its turn. */
-const turnRecords = 512
+const turnRecords = 128
 /** Kafka's rule, so that a stream can move there under its name. */
 const streamName = /^[A-Za-z0-9._-]{1,249}$/
 
