@@ -259,7 +259,8 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
       this.next = offset + 1
       return true
     }
-    const latest = this.matcher.wantsLatest(scratch)
+    // Events that `last` asked for by number are wanted, each of them.
+    const latest = this.only === undefined && this.matcher.wantsLatest(scratch)
     const reason = dropReason(scratch, window, ordinal, this.feed.window, latest, this.#owner.nowMs)
     if (reason !== undefined) return this.#drop(reason)
     if (!this.#tellDropped()) return false

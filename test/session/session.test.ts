@@ -284,6 +284,15 @@ test('`last` brings the last events of each subject, in order, then goes on live
   assert.deepEqual(pattern.texts.slice(2), ['live'])
 })
 
+test('what `last` asks for by number is given whole, also to who wants the `latest` only', async () => {
+  const gateway = await TestGateway.start()
+  for (const text of ['1', '2', '3']) gateway.publish('a', text)
+  const client = gateway.connect()
+  client.ask(1, 'a', { last: 2, policy: 'latest' })
+  await settled()
+  assert.deepEqual([client.texts, client.gaps], [['2', '3'], []])
+})
+
 test('`last` tells how far back it was looked where there may be more', async () => {
   const broker = new ModelBroker('events', 1)
   await TestGateway.start(broker).then((first) => {
