@@ -1,5 +1,5 @@
 import { matches } from '../subject/subject.ts'
-import type { Delivery, Gap, GapReason } from '../wire/frames.ts'
+import { type Delivery, type Gap, type GapReason, type SubscribeOptions, subscribeOptions } from '../wire/frames.ts'
 import { decodeToken, encodeToken, type Position, parseAfter, sameStreamName } from '../wire/token.ts'
 import { Ahead } from './ahead.ts'
 import type { Refusal, Wish } from './connection.ts'
@@ -44,7 +44,9 @@ export class Followed {
   placed = false
   /** Over SSE or poll, a request for several was refused: this one is to be asked for alone, or was, and is well. */
   alone: 'unneeded' | 'wanted' | 'well' = 'unneeded'
+  readonly policy: SubscribeOptions['policy']
   readonly #start: readonly string[]
+  readonly #last: number | undefined
   /** Events that name no ref, from before it was told to be live: only then it is clear whether they were for it. */
   #held: (Delivery | Gap)[] = []
   #heldTooMuch = false
@@ -54,11 +56,13 @@ export class Followed {
    */
   readonly #ahead = new Map<string, Ahead>()
 
-  /** `after` as the protocol takes it. Throws `bad_token`. */
-  constructor(subject: string, after: readonly string[], inflow: Inflow) {
+  /** `after` as the protocol takes it; `last` counts only where it holds no token. Throws `bad_token`. */
+  constructor(subject: string, after: readonly string[], inflow: Inflow, { last, policy }: SubscribeOptions = {}) {
     this.subject = subject
     this.inflow = inflow
+    this.policy = policy
     this.#start = after
+    this.#last = last
     const parsed = parseAfter(after)
     if (parsed.kind !== 'positions') return
     this.placed = true
@@ -68,7 +72,9 @@ export class Followed {
   /** What to ask a gateway for. */
   wish(ref: number): Wish {
     const token = this.placed ? this.place.token : undefined
-    return { ref, subject: this.subject, after: token === undefined ? this.#start : [token] }
+    const last = token === undefined ? this.#last : undefined
+    const after = token === undefined ? this.#start : [token]
+    return { ref, subject: this.subject, after, ...subscribeOptions(last, this.policy) }
   }
 
   /** Another connection, or none. */
