@@ -140,7 +140,26 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   }
 
   moved(): void {
-    if (this.feed.window.head >= this.next || this.#agreed() < this.next) this.#resume()
+    this.#judge()
+    if (this.mode === 'parked' && this.feed.window.head >= this.next) this.#resume()
+  }
+
+  /** Its turn to be read comes later: meanwhile it hears of what its position is ahead of. */
+  queue(): void {
+    if (this.owed.length > 0 || this.#judge()) return
+    if (this.next > this.feed.window.head) this.#park()
+  }
+
+  /**
+   * Holds its position against what this gateway has read since it was asked for: at once, for by its turn what speaks against it may
+   * have left the index. True when it was of another log.
+   */
+  #judge(): boolean {
+    const agreed = this.#agreed()
+    const { next } = this
+    if (agreed < next) this.#rewind(agreed, next - 1, 'rewritten', agreed)
+    else if (this.feed.window.head >= next) this.generation = -1
+    return agreed < next
   }
 
   /** Read-back has what this reader waits for. */
@@ -168,14 +187,8 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
         continue
       }
       const { window } = this.feed
-      const agreed = this.#agreed()
-      if (agreed < this.next) {
-        // What came meanwhile is of a later leader: the log that the position was of is not this one.
-        this.#rewind(agreed, this.next - 1, 'rewritten', agreed)
-        continue
-      }
+      if (this.#judge()) continue
       if (this.next > window.head) return this.#park()
-      this.generation = -1
       if (this.next < window.tail && this.next >= window.indexTail && this.#skip(window)) continue
       const inMemory = this.next >= window.tail
       if (inMemory) this.#measured = false

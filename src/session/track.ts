@@ -55,6 +55,7 @@ export class Track {
     reader.generation = generation
     reader.matcher.add(leg)
     if (gap !== undefined) reader.owed.push(gap)
+    reader.queue()
     this.#waiting.push(reader)
     this.#promote()
     return false
