@@ -50,7 +50,7 @@ const retryMs = 500
 /** While a sweep is as young as this, who comes below it is taken along, ms. */
 const gatherMs = 100
 /** Where so many wait, a partition's sweeps begin at least so long after each other: the later ones of a herd share one, ms. */
-const crowd = 32
+const crowd = 8
 const sweepMs = 1000
 /** Who has waited for so long is read for next, and for so long at least reads go on from there, ms. */
 const patienceMs = 2000

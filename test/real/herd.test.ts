@@ -12,7 +12,7 @@ const chunkBytes = 1 << 20
 
 test('a thousand clients that come back at once cost a handful of range reads, and miss nothing', {
   skip,
-  timeout: 120_000,
+  timeout: 240_000,
 }, async () => {
   const options = {
     clients: 1000,

@@ -157,6 +157,32 @@ test('each session is charged for itself, whoever had a chunk read; one that has
   }
 })
 
+test('a session that falls behind again is measured again', async () => {
+  const gateway = await start({ maxBytesPerSession: 30_000 })
+  const client = gateway.connect()
+  client.subscribe(1, 's0')
+  for (const count of [70, 1000]) {
+    client.room = 1
+    publish(gateway, count)
+    client.drain()
+    await patiently()
+  }
+  const [{ to }] = client.gaps
+  assert.equal(client.gaps.length, 1, 'the newest in one piece')
+  assert.deepEqual(got(client).slice(-(999 - (to - 70))), upTo(to - 70 + 1, 1000))
+  assert.ok(to < feedOf(gateway).window.tail - 50, 'and more than what is in memory')
+})
+
+test('a part of what is in memory is read along, so that it need not be asked for when it leaves', async () => {
+  const gateway = await start({ chunkBytes: 16_384 }, { inMemory: 32 })
+  publish(gateway, 40)
+  const { tail, head } = feedOf(gateway).window
+  cameBack(gateway, 's0', tail - 2)
+  await settled()
+  const chunkRecords = counted(gateway).readBackRecords
+  assert.ok(chunkRecords > 2 + (head - tail) / 8 && chunkRecords < head - tail, `${chunkRecords} of ${head - tail}`)
+})
+
 test('rare events that the index knows are given from as far back, for a chunk each', async () => {
   const gateway = await start({ maxBytesPerSession: 12_000, chunkBytes: 2048 }, { indexed: 2048 })
   publish(gateway, 1000, 250)
