@@ -47,6 +47,8 @@ export class Followed {
   readonly policy: SubscribeOptions['policy']
   readonly #start: readonly string[]
   readonly #last: number | undefined
+  /** The last events only are being told, until it is live. */
+  #givenLast = false
   /** Events that name no ref, from before it was told to be live: only then it is clear whether they were for it. */
   #held: (Delivery | Gap)[] = []
   #heldTooMuch = false
@@ -73,6 +75,7 @@ export class Followed {
   wish(ref: number): Wish {
     const token = this.placed ? this.place.token : undefined
     const last = token === undefined ? this.#last : undefined
+    if (ref > 0) this.#givenLast = last !== undefined
     const after = token === undefined ? this.#start : [token]
     return { ref, subject: this.subject, after, ...subscribeOptions(last, this.policy) }
   }
@@ -81,6 +84,7 @@ export class Followed {
   disconnected(): void {
     this.ref = 0
     this.live = false
+    this.#givenLast = false
     this.#held = []
     this.#heldTooMuch = false
   }
@@ -153,6 +157,7 @@ export class Followed {
     this.#heldTooMuch = false
     if (again) return 'again'
     this.live = true
+    this.#givenLast = false
     const room = this.#takeAll(held)
     this.inflow.live()
     return room ? 'live' : 'full'
@@ -170,6 +175,8 @@ export class Followed {
     if (offset < (own?.offset ?? 0) || ahead.has(offset, event)) return true
     this.#ahead.set(key, ahead)
     ahead.took(offset, event)
+    // What lies between the last events was not asked for, and is not new when the next connection brings it.
+    if (this.#givenLast) ahead.passed(offset + 1)
     return this.inflow.event(delivery, undefined)
   }
 
