@@ -99,7 +99,7 @@ export class Followed {
 
   /** A delivery that names it. False as `Inflow.event`. */
   named(delivery: Delivery, position: Position): boolean {
-    const room = this.#release(delivery.partition, delivery.offset)
+    const room = this.#release(position, delivery.offset)
     return this.take(delivery, position) && room
   }
 
@@ -137,7 +137,8 @@ export class Followed {
   }
 
   gapNamed(gap: Gap): boolean {
-    const room = this.#release(gap.partition, gap.from)
+    const [position] = gap.after === '' ? [] : decodeToken(gap.after)
+    const room = position === undefined || leadsBack.has(gap.reason) || this.#release(position, gap.from)
     // It joins in another partition now, and is told to be live there as at the start.
     if (gap.reason === 'repartitioned') this.live = false
     return (leadsBack.has(gap.reason) ? this.#gap(gap) : this.#gapIfNews(gap)) && room
@@ -215,10 +216,11 @@ export class Followed {
    * It is told by name what comes at `offset`, so it has passed everything below: what is held from there and still new was for it, and
    * must not come later.
    */
-  #release(partition: number, offset: number): boolean {
+  #release({ streamHash, partition }: Position, offset: number): boolean {
     if (this.#held.length === 0) return true
     const isBelow = (frame: Delivery | Gap) => {
-      return frame.partition === partition && (frame.kind === 'gap' ? frame.from : frame.offset) < offset
+      const isThere = decodeToken(frame.after).some((each) => each.streamHash === streamHash)
+      return isThere && frame.partition === partition && (frame.kind === 'gap' ? frame.from : frame.offset) < offset
     }
     const released = this.#held.filter(isBelow)
     this.#held = this.#held.filter((frame) => !isBelow(frame))
