@@ -47,6 +47,8 @@ export class Followed {
   readonly policy: SubscribeOptions['policy']
   readonly #start: readonly string[]
   readonly #last: number | undefined
+  /** The last events only are being told, until it is live. */
+  #givenLast = false
   /** Events that name no ref, from before it was told to be live: only then it is clear whether they were for it. */
   #held: (Delivery | Gap)[] = []
   #heldTooMuch = false
@@ -73,6 +75,7 @@ export class Followed {
   wish(ref: number): Wish {
     const token = this.placed ? this.place.token : undefined
     const last = token === undefined ? this.#last : undefined
+    if (ref > 0) this.#givenLast = last !== undefined
     const after = token === undefined ? this.#start : [token]
     return { ref, subject: this.subject, after, ...subscribeOptions(last, this.policy) }
   }
@@ -81,6 +84,7 @@ export class Followed {
   disconnected(): void {
     this.ref = 0
     this.live = false
+    this.#givenLast = false
     this.#held = []
     this.#heldTooMuch = false
   }
@@ -95,7 +99,7 @@ export class Followed {
 
   /** A delivery that names it. False as `Inflow.event`. */
   named(delivery: Delivery, position: Position): boolean {
-    const room = this.#release(delivery.partition, delivery.offset)
+    const room = this.#release(position, delivery.offset)
     return this.take(delivery, position) && room
   }
 
@@ -133,7 +137,8 @@ export class Followed {
   }
 
   gapNamed(gap: Gap): boolean {
-    const room = this.#release(gap.partition, gap.from)
+    const [position] = gap.after === '' ? [] : decodeToken(gap.after)
+    const room = position === undefined || leadsBack.has(gap.reason) || this.#release(position, gap.from)
     // It joins in another partition now, and is told to be live there as at the start.
     if (gap.reason === 'repartitioned') this.live = false
     return (leadsBack.has(gap.reason) ? this.#gap(gap) : this.#gapIfNews(gap)) && room
@@ -153,6 +158,7 @@ export class Followed {
     this.#heldTooMuch = false
     if (again) return 'again'
     this.live = true
+    this.#givenLast = false
     const room = this.#takeAll(held)
     this.inflow.live()
     return room ? 'live' : 'full'
@@ -170,6 +176,8 @@ export class Followed {
     if (offset < (own?.offset ?? 0) || ahead.has(offset, event)) return true
     this.#ahead.set(key, ahead)
     ahead.took(offset, event)
+    // What lies between the last events was not asked for, and is not new when the next connection brings it.
+    if (this.#givenLast) ahead.passed(offset + 1)
     return this.inflow.event(delivery, undefined)
   }
 
@@ -208,10 +216,11 @@ export class Followed {
    * It is told by name what comes at `offset`, so it has passed everything below: what is held from there and still new was for it, and
    * must not come later.
    */
-  #release(partition: number, offset: number): boolean {
+  #release({ streamHash, partition }: Position, offset: number): boolean {
     if (this.#held.length === 0) return true
     const isBelow = (frame: Delivery | Gap) => {
-      return frame.partition === partition && (frame.kind === 'gap' ? frame.from : frame.offset) < offset
+      const isThere = decodeToken(frame.after).some((each) => each.streamHash === streamHash)
+      return isThere && frame.partition === partition && (frame.kind === 'gap' ? frame.from : frame.offset) < offset
     }
     const released = this.#held.filter(isBelow)
     this.#held = this.#held.filter((frame) => !isBelow(frame))

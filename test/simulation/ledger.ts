@@ -151,8 +151,8 @@ export class Ledger {
     const place = placeOf(record.incarnation, record.partition)
     const { offset, epoch } = record
     const { unjudged, beginning, together, shared } = this.#subscriber
-    // Documented: the lowest position speaks for all, so who was further on may not hear of a rewrite in between.
-    if (shared && epoch > 0) return true
+    // Documented: one position speaks for all, so who stood elsewhere may not hear of a rewrite or a new log.
+    if (shared && (epoch > 0 || record.incarnation > 0)) return true
     if (unjudged.some((each) => each.place === place && each.epoch <= epoch && each.from <= offset && each.to > offset))
       return true
     const displacedMs = this.#truth.displacedMs(record)

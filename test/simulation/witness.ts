@@ -7,6 +7,12 @@ import { shown } from './shown.ts'
 import type { Truth } from './truth.ts'
 import type { PromiseName, Verdict } from './verdict.ts'
 
+/** What was asked for. */
+interface Wished {
+  readonly subject: string
+  readonly last?: number | undefined
+}
+
 /**
  * Stands beside one subscription over all of its connections: hears what gateways say for it, and what its handlers are given, and
  * holds both against the truth.
@@ -29,13 +35,16 @@ export class Witness implements Subscriber {
   readonly #last = new Map<string, LogRecord>()
   /** The incarnation that it has positions of, by partition. */
   readonly #stands = new Map<number, number>()
+  /** It asked for the last events only of what was there. */
+  readonly #lastOnly: number | undefined
   #presented: readonly Position[] = []
   #checkedToken = ''
   delivered = 0
 
-  constructor(name: string, subject: string, truth: Truth, verdict: Verdict, nowMs: () => number) {
+  constructor(name: string, { subject, last }: Wished, truth: Truth, verdict: Verdict, nowMs: () => number) {
     this.name = name
     this.subject = subject
+    this.#lastOnly = last
     this.#truth = truth
     this.#verdict = verdict
     this.#nowMs = nowMs
@@ -86,6 +95,11 @@ export class Witness implements Subscriber {
       beginning.starts.set(placeOf(incarnation.index, partition), offset)
     }
     if (beginning.incarnation < 0) beginning.incarnation = this.#truth.broker.current.index
+    if (this.#lastOnly === undefined) return
+    // What was there is not owed.
+    for (const { incarnation, partition, head } of this.#truth.broker.incarnations[beginning.incarnation]!.logs) {
+      beginning.starts.set(placeOf(incarnation, partition), head)
+    }
   }
 
   /** Somebody says that it stands there. */
