@@ -19,6 +19,10 @@ export interface GatewayOptions {
   /** Of its own: nobody else publishes to it. */
   readonly topic: string
   readonly nodeOptions?: readonly string[]
+  /** Further configuration. */
+  readonly config?: Readonly<Record<string, unknown>>
+  /** Ctrl-C in this terminal is not for it. */
+  readonly detached?: boolean
 }
 
 /** `carillon serve` as a process of its own. */
@@ -30,7 +34,7 @@ export class Gateway {
   readonly #child: ChildProcess
   #output = ''
 
-  constructor({ port, broker, topic, nodeOptions = [] }: GatewayOptions) {
+  constructor({ port, broker, topic, nodeOptions = [], config: more = {}, detached = false }: GatewayOptions) {
     this.port = port
     this.#dir = mkdtempSync(join(tmpdir(), 'carillon-figures-'))
     this.configFile = join(this.#dir, 'config.json')
@@ -41,11 +45,13 @@ export class Gateway {
       createTopics: true,
       drainMs: 0,
       streams: { events: { topic, partitions: 4 } },
+      ...more,
     }
     writeFileSync(this.configFile, JSON.stringify(config))
     this.#child = spawn(carillon, ['serve', '--config', this.configFile], {
       env: { ...process.env, CARILLON_NODE_OPTIONS: nodeOptions.join(' ') },
       stdio: ['ignore', 'pipe', 'pipe'],
+      detached,
     })
     for (const stream of [this.#child.stdout!, this.#child.stderr!]) {
       stream.on('data', (chunk) => {
@@ -71,6 +77,11 @@ export class Gateway {
 
   get pid(): number {
     return this.#child.pid!
+  }
+
+  /** The end of what it wrote. */
+  get output(): string {
+    return this.#output
   }
 
   async metrics(): Promise<Metrics> {

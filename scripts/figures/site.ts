@@ -3,17 +3,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { kafkaAvailable, startKafka } from '../../test/brokers/kafka.ts'
 import { natsAvailable, startNats } from '../../test/brokers/nats.ts'
-import { Gateway } from './gateway.ts'
+import { Gateway, type GatewayOptions } from './gateway.ts'
 
-/** Ports from here on, 100 of them: gateways below, Kafka and nats-server above. */
-const firstPort = 19_700
-const kafkaPort = 19_780
-const natsPort = 19_770
+/** Ports of a site: gateways from the first on, nats-server and Kafka above. */
+const figuresPort = 19_700
+const natsOffset = 70
+const kafkaOffset = 80
 const portsPerGateway = 3
 const maxGateways = 20
 
 export const brokerKinds = ['embedded', 'kafka', 'nats'] as const
 export type BrokerKind = (typeof brokerKinds)[number]
+
+type Further = Pick<GatewayOptions, 'config' | 'detached'>
 
 interface Broker {
   readonly url: string
@@ -27,11 +29,14 @@ export class Site {
   readonly #dir = mkdtempSync(join(tmpdir(), 'carillon-figures-broker-'))
   /** Those that have been started. */
   readonly #brokers = new Map<BrokerKind, Broker>()
+  readonly #firstPort: number
   #gateways = 0
   readonly #remove = (): void => rmSync(this.#dir, { recursive: true, force: true, maxRetries: 5 })
 
-  constructor(profileDir: string | undefined) {
+  /** `firstPort`: 100 ports from there on are its own. */
+  constructor(profileDir: string | undefined, firstPort = figuresPort) {
     this.#profileDir = profileDir
+    this.#firstPort = firstPort
     process.once('exit', this.#remove)
   }
 
@@ -42,7 +47,7 @@ export class Site {
   }
 
   /** Each gateway has a topic of its own; the embedded log is the gateway's own as well. */
-  async gateway(kind: BrokerKind, name: string, inspected = false): Promise<Gateway> {
+  async gateway(kind: BrokerKind, name: string, inspected = false, more: Further = {}): Promise<Gateway> {
     const port = this.port()
     const profiled =
       this.#profileDir === undefined
@@ -52,13 +57,14 @@ export class Site {
       port,
       broker: kind === 'embedded' ? kind : await this.#url(kind),
       topic: `figures-${this.#gateways}`,
+      ...more,
       nodeOptions: inspected ? [...profiled, `--inspect=127.0.0.1:${port + 2}`] : profiled,
     })
   }
 
   /** Ports of a gateway that will be started next; another's TIME_WAIT is not in its way. */
   port(): number {
-    return firstPort + portsPerGateway * (this.#gateways++ % maxGateways)
+    return this.#firstPort + portsPerGateway * (this.#gateways++ % maxGateways)
   }
 
   async close(): Promise<void> {
@@ -76,12 +82,16 @@ export class Site {
   }
 
   async #startKafka(): Promise<Broker> {
-    const { brokers, stop } = await startKafka({ nodes: 1, basePort: kafkaPort, dir: join(this.#dir, 'kafka') })
+    const { brokers, stop } = await startKafka({
+      nodes: 1,
+      basePort: this.#firstPort + kafkaOffset,
+      dir: join(this.#dir, 'kafka'),
+    })
     return { url: `kafka://${brokers.join(',')}`, stop }
   }
 
   async #startNats(): Promise<Broker> {
-    const server = await startNats({ port: natsPort, dir: join(this.#dir, 'nats') })
+    const server = await startNats({ port: this.#firstPort + natsOffset, dir: join(this.#dir, 'nats') })
     return { url: `nats://${server.address}`, stop: () => server.kill() }
   }
 }
