@@ -20,7 +20,6 @@ const dataBytes = 512
 /** One request at a time, and each waits for the disk: small ones would not make the rate. */
 const tickMs = 20
 const subjects = 500
-const sampleMs = 10_000
 /** A full collection each so many samples: what it leaves is alive. */
 const samplesPerCollection = 3
 const slowShare = 0.01
@@ -71,6 +70,7 @@ class Soak {
 
   async #watch(gateway: Gateway, load: Child<LoadHandlers>, startMs: number): Promise<void> {
     const endMs = startMs + this.#options.minutes * 60_000
+    const sampleMs = this.#options.sampleSeconds * 1000
     for (let next = startMs + sampleMs; next <= endMs && !this.#stop.aborted; next += sampleMs) {
       await sleep(Math.max(0, next - performance.now()), undefined, { signal: this.#stop }).catch(() => {})
       const collect = this.#samples.length % samplesPerCollection === samplesPerCollection - 1

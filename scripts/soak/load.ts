@@ -48,9 +48,9 @@ const abruptShare = 0.5
 /** New ones begin with the last events, at times. */
 const lastShare = 0.3
 const lastEvents = 3
-/** A slow one reads so many frames a tick, for so many ticks, and then as it pleases for as many. */
+/** A slow one reads so many frames a tick, for so long, and then as it pleases for as long. */
 const trickle = 4
-const trickleTicks = 600
+const trickleSeconds = 60
 /** Polls are a request for each event: few of them. */
 const shares: Record<Transport, number> = { 'ws-proto': 0.3, 'ws-json': 0.3, sse: 0.3, poll: 0.1 }
 
@@ -65,7 +65,8 @@ class Load {
   readonly #slow: Follower[] = []
   readonly #silent: Follower[] = []
   readonly #timer: NodeJS.Timeout
-  #ticks = 0
+  readonly #startMs = performance.now()
+  #lastMs = performance.now()
   #closing = 0
   #disturbing = 0
   #over = false
@@ -148,13 +149,17 @@ class Load {
   }
 
   #tick(): void {
-    this.#ticks++
+    const now = performance.now()
+    // On a busy host a tick comes late: it makes up for it.
+    const seconds = (now - this.#lastMs) / 1000
+    this.#lastMs = now
     const { churn, nuisances, port, silentSeconds } = this.#options
-    for (this.#closing += (churn * tickMs) / 1000; this.#closing >= 1; this.#closing--) this.#closeOne()
-    for (this.#disturbing += (nuisances * tickMs) / 1000; this.#disturbing >= 1; this.#disturbing--) disturb(port)
-    const isTrickling = Math.floor(this.#ticks / trickleTicks) % 2 === 0
+    for (this.#closing += churn * seconds; this.#closing >= 1; this.#closing--) this.#closeOne()
+    for (this.#disturbing += nuisances * seconds; this.#disturbing >= 1; this.#disturbing--) disturb(port)
+    const isNow = (everySeconds: number) => Math.floor((now - this.#startMs) / 1000 / everySeconds) % 2 === 0
+    const isTrickling = isNow(trickleSeconds)
     for (const each of this.#slow) each.readOn(isTrickling ? trickle : Number.POSITIVE_INFINITY)
-    const isSilent = Math.floor((this.#ticks * tickMs) / 1000 / silentSeconds) % 2 === 0
+    const isSilent = isNow(silentSeconds)
     for (const each of this.#silent) each.readOn(isSilent ? 0 : Number.POSITIVE_INFINITY)
   }
 
