@@ -25,6 +25,8 @@ const samplesPerCollection = 3
 const slowShare = 0.01
 const silent = 2
 const nuisances = 5
+/** What is bounded is to be full early; a window holds four of the largest events at least. */
+const smallBuffers = { limits: { maxEventBytes: 65_536 }, readBack: { cacheMiB: 8 } }
 /** Everybody has everything within this time after the last event, ms. */
 const settleMs = 120_000
 const partitions = 4
@@ -45,8 +47,7 @@ class Soak {
 
   async run(): Promise<Outcome> {
     const { broker, rate, clients, churn } = this.#options
-    // A window holds four of the largest events at least.
-    const config = { window: windowOf(this.#options), limits: { maxEventBytes: 65_536 } }
+    const config = { window: windowOf(this.#options), ...smallBuffers }
     const gateway = await this.#site.gateway(broker, 'soak', true, { config, detached: true })
     const load = new Child<LoadHandlers>('../soak/load.ts')
     const publisher = new Child<PublishHandlers>('publish.ts')
@@ -55,7 +56,9 @@ class Soak {
       const all = { slowShare, silent, silentSeconds, nuisances, clients, churn }
       await load.ask('start', { port: gateway.port, subjects, ...all })
       progress(`${describeHost()}: ${clients} clients of ${broker}, ${rate} events/s, churn ${churn}/s; Ctrl-C ends it`)
-      await sleep(2000)
+      // Who is closed before it knows where it stands begins anew: it would miss what comes meanwhile.
+      await gateway.until('has told everyone where it stands', async () => (await load.ask('unplaced', null)) === 0)
+      await load.ask('churn', null)
       const port = broker === 'embedded' ? gateway.port : undefined
       const { configFile } = gateway
       await publisher.ask('start', { rate, subjects, dataBytes, configFile, port, tickMs })

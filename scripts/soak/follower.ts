@@ -26,8 +26,9 @@ const subjectAt = subjectOf(0).length - 1
 export class Follower {
   readonly wish: Wish
   readonly story: Story
-  /** Told to be refused: none of what it asks for may be. */
+  /** Requests that were refused, and the last reason: none of what it asks for may be. */
   static refused = 0
+  static refusal = ''
   readonly #onGone: (follower: Follower) => void
   /** Everything that was known at the last `subscribed`, or what SSE and poll say of everything. */
   #base: string | undefined
@@ -45,6 +46,11 @@ export class Follower {
 
   get connected(): boolean {
     return this.#connection !== undefined
+  }
+
+  /** It knows where it stands: from here on nothing may be missed. */
+  get placed(): boolean {
+    return this.#base !== undefined
   }
 
   connect(): void {
@@ -99,6 +105,7 @@ export class Follower {
         break
       case 'error':
         Follower.refused++
+        Follower.refusal = `${frame.code}: ${frame.message}`
         break
     }
   }

@@ -34,6 +34,8 @@ export interface LoadReport extends Omit<Tally, 'gaps'> {
   readonly goneSlow: number
   /** Requests of followers that were refused. */
   readonly refused: number
+  /** The last of them. */
+  readonly refusal: string
   /** Followers that are not at the end yet, once it is known. */
   readonly waiting: number
 }
@@ -64,9 +66,9 @@ class Load {
   #followers: Follower[] = []
   readonly #slow: Follower[] = []
   readonly #silent: Follower[] = []
-  readonly #timer: NodeJS.Timeout
-  readonly #startMs = performance.now()
-  #lastMs = performance.now()
+  #timer: NodeJS.Timeout | undefined
+  #startMs = 0
+  #lastMs = 0
   #closing = 0
   #disturbing = 0
   #over = false
@@ -79,6 +81,17 @@ class Load {
     }
     for (let i = 0; i < Math.round(clients * slowShare); i++) this.#slow.push(this.#wide(i))
     for (let i = 0; i < silent; i++) this.#silent.push(this.#wide(i))
+  }
+
+  /** How many do not know yet where they stand. */
+  get unplaced(): number {
+    return this.#everyone().filter(({ placed }) => !placed).length
+  }
+
+  /** From here on they come and go. */
+  churn(): void {
+    this.#startMs = performance.now()
+    this.#lastMs = this.#startMs
     this.#timer = setInterval(() => this.#tick(), tickMs)
   }
 
@@ -95,6 +108,7 @@ class Load {
       gone: this.gone,
       goneSlow: this.goneSlow,
       refused: Follower.refused,
+      refusal: Follower.refusal,
       waiting: counts === undefined ? 0 : everyone.filter((each) => !hasAll(each, counts)).length,
     }
   }
@@ -204,6 +218,8 @@ const handlers = {
   start: (options: LoadOptions): void => {
     load = new Load(options)
   },
+  unplaced: (_: null): number => load!.unplaced,
+  churn: (_: null): void => load!.churn(),
   report: (counts: readonly number[] | null): LoadReport => load!.report(counts ?? undefined),
   settle: (_: null): void => load!.settle(),
   end: (counts: readonly number[]): LoadReport => load!.end(counts),

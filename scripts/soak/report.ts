@@ -29,6 +29,7 @@ export function problems(outcome: Outcome): string[] {
   const { lost, repeated, disordered, refused, waiting } = outcome.clients
   const counts = Object.entries({ lost, repeated, disordered, refused, waiting })
   const found = counts.filter(([, count]) => count > 0).map(([name, count]) => `${count} ${name}`)
+  if (outcome.clients.refusal !== '') found.push(outcome.clients.refusal)
   if (outcome.broken !== undefined) found.unshift(outcome.broken)
   const all = trends(outcome)
   if (all.anonymous === undefined) found.push('too few samples for a trend: let it run longer')
@@ -71,13 +72,14 @@ export function progressText(now: Sample, before: Sample | undefined, clients: L
   const seconds = now.seconds - (before?.seconds ?? 0)
   const rate = (name: 'opened' | 'delivered' | 'cpuSeconds') => (now[name] - (before?.[name] ?? 0)) / seconds
   const live = now.liveHeap === undefined ? '' : ` (live ${now.liveHeap.toFixed(1)})`
-  const wrong = clients.lost + clients.repeated + clients.disordered + clients.refused
+  const { lost, repeated, disordered, refused } = clients
+  const wrong = lost + repeated + disordered + refused
   return [
     `${(now.seconds / 60).toFixed(1).padStart(5)} min`,
     `RSS ${now.resident.toFixed(0)}, anonymous ${now.anonymous.toFixed(1)}, heap ${now.heapUsed.toFixed(1)}${live}, external ${now.external.toFixed(1)} MiB`,
     `${now.sessions} sessions, ${now.behind} behind`,
     `${rate('opened').toFixed(0)} opened/s, ${rate('delivered').toFixed(0)} deliveries/s, CPU ${percent(rate('cpuSeconds'))}`,
-    `gaps ${now.gaps}, wrong ${wrong}`,
+    `gaps ${now.gaps}, ${wrong === 0 ? 'nothing wrong' : JSON.stringify({ lost, repeated, disordered, refused })}`,
   ].join('; ')
 }
 

@@ -4,7 +4,7 @@ import type { LoadReport } from '../../scripts/soak/load.ts'
 import { csv, type Outcome, problems, reportText } from '../../scripts/soak/report.ts'
 import type { Sample } from '../../scripts/soak/sample.ts'
 
-const nothing = { events: 9, repeated: 0, disordered: 0, lost: 0, again: 0, refused: 0, waiting: 0 }
+const nothing = { events: 9, repeated: 0, disordered: 0, lost: 0, again: 0, refused: 0, refusal: '', waiting: 0 }
 const clients: LoadReport = {
   ...nothing,
   gaps: [],
