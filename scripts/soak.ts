@@ -48,7 +48,7 @@ class Soak {
   async run(): Promise<Outcome> {
     const { broker, rate, clients, churn } = this.#options
     const config = { window: windowOf(this.#options), ...smallBuffers }
-    const gateway = await this.#site.gateway(broker, 'soak', true, { config, detached: true })
+    const gateway = await this.#site.gateway(broker, 'soak', true, config, true)
     const load = new Child<LoadHandlers>('../soak/load.ts')
     const publisher = new Child<PublishHandlers>('publish.ts')
     try {

@@ -19,10 +19,18 @@ export interface GatewayOptions {
   /** Of its own: nobody else publishes to it. */
   readonly topic: string
   readonly nodeOptions?: readonly string[]
-  /** Further configuration. */
-  readonly config?: Readonly<Record<string, unknown>>
+  /** Options beside those that a measurement needs. */
+  readonly config?: Partial<GatewayConfig>
   /** Ctrl-C in this terminal is not for it. */
   readonly detached?: boolean
+}
+
+/** What a measurement may want otherwise; the rest has its defaults. */
+export interface GatewayConfig {
+  readonly partitions: number
+  readonly window: Readonly<Record<string, number>>
+  readonly readBack: Readonly<Record<string, number>>
+  readonly limits: Readonly<Record<string, number>>
 }
 
 /** `carillon serve` as a process of its own. */
@@ -34,7 +42,15 @@ export class Gateway {
   readonly #child: ChildProcess
   #output = ''
 
-  constructor({ port, broker, topic, nodeOptions = [], config: more = {}, detached = false }: GatewayOptions) {
+  constructor(options: GatewayOptions) {
+    const {
+      port,
+      broker,
+      topic,
+      nodeOptions = [],
+      config: { partitions = 4, ...more } = {},
+      detached = false,
+    } = options
     this.port = port
     this.#dir = mkdtempSync(join(tmpdir(), 'carillon-figures-'))
     this.configFile = join(this.#dir, 'config.json')
@@ -44,7 +60,7 @@ export class Gateway {
       admin: `127.0.0.1:${port + 1}`,
       createTopics: true,
       drainMs: 0,
-      streams: { events: { topic, partitions: 4 } },
+      streams: { events: { topic, partitions } },
       ...more,
     }
     writeFileSync(this.configFile, JSON.stringify(config))

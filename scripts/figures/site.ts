@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { kafkaAvailable, startKafka } from '../../test/brokers/kafka.ts'
 import { natsAvailable, startNats } from '../../test/brokers/nats.ts'
-import { Gateway, type GatewayOptions } from './gateway.ts'
+import { Gateway, type GatewayConfig } from './gateway.ts'
 
 /** Ports of a site: gateways from the first on, nats-server and Kafka above. */
 const figuresPort = 19_700
@@ -14,8 +14,6 @@ const maxGateways = 20
 
 export const brokerKinds = ['embedded', 'kafka', 'nats'] as const
 export type BrokerKind = (typeof brokerKinds)[number]
-
-type Further = Pick<GatewayOptions, 'config' | 'detached'>
 
 interface Broker {
   readonly url: string
@@ -47,7 +45,13 @@ export class Site {
   }
 
   /** Each gateway has a topic of its own; the embedded log is the gateway's own as well. */
-  async gateway(kind: BrokerKind, name: string, inspected = false, more: Further = {}): Promise<Gateway> {
+  async gateway(
+    kind: BrokerKind,
+    name: string,
+    inspected = false,
+    config: Partial<GatewayConfig> = {},
+    detached = false,
+  ): Promise<Gateway> {
     const port = this.port()
     const profiled =
       this.#profileDir === undefined
@@ -57,8 +61,9 @@ export class Site {
       port,
       broker: kind === 'embedded' ? kind : await this.#url(kind),
       topic: `figures-${this.#gateways}`,
-      ...more,
       nodeOptions: inspected ? [...profiled, `--inspect=127.0.0.1:${port + 2}`] : profiled,
+      config,
+      detached,
     })
   }
 
