@@ -21,6 +21,8 @@ export interface GatewayOptions {
   readonly nodeOptions?: readonly string[]
   /** Options beside those that a measurement needs. */
   readonly config?: Partial<GatewayConfig>
+  /** Ctrl-C in this terminal is not for it. */
+  readonly detached?: boolean
 }
 
 /** What a measurement may want otherwise; the rest has its defaults. */
@@ -40,7 +42,15 @@ export class Gateway {
   readonly #child: ChildProcess
   #output = ''
 
-  constructor({ port, broker, topic, nodeOptions = [], config: { partitions = 4, ...more } = {} }: GatewayOptions) {
+  constructor(options: GatewayOptions) {
+    const {
+      port,
+      broker,
+      topic,
+      nodeOptions = [],
+      config: { partitions = 4, ...more } = {},
+      detached = false,
+    } = options
     this.port = port
     this.#dir = mkdtempSync(join(tmpdir(), 'carillon-figures-'))
     this.configFile = join(this.#dir, 'config.json')
@@ -57,6 +67,7 @@ export class Gateway {
     this.#child = spawn(carillon, ['serve', '--config', this.configFile], {
       env: { ...process.env, CARILLON_NODE_OPTIONS: nodeOptions.join(' ') },
       stdio: ['ignore', 'pipe', 'pipe'],
+      detached,
     })
     for (const stream of [this.#child.stdout!, this.#child.stderr!]) {
       stream.on('data', (chunk) => {
@@ -82,6 +93,11 @@ export class Gateway {
 
   get pid(): number {
     return this.#child.pid!
+  }
+
+  /** The end of what it wrote. */
+  get output(): string {
+    return this.#output
   }
 
   async metrics(): Promise<Metrics> {

@@ -7,8 +7,8 @@ import { toBroker, toGateway } from './sender.ts'
 
 /** The process that publishes: so many events a second, whatever becomes of them, to Kafka itself or through the gateway. */
 
-/** Events of so many ms are published together, as a publisher under load does. */
-const tickMs = 5
+/** Events of so many ms are published together, as a publisher under load does, unless given. */
+const defaultTickMs = 5
 /** Batches on their way to Kafka at once; through the gateway it is one, so that they keep their order. */
 const maxBatches = 64
 /** Events in one request to the gateway. */
@@ -25,6 +25,7 @@ export interface PublishOptions {
   readonly configFile: string
   /** Publish through this gateway; undefined = to the broker itself. */
   readonly port: number | undefined
+  readonly tickMs?: number
 }
 
 export interface Publishing {
@@ -39,7 +40,7 @@ let published = 0
 let running: { readonly stop: AbortController; readonly done: Promise<void> } | undefined
 
 async function run(options: PublishOptions, signal: AbortSignal): Promise<void> {
-  const { port, rate } = options
+  const { port, rate, tickMs = defaultTickMs } = options
   const sender = port === undefined ? await toBroker(options.configFile) : toGateway(port)
   const most = port === undefined ? maxBatches : 1
   const everyUs = Math.max(tickMs * 1000, 1e6 / rate)

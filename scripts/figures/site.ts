@@ -5,10 +5,10 @@ import { kafkaAvailable, startKafka } from '../../test/brokers/kafka.ts'
 import { natsAvailable, startNats } from '../../test/brokers/nats.ts'
 import { Gateway, type GatewayConfig } from './gateway.ts'
 
-/** Ports from here on, 100 of them: gateways below, Kafka and nats-server above. */
-const firstPort = 19_700
-const kafkaPort = 19_780
-const natsPort = 19_770
+/** Ports of a site: gateways from the first on, nats-server and Kafka above. */
+const figuresPort = 19_700
+const natsOffset = 70
+const kafkaOffset = 80
 const portsPerGateway = 3
 const maxGateways = 20
 
@@ -27,11 +27,14 @@ export class Site {
   readonly #dir = mkdtempSync(join(tmpdir(), 'carillon-figures-broker-'))
   /** Those that have been started. */
   readonly #brokers = new Map<BrokerKind, Broker>()
+  readonly #firstPort: number
   #gateways = 0
   readonly #remove = (): void => rmSync(this.#dir, { recursive: true, force: true, maxRetries: 5 })
 
-  constructor(profileDir: string | undefined) {
+  /** `firstPort`: 100 ports from there on are its own. */
+  constructor(profileDir: string | undefined, firstPort = figuresPort) {
     this.#profileDir = profileDir
+    this.#firstPort = firstPort
     process.once('exit', this.#remove)
   }
 
@@ -47,6 +50,7 @@ export class Site {
     name: string,
     inspected = false,
     config: Partial<GatewayConfig> = {},
+    detached = false,
   ): Promise<Gateway> {
     const port = this.port()
     const profiled =
@@ -59,12 +63,13 @@ export class Site {
       topic: `figures-${this.#gateways}`,
       nodeOptions: inspected ? [...profiled, `--inspect=127.0.0.1:${port + 2}`] : profiled,
       config,
+      detached,
     })
   }
 
   /** Ports of a gateway that will be started next; another's TIME_WAIT is not in its way. */
   port(): number {
-    return firstPort + portsPerGateway * (this.#gateways++ % maxGateways)
+    return this.#firstPort + portsPerGateway * (this.#gateways++ % maxGateways)
   }
 
   async close(): Promise<void> {
@@ -82,12 +87,16 @@ export class Site {
   }
 
   async #startKafka(): Promise<Broker> {
-    const { brokers, stop } = await startKafka({ nodes: 1, basePort: kafkaPort, dir: join(this.#dir, 'kafka') })
+    const { brokers, stop } = await startKafka({
+      nodes: 1,
+      basePort: this.#firstPort + kafkaOffset,
+      dir: join(this.#dir, 'kafka'),
+    })
     return { url: `kafka://${brokers.join(',')}`, stop }
   }
 
   async #startNats(): Promise<Broker> {
-    const server = await startNats({ port: natsPort, dir: join(this.#dir, 'nats') })
+    const server = await startNats({ port: this.#firstPort + natsOffset, dir: join(this.#dir, 'nats') })
     return { url: `nats://${server.address}`, stop: () => server.kill() }
   }
 }

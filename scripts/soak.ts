@@ -1,0 +1,173 @@
+/**
+ * Lets a gateway run for long under churn, with slow and silent clients, and looks whether its memory grows and whether anybody missed
+ * anything: `node scripts/soak.ts --help`. Exit status: 1 where something grows, was lost or repeated, 2 where it could not be run.
+ */
+import { writeFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Child } from './figures/child.ts'
+import type { Gateway } from './figures/gateway.ts'
+import { cpuOf, describeHost } from './figures/host.ts'
+import type { PublishHandlers } from './figures/publish.ts'
+import { Site } from './figures/site.ts'
+import type { LoadHandlers } from './soak/load.ts'
+import { type Options, optionsOf } from './soak/options.ts'
+import { csv, type Outcome, problems, progressText, reportText, trends } from './soak/report.ts'
+import { type Sample, sample } from './soak/sample.ts'
+
+/** 100 ports from here on. */
+const firstPort = 20_600
+const dataBytes = 512
+/** One request at a time, and each waits for the disk: small ones would not make the rate. */
+const tickMs = 20
+const subjects = 500
+/** A full collection each so many samples: what it leaves is alive. */
+const samplesPerCollection = 3
+const slowShare = 0.01
+const silent = 2
+const nuisances = 5
+/** What is bounded is to be full early; a window holds four of the largest events at least. */
+const smallBuffers = { limits: { maxEventBytes: 65_536 }, readBack: { cacheMiB: 8 } }
+/** Everybody has everything within this time after the last event, ms. */
+const settleMs = 120_000
+const partitions = 4
+
+/** One soak, from the first connection until everybody has everything. */
+class Soak {
+  readonly #site: Site
+  readonly #options: Options
+  readonly #samples: Sample[] = []
+  readonly #stop: AbortSignal
+  #broken: string | undefined
+
+  constructor(site: Site, options: Options, stop: AbortSignal) {
+    this.#site = site
+    this.#options = options
+    this.#stop = stop
+  }
+
+  async run(): Promise<Outcome> {
+    const { broker, rate, clients, churn } = this.#options
+    const config = { window: windowOf(this.#options), ...smallBuffers }
+    const gateway = await this.#site.gateway(broker, 'soak', true, config, true)
+    const load = new Child<LoadHandlers>('../soak/load.ts')
+    const publisher = new Child<PublishHandlers>('publish.ts')
+    try {
+      const silentSeconds = Math.min(180, (this.#options.minutes * 60) / 5)
+      const all = { slowShare, silent, silentSeconds, nuisances, clients, churn }
+      await load.ask('start', { port: gateway.port, subjects, ...all })
+      progress(`${describeHost()}: ${clients} clients of ${broker}, ${rate} events/s, churn ${churn}/s; Ctrl-C ends it`)
+      // Who is closed before it knows where it stands begins anew: it would miss what comes meanwhile.
+      await gateway.until('has told everyone where it stands', async () => (await load.ask('unplaced', null)) === 0)
+      await load.ask('churn', null)
+      const port = broker === 'embedded' ? gateway.port : undefined
+      const { configFile } = gateway
+      await publisher.ask('start', { rate, subjects, dataBytes, configFile, port, tickMs })
+      const startMs = performance.now()
+      await this.#watch(gateway, load, startMs)
+      const loadShare = cpuOf(load.pid).totalUs / 1000 / (performance.now() - startMs)
+      return await this.#end(gateway, load, publisher, loadShare)
+    } finally {
+      await Promise.all([load.end(), publisher.end(), gateway.end()])
+    }
+  }
+
+  async #watch(gateway: Gateway, load: Child<LoadHandlers>, startMs: number): Promise<void> {
+    const endMs = startMs + this.#options.minutes * 60_000
+    const sampleMs = this.#options.sampleSeconds * 1000
+    for (let next = startMs + sampleMs; next <= endMs && !this.#stop.aborted; next += sampleMs) {
+      await sleep(Math.max(0, next - performance.now()), undefined, { signal: this.#stop }).catch(() => {})
+      const collect = this.#samples.length % samplesPerCollection === samplesPerCollection - 1
+      try {
+        const now = await sample(gateway, startMs, collect)
+        progress(progressText(now, this.#samples.at(-1), await load.ask('report', null)))
+        this.#samples.push(now)
+      } catch (error) {
+        this.#broken = `the gateway or its clients do not answer: ${text(error)}; it wrote: ${gateway.output}`
+        return
+      }
+    }
+  }
+
+  async #end(
+    gateway: Gateway,
+    load: Child<LoadHandlers>,
+    publisher: Child<PublishHandlers>,
+    loadShare: number,
+  ): Promise<Outcome> {
+    progress('no more events: everybody reads what is left ...')
+    let published = 0
+    try {
+      published = (await publisher.ask('stop', null)).events
+    } catch (error) {
+      this.#broken ??= `publishing failed: ${text(error)}`
+    }
+    await load.ask('settle', null)
+    const counts = Array.from({ length: subjects }, (_, i) => Math.ceil((published - i) / subjects))
+    const settled = await this.#settled(load, counts)
+    const ended = await load.ask('end', counts)
+    const { rate, clients, churn, broker } = this.#options
+    return {
+      what: `${describeHost()}; ${gateway.port}, ${broker}: ${rate} events/s, ${clients} clients, churn ${churn}/s`,
+      published,
+      samples: this.#samples,
+      clients: { ...ended, waiting: settled.waiting },
+      loadShare,
+      broken: this.#broken,
+    }
+  }
+
+  async #settled(load: Child<LoadHandlers>, counts: readonly number[]) {
+    for (const endMs = performance.now() + settleMs; ; ) {
+      const report = await load.ask('report', counts)
+      if (report.waiting === 0 || performance.now() > endMs || this.#broken !== undefined) return report
+      await sleep(500)
+    }
+  }
+}
+
+/** Small enough to be full within the first quarter: what grows behind that is no window. */
+function windowOf({ rate, minutes }: Options) {
+  const seconds = Math.min(300, minutes * 15)
+  const records = Math.ceil((rate * seconds) / partitions)
+  return { payloadMiB: Math.max(1, Math.floor((records * dataBytes) / 2 / 2 ** 20)), indexEntries: records }
+}
+
+function write(file: string | undefined, content: string): void {
+  if (file === '-') process.stdout.write(content)
+  else if (file !== undefined) writeFileSync(file, content)
+}
+
+function progress(line: string): void {
+  process.stderr.write(`${line}\n`)
+}
+
+const text = (error: unknown) => (error instanceof Error ? error.message : String(error))
+
+async function main(options: Options): Promise<void> {
+  const stop = new AbortController()
+  const site = new Site(undefined, firstPort)
+  // The first Ctrl-C ends the flow, the second one everything: children notice, gateway and broker have `exit` handlers.
+  const interrupted = () => {
+    if (stop.signal.aborted) process.exit(130)
+    progress('ending; once more to end at once')
+    stop.abort()
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, interrupted)
+  const lacking = site.lacks(options.broker)
+  if (lacking !== undefined) throw new Error(`${options.broker}: ${lacking}`)
+  const outcome = await new Soak(site, options, stop.signal).run().finally(() => site.close())
+  const found = problems(outcome)
+  write(options.json, `${JSON.stringify({ ...outcome, trends: trends(outcome), problems: found }, null, 2)}\n`)
+  write(options.csv, csv(outcome.samples))
+  if (options.json !== '-' && options.csv !== '-') process.stdout.write(reportText(outcome))
+  for (const problem of found) progress(`not well: ${problem}`)
+  progress(found.length === 0 ? 'flat, and nothing was lost or repeated' : 'see above')
+  process.exit(found.length === 0 ? 0 : 1)
+}
+
+try {
+  await main(optionsOf(process.argv.slice(2)))
+} catch (error) {
+  progress(text(error))
+  process.exit(2)
+}
