@@ -1,6 +1,7 @@
 import { matches } from '../subject/subject.ts'
-import type { Delivery, Gap } from '../wire/frames.ts'
-import { decodeToken, type Position, parseAfter } from '../wire/token.ts'
+import type { Delivery, Gap, GapReason } from '../wire/frames.ts'
+import { decodeToken, type Position, parseAfter, sameStreamName } from '../wire/token.ts'
+import { Ahead } from './ahead.ts'
 import type { Refusal, Wish } from './connection.ts'
 import { keyOf, type Move, Place } from './place.ts'
 import type { State } from './state.ts'
@@ -18,6 +19,9 @@ export interface Inflow {
   /** It can't be served, ever. */
   refused(refused: Refusal): void
 }
+
+/** Gaps behind which everything is new, wherever they end. */
+const leadsBack: ReadonlySet<GapReason> = new Set(['rewritten', 'recreated', 'repartitioned'])
 
 /** Events that wait for `live`, in number: beyond that the gateway is asked again for all of them. */
 const maxHeld = 256
@@ -42,10 +46,10 @@ export class Followed {
   #held: (Delivery | Gap)[] = []
   #heldTooMuch = false
   /**
-   * SSE says positions less often than events: the next new offset until then, by `keyOf` where the stream is known by its position,
-   * else by its name and partition.
+   * SSE says positions less often than events: what came until then, by `keyOf` where the stream is known by its position, else by its
+   * name and partition.
    */
-  readonly #next = new Map<string, number>()
+  readonly #ahead = new Map<string, Ahead>()
 
   /** `after` as the protocol takes it. Throws `bad_token`. */
   constructor(subject: string, after: readonly string[], inflow: Inflow) {
@@ -81,9 +85,16 @@ export class Followed {
   }
 
   /** A delivery that names it. False as `Inflow.event`. */
+  named(delivery: Delivery, position: Position): boolean {
+    const room = this.#release(delivery.partition, delivery.offset)
+    return this.take(delivery, position) && room
+  }
+
+  /** A delivery that is for it. */
   take(delivery: Delivery, position: Position): boolean {
-    const known = Math.max(this.place.at(position)?.offset ?? 0, this.#next.get(keyOf(position)) ?? 0)
-    if (delivery.offset < known) return true
+    const { offset, event } = delivery
+    if (offset < (this.place.at(position)?.offset ?? 0)) return true
+    if (this.#ahead.get(keyOf(position))?.has(offset, event)) return true
     const move: Move = { how: 'on', positions: [position] }
     this.place.move(move)
     return this.inflow.event(delivery, move)
@@ -112,9 +123,10 @@ export class Followed {
   }
 
   gapNamed(gap: Gap): boolean {
+    const room = this.#release(gap.partition, gap.from)
     // It joins in another partition now, and is told to be live there as at the start.
     if (gap.reason === 'repartitioned') this.live = false
-    return this.#gap(gap)
+    return (leadsBack.has(gap.reason) ? this.#gap(gap) : this.#gapIfNews(gap)) && room
   }
 
   gapCommon(gap: Gap): boolean {
@@ -131,11 +143,7 @@ export class Followed {
     this.#heldTooMuch = false
     if (again) return 'again'
     this.live = true
-    let room = true
-    for (const frame of held) {
-      if (frame.kind === 'gap') room = this.#gapIfNews(frame) && room
-      else room = this.take(frame, decodeToken(frame.after)[0]!) && room
-    }
+    const room = this.#takeAll(held)
     this.inflow.live()
     return room ? 'live' : 'full'
   }
@@ -144,12 +152,14 @@ export class Followed {
 
   shared(delivery: Delivery): boolean {
     if (!matches(this.subject, delivery.event.subject)) return true
-    const { stream, partition, offset } = delivery
+    const { stream, partition, offset, event } = delivery
     if (stream === undefined) return this.take(delivery, decodeToken(delivery.after)[0]!)
     const own = this.place.named(stream, partition)
     const key = own === undefined ? `${stream}/${partition}` : keyOf(own)
-    if (offset < Math.max(own?.offset ?? 0, this.#next.get(key) ?? 0)) return true
-    this.#next.set(key, offset + 1)
+    const ahead = this.#ahead.get(key) ?? new Ahead()
+    if (offset < (own?.offset ?? 0) || ahead.has(offset, event)) return true
+    this.#ahead.set(key, ahead)
+    ahead.took(offset, event)
     return this.inflow.event(delivery, undefined)
   }
 
@@ -164,6 +174,7 @@ export class Followed {
   together(positions: readonly Position[], alone: boolean): void {
     const own =
       alone || !this.placed ? positions : positions.filter((position) => this.place.at(position) !== undefined)
+    for (const position of own) this.#ahead.get(keyOf(position))?.passed(position.offset)
     this.#move({ how: 'on', positions: own })
     this.placed = true
   }
@@ -182,25 +193,65 @@ export class Followed {
     this.#held = []
   }
 
+  /**
+   * It is told by name what comes at `offset`, so it has passed everything below: what is held from there and still new was for it, and
+   * must not come later.
+   */
+  #release(partition: number, offset: number): boolean {
+    if (this.#held.length === 0) return true
+    const isBelow = (frame: Delivery | Gap) => {
+      return frame.partition === partition && (frame.kind === 'gap' ? frame.from : frame.offset) < offset
+    }
+    const released = this.#held.filter(isBelow)
+    this.#held = this.#held.filter((frame) => !isBelow(frame))
+    return this.#takeAll(released)
+  }
+
+  #takeAll(frames: readonly (Delivery | Gap)[]): boolean {
+    let room = true
+    for (const frame of frames) {
+      if (frame.kind === 'gap') room = this.#gapIfNews(frame) && room
+      else room = this.take(frame, decodeToken(frame.after)[0]!) && room
+    }
+    return room
+  }
+
   #gap(gap: Gap): boolean {
     // What follows a gap is new, whatever its offset.
-    this.#next.delete(`${gap.stream}/${gap.partition}`)
+    this.#ahead.delete(`${gap.stream}/${gap.partition}`)
     const positions = gap.after === '' ? [] : decodeToken(gap.after)
-    for (const position of positions) this.#next.delete(keyOf(position))
+    for (const position of positions) this.#forgetAhead(position)
     const move: Move = { how: 'to', positions }
     this.place.move(move)
     return this.inflow.gap(gap, move)
   }
 
+  /** The next new offset there: over SSE events are ahead of their positions. */
+  #known({ stream, partition }: Gap, position: Position): number | undefined {
+    const own = this.place.at(position)?.offset
+    const unnamed = own === undefined ? this.#ahead.get(`${stream}/${partition}`) : undefined
+    const next = (this.#ahead.get(keyOf(position)) ?? unnamed)?.next
+    return own === undefined ? next : Math.max(own, next ?? 0)
+  }
+
+  /** Of all incarnations of the partition. */
+  #forgetAhead({ streamHash, partition }: Position): void {
+    for (const key of this.#ahead.keys()) {
+      const [hash, other] = key.split('/')
+      if (Number(other) === partition && sameStreamName(Number(hash), streamHash)) this.#ahead.delete(key)
+    }
+  }
+
   /** A gap of a reader that may have been behind this subscription, or is not its reader yet. */
   #gapIfNews(gap: Gap): boolean {
-    const isNews = gap.after === '' || decodeToken(gap.after).some((after) => isAbout(gap, after, this.place.at(after)))
+    const isNews =
+      gap.after === '' || decodeToken(gap.after).some((after) => isAbout(gap, after, this.#known(gap, after)))
     return isNews ? this.#gap(gap) : true
   }
 }
 
-/** Whether a gap that ends at `after` is about one who stands at `own`. */
-function isAbout({ reason }: Gap, after: Position, own: Position | undefined): boolean {
+/** Whether a gap that ends at `after` is about one who expects the offset `own` next. */
+function isAbout({ reason }: Gap, after: Position, own: number | undefined): boolean {
   if (own === undefined) return true
-  return reason === 'rewritten' ? own.offset > after.offset : own.offset < after.offset
+  return reason === 'rewritten' ? own > after.offset : own < after.offset
 }

@@ -77,7 +77,7 @@ export class Served {
     }
     const position = decodeToken(frame.after)[0]!
     if (refs.length === 0) this.#each(this.#byRef.values(), (followed) => followed.common(frame, position))
-    else this.#each(this.#named(refs), (followed) => followed.take(frame, position))
+    else this.#each(this.#named(refs), (followed) => followed.named(frame, position))
   }
 
   gap(frame: Gap): void {

@@ -14,8 +14,9 @@ export interface Share {
  * again, and is known by its offset. Three things have to come first:
  * - what starts at `latest`, `earliest` or a time is asked for by itself, until its position is known;
  * - after a refusal each is asked for by itself, to find out whom it is about;
- * - of two that know different incarnations of a stream, only the gateway can tell which one is gone: each is served by itself until it
- *   is live, and so has been told. What they still disagree in is a position that one of them only carries.
+ * - of two that know different incarnations of a stream, or of which one knows partitions that may have been added since the other
+ *   asked, only the gateway can tell what that means for each: they are served apart until each is live, and so has been told. What they
+ *   still disagree in is a position that one of them only carries.
  */
 export class Sharing {
   /** Times that a connection has become live. */
@@ -54,24 +55,32 @@ export class Sharing {
   }
 }
 
-/** Partitions of which some know another incarnation than others, with the incarnations, and who knows any. */
+/** What some know of a stream and others do not, with who knows any of it. */
 function disagreements(all: readonly Followed[]): Map<string, Followed[]> {
-  const known = new Map<string, { hashes: Set<number>; members: Followed[] }>()
+  const byStream = new Map<number, { knowledge: Set<string>; members: Followed[] }>()
   for (const followed of all) {
-    for (const { streamHash, partition } of followed.place.positions) {
-      const key = partitionOf(streamHash, partition)
-      const own = known.get(key) ?? { hashes: new Set(), members: [] }
-      own.hashes.add(streamHash)
+    for (const [stream, known] of knowledgeOf(followed)) {
+      const own = byStream.get(stream) ?? { knowledge: new Set(), members: [] }
+      own.knowledge.add(known)
       own.members.push(followed)
-      known.set(key, own)
+      byStream.set(stream, own)
     }
   }
-  const found = [...known].filter(([, { hashes }]) => hashes.size > 1)
-  return new Map(found.map(([key, { hashes, members }]) => [`${key} ${[...hashes].sort()}`, members]))
+  const found = [...byStream].filter(([, { knowledge }]) => knowledge.size > 1)
+  return new Map(found.map(([stream, { knowledge, members }]) => [`${stream} ${[...knowledge].sort()}`, members]))
 }
 
-/** A partition of a stream, whatever the incarnation. */
-const partitionOf = (streamHash: number, partition: number) => `${streamHash >>> 24}/${partition}`
+/** By stream, whatever the incarnation: which incarnations it knows, and up to which partition. */
+function knowledgeOf({ place }: Followed): Map<number, string> {
+  const known = new Map<number, { hashes: Set<number>; last: number }>()
+  for (const { streamHash, partition } of place.positions) {
+    const own = known.get(streamHash >>> 24) ?? { hashes: new Set(), last: 0 }
+    own.hashes.add(streamHash)
+    own.last = Math.max(own.last, partition)
+    known.set(streamHash >>> 24, own)
+  }
+  return new Map([...known].map(([stream, { hashes, last }]) => [stream, `${[...hashes].sort()} ${last}`]))
+}
 
 function share(members: readonly Followed[], all: readonly Followed[], until: Share['until']): Share {
   const isPlaced = members.every(({ placed }) => placed)
@@ -88,15 +97,13 @@ function startsLike(first: Followed): (followed: Followed) => boolean {
   return (followed) => followed.wish(0).after.join() === after
 }
 
-/** The first one, and those who know no other incarnation of any partition than those before them. */
+/** The first one, and those who know the same of each stream as those before them, or nothing. */
 function agreeing(all: readonly Followed[]): Followed[] {
-  const known = new Map<string, number>()
-  return all.filter(({ place }) => {
-    const named = place.positions.map(({ streamHash, partition }) => {
-      return [partitionOf(streamHash, partition), streamHash] as const
-    })
-    if (named.some(([key, hash]) => (known.get(key) ?? hash) !== hash)) return false
-    for (const [key, hash] of named) known.set(key, hash)
+  const known = new Map<number, string>()
+  return all.filter((followed) => {
+    const own = [...knowledgeOf(followed)]
+    if (own.some(([stream, knowledge]) => (known.get(stream) ?? knowledge) !== knowledge)) return false
+    for (const [stream, knowledge] of own) known.set(stream, knowledge)
     return true
   })
 }

@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Window } from '../log/window.ts'
 import type { Offsets, Source, StreamInfo } from '../source/source.ts'
 import type { Intake } from './intake.ts'
+import type { PartitionFeed } from './partition-feed.ts'
 
 export interface FillOptions {
   /** How old the records may be that a starting gateway reads into its windows, ms; 0 = none. */
@@ -19,8 +20,7 @@ const chunkBytes = 1 << 20
 interface Place {
   readonly source: Source
   readonly info: StreamInfo
-  readonly partition: number
-  readonly window: Window
+  readonly feed: PartitionFeed
   readonly intake: Intake
   readonly clock: Clock
 }
@@ -31,13 +31,14 @@ interface Place {
  * beyond, whatever goes wrong.
  */
 export async function fillWindow(place: Place, offsets: Offsets, ageMs: number, budgetMs: number): Promise<void> {
-  const { window, clock } = place
+  const { feed, clock } = place
+  const { partition, window } = feed
   const { first, head } = offsets
   window.start(head, -1)
   if (ageMs === 0 || head <= first) return
   const deadline = clock.monotonicMs() + budgetMs
   try {
-    const oldest = await place.source.offsetAt(place.info, place.partition, clock.nowUs() / 1000 - ageMs)
+    const oldest = await place.source.offsetAt(place.info, partition, clock.nowUs() / 1000 - ageMs)
     const probe = Math.max(first, oldest, head - probeRecords)
     if (!(await readInto(place, probe, head, deadline))) return window.start(head, -1)
     const reach = Math.max(first, oldest, head - reachable(window, probe, deadline - clock.monotonicMs(), budgetMs))
@@ -58,7 +59,8 @@ function reachable(window: Window, probe: number, leftMs: number, budgetMs: numb
 
 /** False when the time ran out before `to`. */
 async function readInto(place: Place, from: number, to: number, deadline: number): Promise<boolean> {
-  const { source, info, partition, window, intake, clock } = place
+  const { source, info, feed, intake, clock } = place
+  const { partition, window } = feed
   window.start(from, -1)
   for (let next = from; next < to; ) {
     if (clock.monotonicMs() > deadline) return false
@@ -67,8 +69,10 @@ async function readInto(place: Place, from: number, to: number, deadline: number
     const end = await source.range(info, partition, asked, to, chunkBytes, {
       record: (record) => {
         got = Math.min(got, record.offset)
-        if (intake.accept(record, info.partitions) === undefined) window.append(intake.appended)
-        else window.advance(record.offset + 1)
+        const reason = intake.accept(record, info.partitions)
+        feed.misrouted ||= reason === 'misrouted'
+        if (reason === undefined) window.append(intake.appended)
+        else window.advance(record.offset + 1, record.epoch)
       },
       lost: (first, last, reason) => window.lost(first, last, reason),
     })

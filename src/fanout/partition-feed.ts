@@ -32,11 +32,17 @@ export class PartitionFeed {
   readonly firstOffset: number
   /** Names stream and incarnation in a token. */
   streamHash: number
-  /** How often the log below the head became another one: what was read back before is not of it any more. */
+  /** How often what was read of the log was no longer to be used: what was read back before is not of it any more. */
   rewrites = 0
   /** The broker's first retained offset and head, as of the last batch. */
   first = 0
   brokerHead = 0
+  /** The tail has been where this gateway began to read: until then the log may have been cut below it. */
+  reached = false
+  /** A record that belongs into another partition was passed over since the partitions are as many as they are. */
+  misrouted = false
+  /** The window begins at 0 though nothing was read yet: the log may begin later. */
+  fresh = false
   /** Of a partition that was added while this gateway ran: where those before it stood then, by partition. */
   grownFrom: readonly number[] | undefined
   /** Record time of the last record of the batch that is being read, ms; 0 = it had none yet. */
@@ -75,6 +81,14 @@ export class PartitionFeed {
     }
   }
 
+  /** The stream has more partitions. What was passed over as misrouted may be where it belongs: it is read again by whoever comes for it. */
+  regrown(): void {
+    if (!this.misrouted) return
+    this.misrouted = false
+    this.window.forget()
+    this.rewrites++
+  }
+
   /**
    * A batch is through. What it left unread is younger than the last record that it had, and in a log that is being caught up
    * with hardly: so that record's time counts. After a batch without records it is since this gateway knows of it.
@@ -101,6 +115,7 @@ export class PartitionFeed {
     this.window.start(0, -1)
     this.first = 0
     this.brokerHead = 0
+    this.fresh = true
     this.#unreadSinceMs = 0
     this.grownFrom = undefined
     for (const reader of [...this.readers]) reader.recreated(before)

@@ -18,6 +18,8 @@ import type { RejectedRing, RejectReason } from './rejected.ts'
 
 /** How long to wait before asking again for a broker or a stream that is not there, ms. */
 const retryMs = 1000
+/** How long after the tail found the log to end below its start the broker is asked again, ms. */
+const confirmMs = 1000
 /** Rejected records are logged with their likely cause at most this often for each reason, ms. */
 const rejectLogMs = 60_000
 /** One reason why a stream can't be read, among others that take turns, is logged at most this often, ms. */
@@ -109,11 +111,13 @@ export class StreamFeed implements TailSink {
     const { instruments } = this
     instruments.eventsIn++
     instruments.bytesIn += record.valueEnd - record.valueStart
+    if (feed.fresh) this.#begins(feed, record.offset)
     feed.lastTimeMs = record.timeMs
     const reason = this.intake.accept(record, this.partitions.length)
     if (reason !== undefined) {
+      feed.misrouted ||= reason === 'misrouted'
       this.#reject(record, reason)
-      feed.window.advance(record.offset + 1)
+      feed.window.advance(record.offset + 1, record.epoch)
       return
     }
     feed.window.append(this.intake.appended)
@@ -130,7 +134,10 @@ export class StreamFeed implements TailSink {
 
   end(partition: number, next: number, offsets: Offsets): void {
     const feed = this.partitions[partition]!
+    if (feed.fresh) this.#begins(feed, Math.min(offsets.first, next))
     feed.batchEnd(next, offsets, this.#options.clock.nowUs() / 1000)
+    if (offsets.head >= next) feed.reached = true
+    else if (!feed.reached) this.#options.clock.after(confirmMs, () => void this.#confirmEnd(feed))
     if (feed.parked.size > 0) for (const reader of [...feed.parked]) reader.moved()
   }
 
@@ -169,6 +176,7 @@ export class StreamFeed implements TailSink {
       'warn',
       `stream ${this.name} now has ${info.partitions} partitions: subjects may have moved`,
     )
+    for (const feed of this.partitions) feed.regrown()
     const heads = this.partitions.map(({ window }) => window.head)
     this.#adopt(info)
     for (const feed of this.partitions.slice(heads.length)) feed.grownFrom = heads
@@ -194,14 +202,16 @@ export class StreamFeed implements TailSink {
       record: (record) => {
         if (full) return
         const { intake } = this
-        const accepted = intake.accept(record, this.partitions.length) === undefined
+        const reason = intake.accept(record, this.partitions.length)
+        const accepted = reason === undefined
+        feed.misrouted ||= reason === 'misrouted'
         const { eventStart, eventEnd } = intake.appended
         // Asked only for what will be stored: a record that is too large to use must not stop the stretch behind it.
         full = accepted && !window.hasRoom(eventEnd - eventStart)
         if (full) return
         got = Math.min(got, record.offset)
         if (accepted) window.append(intake.appended)
-        else window.advance(record.offset + 1)
+        else window.advance(record.offset + 1, record.epoch)
         this.instruments.readBackRecords++
       },
       lost: (first, last, reason) => {
@@ -215,6 +225,13 @@ export class StreamFeed implements TailSink {
     const kept = Math.min(offsets.first, got)
     if (kept > from) window.lost(from, kept - 1, 'retention')
     if (!full) window.advance(next)
+  }
+
+  /** Tails begin where a new log does, without a word; whoever stands below is told, though there may have been nothing. */
+  #begins(feed: PartitionFeed, first: number): void {
+    feed.fresh = false
+    const { firstOffset } = feed
+    if (first > firstOffset) this.lost(feed.partition, firstOffset, first - 1, 'retention')
   }
 
   // The way in
@@ -243,12 +260,34 @@ export class StreamFeed implements TailSink {
     return true
   }
 
+  /**
+   * The log was cut between the moment at which its head was asked for and the tail's first read: the tail waits beyond the end,
+   * where nobody is to wait. It begins anew at the real one.
+   */
+  async #confirmEnd(feed: PartitionFeed): Promise<void> {
+    const { source } = this.#options
+    const { info } = this
+    if (this.#closed || feed.reached || info === undefined) return
+    const bounds = await source.offsets(info, feed.partition).catch(() => undefined)
+    if (this.#closed || feed.reached || this.info !== info) return
+    const { head } = feed.window
+    if (bounds === undefined || bounds.head >= head) {
+      this.#options.clock.after(confirmMs, () => void this.#confirmEnd(feed))
+      return
+    }
+    this.lost(feed.partition, bounds.head, head - 1, 'rewritten')
+    await this.#tail?.close()
+    if (this.#closed) return
+    const heads = this.partitions.map(({ window }) => window.head)
+    this.#tail = source.tail(this.info, heads, this)
+  }
+
   async #fill(info: StreamInfo, bounds: readonly Offsets[]): Promise<void> {
     const { source, clock, fill } = this.#options
     const { ageMs, budgetMs } = fill ?? fillDefaults
-    for (const { partition, window } of this.partitions) {
-      const place = { source, info, partition, window, intake: this.intake, clock }
-      await fillWindow(place, bounds[partition]!, ageMs, budgetMs / info.partitions)
+    for (const feed of this.partitions) {
+      const place = { source, info, feed, intake: this.intake, clock }
+      await fillWindow(place, bounds[feed.partition]!, ageMs, budgetMs / info.partitions)
     }
   }
 
@@ -261,9 +300,9 @@ export class StreamFeed implements TailSink {
     while (this.partitions.length < info.partitions) {
       const { window, instruments, source } = this.#options
       const { length } = this.partitions
-      this.partitions.push(
-        new PartitionFeed(this.name, info.incarnation, length, window, instruments, source.firstOffset),
-      )
+      const feed = new PartitionFeed(this.name, info.incarnation, length, window, instruments, source.firstOffset)
+      feed.fresh = this.info !== undefined
+      this.partitions.push(feed)
     }
     this.#checkPartitions(info.partitions)
   }

@@ -1,6 +1,8 @@
 interface Epoch {
   /** Offset of its first record that was seen. */
   readonly start: number
+  /** Where it may begin: what lies below `start` from here on was lost unseen. */
+  readonly from: number
   readonly epoch: number
 }
 
@@ -20,24 +22,29 @@ export class Epochs {
     this.#epochBefore = epochBefore
   }
 
-  note(offset: number, epoch: number): void {
+  /** The record at `offset` was seen; nothing from `from` up to it was. */
+  note(offset: number, epoch: number, from = offset): void {
     if (this.#list.length > 0 && this.#list.at(-1)!.epoch === epoch) return
-    this.#list.push({ start: offset, epoch })
+    this.#list.push({ start: offset, from, epoch })
     if (this.#list.length > maxEpochs) this.#forgetOldest()
   }
 
-  /** Epoch of the last record below `offset`; -1 unknown, as it is beyond `head`. */
+  /** Epoch of the last record below `offset`; -1 unknown, as it is beyond `head`, or where a later one may have begun unseen. */
   before(offset: number, head: number): number {
     if (offset > head) return -1
     const list = this.#list
-    for (let i = list.length - 1; i >= 0; i--) if (list[i]!.start < offset) return list[i]!.epoch
+    for (let i = list.length - 1; i >= 0; i--) {
+      const { start, from, epoch } = list[i]!
+      if (start < offset) return epoch
+      if (from < offset) return -1
+    }
     return offset >= this.#from ? this.#epochBefore : -1
   }
 
-  /** The first offset that is known to be of a later epoch; undefined = none was seen. */
+  /** The first offset that is, or may be, of a later epoch; undefined = none was seen. */
   end(epoch: number): number | undefined {
     if (this.#epochBefore > epoch) return this.#from
-    return this.#list.find((entry) => entry.epoch > epoch)?.start
+    return this.#list.find((entry) => entry.epoch > epoch)?.from
   }
 
   truncate(offset: number): void {

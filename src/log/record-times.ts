@@ -21,16 +21,20 @@ export class RecordTimes {
     return this.#times[ordinal & this.#mask]!
   }
 
+  /** Compares as times do that lie within 24 days of each other, half of the 49 after which they repeat. */
+  isYounger(ordinal: number, time: number): boolean {
+    return ((this.at(ordinal) - time) | 0) > 0
+  }
+
   /**
-   * The first ordinal of [from, to] whose record is younger than `time`; `to` when only that one can be. Compares as times do that lie
-   * within 24 days of each other, half of the 49 after which they repeat.
+   * The first ordinal of [from, to] whose record is younger than `time`; `to` when only that one can be.
    */
   firstAfter(time: number, from: number, to: number): number {
     let low = from
     let high = to
     while (low < high) {
       const middle = Math.floor((low + high) / 2)
-      if (((this.at(middle) - time) | 0) > 0) high = middle
+      if (this.isYounger(middle, time)) high = middle
       else low = middle + 1
     }
     return low

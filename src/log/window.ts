@@ -118,6 +118,8 @@ export class Window {
   readonly #next: Uint32Array
   readonly #newest: SubjectTable
   readonly #epochs = new Epochs()
+  /** Where a loss begins that reaches up to the head: a later epoch may begin in it, unseen; -1 = none. */
+  #unseenFrom = -1
   /** Instead of epochs, where generations are times. */
   readonly #recordTimes: RecordTimes | undefined
   readonly #losses = new Losses()
@@ -173,6 +175,7 @@ export class Window {
     this.indexTail = offset
     this.#write = 0
     this.#newest.clear()
+    this.#unseenFrom = -1
     this.#epochs.start(offset, epoch)
     this.#losses.clear()
   }
@@ -202,15 +205,17 @@ export class Window {
     this.#next[slot] = 0
     this.headOrdinal = ordinal + 1
     this.#chain(ordinal, slot, record.hash)
-    if (this.#recordTimes === undefined) this.#epochs.note(record.offset, record.epoch)
+    if (this.#recordTimes === undefined) this.#noteEpoch(record.offset, record.epoch)
     else this.#recordTimes.set(ordinal, record.epoch)
     this.head = record.offset + 1
     return ordinal
   }
 
-  /** There is nothing more below `next`: markers, compacted and unusable records are passed. */
-  advance(next: number): void {
-    if (next > this.head) this.head = next
+  /** There is nothing more below `next`: markers, compacted and unusable records are passed, the last one of `epoch` where given. */
+  advance(next: number, epoch = -1): void {
+    if (next <= this.head) return
+    if (epoch >= 0 && this.#recordTimes === undefined) this.#noteEpoch(next - 1, epoch)
+    this.head = next
   }
 
   /** [from, to] can't be had any more; remembered for readers on their way through the window. */
@@ -218,12 +223,20 @@ export class Window {
     const forgotten = this.#losses.add({ from, to, reason })
     // What is remembered no longer is told by whoever reads that stretch from the broker.
     if (forgotten !== undefined && forgotten.to >= this.indexTail) this.#dropBelow(forgotten.to + 1)
+    if (to < this.head) return
+    if (this.#unseenFrom < 0) this.#unseenFrom = from
     this.advance(to + 1)
+  }
+
+  /** What was read cannot be trusted to be all that there is: readers of it get it anew. Epochs and the head stay. */
+  forget(): void {
+    this.#dropBelow(this.head)
   }
 
   /** The log was rewritten from `offset` on: what was read of it since is dropped. */
   truncate(offset: number): void {
     while (this.indexed > 0 && this.#offsets[(this.headOrdinal - 1) & this.#mask]! >= offset) this.#dropNewest()
+    this.#unseenFrom = -1
     this.#epochs.truncate(offset)
     this.#losses.truncate(offset)
     this.head = Math.min(this.head, offset)
@@ -318,7 +331,9 @@ export class Window {
 
   /** The generation of the position `offset`: that of the last record below it; -1 where this window doesn't know it. */
   generationAt(offset: number): number {
-    if (this.#recordTimes === undefined) return this.#epochs.before(offset, this.head)
+    if (this.#recordTimes === undefined) {
+      return this.#unseenFrom >= 0 && offset > this.#unseenFrom ? -1 : this.#epochs.before(offset, this.head)
+    }
     const ordinal = this.lowerBound(offset - 1)
     // A record of another offset may have been deleted elsewhere: only the one right below says something.
     if (ordinal === this.headOrdinal || this.offsetOf(ordinal) !== offset - 1) return -1
@@ -329,9 +344,22 @@ export class Window {
   divergence(offset: number, generation: number): number {
     if (this.#recordTimes === undefined) return this.#epochs.end(generation) ?? Number.POSITIVE_INFINITY
     const own = this.generationAt(offset)
-    if (own < 0 || own === generation) return Number.POSITIVE_INFINITY
+    if (own === generation) return Number.POSITIVE_INFINITY
+    if (own < 0) return offset > this.head ? this.#firstYounger(generation) : Number.POSITIVE_INFINITY
     const ordinal = this.#recordTimes.firstAfter(generation, this.indexOrdinal, this.lowerBound(offset) - 1)
     return this.offsetOf(ordinal)
+  }
+
+  /** Of a position beyond the head, with the time of the record below it: all that is here was there before that one. */
+  #firstYounger(time: number): number {
+    if (this.#recordTimes === undefined || this.indexed === 0) return Number.POSITIVE_INFINITY
+    const ordinal = this.#recordTimes.firstAfter(time, this.indexOrdinal, this.headOrdinal - 1)
+    return this.#recordTimes.isYounger(ordinal, time) ? this.offsetOf(ordinal) : Number.POSITIVE_INFINITY
+  }
+
+  #noteEpoch(offset: number, epoch: number): void {
+    this.#epochs.note(offset, epoch, this.#unseenFrom < 0 ? offset : this.#unseenFrom)
+    this.#unseenFrom = -1
   }
 
   // The ring

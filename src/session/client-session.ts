@@ -18,7 +18,7 @@ import { type Outlet, type Session, type WriteOutcome, writeOutcome } from './ou
 import type { Pump, Runnable } from './pump.ts'
 import type { ReadBack } from './read-back.ts'
 import type { Reader, ReaderOwner } from './reader.ts'
-import { carriedPositions, resolveStarts, type Start } from './start.ts'
+import { carriedPositions, resolveStarts, type Start, startPosition } from './start.ts'
 import type { Leg, Subscription } from './subscription.ts'
 import { Tracks } from './tracks.ts'
 
@@ -31,6 +31,8 @@ export interface SessionLimits {
   readonly maxErrors: number
   /** Control frames that wait for a full socket, until the session ends. */
   readonly maxWaitingFrames: number
+  /** Records looked at in one slice of a session that is behind; at least two, one to be found and one to be given. */
+  readonly lookPerSlice: number
 }
 
 export const sessionLimits: SessionLimits = {
@@ -38,6 +40,7 @@ export const sessionLimits: SessionLimits = {
   maxTokenPartitions: 128,
   maxErrors: 32,
   maxWaitingFrames: 4096,
+  lookPerSlice: 512,
 }
 
 /** What all sessions of a gateway share. */
@@ -54,9 +57,6 @@ export interface SessionContext {
   readonly seed: number
   readonly onEnded: (session: ClientSession, reason: EndReason) => void
 }
-
-/** Records looked at in one slice of a session that is behind. */
-const lookPerSlice = 512
 
 /**
  * One client's conversation, whichever transport: its subscriptions as readers at positions. Nothing is queued for it but
@@ -194,7 +194,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     if (!this.writable) return false
     let more = false
     this.outlet.batch(() => {
-      more = this.#tracks.read({ left: lookPerSlice, stoppedAt: 0 }, this.#joined)
+      more = this.#tracks.read({ left: this.#context.limits.lookPerSlice, stoppedAt: 0 }, this.#joined)
     })
     if (this.writable && this.#tracks.allLive) this.#caughtUp()
     return more
@@ -215,7 +215,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     const lastStarts = last === undefined ? undefined : this.#lastStarts(feeds, [subscription], last, after)
     this.#subscriptions.set(ref, subscription)
     this.#context.instruments.subscriptions++
-    const begin = (starts: Start[]) => this.#beginRef(subscription, starts)
+    const begin = (starts: Start[]) => this.#beginRef(subscription, starts, parsed)
     if (lastStarts === undefined) this.#resolve(parsed, feeds, wanted, begin, subscription)
     else begin(lastStarts)
   }
@@ -270,27 +270,39 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   }
 
   /** WebSocket: each ref from its own start, told `live` when it is. */
-  #beginRef(subscription: Subscription, starts: Start[]): void {
+  #beginRef(subscription: Subscription, starts: Start[], after: After): void {
     const { ref } = subscription
-    const before = starts.map(({ feed, offset, gap }) => (gap === undefined ? feed.positionAt(offset) : gap.before))
-    this.#control({ kind: 'subscribed', ref, after: encodeToken(before.filter((position) => position !== undefined)) })
+    subscription.carried = carriedPositions(
+      after,
+      starts.map(({ feed }) => feed),
+    )
+    const before = starts.map((start) => (start.gap === undefined ? startPosition(start) : start.gap.before))
+    // Where its subjects are elsewhere now, the client has nothing else to stand at until the gap is told.
+    const known = before.filter((position) => position !== undefined)
+    this.#control({ kind: 'subscribed', ref, after: encodeToken([...known, ...subscription.carried]) })
     subscription.joining = starts.length
-    for (const { feed, offset, gap, only } of starts) {
+    for (const start of starts) {
+      // A socket that takes no more answers ends the session.
+      if (this.#ended) return
+      const { feed } = start
       const leg: Leg = { subscription, feed, membership: undefined }
       subscription.legs.push(leg)
-      if (this.#tracks.open(feed, feed.window.head).enter(leg, offset, gap, only)) this.#legJoined(subscription)
+      if (this.#tracks.open(feed, feed.window.head).enter(leg, start)) this.#legJoined(subscription)
     }
   }
 
   /** SSE and poll: all subjects share the main readers, which start where the token says. */
   #begin(subscriptions: Subscription[], spans: PartitionFeed[][], starts: Start[], after: After): void {
-    this.#tracks.carried = carriedPositions(
+    const carried = carriedPositions(
       after,
       starts.map(({ feed }) => feed),
     )
-    for (const { feed, offset, gap, only } of starts) {
+    this.#tracks.carried = carried
+    for (const subscription of subscriptions) subscription.carried = carried
+    for (const { feed, offset, gap, only, generation = -1 } of starts) {
       const { main } = this.#tracks.open(feed, offset)
       main.only = only
+      main.generation = generation
       if (gap !== undefined) main.owe(gap)
     }
     subscriptions.forEach((subscription, i) => {
@@ -315,24 +327,34 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
       const now = this.#context.feeds.partitionsFor(subscription.subject)
       const gone = subscription.legs.filter((leg) => !now.includes(leg.feed))
       const fresh = now.filter((feed) => !subscription.legs.some((leg) => leg.feed === feed))
-      for (const leg of gone) {
-        if (leg.membership === undefined) subscription.joining--
-        this.#tracks.leave(leg)
-      }
       for (const feed of fresh) this.#moveInto(subscription, feed, feed.window.head)
+      for (const leg of gone) {
+        const joining = leg.membership === undefined
+        this.#tracks.leave(leg, this.outlet.transport !== 'websocket')
+        // It may have been the last that was on its way.
+        if (joining) this.#legJoined(subscription)
+      }
     }
   }
 
-  /** A new partition is read from its beginning; one that was there before, from its head. */
-  #moveInto(subscription: Subscription, feed: PartitionFeed, head: number): void {
+  /**
+   * A new partition is read from its beginning, one that was there before from its head; where the client's token named it, as
+   * another gateway knew of it before, from there.
+   */
+  #moveInto(subscription: Subscription, feed: PartitionFeed, from: number): void {
     const before = this.#tracks.get(feed)?.main.position()
-    const gap: OwedGap = { from: head, to: undefined, reason: 'repartitioned', certain: false, before }
+    const known = subscription.carried.find(
+      ({ streamHash, partition }) => streamHash === feed.streamHash && partition === feed.partition,
+    )
+    const head = known?.offset ?? from
+    if (this.#ended) return
+    const gap: OwedGap = { from: head, to: undefined, reason: 'repartitioned', certain: false, before: before ?? known }
     const leg: Leg = { subscription, feed, membership: undefined }
     subscription.legs.push(leg)
     const track = this.#tracks.open(feed, head)
     if (this.outlet.transport === 'websocket') {
       subscription.joining++
-      if (track.enter(leg, head, gap)) this.#legJoined(subscription)
+      if (track.enter(leg, { offset: head, gap })) this.#legJoined(subscription)
     } else {
       track.join(leg)
       track.main.owe(gap)
@@ -377,7 +399,18 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     validatePattern(subject)
     const bytes = Buffer.from(subject)
     const hash = seededHash(bytes, 0, bytes.length, this.#context.seed)
-    return { ref, subject, policy, pattern: isPattern(subject), bytes, hash, legs: [], joining: 0, closed: false }
+    return {
+      ref,
+      subject,
+      policy,
+      pattern: isPattern(subject),
+      bytes,
+      hash,
+      legs: [],
+      carried: [],
+      joining: 0,
+      closed: false,
+    }
   }
 
   #requireRoom(more: number): void {

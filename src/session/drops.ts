@@ -60,6 +60,8 @@ function succeeds(record: Loaded, window: Window, ordinal: number, latest: boole
   if (!sameBytes(buffer, subjectStart, subjectEnd, other.buffer, other.subjectStart, other.subjectEnd)) return false
   if (latest) return true
   if (!scanEnvelope(other.buffer, other.eventStart, other.eventEnd, later)) return false
+  // Without a key its place is that of some earlier envelope.
+  if (later.collapseKeyLength !== own.collapseKeyLength) return false
   const [from, to] = collapseKey(own, record.eventStart)
   const [start, end] = collapseKey(later, other.eventStart)
   return sameBytes(buffer, from, to, other.buffer, start, end)

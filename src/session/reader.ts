@@ -64,6 +64,8 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   refs: readonly number[] | undefined = undefined
   /** Told before anything else, in order. */
   owed: OwedGap[] = []
+  /** Of the log below the position that it was asked for, until this gateway has read so far; -1 = unknown. */
+  generation = -1
   /** Set where a client asked for the last events only. */
   only: Only | undefined
   #dropped: Dropped | undefined
@@ -89,7 +91,8 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   position(): Position | undefined {
     const [gap] = this.owed
     if (gap !== undefined) return gap.before
-    return this.feed.positionAt(this.mode === 'live' ? Math.max(this.next, this.feed.window.head) : this.next)
+    const position = this.feed.positionAt(this.#standsAt())
+    return position.generation < 0 ? { ...position, generation: this.generation } : position
   }
 
   // Member: the hot path
@@ -132,8 +135,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   }
 
   moved(): void {
-    if (this.feed.window.head < this.next) return
-    this.#resume()
+    if (this.feed.window.head >= this.next || this.#agreed() < this.next) this.#resume()
   }
 
   /** Read-back has what this reader waits for. */
@@ -157,7 +159,14 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
         continue
       }
       const { window } = this.feed
+      const agreed = this.#agreed()
+      if (agreed < this.next) {
+        // What came meanwhile is of a later leader: the log that the position was of is not this one.
+        this.#rewind(agreed, this.next - 1, 'rewritten', agreed)
+        continue
+      }
       if (this.next > window.head) return this.#park()
+      this.generation = -1
       if (this.next < window.tail && this.next >= window.indexTail && this.#skip(window)) continue
       const stretch = this.next >= window.tail ? window : this.#readBack.find(this.feed, this.next)
       if (stretch === undefined) {
@@ -295,6 +304,12 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     return this.#owner.tellGap(this, gap)
   }
 
+  /** Up to where this gateway's log is the one that the position was of. */
+  #agreed(): number {
+    const { generation, next } = this
+    return generation < 0 ? next : this.feed.window.divergence(next, generation)
+  }
+
   #park(): Progress {
     this.mode = 'parked'
     this.feed.parked.add(this)
@@ -303,6 +318,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   }
 
   #rewind(from: number, to: number | undefined, reason: OwedGap['reason'], next: number, before?: Position): void {
+    this.generation = -1
     this.owe({ from, to, reason, certain: false, before: before ?? this.feed.positionAt(from) }, next)
   }
 

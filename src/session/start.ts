@@ -15,6 +15,8 @@ export interface Start {
   readonly gap: OwedGap | undefined
   /** Of what is behind, these only. */
   readonly only?: Only
+  /** Of the log below, as the client's token has it; absent or -1 = unknown. */
+  readonly generation?: number
 }
 
 /** The broker's answers that `earliest` and `@time` need. */
@@ -52,6 +54,12 @@ export function carriedPositions(after: After, feeds: readonly PartitionFeed[]):
   )
 }
 
+/** Where a start without a gap is: ahead of this gateway the token knows better than the window what lies below. */
+export function startPosition({ feed, offset, generation = -1 }: Start): Position {
+  const position = feed.positionAt(offset)
+  return position.generation < 0 ? { ...position, generation } : position
+}
+
 const plain = (feed: PartitionFeed, offset: number): Start => ({ feed, offset, gap: undefined })
 
 /** Holds what a token says of this partition against the log that this gateway reads. */
@@ -61,8 +69,10 @@ function judge(feed: PartitionFeed, positions: readonly Position[]): Start {
   if (named !== undefined) return judgeGeneration(feed, named)
   const earlier = inPartition.find((position) => sameStreamName(position.streamHash, feed.streamHash))
   if (earlier !== undefined) return recreatedStart(feed, earlier)
-  if (isOlder(feed, positions))
-    return { feed, offset: feed.first, gap: owed('repartitioned', feed.first, undefined, undefined) }
+  if (isOlder(feed, positions)) {
+    const from = Math.max(feed.first, feed.firstOffset)
+    return { feed, offset: from, gap: owed('repartitioned', from, undefined, undefined) }
+  }
   const { firstOffset, window } = feed
   const { head } = window
   if (head <= firstOffset) return plain(feed, head)
@@ -74,17 +84,19 @@ function isOlder(
   { streamHash, window, firstOffset, grownFrom }: PartitionFeed,
   positions: readonly Position[],
 ): boolean {
+  // Empty, and its stream is known to the client: subjects may have come to it from others.
+  if (window.head <= firstOffset) return positions.some((position) => sameStreamName(position.streamHash, streamHash))
   if (grownFrom === undefined) return false
   const others = positions.filter((position) => position.streamHash === streamHash)
-  if (others.length === 0) return false
-  return window.head <= firstOffset || others.every(({ partition, offset }) => offset <= (grownFrom[partition] ?? -1))
+  return others.length > 0 && others.every(({ partition, offset }) => offset <= (grownFrom[partition] ?? -1))
 }
 
 /** A token agrees with this log up to where another history begins. */
 function judgeGeneration(feed: PartitionFeed, position: Position): Start {
   const { offset, generation } = position
   const agreed = generation < 0 ? offset : feed.window.divergence(offset, generation)
-  if (agreed >= offset) return plain(feed, offset)
+  // One that is ahead of this gateway is judged again, by what comes meanwhile.
+  if (agreed >= offset) return { ...plain(feed, offset), generation }
   return { feed, offset: agreed, gap: owed('rewritten', agreed, offset - 1, position) }
 }
 

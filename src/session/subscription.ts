@@ -1,6 +1,7 @@
 import type { Membership } from '../fanout/hub.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import type { Policy } from '../wire/frames.ts'
+import type { Position } from '../wire/token.ts'
 
 /** One subject or pattern of a session, under the client's `ref` (0 for SSE and poll, which have no refs). */
 export interface Subscription {
@@ -11,6 +12,8 @@ export interface Subscription {
   readonly bytes: Buffer
   readonly hash: number
   readonly legs: Leg[]
+  /** Positions of its token that no partition has answered for: of other streams, and of partitions that come later. */
+  carried: readonly Position[]
   /** Legs that have not joined the main reader of their partition yet; at 0 the client is told `live`. */
   joining: number
   closed: boolean

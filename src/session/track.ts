@@ -1,16 +1,11 @@
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
-import type { OwedGap } from './gap.ts'
 import type { ReadBack } from './read-back.ts'
 import { Reader, type ReaderOwner } from './reader.ts'
-import type { Only } from './start.ts'
+import type { Start } from './start.ts'
 import type { Leg } from './subscription.ts'
 
-interface Waiting {
-  readonly leg: Leg
-  readonly offset: number
-  readonly gap: OwedGap | undefined
-  readonly only: Only | undefined
-}
+/** Where a leg begins, and what its client must be told first. */
+export type Entry = Omit<Start, 'feed'>
 
 /**
  * One session in one partition: the main reader that all live refs share, at most one side reader that brings one ref from
@@ -22,7 +17,8 @@ export class Track {
   side: Reader | undefined
   readonly #owner: ReaderOwner
   readonly #readBack: ReadBack
-  readonly #waiting: Waiting[] = []
+  /** Readers of refs whose turn has not come: they hear what happens to the log, but are not run. */
+  readonly #waiting: Reader[] = []
 
   /** The main reader starts at `next`; live at once when that is the head. */
   constructor(owner: ReaderOwner, readBack: ReadBack, feed: PartitionFeed, next: number) {
@@ -43,7 +39,7 @@ export class Track {
   }
 
   /** The leg starts at an offset of its own. True when it joined at once. */
-  enter(leg: Leg, offset: number, gap: OwedGap | undefined, only?: Only): boolean {
+  enter(leg: Leg, { offset, gap, only, generation = -1 }: Entry): boolean {
     if (
       gap === undefined &&
       this.main.mode === 'live' &&
@@ -53,7 +49,13 @@ export class Track {
       this.join(leg)
       return true
     }
-    this.#waiting.push({ leg, offset, gap, only })
+    const reader = new Reader(this.#owner, this.#readBack, this.feed, false, offset)
+    reader.refs = [leg.subscription.ref]
+    reader.only = only
+    reader.generation = generation
+    reader.matcher.add(leg)
+    if (gap !== undefined) reader.owed.push(gap)
+    this.#waiting.push(reader)
     this.#promote()
     return false
   }
@@ -62,7 +64,8 @@ export class Track {
   settle(joined: (leg: Leg) => void): void {
     while (this.side !== undefined && this.side.mode === 'behind' && this.main.mode === 'live') {
       const { side } = this
-      if (side.owed.length > 0 || side.next !== this.feed.window.head) return
+      // One that has not been read yet may have to be told that its position is of another history.
+      if (side.owed.length > 0 || side.generation >= 0 || side.next !== this.feed.window.head) return
       const leg = side.matcher.legs[0]!
       this.#dropSide()
       this.join(leg)
@@ -80,8 +83,8 @@ export class Track {
       this.#dropSide()
       this.#promote()
     } else {
-      const at = this.#waiting.findIndex((waiting) => waiting.leg === leg)
-      if (at >= 0) this.#waiting.splice(at, 1)
+      const at = this.#waiting.findIndex(({ matcher }) => matcher.legs[0] === leg)
+      if (at >= 0) this.#waiting.splice(at, 1)[0]!.close()
     }
   }
 
@@ -89,20 +92,13 @@ export class Track {
     for (const leg of this.main.matcher.legs) if (leg.membership !== undefined) this.feed.hub.leave(leg.membership)
     this.main.close()
     this.#dropSide()
-    this.#waiting.length = 0
+    for (const reader of this.#waiting.splice(0)) reader.close()
   }
 
   #promote(): void {
-    if (this.side !== undefined) return
-    const next = this.#waiting.shift()
-    if (next === undefined) return
-    const side = new Reader(this.#owner, this.#readBack, this.feed, false, next.offset)
-    side.refs = [next.leg.subscription.ref]
-    side.only = next.only
-    side.matcher.add(next.leg)
-    this.side = side
-    if (next.gap !== undefined) side.owe(next.gap)
-    else this.#owner.wake()
+    if (this.side !== undefined || this.#waiting.length === 0) return
+    this.side = this.#waiting.shift()
+    this.#owner.wake()
   }
 
   #dropSide(): void {

@@ -1,5 +1,5 @@
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
-import { encodePosition, encodeToken, type Position } from '../wire/token.ts'
+import { encodePosition, encodeToken, type Position, sameStreamName } from '../wire/token.ts'
 import type { Look } from './matcher.ts'
 import type { ReadBack } from './read-back.ts'
 import type { Reader, ReaderOwner } from './reader.ts'
@@ -40,16 +40,23 @@ export class Tracks {
     if (this.#startLive && this.#owner.writable) track.main.mode = 'live'
     this.#byFeed.set(feed, track)
     this.#only = this.size === 1 ? track : undefined
+    // From here on its own reader says where it stands.
+    this.carried = this.carried.filter(({ streamHash, partition }) => {
+      return partition !== feed.partition || !sameStreamName(streamHash, feed.streamHash)
+    })
     return track
   }
 
-  leave(leg: Leg): void {
+  /** `carry`: where it stood stays in the token, for a gateway that does not know yet that its events are elsewhere. */
+  leave(leg: Leg, carry = false): void {
     const { legs } = leg.subscription
     legs.splice(legs.indexOf(leg), 1)
     const track = this.#byFeed.get(leg.feed)
     if (track === undefined) return
     track.leave(leg)
     if (!track.empty) return
+    const position = carry ? track.main.position() : undefined
+    if (position !== undefined) this.carried = [...this.carried, position]
     track.close()
     this.#byFeed.delete(leg.feed)
     this.#only = this.size === 1 ? [...this.#byFeed.values()][0] : undefined

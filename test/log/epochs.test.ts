@@ -38,3 +38,12 @@ test('a log that starts in a later epoch than a token ends for that token where 
   epochs.start(100, 3)
   assert.deepEqual([epochs.end(2), epochs.end(3)], [100, undefined])
 })
+
+test('an epoch that may begin in what was lost unseen agrees with no more than what was seen', () => {
+  const epochs = new Epochs()
+  epochs.start(0, -1)
+  epochs.note(0, 1)
+  epochs.note(20, 2, 12)
+  assert.equal(epochs.end(1), 12)
+  assert.equal(epochs.before(20, 30), 1)
+})

@@ -14,7 +14,7 @@ export class Cursor implements FetchPartition {
   leaderEpoch = -1
   /** Changes when another fetch takes over: an answer to an older one is dropped. */
   version = 0
-  /** Whether what was read reaches up to `offset`; before that an end below it says nothing. */
+  /** Whether the log was seen to reach up to `offset`; before that an end below it says nothing. */
   reached = false
   /** Reads from wherever the log begins: a new partition, a new topic. */
   fromStart = false

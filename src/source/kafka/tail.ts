@@ -106,6 +106,8 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
   }
 
   succeeded(cursor: Cursor): void {
+    // The leader answered at this offset, so its log reached up to it: an end below it later on is one that moved back.
+    cursor.reached = true
     cursor.failures = 0
     cursor.endsBelow = 0
     this.#health.read(cursor.partition)

@@ -1,0 +1,132 @@
+import { availableParallelism } from 'node:os'
+import { parseArgs } from 'node:util'
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { run } from '../test/simulation/history.ts'
+import { makePlan } from '../test/simulation/plan.ts'
+import { shrink } from '../test/simulation/shrink.ts'
+import type { Failure } from '../test/simulation/verdict.ts'
+
+/**
+ * Histories of a whole cluster on virtual time, each from a seed, each held against the promises:
+ *
+ *     node scripts/simulate.ts --seeds 1-2000 [--large] [--jobs N] [--brief]
+ *     node scripts/simulate.ts --seed 17 [--large] [--story]
+ */
+
+interface Share {
+  readonly from: number
+  readonly to: number
+  /** This thread takes every `stride`th seed. */
+  readonly stride: number
+  readonly isLarge: boolean
+}
+
+interface Done {
+  readonly seed: number
+  readonly failure: Failure | undefined
+  readonly delivered: number
+  readonly tasks: number
+}
+
+const progressMs = 2000
+
+async function work({ from, to, stride, isLarge }: Share, tell: (done: Done) => void): Promise<void> {
+  for (let seed = from; seed <= to; seed += stride) {
+    const { failure, delivered, tasks } = await run(makePlan(seed, isLarge ? 'large' : 'small'))
+    tell({ seed, failure, delivered, tasks })
+    if (failure !== undefined) return
+  }
+}
+
+/** Resolves with the first failure, or with none once all seeds are through. */
+async function campaign(from: number, to: number, isLarge: boolean, jobs: number): Promise<Done | undefined> {
+  const started = performance.now()
+  const sum = { histories: 0, delivered: 0, tasks: 0 }
+  const failed: Done[] = []
+  const line = () => {
+    const perSecond = sum.histories / ((performance.now() - started) / 1000)
+    return `${sum.histories} of ${to - from + 1} histories, ${perSecond.toFixed(1)} a second, ${sum.delivered} events handed over`
+  }
+  const progress = setInterval(() => console.error(line()), progressMs)
+  const workers = Array.from({ length: jobs }, (_, i) => {
+    const share: Share = { from: from + i, to, stride: jobs, isLarge }
+    const worker = new Worker(new URL(import.meta.url), { workerData: share })
+    worker.on('message', (done: Done) => {
+      sum.histories++
+      sum.delivered += done.delivered
+      sum.tasks += done.tasks
+      if (done.failure === undefined) return
+      failed.push(done)
+      for (const each of workers) void each.terminate()
+    })
+    return worker
+  })
+  await Promise.all(
+    workers.map((worker) => new Promise((resolve, reject) => worker.on('exit', resolve).on('error', reject))),
+  )
+  clearInterval(progress)
+  console.log(line())
+  return failed.sort((a, b) => a.seed - b.seed)[0]
+}
+
+/** Replays a seed; tells its story where it fails, or where that is asked for. */
+async function replay(seed: number, isLarge: boolean, story: boolean): Promise<boolean> {
+  const plan = makePlan(seed, isLarge ? 'large' : 'small')
+  const whole = await run(plan, story)
+  if (story) console.log(whole.trace.join('\n'))
+  if (whole.failure === undefined) {
+    console.log(`seed ${seed} keeps every promise: ${whole.delivered} events handed over`)
+    return true
+  }
+  const { promise, message } = whole.failure
+  console.log(`seed ${seed} breaks a promise: ${promise}\n  ${message}`)
+  console.log(`replay it: node scripts/simulate.ts --seed ${seed}${isLarge ? ' --large' : ''} --story`)
+  const least = await shrink(plan, promise)
+  const { trace, failure } = await run(least, true)
+  const { clients, actions, subjects, partitions } = least
+  console.log(
+    `the least that breaks it: ${clients.length} clients, ${actions.length} actions, ${partitions} partitions`,
+  )
+  for (const { ways, wishes } of clients) {
+    console.log(
+      `  ${ways.join(', ')}: ${wishes.map(({ subject, after }) => `${subject} ${after.join(' ')}`).join(', ')}`,
+    )
+  }
+  console.log(`  subjects ${subjects.join(', ')}`)
+  console.log(trace.slice(-200).join('\n'))
+  if (failure !== undefined) console.log(failure.message)
+  return false
+}
+
+function range(text: string): readonly [number, number] {
+  const [, from, to = from] = /^(\d+)(?:-(\d+))?$/.exec(text) ?? []
+  if (from === undefined) throw new Error(`--seeds: expected a number or a range such as 1-2000, got ${text}`)
+  return [Number(from), Number(to)]
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: 'string', default: '1-2000' },
+      seed: { type: 'string' },
+      large: { type: 'boolean', default: false },
+      story: { type: 'boolean', default: false },
+      brief: { type: 'boolean', default: false },
+      jobs: { type: 'string', default: String(availableParallelism()) },
+    },
+  })
+  const { large: isLarge, story } = values
+  if (values.seed !== undefined) {
+    if (!(await replay(Number(values.seed), isLarge, story))) process.exitCode = 1
+    return
+  }
+  const [from, to] = range(values.seeds)
+  const failed = await campaign(from, to, isLarge, Math.min(Number(values.jobs), to - from + 1))
+  if (failed === undefined) return
+  process.exitCode = 1
+  if (values.brief) console.log(`seed ${failed.seed}: ${failed.failure?.promise}`)
+  else await replay(failed.seed, isLarge, story)
+}
+
+if (isMainThread) await main()
+else await work(workerData as Share, (done) => parentPort!.postMessage(done))

@@ -1,0 +1,41 @@
+import type { Event } from '../wire/frames.ts'
+
+/** Events that are remembered until a position passes them, in number; of older ones the offset alone counts. */
+const maxEvents = 2048
+
+/**
+ * What came in one partition since its last position, as over SSE, where positions are said less often than events. After a reconnect it
+ * comes again; where the log was rewritten meanwhile, something else does under the same offsets.
+ */
+export class Ahead {
+  /** The next new offset. */
+  next = 0
+  /** What each event was, by offset, from `#from` on. */
+  readonly #events = new Map<number, string>()
+  #from = 0
+
+  /** Whether it came before. */
+  has(offset: number, event: Event): boolean {
+    return offset < this.next && (offset < this.#from || this.#events.get(offset) === fingerprint(event))
+  }
+
+  took(offset: number, event: Event): void {
+    // Of another history than those above it.
+    if (offset < this.next) for (const other of this.#events.keys()) if (other >= offset) this.#events.delete(other)
+    this.next = offset + 1
+    this.#events.set(offset, fingerprint(event))
+    if (this.#events.size > maxEvents) this.passed(this.#events.keys().next().value! + 1)
+  }
+
+  /** A position says that all below `offset` is behind it. */
+  passed(offset: number): void {
+    this.#from = Math.max(this.#from, offset)
+    for (const other of this.#events.keys()) {
+      if (other >= offset) return
+      this.#events.delete(other)
+    }
+  }
+}
+
+const fingerprint = ({ subject, id, publishedAtUs, data }: Event): string =>
+  `${subject} ${id} ${publishedAtUs} ${data.length}`

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { ModelBroker } from '../model/broker.ts'
+import { settled, TestGateway } from '../session/harness.ts'
+
+test('a start beyond the end of a log that was cut meanwhile begins anew at the end', async () => {
+  const broker = new ModelBroker('events', 1)
+  const before = await TestGateway.start(broker)
+  for (let i = 0; i < 10; i++) before.publish('a', `${i}`)
+  const { tail } = broker
+  const starts: (readonly number[])[] = []
+  broker.tail = (stream, from, sink) => {
+    starts.push(from)
+    if (starts.length === 1) broker.cut(0, 4)
+    return tail.call(broker, stream, from, sink)
+  }
+  const gateway = await TestGateway.start(broker)
+  const client = gateway.connect()
+  client.subscribe(1, 'a')
+  // A tail waits beyond the end, and says so.
+  gateway.stream.end(0, 10, { first: 0, head: 4 })
+  await gateway.clock.advance(1000)
+  await settled()
+  assert.deepEqual(starts, [[10], [4]])
+  gateway.publish('a', 'four again')
+  await settled()
+  assert.deepEqual(
+    client.gaps.map(({ reason, from, to }) => [reason, from, to]),
+    [['rewritten', 4, 9]],
+  )
+  assert.deepEqual(client.texts, ['four again'])
+})
+
+test('records that cannot be used count as read: positions behind them are of their epoch', async () => {
+  const broker = new ModelBroker('events', 1)
+  const gateway = await TestGateway.start(broker)
+  gateway.publish('a', 'usable')
+  broker.epoch = 3
+  broker.append(0, Buffer.from('a'), Buffer.from('no envelope'))
+  broker.end(0)
+  assert.equal(gateway.stream.partitions[0]!.positionAt(2).generation, 3)
+})

@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { decodeToken, encodePosition, encodeToken, type Position } from '../../src/wire/token.ts'
+import { ModelBroker } from '../model/broker.ts'
+import { settled, type TestClient, TestGateway } from './harness.ts'
+
+/** What the simulation found: positions while the log becomes another one, or is shared out anew. */
+
+const told = (client: TestClient) => client.gaps.map(({ refs, reason, from, to }) => [refs, reason, from, to])
+const position = (gateway: TestGateway, offset: number, generation: number, partition = 0): Position => ({
+  streamHash: gateway.stream.partitions[partition]!.streamHash,
+  partition,
+  offset,
+  generation,
+})
+
+test('a position ahead is judged again when the log grows past it under a later leader', async () => {
+  const broker = new ModelBroker('events', 1)
+  const gateway = await TestGateway.start(broker)
+  for (let i = 0; i < 3; i++) gateway.publish('a', `${i}`)
+  const client = gateway.connect()
+  client.subscribe(1, 'a', encodePosition(position(gateway, 5, 0)))
+  broker.epoch = 1
+  for (let i = 3; i < 8; i++) gateway.publish('a', `other ${i}`)
+  await settled()
+  assert.deepEqual(told(client), [[[1], 'rewritten', 3, 4]])
+  assert.deepEqual(client.texts, ['other 3', 'other 4', 'other 5', 'other 6', 'other 7'])
+})
+
+test('`subscribed` keeps the generation of a position that is ahead', async () => {
+  const gateway = await TestGateway.start()
+  const client = gateway.connect()
+  client.subscribe(1, 'a', encodePosition(position(gateway, 5, 7)))
+  const subscribed = client.frames.find((frame) => 'subscribed' in frame)
+  assert.deepEqual(decodeToken(subscribed?.subscribed.after), [position(gateway, 5, 7)])
+})
+
+test('a subscription that queues hears of a rewrite and of a new log, and is told in its turn', async () => {
+  for (const change of ['rewrite', 'recreate'] as const) {
+    const broker = new ModelBroker('events', 1)
+    const gateway = await TestGateway.start(broker)
+    for (let i = 0; i < 10; i++) gateway.publish('a', `${i}`)
+    const client = gateway.connect()
+    client.room = 1
+    for (const ref of [1, 2]) client.subscribe(ref, 'a', encodePosition(position(gateway, 8, 0)))
+    if (change === 'rewrite') broker.rewrite(0, 5)
+    else broker.recreate()
+    for (let i = 0; i < 4; i++) gateway.publish('a', `new ${i}`)
+    client.drain()
+    await settled()
+    const expected = change === 'rewrite' ? ['rewritten', 5] : ['recreated', 8]
+    const named = told(client).map(([, reason, from]) => [reason, from])
+    assert.deepEqual(new Set(client.gaps.flatMap(({ refs }) => refs ?? [1, 2])), new Set([1, 2]), change)
+    for (const each of named) assert.deepEqual(each, expected, change)
+    for (const ref of [1, 2]) {
+      const texts = client.deliveries
+        .filter(({ refs }) => refs === undefined || refs.includes(ref))
+        .map(({ event }) => event.text)
+      assert.deepEqual(texts, ['new 0', 'new 1', 'new 2', 'new 3'], `${change}, ref ${ref}`)
+    }
+  }
+})
+
+test('a subscription whose last partition on its way is no more is live all the same', async () => {
+  const broker = new ModelBroker('events', 3)
+  const gateway = await TestGateway.start(broker)
+  for (let i = 0; i < 30; i++) gateway.publish(`a.${i}`, `${i}`)
+  broker.away = true
+  const behind = [0, 1, 2].map((partition) =>
+    position(gateway, partition === 2 ? 100 : gateway.stream.partitions[partition]!.window.head, 0, partition),
+  )
+  const client = gateway.connect()
+  client.subscribe(1, '>', encodeToken(behind))
+  await settled()
+  assert.equal(client.kinds.includes('live'), false, 'partition 2 is waited for')
+  broker.away = false
+  broker.recreate(2)
+  await settled()
+  assert.deepEqual(
+    client.kinds.filter((kind) => kind === 'live'),
+    ['live'],
+  )
+})
+
+test('a start that the broker is asked for holds also where the partitions become others meanwhile', async () => {
+  const broker = new ModelBroker('events', 3)
+  const gateway = await TestGateway.start(broker)
+  const subject = movedBy(gateway, 3, 4)
+  const client = gateway.connect()
+  client.subscribe(1, subject, 'earliest')
+  broker.grow(4)
+  await settled()
+  gateway.publish(subject, 'once')
+  await settled()
+  assert.deepEqual(client.texts, ['once'])
+  assert.deepEqual(
+    client.kinds.filter((kind) => kind === 'subscribed' || kind === 'live'),
+    ['subscribed', 'live'],
+  )
+})
+
+test('who comes back with a token of before is told of a new partition, also while that is empty', async () => {
+  const broker = new ModelBroker('events', 3)
+  const gateway = await TestGateway.start(broker)
+  const after = encodePosition(position(gateway, 0, -1))
+  broker.grow(4)
+  const client = gateway.connect()
+  client.subscribe(1, movedTo(gateway, 3, 4), after)
+  await settled()
+  assert.deepEqual(told(client), [[[1], 'repartitioned', 0, undefined]])
+})
+
+test('a partition that another gateway knew of before is gone on with where the token says', async () => {
+  const broker = new ModelBroker('events', 3)
+  const gateway = await TestGateway.start(broker)
+  const subject = movedTo(gateway, 3, 4)
+  const client = gateway.connect('poll')
+  // The hash of a partition that this gateway does not have yet is the stream's.
+  const known = { ...position(gateway, 2, -1), partition: 3 }
+  client.session.start([subject], [encodeToken([position(gateway, 0, -1), known])])
+  await settled()
+  broker.grow(4)
+  for (let i = 0; i < 4; i++) gateway.publish(subject, `${i}`)
+  await settled()
+  assert.deepEqual(client.texts, ['2', '3'])
+  const partitions = decodeToken(client.session.token()).map(({ partition }) => partition)
+  assert.equal(new Set(partitions).size, partitions.length, 'each partition stands once in the token')
+})
+
+test('a record that was in its new place too early for this gateway is given to who comes later', async () => {
+  const broker = new ModelBroker('events', 3)
+  const gateway = await TestGateway.start(broker)
+  const subject = movedFrom(gateway, 3, 4, 3)
+  const { partition } = gateway.routing.place(subject, () => 4)
+  const { value } = recordOf(gateway, subject)
+  broker.append(partition!, Buffer.from(subject), value)
+  broker.end(partition!)
+  broker.grow(4)
+  const client = gateway.connect()
+  client.subscribe(1, subject, encodePosition(position(gateway, 0, -1, partition)))
+  await settled()
+  assert.deepEqual(client.texts, ['early'])
+})
+
+test('what a new log had lost before this gateway read of it is told to who stands below', async () => {
+  const broker = new ModelBroker('events', 1)
+  const gateway = await TestGateway.start(broker)
+  const client = gateway.connect()
+  client.subscribe(1, 'a')
+  broker.recreate()
+  const { end } = broker
+  broker.end = () => {}
+  broker.hole(0, 5)
+  broker.retain(0, 5)
+  broker.end = end
+  gateway.publish('a', 'first')
+  await settled()
+  assert.deepEqual(
+    client.gaps.map(({ reason, from, to }) => [reason, from, to]),
+    [
+      ['recreated', 0, undefined],
+      ['retention', 0, 4],
+    ],
+  )
+  assert.deepEqual(client.texts, ['first'])
+})
+
+test('an event without a collapse key takes no place, whatever the envelope before it had', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, 64, 8000)
+  const client = gateway.connect()
+  client.subscribe(1, 'a')
+  client.room = 1
+  gateway.publish('a', 'fills the socket')
+  gateway.publish('a', 'kept', { collapseKey: 'k' })
+  gateway.publish('a', 'x'.repeat(3800), { id: 'large', collapseKey: 'other' })
+  for (let i = 0; i < 8; i++) gateway.publish('a', `${i}`)
+  client.drain()
+  await settled()
+  assert.deepEqual(
+    client.texts.filter((text) => text.length < 10),
+    ['kept', '0', '1', '2', '3', '4', '5', '6', '7'],
+  )
+})
+
+/** A subject by what its partition is before and after a growth. */
+function subjectWhere(gateway: TestGateway, holds: (partition: (count: number) => number) => boolean): string {
+  for (let i = 0; ; i++) {
+    const subject = `s${i}`
+    if (holds((count) => gateway.routing.place(subject, () => count).partition!)) return subject
+  }
+}
+
+const movedBy = (gateway: TestGateway, before: number, after: number) =>
+  subjectWhere(gateway, (partition) => partition(before) !== partition(after))
+const movedTo = (gateway: TestGateway, partitionNow: number, after: number) =>
+  subjectWhere(gateway, (partition) => partition(after) === partitionNow)
+/** To a partition that was there before. */
+const movedFrom = (gateway: TestGateway, before: number, after: number, below: number) =>
+  subjectWhere(gateway, (partition) => partition(before) !== partition(after) && partition(after) < below)
+
+function recordOf(gateway: TestGateway, subject: string): { value: Buffer } {
+  const scratch = new ModelBroker('events', 8)
+  let value = Buffer.alloc(0)
+  scratch.append = (_partition, _key, written) => {
+    value = Buffer.from(written!)
+    return 0
+  }
+  const { broker } = gateway
+  const append = broker.append.bind(broker)
+  broker.append = scratch.append
+  gateway.publish(subject, 'early')
+  broker.append = append
+  return { value }
+}

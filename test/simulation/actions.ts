@@ -1,0 +1,362 @@
+import type { Happening } from '../../src/client/environment.ts'
+import { type SimClient, wayNames } from './client.ts'
+import type { Connection } from './connection.ts'
+import { forge } from './forger.ts'
+import type { SimGateway } from './gateway.ts'
+import { inspect } from './inspect.ts'
+import { type Action, type ActionKind, makeClient, makeSubject } from './plan.ts'
+import type { World } from './world.ts'
+
+/** A number in [0, 1) as a whole one below `count`. */
+const below = (x: number, count: number): number => Math.floor(x * count)
+const oneOf = <T>(list: readonly T[], x: number): T | undefined => list[below(x, list.length)]
+
+type Act = (world: World, action: Action) => void
+
+/** Makes an action happen. Where there is nothing that it could happen to, nothing does. */
+export function act(world: World, action: Action): void {
+  acts[action.kind](world, action)
+}
+
+const acts: Readonly<Record<ActionKind, Act>> = {
+  // Publishers
+
+  publish(world, { x, y, z }) {
+    const { subjects } = world.plan
+    const open = world.publishers.transactions
+    const transaction = y < 0.5 ? open[below(z, open.length)] : undefined
+    const count = 1 + below(z, y < 0.2 ? 30 : 5)
+    for (let i = 0; i < count; i++) {
+      const record = world.publishers.publish(
+        subjects[(below(x, subjects.length) + (y < 0.7 ? 0 : i)) % subjects.length]!,
+        transaction,
+      )
+      if (record !== undefined) {
+        const { event, partition, offset, epoch } = record
+        world.verdict.note(
+          () =>
+            `published ${event?.subject} "${event?.id}" @${partition}/${offset} epoch ${epoch}${transaction === undefined ? '' : ` in transaction ${transaction}`}`,
+        )
+      }
+    }
+  },
+
+  begin(world) {
+    if (world.broker.missing) return
+    const transaction = world.publishers.begin()
+    world.verdict.note(() => `transaction ${transaction} begins`)
+  },
+
+  finish(world, { x }) {
+    const committed = x < 0.6
+    if (!world.broker.missing && world.publishers.finish(committed)) {
+      world.verdict.note(() => `the oldest transaction is ${committed ? 'committed' : 'aborted'}`)
+    }
+  },
+
+  hole(world, { x, y }) {
+    const log = logOf(world, x)
+    log?.skip(1 + below(y, 4), world.time.nowMs)
+  },
+
+  unusable(world, { x, y, z }) {
+    const subject = oneOf(world.plan.subjects, x)!
+    world.publishers.unusable(subject, below(y, world.broker.partitions), z)
+  },
+
+  damage(world, { x }) {
+    const record = world.publishers.damaged(oneOf(world.plan.subjects, x)!)
+    if (record !== undefined) world.verdict.note(() => `the record @${record.partition}/${record.offset} is damaged`)
+  },
+
+  // The log
+
+  retain(world, { x, y }) {
+    const log = logOf(world, x)
+    if (log === undefined) return
+    const first = log.first + below(y, log.head - log.first + 1)
+    world.verdict.note(() => `retention: partition ${log.partition} begins at ${first}`)
+    log.retain(first, world.time.nowMs)
+  },
+
+  rewrite(world, { x, y, z }) {
+    const log = cutTo(world, x, y, z)
+    if (log === undefined) return
+    const own = world.plan.subjects
+    for (let i = below(z, 12); i > 0; i--) world.publishers.publish(own[(below(z, own.length) + i) % own.length]!)
+  },
+
+  cutBack(world, { x, y, z }) {
+    cutTo(world, x, y, z)
+  },
+
+  recreate(world, { x, y }) {
+    const { broker, verdict, time } = world
+    if (broker.missing) return
+    const partitions = y < 0.6 ? broker.partitions : 1 + below(y, 4)
+    verdict.note(() => `the stream is deleted`)
+    broker.delete()
+    world.publishers.transactions.length = 0
+    time.add(broker.process, x < 0.5 ? 0 : x * 3000, () => {
+      if (!broker.missing) return
+      verdict.note(() => `the stream is created again, with ${partitions} partitions`)
+      broker.create(partitions)
+    })
+  },
+
+  grow(world) {
+    if (world.broker.missing || world.broker.partitions >= 6) return
+    world.broker.grow()
+    world.verdict.note(() => `the stream has ${world.broker.partitions} partitions now`)
+  },
+
+  brokerAway(world, { x }) {
+    const gone = world.gateways.slice()
+    world.verdict.note(() => 'the broker is away')
+    for (const { source } of gone) source.setAway(true)
+    world.time.add(world.broker.process, x * 5000, () => {
+      for (const { source } of gone) source.setAway(false)
+    })
+  },
+
+  linkAway(world, { x, y }) {
+    const gateway = oneOf(world.gateways, x)
+    if (gateway === undefined) return
+    world.verdict.note(() => `${gateway.name} does not reach the broker`)
+    gateway.source.setAway(true)
+    world.time.add(world.broker.process, y * 6000, () => gateway.source.setAway(false))
+  },
+
+  slowBroker(world, { x, y, z }) {
+    const gateway = oneOf(world.gateways, x)
+    if (gateway === undefined) return
+    const { source } = gateway
+    const before = source.latencyMs
+    source.latencyMs = 50 + z * 1500
+    world.verdict.note(() => `${gateway.name} is up to ${source.latencyMs.toFixed(0)} ms from the broker`)
+    world.time.add(world.broker.process, y * 5000, () => {
+      source.latencyMs = Math.min(before, 6)
+    })
+  },
+
+  // Gateways
+
+  crash(world, { x, y }) {
+    const gateway = oneOf(world.gateways, x)
+    if (gateway === undefined) return
+    world.verdict.note(() => `${gateway.name} crashes${y < 0.3 ? ', and its host with it' : ''}`)
+    gateway.crash()
+    for (const connection of world.connectionsOf(gateway.process)) {
+      if (y < 0.3) connection.halfOpen()
+      else connection.cut()
+    }
+    replace(world, gateway, y * 3000)
+  },
+
+  drain(world, { x, y }) {
+    const gateway = oneOf(world.gateways, x)
+    if (gateway === undefined || !gateway.listening) return
+    world.verdict.note(() => `${gateway.name} drains`)
+    gateway.process.after(0, () => void gateway.drain())
+    replace(world, gateway, y * 2000)
+    world.time.add(world.broker.process, 3000, () => {
+      gateway.crash()
+      for (const connection of world.connectionsOf(gateway.process)) connection.cut()
+    })
+  },
+
+  pauseGateway(world, { x, y }) {
+    const gateway = oneOf(world.gateways, x)
+    if (gateway === undefined) return
+    world.verdict.note(() => `${gateway.name} stands still`)
+    gateway.process.pause()
+    world.time.add(world.broker.process, y * 8000, () => gateway.process.resume())
+  },
+
+  stepClock(world, { x, y }) {
+    const processes = [...world.gateways.map(({ process }) => process), ...world.clients.map(({ process }) => process)]
+    const process = oneOf(processes, x)
+    const stepMs = (y - 0.5) * 20_000
+    world.verdict.note(() => `the clock of ${process?.name} is set by ${stepMs.toFixed(0)} ms`)
+    process?.step(stepMs)
+  },
+
+  massReconnect(world, { x }) {
+    const gateway = oneOf(world.gateways, x)
+    if (gateway === undefined) return
+    world.verdict.note(() => `all connections to ${gateway.name} are cut`)
+    for (const connection of world.connectionsOf(gateway.process)) connection.cut()
+  },
+
+  // Clients and their connections
+
+  cut: onConnection('is cut off', (_world, connection) => connection.cut()),
+
+  halfOpen: onConnection('has a connection that died without a word', (_world, connection) => connection.halfOpen()),
+
+  loseAnswer: onConnection('is sent what never arrives', (world, connection) => {
+    connection.down.silent = true
+    world.time.add(connection.client, 1500, () => connection.cut())
+  }),
+
+  stall(world, { x, y }) {
+    const client = oneOf(world.clients, x)
+    if (client === undefined) return
+    world.verdict.note(() => `${client.name} reads nothing`)
+    read(world, client, true)
+    world.time.add(world.broker.process, y * 9000, () => read(world, client, false))
+  },
+
+  slowReader(world, { x, y, z }) {
+    const client = oneOf(world.clients, x)
+    if (client === undefined) return
+    const reach = world.reach.get(client.process)!
+    reach.slowMs = y < 0.4 ? 0 : z * 300
+    world.verdict.note(() => `${client.name} takes ${reach.slowMs.toFixed(0)} ms to read a piece`)
+    for (const { down } of world.connectionsOf(client.process)) down.slowMs = reach.slowMs
+  },
+
+  tinySocket(world, { x, y }) {
+    const client = oneOf(world.clients, x)
+    if (client === undefined) return
+    const reach = world.reach.get(client.process)!
+    reach.capacity = 100 + below(y, 600)
+    for (const { down } of world.connectionsOf(client.process)) down.capacity = reach.capacity
+  },
+
+  pauseClient(world, { x, y }) {
+    const client = oneOf(world.clients, x)
+    if (client === undefined) return
+    world.verdict.note(() => `${client.name} sleeps`)
+    client.process.pause()
+    world.time.add(world.broker.process, y * 8000, () => client.process.resume())
+  },
+
+  slowHandler(world, { x, y }) {
+    const client = oneOf(world.clients, x)
+    if (client !== undefined) client.slow = y < 0.3 ? 0 : y * 0.3
+  },
+
+  twin(world, { x, y }) {
+    const client = oneOf(world.clients, x)
+    const wishes = client?.goesOn
+    if (client === undefined || wishes === undefined || isCrowded(world)) return
+    const twin = world.addClient({ ...client.plan, ways: [oneOf(wayNames, y)!], wishes })
+    world.verdict.note(() => `${twin.name} goes on where ${client.name} stands`)
+  },
+
+  block(world, { x, y, z }) {
+    const client = oneOf(world.clients, x)
+    if (client === undefined) return
+    const reach = world.reach.get(client.process)!
+    reach.blocked = oneOf(['/v1/ws', '/v1/sse', '/v1/poll'], y)!
+    world.verdict.note(() => `a proxy keeps ${client.name} from ${reach.blocked}`)
+    for (const connection of world.connectionsOf(client.process)) connection.cut()
+    world.time.add(world.broker.process, z * 20_000, () => {
+      reach.blocked = ''
+    })
+  },
+
+  offline: happening('offline', 'online'),
+
+  hidden: happening('hidden', 'visible'),
+
+  restartClient(world, { x }) {
+    const client = oneOf(world.clients, x)
+    if (client === undefined) return
+    world.verdict.note(() => `the program of ${client.name} ends and begins again`)
+    client.process.after(0, () => client.restart())
+  },
+
+  subscribe(world, { x }) {
+    const client = oneOf(world.clients, x)
+    if (client === undefined || client.count >= 4) return
+    const subject = makeSubject(world.random, world.plan.subjects)
+    client.process.after(0, () => client.subscribe({ subject, after: [] }))
+  },
+
+  unsubscribe(world, { x, y }) {
+    const client = oneOf(world.clients, x)
+    if (client === undefined || client.count < 2) return
+    client.process.after(0, () => client.unsubscribe(below(y, client.count)))
+  },
+
+  follow(world) {
+    if (!isCrowded(world)) world.addClient(makeClient(world.random, world.plan.subjects))
+  },
+
+  leave(world, { x }) {
+    const client = world.clients.length < 3 ? undefined : oneOf(world.clients, x)
+    if (client === undefined) return
+    world.verdict.note(() => `${client.name} leaves`)
+    world.clients.splice(world.clients.indexOf(client), 1)
+    client.process.after(0, () => client.close())
+  },
+
+  forge,
+
+  inspect(world) {
+    for (const gateway of world.gateways) inspect(gateway, world.truth, world.verdict, false)
+  },
+}
+
+/** One gateway alone could not serve any more. */
+const isCrowded = (world: World): boolean => world.clients.length >= world.plan.size.maxSessions - 1
+
+function logOf(world: World, x: number) {
+  return world.broker.missing ? undefined : oneOf(world.broker.current.logs, x)
+}
+
+function cutTo(world: World, x: number, y: number, z: number) {
+  const log = logOf(world, x)
+  if (log === undefined || log.end === log.first || isAnyStarting(world)) return undefined
+  const from = Math.max(log.first, log.end - 1 - below(y, z > 0.7 ? 80 : 10))
+  // A log whose histories are told by times takes a while to come back.
+  if (world.plan.generations === 'times') world.broker.process.step(1000)
+  log.rewrite(from, world.time.nowMs)
+  world.verdict.note(() => `partition ${log.partition} is rewritten from ${from} on, in epoch ${log.epoch}`)
+  return log
+}
+
+/**
+ * A gateway that asks for a head and reads on from there does not see that the log was rewritten in between: the contract
+ * carries no epoch from the one to the other. A known limit, of the first second.
+ */
+function isAnyStarting(world: World): boolean {
+  return world.gateways.some(
+    ({ stream }) => stream.info === undefined || stream.partitions.some(({ reached }) => !reached),
+  )
+}
+
+function replace(world: World, gateway: SimGateway, delayMs: number): void {
+  world.endGateway(gateway)
+  world.time.add(world.broker.process, delayMs, () => world.startGateway())
+}
+
+function happening(what: Happening, end: Happening): Act {
+  return (world, { x, y }) => {
+    const client = oneOf(world.clients, x)
+    if (client === undefined) return
+    world.verdict.note(() => `${client.name} is ${what}`)
+    client.process.after(0, () => client.happens(what))
+    world.time.add(client.process, y * 8000, () => client.happens(end))
+  }
+}
+
+function onConnection(what: string, happen: (world: World, connection: Connection) => void): Act {
+  return (world, { x, y }) => {
+    const client = oneOf(world.clients, x)
+    const connection = client && oneOf(world.connectionsOf(client.process), y)
+    if (connection === undefined) return
+    world.verdict.note(() => `${client?.name} ${what}`)
+    happen(world, connection)
+  }
+}
+
+export function read(world: World, client: SimClient, stalled: boolean): void {
+  world.reach.get(client.process)!.stalled = stalled
+  for (const { down } of world.connectionsOf(client.process)) {
+    if (stalled) down.stalled = true
+    else down.resume()
+  }
+}

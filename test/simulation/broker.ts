@@ -1,0 +1,132 @@
+import type { Generations } from '../../src/log/record.ts'
+import type { StreamInfo } from '../../src/source/source.ts'
+import { streamHash } from '../../src/wire/token.ts'
+import { PartitionLog } from './partition-log.ts'
+import type { Process, VirtualTime } from './virtual-time.ts'
+
+/** The one stream of a history. */
+export const streamName = 'events'
+
+/** The stream got one partition more. */
+export interface Growth {
+  /** Virtual ms. */
+  readonly atMs: number
+  /** How many it had before. */
+  readonly before: number
+  /** When the last tail had learned of it, virtual ms; Infinity = not yet. */
+  adoptedMs: number
+}
+
+/** One life of the stream: between its creation and its deletion. */
+export interface Incarnation {
+  readonly index: number
+  /** How the broker names it. */
+  readonly id: string
+  /** How tokens name it. */
+  readonly hash: number
+  readonly logs: PartitionLog[]
+  readonly growths: Growth[]
+  /** When it was deleted, virtual ms; Infinity = not yet. */
+  deletedMs: number
+}
+
+/** Who must hear that the stream is another one now. */
+export interface MetadataWatcher {
+  /** What it knows. */
+  readonly partitions: number
+  readonly incarnation: string
+  metadataChanged(): void
+}
+
+/** The broker that all gateways of a history read: its logs, and all that happened to them. */
+export class SimBroker {
+  readonly process: Process
+  readonly incarnations: Incarnation[] = []
+  /** Deleted, not created again yet. */
+  missing = false
+  readonly watchers = new Set<MetadataWatcher>()
+  readonly generations: Generations
+  readonly #time: VirtualTime
+
+  constructor(time: VirtualTime, partitions: number, generations: Generations) {
+    this.#time = time
+    this.generations = generations
+    this.process = time.process('broker')
+    this.#incarnate(partitions)
+  }
+
+  /** As JetStream's, and as Kafka's. */
+  get firstOffset(): number {
+    return this.generations === 'times' ? 1 : 0
+  }
+
+  get current(): Incarnation {
+    return this.incarnations.at(-1)!
+  }
+
+  get partitions(): number {
+    return this.current.logs.length
+  }
+
+  get info(): StreamInfo | undefined {
+    return this.missing ? undefined : infoOf(this.current)
+  }
+
+  /** The incarnation that a token means. */
+  byHash(hash: number): Incarnation | undefined {
+    return this.incarnations.find((each) => each.hash === hash)
+  }
+
+  log(partition: number): PartitionLog {
+    return this.current.logs[partition]!
+  }
+
+  grow(): void {
+    const { index, logs, growths } = this.current
+    growths.push({ atMs: this.#time.nowMs, before: logs.length, adoptedMs: Number.POSITIVE_INFINITY })
+    logs.push(new PartitionLog(index, logs.length, this.firstOffset))
+    this.#told()
+  }
+
+  /** A tail has learned something, or is gone. */
+  learned(): void {
+    const { growths, id } = this.current
+    for (const growth of growths) {
+      const ignorant = [...this.watchers].some(
+        ({ partitions, incarnation }) => incarnation !== id || partitions <= growth.before,
+      )
+      // A gateway may begin with what it was told before.
+      if (ignorant) growth.adoptedMs = Number.POSITIVE_INFINITY
+      else growth.adoptedMs = Math.min(growth.adoptedMs, this.#time.nowMs)
+    }
+  }
+
+  delete(): void {
+    this.missing = true
+    this.current.deletedMs = this.#time.nowMs
+    this.#told()
+  }
+
+  create(partitions: number): void {
+    this.missing = false
+    this.#incarnate(partitions)
+    this.#told()
+  }
+
+  #incarnate(partitions: number): void {
+    const { firstOffset } = this
+    const index = this.incarnations.length
+    const id = `incarnation-${index}`
+    const logs = Array.from({ length: partitions }, (_, partition) => new PartitionLog(index, partition, firstOffset))
+    const hash = streamHash(streamName, id)
+    this.incarnations.push({ index, id, hash, logs, growths: [], deletedMs: Number.POSITIVE_INFINITY })
+  }
+
+  #told(): void {
+    for (const watcher of [...this.watchers]) watcher.metadataChanged()
+  }
+}
+
+export function infoOf({ id, logs }: Incarnation): StreamInfo {
+  return { name: streamName, incarnation: id, partitions: logs.length }
+}

@@ -1,0 +1,293 @@
+import type { Random } from '../../src/base/random.ts'
+import { Client } from '../../src/client/client.ts'
+import { jsonCodec } from '../../src/client/codec.ts'
+import type { Open, Transport } from '../../src/client/connection.ts'
+import type { Environment, Happening } from '../../src/client/environment.ts'
+import type { InboxOptions } from '../../src/client/inbox.ts'
+import { openPoll } from '../../src/client/poll.ts'
+import { protoCodec } from '../../src/client/proto-codec.ts'
+import type { Received } from '../../src/client/received.ts'
+import { openSse } from '../../src/client/sse.ts'
+import type { Reason } from '../../src/client/state.ts'
+import type { SubscribeHandlers, Subscription } from '../../src/client/subscription.ts'
+import { openWebSocket } from '../../src/client/websocket.ts'
+import { decodeToken } from '../../src/wire/token.ts'
+import { Overheard } from './overheard.ts'
+import { shownToken } from './shown.ts'
+import type { Truth } from './truth.ts'
+import type { Verdict } from './verdict.ts'
+import type { Process } from './virtual-time.ts'
+import { Witness } from './witness.ts'
+
+/** Ways to a gateway, as a plan names them: each once a client at most. */
+export const ways: Readonly<Record<WayName, Transport>> = {
+  websocket: { name: 'websocket', separate: true, open: openWebSocket(jsonCodec) },
+  'websocket-proto': { name: 'websocket', separate: true, open: openWebSocket(protoCodec) },
+  sse: { name: 'sse', separate: false, open: openSse },
+  poll: { name: 'poll', separate: false, open: openPoll },
+}
+
+export type WayName = 'websocket' | 'websocket-proto' | 'sse' | 'poll'
+export const wayNames = Object.keys(ways) as WayName[]
+
+export interface WishPlan {
+  readonly subject: string
+  /** Tokens, `earliest`; none = latest. */
+  readonly after: readonly string[]
+}
+
+export interface ClientPlan {
+  readonly wishes: readonly WishPlan[]
+  /** In order of preference. */
+  readonly ways: readonly WayName[]
+  readonly urls: readonly string[]
+  readonly consumer: 'handlers' | 'iterator'
+  readonly inbox: InboxOptions
+}
+
+export interface ClientSurroundings {
+  readonly name: string
+  readonly process: Process
+  readonly random: Random
+  readonly truth: Truth
+  readonly verdict: Verdict
+}
+
+/** How long a slow handler takes, ms, at most. */
+const slowMs = 400
+
+/** One subscription, with who watches it. */
+interface Followed {
+  readonly wish: WishPlan
+  readonly witness: Witness
+  subscription: Subscription | undefined
+}
+
+/** One client program: the real SDK, with witnesses between it and its connections, and between it and its handlers. */
+export class SimClient {
+  readonly name: string
+  readonly process: Process
+  readonly plan: ClientPlan
+  /** Share of items whose handler takes a while. */
+  slow = 0
+  readonly #surroundings: ClientSurroundings
+  readonly #followed: Followed[] = []
+  readonly #overheard: Overheard[] = []
+  #environment = new SimEnvironment()
+  #client: Client | undefined
+  #closed = false
+  /** Of the program that runs now. */
+  #life = {}
+
+  constructor(plan: ClientPlan, surroundings: ClientSurroundings) {
+    this.plan = plan
+    this.name = surroundings.name
+    this.process = surroundings.process
+    this.#surroundings = surroundings
+    for (const wish of plan.wishes) this.#add(wish)
+  }
+
+  get delivered(): number {
+    return this.#followed.reduce((sum, { witness }) => sum + witness.delivered, 0)
+  }
+
+  /** Its wishes, from where it stands; undefined where that is not known of each. */
+  get goesOn(): WishPlan[] | undefined {
+    const wishes = this.#followed.map(({ wish, subscription }) => {
+      return { subject: wish.subject, after: subscription?.token === undefined ? [] : [subscription.token] }
+    })
+    return wishes.length > 0 && wishes.every(({ after }) => after.length > 0) ? wishes : undefined
+  }
+
+  /** Why it is not live; undefined = it is. */
+  get waitsFor(): string | undefined {
+    const waiting = this.#followed.find(({ subscription }) => subscription?.state.name !== 'live')
+    return waiting && `${waiting.wish.subject} is ${JSON.stringify(waiting.subscription?.state)}`
+  }
+
+  get count(): number {
+    return this.#followed.length
+  }
+
+  // To be called in its process
+
+  start(): void {
+    if (this.#closed) return
+    this.#open()
+    for (const followed of this.#followed) this.#subscribe(followed, followed.wish.after)
+  }
+
+  subscribe(wish: WishPlan): void {
+    if (this.#client === undefined || this.#closed || this.#followed.some((each) => each.wish.subject === wish.subject))
+      return
+    this.#subscribe(this.#add(wish), wish.after)
+  }
+
+  unsubscribe(at: number): void {
+    const [gone] = this.#followed.splice(at, 1)
+    gone?.subscription?.close()
+  }
+
+  /** Its program ends without a word; another one goes on from the positions that it had stored. */
+  restart(): void {
+    const before = this.#client
+    if (before === undefined || this.#closed || this.goesOn === undefined) return
+    const tokens = this.#followed.map(({ subscription }) => subscription!.token!)
+    void before.close()
+    this.#open()
+    this.#followed.forEach((followed, i) => {
+      followed.witness.restarts(tokens[i]!)
+      this.#subscribe(followed, [tokens[i]!])
+    })
+  }
+
+  happens(what: Happening): void {
+    this.#environment.happens(what)
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#life = {}
+    void this.#client?.close()
+  }
+
+  // What happens to it
+
+  /** A connection of it has reached a gateway. */
+  reached(gatewayStartedMs: number): void {
+    this.#overheard.at(-1)?.reached(gatewayStartedMs)
+  }
+
+  /** Its stored positions, held against what it has handled. */
+  checkPositions(): void {
+    for (const { witness, subscription } of this.#followed) witness.stands(subscription?.token)
+  }
+
+  missing(): string | undefined {
+    for (const { witness } of this.#followed) {
+      const missing = witness.missing()
+      if (missing !== undefined) return missing
+    }
+    return undefined
+  }
+
+  #open(): void {
+    const { random } = this.#surroundings
+    const { inbox } = this.plan
+    this.#environment = new SimEnvironment()
+    this.#life = {}
+    this.#client = new Client(this.plan.urls, {
+      ways: this.plan.ways.map((name) => this.#witnessed(ways[name])),
+      inbox,
+      hiddenMs: 2000,
+      clock: this.process,
+      random,
+      environment: this.#environment,
+    })
+  }
+
+  #add(wish: WishPlan): Followed {
+    const { name, truth, verdict, process } = this.#surroundings
+    const witness = new Witness(name, wish.subject, truth, verdict, () => process.monotonicMs())
+    const tokens = wish.after.filter((after) => after !== 'earliest')
+    if (tokens.length > 0) witness.begins(tokens.flatMap((token) => decodeToken(token)))
+    const followed: Followed = { wish, witness, subscription: undefined }
+    this.#followed.push(followed)
+    return followed
+  }
+
+  #subscribe(followed: Followed, after: readonly string[]): void {
+    const life = this.#life
+    const { subject } = followed.wish
+    const item = (received: Received) => {
+      if (life === this.#life && this.#followed.includes(followed)) return this.#item(followed, received)
+      return undefined
+    }
+    const onClosed = ({ code, message }: Reason) => {
+      if (code !== 'done') followed.witness.broken('fault', `ended: ${code}: ${message}`)
+    }
+    if (this.plan.consumer === 'handlers') {
+      const handlers: SubscribeHandlers = { after, onEvent: item, onGap: item, onClosed }
+      followed.subscription = this.#client!.subscribe(subject, handlers)
+      return
+    }
+    const subscription = this.#client!.subscribe(subject, { after })
+    followed.subscription = subscription
+    void subscription.closed.then(onClosed)
+    void consume(subscription, item)
+  }
+
+  #item({ witness, subscription }: Followed, item: Received): Promise<void> | undefined {
+    const { verdict, random } = this.#surroundings
+    verdict.note(() => `${this.name} <- ${witness.subject}: ${shownItem(item)}`)
+    if (item.kind === 'event') witness.event(item)
+    else witness.gap(item)
+    witness.stands(subscription?.token)
+    if (this.slow === 0 || random.next() >= this.slow) return undefined
+    return new Promise((resolve) => this.process.after(random.next() * slowMs, resolve))
+  }
+
+  /** A way to a gateway, overheard. */
+  #witnessed({ name, separate, open }: Transport): Transport {
+    const { verdict, truth, process } = this.#surroundings
+    const witnessOf = (subject: string) => this.#followed.find(({ wish }) => wish.subject === subject)!.witness
+    const overheardOpen: Open = (url, wishes, handlers, clock) => {
+      verdict.note(() => {
+        const said = wishes.map(({ subject, after }) => `${subject} after ${shownAfter(after)}`).join(', ')
+        return `${this.name} connects over ${name}: ${said}`
+      })
+      const overheard = new Overheard(separate, truth, verdict, () => process.monotonicMs())
+      this.#overheard.push(overheard)
+      if (this.#overheard.length > 8) this.#overheard.shift()
+      for (const wish of wishes) overheard.asks(wish, witnessOf(wish.subject))
+      return overheard.connection(open(url, wishes, overheard.handlers(handlers), clock), witnessOf)
+    }
+    return { name, separate, open: overheardOpen }
+  }
+}
+
+async function consume(subscription: Subscription, handle: (item: Received) => unknown): Promise<void> {
+  try {
+    for await (const item of subscription) await handle(item)
+  } catch {
+    // Why it ended is told by `closed`.
+  }
+}
+
+/** A device and a page, as they are at the moment. */
+class SimEnvironment implements Environment {
+  readonly tabs = undefined
+  #online = true
+  #visible = true
+  readonly #watching = new Set<(what: Happening) => void>()
+
+  online(): boolean {
+    return this.#online
+  }
+
+  visible(): boolean {
+    return this.#visible
+  }
+
+  watch(happened: (what: Happening) => void): () => void {
+    this.#watching.add(happened)
+    return () => this.#watching.delete(happened)
+  }
+
+  happens(what: Happening): void {
+    if (what === 'online' || what === 'offline') this.#online = what === 'online'
+    if (what === 'visible' || what === 'hidden') this.#visible = what === 'visible'
+    for (const happened of [...this.#watching]) happened(what)
+  }
+}
+
+function shownItem(item: Received): string {
+  const { partition } = item
+  if (item.kind === 'event') return `${item.subject} "${item.id}" @${partition}/${item.offset}`
+  return `gap ${item.reason} ${item.from} to ${item.to} of partition ${partition}`
+}
+
+/** For people: `2@17(3)` = partition 2, offset 17, generation 3. */
+function shownAfter(after: readonly string[]): string {
+  return after.map((text) => (text.length < 9 ? text : shownToken(text))).join(' ') || 'latest'
+}

@@ -1,0 +1,138 @@
+import { act, read } from './actions.ts'
+import { inspect, inspectEmpty } from './inspect.ts'
+import type { Plan } from './plan.ts'
+import { replacePlatform } from './platform.ts'
+import type { Failure } from './verdict.ts'
+import { World } from './world.ts'
+
+export interface Outcome {
+  readonly failure: Failure | undefined
+  readonly trace: readonly string[]
+  /** Tasks run, events handed over, virtual time that passed. */
+  readonly tasks: number
+  readonly delivered: number
+  readonly virtualMs: number
+}
+
+/** How long a healed cluster may take until everybody has everything, virtual ms: silence is noticed after 60 s. */
+const settleMs = 240_000
+/** How often it is looked whether they have, virtual ms. */
+const lookMs = 1000
+/** What the last round of events may take, virtual ms. */
+const lastRoundMs = 120_000
+
+/** Lets a planned history happen and judges it. What it takes from the platform is its own meanwhile: one at a time a thread. */
+export async function run(plan: Plan, tracing = false): Promise<Outcome> {
+  const world = new World(plan, tracing)
+  const { verdict, time } = world
+  const restore = replacePlatform(time, world)
+  const failed = (error: unknown) =>
+    verdict.broken('fault', error instanceof Error ? (error.stack ?? error.message) : String(error))
+  process.on('unhandledRejection', failed)
+  try {
+    await happen(world)
+  } catch (error) {
+    failed(error)
+  } finally {
+    process.off('unhandledRejection', failed)
+    restore()
+  }
+  const delivered = world.clients.reduce((sum, client) => sum + client.delivered, 0)
+  return { failure: verdict.failure, trace: verdict.trace ?? [], tasks: time.done, delivered, virtualMs: time.nowMs }
+}
+
+async function happen(world: World): Promise<void> {
+  const { plan, time, verdict } = world
+  for (let i = 0; i < plan.gateways; i++) world.startGateway()
+  for (const client of plan.clients) world.addClient(client)
+  for (const action of plan.actions) {
+    await time.runTo(action.atMs)
+    if (verdict.failure !== undefined) return
+    act(world, action)
+  }
+  heal(world)
+  verdict.note(() => 'everything heals')
+  await untilAllHave(world, settleMs)
+  for (const client of world.clients) client.checkPositions()
+  if (verdict.failure !== undefined) return
+  for (const subject of plan.subjects) world.publishers.publish(subject)
+  verdict.note(() => 'a last event of each subject is published')
+  await untilAllHave(world, lastRoundMs)
+  for (const gateway of world.gateways) inspect(gateway, world.truth, verdict, true)
+  await leaveAll(world)
+}
+
+/** All faults end. Connections that died without a word are left to be noticed. */
+function heal(world: World): void {
+  const { broker, publishers, gateways, clients, plan } = world
+  if (broker.missing) broker.create(broker.partitions)
+  while (publishers.finish(true));
+  while (gateways.length < plan.gateways) world.startGateway()
+  for (const { process, source } of gateways) {
+    process.resume()
+    source.latencyMs = 6
+    source.setAway(false)
+  }
+  for (const client of clients) {
+    client.process.resume()
+    client.slow = 0
+    client.process.after(0, () => {
+      client.happens('online')
+      client.happens('visible')
+    })
+    Object.assign(world.reach.get(client.process)!, { slowMs: 0, capacity: plan.capacity, blocked: '' })
+    read(world, client, false)
+    for (const { down } of world.connectionsOf(client.process)) down.slowMs = 0
+  }
+}
+
+async function untilAllHave(world: World, withinMs: number): Promise<void> {
+  const { time, verdict } = world
+  const deadline = time.nowMs + withinMs
+  for (;;) {
+    await time.runTo(time.nowMs + lookMs)
+    if (verdict.failure !== undefined) return
+    const lacking = unsettled(world)
+    if (lacking === undefined) return
+    if (time.nowMs < deadline) continue
+    const missing = missingOf(world)
+    verdict.broken(missing === undefined ? 'quiet' : 'missing', missing ?? lacking)
+    return
+  }
+}
+
+/** What is still to come before all is quiet; undefined when it is. */
+function unsettled(world: World): string | undefined {
+  const waiting = world.clients.find(({ waitsFor }) => waitsFor !== undefined)
+  if (waiting !== undefined) return `${waiting.name}: ${waiting.waitsFor}`
+  const behind = world.gateways.find(({ instruments }) => instruments.gateway.behind !== 0)
+  if (behind !== undefined) return `${behind.name} has ${behind.instruments.gateway.behind} sessions behind`
+  for (const { name, stream } of world.gateways) {
+    const { info } = stream
+    const { current } = world.broker
+    if (info?.incarnation !== current.id || info.partitions !== current.logs.length)
+      return `${name} does not know the stream`
+    for (const { partition, parked, window } of stream.partitions) {
+      const { head } = world.broker.log(partition) ?? { head: 0 }
+      if (parked.size > 0) return `${name} has readers ahead of partition ${partition}`
+      if (window.head !== head) return `${name} has read partition ${partition} up to ${window.head} of ${head}`
+    }
+  }
+  return missingOf(world)
+}
+
+function missingOf(world: World): string | undefined {
+  for (const client of world.clients) {
+    const missing = client.missing()
+    if (missing !== undefined) return missing
+  }
+  return undefined
+}
+
+async function leaveAll(world: World): Promise<void> {
+  const { time, verdict, clients, gateways } = world
+  for (const client of clients) client.process.after(0, () => client.close())
+  // The longest that a connection can stay unnoticed.
+  await time.runTo(time.nowMs + 30_000)
+  if (verdict.failure === undefined) for (const gateway of gateways) inspectEmpty(gateway, verdict)
+}

@@ -1,0 +1,98 @@
+import type { PartitionFeed } from '../../src/fanout/partition-feed.ts'
+import { loaded, type Window } from '../../src/log/window.ts'
+import type { SimGateway } from './gateway.ts'
+import { shown } from './shown.ts'
+import type { Truth } from './truth.ts'
+import type { Verdict } from './verdict.ts'
+
+const scratch = loaded()
+
+/** Holds a gateway's windows against a full scan of themselves and against the log, and its sessions against their limits. */
+export function inspect(gateway: SimGateway, truth: Truth, verdict: Verdict, quiet: boolean): void {
+  const { sessions, size, stream, instruments } = gateway
+  if (sessions.size > size.maxSessions) verdict.broken('limits', `${gateway.name} has ${sessions.size} sessions`)
+  if (instruments.gateway.behind < 0) verdict.broken('limits', `${gateway.name} counts fewer than no sessions behind`)
+  for (const feed of stream.partitions) {
+    const fault = indexFault(feed.window) ?? (quiet ? contentFault(feed, truth) : undefined)
+    if (fault !== undefined) verdict.broken('window', `${gateway.name}, partition ${feed.partition}: ${fault}`)
+  }
+}
+
+/** A gateway that nobody is connected to keeps nothing of anybody. */
+export function inspectEmpty(gateway: SimGateway, verdict: Verdict): void {
+  const { sessions, stream, instruments } = gateway
+  const { subscriptions, behind } = instruments.gateway
+  const counts = { sessions: sessions.size, subscriptions, behind }
+  for (const { hub, readers, parked, partition } of stream.partitions) {
+    Object.assign(counts, { [`readers ${partition}`]: readers.size + parked.size, [`hub ${partition}`]: hub.size })
+  }
+  const left = Object.entries(counts).filter(([, count]) => count !== 0)
+  if (left.length > 0)
+    verdict.broken('left behind', `${gateway.name}: ${left.map((each) => each.join(' = ')).join(', ')}`)
+}
+
+function indexFault(window: Window): string | undefined {
+  const { indexOrdinal, headOrdinal, tailOrdinal, indexTail, tail, head } = window
+  if (indexOrdinal > tailOrdinal || tailOrdinal > headOrdinal || indexTail > tail || tail > head) {
+    return `its bounds are ${indexTail} ${tail} ${head}, ordinals ${indexOrdinal} ${tailOrdinal} ${headOrdinal}`
+  }
+  if (window.usedBytes > window.payloadBytes || window.indexed > window.capacity) return 'it holds more than it may'
+  const chains = new Map<number, number[]>()
+  for (let ordinal = indexOrdinal; ordinal < headOrdinal; ordinal++) {
+    const hash = window.hashOf(ordinal)
+    const chain = chains.get(hash)
+    if (chain === undefined) chains.set(hash, [ordinal])
+    else chain.push(ordinal)
+  }
+  for (const [hash, chain] of chains) {
+    const fault = chainFault(window, hash, chain)
+    if (fault !== undefined) return fault
+  }
+  return undefined
+}
+
+function chainFault(window: Window, hash: number, chain: readonly number[]): string | undefined {
+  if (window.newest(hash) !== chain.at(-1))
+    return `the newest of ${hash} is ${window.newest(hash)}, not ${chain.at(-1)}`
+  for (let i = 0; i < chain.length; i++) {
+    if (window.previous(chain[i]!) !== (chain[i - 1] ?? -1)) return `${chain[i]} does not follow ${chain[i - 1]}`
+    if (window.following(chain[i]!) !== (chain[i + 1] ?? -1)) return `${chain[i]} does not lead to ${chain[i + 1]}`
+  }
+  for (const ordinal of chain) {
+    for (const offset of [window.offsetOf(ordinal), window.offsetOf(ordinal) + 1]) {
+      const expected = chain.find((each) => window.offsetOf(each) >= offset) ?? -1
+      const found = window.firstSince(hash, offset)
+      if (found !== expected) return `the first of ${hash} since ${offset} is ${found}, not ${expected}`
+    }
+  }
+  return undefined
+}
+
+/** To be asked once the gateway has read all that there is: before that it may hold what was rewritten meanwhile. */
+function contentFault({ partition, window, streamHash }: PartitionFeed, truth: Truth): string | undefined {
+  const { current } = truth.broker
+  const log = current.logs[partition]
+  if (log === undefined || current.hash !== streamHash || window.head !== log.head) return undefined
+  const offsets = new Set<number>()
+  for (let ordinal = window.indexOrdinal; ordinal < window.headOrdinal; ordinal++) offsets.add(window.offsetOf(ordinal))
+  for (const record of log.entries) {
+    if (record.offset < window.indexTail || record.offset >= window.head) continue
+    const usable =
+      record.event !== undefined &&
+      !record.hidden &&
+      !record.damaged &&
+      !truth.misplaced(record) &&
+      truth.displacedMs(record) === undefined
+    if (usable && !offsets.has(record.offset)) return `it lacks ${shown(record)}`
+  }
+  for (let ordinal = window.tailOrdinal; ordinal < window.headOrdinal; ordinal++) {
+    window.load(ordinal, scratch)
+    const { buffer, eventStart, eventEnd, offset } = scratch
+    const records = log.past.filter(
+      (record) => record.offset === offset && record.value !== null && record.gone !== 'rewritten',
+    )
+    const same = ({ value }: { value: Buffer | null }) => value!.compare(buffer, eventStart, eventEnd) === 0
+    if (records.length > 0 && !records.some(same)) return `its bytes at ${offset} are not the log's`
+  }
+  return undefined
+}

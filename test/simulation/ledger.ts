@@ -1,0 +1,192 @@
+import type { GapReason } from '../../src/wire/frames.ts'
+import type { Position } from '../../src/wire/token.ts'
+import type { LogRecord, PartitionLog } from './partition-log.ts'
+import type { Truth } from './truth.ts'
+
+/** What a subscription was told that it will not be given. */
+export interface ToldGap {
+  readonly incarnation: number
+  /** The incarnation that it had positions of before. */
+  readonly before: number | undefined
+  readonly partition: number
+  readonly from: number
+  readonly to: number
+  readonly reason: GapReason
+  readonly atMs: number
+}
+
+/** Where a subscription began, and since when it is owed events. */
+export interface Beginning {
+  /** By incarnation and partition. */
+  readonly starts: Map<string, number>
+  ms: number
+  /** The incarnation that it began with; -1 = it has not begun. */
+  incarnation: number
+}
+
+/** Records that a token passed over that its gateway could not judge: it has seen no epochs of before its start. */
+export interface Unjudged {
+  readonly place: string
+  readonly from: number
+  readonly to: number
+  readonly epoch: number
+}
+
+/** What a subscription knows of itself, whichever ledger is asked. */
+export interface Subscriber {
+  readonly subject: string
+  /** It shares its positions with others, over SSE or long-poll, now or before. */
+  together: boolean
+  readonly beginning: Beginning
+  readonly unjudged: Unjudged[]
+}
+
+export const placeOf = (incarnation: number, partition: number): string => `${incarnation}/${partition}`
+
+/** Gaps whose offsets are not given, and not given again under other circumstances. */
+const final: ReadonlySet<GapReason> = new Set([
+  'retention',
+  'corrupt',
+  'compacted',
+  'budget',
+  'unnamed',
+  'ttl',
+  'latest',
+  'collapsed',
+])
+
+/** What one subscription was given and told, held against what it is owed. */
+export class Ledger {
+  readonly given = new Set<LogRecord>()
+  readonly #gaps: ToldGap[] = []
+  readonly #subscriber: Subscriber
+  readonly #truth: Truth
+  readonly #nowMs: () => number
+  /** Up to where it is known that all was given or told. */
+  readonly #verified = new Map<string, number>()
+
+  constructor(subscriber: Subscriber, truth: Truth, nowMs: () => number) {
+    this.#subscriber = subscriber
+    this.#truth = truth
+    this.#nowMs = nowMs
+  }
+
+  gap(gap: ToldGap): void {
+    this.#gaps.push(gap)
+    const { reason, partition, incarnation, from } = gap
+    if (reason === 'rewritten') this.#lower(placeOf(incarnation, partition), from)
+    if (reason !== 'recreated') return
+    for (const place of this.#verified.keys()) if (place.endsWith(`/${partition}`)) this.#verified.delete(place)
+  }
+
+  /** Its program ended: what the stored position does not cover will be given again. */
+  forgetBeyond(positions: readonly Position[]): void {
+    this.#verified.clear()
+    for (const record of this.given) if (!isBelow(record, positions, this.#truth)) this.given.delete(record)
+  }
+
+  /** The first record below the position that was neither given nor told of; undefined = none. */
+  missingBelow({ streamHash, partition, offset, generation }: Position): LogRecord | undefined {
+    const log = this.#truth.broker.byHash(streamHash)?.logs[partition]
+    if (log === undefined) return undefined
+    const place = placeOf(log.incarnation, partition)
+    const verified = this.#verified.get(place) ?? 0
+    const epoch = this.#truth.epochOf(log, offset, generation)
+    // That subjects moved is told in the partitions that they moved to, each in its time: it is asked for at the end.
+    const record = this.#missingIn(log, verified, offset, epoch, false)
+    if (record === undefined) this.#verified.set(place, Math.max(verified, offset))
+    return record
+  }
+
+  /** The first record of the whole log that was neither given nor told of. */
+  missing(): LogRecord | undefined {
+    for (const { logs } of this.#truth.broker.incarnations) {
+      for (const log of logs) {
+        const record = this.#missingIn(log, 0, log.head, Number.POSITIVE_INFINITY, true)
+        if (record !== undefined) return record
+      }
+    }
+    return undefined
+  }
+
+  #lower(place: string, offset: number): void {
+    const verified = this.#verified.get(place)
+    if (verified !== undefined && verified > offset) this.#verified.set(place, offset)
+  }
+
+  #missingIn(log: PartitionLog, from: number, to: number, epoch: number, moved: boolean): LogRecord | undefined {
+    const start = this.#startOf(log)
+    if (start === undefined) return undefined
+    const least = Math.max(from, start)
+    const nowMs = this.#nowMs()
+    return log.past.find((record) => {
+      const { offset, hidden, seenMs } = record
+      if (offset < least || offset >= to || hidden || seenMs > nowMs || this.given.has(record)) return false
+      if (record.gone === 'rewritten' || !this.#isOwed(record, log) || !log.inLineage(record, epoch)) return false
+      if (!moved && this.#truth.displacedMs(record) !== undefined) return false
+      return !this.#isTold(record)
+    })
+  }
+
+  #isOwed(record: LogRecord, log: PartitionLog): boolean {
+    const { subject } = this.#subscriber
+    return record.damaged
+      ? this.#truth.reads(subject, log) && !this.#truth.strayedFor(subject, record)
+      : this.#truth.wants(subject, record)
+  }
+
+  /** undefined where nothing is owed: the subscription began with a later incarnation. */
+  #startOf({ incarnation, partition }: PartitionLog): number | undefined {
+    const { beginning } = this.#subscriber
+    // A token may carry positions of earlier ones, of what was told already.
+    if (beginning.incarnation < 0 || incarnation < beginning.incarnation) return undefined
+    const start = beginning.starts.get(placeOf(incarnation, partition))
+    if (start !== undefined) return start
+    return 0
+  }
+
+  #isTold(record: LogRecord): boolean {
+    const place = placeOf(record.incarnation, record.partition)
+    const { offset, epoch } = record
+    const { unjudged, beginning, together } = this.#subscriber
+    if (unjudged.some((each) => each.place === place && each.epoch <= epoch && each.from <= offset && each.to > offset))
+      return true
+    const displacedMs = this.#truth.displacedMs(record)
+    // Documented: events of moved subjects that were written before stay in the old partitions, also for who begins later.
+    if (displacedMs !== undefined && (beginning.ms >= displacedMs || together || this.#truth.movedTwice(record)))
+      return true
+    if (this.#truth.tooEarly(record) || this.#truth.misplaced(record)) return true
+    return this.#gaps.some((gap) => this.#tells(gap, record, displacedMs))
+  }
+
+  #tells(gap: ToldGap, record: LogRecord, displacedMs: number | undefined): boolean {
+    const { reason, incarnation, partition, from, to, atMs } = gap
+    const { offset } = record
+    const { deletedMs } = this.#truth.broker.incarnations[record.incarnation]!
+    if (reason === 'recreated' && incarnation > record.incarnation) {
+      // Of a rewrite that came shortly before nobody may have heard.
+      if (record.epoch > 0) return true
+      return partition !== record.partition || from <= offset || gap.before !== record.incarnation
+    }
+    const isHere = incarnation === record.incarnation && partition === record.partition
+    if (isHere) {
+      // What was gone before it came is part of what it does not know of the new log.
+      if (reason === 'recreated' && record.gone === 'retention' && record.goneMs <= atMs) return true
+      if (reason === 'repartitioned' && offset < from) return true
+      // Damage has no epoch: where a history begins with it, the agreement reaches past it.
+      if (record.damaged && reason === 'rewritten' && atMs >= record.seenMs) return true
+    }
+    const isMoved = displacedMs !== undefined && atMs >= displacedMs
+    if (reason === 'recreated' && incarnation === record.incarnation && isMoved) return true
+    if ((reason === 'repartitioned' || reason === 'unnamed') && (atMs >= deletedMs || isMoved)) return true
+    return isHere && from <= offset && to >= offset && atMs >= record.seenMs && final.has(reason)
+  }
+}
+
+function isBelow(record: LogRecord, positions: readonly Position[], truth: Truth): boolean {
+  const { hash } = truth.broker.incarnations[record.incarnation]!
+  return positions.some(
+    ({ streamHash, partition, offset }) =>
+      streamHash === hash && partition === record.partition && offset > record.offset,
+  )
+}

@@ -1,0 +1,270 @@
+/** One change of the real code that breaks a promise, and by which histories notice. */
+export interface Mutant {
+  readonly name: string
+  /** Below src/. */
+  readonly file: string
+  /** Text that the file has exactly once, and what stands there instead. */
+  readonly from: string
+  readonly to: string
+}
+
+/** What shows that the simulation has teeth: each of these is to be caught. */
+export const mutants: readonly Mutant[] = [
+  // Sessions and readers
+  {
+    name: 'a session with more to do is not run again',
+    file: 'session/pump.ts',
+    from: 'if (item.run()) this.add(item)',
+    to: 'item.run()',
+  },
+  {
+    name: 'a drained session is not woken',
+    file: 'session/client-session.ts',
+    from: 'if (this.#writer.drained() && this.run()) this.wake()',
+    to: 'if (this.#writer.drained()) this.run()',
+  },
+  {
+    name: 'a record that the socket refused counts as given',
+    file: 'session/client-session.ts',
+    from: 'if (outcome === writeOutcome.refused) reader.next = record.offset',
+    to: 'if (outcome === writeOutcome.refused) reader.next = record.offset + 1',
+  },
+  {
+    name: 'a missed record that the socket refused counts as given',
+    file: 'session/reader.ts',
+    from: 'if (outcome === writeOutcome.refused) this.next = offset\n',
+    to: '',
+  },
+  {
+    name: 'a reader that falls behind resumes one late',
+    file: 'session/reader.ts',
+    from: "this.mode = 'behind'\n    this.next = Math.max(this.next, this.feed.window.head)",
+    to: "this.mode = 'behind'\n    this.next = Math.max(this.next, this.feed.window.head + 1)",
+  },
+  {
+    name: 'a gap that the socket refused is forgotten',
+    file: 'session/reader.ts',
+    from: 'if (!this.#tell(gap)) this.owed.unshift(gap)',
+    to: 'this.#tell(gap)',
+  },
+  {
+    name: 'a reader is not told of a rewrite below it',
+    file: 'session/reader.ts',
+    from: 'if (this.#standsAt() > lost.from) this.#rewind',
+    to: 'if (this.#standsAt() > lost.from + 2) this.#rewind',
+  },
+  {
+    name: 'a loss that the index passes is not told',
+    file: 'session/reader.ts',
+    from: 'if (lost === undefined || lost.from >= to) this.next = to',
+    to: 'if (lost === undefined || lost.from >= 0) this.next = to',
+  },
+  {
+    name: 'a queued subscription joins before its position was judged',
+    file: 'session/track.ts',
+    from: 'side.owed.length > 0 || side.generation >= 0 || side.next',
+    to: 'side.owed.length > 0 || side.next',
+  },
+  {
+    name: 'the next ref of a queue is not let in',
+    file: 'session/track.ts',
+    from: 'this.join(leg)\n      joined(leg)\n      this.#promote()',
+    to: 'this.join(leg)\n      joined(leg)',
+  },
+  {
+    name: 'refs that queue do not hear of the log',
+    file: 'session/track.ts',
+    from: 'this.#waiting.push(reader)',
+    to: 'this.feed.readers.delete(reader)\n    this.#waiting.push(reader)',
+  },
+  {
+    name: 'a position ahead is not judged again when the log grows past it',
+    file: 'session/reader.ts',
+    from: 'return generation < 0 ? next : this.feed.window.epochEnd(generation)',
+    to: 'return generation < 0 || generation >= 0 ? next : this.feed.window.epochEnd(generation)',
+  },
+  {
+    name: 'a token of another history is taken as it is',
+    file: 'session/start.ts',
+    from: 'const agreed = generation < 0 ? offset : feed.window.epochEnd(generation)',
+    to: 'const agreed = generation < 0 ? offset : offset',
+  },
+  {
+    name: 'in a log that was created again the old offset is kept',
+    file: 'session/start.ts',
+    from: "return { feed, offset: feed.first, gap: owed('recreated'",
+    to: "return { feed, offset: position.offset, gap: owed('recreated'",
+  },
+  {
+    name: 'a partition that the token does not name is passed without a word',
+    file: 'session/start.ts',
+    from: "return { feed, offset: head, gap: owed('unnamed', 0, head - 1, undefined) }",
+    to: 'return plain(feed, head)',
+  },
+  {
+    name: 'subjects that share a hash are taken for one',
+    file: 'session/matcher.ts',
+    from: 'if (bytes.compare(record.buffer, record.subjectStart, record.subjectEnd) === 0) return true',
+    to: 'if (bytes.length > 0) return true',
+  },
+  {
+    name: 'a place in memory of an earlier envelope counts as a collapse key',
+    file: 'session/drops.ts',
+    from: 'if (later.collapseKeyLength !== own.collapseKeyLength) return false\n',
+    to: '',
+  },
+  {
+    name: 'what a policy leaves out is not counted',
+    file: 'session/reader.ts',
+    from: 'dropped.to = offset\n      dropped.n++',
+    to: 'dropped.to = offset',
+  },
+  {
+    name: 'control frames that waited are dropped',
+    file: 'session/frame-writer.ts',
+    from: 'if (outcome === writeOutcome.refused) this.#waiting.unshift(frame)\n',
+    to: '',
+  },
+  {
+    name: 'read-back from before a rewrite is used',
+    file: 'session/read-back.ts',
+    from: ' || chunk.rewrites !== feed.rewrites) continue',
+    to: ') continue',
+  },
+  {
+    name: 'who waits for the same read-back is not woken',
+    file: 'session/read-back.ts',
+    from: 'under.waiters.add(waiter)\n',
+    to: '',
+  },
+  // The window
+  {
+    name: 'a chain leads one entry too far back',
+    file: 'log/window.ts',
+    from: 'this.#previous[slot] = distance',
+    to: 'this.#previous[slot] = distance === 0 ? 0 : distance + 1',
+  },
+  {
+    name: 'a chain does not lead on',
+    file: 'log/window.ts',
+    from: 'if (other >= 0) this.#next[other] = distance',
+    to: 'if (other >= 0) this.#next[other] = 0',
+  },
+  {
+    name: 'the first since an offset is the one after it',
+    file: 'log/window.ts',
+    from: 'if (earlier < 0 || this.offsetOf(earlier) < offset) return at',
+    to: 'if (earlier < 0 || this.offsetOf(earlier) <= offset) return at',
+  },
+  {
+    name: 'an evicted entry stays in the table',
+    file: 'log/window.ts',
+    from: 'this.#newest.remove(slot)\n    this.indexOrdinal++',
+    to: 'this.indexOrdinal++',
+  },
+  {
+    name: 'the payload ring overwrites what it still shows',
+    file: 'log/window.ts',
+    from: 'if (this.size === 0 || oldest < place || oldest >= place + units) break',
+    to: 'if (this.size === 0 || oldest < place || oldest >= place + units - 2) break',
+  },
+  {
+    name: 'a loss ends one early',
+    file: 'log/losses.ts',
+    from: 'if (list[i]!.to >= offset) return list[i]',
+    to: 'if (list[i]!.to > offset) return list[i]',
+  },
+  {
+    name: 'an epoch agrees up to the end of the next one',
+    file: 'log/epochs.ts',
+    from: 'find((entry) => entry.epoch > epoch)',
+    to: 'find((entry) => entry.epoch > epoch + 1)',
+  },
+  // The feed
+  {
+    name: 'retention while a stretch is read back is not told',
+    file: 'fanout/stream-feed.ts',
+    from: "if (kept > from) window.lost(from, kept - 1, 'retention')",
+    to: '',
+  },
+  {
+    name: 'a rewritten log keeps its chunks',
+    file: 'fanout/stream-feed.ts',
+    from: 'feed.window.truncate(from)\n    feed.rewrites++',
+    to: 'feed.window.truncate(from)',
+  },
+  {
+    name: 'what was in its new place too early is lost for good',
+    file: 'fanout/stream-feed.ts',
+    from: 'for (const feed of this.partitions) feed.reread()',
+    to: '',
+  },
+  {
+    name: 'records in the wrong partition are delivered',
+    file: 'fanout/intake.ts',
+    from: "if (check !== 'ok') return check",
+    to: "if (check === 'no_route') return check",
+  },
+  {
+    name: 'the hub takes a hash for the subject',
+    file: 'fanout/hub.ts',
+    from: 'if (topic.hash === hash && sameBytes(topic.bytes, buffer, start, end)) return topic',
+    to: 'if (topic.hash === hash && buffer.length > end - start) return topic',
+  },
+  {
+    name: 'a member that leaves takes another one along',
+    file: 'fanout/hub.ts',
+    from: 'topic.members[index] = last\n      last.index = index',
+    to: 'last.index = index',
+  },
+  // The edge
+  {
+    name: 'a poll answers with the position of its start',
+    file: 'edge/poll.ts',
+    from: '// Between two frames the position moves on past what is not for this client.\n    this.#after = this.session.token()',
+    to: '',
+  },
+  {
+    name: 'a poll that is full takes one more and drops it',
+    file: 'edge/poll.ts',
+    from: 'this.#bytes += frame.length\n',
+    to: 'this.#bytes += frame.length\n    if (this.#frames.length > 6) this.#frames.pop()\n',
+  },
+  {
+    name: 'an event-stream goes on with the id of the next event',
+    file: 'edge/sse.ts',
+    from: "if (this.#full || this.#state !== 'open') return writeOutcome.refused",
+    to: "if (this.#full || this.#state !== 'open') return writeOutcome.sent",
+  },
+  {
+    name: 'a full WebSocket is taken for one that refused',
+    file: 'edge/websocket.ts',
+    from: 'return this.ws.send(frame, this.binary, false) as WriteOutcome',
+    to: 'return (this.ws.send(frame, this.binary, false) || writeOutcome.refused) as WriteOutcome',
+  },
+  // The SDK
+  {
+    name: 'an event that comes again is new',
+    file: 'client/positions.ts',
+    from: 'return !known',
+    to: 'return !known || offset >= 0',
+  },
+  {
+    name: 'one subscription advances with the other',
+    file: 'client/positions.ts',
+    from: 'if (followed.live && followed.positions.has(key)) advance(followed, position)',
+    to: 'if (followed.positions.has(key)) advance(followed, position)',
+  },
+  {
+    name: 'after a loss nobody connects again',
+    file: 'client/follow.ts',
+    from: 'if (refused?.final) {',
+    to: 'if (refused?.final || this.#positions.token() === undefined) {',
+  },
+  {
+    name: 'a subscription that catches up takes over what is not its own',
+    file: 'client/positions.ts',
+    from: 'return areNamed(refs) ? refs.includes(ref) : live',
+    to: 'return areNamed(refs) ? refs.length > 0 : live || ref < 0',
+  },
+]

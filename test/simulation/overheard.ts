@@ -1,0 +1,188 @@
+import type { Connection, Handlers, Wish } from '../../src/client/connection.ts'
+import type { Delivery, Gap, ServerFrame } from '../../src/wire/frames.ts'
+import { decodeToken, type Position } from '../../src/wire/token.ts'
+import { gapFault } from './gap-truth.ts'
+import { placeOf } from './ledger.ts'
+import { shown, shownToken } from './shown.ts'
+import type { Truth } from './truth.ts'
+import type { Verdict } from './verdict.ts'
+import type { Witness } from './witness.ts'
+
+/** One ref of a connection. */
+interface Served {
+  readonly witness: Witness
+  /** Told to be live. */
+  live: boolean
+  /** Offset of the last record that this connection gave it, by incarnation and partition. */
+  readonly last: Map<string, number>
+}
+
+/** One connection, overheard: what the gateway says in each frame, and for whom. */
+export class Overheard {
+  readonly #separate: boolean
+  readonly #byRef = new Map<number, Served>()
+  readonly #truth: Truth
+  readonly #verdict: Verdict
+  readonly #nowMs: () => number
+  #gatewayStartedMs: number | undefined
+  /** Some refs were let go: what names none may have been for them. */
+  #others = false
+
+  constructor(separate: boolean, truth: Truth, verdict: Verdict, nowMs: () => number) {
+    this.#separate = separate
+    this.#truth = truth
+    this.#verdict = verdict
+    this.#nowMs = nowMs
+  }
+
+  get #name(): string {
+    return [...this.#byRef.values()][0]?.witness.name ?? ''
+  }
+
+  asks({ ref, after }: Wish, witness: Witness): void {
+    this.#byRef.set(ref, { witness, live: false, last: new Map() })
+    witness.asks(after, !this.#separate)
+    if (this.#gatewayStartedMs !== undefined) witness.reached(this.#gatewayStartedMs)
+  }
+
+  reached(gatewayStartedMs: number): void {
+    this.#gatewayStartedMs = gatewayStartedMs
+    for (const { witness } of this.#byRef.values()) witness.reached(gatewayStartedMs)
+  }
+
+  handlers(to: Handlers): Handlers {
+    return {
+      frame: (frame) => {
+        this.#verdict.note(() => `  frame ${this.#name} ${JSON.stringify({ ...frame, event: undefined })}`)
+        this.#frame(frame)
+        to.frame(frame)
+      },
+      position: (token) => {
+        this.#verdict.note(() => `  position ${this.#name} ${shownToken(token)}`)
+        this.#position(token)
+        to.position(token)
+      },
+      closed: (refused) => to.closed(refused),
+    }
+  }
+
+  connection(of: Connection, witnessOf: (subject: string) => Witness): Connection {
+    if (of.subscribe === undefined) return of
+    return {
+      subscribe: (wish) => {
+        this.asks(wish, witnessOf(wish.subject))
+        of.subscribe?.(wish)
+      },
+      unsubscribe: (ref) => {
+        this.#byRef.delete(ref)
+        this.#others = true
+        of.unsubscribe?.(ref)
+      },
+      check: () => of.check?.(),
+      close: () => of.close(),
+    }
+  }
+
+  /** SSE and poll: a position of all subjects, behind what was told so far. */
+  #position(token: string): void {
+    const positions = decodeToken(token)
+    for (const { witness } of this.#byRef.values()) {
+      this.#judged(witness)
+      witness.claimed(positions, 'is told to stand at')
+      witness.begins(positions)
+      // The next poll of this connection presents it.
+      witness.presents(positions)
+    }
+  }
+
+  #frame(frame: ServerFrame): void {
+    switch (frame.kind) {
+      case 'subscribed':
+        this.#subscribed(frame.ref, frame.after === '' ? [] : decodeToken(frame.after))
+        break
+      case 'live':
+        for (const [ref, served] of this.#byRef) if (frame.ref === 0 || frame.ref === ref) served.live = true
+        break
+      case 'delivery':
+        this.#delivery(frame)
+        break
+      case 'gap':
+        this.#gap(frame)
+        break
+      case 'pong': {
+        const positions = frame.after === '' ? [] : decodeToken(frame.after)
+        for (const { live, witness } of this.#byRef.values()) if (live) witness.claimed(positions, 'is told in a pong')
+      }
+    }
+  }
+
+  /** Only now the gateway has judged what it was asked. */
+  #judged(witness: Witness): void {
+    if (this.#gatewayStartedMs !== undefined) witness.reached(this.#gatewayStartedMs)
+  }
+
+  #subscribed(ref: number, positions: readonly Position[]): void {
+    const witness = this.#byRef.get(ref)?.witness
+    if (witness !== undefined) this.#judged(witness)
+    witness?.claimed(positions, 'is subscribed at')
+    witness?.begins(positions)
+  }
+
+  #delivery(delivery: Delivery): void {
+    const { refs = [], after, partition, offset } = delivery
+    const record = this.#truth.find(delivery, delivery.event, this.#truth.incarnationOf(after, partition))
+    if (record === undefined || record.hidden || record.damaged || record.seenMs > this.#nowMs()) {
+      const what = record === undefined ? JSON.stringify({ ...delivery.event, data: '' }) : shown(record)
+      this.#verdict.broken('content', `partition ${partition} had nothing like ${what} at ${offset} to be seen`)
+      return
+    }
+    if (this.#separate) {
+      const [position] = decodeToken(after)
+      if (position?.partition !== partition || position.offset !== offset + 1) {
+        this.#verdict.broken('token of a delivery', `${shown(record)} has the position ${JSON.stringify(position)}`)
+      }
+    }
+    for (const [ref, served] of this.#byRef) {
+      const { witness, live, last } = served
+      const isNamed = refs.includes(ref)
+      const isWanted = this.#truth.wants(witness.subject, record)
+      if (isNamed && !isWanted) witness.broken('matching', `is named by ${shown(record)}`)
+      if (!isWanted || (refs.length > 0 && !isNamed)) continue
+      witness.received.given.add(record)
+      // With other partitions a ref that was told to be live is not so in each of them; SSE and poll may go back together.
+      if (!isNamed && (!live || this.#truth.wasRepartitioned() || !this.#separate)) continue
+      const place = placeOf(record.incarnation, partition)
+      const before = last.get(place) ?? -1
+      if (offset <= before) witness.broken('once a ref', `got ${shown(record)} behind offset ${before}`)
+      last.set(place, offset)
+    }
+  }
+
+  #gap(gap: Gap): void {
+    const { refs = [], partition, from, to, reason, after } = gap
+    const incarnation = this.#truth.incarnationOf(after, partition)
+    if (incarnation === undefined) return
+    const subjects: string[] = []
+    for (const [ref, served] of this.#byRef) {
+      if (refs.length > 0 ? !refs.includes(ref) : !this.#truth.readsPartition(served.witness.subject, partition))
+        continue
+      subjects.push(served.witness.subject)
+      served.witness.told(gap)
+      if (refs.length > 0 && reason === 'repartitioned') served.live = false
+      if (reason === 'rewritten' || reason === 'recreated') rewind(served.last, gap, incarnation.index)
+    }
+    if (refs.length === 0 && this.#others) return
+    const isCounted = refs.length === 1 || this.#byRef.size === 1
+    const fault = gapFault(this.#truth, gap, incarnation, subjects, isCounted, this.#nowMs())
+    if (fault === undefined) return
+    this.#verdict.broken('true gap', `${reason} ${from} to ${to} of partition ${partition}: ${fault}`)
+  }
+}
+
+function rewind(last: Map<string, number>, { reason, partition, from }: Gap, incarnation: number): void {
+  for (const [place, offset] of last) {
+    if (reason === 'recreated') {
+      if (place.endsWith(`/${partition}`)) last.delete(place)
+    } else if (place === placeOf(incarnation, partition) && offset >= from) last.set(place, from - 1)
+  }
+}

@@ -1,0 +1,201 @@
+import { type Random, seededRandom } from '../../src/base/random.ts'
+import type { Generations } from '../../src/log/record.ts'
+import type { ClientPlan, WayName } from './client.ts'
+import type { GatewaySize } from './gateway.ts'
+import { collisions, hashSeeds, patterns, plainSubjects } from './subjects.ts'
+
+/** What can happen, and how often beside the others. */
+export const actionWeights = {
+  publish: 40,
+  begin: 3,
+  finish: 4,
+  hole: 2,
+  unusable: 2,
+  damage: 1,
+  retain: 3,
+  rewrite: 1,
+  cutBack: 0.6,
+  recreate: 0.5,
+  grow: 0.5,
+  brokerAway: 1,
+  linkAway: 1.5,
+  slowBroker: 1.5,
+  crash: 1.2,
+  drain: 0.8,
+  pauseGateway: 1.5,
+  stepClock: 1,
+  massReconnect: 0.7,
+  cut: 5,
+  halfOpen: 1.2,
+  stall: 6,
+  slowReader: 3,
+  tinySocket: 3,
+  loseAnswer: 2,
+  block: 1,
+  offline: 1,
+  hidden: 0.7,
+  restartClient: 1.5,
+  subscribe: 1.5,
+  unsubscribe: 1,
+  pauseClient: 1.5,
+  slowHandler: 1,
+  twin: 1.5,
+  follow: 1,
+  leave: 0.7,
+  forge: 1.5,
+  inspect: 1,
+} as const
+export type ActionKind = keyof typeof actionWeights
+
+/**
+ * JetStream has no transactions, and no batches that can be damaged. Behind an offset without a usable record a position has no time, so a
+ * rewrite there can't be told: a known limit.
+ */
+const epochsOnly: ReadonlySet<ActionKind> = new Set(['begin', 'finish', 'damage', 'hole', 'unusable'])
+
+/** Kinds that each history may leave out, so that each also happens without the others. */
+const optional: readonly ActionKind[] = (Object.keys(actionWeights) as ActionKind[]).filter(
+  (kind) => kind !== 'publish' && kind !== 'inspect',
+)
+
+/** Something that happens to the cluster; what exactly, it takes from its three numbers in [0, 1). */
+export interface Action {
+  readonly atMs: number
+  readonly kind: ActionKind
+  readonly x: number
+  readonly y: number
+  readonly z: number
+}
+
+/** Of a balancer in front of all gateways. */
+export const anyUrl = 'http://127.0.0.1:8100'
+/** Of the gateways themselves, for clients that choose. */
+export const gatewayUrls = [1, 2, 3, 4].map((n) => `http://127.0.0.1:${8100 + n}`)
+
+/** A whole history before it happens. */
+export interface Plan {
+  readonly seed: number
+  readonly partitions: number
+  readonly generations: Generations
+  readonly hashSeed: number
+  readonly gateways: number
+  readonly size: GatewaySize
+  readonly subjects: readonly string[]
+  readonly clients: readonly ClientPlan[]
+  readonly capacity: number
+  readonly actions: readonly Action[]
+}
+
+interface Scale {
+  readonly gateways: number
+  readonly clients: readonly [least: number, most: number]
+  readonly actions: readonly [least: number, most: number]
+  readonly spanMs: readonly [least: number, most: number]
+}
+
+/** Where faults are met most cheaply: a few clients, seconds. */
+const tiny: Scale = { gateways: 2, clients: [1, 4], actions: [6, 45], spanMs: [1000, 9000] }
+const middling: Scale = { gateways: 2, clients: [3, 8], actions: [30, 220], spanMs: [4000, 30_000] }
+const large: Scale = { gateways: 4, clients: [120, 200], actions: [300, 700], spanMs: [20_000, 60_000] }
+
+const pick = <T>(random: Random, list: readonly T[]): T => list[Math.floor(random.next() * list.length)]!
+const between = (random: Random, [least, most]: readonly [number, number]): number =>
+  Math.floor(least + random.next() * (most - least + 1))
+
+/** The same seed and size give the same plan. */
+export function makePlan(seed: number, size: 'small' | 'large'): Plan {
+  const random = seededRandom(seed)
+  const scale = size === 'large' ? large : random.next() < tinyShare ? tiny : middling
+  const subjects = someSubjects(random)
+  const generations = random.next() < 0.25 ? 'times' : 'epochs'
+  const clients = Array.from({ length: between(random, scale.clients) }, () => makeClient(random, subjects.list))
+  return {
+    seed,
+    partitions: pick(random, [1, 1, 2, 2, 3, 4]),
+    generations,
+    hashSeed: subjects.hashSeed,
+    gateways: scale.gateways,
+    size: makeSize(random, clients.length, generations),
+    subjects: subjects.list,
+    clients,
+    capacity: pick(random, [300, 1500, 1500, 10_000]),
+    actions: makeActions(random, scale, generations),
+  }
+}
+
+/** Few, so that chains are long; among them some whose hashes collide. */
+function someSubjects(random: Random) {
+  const hashSeed = pick(random, hashSeeds)
+  const list = collisions[hashSeed]!.flat()
+  for (const subject of plainSubjects) if (random.next() < 0.5) list.push(subject)
+  return { hashSeed, list }
+}
+
+const wayLists: readonly (readonly WayName[])[] = [
+  ['websocket'],
+  ['websocket-proto'],
+  ['sse'],
+  ['poll'],
+  ['websocket', 'sse', 'poll'],
+  ['websocket-proto', 'poll'],
+  ['sse', 'websocket'],
+]
+
+export function makeClient(random: Random, subjects: readonly string[]): ClientPlan {
+  const count = pick(random, [1, 1, 1, 2, 3])
+  const wished = new Set(Array.from({ length: count }, () => makeSubject(random, subjects)))
+  const isChoosing = random.next() < 0.4
+  return {
+    wishes: [...wished].map((subject) => ({ subject, after: random.next() < 0.2 ? ['earliest'] : [] })),
+    ways: pick(random, wayLists),
+    urls: isChoosing ? [...gatewayUrls.slice(0, 2)].sort(() => random.next() - 0.5) : [anyUrl],
+    consumer: random.next() < 0.5 ? 'handlers' : 'iterator',
+    inbox: { maxEvents: pick(random, [3, 8, 1024]), maxBytes: pick(random, [2000, 1_000_000]) },
+  }
+}
+
+export const makeSubject = (random: Random, subjects: readonly string[]): string =>
+  pick(random, random.next() < 0.65 ? subjects : patterns)
+
+function makeSize(random: Random, clients: number, generations: Generations): GatewaySize {
+  return {
+    payloadBytes: pick(random, [4608, 4608, 8192, 32_768]),
+    // What has left the index speaks against no time.
+    entries: generations === 'times' ? 256 : pick(random, [8, 16, 32, 64, 256]),
+    chunkBytes: pick(random, [300, 1200, 4000]),
+    fillAgeMs: pick(random, [0, 3000, 600_000]),
+    maxSessions: pick(random, [clients + 1, 1000, 1000]),
+    maxWaitingFrames: pick(random, [4, 4096, 4096]),
+    lookPerSlice: pick(random, [3, 8, 512, 512]),
+    maxPollFrames: pick(random, [2, 8, 256]),
+    maxBackpressureBytes: pick(random, [200, 800, 65_536]),
+    heartbeatMs: pick(random, [5000, 25_000]),
+    batch: pick(random, [1, 3, 20]),
+  }
+}
+
+/** Most histories are tiny: they find most for their time. */
+const tinyShare = 0.9
+
+function makeActions(random: Random, scale: Scale, generations: Generations): Action[] {
+  const left = random.next() * 0.9
+  const kinds = (Object.keys(actionWeights) as ActionKind[])
+    .filter((kind) => !optional.includes(kind) || random.next() >= left)
+    .filter((kind) => generations === 'epochs' || !epochsOnly.has(kind))
+  const total = kinds.reduce((sum, kind) => sum + actionWeights[kind], 0)
+  const spanMs = between(random, scale.spanMs)
+  return Array.from({ length: between(random, scale.actions) }, () => {
+    let at = random.next() * total
+    const kind = kinds.find((each) => {
+      at -= actionWeights[each]
+      return at < 0
+    })
+    return {
+      atMs: random.next() * spanMs,
+      kind: kind ?? 'publish',
+      x: random.next(),
+      y: random.next(),
+      z: random.next(),
+    }
+  }).sort((a, b) => a.atMs - b.atMs)
+}

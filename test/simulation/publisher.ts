@@ -1,0 +1,100 @@
+import type { Random } from '../../src/base/random.ts'
+import { decodeEvent, encodeEvent } from '../../src/wire/envelope.ts'
+import { type Event, makeEvent } from '../../src/wire/frames.ts'
+import type { SimBroker } from './broker.ts'
+import type { LogRecord, NewRecord } from './partition-log.ts'
+import { partitionOf, type Truth } from './truth.ts'
+import type { VirtualTime } from './virtual-time.ts'
+
+/** All who write to the log. */
+export class Publishers {
+  readonly #time: VirtualTime
+  readonly #broker: SimBroker
+  readonly #truth: Truth
+  readonly #random: Random
+  /** Open transactions, oldest first. */
+  readonly transactions: number[] = []
+  #transaction = 0
+  #count = 0
+
+  constructor(time: VirtualTime, broker: SimBroker, truth: Truth, random: Random) {
+    this.#time = time
+    this.#broker = broker
+    this.#truth = truth
+    this.#random = random
+  }
+
+  /** Undefined while there is no stream to write to. */
+  publish(subject: string, transaction?: number): LogRecord | undefined {
+    if (this.#broker.missing) return undefined
+    return this.#append(partitionOf(subject, this.#broker.partitions), { ...this.#event(subject), transaction })
+  }
+
+  begin(): number {
+    this.transactions.push(++this.#transaction)
+    return this.#transaction
+  }
+
+  /** Ends the oldest transaction in all partitions; false when none is open. */
+  finish(committed: boolean): boolean {
+    const transaction = this.transactions.shift()
+    if (transaction === undefined) return false
+    for (const log of this.#broker.current.logs) log.finish(transaction, committed, this.#time.nowMs)
+    return true
+  }
+
+  /** A record that no gateway can use: no event, another partition than its subject's, a deletion of nothing. */
+  unusable(subject: string, partition: number, choice: number): LogRecord | undefined {
+    if (this.#broker.missing) return undefined
+    const own = partitionOf(subject, this.#broker.partitions)
+    const wrong = this.#event(subject)
+    if (choice < 0.3 && own !== partition) return this.#append(partition, wrong)
+    if (choice < 0.6) return this.#append(partition, { ...wrong, key: null, value: null, event: undefined })
+    return this.#append(partition, { ...wrong, value: Buffer.from('no envelope'), event: undefined })
+  }
+
+  /** A record whose bytes are damaged on disk. */
+  damaged(subject: string): LogRecord | undefined {
+    if (this.#broker.missing) return undefined
+    return this.#append(partitionOf(subject, this.#broker.partitions), {
+      ...this.#event(subject),
+      event: undefined,
+      damaged: true,
+    })
+  }
+
+  #append(partition: number, record: NewRecord): LogRecord {
+    const written = this.#broker.log(partition).append(record, this.#time.nowMs)
+    this.#truth.add(written)
+    return written
+  }
+
+  #event(subject: string): NewRecord {
+    const random = this.#random
+    const key = Buffer.from(subject)
+    const nowUs = this.#broker.process.nowUs()
+    const record = { key, timeMs: nowUs / 1000, damaged: false, transaction: undefined }
+    if (random.next() < 0.05) return { ...record, value: null, event: makeEvent({ subject, deleted: true }) }
+    const value = Buffer.from(encodeEvent(this.#fields(subject, nowUs)))
+    return { ...record, value, event: decodeEvent(value) }
+  }
+
+  #fields(subject: string, nowUs: number): Partial<Event> & { subject: string } {
+    const random = this.#random
+    const id = `e${++this.#count}`
+    const size = random.next() < 0.1 ? 600 : 40
+    const text = 'x'.repeat(Math.floor(random.next() * size))
+    const fields = {
+      subject,
+      id,
+      publishedAtUs: nowUs,
+      ttlMs: random.next() < 0.08 ? Math.ceil(random.next() * 4000) : 0,
+      collapseKey: random.next() < 0.12 ? (random.next() < 0.5 ? 'k' : 'l') : '',
+    }
+    const form = random.next()
+    if (form < 0.4) return { ...fields, contentType: 'text/plain', data: Buffer.from(`${id} ${text}`) }
+    if (form < 0.7)
+      return { ...fields, contentType: 'application/json', data: Buffer.from(JSON.stringify({ id, text })) }
+    return { ...fields, type: 'binary', data: Buffer.from([0, 255, ...Buffer.from(text)]) }
+  }
+}

@@ -1,0 +1,20 @@
+import { decodeToken } from '../../src/wire/token.ts'
+import type { LogRecord } from './partition-log.ts'
+
+/** For people. */
+export function shown({ incarnation, partition, offset, epoch, event, damaged }: LogRecord): string {
+  const what = event === undefined ? (damaged ? 'damaged' : 'unusable') : `${event.subject} "${event.id}"`
+  return `${what} at ${incarnation}/${partition}@${offset} (epoch ${epoch})`
+}
+
+export function shownToken(token: string): string {
+  try {
+    return decodeToken(token)
+      .map(({ streamHash, partition, offset, generation }) => {
+        return `${(streamHash & 0xff).toString(16)}:${partition}@${offset}(${generation})`
+      })
+      .join('+')
+  } catch {
+    return token
+  }
+}

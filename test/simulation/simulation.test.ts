@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { Window } from '../../src/log/window.ts'
+import { run } from './history.ts'
+import { makePlan } from './plan.ts'
+import { shrink } from './shrink.ts'
+
+test('histories of a whole cluster keep every promise', async () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const { failure } = await run(makePlan(seed, 'small'))
+    assert.equal(failure, undefined, `seed ${seed}: replay it with: node scripts/simulate.ts --seed ${seed} --story`)
+  }
+})
+
+test('a seed is the same history each time', async () => {
+  const [first, second] = [await run(makePlan(3, 'small'), true), await run(makePlan(3, 'small'), true)]
+  assert.deepEqual(first, second)
+  assert.ok(first.delivered > 20, 'something happened in it')
+})
+
+test('a window that answers wrongly is noticed, and its story gets short', async () => {
+  const { following } = Window.prototype
+  Window.prototype.following = function (this: Window, ordinal: number) {
+    const next = following.call(this, ordinal)
+    return next < 0 ? next : following.call(this, next)
+  }
+  try {
+    let seed = 1
+    let failure = (await run(makePlan(seed, 'small'))).failure
+    while (failure === undefined && seed < 30) failure = (await run(makePlan(++seed, 'small'))).failure
+    assert.ok(failure !== undefined, 'thirty histories notice')
+    const plan = makePlan(seed, 'small')
+    const least = await shrink(plan, failure.promise)
+    assert.ok(
+      least.actions.length < plan.actions.length / 4,
+      `${least.actions.length} of ${plan.actions.length} actions`,
+    )
+    assert.equal((await run(least)).failure?.promise, failure.promise)
+  } finally {
+    Window.prototype.following = following
+  }
+})

@@ -1,0 +1,216 @@
+import type { Random } from '../../src/base/random.ts'
+import type { SourceRecord } from '../../src/log/record.ts'
+import type { StreamInfo, Tail, TailSink } from '../../src/source/source.ts'
+import { type Incarnation, infoOf, type SimBroker } from './broker.ts'
+import { boundsOf, type LogRecord, type PartitionLog, visible } from './partition-log.ts'
+import type { Process } from './virtual-time.ts'
+
+/** What a tail needs of its source. */
+export interface TailHost {
+  readonly broker: SimBroker
+  readonly process: Process
+  readonly random: Random
+  /** The way to the broker is cut. */
+  readonly away: boolean
+  /** Records in one answer, at most. */
+  readonly batch: number
+  /** Of one way, ms. */
+  latency(): number
+  incarnation(stream: StreamInfo): Incarnation | undefined
+  /** The same object and memory each time. */
+  show(entry: LogRecord): SourceRecord
+  /** What was shown is overwritten. */
+  forget(): void
+}
+
+interface Cursor {
+  readonly partition: number
+  next: number
+  /** Rewrites of the log that this reader has been told of. */
+  known: number
+  /** Whether it has read up to `next`: before that an end below says nothing. */
+  reached: boolean
+  told: string
+}
+
+/** What the broker answered to one fetch, as of when it looked. */
+type Answer =
+  | {
+      readonly kind: 'records'
+      readonly entries: LogRecord[]
+      readonly next: number
+      readonly first: number
+      readonly head: number
+    }
+  | { readonly kind: 'below'; readonly first: number }
+  | { readonly kind: 'diverged'; readonly agreed: number; readonly known: number }
+  | { readonly kind: 'failed' }
+
+/** How long after a failed fetch it is tried again, and until the gateway is told, ms. */
+const retryMs = 150
+/** Upper bound of what it takes until a tail learns of another incarnation or more partitions, ms. */
+const metadataMs = 2500
+
+/** A tail as Kafka's: one fetch under way a partition, which waits at the head until there is something. */
+export class SimTail implements Tail {
+  readonly #source: TailHost
+  readonly #sink: TailSink
+  readonly #onClosed: () => void
+  #cursors: Cursor[]
+  #info: StreamInfo
+  #state = ''
+  #closed = false
+
+  constructor(source: TailHost, info: StreamInfo, from: readonly number[], sink: TailSink, onClosed: () => void) {
+    this.#source = source
+    this.#sink = sink
+    this.#info = info
+    this.#onClosed = onClosed
+    const logs = source.incarnation(info)?.logs ?? []
+    this.#cursors = from.map((next, partition) => this.#cursor(partition, next, logs[partition]))
+    for (const cursor of this.#cursors) this.#fetch(cursor)
+    source.broker.watchers.add(this)
+    source.broker.learned()
+    this.metadataChanged()
+  }
+
+  get partitions(): number {
+    return this.#cursors.length
+  }
+
+  get incarnation(): string {
+    return this.#info.incarnation
+  }
+
+  close(): Promise<void> {
+    this.#closed = true
+    this.#source.broker.watchers.delete(this)
+    this.#source.broker.learned()
+    this.#onClosed()
+    return Promise.resolve()
+  }
+
+  linkChanged(): void {
+    if (!this.#source.away) this.metadataChanged()
+  }
+
+  /** It is learned of later. */
+  metadataChanged(): void {
+    const { process, random } = this.#source
+    process.after(random.next() * metadataMs, () => this.#learn())
+  }
+
+  #cursor(partition: number, next: number, log: PartitionLog | undefined): Cursor {
+    return { partition, next, known: log?.rewrites.length ?? 0, reached: false, told: '' }
+  }
+
+  #learn(): void {
+    if (this.#closed || this.#source.away) return
+    const { broker } = this.#source
+    const { current } = broker
+    if (broker.missing) {
+      this.#tell('missing')
+      return
+    }
+    if (current.id !== this.#info.incarnation) this.#recreated()
+    else if (current.logs.length > this.#cursors.length) this.#grown()
+    broker.learned()
+  }
+
+  #recreated(): void {
+    const { current } = this.#source.broker
+    this.#info = infoOf(current)
+    this.#cursors = current.logs.map((log, partition) => this.#cursor(partition, log.first, log))
+    this.#sink.recreated(this.#info)
+    if (!this.#closed) for (const cursor of this.#cursors) this.#fetch(cursor)
+  }
+
+  #grown(): void {
+    const { current } = this.#source.broker
+    this.#info = infoOf(current)
+    const fresh: Cursor[] = []
+    const { firstOffset } = this.#source.broker
+    for (let p = this.#cursors.length; p < current.logs.length; p++) fresh.push(this.#cursor(p, firstOffset, undefined))
+    this.#cursors.push(...fresh)
+    this.#sink.grown(this.#info)
+    if (!this.#closed) for (const cursor of fresh) this.#fetch(cursor)
+  }
+
+  #fetch(cursor: Cursor): void {
+    const { broker, process } = this.#source
+    broker.process.after(this.#source.latency(), () => {
+      if (process.dead || !this.#reads(cursor)) return
+      const log = this.#log(cursor)
+      const answer = log === undefined ? ({ kind: 'failed' } as const) : this.#look(log, cursor)
+      if (answer === undefined) log!.wait(() => this.#fetch(cursor))
+      else process.after(this.#source.latency(), () => this.#take(cursor, answer))
+    })
+  }
+
+  #reads(cursor: Cursor): boolean {
+    return !this.#closed && this.#cursors[cursor.partition] === cursor
+  }
+
+  #log(cursor: Cursor): PartitionLog | undefined {
+    return this.#source.away ? undefined : this.#source.incarnation(this.#info)?.logs[cursor.partition]
+  }
+
+  /** undefined where there is nothing to answer yet. */
+  #look(log: PartitionLog, cursor: Cursor): Answer | undefined {
+    const { next, known } = cursor
+    const { first, head } = boundsOf(log)
+    const agreed = log.agreed(known)
+    if (agreed < next && cursor.reached) return { kind: 'diverged', agreed, known: log.rewrites.length }
+    if (agreed < Number.POSITIVE_INFINITY) cursor.known = log.rewrites.length
+    if (next < first) return { kind: 'below', first }
+    const entries = visible(log, next, head).slice(0, this.#source.batch)
+    const more = entries.length === this.#source.batch
+    const behind = more ? entries.at(-1)!.offset + 1 : Math.max(next, head)
+    if (behind === next && cursor.told === `${next} ${first} ${head}`) return undefined
+    return { kind: 'records', entries, next: behind, first, head }
+  }
+
+  #take(cursor: Cursor, answer: Answer): void {
+    if (!this.#reads(cursor)) return
+    if (answer.kind === 'failed') {
+      // A topic that is gone is the metadata's to tell.
+      if (this.#source.away) this.#tell('away')
+      this.#source.process.after(retryMs, () => this.#fetch(cursor))
+      return
+    }
+    this.#tell('up')
+    if (!this.#closed) this.#show(cursor, answer)
+    if (this.#reads(cursor)) this.#fetch(cursor)
+  }
+
+  #show(cursor: Cursor, answer: Exclude<Answer, { kind: 'failed' }>): void {
+    const { partition, next } = cursor
+    switch (answer.kind) {
+      case 'below':
+        cursor.next = answer.first
+        this.#sink.lost(partition, next, answer.first - 1, 'retention')
+        break
+      case 'diverged':
+        cursor.next = answer.agreed
+        cursor.known = answer.known
+        this.#sink.lost(partition, answer.agreed, next - 1, 'rewritten')
+        break
+      case 'records':
+        for (const entry of answer.entries) {
+          if (entry.damaged) this.#sink.lost(partition, entry.offset, entry.offset, 'corrupt')
+          else this.#sink.record(this.#source.show(entry))
+        }
+        this.#source.forget()
+        cursor.next = answer.next
+        if (answer.next <= answer.head) cursor.reached = true
+        cursor.told = `${answer.next} ${answer.first} ${answer.head}`
+        this.#sink.end(partition, answer.next, { first: answer.first, head: answer.head })
+    }
+  }
+
+  #tell(state: 'up' | 'away' | 'missing'): void {
+    if (state === this.#state) return
+    this.#state = state
+    this.#sink.state(state, state)
+  }
+}

@@ -1,0 +1,160 @@
+import { murmur2 } from '../../src/base/hash.ts'
+import { isPattern, matches } from '../../src/subject/subject.ts'
+import type { Event } from '../../src/wire/frames.ts'
+import { decodeToken } from '../../src/wire/token.ts'
+import type { Incarnation, SimBroker } from './broker.ts'
+import type { LogRecord, PartitionLog } from './partition-log.ts'
+
+/** Where somebody says that an event is. */
+interface Place {
+  readonly partition: number
+  readonly offset: number
+}
+
+/** What was written, found by what clients say of it. */
+export class Truth {
+  readonly broker: SimBroker
+  readonly #byPlace = new Map<string, LogRecord[]>()
+  readonly #matches = new Map<string, boolean>()
+
+  constructor(broker: SimBroker) {
+    this.broker = broker
+  }
+
+  add(record: LogRecord): void {
+    const key = `${record.partition}/${record.offset}`
+    const same = this.#byPlace.get(key)
+    if (same === undefined) this.#byPlace.set(key, [record])
+    else same.push(record)
+  }
+
+  /** The newest record that a delivery can be, of `incarnation` where that is known. */
+  find({ partition, offset }: Place, event: Event, incarnation: Incarnation | undefined): LogRecord | undefined {
+    return this.#byPlace.get(`${partition}/${offset}`)?.findLast((record) => {
+      if (incarnation !== undefined && record.incarnation !== incarnation.index) return false
+      return record.event !== undefined && sameEvent(record.event, event)
+    })
+  }
+
+  /** `matches`, remembered: it is asked for each record and subject again and again. */
+  wants(pattern: string, record: LogRecord): boolean {
+    if (record.event === undefined) return false
+    const { subject } = record.event
+    const key = `${pattern} ${subject}`
+    let known = this.#matches.get(key)
+    if (known === undefined) {
+      known = matches(pattern, subject)
+      this.#matches.set(key, known)
+    }
+    return known
+  }
+
+  /** Whether who follows this reads that log, and is to be told what nobody can read there. */
+  reads(pattern: string, log: PartitionLog): boolean {
+    const { logs } = this.broker.incarnations[log.incarnation]!
+    return isPattern(pattern) || partitionOf(pattern, logs.length) === log.partition
+  }
+
+  /** Whether who follows this may be told something of that partition. */
+  readsPartition(pattern: string, partition: number): boolean {
+    return this.broker.incarnations.some(({ logs }) => logs[partition] && this.reads(pattern, logs[partition]))
+  }
+
+  /** That of a token's position in the partition. */
+  incarnationOf(token: string, partition: number): Incarnation | undefined {
+    if (token === '') return undefined
+    const position = decodeToken(token).find((each) => each.partition === partition)
+    return position && this.broker.byHash(position.streamHash)
+  }
+
+  /** The epoch of the history that a position is of; -1 = it does not say. */
+  epochOf(log: PartitionLog, offset: number, generation: number): number {
+    if (this.broker.generations === 'epochs' || generation < 0) return generation
+    const below = log.past.findLast((record) => record.offset === offset - 1 && generationOf(record) === generation)
+    return below?.epoch ?? -1
+  }
+
+  /** It may be told late, when the log is another one already. */
+  wasRewritten(partition: number, to: number): boolean {
+    return this.broker.incarnations.some(({ logs }) => logs[partition]?.rewrites.some(({ from }) => from <= to))
+  }
+
+  wasRepartitioned(): boolean {
+    const { incarnations } = this.broker
+    return incarnations.some(({ growths, logs }) => growths.length > 0 || logs.length !== incarnations[0]!.logs.length)
+  }
+
+  /** Subjects may have moved forth and back: a token of the first place says nothing of the second. */
+  movedTwice({ incarnation }: LogRecord): boolean {
+    return this.broker.incarnations[incarnation]!.growths.length > 1
+  }
+
+  /** When the record's subject moved to another partition, by the growths since it was written; undefined = never. */
+  displacedMs(record: LogRecord): number | undefined {
+    if (record.event === undefined) return undefined
+    const { growths, logs } = this.broker.incarnations[record.incarnation]!
+    const after = growths.slice(1).map(({ before }) => before)
+    after.push(logs.length)
+    const { subject } = record.event
+    const at = growths.findIndex(
+      ({ atMs }, i) => atMs >= record.writtenMs && partitionOf(subject, after[i]!) !== record.partition,
+    )
+    return at < 0 ? undefined : growths[at]!.atMs
+  }
+
+  /** Whether who follows this may have read another partition since the record was written. */
+  strayedFor(pattern: string, { incarnation }: LogRecord): boolean {
+    return !isPattern(pattern) && this.broker.incarnations[incarnation]!.growths.length > 0
+  }
+
+  /** In the wrong place for all or some of those who read it. */
+  strayed(record: LogRecord): boolean {
+    return this.displacedMs(record) !== undefined || this.misplaced(record) || this.tooEarly(record)
+  }
+
+  /** Written to a partition that was not its subject's. */
+  misplaced(record: LogRecord): boolean {
+    if (record.event === undefined) return false
+    return partitionOf(record.event.subject, this.#countAt(record)) !== record.partition
+  }
+
+  /** How many partitions there were when it was written. */
+  #countAt({ incarnation, writtenMs }: LogRecord): number {
+    const { growths, logs } = this.broker.incarnations[incarnation]!
+    return growths.find(({ atMs }) => atMs >= writtenMs)?.before ?? logs.length
+  }
+
+  /** Written while some gateways did not know yet that its subject lives there now: to those it was in the wrong place. */
+  tooEarly(record: LogRecord): boolean {
+    if (record.event === undefined) return false
+    const { subject } = record.event
+    const { growths } = this.broker.incarnations[record.incarnation]!
+    return growths.some(
+      ({ atMs, before, adoptedMs }) =>
+        record.writtenMs >= atMs && record.writtenMs <= adoptedMs && partitionOf(subject, before) !== record.partition,
+    )
+  }
+}
+
+/** As a source whose generations are times tells it. */
+export const generationOf = ({ timeMs }: LogRecord): number => Math.floor(timeMs) % 2 ** 32
+
+export function partitionOf(subject: string, partitions: number): number {
+  const bytes = Buffer.from(subject)
+  return (murmur2(bytes, 0, bytes.length) & 0x7fffffff) % partitions
+}
+
+function sameEvent(a: Event, b: Event): boolean {
+  return (
+    a.id === b.id &&
+    a.subject === b.subject &&
+    a.type === b.type &&
+    a.contentType === b.contentType &&
+    a.publishedAtUs === b.publishedAtUs &&
+    a.ttlMs === b.ttlMs &&
+    a.collapseKey === b.collapseKey &&
+    a.priority === b.priority &&
+    a.deleted === b.deleted &&
+    Buffer.compare(a.data, b.data) === 0
+  )
+}

@@ -1,0 +1,49 @@
+/** The promises that a history is held against, by the names under which a failure tells them. */
+export const promises = {
+  content: "what is delivered is the log's: subject, fields and bytes, of a record that readers could have",
+  matching: 'only what a subscription asks for is delivered to it',
+  order: 'events of a subject come in the order of the log, each once',
+  'once a ref': 'one connection gives each ref a record once, in order',
+  missing: 'what is not given is inside a gap that was told',
+  covered: 'a token never covers what was not handed over',
+  'token of a delivery': 'a delivery carries the position right behind it',
+  'true gap': 'a gap tells what really happened to the log, and a certain one what was really lost',
+  quiet: 'when all is quiet every session is at the head',
+  window: "a window's index answers as a full scan does, and holds what the log holds",
+  limits: 'limits hold',
+  'left behind': 'a session that is over leaves nothing behind',
+  fault: 'no gateway and no client ever fails by itself',
+} as const
+export type PromiseName = keyof typeof promises
+
+export interface Failure {
+  readonly promise: PromiseName
+  readonly message: string
+  readonly atMs: number
+}
+
+/** What became of one history: the first promise that was broken, and a trace of it where one was asked for. */
+export class Verdict {
+  failure: Failure | undefined
+  readonly trace: string[] | undefined
+  readonly #nowMs: () => number
+  readonly #onBroken: () => void
+
+  constructor(nowMs: () => number, onBroken: () => void, tracing: boolean) {
+    this.#nowMs = nowMs
+    this.#onBroken = onBroken
+    this.trace = tracing ? [] : undefined
+  }
+
+  broken(promise: PromiseName, message: string): void {
+    if (this.failure !== undefined) return
+    this.failure = { promise, message, atMs: this.#nowMs() }
+    this.note(() => `BROKEN: ${promise}: ${message}`)
+    this.#onBroken()
+  }
+
+  /** A line of the story, made only where somebody reads it. */
+  note(line: () => string): void {
+    this.trace?.push(`${(this.#nowMs() / 1000).toFixed(3).padStart(8)} s  ${line()}`)
+  }
+}

@@ -1,0 +1,176 @@
+import type { ReceivedEvent, ReceivedGap } from '../../src/client/received.ts'
+import type { Gap } from '../../src/wire/frames.ts'
+import { decodeToken, type Position } from '../../src/wire/token.ts'
+import { Ledger, placeOf, type Subscriber, type ToldGap } from './ledger.ts'
+import type { LogRecord } from './partition-log.ts'
+import { shown } from './shown.ts'
+import type { Truth } from './truth.ts'
+import type { PromiseName, Verdict } from './verdict.ts'
+
+/**
+ * Stands beside one subscription over all of its connections: hears what gateways say for it, and what its handlers are given, and
+ * holds both against the truth.
+ */
+export class Witness implements Subscriber {
+  readonly name: string
+  readonly subject: string
+  together = false
+  readonly beginning = { starts: new Map<string, number>(), ms: Number.POSITIVE_INFINITY, incarnation: -1 }
+  readonly unjudged: Subscriber['unjudged'] = []
+  /** What its connections brought. */
+  readonly received: Ledger
+  /** What its handlers were given. */
+  readonly #handed: Ledger
+  readonly #truth: Truth
+  readonly #verdict: Verdict
+  readonly #nowMs: () => number
+  /** The last event handed over, by subject, incarnation and partition. */
+  readonly #last = new Map<string, LogRecord>()
+  /** The incarnation that it has positions of, by partition. */
+  readonly #stands = new Map<number, number>()
+  #presented: readonly Position[] = []
+  #checkedToken = ''
+  delivered = 0
+
+  constructor(name: string, subject: string, truth: Truth, verdict: Verdict, nowMs: () => number) {
+    this.name = name
+    this.subject = subject
+    this.#truth = truth
+    this.#verdict = verdict
+    this.#nowMs = nowMs
+    this.received = new Ledger(this, truth, nowMs)
+    this.#handed = new Ledger(this, truth, nowMs)
+  }
+
+  // What its connections say
+
+  /** `after` is what a gateway is asked for; a claim only once the subscription has begun. */
+  asks(after: readonly string[], together: boolean): void {
+    this.together ||= together
+    this.presents(after.filter((token) => token.length > 8).flatMap((token) => decodeToken(token)))
+    for (const position of this.#presented) {
+      const incarnation = this.#truth.broker.byHash(position.streamHash)
+      if (incarnation !== undefined) this.#stands.set(position.partition, incarnation.index)
+    }
+    this.claimed(this.#presented, 'presents')
+  }
+
+  presents(positions: readonly Position[]): void {
+    this.#presented = positions
+  }
+
+  /** What was asked has reached a gateway that reads the log since then. */
+  reached(gatewayStartedMs: number): void {
+    for (const { streamHash, partition, offset, generation } of this.#presented) {
+      const log = this.#truth.broker.byHash(streamHash)?.logs[partition]
+      if (log === undefined) continue
+      const known = this.#truth.epochOf(log, offset, generation)
+      for (const { epoch, from, atMs } of log.rewrites) {
+        if (from >= offset || epoch <= known || (known >= 0 && atMs > gatewayStartedMs)) continue
+        this.unjudged.push({ place: placeOf(log.incarnation, partition), from, to: offset, epoch })
+      }
+    }
+  }
+
+  /** A gateway says where it begins. Only once: a partition that comes later is owed from its beginning. */
+  begins(positions: readonly Position[]): void {
+    const { beginning } = this
+    if (beginning.incarnation >= 0) return
+    beginning.ms = this.#nowMs()
+    for (const { streamHash, partition, offset } of positions) {
+      const incarnation = this.#truth.broker.byHash(streamHash)
+      if (incarnation === undefined) continue
+      beginning.incarnation = Math.max(beginning.incarnation, incarnation.index)
+      beginning.starts.set(placeOf(incarnation.index, partition), offset)
+    }
+    if (beginning.incarnation < 0) beginning.incarnation = this.#truth.broker.current.index
+  }
+
+  /** Somebody says that it stands there. */
+  claimed(positions: readonly Position[], who: string): void {
+    if (this.beginning.incarnation < 0) return
+    for (const position of positions) this.#check(this.received, position, who)
+  }
+
+  told(gap: Gap): ToldGap | undefined {
+    const told = this.#told(gap)
+    if (told !== undefined) this.received.gap(told)
+    return told
+  }
+
+  // What its handlers are given
+
+  event(event: ReceivedEvent): void {
+    this.delivered++
+    const record = this.#truth.find(event, event, this.#truth.incarnationOf(event.after, event.partition))
+    if (record === undefined) return
+    if (!this.#truth.wants(this.subject, record)) this.broken('matching', `was handed ${shown(record)}`)
+    const key = `${event.subject} ${placeOf(record.incarnation, record.partition)}`
+    const last = this.#last.get(key)
+    if (last !== undefined && record.offset <= last.offset && this.#isOwedInOrder(record, last)) {
+      this.broken('order', `was handed ${shown(record)} behind ${shown(last)}`)
+    }
+    if (last === undefined || record.offset > last.offset || last.gone === 'rewritten') this.#last.set(key, record)
+    this.#handed.given.add(record)
+  }
+
+  gap(gap: ReceivedGap): void {
+    const told = this.#told(gap)
+    if (told === undefined) return
+    this.#handed.gap(told)
+    if (told.reason !== 'rewritten' && told.reason !== 'recreated') return
+    for (const [key, last] of this.#last) {
+      const isAgain = last.incarnation === told.incarnation && last.offset >= told.from
+      if (last.partition === told.partition && (told.reason === 'recreated' || isAgain)) this.#last.delete(key)
+    }
+  }
+
+  /** Where its program says that it stands. */
+  stands(token: string | undefined): void {
+    if (token === undefined || token === this.#checkedToken || this.beginning.incarnation < 0) return
+    this.#checkedToken = token
+    for (const position of decodeToken(token)) this.#check(this.#handed, position, 'has handled')
+  }
+
+  /** Its program ended without a word, and goes on with this position. */
+  restarts(token: string): void {
+    const positions = decodeToken(token)
+    this.#handed.forgetBeyond(positions)
+    for (const [key, last] of this.#last) if (!this.#handed.given.has(last)) this.#last.delete(key)
+  }
+
+  // At the end
+
+  /** A record that it should have been given or told of by now; undefined where there is none. */
+  missing(): string | undefined {
+    if (this.beginning.incarnation < 0) return `${this.name}: ${this.subject} was never begun`
+    const record = this.#handed.missing()
+    return record && `${this.name}: ${this.subject} was neither given nor told of ${shown(record)}`
+  }
+
+  broken(promise: PromiseName, message: string): void {
+    this.#verdict.broken(promise, `${this.name}: ${this.subject} ${message}`)
+  }
+
+  #check(ledger: Ledger, position: Position, who: string): void {
+    const record = ledger.missingBelow(position)
+    if (record === undefined) return
+    const { partition, offset, generation } = position
+    this.broken('covered', `${who} ${partition}@${offset} (${generation}), but lacks ${shown(record)}`)
+  }
+
+  #told({ after, partition, from, to, reason }: Gap | ReceivedGap): ToldGap | undefined {
+    const incarnation = this.#truth.incarnationOf(after, partition)
+    if (incarnation === undefined) return undefined
+    const before = this.#stands.get(partition)
+    this.#stands.set(partition, incarnation.index)
+    const end = to ?? Number.POSITIVE_INFINITY
+    return { incarnation: incarnation.index, before, partition, from, to: end, reason, atMs: this.#nowMs() }
+  }
+
+  #isOwedInOrder(record: LogRecord, last: LogRecord): boolean {
+    // Who goes on below the place of a rewrite is told of none.
+    if (last.gone === 'rewritten' || record.gone === 'rewritten') return false
+    return !this.#truth.tooEarly(record) && !this.#truth.misplaced(record)
+  }
+}

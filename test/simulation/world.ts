@@ -1,0 +1,145 @@
+import { type Random, seededRandom } from '../../src/base/random.ts'
+import { defaultRoutes, RoutingTable } from '../../src/routing/table.ts'
+import { SimBroker } from './broker.ts'
+import { type ClientPlan, SimClient } from './client.ts'
+import { type ClientEnd, Connection, type Request } from './connection.ts'
+import { SimGateway } from './gateway.ts'
+import type { Plan } from './plan.ts'
+import { anyUrl, gatewayUrls } from './plan.ts'
+import type { Network } from './platform.ts'
+import { Publishers } from './publisher.ts'
+import { Truth } from './truth.ts'
+import { Verdict } from './verdict.ts'
+import { type Process, VirtualTime } from './virtual-time.ts'
+
+/** How a client's network is at the moment. */
+export interface Reach {
+  capacity: number
+  slowMs: number
+  stalled: boolean
+  /** Path of the requests that a proxy does not let through. */
+  blocked: string
+}
+
+const freeReach: Omit<Reach, 'capacity'> = { slowMs: 0, stalled: false, blocked: '' }
+
+/** A cluster and its clients, and the network between them. */
+export class World implements Network {
+  readonly plan: Plan
+  readonly time = new VirtualTime()
+  readonly verdict: Verdict
+  readonly random: Random
+  readonly broker: SimBroker
+  readonly truth: Truth
+  readonly publishers: Publishers
+  readonly gateways: SimGateway[] = []
+  readonly clients: SimClient[] = []
+  readonly connections = new Map<Process, Set<Connection>>()
+  readonly reach = new Map<Process, Reach>()
+  readonly #routing = new RoutingTable(defaultRoutes)
+  /** Since when they read their logs. */
+  readonly #readyMs = new Map<SimGateway, number>()
+  #gatewaysMade = 0
+  #clientsMade = 0
+
+  constructor(plan: Plan, tracing: boolean) {
+    this.plan = plan
+    const { time } = this
+    this.verdict = new Verdict(
+      () => time.nowMs,
+      () => {
+        time.stopped = true
+      },
+      tracing,
+    )
+    this.random = seededRandom(plan.seed ^ 0x5bd1e995)
+    this.broker = new SimBroker(time, plan.partitions, plan.generations)
+    this.truth = new Truth(this.broker)
+    this.publishers = new Publishers(time, this.broker, this.truth, seededRandom(plan.seed ^ 0x1b873593))
+  }
+
+  startGateway(): void {
+    const { time, broker, plan, verdict } = this
+    const name = `gateway ${++this.#gatewaysMade}`
+    const url = gatewayUrls.find((each) => !this.gateways.some((other) => other.url === each)) ?? anyUrl
+    const surroundings = {
+      url,
+      time,
+      broker,
+      routing: this.#routing,
+      seed: Math.floor(this.random.next() * 2 ** 31),
+      hashSeed: plan.hashSeed,
+      size: plan.size,
+      onError: (message: string) => verdict.broken('fault', message),
+    }
+    const gateway = new SimGateway(name, surroundings)
+    this.gateways.push(gateway)
+    gateway.process.after(0, () => {
+      void gateway.start().then(() => this.#readyMs.set(gateway, time.nowMs))
+    })
+  }
+
+  /** Its place is free. */
+  endGateway(gateway: SimGateway): void {
+    this.gateways.splice(this.gateways.indexOf(gateway), 1)
+  }
+
+  addClient(plan: ClientPlan): SimClient {
+    const { time, truth, verdict, random } = this
+    const name = `client ${++this.#clientsMade} (${plan.ways.join(', ')})`
+    const process = time.process(name)
+    const own = seededRandom(Math.floor(random.next() * 2 ** 31))
+    const client = new SimClient(plan, { name, process, random: own, truth, verdict })
+    this.clients.push(client)
+    this.reach.set(process, { ...freeReach, capacity: this.plan.capacity })
+    process.after(random.next() * 2000, () => client.start())
+    return client
+  }
+
+  // Network
+
+  connect(url: URL, request: Request, end: ClientEnd): Connection | undefined {
+    const { time } = this
+    const client = time.running!
+    const gateway = this.#gatewayAt(url)
+    const latencyMs = 0.5 + this.random.next() * 20
+    const reach = this.reach.get(client) ?? { ...freeReach, capacity: this.plan.capacity }
+    if (gateway === undefined || reach.blocked === url.pathname) {
+      time.add(client, latencyMs, () => end.lost())
+      return undefined
+    }
+    const all = this.connections.get(client) ?? new Set()
+    this.connections.set(client, all)
+    const { capacity } = reach
+    const connection: Connection = new Connection(time, client, gateway.process, { latencyMs, capacity }, () =>
+      all.delete(connection),
+    )
+    connection.down.slowMs = reach.slowMs
+    connection.down.stalled = reach.stalled
+    connection.clientEnd = end
+    all.add(connection)
+    this.clients.find(({ process }) => process === client)?.reached(this.#readyMs.get(gateway)!)
+    this.verdict.note(() => `${client.name} is connected to ${gateway.name}`)
+    connection.request(() => {
+      if (gateway.listening) gateway.accept(connection, request)
+      else connection.abort()
+    })
+    return connection
+  }
+
+  /** Any that listens behind the balancer's name, one that has the name of its own else. */
+  #gatewayAt({ host }: URL): SimGateway | undefined {
+    const open = this.gateways.filter(
+      ({ listening, url }) => listening && (hostOf(anyUrl) === host || hostOf(url) === host),
+    )
+    return open[Math.floor(this.random.next() * open.length)]
+  }
+
+  /** All connections of a client, or to a gateway. */
+  connectionsOf(process: Process): Connection[] {
+    if (this.reach.has(process)) return [...(this.connections.get(process) ?? [])]
+    return [...this.connections.values()].flatMap((all) => [...all].filter(({ gateway }) => gateway === process))
+  }
+}
+
+const hostOf = (url: string): string => url.slice('http://'.length)
