@@ -6,10 +6,11 @@ RUN = $(NODE) --disable-warning=ExperimentalWarning
 BIN = node_modules/.bin
 STAMP = node_modules/.package-lock.json
 UNIT = $(shell find test -name '*.test.ts' -not -path 'test/real/*' | sort)
+SEEDS = 1-2000
 REAL = $(shell find test/real -name '*.test.ts' 2>/dev/null | sort)
 TEST = PATH="$(dir $(NODE)):$$PATH" $(RUN) --test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=./test/skipped.ts --test-reporter-destination=stdout
 
-.PHONY: help start test check install lint types proto unit real brokers format figures kafka nats jaeger pack clean
+.PHONY: help start test check install lint types proto unit simulate mutants real brokers format figures kafka nats jaeger pack clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -27,7 +28,7 @@ start: install ## run the gateway on its embedded log, with a page to try it on 
 
 test: check real ## everything: check, then the suites on a real Kafka and a real browser
 
-check: install lint types proto unit ## format, lint, types, generated code, unit tests
+check: install lint types proto unit simulate ## format, lint, types, generated code, unit tests, 2,000 histories on virtual time
 
 lint:
 	@$(RUN) $(BIN)/biome check .
@@ -40,6 +41,12 @@ proto: ## regenerate the protobuf code and fail when it differs from what is com
 
 unit:
 	@$(TEST) --test-concurrency=2 --test-timeout=60000 $(UNIT)
+
+simulate: install ## histories of a whole cluster on virtual time, held against the promises: make simulate SEEDS=1-100000
+	@$(RUN) scripts/simulate.ts --seeds $(SEEDS)
+
+mutants: install ## what the simulation catches: faults put into a copy of the code, one at a time
+	@$(RUN) scripts/mutants.ts
 
 real: install brokers ## the suites that need a real broker, browser or process
 	@$(TEST) --test-concurrency=1 --test-timeout=300000 $(REAL)

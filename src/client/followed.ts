@@ -23,6 +23,9 @@ export interface Inflow {
 /** Gaps behind which everything is new, wherever they end. */
 const leadsBack: ReadonlySet<GapReason> = new Set(['rewritten', 'recreated', 'repartitioned'])
 
+/** Gaps that may tell of a partition in which one stands from now on. */
+const opens: ReadonlySet<GapReason> = new Set(['repartitioned', 'unnamed'])
+
 /** Events that wait for `live`, in number: beyond that the gateway is asked again for all of them. */
 const maxHeld = 256
 
@@ -103,13 +106,14 @@ export class Followed {
   /** A delivery to every subscription that is live in its partition and matches. */
   common(delivery: Delivery, position: Position): boolean {
     const matching = matches(this.subject, delivery.event.subject)
-    if (!this.live) {
+    // In a partition that it was not told of, it is behind until it is: its subjects have just moved there.
+    if (!this.live || this.place.at(position) === undefined) {
       if (matching) this.#hold(delivery)
       return true
     }
     if (matching) return this.take(delivery, position)
     // One reader serves all that are live: it has passed this one's events before that as well.
-    if (this.place.at(position) !== undefined) this.#move({ how: 'on', positions: [position] })
+    this.#move({ how: 'on', positions: [position] })
     return true
   }
 
@@ -130,7 +134,7 @@ export class Followed {
   }
 
   gapCommon(gap: Gap): boolean {
-    if (this.live) return this.#gap(gap)
+    if (this.live && this.#standsIn(gap)) return this.#gap(gap)
     this.#hold(gap)
     return true
   }
@@ -164,7 +168,8 @@ export class Followed {
   }
 
   gapShared(gap: Gap): boolean {
-    return this.#gapIfNews(gap)
+    const isAboutOthers = this.placed && !opens.has(gap.reason) && !this.#standsIn(gap)
+    return isAboutOthers ? true : this.#gapIfNews(gap)
   }
 
   /**
@@ -224,6 +229,15 @@ export class Followed {
     const move: Move = { how: 'to', positions }
     this.place.move(move)
     return this.inflow.gap(gap, move)
+  }
+
+  /** A position in a partition that it does not read would pass for its own once its subjects move there. */
+  #standsIn({ after }: Gap): boolean {
+    if (after === '') return true
+    const { positions } = this.place
+    return decodeToken(after).some(({ streamHash, partition }) => {
+      return positions.some((own) => own.partition === partition && sameStreamName(own.streamHash, streamHash))
+    })
   }
 
   /** The next new offset there: over SSE events are ahead of their positions. */

@@ -45,5 +45,9 @@ test('an epoch that may begin in what was lost unseen agrees with no more than w
   epochs.note(0, 1)
   epochs.note(20, 2, 12)
   assert.equal(epochs.end(1), 12)
-  assert.equal(epochs.before(20, 30), 1)
+  // A token from in between would claim an epoch that was over.
+  assert.deepEqual(
+    [12, 13, 20, 21].map((offset) => epochs.before(offset, 30)),
+    [1, -1, -1, 2],
+  )
 })

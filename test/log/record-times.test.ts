@@ -52,7 +52,17 @@ test('a position of another history diverges at the first record that is younger
   // Of the same history, or nothing is known below it.
   assert.equal(window.divergence(4, 900), Number.POSITIVE_INFINITY)
   assert.equal(window.divergence(1, 70), Number.POSITIVE_INFINITY)
-  assert.equal(window.divergence(60, 70), Number.POSITIVE_INFINITY)
+})
+
+test('a position ahead of the log is of another history when the log has younger records than the one below it', () => {
+  const window = windowOf([
+    [1, 100],
+    [2, 200],
+    [3, 900],
+  ])
+  assert.equal(window.divergence(60, 500), 3)
+  assert.equal(window.divergence(60, 70), 1)
+  assert.equal(window.divergence(60, 900), Number.POSITIVE_INFINITY)
 })
 
 test('times are compared across the end of their 32 bits', () => {

@@ -71,6 +71,8 @@ test('whatever happens to it, a window answers as a plain list would', () => {
         const window = new Window({ payloadBytes, entries, seed: 1 })
         let log: Model[] = []
         let lost: { from: number; to: number }[] = []
+        /** Where losses begin in which an epoch may begin unseen. */
+        let unseen: number[] = []
         let epoch = 1
         let before = 0
         window.start(100, before)
@@ -92,14 +94,17 @@ test('whatever happens to it, a window answers as a plain list would', () => {
             window.truncate(next)
             log = log.filter(({ offset }) => offset < next)
             lost = lost.filter(({ from }) => from < next).map(({ from, to }) => ({ from, to: Math.min(to, next - 1) }))
+            // What stands before the cut was seen up to there.
+            unseen = unseen.filter((from) => log.some(({ offset }) => offset > from))
             epoch++
           } else if (action.kind === 'lost') {
+            unseen.push(next)
             lost.push({ from: next, to: next + action.length - 1 })
             window.lost(next, next + action.length - 1, 'corrupt')
             next += action.length
           } else epoch++
           assert.equal(window.head, next)
-          check(window, log, lost, before, hash)
+          check(window, { log, lost, unseen }, before, hash)
         }
       },
     ),
@@ -107,13 +112,23 @@ test('whatever happens to it, a window answers as a plain list would', () => {
   )
 })
 
-function check(
-  window: Window,
-  log: Model[],
-  lost: { from: number; to: number }[],
-  before: number,
-  hash: (subject: string) => number,
-): void {
+interface Truth {
+  readonly log: readonly Model[]
+  readonly lost: readonly { from: number; to: number }[]
+  readonly unseen: readonly number[]
+}
+
+/** The epoch of the last record below `offset`; -1 where another one may have begun unseen. */
+function generation({ log, unseen }: Truth, offset: number, before: number): number {
+  const below = log.findLast((entry) => entry.offset < offset)
+  const above = log.find((entry) => entry.offset >= offset)
+  const isUnseen = unseen.some((from) => from < offset && from > (below?.offset ?? -1))
+  if (isUnseen && (above === undefined || above.epoch !== below?.epoch)) return -1
+  return below?.epoch ?? before
+}
+
+function check(window: Window, truth: Truth, before: number, hash: (subject: string) => number): void {
+  const { log, lost } = truth
   const indexed = log.filter(({ offset }) => offset >= window.indexTail)
   assert.equal(window.indexed, indexed.length, 'the index is complete from its tail')
   assert.deepEqual(
@@ -147,7 +162,7 @@ function check(
     }
   }
   for (const offset of [window.tail, window.head]) {
-    assert.equal(window.generationAt(offset), log.findLast((entry) => entry.offset < offset)?.epoch ?? before)
+    assert.equal(window.generationAt(offset), generation(truth, offset, before))
   }
   const remembered = lost.find(({ to }) => to >= window.tail)
   const { reason: _, ...told } = window.nextLost(window.tail) ?? { reason: '' }
