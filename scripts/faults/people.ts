@@ -52,9 +52,9 @@ function drawSubjects(number: number, random: Random): string[] {
   return [...chosen]
 }
 
-/** The first by turns, half of them with a second one to turn to, of another gateway. */
+/** The first by turns, three in four with a second one to turn to, of another gateway. */
 function drawDoors(number: number, doors: readonly Door[], random: Random): Door[] {
   const first = doors[Math.floor(number / 8) % doors.length]!
   const others = doors.filter(({ gateway }) => gateway !== first.gateway)
-  return random.next() < 0.5 ? [first] : [first, others[Math.floor(random.next() * others.length)]!]
+  return random.next() < 0.25 ? [first] : [first, others[Math.floor(random.next() * others.length)]!]
 }

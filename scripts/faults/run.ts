@@ -43,12 +43,14 @@ export interface Outcome {
 }
 
 /** The next fault begins when all but so many of a hundred clients are served, or after so long, ms. */
-const unwellPercent = 1
+const unwellPercent = 5
 const recoveryMs = 30_000
 const calmMs = 700
 /** How long clients may take to come up, and until all have everything at the end, ms. */
 const startMs = 60_000
 const endMs = 90_000
+
+const secondsOf = (ms: number) => `${(ms / 1000).toFixed(1)} s`
 
 export type Progress = (line: string) => void
 
@@ -125,8 +127,9 @@ class Run {
     while (nowMs() < deadline && !(await this.#isWell(crowd))) await delay(200)
     if (nowMs() < deadline) happened.recoveredMs = nowMs() - atMs
     await delay(calmMs)
-    const recovered = happened.recoveredMs > 0 ? `well after ${(happened.recoveredMs / 1000).toFixed(1)} s` : 'NOT WELL'
-    this.#progress(`${number + 1}/${this.#faults.length} ${fault.name} (${what}): ${recovered}`)
+    const recovered = happened.recoveredMs > 0 ? `well after ${secondsOf(happened.recoveredMs)}` : 'NOT WELL'
+    const undone = `undone after ${secondsOf(happened.lastedMs)}`
+    this.#progress(`${number + 1}/${this.#faults.length} ${fault.name} (${what}): ${undone}, ${recovered}`)
     if (happened.recoveredMs === 0) for (const line of (await crowd.look()).waiting) this.#progress(`  ${line}`)
   }
 
