@@ -27,9 +27,9 @@ async function obey(order: CrowdOrder): Promise<CrowdAnswer> {
       break
     case 'look':
   }
-  const waiting = recorders.filter(({ isLive }) => !isLive)
+  const waiting = recorders.filter(({ isServed }) => !isServed)
   return {
-    live: recorders.length - waiting.length,
+    served: recorders.length - waiting.length,
     handed: recorders.reduce((sum, { handed }) => sum + handed, 0),
     waiting: waiting.slice(0, 3).map(({ waitsFor }) => waitsFor),
   }

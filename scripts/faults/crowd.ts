@@ -9,10 +9,10 @@ export type CrowdOrder =
   | { readonly kind: 'end' }
 
 export interface CrowdAnswer {
-  readonly live: number
+  readonly served: number
   /** Events handed to programs so far. */
   readonly handed: number
-  /** For people: some of those that are not live. */
+  /** For people: some of those that are not served. */
   readonly waiting: readonly string[]
 }
 
@@ -59,7 +59,7 @@ export class Crowd {
   async #ask(order: CrowdOrder): Promise<CrowdAnswer> {
     const answers = await Promise.all(this.#children.map((child) => child.ask(order)))
     return {
-      live: answers.reduce((sum, { live }) => sum + live, 0),
+      served: answers.reduce((sum, { served }) => sum + served, 0),
       handed: answers.reduce((sum, { handed }) => sum + handed, 0),
       waiting: answers.flatMap(({ waiting }) => waiting),
     }

@@ -9,7 +9,7 @@ import type { Subscription } from '../../src/client/subscription.ts'
 import { openWebSocket } from '../../src/client/websocket.ts'
 import type { ServerFrame } from '../../src/wire/frames.ts'
 import type { Door, Person, WayName } from './people.ts'
-import { digestOf, type Happened, type StoryFile, type ToldWish } from './story.ts'
+import { digestOf, type Happened, nowMs, type StoryFile, type ToldWish } from './story.ts'
 
 const ways: Readonly<Record<WayName, Transport>> = {
   websocket: { name: 'websocket', separate: true, open: openWebSocket(jsonCodec) },
@@ -17,6 +17,9 @@ const ways: Readonly<Record<WayName, Transport>> = {
   sse: { name: 'sse', separate: false, open: openSse },
   poll: { name: 'poll', separate: false, open: openPoll },
 }
+
+/** As recently as this something must have come to a client that is not told to be live, ms. */
+const flowingMs = 3000
 
 /** One client program: the real SDK, with a recorder between it and its connections, and between it and its handlers. */
 export class Recorder {
@@ -26,6 +29,7 @@ export class Recorder {
   readonly #subscriptions: Subscription[]
   #connections = 0
   #closed = false
+  #handedAtMs = 0
   handed = 0
 
   constructor(person: Person, file: StoryFile) {
@@ -36,8 +40,10 @@ export class Recorder {
     this.#subscriptions = person.subjects.map((subject, i) => this.#subscribe(subject, i))
   }
 
-  get isLive(): boolean {
-    return this.#subscriptions.every(({ state }) => state.name === 'live')
+  /** Live, or catching up and given something just now: long-poll is told to be live only once a second brings nothing. */
+  get isServed(): boolean {
+    const isFlowing = nowMs() - this.#handedAtMs < flowingMs
+    return this.#subscriptions.every(({ state: { name } }) => name === 'live' || (name === 'catching-up' && isFlowing))
   }
 
   /** For people: why it is not live. */
@@ -78,6 +84,7 @@ export class Recorder {
       return
     }
     this.handed++
+    this.#handedAtMs = nowMs()
     this.#tell(['event', number, item.partition, item.offset, item.after, digestOf(item), token])
   }
 

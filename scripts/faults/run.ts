@@ -99,7 +99,7 @@ class Run {
   async run(): Promise<Outcome> {
     const crowd = await Crowd.start(this.#people, this.#dir)
     try {
-      await until('every client is live', startMs, async () => (await crowd.look()).live === crowd.count)
+      await until('every client is live', startMs, async () => (await crowd.look()).served === crowd.count)
       this.#beganMs = nowMs()
       await this.#publisher.start()
       await delay(2000)
@@ -135,8 +135,8 @@ class Run {
 
   async #isWell(crowd: Crowd): Promise<boolean> {
     if (this.#publisher.waitsMs > 1000) return false
-    const { live } = await crowd.look()
-    if (live < crowd.count - Math.ceil((crowd.count * unwellPercent) / 100)) return false
+    const { served } = await crowd.look()
+    if (served < crowd.count - Math.ceil((crowd.count * unwellPercent) / 100)) return false
     const { brokers } = this.#site
     return brokers.kind === 'nats' || (await brokers.isWhole().catch(() => false))
   }
@@ -147,8 +147,8 @@ class Run {
     await this.#publisher.stop()
     const deadline = nowMs() + endMs
     for (let before = -1; nowMs() < deadline; ) {
-      const { live, handed } = await crowd.look()
-      if (live === crowd.count && handed === before) break
+      const { served, handed } = await crowd.look()
+      if (served === crowd.count && handed === before) break
       before = handed
       await delay(2000)
     }
