@@ -12,12 +12,14 @@ const patienceMs = 60_000
 export class KafkaBrokers {
   readonly kind = 'kafka'
   partitions = firstPartitions
-  readonly cluster: KafkaCluster
+  readonly #cluster: KafkaCluster
+  /** Nodes that answer nothing at the moment: nobody should be asked there. */
+  readonly #away = new Set<number>()
   /** By how many places the replicas of each partition are turned. */
   #turn = 0
 
   private constructor(cluster: KafkaCluster) {
-    this.cluster = cluster
+    this.#cluster = cluster
   }
 
   static async start(basePort: number, dir: string): Promise<KafkaBrokers> {
@@ -25,23 +27,48 @@ export class KafkaBrokers {
     const brokers = new KafkaBrokers(await startKafka({ nodes: nodes.length, basePort, dir, properties }))
     const replicaAssignment = brokers.#assignment()
     const configEntries = [{ name: 'message.timestamp.type', value: 'LogAppendTime' }]
-    await administer(brokers.cluster.brokers, (admin) => {
+    await administer(brokers.#cluster.brokers, (admin) => {
       return admin.createTopics({ topics: [{ topic: stream, replicaAssignment, configEntries }], waitForLeaders: true })
     })
     return brokers
   }
 
   get url(): string {
-    return `kafka://${this.cluster.brokers.join(',')}`
+    return `kafka://${this.#cluster.brokers.join(',')}`
   }
 
   get nodes(): readonly number[] {
     return nodes
   }
 
+  async kill(node: number): Promise<void> {
+    this.#away.add(node)
+    await this.#cluster.kill(node)
+  }
+
+  async shutDown(node: number): Promise<void> {
+    this.#away.add(node)
+    await this.#cluster.shutDown(node)
+  }
+
+  async restart(node: number): Promise<void> {
+    await this.#cluster.restart(node)
+    this.#away.delete(node)
+  }
+
+  freeze(node: number): void {
+    this.#away.add(node)
+    this.#cluster.freeze(node)
+  }
+
+  resume(node: number): void {
+    this.#cluster.resume(node)
+    this.#away.delete(node)
+  }
+
   /** Nodes in sync of each partition. */
   async inSync(): Promise<number[]> {
-    const described = await administer(this.cluster.brokers, (admin) => admin.fetchTopicMetadata({ topics: [stream] }))
+    const described = await administer(this.#asked, (admin) => admin.fetchTopicMetadata({ topics: [stream] }))
     return described.topics[0]!.partitions.map(({ isr }) => isr.length)
   }
 
@@ -53,17 +80,17 @@ export class KafkaBrokers {
   async moveLeaders(): Promise<void> {
     this.#turn++
     const partitionAssignment = this.#assignment()
-    await administer(this.cluster.brokers, (admin) => {
+    await administer(this.#asked, (admin) => {
       return admin.alterPartitionReassignments({ topics: [{ topic: stream, partitionAssignment }] })
     })
-    const [server] = this.cluster.brokers
+    const [server] = this.#asked
     const what = ['--election-type', 'PREFERRED', '--all-topic-partitions']
     await runKafkaTool('LeaderElectionCommand', ['--bootstrap-server', server!, ...what])
   }
 
   async grow(by: number): Promise<void> {
     const count = this.partitions + by
-    await administer(this.cluster.brokers, (admin) => {
+    await administer(this.#asked, (admin) => {
       return admin.createPartitions({ topicPartitions: [{ topic: stream, count }] })
     })
     this.partitions = count
@@ -74,7 +101,11 @@ export class KafkaBrokers {
   }
 
   close(): Promise<void> {
-    return this.cluster.stop()
+    return this.#cluster.stop()
+  }
+
+  get #asked(): string[] {
+    return this.#cluster.brokers.filter((_, i) => !this.#away.has(i + 1))
   }
 
   /** Dealt so that each broker leads a third. */

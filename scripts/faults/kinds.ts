@@ -43,12 +43,12 @@ export const kinds: readonly FaultKind[] = [
     brokers: ['kafka'],
     weight: 8,
     async happen(scene) {
-      const { cluster } = kafkaOf(scene.site)
+      const kafka = kafkaOf(scene.site)
       const node = drawNode(scene)
       const ms = between(scene.random, 500, 5000)
-      await cluster.kill(node)
+      await kafka.kill(node)
       await delay(ms)
-      await cluster.restart(node)
+      await kafka.restart(node)
       return `node ${node}, started again after ${seconds(ms)}`
     },
   },
@@ -85,8 +85,8 @@ export const kinds: readonly FaultKind[] = [
     async happen({ site }) {
       const kafka = kafkaOf(site)
       for (const node of kafka.nodes) {
-        await kafka.cluster.shutDown(node)
-        await kafka.cluster.restart(node)
+        await kafka.shutDown(node)
+        await kafka.restart(node)
         await kafka.becomesWhole()
       }
       return 'one after the other'
@@ -111,11 +111,14 @@ export const kinds: readonly FaultKind[] = [
       const before = kafka.partitions
       const atMs = Date.now()
       await kafka.grow(3)
-      await until('everyone knows', patienceMs, async () => {
-        const known = [publisher.info!.partitions, ...(await site.partitionsKnown())]
-        return known.every((count) => count === kafka.partitions)
-      })
-      grown(before, atMs, Date.now() + 500)
+      try {
+        await until('everyone knows', patienceMs, async () => {
+          const known = [publisher.info!.partitions, ...(await site.partitionsKnown())]
+          return known.every((count) => count === kafka.partitions)
+        })
+      } finally {
+        grown(before, atMs, Date.now() + 500)
+      }
       return `${before} to ${kafka.partitions}`
     },
   },
@@ -252,12 +255,12 @@ export const kinds: readonly FaultKind[] = [
 ]
 
 async function frozen({ site }: Scene, node: number, during: () => Promise<unknown>): Promise<void> {
-  const { cluster } = kafkaOf(site)
-  cluster.freeze(node)
+  const kafka = kafkaOf(site)
+  kafka.freeze(node)
   try {
     await during()
   } finally {
-    cluster.resume(node)
+    kafka.resume(node)
   }
 }
 
