@@ -7,10 +7,13 @@ BIN = node_modules/.bin
 STAMP = node_modules/.package-lock.json
 UNIT = $(shell find test -name '*.test.ts' -not -path 'test/real/*' | sort)
 SEEDS = 1-2000
+MINUTES = 30
+FAULTS = 100
+CLIENTS = 1000
 REAL = $(shell find test/real -name '*.test.ts' 2>/dev/null | sort)
 TEST = PATH="$(dir $(NODE)):$$PATH" $(RUN) --test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=./test/skipped.ts --test-reporter-destination=stdout
 
-.PHONY: help start test check install lint types proto unit simulate mutants real brokers format figures kafka nats jaeger pack clean
+.PHONY: help start test check install lint types proto unit simulate mutants herd soak faults real brokers format figures kafka nats jaeger pack clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -67,6 +70,15 @@ pack: install ## the package as a .tgz, with the SDK compiled into it
 
 figures: install kafka nats ## measure CPU, latency and memory on this host (two minutes; keep it quiet) into docs/figures.md
 	@$(RUN) scripts/figures.ts --docs
+
+herd: install ## ten thousand clients come back at once: range reads, latency, losses (three minutes; keep the host quiet)
+	@$(RUN) scripts/herd.ts
+
+soak: install ## MINUTES=30 of churn, slow clients and a steady flow: whether the gateway's memory stays flat, and nothing is lost
+	@$(RUN) scripts/soak.ts --minutes $(MINUTES)
+
+faults: install kafka nats ## FAULTS=100 real faults of brokers, gateways and network under CLIENTS=1000: nothing lost, nothing twice
+	@$(RUN) scripts/faults.ts --faults $(FAULTS) --clients $(CLIENTS)
 
 format: install ## format and sort imports in place
 	@$(RUN) $(BIN)/biome check --write .

@@ -17,28 +17,30 @@ interface Answer {
 
 /** `POST /v1/poll`, over and over. */
 export const openPoll: Open = (gateway, wishes, handlers, clock) => {
-  const abort = new AbortController()
-  const { signal } = abort
+  // One a request: fetch lets go of a signal only when the garbage collector says so.
+  let asking = new AbortController()
+  let over = false
   const silence = new Silence(clock, () => end(undefined))
   const subjects = wishes.map(({ subject }) => subject)
   const { policy } = wishes[0] ?? {}
   let { after = [], last } = wishes[0] ?? {}
   let live = false
   const close = () => {
+    over = true
     silence.stop()
-    abort.abort()
+    asking.abort()
   }
   const end = (refused: Refusal | undefined) => {
-    if (signal.aborted) return
+    if (over) return
     close()
     handlers.closed(refused)
   }
   const take = (answer: Answer) => {
     for (const each of answer.frames) {
       const frame = serverFrameFromJson(each)
-      if (frame !== undefined && !signal.aborted) handlers.frame(frame)
+      if (frame !== undefined && !over) handlers.frame(frame)
     }
-    if (signal.aborted) return
+    if (over) return
     after = [answer.after]
     last = undefined
     handlers.position(answer.after)
@@ -48,13 +50,14 @@ export const openPoll: Open = (gateway, wishes, handlers, clock) => {
     handlers.frame({ kind: 'live', ref: 0 })
   }
   const loop = async (): Promise<Refusal | undefined> => {
-    while (!signal.aborted) {
+    while (!over) {
       silence.start(waitMs + graceMs)
+      asking = new AbortController()
       const response = await fetch(`${gateway}/v1/poll`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ subjects, after, last, policy, wait: live ? waitMs : firstWaitMs }),
-        signal,
+        signal: asking.signal,
       })
       if (response.status !== 200) return refusalOf(response)
       take((await response.json()) as Answer)

@@ -121,9 +121,9 @@ export class Ledger {
     if (start === undefined) return undefined
     const least = Math.max(from, start)
     const nowMs = this.#nowMs()
-    return log.past.find((record) => {
-      const { offset, hidden, seenMs } = record
-      if (offset < least || offset >= to || hidden || seenMs > nowMs || this.given.has(record)) return false
+    return log.find(least, to, (record) => {
+      const { hidden, seenMs } = record
+      if (hidden || seenMs > nowMs || this.given.has(record)) return false
       if (record.gone === 'rewritten' || !this.#isOwed(record, log) || !log.inLineage(record, epoch)) return false
       if (!moved && this.#truth.displacedMs(record) !== undefined) return false
       return !this.#isTold(record)

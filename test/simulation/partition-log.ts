@@ -135,6 +135,19 @@ export class PartitionLog {
     return !this.rewrites.some(({ epoch, from }) => epoch > record.epoch && epoch <= upTo && from <= record.offset)
   }
 
+  /** The first record of the past in [from, to) of which `is` holds. */
+  find(from: number, to: number, is: (record: LogRecord) => boolean): LogRecord | undefined {
+    const { past } = this
+    const isSorted = this.rewrites.length === 0
+    for (let i = isSorted ? indexOf(past, from) : 0; i < past.length; i++) {
+      const record = past[i]!
+      if (record.offset < from || record.offset >= to) {
+        if (isSorted) return undefined
+      } else if (is(record)) return record
+    }
+    return undefined
+  }
+
   /** Calls `changed` once, at the next change. */
   wait(changed: () => void): void {
     this.#waiters.push(changed)
@@ -166,14 +179,20 @@ export const boundsOf = (log: PartitionLog): Offsets => ({ first: log.first, hea
 /** The records in [from, to) that a read-committed reader is shown. */
 export function visible(log: PartitionLog, from: number, to: number): LogRecord[] {
   const { entries } = log
+  const found: LogRecord[] = []
+  for (let i = indexOf(entries, from); i < entries.length && entries[i]!.offset < to; i++)
+    if (!entries[i]!.hidden) found.push(entries[i]!)
+  return found
+}
+
+/** Of the first record at `offset` or behind it, where offsets ascend. */
+function indexOf(records: readonly LogRecord[], offset: number): number {
   let low = 0
-  let high = entries.length
+  let high = records.length
   while (low < high) {
     const middle = (low + high) >> 1
-    if (entries[middle]!.offset < from) low = middle + 1
+    if (records[middle]!.offset < offset) low = middle + 1
     else high = middle
   }
-  const found: LogRecord[] = []
-  for (let i = low; i < entries.length && entries[i]!.offset < to; i++) if (!entries[i]!.hidden) found.push(entries[i]!)
-  return found
+  return low
 }

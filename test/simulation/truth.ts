@@ -11,13 +11,16 @@ interface Place {
   readonly offset: number
 }
 
+/** What is known of a broker's logs and their past: a simulated one's, or what was read from a real one. */
+export type BrokerPast = Pick<SimBroker, 'incarnations' | 'current' | 'generations' | 'firstOffset' | 'byHash'>
+
 /** What was written, found by what clients say of it. */
 export class Truth {
-  readonly broker: SimBroker
+  readonly broker: BrokerPast
   readonly #byPlace = new Map<string, LogRecord[]>()
-  readonly #matches = new Map<string, boolean>()
+  readonly #matches = new Map<string, Map<string, boolean>>()
 
-  constructor(broker: SimBroker) {
+  constructor(broker: BrokerPast) {
     this.broker = broker
   }
 
@@ -40,13 +43,17 @@ export class Truth {
   wants(pattern: string, record: LogRecord): boolean {
     if (record.event === undefined) return false
     const { subject } = record.event
-    const key = `${pattern} ${subject}`
-    let known = this.#matches.get(key)
+    let known = this.#matches.get(pattern)
     if (known === undefined) {
-      known = matches(pattern, subject)
-      this.#matches.set(key, known)
+      known = new Map()
+      this.#matches.set(pattern, known)
     }
-    return known
+    let wanted = known.get(subject)
+    if (wanted === undefined) {
+      wanted = matches(pattern, subject)
+      known.set(subject, wanted)
+    }
+    return wanted
   }
 
   /** Whether who follows this reads that log, and is to be told what nobody can read there. */
