@@ -9,7 +9,7 @@ import { type Mutant, mutants } from '../test/simulation/mutants.ts'
 /**
  * Shows that the simulation has teeth: each mutant is a change of the real code in a copy of it, and some history has to notice.
  *
- *     node scripts/mutants.ts [--seeds 1-600] [--jobs N] [--only TEXT]
+ *     node scripts/mutants.ts [--seeds 1-1500] [--jobs N] [--only TEXT]
  */
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -56,9 +56,10 @@ async function judge(mutant: Mutant, seeds: string): Promise<Verdict> {
       said += data.toString()
     })
     child.stderr.on('data', () => {})
-    const code = await new Promise<number | null>((resolve) => child.on('exit', resolve))
-    const last = said.trim().split('\n').at(-1) ?? ''
-    return { caught: code !== 0, by: code === 0 ? 'nothing' : last }
+    await new Promise((resolve) => child.on('exit', resolve))
+    // One that does not even run would be caught by anything.
+    const by = /^seed \d+: .*$/m.exec(said)?.[0]
+    return { caught: by !== undefined, by: by ?? 'nothing' }
   } finally {
     rmSync(path, { recursive: true, force: true })
   }
@@ -67,7 +68,7 @@ async function judge(mutant: Mutant, seeds: string): Promise<Verdict> {
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
-      seeds: { type: 'string', default: '1-600' },
+      seeds: { type: 'string', default: '1-1500' },
       jobs: { type: 'string', default: String(availableParallelism()) },
       only: { type: 'string', default: '' },
     },

@@ -20,8 +20,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a drained session is not woken',
     file: 'session/client-session.ts',
-    from: 'if (this.#writer.drained() && this.run()) this.wake()',
-    to: 'if (this.#writer.drained()) this.run()',
+    from: 'if (this.#writer.drained()) this.wake()',
+    to: 'this.#writer.drained()',
   },
   {
     name: 'a record that the socket refused counts as given',
@@ -60,12 +60,6 @@ export const mutants: readonly Mutant[] = [
     to: 'if (lost === undefined || lost.from >= 0) this.next = to',
   },
   {
-    name: 'a queued subscription joins before its position was judged',
-    file: 'session/track.ts',
-    from: 'side.owed.length > 0 || side.generation >= 0 || side.next',
-    to: 'side.owed.length > 0 || side.next',
-  },
-  {
     name: 'the next ref of a queue is not let in',
     file: 'session/track.ts',
     from: 'this.join(leg)\n      joined(leg)\n      this.#promote()',
@@ -80,14 +74,14 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a position ahead is not judged again when the log grows past it',
     file: 'session/reader.ts',
-    from: 'return generation < 0 ? next : this.feed.window.epochEnd(generation)',
-    to: 'return generation < 0 || generation >= 0 ? next : this.feed.window.epochEnd(generation)',
+    from: 'return generation < 0 ? next : this.feed.window.divergence(next, generation)',
+    to: 'return next + 0 * generation',
   },
   {
     name: 'a token of another history is taken as it is',
     file: 'session/start.ts',
-    from: 'const agreed = generation < 0 ? offset : feed.window.epochEnd(generation)',
-    to: 'const agreed = generation < 0 ? offset : offset',
+    from: 'const agreed = generation < 0 ? offset : feed.window.divergence(offset, generation)',
+    to: 'const agreed = offset',
   },
   {
     name: 'in a log that was created again the old offset is kept',
@@ -98,7 +92,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a partition that the token does not name is passed without a word',
     file: 'session/start.ts',
-    from: "return { feed, offset: head, gap: owed('unnamed', 0, head - 1, undefined) }",
+    from: "return { feed, offset: head, gap: owed('unnamed', firstOffset, head - 1, undefined) }",
     to: 'return plain(feed, head)',
   },
   {
@@ -134,8 +128,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'who waits for the same read-back is not woken',
     file: 'session/read-back.ts',
-    from: 'under.waiters.add(waiter)\n',
-    to: '',
+    from: 'queue.waiters.set(waiter, { offset: next, sinceMs: this.#clock.monotonicMs() })',
+    to: 'if (queue.waiters.size === 0) queue.waiters.set(waiter, { offset: next, sinceMs: this.#clock.monotonicMs() })',
   },
   // The window
   {
@@ -196,7 +190,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'what was in its new place too early is lost for good',
     file: 'fanout/stream-feed.ts',
-    from: 'for (const feed of this.partitions) feed.reread()',
+    from: 'for (const feed of this.partitions) feed.regrown()',
     to: '',
   },
   {
@@ -244,27 +238,63 @@ export const mutants: readonly Mutant[] = [
   },
   // The SDK
   {
-    name: 'an event that comes again is new',
-    file: 'client/positions.ts',
-    from: 'return !known',
-    to: 'return !known || offset >= 0',
+    name: 'an event that comes again by name is new',
+    file: 'client/followed.ts',
+    from: 'if (offset < (this.place.at(position)?.offset ?? 0)) return true\n    if (this.#ahead.get',
+    to: 'if (this.#ahead.get',
   },
   {
-    name: 'one subscription advances with the other',
-    file: 'client/positions.ts',
-    from: 'if (followed.live && followed.positions.has(key)) advance(followed, position)',
-    to: 'if (followed.positions.has(key)) advance(followed, position)',
+    name: 'an event that comes again over a shared connection is new',
+    file: 'client/followed.ts',
+    from: 'if (offset < (own?.offset ?? 0) || ahead.has(offset, event)) return true',
+    to: 'if (offset < (own?.offset ?? 0)) return true',
+  },
+  {
+    name: 'after a rewrite an offset is taken for the event that had it',
+    file: 'client/ahead.ts',
+    from: '(offset < this.#from || this.#events.get(offset) === fingerprint(event))',
+    to: '(offset < this.#from || this.#events.has(offset) || fingerprint(event) === "")',
+  },
+  {
+    name: 'one subscription advances with the other before it is live',
+    file: 'client/followed.ts',
+    from: 'if (!this.live || this.place.at(position) === undefined) {',
+    to: 'if (this.place.at(position) === undefined) {',
+  },
+  {
+    name: 'a place moves before its events are handled',
+    file: 'client/inbox.ts',
+    from: 'if (move !== undefined) attach(entry.moves, move)',
+    to: 'if (move !== undefined) this.handled.move(move)',
+  },
+  {
+    name: 'a full inbox lets go of what is in it',
+    file: 'client/inbox.ts',
+    from: 'this.#queue.push(entry)',
+    to: 'if (!this.#full) this.#queue.push(entry)',
+  },
+  {
+    name: 'what is told to one ref is told to all',
+    file: 'client/served.ts',
+    from: 'else this.#each(this.#named(refs), (followed) => followed.named(frame, position))',
+    to: 'else this.#each(this.#byRef.values(), (followed) => followed.named(frame, position))',
+  },
+  {
+    name: 'subscriptions of a shared connection start where the first one stands',
+    file: 'client/place.ts',
+    from: 'if (other === undefined || position.offset < other.offset) lowest.set',
+    to: 'if (other === undefined) lowest.set',
   },
   {
     name: 'after a loss nobody connects again',
-    file: 'client/follow.ts',
-    from: 'if (refused?.final) {',
-    to: 'if (refused?.final || this.#positions.token() === undefined) {',
+    file: 'client/link.ts',
+    from: 'this.#attemptAfter(pauseMs)\n    this.#setState(waiting(code',
+    to: 'this.#setState(waiting(code',
   },
   {
-    name: 'a subscription that catches up takes over what is not its own',
-    file: 'client/positions.ts',
-    from: 'return areNamed(refs) ? refs.includes(ref) : live',
-    to: 'return areNamed(refs) ? refs.length > 0 : live || ref < 0',
+    name: 'a connection that says nothing is never given up',
+    file: 'client/silence.ts',
+    from: 'else this.#onSilent()',
+    to: 'else this.#wait(1e9)',
   },
 ]
