@@ -219,3 +219,54 @@ test('it says when its subscriber wants no more', () => {
   fill()
   assert.equal(take(delivery('a', 1)), false)
 })
+
+test('what it is told by name lets go what named no ref below it', () => {
+  const { followed, told, common } = following('a', at(3), at(0, 1))
+  common(delivery('a', 3))
+  common(delivery('a', 9))
+  followed.gapNamed(gap({ reason: 'ttl', from: 5, to: 5, refs: [1], after: token(at(6)) }))
+  assert.deepEqual(told, [3, 'ttl'])
+  followed.becameLive()
+  assert.deepEqual(told, [3, 'ttl', 9, 'live'])
+})
+
+test('a gap of a reader that was further on does not carry it along', () => {
+  const { followed, told, offsets, common } = following('a', at(3), at(0, 1))
+  followed.gapCommon(gap({ reason: 'ttl', from: 4, to: 4, after: token(at(20)) }))
+  followed.named(delivery('a', 7), at(8))
+  assert.deepEqual(told, ['ttl', 7])
+  assert.deepEqual(offsets(), [
+    [1, 0],
+    [0, 8],
+  ])
+  common(delivery('a', 12))
+  followed.becameLive()
+  assert.deepEqual(told, ['ttl', 7, 12, 'live'])
+})
+
+test('what names no ref is not for it in a partition that it has not been told of', () => {
+  const { followed, told, offsets, common } = following('a', at(3))
+  followed.becameLive()
+  followed.gapCommon(gap({ reason: 'rewritten', from: 0, to: 0, partition: 1, after: token(at(0, 1)) }))
+  common(delivery('a', 5, 1))
+  assert.deepEqual([told, offsets()], [['live'], [[0, 3]]])
+})
+
+test('a gap by name below what came over SSE is no news, and brings nothing back', () => {
+  const { followed, told, take } = following('a', at(3))
+  for (const offset of [3, 7]) followed.shared({ ...delivery('a', offset), stream: 'events', after: '' })
+  followed.gapNamed(gap({ reason: 'ttl', from: 5, to: 5, refs: [1], after: token(at(6)) }))
+  take(delivery('a', 7))
+  assert.deepEqual(told, [3, 7])
+})
+
+test('over SSE what came of one incarnation says nothing of another', () => {
+  const second = streamHash('events', 'second')
+  const { followed, told } = following('a', at(3))
+  const recreated = (hash: number) => gap({ reason: 'recreated', from: 4, after: token(at(0, 0, hash)) })
+  followed.shared({ ...delivery('a', 3), stream: 'events', after: '' })
+  followed.gapShared(recreated(second))
+  followed.gapShared(recreated(log))
+  followed.shared({ ...delivery('a', 3), stream: 'events', after: '' })
+  assert.deepEqual(told, [3, 'recreated', 'recreated', 3])
+})

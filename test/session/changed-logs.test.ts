@@ -35,6 +35,15 @@ test('`subscribed` keeps the generation of a position that is ahead', async () =
   assert.deepEqual(decodeToken(subscribed?.subscribed.after), [position(gateway, 5, 7)])
 })
 
+test('`subscribed` keeps positions that no partition of the subscription answers for', async () => {
+  const gateway = await TestGateway.start()
+  const client = gateway.connect()
+  const later = { ...position(gateway, 4, 2), partition: 77 }
+  client.subscribe(1, 'a', encodeToken([later]))
+  const subscribed = client.frames.find((frame) => 'subscribed' in frame)
+  assert.deepEqual(decodeToken(subscribed?.subscribed.after).at(-1), later)
+})
+
 test('a subscription that queues hears of a rewrite and of a new log, and is told in its turn', async () => {
   for (const change of ['rewrite', 'recreate'] as const) {
     const broker = new ModelBroker('events', 1)

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Ahead } from '../../src/client/ahead.ts'
+import { makeEvent } from '../../src/wire/frames.ts'
+
+const event = (id: string) => makeEvent({ subject: 'a', id })
+
+test('what came before its position is known again by its offset and by what it was', () => {
+  const ahead = new Ahead()
+  for (const offset of [3, 5]) ahead.took(offset, event(`e${offset}`))
+  assert.deepEqual(
+    [ahead.has(3, event('e3')), ahead.has(5, event('e5')), ahead.has(6, event('e6'))],
+    [true, true, false],
+  )
+})
+
+test('another event under an offset that was there is new, and so is what follows it', () => {
+  const ahead = new Ahead()
+  for (const offset of [3, 4, 5]) ahead.took(offset, event(`e${offset}`))
+  assert.equal(ahead.has(4, event('other')), false)
+  ahead.took(4, event('other'))
+  assert.equal(ahead.has(5, event('e5')), false)
+  assert.equal(ahead.has(3, event('e3')), true)
+})
+
+test('below a position the offset alone counts', () => {
+  const ahead = new Ahead()
+  ahead.took(3, event('e3'))
+  ahead.passed(4)
+  assert.equal(ahead.has(2, event('never seen')), true)
+})
+
+test('it remembers 2048 events, and takes what is older for known', () => {
+  const ahead = new Ahead()
+  for (let offset = 0; offset < 2049; offset++) ahead.took(offset, event(`e${offset}`))
+  assert.deepEqual([ahead.has(0, event('other')), ahead.has(1, event('other'))], [true, false])
+})
