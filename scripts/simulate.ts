@@ -89,7 +89,7 @@ async function replay(seed: number, isLarge: boolean, story: boolean): Promise<b
   )
   for (const { ways, wishes } of clients) {
     console.log(
-      `  ${ways.join(', ')}: ${wishes.map(({ subject, after }) => `${subject} ${after.join(' ')}`).join(', ')}`,
+      `  ${ways.join(', ')}: ${wishes.map(({ subject, after, last, policy }) => `${subject} ${after.join(' ')} ${last ?? ''} ${policy ?? ''}`).join(', ')}`,
     )
   }
   console.log(`  subjects ${subjects.join(', ')}`)

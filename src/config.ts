@@ -176,6 +176,15 @@ export const configSchema = z.strictObject({
         .describe('one read of the broker'),
       cacheMiB: count(1, 65_536).default(64).describe('chunks kept for others who need them, MiB'),
       concurrency: count(1, 256).default(readBackDefaults.concurrency).describe('reads at once'),
+      bytesPerSecond: count(0, 2 ** 40)
+        .default(readBackDefaults.bytesPerSecond)
+        .describe('keys and values read in a second, for all clients; 0: no limit'),
+      maxAgeMs: count(0, 2 ** 42)
+        .default(readBackDefaults.maxAgeMs)
+        .describe('older records that left memory are a `gap budget`; 0: no limit'),
+      maxBytesPerSession: count(0, 2 ** 46)
+        .default(readBackDefaults.maxBytesPerSession)
+        .describe('log read back for one session; what lies further back is a `gap budget`; 0: no limit'),
     })
     .prefault({})
     .describe('how what left the window is read from the broker'),

@@ -196,14 +196,20 @@ class RunningGateway implements Gateway {
     const { maxFrameBytes, maxEventBytes, maxSubscriptions, maxSessions } = limits
     const chunkBytes = Math.max(readBack.chunkBytes, maxEventBytes)
     const entries = Math.max(1024, chunkBytes / 128)
-    const chunkWindow = { payloadBytes: 2 * chunkBytes + mib, entries, seed, generations }
+    // Values of 100 bytes and more fill it; of shorter ones, which need more room beside their bytes, a read is cut short.
+    const chunkWindow = { payloadBytes: Math.ceil(1.25 * chunkBytes) + mib / 16, entries, seed, generations }
     const chunks = Math.max(2, Math.floor((readBack.cacheMiB * mib) / chunkWindow.payloadBytes))
+    const pump = new Pump(
+      (task) => setImmediate(task),
+      () => this.#clock.monotonicMs(),
+    )
     this.#readBack = new ReadBack(
-      { chunkBytes, chunks, concurrency: readBack.concurrency },
+      { ...readBack, chunkBytes, chunks },
       chunkWindow,
       feeds,
       this.#clock,
       this.#logger,
+      pump,
     )
     const welcome = {
       gateway: this.#id,
@@ -216,7 +222,7 @@ class RunningGateway implements Gateway {
       {
         feeds,
         readBack: this.#readBack,
-        pump: new Pump((task) => setImmediate(task)),
+        pump,
         ahead: new AheadWatch(feeds, this.#clock),
         limits: { ...sessionLimits, maxSubscriptions },
         instruments: this.#instruments.gateway,

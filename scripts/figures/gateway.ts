@@ -19,6 +19,16 @@ export interface GatewayOptions {
   /** Of its own: nobody else publishes to it. */
   readonly topic: string
   readonly nodeOptions?: readonly string[]
+  /** Options beside those that a measurement needs. */
+  readonly config?: Partial<GatewayConfig>
+}
+
+/** What a measurement may want otherwise; the rest has its defaults. */
+export interface GatewayConfig {
+  readonly partitions: number
+  readonly window: Readonly<Record<string, number>>
+  readonly readBack: Readonly<Record<string, number>>
+  readonly limits: Readonly<Record<string, number>>
 }
 
 /** `carillon serve` as a process of its own. */
@@ -30,7 +40,7 @@ export class Gateway {
   readonly #child: ChildProcess
   #output = ''
 
-  constructor({ port, broker, topic, nodeOptions = [] }: GatewayOptions) {
+  constructor({ port, broker, topic, nodeOptions = [], config: { partitions = 4, ...more } = {} }: GatewayOptions) {
     this.port = port
     this.#dir = mkdtempSync(join(tmpdir(), 'carillon-figures-'))
     this.configFile = join(this.#dir, 'config.json')
@@ -40,7 +50,8 @@ export class Gateway {
       admin: `127.0.0.1:${port + 1}`,
       createTopics: true,
       drainMs: 0,
-      streams: { events: { topic, partitions: 4 } },
+      streams: { events: { topic, partitions } },
+      ...more,
     }
     writeFileSync(this.configFile, JSON.stringify(config))
     this.#child = spawn(carillon, ['serve', '--config', this.configFile], {

@@ -9,10 +9,10 @@ export class Metrics {
     }
   }
 
-  /** Sum of all series of that name. */
-  sum(name: string): number {
+  /** Sum of all series of that name, or of those that have a label. */
+  sum(name: string, label = ''): number {
     let sum = 0
-    for (const sample of this.#samples) if (sample.name === name) sum += sample.value
+    for (const sample of this.#samples) if (sample.name === name && sample.labels.includes(label)) sum += sample.value
     return sum
   }
 

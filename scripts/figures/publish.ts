@@ -1,12 +1,9 @@
-import { Agent, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { openPublisher } from '../../src/cli/broker.ts'
-import { loadConfig } from '../../src/config-load.ts'
 import { Histogram } from '../../src/telemetry/histogram.ts'
 import { type Event, makeEvent } from '../../src/wire/frames.ts'
-import { encodePublishRequest } from '../../src/wire/publish.ts'
 import { answer } from './child.ts'
 import { eventText, monotonicUs, subjectOf } from './event.ts'
+import { toBroker, toGateway } from './sender.ts'
 
 /** The process that publishes: so many events a second, whatever becomes of them, to Kafka itself or through the gateway. */
 
@@ -35,11 +32,6 @@ export interface Publishing {
   /** How long after it was due an event was handed over, since `time`, µs. */
   readonly lateP50Us: number
   readonly lateP99Us: number
-}
-
-interface Sender {
-  send(events: readonly Event[]): Promise<unknown>
-  close(): Promise<void>
 }
 
 let late = new Histogram()
@@ -84,27 +76,6 @@ function batch({ subjects, dataBytes }: PublishOptions, count: number, dueUs: nu
     const data = eventText(dueUs, Math.floor(index / subjects), dataBytes)
     return makeEvent({ subject: subjectOf(index % subjects), contentType: 'application/json', data, publishedAtUs })
   })
-}
-
-async function toBroker(configFile: string): Promise<Sender> {
-  return openPublisher(loadConfig({ file: configFile, env: {}, flags: {} }).config)
-}
-
-function toGateway(port: number): Sender {
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-  const send = (events: readonly Event[]) =>
-    new Promise<void>((resolve, reject) => {
-      const headers = { 'Content-Type': 'application/x-protobuf' }
-      const req = request({ agent, host: '127.0.0.1', port, path: '/v1/publish', method: 'POST', headers }, (res) => {
-        res.resume().on('end', () => {
-          if (res.statusCode === 200) resolve()
-          else reject(new Error(`expected 200 for a publish, got ${res.statusCode}`))
-        })
-      })
-      req.on('error', reject)
-      req.end(encodePublishRequest(events))
-    })
-  return { send, close: async () => agent.destroy() }
 }
 
 const handlers = {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { kafkaAvailable, startKafka } from '../../test/brokers/kafka.ts'
 import { natsAvailable, startNats } from '../../test/brokers/nats.ts'
-import { Gateway } from './gateway.ts'
+import { Gateway, type GatewayConfig } from './gateway.ts'
 
 /** Ports from here on, 100 of them: gateways below, Kafka and nats-server above. */
 const firstPort = 19_700
@@ -42,7 +42,12 @@ export class Site {
   }
 
   /** Each gateway has a topic of its own; the embedded log is the gateway's own as well. */
-  async gateway(kind: BrokerKind, name: string, inspected = false): Promise<Gateway> {
+  async gateway(
+    kind: BrokerKind,
+    name: string,
+    inspected = false,
+    config: Partial<GatewayConfig> = {},
+  ): Promise<Gateway> {
     const port = this.port()
     const profiled =
       this.#profileDir === undefined
@@ -53,6 +58,7 @@ export class Site {
       broker: kind === 'embedded' ? kind : await this.#url(kind),
       topic: `figures-${this.#gateways}`,
       nodeOptions: inspected ? [...profiled, `--inspect=127.0.0.1:${port + 2}`] : profiled,
+      config,
     })
   }
 

@@ -20,9 +20,10 @@ export function deliveryJson(delivery: Delivery, nowMs: number): string {
   return escapedJson(`${place.slice(0, -1)},"event":${eventToJson(event)}}`)
 }
 
-export function gapText({ stream, partition, from, to, reason, certain }: Gap): string {
+export function gapText({ stream, partition, from, to, n, reason, certain }: Gap): string {
   const range = to === undefined ? `from ${from}` : `${from} to ${to}`
-  const lost = certain ? 'events were lost' : 'events may be missing'
+  // Only what was left out on purpose has been counted.
+  const lost = n !== undefined ? `${n} left out` : certain ? 'events were lost' : 'events may be missing'
   return printable(`gap: ${stream}, partition ${partition}, offsets ${range}: ${reason}, ${lost}`)
 }
 

@@ -7,7 +7,7 @@ import type { ReceivedEvent, ReceivedGap } from '../client/received.ts'
 import type { Reason, State } from '../client/state.ts'
 import type { Subscription } from '../client/subscription.ts'
 import { matches, validatePattern } from '../subject/subject.ts'
-import type { Delivery } from '../wire/frames.ts'
+import { type Delivery, maxLast, type Policy, policies } from '../wire/frames.ts'
 import { parseAfter } from '../wire/token.ts'
 import { deliveryJson, deliveryText, gapJson, gapText } from './event-lines.ts'
 import { exitCodeOfCode, exitCodes } from './exit.ts'
@@ -19,6 +19,8 @@ interface Given {
   proto?: boolean
   json?: boolean
   after?: string[]
+  last?: number
+  policy?: Policy
   count?: number
   timeout?: number
   gateway: string
@@ -42,6 +44,17 @@ export function command(): Command {
     .option('--proto', 'protobuf frames on the WebSocket')
     .option('--json', 'events on stdout and what else happens on stderr, one JSON document a line')
     .option('--after <where...>', 'start behind a TOKEN (several are merged), at earliest, latest or @TIME (RFC 3339)')
+    .option(
+      '--last <n>',
+      `the last so many events of each subject first, up to ${maxLast}; not with --after`,
+      wholeNumber,
+    )
+    .addOption(
+      new Option(
+        '--policy <name>',
+        'what is shown of that which was missed: everything, or the newest of each subject',
+      ).choices(policies),
+    )
     .option('--count <n>', 'end after so many events', wholeNumber)
     .option('--timeout <seconds>', 'end after so long, with exit code 1 when --count was not reached', seconds)
     .option('--gateway <url>', 'where the gateway is', gatewayUrl, defaultGateway)
@@ -58,6 +71,12 @@ function seconds(text: string): number {
 function follow(subjects: readonly string[], given: Given): Promise<void> {
   subjects.forEach(validatePattern)
   parseAfter(given.after ?? [])
+  if (given.last !== undefined && given.after !== undefined) {
+    throw new CarillonError(
+      'bad_request',
+      '--last: expected no --after beside it: a position says where to start already',
+    )
+  }
   if (given.proto && given.transport !== 'ws') {
     throw new CarillonError('bad_request', `--proto: expected --transport ws beside it, got ${given.transport}`)
   }
@@ -89,7 +108,7 @@ class Watch {
   }
 
   async start(): Promise<void> {
-    const { gateway, transport, proto, after = [], timeout } = this.#given
+    const { gateway, transport, proto, after = [], last, policy, timeout } = this.#given
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => this.#end(exitCodes.ok))
     if (timeout !== undefined) this.#timer = setTimeout(() => this.#timedOut(), timeout * 1000)
     // The other encoding is loaded when it is used.
@@ -99,6 +118,8 @@ class Watch {
     for (const subject of this.#subjects) {
       const subscription: Subscription = this.#client.subscribe(subject, {
         after,
+        ...(last === undefined ? {} : { last }),
+        ...(policy === undefined ? {} : { policy }),
         onEvent: (event) => this.#event(subject, event),
         onGap: (gap) => this.#gap(gap),
         onState: (state) => this.#stateIs(state),
@@ -209,9 +230,10 @@ class Watch {
   #summarise(token: string | undefined): void {
     console.error(`-- ${this.#received} events, ${this.#gaps} gaps`)
     if (token === undefined) return
-    const { transport, proto, gateway } = this.#given
+    const { transport, proto, policy, gateway } = this.#given
     const subjects = this.#subjects.map((subject) => `'${subject}'`).join(' ')
-    const how = `${transport === 'ws' ? '' : ` --transport ${transport}`}${proto ? ' --proto' : ''}`
+    const encoding = proto ? ' --proto' : ''
+    const how = `${transport === 'ws' ? '' : ` --transport ${transport}`}${encoding}${policy === 'latest' ? ' --policy latest' : ''}`
     const where = gateway === defaultGateway ? '' : ` --gateway ${gateway}`
     console.error(`-- go on with: ${invoked} subscribe ${subjects}${how}${where} --after ${token}`)
   }

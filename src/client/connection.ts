@@ -1,8 +1,8 @@
 import type { Clock } from '../base/clock.ts'
-import type { ServerFrame } from '../wire/frames.ts'
+import type { ServerFrame, SubscribeOptions } from '../wire/frames.ts'
 
-/** One subject or pattern to follow, and from where. */
-export interface Wish {
+/** One subject or pattern to follow, from where and how. `last` never stands beside `after`. */
+export interface Wish extends SubscribeOptions {
   /** > 0, the caller's choice. */
   readonly ref: number
   readonly subject: string
@@ -44,7 +44,7 @@ export interface Connection {
 
 /**
  * Opens one connection to `gateway` (`http://127.0.0.1:8080`), and tells nothing before it has returned. SSE and poll have one
- * `after` for all wishes: the first one's. A connection that goes silent is closed, and told as lost.
+ * `after`, `last` and `policy` for all wishes: the first one's. A connection that goes silent is closed, and told as lost.
  */
 export type Open = (gateway: string, wishes: readonly Wish[], handlers: Handlers, clock: Clock) => Connection
 

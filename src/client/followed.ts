@@ -1,6 +1,6 @@
 import { matches } from '../subject/subject.ts'
-import type { Delivery, Gap, GapReason } from '../wire/frames.ts'
-import { decodeToken, type Position, parseAfter, sameStreamName } from '../wire/token.ts'
+import { type Delivery, type Gap, type GapReason, type SubscribeOptions, subscribeOptions } from '../wire/frames.ts'
+import { decodeToken, encodeToken, type Position, parseAfter, sameStreamName } from '../wire/token.ts'
 import { Ahead } from './ahead.ts'
 import type { Refusal, Wish } from './connection.ts'
 import { keyOf, type Move, Place } from './place.ts'
@@ -44,7 +44,11 @@ export class Followed {
   placed = false
   /** Over SSE or poll, a request for several was refused: this one is to be asked for alone, or was, and is well. */
   alone: 'unneeded' | 'wanted' | 'well' = 'unneeded'
+  readonly policy: SubscribeOptions['policy']
   readonly #start: readonly string[]
+  readonly #last: number | undefined
+  /** The last events only are being told, until it is live. */
+  #givenLast = false
   /** Events that name no ref, from before it was told to be live: only then it is clear whether they were for it. */
   #held: (Delivery | Gap)[] = []
   #heldTooMuch = false
@@ -54,11 +58,13 @@ export class Followed {
    */
   readonly #ahead = new Map<string, Ahead>()
 
-  /** `after` as the protocol takes it. Throws `bad_token`. */
-  constructor(subject: string, after: readonly string[], inflow: Inflow) {
+  /** `after` as the protocol takes it; `last` counts only where it holds no token. Throws `bad_token`. */
+  constructor(subject: string, after: readonly string[], inflow: Inflow, { last, policy }: SubscribeOptions = {}) {
     this.subject = subject
     this.inflow = inflow
+    this.policy = policy
     this.#start = after
+    this.#last = last
     const parsed = parseAfter(after)
     if (parsed.kind !== 'positions') return
     this.placed = true
@@ -68,13 +74,17 @@ export class Followed {
   /** What to ask a gateway for. */
   wish(ref: number): Wish {
     const token = this.placed ? this.place.token : undefined
-    return { ref, subject: this.subject, after: token === undefined ? this.#start : [token] }
+    const last = token === undefined ? this.#last : undefined
+    if (ref > 0) this.#givenLast = last !== undefined
+    const after = token === undefined ? this.#start : [token]
+    return { ref, subject: this.subject, after, ...subscribeOptions(last, this.policy) }
   }
 
   /** Another connection, or none. */
   disconnected(): void {
     this.ref = 0
     this.live = false
+    this.#givenLast = false
     this.#held = []
     this.#heldTooMuch = false
   }
@@ -89,7 +99,7 @@ export class Followed {
 
   /** A delivery that names it. False as `Inflow.event`. */
   named(delivery: Delivery, position: Position): boolean {
-    const room = this.#release(delivery.partition, delivery.offset)
+    const room = this.#release(position, delivery.offset)
     return this.take(delivery, position) && room
   }
 
@@ -127,7 +137,8 @@ export class Followed {
   }
 
   gapNamed(gap: Gap): boolean {
-    const room = this.#release(gap.partition, gap.from)
+    const [position] = gap.after === '' ? [] : decodeToken(gap.after)
+    const room = position === undefined || leadsBack.has(gap.reason) || this.#release(position, gap.from)
     // It joins in another partition now, and is told to be live there as at the start.
     if (gap.reason === 'repartitioned') this.live = false
     return (leadsBack.has(gap.reason) ? this.#gap(gap) : this.#gapIfNews(gap)) && room
@@ -147,6 +158,7 @@ export class Followed {
     this.#heldTooMuch = false
     if (again) return 'again'
     this.live = true
+    this.#givenLast = false
     const room = this.#takeAll(held)
     this.inflow.live()
     return room ? 'live' : 'full'
@@ -164,6 +176,8 @@ export class Followed {
     if (offset < (own?.offset ?? 0) || ahead.has(offset, event)) return true
     this.#ahead.set(key, ahead)
     ahead.took(offset, event)
+    // What lies between the last events was not asked for, and is not new when the next connection brings it.
+    if (this.#givenLast) ahead.passed(offset + 1)
     return this.inflow.event(delivery, undefined)
   }
 
@@ -202,14 +216,15 @@ export class Followed {
    * It is told by name what comes at `offset`, so it has passed everything below: what is held from there and still new was for it, and
    * must not come later.
    */
-  #release(partition: number, offset: number): boolean {
+  #release({ streamHash, partition }: Position, offset: number): boolean {
     if (this.#held.length === 0) return true
     const isBelow = (frame: Delivery | Gap) => {
-      return frame.partition === partition && (frame.kind === 'gap' ? frame.from : frame.offset) < offset
+      const isThere = decodeToken(frame.after).some((each) => each.streamHash === streamHash)
+      return isThere && frame.partition === partition && (frame.kind === 'gap' ? frame.from : frame.offset) < offset
     }
     const released = this.#held.filter(isBelow)
     this.#held = this.#held.filter((frame) => !isBelow(frame))
-    return this.#takeAll(released)
+    return this.#takeAll(released.map((frame) => (frame.kind === 'gap' ? endingBy(frame, offset) : frame)))
   }
 
   #takeAll(frames: readonly (Delivery | Gap)[]): boolean {
@@ -262,6 +277,15 @@ export class Followed {
       gap.after === '' || decodeToken(gap.after).some((after) => isAbout(gap, after, this.#known(gap, after)))
     return isNews ? this.#gap(gap) : true
   }
+}
+
+/** The gap of a reader that was further on, for one who stands at `offset` at most. */
+function endingBy(gap: Gap, offset: number): Gap {
+  if (gap.after === '') return gap
+  const after = decodeToken(gap.after).map((position) => {
+    return position.offset <= offset ? position : { ...position, offset, generation: -1 }
+  })
+  return { ...gap, after: encodeToken(after) }
 }
 
 /** Whether a gap that ends at `after` is about one who expects the offset `own` next. */

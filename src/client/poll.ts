@@ -22,7 +22,8 @@ export const openPoll: Open = (gateway, wishes, handlers, clock) => {
   let over = false
   const silence = new Silence(clock, () => end(undefined))
   const subjects = wishes.map(({ subject }) => subject)
-  let after = wishes[0]?.after ?? []
+  const { policy } = wishes[0] ?? {}
+  let { after = [], last } = wishes[0] ?? {}
   let live = false
   const close = () => {
     over = true
@@ -41,6 +42,7 @@ export const openPoll: Open = (gateway, wishes, handlers, clock) => {
     }
     if (over) return
     after = [answer.after]
+    last = undefined
     handlers.position(answer.after)
     if (live || answer.frames.length > 0) return
     // Nothing was left to tell: from here on answers come as events do.
@@ -54,7 +56,7 @@ export const openPoll: Open = (gateway, wishes, handlers, clock) => {
       const response = await fetch(`${gateway}/v1/poll`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ subjects, after, wait: live ? waitMs : firstWaitMs }),
+        body: JSON.stringify({ subjects, after, last, policy, wait: live ? waitMs : firstWaitMs }),
         signal: asking.signal,
       })
       if (response.status !== 200) return refusalOf(response)

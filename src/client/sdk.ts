@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** What users of the package name: `carillon/client`. */
-export type { Published } from '../wire/frames.ts'
+export type { Policy, Published } from '../wire/frames.ts'
 export type { BackoffOptions } from './backoff.ts'
 export { type Client, type ClientOptions, connect, type TransportName } from './client.ts'
 export type { Codec } from './codec.ts'

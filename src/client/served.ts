@@ -1,4 +1,4 @@
-import type { Delivery, Gap } from '../wire/frames.ts'
+import { type Delivery, type Gap, subscribeOptions } from '../wire/frames.ts'
 import { decodeToken } from '../wire/token.ts'
 import type { Wish } from './connection.ts'
 import type { Followed } from './followed.ts'
@@ -47,12 +47,14 @@ export class Served {
     return this.share === undefined
   }
 
-  /** Where all share one position, it is `after`. */
+  /** Where all share one position, they share what is asked for as well. */
   add(followed: Followed): Wish {
     followed.ref = ++this.#lastRef
     this.#byRef.set(followed.ref, followed)
     const wish = followed.wish(followed.ref)
-    return this.share === undefined ? wish : { ...wish, after: this.share.after }
+    if (this.share === undefined) return wish
+    const { after, last, policy } = this.share
+    return { ref: wish.ref, subject: wish.subject, after, ...subscribeOptions(last, policy) }
   }
 
   delete(followed: Followed): void {

@@ -1,8 +1,9 @@
+import { type SubscribeOptions, subscribeOptions } from '../wire/frames.ts'
 import type { Followed } from './followed.ts'
 import { lowestToken } from './place.ts'
 
 /** What one request asks for where all subscriptions share one position. */
-export interface Share {
+export interface Share extends SubscribeOptions {
   readonly members: readonly Followed[]
   readonly after: readonly string[]
   /** When the next request, for others or for more, takes its place; `change` = not before somebody comes or goes. */
@@ -12,7 +13,8 @@ export interface Share {
 /**
  * Who is asked for together, where there is one position for all. It is the lowest of each partition: what some have had already comes
  * again, and is known by its offset. Three things have to come first:
- * - what starts at `latest`, `earliest` or a time is asked for by itself, until its position is known;
+ * - what starts at `latest`, `earliest` or a time is asked for by itself, until its position is known; with `last`, until it is live: a
+ *   position does not say which events below the head were wanted;
  * - after a refusal each is asked for by itself, to find out whom it is about;
  * - of two that know different incarnations of a stream, or of which one knows partitions that may have been added since the other
  *   asked, only the gateway can tell what that means for each: they are served apart until each is live, and so has been told. What they
@@ -29,7 +31,10 @@ export class Sharing {
     const alone = all.find((followed) => followed.alone === 'wanted')
     if (alone !== undefined) return share([alone], all, 'position')
     const fresh = all.filter(({ placed }) => !placed)
-    if (fresh.length > 0) return share(fresh.filter(startsLike(fresh[0]!)), all, 'position')
+    if (fresh.length > 0) {
+      const { last } = fresh[0]!.wish(0)
+      return share(fresh.filter(startsLike(fresh[0]!)), all, last === undefined ? 'position' : 'live')
+    }
     const unjudged = this.#unjudged(all)
     if (unjudged.length === 0) return share(all, all, 'change')
     return share(agreeing([...unjudged, ...all.filter((followed) => !unjudged.includes(followed))]), all, 'live')
@@ -55,19 +60,21 @@ export class Sharing {
   }
 }
 
-/** What some know of a stream and others do not, with who knows any of it. */
+/** What some know of a stream and others do not, in words that are the same as long as it is, with who knows any of it. */
 function disagreements(all: readonly Followed[]): Map<string, Followed[]> {
-  const byStream = new Map<number, { knowledge: Set<string>; members: Followed[] }>()
+  const byStream = new Map<number, [knowledge: string, Followed][]>()
   for (const followed of all) {
-    for (const [stream, known] of knowledgeOf(followed)) {
-      const own = byStream.get(stream) ?? { knowledge: new Set(), members: [] }
-      own.knowledge.add(known)
-      own.members.push(followed)
-      byStream.set(stream, own)
+    for (const [stream, knowledge] of knowledgeOf(followed)) {
+      byStream.set(stream, [...(byStream.get(stream) ?? []), [knowledge, followed]])
     }
   }
-  const found = [...byStream].filter(([, { knowledge }]) => knowledge.size > 1)
-  return new Map(found.map(([stream, { knowledge, members }]) => [`${stream} ${[...knowledge].sort()}`, members]))
+  const found = [...byStream].filter(([, known]) => known.some(([knowledge]) => knowledge !== known[0]![0]))
+  return new Map(
+    found.map(([stream, known]) => {
+      const who = known.map(([knowledge, { subject }]) => `${subject} ${knowledge}`)
+      return [`${stream}: ${who.sort().join()}`, known.map(([, followed]) => followed)]
+    }),
+  )
 }
 
 /** By stream, whatever the incarnation: which incarnations it knows, and up to which partition. */
@@ -85,16 +92,21 @@ function knowledgeOf({ place }: Followed): Map<number, string> {
 function share(members: readonly Followed[], all: readonly Followed[], until: Share['until']): Share {
   const isPlaced = members.every(({ placed }) => placed)
   const lowest = isPlaced ? lowestToken(members.flatMap(({ place }) => place.token ?? [])) : undefined
+  const { after, last } = lowest === undefined ? members[0]!.wish(0) : { after: [lowest], last: undefined }
+  // What one may leave out, another wants.
+  const policy = members.every((followed) => followed.policy === 'latest') ? 'latest' : undefined
   return {
     members,
-    after: lowest === undefined ? members[0]!.wish(0).after : [lowest],
+    after,
+    ...subscribeOptions(last, policy),
     until: members.length === all.length ? 'change' : until,
   }
 }
 
 function startsLike(first: Followed): (followed: Followed) => boolean {
-  const after = first.wish(0).after.join()
-  return (followed) => followed.wish(0).after.join() === after
+  const start = (followed: Followed) => JSON.stringify([followed.wish(0).after, followed.wish(0).last])
+  const own = start(first)
+  return (followed) => start(followed) === own
 }
 
 /** The first one, and those who know the same of each stream as those before them, or nothing. */

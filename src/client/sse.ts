@@ -34,7 +34,10 @@ export const openSse: Open = (gateway, wishes, handlers, clock) => {
 
 function streamUrl(gateway: string, wishes: readonly Wish[]): string {
   const query = new URLSearchParams(wishes.map(({ subject }) => ['subject', subject]))
-  for (const after of wishes[0]?.after ?? []) query.append('after', after)
+  const { after = [], last, policy } = wishes[0] ?? {}
+  for (const each of after) query.append('after', each)
+  if (last !== undefined) query.set('last', String(last))
+  if (policy !== undefined) query.set('policy', policy)
   return `${gateway}/v1/sse?${query}`
 }
 

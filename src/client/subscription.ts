@@ -1,4 +1,5 @@
 import { validatePattern } from '../subject/subject.ts'
+import { maxLast, type Policy, policies, subscribeOptions } from '../wire/frames.ts'
 import { parseAfter } from '../wire/token.ts'
 import { Followed } from './followed.ts'
 import { Inbox, type InboxOptions, type InboxOwner } from './inbox.ts'
@@ -12,6 +13,13 @@ import type { Saver } from './store.ts'
 export interface SubscribeOptions {
   /** Where to start when the store knows no position: a token (or several), `earliest`, `latest` (the default) or `@<RFC 3339 time>`. */
   readonly after?: string | readonly string[]
+  /**
+   * The last so many events of each subject first, 1 to 1000, as far back as the gateway's memory reaches; not beside `after`. Only where no
+   * position is known: a stored one counts instead, and so does the subscription's own once it has one.
+   */
+  readonly last?: number
+  /** While it is behind: `latest` = of each subject the newest event, and a gap with the number of the others; `lossless` unless given. */
+  readonly policy?: Policy
   /** Under which the store keeps the position; the subject unless given. */
   readonly key?: string
   /** Closes the subscription. */
@@ -56,6 +64,7 @@ export class Subscription<T = unknown> implements AsyncIterable<Received<T>, und
     validatePattern(subject)
     const after = [options.after ?? []].flat()
     parseAfter(after)
+    requireStart(after, options)
     this.subject = subject
     this.key = options.key ?? subject
     this.#options = options
@@ -132,7 +141,9 @@ export class Subscription<T = unknown> implements AsyncIterable<Received<T>, und
   #follow(after: readonly string[], stored: string | undefined): void {
     if (this.#state.name === 'closed') return
     try {
-      this.#followed = new Followed(this.subject, stored === undefined ? after : [stored], this.#inbox)
+      const { last, policy } = this.#options
+      const how = subscribeOptions(last, policy)
+      this.#followed = new Followed(this.subject, stored === undefined ? after : [stored], this.#inbox, how)
     } catch (error) {
       this.#storeFailed(error)
       return
@@ -190,5 +201,19 @@ export class Subscription<T = unknown> implements AsyncIterable<Received<T>, und
     if (this.#state.name === 'closed' || isSameState(state, this.#state)) return
     this.#state = state
     this.#options.onState?.(state)
+  }
+}
+
+/** Of what the gateway would refuse as well. */
+function requireStart(after: readonly string[], { last, policy }: SubscribeOptions): void {
+  if (policy !== undefined && !policies.includes(policy)) {
+    throw new RefusedError('bad_request', `expected policy to be ${policies.join(' or ')}, got "${policy}"`)
+  }
+  if (last === undefined) return
+  if (!Number.isInteger(last) || last < 1 || last > maxLast) {
+    throw new RefusedError('bad_request', `expected last to be a whole number from 1 to ${maxLast}, got ${last}`)
+  }
+  if (after.length > 0) {
+    throw new RefusedError('bad_request', 'expected after or last, got both: a position says where to start already')
   }
 }

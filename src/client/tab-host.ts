@@ -75,10 +75,10 @@ export class TabHost {
     }
   }
 
-  #subscribe(from: string, guest: Guest, { ref, subject, after }: Wish): void {
+  #subscribe(from: string, guest: Guest, { ref, subject, after, ...how }: Wish): void {
     try {
       const relay = new Relay(ref, (frame) => this.#tell(from, frame))
-      const followed = new Followed(subject, after, relay)
+      const followed = new Followed(subject, after, relay, how)
       relay.followed = followed
       guest.relays.set(ref, followed)
       this.#link.add(followed)

@@ -89,14 +89,16 @@ class PollOutlet implements Outlet {
   }
 
   opened(): void {
-    const { after, waitMs } = this.#request
+    const { after, last, waitMs } = this.#request
     this.#after = this.session.token()
-    if (after.length === 0) queueMicrotask(this.#answer)
+    if (after.length === 0 && last === undefined) queueMicrotask(this.#answer)
     else this.#context.wheel.schedule(this.#wait, Math.max(leastWaitMs, waitMs))
   }
 
   caughtUp(): void {
-    if (this.#request.waitMs <= leastWaitMs) queueMicrotask(this.#answer)
+    const { last, waitMs } = this.#request
+    // With `last` there is nothing to wait for once all of it is told: a later poll goes on from the token.
+    if (waitMs <= leastWaitMs || last !== undefined) queueMicrotask(this.#answer)
   }
 
   end(error: CarillonError | undefined): void {

@@ -32,7 +32,7 @@ export class Feeds {
   }
 
   /** One chunk of the feed's past, see `StreamFeed.readBack`. */
-  readBack(feed: PartitionFeed, from: number, maxBytes: number, window: Window): Promise<void> {
+  readBack(feed: PartitionFeed, from: number, maxBytes: number, window: Window): Promise<number> {
     return this.#stream(feed.stream).readBack(feed.partition, from, maxBytes, window)
   }
 

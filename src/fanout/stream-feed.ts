@@ -189,12 +189,16 @@ export class StreamFeed implements TailSink {
 
   /**
    * Reads one chunk of a partition's past into `window`, starting at `from`: read-back for what the feed's own window no
-   * longer holds. The window's head is where the next chunk starts; what the broker lost on the way is in its losses.
+   * longer holds. The window's head is where the next chunk starts; what the broker lost on the way is in its losses. Resolves to
+   * the bytes of keys and values that were read.
    */
-  async readBack(partition: number, from: number, maxBytes: number, window: Window): Promise<void> {
+  async readBack(partition: number, from: number, maxBytes: number, window: Window): Promise<number> {
     const feed = this.partitions[partition]!
-    const to = feed.window.tail
+    const { tail, tailOrdinal, size } = feed.window
+    // A part of what is in memory is read along: by the time at which its readers come so far, it may have left.
+    const to = size < 4 ? tail : feed.window.offsetOf(tailOrdinal + Math.floor(size / 4))
     let full = false
+    let bytes = 0
     let got = Number.POSITIVE_INFINITY
     window.start(from, -1)
     this.instruments.readBacks++
@@ -204,6 +208,7 @@ export class StreamFeed implements TailSink {
         const { intake } = this
         const reason = intake.accept(record, this.partitions.length)
         const accepted = reason === undefined
+        bytes += record.keyEnd - record.keyStart + record.valueEnd - record.valueStart
         feed.misrouted ||= reason === 'misrouted'
         const { eventStart, eventEnd } = intake.appended
         // Asked only for what will be stored: a record that is too large to use must not stop the stretch behind it.
@@ -225,6 +230,8 @@ export class StreamFeed implements TailSink {
     const kept = Math.min(offsets.first, got)
     if (kept > from) window.lost(from, kept - 1, 'retention')
     if (!full) window.advance(next)
+    this.instruments.readBackBytes += bytes
+    return bytes
   }
 
   /** Tails begin where a new log does, without a word; whoever stands below is told, though there may have been nothing. */

@@ -40,7 +40,7 @@ export const sessionLimits: SessionLimits = {
   maxTokenPartitions: 128,
   maxErrors: 32,
   maxWaitingFrames: 4096,
-  lookPerSlice: 512,
+  lookPerSlice: 128,
 }
 
 /** What all sessions of a gateway share. */
@@ -66,6 +66,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   readonly id: number
   readonly outlet: Outlet
   queued = false
+  readBackLeft: number
   readonly #context: SessionContext
   readonly #subscriptions = new Map<number, Subscription>()
   readonly #tracks: Tracks
@@ -83,6 +84,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     this.outlet = outlet
     this.#context = context
     const { instruments, clock, limits, readBack } = context
+    this.readBackLeft = readBack.maxBytesPerSession
     this.#tracks = new Tracks(this, readBack, outlet.transport === 'websocket')
     this.#writer = new FrameWriter(id, outlet, instruments, clock, limits.maxWaitingFrames, () => this.#fallBehind())
   }
@@ -144,7 +146,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
 
   drained(): void {
     if (this.#ended) return
-    if (this.#writer.drained() && this.run()) this.wake()
+    if (this.#writer.drained()) this.wake()
   }
 
   token(): string {
@@ -193,9 +195,12 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   run(): boolean {
     if (!this.writable) return false
     let more = false
+    const { lookPerSlice } = this.#context.limits
+    const look = { left: lookPerSlice, stoppedAt: 0 }
     this.outlet.batch(() => {
-      more = this.#tracks.read({ left: this.#context.limits.lookPerSlice, stoppedAt: 0 }, this.#joined)
+      more = this.#tracks.read(look, this.#joined)
     })
+    this.#context.instruments.looked += lookPerSlice - look.left
     if (this.writable && this.#tracks.allLive) this.#caughtUp()
     return more
   }

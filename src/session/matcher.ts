@@ -54,6 +54,12 @@ export class Matcher {
     return this.legs.length === 1 && first !== undefined && !first.subscription.pattern ? first.subscription : undefined
   }
 
+  /** Of all subjects wanted, where the index can be asked for each; undefined where it can't. */
+  get hashes(): number[] | undefined {
+    if (this.#patterns.length > 0 || this.#exact.size > maxSkipSubjects) return undefined
+    return [...this.#exact.keys()]
+  }
+
   wants(record: Loaded): boolean {
     const same = this.#exact.get(record.hash)
     if (same !== undefined) {
@@ -81,9 +87,10 @@ export class Matcher {
    * none. `offset` itself where the index can't tell: patterns, and more subjects than are worth asking for.
    */
   skipTo(window: Window, offset: number): number {
-    if (this.#patterns.length > 0 || this.#exact.size > maxSkipSubjects) return offset
+    const { hashes } = this
+    if (hashes === undefined) return offset
     let least = window.head
-    for (const hash of this.#exact.keys()) {
+    for (const hash of hashes) {
       const ordinal = window.firstSince(hash, offset)
       if (ordinal === -2) return offset
       if (ordinal >= 0) least = Math.min(least, window.offsetOf(ordinal))

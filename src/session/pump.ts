@@ -5,23 +5,29 @@ export interface Runnable {
   run(): boolean
 }
 
-/** Slices run before the event loop gets its turn. */
-const slicesPerTurn = 32
+/** Slices run before the event loop gets its turn, and for how long at most, ms: what a live event may have to wait for. */
+const slicesPerTurn = 64
+const turnMs = 0.5
 
 /**
  * Runs sessions that are behind, in turn, a slice each: fair between sessions, and never in the way of live delivery for longer than
- * one turn's slices.
+ * one turn, and the slice that ends it.
  */
 export class Pump {
   readonly #defer: (task: () => void) => void
+  readonly #nowMs: () => number
   #queue: Runnable[] = []
   #at = 0
   #scheduled = false
   readonly #turn = (): void => this.#runTurn()
 
-  /** `defer` runs a task soon, after other events had their turn (setImmediate). */
-  constructor(defer: (task: () => void) => void) {
+  /**
+   * `defer` runs a task soon, after other events had their turn (setImmediate). `nowMs` is a clock that moves while slices run; without
+   * one a turn is bounded in slices only.
+   */
+  constructor(defer: (task: () => void) => void, nowMs: () => number = () => 0) {
     this.#defer = defer
+    this.#nowMs = nowMs
   }
 
   get length(): number {
@@ -37,21 +43,35 @@ export class Pump {
     this.#defer(this.#turn)
   }
 
+  /** Runs `then` once all that waits now had its slice. */
+  afterRound(then: () => void): void {
+    const run = (): boolean => {
+      then()
+      return false
+    }
+    this.add({ queued: false, run })
+  }
+
   #runTurn(): void {
     const end = Math.min(this.#queue.length, this.#at + slicesPerTurn)
-    while (this.#at < end) {
+    const endMs = this.#nowMs() + turnMs
+    do {
       const item = this.#queue[this.#at++]!
       item.queued = false
       if (item.run()) this.add(item)
-    }
+    } while (this.#at < end && this.#nowMs() < endMs)
+    this.#compact()
+    this.#scheduled = this.length > 0
+    if (this.#scheduled) this.#defer(this.#turn)
+  }
+
+  #compact(): void {
     if (this.#at === this.#queue.length) {
       this.#queue = []
       this.#at = 0
-    } else if (this.#at > 1024) {
+    } else if (this.#at > 1024 && this.#at * 2 > this.#queue.length) {
       this.#queue = this.#queue.slice(this.#at)
       this.#at = 0
     }
-    this.#scheduled = this.length > 0
-    if (this.#scheduled) this.#defer(this.#turn)
   }
 }

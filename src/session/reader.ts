@@ -7,6 +7,7 @@ import { type DropReason, dropReason } from './drops.ts'
 import type { OwedGap } from './gap.ts'
 import { type Look, Matcher } from './matcher.ts'
 import { type WriteOutcome, writeOutcome } from './outlet.ts'
+import { reach } from './reach.ts'
 import type { ReadBack, ReadBackWaiter } from './read-back.ts'
 import type { Only } from './start.ts'
 
@@ -16,6 +17,8 @@ export interface ReaderOwner {
   readonly writable: boolean
   /** Wall clock, Unix ms. */
   readonly nowMs: number
+  /** Bytes of log that may still be read back for it; Infinity = there is no limit. */
+  readBackLeft: number
   /** A live record, at the moment it was read. */
   deliverLive(reader: Reader, record: LiveRecord): void
   /** A record from the window or from read-back. */
@@ -69,6 +72,8 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   /** Set where a client asked for the last events only. */
   only: Only | undefined
   #dropped: Dropped | undefined
+  /** Its stretch below the memory was held against what its session may have read back. */
+  #measured = false
   readonly #owner: ReaderOwner
   readonly #readBack: ReadBack
 
@@ -143,6 +148,10 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     if (this.mode === 'waiting') this.#resume()
   }
 
+  passTo(to: number): void {
+    if (this.mode === 'waiting') this.#pass(to)
+  }
+
   /** Ahead of a log that really ends at `end`: told, and on from there. */
   cutBackTo(end: number): void {
     if (this.mode === 'parked' && this.next > end) this.#rewind(end, this.next - 1, 'rewritten', end)
@@ -168,15 +177,20 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
       if (this.next > window.head) return this.#park()
       this.generation = -1
       if (this.next < window.tail && this.next >= window.indexTail && this.#skip(window)) continue
-      const stretch = this.next >= window.tail ? window : this.#readBack.find(this.feed, this.next)
+      const inMemory = this.next >= window.tail
+      if (inMemory) this.#measured = false
+      else if (this.#isOverBudget(window)) continue
+      const stretch = inMemory ? window : this.#readBack.find(this.feed, this.next)
       if (stretch === undefined) {
         this.mode = 'waiting'
         this.#readBack.want(this)
         return 'waiting'
       }
+      const { next } = this
       const progress = this.#walk(stretch, look)
+      if (!inMemory) this.#charge(stretch, next)
       if (progress !== 'head') return progress
-      if (stretch === window) return 'head'
+      if (inMemory) return 'head'
     }
     return 'blocked'
   }
@@ -190,6 +204,32 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     else if (lost.from > this.next) this.next = lost.from
     else this.#tellLost(lost)
     return true
+  }
+
+  /**
+   * What its session may have read back is spent on the newest part of what it missed: the rest is passed, and told. True when it
+   * moved. Measured once a stretch, and again when all is spent: the measure is an estimate.
+   */
+  #isOverBudget(window: Window): boolean {
+    const { readBackLeft } = this.#owner
+    if (readBackLeft === Number.POSITIVE_INFINITY || (this.#measured && readBackLeft > 0)) return false
+    this.#measured = true
+    const to = reach(window, this.matcher.hashes, readBackLeft, this.#readBack.chunkBytes)
+    if (to <= this.next) return false
+    this.#pass(Math.min(to, window.tail))
+    return true
+  }
+
+  /** Its part of a chunk, whoever used it before. */
+  #charge(chunk: Window, from: number): void {
+    const share = Math.max(0, this.next - from) / (chunk.head - chunk.tail)
+    this.#owner.readBackLeft -= share * chunk.usedBytes
+  }
+
+  /** [next, to) is not read back: told, and on from there. */
+  #pass(to: number): void {
+    const { next } = this
+    this.owe({ from: next, to: to - 1, reason: 'budget', certain: false, before: this.position() }, to)
   }
 
   #walk(window: Window, look: Look): Progress {
@@ -228,7 +268,8 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
       this.next = offset + 1
       return true
     }
-    const latest = this.matcher.wantsLatest(scratch)
+    // Events that `last` asked for by number are wanted, each of them.
+    const latest = this.only === undefined && this.matcher.wantsLatest(scratch)
     const reason = dropReason(scratch, window, ordinal, this.feed.window, latest, this.#owner.nowMs)
     if (reason !== undefined) return this.#drop(reason)
     if (!this.#tellDropped()) return false

@@ -45,6 +45,7 @@ function doorFamilies(gateway: GatewayInstruments): MetricFamily[] {
     counter('carillon_frames_received', 'Frames from clients', pointsBy('frame', gateway.framesIn)),
     counter('carillon_frames_sent', 'Frames to clients', [point(gateway.framesOut)]),
     counter('carillon_sent_bytes', 'Bytes of frames and bodies to clients', [point(gateway.bytesOut)]),
+    counter('carillon_catch_up_looked', 'Records that readers looked at while catching up', [point(gateway.looked)]),
     counter('carillon_full_writes', 'Writes that filled a socket: its session falls behind', [
       point(gateway.fullWrites),
     ]),
@@ -104,6 +105,21 @@ function streamFamilies(streams: readonly StreamInstruments[]): MetricFamily[] {
       'carillon_read_back_records',
       'Records read back',
       each((stream) => stream.readBackRecords),
+    ),
+    counter(
+      'carillon_read_back_bytes',
+      'Bytes of keys and values read back',
+      each((stream) => stream.readBackBytes),
+    ),
+    gauge(
+      'carillon_read_back_waiting',
+      'Readers that wait for a chunk now',
+      each((stream) => stream.readBackWaiting),
+    ),
+    counter(
+      'carillon_read_back_throttled_seconds',
+      'Time that reads were held back by readBack.bytesPerSecond',
+      each((stream) => stream.readBackThrottledMs / 1000),
     ),
   ]
 }

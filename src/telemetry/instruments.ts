@@ -45,6 +45,12 @@ export class StreamInstruments {
   readBacks = 0
   readBacksFailed = 0
   readBackRecords = 0
+  /** Bytes of their keys and values. */
+  readBackBytes = 0
+  /** Readers that wait for a chunk, now. */
+  readBackWaiting = 0
+  /** For how long reads that somebody waits for were held back by the limit of bytes a second, ms. */
+  readBackThrottledMs = 0
   /** How often the broker went away. */
   outages = 0
   /** Publisher's clock → the broker's record time. Only as good as those clocks. */
@@ -107,6 +113,8 @@ export class GatewayInstruments {
   readonly framesIn = zeroes(clientFrames)
   framesOut = 0
   bytesOut = 0
+  /** Records that readers looked at, and gave, while they were catching up. */
+  looked = 0
   /** Writes that filled a socket: its session reads on when it drains. */
   fullWrites = 0
   /** Events written to the broker for clients of `/v1/publish`; requests that failed, by code. */

@@ -66,6 +66,10 @@ test('a gap says what is gone, and whether something was lost for certain', () =
     gapText({ ...gap, to: undefined, certain: false }),
     'gap: events, partition 2, offsets from 5: retention, events may be missing',
   )
+  assert.equal(
+    gapText({ ...gap, reason: 'latest', n: 4 }),
+    'gap: events, partition 2, offsets 5 to 9: latest, 4 left out',
+  )
   assert.deepEqual(JSON.parse(gapJson(gap)).gap.reason, 'retention')
 })
 

@@ -23,7 +23,7 @@ interface Asked {
 }
 
 /** A gateway that the test plays, request by request, and a connection to it. */
-async function connected(t: TestContext, open: typeof openSse) {
+async function connected(t: TestContext, open: typeof openSse, asks: readonly Wish[] = wishes) {
   const asked: Asked[] = []
   const server = createServer(async (request, response) => {
     let body = ''
@@ -38,7 +38,7 @@ async function connected(t: TestContext, open: typeof openSse) {
   })
   const recorder = new Recorder()
   const clock = new ManualClock()
-  const connection = open(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, wishes, recorder, clock)
+  const connection = open(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, asks, recorder, clock)
   t.after(() => connection.close())
   await until('asked', () => asked.length === 1)
   return { asked, recorder, clock, connection, ...asked[0]! }
@@ -128,6 +128,23 @@ test('polls follow one another, each behind the position of the last', async (t)
   assert.deepEqual(recorder.positions, ['T5', 'T7', 'T7'])
 })
 
+test('polls of one connection do not gather at one signal', async (t) => {
+  const signals = new Set<AbortSignal>()
+  t.mock.method(globalThis, 'fetch', async (_: string, { signal }: RequestInit) => {
+    if (signals.size === 3) await new Promise((_, reject) => signal!.addEventListener('abort', reject))
+    signals.add(signal!)
+    return Response.json({ frames: [], after: 'T1' })
+  })
+  const recorder = new Recorder()
+  const connection = openPoll('http://127.0.0.1:1', wishes, recorder, new ManualClock())
+  await until('asked three times', () => signals.size === 3)
+  const last = [...signals].at(-1)!
+  connection.close()
+  assert.equal(signals.size, 3)
+  assert.equal(last.aborted, false)
+  assert.deepEqual(recorder.ends, [])
+})
+
 test('a poll that is not answered in time is lost', async (t) => {
   const { recorder, clock } = await connected(t, openPoll)
   await clock.advance(39_999)
@@ -181,3 +198,20 @@ for (const [name, open] of [
     assert.deepEqual([recorder.kinds, recorder.positions, recorder.ends], [[], [], []])
   })
 }
+
+/** As subscriptions without a position ask. */
+const lastOnes: Wish[] = [{ ref: 1, subject: 'a', after: [], last: 5, policy: 'latest' }]
+
+test('a stream is asked for with `last` and `policy`', async (t) => {
+  const { request } = await connected(t, openSse, lastOnes)
+  assert.equal(request.url, '/v1/sse?subject=a&last=5&policy=latest')
+})
+
+test('the first poll asks with `last`, those behind it with their position', async (t) => {
+  const { asked, response } = await connected(t, openPoll, lastOnes)
+  response.end('{"frames":[],"after":"T1"}')
+  await until('asked again', () => asked.length === 2)
+  const [first, second] = asked.map(({ body }) => JSON.parse(body))
+  assert.deepEqual(first, { subjects: ['a'], after: [], last: 5, policy: 'latest', wait: 1000 })
+  assert.deepEqual(second, { subjects: ['a'], after: ['T1'], policy: 'latest', wait: 25_000 })
+})

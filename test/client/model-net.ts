@@ -4,7 +4,7 @@ import type { Connection, Handlers, Open, Transport, Wish } from '../../src/clie
 import { refusal } from '../../src/client/refusal.ts'
 import type { Outlet, Session, WriteOutcome } from '../../src/session/outlet.ts'
 import { writeOutcome } from '../../src/session/outlet.ts'
-import type { ClientFrame } from '../../src/wire/frames.ts'
+import { type ClientFrame, type SubscribeOptions, subscribeOptions } from '../../src/wire/frames.ts'
 import { decodeServerFrame } from '../../src/wire/json.ts'
 import { idLine } from '../../src/wire/sse.ts'
 import { frameOfEvent, SseParser } from '../../src/wire/sse-parser.ts'
@@ -226,6 +226,7 @@ class ModelSse extends ModelConnection {
         session.start(
           wishes.map(({ subject }) => subject),
           wishes[0]!.after,
+          wishes[0],
         )
       } catch (error) {
         this.later(() => this.end(error as CarillonError))
@@ -237,11 +238,13 @@ class ModelSse extends ModelConnection {
 class ModelPoll extends ModelConnection {
   #subjects: string[] = []
   #after: readonly string[] = []
+  #how: SubscribeOptions = {}
   #live = false
 
   start(wishes: readonly Wish[]): void {
     this.#subjects = wishes.map(({ subject }) => subject)
     this.#after = wishes[0]!.after
+    this.#how = subscribeOptions(wishes[0]!.last, wishes[0]!.policy)
     this.net.clock.after(this.net.latency(), () => this.#poll())
   }
 
@@ -268,14 +271,16 @@ class ModelPoll extends ModelConnection {
       },
       batch: (run) => run(),
       opened: () => {
-        if (this.#after.length === 0) queueMicrotask(answer)
+        if (this.#after.length === 0 && this.#how.last === undefined) queueMicrotask(answer)
         else this.net.clock.after(50, answer)
       },
-      caughtUp() {},
+      caughtUp: () => {
+        if (this.#how.last !== undefined) queueMicrotask(answer)
+      },
       end: (error) => answer(error),
     })
     try {
-      session.start(this.#subjects, this.#after)
+      session.start(this.#subjects, this.#after, this.#how)
     } catch (error) {
       answer(error as CarillonError)
     }
@@ -289,6 +294,7 @@ class ModelPoll extends ModelConnection {
     if (this.over) return
     if (after !== '') {
       this.#after = [after]
+      this.#how = subscribeOptions(undefined, this.#how.policy)
       this.handlers.position(after)
       if (!this.#live && frames.length === 0 && !this.over) {
         this.#live = true

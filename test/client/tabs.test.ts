@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { seededRandom } from '../../src/base/random.ts'
 import { Client } from '../../src/client/client.ts'
 import type { TabMeeting } from '../../src/client/environment.ts'
-import type { Received } from '../../src/client/received.ts'
+import type { Received, ReceivedGap } from '../../src/client/received.ts'
+import type { SubscribeOptions } from '../../src/client/subscription.ts'
 import { ManualClock, settled } from '../model/clock.ts'
 import { delivery, FakeEnvironment, FakeNet, token } from './fake-transport.ts'
 
@@ -69,9 +70,14 @@ async function tabs(count: number, separate = true) {
     const ways = [net.transport(separate ? 'ws' : 'sse', separate)]
     const client = new Client(['http://one'], { tabs: 'app', ways, clock, random, environment })
     const told: unknown[] = []
-    const follow = (subject: string) => {
+    const follow = (subject: string, options: SubscribeOptions = {}) => {
       const item = (each: Received) => void told.push(each.kind === 'event' ? each.offset : each.reason)
-      return client.subscribe(subject, { onEvent: item, onGap: item, onClosed: ({ code }) => told.push(code) })
+      return client.subscribe(subject, {
+        ...options,
+        onEvent: item,
+        onGap: item,
+        onClosed: ({ code }) => told.push(code),
+      })
     }
     return { client, told, follow }
   })
@@ -120,6 +126,24 @@ test('gaps and refusals reach the tab that they are about', async () => {
   await settled()
   assert.deepEqual([all[0]!.told, all[1]!.told], [[], ['retention', 'no_route']])
   assert.equal((await other.closed).code, 'no_route')
+})
+
+test('`last` and `policy` are asked for through the tab with the connection, and counts come back', async () => {
+  const { all, net, clock } = await tabs(2)
+  all[0]!.follow('a')
+  const counts: unknown[] = []
+  const onGap = ({ reason, n }: ReceivedGap) => void counts.push([reason, n])
+  all[1]!.client.subscribe('b', { last: 3, policy: 'latest', onEvent() {}, onGap })
+  await live(net, clock)
+  const asked = () => [...net.last.wishes, ...net.last.asked].filter((each) => typeof each === 'object')
+  assert.deepEqual(asked().at(-1), { ref: 2, subject: 'b', after: [], last: 3, policy: 'latest' })
+  const gap = { kind: 'gap', stream: 's', partition: 0, from: 6, to: 7, n: 2, reason: 'latest', certain: true } as const
+  net.last.handlers.frame({ ...gap, after: token(8), refs: [2] })
+  await settled()
+  assert.deepEqual(counts, [['latest', 2]])
+  await all[0]!.client.close()
+  for (let i = 0; i < 4; i++) await clock.advance(1)
+  assert.deepEqual(asked(), [{ ref: 1, subject: 'b', after: [token(8)], policy: 'latest' }])
 })
 
 test('when the tab with the connection closes, another one connects, and each goes on where it was', async () => {

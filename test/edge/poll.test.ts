@@ -14,6 +14,19 @@ test('without a position a poll answers at once with the one to go on from', asy
   assert.deepEqual(sessions.last.closes, ['answered'])
 })
 
+test('with `last` a poll answers with these events, or at once where it is caught up without any', async (t) => {
+  const { port, sessions } = await withEdge(t)
+  const some = ask(port, '/v1/poll?subject=a&last=2')
+  await until('it waits', () => sessions.opened.length === 1)
+  sessions.last.deliver('B', { delivery: 1 })
+  assert.deepEqual((await some).json, { frames: [{ delivery: 1 }], after: 'B' })
+  const none = ask(port, '/v1/poll?subject=a&last=2')
+  await until('it waits', () => sessions.opened.length === 2)
+  assert.deepEqual(sessions.last.closes, [])
+  sessions.last.outlet.caughtUp()
+  assert.deepEqual((await none).json.frames, [])
+})
+
 test('the frames of one turn are one answer', async (t) => {
   const { port, sessions } = await withEdge(t)
   const answer = ask(port, '/v1/poll?subject=a&after=x&after=y')

@@ -25,7 +25,8 @@ async function run(program: string, args: readonly string[], options: ExecFileOp
 }
 
 const sample = `
-import { connect, type State } from 'carillon/client'
+import { connect, type Policy, type ReceivedGap, type State } from 'carillon/client'
+const policy: Policy = 'lossless'
 import { fileStore } from 'carillon/client/node'
 import { protoCodec } from 'carillon/client/proto'
 
@@ -42,12 +43,17 @@ for await (const item of client.subscribe<{ n: number }>('packed.>', { after: 'e
 }
 await client.close()
 await using proto = connect('http://127.0.0.1:19540', { codec: protoCodec })
-for await (const item of proto.subscribe('packed.>', { after: 'earliest' })) {
+for await (const item of proto.subscribe('packed.>', { last: 2, policy: 'latest' })) {
   console.log(JSON.stringify([results.length, sum, item.kind === 'event' && item.text(), names.includes('live')]))
   break
 }
 // @ts-expect-error who is told of events is told of gaps
 const wrong = () => client.subscribe('packed.a', { onEvent: () => {} })
+// @ts-expect-error the policies are lossless and latest
+const unknownPolicy = () => client.subscribe('packed.a', { policy: 'newest' })
+// @ts-expect-error a number
+const textual = () => client.subscribe('packed.a', { last: '2' })
+const counted = (gap: ReceivedGap): number | undefined => gap.n
 `
 
 before(async () => {

@@ -7,6 +7,7 @@ import { type Client, type ClientOptions, connect, type TransportName } from '..
 import { fileStore } from '../../src/client/file-store.ts'
 import { protoCodec } from '../../src/client/proto-codec.ts'
 import type { ReceivedEvent } from '../../src/client/received.ts'
+import type { SubscribeOptions } from '../../src/client/subscription.ts'
 import { kafkaAvailable } from '../brokers/kafka.ts'
 import { until } from '../client/recorder.ts'
 import { GatewayProcess } from './support/gateway-process.ts'
@@ -40,13 +41,13 @@ function clientOf(t: TestContext, urls: string | string[] = url, options: Client
 }
 
 /** A subscription, live, and the numbers of its events. */
-async function following(client: Client, subject: string, options: { key?: string; after?: string } = {}) {
+async function following(client: Client, subject: string, options: SubscribeOptions = {}) {
   const numbers: number[] = []
   const gaps: string[] = []
   const subscription = client.subscribe<number>(subject, {
     ...options,
     onEvent: (event: ReceivedEvent<number>) => void numbers.push(event.json()),
-    onGap: ({ reason }) => void gaps.push(reason),
+    onGap: ({ reason, n }) => void gaps.push(n === undefined ? reason : `${reason} ${n}`),
   })
   await until('live', () => subscription.state.name === 'live')
   return { subscription, numbers, gaps }
@@ -84,6 +85,23 @@ for (const [name, options] of Object.entries(ways)) {
       assert.deepEqual(numbers, all)
       assert.deepEqual(gaps, [])
     }
+  })
+}
+
+for (const [name, options] of Object.entries(ways)) {
+  test(`over ${name}, \`last\` starts it, and who was away gets the \`latest\` and the number of the others`, async (t) => {
+    const subject = `last.${name.replaceAll(' ', '-')}`
+    const direct = clientOf(t)
+    const old = await publish(direct, subject, 5)
+    const client = clientOf(t, url, options)
+    const { subscription, numbers, gaps } = await following(client, subject, { last: 3, policy: 'latest' })
+    assert.deepEqual([numbers, gaps], [old.slice(2), []])
+    const after = subscription.token!
+    subscription.close()
+    const missed = await publish(direct, subject, 6)
+    const back = await following(client, subject, { after, policy: 'latest' })
+    await until(`the newest, it has ${back.numbers} ${back.gaps}`, () => back.numbers.length >= 1)
+    assert.deepEqual([back.numbers, back.gaps], [missed.slice(-1), ['latest 5']])
   })
 }
 

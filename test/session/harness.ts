@@ -11,7 +11,7 @@ import { Sessions } from '../../src/session/host.ts'
 import type { Outlet, Session, Transport, WriteOutcome } from '../../src/session/outlet.ts'
 import { writeOutcome } from '../../src/session/outlet.ts'
 import { Pump } from '../../src/session/pump.ts'
-import { ReadBack } from '../../src/session/read-back.ts'
+import { ReadBack, type ReadBackOptions } from '../../src/session/read-back.ts'
 import { Instruments } from '../../src/telemetry/instruments.ts'
 import type { Logger } from '../../src/telemetry/logger.ts'
 import { encodeEvent } from '../../src/wire/envelope.ts'
@@ -43,6 +43,7 @@ export class TestGateway {
     entries: number,
     payloadBytes: number,
     fill: FillOptions,
+    readBackOptions: Partial<ReadBackOptions> = {},
   ) {
     this.broker = broker
     this.routing = new RoutingTable([{ subjects: '>', stream: 'events', by: { hash: 'murmur2' } }])
@@ -64,16 +65,18 @@ export class TestGateway {
       onRepartitioned: () => this.sessions.replaceAll(),
     })
     this.feeds.streams.set('events', this.stream)
+    const pump = new Pump((task) => setImmediate(task))
     const readBack = new ReadBack(
-      { chunkBytes: 2048, chunks: 8, concurrency: 2 },
+      { chunkBytes: 2048, chunks: 8, concurrency: 2, ...readBackOptions },
       { payloadBytes: 1 << 15, entries: 32, seed },
       this.feeds,
       this.clock,
       quiet,
+      pump,
     )
     this.sessions = new Sessions(
       {
-        maxSessions: 10,
+        maxSessions: 1000,
         welcome: {
           gateway: 'test',
           version: '0',
@@ -84,7 +87,7 @@ export class TestGateway {
       {
         feeds: this.feeds,
         readBack,
-        pump: new Pump((task) => setImmediate(task)),
+        pump,
         ahead: new AheadWatch(this.feeds, this.clock),
         limits: { ...sessionLimits, ...limits },
         instruments: this.instruments.gateway,
@@ -103,8 +106,9 @@ export class TestGateway {
     entries = 64,
     payloadBytes = entries * 1024,
     fill: FillOptions = { ageMs: 0, budgetMs: 0 },
+    readBack: Partial<ReadBackOptions> = {},
   ): Promise<TestGateway> {
-    const gateway = new TestGateway(broker, limits, entries, payloadBytes, fill)
+    const gateway = new TestGateway(broker, limits, entries, payloadBytes, fill, readBack)
     await gateway.feeds.start()
     return gateway
   }

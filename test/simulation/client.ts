@@ -11,6 +11,7 @@ import { openSse } from '../../src/client/sse.ts'
 import type { Reason } from '../../src/client/state.ts'
 import type { SubscribeHandlers, Subscription } from '../../src/client/subscription.ts'
 import { openWebSocket } from '../../src/client/websocket.ts'
+import { type Policy, subscribeOptions } from '../../src/wire/frames.ts'
 import { decodeToken } from '../../src/wire/token.ts'
 import { Overheard } from './overheard.ts'
 import { shownToken } from './shown.ts'
@@ -34,6 +35,9 @@ export interface WishPlan {
   readonly subject: string
   /** Tokens, `earliest`; none = latest. */
   readonly after: readonly string[]
+  /** Where `after` has no token: the last events first. */
+  readonly last?: number | undefined
+  readonly policy?: Policy
 }
 
 export interface ClientPlan {
@@ -94,7 +98,7 @@ export class SimClient {
   /** Its wishes, from where it stands; undefined where that is not known of each. */
   get goesOn(): WishPlan[] | undefined {
     const wishes = this.#followed.map(({ wish, subscription }) => {
-      return { subject: wish.subject, after: subscription?.token === undefined ? [] : [subscription.token] }
+      return { ...wish, after: subscription?.token === undefined ? [] : [subscription.token] }
     })
     return wishes.length > 0 && wishes.every(({ after }) => after.length > 0) ? wishes : undefined
   }
@@ -188,7 +192,7 @@ export class SimClient {
 
   #add(wish: WishPlan): Followed {
     const { name, truth, verdict, process } = this.#surroundings
-    const witness = new Witness(name, wish.subject, truth, verdict, () => process.monotonicMs())
+    const witness = new Witness(name, wish, truth, verdict, () => process.monotonicMs())
     const tokens = wish.after.filter((after) => after !== 'earliest')
     if (tokens.length > 0) witness.begins(tokens.flatMap((token) => decodeToken(token)))
     const followed: Followed = { wish, witness, subscription: undefined }
@@ -198,7 +202,9 @@ export class SimClient {
 
   #subscribe(followed: Followed, after: readonly string[]): void {
     const life = this.#life
-    const { subject } = followed.wish
+    const { subject, policy } = followed.wish
+    const isToken = after.some((each) => each.length > 8)
+    const options = { after, ...subscribeOptions(isToken ? undefined : followed.wish.last, policy) }
     const item = (received: Received) => {
       if (life === this.#life && this.#followed.includes(followed)) return this.#item(followed, received)
       return undefined
@@ -207,11 +213,11 @@ export class SimClient {
       if (code !== 'done') followed.witness.broken('fault', `ended: ${code}: ${message}`)
     }
     if (this.plan.consumer === 'handlers') {
-      const handlers: SubscribeHandlers = { after, onEvent: item, onGap: item, onClosed }
+      const handlers: SubscribeHandlers = { ...options, onEvent: item, onGap: item, onClosed }
       followed.subscription = this.#client!.subscribe(subject, handlers)
       return
     }
-    const subscription = this.#client!.subscribe(subject, { after })
+    const subscription = this.#client!.subscribe(subject, options)
     followed.subscription = subscription
     void subscription.closed.then(onClosed)
     void consume(subscription, item)
@@ -239,7 +245,7 @@ export class SimClient {
       const overheard = new Overheard(separate, truth, verdict, () => process.monotonicMs())
       this.#overheard.push(overheard)
       if (this.#overheard.length > 8) this.#overheard.shift()
-      for (const wish of wishes) overheard.asks(wish, witnessOf(wish.subject))
+      for (const wish of wishes) overheard.asks(wish, witnessOf(wish.subject), wishes.length === 1)
       return overheard.connection(open(url, wishes, overheard.handlers(handlers), clock), witnessOf)
     }
     return { name, separate, open: overheardOpen }

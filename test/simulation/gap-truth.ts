@@ -48,7 +48,7 @@ export function gapFault(
       if (!certain || n === undefined) return 'what a policy drops is counted, and certain'
       // A record that was in the wrong place for some may or may not be part of it.
       const sure = kept.filter((record) => !truth.strayed(record))
-      if (isCounted && subjects.length === 1 && (n < sure.length || n > theirs.length))
+      if (isCounted && !isRewritten && subjects.length === 1 && (n < sure.length || n > theirs.length))
         return `it counts ${n}, of ${sure.length}`
       // What it was about may have been rewritten since.
       return isRewritten ? undefined : dropFault(truth, reason, sure)

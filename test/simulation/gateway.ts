@@ -30,6 +30,9 @@ export interface GatewaySize {
   readonly payloadBytes: number
   readonly entries: number
   readonly chunkBytes: number
+  /** Budgets of read-back; 0 = none. */
+  readonly bytesPerSecond: number
+  readonly maxBytesPerSession: number
   readonly fillAgeMs: number
   readonly maxSessions: number
   readonly maxWaitingFrames: number
@@ -93,14 +96,20 @@ export class SimGateway {
     this.feeds = new Feeds(routing, this.source)
     this.stream = this.#stream(routing, window, logger)
     this.feeds.streams.set(streamName, this.stream)
+    const { chunkBytes, bytesPerSecond, maxBytesPerSession } = size
+    const pump = new Pump(
+      (task) => this.process.after(0.05, task),
+      () => this.process.monotonicMs(),
+    )
     this.#readBack = new ReadBack(
-      { chunkBytes: size.chunkBytes, chunks, concurrency: 2 },
+      { chunkBytes, chunks, concurrency: 2, bytesPerSecond, maxBytesPerSession },
       { ...window, payloadBytes: 4 * maxEventBytes, entries: 32 },
       this.feeds,
       this.process,
       logger,
+      pump,
     )
-    this.sessions = this.#sessions(logger)
+    this.sessions = this.#sessions(logger, pump)
     this.#edge = this.#makeEdge(onError)
     this.#router = this.#routes()
   }
@@ -155,7 +164,7 @@ export class SimGateway {
     })
   }
 
-  #sessions(logger: Logger): Sessions {
+  #sessions(logger: Logger, pump: Pump): Sessions {
     const { maxSessions, maxWaitingFrames, lookPerSlice } = this.size
     const limits = { maxFrameBytes: 65_536, maxEventBytes, maxSubjectBytes: 255, maxSubscriptions: 100 }
     const { feeds, process: clock } = this
@@ -164,7 +173,7 @@ export class SimGateway {
       {
         feeds,
         readBack: this.#readBack,
-        pump: new Pump((task) => clock.after(0.05, task)),
+        pump,
         ahead: new AheadWatch(feeds, clock),
         limits: { ...sessionLimits, maxWaitingFrames, lookPerSlice },
         instruments: this.instruments.gateway,

@@ -37,6 +37,8 @@ export interface Subscriber {
   readonly subject: string
   /** It shares its positions with others, over SSE or long-poll, now or before. */
   together: boolean
+  /** It was asked for in one request with others, which has one position for all. */
+  shared: boolean
   readonly beginning: Beginning
   readonly unjudged: Unjudged[]
 }
@@ -148,7 +150,9 @@ export class Ledger {
   #isTold(record: LogRecord): boolean {
     const place = placeOf(record.incarnation, record.partition)
     const { offset, epoch } = record
-    const { unjudged, beginning, together } = this.#subscriber
+    const { unjudged, beginning, together, shared } = this.#subscriber
+    // Documented: one position speaks for all, so who stood elsewhere may not hear of a rewrite or a new log.
+    if (shared && (epoch > 0 || record.incarnation > 0)) return true
     if (unjudged.some((each) => each.place === place && each.epoch <= epoch && each.from <= offset && each.to > offset))
       return true
     const displacedMs = this.#truth.displacedMs(record)

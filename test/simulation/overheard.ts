@@ -39,9 +39,9 @@ export class Overheard {
     return [...this.#byRef.values()][0]?.witness.name ?? ''
   }
 
-  asks({ ref, after }: Wish, witness: Witness): void {
+  asks({ ref, after }: Wish, witness: Witness, isOne = true): void {
     this.#byRef.set(ref, { witness, live: false, last: new Map() })
-    witness.asks(after, !this.#separate)
+    witness.asks(after, !this.#separate, !this.#separate && !isOne)
     if (this.#gatewayStartedMs !== undefined) witness.reached(this.#gatewayStartedMs)
   }
 

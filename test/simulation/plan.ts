@@ -1,6 +1,6 @@
 import { type Random, seededRandom } from '../../src/base/random.ts'
 import type { Generations } from '../../src/log/record.ts'
-import type { ClientPlan, WayName } from './client.ts'
+import type { ClientPlan, WayName, WishPlan } from './client.ts'
 import type { GatewaySize } from './gateway.ts'
 import { collisions, hashSeeds, patterns, plainSubjects } from './subjects.ts'
 
@@ -146,11 +146,21 @@ export function makeClient(random: Random, subjects: readonly string[]): ClientP
   const wished = new Set(Array.from({ length: count }, () => makeSubject(random, subjects)))
   const isChoosing = random.next() < 0.4
   return {
-    wishes: [...wished].map((subject) => ({ subject, after: random.next() < 0.2 ? ['earliest'] : [] })),
+    wishes: [...wished].map((subject) => makeWish(random, subject)),
     ways: pick(random, wayLists),
     urls: isChoosing ? [...gatewayUrls.slice(0, 2)].sort(() => random.next() - 0.5) : [anyUrl],
     consumer: random.next() < 0.5 ? 'handlers' : 'iterator',
     inbox: { maxEvents: pick(random, [3, 8, 1024]), maxBytes: pick(random, [2000, 1_000_000]) },
+  }
+}
+
+function makeWish(random: Random, subject: string): WishPlan {
+  const kind = random.next()
+  return {
+    subject,
+    after: kind < 0.2 ? ['earliest'] : [],
+    last: kind > 0.85 ? 1 + Math.floor(random.next() * 4) : undefined,
+    policy: random.next() < 0.15 ? 'latest' : 'lossless',
   }
 }
 
@@ -163,6 +173,8 @@ function makeSize(random: Random, clients: number, generations: Generations): Ga
     // What has left the index speaks against no time.
     entries: generations === 'times' ? 256 : pick(random, [8, 16, 32, 64, 256]),
     chunkBytes: pick(random, [300, 1200, 4000]),
+    bytesPerSecond: pick(random, [0, 0, 20_000]),
+    maxBytesPerSession: pick(random, [0, 0, 0, 2500]),
     fillAgeMs: pick(random, [0, 3000, 600_000]),
     maxSessions: pick(random, [clients + 1, 1000, 1000]),
     maxWaitingFrames: pick(random, [4, 4096, 4096]),

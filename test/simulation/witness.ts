@@ -7,6 +7,12 @@ import { shown } from './shown.ts'
 import type { Truth } from './truth.ts'
 import type { PromiseName, Verdict } from './verdict.ts'
 
+/** What was asked for. */
+interface Wished {
+  readonly subject: string
+  readonly last?: number | undefined
+}
+
 /**
  * Stands beside one subscription over all of its connections: hears what gateways say for it, and what its handlers are given, and
  * holds both against the truth.
@@ -15,6 +21,7 @@ export class Witness implements Subscriber {
   readonly name: string
   readonly subject: string
   together = false
+  shared = false
   readonly beginning = { starts: new Map<string, number>(), ms: Number.POSITIVE_INFINITY, incarnation: -1 }
   readonly unjudged: Subscriber['unjudged'] = []
   /** What its connections brought. */
@@ -28,13 +35,16 @@ export class Witness implements Subscriber {
   readonly #last = new Map<string, LogRecord>()
   /** The incarnation that it has positions of, by partition. */
   readonly #stands = new Map<number, number>()
+  /** It asked for the last events only of what was there. */
+  readonly #lastOnly: number | undefined
   #presented: readonly Position[] = []
   #checkedToken = ''
   delivered = 0
 
-  constructor(name: string, subject: string, truth: Truth, verdict: Verdict, nowMs: () => number) {
+  constructor(name: string, { subject, last }: Wished, truth: Truth, verdict: Verdict, nowMs: () => number) {
     this.name = name
     this.subject = subject
+    this.#lastOnly = last
     this.#truth = truth
     this.#verdict = verdict
     this.#nowMs = nowMs
@@ -45,8 +55,9 @@ export class Witness implements Subscriber {
   // What its connections say
 
   /** `after` is what a gateway is asked for; a claim only once the subscription has begun. */
-  asks(after: readonly string[], together: boolean): void {
+  asks(after: readonly string[], together: boolean, shared: boolean): void {
     this.together ||= together
+    this.shared ||= shared
     this.presents(after.filter((token) => token.length > 8).flatMap((token) => decodeToken(token)))
     for (const position of this.#presented) {
       const incarnation = this.#truth.broker.byHash(position.streamHash)
@@ -84,6 +95,11 @@ export class Witness implements Subscriber {
       beginning.starts.set(placeOf(incarnation.index, partition), offset)
     }
     if (beginning.incarnation < 0) beginning.incarnation = this.#truth.broker.current.index
+    if (this.#lastOnly === undefined) return
+    // What was there is not owed.
+    for (const { incarnation, partition, head } of this.#truth.broker.incarnations[beginning.incarnation]!.logs) {
+      beginning.starts.set(placeOf(incarnation, partition), head)
+    }
   }
 
   /** Somebody says that it stands there. */

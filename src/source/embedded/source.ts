@@ -31,6 +31,8 @@ export interface EmbeddedContext extends SourceContext {
 
 /** A partition number has 16 bits in the store's keys; fewer is what a single box can use. */
 const maxPartitions = 4096
+/** Records that a range read shows before the event loop gets its turn. */
+const turnRecords = 128
 /** Kafka's rule, so that a stream can move there under its name. */
 const streamName = /^[A-Za-z0-9._-]{1,249}$/
 
@@ -201,10 +203,18 @@ export class EmbeddedSource implements Source {
     const end = Math.min(to, log.bounds.head)
     let next = Math.max(from, log.bounds.first)
     let bytes = 0
-    while (next < end && bytes < maxBytes) {
+    let shown = 0
+    while (next < end && bytes < maxBytes && sink.full !== true) {
+      if (shown >= turnRecords) {
+        shown = 0
+        await new Promise((resolve) => setImmediate(resolve))
+        // What retention took meanwhile is told by the read that begins there.
+        if (this.#partition(stream, partition) !== log || log.bounds.first > next) break
+      }
       next = this.#reader.read(log, next, end, {
         record(record) {
           sink.record(record)
+          shown++
           bytes += Math.max(0, record.keyEnd - record.keyStart) + Math.max(0, record.valueEnd - record.valueStart)
           return bytes < maxBytes
         },

@@ -1,0 +1,135 @@
+/**
+ * Ten thousand clients leave, ten minutes of events pass, and all come back within a second: `node scripts/herd.ts --help`. What
+ * the columns mean is in docs/figures.md. Exit status: 1 where something was lost or repeated, 2 where it could not be measured.
+ */
+import { mkdirSync } from 'node:fs'
+import type { GatewayConfig } from './figures/gateway.ts'
+import { describeHost, maxDescriptors } from './figures/host.ts'
+import { Site } from './figures/site.ts'
+import { type Row, render, type Table } from './figures/table.ts'
+import { measureCost } from './herd/cost.ts'
+import { type Options, optionsOf, type Part } from './herd/options.ts'
+import { type Herd, type Latency, measureHerd } from './herd/run.ts'
+
+/** Descriptors that the gateway needs beside its connections. */
+const spareDescriptors = 500
+/** An index that has forgotten most of what was missed. */
+const shortIndex = 2048
+const limits = { maxEventBytes: 200_000 }
+
+/** What a gateway has of the ten minutes when the herd comes back. */
+const settings: Readonly<Record<Exclude<Part, 'cost'>, Partial<GatewayConfig>>> = {
+  memory: {},
+  index: { window: { payloadMiB: 1, indexEntries: 262_144 }, limits },
+  scan: { window: { payloadMiB: 1, indexEntries: shortIndex }, limits },
+}
+
+const progress = (line: string): void => void process.stderr.write(`${line}\n`)
+const percentile = (sorted: readonly number[], q: number) =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))]!
+
+/** Which promises a run broke. */
+function faults({ name, lost, repeated, gaps, broken }: Herd): string[] {
+  const found = {
+    'deliveries lost': lost,
+    'deliveries repeated': repeated,
+    'gaps told': gaps,
+    'connections broken': broken,
+  }
+  return Object.entries(found).flatMap(([what, n]) => (n === 0 ? [] : [`${name}: ${n} ${what}`]))
+}
+
+function herdRow({ name, arrival, cpu, counted, lost, repeated }: Herd): Row {
+  const { reads, bytes, records, looked, caughtUp, throttledS } = counted
+  return {
+    'missed is in': name,
+    given: caughtUp,
+    'range reads': reads,
+    'MiB read': bytes / 2 ** 20,
+    'records read': records,
+    'looked at': looked,
+    'held back s': throttledS,
+    'connecting ms': arrival.begunMs,
+    'last live ms': arrival.allLiveMs,
+    'a client p50 ms': percentile(arrival.times, 0.5),
+    'p99 ms': percentile(arrival.times, 0.99),
+    'CPU s': cpu.totalUs / 1e6,
+    'CPU µs a client': cpu.totalUs / arrival.times.length,
+    lost,
+    repeated,
+  }
+}
+
+function latencyRows({ name, quiet, meanwhile }: Herd): Row[] {
+  const row = (when: string, { p50Us, p99Us, maxUs, writtenP99 }: Latency): Row => ({
+    'missed is in': name,
+    when,
+    'received p50 ms': p50Us / 1000,
+    'p99 ms': p99Us / 1000,
+    'max ms': maxUs / 1000,
+    'written p99 ≤ ms': writtenP99 * 1000,
+  })
+  return [row('quiet', quiet), row('while they come', meanwhile)]
+}
+
+async function measureAll(site: Site, options: Options): Promise<{ tables: Table[]; problems: string[] }> {
+  const tables: Table[] = []
+  const herds: Herd[] = []
+  for (const part of ['memory', 'index', 'scan'] as const) {
+    if (!options.only.includes(part)) continue
+    progress(`${options.clients.toLocaleString('en')} clients, what they missed is in: ${part} ...`)
+    herds.push(await measureHerd(site, part, options, settings[part]))
+  }
+  if (herds.length > 0) {
+    const { broker, clients, each, subjects, missed, withinMs, rate, live, partitions } = options
+    const away = `${missed.toLocaleString('en')} events of ${subjects.toLocaleString('en')} subjects were published as fast as it goes while they were away`
+    const note =
+      `Broker: ${broker}, ${partitions} partitions. ${clients.toLocaleString('en')} clients with ${each} subjects each begin to come back within ${withinMs} ms; ${away}, ` +
+      `which is ${Math.round(missed / rate)} s of ${rate} events a second, the rate at which they flow before and meanwhile.`
+    tables.push({ title: 'A herd comes back', note, rows: herds.map(herdRow) })
+    const latency = `${live} live clients get one event a second each, due at a fixed rate. The herd's processes have the lowest priority.`
+    tables.push({ title: 'Live latency meanwhile', note: latency, rows: herds.flatMap(latencyRows) })
+  }
+  if (options.only.includes('cost')) {
+    progress('read-back against what was missed ...')
+    const note =
+      'One client alone, one partition, one event in 500 is of its subject. `scan`: more than the index knows.'
+    tables.push({ title: 'Read-back against what was missed', note, rows: await measureCost(site, options) })
+  }
+  return { tables, problems: herds.flatMap(faults) }
+}
+
+async function main(options: Options): Promise<void> {
+  const most = maxDescriptors() - spareDescriptors
+  if (options.clients + options.live > most) {
+    throw new Error(
+      `expected at most ${most} clients, for the gateway has a descriptor for each, got ${options.clients}`,
+    )
+  }
+  if (options.profile !== undefined) mkdirSync(options.profile, { recursive: true })
+  const site = new Site(options.profile)
+  const lacking = site.lacks(options.broker)
+  if (lacking !== undefined) throw new Error(`${options.broker} can't be started: ${lacking}`)
+  try {
+    const { tables, problems } = await measureAll(site, options)
+    const { form } = options
+    process.stdout.write(
+      form === 'json'
+        ? `${JSON.stringify({ host: describeHost(), tables, problems }, null, 2)}\n`
+        : `${describeHost()}\n\n${tables.map((table) => render(table, form === 'markdown')).join('\n')}`,
+    )
+    for (const problem of problems) progress(`broken promise: ${problem}`)
+    if (problems.length > 0) process.exitCode = 1
+  } finally {
+    await site.close()
+  }
+}
+
+// Gateways, brokers and children have `exit` handlers, or notice that this process has gone.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
+try {
+  await main(optionsOf(process.argv.slice(2)))
+} catch (error) {
+  progress(error instanceof Error ? error.message : String(error))
+  process.exit(2)
+}

@@ -1,0 +1,77 @@
+import { constants, setPriority } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { answer } from '../figures/child.ts'
+import { HerdClient, type Tally, tally } from './client.ts'
+import { countOf, herdSubject } from './event.ts'
+
+/** A process that holds clients of the herd: elsewhere they would have hosts of their own, so here they come last. */
+setPriority(constants.priority.PRIORITY_LOW)
+
+/** Connections are opened each so many ms. */
+const tickMs = 5
+
+export interface HerdOptions {
+  /** Number of its first client; client i follows the `each` subjects from i × `each` on. */
+  readonly first: number
+  readonly clients: number
+  readonly each: number
+  readonly port: number
+}
+
+export interface Arrival {
+  /** From the first connection until the last client was live, ms. */
+  readonly allLiveMs: number
+  /** From the first connection until the last one was begun, ms: how well it kept to `withinMs`. */
+  readonly begunMs: number
+  /** Of each client, from its connection until it was live, ms; ascending. */
+  readonly times: readonly number[]
+}
+
+let options: HerdOptions
+let herd: HerdClient[] = []
+const told = tally()
+
+/** All connect, spread over `withinMs`; resolves when all are live. */
+async function come(withinMs: number): Promise<Arrival> {
+  const startMs = performance.now()
+  const coming: Promise<number>[] = []
+  while (coming.length < herd.length) {
+    const share = Math.min(1, (performance.now() - startMs + tickMs) / withinMs)
+    const due = Math.ceil(herd.length * share)
+    while (coming.length < due) coming.push(herd[coming.length]!.come(options.port))
+    if (coming.length < herd.length) await sleep(tickMs)
+  }
+  const begunMs = performance.now() - startMs
+  const times = await Promise.all(coming)
+  return { allLiveMs: performance.now() - startMs, begunMs, times: times.sort((a, b) => a - b) }
+}
+
+const handlers = {
+  open: (given: HerdOptions): void => {
+    options = given
+    herd = Array.from({ length: given.clients }, (_, i) => {
+      const from = (given.first + i) * given.each
+      return new HerdClient(
+        Array.from({ length: given.each }, (_, k) => herdSubject(from + k)),
+        told,
+      )
+    })
+  },
+  come,
+  leave: (_: null): void => {
+    for (const client of herd) client.leave()
+  },
+  tally: (_: null): Tally => told,
+  /** Events that never came, of the first `published` over `subjects`. */
+  lacking: ({ published, subjects }: { published: number; subjects: number }): number => {
+    let lacking = 0
+    for (const [i, client] of herd.entries()) {
+      const from = (options.first + i) * options.each
+      for (const [k, { next }] of client.followed.entries()) lacking += countOf(from + k, published, subjects) - next
+    }
+    return lacking
+  },
+}
+export type HerdHandlers = typeof handlers
+
+answer(handlers)

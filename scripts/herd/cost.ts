@@ -1,0 +1,94 @@
+import { Child } from '../figures/child.ts'
+import type { Gateway } from '../figures/gateway.ts'
+import type { Site } from '../figures/site.ts'
+import type { Row } from '../figures/table.ts'
+import { HerdClient, tally } from './client.ts'
+import { herdPrefix, herdSubject } from './event.ts'
+import type { FlowHandlers } from './flow.ts'
+import type { Options } from './options.ts'
+
+/** One partition with little memory, so that each tier is met soon, and a cache of two chunks, so that nobody finds another's. */
+const config = {
+  partitions: 1,
+  window: { payloadMiB: 1, indexEntries: 32_768 },
+  readBack: { cacheMiB: 1 },
+  limits: { maxEventBytes: 200_000 },
+}
+const dataBytes = 200
+/** One event in so many is of the subject that is followed. */
+const subjects = 500
+/** Events missed: such that are in memory; that the index knows; that it has forgotten. */
+const tiers = { memory: 1000, index: 20_000, scan: 200_000 } as const
+type Tier = keyof typeof tiers
+/** The first readings are slower by what is compiled and opened meanwhile. */
+const readings = 3
+
+/** What it costs to come back after k events of one partition, by where they are and how they are asked for. */
+export async function measureCost(site: Site, { broker }: Options): Promise<Row[]> {
+  const gateway = await site.gateway(broker, 'herd-cost', false, config)
+  const flow = new Child<FlowHandlers>('../herd/flow.ts')
+  try {
+    const port = broker === 'embedded' ? gateway.port : undefined
+    await flow.ask('open', { prefix: herdPrefix, subjects, dataBytes, configFile: gateway.configFile, port })
+    const tokens = await publish(gateway, flow)
+    const rows: Row[] = []
+    for (const tier of ['memory', 'index', 'scan'] as const) {
+      rows.push(await cost(gateway, tier, 'one subject', herdSubject(0), tokens[tier]))
+      rows.push(await cost(gateway, tier, 'a pattern', `*.${herdSubject(0).split('.')[1]}`, tokens[tier]))
+    }
+    return rows
+  } finally {
+    await Promise.all([flow.end(), gateway.end()])
+  }
+}
+
+/** Publishes all that will be missed, and has the position before each part of it. */
+async function publish(gateway: Gateway, flow: Child<FlowHandlers>): Promise<Record<Tier, string>> {
+  let published = 0
+  const tokenBefore = async (count: number) => {
+    const [{ token }] = await follow(gateway, herdSubject(0), '')
+    await flow.ask('burst', count)
+    published += count
+    await gateway.until('has read what was published', async () => {
+      return (await gateway.metrics()).sum('carillon_events_in_total') >= published
+    })
+    return token
+  }
+  const scan = await tokenBefore(tiers.scan - tiers.index)
+  const index = await tokenBefore(tiers.index - tiers.memory)
+  return { scan, index, memory: await tokenBefore(tiers.memory) }
+}
+
+async function cost(gateway: Gateway, tier: Tier, asked: string, subject: string, token: string): Promise<Row> {
+  for (let i = 1; i < readings; i++) await follow(gateway, subject, token)
+  const before = await gateway.metrics()
+  const [, { events, ms }] = await follow(gateway, subject, token)
+  const after = await gateway.metrics()
+  const count = (metric: string) => after.sum(metric) - before.sum(metric)
+  return {
+    'missed, of it': tier,
+    asked,
+    'events missed': tiers[tier],
+    given: events,
+    'looked at': count('carillon_catch_up_looked_total'),
+    'range reads': count('carillon_read_backs_total'),
+    'KiB read': count('carillon_read_back_bytes_total') / 1024,
+    'until live ms': ms,
+  }
+}
+
+/** Connects, is live, and leaves. */
+async function follow(
+  gateway: Gateway,
+  subject: string,
+  token: string,
+): Promise<[{ token: string }, { events: number; ms: number }]> {
+  const told = tally()
+  const client = new HerdClient([subject], told)
+  const followed = client.followed[0]!
+  followed.token = token
+  const ms = await client.come(gateway.port)
+  client.leave()
+  await gateway.until('let go of the client', async () => (await gateway.metrics()).sum('carillon_sessions') === 0)
+  return [followed, { events: told.events, ms }]
+}

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { ByteRate } from '../../src/session/byte-rate.ts'
+import { ManualClock } from '../model/clock.ts'
+
+test('one second’s worth may be taken at once, and what was taken beyond it is waited for', async () => {
+  const clock = new ManualClock()
+  const rate = new ByteRate(1000, clock)
+  rate.take(900)
+  assert.equal(rate.waitMs(), 0)
+  rate.take(1100)
+  assert.equal(rate.waitMs(), 1001, 'a thousand bytes too many')
+  await clock.advance(1000)
+  assert.equal(rate.waitMs(), 1)
+  await clock.advance(1)
+  assert.equal(rate.waitMs(), 0)
+})
+
+test('what an estimate took too much is given back, and a long pause saves up no more than a second’s worth', async () => {
+  const clock = new ManualClock()
+  const rate = new ByteRate(1000, clock)
+  rate.take(5000)
+  rate.take(-4900)
+  assert.equal(rate.waitMs(), 0)
+  await clock.advance(60_000)
+  assert.equal(rate.waitMs(), 0)
+  rate.take(1500)
+  assert.equal(rate.waitMs(), 501)
+})
+
+test('a rate of 0 is no limit', () => {
+  const rate = new ByteRate(0, new ManualClock())
+  rate.take(2 ** 50)
+  assert.equal(rate.waitMs(), 0)
+})

@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { encodePosition } from '../../src/wire/token.ts'
+import { ModelBroker } from '../model/broker.ts'
+import { settled, TestGateway } from './harness.ts'
+
+const dataBytes = 100
+
+interface Setting {
+  /** Records that the window's index has, and those of them that are in memory, about. */
+  readonly indexed?: number
+  readonly inMemory?: number
+}
+
+function start(readBack: Parameters<typeof TestGateway.start>[5], { indexed = 64, inMemory = 16 }: Setting = {}) {
+  const noFill = { ageMs: 0, budgetMs: 0 }
+  return TestGateway.start(new ModelBroker('events', 1), {}, indexed, inMemory * 256, noFill, readBack)
+}
+
+const feedOf = (gateway: TestGateway) => gateway.stream.partitions[0]!
+const counted = (gateway: TestGateway) => gateway.instruments.stream('events')
+const tokenOf = (gateway: TestGateway, offset: number) =>
+  encodePosition({ ...feedOf(gateway).positionAt(offset), generation: -1 })
+
+/** `count` events, over so many subjects in turn: s0, s1, ... */
+function publish(gateway: TestGateway, count: number, subjects = 1): void {
+  for (let i = 0; i < count; i++) gateway.publish(`s${i % subjects}`, `${i}`.padEnd(dataBytes, '.'))
+}
+
+function cameBack(gateway: TestGateway, subject: string, offset: number) {
+  const client = gateway.connect()
+  client.subscribe(1, subject, tokenOf(gateway, offset))
+  return client
+}
+
+const got = ({ texts }: { texts: string[] }) => texts.map((text) => Number.parseInt(text, 10))
+const upTo = (from: number, to: number, step = 1) => {
+  const numbers = []
+  for (let number = from; number < to; number += step) numbers.push(number)
+  return numbers
+}
+
+async function patiently(): Promise<void> {
+  for (let i = 0; i < 60; i++) await settled()
+}
+
+test('a herd that comes back at once costs each stretch of the log once, whatever subjects they follow', async () => {
+  const [count, subjects, clients] = [2000, 50, 300]
+  for (const indexed of [64, 4096]) {
+    const gateway = await start({ chunkBytes: 16_384 }, { indexed })
+    publish(gateway, count, subjects)
+    const herd = upTo(0, clients).map((i) => cameBack(gateway, `s${i % subjects}`, 0))
+    await patiently()
+    for (const [i, client] of herd.entries()) assert.deepEqual(got(client), upTo(i % subjects, count, subjects))
+    const { readBacks, readBackRecords, readBackWaiting } = counted(gateway)
+    assert.ok(readBackRecords < 1.05 * count, `${readBackRecords} records of ${count}`)
+    assert.deepEqual([readBackWaiting, readBacks], [0, gateway.broker.ranges])
+  }
+})
+
+test('more than its bytes a second is not read, and the time for which somebody waited is counted', async () => {
+  const gateway = await start({ chunkBytes: 4096, bytesPerSecond: 8192 })
+  publish(gateway, 1000)
+  const client = cameBack(gateway, 's0', 0)
+  await patiently()
+  const { readBackBytes } = counted(gateway)
+  assert.ok(readBackBytes > 4096 && readBackBytes <= 12_288, `${readBackBytes} at once`)
+  assert.equal(counted(gateway).readBackWaiting, 1)
+  await gateway.clock.advance(5000)
+  const more = counted(gateway).readBackBytes - readBackBytes
+  assert.ok(more > 4 * 8192 && more < 6 * 8192, `${more} in five seconds`)
+  const { readBackThrottledMs } = counted(gateway)
+  assert.ok(readBackThrottledMs > 3000 && readBackThrottledMs <= 5000, `${readBackThrottledMs} ms`)
+  await gateway.clock.advance(60_000)
+  await patiently()
+  assert.deepEqual(got(client), upTo(0, 1000))
+})
+
+test('what is too old is told as one gap, and what is young enough is given', async () => {
+  const gateway = await start({ maxAgeMs: 60_000 })
+  const nowMs = gateway.clock.nowUs() / 1000
+  gateway.broker.nowMs = nowMs - 120_000
+  publish(gateway, 200)
+  gateway.broker.nowMs = nowMs - 30_000
+  publish(gateway, 200)
+  const client = cameBack(gateway, 's0', 50)
+  await patiently()
+  const gaps = client.gaps.map(({ refs, from, to, reason, certain }) => ({ refs, from, to, reason, certain }))
+  assert.deepEqual(gaps, [{ refs: [1], from: 50, to: 199, reason: 'budget', certain: false }])
+  assert.deepEqual(got(client), upTo(0, 200))
+  assert.equal(client.kinds.at(-1), 'live')
+})
+
+test('age is no matter for what is in memory, nor for who missed nothing', async () => {
+  const gateway = await start({ maxAgeMs: 60_000, chunks: 1 }, { indexed: 1024 })
+  const nowMs = gateway.clock.nowUs() / 1000
+  gateway.broker.nowMs = nowMs - 50_000
+  gateway.publish('quiet', 'once')
+  publish(gateway, 100)
+  const early = cameBack(gateway, 's0', 10)
+  await patiently()
+  assert.equal(early.gaps.length, 0)
+  await gateway.clock.advance(30_000)
+  const late = cameBack(gateway, 's0', 10)
+  await patiently()
+  const { tail } = feedOf(gateway).window
+  assert.deepEqual(
+    late.gaps.map(({ from, to, reason }) => ({ from, to, reason })),
+    [{ from: 10, to: 100, reason: 'budget' }],
+  )
+  assert.deepEqual(got(late), [])
+  const recent = cameBack(gateway, 's0', tail)
+  const quiet = cameBack(gateway, 'quiet', 1)
+  await patiently()
+  assert.deepEqual([recent.gaps, quiet.gaps], [[], []])
+  assert.equal(got(recent).length, 101 - tail)
+})
+
+test('a session gets the newest of what its bytes suffice for, and is told of the rest before', async () => {
+  const gateway = await start({ maxBytesPerSession: 30_000 })
+  publish(gateway, 1000)
+  const client = cameBack(gateway, 's0', 100)
+  await patiently()
+  assert.equal(client.gaps.length, 1)
+  const [{ from, to, reason, certain }] = client.gaps
+  assert.deepEqual({ from, reason, certain }, { from: 100, reason: 'budget', certain: false })
+  assert.deepEqual(got(client), upTo(to + 1, 1000))
+  assert.equal(client.kinds.indexOf('gap'), 2)
+  const { tail, usedBytes, size } = feedOf(gateway).window
+  const bytes = (tail - to) * (usedBytes / size)
+  assert.ok(bytes > 29_000 && bytes < 31_000, `${bytes} bytes below what is in memory`)
+})
+
+test('each session is charged for itself, whoever had a chunk read; one that has spent all is given what is in memory', async () => {
+  const gateway = await start({ maxBytesPerSession: 30_000, chunks: 64 })
+  publish(gateway, 1000)
+  const clients = [cameBack(gateway, 's0', 900), cameBack(gateway, 's0', 900), cameBack(gateway, 's0', 900)]
+  await patiently()
+  for (const client of clients) {
+    assert.deepEqual([client.gaps, got(client)], [[], upTo(900, 1000)])
+    // Another ref of the same session, over the same stretch: what is left does not suffice for it.
+    client.subscribe(2, '*', tokenOf(gateway, 800))
+  }
+  await patiently()
+  const before = clients[0]!.gaps[0].to
+  for (const { gaps } of clients) {
+    assert.deepEqual([gaps.length, gaps[0].refs, gaps[0].from, gaps[0].to], [1, [2], 800, before])
+  }
+  for (const client of clients) client.subscribe(3, '*', tokenOf(gateway, 500))
+  await patiently()
+  const { tail } = feedOf(gateway).window
+  for (const { gaps, kinds } of clients) {
+    const { refs, from, to } = gaps[1]
+    assert.deepEqual([refs, from], [[3], 500])
+    assert.ok(to <= tail - 1 && to >= tail - 20, `${to} of ${tail}`)
+    assert.equal(kinds.at(-1), 'live')
+  }
+})
+
+test('rare events that the index knows are given from as far back, for a chunk each', async () => {
+  const gateway = await start({ maxBytesPerSession: 12_000, chunkBytes: 2048 }, { indexed: 2048 })
+  publish(gateway, 1000, 250)
+  const client = cameBack(gateway, 's3', 0)
+  await patiently()
+  assert.deepEqual([client.gaps, got(client)], [[], [3, 253, 503, 753]])
+})
+
+test('a pattern looks at no more records in a slice than anyone else, also where it matches none', async () => {
+  const gateway = await start({ chunkBytes: 16_384 }, { indexed: 4096, inMemory: 2048 })
+  publish(gateway, 2000)
+  const client = cameBack(gateway, 'other.*', 0)
+  let before = 0
+  let slices = 0
+  while (client.kinds.at(-1) !== 'live') {
+    await new Promise((resolve) => setImmediate(resolve))
+    const { looked } = gateway.instruments.gateway
+    assert.ok(looked - before <= 129, `${looked - before} in one slice`)
+    if (looked > before) slices++
+    before = looked
+  }
+  assert.ok(before >= 2000 && slices >= 15, `${before} in ${slices} slices`)
+})
