@@ -20,7 +20,12 @@ async function main({ brokers, ...options }: Options): Promise<number> {
   const outcomes: Outcome[] = []
   for (const broker of brokers) {
     const share = brokers.length === 1 ? 1 : broker === 'kafka' ? kafkaShare : 1 - kafkaShare
-    outcomes.push(await run(broker, Math.round(options.faults * share), { brokers, ...options }, progress))
+    const outcome = await run(broker, Math.round(options.faults * share), { brokers, ...options }, progress)
+    outcomes.push(outcome)
+    const { lost, repeated, otherwise } = reportOf([outcome])
+    progress(
+      `${broker}: ${lost} clients lost something, ${repeated} got something twice, ${otherwise} were wronged otherwise`,
+    )
   }
   const report = reportOf(outcomes)
   process.stdout.write(`${options.json ? JSON.stringify(report, undefined, 2) : render(report, outcomes)}\n`)

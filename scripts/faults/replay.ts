@@ -138,7 +138,7 @@ export class Replay {
     const connection = overheard.connection(still, witnessOf)
     this.#connections.clear()
     this.#connections.set(number, { overheard, handlers: overheard.handlers(deaf), connection })
-    for (const wish of wishes) overheard.asks(this.#wish(wish), this.#witnesses[wish[1]]!)
+    for (const wish of wishes) overheard.asks(this.#wish(wish), this.#witnesses[wish[1]]!, wishes.length === 1)
     overheard.reached(starts[gateway]!.findLast((atMs) => atMs <= this.#nowMs) ?? 0)
   }
 

@@ -128,6 +128,23 @@ test('polls follow one another, each behind the position of the last', async (t)
   assert.deepEqual(recorder.positions, ['T5', 'T7', 'T7'])
 })
 
+test('polls of one connection do not gather at one signal', async (t) => {
+  const signals = new Set<AbortSignal>()
+  t.mock.method(globalThis, 'fetch', async (_: string, { signal }: RequestInit) => {
+    if (signals.size === 3) await new Promise((_, reject) => signal!.addEventListener('abort', reject))
+    signals.add(signal!)
+    return Response.json({ frames: [], after: 'T1' })
+  })
+  const recorder = new Recorder()
+  const connection = openPoll('http://127.0.0.1:1', wishes, recorder, new ManualClock())
+  await until('asked three times', () => signals.size === 3)
+  const last = [...signals].at(-1)!
+  connection.close()
+  assert.equal(signals.size, 3)
+  assert.equal(last.aborted, false)
+  assert.deepEqual(recorder.ends, [])
+})
+
 test('a poll that is not answered in time is lost', async (t) => {
   const { recorder, clock } = await connected(t, openPoll)
   await clock.advance(39_999)
