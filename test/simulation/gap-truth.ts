@@ -51,7 +51,8 @@ export function gapFault(
       if (isCounted && !isRewritten && subjects.length === 1 && (n < sure.length || n > theirs.length))
         return `it counts ${n}, of ${sure.length}`
       // What it was about may have been rewritten since.
-      return isRewritten ? undefined : dropFault(truth, reason, sure)
+      // Told to several, it is about the events of those who have the policy.
+      return isRewritten || subjects.length > 1 ? undefined : dropFault(truth, reason, sure)
     }
   }
 }
