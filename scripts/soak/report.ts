@@ -79,7 +79,7 @@ export function progressText(now: Sample, before: Sample | undefined, clients: L
     `RSS ${now.resident.toFixed(0)}, anonymous ${now.anonymous.toFixed(1)}, heap ${now.heapUsed.toFixed(1)}${live}, external ${now.external.toFixed(1)} MiB`,
     `${now.sessions} sessions, ${now.behind} behind`,
     `${rate('opened').toFixed(0)} opened/s, ${rate('delivered').toFixed(0)} deliveries/s, CPU ${percent(rate('cpuSeconds'))}`,
-    `gaps ${now.gaps}, ${wrong === 0 ? 'nothing wrong' : JSON.stringify({ lost, repeated, disordered, refused })}`,
+    `gaps ${now.gaps}, gone ${clients.gone} + ${clients.goneSlow}, ${wrong === 0 ? 'nothing wrong' : JSON.stringify({ lost, repeated, disordered, refused })}`,
   ].join('; ')
 }
 

@@ -16,11 +16,19 @@ const headers: Headers = [
   ['X-Accel-Buffering', 'no'],
 ]
 
+/** Of a UTF-16 unit. */
+const maxUtf8Bytes = 3
 /** A token of one position is no longer; a longer one spans partitions and is made at most once in `idEveryMs`. */
 const onePositionLength = 24
 const idEveryMs = 1000
 /** EventSource waits so long before it connects again; spread, so that a gateway's clients do not all come at once. */
 const retryMs = { least: 1000, spread: 3000 }
+/**
+ * What is written in one cork, bytes, chunk framing beside. uWS's cork buffer holds 16 KiB: a write beyond it flushes the buffer first, and where
+ * the socket does not take all of that, the write itself is dropped (`AsyncSocket::uncork`), in the middle of its chunk. So no cork may overflow:
+ * each write has its own, outside of any other of this socket.
+ */
+const maxCorkedBytes = 15 * 1024
 /** A socket that has taken nothing for so many heartbeats belongs to a client that is gone or may as well come back. */
 const maxStalledHeartbeats = 2
 
@@ -90,6 +98,9 @@ class SseOutlet implements Outlet {
   readonly #writeChunk = (): void => {
     this.#taken = this.#res.write(this.#chunk)
   }
+  readonly #drained = (): void => {
+    if (this.#state === 'open' && !this.#full) this.session.drained()
+  }
 
   constructor(context: EdgeContext, exchange: Exchange, joiner: BlockJoiner) {
     this.#context = context
@@ -113,8 +124,8 @@ class SseOutlet implements Outlet {
   }
 
   batch(run: () => void): void {
-    if (this.#state === 'open') this.#res.cork(run)
-    else run()
+    // Not in one cork: it would overflow, see `maxCorkedBytes`.
+    run()
   }
 
   opened(): void {
@@ -167,11 +178,20 @@ class SseOutlet implements Outlet {
 
   /** True = taken by the socket; false = taken by uWS's buffer, and nothing more until it is writable. */
   #send(chunk: string | Uint8Array): boolean {
+    if (chunk.length * (typeof chunk === 'string' ? maxUtf8Bytes : 1) <= maxCorkedBytes) this.#cork(chunk)
+    else {
+      // A block may be cut anywhere: it goes whole, into uWS's buffer where the socket is full.
+      const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
+      for (let at = 0; at < bytes.length; at += maxCorkedBytes) this.#cork(bytes.subarray(at, at + maxCorkedBytes))
+    }
+    this.#full = !this.#taken
+    return this.#taken
+  }
+
+  #cork(chunk: string | Uint8Array): void {
     this.#chunk = chunk
     this.#res.cork(this.#writeChunk)
     this.#chunk = ''
-    this.#full = !this.#taken
-    return this.#taken
   }
 
   /** The id that goes with this frame; '' when the client is to keep the one it has. */
@@ -220,9 +240,8 @@ class SseOutlet implements Outlet {
   #writable(): boolean {
     if (this.#state !== 'open') return true
     this.#stalledHeartbeats = 0
-    this.#res.cork(() => {
-      if (this.#send(heartbeat)) this.session.drained()
-    })
+    // What the session writes is not for uWS's own cork of this handler.
+    if (this.#send(heartbeat)) setImmediate(this.#drained)
     return !this.#full
   }
 

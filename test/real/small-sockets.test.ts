@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict'
+import { execFile, spawnSync } from 'node:child_process'
+import test from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+/**
+ * With `net.ipv4.tcp_notsent_lowat`, as deploy/ sets it, a socket says that it is writable while it has room for a part of the next
+ * write only. It is set in a network namespace of our own.
+ */
+const inNamespace = 'ip link set lo up && sysctl -qw net.ipv4.tcp_notsent_lowat=16384'
+const isThere = spawnSync('unshare', ['-n', 'sh', '-c', inNamespace]).status === 0
+const skip = isThere ? false : 'needs root, unshare, ip and sysctl (Linux)'
+
+test('where sockets take little at a time, streams stay whole', { skip, timeout: 120_000 }, async () => {
+  const file = fileURLToPath(new URL('support/slow-streams.ts', import.meta.url))
+  const args = ['-n', 'sh', '-c', `${inNamespace} && exec "$0" "$@"`, process.execPath]
+  const { stdout } = await promisify(execFile)('unshare', [...args, '--disable-warning=ExperimentalWarning', file])
+  const { chunks, broken } = JSON.parse(stdout)
+  assert.deepEqual(broken, [])
+  assert.ok(chunks > 10_000, `${chunks} chunks`)
+})
