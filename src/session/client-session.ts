@@ -340,6 +340,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
         if (joining) this.#legJoined(subscription)
       }
     }
+    this.outlet.batch(() => this.#tracks.tellOwed())
   }
 
   /**

@@ -178,12 +178,19 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
 
   // Catching up
 
+  /** What its client must be told first, as far as the socket takes it. */
+  tellOwed(): void {
+    while (this.owed.length > 0 && this.#owner.writable) {
+      const gap = this.owed.shift()!
+      if (!this.#tell(gap)) this.owed.unshift(gap)
+    }
+  }
+
   /** Reads on while socket and budget last. Nothing is written while the socket is full. */
   read(look: Look): Progress {
     while (this.#owner.writable) {
-      const gap = this.owed.shift()
-      if (gap !== undefined) {
-        if (!this.#tell(gap)) this.owed.unshift(gap)
+      if (this.owed.length > 0) {
+        this.tellOwed()
         continue
       }
       const { window } = this.feed

@@ -35,7 +35,7 @@ export function resolveStarts(
     case 'latest':
       return feeds.map((feed) => plain(feed, feed.window.head))
     case 'positions':
-      return feeds.map((feed) => judge(feed, after.positions))
+      return feeds.map((feed) => judge(feed, feeds, after.positions))
     case 'earliest':
       return Promise.all(feeds.map(async (feed) => plain(feed, await lookup.first(feed))))
     case 'time':
@@ -63,32 +63,44 @@ export function startPosition({ feed, offset, generation = -1 }: Start): Positio
 const plain = (feed: PartitionFeed, offset: number): Start => ({ feed, offset, gap: undefined })
 
 /** Holds what a token says of this partition against the log that this gateway reads. */
-function judge(feed: PartitionFeed, positions: readonly Position[]): Start {
+function judge(feed: PartitionFeed, feeds: readonly PartitionFeed[], positions: readonly Position[]): Start {
   const inPartition = positions.filter((position) => position.partition === feed.partition)
   const named = inPartition.find((position) => position.streamHash === feed.streamHash)
   if (named !== undefined) return judgeGeneration(feed, named)
   const earlier = inPartition.find((position) => sameStreamName(position.streamHash, feed.streamHash))
   if (earlier !== undefined) return recreatedStart(feed, earlier)
-  if (isOlder(feed, positions)) {
+  const { firstOffset, window } = feed
+  const { head } = window
+  if (head > firstOffset ? isOlder(feed, positions) : mayBeNew(feed, feeds, positions)) {
     const from = Math.max(feed.first, feed.firstOffset)
     return { feed, offset: from, gap: owed('repartitioned', from, undefined, undefined) }
   }
-  const { firstOffset, window } = feed
-  const { head } = window
   if (head <= firstOffset) return plain(feed, head)
   return { feed, offset: head, gap: owed('unnamed', firstOffset, head - 1, undefined) }
 }
 
 /** Whether a token that names other partitions of the stream was given before this one was added. */
-function isOlder(
-  { streamHash, window, firstOffset, grownFrom }: PartitionFeed,
+function isOlder({ streamHash, grownFrom }: PartitionFeed, positions: readonly Position[]): boolean {
+  if (grownFrom === undefined) return false
+  // Those that were added with it say nothing: their clients may have been told of some and not of others yet.
+  const before = positions.filter((each) => each.streamHash === streamHash && each.partition < grownFrom.length)
+  return before.length > 0 && before.every(({ partition, offset }) => offset <= grownFrom[partition]!)
+}
+
+/**
+ * Whether subjects may have come into an empty partition from others since the token was given: it is above all partitions that the
+ * token names, or one that the token names is none of theirs any more.
+ */
+function mayBeNew(
+  { partition, streamHash }: PartitionFeed,
+  feeds: readonly PartitionFeed[],
   positions: readonly Position[],
 ): boolean {
-  // Empty, and its stream is known to the client: subjects may have come to it from others.
-  if (window.head <= firstOffset) return positions.some((position) => sameStreamName(position.streamHash, streamHash))
-  if (grownFrom === undefined) return false
-  const others = positions.filter((position) => position.streamHash === streamHash)
-  return others.length > 0 && others.every(({ partition, offset }) => offset <= (grownFrom[partition] ?? -1))
+  const named = positions.filter((each) => sameStreamName(each.streamHash, streamHash))
+  if (named.length === 0) return false
+  const isElsewhere = (each: Position) =>
+    !feeds.some((feed) => feed.partition === each.partition && sameStreamName(feed.streamHash, streamHash))
+  return named.every((each) => each.partition < partition) || named.some(isElsewhere)
 }
 
 /** A token agrees with this log up to where another history begins. */

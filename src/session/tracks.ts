@@ -76,9 +76,21 @@ export class Tracks {
     return encodeToken(positions)
   }
 
+  /**
+   * What is owed in any partition, before something is given in another: a token that has gone on in old partitions and does not name a
+   * new one yet looks like one that never wanted it.
+   */
+  tellOwed(): void {
+    for (const { main, side } of this.#byFeed.values()) {
+      main.tellOwed()
+      side?.tellOwed()
+    }
+  }
+
   /** One slice of catching up; `joined` hears of legs that reached the head. True when there is more to do at once. */
   read(look: Look, joined: (leg: Leg) => void): boolean {
     let more = false
+    this.tellOwed()
     for (const track of this.#byFeed.values()) {
       if (this.#read(track.main, look)) more = true
       if (track.side !== undefined && this.#read(track.side, look)) more = true

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { decodeToken, encodeToken } from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
-import { settled, TestGateway } from './harness.ts'
+import { settled, type TestClient, TestGateway } from './harness.ts'
 
 /** Clients that were away, or between two polls, while their stream got more partitions. */
+
+const kindsOf = ({ blocks, kinds, transport }: TestClient) =>
+  transport === 'sse' ? blocks.map((block) => /^event: (.*)$/m.exec(block)?.[1] ?? 'delivery') : kinds
 
 async function grown(transport: 'websocket' | 'poll') {
   const gateway = await TestGateway.start(new ModelBroker('events', 2))
@@ -22,7 +26,7 @@ async function grown(transport: 'websocket' | 'poll') {
     for (let i = 0; i < 10; i++) await settled()
     return client
   }
-  return { gateway, resume }
+  return { gateway, token, resume }
 }
 
 const after = Array.from({ length: 24 }, (_, i) => `after ${i}`)
@@ -87,3 +91,54 @@ for (const transport of ['websocket', 'poll'] as const) {
     for (const feed of gateway.stream.partitions) assert.deepEqual([feed.hub.size, feed.readers.size], [0, 0])
   })
 }
+
+for (const transport of ['sse', 'poll', 'websocket'] as const) {
+  test(`an event that comes with new partitions is given after they are told: ${transport}`, async () => {
+    const gateway = await TestGateway.start(new ModelBroker('events', 2))
+    for (let i = 0; i < 8; i++) gateway.publish(`a.${i}`, `before ${i}`)
+    const client = gateway.connect(transport)
+    if (transport === 'websocket') client.subscribe(1, 'a.>')
+    else client.session.start(['a.>'], [gateway.stream.partitions[0]!.tokenAt(0)])
+    for (let i = 0; i < 10; i++) await settled()
+    const had = kindsOf(client).length
+    gateway.broker.grow(4)
+    const stays = Array.from({ length: 100 }, (_, i) => `a.${i}`).find((each) => {
+      return gateway.routing.place(each, () => 4).partition === 0
+    })!
+    gateway.publish(stays, 'at once')
+    assert.deepEqual(kindsOf(client).slice(had), ['gap', 'gap', 'delivery'])
+    if (transport === 'websocket') return
+    const back = gateway.connect('poll')
+    back.session.start(['a.>'], [client.session.token()])
+    for (let i = 0; i < 10; i++) await settled()
+    assert.deepEqual(back.gaps, [])
+  })
+}
+
+test('a token that names one of several new partitions is from before the others all the same', async () => {
+  const { gateway, token, resume } = await grown('poll')
+  for (const [i, text] of after.entries()) gateway.publish(`a.${i}`, text)
+  const [, , third] = gateway.stream.partitions
+  const client = await resume(encodeToken([...decodeToken(token), third!.positionAt(third!.window.head)]))
+  assert.deepEqual(
+    client.gaps.map(({ reason, partition }) => [reason, partition]),
+    [['repartitioned', 3]],
+  )
+})
+
+test('an empty partition below one that the token names was there before: nothing is told of it', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 3))
+  const resume = async (subject: string, partition: number) => {
+    const client = gateway.connect('poll')
+    client.session.start([subject], [gateway.stream.partitions[partition]!.tokenAt(0)])
+    await settled()
+    return client.gaps.map(({ reason, partition }) => [reason, partition])
+  }
+  assert.deepEqual(await resume('a.>', 2), [])
+  assert.deepEqual(await resume('a.>', 1), [['repartitioned', 2]])
+  const lowest = Array.from({ length: 100 }, (_, i) => `a.${i}`).find((each) => {
+    return gateway.routing.place(each, () => 3).partition === 0
+  })!
+  // Its subject was elsewhere.
+  assert.deepEqual(await resume(lowest, 1), [['repartitioned', 0]])
+})
