@@ -136,7 +136,6 @@ export class Replay {
     const overheard = new Overheard(separate, log.truth, this.#verdict, () => this.#nowMs)
     const witnessOf = (subject: string) => this.#witnesses[this.#person.subjects.indexOf(subject)]!
     const connection = overheard.connection(still, witnessOf)
-    this.#connections.clear()
     this.#connections.set(number, { overheard, handlers: overheard.handlers(deaf), connection })
     for (const wish of wishes) overheard.asks(this.#wish(wish), this.#witnesses[wish[1]]!, wishes.length === 1)
     overheard.reached(starts[gateway]!.findLast((atMs) => atMs <= this.#nowMs) ?? 0)

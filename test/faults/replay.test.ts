@@ -142,3 +142,11 @@ test('what a broker forgot when it was killed is no loss to those who were given
   )
   assert.equal(lived.failure, undefined)
 })
+
+test('what comes on one connection while a better way is tried on another counts', async () => {
+  const story = new Story().given(0)
+  story.lines.push([7, startMs + 8, 'open', 1, 0, []])
+  story.given(1)
+  story.lines.push([7, startMs + 20, 'open', 2, 0, [[1, 0, [tokenBelow(2)]]]])
+  assert.equal((await judged(story, 2)).failure, undefined)
+})
