@@ -1,5 +1,7 @@
 import { TimingWheel } from '../base/wheel.ts'
+import { Pump } from '../session/pump.ts'
 import { EdgeContext, type EdgeContracts, type EdgeCounters } from './context.ts'
+import { Doorway } from './doorway.ts'
 import { type Listener, makeListener } from './listener.ts'
 import type { EdgeOptions } from './options.ts'
 import { pageRoutes } from './page.ts'
@@ -45,15 +47,20 @@ export async function startEdge(options: EdgeOptions, contracts: EdgeContracts):
 }
 
 function register(listener: Listener, context: EdgeContext): void {
+  const pump = new Pump(
+    (task) => setImmediate(task),
+    () => performance.now(),
+  )
+  const doorway = new Doorway(context, pump)
   const routes: Route[] = [
     { path: websocketPath, methods: { GET: upgradeRequired } },
-    { path: ssePath, methods: { GET: serveSse(context) } },
-    { path: pollPath, methods: { GET: servePoll(context), POST: servePollBody(context) } },
+    { path: ssePath, methods: { GET: serveSse(context, doorway) } },
+    { path: pollPath, methods: { GET: servePoll(context, doorway), POST: servePollBody(context, doorway) } },
     { path: publishPath, methods: { POST: servePublish(context) } },
     ...pageRoutes(context),
   ]
   const router = new Router(context, routes)
-  serveWebSocket(listener.app, context)
+  serveWebSocket(listener.app, context, doorway)
   listener.app.any('/*', (res, req) => router.handle(res, req))
 }
 

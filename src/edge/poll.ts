@@ -3,6 +3,7 @@ import { WheelTimer } from '../base/wheel.ts'
 import { type Outlet, type Session, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
 import { readBody } from './body.ts'
 import type { EdgeContext } from './context.ts'
+import type { Doorway } from './doorway.ts'
 import { type Exchange, jsonType } from './exchange.ts'
 import { jsonBody, mediaType } from './media.ts'
 import { parseQuery } from './query.ts'
@@ -17,18 +18,23 @@ const leastWaitMs = 250
 const comma = Buffer.from(',')
 
 /** `GET /v1/poll?subject=…[&after=…][&wait=…]` */
-export function servePoll(context: EdgeContext): Handler {
-  return (exchange) => poll(context, exchange, pollRequest(exchange.query))
+export function servePoll(context: EdgeContext, doorway: Doorway): Handler {
+  return (exchange) => {
+    const request = pollRequest(exchange.query)
+    doorway.admit(exchange, () => poll(context, exchange, request))
+  }
 }
 
 /** `POST /v1/poll`: the same as JSON, for more subjects or tokens than a URL holds. */
-export function servePollBody(context: EdgeContext): Handler {
+export function servePollBody(context: EdgeContext, doorway: Doorway): Handler {
   return async (exchange, req) => {
     context.admit()
     parseQuery(exchange.query, [])
     mediaType(req, ['application/json'])
     const body = await readBody(context, exchange, req)
-    if (body !== undefined) poll(context, exchange, pollRequestFromJson(jsonBody(body)))
+    if (body === undefined) return
+    const request = pollRequestFromJson(jsonBody(body))
+    doorway.admit(exchange, () => poll(context, exchange, request))
   }
 }
 

@@ -3,10 +3,11 @@ import { WheelTimer } from '../base/wheel.ts'
 import { type Outlet, type Session, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
 import { encodeServerFrame, heartbeat, idLine, openingBlock, positionBlock, retryBlock } from '../wire/sse.ts'
 import type { EdgeContext } from './context.ts'
+import type { Doorway } from './doorway.ts'
 import type { Exchange, Headers } from './exchange.ts'
 import type { Connection } from './listener.ts'
 import type { Handler } from './router.ts'
-import { sseRequest } from './subscribe-request.ts'
+import { type SubscribeRequest, sseRequest } from './subscribe-request.ts'
 
 export const ssePath = '/v1/sse'
 
@@ -33,24 +34,27 @@ const maxCorkedBytes = 15 * 1024
 const maxStalledHeartbeats = 2
 
 /** `GET /v1/sse?subject=…`, for EventSource and anything else that reads text/event-stream (WHATWG HTML, server-sent events). */
-export function serveSse(context: EdgeContext): Handler {
+export function serveSse(context: EdgeContext, doorway: Doorway): Handler {
   const joiner = new BlockJoiner()
   return (exchange, req) => {
     const request = sseRequest(exchange.query, req.getHeader('last-event-id'))
-    const outlet = new SseOutlet(context, exchange, joiner)
-    try {
-      outlet.session = context.openSession(outlet)
-    } catch (error) {
-      outlet.refuse(toCarillonError(error))
-      return
-    }
-    exchange.onGone(() => outlet.close('lost'))
-    try {
-      outlet.session.start(request.subjects, request.after, request)
-    } catch (error) {
-      outlet.close('answered')
-      outlet.refuse(toCarillonError(error))
-    }
+    doorway.admit(exchange, () => follow(context, exchange, request, new SseOutlet(context, exchange, joiner)))
+  }
+}
+
+function follow(context: EdgeContext, exchange: Exchange, request: SubscribeRequest, outlet: SseOutlet): void {
+  try {
+    outlet.session = context.openSession(outlet)
+  } catch (error) {
+    outlet.refuse(toCarillonError(error))
+    return
+  }
+  exchange.onGone(() => outlet.close('lost'))
+  try {
+    outlet.session.start(request.subjects, request.after, request)
+  } catch (error) {
+    outlet.close('answered')
+    outlet.refuse(toCarillonError(error))
   }
 }
 

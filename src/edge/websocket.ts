@@ -4,6 +4,7 @@ import { encodeControl } from '../wire/control.ts'
 import { decodeClientFrame as decodeJson } from '../wire/json.ts'
 import { decodeClientFrame as decodeProto } from '../wire/proto.ts'
 import type { EdgeContext } from './context.ts'
+import type { Doorway } from './doorway.ts'
 import { Exchange } from './exchange.ts'
 import type { Connection, Request, TemplatedApp, us_socket_context_t, WebSocket } from './listener.ts'
 import { parseQuery, quote } from './query.ts'
@@ -34,8 +35,8 @@ interface UserData {
 }
 
 /** `GET /v1/ws`. Registers the upgrade; a request without one goes on to `upgradeRequired`. */
-export function serveWebSocket(app: TemplatedApp, context: EdgeContext): void {
-  const transport = new WebSocketTransport(context)
+export function serveWebSocket(app: TemplatedApp, context: EdgeContext, doorway: Doorway): void {
+  const transport = new WebSocketTransport(context, doorway)
   app.ws<UserData>(websocketPath, {
     maxPayloadLength: context.options.maxFrameBytes + oversizeMarginBytes,
     maxBackpressure: context.options.maxBackpressureBytes,
@@ -70,10 +71,12 @@ export function idleTimeoutSeconds(heartbeatMs: number): number {
 
 class WebSocketTransport {
   readonly #context: EdgeContext
+  readonly #doorway: Doorway
   readonly #early: Uint8Array[] = []
 
-  constructor(context: EdgeContext) {
+  constructor(context: EdgeContext, doorway: Doorway) {
     this.#context = context
+    this.#doorway = doorway
   }
 
   /** The session is opened first, so that a refusal is an HTTP answer. uWS runs `open` before `upgrade` returns. */
@@ -83,16 +86,21 @@ class WebSocketTransport {
       checkOrigin(this.#context, exchange)
       parseQuery(exchange.query, [])
       const protocol = chooseSubprotocol(req.getHeader('sec-websocket-protocol'))
-      this.#early.length = 0
-      const outlet = new WebSocketOutlet(protocol === undefined ? 'json' : subprotocols[protocol]!, this.#early)
-      outlet.session = this.#context.openSession(outlet)
-      exchange.ended()
-      // uWS's filter counts an upgraded connection in, but not out.
-      this.#context.counters.httpConnections--
-      res.upgrade<UserData>({ outlet }, req.getHeader('sec-websocket-key'), protocol ?? '', '', native)
+      const key = req.getHeader('sec-websocket-key')
+      this.#doorway.admit(exchange, () => this.#open(exchange, protocol, key, native))
     } catch (error) {
       refuse(this.#context, exchange, error)
     }
+  }
+
+  #open(exchange: Exchange, protocol: string | undefined, key: string, native: us_socket_context_t): void {
+    this.#early.length = 0
+    const outlet = new WebSocketOutlet(protocol === undefined ? 'json' : subprotocols[protocol]!, this.#early)
+    outlet.session = this.#context.openSession(outlet)
+    exchange.ended()
+    // uWS's filter counts an upgraded connection in, but not out.
+    this.#context.counters.httpConnections--
+    exchange.res.cork(() => exchange.res.upgrade<UserData>({ outlet }, key, protocol ?? '', '', native))
   }
 
   open(ws: WebSocket<UserData>): void {

@@ -1,6 +1,7 @@
 import { type Random, seededRandom } from '../../src/base/random.ts'
 import { TimingWheel } from '../../src/base/wheel.ts'
 import { EdgeContext } from '../../src/edge/context.ts'
+import { Doorway } from '../../src/edge/doorway.ts'
 import type { TemplatedApp } from '../../src/edge/listener.ts'
 import { edgeDefaults } from '../../src/edge/options.ts'
 import { pollPath, servePoll, servePollBody } from '../../src/edge/poll.ts'
@@ -97,10 +98,7 @@ export class SimGateway {
     this.stream = this.#stream(routing, window, logger)
     this.feeds.streams.set(streamName, this.stream)
     const { chunkBytes, bytesPerSecond, maxBytesPerSession } = size
-    const pump = new Pump(
-      (task) => this.process.after(0.05, task),
-      () => this.process.monotonicMs(),
-    )
+    const pump = this.#pump()
     this.#readBack = new ReadBack(
       { chunkBytes, chunks, concurrency: 2, bytesPerSecond, maxBytesPerSession },
       { ...window, payloadBytes: 4 * maxEventBytes, entries: 32 },
@@ -200,16 +198,24 @@ export class SimGateway {
     return new EdgeContext(options, contracts, new TimingWheel(this.process, { tickMs: 32, slots: 256 }))
   }
 
+  #pump(): Pump {
+    return new Pump(
+      (task) => this.process.after(0.05, task),
+      () => this.process.monotonicMs(),
+    )
+  }
+
   #routes(): Router {
+    const doorway = new Doorway(this.#edge, this.#pump())
     const app = {
       ws: (_path: string, behavior: Behavior) => {
         this.#behavior = behavior
       },
     }
-    serveWebSocket(app as unknown as TemplatedApp, this.#edge)
+    serveWebSocket(app as unknown as TemplatedApp, this.#edge, doorway)
     return new Router(this.#edge, [
-      { path: ssePath, methods: { GET: serveSse(this.#edge) } },
-      { path: pollPath, methods: { GET: servePoll(this.#edge), POST: servePollBody(this.#edge) } },
+      { path: ssePath, methods: { GET: serveSse(this.#edge, doorway) } },
+      { path: pollPath, methods: { GET: servePoll(this.#edge, doorway), POST: servePollBody(this.#edge, doorway) } },
     ])
   }
 }
