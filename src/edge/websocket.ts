@@ -1,10 +1,11 @@
 import { CarillonError, errors, toCarillonError } from '../base/errors.ts'
 import { type Outlet, type Session, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
 import { encodeControl } from '../wire/control.ts'
+import type { ClientFrame } from '../wire/frames.ts'
 import { decodeClientFrame as decodeJson } from '../wire/json.ts'
 import { decodeClientFrame as decodeProto } from '../wire/proto.ts'
 import type { EdgeContext } from './context.ts'
-import type { Doorway } from './doorway.ts'
+import type { Caller, Doorway } from './doorway.ts'
 import { Exchange } from './exchange.ts'
 import type { Connection, Request, TemplatedApp, us_socket_context_t, WebSocket } from './listener.ts'
 import { parseQuery, quote } from './query.ts'
@@ -25,6 +26,8 @@ const subprotocols: Readonly<Record<string, 'json' | 'proto'>> = {
 const oversizeMarginBytes = 1024 * 1024
 /** Frames that a session writes while its handshake runs (`welcome`). */
 const maxEarlyFrames = 16
+/** Of one connection, while others wait for their turn. */
+const framesPerTurn = 8
 /** Closing a connection over an error that has no close code of its own: RFC 6455's private range, see base/errors.ts. */
 const closeForGood = 3500
 const closeForNow = 3000
@@ -79,28 +82,28 @@ class WebSocketTransport {
     this.#doorway = doorway
   }
 
-  /** The session is opened first, so that a refusal is an HTTP answer. uWS runs `open` before `upgrade` returns. */
+  /**
+   * The session is opened first, so that a refusal is an HTTP answer. uWS runs `open` before `upgrade` returns. Not through the doorway: an upgrade
+   * outside of uWS's own call has to be corked, and `HttpResponse::cork` takes a WebSocket whose memory could stay where it was for the HTTP
+   * response of before, and now and then closes it.
+   */
   upgrade(res: Connection, req: Request, native: us_socket_context_t): void {
     const exchange = new Exchange(res, req)
     try {
       checkOrigin(this.#context, exchange)
       parseQuery(exchange.query, [])
       const protocol = chooseSubprotocol(req.getHeader('sec-websocket-protocol'))
-      const key = req.getHeader('sec-websocket-key')
-      this.#doorway.admit(exchange, () => this.#open(exchange, protocol, key, native))
+      this.#early.length = 0
+      const encoding = protocol === undefined ? 'json' : subprotocols[protocol]!
+      const outlet = new WebSocketOutlet(encoding, this.#context, this.#doorway, this.#early)
+      outlet.session = this.#context.openSession(outlet)
+      exchange.ended()
+      // uWS's filter counts an upgraded connection in, but not out.
+      this.#context.counters.httpConnections--
+      res.upgrade<UserData>({ outlet }, req.getHeader('sec-websocket-key'), protocol ?? '', '', native)
     } catch (error) {
       refuse(this.#context, exchange, error)
     }
-  }
-
-  #open(exchange: Exchange, protocol: string | undefined, key: string, native: us_socket_context_t): void {
-    this.#early.length = 0
-    const outlet = new WebSocketOutlet(protocol === undefined ? 'json' : subprotocols[protocol]!, this.#early)
-    outlet.session = this.#context.openSession(outlet)
-    exchange.ended()
-    // uWS's filter counts an upgraded connection in, but not out.
-    this.#context.counters.httpConnections--
-    exchange.res.cork(() => exchange.res.upgrade<UserData>({ outlet }, key, protocol ?? '', '', native))
   }
 
   open(ws: WebSocket<UserData>): void {
@@ -123,11 +126,11 @@ class WebSocketTransport {
       outlet.session.refuse(new CarillonError('bad_frame', said))
       return
     }
-    receive(this.#context, outlet, new Uint8Array(message))
+    outlet.receive(new Uint8Array(message))
   }
 
   close(outlet: WebSocketOutlet, code: number): void {
-    outlet.ws = undefined
+    outlet.gone()
     this.#context.closeSession(outlet.session, code === 1006 ? 'lost' : 'client')
   }
 }
@@ -147,21 +150,6 @@ function drained(outlet: WebSocketOutlet): void {
   if (outlet.ws !== undefined) outlet.session.drained()
 }
 
-/** What is wrong with the frame is the client's to know; a fault of ours ends this session and no other. */
-function receive(context: EdgeContext, outlet: WebSocketOutlet, bytes: Uint8Array): void {
-  try {
-    outlet.session.receive(outlet.binary ? decodeProto(bytes) : decodeJson(bytes))
-  } catch (thrown) {
-    const error = toCarillonError(thrown)
-    if (error.code !== 'internal') {
-      outlet.session.refuse(error)
-      return
-    }
-    context.contracts.log('error', 'a frame could not be handled', { session: outlet.session.id, error: thrown })
-    outlet.end(error)
-  }
-}
-
 /** The first of the client's own order that is spoken here; undefined when it asks for none. Throws `unsupported_subprotocol`. */
 function chooseSubprotocol(header: string): string | undefined {
   if (header === '') return undefined
@@ -172,7 +160,7 @@ function chooseSubprotocol(header: string): string | undefined {
   throw new CarillonError('unsupported_subprotocol', `expected ${spoken} or no subprotocol, got ${quote(header)}`)
 }
 
-class WebSocketOutlet implements Outlet {
+class WebSocketOutlet implements Outlet, Caller {
   readonly encoding: 'json' | 'proto'
   readonly binary: boolean
   session!: Session
@@ -180,12 +168,76 @@ class WebSocketOutlet implements Outlet {
   ws: WebSocket<UserData> | undefined = undefined
   /** The session is about to be told that it can write again. */
   draining = false
+  queued = false
+  waitingBytes = 0
+  readonly #context: EdgeContext
+  readonly #doorway: Doorway
   readonly #early: Uint8Array[]
+  /** Frames that came and were not handled yet: subscriptions, and what is behind them. */
+  #waiting: { readonly frame: ClientFrame; readonly bytes: number }[] = []
 
-  constructor(encoding: 'json' | 'proto', early: Uint8Array[]) {
+  constructor(encoding: 'json' | 'proto', context: EdgeContext, doorway: Doorway, early: Uint8Array[]) {
     this.encoding = encoding
     this.binary = encoding === 'proto'
+    this.#context = context
+    this.#doorway = doorway
     this.#early = early
+  }
+
+  receive(bytes: Uint8Array): void {
+    let frame: ClientFrame
+    try {
+      frame = this.binary ? decodeProto(bytes) : decodeJson(bytes)
+    } catch (error) {
+      this.#take(this.#waiting.length)
+      this.#fail(error)
+      return
+    }
+    const mayWait = frame.kind === 'subscribe' || this.#waiting.length > 0
+    if (mayWait && this.#doorway.takes(this, bytes.length)) {
+      this.#waiting.push({ frame, bytes: bytes.length })
+      return
+    }
+    this.#take(this.#waiting.length)
+    this.#handle(frame)
+  }
+
+  run(): boolean {
+    this.ws?.cork(() => this.#take(framesPerTurn))
+    return this.#waiting.length > 0
+  }
+
+  gone(): void {
+    this.ws = undefined
+    this.#waiting = []
+    this.#doorway.taken(this, this.waitingBytes)
+  }
+
+  /** Handles up to so many frames that wait. */
+  #take(count: number): void {
+    for (const { frame, bytes } of this.#waiting.splice(0, count)) {
+      this.#doorway.taken(this, bytes)
+      this.#handle(frame)
+    }
+  }
+
+  #handle(frame: ClientFrame): void {
+    try {
+      this.session.receive(frame)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  /** What is wrong with a frame is the client's to know; a fault of ours ends this session and no other. */
+  #fail(thrown: unknown): void {
+    const error = toCarillonError(thrown)
+    if (error.code !== 'internal') {
+      this.session.refuse(error)
+      return
+    }
+    this.#context.contracts.log('error', 'a frame could not be handled', { session: this.session.id, error: thrown })
+    this.end(error)
   }
 
   get transport(): 'websocket' {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CarillonError } from '../../src/base/errors.ts'
 import type { EdgeContext } from '../../src/edge/context.ts'
-import { Doorway } from '../../src/edge/doorway.ts'
+import { type Caller, Doorway, doorwayLimits } from '../../src/edge/doorway.ts'
 import type { Exchange } from '../../src/edge/exchange.ts'
 import { Pump } from '../../src/session/pump.ts'
 
@@ -52,4 +52,18 @@ test('who has gone meanwhile does not enter, and what an entry throws is its ans
   knock(3)
   turns.shift()!()
   assert.deepEqual([entered, refused, answers], [[3], ['overloaded'], ['overloaded']])
+})
+
+test('frames may wait up to so many bytes, of one connection and in all', () => {
+  const { door } = doorway()
+  const { callerBytes, bytes } = doorwayLimits
+  const callers = Array.from({ length: bytes / callerBytes + 1 }, (): Caller => {
+    return { queued: false, waitingBytes: 0, run: () => false }
+  })
+  const [first, ...others] = callers
+  assert.equal(door.takes(first!, callerBytes), true)
+  assert.equal(door.takes(first!, 1), false)
+  assert.equal(others.filter((caller) => door.takes(caller, callerBytes)).length, others.length - 1)
+  door.taken(first!, callerBytes)
+  assert.equal(door.takes(others.at(-1)!, callerBytes), true)
 })

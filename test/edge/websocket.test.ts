@@ -109,6 +109,30 @@ test('frames reach the session decoded, in both encodings', async (t) => {
   assert.deepEqual(harness.sessions.last.received[0], { kind: 'ping', t: 7 })
 })
 
+test('what comes behind a subscription waits for it, whatever it is, and more than may wait is taken in order too', async (t) => {
+  const harness = await withEdge(t)
+  const client = await connected(harness)
+  const session = harness.sessions.last
+  const subscribe = (ref: number, subject = 'a') => JSON.stringify({ subscribe: { ref, subject } })
+  client.ws.send(subscribe(1))
+  client.ws.send('{"unsubscribe":{"ref":1}}')
+  client.ws.send('{"ping":{"t":1}}')
+  client.ws.send(subscribe(2))
+  client.ws.send('{"nonsense":1}')
+  client.ws.send(subscribe(3))
+  for (let ref = 4; ref < 1004; ref++) client.ws.send(subscribe(ref, 'a'.repeat(200)))
+  await until('all are there', () => session.received.length === 1005)
+  assert.equal(session.refused.length, 1)
+  const kinds = session.received.slice(0, 4).map(({ kind }) => kind)
+  assert.deepEqual(kinds, ['subscribe', 'unsubscribe', 'ping', 'subscribe'])
+  const refs = session.received.flatMap((frame) => (frame.kind === 'subscribe' ? [frame.ref] : []))
+  assert.deepEqual(
+    refs,
+    [...refs].sort((a, b) => a - b),
+  )
+  assert.equal(refs.length, 1003)
+})
+
 test('what is not a frame is refused as bad_frame and the connection goes on', async (t) => {
   const harness = await withEdge(t)
   const json = await connected(harness)
