@@ -1,6 +1,6 @@
-import { matches } from '../subject/subject.ts'
+import { isPattern, matches } from '../subject/subject.ts'
 import { type Delivery, type Gap, type GapReason, type SubscribeOptions, subscribeOptions } from '../wire/frames.ts'
-import { decodeToken, encodeToken, type Position, parseAfter, sameStreamName } from '../wire/token.ts'
+import { decodeToken, encodeToken, type Position, parseAfter, sameStreamName, streamHash } from '../wire/token.ts'
 import { Ahead } from './ahead.ts'
 import type { Refusal, Wish } from './connection.ts'
 import { keyOf, type Move, Place } from './place.ts'
@@ -139,9 +139,10 @@ export class Followed {
   gapNamed(gap: Gap): boolean {
     const [position] = gap.after === '' ? [] : decodeToken(gap.after)
     const room = position === undefined || leadsBack.has(gap.reason) || this.#release(position, gap.from)
+    if (position !== undefined) this.#forgetHeld(gap, position)
     // It joins in another partition now, and is told to be live there as at the start.
     if (gap.reason === 'repartitioned') this.live = false
-    return (leadsBack.has(gap.reason) ? this.#gap(gap) : this.#gapIfNews(gap)) && room
+    return (leadsBack.has(gap.reason) ? this.#gap(gap, this.#leaves(gap)) : this.#gapIfNews(gap)) && room
   }
 
   gapCommon(gap: Gap): boolean {
@@ -182,8 +183,9 @@ export class Followed {
   }
 
   gapShared(gap: Gap): boolean {
-    const isAboutOthers = this.placed && !opens.has(gap.reason) && !this.#standsIn(gap)
-    return isAboutOthers ? true : this.#gapIfNews(gap)
+    if (!this.placed || opens.has(gap.reason) || this.#standsIn(gap)) return this.#gapIfNews(gap)
+    // Its place may not name where its subject is now; it is no place of its own all the same.
+    return this.#isAnywhere(gap) ? this.inflow.gap(gap, undefined) : true
   }
 
   /**
@@ -227,6 +229,18 @@ export class Followed {
     return this.#takeAll(released.map((frame) => (frame.kind === 'gap' ? endingBy(frame, offset) : frame)))
   }
 
+  /** What is held of a log that is gone is of no use: what took its place is told by name. */
+  #forgetHeld({ reason, from, partition }: Gap, { streamHash }: Position): void {
+    if (reason !== 'recreated' && reason !== 'rewritten') return
+    this.#held = this.#held.filter((frame) => {
+      if (frame.partition !== partition) return true
+      const held = decodeToken(frame.after).find((each) => sameStreamName(each.streamHash, streamHash))
+      if (held === undefined) return true
+      const isSame = held.streamHash === streamHash
+      return isSame && (reason === 'recreated' || (frame.kind === 'gap' ? frame.from : frame.offset) < from)
+    })
+  }
+
   #takeAll(frames: readonly (Delivery | Gap)[]): boolean {
     let room = true
     for (const frame of frames) {
@@ -236,12 +250,20 @@ export class Followed {
     return room
   }
 
-  #gap(gap: Gap): boolean {
+  /**
+   * A subject lives in one partition: where it was before it has no place any more. It may come back there, with more partitions still,
+   * and what it then missed elsewhere would not be told to who has a place there.
+   */
+  #leaves({ reason }: Gap): boolean {
+    return reason === 'repartitioned' && !isPattern(this.subject)
+  }
+
+  #gap(gap: Gap, leaves = false): boolean {
     // What follows a gap is new, whatever its offset.
     this.#ahead.delete(`${gap.stream}/${gap.partition}`)
     const positions = gap.after === '' ? [] : decodeToken(gap.after)
     for (const position of positions) this.#forgetAhead(position)
-    const move: Move = { how: 'to', positions }
+    const move: Move = { how: leaves ? 'all' : 'to', positions }
     this.place.move(move)
     return this.inflow.gap(gap, move)
   }
@@ -253,6 +275,13 @@ export class Followed {
     return decodeToken(after).some(({ streamHash, partition }) => {
       return positions.some((own) => own.partition === partition && sameStreamName(own.streamHash, streamHash))
     })
+  }
+
+  /** A subject has one partition: with places in several of the stream it has moved, to a new one or to one of before. */
+  #isAnywhere({ stream }: Gap): boolean {
+    const name = streamHash(stream, '')
+    const count = this.place.positions.filter((own) => sameStreamName(own.streamHash, name)).length
+    return count > 1 && !isPattern(this.subject)
   }
 
   /** The next new offset there: over SSE events are ahead of their positions. */

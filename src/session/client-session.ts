@@ -368,7 +368,9 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   }
 
   #legJoined(subscription: Subscription): void {
-    if (--subscription.joining === 0) this.#control({ kind: 'live', ref: subscription.ref })
+    if (--subscription.joining > 0) return
+    subscription.toldLive = true
+    this.#control({ kind: 'live', ref: subscription.ref })
   }
 
   #caughtUp(): void {
@@ -415,6 +417,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
       legs: [],
       carried: [],
       joining: 0,
+      toldLive: false,
       closed: false,
     }
   }

@@ -380,6 +380,8 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
 
   #rewind(from: number, to: number | undefined, reason: OwedGap['reason'], next: number, before?: Position): void {
     this.generation = -1
+    // Its offsets are those of the log that is gone.
+    this.only = undefined
     this.owe({ from, to, reason, certain: false, before: before ?? this.feed.positionAt(from) }, next)
   }
 

@@ -16,6 +16,8 @@ export interface Subscription {
   carried: readonly Position[]
   /** Legs that have not joined the main reader of their partition yet; at 0 the client is told `live`. */
   joining: number
+  /** Its client was told so, and takes what names no ref as meant for it too. */
+  toldLive: boolean
   closed: boolean
 }
 

@@ -20,6 +20,12 @@ export class Track {
   /** Readers of refs whose turn has not come: they hear what happens to the log, but are not run. */
   readonly #waiting: Reader[] = []
 
+  /** Subscriptions that were live elsewhere are on their way in: where the main reader stands, they don't. */
+  get isJoinedAnew(): boolean {
+    const isAnew = ({ matcher }: Reader) => matcher.legs[0]!.subscription.toldLive
+    return this.side !== undefined && (isAnew(this.side) || this.#waiting.some(isAnew))
+  }
+
   /** The main reader starts at `next`; live at once when that is the head. */
   constructor(owner: ReaderOwner, readBack: ReadBack, feed: PartitionFeed, next: number) {
     this.#owner = owner

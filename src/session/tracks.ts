@@ -64,13 +64,13 @@ export class Tracks {
 
   /** The session's position in all of them. */
   token(): string {
-    if (this.#only !== undefined && this.carried.length === 0) {
+    if (this.#only !== undefined && this.carried.length === 0 && !this.#only.isJoinedAnew) {
       const position = this.#only.main.position()
       if (position !== undefined) return encodePosition(position)
     }
     const positions = [...this.carried]
-    for (const { main } of this.#byFeed.values()) {
-      const position = main.position()
+    for (const track of this.#byFeed.values()) {
+      const position = track.isJoinedAnew ? undefined : track.main.position()
       if (position !== undefined) positions.push(position)
     }
     return encodeToken(positions)

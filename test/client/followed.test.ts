@@ -270,3 +270,48 @@ test('over SSE what came of one incarnation says nothing of another', () => {
   followed.shared({ ...delivery('a', 3), stream: 'events', after: '' })
   assert.deepEqual(told, [3, 'recreated', 'recreated', 3])
 })
+
+test('a subject that moved has a place only where it is now, a pattern keeps all of its own', () => {
+  const moved = gap({ reason: 'repartitioned', partition: 2, after: token(at(0, 2)), refs: [1] })
+  for (const [subject, places] of [
+    ['a', [[2, 0]]],
+    [
+      'a.*',
+      [
+        [0, 5],
+        [2, 0],
+      ],
+    ],
+  ] as const) {
+    const { followed, offsets } = following(subject, at(5))
+    followed.becameLive()
+    followed.gapNamed(moved)
+    assert.deepEqual(offsets(), places)
+  }
+})
+
+test('over a shared connection a gap in a partition of others is told to a subject that may be there by now', () => {
+  const expired = gap({ reason: 'ttl', partition: 1, from: 8, to: 8, n: 1, after: token(at(9, 1)) })
+  const still = following('a', at(5))
+  still.followed.gapShared(expired)
+  assert.deepEqual([still.told, still.offsets()], [[], [[0, 5]]])
+  const moved = following('a', at(5))
+  moved.followed.gapShared(gap({ reason: 'repartitioned', partition: 2, after: token(at(0, 2)) }))
+  moved.followed.gapShared(expired)
+  assert.deepEqual(moved.told, ['repartitioned', 'ttl'])
+  assert.deepEqual(moved.offsets(), [
+    [0, 5],
+    [2, 0],
+  ])
+})
+
+test('what is held of a log that is gone is not given behind the gap that tells of it', () => {
+  const { followed, told, common } = following('a.*', at(0), at(0, 1))
+  common(delivery('a.x', 3))
+  common(delivery('a.y', 4, 1))
+  const fresh = streamHash('events', 'second')
+  followed.gapNamed(gap({ reason: 'recreated', from: 0, after: token(at(0, 0, fresh)), refs: [1] }))
+  followed.gapNamed(gap({ reason: 'rewritten', partition: 1, from: 2, to: 4, after: token(at(2, 1)), refs: [1] }))
+  followed.becameLive()
+  assert.deepEqual(told, ['recreated', 'rewritten', 'live'])
+})

@@ -221,3 +221,51 @@ function recordOf(gateway: TestGateway, subject: string): { value: Buffer } {
   broker.append = append
   return { value }
 }
+
+test('`last` counts in the log that it was asked of: of a new one, and of what was rewritten, everything is given', async () => {
+  for (const change of ['rewrite', 'recreate'] as const) {
+    const broker = new ModelBroker('events', 1)
+    const gateway = await TestGateway.start(broker)
+    for (let i = 0; i < 6; i++) gateway.publish('a', `${i}`)
+    const client = gateway.connect()
+    client.room = 1
+    client.ask(1, 'a', { last: 2 })
+    if (change === 'rewrite') broker.rewrite(0, 1)
+    else broker.recreate()
+    for (let i = 0; i < 6; i++) gateway.publish('a', `new ${i}`)
+    client.drain()
+    await settled()
+    assert.deepEqual(client.texts, ['new 0', 'new 1', 'new 2', 'new 3', 'new 4', 'new 5'], change)
+  }
+})
+
+test('a pong names no partition that a live subscription has moved into and was not told of', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1))
+  const moves = Array.from({ length: 100 }, (_, i) => `a.${i}`).find((each) => {
+    return gateway.routing.place(each, () => 2).partition === 1
+  })!
+  const client = gateway.connect()
+  client.subscribe(1, 'a.>')
+  client.subscribe(2, moves)
+  await settled()
+  client.room = 1
+  client.refuses = true
+  gateway.publish('a', 'fills')
+  gateway.publish('a', 'fills')
+  gateway.broker.grow(2)
+  gateway.publish(moves, 'first')
+  client.session.receive({ kind: 'ping', t: 1 })
+  client.drain()
+  const pong = client.frames.find((frame) => 'pong' in frame)
+  assert.deepEqual(
+    decodeToken(pong?.pong.after).map(({ partition }) => partition),
+    [0],
+  )
+  for (let i = 0; i < 5; i++) await settled()
+  assert.equal(client.texts.filter((text) => text === 'first').length, 2)
+  client.session.receive({ kind: 'ping', t: 2 })
+  assert.deepEqual(
+    decodeToken(client.frames.at(-1)?.pong.after).map(({ partition }) => partition),
+    [0, 1],
+  )
+})
