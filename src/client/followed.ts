@@ -142,7 +142,7 @@ export class Followed {
     if (position !== undefined) this.#forgetHeld(gap, position)
     // It joins in another partition now, and is told to be live there as at the start.
     if (gap.reason === 'repartitioned') this.live = false
-    return (leadsBack.has(gap.reason) ? this.#gap(gap, this.#leaves(gap)) : this.#gapIfNews(gap)) && room
+    return (leadsBack.has(gap.reason) ? this.#gap(gap) : this.#gapIfNews(gap)) && room
   }
 
   gapCommon(gap: Gap): boolean {
@@ -172,9 +172,12 @@ export class Followed {
     const { stream, partition, offset, event } = delivery
     if (stream === undefined) return this.take(delivery, decodeToken(delivery.after)[0]!)
     const own = this.place.named(stream, partition)
-    const key = own === undefined ? `${stream}/${partition}` : keyOf(own)
-    const ahead = this.#ahead.get(key) ?? new Ahead()
+    const byName = `${stream}/${partition}`
+    const key = own === undefined ? byName : keyOf(own)
+    // What came before it had a place there counts from then on as well.
+    const ahead = this.#ahead.get(key) ?? this.#ahead.get(byName) ?? new Ahead()
     if (offset < (own?.offset ?? 0) || ahead.has(offset, event)) return true
+    if (own !== undefined) this.#ahead.delete(byName)
     this.#ahead.set(key, ahead)
     ahead.took(offset, event)
     // What lies between the last events was not asked for, and is not new when the next connection brings it.
@@ -250,20 +253,12 @@ export class Followed {
     return room
   }
 
-  /**
-   * A subject lives in one partition: where it was before it has no place any more. It may come back there, with more partitions still,
-   * and what it then missed elsewhere would not be told to who has a place there.
-   */
-  #leaves({ reason }: Gap): boolean {
-    return reason === 'repartitioned' && !isPattern(this.subject)
-  }
-
-  #gap(gap: Gap, leaves = false): boolean {
+  #gap(gap: Gap): boolean {
     // What follows a gap is new, whatever its offset.
     this.#ahead.delete(`${gap.stream}/${gap.partition}`)
     const positions = gap.after === '' ? [] : decodeToken(gap.after)
     for (const position of positions) this.#forgetAhead(position)
-    const move: Move = { how: leaves ? 'all' : 'to', positions }
+    const move: Move = { how: 'to', positions }
     this.place.move(move)
     return this.inflow.gap(gap, move)
   }

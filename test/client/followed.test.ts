@@ -271,25 +271,6 @@ test('over SSE what came of one incarnation says nothing of another', () => {
   assert.deepEqual(told, [3, 'recreated', 'recreated', 3])
 })
 
-test('a subject that moved has a place only where it is now, a pattern keeps all of its own', () => {
-  const moved = gap({ reason: 'repartitioned', partition: 2, after: token(at(0, 2)), refs: [1] })
-  for (const [subject, places] of [
-    ['a', [[2, 0]]],
-    [
-      'a.*',
-      [
-        [0, 5],
-        [2, 0],
-      ],
-    ],
-  ] as const) {
-    const { followed, offsets } = following(subject, at(5))
-    followed.becameLive()
-    followed.gapNamed(moved)
-    assert.deepEqual(offsets(), places)
-  }
-})
-
 test('over a shared connection a gap in a partition of others is told to a subject that may be there by now', () => {
   const expired = gap({ reason: 'ttl', partition: 1, from: 8, to: 8, n: 1, after: token(at(9, 1)) })
   const still = following('a', at(5))
@@ -314,4 +295,13 @@ test('what is held of a log that is gone is not given behind the gap that tells 
   followed.gapNamed(gap({ reason: 'rewritten', partition: 1, from: 2, to: 4, after: token(at(2, 1)), refs: [1] }))
   followed.becameLive()
   assert.deepEqual(told, ['recreated', 'rewritten', 'live'])
+})
+
+test('what came over SSE before its place named the partition is known once it does', () => {
+  const { followed, told } = following('a', at(5))
+  const event = { ...delivery('a', 7, 2), stream: 'events' }
+  followed.shared(event)
+  followed.together([at(5), at(6, 2)], true)
+  followed.shared(event)
+  assert.deepEqual(told, [7])
 })

@@ -41,6 +41,25 @@ export interface Subscriber {
   shared: boolean
   readonly beginning: Beginning
   readonly unjudged: Unjudged[]
+  readonly stood: Stood
+}
+
+/** How far a subscription has stood, and when it came so far. */
+export class Stood {
+  readonly #steps = new Map<string, { readonly offset: number; readonly atMs: number }[]>()
+
+  reached(place: string, offset: number, atMs: number): void {
+    const steps = this.#steps.get(place) ?? []
+    if (offset <= (steps.at(-1)?.offset ?? 0)) return
+    steps.push({ offset, atMs })
+    this.#steps.set(place, steps)
+  }
+
+  /** It stood beyond the record's offset before the record was there: another one had been. */
+  wasBeyond({ incarnation, partition, offset, seenMs }: LogRecord): boolean {
+    const step = this.#steps.get(placeOf(incarnation, partition))?.find((each) => each.offset > offset)
+    return step !== undefined && step.atMs < seenMs
+  }
 }
 
 export const placeOf = (incarnation: number, partition: number): string => `${incarnation}/${partition}`
@@ -60,6 +79,7 @@ const final: ReadonlySet<GapReason> = new Set([
 /** What one subscription was given and told, held against what it is owed. */
 export class Ledger {
   readonly given = new Set<LogRecord>()
+  readonly #stood: Stood
   readonly #gaps: ToldGap[] = []
   readonly #subscriber: Subscriber
   readonly #truth: Truth
@@ -69,6 +89,7 @@ export class Ledger {
 
   constructor(subscriber: Subscriber, truth: Truth, nowMs: () => number) {
     this.#subscriber = subscriber
+    this.#stood = subscriber.stood
     this.#truth = truth
     this.#nowMs = nowMs
   }
@@ -150,15 +171,16 @@ export class Ledger {
   #isTold(record: LogRecord): boolean {
     const place = placeOf(record.incarnation, record.partition)
     const { offset, epoch } = record
-    const { unjudged, beginning, together, shared } = this.#subscriber
-    // Documented: one position speaks for all, so who stood elsewhere may not hear of a rewrite or a new log.
-    if (shared && (epoch > 0 || record.incarnation > 0)) return true
+    const { unjudged, beginning, shared } = this.#subscriber
+    // Documented: one position speaks for all, so who stood further on may not hear of a rewrite below.
+    if (shared && epoch > 0 && this.#stood.wasBeyond(record)) return true
     if (unjudged.some((each) => each.place === place && each.epoch <= epoch && each.from <= offset && each.to > offset))
       return true
     const displacedMs = this.#truth.displacedMs(record)
     // Documented: events of moved subjects that were written before stay in the old partitions, also for who begins later.
-    if (displacedMs !== undefined && (beginning.ms >= displacedMs || together || this.#truth.movedTwice(record)))
-      return true
+    if (displacedMs !== undefined && (beginning.ms >= displacedMs || this.#truth.movedTwice())) return true
+    // Documented: where one position speaks for several, that of another says nothing of a subject that came to its partition.
+    if (displacedMs !== undefined && shared && this.#truth.movedToOlder(record)) return true
     if (this.#truth.tooEarly(record) || this.#truth.misplaced(record)) return true
     return this.#gaps.some((gap) => this.#tells(gap, record, displacedMs))
   }

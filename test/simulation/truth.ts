@@ -94,8 +94,16 @@ export class Truth {
   }
 
   /** Subjects may have moved forth and back: a token of the first place says nothing of the second. */
-  movedTwice({ incarnation }: LogRecord): boolean {
-    return this.broker.incarnations[incarnation]!.growths.length > 1
+  movedTwice(): boolean {
+    const { incarnations } = this.broker
+    const counts = incarnations.flatMap(({ growths, logs }) => [...growths.map(({ before }) => before), logs.length])
+    return counts.filter((count, i) => i > 0 && count !== counts[i - 1]).length > 1
+  }
+
+  /** Into a partition that was there before, where others may have a position. */
+  movedToOlder(record: LogRecord): boolean {
+    const { growths, logs } = this.broker.incarnations[record.incarnation]!
+    return partitionOf(record.event!.subject, logs.length) < (growths.at(-1)?.before ?? 0)
   }
 
   /** When the record's subject moved to another partition, by the growths since it was written; undefined = never. */

@@ -1,7 +1,7 @@
 import type { ReceivedEvent, ReceivedGap } from '../../src/client/received.ts'
 import type { Gap } from '../../src/wire/frames.ts'
 import { decodeToken, type Position } from '../../src/wire/token.ts'
-import { Ledger, placeOf, type Subscriber, type ToldGap } from './ledger.ts'
+import { Ledger, placeOf, Stood, type Subscriber, type ToldGap } from './ledger.ts'
 import type { LogRecord } from './partition-log.ts'
 import { shown } from './shown.ts'
 import type { Truth } from './truth.ts'
@@ -24,6 +24,7 @@ export class Witness implements Subscriber {
   shared = false
   readonly beginning = { starts: new Map<string, number>(), ms: Number.POSITIVE_INFINITY, incarnation: -1 }
   readonly unjudged: Subscriber['unjudged'] = []
+  readonly stood = new Stood()
   /** What its connections brought. */
   readonly received: Ledger
   /** What its handlers were given. */
@@ -106,6 +107,10 @@ export class Witness implements Subscriber {
   claimed(positions: readonly Position[], who: string): void {
     if (this.beginning.incarnation < 0) return
     for (const position of positions) this.#check(this.received, position, who)
+    for (const { streamHash, partition, offset } of positions) {
+      const incarnation = this.#truth.broker.byHash(streamHash)
+      if (incarnation !== undefined) this.stood.reached(placeOf(incarnation.index, partition), offset, this.#nowMs())
+    }
   }
 
   told(gap: Gap): ToldGap | undefined {
