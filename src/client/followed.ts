@@ -187,7 +187,7 @@ export class Followed {
 
   gapShared(gap: Gap): boolean {
     if (!this.placed || opens.has(gap.reason) || this.#standsIn(gap)) return this.#gapIfNews(gap)
-    // Its place may not name where its subject is now; it is no place of its own all the same.
+    // Its place may not name where its subject is now; that is no place of its own all the same.
     return this.#isAnywhere(gap) ? this.inflow.gap(gap, undefined) : true
   }
 
@@ -273,7 +273,8 @@ export class Followed {
   }
 
   /** A subject has one partition: with places in several of the stream it has moved, to a new one or to one of before. */
-  #isAnywhere({ stream }: Gap): boolean {
+  #isAnywhere({ stream, partition }: Gap): boolean {
+    if (this.#ahead.has(`${stream}/${partition}`)) return true
     const name = streamHash(stream, '')
     const count = this.place.positions.filter((own) => sameStreamName(own.streamHash, name)).length
     return count > 1 && !isPattern(this.subject)

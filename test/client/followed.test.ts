@@ -280,6 +280,10 @@ test('over a shared connection a gap in a partition of others is told to a subje
   moved.followed.gapShared(gap({ reason: 'repartitioned', partition: 2, after: token(at(0, 2)) }))
   moved.followed.gapShared(expired)
   assert.deepEqual(moved.told, ['repartitioned', 'ttl'])
+  const came = following('a', at(5))
+  came.followed.shared({ ...delivery('a', 7, 1), stream: 'events' })
+  came.followed.gapShared(expired)
+  assert.deepEqual(came.told, [7, 'ttl'])
   assert.deepEqual(moved.offsets(), [
     [0, 5],
     [2, 0],
