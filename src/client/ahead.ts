@@ -20,9 +20,8 @@ export class Ahead {
   }
 
   took(offset: number, event: Event): void {
-    // Of another history than those above it.
-    if (offset < this.next) for (const other of this.#events.keys()) if (other >= offset) this.#events.delete(other)
-    this.next = offset + 1
+    // What comes below others is of another history, or of a subject that has moved since: those above it are known all the same.
+    this.next = Math.max(this.next, offset + 1)
     this.#events.set(offset, fingerprint(event))
     if (this.#events.size > maxEvents) this.passed(this.#events.keys().next().value! + 1)
   }

@@ -42,6 +42,8 @@ export interface Subscriber {
   readonly beginning: Beginning
   readonly unjudged: Unjudged[]
   readonly stood: Stood
+  /** Incarnations that one request named together, for several who knew different ones. */
+  readonly mixed: Set<number>
 }
 
 /** How far a subscription has stood, and when it came so far. */
@@ -171,9 +173,11 @@ export class Ledger {
   #isTold(record: LogRecord): boolean {
     const place = placeOf(record.incarnation, record.partition)
     const { offset, epoch } = record
-    const { unjudged, beginning, shared } = this.#subscriber
+    const { unjudged, beginning, shared, mixed } = this.#subscriber
     // Documented: one position speaks for all, so who stood further on may not hear of a rewrite below.
     if (shared && epoch > 0 && this.#stood.wasBeyond(record)) return true
+    // Documented: of gateways that do not know yet that the stream was created again, one may have the word of those who do.
+    if (mixed.has(record.incarnation)) return true
     if (unjudged.some((each) => each.place === place && each.epoch <= epoch && each.from <= offset && each.to > offset))
       return true
     const displacedMs = this.#truth.displacedMs(record)

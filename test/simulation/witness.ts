@@ -25,6 +25,7 @@ export class Witness implements Subscriber {
   readonly beginning = { starts: new Map<string, number>(), ms: Number.POSITIVE_INFINITY, incarnation: -1 }
   readonly unjudged: Subscriber['unjudged'] = []
   readonly stood = new Stood()
+  readonly mixed = new Set<number>()
   /** What its connections brought. */
   readonly received: Ledger
   /** What its handlers were given. */
@@ -60,10 +61,14 @@ export class Witness implements Subscriber {
     this.together ||= together
     this.shared ||= shared
     this.presents(after.filter((token) => token.length > 8).flatMap((token) => decodeToken(token)))
+    const named = new Set<number>()
     for (const position of this.#presented) {
       const incarnation = this.#truth.broker.byHash(position.streamHash)
-      if (incarnation !== undefined) this.#stands.set(position.partition, incarnation.index)
+      if (incarnation === undefined) continue
+      this.#stands.set(position.partition, incarnation.index)
+      named.add(incarnation.index)
     }
+    if (shared && named.size > 1) for (const index of named) this.mixed.add(index)
     this.claimed(this.#presented, 'presents')
   }
 
@@ -192,6 +197,8 @@ export class Witness implements Subscriber {
   #isOwedInOrder(record: LogRecord, last: LogRecord): boolean {
     // Who goes on below the place of a rewrite is told of none.
     if (last.gone === 'rewritten' || record.gone === 'rewritten') return false
+    // Documented: of a subject that has moved, what is left in its old place may come or not, as a gateway has it in memory.
+    if (this.#truth.displacedMs(record) !== undefined && !this.#handed.given.has(record)) return false
     return !this.#truth.tooEarly(record) && !this.#truth.misplaced(record)
   }
 }
