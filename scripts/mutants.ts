@@ -78,7 +78,7 @@ async function main(): Promise<void> {
   const total = left.length
   const worker = async () => {
     for (let mutant = left.shift(); mutant !== undefined; mutant = left.shift()) {
-      const { caught, by } = await judge(mutant, values.seeds)
+      const { caught, by } = await judge(mutant, mutant.seeds ?? values.seeds)
       if (!caught) survived.push(mutant.name)
       console.log(`${caught ? 'caught  ' : 'SURVIVED'}  ${mutant.file.padEnd(26)} ${mutant.name.padEnd(66)} ${by}`)
     }

@@ -71,8 +71,7 @@ export class Track {
   settle(joined: (leg: Leg) => void): void {
     while (this.side !== undefined && this.side.mode === 'behind' && this.main.mode === 'live') {
       const { side } = this
-      // One that has not been read yet may have to be told that its position is of another history.
-      if (side.owed.length > 0 || side.generation >= 0 || side.next !== this.feed.window.head) return
+      if (side.owed.length > 0 || side.next !== this.feed.window.head) return
       const leg = side.matcher.legs[0]!
       this.#dropSide()
       this.join(leg)

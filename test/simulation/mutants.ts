@@ -6,6 +6,8 @@ export interface Mutant {
   /** Text that the file has exactly once, and what stands there instead. */
   readonly from: string
   readonly to: string
+  /** Of what few histories notice: seeds of those, as `--seeds` takes them. */
+  readonly seeds?: string
 }
 
 /** What shows that the simulation has teeth: each of these is to be caught. */
@@ -70,6 +72,20 @@ export const mutants: readonly Mutant[] = [
     file: 'session/track.ts',
     from: 'this.#waiting.push(reader)',
     to: 'this.feed.readers.delete(reader)\n    this.#waiting.push(reader)',
+  },
+  {
+    name: '`last` counts in a log that took the place of its own',
+    file: 'session/reader.ts',
+    from: '    this.only = undefined\n    this.owe(',
+    to: '    this.owe(',
+    seeds: '7401-7600',
+  },
+  {
+    name: 'a pong names partitions that a live subscription moved into and was not told of',
+    file: 'session/tracks.ts',
+    from: 'const position = track.isJoinedAnew ? undefined : track.main.position()',
+    to: 'const position = track.main.position()',
+    seeds: '6701-6800',
   },
   {
     name: 'a position ahead is not judged again when the log grows past it',
