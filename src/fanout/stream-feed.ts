@@ -167,8 +167,9 @@ export class StreamFeed implements TailSink {
     for (const feed of this.partitions) feed.restart(info.incarnation)
     if (info.partitions === before) return
     // With another count subjects are elsewhere; partitions that are no more lose their readers.
-    this.partitions.length = info.partitions
+    const gone = this.partitions.splice(info.partitions)
     this.#options.onRepartitioned()
+    for (const { window } of gone) window.close()
   }
 
   grown(info: StreamInfo): void {

@@ -1,0 +1,51 @@
+import { SlabTier } from './slab-tier.ts'
+import { SubjectTable } from './subject-table.ts'
+
+/** The index of all windows of a pool, in slabs: flat arrays, one *slot* an entry. 24 bytes of arrays and 8 of table a slot. */
+export class EntryArena {
+  readonly tier: SlabTier
+  /** A slab's slots, as a power of two. */
+  readonly shift: number
+  readonly offsets: Float64Array
+  readonly hashes: Uint32Array
+  /** The payload's place. */
+  readonly places: Uint32Array
+  /** Distance in ordinals to the hash's previous and next entry of the window; 0 = none. */
+  readonly previous: Uint32Array
+  readonly next: Uint32Array
+  /** Generations, where they are times. */
+  readonly times: Uint32Array | undefined
+  /** By slab: the ordinal that its first slot has, the window that holds it, and its first record's time, ms. */
+  readonly firstOrdinals: Float64Array
+  readonly owners: Uint32Array
+  readonly firstMs: Float64Array
+  readonly newest: SubjectTable
+  #windows = 0
+
+  /** `slabEntries`: a power of two. */
+  constructor(entries: number, slabEntries: number, withTimes: boolean) {
+    this.shift = 31 - Math.clz32(slabEntries)
+    this.tier = new SlabTier(entries >>> this.shift)
+    const { size } = this.tier
+    const slots = size << this.shift
+    this.offsets = new Float64Array(slots)
+    this.hashes = new Uint32Array(slots)
+    this.places = new Uint32Array(slots)
+    this.previous = new Uint32Array(slots)
+    this.next = new Uint32Array(slots)
+    this.times = withTimes ? new Uint32Array(slots) : undefined
+    this.firstOrdinals = new Float64Array(size)
+    this.owners = new Uint32Array(size)
+    this.firstMs = new Float64Array(size)
+    this.newest = new SubjectTable(this.hashes, this.owners, this.shift)
+  }
+
+  get slots(): number {
+    return this.offsets.length
+  }
+
+  /** Names one more window. */
+  nextWindow(): number {
+    return this.#windows++
+  }
+}
