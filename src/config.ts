@@ -4,7 +4,8 @@ import { z } from 'zod'
 import { isLoopback } from './base/loopback.ts'
 import { edgeDefaults } from './edge/options.ts'
 import { fillDefaults } from './fanout/fill.ts'
-import { bytesPerEntry, payloadSlabBytes, slabEntries } from './log/window-pool.ts'
+import { bytesPerEntry } from './log/entry-arena.ts'
+import { leastSlabs, payloadSlabBytes, slabEntries } from './log/window-pool.ts'
 import { routeHashes } from './routing/route.ts'
 import { defaultRoutes, RoutingTable } from './routing/table.ts'
 import { sessionLimits } from './session/client-session.ts'
@@ -127,7 +128,7 @@ export const configSchema = z.strictObject({
       windowMiB: count(1, 32_768)
         .default(512)
         .describe('events in memory, of all partitions together, MiB; 16 to 24 bytes beside each one'),
-      indexMiB: count(1, 16_384)
+      indexMiB: count(1, 8192)
         .default(512)
         .describe(
           'records known by subject, payload in memory or not, of all partitions together, MiB; 32 bytes each (36 on NATS): with equal budgets, of events of 512 bytes 17 times as many as are in memory',
@@ -339,7 +340,7 @@ export function conflicts(config: Config, wrong: ReadonlySet<string> = new Set()
 /** A window needs a slab that it fills, and keeps another one: with fewer, partitions take them from each other all the time. */
 function windowConflicts({ window, limits, streams }: Config): Conflict[] {
   const partitions = Object.values(streams).reduce((sum, each) => sum + each.partitions, 0)
-  const least = (slabBytes: number) => Math.ceil((2 * partitions * slabBytes) / mib)
+  const least = (slabBytes: number) => Math.ceil((leastSlabs * partitions * slabBytes) / mib)
   const problem = (path: string, got: number, needed: number, slabs: string): Conflict[] => {
     const message = `expected at least ${needed} MiB, two ${slabs} for each of ${partitions} partitions, got ${got} MiB`
     return got < needed ? [{ path, message }] : []

@@ -14,7 +14,8 @@ import { Feeds } from './fanout/feeds.ts'
 import type { PartitionFeed } from './fanout/partition-feed.ts'
 import { RejectedRing } from './fanout/rejected.ts'
 import { StreamFeed } from './fanout/stream-feed.ts'
-import { bytesPerEntry, payloadSlabBytes, slabEntries, WindowPool } from './log/window-pool.ts'
+import { bytesPerEntry } from './log/entry-arena.ts'
+import { payloadSlabBytes, slabEntries, WindowPool } from './log/window-pool.ts'
 import { Publisher } from './publish/publisher.ts'
 import { RoutingTable } from './routing/table.ts'
 import { AheadWatch } from './session/ahead.ts'
@@ -168,7 +169,9 @@ class RunningGateway implements Gateway {
       slabEntries,
       generations,
     }
-    return new WindowPool(options, () => this.#clock.monotonicMs())
+    const pool = new WindowPool(options, () => this.#clock.monotonicMs())
+    this.#instruments.observePool = () => pool.figures()
+    return pool
   }
 
   #makeFeeds(source: Source, seed: number): Feeds {
@@ -336,12 +339,16 @@ function figuresOf(feed: PartitionFeed, nowMs: number): PartitionFigures {
     read: window.head,
     unreadAgeMs: feed.unreadAgeMs(nowMs),
     windowTail: window.tail,
-    windowRecords: window.size,
-    windowBytes: window.usedBytes,
-    windowMaxBytes: window.payloadBytes,
+    tiers: {
+      payload: { records: window.size, bytes: window.usedBytes, ageMs: ageMs(window.oldestMs, nowMs) },
+      index: { records: window.indexed, bytes: window.indexBytes, ageMs: ageMs(window.indexOldestMs, nowMs) },
+    },
     subscriptions: hub.size,
   }
 }
+
+const ageMs = (timeMs: number | undefined, nowMs: number) =>
+  timeMs === undefined ? undefined : Math.max(0, nowMs - timeMs)
 
 function streamStatus(feed: StreamFeed, nowMs: number): StreamStatus {
   const { state, partitions } = figures(feed, nowMs)

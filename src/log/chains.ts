@@ -1,4 +1,4 @@
-import type { EntryArena } from './entry-arena.ts'
+import { type EntryArena, entryWords, hashWord, nextWord, placeWord, previousWord } from './entry-arena.ts'
 import { SlabQueue } from './slab-queue.ts'
 
 /** How far a chain is followed back before a reader had better scan forward: bounds what one question costs. */
@@ -10,7 +10,7 @@ export class Chains {
   headOrdinal = 0
   /** The oldest that is there. */
   firstOrdinal = 0
-  /** Numbered as ordinals are, by the slab: slab k is for ordinals from k << shift on. */
+  /** Numbered as ordinals are, by the slab: number k is for ordinals from k << shift on, of each as far as 32 bits go. */
   readonly slabs = new SlabQueue()
   readonly #arena: EntryArena
   /** Names this window in the arena. */
@@ -38,9 +38,8 @@ export class Chains {
   /** `slab` takes the next entries; the first one's record is of `timeMs`. */
   open(slab: number, timeMs: number): void {
     const { firstOrdinals, owners, firstMs } = this.#arena
-    const number = Math.floor(this.headOrdinal / (this.#within + 1))
-    const first = number * (this.#within + 1)
-    this.slabs.push(slab, number)
+    const first = this.headOrdinal - (this.headOrdinal & this.#within)
+    this.slabs.push(slab, first >>> this.#shift)
     firstOrdinals[slab] = first
     owners[slab] = this.#owner
     firstMs[slab] = timeMs
@@ -49,18 +48,19 @@ export class Chains {
 
   /** Adds an entry, where a slab is open. Returns its slot. */
   add(offset: number, hash: number, place: number): number {
-    const { offsets, hashes, places, previous, next, newest } = this.#arena
+    const { offsets, words, newest } = this.#arena
     const ordinal = this.headOrdinal
     const slot = this.slotOf(ordinal)
     const at = newest.placeOf(hash, this.#owner)
     const other = newest.at(at)
-    const distance = other < 0 ? 0 : ordinal - this.#ordinalIn(other)
-    if (other >= 0) next[other] = distance
+    const distance = other < 0 ? 0 : this.#distanceTo(other)
+    if (other >= 0) words[other * entryWords + nextWord] = distance
     offsets[slot] = offset
-    hashes[slot] = hash
-    places[slot] = place
-    previous[slot] = distance
-    next[slot] = 0
+    const word = slot * entryWords
+    words[word + hashWord] = hash
+    words[word + previousWord] = distance
+    words[word + nextWord] = 0
+    words[word + placeWord] = place
     newest.set(at, slot)
     this.headOrdinal = ordinal + 1
     return slot
@@ -68,7 +68,9 @@ export class Chains {
 
   /** The first ordinal behind the oldest slab. */
   get endOfOldest(): number {
-    return Math.min((this.slabs.first + 1) * (this.#within + 1), this.headOrdinal)
+    const { headOrdinal } = this
+    const first = headOrdinal - ((headOrdinal - this.#arena.firstOrdinals[this.slabs.oldest]!) >>> 0)
+    return Math.min(first + this.#within + 1, headOrdinal)
   }
 
   /** Forgets the entries below `ordinal`, and gives back the slabs that have no others. */
@@ -81,14 +83,14 @@ export class Chains {
   }
 
   dropNewest(): void {
-    const { newest, next, tier } = this.#arena
+    const { newest, words, tier } = this.#arena
     const ordinal = this.headOrdinal - 1
     const slot = this.slotOf(ordinal)
     const before = this.previous(ordinal)
     if (before < 0) newest.remove(slot)
     else {
       newest.replace(slot, this.slotOf(before))
-      next[this.slotOf(before)] = 0
+      words[this.slotOf(before) * entryWords + nextWord] = 0
     }
     this.headOrdinal = ordinal
     if ((ordinal & this.#within) !== 0) return
@@ -104,7 +106,7 @@ export class Chains {
     if (isAlone && (this.headOrdinal - this.firstOrdinal) * 8 > slots) newest.clear()
     else this.dropBelow(this.headOrdinal)
     while (this.slabs.count > 0) tier.giveBack(this.slabs.shift())
-    this.headOrdinal = Math.ceil(this.headOrdinal / (this.#within + 1)) * (this.#within + 1)
+    this.headOrdinal += -this.headOrdinal & this.#within
     this.firstOrdinal = this.headOrdinal
     this.#openUntil = this.headOrdinal
   }
@@ -116,11 +118,11 @@ export class Chains {
   }
 
   hashOf(ordinal: number): number {
-    return this.#arena.hashes[this.slotOf(ordinal)]!
+    return this.#arena.words[this.slotOf(ordinal) * entryWords + hashWord]!
   }
 
   placeOf(ordinal: number): number {
-    return this.#arena.places[this.slotOf(ordinal)]!
+    return this.#arena.words[this.slotOf(ordinal) * entryWords + placeWord]!
   }
 
   lowerBound(offset: number): number {
@@ -137,17 +139,17 @@ export class Chains {
   newest(hash: number): number {
     const { newest } = this.#arena
     const slot = newest.at(newest.placeOf(hash, this.#owner))
-    return slot < 0 ? -1 : this.#ordinalIn(slot)
+    return slot < 0 ? -1 : this.headOrdinal - this.#distanceTo(slot)
   }
 
   previous(ordinal: number): number {
-    const distance = this.#arena.previous[this.slotOf(ordinal)]!
+    const distance = this.#arena.words[this.slotOf(ordinal) * entryWords + previousWord]!
     if (distance === 0 || ordinal - distance < this.firstOrdinal) return -1
     return ordinal - distance
   }
 
   following(ordinal: number): number {
-    const distance = this.#arena.next[this.slotOf(ordinal)]!
+    const distance = this.#arena.words[this.slotOf(ordinal) * entryWords + nextWord]!
     return distance === 0 ? -1 : ordinal + distance
   }
 
@@ -164,7 +166,8 @@ export class Chains {
     return -2
   }
 
-  #ordinalIn(slot: number): number {
-    return this.#arena.firstOrdinals[slot >>> this.#shift]! + (slot & this.#within)
+  /** Ordinals from the one in a slot to the head: below 2^32, so that the low 32 bits of both tell it. */
+  #distanceTo(slot: number): number {
+    return (this.headOrdinal - this.#arena.firstOrdinals[slot >>> this.#shift]! - (slot & this.#within)) >>> 0
   }
 }

@@ -17,17 +17,17 @@ export interface Piece {
 export class PayloadArena {
   readonly tier: SlabTier
   readonly slabUnits: number
-  /** By slab: ordinal of its first payload, in its window; and the place where its last one ends. */
-  readonly firstOrdinals: Float64Array
-  readonly ends: Float64Array
+  /** By slab: ordinal of its first payload, in its window (its low 32 bits); and the place where its last one ends. */
+  readonly firstOrdinals: Uint32Array
+  readonly ends: Uint32Array
   readonly #pieces: Piece[] = []
 
   constructor(bytes: number, slabBytes: number) {
     this.slabUnits = Math.floor(slabBytes / unit)
     this.tier = new SlabTier(Math.floor(bytes / (this.slabUnits * unit)))
     const { size } = this.tier
-    this.firstOrdinals = new Float64Array(size)
-    this.ends = new Float64Array(size)
+    this.firstOrdinals = new Uint32Array(size)
+    this.ends = new Uint32Array(size)
     const units = size * this.slabUnits
     for (let at = 0; at < units; at += pieceMask + 1) this.#pieces.push(piece(Math.min(units - at, pieceMask + 1)))
   }

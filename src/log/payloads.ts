@@ -38,7 +38,8 @@ export class Payloads {
   /** The first ordinal behind the oldest slab. */
   endOfOldest(headOrdinal: number): number {
     const { slabs } = this
-    return slabs.count > 1 ? this.#arena.firstOrdinals[slabs.at(slabs.first + 1)]! : headOrdinal
+    if (slabs.count === 1) return headOrdinal
+    return headOrdinal - ((headOrdinal - this.#arena.firstOrdinals[slabs.at(slabs.first + 1)]!) >>> 0)
   }
 
   /** Gives back each slab that holds nothing from `ordinal` on. */
@@ -54,7 +55,7 @@ export class Payloads {
     const { slabs } = this
     const { firstOrdinals, slabUnits, ends, tier } = this.#arena
     this.#write = place
-    if (firstOrdinals[slabs.newest] !== ordinal) return
+    if (firstOrdinals[slabs.newest] !== ordinal >>> 0) return
     tier.giveBack(slabs.pop())
     this.#write = slabs.count > 0 ? ends[slabs.newest]! : 0
     this.#end = slabs.count > 0 ? (slabs.newest + 1) * slabUnits : 0

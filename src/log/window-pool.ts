@@ -1,6 +1,7 @@
 import { EntryArena } from './entry-arena.ts'
 import { PayloadArena } from './payload-arena.ts'
 import type { Generations } from './record.ts'
+import type { SlabTier } from './slab-tier.ts'
 
 export interface PoolOptions {
   /** Memory for payloads, bytes: events, their traceparents and 16 bytes each. Used in whole slabs. */
@@ -17,11 +18,10 @@ export interface PoolOptions {
 
 /** Entries in a slab of a gateway's index: 32 KiB, whose eviction takes some 50 µs at once. */
 export const slabEntries = 1024
+/** Slabs of each tier that a window needs: one that it fills, one that it keeps. */
+export const leastSlabs = 2
 /** The least that a slab of payloads takes. */
 const minSlabBytes = 262_144
-
-/** What one entry of the index takes, its two places in the table of newest entries included. */
-export const bytesPerEntry = (generations: Generations = 'epochs'): number => (generations === 'times' ? 36 : 32)
 
 /** What an event may take beside its own bytes: its header, a traceparent and the padding. */
 export const slackBytes = 16 + 256 + 8
@@ -29,6 +29,13 @@ export const slackBytes = 16 + 256 + 8
 /** A slab that holds any event: what does not fit behind the others begins the next slab. */
 export function payloadSlabBytes(maxEventBytes: number): number {
   return Math.max(minSlabBytes, 2 ** Math.ceil(Math.log2(maxEventBytes + slackBytes)))
+}
+
+/** Bytes that there may be, bytes in slabs that windows hold, and slabs that were taken from one. */
+export interface PoolTierFigures {
+  readonly limitBytes: number
+  readonly heldBytes: number
+  readonly taken: number
 }
 
 /**
@@ -52,4 +59,21 @@ export class WindowPool {
   get windows(): number {
     return this.payloads.tier.holders.length
   }
+
+  /** Whether windows are too many for their budgets: then they take from each other what they have just been given. */
+  get isShort(): boolean {
+    return Math.min(this.payloads.tier.size, this.entries.tier.size) < leastSlabs * this.windows
+  }
+
+  figures(): { payload: PoolTierFigures; index: PoolTierFigures } {
+    const { payloads, entries } = this
+    return {
+      payload: figuresOf(payloads.tier, payloads.slabBytes),
+      index: figuresOf(entries.tier, entries.slabBytes),
+    }
+  }
+}
+
+function figuresOf({ size, free, taken }: SlabTier, slabBytes: number): PoolTierFigures {
+  return { limitBytes: size * slabBytes, heldBytes: (size - free) * slabBytes, taken }
 }

@@ -1,5 +1,6 @@
 import { CarillonError } from '../base/errors.ts'
 import { Chains } from './chains.ts'
+import { entryWords, hashWord, placeWord } from './entry-arena.ts'
 import { Epochs } from './epochs.ts'
 import { Losses, type Lost, type LostReason } from './losses.ts'
 import { type PayloadArena, unit } from './payload-arena.ts'
@@ -171,16 +172,21 @@ export class Window {
     return this.#chains.slabs.count
   }
 
-  /** Record time of the oldest payload, ms; NaN = there is none. */
-  get oldestMs(): number {
-    if (this.size === 0) return Number.NaN
+  /** Bytes of index slabs. */
+  get indexBytes(): number {
+    return this.indexSlabs * this.#pool.entries.slabBytes
+  }
+
+  /** Record time of the oldest payload, ms; undefined = there is none. */
+  get oldestMs(): number | undefined {
+    if (this.size === 0) return undefined
     const place = this.#chains.placeOf(this.tailOrdinal)
     return this.#arena.piece(place).times[this.#arena.within(place)]!
   }
 
-  /** Record time of about the oldest entry, of the first one in its slab, ms; NaN = there is none. */
-  get indexOldestMs(): number {
-    return this.indexed === 0 ? Number.NaN : this.#pool.entries.firstMs[this.#chains.slabs.oldest]!
+  /** Record time of about the oldest entry, of the first one in its slab, ms; undefined = there is none. */
+  get indexOldestMs(): number | undefined {
+    return this.indexed === 0 ? undefined : this.#pool.entries.firstMs[this.#chains.slabs.oldest]!
   }
 
   /** Empty, from `offset` on; `epoch` is that of the record before it, -1 where unknown. */
@@ -275,9 +281,9 @@ export class Window {
 
   /** `ordinal` must be at least `tailOrdinal`. */
   load(ordinal: number, out: Loaded): void {
-    const { offsets, hashes, places } = this.#pool.entries
+    const { offsets, words: entries } = this.#pool.entries
     const slot = this.#chains.slotOf(ordinal)
-    const place = places[slot]!
+    const place = entries[slot * entryWords + placeWord]!
     const { bytes, times, words } = this.#arena.piece(place)
     const at = this.#arena.within(place)
     const start = at * unit + headerBytes
@@ -294,7 +300,7 @@ export class Window {
     out.traceEnd = trace === 0 ? -1 : end + trace
     out.offset = offsets[slot]!
     out.timeMs = times[at]!
-    out.hash = hashes[slot]!
+    out.hash = entries[slot * entryWords + hashWord]!
     out.epoch = this.#recordTimes?.at(ordinal) ?? this.#epochs.before(out.offset + 1, this.head)
   }
 
