@@ -13,15 +13,13 @@ import { type Herd, type Latency, measureHerd } from './herd/run.ts'
 
 /** Descriptors that the gateway needs beside its connections. */
 const spareDescriptors = 500
-/** An index that has forgotten most of what was missed. */
-const shortIndex = 2048
 const limits = { maxEventBytes: 200_000 }
 
-/** What a gateway has of the ten minutes when the herd comes back. */
-const settings: Readonly<Record<Exclude<Part, 'cost'>, Partial<GatewayConfig>>> = {
-  memory: {},
-  index: { window: { payloadMiB: 1, indexEntries: 262_144 }, limits },
-  scan: { window: { payloadMiB: 1, indexEntries: shortIndex }, limits },
+/** What a gateway has of the ten minutes when the herd comes back: for `scan`, the index has forgotten most of them too. */
+function settings(part: Exclude<Part, 'cost'>, partitions: number): Partial<GatewayConfig> {
+  if (part === 'memory') return {}
+  const indexMiB = part === 'index' ? 8 * partitions : Math.ceil(partitions / 12)
+  return { window: { windowMiB: partitions, indexMiB }, limits }
 }
 
 const progress = (line: string): void => void process.stderr.write(`${line}\n`)
@@ -78,7 +76,7 @@ async function measureAll(site: Site, options: Options): Promise<{ tables: Table
   for (const part of ['memory', 'index', 'scan'] as const) {
     if (!options.only.includes(part)) continue
     progress(`${options.clients.toLocaleString('en')} clients, what they missed is in: ${part} ...`)
-    herds.push(await measureHerd(site, part, options, settings[part]))
+    herds.push(await measureHerd(site, part, options, settings(part, options.partitions)))
   }
   if (herds.length > 0) {
     const { broker, clients, each, subjects, missed, withinMs, rate, live, partitions } = options

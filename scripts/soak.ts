@@ -29,7 +29,6 @@ const nuisances = 5
 const smallBuffers = { limits: { maxEventBytes: 65_536 }, readBack: { cacheMiB: 8 } }
 /** Everybody has everything within this time after the last event, ms. */
 const settleMs = 120_000
-const partitions = 4
 
 /** One soak, from the first connection until everybody has everything. */
 class Soak {
@@ -128,8 +127,9 @@ class Soak {
 /** Small enough to be full within the first quarter: what grows behind that is no window. */
 function windowOf({ rate, minutes }: Options) {
   const seconds = Math.min(300, minutes * 15)
-  const records = Math.ceil((rate * seconds) / partitions)
-  return { payloadMiB: Math.max(1, Math.floor((records * dataBytes) / 2 / 2 ** 20)), indexEntries: records }
+  const records = rate * seconds
+  const mib = (bytes: number) => Math.ceil(bytes / 2 ** 20)
+  return { windowMiB: Math.max(2, mib((records * dataBytes) / 2)), indexMiB: mib(records * 32) }
 }
 
 function write(file: string | undefined, content: string): void {

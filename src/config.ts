@@ -4,6 +4,8 @@ import { z } from 'zod'
 import { isLoopback } from './base/loopback.ts'
 import { edgeDefaults } from './edge/options.ts'
 import { fillDefaults } from './fanout/fill.ts'
+import { bytesPerEntry } from './log/entry-arena.ts'
+import { leastSlabs, payloadSlabBytes, slabEntries } from './log/window-pool.ts'
 import { routeHashes } from './routing/route.ts'
 import { defaultRoutes, RoutingTable } from './routing/table.ts'
 import { sessionLimits } from './session/client-session.ts'
@@ -123,10 +125,14 @@ export const configSchema = z.strictObject({
     .describe('which subjects are in which partitions'),
   window: z
     .strictObject({
-      payloadMiB: count(1, 65_536).default(64).describe('payload ring of a partition, MiB'),
-      indexEntries: count(64, 2 ** 26)
-        .default(2_097_152)
-        .describe('records of a partition that are known by subject, payload in memory or not; 32 bytes each'),
+      windowMiB: count(1, 32_768)
+        .default(512)
+        .describe('events in memory, of all partitions together, MiB; 16 to 24 bytes beside each one'),
+      indexMiB: count(1, 8192)
+        .default(512)
+        .describe(
+          'records known by subject, payload in memory or not, of all partitions together, MiB; 32 bytes each (36 on NATS): with equal budgets, of events of 512 bytes 17 times as many as are in memory',
+        ),
       fillAgeMs: count(0, 2 ** 42)
         .default(fillDefaults.ageMs)
         .describe('what a starting gateway reads into memory: records up to this old'),
@@ -313,19 +319,14 @@ export function conflicts(config: Config, wrong: ReadonlySet<string> = new Set()
   const found: Conflict[] = []
   const add = (path: string, message: string) => found.push({ path, message })
   const isGiven = (...names: (keyof Config)[]) => !names.some((name) => wrong.has(name))
-  const { dev, listen, window, limits } = config
+  const { dev, listen } = config
   if (isGiven('dev', 'listen') && dev && !isLoopback(parseListen(listen).host)) {
     add(
       'listen',
       `expected a loopback address with dev, such as 127.0.0.1:8080, got "${listen}": the try-it page lets anyone publish`,
     )
   }
-  if (isGiven('window', 'limits') && window.payloadMiB * mib < 4 * limits.maxEventBytes) {
-    add(
-      'window.payloadMiB',
-      `expected room for four events of limits.maxEventBytes (${limits.maxEventBytes}), got ${window.payloadMiB} MiB`,
-    )
-  }
+  if (isGiven('window', 'limits', 'streams')) found.push(...windowConflicts(config))
   if (isGiven('streams')) found.push(...streamConflicts(config))
   if (isGiven('streams', 'routes')) found.push(...routeConflicts(config))
   if (isGiven('nats')) {
@@ -334,6 +335,22 @@ export function conflicts(config: Config, wrong: ReadonlySet<string> = new Set()
   if (isGiven('tlsCert', 'tlsKey')) found.push(...tlsConflicts(config))
   if (isGiven('kafka')) found.push(...kafkaConflicts(config))
   return found
+}
+
+/** A window needs a slab that it fills, and keeps another one: with fewer, partitions take them from each other all the time. */
+function windowConflicts({ window, limits, streams }: Config): Conflict[] {
+  const partitions = Object.values(streams).reduce((sum, each) => sum + each.partitions, 0)
+  const least = (slabBytes: number) => Math.ceil((leastSlabs * partitions * slabBytes) / mib)
+  const problem = (path: string, got: number, needed: number, slabs: string): Conflict[] => {
+    const message = `expected at least ${needed} MiB, two ${slabs} for each of ${partitions} partitions, got ${got} MiB`
+    return got < needed ? [{ path, message }] : []
+  }
+  const slabBytes = payloadSlabBytes(limits.maxEventBytes)
+  const slabs = `slabs of ${slabBytes / 1024} KiB (limits.maxEventBytes fits in one)`
+  return [
+    ...problem('window.windowMiB', window.windowMiB, least(slabBytes), slabs),
+    ...problem('window.indexMiB', window.indexMiB, least(slabEntries * bytesPerEntry('times')), 'slabs of 36 KiB'),
+  ]
 }
 
 /** Two streams of one topic would each have its own idea of which subjects are in it. */

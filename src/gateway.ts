@@ -14,7 +14,8 @@ import { Feeds } from './fanout/feeds.ts'
 import type { PartitionFeed } from './fanout/partition-feed.ts'
 import { RejectedRing } from './fanout/rejected.ts'
 import { StreamFeed } from './fanout/stream-feed.ts'
-import type { WindowOptions } from './log/window.ts'
+import { bytesPerEntry } from './log/entry-arena.ts'
+import { payloadSlabBytes, slabEntries, WindowPool } from './log/window-pool.ts'
 import { Publisher } from './publish/publisher.ts'
 import { RoutingTable } from './routing/table.ts'
 import { AheadWatch } from './session/ahead.ts'
@@ -158,14 +159,25 @@ class RunningGateway implements Gateway {
     ])
   }
 
-  #windowOptions({ generations }: Source, seed: number): WindowOptions {
-    const { payloadMiB, indexEntries } = this.#config.window
-    return { payloadBytes: payloadMiB * mib, entries: indexEntries, seed, generations }
+  /** The memory of all windows. */
+  #makePool({ generations }: Source): WindowPool {
+    const { windowMiB, indexMiB } = this.#config.window
+    const options = {
+      payloadBytes: windowMiB * mib,
+      payloadSlabBytes: payloadSlabBytes(this.#config.limits.maxEventBytes),
+      entries: Math.floor((indexMiB * mib) / bytesPerEntry(generations)),
+      slabEntries,
+      generations,
+    }
+    const pool = new WindowPool(options, () => this.#clock.monotonicMs())
+    this.#instruments.observePool = () => pool.figures()
+    return pool
   }
 
   #makeFeeds(source: Source, seed: number): Feeds {
     const feeds = new Feeds(this.#routing, source)
     const { fillAgeMs, fillBudgetMs } = this.#config.window
+    const pool = this.#makePool(source)
     for (const [name, { topic, partitions, ...format }] of Object.entries(this.#config.streams)) {
       const feed = new StreamFeed({
         name,
@@ -173,7 +185,7 @@ class RunningGateway implements Gateway {
         format,
         source,
         routing: this.#routing,
-        window: this.#windowOptions(source, seed),
+        window: { pool, seed },
         fill: { ageMs: fillAgeMs, budgetMs: fillBudgetMs },
         maxEventBytes: this.#config.limits.maxEventBytes,
         partitions,
@@ -195,17 +207,18 @@ class RunningGateway implements Gateway {
     const { limits, readBack, heartbeatMs } = this.#config
     const { maxFrameBytes, maxEventBytes, maxSubscriptions, maxSessions } = limits
     const chunkBytes = Math.max(readBack.chunkBytes, maxEventBytes)
-    const entries = Math.max(1024, chunkBytes / 128)
+    const entries = 2 ** Math.ceil(Math.log2(Math.max(1024, chunkBytes / 128)))
     // Values of 100 bytes and more fill it; of shorter ones, which need more room beside their bytes, a read is cut short.
-    const chunkWindow = { payloadBytes: Math.ceil(1.25 * chunkBytes) + mib / 16, entries, seed, generations }
-    const chunks = Math.max(2, Math.floor((readBack.cacheMiB * mib) / chunkWindow.payloadBytes))
+    const payloadBytes = Math.ceil(1.25 * chunkBytes) + mib / 16
+    const chunkPool = { payloadBytes, payloadSlabBytes: payloadBytes, entries, slabEntries: entries, generations }
+    const chunks = Math.max(2, Math.floor((readBack.cacheMiB * mib) / payloadBytes))
     const pump = new Pump(
       (task) => setImmediate(task),
       () => this.#clock.monotonicMs(),
     )
     this.#readBack = new ReadBack(
       { ...readBack, chunkBytes, chunks },
-      chunkWindow,
+      chunkPool,
       feeds,
       this.#clock,
       this.#logger,
@@ -326,12 +339,16 @@ function figuresOf(feed: PartitionFeed, nowMs: number): PartitionFigures {
     read: window.head,
     unreadAgeMs: feed.unreadAgeMs(nowMs),
     windowTail: window.tail,
-    windowRecords: window.size,
-    windowBytes: window.usedBytes,
-    windowMaxBytes: window.payloadBytes,
+    tiers: {
+      payload: { records: window.size, bytes: window.usedBytes, ageMs: ageMs(window.oldestMs, nowMs) },
+      index: { records: window.indexed, bytes: window.indexBytes, ageMs: ageMs(window.indexOldestMs, nowMs) },
+    },
     subscriptions: hub.size,
   }
 }
+
+const ageMs = (timeMs: number | undefined, nowMs: number) =>
+  timeMs === undefined ? undefined : Math.max(0, nowMs - timeMs)
 
 function streamStatus(feed: StreamFeed, nowMs: number): StreamStatus {
   const { state, partitions } = figures(feed, nowMs)

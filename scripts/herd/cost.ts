@@ -10,7 +10,7 @@ import type { Options } from './options.ts'
 /** One partition with little memory, so that each tier is met soon, and a cache of two chunks, so that nobody finds another's. */
 const config = {
   partitions: 1,
-  window: { payloadMiB: 1, indexEntries: 32_768 },
+  window: { windowMiB: 1, indexMiB: 1 },
   readBack: { cacheMiB: 1 },
   limits: { maxEventBytes: 200_000 },
 }

@@ -27,7 +27,7 @@ interface Place {
 
 /**
  * Reads the newest stretch of a partition into its empty window, so that clients that come back right after a start are
- * served from memory: no older than `ageMs`, no more than fits, no longer than `budgetMs`. The window ends at `head` or
+ * served from memory: no older than `ageMs`, no more than its share of the pool, no longer than `budgetMs`. The window ends at `head` or
  * beyond, whatever goes wrong.
  */
 export async function fillWindow(place: Place, offsets: Offsets, ageMs: number, budgetMs: number): Promise<void> {
@@ -46,15 +46,17 @@ export async function fillWindow(place: Place, offsets: Offsets, ageMs: number, 
   } catch {
     // The broker says it again to the tail, which has the patience for it.
     window.start(head, -1)
+  } finally {
+    window.behindMs = 0
   }
 }
 
 /** Records that fit into window and time, going by those that were read. */
 function reachable(window: Window, probe: number, leftMs: number, budgetMs: number): number {
   const read = Math.max(1, window.head - probe)
-  const fitting = window.size === 0 ? window.capacity : (window.payloadBytes / window.usedBytes) * window.size
+  const fitting = window.size === 0 ? window.shareEntries : (window.shareBytes / window.usedBytes) * window.size
   const spentMs = Math.max(1, budgetMs - leftMs)
-  return Math.floor(Math.min(fitting, window.capacity, (read / spentMs) * leftMs * 0.5))
+  return Math.floor(Math.min(fitting, window.shareEntries, (read / spentMs) * leftMs * 0.5))
 }
 
 /** False when the time ran out before `to`. */
@@ -71,6 +73,7 @@ async function readInto(place: Place, from: number, to: number, deadline: number
         got = Math.min(got, record.offset)
         const reason = intake.accept(record, info.partitions)
         feed.misrouted ||= reason === 'misrouted'
+        window.behindMs = Math.max(0, clock.nowUs() / 1000 - record.timeMs)
         if (reason === undefined) window.append(intake.appended)
         else window.advance(record.offset + 1, record.epoch)
       },

@@ -62,7 +62,7 @@ export class PartitionFeed {
     this.firstOffset = firstOffset
     this.instruments = instruments
     this.partition = partition
-    this.window = new Window(options)
+    this.window = new Window(options.pool)
     this.hub = new Hub((bytes) => seededHash(bytes, 0, bytes.length, options.seed))
     this.streamHash = streamHash(stream, incarnation)
   }

@@ -167,8 +167,9 @@ export class StreamFeed implements TailSink {
     for (const feed of this.partitions) feed.restart(info.incarnation)
     if (info.partitions === before) return
     // With another count subjects are elsewhere; partitions that are no more lose their readers.
-    this.partitions.length = info.partitions
+    const gone = this.partitions.splice(info.partitions)
     this.#options.onRepartitioned()
+    for (const { window } of gone) window.close()
   }
 
   grown(info: StreamInfo): void {
@@ -316,7 +317,7 @@ export class StreamFeed implements TailSink {
 
   /** The broker's count is the one that counts; who meant another one should know. */
   #checkPartitions(count: number): void {
-    const { partitions, creates, routing, logger } = this.#options
+    const { partitions, creates, routing, logger, window } = this.#options
     if (count !== partitions) {
       const said = `stream ${this.name} has ${count} partitions, where streams.${this.name}.partitions says ${partitions}`
       logger.log(creates ? 'warn' : 'info', `${said}: that counts only where the gateway creates it`)
@@ -324,6 +325,9 @@ export class StreamFeed implements TailSink {
     const configs = routing.routes.map(({ config }) => config)
     const problem = rangeProblem(configs, this.name, count)
     if (problem !== '') logger.log('warn', problem)
+    const { windows, isShort } = window.pool
+    const raise = 'they take it from each other, and little is kept: raise window.windowMiB and window.indexMiB'
+    if (isShort) logger.log('warn', `${windows} partitions are too many for the memory of their windows: ${raise}`)
   }
 
   #describe(live: LiveRecord, feed: PartitionFeed): void {

@@ -1,24 +1,26 @@
+import type { Chains } from './chains.ts'
+
 /**
  * The generations of a log that has no epochs: when each record was stored, Unix ms modulo 2^32, by ordinal. Times rise with offsets, and
  * another history of a log was written after the one that it replaces: so its first record is the first that is younger than the last
  * one that both have.
  */
 export class RecordTimes {
+  /** By slot. */
   readonly #times: Uint32Array
-  readonly #mask: number
+  readonly #chains: Chains
 
-  /** `capacity`: a power of two. */
-  constructor(capacity: number) {
-    this.#times = new Uint32Array(capacity)
-    this.#mask = capacity - 1
+  constructor(times: Uint32Array, chains: Chains) {
+    this.#times = times
+    this.#chains = chains
   }
 
-  set(ordinal: number, time: number): void {
-    this.#times[ordinal & this.#mask] = time
+  setSlot(slot: number, time: number): void {
+    this.#times[slot] = time
   }
 
   at(ordinal: number): number {
-    return this.#times[ordinal & this.#mask]!
+    return this.#times[this.#chains.slotOf(ordinal)]!
   }
 
   /** Compares as times do that lie within 24 days of each other, half of the 49 after which they repeat. */

@@ -1,30 +1,36 @@
 /**
- * Finds the newest entry of a subject's hash: open addressing over index slots, two places a slot, so that probes stay short.
- * It holds no keys: the hash is the entry's own.
+ * Finds a window's newest entry of a subject's hash: open addressing over the slots of the index, two places a slot, so that probes stay
+ * short. It holds no keys: hash and window are the entry's own.
  */
 export class SubjectTable {
-  readonly #hashes: Uint32Array
+  readonly #words: Uint32Array
+  readonly #owners: Uint32Array
+  readonly #shift: number
   /** slot + 1; 0 = empty. */
   readonly #places: Uint32Array
-  readonly #mask: number
+  /** A hash times this is where its probe starts. */
+  readonly #scale: number
 
-  /** `hashes` of the index, by slot; a power of two of them. */
-  constructor(hashes: Uint32Array) {
-    this.#hashes = hashes
-    this.#places = new Uint32Array(hashes.length * 2)
-    this.#mask = this.#places.length - 1
+  /** `words` of the entries, the hash first of four; `owners`, the windows' numbers, by slot >> `shift`. */
+  constructor(words: Uint32Array, owners: Uint32Array, shift: number) {
+    this.#words = words
+    this.#owners = owners
+    this.#shift = shift
+    this.#places = new Uint32Array(words.length / 2)
+    this.#scale = this.#places.length / 2 ** 32
   }
 
-  /** The place at which a probe for `hash` starts. */
-  first(hash: number): number {
-    return hash & this.#mask
+  /** The place of this hash of a window: that of its newest entry, or the empty one where it belongs. */
+  placeOf(hash: number, owner: number): number {
+    let place = this.#home(hash, owner)
+    for (let held = this.#places[place]!; held !== 0; held = this.#places[place]!) {
+      if (this.#words[(held - 1) * 4] === hash && this.#owners[(held - 1) >>> this.#shift] === owner) return place
+      place = this.#following(place)
+    }
+    return place
   }
 
-  following(place: number): number {
-    return (place + 1) & this.#mask
-  }
-
-  /** The slot at a place, -1 = the probe is over. */
+  /** The slot at a place, -1 = none. */
   at(place: number): number {
     return this.#places[place]! - 1
   }
@@ -44,9 +50,9 @@ export class SubjectTable {
     let hole = this.#find(slot)
     if (hole < 0) return
     const places = this.#places
-    for (let place = this.following(hole); places[place] !== 0; place = this.following(place)) {
-      const home = this.first(this.#hashes[places[place]! - 1]!)
-      if (((place - home) & this.#mask) < ((place - hole) & this.#mask)) continue
+    for (let place = this.#following(hole); places[place] !== 0; place = this.#following(place)) {
+      const home = this.#homeOf(places[place]! - 1)
+      if (this.#distance(home, place) < this.#distance(hole, place)) continue
       places[hole] = places[place]!
       hole = place
     }
@@ -58,11 +64,28 @@ export class SubjectTable {
   }
 
   #find(slot: number): number {
-    let place = this.first(this.#hashes[slot]!)
+    let place = this.#homeOf(slot)
     for (let held = this.#places[place]; held !== 0; held = this.#places[place]) {
       if (held === slot + 1) return place
-      place = this.following(place)
+      place = this.#following(place)
     }
     return -1
+  }
+
+  /** The windows' numbers scatter what is the same subject, so that many windows with few hashes don't share a probe. */
+  #home(hash: number, owner: number): number {
+    return (((hash ^ Math.imul(owner, 0x9e3779b1)) >>> 0) * this.#scale) | 0
+  }
+
+  #homeOf(slot: number): number {
+    return this.#home(this.#words[slot * 4]!, this.#owners[slot >>> this.#shift]!)
+  }
+
+  #following(place: number): number {
+    return place + 1 === this.#places.length ? 0 : place + 1
+  }
+
+  #distance(from: number, to: number): number {
+    return to >= from ? to - from : to - from + this.#places.length
   }
 }

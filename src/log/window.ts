@@ -1,19 +1,19 @@
 import { CarillonError } from '../base/errors.ts'
+import { Chains } from './chains.ts'
+import { entryWords, hashWord, placeWord } from './entry-arena.ts'
 import { Epochs } from './epochs.ts'
 import { Losses, type Lost, type LostReason } from './losses.ts'
-import type { Generations } from './record.ts'
+import { type PayloadArena, unit } from './payload-arena.ts'
+import { Payloads } from './payloads.ts'
 import { RecordTimes } from './record-times.ts'
-import { SubjectTable } from './subject-table.ts'
+import type { SlabHolder } from './slab-tier.ts'
+import { slackBytes, type WindowPool } from './window-pool.ts'
 
 export interface WindowOptions {
-  /** Payload ring, bytes: events, their traceparents and 16 bytes each. At least four of the largest events should fit. */
-  readonly payloadBytes: number
-  /** Records that the index holds; rounded up to a power of two. 32 bytes each. */
-  readonly entries: number
+  /** Where its memory is from; all partitions share one. */
+  readonly pool: WindowPool
   /** Seed of the hashes that the records carry: whoever appends hashes with it. */
   readonly seed: number
-  /** What the records' `epoch` is; `epochs` unless given. `times` takes 4 bytes a record more. */
-  readonly generations?: Generations
 }
 
 /** What `append` takes; one object is reused. `subjectAt` counts from `eventStart`: the subject's bytes lie inside the event's. */
@@ -33,7 +33,7 @@ export interface Appended {
   hash: number
 }
 
-/** What `load` fills: bounds in the ring, valid until the window changes. */
+/** What `load` fills: bounds in the pool's memory, valid until a window of it changes. */
 export interface Loaded {
   buffer: Buffer
   eventStart: number
@@ -66,26 +66,20 @@ export function loaded(): Loaded {
   }
 }
 
-/** Payloads start at multiples of this, so that a place fits in 32 bits. */
-const unit = 8
 /** An event's length has 24 bits in the index, a subject's place in it too. */
 const maxEventBytes = 2 ** 24 - 1
-/** Before each payload, in the ring: record time (float64), lengths and subject's place (uint32 each). */
+/** Before each payload: record time (float64), lengths and subject's place (uint32 each). */
 const headerBytes = 16
-/** What an event may take in the ring beside its own bytes: its header, a traceparent and the padding. */
-const slackBytes = headerBytes + 256 + unit
-/** How far a chain is followed back before a reader had better scan forward: bounds what one question costs. */
-const maxChainSteps = 4096
 
 /**
- * The newest stretch of one partition, in two tiers: a ring of payloads, and an index that reaches further back. Flat memory
- * outside of the JS heap: 24 bytes of index and 8 of table a record.
+ * The newest stretch of one partition, in two tiers: payloads, and an index that reaches further back. Both lie in slabs of a pool that
+ * windows share: where the pool has none left, the oldest slab of all is taken, so a record's append may shorten *another* window.
  *
  * The index chains records by the hash of their subject. It knows no subjects, so its "nothing since" is exact and its
  * "something" is a hint: subjects that share a hash share a chain, and whoever delivers compares the subject's bytes.
  *
- * An entry is named by its ordinal. Ordinals count appends and are good until the window changes; whoever comes back later
- * comes with an offset. Evicting moves `indexOrdinal`, and nothing below it is followed: a reused slot never leads into
+ * An entry is named by its ordinal. Ordinals go up by one with each append and are good until any window of the pool changes; whoever
+ * comes back later comes with an offset. Evicting moves `indexOrdinal`, and nothing below it is followed: a reused slot never leads into
  * another chain.
  */
 export class Window {
@@ -95,28 +89,16 @@ export class Window {
   tail = 0
   /** The index is complete from here: it has an entry for each record in [indexTail, head). At most `tail`. */
   indexTail = 0
-  /** Ordinal of the next append. */
-  headOrdinal = 0
   /** The oldest ordinal that can be loaded. */
   tailOrdinal = 0
-  /** The oldest ordinal that the index has. */
-  indexOrdinal = 0
-  readonly #ring: Buffer
-  /** The ring again, for the headers. */
-  readonly #times: Float64Array
-  readonly #words: Uint32Array
-  readonly #ringUnits: number
-  /** Where the next payload goes, in units. */
-  #write = 0
-  readonly #mask: number
-  readonly #offsets: Float64Array
-  readonly #hashes: Uint32Array
-  /** The header's start in the ring, in units. */
-  readonly #places: Uint32Array
-  /** Distance in ordinals to the hash's previous and next entry; 0 = none. */
-  readonly #previous: Uint32Array
-  readonly #next: Uint32Array
-  readonly #newest: SubjectTable
+  /** How long ago what is appended now was written, ms; 0 = just now. By it a slab is as old as what it holds. */
+  behindMs = 0
+  readonly #pool: WindowPool
+  readonly #arena: PayloadArena
+  readonly #chains: Chains
+  readonly #payloads: Payloads
+  readonly #payloadHolder: SlabHolder
+  readonly #entryHolder: SlabHolder
   readonly #epochs = new Epochs()
   /** Where a loss begins that reaches up to the head: a later epoch may begin in it, unseen; -1 = none. */
   #unseenFrom = -1
@@ -124,21 +106,27 @@ export class Window {
   readonly #recordTimes: RecordTimes | undefined
   readonly #losses = new Losses()
 
-  constructor(options: WindowOptions) {
-    const capacity = 2 ** Math.ceil(Math.log2(Math.max(2, options.entries)))
-    this.#mask = capacity - 1
-    this.#ringUnits = Math.floor(options.payloadBytes / unit)
-    const ring = new ArrayBuffer(this.#ringUnits * unit)
-    this.#ring = Buffer.from(ring)
-    this.#times = new Float64Array(ring)
-    this.#words = new Uint32Array(ring)
-    this.#offsets = new Float64Array(capacity)
-    this.#hashes = new Uint32Array(capacity)
-    this.#places = new Uint32Array(capacity)
-    this.#previous = new Uint32Array(capacity)
-    this.#next = new Uint32Array(capacity)
-    this.#newest = new SubjectTable(this.#hashes)
-    if (options.generations === 'times') this.#recordTimes = new RecordTimes(capacity)
+  constructor(pool: WindowPool) {
+    const { entries, payloads } = pool
+    this.#pool = pool
+    this.#arena = payloads
+    this.#chains = new Chains(entries)
+    this.#payloads = new Payloads(payloads)
+    if (entries.times !== undefined) this.#recordTimes = new RecordTimes(entries.times, this.#chains)
+    this.#payloadHolder = { slabs: this.#payloads.slabs, giveUpOldest: () => this.#giveUpPayloads() }
+    this.#entryHolder = { slabs: this.#chains.slabs, giveUpOldest: () => this.#giveUpEntries() }
+    payloads.tier.join(this.#payloadHolder)
+    entries.tier.join(this.#entryHolder)
+  }
+
+  /** Ordinal of the next append. */
+  get headOrdinal(): number {
+    return this.#chains.headOrdinal
+  }
+
+  /** The oldest ordinal that the index has. */
+  get indexOrdinal(): number {
+    return this.#chains.firstOrdinal
   }
 
   /** Records that can be loaded. */
@@ -151,64 +139,98 @@ export class Window {
     return this.headOrdinal - this.indexOrdinal
   }
 
+  /** Records that the index of its pool holds, for all windows, and how many each of them has an equal part in. */
   get capacity(): number {
-    return this.#mask + 1
+    return this.#pool.entries.slots
   }
 
+  get shareEntries(): number {
+    return this.capacity / this.#pool.windows
+  }
+
+  /** Bytes of its pool for payloads, for all windows, and the equal part of each. */
   get payloadBytes(): number {
-    return this.#ring.length
+    return this.#arena.tier.size * this.#arena.slabBytes
   }
 
-  /** Bytes of the ring from the oldest payload to the write place: what is in use, skipped ends included. */
+  get shareBytes(): number {
+    return this.payloadBytes / this.#pool.windows
+  }
+
+  /** Bytes of payload slabs from the oldest payload to the write place: what is in use, skipped ends included. */
   get usedBytes(): number {
     if (this.size === 0) return 0
-    const used = this.#write - this.#places[this.tailOrdinal & this.#mask]!
-    return (used > 0 ? used : used + this.#ringUnits) * unit
+    return this.#payloads.usedSince(this.#chains.placeOf(this.tailOrdinal)) * unit
+  }
+
+  /** Slabs that it holds. */
+  get payloadSlabs(): number {
+    return this.#payloads.slabs.count
+  }
+
+  get indexSlabs(): number {
+    return this.#chains.slabs.count
+  }
+
+  /** Bytes of index slabs. */
+  get indexBytes(): number {
+    return this.indexSlabs * this.#pool.entries.slabBytes
+  }
+
+  /** Record time of the oldest payload, ms; undefined = there is none. */
+  get oldestMs(): number | undefined {
+    if (this.size === 0) return undefined
+    const place = this.#chains.placeOf(this.tailOrdinal)
+    return this.#arena.piece(place).times[this.#arena.within(place)]!
+  }
+
+  /** Record time of about the oldest entry, of the first one in its slab, ms; undefined = there is none. */
+  get indexOldestMs(): number | undefined {
+    return this.indexed === 0 ? undefined : this.#pool.entries.firstMs[this.#chains.slabs.oldest]!
   }
 
   /** Empty, from `offset` on; `epoch` is that of the record before it, -1 where unknown. */
   start(offset: number, epoch: number): void {
-    this.tailOrdinal = this.headOrdinal
-    this.indexOrdinal = this.headOrdinal
+    this.#clear()
     this.head = offset
     this.tail = offset
     this.indexTail = offset
-    this.#write = 0
-    this.#newest.clear()
     this.#unseenFrom = -1
     this.#epochs.start(offset, epoch)
     this.#losses.clear()
   }
 
+  /** Gives all back to the pool; not to be used any more. */
+  close(): void {
+    this.#clear()
+    this.#arena.tier.leave(this.#payloadHolder)
+    this.#pool.entries.tier.leave(this.#entryHolder)
+  }
+
   /** Whether an event of so many bytes can be appended without evicting anything. */
   hasRoom(eventBytes: number): boolean {
-    if (this.indexed > this.#mask) return false
-    if (this.size === 0) return eventBytes + slackBytes <= this.#ring.length
-    const oldest = this.#places[this.tailOrdinal & this.#mask]!
-    // The write place meets the ring's end, or, in a later lap, the oldest payload.
-    const end = oldest < this.#write ? this.#ringUnits : oldest
-    return eventBytes + slackBytes <= (end - this.#write) * unit
+    const units = Math.ceil((eventBytes + slackBytes) / unit)
+    if (!this.#chains.isOpen && this.#pool.entries.tier.free === 0) return false
+    return this.#payloads.fits(units) || (this.#arena.tier.free > 0 && units <= this.#arena.slabUnits)
   }
 
   /**
-   * Copies the record in, evicts the oldest as needed, and returns its ordinal. `offset` must be ≥ head. Throws
-   * `event_too_large` for an event that the ring can't hold: callers refuse such events earlier.
+   * Copies the record in, evicts the oldest as needed, from this window or another one, and returns its ordinal. `offset` must be ≥
+   * head. Throws `event_too_large` for an event that a slab can't hold: callers refuse such events earlier.
    */
   append(record: Appended): number {
     if (record.offset < this.head) throw new Error(`append of offset ${record.offset} below the head ${this.head}`)
-    const place = this.#copyIn(record)
-    if (this.indexed > this.#mask) this.#evictEntry()
-    const ordinal = this.headOrdinal
-    const slot = ordinal & this.#mask
-    this.#offsets[slot] = record.offset
-    this.#places[slot] = place
-    this.#next[slot] = 0
-    this.headOrdinal = ordinal + 1
-    this.#chain(ordinal, slot, record.hash)
+    const units = this.#unitsOf(record)
+    // The index first: its slab may be one of this window's, whose payloads then go as well.
+    if (!this.#chains.isOpen) this.#openEntries(record.timeMs)
+    if (!this.#payloads.fits(units)) this.#openPayloads()
+    const place = this.#payloads.reserve(units)
+    this.#copyIn(record, place)
+    const slot = this.#chains.add(record.offset, record.hash, place)
     if (this.#recordTimes === undefined) this.#noteEpoch(record.offset, record.epoch)
-    else this.#recordTimes.set(ordinal, record.epoch)
+    else this.#recordTimes.setSlot(slot, record.epoch)
     this.head = record.offset + 1
-    return ordinal
+    return this.headOrdinal - 1
   }
 
   /** There is nothing more below `next`: markers, compacted and unusable records are passed, the last one of `epoch` where given. */
@@ -235,7 +257,8 @@ export class Window {
 
   /** The log was rewritten from `offset` on: what was read of it since is dropped. */
   truncate(offset: number): void {
-    while (this.indexed > 0 && this.#offsets[(this.headOrdinal - 1) & this.#mask]! >= offset) this.#dropNewest()
+    while (this.indexed > 0 && this.offsetOf(this.headOrdinal - 1) >= offset) this.#dropNewest()
+    if (this.size === 0) this.#payloads.releaseBelow(this.headOrdinal, this.headOrdinal)
     this.#unseenFrom = -1
     this.#epochs.truncate(offset)
     this.#losses.truncate(offset)
@@ -253,63 +276,55 @@ export class Window {
 
   /** Ordinal of the index's first entry whose offset is ≥ `offset`; headOrdinal when there is none. */
   lowerBound(offset: number): number {
-    let low = this.indexOrdinal
-    let high = this.headOrdinal
-    while (low < high) {
-      const middle = Math.floor((low + high) / 2)
-      if (this.#offsets[middle & this.#mask]! < offset) low = middle + 1
-      else high = middle
-    }
-    return low
+    return this.#chains.lowerBound(offset)
   }
 
   /** `ordinal` must be at least `tailOrdinal`. */
   load(ordinal: number, out: Loaded): void {
-    const slot = ordinal & this.#mask
-    const place = this.#places[slot]!
-    const start = place * unit + headerBytes
-    const lengths = this.#words[place * 2 + 2]!
-    const subject = this.#words[place * 2 + 3]!
+    const { offsets, words: entries } = this.#pool.entries
+    const slot = this.#chains.slotOf(ordinal)
+    const place = entries[slot * entryWords + placeWord]!
+    const { bytes, times, words } = this.#arena.piece(place)
+    const at = this.#arena.within(place)
+    const start = at * unit + headerBytes
+    const lengths = words[at * 2 + 2]!
+    const subject = words[at * 2 + 3]!
     const end = start + (lengths >>> 8)
     const trace = lengths & 255
-    out.buffer = this.#ring
+    out.buffer = bytes
     out.eventStart = start
     out.eventEnd = end
     out.subjectStart = start + (subject >>> 8)
     out.subjectEnd = out.subjectStart + (subject & 255)
     out.traceStart = trace === 0 ? -1 : end
     out.traceEnd = trace === 0 ? -1 : end + trace
-    out.offset = this.#offsets[slot]!
-    out.timeMs = this.#times[place]!
-    out.hash = this.#hashes[slot]!
+    out.offset = offsets[slot]!
+    out.timeMs = times[at]!
+    out.hash = entries[slot * entryWords + hashWord]!
     out.epoch = this.#recordTimes?.at(ordinal) ?? this.#epochs.before(out.offset + 1, this.head)
   }
 
   offsetOf(ordinal: number): number {
-    return this.#offsets[ordinal & this.#mask]!
+    return this.#chains.offsetOf(ordinal)
   }
 
   hashOf(ordinal: number): number {
-    return this.#hashes[ordinal & this.#mask]!
+    return this.#chains.hashOf(ordinal)
   }
 
   /** Ordinal of the newest entry with this hash, -1 = none. */
   newest(hash: number): number {
-    const slot = this.#newest.at(this.#placeOf(hash))
-    return slot < 0 ? -1 : this.#ordinalIn(slot)
+    return this.#chains.newest(hash)
   }
 
   /** The previous entry with the same hash that is still there, -1 = none. */
   previous(ordinal: number): number {
-    const distance = this.#previous[ordinal & this.#mask]!
-    if (distance === 0 || ordinal - distance < this.indexOrdinal) return -1
-    return ordinal - distance
+    return this.#chains.previous(ordinal)
   }
 
   /** The next entry with the same hash, -1 = none. */
   following(ordinal: number): number {
-    const distance = this.#next[ordinal & this.#mask]!
-    return distance === 0 ? -1 : ordinal + distance
+    return this.#chains.following(ordinal)
   }
 
   /**
@@ -317,16 +332,7 @@ export class Window {
    * asks from right behind an entry of that hash, as a reader that goes on does, has it by binary search.
    */
   firstSince(hash: number, offset: number): number {
-    let at = this.newest(hash)
-    if (at < 0 || this.offsetOf(at) < offset) return -1
-    const before = this.lowerBound(offset - 1)
-    if (this.offsetOf(before) === offset - 1 && this.hashOf(before) === hash) return this.following(before)
-    for (let steps = 0; steps < maxChainSteps; steps++) {
-      const earlier = this.previous(at)
-      if (earlier < 0 || this.offsetOf(earlier) < offset) return at
-      at = earlier
-    }
-    return -2
+    return this.#chains.firstSince(hash, offset)
   }
 
   /** The generation of the position `offset`: that of the last record below it; -1 where this window doesn't know it. */
@@ -362,102 +368,83 @@ export class Window {
     this.#unseenFrom = -1
   }
 
-  // The ring
+  // Slabs
 
-  /** Returns the place, in units. */
-  #copyIn(record: Appended): number {
+  #unitsOf(record: Appended): number {
+    const length = record.eventEnd - record.eventStart
+    const units = Math.ceil((headerBytes + length + traceLength(record)) / unit)
+    if (length <= maxEventBytes && units <= this.#arena.slabUnits) return units
+    const said = `an event of ${length} bytes does not fit in a slab of ${this.#arena.slabBytes} bytes`
+    throw new CarillonError('event_too_large', said)
+  }
+
+  #openEntries(timeMs: number): void {
+    this.#chains.open(this.#pool.entries.tier.take(this.#entryHolder, this.#nowMs()), timeMs)
+  }
+
+  #openPayloads(): void {
+    this.#payloads.open(this.#arena.tier.take(this.#payloadHolder, this.#nowMs()), this.headOrdinal)
+  }
+
+  #nowMs(): number {
+    return this.#pool.nowMs() - this.behindMs
+  }
+
+  #copyIn(record: Appended, place: number): void {
+    const { bytes, times, words } = this.#arena.piece(place)
+    const at = this.#arena.within(place)
+    const start = at * unit + headerBytes
     const length = record.eventEnd - record.eventStart
     const trace = traceLength(record)
-    const units = Math.ceil((headerBytes + length + trace) / unit)
-    if (length > maxEventBytes || units > this.#ringUnits) {
-      const said = `an event of ${length} bytes does not fit in a window of ${this.#ring.length} bytes`
-      throw new CarillonError('event_too_large', said)
-    }
-    const place = this.#reserve(units)
-    const start = place * unit + headerBytes
-    this.#times[place] = record.timeMs
-    this.#words[place * 2 + 2] = (length << 8) | trace
-    this.#words[place * 2 + 3] = (record.subjectAt << 8) | record.subjectLength
-    record.buffer.copy(this.#ring, start, record.eventStart, record.eventEnd)
-    if (trace > 0) record.traceBuffer.copy(this.#ring, start + length, record.traceStart, record.traceEnd)
-    return place
+    times[at] = record.timeMs
+    words[at * 2 + 2] = (length << 8) | trace
+    words[at * 2 + 3] = (record.subjectAt << 8) | record.subjectLength
+    record.buffer.copy(bytes, start, record.eventStart, record.eventEnd)
+    if (trace > 0) record.traceBuffer.copy(bytes, start + length, record.traceStart, record.traceEnd)
   }
 
-  /** Payloads lie in order from the oldest's place to the write place, around the end of the ring. */
-  #reserve(units: number): number {
-    const places = this.#places
-    if (this.#write + units > this.#ringUnits) {
-      while (this.size > 0 && places[this.tailOrdinal & this.#mask]! >= this.#write) this.#evictPayload()
-      this.#write = 0
-    }
-    const place = this.#write
-    for (;;) {
-      const oldest = places[this.tailOrdinal & this.#mask]!
-      if (this.size === 0 || oldest < place || oldest >= place + units) break
-      this.#evictPayload()
-    }
-    this.#write = place + units
-    return place
+  #giveUpPayloads(): void {
+    this.#evictPayloads(this.#payloads.endOfOldest(this.headOrdinal))
   }
 
-  #evictPayload(): void {
-    this.tail = this.#offsets[this.tailOrdinal & this.#mask]! + 1
-    this.tailOrdinal++
+  #giveUpEntries(): void {
+    this.#evictEntries(this.#chains.endOfOldest)
   }
 
-  #evictEntry(): void {
-    if (this.tailOrdinal === this.indexOrdinal) this.#evictPayload()
-    const slot = this.indexOrdinal & this.#mask
-    this.#newest.remove(slot)
-    this.indexOrdinal++
-    this.indexTail = this.#offsets[slot]! + 1
+  /** Of the ordinals below `to`. */
+  #evictPayloads(to: number): void {
+    if (to > this.tailOrdinal) {
+      this.tail = this.offsetOf(to - 1) + 1
+      this.tailOrdinal = to
+    }
+    this.#payloads.releaseBelow(to, this.headOrdinal)
+  }
+
+  /** Of the ordinals below `to`. */
+  #evictEntries(to: number): void {
+    this.#evictPayloads(to)
+    if (to > this.indexOrdinal) this.indexTail = this.offsetOf(to - 1) + 1
+    this.#chains.dropBelow(to)
     this.#losses.dropBelow(this.indexTail)
   }
 
   #dropBelow(offset: number): void {
-    while (this.indexed > 0 && this.#offsets[this.indexOrdinal & this.#mask]! < offset) this.#evictEntry()
+    this.#evictEntries(this.lowerBound(offset))
     this.indexTail = offset
     this.tail = Math.max(this.tail, offset)
   }
 
   #dropNewest(): void {
-    const payload = this.size > 0
-    this.headOrdinal--
-    const slot = this.headOrdinal & this.#mask
-    const before = this.previous(this.headOrdinal)
-    if (before < 0) this.#newest.remove(slot)
-    else {
-      this.#newest.replace(slot, before & this.#mask)
-      this.#next[before & this.#mask] = 0
-    }
-    if (payload) this.#write = this.#places[slot]!
-    else this.tailOrdinal = this.headOrdinal
+    const ordinal = this.headOrdinal - 1
+    if (ordinal < this.tailOrdinal) this.tailOrdinal = ordinal
+    else this.#payloads.rewind(ordinal, this.#chains.placeOf(ordinal))
+    this.#chains.dropNewest()
   }
 
-  // The chains
-
-  #chain(ordinal: number, slot: number, hash: number): void {
-    const place = this.#placeOf(hash)
-    const other = this.#newest.at(place)
-    const distance = other < 0 ? 0 : (ordinal - other) & this.#mask
-    if (other >= 0) this.#next[other] = distance
-    this.#previous[slot] = distance
-    this.#hashes[slot] = hash
-    this.#newest.set(place, slot)
-  }
-
-  /** The table's place of this hash: that of its newest entry, or the empty one where it belongs. */
-  #placeOf(hash: number): number {
-    let place = this.#newest.first(hash)
-    for (let slot = this.#newest.at(place); slot >= 0 && this.#hashes[slot] !== hash; slot = this.#newest.at(place)) {
-      place = this.#newest.following(place)
-    }
-    return place
-  }
-
-  /** The ordinal that a slot holds now. */
-  #ordinalIn(slot: number): number {
-    return this.headOrdinal - 1 - ((this.headOrdinal - 1 - slot) & this.#mask)
+  #clear(): void {
+    this.#chains.clear()
+    this.tailOrdinal = this.headOrdinal
+    this.#payloads.releaseBelow(this.headOrdinal, this.headOrdinal)
   }
 }
 

@@ -1,7 +1,8 @@
 import type { Clock } from '../base/clock.ts'
 import type { Feeds } from '../fanout/feeds.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
-import { Window, type WindowOptions } from '../log/window.ts'
+import { Window } from '../log/window.ts'
+import { type PoolOptions, WindowPool } from '../log/window-pool.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { ByteRate } from './byte-rate.ts'
 
@@ -101,7 +102,8 @@ interface Queue {
  */
 export class ReadBack {
   readonly #options: ReadBackOptions
-  readonly #chunkWindow: WindowOptions
+  /** A chunk is a window with a pool of its own. */
+  readonly #chunkPool: PoolOptions
   readonly #feeds: Feeds
   readonly #clock: Clock
   readonly #logger: Logger
@@ -121,14 +123,14 @@ export class ReadBack {
 
   constructor(
     options: ReadBackOptions,
-    chunkWindow: WindowOptions,
+    chunkPool: PoolOptions,
     feeds: Feeds,
     clock: Clock,
     logger: Logger,
     rounds?: Rounds,
   ) {
     this.#options = options
-    this.#chunkWindow = chunkWindow
+    this.#chunkPool = chunkPool
     this.#feeds = feeds
     this.#clock = clock
     this.#logger = logger
@@ -275,7 +277,7 @@ export class ReadBack {
   }
 
   async #load(feed: PartitionFeed, from: number): Promise<Window> {
-    const window = this.#spare.pop() ?? new Window(this.#chunkWindow)
+    const window = this.#spare.pop() ?? new Window(new WindowPool(this.#chunkPool))
     // As of before the read: where the log becomes another one meanwhile, nobody finds the chunk.
     const { streamHash, rewrites } = feed
     const { chunkBytes } = this.#options

@@ -3,8 +3,11 @@ import {
   type GatewayInstruments,
   type Instruments,
   type PartitionFigures,
+  type PoolFigures,
   type StreamInstruments,
   streamStates,
+  type TierFigures,
+  windowTiers,
 } from './instruments.ts'
 import { counter, durations, gauge, histogram, type MetricFamily, point, pointsBy } from './metric.ts'
 
@@ -25,6 +28,7 @@ export function families(instruments: Instruments): MetricFamily[] {
     ...streamFamilies(streams),
     ...latencyFamilies(streams),
     ...partitionFamilies(streams),
+    ...poolFamilies(instruments),
   ]
 }
 
@@ -184,6 +188,15 @@ function partitionFamilies(streams: readonly StreamInstruments[]): MetricFamily[
     observed.flatMap(({ stream, partitions }) =>
       partitions.map((figures) => point(value(figures), { stream, partition: String(figures.partition) })),
     )
+  const eachTier = (value: (figures: TierFigures) => number | undefined) =>
+    observed.flatMap(({ stream, partitions }) =>
+      partitions.flatMap(({ partition, tiers }) =>
+        windowTiers.flatMap((tier) => {
+          const known = value(tiers[tier])
+          return known === undefined ? [] : [point(known, { stream, partition: String(partition), tier })]
+        }),
+      ),
+    )
   return [
     gauge(
       'carillon_partition_first_offset',
@@ -222,18 +235,41 @@ function partitionFamilies(streams: readonly StreamInstruments[]): MetricFamily[
     ),
     gauge(
       'carillon_window_records',
-      'Records in the window',
-      each((figures) => figures.windowRecords),
+      'Records in the window: those whose payload is there, those that the index knows',
+      eachTier(({ records }) => records),
     ),
     gauge(
       'carillon_window_used_bytes',
-      'Payload in the window',
-      each((figures) => figures.windowBytes),
+      'Memory of the window in use',
+      eachTier(({ bytes }) => bytes),
     ),
     gauge(
+      'carillon_window_reach_seconds',
+      'Age of the oldest record in the window, by its own time',
+      eachTier(({ ageMs }) => (ageMs === undefined ? undefined : ageMs / 1000)),
+    ),
+  ]
+}
+
+function poolFamilies(instruments: Instruments): MetricFamily[] {
+  const pool = instruments.observePool()
+  const each = (value: (figures: PoolFigures) => number) =>
+    windowTiers.map((tier) => point(value(pool[tier]), { tier }))
+  return [
+    gauge(
       'carillon_window_limit_bytes',
-      'Payload that the window may hold',
-      each((figures) => figures.windowMaxBytes),
+      'Memory that all windows together may hold',
+      each(({ limitBytes }) => limitBytes),
+    ),
+    gauge(
+      'carillon_window_held_bytes',
+      'Memory that windows hold, in slabs',
+      each(({ heldBytes }) => heldBytes),
+    ),
+    counter(
+      'carillon_window_slabs_taken',
+      'Slabs whose records made room for newer ones, the oldest of all windows first',
+      each(({ taken }) => taken),
     ),
   ]
 }

@@ -78,6 +78,27 @@ export interface StreamFigures {
   readonly partitions: readonly PartitionFigures[]
 }
 
+/** What windows keep: the newest events, and an index that reaches further back. */
+export const windowTiers = ['payload', 'index'] as const
+export type WindowTier = (typeof windowTiers)[number]
+
+/** One tier of one window. */
+export interface TierFigures {
+  readonly records: number
+  readonly bytes: number
+  /** Of the oldest record, going by its own time; undefined = there is none. */
+  readonly ageMs: number | undefined
+}
+
+/** One tier of all windows: what they may hold, the slabs that they hold, and how often one was taken for another window. */
+export interface PoolFigures {
+  readonly limitBytes: number
+  readonly heldBytes: number
+  readonly taken: number
+}
+
+const noPool: PoolFigures = { limitBytes: 0, heldBytes: 0, taken: 0 }
+
 export interface PartitionFigures {
   readonly partition: number
   /** The broker's bounds: first retained offset, next offset to be written. */
@@ -87,11 +108,9 @@ export interface PartitionFigures {
   readonly read: number
   /** Age of the oldest record not read, ms; 0 = none. */
   readonly unreadAgeMs: number
-  /** The window: its oldest offset, its records, the payload bytes it holds and may hold. */
+  /** The oldest offset that the window has the payload of. */
   readonly windowTail: number
-  readonly windowRecords: number
-  readonly windowBytes: number
-  readonly windowMaxBytes: number
+  readonly tiers: Readonly<Record<WindowTier, TierFigures>>
   /** Subscriptions of this gateway's sessions that read it. */
   readonly subscriptions: number
 }
@@ -130,6 +149,8 @@ export class GatewayInstruments {
 export class Instruments {
   readonly gateway = new GatewayInstruments()
   readonly streams = new Map<string, StreamInstruments>()
+  /** Looks at the pool of all windows, at each scrape. */
+  observePool: () => Readonly<Record<WindowTier, PoolFigures>> = () => ({ payload: noPool, index: noPool })
 
   /** The instruments of a stream: made when first asked for, the same ever after. */
   stream(name: string): StreamInstruments {

@@ -94,11 +94,11 @@ test('every scalar option can be given by its flag and by its variable', () => {
   }
   assert.deepEqual(
     options
-      .filter(({ path }) => /maxSessions|payloadMiB|tlsCert/.test(path))
+      .filter(({ path }) => /maxSessions|windowMiB|tlsCert/.test(path))
       .map(({ flag, variable }) => [flag, variable]),
     [
       ['--tls-cert', 'CARILLON_TLS_CERT'],
-      ['--window-payload-mib', 'CARILLON_WINDOW_PAYLOAD_MIB'],
+      ['--window-window-mib', 'CARILLON_WINDOW_WINDOW_MIB'],
       ['--limits-max-sessions', 'CARILLON_LIMITS_MAX_SESSIONS'],
     ],
   )
@@ -228,7 +228,7 @@ test('what conflicts is told beside what is wrong by itself', () => {
   const wrong = { logLevel: 'loud', brokr: 'x' }
   const conflicting = { dev: true, listen: '0.0.0.0:80', streams: { a: { topic: 't' }, b: { topic: 't' } } }
   const found = mistakes({
-    file: file('both.json', JSON.stringify({ ...wrong, ...conflicting, window: { payloadMiB: 1 } })),
+    file: file('both.json', JSON.stringify({ ...wrong, ...conflicting, window: { windowMiB: 1 } })),
   })
   const about = found.flatMap((text) => text.split('\n')).map((line) => line.split(': ')[1])
   assert.deepEqual(about.sort(), [
@@ -237,13 +237,13 @@ test('what conflicts is told beside what is wrong by itself', () => {
     'logLevel',
     'routes.0.stream',
     'streams.b.topic',
-    'window.payloadMiB',
+    'window.windowMiB',
   ])
 })
 
 test('what depends on a wrong option is not called a conflict', () => {
   const found = mistakes({
-    flags: { 'window.payloadMiB': '1', 'limits.maxEventBytes': 'many', dev: true, listen: 'x' },
+    flags: { 'window.windowMiB': '1', 'limits.maxEventBytes': 'many', dev: true, listen: 'x' },
   })
   assert.deepEqual(found.map((text) => text.split(':')[0]).sort(), ['--limits-max-event-bytes', '--listen'])
 })
@@ -275,9 +275,17 @@ test('a listener given as a URL is told to leave out what it has too much', () =
   assert.match(found!, /got "http:\/\/127\.0\.0\.1:8081": leave out the scheme and the path/)
 })
 
-test('a window has room for the largest events', () => {
-  const found = mistakes({ flags: { 'window.payloadMiB': '1' } })
-  assert.match(found[0]!, /^--window-payload-mib: expected room for four events/)
+test('each partition has room for two of the slabs into which the largest events fit', () => {
+  const [found, ...others] = mistakes({ flags: { 'window.windowMiB': '7' } })
+  assert.match(
+    found!,
+    /^--window-window-mib: expected at least 8 MiB, two slabs of 1024 KiB .* each of 4 partitions, got 7/,
+  )
+  assert.deepEqual(others, [])
+  assert.deepEqual(mistakes({ flags: { 'window.windowMiB': '8' } }), [])
+  const streams = JSON.stringify({ events: { topic: 't', partitions: 200 } })
+  const ranges = { 'window.indexMiB': '14', 'window.windowMiB': '399', streams }
+  assert.equal(mistakes({ flags: ranges }).length, 2)
 })
 
 test('TLS needs a certificate and its own key, both readable', () => {

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { PartitionFeed } from '../../src/fanout/partition-feed.ts'
 import { Instruments } from '../../src/telemetry/instruments.ts'
+import { smallPool } from '../model/window.ts'
 
 function feedAt(offset: number): PartitionFeed {
-  const options = { payloadBytes: 4096, entries: 16, seed: 1 }
+  const options = { pool: smallPool({ payloadBytes: 4096, entries: 16 }), seed: 1 }
   const feed = new PartitionFeed('events', 'one', 0, options, new Instruments().stream('events'))
   feed.window.start(offset, -1)
   return feed

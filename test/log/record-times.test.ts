@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
-import { type Appended, loaded, Window } from '../../src/log/window.ts'
+import { type Appended, loaded, type Window } from '../../src/log/window.ts'
+import { smallWindow } from '../model/window.ts'
 
 /** Generations that are times: what tells a rewritten log where there are no epochs. */
 
@@ -13,7 +14,7 @@ function record(offset: number, epoch: number): Appended {
 }
 
 function windowOf(records: readonly (readonly [offset: number, time: number])[], entries = 64): Window {
-  const window = new Window({ payloadBytes: 1 << 16, entries, seed: 1, generations: 'times' })
+  const window = smallWindow({ payloadBytes: 1 << 16, entries, generations: 'times' })
   window.start(1, -1)
   for (const [offset, time] of records) window.append(record(offset, time))
   return window

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
 import { type Appended, loaded, Window } from '../../src/log/window.ts'
+import { WindowPool } from '../../src/log/window-pool.ts'
+import { smallWindow } from '../model/window.ts'
 
 interface Model {
   offset: number
@@ -42,7 +44,7 @@ const view = (window: Window, ordinal: number): Model & { trace: string } => {
 
 const step = fc.oneof(
   {
-    weight: 8,
+    weight: 40,
     arbitrary: fc.record({
       kind: fc.constant('append' as const),
       subject: fc.nat(25),
@@ -51,66 +53,130 @@ const step = fc.oneof(
     }),
   },
   {
-    weight: 1,
+    weight: 5,
     arbitrary: fc.record({ kind: fc.constant('truncate' as const), back: fc.oneof(fc.nat(10), fc.nat(100)) }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('lost' as const), length: fc.integer({ min: 1, max: 4 }) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('epoch' as const) }) },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant('lost' as const), length: fc.integer({ min: 1, max: 4 }) }) },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant('epoch' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('start' as const, 'forget' as const) }) },
 )
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
 
-test('whatever happens to it, a window answers as a plain list would', () => {
-  fc.assert(
-    fc.property(
-      fc.array(step, { maxLength: 120, size: 'max' }),
-      fc.constantFrom(256, 1024, 4096),
-      fc.constantFrom(2, 8, 16),
-      fc.constantFrom(1, 3, 8, 1000),
-      (steps, payloadBytes, entries, hashes) => {
-        const hash = (subject: string) =>
-          (Buffer.from(subject).reduce((sum, byte) => sum * 31 + byte, 7) % hashes) >>> 0
-        const window = new Window({ payloadBytes, entries, seed: 1 })
-        let log: Model[] = []
-        let lost: { from: number; to: number }[] = []
-        /** Where losses begin in which an epoch may begin unseen. */
-        let unseen: number[] = []
-        let epoch = 1
-        let before = 0
-        window.start(100, before)
-        let next = 100
-        for (const action of steps) {
-          if (action.kind === 'append') {
-            next += action.hole
-            const entry = {
-              offset: next++,
-              subject: `s${'x'.repeat(action.subject)}`,
-              data: 'd'.repeat(action.size % 40),
-              epoch,
-            }
-            window.append(record(entry, hash))
-            log.push(entry)
-          } else if (action.kind === 'truncate') {
-            next = Math.max(0, next - action.back)
-            if (next < 100) before = -1
-            window.truncate(next)
-            log = log.filter(({ offset }) => offset < next)
-            lost = lost.filter(({ from }) => from < next).map(({ from, to }) => ({ from, to: Math.min(to, next - 1) }))
-            // What stands before the cut was seen up to there.
-            unseen = unseen.filter((from) => log.some(({ offset }) => offset > from))
-            epoch++
-          } else if (action.kind === 'lost') {
-            unseen.push(next)
-            lost.push({ from: next, to: next + action.length - 1 })
-            window.lost(next, next + action.length - 1, 'corrupt')
-            next += action.length
-          } else epoch++
-          assert.equal(window.head, next)
-          check(window, { log, lost, unseen }, before, hash)
-        }
-      },
-    ),
-    { numRuns: 600 },
-  )
+/** One window, and the log as a plain list. */
+class Pair {
+  readonly window: Window
+  readonly hash: (subject: string) => number
+  log: Model[] = []
+  lost: { from: number; to: number }[] = []
+  /** Where losses begin in which an epoch may begin unseen. */
+  unseen: number[] = []
+  epoch = 1
+  before = 0
+  next = 100
+
+  constructor(window: Window, hash: (subject: string) => number) {
+    this.window = window
+    this.hash = hash
+    this.restart()
+  }
+
+  restart(): void {
+    this.log = []
+    this.lost = []
+    this.unseen = []
+    this.before = 0
+    this.next = 100
+    this.window.start(this.next, this.before)
+  }
+
+  act(action: Step): void {
+    const { window } = this
+    if (action.kind === 'append') this.#append(action.subject, action.size, action.hole)
+    else if (action.kind === 'truncate') this.#truncate(action.back)
+    else if (action.kind === 'forget') window.forget()
+    else if (action.kind === 'start') this.restart()
+    else if (action.kind === 'lost') {
+      this.unseen.push(this.next)
+      this.lost.push({ from: this.next, to: this.next + action.length - 1 })
+      window.lost(this.next, this.next + action.length - 1, 'corrupt')
+      this.next += action.length
+    } else this.epoch++
+    assert.equal(window.head, this.next)
+  }
+
+  #append(subject: number, size: number, hole: number): void {
+    const offset = this.next + hole
+    this.next = offset + 1
+    const entry = { offset, subject: `s${'x'.repeat(subject)}`, data: 'd'.repeat(size % 40), epoch: this.epoch }
+    this.window.append(record(entry, this.hash))
+    this.log.push(entry)
+  }
+
+  #truncate(back: number): void {
+    this.next = Math.max(0, this.next - back)
+    const { next } = this
+    if (next < 100) this.before = -1
+    this.window.truncate(next)
+    this.log = this.log.filter(({ offset }) => offset < next)
+    this.lost = this.lost
+      .filter(({ from }) => from < next)
+      .map(({ from, to }) => ({ from, to: Math.min(to, next - 1) }))
+    // What stands before the cut was seen up to there.
+    this.unseen = this.unseen.filter((from) => this.log.some(({ offset }) => offset > from))
+    this.epoch++
+  }
+
+  check(): void {
+    check(this.window, this, this.before, this.hash)
+  }
+}
+
+const poolSize = fc.record({
+  payloadSlabBytes: fc.constantFrom(128, 256, 1024),
+  payloadSlabs: fc.integer({ min: 1, max: 6 }),
+  slabEntries: fc.constantFrom(1, 2, 4, 16),
+  indexSlabs: fc.integer({ min: 1, max: 6 }),
 })
+
+test('whatever happens to windows of one pool, each answers as a plain list would, within the budgets', () => {
+  const hashesOf = fc.constantFrom(1, 3, 8, 1000)
+  const steps = fc.array(fc.tuple(fc.nat(3), step), { maxLength: 150, size: 'max' })
+  const property = fc.property(
+    steps,
+    poolSize,
+    fc.integer({ min: 1, max: 4 }),
+    hashesOf,
+    (steps, size, count, hashes) => {
+      const { payloadSlabBytes, payloadSlabs, slabEntries, indexSlabs } = size
+      let nowMs = 0
+      const budgets = { payloadBytes: payloadSlabs * payloadSlabBytes, payloadSlabBytes, slabEntries }
+      const pool = new WindowPool({ ...budgets, entries: indexSlabs * slabEntries }, () => nowMs++)
+      const hash = (subject: string) => (Buffer.from(subject).reduce((sum, byte) => sum * 31 + byte, 7) % hashes) >>> 0
+      const pairs = Array.from({ length: count }, () => new Pair(new Window(pool), hash))
+      for (const [which, action] of steps) {
+        pairs[which % count]!.act(action)
+        for (const pair of pairs) pair.check()
+        checkPool(pool, pairs)
+      }
+      for (const { window } of pairs) window.close()
+      assert.deepEqual([pool.payloads.tier.free, pool.entries.tier.free], [payloadSlabs, indexSlabs])
+    },
+  )
+  fc.assert(property, { numRuns: 600 })
+})
+
+/** Each slab is free or some window's, and no window holds one that it has nothing in, but for the one that it fills. */
+function checkPool({ payloads, entries }: WindowPool, pairs: readonly Pair[]): void {
+  const sum = (of: (window: Window) => number) => pairs.reduce((total, { window }) => total + of(window), 0)
+  assert.equal(sum(({ payloadSlabs }) => payloadSlabs) + payloads.tier.free, payloads.tier.size)
+  assert.equal(sum(({ indexSlabs }) => indexSlabs) + entries.tier.free, entries.tier.size)
+  for (const { window } of pairs) {
+    assert.ok(window.usedBytes <= window.payloadSlabs * payloads.slabBytes)
+    assert.ok(window.payloadSlabs <= window.size)
+    assert.ok(window.indexed <= window.indexSlabs << entries.shift)
+    assert.ok(window.indexSlabs <= window.indexed + 1)
+  }
+}
 
 interface Truth {
   readonly log: readonly Model[]
@@ -170,7 +236,7 @@ function check(window: Window, truth: Truth, before: number, hash: (subject: str
 }
 
 test('a token of an older epoch stops agreeing where the next epoch starts', () => {
-  const window = new Window({ payloadBytes: 1024, entries: 16, seed: 1 })
+  const window = smallWindow({ payloadBytes: 1024, entries: 16 })
   window.start(5, 1)
   const at = (offset: number, epoch: number) =>
     window.append(record({ offset, subject: 'a', data: '', epoch }, () => 1))
@@ -188,7 +254,7 @@ test('a token of an older epoch stops agreeing where the next epoch starts', () 
 })
 
 test('a window says when an append would evict, and refuses what it can never hold', () => {
-  const window = new Window({ payloadBytes: 2048, entries: 4, seed: 1 })
+  const window = smallWindow({ payloadBytes: 2048, payloadSlabBytes: 2048, entries: 4 })
   window.start(0, -1)
   assert.equal(window.hasRoom(1024), true)
   assert.equal(window.hasRoom(2048), false)
@@ -202,7 +268,7 @@ test('a window says when an append would evict, and refuses what it can never ho
 test('a window that says it has room does not evict for it, whichever lap it is on', () => {
   const step = fc.record({ size: fc.nat(200), back: fc.constantFrom(0, 0, 0, 1, 3) })
   const property = fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
-    const window = new Window({ payloadBytes: 2048, entries: 16, seed: 1 })
+    const window = smallWindow({ payloadBytes: 2048, entries: 16 })
     window.start(0, -1)
     for (const { size, back } of steps) {
       window.truncate(Math.max(window.tail, window.head - back))
@@ -217,7 +283,7 @@ test('a window that says it has room does not evict for it, whichever lap it is 
 })
 
 test('a ring holds as many payloads as fit, lap after lap, and a cut log gives their room back', () => {
-  const window = new Window({ payloadBytes: 128, entries: 16, seed: 1 })
+  const window = smallWindow({ payloadBytes: 128, entries: 16 })
   window.start(0, -1)
   const append = () => {
     const entry = record({ offset: window.head, subject: 'abc', data: '12345678901', epoch: 0 }, () => 1)
@@ -236,7 +302,7 @@ test('a ring holds as many payloads as fit, lap after lap, and a cut log gives t
 })
 
 test('more losses than it remembers move the tail past the oldest, so that none is silent', () => {
-  const window = new Window({ payloadBytes: 4096, entries: 256, seed: 1 })
+  const window = smallWindow({ payloadBytes: 4096, entries: 256 })
   window.start(0, -1)
   for (let i = 0; i < 70; i++) {
     window.append(record({ offset: 2 * i, subject: 'a', data: '', epoch: 0 }, () => 1))
@@ -248,7 +314,7 @@ test('more losses than it remembers move the tail past the oldest, so that none 
 })
 
 test('an append below the head is a bug, not a duplicate', () => {
-  const window = new Window({ payloadBytes: 1024, entries: 4, seed: 1 })
+  const window = smallWindow({ payloadBytes: 1024, entries: 4 })
   window.start(7, -1)
   assert.throws(() => window.append(record({ offset: 6, subject: 'a', data: '', epoch: 0 }, () => 1)), /below the head/)
 })

@@ -22,7 +22,7 @@ const basePort = 19_660
 const count = 20_000
 const batchSize = 500
 const payloadBytes = 1024
-const window = { payloadMiB: 8, indexEntries: 65_536 }
+const window = { windowMiB: 8, indexMiB: 2 }
 /** How much memory the gateway may take for all that, MiB: window, read-back, socket buffers, garbage. */
 const allowanceMiB = 200
 

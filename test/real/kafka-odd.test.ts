@@ -33,7 +33,7 @@ describe('the less usual ways to use a Kafka', skip === undefined ? {} : { skip 
   before(async () => {
     site = await KafkaSite.start(basePort, streams)
     await createCompacted()
-    const window = { payloadMiB: 8, indexEntries: 65_536 }
+    const window = { windowMiB: 64, indexMiB: 16 }
     gateway = await site.gateway(basePort + 2, { ...site.config(), window })
   })
 

@@ -175,7 +175,7 @@ test('what a new log had lost before this gateway read of it is told to who stan
 })
 
 test('an event without a collapse key takes no place, whatever the envelope before it had', async () => {
-  const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, 64, 8000)
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, 64, 16_000)
   const client = gateway.connect()
   client.subscribe(1, 'a')
   client.room = 1

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { loaded, Window } from '../../src/log/window.ts'
+import { loaded } from '../../src/log/window.ts'
 import { dropReason } from '../../src/session/drops.ts'
 import { encodeEvent } from '../../src/wire/envelope.ts'
+import { smallWindow } from '../model/window.ts'
 
 const subject = 'a'
 
@@ -13,7 +14,7 @@ interface Given {
 
 /** The reason for which the first of these events is left out. */
 function firstOf(...events: readonly Given[]) {
-  const window = new Window({ payloadBytes: 1024, entries: 64, seed: 0 })
+  const window = smallWindow({ payloadBytes: 1024, payloadSlabBytes: 1024, entries: 64 })
   window.start(0, -1)
   events.forEach(({ collapseKey, bytes }, offset) => {
     const buffer = Buffer.from(encodeEvent({ subject, collapseKey, data: Buffer.alloc(bytes) }))

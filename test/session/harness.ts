@@ -18,6 +18,7 @@ import { encodeEvent } from '../../src/wire/envelope.ts'
 import type { Encoding, Event, SubscribeOptions } from '../../src/wire/frames.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { ManualClock, settled } from '../model/clock.ts'
+import { smallPool } from '../model/window.ts'
 
 /** What JSON.parse gives: frames as a client of no particular types has them. */
 type Json = ReturnType<typeof JSON.parse>
@@ -53,7 +54,7 @@ export class TestGateway {
       topic: 'events',
       source: broker,
       routing: this.routing,
-      window: { payloadBytes, entries, seed },
+      window: { pool: smallPool({ payloadBytes, entries, slabEntries: 1 }), seed },
       maxEventBytes: 4096,
       fill,
       partitions: 1,
@@ -68,7 +69,7 @@ export class TestGateway {
     const pump = new Pump((task) => setImmediate(task))
     const readBack = new ReadBack(
       { chunkBytes: 2048, chunks: 8, concurrency: 2, ...readBackOptions },
-      { payloadBytes: 1 << 15, entries: 32, seed },
+      { payloadBytes: 1 << 15, payloadSlabBytes: 1 << 15, entries: 32, slabEntries: 32 },
       this.feeds,
       this.clock,
       quiet,

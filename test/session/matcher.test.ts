@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { loaded, Window } from '../../src/log/window.ts'
+import { loaded, type Window } from '../../src/log/window.ts'
 import { type Look, Matcher } from '../../src/session/matcher.ts'
 import type { Leg } from '../../src/session/subscription.ts'
 import { isPattern } from '../../src/subject/subject.ts'
+import { smallWindow } from '../model/window.ts'
 
 /** The first letter's code: subjects that begin alike share a hash. */
 const hashOf = (subject: string) => subject.charCodeAt(0)
 
 function windowOf(subjects: readonly string[], payloadBytes = 65_536): Window {
-  const window = new Window({ payloadBytes, entries: 8192, seed: 0 })
+  const window = smallWindow({ payloadBytes, payloadSlabBytes: 24, entries: 8192 })
   window.start(0, -1)
   const none = Buffer.alloc(0)
   subjects.forEach((subject, offset) => {

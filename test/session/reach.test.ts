@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { Window } from '../../src/log/window.ts'
+import type { Window } from '../../src/log/window.ts'
 import { reach } from '../../src/session/reach.ts'
+import { smallWindow } from '../model/window.ts'
 
 const [rare, often] = [1, 2]
 const eventBytes = 84
@@ -12,7 +13,12 @@ const chunkBytes = 1000
 
 /** 1,000 records, of which the index has the last 512 and the memory the last ten; each hundredth is of the rare subject. */
 function windowOf(): Window {
-  const window = new Window({ payloadBytes: inMemory * recordBytes, entries: 512, seed: 0 })
+  const window = smallWindow({
+    payloadBytes: inMemory * recordBytes,
+    payloadSlabBytes: recordBytes,
+    entries: 512,
+    slabEntries: 1,
+  })
   window.start(0, -1)
   const none = Buffer.alloc(0)
   for (let offset = 0; offset < 1000; offset++) {

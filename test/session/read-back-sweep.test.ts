@@ -31,7 +31,7 @@ class Bench {
       return this.bytesPerRead
     }
     const limits = { chunkBytes: 1000, chunks: 1, concurrency: 2, ...options }
-    const chunk = { payloadBytes: 4096, entries: 2, seed: 0 }
+    const chunk = { payloadBytes: 4096, payloadSlabBytes: 4096, entries: 2, slabEntries: 2 }
     this.readBack = new ReadBack(limits, chunk, { readBack } as unknown as Feeds, this.clock, quiet)
   }
 

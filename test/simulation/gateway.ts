@@ -12,6 +12,7 @@ import { Feeds } from '../../src/fanout/feeds.ts'
 import { RejectedRing } from '../../src/fanout/rejected.ts'
 import { StreamFeed } from '../../src/fanout/stream-feed.ts'
 import type { WindowOptions } from '../../src/log/window.ts'
+import { slackBytes, WindowPool } from '../../src/log/window-pool.ts'
 import type { RoutingTable } from '../../src/routing/table.ts'
 import { AheadWatch } from '../../src/session/ahead.ts'
 import { sessionLimits } from '../../src/session/client-session.ts'
@@ -28,6 +29,7 @@ import type { Process, VirtualTime } from './virtual-time.ts'
 
 /** How large a gateway is; small ones are met at their limits. */
 export interface GatewaySize {
+  /** The budgets of its windows' pool. */
   readonly payloadBytes: number
   readonly entries: number
   readonly chunkBytes: number
@@ -60,6 +62,10 @@ export interface GatewaySurroundings {
 }
 
 const maxEventBytes = 1024
+/** A slab of the windows, which are small enough to take slabs from each other: one of the largest events fits. */
+const largestPayload = maxEventBytes + slackBytes
+/** What a chunk of read-back holds. */
+const chunkPayload = 4 * maxEventBytes
 /** Chunks of read-back that are kept. */
 const chunks = 4
 
@@ -92,7 +98,10 @@ export class SimGateway {
     this.process = time.process(name)
     this.source = new SimSource(time, this.process, broker, seededRandom(seed + 1), size.batch)
     const { payloadBytes, entries } = size
-    const window = { payloadBytes, entries, seed: hashSeed, generations: broker.generations }
+    const { generations } = broker
+    const slabs = { payloadSlabBytes: largestPayload, slabEntries: Math.ceil(entries / 8) }
+    const budgets = { payloadBytes, entries, ...slabs, generations }
+    const window = { pool: new WindowPool(budgets, () => this.process.monotonicMs()), seed: hashSeed }
     const logger = loggerOf(name, onError)
     this.feeds = new Feeds(routing, this.source)
     this.stream = this.#stream(routing, window, logger)
@@ -101,7 +110,7 @@ export class SimGateway {
     const pump = this.#pump()
     this.#readBack = new ReadBack(
       { chunkBytes, chunks, concurrency: 2, bytesPerSecond, maxBytesPerSession },
-      { ...window, payloadBytes: 4 * maxEventBytes, entries: 32 },
+      { payloadBytes: chunkPayload, payloadSlabBytes: chunkPayload, entries: 32, slabEntries: 32, generations },
       this.feeds,
       this.process,
       logger,

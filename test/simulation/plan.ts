@@ -171,7 +171,7 @@ function makeSize(random: Random, clients: number, generations: Generations): Ga
   return {
     payloadBytes: pick(random, [4608, 4608, 8192, 32_768]),
     // What has left the index speaks against no time.
-    entries: generations === 'times' ? 256 : pick(random, [8, 16, 32, 64, 256]),
+    entries: generations === 'times' ? 2048 : pick(random, [8, 16, 32, 64, 256]),
     chunkBytes: pick(random, [300, 1200, 4000]),
     bytesPerSecond: pick(random, [0, 0, 20_000]),
     maxBytesPerSession: pick(random, [0, 0, 0, 2500]),

@@ -12,7 +12,8 @@ const clock: Clock = { nowUs: () => 0, monotonicMs: () => 0, after: () => () => 
 function allFamilies(): MetricFamily[] {
   const instruments = new Instruments()
   const partition = { partition: 0, first: 0, head: 0, read: 0, unreadAgeMs: 0, subscriptions: 0 }
-  const window = { windowTail: 0, windowRecords: 0, windowBytes: 0, windowMaxBytes: 0 }
+  const tier = { records: 0, bytes: 0, ageMs: 0 }
+  const window = { windowTail: 0, tiers: { payload: tier, index: tier } }
   instruments.stream('events').observe = () => ({ state: 'up', partitions: [{ ...partition, ...window }] })
   const process = new ProcessInstruments(clock)
   process.close()

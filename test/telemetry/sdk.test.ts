@@ -21,9 +21,10 @@ const figures = (partition: number): PartitionFigures => ({
   read: 990,
   unreadAgeMs: 1500,
   windowTail: 500,
-  windowRecords: 490,
-  windowBytes: 4096,
-  windowMaxBytes: 8192,
+  tiers: {
+    payload: { records: 490, bytes: 4096, ageMs: 2500 },
+    index: { records: 900, bytes: 32_768, ageMs: undefined },
+  },
   subscriptions: 3,
 })
 
@@ -66,7 +67,10 @@ test('partitions show their offsets, lag and window as the stream is at the scra
   const text = prometheusText(identity, () => families(instruments), clock)
   const first = parseExposition(text())
   assert.equal(sampleOf(first, 'carillon_partition_lag', { stream: 'events', partition: '0' }), 10)
-  assert.equal(sampleOf(first, 'carillon_window_used_bytes', { partition: '0' }), 4096)
+  assert.equal(sampleOf(first, 'carillon_window_used_bytes', { partition: '0', tier: 'payload' }), 4096)
+  assert.equal(sampleOf(first, 'carillon_window_used_bytes', { partition: '0', tier: 'index' }), 32_768)
+  assert.equal(sampleOf(first, 'carillon_window_reach_seconds', { tier: 'payload' }), 2.5)
+  assert.equal(first.get('carillon_window_reach_seconds')!.samples.length, 1, 'an empty window has no age')
   assert.equal(sampleOf(first, 'carillon_stream_state', { state: 'up' }), 1)
   assert.equal(sampleOf(first, 'carillon_stream_state', { state: 'away' }), 0)
   partitions = [figures(0), { ...figures(1), read: 1005 }]

@@ -52,7 +52,7 @@ const site = new Site(undefined, 20_500)
 const limits = { maxEventBytes: 65_536 }
 const gateway = await site.gateway('embedded', 'slow', false, {
   limits,
-  window: { payloadMiB: 1, indexEntries: 20_000 },
+  window: { windowMiB: 4, indexMiB: 2 },
 })
 const publisher = new Child<PublishHandlers>('publish.ts')
 for (let i = 0; i < clients; i++) follow(gateway.port, i)

@@ -1,0 +1,173 @@
+import { type EntryArena, entryWords, hashWord, nextWord, placeWord, previousWord } from './entry-arena.ts'
+import { SlabQueue } from './slab-queue.ts'
+
+/** How far a chain is followed back before a reader had better scan forward: bounds what one question costs. */
+const maxChainSteps = 4096
+
+/** One window's index: its entries in order, each chained to the previous and next one of its subject's hash. */
+export class Chains {
+  /** Ordinal of the next entry. */
+  headOrdinal = 0
+  /** The oldest that is there. */
+  firstOrdinal = 0
+  /** Numbered as ordinals are, by the slab: number k is for ordinals from k << shift on, of each as far as 32 bits go. */
+  readonly slabs = new SlabQueue()
+  readonly #arena: EntryArena
+  /** Names this window in the arena. */
+  readonly #owner: number
+  readonly #shift: number
+  readonly #within: number
+  /** Up to here entries can be added without another slab. */
+  #openUntil = 0
+
+  constructor(arena: EntryArena) {
+    this.#arena = arena
+    this.#owner = arena.nextWindow()
+    this.#shift = arena.shift
+    this.#within = 2 ** arena.shift - 1
+  }
+
+  slotOf(ordinal: number): number {
+    return (this.slabs.at(ordinal >>> this.#shift) << this.#shift) + (ordinal & this.#within)
+  }
+
+  get isOpen(): boolean {
+    return this.headOrdinal < this.#openUntil
+  }
+
+  /** `slab` takes the next entries; the first one's record is of `timeMs`. */
+  open(slab: number, timeMs: number): void {
+    const { firstOrdinals, owners, firstMs } = this.#arena
+    const first = this.headOrdinal - (this.headOrdinal & this.#within)
+    this.slabs.push(slab, first >>> this.#shift)
+    firstOrdinals[slab] = first
+    owners[slab] = this.#owner
+    firstMs[slab] = timeMs
+    this.#openUntil = first + this.#within + 1
+  }
+
+  /** Adds an entry, where a slab is open. Returns its slot. */
+  add(offset: number, hash: number, place: number): number {
+    const { offsets, words, newest } = this.#arena
+    const ordinal = this.headOrdinal
+    const slot = this.slotOf(ordinal)
+    const at = newest.placeOf(hash, this.#owner)
+    const other = newest.at(at)
+    const distance = other < 0 ? 0 : this.#distanceTo(other)
+    if (other >= 0) words[other * entryWords + nextWord] = distance
+    offsets[slot] = offset
+    const word = slot * entryWords
+    words[word + hashWord] = hash
+    words[word + previousWord] = distance
+    words[word + nextWord] = 0
+    words[word + placeWord] = place
+    newest.set(at, slot)
+    this.headOrdinal = ordinal + 1
+    return slot
+  }
+
+  /** The first ordinal behind the oldest slab. */
+  get endOfOldest(): number {
+    const { headOrdinal } = this
+    const first = headOrdinal - ((headOrdinal - this.#arena.firstOrdinals[this.slabs.oldest]!) >>> 0)
+    return Math.min(first + this.#within + 1, headOrdinal)
+  }
+
+  /** Forgets the entries below `ordinal`, and gives back the slabs that have no others. */
+  dropBelow(ordinal: number): void {
+    const { newest, tier } = this.#arena
+    for (let each = this.firstOrdinal; each < ordinal; each++) newest.remove(this.slotOf(each))
+    this.firstOrdinal = Math.max(this.firstOrdinal, ordinal)
+    while (this.slabs.count > 0 && this.endOfOldest <= ordinal) tier.giveBack(this.slabs.shift())
+    if (this.slabs.count === 0) this.#openUntil = this.headOrdinal
+  }
+
+  dropNewest(): void {
+    const { newest, words, tier } = this.#arena
+    const ordinal = this.headOrdinal - 1
+    const slot = this.slotOf(ordinal)
+    const before = this.previous(ordinal)
+    if (before < 0) newest.remove(slot)
+    else {
+      newest.replace(slot, this.slotOf(before))
+      words[this.slotOf(before) * entryWords + nextWord] = 0
+    }
+    this.headOrdinal = ordinal
+    if ((ordinal & this.#within) !== 0) return
+    tier.giveBack(this.slabs.pop())
+    this.#openUntil = ordinal
+  }
+
+  /** Empty; the next entry begins a slab. */
+  clear(): void {
+    const { newest, tier, slots } = this.#arena
+    const isAlone = tier.holders.length === 1
+    // Taking out each entry costs more than emptying the table where they are many.
+    if (isAlone && (this.headOrdinal - this.firstOrdinal) * 8 > slots) newest.clear()
+    else this.dropBelow(this.headOrdinal)
+    while (this.slabs.count > 0) tier.giveBack(this.slabs.shift())
+    this.headOrdinal += -this.headOrdinal & this.#within
+    this.firstOrdinal = this.headOrdinal
+    this.#openUntil = this.headOrdinal
+  }
+
+  // Reading
+
+  offsetOf(ordinal: number): number {
+    return this.#arena.offsets[this.slotOf(ordinal)]!
+  }
+
+  hashOf(ordinal: number): number {
+    return this.#arena.words[this.slotOf(ordinal) * entryWords + hashWord]!
+  }
+
+  placeOf(ordinal: number): number {
+    return this.#arena.words[this.slotOf(ordinal) * entryWords + placeWord]!
+  }
+
+  lowerBound(offset: number): number {
+    let low = this.firstOrdinal
+    let high = this.headOrdinal
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      if (this.offsetOf(middle) < offset) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  newest(hash: number): number {
+    const { newest } = this.#arena
+    const slot = newest.at(newest.placeOf(hash, this.#owner))
+    return slot < 0 ? -1 : this.headOrdinal - this.#distanceTo(slot)
+  }
+
+  previous(ordinal: number): number {
+    const distance = this.#arena.words[this.slotOf(ordinal) * entryWords + previousWord]!
+    if (distance === 0 || ordinal - distance < this.firstOrdinal) return -1
+    return ordinal - distance
+  }
+
+  following(ordinal: number): number {
+    const distance = this.#arena.words[this.slotOf(ordinal) * entryWords + nextWord]!
+    return distance === 0 ? -1 : ordinal + distance
+  }
+
+  firstSince(hash: number, offset: number): number {
+    let at = this.newest(hash)
+    if (at < 0 || this.offsetOf(at) < offset) return -1
+    const before = this.lowerBound(offset - 1)
+    if (this.offsetOf(before) === offset - 1 && this.hashOf(before) === hash) return this.following(before)
+    for (let steps = 0; steps < maxChainSteps; steps++) {
+      const earlier = this.previous(at)
+      if (earlier < 0 || this.offsetOf(earlier) < offset) return at
+      at = earlier
+    }
+    return -2
+  }
+
+  /** Ordinals from the one in a slot to the head: below 2^32, so that the low 32 bits of both tell it. */
+  #distanceTo(slot: number): number {
+    return (this.headOrdinal - this.#arena.firstOrdinals[slot >>> this.#shift]! - (slot & this.#within)) >>> 0
+  }
+}

@@ -1,0 +1,57 @@
+import type { Generations } from './record.ts'
+import { SlabTier } from './slab-tier.ts'
+import { SubjectTable } from './subject-table.ts'
+
+/** What one entry of the index takes, its two places in the table of newest entries included. */
+export const bytesPerEntry = (generations: Generations): number => (generations === 'times' ? 36 : 32)
+
+/** Of one slot: words at its number times this. */
+export const entryWords = 4
+/** Which word is what: the subject's hash; distances in ordinals to the previous and next entry of that hash, 0 = none; the payload's place. */
+export const [hashWord, previousWord, nextWord, placeWord] = [0, 1, 2, 3] as const
+
+/** The index of all windows of a pool, in slabs: flat arrays, one *slot* an entry. 24 bytes of arrays and 8 of table a slot. */
+export class EntryArena {
+  readonly tier: SlabTier
+  /** A slab's slots, as a power of two. */
+  readonly shift: number
+  readonly offsets: Float64Array
+  /** Four words a slot, side by side since an append reads the hash of another entry and changes its `next`: one line of the cache. */
+  readonly words: Uint32Array
+  /** Generations, where they are times. */
+  readonly times: Uint32Array | undefined
+  /** By slab: the ordinal that its first slot has (its low 32 bits), the window that holds it, and its first record's time, ms. */
+  readonly firstOrdinals: Uint32Array
+  readonly owners: Uint32Array
+  readonly firstMs: Float64Array
+  readonly newest: SubjectTable
+  #windows = 0
+
+  /** `slabEntries`: a power of two. */
+  constructor(entries: number, slabEntries: number, withTimes: boolean) {
+    this.shift = 31 - Math.clz32(slabEntries)
+    this.tier = new SlabTier(entries >>> this.shift)
+    const { size } = this.tier
+    const slots = size << this.shift
+    this.offsets = new Float64Array(slots)
+    this.words = new Uint32Array(slots * entryWords)
+    this.times = withTimes ? new Uint32Array(slots) : undefined
+    this.firstOrdinals = new Uint32Array(size)
+    this.owners = new Uint32Array(size)
+    this.firstMs = new Float64Array(size)
+    this.newest = new SubjectTable(this.words, this.owners, this.shift)
+  }
+
+  get slabBytes(): number {
+    return bytesPerEntry(this.times === undefined ? 'epochs' : 'times') << this.shift
+  }
+
+  get slots(): number {
+    return this.offsets.length
+  }
+
+  /** Names one more window. */
+  nextWindow(): number {
+    return this.#windows++
+  }
+}
