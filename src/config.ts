@@ -141,7 +141,7 @@ export const configSchema = z.strictObject({
         .describe('for how long, a stream, before it serves clients'),
     })
     .prefault({})
-    .describe('what is kept in memory of each partition'),
+    .describe('what is kept in memory of the newest events'),
   limits: z
     .strictObject({
       maxSessions: count(1, 10_000_000).default(1_000_000).describe('sessions at once'),

@@ -31,7 +31,7 @@ test('the help names what a value is: its unit, or what kind of text', () => {
     ['--listen', 'host:port'],
     ['--tls-cert', 'file'],
     ['--heartbeat-ms', 'ms'],
-    ['--window-payload-mib', 'MiB'],
+    ['--window-index-mib', 'MiB'],
     ['--limits-max-event-bytes', 'bytes'],
     ['--limits-max-sessions', 'count'],
   ]) {

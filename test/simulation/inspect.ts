@@ -12,6 +12,11 @@ export function inspect(gateway: SimGateway, truth: Truth, verdict: Verdict, qui
   const { sessions, size, stream, instruments } = gateway
   if (sessions.size > size.maxSessions) verdict.broken('limits', `${gateway.name} has ${sessions.size} sessions`)
   if (instruments.gateway.behind < 0) verdict.broken('limits', `${gateway.name} counts fewer than no sessions behind`)
+  const windows = stream.partitions.map(({ window }) => window)
+  const sum = (of: (window: Window) => number) => windows.reduce((total, window) => total + of(window), 0)
+  if (sum(({ usedBytes }) => usedBytes) > size.payloadBytes || sum(({ indexed }) => indexed) > size.entries) {
+    verdict.broken('limits', `the windows of ${gateway.name} hold more than their pool`)
+  }
   for (const feed of stream.partitions) {
     const fault = indexFault(feed.window) ?? (quiet ? contentFault(feed, truth) : undefined)
     if (fault !== undefined) verdict.broken('window', `${gateway.name}, partition ${feed.partition}: ${fault}`)
@@ -36,7 +41,6 @@ function indexFault(window: Window): string | undefined {
   if (indexOrdinal > tailOrdinal || tailOrdinal > headOrdinal || indexTail > tail || tail > head) {
     return `its bounds are ${indexTail} ${tail} ${head}, ordinals ${indexOrdinal} ${tailOrdinal} ${headOrdinal}`
   }
-  if (window.usedBytes > window.payloadBytes || window.indexed > window.capacity) return 'it holds more than it may'
   const chains = new Map<number, number[]>()
   for (let ordinal = indexOrdinal; ordinal < headOrdinal; ordinal++) {
     const hash = window.hashOf(ordinal)
