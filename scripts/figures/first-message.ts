@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { openClient } from './clients.ts'
-import { eventText, monotonicUs } from './event.ts'
+import { eventText, monotonicUs } from '../../src/bench/payload.ts'
 import type { Site } from './site.ts'
 import type { Row } from './table.ts'
 

@@ -11,8 +11,6 @@ const numberAt = timeAt + timeDigits + '","n":"'.length
 /** Marker, time and number: what a client must have of an event. */
 export const headBytes = numberAt + numberDigits
 
-export const subjectOf = (number: number): string => `figures.s${number}`
-
 /** Monotonic time, µs: the same for all processes of a host. */
 export function monotonicUs(): number {
   const [seconds, nanoseconds] = process.hrtime()
