@@ -4,7 +4,7 @@
  */
 import { mkdirSync } from 'node:fs'
 import { describeHost, maxDescriptors } from '../src/bench/host.ts'
-import type { GatewayConfig } from './figures/gateway.ts'
+import type { GatewayConfig } from '../src/bench/gateway.ts'
 import { Site } from './figures/site.ts'
 import { type Row, render, type Table } from './figures/table.ts'
 import { measureCost } from './herd/cost.ts'

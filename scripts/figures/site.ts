@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { kafkaAvailable, startKafka } from '../../test/brokers/kafka.ts'
 import { natsAvailable, startNats } from '../../test/brokers/nats.ts'
-import { Gateway, type GatewayConfig } from './gateway.ts'
+import { Gateway, type GatewayConfig } from '../../src/bench/gateway.ts'
 
 /** Ports of a site: gateways from the first on, nats-server and Kafka above. */
 const figuresPort = 19_700
