@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Metrics } from '../../src/bench/metrics.ts'
+import { guardFolder, guardProcess } from './guarded.ts'
 
 const carillon = fileURLToPath(new URL('../../bin/carillon', import.meta.url))
 /** How long a gateway may take to start, or to reach a state that is waited for, ms. */
@@ -50,12 +51,7 @@ export class Gateway {
   #output = ''
 
   constructor(options: GatewayOptions) {
-    const {
-      port,
-      broker,
-      topic,
-      config: { partitions = 4, ...more } = {},
-    } = options
+    const { port, broker, topic, config: { partitions = 4, ...more } = {} } = options
     this.port = port
     this.#options = options
     this.#dir = mkdtempSync(join(tmpdir(), 'carillon-bench-'))
@@ -78,7 +74,7 @@ export class Gateway {
   #spawn(): ChildProcess {
     const { nodeOptions = [], detached = false } = this.#options
     const child = spawn(carillon, ['serve', '--config', this.configFile], {
-      env: { ...process.env, CARILLON_NODE_OPTIONS: nodeOptions.join(' ') },
+      env: environment(nodeOptions),
       stdio: ['ignore', 'pipe', 'pipe'],
       detached,
     })
@@ -204,4 +200,10 @@ export class Gateway {
     this.#child.kill('SIGKILL')
     rmSync(this.#dir, { recursive: true, force: true })
   }
+}
+
+/** This process's, but for options of a gateway that it may be given: those would outdo the file. */
+function environment(nodeOptions: readonly string[]): NodeJS.ProcessEnv {
+  const others = Object.entries(process.env).filter(([name]) => !name.startsWith('CARILLON_'))
+  return { ...Object.fromEntries(others), CARILLON_NODE_OPTIONS: nodeOptions.join(' ') }
 }
