@@ -22,6 +22,8 @@ export interface GatewayOptions {
   readonly nodeOptions?: readonly string[]
   /** Options beside those that a measurement needs. */
   readonly config?: Partial<GatewayConfig>
+  /** Any other options, which count more. */
+  readonly more?: Readonly<Record<string, unknown>>
   /** Ctrl-C in this terminal is not for it. */
   readonly detached?: boolean
 }
@@ -29,12 +31,6 @@ export interface GatewayOptions {
 /** What a measurement may want otherwise; the rest has its defaults. */
 export interface GatewayConfig {
   readonly partitions: number
-  readonly tlsCert: string
-  readonly tlsKey: string
-  readonly streams: unknown
-  readonly routes: unknown
-  readonly kafka: unknown
-  readonly nats: unknown
   readonly window: Readonly<Record<string, number>>
   readonly readBack: Readonly<Record<string, number>>
   readonly limits: Readonly<Record<string, number>>
@@ -51,7 +47,7 @@ export class Gateway {
   #output = ''
 
   constructor(options: GatewayOptions) {
-    const { port, broker, topic, config: { partitions = 4, ...more } = {} } = options
+    const { port, broker, topic, config: { partitions = 4, ...rest } = {}, more = {} } = options
     this.port = port
     this.#options = options
     this.#dir = mkdtempSync(join(tmpdir(), 'carillon-bench-'))
@@ -64,6 +60,7 @@ export class Gateway {
       createTopics: true,
       drainMs: 0,
       streams: { events: { topic, partitions } },
+      ...rest,
       ...more,
     }
     writeFileSync(this.configFile, JSON.stringify(config))

@@ -1,7 +1,7 @@
 import { type Cpu, cpuBetween, cpuOf, type HostTime, hostTime } from './host.ts'
 
 /** Whose CPU is told apart. */
-export const parts = ['gateways', 'clients', 'publisher', 'broker'] as const
+export const parts = ['servers', 'clients', 'publisher', 'broker'] as const
 export type Part = (typeof parts)[number]
 
 export interface Usage {
@@ -40,8 +40,8 @@ export class CpuMeter {
   result(): Usage {
     this.look()
     const seconds = (performance.now() - this.#startMs) / 1000
-    const cpu = { gateways: none, clients: none, publisher: none, broker: none }
-    const busiest = { gateways: 0, clients: 0, publisher: 0, broker: 0 }
+    const cpu = { servers: none, clients: none, publisher: none, broker: none }
+    const busiest = { servers: 0, clients: 0, publisher: 0, broker: 0 }
     for (const { part, first, last } of this.#seen.values()) {
       const used = cpuBetween(first, last)
       cpu[part] = sum(cpu[part], used)

@@ -36,5 +36,5 @@ export interface Target {
   /** A scrape of each server's metrics; none where it has no such. */
   metrics(): Promise<readonly Metrics[]>
   /** Kills one server without a warning; starts it again where no other can take its clients. Undefined = can't be done to it. */
-  readonly crash?: () => Promise<void>
+  readonly crash: (() => Promise<void>) | undefined
 }
