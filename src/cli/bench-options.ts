@@ -109,7 +109,7 @@ export function loadFrom(name: string, flags: BenchFlags): Load {
 export function targetFrom(scenario: ScenarioName, flags: BenchFlags, { config, origins }: Loaded): CarillonTarget {
   const { transport, codec = transport === 'ws' ? 'protobuf' : 'json', url = [], metrics = [] } = flags
   if (codec === 'protobuf' && transport !== 'ws') throw mistake(`--codec: ${transport} has JSON only, got protobuf`)
-  const isGiven = origins.get('broker') !== 'default'
+  const isGiven = origins.has('broker')
   const embedded = config.broker.startsWith('embedded:')
   const running = url.map(endpointOf)
   if (running.length > 0 && scenario === 'failover') throw mistake('failover kills a gateway: expected no --url')
@@ -119,7 +119,7 @@ export function targetFrom(scenario: ScenarioName, flags: BenchFlags, { config, 
       `--gateways: an embedded log belongs to one gateway, got ${gateways}; give --broker kafka://… or nats://…`,
     )
   }
-  const streams = origins.get('streams') === 'default' ? benchStreams : config.streams
+  const streams = origins.has('streams') ? config.streams : benchStreams
   return new CarillonTarget({
     version: version(),
     transport,
@@ -154,7 +154,7 @@ function changed(config: Config, origins: Loaded['origins']): Record<string, unk
     'broker',
     'streams',
   ])
-  const sections = [...origins].filter(([, origin]) => origin !== 'default').map(([path]) => path.split('.')[0]!)
+  const sections = [...origins.keys()].map((path) => path.split('.')[0]!)
   const chosen = [...new Set(sections)].filter((name) => !others.has(name))
   return Object.fromEntries(chosen.map((name) => [name, config[name as keyof Config]]))
 }
