@@ -11,6 +11,8 @@ export interface ClientHost {
   readonly localAddress: string | undefined
   /** Monotonic time of the bytes that are being read, µs. */
   readonly nowUs: number
+  /** Monotonic time, µs. */
+  clockUs(): number
   /** Bytes are about to be read. */
   reading(): void
   event(client: Client, dueUs: number, number: number): void
@@ -31,7 +33,7 @@ export class Client implements Listener {
   next = 0
   /** Since when it is live, monotonic µs; Infinity = it is not. */
   liveUs = Number.POSITIVE_INFINITY
-  /** When it began to come (back), monotonic µs. */
+  /** When it began to come, or lost what it had, monotonic µs; 0 while it is live. */
   begunUs = 0
   /** A gap was told since the last event: numbers that are passed over now were not lost in silence. */
   toldGap = false
@@ -63,8 +65,8 @@ export class Client implements Listener {
   }
 
   come(endpoint: Endpoint, nowUs: number): void {
-    this.leave()
-    this.begunUs = nowUs
+    this.leave(nowUs)
+    if (this.begunUs === 0) this.begunUs = nowUs
     this.authority = authorityOf(endpoint)
     const conversation = this.#host.converse(this)
     this.#conversation = conversation
@@ -86,7 +88,8 @@ export class Client implements Listener {
   }
 
   /** Without a word, as networks do it. */
-  leave(): void {
+  leave(nowUs: number): void {
+    if (this.liveUs !== Number.POSITIVE_INFINITY) this.begunUs = nowUs
     const socket = this.#socket
     this.#socket = undefined
     this.#conversation = undefined
@@ -144,7 +147,7 @@ export class Client implements Listener {
   }
 
   #lose(why: string): void {
-    this.leave()
+    this.leave(this.#host.clockUs())
     this.#host.gone(this, why)
   }
 }

@@ -53,7 +53,7 @@ export interface CrowdResult {
   readonly live: LatencyCounts
   readonly caughtUp: LatencyCounts
   readonly slow: LatencyCounts
-  /** From beginning to come (back) until being live: first connections, and all later ones. */
+  /** From beginning to come until being live; and from losing the connection until being live again. */
   readonly coming: LatencyCounts
   readonly returning: LatencyCounts
   readonly repeated: number
@@ -191,7 +191,11 @@ export class Crowd implements ClientHost {
   // ClientHost
 
   reading(): void {
-    this.nowUs = performance.now() * 1000 + monotonicOffsetUs
+    this.nowUs = this.clockUs()
+  }
+
+  clockUs(): number {
+    return performance.now() * 1000 + monotonicOffsetUs
   }
 
   event(client: Client, dueUs: number, number: number): void {
@@ -209,6 +213,7 @@ export class Crowd implements ClientHost {
     const times = this.#met.has(client) ? this.#returning : this.#coming
     this.#met.add(client)
     times.record(client.liveUs - client.begunUs)
+    client.begunUs = 0
     this.#underWay.delete(client)
     this.#next()
   }
@@ -252,7 +257,7 @@ export class Crowd implements ClientHost {
       const client = this.#waiting.pop()!
       if (client.connected) continue
       this.#underWay.add(client)
-      client.come(endpoints[(client.index + client.moves) % endpoints.length]!, monotonicUs())
+      client.come(endpoints[(client.index + client.moves) % endpoints.length]!, this.clockUs())
     }
     if (this.#liveCount === this.#clients.length) {
       this.#settled?.()
@@ -263,7 +268,7 @@ export class Crowd implements ClientHost {
   #leave(client: Client): void {
     if (client.liveUs !== Number.POSITIVE_INFINITY) this.#liveCount--
     this.#underWay.delete(client)
-    client.leave()
+    client.leave(this.clockUs())
   }
 
   #tick(): void {

@@ -1,5 +1,6 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { varintLength, writeVarint } from '../wire/varint.ts'
 import { type OpenWay, type Outgoing, Refusal, type Way } from './outgoing.ts'
 import type { Endpoint } from './socket.ts'
@@ -13,6 +14,9 @@ const eventsKey = 0x0a
 /** As many as a gateway takes by default. */
 const maxEvents = 1000
 const timeoutMs = 10_000
+/** How long a gateway may be away, as one that starts again is, and how often it is looked for, ms. */
+const absentMs = 20_000
+const retryMs = 50
 
 /** `POST /v1/publish` in protobuf, one request after the other: the gateway's default limits are enough for it. */
 export const openGatewayWay: OpenWay = async ({ envelopeBytes, target }) => {
@@ -37,7 +41,21 @@ class GatewayWay implements Way {
     this.#agent = endpoint.tls ? new HttpsAgent({ ...options, rejectUnauthorized: false }) : new HttpAgent(options)
   }
 
-  send({ bytes, count, stride }: Outgoing): Promise<void> {
+  async send(outgoing: Outgoing): Promise<void> {
+    const endMs = performance.now() + absentMs
+    for (;;) {
+      try {
+        return await this.#post(outgoing)
+      } catch (error) {
+        // Nobody was there to take anything: the same events may be sent again.
+        const absent = (error as NodeJS.ErrnoException).code === 'ECONNREFUSED'
+        if (!absent || performance.now() > endMs) throw error
+        await sleep(retryMs)
+      }
+    }
+  }
+
+  #post({ bytes, count, stride }: Outgoing): Promise<void> {
     const { host, port, tls } = this.#endpoint
     const body = bytes.subarray(0, count * stride)
     const headers = { 'Content-Type': 'application/x-protobuf', 'Content-Length': body.length }

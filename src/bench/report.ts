@@ -61,7 +61,7 @@ export interface Report {
   readonly connecting: {
     readonly perSecond: number
     readonly first: LatencyFigures
-    /** From beginning to come back until having all that was missed. */
+    /** From losing the connection until being live again, with all that was missed (SSE, poll: but for what was missed). */
     readonly again: LatencyFigures
     /** How long the action took until everybody was live again; storm only. */
     readonly stormMs: number | undefined

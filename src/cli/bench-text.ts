@@ -37,7 +37,7 @@ function latencyTable({ latency, caughtUp, slow, connecting }: Report): string {
   if (caughtUp.count > 0) rows.push(['missed while away', caughtUp])
   if (slow.count > 0) rows.push(['to slow readers', slow])
   rows.push(['connect to live', connecting.first])
-  if (connecting.again.count > 0) rows.push(['come back to live', connecting.again])
+  if (connecting.again.count > 0) rows.push(['lost to live again', connecting.again])
   return table(
     heads,
     rows.map(([name, of]) => [
