@@ -27,10 +27,14 @@ interface Place {
   readonly key: Buffer | undefined
 }
 
-/** Through the broker's adapter, where the routes say: as a publisher with the broker's own client would. */
-export const openBrokerWay: OpenWay = async (options) => {
-  const { url, options: open, routes, streams } = options.target as BrokerWayTarget
-  const source = await openSource(url, { clock: systemClock(), log: () => {} }, open)
+interface Opened {
+  readonly source: Source
+  readonly streams: ReadonlyMap<string, StreamInfo>
+}
+
+/** Connects and finds the streams, or creates them. Throws `broker_unavailable` and the adapters' other errors. */
+export async function openBroker({ url, options, streams }: BrokerWayTarget): Promise<Opened> {
+  const source = await openSource(url, { clock: systemClock(), log: () => {} }, options)
   try {
     const known = new Map<string, StreamInfo>()
     for (const [name, { topic, partitions }] of Object.entries(streams)) {
@@ -39,11 +43,18 @@ export const openBrokerWay: OpenWay = async (options) => {
       if (info === undefined) throw new CarillonError('stream_missing', `the broker has no stream "${topic}"`)
       known.set(name, info)
     }
-    return new BrokerWay(source, new RoutingTable(routes), known, options)
+    return { source, streams: known }
   } catch (error) {
     await source.close()
     throw error
   }
+}
+
+/** Through the broker's adapter, where the routes say: as a publisher with the broker's own client would. */
+export const openBrokerWay: OpenWay = async (options) => {
+  const target = options.target as BrokerWayTarget
+  const { source, streams } = await openBroker(target)
+  return new BrokerWay(source, new RoutingTable(target.routes), streams, options)
 }
 
 class BrokerWay implements Way {

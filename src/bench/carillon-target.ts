@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs'
-import type { BrokerWayTarget } from './broker-way.ts'
+import { type BrokerWayTarget, openBroker } from './broker-way.ts'
 import { type Certificate, makeCertificate } from './certificate.ts'
 import { freePorts } from './free-port.ts'
 import { Gateway } from './gateway.ts'
@@ -80,7 +80,11 @@ export class CarillonTarget implements Target {
 
   async start(): Promise<void> {
     const { running, gateways, tls, broker } = this.#options
-    this.#brokerPids = broker === undefined ? [] : localListeners(broker.url)
+    if (broker !== undefined) {
+      // Before gateways wait for it in vain.
+      await (await openBroker(broker)).source.close()
+      this.#brokerPids = localListeners(broker.url)
+    }
     if (running.length > 0) return
     if (tls) this.#certificate = await makeCertificate()
     let port = this.#options.firstPort ?? firstPort

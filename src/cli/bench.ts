@@ -93,6 +93,7 @@ function onInterrupt(interrupt: () => void): void {
 /** Progress on stderr: one line that changes on a terminal, else a line every ten seconds. */
 class Lines implements Progress {
   readonly #terminal = process.stderr.isTTY
+  /** When a second was shown last. */
   #shownMs = Number.NEGATIVE_INFINITY
   #last = ''
 
@@ -102,7 +103,9 @@ class Lines implements Progress {
   }
 
   second(second: Second): void {
-    if (this.#terminal || performance.now() - this.#shownMs > quietMs) this.#show(secondLine(second))
+    if (!this.#terminal && performance.now() - this.#shownMs < quietMs) return
+    this.#shownMs = performance.now()
+    this.#show(secondLine(second))
   }
 
   end(): void {
@@ -110,7 +113,6 @@ class Lines implements Progress {
   }
 
   #show(text: string): void {
-    this.#shownMs = performance.now()
     process.stderr.write(this.#terminal ? `\r\x1b[K-- ${text}` : `-- ${text}\n`)
   }
 }

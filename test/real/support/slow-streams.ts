@@ -4,9 +4,9 @@
  */
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Child } from '../../../src/bench/child.ts'
 import type { PublishHandlers } from '../../../scripts/figures/publish.ts'
 import { Site } from '../../../scripts/figures/site.ts'
+import { Child } from '../../../src/bench/child.ts'
 
 const clients = 8
 const rate = 2000
