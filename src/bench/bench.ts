@@ -130,15 +130,3 @@ function expectDescriptors(clients: number, target: Target): void {
       `give --gateways ${needed}, or raise the limit (ulimit -n)`,
   )
 }
-
-/** One run from beginning to end. What was opened is closed, whatever happens. */
-export async function runBench(options: BenchOptions): Promise<Report | undefined> {
-  const bench = new Bench(options)
-  try {
-    await bench.open()
-    if (options.stop.stopped) return undefined
-    return bench.report(await bench.measure())
-  } finally {
-    await bench.close()
-  }
-}

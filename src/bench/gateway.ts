@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { Metrics } from '../../src/bench/metrics.ts'
 import { guardFolder, guardProcess } from './guarded.ts'
+import { Metrics } from './metrics.ts'
 
 const carillon = fileURLToPath(new URL('../../bin/carillon', import.meta.url))
 /** How long a gateway may take to start, or to reach a state that is waited for, ms. */

@@ -98,6 +98,22 @@ export interface Report {
     readonly limits: readonly string[]
   }
   readonly timeline: readonly Second[]
+  /** Where a rate was searched: the report is of the best one's last trial. */
+  readonly found?:
+    | {
+        readonly p99Ms: number
+        /** The highest that passed three times; undefined = none. */
+        readonly rate: number | undefined
+        /** The lowest that failed. */
+        readonly failedAt: number | undefined
+        readonly trials: readonly {
+          readonly rate: number
+          readonly p99Ms: number
+          readonly passed: boolean
+          readonly why: string
+        }[]
+      }
+    | undefined
   /** What makes this a failed run. */
   readonly problems: readonly string[]
 }

@@ -26,6 +26,7 @@ export function reportText(report: Report): string {
     host,
   ]
   const parts = [head.join('\n'), latencyTable(report), figures(report), cpuTable(report), verdict(report)]
+  if (report.found !== undefined) parts.push(foundText(report.found))
   return `${parts.join('\n\n')}\n`
 }
 
@@ -104,4 +105,14 @@ function verdict({ generator, problems }: Report): string {
   if (limits.length + failed.length === 0)
     return 'Nothing was lost, nothing came twice; the load generator had room left.'
   return [...limits, ...failed].join('\n')
+}
+
+function foundText({ p99Ms, rate, failedAt, trials }: NonNullable<Report['found']>): string {
+  const rows = trials.map((trial) => [digits(trial.rate), digits(trial.p99Ms), trial.passed ? 'passed' : trial.why])
+  const above = failedAt === undefined ? 'nothing higher was tried' : `${digits(failedAt)} failed`
+  const said =
+    rate === undefined
+      ? `No rate passed three times with a p99 of at most ${p99Ms} ms.`
+      : `${digits(rate)} events/s passed three times with a p99 of at most ${p99Ms} ms; ${above}. Rates within 10 % are not told apart.`
+  return `${table(['events/s', 'p99 ms', 'verdict'], rows)}\n\n${said}`
 }

@@ -1,7 +1,8 @@
 import { renameSync, writeFileSync } from 'node:fs'
 import { Command } from 'commander'
-import { type Progress, runBench } from '../bench/bench.ts'
+import type { Progress } from '../bench/bench.ts'
 import type { Report, Second } from '../bench/report.ts'
+import { runBench } from '../bench/run.ts'
 import { scenarios } from '../bench/scenario.ts'
 import { Stop } from '../bench/stop.ts'
 import { addBenchOptions, type BenchFlags, loadFrom, targetFrom } from './bench-options.ts'
@@ -42,7 +43,7 @@ async function run(scenario: string, command: Command): Promise<void> {
   const stop = new Stop()
   onInterrupt(() => stop.interrupt())
   const progress = new Lines()
-  const report = await runBench({ target, load, stop, progress, calibration: undefined })
+  const report = await runBench({ target, load, stop, progress, calibration: undefined, findP99Ms: flags.find })
   progress.end()
   if (report === undefined) unmeasured(stop)
   else publish(report, flags)
