@@ -1,6 +1,7 @@
 import { renameSync, writeFileSync } from 'node:fs'
 import { Command } from 'commander'
 import type { Progress } from '../bench/bench.ts'
+import { reportHtml } from '../bench/html.ts'
 import type { Report, Second } from '../bench/report.ts'
 import { runBench } from '../bench/run.ts'
 import { scenarios } from '../bench/scenario.ts'
@@ -62,7 +63,7 @@ function publish(report: Report, { json, html }: BenchFlags): void {
   if (report.problems.length > 0) process.exitCode = exitCodes.failed
   else if (report.interrupted) process.exitCode = exitCodes.interrupted
   if (json !== undefined && json !== '-') write(json, `${jsonOf(report)}\n`)
-  if (html !== undefined) write(html, jsonOf(report))
+  if (html !== undefined) write(html, reportHtml(report))
 }
 
 const jsonOf = (report: Report): string => JSON.stringify(report, null, 2)
