@@ -97,12 +97,24 @@ function cpuOfParts({ cpu, busiest }: Usage): Report['cpu'] {
   return Object.fromEntries(parts.map((part) => [part, figures(part)])) as Report['cpu']
 }
 
+/** Two scrapes of one server; the first counts for nothing where it has started again since. */
+interface Scrapes {
+  readonly first: Metrics | undefined
+  readonly last: Metrics
+}
+
 function serverFigures({ before, after }: Measured): Report['server'] {
-  if (after.length === 0 || before.length !== after.length) return undefined
-  const sum = (name: string, of: readonly Metrics[]) => of.reduce((all, metrics) => all + metrics.sum(name), 0)
-  const grown = (name: string) => sum(name, after) - sum(name, before)
+  const pairs = after.flatMap((last, i): Scrapes[] => {
+    if (last === undefined) return []
+    const first = before[i]
+    const same = first?.sum(startTime) === last.sum(startTime)
+    return [{ first: same ? first : undefined, last }]
+  })
+  if (pairs.length === 0) return undefined
+  const grown = (name: string) =>
+    pairs.reduce((all, { first, last }) => all + last.sum(name) - (first?.sum(name) ?? 0), 0)
   const worst = (name: string, q: number) =>
-    Math.max(...after.map((metrics, i) => quantileBound(before[i]!.buckets(name), metrics.buckets(name), q)))
+    Math.max(...pairs.map(({ first, last }) => quantileBound(first?.buckets(name) ?? new Map(), last.buckets(name), q)))
   return {
     gcPauses: grown('nodejs_gc_duration_seconds_count'),
     gcMs: grown('nodejs_gc_duration_seconds_sum') * 1000,
@@ -111,6 +123,8 @@ function serverFigures({ before, after }: Measured): Report['server'] {
     gaps: grown('carillon_gaps_total'),
   }
 }
+
+const startTime = 'process_start_time_seconds'
 
 /** Why the figures say more of the generator or the host than of the server. */
 function limitsOf({ rate, action }: Load, { usage, late, received, eventsPerSecond }: Measured): string[] {

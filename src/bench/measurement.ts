@@ -33,8 +33,8 @@ export interface Measured {
   readonly unknown: number
   readonly stormMs: number | undefined
   readonly timeline: readonly Second[]
-  readonly before: readonly Metrics[]
-  readonly after: readonly Metrics[]
+  readonly before: readonly (Metrics | undefined)[]
+  readonly after: readonly (Metrics | undefined)[]
   readonly publisherReasons: readonly string[]
 }
 
