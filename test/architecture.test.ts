@@ -30,13 +30,14 @@ const layers: Readonly<Record<string, Layer>> = {
   edge: { may: ['base', 'subject', 'wire', 'routing', 'publish', 'session', 'telemetry', brokerContract] },
   admin: { may: ['base'] },
   client: { may: ['base', 'subject', 'wire'], browser: ['client/file-store.ts'] },
+  bench: { may: ['base', 'subject', 'wire', 'routing', brokerContract, brokerOpener] },
   'config.ts': { may: allBut('client', 'cli', 'gateway.ts') },
   'config-load.ts': { may: ['base', 'config.ts'] },
   'gateway.ts': { may: allBut('client', 'cli') },
   cli: {
     may: [
       ...['base', 'subject', 'wire', 'routing', 'publish', 'client', 'config.ts', 'config-load.ts', 'gateway.ts'],
-      ...[brokerContract, brokerOpener, 'telemetry'],
+      ...[brokerContract, brokerOpener, 'telemetry', 'bench'],
     ],
   },
 }

@@ -14,6 +14,7 @@ const commands = {
   health: () => import('./health.ts'),
   rejected: () => import('./rejected.ts'),
   errors: () => import('./errors.ts'),
+  bench: () => import('./bench.ts'),
 } as const
 
 const summaries: Readonly<Record<keyof typeof commands, string>> = {
@@ -27,6 +28,7 @@ const summaries: Readonly<Record<keyof typeof commands, string>> = {
   health: 'ask a gateway whether it is ready',
   rejected: 'the records that a gateway could not use, and why',
   errors: 'the errors, and what to do',
+  bench: 'put a load on gateways and measure them',
 }
 
 const names = Object.keys(commands) as (keyof typeof commands)[]
