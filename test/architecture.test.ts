@@ -14,6 +14,7 @@ interface Layer {
 }
 
 const brokerContract = 'source/source.ts'
+const brokerSettings = 'source/settings.ts'
 const brokerOpener = 'source/open.ts'
 
 const layers: Readonly<Record<string, Layer>> = {
@@ -30,13 +31,14 @@ const layers: Readonly<Record<string, Layer>> = {
   edge: { may: ['base', 'subject', 'wire', 'routing', 'publish', 'session', 'telemetry', brokerContract] },
   admin: { may: ['base'] },
   client: { may: ['base', 'subject', 'wire'], browser: ['client/file-store.ts'] },
+  host: { may: ['base', 'routing', 'wire', 'log/record.ts', 'fanout/intake.ts', brokerContract, brokerSettings] },
   'config.ts': { may: allBut('client', 'cli', 'gateway.ts') },
   'config-load.ts': { may: ['base', 'config.ts'] },
   'gateway.ts': { may: allBut('client', 'cli') },
   cli: {
     may: [
       ...['base', 'subject', 'wire', 'routing', 'publish', 'client', 'config.ts', 'config-load.ts', 'gateway.ts'],
-      ...[brokerContract, brokerOpener, 'telemetry'],
+      ...[brokerContract, brokerOpener, 'telemetry', 'host'],
     ],
   },
 }

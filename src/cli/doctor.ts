@@ -1,0 +1,139 @@
+import { Command } from 'commander'
+import { printable } from '../base/printable.ts'
+import type { Config } from '../config.ts'
+import type { BrokerNeeds } from '../host/broker-checks.ts'
+import { type Finding, gravest, type Level } from '../host/finding.ts'
+import { hostChecks } from '../host/host-checks.ts'
+import { readHostFacts } from '../host/host-facts.ts'
+import type { HostReader } from '../host/host-reader.ts'
+import { type HostLoad, loadDefaults } from '../host/load.ts'
+import { askMonitor } from '../host/nats-monitor.ts'
+import { grouped } from '../host/numbers.ts'
+import { thisHost } from '../host/this-host.ts'
+import { parseBrokerUrl } from '../source/open.ts'
+import { exitCodes } from './exit.ts'
+import { gatewayUrl, wholeNumber } from './gateway-url.ts'
+import { configOf, isOfBroker, withConfig } from './options.ts'
+
+interface Flags {
+  readonly clients: number
+  readonly hostOnly?: boolean
+  readonly natsMonitor?: string
+  readonly json?: boolean
+}
+
+/** Payload and index of one record in a window: bytes of the index, and those that keep its time where the broker has no epochs. */
+const indexEntryBytes = 32
+const recordTimeBytes = 4
+const mib = 1 << 20
+
+export function command(): Command {
+  const command = new Command('carillon doctor')
+    .description('Check this host and the broker for a gateway: what is there, why it matters, and what to do.')
+    .option(
+      '--clients <n>',
+      'clients at once that the gateway on this host is to carry',
+      wholeNumber,
+      loadDefaults.clients,
+    )
+    .option('--host-only', 'leave the broker alone')
+    .option('--nats-monitor <url>', "the NATS server's monitoring port, which tells how often it syncs", gatewayUrl)
+    .option('--json', 'as JSON')
+  withConfig(command, isOfBroker)
+  command.addHelpText(
+    'after',
+    '\nExit code: 0 nothing to mend, 4 warnings, 1 something fails. What a host does not show is no fault.',
+  )
+  command.addHelpText('after', '\nExample:\n  carillon doctor --config carillon.yaml --clients 100000')
+  return command.action(async () => {
+    const { config } = configOf(command)
+    const flags = command.opts<Flags>()
+    const findings = await examine(config, flags, thisHost())
+    const level = gravest(findings)
+    if (flags.json) console.log(JSON.stringify({ level, clients: flags.clients, findings }))
+    else console.log(report(findings))
+    process.exitCode = level === 'fail' ? exitCodes.failed : level === 'warn' ? exitCodes.warned : exitCodes.ok
+  })
+}
+
+async function examine(config: Config, flags: Flags, host: HostReader): Promise<Finding[]> {
+  const { findings, partitions } = flags.hostOnly
+    ? { findings: [], partitions: undefined }
+    : await broker(config, flags, host)
+  const load = loadOf(config, flags.clients, partitions ?? configured(config))
+  return [...hostChecks(readHostFacts(host), load), ...findings]
+}
+
+const configured = ({ streams }: Config) => Object.values(streams).reduce((sum, { partitions }) => sum + partitions, 0)
+
+function loadOf({ window, readBack, broker }: Config, clients: number, partitions: number): HostLoad {
+  const entryBytes = indexEntryBytes + (parseBrokerUrl(broker).kind === 'nats' ? recordTimeBytes : 0)
+  const indexMiB = Math.ceil((window.indexEntries * entryBytes) / mib)
+  const windowBytes = (partitions * (window.payloadMiB + indexMiB) + readBack.cacheMiB) * mib
+  const each = `${window.payloadMiB} MiB payloads + ${indexMiB} MiB index`
+  return {
+    clients,
+    windowBytes,
+    windowSum: `${partitions} partitions x (${each}) + ${readBack.cacheMiB} MiB read back`,
+  }
+}
+
+interface Examined {
+  readonly findings: Finding[]
+  /** Of all streams, as the broker has them. */
+  readonly partitions?: number | undefined
+}
+
+async function broker(config: Config, flags: Flags, host: HostReader): Promise<Examined> {
+  const { window, readBack, limits, embedded } = config
+  const reach = { fillAgeMs: window.fillAgeMs, maxAgeMs: readBack.maxAgeMs, windowBytes: window.payloadMiB * mib }
+  const url = parseBrokerUrl(config.broker)
+  if (url.kind !== 'embedded') {
+    const monitor = flags.natsMonitor === undefined ? undefined : await askMonitor(flags.natsMonitor)
+    return remote(config, { ...reach, maxEventBytes: limits.maxEventBytes, nowMs: Date.now(), monitor })
+  }
+  const { embeddedChecks } = await import('../host/embedded-checks.ts')
+  const partitions = configured(config)
+  const { retentionMs, retentionBytes } = embedded
+  const facts = { dir: url.dir, fileSystem: host.fileSystem(url.dir), retentionMs, retentionBytes, partitions }
+  return { findings: embeddedChecks(facts, reach) }
+}
+
+async function remote(config: Config, needs: BrokerNeeds): Promise<Examined> {
+  const { openBroker } = await import('./broker.ts')
+  const { brokerChecks } = await import('../host/broker-checks.ts')
+  const { readBrokerFacts } = await import('../host/broker-facts.ts')
+  const { recordJudge } = await import('../host/record-judge.ts')
+  const { RoutingTable } = await import('../routing/table.ts')
+  const routing = new RoutingTable(config.routes)
+  const streams = Object.entries(config.streams).map(([name, stream]) => {
+    return { name, ...stream, judge: recordJudge(name, stream, routing, config.limits.maxEventBytes) }
+  })
+  const source = await openBroker(config)
+  try {
+    const facts = await readBrokerFacts(source, streams)
+    const known = facts.streams.map(({ info, name }) => info?.partitions ?? config.streams[name]!.partitions)
+    const partitions = facts.problem === undefined ? known.reduce((sum, each) => sum + each, 0) : undefined
+    return { findings: brokerChecks(facts, needs), partitions }
+  } finally {
+    await source.close()
+  }
+}
+
+const levels: readonly Level[] = ['fail', 'warn', 'unknown', 'pass']
+const indent = ' '.repeat('unknown  '.length)
+
+/** A few lines a finding, and how many there are of each level. */
+function report(findings: readonly Finding[]): string {
+  const blocks = findings.map(({ check, stream, level, figure, reason, fix }) => {
+    const what = stream === undefined ? check : `${check} (${stream})`
+    const lines = [`${level.padEnd(indent.length)}${what}: ${figure}`, `${indent}${reason}`]
+    if (fix !== '') lines.push(`${indent}${level === 'unknown' ? 'look' : 'fix'}: ${fix}`)
+    return printableLines(lines)
+  })
+  const counts = levels.map((level) => `${grouped(findings.filter((each) => each.level === level).length)} ${level}`)
+  return [...blocks, counts.join(', ')].join('\n')
+}
+
+/** Keys and names from the broker stand in some of them. */
+const printableLines = (lines: readonly string[]): string => lines.map(printable).join('\n')
