@@ -35,40 +35,33 @@ export const windowMiB = { payload: 64, index: 64, readBack: 64 } as const
 const mostHosts = 1_000_000
 
 /** A gateway is a thread or more; cores that are left take the network's interrupts and V8's collector. */
-function gatewaysPerHost({ cores, gateway }: HostFigures): number {
+function mostGateways({ cores, gateway }: HostFigures): number {
   if (gateway.cores >= cores) return 1
   return Math.max(1, Math.floor((cores - Math.ceil(cores / 8)) / gateway.cores))
 }
 
-/** The same with as few gateways on each host as carry it: each has windows of its own, and reads everything. */
-export function fewestGateways(figures: HostFigures, demand: Demand, cut: Cut, hosts: number): Cut {
-  for (let gatewaysPerHost = 1; gatewaysPerHost < cut.gatewaysPerHost; gatewaysPerHost++) {
-    const fewer = { ...cut, gatewaysPerHost }
-    const isEnough = gatewaysPerHost * hosts >= (cut.slices === 1 ? 1 : 2 * cut.slices)
-    if (isEnough && binding(usage(figures, demand, fewer, hosts)).share <= 1) return fewer
-  }
-  return cut
-}
-
-/** The fewest slices with which taking events in leaves half of the CPU that may be used to deliveries. Throws where none does. */
-export function cutOf(figures: HostFigures, { events, wire }: Demand): Cut {
+/**
+ * The fewest slices with which taking events in leaves half of the CPU that may be used to deliveries, and partitions that carry it. Throws
+ * `bad_request` where no number of slices does.
+ */
+function slicesOf(figures: HostFigures, { events, wire }: Demand): { slices: number; partitions: number } {
   const { idleCores, eventUs } = figures.cpu
   const budget = (ceilings.cpu * figures.gateway.cores) / 2 - idleCores
-  const intake = (events * eventUs) / 1e6
   if (budget <= 0) throw impossible('a gateway of this kind uses more than a quarter of its CPU for nothing')
-  const slices = Math.max(1, Math.ceil(intake / budget))
+  const slices = Math.max(1, Math.ceil((events * eventUs) / 1e6 / budget))
   const each = Math.max(leastPartitions, Math.ceil((events * wire.record) / slices / partitionBytesPerSecond))
-  return { gatewaysPerHost: gatewaysPerHost(figures), slices, partitions: slices * each }
+  return { slices, partitions: slices * each }
 }
 
 /** The part of each resource that a host uses when `hosts` carry everything. */
 export function usage(figures: HostFigures, demand: Demand, cut: Cut, hosts: number): Record<Resource, number> {
   const { gatewaysPerHost, slices } = cut
-  const gateways = hosts * gatewaysPerHost
+  // A client is on one gateway, whatever it gets.
+  const gateways = Math.min(demand.clients, hosts * gatewaysPerHost)
   const { cpu, memory, gateway } = figures
   const intake = (demand.events / slices) * cpu.eventUs * 1e-6
   const cores = intake + cpuCores(cpu, demand.clients / gateways, demand.deliveries / gateways)
-  const out = (demand.deliveries / hosts) * demand.wire.onWire
+  const out = (demand.deliveries / Math.min(demand.clients, hosts)) * demand.wire.onWire
   const into = gatewaysPerHost * (demand.events / slices) * demand.wire.record
   const perClient = memory.residentBytes + memory.kernelBytes
   const used = gatewaysPerHost * gatewayBytes(figures, cut) + (demand.clients / hosts) * perClient
@@ -96,20 +89,30 @@ export function binding(used: Readonly<Record<Resource, number>>): { resource: R
   return all.reduce((worst, each) => (each.share > worst.share ? each : worst))
 }
 
-/** The fewest hosts that carry everything below all ceilings. Throws `bad_request` where no number of them does. */
-export function leastHosts(figures: HostFigures, demand: Demand, cut: Cut): number {
+/** The fewest hosts that carry everything below all ceilings, with as few gateways on each as do. Throws `bad_request` where none do. */
+export function cheapest(figures: HostFigures, demand: Demand): { readonly hosts: number; readonly cut: Cut } {
+  const { slices, partitions } = slicesOf(figures, demand)
+  const most = mostGateways(figures)
+  // More gateways on a host are not always better: each takes in everything of its slice.
+  const cuts = Array.from({ length: most }, (_, i): Cut => ({ gatewaysPerHost: i + 1, slices, partitions }))
+  const found = cuts.map((cut) => ({ cut, hosts: leastHosts(figures, demand, cut) }))
+  const best = found.reduce((a, b) => (b.hosts < a.hosts ? b : a))
+  if (Number.isFinite(best.hosts)) return best
+  const { resource } = binding(usage(figures, demand, best.cut, mostHosts))
+  throw impossible(`${grouped(mostHosts)} of them have too little ${resource}`)
+}
+
+/** Infinity where no number of them does. */
+function leastHosts(figures: HostFigures, demand: Demand, cut: Cut): number {
   const fits = (hosts: number) => binding(usage(figures, demand, cut, hosts)).share <= 1
   // Each slice is on two hosts, so that its clients have somewhere to go.
-  const from = cut.slices === 1 ? 1 : Math.max(2, Math.ceil((2 * cut.slices) / cut.gatewaysPerHost))
-  let high = from
+  let low = cut.slices === 1 ? 1 : Math.max(2, Math.ceil((2 * cut.slices) / cut.gatewaysPerHost))
+  let high = low
   while (!fits(high)) {
-    if (high >= mostHosts) {
-      const { resource } = binding(usage(figures, demand, cut, high))
-      throw impossible(`${grouped(mostHosts)} of them have too little ${resource}`)
-    }
+    if (high >= mostHosts) return Number.POSITIVE_INFINITY
+    low = high + 1
     high = Math.min(mostHosts, high * 2)
   }
-  let low = Math.max(from, Math.floor(high / 2))
   while (low < high) {
     const middle = Math.floor((low + high) / 2)
     if (fits(middle)) high = middle

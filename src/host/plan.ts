@@ -2,11 +2,9 @@ import {
   binding,
   type Cut,
   ceilings,
-  cutOf,
+  cheapest,
   type Demand,
-  fewestGateways,
   gatewayBytes,
-  leastHosts,
   type Resource,
   usage,
   windowMiB,
@@ -75,9 +73,7 @@ export function makePlan(request: PlanRequest, figures: HostFigures): Plan {
   const deliveries = request.clients * request.ratePerClient
   const wire = wireBytes(request.payloadBytes)
   const demand = { clients: request.clients, deliveries, events: deliveries / request.fanOut, wire }
-  const most = cutOf(figures, demand)
-  const hosts = leastHosts(figures, demand, most)
-  const cut = fewestGateways(figures, demand, most, hosts)
+  const { hosts, cut } = cheapest(figures, demand)
   const used = usage(figures, demand, cut, hosts)
   const all = hosts + request.spares
   const network = networkOf(demand, cut, hosts)
@@ -139,7 +135,7 @@ const short = (value: number) => grouped(Number(value.toPrecision(3)))
 function demandLines({ clients, ratePerClient, fanOut, payloadBytes }: PlanRequest, demand: Demand): PlanLine[] {
   const each = short(ratePerClient * 60)
   return [
-    line('deliveries', `${grouped(clients)} clients x ${each} a minute`, perSecond(demand.deliveries)),
+    line('deliveries', `${counted(clients, 'client')} x ${each} a minute`, perSecond(demand.deliveries)),
     line(
       'events',
       `${perSecond(demand.deliveries)} deliveries / ${counted(fanOut, 'client')} each`,
