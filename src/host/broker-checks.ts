@@ -84,8 +84,8 @@ function usability({ recent }: StreamFacts): Finding[] {
 
 /** What a cause says has to be done; it says that last. */
 function mendOf(cause: string, partitions: number): string {
-  const last = cause.slice(cause.lastIndexOf(': ') + 2)
-  if (/^(set|give|let|add|raise|its producer must) /.test(last)) return last
+  const mend = /: ((?:set|give|let|add|raise|its producer must) .*)$/.exec(cause)?.[1]
+  if (mend !== undefined) return mend
   return partitions > 0
     ? `carillon routes SUBJECT --partitions ${partitions}, and publish there`
     : 'carillon rejected, on the running gateway'
