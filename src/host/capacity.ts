@@ -27,12 +27,18 @@ export interface Cut {
   readonly partitions: number
 }
 
+export interface Layout {
+  readonly hosts: number
+  readonly cut: Cut
+}
+
 /** What a partition may carry, bytes a second, so that no broker's disk or reader is bound to one. */
 const partitionBytesPerSecond = 10e6
 const leastPartitions = 4
 /** Windows as the configuration has them by default: payloads and index of a partition, MiB, and chunks read back. */
 export const windowMiB = { payload: 64, index: 64, readBack: 64 } as const
 const mostHosts = 1_000_000
+const mostSlices = 4096
 
 /** A gateway is a thread or more; cores that are left take the network's interrupts and V8's collector. */
 function mostGateways({ cores, gateway }: HostFigures): number {
@@ -40,17 +46,15 @@ function mostGateways({ cores, gateway }: HostFigures): number {
   return Math.max(1, Math.floor((cores - Math.ceil(cores / 8)) / gateway.cores))
 }
 
-/**
- * The fewest slices with which taking events in leaves half of the CPU that may be used to deliveries, and partitions that carry it. Throws
- * `bad_request` where no number of slices does.
- */
-function slicesOf(figures: HostFigures, { events, wire }: Demand): { slices: number; partitions: number } {
-  const { idleCores, eventUs } = figures.cpu
-  const budget = (ceilings.cpu * figures.gateway.cores) / 2 - idleCores
+/** The fewest slices with which taking events in leaves half of the CPU that may be used to deliveries. Throws where none do. */
+function leastSlices({ cpu, gateway }: HostFigures, { events }: Demand): number {
+  const budget = (ceilings.cpu * gateway.cores) / 2 - cpu.idleCores
   if (budget <= 0) throw impossible('a gateway of this kind uses more than a quarter of its CPU for nothing')
-  const slices = Math.max(1, Math.ceil((events * eventUs) / 1e6 / budget))
-  const each = Math.max(leastPartitions, Math.ceil((events * wire.record) / slices / partitionBytesPerSecond))
-  return { slices, partitions: slices * each }
+  return Math.max(1, Math.ceil((events * cpu.eventUs) / 1e6 / budget))
+}
+
+function partitionsOf(slices: number, { events, wire }: Demand): number {
+  return slices * Math.max(leastPartitions, Math.ceil((events * wire.record) / slices / partitionBytesPerSecond))
 }
 
 /** The part of each resource that a host uses when `hosts` carry everything. */
@@ -89,17 +93,29 @@ export function binding(used: Readonly<Record<Resource, number>>): { resource: R
   return all.reduce((worst, each) => (each.share > worst.share ? each : worst))
 }
 
-/** The fewest hosts that carry everything below all ceilings, with as few gateways on each as do. Throws `bad_request` where none do. */
-export function cheapest(figures: HostFigures, demand: Demand): { readonly hosts: number; readonly cut: Cut } {
-  const { slices, partitions } = slicesOf(figures, demand)
-  const most = mostGateways(figures)
-  // More gateways on a host are not always better: each takes in everything of its slice.
-  const cuts = Array.from({ length: most }, (_, i): Cut => ({ gatewaysPerHost: i + 1, slices, partitions }))
-  const found = cuts.map((cut) => ({ cut, hosts: leastHosts(figures, demand, cut) }))
-  const best = found.reduce((a, b) => (b.hosts < a.hosts ? b : a))
+/**
+ * The fewest hosts that carry everything below all ceilings, with as few gateways on each as do, in as few slices as do. Throws `bad_request`
+ * where no number of hosts does.
+ */
+export function cheapest(figures: HostFigures, demand: Demand): Layout {
+  let slices = leastSlices(figures, demand)
+  let best = cheapestIn(slices, figures, demand)
+  // What a gateway takes in, or keeps of it, may be too much for the network or the memory as well.
+  while (!Number.isFinite(best.hosts) && slices < mostSlices) {
+    slices *= 2
+    best = cheapestIn(slices, figures, demand)
+  }
   if (Number.isFinite(best.hosts)) return best
   const { resource } = binding(usage(figures, demand, best.cut, mostHosts))
   throw impossible(`${grouped(mostHosts)} of them have too little ${resource}`)
+}
+
+/** More gateways on a host are not always better: each takes in everything of its slice. */
+function cheapestIn(slices: number, figures: HostFigures, demand: Demand): Layout {
+  const partitions = partitionsOf(slices, demand)
+  const cuts = Array.from({ length: mostGateways(figures) }, (_, i) => ({ gatewaysPerHost: i + 1, slices, partitions }))
+  const found = cuts.map((cut) => ({ cut, hosts: leastHosts(figures, demand, cut) }))
+  return found.reduce((a, b) => (b.hosts < a.hosts ? b : a))
 }
 
 /** Infinity where no number of them does. */
