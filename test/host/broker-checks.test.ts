@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { CarillonError } from '../../src/base/errors.ts'
 import { brokerChecks } from '../../src/host/broker-checks.ts'
-import { type BrokerFacts, readBrokerFacts, type StreamFacts } from '../../src/host/broker-facts.ts'
+import { type BrokerFacts, readBrokerFacts } from '../../src/host/broker-facts.ts'
 import { embeddedChecks } from '../../src/host/embedded-checks.ts'
 import type { Finding } from '../../src/host/finding.ts'
 import { recordJudge } from '../../src/host/record-judge.ts'
@@ -11,53 +11,12 @@ import type { KafkaSettings, NatsSettings } from '../../src/source/settings.ts'
 import { encodeEvent } from '../../src/wire/envelope.ts'
 import { streamFormatDefaults } from '../../src/wire/stream-format.ts'
 import { ModelBroker } from '../model/broker.ts'
+import { goodKafka as kafka, goodNats as nats, recent, streamFacts as streamOf } from './broker-facts.ts'
 
 const hourMs = 3_600_000
 const mib = 1 << 20
 const reach = { fillAgeMs: 600_000, maxAgeMs: 0, windowBytes: 64 * mib }
 const needs = { ...reach, maxEventBytes: mib, nowMs: 1e12 }
-
-const kafka: KafkaSettings = {
-  kind: 'kafka',
-  brokers: 3,
-  replicas: 3,
-  inSync: 3,
-  leaderless: 0,
-  configs: new Map([
-    ['retention.ms', String(168 * hourMs)],
-    ['retention.bytes', '-1'],
-    ['min.insync.replicas', '2'],
-    ['message.timestamp.type', 'LogAppendTime'],
-    ['cleanup.policy', 'delete'],
-    ['max.message.bytes', '1048588'],
-    ['unclean.leader.election.enable', 'false'],
-  ]),
-}
-
-const nats: NatsSettings = {
-  kind: 'nats',
-  version: '2.12.2',
-  clustered: true,
-  replicas: 3,
-  current: 3,
-  storage: 'file',
-  maxAgeMs: 168 * hourMs,
-  maxBytes: undefined,
-  maxRecords: undefined,
-  maxRecordsPerSubject: undefined,
-  maxRecordBytes: undefined,
-  discard: 'old',
-  clockOffsetMs: 3,
-  clockErrorMs: 2,
-}
-
-const recent = { looked: 100, newestMs: 1e12 - 50, faults: [] }
-
-function streamOf(change: Partial<StreamFacts>): BrokerFacts {
-  const info = { name: 'carillon', incarnation: 'i', partitions: 4 }
-  const stream = { name: 'events', topic: 'carillon', info, create: 'create it', recent, settings: kafka, ...change }
-  return { kind: 'kafka', name: 'kafka://h:9092', streams: [stream] }
-}
 
 function check(name: string, facts: BrokerFacts, change: Partial<Parameters<typeof brokerChecks>[1]> = {}): Finding {
   const found = brokerChecks(facts, { ...needs, ...change }).filter((each) => each.check === name)

@@ -45,8 +45,9 @@ test('of cgroups of version 2 the tightest bound on the way up counts', () => {
     hostOf({
       '/proc/self/cgroup': '0::/system.slice/carillon.service\n',
       '/sys/fs/cgroup/cgroup.controllers': 'cpu memory pids\n',
-      '/sys/fs/cgroup/system.slice/carillon.service/memory.max': 'max\n',
+      '/sys/fs/cgroup/system.slice/carillon.service/memory.max': '4294967296\n',
       '/sys/fs/cgroup/system.slice/memory.max': '1073741824\n',
+      '/sys/fs/cgroup/memory.max': '2147483648\n',
       '/sys/fs/cgroup/system.slice/carillon.service/cpu.max': '150000 100000\n',
       '/sys/fs/cgroup/system.slice/cpu.max': 'max 100000\n',
       '/sys/fs/cgroup/system.slice/carillon.service/pids.max': '100\n',

@@ -84,6 +84,16 @@ test('more events than a gateway can take in are cut into slices, and the plan s
   assert.equal(shared.slices, 1)
 })
 
+test('what all gateways of a host take in counts for the network, where it is more than what goes out', () => {
+  const { used, network, gatewaysPerHost, slices } = makePlan(
+    { ...base, clients: 1e5, ratePerClient: 1, payloadBytes: 4096 },
+    ours,
+  )
+  assert.ok(network.in > network.out)
+  assert.equal(network.in, (gatewaysPerHost * 1e5 * wireBytes(4096).record) / slices)
+  assert.equal(used.network, (network.in * 8) / (ours.nicGbps * 1e9))
+})
+
 test('latency is not predicted, and what the figures do not show of it is said', () => {
   const notes = (p99Ms: number, figures: HostFigures) =>
     makePlan({ ...base, clients: 1e6, p99Ms }, figures).notes.join('\n')
