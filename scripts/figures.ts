@@ -3,10 +3,10 @@
  * where something was lost or repeated, 2 where it could not be measured.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { describeHost, maxDescriptors } from '../src/bench/host.ts'
 import type { Transport } from './figures/clients.ts'
 import { type Measured, measure, type Run } from './figures/delivery.ts'
 import { measureFirstMessage } from './figures/first-message.ts'
-import { describeHost, maxDescriptors } from './figures/host.ts'
 import { measureIdle } from './figures/idle.ts'
 import { type Form, type Options, optionsOf, type Part } from './figures/options.ts'
 import { costRow, faults, intakeRow, intakeUs, latencyRow } from './figures/rows.ts'

@@ -4,9 +4,9 @@
  */
 import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Child } from './figures/child.ts'
-import type { Gateway } from './figures/gateway.ts'
-import { cpuOf, describeHost } from './figures/host.ts'
+import { Child } from '../src/bench/child.ts'
+import type { Gateway } from '../src/bench/gateway.ts'
+import { cpuOf, describeHost } from '../src/bench/host.ts'
 import type { PublishHandlers } from './figures/publish.ts'
 import { Site } from './figures/site.ts'
 import type { LoadHandlers } from './soak/load.ts'
@@ -49,8 +49,8 @@ class Soak {
     const { broker, rate, clients, churn } = this.#options
     const config = { window: windowOf(this.#options), ...smallBuffers }
     const gateway = await this.#site.gateway(broker, 'soak', true, config, true)
-    const load = new Child<LoadHandlers>('../soak/load.ts')
-    const publisher = new Child<PublishHandlers>('publish.ts')
+    const load = new Child<LoadHandlers>(new URL('./soak/load.ts', import.meta.url))
+    const publisher = new Child<PublishHandlers>(new URL('./figures/publish.ts', import.meta.url))
     try {
       const silentSeconds = Math.min(180, (this.#options.minutes * 60) / 5)
       const all = { slowShare, silent, silentSeconds, nuisances, clients, churn }

@@ -32,13 +32,14 @@ const layers: Readonly<Record<string, Layer>> = {
   admin: { may: ['base'] },
   client: { may: ['base', 'subject', 'wire'], browser: ['client/file-store.ts'] },
   host: { may: ['base', 'routing', 'wire', 'log/record.ts', 'fanout/intake.ts', brokerContract, brokerSettings] },
+  bench: { may: ['base', 'subject', 'wire', 'routing', brokerContract, brokerOpener] },
   'config.ts': { may: allBut('client', 'cli', 'gateway.ts') },
   'config-load.ts': { may: ['base', 'config.ts'] },
   'gateway.ts': { may: allBut('client', 'cli') },
   cli: {
     may: [
       ...['base', 'subject', 'wire', 'routing', 'publish', 'client', 'config.ts', 'config-load.ts', 'gateway.ts'],
-      ...[brokerContract, brokerOpener, 'telemetry', 'host'],
+      ...[brokerContract, brokerOpener, 'telemetry', 'host', 'bench'],
     ],
   },
 }

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net'
+import { EventScanner, type EventSink } from '../../src/bench/payload.ts'
 import { encodeClientFrame } from '../../src/wire/proto.ts'
-import { EventScanner, type EventSink } from './event.ts'
 
 /**
  * Clients on bare sockets: a WebSocket library costs more than the gateway that it is to measure. They look for events in the bytes

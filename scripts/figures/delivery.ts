@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Child } from './child.ts'
+import { Child } from '../../src/bench/child.ts'
+import type { Gateway } from '../../src/bench/gateway.ts'
 import type { Transport } from './clients.ts'
-import type { Gateway } from './gateway.ts'
 import type { LoadHandlers, Received } from './load.ts'
 import type { PublishHandlers, Publishing } from './publish.ts'
 import type { BrokerKind, Site } from './site.ts'
@@ -37,8 +37,8 @@ const settleMs = 5000
 /** One gateway, one process of clients, one of publishing: events flow at a fixed rate, and the middle of it is measured. */
 export async function measure(site: Site, run: Run): Promise<Measured> {
   const gateway = await site.gateway(run.broker, run.name.replaceAll(/\W+/g, '-'))
-  const load = new Child<LoadHandlers>('load.ts')
-  const publisher = new Child<PublishHandlers>('publish.ts')
+  const load = new Child<LoadHandlers>(new URL('load.ts', import.meta.url))
+  const publisher = new Child<PublishHandlers>(new URL('publish.ts', import.meta.url))
   try {
     if (run.transport !== undefined) {
       const { transport, clients: count, subjects } = run

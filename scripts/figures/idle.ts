@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Child } from './child.ts'
+import { Child } from '../../src/bench/child.ts'
+import type { Gateway } from '../../src/bench/gateway.ts'
+import { cpuBetween, cpuOf, type KernelMemory, kernelMemory, residentBytes } from '../../src/bench/host.ts'
 import type { Transport } from './clients.ts'
-import type { Gateway } from './gateway.ts'
-import { cpuBetween, cpuOf, type KernelMemory, kernelMemory, residentBytes } from './host.ts'
 import type { LoadHandlers } from './load.ts'
 import type { Site } from './site.ts'
 import type { Row } from './table.ts'
@@ -16,7 +16,7 @@ const sampleMs = 200
 /** Memory of connections that have one subscription and get nothing. */
 export async function measureIdle(site: Site, transport: Transport, connections: number): Promise<Row> {
   const gateway = await site.gateway('embedded', `idle-${transport}`, true)
-  const load = new Child<LoadHandlers>('load.ts')
+  const load = new Child<LoadHandlers>(new URL('load.ts', import.meta.url))
   const connect = async (count: number, live: number) => {
     await load.ask('connect', { port: gateway.port, transport, count, subjects: connections })
     await gateway.subscribed(live)

@@ -1,7 +1,8 @@
+import { answer } from '../../src/bench/child.ts'
+import { monotonicUs } from '../../src/bench/payload.ts'
 import { Histogram } from '../../src/telemetry/histogram.ts'
-import { answer } from './child.ts'
 import { type Client, openClient, type Transport } from './clients.ts'
-import { monotonicUs, subjectOf } from './event.ts'
+import { subjectOf } from './subjects.ts'
 
 /** The process that holds the clients: it connects them, and counts and times what they get. */
 

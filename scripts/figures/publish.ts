@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { answer } from '../../src/bench/child.ts'
+import { eventText, monotonicUs } from '../../src/bench/payload.ts'
 import { Histogram } from '../../src/telemetry/histogram.ts'
 import { type Event, makeEvent } from '../../src/wire/frames.ts'
-import { answer } from './child.ts'
-import { eventText, monotonicUs, subjectOf } from './event.ts'
 import { toBroker, toGateway } from './sender.ts'
+import { subjectOf } from './subjects.ts'
 
 /** The process that publishes: so many events a second, whatever becomes of them, to Kafka itself or through the gateway. */
 

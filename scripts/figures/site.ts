@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Gateway, type GatewayConfig } from '../../src/bench/gateway.ts'
 import { kafkaAvailable, startKafka } from '../../test/brokers/kafka.ts'
 import { natsAvailable, startNats } from '../../test/brokers/nats.ts'
-import { Gateway, type GatewayConfig } from './gateway.ts'
 
 /** Ports of a site: gateways from the first on, nats-server and Kafka above. */
 const figuresPort = 19_700

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Child, Handlers } from './child.ts'
-import type { Gateway } from './gateway.ts'
-import { type Cpu, cpuBetween, cpuOf, hostTime } from './host.ts'
-import { quantileBound } from './metrics.ts'
+import type { Child, Handlers } from '../../src/bench/child.ts'
+import type { Gateway } from '../../src/bench/gateway.ts'
+import { type Cpu, cpuBetween, cpuOf, hostTime } from '../../src/bench/host.ts'
+import { quantileBound } from '../../src/bench/metrics.ts'
 
 /** What happened in a stretch of time. */
 export interface Window {

@@ -1,6 +1,6 @@
 import { constants, setPriority } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { answer } from '../figures/child.ts'
+import { answer } from '../../src/bench/child.ts'
 import { HerdClient, type Tally, tally } from './client.ts'
 import { countOf, herdSubject } from './event.ts'
 

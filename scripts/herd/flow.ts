@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { answer } from '../../src/bench/child.ts'
+import { eventText, monotonicUs } from '../../src/bench/payload.ts'
 import { makeEvent } from '../../src/wire/frames.ts'
-import { answer } from '../figures/child.ts'
-import { eventText, monotonicUs } from '../figures/event.ts'
 import { type Sender, toBroker, toGateway } from '../figures/sender.ts'
 
 /** A process that publishes: as fast as it goes, or at a rate, and then all that is due in one request. */

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Child } from '../figures/child.ts'
-import { subjectOf } from '../figures/event.ts'
-import type { Gateway, GatewayConfig } from '../figures/gateway.ts'
-import { type Cpu, cpuBetween, cpuOf } from '../figures/host.ts'
+import { Child } from '../../src/bench/child.ts'
+import type { Gateway, GatewayConfig } from '../../src/bench/gateway.ts'
+import { type Cpu, cpuBetween, cpuOf } from '../../src/bench/host.ts'
+import { type Metrics, quantileBound } from '../../src/bench/metrics.ts'
 import type { LoadHandlers, Received } from '../figures/load.ts'
-import { type Metrics, quantileBound } from '../figures/metrics.ts'
 import type { Site } from '../figures/site.ts'
+import { subjectOf } from '../figures/subjects.ts'
 import type { Arrival, HerdHandlers } from './clients.ts'
 import { herdPrefix } from './event.ts'
 import type { FlowHandlers } from './flow.ts'
@@ -68,11 +68,11 @@ export async function measureHerd(
   })
   const herd = Array.from(
     { length: Math.ceil(options.clients / clientsPerProcess) },
-    () => new Child<HerdHandlers>('../herd/clients.ts'),
+    () => new Child<HerdHandlers>(new URL('../herd/clients.ts', import.meta.url)),
   )
-  const flow = new Child<FlowHandlers>('../herd/flow.ts')
-  const live = new Child<LoadHandlers>('load.ts')
-  const beat = new Child<FlowHandlers>('../herd/flow.ts')
+  const flow = new Child<FlowHandlers>(new URL('../herd/flow.ts', import.meta.url))
+  const live = new Child<LoadHandlers>(new URL('load.ts', import.meta.url))
+  const beat = new Child<FlowHandlers>(new URL('../herd/flow.ts', import.meta.url))
   try {
     const crowd = { gateway, herd, flow, live, beat }
     await assemble(crowd, options)

@@ -1,6 +1,6 @@
 import type { Delivery, ServerFrame } from '../../src/wire/frames.ts'
 import type { Transport } from '../figures/clients.ts'
-import { subjectOf } from '../figures/event.ts'
+import { subjectOf } from '../figures/subjects.ts'
 import { type Connection, open } from './connection.ts'
 import { Story, type Tally } from './story.ts'
 

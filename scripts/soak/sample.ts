@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
-import type { Gateway } from '../figures/gateway.ts'
-import { cpuOf } from '../figures/host.ts'
-import type { Metrics } from '../figures/metrics.ts'
+import type { Gateway } from '../../src/bench/gateway.ts'
+import { cpuOf } from '../../src/bench/host.ts'
+import type { Metrics } from '../../src/bench/metrics.ts'
 
 /** The gateway's memory and what it has to do, at one moment. Sizes in MiB. */
 export interface Sample {

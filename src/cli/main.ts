@@ -16,6 +16,7 @@ const commands = {
   doctor: () => import('./doctor.ts'),
   plan: () => import('./plan.ts'),
   errors: () => import('./errors.ts'),
+  bench: () => import('./bench.ts'),
 } as const
 
 const summaries: Readonly<Record<keyof typeof commands, string>> = {
@@ -31,6 +32,7 @@ const summaries: Readonly<Record<keyof typeof commands, string>> = {
   doctor: 'check this host and the broker, and say what to mend',
   plan: 'how many hosts a load takes, and what they need',
   errors: 'the errors, and what to do',
+  bench: 'put a load on gateways and measure them',
 }
 
 const names = Object.keys(commands) as (keyof typeof commands)[]

@@ -1,9 +1,10 @@
 import type { CarillonError } from '../../base/errors.ts'
 import type { Ack, OutRecord, StreamInfo } from '../source.ts'
+import { encodeBatch } from './batch-encoder.ts'
 import type { BrokerLink } from './broker-link.ts'
-import type { RawBroker } from './connector.ts'
 import { type LeaderCalls, refusal } from './leader-calls.ts'
 import type { KafkaOptions } from './options.ts'
+import { produceRequest } from './produce-request.ts'
 import { code, KafkaAnswerError } from './protocol-errors.ts'
 
 /** One call of `publish`: settled when all of its records are, or the first of them has failed. */
@@ -32,11 +33,6 @@ interface Identity {
 }
 
 const sequences = 2 ** 31
-
-type ProduceRequest = Parameters<RawBroker['produce']>[0]
-interface ProduceAnswer {
-  readonly topics: readonly { readonly partitions: readonly { readonly baseOffset: string }[] }[]
-}
 
 /**
  * Writes to one partition: one batch at a time, what is published meanwhile gathers for the next. A batch whose fate is
@@ -135,30 +131,25 @@ export class Lane {
     this.#identity ??= await this.#identify(link)
     const identity = this.#identity
     try {
-      const answer = await link.call('Produce', publishAttemptMs, (broker) => {
-        return broker.produce(this.#request(identity, batch)) as Promise<ProduceAnswer>
+      const { producerId, producerEpoch, sequence } = identity
+      const firstSequence = producerId === undefined ? -1 : sequence
+      const records = batch.map(({ record }) => record)
+      // The clock is the producer's, as everywhere in Kafka, unless the topic says LogAppendTime.
+      const bytes = encodeBatch(records, Date.now(), {
+        producerId: Number(producerId ?? -1),
+        producerEpoch: producerId === undefined ? -1 : producerEpoch,
+        firstSequence,
       })
+      const base = await link.ask(
+        produceRequest(this.#stream.name, this.#partition, bytes, publishAttemptMs),
+        publishAttemptMs,
+      )
       identity.sequence = (identity.sequence + batch.length) % sequences
-      return Number(answer.topics[0]!.partitions[0]!.baseOffset)
+      return base
     } catch (error) {
       if (error instanceof KafkaAnswerError && identityLost.includes(error.code)) this.#identity = undefined
       throw error
     }
-  }
-
-  #request(identity: Identity, batch: readonly Entry[]): ProduceRequest {
-    const partition = {
-      partition: this.#partition,
-      firstSequence: identity.producerId === undefined ? 0 : identity.sequence,
-      messages: batch.map(({ record }) => message(record)),
-    }
-    return {
-      acks: -1,
-      timeout: this.#options.publishAttemptMs,
-      producerEpoch: identity.producerEpoch,
-      topicData: [{ topic: this.#stream.name, partitions: [partition] }],
-      ...(identity.producerId === undefined ? {} : { producerId: identity.producerId }),
-    } as unknown as ProduceRequest
   }
 
   async #identify(link: BrokerLink): Promise<Identity> {
@@ -198,14 +189,3 @@ interface IdentifyingBroker {
 /** The broker has forgotten the identity, or its numbers don't fit: nothing was written under them. */
 const identityLost: readonly number[] = [code.outOfOrderSequence, code.invalidProducerEpoch, code.unknownProducerId]
 const notGranted: readonly number[] = [code.clusterAuthorizationFailed, code.transactionalIdAuthorizationFailed]
-
-function message({ key, value, headers }: OutRecord) {
-  const all: Record<string, Buffer> = {}
-  for (const [name, header] of Object.entries(headers ?? {})) all[name] = asBuffer(header)!
-  return { key: asBuffer(key), value: asBuffer(value), headers: all }
-}
-
-function asBuffer(value: Uint8Array | string | null): Buffer | null {
-  if (value === null) return null
-  return typeof value === 'string' ? Buffer.from(value) : Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-}

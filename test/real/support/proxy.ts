@@ -7,6 +7,10 @@ export class TcpProxy {
   readonly #sockets = new Set<Socket>()
   /** As some networks do. */
   blocksWebSockets = false
+  /** What the gateway sends comes so much later, ms. */
+  delayMs = 0
+  /** Whether what the gateway sent in one piece goes on to the client. */
+  passes: (chunk: Buffer) => boolean = () => true
   /** Nothing passes, and nothing is told: a dead network. */
   #frozen = false
 
@@ -44,6 +48,11 @@ export class TcpProxy {
     this.cut()
   }
 
+  #later(write: () => void): void {
+    if (this.delayMs === 0) write()
+    else setTimeout(write, this.delayMs)
+  }
+
   #join(client: Socket, gateway: Socket): void {
     for (const [from, to] of [
       [client, gateway],
@@ -52,7 +61,8 @@ export class TcpProxy {
       this.#sockets.add(from)
       from.on('data', (chunk) => {
         if (this.blocksWebSockets && /^upgrade: websocket/im.test(chunk.toString('latin1'))) from.destroy()
-        else to.write(chunk)
+        else if (from === client) to.write(chunk)
+        else if (this.passes(chunk)) this.#later(() => to.write(chunk))
       })
       from.on('error', () => {})
       from.on('close', () => {

@@ -4,9 +4,9 @@
  */
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Child } from '../../../scripts/figures/child.ts'
 import type { PublishHandlers } from '../../../scripts/figures/publish.ts'
 import { Site } from '../../../scripts/figures/site.ts'
+import { Child } from '../../../src/bench/child.ts'
 
 const clients = 8
 const rate = 2000
@@ -54,7 +54,7 @@ const gateway = await site.gateway('embedded', 'slow', false, {
   limits,
   window: { payloadMiB: 1, indexEntries: 20_000 },
 })
-const publisher = new Child<PublishHandlers>('publish.ts')
+const publisher = new Child<PublishHandlers>(new URL('../../../scripts/figures/publish.ts', import.meta.url))
 for (let i = 0; i < clients; i++) follow(gateway.port, i)
 await gateway.subscribed(clients)
 const { port, configFile } = gateway

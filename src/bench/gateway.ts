@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { guardFolder, guardProcess } from './guarded.ts'
 import { Metrics } from './metrics.ts'
 
 const carillon = fileURLToPath(new URL('../../bin/carillon', import.meta.url))
@@ -21,6 +22,8 @@ export interface GatewayOptions {
   readonly nodeOptions?: readonly string[]
   /** Options beside those that a measurement needs. */
   readonly config?: Partial<GatewayConfig>
+  /** Any other options, which count more. */
+  readonly more?: Readonly<Record<string, unknown>>
   /** Ctrl-C in this terminal is not for it. */
   readonly detached?: boolean
 }
@@ -39,20 +42,16 @@ export class Gateway {
   /** Its configuration, as the publisher needs it too. */
   readonly configFile: string
   readonly #dir: string
-  readonly #child: ChildProcess
+  readonly #options: GatewayOptions
+  #child: ChildProcess
   #output = ''
 
   constructor(options: GatewayOptions) {
-    const {
-      port,
-      broker,
-      topic,
-      nodeOptions = [],
-      config: { partitions = 4, ...more } = {},
-      detached = false,
-    } = options
+    const { port, broker, topic, config: { partitions = 4, ...rest } = {}, more = {} } = options
     this.port = port
-    this.#dir = mkdtempSync(join(tmpdir(), 'carillon-figures-'))
+    this.#options = options
+    this.#dir = mkdtempSync(join(tmpdir(), 'carillon-bench-'))
+    guardFolder(this.#dir)
     this.configFile = join(this.#dir, 'config.json')
     const config = {
       broker: broker === 'embedded' ? `embedded:${join(this.#dir, 'log')}` : broker,
@@ -61,34 +60,73 @@ export class Gateway {
       createTopics: true,
       drainMs: 0,
       streams: { events: { topic, partitions } },
+      ...rest,
       ...more,
     }
     writeFileSync(this.configFile, JSON.stringify(config))
-    this.#child = spawn(carillon, ['serve', '--config', this.configFile], {
-      env: { ...process.env, CARILLON_NODE_OPTIONS: nodeOptions.join(' ') },
+    this.#child = this.#spawn()
+    process.once('exit', this.#kill)
+  }
+
+  #spawn(): ChildProcess {
+    const { nodeOptions = [], detached = false } = this.#options
+    const child = spawn(carillon, ['serve', '--config', this.configFile], {
+      env: environment(nodeOptions),
       stdio: ['ignore', 'pipe', 'pipe'],
       detached,
     })
-    for (const stream of [this.#child.stdout!, this.#child.stderr!]) {
+    for (const stream of [child.stdout!, child.stderr!]) {
       stream.on('data', (chunk) => {
         this.#output = (this.#output + chunk).slice(-4000)
       })
     }
-    process.once('exit', this.#kill)
+    const { pid } = child
+    if (pid !== undefined) guardProcess(pid)
+    child.on('exit', () => {
+      if (pid !== undefined) guardProcess(pid, true)
+    })
+    // Without it an executable that is missing would end this process.
+    child.on('error', (error) => {
+      this.#output += error.message
+    })
+    return child
   }
 
   static async ready(options: GatewayOptions): Promise<Gateway> {
     const gateway = new Gateway(options)
     try {
-      await gateway.until('is ready', async () => {
-        const answer = await fetch(`${gateway.#admin}/readyz`).catch(() => undefined)
-        return answer?.status === 200
-      })
+      await gateway.serving()
       return gateway
     } catch (error) {
       await gateway.end()
       throw error
     }
+  }
+
+  /** Resolves when it is ready for clients. */
+  async serving(): Promise<void> {
+    await this.until('is ready', async () => {
+      const answer = await fetch(`${this.admin}/readyz`).catch(() => undefined)
+      return answer?.status === 200
+    })
+  }
+
+  /** Ended, by itself or otherwise. */
+  get ended(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null
+  }
+
+  /** Without a warning, as a host dies. */
+  async crash(): Promise<void> {
+    const ended = once(this.#child, 'exit')
+    this.#child.kill('SIGKILL')
+    await ended
+  }
+
+  /** After a crash: another process with the same configuration. */
+  async again(): Promise<void> {
+    this.#child = this.#spawn()
+    await this.serving()
   }
 
   get pid(): number {
@@ -101,14 +139,14 @@ export class Gateway {
   }
 
   async metrics(): Promise<Metrics> {
-    return new Metrics(await (await fetch(`${this.#admin}/metrics`)).text())
+    return new Metrics(await (await fetch(`${this.admin}/metrics`)).text())
   }
 
   /** Waits for a fact; throws when it does not come true in time, or the gateway ends. */
   async until(what: string, fact: () => Promise<boolean>): Promise<void> {
     const end = performance.now() + patienceMs
     while (!(await fact())) {
-      if (this.#child.exitCode !== null) throw new Error(`the gateway ended: ${this.#output}`)
+      if (this.ended) throw new Error(`the gateway ended: ${this.#output}`)
       if (performance.now() > end)
         throw new Error(`expected that the gateway ${what}, in vain; it wrote: ${this.#output}`)
       await sleep(pollMs)
@@ -140,7 +178,7 @@ export class Gateway {
   /** TERM, so that a profile is written; KILL where that is not enough. */
   async end(): Promise<void> {
     process.off('exit', this.#kill)
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+    if (!this.ended) {
       const ended = once(this.#child, 'exit')
       this.#child.kill('SIGTERM')
       const deadline = setTimeout(() => this.#child.kill('SIGKILL'), 10_000)
@@ -148,9 +186,10 @@ export class Gateway {
       clearTimeout(deadline)
     }
     rmSync(this.#dir, { recursive: true, force: true })
+    guardFolder(this.#dir, true)
   }
 
-  get #admin(): string {
+  get admin(): string {
     return `http://127.0.0.1:${this.port + 1}`
   }
 
@@ -158,4 +197,10 @@ export class Gateway {
     this.#child.kill('SIGKILL')
     rmSync(this.#dir, { recursive: true, force: true })
   }
+}
+
+/** This process's, but for options of a gateway that it may be given: those would outdo the file. */
+function environment(nodeOptions: readonly string[]): NodeJS.ProcessEnv {
+  const others = Object.entries(process.env).filter(([name]) => !name.startsWith('CARILLON_'))
+  return { ...Object.fromEntries(others), CARILLON_NODE_OPTIONS: nodeOptions.join(' ') }
 }

@@ -11,8 +11,6 @@ const numberAt = timeAt + timeDigits + '","n":"'.length
 /** Marker, time and number: what a client must have of an event. */
 export const headBytes = numberAt + numberDigits
 
-export const subjectOf = (number: number): string => `figures.s${number}`
-
 /** Monotonic time, µs: the same for all processes of a host. */
 export function monotonicUs(): number {
   const [seconds, nanoseconds] = process.hrtime()
@@ -56,4 +54,36 @@ function digits(bytes: Buffer, at: number, count: number): number {
   let value = 0
   for (let i = at; i < at + count; i++) value = value * 10 + bytes[i]! - 0x30
   return value
+}
+
+/** Where a payload begins in bytes [start, end); -1 where none has its whole head there. */
+export function findPayload(bytes: Buffer, start: number, end: number): number {
+  const at = bytes.indexOf(marker, start)
+  return at >= 0 && at + headBytes <= end ? at : -1
+}
+
+/** When the event of the payload at `at` was due, monotonic µs. */
+export function dueUsOf(bytes: Buffer, at: number): number {
+  return digits(bytes, at + timeAt, timeDigits)
+}
+
+/** Its number among its subject's events. */
+export function numberOf(bytes: Buffer, at: number): number {
+  return digits(bytes, at + numberAt, numberDigits)
+}
+
+/** Writes due time and number into the payload at `at`. */
+export function stampPayload(bytes: Uint8Array, at: number, dueUs: number, number: number): void {
+  writeDigits(bytes, at + timeAt, timeDigits, Math.round(dueUs))
+  writeDigits(bytes, at + numberAt, numberDigits, number)
+}
+
+/** Decimal, with zeros before it. */
+export function writeDigits(bytes: Uint8Array, at: number, count: number, value: number): void {
+  let rest = value
+  for (let i = at + count - 1; i >= at; i--) {
+    const next = Math.floor(rest / 10)
+    bytes[i] = 0x30 + rest - next * 10
+    rest = next
+  }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
-import { EventScanner, eventText } from '../../scripts/figures/event.ts'
+import { EventScanner, eventText } from '../../src/bench/payload.ts'
 
 function scanned(chunks: readonly Buffer[]): [number, number][] {
   const scanner = new EventScanner()

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { Metrics, quantileBound } from '../../scripts/figures/metrics.ts'
+import { Metrics, quantileBound } from '../../src/bench/metrics.ts'
 
 const scrape = (fast: number, slow: number) =>
   new Metrics(`# TYPE x_seconds histogram

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { cpus, release } from 'node:os'
 
 /** What Linux says of this host and its processes; elsewhere these figures can't be had. */
@@ -67,6 +67,37 @@ export function hostTime(): HostTime {
 export function maxDescriptors(): number {
   const limit = /^Max open files\s+(\d+)/m.exec(read('/proc/self/limits'))
   return limit === null ? Number.POSITIVE_INFINITY : Number(limit[1])
+}
+
+/** The process that listens on a TCP port of this host; undefined where it is none of ours to see. */
+export function listenerPid(port: number): number | undefined {
+  const inode = ['/proc/net/tcp', '/proc/net/tcp6'].map((file) => listenInode(file, port)).find((found) => found)
+  if (inode === undefined) return undefined
+  const socket = `socket:[${inode}]`
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .find((pid) => descriptors(pid).includes(socket))
+}
+
+/** State 0A is LISTEN; the local address is `HEX:PORT`. */
+function listenInode(file: string, port: number): string | undefined {
+  const hex = port.toString(16).toUpperCase().padStart(4, '0')
+  for (const line of read(file).split('\n')) {
+    const fields = line.trim().split(/\s+/)
+    if (fields[3] === '0A' && fields[1]?.endsWith(`:${hex}`)) return fields[9]
+  }
+  return undefined
+}
+
+function descriptors(pid: number): string[] {
+  const folder = `/proc/${pid}/fd`
+  try {
+    return readdirSync(folder).map((name) => readlinkSync(`${folder}/${name}`))
+  } catch {
+    // Another user's, or gone meanwhile.
+    return []
+  }
 }
 
 export function describeHost(): string {

@@ -1,0 +1,2 @@
+/** The subjects of the measurements. */
+export const subjectOf = (number: number): string => `figures.s${number}`

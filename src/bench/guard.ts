@@ -1,0 +1,36 @@
+import { rmSync } from 'node:fs'
+
+/**
+ * A process that outlives its parent by a moment: it ends the processes and removes the folders that the parent told it of, when that one
+ * is killed and can't do so itself. Gateways don't notice that whoever started them has gone.
+ */
+
+export type GuardMessage =
+  | { readonly kind: 'process'; readonly pid: number; readonly over: boolean }
+  | { readonly kind: 'folder'; readonly path: string; readonly over: boolean }
+
+const pids = new Set<number>()
+const folders = new Set<string>()
+
+process.on('message', (message: GuardMessage) => {
+  if (message.kind === 'process') mark(pids, message.pid, message.over)
+  else mark(folders, message.path, message.over)
+})
+process.on('disconnect', () => {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // It has ended already.
+    }
+  }
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  process.exit()
+})
+// Ctrl-C in a terminal reaches all of its processes; the parent decides.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
+
+function mark<T>(set: Set<T>, what: T, over: boolean): void {
+  if (over) set.delete(what)
+  else set.add(what)
+}

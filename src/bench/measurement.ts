@@ -1,0 +1,216 @@
+import type { Published } from './account.ts'
+import type { Generator, Received } from './generator.ts'
+import { residentBytes } from './host.ts'
+import { Latencies } from './latencies.ts'
+import { CpuMeter, type Usage } from './meter.ts'
+import type { Metrics } from './metrics.ts'
+import { monotonicUs } from './payload.ts'
+import type { Second } from './report.ts'
+import type { Load } from './scenario.ts'
+import type { Stop } from './stop.ts'
+import type { Target } from './target.ts'
+
+/** From the order to start until the first event is due, ms. */
+const leadMs = 200
+/** Where in the window the scenario's blow falls. */
+const actionAt = 1 / 3
+/** How long the last deliveries may take after the last event, ms. */
+const settleMs = 30_000
+const settlePollMs = 200
+/** A publisher that can't finish is not waited for longer, ms. */
+const secondMs = 1000
+
+/** What one stretch of load brought. */
+export interface Measured {
+  readonly seconds: number
+  /** Events a second, over the whole seconds of the window. */
+  readonly eventsPerSecond: number
+  readonly usage: Usage
+  readonly received: Received
+  readonly late: Latencies
+  readonly lost: number
+  readonly told: number
+  readonly unknown: number
+  readonly stormMs: number | undefined
+  readonly timeline: readonly Second[]
+  readonly before: readonly Metrics[]
+  readonly after: readonly Metrics[]
+  readonly publisherReasons: readonly string[]
+}
+
+/** A stretch of load at one rate on clients that are live: warm-up, window, and until everything has come. */
+export class Measurement {
+  readonly #target: Target
+  readonly #generator: Generator
+  readonly #load: Load
+  readonly #stop: Stop
+  readonly #progress: (second: Second) => void
+  readonly #timeline: Second[] = []
+  readonly #late = new Latencies()
+  #published = 0
+  #publisherReasons: readonly string[] = []
+  #meter: CpuMeter | undefined
+  #startUs = 0
+  #windowUs = 0
+
+  constructor(
+    target: Target,
+    generator: Generator,
+    load: Load,
+    stop: Stop,
+    progress: (second: Second) => void = () => {},
+  ) {
+    this.#target = target
+    this.#generator = generator
+    this.#load = load
+    this.#stop = stop
+    this.#progress = progress
+  }
+
+  /** Rejects only when the generator itself fails. */
+  async run(): Promise<Measured> {
+    const { rate, warmupS, durationS } = this.#load
+    const generator = this.#generator
+    this.#published = (await generator.reports()).publisher.published
+    this.#startUs = monotonicUs() + leadMs * 1000
+    this.#windowUs = this.#startUs + warmupS * 1e6
+    await generator.window(this.#windowUs, this.#windowUs + durationS * 1e6)
+    await generator.start(rate, this.#startUs)
+    const sampling = new AbortController()
+    const sampled = this.#sample(sampling.signal)
+    await this.#stop.pause((this.#windowUs - monotonicUs()) / 1000)
+    const before = await this.#target.metrics()
+    this.#meter = new CpuMeter(() => this.#pids())
+    const from = this.#timeline.length
+    const stormMs = await this.#window()
+    const seconds = Math.max(0.001, (monotonicUs() - this.#windowUs) / 1e6)
+    const to = this.#timeline.length
+    const usage = this.#meter.result()
+    const after = await this.#target.metrics()
+    await generator.endWindow(monotonicUs())
+    if (this.#load.churnPerSecond > 0) await generator.churn(0)
+    const published = await generator.stop()
+    const { lost, told } = await this.#settle(published)
+    sampling.abort()
+    await sampled
+    return {
+      seconds,
+      eventsPerSecond: mean(this.#timeline.slice(from + 1, to).map((second) => second.published)) ?? rate,
+      usage,
+      received: await generator.received(),
+      late: this.#late,
+      lost,
+      told,
+      unknown: published.unknown.length,
+      stormMs,
+      timeline: this.#timeline,
+      before,
+      after,
+      publisherReasons: this.#publisherReasons,
+    }
+  }
+
+  /** Returns how long a storm took. */
+  async #window(): Promise<number | undefined> {
+    const { durationS, action, churnPerSecond } = this.#load
+    const endUs = this.#windowUs + durationS * 1e6
+    if (action === 'churn') await this.#generator.churn(churnPerSecond)
+    let acted: Promise<number | undefined> = Promise.resolve(undefined)
+    if (action === 'storm' || action === 'failover') {
+      await this.#stop.pause(durationS * 1000 * actionAt)
+      if (!this.#stop.stopped) acted = action === 'storm' ? this.#storm() : this.#crash()
+    }
+    await this.#stop.pause((endUs - monotonicUs()) / 1000)
+    return this.#stop.unless(acted)
+  }
+
+  async #storm(): Promise<number> {
+    const startMs = performance.now()
+    await this.#generator.storm()
+    return performance.now() - startMs
+  }
+
+  async #crash(): Promise<undefined> {
+    const { crash } = this.#target
+    if (crash === undefined) this.#stop.fail('failover: expected a server that can be killed: let bench start it')
+    else await crash().catch((error: Error) => this.#stop.fail(error.message))
+  }
+
+  /** Waits for what was published; what is late in the end is lost. */
+  async #settle(published: Published): Promise<{ lost: number; told: number }> {
+    const endMs = performance.now() + settleMs
+    for (;;) {
+      const { late, lost, told } = await this.#generator.lacking(published)
+      const over = performance.now() > endMs || this.#stop.problem !== undefined
+      if (late === 0 || over) return { lost: lost + late, told }
+      await new Promise((resolve) => setTimeout(resolve, settlePollMs))
+    }
+  }
+
+  async #sample(signal: AbortSignal): Promise<void> {
+    let nextMs = performance.now() + secondMs
+    while (!signal.aborted) {
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, nextMs - performance.now())))
+      nextMs += secondMs
+      try {
+        await this.#second()
+      } catch (error) {
+        this.#stop.fail((error as Error).message)
+        return
+      }
+    }
+  }
+
+  async #second(): Promise<void> {
+    const { arrivals, live, publisher } = await this.#generator.reports()
+    const publishedBefore = this.#published
+    this.#published = publisher.published
+    this.#publisherReasons = publisher.reasons
+    this.#meter?.look()
+    const measuring = this.#meter !== undefined
+    if (measuring) this.#late.add(publisher.late)
+    const second: Second = {
+      second: Math.round((monotonicUs() - this.#windowUs) / 1e6),
+      published: publisher.published - publishedBefore,
+      received: arrivals.count,
+      p50Ms: arrivals.quantileUs(0.5) / 1000,
+      p99Ms: arrivals.quantileUs(0.99) / 1000,
+      maxMs: arrivals.count === 0 ? Number.NaN : arrivals.maxUs / 1000,
+      live,
+      serverMiB: this.#serverBytes() / 2 ** 20,
+    }
+    this.#timeline.push(second)
+    this.#progress(second)
+    const problem = this.#target.problem() ?? failureOf(publisher.failed)
+    if (problem !== undefined) this.#stop.fail(problem)
+  }
+
+  #serverBytes(): number {
+    return residentOf(this.#target)
+  }
+
+  #pids() {
+    const { server, broker } = this.#target.pids()
+    const { clientPids, publisherPids } = this.#generator
+    return { servers: server, clients: clientPids, publisher: publisherPids, broker }
+  }
+}
+
+const mean = (values: readonly number[]): number | undefined =>
+  values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0) / values.length
+
+const failureOf = (failed: string | undefined) =>
+  failed === undefined ? undefined : `the publisher gave up: ${failed}`
+
+/** Resident memory of the target's servers that run on this host, bytes. */
+export function residentOf(target: Target): number {
+  let bytes = 0
+  for (const pid of target.pids().server) {
+    try {
+      bytes += residentBytes(pid)
+    } catch {
+      // It has just ended.
+    }
+  }
+  return bytes
+}

@@ -1,0 +1,80 @@
+import { type Cpu, cpuBetween, cpuOf, type HostTime, hostTime } from './host.ts'
+
+/** Whose CPU is told apart. */
+export const parts = ['servers', 'clients', 'publisher', 'broker'] as const
+export type Part = (typeof parts)[number]
+
+export interface Usage {
+  readonly seconds: number
+  readonly cpu: Readonly<Record<Part, Cpu>>
+  /** The largest share of one core that one process of the part used. */
+  readonly busiest: Readonly<Record<Part, number>>
+  /** Share of the host's CPU time in which nobody did anything. */
+  readonly idle: number
+}
+
+interface Seen {
+  readonly part: Part
+  readonly first: Cpu
+  last: Cpu
+}
+
+const none: Cpu = { totalUs: 0, userUs: 0, systemUs: 0 }
+
+/** Measures CPU time from its making on. Processes may come and go meanwhile: what a dead one used until the last look counts. */
+export class CpuMeter {
+  readonly #pids: () => Readonly<Record<Part, readonly number[]>>
+  readonly #seen = new Map<number, Seen>()
+  readonly #startMs = performance.now()
+  readonly #host: HostTime = hostTime()
+
+  constructor(pids: () => Readonly<Record<Part, readonly number[]>>) {
+    this.#pids = pids
+    this.#look(false)
+  }
+
+  look(): void {
+    this.#look(true)
+  }
+
+  result(): Usage {
+    this.look()
+    const seconds = (performance.now() - this.#startMs) / 1000
+    const cpu = { servers: none, clients: none, publisher: none, broker: none }
+    const busiest = { servers: 0, clients: 0, publisher: 0, broker: 0 }
+    for (const { part, first, last } of this.#seen.values()) {
+      const used = cpuBetween(first, last)
+      cpu[part] = sum(cpu[part], used)
+      busiest[part] = Math.max(busiest[part], used.totalUs / 1e6 / seconds)
+    }
+    const host = hostTime()
+    const idle = (host.idle - this.#host.idle) / Math.max(1, host.all - this.#host.all)
+    return { seconds, cpu, busiest, idle }
+  }
+
+  /** A process that has come since the beginning counts from its own. */
+  #look(begun: boolean): void {
+    const pids = this.#pids()
+    for (const part of parts) {
+      for (const pid of pids[part]) {
+        const now = cpuNow(pid)
+        if (now === undefined) continue
+        const seen = this.#seen.get(pid)
+        if (seen === undefined) this.#seen.set(pid, { part, first: begun ? none : now, last: now })
+        else seen.last = now
+      }
+    }
+  }
+}
+
+function cpuNow(pid: number): Cpu | undefined {
+  try {
+    return cpuOf(pid)
+  } catch {
+    return undefined
+  }
+}
+
+function sum(a: Cpu, b: Cpu): Cpu {
+  return { totalUs: a.totalUs + b.totalUs, userUs: a.userUs + b.userUs, systemUs: a.systemUs + b.systemUs }
+}

@@ -1,0 +1,22 @@
+import { Bench, type BenchOptions } from './bench.ts'
+import { findRate } from './find.ts'
+import type { Report } from './report.ts'
+
+export interface RunOptions extends BenchOptions {
+  /** Search the highest rate that keeps this 99th percentile, ms; undefined = measure the load's own rate. */
+  readonly findP99Ms?: number | undefined
+}
+
+/** One run from beginning to end. What was opened is closed, whatever happens. */
+export async function runBench(options: RunOptions): Promise<Report | undefined> {
+  const bench = new Bench(options)
+  try {
+    await bench.open()
+    if (options.stop.stopped) return undefined
+    const { load, stop, progress, findP99Ms } = options
+    if (findP99Ms === undefined) return bench.report(await bench.measure())
+    return await findRate({ bench, load, stop, p99Ms: findP99Ms, step: (text) => progress.step(text) })
+  } finally {
+    await bench.close()
+  }
+}

@@ -1,0 +1,42 @@
+import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+
+/** Where a server listens. */
+export interface Endpoint {
+  readonly host: string
+  readonly port: number
+  readonly tls: boolean
+}
+
+export interface SocketOptions {
+  readonly endpoint: Endpoint
+  /** Source address; undefined = the system's choice. A pair of addresses has as many connections as there are ephemeral ports. */
+  readonly localAddress?: string | undefined
+  readonly opened: () => void
+  /** The bytes are overwritten by the next read of any socket. False = read nothing more until `resume`. */
+  readonly bytes: (bytes: Buffer) => boolean
+  /** Once, unless this side destroyed it. */
+  readonly gone: (why: string) => void
+}
+
+/** All reads of this process land here in turn. */
+const readBuffer = Buffer.allocUnsafe(256 * 1024)
+
+export function openSocket({ endpoint, localAddress, opened, bytes, gone }: SocketOptions): Socket {
+  const { host, port, tls } = endpoint
+  const onread = { buffer: readBuffer, callback: (length: number) => bytes(readBuffer.subarray(0, length)) }
+  const options = { host, port, onread, noDelay: true, ...(localAddress === undefined ? {} : { localAddress }) }
+  // Whom it talks to is the operator's choice, and test certificates are vouched for by nobody.
+  const socket = tls ? connectTls({ ...options, rejectUnauthorized: false }, opened) : connectTcp(options, opened)
+  let told = false
+  const tell = (why: string) => {
+    if (told) return
+    told = true
+    gone(why)
+  }
+  socket.on('error', (error: NodeJS.ErrnoException) => tell(error.code ?? error.message))
+  socket.on('close', () => tell('the server closed the connection'))
+  return socket
+}
+
+export const authorityOf = ({ host, port }: Endpoint): string => `${host.includes(':') ? `[${host}]` : host}:${port}`

@@ -1,0 +1,79 @@
+import type { Conversation, Listener } from './conversation.ts'
+import { readHead } from './http-head.ts'
+import { clientFrame, FrameReader, opcode } from './websocket-frames.ts'
+
+/** A protocol within WebSocket messages. */
+export interface Dialect {
+  /** Path and query of the handshake. */
+  readonly path: string
+  /** Header lines of the handshake beside WebSocket's own, each ended by CRLF. */
+  readonly headers: string
+  /** The handshake is done: say what is wanted. `send` is a message. */
+  opened(listener: Listener, send: (payload: Uint8Array | string) => void): void
+  /** A message, bytes [start, end); overwritten afterwards. */
+  message(
+    listener: Listener,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    send: (payload: Uint8Array | string) => void,
+  ): void
+}
+
+/** RFC 6455's own example: the server only hashes it. */
+const key = 'dGhlIHNhbXBsZSBub25jZQ=='
+const nothing = Buffer.alloc(0)
+
+/** A conversation in a dialect; one dialect object serves all connections. */
+export class WebSocketConversation implements Conversation {
+  readonly #listener: Listener
+  readonly #dialect: Dialect
+  readonly #frames = new FrameReader()
+  /** What has come of the handshake's answer; undefined once it is done. */
+  #head: Buffer | undefined = nothing
+
+  constructor(listener: Listener, dialect: Dialect) {
+    this.#listener = listener
+    this.#dialect = dialect
+  }
+
+  begin(): void {
+    const { path, headers } = this.#dialect
+    const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n'
+    const head = `GET ${path} HTTP/1.1\r\nHost: ${this.#listener.authority}\r\n${upgrade}`
+    this.#listener.send(`${head}Sec-WebSocket-Key: ${key}\r\n${headers}\r\n`)
+  }
+
+  take(bytes: Buffer): void {
+    if (this.#head === undefined) this.#frames.take(bytes, this.#frame)
+    else this.#accept(Buffer.concat([this.#head, bytes]))
+  }
+
+  #accept(bytes: Buffer): void {
+    this.#head = bytes
+    const head = readHead(bytes)
+    if (head === undefined) return
+    if (head.status !== 101) {
+      throw new Error(`expected 101 for a WebSocket, got ${JSON.stringify(bytes.toString('latin1', 0, 300))}`)
+    }
+    this.#head = undefined
+    this.#dialect.opened(this.#listener, this.#send)
+    if (head.end < bytes.length) this.#frames.take(bytes.subarray(head.end), this.#frame)
+  }
+
+  readonly #frame = (code: number, bytes: Buffer, start: number, end: number): void => {
+    if (code === opcode.text || code === opcode.binary) {
+      this.#dialect.message(this.#listener, bytes, start, end, this.#send)
+    } else if (code === opcode.ping) {
+      this.#listener.send(clientFrame(opcode.pong, bytes.subarray(start, end)))
+    } else if (code === opcode.close) {
+      const why = end - start < 2 ? '' : ` (${bytes.readUInt16BE(start)} ${bytes.toString('utf8', start + 2, end)})`
+      throw new Error(`the server closed the connection${why}`)
+    }
+  }
+
+  readonly #send = (payload: Uint8Array | string): void => {
+    const text = typeof payload === 'string'
+    this.#listener.send(clientFrame(text ? opcode.text : opcode.binary, text ? Buffer.from(payload) : payload))
+  }
+}

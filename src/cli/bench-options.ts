@@ -1,0 +1,175 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { CarillonError } from '../base/errors.ts'
+import type { BrokerWayTarget } from '../bench/broker-way.ts'
+import { CarillonTarget } from '../bench/carillon-target.ts'
+import { headBytes } from '../bench/payload.ts'
+import { type Load, loadOf, type ScenarioName, scenarioNames } from '../bench/scenario.ts'
+import type { Endpoint } from '../bench/socket.ts'
+import { maxSubjects } from '../bench/subjects.ts'
+import type { Config } from '../config.ts'
+import type { Loaded } from '../config-load.ts'
+import { gatewayUrl, wholeNumber } from './gateway-url.ts'
+import { version } from './version.ts'
+
+export interface BenchFlags {
+  readonly clients?: number
+  readonly rate?: number
+  readonly payload?: number
+  readonly duration?: number
+  readonly warmup?: number
+  readonly subjects?: number
+  readonly seed?: number
+  readonly gateways?: number
+  readonly url?: readonly string[]
+  readonly metrics?: readonly string[]
+  readonly transport: 'ws' | 'sse' | 'poll'
+  readonly codec?: 'json' | 'protobuf'
+  readonly tls?: boolean
+  readonly find?: number
+  readonly calibrate: boolean
+  readonly json?: string
+  readonly html?: string
+  readonly firstPort?: number
+}
+
+/** What a payload's head takes, and its end. */
+const leastPayload = headBytes + 12
+const maxPayload = 60_000
+const maxRate = 2_000_000
+
+const list = (parse: (text: string) => string) => (text: string, all: string[] | undefined) => [
+  ...(all ?? []),
+  parse(text),
+]
+
+export function addBenchOptions(command: Command): void {
+  command
+    .option('--clients <count>', 'clients; each has a connection', wholeNumber)
+    .option('--rate <events/s>', 'events a second in all', number(0.001, maxRate))
+    .option('--payload <bytes>', "an event's data", number(leastPayload, maxPayload))
+    .option('--duration <s>', 'how long is measured', number(1, 1e6))
+    .option('--warmup <s>', 'how long events flow before (default: 5)', number(0, 3600))
+    .option('--subjects <count>', 'subjects of mixed (default: a tenth of the clients)', number(1, maxSubjects))
+    .option('--gateways <count>', 'gateways to start (default: 1; failover from Kafka or NATS: 2)', wholeNumber)
+    .option('--url <url>', 'a gateway that runs already; may be repeated', list(gatewayUrl))
+    .option(
+      '--metrics <url>',
+      "a running gateway's admin listener, for its GC and loop delay; may be repeated",
+      list(gatewayUrl),
+    )
+    .addOption(new Option('--transport <name>', 'of the clients').choices(['ws', 'sse', 'poll']).default('ws'))
+    .addOption(
+      new Option('--codec <name>', 'json or, over WebSocket, protobuf (the default there)').choices([
+        'json',
+        'protobuf',
+      ]),
+    )
+    .option('--tls', 'gateways that are started serve TLS, by a certificate for this run')
+    .option('--find <ms>', 'search the highest rate whose 99th percentile stays below', number(0.1, 1e6))
+    .option('--no-calibrate', 'do not measure the load generator first')
+    .option('--seed <number>', 'of what is drawn: subjects of mixed (default: 1)', wholeNumber)
+    .option(
+      '--first-port <port>',
+      'gateways that are started listen from here on (default: 21700)',
+      number(1024, 65_000),
+    )
+    .option('--json <file>', 'write the report as JSON; - = to stdout, instead of the tables')
+    .option('--html <file>', 'write the report as one page')
+}
+
+function number(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (text.trim() !== '' && value >= least && value <= most) return value
+    throw new InvalidArgumentError(`expected a number from ${least} to ${most}`)
+  }
+}
+
+const mistake = (text: string) => new CarillonError('bad_request', `${text}: see carillon bench --help`)
+
+/** The load that the command line asks for. Throws what was expected. */
+export function loadFrom(name: string, flags: BenchFlags): Load {
+  const scenario = scenarioNames.find((each) => each === name)
+  if (scenario === undefined) throw mistake(`expected a scenario of ${scenarioNames.join(', ')}, got "${name}"`)
+  const { clients, rate, payload, duration, warmup, subjects, seed } = flags
+  const load = loadOf(scenario, {
+    clients,
+    rate,
+    payloadBytes: payload === undefined ? undefined : Math.round(payload),
+    durationS: duration,
+    warmupS: warmup,
+    subjects: subjects === undefined ? undefined : Math.round(subjects),
+    seed,
+  })
+  if (load.subjects > maxSubjects) throw mistake(`expected at most ${maxSubjects} subjects, got ${load.subjects}`)
+  return load
+}
+
+/** The gateways that the command line and the configuration mean. Throws what was expected. */
+export function targetFrom(scenario: ScenarioName, flags: BenchFlags, { config, origins }: Loaded): CarillonTarget {
+  const { transport, codec = transport === 'ws' ? 'protobuf' : 'json', url = [], metrics = [] } = flags
+  if (codec === 'protobuf' && transport !== 'ws') throw mistake(`--codec: ${transport} has JSON only, got protobuf`)
+  const isGiven = origins.has('broker')
+  const embedded = config.broker.startsWith('embedded:')
+  const running = url.map(endpointOf)
+  if (running.length > 0 && scenario === 'failover') throw mistake('failover kills a gateway: expected no --url')
+  const gateways = flags.gateways ?? (scenario === 'failover' && !embedded ? 2 : 1)
+  if (embedded && gateways > 1) {
+    throw mistake(
+      `--gateways: an embedded log belongs to one gateway, got ${gateways}; give --broker kafka://… or nats://…`,
+    )
+  }
+  const streams = origins.has('streams') ? config.streams : benchStreams
+  return new CarillonTarget({
+    version: version(),
+    transport,
+    codec,
+    tls: flags.tls === true,
+    running,
+    admins: metrics,
+    gateways,
+    ...(flags.firstPort === undefined ? {} : { firstPort: flags.firstPort }),
+    broker: embedded ? undefined : brokerOf(config, running.length > 0 ? config.streams : streams),
+    gatewayOptions: {
+      ...changed(config, origins),
+      ...(embedded && !isGiven ? {} : { broker: config.broker }),
+      streams,
+    },
+  })
+}
+
+/** A topic of its own: a benchmark's events are nobody else's. */
+const benchStreams = { events: { topic: 'carillon-bench', partitions: 4 } }
+
+/** Options of a gateway that is started, as far as somebody chose them. */
+function changed(config: Config, origins: Loaded['origins']): Record<string, unknown> {
+  const others = new Set([
+    'listen',
+    'admin',
+    'tlsCert',
+    'tlsKey',
+    'dev',
+    'createTopics',
+    'drainMs',
+    'broker',
+    'streams',
+  ])
+  const sections = [...origins.keys()].map((path) => path.split('.')[0]!)
+  const chosen = [...new Set(sections)].filter((name) => !others.has(name))
+  return Object.fromEntries(chosen.map((name) => [name, config[name as keyof Config]]))
+}
+
+function brokerOf({ broker, kafka, nats, routes }: Config, streams: BrokerWayTarget['streams']): BrokerWayTarget {
+  for (const [name, stream] of Object.entries(streams) as [string, { format?: string; framing?: string }][]) {
+    const { format = 'event', framing = 'none' } = stream
+    if (format === 'event' && framing === 'none') continue
+    throw mistake(`bench publishes events, but stream ${name} has format ${format}, framing ${framing}`)
+  }
+  return { url: broker, options: { kafka, nats }, routes, streams }
+}
+
+function endpointOf(text: string): Endpoint {
+  const { protocol, hostname, port } = new URL(text)
+  const tls = protocol === 'https:'
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || (tls ? 443 : 80)), tls }
+}

@@ -1,0 +1,122 @@
+import { renameSync, writeFileSync } from 'node:fs'
+import { Command } from 'commander'
+import type { Progress } from '../bench/bench.ts'
+import { reportHtml } from '../bench/html.ts'
+import type { Report, Second } from '../bench/report.ts'
+import { runBench } from '../bench/run.ts'
+import { scenarios } from '../bench/scenario.ts'
+import { Stop } from '../bench/stop.ts'
+import { addBenchOptions, type BenchFlags, loadFrom, targetFrom } from './bench-options.ts'
+import { reportText, secondLine } from './bench-text.ts'
+import { exitCodes } from './exit.ts'
+import { configOf, isOfBroker, withConfig } from './options.ts'
+import { table } from './text.ts'
+
+export function command(): Command {
+  const bench = new Command('carillon bench')
+    .description('Put a load on gateways and measure: latency of every message, losses, CPU, memory.')
+    .argument('<scenario>', 'what happens, see below')
+  addBenchOptions(bench)
+  withConfig(bench, isOfBroker)
+  bench.addHelpText('after', help())
+  return bench.action((scenario: string) => run(scenario, bench))
+}
+
+function help(): string {
+  const rows = Object.entries(scenarios).map(([name, { about }]) => [name, about])
+  return `
+Scenarios:
+${table(['', ''], rows).trim().replaceAll(/^/gm, '  ')}
+
+Without --url gateways are started here, with an embedded log unless --broker names another one. Exit code: 0, 1 where something
+was lost or repeated or the run failed, 130 after Ctrl-C (what was measured until then is reported).
+
+Examples:
+  carillon bench unicast --clients 1000 --rate 5000
+  carillon bench storm --broker kafka://127.0.0.1:9092 --gateways 2 --html storm.html
+  carillon bench broadcast --url http://127.0.0.1:8080 --transport sse --json -`
+}
+
+async function run(scenario: string, command: Command): Promise<void> {
+  const flags = command.opts<BenchFlags>()
+  const load = loadFrom(scenario, flags)
+  const target = targetFrom(load.scenario, flags, configOf(command))
+  const stop = new Stop()
+  onInterrupt(() => stop.interrupt())
+  const progress = new Lines()
+  const report = await runBench({ target, load, stop, progress, calibration: undefined, findP99Ms: flags.find })
+  progress.end()
+  if (report === undefined) unmeasured(stop)
+  else publish(report, flags)
+}
+
+/** It ended before anything was measured. */
+function unmeasured({ problem }: Stop): void {
+  if (problem !== undefined) throw new Error(problem)
+  console.error('carillon: interrupted before anything was measured')
+  process.exitCode = exitCodes.interrupted
+}
+
+function publish(report: Report, { json, html }: BenchFlags): void {
+  if (json === '-') process.stdout.write(`${jsonOf(report)}\n`)
+  else process.stdout.write(reportText(report))
+  if (report.problems.length > 0) process.exitCode = exitCodes.failed
+  else if (report.interrupted) process.exitCode = exitCodes.interrupted
+  if (json !== undefined && json !== '-') write(json, `${jsonOf(report)}\n`)
+  if (html !== undefined) write(html, reportHtml(report))
+}
+
+const jsonOf = (report: Report): string => JSON.stringify(report, null, 2)
+
+/** All of it or nothing: a disk may be full. */
+function write(file: string, text: string): void {
+  const part = `${file}.part`
+  try {
+    writeFileSync(part, text)
+    renameSync(part, file)
+  } catch (error) {
+    console.error(`carillon: the report could not be written to ${file}: ${(error as Error).message}`)
+    process.exitCode = exitCodes.failed
+  }
+}
+
+/** The first Ctrl-C ends the run with its report, the second one at once. */
+function onInterrupt(interrupt: () => void): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    let asked = false
+    process.on(signal, () => {
+      if (asked) process.exit(exitCodes.interrupted)
+      asked = true
+      interrupt()
+    })
+  }
+}
+
+/** Progress on stderr: one line that changes on a terminal, else a line every ten seconds. */
+class Lines implements Progress {
+  readonly #terminal = process.stderr.isTTY
+  /** When a second was shown last. */
+  #shownMs = Number.NEGATIVE_INFINITY
+  #last = ''
+
+  step(text: string): void {
+    if (text !== this.#last) this.#show(text)
+    this.#last = text
+  }
+
+  second(second: Second): void {
+    if (!this.#terminal && performance.now() - this.#shownMs < quietMs) return
+    this.#shownMs = performance.now()
+    this.#show(secondLine(second))
+  }
+
+  end(): void {
+    if (this.#terminal) process.stderr.write('\r\x1b[K')
+  }
+
+  #show(text: string): void {
+    process.stderr.write(this.#terminal ? `\r\x1b[K-- ${text}` : `-- ${text}\n`)
+  }
+}
+
+const quietMs = 10_000

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import fc from 'fast-check'
+import { BatchDecoder } from '../../src/source/kafka/batch-decoder.ts'
+import { encodeBatch } from '../../src/source/kafka/batch-encoder.ts'
+import { ByteReader } from '../../src/source/kafka/encoding.ts'
+import { produceRequest } from '../../src/source/kafka/produce-request.ts'
+import { KafkaAnswerError } from '../../src/source/kafka/protocol-errors.ts'
+import type { OutRecord } from '../../src/source/source.ts'
+
+const identity = { producerId: 4_000_000_001, producerEpoch: 3, firstSequence: 2 ** 31 - 2 }
+
+interface Read {
+  readonly offset: number
+  readonly timeMs: number
+  readonly key: string | null
+  readonly value: string | null
+  readonly headers: readonly (readonly [string, string])[]
+}
+
+function decoded(batch: Buffer): Read[] {
+  const decoder = new BatchDecoder(batch.length)
+  const records: Read[] = []
+  const text = (bytes: Buffer, start: number, end: number) => (start < 0 ? null : bytes.toString('hex', start, end))
+  decoder.begin(0, batch, [], 0)
+  let outcome = decoder.step({ record: take })
+  while (outcome === 'part') outcome = decoder.step({ record: take })
+  assert.equal(outcome, 'read', decoder.problem)
+  return records
+
+  function take(record: Parameters<Parameters<BatchDecoder['step']>[0]['record']>[0]): void {
+    const { offset, timeMs, buffer, keyStart, keyEnd, valueStart, valueEnd } = record
+    const headers = [...record.headers()].map(([name, value]) => [name, value!.toString('hex')] as const)
+    records.push({
+      offset,
+      timeMs,
+      key: text(buffer, keyStart, keyEnd),
+      value: text(buffer, valueStart, valueEnd),
+      headers,
+    })
+  }
+}
+
+const bytes = fc.oneof(fc.uint8Array({ maxLength: 20 }), fc.uint8Array({ minLength: 60, maxLength: 300 }))
+const record = fc.record({
+  partition: fc.constant(0),
+  key: fc.option(bytes),
+  value: fc.option(bytes),
+  headers: fc.dictionary(fc.string({ minLength: 1, maxLength: 12 }), fc.oneof(fc.string(), bytes), { maxKeys: 3 }),
+})
+
+test('the records of a batch are read as they were written', () => {
+  fc.assert(
+    fc.property(fc.array(record, { minLength: 1, maxLength: 200 }), (records: OutRecord[]) => {
+      const hex = (value: Uint8Array | string) => Buffer.from(value as Uint8Array).toString('hex')
+      assert.deepEqual(
+        decoded(encodeBatch(records, 1_700_000_000_123, identity)),
+        records.map(({ key, value, headers }, offset) => ({
+          offset,
+          timeMs: 1_700_000_000_123,
+          key: key === null ? null : hex(key),
+          value: value === null ? null : hex(value),
+          headers: Object.entries(headers ?? {}).map(([name, header]) => [name, hex(header)]),
+        })),
+      )
+    }),
+    { numRuns: 50 },
+  )
+})
+
+test('a batch says who wrote it, so that the broker knows it again', () => {
+  const batch = encodeBatch([{ partition: 0, key: null, value: Buffer.from('x') }], 1, identity)
+  assert.equal(batch.readBigInt64BE(43), 4_000_000_001n)
+  assert.equal(batch.readInt16BE(51), 3)
+  assert.equal(batch.readInt32BE(53), 2 ** 31 - 2)
+  const nobody = encodeBatch([], 1, { producerId: -1, producerEpoch: -1, firstSequence: -1 })
+  assert.equal(nobody.readBigInt64BE(43), -1n)
+})
+
+test('a produce request is answered with the offset of its first record, or with an error', () => {
+  const request = produceRequest('t', 5, Buffer.from('batch'), 4000)
+  assert.ok(request.body.includes(Buffer.from('\0\0\0\x05batch')))
+  const answer = (error: number) => {
+    const bytes = Buffer.alloc(4 + 3 + 4 + 4 + 2 + 24 + 4)
+    bytes.writeInt32BE(1, 0)
+    bytes.writeInt16BE(1, 4)
+    bytes.write('t', 6)
+    bytes.writeInt32BE(1, 7)
+    bytes.writeInt32BE(5, 11)
+    bytes.writeInt16BE(error, 15)
+    bytes.writeBigInt64BE(8_589_934_600n, 17)
+    return new ByteReader(bytes)
+  }
+  assert.equal(request.decode(answer(0)), 8_589_934_600)
+  assert.throws(() => request.decode(answer(6)), KafkaAnswerError)
+})
