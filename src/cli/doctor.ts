@@ -1,6 +1,8 @@
 import { Command } from 'commander'
 import { printable } from '../base/printable.ts'
 import type { Config } from '../config.ts'
+import type { Loaded } from '../config-load.ts'
+import { millisecondsOf } from '../host/amounts.ts'
 import type { BrokerNeeds } from '../host/broker-checks.ts'
 import { type Finding, gravest, type Level } from '../host/finding.ts'
 import { hostChecks } from '../host/host-checks.ts'
@@ -13,6 +15,7 @@ import { thisHost } from '../host/this-host.ts'
 import { parseBrokerUrl } from '../source/open.ts'
 import { exitCodes } from './exit.ts'
 import { gatewayUrl, wholeNumber } from './gateway-url.ts'
+import type { MeasuredHost } from './measure.ts'
 import { configOf, isOfBroker, withConfig } from './options.ts'
 
 interface Flags {
@@ -20,6 +23,9 @@ interface Flags {
   readonly hostOnly?: boolean
   readonly natsMonitor?: string
   readonly json?: boolean
+  readonly measure?: boolean
+  readonly p99: string
+  readonly out: string
 }
 
 /** Payload and index of one record in a window: bytes of the index, and those that keep its time where the broker has no epochs. */
@@ -38,22 +44,50 @@ export function command(): Command {
     )
     .option('--host-only', 'leave the broker alone')
     .option('--nats-monitor <url>', "the NATS server's monitoring port, which tells how often it syncs", gatewayUrl)
+    .option('--measure', 'measure what this host can do instead, on a gateway that is started for it')
+    .option('--p99 <ms>', 'with --measure: the 99th percentile of the latency that is to be kept', '50ms')
+    .option('--out <file>', 'with --measure: where the figures are written, for carillon plan --host', 'measured.json')
     .option('--json', 'as JSON')
   withConfig(command, isOfBroker)
   command.addHelpText(
     'after',
-    '\nExit code: 0 nothing to mend, 4 warnings, 1 something fails. What a host does not show is no fault.',
+    '\nExit code: 0 nothing to mend, 4 warnings, 1 something fails. What a host does not show is no fault. --measure: 130 after Ctrl-C.',
   )
   command.addHelpText('after', '\nExample:\n  carillon doctor --config carillon.yaml --clients 100000')
   return command.action(async () => {
-    const { config } = configOf(command)
+    const loaded = configOf(command)
+    const { config } = loaded
     const flags = command.opts<Flags>()
+    if (flags.measure) return measure(loaded, flags)
     const findings = await examine(config, flags, thisHost())
     const level = gravest(findings)
     if (flags.json) console.log(JSON.stringify({ level, clients: flags.clients, findings }))
     else console.log(report(findings))
     process.exitCode = level === 'fail' ? exitCodes.failed : level === 'warn' ? exitCodes.warned : exitCodes.ok
   })
+}
+
+async function measure(loaded: Loaded, { clients, p99, out, json }: Flags): Promise<void> {
+  const p99Ms = millisecondsOf('--p99', p99)
+  const { measureHost, loadedForMeasuring } = await import('./measure.ts')
+  const measured = await measureHost({ clients, p99Ms, out }, loadedForMeasuring(loaded))
+  if (measured === undefined) {
+    console.error('carillon: interrupted before all was measured; nothing was written')
+    process.exitCode = exitCodes.interrupted
+  } else console.log(json ? JSON.stringify(measured) : measuredText(measured, p99Ms, out))
+}
+
+function measuredText({ figures, headline, limits, clients }: MeasuredHost, p99Ms: number, out: string): string {
+  const { connectionsPerGiB, deliveriesPerCore } = headline
+  const { cpu, memory } = figures
+  const most = deliveriesPerCore === undefined ? 'none was found' : `${grouped(deliveriesPerCore)} a second`
+  return [
+    `connections in a GiB: ${grouped(connectionsPerGiB)} (${grouped(memory.residentBytes)} bytes in the gateway + ${grouped(memory.kernelBytes)} in the kernel)`,
+    `deliveries for each core that they take, p99 within ${p99Ms} ms: ${most}`,
+    `CPU: ${cpu.deliveryUs} us a delivery, ${cpu.eventUs} us an event, ${cpu.connectUs} us a client that comes, ${cpu.idleCores} cores for nothing; ${grouped(clients)} clients`,
+    ...limits.map((limit) => `limited by the load, not the gateway: ${limit}`),
+    `written to ${out}: carillon plan --host ${out}`,
+  ].join('\n')
 }
 
 async function examine(config: Config, flags: Flags, host: HostReader): Promise<Finding[]> {

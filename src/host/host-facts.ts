@@ -22,6 +22,8 @@ export interface Card {
   readonly receiveQueues: number
   /** The kernel spreads what comes by one queue over several CPUs (RPS). */
   readonly spread: boolean
+  /** Gigabits a second, where it says so: many virtual ones do not. */
+  readonly gbps?: number
 }
 
 /** Whether something keeps the clock right. `by`: who says so; '' = nobody could be asked. */
@@ -95,7 +97,9 @@ function readCards(host: HostReader): Card[] {
   return names.map((name) => {
     const queues = host.list(`${classes}/${name}/queues`).filter((queue) => queue.startsWith('rx-'))
     const masks = queues.map((queue) => host.read(`${classes}/${name}/queues/${queue}/rps_cpus`) ?? '')
-    return { name, receiveQueues: queues.length, spread: masks.some((mask) => /[1-9a-f]/i.test(mask)) }
+    const mbps = Number(host.read(`${classes}/${name}/speed`))
+    const speed = mbps > 0 ? { gbps: mbps / 1000 } : {}
+    return { name, receiveQueues: queues.length, spread: masks.some((mask) => /[1-9a-f]/i.test(mask)), ...speed }
   })
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -9,6 +9,7 @@ import { kafkaAvailable } from '../brokers/kafka.ts'
 import { administer, kafkaClient } from '../brokers/kafka-admin.ts'
 import { type NatsServer, natsAvailable, startNats } from '../brokers/nats.ts'
 import { administerNats } from '../brokers/nats-admin.ts'
+import { until } from '../client/recorder.ts'
 import { KafkaSite } from './support/kafka-site.ts'
 import { Run } from './support/run.ts'
 
@@ -240,6 +241,17 @@ test("the exit code is the gravest finding's, and the host alone is examined whe
   assert.equal(tooMany.code, 1)
   const { stdout } = await carillon('doctor', '--host-only')
   assert.match(stdout, /^\d+ fail, \d+ warn, \d+ unknown, \d+ pass\n$/m)
+})
+
+test('a measurement that is interrupted ends with 130, writes nothing and leaves nothing running', async () => {
+  const out = join(folder, 'measured.json')
+  const own = mkdtempSync(join(folder, 'tmp-'))
+  const run = new Run(['doctor', '--measure', '--clients', '200', '--out', out], folder, { TMPDIR: own })
+  await until('the load flows', () => run.child.exitCode !== null || run.stderr.includes('events/s to 10 clients'))
+  run.child.kill('SIGINT')
+  assert.equal(await run.ended, 130, run.stderr)
+  assert.equal(existsSync(out), false)
+  assert.deepEqual(readdirSync(own), [])
 })
 
 test('a plan is made from the command line, as text and as JSON', async () => {
