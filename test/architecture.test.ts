@@ -14,6 +14,7 @@ interface Layer {
 }
 
 const brokerContract = 'source/source.ts'
+const brokerSettings = 'source/settings.ts'
 const brokerOpener = 'source/open.ts'
 
 const layers: Readonly<Record<string, Layer>> = {
@@ -30,6 +31,7 @@ const layers: Readonly<Record<string, Layer>> = {
   edge: { may: ['base', 'subject', 'wire', 'routing', 'publish', 'session', 'telemetry', brokerContract] },
   admin: { may: ['base'] },
   client: { may: ['base', 'subject', 'wire'], browser: ['client/file-store.ts'] },
+  host: { may: ['base', 'routing', 'wire', 'log/record.ts', 'fanout/intake.ts', brokerContract, brokerSettings] },
   bench: { may: ['base', 'subject', 'wire', 'routing', brokerContract, brokerOpener] },
   'config.ts': { may: allBut('client', 'cli', 'gateway.ts') },
   'config-load.ts': { may: ['base', 'config.ts'] },
@@ -37,7 +39,7 @@ const layers: Readonly<Record<string, Layer>> = {
   cli: {
     may: [
       ...['base', 'subject', 'wire', 'routing', 'publish', 'client', 'config.ts', 'config-load.ts', 'gateway.ts'],
-      ...[brokerContract, brokerOpener, 'telemetry', 'bench'],
+      ...[brokerContract, brokerOpener, 'telemetry', 'host', 'bench'],
     ],
   },
 }

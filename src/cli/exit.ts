@@ -10,6 +10,8 @@ export const exitCodes = {
   usage: 2,
   /** The gateway or broker could not be reached. */
   unreachable: 3,
+  /** It was carried out, and there is something to look at, but nothing that fails. */
+  warned: 4,
   /** Ended by Ctrl-C before it was done (128 + SIGINT, as shells have it). */
   interrupted: 130,
 } as const

@@ -13,6 +13,8 @@ const commands = {
   token: () => import('./token.ts'),
   health: () => import('./health.ts'),
   rejected: () => import('./rejected.ts'),
+  doctor: () => import('./doctor.ts'),
+  plan: () => import('./plan.ts'),
   errors: () => import('./errors.ts'),
   bench: () => import('./bench.ts'),
 } as const
@@ -27,6 +29,8 @@ const summaries: Readonly<Record<keyof typeof commands, string>> = {
   token: 'show the positions in a token',
   health: 'ask a gateway whether it is ready',
   rejected: 'the records that a gateway could not use, and why',
+  doctor: 'check this host and the broker, and say what to mend',
+  plan: 'how many hosts a load takes, and what they need',
   errors: 'the errors, and what to do',
   bench: 'put a load on gateways and measure them',
 }

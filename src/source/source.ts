@@ -1,4 +1,5 @@
 import type { Generations, SourceRecord } from '../log/record.ts'
+import type { StreamSettings } from './settings.ts'
 
 /**
  * The broker contract: a durable, partitioned log that is read at explicit offsets. One conformance suite
@@ -57,6 +58,9 @@ export interface Source {
    * of them. On a rejection some may have been written all the same.
    */
   publish(stream: StreamInfo, records: readonly OutRecord[]): Promise<Ack[]>
+
+  /** How the stream is set up on the broker, for people. Absent where this process is the broker. */
+  settings?(stream: StreamInfo): Promise<StreamSettings>
 
   /** Ends tails, connections and files; resolves when they are gone. */
   close(): Promise<void>

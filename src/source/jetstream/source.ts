@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../../base/clock.ts'
 import { CarillonError } from '../../base/errors.ts'
 import { type Random, systemRandom } from '../../base/random.ts'
+import type { NatsSettings } from '../settings.ts'
 import type {
   Ack,
   Offsets,
@@ -21,6 +22,7 @@ import { Link, serversOf } from './link.ts'
 import { type NatsOptions, natsDefaults } from './options.ts'
 import { Publisher } from './publisher.ts'
 import { RangeRead } from './range.ts'
+import { familySettings } from './stream-settings.ts'
 import { JetStreamTail } from './tail.ts'
 
 export interface NatsContext extends SourceContext {
@@ -115,6 +117,10 @@ class NatsSource implements Source {
 
   async publish(stream: StreamInfo, records: readonly OutRecord[]): Promise<Ack[]> {
     return this.#publisher.publish(stream, records)
+  }
+
+  settings(stream: StreamInfo): Promise<NatsSettings> {
+    return familySettings(this.#api, stream, this.#clock)
   }
 
   async close(): Promise<void> {

@@ -2,7 +2,7 @@ import { code, protocolError } from './protocol-errors.ts'
 import type { SecurityOptions } from './security.ts'
 
 /** The operations of Kafka's ACLs that our requests need. */
-export type Operation = 'Describe' | 'Read' | 'Write' | 'Create'
+export type Operation = 'Describe' | 'DescribeConfigs' | 'Read' | 'Write' | 'Create'
 
 /** What was tried when the broker answered with an error. */
 export interface Attempt {

@@ -10,6 +10,9 @@ export interface PartitionLeader {
   /** Node id; −1 = the partition has no leader now. */
   readonly leader: number
   readonly leaderEpoch: number
+  /** Copies that it should have, and those that are in sync. */
+  readonly replicas: number
+  readonly inSync: number
 }
 
 export interface TopicMetadata {
@@ -51,7 +54,7 @@ function decode(reader: ByteReader): TopicMetadata {
     const [index, leader] = decodePartition(reader)
     partitions[index] = leader
   }
-  for (let i = 0; i < partitions.length; i++) partitions[i] ??= { leader: -1, leaderEpoch: -1 }
+  for (let i = 0; i < partitions.length; i++) partitions[i] ??= { leader: -1, leaderEpoch: -1, replicas: 0, inSync: 0 }
   return { brokers, error, topicId, partitions }
 }
 
@@ -69,8 +72,17 @@ function decodePartition(reader: ByteReader): [number, PartitionLeader] {
   const index = reader.int32()
   const leader = reader.int32()
   const leaderEpoch = reader.int32()
-  const replicaLists = 3
-  for (let i = 0; i < replicaLists; i++) for (let n = reader.compactLength(); n > 0; n--) reader.int32()
+  const replicas = skipNodes(reader)
+  const inSync = skipNodes(reader)
+  // Offline replicas.
+  skipNodes(reader)
   reader.tags()
-  return [index, { leader, leaderEpoch }]
+  return [index, { leader, leaderEpoch, replicas, inSync }]
+}
+
+/** How many node ids the list has. */
+function skipNodes(reader: ByteReader): number {
+  const count = reader.compactLength()
+  for (let n = count; n > 0; n--) reader.int32()
+  return count
 }

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../../base/clock.ts'
 import { CarillonError } from '../../base/errors.ts'
 import { type Random, systemRandom } from '../../base/random.ts'
+import type { KafkaSettings } from '../settings.ts'
 import type {
   Ack,
   Offsets,
@@ -25,6 +26,7 @@ import { Publisher } from './publisher.ts'
 import { askOffsets, RangeRead } from './range.ts'
 import { securityWarning } from './security.ts'
 import { KafkaTail } from './tail.ts'
+import { topicSettings } from './topic-settings.ts'
 
 export interface KafkaContext extends SourceContext {
   /** Paces retries; the system's clock unless a test holds it. */
@@ -164,6 +166,11 @@ class KafkaSource implements Source {
 
   async publish(stream: StreamInfo, records: readonly OutRecord[]): Promise<Ack[]> {
     return this.#publisher.publish(stream, records)
+  }
+
+  settings(stream: StreamInfo): Promise<KafkaSettings> {
+    const asked = topicSettings(this.#askBrokers, stream.name, this.#options.requestTimeoutMs)
+    return this.#answered(stream.name, 'DescribeConfigs', asked)
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,158 @@
+import { Command } from 'commander'
+import { printable } from '../base/printable.ts'
+import type { Config } from '../config.ts'
+import type { Loaded } from '../config-load.ts'
+import { millisecondsOf } from '../host/amounts.ts'
+import type { BrokerNeeds } from '../host/broker-checks.ts'
+import { type Finding, gravest, type Level } from '../host/finding.ts'
+import { hostChecks } from '../host/host-checks.ts'
+import { readHostFacts } from '../host/host-facts.ts'
+import type { HostReader } from '../host/host-reader.ts'
+import { type HostLoad, loadDefaults } from '../host/load.ts'
+import { askMonitor } from '../host/nats-monitor.ts'
+import { grouped } from '../host/numbers.ts'
+import { thisHost } from '../host/this-host.ts'
+import { parseBrokerUrl } from '../source/open.ts'
+import { exitCodes } from './exit.ts'
+import { gatewayUrl, wholeNumber } from './gateway-url.ts'
+import type { MeasuredHost } from './measure.ts'
+import { configOf, isOfBroker, withConfig } from './options.ts'
+
+interface Flags {
+  readonly clients: number
+  readonly hostOnly?: boolean
+  readonly natsMonitor?: string
+  readonly json?: boolean
+  readonly measure?: boolean
+  readonly p99: string
+  readonly out: string
+}
+
+const mib = 1 << 20
+
+export function command(): Command {
+  const command = new Command('carillon doctor')
+    .description('Check this host and the broker for a gateway: what is there, why it matters, and what to do.')
+    .option(
+      '--clients <n>',
+      'clients at once that the gateway on this host is to carry',
+      wholeNumber,
+      loadDefaults.clients,
+    )
+    .option('--host-only', 'leave the broker alone')
+    .option('--nats-monitor <url>', "the NATS server's monitoring port, which tells how often it syncs", gatewayUrl)
+    .option('--measure', 'measure what this host can do instead, on a gateway that is started for it')
+    .option('--p99 <ms>', 'with --measure: the 99th percentile of the latency that is to be kept', '50ms')
+    .option('--out <file>', 'with --measure: where the figures are written, for carillon plan --host', 'measured.json')
+    .option('--json', 'as JSON')
+  withConfig(command, isOfBroker)
+  command.addHelpText(
+    'after',
+    '\nExit code: 0 nothing to mend, 4 warnings, 1 something fails. What a host does not show is no fault. --measure: 130 after Ctrl-C.',
+  )
+  command.addHelpText('after', '\nExample:\n  carillon doctor --config carillon.yaml --clients 100000')
+  return command.action(async () => {
+    const loaded = configOf(command)
+    const { config } = loaded
+    const flags = command.opts<Flags>()
+    if (flags.measure) return measure(loaded, flags)
+    const findings = await examine(config, flags, thisHost())
+    const level = gravest(findings)
+    if (flags.json) console.log(JSON.stringify({ level, clients: flags.clients, findings }))
+    else console.log(report(findings))
+    process.exitCode = level === 'fail' ? exitCodes.failed : level === 'warn' ? exitCodes.warned : exitCodes.ok
+  })
+}
+
+async function measure(loaded: Loaded, { clients, p99, out, json }: Flags): Promise<void> {
+  const p99Ms = millisecondsOf('--p99', p99)
+  const { measureHost, loadedForMeasuring } = await import('./measure.ts')
+  const measured = await measureHost({ clients, p99Ms, out }, loadedForMeasuring(loaded))
+  if (measured === undefined) {
+    console.error('carillon: interrupted before all was measured; nothing was written')
+    process.exitCode = exitCodes.interrupted
+  } else console.log(json ? JSON.stringify(measured) : measuredText(measured, p99Ms, out))
+}
+
+function measuredText({ figures, headline, limits, clients }: MeasuredHost, p99Ms: number, out: string): string {
+  const { connectionsPerGiB, deliveriesPerCore } = headline
+  const { cpu, memory } = figures
+  const most = deliveriesPerCore === undefined ? 'none was found' : `${grouped(deliveriesPerCore)} a second`
+  return [
+    `connections in a GiB: ${grouped(connectionsPerGiB)} (${grouped(memory.residentBytes)} bytes in the gateway + ${grouped(memory.kernelBytes)} in the kernel)`,
+    `deliveries for each core that they take, p99 within ${p99Ms} ms: ${most}`,
+    `CPU: ${cpu.deliveryUs} us a delivery, ${cpu.eventUs} us an event, ${cpu.connectUs} us a client that comes, ${cpu.idleCores} cores for nothing; ${grouped(clients)} clients`,
+    ...limits.map((limit) => `limited by the load, not the gateway: ${limit}`),
+    `written to ${out}: carillon plan --host ${out}`,
+  ].join('\n')
+}
+
+async function examine(config: Config, flags: Flags, host: HostReader): Promise<Finding[]> {
+  const findings = flags.hostOnly ? [] : await broker(config, flags, host)
+  return [...hostChecks(readHostFacts(host), loadOf(config, flags.clients)), ...findings]
+}
+
+const configured = ({ streams }: Config) => Object.values(streams).reduce((sum, { partitions }) => sum + partitions, 0)
+
+function loadOf({ window, readBack }: Config, clients: number): HostLoad {
+  const { windowMiB, indexMiB } = window
+  const windowBytes = (windowMiB + indexMiB + readBack.cacheMiB) * mib
+  return {
+    clients,
+    windowBytes,
+    windowSum: `${windowMiB} MiB payloads + ${indexMiB} MiB index + ${readBack.cacheMiB} MiB read back`,
+  }
+}
+
+async function broker(config: Config, flags: Flags, host: HostReader): Promise<Finding[]> {
+  const { window, readBack, limits, embedded } = config
+  const partitions = configured(config)
+  // A partition's even part of what all share.
+  const windowBytes = Math.floor((window.windowMiB * mib) / Math.max(1, partitions))
+  const reach = { fillAgeMs: window.fillAgeMs, maxAgeMs: readBack.maxAgeMs, windowBytes }
+  const url = parseBrokerUrl(config.broker)
+  if (url.kind !== 'embedded') {
+    const monitor = flags.natsMonitor === undefined ? undefined : await askMonitor(flags.natsMonitor)
+    return remote(config, { ...reach, maxEventBytes: limits.maxEventBytes, nowMs: Date.now(), monitor })
+  }
+  const { embeddedChecks } = await import('../host/embedded-checks.ts')
+  const { retentionMs, retentionBytes } = embedded
+  const facts = { dir: url.dir, fileSystem: host.fileSystem(url.dir), retentionMs, retentionBytes, partitions }
+  return embeddedChecks(facts, reach)
+}
+
+async function remote(config: Config, needs: BrokerNeeds): Promise<Finding[]> {
+  const { openBroker } = await import('./broker.ts')
+  const { brokerChecks } = await import('../host/broker-checks.ts')
+  const { readBrokerFacts } = await import('../host/broker-facts.ts')
+  const { recordJudge } = await import('../host/record-judge.ts')
+  const { RoutingTable } = await import('../routing/table.ts')
+  const routing = new RoutingTable(config.routes)
+  const streams = Object.entries(config.streams).map(([name, stream]) => {
+    return { name, ...stream, judge: recordJudge(name, stream, routing, config.limits.maxEventBytes) }
+  })
+  const source = await openBroker(config)
+  try {
+    return brokerChecks(await readBrokerFacts(source, streams), needs)
+  } finally {
+    await source.close()
+  }
+}
+
+const levels: readonly Level[] = ['fail', 'warn', 'unknown', 'pass']
+const indent = ' '.repeat('unknown  '.length)
+
+/** A few lines a finding, and how many there are of each level. */
+function report(findings: readonly Finding[]): string {
+  const blocks = findings.map(({ check, stream, level, figure, reason, fix }) => {
+    const what = stream === undefined ? check : `${check} (${stream})`
+    const lines = [`${level.padEnd(indent.length)}${what}: ${figure}`, `${indent}${reason}`]
+    if (fix !== '') lines.push(`${indent}${level === 'unknown' ? 'look' : 'fix'}: ${fix}`)
+    return printableLines(lines)
+  })
+  const counts = levels.map((level) => `${grouped(findings.filter((each) => each.level === level).length)} ${level}`)
+  return [...blocks, counts.join(', ')].join('\n')
+}
+
+/** Keys and names from the broker stand in some of them. */
+const printableLines = (lines: readonly string[]): string => lines.map(printable).join('\n')

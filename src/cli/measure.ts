@@ -1,0 +1,194 @@
+import { renameSync, writeFileSync } from 'node:fs'
+import { CarillonError } from '../base/errors.ts'
+import { Bench, type Progress } from '../bench/bench.ts'
+import type { CarillonTarget } from '../bench/carillon-target.ts'
+import { RateSearch } from '../bench/find.ts'
+import { cpuOf, maxDescriptors } from '../bench/host.ts'
+import type { Report } from '../bench/report.ts'
+import { type Load, loadOf } from '../bench/scenario.ts'
+import { Stop } from '../bench/stop.ts'
+import { type Loaded, loadConfig } from '../config-load.ts'
+import { readHostFacts } from '../host/host-facts.ts'
+import type { HostFigures } from '../host/host-figures.ts'
+import { figuresOfRuns, type Headline, headlineOf, type Runs, type SteadyRun } from '../host/measured-figures.ts'
+import { thisHost } from '../host/this-host.ts'
+import { targetFrom } from './bench-options.ts'
+
+export interface MeasureOptions {
+  /** At most; fewer where a process may not have as many descriptors. */
+  readonly clients: number
+  /** What the 99th percentile is to be, ms. */
+  readonly p99Ms: number
+  /** The file for the figures. */
+  readonly out: string
+}
+
+export interface MeasuredHost {
+  readonly figures: HostFigures
+  readonly headline: Headline
+  /** Why the figures say more of the load than of the gateway; empty where they don't. */
+  readonly limits: readonly string[]
+  readonly clients: number
+}
+
+/** Long enough to count, short enough for someone who waits, s. */
+const steady = { warmupS: 1, durationS: 4 } as const
+/** Of a trial of the search for the highest rate. */
+const trial = { warmupS: 0.5, durationS: 2.5 } as const
+/** Events a second that hardly anybody follows, twice; with clients; and where the search begins. */
+const rates = { low: 500, high: 4000, unicast: 2000, search: 4000, least: 100, most: 1_000_000 } as const
+const searchMs = 30_000
+/** Less than this of a rate was published: the trial failed, whoever was slow. */
+const leastPublished = 0.98
+/** Of the runs whose events hardly anybody follows: one in fifty is delivered. */
+const few = { clients: 10, subjects: 500 } as const
+/** Descriptors that a gateway needs beside its connections, and some more. */
+const spareDescriptors = 1000
+
+/**
+ * Loads a gateway of its own, on an embedded log or on the broker that the command line names, and writes the figures that come of it. undefined =
+ * interrupted. Rejects with what is wrong where nothing can be measured.
+ */
+export async function measureHost(options: MeasureOptions, loaded: Loaded): Promise<MeasuredHost | undefined> {
+  const clients = Math.min(options.clients, maxDescriptors() - spareDescriptors)
+  const stop = new Stop()
+  const interrupt = () => stop.interrupt()
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
+  try {
+    const run = new Measuring(stop, () => targetFrom('unicast', { transport: 'ws', calibrate: false }, loaded))
+    const quiet = await run.intake()
+    const busy = quiet === undefined ? undefined : await run.unicast(clients, options.p99Ms, quiet.openUs)
+    if (stop.problem !== undefined) throw new CarillonError('overloaded', stop.problem)
+    if (quiet === undefined || busy === undefined) return undefined
+    const runs: Runs = { ...quiet, ...busy, clients }
+    const figures = figuresOfRuns(runs, readHostFacts(thisHost()), sourceOf(run.reports[0]!, clients, options.p99Ms))
+    write(options.out, figures)
+    const limits = [...new Set(run.reports.flatMap(({ generator }) => generator.limits))]
+    return { figures, headline: headlineOf(figures, runs), limits, clients }
+  } finally {
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
+  }
+}
+
+/** The broker counts only where the command line names it: nobody's topics are written to by the way. */
+export function loadedForMeasuring({ config, origins }: Loaded): Loaded {
+  const own = loadConfig({ flags: {}, env: {} })
+  if (origins.get('broker') !== 'flag --broker') return own
+  const { broker, kafka, nats } = config
+  const kept = [...origins].filter(
+    ([path]) => path === 'broker' || path.startsWith('kafka.') || path.startsWith('nats.'),
+  )
+  return { config: { ...own.config, broker, kafka, nats }, origins: new Map(kept) }
+}
+
+class Measuring {
+  readonly reports: Report[] = []
+  readonly #stop: Stop
+  readonly #target: () => CarillonTarget
+
+  constructor(stop: Stop, target: () => CarillonTarget) {
+    this.#stop = stop
+    this.#target = target
+  }
+
+  /** What events cost that hardly anybody follows. */
+  async intake() {
+    const load = { ...loadOf('unicast', { clients: few.clients, ...steady }), subjects: few.subjects }
+    return this.#with({ ...load, rate: rates.low }, async (bench, openUs) => {
+      const low = await this.#steady(bench, { ...load, rate: rates.low })
+      const processMiB = this.reports.at(-1)?.memory.serverMiB ?? 0
+      const high = await this.#steady(bench, { ...load, rate: rates.high })
+      return { low, high, openUs, processMiB }
+    })
+  }
+
+  /** What clients cost, and how far it goes. */
+  async unicast(clients: number, p99Ms: number, openUs: number) {
+    const load = loadOf('unicast', { clients, rate: rates.unicast, ...steady })
+    return this.#with(load, async (bench, openedUs) => {
+      const unicast = await this.#steady(bench, load)
+      const { memory } = this.reports.at(-1)!
+      const best = await this.#highest(bench, { ...load, ...trial }, p99Ms)
+      return {
+        unicast,
+        residentBytes: memory.userBytesPerConnection,
+        // Both ends of a connection are on this host.
+        kernelBytes: memory.kernelBytesPerConnection / 2,
+        connectUs: (openedUs - openUs) / (clients - few.clients),
+        best,
+      }
+    })
+  }
+
+  /** The highest rate that kept the 99th percentile, as far as the time goes: one trial each, since somebody waits. */
+  async #highest(bench: Bench, load: Load, p99Ms: number): Promise<Runs['best']> {
+    const search = new RateSearch(rates.search, rates.least, rates.most)
+    const endMs = performance.now() + searchMs
+    let best: Runs['best']
+    for (let rate = search.next; rate !== undefined && performance.now() < endMs; rate = search.next) {
+      const at = { ...load, rate }
+      const report = bench.report(await bench.measure(at), at)
+      if (this.#stop.stopped) return undefined
+      const found = report.latency.p99Ms
+      const passed = report.problems.length === 0 && report.eventsPerSecond > rate * leastPublished && found <= p99Ms
+      progress.step(`${Math.round(rate)} events/s: p99 ${found.toFixed(1)} ms, ${passed ? 'passed' : 'failed'}`)
+      if (passed && rate > (best?.rate ?? 0)) best = { rate, p99Ms: found, cores: runOf(report).cores }
+      search.tell(passed)
+    }
+    return best
+  }
+
+  async #with<T>(load: Load, use: (bench: Bench, openUs: number) => Promise<T>): Promise<T | undefined> {
+    const target = this.#target()
+    const bench = new Bench({ target, load, stop: this.#stop, progress, calibrated: false })
+    try {
+      await bench.open()
+      if (this.#stop.stopped) return undefined
+      const [pid] = target.pids().server
+      const result = await use(bench, cpuOf(pid!).totalUs)
+      return this.#stop.stopped ? undefined : result
+    } finally {
+      await bench.close()
+    }
+  }
+
+  async #steady(bench: Bench, load: Load): Promise<SteadyRun> {
+    progress.step(`${load.rate} events/s to ${load.clients} clients`)
+    const report = bench.report(await bench.measure(load), load)
+    this.reports.push(report)
+    if (!report.interrupted && report.problems.length > 0) this.#stop.fail(report.problems.join('; '))
+    return runOf(report)
+  }
+}
+
+function runOf({ eventsPerSecond, deliveriesPerSecond, cpu, measuredSeconds }: Report): SteadyRun {
+  const { userS, systemS } = cpu.servers
+  return { events: eventsPerSecond, deliveries: deliveriesPerSecond, cores: (userS + systemS) / measuredSeconds }
+}
+
+function sourceOf({ host, settings, startedAt }: Report, clients: number, p99Ms: number): string {
+  const log = String(settings.broker).startsWith('embedded')
+    ? 'an embedded log, into which events came by HTTP'
+    : settings.broker
+  return `carillon doctor --measure, ${startedAt.slice(0, 10)}, ${clients} clients from ${log}, p99 of ${p99Ms} ms; ${host}`
+}
+
+/** On stderr, a line a step. */
+const progress: Progress = {
+  step: (text) => void process.stderr.write(`-- ${text}\n`),
+  second: () => {},
+}
+
+/** All of it or nothing. */
+function write(file: string, figures: HostFigures): void {
+  const part = `${file}.part`
+  try {
+    writeFileSync(part, `${JSON.stringify(figures, null, 2)}\n`)
+    renameSync(part, file)
+  } catch (error) {
+    throw new CarillonError(
+      'bad_request',
+      `--out ${file}: expected a file that can be written: ${(error as Error).message}`,
+    )
+  }
+}

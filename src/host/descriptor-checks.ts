@@ -1,0 +1,69 @@
+import { type Finding, fail, pass, unknown, warn } from './finding.ts'
+import type { HostFacts } from './host-facts.ts'
+import type { HostLoad } from './load.ts'
+import { grouped } from './numbers.ts'
+import { sessionCost } from './session-cost.ts'
+import { absent, sysctlFix } from './sysctl.ts'
+
+/** A connection is a descriptor: of the process, within what any process may have, and of the host. */
+export function descriptorChecks(facts: HostFacts, load: HostLoad): Finding[] {
+  return [openFiles(facts, load), nrOpen(facts, load), fileMax(facts, load)]
+}
+
+const neededBy = ({ clients }: HostLoad) => clients + sessionCost.otherDescriptors
+
+function openFiles({ openFiles }: HostFacts, load: HostLoad): Finding {
+  const check = 'open files'
+  if (openFiles === undefined) return unknown(check, 'this system has no /proc/self/limits', 'ulimit -n')
+  // Node raises its soft limit to the hard one when it starts.
+  const allowed = Math.max(openFiles.soft, openFiles.hard)
+  const needed = neededBy(load)
+  const figure = `${grouped(allowed)} for this process`
+  const said = `${grouped(load.clients)} clients take ${grouped(needed)} descriptors, the gateway's own included`
+  if (allowed >= needed) return pass(check, figure, said)
+  const more = `${said}: at the limit, connections fail`
+  return fail(
+    check,
+    figure,
+    more,
+    `LimitNOFILE=${roundUp(needed)} in the systemd unit; --ulimit nofile=${roundUp(needed)} in a container`,
+  )
+}
+
+function nrOpen({ sysctls }: HostFacts, load: HostLoad): Finding {
+  const check = 'fs.nr_open'
+  const value = sysctls.get(check)?.[0]
+  if (value === undefined) return absent(check)
+  const needed = neededBy(load)
+  const reason = 'no limit of open files can be set above it'
+  if (value >= needed) return pass(check, grouped(value), reason)
+  return fail(check, grouped(value), `${reason}, and ${grouped(needed)} are needed`, sysctlFix(check, roundUp(needed)))
+}
+
+function fileMax({ sysctls }: HostFacts, load: HostLoad): Finding {
+  const check = 'fs.file-max'
+  const value = sysctls.get(check)?.[0]
+  if (value === undefined) return absent(check)
+  const used = sysctls.get('fs.file-nr')?.[0] ?? 0
+  const free = value - used
+  const figure = `${grouped(value)}, ${grouped(used)} in use`
+  const needed = neededBy(load)
+  const fix = sysctlFix(check, '9223372036854775807')
+  if (free < needed)
+    return fail(check, figure, `the host has no ${grouped(needed)} descriptors left for the gateway`, fix)
+  if (free < 2 * needed) {
+    return warn(
+      check,
+      figure,
+      'a proxy or a load generator on this host takes as many again, and there are not twice as many',
+      fix,
+    )
+  }
+  return pass(check, figure, 'enough for the whole host')
+}
+
+/** Up to a number that people would choose. */
+export function roundUp(value: number): number {
+  const step = 2 ** Math.max(10, Math.ceil(Math.log2(value)) - 2)
+  return Math.ceil(value / step) * step
+}

@@ -1,0 +1,11 @@
+import { descriptorChecks } from './descriptor-checks.ts'
+import type { Finding } from './finding.ts'
+import type { HostFacts } from './host-facts.ts'
+import type { HostLoad } from './load.ts'
+import { networkChecks } from './network-checks.ts'
+import { processChecks } from './process-checks.ts'
+
+/** Judges what was found on this host for the load that it is to carry. */
+export function hostChecks(facts: HostFacts, load: HostLoad): Finding[] {
+  return [...descriptorChecks(facts, load), ...networkChecks(facts, load), ...processChecks(facts, load)]
+}

@@ -1,0 +1,167 @@
+import type { KafkaSettings } from '../source/settings.ts'
+import { type Finding, fail, pass, unknown, warn } from './finding.ts'
+import { bytes, counted, duration, grouped } from './numbers.ts'
+import { type Reach, retentionChecks } from './retention-checks.ts'
+
+/** The topic that is judged. */
+export interface KafkaTopic {
+  /** `kafka://h:9092,h2:9092` */
+  readonly name: string
+  readonly topic: string
+  readonly partitions: number
+  /** Record time of its newest record, Unix ms. */
+  readonly newestMs: number | undefined
+}
+
+interface Needs extends Reach {
+  readonly maxEventBytes: number
+  readonly nowMs: number
+}
+
+const goodReplicas = 3
+/** What batch and record take beside the event in a request, bytes. */
+const recordOverhead = 512
+/** Clocks may differ so much before it is told, ms. */
+const clockMs = 1000
+
+export function kafkaChecks(settings: KafkaSettings, of: KafkaTopic, needs: Needs): Finding[] {
+  const number = (name: string) => limit(settings.configs.get(name))
+  const mend = (config: string) => alter(of, config)
+  return [
+    replication(settings, of),
+    inSync(settings, of),
+    minInSync(settings, of),
+    unclean(settings, of),
+    ...retentionChecks(
+      { ageMs: number('retention.ms'), bytes: number('retention.bytes') },
+      needs,
+      (ms) => mend(`retention.ms=${ms}`),
+      (size) => mend(`retention.bytes=${size}`),
+    ),
+    cleanup(settings, of),
+    recordTime(settings, of),
+    eventSize(settings, of, needs),
+    clock(settings, of, needs),
+  ]
+}
+
+/** Kafka's -1 is no limit. */
+function limit(text: string | undefined): number | undefined {
+  const value = Number(text ?? -1)
+  return value < 0 ? undefined : value
+}
+
+const server = ({ name }: KafkaTopic) => `--bootstrap-server ${name.replace('kafka://', '')}`
+
+const alter = (of: KafkaTopic, config: string) =>
+  `kafka-configs.sh ${server(of)} --alter --entity-type topics --entity-name ${of.topic} --add-config ${config}`
+
+function replication({ replicas, brokers }: KafkaSettings, of: KafkaTopic): Finding {
+  const check = 'replication'
+  const figure = `${replicas === 1 ? '1 copy' : `${replicas} copies`} on ${counted(brokers, 'broker')}`
+  const fix =
+    brokers < goodReplicas
+      ? `three brokers, then kafka-reassign-partitions.sh ${server(of)} --execute with three replicas for each partition of ${of.topic}`
+      : `kafka-reassign-partitions.sh ${server(of)} --execute with three replicas for each partition of ${of.topic}`
+  if (replicas >= goodReplicas) return pass(check, figure, 'a broker may go, and one more')
+  const said =
+    replicas === 1 ? 'its events end with that one disk' : 'while one broker is away, the other one is the only copy'
+  return replicas === 1 && brokers > 1 ? fail(check, figure, said, fix) : warn(check, figure, said, fix)
+}
+
+function inSync({ inSync, replicas, leaderless, configs }: KafkaSettings, of: KafkaTopic): Finding {
+  const check = 'in sync'
+  const needed = Number(configs.get('min.insync.replicas') ?? 1)
+  const fix = `kafka-topics.sh ${server(of)} --describe --topic ${of.topic}, and look at the brokers that are missing`
+  if (leaderless > 0) {
+    return fail(
+      check,
+      `${counted(leaderless, 'partition')} of ${of.partitions} without a leader`,
+      'they can be neither read nor written',
+      fix,
+    )
+  }
+  const figure = `at least ${inSync} of ${replicas}`
+  if (inSync < needed)
+    return fail(check, figure, `publishing needs ${needed} in sync (min.insync.replicas), so it is refused`, fix)
+  if (inSync < replicas) return warn(check, figure, 'copies are missing or behind now', fix)
+  return pass(check, figure, 'each copy is up to date')
+}
+
+function minInSync({ replicas, configs }: KafkaSettings, of: KafkaTopic): Finding {
+  const check = 'min.insync.replicas'
+  const least = Number(configs.get(check) ?? 1)
+  const figure = `${least} of ${replicas}`
+  const wanted = Math.max(1, replicas - 1)
+  const fix = alter(of, `${check}=${wanted}`)
+  if (least > replicas)
+    return fail(check, figure, 'there are not so many copies: nothing can be published with acks=all', fix)
+  if (replicas === 1) return pass(check, figure, 'there is one copy: see replication')
+  if (least === replicas) return warn(check, figure, 'publishing stops while any one broker is away', fix)
+  if (least === 1)
+    return warn(check, figure, 'an acknowledged event may be on one disk alone, and is gone with it', fix)
+  return pass(check, figure, 'an acknowledged event outlives a broker, and publishing does as well')
+}
+
+function unclean({ configs }: KafkaSettings, of: KafkaTopic): Finding {
+  const check = 'unclean elections'
+  const value = configs.get('unclean.leader.election.enable') ?? 'false'
+  if (value !== 'true') return pass(check, 'off', 'a copy that is behind never becomes the leader')
+  const said =
+    'a copy that is behind may become the leader: acknowledged events vanish (clients are told gap rewritten)'
+  return fail(check, 'on', said, alter(of, 'unclean.leader.election.enable=false'))
+}
+
+function cleanup({ configs }: KafkaSettings, of: KafkaTopic): Finding {
+  const check = 'cleanup'
+  const policy = configs.get('cleanup.policy') ?? 'delete'
+  if (!policy.includes('compact')) return pass(check, policy, 'events go by age and size alone')
+  const said =
+    'of each key only the newest event is kept: a client that comes back misses those between, and is told gap compacted'
+  return warn(check, policy, said, alter(of, 'cleanup.policy=delete'))
+}
+
+function recordTime({ configs }: KafkaSettings, of: KafkaTopic): Finding {
+  const check = 'record time'
+  const type = configs.get('message.timestamp.type') ?? 'CreateTime'
+  if (type === 'LogAppendTime')
+    return pass(check, type, "records have the broker's time: ttl and latency trust one clock")
+  const said =
+    "records have their producers' time: retention, ttl, `after: @time` and latency go by clocks that may be wrong"
+  return warn(check, type, said, alter(of, 'message.timestamp.type=LogAppendTime'))
+}
+
+function eventSize({ configs }: KafkaSettings, of: KafkaTopic, { maxEventBytes }: Needs): Finding {
+  const check = 'event size'
+  const most = Number(configs.get('max.message.bytes') ?? 1_048_588)
+  const figure = `${bytes(most)} a batch`
+  const needed = maxEventBytes + recordOverhead
+  if (most >= needed)
+    return pass(check, figure, `the largest event (limits.maxEventBytes, ${bytes(maxEventBytes)}) fits`)
+  // A kilobyte less than a limit that both sides have is nobody's mistake.
+  if (most >= maxEventBytes)
+    return pass(check, figure, `all but the very largest events (limits.maxEventBytes, ${bytes(maxEventBytes)}) fit`)
+  const said = `the gateway takes events of up to ${grouped(maxEventBytes)} bytes (limits.maxEventBytes), which the topic refuses`
+  return warn(check, figure, said, alter(of, `max.message.bytes=${needed}`))
+}
+
+function clock({ configs }: KafkaSettings, { newestMs }: KafkaTopic, { nowMs }: Needs): Finding {
+  const check = 'broker clock'
+  const stamped = configs.get('message.timestamp.type') === 'LogAppendTime'
+  const whose = stamped ? "the broker's" : "a producer's"
+  if (newestMs !== undefined && newestMs - nowMs > clockMs) {
+    const figure = `${duration(newestMs - nowMs)} ahead of this host`
+    return warn(
+      check,
+      figure,
+      `${whose} clock gave the newest record a time that has not come yet here`,
+      'chronyc tracking on both hosts',
+    )
+  }
+  const reason = "Kafka's answers carry no time; the newest record's is not in this host's future"
+  return unknown(
+    check,
+    newestMs === undefined ? "Kafka's answers carry no time, and there is no record yet" : reason,
+    'chronyc tracking on both hosts',
+  )
+}

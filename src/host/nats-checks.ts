@@ -1,0 +1,138 @@
+import type { NatsSettings } from '../source/settings.ts'
+import { type Finding, fail, pass, unknown, warn } from './finding.ts'
+import type { NatsMonitor } from './nats-monitor.ts'
+import { bytes, duration, grouped } from './numbers.ts'
+import { type Reach, retentionChecks } from './retention-checks.ts'
+
+/** The family of streams that is judged. */
+export interface NatsFamily {
+  /** `nats://h:4222` */
+  readonly name: string
+  readonly topic: string
+  readonly partitions: number
+}
+
+interface Needs extends Reach {
+  readonly maxEventBytes: number
+  readonly monitor?: NatsMonitor | undefined
+}
+
+const goodReplicas = 3
+/** Clocks may differ so much before it is told, ms. */
+const clockMs = 1000
+/** What a power cut may take of one copy before it is told, ms. */
+const syncMs = 1000
+
+export function natsChecks(settings: NatsSettings, of: NatsFamily, needs: Needs): Finding[] {
+  const { maxAgeMs: ageMs, maxBytes } = settings
+  return [
+    replication(settings, of),
+    inSync(settings, of),
+    ...retentionChecks(
+      { ageMs, bytes: maxBytes },
+      needs,
+      (ms) => edit(of, `--max-age=${Math.ceil(ms / 1000)}s`),
+      (size) => edit(of, `--max-bytes=${size}`),
+    ),
+    counts(settings, of),
+    discard(settings, of),
+    storage(settings),
+    sync(settings, needs.monitor),
+    eventSize(settings, of, needs),
+    clock(settings),
+  ]
+}
+
+/** For each stream of the family. */
+function edit({ name, topic, partitions }: NatsFamily, change: string): string {
+  const each = partitions === 1 ? `${topic}-0` : `${topic}-$p`
+  const command = `nats -s ${name} stream edit ${each} ${change} --force`
+  return partitions === 1 ? command : `for p in $(seq 0 ${partitions - 1}); do ${command}; done`
+}
+
+function replication({ replicas, clustered, version }: NatsSettings, of: NatsFamily): Finding {
+  const check = 'replication'
+  const figure = `${replicas === 1 ? '1 copy' : `${replicas} copies`}, nats-server ${version}${clustered ? '' : ' without a cluster'}`
+  if (replicas >= goodReplicas) return pass(check, figure, 'a server may go, and the streams go on')
+  const change = edit(of, `--replicas=${goodReplicas}`)
+  const said = replicas === 1 ? 'its events end with that one disk' : 'two copies need both servers to go on'
+  if (!clustered) return warn(check, figure, said, `a cluster of three servers, then: ${change}`)
+  return replicas === 1 ? fail(check, figure, said, change) : warn(check, figure, said, change)
+}
+
+function inSync({ current, replicas }: NatsSettings, { name }: NatsFamily): Finding {
+  const check = 'in sync'
+  const figure = `at least ${current} of ${replicas}`
+  const fix = `nats -s ${name} stream report, and look at the servers that are missing`
+  if (current >= replicas) return pass(check, figure, 'each copy is up to date')
+  if (current <= replicas / 2) return fail(check, figure, 'without a majority nothing can be published', fix)
+  return warn(check, figure, 'copies are missing or behind now', fix)
+}
+
+function counts({ maxRecords, maxRecordsPerSubject }: NatsSettings, of: NatsFamily): Finding {
+  const check = 'record limits'
+  if (maxRecordsPerSubject !== undefined) {
+    const said =
+      'older events of a subject go with each new one: a client that comes back misses them, and is told gap retention'
+    return warn(check, `${grouped(maxRecordsPerSubject)} a subject`, said, edit(of, '--max-msgs-per-subject=-1'))
+  }
+  if (maxRecords === undefined) return pass(check, 'none', 'age and size alone bound the log')
+  const figure = `${grouped(maxRecords)} a partition`
+  return warn(check, figure, 'many small events end the log before its age does', edit(of, '--max-msgs=-1'))
+}
+
+function discard({ discard, maxBytes, maxRecords }: NatsSettings, of: NatsFamily): Finding {
+  const check = 'discard'
+  if (discard === 'old') return pass(check, 'old', 'a full stream drops its oldest events')
+  if (maxBytes === undefined && maxRecords === undefined)
+    return pass(check, 'new, without limits', 'the stream is never full')
+  return warn(check, 'new', 'a full stream refuses new events: publishing stops', edit(of, '--discard=old'))
+}
+
+function storage({ storage }: NatsSettings): Finding {
+  const check = 'storage'
+  if (storage === 'file') return pass(check, 'file', 'events outlive a restart of the server')
+  const said = 'the events are gone with a restart of the server, and storage cannot be changed later'
+  return fail(check, 'memory', said, 'a stream with --storage=file, under another name, or created again')
+}
+
+function sync({ replicas }: NatsSettings, monitor: NatsMonitor | undefined): Finding {
+  const check = 'sync'
+  if (monitor === undefined) {
+    return unknown(
+      check,
+      'how often the server syncs to disk is told by its monitoring port alone',
+      '--nats-monitor http://HOST:8222',
+    )
+  }
+  const { syncAlways, syncIntervalMs } = monitor
+  if (syncAlways) return pass(check, 'always', 'an acknowledged event is on disk')
+  const fix = 'jetstream { sync_interval: always } in the configuration of each server, for what may not be lost'
+  if (syncIntervalMs === undefined)
+    return unknown(check, "this server's monitoring does not tell its sync_interval", fix)
+  const figure = `each ${duration(syncIntervalMs)}`
+  if (syncIntervalMs <= syncMs) return pass(check, figure, 'a power cut takes little')
+  const whose = replicas === 1 ? 'the one copy' : 'copies whose servers lose power together'
+  const said = `a power cut takes up to ${duration(syncIntervalMs)} of acknowledged events from ${whose}; clients are told gap rewritten`
+  return warn(check, figure, said, fix)
+}
+
+function eventSize({ maxRecordBytes }: NatsSettings, of: NatsFamily, { maxEventBytes }: Needs): Finding {
+  const check = 'event size'
+  if (maxRecordBytes === undefined) return pass(check, 'unlimited', "the server's max_payload is the bound")
+  const figure = bytes(maxRecordBytes)
+  if (maxRecordBytes >= maxEventBytes)
+    return pass(check, figure, `the largest event (limits.maxEventBytes, ${bytes(maxEventBytes)}) fits`)
+  const said = `the gateway takes events of up to ${grouped(maxEventBytes)} bytes (limits.maxEventBytes), which the stream refuses`
+  return warn(check, figure, said, edit(of, `--max-msg-size=${maxEventBytes}`))
+}
+
+function clock({ clockOffsetMs, clockErrorMs }: NatsSettings): Finding {
+  const check = 'broker clock'
+  if (clockOffsetMs === undefined)
+    return unknown(check, "this server's answers carry no time", 'chronyc tracking on both hosts')
+  const off = Math.abs(clockOffsetMs)
+  const figure = `${grouped(Math.round(off))} ms ${clockOffsetMs < 0 ? 'behind' : 'ahead of'} this host, to ${Math.ceil(clockErrorMs)} ms`
+  if (off <= clockMs + clockErrorMs) return pass(check, figure, 'ttl and latency compare clocks that agree')
+  return warn(check, figure, 'ttl, `after: @time` and latency are off by as much', 'chronyc tracking on both hosts')
+}

@@ -1,0 +1,181 @@
+import { roundUp } from './descriptor-checks.ts'
+import { type Finding, fail, pass, unknown, warn } from './finding.ts'
+import type { HostFacts, SysctlName } from './host-facts.ts'
+import type { HostLoad } from './load.ts'
+import { bytes, counted, grouped } from './numbers.ts'
+import { absent, sysctlFix } from './sysctl.ts'
+
+type Judge = (values: readonly number[], load: HostLoad, facts: HostFacts) => Finding
+
+/** What the gateway asks the kernel for when it listens (uSockets). */
+const listenBacklog = 512
+/** Above this, a client that stopped reading holds more in the kernel than in the gateway (64 KiB by default). */
+const lowatBytes = 131_072
+const advisedLowatBytes = 16_384
+const mostSendBytes = 4 << 20
+const pageBytes = 4096
+
+/** What the kernel's options let the network of one gateway do. */
+export function networkChecks(facts: HostFacts, load: HostLoad): Finding[] {
+  const judged = judges.map(([name, judge]) => {
+    const values = facts.sysctls.get(name)
+    return values === undefined ? absent(name) : judge(values, load, facts)
+  })
+  return [...judged, conntrack(facts, load), queues(facts)]
+}
+
+const judges: readonly (readonly [SysctlName, Judge])[] = [
+  ['net.ipv4.ip_local_port_range', portRange],
+  ['net.core.somaxconn', somaxconn],
+  ['net.ipv4.tcp_max_syn_backlog', synBacklog],
+  ['net.ipv4.tcp_notsent_lowat', notsentLowat],
+  ['net.ipv4.tcp_wmem', sendBuffer],
+  ['net.ipv4.tcp_rmem', receiveBuffer],
+  ['net.ipv4.tcp_mem', tcpMemory],
+]
+
+function portRange([from = 0, to = 0]: readonly number[], { clients }: HostLoad): Finding {
+  const check = 'net.ipv4.ip_local_port_range'
+  const ports = to - from + 1
+  const figure = `${from} to ${to}: ${grouped(ports)} ports`
+  if (ports < 1000) {
+    return fail(
+      check,
+      figure,
+      'outgoing connections, those to the broker included, run out of ports',
+      sysctlFix(check, '1024 65535'),
+    )
+  }
+  if (ports >= clients) return pass(check, figure, 'also a proxy on this host has a port for each client')
+  const said = `a proxy on this host has one port a client to each address of a gateway, so it ends at ${grouped(ports)} clients; without one it does not matter`
+  return warn(
+    check,
+    figure,
+    said,
+    `${sysctlFix(check, '1024 65535')}; beyond 64 thousand give the gateway several addresses`,
+  )
+}
+
+function somaxconn([value = 0]: readonly number[]): Finding {
+  const check = 'net.core.somaxconn'
+  if (value >= listenBacklog)
+    return pass(check, grouped(value), `the gateway asks for a queue of ${listenBacklog} and gets it`)
+  const said = `the gateway asks for a queue of ${listenBacklog} connections to be accepted and gets ${value}: a storm of clients overflows it`
+  return fail(check, grouped(value), said, sysctlFix(check, 4096))
+}
+
+function synBacklog([value = 0]: readonly number[], _: HostLoad, { sysctls }: HostFacts): Finding {
+  const check = 'net.ipv4.tcp_max_syn_backlog'
+  const cookies = sysctls.get('net.ipv4.tcp_syncookies')?.[0]
+  const figure = `${grouped(value)}, SYN cookies ${cookies === undefined ? 'unknown' : cookies > 0 ? 'on' : 'off'}`
+  if (cookies !== undefined && cookies > 0)
+    return pass(check, figure, 'beyond it connections are answered with SYN cookies, not dropped')
+  if (value >= 4096) return pass(check, figure, 'half-open connections of a storm have room')
+  const said = 'half-open connections beyond it are dropped when many clients come at once'
+  return warn(check, figure, said, sysctlFix('net.ipv4.tcp_syncookies', 1))
+}
+
+function notsentLowat([value = 0]: readonly number[]): Finding {
+  const check = 'net.ipv4.tcp_notsent_lowat'
+  // The kernel shows "no bound" as 2^32 - 1, older ones as -1.
+  const isUnbounded = value < 0 || value >= 2 ** 31
+  const figure = isUnbounded ? 'unlimited' : bytes(value)
+  if (!isUnbounded && value <= lowatBytes)
+    return pass(check, figure, 'a client that stops reading is noticed after little')
+  const said =
+    'a client that stops reading takes megabytes of kernel memory before the gateway is told that its socket is full'
+  return warn(check, figure, said, sysctlFix(check, advisedLowatBytes))
+}
+
+function sendBuffer([least = 0, first = 0, most = 0]: readonly number[]): Finding {
+  const check = 'net.ipv4.tcp_wmem'
+  const figure = `${least} ${first} ${most}`
+  const fix = sysctlFix(check, '4096 16384 1048576')
+  if (first > 65_536) return warn(check, figure, `each socket may begin with a send buffer of ${bytes(first)}`, fix)
+  if (most < 65_536)
+    return warn(
+      check,
+      figure,
+      `${bytes(most)} in flight bound a client at 100 ms of distance to ${bytes(most * 10)} a second`,
+      fix,
+    )
+  if (most >= mostSendBytes) {
+    return warn(
+      check,
+      figure,
+      `a client whose path died holds up to ${bytes(most)} of what was sent to it and not acknowledged`,
+      fix,
+    )
+  }
+  return pass(check, figure, `a client whose path died holds at most ${bytes(most)}`)
+}
+
+function receiveBuffer([least = 0, first = 0, most = 0]: readonly number[]): Finding {
+  const check = 'net.ipv4.tcp_rmem'
+  const figure = `${least} ${first} ${most}`
+  if (most >= 1 << 20)
+    return pass(check, figure, "the broker's batches come at full speed; an idle socket takes nothing of it")
+  const said = `the broker's batches come through at most ${bytes(most)} in flight: 10 ms away that is ${bytes(most * 100)} a second`
+  return warn(check, figure, said, sysctlFix(check, '4096 131072 6291456'))
+}
+
+function tcpMemory([, pressure = 0, most = 0]: readonly number[], { clients }: HostLoad): Finding {
+  const check = 'net.ipv4.tcp_mem'
+  const held = Math.ceil((clients * advisedLowatBytes) / pageBytes)
+  const figure = `pressure at ${bytes(pressure * pageBytes)}, end at ${bytes(most * pageBytes)}`
+  const all = `${grouped(clients)} clients that all stall hold ${bytes(held * pageBytes)}`
+  if (held <= pressure) return pass(check, figure, `${all}, which is below`)
+  const said = `${all} with tcp_notsent_lowat set: above it the kernel shrinks every socket's buffers, and in the end drops`
+  return warn(check, figure, said, sysctlFix(check, `${held} ${Math.ceil(held * 1.33)} ${held * 2}`))
+}
+
+function conntrack({ sysctls }: HostFacts, { clients }: HostLoad): Finding {
+  const check = 'net.netfilter.nf_conntrack_max'
+  const most = sysctls.get(check)?.[0]
+  if (most === undefined) {
+    return unknown(
+      check,
+      'connection tracking is not loaded here, which is well, or belongs to the host of this container',
+      `sysctl ${check} on the host itself`,
+    )
+  }
+  const used = sysctls.get('net.netfilter.nf_conntrack_count')?.[0] ?? 0
+  const figure = `${grouped(most)}, ${grouped(used)} in use`
+  const needed = clients + used
+  const fix = sysctlFix(check, roundUp(2 * needed))
+  if (needed > most) {
+    return fail(
+      check,
+      figure,
+      `${grouped(clients)} clients have an entry each where a firewall tracks them, and without a free one packets are dropped`,
+      fix,
+    )
+  }
+  if (needed > most / 2)
+    return warn(
+      check,
+      figure,
+      'a storm leaves entries of closed connections for two minutes: there is no room for two of each client',
+      fix,
+    )
+  return pass(check, figure, 'room for two entries a client, where a firewall tracks connections')
+}
+
+function queues({ cards, cpus }: HostFacts): Finding {
+  const check = 'network queues'
+  if (cards.length === 0)
+    return unknown(
+      check,
+      "no network card is shown in /sys/class/net: it is the host's of this container",
+      'ls /sys/class/net/*/queues',
+    )
+  const figure = cards
+    .map(({ name, receiveQueues }) => `${name}: ${counted(receiveQueues, 'receive queue')}`)
+    .join(', ')
+  const narrow = cards.find(({ receiveQueues, spread }) => receiveQueues < 2 && !spread)
+  if (narrow === undefined || cpus < 2) return pass(check, figure, 'interrupts of the network are spread over CPUs')
+  const mask = (2 ** Math.min(cpus, 32) - 1).toString(16)
+  const all = `echo ${mask} > /sys/class/net/${narrow.name}/queues/rx-0/rps_cpus`
+  const said = `all that ${narrow.name} receives is worked on by one of ${cpus} CPUs, which ends first`
+  return warn(check, figure, said, `ethtool -L ${narrow.name} combined ${cpus}; where the card has one queue: ${all}`)
+}

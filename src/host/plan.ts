@@ -1,0 +1,356 @@
+import {
+  binding,
+  type Cut,
+  ceilings,
+  cheapest,
+  type Demand,
+  gatewayBytes,
+  type Resource,
+  usage,
+  windowMiB,
+} from './capacity.ts'
+import { roundUp } from './descriptor-checks.ts'
+import type { HostFigures } from './host-figures.ts'
+import { bytes, counted, duration, grouped } from './numbers.ts'
+import { sessionCost } from './session-cost.ts'
+import { wireBytes } from './wire-bytes.ts'
+
+export interface PlanRequest {
+  readonly clients: number
+  /** Events that each client gets, a second. */
+  readonly ratePerClient: number
+  /** Clients that each event goes to. */
+  readonly fanOut: number
+  /** Data of an event, bytes. */
+  readonly payloadBytes: number
+  readonly p99Ms: number
+  /** Hosts that may be gone at once. */
+  readonly spares: number
+  /** Copies that the broker keeps, and for how long, ms. */
+  readonly replication: number
+  readonly retentionMs: number
+}
+
+export const planDefaults = { fanOut: 1, spares: 1, replication: 3, retentionMs: 24 * 3_600_000 } as const
+
+/** One step of the arithmetic. */
+export interface PlanLine {
+  readonly what: string
+  readonly arithmetic: string
+  readonly result: string
+}
+
+export interface Plan {
+  /** That carry everything, and beside them. */
+  readonly hosts: number
+  readonly spares: number
+  readonly gatewaysPerHost: number
+  readonly slices: number
+  readonly partitions: number
+  /** What ends first, and how near to its ceiling it is with the spares gone, 0 to 1. */
+  readonly binds: { readonly resource: Resource; readonly share: number }
+  /** Parts of a host that are used with the spares gone, and with all hosts there. */
+  readonly used: Readonly<Record<Resource, number>>
+  readonly usedByAll: Readonly<Record<Resource, number>>
+  /** Of one host with the spares gone, bytes. */
+  readonly memory: { readonly gateways: number; readonly clients: number; readonly kernel: number }
+  /** Of one host with the spares gone, bytes a second. */
+  readonly network: { readonly out: number; readonly in: number }
+  readonly broker: {
+    readonly eventsPerSecond: number
+    readonly writtenBytesPerSecond: number
+    readonly readBytesPerSecond: number
+    readonly diskBytes: number
+  }
+  readonly settings: readonly string[]
+  readonly lines: readonly PlanLine[]
+  /** What the plan does not say, and what it had to assume. */
+  readonly notes: readonly string[]
+}
+
+/** Hosts for the load, from the figures of one. Throws `bad_request` where no number of them carries it. */
+export function makePlan(request: PlanRequest, figures: HostFigures): Plan {
+  const deliveries = request.clients * request.ratePerClient
+  const wire = wireBytes(request.payloadBytes)
+  const demand = { clients: request.clients, deliveries, events: deliveries / request.fanOut, wire }
+  const { hosts, cut } = cheapest(figures, demand)
+  const used = usage(figures, demand, cut, hosts)
+  const all = hosts + request.spares
+  const network = networkOf(demand, cut, hosts)
+  const { memory } = figures
+  const perHost = Math.ceil(request.clients / hosts)
+  const broker = brokerOf(request, demand, cut, all)
+  return {
+    hosts,
+    spares: request.spares,
+    ...cut,
+    binds: binding(used),
+    used,
+    usedByAll: usage(figures, demand, cut, all),
+    memory: {
+      gateways: cut.gatewaysPerHost * gatewayBytes(figures, cut),
+      clients: perHost * memory.residentBytes,
+      kernel: perHost * memory.kernelBytes,
+    },
+    network,
+    broker,
+    settings: settingsOf(figures, perHost, cut),
+    lines: [
+      ...demandLines(request, demand),
+      ...cpuLines(figures, demand, cut, hosts),
+      ...memoryLines(figures, request, cut, hosts),
+      ...networkLines(demand, cut, hosts, network, figures),
+      ...hostLines(request, hosts, used),
+      ...brokerLines(request, demand, cut, all, broker),
+      ...stormLines(figures, request, demand, cut, all),
+    ],
+    notes: notesOf(request, figures, cut, used),
+  }
+}
+
+function networkOf({ deliveries, events, wire }: Demand, cut: Cut, hosts: number): Plan['network'] {
+  return { out: (deliveries / hosts) * wire.onWire, in: (cut.gatewaysPerHost * events * wire.record) / cut.slices }
+}
+
+function brokerOf(
+  { replication, retentionMs }: PlanRequest,
+  { events, wire }: Demand,
+  cut: Cut,
+  all: number,
+): Plan['broker'] {
+  const written = events * wire.record
+  return {
+    eventsPerSecond: events,
+    writtenBytesPerSecond: written * replication,
+    readBytesPerSecond: (all * cut.gatewaysPerHost * written) / cut.slices,
+    diskBytes: (written * replication * retentionMs) / 1000,
+  }
+}
+
+const line = (what: string, arithmetic: string, result: string): PlanLine => ({ what, arithmetic, result })
+const perSecond = (value: number) => `${grouped(Number(value.toPrecision(4)))}/s`
+const percent = (share: number) => `${Number((share * 100).toPrecision(3))} %`
+const short = (value: number) => grouped(Number(value.toPrecision(3)))
+
+function demandLines({ clients, ratePerClient, fanOut, payloadBytes }: PlanRequest, demand: Demand): PlanLine[] {
+  const each = short(ratePerClient * 60)
+  return [
+    line('deliveries', `${counted(clients, 'client')} x ${each} a minute`, perSecond(demand.deliveries)),
+    line(
+      'events',
+      `${perSecond(demand.deliveries)} deliveries / ${counted(fanOut, 'client')} each`,
+      perSecond(demand.events),
+    ),
+    line('a delivery on the wire', demand.wire.sum, `${grouped(demand.wire.onWire)} bytes`),
+    line(
+      'a record in the broker',
+      `${payloadBytes} data, envelope, key and record`,
+      `${grouped(demand.wire.record)} bytes`,
+    ),
+  ]
+}
+
+function cpuLines(
+  { cpu, gateway }: HostFigures,
+  { clients, deliveries, events }: Demand,
+  cut: Cut,
+  hosts: number,
+): PlanLine[] {
+  const gateways = hosts * cut.gatewaysPerHost
+  const intake = ((events / cut.slices) * cpu.eventUs) / 1e6
+  const deliveryUs = cpu.deliveryUs + (cpu.deliveryUsPerMillionClients * clients) / gateways / 1e6
+  const out = (deliveries / gateways) * deliveryUs * 1e-6
+  const total = cpu.idleCores + intake + out
+  const grown = `${short(cpu.deliveryUs)} us + ${short(cpu.deliveryUsPerMillionClients)} us x ${short(clients / gateways / 1e6)} M clients`
+  return [
+    line(
+      'CPU of a gateway: intake',
+      `${short(cpu.idleCores)} cores + ${perSecond(events)} / ${counted(cut.slices, 'slice')} x ${short(cpu.eventUs)} us`,
+      `${short(cpu.idleCores + intake)} cores`,
+    ),
+    line(
+      'CPU of a gateway: deliveries',
+      `${perSecond(deliveries)} / ${counted(gateways, 'gateway')} x (${grown})`,
+      `${short(out)} cores`,
+    ),
+    line(
+      'CPU of a gateway',
+      `${short(total)} of ${counted(gateway.cores, 'core')}, at most ${percent(ceilings.cpu)}`,
+      percent(total / gateway.cores),
+    ),
+  ]
+}
+
+function memoryLines(figures: HostFigures, { clients }: PlanRequest, cut: Cut, hosts: number): PlanLine[] {
+  const { memory, gateway, memoryGiB } = figures
+  const each = Math.ceil(clients / hosts)
+  const own = gatewayBytes(figures, cut)
+  const windows = own === 0 ? 'none of ours' : windowSum(cut, gateway.processMiB)
+  const total = cut.gatewaysPerHost * own + each * (memory.residentBytes + memory.kernelBytes)
+  return [
+    line('memory of a host: gateways', `${cut.gatewaysPerHost} x (${windows})`, bytes(cut.gatewaysPerHost * own)),
+    line(
+      'memory of a host: clients, user',
+      `${grouped(each)} x ${grouped(memory.residentBytes)} bytes`,
+      bytes(each * memory.residentBytes),
+    ),
+    line(
+      'memory of a host: clients, kernel',
+      `${grouped(each)} x ${grouped(memory.kernelBytes)} bytes`,
+      bytes(each * memory.kernelBytes),
+    ),
+    line(
+      'memory of a host',
+      `${bytes(total)} of ${grouped(memoryGiB)} GiB, at most ${percent(ceilings.memory)}`,
+      percent(total / (memoryGiB * 2 ** 30)),
+    ),
+  ]
+}
+
+const windowSum = ({ partitions, slices }: Cut, processMiB: number) =>
+  `${processMiB} MiB + ${partitions / slices} partitions x ${windowMiB.payload + windowMiB.index} MiB + ${windowMiB.readBack} MiB read back`
+
+function networkLines(
+  { deliveries, events, wire }: Demand,
+  cut: Cut,
+  hosts: number,
+  network: Plan['network'],
+  { nicGbps }: HostFigures,
+): PlanLine[] {
+  const gbps = (value: number) => `${short((value * 8) / 1e9)} Gbit/s`
+  const most = Math.max(network.out, network.in)
+  return [
+    line(
+      'network of a host: out',
+      `${perSecond(deliveries)} / ${counted(hosts, 'host')} x ${grouped(wire.onWire)} bytes`,
+      gbps(network.out),
+    ),
+    line(
+      'network of a host: in',
+      `${counted(cut.gatewaysPerHost, 'gateway')} x ${perSecond(events)} / ${counted(cut.slices, 'slice')} x ${grouped(wire.record)} bytes`,
+      gbps(network.in),
+    ),
+    line(
+      'network of a host',
+      `${gbps(most)} of ${grouped(nicGbps)} Gbit/s, at most ${percent(ceilings.network)}`,
+      percent((most * 8) / (nicGbps * 1e9)),
+    ),
+  ]
+}
+
+function hostLines({ clients, spares }: PlanRequest, hosts: number, used: Plan['used']): PlanLine[] {
+  const { resource, share } = binding(used)
+  return [
+    line(
+      'hosts',
+      `the fewest that stay below each ceiling; ${resource} binds, at ${percent(share)} of its own`,
+      grouped(hosts),
+    ),
+    line('hosts with spares', `${grouped(hosts)} + ${grouped(spares)}`, grouped(hosts + spares)),
+    line(
+      'clients of a host',
+      `${grouped(clients)} / ${grouped(hosts + spares)}; / ${grouped(hosts)} with the spares gone`,
+      `${grouped(Math.ceil(clients / (hosts + spares)))}; ${grouped(Math.ceil(clients / hosts))}`,
+    ),
+  ]
+}
+
+function brokerLines(
+  request: PlanRequest,
+  { events, wire }: Demand,
+  cut: Cut,
+  all: number,
+  broker: Plan['broker'],
+): PlanLine[] {
+  const { replication, retentionMs } = request
+  const rate = (value: number) => `${bytes(value)}/s`
+  const each = events / cut.partitions
+  const heldMs = (windowMiB.payload * 2 ** 20 * 1000) / (each * wire.record)
+  const written = events * wire.record
+  return [
+    line(
+      'partitions',
+      `${counted(cut.slices, 'slice')} x ${cut.partitions / cut.slices}, ${perSecond(each)} and ${rate(each * wire.record)} in each`,
+      grouped(cut.partitions),
+    ),
+    line('a window holds', `${windowMiB.payload} MiB / ${rate(each * wire.record)}`, duration(heldMs)),
+    line(
+      'broker: written',
+      `${rate(written)} x ${counted(replication, 'copy').replace('copys', 'copies')}`,
+      rate(broker.writtenBytesPerSecond),
+    ),
+    line(
+      'broker: read',
+      `${counted(all * cut.gatewaysPerHost, 'gateway')} x ${rate(written)} / ${counted(cut.slices, 'slice')}`,
+      rate(broker.readBytesPerSecond),
+    ),
+    line('broker: disk', `${rate(broker.writtenBytesPerSecond)} x ${duration(retentionMs)}`, bytes(broker.diskBytes)),
+  ]
+}
+
+/** A host goes: its clients connect elsewhere with the CPU that the others have left. */
+function stormLines(figures: HostFigures, { clients }: PlanRequest, demand: Demand, cut: Cut, all: number): PlanLine[] {
+  if (all < 2 || figures.cpu.connectUs === 0) return []
+  const { cpu, gateway } = figures
+  const moved = Math.ceil(clients / all)
+  const left = (all - 1) * cut.gatewaysPerHost * gateway.cores * (1 - usage(figures, demand, cut, all - 1).cpu)
+  if (left <= 0) return [line('a host goes', 'the others have no CPU left to take its clients in', 'no end')]
+  const seconds = (moved * cpu.connectUs) / 1e6 / left
+  return [
+    line(
+      'a host goes',
+      `${grouped(moved)} clients x ${short(cpu.connectUs)} us / ${short(left)} cores that are left`,
+      `${duration(seconds * 1000)} until all are back`,
+    ),
+  ]
+}
+
+function settingsOf({ gateway }: HostFigures, clients: number, { gatewaysPerHost }: Cut): string[] {
+  const each = Math.ceil(clients / gatewaysPerHost)
+  const files = Math.min(gateway.descriptors, roundUp(each + sessionCost.otherDescriptors))
+  const heapMiB = (sessionCost.processHeapBytes + each * sessionCost.heapBytes) / 2 ** 20
+  const pages = Math.ceil((clients * 16_384) / 4096)
+  return [
+    `LimitNOFILE=${files} (systemd, of each gateway)`,
+    `fs.nr_open = ${Math.max(files, 1_048_576)}`,
+    'fs.file-max = 9223372036854775807',
+    'net.ipv4.tcp_notsent_lowat = 16384',
+    'net.ipv4.tcp_wmem = 4096 16384 1048576',
+    `net.ipv4.tcp_mem = ${pages} ${Math.ceil(pages * 1.33)} ${pages * 2}, where the kernel's own is less`,
+    'net.core.somaxconn = 4096',
+    'net.ipv4.tcp_syncookies = 1',
+    `net.netfilter.nf_conntrack_max = ${roundUp(2 * clients)}, where a firewall tracks connections`,
+    `limits.maxSessions: ${files} (each gateway's configuration)`,
+    `CARILLON_NODE_OPTIONS=--max-old-space-size=${Math.max(2048, Math.ceil((2 * heapMiB) / 256) * 256)} (each gateway's environment)`,
+  ]
+}
+
+function notesOf(
+  { p99Ms }: PlanRequest,
+  { latency, cpu, source }: HostFigures,
+  cut: Cut,
+  used: Plan['used'],
+): string[] {
+  const notes = ['Latency is not predicted: it depends on how evenly events come, and on the network.']
+  if (latency === undefined)
+    notes.push(`The figures say nothing of the 99th percentile, so ${p99Ms} ms is not shown by them.`)
+  else if (latency.p99Ms > p99Ms) {
+    notes.push(`A 99th percentile of ${p99Ms} ms is not shown: the figures were measured at ${latency.p99Ms} ms.`)
+  } else if (used.cpu > latency.cpuShare) {
+    notes.push(
+      `The figures had ${latency.p99Ms} ms with ${percent(latency.cpuShare)} of the CPU used; here it is ${percent(used.cpu)} with the spares gone, so measure there: carillon doctor --measure.`,
+    )
+  }
+  if (cut.slices > 1) {
+    notes.push(
+      `Each gateway of a cluster reads every event, which is too much here: cut the subjects into ${cut.slices} slices, each with a stream, a topic and routes of its own and two gateways or more.`,
+    )
+  }
+  if (cpu.deliveryUsPerMillionClients === 0)
+    notes.push('The figures do not say what a delivery costs more with more clients: the plan takes it as nothing.')
+  notes.push(
+    'TLS, JSON and SSE cost more than the plain WebSockets with protobuf that this counts.',
+    `Figures: ${source}.`,
+  )
+  return notes
+}

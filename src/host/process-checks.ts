@@ -1,0 +1,167 @@
+import { type Finding, fail, pass, unknown, warn } from './finding.ts'
+import type { HostFacts } from './host-facts.ts'
+import type { HostLoad } from './load.ts'
+import { bytes, counted, grouped } from './numbers.ts'
+import { sessionCost } from './session-cost.ts'
+
+/** The Node on which uWebSockets.js has a binary, and the tests run. */
+const nodeMajor = 22
+/** What a thread pool, V8's workers and the broker's clients take together, and some. */
+const neededThreads = 64
+/** How far a clock may be off before latencies between hosts mislead, ms. */
+const clockMs = 50
+
+/** What the process, its memory and its clock are given. */
+export function processChecks(facts: HostFacts, load: HostLoad): Finding[] {
+  return [
+    node(facts),
+    heap(facts, load),
+    memory(facts, load),
+    cgroupMemory(facts, load),
+    cgroupCpu(facts),
+    cgroupPids(facts),
+    clockSync(facts),
+  ]
+}
+
+function node({ runtime: { nodeVersion, flags } }: HostFacts): Finding {
+  const check = 'node'
+  const figure = [`v${nodeVersion}`, ...flags.filter((flag) => !flag.startsWith('--disable-warning'))].join(' ')
+  if (Number(nodeVersion.split('.')[0]) !== nodeMajor) {
+    return fail(
+      check,
+      figure,
+      `the gateway runs on Node ${nodeMajor} alone: uWebSockets.js has no binary for others`,
+      'bin/carillon, which finds the locked one; npm ci brings it',
+    )
+  }
+  const semiSpace = flags
+    .map((flag) => /^--max[-_]semi[-_]space[-_]size=(\d+)$/.exec(flag)?.[1])
+    .find((size) => size !== undefined)
+  if (Number(semiSpace ?? 0) > 16) {
+    return warn(
+      check,
+      figure,
+      'a large young generation makes each of its collections longer: survivors are copied',
+      'CARILLON_NODE_OPTIONS without --max-semi-space-size',
+    )
+  }
+  const slow = flags.find((flag) => /^--(inspect|jitless|prof|trace-gc|cpu-prof|single-threaded)/.test(flag))
+  if (slow !== undefined)
+    return warn(
+      check,
+      figure,
+      `${slow} is for looking at a gateway, and slows it`,
+      'leave it out of CARILLON_NODE_OPTIONS and NODE_OPTIONS',
+    )
+  return pass(check, figure, 'the version and options that are tested')
+}
+
+function heap({ runtime: { heapLimitBytes } }: HostFacts, { clients }: HostLoad): Finding {
+  const check = 'heap'
+  const needed = sessionCost.processHeapBytes + clients * sessionCost.heapBytes
+  const figure = `V8 may use ${bytes(heapLimitBytes)}`
+  const said = `${grouped(clients)} sessions are about ${bytes(needed)} of JavaScript objects; windows lie outside`
+  const fix = `CARILLON_NODE_OPTIONS=--max-old-space-size=${Math.ceil((needed * 2) / 2 ** 20 / 256) * 256}`
+  if (needed > heapLimitBytes) return fail(check, figure, `${said}, so the process would end`, fix)
+  if (needed > heapLimitBytes * 0.7) return warn(check, figure, `${said}: near its end V8 collects all the time`, fix)
+  return pass(check, figure, said)
+}
+
+/** Resident and kernel memory of the gateway with its clients. */
+const neededBytes = ({ clients, windowBytes }: HostLoad) =>
+  sessionCost.processBytes + windowBytes + clients * (sessionCost.residentBytes + sessionCost.kernelBytes)
+
+const sum = (load: HostLoad) =>
+  `${bytes(neededBytes(load))} = process ${bytes(sessionCost.processBytes)} + windows ${bytes(load.windowBytes)} (${load.windowSum}) + ${grouped(load.clients)} clients x ${bytes(sessionCost.residentBytes + sessionCost.kernelBytes)}`
+
+const smaller =
+  'a smaller window.windowMiB or window.indexMiB in the configuration, which costs reads of the broker and no events, or more memory'
+
+function memory({ memory }: HostFacts, load: HostLoad): Finding {
+  const check = 'memory'
+  if (memory === undefined) return unknown(check, 'this system has no /proc/meminfo')
+  const figure = `${bytes(memory.availableBytes)} of ${bytes(memory.totalBytes)} available`
+  const said = `at full load the gateway takes ${sum(load)}`
+  if (neededBytes(load) > memory.totalBytes * 0.9) return fail(check, figure, said, smaller)
+  if (neededBytes(load) > memory.availableBytes) return warn(check, figure, `${said}; as much is not free now`, smaller)
+  return pass(check, figure, said)
+}
+
+function cgroupMemory({ cgroup }: HostFacts, load: HostLoad): Finding {
+  const check = 'cgroup memory'
+  if (cgroup.version === 0)
+    return unknown(
+      check,
+      'no cgroups are shown in /proc/self/cgroup and /sys/fs/cgroup',
+      'cat /sys/fs/cgroup/memory.max',
+    )
+  const limit = cgroup.memoryBytes
+  if (limit === undefined) return pass(check, 'no limit', 'the host decides')
+  const needed = neededBytes(load)
+  const said = `at full load the gateway takes ${sum(load)}`
+  if (needed <= limit * 0.85) return pass(check, bytes(limit), said)
+  const fix = `MemoryMax=${Math.ceil((needed * 1.25) / 2 ** 20)}M in the systemd unit, or the container's limit; or ${smaller}`
+  if (needed > limit) return fail(check, bytes(limit), `${said}: beyond the limit the kernel kills it`, fix)
+  return warn(check, bytes(limit), `${said}: with less than 15 % to spare a storm of clients may reach the limit`, fix)
+}
+
+function cgroupCpu({ cgroup, cpus }: HostFacts): Finding {
+  const check = 'cgroup cpu'
+  if (cgroup.version === 0)
+    return unknown(check, 'no cgroups are shown in /proc/self/cgroup and /sys/fs/cgroup', 'cat /sys/fs/cgroup/cpu.max')
+  if (cgroup.cpus === undefined)
+    return pass(check, `no quota, ${counted(cpus, 'CPU')}`, 'the gateway is never held back')
+  const figure = `${grouped(cgroup.cpus)} CPUs' worth`
+  const fix =
+    "CPUQuota=200% in the systemd unit, or no CPU limit for the container: a share (cpu.weight, Kubernetes' requests) never holds back"
+  if (cgroup.cpus < 1)
+    return fail(
+      check,
+      figure,
+      'one thread alone uses its quota up and then stands still for the rest of each 100 ms',
+      fix,
+    )
+  if (cgroup.cpus < 1.5)
+    return warn(
+      check,
+      figure,
+      "the event loop, V8's collector and the disk's threads share it: bursts stand still for the rest of each 100 ms",
+      fix,
+    )
+  return pass(check, figure, 'room for the event loop and the threads beside it')
+}
+
+function cgroupPids({ cgroup }: HostFacts): Finding {
+  const check = 'cgroup pids'
+  if (cgroup.version === 0)
+    return unknown(check, 'no cgroups are shown in /proc/self/cgroup and /sys/fs/cgroup', 'cat /sys/fs/cgroup/pids.max')
+  if (cgroup.pids === undefined) return pass(check, 'no limit', 'threads are not limited here')
+  const now = cgroup.pidsNow ?? 0
+  const figure = `${grouped(cgroup.pids)}, ${grouped(now)} in use`
+  if (cgroup.pids - now >= neededThreads) return pass(check, figure, 'room for the threads of a gateway')
+  return fail(
+    check,
+    figure,
+    `a gateway has up to ${neededThreads} threads, and starts none of them beyond the limit`,
+    `TasksMax=${now + 4 * neededThreads} in the systemd unit; --pids-limit of the container`,
+  )
+}
+
+function clockSync({ clock: { synchronized, by, offsetMs } }: HostFacts): Finding {
+  const check = 'clock'
+  if (synchronized === undefined) {
+    return unknown(
+      check,
+      "neither chronyc nor timedatectl answers here: a container has its host's clock",
+      'chronyc tracking, or timedatectl, on the host itself',
+    )
+  }
+  const figure = `${synchronized ? 'synchronized' : 'not synchronized'}${offsetMs === undefined ? '' : `, ${grouped(offsetMs)} ms off`} (${by})`
+  const fix = 'systemctl enable --now chronyd, or systemd-timesyncd'
+  if (!synchronized)
+    return warn(check, figure, 'latencies, ttl and the times of events compare clocks of several hosts', fix)
+  if ((offsetMs ?? 0) > clockMs)
+    return warn(check, figure, 'latencies between hosts are off by as much', 'chronyc makestep')
+  return pass(check, figure, 'latencies between hosts can be believed')
+}

@@ -1,0 +1,81 @@
+import type { SourceRecord } from '../log/record.ts'
+import type { Source, StreamInfo } from '../source/source.ts'
+
+/** Why a gateway can't use a record; undefined = it can. `misplaced`: it is not where the routes look for its subject. */
+export type RecordJudge = (
+  record: SourceRecord,
+  partitions: number,
+) => { readonly misplaced: boolean; readonly cause: string } | undefined
+
+/** What the newest records of a stream are like. */
+export interface RecentRecords {
+  readonly looked: number
+  /** Record time of the newest, Unix ms. */
+  readonly newestMs: number | undefined
+  /** What is wrong with some of them, the most frequent first. */
+  readonly faults: readonly RecordFault[]
+  /** Why they could not be read. */
+  readonly problem?: string
+}
+
+export interface RecordFault {
+  readonly misplaced: boolean
+  readonly cause: string
+  readonly count: number
+  /** The first of them: `partition 3, offset 1041`. */
+  readonly example: string
+}
+
+/** Of each partition, and partitions in all: what is looked at is a sample. */
+const recordsEach = 200
+const mostPartitions = 32
+const chunkBytes = 1 << 20
+/** Kinds of faults that are told apart. */
+const mostFaults = 16
+
+/** Reads the newest records of each partition. Rejects as Source does. */
+export async function readRecent(source: Source, info: StreamInfo, judge: RecordJudge): Promise<RecentRecords> {
+  const sample = new Sample(info.partitions, judge)
+  const step = Math.ceil(info.partitions / mostPartitions)
+  for (let partition = 0; partition < info.partitions; partition += step) {
+    const { first, head } = await source.offsets(info, partition)
+    let at = Math.max(first, head - recordsEach)
+    while (at < head) {
+      const { next } = await source.range(info, partition, at, head, chunkBytes, sample)
+      if (next <= at) break
+      at = next
+    }
+  }
+  return sample.result()
+}
+
+class Sample {
+  #looked = 0
+  #newestMs: number | undefined
+  readonly #faults = new Map<string, RecordFault>()
+  readonly #partitions: number
+  readonly #judge: RecordJudge
+
+  constructor(partitions: number, judge: RecordJudge) {
+    this.#partitions = partitions
+    this.#judge = judge
+  }
+
+  record(record: SourceRecord): void {
+    this.#looked++
+    this.#newestMs = Math.max(this.#newestMs ?? 0, record.timeMs)
+    const fault = this.#judge(record, this.#partitions)
+    if (fault === undefined) return
+    const known = this.#faults.get(fault.cause)
+    const example = `partition ${record.partition}, offset ${record.offset}`
+    if (known !== undefined) this.#faults.set(fault.cause, { ...known, count: known.count + 1 })
+    else if (this.#faults.size < mostFaults) this.#faults.set(fault.cause, { ...fault, count: 1, example })
+  }
+
+  lost(): void {}
+
+  result(): RecentRecords {
+    const faults = [...this.#faults.values()].sort((a, b) => b.count - a.count)
+    return { looked: this.#looked, newestMs: this.#newestMs, faults }
+  }
+}

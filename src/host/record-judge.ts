@@ -1,0 +1,20 @@
+import { Intake } from '../fanout/intake.ts'
+import type { RoutingTable } from '../routing/table.ts'
+import type { StreamFormat } from '../wire/stream-format.ts'
+import type { RecordJudge } from './recent-records.ts'
+
+/** Judges records as the gateway that has this configuration would. */
+export function recordJudge(
+  stream: string,
+  format: StreamFormat,
+  routing: RoutingTable,
+  maxEventBytes: number,
+): RecordJudge {
+  const seed = 1
+  const intake = new Intake(stream, format, routing, seed, maxEventBytes)
+  return (record, partitions) => {
+    const reason = intake.accept(record, partitions)
+    if (reason === undefined) return undefined
+    return { misplaced: reason === 'misrouted', cause: intake.cause(record, reason, partitions) }
+  }
+}

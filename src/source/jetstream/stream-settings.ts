@@ -1,0 +1,68 @@
+import { DiscardPolicy, type StreamInfo as JetStreamInfo, StorageType } from '@nats-io/jetstream'
+import type { Clock } from '../../base/clock.ts'
+import type { NatsSettings } from '../settings.ts'
+import type { StreamInfo } from '../source.ts'
+import type { JetStreamApi } from './api.ts'
+import { streamOf } from './family.ts'
+
+/** Streams that are asked for at once. */
+const asksAtOnce = 16
+const msOfNs = 1e-6
+
+/** What the server says of a family's streams. */
+export async function familySettings(api: JetStreamApi, stream: StreamInfo, clock: Clock): Promise<NatsSettings> {
+  const { version, clustered, clock: read } = await serverOf(api, streamOf(stream.name, 0), clock)
+  const infos: JetStreamInfo[] = []
+  for (let from = 0; from < stream.partitions; from += asksAtOnce) {
+    const count = Math.min(asksAtOnce, stream.partitions - from)
+    infos.push(
+      ...(await Promise.all(Array.from({ length: count }, (_, i) => infoOf(api, streamOf(stream.name, from + i))))),
+    )
+  }
+  const configs = infos.map(({ config }) => config)
+  return {
+    kind: 'nats',
+    version,
+    clustered,
+    replicas: Math.min(...configs.map(({ num_replicas }) => num_replicas)),
+    current: Math.min(...infos.map(currentCopies)),
+    storage: configs.some(({ storage }) => storage === StorageType.Memory) ? 'memory' : 'file',
+    maxAgeMs: least(configs.map(({ max_age }) => max_age * msOfNs)),
+    maxBytes: least(configs.map(({ max_bytes }) => max_bytes)),
+    maxRecords: least(configs.map(({ max_msgs }) => max_msgs)),
+    maxRecordsPerSubject: least(configs.map(({ max_msgs_per_subject }) => max_msgs_per_subject)),
+    maxRecordBytes: least(configs.map(({ max_msg_size }) => max_msg_size)),
+    discard: configs.some(({ discard }) => discard === DiscardPolicy.New) ? 'new' : 'old',
+    ...read,
+  }
+}
+
+const infoOf = (api: JetStreamApi, name: string): Promise<JetStreamInfo> =>
+  api.run(`stream ${name}`, (manager) => manager.streams.info(name))
+
+/** Whom we ask, and what its clock says: each answer carries the server's time. */
+function serverOf(api: JetStreamApi, name: string, clock: Clock) {
+  return api.run(`stream ${name}`, async (manager, connection) => {
+    const asked = clock.nowUs() / 1000
+    const { ts } = await manager.streams.info(name)
+    const answered = clock.nowUs() / 1000
+    const server = Date.parse(ts ?? '')
+    const clockErrorMs = (answered - asked) / 2
+    const clockOffsetMs = Number.isNaN(server) ? undefined : server - (asked + answered) / 2
+    const { version = '', cluster } = connection.info ?? {}
+    return { version, clustered: cluster !== undefined, clock: { clockOffsetMs, clockErrorMs } }
+  })
+}
+
+/** The leader, where there is one, and the followers that keep up. A server without a cluster is its streams' only copy. */
+function currentCopies({ cluster }: JetStreamInfo): number {
+  if (cluster === undefined || cluster === null) return 1
+  const followers = (cluster.replicas ?? []).filter(({ current, offline }) => current && offline !== true)
+  return followers.length + (cluster.leader ? 1 : 0)
+}
+
+/** JetStream has 0 or -1 for "no limit". */
+function least(limits: readonly number[]): number | undefined {
+  const set = limits.filter((limit) => limit > 0)
+  return set.length === 0 ? undefined : Math.min(...set)
+}

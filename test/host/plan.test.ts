@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test from 'node:test'
+import fc from 'fast-check'
+import { bytesOf, countOf, millisecondsOf, rateOf } from '../../src/host/amounts.ts'
+import { ceilings, type Resource } from '../../src/host/capacity.ts'
+import { type HostFigures, readHostFigures } from '../../src/host/host-figures.ts'
+import { knownHosts } from '../../src/host/known-hosts.ts'
+import { makePlan, type PlanRequest, planDefaults } from '../../src/host/plan.ts'
+import { wireBytes } from '../../src/host/wire-bytes.ts'
+
+const base: PlanRequest = { clients: 60e6, ratePerClient: 1 / 60, payloadBytes: 512, p99Ms: 500, ...planDefaults }
+const theirs = knownHosts['migratorydata-12m']
+const ours: HostFigures = { ...knownHosts.carillon, cores: 32, memoryGiB: 128 }
+
+test('for 60 million users on hosts of the 12-million benchmark the plan is what its authors say: 7 servers, or 8', () => {
+  const { hosts, binds } = makePlan(base, theirs)
+  assert.deepEqual([hosts + 1, binds.resource], [7, 'cpu'])
+  const two = makePlan({ ...base, spares: 2 }, theirs)
+  assert.equal(two.hosts + two.spares, 8)
+})
+
+test('twelve million clients are more than one such host is given, and ten are not', () => {
+  assert.equal(makePlan({ ...base, clients: 12e6 }, theirs).hosts, 2)
+  assert.equal(makePlan({ ...base, clients: 10e6 }, theirs).hosts, 1)
+})
+
+test('no host goes beyond a ceiling with the spares gone, and with them each uses less', () => {
+  const figures = fc.constantFrom<HostFigures>(
+    ours,
+    theirs,
+    knownHosts.carillon,
+    { ...ours, nicGbps: 0.1 },
+    { ...ours, memoryGiB: 4 },
+  )
+  const request = fc.record({
+    clients: fc.integer({ min: 1000, max: 100_000_000 }),
+    ratePerClient: fc.double({ min: 1e-4, max: 0.2, noNaN: true }),
+    payloadBytes: fc.integer({ min: 0, max: 4096 }),
+  })
+  fc.assert(
+    fc.property(figures, request, (host, change) => {
+      const { used, usedByAll, hosts, binds, lines } = makePlan({ ...base, ...change }, host)
+      for (const resource of Object.keys(ceilings) as Resource[]) {
+        assert.ok(used[resource] <= ceilings[resource] * (1 + 1e-9), resource)
+        assert.ok(usedByAll[resource] <= used[resource] + 1e-9)
+      }
+      assert.ok(binds.share <= 1 && hosts >= 1 && lines.every(({ result }) => !/NaN|Infinity/.test(result)))
+    }),
+    { numRuns: 60 },
+  )
+})
+
+test('more clients never take fewer hosts', () => {
+  const hosts = [1e5, 1e6, 3e6, 1e7, 3e7, 1e8].map((clients) => makePlan({ ...base, clients }, ours).hosts)
+  assert.deepEqual(
+    hosts,
+    hosts.toSorted((a, b) => a - b),
+  )
+})
+
+test('what binds is what is short', () => {
+  const binds = (request: Partial<PlanRequest>, figures: Partial<HostFigures>) =>
+    makePlan({ ...base, ...request }, { ...ours, ...figures }).binds.resource
+  assert.equal(binds({ clients: 1e6, ratePerClient: 1 / 3600 }, { memoryGiB: 4 }), 'memory')
+  assert.equal(binds({ clients: 1e6, ratePerClient: 0.3 }, {}), 'cpu')
+  assert.equal(binds({ clients: 1e5, ratePerClient: 1, payloadBytes: 16_000 }, { nicGbps: 1 }), 'network')
+  assert.equal(
+    binds({ clients: 1e6, ratePerClient: 1 / 3600 }, { gateway: { ...ours.gateway, descriptors: 20_000 } }),
+    'descriptors',
+  )
+})
+
+test('more events than a gateway can take in are cut into slices, and the plan says so', () => {
+  const few = makePlan({ ...base, clients: 1e6 }, ours)
+  const many = makePlan(base, ours)
+  assert.equal(few.slices, 1)
+  assert.ok(many.slices > 1 && many.partitions % many.slices === 0)
+  assert.ok(many.hosts * many.gatewaysPerHost >= 2 * many.slices, 'each slice has two gateways')
+  assert.match(many.notes.join('\n'), /cut the subjects into \d+ slices/)
+  const shared = makePlan({ ...base, fanOut: 1000 }, ours)
+  assert.equal(shared.slices, 1)
+})
+
+test('what all gateways of a host take in counts for the network, where it is more than what goes out', () => {
+  const { used, network, gatewaysPerHost, slices } = makePlan(
+    { ...base, clients: 1e5, ratePerClient: 1, payloadBytes: 4096 },
+    ours,
+  )
+  assert.ok(network.in > network.out)
+  assert.equal(network.in, (gatewaysPerHost * 1e5 * wireBytes(4096).record) / slices)
+  assert.equal(used.network, (network.in * 8) / (ours.nicGbps * 1e9))
+})
+
+test('latency is not predicted, and what the figures do not show of it is said', () => {
+  const notes = (p99Ms: number, figures: HostFigures) =>
+    makePlan({ ...base, clients: 1e6, p99Ms }, figures).notes.join('\n')
+  assert.match(notes(500, ours), /Latency is not predicted/)
+  assert.match(notes(5, ours), /99th percentile of 5 ms is not shown: the figures were measured at 14 ms/)
+  assert.match(notes(500, theirs), /say nothing of the 99th percentile/)
+})
+
+test('the broker writes each copy and is read by each gateway', () => {
+  const { broker, hosts, spares, gatewaysPerHost, slices } = makePlan({ ...base, clients: 1e6 }, ours)
+  const { record } = wireBytes(512)
+  const written = (1e6 / 60) * record
+  assert.equal(broker.writtenBytesPerSecond, written * 3)
+  assert.equal(broker.readBytesPerSecond, ((hosts + spares) * gatewaysPerHost * written) / slices)
+  assert.ok(Math.abs(broker.diskBytes - written * 3 * 86_400) < 1)
+})
+
+test('a delivery on the wire has the headers of each segment, and the WebSocket header of its length', () => {
+  const { frame, onWire } = wireBytes(512)
+  assert.equal(onWire, frame + 4 + 90)
+  const large = wireBytes(3000)
+  assert.equal(large.onWire, large.frame + 4 + 3 * 90)
+  assert.equal(wireBytes(70_000).onWire - wireBytes(70_000).frame, 10 + 49 * 90)
+})
+
+test('a rate that one client alone could not get is refused', () => {
+  assert.throws(() => makePlan({ ...base, clients: 1000, ratePerClient: 1e6 }, ours), {
+    code: 'bad_request',
+    message: /^no number of such hosts/,
+  })
+})
+
+test('amounts are read as people write them, and what is none is named', () => {
+  assert.deepEqual(
+    ['60M', '18k', '250000', '2.5M'].map((text) => countOf('--clients', text)),
+    [60e6, 18_000, 250_000, 2.5e6],
+  )
+  assert.deepEqual(
+    ['1/min', '300k/s', '3600/h'].map((text) => rateOf('--rate', text)),
+    [1 / 60, 300_000, 1],
+  )
+  assert.deepEqual([bytesOf('--payload', '512'), bytesOf('--payload', '2KiB')], [512, 2048])
+  assert.deepEqual(
+    ['50', '50ms', '1.5s'].map((text) => millisecondsOf('--p99', text)),
+    [50, 50, 1500],
+  )
+  for (const text of ['', '0', '-1', '1.5', 'many', '1e3', '5X', 'constructor']) {
+    assert.throws(() => countOf('--clients', text), { code: 'bad_request', message: /^--clients: expected .*, got/ })
+  }
+  for (const text of ['1', '0/s', '1/fortnight', '/s', '1/toString'])
+    assert.throws(() => rateOf('--rate', text), /--rate/)
+  for (const text of ['17MiB', '-5', 'x']) assert.throws(() => bytesOf('--payload', text), /--payload/)
+  for (const text of ['0', '5min', '']) assert.throws(() => millisecondsOf('--p99', text), /--p99/)
+})
+
+test('a file of figures is taken as it was written, and what it lacks is named', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'carillon-plan-'))
+  const file = join(folder, 'host.json')
+  const write = (value: unknown) => writeFileSync(file, typeof value === 'string' ? value : JSON.stringify(value))
+  try {
+    for (const figures of Object.values(knownHosts)) {
+      write(figures)
+      assert.deepEqual(readHostFigures(file), figures)
+    }
+    for (const [value, said] of [
+      ['{', /expected a readable JSON file/],
+      [[1], /expected a mapping/],
+      [{ ...ours, source: '' }, /source: expected a text, got ""/],
+      [{ ...ours, cores: 0 }, /cores: expected a number of at least 1, got 0/],
+      [{ ...ours, cpu: undefined }, /cpu: expected a mapping with idleCores, .*, got nothing/],
+      [{ ...ours, memory: { residentBytes: 1 } }, /memory\.kernelBytes: expected a number of at least 0, got nothing/],
+      [{ ...ours, latency: {} }, /latency\.p99Ms/],
+    ] as const) {
+      write(value)
+      assert.throws(() => readHostFigures(file), { code: 'bad_request', message: said })
+    }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
