@@ -71,7 +71,7 @@ export async function measureHerd(
     () => new Child<HerdHandlers>(new URL('../herd/clients.ts', import.meta.url)),
   )
   const flow = new Child<FlowHandlers>(new URL('../herd/flow.ts', import.meta.url))
-  const live = new Child<LoadHandlers>(new URL('load.ts', import.meta.url))
+  const live = new Child<LoadHandlers>(new URL('../figures/load.ts', import.meta.url))
   const beat = new Child<FlowHandlers>(new URL('../herd/flow.ts', import.meta.url))
   try {
     const crowd = { gateway, herd, flow, live, beat }

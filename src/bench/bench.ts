@@ -11,8 +11,9 @@ import type { Target } from './target.ts'
 
 /** What is told while a run goes on. */
 export interface Progress {
-  /** A step that begins, or how far connecting is. */
+  /** A step that begins, or has ended. */
   step(text: string): void
+  connecting(live: number, clients: number): void
   second(second: Second): void
 }
 
@@ -94,7 +95,7 @@ export class Bench {
     let last: Reported | undefined
     while (!(await Promise.race([done, stop.pause(connectPollMs).then(() => stop.stopped)]))) {
       last = await this.#generator.reports()
-      progress.step(`${last.live.toLocaleString('en')} of ${load.clients.toLocaleString('en')} clients are live`)
+      progress.connecting(last.live, load.clients)
       this.#watch(last, startMs)
     }
     const connectSeconds = (performance.now() - startMs) / 1000

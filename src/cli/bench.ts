@@ -95,8 +95,8 @@ function onInterrupt(interrupt: () => void): void {
 /** Progress on stderr: one line that changes on a terminal, else a line every ten seconds. */
 class Lines implements Progress {
   readonly #terminal = process.stderr.isTTY
-  /** When a second was shown last. */
   #shownMs = Number.NEGATIVE_INFINITY
+  #measuring = false
   #last = ''
 
   step(text: string): void {
@@ -104,17 +104,28 @@ class Lines implements Progress {
     this.#last = text
   }
 
+  connecting(live: number, clients: number): void {
+    this.#now(`${live.toLocaleString('en')} of ${clients.toLocaleString('en')} clients are live`)
+  }
+
   second(second: Second): void {
-    if (!this.#terminal && performance.now() - this.#shownMs < quietMs) return
-    this.#shownMs = performance.now()
-    this.#show(secondLine(second))
+    // The first one is shown whatever was shown before it.
+    if (this.#measuring) this.#now(secondLine(second))
+    else this.#show(secondLine(second))
+    this.#measuring = true
   }
 
   end(): void {
     if (this.#terminal) process.stderr.write('\r\x1b[K')
   }
 
+  /** What another line will soon replace. */
+  #now(text: string): void {
+    if (this.#terminal || performance.now() - this.#shownMs > quietMs) this.#show(text)
+  }
+
   #show(text: string): void {
+    this.#shownMs = performance.now()
     process.stderr.write(this.#terminal ? `\r\x1b[K-- ${text}` : `-- ${text}\n`)
   }
 }

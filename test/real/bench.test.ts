@@ -15,7 +15,7 @@ const small = ['--clients', '50', '--duration', '2', '--warmup', '1', '--no-cali
 const started = ['--first-port', String(ports.started)]
 const dir = mkdtempSync(join(tmpdir(), 'carillon-bench-test-'))
 
-const bench = (...args: string[]): Run => new Run(['bench', ...args], dir)
+const bench = (...args: string[]): Run => new Run(['bench', ...args], dir, { BENCH_TEST_RUN: dir })
 
 /** The report of a run, and its exit code. */
 async function measured(...args: string[]): Promise<{ report: Report; code: number | NodeJS.Signals; stderr: string }> {
@@ -25,31 +25,45 @@ async function measured(...args: string[]): Promise<{ report: Report; code: numb
   return { report: JSON.parse(run.stdout), code, stderr: run.stderr }
 }
 
-/** Processes that a run has left: each was given the run's folder. */
+/** Processes that a run has left: each has its environment. */
 function left(): string[] {
   return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
-      } catch {
-        return ''
-      }
-    })
-    .filter((line) => line.includes('/src/bench/') || line.includes('carillon-bench-'))
+    .filter((name) => /^\d+$/.test(name) && readOf(name, 'environ').includes(`BENCH_TEST_RUN=${dir}`))
+    .map((pid) => readOf(pid, 'cmdline'))
+}
+
+/** '' = it has ended meanwhile. */
+function readOf(pid: string, file: 'environ' | 'cmdline'): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'latin1')
+  } catch {
+    return ''
+  }
+}
+
+/** The guard ends a moment after its parent. */
+const nothingLeft = () => until('all have ended', 10_000, () => left().length === 0)
+
+/** The gateway that a run has started: the child of its that is one. */
+function gatewayOf({ child }: Run): number {
+  const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' ').map(Number)
+  const found = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('\0serve\0'))
+  assert.ok(found !== undefined)
+  return found
 }
 
 after(() => rmSync(dir, { recursive: true, force: true }))
 
-describe('bench on gateways that it starts', { skip, timeout: 120_000 }, () => {
+describe('bench on gateways that it starts', { skip, timeout: 240_000 }, () => {
   test('latency, CPU, memory and promises of a short run are reported, for each transport', async () => {
     for (const transport of ['ws', 'sse', 'poll']) {
       const options = ['--rate', '200', '--transport', transport, ...small, ...started]
       const { report, code } = await measured('unicast', ...options)
       assert.deepEqual(report.problems, [])
       assert.equal(code, 0)
-      const { latency, promises, cpu, server, memory, timeline } = report
-      assert.equal(latency.count, 400, transport)
+      const { latency, caughtUp, promises, cpu, server, memory, timeline } = report
+      // A due time is rounded, so one may fall out of the window.
+      assert.ok(Math.abs(latency.count + caughtUp.count - 400) <= 1, `${latency.count} over ${transport}`)
       assert.ok(latency.p50Ms > 0 && latency.p50Ms <= latency.p99Ms && latency.p99Ms <= latency.maxMs)
       assert.deepEqual([promises.lost, promises.repeated, promises.gaps, promises.told], [0, 0, 0, 0])
       for (const part of ['servers', 'clients', 'publisher'] as const)
@@ -84,7 +98,7 @@ describe('bench on gateways that it starts', { skip, timeout: 120_000 }, () => {
     const report: Report = JSON.parse(run.stdout)
     assert.ok(report.interrupted && report.latency.count > 0)
     assert.deepEqual(report.problems, [])
-    assert.deepEqual(left(), [])
+    await nothingLeft()
   })
 
   test('a run that is killed leaves no gateway and no client behind', async () => {
@@ -93,11 +107,11 @@ describe('bench on gateways that it starts', { skip, timeout: 120_000 }, () => {
     assert.ok(left().length >= 3)
     run.child.kill('SIGKILL')
     await run.ended
-    await until('all have ended', 10_000, () => left().length === 0)
+    await nothingLeft()
   })
 })
 
-describe('bench on a gateway that runs', { skip, timeout: 120_000 }, () => {
+describe('bench on a gateway that runs', { skip, timeout: 240_000 }, () => {
   let gateway: GatewayProcess
   let proxy: TcpProxy
   const through = ['--url', `http://127.0.0.1:${ports.proxy}`]
@@ -120,9 +134,11 @@ describe('bench on a gateway that runs', { skip, timeout: 120_000 }, () => {
     const delayed = await measured('unicast', '--rate', '50', ...small, ...through)
     proxy.delayMs = 0
     assert.deepEqual(delayed.report.problems, [])
-    const more = delayed.report.latency.p50Ms - plain.report.latency.p50Ms
-    assert.ok(more > 45 && more < 90, `p50 grew by ${more} ms`)
-    assert.ok(delayed.report.distribution[0]![0] >= 50, 'nothing came earlier than the delay')
+    assert.ok(delayed.report.latency.p50Ms >= 50)
+    // On a busy host the quickest message is the one that tells the delay alone.
+    const quickest = ({ distribution }: Report) => distribution[0]![0]
+    const more = quickest(delayed.report) - quickest(plain.report)
+    assert.ok(more > 45 && more < 65, `the quickest came ${more} ms later`)
   })
 
   test('a message that does not come is reported as lost, and fails the run', async () => {
@@ -153,12 +169,12 @@ describe('bench on a gateway that runs', { skip, timeout: 120_000 }, () => {
   })
 })
 
-describe('bench that can not run', { skip, timeout: 60_000 }, () => {
+describe('bench that can not run', { skip, timeout: 240_000 }, () => {
   const fails = async (args: string[], code: number, said: RegExp) => {
     const run = bench(...args)
     assert.equal(await run.ended, code, run.stderr)
     assert.match(run.stderr, said)
-    assert.deepEqual(left(), [])
+    await nothingLeft()
   }
 
   test('mistakes of the command line are named', async () => {
@@ -170,6 +186,27 @@ describe('bench that can not run', { skip, timeout: 60_000 }, () => {
 
   test('more clients than descriptors are refused with the number of gateways that can hold them', async () => {
     await fails(['unicast', '--clients', '9000000', '--rate', '1', ...started], 1, /give --gateways \d+/)
+  })
+
+  test('a report that can not be written is told, and the figures are printed all the same', async () => {
+    const run = bench('broadcast', ...small, ...started, '--html', join(dir, 'none', 'report.html'))
+    assert.equal(await run.ended, 1)
+    assert.match(run.stderr, /could not be written to .*report.html/)
+    assert.match(run.stdout, /publish to received/)
+    const page = join(dir, 'report.html')
+    const right = bench('broadcast', ...small, ...started, '--html', page)
+    assert.equal(await right.ended, 0, right.stderr)
+    assert.match(readFileSync(page, 'utf8'), /<svg/)
+  })
+
+  test('a gateway that dies ends the run, with what was measured until then', async () => {
+    const run = bench('unicast', '--clients', '20', '--duration', '600', '--warmup', '0', '--no-calibrate', ...started)
+    await until('events flow', 30_000, () => run.stderr.includes(' deliveries,'))
+    process.kill(gatewayOf(run), 'SIGKILL')
+    assert.equal(await run.ended, 1)
+    assert.match(run.stdout, /FAILED: the gateway on port \d+ ended/)
+    assert.match(run.stdout, /publish to received +[1-9]/)
+    await nothingLeft()
   })
 
   test('a broker that is not there is named', async () => {
