@@ -276,7 +276,7 @@ function brokerLines(
     line('a window holds', `${windowMiB.payload} MiB / ${rate(each * wire.record)}`, duration(heldMs)),
     line(
       'broker: written',
-      `${rate(written)} x ${counted(replication, 'copy').replace('copys', 'copies')}`,
+      `${rate(written)} x ${counted(replication, 'copy', 'copies')}`,
       rate(broker.writtenBytesPerSecond),
     ),
     line(
