@@ -1,6 +1,7 @@
 import { systemRandom } from '../base/random.ts'
+import { calibrate, tooMuch } from './calibrate.ts'
 import { composeReport, type Opening } from './compose.ts'
-import { Generator, type Reported } from './generator.ts'
+import { Generator, processesFor, type Reported } from './generator.ts'
 import { describeHost, kernelMemory, maxDescriptors } from './host.ts'
 import { type Measured, Measurement, residentOf } from './measurement.ts'
 import type { Calibration, Report, Second } from './report.ts'
@@ -20,7 +21,8 @@ export interface BenchOptions {
   readonly load: Load
   readonly stop: Stop
   readonly progress: Progress
-  readonly calibration: Calibration | undefined
+  /** Measure the load generator first. */
+  readonly calibrated: boolean
 }
 
 const connectPollMs = 500
@@ -32,6 +34,7 @@ export class Bench {
   readonly #options: BenchOptions
   readonly #generator: Generator
   readonly #startedAt = new Date()
+  #calibration: Calibration | undefined
   #opening: Opening = { connectSeconds: Number.NaN, connected: 0, userBytes: Number.NaN, kernelBytes: Number.NaN }
 
   constructor(options: BenchOptions) {
@@ -44,7 +47,9 @@ export class Bench {
 
   /** Starts what there is to start and connects all clients. Rejects with what was expected and what to do. */
   async open(): Promise<void> {
-    const { target, load, progress, stop } = this.#options
+    const { target, load, progress, stop, calibrated } = this.#options
+    if (calibrated) await this.#calibrate()
+    if (stop.stopped) return
     progress.step(`starting ${target.name}`)
     await target.start()
     expectDescriptors(load.clients, target)
@@ -62,14 +67,22 @@ export class Bench {
   }
 
   report(measured: Measured, load: Load = this.#options.load): Report {
-    const { target, stop, calibration } = this.#options
-    const run = { target, load, stop, calibration, startedAt: this.#startedAt, host: describeHost() }
+    const { target, stop } = this.#options
+    const run = { target, load, stop, calibration: this.#calibration, startedAt: this.#startedAt, host: describeHost() }
     return composeReport(run, this.#opening, this.#generator.clientPids.length, measured)
   }
 
   async close(): Promise<void> {
     await this.#generator.close()
     await this.#options.target.stop()
+  }
+
+  async #calibrate(): Promise<void> {
+    const { target, load, progress } = this.#options
+    progress.step('measuring the load generator itself')
+    this.#calibration = await calibrate(target.clients.conversation, load)
+    const problem = tooMuch(load, processesFor(load.clients), this.#calibration)
+    if (problem !== undefined) progress.step(`the load generator will be the limit: ${problem}`)
   }
 
   async #connect(): Promise<void> {

@@ -109,10 +109,9 @@ export class CarillonTarget implements Target {
     return gone === undefined ? undefined : `the gateway on port ${gone.port} ended; it wrote: ${gone.output.trim()}`
   }
 
-  metrics(): Promise<readonly Metrics[]> {
+  metrics(): Promise<readonly (Metrics | undefined)[]> {
     const scrape = async (admin: string) => new Metrics(await (await fetch(`${admin}/metrics`)).text())
-    const all = this.#admins.map((admin) => scrape(admin).catch(() => undefined))
-    return Promise.all(all).then((found) => found.filter((each) => each !== undefined))
+    return Promise.all(this.#admins.map((admin) => scrape(admin).catch(() => undefined)))
   }
 
   /** The last one: the publisher may use the first. */

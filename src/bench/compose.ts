@@ -36,7 +36,7 @@ const leastPublished = 0.98
 export function composeReport(run: RunFacts, opening: Opening, clientProcesses: number, measured: Measured): Report {
   const { target, load, stop } = run
   const { received, usage, seconds } = measured
-  const deliveries = received.live.count + received.caughtUp.count + received.slow.count
+  const deliveries = measured.deliveriesPerSecond * seconds
   const limits = limitsOf(load, measured)
   return {
     target: target.name,
@@ -47,7 +47,7 @@ export function composeReport(run: RunFacts, opening: Opening, clientProcesses: 
     measuredSeconds: seconds,
     interrupted: stop.interrupted,
     eventsPerSecond: measured.eventsPerSecond,
-    deliveriesPerSecond: deliveries / seconds,
+    deliveriesPerSecond: measured.deliveriesPerSecond,
     latency: figuresOf(received.live),
     caughtUp: figuresOf(received.caughtUp),
     slow: figuresOf(received.slow),
@@ -68,7 +68,7 @@ export function composeReport(run: RunFacts, opening: Opening, clientProcesses: 
     },
     cpu: cpuOfParts(usage),
     hostIdle: usage.idle,
-    cpuUsPerDelivery: usage.cpu.servers.totalUs / Math.max(1, deliveries),
+    cpuUsPerDelivery: usage.cpu.servers.totalUs / deliveries,
     memory: {
       userBytesPerConnection: opening.userBytes,
       kernelBytesPerConnection: opening.kernelBytes,
@@ -97,12 +97,24 @@ function cpuOfParts({ cpu, busiest }: Usage): Report['cpu'] {
   return Object.fromEntries(parts.map((part) => [part, figures(part)])) as Report['cpu']
 }
 
+/** Two scrapes of one server; the first counts for nothing where it has started again since. */
+interface Scrapes {
+  readonly first: Metrics | undefined
+  readonly last: Metrics
+}
+
 function serverFigures({ before, after }: Measured): Report['server'] {
-  if (after.length === 0 || before.length !== after.length) return undefined
-  const sum = (name: string, of: readonly Metrics[]) => of.reduce((all, metrics) => all + metrics.sum(name), 0)
-  const grown = (name: string) => sum(name, after) - sum(name, before)
+  const pairs = after.flatMap((last, i): Scrapes[] => {
+    if (last === undefined) return []
+    const first = before[i]
+    const same = first?.sum(startTime) === last.sum(startTime)
+    return [{ first: same ? first : undefined, last }]
+  })
+  if (pairs.length === 0) return undefined
+  const grown = (name: string) =>
+    pairs.reduce((all, { first, last }) => all + last.sum(name) - (first?.sum(name) ?? 0), 0)
   const worst = (name: string, q: number) =>
-    Math.max(...after.map((metrics, i) => quantileBound(before[i]!.buckets(name), metrics.buckets(name), q)))
+    Math.max(...pairs.map(({ first, last }) => quantileBound(first?.buckets(name) ?? new Map(), last.buckets(name), q)))
   return {
     gcPauses: grown('nodejs_gc_duration_seconds_count'),
     gcMs: grown('nodejs_gc_duration_seconds_sum') * 1000,
@@ -112,19 +124,23 @@ function serverFigures({ before, after }: Measured): Report['server'] {
   }
 }
 
-/** Why the figures say more of the generator or the host than of the server. */
+const startTime = 'process_start_time_seconds'
+
+/** Why the figures say more of the generator, of the way in or of the host than of the fan-out. */
 function limitsOf({ rate, action }: Load, { usage, late, received, eventsPerSecond }: Measured): string[] {
   const limits: string[] = []
   const percent = (share: number) => `${Math.round(share * 100)} %`
-  if (usage.busiest.clients > maxShare)
-    limits.push(`a process of clients used ${percent(usage.busiest.clients)} of a core`)
-  if (usage.busiest.publisher > maxShare)
-    limits.push(`the publisher used ${percent(usage.busiest.publisher)} of a core`)
-  // A gateway that was killed, and through which events went in, holds up its publisher: that is the server's doing.
+  const { clients, publisher } = usage.busiest
+  if (clients > maxShare) limits.push(`a process of clients used ${percent(clients)} of a core`)
+  if (publisher > maxShare) limits.push(`the publisher used ${percent(publisher)} of a core`)
+  // A gateway that was killed, and through which events went in, holds up its publisher: that is the scenario.
   const lateMs = late.quantileUs(0.99) / 1000
-  if (lateMs > maxLateMs && action !== 'failover') limits.push(`the publisher was ${lateMs.toFixed(0)} ms late (p99)`)
-  if (eventsPerSecond < rate * leastPublished) {
-    limits.push(`${eventsPerSecond.toFixed(0)} of ${rate.toFixed(0)} events a second were published`)
+  const isLate = lateMs > maxLateMs || eventsPerSecond < rate * leastPublished
+  if (isLate && action !== 'failover') {
+    const rates = `${eventsPerSecond.toFixed(0)} of ${rate.toFixed(0)} events a second were published, ${lateMs.toFixed(0)} ms late (p99)`
+    const why =
+      publisher > maxShare ? '' : ': those before had not been acknowledged, or the publisher waited for a core'
+    limits.push(`${rates}${why}`)
   }
   if (received.loopDelayP99Ms > maxLoopMs)
     limits.push(`clients read ${received.loopDelayP99Ms.toFixed(0)} ms late (p99)`)

@@ -18,6 +18,10 @@ const spareDescriptors = 500
 /** How long connecting, or a storm, may take, ms. */
 const comingMs = 600_000
 
+export function processesFor(clients: number): number {
+  return Math.ceil(clients / Math.min(clientsPerProcess, maxDescriptors() - spareDescriptors))
+}
+
 /** All crowds together, with what was counted since the last report. */
 export interface Reported {
   readonly connected: number
@@ -67,8 +71,7 @@ export class Generator {
   async openClients(target: Target): Promise<void> {
     const { clients, spread, subjects, seed, slowEvery } = this.#load
     const followed = followedSubjects(spread, clients, subjects, seed)
-    const most = Math.min(clientsPerProcess, maxDescriptors() - spareDescriptors)
-    const processes = Math.ceil(clients / most)
+    const processes = processesFor(clients)
     const each = Math.ceil(clients / processes)
     const { file, conversation } = target.clients
     await Promise.all(

@@ -59,7 +59,7 @@ function verdict({ problems, generator, interrupted }: Report): string {
   if (problems.length === 0) lines.push('<p class="good">Nothing was lost, nothing came twice.</p>')
   if (interrupted) lines.push('<p class="note">Interrupted: measured until then.</p>')
   for (const limit of generator.limits) {
-    lines.push(`<p class="note">Limited by the load, not by the server: ${escaped(limit)}</p>`)
+    lines.push(`<p class="note">Not the fan-out's figures alone: ${escaped(limit)}</p>`)
   }
   return lines.join('\n')
 }

@@ -23,8 +23,9 @@ const secondMs = 1000
 /** What one stretch of load brought. */
 export interface Measured {
   readonly seconds: number
-  /** Events a second, over the whole seconds of the window. */
+  /** Over the whole seconds of the window: events that were published, deliveries that came. */
   readonly eventsPerSecond: number
+  readonly deliveriesPerSecond: number
   readonly usage: Usage
   readonly received: Received
   readonly late: Latencies
@@ -33,8 +34,8 @@ export interface Measured {
   readonly unknown: number
   readonly stormMs: number | undefined
   readonly timeline: readonly Second[]
-  readonly before: readonly Metrics[]
-  readonly after: readonly Metrics[]
+  readonly before: readonly (Metrics | undefined)[]
+  readonly after: readonly (Metrics | undefined)[]
   readonly publisherReasons: readonly string[]
 }
 
@@ -84,7 +85,7 @@ export class Measurement {
     const from = this.#timeline.length
     const stormMs = await this.#window()
     const seconds = Math.max(0.001, (monotonicUs() - this.#windowUs) / 1e6)
-    const to = this.#timeline.length
+    const whole = this.#timeline.slice(from + 1)
     const usage = this.#meter.result()
     const after = await this.#target.metrics()
     await generator.endWindow(monotonicUs())
@@ -95,7 +96,8 @@ export class Measurement {
     await sampled
     return {
       seconds,
-      eventsPerSecond: mean(this.#timeline.slice(from + 1, to).map((second) => second.published)) ?? rate,
+      eventsPerSecond: mean(whole.map((second) => second.published)) ?? rate,
+      deliveriesPerSecond: mean(whole.map((second) => second.received)) ?? Number.NaN,
       usage,
       received: await generator.received(),
       late: this.#late,

@@ -24,32 +24,6 @@ export function eventText(dueUs: number, number: number, bytes: number): Buffer 
   return Buffer.from(`${head}${'x'.repeat(bytes - head.length - 2)}"}`)
 }
 
-/** Told of each event once, in the order of the bytes. */
-export type EventSink = (dueUs: number, number: number) => void
-
-/** Finds the events in one connection's bytes, wherever these are cut. */
-export class EventScanner {
-  #carry: Buffer | undefined
-
-  /** `chunk` may be overwritten afterwards. */
-  take(chunk: Buffer, sink: EventSink): void {
-    const bytes = this.#carry === undefined ? chunk : Buffer.concat([this.#carry, chunk])
-    this.#carry = undefined
-    let at = bytes.indexOf(marker)
-    while (at >= 0) {
-      if (at + headBytes > bytes.length) {
-        this.#carry = Buffer.from(bytes.subarray(at))
-        return
-      }
-      sink(digits(bytes, at + timeAt, timeDigits), digits(bytes, at + numberAt, numberDigits))
-      at = bytes.indexOf(marker, at + headBytes)
-    }
-    const start = bytes.lastIndexOf(marker[0]!)
-    // A whole marker would have been found: this may be the beginning of one.
-    if (start > bytes.length - marker.length && start >= 0) this.#carry = Buffer.from(bytes.subarray(start))
-  }
-}
-
 function digits(bytes: Buffer, at: number, count: number): number {
   let value = 0
   for (let i = at; i < at + count; i++) value = value * 10 + bytes[i]! - 0x30

@@ -94,7 +94,7 @@ export interface Report {
     readonly clientLoopP99Ms: number
     /** What it can do at most here, found before the run; absent where that was not asked for. */
     readonly calibration: Calibration | undefined
-    /** Why the figures say more of the generator than of the server; empty where they don't. */
+    /** Why the figures say more of the generator, of the way in or of the host than of the servers' fan-out; empty where they don't. */
     readonly limits: readonly string[]
   }
   readonly timeline: readonly Second[]

@@ -33,8 +33,8 @@ export interface Target {
   stop(): Promise<void>
   /** A problem that ends the run, such as a server that has gone; undefined while there is none. */
   problem(): string | undefined
-  /** A scrape of each server's metrics; none where it has no such. */
-  metrics(): Promise<readonly Metrics[]>
+  /** A scrape of each server's metrics, undefined for one that does not answer; none where it has no such. */
+  metrics(): Promise<readonly (Metrics | undefined)[]>
   /** Kills one server without a warning; starts it again where no other can take its clients. Undefined = can't be done to it. */
   readonly crash: (() => Promise<void>) | undefined
 }

@@ -100,7 +100,7 @@ function cpuTable({ cpu, hostIdle }: Report): string {
 }
 
 function verdict({ generator, problems }: Report): string {
-  const limits = generator.limits.map((limit) => `limited by the load, not by the gateway: ${limit}`)
+  const limits = generator.limits.map((limit) => `not the fan-out's figures alone: ${limit}`)
   const failed = problems.map((problem) => `FAILED: ${problem}`)
   if (limits.length + failed.length === 0)
     return 'Nothing was lost, nothing came twice; the load generator had room left.'

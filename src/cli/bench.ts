@@ -44,7 +44,7 @@ async function run(scenario: string, command: Command): Promise<void> {
   const stop = new Stop()
   onInterrupt(() => stop.interrupt())
   const progress = new Lines()
-  const report = await runBench({ target, load, stop, progress, calibration: undefined, findP99Ms: flags.find })
+  const report = await runBench({ target, load, stop, progress, calibrated: flags.calibrate, findP99Ms: flags.find })
   progress.end()
   if (report === undefined) unmeasured(stop)
   else publish(report, flags)

@@ -140,7 +140,7 @@ class Measuring {
 
   async #with<T>(load: Load, use: (bench: Bench, openUs: number) => Promise<T>): Promise<T | undefined> {
     const target = this.#target()
-    const bench = new Bench({ target, load, stop: this.#stop, progress, calibration: undefined })
+    const bench = new Bench({ target, load, stop: this.#stop, progress, calibrated: false })
     try {
       await bench.open()
       if (this.#stop.stopped) return undefined

@@ -1,18 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
-import { EventScanner, eventText } from '../../src/bench/payload.ts'
-
-function scanned(chunks: readonly Buffer[]): [number, number][] {
-  const scanner = new EventScanner()
-  const found: [number, number][] = []
-  for (const chunk of chunks) {
-    scanner.take(chunk, (dueUs, number) => found.push([dueUs, number]))
-    // A client's reads share one buffer.
-    chunk.fill(0)
-  }
-  return found
-}
+import { dueUsOf, eventText, findPayload, headBytes, numberOf, stampPayload } from '../../src/bench/payload.ts'
 
 test('an event has the length that was asked for and is JSON', () => {
   const text = eventText(1_234_567.4, 89, 512)
@@ -21,32 +10,22 @@ test('an event has the length that was asked for and is JSON', () => {
   assert.deepEqual([Number(t), Number(n)], [1_234_567, 89])
 })
 
-test('every event is found once and in order, wherever the bytes are cut', () => {
-  const gap = fc.constantFrom(
-    '',
-    '{',
-    '{"',
-    '{"t',
-    '{"t"',
-    '\r\n1f4\r\n',
-    '}}\n\n',
-    '{"delivery":{"after":"x","event":',
-  )
-  const cuts = fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1, maxLength: 40 })
+test('a payload is found in a frame and says when it was due and its number, as it was stamped', () => {
+  const time = fc.integer({ min: 0, max: 2 ** 50 })
   fc.assert(
-    fc.property(fc.array(gap, { minLength: 1, maxLength: 8 }), cuts, (gaps, sizes) => {
-      const bytes = Buffer.concat(gaps.flatMap((text, i) => [Buffer.from(text), eventText(i + 7, i, 64)]))
-      const chunks: Buffer[] = []
-      for (let at = 0, i = 0; at < bytes.length; i++) {
-        const size = sizes[i % sizes.length]!
-        chunks.push(Buffer.from(bytes.subarray(at, at + size)))
-        at += size
-      }
-      assert.deepEqual(
-        scanned(chunks),
-        gaps.map((_, i) => [i + 7, i]),
-      )
+    fc.property(fc.nat(50), time, fc.integer({ min: 0, max: 99_999_999 }), (before, dueUs, number) => {
+      const bytes = Buffer.concat([Buffer.alloc(before, '{'), eventText(0, 0, 80), Buffer.from('}}')])
+      stampPayload(bytes, before, dueUs, number)
+      const at = findPayload(bytes, 0, bytes.length)
+      assert.deepEqual([at, dueUsOf(bytes, at), numberOf(bytes, at)], [before, dueUs, number])
+      assert.equal(Number(JSON.parse(bytes.toString('latin1', before, before + 80)).t), dueUs)
     }),
-    { numRuns: 300 },
   )
+})
+
+test('a payload whose head is cut off is none, nor one beyond the end that was given', () => {
+  const bytes = eventText(1, 2, 80)
+  assert.equal(findPayload(bytes, 0, headBytes), 0)
+  assert.equal(findPayload(bytes, 0, headBytes - 1), -1)
+  assert.equal(findPayload(bytes, 1, bytes.length), -1)
 })
