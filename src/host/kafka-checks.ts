@@ -58,7 +58,7 @@ const alter = (of: KafkaTopic, config: string) =>
 
 function replication({ replicas, brokers }: KafkaSettings, of: KafkaTopic): Finding {
   const check = 'replication'
-  const figure = `${replicas === 1 ? '1 copy' : `${replicas} copies`} on ${counted(brokers, 'broker')}`
+  const figure = `${counted(replicas, 'copy', 'copies')} on ${counted(brokers, 'broker')}`
   const fix =
     brokers < goodReplicas
       ? `three brokers, then kafka-reassign-partitions.sh ${server(of)} --execute with three replicas for each partition of ${of.topic}`

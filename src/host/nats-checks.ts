@@ -1,7 +1,7 @@
 import type { NatsSettings } from '../source/settings.ts'
 import { type Finding, fail, pass, unknown, warn } from './finding.ts'
 import type { NatsMonitor } from './nats-monitor.ts'
-import { bytes, duration, grouped } from './numbers.ts'
+import { bytes, counted, duration, grouped } from './numbers.ts'
 import { type Reach, retentionChecks } from './retention-checks.ts'
 
 /** The family of streams that is judged. */
@@ -52,7 +52,7 @@ function edit({ name, topic, partitions }: NatsFamily, change: string): string {
 
 function replication({ replicas, clustered, version }: NatsSettings, of: NatsFamily): Finding {
   const check = 'replication'
-  const figure = `${replicas === 1 ? '1 copy' : `${replicas} copies`}, nats-server ${version}${clustered ? '' : ' without a cluster'}`
+  const figure = `${counted(replicas, 'copy', 'copies')}, nats-server ${version}${clustered ? '' : ' without a cluster'}`
   if (replicas >= goodReplicas) return pass(check, figure, 'a server may go, and the streams go on')
   const change = edit(of, `--replicas=${goodReplicas}`)
   const said = replicas === 1 ? 'its events end with that one disk' : 'two copies need both servers to go on'

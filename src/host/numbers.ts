@@ -39,4 +39,5 @@ export function duration(ms: number): string {
 }
 
 /** `1 record`, `2 records`. */
-export const counted = (count: number, one: string): string => `${grouped(count)} ${one}${count === 1 ? '' : 's'}`
+export const counted = (count: number, one: string, many = `${one}s`): string =>
+  `${grouped(count)} ${count === 1 ? one : many}`

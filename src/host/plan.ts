@@ -276,7 +276,7 @@ function brokerLines(
     line('a window holds', `${windowMiB.payload} MiB / ${rate(each * wire.record)}`, duration(heldMs)),
     line(
       'broker: written',
-      `${rate(written)} x ${counted(replication, 'copy').replace('copys', 'copies')}`,
+      `${rate(written)} x ${counted(replication, 'copy', 'copies')}`,
       rate(broker.writtenBytesPerSecond),
     ),
     line(
@@ -325,9 +325,12 @@ function settingsOf({ gateway }: HostFigures, clients: number, { gatewaysPerHost
   ]
 }
 
+/** As deploy/systemd/carillon.service has it. */
+const advisedDescriptors = 1_048_576
+
 function notesOf(
   { p99Ms }: PlanRequest,
-  { latency, cpu, source }: HostFigures,
+  { latency, cpu, gateway, source }: HostFigures,
   cut: Cut,
   used: Plan['used'],
 ): string[] {
@@ -339,6 +342,11 @@ function notesOf(
   } else if (used.cpu > latency.cpuShare) {
     notes.push(
       `The figures had ${latency.p99Ms} ms with ${percent(latency.cpuShare)} of the CPU used; here it is ${percent(used.cpu)} with the spares gone, so measure there: carillon doctor --measure.`,
+    )
+  }
+  if (binding(used).resource === 'descriptors' && gateway.descriptors < advisedDescriptors) {
+    notes.push(
+      `The figures give a process ${grouped(gateway.descriptors)} descriptors: raise that limit before you add hosts (LimitNOFILE=${advisedDescriptors}), and "gateway.descriptors" in the file.`,
     )
   }
   if (cut.slices > 1) {

@@ -84,6 +84,13 @@ test('more events than a gateway can take in are cut into slices, and the plan s
   assert.equal(shared.slices, 1)
 })
 
+test('where descriptors end first, their limit is to be raised before hosts are added', () => {
+  const few = { ...ours, gateway: { ...ours.gateway, descriptors: 20_000 } }
+  const notes = (figures: HostFigures) => makePlan({ ...base, clients: 1e6 }, figures).notes.join('\n')
+  assert.match(notes(few), /20,000 descriptors: raise that limit before you add hosts \(LimitNOFILE=1048576\)/)
+  assert.doesNotMatch(notes(ours), /raise that limit/)
+})
+
 test('what all gateways of a host take in counts for the network, where it is more than what goes out', () => {
   const { used, network, gatewaysPerHost, slices } = makePlan(
     { ...base, clients: 1e5, ratePerClient: 1, payloadBytes: 4096 },
