@@ -176,6 +176,7 @@ function sourceOf({ host, settings, startedAt }: Report, clients: number, p99Ms:
 /** On stderr, a line a step. */
 const progress: Progress = {
   step: (text) => void process.stderr.write(`-- ${text}\n`),
+  connecting: () => {},
   second: () => {},
 }
 
