@@ -38,7 +38,8 @@ const leastPartitions = 4
 /** Windows as the configuration has them by default: payloads and index of a partition, MiB, and chunks read back. */
 export const windowMiB = { payload: 64, index: 64, readBack: 64 } as const
 const mostHosts = 1_000_000
-const mostSlices = 4096
+/** Each has two gateways. */
+const mostSlices = mostHosts / 2
 
 /** A gateway is a thread or more; cores that are left take the network's interrupts and V8's collector. */
 function mostGateways({ cores, gateway }: HostFigures): number {

@@ -49,7 +49,15 @@ test('no host goes beyond a ceiling with the spares gone, and with them each use
       }
       assert.ok(binds.share <= 1 && hosts >= 1 && lines.every(({ result }) => !/NaN|Infinity/.test(result)))
     }),
-    { numRuns: 60 },
+    {
+      numRuns: 60,
+      examples: [
+        [
+          { ...ours, nicGbps: 0.1 },
+          { clients: 85_278_049, ratePerClient: 0.1884, payloadBytes: 2109 },
+        ],
+      ],
+    },
   )
 })
 
