@@ -41,7 +41,12 @@ function decoded(batch: Buffer): Read[] {
   }
 }
 
-const bytes = fc.oneof(fc.uint8Array({ maxLength: 20 }), fc.uint8Array({ minLength: 60, maxLength: 300 }))
+/** Lengths around which a varint grows by a byte. */
+const length = fc.constantFrom(0, 1, 63, 64, 300, 8191, 8192, 20_000, 1_048_575, 1_048_576)
+const bytes = fc.oneof(
+  { weight: 20, arbitrary: fc.uint8Array({ maxLength: 70 }) },
+  { weight: 1, arbitrary: length.map((size) => new Uint8Array(size).fill(7)) },
+)
 const record = fc.record({
   partition: fc.constant(0),
   key: fc.option(bytes),
