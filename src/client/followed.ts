@@ -188,16 +188,18 @@ export class Followed {
   gapShared(gap: Gap): boolean {
     if (!this.placed || opens.has(gap.reason) || this.#standsIn(gap)) return this.#gapIfNews(gap)
     // Its place may not name where its subject is now; that is no place of its own all the same.
-    return this.#isAnywhere(gap) ? this.inflow.gap(gap, undefined) : true
+    const isTold = this.#isAnywhere(gap)
+    if (gap.reason === 'recreated') this.#ahead.delete(`${gap.stream}/${gap.partition}`)
+    return isTold ? this.inflow.gap(gap, undefined) : true
   }
 
   /**
    * All stand there, or further on. A position in a partition that it did not know is its own when it is `alone`, or not placed:
-   * otherwise it is another one's.
+   * otherwise it is another one's, unless events came from there.
    */
   together(positions: readonly Position[], alone: boolean): void {
-    const own =
-      alone || !this.placed ? positions : positions.filter((position) => this.place.at(position) !== undefined)
+    const isOwn = (position: Position) => this.place.at(position) !== undefined || this.#brought(position)
+    const own = alone || !this.placed ? positions : positions.filter(isOwn)
     for (const position of own) this.#ahead.get(keyOf(position))?.passed(position.offset)
     this.#move({ how: 'on', positions: own })
     this.placed = true
@@ -280,10 +282,21 @@ export class Followed {
     return count > 1 && !isPattern(this.subject)
   }
 
+  /** Whether events came from this partition while its place did not name it. */
+  #brought({ streamHash: hash, partition }: Position): boolean {
+    for (const key of this.#ahead.keys()) {
+      const at = key.lastIndexOf('/')
+      if (Number(key.slice(at + 1)) === partition && sameStreamName(streamHash(key.slice(0, at), ''), hash)) return true
+    }
+    return false
+  }
+
   /** The next new offset there: over SSE events are ahead of their positions. */
-  #known({ stream, partition }: Gap, position: Position): number | undefined {
+  #known({ stream, partition, reason }: Gap, position: Position): number | undefined {
     const own = this.place.at(position)?.offset
-    const unnamed = own === undefined ? this.#ahead.get(`${stream}/${partition}`) : undefined
+    // What came of a log that is gone says nothing of the one behind the gap.
+    const isUnnamed = own === undefined && reason !== 'recreated'
+    const unnamed = isUnnamed ? this.#ahead.get(`${stream}/${partition}`) : undefined
     const next = (this.#ahead.get(keyOf(position)) ?? unnamed)?.next
     return own === undefined ? next : Math.max(own, next ?? 0)
   }

@@ -309,3 +309,22 @@ test('what came over SSE before its place named the partition is known once it d
   followed.shared(event)
   assert.deepEqual(told, [7])
 })
+
+test('over a shared connection a partition that brought events is a place of its own from then on', () => {
+  const { followed, offsets } = following('a', at(5))
+  followed.shared({ ...delivery('a', 7, 2), stream: 'events' })
+  followed.together([at(5), at(4, 1), at(8, 2)], false)
+  assert.deepEqual(offsets(), [
+    [0, 5],
+    [2, 8],
+  ])
+})
+
+test('what came of a log that is gone does not make the gap that tells of it old', () => {
+  const { followed, told } = following('a', at(5))
+  const fresh = streamHash('events', 'second')
+  followed.shared({ ...delivery('a', 7, 1), stream: 'events' })
+  followed.together([at(5), at(8, 1)], true)
+  followed.gapShared(gap({ reason: 'recreated', partition: 1, from: 8, after: token(at(0, 1, fresh)) }))
+  assert.deepEqual(told, [7, 'recreated'])
+})
