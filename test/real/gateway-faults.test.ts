@@ -184,7 +184,10 @@ describe('a gateway whose Kafka misbehaves', skip === undefined ? {} : { skip },
         .sort((a, b) => place(a) - place(b)),
       expected.toSorted((a, b) => place(a) - place(b)),
     )
-    assert.match(shown.find(({ key }) => key === crc32)!.detail, /CRC32, librdkafka's default: set partitioner=murmur2_random/)
+    assert.match(
+      shown.find(({ key }) => key === crc32)!.detail,
+      /CRC32, librdkafka's default: set partitioner=murmur2_random/,
+    )
     assert.match(shown.find(({ key, reason }) => key === '' && reason === 'misrouted')!.detail, /the record has no key/)
     for (const reason of ['bad_envelope', 'no_subject', 'no_route', 'misrouted', 'too_large']) {
       const count = expected.filter((each) => each.reason === reason).length
