@@ -101,7 +101,11 @@ export class Overheard {
         this.#subscribed(frame.ref, frame.after === '' ? [] : decodeToken(frame.after))
         break
       case 'live':
-        for (const [ref, served] of this.#byRef) if (frame.ref === 0 || frame.ref === ref) served.live = true
+        for (const [ref, served] of this.#byRef) {
+          if (frame.ref !== 0 && frame.ref !== ref) continue
+          served.live = true
+          served.witness.begins([], true)
+        }
         break
       case 'delivery':
         this.#delivery(frame)

@@ -83,16 +83,21 @@ export class Witness implements Subscriber {
       if (log === undefined) continue
       const known = this.#truth.epochOf(log, offset, generation)
       for (const { epoch, from, atMs } of log.rewrites) {
-        if (from >= offset || epoch <= known || (known >= 0 && atMs > gatewayStartedMs)) continue
+        if (from >= offset || epoch <= known) continue
+        // Times are compared with those of the records that are there; epochs are remembered.
+        const isGone = this.#truth.broker.generations === 'times' && offset <= log.first
+        if (known >= 0 && atMs > gatewayStartedMs && !isGone) continue
         this.unjudged.push({ place: placeOf(log.incarnation, partition), from, to: offset, epoch })
       }
     }
   }
 
   /** A gateway says where it begins. Only once: a partition that comes later is owed from its beginning. */
-  begins(positions: readonly Position[]): void {
+  begins(positions: readonly Position[], isLive = false): void {
     const { beginning } = this
     if (beginning.incarnation >= 0) return
+    // With `last` it is asked for anew, and counts from there, until its events have come.
+    if (this.#lastOnly !== undefined && positions.length === 0 && !isLive) return
     beginning.ms = this.#nowMs()
     for (const { streamHash, partition, offset } of positions) {
       const incarnation = this.#truth.broker.byHash(streamHash)
