@@ -49,6 +49,8 @@ export class Followed {
   readonly #last: number | undefined
   /** The last events only are being told, until it is live. */
   #givenLast = false
+  /** It has asked for its start, and is not live yet: whatever positions it is told on this connection are its own. */
+  #starting = false
   /** Events that name no ref, from before it was told to be live: only then it is clear whether they were for it. */
   #held: (Delivery | Gap)[] = []
   #heldTooMuch = false
@@ -75,7 +77,10 @@ export class Followed {
   wish(ref: number): Wish {
     const token = this.placed ? this.place.token : undefined
     const last = token === undefined ? this.#last : undefined
-    if (ref > 0) this.#givenLast = last !== undefined
+    if (ref > 0) {
+      this.#givenLast = last !== undefined
+      this.#starting = token === undefined
+    }
     const after = token === undefined ? this.#start : [token]
     return { ref, subject: this.subject, after, ...subscribeOptions(last, this.policy) }
   }
@@ -85,6 +90,7 @@ export class Followed {
     this.ref = 0
     this.live = false
     this.#givenLast = false
+    this.#starting = false
     this.#held = []
     this.#heldTooMuch = false
   }
@@ -160,6 +166,7 @@ export class Followed {
     if (again) return 'again'
     this.live = true
     this.#givenLast = false
+    this.#starting = false
     const room = this.#takeAll(held)
     this.inflow.live()
     return room ? 'live' : 'full'
@@ -186,7 +193,7 @@ export class Followed {
   }
 
   gapShared(gap: Gap): boolean {
-    if (!this.placed || opens.has(gap.reason) || this.#standsIn(gap)) return this.#gapIfNews(gap)
+    if (this.#starting || opens.has(gap.reason) || this.#standsIn(gap)) return this.#gapIfNews(gap)
     // Its place may not name where its subject is now; that is no place of its own all the same.
     const isTold = this.#isAnywhere(gap)
     if (gap.reason === 'recreated') this.#ahead.delete(`${gap.stream}/${gap.partition}`)
@@ -194,15 +201,15 @@ export class Followed {
   }
 
   /**
-   * All stand there, or further on. A position in a partition that it did not know is its own when it is `alone`, or not placed:
+   * All stand there, or further on. A position in a partition that it did not know is its own when it is `alone`, or starting:
    * otherwise it is another one's, unless events came from there.
    */
   together(positions: readonly Position[], alone: boolean): void {
     const isOwn = (position: Position) => this.place.at(position) !== undefined || this.#brought(position)
-    const own = alone || !this.placed ? positions : positions.filter(isOwn)
+    const own = alone || this.#starting ? positions : positions.filter(isOwn)
     for (const position of own) this.#ahead.get(keyOf(position))?.passed(position.offset)
     this.#move({ how: 'on', positions: own })
-    this.placed = true
+    this.placed ||= this.place.size > 0
   }
 
   #move(move: Move): void {
@@ -256,10 +263,12 @@ export class Followed {
   }
 
   #gap(gap: Gap): boolean {
-    // What follows a gap is new, whatever its offset.
-    this.#ahead.delete(`${gap.stream}/${gap.partition}`)
     const positions = gap.after === '' ? [] : decodeToken(gap.after)
-    for (const position of positions) this.#forgetAhead(position)
+    // What follows a gap is new, whatever its offset; but not what follows events that a policy left out.
+    if (gap.n === undefined) {
+      this.#ahead.delete(`${gap.stream}/${gap.partition}`)
+      for (const position of positions) this.#forgetAhead(position)
+    }
     const move: Move = { how: 'to', positions }
     this.place.move(move)
     return this.inflow.gap(gap, move)
@@ -309,10 +318,13 @@ export class Followed {
     }
   }
 
-  /** A gap of a reader that may have been behind this subscription, or is not its reader yet. */
+  /**
+   * A gap of a reader that may have been behind this subscription, or is not its reader yet. What a policy left out may have come before
+   * over SSE, or, where the log was rewritten since, something else under the same offsets: it is told of.
+   */
   #gapIfNews(gap: Gap): boolean {
-    const isNews =
-      gap.after === '' || decodeToken(gap.after).some((after) => isAbout(gap, after, this.#known(gap, after)))
+    const known = (after: Position) => (gap.n === undefined ? this.#known(gap, after) : this.place.at(after)?.offset)
+    const isNews = gap.after === '' || decodeToken(gap.after).some((after) => isAbout(gap, after, known(after)))
     return isNews ? this.#gap(gap) : true
   }
 }

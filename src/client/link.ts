@@ -57,6 +57,8 @@ export class Link {
   readonly #sharing = new Sharing()
   #connection: Connection | undefined
   readonly #better: Better
+  /** Whose subscriber can't keep up, and whose first position comes behind the events of this answer. */
+  readonly #fullAtPosition = new Set<Followed>()
   /** Tells an old connection's last words from the present one's. */
   #epoch = 0
   /** The gateway has answered over the present connection. */
@@ -106,6 +108,7 @@ export class Link {
   remove(followed: Followed): void {
     this.#refusedForNow.get(followed)?.()
     this.#refusedForNow.delete(followed)
+    this.#fullAtPosition.delete(followed)
     if (!this.#members.delete(followed)) return
     const { ref } = followed
     if (ref !== 0) {
@@ -174,7 +177,7 @@ export class Link {
     const members = [...this.#members]
     const share = transport.separate ? undefined : this.#sharing.next(members)
     this.#served = new Served(share, {
-      full: (followed) => this.#park(followed),
+      full: (followed) => this.#full(followed),
       again: (followed) => {
         this.remove(followed)
         this.add(followed)
@@ -205,6 +208,7 @@ export class Link {
     this.#cancelLinger?.()
     this.#cancelLinger = undefined
     this.#served.clear()
+    this.#fullAtPosition.clear()
   }
 
   #nobody(): Served {
@@ -257,7 +261,9 @@ export class Link {
     this.#works()
     this.#backoff.reset()
     this.#served.position(token)
-    if (this.#served.share?.until === 'position') this.#reopen()
+    for (const followed of this.#fullAtPosition) this.#park(followed)
+    const { share } = this.#served
+    if (share?.until === 'position' && share.members.every(({ placed }) => placed)) this.#reopen()
   }
 
   /** The gateway has answered. */
@@ -268,6 +274,12 @@ export class Link {
     this.#tell()
     const { better } = this.#candidates
     if (better !== undefined) this.#better.tryLater(better)
+  }
+
+  /** Before a position is known, where several share one, it would start anew, and perhaps beyond what it has not had. */
+  #full(followed: Followed): void {
+    if (this.#served.separate || followed.placed) this.#park(followed)
+    else this.#fullAtPosition.add(followed)
   }
 
   /** Its subscriber can't keep up: the gateway's log holds the rest. It comes back by `add` when there is room. */
