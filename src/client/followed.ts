@@ -264,8 +264,8 @@ export class Followed {
 
   #gap(gap: Gap): boolean {
     const positions = gap.after === '' ? [] : decodeToken(gap.after)
-    // What follows a gap is new, whatever its offset; but not what follows events that a policy left out.
-    if (gap.n === undefined) {
+    // What follows a gap that may lead back is new, whatever its offset.
+    if (gap.to === undefined || leadsBack.has(gap.reason)) {
       this.#ahead.delete(`${gap.stream}/${gap.partition}`)
       for (const position of positions) this.#forgetAhead(position)
     }
@@ -319,11 +319,12 @@ export class Followed {
   }
 
   /**
-   * A gap of a reader that may have been behind this subscription, or is not its reader yet. What a policy left out may have come before
-   * over SSE, or, where the log was rewritten since, something else under the same offsets: it is told of.
+   * A gap of a reader that may have been behind this subscription, or is not its reader yet. What it passes may have come before over SSE;
+   * or, where the log was rewritten since, something else under the same offsets: so it is told of where the place is below.
    */
   #gapIfNews(gap: Gap): boolean {
-    const known = (after: Position) => (gap.n === undefined ? this.#known(gap, after) : this.place.at(after)?.offset)
+    const passes = gap.to !== undefined && !leadsBack.has(gap.reason)
+    const known = (after: Position) => (passes ? this.place.at(after)?.offset : this.#known(gap, after))
     const isNews = gap.after === '' || decodeToken(gap.after).some((after) => isAbout(gap, after, known(after)))
     return isNews ? this.#gap(gap) : true
   }

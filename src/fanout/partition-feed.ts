@@ -108,6 +108,11 @@ export class PartitionFeed {
     return this.#unreadSinceMs === 0 ? 0 : Math.max(0, nowMs - this.#unreadSinceMs)
   }
 
+  /** `Window.doubtfulFrom`, at the log's first offset at least. */
+  doubtfulFrom(offset: number, generation: number): number {
+    return Math.max(this.firstOffset, this.window.doubtfulFrom(offset, generation))
+  }
+
   /** The log under this name is another one from here on. */
   restart(incarnation: string): void {
     const before = this.positionAt(this.window.head)

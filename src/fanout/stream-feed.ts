@@ -143,6 +143,7 @@ export class StreamFeed implements TailSink {
 
   lost(partition: number, from: number, to: number, reason: 'retention' | 'corrupt' | 'rewritten'): void {
     const feed = this.partitions[partition]!
+    if (feed.fresh && reason !== 'rewritten') this.#begins(feed, from)
     this.#options.logger.log(
       'warn',
       `stream ${this.name}: offsets ${from} to ${to} of partition ${partition} are lost`,

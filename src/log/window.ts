@@ -356,6 +356,17 @@ export class Window {
     return this.offsetOf(ordinal)
   }
 
+  /**
+   * From where on the log of a position with this generation may be another one, which is known to be one at `offset`: there, or 0 where
+   * nothing is known of what lies right below.
+   */
+  doubtfulFrom(offset: number, generation: number): number {
+    const seen = this.#unseenFrom < 0 ? offset : Math.min(offset, this.#unseenFrom)
+    if (this.#recordTimes !== undefined) return this.lowerBound(seen) > this.indexOrdinal ? seen : 0
+    const before = this.#epochs.before(seen, this.head)
+    return before < 0 || (generation >= 0 && before > generation) ? 0 : seen
+  }
+
   /** Of a position beyond the head, with the time of the record below it: all that is here was there before that one. */
   #firstYounger(time: number): number {
     if (this.#recordTimes === undefined || this.indexed === 0) return Number.POSITIVE_INFINITY

@@ -157,7 +157,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   #judge(): boolean {
     const agreed = this.#agreed()
     const { next } = this
-    if (agreed < next) this.#rewind(agreed, next - 1, 'rewritten', agreed)
+    if (agreed < next) this.#rewind(this.feed.doubtfulFrom(agreed, this.generation), next - 1, 'rewritten', agreed)
     else if (this.feed.window.head >= next) this.generation = -1
     return agreed < next
   }
@@ -173,7 +173,8 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
 
   /** Ahead of a log that really ends at `end`: told, and on from there. */
   cutBackTo(end: number): void {
-    if (this.mode === 'parked' && this.next > end) this.#rewind(end, this.next - 1, 'rewritten', end)
+    if (this.mode !== 'parked' || this.next <= end) return
+    this.#rewind(this.feed.doubtfulFrom(end, this.generation), this.next - 1, 'rewritten', end)
   }
 
   // Catching up
@@ -379,10 +380,11 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   }
 
   #rewind(from: number, to: number | undefined, reason: OwedGap['reason'], next: number, before?: Position): void {
+    const stood = before ?? this.position()
     this.generation = -1
     // Its offsets are those of the log that is gone.
     this.only = undefined
-    this.owe({ from, to, reason, certain: false, before: before ?? this.feed.positionAt(from) }, next)
+    this.owe({ from, to, reason, certain: false, before: stood }, next)
   }
 
   #resume(): void {

@@ -109,7 +109,7 @@ function judgeGeneration(feed: PartitionFeed, position: Position): Start {
   const agreed = generation < 0 ? offset : feed.window.divergence(offset, generation)
   // One that is ahead of this gateway is judged again, by what comes meanwhile.
   if (agreed >= offset) return { ...plain(feed, offset), generation }
-  return { feed, offset: agreed, gap: owed('rewritten', agreed, offset - 1, position) }
+  return { feed, offset: agreed, gap: owed('rewritten', feed.doubtfulFrom(agreed, generation), offset - 1, position) }
 }
 
 /** The log of that token is gone; of the new one the client has seen nothing. */

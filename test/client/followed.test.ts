@@ -252,12 +252,12 @@ test('what names no ref is not for it in a partition that it has not been told o
   assert.deepEqual([told, offsets()], [['live'], [[0, 3]]])
 })
 
-test('a gap by name below what came over SSE is no news, and brings nothing back', () => {
+test('a gap by name below what came over SSE is told, for that may have been of another history, and brings nothing back', () => {
   const { followed, told, take } = following('a', at(3))
   for (const offset of [3, 7]) followed.shared({ ...delivery('a', offset), stream: 'events', after: '' })
   followed.gapNamed(gap({ reason: 'ttl', from: 5, to: 5, refs: [1], after: token(at(6)) }))
   take(delivery('a', 7))
-  assert.deepEqual(told, [3, 7])
+  assert.deepEqual(told, [3, 7, 'ttl'])
 })
 
 test('over SSE what came of one incarnation says nothing of another', () => {
@@ -327,4 +327,18 @@ test('what came of a log that is gone does not make the gap that tells of it old
   followed.together([at(5), at(8, 1)], true)
   followed.gapShared(gap({ reason: 'recreated', partition: 1, from: 8, after: token(at(0, 1, fresh)) }))
   assert.deepEqual(told, [7, 'recreated'])
+})
+
+test('until it is live, all positions of a connection that began at its start are its own', () => {
+  const { followed, told, offsets } = following('a')
+  followed.wish(1)
+  followed.together([], false)
+  assert.equal(followed.placed, false)
+  followed.together([at(0, 1)], false)
+  followed.gapShared(gap({ reason: 'budget', from: 0, to: 3, after: token(at(4)) }))
+  followed.together([at(4), at(0, 1)], false)
+  assert.deepEqual([told, offsets()], [['budget'], [[1, 0], [0, 4]]])
+  followed.becameLive()
+  followed.together([at(9), at(7, 1), at(5, 2)], false)
+  assert.deepEqual(offsets(), [[1, 7], [0, 9]])
 })

@@ -201,7 +201,8 @@ export class Ledger {
     const isHere = incarnation === record.incarnation && partition === record.partition
     if (isHere) {
       // What was gone before it came is part of what it does not know of the new log.
-      if (reason === 'recreated' && record.gone === 'retention' && record.goneMs <= atMs) return true
+      const wasGone = record.gone === 'retention' && record.goneMs <= atMs
+      if (wasGone && (reason === 'recreated' || (reason === 'rewritten' && from <= offset && to >= offset))) return true
       if (reason === 'repartitioned' && offset < from) return true
       // Damage has no epoch: where a history begins with it, the agreement reaches past it.
       if (record.damaged && reason === 'rewritten' && atMs >= record.seenMs) return true
