@@ -337,8 +337,20 @@ test('until it is live, all positions of a connection that began at its start ar
   followed.together([at(0, 1)], false)
   followed.gapShared(gap({ reason: 'budget', from: 0, to: 3, after: token(at(4)) }))
   followed.together([at(4), at(0, 1)], false)
-  assert.deepEqual([told, offsets()], [['budget'], [[1, 0], [0, 4]]])
+  assert.deepEqual(
+    [told, offsets()],
+    [
+      ['budget'],
+      [
+        [1, 0],
+        [0, 4],
+      ],
+    ],
+  )
   followed.becameLive()
   followed.together([at(9), at(7, 1), at(5, 2)], false)
-  assert.deepEqual(offsets(), [[1, 7], [0, 9]])
+  assert.deepEqual(offsets(), [
+    [1, 7],
+    [0, 9],
+  ])
 })

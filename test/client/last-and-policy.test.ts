@@ -8,7 +8,7 @@ import type { SubscribeOptions } from '../../src/client/subscription.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { ManualClock, settled } from '../model/clock.ts'
 import { TestGateway } from '../session/harness.ts'
-import { FakeEnvironment, FakeNet, token } from './fake-transport.ts'
+import { delivery, FakeEnvironment, FakeNet, token } from './fake-transport.ts'
 import { ModelNet } from './model-net.ts'
 
 /** `last` and `policy` through the SDK: over a model network to real sessions, and as they are asked for. */
@@ -126,6 +126,24 @@ function played(kind: 'ws' | 'sse', store?: PositionStore) {
   const asked = () => net.last.wishes.map(({ ref: _, ...wish }) => wish)
   return { net, clock, client, asked }
 }
+
+test('a subscriber that is full before the first position is known is asked for again from there', async () => {
+  const { net, clock, client, asked } = played('sse')
+  const handled = Promise.withResolvers<void>()
+  client.subscribe('a', { last: 1000, onEvent: () => handled.promise })
+  await clock.advance(0)
+  const said = { ...delivery('a', 0), stream: 'events', after: '' }
+  const first = net.last
+  for (let offset = 0; offset < 1100; offset++) first.handlers.frame({ ...said, offset, after: token(1100) })
+  assert.equal(first.closed, false, 'its position is yet to come')
+  first.handlers.position(token(1100))
+  assert.equal(first.closed, true)
+  handled.resolve()
+  for (let i = 0; i < 1100; i++) await handled.promise
+  await clock.advance(0)
+  assert.deepEqual(asked(), [{ subject: 'a', after: [token(1100)] }])
+  await client.close()
+})
 
 test('`last` is asked for until a position is known, `policy` always', async () => {
   const { net, clock, client, asked } = played('ws')

@@ -174,6 +174,37 @@ test('what a new log had lost before this gateway read of it is told to who stan
   assert.deepEqual(client.texts, ['first'])
 })
 
+test('what a new log lost before anything of it came begins at its first offset', async () => {
+  const broker = new ModelBroker('events', 1)
+  const gateway = await TestGateway.start(broker)
+  const client = gateway.connect()
+  client.subscribe(1, 'a')
+  broker.recreate()
+  gateway.stream.lost(0, 2, 4, 'retention')
+  await settled()
+  const losses = client.gaps.slice(1).map(({ reason, from, to }) => [reason, from, to])
+  assert.deepEqual(losses, [
+    ['retention', 0, 1],
+    ['retention', 2, 4],
+  ])
+})
+
+test('a rewrite that reaches below what the gateway knows is told from 0 on', async () => {
+  const broker = new ModelBroker('events', 1)
+  broker.epoch = 3
+  const gateway = await TestGateway.start(broker)
+  for (let i = 0; i < 3; i++) gateway.publish('a', `${i}`)
+  const [older, same, ahead] = [gateway.connect(), gateway.connect(), gateway.connect()]
+  older.subscribe(1, 'a', encodePosition(position(gateway, 3, 1)))
+  same.subscribe(1, 'a', encodePosition(position(gateway, 3, 3)))
+  ahead.subscribe(1, 'a', encodePosition(position(gateway, 9, 3)))
+  await settled()
+  await gateway.clock.advance(5000)
+  assert.deepEqual(told(older), [[[1], 'rewritten', 0, 2]])
+  assert.deepEqual(told(same), [])
+  assert.deepEqual(told(ahead), [[[1], 'rewritten', 3, 8]])
+})
+
 test('an event without a collapse key takes no place, whatever the envelope before it had', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, 64, 16_000)
   const client = gateway.connect()
