@@ -130,7 +130,7 @@ function played(kind: 'ws' | 'sse', store?: PositionStore) {
 test('a subscriber that is full before the first position is known is asked for again from there', async () => {
   const { net, clock, client, asked } = played('sse')
   const handled = Promise.withResolvers<void>()
-  client.subscribe('a', { last: 1000, onEvent: () => handled.promise })
+  client.subscribe('a', { last: 1000, onEvent: () => handled.promise, onGap() {} })
   await clock.advance(0)
   const said = { ...delivery('a', 0), stream: 'events', after: '' }
   const first = net.last
