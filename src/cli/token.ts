@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { decodeToken } from '../wire/token.ts'
+import { decodeToken, isGrowth } from '../wire/token.ts'
 import { table } from './text.ts'
 
 export function command(): Command {
@@ -14,8 +14,10 @@ export function command(): Command {
       console.log(JSON.stringify(positions))
       return
     }
-    const rows = positions.map(({ streamHash, partition, offset, generation }) => {
+    const rows = positions.map((position) => {
+      const { streamHash, partition, offset, generation } = position
       const hash = streamHash.toString(16).padStart(8, '0')
+      if (isGrowth(position)) return [hash, `of ${offset}`, '', '']
       return [hash, String(partition), String(offset), generation < 0 ? 'unknown' : String(generation)]
     })
     console.log(table(['stream', 'partition', 'next offset', 'generation'], rows))

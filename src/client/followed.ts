@@ -1,6 +1,14 @@
 import { isPattern, matches } from '../subject/subject.ts'
 import { type Delivery, type Gap, type GapReason, type SubscribeOptions, subscribeOptions } from '../wire/frames.ts'
-import { decodeToken, encodeToken, type Position, parseAfter, sameStreamName, streamHash } from '../wire/token.ts'
+import {
+  decodeToken,
+  encodeToken,
+  isGrowth,
+  type Position,
+  parseAfter,
+  sameStreamName,
+  streamHash,
+} from '../wire/token.ts'
 import { Ahead } from './ahead.ts'
 import type { Refusal, Wish } from './connection.ts'
 import { keyOf, type Move, Place } from './place.ts'
@@ -49,6 +57,8 @@ export class Followed {
   readonly #last: number | undefined
   /** The last events only are being told, until it is live. */
   #givenLast = false
+  /** How many partitions it knows of once it is live: all that they mean for it has been told then. */
+  #growth: readonly Position[] = []
   /** It has asked for its start, and is not live yet: whatever positions it is told on this connection are its own. */
   #starting = false
   /** Events that name no ref, from before it was told to be live: only then it is clear whether they were for it. */
@@ -91,6 +101,7 @@ export class Followed {
     this.live = false
     this.#givenLast = false
     this.#starting = false
+    this.#growth = []
     this.#held = []
     this.#heldTooMuch = false
   }
@@ -143,7 +154,8 @@ export class Followed {
   }
 
   gapNamed(gap: Gap): boolean {
-    const [position] = gap.after === '' ? [] : decodeToken(gap.after)
+    const [position] = positionsOf(gap)
+    if (gap.reason === 'repartitioned') this.#growth = decodeToken(gap.after).filter(isGrowth)
     const room = position === undefined || leadsBack.has(gap.reason) || this.#release(position, gap.from)
     if (position !== undefined) this.#forgetHeld(gap, position)
     // It joins in another partition now, and is told to be live there as at the start.
@@ -168,6 +180,8 @@ export class Followed {
     this.#givenLast = false
     this.#starting = false
     const room = this.#takeAll(held)
+    if (this.#growth.length > 0) this.#move({ how: 'on', positions: this.#growth })
+    this.#growth = []
     this.inflow.live()
     return room ? 'live' : 'full'
   }
@@ -205,7 +219,8 @@ export class Followed {
    * otherwise it is another one's, unless events came from there.
    */
   together(positions: readonly Position[], alone: boolean): void {
-    const isOwn = (position: Position) => this.place.at(position) !== undefined || this.#brought(position)
+    const isOwn = (position: Position) =>
+      isGrowth(position) || this.place.at(position) !== undefined || this.#brought(position)
     const own = alone || this.#starting ? positions : positions.filter(isOwn)
     for (const position of own) this.#ahead.get(keyOf(position))?.passed(position.offset)
     this.#move({ how: 'on', positions: own })
@@ -263,7 +278,7 @@ export class Followed {
   }
 
   #gap(gap: Gap): boolean {
-    const positions = gap.after === '' ? [] : decodeToken(gap.after)
+    const positions = positionsOf(gap)
     // What follows a gap that may lead back is new, whatever its offset.
     if (gap.to === undefined || leadsBack.has(gap.reason)) {
       this.#ahead.delete(`${gap.stream}/${gap.partition}`)
@@ -275,10 +290,10 @@ export class Followed {
   }
 
   /** A position in a partition that it does not read would pass for its own once its subjects move there. */
-  #standsIn({ after }: Gap): boolean {
-    if (after === '') return true
+  #standsIn(gap: Gap): boolean {
+    if (gap.after === '') return true
     const { positions } = this.place
-    return decodeToken(after).some(({ streamHash, partition }) => {
+    return positionsOf(gap).some(({ streamHash, partition }) => {
       return positions.some((own) => own.partition === partition && sameStreamName(own.streamHash, streamHash))
     })
   }
@@ -325,15 +340,19 @@ export class Followed {
   #gapIfNews(gap: Gap): boolean {
     const passes = gap.to !== undefined && !leadsBack.has(gap.reason)
     const known = (after: Position) => (passes ? this.place.at(after)?.offset : this.#known(gap, after))
-    const isNews = gap.after === '' || decodeToken(gap.after).some((after) => isAbout(gap, after, known(after)))
+    const isNews = gap.after === '' || positionsOf(gap).some((after) => isAbout(gap, after, known(after)))
     return isNews ? this.#gap(gap) : true
   }
 }
 
+/** Where its reader goes on; none where that is not known. */
+const positionsOf = ({ after }: Gap): Position[] =>
+  after === '' ? [] : decodeToken(after).filter((position) => !isGrowth(position))
+
 /** The gap of a reader that was further on, for one who stands at `offset` at most. */
 function endingBy(gap: Gap, offset: number): Gap {
   if (gap.after === '') return gap
-  const after = decodeToken(gap.after).map((position) => {
+  const after = positionsOf(gap).map((position) => {
     return position.offset <= offset ? position : { ...position, offset, generation: -1 }
   })
   return { ...gap, after: encodeToken(after) }

@@ -1,4 +1,4 @@
-import { decodeToken, encodeToken, type Position, sameStreamName, streamHash } from '../wire/token.ts'
+import { decodeToken, encodeToken, isGrowth, type Position, sameStreamName, streamHash } from '../wire/token.ts'
 
 /** How what was told moves the place that somebody stands at. */
 export interface Move {
@@ -12,9 +12,11 @@ export interface Move {
 
 export const keyOf = ({ streamHash, partition }: Position): string => `${streamHash}/${partition}`
 
-/** Where a subscription stands: one position for each partition of each stream. */
+/** Where a subscription stands: one position for each partition of each stream, and one in the growth of each. */
 export class Place {
   readonly #positions = new Map<string, Position>()
+  /** By `streamHash`. */
+  readonly #growth = new Map<number, Position>()
 
   get size(): number {
     return this.#positions.size
@@ -26,7 +28,11 @@ export class Place {
 
   /** `after` of a request that goes on here; undefined while nothing is known. */
   get token(): string | undefined {
-    return this.#positions.size === 0 ? undefined : encodeToken(this.positions)
+    return this.#positions.size === 0 ? undefined : encodeToken([...this.positions, ...this.growth])
+  }
+
+  get growth(): Position[] {
+    return [...this.#growth.values()]
   }
 
   /** The position in the same incarnation and partition. */
@@ -43,13 +49,29 @@ export class Place {
 
   move({ how, positions }: Move): void {
     const told = how === 'to' ? positions : positions.map((position) => this.#withGeneration(position))
-    if (how === 'all') this.#positions.clear()
+    if (how === 'all') {
+      this.#positions.clear()
+      this.#growth.clear()
+    }
     for (const position of told) {
+      if (isGrowth(position)) {
+        this.#grow(position)
+        continue
+      }
       if (how === 'to') this.#forget(position)
       const key = keyOf(position)
       if (how !== 'on' || (this.#positions.get(key)?.offset ?? -1) <= position.offset)
         this.#positions.set(key, position)
     }
+  }
+
+  /** Of the incarnation that is known; never back. */
+  #grow(position: Position): void {
+    const { streamHash, offset } = position
+    if (!this.positions.some((own) => own.streamHash === streamHash)) return
+    for (const hash of this.#growth.keys())
+      if (!this.positions.some((own) => own.streamHash === hash)) this.#growth.delete(hash)
+    if ((this.#growth.get(streamHash)?.offset ?? -1) <= offset) this.#growth.set(streamHash, position)
   }
 
   /** A gateway that can't tell the generation of a position says nothing against the one that is known. */
@@ -65,12 +87,22 @@ export class Place {
   }
 }
 
-/** One token for several places: the lowest position of each partition, so that nobody misses anything. */
+/**
+ * One token for several places: the lowest position of each partition, so that nobody misses anything; also of growth, and none where
+ * somebody does not say what it knows.
+ */
 export function lowestToken(tokens: readonly string[]): string | undefined {
   const lowest = new Map<string, Position>()
-  for (const position of tokens.flatMap(decodeToken)) {
-    const other = lowest.get(keyOf(position))
-    if (other === undefined || position.offset < other.offset) lowest.set(keyOf(position), position)
+  const unsaid = new Set<number>()
+  for (const token of tokens) {
+    const positions = decodeToken(token)
+    const said = new Set(positions.filter(isGrowth).map(({ streamHash }) => streamHash))
+    for (const position of positions) {
+      if (!said.has(position.streamHash)) unsaid.add(position.streamHash)
+      const other = lowest.get(keyOf(position))
+      if (other === undefined || position.offset < other.offset) lowest.set(keyOf(position), position)
+    }
   }
-  return lowest.size === 0 ? undefined : encodeToken([...lowest.values()])
+  const positions = [...lowest.values()].filter((each) => !isGrowth(each) || !unsaid.has(each.streamHash))
+  return positions.length === 0 ? undefined : encodeToken(positions)
 }

@@ -16,9 +16,9 @@ export interface Share extends SubscribeOptions {
  * - what starts at `latest`, `earliest` or a time is asked for by itself, until its position is known; with `last`, until it is live: a
  *   position does not say which events below the head were wanted;
  * - after a refusal each is asked for by itself, to find out whom it is about;
- * - of two that know different incarnations of a stream, or of which one knows partitions that may have been added since the other
- *   asked, only the gateway can tell what that means for each: they are served apart until each is live, and so has been told. What they
- *   still disagree in is a position that one of them only carries.
+ * - of two that know different incarnations of a stream, only the gateway can tell what that means for each, and likewise where one does
+ *   not say how many partitions it knows of: they are served apart until each is live, and so has been told. What they still disagree in
+ *   is a position that one of them only carries.
  */
 export class Sharing {
   /** Times that a connection has become live. */
@@ -77,13 +77,14 @@ function disagreements(all: readonly Followed[]): Map<string, Followed[]> {
   )
 }
 
-/** By stream, whatever the incarnation: which incarnations it knows, and up to which partition. */
+/** By stream, whatever the incarnation: which incarnations it knows, and up to which partition, where it does not say of how many. */
 function knowledgeOf({ place }: Followed): Map<number, string> {
+  const counted = new Set(place.growth.map(({ streamHash }) => streamHash))
   const known = new Map<number, { hashes: Set<number>; last: number }>()
   for (const { streamHash, partition } of place.positions) {
-    const own = known.get(streamHash >>> 24) ?? { hashes: new Set(), last: 0 }
+    const own = known.get(streamHash >>> 24) ?? { hashes: new Set(), last: -1 }
     own.hashes.add(streamHash)
-    own.last = Math.max(own.last, partition)
+    if (!counted.has(streamHash)) own.last = Math.max(own.last, partition)
     known.set(streamHash >>> 24, own)
   }
   return new Map([...known].map(([stream, { hashes, last }]) => [stream, `${[...hashes].sort()} ${last}`]))

@@ -86,7 +86,7 @@ class PollOutlet implements Outlet {
     if (this.#frames.length === 0) queueMicrotask(this.#answer)
     this.#frames.push(frame.slice())
     this.#bytes += frame.length
-    this.#after = this.session.token()
+    this.#after = this.session.token(true)
     return this.#frames.length === maxPollFrames ? writeOutcome.full : writeOutcome.sent
   }
 

@@ -138,7 +138,8 @@ class SseOutlet implements Outlet {
     const { heartbeatMs } = this.#context.options
     this.#res.cork(() => {
       this.#exchange.writeHead(200, headers)
-      this.#send(`${this.#retry(0)}${openingBlock(this.#renewed(this.session.token()), heartbeatMs)}`)
+      this.#renewed(this.session.token(true))
+      this.#send(`${this.#retry(0)}${openingBlock(this.session.token(), heartbeatMs)}`)
     })
     this.#context.wheel.schedule(this.#heartbeat, heartbeatMs)
   }
@@ -207,7 +208,7 @@ class SseOutlet implements Outlet {
         return ''
       }
     }
-    return this.#renewed(this.session.token())
+    return this.#renewed(this.session.token(true))
   }
 
   #renewed(id: string): string {
@@ -224,7 +225,7 @@ class SseOutlet implements Outlet {
   /** Writes the id alone where it has moved; false when there was nothing to write. */
   #renew(): boolean {
     if (this.#full) return false
-    const id = this.session.token()
+    const id = this.session.token(true)
     if (id === this.#id) return false
     this.#send(positionBlock(this.#renewed(id)))
     return true

@@ -24,6 +24,17 @@ export class Feeds {
     return feeds
   }
 
+  /** How many partitions the feed's stream has. */
+  countOf(feed: PartitionFeed): number {
+    return this.#stream(feed.stream).partitions.length
+  }
+
+  /** Whether events of a subject or pattern could be in the feed's partition when its stream had `count` of them. */
+  couldBeIn(feed: PartitionFeed, subject: string, count: number): boolean {
+    const places = this.#routing.partitionsFor(subject, () => count)
+    return places.some(({ stream, partitions }) => stream === feed.stream && partitions.includes(feed.partition))
+  }
+
   readonly partitionCount = (stream: string): number => this.requireInfo(stream).partitions
 
   /** The stream as it is now. Throws `stream_missing`, `broker_unavailable`. */

@@ -10,7 +10,7 @@ import type { EndReason, GatewayInstruments } from '../telemetry/instruments.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { BadFrame } from '../wire/bad-frame.ts'
 import type { ClientFrame, Policy, ServerFrame, Subscribe, SubscribeOptions } from '../wire/frames.ts'
-import { type After, encodeToken, parseAfter } from '../wire/token.ts'
+import { type After, encodeToken, growthPosition, type Position, parseAfter } from '../wire/token.ts'
 import { FrameWriter } from './frame-writer.ts'
 import type { OwedGap } from './gap.ts'
 import { lastStart } from './last.ts'
@@ -18,7 +18,15 @@ import { type Outlet, type Session, type WriteOutcome, writeOutcome } from './ou
 import type { Pump, Runnable } from './pump.ts'
 import type { ReadBack } from './read-back.ts'
 import type { Reader, ReaderOwner } from './reader.ts'
-import { carriedPositions, resolveStarts, type Start, startPosition } from './start.ts'
+import {
+  carriedPositions,
+  type Growth,
+  knownCount,
+  repartitioned,
+  resolveStarts,
+  type Start,
+  startPosition,
+} from './start.ts'
 import type { Leg, Subscription } from './subscription.ts'
 import { Tracks } from './tracks.ts'
 
@@ -57,6 +65,8 @@ export interface SessionContext {
   readonly seed: number
   readonly onEnded: (session: ClientSession, reason: EndReason) => void
 }
+
+const isRepartitioned = ({ reason }: OwedGap): boolean => reason === 'repartitioned'
 
 /**
  * One client's conversation, whichever transport: its subscriptions as readers at positions. Nothing is queued for it but
@@ -140,7 +150,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     const parsed = parseAfter(after)
     const begin = (starts: Start[]) => this.#begin(subscriptions, spans, starts, parsed)
     const feeds = wanted()
-    if (last === undefined) this.#resolve(parsed, feeds, wanted, begin)
+    if (last === undefined) this.#resolve(parsed, feeds, subscriptions, wanted, begin)
     else begin(this.#lastStarts(feeds, subscriptions, last, after))
   }
 
@@ -149,8 +159,8 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     if (this.#writer.drained()) this.wake()
   }
 
-  token(): string {
-    return this.#tracks.token()
+  token(brief = false): string {
+    return this.#tracks.token(brief)
   }
 
   closed(reason: EndReason = 'lost'): void {
@@ -221,7 +231,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     this.#subscriptions.set(ref, subscription)
     this.#context.instruments.subscriptions++
     const begin = (starts: Start[]) => this.#beginRef(subscription, starts, parsed)
-    if (lastStarts === undefined) this.#resolve(parsed, feeds, wanted, begin, subscription)
+    if (lastStarts === undefined) this.#resolve(parsed, feeds, [subscription], wanted, begin)
     else begin(lastStarts)
   }
 
@@ -244,30 +254,42 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   #resolve(
     after: After,
     feeds: PartitionFeed[],
+    subscriptions: readonly Subscription[],
     wanted: () => PartitionFeed[],
     then: (starts: Start[]) => void,
-    subscription?: Subscription,
   ): void {
-    const starts = resolveStarts(after, feeds, this.#context.feeds)
+    const starts = resolveStarts(after, feeds, this.#growth(subscriptions), this.#context.feeds)
     if (Array.isArray(starts)) {
       then(starts)
       return
     }
-    const gone = () => this.#ended || subscription?.closed === true
+    const gone = () => this.#ended || subscriptions.every(({ closed }) => closed)
     starts
       .then((resolved) => {
         if (gone()) return
         const now = wanted()
         if (now.length === feeds.length && now.every((feed, i) => feed === feeds[i])) then(resolved)
-        else this.#resolve(after, now, wanted, then, subscription)
+        else this.#resolve(after, now, subscriptions, wanted, then)
       })
       .catch((error: unknown) => {
-        if (!gone()) this.#startFailed(this.#known(error), subscription)
+        if (!gone()) this.#startFailed(this.#known(error), subscriptions[0]!)
       })
   }
 
-  #startFailed(error: CarillonError, subscription: Subscription | undefined): void {
-    if (subscription === undefined) this.end(error)
+  #growth(subscriptions: readonly Subscription[]): Growth {
+    const { feeds } = this.#context
+    return {
+      joint: subscriptions.length > 1,
+      count: (feed) => feeds.countOf(feed),
+      moved: (feed, count) =>
+        subscriptions.some(({ subject }) => {
+          return feeds.couldBeIn(feed, subject, feeds.countOf(feed)) && !feeds.couldBeIn(feed, subject, count)
+        }),
+    }
+  }
+
+  #startFailed(error: CarillonError, subscription: Subscription): void {
+    if (subscription.ref === 0) this.end(error)
     else {
       this.#forget(subscription)
       this.#refuse(subscription.ref, error)
@@ -281,10 +303,11 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
       after,
       starts.map(({ feed }) => feed),
     )
-    const before = starts.map((start) => (start.gap === undefined ? startPosition(start) : start.gap.before))
+    const before = starts.map((start) => (start.gaps[0] === undefined ? startPosition(start) : start.gaps[0].before))
     // Where its subjects are elsewhere now, the client has nothing else to stand at until the gap is told.
     const known = before.filter((position) => position !== undefined)
-    this.#control({ kind: 'subscribed', ref, after: encodeToken([...known, ...subscription.carried]) })
+    const growth = this.#toldGrowth(starts, after)
+    this.#control({ kind: 'subscribed', ref, after: encodeToken([...known, ...subscription.carried, ...growth]) })
     subscription.joining = starts.length
     for (const start of starts) {
       // A socket that takes no more answers ends the session.
@@ -296,6 +319,18 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     }
   }
 
+  /** How many partitions the client knows of: as many as there are, unless it is still to be told of some. */
+  #toldGrowth(starts: readonly Start[], after: After): Position[] {
+    const growth = new Map<number, Position>()
+    for (const { feed } of starts) {
+      const isOwed = starts.some((start) => start.feed.stream === feed.stream && start.gaps.some(isRepartitioned))
+      const known = knownCount(feed, after)
+      const count = isOwed ? known : Math.max(known ?? 0, this.#context.feeds.countOf(feed))
+      if (count !== undefined) growth.set(feed.streamHash, growthPosition(feed.streamHash, count))
+    }
+    return [...growth.values()]
+  }
+
   /** SSE and poll: all subjects share the main readers, which start where the token says. */
   #begin(subscriptions: Subscription[], spans: PartitionFeed[][], starts: Start[], after: After): void {
     const carried = carriedPositions(
@@ -304,11 +339,12 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     )
     this.#tracks.carried = carried
     for (const subscription of subscriptions) subscription.carried = carried
-    for (const { feed, offset, gap, only, generation = -1 } of starts) {
+    for (const { feed, offset, gaps, only, generation = -1 } of starts) {
       const { main } = this.#tracks.open(feed, offset)
       main.only = only
       main.generation = generation
-      if (gap !== undefined) main.owe(gap)
+      for (const gap of gaps) main.owe(gap)
+      this.#tracks.counts(feed, this.#context.feeds.countOf(feed), knownCount(feed, after))
     }
     subscriptions.forEach((subscription, i) => {
       this.#subscriptions.set(i + 1, subscription)
@@ -340,6 +376,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
         if (joining) this.#legJoined(subscription)
       }
     }
+    for (const feed of this.#tracks.feeds()) this.#tracks.grew(feed, this.#context.feeds.countOf(feed))
     this.outlet.batch(() => this.#tracks.tellOwed())
   }
 
@@ -354,13 +391,13 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     )
     const head = known?.offset ?? from
     if (this.#ended) return
-    const gap: OwedGap = { from: head, to: undefined, reason: 'repartitioned', certain: false, before: before ?? known }
+    const gap = repartitioned(head, this.#context.feeds.countOf(feed), before ?? known)
     const leg: Leg = { subscription, feed, membership: undefined }
     subscription.legs.push(leg)
     const track = this.#tracks.open(feed, head)
     if (this.outlet.transport === 'websocket') {
       subscription.joining++
-      if (track.enter(leg, { offset: head, gap })) this.#legJoined(subscription)
+      if (track.enter(leg, { offset: head, gaps: [gap] })) this.#legJoined(subscription)
     } else {
       track.join(leg)
       track.main.owe(gap)

@@ -7,6 +7,7 @@ import type { StreamTraces } from '../telemetry/stream-traces.ts'
 import { maySample } from '../telemetry/trace-context.ts'
 import { encodeControl } from '../wire/control.ts'
 import type { ServerFrame } from '../wire/frames.ts'
+import { encodeToken, growthPosition } from '../wire/token.ts'
 import type { OwedGap } from './gap.ts'
 import { type Outlet, type WriteOutcome, writeOutcome } from './outlet.ts'
 
@@ -100,6 +101,8 @@ export class FrameWriter {
   /** `next` is where its reader goes on. */
   gap(feed: PartitionFeed, gap: OwedGap, next: number, refs: readonly number[] | undefined): WriteOutcome {
     const { stream, partition } = feed
+    const { count } = gap
+    const growth = count === undefined ? [] : [growthPosition(feed.streamHash, count)]
     const { from, to, n, reason, certain } = gap
     const frame = {
       kind: 'gap',
@@ -111,7 +114,7 @@ export class FrameWriter {
       n,
       reason,
       certain,
-      after: feed.tokenAt(next),
+      after: encodeToken([feed.positionAt(next), ...growth]),
     } as const
     const outcome = this.#write(encodeControl(this.#outlet.encoding, frame), false)
     if (outcome !== writeOutcome.refused && reason !== 'unspecified') feed.instruments.gaps[reason]++

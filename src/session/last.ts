@@ -29,9 +29,9 @@ export function lastStart(feed: PartitionFeed, subscriptions: readonly Subscript
   }
   const offset = offsets.size === 0 ? window.head : Math.min(...offsets)
   const only: Only = { until: window.head, offsets }
-  if (complete || searched <= feed.first) return { feed, offset, gap: undefined, only }
+  if (complete || searched <= feed.first) return { feed, offset, gaps: [], only }
   const gap = { from: feed.first, to: searched - 1, reason: 'budget', certain: false, before: undefined } as const
-  return { feed, offset, gap, only }
+  return { feed, offset, gaps: [gap], only }
 }
 
 /** Returns undefined when all are found, else down to which offset it was looked. */

@@ -55,8 +55,8 @@ export interface Session {
   start(subjects: readonly string[], after: readonly string[], options?: SubscribeOptions): void
   /** The socket takes bytes again. */
   drained(): void
-  /** Positions of all that this socket was given, as one token. */
-  token(): string
+  /** Positions of all that this socket was given, as one token. `brief`: as short as it can be made, for one that goes with each event. */
+  token(brief?: boolean): string
   /** The socket is gone: the client `closed` it properly, it was `lost`, or it was `answered` (a poll). No call to the outlet follows. */
   closed(reason?: 'client' | 'lost' | 'answered'): void
 }

@@ -1,5 +1,5 @@
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
-import { type After, type Position, sameStreamName } from '../wire/token.ts'
+import { type After, isGrowth, type Position, sameStreamName } from '../wire/token.ts'
 import type { OwedGap } from './gap.ts'
 
 /** Below `until`, a reader gives these offsets and no others. */
@@ -8,15 +8,24 @@ export interface Only {
   readonly offsets: ReadonlySet<number>
 }
 
-/** Where a subscription starts in one partition, and what it must be told first. */
+/** Where a subscription starts in one partition, and what it must be told first, in order. */
 export interface Start {
   readonly feed: PartitionFeed
   readonly offset: number
-  readonly gap: OwedGap | undefined
+  readonly gaps: readonly OwedGap[]
   /** Of what is behind, these only. */
   readonly only?: Only
   /** Of the log below, as the client's token has it; absent or -1 = unknown. */
   readonly generation?: number
+}
+
+/** How many partitions a stream has, and where the subjects that are asked for were when it had fewer. */
+export interface Growth {
+  /** Of several subjects a position may be another's: none of a subject that has moved since. */
+  readonly joint: boolean
+  count(feed: PartitionFeed): number
+  /** Whether one of them came into this partition since its stream had `count` partitions. */
+  moved(feed: PartitionFeed, count: number): boolean
 }
 
 /** The broker's answers that `earliest` and `@time` need. */
@@ -29,13 +38,14 @@ export interface OffsetLookup {
 export function resolveStarts(
   after: After,
   feeds: readonly PartitionFeed[],
+  growth: Growth,
   lookup: OffsetLookup,
 ): Start[] | Promise<Start[]> {
   switch (after.kind) {
     case 'latest':
       return feeds.map((feed) => plain(feed, feed.window.head))
     case 'positions':
-      return feeds.map((feed) => judge(feed, feeds, after.positions))
+      return feeds.map((feed) => judge(feed, feeds, after.positions, growth))
     case 'earliest':
       return Promise.all(feeds.map(async (feed) => plain(feed, await lookup.first(feed))))
     case 'time':
@@ -46,12 +56,17 @@ export function resolveStarts(
 /** Positions of a token that none of the feeds answers for: carried through to the session's own tokens. */
 export function carriedPositions(after: After, feeds: readonly PartitionFeed[]): Position[] {
   if (after.kind !== 'positions') return []
-  return after.positions.filter(
-    (position) =>
-      !feeds.some(
-        (feed) => feed.partition === position.partition && sameStreamName(feed.streamHash, position.streamHash),
-      ),
-  )
+  const isAnswered = (position: Position) =>
+    feeds.some(({ partition, streamHash }) => {
+      return (partition === position.partition || isGrowth(position)) && sameStreamName(streamHash, position.streamHash)
+    })
+  return after.positions.filter((position) => !isAnswered(position))
+}
+
+/** How many partitions of the feed's stream a token knows of; undefined = it does not say. */
+export function knownCount({ streamHash }: PartitionFeed, after: After): number | undefined {
+  if (after.kind !== 'positions') return undefined
+  return after.positions.find((position) => isGrowth(position) && position.streamHash === streamHash)?.offset
 }
 
 /** Where a start without a gap is: ahead of this gateway the token knows better than the window what lies below. */
@@ -60,23 +75,50 @@ export function startPosition({ feed, offset, generation = -1 }: Start): Positio
   return position.generation < 0 ? { ...position, generation } : position
 }
 
-const plain = (feed: PartitionFeed, offset: number): Start => ({ feed, offset, gap: undefined })
+const plain = (feed: PartitionFeed, offset: number): Start => ({ feed, offset, gaps: [] })
 
 /** Holds what a token says of this partition against the log that this gateway reads. */
-function judge(feed: PartitionFeed, feeds: readonly PartitionFeed[], positions: readonly Position[]): Start {
+function judge(
+  feed: PartitionFeed,
+  feeds: readonly PartitionFeed[],
+  positions: readonly Position[],
+  growth: Growth,
+): Start {
   const inPartition = positions.filter((position) => position.partition === feed.partition)
   const named = inPartition.find((position) => position.streamHash === feed.streamHash)
+  const count = knownCount(feed, { kind: 'positions', positions })
+  const isOwn = named !== undefined && !growth.joint
+  if (!isOwn && count !== undefined && count < growth.count(feed) && growth.moved(feed, count)) {
+    return movedInto(feed, named, count, growth.count(feed))
+  }
   if (named !== undefined) return judgeGeneration(feed, named)
   const earlier = inPartition.find((position) => sameStreamName(position.streamHash, feed.streamHash))
   if (earlier !== undefined) return recreatedStart(feed, earlier)
   const { firstOffset, window } = feed
   const { head } = window
+  if (count === growth.count(feed)) return unnamed(feed)
   if (head > firstOffset ? isOlder(feed, positions) : mayBeNew(feed, feeds, positions)) {
     const from = Math.max(feed.first, feed.firstOffset)
-    return { feed, offset: from, gap: owed('repartitioned', from, undefined, undefined) }
+    return { feed, offset: from, gaps: [repartitioned(from, growth.count(feed), undefined)] }
   }
+  return unnamed(feed)
+}
+
+function unnamed(feed: PartitionFeed): Start {
+  const { firstOffset } = feed
+  const { head } = feed.window
   if (head <= firstOffset) return plain(feed, head)
-  return { feed, offset: head, gap: owed('unnamed', firstOffset, head - 1, undefined) }
+  return { feed, offset: head, gaps: [owed('unnamed', firstOffset, head - 1, undefined)] }
+}
+
+/**
+ * Some of the subjects are in this partition since the token was given: a new one is read from its beginning, also where another subject
+ * stands in it, and one that was there before from its head or where that one stands.
+ */
+function movedInto(feed: PartitionFeed, named: Position | undefined, count: number, now: number): Start {
+  const told = named === undefined ? plain(feed, feed.window.head) : judgeGeneration(feed, named)
+  const offset = feed.partition < count ? told.offset : Math.max(feed.first, feed.firstOffset)
+  return { feed, offset, gaps: [...told.gaps, repartitioned(offset, now, named)] }
 }
 
 /** Whether a token that names other partitions of the stream was given before this one was added. */
@@ -109,12 +151,18 @@ function judgeGeneration(feed: PartitionFeed, position: Position): Start {
   const agreed = generation < 0 ? offset : feed.window.divergence(offset, generation)
   // One that is ahead of this gateway is judged again, by what comes meanwhile.
   if (agreed >= offset) return { ...plain(feed, offset), generation }
-  return { feed, offset: agreed, gap: owed('rewritten', feed.doubtfulFrom(agreed, generation), offset - 1, position) }
+  const gap = owed('rewritten', feed.doubtfulFrom(agreed, generation), offset - 1, position)
+  return { feed, offset: agreed, gaps: [gap] }
 }
 
 /** The log of that token is gone; of the new one the client has seen nothing. */
 function recreatedStart(feed: PartitionFeed, position: Position): Start {
-  return { feed, offset: feed.first, gap: owed('recreated', position.offset, undefined, position) }
+  return { feed, offset: feed.first, gaps: [owed('recreated', position.offset, undefined, position)] }
+}
+
+/** `count` = how many partitions there are now, `before` = where it stands in this one. */
+export function repartitioned(from: number, count: number, before: Position | undefined): OwedGap {
+  return { ...owed('repartitioned', from, undefined, before), count }
 }
 
 function owed(reason: OwedGap['reason'], from: number, to: number | undefined, before: Position | undefined): OwedGap {

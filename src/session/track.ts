@@ -45,9 +45,9 @@ export class Track {
   }
 
   /** The leg starts at an offset of its own. True when it joined at once. */
-  enter(leg: Leg, { offset, gap, only, generation = -1 }: Entry): boolean {
+  enter(leg: Leg, { offset, gaps, only, generation = -1 }: Entry): boolean {
     if (
-      gap === undefined &&
+      gaps.length === 0 &&
       this.main.mode === 'live' &&
       offset === this.feed.window.head &&
       this.main.next <= offset
@@ -60,7 +60,7 @@ export class Track {
     reader.only = only
     reader.generation = generation
     reader.matcher.add(leg)
-    if (gap !== undefined) reader.owed.push(gap)
+    reader.owed.push(...gaps)
     reader.queue()
     this.#waiting.push(reader)
     this.#promote()

@@ -1,5 +1,5 @@
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
-import { encodePosition, encodeToken, type Position, sameStreamName } from '../wire/token.ts'
+import { encodePosition, encodeToken, growthPosition, type Position, sameStreamName } from '../wire/token.ts'
 import type { Look } from './matcher.ts'
 import type { ReadBack } from './read-back.ts'
 import type { Reader, ReaderOwner } from './reader.ts'
@@ -17,6 +17,8 @@ export class Tracks {
   #only: Track | undefined
   /** Positions of the client's token that no subscription touches: carried through to its next one. */
   carried: readonly Position[] = []
+  /** SSE and poll: how many partitions of each stream its client is told of, once nothing is owed, and has been told of. */
+  readonly #counts = new Map<string, { streamHash: number; now: number; told: number | undefined }>()
 
   constructor(owner: ReaderOwner, readBack: ReadBack, startLive: boolean) {
     this.#owner = owner
@@ -26,6 +28,10 @@ export class Tracks {
 
   get size(): number {
     return this.#byFeed.size
+  }
+
+  feeds(): Iterable<PartitionFeed> {
+    return this.#byFeed.keys()
   }
 
   get(feed: PartitionFeed): Track | undefined {
@@ -62,9 +68,21 @@ export class Tracks {
     this.#only = this.size === 1 ? [...this.#byFeed.values()][0] : undefined
   }
 
-  /** The session's position in all of them. */
-  token(): string {
-    if (this.#only !== undefined && this.carried.length === 0 && !this.#only.isJoinedAnew) {
+  /** The feed's stream has so many partitions: what its client must be told of that is owed by now. */
+  counts({ stream, streamHash }: PartitionFeed, now: number, told: number | undefined): void {
+    this.#counts.set(stream, { streamHash, now: Math.max(now, told ?? 0), told })
+  }
+
+  /** The same, of a client that may not know it yet. */
+  grew(feed: PartitionFeed, now: number): void {
+    const before = this.#counts.get(feed.stream)
+    if (before === undefined) return
+    this.counts(feed, now, before.streamHash === feed.streamHash ? before.told : undefined)
+  }
+
+  /** The session's position in all of them. `brief`: where it is one only, without the number of partitions. */
+  token(brief: boolean): string {
+    if (brief && this.#only !== undefined && this.carried.length === 0 && !this.#only.isJoinedAnew) {
       const position = this.#only.main.position()
       if (position !== undefined) return encodePosition(position)
     }
@@ -73,7 +91,20 @@ export class Tracks {
       const position = track.isJoinedAnew ? undefined : track.main.position()
       if (position !== undefined) positions.push(position)
     }
-    return encodeToken(positions)
+    return encodeToken([...positions, ...this.#growth()])
+  }
+
+  /** A gateway is to hold it against the number that the client was told of. */
+  #growth(): Position[] {
+    const growth = new Map<number, Position>()
+    const owes = [...this.#byFeed.values()].some(({ main }) => main.owed.length > 0)
+    for (const { stream, streamHash } of this.#byFeed.keys()) {
+      const count = this.#counts.get(stream)
+      if (count === undefined) continue
+      if (!owes) count.told = count.now
+      if (count.told !== undefined) growth.set(streamHash, growthPosition(streamHash, count.told))
+    }
+    return [...growth.values()]
   }
 
   /**

@@ -28,6 +28,21 @@ export interface Position {
   readonly generation: number
 }
 
+/**
+ * A position in this partition is one in the stream's growth: its offset is the number of partitions that its holder knows of, and has been
+ * told of. So a gateway sees which subjects have moved since.
+ */
+export const growthPartition = 0x7fffffff
+
+export const isGrowth = ({ partition }: Position): boolean => partition === growthPartition
+
+export const growthPosition = (streamHash: number, partitions: number): Position => ({
+  streamHash,
+  partition: growthPartition,
+  offset: partitions,
+  generation: -1,
+})
+
 const versionBits = 0x10
 const unknownGeneration = 5
 const listForm = 8

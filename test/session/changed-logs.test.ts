@@ -32,7 +32,7 @@ test('`subscribed` keeps the generation of a position that is ahead', async () =
   const client = gateway.connect()
   client.subscribe(1, 'a', encodePosition(position(gateway, 5, 7)))
   const subscribed = client.frames.find((frame) => 'subscribed' in frame)
-  assert.deepEqual(decodeToken(subscribed?.subscribed.after), [position(gateway, 5, 7)])
+  assert.deepEqual(decodeToken(subscribed?.subscribed.after)[0], position(gateway, 5, 7))
 })
 
 test('`subscribed` keeps positions that no partition of the subscription answers for', async () => {

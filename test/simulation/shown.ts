@@ -1,4 +1,4 @@
-import { decodeToken } from '../../src/wire/token.ts'
+import { decodeToken, growthPartition } from '../../src/wire/token.ts'
 import type { LogRecord } from './partition-log.ts'
 
 /** For people. */
@@ -11,6 +11,7 @@ export function shownToken(token: string): string {
   try {
     return decodeToken(token)
       .map(({ streamHash, partition, offset, generation }) => {
+        if (partition === growthPartition) return `of ${offset}`
         return `${(streamHash & 0xff).toString(16)}:${partition}@${offset}(${generation})`
       })
       .join('+')

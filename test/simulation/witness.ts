@@ -1,11 +1,15 @@
 import type { ReceivedEvent, ReceivedGap } from '../../src/client/received.ts'
 import type { Gap } from '../../src/wire/frames.ts'
-import { decodeToken, type Position } from '../../src/wire/token.ts'
+import { decodeToken, isGrowth, type Position } from '../../src/wire/token.ts'
 import { Ledger, placeOf, Stood, type Subscriber, type ToldGap } from './ledger.ts'
 import type { LogRecord } from './partition-log.ts'
 import { shown } from './shown.ts'
 import type { Truth } from './truth.ts'
 import type { PromiseName, Verdict } from './verdict.ts'
+
+/** Documented: beyond the number of partitions that a token of several subjects says, a position is of those who know more. */
+const isAnothers = ({ streamHash, partition }: Position, said: readonly Position[]): boolean =>
+  said.some((growth) => isGrowth(growth) && growth.streamHash === streamHash && growth.offset <= partition)
 
 /** What was asked for. */
 interface Wished {
@@ -93,8 +97,9 @@ export class Witness implements Subscriber {
   }
 
   /** A gateway says where it begins. Only once: a partition that comes later is owed from its beginning. */
-  begins(positions: readonly Position[], isLive = false): void {
+  begins(told: readonly Position[], isLive = false): void {
     const { beginning } = this
+    const positions = told.filter((position) => !isGrowth(position))
     if (beginning.incarnation >= 0) return
     // With `last` it is asked for anew, and counts from there, until its events have come.
     if (this.#lastOnly !== undefined && positions.length === 0 && !isLive) return
@@ -114,8 +119,9 @@ export class Witness implements Subscriber {
   }
 
   /** Somebody says that it stands there. */
-  claimed(positions: readonly Position[], who: string): void {
+  claimed(said: readonly Position[], who: string): void {
     if (this.beginning.incarnation < 0) return
+    const positions = this.shared ? said.filter((position) => !isAnothers(position, said)) : said
     for (const position of positions) this.#check(this.received, position, who)
     for (const { streamHash, partition, offset } of positions) {
       const incarnation = this.#truth.broker.byHash(streamHash)
