@@ -220,8 +220,8 @@ export class Followed {
    */
   together(positions: readonly Position[], alone: boolean): void {
     const isOwn = (position: Position) =>
-      isGrowth(position) || this.place.at(position) !== undefined || this.#brought(position)
-    const own = alone || this.#starting ? positions : positions.filter(isOwn)
+      alone || this.#starting || isGrowth(position) || this.place.at(position) !== undefined || this.#brought(position)
+    const own = positions.filter(isOwn)
     for (const position of own) this.#ahead.get(keyOf(position))?.passed(position.offset)
     this.#move({ how: 'on', positions: own })
     this.placed ||= this.place.size > 0

@@ -285,7 +285,7 @@ export class Link {
   /** Its subscriber can't keep up: the gateway's log holds the rest. It comes back by `add` when there is room. */
   #park(followed: Followed): void {
     this.remove(followed)
-    followed.inflow.state(waiting('slow', 'its consumer has not handled what is there yet'))
+    followed.inflow.state(waiting('slow', 'its consumer is behind'))
   }
 
   /** The connection goes on for the others. */

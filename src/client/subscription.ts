@@ -213,7 +213,5 @@ function requireStart(after: readonly string[], { last, policy }: SubscribeOptio
   if (!Number.isInteger(last) || last < 1 || last > maxLast) {
     throw new RefusedError('bad_request', `expected last to be a whole number from 1 to ${maxLast}, got ${last}`)
   }
-  if (after.length > 0) {
-    throw new RefusedError('bad_request', 'expected after or last, got both: a position says where to start already')
-  }
+  if (after.length > 0) throw new RefusedError('bad_request', 'expected after or last, got both')
 }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Followed, type Inflow } from '../../src/client/followed.ts'
-import type { Move } from '../../src/client/place.ts'
+import { lowestToken, type Move } from '../../src/client/place.ts'
 import { type Delivery, type Gap, makeEvent } from '../../src/wire/frames.ts'
-import { decodeToken, encodeToken, type Position, streamHash } from '../../src/wire/token.ts'
+import { decodeToken, encodeToken, growthPosition, type Position, streamHash } from '../../src/wire/token.ts'
 
 const log = streamHash('events', 'first')
 
@@ -353,4 +353,41 @@ test('until it is live, all positions of a connection that began at its start ar
     [1, 7],
     [0, 9],
   ])
+})
+
+test('it knows of new partitions once it is live in them, and tells them apart from positions', () => {
+  const { followed, offsets } = following('a', at(3), growthPosition(log, 2))
+  const known = () => followed.place.growth.map(({ offset }) => offset)
+  followed.becameLive()
+  followed.gapNamed(gap({ reason: 'repartitioned', partition: 2, after: token(at(0, 2), growthPosition(log, 3)) }))
+  assert.deepEqual(
+    [offsets(), known(), followed.place.size],
+    [
+      [
+        [0, 3],
+        [2, 0],
+      ],
+      [2],
+      2,
+    ],
+  )
+  followed.becameLive()
+  assert.deepEqual(known(), [3])
+  followed.together([at(4), at(9, 1), growthPosition(log, 4)], false)
+  assert.deepEqual(
+    [offsets(), known()],
+    [
+      [
+        [0, 4],
+        [2, 0],
+      ],
+      [4],
+    ],
+  )
+})
+
+test('several know together what the least of them knows, and nothing where one does not say it', () => {
+  const knowing = (count: number) => token(at(3), growthPosition(log, count))
+  assert.deepEqual(decodeToken(lowestToken([knowing(3), knowing(2)])!), decodeToken(knowing(2)))
+  assert.deepEqual(decodeToken(lowestToken([knowing(3), token(at(2))])!), [at(2)])
 })

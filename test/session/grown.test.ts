@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { decodeToken, encodeToken } from '../../src/wire/token.ts'
+import { decodeToken, encodeToken, isGrowth } from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, type TestClient, TestGateway } from './harness.ts'
 
@@ -141,4 +141,46 @@ test('an empty partition below one that the token names was there before: nothin
   })!
   // Its subject was elsewhere.
   assert.deepEqual(await resume(lowest, 1), [['repartitioned', 0]])
+})
+
+test('of several subjects the one that has moved is told, also where the token names the partition for another', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 2))
+  const first = gateway.connect('poll')
+  first.session.start(['a.0', 'a.1'], [])
+  await settled()
+  const token = first.session.token()
+  gateway.broker.grow(4)
+  await settled()
+  const moved = ['a.0', 'a.1', 'a.2', 'a.3'].filter((subject) => {
+    return gateway.routing.place(subject, () => 2).partition !== gateway.routing.place(subject, () => 4).partition
+  })
+  const [subject] = moved
+  const there = gateway.stream.partitions[gateway.routing.place(subject!, () => 4).partition!]!
+  gateway.publish(subject!, 'missed')
+  const joint = encodeToken([...decodeToken(token), there.positionAt(there.window.head)])
+  const together = gateway.connect('poll')
+  together.session.start([subject!, 'b'], [joint])
+  await settled()
+  const inThere = together.gaps.filter(({ partition }) => partition === there.partition)
+  assert.deepEqual([inThere.map(({ reason }) => reason), together.texts], [['repartitioned'], ['missed']])
+  const alone = gateway.connect('poll')
+  alone.session.start([subject!], [joint])
+  await settled()
+  assert.deepEqual([alone.gaps, alone.texts], [[], []], 'its own position counts')
+})
+
+test('a token knows of new partitions once their gaps are told, and not before', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 2))
+  const client = gateway.connect('sse')
+  client.session.start(['a.>'], [])
+  await settled()
+  const known = () => decodeToken(client.session.token()).find(isGrowth)?.offset
+  assert.equal(known(), 2)
+  client.room = 1
+  gateway.broker.grow(4)
+  await settled()
+  assert.deepEqual([kindsOf(client).filter((kind) => kind === 'gap').length, known()], [1, 2], 'one of two gaps')
+  client.drain()
+  await settled()
+  assert.equal(known(), 4)
 })

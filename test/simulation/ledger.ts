@@ -183,8 +183,6 @@ export class Ledger {
     const displacedMs = this.#truth.displacedMs(record)
     // Documented: events of moved subjects that were written before stay in the old partitions, also for who begins later.
     if (displacedMs !== undefined && (beginning.ms >= displacedMs || this.#truth.movedTwice())) return true
-    // Documented: where one position speaks for several, that of another says nothing of a subject that came to its partition.
-    if (displacedMs !== undefined && shared && this.#truth.movedToOlder(record)) return true
     if (this.#truth.tooEarly(record) || this.#truth.misplaced(record)) return true
     return this.#gaps.some((gap) => this.#tells(gap, record, displacedMs))
   }

@@ -100,12 +100,6 @@ export class Truth {
     return counts.filter((count, i) => i > 0 && count !== counts[i - 1]).length > 1
   }
 
-  /** Into a partition that was there before, where others may have a position. */
-  movedToOlder(record: LogRecord): boolean {
-    const { growths, logs } = this.broker.incarnations[record.incarnation]!
-    return partitionOf(record.event!.subject, logs.length) < (growths.at(-1)?.before ?? 0)
-  }
-
   /** When the record's subject moved to another partition, by the growths since it was written; undefined = never. */
   displacedMs(record: LogRecord): number | undefined {
     if (record.event === undefined) return undefined
