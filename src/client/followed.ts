@@ -58,7 +58,7 @@ export class Followed {
   /** The last events only are being told, until it is live. */
   #givenLast = false
   /** How many partitions it knows of once it is live: all that they mean for it has been told then. */
-  #growth: readonly Position[] = []
+  #growth: Position | undefined
   /** It has asked for its start, and is not live yet: whatever positions it is told on this connection are its own. */
   #starting = false
   /** Events that name no ref, from before it was told to be live: only then it is clear whether they were for it. */
@@ -101,7 +101,7 @@ export class Followed {
     this.live = false
     this.#givenLast = false
     this.#starting = false
-    this.#growth = []
+    this.#growth = undefined
     this.#held = []
     this.#heldTooMuch = false
   }
@@ -155,12 +155,15 @@ export class Followed {
 
   gapNamed(gap: Gap): boolean {
     const [position] = positionsOf(gap)
-    if (gap.reason === 'repartitioned') this.#growth = decodeToken(gap.after).filter(isGrowth)
     const room = position === undefined || leadsBack.has(gap.reason) || this.#release(position, gap.from)
     if (position !== undefined) this.#forgetHeld(gap, position)
     // It joins in another partition now, and is told to be live there as at the start.
     if (gap.reason === 'repartitioned') this.live = false
-    return (leadsBack.has(gap.reason) ? this.#gap(gap) : this.#gapIfNews(gap)) && room
+    const more = leadsBack.has(gap.reason) ? this.#gap(gap) : this.#gapIfNews(gap)
+    const growth = growthOf(gap)
+    if (growth !== undefined && this.live) this.#move({ how: 'on', positions: [growth] })
+    else if (growth !== undefined) this.#growth = growth
+    return more && room
   }
 
   gapCommon(gap: Gap): boolean {
@@ -180,8 +183,8 @@ export class Followed {
     this.#givenLast = false
     this.#starting = false
     const room = this.#takeAll(held)
-    if (this.#growth.length > 0) this.#move({ how: 'on', positions: this.#growth })
-    this.#growth = []
+    if (this.#growth !== undefined) this.#move({ how: 'on', positions: [this.#growth] })
+    this.#growth = undefined
     this.inflow.live()
     return room ? 'live' : 'full'
   }
@@ -207,9 +210,15 @@ export class Followed {
   }
 
   gapShared(gap: Gap): boolean {
+    const hasGrown = this.#hasGrown(gap)
+    if (gap.reason === 'repartitioned' && hasGrown !== undefined) {
+      if (!hasGrown) return true
+      // Where it stands in that partition already it may have come there just now: a position may be another's.
+      return this.#isBelow(gap) ? this.#gap(gap) : this.inflow.gap(gap, undefined)
+    }
     if (this.#starting || opens.has(gap.reason) || this.#standsIn(gap)) return this.#gapIfNews(gap)
     // Its place may not name where its subject is now; that is no place of its own all the same.
-    const isTold = this.#isAnywhere(gap)
+    const isTold = this.#isAnywhere(gap) || hasGrown === true
     if (gap.reason === 'recreated') this.#ahead.delete(`${gap.stream}/${gap.partition}`)
     return isTold ? this.inflow.gap(gap, undefined) : true
   }
@@ -298,6 +307,19 @@ export class Followed {
     })
   }
 
+  /** Whether the stream has another number of partitions than it knows of; undefined where one of both does not say. */
+  #hasGrown(gap: Gap): boolean | undefined {
+    const now = growthOf(gap)
+    if (now === undefined) return undefined
+    const known = this.place.growth.find((own) => sameStreamName(own.streamHash, now.streamHash))
+    if (known === undefined) return undefined
+    return known.streamHash === now.streamHash ? known.offset < now.offset : known.offset !== now.offset
+  }
+
+  #isBelow(gap: Gap): boolean {
+    return positionsOf(gap).some((after) => (this.place.at(after)?.offset ?? -1) < after.offset)
+  }
+
   /** A subject has one partition: with places in several of the stream it has moved, to a new one or to one of before. */
   #isAnywhere({ stream, partition }: Gap): boolean {
     if (this.#ahead.has(`${stream}/${partition}`)) return true
@@ -348,6 +370,10 @@ export class Followed {
 /** Where its reader goes on; none where that is not known. */
 const positionsOf = ({ after }: Gap): Position[] =>
   after === '' ? [] : decodeToken(after).filter((position) => !isGrowth(position))
+
+/** How many partitions there are, where the gap says it. */
+const growthOf = ({ after }: Gap): Position | undefined =>
+  after === '' ? undefined : decodeToken(after).find(isGrowth)
 
 /** The gap of a reader that was further on, for one who stands at `offset` at most. */
 function endingBy(gap: Gap, offset: number): Gap {

@@ -18,15 +18,7 @@ import { type Outlet, type Session, type WriteOutcome, writeOutcome } from './ou
 import type { Pump, Runnable } from './pump.ts'
 import type { ReadBack } from './read-back.ts'
 import type { Reader, ReaderOwner } from './reader.ts'
-import {
-  carriedPositions,
-  type Growth,
-  knownCount,
-  repartitioned,
-  resolveStarts,
-  type Start,
-  startPosition,
-} from './start.ts'
+import { carriedPositions, type Growth, knownCount, resolveStarts, type Start, startPosition } from './start.ts'
 import type { Leg, Subscription } from './subscription.ts'
 import { Tracks } from './tracks.ts'
 
@@ -65,6 +57,9 @@ export interface SessionContext {
   readonly seed: number
   readonly onEnded: (session: ClientSession, reason: EndReason) => void
 }
+
+/** It says as well how many partitions there are. */
+const isOfGrowth = ({ reason }: OwedGap): boolean => reason === 'repartitioned' || reason === 'recreated'
 
 const isRepartitioned = ({ reason }: OwedGap): boolean => reason === 'repartitioned'
 
@@ -187,7 +182,9 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   }
 
   tellGap(reader: Reader, gap: OwedGap): boolean {
-    return this.#writer.gap(reader.feed, gap, reader.next, gap.refs ?? reader.refs) !== writeOutcome.refused
+    const { feed, next, refs } = reader
+    const count = isOfGrowth(gap) ? this.#context.feeds.countOf(feed) : undefined
+    return this.#writer.gap(feed, gap, next, gap.refs ?? refs, count) !== writeOutcome.refused
   }
 
   wake(): void {
@@ -391,7 +388,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     )
     const head = known?.offset ?? from
     if (this.#ended) return
-    const gap = repartitioned(head, this.#context.feeds.countOf(feed), before ?? known)
+    const gap: OwedGap = { from: head, to: undefined, reason: 'repartitioned', certain: false, before: before ?? known }
     const leg: Leg = { subscription, feed, membership: undefined }
     subscription.legs.push(leg)
     const track = this.#tracks.open(feed, head)

@@ -98,10 +98,15 @@ export class FrameWriter {
     return outcome
   }
 
-  /** `next` is where its reader goes on. */
-  gap(feed: PartitionFeed, gap: OwedGap, next: number, refs: readonly number[] | undefined): WriteOutcome {
+  /** `next` is where its reader goes on, `count` how many partitions its client knows of then. */
+  gap(
+    feed: PartitionFeed,
+    gap: OwedGap,
+    next: number,
+    refs: readonly number[] | undefined,
+    count: number | undefined,
+  ): WriteOutcome {
     const { stream, partition } = feed
-    const { count } = gap
     const growth = count === undefined ? [] : [growthPosition(feed.streamHash, count)]
     const { from, to, n, reason, certain } = gap
     const frame = {

@@ -12,8 +12,6 @@ export interface OwedGap {
   readonly n?: number
   /** Whom it is for; undefined = whom its reader is for. */
   readonly refs?: readonly number[] | undefined
-  /** `repartitioned`: its client knows of so many partitions once it is live again. */
-  readonly count?: number
   /** What a token says while the gap is not told: the position before it; undefined = the partition stays unnamed. */
   readonly before: Position | undefined
 }

@@ -89,7 +89,7 @@ function judge(
   const count = knownCount(feed, { kind: 'positions', positions })
   const isOwn = named !== undefined && !growth.joint
   if (!isOwn && count !== undefined && count < growth.count(feed) && growth.moved(feed, count)) {
-    return movedInto(feed, named, count, growth.count(feed))
+    return movedInto(feed, named, count)
   }
   if (named !== undefined) return judgeGeneration(feed, named)
   const earlier = inPartition.find((position) => sameStreamName(position.streamHash, feed.streamHash))
@@ -99,7 +99,7 @@ function judge(
   if (count === growth.count(feed)) return unnamed(feed)
   if (head > firstOffset ? isOlder(feed, positions) : mayBeNew(feed, feeds, positions)) {
     const from = Math.max(feed.first, feed.firstOffset)
-    return { feed, offset: from, gaps: [repartitioned(from, growth.count(feed), undefined)] }
+    return { feed, offset: from, gaps: [owed('repartitioned', from, undefined, undefined)] }
   }
   return unnamed(feed)
 }
@@ -115,10 +115,10 @@ function unnamed(feed: PartitionFeed): Start {
  * Some of the subjects are in this partition since the token was given: a new one is read from its beginning, also where another subject
  * stands in it, and one that was there before from its head or where that one stands.
  */
-function movedInto(feed: PartitionFeed, named: Position | undefined, count: number, now: number): Start {
+function movedInto(feed: PartitionFeed, named: Position | undefined, count: number): Start {
   const told = named === undefined ? plain(feed, feed.window.head) : judgeGeneration(feed, named)
   const offset = feed.partition < count ? told.offset : Math.max(feed.first, feed.firstOffset)
-  return { feed, offset, gaps: [...told.gaps, repartitioned(offset, now, named)] }
+  return { feed, offset, gaps: [...told.gaps, owed('repartitioned', offset, undefined, named)] }
 }
 
 /** Whether a token that names other partitions of the stream was given before this one was added. */
@@ -158,11 +158,6 @@ function judgeGeneration(feed: PartitionFeed, position: Position): Start {
 /** The log of that token is gone; of the new one the client has seen nothing. */
 function recreatedStart(feed: PartitionFeed, position: Position): Start {
   return { feed, offset: feed.first, gaps: [owed('recreated', position.offset, undefined, position)] }
-}
-
-/** `count` = how many partitions there are now, `before` = where it stands in this one. */
-export function repartitioned(from: number, count: number, before: Position | undefined): OwedGap {
-  return { ...owed('repartitioned', from, undefined, before), count }
 }
 
 function owed(reason: OwedGap['reason'], from: number, to: number | undefined, before: Position | undefined): OwedGap {

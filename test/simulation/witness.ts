@@ -1,15 +1,12 @@
 import type { ReceivedEvent, ReceivedGap } from '../../src/client/received.ts'
+import { isPattern } from '../../src/subject/subject.ts'
 import type { Gap } from '../../src/wire/frames.ts'
 import { decodeToken, isGrowth, type Position } from '../../src/wire/token.ts'
 import { Ledger, placeOf, Stood, type Subscriber, type ToldGap } from './ledger.ts'
 import type { LogRecord } from './partition-log.ts'
 import { shown } from './shown.ts'
-import type { Truth } from './truth.ts'
+import { partitionOf, type Truth } from './truth.ts'
 import type { PromiseName, Verdict } from './verdict.ts'
-
-/** Documented: beyond the number of partitions that a token of several subjects says, a position is of those who know more. */
-const isAnothers = ({ streamHash, partition }: Position, said: readonly Position[]): boolean =>
-  said.some((growth) => isGrowth(growth) && growth.streamHash === streamHash && growth.offset <= partition)
 
 /** What was asked for. */
 interface Wished {
@@ -121,12 +118,21 @@ export class Witness implements Subscriber {
   /** Somebody says that it stands there. */
   claimed(said: readonly Position[], who: string): void {
     if (this.beginning.incarnation < 0) return
-    const positions = this.shared ? said.filter((position) => !isAnothers(position, said)) : said
+    const positions = this.shared ? said.filter((position) => !this.#isAnothers(position, said)) : said
     for (const position of positions) this.#check(this.received, position, who)
     for (const { streamHash, partition, offset } of positions) {
       const incarnation = this.#truth.broker.byHash(streamHash)
       if (incarnation !== undefined) this.stood.reached(placeOf(incarnation.index, partition), offset, this.#nowMs())
     }
+  }
+
+  /** Documented: of several subjects a position is of those who were there with as many partitions as the token says. */
+  #isAnothers({ streamHash, partition }: Position, said: readonly Position[]): boolean {
+    const growth = said.find((each) => isGrowth(each) && each.streamHash === streamHash)
+    if (growth === undefined) return false
+    return (
+      partition >= growth.offset || (!isPattern(this.subject) && partitionOf(this.subject, growth.offset) !== partition)
+    )
   }
 
   told(gap: Gap): ToldGap | undefined {
