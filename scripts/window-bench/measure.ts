@@ -21,7 +21,7 @@ const questions = 100_000
 const missed = 1000
 /** One record in so many is the subject's that catches up. */
 const missedEvery = 200
-const catchUps = 51
+const catchUps = 1001
 
 const out = loaded()
 
