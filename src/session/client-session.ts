@@ -5,6 +5,7 @@ import type { Feeds } from '../fanout/feeds.ts'
 import type { LiveRecord } from '../fanout/live-record.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import type { Loaded } from '../log/window.ts'
+import { subjectBytes } from '../subject/bytes.ts'
 import { isPattern, validatePattern } from '../subject/subject.ts'
 import type { EndReason, GatewayInstruments } from '../telemetry/instruments.ts'
 import type { Logger } from '../telemetry/logger.ts'
@@ -405,14 +406,14 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
 
   #subscription(ref: number, subject: string, policy: Policy = 'lossless'): Subscription {
     validatePattern(subject)
-    const bytes = Buffer.from(subject)
-    const hash = seededHash(bytes, 0, bytes.length, this.#context.seed)
+    const utf8 = Buffer.from(subject)
+    const hash = seededHash(utf8, 0, utf8.length, this.#context.seed)
     return {
       ref,
       subject,
       policy,
       pattern: isPattern(subject),
-      bytes,
+      bytes: subjectBytes(subject),
       hash,
       legs: [],
       carried: [],

@@ -1,5 +1,6 @@
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import { type Loaded, loaded, type Window } from '../log/window.ts'
+import { isSubject } from '../subject/bytes.ts'
 import { matches } from '../subject/subject.ts'
 import type { Only, Start } from './start.ts'
 import type { Subscription } from './subscription.ts'
@@ -41,7 +42,7 @@ function exactLast(window: Window, subscription: Subscription, n: number, offset
   for (let looked = 0; at >= 0 && looked < maxLooked; looked++) {
     if (offsets.size >= maxEvents) return window.offsetOf(at) + 1
     // Without its payload an entry is known by its hash alone; its reader compares the subject.
-    if (at < window.tailOrdinal || isSubject(window, at, subscription)) {
+    if (at < window.tailOrdinal || isOf(window, at, subscription)) {
       offsets.add(window.offsetOf(at))
       if (++found === n) return undefined
     }
@@ -66,7 +67,7 @@ function patternLast(window: Window, subscription: Subscription, n: number, offs
   return least === window.tailOrdinal ? window.tail : window.offsetOf(least)
 }
 
-function isSubject(window: Window, ordinal: number, { bytes }: Subscription): boolean {
+function isOf(window: Window, ordinal: number, { bytes }: Subscription): boolean {
   window.load(ordinal, scratch)
-  return bytes.compare(scratch.buffer, scratch.subjectStart, scratch.subjectEnd) === 0
+  return isSubject(bytes, scratch.buffer, scratch.subjectStart, scratch.subjectEnd)
 }

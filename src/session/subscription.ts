@@ -9,7 +9,8 @@ export interface Subscription {
   readonly subject: string
   readonly pattern: boolean
   readonly policy: Policy
-  readonly bytes: Buffer
+  /** Its `subjectBytes`. */
+  readonly bytes: string
   readonly hash: number
   readonly legs: Leg[]
   /** Positions of its token that no partition has answered for: of other streams, and of partitions that come later. */
