@@ -1,3 +1,4 @@
+import { CarillonError } from '../base/errors.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import { type Loaded, loaded, type Window } from '../log/window.ts'
 import { isSubject } from '../subject/bytes.ts'
@@ -11,11 +12,24 @@ const maxEvents = 10_000
 
 const scratch: Loaded = loaded()
 
+/** In each partition, see `lastStart`. Throws where the client gave positions as well. */
+export function lastStarts(
+  feeds: readonly PartitionFeed[],
+  subscriptions: readonly Subscription[],
+  n: number,
+  after: readonly string[],
+): Start[] {
+  if (after.length > 0) {
+    throw new CarillonError('bad_request', 'expected after or last, got both: a position says where to start already')
+  }
+  return feeds.map((feed) => lastStart(feed, subscriptions, n))
+}
+
 /**
  * Where to start for the last `n` events of each subject, as far back as the index reaches for a subject and the payloads
  * for a pattern. Where older events may be wanted as well, a gap says so: the log is not searched for them.
  */
-export function lastStart(feed: PartitionFeed, subscriptions: readonly Subscription[], n: number): Start {
+function lastStart(feed: PartitionFeed, subscriptions: readonly Subscription[], n: number): Start {
   const { window } = feed
   const offsets = new Set<number>()
   let complete = true
