@@ -1,3 +1,4 @@
+import { isSubject, subjectBytes } from '../subject/bytes.ts'
 import { isPattern } from '../subject/subject.ts'
 import { PatternTrie } from '../subject/trie.ts'
 import type { LiveRecord } from './live-record.ts'
@@ -20,7 +21,8 @@ export interface Membership {
 interface Topic {
   readonly name: string
   readonly hash: number
-  readonly bytes: Buffer
+  /** Of an exact subject: its `subjectBytes`. */
+  readonly bytes: string
   readonly members: Membership[]
 }
 
@@ -96,7 +98,7 @@ export class Hub {
   #patternTopic(pattern: string): Topic {
     let topic = this.#patterns.get(pattern)
     if (topic === undefined) {
-      topic = { name: pattern, hash: 0, bytes: Buffer.from(pattern), members: [] }
+      topic = { name: pattern, hash: 0, bytes: '', members: [] }
       this.#patterns.set(pattern, topic)
       this.#trie.add(pattern, topic)
     }
@@ -104,12 +106,12 @@ export class Hub {
   }
 
   #exactTopic(subject: string): Topic {
-    const bytes = Buffer.from(subject)
-    const hash = this.#hashOf(bytes)
-    const found = this.#find(hash, bytes, 0, bytes.length)
+    const utf8 = Buffer.from(subject)
+    const hash = this.#hashOf(utf8)
+    const found = this.#find(hash, utf8, 0, utf8.length)
     if (found !== undefined) return found
     if (this.#topics + 1 > this.#slots.length * maxLoad) this.#resize(this.#slots.length * 2)
-    const topic: Topic = { name: subject, hash, bytes, members: [] }
+    const topic: Topic = { name: subject, hash, bytes: subjectBytes(subject), members: [] }
     this.#insert(topic)
     this.#topics++
     return topic
@@ -121,7 +123,7 @@ export class Hub {
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const topic = slots[slot]
       if (topic === undefined) return undefined
-      if (topic.hash === hash && sameBytes(topic.bytes, buffer, start, end)) return topic
+      if (topic.hash === hash && isSubject(topic.bytes, buffer, start, end)) return topic
     }
   }
 
@@ -177,11 +179,4 @@ function offerAll(members: Membership[], record: LiveRecord): number {
     offered++
   }
   return offered
-}
-
-function sameBytes(bytes: Buffer, buffer: Buffer, start: number, end: number): boolean {
-  const length = end - start
-  if (bytes.length !== length) return false
-  for (let i = 0; i < length; i++) if (bytes[i] !== buffer[start + i]) return false
-  return true
 }

@@ -1,4 +1,4 @@
-import { type EntryArena, entryWords, hashWord, nextWord, placeWord, previousWord } from './entry-arena.ts'
+import type { EntryArena } from './entry-arena.ts'
 import { SlabQueue } from './slab-queue.ts'
 
 /** How far a chain is followed back before a reader had better scan forward: bounds what one question costs. */
@@ -48,19 +48,18 @@ export class Chains {
 
   /** Adds an entry, where a slab is open. Returns its slot. */
   add(offset: number, hash: number, place: number): number {
-    const { offsets, words, newest } = this.#arena
+    const { offsets, hashes, previous, next, places, newest } = this.#arena
     const ordinal = this.headOrdinal
     const slot = this.slotOf(ordinal)
     const at = newest.placeOf(hash, this.#owner)
     const other = newest.at(at)
     const distance = other < 0 ? 0 : this.#distanceTo(other)
-    if (other >= 0) words[other * entryWords + nextWord] = distance
+    if (other >= 0) next[other] = distance
     offsets[slot] = offset
-    const word = slot * entryWords
-    words[word + hashWord] = hash
-    words[word + previousWord] = distance
-    words[word + nextWord] = 0
-    words[word + placeWord] = place
+    hashes[slot] = hash
+    places[slot] = place
+    previous[slot] = distance
+    next[slot] = 0
     newest.set(at, slot)
     this.headOrdinal = ordinal + 1
     return slot
@@ -75,22 +74,26 @@ export class Chains {
 
   /** Forgets the entries below `ordinal`, and gives back the slabs that have no others. */
   dropBelow(ordinal: number): void {
-    const { newest, tier } = this.#arena
-    for (let each = this.firstOrdinal; each < ordinal; each++) newest.remove(this.slotOf(each))
+    const { newest, next, tier } = this.#arena
+    for (let each = this.firstOrdinal; each < ordinal; each++) {
+      const slot = this.slotOf(each)
+      // Only the last of a chain can be in the table.
+      if (next[slot] === 0) newest.remove(slot)
+    }
     this.firstOrdinal = Math.max(this.firstOrdinal, ordinal)
     while (this.slabs.count > 0 && this.endOfOldest <= ordinal) tier.giveBack(this.slabs.shift())
     if (this.slabs.count === 0) this.#openUntil = this.headOrdinal
   }
 
   dropNewest(): void {
-    const { newest, words, tier } = this.#arena
+    const { newest, next, tier } = this.#arena
     const ordinal = this.headOrdinal - 1
     const slot = this.slotOf(ordinal)
     const before = this.previous(ordinal)
     if (before < 0) newest.remove(slot)
     else {
       newest.replace(slot, this.slotOf(before))
-      words[this.slotOf(before) * entryWords + nextWord] = 0
+      next[this.slotOf(before)] = 0
     }
     this.headOrdinal = ordinal
     if ((ordinal & this.#within) !== 0) return
@@ -118,11 +121,11 @@ export class Chains {
   }
 
   hashOf(ordinal: number): number {
-    return this.#arena.words[this.slotOf(ordinal) * entryWords + hashWord]!
+    return this.#arena.hashes[this.slotOf(ordinal)]!
   }
 
   placeOf(ordinal: number): number {
-    return this.#arena.words[this.slotOf(ordinal) * entryWords + placeWord]!
+    return this.#arena.places[this.slotOf(ordinal)]!
   }
 
   lowerBound(offset: number): number {
@@ -143,13 +146,13 @@ export class Chains {
   }
 
   previous(ordinal: number): number {
-    const distance = this.#arena.words[this.slotOf(ordinal) * entryWords + previousWord]!
+    const distance = this.#arena.previous[this.slotOf(ordinal)]!
     if (distance === 0 || ordinal - distance < this.firstOrdinal) return -1
     return ordinal - distance
   }
 
   following(ordinal: number): number {
-    const distance = this.#arena.words[this.slotOf(ordinal) * entryWords + nextWord]!
+    const distance = this.#arena.next[this.slotOf(ordinal)]!
     return distance === 0 ? -1 : ordinal + distance
   }
 
@@ -158,9 +161,14 @@ export class Chains {
     if (at < 0 || this.offsetOf(at) < offset) return -1
     const before = this.lowerBound(offset - 1)
     if (this.offsetOf(before) === offset - 1 && this.hashOf(before) === hash) return this.following(before)
+    const { offsets, previous } = this.#arena
+    let slot = this.slotOf(at)
     for (let steps = 0; steps < maxChainSteps; steps++) {
-      const earlier = this.previous(at)
-      if (earlier < 0 || this.offsetOf(earlier) < offset) return at
+      const distance = previous[slot]!
+      const earlier = at - distance
+      if (distance === 0 || earlier < this.firstOrdinal) return at
+      slot = this.slotOf(earlier)
+      if (offsets[slot]! < offset) return at
       at = earlier
     }
     return -2

@@ -5,19 +5,21 @@ import { SubjectTable } from './subject-table.ts'
 /** What one entry of the index takes, its two places in the table of newest entries included. */
 export const bytesPerEntry = (generations: Generations): number => (generations === 'times' ? 36 : 32)
 
-/** Of one slot: words at its number times this. */
-export const entryWords = 4
-/** Which word is what: the subject's hash; distances in ordinals to the previous and next entry of that hash, 0 = none; the payload's place. */
-export const [hashWord, previousWord, nextWord, placeWord] = [0, 1, 2, 3] as const
-
-/** The index of all windows of a pool, in slabs: flat arrays, one *slot* an entry. 24 bytes of arrays and 8 of table a slot. */
+/** The index of all windows of a pool, in slabs: one *slot* an entry. 24 bytes of arrays and 8 of table a slot. */
 export class EntryArena {
   readonly tier: SlabTier
   /** A slab's slots, as a power of two. */
   readonly shift: number
+  // An array a field: an append reads one hash and writes one `next` anywhere in them, and waits less the fewer pages those lie in.
+
   readonly offsets: Float64Array
-  /** Four words a slot, side by side since an append reads the hash of another entry and changes its `next`: one line of the cache. */
-  readonly words: Uint32Array
+  /** Of the subjects. */
+  readonly hashes: Uint32Array
+  /** Distances in ordinals to the previous and next entry of the same hash, 0 = none. */
+  readonly previous: Uint32Array
+  readonly next: Uint32Array
+  /** Of the payloads. */
+  readonly places: Uint32Array
   /** Generations, where they are times. */
   readonly times: Uint32Array | undefined
   /** By slab: the ordinal that its first slot has (its low 32 bits), the window that holds it, and its first record's time, ms. */
@@ -34,12 +36,15 @@ export class EntryArena {
     const { size } = this.tier
     const slots = size << this.shift
     this.offsets = new Float64Array(slots)
-    this.words = new Uint32Array(slots * entryWords)
+    this.hashes = new Uint32Array(slots)
+    this.previous = new Uint32Array(slots)
+    this.next = new Uint32Array(slots)
+    this.places = new Uint32Array(slots)
     this.times = withTimes ? new Uint32Array(slots) : undefined
     this.firstOrdinals = new Uint32Array(size)
     this.owners = new Uint32Array(size)
     this.firstMs = new Float64Array(size)
-    this.newest = new SubjectTable(this.words, this.owners, this.shift)
+    this.newest = new SubjectTable(this.hashes, this.owners, this.shift)
   }
 
   get slabBytes(): number {

@@ -3,7 +3,7 @@
  * short. It holds no keys: hash and window are the entry's own.
  */
 export class SubjectTable {
-  readonly #words: Uint32Array
+  readonly #hashes: Uint32Array
   readonly #owners: Uint32Array
   readonly #shift: number
   /** slot + 1; 0 = empty. */
@@ -11,12 +11,12 @@ export class SubjectTable {
   /** A hash times this is where its probe starts. */
   readonly #scale: number
 
-  /** `words` of the entries, the hash first of four; `owners`, the windows' numbers, by slot >> `shift`. */
-  constructor(words: Uint32Array, owners: Uint32Array, shift: number) {
-    this.#words = words
+  /** `hashes` of the entries; `owners`, the windows' numbers, by slot >> `shift`. */
+  constructor(hashes: Uint32Array, owners: Uint32Array, shift: number) {
+    this.#hashes = hashes
     this.#owners = owners
     this.#shift = shift
-    this.#places = new Uint32Array(words.length / 2)
+    this.#places = new Uint32Array(hashes.length * 2)
     this.#scale = this.#places.length / 2 ** 32
   }
 
@@ -24,7 +24,7 @@ export class SubjectTable {
   placeOf(hash: number, owner: number): number {
     let place = this.#home(hash, owner)
     for (let held = this.#places[place]!; held !== 0; held = this.#places[place]!) {
-      if (this.#words[(held - 1) * 4] === hash && this.#owners[(held - 1) >>> this.#shift] === owner) return place
+      if (this.#hashes[held - 1] === hash && this.#owners[(held - 1) >>> this.#shift] === owner) return place
       place = this.#following(place)
     }
     return place
@@ -78,7 +78,7 @@ export class SubjectTable {
   }
 
   #homeOf(slot: number): number {
-    return this.#home(this.#words[slot * 4]!, this.#owners[slot >>> this.#shift]!)
+    return this.#home(this.#hashes[slot]!, this.#owners[slot >>> this.#shift]!)
   }
 
   #following(place: number): number {

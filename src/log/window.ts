@@ -1,6 +1,5 @@
 import { CarillonError } from '../base/errors.ts'
 import { Chains } from './chains.ts'
-import { entryWords, hashWord, placeWord } from './entry-arena.ts'
 import { Epochs } from './epochs.ts'
 import { Losses, type Lost, type LostReason } from './losses.ts'
 import { type PayloadArena, unit } from './payload-arena.ts'
@@ -281,9 +280,9 @@ export class Window {
 
   /** `ordinal` must be at least `tailOrdinal`. */
   load(ordinal: number, out: Loaded): void {
-    const { offsets, words: entries } = this.#pool.entries
+    const { offsets, hashes, places } = this.#pool.entries
     const slot = this.#chains.slotOf(ordinal)
-    const place = entries[slot * entryWords + placeWord]!
+    const place = places[slot]!
     const { bytes, times, words } = this.#arena.piece(place)
     const at = this.#arena.within(place)
     const start = at * unit + headerBytes
@@ -300,7 +299,7 @@ export class Window {
     out.traceEnd = trace === 0 ? -1 : end + trace
     out.offset = offsets[slot]!
     out.timeMs = times[at]!
-    out.hash = entries[slot * entryWords + hashWord]!
+    out.hash = hashes[slot]!
     out.epoch = this.#recordTimes?.at(ordinal) ?? this.#epochs.before(out.offset + 1, this.head)
   }
 

@@ -1,47 +1,25 @@
 import type { Clock } from '../base/clock.ts'
 import { CarillonError, errors, toCarillonError } from '../base/errors.ts'
-import { seededHash } from '../base/hash.ts'
 import type { Feeds } from '../fanout/feeds.ts'
 import type { LiveRecord } from '../fanout/live-record.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import type { Loaded } from '../log/window.ts'
-import { isPattern, validatePattern } from '../subject/subject.ts'
 import type { EndReason, GatewayInstruments } from '../telemetry/instruments.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { BadFrame } from '../wire/bad-frame.ts'
-import type { ClientFrame, Policy, ServerFrame, Subscribe, SubscribeOptions } from '../wire/frames.ts'
+import type { ClientFrame, ServerFrame, Subscribe, SubscribeOptions } from '../wire/frames.ts'
 import { type After, encodeToken, growthPosition, type Position, parseAfter } from '../wire/token.ts'
 import { FrameWriter } from './frame-writer.ts'
 import type { OwedGap } from './gap.ts'
-import { lastStart } from './last.ts'
+import { lastStarts } from './last.ts'
+import { requireRoom, requireTokenRoom, type SessionLimits } from './limits.ts'
 import { type Outlet, type Session, type WriteOutcome, writeOutcome } from './outlet.ts'
 import type { Pump, Runnable } from './pump.ts'
 import type { ReadBack } from './read-back.ts'
 import type { Reader, ReaderOwner } from './reader.ts'
 import { carriedPositions, type Growth, knownCount, resolveStarts, type Start, startPosition } from './start.ts'
-import type { Leg, Subscription } from './subscription.ts'
+import { type Leg, newSubscription, type Subscription } from './subscription.ts'
 import { Tracks } from './tracks.ts'
-
-export interface SessionLimits {
-  /** Subscriptions a session may have. */
-  readonly maxSubscriptions: number
-  /** Partitions that one SSE or poll session may span: its token names each. */
-  readonly maxTokenPartitions: number
-  /** Refused frames, one after the other, until the session ends. */
-  readonly maxErrors: number
-  /** Control frames that wait for a full socket, until the session ends. */
-  readonly maxWaitingFrames: number
-  /** Records looked at in one slice of a session that is behind; at least two, one to be found and one to be given. */
-  readonly lookPerSlice: number
-}
-
-export const sessionLimits: SessionLimits = {
-  maxSubscriptions: 1000,
-  maxTokenPartitions: 128,
-  maxErrors: 32,
-  maxWaitingFrames: 4096,
-  lookPerSlice: 128,
-}
 
 /** What all sessions of a gateway share. */
 export interface SessionContext {
@@ -131,22 +109,25 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   }
 
   start(subjects: readonly string[], after: readonly string[], { last, policy }: SubscribeOptions = {}): void {
+    const { feeds, limits, seed } = this.#context
     const distinct = [...new Set(subjects)]
     if (distinct.length === 0) {
       throw new CarillonError('bad_request', 'expected at least one `subject` parameter, got none')
     }
-    this.#requireRoom(distinct.length)
-    const subscriptions = distinct.map((subject) => this.#subscription(0, subject, policy))
+    requireRoom(limits, this.#subscriptions.size, distinct.length)
+    const subscriptions = distinct.map((subject) => newSubscription(0, subject, seed, policy))
     let spans: PartitionFeed[][] = []
     const wanted = () => {
-      spans = subscriptions.map(({ subject }) => this.#context.feeds.partitionsFor(subject))
-      return this.#requireTokenRoom([...new Set(spans.flat())])
+      spans = subscriptions.map(({ subject }) => feeds.partitionsFor(subject))
+      const all = [...new Set(spans.flat())]
+      requireTokenRoom(limits, all.length)
+      return all
     }
     const parsed = parseAfter(after)
     const begin = (starts: Start[]) => this.#begin(subscriptions, spans, starts, parsed)
-    const feeds = wanted()
-    if (last === undefined) this.#resolve(parsed, feeds, subscriptions, wanted, begin)
-    else begin(this.#lastStarts(feeds, subscriptions, last, after))
+    const all = wanted()
+    if (last === undefined) this.#resolve(parsed, all, subscriptions, wanted, begin)
+    else begin(lastStarts(all, subscriptions, last, after))
   }
 
   drained(): void {
@@ -219,29 +200,17 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
       const why = ref === 0 ? 'ref must be a whole number above 0' : `ref ${ref} is in use`
       throw new CarillonError('bad_ref', `${why}: choose another, or unsubscribe it first`)
     }
-    this.#requireRoom(1)
-    const subscription = this.#subscription(ref, subject, policy)
+    requireRoom(this.#context.limits, this.#subscriptions.size, 1)
+    const subscription = newSubscription(ref, subject, this.#context.seed, policy)
     const wanted = () => this.#context.feeds.partitionsFor(subject)
     const feeds = wanted()
     const parsed = parseAfter(after)
-    const lastStarts = last === undefined ? undefined : this.#lastStarts(feeds, [subscription], last, after)
+    const newest = last === undefined ? undefined : lastStarts(feeds, [subscription], last, after)
     this.#subscriptions.set(ref, subscription)
     this.#context.instruments.subscriptions++
     const begin = (starts: Start[]) => this.#beginRef(subscription, starts, parsed)
-    if (lastStarts === undefined) this.#resolve(parsed, feeds, [subscription], wanted, begin)
-    else begin(lastStarts)
-  }
-
-  #lastStarts(
-    feeds: readonly PartitionFeed[],
-    subscriptions: readonly Subscription[],
-    last: number,
-    after: readonly string[],
-  ): Start[] {
-    if (after.length > 0) {
-      throw new CarillonError('bad_request', 'expected after or last, got both: a position says where to start already')
-    }
-    return feeds.map((feed) => lastStart(feed, subscriptions, last))
+    if (newest === undefined) this.#resolve(parsed, feeds, [subscription], wanted, begin)
+    else begin(newest)
   }
 
   /**
@@ -435,42 +404,6 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     this.#subscriptions.delete(subscription.ref)
     this.#context.instruments.subscriptions--
     for (const leg of [...subscription.legs]) this.#tracks.leave(leg)
-  }
-
-  #subscription(ref: number, subject: string, policy: Policy = 'lossless'): Subscription {
-    validatePattern(subject)
-    const bytes = Buffer.from(subject)
-    const hash = seededHash(bytes, 0, bytes.length, this.#context.seed)
-    return {
-      ref,
-      subject,
-      policy,
-      pattern: isPattern(subject),
-      bytes,
-      hash,
-      legs: [],
-      carried: [],
-      joining: 0,
-      toldLive: false,
-      closed: false,
-    }
-  }
-
-  #requireRoom(more: number): void {
-    const { maxSubscriptions } = this.#context.limits
-    if (this.#subscriptions.size + more <= maxSubscriptions) return
-    const said = `a session may have ${maxSubscriptions} subscriptions, this would be ${this.#subscriptions.size + more}`
-    throw new CarillonError(
-      'too_many_subscriptions',
-      `${said}: unsubscribe some, use a pattern, or open another session`,
-    )
-  }
-
-  #requireTokenRoom(feeds: PartitionFeed[]): PartitionFeed[] {
-    const { maxTokenPartitions } = this.#context.limits
-    if (feeds.length <= maxTokenPartitions) return feeds
-    const said = `these subjects span ${feeds.length} partitions; at most ${maxTokenPartitions} fit in the token of this transport`
-    throw new CarillonError('bad_request', `${said}: use the WebSocket, or fewer or narrower subjects`)
   }
 
   // Frames out

@@ -1,5 +1,7 @@
+import { CarillonError } from '../base/errors.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import { type Loaded, loaded, type Window } from '../log/window.ts'
+import { isSubject } from '../subject/bytes.ts'
 import { matches } from '../subject/subject.ts'
 import type { Only, Start } from './start.ts'
 import type { Subscription } from './subscription.ts'
@@ -10,11 +12,24 @@ const maxEvents = 10_000
 
 const scratch: Loaded = loaded()
 
+/** In each partition, see `lastStart`. Throws where the client gave positions as well. */
+export function lastStarts(
+  feeds: readonly PartitionFeed[],
+  subscriptions: readonly Subscription[],
+  n: number,
+  after: readonly string[],
+): Start[] {
+  if (after.length > 0) {
+    throw new CarillonError('bad_request', 'expected after or last, got both: a position says where to start already')
+  }
+  return feeds.map((feed) => lastStart(feed, subscriptions, n))
+}
+
 /**
  * Where to start for the last `n` events of each subject, as far back as the index reaches for a subject and the payloads
  * for a pattern. Where older events may be wanted as well, a gap says so: the log is not searched for them.
  */
-export function lastStart(feed: PartitionFeed, subscriptions: readonly Subscription[], n: number): Start {
+function lastStart(feed: PartitionFeed, subscriptions: readonly Subscription[], n: number): Start {
   const { window } = feed
   const offsets = new Set<number>()
   let complete = true
@@ -41,7 +56,7 @@ function exactLast(window: Window, subscription: Subscription, n: number, offset
   for (let looked = 0; at >= 0 && looked < maxLooked; looked++) {
     if (offsets.size >= maxEvents) return window.offsetOf(at) + 1
     // Without its payload an entry is known by its hash alone; its reader compares the subject.
-    if (at < window.tailOrdinal || isSubject(window, at, subscription)) {
+    if (at < window.tailOrdinal || isOf(window, at, subscription)) {
       offsets.add(window.offsetOf(at))
       if (++found === n) return undefined
     }
@@ -66,7 +81,7 @@ function patternLast(window: Window, subscription: Subscription, n: number, offs
   return least === window.tailOrdinal ? window.tail : window.offsetOf(least)
 }
 
-function isSubject(window: Window, ordinal: number, { bytes }: Subscription): boolean {
+function isOf(window: Window, ordinal: number, { bytes }: Subscription): boolean {
   window.load(ordinal, scratch)
-  return bytes.compare(scratch.buffer, scratch.subjectStart, scratch.subjectEnd) === 0
+  return isSubject(bytes, scratch.buffer, scratch.subjectStart, scratch.subjectEnd)
 }

@@ -1,4 +1,5 @@
 import type { Loaded, Window } from '../log/window.ts'
+import { isSubject } from '../subject/bytes.ts'
 import { matches } from '../subject/subject.ts'
 import type { Leg, Subscription } from './subscription.ts'
 
@@ -64,7 +65,7 @@ export class Matcher {
     const same = this.#exact.get(record.hash)
     if (same !== undefined) {
       for (const { bytes } of same) {
-        if (bytes.compare(record.buffer, record.subjectStart, record.subjectEnd) === 0) return true
+        if (isSubject(bytes, record.buffer, record.subjectStart, record.subjectEnd)) return true
       }
     }
     if (this.#patterns.length === 0) return false

@@ -1,5 +1,8 @@
+import { seededHash } from '../base/hash.ts'
 import type { Membership } from '../fanout/hub.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
+import { subjectBytes } from '../subject/bytes.ts'
+import { isPattern, validatePattern } from '../subject/subject.ts'
 import type { Policy } from '../wire/frames.ts'
 import type { Position } from '../wire/token.ts'
 
@@ -9,7 +12,8 @@ export interface Subscription {
   readonly subject: string
   readonly pattern: boolean
   readonly policy: Policy
-  readonly bytes: Buffer
+  /** Its `subjectBytes`. */
+  readonly bytes: string
   readonly hash: number
   readonly legs: Leg[]
   /** Positions of its token that no partition has answered for: of other streams, and of partitions that come later. */
@@ -27,4 +31,23 @@ export interface Leg {
   readonly feed: PartitionFeed
   /** Its place in the hub while it is the main reader's. */
   membership: Membership | undefined
+}
+
+/** One that has not begun. `seed` is that of the window's hashes. Throws where `subject` is none. */
+export function newSubscription(ref: number, subject: string, seed: number, policy: Policy = 'lossless'): Subscription {
+  validatePattern(subject)
+  const utf8 = Buffer.from(subject)
+  return {
+    ref,
+    subject,
+    policy,
+    pattern: isPattern(subject),
+    bytes: subjectBytes(subject),
+    hash: seededHash(utf8, 0, utf8.length, seed),
+    legs: [],
+    carried: [],
+    joining: 0,
+    toldLive: false,
+    closed: false,
+  }
 }

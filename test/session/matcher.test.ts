@@ -3,6 +3,7 @@ import test from 'node:test'
 import { loaded, type Window } from '../../src/log/window.ts'
 import { type Look, Matcher } from '../../src/session/matcher.ts'
 import type { Leg } from '../../src/session/subscription.ts'
+import { subjectBytes } from '../../src/subject/bytes.ts'
 import { isPattern } from '../../src/subject/subject.ts'
 import { smallWindow } from '../model/window.ts'
 
@@ -26,7 +27,7 @@ function matcherOf(...subjects: readonly string[]): Matcher {
   const matcher = new Matcher()
   for (const subject of subjects) {
     const pattern = isPattern(subject)
-    const bytes = Buffer.from(subject)
+    const bytes = subjectBytes(subject)
     const subscription = { ref: 1, subject, pattern, bytes, hash: hashOf(subject), legs: [], joining: 0, closed: false }
     matcher.add({ subscription, feed: undefined, membership: undefined } as unknown as Leg)
   }
