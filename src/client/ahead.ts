@@ -20,6 +20,7 @@ export class Ahead {
   }
 
   took(offset: number, event: Event): void {
+    if (this.#events.has(offset)) this.#forgetNameless(offset)
     // What comes below others is of another history, or of a subject that has moved since: those above it are known all the same.
     this.next = Math.max(this.next, offset + 1)
     this.#events.set(offset, fingerprint(event))
@@ -34,7 +35,17 @@ export class Ahead {
       this.#events.delete(other)
     }
   }
+
+  /** Something else was at `offset`: what looks as before behind it, as one deletion looks like the other, may be another one too. */
+  #forgetNameless(offset: number): void {
+    for (const [other, event] of this.#events) {
+      if (other > offset && event.startsWith(nameless)) this.#events.delete(other)
+    }
+  }
 }
 
+/** How the fingerprint of an event without an id begins. */
+const nameless = ' '
+
 const fingerprint = ({ subject, id, publishedAtUs, data }: Event): string =>
-  `${subject} ${id} ${publishedAtUs} ${data.length}`
+  `${id} ${subject} ${publishedAtUs} ${data.length}`
