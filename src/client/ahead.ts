@@ -20,11 +20,13 @@ export class Ahead {
   }
 
   took(offset: number, event: Event): void {
-    if (this.#events.has(offset)) this.#forgetNameless(offset)
+    const events = this.#events
+    // Something else was there: what looks as before behind it, as one deletion looks like the other, may be another one too.
+    if (events.has(offset)) for (const [at, was] of events) if (at > offset && was[0] === ' ') events.delete(at)
     // What comes below others is of another history, or of a subject that has moved since: those above it are known all the same.
     this.next = Math.max(this.next, offset + 1)
-    this.#events.set(offset, fingerprint(event))
-    if (this.#events.size > maxEvents) this.passed(this.#events.keys().next().value! + 1)
+    events.set(offset, fingerprint(event))
+    if (events.size > maxEvents) this.passed(events.keys().next().value! + 1)
   }
 
   /** A position says that all below `offset` is behind it. */
@@ -35,17 +37,8 @@ export class Ahead {
       this.#events.delete(other)
     }
   }
-
-  /** Something else was at `offset`: what looks as before behind it, as one deletion looks like the other, may be another one too. */
-  #forgetNameless(offset: number): void {
-    for (const [other, event] of this.#events) {
-      if (other > offset && event.startsWith(nameless)) this.#events.delete(other)
-    }
-  }
 }
 
-/** How the fingerprint of an event without an id begins. */
-const nameless = ' '
-
+/** Of an event without an id it begins with a space. */
 const fingerprint = ({ subject, id, publishedAtUs, data }: Event): string =>
   `${id} ${subject} ${publishedAtUs} ${data.length}`
