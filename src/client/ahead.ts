@@ -20,13 +20,13 @@ export class Ahead {
   }
 
   took(offset: number, event: Event): void {
-    const events = this.#events
     // Something else was there: what looks as before behind it, as one deletion looks like the other, may be another one too.
-    if (events.has(offset)) for (const [at, was] of events) if (at > offset && was[0] === ' ') events.delete(at)
+    if (this.#events.has(offset))
+      for (const [other, was] of this.#events) if (other >= offset && was[0] === ',') this.#events.delete(other)
     // What comes below others is of another history, or of a subject that has moved since: those above it are known all the same.
     this.next = Math.max(this.next, offset + 1)
-    events.set(offset, fingerprint(event))
-    if (events.size > maxEvents) this.passed(events.keys().next().value! + 1)
+    this.#events.set(offset, fingerprint(event))
+    if (this.#events.size > maxEvents) this.passed(this.#events.keys().next().value! + 1)
   }
 
   /** A position says that all below `offset` is behind it. */
@@ -39,6 +39,6 @@ export class Ahead {
   }
 }
 
-/** Of an event without an id it begins with a space. */
+/** Of an event without an id it begins with a comma. */
 const fingerprint = ({ subject, id, publishedAtUs, data }: Event): string =>
-  `${id} ${subject} ${publishedAtUs} ${data.length}`
+  `${[id, subject, publishedAtUs, data.length]}`
