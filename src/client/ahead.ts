@@ -20,6 +20,9 @@ export class Ahead {
   }
 
   took(offset: number, event: Event): void {
+    // Something else was there: what looks as before behind it, as one deletion looks like the other, may be another one too.
+    if (this.#events.has(offset))
+      for (const [other, was] of this.#events) if (other >= offset && was[0] === ',') this.#events.delete(other)
     // What comes below others is of another history, or of a subject that has moved since: those above it are known all the same.
     this.next = Math.max(this.next, offset + 1)
     this.#events.set(offset, fingerprint(event))
@@ -36,5 +39,6 @@ export class Ahead {
   }
 }
 
+/** Of an event without an id it begins with a comma. */
 const fingerprint = ({ subject, id, publishedAtUs, data }: Event): string =>
-  `${subject} ${id} ${publishedAtUs} ${data.length}`
+  `${[id, subject, publishedAtUs, data.length]}`

@@ -1,6 +1,6 @@
 import type { Loaded, Window } from '../log/window.ts'
 import { loaded } from '../log/window.ts'
-import { type EnvelopeView, envelopeView, scanEnvelope } from '../wire/envelope.ts'
+import { envelopeView, scanEnvelope } from '../wire/envelope.ts'
 
 /** Why a reader that catches up leaves an event out. */
 export type DropReason = 'ttl' | 'latest' | 'collapsed'
@@ -60,16 +60,9 @@ function succeeds(record: Loaded, window: Window, ordinal: number, latest: boole
   if (!sameBytes(buffer, subjectStart, subjectEnd, other.buffer, other.subjectStart, other.subjectEnd)) return false
   if (latest) return true
   if (!scanEnvelope(other.buffer, other.eventStart, other.eventEnd, later)) return false
-  // Without a key its place is that of some earlier envelope.
-  if (later.collapseKeyLength !== own.collapseKeyLength) return false
-  const [from, to] = collapseKey(own, record.eventStart)
-  const [start, end] = collapseKey(later, other.eventStart)
-  return sameBytes(buffer, from, to, other.buffer, start, end)
-}
-
-function collapseKey(view: EnvelopeView, eventStart: number): [number, number] {
-  const start = eventStart + view.collapseKeyAt
-  return [start, start + view.collapseKeyLength]
+  const from = record.eventStart + own.collapseKeyAt
+  const start = other.eventStart + later.collapseKeyAt
+  return sameBytes(buffer, from, from + own.collapseKeyLength, other.buffer, start, start + later.collapseKeyLength)
 }
 
 function sameBytes(a: Buffer, aStart: number, aEnd: number, b: Buffer, bStart: number, bEnd: number): boolean {

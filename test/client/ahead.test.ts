@@ -36,3 +36,14 @@ test('it remembers 2048 events, and takes what is older for known', () => {
   for (let offset = 0; offset < 2049; offset++) ahead.took(offset, event(`e${offset}`))
   assert.deepEqual([ahead.has(0, event('other')), ahead.has(1, event('other'))], [true, false])
 })
+
+test('behind an event that took the place of another one a deletion is new, though it looks like the one before', () => {
+  const deletion = makeEvent({ subject: 'a', deleted: true })
+  const ahead = new Ahead()
+  ahead.took(4, event('e4'))
+  ahead.took(5, deletion)
+  ahead.took(6, event('e6'))
+  assert.equal(ahead.has(5, deletion), true)
+  ahead.took(4, event('other'))
+  assert.deepEqual([ahead.has(5, deletion), ahead.has(6, event('e6'))], [false, true])
+})

@@ -4,6 +4,7 @@ import type { Connection } from './connection.ts'
 import { forge } from './forger.ts'
 import type { SimGateway } from './gateway.ts'
 import { inspect } from './inspect.ts'
+import type { LogRecord } from './partition-log.ts'
 import { type Action, type ActionKind, makeClient, makeSubject } from './plan.ts'
 import type { World } from './world.ts'
 
@@ -84,6 +85,18 @@ const acts: Readonly<Record<ActionKind, Act>> = {
     if (log === undefined) return
     const own = world.plan.subjects
     for (let i = below(z, 12); i > 0; i--) world.publishers.publish(own[(below(z, own.length) + i) % own.length]!)
+  },
+
+  replaceUnsaid(world, { x, y, z }) {
+    const subject = oneOf(world.plan.subjects, x)!
+    const count = 1 + below(y, 3)
+    // With this one a position comes over SSE, and with those that follow within a second none.
+    if (world.publishers.publish(subject) === undefined) return
+    world.time.add(world.broker.process, 100 + z * 200, () => {
+      const replaced = world.publishers.publish(subject)
+      for (let i = 1; i < count; i++) world.publishers.publish(subject)
+      world.time.add(world.broker.process, 100, () => replaceRecords(world, replaced, count))
+    })
   },
 
   cutBack(world, { x, y, z }) {
@@ -326,6 +339,20 @@ function isAnyStarting(world: World): boolean {
   return world.gateways.some(
     ({ stream }) => stream.info === undefined || stream.partitions.some(({ reached }) => !reached),
   )
+}
+
+/** Nobody hears of it on the connection that brought what is replaced. */
+function replaceRecords(world: World, replaced: LogRecord | undefined, count: number): void {
+  const { broker, publishers, verdict, time } = world
+  if (replaced?.event === undefined || replaced.gone !== undefined || broker.missing || isAnyStarting(world)) return
+  const { incarnation, partition, offset, event } = replaced
+  // A deletion has no name: another one in its place is the same to everybody.
+  if (incarnation !== broker.current.index || event.deleted) return
+  for (const { process } of world.gateways) for (const each of world.connectionsOf(process)) each.cut()
+  if (world.plan.generations === 'times') broker.process.step(1000)
+  broker.log(partition).rewrite(offset, time.nowMs)
+  verdict.note(() => `all are cut off, and partition ${partition} is rewritten from ${offset} on`)
+  for (let i = 0; i < count; i++) publishers.publish(event.subject)
 }
 
 function replace(world: World, gateway: SimGateway, delayMs: number): void {

@@ -167,6 +167,15 @@ export class SimClient {
     for (const { witness, subscription } of this.#followed) witness.stands(subscription?.token)
   }
 
+  /** Where its stored positions are not the heads; undefined where they are. */
+  stale(): string | undefined {
+    for (const { witness, subscription } of this.#followed) {
+      const stale = witness.stale(subscription?.token)
+      if (stale !== undefined) return stale
+    }
+    return undefined
+  }
+
   missing(): string | undefined {
     for (const { witness } of this.#followed) {
       const missing = witness.missing()

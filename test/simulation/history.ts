@@ -18,6 +18,8 @@ export interface Outcome {
 const settleMs = 240_000
 /** How often it is looked whether they have, virtual ms. */
 const lookMs = 1000
+/** How long a quiet position may stay behind, virtual ms: a heartbeat or a poll is 25 s at most. */
+const renewalMs = 60_000
 /** What the last round of events may take, virtual ms. */
 const lastRoundMs = 120_000
 
@@ -58,6 +60,7 @@ async function happen(world: World): Promise<void> {
   for (const subject of plan.subjects) world.publishers.publish(subject)
   verdict.note(() => 'a last event of each subject is published')
   await untilAllHave(world, lastRoundMs)
+  await untilAllAreAtTheHead(world)
   for (const gateway of world.gateways) inspect(gateway, world.truth, verdict, true)
   await leaveAll(world)
 }
@@ -99,6 +102,17 @@ async function untilAllHave(world: World, withinMs: number): Promise<void> {
     verdict.broken(missing === undefined ? 'quiet' : 'missing', missing ?? lacking)
     return
   }
+}
+
+/** Also who is given nothing comes to stand at the head, so that its token stays fresh. */
+async function untilAllAreAtTheHead({ time, verdict, clients }: World): Promise<void> {
+  const deadline = time.nowMs + renewalMs
+  const staleOf = () => clients.map((client) => client.stale()).find((each) => each !== undefined)
+  while (verdict.failure === undefined && time.nowMs < deadline && staleOf() !== undefined) {
+    await time.runTo(time.nowMs + lookMs)
+  }
+  const stale = staleOf()
+  if (stale !== undefined) verdict.broken('fresh', stale)
 }
 
 /** What is still to come before all is quiet; undefined when it is. */

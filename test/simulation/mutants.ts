@@ -118,10 +118,10 @@ export const mutants: readonly Mutant[] = [
     to: 'if (bytes.length > 0) return true',
   },
   {
-    name: 'a place in memory of an earlier envelope counts as a collapse key',
+    name: 'an event of another collapse key takes the place',
     file: 'session/drops.ts',
-    from: 'if (later.collapseKeyLength !== own.collapseKeyLength) return false\n',
-    to: '',
+    from: 'return sameBytes(buffer, from, from + own.collapseKeyLength, other.buffer, start, start + later.collapseKeyLength)',
+    to: 'return later.collapseKeyLength > 0 && start > from - from',
   },
   {
     name: 'what a policy leaves out is not counted',

@@ -140,6 +140,9 @@ export class Overheard {
       this.#verdict.broken('content', `partition ${partition} had nothing like ${what} at ${offset} to be seen`)
       return
     }
+    if (this.#truth.neverBelonged(record)) {
+      this.#verdict.broken('content', `${shown(record)} is in a partition that never was its subject's`)
+    }
     if (this.#separate) {
       const [position] = decodeToken(after)
       if (position?.partition !== partition || position.offset !== offset + 1) {

@@ -45,16 +45,18 @@ export const actionWeights = {
   forge: 1.5,
   inspect: 1,
 } as const
-export type ActionKind = keyof typeof actionWeights
+type WeightedKind = keyof typeof actionWeights
+/** `replaceUnsaid` is drawn apart from the others: chance does not bring its parts together. */
+export type ActionKind = WeightedKind | 'replaceUnsaid'
 
 /**
  * JetStream has no transactions, and no batches that can be damaged. Behind an offset without a usable record a position has no time, so a
  * rewrite there can't be told: a known limit.
  */
-const epochsOnly: ReadonlySet<ActionKind> = new Set(['begin', 'finish', 'damage', 'hole', 'unusable'])
+const epochsOnly: ReadonlySet<WeightedKind> = new Set(['begin', 'finish', 'damage', 'hole', 'unusable'])
 
 /** Kinds that each history may leave out, so that each also happens without the others. */
-const optional: readonly ActionKind[] = (Object.keys(actionWeights) as ActionKind[]).filter(
+const optional: readonly WeightedKind[] = (Object.keys(actionWeights) as WeightedKind[]).filter(
   (kind) => kind !== 'publish' && kind !== 'inspect',
 )
 
@@ -119,8 +121,23 @@ export function makePlan(seed: number, size: 'small' | 'large'): Plan {
     subjects: subjects.list,
     clients,
     capacity: pick(random, [300, 1500, 1500, 10_000]),
-    actions: makeActions(random, scale, generations),
+    actions: withReplaced(seed, makeActions(random, scale, generations)),
   }
+}
+
+/** Share of the histories in which events are replaced behind those who have no position of them yet. */
+const replacingShare = 0.08
+
+/** From random numbers of its own: without them each history is what it would be. */
+function withReplaced(seed: number, actions: Action[]): Action[] {
+  const random = seededRandom(seed ^ 0x165667b1)
+  if (random.next() >= replacingShare) return actions
+  const endMs = actions.at(-1)?.atMs ?? 0
+  const more = Array.from({ length: between(random, [1, 4]) }, () => {
+    const atMs = random.next() * endMs
+    return { atMs, kind: 'replaceUnsaid', x: random.next(), y: random.next(), z: random.next() } as const
+  })
+  return [...actions, ...more].sort((a, b) => a.atMs - b.atMs)
 }
 
 /** Few, so that chains are long; among them some whose hashes collide. */
@@ -191,7 +208,7 @@ const tinyShare = 0.9
 
 function makeActions(random: Random, scale: Scale, generations: Generations): Action[] {
   const left = random.next() * 0.9
-  const kinds = (Object.keys(actionWeights) as ActionKind[])
+  const kinds = (Object.keys(actionWeights) as WeightedKind[])
     .filter((kind) => !optional.includes(kind) || random.next() >= left)
     .filter((kind) => generations === 'epochs' || !epochsOnly.has(kind))
   const total = kinds.reduce((sum, kind) => sum + actionWeights[kind], 0)

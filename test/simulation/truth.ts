@@ -62,6 +62,11 @@ export class Truth {
     return isPattern(pattern) || partitionOf(pattern, logs.length) === log.partition
   }
 
+  /** Where who follows this reads the stream as it is now, whatever is published to others. */
+  headsFor(pattern: string): readonly PartitionLog[] {
+    return this.broker.current.logs.filter((log) => this.reads(pattern, log))
+  }
+
   /** Whether who follows this may be told something of that partition. */
   readsPartition(pattern: string, partition: number): boolean {
     return this.broker.incarnations.some(({ logs }) => logs[partition] && this.reads(pattern, logs[partition]))
@@ -127,6 +132,14 @@ export class Truth {
   misplaced(record: LogRecord): boolean {
     if (record.event === undefined) return false
     return partitionOf(record.event.subject, this.#countAt(record)) !== record.partition
+  }
+
+  /** In a partition that was not its subject's, however many of them a gateway knew. */
+  neverBelonged({ event, incarnation, partition }: LogRecord): boolean {
+    if (event === undefined) return false
+    const { growths, logs } = this.broker.incarnations[incarnation]!
+    const isItsOwn = (count: number) => partitionOf(event.subject, count) === partition
+    return !isItsOwn(logs.length) && !growths.some(({ before }) => isItsOwn(before))
   }
 
   /** How many partitions there were when it was written. */

@@ -9,6 +9,7 @@ export const promises = {
   'token of a delivery': 'a delivery carries the position right behind it',
   'true gap': 'a gap tells what really happened to the log, and a certain one what was really lost',
   quiet: 'when all is quiet every session is at the head',
+  fresh: 'when all is quiet each position comes to the head, also of who is given nothing',
   window: "a window's index answers as a full scan does, and holds what the log holds",
   limits: 'limits hold',
   'left behind': 'a session that is over leaves nothing behind',

@@ -191,6 +191,19 @@ export class Witness implements Subscriber {
     return record && `${this.name}: ${this.subject} was neither given nor told of ${shown(record)}`
   }
 
+  /** Where it should stand further on, nobody having published for a while; undefined where there is no such place. */
+  stale(token: string | undefined): string | undefined {
+    const positions = token === undefined ? [] : decodeToken(token)
+    const { hash } = this.#truth.broker.current
+    for (const { partition, head } of this.#truth.headsFor(this.subject)) {
+      const own = positions.find((position) => position.streamHash === hash && position.partition === partition)
+      // Documented: of one position for several, who was not told of a partition, and got nothing from it, takes none there.
+      if (own?.offset === head || (own === undefined && this.shared)) continue
+      return `${this.name}: ${this.subject} stands at ${partition}@${own?.offset} for long, and the head is ${head}`
+    }
+    return undefined
+  }
+
   broken(promise: PromiseName, message: string): void {
     this.#verdict.broken(promise, `${this.name}: ${this.subject} ${message}`)
   }
