@@ -174,6 +174,7 @@ http {
   keepalive_requests 1000000000;
   client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
   nchan_shared_memory_size 1024M;
+  nchan_message_temp_path message;
   nchan_message_buffer_length ${history.messages};
   nchan_message_timeout ${history.seconds}s;
   server {
