@@ -1,8 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../../src/base/clock.ts'
 import { makeListener } from '../../src/edge/listener.ts'
 import { openSource } from '../../src/source/open.ts'
-import type { StreamInfo, TailSink } from '../../src/source/source.ts'
+import type { TailSink } from '../../src/source/source.ts'
 
 /**
  * The yardstick: uWebSockets.js behind our own reader of the broker, and nothing else. No resume, no window, no order across a full
@@ -14,7 +13,6 @@ const [port, url, topic] = process.argv.slice(2) as [string, string, string]
 const subjectAt = 2
 /** As large as no run fills: a client beyond it is closed, and is seen to be. */
 const maxBackpressure = 64 << 20
-const pollMs = 50
 
 const listener = await makeListener({ host: '127.0.0.1', port: Number(port), maxHeaderBytes: 16_384 } as never)
 const { app } = listener
@@ -34,12 +32,8 @@ app.ws<{ subject: string }>('/*', {
 })
 
 const source = await openSource(url, { clock: systemClock(), log: () => {} })
-let stream: StreamInfo | undefined
-for (;;) {
-  stream = await source.describe(topic).catch(() => undefined)
-  if (stream !== undefined) break
-  await sleep(pollMs)
-}
+const stream = await source.describe(topic)
+if (stream === undefined) throw new Error(`expected the topic ${topic}, got a broker without it`)
 const heads: number[] = []
 for (let partition = 0; partition < stream.partitions; partition++) {
   heads.push((await source.offsets(stream, partition)).head)

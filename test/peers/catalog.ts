@@ -2,10 +2,11 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { openBroker } from '../../src/bench/broker-way.ts'
 import { CarillonTarget } from '../../src/bench/carillon-target.ts'
 import type { Target } from '../../src/bench/target.ts'
 import { natsServer } from '../brokers/nats-install.ts'
-import { installedNchan, installedPackage, type PeerPackage, peersHome } from './install.ts'
+import { homeOf, installedNchan, type PeerPackage, packages } from './install.ts'
 import { Peer, versionOf } from './peer.ts'
 import { type BrokerKind, brokerPids, brokerWay, type PeerSite, topic } from './site.ts'
 
@@ -57,7 +58,7 @@ export function catalog(site: PeerSite, binaries: Binaries): Entry[] {
 }
 
 const notInstalled = 'it is not installed: run `node scripts/peers.ts install`'
-const lacksPackage = (name: PeerPackage) => (installedPackage(name) === undefined ? notInstalled : undefined)
+const lacksPackage = (name: PeerPackage) => (homeOf(name) === undefined ? notInstalled : undefined)
 
 /** A gateway with its defaults, protobuf over WebSocket. */
 export async function carillon(site: PeerSite, kind: BrokerKind, named = topic): Promise<Target> {
@@ -82,6 +83,8 @@ export async function bare(site: PeerSite, kind: BrokerKind, named = topic): Pro
   const url = await site.broker(kind)
   const port = site.ports()
   const way = brokerWay(url, named)
+  // It has no answer to a topic that is missing.
+  await (await openBroker(way)).source.close()
   return new Peer({
     name: `bare uWebSockets.js on ${kind === 'kafka' ? 'Kafka' : 'NATS'}`,
     settings: { reader: "Carillon's", compression: false, broker: url },
@@ -129,13 +132,13 @@ function ofPackage(
 ): Target {
   const port = site.ports()
   return new Peer({
-    name: `${name} ${installedPackage(name)}`,
+    name: `${name} ${packages[name]}`,
     settings: { ...settings, publishing: 'batches over one TCP connection', log: 'none: at most once' },
     conversation,
     way: 'batch',
     wayTarget: { host: '127.0.0.1', port: port + 1, tls: false },
     port,
-    command: node(file, port, port + 1, peersHome),
+    command: node(file, port, port + 1, homeOf(name)!),
     environment: { NODE_ENV: 'production' },
   })
 }
@@ -157,9 +160,25 @@ async function nchan(site: PeerSite): Promise<Target> {
     way: 'nchan',
     wayTarget: { host: '127.0.0.1', port, tls: false },
     port,
-    command: [nginx, '-p', dir, '-c', file, '-e', join(dir, 'error.log')],
+    command: [
+      'unshare',
+      '--mount',
+      'sh',
+      '-c',
+      inOwnVarLib,
+      nginx,
+      '-p',
+      dir,
+      '-c',
+      file,
+      '-e',
+      join(dir, 'error.log'),
+    ],
   })
 }
+
+/** nchan's own temporary folder can't be set (1.3.6 takes the directive for a duplicate): it gets a /var/lib of its own instead. */
+const inOwnVarLib = 'mount -t tmpfs tmpfs /var/lib && mkdir /var/lib/nginx && exec "$0" "$@"'
 
 const nginxConf = (port: number, module: string) => `load_module ${module};
 daemon off;
@@ -174,7 +193,6 @@ http {
   keepalive_requests 1000000000;
   client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
   nchan_shared_memory_size 1024M;
-  nchan_message_temp_path message;
   nchan_message_buffer_length ${history.messages};
   nchan_message_timeout ${history.seconds}s;
   server {

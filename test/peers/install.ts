@@ -8,14 +8,19 @@ import { promisify } from 'node:util'
 export const packages = { ws: '8.23.0', 'socket.io': '4.8.4' } as const
 export type PeerPackage = keyof typeof packages
 
-export const peersHome = fileURLToPath(new URL('../../.cache/peers', import.meta.url))
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const peersHome = join(root, '.cache/peers')
 const nginxHome = join(peersHome, 'nginx')
 const nginxPackages = ['nginx', 'libnginx-mod-nchan'] as const
 const run = promisify(execFile)
 
-/** The installed version; undefined = it is not. */
-export function installedPackage(name: PeerPackage): string | undefined {
-  const file = join(peersHome, 'node_modules', name, 'package.json')
+/** The folder whose packages have it; undefined = it is not installed. `ws` is also a package of this project's tests. */
+export function homeOf(name: PeerPackage): string | undefined {
+  return [peersHome, root].find((home) => versionIn(home, name) === packages[name])
+}
+
+function versionIn(home: string, name: PeerPackage): string | undefined {
+  const file = join(home, 'node_modules', name, 'package.json')
   return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).version : undefined
 }
 
@@ -47,7 +52,7 @@ async function tried(
 
 async function installPackages(progress: (line: string) => void): Promise<void> {
   const names = Object.keys(packages) as PeerPackage[]
-  if (names.every((name) => installedPackage(name) === packages[name])) return
+  if (names.every((name) => versionIn(peersHome, name) === packages[name])) return
   progress(`installing ${names.join(' and ')} into ${peersHome} ...`)
   writeFileSync(join(peersHome, 'package.json'), JSON.stringify({ private: true, dependencies: packages }))
   await run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: peersHome })

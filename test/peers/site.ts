@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openBroker } from '../../src/bench/broker-way.ts'
 import { guardFolder } from '../../src/bench/guarded.ts'
 import { listenerPid } from '../../src/bench/host.ts'
 import { kafkaAvailable, startKafka } from '../brokers/kafka.ts'
@@ -43,13 +42,10 @@ export class PeerSite {
     return this.#firstPort + 2 * (this.#ports++ % 30)
   }
 
-  /** The broker's URL; its topic is there. */
+  /** The broker's URL. */
   async broker(kind: BrokerKind): Promise<string> {
-    let broker = this.#brokers.get(kind)
-    if (broker === undefined) {
-      broker = this.#start(kind)
-      this.#brokers.set(kind, broker)
-    }
+    const broker = this.#brokers.get(kind) ?? this.#start(kind)
+    this.#brokers.set(kind, broker)
     return (await broker).url
   }
 
@@ -59,11 +55,8 @@ export class PeerSite {
     guardFolder(this.dir, true)
   }
 
-  async #start(kind: BrokerKind): Promise<Broker> {
-    const broker = kind === 'kafka' ? await this.#kafka() : await this.#nats()
-    const { source } = await openBroker(brokerWay(broker.url))
-    await source.close()
-    return broker
+  #start(kind: BrokerKind): Promise<Broker> {
+    return kind === 'kafka' ? this.#kafka() : this.#nats()
   }
 
   async #kafka(): Promise<Broker> {
