@@ -14,7 +14,7 @@ const subjectAt = 2
 /** As large as no run fills: a client beyond it is closed, and is seen to be. */
 const maxBackpressure = 64 << 20
 
-const listener = await makeListener({ host: '127.0.0.1', port: Number(port), maxHeaderBytes: 16_384 } as never)
+const listener = await makeListener({ host: '127.0.0.1', port: Number(port), maxHeaderBytes: 16_384 })
 const { app } = listener
 app.ws<{ subject: string }>('/*', {
   compression: 0,

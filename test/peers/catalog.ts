@@ -43,7 +43,7 @@ export function catalog(site: PeerSite, binaries: Binaries): Entry[] {
     { id: 'nats', lacks: site.lacks('nats'), make: natsWebSocket },
     { id: 'ws', lacks: lacksPackage('ws'), make: wsServer },
     { id: 'socketio', lacks: lacksPackage('socket.io'), make: socketioServer },
-    { id: 'nchan', lacks: installedNchan() === undefined ? notInstalled : undefined, make: nchan },
+    { id: 'nchan', lacks: lacksNchan(), make: nchan },
     ...([true, false] as const).map((history) => ({
       id: history ? 'centrifugo-history' : 'centrifugo',
       lacks: binaries.centrifugo === undefined ? 'give its binary by --centrifugo PATH' : undefined,
@@ -58,6 +58,11 @@ export function catalog(site: PeerSite, binaries: Binaries): Entry[] {
 }
 
 const notInstalled = 'it is not installed: run `node scripts/peers.ts install`'
+/** Its folder for temporary files is made by `unshare --mount`, see below. */
+const lacksNchan = () => {
+  if (installedNchan() === undefined) return notInstalled
+  return process.getuid?.() === 0 ? undefined : 'it can only be started by root'
+}
 const lacksPackage = (name: PeerPackage) => (homeOf(name) === undefined ? notInstalled : undefined)
 
 /** A gateway with its defaults, protobuf over WebSocket. */
@@ -160,24 +165,15 @@ async function nchan(site: PeerSite): Promise<Target> {
     way: 'nchan',
     wayTarget: { host: '127.0.0.1', port, tls: false },
     port,
-    command: [
-      'unshare',
-      '--mount',
-      'sh',
-      '-c',
-      inOwnVarLib,
-      nginx,
-      '-p',
-      dir,
-      '-c',
-      file,
-      '-e',
-      join(dir, 'error.log'),
-    ],
+    command: ['unshare', ...alone, 'sh', '-c', inOwnVarLib, nginx, '-p', dir, '-c', file, '-e', join(dir, 'error.log')],
   })
 }
 
-/** nchan's own temporary folder can't be set (1.3.6 takes the directive for a duplicate): it gets a /var/lib of its own instead. */
+/**
+ * nchan's own temporary folder can't be set (1.3.6 takes the directive for a duplicate): it gets a /var/lib of its own instead,
+ * and processes that end with the first of them, however that ends.
+ */
+const alone = ['--mount', '--pid', '--fork', '--kill-child'] as const
 const inOwnVarLib = 'mount -t tmpfs tmpfs /var/lib && mkdir /var/lib/nginx && exec "$0" "$@"'
 
 const nginxConf = (port: number, module: string) => `load_module ${module};

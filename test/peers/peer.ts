@@ -8,6 +8,8 @@ import type { Target } from '../../src/bench/target.ts'
 
 const patienceMs = 20_000
 const pollMs = 50
+/** How long it may take to end when it is asked to, ms. */
+const endMs = 5000
 
 export interface PeerOptions {
   /** With its version. */
@@ -81,8 +83,9 @@ export class Peer implements Target {
     const child = this.#child
     if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
     const ended = once(child, 'exit')
-    child.kill('SIGTERM')
-    const deadline = setTimeout(() => child.kill('SIGKILL'), 5000)
+    // It leads a group of its own, with all that it has started.
+    process.kill(-child.pid, 'SIGTERM')
+    const deadline = setTimeout(() => child.kill('SIGKILL'), endMs)
     await ended
     clearTimeout(deadline)
   }
@@ -99,11 +102,11 @@ export class Peer implements Target {
   }
 
   async #listening(): Promise<void> {
-    const endMs = performance.now() + patienceMs
+    const deadlineMs = performance.now() + patienceMs
     while (!(await listens(this.#options.port))) {
       const problem = this.problem()
       if (problem !== undefined) throw new Error(problem)
-      if (performance.now() > endMs) {
+      if (performance.now() > deadlineMs) {
         await this.stop()
         throw new Error(`expected ${this.name} on port ${this.#options.port} in time; it wrote: ${this.#output.trim()}`)
       }
