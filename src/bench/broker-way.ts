@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../base/clock.ts'
 import { CarillonError } from '../base/errors.ts'
 import type { RouteConfig } from '../routing/route.ts'
@@ -19,6 +20,8 @@ const nothing = Buffer.alloc(0)
 /** Calls under way: what they carry waits in the adapter, whose own bound is in bytes. */
 const maxBatches = 16
 const maxEvents = 1000
+const createdMs = 5000
+const pollMs = 50
 
 interface Place {
   readonly stream: StreamInfo
@@ -39,7 +42,7 @@ export async function openBroker({ url, options, streams }: BrokerWayTarget): Pr
     const known = new Map<string, StreamInfo>()
     for (const [name, { topic, partitions }] of Object.entries(streams)) {
       await source.create(topic, partitions)
-      const info = await source.describe(topic)
+      const info = await described(source, topic)
       if (info === undefined) throw new CarillonError('stream_missing', `the broker has no stream "${topic}"`)
       known.set(name, info)
     }
@@ -47,6 +50,16 @@ export async function openBroker({ url, options, streams }: BrokerWayTarget): Pr
   } catch (error) {
     await source.close()
     throw error
+  }
+}
+
+/** A stream that has just been created may be unknown for a moment to the node that is asked. */
+async function described(source: Source, topic: string): Promise<StreamInfo | undefined> {
+  const endMs = performance.now() + createdMs
+  for (;;) {
+    const info = await source.describe(topic)
+    if (info !== undefined || performance.now() > endMs) return info
+    await sleep(pollMs)
   }
 }
 

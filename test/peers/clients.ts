@@ -1,0 +1,6 @@
+import { carillonConversations } from '../../src/bench/carillon-client.ts'
+import { runClients } from '../../src/bench/client-process.ts'
+import { peerConversations } from './conversations.ts'
+
+/** The process that holds clients, whoever their server is. */
+runClients({ ...carillonConversations, ...peerConversations })

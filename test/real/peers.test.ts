@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import test, { after, describe } from 'node:test'
+import { Bench } from '../../src/bench/bench.ts'
+import type { Report } from '../../src/bench/report.ts'
+import { loadOf, type ScenarioName } from '../../src/bench/scenario.ts'
+import { Stop } from '../../src/bench/stop.ts'
+import type { Target } from '../../src/bench/target.ts'
+import { bare, carillon, catalog } from '../peers/catalog.ts'
+import { PeerSite } from '../peers/site.ts'
+import { until } from '../source/collector.ts'
+import { TcpProxy } from './support/proxy.ts'
+
+/** Each peer that is measured is measured fairly: what was published reaches its clients, and what does not is seen. */
+
+const site = new PeerSite(21_400)
+const proxyPort = 21_490
+const noNats = site.lacks('nats')
+const entries = catalog(site, {})
+const of = (id: string) => entries.find((entry) => entry.id === id)!
+const clients = 20
+
+after(() => site.close())
+
+async function measured(target: Target, scenario: ScenarioName, rate: number, stop = new Stop()): Promise<Report> {
+  const load = loadOf(scenario, { rate, clients, durationS: 2, warmupS: 0 })
+  const progress = { step() {}, connecting() {}, second() {} }
+  const bench = new Bench({ target, load, stop, progress, calibrated: false })
+  try {
+    await bench.open()
+    return bench.report(await bench.measure())
+  } finally {
+    await bench.close()
+  }
+}
+
+async function deliversAll(make: () => Promise<Target>, broadcasts = false): Promise<void> {
+  const unicast = await measured(await make(), 'unicast', 200)
+  assert.deepEqual(unicast.problems, [])
+  const { latency, caughtUp } = unicast
+  // A due time is rounded, so one may fall out of the window.
+  assert.ok(Math.abs(latency.count + caughtUp.count - 400) <= 1, `${latency.count} events came`)
+  assert.ok(unicast.cpuUsPerDelivery > 0)
+  if (!broadcasts) return
+  const broadcast = await measured(await make(), 'broadcast', 10)
+  assert.deepEqual(broadcast.problems, [])
+  assert.ok(Math.abs(broadcast.latency.count - clients * 20) <= clients, `${broadcast.latency.count} deliveries came`)
+}
+
+describe('peers side by side', { timeout: 120_000 }, () => {
+  const nats = noNats ?? false
+  test('bare uWebSockets.js delivers all', { skip: nats }, () => deliversAll(() => bare(site, 'nats'), true))
+  test('Carillon delivers all', { skip: nats }, () => deliversAll(() => carillon(site, 'nats')))
+  test('nats-server delivers all', { skip: nats }, () => deliversAll(() => of('nats').make(site)))
+
+  // Those that are not installed are no part of the tests: `node scripts/peers.ts install` adds them.
+  for (const id of ['ws', 'socketio', 'nchan'].filter((each) => of(each).lacks === undefined)) {
+    test(`${id} delivers all`, () => deliversAll(() => of(id).make(site), id === 'ws'))
+  }
+
+  test('a message that a peer swallows is a loss', async () => {
+    const target = await of('ws').make(site)
+    const proxy = await TcpProxy.start(proxyPort, target.endpoints[0]!.port)
+    let dropped = 0
+    proxy.passes = (chunk) => {
+      const drop = dropped === 0 && chunk.includes('"n":"00000002"')
+      if (drop) dropped++
+      return !drop
+    }
+    const stop = new Stop()
+    const endpoints = [{ host: '127.0.0.1', port: proxyPort, tls: false }]
+    const run = measured(through(target, endpoints), 'unicast', 50, stop)
+    // What is late is waited for as long as the run has no other problem.
+    await until('the message is swallowed', 20_000, () => dropped === 1)
+    setTimeout(() => stop.fail('waited enough'), 2500)
+    const report = await run
+    proxy.close()
+    assert.equal(report.promises.lost, 1)
+    assert.match(report.problems.join(), /1 deliveries were lost/)
+  })
+})
+
+/** The target with its clients sent elsewhere. */
+function through(target: Target, endpoints: Target['endpoints']): Target {
+  const { name, settings, clients: crowd, publisher, crash } = target
+  return {
+    ...{ name, settings, clients: crowd, publisher, crash, endpoints },
+    pids: () => target.pids(),
+    start: () => target.start(),
+    stop: () => target.stop(),
+    problem: () => target.problem(),
+    metrics: () => target.metrics(),
+  }
+}
