@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import test from 'node:test'
-import { errors } from '../src/base/errors.ts'
+import { errorMeanings } from '../src/base/error-meanings.ts'
+import { type ErrorCode, errors } from '../src/base/errors.ts'
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
 
@@ -19,8 +20,14 @@ function table(text: string, heading: string): string[][] {
 }
 
 test('docs/errors.md is the errors table', () => {
-  const expected = Object.entries(errors).map(([code, { meaning, http, close, retry }]) => {
-    return [`\`${code}\``, meaning, String(http), close === 0 ? 'stays open' : String(close), retry]
+  const expected = Object.entries(errors).map(([code, { http, close, retry }]) => {
+    return [
+      `\`${code}\``,
+      errorMeanings[code as ErrorCode],
+      String(http),
+      close === 0 ? 'stays open' : String(close),
+      retry,
+    ]
   })
   assert.deepEqual(table(read('docs/errors.md'), '# Errors'), expected)
 })

@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { errorMeanings } from '../base/error-meanings.ts'
 import { CarillonError, type ErrorCode, errors } from '../base/errors.ts'
 import { table } from './text.ts'
 
@@ -9,7 +10,8 @@ export function command(): Command {
     .option('--json', 'as JSON')
   command.addHelpText('after', '\nExample:\n  carillon errors bad_token')
   return command.action((code: string | undefined) => {
-    const chosen = code === undefined ? errors : { [code]: requireRow(code) }
+    const codes = code === undefined ? (Object.keys(errors) as ErrorCode[]) : [requireCode(code)]
+    const chosen = Object.fromEntries(codes.map((each) => [each, { meaning: errorMeanings[each], ...errors[each] }]))
     if (command.opts<{ json?: boolean }>().json) {
       console.log(JSON.stringify(chosen, null, 2))
       return
@@ -21,7 +23,7 @@ export function command(): Command {
   })
 }
 
-function requireRow(code: string) {
-  if (Object.hasOwn(errors, code)) return errors[code as ErrorCode]
+function requireCode(code: string): ErrorCode {
+  if (Object.hasOwn(errors, code)) return code as ErrorCode
   throw new CarillonError('bad_request', `expected one of ${Object.keys(errors).join(', ')}; got "${code}"`)
 }
