@@ -161,7 +161,8 @@ export class Followed {
     if (gap.reason === 'repartitioned') this.live = false
     const more = leadsBack.has(gap.reason) ? this.#gap(gap) : this.#gapIfNews(gap)
     const growth = growthOf(gap)
-    if (growth !== undefined && this.live) this.#move({ how: 'on', positions: [growth] })
+    // A subject has one partition: there is no other of which it could still be told.
+    if (growth !== undefined && (this.live || !isPattern(this.subject))) this.#move({ how: 'on', positions: [growth] })
     else if (growth !== undefined) this.#growth = growth
     return more && room
   }

@@ -245,7 +245,7 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
   #growth(subscriptions: readonly Subscription[]): Growth {
     const { feeds } = this.#context
     return {
-      joint: subscriptions.length > 1,
+      own: subscriptions.length === 1 && subscriptions[0]!.pattern,
       count: (feed) => feeds.countOf(feed),
       moved: (feed, count) =>
         subscriptions.some(({ subject }) => {

@@ -21,8 +21,8 @@ export interface Start {
 
 /** How many partitions a stream has, and where the subjects that are asked for were when it had fewer. */
 export interface Growth {
-  /** Of several subjects a position may be another's: none of a subject that has moved since. */
-  readonly joint: boolean
+  /** Positions are of one pattern, which has one in each partition that it was told of; of subjects one may be another's. */
+  readonly own: boolean
   count(feed: PartitionFeed): number
   /** Whether one of them came into this partition since its stream had `count` partitions. */
   moved(feed: PartitionFeed, count: number): boolean
@@ -87,7 +87,7 @@ function judge(
   const inPartition = positions.filter((position) => position.partition === feed.partition)
   const named = inPartition.find((position) => position.streamHash === feed.streamHash)
   const count = knownCount(feed, { kind: 'positions', positions })
-  const isOwn = named !== undefined && !growth.joint
+  const isOwn = named !== undefined && growth.own
   if (!isOwn && count !== undefined && count < growth.count(feed) && growth.moved(feed, count)) {
     return movedInto(feed, named, count)
   }

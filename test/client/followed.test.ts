@@ -356,7 +356,7 @@ test('until it is live, all positions of a connection that began at its start ar
 })
 
 test('it knows of new partitions once it is live in them, and tells them apart from positions', () => {
-  const { followed, offsets } = following('a', at(3), growthPosition(log, 2))
+  const { followed, offsets } = following('>', at(3), growthPosition(log, 2))
   const known = () => followed.place.growth.map(({ offset }) => offset)
   followed.becameLive()
   followed.gapNamed(gap({ reason: 'repartitioned', partition: 2, after: token(at(0, 2), growthPosition(log, 3)) }))
@@ -390,4 +390,31 @@ test('several know together what the least of them knows, and nothing where one 
   const knowing = (count: number) => token(at(3), growthPosition(log, count))
   assert.deepEqual(decodeToken(lowestToken([knowing(3), knowing(2)])!), decodeToken(knowing(2)))
   assert.deepEqual(decodeToken(lowestToken([knowing(3), token(at(2))])!), [at(2)])
+})
+
+test('a subject, which has one partition, knows of new ones as soon as it is told', () => {
+  const { followed } = following('a', at(3), growthPosition(log, 2))
+  followed.gapNamed(gap({ reason: 'repartitioned', partition: 2, after: token(at(0, 2), growthPosition(log, 3)) }))
+  assert.deepEqual(
+    followed.place.growth.map(({ offset }) => offset),
+    [3],
+  )
+})
+
+test('over a shared connection who knows of fewer partitions is told, and goes back nowhere', () => {
+  const { followed, told, offsets } = following('a', at(3), at(5, 1), growthPosition(log, 2))
+  const grown = (count: number) =>
+    gap({ reason: 'repartitioned', partition: 1, after: token(at(0, 1), growthPosition(log, count)) })
+  followed.gapShared(grown(2))
+  followed.gapShared(grown(3))
+  assert.deepEqual(
+    [told, offsets()],
+    [
+      ['repartitioned'],
+      [
+        [0, 3],
+        [1, 5],
+      ],
+    ],
+  )
 })

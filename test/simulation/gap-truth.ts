@@ -31,11 +31,14 @@ export function gapFault(
       return kept.length === 0 ? undefined : `${shown(kept[0]!)} is still there`
     case 'corrupt':
       return isRewritten || kept.every(({ damaged }) => damaged) ? undefined : 'not all of it is damaged'
-    case 'rewritten':
-      // Where retention took what lay between, a later history may have begun there for all that a gateway has seen.
-      return truth.wasRewritten(partition, log.first > from ? Number.POSITIVE_INFINITY : to)
+    case 'rewritten': {
+      // Where retention or damage took what lay between, a later history may have begun there for all that a gateway has seen.
+      const unseen =
+        log.first > from || log.past.some(({ offset, damaged }) => damaged && offset <= to && offset >= to - 1)
+      return truth.wasRewritten(partition, unseen ? Number.POSITIVE_INFINITY : to)
         ? undefined
         : 'the log was not rewritten there'
+    }
     case 'recreated':
       return truth.broker.incarnations.length > 1 ? undefined : 'it was never created again'
     case 'repartitioned':
