@@ -230,10 +230,10 @@ async function mercure(site: PeerSite, binary: string): Promise<Target> {
   const tokenFile = join(site.dir, `mercure-token-${port}`)
   const key = randomBytes(32).toString('hex')
   writeFileSync(tokenFile, `${publisherToken(key)}\n`, { mode: 0o600 })
-  const hub = `mercure {\n publisher_jwt ${key}\n anonymous\n transport local\n }`
+  const hub = `mercure {\n protocol_version_compatibility 8\n publisher_jwt ${key}\n anonymous\n transport local\n }`
   writeFileSync(file, `{\n admin off\n auto_https off\n}\nhttp://127.0.0.1:${port} {\n ${hub}\n}\n`, { mode: 0o600 })
   return new Peer({
-    name: `Mercure ${versionOf(binary, 'version')}`,
+    name: `Mercure (Caddy ${versionOf(binary, 'version')})`,
     settings: { transport: 'local: no history', subscribers: 'anonymous, SSE', publishing: 'HTTP, pipelined' },
     conversation: 'mercure',
     way: 'mercure',

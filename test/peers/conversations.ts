@@ -117,6 +117,18 @@ const nchan = perConnection((subject) => ({
   },
 }))
 
+const centrifugoPing = Buffer.from('{}')
+const newLine = 0x0a
+
+/** Whether one of the lines in bytes [start, end) is this one. */
+function hasLine(bytes: Buffer, start: number, end: number, line: Buffer): boolean {
+  for (let at = bytes.indexOf(line, start); at >= 0 && at < end; at = bytes.indexOf(line, at + 1)) {
+    const behind = at + line.length
+    if ((at === start || bytes[at - 1] === newLine) && (behind === end || bytes[behind] === newLine)) return true
+  }
+  return false
+}
+
 /** Centrifugo's JSON protocol: replies and pushes, one a line; `{}` is a ping and its answer. */
 const centrifugo: Dialect = {
   path: '/connection/websocket',
@@ -125,10 +137,12 @@ const centrifugo: Dialect = {
     send(`{"id":1,"connect":{}}\n${JSON.stringify({ id: 2, subscribe: { channel: subject } })}`)
   },
   message(listener, bytes, start, end, send) {
-    if (tellEvents(listener, bytes, start, end)) return
+    const hasEvents = tellEvents(listener, bytes, start, end)
+    // Of a frame with events only a ping is of interest, which may stand anywhere among them.
+    if (hasEvents && !hasLine(bytes, start, end, centrifugoPing)) return
     const text = bytes.toString('utf8', start, end)
-    if (text.includes('"error"')) throw new Error(`Centrifugo said ${text}`)
-    if (text.trim() === '{}') send('{}')
+    if (!hasEvents && text.includes('"error"')) throw new Error(`Centrifugo said ${text}`)
+    if (text.split('\n').includes('{}')) send('{}')
     else if (text.includes('"id":2')) listener.live()
   },
 }
