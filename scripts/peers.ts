@@ -118,7 +118,11 @@ function onInterrupt(measurement: PeerMeasurement): void {
 }
 
 function commandLine(): string {
-  const options = process.argv.slice(2).filter((option) => option !== '--docs')
+  // Where somebody keeps a program says nothing to others.
+  const options = process.argv
+    .slice(2)
+    .filter((option) => option !== '--docs')
+    .map((option) => (option.startsWith('/') ? 'PATH' : option))
   return options.length === 0 ? 'make peers' : `node scripts/peers.ts ${options.join(' ')}`
 }
 
