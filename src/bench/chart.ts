@@ -16,7 +16,7 @@ export interface Axis {
 
 const width = 860
 const height = 320
-const margin = { left: 70, right: 16, top: 16, bottom: 46 } as const
+const margin = { left: 70, right: 28, top: 16, bottom: 46 } as const
 
 /** Lines over common axes, which span their ticks. Points that an axis can't show are left out. */
 export function chart(title: string, x: Axis, y: Axis, lines: readonly Line[]): string {

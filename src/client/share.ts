@@ -1,6 +1,7 @@
 import { type SubscribeOptions, subscribeOptions } from '../wire/frames.ts'
+import type { Position } from '../wire/token.ts'
 import type { Followed } from './followed.ts'
-import { lowestToken } from './place.ts'
+import { keyOf, lowestToken } from './place.ts'
 
 /** What one request asks for where all subscriptions share one position. */
 export interface Share extends SubscribeOptions {
@@ -16,7 +17,7 @@ export interface Share extends SubscribeOptions {
  * - what starts at `latest`, `earliest` or a time is asked for by itself, until its position is known; with `last`, until it is live: a
  *   position does not say which events below the head were wanted;
  * - after a refusal each is asked for by itself, to find out whom it is about;
- * - of two that know different incarnations of a stream, only the gateway can tell what that means for each, and likewise where one does
+ * - of two that know different incarnations of a stream, or histories of a partition, only the gateway can tell what that means for each, and likewise where one does
  *   not say how many partitions it knows of: they are served apart until each is live, and so has been told. What they still disagree in
  *   is a position that one of them only carries.
  */
@@ -69,12 +70,47 @@ function disagreements(all: readonly Followed[]): Map<string, Followed[]> {
     }
   }
   const found = [...byStream].filter(([, known]) => known.some(([knowledge]) => knowledge !== known[0]![0]))
+  const contradictory = [...histories(all)].filter(([, known]) => isContradictory(known.map(([position]) => position)))
+  const said: [string | number, [unknown, Followed][]][] = [
+    ...found,
+    ...contradictory.map(([key, known]): [string, [unknown, Followed][]] => [
+      key,
+      known.map(([{ generation }, followed]) => [generation, followed]),
+    ]),
+  ]
   return new Map(
-    found.map(([stream, known]) => {
+    said.map(([what, known]) => {
       const who = known.map(([knowledge, { subject }]) => `${subject} ${knowledge}`)
-      return [`${stream}: ${who.sort().join()}`, known.map(([, followed]) => followed)]
+      return [`${what}: ${who.sort().join()}`, known.map(([, followed]) => followed)]
     }),
   )
+}
+
+/** By `keyOf`: who stands there, where the generation is known. */
+function histories(all: readonly Followed[]): Map<string, [Position, Followed][]> {
+  const found = new Map<string, [Position, Followed][]>()
+  for (const followed of all) {
+    for (const position of followed.place.positions) {
+      if (position.generation < 0) continue
+      const known = found.get(keyOf(position))
+      if (known === undefined) found.set(keyOf(position), [[position, followed]])
+      else known.push([position, followed])
+    }
+  }
+  return found
+}
+
+/** They can't be of one history: in a log generations rise with offsets. */
+function contradict(a: Position, b: Position): boolean {
+  if (a.generation < 0 || b.generation < 0) return false
+  if (a.offset === b.offset) return a.generation !== b.generation
+  return a.offset < b.offset ? a.generation > b.generation : a.generation < b.generation
+}
+
+/** Of any two of them; neighbours by offset tell it. */
+function isContradictory(positions: readonly Position[]): boolean {
+  const sorted = positions.toSorted((a, b) => a.offset - b.offset)
+  return sorted.some((position, i) => i > 0 && contradict(sorted[i - 1]!, position))
 }
 
 /** By stream, whatever the incarnation: which incarnations it knows, and up to which partition, where it does not say of how many. */
@@ -113,9 +149,13 @@ function startsLike(first: Followed): (followed: Followed) => boolean {
 /** The first one, and those who know the same of each stream as those before them, or nothing. */
 function agreeing(all: readonly Followed[]): Followed[] {
   const known = new Map<number, string>()
+  const accepted = new Map<string, Position[]>()
   return all.filter((followed) => {
     const own = [...knowledgeOf(followed)]
     if (own.some(([stream, knowledge]) => (known.get(stream) ?? knowledge) !== knowledge)) return false
+    const { positions } = followed.place
+    if (positions.some((each) => accepted.get(keyOf(each))?.some((other) => contradict(other, each)))) return false
+    for (const each of positions) accepted.set(keyOf(each), [...(accepted.get(keyOf(each)) ?? []), each])
     for (const [stream, knowledge] of own) known.set(stream, knowledge)
     return true
   })

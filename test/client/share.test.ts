@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Followed, type Inflow } from '../../src/client/followed.ts'
+import { Sharing } from '../../src/client/share.ts'
+import { decodeToken, encodeToken, growthPosition, type Position, streamHash } from '../../src/wire/token.ts'
+
+const log = streamHash('events', 'first')
+const silent: Inflow = {
+  event: () => true,
+  gap: () => true,
+  moved() {},
+  live() {},
+  state() {},
+  refused() {},
+}
+
+const at = (offset: number, generation = 0, partition = 0): Position => ({
+  streamHash: log,
+  partition,
+  offset,
+  generation,
+})
+
+function standing(subject: string, ...positions: Position[]): Followed {
+  const followed = new Followed(subject, [], silent)
+  followed.subscribed(encodeToken(positions))
+  return followed
+}
+
+const asked = (sharing: Sharing, all: readonly Followed[]) => sharing.next(all).members.map(({ subject }) => subject)
+
+test('who stands in different histories of a partition is served apart, until each has been told', () => {
+  const sharing = new Sharing()
+  const [older, later] = [standing('a', at(5, 0)), standing('b', at(4, 1))]
+  assert.deepEqual(asked(sharing, [older, later]), ['a'])
+  sharing.live([older])
+  assert.deepEqual(asked(sharing, [older, later]), ['b'])
+  sharing.live([later])
+  assert.deepEqual(asked(sharing, [older, later]), ['a', 'b'], 'nobody has anything else to tell them')
+})
+
+test('who stands in one history is served together, from the lowest position of each partition', () => {
+  const growth = growthPosition(log, 2)
+  const all = [
+    standing('a', at(5, 1), growth),
+    standing('b', at(3, 0), growth),
+    standing('c', at(9, -1), at(2, 0, 1), growth),
+  ]
+  const { members, after } = new Sharing().next(all)
+  assert.equal(members.length, 3)
+  assert.deepEqual(decodeToken(after[0]!), [at(3, 0), at(2, 0, 1), growth])
+})
