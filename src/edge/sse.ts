@@ -19,8 +19,8 @@ const headers: Headers = [
 
 /** Of a UTF-16 unit. */
 const maxUtf8Bytes = 3
-/** A token of one position is no longer; a longer one spans partitions and is made at most once in `idEveryMs`. */
-const onePositionLength = 24
+/** A token of one position, or of two with the number of partitions, is hardly longer; a longer one is made at most once in `idEveryMs`. */
+const shortTokenLength = 36
 const idEveryMs = 1000
 /** EventSource waits so long before it connects again; spread, so that a gateway's clients do not all come at once. */
 const retryMs = { least: 1000, spread: 3000 }
@@ -201,7 +201,7 @@ class SseOutlet implements Outlet {
 
   /** The id that goes with this frame; '' when the client is to keep the one it has. */
   #dueId(delivery: boolean): string {
-    if (delivery && this.#id.length > onePositionLength) {
+    if (delivery && this.#id.length > shortTokenLength) {
       const now = this.#context.contracts.clock.monotonicMs()
       if (now < this.#nextIdMs) {
         this.#renewLater(this.#nextIdMs - now)
@@ -213,7 +213,7 @@ class SseOutlet implements Outlet {
 
   #renewed(id: string): string {
     this.#id = id
-    if (id.length > onePositionLength) this.#nextIdMs = this.#context.contracts.clock.monotonicMs() + idEveryMs
+    if (id.length > shortTokenLength) this.#nextIdMs = this.#context.contracts.clock.monotonicMs() + idEveryMs
     return id
   }
 

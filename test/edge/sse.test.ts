@@ -34,7 +34,7 @@ async function open({ port }: Harness, query: string, ...headers: string[]): Pro
 }
 
 /** 5 bytes of text beyond one position. */
-const manyPositions = (n: number) => `manypositions-${String(n).padStart(20, '0')}`
+const manyPositions = (n: number) => `manypositions-${String(n).padStart(40, '0')}`
 
 test('the stream opens with a position, and each event of one partition has its own id', async (t) => {
   const harness = await withEdge(t)
