@@ -356,6 +356,8 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
       ({ streamHash, partition }) => streamHash === feed.streamHash && partition === feed.partition,
     )
     const head = known?.offset ?? from
+    // Once it has been there, where it stood before says nothing more.
+    subscription.carried = subscription.carried.filter((position) => position !== known)
     if (this.#ended) return
     const gap: OwedGap = { from: head, to: undefined, reason: 'repartitioned', certain: false, before: before ?? known }
     const leg: Leg = { subscription, feed, membership: undefined }
@@ -404,6 +406,8 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
     this.#subscriptions.delete(subscription.ref)
     this.#context.instruments.subscriptions--
     for (const leg of [...subscription.legs]) this.#tracks.leave(leg)
+    // It may have been the last that was behind.
+    if (this.#behind) this.wake()
   }
 
   // Frames out

@@ -136,6 +136,30 @@ test('a partition that another gateway knew of before is gone on with where the 
   assert.equal(new Set(partitions).size, partitions.length, 'each partition stands once in the token')
 })
 
+test('a partition that a subject comes back to is gone on with at its head, wherever its token was once', async () => {
+  const broker = new ModelBroker('events', 4)
+  const gateway = await TestGateway.start(broker)
+  const among = (subject: string, count: number) => gateway.routing.place(subject, () => count).partition!
+  const subject = Array.from({ length: 1000 }, (_, i) => `a.${i}`).find((each) => {
+    const [first, there, away, again] = [4, 5, 6, 7].map((count) => among(each, count))
+    return there! < 4 && first !== there && away !== there && again === there
+  })!
+  const client = gateway.connect()
+  const there = among(subject, 5)
+  client.subscribe(
+    1,
+    subject,
+    encodeToken([position(gateway, 0, -1, among(subject, 4)), position(gateway, 0, -1, there)]),
+  )
+  for (const count of [5, 6, 7]) {
+    broker.grow(count)
+    await settled()
+    gateway.publish(subject, `of ${count}`)
+    await settled()
+  }
+  assert.deepEqual(client.texts, ['of 5', 'of 6', 'of 7'])
+})
+
 test('a record that was in its new place too early for this gateway is given to who comes later', async () => {
   const broker = new ModelBroker('events', 3)
   const gateway = await TestGateway.start(broker)
