@@ -102,19 +102,19 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'in a log that was created again the old offset is kept',
     file: 'session/start.ts',
-    from: "return { feed, offset: feed.first, gap: owed('recreated'",
-    to: "return { feed, offset: position.offset, gap: owed('recreated'",
+    from: "return { feed, offset: feed.first, gaps: [owed('recreated'",
+    to: "return { feed, offset: position.offset, gaps: [owed('recreated'",
   },
   {
     name: 'a partition that the token does not name is passed without a word',
     file: 'session/start.ts',
-    from: "return { feed, offset: head, gap: owed('unnamed', firstOffset, head - 1, undefined) }",
+    from: "return { feed, offset: head, gaps: [owed('unnamed', firstOffset, head - 1, undefined)] }",
     to: 'return plain(feed, head)',
   },
   {
     name: 'subjects that share a hash are taken for one',
     file: 'session/matcher.ts',
-    from: 'if (bytes.compare(record.buffer, record.subjectStart, record.subjectEnd) === 0) return true',
+    from: 'if (isSubject(bytes, record.buffer, record.subjectStart, record.subjectEnd)) return true',
     to: 'if (bytes.length > 0) return true',
   },
   {
@@ -151,26 +151,26 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a chain leads one entry too far back',
     file: 'log/chains.ts',
-    from: 'words[word + previousWord] = distance',
-    to: 'words[word + previousWord] = distance === 0 ? 0 : distance + 1',
+    from: 'previous[slot] = distance',
+    to: 'previous[slot] = distance === 0 ? 0 : distance + 1',
   },
   {
     name: 'a chain does not lead on',
     file: 'log/chains.ts',
-    from: 'if (other >= 0) words[other * entryWords + nextWord] = distance',
-    to: 'if (other >= 0) words[other * entryWords + nextWord] = 0',
+    from: 'if (other >= 0) next[other] = distance',
+    to: 'if (other >= 0) next[other] = 0',
   },
   {
     name: 'the first since an offset is the one after it',
     file: 'log/chains.ts',
-    from: 'if (earlier < 0 || this.offsetOf(earlier) < offset) return at',
-    to: 'if (earlier < 0 || this.offsetOf(earlier) <= offset) return at',
+    from: 'if (offsets[slot]! < offset) return at',
+    to: 'if (offsets[slot]! <= offset) return at',
   },
   {
     name: 'an evicted entry stays in the table',
     file: 'log/chains.ts',
-    from: 'each < ordinal; each++) newest.remove(',
-    to: 'each < ordinal - 1; each++) newest.remove(',
+    from: 'if (next[slot] === 0) newest.remove(slot)',
+    to: 'if (next[slot] === 0 && each < ordinal - 1) newest.remove(slot)',
   },
   {
     name: 'a slab is given back whose last payload is still shown',
@@ -236,7 +236,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the hub takes a hash for the subject',
     file: 'fanout/hub.ts',
-    from: 'if (topic.hash === hash && sameBytes(topic.bytes, buffer, start, end)) return topic',
+    from: 'if (topic.hash === hash && isSubject(topic.bytes, buffer, start, end)) return topic',
     to: 'if (topic.hash === hash && buffer.length > end - start) return topic',
   },
   {
