@@ -43,8 +43,9 @@ test('what is not compared has no best', () => {
   assert.deepEqual(rowOf({ ...cpu, compared: false }, [figure('a', 1), figure('b', 2)]), ['1', '2'])
 })
 
-test('a figure that the load generator limits is marked', () => {
-  assert.deepEqual(rowOf(cpu, [figure('a', 1, { limits: ['busy'] }), undefined]), ['**1†**', '–'])
+test('a figure that the load generator limits is marked, and is not the best', () => {
+  const figures = [figure('a', 1, { limits: ['busy'] }), figure('b', 2), undefined]
+  assert.deepEqual(rowOf(cpu, figures), ['1†', '**2**', '–'])
 })
 
 test('a peer that left before a rate has a dash there', () => {

@@ -41,13 +41,15 @@ export function tableOf(part: Part, runs: readonly PeerRun[]): string {
 
 /** The cells of one row: "–" where a peer was not measured, † where the generator or the host was the limit. */
 export function rowOf(measure: Pick<Measure, 'of' | 'compared'>, cells: readonly (Figure | undefined)[]): string[] {
-  const fair = cells.filter((figure) => figure !== undefined && figure.problems.length === 0) as Figure[]
+  // Where something else was the limit the figure is not the peer's own.
+  const isFair = ({ problems, limits }: Figure) => problems.length === 0 && limits.length === 0
+  const fair = cells.filter((figure) => figure !== undefined && isFair(figure)) as Figure[]
   const best = Math.min(...fair.map((figure) => measure.of(figure)))
   return cells.map((figure) => {
     if (figure === undefined) return '–'
     const value = measure.of(figure)
     const text = `${shown(value)}${figure.limits.length > 0 ? '†' : ''}`
-    return measure.compared && value === best && figure.problems.length === 0 ? `**${text}**` : text
+    return measure.compared && value === best && isFair(figure) ? `**${text}**` : text
   })
 }
 
