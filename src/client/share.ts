@@ -17,9 +17,9 @@ export interface Share extends SubscribeOptions {
  * - what starts at `latest`, `earliest` or a time is asked for by itself, until its position is known; with `last`, until it is live: a
  *   position does not say which events below the head were wanted;
  * - after a refusal each is asked for by itself, to find out whom it is about;
- * - of two that know different incarnations of a stream, or histories of a partition, only the gateway can tell what that means for each, and likewise where one does
- *   not say how many partitions it knows of: they are served apart until each is live, and so has been told. What they still disagree in
- *   is a position that one of them only carries.
+ * - of two that know different incarnations of a stream, or histories of a partition, only the gateway can tell what that means for each,
+ *   and likewise where one does not say how many partitions it knows of: they are served apart until each is live, and so has been told.
+ *   What they still disagree in is a position that one of them only carries.
  */
 export class Sharing {
   /** Times that a connection has become live. */

@@ -39,6 +39,12 @@ export interface SessionContext {
 /** It says as well how many partitions there are. */
 const isOfGrowth = ({ reason }: OwedGap): boolean => reason === 'repartitioned' || reason === 'recreated'
 
+/** What is said of a stream is said once, however many of its partitions are read. */
+const aFeedOfEachStream = (starts: readonly Start[]): Iterable<PartitionFeed> =>
+  new Map(starts.map(({ feed }) => [feed.stream, feed])).values()
+
+const positionsIn = (after: After): readonly Position[] => (after.kind === 'positions' ? after.positions : [])
+
 const isRepartitioned = ({ reason }: OwedGap): boolean => reason === 'repartitioned'
 
 /**
@@ -287,11 +293,11 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
 
   /** How many partitions the client knows of: as many as there are, unless it is still to be told of some. */
   #toldGrowth(starts: readonly Start[], after: After): Position[] {
+    const owed = new Set(starts.filter(({ gaps }) => gaps.some(isRepartitioned)).map(({ feed }) => feed.stream))
     const growth = new Map<number, Position>()
-    for (const { feed } of starts) {
-      const isOwed = starts.some((start) => start.feed.stream === feed.stream && start.gaps.some(isRepartitioned))
-      const known = knownCount(feed, after)
-      const count = isOwed ? known : Math.max(known ?? 0, this.#context.feeds.countOf(feed))
+    for (const feed of aFeedOfEachStream(starts)) {
+      const known = knownCount(feed, positionsIn(after))
+      const count = owed.has(feed.stream) ? known : Math.max(known ?? 0, this.#context.feeds.countOf(feed))
       if (count !== undefined) growth.set(feed.streamHash, growthPosition(feed.streamHash, count))
     }
     return [...growth.values()]
@@ -310,7 +316,9 @@ export class ClientSession implements Session, ReaderOwner, Runnable {
       main.only = only
       main.generation = generation
       for (const gap of gaps) main.owe(gap)
-      this.#tracks.counts(feed, this.#context.feeds.countOf(feed), knownCount(feed, after))
+    }
+    for (const feed of aFeedOfEachStream(starts)) {
+      this.#tracks.counts(feed, this.#context.feeds.countOf(feed), knownCount(feed, positionsIn(after)))
     }
     subscriptions.forEach((subscription, i) => {
       this.#subscriptions.set(i + 1, subscription)

@@ -107,7 +107,6 @@ export class FrameWriter {
     count: number | undefined,
   ): WriteOutcome {
     const { stream, partition } = feed
-    const growth = count === undefined ? [] : [growthPosition(feed.streamHash, count)]
     const { from, to, n, reason, certain } = gap
     const frame = {
       kind: 'gap',
@@ -119,7 +118,10 @@ export class FrameWriter {
       n,
       reason,
       certain,
-      after: encodeToken([feed.positionAt(next), ...growth]),
+      after:
+        count === undefined
+          ? feed.tokenAt(next)
+          : encodeToken([feed.positionAt(next), growthPosition(feed.streamHash, count)]),
     } as const
     const outcome = this.#write(encodeControl(this.#outlet.encoding, frame), false)
     if (outcome !== writeOutcome.refused && reason !== 'unspecified') feed.instruments.gaps[reason]++

@@ -64,9 +64,8 @@ export function carriedPositions(after: After, feeds: readonly PartitionFeed[]):
 }
 
 /** How many partitions of the feed's stream a token knows of; undefined = it does not say. */
-export function knownCount({ streamHash }: PartitionFeed, after: After): number | undefined {
-  if (after.kind !== 'positions') return undefined
-  return after.positions.find((position) => isGrowth(position) && position.streamHash === streamHash)?.offset
+export function knownCount({ streamHash }: PartitionFeed, positions: readonly Position[]): number | undefined {
+  return positions.find((position) => isGrowth(position) && position.streamHash === streamHash)?.offset
 }
 
 /** Where a start without a gap is: ahead of this gateway the token knows better than the window what lies below. */
@@ -86,7 +85,7 @@ function judge(
 ): Start {
   const inPartition = positions.filter((position) => position.partition === feed.partition)
   const named = inPartition.find((position) => position.streamHash === feed.streamHash)
-  const count = knownCount(feed, { kind: 'positions', positions })
+  const count = knownCount(feed, positions)
   const isOwn = named !== undefined && growth.own
   if (!isOwn && count !== undefined && count < growth.count(feed) && growth.moved(feed, count)) {
     return movedInto(feed, named, count)
