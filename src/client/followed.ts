@@ -34,6 +34,9 @@ const leadsBack: ReadonlySet<GapReason> = new Set(['rewritten', 'recreated', 're
 /** Gaps that may tell of a partition in which one stands from now on. */
 const opens: ReadonlySet<GapReason> = new Set(['repartitioned', 'unnamed'])
 
+/** Of a partition by the stream's name alone, as a position has it: where several incarnations may be meant. */
+const nameKeyOf = (streamHash: number, partition: number): string => `${streamHash >>> 24} by name/${partition}`
+
 /** Events that wait for `live`, in number: beyond that the gateway is asked again for all of them. */
 const maxHeld = 256
 
@@ -65,8 +68,8 @@ export class Followed {
   #held: (Delivery | Gap)[] = []
   #heldTooMuch = false
   /**
-   * SSE says positions less often than events: what came until then, by `keyOf` where the stream is known by its position, else by its
-   * name and partition.
+   * SSE says positions less often than events: what came until then, by `keyOf` where the stream is known by its position, else by
+   * `nameKeyOf`.
    */
   readonly #ahead = new Map<string, Ahead>()
 
@@ -124,7 +127,7 @@ export class Followed {
   take(delivery: Delivery, position: Position): boolean {
     const { offset, event } = delivery
     if (offset < (this.place.at(position)?.offset ?? 0)) return true
-    if (this.#ahead.get(keyOf(position))?.has(offset, event)) return true
+    if (this.#aheadAt(position)?.has(offset, event)) return true
     const move: Move = { how: 'on', positions: [position] }
     this.place.move(move)
     return this.inflow.event(delivery, move)
@@ -197,7 +200,7 @@ export class Followed {
     const { stream, partition, offset, event } = delivery
     if (stream === undefined) return this.take(delivery, decodeToken(delivery.after)[0]!)
     const own = this.place.named(stream, partition)
-    const byName = `${stream}/${partition}`
+    const byName = nameKeyOf(streamHash(stream, ''), partition)
     const key = own === undefined ? byName : keyOf(own)
     // What came before it had a place there counts from then on as well.
     const ahead = this.#ahead.get(key) ?? this.#ahead.get(byName) ?? new Ahead()
@@ -220,7 +223,7 @@ export class Followed {
     if (this.#starting || opens.has(gap.reason) || this.#standsIn(gap)) return this.#gapIfNews(gap)
     // Its place may not name where its subject is now; that is no place of its own all the same.
     const isTold = this.#isAnywhere(gap) || hasGrown === true
-    if (gap.reason === 'recreated') this.#ahead.delete(`${gap.stream}/${gap.partition}`)
+    if (gap.reason === 'recreated') this.#ahead.delete(nameKeyOf(streamHash(gap.stream, ''), gap.partition))
     return isTold ? this.inflow.gap(gap, undefined) : true
   }
 
@@ -291,7 +294,7 @@ export class Followed {
     const positions = positionsOf(gap)
     // What follows a gap that may lead back is new, whatever its offset.
     if (gap.to === undefined || leadsBack.has(gap.reason)) {
-      this.#ahead.delete(`${gap.stream}/${gap.partition}`)
+      this.#ahead.delete(nameKeyOf(streamHash(gap.stream, ''), gap.partition))
       for (const position of positions) this.#forgetAhead(position)
     }
     const move: Move = { how: 'to', positions }
@@ -323,28 +326,28 @@ export class Followed {
 
   /** A subject has one partition: with places in several of the stream it has moved, to a new one or to one of before. */
   #isAnywhere({ stream, partition }: Gap): boolean {
-    if (this.#ahead.has(`${stream}/${partition}`)) return true
     const name = streamHash(stream, '')
+    if (this.#ahead.has(nameKeyOf(name, partition))) return true
     const count = this.place.positions.filter((own) => sameStreamName(own.streamHash, name)).length
     return count > 1 && !isPattern(this.subject)
   }
 
   /** Whether events came from this partition while its place did not name it. */
-  #brought({ streamHash: hash, partition }: Position): boolean {
-    for (const key of this.#ahead.keys()) {
-      const at = key.lastIndexOf('/')
-      if (Number(key.slice(at + 1)) === partition && sameStreamName(streamHash(key.slice(0, at), ''), hash)) return true
-    }
-    return false
+  #brought({ streamHash, partition }: Position): boolean {
+    return this.#ahead.has(nameKeyOf(streamHash, partition))
+  }
+
+  #aheadAt(position: Position): Ahead | undefined {
+    if (this.#ahead.size === 0) return undefined
+    return this.#ahead.get(keyOf(position)) ?? this.#ahead.get(nameKeyOf(position.streamHash, position.partition))
   }
 
   /** The next new offset there: over SSE events are ahead of their positions. */
-  #known({ stream, partition, reason }: Gap, position: Position): number | undefined {
+  #known({ reason }: Gap, position: Position): number | undefined {
     const own = this.place.at(position)?.offset
     // What came of a log that is gone says nothing of the one behind the gap.
     const isUnnamed = own === undefined && reason !== 'recreated'
-    const unnamed = isUnnamed ? this.#ahead.get(`${stream}/${partition}`) : undefined
-    const next = (this.#ahead.get(keyOf(position)) ?? unnamed)?.next
+    const next = (isUnnamed ? this.#aheadAt(position) : this.#ahead.get(keyOf(position)))?.next
     return own === undefined ? next : Math.max(own, next ?? 0)
   }
 

@@ -9,8 +9,10 @@ import { Hub } from './hub.ts'
 export interface FeedReader {
   /** A stretch is lost; the window has it already. */
   lost(lost: Lost): void
-  /** Another log under the same name, read from offset 0; `before` is where this gateway stood in the old one. */
-  recreated(before: Position): void
+  /** Where its client stands; undefined = nowhere yet. */
+  position(): Position | undefined
+  /** Another log under the same name, read from offset 0; `before` is where its client stood in the old one. */
+  recreated(before: Position | undefined): void
   /** A batch is through and `window.head` has moved; only called while the reader is in `parked`. */
   moved(): void
   /** The broker's log ends at `end`, certainly: what is ahead of it is gone. Only called while in `parked`. */
@@ -115,7 +117,9 @@ export class PartitionFeed {
 
   /** The log under this name is another one from here on. */
   restart(incarnation: string): void {
-    const before = this.positionAt(this.window.head)
+    const readers = [...this.readers]
+    // The window forgets the old log, and with it what these stand on.
+    const before = readers.map((reader) => reader.position())
     this.streamHash = streamHash(this.stream, incarnation)
     this.window.start(0, -1)
     this.first = 0
@@ -123,6 +127,8 @@ export class PartitionFeed {
     this.fresh = true
     this.#unreadSinceMs = 0
     this.grownFrom = undefined
-    for (const reader of [...this.readers]) reader.recreated(before)
+    readers.forEach((reader, i) => {
+      reader.recreated(before[i])
+    })
   }
 }

@@ -134,9 +134,9 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     }
   }
 
-  recreated(before: Position): void {
-    const from = this.mode === 'live' ? before.offset : this.next
-    this.#rewind(from, undefined, 'recreated', 0, { ...before, offset: from })
+  recreated(before: Position | undefined): void {
+    const from = this.mode === 'live' ? before!.offset : this.next
+    this.#rewind(from, undefined, 'recreated', 0, before)
   }
 
   moved(): void {

@@ -260,6 +260,18 @@ test('a gap by name below what came over SSE is told, for that may have been of 
   assert.deepEqual(told, [3, 7, 'ttl'])
 })
 
+test('what came over SSE while the stream was known by name only is not new over a WebSocket', () => {
+  const second = at(3, 0, streamHash('events', 'second'))
+  const { followed, told, take } = following('a', at(9, 0), second)
+  followed.shared({ ...delivery('a', 4), stream: 'events', after: '' })
+  followed.disconnected()
+  followed.subscribed(token(at(9, 0), second))
+  const over = (offset: number) => ({ ...delivery('a', offset), after: token({ ...second, offset: offset + 1 }) })
+  take(over(4))
+  take(over(5))
+  assert.deepEqual(told, [4, 5])
+})
+
 test('over SSE what came of one incarnation says nothing of another', () => {
   const second = streamHash('events', 'second')
   const { followed, told } = following('a', at(3))
