@@ -220,7 +220,9 @@ export class Followed {
       // Where it stands in that partition already it may have come there just now: a position may be another's.
       return this.#isBelow(gap) ? this.#gap(gap) : this.inflow.gap(gap, undefined)
     }
-    if (this.#starting || opens.has(gap.reason) || this.#standsIn(gap)) return this.#gapIfNews(gap)
+    // With another number of partitions its subjects may be in any of them.
+    const mayBeHere = opens.has(gap.reason) || (gap.reason === 'recreated' && hasGrown === true)
+    if (this.#starting || mayBeHere || this.#standsIn(gap)) return this.#gapIfNews(gap)
     // Its place may not name where its subject is now; that is no place of its own all the same.
     const isTold = this.#isAnywhere(gap) || hasGrown === true
     if (gap.reason === 'recreated') this.#ahead.delete(nameKeyOf(streamHash(gap.stream, ''), gap.partition))

@@ -260,6 +260,19 @@ test('a gap by name below what came over SSE is told, for that may have been of 
   assert.deepEqual(told, [3, 7, 'ttl'])
 })
 
+test('over a shared connection a log made anew with other partitions tells each of all of them', () => {
+  const second = streamHash('events', 'second')
+  const { followed, told } = following('a', at(4, 2), growthPosition(log, 3))
+  const recreated = (partition: number) => {
+    const after = token(at(1, partition, second), growthPosition(second, 4))
+    return gap({ reason: 'recreated', partition, from: 4, after })
+  }
+  followed.gapShared(recreated(2))
+  followed.gapShared(recreated(0))
+  followed.gapShared(gap({ reason: 'collapsed', from: 1, to: 1, after: token(at(2, 0, second)) }))
+  assert.deepEqual(told, ['recreated', 'recreated', 'collapsed'])
+})
+
 test('what came over SSE while the stream was known by name only is not new over a WebSocket', () => {
   const second = at(3, 0, streamHash('events', 'second'))
   const { followed, told, take } = following('a', at(9, 0), second)
