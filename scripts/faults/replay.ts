@@ -138,7 +138,9 @@ export class Replay {
     const connection = overheard.connection(still, witnessOf)
     this.#connections.set(number, { overheard, handlers: overheard.handlers(deaf), connection })
     for (const wish of wishes) overheard.asks(this.#wish(wish), this.#witnesses[wish[1]]!, wishes.length === 1)
-    overheard.reached(starts[gateway]!.findLast((atMs) => atMs <= this.#nowMs) ?? 0)
+    const startedMs = starts[gateway]!.findLast((atMs) => atMs <= this.#nowMs) ?? 0
+    // Nobody noted how far it had read: so nothing is excused by that.
+    overheard.reached({ startedMs, head: () => Number.POSITIVE_INFINITY })
   }
 
   #given(subscription: number, partition: number, offset: number, after: string, digest: number, token: string): void {

@@ -347,12 +347,20 @@ export class Window {
 
   /** Where the log stops being the one of a position (`offset`, `generation`); Infinity where nothing speaks against it. */
   divergence(offset: number, generation: number): number {
-    if (this.#recordTimes === undefined) return this.#epochs.end(generation) ?? Number.POSITIVE_INFINITY
+    if (this.#recordTimes === undefined)
+      return Math.min(this.#epochs.end(generation) ?? Number.POSITIVE_INFINITY, this.#unreadable(offset))
     const own = this.generationAt(offset)
     if (own === generation) return Number.POSITIVE_INFINITY
     if (own < 0) return offset > this.head ? this.#firstYounger(generation) : Number.POSITIVE_INFINITY
     const ordinal = this.#recordTimes.firstAfter(generation, this.indexOrdinal, this.lowerBound(offset) - 1)
     return this.offsetOf(ordinal)
+  }
+
+  /** From where on nothing up to the head can be read, below a position of someone who knows it: another history may begin there. */
+  #unreadable(offset: number): number {
+    if (this.#unseenFrom < 0 || offset > this.head) return Number.POSITIVE_INFINITY
+    const lost = this.#losses.next(offset - 1)
+    return lost?.reason === 'corrupt' && lost.from < offset ? lost.from : Number.POSITIVE_INFINITY
   }
 
   /**

@@ -324,3 +324,22 @@ test('a pong names no partition that a live subscription has moved into and was 
     [0, 1],
   )
 })
+
+test('who knows a record that this gateway finds damaged, as the last of its log, is told: another history may begin with it', async () => {
+  const broker = new ModelBroker('events', 1)
+  const gateway = await TestGateway.start(broker)
+  for (const text of ['first', 'second']) gateway.publish('a', text)
+  gateway.stream.lost(0, 2, 3, 'corrupt')
+  const client = gateway.connect()
+  client.subscribe(1, 'a', encodePosition(position(gateway, 4, 0)))
+  client.subscribe(2, 'a', encodePosition(position(gateway, 2, 0)))
+  await settled()
+  assert.deepEqual(
+    client.gaps.map(({ refs, reason, from, to }) => [refs, reason, from, to]),
+    [
+      [[1], 'rewritten', 2, 3],
+      [[1], 'corrupt', 2, 3],
+      [[2], 'corrupt', 2, 3],
+    ],
+  )
+})

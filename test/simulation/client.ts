@@ -18,7 +18,7 @@ import { shownToken } from './shown.ts'
 import type { Truth } from './truth.ts'
 import type { Verdict } from './verdict.ts'
 import type { Process } from './virtual-time.ts'
-import { Witness } from './witness.ts'
+import { type GatewayKnowledge, Witness } from './witness.ts'
 
 /** Ways to a gateway, as a plan names them: each once a client at most. */
 export const ways: Readonly<Record<WayName, Transport>> = {
@@ -158,8 +158,8 @@ export class SimClient {
   // What happens to it
 
   /** A connection of it has reached a gateway. */
-  reached(gatewayStartedMs: number): void {
-    this.#overheard.at(-1)?.reached(gatewayStartedMs)
+  reached(gateway: GatewayKnowledge): void {
+    this.#overheard.at(-1)?.reached(gateway)
   }
 
   /** Its stored positions, held against what it has handled. */

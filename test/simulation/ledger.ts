@@ -32,6 +32,13 @@ export interface Unjudged {
   readonly epoch: number
 }
 
+/** A position ahead of its gateway, which does not say of which history: the gateway has seen none that it could be held against. */
+export interface Blind {
+  readonly place: string
+  readonly to: number
+  readonly sinceMs: number
+}
+
 /** What a subscription knows of itself, whichever ledger is asked. */
 export interface Subscriber {
   readonly subject: string
@@ -41,6 +48,7 @@ export interface Subscriber {
   shared: boolean
   readonly beginning: Beginning
   readonly unjudged: Unjudged[]
+  readonly blind: Blind[]
   readonly stood: Stood
   /** Incarnations that one request named together, for several who knew different ones. */
   readonly mixed: Set<number>
@@ -172,13 +180,15 @@ export class Ledger {
 
   #isTold(record: LogRecord): boolean {
     const place = placeOf(record.incarnation, record.partition)
-    const { offset, epoch } = record
-    const { unjudged, beginning, shared, mixed } = this.#subscriber
+    const { offset, epoch, seenMs } = record
+    const { unjudged, blind, beginning, shared, mixed } = this.#subscriber
     // Documented: one position speaks for all, so who stood further on may not hear of a rewrite below.
     if (shared && epoch > 0 && this.#stood.wasBeyond(record)) return true
     // Documented: of gateways that do not know yet that the stream was created again, one may have the word of those who do.
     if (mixed.has(record.incarnation)) return true
     if (unjudged.some((each) => each.place === place && each.epoch <= epoch && each.from <= offset && each.to > offset))
+      return true
+    if (epoch > 0 && blind.some((each) => each.place === place && each.to > offset && each.sinceMs < seenMs))
       return true
     const displacedMs = this.#truth.displacedMs(record)
     // Documented: events of moved subjects that were written before stay in the old partitions, also for who begins later.

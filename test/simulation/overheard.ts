@@ -6,7 +6,7 @@ import { placeOf } from './ledger.ts'
 import { shown, shownToken } from './shown.ts'
 import type { Truth } from './truth.ts'
 import type { Verdict } from './verdict.ts'
-import type { Witness } from './witness.ts'
+import type { GatewayKnowledge, Witness } from './witness.ts'
 
 /** One ref of a connection. */
 interface Served {
@@ -24,7 +24,7 @@ export class Overheard {
   readonly #truth: Truth
   readonly #verdict: Verdict
   readonly #nowMs: () => number
-  #gatewayStartedMs: number | undefined
+  #gateway: GatewayKnowledge | undefined
   /** Some refs were let go: what names none may have been for them. */
   #others = false
 
@@ -42,12 +42,12 @@ export class Overheard {
   asks({ ref, after }: Wish, witness: Witness, isOne = true): void {
     this.#byRef.set(ref, { witness, live: false, last: new Map() })
     witness.asks(after, !this.#separate, !this.#separate && !isOne)
-    if (this.#gatewayStartedMs !== undefined) witness.reached(this.#gatewayStartedMs)
+    if (this.#gateway !== undefined) witness.reached(this.#gateway)
   }
 
-  reached(gatewayStartedMs: number): void {
-    this.#gatewayStartedMs = gatewayStartedMs
-    for (const { witness } of this.#byRef.values()) witness.reached(gatewayStartedMs)
+  reached(gateway: GatewayKnowledge): void {
+    this.#gateway = gateway
+    for (const { witness } of this.#byRef.values()) witness.reached(gateway)
   }
 
   handlers(to: Handlers): Handlers {
@@ -122,7 +122,7 @@ export class Overheard {
 
   /** Only now the gateway has judged what it was asked. */
   #judged(witness: Witness): void {
-    if (this.#gatewayStartedMs !== undefined) witness.reached(this.#gatewayStartedMs)
+    if (this.#gateway !== undefined) witness.reached(this.#gateway)
   }
 
   #subscribed(ref: number, positions: readonly Position[]): void {

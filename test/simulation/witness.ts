@@ -8,6 +8,13 @@ import { shown } from './shown.ts'
 import { partitionOf, type Truth } from './truth.ts'
 import type { PromiseName, Verdict } from './verdict.ts'
 
+/** What a gateway has to judge a token by. */
+export interface GatewayKnowledge {
+  readonly startedMs: number
+  /** How far it has read where the position is; Infinity where it does not read. */
+  head(position: Position): number
+}
+
 /** What was asked for. */
 interface Wished {
   readonly subject: string
@@ -25,6 +32,7 @@ export class Witness implements Subscriber {
   shared = false
   readonly beginning = { starts: new Map<string, number>(), ms: Number.POSITIVE_INFINITY, incarnation: -1 }
   readonly unjudged: Subscriber['unjudged'] = []
+  readonly blind: Subscriber['blind'] = []
   readonly stood = new Stood()
   readonly mixed = new Set<number>()
   /** What its connections brought. */
@@ -78,16 +86,20 @@ export class Witness implements Subscriber {
   }
 
   /** What was asked has reached a gateway that reads the log since then. */
-  reached(gatewayStartedMs: number): void {
-    for (const { streamHash, partition, offset, generation } of this.#presented) {
+  reached({ startedMs, head }: GatewayKnowledge): void {
+    for (const position of this.#presented) {
+      const { streamHash, partition, offset, generation } = position
       const log = this.#truth.broker.byHash(streamHash)?.logs[partition]
       if (log === undefined) continue
       const known = this.#truth.epochOf(log, offset, generation)
+      if (known < 0 && offset > head(position)) {
+        this.blind.push({ place: placeOf(log.incarnation, partition), to: offset, sinceMs: this.#nowMs() })
+      }
       for (const { epoch, from, atMs } of log.rewrites) {
         if (from >= offset || epoch <= known) continue
         // Times are compared with those of the records that are there; epochs are remembered.
         const isGone = this.#truth.broker.generations === 'times' && offset <= log.first
-        if (known >= 0 && atMs > gatewayStartedMs && !isGone) continue
+        if (known >= 0 && atMs > startedMs && !isGone) continue
         this.unjudged.push({ place: placeOf(log.incarnation, partition), from, to: offset, epoch })
       }
     }

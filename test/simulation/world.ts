@@ -1,5 +1,6 @@
 import { type Random, seededRandom } from '../../src/base/random.ts'
 import { defaultRoutes, RoutingTable } from '../../src/routing/table.ts'
+import type { Position } from '../../src/wire/token.ts'
 import { SimBroker } from './broker.ts'
 import { type ClientPlan, SimClient } from './client.ts'
 import { type ClientEnd, Connection, type Request } from './connection.ts'
@@ -11,6 +12,7 @@ import { Publishers } from './publisher.ts'
 import { Truth } from './truth.ts'
 import { Verdict } from './verdict.ts'
 import { type Process, VirtualTime } from './virtual-time.ts'
+import type { GatewayKnowledge } from './witness.ts'
 
 /** How a client's network is at the moment. */
 export interface Reach {
@@ -118,13 +120,22 @@ export class World implements Network {
     connection.down.stalled = reach.stalled
     connection.clientEnd = end
     all.add(connection)
-    this.clients.find(({ process }) => process === client)?.reached(this.#readyMs.get(gateway)!)
+    this.clients.find(({ process }) => process === client)?.reached(this.#knowledgeOf(gateway))
     this.verdict.note(() => `${client.name} is connected to ${gateway.name}`)
     connection.request(() => {
       if (gateway.listening) gateway.accept(connection, request)
       else connection.abort()
     })
     return connection
+  }
+
+  #knowledgeOf(gateway: SimGateway): GatewayKnowledge {
+    const { partitions } = gateway.stream
+    const head = ({ streamHash, partition }: Position) => {
+      const feed = partitions[partition]
+      return feed?.streamHash === streamHash ? feed.window.head : Number.POSITIVE_INFINITY
+    }
+    return { startedMs: this.#readyMs.get(gateway)!, head }
   }
 
   /** Any that listens behind the balancer's name, one that has the name of its own else. */
