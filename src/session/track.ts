@@ -64,7 +64,15 @@ export class Track {
     reader.queue()
     this.#waiting.push(reader)
     this.#promote()
+    reader.tellOwed()
     return false
+  }
+
+  /** Also what is owed to those who wait for their turn: in other partitions they may be live. */
+  tellOwed(): void {
+    this.main.tellOwed()
+    this.side?.tellOwed()
+    for (const reader of this.#waiting) if (reader.owed.length > 0) reader.tellOwed()
   }
 
   /** The side reader's leg joins where both readers are at the head; the next leg that queues takes its place. */

@@ -112,10 +112,7 @@ export class Tracks {
    * new one yet looks like one that never wanted it.
    */
   tellOwed(): void {
-    for (const { main, side } of this.#byFeed.values()) {
-      main.tellOwed()
-      side?.tellOwed()
-    }
+    for (const track of this.#byFeed.values()) track.tellOwed()
   }
 
   /** One slice of catching up; `joined` hears of legs that reached the head. True when there is more to do at once. */

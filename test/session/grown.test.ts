@@ -56,6 +56,20 @@ for (const transport of ['websocket', 'poll'] as const) {
   })
 }
 
+test('who waits for another to be read a new partition is told of it at once: elsewhere it may be live', async () => {
+  const { gateway, token } = await grown('websocket')
+  const client = gateway.connect()
+  for (const ref of [1, 2]) client.subscribe(ref, 'a.>', token)
+  const old = Array.from({ length: 24 }, (_, i) => `a.${i}`).find((subject) => {
+    return (gateway.routing.place(subject, () => 4).partition ?? 4) < 2
+  })
+  gateway.publish(old!, 'live')
+  await settled()
+  const told = client.frames.filter((frame) => 'gap' in frame || 'delivery' in frame)
+  const refs = told.slice(0, 4).map((frame) => ('gap' in frame ? frame.gap.refs : 'a delivery'))
+  assert.deepEqual(refs, [[1], [1], [2], [2]])
+})
+
 test('a token of later that leaves a new partition out is of another subject: that partition is unnamed', async () => {
   const { gateway, resume } = await grown('poll')
   const narrow = gateway.connect('poll')

@@ -274,8 +274,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'an event that comes again by name is new',
     file: 'client/followed.ts',
-    from: 'if (offset < (this.place.at(position)?.offset ?? 0)) return true\n    if (this.#ahead.get',
-    to: 'if (this.#ahead.get',
+    from: 'if (offset < (this.place.at(position)?.offset ?? 0)) return true\n    if (this.#aheadAt',
+    to: 'if (this.#aheadAt',
   },
   {
     name: 'an event that comes again over a shared connection is new',
