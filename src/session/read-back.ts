@@ -286,6 +286,7 @@ export class ReadBack {
     try {
       bytes = await this.#feeds.readBack(feed, from, chunkBytes, window)
       if (window.head <= from) throw new Error('the broker returned nothing')
+      if (contradict(feed.window, window)) throw new Error('the log is another one, which its tail has not noticed yet')
     } catch (error) {
       this.#rate.take(-chunkBytes)
       this.#spare.push(window)
@@ -296,6 +297,16 @@ export class ReadBack {
     if (this.#chunks.length > this.#options.chunks) this.#spare.push(this.#chunks.shift()!.window)
     return window
   }
+}
+
+/**
+ * What was read is of another history than what the gateway has seen of the same offsets: given to a client, its position would be of
+ * that one, and what lies below it untold.
+ */
+function contradict(seen: Window, chunk: Window): boolean {
+  const { head } = chunk
+  const [was, is] = [seen.generationAt(head), chunk.generationAt(head)]
+  return was >= 0 && is >= 0 && was !== is
 }
 
 /** Where the next read starts; undefined where nobody waits any more. */

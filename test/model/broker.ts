@@ -179,6 +179,13 @@ export class ModelBroker implements Source {
     this.#sink?.lost(partition, offset, last, 'rewritten')
   }
 
+  /** Another leader's history from `offset` on, of which the tail has not heard yet: as many records as the log had. */
+  rewriteUnheard(partition: number, offset: number): void {
+    const log = this.#logs[partition]!
+    this.epoch++
+    log.entries = log.entries.map((entry) => (entry.offset < offset ? entry : { ...entry, epoch: this.epoch }))
+  }
+
   /** The end moves back without a word, as after a restored backup. */
   cut(partition: number, offset: number): void {
     const log = this.#logs[partition]!

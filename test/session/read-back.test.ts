@@ -206,3 +206,14 @@ test('a pattern looks at no more records in a slice than anyone else, also where
   }
   assert.ok(before >= 2000 && slices >= 15, `${before} in ${slices} slices`)
 })
+
+test('what is of another history than this gateway has seen there is not given before its tail has noticed', async () => {
+  const gateway = await start({ chunkBytes: 4096 })
+  publish(gateway, 200)
+  gateway.broker.rewriteUnheard(0, 150)
+  const client = cameBack(gateway, 's0', 100)
+  await patiently()
+  assert.ok(counted(gateway).readBacksFailed > 0)
+  assert.deepEqual(got(client), upTo(100, 100 + got(client).length))
+  assert.ok(got(client).length <= 50, `${got(client).length} records`)
+})

@@ -11,6 +11,8 @@ export interface ToldGap {
   readonly partition: number
   readonly from: number
   readonly to: number
+  /** Where it goes on. */
+  readonly next: number
   readonly reason: GapReason
   readonly atMs: number
 }
@@ -198,7 +200,7 @@ export class Ledger {
   }
 
   #tells(gap: ToldGap, record: LogRecord, displacedMs: number | undefined): boolean {
-    const { reason, incarnation, partition, from, to, atMs } = gap
+    const { reason, incarnation, partition, from, to, next, atMs } = gap
     const { offset } = record
     const { deletedMs } = this.#truth.broker.incarnations[record.incarnation]!
     if (reason === 'recreated' && incarnation > record.incarnation) {
@@ -212,6 +214,9 @@ export class Ledger {
       const wasGone = record.gone === 'retention' && record.goneMs <= atMs
       if (wasGone && (reason === 'recreated' || (reason === 'rewritten' && from <= offset && to >= offset))) return true
       if (reason === 'repartitioned' && offset < from) return true
+      // Documented: where generations are times, a history is known as far as the gateway's index reaches.
+      const isBelow = from <= offset && next > offset
+      if (reason === 'rewritten' && isBelow && this.#truth.broker.generations === 'times') return true
       // Damage has no epoch: where a history begins with it, the agreement reaches past it.
       if (record.damaged && reason === 'rewritten' && atMs >= record.seenMs) return true
     }

@@ -233,7 +233,8 @@ export class Witness implements Subscriber {
     const before = this.#stands.get(partition)
     this.#stands.set(partition, incarnation.index)
     const end = to ?? Number.POSITIVE_INFINITY
-    return { incarnation: incarnation.index, before, partition, from, to: end, reason, atMs: this.#nowMs() }
+    const next = decodeToken(after).find((position) => position.partition === partition)?.offset ?? 0
+    return { incarnation: incarnation.index, before, partition, from, to: end, next, reason, atMs: this.#nowMs() }
   }
 
   #isOwedInOrder(record: LogRecord, last: LogRecord): boolean {
