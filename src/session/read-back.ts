@@ -305,8 +305,10 @@ export class ReadBack {
  */
 function contradict(seen: Window, chunk: Window): boolean {
   const { head } = chunk
-  const [was, is] = [seen.generationAt(head), chunk.generationAt(head)]
-  return was >= 0 && is >= 0 && was !== is
+  const generation = chunk.generationAt(head)
+  if (generation < 0) return false
+  const before = seen.generationAt(head)
+  return before >= 0 && before !== generation
 }
 
 /** Where the next read starts; undefined where nobody waits any more. */
