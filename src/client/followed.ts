@@ -11,7 +11,7 @@ import {
 } from '../wire/token.ts'
 import { Ahead } from './ahead.ts'
 import type { Refusal, Wish } from './connection.ts'
-import { keyOf, type Move, Place } from './place.ts'
+import { contradict, keyOf, type Move, Place } from './place.ts'
 import type { State } from './state.ts'
 
 /** Whom a subscription's events go to, each synchronously and in order. None of them may throw. */
@@ -227,6 +227,14 @@ export class Followed {
     const isTold = this.#isAnywhere(gap) || hasGrown === true
     if (gap.reason === 'recreated') this.#ahead.delete(nameKeyOf(streamHash(gap.stream, ''), gap.partition))
     return isTold ? this.inflow.gap(gap, undefined) : true
+  }
+
+  /** It stands further on than that, in another history. */
+  isBeyond(positions: readonly Position[]): boolean {
+    return positions.some((position) => {
+      const own = this.place.at(position)
+      return own !== undefined && own.offset > position.offset && contradict(own, position)
+    })
   }
 
   /**

@@ -244,7 +244,8 @@ export class Link {
         break
       case 'live':
         this.#served.live(frame.ref)
-        this.#sharing.live(this.#served.values())
+        // Where it is to be opened again, some may not have been told yet of what tells them apart.
+        if (this.#cancelAttempt === undefined) this.#sharing.live(this.#served.values())
         if (this.#served.share?.until === 'live') this.#reopen()
         this.#tell()
         break
@@ -260,10 +261,11 @@ export class Link {
   #position(token: string): void {
     this.#works()
     this.#backoff.reset()
-    this.#served.position(token)
+    const isTorn = this.#served.position(token)
     for (const followed of this.#fullAtPosition) this.#park(followed)
     const { share } = this.#served
     if (share?.until === 'position' && share.members.every(({ placed }) => placed)) this.#reopen()
+    else if (isTorn && share !== undefined && this.#sharing.isOther(share, [...this.#members])) this.#reopen()
   }
 
   /** The gateway has answered. */

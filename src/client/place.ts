@@ -12,6 +12,13 @@ export interface Move {
 
 export const keyOf = ({ streamHash, partition }: Position): string => `${streamHash}/${partition}`
 
+/** They can't be of one history: in a log generations rise with offsets. */
+export function contradict(a: Position, b: Position): boolean {
+  if (a.generation < 0 || b.generation < 0) return false
+  if (a.offset === b.offset) return a.generation !== b.generation
+  return a.offset < b.offset ? a.generation > b.generation : a.generation < b.generation
+}
+
 /** Where a subscription stands: one position for each partition of each stream, and one in the growth of each. */
 export class Place {
   readonly #positions = new Map<string, Position>()

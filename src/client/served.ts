@@ -98,13 +98,15 @@ export class Served {
     }
   }
 
-  /** All stand there. */
-  position(token: string): void {
+  /** All stand there. True where one of them stands further on in another history, which it has not been told of. */
+  position(token: string): boolean {
     const positions = decodeToken(token)
+    const isTorn = this.values().some((followed) => followed.isBeyond(positions))
     for (const followed of this.#byRef.values()) {
       followed.together(positions, this.#byRef.size === 1)
       if (followed.alone === 'wanted') followed.alone = 'well'
     }
+    return isTorn
   }
 
   #named(refs: readonly number[]): Followed[] {

@@ -1,7 +1,7 @@
 import { type SubscribeOptions, subscribeOptions } from '../wire/frames.ts'
 import type { Position } from '../wire/token.ts'
 import type { Followed } from './followed.ts'
-import { keyOf, lowestToken } from './place.ts'
+import { contradict, keyOf, lowestToken } from './place.ts'
 
 /** What one request asks for where all subscriptions share one position. */
 export interface Share extends SubscribeOptions {
@@ -39,6 +39,11 @@ export class Sharing {
     const unjudged = this.#unjudged(all)
     if (unjudged.length === 0) return share(all, all, 'change')
     return share(agreeing([...unjudged, ...all.filter((followed) => !unjudged.includes(followed))]), all, 'live')
+  }
+
+  /** Whether others would be asked for now: what was heard since tells some of them apart. */
+  isOther({ members }: Share, all: readonly Followed[]): boolean {
+    return this.next(all).members.length !== members.length
   }
 
   /** They have been told everything that the gateway had to say of their positions. */
@@ -98,13 +103,6 @@ function histories(all: readonly Followed[]): Map<string, [Position, Followed][]
     }
   }
   return found
-}
-
-/** They can't be of one history: in a log generations rise with offsets. */
-function contradict(a: Position, b: Position): boolean {
-  if (a.generation < 0 || b.generation < 0) return false
-  if (a.offset === b.offset) return a.generation !== b.generation
-  return a.offset < b.offset ? a.generation > b.generation : a.generation < b.generation
 }
 
 /** Of any two of them; neighbours by offset tell it. */

@@ -358,7 +358,7 @@ export class Window {
 
   /** From where on nothing up to the head can be read, below a position of someone who knows it: another history may begin there. */
   #unreadable(offset: number): number {
-    if (this.#unseenFrom < 0 || offset > this.head) return Number.POSITIVE_INFINITY
+    if (this.#unseenFrom < 0 || offset <= this.#unseenFrom || offset > this.head) return Number.POSITIVE_INFINITY
     const lost = this.#losses.next(offset - 1)
     return lost?.reason === 'corrupt' && lost.from < offset ? lost.from : Number.POSITIVE_INFINITY
   }

@@ -207,10 +207,12 @@ export class Witness implements Subscriber {
   stale(token: string | undefined): string | undefined {
     const positions = token === undefined ? [] : decodeToken(token)
     const { hash } = this.#truth.broker.current
-    for (const { partition, head } of this.#truth.headsFor(this.subject)) {
+    for (const { partition, head, rewrites } of this.#truth.headsFor(this.subject)) {
       const own = positions.find((position) => position.streamHash === hash && position.partition === partition)
       // Documented: of one position for several, who was not told of a partition, and got nothing from it, takes none there.
       if (own?.offset === head || (own === undefined && this.shared)) continue
+      // Documented: nor does who stood further on hear of a rewrite, until something of the new history comes.
+      if (this.shared && own!.offset > head && rewrites.some(({ from }) => from <= head)) continue
       return `${this.name}: ${this.subject} stands at ${partition}@${own?.offset} for long, and the head is ${head}`
     }
     return undefined
