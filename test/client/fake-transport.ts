@@ -4,7 +4,8 @@ import { type Delivery, makeEvent } from '../../src/wire/frames.ts'
 import { encodePosition, streamHash } from '../../src/wire/token.ts'
 
 const log = streamHash('events', 'one')
-export const token = (offset: number) => encodePosition({ streamHash: log, partition: 0, offset, generation: 0 })
+export const token = (offset: number, generation = 0) =>
+  encodePosition({ streamHash: log, partition: 0, offset, generation })
 
 export function delivery(subject: string, offset: number, refs?: number[]): Delivery {
   return { kind: 'delivery', after: token(offset + 1), partition: 0, offset, event: makeEvent({ subject }), refs }

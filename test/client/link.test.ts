@@ -241,6 +241,35 @@ test('where all share one position, a new one finds its own first, then all go o
   assert.deepEqual(told, { a: [6, 8], 'a.b': [], b: [9] })
 })
 
+test('where all share one position, who stands further on in another history is asked for apart, to be told of it', async () => {
+  const { net, clock, subscribe } = await clientOf({ kinds: 'sse' })
+  subscribe('a', [token(28, 0)])
+  subscribe('b', [token(0, -1)])
+  await clock.advance(0)
+  net.last.handlers.position(token(0, -1))
+  await clock.advance(0)
+  assert.equal(net.opened.length, 1, 'no history is said')
+  net.last.handlers.position(token(5, 1))
+  net.last.handlers.frame({ kind: 'live', ref: 0 })
+  await clock.advance(0)
+  assert.deepEqual(
+    net.last.wishes.map(({ subject, after }) => [subject, after]),
+    [['a', [token(28, 0)]]],
+  )
+  net.last.handlers.frame({ kind: 'live', ref: 0 })
+  await clock.advance(0)
+  assert.deepEqual(
+    net.last.wishes.map(({ subject }) => subject),
+    ['b'],
+  )
+  net.last.handlers.frame({ kind: 'live', ref: 0 })
+  await clock.advance(0)
+  assert.equal(net.last.wishes.length, 2)
+  net.last.handlers.position(token(6, 1))
+  await clock.advance(0)
+  assert.equal(net.opened.length, 4, 'each has been told all that there was to tell')
+})
+
 test('where all share one position, a refused request is asked for one by one, and only who is at fault ends', async () => {
   const { net, clock, subscribe, told } = await clientOf({ kinds: 'sse' })
   subscribe('a', [token(1)])
