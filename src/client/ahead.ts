@@ -16,7 +16,12 @@ export class Ahead {
 
   /** Whether it came before. */
   has(offset: number, event: Event): boolean {
-    return offset < this.next && (offset < this.#from || this.#events.get(offset) === fingerprint(event))
+    return offset < this.next && (offset < this.#from || this.remembers(offset, event))
+  }
+
+  /** Whether it is known to be this very one. */
+  remembers(offset: number, event: Event): boolean {
+    return this.#events.get(offset) === fingerprint(event)
   }
 
   took(offset: number, event: Event): void {

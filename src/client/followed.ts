@@ -35,7 +35,11 @@ const leadsBack: ReadonlySet<GapReason> = new Set(['rewritten', 'recreated', 're
 const opens: ReadonlySet<GapReason> = new Set(['repartitioned', 'unnamed'])
 
 /** Of a partition by the stream's name alone, as a position has it: where several incarnations may be meant. */
-const nameKeyOf = (streamHash: number, partition: number): string => `${streamHash >>> 24} by name/${partition}`
+const nameKeyOf = ({ streamHash, partition }: Pick<Position, 'streamHash' | 'partition'>): string =>
+  `${streamHash >>> 24}~${partition}`
+
+const nameKeyOfStream = ({ stream, partition }: Pick<Gap, 'stream' | 'partition'>): string =>
+  nameKeyOf({ streamHash: streamHash(stream, ''), partition })
 
 /** Events that wait for `live`, in number: beyond that the gateway is asked again for all of them. */
 const maxHeld = 256
@@ -200,11 +204,13 @@ export class Followed {
     const { stream, partition, offset, event } = delivery
     if (stream === undefined) return this.take(delivery, decodeToken(delivery.after)[0]!)
     const own = this.place.named(stream, partition)
-    const byName = nameKeyOf(streamHash(stream, ''), partition)
+    const byName = nameKeyOfStream({ stream, partition })
     const key = own === undefined ? byName : keyOf(own)
     // What came before it had a place there counts from then on as well.
     const ahead = this.#ahead.get(key) ?? this.#ahead.get(byName) ?? new Ahead()
     if (offset < (own?.offset ?? 0) || ahead.has(offset, event)) return true
+    // Where its place names several incarnations it is not said in which it came.
+    if (own === undefined && [...this.#ahead.values()].some((each) => each.remembers(offset, event))) return true
     if (own !== undefined) this.#ahead.delete(byName)
     this.#ahead.set(key, ahead)
     ahead.took(offset, event)
@@ -225,15 +231,15 @@ export class Followed {
     if (this.#starting || mayBeHere || this.#standsIn(gap)) return this.#gapIfNews(gap)
     // Its place may not name where its subject is now; that is no place of its own all the same.
     const isTold = this.#isAnywhere(gap) || hasGrown === true
-    if (gap.reason === 'recreated') this.#ahead.delete(nameKeyOf(streamHash(gap.stream, ''), gap.partition))
+    if (gap.reason === 'recreated') this.#ahead.delete(nameKeyOfStream(gap))
     return isTold ? this.inflow.gap(gap, undefined) : true
   }
 
-  /** It stands further on than that, in another history. */
+  /** It stands there or further on, in another history. */
   isBeyond(positions: readonly Position[]): boolean {
     return positions.some((position) => {
       const own = this.place.at(position)
-      return own !== undefined && own.offset > position.offset && contradict(own, position)
+      return own !== undefined && own.offset >= position.offset && contradict(own, position)
     })
   }
 
@@ -243,8 +249,12 @@ export class Followed {
    */
   together(positions: readonly Position[], alone: boolean): void {
     const isOwn = (position: Position) =>
-      alone || this.#starting || isGrowth(position) || this.place.at(position) !== undefined || this.#brought(position)
-    const own = positions.filter(isOwn)
+      alone ||
+      this.#starting ||
+      isGrowth(position) ||
+      this.place.at(position) !== undefined ||
+      this.#ahead.has(nameKeyOf(position))
+    const own = positions.filter((position) => isOwn(position) && !this.isBeyond([position]))
     for (const position of own) this.#ahead.get(keyOf(position))?.passed(position.offset)
     this.#move({ how: 'on', positions: own })
     this.placed ||= this.place.size > 0
@@ -304,7 +314,7 @@ export class Followed {
     const positions = positionsOf(gap)
     // What follows a gap that may lead back is new, whatever its offset.
     if (gap.to === undefined || leadsBack.has(gap.reason)) {
-      this.#ahead.delete(nameKeyOf(streamHash(gap.stream, ''), gap.partition))
+      this.#ahead.delete(nameKeyOfStream(gap))
       for (const position of positions) this.#forgetAhead(position)
     }
     const move: Move = { how: 'to', positions }
@@ -337,28 +347,22 @@ export class Followed {
   /** A subject has one partition: with places in several of the stream it has moved, to a new one or to one of before. */
   #isAnywhere({ stream, partition }: Gap): boolean {
     const name = streamHash(stream, '')
-    if (this.#ahead.has(nameKeyOf(name, partition))) return true
+    if (this.#ahead.has(nameKeyOf({ streamHash: name, partition }))) return true
     const count = this.place.positions.filter((own) => sameStreamName(own.streamHash, name)).length
     return count > 1 && !isPattern(this.subject)
   }
 
-  /** Whether events came from this partition while its place did not name it. */
-  #brought({ streamHash, partition }: Position): boolean {
-    return this.#ahead.has(nameKeyOf(streamHash, partition))
-  }
-
   #aheadAt(position: Position): Ahead | undefined {
     if (this.#ahead.size === 0) return undefined
-    return this.#ahead.get(keyOf(position)) ?? this.#ahead.get(nameKeyOf(position.streamHash, position.partition))
+    return this.#ahead.get(keyOf(position)) ?? this.#ahead.get(nameKeyOf(position))
   }
 
   /** The next new offset there: over SSE events are ahead of their positions. */
   #known({ reason }: Gap, position: Position): number | undefined {
     const own = this.place.at(position)?.offset
-    // What came of a log that is gone says nothing of the one behind the gap.
-    const isUnnamed = own === undefined && reason !== 'recreated'
-    const next = (isUnnamed ? this.#aheadAt(position) : this.#ahead.get(keyOf(position)))?.next
-    return own === undefined ? next : Math.max(own, next ?? 0)
+    // What came of another log, or of this one before that, says nothing of what is behind the gap.
+    if (own === undefined) return reason === 'recreated' ? undefined : this.#aheadAt(position)?.next
+    return Math.max(own, this.#ahead.get(keyOf(position))?.next ?? 0)
   }
 
   /** Of all incarnations of the partition. */

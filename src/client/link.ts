@@ -244,8 +244,7 @@ export class Link {
         break
       case 'live':
         this.#served.live(frame.ref)
-        // Where it is to be opened again, some may not have been told yet of what tells them apart.
-        if (this.#cancelAttempt === undefined) this.#sharing.live(this.#served.values())
+        this.#sharing.live(this.#served.values())
         if (this.#served.share?.until === 'live') this.#reopen()
         this.#tell()
         break
@@ -265,7 +264,11 @@ export class Link {
     for (const followed of this.#fullAtPosition) this.#park(followed)
     const { share } = this.#served
     if (share?.until === 'position' && share.members.every(({ placed }) => placed)) this.#reopen()
-    else if (isTorn && share !== undefined && this.#sharing.isOther(share, [...this.#members])) this.#reopen()
+    else if (isTorn && share !== undefined && this.#sharing.isOther(share, [...this.#members])) {
+      // What it still brings would carry them along.
+      this.#letGo()
+      this.#attemptAfter(0)
+    }
   }
 
   /** The gateway has answered. */

@@ -101,8 +101,9 @@ export class Served {
   /** All stand there. True where one of them stands further on in another history, which it has not been told of. */
   position(token: string): boolean {
     const positions = decodeToken(token)
-    const isTorn = this.values().some((followed) => followed.isBeyond(positions))
+    let isTorn = false
     for (const followed of this.#byRef.values()) {
+      isTorn ||= followed.isBeyond(positions)
       followed.together(positions, this.#byRef.size === 1)
       if (followed.alone === 'wanted') followed.alone = 'well'
     }

@@ -116,7 +116,9 @@ function unnamed(feed: PartitionFeed): Start {
  */
 function movedInto(feed: PartitionFeed, named: Position | undefined, count: number): Start {
   const told = named === undefined ? plain(feed, feed.window.head) : judgeGeneration(feed, named)
-  const offset = feed.partition < count ? told.offset : Math.max(feed.first, feed.firstOffset)
+  const first = Math.max(feed.first, feed.firstOffset)
+  // Who stands below is told of what is gone as well.
+  const offset = feed.partition < count ? told.offset : Math.min(first, named?.offset ?? first)
   return { feed, offset, gaps: [...told.gaps, owed('repartitioned', offset, undefined, named)] }
 }
 

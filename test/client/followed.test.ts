@@ -260,6 +260,17 @@ test('a gap by name below what came over SSE is told, for that may have been of 
   assert.deepEqual(told, [3, 7, 'ttl'])
 })
 
+test('over a shared connection an event that came is not new where its place names several incarnations', () => {
+  const second = streamHash('events', 'second')
+  const { followed, told } = following('a', at(2))
+  const event = { ...delivery('a', 2), stream: 'events', after: '' }
+  followed.shared(event)
+  followed.together([at(0, 0, second)], true)
+  followed.shared(event)
+  followed.shared({ ...delivery('a', 3), stream: 'events', after: '' })
+  assert.deepEqual(told, [2, 3])
+})
+
 test('over a shared connection a log made anew with other partitions tells each of all of them', () => {
   const second = streamHash('events', 'second')
   const { followed, told } = following('a', at(4, 2), growthPosition(log, 3))

@@ -241,7 +241,7 @@ test('where all share one position, a new one finds its own first, then all go o
   assert.deepEqual(told, { a: [6, 8], 'a.b': [], b: [9] })
 })
 
-test('where all share one position, who stands further on in another history is asked for apart, to be told of it', async () => {
+test('where all share one position, who stands there or further on in another history is asked for apart, to be told of it', async () => {
   const { net, clock, subscribe } = await clientOf({ kinds: 'sse' })
   subscribe('a', [token(28, 0)])
   subscribe('b', [token(0, -1)])
@@ -249,7 +249,7 @@ test('where all share one position, who stands further on in another history is 
   net.last.handlers.position(token(0, -1))
   await clock.advance(0)
   assert.equal(net.opened.length, 1, 'no history is said')
-  net.last.handlers.position(token(5, 1))
+  net.last.handlers.position(token(28, 1))
   net.last.handlers.frame({ kind: 'live', ref: 0 })
   await clock.advance(0)
   assert.deepEqual(

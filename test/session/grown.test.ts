@@ -70,6 +70,20 @@ test('who waits for another to be read a new partition is told of it at once: el
   assert.deepEqual(refs, [[1], [1], [2], [2]])
 })
 
+test('who stands in a new partition below what the broker has of it is read it from there', async () => {
+  const { gateway } = await grown('poll')
+  for (const [i, text] of after.entries()) gateway.publish(`a.${i}`, text)
+  gateway.broker.retain(2, 2)
+  await settled()
+  const { streamHash } = gateway.stream.partitions[2]!
+  const below = { streamHash, partition: 2, offset: 0, generation: -1 }
+  const client = gateway.connect('poll')
+  client.session.start(['a.>', 'b.>'], [encodeToken([below, growthPosition(streamHash, 2)])])
+  for (let i = 0; i < 10; i++) await settled()
+  const gaps = client.gaps.filter(({ partition }) => partition === 2).map(({ reason, from, to }) => [reason, from, to])
+  assert.deepEqual(gaps, [['repartitioned', 0, undefined]])
+})
+
 test('a token of later that leaves a new partition out is of another subject: that partition is unnamed', async () => {
   const { gateway, resume } = await grown('poll')
   const narrow = gateway.connect('poll')
