@@ -74,6 +74,7 @@ test('who stands in a new partition below what the broker has of it is read it f
   const { gateway } = await grown('poll')
   for (const [i, text] of after.entries()) gateway.publish(`a.${i}`, text)
   gateway.broker.retain(2, 2)
+  gateway.broker.end(2)
   await settled()
   const { streamHash } = gateway.stream.partitions[2]!
   const below = { streamHash, partition: 2, offset: 0, generation: -1 }

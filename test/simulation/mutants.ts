@@ -286,8 +286,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'after a rewrite an offset is taken for the event that had it',
     file: 'client/ahead.ts',
-    from: '(offset < this.#from || this.#events.get(offset) === fingerprint(event))',
-    to: '(offset < this.#from || this.#events.has(offset) || fingerprint(event) === "")',
+    from: '(offset < this.#from || this.remembers(offset, event))',
+    to: '(offset < this.#from || this.#events.has(offset) || this.remembers(offset, event))',
   },
   {
     name: 'one subscription advances with the other before it is live',
