@@ -59,13 +59,16 @@ function herdRow({ name, arrival, cpu, counted, lost, repeated }: Herd): Row {
 }
 
 function latencyRows({ name, quiet, meanwhile }: Herd): Row[] {
-  const row = (when: string, { p50Us, p99Us, maxUs, writtenP99 }: Latency): Row => ({
+  const row = (when: string, latency: Latency): Row => ({
     'missed is in': name,
     when,
-    'received p50 ms': p50Us / 1000,
-    'p99 ms': p99Us / 1000,
-    'max ms': maxUs / 1000,
-    'written p99 ≤ ms': writtenP99 * 1000,
+    'received p50 ms': latency.p50Us / 1000,
+    'p99 ms': latency.p99Us / 1000,
+    'max ms': latency.maxUs / 1000,
+    'written p99 ≤ ms': latency.writtenP99 * 1000,
+    'read to written p99 ≤ ms': latency.readToWrittenP99 * 1000,
+    'loop delay p99 ≤ ms': latency.loopDelayP99 * 1000,
+    'waits for a core %': latency.coreWait * 100,
   })
   return [row('quiet', quiet), row('while they come', meanwhile)]
 }

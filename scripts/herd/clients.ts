@@ -7,8 +7,9 @@ import { countOf, herdSubject } from './event.ts'
 /** A process that holds clients of the herd: elsewhere they would have hosts of their own, so here they come last. */
 setPriority(constants.priority.PRIORITY_LOW)
 
-/** Connections are opened each so many ms. */
+/** Connections are opened each so many ms, and so many at once where this process comes late to it: hosts of their own would not meet. */
 const tickMs = 5
+const maxAtOnce = 50
 
 export interface HerdOptions {
   /** Number of its first client; client i follows the `each` subjects from i × `each` on. */
@@ -37,9 +38,9 @@ async function come(withinMs: number): Promise<Arrival> {
   const coming: Promise<number>[] = []
   while (coming.length < herd.length) {
     const share = Math.min(1, (performance.now() - startMs + tickMs) / withinMs)
-    const due = Math.ceil(herd.length * share)
+    const due = Math.min(Math.ceil(herd.length * share), coming.length + maxAtOnce)
     while (coming.length < due) coming.push(herd[coming.length]!.come(options.port))
-    if (coming.length < herd.length) await sleep(tickMs)
+    if (coming.length < herd.length) await sleep(due < Math.ceil(herd.length * share) ? 0 : tickMs)
   }
   const begunMs = performance.now() - startMs
   const times = await Promise.all(coming)

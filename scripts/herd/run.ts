@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Child } from '../../src/bench/child.ts'
 import type { Gateway, GatewayConfig } from '../../src/bench/gateway.ts'
-import { type Cpu, cpuBetween, cpuOf } from '../../src/bench/host.ts'
+import { type Cpu, coreWaitUs, cpuBetween, cpuOf } from '../../src/bench/host.ts'
 import { type Metrics, quantileBound } from '../../src/bench/metrics.ts'
 import type { LoadHandlers, Received } from '../figures/load.ts'
 import type { Site } from '../figures/site.ts'
@@ -22,14 +22,18 @@ const livePrefix = subjectOf(0).split('.')[0]!
 const maxWarmUpMs = 3000
 /** How long the last deliveries may take, ms. */
 const settleMs = 20_000
-const writtenMetric = 'carillon_publish_to_written_seconds'
 
-/** What the live clients saw in a stretch of time, µs; `writtenP99` is the gateway's own, as its bucket's bound, seconds. */
+/** What the live clients saw in a stretch of time, µs, and what the gateway says of it. */
 export interface Latency {
   readonly p50Us: number
   readonly p99Us: number
   readonly maxUs: number
+  /** By the gateway's histograms, as their buckets' bounds, seconds: from due to the write, from its read to the write, and its timers. */
   readonly writtenP99: number
+  readonly readToWrittenP99: number
+  readonly loopDelayP99: number
+  /** Of the time, how much its main thread was ready to run while others had the cores. */
+  readonly coreWait: number
 }
 
 export interface Herd {
@@ -150,12 +154,23 @@ async function stampede(crowd: Crowd, name: string, options: Options): Promise<H
 }
 
 async function latencyOf({ gateway, live }: Crowd, during: () => Promise<unknown>): Promise<Latency> {
-  const before = (await gateway.metrics()).buckets(writtenMetric)
+  const before = await gateway.metrics()
+  const [startMs, waitBefore] = [performance.now(), coreWaitUs(gateway.pid)]
   await live.ask('time', null)
   await during()
   const { p50Us, p99Us, maxUs }: Received = await live.ask('received', null)
-  const after = (await gateway.metrics()).buckets(writtenMetric)
-  return { p50Us, p99Us, maxUs, writtenP99: quantileBound(before, after, 0.99) }
+  const coreWait = (coreWaitUs(gateway.pid) - waitBefore) / 1000 / (performance.now() - startMs)
+  const after = await gateway.metrics()
+  const p99 = (metric: string) => quantileBound(before.buckets(metric), after.buckets(metric), 0.99)
+  return {
+    p50Us,
+    p99Us,
+    maxUs,
+    writtenP99: p99('carillon_publish_to_written_seconds'),
+    readToWrittenP99: p99('carillon_read_to_written_seconds'),
+    loopDelayP99: p99('nodejs_eventloop_delay_seconds'),
+    coreWait,
+  }
 }
 
 function countsBetween(before: Metrics, after: Metrics): Herd['counted'] {

@@ -26,6 +26,11 @@ export function cpuOf(pid: number): Cpu {
   return { totalUs, userUs, systemUs: totalUs - userUs }
 }
 
+/** How long the main thread of a process has been ready to run while others had the cores, µs. */
+export function coreWaitUs(pid: number): number {
+  return Number(read(`/proc/${pid}/task/${pid}/schedstat`).split(' ')[1]) / 1000
+}
+
 export function cpuBetween(before: Cpu, after: Cpu): Cpu {
   return {
     totalUs: after.totalUs - before.totalUs,

@@ -1,5 +1,6 @@
 import { TimingWheel } from '../base/wheel.ts'
 import { Pump } from '../session/pump.ts'
+import { Arrivals } from './arrivals.ts'
 import { EdgeContext, type EdgeContracts, type EdgeCounters } from './context.ts'
 import { Doorway } from './doorway.ts'
 import { type Listener, makeListener } from './listener.ts'
@@ -64,11 +65,16 @@ function register(listener: Listener, context: EdgeContext): void {
   listener.app.any('/*', (res, req) => router.handle(res, req))
 }
 
-/** Counts connections before they have sent a byte, and closes those over the limit. */
+/** Counts connections before they have sent a byte, closes those over the limit, and has the others take their turn. */
 function limitConnections(listener: Listener, { counters, options }: EdgeContext): void {
+  const arrivals = new Arrivals((task) => setImmediate(task))
   listener.onConnection((res, change) => {
     counters.httpConnections += change
-    if (change < 0 || counters.httpConnections <= options.maxHttpConnections) return
+    if (change < 0) return
+    if (counters.httpConnections <= options.maxHttpConnections) {
+      arrivals.add(res)
+      return
+    }
     counters.connectionsRefused++
     res.close()
   })
