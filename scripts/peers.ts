@@ -17,7 +17,7 @@ const usage = `usage: node scripts/peers.ts install | [options]
   --parts NAMES      of ${parts.join(', ')} (all)
   --duration S       seconds that each rate is measured, after a warm-up of at most 2 s (5)
   --centrifugo PATH  measure this binary of Centrifugo as well, with history and without
-  --mercure PATH     measure this binary of Mercure as well
+  --mercure PATH     measure this binary of Mercure (1.0) as well, with history and without
   --first-port N     a hundred ports from there on are used (19500)
   --json             print the figures as JSON, not as tables
   --docs             write docs/benchmarks.md`

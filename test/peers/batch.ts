@@ -50,21 +50,26 @@ export function connected({ host, port }: Endpoint): Promise<Socket> {
 /** Calls under way on one connection, answered in their order. */
 export class Waiting {
   readonly #waiting: { resolve: () => void; reject: (error: Error) => void }[] = []
+  #gone: Error | undefined
 
   constructor(socket: Socket) {
-    const gone = (why: string) => {
-      for (const { reject } of this.#waiting.splice(0)) reject(new Error(why))
-    }
-    socket.on('error', (error) => gone(error.message))
-    socket.on('close', () => gone('the server closed the connection for publishing'))
+    socket.on('error', (error) => this.#end(error))
+    socket.on('close', () => this.#end(new Error('the server closed the connection for publishing')))
   }
 
+  /** Rejects when the connection ends, or has ended: what is written to it then is dropped without a word. */
   next(): Promise<void> {
+    if (this.#gone !== undefined) return Promise.reject(this.#gone)
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
   }
 
   answered(count = 1): void {
     for (const { resolve } of this.#waiting.splice(0, count)) resolve()
+  }
+
+  #end(error: Error): void {
+    this.#gone ??= error
+    for (const { reject } of this.#waiting.splice(0)) reject(this.#gone)
   }
 }
 

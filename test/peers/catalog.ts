@@ -1,4 +1,5 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { execFileSync } from 'node:child_process'
+import { createHmac, randomBytes, randomUUID } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -49,11 +50,11 @@ export function catalog(site: PeerSite, binaries: Binaries): Entry[] {
       lacks: binaries.centrifugo === undefined ? 'give its binary by --centrifugo PATH' : undefined,
       make: (at: PeerSite) => centrifugo(at, binaries.centrifugo!, history),
     })),
-    {
-      id: 'mercure',
+    ...([true, false] as const).map((history) => ({
+      id: history ? 'mercure-history' : 'mercure',
       lacks: binaries.mercure === undefined ? 'give its binary by --mercure PATH' : undefined,
-      make: (at) => mercure(at, binaries.mercure!),
-    },
+      make: (at: PeerSite) => mercure(at, binaries.mercure!, history),
+    })),
   ]
 }
 
@@ -224,28 +225,53 @@ async function centrifugo(site: PeerSite, binary: string, withHistory: boolean):
   })
 }
 
-async function mercure(site: PeerSite, binary: string): Promise<Target> {
+/** Mercure 1.0 with its default transport, a file, and without a history; 0.x has other directives and other tokens. */
+async function mercure(site: PeerSite, binary: string, withHistory: boolean): Promise<Target> {
   const port = site.ports()
+  const origin = `http://127.0.0.1:${port}`
   const file = join(site.dir, `Caddyfile-${port}`)
   const tokenFile = join(site.dir, `mercure-token-${port}`)
   const key = randomBytes(32).toString('hex')
-  writeFileSync(tokenFile, `${publisherToken(key)}\n`, { mode: 0o600 })
-  const hub = `mercure {\n protocol_version_compatibility 8\n publisher_jwt ${key}\n anonymous\n transport local\n }`
-  writeFileSync(file, `{\n admin off\n auto_https off\n}\nhttp://127.0.0.1:${port} {\n ${hub}\n}\n`, { mode: 0o600 })
+  writeFileSync(tokenFile, `${publisherToken(key, origin)}\n`, { mode: 0o600 })
+  const path = join(site.dir, `mercure-${port}.db`)
+  const transport = withHistory ? `transport bolt {\n path ${path}\n }` : 'transport local'
+  const issuer = `issuer ${origin} {\n publisher {\n jwt ${key} HS256\n }\n }`
+  const hub = `mercure {\n ${issuer}\n resource_identifier ${hubOf(origin)}\n anonymous\n ${transport}\n }`
+  const global = '{\n admin off\n auto_https off\n persist_config off\n log {\n level ERROR\n }\n}'
+  writeFileSync(file, `${global}\n${origin} {\n ${hub}\n}\n`, { mode: 0o600 })
+  const kept = withHistory ? 'bolt, its default: a file, synchronised at each update' : 'local: no history'
   return new Peer({
-    name: `Mercure (Caddy ${versionOf(binary, 'version')})`,
-    settings: { transport: 'local: no history', subscribers: 'anonymous, SSE', publishing: 'HTTP, pipelined' },
+    name: `Mercure ${mercureVersion(binary)}${withHistory ? ' with history' : ''}`,
+    settings: { transport: kept, subscribers: 'anonymous, SSE over HTTP/1.1', publishing: 'HTTP, pipelined, JWT' },
     conversation: 'mercure',
     way: 'mercure',
     wayTarget: { endpoint: { host: '127.0.0.1', port, tls: false }, tokenFile },
     port,
     command: [binary, 'run', '--config', file, '--adapter', 'caddyfile'],
+    // Caddy keeps locks and certificates below them.
+    environment: { XDG_DATA_HOME: site.dir, XDG_CONFIG_HOME: site.dir },
   })
 }
 
-/** RFC 7519, HS256: may publish to every topic. */
-function publisherToken(key: string): string {
+const hubOf = (origin: string) => `${origin}/.well-known/mercure`
+
+/** Its `version` is Caddy's; its own is that of its modules. */
+function mercureVersion(binary: string): string {
+  const modules = execFileSync(binary, ['list-modules', '--versions'], { encoding: 'utf8' })
+  return /^http\.handlers\.mercure v(\S+)/m.exec(modules)?.[1] ?? ''
+}
+
+const tokenS = 86_400
+
+/** An access token as Mercure 1.0 wants it (RFC 9068, RFC 9396), HS256: may publish to every topic. */
+function publisherToken(key: string, origin: string): string {
   const encode = (part: unknown) => Buffer.from(JSON.stringify(part)).toString('base64url')
-  const signed = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode({ mercure: { publish: ['*'] } })}`
+  const nowS = Math.floor(Date.now() / 1000)
+  const grant = { type: 'https://mercure.rocks/authorization-detail', actions: ['publish'], topics: [{ match: '*' }] }
+  const claims = {
+    ...{ iss: origin, sub: origin, client_id: origin, aud: hubOf(origin), jti: `urn:uuid:${randomUUID()}` },
+    ...{ iat: nowS, exp: nowS + tokenS, authorization_details: [grant] },
+  }
+  const signed = `${encode({ alg: 'HS256', typ: 'at+jwt' })}.${encode(claims)}`
   return `${signed}.${createHmac('sha256', key).update(signed).digest('base64url')}`
 }

@@ -147,9 +147,9 @@ const centrifugo: Dialect = {
   },
 }
 
-/** Mercure: a stream of events whose head is the answer; it sends a comment at once. */
+/** Mercure 1.0: a stream of events whose head is the answer; it sends a comment at once. */
 const mercureStream: StreamDialect = {
-  path: (subject) => `/.well-known/mercure?topic=${encodeURIComponent(subject)}`,
+  path: (subject) => `/.well-known/mercure?match=${encodeURIComponent(subject)}`,
   headers: () => '',
   named() {},
 }

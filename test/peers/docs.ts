@@ -37,7 +37,9 @@ export function docsOf(results: Results): string {
       'can not vouch for. CPU is that of the server with all of its processes, user and kernel; a delivery has its share of the intake in it.',
     'They do not promise the same. Carillon reads each event from a replicated log, keeps each client in order, and lets it resume anywhere; `bare` is ' +
       'the same reader with uWebSockets.js and nothing else: what a gateway on these parts costs at least. nats-server (core NATS), `ws` and ' +
-      'socket.io forget an event as soon as it is written, and take it straight from the publisher: no broker is in their way, or in their figures.',
+      'socket.io forget an event as soon as it is written, and take it straight from the publisher: no broker is in their way, or in their ' +
+      'figures. Centrifugo and Mercure are measured with a history that a client can resume from, and without. Mercure speaks SSE, the others ' +
+      'WebSocket.',
     ...results.parts.map((part) => `## ${titles[part]}\n\n${notes[part]}\n\n${tableOf(part, runs)}`),
     `## Versions and settings\n\n${settingsOf(runs)}`,
     ...failuresOf(runs, left),
@@ -57,9 +59,13 @@ const plain = (value: unknown) => (typeof value === 'object' ? `\`${JSON.stringi
 function failuresOf(runs: readonly PeerRun[], left: Results['left']): string[] {
   const failed = runs.filter((run) => run.failure !== undefined).map(({ name, failure }) => `- ${name}: ${failure}`)
   const problems = runs.flatMap(({ name, figures }) =>
-    figures.flatMap(({ part, rate, problems: all }) =>
-      all.map((why) => `- ${name}, ${part} at ${round(rate)}/s: ${why}`),
-    ),
+    figures
+      .filter((figure) => figure.problems.length > 0)
+      // What the generator says belongs to it: a peer that acknowledges too few was offered no more.
+      .map(
+        ({ part, rate, problems: all, limits }) =>
+          `- ${name}, ${part} at ${round(rate)}/s: ${[...all, ...limits].join('; ')}`,
+      ),
   )
   const out = Object.entries(left).map(([id, why]) => `- ${id}: ${why}`)
   const failures =

@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { headerOf, readHead } from '../../src/bench/http-head.ts'
-import type { OpenWay, Outgoing, Way } from '../../src/bench/outgoing.ts'
+import { type OpenWay, type Outgoing, Refusal, type Way } from '../../src/bench/outgoing.ts'
 import { authorityOf, type Endpoint } from '../../src/bench/socket.ts'
 import { connected, type Place, payloadOf, placeOf, subjectOf, Waiting } from './batch.ts'
 
@@ -9,6 +10,8 @@ const maxBatches = 2
 /** Requests that are under way at most, and events of a batch where one request takes many. */
 const pipelined = 100
 const batched = 1000
+/** Of an answer that is no success: its head, as a rule. */
+const maxToldBytes = 500
 
 /** `requests` are those of one batch; a batch is through when all of them are answered 2xx. */
 async function open(endpoint: Endpoint, maxEvents: number, requests: Compose): Promise<Way> {
@@ -42,11 +45,14 @@ async function open(endpoint: Endpoint, maxEvents: number, requests: Compose): P
 
 type Compose = (outgoing: Outgoing, place: Place, authority: string) => Buffer[]
 
-/** Where the first answer ends; -1 = it is not complete. Throws for one that is no success. */
+/** Where the first answer ends; -1 = it is not complete. Throws for one that is no success: a Refusal where the request is to blame. */
 function answerEnd(bytes: Buffer): number {
   const head = readHead(bytes)
   if (head === undefined) return -1
-  if (head.status >= 300) throw new Error(`expected 2xx for a publish, got ${bytes.toString('latin1', 0, 300)}`)
+  if (head.status >= 300) {
+    const why = `expected 2xx for a publish, got ${bytes.toString('latin1', 0, maxToldBytes)}`
+    throw head.status >= 400 && head.status < 500 ? new Refusal(why) : new Error(why)
+  }
   const chunked = /chunked/i.test(headerOf(head, 'transfer-encoding') ?? '')
   if (chunked) {
     const end = bytes.indexOf('\r\n0\r\n\r\n', head.end - 2)
@@ -92,7 +98,6 @@ export interface MercureWayTarget {
 
 export const openMercureWay: OpenWay = async ({ target }) => {
   const { endpoint, tokenFile } = target as MercureWayTarget
-  const { readFileSync } = await import('node:fs')
   const authorization = `Authorization: Bearer ${readFileSync(tokenFile, 'utf8').trim()}\r\n`
   const headers = `${authorization}Content-Type: application/x-www-form-urlencoded\r\n`
   return open(endpoint, pipelined, (outgoing, place, authority) =>

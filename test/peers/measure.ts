@@ -1,4 +1,4 @@
-import { Bench, type Progress } from '../../src/bench/bench.ts'
+import { Bench, type BenchOptions, type Progress } from '../../src/bench/bench.ts'
 import type { Report } from '../../src/bench/report.ts'
 import { type Load, loadOf } from '../../src/bench/scenario.ts'
 import { Stop } from '../../src/bench/stop.ts'
@@ -54,16 +54,21 @@ export interface MeasureOptions {
   readonly progress: (line: string) => void
 }
 
+/** What is needed of a `Bench`. */
+export type PeerBench = Pick<Bench, 'open' | 'measure' | 'report' | 'close'>
+
 /** Measures peers one after the other, each in a server of its own for each part. */
 export class PeerMeasurement {
   readonly #site: PeerSite
   readonly #options: MeasureOptions
+  readonly #newBench: (options: BenchOptions) => PeerBench
   #stop = new Stop()
   interrupted = false
 
-  constructor(site: PeerSite, options: MeasureOptions) {
+  constructor(site: PeerSite, options: MeasureOptions, newBench = (each: BenchOptions): PeerBench => new Bench(each)) {
     this.#site = site
     this.#options = options
+    this.#newBench = newBench
   }
 
   /** Ends what is being measured; what was measured is kept. */
@@ -72,6 +77,7 @@ export class PeerMeasurement {
     this.#stop.interrupt()
   }
 
+  /** Never rejects: what was measured until something failed, or until the interruption, is in the answer. */
   async run(entry: Entry): Promise<PeerRun> {
     const figures: Figure[] = []
     let target: Target | undefined
@@ -80,8 +86,15 @@ export class PeerMeasurement {
       if (this.interrupted) break
       try {
         target = await entry.make(this.#site)
-        figures.push(...(await this.#part(entry.id, target, part)))
+        await this.#part(target, part, (rate, report) => {
+          const figure = figureOf(entry.id, part, rate, report)
+          figures.push(figure)
+          this.#options.progress(lineOf(figure))
+          return figure
+        })
       } catch (error) {
+        // A server or a broker that ends at Ctrl-C as well has not failed.
+        if (this.interrupted) break
         failure = `${part}: ${(error as Error).message}`
         this.#options.progress(`${entry.id}: ${failure}`)
       }
@@ -89,11 +102,13 @@ export class PeerMeasurement {
     return { id: entry.id, name: target?.name ?? entry.id, settings: target?.settings ?? {}, figures, failure }
   }
 
-  async #part(id: string, target: Target, part: Part): Promise<Figure[]> {
-    const figures: Figure[] = []
+  /** `measured` is told of each rate as soon as it has its figures: whatever comes after leaves them as they are. */
+  async #part(target: Target, part: Part, measured: (rate: number, report: Report) => Figure): Promise<void> {
     this.#stop = new Stop()
     const stop = this.#stop
-    const bench = new Bench({ target, load: this.#load(part, 0), stop, progress: silent, calibrated: false })
+    // It may have come while the target was made.
+    if (this.interrupted) return
+    const bench = this.#newBench({ target, load: this.#load(part, 0), stop, progress: silent, calibrated: false })
     try {
       await bench.open()
       for (const rate of part === 'idle' ? [idleRate] : rates[part]) {
@@ -102,16 +117,13 @@ export class PeerMeasurement {
         const report = bench.report(await bench.measure(load), load)
         // What was cut short is no figure.
         if (stop.interrupted) break
-        const figure = figureOf(id, part, rate, report)
-        figures.push(figure)
-        this.#options.progress(lineOf(figure))
-        if (figure.problems.length > 0 || figure.p99Ms > targetP99Ms || figure.limits.length > 0) break
+        const { problems, p99Ms, limits } = measured(rate, report)
+        if (problems.length > 0 || p99Ms > targetP99Ms || limits.length > 0) break
       }
     } finally {
       await bench.close()
     }
     if (stop.problem !== undefined) throw new Error(stop.problem)
-    return figures
   }
 
   #load(part: Part, rate: number): Load {

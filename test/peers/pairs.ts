@@ -3,7 +3,7 @@ import { type Load, loadOf } from '../../src/bench/scenario.ts'
 import type { Stop } from '../../src/bench/stop.ts'
 import type { Target } from '../../src/bench/target.ts'
 import { bare, carillon } from './catalog.ts'
-import type { Pair, Stretch } from './ratios.ts'
+import type { Round, Stretch } from './ratios.ts'
 import type { PeerSite } from './site.ts'
 
 export const pairedLoads = { unicast: 5000, broadcast: 20 } as const
@@ -12,38 +12,55 @@ const clients = 1000
 const warmupS = 1
 const silent: Progress = { step() {}, connecting() {}, second() {} }
 
-export interface PairOptions {
+export interface RoundOptions {
   readonly site: PeerSite
   readonly stop: Stop
-  readonly pairs: number
-  /** Of one stretch. */
+  readonly rounds: number
+  /** Of one stretch; a round has four. */
   readonly durationS: number
-  readonly clients?: number
   readonly progress: (line: string) => void
 }
 
+type Side = keyof Round
+
 /**
- * Both servers run and have their clients from beginning to end, each on a topic of its own; the load goes to one, then to the other,
- * and again. Rejects where something was lost: such figures compare nothing.
+ * Each round starts both servers anew, each on a topic of its own, since two starts of the same code differ as well; then the load goes to
+ * one, twice to the other, and to the first again. Who is the first changes from round to round. Rejects where something was lost:
+ * such figures compare nothing.
  */
-export async function measurePairs(scenario: PairedLoad, options: PairOptions): Promise<Pair[]> {
-  const { site, stop, pairs, durationS, progress } = options
+export async function measureRounds(scenario: PairedLoad, options: RoundOptions): Promise<Round[]> {
+  const { stop, rounds, durationS, progress } = options
   const rate = pairedLoads[scenario]
-  const load = loadOf(scenario, { rate, clients: options.clients ?? clients, payloadBytes: 512, durationS, warmupS })
-  const [first, second] = [await carillon(site, 'kafka', 'pairs-carillon'), await bare(site, 'kafka', 'pairs-bare')]
-  const benches = [first, second].map((target) => benchOf(target, load, stop))
-  const measured: Pair[] = []
-  try {
-    for (const bench of benches) await bench.open()
-    while (measured.length < pairs && !stop.stopped) {
-      const [ours, yardstick] = [await stretch(benches[0]!, load, stop), await stretch(benches[1]!, load, stop)]
-      measured.push({ carillon: ours, bare: yardstick })
-      progress(`${scenario} at ${rate}/s, pair ${measured.length}: Carillon ${said(ours)}; bare ${said(yardstick)}`)
-    }
-  } finally {
-    await Promise.all(benches.map((bench) => bench.close()))
+  const load = loadOf(scenario, { rate, clients, payloadBytes: 512, durationS, warmupS })
+  const measured: Round[] = []
+  while (measured.length < rounds && !stop.stopped) {
+    const order = orderOf(measured.length)
+    const round = await measureRound(load, order, options)
+    measured.push(round)
+    const figures = (['carillon', 'bare'] as const).map((side) => `${side} ${round[side].map(said).join(', ')}`)
+    progress(`${scenario} at ${rate}/s, round ${measured.length} of ${rounds}: ${figures.join('; ')}`)
   }
   return measured
+}
+
+/** A B B A, then B A A B: neither a host that drifts nor a server that has just been started favours a side. */
+export function orderOf(round: number): readonly [Side, Side, Side, Side] {
+  return round % 2 === 0 ? ['carillon', 'bare', 'bare', 'carillon'] : ['bare', 'carillon', 'carillon', 'bare']
+}
+
+async function measureRound(load: Load, order: readonly Side[], { site, stop }: RoundOptions): Promise<Round> {
+  const benches = {
+    carillon: benchOf(await carillon(site, 'kafka', 'pairs-carillon'), load, stop),
+    bare: benchOf(await bare(site, 'kafka', 'pairs-bare'), load, stop),
+  }
+  const round: Record<Side, Stretch[]> = { carillon: [], bare: [] }
+  try {
+    for (const side of new Set(order)) await benches[side].open()
+    for (const side of order) round[side].push(await stretch(benches[side], load, stop))
+  } finally {
+    await Promise.all(Object.values(benches).map((bench) => bench.close()))
+  }
+  return round
 }
 
 const benchOf = (target: Target, load: Load, stop: Stop): Bench =>
@@ -56,4 +73,4 @@ async function stretch(bench: Bench, load: Load, stop: Stop): Promise<Stretch> {
   return { cpuUs: report.cpuUsPerDelivery, p50Ms: report.latency.p50Ms }
 }
 
-const said = ({ cpuUs, p50Ms }: Stretch): string => `${cpuUs.toFixed(1)} µs, p50 ${p50Ms.toFixed(2)} ms`
+const said = ({ cpuUs, p50Ms }: Stretch): string => `${cpuUs.toFixed(1)} µs (p50 ${p50Ms.toFixed(2)} ms)`

@@ -13,8 +13,8 @@ import { TcpProxy } from './support/proxy.ts'
 /** Each peer that is measured is measured fairly: what was published reaches its clients, and what does not is seen. */
 
 const site = new PeerSite(21_400)
-const proxyPort = 21_490
-const noNats = site.lacks('nats')
+// Kafka has ports 80 and 90 of the hundred.
+const proxyPort = 21_495
 const entries = catalog(site, {})
 const of = (id: string) => entries.find((entry) => entry.id === id)!
 const clients = 20
@@ -46,18 +46,23 @@ async function deliversAll(make: () => Promise<Target>, broadcasts = false): Pro
   assert.ok(Math.abs(broadcast.latency.count - clients * 20) <= clients, `${broadcast.latency.count} deliveries came`)
 }
 
-describe('peers side by side', { timeout: 120_000 }, () => {
-  const nats = noNats ?? false
-  test('bare uWebSockets.js delivers all', { skip: nats }, () => deliversAll(() => bare(site, 'nats'), true))
-  test('Carillon delivers all', { skip: nats }, () => deliversAll(() => carillon(site, 'nats')))
-  test('nats-server delivers all', { skip: nats }, () => deliversAll(() => of('nats').make(site)))
-
-  // Those that are not installed are no part of the tests: `node scripts/peers.ts install` adds them.
-  for (const id of ['ws', 'socketio', 'nchan'].filter((each) => of(each).lacks === undefined)) {
-    test(`${id} delivers all`, () => deliversAll(() => of(id).make(site), id === 'ws'))
+describe('peers side by side', { timeout: 180_000 }, () => {
+  for (const [kind, name] of [
+    ['nats', 'NATS'],
+    ['kafka', 'Kafka'],
+  ] as const) {
+    const skip = site.lacks(kind) ?? false
+    const broadcasts = kind === 'nats'
+    test(`bare uWebSockets.js delivers all of ${name}`, { skip }, () => deliversAll(() => bare(site, kind), broadcasts))
+    test(`Carillon delivers all of ${name}`, { skip }, () => deliversAll(() => carillon(site, kind)))
   }
 
-  test('a message that a peer swallows is a loss', async () => {
+  for (const id of ['nats', 'ws', 'socketio', 'nchan']) {
+    const { lacks, make } = of(id)
+    test(`${id} delivers all`, { skip: lacks ?? false }, () => deliversAll(() => make(site), id === 'ws'))
+  }
+
+  test('a message that a peer swallows is a loss', { skip: of('ws').lacks ?? false }, async () => {
     const target = await of('ws').make(site)
     const proxy = await TcpProxy.start(proxyPort, target.endpoints[0]!.port)
     let dropped = 0
