@@ -14,7 +14,7 @@ PEERS =
 REAL = $(shell find test/real -name '*.test.ts' 2>/dev/null | sort)
 TEST = PATH="$(dir $(NODE)):$$PATH" $(RUN) --test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=./test/skipped.ts --test-reporter-destination=stdout
 
-.PHONY: help start test check install lint types proto unit simulate mutants herd soak faults real brokers format figures peers bench-check kafka nats jaeger pack clean
+.PHONY: help start test check install lint types proto unit simulate mutants herd soak faults real brokers format figures peer-packages peers bench-check kafka nats jaeger pack clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -72,8 +72,10 @@ pack: install ## the package as a .tgz, with the SDK compiled into it
 figures: install kafka nats ## measure CPU, latency and memory on this host (two minutes; keep it quiet) into docs/figures.md
 	@$(RUN) scripts/figures.ts --docs
 
-peers: install kafka nats ## Carillon and others under the same load, one after the other (a quarter of an hour; keep the host quiet) into docs/benchmarks.md
+peer-packages: install ## fetch what `peers` and its suite compare with into .cache/peers
 	@$(RUN) scripts/peers.ts install
+
+peers: peer-packages kafka nats ## Carillon and others under the same load, one after the other (a quarter of an hour; keep the host quiet) into docs/benchmarks.md
 	@$(RUN) scripts/peers.ts --docs $(PEERS)
 
 bench-check: install kafka ## whether the gateway has become slower: its ratios over a bare uWebSockets.js server (two minutes)
