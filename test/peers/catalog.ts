@@ -161,7 +161,12 @@ async function nchan(site: PeerSite): Promise<Target> {
   writeFileSync(file, nginxConf(port, module))
   return new Peer({
     name: `nchan on nginx ${versionOf(nginx, '-v')}`,
-    settings: { worker_processes: 'auto', storage: 'memory', ...history, publishing: 'HTTP, pipelined' },
+    settings: {
+      worker_processes: 'auto',
+      storage: 'memory',
+      ...history,
+      publishing: 'HTTP, pipelined on 4 connections',
+    },
     conversation: 'nchan',
     way: 'nchan',
     wayTarget: { host: '127.0.0.1', port, tls: false },
@@ -242,7 +247,11 @@ async function mercure(site: PeerSite, binary: string, withHistory: boolean): Pr
   const kept = withHistory ? 'bolt, its default: a file, synchronised at each update' : 'local: no history'
   return new Peer({
     name: `Mercure ${mercureVersion(binary)}${withHistory ? ' with history' : ''}`,
-    settings: { transport: kept, subscribers: 'anonymous, SSE over HTTP/1.1', publishing: 'HTTP, pipelined, JWT' },
+    settings: {
+      transport: kept,
+      subscribers: 'anonymous, SSE over HTTP/1.1',
+      publishing: 'HTTP, pipelined on 4 connections',
+    },
     conversation: 'mercure',
     way: 'mercure',
     wayTarget: { endpoint: { host: '127.0.0.1', port, tls: false }, tokenFile },

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import test, { type TestContext } from 'node:test'
 import { EventTemplate } from '../../src/bench/event-template.ts'
 import { type Outgoing, Refusal, type Way } from '../../src/bench/outgoing.ts'
+import { findPayload, numberOf } from '../../src/bench/payload.ts'
 import { openNchanWay } from './http-ways.ts'
 
 const prefix = 'bench.x.'
@@ -25,13 +26,15 @@ async function wayTo(t: TestContext, answer: RequestListener): Promise<{ way: Wa
   return { way, server }
 }
 
-function events(count: number): Outgoing {
+function events(count: number, ofSubject = (_: number) => 0): Outgoing {
   const template = new EventTemplate(prefix, 64)
   const bytes = Buffer.alloc(count * template.bytes)
+  const subjects = Uint32Array.from({ length: count }, (_, i) => ofSubject(i))
   for (let i = 0; i < count; i++) {
-    template.write(bytes, i * template.bytes, { subject: 0, id: i, number: i, dueUs: 0, wallUs: 0 })
+    const event = { subject: subjects[i]!, id: i, number: i, dueUs: 0, wallUs: 0 }
+    template.write(bytes, i * template.bytes, event)
   }
-  return { count, bytes, stride: template.bytes, subjects: new Uint32Array(count), numbers: new Uint32Array(count) }
+  return { count, bytes, stride: template.bytes, subjects, numbers: new Uint32Array(count) }
 }
 
 test('a batch is through when each of its requests has been answered', async (t) => {
@@ -55,4 +58,27 @@ test('what is sent after the server has closed the connection fails instead of w
   await assert.rejects(way.send(events(1)), /closed the connection|ECONNRESET/)
   assert.equal(server.listening, true)
   await assert.rejects(way.send(events(1)), /closed the connection|ECONNRESET/)
+})
+
+test('subjects share several connections, and each has its events in order on one', async (t) => {
+  const came: { path: string; port: number; number: number }[] = []
+  const { way } = await wayTo(t, async (request, response) => {
+    const body = Buffer.concat(await request.toArray())
+    const { remotePort: port } = request.socket
+    came.push({ path: request.url!, port: port!, number: Number(numberOf(body, findPayload(body, 0, body.length))) })
+    response.end()
+  })
+  await way.send(events(40, (i) => i % 8))
+  const paths = [...new Set(came.map(({ path }) => path))]
+  assert.equal(paths.length, 8)
+  assert.ok(new Set(came.map(({ port }) => port)).size > 1)
+  for (const path of paths) {
+    const ofPath = came.filter((each) => each.path === path)
+    assert.equal(new Set(ofPath.map(({ port }) => port)).size, 1)
+    const numbers = ofPath.map(({ number }) => number)
+    assert.deepEqual(
+      numbers,
+      [...numbers].sort((a, b) => a - b),
+    )
+  }
 })
