@@ -1,7 +1,7 @@
 import type { Connection } from './listener.ts'
 
-/** Of those that wait, so many are read from in each turn of the event loop: a handshake is some 50 µs. */
-export const arrivalsPerTurn = 16
+/** So many are read from in each turn of the event loop: a WebSocket's handshake is some 50 µs, a TLS handshake several times that. */
+export const arrivalsPerTurn = { plain: 16, tls: 4 }
 
 interface Waiting {
   /** Undefined once it has closed: its memory is no longer its own. */
@@ -16,16 +16,19 @@ interface Waiting {
  */
 export class Arrivals {
   readonly #defer: (task: () => void) => void
+  readonly #perTurn: number
   #queue: Waiting[] = []
   #at = 0
   /** How many more may be read from before the next turn. */
-  #left = arrivalsPerTurn
+  #left: number
   #scheduled = false
   readonly #turn = (): void => this.#runTurn()
 
   /** `defer` runs a task soon, after other events had their turn (setImmediate). */
-  constructor(defer: (task: () => void) => void) {
+  constructor(defer: (task: () => void) => void, perTurn: number = arrivalsPerTurn.plain) {
     this.#defer = defer
+    this.#perTurn = perTurn
+    this.#left = perTurn
   }
 
   /** It has been accepted just now, and not been read from. */
@@ -45,7 +48,7 @@ export class Arrivals {
 
   #runTurn(): void {
     this.#scheduled = false
-    this.#left = arrivalsPerTurn
+    this.#left = this.#perTurn
     while (this.#left > 0 && this.#at < this.#queue.length) {
       const { connection } = this.#queue[this.#at++]!
       if (connection === undefined) continue
@@ -54,7 +57,7 @@ export class Arrivals {
     }
     this.#compact()
     // What was let in is read before the turn after this one.
-    if (this.#left < arrivalsPerTurn) this.#schedule()
+    if (this.#left < this.#perTurn) this.#schedule()
   }
 
   #compact(): void {

@@ -1,6 +1,6 @@
 import { TimingWheel } from '../base/wheel.ts'
 import { Pump } from '../session/pump.ts'
-import { Arrivals } from './arrivals.ts'
+import { Arrivals, arrivalsPerTurn } from './arrivals.ts'
 import { EdgeContext, type EdgeContracts, type EdgeCounters } from './context.ts'
 import { Doorway } from './doorway.ts'
 import { type Listener, makeListener } from './listener.ts'
@@ -67,7 +67,8 @@ function register(listener: Listener, context: EdgeContext): void {
 
 /** Counts connections before they have sent a byte, closes those over the limit, and has the others take their turn. */
 function limitConnections(listener: Listener, { counters, options }: EdgeContext): void {
-  const arrivals = new Arrivals((task) => setImmediate(task))
+  const perTurn = listener.tls ? arrivalsPerTurn.tls : arrivalsPerTurn.plain
+  const arrivals = new Arrivals((task) => setImmediate(task), perTurn)
   listener.onConnection((res, change) => {
     counters.httpConnections += change
     if (change < 0) return

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Arrivals, arrivalsPerTurn } from '../../src/edge/arrivals.ts'
+import { Arrivals, arrivalsPerTurn as limits } from '../../src/edge/arrivals.ts'
 import type { Connection } from '../../src/edge/listener.ts'
 import { RawClient, until, withEdge } from './harness.ts'
+
+const arrivalsPerTurn = limits.plain
 
 /** Connections that are read from at once unless they are paused, with turns that are run by hand. */
 function arrivals() {

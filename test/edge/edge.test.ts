@@ -6,6 +6,7 @@ import https from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import tls from 'node:tls'
 import { WebSocket } from 'ws'
 import { type CarillonError, errors } from '../../src/base/errors.ts'
 import { ask, RawClient, until, withEdge } from './harness.ts'
@@ -223,6 +224,26 @@ test('all transports work over TLS', async (t) => {
   await until('the event is there', () => stream.endsWith('id: B\ndata: {"n":1}\n\n'))
   sse.destroy()
   ws.terminate()
+})
+
+test('many connections that arrive at once over TLS are all answered, but for those that leave meanwhile', async (t) => {
+  const { cert, key } = selfSigned(t)
+  const { port, edge } = await withEdge(t, { tlsCert: cert, tlsKey: key })
+  let answered = 0
+  const clients = Array.from({ length: 40 }, (_, i) => {
+    const client = tls.connect({ host: '127.0.0.1', port, rejectUnauthorized: false }, () => {
+      client.write('GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    })
+    client.once('data', (data) => {
+      if (String(data).startsWith('HTTP/1.1 404')) answered++
+    })
+    client.on('error', () => {})
+    if (i % 10 === 9) client.destroy()
+    return client
+  })
+  await until('those that stayed are answered', () => answered === 36)
+  for (const client of clients) client.destroy()
+  await until('none is left', () => edge.counters.httpConnections === 0)
 })
 
 test('TLS files of no use are named before anything listens', async (t) => {
