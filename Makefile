@@ -78,7 +78,7 @@ peer-packages: install ## fetch what `peers` and its suite compare with into .ca
 peers: peer-packages kafka nats ## Carillon and others under the same load, one after the other (a quarter of an hour; keep the host quiet) into docs/benchmarks.md
 	@$(RUN) scripts/peers.ts --docs $(PEERS)
 
-bench-check: install kafka ## whether the gateway has become slower: its ratios over a bare uWebSockets.js server (two minutes)
+bench-check: install kafka ## whether the gateway has become slower: its ratios over a bare uWebSockets.js server (three minutes; keep the host quiet)
 	@$(RUN) scripts/bench-check.ts
 
 herd: install ## ten thousand clients come back at once: range reads, latency, losses (three minutes; keep the host quiet)
