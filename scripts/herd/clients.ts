@@ -1,12 +1,13 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { constants, setPriority } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { answer } from '../../src/bench/child.ts'
 import { HerdClient, type Tally, tally } from './client.ts'
 import { countOf, herdSubject } from './event.ts'
 
-/** A process that holds clients of the herd: elsewhere they would have hosts of their own, so here they come last. */
-setPriority(constants.priority.PRIORITY_LOW)
+/** A process that holds clients of the herd. */
 
+const autogroupFile = '/proc/self/autogroup'
 /** Connections are opened each so many ms, and so many at once where this process comes late to it: hosts of their own would not meet. */
 const tickMs = 5
 const maxAtOnce = 50
@@ -31,6 +32,20 @@ export interface Arrival {
 let options: HerdOptions
 let herd: HerdClient[] = []
 const told = tally()
+
+/**
+ * Elsewhere the herd's clients would have hosts of their own, so here they get what the others leave. Where the kernel groups processes
+ * by session (`sched_autogroup_enabled`), a priority counts within its group only, and the broker is in another one: so this process,
+ * as the leader of a session of its own, lowers its group as well.
+ */
+function comeLast(): void {
+  setPriority(constants.priority.PRIORITY_LOW)
+  if (!existsSync(autogroupFile)) return
+  // Behind the command, which may have spaces: state, parent, process group, session.
+  const stat = readFileSync('/proc/self/stat', 'utf8')
+  const session = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[3]
+  if (Number(session) === process.pid) writeFileSync(autogroupFile, String(constants.priority.PRIORITY_LOW))
+}
 
 /** All connect, spread over `withinMs`; resolves when all are live. */
 async function come(withinMs: number): Promise<Arrival> {
@@ -75,4 +90,5 @@ const handlers = {
 }
 export type HerdHandlers = typeof handlers
 
+comeLast()
 answer(handlers)

@@ -72,7 +72,7 @@ export async function measureHerd(
   })
   const herd = Array.from(
     { length: Math.ceil(options.clients / clientsPerProcess) },
-    () => new Child<HerdHandlers>(new URL('../herd/clients.ts', import.meta.url)),
+    () => new Child<HerdHandlers>(new URL('../herd/clients.ts', import.meta.url), true),
   )
   const flow = new Child<FlowHandlers>(new URL('../herd/flow.ts', import.meta.url))
   const live = new Child<LoadHandlers>(new URL('../figures/load.ts', import.meta.url))

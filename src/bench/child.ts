@@ -34,8 +34,10 @@ export class Child<H extends Handlers> {
   #ids = 0
   #gone: Error | undefined
 
-  constructor(file: URL) {
+  /** `ownSession`: Linux may share the cores between sessions first, whatever the priorities in them. */
+  constructor(file: URL, ownSession = false) {
     this.#process = fork(fileURLToPath(file), {
+      detached: ownSession,
       execArgv: ['--disable-warning=ExperimentalWarning'],
       serialization: 'advanced',
     })
