@@ -335,9 +335,11 @@ export class Followed {
   #hasGrown(gap: Gap): boolean | undefined {
     const now = growthOf(gap)
     if (now === undefined) return undefined
-    const known = this.place.growth.find((own) => sameStreamName(own.streamHash, now.streamHash))
-    if (known === undefined) return undefined
-    return known.streamHash === now.streamHash ? known.offset < now.offset : known.offset !== now.offset
+    // Of incarnations that it stood in one after the other it may know several.
+    const known = this.place.growth.filter((own) => sameStreamName(own.streamHash, now.streamHash))
+    if (known.length === 0) return undefined
+    const same = known.find((own) => own.streamHash === now.streamHash)
+    return same ? same.offset < now.offset : known.some((own) => own.offset !== now.offset)
   }
 
   #isBelow(gap: Gap): boolean {

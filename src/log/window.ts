@@ -356,11 +356,11 @@ export class Window {
     return this.offsetOf(ordinal)
   }
 
-  /** From where on nothing up to the head can be read, below a position of someone who knows it: another history may begin there. */
+  /** From where on nothing up to the head could be read, below a position of someone who did: another history may begin there. */
   #unreadable(offset: number): number {
     if (this.#unseenFrom < 0 || offset <= this.#unseenFrom || offset > this.head) return Number.POSITIVE_INFINITY
     const lost = this.#losses.next(offset - 1)
-    return lost?.reason === 'corrupt' && lost.from < offset ? lost.from : Number.POSITIVE_INFINITY
+    return lost !== undefined && lost.from < offset ? lost.from : Number.POSITIVE_INFINITY
   }
 
   /**

@@ -343,3 +343,22 @@ test('who knows a record that this gateway finds damaged, as the last of its log
     ],
   )
 })
+
+test('who knows what was gone before this gateway came to it is told: another history may begin there', async () => {
+  const broker = new ModelBroker('events', 1)
+  const gateway = await TestGateway.start(broker)
+  gateway.publish('a', 'first')
+  const client = gateway.connect()
+  client.subscribe(1, 'a', encodePosition(position(gateway, 3, 0)))
+  const { end } = broker
+  broker.end = () => {}
+  broker.hole(0, 2)
+  broker.retain(0, 3)
+  gateway.stream.lost(0, 1, 2, 'retention')
+  end.call(broker, 0)
+  await settled()
+  assert.deepEqual(told(client), [
+    [[1], 'rewritten', 1, 2],
+    [[1], 'retention', 1, 2],
+  ])
+})
