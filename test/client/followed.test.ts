@@ -262,17 +262,17 @@ test('a gap by name below what came over SSE is told, for that may have been of 
 
 test('over a shared connection who knows several incarnations is told of another number of partitions than in any of them', () => {
   const [second, third] = [streamHash('events', 'second'), streamHash('events', 'third')]
-  const { followed, told } = following(
-    '>',
-    at(0, 0, second),
-    at(2, 3),
-    growthPosition(log, 4),
-    growthPosition(second, 3),
-  )
-  const after = token(at(0, 3, third), growthPosition(third, 4))
-  followed.gapShared(gap({ reason: 'repartitioned', partition: 3, after }))
-  followed.shared({ ...delivery('a', 0, 3), stream: 'events', after: '' })
-  assert.deepEqual(told, ['repartitioned', 0])
+  for (const [inLog, inSecond] of [
+    [4, 3],
+    [3, 4],
+  ] as const) {
+    const counts = [growthPosition(log, inLog), growthPosition(second, inSecond)]
+    const { followed, told } = following('>', at(0, 0, second), at(2, 3), ...counts)
+    const after = token(at(0, 3, third), growthPosition(third, 4))
+    followed.gapShared(gap({ reason: 'repartitioned', partition: 3, after }))
+    followed.shared({ ...delivery('a', 0, 3), stream: 'events', after: '' })
+    assert.deepEqual(told, ['repartitioned', 0])
+  }
 })
 
 test('over a shared connection an event that came is not new where its place names several incarnations', () => {
