@@ -44,6 +44,8 @@ export class PartitionLog {
   /** All that it ever held, in the order of writing. */
   readonly past: LogRecord[] = []
   readonly rewrites: Rewrite[] = []
+  /** Where in the past each history begins: in each, offsets ascend. */
+  readonly #histories = [0]
   first: number
   /** The next offset to be written. */
   end: number
@@ -116,6 +118,7 @@ export class PartitionLog {
     for (const [transaction, begin] of this.#open) if (begin >= at) this.#open.delete(transaction)
     this.end = at
     this.epoch++
+    this.#histories.push(this.past.length)
     this.rewrites.push({ epoch: this.epoch, from: at, atMs: nowMs })
     this.#changed(nowMs)
   }
@@ -135,15 +138,13 @@ export class PartitionLog {
     return !this.rewrites.some(({ epoch, from }) => epoch > record.epoch && epoch <= upTo && from <= record.offset)
   }
 
-  /** The first record of the past in [from, to) of which `is` holds. */
+  /** The first record of the past in [from, to) of which `is` holds, oldest history first. */
   find(from: number, to: number, is: (record: LogRecord) => boolean): LogRecord | undefined {
     const { past } = this
-    const isSorted = this.rewrites.length === 0
-    for (let i = isSorted ? indexOf(past, from) : 0; i < past.length; i++) {
-      const record = past[i]!
-      if (record.offset < from || record.offset >= to) {
-        if (isSorted) return undefined
-      } else if (is(record)) return record
+    for (const [history, begin] of this.#histories.entries()) {
+      const end = this.#histories[history + 1] ?? past.length
+      for (let i = indexOf(past, from, begin, end); i < end && past[i]!.offset < to; i++)
+        if (is(past[i]!)) return past[i]
     }
     return undefined
   }
@@ -185,10 +186,8 @@ export function visible(log: PartitionLog, from: number, to: number): LogRecord[
   return found
 }
 
-/** Of the first record at `offset` or behind it, where offsets ascend. */
-function indexOf(records: readonly LogRecord[], offset: number): number {
-  let low = 0
-  let high = records.length
+/** Of the first record at `offset` or behind it, where offsets ascend from `low` to `high`. */
+function indexOf(records: readonly LogRecord[], offset: number, low = 0, high = records.length): number {
   while (low < high) {
     const middle = (low + high) >> 1
     if (records[middle]!.offset < offset) low = middle + 1
