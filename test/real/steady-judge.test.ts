@@ -71,6 +71,14 @@ test('an event that comes again is repeated and out of order, unless the connect
   assert.deepEqual(judged([[...all.slice(0, 4), gap('rewritten', 12, 13), ...all.slice(2)]]), nothing)
 })
 
+test('an event that was meant for the log before may be behind later ones in the next: it was published again', () => {
+  const gone = gap('recreated', 10)
+  const [first, ...later] = all.map((seen) => ({ ...seen, offset: seen.offset - 10 }))
+  const disordered = (told: (SeenEvent | SeenGap)[]) => judged([told]).disordered
+  assert.deepEqual(disordered([gone, ...later, { ...first!, offset: 6 }]), [])
+  assert.deepEqual(disordered([...later, { ...first!, offset: 6 }]), [6])
+})
+
 test('events out of order, and events that nobody published, are found', () => {
   assert.deepEqual(judged([[all[1]!, all[0]!, ...all.slice(2)]]), { ...nothing, disordered: [10] })
   const strange = { ...all[0]!, data: 'a.b 99', offset: 99 }

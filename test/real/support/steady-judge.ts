@@ -92,12 +92,15 @@ class Reading {
       return
     }
     // The log that the client knows to read: a publisher may learn later that there is another one.
-    const place = `${this.#logs.get(seen.partition) ?? 0}/${seen.partition}/${seen.offset}`
+    const log = this.#logs.get(seen.partition) ?? 0
+    const place = `${log}/${seen.partition}/${seen.offset}`
     if (this.#places.has(place) && !this.#mayRepeat) this.repeated.push(seen)
-    if ((this.#last.get(seen.subject) ?? -1) >= event.number) this.disordered.push(seen)
     this.#places.add(place)
     this.#seen.add(seen.data)
-    this.#last.set(seen.subject, event.number)
+    const last = this.#last.get(seen.subject) ?? -1
+    // Nobody took it while its stream was gone: tried again in the next one, it may be behind what was published after it.
+    if (last >= event.number && event.log >= log) this.disordered.push(seen)
+    this.#last.set(seen.subject, Math.max(last, event.number))
   }
 
   #gap(gap: SeenGap): void {
