@@ -167,12 +167,6 @@ export const mutants: readonly Mutant[] = [
     to: 'if (offsets[slot]! <= offset) return at',
   },
   {
-    name: 'an evicted entry stays in the table',
-    file: 'log/chains.ts',
-    from: 'if (next[slot] === 0) newest.remove(slot)',
-    to: 'if (next[slot] === 0 && each < ordinal - 1) newest.remove(slot)',
-  },
-  {
     name: 'a slab is given back whose last payload is still shown',
     file: 'log/payloads.ts',
     from: 'this.endOfOldest(headOrdinal) <= ordinal)',
