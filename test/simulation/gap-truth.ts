@@ -34,7 +34,8 @@ export function gapFault(
     case 'rewritten': {
       // Documented: with what can't be read at the log's end another history may begin, for who knows what was there.
       const within = log.past.filter(({ offset }) => offset >= from && offset <= to)
-      if (within.length > 0 && within.every(({ damaged, gone }) => damaged || gone === 'retention')) return undefined
+      const isUnread = within.every(({ damaged, gone }) => damaged || gone === 'retention')
+      if (log.first > to || (within.length > 0 && isUnread)) return undefined
       // Where retention or damage took what lay between, a later history may have begun there for all that a gateway has seen.
       const unseen =
         log.first > from || log.past.some(({ offset, damaged }) => damaged && offset <= to && offset >= to - 1)
