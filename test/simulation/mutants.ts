@@ -81,13 +81,6 @@ export const mutants: readonly Mutant[] = [
     seeds: '7401-7600',
   },
   {
-    name: 'a pong names partitions that a live subscription moved into and was not told of',
-    file: 'session/tracks.ts',
-    from: 'const position = track.isJoinedAnew ? undefined : track.main.position()',
-    to: 'const position = track.main.position()',
-    seeds: '6701-6800',
-  },
-  {
     name: 'a position ahead is not judged again when the log grows past it',
     file: 'session/reader.ts',
     from: 'return generation < 0 ? next : this.feed.window.divergence(next, generation)',
