@@ -235,29 +235,27 @@ export class Followed {
     return isTold ? this.inflow.gap(gap, undefined) : true
   }
 
-  /** It stands there or further on, in another history. */
-  isBeyond(positions: readonly Position[]): boolean {
-    return positions.some((position) => {
+  /**
+   * All stand there, or further on. A position in a partition that it did not know is its own when it is `alone`, or starting:
+   * otherwise it is another one's, unless events came from there. True where it stands there or further on in another history: it has
+   * not been told of that, and stays.
+   */
+  together(positions: readonly Position[], alone: boolean): boolean {
+    const torn = positions.filter((position) => {
       const own = this.place.at(position)
       return own !== undefined && own.offset >= position.offset && contradict(own, position)
     })
-  }
-
-  /**
-   * All stand there, or further on. A position in a partition that it did not know is its own when it is `alone`, or starting:
-   * otherwise it is another one's, unless events came from there.
-   */
-  together(positions: readonly Position[], alone: boolean): void {
     const isOwn = (position: Position) =>
       alone ||
       this.#starting ||
       isGrowth(position) ||
       this.place.at(position) !== undefined ||
       this.#ahead.has(nameKeyOf(position))
-    const own = positions.filter((position) => isOwn(position) && !this.isBeyond([position]))
+    const own = positions.filter((position) => isOwn(position) && !torn.includes(position))
     for (const position of own) this.#ahead.get(keyOf(position))?.passed(position.offset)
     this.#move({ how: 'on', positions: own })
     this.placed ||= this.place.size > 0
+    return torn.length > 0
   }
 
   #move(move: Move): void {

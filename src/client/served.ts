@@ -98,13 +98,12 @@ export class Served {
     }
   }
 
-  /** All stand there. True where one of them stands further on in another history, which it has not been told of. */
+  /** All stand there. True where one of them does in another history, or further on: see `Followed.together`. */
   position(token: string): boolean {
     const positions = decodeToken(token)
     let isTorn = false
     for (const followed of this.#byRef.values()) {
-      isTorn ||= followed.isBeyond(positions)
-      followed.together(positions, this.#byRef.size === 1)
+      isTorn = followed.together(positions, this.#byRef.size === 1) || isTorn
       if (followed.alone === 'wanted') followed.alone = 'well'
     }
     return isTorn
