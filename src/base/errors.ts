@@ -13,41 +13,37 @@ export interface ErrorRow {
   readonly retry: 'no' | 'later'
 }
 
-const row = (http: number, close: number, retry: ErrorRow['retry']): ErrorRow => ({
-  http,
-  close,
-  retry,
-})
+const row = (http: number, retry: ErrorRow['retry'] = 'no', close = 0): ErrorRow => ({ http, close, retry })
 
 export const errors = {
-  bad_frame: row(400, 0, 'no'),
-  bad_request: row(400, 0, 'no'),
-  bad_subject: row(400, 0, 'no'),
-  bad_ref: row(400, 0, 'no'),
-  bad_token: row(400, 0, 'no'),
-  bad_event: row(400, 0, 'no'),
-  no_route: row(404, 0, 'no'),
-  not_found: row(404, 0, 'no'),
-  method_not_allowed: row(405, 0, 'no'),
-  unsupported_media_type: row(415, 0, 'no'),
-  unsupported_subprotocol: row(400, 0, 'no'),
-  origin_refused: row(403, 0, 'no'),
-  publish_closed: row(403, 0, 'no'),
-  publish_forbidden: row(403, 0, 'no'),
-  event_too_large: row(413, 0, 'no'),
-  frame_too_large: row(413, 1009, 'no'),
-  too_many_subscriptions: row(400, 0, 'no'),
-  too_many_errors: row(400, 3500, 'no'),
-  stream_missing: row(503, 0, 'later'),
-  stream_unusable: row(503, 0, 'later'),
-  broker_unavailable: row(503, 0, 'later'),
-  request_timeout: row(408, 0, 'later'),
-  listen_failed: row(500, 0, 'no'),
-  storage_full: row(507, 0, 'later'),
-  storage_locked: row(500, 0, 'no'),
-  overloaded: row(503, 3000, 'later'),
-  shutting_down: row(503, 1012, 'later'),
-  internal: row(500, 1011, 'later'),
+  bad_frame: row(400),
+  bad_request: row(400),
+  bad_subject: row(400),
+  bad_ref: row(400),
+  bad_token: row(400),
+  bad_event: row(400),
+  no_route: row(404),
+  not_found: row(404),
+  method_not_allowed: row(405),
+  unsupported_media_type: row(415),
+  unsupported_subprotocol: row(400),
+  origin_refused: row(403),
+  publish_closed: row(403),
+  publish_forbidden: row(403),
+  event_too_large: row(413),
+  frame_too_large: row(413, 'no', 1009),
+  too_many_subscriptions: row(400),
+  too_many_errors: row(400, 'no', 3500),
+  stream_missing: row(503, 'later'),
+  stream_unusable: row(503, 'later'),
+  broker_unavailable: row(503, 'later'),
+  request_timeout: row(408, 'later'),
+  listen_failed: row(500),
+  storage_full: row(507, 'later'),
+  storage_locked: row(500),
+  overloaded: row(503, 'later', 3000),
+  shutting_down: row(503, 'later', 1012),
+  internal: row(500, 'later', 1011),
 } as const satisfies Record<string, ErrorRow>
 
 export type ErrorCode = keyof typeof errors
@@ -59,7 +55,7 @@ export class CarillonError extends Error {
   readonly retryAfterMs: number
 
   constructor(code: ErrorCode, message: string, options: { retryAfterMs?: number; cause?: unknown } = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    super(message, options)
     this.name = 'CarillonError'
     this.code = code
     this.retryAfterMs = options.retryAfterMs ?? 0

@@ -4,6 +4,7 @@ import {
   decodeToken,
   encodeToken,
   isGrowth,
+  keyOf,
   type Position,
   parseAfter,
   sameStreamName,
@@ -11,7 +12,7 @@ import {
 } from '../wire/token.ts'
 import { Ahead } from './ahead.ts'
 import type { Refusal, Wish } from './connection.ts'
-import { contradict, keyOf, type Move, Place } from './place.ts'
+import { contradict, isSamePartition, type Move, Place } from './place.ts'
 import type { State } from './state.ts'
 
 /** Whom a subscription's events go to, each synchronously and in order. None of them may throw. */
@@ -280,7 +281,7 @@ export class Followed {
     if (this.#held.length === 0) return true
     const isBelow = (frame: Delivery | Gap) => {
       const isThere = decodeToken(frame.after).some((each) => each.streamHash === streamHash)
-      return isThere && frame.partition === partition && (frame.kind === 'gap' ? frame.from : frame.offset) < offset
+      return isThere && frame.partition === partition && firstOf(frame) < offset
     }
     const released = this.#held.filter(isBelow)
     this.#held = this.#held.filter((frame) => !isBelow(frame))
@@ -295,7 +296,7 @@ export class Followed {
       const held = decodeToken(frame.after).find((each) => sameStreamName(each.streamHash, streamHash))
       if (held === undefined) return true
       const isSame = held.streamHash === streamHash
-      return isSame && (reason === 'recreated' || (frame.kind === 'gap' ? frame.from : frame.offset) < from)
+      return isSame && (reason === 'recreated' || firstOf(frame) < from)
     })
   }
 
@@ -324,9 +325,7 @@ export class Followed {
   #standsIn(gap: Gap): boolean {
     if (gap.after === '') return true
     const { positions } = this.place
-    return positionsOf(gap).some(({ streamHash, partition }) => {
-      return positions.some((own) => own.partition === partition && sameStreamName(own.streamHash, streamHash))
-    })
+    return positionsOf(gap).some((after) => positions.some((own) => isSamePartition(own, after)))
   }
 
   /** Whether the stream has another number of partitions than it knows of; undefined where one of both does not say. */
@@ -384,6 +383,9 @@ export class Followed {
     return isNews ? this.#gap(gap) : true
   }
 }
+
+/** The lowest offset that it is about. */
+const firstOf = (frame: Delivery | Gap): number => (frame.kind === 'gap' ? frame.from : frame.offset)
 
 /** Where its reader goes on; none where that is not known. */
 const positionsOf = ({ after }: Gap): Position[] =>

@@ -1,7 +1,8 @@
 import type { Delivery, Gap } from '../wire/frames.ts'
+import { keyOf } from '../wire/token.ts'
 import type { Refusal } from './connection.ts'
 import type { Inflow } from './followed.ts'
-import { keyOf, type Move, Place } from './place.ts'
+import { isOn, isSamePartition, type Move, Place } from './place.ts'
 import { type Received, ReceivedEvent, receivedGap } from './received.ts'
 import type { State } from './state.ts'
 
@@ -102,7 +103,7 @@ export class Inbox<T> implements Inflow {
   /** Where it stands once the item in hand is handled; the same as `handled` where there is none. */
   get inHand(): Place {
     const place = new Place()
-    place.move({ how: 'all', positions: this.handled.positions })
+    place.move({ how: 'all', positions: this.handled.all })
     for (const move of this.#inHand?.moves.values() ?? []) place.move(move)
     return place
   }
@@ -128,7 +129,9 @@ export class Inbox<T> implements Inflow {
       const result = this.#handOver(entry)
       if (isThenable(result)) {
         result.then(
-          () => this.#settled(entry),
+          () => {
+            if (this.#settle(entry)) this.#next()
+          },
           (error: unknown) => this.#failed(error),
         )
         return
@@ -147,10 +150,6 @@ export class Inbox<T> implements Inflow {
     } catch (error) {
       return Promise.reject(error)
     }
-  }
-
-  #settled(entry: Entry<T>): void {
-    if (this.#settle(entry)) this.#next()
   }
 
   /** False once nothing more is to be handed over. */
@@ -172,17 +171,23 @@ export class Inbox<T> implements Inflow {
   }
 }
 
-/** Later moves of a partition take the place of earlier ones: no more of them than partitions. */
+/** What two moves of a position come to is one, in the place of the first: no more of them than partitions. */
 function attach(moves: Map<string, Move>, move: Move): void {
-  if (move.how === 'all') {
+  const { how, positions } = move
+  if (how === 'all') {
     moves.clear()
-    moves.set('all', move)
+    moves.set(how, move)
     return
   }
-  for (const position of move.positions) {
-    const key = move.how + keyOf(position)
-    moves.delete(key)
-    moves.set(key, { how: move.how, positions: [position] })
+  for (const position of positions) {
+    const key = keyOf(position)
+    const before = moves.get(key)
+    if (how === 'on' && !isOn(before?.positions[0], position)) continue
+    for (const [other, earlier] of how === 'to' ? moves : []) {
+      const isOver = other !== key && earlier.how !== 'all' && isSamePartition(earlier.positions[0]!, position)
+      if (isOver) moves.delete(other)
+    }
+    moves.set(key, { how: how === 'to' ? how : (before?.how ?? how), positions: [position] })
   }
 }
 

@@ -1,4 +1,4 @@
-import { decodeToken, encodeToken, isGrowth, type Position, sameStreamName, streamHash } from '../wire/token.ts'
+import { decodeToken, encodeToken, isGrowth, keyOf, type Position, sameStreamName, streamHash } from '../wire/token.ts'
 
 /** How what was told moves the place that somebody stands at. */
 export interface Move {
@@ -10,7 +10,9 @@ export interface Move {
   readonly positions: readonly Position[]
 }
 
-export const keyOf = ({ streamHash, partition }: Position): string => `${streamHash}/${partition}`
+/** Whatever the incarnation. */
+export const isSamePartition = (a: Position, b: Position): boolean =>
+  a.partition === b.partition && sameStreamName(a.streamHash, b.streamHash)
 
 /** They can't be of one history: in a log generations rise with offsets. */
 export function contradict(a: Position, b: Position): boolean {
@@ -18,6 +20,10 @@ export function contradict(a: Position, b: Position): boolean {
   if (a.offset === b.offset) return a.generation !== b.generation
   return a.offset < b.offset ? a.generation > b.generation : a.generation < b.generation
 }
+
+/** Whether it goes on from `own`, or says more of the same place: a gateway may not know the generation. */
+export const isOn = (own: Position | undefined, { offset, generation }: Position): boolean =>
+  own === undefined || own.offset < offset || (own.offset === offset && generation >= 0)
 
 /** Where a subscription stands: one position for each partition of each stream, and one in the growth of each. */
 export class Place {
@@ -35,7 +41,12 @@ export class Place {
 
   /** `after` of a request that goes on here; undefined while nothing is known. */
   get token(): string | undefined {
-    return this.#positions.size === 0 ? undefined : encodeToken([...this.positions, ...this.growth])
+    return this.#positions.size === 0 ? undefined : encodeToken(this.all)
+  }
+
+  /** Its positions, and those in the growth of the streams. */
+  get all(): Position[] {
+    return [...this.positions, ...this.growth]
   }
 
   get growth(): Position[] {
@@ -55,8 +66,9 @@ export class Place {
   }
 
   move({ how, positions }: Move): void {
-    const told = how === 'to' ? positions : positions.map((position) => this.#withGeneration(position))
+    let told = positions
     if (how === 'all') {
+      told = positions.map((position) => this.#withGeneration(position))
       this.#positions.clear()
       this.#growth.clear()
     }
@@ -66,31 +78,27 @@ export class Place {
         continue
       }
       if (how === 'to') this.#forget(position)
-      const key = keyOf(position)
-      if (how !== 'on' || (this.#positions.get(key)?.offset ?? -1) <= position.offset)
-        this.#positions.set(key, position)
+      if (how !== 'on' || isOn(this.at(position), position)) this.#positions.set(keyOf(position), position)
     }
   }
 
   /** Of the incarnation that is known; never back. */
   #grow(position: Position): void {
     const { streamHash, offset } = position
-    if (!this.positions.some((own) => own.streamHash === streamHash)) return
-    for (const hash of this.#growth.keys())
-      if (!this.positions.some((own) => own.streamHash === hash)) this.#growth.delete(hash)
+    const isIn = (hash: number) => this.positions.some((own) => own.streamHash === hash)
+    if (!isIn(streamHash)) return
+    for (const hash of this.#growth.keys()) if (!isIn(hash)) this.#growth.delete(hash)
     if ((this.#growth.get(streamHash)?.offset ?? -1) <= offset) this.#growth.set(streamHash, position)
   }
 
   /** A gateway that can't tell the generation of a position says nothing against the one that is known. */
   #withGeneration(position: Position): Position {
     const own = this.at(position)
-    return own !== undefined && own.offset === position.offset && position.generation < 0 ? own : position
+    return own?.offset === position.offset && position.generation < 0 ? own : position
   }
 
-  #forget({ streamHash, partition }: Position): void {
-    for (const [key, other] of this.#positions) {
-      if (other.partition === partition && sameStreamName(other.streamHash, streamHash)) this.#positions.delete(key)
-    }
+  #forget(position: Position): void {
+    for (const [key, other] of this.#positions) if (isSamePartition(other, position)) this.#positions.delete(key)
   }
 }
 

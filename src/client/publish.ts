@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
-import { encodeBase64 } from '../wire/base64.ts'
+import { encodeBase64, encodeBase64Url } from '../wire/base64.ts'
 import type { Published } from '../wire/frames.ts'
 import { Backoff, type BackoffOptions } from './backoff.ts'
 import type { Refusal } from './connection.ts'
@@ -111,5 +111,5 @@ function wireEvent({ bytes, ...event }: OutgoingEvent): object {
 
 /** `crypto.randomUUID` is there on https and loopback pages only. */
 function randomId(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return encodeBase64Url(crypto.getRandomValues(new Uint8Array(16)), 16)
 }

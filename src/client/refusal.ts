@@ -15,7 +15,7 @@ export class RefusedError extends Error {
   readonly retryAfterMs: number
 
   constructor(code: string, message: string, options: { retryAfterMs?: number; cause?: unknown } = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    super(message, options)
     this.name = 'RefusedError'
     this.code = code
     this.retryAfterMs = options.retryAfterMs ?? 0

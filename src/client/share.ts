@@ -1,7 +1,7 @@
 import { type SubscribeOptions, subscribeOptions } from '../wire/frames.ts'
-import type { Position } from '../wire/token.ts'
+import { keyOf, type Position } from '../wire/token.ts'
 import type { Followed } from './followed.ts'
-import { contradict, keyOf, lowestToken } from './place.ts'
+import { contradict, lowestToken } from './place.ts'
 
 /** What one request asks for where all subscriptions share one position. */
 export interface Share extends SubscribeOptions {

@@ -1,4 +1,5 @@
 import { CarillonError } from '../base/errors.ts'
+import { quoted } from '../base/shortened.ts'
 import { loneSurrogate, sequenceLength, utf8Length } from '../base/utf8.ts'
 
 /**
@@ -138,19 +139,14 @@ function emptyToken(index: number, count: number): string {
 }
 
 const subjectTokenFault: TokenFault = (token) =>
-  isPattern(token) ? `(${shown(token)}) has a wildcard, which only a subscription may use` : undefined
+  isPattern(token) ? `(${quoted(token, 80)}) has a wildcard, which only a subscription may use` : undefined
 
 const patternTokenFault: TokenFault = (token, isLast) => {
   if (token === '*' || !isPattern(token)) return undefined
   if (token === '>') return isLast ? undefined : 'is ">", which may only be the last token'
-  return `(${shown(token)}) has a wildcard inside; "*" and ">" stand alone between dots`
+  return `(${quoted(token, 80)}) has a wildcard inside; "*" and ">" stand alone between dots`
 }
 
 function badSubject(what: string, text: string, fault: string): CarillonError {
-  return new CarillonError('bad_subject', `${what} ${shown(text)}: ${fault}`)
-}
-
-/** Quoted and escaped; cut, since it goes into messages and logs. */
-function shown(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text)
+  return new CarillonError('bad_subject', `${what} ${quoted(text, 80)}: ${fault}`)
 }

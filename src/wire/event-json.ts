@@ -1,4 +1,5 @@
 import { CarillonError } from '../base/errors.ts'
+import { shortened } from '../base/shortened.ts'
 import { validUtf8 } from '../base/utf8.ts'
 import { validateSubject } from '../subject/subject.ts'
 import { decodeBase64, encodeBase64 } from './base64.ts'
@@ -153,8 +154,4 @@ function fromBase64(fields: JsonFields): Uint8Array {
   const bytes = decodeBase64(text)
   if (bytes === undefined) throw fields.fail('base64', 'base64', shown(text))
   return bytes
-}
-
-function shortened(name: string): string {
-  return name.length > 40 ? `${name.slice(0, 40)}…` : name
 }

@@ -1,4 +1,5 @@
 import { CarillonError, type ErrorCode } from '../base/errors.ts'
+import { quoted, shortened } from '../base/shortened.ts'
 
 /**
  * The fields of a JSON object that somebody else wrote: each is read with its type, and what does not fit is an error that
@@ -32,7 +33,12 @@ export class JsonFields {
   }
 
   string(name: string): string {
-    return this.#text(`${this.#path}.${name}`, this.raw(name) ?? '')
+    return this.text(name, this.raw(name) ?? '')
+  }
+
+  /** What is, or is in, the field of this name. */
+  text(name: string, value: unknown): string {
+    return this.#text(`${this.#path}.${name}`, value)
   }
 
   integer(name: string, least: number, most: number): number {
@@ -60,15 +66,6 @@ export class JsonFields {
     return value
   }
 
-  /** A string, or an array of strings. */
-  strings(name: string): string[] {
-    const value = this.raw(name) ?? []
-    const path = `${this.#path}.${name}`
-    if (typeof value === 'string') return [this.#text(path, value)]
-    if (!Array.isArray(value)) throw this.#wrong(path, 'a string or an array of strings', value)
-    return value.map((item, index) => this.#text(`${path}[${index}]`, item))
-  }
-
   uint32s(name: string): number[] | undefined {
     const value = this.raw(name) ?? undefined
     if (value === undefined) return undefined
@@ -86,7 +83,7 @@ export class JsonFields {
     return Object.fromEntries(
       Object.entries(map).map(([key, value]) => [
         this.#text(`a name in ${path}`, key),
-        this.#text(`${path}.${key}`, value),
+        this.text(`${name}.${key}`, value),
       ]),
     )
   }
@@ -107,8 +104,7 @@ export class JsonFields {
   }
 
   #wrong(path: string, expected: string, value: unknown): CarillonError {
-    const shownPath = path.length > 120 ? `${path.slice(0, 120)}…` : path
-    return new CarillonError(this.#code, `${shownPath}: expected ${expected}, got ${shown(value)}`)
+    return new CarillonError(this.#code, `${shortened(path, 120)}: expected ${expected}, got ${shown(value)}`)
   }
 }
 
@@ -118,5 +114,5 @@ export function shown(value: unknown): string {
   if (Array.isArray(value)) return 'an array'
   if (typeof value === 'object' && value !== null) return 'an object'
   if (typeof value !== 'string') return String(value)
-  return `the string ${JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)}`
+  return `the string ${quoted(value)}`
 }

@@ -143,7 +143,7 @@ function readSubscribe(fields: JsonFields): ClientFrame {
       kind: 'subscribe',
       ref,
       subject: fields.string('subject'),
-      after: fields.strings('after'),
+      after: strings(fields, 'after'),
       ...subscribeOptions(fields.optionalInteger('last', 1, maxLast), readPolicy(fields)),
     }
   } catch (error) {
@@ -223,4 +223,12 @@ function knownReason(reason: string): GapReason {
 
 function listed(refs: readonly number[] | undefined): readonly number[] | undefined {
   return refs === undefined || refs.length === 0 ? undefined : refs
+}
+
+/** A string, or an array of strings. */
+function strings(fields: JsonFields, name: string): string[] {
+  const value = fields.raw(name) ?? []
+  if (typeof value === 'string') return [fields.text(name, value)]
+  if (!Array.isArray(value)) throw fields.fail(name, 'a string or an array of strings', shown(value))
+  return value.map((item, index) => fields.text(`${name}[${index}]`, item))
 }

@@ -1,5 +1,6 @@
 import { CarillonError } from '../base/errors.ts'
 import { fnv1a } from '../base/hash.ts'
+import { quoted } from '../base/shortened.ts'
 import { decodeBase64, encodeBase64Url } from './base64.ts'
 import { parseRfc3339 } from './rfc3339.ts'
 import { type Cursor, cursorValue, readVarint, writeVarint } from './varint.ts'
@@ -183,6 +184,9 @@ function decodeList(text: string, bytes: Uint8Array, end: number): Position[] {
   return positions
 }
 
+/** Of its stream and partition. */
+export const keyOf = ({ streamHash, partition }: Position): string => `${streamHash}/${partition}`
+
 /**
  * One list in which each (stream, partition) has one position: the last that names it. So a client of a pattern gives what it
  * was given, in that order: the token of `subscribed`, then the newest of each partition.
@@ -190,7 +194,7 @@ function decodeList(text: string, bytes: Uint8Array, end: number): Position[] {
 export function mergeTokens(lists: readonly (readonly Position[])[]): Position[] {
   const merged = new Map<string, Position>()
   for (const list of lists) {
-    for (const position of list) merged.set(`${position.streamHash}/${position.partition}`, position)
+    for (const position of list) merged.set(keyOf(position), position)
   }
   return [...merged.values()]
 }
@@ -211,14 +215,20 @@ export function parseAfter(after: readonly string[]): After {
   if (first === undefined) return { kind: 'latest' }
   if (!isKeyword(first) && !after.some(isKeyword)) return { kind: 'positions', positions: positionsOf(after) }
   if (after.some((text) => text !== first)) {
-    const got = after.slice(0, 4).map(shown).join(', ')
+    const got = after
+      .slice(0, 4)
+      .map((text) => quoted(text))
+      .join(', ')
     throw new CarillonError('bad_token', `after: expected tokens, or one of latest, earliest and @time; got ${got}`)
   }
   if (first === 'latest' || first === 'earliest') return { kind: first }
   const timeMs = parseRfc3339(first.slice(1))
   if (timeMs !== undefined) return { kind: 'time', timeMs }
   const example = '@2026-01-31T12:00:00Z (in a URL a "+" must be written %2B)'
-  throw new CarillonError('bad_token', `after: expected @ and an RFC 3339 time such as ${example}, got ${shown(first)}`)
+  throw new CarillonError(
+    'bad_token',
+    `after: expected @ and an RFC 3339 time such as ${example}, got ${quoted(first)}`,
+  )
 }
 
 function isKeyword(text: string): boolean {
@@ -276,14 +286,9 @@ function inGeneration(text: string, value: number): number {
 }
 
 function badToken(text: string, fault: string): CarillonError {
-  return new CarillonError('bad_token', `after: ${shown(text)} is not a token that this gateway can read: ${fault}`)
+  return new CarillonError('bad_token', `after: ${quoted(text)} is not a token that this gateway can read: ${fault}`)
 }
 
 function tooMany(count: number): CarillonError {
   return new CarillonError('bad_token', `after: expected at most ${maxPositions} positions in all tokens, got ${count}`)
-}
-
-/** Quoted and escaped; cut, since it goes into messages and logs. */
-function shown(text: string): string {
-  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text)
 }

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { Inbox, type InboxOptions } from '../../src/client/inbox.ts'
+import { type Move, Place } from '../../src/client/place.ts'
 import type { Received } from '../../src/client/received.ts'
 import { type Delivery, makeEvent } from '../../src/wire/frames.ts'
-import type { Position } from '../../src/wire/token.ts'
+import { growthPosition, type Position } from '../../src/wire/token.ts'
 import { settled } from '../model/clock.ts'
 
 const at = (offset: number): Position => ({ streamHash: 1, partition: 0, offset, generation: 0 })
@@ -99,6 +101,59 @@ test('a position that moves on its own waits for what stands before it', async (
   waiting[0]!.resolve()
   await settled()
   assert.equal(stands(), 4)
+})
+
+test('moves that wait come to the same as if each had been made when it came', async () => {
+  // Two streams, one of them in two incarnations; in a log generations rise with offsets.
+  const at = fc
+    .record({ streamHash: fc.constantFrom(0x1000001, 0x1000002, 0x2000001), partition: fc.nat(1), offset: fc.nat(6) })
+    .chain((at) => fc.constantFrom(at.offset, -1).map((generation): Position => ({ ...at, generation })))
+  // How many partitions a stream has is told with a position in it, here of the one that is never made anew: a place forgets with the
+  // last position in an incarnation how far that had grown.
+  const told = fc.oneof(
+    at.map((position) => [position]),
+    fc.tuple(at, fc.nat(3)).map(([position, count]) => {
+      const inStream = { ...position, streamHash: 0x2000001 }
+      return [inStream, growthPosition(inStream.streamHash, count)]
+    }),
+  )
+  const move = fc.oneof(
+    {
+      weight: 1,
+      arbitrary: fc.array(told, { maxLength: 3 }).map((all): Move => ({ how: 'all', positions: all.flat() })),
+    },
+    {
+      weight: 8,
+      arbitrary: fc.array(told, { maxLength: 3 }).map((all): Move => ({ how: 'on', positions: all.flat() })),
+    },
+    { weight: 2, arbitrary: at.map((position): Move => ({ how: 'to', positions: [position] })) },
+  )
+  const offsets = ({ positions, growth }: Place) => {
+    const isRead = ({ streamHash }: Position) => positions.some((each) => each.streamHash === streamHash)
+    const all = [...positions, ...growth.filter(isRead)]
+    return Object.fromEntries(all.map((each) => [`${each.streamHash}/${each.partition}`, each.offset]))
+  }
+  await fc.assert(
+    fc.asyncProperty(fc.array(move, { maxLength: 8 }), fc.array(move, { maxLength: 12 }), async (before, waiting) => {
+      const slow = slowly()
+      const { inbox } = inboxOf(slow.handle)
+      const place = new Place()
+      for (const each of before) {
+        inbox.moved(each)
+        place.move(each)
+      }
+      inbox.event(delivery(0), undefined)
+      for (const each of waiting) {
+        inbox.moved(each)
+        place.move(each)
+      }
+      assert.deepEqual(offsets(inbox.inHand), offsets(place))
+      slow.waiting[0]!.resolve()
+      await settled()
+      assert.deepEqual(offsets(inbox.handled), offsets(place))
+    }),
+    { numRuns: 500 },
+  )
 })
 
 test('it is full at its bound in number, and asks for more at a quarter of it', async () => {
