@@ -1,6 +1,7 @@
 /** One measurement, in a process of its own, which prints it: `node measure.ts SUBJECTS`. What it compiles and touches would be the next one's as well. */
 import { seededRandom } from '../../src/base/random.ts'
-import { type Appended, loaded, type Window } from '../../src/log/window.ts'
+import { type Appended, loaded } from '../../src/log/entry.ts'
+import type { Window } from '../../src/log/window.ts'
 import { openWindow } from './open.ts'
 
 export interface Figures {

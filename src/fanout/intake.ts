@@ -1,6 +1,6 @@
 import { seededHash } from '../base/hash.ts'
+import type { Appended } from '../log/entry.ts'
 import type { SourceRecord } from '../log/record.ts'
-import type { Appended } from '../log/window.ts'
 import type { RoutingTable } from '../routing/table.ts'
 import { ConfluentFrame } from '../wire/confluent.ts'
 import { type EnvelopeView, envelopeView, scanEnvelope } from '../wire/envelope.ts'

@@ -1,4 +1,4 @@
-import type { Loaded } from '../log/window.ts'
+import type { Loaded } from '../log/entry.ts'
 import type { EventTrace } from '../telemetry/stream-traces.ts'
 import { type DeliveryParts, encodeDelivery } from '../wire/delivery.ts'
 import { envelopeView, scanEnvelope } from '../wire/envelope.ts'

@@ -1,5 +1,6 @@
 import { seededHash } from '../base/hash.ts'
-import { type Lost, Window, type WindowOptions } from '../log/window.ts'
+import type { Lost } from '../log/losses.ts'
+import { Window, type WindowOptions } from '../log/window.ts'
 import type { Offsets } from '../source/source.ts'
 import type { StreamInstruments } from '../telemetry/instruments.ts'
 import { encodePosition, type Position, streamHash } from '../wire/token.ts'

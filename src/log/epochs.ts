@@ -1,3 +1,6 @@
+import type { History } from './history.ts'
+import type { Losses } from './losses.ts'
+
 interface Epoch {
   /** Offset of its first record that was seen. */
   readonly start: number
@@ -10,27 +13,68 @@ interface Epoch {
 const maxEpochs = 256
 
 /** Where each leader epoch of a partition starts, so that a token's generation is judged without asking the broker. */
-export class Epochs {
+export class Epochs implements History {
   #list: Epoch[] = []
   /** The lowest offset of whose record below something is known: its epoch, or -1. */
   #from = 0
   #epochBefore = -1
+  /** Where a loss begins that reaches up to the head; -1 = none. */
+  #unreadFrom = -1
+  readonly #losses: Losses
+
+  constructor(losses: Losses) {
+    this.#losses = losses
+  }
 
   start(offset: number, epochBefore: number): void {
     this.#list = []
     this.#from = offset
     this.#epochBefore = epochBefore
+    this.#unreadFrom = -1
   }
 
-  /** The record at `offset` was seen; nothing from `from` up to it was. */
-  note(offset: number, epoch: number, from = offset): void {
+  appended(_slot: number, offset: number, epoch: number): void {
+    this.passed(offset, epoch)
+  }
+
+  passed(offset: number, epoch: number): void {
+    const from = this.#unreadFrom < 0 ? offset : this.#unreadFrom
+    this.#unreadFrom = -1
     if (this.#list.length > 0 && this.#list.at(-1)!.epoch === epoch) return
     this.#list.push({ start: offset, from, epoch })
     if (this.#list.length > maxEpochs) this.#forgetOldest()
   }
 
+  unread(from: number): void {
+    if (this.#unreadFrom < 0) this.#unreadFrom = from
+  }
+
+  truncate(offset: number): void {
+    this.#unreadFrom = -1
+    if (offset < this.#from) this.start(offset, -1)
+    else this.#list = this.#list.filter(({ start }) => start < offset)
+  }
+
+  ofEntry(_ordinal: number, offset: number, head: number): number {
+    return this.#before(offset + 1, head)
+  }
+
+  at(offset: number, head: number): number {
+    return this.#unreadFrom >= 0 && offset > this.#unreadFrom ? -1 : this.#before(offset, head)
+  }
+
+  divergence(offset: number, epoch: number, head: number): number {
+    return Math.min(this.#end(epoch), this.#unread(offset, head))
+  }
+
+  doubtfulFrom(offset: number, epoch: number, head: number): number {
+    const seen = this.#unreadFrom < 0 ? offset : Math.min(offset, this.#unreadFrom)
+    const before = this.#before(seen, head)
+    return before < 0 || (epoch >= 0 && before > epoch) ? 0 : seen
+  }
+
   /** Epoch of the last record below `offset`; -1 unknown, as it is beyond `head`, or where a later one may have begun unseen. */
-  before(offset: number, head: number): number {
+  #before(offset: number, head: number): number {
     if (offset > head) return -1
     const list = this.#list
     for (let i = list.length - 1; i >= 0; i--) {
@@ -41,15 +85,17 @@ export class Epochs {
     return offset >= this.#from ? this.#epochBefore : -1
   }
 
-  /** The first offset that is, or may be, of a later epoch; undefined = none was seen. */
-  end(epoch: number): number | undefined {
+  /** The first offset that is, or may be, of a later epoch; Infinity = none was seen. */
+  #end(epoch: number): number {
     if (this.#epochBefore > epoch) return this.#from
-    return this.#list.find((entry) => entry.epoch > epoch)?.from
+    return this.#list.find((entry) => entry.epoch > epoch)?.from ?? Number.POSITIVE_INFINITY
   }
 
-  truncate(offset: number): void {
-    if (offset < this.#from) this.start(offset, -1)
-    else this.#list = this.#list.filter(({ start }) => start < offset)
+  /** From where on nothing up to the head could be read, below a position of someone who did: another history may begin there. */
+  #unread(offset: number, head: number): number {
+    if (this.#unreadFrom < 0 || offset <= this.#unreadFrom || offset > head) return Number.POSITIVE_INFINITY
+    const lost = this.#losses.next(offset - 1)
+    return lost !== undefined && lost.from < offset ? lost.from : Number.POSITIVE_INFINITY
   }
 
   #forgetOldest(): void {

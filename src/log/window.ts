@@ -1,6 +1,8 @@
 import { CarillonError } from '../base/errors.ts'
 import { Chains } from './chains.ts'
+import type { Appended, Loaded } from './entry.ts'
 import { Epochs } from './epochs.ts'
+import type { History } from './history.ts'
 import { Losses, type Lost, type LostReason } from './losses.ts'
 import { type PayloadArena, unit } from './payload-arena.ts'
 import { Payloads } from './payloads.ts'
@@ -13,56 +15,6 @@ export interface WindowOptions {
   readonly pool: WindowPool
   /** Seed of the hashes that the records carry: whoever appends hashes with it. */
   readonly seed: number
-}
-
-/** What `append` takes; one object is reused. `subjectAt` counts from `eventStart`: the subject's bytes lie inside the event's. */
-export interface Appended {
-  buffer: Buffer
-  eventStart: number
-  eventEnd: number
-  subjectAt: number
-  subjectLength: number
-  traceBuffer: Buffer
-  /** -1 = none. */
-  traceStart: number
-  traceEnd: number
-  offset: number
-  timeMs: number
-  epoch: number
-  hash: number
-}
-
-/** What `load` fills: bounds in the pool's memory, valid until a window of it changes. */
-export interface Loaded {
-  buffer: Buffer
-  eventStart: number
-  eventEnd: number
-  subjectStart: number
-  subjectEnd: number
-  /** -1 = none. */
-  traceStart: number
-  traceEnd: number
-  offset: number
-  timeMs: number
-  hash: number
-  /** Epoch of this record: the generation of the position behind it; -1 unknown. */
-  epoch: number
-}
-
-export function loaded(): Loaded {
-  return {
-    buffer: Buffer.alloc(0),
-    eventStart: 0,
-    eventEnd: 0,
-    subjectStart: 0,
-    subjectEnd: 0,
-    traceStart: -1,
-    traceEnd: -1,
-    offset: 0,
-    timeMs: 0,
-    hash: 0,
-    epoch: -1,
-  }
 }
 
 /** An event's length has 24 bits in the index, a subject's place in it too. */
@@ -98,12 +50,8 @@ export class Window {
   readonly #payloads: Payloads
   readonly #payloadHolder: SlabHolder
   readonly #entryHolder: SlabHolder
-  readonly #epochs = new Epochs()
-  /** Where a loss begins that reaches up to the head: a later epoch may begin in it, unseen; -1 = none. */
-  #unseenFrom = -1
-  /** Instead of epochs, where generations are times. */
-  readonly #recordTimes: RecordTimes | undefined
   readonly #losses = new Losses()
+  readonly #history: History
 
   constructor(pool: WindowPool) {
     const { entries, payloads } = pool
@@ -111,7 +59,8 @@ export class Window {
     this.#arena = payloads
     this.#chains = new Chains(entries)
     this.#payloads = new Payloads(payloads)
-    if (entries.times !== undefined) this.#recordTimes = new RecordTimes(entries.times, this.#chains)
+    const { times } = entries
+    this.#history = times === undefined ? new Epochs(this.#losses) : new RecordTimes(times, this.#chains, this.#losses)
     this.#payloadHolder = { slabs: this.#payloads.slabs, giveUpOldest: () => this.#giveUpPayloads() }
     this.#entryHolder = { slabs: this.#chains.slabs, giveUpOldest: () => this.#giveUpEntries() }
     payloads.tier.join(this.#payloadHolder)
@@ -194,8 +143,7 @@ export class Window {
     this.head = offset
     this.tail = offset
     this.indexTail = offset
-    this.#unseenFrom = -1
-    this.#epochs.start(offset, epoch)
+    this.#history.start(offset, epoch)
     this.#losses.clear()
   }
 
@@ -226,8 +174,7 @@ export class Window {
     const place = this.#payloads.reserve(units)
     this.#copyIn(record, place)
     const slot = this.#chains.add(record.offset, record.hash, place)
-    if (this.#recordTimes === undefined) this.#noteEpoch(record.offset, record.epoch)
-    else this.#recordTimes.setSlot(slot, record.epoch)
+    this.#history.appended(slot, record.offset, record.epoch)
     this.head = record.offset + 1
     return this.headOrdinal - 1
   }
@@ -235,7 +182,7 @@ export class Window {
   /** There is nothing more below `next`: markers, compacted and unusable records are passed, the last one of `epoch` where given. */
   advance(next: number, epoch = -1): void {
     if (next <= this.head) return
-    if (epoch >= 0 && this.#recordTimes === undefined) this.#noteEpoch(next - 1, epoch)
+    if (epoch >= 0) this.#history.passed(next - 1, epoch)
     this.head = next
   }
 
@@ -245,7 +192,7 @@ export class Window {
     // What is remembered no longer is told by whoever reads that stretch from the broker.
     if (forgotten !== undefined && forgotten.to >= this.indexTail) this.#dropBelow(forgotten.to + 1)
     if (to < this.head) return
-    if (this.#unseenFrom < 0) this.#unseenFrom = from
+    this.#history.unread(from)
     this.advance(to + 1)
   }
 
@@ -258,8 +205,7 @@ export class Window {
   truncate(offset: number): void {
     while (this.indexed > 0 && this.offsetOf(this.headOrdinal - 1) >= offset) this.#dropNewest()
     if (this.size === 0) this.#payloads.releaseBelow(this.headOrdinal, this.headOrdinal)
-    this.#unseenFrom = -1
-    this.#epochs.truncate(offset)
+    this.#history.truncate(offset)
     this.#losses.truncate(offset)
     this.head = Math.min(this.head, offset)
     this.tail = Math.min(this.tail, offset)
@@ -300,7 +246,7 @@ export class Window {
     out.offset = offsets[slot]!
     out.timeMs = times[at]!
     out.hash = hashes[slot]!
-    out.epoch = this.#recordTimes?.at(ordinal) ?? this.#epochs.before(out.offset + 1, this.head)
+    out.epoch = this.#history.ofEntry(ordinal, out.offset, this.head)
   }
 
   offsetOf(ordinal: number): number {
@@ -336,54 +282,17 @@ export class Window {
 
   /** The generation of the position `offset`: that of the last record below it; -1 where this window doesn't know it. */
   generationAt(offset: number): number {
-    if (this.#recordTimes === undefined) {
-      return this.#unseenFrom >= 0 && offset > this.#unseenFrom ? -1 : this.#epochs.before(offset, this.head)
-    }
-    const ordinal = this.lowerBound(offset - 1)
-    // A record of another offset may have been deleted elsewhere: only the one right below says something.
-    if (ordinal === this.headOrdinal || this.offsetOf(ordinal) !== offset - 1) return -1
-    return this.#recordTimes.at(ordinal)
+    return this.#history.at(offset, this.head)
   }
 
   /** Where the log stops being the one of a position (`offset`, `generation`); Infinity where nothing speaks against it. */
   divergence(offset: number, generation: number): number {
-    if (this.#recordTimes === undefined)
-      return Math.min(this.#epochs.end(generation) ?? Number.POSITIVE_INFINITY, this.#unreadable(offset))
-    const own = this.generationAt(offset)
-    if (own === generation) return Number.POSITIVE_INFINITY
-    if (own < 0) return offset > this.head ? this.#firstYounger(generation) : Number.POSITIVE_INFINITY
-    const ordinal = this.#recordTimes.firstAfter(generation, this.indexOrdinal, this.lowerBound(offset) - 1)
-    return this.offsetOf(ordinal)
+    return this.#history.divergence(offset, generation, this.head)
   }
 
-  /** From where on nothing up to the head could be read, below a position of someone who did: another history may begin there. */
-  #unreadable(offset: number): number {
-    if (this.#unseenFrom < 0 || offset <= this.#unseenFrom || offset > this.head) return Number.POSITIVE_INFINITY
-    const lost = this.#losses.next(offset - 1)
-    return lost !== undefined && lost.from < offset ? lost.from : Number.POSITIVE_INFINITY
-  }
-
-  /**
-   * From where on the log of a position with this generation may be another one, which is known to be one at `offset`: there, or 0 where
-   * nothing is known of what lies right below.
-   */
+  /** See `History`. */
   doubtfulFrom(offset: number, generation: number): number {
-    const seen = this.#unseenFrom < 0 ? offset : Math.min(offset, this.#unseenFrom)
-    if (this.#recordTimes !== undefined) return this.lowerBound(seen) > this.indexOrdinal ? seen : 0
-    const before = this.#epochs.before(seen, this.head)
-    return before < 0 || (generation >= 0 && before > generation) ? 0 : seen
-  }
-
-  /** Of a position beyond the head, with the time of the record below it: all that is here was there before that one. */
-  #firstYounger(time: number): number {
-    if (this.#recordTimes === undefined || this.indexed === 0) return Number.POSITIVE_INFINITY
-    const ordinal = this.#recordTimes.firstAfter(time, this.indexOrdinal, this.headOrdinal - 1)
-    return this.#recordTimes.isYounger(ordinal, time) ? this.offsetOf(ordinal) : Number.POSITIVE_INFINITY
-  }
-
-  #noteEpoch(offset: number, epoch: number): void {
-    this.#epochs.note(offset, epoch, this.#unseenFrom < 0 ? offset : this.#unseenFrom)
-    this.#unseenFrom = -1
+    return this.#history.doubtfulFrom(offset, generation, this.head)
   }
 
   // Slabs
@@ -469,5 +378,3 @@ export class Window {
 function traceLength(record: Appended): number {
   return record.traceStart < 0 ? 0 : Math.min(255, record.traceEnd - record.traceStart)
 }
-
-export type { Lost, LostReason }

@@ -1,5 +1,5 @@
-import type { Loaded, Window } from '../log/window.ts'
-import { loaded } from '../log/window.ts'
+import { type Loaded, loaded } from '../log/entry.ts'
+import type { Window } from '../log/window.ts'
 import { envelopeView, scanEnvelope } from '../wire/envelope.ts'
 
 /** Why a reader that catches up leaves an event out. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { LiveRecord } from '../fanout/live-record.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
-import type { Loaded } from '../log/window.ts'
+import type { Loaded } from '../log/entry.ts'
 import type { GatewayInstruments } from '../telemetry/instruments.ts'
 import type { StreamTraces } from '../telemetry/stream-traces.ts'
 import { maySample } from '../telemetry/trace-context.ts'

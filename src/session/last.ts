@@ -1,6 +1,7 @@
 import { CarillonError } from '../base/errors.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
-import { type Loaded, loaded, type Window } from '../log/window.ts'
+import { type Loaded, loaded } from '../log/entry.ts'
+import type { Window } from '../log/window.ts'
 import { isSubject } from '../subject/bytes.ts'
 import { matches } from '../subject/subject.ts'
 import type { Only, Start } from './start.ts'

@@ -1,4 +1,5 @@
-import type { Loaded, Window } from '../log/window.ts'
+import type { Loaded } from '../log/entry.ts'
+import type { Window } from '../log/window.ts'
 import { isSubject } from '../subject/bytes.ts'
 import { matches } from '../subject/subject.ts'
 import type { Leg, Subscription } from './subscription.ts'

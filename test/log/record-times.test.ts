@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
-import { type Appended, loaded, type Window } from '../../src/log/window.ts'
+import { type Appended, loaded } from '../../src/log/entry.ts'
+import type { Window } from '../../src/log/window.ts'
 import { smallWindow } from '../model/window.ts'
 
 /** Generations that are times: what tells a rewritten log where there are no epochs. */
@@ -96,4 +97,19 @@ test('a rewrite that was read, and eviction, leave the generations right', () =>
       assert.equal(window.divergence(length + 1, length * 10), Math.max(from, window.indexTail))
     }),
   )
+})
+
+test('a rewritten log is in doubt from the loss right below where it was noticed, not from one of before', () => {
+  const window = windowOf([
+    [1, 100],
+    [2, 200],
+  ])
+  window.lost(3, 4, 'corrupt')
+  window.lost(6, 7, 'corrupt')
+  window.append(record(8, 800))
+  window.append(record(9, 900))
+  assert.equal(window.doubtfulFrom(8, 500), 3, 'none of what lies below was read, down to a record')
+  assert.equal(window.doubtfulFrom(9, 850), 9)
+  assert.equal(window.doubtfulFrom(2, 150), 2)
+  assert.equal(window.doubtfulFrom(1, 50), 0, 'nothing is known below')
 })

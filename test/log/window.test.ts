@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
-import { type Appended, loaded, Window } from '../../src/log/window.ts'
+import { type Appended, loaded } from '../../src/log/entry.ts'
+import { Window } from '../../src/log/window.ts'
 import { WindowPool } from '../../src/log/window-pool.ts'
 import { smallWindow } from '../model/window.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { loaded } from '../../src/log/window.ts'
+import { loaded } from '../../src/log/entry.ts'
 import { dropReason } from '../../src/session/drops.ts'
 import { encodeEvent } from '../../src/wire/envelope.ts'
 import { smallWindow } from '../model/window.ts'

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { loaded, type Window } from '../../src/log/window.ts'
+import { loaded } from '../../src/log/entry.ts'
+import type { Window } from '../../src/log/window.ts'
 import { type Look, Matcher } from '../../src/session/matcher.ts'
 import type { Leg } from '../../src/session/subscription.ts'
 import { subjectBytes } from '../../src/subject/bytes.ts'

@@ -1,5 +1,6 @@
 import type { PartitionFeed } from '../../src/fanout/partition-feed.ts'
-import { loaded, type Window } from '../../src/log/window.ts'
+import { loaded } from '../../src/log/entry.ts'
+import type { Window } from '../../src/log/window.ts'
 import type { SimGateway } from './gateway.ts'
 import { shown } from './shown.ts'
 import type { Truth } from './truth.ts'
