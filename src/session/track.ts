@@ -7,6 +7,11 @@ import type { Leg } from './subscription.ts'
 /** Where a leg begins, and what its client must be told first. */
 export type Entry = Omit<Start, 'feed'>
 
+/** Hears of legs that the main reader serves from now on. */
+export interface LegOwner {
+  joined(leg: Leg): void
+}
+
 /**
  * One session in one partition: the main reader that all live refs share, at most one side reader that brings one ref from
  * its older position to the head, and the refs that queue for it. Where the offsets meet, the ref joins the main reader.
@@ -76,14 +81,14 @@ export class Track {
   }
 
   /** The side reader's leg joins where both readers are at the head; the next leg that queues takes its place. */
-  settle(joined: (leg: Leg) => void): void {
+  settle(legs: LegOwner): void {
     while (this.side !== undefined && this.side.mode === 'behind' && this.main.mode === 'live') {
       const { side } = this
       if (side.owed.length > 0 || side.next !== this.feed.window.head) return
       const leg = side.matcher.legs[0]!
       this.#dropSide()
       this.join(leg)
-      joined(leg)
+      legs.joined(leg)
       this.#promote()
     }
   }

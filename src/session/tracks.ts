@@ -4,7 +4,7 @@ import type { Look } from './matcher.ts'
 import type { ReadBack } from './read-back.ts'
 import type { Reader, ReaderOwner } from './reader.ts'
 import type { Leg } from './subscription.ts'
-import { Track } from './track.ts'
+import { type LegOwner, Track } from './track.ts'
 
 /** All partitions that a session touches. */
 export class Tracks {
@@ -115,14 +115,14 @@ export class Tracks {
     for (const track of this.#byFeed.values()) track.tellOwed()
   }
 
-  /** One slice of catching up; `joined` hears of legs that reached the head. True when there is more to do at once. */
-  read(look: Look, joined: (leg: Leg) => void): boolean {
+  /** One slice of catching up; `legs` hears of those that reached the head. True when there is more to do at once. */
+  read(look: Look, legs: LegOwner): boolean {
     let more = false
     this.tellOwed()
     for (const track of this.#byFeed.values()) {
       if (this.#read(track.main, look)) more = true
       if (track.side !== undefined && this.#read(track.side, look)) more = true
-      track.settle(joined)
+      track.settle(legs)
       // A leg that joined may have let the next one of its queue begin.
       if (track.side?.mode === 'behind' && track.main.mode === 'live') more = true
       if (!this.#owner.writable) return false

@@ -64,8 +64,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the next ref of a queue is not let in',
     file: 'session/track.ts',
-    from: 'this.join(leg)\n      joined(leg)\n      this.#promote()',
-    to: 'this.join(leg)\n      joined(leg)',
+    from: 'this.join(leg)\n      legs.joined(leg)\n      this.#promote()',
+    to: 'this.join(leg)\n      legs.joined(leg)',
   },
   {
     name: 'refs that queue do not hear of the log',

@@ -1,0 +1,290 @@
+import { CarillonError } from '../base/errors.ts'
+import type { Feeds } from '../fanout/feeds.ts'
+import type { PartitionFeed } from '../fanout/partition-feed.ts'
+import type { GatewayInstruments } from '../telemetry/instruments.ts'
+import type { ServerFrame, Subscribe, SubscribeOptions } from '../wire/frames.ts'
+import { type After, encodeToken, growthPosition, type Position, parseAfter } from '../wire/token.ts'
+import type { OwedGap } from './gap.ts'
+import { lastStarts } from './last.ts'
+import { requireRoom, requireTokenRoom, type SessionLimits } from './limits.ts'
+import type { Outlet } from './outlet.ts'
+import { carriedPositions, type Growth, knownCount, resolveStarts, type Start, startPosition } from './start.ts'
+import { type Leg, newSubscription, type Subscription } from './subscription.ts'
+import type { LegOwner } from './track.ts'
+import type { Tracks } from './tracks.ts'
+
+export interface SubscriptionsContext {
+  readonly feeds: Feeds
+  readonly limits: SessionLimits
+  readonly instruments: GatewayInstruments
+  /** Seed of the subject hash, the window's. */
+  readonly seed: number
+}
+
+/** What the session does for its subscriptions. */
+export interface SubscriptionsOwner {
+  readonly outlet: Outlet
+  readonly ended: boolean
+  control(frame: ServerFrame): void
+  /** There is something to read for them. */
+  wake(): void
+  /** One is gone that may have been the last on its way. */
+  forgot(): void
+  /** The broker could not say where to begin: an error of the ref's, or the end where it is 0. */
+  startFailed(ref: number, error: unknown): void
+}
+
+const isRepartitioned = ({ reason }: OwedGap): boolean => reason === 'repartitioned'
+
+/** What is said of a stream is said once, however many of its partitions are read. */
+const aFeedOfEachStream = (starts: readonly Start[]): Iterable<PartitionFeed> =>
+  new Map(starts.map(({ feed }) => [feed.stream, feed])).values()
+
+const positionsIn = (after: After): readonly Position[] => (after.kind === 'positions' ? after.positions : [])
+
+/**
+ * A session's subscriptions: where each begins, by `after` or `last`, and where it goes on when its stream has more partitions. Over
+ * WebSocket each has a ref and a start of its own; over SSE and long-poll all share one position.
+ */
+export class Subscriptions implements LegOwner {
+  readonly #owner: SubscriptionsOwner
+  readonly #context: SubscriptionsContext
+  readonly #tracks: Tracks
+  readonly #byRef = new Map<number, Subscription>()
+
+  constructor(owner: SubscriptionsOwner, context: SubscriptionsContext, tracks: Tracks) {
+    this.#owner = owner
+    this.#context = context
+    this.#tracks = tracks
+  }
+
+  /** WebSocket: one more. Throws what is wrong with the request. */
+  add({ ref, subject, after, last, policy }: Subscribe): void {
+    if (ref === 0 || this.#byRef.has(ref)) {
+      const why = ref === 0 ? 'ref must be a whole number above 0' : `ref ${ref} is in use`
+      throw new CarillonError('bad_ref', `${why}: choose another, or unsubscribe it first`)
+    }
+    requireRoom(this.#context.limits, this.#byRef.size, 1)
+    const subscription = newSubscription(ref, subject, this.#context.seed, policy)
+    const wanted = () => this.#context.feeds.partitionsFor(subject)
+    const feeds = wanted()
+    const parsed = parseAfter(after)
+    const newest = last === undefined ? undefined : lastStarts(feeds, [subscription], last, after)
+    this.#byRef.set(ref, subscription)
+    this.#context.instruments.subscriptions++
+    const begin = (starts: Start[]) => this.#begin(subscription, starts, parsed)
+    if (newest === undefined) this.#resolve(parsed, feeds, [subscription], wanted, begin)
+    else begin(newest)
+  }
+
+  /** SSE and poll: all there will be. Throws what is wrong with the request. */
+  addAll(subjects: readonly string[], after: readonly string[], { last, policy }: SubscribeOptions): void {
+    const { feeds, limits, seed } = this.#context
+    const distinct = [...new Set(subjects)]
+    if (distinct.length === 0) {
+      throw new CarillonError('bad_request', 'expected at least one `subject` parameter, got none')
+    }
+    requireRoom(limits, this.#byRef.size, distinct.length)
+    const subscriptions = distinct.map((subject) => newSubscription(0, subject, seed, policy))
+    let spans: PartitionFeed[][] = []
+    const wanted = () => {
+      spans = subscriptions.map(({ subject }) => feeds.partitionsFor(subject))
+      const all = [...new Set(spans.flat())]
+      requireTokenRoom(limits, all.length)
+      return all
+    }
+    const parsed = parseAfter(after)
+    const begin = (starts: Start[]) => this.#beginAll(subscriptions, spans, starts, parsed)
+    const all = wanted()
+    if (last === undefined) this.#resolve(parsed, all, subscriptions, wanted, begin)
+    else begin(lastStarts(all, subscriptions, last, after))
+  }
+
+  /** WebSocket. */
+  remove(ref: number): void {
+    const subscription = this.#byRef.get(ref)
+    if (subscription === undefined) {
+      throw new CarillonError('bad_ref', `ref ${ref} is not a subscription of this session`)
+    }
+    this.#forget(subscription)
+    this.#owner.control({ kind: 'unsubscribed', ref })
+  }
+
+  /** A stream has more partitions than before: each subscription goes on where its events are now, and is told. */
+  replace(): void {
+    const { feeds } = this.#context
+    const { outlet } = this.#owner
+    for (const subscription of this.#byRef.values()) {
+      // It has not begun: the broker is being asked where, and its partitions are looked up again then.
+      if (subscription.legs.length === 0) continue
+      const now = feeds.partitionsFor(subscription.subject)
+      const gone = subscription.legs.filter((leg) => !now.includes(leg.feed))
+      const fresh = now.filter((feed) => !subscription.legs.some((leg) => leg.feed === feed))
+      for (const feed of fresh) this.#moveInto(subscription, feed, feed.window.head)
+      for (const leg of gone) {
+        const joining = leg.membership === undefined
+        this.#tracks.leave(leg, outlet.transport !== 'websocket')
+        // It may have been the last that was on its way.
+        if (joining) this.joined(leg)
+      }
+    }
+    for (const feed of this.#tracks.feeds()) this.#tracks.grew(feed, feeds.countOf(feed))
+    outlet.batch(() => this.#tracks.tellOwed())
+  }
+
+  /** The session is over. */
+  close(): void {
+    this.#context.instruments.subscriptions -= this.#byRef.size
+    for (const subscription of this.#byRef.values()) subscription.closed = true
+    this.#byRef.clear()
+  }
+
+  joined({ subscription }: Leg): void {
+    if (--subscription.joining > 0) return
+    subscription.toldLive = true
+    this.#owner.control({ kind: 'live', ref: subscription.ref })
+  }
+
+  /**
+   * `then` runs at once where the broker need not be asked, and never for a subscription or session that is gone. Where `wanted` are
+   * other partitions than `feeds` by the time of the answer, the broker is asked anew.
+   */
+  #resolve(
+    after: After,
+    feeds: PartitionFeed[],
+    subscriptions: readonly Subscription[],
+    wanted: () => PartitionFeed[],
+    then: (starts: Start[]) => void,
+  ): void {
+    const starts = resolveStarts(after, feeds, this.#growth(subscriptions), this.#context.feeds)
+    if (Array.isArray(starts)) {
+      then(starts)
+      return
+    }
+    const gone = () => this.#owner.ended || subscriptions.every(({ closed }) => closed)
+    starts
+      .then((resolved) => {
+        if (gone()) return
+        const now = wanted()
+        if (now.length === feeds.length && now.every((feed, i) => feed === feeds[i])) then(resolved)
+        else this.#resolve(after, now, subscriptions, wanted, then)
+      })
+      .catch((error: unknown) => {
+        if (gone()) return
+        const first = subscriptions[0]!
+        if (first.ref !== 0) this.#forget(first)
+        this.#owner.startFailed(first.ref, error)
+      })
+  }
+
+  #growth(subscriptions: readonly Subscription[]): Growth {
+    const { feeds } = this.#context
+    return {
+      own: subscriptions.length === 1 && subscriptions[0]!.pattern,
+      count: (feed) => feeds.countOf(feed),
+      moved: (feed, count) =>
+        subscriptions.some(({ subject }) => {
+          return feeds.couldBeIn(feed, subject, feeds.countOf(feed)) && !feeds.couldBeIn(feed, subject, count)
+        }),
+    }
+  }
+
+  /** WebSocket: each ref from its own start, told `live` when it is. */
+  #begin(subscription: Subscription, starts: Start[], after: After): void {
+    const { ref } = subscription
+    subscription.carried = carriedPositions(
+      after,
+      starts.map(({ feed }) => feed),
+    )
+    const before = starts.map((start) => (start.gaps[0] === undefined ? startPosition(start) : start.gaps[0].before))
+    // Where its subjects are elsewhere now, the client has nothing else to stand at until the gap is told.
+    const known = before.filter((position) => position !== undefined)
+    const growth = this.#toldGrowth(starts, after)
+    this.#owner.control({ kind: 'subscribed', ref, after: encodeToken([...known, ...subscription.carried, ...growth]) })
+    subscription.joining = starts.length
+    for (const start of starts) {
+      // A socket that takes no more answers ends the session.
+      if (this.#owner.ended) return
+      const { feed } = start
+      const leg: Leg = { subscription, feed, membership: undefined }
+      subscription.legs.push(leg)
+      if (this.#tracks.open(feed, feed.window.head).enter(leg, start)) this.joined(leg)
+    }
+  }
+
+  /** How many partitions the client knows of: as many as there are, unless it is still to be told of some. */
+  #toldGrowth(starts: readonly Start[], after: After): Position[] {
+    const owed = new Set(starts.filter(({ gaps }) => gaps.some(isRepartitioned)).map(({ feed }) => feed.stream))
+    const growth = new Map<number, Position>()
+    for (const feed of aFeedOfEachStream(starts)) {
+      const known = knownCount(feed, positionsIn(after))
+      const count = owed.has(feed.stream) ? known : Math.max(known ?? 0, this.#context.feeds.countOf(feed))
+      if (count !== undefined) growth.set(feed.streamHash, growthPosition(feed.streamHash, count))
+    }
+    return [...growth.values()]
+  }
+
+  /** SSE and poll: all subjects share the main readers, which start where the token says. */
+  #beginAll(subscriptions: Subscription[], spans: PartitionFeed[][], starts: Start[], after: After): void {
+    const carried = carriedPositions(
+      after,
+      starts.map(({ feed }) => feed),
+    )
+    this.#tracks.carried = carried
+    for (const subscription of subscriptions) subscription.carried = carried
+    for (const { feed, offset, gaps, only, generation = -1 } of starts) {
+      const { main } = this.#tracks.open(feed, offset)
+      main.only = only
+      main.generation = generation
+      for (const gap of gaps) main.owe(gap)
+    }
+    for (const feed of aFeedOfEachStream(starts)) {
+      this.#tracks.counts(feed, this.#context.feeds.countOf(feed), knownCount(feed, positionsIn(after)))
+    }
+    subscriptions.forEach((subscription, i) => {
+      this.#byRef.set(i + 1, subscription)
+      for (const feed of spans[i]!) {
+        const leg: Leg = { subscription, feed, membership: undefined }
+        subscription.legs.push(leg)
+        this.#tracks.get(feed)!.join(leg)
+      }
+    })
+    this.#context.instruments.subscriptions += subscriptions.length
+    this.#owner.outlet.opened()
+    this.#owner.wake()
+  }
+
+  /**
+   * A new partition is read from its beginning, one that was there before from its head; where the client's token named it, as
+   * another gateway knew of it before, from there.
+   */
+  #moveInto(subscription: Subscription, feed: PartitionFeed, from: number): void {
+    const before = this.#tracks.get(feed)?.main.position()
+    const known = subscription.carried.find(
+      ({ streamHash, partition }) => streamHash === feed.streamHash && partition === feed.partition,
+    )
+    const head = known?.offset ?? from
+    // Once it has been there, where it stood before says nothing more.
+    subscription.carried = subscription.carried.filter((position) => position !== known)
+    if (this.#owner.ended) return
+    const gap: OwedGap = { from: head, to: undefined, reason: 'repartitioned', certain: false, before: before ?? known }
+    const leg: Leg = { subscription, feed, membership: undefined }
+    subscription.legs.push(leg)
+    const track = this.#tracks.open(feed, head)
+    if (this.#owner.outlet.transport === 'websocket') {
+      subscription.joining++
+      if (track.enter(leg, { offset: head, gaps: [gap] })) this.joined(leg)
+    } else {
+      track.join(leg)
+      track.main.owe(gap)
+    }
+  }
+
+  #forget(subscription: Subscription): void {
+    subscription.closed = true
+    this.#byRef.delete(subscription.ref)
+    this.#context.instruments.subscriptions--
+    for (const leg of [...subscription.legs]) this.#tracks.leave(leg)
+    this.#owner.forgot()
+  }
+}
