@@ -6,6 +6,8 @@ import { sessionCost } from './session-cost.ts'
 
 /** The Node on which uWebSockets.js has a binary, and the tests run. */
 const nodeMajor = 22
+/** Of V8's young generation, as bin/carillon sets it. */
+const semiSpaceMiB = 32
 /** What a thread pool, V8's workers and the broker's clients take together, and some. */
 const neededThreads = 64
 /** How far a clock may be off before latencies between hosts mislead, ms. */
@@ -38,11 +40,11 @@ function node({ runtime: { nodeVersion, flags } }: HostFacts): Finding {
   const semiSpace = flags
     .map((flag) => /^--max[-_]semi[-_]space[-_]size=(\d+)$/.exec(flag)?.[1])
     .find((size) => size !== undefined)
-  if (Number(semiSpace ?? 0) > 16) {
+  if (Number(semiSpace ?? 0) > semiSpaceMiB) {
     return warn(
       check,
       figure,
-      'a large young generation makes each of its collections longer: survivors are copied',
+      `more than the ${semiSpaceMiB} MiB of bin/carillon makes each collection of the young generation longer: survivors are copied`,
       'CARILLON_NODE_OPTIONS without --max-semi-space-size',
     )
   }

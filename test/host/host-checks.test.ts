@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import test from 'node:test'
 import { type Finding, gravest } from '../../src/host/finding.ts'
 import { hostChecks } from '../../src/host/host-checks.ts'
@@ -133,6 +134,9 @@ test('memory, heap, Node and clock are held against what is needed', () => {
     check('node', factsWith({ runtime: { ...factsWith().runtime, ...change } }))
   assert.equal(runtime({ nodeVersion: '24.1.0' }).level, 'fail')
   assert.equal(runtime({ flags: ['--max-semi-space-size=64'] }).level, 'warn')
+  const own = readFileSync(new URL('../../bin/carillon', import.meta.url), 'utf8').match(/ --[a-z][^ ]*/g)!
+  const flags = own.map((flag) => flag.trim())
+  assert.deepEqual([flags.length, runtime({ flags }).level], [2, 'pass'])
   assert.equal(runtime({ flags: ['--inspect=0'] }).level, 'warn')
   const clock = (change: Partial<HostFacts['clock']>) =>
     check('clock', factsWith({ clock: { ...factsWith().clock, ...change } })).level
