@@ -76,13 +76,18 @@ test('rates are kept when a server does not end as it should', async () => {
   assert.match(ran.failure ?? '', /still there/)
 })
 
-test('an interruption while a server is made measures nothing more', async () => {
-  const options = { parts: ['idle'], durationS: 2, progress: () => {} } as const
-  const measurement = new PeerMeasurement({} as PeerSite, options, () => assert.fail('it is measured'))
+test('an interruption while a server is made measures nothing more, and makes no other', async () => {
+  const options = { parts: ['idle', 'unicast'], durationS: 2, progress: () => {} } as const
+  const done: string[] = []
+  const measurement = new PeerMeasurement({} as PeerSite, options, () => {
+    done.push('measured')
+    throw new Error('it is measured')
+  })
   const make = async () => {
+    done.push('made')
     measurement.interrupt()
     return target
   }
   const ran = await measurement.run({ ...entry, make })
-  assert.deepEqual([ran.figures, ran.failure], [[], undefined])
+  assert.deepEqual([ran.figures, ran.failure, done], [[], undefined, ['made']])
 })

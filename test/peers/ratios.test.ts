@@ -61,6 +61,8 @@ test('rounds that lie further apart allow more, and more rounds allow less', () 
   const toleranceOf = (spread: number, rounds: number) => judge(all(2, spread, rounds), all(2, spread))[0]!.tolerance
   assert.ok(toleranceOf(0.06, 3) > toleranceOf(0.04, 3))
   assert.ok(toleranceOf(0.06, 12) < toleranceOf(0.06, 3))
+  const restless = judge(all(2, 0.02), all(2, 0.06))[0]!.tolerance
+  assert.ok(restless > judge(all(2, 0.02), all(2, 0.03))[0]!.tolerance, 'the baseline is a run like any other')
 })
 
 test('rounds that agree by chance are not a tolerance of nothing', () => {

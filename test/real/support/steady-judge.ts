@@ -115,8 +115,8 @@ class Reading {
     this.#gone.set(partition, gone)
     if (reason !== 'rewritten') return
     for (const place of this.#places) {
-      const [inLog, at, offset] = place.split('/').map(Number)
-      if (inLog === log && at === partition && offset! >= from) this.#places.delete(place)
+      const [, at, offset] = place.split('/').map(Number)
+      if (at === partition && offset! >= from) this.#places.delete(place)
     }
     this.#last.clear()
   }
