@@ -12,8 +12,10 @@ export interface BrokerWayTarget {
   readonly url: string
   readonly options: OpenOptions
   readonly routes: readonly RouteConfig[]
-  /** Topic and partitions by the name of the stream; a missing one is created. */
+  /** Topic and partitions by the name of the stream. */
   readonly streams: Readonly<Record<string, { readonly topic: string; readonly partitions: number }>>
+  /** A topic that is missing is created; otherwise servers that run read it, so it must be there. */
+  readonly create: boolean
 }
 
 const nothing = Buffer.alloc(0)
@@ -35,15 +37,20 @@ interface Opened {
   readonly streams: ReadonlyMap<string, StreamInfo>
 }
 
-/** Connects and finds the streams, or creates them. Throws `broker_unavailable` and the adapters' other errors. */
-export async function openBroker({ url, options, streams }: BrokerWayTarget): Promise<Opened> {
+/** Connects and finds the streams, or creates them. Throws `broker_unavailable`, `stream_missing` and the adapters' other errors. */
+export async function openBroker({ url, options, streams, create }: BrokerWayTarget): Promise<Opened> {
   const source = await openSource(url, { clock: systemClock(), log: () => {} }, options)
   try {
     const known = new Map<string, StreamInfo>()
     for (const [name, { topic, partitions }] of Object.entries(streams)) {
-      await source.create(topic, partitions)
-      const info = await described(source, topic)
-      if (info === undefined) throw new CarillonError('stream_missing', `the broker has no stream "${topic}"`)
+      if (create) await source.create(topic, partitions)
+      const info = await (create ? described(source, topic) : source.describe(topic))
+      if (info === undefined) {
+        const hint = create
+          ? ''
+          : ': expected the one that the gateways read, as their configuration names it (--config)'
+        throw new CarillonError('stream_missing', `the broker has no stream "${topic}"${hint}`)
+      }
       known.set(name, info)
     }
     return { source, streams: known }

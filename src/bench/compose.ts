@@ -159,6 +159,8 @@ function problemsOf({ stop, load }: RunFacts, measured: Measured): string[] {
   if (unknown > 0 && load.action !== 'failover') {
     problems.push(`${unknown} events were not acknowledged (${publisherReasons.join('; ')})`)
   }
-  if (received.live.count + received.caughtUp.count + received.slow.count === 0) problems.push('nothing was delivered')
+  if (received.live.count + received.caughtUp.count + received.slow.count === 0) {
+    problems.push('nothing was delivered: does the server read what is published to?')
+  }
   return problems
 }

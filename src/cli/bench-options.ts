@@ -129,7 +129,9 @@ export function targetFrom(scenario: ScenarioName, flags: BenchFlags, { config, 
     admins: metrics,
     gateways,
     ...(flags.firstPort === undefined ? {} : { firstPort: flags.firstPort }),
-    broker: embedded ? undefined : brokerOf(config, running.length > 0 ? config.streams : streams),
+    broker: embedded
+      ? undefined
+      : brokerOf(config, running.length > 0 ? config.streams : streams, running.length === 0),
     gatewayOptions: {
       ...changed(config, origins),
       ...(embedded && !isGiven ? {} : { broker: config.broker }),
@@ -159,13 +161,17 @@ function changed(config: Config, origins: Loaded['origins']): Record<string, unk
   return Object.fromEntries(chosen.map((name) => [name, config[name as keyof Config]]))
 }
 
-function brokerOf({ broker, kafka, nats, routes }: Config, streams: BrokerWayTarget['streams']): BrokerWayTarget {
+function brokerOf(
+  { broker, kafka, nats, routes }: Config,
+  streams: BrokerWayTarget['streams'],
+  create: boolean,
+): BrokerWayTarget {
   for (const [name, stream] of Object.entries(streams) as [string, { format?: string; framing?: string }][]) {
     const { format = 'event', framing = 'none' } = stream
     if (format === 'event' && framing === 'none') continue
     throw mistake(`bench publishes events, but stream ${name} has format ${format}, framing ${framing}`)
   }
-  return { url: broker, options: { kafka, nats }, routes, streams }
+  return { url: broker, options: { kafka, nats }, routes, streams, create }
 }
 
 function endpointOf(text: string): Endpoint {

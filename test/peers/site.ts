@@ -77,6 +77,7 @@ export const brokerWay = (url: string, named = topic) => ({
   options: {},
   routes: [{ subjects: '>', stream: 'events', by: { hash: 'murmur2' as const } }],
   streams: { events: { topic: named, partitions } },
+  create: true,
 })
 
 /** The process of a broker on the loopback. */

@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { after, before, describe } from 'node:test'
 import type { Report } from '../../src/bench/report.ts'
+import { natsAvailable, startNats } from '../brokers/nats.ts'
 import { until } from '../source/collector.ts'
 import { GatewayProcess } from './support/gateway-process.ts'
 import { TcpProxy } from './support/proxy.ts'
 import { Run } from './support/run.ts'
 
-const ports = { gateway: 21_200, proxy: 21_210, started: 21_220 } as const
+const ports = { gateway: 21_200, proxy: 21_210, started: 21_220, nats: 21_240 } as const
 const skip = process.platform === 'linux' ? false : 'CPU time and memory are read from /proc'
 const small = ['--clients', '50', '--duration', '2', '--warmup', '1', '--no-calibrate']
 const started = ['--first-port', String(ports.started)]
@@ -211,5 +212,18 @@ describe('bench that can not run', { skip, timeout: 240_000 }, () => {
 
   test('a broker that is not there is named', async () => {
     await fails(['unicast', ...small, ...started, '--broker', 'nats://127.0.0.1:21399'], 3, /127.0.0.1:21399/)
+  })
+
+  test('a stream that gateways which run would have to read is not made for them', {
+    skip: natsAvailable(),
+  }, async () => {
+    const server = await startNats({ port: ports.nats, dir: join(dir, 'nats') })
+    const broker = ['--broker', `nats://127.0.0.1:${ports.nats}`]
+    const running = ['--url', 'http://127.0.0.1:21399']
+    try {
+      await fails(['unicast', ...small, ...running, ...broker], 1, /no stream "carillon": expected the one .*--config/)
+    } finally {
+      await server.stop()
+    }
   })
 })
