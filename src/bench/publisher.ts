@@ -119,7 +119,7 @@ export class Publisher {
     const due = schedule.due(nowUs)
     const pauseMs = this.#pauseUntilMs - performance.now()
     if (pauseMs > 0) await sleep(Math.min(pauseMs, maxSleepMs))
-    else if (due === 0) await sleep(Math.min(maxSleepMs, Math.max(tickMs, (schedule.dueUs() - nowUs) / 1000)))
+    else if (due === 0) await sleep(Math.min(maxSleepMs, Math.ceil((schedule.dueUs() - nowUs) / 1000)))
     else if (this.#underWay.size >= this.#way.maxBatches) await Promise.race(this.#underWay)
     else {
       this.#send(this.#batch(schedule, Math.min(due, this.#way.maxEvents)))

@@ -7,6 +7,7 @@ import type { Cursor } from './cursor.ts'
 import { ByteWriter } from './encoding.ts'
 import { type Fetched, type FetchedPartition, type FetchLimits, fetchRequest } from './fetch-request.ts'
 import type { KafkaOptions } from './options.ts'
+import { Pace } from './pace.ts'
 import { code } from './protocol-errors.ts'
 
 /** The tail, as its fetch loops see it. */
@@ -39,6 +40,7 @@ export class FetchLoop {
   readonly #decoder: BatchDecoder
   readonly #body = new ByteWriter()
   readonly #pause: Pause
+  readonly #pace: Pace
   readonly #asked: Cursor[] = []
   /** By partition: the cursor's version when it was asked for. */
   readonly #claims: number[] = []
@@ -50,6 +52,7 @@ export class FetchLoop {
     this.#host = host
     this.#decoder = new BatchDecoder(host.options.maxBatchBytes)
     this.#pause = new Pause(host.clock)
+    this.#pace = new Pace(host.options.busyPauseMs)
   }
 
   /** Resolves when the broker leads none of the partitions any more, or the tail is closed. */
@@ -192,9 +195,8 @@ export class FetchLoop {
     this.#yieldAtMs = this.#host.clock.monotonicMs() + this.#host.options.turnMs
   }
 
-  /** A fetch costs more than the records that it brings: while they stream in, several are worth a short wait. */
   async #rest(fetched: Fetched): Promise<void> {
-    const { busyPauseMs, fetchPartitionBytes } = this.#host.options
+    const { fetchPartitionBytes } = this.#host.options
     if (fetched.throttleMs > 0) return this.#pause.sleep(fetched.throttleMs)
     let backlog = false
     let any = false
@@ -202,7 +204,8 @@ export class FetchLoop {
       any ||= records.length > 0
       backlog ||= records.length > fetchPartitionBytes / 2
     }
-    if (!any || backlog || busyPauseMs === 0) return
-    await this.#pause.sleep(busyPauseMs)
+    if (!any || backlog) return
+    const pauseMs = this.#pace.pauseMs(this.#host.clock.monotonicMs())
+    if (pauseMs > 0) await this.#pause.sleep(pauseMs)
   }
 }

@@ -18,7 +18,7 @@ export interface KafkaOptions extends SecurityOptions {
   readonly fetchPartitionBytes: number
   /** What one fetch takes in all, bytes as stored. */
   readonly fetchBytes: number
-  /** A pause before the next fetch while records stream in, ms: a fetch costs more than the records in it. */
+  /** A pause before the next fetch while records stream in, ms: see `Pace`. */
   readonly busyPauseMs: number
   /** What a batch may decompress to, bytes; a larger one is skipped as corrupt. */
   readonly maxBatchBytes: number
