@@ -5,16 +5,26 @@ class Link {
   next: Link = this
 }
 
-/** A deadline that its owner makes once and schedules as often as it likes; in at most one wheel at a time. */
-export class WheelTimer extends Link {
-  /** Must not throw. */
-  readonly task: () => void
+/** What has a deadline, scheduled as often as its owner likes; in at most one wheel at a time. */
+export abstract class WheelEntry extends Link {
   /** The tick at which it is due; -1 = not scheduled. */
   due = -1
 
+  /** Must not throw. */
+  abstract task(): void
+}
+
+/** A deadline of its own. */
+export class WheelTimer extends WheelEntry {
+  readonly #task: () => void
+
   constructor(task: () => void) {
     super()
-    this.task = task
+    this.#task = task
+  }
+
+  task(): void {
+    this.#task()
   }
 }
 
@@ -58,7 +68,7 @@ export class TimingWheel {
   }
 
   /** Runs the timer's task once, `ms` from now; a timer that waits already is moved. */
-  schedule(timer: WheelTimer, ms: number): void {
+  schedule(timer: WheelEntry, ms: number): void {
     if (timer.due >= 0) unlink(timer)
     else this.#size++
     const due = Math.max(this.#tick + 1, Math.ceil((this.#elapsedMs() + ms) / this.#tickMs))
@@ -68,7 +78,7 @@ export class TimingWheel {
   }
 
   /** Does nothing where the timer does not wait. */
-  cancel(timer: WheelTimer): void {
+  cancel(timer: WheelEntry): void {
     if (timer.due < 0) return
     this.#drop(timer)
     if (this.#size === 0) this.#rest()
@@ -84,7 +94,7 @@ export class TimingWheel {
     this.#tick = Math.max(this.#tick, now)
     // A task may cancel or reschedule a timer that is in the list too: the head is asked for anew each time.
     while (due.next !== due) {
-      const timer = due.next as WheelTimer
+      const timer = due.next as WheelEntry
       this.#drop(timer)
       timer.task()
     }
@@ -117,7 +127,7 @@ export class TimingWheel {
     this.#armed = Number.POSITIVE_INFINITY
   }
 
-  #drop(timer: WheelTimer): void {
+  #drop(timer: WheelEntry): void {
     unlink(timer)
     timer.due = -1
     this.#size--
@@ -134,7 +144,7 @@ export class TimingWheel {
 
 function takeDue(slot: Link, now: number, into: Link): void {
   for (let link = slot.next; link !== slot; ) {
-    const timer = link as WheelTimer
+    const timer = link as WheelEntry
     link = link.next
     if (timer.due > now) continue
     unlink(timer)

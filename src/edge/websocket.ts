@@ -1,4 +1,5 @@
 import { CarillonError, errors, toCarillonError } from '../base/errors.ts'
+import { WheelEntry } from '../base/wheel.ts'
 import { type Outlet, type Session, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
 import { encodeControl } from '../wire/control.ts'
 import type { ClientFrame } from '../wire/frames.ts'
@@ -45,7 +46,8 @@ export function serveWebSocket(app: TemplatedApp, context: EdgeContext, doorway:
     maxBackpressure: context.options.maxBackpressureBytes,
     closeOnBackpressureLimit: false,
     idleTimeout: idleTimeoutSeconds(context.options.heartbeatMs),
-    sendPingsAutomatically: true,
+    // uWS pings all whose time has come in each four seconds in one go: every live event would wait for them.
+    sendPingsAutomatically: false,
     upgrade: (res, req, native) => transport.upgrade(res, req, native),
     open: (ws) => transport.open(ws),
     message: (ws, message, binary) => transport.message(ws.getUserData().outlet, message, binary),
@@ -63,13 +65,12 @@ export const upgradeRequired: Handler = () => {
 }
 
 /**
- * uWS pings a socket that was silent for `idleTimeout` less a margin of 4, 8 or 16 s (the largest that fits twice), and closes it when the
- * margin passes without an answer: 25 s of silence are pinged and 16 s later the socket is gone. 8 to 960 s are possible.
+ * When uWS closes a socket from which nothing has come, an answer to a ping neither: 25 s of silence are pinged and some 16 s later the
+ * socket is gone. uWS counts in steps of 4 s and may be one early, so that there are 4 s at least to answer. 960 s are the most it takes.
  */
 export function idleTimeoutSeconds(heartbeatMs: number): number {
-  const heartbeat = Math.max(4, Math.floor(heartbeatMs / 1000))
-  const margin = heartbeat >= 16 ? 16 : heartbeat >= 8 ? 8 : 4
-  return Math.min(960, heartbeat + margin)
+  const heartbeat = Math.floor(heartbeatMs / 1000)
+  return Math.min(960, heartbeat + (heartbeat >= 16 ? 16 : 8))
 }
 
 class WebSocketTransport {
@@ -108,12 +109,13 @@ class WebSocketTransport {
 
   open(ws: WebSocket<UserData>): void {
     const { outlet } = ws.getUserData()
-    outlet.ws = ws
+    outlet.connected(ws)
     for (const frame of this.#early) outlet.write(frame)
     this.#early.length = 0
   }
 
   message(outlet: WebSocketOutlet, message: ArrayBuffer, binary: boolean): void {
+    outlet.heard()
     const { maxFrameBytes } = this.#context.options
     if (message.byteLength > maxFrameBytes) {
       const said = `expected a frame of at most ${maxFrameBytes} bytes, got ${message.byteLength}`
@@ -160,7 +162,8 @@ function chooseSubprotocol(header: string): string | undefined {
   throw new CarillonError('unsupported_subprotocol', `expected ${spoken} or no subprotocol, got ${quote(header)}`)
 }
 
-class WebSocketOutlet implements Outlet, Caller {
+/** In the wheel for its heartbeat. */
+class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
   readonly encoding: 'json' | 'proto'
   readonly binary: boolean
   session!: Session
@@ -168,6 +171,8 @@ class WebSocketOutlet implements Outlet, Caller {
   ws: WebSocket<UserData> | undefined = undefined
   /** The session is about to be told that it can write again. */
   draining = false
+  /** When a frame came last, ms on the monotonic clock. */
+  #heardMs = 0
   queued = false
   waitingBytes = 0
   readonly #context: EdgeContext
@@ -177,6 +182,7 @@ class WebSocketOutlet implements Outlet, Caller {
   #waiting: { readonly frame: ClientFrame; readonly bytes: number }[] = []
 
   constructor(encoding: 'json' | 'proto', context: EdgeContext, doorway: Doorway, early: Uint8Array[]) {
+    super()
     this.encoding = encoding
     this.binary = encoding === 'proto'
     this.#context = context
@@ -209,6 +215,7 @@ class WebSocketOutlet implements Outlet, Caller {
 
   gone(): void {
     this.ws = undefined
+    this.#context.wheel.cancel(this)
     this.#waiting = []
     this.#doorway.taken(this, this.waitingBytes)
   }
@@ -256,6 +263,24 @@ class WebSocketOutlet implements Outlet, Caller {
   }
 
   opened(): void {}
+
+  connected(ws: WebSocket<UserData>): void {
+    this.ws = ws
+    this.heard()
+    this.#context.wheel.schedule(this, this.#context.options.heartbeatMs)
+  }
+
+  heard(): void {
+    this.#heardMs = this.#context.contracts.clock.monotonicMs()
+  }
+
+  /** Its heartbeat: a client that has been silent for so long is pinged. */
+  task(): void {
+    const { contracts, options, wheel } = this.#context
+    const leftMs = this.#heardMs + options.heartbeatMs - contracts.clock.monotonicMs()
+    if (leftMs <= 0) this.ws?.ping()
+    wheel.schedule(this, leftMs <= 0 ? options.heartbeatMs : leftMs)
+  }
 
   caughtUp(): void {}
 

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { WebSocket } from 'ws'
 import { CarillonError } from '../../src/base/errors.ts'
 import { encodeClientFrame } from '../../src/wire/proto.ts'
+import { ManualClock } from '../model/clock.ts'
 import { ask, type Harness, RawClient, until, withEdge } from './harness.ts'
 
 interface Client {
@@ -296,3 +297,37 @@ async function rawUpgrade({ port }: Harness): Promise<RawClient> {
 function maskedFrame(opcode: number, payload: Buffer): Buffer {
   return Buffer.concat([Buffer.from([opcode, 0x80 | payload.length, 0, 0, 0, 0]), payload])
 }
+
+test('a client is pinged when it has sent nothing for a heartbeat, and not once it is gone', async (t) => {
+  const clock = new ManualClock()
+  const harness = await withEdge(t, { heartbeatMs: 25_000 }, clock)
+  const pings = { silent: 0, talking: 0 }
+  const silent = await connected(harness)
+  silent.ws.on('ping', () => pings.silent++)
+  const talking = await connected(harness)
+  const talks = harness.sessions.last
+  talking.ws.on('ping', () => pings.talking++)
+  // Each part of the way is behind what the clients were sent before: a ping would have come.
+  const passes = async (ms: number) => {
+    await clock.advance(ms)
+    const { length } = talking.frames
+    talks.deliver('x', { ms })
+    await until('it is there', () => talking.frames.length > length)
+  }
+  await passes(20_000)
+  talking.ws.send('{"ping":{"t":1}}')
+  await until('it is heard', () => talks.received.length === 1)
+  await passes(6000)
+  await until('the silent one is pinged', () => pings.silent === 1)
+  assert.deepEqual(pings, { silent: 1, talking: 0 })
+  await passes(18_000)
+  assert.deepEqual(pings, { silent: 1, talking: 0 })
+  await passes(2000)
+  await until('the other one is pinged', () => pings.talking === 1)
+  await passes(5000)
+  await until('each is pinged again after another heartbeat', () => pings.silent === 2)
+  silent.ws.terminate()
+  talking.ws.close()
+  await until('both are gone', () => harness.sessions.opened.every(({ closes }) => closes.length === 1))
+  assert.equal(clock.waiting, 0, 'nothing waits for them')
+})

@@ -21,6 +21,11 @@ export class ManualClock implements Clock {
     }
   }
 
+  /** Tasks that wait for their time. */
+  get waiting(): number {
+    return this.#tasks.length
+  }
+
   /** Runs what is due on the way, in order, and lets promises settle after each. */
   async advance(ms: number): Promise<void> {
     const end = this.#ms + ms

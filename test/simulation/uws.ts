@@ -241,6 +241,12 @@ export class SimServerSocket implements ServerEnd {
     return this.#socket.write(chunkOf('frame', Buffer.from(data), 0, binary)) ? 1 : 0
   }
 
+  /** Clients answer by themselves, and no history has one that does not. */
+  ping(): number {
+    if (!this.#open) throw new Error('ping on a closed WebSocket: uWS throws here')
+    return 1
+  }
+
   cork(run: () => void): this {
     this.#socket.cork(run)
     return this
