@@ -1,5 +1,5 @@
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
-import { type After, isGrowth, type Position, sameStreamName } from '../wire/token.ts'
+import { type After, growthPartition, isGrowth, type Position, sameStreamName } from '../wire/token.ts'
 import type { OwedGap } from './gap.ts'
 
 /** Below `until`, a reader gives these offsets and no others. */
@@ -44,8 +44,11 @@ export function resolveStarts(
   switch (after.kind) {
     case 'latest':
       return feeds.map((feed) => plain(feed, feed.window.head))
-    case 'positions':
-      return feeds.map((feed) => judge(feed, feeds, after.positions, growth))
+    case 'positions': {
+      const { positions } = after
+      const byPartition = Map.groupBy(positions, ({ partition }) => partition)
+      return feeds.map((feed) => judge(feed, feeds, positions, byPartition, growth))
+    }
     case 'earliest':
       return Promise.all(feeds.map(async (feed) => plain(feed, await lookup.first(feed))))
     case 'time':
@@ -56,10 +59,11 @@ export function resolveStarts(
 /** Positions of a token that none of the feeds answers for: carried through to the session's own tokens. */
 export function carriedPositions(after: After, feeds: readonly PartitionFeed[]): Position[] {
   if (after.kind !== 'positions') return []
-  const isAnswered = (position: Position) =>
-    feeds.some(({ partition, streamHash }) => {
-      return (partition === position.partition || isGrowth(position)) && sameStreamName(streamHash, position.streamHash)
-    })
+  const byPartition = Map.groupBy(feeds, ({ partition }) => partition)
+  const isAnswered = (position: Position) => {
+    const there = isGrowth(position) ? feeds : (byPartition.get(position.partition) ?? [])
+    return there.some(({ streamHash }) => sameStreamName(streamHash, position.streamHash))
+  }
   return after.positions.filter((position) => !isAnswered(position))
 }
 
@@ -81,11 +85,12 @@ function judge(
   feed: PartitionFeed,
   feeds: readonly PartitionFeed[],
   positions: readonly Position[],
+  byPartition: ReadonlyMap<number, readonly Position[]>,
   growth: Growth,
 ): Start {
-  const inPartition = positions.filter((position) => position.partition === feed.partition)
+  const inPartition = byPartition.get(feed.partition) ?? []
   const named = inPartition.find((position) => position.streamHash === feed.streamHash)
-  const count = knownCount(feed, positions)
+  const count = knownCount(feed, byPartition.get(growthPartition) ?? [])
   const isOwn = named !== undefined && growth.own
   if (!isOwn && count !== undefined && count < growth.count(feed) && growth.moved(feed, count)) {
     return movedInto(feed, named, count)
