@@ -1,5 +1,5 @@
 import { type Axis, chart, linearAxis, logAxis } from './chart.ts'
-import type { LatencyFigures, Report } from './report.ts'
+import { growth, type LatencyFigures, type Report } from './report.ts'
 
 /** One run as one page that needs nothing else: no script, no font, no host. */
 export function reportHtml(report: Report): string {
@@ -150,8 +150,8 @@ function figures(report: Report): [string, string][] {
     ['connections broken', whole(promises.broken)],
     ['events without acknowledgement', whole(promises.unknown)],
     ['connections a second while connecting', shown(connecting.perSecond)],
-    ['memory a connection, servers', `${shown(memory.userBytesPerConnection / 1024)} KiB`],
-    ['memory a connection, kernel, both ends', `${shown(memory.kernelBytesPerConnection / 1024)} KiB`],
+    ['memory a connection, servers', growth(memory.userBytesPerConnection, shown)],
+    ['memory a connection, kernel, both ends', growth(memory.kernelBytesPerConnection, shown)],
     [
       'publisher late, p99 and max',
       `${shown(generator.publisherLateP99Ms)} ms, ${shown(generator.publisherLateMaxMs)} ms`,

@@ -1,4 +1,4 @@
-import type { LatencyFigures, Report, Second } from '../bench/report.ts'
+import { growth, type LatencyFigures, type Report, type Second } from '../bench/report.ts'
 import { table } from './text.ts'
 
 /** Three digits: more than repeated runs agree on. */
@@ -84,8 +84,8 @@ function figures(report: Report): string {
 }
 
 function memoryText({ userBytesPerConnection, kernelBytesPerConnection, serverMiB }: Report['memory']): string {
-  const kib = (bytes: number) => `${digits(bytes / 1024)} KiB`
-  return `${kib(userBytesPerConnection)} of the gateways, ${kib(kernelBytesPerConnection)} of the kernel (both ends); gateways ${digits(serverMiB)} MiB at the end`
+  const grown = (bytes: number) => growth(bytes, digits)
+  return `${grown(userBytesPerConnection)} of the gateways, ${grown(kernelBytesPerConnection)} of the kernel (both ends); gateways ${digits(serverMiB)} MiB at the end`
 }
 
 function cpuTable({ cpu, hostIdle }: Report): string {

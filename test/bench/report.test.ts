@@ -82,6 +82,20 @@ test('a quiet run has no problems and no limits, and its figures are what was me
   assert.match(reportText(report), /Nothing was lost/)
 })
 
+test('a gateway that has shrunk while clients came is no memory below nothing', () => {
+  const memory = (bytes: number) => {
+    const report = reportOf({})
+    return { ...report, memory: { ...report.memory, userBytesPerConnection: bytes } }
+  }
+  for (const [bytes, said] of [
+    [1024, '1 KiB'],
+    [-16_000, 'too little to be told'],
+  ] as const) {
+    assert.ok(reportText(memory(bytes)).includes(`memory a connection  ${said} of the gateways`))
+    assert.ok(reportHtml(memory(bytes)).includes(said))
+  }
+})
+
 test('a loss, a repetition, a broken connection and an unacknowledged event each fail the run', () => {
   assert.match(reportOf({ lost: 3 }).problems.join(), /3 deliveries were lost/)
   assert.match(reportOf({ received: { repeated: 1 } }).problems.join(), /1 deliveries came again/)
