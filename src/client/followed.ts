@@ -4,7 +4,9 @@ import {
   decodeToken,
   encodeToken,
   isGrowth,
+  isSamePartition,
   keyOf,
+  type Partition,
   type Position,
   parseAfter,
   sameStreamName,
@@ -12,7 +14,7 @@ import {
 } from '../wire/token.ts'
 import { Ahead } from './ahead.ts'
 import type { Refusal, Wish } from './connection.ts'
-import { contradict, isSamePartition, type Move, Place } from './place.ts'
+import { contradict, type Move, Place } from './place.ts'
 import type { State } from './state.ts'
 
 /** Whom a subscription's events go to, each synchronously and in order. None of them may throw. */
@@ -36,8 +38,7 @@ const leadsBack: ReadonlySet<GapReason> = new Set(['rewritten', 'recreated', 're
 const opens: ReadonlySet<GapReason> = new Set(['repartitioned', 'unnamed'])
 
 /** Of a partition by the stream's name alone, as a position has it: where several incarnations may be meant. */
-const nameKeyOf = ({ streamHash, partition }: Pick<Position, 'streamHash' | 'partition'>): string =>
-  `${streamHash >>> 24}~${partition}`
+const nameKeyOf = ({ streamHash, partition }: Partition): string => `${streamHash >>> 24}~${partition}`
 
 const nameKeyOfStream = ({ stream, partition }: Pick<Gap, 'stream' | 'partition'>): string =>
   nameKeyOf({ streamHash: streamHash(stream, ''), partition })

@@ -1,8 +1,8 @@
 import type { Delivery, Gap } from '../wire/frames.ts'
-import { keyOf } from '../wire/token.ts'
+import { isSamePartition, keyOf } from '../wire/token.ts'
 import type { Refusal } from './connection.ts'
 import type { Inflow } from './followed.ts'
-import { isOn, isSamePartition, type Move, Place } from './place.ts'
+import { isOn, type Move, Place } from './place.ts'
 import { type Received, ReceivedEvent, receivedGap } from './received.ts'
 import type { State } from './state.ts'
 

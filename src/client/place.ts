@@ -1,4 +1,13 @@
-import { decodeToken, encodeToken, isGrowth, keyOf, type Position, sameStreamName, streamHash } from '../wire/token.ts'
+import {
+  decodeToken,
+  encodeToken,
+  isGrowth,
+  isSamePartition,
+  keyOf,
+  type Position,
+  sameStreamName,
+  streamHash,
+} from '../wire/token.ts'
 
 /** How what was told moves the place that somebody stands at. */
 export interface Move {
@@ -9,10 +18,6 @@ export interface Move {
   readonly how: 'all' | 'on' | 'to'
   readonly positions: readonly Position[]
 }
-
-/** Whatever the incarnation. */
-export const isSamePartition = (a: Position, b: Position): boolean =>
-  a.partition === b.partition && sameStreamName(a.streamHash, b.streamHash)
 
 /** They can't be of one history: in a log generations rise with offsets. */
 export function contradict(a: Position, b: Position): boolean {

@@ -1,5 +1,5 @@
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
-import { type After, growthPartition, isGrowth, type Position, sameStreamName } from '../wire/token.ts'
+import { type After, growthPartition, isGrowth, isSamePartition, type Position, sameStreamName } from '../wire/token.ts'
 import type { OwedGap } from './gap.ts'
 
 /** Below `until`, a reader gives these offsets and no others. */
@@ -146,8 +146,7 @@ function mayBeNew(
 ): boolean {
   const named = positions.filter((each) => sameStreamName(each.streamHash, streamHash))
   if (named.length === 0) return false
-  const isElsewhere = (each: Position) =>
-    !feeds.some((feed) => feed.partition === each.partition && sameStreamName(feed.streamHash, streamHash))
+  const isElsewhere = (each: Position) => !feeds.some((feed) => isSamePartition(feed, each))
   return named.every((each) => each.partition < partition) || named.some(isElsewhere)
 }
 

@@ -120,7 +120,7 @@ export class Subscriptions implements LegOwner {
       const now = feeds.partitionsFor(subscription.subject)
       const gone = subscription.legs.filter((leg) => !now.includes(leg.feed))
       const fresh = now.filter((feed) => !subscription.legs.some((leg) => leg.feed === feed))
-      for (const feed of fresh) this.#moveInto(subscription, feed, feed.window.head)
+      for (const feed of fresh) this.#moveInto(subscription, feed)
       for (const leg of gone) {
         const joining = leg.membership === undefined
         this.#tracks.leave(leg, outlet.transport !== 'websocket')
@@ -258,22 +258,22 @@ export class Subscriptions implements LegOwner {
    * A new partition is read from its beginning, one that was there before from its head; where the client's token named it, as
    * another gateway knew of it before, from there.
    */
-  #moveInto(subscription: Subscription, feed: PartitionFeed, from: number): void {
+  #moveInto(subscription: Subscription, feed: PartitionFeed): void {
     const before = this.#tracks.get(feed)?.main.position()
     const known = subscription.carried.find(
       ({ streamHash, partition }) => streamHash === feed.streamHash && partition === feed.partition,
     )
-    const head = known?.offset ?? from
+    const from = known?.offset ?? feed.window.head
     // Once it has been there, where it stood before says nothing more.
     subscription.carried = subscription.carried.filter((position) => position !== known)
     if (this.#owner.ended) return
-    const gap: OwedGap = { from: head, to: undefined, reason: 'repartitioned', certain: false, before: before ?? known }
+    const gap: OwedGap = { from, to: undefined, reason: 'repartitioned', certain: false, before: before ?? known }
     const leg: Leg = { subscription, feed, membership: undefined }
     subscription.legs.push(leg)
-    const track = this.#tracks.open(feed, head)
+    const track = this.#tracks.open(feed, from)
     if (this.#owner.outlet.transport === 'websocket') {
       subscription.joining++
-      if (track.enter(leg, { offset: head, gaps: [gap] })) this.joined(leg)
+      if (track.enter(leg, { offset: from, gaps: [gap] })) this.joined(leg)
     } else {
       track.join(leg)
       track.main.owe(gap)

@@ -1,5 +1,5 @@
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
-import { encodePosition, encodeToken, growthPosition, type Position, sameStreamName } from '../wire/token.ts'
+import { encodePosition, encodeToken, growthPosition, isSamePartition, type Position } from '../wire/token.ts'
 import type { Look } from './matcher.ts'
 import type { ReadBack } from './read-back.ts'
 import type { Reader, ReaderOwner } from './reader.ts'
@@ -47,9 +47,7 @@ export class Tracks {
     this.#byFeed.set(feed, track)
     this.#only = this.size === 1 ? track : undefined
     // From here on its own reader says where it stands.
-    this.carried = this.carried.filter(({ streamHash, partition }) => {
-      return partition !== feed.partition || !sameStreamName(streamHash, feed.streamHash)
-    })
+    this.carried = this.carried.filter((position) => !isSamePartition(position, feed))
     return track
   }
 

@@ -29,6 +29,9 @@ export interface Position {
   readonly generation: number
 }
 
+/** What a position has in common with others of its log. */
+export type Partition = Pick<Position, 'streamHash' | 'partition'>
+
 /**
  * A position in this partition is one in the stream's growth: its offset is the number of partitions that its holder knows of, and has been
  * told of. So a gateway sees which subjects have moved since.
@@ -83,6 +86,11 @@ export function streamHash(name: string, incarnation: string): number {
 /** Whether two stream hashes have the same name, whatever their incarnations. */
 export function sameStreamName(a: number, b: number): boolean {
   return a >>> 24 === b >>> 24
+}
+
+/** Whatever the incarnation. */
+export function isSamePartition(a: Partition, b: Partition): boolean {
+  return a.partition === b.partition && sameStreamName(a.streamHash, b.streamHash)
 }
 
 /** FNV-1a's upper bits hardly move for short texts: murmur3's finaliser spreads them. */
@@ -185,7 +193,7 @@ function decodeList(text: string, bytes: Uint8Array, end: number): Position[] {
 }
 
 /** Of its stream and partition. */
-export const keyOf = ({ streamHash, partition }: Position): string => `${streamHash}/${partition}`
+export const keyOf = ({ streamHash, partition }: Partition): string => `${streamHash}/${partition}`
 
 /**
  * One list in which each (stream, partition) has one position: the last that names it. So a client of a pattern gives what it
