@@ -7,6 +7,7 @@ BIN = node_modules/.bin
 STAMP = node_modules/.package-lock.json
 UNIT = $(shell find test -name '*.test.ts' -not -path 'test/real/*' | sort)
 SEEDS = 1-2000
+FRESH = 1000
 MINUTES = 30
 FAULTS = 100
 CLIENTS = 1000
@@ -14,7 +15,7 @@ PEERS =
 REAL = $(shell find test/real -name '*.test.ts' 2>/dev/null | sort)
 TEST = PATH="$(dir $(NODE)):$$PATH" $(RUN) --test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=./test/skipped.ts --test-reporter-destination=stdout
 
-.PHONY: help start test check install lint types proto unit simulate mutants herd soak faults real brokers format figures peer-packages peers bench-check kafka nats jaeger pack clean
+.PHONY: help start test check install lint types proto unit simulate fresh mutants herd soak faults real brokers format figures peer-packages peers bench-check kafka nats jaeger pack clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -32,7 +33,7 @@ start: install ## run the gateway on its embedded log, with a page to try it on 
 
 test: check real ## everything: check, then the suites on a real Kafka and a real browser
 
-check: install lint types proto unit simulate ## format, lint, types, generated code, unit tests, 2,000 histories on virtual time
+check: install lint types proto unit simulate ## format, lint, types, generated code, unit tests, 3,000 histories on virtual time
 
 lint:
 	@$(RUN) $(BIN)/biome check .
@@ -47,7 +48,10 @@ unit:
 	@$(TEST) --test-concurrency=2 --test-timeout=60000 $(UNIT)
 
 simulate: install ## histories of a whole cluster on virtual time, held against the promises: make simulate SEEDS=1-100000
-	@$(RUN) scripts/simulate.ts --seeds $(SEEDS)
+	@$(RUN) scripts/simulate.ts --seeds $(SEEDS) --fresh $(FRESH)
+
+fresh: install ## the simulated histories that `make test` draws anew for the code as it lies here: run it before a commit
+	@$(RUN) scripts/simulate.ts --fresh $(FRESH)
 
 mutants: install ## what the simulation catches: faults put into a copy of the code, one at a time
 	@$(RUN) scripts/mutants.ts

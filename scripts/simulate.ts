@@ -1,23 +1,25 @@
 import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { run } from '../test/simulation/history.ts'
 import { makePlan } from '../test/simulation/plan.ts'
 import { shrink } from '../test/simulation/shrink.ts'
 import type { Failure } from '../test/simulation/verdict.ts'
+import { freshSeeds } from './fresh-seeds.ts'
 
 /**
  * Histories of a whole cluster on virtual time, each from a seed, each held against the promises:
  *
- *     node scripts/simulate.ts --seeds 1-2000 [--large] [--jobs N] [--brief]
+ *     node scripts/simulate.ts --seeds 1-2000 [--fresh 1000] [--large] [--jobs N] [--brief]
+ *     node scripts/simulate.ts --fresh 1000
  *     node scripts/simulate.ts --seed 17 [--large] [--story]
+ *
+ * `--fresh N` draws N seeds from what `src` and `test` contain (see fresh-seeds.ts).
  */
 
 interface Share {
-  readonly from: number
-  readonly to: number
-  /** This thread takes every `stride`th seed. */
-  readonly stride: number
+  readonly seeds: readonly number[]
   readonly isLarge: boolean
 }
 
@@ -28,10 +30,11 @@ interface Done {
   readonly tasks: number
 }
 
+const root = fileURLToPath(new URL('..', import.meta.url))
 const progressMs = 2000
 
-async function work({ from, to, stride, isLarge }: Share, tell: (done: Done) => void): Promise<void> {
-  for (let seed = from; seed <= to; seed += stride) {
+async function work({ seeds, isLarge }: Share, tell: (done: Done) => void): Promise<void> {
+  for (const seed of seeds) {
     const { failure, delivered, tasks } = await run(makePlan(seed, isLarge ? 'large' : 'small'))
     tell({ seed, failure, delivered, tasks })
     if (failure !== undefined) return
@@ -39,17 +42,17 @@ async function work({ from, to, stride, isLarge }: Share, tell: (done: Done) => 
 }
 
 /** Resolves with the first failure, or with none once all seeds are through. */
-async function campaign(from: number, to: number, isLarge: boolean, jobs: number): Promise<Done | undefined> {
+async function campaign(seeds: readonly number[], isLarge: boolean, jobs: number): Promise<Done | undefined> {
   const started = performance.now()
   const sum = { histories: 0, delivered: 0, tasks: 0 }
   const failed: Done[] = []
   const line = () => {
     const perSecond = sum.histories / ((performance.now() - started) / 1000)
-    return `${sum.histories} of ${to - from + 1} histories, ${perSecond.toFixed(1)} a second, ${sum.delivered} events handed over`
+    return `${sum.histories} of ${seeds.length} histories, ${perSecond.toFixed(1)} a second, ${sum.delivered} events handed over`
   }
   const progress = setInterval(() => console.error(line()), progressMs)
   const workers = Array.from({ length: jobs }, (_, i) => {
-    const share: Share = { from: from + i, to, stride: jobs, isLarge }
+    const share: Share = { seeds: seeds.filter((_, at) => at % jobs === i), isLarge }
     const worker = new Worker(new URL(import.meta.url), { workerData: share })
     worker.on('message', (done: Done) => {
       sum.histories++
@@ -104,10 +107,22 @@ function range(text: string): readonly [number, number] {
   return [Number(from), Number(to)]
 }
 
+const seedsOf = ([from, to]: readonly [number, number]): number[] =>
+  Array.from({ length: to - from + 1 }, (_, i) => from + i)
+
+/** Those that are drawn; says which, so that anybody can run them again. */
+function drawn(count: number): number[] {
+  const fresh = count > 0 ? freshSeeds(root, count) : undefined
+  if (fresh !== undefined) console.log(`fresh seeds: ${fresh.join('-')}`)
+  else if (count > 0) console.log('fresh seeds: none, because git does not know this folder')
+  return fresh === undefined ? [] : seedsOf(fresh)
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
-      seeds: { type: 'string', default: '1-2000' },
+      seeds: { type: 'string' },
+      fresh: { type: 'string', default: '0' },
       seed: { type: 'string' },
       large: { type: 'boolean', default: false },
       story: { type: 'boolean', default: false },
@@ -120,8 +135,10 @@ async function main(): Promise<void> {
     if (!(await replay(Number(values.seed), isLarge, story))) process.exitCode = 1
     return
   }
-  const [from, to] = range(values.seeds)
-  const failed = await campaign(from, to, isLarge, Math.min(Number(values.jobs), to - from + 1))
+  const fresh = drawn(Number(values.fresh))
+  const fixed = values.seeds ?? (fresh.length > 0 ? undefined : '1-2000')
+  const seeds = [...(fixed === undefined ? [] : seedsOf(range(fixed))), ...fresh]
+  const failed = await campaign(seeds, isLarge, Math.min(Number(values.jobs), seeds.length))
   if (failed === undefined) return
   process.exitCode = 1
   if (values.brief) console.log(`seed ${failed.seed}: ${failed.failure?.promise}`)
