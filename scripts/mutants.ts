@@ -46,6 +46,8 @@ async function judge(mutant: Mutant, seeds: string): Promise<Verdict> {
       'scripts/simulate.ts',
       '--seeds',
       seeds,
+      '--source',
+      mutant.source ?? 'model',
       '--jobs',
       '1',
       '--brief',

@@ -5,22 +5,28 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 import { run } from '../test/simulation/history.ts'
 import { makePlan } from '../test/simulation/plan.ts'
 import { shrink } from '../test/simulation/shrink.ts'
+import { type SourceKind, sourceKinds } from '../test/simulation/simulated-source.ts'
 import type { Failure } from '../test/simulation/verdict.ts'
 import { freshSeeds } from './fresh-seeds.ts'
 
 /**
  * Histories of a whole cluster on virtual time, each from a seed, each held against the promises:
  *
- *     node scripts/simulate.ts --seeds 1-2000 [--fresh 1000] [--large] [--jobs N] [--brief]
+ *     node scripts/simulate.ts --seeds 1-2000 [--fresh 1000] [--source NAME] [--large] [--jobs N] [--brief]
  *     node scripts/simulate.ts --fresh 1000
- *     node scripts/simulate.ts --seed 17 [--large] [--story]
+ *     node scripts/simulate.ts --seed 17 [--source NAME] [--large] [--story]
  *
- * `--fresh N` draws N seeds from what `src` and `test` contain (see fresh-seeds.ts).
+ * `--fresh N` draws N seeds from what `src` and `test` contain (see fresh-seeds.ts). `--source NAME`
+ * is one of test/simulation/clusters.ts: what stands behind the gateways' broker contract.
  */
 
-interface Share {
-  readonly seeds: readonly number[]
+interface Histories {
   readonly isLarge: boolean
+  readonly source: SourceKind
+}
+
+interface Share extends Histories {
+  readonly seeds: readonly number[]
 }
 
 interface Done {
@@ -33,16 +39,18 @@ interface Done {
 const root = fileURLToPath(new URL('..', import.meta.url))
 const progressMs = 2000
 
-async function work({ seeds, isLarge }: Share, tell: (done: Done) => void): Promise<void> {
+const planOf = (seed: number, { isLarge, source }: Histories) => makePlan(seed, isLarge ? 'large' : 'small', source)
+
+async function work({ seeds, ...histories }: Share, tell: (done: Done) => void): Promise<void> {
   for (const seed of seeds) {
-    const { failure, delivered, tasks } = await run(makePlan(seed, isLarge ? 'large' : 'small'))
+    const { failure, delivered, tasks } = await run(planOf(seed, histories))
     tell({ seed, failure, delivered, tasks })
     if (failure !== undefined) return
   }
 }
 
 /** Resolves with the first failure, or with none once all seeds are through. */
-async function campaign(seeds: readonly number[], isLarge: boolean, jobs: number): Promise<Done | undefined> {
+async function campaign(seeds: readonly number[], histories: Histories, jobs: number): Promise<Done | undefined> {
   const started = performance.now()
   const sum = { histories: 0, delivered: 0, tasks: 0 }
   const failed: Done[] = []
@@ -52,7 +60,7 @@ async function campaign(seeds: readonly number[], isLarge: boolean, jobs: number
   }
   const progress = setInterval(() => console.error(line()), progressMs)
   const workers = Array.from({ length: jobs }, (_, i) => {
-    const share: Share = { seeds: seeds.filter((_, at) => at % jobs === i), isLarge }
+    const share: Share = { seeds: seeds.filter((_, at) => at % jobs === i), ...histories }
     const worker = new Worker(new URL(import.meta.url), { workerData: share })
     worker.on('message', (done: Done) => {
       sum.histories++
@@ -73,8 +81,8 @@ async function campaign(seeds: readonly number[], isLarge: boolean, jobs: number
 }
 
 /** Replays a seed; tells its story where it fails, or where that is asked for. */
-async function replay(seed: number, isLarge: boolean, story: boolean): Promise<boolean> {
-  const plan = makePlan(seed, isLarge ? 'large' : 'small')
+async function replay(seed: number, histories: Histories, story: boolean): Promise<boolean> {
+  const plan = planOf(seed, histories)
   const whole = await run(plan, story)
   if (story) console.log(whole.trace.join('\n'))
   if (whole.failure === undefined) {
@@ -83,7 +91,7 @@ async function replay(seed: number, isLarge: boolean, story: boolean): Promise<b
   }
   const { promise, message } = whole.failure
   console.log(`seed ${seed} breaks a promise: ${promise}\n  ${message}`)
-  console.log(`replay it: node scripts/simulate.ts --seed ${seed}${isLarge ? ' --large' : ''} --story`)
+  console.log(`replay it: node scripts/simulate.ts --seed ${seed}${flagsOf(histories)} --story`)
   const least = await shrink(plan, promise)
   const { trace, failure } = await run(least, true)
   const { clients, actions, subjects, partitions } = least
@@ -99,6 +107,15 @@ async function replay(seed: number, isLarge: boolean, story: boolean): Promise<b
   console.log(trace.slice(-200).join('\n'))
   if (failure !== undefined) console.log(failure.message)
   return false
+}
+
+function flagsOf({ isLarge, source }: Histories): string {
+  return `${source === 'model' ? '' : ` --source ${source}`}${isLarge ? ' --large' : ''}`
+}
+
+function sourceOf(name: string): SourceKind {
+  if (Object.hasOwn(sourceKinds, name)) return name as SourceKind
+  throw new Error(`--source: expected one of ${Object.keys(sourceKinds).join(', ')}, got ${name}`)
 }
 
 function range(text: string): readonly [number, number] {
@@ -124,25 +141,27 @@ async function main(): Promise<void> {
       seeds: { type: 'string' },
       fresh: { type: 'string', default: '0' },
       seed: { type: 'string' },
+      source: { type: 'string', default: 'model' },
       large: { type: 'boolean', default: false },
       story: { type: 'boolean', default: false },
       brief: { type: 'boolean', default: false },
       jobs: { type: 'string', default: String(availableParallelism()) },
     },
   })
-  const { large: isLarge, story } = values
+  const { story } = values
+  const histories = { isLarge: values.large, source: sourceOf(values.source) }
   if (values.seed !== undefined) {
-    if (!(await replay(Number(values.seed), isLarge, story))) process.exitCode = 1
+    if (!(await replay(Number(values.seed), histories, story))) process.exitCode = 1
     return
   }
   const fresh = drawn(Number(values.fresh))
   const fixed = values.seeds ?? (fresh.length > 0 ? undefined : '1-2000')
   const seeds = [...(fixed === undefined ? [] : seedsOf(range(fixed))), ...fresh]
-  const failed = await campaign(seeds, isLarge, Math.min(Number(values.jobs), seeds.length))
+  const failed = await campaign(seeds, histories, Math.min(Number(values.jobs), seeds.length))
   if (failed === undefined) return
   process.exitCode = 1
   if (values.brief) console.log(`seed ${failed.seed}: ${failed.failure?.promise}`)
-  else await replay(failed.seed, isLarge, story)
+  else await replay(failed.seed, histories, story)
 }
 
 if (isMainThread) await main()

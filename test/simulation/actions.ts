@@ -140,6 +140,12 @@ const acts: Readonly<Record<ActionKind, Act>> = {
     world.time.add(world.broker.process, y * 6000, () => gateway.source.setAway(false))
   },
 
+  brokerFault(world, action) {
+    const { cluster, verdict } = world
+    const what = cluster.fault?.(action)
+    if (what !== undefined) verdict.note(() => what)
+  },
+
   slowBroker(world, { x, y, z }) {
     const gateway = oneOf(world.gateways, x)
     if (gateway === undefined) return

@@ -23,7 +23,7 @@ import { Instruments } from '../../src/telemetry/instruments.ts'
 import type { Logger } from '../../src/telemetry/logger.ts'
 import { type SimBroker, streamName } from './broker.ts'
 import type { Connection, Request } from './connection.ts'
-import { SimSource } from './source.ts'
+import type { SimulatedCluster, SimulatedSource } from './simulated-source.ts'
 import { type Behavior, requestOf, SimResponse, SimServerSocket } from './uws.ts'
 import type { Process, VirtualTime } from './virtual-time.ts'
 
@@ -52,6 +52,7 @@ export interface GatewaySurroundings {
   readonly url: string
   readonly time: VirtualTime
   readonly broker: SimBroker
+  readonly cluster: SimulatedCluster
   readonly routing: RoutingTable
   readonly seed: number
   /** Seed of the subject hash. */
@@ -74,7 +75,7 @@ export class SimGateway {
   readonly name: string
   readonly url: string
   readonly process: Process
-  readonly source: SimSource
+  readonly source: SimulatedSource
   readonly feeds: Feeds
   readonly stream: StreamFeed
   readonly sessions: Sessions
@@ -89,14 +90,17 @@ export class SimGateway {
   readonly #router: Router
   #behavior!: Behavior
 
-  constructor(name: string, { url, time, broker, routing, seed, hashSeed, size, onError }: GatewaySurroundings) {
+  constructor(
+    name: string,
+    { url, time, broker, cluster, routing, seed, hashSeed, size, onError }: GatewaySurroundings,
+  ) {
     this.name = name
     this.url = url
     this.size = size
     this.hashSeed = hashSeed
     this.#random = seededRandom(seed)
     this.process = time.process(name)
-    this.source = new SimSource(time, this.process, broker, seededRandom(seed + 1), size.batch)
+    this.source = cluster.open(this.process, seededRandom(seed + 1), size.batch)
     const { payloadBytes, entries } = size
     const { generations } = broker
     const slabs = { payloadSlabBytes: largestPayload, slabEntries: Math.ceil(entries / 8) }

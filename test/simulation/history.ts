@@ -67,9 +67,10 @@ async function happen(world: World): Promise<void> {
 
 /** All faults end. Connections that died without a word are left to be noticed. */
 function heal(world: World): void {
-  const { broker, publishers, gateways, clients, plan } = world
+  const { broker, cluster, publishers, gateways, clients, plan } = world
   if (broker.missing) broker.create(broker.partitions)
   while (publishers.finish(true));
+  cluster.heal?.()
   while (gateways.length < plan.gateways) world.startGateway()
   for (const { process, source } of gateways) {
     process.resume()

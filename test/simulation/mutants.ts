@@ -1,3 +1,5 @@
+import type { SourceKind } from './simulated-source.ts'
+
 /** One change of the real code that breaks a promise, and by which histories notice. */
 export interface Mutant {
   readonly name: string
@@ -8,6 +10,8 @@ export interface Mutant {
   readonly to: string
   /** Of what few histories notice: seeds of those, as `--seeds` takes them. */
   readonly seeds?: string
+  /** What stands behind the gateways' sources; the model of the contract where it is not said. */
+  readonly source?: SourceKind
 }
 
 /** What shows that the simulation has teeth: each of these is to be caught. */

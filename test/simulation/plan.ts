@@ -2,6 +2,7 @@ import { type Random, seededRandom } from '../../src/base/random.ts'
 import type { Generations } from '../../src/log/record.ts'
 import type { ClientPlan, WayName, WishPlan } from './client.ts'
 import type { GatewaySize } from './gateway.ts'
+import { type SourceKind, sourceKinds } from './simulated-source.ts'
 import { collisions, hashSeeds, patterns, plainSubjects } from './subjects.ts'
 
 /** What can happen, and how often beside the others. */
@@ -46,8 +47,8 @@ export const actionWeights = {
   inspect: 1,
 } as const
 type WeightedKind = keyof typeof actionWeights
-/** `replaceUnsaid` is drawn apart from the others: chance does not bring its parts together. */
-export type ActionKind = WeightedKind | 'replaceUnsaid'
+/** Drawn apart from the others: `replaceUnsaid` since chance does not bring its parts together, `brokerFault` since only some clusters have any. */
+export type ActionKind = WeightedKind | 'replaceUnsaid' | 'brokerFault'
 
 /**
  * JetStream has no transactions, and no batches that can be damaged. Behind an offset without a usable record a position has no time, so a
@@ -77,6 +78,8 @@ export const gatewayUrls = [1, 2, 3, 4].map((n) => `http://127.0.0.1:${8100 + n}
 /** A whole history before it happens. */
 export interface Plan {
   readonly seed: number
+  /** What stands behind the gateways' sources. */
+  readonly source: SourceKind
   readonly partitions: number
   readonly generations: Generations
   readonly hashSeed: number
@@ -104,15 +107,17 @@ const pick = <T>(random: Random, list: readonly T[]): T => list[Math.floor(rando
 const between = (random: Random, [least, most]: readonly [number, number]): number =>
   Math.floor(least + random.next() * (most - least + 1))
 
-/** The same seed and size give the same plan. */
-export function makePlan(seed: number, size: 'small' | 'large'): Plan {
+/** The same seed, size and source give the same plan. */
+export function makePlan(seed: number, size: 'small' | 'large', source: SourceKind = 'model'): Plan {
   const random = seededRandom(seed)
   const scale = size === 'large' ? large : random.next() < tinyShare ? tiny : middling
   const subjects = someSubjects(random)
-  const generations = random.next() < 0.25 ? 'times' : 'epochs'
+  const drawn = random.next() < 0.25 ? 'times' : 'epochs'
+  const generations = sourceKinds[source] ?? drawn
   const clients = Array.from({ length: between(random, scale.clients) }, () => makeClient(random, subjects.list))
   return {
     seed,
+    source,
     partitions: pick(random, [1, 1, 2, 2, 3, 4]),
     generations,
     hashSeed: subjects.hashSeed,
@@ -121,7 +126,7 @@ export function makePlan(seed: number, size: 'small' | 'large'): Plan {
     subjects: subjects.list,
     clients,
     capacity: pick(random, [300, 1500, 1500, 10_000]),
-    actions: withReplaced(seed, makeActions(random, scale, generations)),
+    actions: withFaults(seed, source, withReplaced(seed, makeActions(random, scale, generations))),
   }
 }
 
@@ -136,6 +141,18 @@ function withReplaced(seed: number, actions: Action[]): Action[] {
   const more = Array.from({ length: between(random, [1, 4]) }, () => {
     const atMs = random.next() * endMs
     return { atMs, kind: 'replaceUnsaid', x: random.next(), y: random.next(), z: random.next() } as const
+  })
+  return [...actions, ...more].sort((a, b) => a.atMs - b.atMs)
+}
+
+/** Faults of the cluster's own kind; from random numbers of its own. */
+function withFaults(seed: number, source: SourceKind, actions: Action[]): Action[] {
+  if (source === 'model') return actions
+  const random = seededRandom(seed ^ 0x27d4eb2f)
+  const endMs = actions.at(-1)?.atMs ?? 0
+  const more = Array.from({ length: between(random, [0, Math.ceil(actions.length / 5)]) }, () => {
+    const atMs = random.next() * endMs
+    return { atMs, kind: 'brokerFault', x: random.next(), y: random.next(), z: random.next() } as const
   })
   return [...actions, ...more].sort((a, b) => a.atMs - b.atMs)
 }

@@ -1,9 +1,10 @@
 import { CarillonError } from '../../src/base/errors.ts'
 import type { Random } from '../../src/base/random.ts'
 import type { Generations, SourceRecord } from '../../src/log/record.ts'
-import type { Ack, Offsets, RangeEnd, RangeSink, Source, StreamInfo, Tail, TailSink } from '../../src/source/source.ts'
+import type { Ack, Offsets, RangeEnd, RangeSink, StreamInfo, Tail, TailSink } from '../../src/source/source.ts'
 import type { Incarnation, SimBroker } from './broker.ts'
 import { boundsOf, type LogRecord, type PartitionLog, visible } from './partition-log.ts'
+import type { SimulatedSource } from './simulated-source.ts'
 import { SimTail } from './tail.ts'
 import { generationOf } from './truth.ts'
 import type { Process, VirtualTime } from './virtual-time.ts'
@@ -15,7 +16,7 @@ const timeoutMs = 700
  * One gateway's connection to the broker, behind the real contract: requests take their time both ways, answers are of
  * when the broker looked, and the bytes that a sink is shown are gone when it returns.
  */
-export class SimSource implements Source {
+export class SimSource implements SimulatedSource {
   readonly kind = 'kafka'
   readonly name = 'sim'
   readonly firstOffset: number
@@ -25,7 +26,6 @@ export class SimSource implements Source {
   readonly random: Random
   /** The way to the broker is cut. */
   away = false
-  /** Upper bound of what a request takes each way, ms. */
   latencyMs = 6
   /** Records in one answer, at most. */
   readonly batch: number
@@ -147,7 +147,6 @@ export class SimSource implements Source {
     this.#view.forget()
   }
 
-  /** The way to the broker opens or closes. */
   setAway(away: boolean): void {
     if (away === this.away) return
     this.away = away

@@ -3,12 +3,14 @@ import { defaultRoutes, RoutingTable } from '../../src/routing/table.ts'
 import type { Position } from '../../src/wire/token.ts'
 import { SimBroker } from './broker.ts'
 import { type ClientPlan, SimClient } from './client.ts'
+import { makeCluster } from './clusters.ts'
 import { type ClientEnd, Connection, type Request } from './connection.ts'
 import { SimGateway } from './gateway.ts'
 import type { Plan } from './plan.ts'
 import { anyUrl, gatewayUrls } from './plan.ts'
 import type { Network } from './platform.ts'
 import { Publishers } from './publisher.ts'
+import type { SimulatedCluster } from './simulated-source.ts'
 import { Truth } from './truth.ts'
 import { Verdict } from './verdict.ts'
 import { type Process, VirtualTime } from './virtual-time.ts'
@@ -32,6 +34,7 @@ export class World implements Network {
   readonly verdict: Verdict
   readonly random: Random
   readonly broker: SimBroker
+  readonly cluster: SimulatedCluster
   readonly truth: Truth
   readonly publishers: Publishers
   readonly gateways: SimGateway[] = []
@@ -56,18 +59,20 @@ export class World implements Network {
     )
     this.random = seededRandom(plan.seed ^ 0x5bd1e995)
     this.broker = new SimBroker(time, plan.partitions, plan.generations)
+    this.cluster = makeCluster(plan.source, { time, broker: this.broker, seed: plan.seed ^ 0x2545f491 })
     this.truth = new Truth(this.broker)
     this.publishers = new Publishers(time, this.broker, this.truth, seededRandom(plan.seed ^ 0x1b873593))
   }
 
   startGateway(): void {
-    const { time, broker, plan, verdict } = this
+    const { time, broker, cluster, plan, verdict } = this
     const name = `gateway ${++this.#gatewaysMade}`
     const url = gatewayUrls.find((each) => !this.gateways.some((other) => other.url === each)) ?? anyUrl
     const surroundings = {
       url,
       time,
       broker,
+      cluster,
       routing: this.#routing,
       seed: Math.floor(this.random.next() * 2 ** 31),
       hashSeed: plan.hashSeed,

@@ -1,0 +1,22 @@
+import type { SimBroker } from './broker.ts'
+import type { SimulatedCluster, SourceKind } from './simulated-source.ts'
+import { SimSource } from './source.ts'
+import type { VirtualTime } from './virtual-time.ts'
+
+/** What a cluster is built on. */
+export interface ClusterSurroundings {
+  readonly time: VirtualTime
+  readonly broker: SimBroker
+  readonly seed: number
+}
+
+const makers: Readonly<Record<SourceKind, (surroundings: ClusterSurroundings) => SimulatedCluster>> = {
+  model: ({ time, broker }) => ({
+    open: (process, random, batch) => new SimSource(time, process, broker, random, batch),
+  }),
+}
+
+/** The cluster that all gateways of a history read. */
+export function makeCluster(kind: SourceKind, surroundings: ClusterSurroundings): SimulatedCluster {
+  return makers[kind](surroundings)
+}

@@ -1,0 +1,33 @@
+import type { Random } from '../../src/base/random.ts'
+import type { Generations } from '../../src/log/record.ts'
+import type { Source } from '../../src/source/source.ts'
+import type { Process } from './virtual-time.ts'
+
+/** A gateway's source as a history handles it: what stands behind it is a model of the broker at some depth. */
+export interface SimulatedSource extends Source {
+  /** The way to the broker opens or closes. */
+  setAway(away: boolean): void
+  /** Upper bound of what a request takes each way, ms. */
+  latencyMs: number
+}
+
+/** Which part of a broker fails, and how: the cluster takes that from the three numbers in [0, 1). */
+export interface BrokerFault {
+  readonly x: number
+  readonly y: number
+  readonly z: number
+}
+
+/** The broker as gateways reach it: its logs are the history's, what lies between is this. */
+export interface SimulatedCluster {
+  /** The source of one gateway; `batch` is how many records an answer has at most. */
+  open(process: Process, random: Random, batch: number): SimulatedSource
+  /** A fault that only this kind of broker has; returns what happened, for the story. Absent where there is none. */
+  fault?(fault: BrokerFault): string
+  /** All faults of its own kind end. */
+  heal?(): void
+}
+
+/** Each kind of cluster, and the generations of its records; undefined = the seed draws them. */
+export const sourceKinds = { model: undefined } as const satisfies Record<string, Generations | undefined>
+export type SourceKind = keyof typeof sourceKinds
