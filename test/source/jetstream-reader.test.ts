@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { headers, type Msg, MsgImpl, type NatsConnection } from '@nats-io/transport-node'
 import type { JetStreamApi, StreamFacts } from '../../src/source/jetstream/api.ts'
+import { parseTime } from '../../src/source/jetstream/delivery.ts'
 import { natsDefaults } from '../../src/source/jetstream/options.ts'
 import { PartitionReader, type ReaderHost } from '../../src/source/jetstream/partition-reader.ts'
 import { settled } from '../model/clock.ts'
@@ -26,10 +27,14 @@ class Stage implements ReaderHost {
   turnsEnded = 0
   recordBytes = 100
   subscribed = 0
+  /** Times that the reader asked to be opened again because the server said less than it had read. */
+  doubts = 0
+  /** When each record of the stream was stored, Unix ms, by sequence. */
+  readonly times = new Map<number, number>()
   #callback: ((error: Error | null, message: Msg) => void) | undefined
   #sent = 0
 
-  constructor(maxHeldBytes = 1 << 20) {
+  constructor(maxHeldBytes = 1 << 20, next = 1) {
     this.options = { ...natsDefaults, servers: [], maxHeldBytes }
     const connection = {
       publish: (subject: string) => this.published.push(subject),
@@ -49,9 +54,18 @@ class Stage implements ReaderHost {
       },
       addConsumer: () => Promise.resolve({}),
       dropConsumer: () => {},
-      timeOf: () => Promise.resolve(undefined),
+      timeOf: (_: string, sequence: number) => {
+        const timeMs = this.times.get(sequence)
+        return Promise.resolve(timeMs === undefined ? undefined : { timeMs, timeNs: 0 })
+      },
+      sequenceAt: (_: string, time: string) => {
+        const from = parseTime(time)
+        const isLater = (timeMs: number) => timeMs > from.timeMs || (timeMs === from.timeMs && from.timeNs === 0)
+        const later = [...this.times].find(([, timeMs]) => isLater(timeMs))
+        return Promise.resolve(later?.[0] ?? this.facts.head)
+      },
     } as unknown as JetStreamApi
-    this.reader = new PartitionReader(this, 0, 1, false)
+    this.reader = new PartitionReader(this, 0, next, false)
   }
 
   get #full(): StreamFacts {
@@ -65,7 +79,8 @@ class Stage implements ReaderHost {
   /** A record, with the next number of its consumer unless another is given. */
   send(sequence: number, consumerSequence = this.#sent + 1): void {
     this.#sent = consumerSequence
-    const reply = Buffer.from(`$JS.ACK.n-0.c.1.${sequence}.${consumerSequence}.1700000000000000000.1`)
+    const timeMs = this.times.get(sequence) ?? 1_700_000_000_000
+    const reply = Buffer.from(`$JS.ACK.n-0.c.1.${sequence}.${consumerSequence}.${timeMs}000000.1`)
     const argument = { subject: Buffer.from('n.0.k'), reply, sid: 1, hdr: -1, size: 1 }
     this.#deliver(new MsgImpl(argument, Buffer.from('v'), undefined as never))
   }
@@ -106,6 +121,9 @@ class Stage implements ReaderHost {
     this.reader.stop()
   }
   lacking(): void {}
+  doubtful(): void {
+    this.doubts++
+  }
   familyChanged(): Promise<boolean> {
     return Promise.resolve(false)
   }
@@ -218,4 +236,96 @@ test('a reader with a backlog reads in its turn only, which ends once it has cau
   stage.reader.end()
   stage.reader.end()
   assert.equal(stage.turnsEnded, 1)
+})
+
+/** A stage whose stream is all gone, from `sequence` on: nothing is known of what was below it. */
+async function emptied(sequence: number): Promise<Stage> {
+  const stage = new Stage(1 << 20, sequence)
+  stage.facts = { first: sequence, head: sequence }
+  await stage.open()
+  return stage
+}
+
+test('the end of a stream that moved back is told although retention took the record below it', async () => {
+  const stage = await emptied(10)
+  stage.facts = { first: 8, head: 8 }
+  await stage.open()
+  // The server may have been behind: only when it says so again it counts.
+  assert.equal(stage.doubts, 1)
+  assert.deepEqual(stage.sink.losses, [])
+  await stage.open()
+  assert.deepEqual(stage.sink.losses, [{ partition: 0, from: 8, to: 9, reason: 'rewritten' }])
+  for (const sequence of [8, 9, 10]) stage.send(sequence)
+  assert.deepEqual(stage.sink.offsets(), [8, 9, 10])
+})
+
+test('an end that moved back and has passed the reader since is told by what is there again', async () => {
+  const stage = await emptied(10)
+  stage.facts = { first: 8, head: 8 }
+  await stage.open()
+  stage.facts = { first: 8, head: 12 }
+  for (const sequence of [8, 9, 10, 11]) stage.times.set(sequence, 1_700_000_000_000 + sequence)
+  await stage.open()
+  assert.deepEqual(stage.sink.losses, [{ partition: 0, from: 8, to: 9, reason: 'rewritten' }])
+})
+
+test('what was read before a loss tells where the log was rewritten behind it', async () => {
+  const stage = new Stage()
+  for (const sequence of [1, 2, 3]) stage.times.set(sequence, 1_700_000_000_000 + sequence)
+  await stage.open()
+  for (const sequence of [1, 2, 3]) stage.send(sequence)
+  stage.facts = { first: 8, head: 8 }
+  await stage.open()
+  assert.deepEqual(stage.sink.losses, [{ partition: 0, from: 4, to: 7, reason: 'retention' }])
+  // A backup came back, with what was gone, and was written to.
+  stage.facts = { first: 1, head: 9 }
+  for (const sequence of [4, 5, 6, 7, 8]) stage.times.set(sequence, 1_700_000_000_000 + sequence)
+  await stage.open()
+  await stage.open()
+  assert.deepEqual(stage.sink.losses.slice(1), [{ partition: 0, from: 4, to: 7, reason: 'rewritten' }])
+})
+
+test('a server that is behind once is no rewrite', async () => {
+  const stage = await emptied(10)
+  stage.facts = { first: 4, head: 7 }
+  await stage.open()
+  stage.facts = { first: 10, head: 11 }
+  await stage.open()
+  stage.facts = { first: 4, head: 7 }
+  await stage.open()
+  assert.equal(stage.doubts, 2)
+  assert.deepEqual(stage.sink.losses, [])
+})
+
+test('a start beyond the end waits there', async () => {
+  const stage = new Stage(1 << 20, 10)
+  stage.facts = { first: 1, head: 8 }
+  await stage.open()
+  await stage.open()
+  await stage.open()
+  assert.deepEqual(stage.sink.losses, [])
+  assert.equal(stage.doubts, 0)
+})
+
+test('a reader that the stream ends below at a look is opened again', async () => {
+  const stage = new Stage()
+  await stage.open()
+  const look = { created: 'then', config: {} as StreamFacts['config'], recordBytes: 1 }
+  for (const sequence of [1, 2, 3]) stage.send(sequence)
+  // This one was asked for before they came.
+  stage.reader.learned({ first: 1, head: 2, ...look })
+  assert.deepEqual(stage.ended, [])
+  stage.reader.learned({ first: 1, head: 2, ...look })
+  assert.match(stage.ended.join(), /ends at 2, below what was read/)
+})
+
+test('an answer from before the messages behind a hole does not judge the hole', async () => {
+  const stage = new Stage()
+  await stage.open()
+  stage.asked = []
+  stage.send(1)
+  stage.send(4)
+  await stage.answer({ first: 1, head: 3 })
+  assert.deepEqual(stage.sink.offsets(), [1])
+  assert.match(stage.ended.join(), /another time/)
 })

@@ -19,6 +19,12 @@ const backlogBytes = 256 << 10
 /** A reader with fewer messages before it has caught up. */
 const caughtUpMessages = 64
 
+/**
+ * Times in a row that a server must say that the log is shorter than what was read of it, or has again what was gone: one that is behind
+ * says so too, once.
+ */
+const confirmations = 2
+
 /** What it costs to hold a message while the server is asked, beside its bytes. */
 const heldOverheadBytes = 300
 
@@ -38,6 +44,8 @@ export interface ReaderHost {
   endTurn(reader: PartitionReader): void
   /** It has shown records: its `end` is called once what came with them is through. */
   shown(reader: PartitionReader): void
+  /** The server says less of the log than was read of it: it is asked once more, and is opened again for that in a while. */
+  doubtful(reader: PartitionReader): void
   /** Its consumer can't be relied on any more: another one, at once. */
   broken(reader: PartitionReader, why: string): void
   /** There is no such stream (any more). */
@@ -70,9 +78,17 @@ export class PartitionReader {
   readonly #view = new MessageView()
   #first = 0
   #head = 0
-  /** Time of the record at `next - 1`; -1 = unknown. */
+  /** Time of the newest record that is known below `next`; -1 = none is. */
   #lastMs = -1
   #lastNs = 0
+  /** That record is at `next - 1`; otherwise there was none when it was looked for. */
+  #lastIsBelow = false
+  /** The log was seen to reach up to `next`, and what is at `next - 1` was looked for: before that an end below says nothing. */
+  #reached = false
+  /** Times in a row that the server said that the log is shorter, or has again what was gone. */
+  #doubts = 0
+  /** `next` at the last look at the stream. */
+  #nextAtLook = 0
   /** Counts consumers: what an earlier one still brings is not looked at. */
   #version = 0
   #connection: NatsConnection | undefined
@@ -122,7 +138,7 @@ export class PartitionReader {
     this.next = firstSequence
     this.fromStart = true
     this.created = ''
-    this.#lastMs = -1
+    this.#forgetLast()
     this.#first = 0
     this.#head = 0
   }
@@ -144,6 +160,7 @@ export class PartitionReader {
     this.created = stream.created
     const agreed = await this.#agreedWith(stream)
     if (stale()) return
+    if (agreed === undefined) return this.#tail.doubtful(this)
     this.#begin(stream, agreed)
     if (stale()) return
     await this.#rememberLast(stream)
@@ -180,6 +197,12 @@ export class PartitionReader {
   /** What a look at the stream has told, from time to time. */
   learned({ first, head, created }: StreamFacts): void {
     if (!this.reading || created !== this.created) return
+    // What was read before this question was asked has left the log, or a server that is behind answered: opened again, it is asked.
+    if (head < this.#nextAtLook) {
+      this.#tail.broken(this, `the stream ends at ${head}, below what was read`)
+      return
+    }
+    this.#nextAtLook = this.next
     this.#first = first
     this.#head = Math.max(this.#head, head)
     // What was sent before may still come: only who is passed by at two looks has lost something.
@@ -193,19 +216,30 @@ export class PartitionReader {
 
   // Opening
 
-  /** Up to which offset the log is the one that was read; `next` where nothing speaks against it. */
-  async #agreedWith({ first, head }: StreamFacts): Promise<number> {
-    if (this.#lastMs < 0) return this.next
-    const { api } = this.#tail
+  /** Up to which offset the log is the one that was read; `next` where nothing speaks against it. undefined = it must be asked again. */
+  async #agreedWith({ first, head }: StreamFacts): Promise<number | undefined> {
+    if (!this.#reached) return this.next
     const last = this.next - 1
-    if (last >= first && last < head) {
-      const time = await api.timeOf(this.#stream, last)
-      if (time === undefined) return this.next
-      if (time.timeMs === this.#lastMs && time.timeNs === this.#lastNs) return this.next
-    } else if (head >= this.next) return this.next
+    const below = head < this.next ? 'less' : await this.#lookBelow(first)
+    if (below === 'same') this.#doubts = 0
+    if (below === 'same') return this.next
+    if (below === 'less' && ++this.#doubts < confirmations) return undefined
+    this.#doubts = 0
+    // Where no record of it was ever known, any that is there may be of another history.
+    if (this.#lastMs < 0) return first
     // Records of another history were stored after the last that was read of this one.
-    const after = await api.sequenceAt(this.#stream, formatTime(this.#lastMs, this.#lastNs + 1))
+    const after = await this.#tail.api.sequenceAt(this.#stream, formatTime(this.#lastMs, this.#lastNs + 1))
     return Math.max(first, Math.min(after, head, last))
+  }
+
+  /** What is at `next - 1` now: `less` = what was gone is there, so that the log is older than what was read, or another one. */
+  async #lookBelow(first: number): Promise<'same' | 'less' | 'another'> {
+    const last = this.next - 1
+    if (last < first) return 'same'
+    const time = await this.#tail.api.timeOf(this.#stream, last)
+    if (time === undefined) return 'same'
+    if (!this.#lastIsBelow) return 'less'
+    return time.timeMs === this.#lastMs && time.timeNs === this.#lastNs ? 'same' : 'another'
   }
 
   #begin({ first, head }: StreamFacts, agreed: number): void {
@@ -215,10 +249,11 @@ export class PartitionReader {
     this.#delivery.streamSequence = 0
     this.#delivery.pending = 0
     this.#passedBy = 0
+    this.#nextAtLook = 0
     if (agreed < this.next) {
       const to = this.next - 1
       this.next = agreed
-      this.#lastMs = -1
+      this.#forgetLast()
       sink.lost(this.partition, agreed, to, 'rewritten')
     }
     if (this.#tail.closed) return
@@ -232,21 +267,33 @@ export class PartitionReader {
   /** The stream of this partition alone was deleted and created again: told as a rewrite from its first record on. */
   #anotherStream({ first }: StreamFacts): void {
     const to = this.next - 1
-    this.#lastMs = -1
+    this.#forgetLast()
     if (first <= to) {
       this.next = first
       this.#tail.sink.lost(this.partition, first, to, 'rewritten')
     }
   }
 
+  #forgetLast(): void {
+    this.#lastMs = -1
+    this.#lastIsBelow = false
+    this.#reached = false
+  }
+
   /** The record below the start was read by others; by its time another history is known later. */
   async #rememberLast({ first, head }: StreamFacts): Promise<void> {
     const last = this.next - 1
-    if (this.#lastMs >= 0 || last < first || last >= head) return
-    const time = await this.#tail.api.timeOf(this.#stream, last)
-    if (time === undefined || this.next - 1 !== last) return
-    this.#lastMs = time.timeMs
-    this.#lastNs = time.timeNs
+    if (last >= head) return
+    if (!this.#lastIsBelow && last >= first) {
+      const time = await this.#tail.api.timeOf(this.#stream, last)
+      if (this.next - 1 !== last) return
+      if (time !== undefined) {
+        this.#lastMs = time.timeMs
+        this.#lastNs = time.timeNs
+        this.#lastIsBelow = true
+      }
+    }
+    this.#reached = true
   }
 
   async #subscribe(connection: NatsConnection, { head }: StreamFacts, version: number): Promise<void> {
@@ -298,6 +345,8 @@ export class PartitionReader {
     this.next = delivery.streamSequence + 1
     this.#lastMs = delivery.timeMs
     this.#lastNs = delivery.timeNs
+    this.#lastIsBelow = true
+    this.#reached = true
     this.#view.set(message, delivery, this.partition, this.#prefixLength)
     this.#tail.sink.record(this.#view)
     if (delivery.pending === 0) this.end()
@@ -350,6 +399,11 @@ export class PartitionReader {
         const stream = await this.#tail.api.stream(this.#stream)
         if (stale()) return
         if (stream === undefined) throw new Error(`stream ${this.#stream} is gone`)
+        // Of another stream, or of a server that is behind: it says nothing of the hole.
+        this.#delivery.read(this.#held[known - 1]!._msg.reply!)
+        if (stream.created !== this.created || stream.head <= this.#delivery.streamSequence) {
+          throw new Error('the server answered of another time than that of what it sent')
+        }
         this.#release(stream, known)
         if (stale()) return
       }
@@ -387,7 +441,8 @@ export class PartitionReader {
   #lost(first: number): void {
     const from = this.next
     this.next = first
-    this.#lastMs = -1
+    this.#lastIsBelow = false
+    this.#reached = true
     this.#passedBy = 0
     this.#tail.sink.lost(this.partition, from, first - 1, 'retention')
   }

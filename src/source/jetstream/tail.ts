@@ -19,6 +19,8 @@ const silentBeats = 2.5
 const settleMs = 200
 /** How often a stream that is missing is looked for, ms. */
 const missingMs = 500
+/** How long after a server said less of a log than was read of it it is asked again, ms. */
+const confirmMs = 500
 
 /** Reads every partition of one family over a connection of its own: one reader a partition, one look at the family now and then. */
 export class JetStreamTail implements Tail, LinkHost, ReaderHost {
@@ -160,6 +162,11 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
     this.#health.missing(`the server has no stream ${streamOf(this.name, reader.partition)}`)
     this.#dueMs.set(reader, this.#clock.monotonicMs() + missingMs)
     this.#pause.wake()
+  }
+
+  doubtful(reader: PartitionReader): void {
+    this.endTurn(reader)
+    this.#dueMs.set(reader, this.#clock.monotonicMs() + confirmMs)
   }
 
   async familyChanged(): Promise<boolean> {
