@@ -53,7 +53,7 @@ simulate: install ## histories of a whole cluster on virtual time, held against 
 fresh: install ## the simulated histories that `make test` draws anew for the code as it lies here: run it before a commit
 	@$(RUN) scripts/simulate.ts --fresh $(FRESH)
 
-mutants: install ## what the simulation catches: faults put into a copy of the code, one at a time
+mutants: install ## what the tests catch: faults put into a copy of the code, one at a time (half an hour)
 	@$(RUN) scripts/mutants.ts
 
 real: install brokers ## the suites that need a real broker, browser or process

@@ -1,70 +1,126 @@
-import { spawn } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { type Mutant, mutants } from '../test/simulation/mutants.ts'
+import { mutants } from '../test/mutants/all.ts'
+import type { Check, Mutant } from '../test/mutants/mutant.ts'
 
 /**
- * Shows that the simulation has teeth: each mutant is a change of the real code in a copy of it, and some history has to notice.
+ * Shows that the tests have teeth: each mutant is a change of the real code in a copy of it, and its check has to notice.
  *
- *     node scripts/mutants.ts [--seeds 1-1500] [--jobs N] [--only TEXT]
+ *     node scripts/mutants.ts [--seeds 1-1500] [--jobs N] [--only TEXT] [--by simulation]
+ *
+ * `--only` takes those whose name or file has the text. `--by simulation` asks the simulation of all of them, whatever their check.
  */
 
 const root = fileURLToPath(new URL('..', import.meta.url))
+/** What of the root is no part of the copy. */
+const left: ReadonlySet<string> = new Set(['node_modules', '.git', '.cache', '.carillon'])
+/** A check that runs longer has met a loop that does not end, ms: 1,500 histories take a quarter of it on a busy host. */
+const limitMs = 900_000
+/** Of one test, ms. */
+const testMs = 60_000
 
 interface Verdict {
   readonly caught: boolean
-  /** The seed and the promise that it broke. */
-  readonly by: string
+  /** The seed and the promise that it broke, or the test that failed. */
+  readonly said: string
 }
 
-/** A copy of what a simulation runs, with one change in it. */
-function scratchCopy({ name, file, from, to }: Mutant): string {
-  const path = mkdtempSync(join(tmpdir(), 'carillon-mutant-'))
-  for (const part of ['src', 'test/simulation', 'scripts/simulate.ts', 'package.json']) {
-    cpSync(join(root, part), join(path, part), { recursive: true })
+/** A copy of the tree, into which one mutant after the other is put. */
+class Copy {
+  readonly path = mkdtempSync(join(tmpdir(), 'carillon-mutant-'))
+  #running: ChildProcess | undefined
+
+  constructor() {
+    for (const name of readdirSync(root)) {
+      if (!left.has(name)) cpSync(join(root, name), join(this.path, name), { recursive: true })
+    }
+    symlinkSync(join(root, 'node_modules'), join(this.path, 'node_modules'))
   }
-  mkdirSync(join(path, 'scripts'), { recursive: true })
-  symlinkSync(join(root, 'node_modules'), join(path, 'node_modules'))
-  const place = join(path, 'src', file)
-  const text = readFileSync(place, 'utf8')
-  if (text.split(from).length !== 2) throw new Error(`"${name}": src/${file} has to have this once: ${from}`)
-  writeFileSync(
-    place,
-    text.replace(from, () => to),
-  )
-  return path
-}
 
-async function judge(mutant: Mutant, seeds: string): Promise<Verdict> {
-  const path = scratchCopy(mutant)
-  try {
-    const flags = [
-      '--disable-warning=ExperimentalWarning',
-      'scripts/simulate.ts',
-      '--seeds',
-      seeds,
-      '--source',
-      mutant.source ?? 'model',
-      '--jobs',
-      '1',
-      '--brief',
-    ]
-    const child = spawn(process.execPath, flags, { cwd: path, stdio: ['ignore', 'pipe', 'pipe'] })
-    let said = ''
-    child.stdout.on('data', (data: Buffer) => {
-      said += data.toString()
+  async judge(mutant: Mutant, seeds: string): Promise<Verdict> {
+    const { name, file, from, to, by } = mutant
+    const place = join(this.path, 'src', file)
+    const text = readFileSync(place, 'utf8')
+    if (text.split(from).length !== 2) throw new Error(`"${name}": src/${file} has to have this once: ${from}`)
+    writeFileSync(
+      place,
+      text.replace(from, () => to),
+    )
+    try {
+      return await this.#run(flagsOf(by, seeds), patternOf(by))
+    } finally {
+      writeFileSync(place, text)
+    }
+  }
+
+  remove(): void {
+    this.#running?.kill('SIGKILL')
+    rmSync(this.path, { recursive: true, force: true })
+  }
+
+  /** What a check says is looked through for `pattern`: one that does not even run would be caught by anything. */
+  async #run(flags: readonly string[], pattern: RegExp): Promise<Verdict> {
+    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...flags], {
+      cwd: this.path,
+      stdio: ['ignore', 'pipe', 'ignore'],
     })
-    child.stderr.on('data', () => {})
-    await new Promise((resolve) => child.on('exit', resolve))
-    // One that does not even run would be caught by anything.
-    const by = /^seed \d+: .*$/m.exec(said)?.[0]
-    return { caught: by !== undefined, by: by ?? 'nothing' }
-  } finally {
-    rmSync(path, { recursive: true, force: true })
+    this.#running = child
+    let output = ''
+    child.stdout.on('data', (data: Buffer) => {
+      output += data.toString()
+    })
+    let endless = false
+    const limit = setTimeout(() => {
+      endless = true
+      child.kill('SIGKILL')
+    }, limitMs)
+    await new Promise((resolve) => child.on('close', resolve))
+    clearTimeout(limit)
+    if (endless) return { caught: true, said: 'it does not end' }
+    const said = pattern.exec(output)?.[1]
+    return { caught: said !== undefined, said: said ?? 'nothing' }
   }
+}
+
+function flagsOf(by: Check, seeds: string): string[] {
+  const simulate = ['scripts/simulate.ts', '--seeds', seeds, '--jobs', '1', '--brief']
+  if (by === 'simulation') return simulate
+  if ('source' in by) return [...simulate, '--source', by.source]
+  return ['--test', '--test-reporter=tap', `--test-timeout=${testMs}`, by.unit]
+}
+
+/** A test file that could not be loaded fails under its own path. */
+function patternOf(by: Check): RegExp {
+  return typeof by === 'object' && 'unit' in by ? /^ *not ok \d+ - (?!.*\.test\.ts$)(.*)$/m : /^(seed \d+: .*)$/m
+}
+
+const folderOf = ({ file }: Mutant): string => (file.includes('/') ? dirname(file) : 'beside the folders')
+
+function kindOf({ by }: Mutant): string {
+  if (by === 'simulation') return by
+  return 'unit' in by ? 'unit test' : `adapter's model`
+}
+
+/** By folder: how many there are, and how many each kind of check caught. */
+function table(survived: ReadonlySet<Mutant>, all: readonly Mutant[]): string {
+  const kinds = ['simulation', "adapter's model", 'unit test']
+  const row = (name: string, of: readonly Mutant[]) => {
+    const caught = of.filter((mutant) => !survived.has(mutant))
+    const counts = kinds.map((kind) => caught.filter((mutant) => kindOf(mutant) === kind).length)
+    return [name, `${caught.length} of ${of.length}`, ...counts.map(String)]
+  }
+  const folders = Map.groupBy(all, folderOf)
+  const rows = [
+    ['folder', 'caught', ...kinds],
+    ...[...folders].sort(([a], [b]) => a.localeCompare(b)).map(([folder, of]) => row(folder, of)),
+    row('all', all),
+  ]
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((cells) => cells[column]!.length)))
+  return rows.map((cells) => cells.map((cell, column) => cell.padEnd(widths[column]!)).join('  ')).join('\n')
 }
 
 async function main(): Promise<void> {
@@ -73,21 +129,31 @@ async function main(): Promise<void> {
       seeds: { type: 'string', default: '1-1500' },
       jobs: { type: 'string', default: String(availableParallelism()) },
       only: { type: 'string', default: '' },
+      by: { type: 'string', default: '' },
     },
   })
-  const left = mutants.filter(({ name }) => name.includes(values.only))
-  const survived: string[] = []
-  const total = left.length
+  const all = mutants
+    .filter(({ name, file }) => name.includes(values.only) || file.includes(values.only))
+    .map((mutant): Mutant => (values.by === 'simulation' ? { ...mutant, by: 'simulation' } : mutant))
+  const waiting = [...all]
+  const survived = new Set<Mutant>()
   const worker = async () => {
-    for (let mutant = left.shift(); mutant !== undefined; mutant = left.shift()) {
-      const { caught, by } = await judge(mutant, mutant.seeds ?? values.seeds)
-      if (!caught) survived.push(mutant.name)
-      console.log(`${caught ? 'caught  ' : 'SURVIVED'}  ${mutant.file.padEnd(26)} ${mutant.name.padEnd(66)} ${by}`)
+    const copy = new Copy()
+    const remove = () => copy.remove()
+    process.once('exit', remove)
+    for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
+      const { caught, said } = await copy.judge(mutant, mutant.seeds ?? values.seeds)
+      if (!caught) survived.add(mutant)
+      console.log(`${caught ? 'caught  ' : 'SURVIVED'}  ${mutant.file.padEnd(36)} ${mutant.name.padEnd(70)} ${said}`)
     }
+    process.off('exit', remove)
+    remove()
   }
-  await Promise.all(Array.from({ length: Number(values.jobs) }, worker))
-  console.log(`${total - survived.length} of ${total} mutants caught`)
-  if (survived.length > 0) process.exitCode = 1
+  process.once('SIGINT', () => process.exit(130))
+  await Promise.all(Array.from({ length: Math.min(Number(values.jobs), all.length) }, worker))
+  console.log(`\n${table(survived, all)}`)
+  for (const { name, file } of survived) console.log(`nothing caught: ${file}: ${name}`)
+  if (survived.size > 0) process.exitCode = 1
 }
 
 await main()
