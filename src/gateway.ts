@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { AdminContracts, StreamStatus } from './admin/contracts.ts'
 import { type Admin, adminDefaults, openAdmin } from './admin/server.ts'
-import { type Clock, systemClock } from './base/clock.ts'
+import { type LoopClock, loopClock } from './base/clock.ts'
 import { closeAll } from './base/close-all.ts'
 import { toCarillonError } from './base/errors.ts'
 import { type Random, systemRandom } from './base/random.ts'
@@ -45,7 +45,7 @@ export interface Gateway {
 }
 
 export interface GatewaySurroundings {
-  readonly clock?: Clock
+  readonly clock?: LoopClock
   readonly random?: Random
   readonly logger?: Logger
 }
@@ -61,7 +61,7 @@ export const version: string = JSON.parse(readFileSync(new URL('../package.json'
  * rejects with `listen_failed`, `storage_locked` and the like, with nothing left behind.
  */
 export async function startGateway(config: Config, surroundings: GatewaySurroundings = {}): Promise<Gateway> {
-  const clock = surroundings.clock ?? systemClock()
+  const clock = surroundings.clock ?? loopClock()
   const logger = surroundings.logger ?? openLogger({ level: config.logLevel, format: config.logFormat }, clock)
   const gateway = new RunningGateway(config, clock, surroundings.random ?? systemRandom, logger)
   try {
@@ -80,7 +80,7 @@ class RunningGateway implements Gateway {
   admin = ''
   readonly #id = randomUUID().slice(0, 8)
   readonly #config: Config
-  readonly #clock: Clock
+  readonly #clock: LoopClock
   readonly #random: Random
   readonly #logger: Logger
   readonly #startedMs: number
@@ -97,7 +97,7 @@ class RunningGateway implements Gateway {
   #tracing: Tracing | undefined
   #closing: Promise<void> | undefined
 
-  constructor(config: Config, clock: Clock, random: Random, logger: Logger) {
+  constructor(config: Config, clock: LoopClock, random: Random, logger: Logger) {
     this.#config = config
     this.#clock = clock
     this.#random = random

@@ -8,6 +8,12 @@ export interface Clock {
   after(ms: number, task: () => void): () => void
 }
 
+/** The clock of a process that serves many: Node's, whose event loop can be let turn. Browsers have none. */
+export interface LoopClock extends Clock {
+  /** Runs `task` soon, once other events had their turn. */
+  turn(task: () => void): void
+}
+
 /** How far the wall clock may drift from the monotonic one before `nowUs` follows it, µs. */
 const maxDriftUs = 2000
 /** How often the two are compared, ms. */
@@ -39,3 +45,5 @@ export function systemClock(): Clock {
     },
   }
 }
+
+export const loopClock = (): LoopClock => ({ ...systemClock(), turn: (task) => void setImmediate(task) })

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { systemClock } from '../base/clock.ts'
+import { loopClock } from '../base/clock.ts'
 import { CarillonError } from '../base/errors.ts'
 import type { RouteConfig } from '../routing/route.ts'
 import { RoutingTable } from '../routing/table.ts'
@@ -39,7 +39,7 @@ interface Opened {
 
 /** Connects and finds the streams, or creates them. Throws `broker_unavailable`, `stream_missing` and the adapters' other errors. */
 export async function openBroker({ url, options, streams, create }: BrokerWayTarget): Promise<Opened> {
-  const source = await openSource(url, { clock: systemClock(), log: () => {} }, options)
+  const source = await openSource(url, { clock: loopClock(), log: () => {} }, options)
   try {
     const known = new Map<string, StreamInfo>()
     for (const [name, { topic, partitions }] of Object.entries(streams)) {

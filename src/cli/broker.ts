@@ -1,4 +1,4 @@
-import { systemClock } from '../base/clock.ts'
+import { loopClock } from '../base/clock.ts'
 import { CarillonError } from '../base/errors.ts'
 import type { Config } from '../config.ts'
 import { Publisher } from '../publish/publisher.ts'
@@ -14,7 +14,7 @@ export function openBroker(config: Config): Promise<Source> {
   }
   const { broker, kafka, nats, embedded, limits } = config
   const { maxEventBytes } = limits
-  return openSource(broker, { clock: systemClock(), log }, { kafka, nats, embedded: { ...embedded, maxEventBytes } })
+  return openSource(broker, { clock: loopClock(), log }, { kafka, nats, embedded: { ...embedded, maxEventBytes } })
 }
 
 /** Publishes to the broker directly, where the configuration's routes say. */

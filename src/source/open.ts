@@ -1,13 +1,18 @@
 import { resolve } from 'node:path'
+import type { LoopClock } from '../base/clock.ts'
 import { CarillonError } from '../base/errors.ts'
-import type { EmbeddedContext } from './embedded/source.ts'
-import type { Source } from './source.ts'
+import type { Source, SourceContext } from './source.ts'
 
 /** What a broker URL says. */
 export type BrokerUrl =
   | { readonly kind: 'kafka'; readonly brokers: readonly string[] }
   | { readonly kind: 'embedded'; readonly dir: string }
   | { readonly kind: 'nats'; readonly servers: readonly string[]; readonly tls: boolean }
+
+/** What any adapter takes from its surroundings. */
+export interface OpenContext extends SourceContext {
+  readonly clock?: LoopClock
+}
 
 /** What a URL does not say; each adapter's own options, beside those that the URL gives. */
 export interface OpenOptions {
@@ -40,7 +45,7 @@ export function parseBrokerUrl(text: string): BrokerUrl {
  * Opens the broker that `url` names. Only its adapter is loaded. Kafka and NATS resolve at once, whether they are there or not; the
  * embedded log rejects when its directory is in use or can't be used. Throws `bad_request` for a URL that is none.
  */
-export async function openSource(url: string, context: EmbeddedContext, options: OpenOptions = {}): Promise<Source> {
+export async function openSource(url: string, context: OpenContext, options: OpenOptions = {}): Promise<Source> {
   const broker = parseBrokerUrl(url)
   if (broker.kind === 'embedded') {
     const { openEmbedded } = await import('./embedded/source.ts')

@@ -1,4 +1,5 @@
 import { pbkdf2Sync, randomBytes } from 'node:crypto'
+import { loopClock } from '../../src/base/clock.ts'
 import { BrokerLink } from '../../src/source/kafka/broker-link.ts'
 import { Connector } from '../../src/source/kafka/connector.ts'
 import { type ByteReader, ByteWriter } from '../../src/source/kafka/encoding.ts'
@@ -17,7 +18,7 @@ const iterations = 4096
  * kafkajs lacks and Kafka's own tool takes a JVM for. `broker` is a plaintext listener.
  */
 export async function setScramPassword(broker: string, user: string, password: string): Promise<void> {
-  const link = await BrokerLink.open(new Connector({ ...kafkaDefaults, brokers: [broker] }), broker, 5000)
+  const link = await BrokerLink.open(new Connector({ ...kafkaDefaults, brokers: [broker] }, loopClock()), broker, 5000)
   try {
     // One request each: a user may occur in it only once.
     for (const digest of digests) {

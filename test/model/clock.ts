@@ -1,7 +1,7 @@
-import type { Clock } from '../../src/base/clock.ts'
+import type { LoopClock } from '../../src/base/clock.ts'
 
 /** Time that passes when a test says so. */
-export class ManualClock implements Clock {
+export class ManualClock implements LoopClock {
   #ms = 1_000_000
   #tasks: { at: number; task: () => void }[] = []
 
@@ -19,6 +19,10 @@ export class ManualClock implements Clock {
     return () => {
       this.#tasks = this.#tasks.filter((other) => other !== entry)
     }
+  }
+
+  turn(task: () => void): void {
+    setImmediate(task)
   }
 
   /** Tasks that wait for their time. */

@@ -1,4 +1,4 @@
-import { systemClock } from '../../src/base/clock.ts'
+import { loopClock } from '../../src/base/clock.ts'
 import { makeListener } from '../../src/edge/listener.ts'
 import { openSource } from '../../src/source/open.ts'
 import type { TailSink } from '../../src/source/source.ts'
@@ -31,7 +31,7 @@ app.ws<{ subject: string }>('/*', {
   },
 })
 
-const source = await openSource(url, { clock: systemClock(), log: () => {} })
+const source = await openSource(url, { clock: loopClock(), log: () => {} })
 const stream = await source.describe(topic)
 if (stream === undefined) throw new Error(`expected the topic ${topic}, got a broker without it`)
 const heads: number[] = []

@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/base/clock.ts'
+import type { LoopClock } from '../../src/base/clock.ts'
 
 interface Task {
   atMs: number
@@ -102,7 +102,7 @@ function before(a: Task, b: Task): boolean {
 const startMs = 1_767_225_600_000
 
 /** What runs on one machine, with its own view of time: it can stand still, lose its clock, and die. */
-export class Process implements Clock {
+export class Process implements LoopClock {
   readonly name: string
   dead = false
   paused = false
@@ -128,6 +128,10 @@ export class Process implements Clock {
     return () => {
       task.run = undefined
     }
+  }
+
+  turn(run: () => void): void {
+    this.#time.add(this, 0, run)
   }
 
   /** Its wall clock is set forward or back. */

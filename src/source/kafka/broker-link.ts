@@ -1,5 +1,5 @@
 import { connectionProblem, isRefusal, mechanismProblem, type Stage, saslCode } from './connection-problem.ts'
-import type { Connector, RawBroker, RawConnection } from './connector.ts'
+import type { BrokerConnector, RawBroker, RawConnection } from './connector.ts'
 import { ByteReader } from './encoding.ts'
 import { mechanismsRequest } from './mechanisms-request.ts'
 import { KafkaAnswerError } from './protocol-errors.ts'
@@ -32,14 +32,14 @@ const neededVersions = [
  */
 export class BrokerLink {
   readonly address: string
-  readonly #connector: Connector
+  readonly #connector: BrokerConnector
   readonly #broker: RawBroker
   #stage: Stage = 'opening'
   #fetchConnected: Promise<unknown> | undefined
   #dropped: Error | undefined
 
   /** Resolves when the broker is connected, authenticated and known to speak what we need. */
-  static async open(connector: Connector, address: string, timeoutMs: number): Promise<BrokerLink> {
+  static async open(connector: BrokerConnector, address: string, timeoutMs: number): Promise<BrokerLink> {
     const link = new BrokerLink(connector, address, await connector.broker(address).catch(away(address)))
     const connected = link.#broker.connect().catch((error) => link.#nameMechanisms(error))
     await link.#within('a connection', timeoutMs, connected)
@@ -57,7 +57,7 @@ export class BrokerLink {
     return link
   }
 
-  private constructor(connector: Connector, address: string, broker: RawBroker) {
+  private constructor(connector: BrokerConnector, address: string, broker: RawBroker) {
     this.#connector = connector
     this.address = address
     this.#broker = broker
@@ -109,14 +109,14 @@ export class BrokerLink {
 
   #send<T>(connection: RawConnection, { apiKey, apiName, apiVersion, body, decode }: KafkaRequest<T>): Promise<T> {
     const encoded = { buf: body, buffer: body }
-    return connection.send({
+    return connection.send<T>({
       request: { apiKey, apiName, apiVersion, encode: () => Promise.resolve(encoded) },
       response: {
         decode: async (bytes: Buffer) => decode(new ByteReader(bytes)),
-        parse: (answer: T) => Promise.resolve(answer),
+        parse: (answer) => Promise.resolve(answer),
       },
       logResponseError: false,
-    }) as Promise<T>
+    })
   }
 
   /** What the broker's refusal of our mechanism leaves open: which it takes. */
@@ -147,21 +147,21 @@ export class BrokerLink {
         reject(error)
       }
       const expired = () => fail(new BrokerAwayError(this.address, `no answer to ${what} within ${timeoutMs} ms`))
-      const deadline = performance.now() + timeoutMs
-      let timer = setTimeout(() => {
+      const { clock } = this.#connector
+      const deadline = clock.monotonicMs() + timeoutMs
+      let cancel = clock.after(timeoutMs, () => {
         // When this process itself was stuck, the answer may be there, unread: sockets are polled before the next timer.
-        const late = performance.now() - deadline
-        if (late < lateMs) expired()
-        else timer = setTimeout(expired, lateMs)
-      }, timeoutMs)
+        if (clock.monotonicMs() - deadline < lateMs) expired()
+        else cancel = clock.after(lateMs, expired)
+      })
       work.then(
         (value) => {
-          clearTimeout(timer)
+          cancel()
           if (this.#stage === 'first request') this.#stage = 'later'
           resolve(value)
         },
         (error: Error) => {
-          clearTimeout(timer)
+          cancel()
           if (error instanceof KafkaAnswerError) reject(error)
           else fail(error instanceof BrokerAwayError ? error : this.#failed(error))
         },

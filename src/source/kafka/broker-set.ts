@@ -1,12 +1,12 @@
 import { BrokerAwayError, BrokerLink } from './broker-link.ts'
-import type { Connector } from './connector.ts'
+import type { BrokerConnector } from './connector.ts'
 import { metadataRequest, type TopicMetadata } from './metadata-request.ts'
 import type { KafkaOptions } from './options.ts'
 
 /** The brokers of a cluster as they become known, and one link to each that is in use. */
 export class BrokerSet {
   readonly #options: KafkaOptions
-  readonly #connector: Connector
+  readonly #connector: BrokerConnector
   /** By node id, as of the last metadata. */
   readonly #addresses = new Map<number, string>()
   /** By address: two that need the same broker share one link, also while it opens. */
@@ -16,7 +16,7 @@ export class BrokerSet {
   #turn = 0
   #closed = false
 
-  constructor(connector: Connector) {
+  constructor(connector: BrokerConnector) {
     this.#options = connector.options
     this.#connector = connector
   }

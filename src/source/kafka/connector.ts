@@ -1,6 +1,7 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { type ConnectionOptions, checkServerIdentity, connect as connectTls } from 'node:tls'
-import { type Broker, Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
+import { Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
+import type { LoopClock } from '../../base/clock.ts'
 import { nameProblem, strangeAnswer } from './connection-problem.ts'
 import type { KafkaOptions } from './options.ts'
 import { readSecurity, type Security } from './security.ts'
@@ -10,18 +11,44 @@ import { readSecurity, type Security } from './security.ts'
  * so that a long poll holds up nothing else. Its typings leave out `connectionPool`, through which whole requests of our
  * own are sent; that, its broker factory and these members are all that we use beyond its public interface (2.2.4).
  */
-export interface RawBroker extends Broker {
+export interface RawBroker {
+  connect(): Promise<unknown>
   readonly versions: Readonly<Record<number, { readonly minVersion: number; readonly maxVersion: number }>>
   readonly connectionPool: { readonly pool: readonly [RawConnection, RawConnection] }
 }
 
+/** A request of any kind: its body as bytes, and what makes something of the answer's. */
+export interface RawRequest<T> {
+  readonly request: {
+    readonly apiKey: number
+    readonly apiName: string
+    readonly apiVersion: number
+    encode(): Promise<{ readonly buf: Buffer; readonly buffer: Buffer }>
+  }
+  readonly response: { decode(bytes: Buffer): Promise<T>; parse(answer: T): Promise<T> }
+  readonly logResponseError: boolean
+}
+
 export interface RawConnection {
-  readonly socket?: Socket
+  readonly socket?: Pick<Socket, 'destroy'>
   isConnected(): boolean
   connect(): Promise<unknown>
   disconnect(): Promise<unknown>
   rejectRequests(error: Error): void
-  send(protocol: unknown): Promise<unknown>
+  send<T>(request: RawRequest<T>): Promise<T>
+}
+
+/** Where the links to brokers get their connections: kafkajs's, or a model's. */
+export interface BrokerConnector {
+  readonly options: KafkaOptions
+  readonly clock: LoopClock
+  /** A broker at `host:port`, not connected yet. */
+  broker(address: string): Promise<RawBroker>
+  /** The broker refused our credentials. */
+  refused(address: string, broker: RawBroker, error: Error): void
+}
+
+interface QueueingConnection {
   readonly requestQueue: { readonly pending: readonly unknown[]; scheduleCheckPendingRequests: () => void }
 }
 
@@ -44,14 +71,16 @@ interface Refused {
  * Makes brokers that share the options of security and time. Files of credentials are read anew for each, so that a changed
  * one counts from the next connection on.
  */
-export class Connector {
+export class Connector implements BrokerConnector {
   readonly options: KafkaOptions
+  readonly clock: LoopClock
   /** By address: brokers that refused our credentials. */
   readonly #refused = new Map<string, Refused>()
   readonly #used = new WeakMap<RawBroker, Security['sasl']>()
 
-  constructor(options: KafkaOptions) {
+  constructor(options: KafkaOptions, clock: LoopClock) {
     this.options = options
+    this.clock = clock
   }
 
   /**
@@ -64,14 +93,13 @@ export class Connector {
     const pool = brokerPool(this.options, security)
     const connectionPool = await pool.connectionPoolBuilder.build({ ...parseAddress(address), rack: null })
     const broker = pool.createBroker({ connectionPool, logger: pool.rootLogger })
-    for (const connection of broker.connectionPool.pool) quietQueue(connection)
+    for (const connection of broker.connectionPool.pool) quietQueue(connection as unknown as QueueingConnection)
     this.#used.set(broker, security.sasl)
     return broker
   }
 
-  /** The broker refused our credentials. */
   refused(address: string, broker: RawBroker, error: Error): void {
-    const untilMs = performance.now() + this.options.refusedMs
+    const untilMs = this.clock.monotonicMs() + this.options.refusedMs
     this.#refused.set(address, { error, untilMs, sasl: this.#used.get(broker) })
   }
 
@@ -79,7 +107,7 @@ export class Connector {
     const refused = this.#refused.get(address)
     if (refused === undefined) return
     const same = refused.sasl?.username === sasl?.username && refused.sasl?.password === sasl?.password
-    if (same && performance.now() < refused.untilMs) throw refused.error
+    if (same && this.clock.monotonicMs() < refused.untilMs) throw refused.error
     this.#refused.delete(address)
   }
 }
@@ -122,7 +150,7 @@ function brokerPool(options: KafkaOptions, { tls, sasl }: Security): RawCluster[
  * From its first answer on, kafkajs looks every millisecond whether a request waits for the end of a quota's pause, also
  * where none does: a percent of a core for each connection. It needs to look only while one waits.
  */
-function quietQueue({ requestQueue }: RawConnection): void {
+function quietQueue({ requestQueue }: QueueingConnection): void {
   const schedule = requestQueue.scheduleCheckPendingRequests.bind(requestQueue)
   requestQueue.scheduleCheckPendingRequests = () => {
     if (requestQueue.pending.length > 0) schedule()

@@ -1,4 +1,4 @@
-import type { Clock } from '../../base/clock.ts'
+import type { LoopClock } from '../../base/clock.ts'
 import { Pause } from '../pause.ts'
 import type { TailSink } from '../source.ts'
 import { BatchDecoder, type BatchOutcome } from './batch-decoder.ts'
@@ -13,7 +13,7 @@ import { code } from './protocol-errors.ts'
 /** The tail, as its fetch loops see it. */
 export interface FetchHost {
   readonly options: KafkaOptions
-  readonly clock: Clock
+  readonly clock: LoopClock
   readonly brokers: BrokerSet
   readonly sink: TailSink
   readonly cursors: readonly Cursor[]
@@ -191,7 +191,7 @@ export class FetchLoop {
   }
 
   async #yield(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve))
+    await new Promise<void>((resolve) => this.#host.clock.turn(resolve))
     this.#yieldAtMs = this.#host.clock.monotonicMs() + this.#host.options.turnMs
   }
 

@@ -1,3 +1,4 @@
+import type { Clock } from '../../base/clock.ts'
 import type { CarillonError } from '../../base/errors.ts'
 import type { Ack, OutRecord, StreamInfo } from '../source.ts'
 import { encodeBatch } from './batch-encoder.ts'
@@ -34,6 +35,15 @@ interface Identity {
 
 const sequences = 2 ** 31
 
+/** What all lanes share. */
+export interface LaneHost {
+  readonly options: KafkaOptions
+  readonly calls: LeaderCalls
+  readonly clock: Clock
+  /** Is told the bytes of each entry that no longer waits. */
+  settled(bytes: number): void
+}
+
 /**
  * Writes to one partition: one batch at a time, what is published meanwhile gathers for the next. A batch whose fate is
  * unknown is repeated under its own sequence numbers, so the broker writes it once; when it is given up, so is the identity:
@@ -44,6 +54,7 @@ export class Lane {
   readonly #partition: number
   readonly #options: KafkaOptions
   readonly #calls: LeaderCalls
+  readonly #clock: Clock
   readonly #settled: (bytes: number) => void
   readonly #queue: Entry[] = []
   #identity: Identity | undefined
@@ -51,18 +62,12 @@ export class Lane {
   #batchBytes: number
   #running = false
 
-  /** `settled` is told the bytes of each entry that no longer waits. */
-  constructor(
-    stream: StreamInfo,
-    partition: number,
-    options: KafkaOptions,
-    calls: LeaderCalls,
-    settled: (bytes: number) => void,
-  ) {
+  constructor(stream: StreamInfo, partition: number, { options, calls, clock, settled }: LaneHost) {
     this.#stream = stream
     this.#partition = partition
     this.#options = options
     this.#calls = calls
+    this.#clock = clock
     this.#settled = settled
     this.#batchBytes = options.publishBatchBytes
   }
@@ -135,7 +140,7 @@ export class Lane {
       const firstSequence = producerId === undefined ? -1 : sequence
       const records = batch.map(({ record }) => record)
       // The clock is the producer's, as everywhere in Kafka, unless the topic says LogAppendTime.
-      const bytes = encodeBatch(records, Date.now(), {
+      const bytes = encodeBatch(records, Math.floor(this.#clock.nowUs() / 1000), {
         producerId: Number(producerId ?? -1),
         producerEpoch: producerId === undefined ? -1 : producerEpoch,
         firstSequence,

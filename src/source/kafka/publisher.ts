@@ -1,6 +1,7 @@
+import type { Clock } from '../../base/clock.ts'
 import { CarillonError } from '../../base/errors.ts'
 import type { Ack, OutRecord, StreamInfo } from '../source.ts'
-import { Lane, type Publication } from './lane.ts'
+import { Lane, type LaneHost, type Publication } from './lane.ts'
 import type { LeaderCalls } from './leader-calls.ts'
 import type { KafkaOptions } from './options.ts'
 
@@ -15,13 +16,16 @@ const recordBytes = 32
 /** Hands records to the lane of their partition; bounds what waits in all of them. */
 export class Publisher {
   readonly #options: KafkaOptions
-  readonly #calls: LeaderCalls
+  readonly #host: LaneHost
   readonly #topics = new Map<string, Topic>()
   #queuedBytes = 0
 
-  constructor(options: KafkaOptions, calls: LeaderCalls) {
+  constructor(options: KafkaOptions, calls: LeaderCalls, clock: Clock) {
     this.#options = options
-    this.#calls = calls
+    const settled = (bytes: number) => {
+      this.#queuedBytes -= bytes
+    }
+    this.#host = { options, calls, clock, settled }
   }
 
   publish(stream: StreamInfo, records: readonly OutRecord[]): Promise<Ack[]> {
@@ -57,9 +61,7 @@ export class Publisher {
     }
     let lane = topic.lanes.get(partition)
     if (lane === undefined) {
-      lane = new Lane(stream, partition, this.#options, this.#calls, (bytes) => {
-        this.#queuedBytes -= bytes
-      })
+      lane = new Lane(stream, partition, this.#host)
       topic.lanes.set(partition, lane)
     }
     return lane

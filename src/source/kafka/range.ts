@@ -1,6 +1,8 @@
+import type { LoopClock } from '../../base/clock.ts'
 import type { Offsets, RangeEnd, RangeSink, StreamInfo } from '../source.ts'
 import { BatchDecoder } from './batch-decoder.ts'
 import type { BrokerLink } from './broker-link.ts'
+import type { BrokerConnector } from './connector.ts'
 import { Damage } from './damage.ts'
 import { ByteWriter } from './encoding.ts'
 import { type FetchedPartition, type FetchLimits, fetchRequest } from './fetch-request.ts'
@@ -25,6 +27,15 @@ export async function askOffsets(
   return { first, head: Math.max(first, head) }
 }
 
+/** What a call of `range` asks for. */
+export interface Chunk {
+  readonly stream: StreamInfo
+  readonly partition: number
+  readonly from: number
+  readonly to: number
+  readonly maxBytes: number
+}
+
 /** One chunk of one partition's past, read in as many fetches as it takes to show a record. */
 export class RangeRead {
   readonly #stream: StreamInfo
@@ -32,6 +43,7 @@ export class RangeRead {
   readonly #to: number
   readonly #sink: RangeSink
   readonly #options: KafkaOptions
+  readonly #clock: LoopClock
   readonly #limits: FetchLimits
   readonly #decoder: BatchDecoder
   readonly #damage = new Damage()
@@ -41,13 +53,9 @@ export class RangeRead {
   #done = false
 
   constructor(
-    stream: StreamInfo,
-    partition: number,
-    from: number,
-    to: number,
-    maxBytes: number,
+    { stream, partition, from, to, maxBytes }: Chunk,
     sink: RangeSink,
-    options: KafkaOptions,
+    { options, clock }: Pick<BrokerConnector, 'options' | 'clock'>,
   ) {
     this.#stream = stream
     this.#partition = partition
@@ -55,6 +63,7 @@ export class RangeRead {
     this.#to = to
     this.#sink = sink
     this.#options = options
+    this.#clock = clock
     this.#limits = { waitMs: 0, bytes: maxBytes, partitionBytes: maxBytes }
     this.#decoder = new BatchDecoder(options.maxBatchBytes)
   }
@@ -105,7 +114,7 @@ export class RangeRead {
       if (this.#sink.full === true) break
       if (decoder.looked - turnFrom >= turnRecords) {
         turnFrom = decoder.looked
-        await new Promise((resolve) => setImmediate(resolve))
+        await new Promise<void>((resolve) => this.#clock.turn(resolve))
       }
       outcome = decoder.step(this.#sink)
     }

@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '../../base/clock.ts'
+import { type LoopClock, loopClock } from '../../base/clock.ts'
 import { CarillonError } from '../../base/errors.ts'
 import { type Random, systemRandom } from '../../base/random.ts'
 import type { KafkaSettings } from '../settings.ts'
@@ -16,7 +16,7 @@ import type {
 } from '../source.ts'
 import { BrokerAwayError } from './broker-link.ts'
 import { BrokerSet } from './broker-set.ts'
-import { Connector, parseAddress } from './connector.ts'
+import { type BrokerConnector, Connector, parseAddress } from './connector.ts'
 import { type Operation, shellWord } from './grants.ts'
 import { LeaderCalls, refusal } from './leader-calls.ts'
 import { offsetRequest } from './offsets-request.ts'
@@ -29,9 +29,11 @@ import { KafkaTail } from './tail.ts'
 import { topicSettings } from './topic-settings.ts'
 
 export interface KafkaContext extends SourceContext {
-  /** Paces retries; the system's clock unless a test holds it. */
-  readonly clock?: Clock
+  /** Times all that waits; the system's clock unless a test holds it. */
+  readonly clock?: LoopClock
   readonly random?: Random
+  /** Makes connections in place of kafkajs, with the clock and the options that count then: a model of brokers. */
+  readonly connector?: BrokerConnector
 }
 
 /** Topics are created with the broker stamping records, so that ttl and latency need not trust producers' clocks. */
@@ -67,10 +69,10 @@ class KafkaSource implements Source {
   readonly name: string
   readonly #options: KafkaOptions
   readonly #context: SourceContext
-  readonly #clock: Clock
+  readonly #clock: LoopClock
   readonly #random: Random
   /** For questions and ranges; writes and each tail have connections of their own. */
-  readonly #connector: Connector
+  readonly #connector: BrokerConnector
   readonly #askBrokers: BrokerSet
   readonly #asks: LeaderCalls
   readonly #publishBrokers: BrokerSet
@@ -82,14 +84,14 @@ class KafkaSource implements Source {
     this.name = `kafka://${options.brokers.join(',')}`
     this.#options = options
     this.#context = context
-    this.#clock = context.clock ?? systemClock()
+    this.#clock = context.clock ?? loopClock()
     this.#random = context.random ?? systemRandom
-    this.#connector = new Connector(options)
+    this.#connector = context.connector ?? new Connector(options, this.#clock)
     this.#askBrokers = new BrokerSet(this.#connector)
     this.#asks = new LeaderCalls(this.#askBrokers, options, this.#clock)
     this.#publishBrokers = new BrokerSet(this.#connector)
     this.#publishes = new LeaderCalls(this.#publishBrokers, options, this.#clock)
-    this.#publisher = new Publisher(options, this.#publishes)
+    this.#publisher = new Publisher(options, this.#publishes, this.#clock)
   }
 
   async describe(stream: string): Promise<StreamInfo | undefined> {
@@ -139,7 +141,7 @@ class KafkaSource implements Source {
   }
 
   tail(stream: StreamInfo, from: readonly number[], sink: TailSink): Tail {
-    const tail = new KafkaTail(stream, from, sink, this.#connector, this.#context, this.#clock, this.#random)
+    const tail = new KafkaTail(stream, from, sink, this.#connector, this.#context, this.#random)
     this.#tails.add(tail)
     return {
       close: () => {
@@ -158,7 +160,8 @@ class KafkaSource implements Source {
     sink: RangeSink,
   ): Promise<RangeEnd> {
     try {
-      return await new RangeRead(stream, partition, from, to, maxBytes, sink, this.#options).run(this.#asks)
+      const chunk = { stream, partition, from, to, maxBytes }
+      return await new RangeRead(chunk, sink, this.#connector).run(this.#asks)
     } catch (error) {
       throw refusal(error, { operation: 'Read', topic: stream.name, partition }, this.#options)
     }

@@ -1,10 +1,10 @@
-import type { Clock } from '../../base/clock.ts'
+import type { LoopClock } from '../../base/clock.ts'
 import type { Random } from '../../base/random.ts'
 import { backOffMs } from '../pause.ts'
 import type { SourceContext, StreamInfo, Tail, TailSink } from '../source.ts'
 import { TailHealth } from '../tail-health.ts'
 import { BrokerSet } from './broker-set.ts'
-import type { Connector } from './connector.ts'
+import type { BrokerConnector } from './connector.ts'
 import { Cursor } from './cursor.ts'
 import { type FetchHost, FetchLoop } from './fetch-loop.ts'
 import { answerProblem } from './grants.ts'
@@ -28,7 +28,7 @@ const maxRetiredIds = 16
 /** Reads every partition of one topic, with connections of its own: one fetch loop a leader, one watch of the metadata. */
 export class KafkaTail implements Tail, FetchHost, WatchHost {
   readonly options: KafkaOptions
-  readonly clock: Clock
+  readonly clock: LoopClock
   readonly brokers: BrokerSet
   readonly sink: TailSink
   cursors: Cursor[]
@@ -47,12 +47,11 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
     stream: StreamInfo,
     from: readonly number[],
     sink: TailSink,
-    connector: Connector,
+    connector: BrokerConnector,
     context: SourceContext,
-    clock: Clock,
     random: Random,
   ) {
-    const { options } = connector
+    const { options, clock } = connector
     this.options = options
     this.clock = clock
     this.sink = sink
