@@ -15,7 +15,7 @@ PEERS =
 REAL = $(shell find test/real -name '*.test.ts' 2>/dev/null | sort)
 TEST = PATH="$(dir $(NODE)):$$PATH" $(RUN) --test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=./test/skipped.ts --test-reporter-destination=stdout
 
-.PHONY: help start test check install lint types proto unit simulate fresh mutants herd soak faults real brokers format figures peer-packages peers bench-check kafka nats jaeger pack clean
+.PHONY: help start test check install lint types proto unit simulate fresh coverage mutants herd soak faults real brokers format figures peer-packages peers bench-check kafka nats jaeger pack clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ simulate: install ## histories of a whole cluster on virtual time, held against 
 
 fresh: install ## the simulated histories that `make test` draws anew for the code as it lies here: run it before a commit
 	@$(RUN) scripts/simulate.ts --fresh $(FRESH)
+
+coverage: install ## lines and branches of src that SEEDS run, and which unit tests have the rest
+	@$(RUN) scripts/coverage.ts --seeds $(SEEDS)
 
 mutants: install ## what the tests catch: faults put into a copy of the code, one at a time (half an hour)
 	@$(RUN) scripts/mutants.ts

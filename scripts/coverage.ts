@@ -1,0 +1,173 @@
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { Executed, type ScriptCoverage } from './coverage/executed.ts'
+
+/**
+ * Which lines and branches of `src` simulated histories run, and, of the lines that none of them runs, which unit tests do:
+ *
+ *     node scripts/coverage.ts [--seeds 1-2000] [--source NAME] [--json] [--out FILE]
+ *
+ * The list of lines goes to FILE (.cache/coverage.txt); the table by folder to the terminal.
+ */
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+interface Run {
+  readonly file: string
+  readonly lines: number
+  readonly linesRun: number
+  readonly branches: number
+  readonly branchesRun: number
+  /** Stretches of lines that no history runs, each with the test files that run its first line. */
+  readonly never: readonly { readonly from: number; readonly to: number; readonly tests: readonly string[] }[]
+}
+
+/** Runs `args` with Node under coverage; resolves with what each process or thread says of the project's files. */
+async function covered(args: readonly string[], what: string): Promise<ScriptCoverage[][]> {
+  const dir = mkdtempSync(join(tmpdir(), 'carillon-coverage-'))
+  console.error(`${what} ...`)
+  try {
+    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...args], {
+      cwd: root,
+      env: { ...process.env, NODE_V8_COVERAGE: dir },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
+    const code = await new Promise((resolve) => child.on('exit', resolve))
+    if (code !== 0)
+      throw new Error(
+        `${what}: expected exit code 0, got ${code}; run it without coverage: node ${args.slice(0, 3).join(' ')}`,
+      )
+    return readdirSync(dir).map((file) => {
+      const { result } = JSON.parse(readFileSync(join(dir, file), 'utf8')) as { result: ScriptCoverage[] }
+      return result.filter(({ url }) => url.startsWith('file:') && !url.includes('/node_modules/'))
+    })
+  } finally {
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+const pathOf = (url: string): string => relative(root, fileURLToPath(url))
+
+function executedBy(processes: readonly ScriptCoverage[][]): Map<string, Executed> {
+  const files = new Map<string, Executed>()
+  for (const script of processes.flat()) {
+    const path = pathOf(script.url)
+    if (!path.startsWith('src/') || path.includes('/generated/')) continue
+    const executed = files.get(path) ?? new Executed(readFileSync(join(root, path), 'utf8'))
+    executed.add(script)
+    files.set(path, executed)
+  }
+  return files
+}
+
+/** Test files, each with what it ran. */
+function byTest(processes: readonly ScriptCoverage[][]): Map<string, Map<string, Executed>> {
+  const tests = new Map<string, Map<string, Executed>>()
+  for (const scripts of processes) {
+    const test = scripts.map(({ url }) => pathOf(url)).find((path) => path.endsWith('.test.ts'))
+    if (test !== undefined) tests.set(test, executedBy([scripts]))
+  }
+  return tests
+}
+
+function summary(file: string, executed: Executed, tests: Map<string, Map<string, Executed>>): Run {
+  const lines = executed.lines()
+  const others = [...tests].flatMap(([test, files]) => {
+    const own = files.get(file)
+    return own === undefined ? [] : [{ test, lines: own.lines() }]
+  })
+  const never: { from: number; to: number; tests: string[] }[] = []
+  let previous = 0
+  for (const [line, ran] of lines) {
+    const last = never.at(-1)
+    if (!ran && last !== undefined && last.to === previous) last.to = line
+    else if (!ran) never.push({ from: line, to: line, tests: testsOf(line, others) })
+    previous = line
+  }
+  const { all, ran } = executed.branches
+  const linesRun = [...lines.values()].filter((each) => each).length
+  return { file, lines: lines.size, linesRun, branches: all, branchesRun: ran, never }
+}
+
+function testsOf(line: number, others: readonly { test: string; lines: Map<number, boolean> }[]): string[] {
+  return others.filter((each) => each.lines.get(line) === true).map(({ test }) => test)
+}
+
+const percent = (part: number, all: number): string => (all === 0 ? '' : `${((100 * part) / all).toFixed(1)} %`)
+
+function table(runs: readonly Run[]): string {
+  const folders = Map.groupBy(runs, ({ file }) => file.split('/').slice(1, -1).join('/') || '.')
+  const sum = (list: readonly Run[], of: (run: Run) => number) => list.reduce((total, run) => total + of(run), 0)
+  const row = (name: string, list: readonly Run[]) => {
+    const lines = sum(list, (run) => run.lines)
+    const linesRun = sum(list, (run) => run.linesRun)
+    const tested = sum(list, ({ never }) => never.filter(({ tests }) => tests.length > 0).length)
+    const nothing = sum(list, ({ never }) => never.filter(({ tests }) => tests.length === 0).length)
+    const branches = percent(
+      sum(list, (run) => run.branchesRun),
+      sum(list, (run) => run.branches),
+    )
+    return [name, list.length, lines, percent(linesRun, lines), branches, tested, nothing]
+  }
+  const rows = [
+    ['folder', 'files', 'lines', 'run', 'branches', 'tests only', 'nothing'],
+    ...[...folders].sort().map(([name, list]) => row(name, list)),
+    row('all', runs),
+  ]
+  return rows
+    .map(([name, ...rest]) => `${String(name).padEnd(18)}${rest.map((each) => String(each).padStart(12)).join('')}`)
+    .join('\n')
+}
+
+function list(runs: readonly Run[]): string {
+  return runs
+    .flatMap(({ file, never }) =>
+      never.map(({ from, to, tests }) => {
+        const where = from === to ? `${file}:${from}` : `${file}:${from}-${to}`
+        const more = tests.length > 2 ? ` and ${tests.length - 2} more` : ''
+        return `${where.padEnd(48)} ${tests.length === 0 ? 'NOTHING' : tests.slice(0, 2).join(', ') + more}`
+      }),
+    )
+    .join('\n')
+}
+
+function unitTests(dir = 'test'): string[] {
+  return readdirSync(join(root, dir), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${dir}/${entry.name}`
+    if (entry.isDirectory()) return path === 'test/real' || path === 'test/simulation' ? [] : unitTests(path)
+    return path.endsWith('.test.ts') ? [path] : []
+  })
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: 'string', default: '1-2000' },
+      source: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      out: { type: 'string', default: join(root, '.cache/coverage.txt') },
+    },
+  })
+  const { seeds, source, out } = values
+  const simulate = ['scripts/simulate.ts', '--seeds', seeds, ...(source === undefined ? [] : ['--source', source])]
+  const simulated = executedBy(await covered(simulate, `histories of the seeds ${seeds}`))
+  const concurrency = `--test-concurrency=${availableParallelism()}`
+  const tests = byTest(await covered(['--test', concurrency, ...unitTests()], 'unit tests'))
+  const runs = [...simulated].sort().map(([file, executed]) => summary(file, executed, tests))
+  if (values.json) {
+    console.log(JSON.stringify(runs, null, 2))
+    return
+  }
+  mkdirSync(join(out, '..'), { recursive: true })
+  writeFileSync(out, `${list(runs)}\n`)
+  console.log(table(runs))
+  console.log(
+    `tests only, nothing: stretches of lines that no history runs; ${relative(process.cwd(), out)} lists them`,
+  )
+}
+
+await main()
