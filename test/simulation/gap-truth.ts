@@ -1,83 +1,257 @@
+import { isPattern } from '../../src/subject/subject.ts'
 import type { Gap, GapReason } from '../../src/wire/frames.ts'
+import { decodeToken, type Position, sameStreamName, streamHash } from '../../src/wire/token.ts'
 import type { Incarnation } from './broker.ts'
-import type { LogRecord } from './partition-log.ts'
+import type { LogRecord, PartitionLog } from './partition-log.ts'
 import { shown } from './shown.ts'
-import type { Truth } from './truth.ts'
+import { partitionOf, type Truth } from './truth.ts'
+import type { GatewayKnowledge } from './witness.ts'
 
-type Told = Pick<Gap, 'partition' | 'from' | 'to' | 'reason' | 'certain' | 'n'>
+/** What one subscription asked its gateway for. */
+export interface Asked {
+  readonly subject: string
+  readonly isLatest: boolean
+  readonly last: number | undefined
+  /** Positions of the request's tokens. */
+  readonly presented: readonly Position[]
+  /** How far its gateway had read then, by `placeOf`; undefined = nobody noted it. */
+  readonly heads: ReadonlyMap<string, number> | undefined
+}
 
-/** Why a gap that is about these subjects, all that it counts where `isCounted`, is not true at `nowMs`; undefined where it is. */
-export function gapFault(
-  truth: Truth,
-  gap: Told,
-  incarnation: Incarnation,
-  subjects: readonly string[],
-  isCounted: boolean,
-  nowMs: number,
-): string | undefined {
-  const { partition, from, to = Number.POSITIVE_INFINITY, reason, certain, n } = gap
+/** A gap as it was told. */
+export interface ToldTo {
+  readonly gap: Gap
+  /** Of its `after`. */
+  readonly incarnation: Incarnation
+  /** Whom it may be for: all of them, or, where `isOfOne`, one of them. */
+  readonly asked: readonly Asked[]
+  readonly isOfOne: boolean
+  readonly gateway: GatewayKnowledge | undefined
+  readonly nowMs: number
+}
+
+/** What a judge looks at. */
+interface Case extends ToldTo {
+  readonly truth: Truth
+  readonly log: PartitionLog
+  readonly from: number
+  /** Infinity = unknown how far. */
+  readonly to: number
+  /** Records in the range that those whom it may be for want, and could have. */
+  readonly theirs: readonly LogRecord[]
+  /** Those of them that are still in the log. */
+  readonly kept: readonly LogRecord[]
+  readonly isRewritten: boolean
+}
+
+type Judge = (told: Case) => string | undefined
+
+/** Why a gap is not true; undefined where it is. */
+export function gapFault(truth: Truth, told: ToldTo): string | undefined {
+  const { gap, incarnation, asked, nowMs } = told
+  const { partition, from, to = Number.POSITIVE_INFINITY } = gap
   const log = incarnation.logs[partition]
   if (log === undefined) return 'there is no such partition'
-  if (to < from) return 'it ends before it begins'
   const theirs = log.past.filter((record) => {
     const { offset, hidden, seenMs } = record
     if (offset < from || offset > to || hidden || seenMs > nowMs) return false
-    return subjects.some((subject) => truth.wants(subject, record))
+    return asked.some(({ subject }) => truth.wants(subject, record))
   })
-  const kept = theirs.filter((record) => record.gone === undefined)
-  const isRewritten = truth.wasRewritten(partition, to)
-  switch (reason) {
-    case 'retention':
-      return kept.length === 0 ? undefined : `${shown(kept[0]!)} is still there`
-    case 'corrupt':
-      return isRewritten || kept.every(({ damaged }) => damaged) ? undefined : 'not all of it is damaged'
-    case 'rewritten': {
-      // Documented: with what can't be read at the log's end another history may begin, for who knows what was there.
-      const within = log.past.filter(({ offset }) => offset >= from && offset <= to)
-      const isUnread = within.every(({ damaged, gone }) => damaged || gone === 'retention')
-      if (log.first > to || (within.length > 0 && isUnread)) return undefined
-      // Where retention or damage took what lay between, a later history may have begun there for all that a gateway has seen.
-      const unseen =
-        log.first > from || log.past.some(({ offset, damaged }) => damaged && offset <= to && offset >= to - 1)
-      return truth.wasRewritten(partition, unseen ? Number.POSITIVE_INFINITY : to)
-        ? undefined
-        : 'the log was not rewritten there'
-    }
-    case 'recreated':
-      return truth.broker.incarnations.length > 1 ? undefined : 'it was never created again'
-    case 'repartitioned':
-      // Told of each empty partition that a token of its stream does not name.
-      return from === truth.broker.firstOffset || truth.wasRepartitioned() ? undefined : 'the partitions never changed'
-    case 'unnamed':
-    case 'budget':
-      return undefined
-    default: {
-      if (!certain || n === undefined) return 'what a policy drops is counted, and certain'
-      // A record that was in the wrong place for some may or may not be part of it.
-      const sure = kept.filter((record) => !truth.strayed(record))
-      if (isCounted && !isRewritten && subjects.length === 1 && (n < sure.length || n > theirs.length))
-        return `it counts ${n}, of ${sure.length}`
-      // What it was about may have been rewritten since.
-      // Told to several, it is about the events of those who have the policy.
-      return isRewritten || subjects.length > 1 ? undefined : dropFault(truth, reason, sure)
-    }
-  }
+  const kept = theirs.filter(({ gone }) => gone === undefined)
+  const isRewritten = log.rewrites.some((rewrite) => rewrite.from <= to)
+  const whole = { ...told, truth, log, from, to, theirs, kept, isRewritten }
+  return shapeFault(whole) ?? judges[gap.reason](whole)
 }
 
-function dropFault(truth: Truth, reason: GapReason, dropped: readonly LogRecord[]): string | undefined {
-  for (const record of dropped) {
-    const { subject, collapseKey, ttlMs } = record.event!
-    if (reason === 'ttl') {
-      if (ttlMs === 0) return `${shown(record)} has no time to live`
-      continue
-    }
-    if (reason === 'collapsed' && collapseKey === '') return `${shown(record)} has no collapse key`
-    const log = truth.broker.incarnations[record.incarnation]!.logs[record.partition]!
-    const isReplaced = log.past.some(({ offset, event }) => {
-      if (offset <= record.offset || event?.subject !== subject) return false
-      return reason === 'latest' || event.collapseKey === collapseKey
+/** Gaps of which it is known how far they go, and which are of the log as it is. */
+const bounded: ReadonlySet<GapReason> = new Set([
+  'retention',
+  'corrupt',
+  'budget',
+  'unnamed',
+  'ttl',
+  'latest',
+  'collapsed',
+])
+const counted: ReadonlySet<GapReason> = new Set(['ttl', 'latest', 'collapsed'])
+
+const passesOn: ReadonlySet<GapReason> = new Set([...counted, 'budget'])
+
+/** What is documented of all gaps of a reason. */
+function shapeFault({ gap, incarnation, log, from, to, isRewritten }: Case): string | undefined {
+  const { stream, reason, certain, n, after, partition } = gap
+  if (streamHash(stream, incarnation.id) !== incarnation.hash) return `its stream is ${stream}`
+  if (to < from) return 'it ends before it begins'
+  if (certain !== counted.has(reason)) return certain ? 'nothing makes it certain' : 'what a policy drops is certain'
+  if ((n !== undefined) !== counted.has(reason)) return `it counts ${n}`
+  const isOpen = reason === 'recreated' || reason === 'repartitioned'
+  if ((gap.to === undefined) !== isOpen)
+    return isOpen ? 'nobody knows how far it goes' : 'it does not say how far it goes'
+  const next = decodeToken(after).find((each) => each.partition === partition)?.offset
+  if (next === undefined) return 'it does not say where it goes on'
+  if (!bounded.has(reason)) return undefined
+  // Behind what a policy left out its reader has gone on past what is nobody's; `last` goes on at the oldest event found.
+  if (next <= to || (next > to + 1 && !passesOn.has(reason))) return `it goes on at ${next}`
+  // Of the log as it was.
+  return to < log.head || isRewritten ? undefined : `it names what is not written yet: the head is ${log.head}`
+}
+
+const judges: Readonly<Record<GapReason, Judge>> = {
+  unspecified: () => 'it has no reason',
+  compacted: () => 'nothing is compacted here',
+  retention: ({ kept, log, to }) =>
+    kept.length > 0
+      ? `${shown(kept[0]!)} is still there`
+      : log.first > to
+        ? undefined
+        : `the log begins at ${log.first}`,
+  corrupt: ({ isRewritten, log, from, to }) => {
+    const isDamaged = log.past.some(({ offset, damaged }) => damaged && offset >= from && offset <= to)
+    const whole = log.past.find(
+      ({ offset, damaged, gone }) => !damaged && gone === undefined && offset >= from && offset <= to,
+    )
+    if (isRewritten || (isDamaged && whole === undefined)) return undefined
+    return whole === undefined ? 'nothing was damaged there' : `${shown(whole)} is not damaged`
+  },
+  rewritten: rewrittenFault,
+  recreated: recreatedFault,
+  repartitioned: repartitionedFault,
+  unnamed: unnamedFault,
+  budget: budgetFault,
+  ttl: droppedFault,
+  latest: droppedFault,
+  collapsed: droppedFault,
+}
+
+function rewrittenFault({ truth, log, from, to, gap }: Case): string | undefined {
+  // Documented: with what can't be read at the log's end another history may begin, for who knows what was there.
+  const within = log.past.filter(({ offset }) => offset >= from && offset <= to)
+  const isUnread = within.every(({ damaged, gone }) => damaged || gone === 'retention')
+  if (log.first > to || (within.length > 0 && isUnread)) return undefined
+  // Where retention or damage took what lay between, a later history may have begun there for all that a gateway has seen.
+  const unseen = log.first > from || log.past.some(({ offset, damaged }) => damaged && offset <= to && offset >= to - 1)
+  return truth.wasRewritten(gap.partition, unseen ? Number.POSITIVE_INFINITY : to)
+    ? undefined
+    : 'the log was not rewritten there'
+}
+
+/** Somebody was in another log: by its token, or because its gateway was. A gateway that knows of the new one later leads back. */
+function recreatedFault({ truth, incarnation, asked }: Case): string | undefined {
+  const { index } = incarnation
+  const isOther = (hash: number) => (truth.broker.byHash(hash)?.index ?? index) !== index
+  const isKnown = asked.some(({ presented, heads }) => {
+    if (presented.some(({ streamHash }) => isOther(streamHash))) return true
+    return heads === undefined || [...heads.keys()].every((place) => Number(place.split('/')[0]) < index)
+  })
+  return isKnown ? undefined : 'nobody was in another log'
+}
+
+/** Their subjects came into the partition by another number of partitions, or may have, where it is empty. */
+function repartitionedFault({ truth, gap, from, asked, log, incarnation, nowMs }: Case): string | undefined {
+  const { partition } = gap
+  const before = truth.countsUntil(incarnation, nowMs)
+  const isMoved = ({ subject }: Asked) =>
+    isPattern(subject)
+      ? before.some((count) => count <= partition)
+      : before.some((count) => partitionOf(subject, count) !== partition) &&
+        truth.countsOf(incarnation).some((count) => partitionOf(subject, count) === partition)
+  if (asked.some(isMoved)) return undefined
+  // Told of each empty partition that a token of its stream does not name.
+  if (from > truth.broker.firstOffset) return 'nothing came into that partition'
+  const wasEmpty = asked.every(({ heads }) => (heads?.get(placeOfLog(log)) ?? from) <= from)
+  if (!wasEmpty) return 'the partition was there, and not empty'
+  return asked.some(({ presented }) => presented.some(({ streamHash }) => sameStreamName(streamHash, incarnation.hash)))
+    ? undefined
+    : 'no token was of that stream'
+}
+
+function unnamedFault({ asked, gap, from, incarnation, truth }: Case): string | undefined {
+  if (from !== truth.broker.firstOffset) return 'what is not named begins with the log'
+  for (const { presented } of asked) {
+    if (presented.length === 0) return 'no token was given'
+    const named = presented.find(({ streamHash, partition }) => {
+      return partition === gap.partition && sameStreamName(streamHash, incarnation.hash)
     })
-    if (!isReplaced) return `nothing took the place of ${shown(record)}`
+    if (named !== undefined) return `a token names ${gap.partition}@${named.offset}`
   }
   return undefined
 }
+
+function budgetFault(told: Case): string | undefined {
+  const { gateway, asked, log, incarnation, to, isRewritten } = told
+  if (gateway?.maxBytesPerSession === undefined || gateway.memory === undefined) return undefined
+  const memory = gateway.memory(incarnation.hash, log.partition)
+  const isInMemory = memory !== undefined && !isRewritten && to >= memory.tail
+  if (gateway.maxBytesPerSession > 0 && !isInMemory) return undefined
+  const faults = asked.map((each) => lastFault(told, each, memory?.tail, memory?.indexTail))
+  return faults.includes(undefined) ? undefined : (faults[0] ?? 'it is for nobody')
+}
+
+/** Documented: `last` looks as far back as the index reaches for a subject, and the payloads for a pattern. */
+function lastFault(
+  { truth, log, to, isRewritten, nowMs }: Case,
+  { subject, last, heads }: Asked,
+  tail = Number.POSITIVE_INFINITY,
+  indexTail = Number.POSITIVE_INFINITY,
+): string | undefined {
+  if (last === undefined) return 'its gateway has no budget, and holds what is in memory'
+  if (isRewritten) return undefined
+  if (to >= (isPattern(subject) ? tail : indexTail))
+    return `its gateway's memory reaches to ${tail}, its index to ${indexTail}`
+  if (isPattern(subject)) return undefined
+  const head = heads?.get(placeOfLog(log)) ?? 0
+  const found = log.past.filter((record) => {
+    const { offset, hidden, seenMs } = record
+    if (offset <= to || offset >= head || hidden || seenMs > nowMs || truth.strayed(record)) return false
+    return truth.wants(subject, record)
+  })
+  return found.length < last ? undefined : `${found.length} of ${last} events were found`
+}
+
+/** Of several subscriptions one may be meant: then one must be for whom it is true. */
+function droppedFault(told: Case): string | undefined {
+  const { asked, isOfOne } = told
+  if (!isOfOne) return dropFault(told, asked)
+  const faults = asked.map((each) => dropFault(told, [each]))
+  return faults.includes(undefined) ? undefined : faults[0]
+}
+
+function dropFault(
+  { truth, gap, theirs, isRewritten, gateway, nowMs }: Case,
+  asked: readonly Asked[],
+): string | undefined {
+  const { reason, n = 0 } = gap
+  if (reason === 'latest' && asked.some(({ isLatest }) => !isLatest)) return 'somebody wants all of them'
+  // What it was about may have been rewritten since.
+  if (isRewritten) return undefined
+  const own = theirs.filter((record) => asked.some(({ subject }) => truth.wants(subject, record)))
+  // A record that was in the wrong place for some may or may not be part of it; one that is gone may have gone before.
+  const sure = own.filter((record) => record.gone === undefined && !truth.strayed(record))
+  if (n < sure.length || n > own.length) return `it counts ${n}, of ${sure.length} to ${own.length}`
+  const clockMs = gateway?.clockMs?.().most ?? Number.POSITIVE_INFINITY
+  for (const record of sure) {
+    const fault = reason === 'ttl' ? ttlFault(record, clockMs) : successorFault(truth, reason, record, nowMs)
+    if (fault !== undefined) return fault
+  }
+  return undefined
+}
+
+function ttlFault(record: LogRecord, clockMs: number): string | undefined {
+  const { ttlMs } = record.event!
+  if (ttlMs === 0) return `${shown(record)} has no time to live`
+  const leftMs = record.timeMs + ttlMs - clockMs
+  return leftMs > 0 ? `${shown(record)} has ${leftMs.toFixed(0)} ms left` : undefined
+}
+
+function successorFault(truth: Truth, reason: GapReason, record: LogRecord, nowMs: number): string | undefined {
+  const { subject, collapseKey } = record.event!
+  if (reason === 'collapsed' && collapseKey === '') return `${shown(record)} has no collapse key`
+  const log = truth.broker.incarnations[record.incarnation]!.logs[record.partition]!
+  const isReplaced = log.past.some(({ offset, event, hidden, seenMs }) => {
+    if (offset <= record.offset || event?.subject !== subject || hidden || seenMs > nowMs) return false
+    return reason === 'latest' || event.collapseKey === collapseKey
+  })
+  return isReplaced ? undefined : `nothing took the place of ${shown(record)}`
+}
+
+const placeOfLog = ({ incarnation, partition }: PartitionLog): string => `${incarnation}/${partition}`

@@ -1,7 +1,7 @@
 import type { Connection, Handlers, Wish } from '../../src/client/connection.ts'
 import type { Delivery, Gap, ServerFrame } from '../../src/wire/frames.ts'
 import { decodeToken, type Position } from '../../src/wire/token.ts'
-import { gapFault } from './gap-truth.ts'
+import { type Asked, gapFault } from './gap-truth.ts'
 import { placeOf } from './ledger.ts'
 import { shown, shownToken } from './shown.ts'
 import type { Truth } from './truth.ts'
@@ -11,6 +11,8 @@ import type { GatewayKnowledge, Witness } from './witness.ts'
 /** One ref of a connection. */
 interface Served {
   readonly witness: Witness
+  /** Of a poll: the present request. */
+  asked: Asked
   /** Told to be live. */
   live: boolean
   /** Offset of the last record that this connection gave it, by incarnation and partition. */
@@ -24,6 +26,8 @@ export class Overheard {
   readonly #truth: Truth
   readonly #verdict: Verdict
   readonly #nowMs: () => number
+  /** Refs that were let go, until the gateway says that it has heard. */
+  readonly #leaving = new Map<number, Served>()
   #gateway: GatewayKnowledge | undefined
   /** Some refs were let go: what names none may have been for them. */
   #others = false
@@ -39,15 +43,35 @@ export class Overheard {
     return [...this.#byRef.values()][0]?.witness.name ?? ''
   }
 
-  asks({ ref, after }: Wish, witness: Witness, isOne = true): void {
-    this.#byRef.set(ref, { witness, live: false, last: new Map() })
+  asks({ ref, after, last, policy }: Wish, witness: Witness, isOne = true): void {
+    const presented = after.filter(isToken).flatMap((token) => decodeToken(token))
+    const asked = { subject: witness.subject, isLatest: policy === 'latest', last, presented, heads: this.#heads() }
+    this.#byRef.set(ref, { witness, asked, live: false, last: new Map() })
     witness.asks(after, !this.#separate, !this.#separate && !isOne)
     if (this.#gateway !== undefined) witness.reached(this.#gateway)
   }
 
   reached(gateway: GatewayKnowledge): void {
     this.#gateway = gateway
-    for (const { witness } of this.#byRef.values()) witness.reached(gateway)
+    const heads = this.#heads()
+    for (const served of this.#byRef.values()) {
+      served.asked = { ...served.asked, heads }
+      served.witness.reached(gateway)
+    }
+  }
+
+  /** How far its gateway has read by now, where that is known. */
+  #heads(): ReadonlyMap<string, number> | undefined {
+    const gateway = this.#gateway
+    if (gateway === undefined) return undefined
+    const heads = new Map<string, number>()
+    for (const { hash, logs } of this.#truth.broker.incarnations) {
+      for (const { incarnation, partition } of logs) {
+        const head = gateway.head({ streamHash: hash, partition, offset: 0, generation: -1 })
+        if (head < Number.POSITIVE_INFINITY) heads.set(placeOf(incarnation, partition), head)
+      }
+    }
+    return heads.size === 0 ? undefined : heads
   }
 
   handlers(to: Handlers): Handlers {
@@ -74,6 +98,8 @@ export class Overheard {
         of.subscribe?.(wish)
       },
       unsubscribe: (ref) => {
+        const served = this.#byRef.get(ref)
+        if (served !== undefined) this.#leaving.set(ref, served)
         this.#byRef.delete(ref)
         this.#others = true
         of.unsubscribe?.(ref)
@@ -86,12 +112,14 @@ export class Overheard {
   /** SSE and poll: a position of all subjects, behind what was told so far. */
   #position(token: string): void {
     const positions = decodeToken(token)
-    for (const { witness } of this.#byRef.values()) {
+    for (const served of this.#byRef.values()) {
+      const { witness } = served
       this.#judged(witness)
       witness.claimed(positions, 'is told to stand at')
       witness.begins(positions)
       // The next poll of this connection presents it.
       witness.presents(positions)
+      served.asked = { ...served.asked, presented: positions }
     }
   }
 
@@ -112,6 +140,9 @@ export class Overheard {
         break
       case 'gap':
         this.#gap(frame)
+        break
+      case 'unsubscribed':
+        if (!this.#leaving.delete(frame.ref)) this.#fault(`unsubscribed ${frame.ref} was not asked for`)
         break
       case 'pong': {
         const positions = frame.after === '' ? [] : decodeToken(frame.after)
@@ -134,6 +165,7 @@ export class Overheard {
 
   #delivery(delivery: Delivery): void {
     const { refs = [], after, partition, offset } = delivery
+    this.#requireKnown(refs)
     const record = this.#truth.find(delivery, delivery.event, this.#truth.incarnationOf(after, partition))
     if (record === undefined || record.hidden || record.damaged || record.seenMs > this.#nowMs()) {
       const what = record === undefined ? JSON.stringify({ ...delivery.event, data: '' }) : shown(record)
@@ -165,26 +197,43 @@ export class Overheard {
     }
   }
 
+  /** Each was subscribed, and its end not told. */
+  #requireKnown(refs: readonly number[]): void {
+    const unknown = refs.find((ref) => !this.#byRef.has(ref) && !this.#leaving.has(ref))
+    if (unknown !== undefined) this.#fault(`ref ${unknown} is nobody's`)
+  }
+
+  #fault(message: string): void {
+    this.#verdict.broken('conversation', `${this.#name}: ${message}`)
+  }
+
   #gap(gap: Gap): void {
     const { refs = [], partition, from, to, reason, after } = gap
     const incarnation = this.#truth.incarnationOf(after, partition)
     if (incarnation === undefined) return
-    const subjects: string[] = []
+    const asked: Asked[] = []
     for (const [ref, served] of this.#byRef) {
       if (refs.length > 0 ? !refs.includes(ref) : !this.#truth.readsPartition(served.witness.subject, partition))
         continue
-      subjects.push(served.witness.subject)
+      asked.push(served.asked)
       served.witness.told(gap)
       if (refs.length > 0 && reason === 'repartitioned') served.live = false
       if (reason === 'rewritten' || reason === 'recreated') rewind(served.last, gap, incarnation.index)
     }
+    this.#requireKnown(refs)
     if (refs.length === 0 && this.#others) return
-    const isCounted = refs.length === 1 || this.#byRef.size === 1
-    const fault = gapFault(this.#truth, gap, incarnation, subjects, isCounted, this.#nowMs())
+    for (const ref of refs) asked.push(...(this.#leaving.has(ref) ? [this.#leaving.get(ref)!.asked] : []))
+    // The one subscription that its main reader serves names no ref.
+    const isOfOne = this.#separate && refs.length === 0
+    const told = { gap, incarnation, asked, isOfOne, gateway: this.#gateway, nowMs: this.#nowMs() }
+    const fault = gapFault(this.#truth, told)
     if (fault === undefined) return
     this.#verdict.broken('true gap', `${reason} ${from} to ${to} of partition ${partition}: ${fault}`)
   }
 }
+
+/** Beside `earliest` and the like. */
+const isToken = (after: string): boolean => after.length > 8
 
 function rewind(last: Map<string, number>, { reason, partition, from }: Gap, incarnation: number): void {
   for (const [place, offset] of last) {

@@ -67,9 +67,12 @@ export class Truth {
     return this.broker.current.logs.filter((log) => this.reads(pattern, log))
   }
 
-  /** Whether who follows this may be told something of that partition. */
+  /** Whether who follows this may be told something of that partition: its subject is there, or was with fewer of them. */
   readsPartition(pattern: string, partition: number): boolean {
-    return this.broker.incarnations.some(({ logs }) => logs[partition] && this.reads(pattern, logs[partition]))
+    return this.broker.incarnations.some((incarnation) => {
+      if (incarnation.logs[partition] === undefined) return false
+      return isPattern(pattern) || this.countsOf(incarnation).some((count) => partitionOf(pattern, count) === partition)
+    })
   }
 
   /** That of a token's position in the partition. */
@@ -96,6 +99,17 @@ export class Truth {
   wasRepartitioned(): boolean {
     const { incarnations } = this.broker
     return incarnations.some(({ growths, logs }) => growths.length > 0 || logs.length !== incarnations[0]!.logs.length)
+  }
+
+  /** The numbers of partitions that an incarnation had, in order. */
+  countsOf({ growths, logs }: Incarnation): readonly number[] {
+    return [...growths.map(({ before }) => before), logs.length]
+  }
+
+  /** The numbers of partitions that the stream had, this incarnation and those before it, until it last grew. */
+  countsUntil(incarnation: Incarnation, nowMs: number): readonly number[] {
+    const earlier = this.broker.incarnations.slice(0, incarnation.index).flatMap((each) => this.countsOf(each))
+    return [...earlier, ...incarnation.growths.filter(({ atMs }) => atMs <= nowMs).map(({ before }) => before)]
   }
 
   /** Subjects may have moved forth and back: a token of the first place says nothing of the second. */

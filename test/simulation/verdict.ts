@@ -7,6 +7,7 @@ export const promises = {
   missing: 'what is not given is inside a gap that was told',
   covered: 'a token never covers what was not handed over',
   'token of a delivery': 'a delivery carries the position right behind it',
+  conversation: 'frames come in the documented order, and only what was asked for is answered',
   'true gap': 'a gap tells what really happened to the log, and a certain one what was really lost',
   quiet: 'when all is quiet every session is at the head',
   fresh: 'when all is quiet each position comes to the head, also of who is given nothing',

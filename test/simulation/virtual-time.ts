@@ -109,6 +109,8 @@ export class Process implements LoopClock {
   readonly #time: VirtualTime
   readonly #held: Task[] = []
   #stepMs = 0
+  #leastStepMs = 0
+  #mostStepMs = 0
 
   constructor(time: VirtualTime, name: string) {
     this.#time = time
@@ -137,6 +139,14 @@ export class Process implements LoopClock {
   /** Its wall clock is set forward or back. */
   step(ms: number): void {
     this.#stepMs += ms
+    this.#leastStepMs = Math.min(this.#leastStepMs, this.#stepMs)
+    this.#mostStepMs = Math.max(this.#mostStepMs, this.#stepMs)
+  }
+
+  /** Bounds of what its wall clock has said of any moment until now, as Unix ms of the present one. */
+  get clockMs(): { readonly least: number; readonly most: number } {
+    const trueMs = startMs + this.#time.nowMs
+    return { least: trueMs + this.#leastStepMs, most: trueMs + this.#mostStepMs }
   }
 
   pause(): void {

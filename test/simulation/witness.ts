@@ -8,11 +8,23 @@ import { shown } from './shown.ts'
 import { partitionOf, type Truth } from './truth.ts'
 import type { PromiseName, Verdict } from './verdict.ts'
 
-/** What a gateway has to judge a token by. */
+/** A stretch of log in a gateway's memory: the payloads from `tail` on, the index from `indexTail` on. */
+export interface Memory {
+  readonly tail: number
+  readonly indexTail: number
+}
+
+/** What a gateway has to judge a token by, and what it may spend. What nobody noted is absent. */
 export interface GatewayKnowledge {
   readonly startedMs: number
   /** How far it has read where the position is; Infinity where it does not read. */
   head(position: Position): number
+  /** What it holds now of the partition of a stream; undefined where it does not read it. */
+  memory?(streamHash: number, partition: number): Memory | undefined
+  /** Its `readBack.maxBytesPerSession`. */
+  readonly maxBytesPerSession?: number
+  /** Its wall clock now, Unix ms, as it would be had it never been set back, and had it never been set forward. */
+  clockMs?(): { readonly most: number; readonly least: number }
 }
 
 /** What was asked for. */

@@ -140,7 +140,17 @@ export class World implements Network {
       const feed = partitions[partition]
       return feed?.streamHash === streamHash ? feed.window.head : Number.POSITIVE_INFINITY
     }
-    return { startedMs: this.#readyMs.get(gateway)!, head }
+    const memory = (streamHash: number, partition: number) => {
+      const feed = partitions[partition]
+      return feed?.streamHash === streamHash ? feed.window : undefined
+    }
+    return {
+      startedMs: this.#readyMs.get(gateway)!,
+      head,
+      memory,
+      maxBytesPerSession: this.plan.size.maxBytesPerSession,
+      clockMs: () => gateway.process.clockMs,
+    }
   }
 
   /** Any that listens behind the balancer's name, one that has the name of its own else. */
