@@ -94,11 +94,11 @@ export class Followed {
 
   /** What to ask a gateway for. */
   wish(ref: number): Wish {
-    const token = this.placed ? this.place.token : undefined
+    const { token } = this.place
     const last = token === undefined ? this.#last : undefined
     if (ref > 0) {
       this.#givenLast = last !== undefined
-      this.#starting = token === undefined
+      this.#starting = !this.placed
     }
     const after = token === undefined ? this.#start : [token]
     return { ref, subject: this.subject, after, ...subscribeOptions(last, this.policy) }
@@ -255,8 +255,8 @@ export class Followed {
       this.#ahead.has(nameKeyOf(position))
     const own = positions.filter((position) => isOwn(position) && !torn.includes(position))
     for (const position of own) this.#ahead.get(keyOf(position))?.passed(position.offset)
+    this.placed ||= own.length + this.place.size > 0
     this.#move({ how: 'on', positions: own })
-    this.placed ||= this.place.size > 0
     return torn.length > 0
   }
 

@@ -7,7 +7,7 @@ import { Candidates } from './candidates.ts'
 import type { Connection, Handlers, Refusal, Transport } from './connection.ts'
 import type { Environment, Happening } from './environment.ts'
 import type { Followed } from './followed.ts'
-import { isProxys, refusal, unreadable } from './refusal.ts'
+import { failure, isProxys, refusal } from './refusal.ts'
 import { Served } from './served.ts'
 import { Sharing } from './share.ts'
 import { isSameState, type State, waiting } from './state.ts'
@@ -193,7 +193,7 @@ export class Link {
     try {
       run()
     } catch (error) {
-      this.#lost(unreadable(error) ?? refusal('internal', String(error), 0))
+      this.#lost(failure(error))
     }
   }
 
@@ -234,6 +234,7 @@ export class Link {
       case 'subscribed':
         this.#backoff.reset()
         this.#served.of(frame.ref)?.subscribed(frame.after)
+        this.#parkFull()
         break
       case 'delivery':
         this.#served.delivery(frame)
@@ -261,7 +262,7 @@ export class Link {
     this.#works()
     this.#backoff.reset()
     const isTorn = this.#served.position(token)
-    for (const followed of this.#fullAtPosition) this.#park(followed)
+    this.#parkFull()
     const { share } = this.#served
     if (share?.until === 'position' && share.members.every(({ placed }) => placed)) this.#reopen()
     else if (isTorn && share !== undefined && this.#sharing.isOther(share, [...this.#members])) {
@@ -281,10 +282,14 @@ export class Link {
     if (better !== undefined) this.#better.tryLater(better)
   }
 
-  /** Before a position is known, where several share one, it would start anew, and perhaps beyond what it has not had. */
+  /** Before its position is known, which may come behind events, it would start anew, and perhaps beyond what it has not had. */
   #full(followed: Followed): void {
-    if (this.#served.separate || followed.placed) this.#park(followed)
-    else this.#fullAtPosition.add(followed)
+    this.#fullAtPosition.add(followed)
+    this.#parkFull()
+  }
+
+  #parkFull(): void {
+    for (const followed of this.#fullAtPosition) if (followed.placed) this.#park(followed)
   }
 
   /** Its subscriber can't keep up: the gateway's log holds the rest. It comes back by `add` when there is room. */

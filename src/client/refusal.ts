@@ -1,4 +1,4 @@
-import { type CarillonError, type ErrorCode, errors, toCarillonError } from '../base/errors.ts'
+import { CarillonError, type ErrorCode, errors } from '../base/errors.ts'
 import type { Refusal } from './connection.ts'
 
 /** A refusal by its code; what this version does not know is taken for temporary. */
@@ -24,8 +24,12 @@ export class RefusedError extends Error {
 
 /** What came from the gateway and could not be read; undefined for any other failure: the connection was lost. */
 export function unreadable(error: unknown): Refusal | undefined {
-  const { code, message }: CarillonError = toCarillonError(error)
-  return code === 'internal' ? undefined : refusal(code, message, 0)
+  return error instanceof CarillonError ? refusal(error.code, error.message, 0) : undefined
+}
+
+/** Whatever was thrown. */
+export function failure(error: unknown): Refusal {
+  return unreadable(error) ?? refusal('internal', String(error), 0)
 }
 
 /** An HTTP answer that no gateway gave: a proxy's. */

@@ -5,8 +5,8 @@ import type { TabMessage, ToHost } from './tab-messages.ts'
 
 /** A tab that does not answer within this time is gone or asleep, ms. */
 const answerMs = 2000
-/** The tab that holds the connection is asked for a sign of life when it has said nothing for so long, ms. */
-const quietMs = 20_000
+/** So often both say that they are there, ms: the tab that holds the connection says then where quiet subscriptions stand. */
+const aliveMs = 20_000
 /** Frames after which it says that it has taken them. */
 const framesPerWord = 256
 
@@ -30,7 +30,7 @@ export class TabGuest implements Connection {
     this.#id = id
     this.#post = post
     this.#handlers = handlers
-    this.#silence = new Silence(clock, () => this.#quiet())
+    this.#silence = new Silence(clock, () => this.#askAlive())
     this.#silence.start(answerMs)
     this.#ask({ kind: 'open' })
     for (const wish of wishes) this.subscribe(wish)
@@ -45,7 +45,7 @@ export class TabGuest implements Connection {
   }
 
   check(): void {
-    if (!this.#over && !this.#asked) this.#quiet()
+    if (!this.#over && !this.#asked) this.#askAlive()
   }
 
   close(): void {
@@ -64,13 +64,12 @@ export class TabGuest implements Connection {
       return
     }
     if (++this.#frames % framesPerWord === 0) this.#ask({ kind: 'alive' })
-    if (this.#asked) this.#silence.start(quietMs)
-    else this.#silence.heard()
+    if (this.#asked) this.#silence.start(aliveMs)
     this.#asked = false
     this.#handlers.frame(message.frame)
   }
 
-  #quiet(): void {
+  #askAlive(): void {
     if (this.#asked) {
       this.#end(undefined)
       return

@@ -1,10 +1,10 @@
 import type { Clock } from '../base/clock.ts'
-import { type CarillonError, toCarillonError } from '../base/errors.ts'
 import type { Delivery, Gap, ServerFrame } from '../wire/frames.ts'
 import type { Refusal, Wish } from './connection.ts'
 import { Followed, type Inflow } from './followed.ts'
 import type { Link } from './link.ts'
 import type { Move } from './place.ts'
+import { failure } from './refusal.ts'
 import type { State } from './state.ts'
 import type { TabMessage, ToHost } from './tab-messages.ts'
 
@@ -14,7 +14,8 @@ const goneMs = 200_000
 const maxUntaken = 4096
 
 interface Guest {
-  readonly relays: Map<number, Followed>
+  /** By ref. */
+  readonly relays: Map<number, Relay>
   heardMs: number
   untaken: number
 }
@@ -40,8 +41,7 @@ export class TabHost {
     const lost = state.name === 'waiting' && state.reason.code !== 'idle'
     if (lost && this.#hosting) {
       this.#hosting = false
-      this.#dismissAll()
-      this.#post({ kind: 'not-hosting', refused: refusedBy(state) })
+      this.#leave(refusedBy(state))
     } else if (!lost && !this.#hosting && state.name !== 'connecting') {
       this.#hosting = true
       this.#post({ kind: 'hosting' })
@@ -58,10 +58,9 @@ export class TabHost {
     else this.#asked(from, guest, asks)
   }
 
-  close(refused: Refusal | undefined): void {
+  close(): void {
     this.#cancelSweep?.()
-    this.#dismissAll()
-    this.#post({ kind: 'not-hosting', refused })
+    this.#leave(undefined)
   }
 
   #asked(from: string, guest: Guest, asks: ToHost['asks']): void {
@@ -71,37 +70,39 @@ export class TabHost {
     else if (asks.kind === 'unsubscribe') this.#end(guest, asks.ref)
     else {
       guest.untaken = 0
+      for (const relay of guest.relays.values()) relay.renew()
       this.#tell(from, { kind: 'pong', t: 0, nowUs: this.#clock.nowUs(), after: '' })
     }
   }
 
-  #subscribe(from: string, guest: Guest, { ref, subject, after, ...how }: Wish): void {
+  #subscribe(from: string, guest: Guest, wish: Wish): void {
     try {
-      const relay = new Relay(ref, (frame) => this.#tell(from, frame))
-      const followed = new Followed(subject, after, relay, how)
-      relay.followed = followed
-      guest.relays.set(ref, followed)
-      this.#link.add(followed)
+      const relay = new Relay(wish, (frame) => this.#tell(from, frame))
+      guest.relays.set(wish.ref, relay)
+      this.#link.add(relay.followed)
     } catch (error) {
-      const { code, message }: CarillonError = toCarillonError(error)
-      this.#tell(from, { kind: 'error', ref, code, message, retryAfterMs: 0 })
+      this.#tell(from, { kind: 'error', ref: wish.ref, ...failure(error) })
     }
   }
 
   #end({ relays }: Guest, ref: number): void {
-    const followed = relays.get(ref)
-    if (followed !== undefined) this.#link.remove(followed)
+    const relay = relays.get(ref)
+    if (relay !== undefined) this.#link.remove(relay.followed)
     relays.delete(ref)
   }
 
   #dismiss(from: string): void {
     const guest = this.#guests.get(from)
-    for (const followed of guest?.relays.values() ?? []) this.#link.remove(followed)
+    for (const { followed } of guest?.relays.values() ?? []) this.#link.remove(followed)
     this.#guests.delete(from)
   }
 
-  #dismissAll(): void {
-    for (const from of [...this.#guests.keys()]) this.#dismiss(from)
+  #leave(refused: Refusal | undefined): void {
+    for (const [from, { relays }] of [...this.#guests]) {
+      for (const relay of relays.values()) relay.renew()
+      this.#dismiss(from)
+    }
+    this.#post({ kind: 'not-hosting', refused })
   }
 
   #sweep(): void {
@@ -113,56 +114,67 @@ export class TabHost {
   #tell(to: string, frame: ServerFrame): void {
     const guest = this.#guests.get(to)
     if (guest === undefined) return
-    if (++guest.untaken > maxUntaken) {
-      this.#dismiss(to)
-      this.#post({ kind: 'to-guest', to, frame: undefined })
-    } else this.#post({ kind: 'to-guest', to, frame })
+    const isTooMuch = ++guest.untaken > maxUntaken
+    if (isTooMuch) this.#dismiss(to)
+    this.#post({ kind: 'to-guest', to, frame: isTooMuch ? undefined : frame })
   }
 }
 
 /** One subscription of another tab: what comes for it goes there, under its ref. Its tab holds it back, not this one. */
 class Relay implements Inflow {
-  followed: Followed | undefined
-  readonly #refs: readonly number[]
+  readonly followed: Followed
   readonly #ref: number
   readonly #tell: (frame: ServerFrame) => void
-  /** Events were told without their positions, as over SSE: the next position is theirs. */
-  #positionOwed = false
+  /** Its tab knows no position yet, or has events without theirs, as over SSE: it is told the next one at once. */
+  #positionOwed: boolean
+  /** It stands further on than its tab knows. */
+  #isStale = false
 
-  constructor(ref: number, tell: (frame: ServerFrame) => void) {
+  /** Throws `bad_token`. */
+  constructor({ ref, subject, after, ...how }: Wish, tell: (frame: ServerFrame) => void) {
+    this.followed = new Followed(subject, after, this, how)
+    this.#positionOwed = !this.followed.placed
     this.#ref = ref
-    this.#refs = [ref]
     this.#tell = tell
+  }
+
+  /** Tells its tab where it stands, unless it knows. What is posted before is what the position covers. */
+  renew(): void {
+    const { token } = this.followed.place
+    if (!this.#isStale || token === undefined) return
+    this.#isStale = false
+    this.#tell({ kind: 'subscribed', ref: this.#ref, after: token })
   }
 
   event(delivery: Delivery, move: Move | undefined): boolean {
     this.#positionOwed ||= move === undefined
-    this.#tell({ ...delivery, refs: this.#refs, after: move === undefined ? '' : delivery.after })
+    this.#tell({ ...delivery, refs: [this.#ref], after: move === undefined ? '' : delivery.after })
     return true
   }
 
-  gap(gap: Gap): boolean {
-    this.#tell({ ...gap, refs: this.#refs })
+  gap(gap: Gap, move: Move | undefined): boolean {
+    this.#tell({ ...gap, refs: [this.#ref], after: move === undefined ? '' : gap.after })
+    // Its tab waits for `live` behind such a gap, which names it there.
+    if (gap.reason === 'repartitioned' && this.followed.live) this.live()
     return true
   }
 
   moved({ how }: Move): void {
-    const after = this.followed?.place.token
-    if (after === undefined || (how !== 'all' && !this.#positionOwed)) return
+    this.#isStale = true
+    if (how !== 'all' && !this.#positionOwed) return
     this.#positionOwed = false
-    this.#tell({ kind: 'subscribed', ref: this.#ref, after })
+    this.renew()
   }
 
   live(): void {
-    const after = this.followed?.place.token
-    if (after !== undefined) this.#tell({ kind: 'subscribed', ref: this.#ref, after })
+    this.renew()
     this.#tell({ kind: 'live', ref: this.#ref })
   }
 
   state(): void {}
 
-  refused({ code, message, retryAfterMs }: Refusal): void {
-    this.#tell({ kind: 'error', ref: this.#ref, code, message, retryAfterMs })
+  refused(refused: Refusal): void {
+    this.#tell({ kind: 'error', ref: this.#ref, ...refused })
   }
 }
 

@@ -17,7 +17,7 @@ export interface ToHost {
     | { readonly kind: 'unsubscribe'; readonly ref: number }
 }
 
-/** To a tab that asked. The answer to `open` and `alive` is a pong. */
+/** To a tab that asked. The answer to `open` and `alive` is a pong, behind the positions that have moved since. */
 export interface ToGuest {
   readonly kind: 'to-guest'
   readonly to: string

@@ -64,7 +64,7 @@ export class Tabs {
   }
 
   close(): void {
-    this.#host?.close(undefined)
+    this.#host?.close()
     this.#guest?.close()
     this.#giveUp?.()
     this.#channel.close()

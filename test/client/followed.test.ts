@@ -197,7 +197,8 @@ test('what came over SSE without its position is not new over a WebSocket', () =
 test('a poll says its position after its events: until then the place does not name all partitions', () => {
   const { followed, told } = following('a.*')
   followed.shared(delivery('a.x', 4, 2))
-  assert.deepEqual([followed.placed, followed.wish(1).after], [false, []])
+  // A new start would leave out what lies between; for partitions that its token does not name, the gateway tells a gap.
+  assert.deepEqual([followed.placed, followed.wish(1).after], [false, [token(at(5, 2))]])
   followed.together([at(9, 0), at(0, 1), at(5, 2)], false)
   assert.deepEqual(followed.wish(1).after, [token(at(9, 0), at(0, 1), at(5, 2))])
   followed.shared(delivery('a.x', 4, 2))

@@ -3,10 +3,18 @@ import { test } from 'node:test'
 import { seededRandom } from '../../src/base/random.ts'
 import { Client } from '../../src/client/client.ts'
 import type { TabMeeting } from '../../src/client/environment.ts'
-import type { Received, ReceivedGap } from '../../src/client/received.ts'
+import { inboxDefaults } from '../../src/client/inbox.ts'
+import type { Received, ReceivedEvent, ReceivedGap } from '../../src/client/received.ts'
 import type { SubscribeOptions } from '../../src/client/subscription.ts'
+import { decodeToken, encodeToken, growthPosition } from '../../src/wire/token.ts'
 import { ManualClock, settled } from '../model/clock.ts'
 import { delivery, FakeEnvironment, FakeNet, token } from './fake-transport.ts'
+
+/** Of one partition, by who was told of so many. */
+function withGrowth(offset: number, count: number): string {
+  const position = decodeToken(token(offset))[0]!
+  return encodeToken([position, growthPosition(position.streamHash, count)])
+}
 
 /** A browser's locks and channels. */
 class Browser implements TabMeeting {
@@ -228,10 +236,10 @@ test('a tab that takes nothing is let go of, and comes back behind what it had',
   assert.equal(net.last.asked.at(-1), 2)
   browser.frozen = false
   await settled()
-  // Four frames stood before them: the answer, where it starts (twice), live.
-  assert.equal(second!.told.length, 4092)
+  // Three frames stood before them: the answer, where it starts, live.
+  assert.equal(second!.told.length, 4093)
   await clock.advance(20_000)
-  assert.deepEqual(net.last.asked.at(-1), { ref: 3, subject: 'b', after: [token(4095)] })
+  assert.deepEqual(net.last.asked.at(-1), { ref: 3, subject: 'b', after: [token(4096)] })
 })
 
 test('a tab that was taken for gone is told so when it says a word', async () => {
@@ -252,4 +260,160 @@ test('a tab that was taken for gone is told so when it says a word', async () =>
   assert.notDeepEqual(await say('alive'), [nobody])
   await clock.advance(500_000)
   assert.deepEqual(await say('alive'), [nobody])
+})
+
+/** The tab with the connection closes; what the next connection is asked for. */
+async function askedAfterHandOver({ all, net, clock }: Awaited<ReturnType<typeof tabs>>) {
+  await all[0]!.client.close()
+  await settled()
+  for (let i = 0; i < 10; i++) await clock.advance(100)
+  return net.last.wishes.map(({ subject, after, last }) => ({ subject, after, last }))
+}
+
+test('a tab without events knows where it stands as soon as the shared connection says so, before it is live', async () => {
+  for (const start of [{}, { last: 2 }]) {
+    const group = await tabs(2, false)
+    const { all, net, clock } = group
+    all[1]!.follow('b', start)
+    for (let i = 0; i < 4; i++) await clock.advance(1)
+    net.last.handlers.position(token(3))
+    await settled()
+    assert.deepEqual(await askedAfterHandOver(group), [{ subject: 'b', after: [token(3)], last: undefined }])
+  }
+})
+
+test('a tab whose first events have positions of their own goes on behind them when the tab with the connection closes', async () => {
+  const group = await tabs(2, false)
+  const { all, net, clock } = group
+  all[1]!.follow('b', { last: 3 })
+  for (let i = 0; i < 4; i++) await clock.advance(1)
+  net.last.handlers.frame(delivery('b', 5))
+  net.last.handlers.frame(delivery('b', 6))
+  net.last.handlers.position(token(9))
+  await settled()
+  assert.deepEqual(all[1]!.told, [5, 6])
+  assert.deepEqual(await askedAfterHandOver(group), [{ subject: 'b', after: [token(9)], last: undefined }])
+})
+
+test('a tab that holds events goes on behind them, though nobody has said where it stands', async () => {
+  const group = await tabs(2, false)
+  const { all, net, clock } = group
+  all[1]!.follow('b')
+  for (let i = 0; i < 4; i++) await clock.advance(1)
+  net.last.handlers.frame(delivery('b', 5))
+  await settled()
+  assert.deepEqual(await askedAfterHandOver(group), [{ subject: 'b', after: [token(6)], last: undefined }])
+})
+
+test('a tab that can not keep up before it knows where it stands goes on behind what it took', async () => {
+  const { all, net, clock } = await tabs(2, false)
+  let finish = () => {}
+  const taken = new Promise<void>((resolve) => {
+    finish = resolve
+  })
+  const told: unknown[] = []
+  const onEvent = ({ offset }: ReceivedEvent) => {
+    told.push(offset)
+    return taken
+  }
+  all[1]!.client.subscribe('b', { onEvent, onGap() {} })
+  for (let i = 0; i < 4; i++) await clock.advance(1)
+  for (let offset = 0; offset < 2 * inboxDefaults.maxEvents; offset++) net.last.handlers.frame(delivery('b', offset))
+  await settled()
+  net.last.handlers.position(token(5000))
+  await settled()
+  finish()
+  for (let i = 0; i < 10; i++) await clock.advance(100)
+  assert.equal(told.length, 2 * inboxDefaults.maxEvents)
+  assert.deepEqual(net.last.wishes[0]?.after, [token(5000)])
+})
+
+test('a quiet subscription of another tab stays near the head, in one message however often the gateway says where that is', async () => {
+  const { all, net, clock, browser } = await tabs(2)
+  const [, guest] = all.map(({ follow }, i) => follow(i === 0 ? 'a' : 'b'))
+  await live(net, clock)
+  const heard: unknown[] = []
+  browser.join('carillon:app', (message) => heard.push(message))
+  for (let i = 1; i <= 100; i++) net.last.handlers.frame({ kind: 'pong', t: 0, nowUs: 0, after: token(1000 * i) })
+  await clock.advance(25_000)
+  assert.equal(guest!.token, token(100_000))
+  assert.equal(heard.length, 3)
+  for (let i = 0; i < 100; i++) net.last.handlers.frame(delivery('a', 200_000 + i))
+  await clock.advance(25_000)
+  assert.equal(guest!.token, token(200_100))
+  assert.equal(heard.length, 6)
+  await clock.advance(25_000)
+  assert.equal(heard.length, 8)
+})
+
+test('over a shared connection, a quiet subscription of another tab stays near the head as well, live or not', async () => {
+  for (const isLive of [false, true]) {
+    const { all, net, clock } = await tabs(2, false)
+    const [, guest] = all.map(({ follow }, i) => follow(i === 0 ? 'a' : 'b'))
+    for (let i = 0; i < 4; i++) await clock.advance(1)
+    net.last.handlers.position(token(3))
+    for (let i = 0; i < 4; i++) await clock.advance(1)
+    if (isLive) net.last.handlers.frame({ kind: 'live', ref: 0 })
+    net.last.handlers.frame(delivery('a', 70))
+    net.last.handlers.position(token(71))
+    await clock.advance(25_000)
+    assert.equal(guest!.token, token(71))
+  }
+})
+
+test('the tab with the connection says where the others stand before it closes, and before it waits', async () => {
+  for (const closes of [true, false]) {
+    const { all, net, clock } = await tabs(2)
+    const [, guest] = all.map(({ follow }, i) => follow(i === 0 ? 'a' : 'b'))
+    await live(net, clock)
+    net.last.handlers.frame({ kind: 'pong', t: 0, nowUs: 0, after: token(1000) })
+    if (closes) await all[0]!.client.close()
+    else net.last.handlers.closed(undefined)
+    await settled()
+    assert.equal(guest!.token, token(1000))
+  }
+})
+
+test('where a tab stands is never said ahead of what it was given', async () => {
+  const { all, net, clock, browser } = await tabs(2)
+  const [, guest] = all.map(({ follow }, i) => follow(i === 0 ? 'a' : 'b'))
+  await live(net, clock)
+  browser.frozen = true
+  net.last.handlers.frame(delivery('b', 5))
+  net.last.handlers.frame({ kind: 'pong', t: 0, nowUs: 0, after: token(1000) })
+  await clock.advance(21_000)
+  assert.equal(guest!.token, token(3))
+  const late = browser.posted.splice(0)
+  for (const deliver of late) {
+    deliver()
+    assert.ok(all[1]!.told.length === 1 || guest!.token === token(3))
+  }
+  browser.frozen = false
+})
+
+test('a tab with an event every few seconds is not taken for gone', async () => {
+  const { all, net, clock } = await tabs(2)
+  all.map(({ follow }) => follow('a'))
+  await live(net, clock)
+  for (let i = 0; i < 60; i++) {
+    net.last.handlers.frame(delivery('a', 5 + i))
+    await clock.advance(10_000)
+  }
+  assert.equal(all[1]!.told.length, 60)
+  assert.deepEqual(net.last.asked, [{ ref: 2, subject: 'a', after: [] }])
+})
+
+test('a gap that is told without moving the place moves that of the other tab no more', async () => {
+  const { all, net, clock } = await tabs(2, false)
+  const [, guest] = all.map(({ follow }, i) => follow(i === 0 ? 'a' : 'b'))
+  for (let i = 0; i < 4; i++) await clock.advance(1)
+  net.last.handlers.position(withGrowth(50, 4))
+  for (let i = 0; i < 4; i++) await clock.advance(1)
+  net.last.handlers.frame({ kind: 'live', ref: 0 })
+  const gap = { kind: 'gap', stream: 'events', partition: 0, from: 2, certain: false } as const
+  net.last.handlers.frame({ ...gap, reason: 'repartitioned', after: withGrowth(20, 6) })
+  await settled()
+  assert.deepEqual([all[1]!.told, guest!.state.name], [['repartitioned'], 'live'])
+  assert.equal(guest!.token, withGrowth(50, 4))
+  assert.equal(all[1]!.client.state.name, 'live')
 })
