@@ -48,7 +48,7 @@ unit:
 	@$(TEST) --test-concurrency=2 --test-timeout=60000 $(UNIT)
 
 simulate: install ## histories of a whole cluster on virtual time, held against the promises: make simulate SEEDS=1-100000
-	@$(RUN) scripts/simulate.ts --seeds $(SEEDS) --fresh $(FRESH)
+	@$(RUN) scripts/simulate.ts --seeds $(SEEDS) --failed --fresh $(FRESH)
 
 fresh: install ## the simulated histories that `make test` draws anew for the code as it lies here: run it before a commit
 	@$(RUN) scripts/simulate.ts --fresh $(FRESH)

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { failedSeeds } from '../test/simulation/failed-seeds.ts'
 import { run } from '../test/simulation/history.ts'
 import { makePlan } from '../test/simulation/plan.ts'
 import { shrink } from '../test/simulation/shrink.ts'
@@ -12,12 +13,13 @@ import { freshSeeds } from './fresh-seeds.ts'
 /**
  * Histories of a whole cluster on virtual time, each from a seed, each held against the promises:
  *
- *     node scripts/simulate.ts --seeds 1-2000 [--fresh 1000] [--source NAME] [--large] [--jobs N] [--brief]
+ *     node scripts/simulate.ts --seeds 1-2000 [--failed] [--fresh 1000] [--source NAME] [--large] [--jobs N] [--brief]
  *     node scripts/simulate.ts --fresh 1000
  *     node scripts/simulate.ts --seed 17 [--source NAME] [--large] [--story]
  *
  * `--fresh N` draws N seeds from what `src` and `test` contain (see fresh-seeds.ts). `--source NAME`
- * is one of test/simulation/clusters.ts: what stands behind the gateways' broker contract.
+ * is one of test/simulation/clusters.ts: what stands behind the gateways' broker contract. `--failed` adds the seeds that broke a
+ * promise once (test/simulation/failed-seeds.ts).
  */
 
 interface Histories {
@@ -140,6 +142,7 @@ async function main(): Promise<void> {
     options: {
       seeds: { type: 'string' },
       fresh: { type: 'string', default: '0' },
+      failed: { type: 'boolean', default: false },
       seed: { type: 'string' },
       source: { type: 'string', default: 'model' },
       large: { type: 'boolean', default: false },
@@ -156,7 +159,8 @@ async function main(): Promise<void> {
   }
   const fresh = drawn(Number(values.fresh))
   const fixed = values.seeds ?? (fresh.length > 0 ? undefined : '1-2000')
-  const seeds = [...(fixed === undefined ? [] : seedsOf(range(fixed))), ...fresh]
+  const failedOnce = values.failed ? failedSeeds.map(([seed]) => seed) : []
+  const seeds = [...(fixed === undefined ? [] : seedsOf(range(fixed))), ...failedOnce, ...fresh]
   const failed = await campaign(seeds, histories, Math.min(Number(values.jobs), seeds.length))
   if (failed === undefined) return
   process.exitCode = 1

@@ -98,8 +98,13 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   position(): Position | undefined {
     const [gap] = this.owed
     if (gap !== undefined) return gap.before
-    const position = this.feed.positionAt(this.#standsAt())
+    const position = this.feed.positionAt(this.standsAt)
     return position.generation < 0 ? { ...position, generation: this.generation } : position
+  }
+
+  /** The next offset that its client is to be given. */
+  get standsAt(): number {
+    return this.mode === 'live' ? Math.max(this.next, this.feed.window.head) : this.next
   }
 
   // Member: the hot path
@@ -117,7 +122,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   }
 
   /** The client is told of it before anything else; the reader goes on at `next`, where it stands unless given. */
-  owe(gap: OwedGap, next: number = this.#standsAt()): void {
+  owe(gap: OwedGap, next: number = this.standsAt): void {
     this.owed.push(gap)
     this.next = next
     this.#resume()
@@ -127,7 +132,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
 
   lost(lost: Lost): void {
     if (lost.reason === 'rewritten') {
-      if (this.#standsAt() > lost.from) this.#rewind(lost.from, lost.to, 'rewritten', lost.from)
+      if (this.standsAt > lost.from) this.#rewind(lost.from, lost.to, 'rewritten', lost.from)
     } else if (this.mode === 'live') {
       // The window remembers the loss; it is told on the way past it.
       this.mode = 'behind'
@@ -148,8 +153,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
 
   /** Its turn to be read comes later: meanwhile it hears of what its position is ahead of. */
   queue(): void {
-    if (this.owed.length > 0 || this.#judge()) return
-    if (this.next > this.feed.window.head) this.#park()
+    if (!this.#judge() && this.next > this.feed.window.head) this.#park()
   }
 
   /**
@@ -393,9 +397,5 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     this.feed.parked.delete(this)
     this.mode = 'behind'
     this.#owner.wake()
-  }
-
-  #standsAt(): number {
-    return this.mode === 'live' ? Math.max(this.next, this.feed.window.head) : this.next
   }
 }

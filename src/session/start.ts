@@ -89,18 +89,19 @@ function judge(
   growth: Growth,
 ): Start {
   const inPartition = byPartition.get(feed.partition) ?? []
-  const named = inPartition.find((position) => position.streamHash === feed.streamHash)
+  const known = knownHere(feed, inPartition)
   const count = knownCount(feed, byPartition.get(growthPartition) ?? [])
-  const isOwn = named !== undefined && growth.own
+  const isOwn = known?.streamHash === feed.streamHash && growth.own
   if (!isOwn && count !== undefined && count < growth.count(feed) && growth.moved(feed, count)) {
-    return movedInto(feed, named, count)
+    return movedInto(feed, known, count)
   }
-  if (named !== undefined) return judgeGeneration(feed, named)
-  const earlier = inPartition.find((position) => sameStreamName(position.streamHash, feed.streamHash))
-  if (earlier !== undefined) return recreatedStart(feed, earlier)
+  if (known !== undefined) return judgeKnown(feed, known)
   const { firstOffset, window } = feed
   const { head } = window
   if (count === growth.count(feed)) return unnamed(feed)
+  if (knowsEarlierOnly(feed, positions)) {
+    return { feed, offset: feed.first, gaps: [owed('recreated', firstOffset, undefined, undefined)] }
+  }
   if (head > firstOffset ? isOlder(feed, positions) : mayBeNew(feed, feeds, positions)) {
     const from = Math.max(feed.first, feed.firstOffset)
     return { feed, offset: from, gaps: [owed('repartitioned', from, undefined, undefined)] }
@@ -115,16 +116,44 @@ function unnamed(feed: PartitionFeed): Start {
   return { feed, offset: head, gaps: [owed('unnamed', firstOffset, head - 1, undefined)] }
 }
 
+/** Where a subscription that is live goes on in a partition that its subjects come into: where its client's token stood, else at the head. */
+export function arrivingStart(feed: PartitionFeed, carried: readonly Position[]): Start {
+  const inPartition = carried.filter((position) => position.partition === feed.partition)
+  return movedInto(feed, knownHere(feed, inPartition), Number.POSITIVE_INFINITY)
+}
+
 /**
  * Some of the subjects are in this partition since the token was given: a new one is read from its beginning, also where another subject
  * stands in it, and one that was there before from its head or where that one stands.
  */
-function movedInto(feed: PartitionFeed, named: Position | undefined, count: number): Start {
-  const told = named === undefined ? plain(feed, feed.window.head) : judgeGeneration(feed, named)
+function movedInto(feed: PartitionFeed, known: Position | undefined, count: number): Start {
+  const told = known === undefined ? plain(feed, feed.window.head) : judgeKnown(feed, known)
   const first = Math.max(feed.first, feed.firstOffset)
   // Who stands below is told of what is gone as well.
-  const offset = feed.partition < count ? told.offset : Math.min(first, named?.offset ?? first)
-  return { feed, offset, gaps: [...told.gaps, owed('repartitioned', offset, undefined, named)] }
+  const isNew = feed.partition >= count
+  const offset = isNew ? Math.min(first, known === undefined ? first : told.offset) : told.offset
+  const gaps = [...told.gaps, owed('repartitioned', offset, undefined, known)]
+  // What lies below another offset is of a generation that the token does not say.
+  return offset === told.offset ? { ...told, gaps } : { feed, offset, gaps }
+}
+
+/** What a token says of the feed's partition: of its present incarnation, else of an earlier one. */
+function knownHere({ streamHash }: PartitionFeed, inPartition: readonly Position[]): Position | undefined {
+  return (
+    inPartition.find((position) => position.streamHash === streamHash) ??
+    inPartition.find((position) => sameStreamName(position.streamHash, streamHash))
+  )
+}
+
+/** The incarnation comes first: offsets and generations of another log say nothing of this one. */
+function judgeKnown(feed: PartitionFeed, known: Position): Start {
+  return known.streamHash === feed.streamHash ? judgeGeneration(feed, known) : recreatedStart(feed, known)
+}
+
+/** Whether a token names the stream, and its present incarnation nowhere. */
+function knowsEarlierOnly({ streamHash }: PartitionFeed, positions: readonly Position[]): boolean {
+  const named = positions.filter((each) => sameStreamName(each.streamHash, streamHash))
+  return named.length > 0 && named.every((each) => each.streamHash !== streamHash)
 }
 
 /** Whether a token that names other partitions of the stream was given before this one was added. */

@@ -3,12 +3,20 @@ import type { Feeds } from '../fanout/feeds.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import type { GatewayInstruments } from '../telemetry/instruments.ts'
 import type { ServerFrame, Subscribe, SubscribeOptions } from '../wire/frames.ts'
-import { type After, encodeToken, growthPosition, type Position, parseAfter } from '../wire/token.ts'
+import { type After, encodeToken, growthPosition, isSamePartition, type Position, parseAfter } from '../wire/token.ts'
 import type { OwedGap } from './gap.ts'
 import { lastStarts } from './last.ts'
 import { requireRoom, requireTokenRoom, type SessionLimits } from './limits.ts'
 import type { Outlet } from './outlet.ts'
-import { carriedPositions, type Growth, knownCount, resolveStarts, type Start, startPosition } from './start.ts'
+import {
+  arrivingStart,
+  carriedPositions,
+  type Growth,
+  knownCount,
+  resolveStarts,
+  type Start,
+  startPosition,
+} from './start.ts'
 import { type Leg, newSubscription, type Subscription } from './subscription.ts'
 import type { LegOwner } from './track.ts'
 import type { Tracks } from './tracks.ts'
@@ -208,7 +216,7 @@ export class Subscriptions implements LegOwner {
       const { feed } = start
       const leg: Leg = { subscription, feed, membership: undefined }
       subscription.legs.push(leg)
-      if (this.#tracks.open(feed, feed.window.head).enter(leg, start)) this.joined(leg)
+      if (this.#tracks.open(feed, start.offset).enter(leg, start)) this.joined(leg)
     }
   }
 
@@ -226,18 +234,11 @@ export class Subscriptions implements LegOwner {
 
   /** SSE and poll: all subjects share the main readers, which start where the token says. */
   #beginAll(subscriptions: Subscription[], spans: PartitionFeed[][], starts: Start[], after: After): void {
-    const carried = carriedPositions(
+    this.#tracks.carried = carriedPositions(
       after,
       starts.map(({ feed }) => feed),
     )
-    this.#tracks.carried = carried
-    for (const subscription of subscriptions) subscription.carried = carried
-    for (const { feed, offset, gaps, only, generation = -1 } of starts) {
-      const { main } = this.#tracks.open(feed, offset)
-      main.only = only
-      main.generation = generation
-      for (const gap of gaps) main.owe(gap)
-    }
+    for (const start of starts) this.#tracks.open(start.feed, start.offset).begin(start)
     for (const feed of aFeedOfEachStream(starts)) {
       this.#tracks.counts(feed, this.#context.feeds.countOf(feed), knownCount(feed, positionsIn(after)))
     }
@@ -256,28 +257,29 @@ export class Subscriptions implements LegOwner {
 
   /**
    * A new partition is read from its beginning, one that was there before from its head; where the client's token named it, as
-   * another gateway knew of it before, from there.
+   * another gateway knew of it before, from there: as far as its log is the one that the token was of.
    */
   #moveInto(subscription: Subscription, feed: PartitionFeed): void {
-    const before = this.#tracks.get(feed)?.main.position()
-    const known = subscription.carried.find(
-      ({ streamHash, partition }) => streamHash === feed.streamHash && partition === feed.partition,
-    )
-    const from = known?.offset ?? feed.window.head
+    const { transport } = this.#owner.outlet
+    const there = this.#tracks.get(feed)
+    const start = arrivingStart(feed, [...subscription.carried, ...this.#tracks.carried])
     // Once it has been there, where it stood before says nothing more.
-    subscription.carried = subscription.carried.filter((position) => position !== known)
+    subscription.carried = subscription.carried.filter((position) => !isSamePartition(position, feed))
     if (this.#owner.ended) return
-    const gap: OwedGap = { from, to: undefined, reason: 'repartitioned', certain: false, before: before ?? known }
     const leg: Leg = { subscription, feed, membership: undefined }
     subscription.legs.push(leg)
-    const track = this.#tracks.open(feed, from)
-    if (this.#owner.outlet.transport === 'websocket') {
+    const track = this.#tracks.open(feed, start.offset)
+    const { main } = track
+    if (transport === 'websocket') {
       subscription.joining++
-      if (track.enter(leg, { offset: from, gaps: [gap] })) this.joined(leg)
-    } else {
-      track.join(leg)
-      track.main.owe(gap)
+      if (track.enter(leg, start)) this.joined(leg)
+      return
     }
+    track.join(leg)
+    if (there === undefined) track.begin(start)
+    // One position is for all: it goes on where the others stand, who have been told what became of the log.
+    else
+      main.owe({ from: main.standsAt, to: undefined, reason: 'repartitioned', certain: false, before: main.position() })
   }
 
   #forget(subscription: Subscription): void {

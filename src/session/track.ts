@@ -31,7 +31,7 @@ export class Track {
     return this.side !== undefined && (isAnew(this.side) || this.#waiting.some(isAnew))
   }
 
-  /** The main reader starts at `next`; live at once when that is the head. */
+  /** The main reader starts at `next`. */
   constructor(owner: ReaderOwner, readBack: ReadBack, feed: PartitionFeed, next: number) {
     this.#owner = owner
     this.#readBack = readBack
@@ -47,6 +47,14 @@ export class Track {
   join(leg: Leg): void {
     this.main.matcher.add(leg)
     leg.membership = this.feed.hub.join(leg.subscription.subject, this.main)
+  }
+
+  /** SSE and poll: what its client must be told first, and what is known of the log below where the main reader starts. */
+  begin({ gaps, only, generation = -1 }: Entry): void {
+    const { main } = this
+    main.only = only
+    main.generation = generation
+    for (const gap of gaps) main.owe(gap)
   }
 
   /** The leg starts at an offset of its own. True when it joined at once. */

@@ -15,7 +15,7 @@ export class Tracks {
   readonly #byFeed = new Map<PartitionFeed, Track>()
   /** Where there is one only, as most sessions have: its token is made at each SSE delivery. */
   #only: Track | undefined
-  /** Positions of the client's token that no subscription touches: carried through to its next one. */
+  /** SSE and poll: positions of the client's token that no subscription touches, carried through to its next one. */
   carried: readonly Position[] = []
   /** SSE and poll: how many partitions of each stream its client is told of, once nothing is owed, and has been told of. */
   readonly #counts = new Map<string, { streamHash: number; now: number; told: number | undefined }>()
@@ -38,11 +38,14 @@ export class Tracks {
     return this.#byFeed.get(feed)
   }
 
-  /** The partition's track; a new one's main reader starts at `next`. */
+  /**
+   * The partition's track. Over SSE and poll a new one's main reader starts at `next`. Over WebSocket it starts at the head: nobody has
+   * verified that the log reaches up to `next`, and a live reader passes over whatever lies below where it stands.
+   */
   open(feed: PartitionFeed, next: number): Track {
     const known = this.#byFeed.get(feed)
     if (known !== undefined) return known
-    const track = new Track(this.#owner, this.#readBack, feed, next)
+    const track = new Track(this.#owner, this.#readBack, feed, this.#startLive ? feed.window.head : next)
     if (this.#startLive && this.#owner.writable) track.main.mode = 'live'
     this.#byFeed.set(feed, track)
     this.#only = this.size === 1 ? track : undefined

@@ -56,21 +56,33 @@ export interface Subscriber {
   readonly mixed: Set<number>
 }
 
-/** How far a subscription has stood, and when it came so far. */
-export class Stood {
-  readonly #steps = new Map<string, { readonly offset: number; readonly atMs: number }[]>()
+/** Of which history a position was, as its generation says. */
+interface Step {
+  readonly offset: number
+  /** -1 = it does not say. */
+  readonly epoch: number
+  readonly atMs: number
+}
 
-  reached(place: string, offset: number, atMs: number): void {
+/** How far a subscription has stood, and when it came so far, by the history that it was told of. */
+export class Stood {
+  readonly #steps = new Map<string, Step[]>()
+
+  reached(place: string, { offset, epoch, atMs }: Step): void {
     const steps = this.#steps.get(place) ?? []
-    if (offset <= (steps.at(-1)?.offset ?? 0)) return
-    steps.push({ offset, atMs })
+    if (offset <= (steps.findLast((each) => each.epoch === epoch)?.offset ?? 0)) return
+    steps.push({ offset, epoch, atMs })
     this.#steps.set(place, steps)
   }
 
-  /** It stood beyond the record's offset before the record was there: another one had been. */
-  wasBeyond({ incarnation, partition, offset, seenMs }: LogRecord): boolean {
-    const step = this.#steps.get(placeOf(incarnation, partition))?.find((each) => each.offset > offset)
-    return step !== undefined && step.atMs < seenMs
+  /**
+   * It stood beyond the record's offset when another record had been there: before this one was written, or where a gateway said so
+   * that had not heard of it yet.
+   */
+  wasBeyond({ incarnation, partition, offset, seenMs, epoch }: LogRecord): boolean {
+    const steps = this.#steps.get(placeOf(incarnation, partition)) ?? []
+    const isOther = (each: Step) => each.atMs < seenMs || (each.epoch >= 0 && each.epoch < epoch)
+    return steps.some((each) => each.offset > offset && isOther(each))
   }
 }
 
@@ -201,7 +213,7 @@ export class Ledger {
 
   #tells(gap: ToldGap, record: LogRecord, displacedMs: number | undefined): boolean {
     const { reason, incarnation, partition, from, to, next, atMs } = gap
-    const { offset } = record
+    const { offset, seenMs } = record
     const { deletedMs } = this.#truth.broker.incarnations[record.incarnation]!
     if (reason === 'recreated' && incarnation > record.incarnation) {
       // Of a rewrite that came shortly before nobody may have heard.
@@ -213,7 +225,7 @@ export class Ledger {
       // What was gone before it came is part of what it does not know of the new log.
       const wasGone = record.gone === 'retention' && record.goneMs <= atMs
       if (wasGone && (reason === 'recreated' || (reason === 'rewritten' && from <= offset && to >= offset))) return true
-      if (reason === 'repartitioned' && offset < from) return true
+      if (reason === 'repartitioned' && offset < from && seenMs <= atMs) return true
       // Documented: where generations are times, a history is known as far as the gateway's index reaches.
       const isBelow = from <= offset && next > offset
       if (reason === 'rewritten' && isBelow && this.#truth.broker.generations === 'times') return true

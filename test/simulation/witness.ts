@@ -144,9 +144,11 @@ export class Witness implements Subscriber {
     if (this.beginning.incarnation < 0) return
     const positions = this.shared ? said.filter((position) => !this.#isAnothers(position, said)) : said
     for (const position of positions) this.#check(this.received, position, who)
-    for (const { streamHash, partition, offset } of positions) {
-      const incarnation = this.#truth.broker.byHash(streamHash)
-      if (incarnation !== undefined) this.stood.reached(placeOf(incarnation.index, partition), offset, this.#nowMs())
+    for (const { streamHash, partition, offset, generation } of positions) {
+      const log = this.#truth.broker.byHash(streamHash)?.logs[partition]
+      if (log === undefined) continue
+      const step = { offset, epoch: this.#truth.epochOf(log, offset, generation), atMs: this.#nowMs() }
+      this.stood.reached(placeOf(log.incarnation, partition), step)
     }
   }
 

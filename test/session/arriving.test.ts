@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { encodeToken, growthPosition, type Position } from '../../src/wire/token.ts'
+import { ModelBroker } from '../model/broker.ts'
+import { settled, type TestClient, TestGateway } from './harness.ts'
+
+/** Subjects that come into a partition in which the client's token stood before, while its log became another one. */
+
+/** A subject by the partitions that it is in. */
+function subjectWhere(gateway: TestGateway, partitions: Readonly<Record<number, number>>): string {
+  for (let i = 0; ; i++) {
+    const subject = `s${i}`
+    const isThere = ([count, partition]: [string, number]) =>
+      gateway.routing.place(subject, () => Number(count)).partition === partition
+    if (Object.entries(partitions).every(isThere)) return subject
+  }
+}
+
+const position = (gateway: TestGateway, partition: number, offset: number, generation: number): Position => ({
+  streamHash: gateway.stream.partitions[0]!.streamHash,
+  partition,
+  offset,
+  generation,
+})
+
+function begin(gateway: TestGateway, transport: 'websocket' | 'poll', subject: string, after: readonly Position[]) {
+  const client = gateway.connect(transport)
+  if (transport === 'websocket') client.subscribe(1, subject, encodeToken(after))
+  else client.session.start([subject], [encodeToken(after)])
+  return client
+}
+
+const told = ({ gaps }: TestClient) => gaps.map(({ reason, partition, from, to }) => [reason, partition, from, to])
+
+const texts = (count: number) => Array.from({ length: count }, (_, i) => `${i}`)
+
+async function publishAll(gateway: TestGateway, subject: string, count: number): Promise<void> {
+  for (const text of texts(count)) gateway.publish(subject, text)
+  for (let i = 0; i < 10; i++) await settled()
+}
+
+for (const transport of ['websocket', 'poll'] as const) {
+  test(`a subject that comes back to a partition that was cut below its position loses nothing: ${transport}`, async () => {
+    const broker = new ModelBroker('events', 5)
+    const gateway = await TestGateway.start(broker)
+    const subject = subjectWhere(gateway, { 5: 4, 6: 2 })
+    // It stood at 2@10 before it moved to partition 4. Since then partition 2 was cut back to its beginning.
+    broker.epoch = 1
+    const stood = [position(gateway, 2, 10, 0), position(gateway, 4, 0, -1)]
+    const client = begin(gateway, transport, subject, stood)
+    await settled()
+    broker.grow(6)
+    await settled()
+    await gateway.clock.advance(5000)
+    await publishAll(gateway, subject, 14)
+    assert.deepEqual(client.texts, texts(14))
+    assert.deepEqual(told(client), [
+      ['repartitioned', 2, 10, undefined],
+      ['rewritten', 2, 0, 9],
+    ])
+  })
+
+  test(`a log that grows past a position that a subject comes back to is held against its generation: ${transport}`, async () => {
+    const broker = new ModelBroker('events', 5)
+    const gateway = await TestGateway.start(broker)
+    const subject = subjectWhere(gateway, { 5: 4, 6: 2 })
+    broker.epoch = 1
+    const stood = [position(gateway, 2, 10, 0), position(gateway, 4, 0, -1)]
+    const client = begin(gateway, transport, subject, stood)
+    await settled()
+    broker.grow(6)
+    await publishAll(gateway, subject, 14)
+    assert.deepEqual(client.texts, texts(14))
+    assert.deepEqual(told(client).at(-1), ['rewritten', 2, 0, 9])
+  })
+
+  test(`a token from before its partitions were more keeps its generation where it is ahead of the log: ${transport}`, async () => {
+    const broker = new ModelBroker('events', 6)
+    const gateway = await TestGateway.start(broker)
+    const subject = subjectWhere(gateway, { 5: 4, 6: 2 })
+    broker.epoch = 1
+    const stood = [position(gateway, 2, 10, 0), position(gateway, 4, 0, -1)]
+    const client = begin(gateway, transport, subject, [...stood, growthPosition(stood[0]!.streamHash, 5)])
+    await publishAll(gateway, subject, 14)
+    assert.deepEqual(client.texts, texts(14))
+    assert.deepEqual(told(client), [
+      ['repartitioned', 2, 10, undefined],
+      ['rewritten', 2, 0, 9],
+    ])
+  })
+
+  test(`a subject that comes into a partition of a new log is told of the new log first: ${transport}`, async () => {
+    const broker = new ModelBroker('events', 4)
+    const gateway = await TestGateway.start(broker)
+    const subject = subjectWhere(gateway, { 4: 0, 5: 2 })
+    // Another gateway knew of five partitions already.
+    const stood = [position(gateway, 0, 0, -1), position(gateway, 2, 7, 0)]
+    const client = begin(gateway, transport, subject, stood)
+    await settled()
+    broker.recreate(5)
+    await publishAll(gateway, subject, 9)
+    assert.deepEqual(client.texts, texts(9))
+    const there = told(client).filter(([, partition]) => partition === 2)
+    assert.deepEqual(there, [
+      ['recreated', 2, 7, undefined],
+      ['repartitioned', 2, 0, undefined],
+    ])
+  })
+
+  test(`a position of an earlier log is recreated also where the number of partitions says that subjects moved: ${transport}`, async () => {
+    const broker = new ModelBroker('events', 4)
+    const gateway = await TestGateway.start(broker)
+    const subject = subjectWhere(gateway, { 5: 0, 6: 2 })
+    const stood = position(gateway, 2, 7, 0)
+    broker.recreate(6)
+    for (const text of texts(9)) gateway.publish(subject, text)
+    await settled()
+    const { streamHash } = gateway.stream.partitions[0]!
+    const client = begin(gateway, transport, subject, [stood, growthPosition(streamHash, 5)])
+    for (let i = 0; i < 10; i++) await settled()
+    assert.deepEqual(client.texts, texts(9))
+    assert.deepEqual(told(client), [
+      ['recreated', 2, 7, undefined],
+      ['repartitioned', 2, 0, undefined],
+    ])
+  })
+
+  test(`a token that names other partitions of an earlier log has seen nothing of the new one: ${transport}`, async () => {
+    const broker = new ModelBroker('events', 4)
+    const gateway = await TestGateway.start(broker)
+    const subject = subjectWhere(gateway, { 4: 0, 5: 2 })
+    const stood = [position(gateway, 0, 7, 0), growthPosition(position(gateway, 0, 0, 0).streamHash, 4)]
+    broker.recreate(5)
+    for (const text of texts(9)) gateway.publish(subject, text)
+    await settled()
+    const client = begin(gateway, transport, subject, stood)
+    for (let i = 0; i < 10; i++) await settled()
+    assert.deepEqual(client.texts, texts(9))
+    assert.deepEqual(told(client), [['recreated', 2, 0, undefined]])
+  })
+}

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { makeEvent } from '../../src/wire/frames.ts'
+import { SimBroker } from './broker.ts'
+import { Ledger, placeOf, Stood, type Subscriber } from './ledger.ts'
+import { Truth } from './truth.ts'
+import { VirtualTime } from './virtual-time.ts'
+
+/** One subscription to `a` in a log of one partition, which began at the log's beginning. */
+function subscribed(shared: boolean) {
+  const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
+  const stood = new Stood()
+  const beginning = { starts: new Map([[placeOf(0, 0), 0]]), ms: 0, incarnation: 0 }
+  const subscriber: Subscriber = {
+    subject: 'a',
+    together: shared,
+    shared,
+    beginning,
+    unjudged: [],
+    blind: [],
+    stood,
+    mixed: new Set(),
+  }
+  const ledger = new Ledger(subscriber, new Truth(broker), () => 1000)
+  const log = broker.log(0)
+  const write = (atMs: number) => {
+    const event = makeEvent({ subject: 'a' })
+    const record = { key: null, value: null, event, timeMs: atMs, damaged: false, transaction: undefined }
+    return log.append(record, atMs)
+  }
+  const stands = (offset: number, epoch: number, atMs: number) => stood.reached(placeOf(0, 0), { offset, epoch, atMs })
+  return { ledger, log, write, stands }
+}
+
+const repartitioned = {
+  incarnation: 0,
+  before: 0,
+  partition: 0,
+  to: Number.POSITIVE_INFINITY,
+  reason: 'repartitioned',
+} as const
+
+test('a gap that says where a moved subject goes on excuses what was there below it, and nothing that is written later', () => {
+  const { ledger, write } = subscribed(false)
+  write(5)
+  ledger.gap({ ...repartitioned, from: 10, next: 10, atMs: 20 })
+  assert.equal(ledger.missing(), undefined)
+  const later = write(30)
+  assert.equal(ledger.missing(), later)
+})
+
+test('of subscriptions that share a position, who was told of the older history further on may not hear of the newer one', () => {
+  const { ledger, log, write, stands } = subscribed(true)
+  log.skip(10, 1)
+  log.rewrite(4, 20)
+  const newer = write(30)
+  stands(10, 1, 40)
+  assert.equal(ledger.missing(), newer, 'of the newer history it is to have everything')
+  // A gateway that has not heard of the rewrite yet.
+  stands(10, 0, 50)
+  assert.equal(ledger.missing(), undefined)
+})
