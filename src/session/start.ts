@@ -99,9 +99,7 @@ function judge(
   const { firstOffset, window } = feed
   const { head } = window
   if (count === growth.count(feed)) return unnamed(feed)
-  if (knowsEarlierOnly(feed, positions)) {
-    return { feed, offset: feed.first, gaps: [owed('recreated', firstOffset, undefined, undefined)] }
-  }
+  if (knowsEarlierOnly(feed, positions)) return recreatedStart(feed, undefined)
   if (head > firstOffset ? isOlder(feed, positions) : mayBeNew(feed, feeds, positions)) {
     const from = Math.max(feed.first, feed.firstOffset)
     return { feed, offset: from, gaps: [owed('repartitioned', from, undefined, undefined)] }
@@ -190,8 +188,9 @@ function judgeGeneration(feed: PartitionFeed, position: Position): Start {
 }
 
 /** The log of that token is gone; of the new one the client has seen nothing. */
-function recreatedStart(feed: PartitionFeed, position: Position): Start {
-  return { feed, offset: feed.first, gaps: [owed('recreated', position.offset, undefined, position)] }
+function recreatedStart(feed: PartitionFeed, position: Position | undefined): Start {
+  const from = position?.offset ?? feed.firstOffset
+  return { feed, offset: feed.first, gaps: [owed('recreated', from, undefined, position)] }
 }
 
 function owed(reason: OwedGap['reason'], from: number, to: number | undefined, before: Position | undefined): OwedGap {

@@ -46,8 +46,8 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'a reader is not told of a rewrite below it',
     file: 'session/reader.ts',
-    from: 'if (this.#standsAt() > lost.from) this.#rewind',
-    to: 'if (this.#standsAt() > lost.from + 2) this.#rewind',
+    from: 'if (this.standsAt > lost.from) this.#rewind',
+    to: 'if (this.standsAt > lost.from + 2) this.#rewind',
     by: 'simulation',
   },
   {
@@ -97,7 +97,7 @@ export const sessionMutants: readonly Mutant[] = [
     name: 'in a log that was created again the old offset is kept',
     file: 'session/start.ts',
     from: "return { feed, offset: feed.first, gaps: [owed('recreated'",
-    to: "return { feed, offset: position.offset, gaps: [owed('recreated'",
+    to: "return { feed, offset: from, gaps: [owed('recreated'",
     by: 'simulation',
   },
   {
