@@ -99,7 +99,8 @@ function judge(
   const { firstOffset, window } = feed
   const { head } = window
   if (count === growth.count(feed)) return unnamed(feed)
-  if (knowsEarlierOnly(feed, positions)) return recreatedStart(feed, undefined)
+  const earlier = earlierOnly(feed, positions)
+  if (earlier !== undefined) return recreatedStart(feed, earlier)
   if (head > firstOffset ? isOlder(feed, positions) : mayBeNew(feed, feeds, positions)) {
     const from = Math.max(feed.first, feed.firstOffset)
     return { feed, offset: from, gaps: [owed('repartitioned', from, undefined, undefined)] }
@@ -148,10 +149,11 @@ function judgeKnown(feed: PartitionFeed, known: Position): Start {
   return known.streamHash === feed.streamHash ? judgeGeneration(feed, known) : recreatedStart(feed, known)
 }
 
-/** Whether a token names the stream, and its present incarnation nowhere. */
-function knowsEarlierOnly({ streamHash }: PartitionFeed, positions: readonly Position[]): boolean {
-  const named = positions.filter((each) => sameStreamName(each.streamHash, streamHash))
-  return named.length > 0 && named.every((each) => each.streamHash !== streamHash)
+/** Where a token stands that names the stream, and its present incarnation nowhere: at the beginning of the partition in the earlier log. */
+function earlierOnly({ streamHash, partition, firstOffset }: PartitionFeed, positions: readonly Position[]) {
+  const [earlier, ...more] = positions.filter((each) => sameStreamName(each.streamHash, streamHash))
+  if (earlier === undefined || [earlier, ...more].some((each) => each.streamHash === streamHash)) return undefined
+  return { streamHash: earlier.streamHash, partition, offset: firstOffset, generation: -1 }
 }
 
 /** Whether a token that names other partitions of the stream was given before this one was added. */
@@ -188,9 +190,8 @@ function judgeGeneration(feed: PartitionFeed, position: Position): Start {
 }
 
 /** The log of that token is gone; of the new one the client has seen nothing. */
-function recreatedStart(feed: PartitionFeed, position: Position | undefined): Start {
-  const from = position?.offset ?? feed.firstOffset
-  return { feed, offset: feed.first, gaps: [owed('recreated', from, undefined, position)] }
+function recreatedStart(feed: PartitionFeed, position: Position): Start {
+  return { feed, offset: feed.first, gaps: [owed('recreated', position.offset, undefined, position)] }
 }
 
 function owed(reason: OwedGap['reason'], from: number, to: number | undefined, before: Position | undefined): OwedGap {

@@ -97,7 +97,7 @@ export const sessionMutants: readonly Mutant[] = [
     name: 'in a log that was created again the old offset is kept',
     file: 'session/start.ts',
     from: "return { feed, offset: feed.first, gaps: [owed('recreated'",
-    to: "return { feed, offset: from, gaps: [owed('recreated'",
+    to: "return { feed, offset: position.offset, gaps: [owed('recreated'",
     by: 'simulation',
   },
   {
