@@ -28,14 +28,15 @@ const layers: Readonly<Record<string, Layer>> = {
   publish: { may: ['base', 'subject', 'wire', 'routing', 'telemetry', brokerContract] },
   fanout: { may: ['base', 'subject', 'wire', 'routing', 'log', 'telemetry', brokerContract] },
   session: { may: ['base', 'subject', 'wire', 'routing', 'log', 'fanout', 'telemetry', brokerContract] },
+  serving: { may: ['base', 'subject', 'wire', 'routing', 'log', 'fanout', 'session', 'telemetry', brokerContract] },
   edge: { may: ['base', 'subject', 'wire', 'routing', 'publish', 'session', 'telemetry', brokerContract] },
   admin: { may: ['base'] },
   client: { may: ['base', 'subject', 'wire'], browser: ['client/file-store.ts'] },
   host: { may: ['base', 'routing', 'wire', 'log/record.ts', 'fanout/intake.ts', brokerContract, brokerSettings] },
   bench: { may: ['base', 'subject', 'wire', 'routing', brokerContract, brokerOpener] },
-  'config.ts': { may: allBut('client', 'cli', 'gateway.ts') },
+  'config.ts': { may: allBut('client', 'cli', 'serving', 'gateway.ts') },
   'config-load.ts': { may: ['base', 'config.ts'] },
-  'gateway.ts': { may: allBut('client', 'cli') },
+  'gateway.ts': { may: allBut('subject', 'wire', 'log', 'fanout', 'session', 'client', 'cli') },
   cli: {
     may: [
       ...['base', 'subject', 'wire', 'routing', 'publish', 'client', 'config.ts', 'config-load.ts', 'gateway.ts'],
@@ -78,7 +79,9 @@ const generatedTypes = ['long']
 
 function allBut(...names: string[]): string[] {
   const all = ['base', 'subject', 'wire', 'routing', 'telemetry', 'log', 'source', 'publish', 'fanout', 'session']
-  return [...all, 'edge', 'admin', 'client', 'cli', 'config.ts', 'gateway.ts'].filter((name) => !names.includes(name))
+  return [...all, 'serving', 'edge', 'admin', 'client', 'cli', 'config.ts', 'gateway.ts'].filter(
+    (name) => !names.includes(name),
+  )
 }
 
 interface Import {
@@ -225,6 +228,18 @@ test('no folder, file or import of the sources is overlooked', () => {
   }
 })
 
+test('what serves a stream is put together in one place, whether a gateway, the tests or the simulation runs it', () => {
+  const root = new URL('..', src)
+  const builds = /\bnew (?:Feeds|StreamFeed|Sessions|AheadWatch)\(/
+  const builders = ['src', 'test', 'scripts'].flatMap((folder) =>
+    readdirSync(new URL(folder, root), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => `${folder}/${file}`)
+      .filter((file) => builds.test(readFileSync(new URL(file, root), 'utf8'))),
+  )
+  assert.deepEqual(builders, ['src/serving/serving.ts'])
+})
+
 test('an import that breaks a rule is found in whichever form it is written', () => {
   const of = (from: string, text: string) => faults(importsOf(from, text)).length
   assert.equal(of('log/window.ts', "import { Hub } from '../fanout/hub.ts'"), 1)
@@ -255,7 +270,9 @@ test('folders, contracts, adapters, packages and the browser each have their rul
   assert.deepEqual(of('source/kafka/source.ts', '../../log/record.ts'), [])
   assert.equal(of('source/kafka/source.ts', '../../log/window.ts').length, 1)
   assert.equal(of('session/host.ts', '../config.ts').length, 1)
+  assert.equal(of('serving/serving.ts', '../edge/edge.ts').length, 1)
   assert.equal(of('gateway.ts', './cli/main.ts').length, 1)
+  assert.equal(of('gateway.ts', './session/host.ts').length, 1)
   assert.deepEqual(of('edge/listener.ts', 'uWebSockets.js'), [])
   assert.equal(of('edge/websocket.ts', 'uWebSockets.js').length, 1)
   assert.equal(of('edge/edge.ts', 'left-pad').length, 1)

@@ -1,38 +1,40 @@
 import type { CarillonError } from '../../src/base/errors.ts'
 import { systemRandom } from '../../src/base/random.ts'
-import { Feeds } from '../../src/fanout/feeds.ts'
+import type { Feeds } from '../../src/fanout/feeds.ts'
 import type { FillOptions } from '../../src/fanout/fill.ts'
-import { RejectedRing } from '../../src/fanout/rejected.ts'
-import { StreamFeed } from '../../src/fanout/stream-feed.ts'
+import type { RejectedRing } from '../../src/fanout/rejected.ts'
+import type { StreamFeed } from '../../src/fanout/stream-feed.ts'
+import { bytesPerEntry } from '../../src/log/entry-arena.ts'
 import { RoutingTable } from '../../src/routing/table.ts'
-import { AheadWatch } from '../../src/session/ahead.ts'
-import { Sessions } from '../../src/session/host.ts'
+import type { ServingOptions } from '../../src/serving/options.ts'
+import { Serving } from '../../src/serving/serving.ts'
+import type { Sessions } from '../../src/session/host.ts'
 import { sessionLimits } from '../../src/session/limits.ts'
 import type { Outlet, Session, Transport, WriteOutcome } from '../../src/session/outlet.ts'
 import { writeOutcome } from '../../src/session/outlet.ts'
-import { Pump } from '../../src/session/pump.ts'
-import { ReadBack, type ReadBackOptions } from '../../src/session/read-back.ts'
+import type { ReadBackOptions } from '../../src/session/read-back.ts'
 import { Instruments } from '../../src/telemetry/instruments.ts'
 import type { Logger } from '../../src/telemetry/logger.ts'
 import { encodeEvent } from '../../src/wire/envelope.ts'
 import type { Encoding, Event, SubscribeOptions } from '../../src/wire/frames.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { ManualClock, settled } from '../model/clock.ts'
-import { smallPool } from '../model/window.ts'
 
 /** What JSON.parse gives: frames as a client of no particular types has them. */
 type Json = ReturnType<typeof JSON.parse>
 
 export const quiet: Logger = { log() {}, every() {} }
 
-const seed = 7
+/** As many records as a chunk has, it is full long before its payloads are. */
+const smallChunks = { chunkBytes: 0, entries: 32, spareBytes: 32_768 }
 
 /** One gateway without sockets: real feeds, hub, window and sessions over a model broker. */
 export class TestGateway {
   readonly broker: ModelBroker
   readonly clock = new ManualClock()
   readonly instruments = new Instruments()
-  readonly rejected = new RejectedRing()
+  readonly serving: Serving
+  readonly rejected: RejectedRing
   readonly feeds: Feeds
   readonly sessions: Sessions
   readonly stream: StreamFeed
@@ -48,56 +50,40 @@ export class TestGateway {
   ) {
     this.broker = broker
     this.routing = new RoutingTable([{ subjects: '>', stream: 'events', by: { hash: 'murmur2' } }])
-    this.feeds = new Feeds(this.routing, broker)
-    this.stream = new StreamFeed({
-      name: 'events',
-      topic: 'events',
+    const { maxSubscriptions = sessionLimits.maxSubscriptions, ...session } = limits
+    const { chunks = 8, ...readBack } = readBackOptions
+    const options: ServingOptions = {
+      gateway: 'test',
+      version: '0',
+      heartbeatMs: 25_000,
+      limits: { maxSessions: 1000, maxSubscriptions, maxFrameBytes: 65_536, maxEventBytes: 4096 },
+      session,
+      streams: { events: { topic: 'events', partitions: 1 } },
+      createTopics: false,
+      window: {
+        payloadBytes,
+        indexBytes: entries * bytesPerEntry(broker.generations),
+        payloadSlabBytes: Math.floor(payloadBytes / 4),
+        slabEntries: 1,
+      },
+      fill,
+      readBack: { chunkBytes: 2048, concurrency: 2, ...readBack, cacheBytes: 0, floors: { ...smallChunks, chunks } },
+      seed: 7,
+    }
+    this.serving = new Serving(options, {
       source: broker,
       routing: this.routing,
-      window: { pool: smallPool({ payloadBytes, entries, slabEntries: 1 }), seed },
-      maxEventBytes: 4096,
-      fill,
-      partitions: 1,
-      creates: false,
-      instruments: this.instruments.stream('events'),
-      rejected: this.rejected,
       clock: this.clock,
+      random: systemRandom,
       logger: quiet,
-      onRepartitioned: () => this.sessions.replaceAll(),
+      instruments: this.instruments,
+      defer: (task) => setImmediate(task),
     })
-    this.feeds.streams.set('events', this.stream)
-    const pump = new Pump((task) => setImmediate(task))
-    const readBack = new ReadBack(
-      { chunkBytes: 2048, chunks: 8, concurrency: 2, ...readBackOptions },
-      { payloadBytes: 1 << 15, payloadSlabBytes: 1 << 15, entries: 32, slabEntries: 32 },
-      this.feeds,
-      this.clock,
-      quiet,
-      pump,
-    )
-    this.sessions = new Sessions(
-      {
-        maxSessions: 1000,
-        welcome: {
-          gateway: 'test',
-          version: '0',
-          heartbeatMs: 25_000,
-          limits: { maxFrameBytes: 1, maxEventBytes: 1, maxSubjectBytes: 255, maxSubscriptions: 1 },
-        },
-      },
-      {
-        feeds: this.feeds,
-        readBack,
-        pump,
-        ahead: new AheadWatch(this.feeds, this.clock),
-        limits: { ...sessionLimits, ...limits },
-        instruments: this.instruments.gateway,
-        clock: this.clock,
-        logger: quiet,
-        seed,
-      },
-      systemRandom,
-    )
+    const { feeds, sessions, rejected } = this.serving
+    this.feeds = feeds
+    this.sessions = sessions
+    this.rejected = rejected
+    this.stream = feeds.streams.get('events')!
   }
 
   /** `entries` is what the window's index holds; of up to 1 KiB each in its payload ring, unless that is given. */
@@ -110,7 +96,7 @@ export class TestGateway {
     readBack: Partial<ReadBackOptions> = {},
   ): Promise<TestGateway> {
     const gateway = new TestGateway(broker, limits, entries, payloadBytes, fill, readBack)
-    await gateway.feeds.start()
+    await gateway.serving.start()
     return gateway
   }
 

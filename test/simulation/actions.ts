@@ -343,7 +343,8 @@ function cutTo(world: World, x: number, y: number, z: number) {
  */
 function isAnyStarting(world: World): boolean {
   return world.gateways.some(
-    ({ stream }) => stream.info === undefined || stream.partitions.some(({ reached }) => !reached),
+    ({ streams, partitions }) =>
+      streams.some(({ info }) => info === undefined) || partitions.some(({ reached }) => !reached),
   )
 }
 

@@ -8,52 +8,30 @@ import { pollPath, servePoll, servePollBody } from '../../src/edge/poll.ts'
 import { Router } from '../../src/edge/router.ts'
 import { serveSse, ssePath } from '../../src/edge/sse.ts'
 import { serveWebSocket, websocketPath } from '../../src/edge/websocket.ts'
-import { Feeds } from '../../src/fanout/feeds.ts'
-import { RejectedRing } from '../../src/fanout/rejected.ts'
-import { StreamFeed } from '../../src/fanout/stream-feed.ts'
-import type { WindowOptions } from '../../src/log/window.ts'
-import { slackBytes, WindowPool } from '../../src/log/window-pool.ts'
+import type { Feeds } from '../../src/fanout/feeds.ts'
+import type { PartitionFeed } from '../../src/fanout/partition-feed.ts'
+import type { StreamFeed } from '../../src/fanout/stream-feed.ts'
 import type { RoutingTable } from '../../src/routing/table.ts'
-import { AheadWatch } from '../../src/session/ahead.ts'
-import { Sessions } from '../../src/session/host.ts'
-import { sessionLimits } from '../../src/session/limits.ts'
+import type { ServedStream, ServingOptions } from '../../src/serving/options.ts'
+import { Serving } from '../../src/serving/serving.ts'
+import type { Sessions } from '../../src/session/host.ts'
 import { Pump } from '../../src/session/pump.ts'
-import { ReadBack } from '../../src/session/read-back.ts'
 import { Instruments } from '../../src/telemetry/instruments.ts'
 import type { Logger } from '../../src/telemetry/logger.ts'
-import { type SimBroker, streamName } from './broker.ts'
 import type { Connection, Request } from './connection.ts'
+import { type GatewaySize, maxEventBytes, servingSize } from './gateway-size.ts'
 import type { SimulatedCluster, SimulatedSource } from './simulated-source.ts'
 import { type Behavior, requestOf, SimResponse, SimServerSocket } from './uws.ts'
 import type { Process, VirtualTime } from './virtual-time.ts'
-
-/** How large a gateway is; small ones are met at their limits. */
-export interface GatewaySize {
-  /** The budgets of its windows' pool. */
-  readonly payloadBytes: number
-  readonly entries: number
-  readonly chunkBytes: number
-  /** Budgets of read-back; 0 = none. */
-  readonly bytesPerSecond: number
-  readonly maxBytesPerSession: number
-  readonly fillAgeMs: number
-  readonly maxSessions: number
-  readonly maxWaitingFrames: number
-  readonly lookPerSlice: number
-  readonly maxPollFrames: number
-  readonly maxBackpressureBytes: number
-  readonly heartbeatMs: number
-  /** Records in one answer of the broker. */
-  readonly batch: number
-}
 
 export interface GatewaySurroundings {
   /** Its own, which another one may have after it. */
   readonly url: string
   readonly time: VirtualTime
-  readonly broker: SimBroker
   readonly cluster: SimulatedCluster
   readonly routing: RoutingTable
+  /** By their names in the routes. */
+  readonly streams: Readonly<Record<string, ServedStream>>
   readonly seed: number
   /** Seed of the subject hash. */
   readonly hashSeed: number
@@ -62,13 +40,8 @@ export interface GatewaySurroundings {
   readonly onError: (message: string) => void
 }
 
-const maxEventBytes = 1024
-/** A slab of the windows, which are small enough to take slabs from each other: one of the largest events fits. */
-const largestPayload = maxEventBytes + slackBytes
-/** What a chunk of read-back holds. */
-const chunkPayload = 4 * maxEventBytes
-/** Chunks of read-back that are kept. */
-const chunks = 4
+/** How soon what was put off runs, virtual ms. */
+const deferMs = 0.05
 
 /** One gateway process, of the real parts on a simulated host. */
 export class SimGateway {
@@ -77,7 +50,6 @@ export class SimGateway {
   readonly process: Process
   readonly source: SimulatedSource
   readonly feeds: Feeds
-  readonly stream: StreamFeed
   readonly sessions: Sessions
   readonly instruments = new Instruments()
   readonly size: GatewaySize
@@ -85,15 +57,14 @@ export class SimGateway {
   /** Clients are let in. */
   listening = false
   readonly #random: Random
-  readonly #readBack: ReadBack
+  readonly #serving: Serving
   readonly #edge: EdgeContext
   readonly #router: Router
   #behavior!: Behavior
+  readonly #defer = (task: () => void): void => void this.process.after(deferMs, task)
 
-  constructor(
-    name: string,
-    { url, time, broker, cluster, routing, seed, hashSeed, size, onError }: GatewaySurroundings,
-  ) {
+  constructor(name: string, surroundings: GatewaySurroundings) {
+    const { url, time, cluster, routing, streams, seed, hashSeed, size, onError } = surroundings
     this.name = name
     this.url = url
     this.size = size
@@ -101,33 +72,44 @@ export class SimGateway {
     this.#random = seededRandom(seed)
     this.process = time.process(name)
     this.source = cluster.open(this.process, seededRandom(seed + 1), size.batch)
-    const { payloadBytes, entries } = size
-    const { generations } = broker
-    const slabs = { payloadSlabBytes: largestPayload, slabEntries: Math.ceil(entries / 8) }
-    const budgets = { payloadBytes, entries, ...slabs, generations }
-    const window = { pool: new WindowPool(budgets, () => this.process.monotonicMs()), seed: hashSeed }
-    const logger = loggerOf(name, onError)
-    this.feeds = new Feeds(routing, this.source)
-    this.stream = this.#stream(routing, window, logger)
-    this.feeds.streams.set(streamName, this.stream)
-    const { chunkBytes, bytesPerSecond, maxBytesPerSession } = size
-    const pump = this.#pump()
-    this.#readBack = new ReadBack(
-      { chunkBytes, chunks, concurrency: 2, bytesPerSecond, maxBytesPerSession },
-      { payloadBytes: chunkPayload, payloadSlabBytes: chunkPayload, entries: 32, slabEntries: 32, generations },
-      this.feeds,
-      this.process,
-      logger,
-      pump,
-    )
-    this.sessions = this.#sessions(logger, pump)
+    const options: ServingOptions = {
+      gateway: name,
+      version: 'sim',
+      // What the edge does is `size.heartbeatMs`.
+      heartbeatMs: 25_000,
+      streams,
+      createTopics: false,
+      seed: hashSeed,
+      ...servingSize(size, this.source.generations),
+    }
+    this.#serving = new Serving(options, {
+      source: this.source,
+      routing,
+      clock: this.process,
+      random: this.#random,
+      logger: loggerOf(name, onError),
+      instruments: this.instruments,
+      defer: this.#defer,
+    })
+    const { feeds, sessions } = this.#serving
+    this.feeds = feeds
+    this.sessions = sessions
     this.#edge = this.#makeEdge(onError)
     this.#router = this.#routes()
   }
 
-  /** Lets clients in once the streams are there, or after a second, as the real one. */
+  get streams(): StreamFeed[] {
+    return [...this.feeds.streams.values()]
+  }
+
+  /** Of all streams. */
+  get partitions(): PartitionFeed[] {
+    return this.streams.flatMap(({ partitions }) => partitions)
+  }
+
+  /** Lets clients in when the real one does. */
   async start(): Promise<void> {
-    await Promise.race([this.feeds.start(), new Promise<void>((resolve) => this.process.after(1000, resolve))])
+    await this.#serving.start()
     this.listening = true
   }
 
@@ -144,9 +126,8 @@ export class SimGateway {
   async drain(): Promise<void> {
     this.listening = false
     this.#edge.close()
-    await this.sessions.drain()
-    await this.feeds.close()
-    this.#readBack.close()
+    await this.#serving.drain()
+    await this.#serving.close()
     await this.source.close()
   }
 
@@ -154,46 +135,6 @@ export class SimGateway {
     this.listening = false
     this.process.kill()
     void this.source.close()
-  }
-
-  #stream(routing: RoutingTable, window: WindowOptions, logger: Logger): StreamFeed {
-    return new StreamFeed({
-      name: streamName,
-      topic: streamName,
-      source: this.source,
-      routing,
-      window,
-      maxEventBytes,
-      fill: { ageMs: this.size.fillAgeMs, budgetMs: 800 },
-      partitions: 1,
-      creates: false,
-      instruments: this.instruments.stream(streamName),
-      rejected: new RejectedRing(),
-      clock: this.process,
-      logger,
-      onRepartitioned: () => this.sessions.replaceAll(),
-    })
-  }
-
-  #sessions(logger: Logger, pump: Pump): Sessions {
-    const { maxSessions, maxWaitingFrames, lookPerSlice } = this.size
-    const limits = { maxFrameBytes: 65_536, maxEventBytes, maxSubjectBytes: 255, maxSubscriptions: 100 }
-    const { feeds, process: clock } = this
-    return new Sessions(
-      { maxSessions, welcome: { gateway: this.name, version: 'sim', heartbeatMs: 25_000, limits } },
-      {
-        feeds,
-        readBack: this.#readBack,
-        pump,
-        ahead: new AheadWatch(feeds, clock),
-        limits: { ...sessionLimits, maxWaitingFrames, lookPerSlice },
-        instruments: this.instruments.gateway,
-        clock,
-        logger,
-        seed: this.hashSeed,
-      },
-      this.#random,
-    )
   }
 
   #makeEdge(onError: (message: string) => void): EdgeContext {
@@ -211,15 +152,9 @@ export class SimGateway {
     return new EdgeContext(options, contracts, new TimingWheel(this.process, { tickMs: 32, slots: 256 }))
   }
 
-  #pump(): Pump {
-    return new Pump(
-      (task) => this.process.after(0.05, task),
-      () => this.process.monotonicMs(),
-    )
-  }
-
   #routes(): Router {
-    const doorway = new Doorway(this.#edge, this.#pump())
+    const pump = new Pump(this.#defer, () => this.process.monotonicMs())
+    const doorway = new Doorway(this.#edge, pump)
     const app = {
       ws: (_path: string, behavior: Behavior) => {
         this.#behavior = behavior

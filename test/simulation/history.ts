@@ -1,4 +1,5 @@
 import { act, read } from './actions.ts'
+import { streamName } from './broker.ts'
 import { inspect, inspectEmpty } from './inspect.ts'
 import type { Plan } from './plan.ts'
 import { replacePlatform } from './platform.ts'
@@ -122,12 +123,12 @@ function unsettled(world: World): string | undefined {
   if (waiting !== undefined) return `${waiting.name}: ${waiting.waitsFor}`
   const behind = world.gateways.find(({ instruments }) => instruments.gateway.behind !== 0)
   if (behind !== undefined) return `${behind.name} has ${behind.instruments.gateway.behind} sessions behind`
-  for (const { name, stream } of world.gateways) {
-    const { info } = stream
+  for (const { name, feeds, partitions } of world.gateways) {
+    const info = feeds.streams.get(streamName)?.info
     const { current } = world.broker
     if (info?.incarnation !== current.id || info.partitions !== current.logs.length)
       return `${name} does not know the stream`
-    for (const { partition, parked, window } of stream.partitions) {
+    for (const { partition, parked, window } of partitions) {
       const { head } = world.broker.log(partition) ?? { head: 0 }
       if (parked.size > 0) return `${name} has readers ahead of partition ${partition}`
       if (window.head !== head) return `${name} has read partition ${partition} up to ${window.head} of ${head}`

@@ -10,27 +10,28 @@ const scratch = loaded()
 
 /** Holds a gateway's windows against a full scan of themselves and against the log, and its sessions against their limits. */
 export function inspect(gateway: SimGateway, truth: Truth, verdict: Verdict, quiet: boolean): void {
-  const { sessions, size, stream, instruments } = gateway
+  const { sessions, size, partitions, instruments } = gateway
   if (sessions.size > size.maxSessions) verdict.broken('limits', `${gateway.name} has ${sessions.size} sessions`)
   if (instruments.gateway.behind < 0) verdict.broken('limits', `${gateway.name} counts fewer than no sessions behind`)
-  const windows = stream.partitions.map(({ window }) => window)
+  const windows = partitions.map(({ window }) => window)
   const sum = (of: (window: Window) => number) => windows.reduce((total, window) => total + of(window), 0)
   if (sum(({ usedBytes }) => usedBytes) > size.payloadBytes || sum(({ indexed }) => indexed) > size.entries) {
     verdict.broken('limits', `the windows of ${gateway.name} hold more than their pool`)
   }
-  for (const feed of stream.partitions) {
+  for (const feed of partitions) {
     const fault = indexFault(feed.window) ?? (quiet ? contentFault(feed, truth) : undefined)
-    if (fault !== undefined) verdict.broken('window', `${gateway.name}, partition ${feed.partition}: ${fault}`)
+    if (fault !== undefined) verdict.broken('window', `${gateway.name}, ${feed.stream}/${feed.partition}: ${fault}`)
   }
 }
 
 /** A gateway that nobody is connected to keeps nothing of anybody. */
 export function inspectEmpty(gateway: SimGateway, verdict: Verdict): void {
-  const { sessions, stream, instruments } = gateway
+  const { sessions, partitions, instruments } = gateway
   const { subscriptions, behind } = instruments.gateway
   const counts = { sessions: sessions.size, subscriptions, behind }
-  for (const { hub, readers, parked, partition } of stream.partitions) {
-    Object.assign(counts, { [`readers ${partition}`]: readers.size + parked.size, [`hub ${partition}`]: hub.size })
+  for (const { hub, readers, parked, stream, partition } of partitions) {
+    const of = `${stream}/${partition}`
+    Object.assign(counts, { [`readers ${of}`]: readers.size + parked.size, [`hub ${of}`]: hub.size })
   }
   const left = Object.entries(counts).filter(([, count]) => count !== 0)
   if (left.length > 0)

@@ -1,7 +1,7 @@
 import { type Random, seededRandom } from '../../src/base/random.ts'
 import type { Generations } from '../../src/log/record.ts'
 import type { ClientPlan, WayName, WishPlan } from './client.ts'
-import type { GatewaySize } from './gateway.ts'
+import type { GatewaySize } from './gateway-size.ts'
 import { type SourceKind, sourceKinds } from './simulated-source.ts'
 import { collisions, hashSeeds, patterns, plainSubjects } from './subjects.ts'
 

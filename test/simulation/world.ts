@@ -1,7 +1,7 @@
 import { type Random, seededRandom } from '../../src/base/random.ts'
 import { defaultRoutes, RoutingTable } from '../../src/routing/table.ts'
 import type { Position } from '../../src/wire/token.ts'
-import { SimBroker } from './broker.ts'
+import { SimBroker, streamName } from './broker.ts'
 import { type ClientPlan, SimClient } from './client.ts'
 import { makeCluster } from './clusters.ts'
 import { type ClientEnd, Connection, type Request } from './connection.ts'
@@ -65,15 +65,15 @@ export class World implements Network {
   }
 
   startGateway(): void {
-    const { time, broker, cluster, plan, verdict } = this
+    const { time, cluster, plan, verdict } = this
     const name = `gateway ${++this.#gatewaysMade}`
     const url = gatewayUrls.find((each) => !this.gateways.some((other) => other.url === each)) ?? anyUrl
     const surroundings = {
       url,
       time,
-      broker,
       cluster,
       routing: this.#routing,
+      streams: { [streamName]: { topic: streamName, partitions: plan.partitions } },
       seed: Math.floor(this.random.next() * 2 ** 31),
       hashSeed: plan.hashSeed,
       size: plan.size,
@@ -135,15 +135,10 @@ export class World implements Network {
   }
 
   #knowledgeOf(gateway: SimGateway): GatewayKnowledge {
-    const { partitions } = gateway.stream
-    const head = ({ streamHash, partition }: Position) => {
-      const feed = partitions[partition]
-      return feed?.streamHash === streamHash ? feed.window.head : Number.POSITIVE_INFINITY
-    }
-    const memory = (streamHash: number, partition: number) => {
-      const feed = partitions[partition]
-      return feed?.streamHash === streamHash ? feed.window : undefined
-    }
+    const memory = (streamHash: number, partition: number) =>
+      gateway.partitions.find((each) => each.streamHash === streamHash && each.partition === partition)?.window
+    const head = ({ streamHash, partition }: Position) =>
+      memory(streamHash, partition)?.head ?? Number.POSITIVE_INFINITY
     return {
       startedMs: this.#readyMs.get(gateway)!,
       head,

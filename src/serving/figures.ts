@@ -1,0 +1,44 @@
+import type { PartitionFeed } from '../fanout/partition-feed.ts'
+import type { StreamFeed } from '../fanout/stream-feed.ts'
+import type { PartitionFigures, StreamFigures } from '../telemetry/instruments.ts'
+
+/** A stream as people see it. */
+export interface StreamStatus extends StreamFigures {
+  readonly name: string
+  readonly topic: string
+  /** Why it is not up; empty when it is. */
+  readonly detail: string
+  /** undefined until the broker has said it. */
+  readonly incarnation: string | undefined
+}
+
+export function streamStatus(feed: StreamFeed, nowMs: number): StreamStatus {
+  const { name, topic, detail } = feed
+  const { state, partitions } = streamFigures(feed, nowMs)
+  return { name, topic, state, detail, incarnation: feed.info?.incarnation, partitions }
+}
+
+export function streamFigures(feed: StreamFeed, nowMs: number): StreamFigures {
+  const partitions = feed.partitions.map((each) => partitionFigures(each, nowMs))
+  return { state: feed.condition, partitions }
+}
+
+function partitionFigures(feed: PartitionFeed, nowMs: number): PartitionFigures {
+  const { partition, first, brokerHead, window, hub } = feed
+  return {
+    partition,
+    first,
+    head: Math.max(brokerHead, window.head),
+    read: window.head,
+    unreadAgeMs: feed.unreadAgeMs(nowMs),
+    windowTail: window.tail,
+    tiers: {
+      payload: { records: window.size, bytes: window.usedBytes, ageMs: ageMs(window.oldestMs, nowMs) },
+      index: { records: window.indexed, bytes: window.indexBytes, ageMs: ageMs(window.indexOldestMs, nowMs) },
+    },
+    subscriptions: hub.size,
+  }
+}
+
+const ageMs = (timeMs: number | undefined, nowMs: number) =>
+  timeMs === undefined ? undefined : Math.max(0, nowMs - timeMs)

@@ -1,0 +1,137 @@
+import { closeAll } from '../base/close-all.ts'
+import { Feeds } from '../fanout/feeds.ts'
+import { RejectedRing } from '../fanout/rejected.ts'
+import { StreamFeed } from '../fanout/stream-feed.ts'
+import { WindowPool } from '../log/window-pool.ts'
+import { AheadWatch } from '../session/ahead.ts'
+import { Sessions } from '../session/host.ts'
+import { sessionLimits } from '../session/limits.ts'
+import { Pump } from '../session/pump.ts'
+import { ReadBack } from '../session/read-back.ts'
+import { maxSubjectBytes } from '../subject/subject.ts'
+import { streamFormatDefaults } from '../wire/stream-format.ts'
+import { type StreamStatus, streamFigures, streamStatus } from './figures.ts'
+import type { ServedStream, ServingContracts, ServingOptions } from './options.ts'
+import { chunkSizes, windowPool } from './sizes.ts'
+
+/** Clients are let in once the streams are there; where the broker keeps them waiting, after this long, ms. */
+const firstClientMs = 1000
+
+/**
+ * All between the broker and the transports: feeds with their windows, read-back, sessions. Whoever has a `Source` and a way to clients
+ * (the gateway, the tests' harness, the simulation) has one, and builds none of its parts.
+ *
+ * In this order: `start`, and clients are let in; `drain`, when no more are let in; `close`, and then the source may be closed.
+ */
+export class Serving {
+  readonly feeds: Feeds
+  readonly sessions: Sessions
+  readonly readBack: ReadBack
+  readonly pool: WindowPool
+  /** Records of all streams that could not be used. */
+  readonly rejected = new RejectedRing()
+  readonly #options: ServingOptions
+  readonly #contracts: ServingContracts
+
+  constructor(options: ServingOptions, contracts: ServingContracts) {
+    this.#options = options
+    this.#contracts = contracts
+    const { routing, source, instruments } = contracts
+    this.pool = this.#makePool()
+    instruments.observePool = () => this.pool.figures()
+    this.feeds = new Feeds(routing, source)
+    for (const [name, stream] of Object.entries(options.streams)) this.feeds.streams.set(name, this.#feed(name, stream))
+    const pump = new Pump(contracts.defer, () => contracts.clock.monotonicMs())
+    this.readBack = this.#makeReadBack(pump)
+    this.sessions = this.#makeSessions(pump)
+  }
+
+  /** Begins to read. Resolves when clients may be let in, whether the broker is there or not. */
+  async start(): Promise<void> {
+    const { clock } = this.#contracts
+    let cancel = () => {}
+    const patience = new Promise<void>((resolve) => {
+      cancel = clock.after(firstClientMs, resolve)
+    })
+    await Promise.race([this.feeds.start(), patience])
+    cancel()
+  }
+
+  /** Ends all sessions as `shutting_down`; resolves when each has been told. */
+  drain(): Promise<void> {
+    return this.sessions.drain()
+  }
+
+  /** Nothing is read from the broker once it has resolved. */
+  close(): Promise<void> {
+    return closeAll([() => this.feeds.close(), () => this.readBack.close()])
+  }
+
+  status(): StreamStatus[] {
+    return [...this.feeds.streams.values()].map((feed) => streamStatus(feed, this.#nowMs()))
+  }
+
+  #nowMs(): number {
+    return this.#contracts.clock.nowUs() / 1000
+  }
+
+  #makePool(): WindowPool {
+    const { window, limits } = this.#options
+    const { source, clock } = this.#contracts
+    return new WindowPool(windowPool(window, limits.maxEventBytes, source.generations), () => clock.monotonicMs())
+  }
+
+  #feed(name: string, { topic, partitions, ...format }: ServedStream): StreamFeed {
+    const { limits, fill, createTopics, seed } = this.#options
+    const { source, routing, clock, logger } = this.#contracts
+    const instruments = this.#contracts.instruments.stream(name)
+    const feed = new StreamFeed({
+      name,
+      topic,
+      format: { ...streamFormatDefaults, ...format },
+      source,
+      routing,
+      window: { pool: this.pool, seed },
+      fill,
+      maxEventBytes: limits.maxEventBytes,
+      partitions,
+      creates: createTopics || source.kind === 'embedded',
+      instruments,
+      rejected: this.rejected,
+      clock,
+      logger,
+      onRepartitioned: () => this.sessions.replaceAll(),
+    })
+    instruments.observe = () => streamFigures(feed, this.#nowMs())
+    return feed
+  }
+
+  #makeReadBack(pump: Pump): ReadBack {
+    const { readBack, limits } = this.#options
+    const { source, clock, logger } = this.#contracts
+    const { options, pool } = chunkSizes(readBack, limits.maxEventBytes, source.generations)
+    return new ReadBack(options, pool, this.feeds, clock, logger, pump)
+  }
+
+  #makeSessions(pump: Pump): Sessions {
+    const { gateway, version, heartbeatMs, limits, session, seed } = this.#options
+    const { clock, logger, instruments, random } = this.#contracts
+    const { maxSessions, maxFrameBytes, maxEventBytes, maxSubscriptions } = limits
+    const told = { maxFrameBytes, maxEventBytes, maxSubjectBytes, maxSubscriptions }
+    return new Sessions(
+      { maxSessions, welcome: { gateway, version, heartbeatMs, limits: told } },
+      {
+        feeds: this.feeds,
+        readBack: this.readBack,
+        pump,
+        ahead: new AheadWatch(this.feeds, clock),
+        limits: { ...sessionLimits, ...session, maxSubscriptions },
+        instruments: instruments.gateway,
+        clock,
+        logger,
+        seed,
+      },
+      random,
+    )
+  }
+}

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { systemRandom } from '../../src/base/random.ts'
+import { fillDefaults } from '../../src/fanout/fill.ts'
+import { defaultRoutes, RoutingTable } from '../../src/routing/table.ts'
+import type { ServingOptions } from '../../src/serving/options.ts'
+import { Serving } from '../../src/serving/serving.ts'
+import { type Outlet, writeOutcome } from '../../src/session/outlet.ts'
+import { readBackDefaults } from '../../src/session/read-back.ts'
+import { Instruments } from '../../src/telemetry/instruments.ts'
+import { ModelBroker } from '../model/broker.ts'
+import { ManualClock, settled } from '../model/clock.ts'
+import { quiet, TestGateway } from '../session/harness.ts'
+
+const mib = 1 << 20
+
+const options: ServingOptions = {
+  gateway: 'one',
+  version: '1.2.3',
+  heartbeatMs: 25_000,
+  limits: { maxSessions: 2, maxSubscriptions: 3, maxFrameBytes: 4000, maxEventBytes: 5000 },
+  streams: { events: { topic: 'carillon', partitions: 1 } },
+  createTopics: false,
+  window: { payloadBytes: mib, indexBytes: mib },
+  fill: fillDefaults,
+  readBack: { ...readBackDefaults, cacheBytes: mib },
+  seed: 7,
+}
+
+function setUp(more: Partial<ServingOptions> = {}, broker = new ModelBroker('carillon', 1)) {
+  const clock = new ManualClock()
+  const instruments = new Instruments()
+  const serving = new Serving(
+    { ...options, ...more },
+    {
+      source: broker,
+      routing: new RoutingTable(defaultRoutes),
+      clock,
+      random: systemRandom,
+      logger: quiet,
+      instruments,
+      defer: (task) => setImmediate(task),
+    },
+  )
+  return { serving, clock, instruments, broker }
+}
+
+/** A WebSocket that keeps what it is given. */
+function outlet() {
+  const frames: Record<string, ReturnType<typeof JSON.parse>>[] = []
+  const outlet: Outlet = {
+    transport: 'websocket',
+    encoding: 'json',
+    write: (frame) => {
+      frames.push(JSON.parse(Buffer.from(frame).toString('utf8')))
+      return writeOutcome.sent
+    },
+    batch: (run) => run(),
+    opened() {},
+    caughtUp() {},
+    end() {},
+  }
+  return { outlet, frames }
+}
+
+test('clients are let in once each stream is read, and no timer is left', async () => {
+  const { serving, clock } = setUp()
+  await serving.start()
+  assert.deepEqual(serving.feeds.notReady(), [])
+  assert.equal(clock.waiting, 0)
+})
+
+test('where the broker keeps them waiting, clients are let in after a second', async () => {
+  const broker = new ModelBroker('carillon', 1)
+  broker.describe = () => new Promise(() => {})
+  const { serving, clock } = setUp({}, broker)
+  let started = false
+  void serving.start().then(() => {
+    started = true
+  })
+  await clock.advance(999)
+  assert.equal(started, false)
+  await clock.advance(1)
+  assert.equal(started, true)
+  assert.equal(serving.feeds.notReady().length, 1)
+})
+
+test('a client is told the limits that it is held to', async () => {
+  const { serving } = setUp()
+  await serving.start()
+  const { outlet: socket, frames } = outlet()
+  const session = serving.sessions.open(socket)
+  const { welcome } = frames[0]!
+  assert.deepEqual([welcome.gateway, welcome.version, welcome.heartbeatMs], ['one', '1.2.3', 25_000])
+  const { maxFrameBytes, maxEventBytes, maxSubscriptions } = welcome.limits
+  assert.deepEqual([maxFrameBytes, maxEventBytes, maxSubscriptions], [4000, 5000, 3])
+  for (const ref of [1, 2, 3, 4]) session.receive({ kind: 'subscribe', ref, subject: `a.${ref}`, after: [] })
+  assert.equal(frames.at(-1)!.error.code, 'too_many_subscriptions')
+  serving.sessions.open(outlet().outlet)
+  assert.throws(() => serving.sessions.open(outlet().outlet), { code: 'overloaded' })
+})
+
+test('each configured stream has a feed in the one pool, and figures', async () => {
+  const streams = { events: options.streams.events!, more: { topic: 'other', partitions: 2, format: 'raw' as const } }
+  const { serving, instruments } = setUp({ streams })
+  await serving.start()
+  assert.deepEqual(
+    serving.status().map(({ name, topic, state }) => [name, topic, state]),
+    [
+      ['events', 'carillon', 'up'],
+      ['more', 'other', 'up'],
+    ],
+  )
+  assert.equal(serving.pool.windows, 2)
+  assert.deepEqual(
+    ['events', 'more'].map((name) => instruments.stream(name).observe().state),
+    ['up', 'up'],
+  )
+  assert.equal(instruments.observePool().payload.limitBytes, mib)
+})
+
+test('after it has closed nothing is read, though a feed did not close', async () => {
+  const gateway = await TestGateway.start()
+  const client = gateway.connect()
+  gateway.stream.close = () => Promise.reject(new Error('it hangs'))
+  for (let i = 0; i < 200; i++) gateway.publish('a', `${i}`)
+  await assert.rejects(gateway.serving.close(), /it hangs/)
+  const before = gateway.broker.ranges
+  client.subscribe(1, 'a', 'earliest')
+  await settled()
+  assert.equal(gateway.broker.ranges, before)
+})

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { WindowPool } from '../../src/log/window-pool.ts'
+import { chunkSizes, windowPool } from '../../src/serving/sizes.ts'
+import { readBackDefaults } from '../../src/session/read-back.ts'
+
+const mib = 1 << 20
+const readBack = { ...readBackDefaults, cacheBytes: 64 * mib }
+
+test('the budgets of the windows become whole slabs: of 1024 records, and such that any event fits in one', () => {
+  const budgets = { payloadBytes: 512 * mib, indexBytes: 512 * mib }
+  const epochs = windowPool(budgets, 1_000_000, 'epochs')
+  assert.deepEqual([epochs.payloadSlabBytes, epochs.slabEntries, epochs.entries], [mib, 1024, 16 * mib])
+  assert.equal(windowPool(budgets, 1_000_000, 'times').entries, Math.floor((512 * mib) / 36))
+  assert.equal(windowPool(budgets, mib, 'epochs').payloadSlabBytes, 2 * mib)
+})
+
+test('a small pool has the slabs that it is given', () => {
+  const small = { payloadBytes: 4096, indexBytes: 64 * 32, payloadSlabBytes: 1024, slabEntries: 8 }
+  const { payload, index } = new WindowPool(windowPool(small, 512, 'epochs')).figures()
+  assert.deepEqual([payload.limitBytes, index.limitBytes], [4096, 64 * 32])
+})
+
+test('a chunk of read-back holds what one read brings, the largest event at least, in one slab of each tier', () => {
+  const { options, pool } = chunkSizes(readBack, 1_000_000, 'times')
+  assert.deepEqual([options.chunkBytes, options.chunks], [mib, 48])
+  assert.deepEqual([pool.payloadBytes, pool.entries], [1.25 * mib + 65_536, 8192])
+  assert.deepEqual([pool.payloadSlabBytes, pool.slabEntries], [pool.payloadBytes, pool.entries])
+  assert.equal(pool.generations, 'times')
+  const large = chunkSizes({ ...readBack, chunkBytes: 65_536 }, 8 * mib, 'epochs')
+  assert.equal(large.options.chunkBytes, 8 * mib)
+  assert.ok(large.pool.payloadBytes > 8 * mib)
+})
+
+test('of chunks there are two at least, however small their memory', () => {
+  assert.equal(chunkSizes({ ...readBack, cacheBytes: 0 }, 1024, 'epochs').options.chunks, 2)
+})
+
+test('floors of its own make a chunk as small as a test needs it', () => {
+  const floors = { chunkBytes: 0, entries: 32, spareBytes: 1000, chunks: 4 }
+  const { options, pool } = chunkSizes({ ...readBack, chunkBytes: 300, cacheBytes: 0, floors }, 1024, 'epochs')
+  assert.deepEqual([options.chunkBytes, options.chunks, pool.payloadBytes, pool.entries], [300, 4, 1375, 32])
+})
