@@ -2,7 +2,7 @@ import type { SourceRecord } from '../../src/log/record.ts'
 import type { Source, StreamInfo } from '../../src/source/source.ts'
 import { decodeEvent } from '../../src/wire/envelope.ts'
 import type { Event } from '../../src/wire/frames.ts'
-import { decodeToken, streamHash } from '../../src/wire/token.ts'
+import { decodeToken, isSameLog, logOf } from '../../src/wire/token.ts'
 import type { Growth, Incarnation } from '../../test/simulation/broker.ts'
 import { type LogRecord, PartitionLog } from '../../test/simulation/partition-log.ts'
 import { Truth } from '../../test/simulation/truth.ts'
@@ -23,15 +23,15 @@ export class LogTruth {
 
   private constructor(source: Source, info: StreamInfo, growths: Growth[]) {
     const logs = Array.from({ length: info.partitions }, (_, p) => new PartitionLog(0, p, source.firstOffset))
-    const hash = streamHash(info.name, info.incarnation)
+    const log = logOf(info.name, info.incarnation)
     const never = Number.POSITIVE_INFINITY
-    this.#incarnation = { index: 0, id: info.incarnation, hash, logs, growths, deletedMs: never }
+    this.#incarnation = { index: 0, id: info.incarnation, ...log, logs, growths, deletedMs: never }
     this.truth = new Truth({
       incarnations: [this.#incarnation],
       current: this.#incarnation,
       generations: source.generations,
       firstOffset: source.firstOffset,
-      byHash: (asked) => (asked === hash ? this.#incarnation : undefined),
+      byLog: (asked) => (isSameLog(asked, log) ? this.#incarnation : undefined),
     })
   }
 

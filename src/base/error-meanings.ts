@@ -6,7 +6,7 @@ export const errorMeanings: Readonly<Record<ErrorCode, string>> = {
   bad_request: 'a request whose parameters or body are not of the documented form',
   bad_subject: 'a subject or pattern that breaks the subject rules',
   bad_ref: 'a ref that is 0, already in use, or not of this session',
-  bad_token: 'a position token that is damaged or not a token',
+  bad_token: 'a position token that is damaged, of another version, or not a token',
   bad_event: 'an event that breaks the event rules',
   no_route: 'no route covers the subject',
   not_found: 'no such path',

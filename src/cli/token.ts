@@ -7,7 +7,7 @@ export function command(): Command {
     .description('Show the positions in a token. A token holds no secret.')
     .argument('<token>')
     .option('--json', 'as JSON')
-  command.addHelpText('after', '\nExample:\n  carillon token EB0nNhUBASs')
+  command.addHelpText('after', '\nExample:\n  carillon token IBLY44R-AwgVAQHJ')
   return command.action((text: string) => {
     const positions = decodeToken(text)
     if (command.opts<{ json?: boolean }>().json) {
@@ -15,11 +15,13 @@ export function command(): Command {
       return
     }
     const rows = positions.map((position) => {
-      const { streamHash, partition, offset, generation } = position
-      const hash = streamHash.toString(16).padStart(8, '0')
-      if (isGrowth(position)) return [hash, `of ${offset}`, '', '']
-      return [hash, String(partition), String(offset), generation < 0 ? 'unknown' : String(generation)]
+      const { nameHash, incarnationHash, partition, offset, generation } = position
+      const log = [hex(nameHash), hex(incarnationHash)]
+      if (isGrowth(position)) return [...log, `of ${offset}`, '', '']
+      return [...log, String(partition), String(offset), generation < 0 ? 'unknown' : String(generation)]
     })
-    console.log(table(['stream', 'partition', 'next offset', 'generation'], rows))
+    console.log(table(['stream', 'incarnation', 'partition', 'next offset', 'generation'], rows))
   })
 }
+
+const hex = (hash: number): string => hash.toString(16).padStart(8, '0')

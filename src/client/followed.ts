@@ -3,14 +3,14 @@ import { type Delivery, type Gap, type GapReason, type SubscribeOptions, subscri
 import {
   decodeToken,
   encodeToken,
+  hashOf,
   isGrowth,
+  isSameLog,
   isSamePartition,
   keyOf,
-  type Partition,
   type Position,
   parseAfter,
-  sameStreamName,
-  streamHash,
+  partitionKeyOf,
 } from '../wire/token.ts'
 import { Ahead } from './ahead.ts'
 import type { Refusal, Wish } from './connection.ts'
@@ -37,11 +37,9 @@ const leadsBack: ReadonlySet<GapReason> = new Set(['rewritten', 'recreated', 're
 /** Gaps that may tell of a partition in which one stands from now on. */
 const opens: ReadonlySet<GapReason> = new Set(['repartitioned', 'unnamed'])
 
-/** Of a partition by the stream's name alone, as a position has it: where several incarnations may be meant. */
-const nameKeyOf = ({ streamHash, partition }: Partition): string => `${streamHash >>> 24}~${partition}`
-
-const nameKeyOfStream = ({ stream, partition }: Pick<Gap, 'stream' | 'partition'>): string =>
-  nameKeyOf({ streamHash: streamHash(stream, ''), partition })
+/** As `partitionKeyOf`, by the stream's name. */
+const namedKeyOf = ({ stream, partition }: Pick<Gap, 'stream' | 'partition'>): string =>
+  partitionKeyOf({ nameHash: hashOf(stream), partition })
 
 /** Events that wait for `live`, in number: beyond that the gateway is asked again for all of them. */
 const maxHeld = 256
@@ -75,7 +73,7 @@ export class Followed {
   #heldTooMuch = false
   /**
    * SSE says positions less often than events: what came until then, by `keyOf` where the stream is known by its position, else by
-   * `nameKeyOf`.
+   * `partitionKeyOf`.
    */
   readonly #ahead = new Map<string, Ahead>()
 
@@ -206,7 +204,7 @@ export class Followed {
     const { stream, partition, offset, event } = delivery
     if (stream === undefined) return this.take(delivery, decodeToken(delivery.after)[0]!)
     const own = this.place.named(stream, partition)
-    const byName = nameKeyOfStream({ stream, partition })
+    const byName = namedKeyOf({ stream, partition })
     const key = own === undefined ? byName : keyOf(own)
     // What came before it had a place there counts from then on as well.
     const ahead = this.#ahead.get(key) ?? this.#ahead.get(byName) ?? new Ahead()
@@ -233,7 +231,7 @@ export class Followed {
     if (this.#starting || mayBeHere || this.#standsIn(gap)) return this.#gapIfNews(gap)
     // Its place may not name where its subject is now; that is no place of its own all the same.
     const isTold = this.#isAnywhere(gap) || hasGrown === true
-    if (gap.reason === 'recreated') this.#ahead.delete(nameKeyOfStream(gap))
+    if (gap.reason === 'recreated') this.#ahead.delete(namedKeyOf(gap))
     return isTold ? this.inflow.gap(gap, undefined) : true
   }
 
@@ -252,7 +250,7 @@ export class Followed {
       this.#starting ||
       isGrowth(position) ||
       this.place.at(position) !== undefined ||
-      this.#ahead.has(nameKeyOf(position))
+      this.#ahead.has(partitionKeyOf(position))
     const own = positions.filter((position) => isOwn(position) && !torn.includes(position))
     for (const position of own) this.#ahead.get(keyOf(position))?.passed(position.offset)
     this.placed ||= own.length + this.place.size > 0
@@ -278,11 +276,11 @@ export class Followed {
    * It is told by name what comes at `offset`, so it has passed everything below: what is held from there and still new was for it, and
    * must not come later.
    */
-  #release({ streamHash, partition }: Position, offset: number): boolean {
+  #release(position: Position, offset: number): boolean {
     if (this.#held.length === 0) return true
     const isBelow = (frame: Delivery | Gap) => {
-      const isThere = decodeToken(frame.after).some((each) => each.streamHash === streamHash)
-      return isThere && frame.partition === partition && firstOf(frame) < offset
+      const isThere = decodeToken(frame.after).some((each) => isSameLog(each, position))
+      return isThere && frame.partition === position.partition && firstOf(frame) < offset
     }
     const released = this.#held.filter(isBelow)
     this.#held = this.#held.filter((frame) => !isBelow(frame))
@@ -290,14 +288,13 @@ export class Followed {
   }
 
   /** What is held of a log that is gone is of no use: what took its place is told by name. */
-  #forgetHeld({ reason, from, partition }: Gap, { streamHash }: Position): void {
+  #forgetHeld({ reason, from, partition }: Gap, position: Position): void {
     if (reason !== 'recreated' && reason !== 'rewritten') return
     this.#held = this.#held.filter((frame) => {
       if (frame.partition !== partition) return true
-      const held = decodeToken(frame.after).find((each) => sameStreamName(each.streamHash, streamHash))
+      const held = decodeToken(frame.after).find(({ nameHash }) => nameHash === position.nameHash)
       if (held === undefined) return true
-      const isSame = held.streamHash === streamHash
-      return isSame && (reason === 'recreated' || firstOf(frame) < from)
+      return isSameLog(held, position) && (reason === 'recreated' || firstOf(frame) < from)
     })
   }
 
@@ -314,8 +311,8 @@ export class Followed {
     const positions = positionsOf(gap)
     // What follows a gap that may lead back is new, whatever its offset.
     if (gap.to === undefined || leadsBack.has(gap.reason)) {
-      this.#ahead.delete(nameKeyOfStream(gap))
-      for (const position of positions) this.#forgetAhead(position)
+      const own = namedKeyOf(gap)
+      for (const key of this.#ahead.keys()) if (key.startsWith(own)) this.#ahead.delete(key)
     }
     const move: Move = { how: 'to', positions }
     this.place.move(move)
@@ -334,9 +331,9 @@ export class Followed {
     const now = growthOf(gap)
     if (now === undefined) return undefined
     // Of incarnations that it stood in one after the other it may know several.
-    const known = this.place.growth.filter((own) => sameStreamName(own.streamHash, now.streamHash))
+    const known = this.place.growth.filter(({ nameHash }) => nameHash === now.nameHash)
     if (known.length === 0) return undefined
-    const same = known.find((own) => own.streamHash === now.streamHash)
+    const same = known.find((own) => isSameLog(own, now))
     return same ? same.offset < now.offset : known.some((own) => own.offset !== now.offset)
   }
 
@@ -345,16 +342,16 @@ export class Followed {
   }
 
   /** A subject has one partition: with places in several of the stream it has moved, to a new one or to one of before. */
-  #isAnywhere({ stream, partition }: Gap): boolean {
-    const name = streamHash(stream, '')
-    if (this.#ahead.has(nameKeyOf({ streamHash: name, partition }))) return true
-    const count = this.place.positions.filter((own) => sameStreamName(own.streamHash, name)).length
+  #isAnywhere(gap: Gap): boolean {
+    if (this.#ahead.has(namedKeyOf(gap))) return true
+    const nameHash = hashOf(gap.stream)
+    const count = this.place.positions.filter((own) => own.nameHash === nameHash).length
     return count > 1 && !isPattern(this.subject)
   }
 
   #aheadAt(position: Position): Ahead | undefined {
     if (this.#ahead.size === 0) return undefined
-    return this.#ahead.get(keyOf(position)) ?? this.#ahead.get(nameKeyOf(position))
+    return this.#ahead.get(keyOf(position)) ?? this.#ahead.get(partitionKeyOf(position))
   }
 
   /** The next new offset there: over SSE events are ahead of their positions. */
@@ -363,14 +360,6 @@ export class Followed {
     // What came of another log, or of this one before that, says nothing of what is behind the gap.
     if (own === undefined) return reason === 'recreated' ? undefined : this.#aheadAt(position)?.next
     return Math.max(own, this.#ahead.get(keyOf(position))?.next ?? 0)
-  }
-
-  /** Of all incarnations of the partition. */
-  #forgetAhead({ streamHash, partition }: Position): void {
-    for (const key of this.#ahead.keys()) {
-      const [hash, other] = key.split('/')
-      if (Number(other) === partition && sameStreamName(Number(hash), streamHash)) this.#ahead.delete(key)
-    }
   }
 
   /**

@@ -1,12 +1,12 @@
 import {
   decodeToken,
   encodeToken,
+  hashOf,
   isGrowth,
+  isSameLog,
   isSamePartition,
   keyOf,
   type Position,
-  sameStreamName,
-  streamHash,
 } from '../wire/token.ts'
 
 /** How what was told moves the place that somebody stands at. */
@@ -33,8 +33,7 @@ export const isOn = (own: Position | undefined, { offset, generation }: Position
 /** Where a subscription stands: one position for each partition of each stream, and one in the growth of each. */
 export class Place {
   readonly #positions = new Map<string, Position>()
-  /** By `streamHash`. */
-  readonly #growth = new Map<number, Position>()
+  readonly #growth = new Map<string, Position>()
 
   get size(): number {
     return this.#positions.size
@@ -65,8 +64,8 @@ export class Place {
 
   /** The position in the partition of a stream that is known by name only; undefined when none or several may be meant. */
   named(stream: string, partition: number): Position | undefined {
-    const name = streamHash(stream, '')
-    const found = this.positions.filter((each) => each.partition === partition && sameStreamName(each.streamHash, name))
+    const named = { nameHash: hashOf(stream), partition }
+    const found = this.positions.filter((each) => isSamePartition(each, named))
     return found.length === 1 ? found[0] : undefined
   }
 
@@ -89,11 +88,11 @@ export class Place {
 
   /** Of the incarnation that is known; never back. */
   #grow(position: Position): void {
-    const { streamHash, offset } = position
-    const isIn = (hash: number) => this.positions.some((own) => own.streamHash === hash)
-    if (!isIn(streamHash)) return
-    for (const hash of this.#growth.keys()) if (!isIn(hash)) this.#growth.delete(hash)
-    if ((this.#growth.get(streamHash)?.offset ?? -1) <= offset) this.#growth.set(streamHash, position)
+    const isIn = (log: Position) => this.positions.some((own) => isSameLog(own, log))
+    if (!isIn(position)) return
+    for (const [key, other] of this.#growth) if (!isIn(other)) this.#growth.delete(key)
+    const key = keyOf(position)
+    if ((this.#growth.get(key)?.offset ?? -1) <= position.offset) this.#growth.set(key, position)
   }
 
   /** A gateway that can't tell the generation of a position says nothing against the one that is known. */
@@ -113,16 +112,17 @@ export class Place {
  */
 export function lowestToken(tokens: readonly string[]): string | undefined {
   const lowest = new Map<string, Position>()
-  const unsaid = new Set<number>()
+  const unsaid: Position[] = []
   for (const token of tokens) {
     const positions = decodeToken(token)
-    const said = new Set(positions.filter(isGrowth).map(({ streamHash }) => streamHash))
+    const said = positions.filter(isGrowth)
     for (const position of positions) {
-      if (!said.has(position.streamHash)) unsaid.add(position.streamHash)
+      if (!said.some((each) => isSameLog(each, position))) unsaid.push(position)
       const other = lowest.get(keyOf(position))
       if (other === undefined || position.offset < other.offset) lowest.set(keyOf(position), position)
     }
   }
-  const positions = [...lowest.values()].filter((each) => !isGrowth(each) || !unsaid.has(each.streamHash))
+  const isSaid = (growth: Position) => !unsaid.some((each) => isSameLog(each, growth))
+  const positions = [...lowest.values()].filter((each) => !isGrowth(each) || isSaid(each))
   return positions.length === 0 ? undefined : encodeToken(positions)
 }

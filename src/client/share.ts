@@ -1,5 +1,5 @@
 import { type SubscribeOptions, subscribeOptions } from '../wire/frames.ts'
-import { keyOf, type Position } from '../wire/token.ts'
+import { isSameLog, keyOf, type Position } from '../wire/token.ts'
 import type { Followed } from './followed.ts'
 import { contradict, lowestToken } from './place.ts'
 
@@ -113,15 +113,15 @@ function isContradictory(positions: readonly Position[]): boolean {
 
 /** By stream, whatever the incarnation: which incarnations it knows, and up to which partition, where it does not say of how many. */
 function knowledgeOf({ place }: Followed): Map<number, string> {
-  const counted = new Set(place.growth.map(({ streamHash }) => streamHash))
-  const known = new Map<number, { hashes: Set<number>; last: number }>()
-  for (const { streamHash, partition } of place.positions) {
-    const own = known.get(streamHash >>> 24) ?? { hashes: new Set(), last: -1 }
-    own.hashes.add(streamHash)
-    if (!counted.has(streamHash)) own.last = Math.max(own.last, partition)
-    known.set(streamHash >>> 24, own)
+  const known = new Map<number, { incarnations: Set<number>; last: number }>()
+  for (const position of place.positions) {
+    const { nameHash, incarnationHash, partition } = position
+    const own = known.get(nameHash) ?? { incarnations: new Set(), last: -1 }
+    own.incarnations.add(incarnationHash)
+    if (!place.growth.some((each) => isSameLog(each, position))) own.last = Math.max(own.last, partition)
+    known.set(nameHash, own)
   }
-  return new Map([...known].map(([stream, { hashes, last }]) => [stream, `${[...hashes].sort()} ${last}`]))
+  return new Map([...known].map(([stream, { incarnations, last }]) => [stream, `${[...incarnations].sort()} ${last}`]))
 }
 
 function share(members: readonly Followed[], all: readonly Followed[], until: Share['until']): Share {

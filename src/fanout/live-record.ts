@@ -3,16 +3,15 @@ import type { EventTrace } from '../telemetry/stream-traces.ts'
 import { type DeliveryParts, encodeDelivery } from '../wire/delivery.ts'
 import { envelopeView, scanEnvelope } from '../wire/envelope.ts'
 import type { Encoding } from '../wire/frames.ts'
-import { encodePosition } from '../wire/token.ts'
+import { encodePosition, type Log } from '../wire/token.ts'
 
 const envelope = envelopeView()
 const encodings = { json: 0, proto: 1, sse: 2 } as const
 
 /** Which partition of which log: a PartitionFeed is one. */
-export interface Place {
+export interface Place extends Log {
   readonly stream: string
   readonly partition: number
-  readonly streamHash: number
 }
 
 /**
@@ -27,7 +26,8 @@ export class LiveRecord implements DeliveryParts {
   offset = 0
   /** Leader epoch of the record: the generation of the position after it; -1 unknown. */
   epoch = -1
-  streamHash = 0
+  nameHash = 0
+  incarnationHash = 0
   hash = 0
   buffer: Buffer = Buffer.alloc(0)
   eventStart = 0
@@ -63,7 +63,8 @@ export class LiveRecord implements DeliveryParts {
     this.partition = feed.partition
     this.offset = record.offset
     this.epoch = record.epoch
-    this.streamHash = feed.streamHash
+    this.nameHash = feed.nameHash
+    this.incarnationHash = feed.incarnationHash
     this.buffer = record.buffer
     this.eventStart = record.eventStart
     this.eventEnd = record.eventEnd
@@ -96,7 +97,8 @@ export class LiveRecord implements DeliveryParts {
   get after(): string {
     if (this.#after === '') {
       this.#after = encodePosition({
-        streamHash: this.streamHash,
+        nameHash: this.nameHash,
+        incarnationHash: this.incarnationHash,
         partition: this.partition,
         offset: this.offset + 1,
         generation: this.epoch,

@@ -3,7 +3,7 @@ import type { Lost } from '../log/losses.ts'
 import { Window, type WindowOptions } from '../log/window.ts'
 import type { Offsets } from '../source/source.ts'
 import type { StreamInstruments } from '../telemetry/instruments.ts'
-import { encodePosition, type Position, streamHash } from '../wire/token.ts'
+import { encodePosition, hashOf, type Position } from '../wire/token.ts'
 import { Hub } from './hub.ts'
 
 /** A reader of one partition, as far as the feed must tell it what happened to the log. */
@@ -33,8 +33,9 @@ export class PartitionFeed {
   readonly parked = new Set<FeedReader>()
   /** The offset of the log's very first record. */
   readonly firstOffset: number
-  /** Names stream and incarnation in a token. */
-  streamHash: number
+  /** Of the stream's name, and of its present incarnation, as in a token. */
+  readonly nameHash: number
+  incarnationHash: number
   /** How often what was read of the log was no longer to be used: what was read back before is not of it any more. */
   rewrites = 0
   /** The broker's first retained offset and head, as of the last batch. */
@@ -67,7 +68,8 @@ export class PartitionFeed {
     this.partition = partition
     this.window = new Window(options.pool)
     this.hub = new Hub((bytes) => seededHash(bytes, 0, bytes.length, options.seed))
-    this.streamHash = streamHash(stream, incarnation)
+    this.nameHash = hashOf(stream)
+    this.incarnationHash = hashOf(incarnation)
   }
 
   /** The token of `offset` as next to be read; its generation is known while the record below is in the window. */
@@ -77,7 +79,8 @@ export class PartitionFeed {
 
   positionAt(offset: number): Position {
     return {
-      streamHash: this.streamHash,
+      nameHash: this.nameHash,
+      incarnationHash: this.incarnationHash,
       partition: this.partition,
       offset,
       generation: this.window.generationAt(offset),
@@ -121,7 +124,8 @@ export class PartitionFeed {
     const readers = [...this.readers]
     // The window forgets the old log, and with it what these stand on.
     const before = readers.map((reader) => reader.position())
-    this.streamHash = streamHash(this.stream, incarnation)
+    this.incarnationHash = hashOf(incarnation)
+    this.rewrites++
     this.window.start(0, -1)
     this.first = 0
     this.brokerHead = 0

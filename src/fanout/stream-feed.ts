@@ -336,7 +336,8 @@ export class StreamFeed implements TailSink {
     live.partition = feed.partition
     live.offset = appended.offset
     live.epoch = appended.epoch
-    live.streamHash = feed.streamHash
+    live.nameHash = feed.nameHash
+    live.incarnationHash = feed.incarnationHash
     live.hash = appended.hash
     live.buffer = appended.buffer
     live.eventStart = appended.eventStart

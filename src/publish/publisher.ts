@@ -4,7 +4,7 @@ import type { OutRecord, Source, StreamInfo } from '../source/source.ts'
 import { encodeEvent } from '../wire/envelope.ts'
 import type { Event, Published } from '../wire/frames.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
-import { encodePosition, streamHash } from '../wire/token.ts'
+import { encodePosition, logOf } from '../wire/token.ts'
 import { contentOf } from './record-of.ts'
 
 export interface PublisherOptions {
@@ -52,11 +52,11 @@ export class Publisher {
       info,
       indexes.map((index) => placed[index]!.record),
     )
-    const hash = streamHash(stream, info.incarnation)
+    const log = logOf(stream, info.incarnation)
     indexes.forEach((index, i) => {
       const { partition, offset } = acks[i]!
       // The generation is unknown: an acknowledgement does not name the leader's epoch.
-      const after = encodePosition({ streamHash: hash, partition, offset: offset + 1, generation: -1 })
+      const after = encodePosition({ ...log, partition, offset: offset + 1, generation: -1 })
       results[index] = { after, stream, partition, offset }
     })
   }

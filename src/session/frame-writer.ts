@@ -119,9 +119,7 @@ export class FrameWriter {
       reason,
       certain,
       after:
-        count === undefined
-          ? feed.tokenAt(next)
-          : encodeToken([feed.positionAt(next), growthPosition(feed.streamHash, count)]),
+        count === undefined ? feed.tokenAt(next) : encodeToken([feed.positionAt(next), growthPosition(feed, count)]),
     } as const
     const outcome = this.#write(encodeControl(this.#outlet.encoding, frame), false)
     if (outcome !== writeOutcome.refused && reason !== 'unspecified') feed.instruments.gaps[reason]++

@@ -60,14 +60,13 @@ const maxFloorAgeMs = 10_000
 
 interface Chunk {
   readonly feed: PartitionFeed
-  readonly streamHash: number
   readonly rewrites: number
   readonly window: Window
 }
 
 /** Where the records of a partition begin that are young enough. */
 interface Floor {
-  readonly streamHash: number
+  readonly incarnationHash: number
   readonly offset: number
   readonly askedMs: number
 }
@@ -152,7 +151,7 @@ export class ReadBack {
     const chunks = this.#chunks
     for (let i = chunks.length - 1; i >= 0; i--) {
       const chunk = chunks[i]!
-      if (chunk.feed !== feed || chunk.streamHash !== feed.streamHash || chunk.rewrites !== feed.rewrites) continue
+      if (chunk.feed !== feed || chunk.rewrites !== feed.rewrites) continue
       if (offset < chunk.window.tail || offset >= chunk.window.head) continue
       chunks.splice(i, 1)
       chunks.push(chunk)
@@ -264,22 +263,22 @@ export class ReadBack {
   }
 
   async #askFloor(feed: PartitionFeed, maxAgeMs: number): Promise<number> {
-    const { streamHash } = feed
+    const { incarnationHash } = feed
     const known = this.#floors.get(feed)
     const askedMs = this.#clock.monotonicMs()
     const goodForMs = Math.min(maxFloorAgeMs, maxAgeMs / 10)
-    if (known?.streamHash === streamHash && askedMs - known.askedMs < goodForMs) return known.offset
+    if (known?.incarnationHash === incarnationHash && askedMs - known.askedMs < goodForMs) return known.offset
     const offset = await this.#feeds.atTime(feed, Math.ceil(this.#clock.nowUs() / 1000) - maxAgeMs)
     // Another log by now has other offsets.
-    if (streamHash !== feed.streamHash) return 0
-    this.#floors.set(feed, { streamHash, offset, askedMs })
+    if (incarnationHash !== feed.incarnationHash) return 0
+    this.#floors.set(feed, { incarnationHash, offset, askedMs })
     return offset
   }
 
   async #load(feed: PartitionFeed, from: number): Promise<Window> {
     const window = this.#spare.pop() ?? new Window(new WindowPool(this.#chunkPool))
     // As of before the read: where the log becomes another one meanwhile, nobody finds the chunk.
-    const { streamHash, rewrites } = feed
+    const { rewrites } = feed
     const { chunkBytes } = this.#options
     this.#rate.take(chunkBytes)
     let bytes: number
@@ -293,7 +292,7 @@ export class ReadBack {
       throw error
     }
     this.#rate.take(bytes - chunkBytes)
-    this.#chunks.push({ feed, streamHash, rewrites, window })
+    this.#chunks.push({ feed, rewrites, window })
     if (this.#chunks.length > this.#options.chunks) this.#spare.push(this.#chunks.shift()!.window)
     return window
   }

@@ -1,5 +1,5 @@
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
-import { type After, growthPartition, isGrowth, isSamePartition, type Position, sameStreamName } from '../wire/token.ts'
+import { type After, growthPartition, isGrowth, isSameLog, isSamePartition, type Position } from '../wire/token.ts'
 import type { OwedGap } from './gap.ts'
 
 /** Below `until`, a reader gives these offsets and no others. */
@@ -62,14 +62,14 @@ export function carriedPositions(after: After, feeds: readonly PartitionFeed[]):
   const byPartition = Map.groupBy(feeds, ({ partition }) => partition)
   const isAnswered = (position: Position) => {
     const there = isGrowth(position) ? feeds : (byPartition.get(position.partition) ?? [])
-    return there.some(({ streamHash }) => sameStreamName(streamHash, position.streamHash))
+    return there.some(({ nameHash }) => nameHash === position.nameHash)
   }
   return after.positions.filter((position) => !isAnswered(position))
 }
 
 /** How many partitions of the feed's stream a token knows of; undefined = it does not say. */
-export function knownCount({ streamHash }: PartitionFeed, positions: readonly Position[]): number | undefined {
-  return positions.find((position) => isGrowth(position) && position.streamHash === streamHash)?.offset
+export function knownCount(feed: PartitionFeed, positions: readonly Position[]): number | undefined {
+  return positions.find((position) => isGrowth(position) && isSameLog(position, feed))?.offset
 }
 
 /** Where a start without a gap is: ahead of this gateway the token knows better than the window what lies below. */
@@ -91,7 +91,7 @@ function judge(
   const inPartition = byPartition.get(feed.partition) ?? []
   const known = knownHere(feed, inPartition)
   const count = knownCount(feed, byPartition.get(growthPartition) ?? [])
-  const isOwn = known?.streamHash === feed.streamHash && growth.own
+  const isOwn = known !== undefined && isSameLog(known, feed) && growth.own
   if (!isOwn && count !== undefined && count < growth.count(feed) && growth.moved(feed, count)) {
     return movedInto(feed, known, count)
   }
@@ -137,30 +137,31 @@ function movedInto(feed: PartitionFeed, known: Position | undefined, count: numb
 }
 
 /** What a token says of the feed's partition: of its present incarnation, else of an earlier one. */
-function knownHere({ streamHash }: PartitionFeed, inPartition: readonly Position[]): Position | undefined {
+function knownHere(feed: PartitionFeed, inPartition: readonly Position[]): Position | undefined {
   return (
-    inPartition.find((position) => position.streamHash === streamHash) ??
-    inPartition.find((position) => sameStreamName(position.streamHash, streamHash))
+    inPartition.find((position) => isSameLog(position, feed)) ??
+    inPartition.find(({ nameHash }) => nameHash === feed.nameHash)
   )
 }
 
 /** The incarnation comes first: offsets and generations of another log say nothing of this one. */
 function judgeKnown(feed: PartitionFeed, known: Position): Start {
-  return known.streamHash === feed.streamHash ? judgeGeneration(feed, known) : recreatedStart(feed, known)
+  return isSameLog(known, feed) ? judgeGeneration(feed, known) : recreatedStart(feed, known)
 }
 
 /** Where a token stands that names the stream, and its present incarnation nowhere: at the beginning of the partition in the earlier log. */
-function earlierOnly({ streamHash, partition, firstOffset }: PartitionFeed, positions: readonly Position[]) {
-  const [earlier, ...more] = positions.filter((each) => sameStreamName(each.streamHash, streamHash))
-  if (earlier === undefined || [earlier, ...more].some((each) => each.streamHash === streamHash)) return undefined
-  return { streamHash: earlier.streamHash, partition, offset: firstOffset, generation: -1 }
+function earlierOnly(feed: PartitionFeed, positions: readonly Position[]): Position | undefined {
+  const [earlier, ...more] = positions.filter(({ nameHash }) => nameHash === feed.nameHash)
+  if (earlier === undefined || [earlier, ...more].some((each) => isSameLog(each, feed))) return undefined
+  return { ...earlier, partition: feed.partition, offset: feed.firstOffset, generation: -1 }
 }
 
 /** Whether a token that names other partitions of the stream was given before this one was added. */
-function isOlder({ streamHash, grownFrom }: PartitionFeed, positions: readonly Position[]): boolean {
+function isOlder(feed: PartitionFeed, positions: readonly Position[]): boolean {
+  const { grownFrom } = feed
   if (grownFrom === undefined) return false
   // Those that were added with it say nothing: their clients may have been told of some and not of others yet.
-  const before = positions.filter((each) => each.streamHash === streamHash && each.partition < grownFrom.length)
+  const before = positions.filter((each) => isSameLog(each, feed) && each.partition < grownFrom.length)
   return before.length > 0 && before.every(({ partition, offset }) => offset <= grownFrom[partition]!)
 }
 
@@ -169,11 +170,11 @@ function isOlder({ streamHash, grownFrom }: PartitionFeed, positions: readonly P
  * token names, or one that the token names is none of theirs any more.
  */
 function mayBeNew(
-  { partition, streamHash }: PartitionFeed,
+  { partition, nameHash }: PartitionFeed,
   feeds: readonly PartitionFeed[],
   positions: readonly Position[],
 ): boolean {
-  const named = positions.filter((each) => sameStreamName(each.streamHash, streamHash))
+  const named = positions.filter((each) => each.nameHash === nameHash)
   if (named.length === 0) return false
   const isElsewhere = (each: Position) => !feeds.some((feed) => isSamePartition(feed, each))
   return named.every((each) => each.partition < partition) || named.some(isElsewhere)

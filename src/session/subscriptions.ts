@@ -223,13 +223,13 @@ export class Subscriptions implements LegOwner {
   /** How many partitions the client knows of: as many as there are, unless it is still to be told of some. */
   #toldGrowth(starts: readonly Start[], after: After): Position[] {
     const owed = new Set(starts.filter(({ gaps }) => gaps.some(isRepartitioned)).map(({ feed }) => feed.stream))
-    const growth = new Map<number, Position>()
+    const growth: Position[] = []
     for (const feed of aFeedOfEachStream(starts)) {
       const known = knownCount(feed, positionsIn(after))
       const count = owed.has(feed.stream) ? known : Math.max(known ?? 0, this.#context.feeds.countOf(feed))
-      if (count !== undefined) growth.set(feed.streamHash, growthPosition(feed.streamHash, count))
+      if (count !== undefined) growth.push(growthPosition(feed, count))
     }
-    return [...growth.values()]
+    return growth
   }
 
   /** SSE and poll: all subjects share the main readers, which start where the token says. */

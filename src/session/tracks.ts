@@ -1,5 +1,14 @@
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
-import { encodePosition, encodeToken, growthPosition, isSamePartition, type Position } from '../wire/token.ts'
+import {
+  encodePosition,
+  encodeToken,
+  growthPosition,
+  isSameLog,
+  isSamePartition,
+  keyOf,
+  type Log,
+  type Position,
+} from '../wire/token.ts'
 import type { Look } from './matcher.ts'
 import type { ReadBack } from './read-back.ts'
 import type { Reader, ReaderOwner } from './reader.ts'
@@ -18,7 +27,7 @@ export class Tracks {
   /** SSE and poll: positions of the client's token that no subscription touches, carried through to its next one. */
   carried: readonly Position[] = []
   /** SSE and poll: how many partitions of each stream its client is told of, once nothing is owed, and has been told of. */
-  readonly #counts = new Map<string, { streamHash: number; now: number; told: number | undefined }>()
+  readonly #counts = new Map<string, { log: Log; now: number; told: number | undefined }>()
 
   constructor(owner: ReaderOwner, readBack: ReadBack, startLive: boolean) {
     this.#owner = owner
@@ -70,15 +79,16 @@ export class Tracks {
   }
 
   /** The feed's stream has so many partitions: what its client must be told of that is owed by now. */
-  counts({ stream, streamHash }: PartitionFeed, now: number, told: number | undefined): void {
-    this.#counts.set(stream, { streamHash, now: Math.max(now, told ?? 0), told })
+  counts({ stream, nameHash, incarnationHash }: PartitionFeed, now: number, told: number | undefined): void {
+    const log = { nameHash, incarnationHash }
+    this.#counts.set(stream, { log, now: Math.max(now, told ?? 0), told })
   }
 
   /** The same, of a client that may not know it yet. */
   grew(feed: PartitionFeed, now: number): void {
     const before = this.#counts.get(feed.stream)
     if (before === undefined) return
-    this.counts(feed, now, before.streamHash === feed.streamHash ? before.told : undefined)
+    this.counts(feed, now, isSameLog(before.log, feed) ? before.told : undefined)
   }
 
   /** The session's position in all of them. `brief`: where it is one only, without the number of partitions. */
@@ -97,13 +107,15 @@ export class Tracks {
 
   /** A gateway is to hold it against the number that the client was told of. */
   #growth(): Position[] {
-    const growth = new Map<number, Position>()
+    const growth = new Map<string, Position>()
     const owes = [...this.#byFeed.values()].some(({ main }) => main.owed.length > 0)
-    for (const { stream, streamHash } of this.#byFeed.keys()) {
-      const count = this.#counts.get(stream)
+    for (const feed of this.#byFeed.keys()) {
+      const count = this.#counts.get(feed.stream)
       if (count === undefined) continue
       if (!owes) count.told = count.now
-      if (count.told !== undefined) growth.set(streamHash, growthPosition(streamHash, count.told))
+      if (count.told === undefined) continue
+      const position = growthPosition(feed, count.told)
+      growth.set(keyOf(position), position)
     }
     return [...growth.values()]
   }

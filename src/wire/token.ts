@@ -9,19 +9,23 @@ import { type Cursor, cursorValue, readVarint, writeVarint } from './varint.ts'
  * Tokens: positions as an opaque, URL-safe string. A token holds no secret and is not trusted; its check is against
  * accidents (a cut, a changed character), not against forgers.
  *
- * In base64url without padding, version 1:
+ * In base64url without padding, version 2:
  *
- *     one position     1g  hash:4  partition:varint  offset:0..7 bytes  generation:g bytes  check:1
+ *     one position     2g  name:4  incarnation:4  partition:varint  offset:0..7 bytes  generation:g bytes  check:1
  *                      g = 0 to 4, or 5 = generation unknown (no bytes); offset and generation big-endian, without leading
- *                      zeros; at most 18 bytes = 24 characters while partition < 2^14 and offset < 2^48
- *     any other number 18  { hash:4  count:varint  { partition  offset  generation + 1 : varints }* }*  check:1
- *                      positions by hash, then partition; generation + 1 = 0 = unknown
+ *                      zeros; at most 24 bytes = 32 characters while partition < 2^21
+ *     any other number 28  { name:4  incarnation:4  count:varint  { partition  offset  generation + 1 : varints }* }*  check:1
+ *                      positions by name, incarnation, partition; generation + 1 = 0 = unknown
+ *
+ * name and incarnation are hashes, see `hashOf`.
  *
  * The check is a CRC-8: it finds every change within eight neighbouring bits, so any one changed character.
  */
 export interface Position {
-  /** See `streamHash`. */
-  readonly streamHash: number
+  /** Of the stream's name: see `hashOf`. */
+  readonly nameHash: number
+  /** Of the stream's incarnation: a stream that was created anew has another one. */
+  readonly incarnationHash: number
   readonly partition: number
   /** The next offset to read, below 2^53. */
   readonly offset: number
@@ -29,8 +33,11 @@ export interface Position {
   readonly generation: number
 }
 
-/** What a position has in common with others of its log. */
-export type Partition = Pick<Position, 'streamHash' | 'partition'>
+/** One incarnation of a stream. */
+export type Log = Pick<Position, 'nameHash' | 'incarnationHash'>
+
+/** A partition of a stream, whatever the incarnation. */
+export type Partition = Pick<Position, 'nameHash' | 'partition'>
 
 /**
  * A position in this partition is one in the stream's growth: its offset is the number of partitions that its holder knows of, and has been
@@ -40,21 +47,25 @@ export const growthPartition = 0x7fffffff
 
 export const isGrowth = ({ partition }: Position): boolean => partition === growthPartition
 
-export const growthPosition = (streamHash: number, partitions: number): Position => ({
-  streamHash,
+export const growthPosition = ({ nameHash, incarnationHash }: Log, partitions: number): Position => ({
+  nameHash,
+  incarnationHash,
   partition: growthPartition,
   offset: partitions,
   generation: -1,
 })
 
-const versionBits = 0x10
+const version = 2
+const versionBits = version << 4
 const unknownGeneration = 5
 const listForm = 8
+/** Of form, name and incarnation. */
+const headBytes = 1 + 4 + 4
 
 /** Positions that a session's tokens may have in all; a longer one is refused before it is read. */
 export const maxPositions = 1024
-/** Bytes of a position in a list, at most: hash and count of its own, and three varints. */
-const maxPositionBytes = 4 + 1 + 5 + 8 + 5
+/** Bytes of a position in a list, at most: name, incarnation and count of its own, and three varints. */
+const maxPositionBytes = 4 + 4 + 1 + 5 + 8 + 5
 /** Characters of a token, at most. */
 const maxTokenLength = Math.ceil(((maxPositions * maxPositionBytes + 2) * 4) / 3)
 
@@ -75,31 +86,23 @@ function crc8(bytes: Uint8Array, length: number): number {
 
 const encoder = new TextEncoder()
 
-/**
- * Names a stream and its incarnation in 32 bits: 8 of the name and 24 of the incarnation, so that another incarnation of
- * the same stream can be told from another stream.
- */
-export function streamHash(name: string, incarnation: string): number {
-  return ((spread(encoder.encode(name)) & 0xff000000) | (spread(encoder.encode(incarnation)) >>> 8)) >>> 0
+/** 32 bits of a stream's name or of its incarnation: FNV-1a. */
+export function hashOf(text: string): number {
+  const bytes = encoder.encode(text)
+  return fnv1a(bytes, 0, bytes.length)
 }
 
-/** Whether two stream hashes have the same name, whatever their incarnations. */
-export function sameStreamName(a: number, b: number): boolean {
-  return a >>> 24 === b >>> 24
-}
+export const logOf = (stream: string, incarnation: string): Log => ({
+  nameHash: hashOf(stream),
+  incarnationHash: hashOf(incarnation),
+})
+
+export const isSameLog = (a: Log, b: Log): boolean =>
+  a.nameHash === b.nameHash && a.incarnationHash === b.incarnationHash
 
 /** Whatever the incarnation. */
-export function isSamePartition(a: Partition, b: Partition): boolean {
-  return a.partition === b.partition && sameStreamName(a.streamHash, b.streamHash)
-}
-
-/** FNV-1a's upper bits hardly move for short texts: murmur3's finaliser spreads them. */
-function spread(bytes: Uint8Array): number {
-  let hash = fnv1a(bytes, 0, bytes.length)
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
-  return hash ^ (hash >>> 16)
-}
+export const isSamePartition = (a: Partition, b: Partition): boolean =>
+  a.partition === b.partition && a.nameHash === b.nameHash
 
 const scratch = new Uint8Array(32)
 
@@ -108,30 +111,36 @@ export function encodePosition(position: Position): string {
   const { generation } = position
   const generationBytes = generation < 0 ? 0 : byteCount(generation)
   scratch[0] = versionBits | (generation < 0 ? unknownGeneration : generationBytes)
-  writeUint(scratch, 1, position.streamHash, 4)
-  let at = writeVarint(scratch, 5, position.partition)
+  let at = writeVarint(scratch, writeLog(scratch, 1, position), position.partition)
   at = writeUint(scratch, at, position.offset, byteCount(position.offset))
   at = writeUint(scratch, at, generation, generationBytes)
   scratch[at] = crc8(scratch, at)
   return encodeBase64Url(scratch, at + 1)
 }
 
-/** The token of any number of positions, each of its own (stream, partition). */
+/** The token of any number of positions, each of its own (log, partition). */
 export function encodeToken(positions: readonly Position[]): string {
   if (positions.length === 1) return encodePosition(positions[0]!)
-  const sorted = positions.toSorted((a, b) => a.streamHash - b.streamHash || a.partition - b.partition)
+  const sorted = positions.toSorted(byLogAndPartition)
   const bytes = new Uint8Array(2 + sorted.length * maxPositionBytes)
   bytes[0] = versionBits | listForm
   let at = 1
   for (let first = 0; first < sorted.length; ) {
-    const { streamHash } = sorted[first]!
+    const log = sorted[first]!
     let end = first
-    while (end < sorted.length && sorted[end]!.streamHash === streamHash) end++
-    at = writeVarint(bytes, writeUint(bytes, at, streamHash, 4), end - first)
+    while (end < sorted.length && isSameLog(sorted[end]!, log)) end++
+    at = writeVarint(bytes, writeLog(bytes, at, log), end - first)
     for (; first < end; first++) at = writeEntry(bytes, at, sorted[first]!)
   }
   bytes[at] = crc8(bytes, at)
   return encodeBase64Url(bytes, at + 1)
+}
+
+const byLogAndPartition = (a: Position, b: Position): number =>
+  a.nameHash - b.nameHash || a.incarnationHash - b.incarnationHash || a.partition - b.partition
+
+function writeLog(bytes: Uint8Array, at: number, { nameHash, incarnationHash }: Log): number {
+  return writeUint(bytes, writeUint(bytes, at, nameHash, 4), incarnationHash, 4)
 }
 
 function writeEntry(bytes: Uint8Array, at: number, position: Position): number {
@@ -153,20 +162,23 @@ export function decodeToken(text: string): Position[] {
   const form = bytes[0]! ^ versionBits
   if (form === listForm) return decodeList(text, bytes, end)
   if (form <= unknownGeneration) return [decodeSingle(text, bytes, end, form)]
-  throw badToken(text, 'it is of a version that this gateway does not know')
+  const came = bytes[0]! >> 4
+  if (came === version) throw badToken(text, 'it is of no known form')
+  const todo = 'start at "latest", "earliest" or a time, and keep the tokens that come from then on'
+  throw badToken(text, `it is of version ${came}, and version ${version} is read; ${todo}`)
 }
 
 function decodeSingle(text: string, bytes: Uint8Array, end: number, form: number): Position {
   const generationBytes = form === unknownGeneration ? 0 : form
-  const cursor: Cursor = { at: 5, low: 0, high: 0 }
-  if (end < 5 || !readVarint(bytes, end, cursor)) throw badToken(text, 'it ends too early')
+  const cursor: Cursor = { at: headBytes, low: 0, high: 0 }
+  if (end < headBytes || !readVarint(bytes, end, cursor)) throw badToken(text, 'it ends too early')
   const partition = inPartition(text, cursorValue(cursor))
   const offsetEnd = end - generationBytes
   if (offsetEnd < cursor.at) throw badToken(text, 'it ends too early')
   if (offsetEnd - cursor.at > 7) throw badToken(text, 'its offset has more than 7 bytes')
   const offset = inOffset(text, readUint(bytes, cursor.at, offsetEnd))
   const generation = form === unknownGeneration ? -1 : readUint(bytes, offsetEnd, end)
-  return { streamHash: readUint(bytes, 1, 5), partition, offset, generation }
+  return { ...readLog(bytes, 1), partition, offset, generation }
 }
 
 function decodeList(text: string, bytes: Uint8Array, end: number): Position[] {
@@ -177,26 +189,33 @@ function decodeList(text: string, bytes: Uint8Array, end: number): Position[] {
     return cursorValue(cursor)
   }
   while (cursor.at < end) {
-    const hashEnd = cursor.at + 4
-    if (hashEnd > end) throw badToken(text, 'it ends too early')
-    const streamHash = readUint(bytes, cursor.at, hashEnd)
-    cursor.at = hashEnd
+    if (cursor.at + 8 > end) throw badToken(text, 'it ends too early')
+    const log = readLog(bytes, cursor.at)
+    cursor.at += 8
     const count = next()
     if (positions.length + count > maxPositions) throw tooMany(positions.length + count)
     for (let i = 0; i < count; i++) {
       const partition = inPartition(text, next())
       const offset = inOffset(text, next())
-      positions.push({ streamHash, partition, offset, generation: inGeneration(text, next() - 1) })
+      positions.push({ ...log, partition, offset, generation: inGeneration(text, next() - 1) })
     }
   }
   return positions
 }
 
-/** Of its stream and partition. */
-export const keyOf = ({ streamHash, partition }: Partition): string => `${streamHash}/${partition}`
+const readLog = (bytes: Uint8Array, at: number): Log => ({
+  nameHash: readUint(bytes, at, at + 4),
+  incarnationHash: readUint(bytes, at + 4, at + 8),
+})
+
+/** The start of `keyOf` in all incarnations. */
+export const partitionKeyOf = ({ nameHash, partition }: Partition): string => `${nameHash}/${partition}/`
+
+/** Of its log and partition. */
+export const keyOf = (position: Position): string => partitionKeyOf(position) + position.incarnationHash
 
 /**
- * One list in which each (stream, partition) has one position: the last that names it. So a client of a pattern gives what it
+ * One list in which each (log, partition) has one position: the last that names it. So a client of a pattern gives what it
  * was given, in that order: the token of `subscribed`, then the newest of each partition.
  */
 export function mergeTokens(lists: readonly (readonly Position[])[]): Position[] {

@@ -1,11 +1,10 @@
 import type { Connection, Handlers, Open, Refusal, Transport, Wish } from '../../src/client/connection.ts'
 import type { Environment, Happening, TabMeeting } from '../../src/client/environment.ts'
 import { type Delivery, makeEvent } from '../../src/wire/frames.ts'
-import { encodePosition, streamHash } from '../../src/wire/token.ts'
+import { encodePosition, logOf } from '../../src/wire/token.ts'
 
-const log = streamHash('events', 'one')
-export const token = (offset: number, generation = 0) =>
-  encodePosition({ streamHash: log, partition: 0, offset, generation })
+const log = logOf('events', 'one')
+export const token = (offset: number, generation = 0) => encodePosition({ ...log, partition: 0, offset, generation })
 
 export function delivery(subject: string, offset: number, refs?: number[]): Delivery {
   return { kind: 'delivery', after: token(offset + 1), partition: 0, offset, event: makeEvent({ subject }), refs }

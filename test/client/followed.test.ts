@@ -3,12 +3,12 @@ import { test } from 'node:test'
 import { Followed, type Inflow } from '../../src/client/followed.ts'
 import { lowestToken, type Move } from '../../src/client/place.ts'
 import { type Delivery, type Gap, makeEvent } from '../../src/wire/frames.ts'
-import { decodeToken, encodeToken, growthPosition, type Position, streamHash } from '../../src/wire/token.ts'
+import { decodeToken, encodeToken, growthPosition, type Log, logOf, type Position } from '../../src/wire/token.ts'
 
-const log = streamHash('events', 'first')
+const log = logOf('events', 'first')
 
-const at = (offset: number, partition = 0, hash = log, generation = 0): Position => ({
-  streamHash: hash,
+const at = (offset: number, partition = 0, own = log, generation = 0): Position => ({
+  ...own,
   partition,
   offset,
   generation,
@@ -139,7 +139,7 @@ test('after a gap that goes back, lower offsets are new again', () => {
 })
 
 test('a re-created log replaces the positions of the one before', () => {
-  const second = streamHash('events', 'second')
+  const second = logOf('events', 'second')
   const { followed } = following('a', at(50))
   followed.gapNamed(gap({ reason: 'recreated', from: 50, after: token(at(0, 0, second)) }))
   assert.deepEqual(followed.place.positions, [at(0, 0, second)])
@@ -262,7 +262,7 @@ test('a gap by name below what came over SSE is told, for that may have been of 
 })
 
 test('over a shared connection who knows several incarnations is told of another number of partitions than in any of them', () => {
-  const [second, third] = [streamHash('events', 'second'), streamHash('events', 'third')]
+  const [second, third] = [logOf('events', 'second'), logOf('events', 'third')]
   for (const [inLog, inSecond] of [
     [4, 3],
     [3, 4],
@@ -277,7 +277,7 @@ test('over a shared connection who knows several incarnations is told of another
 })
 
 test('over a shared connection an event that came is not new where its place names several incarnations', () => {
-  const second = streamHash('events', 'second')
+  const second = logOf('events', 'second')
   const { followed, told } = following('a', at(2))
   const event = { ...delivery('a', 2), stream: 'events', after: '' }
   followed.shared(event)
@@ -288,7 +288,7 @@ test('over a shared connection an event that came is not new where its place nam
 })
 
 test('over a shared connection a log made anew with other partitions tells each of all of them', () => {
-  const second = streamHash('events', 'second')
+  const second = logOf('events', 'second')
   const { followed, told } = following('a', at(4, 2), growthPosition(log, 3))
   const recreated = (partition: number) => {
     const after = token(at(1, partition, second), growthPosition(second, 4))
@@ -301,7 +301,7 @@ test('over a shared connection a log made anew with other partitions tells each 
 })
 
 test('what came over SSE while the stream was known by name only is not new over a WebSocket', () => {
-  const second = at(3, 0, streamHash('events', 'second'))
+  const second = at(3, 0, logOf('events', 'second'))
   const { followed, told, take } = following('a', at(9, 0), second)
   followed.shared({ ...delivery('a', 4), stream: 'events', after: '' })
   followed.disconnected()
@@ -313,9 +313,9 @@ test('what came over SSE while the stream was known by name only is not new over
 })
 
 test('over SSE what came of one incarnation says nothing of another', () => {
-  const second = streamHash('events', 'second')
+  const second = logOf('events', 'second')
   const { followed, told } = following('a', at(3))
-  const recreated = (hash: number) => gap({ reason: 'recreated', from: 4, after: token(at(0, 0, hash)) })
+  const recreated = (own: Log) => gap({ reason: 'recreated', from: 4, after: token(at(0, 0, own)) })
   followed.shared({ ...delivery('a', 3), stream: 'events', after: '' })
   followed.gapShared(recreated(second))
   followed.gapShared(recreated(log))
@@ -346,7 +346,7 @@ test('what is held of a log that is gone is not given behind the gap that tells 
   const { followed, told, common } = following('a.*', at(0), at(0, 1))
   common(delivery('a.x', 3))
   common(delivery('a.y', 4, 1))
-  const fresh = streamHash('events', 'second')
+  const fresh = logOf('events', 'second')
   followed.gapNamed(gap({ reason: 'recreated', from: 0, after: token(at(0, 0, fresh)), refs: [1] }))
   followed.gapNamed(gap({ reason: 'rewritten', partition: 1, from: 2, to: 4, after: token(at(2, 1)), refs: [1] }))
   followed.becameLive()
@@ -374,7 +374,7 @@ test('over a shared connection a partition that brought events is a place of its
 
 test('what came of a log that is gone does not make the gap that tells of it old', () => {
   const { followed, told } = following('a', at(5))
-  const fresh = streamHash('events', 'second')
+  const fresh = logOf('events', 'second')
   followed.shared({ ...delivery('a', 7, 1), stream: 'events' })
   followed.together([at(5), at(8, 1)], true)
   followed.gapShared(gap({ reason: 'recreated', partition: 1, from: 8, after: token(at(0, 1, fresh)) }))

@@ -5,10 +5,10 @@ import { Inbox, type InboxOptions } from '../../src/client/inbox.ts'
 import { type Move, Place } from '../../src/client/place.ts'
 import type { Received } from '../../src/client/received.ts'
 import { type Delivery, makeEvent } from '../../src/wire/frames.ts'
-import { growthPosition, type Position } from '../../src/wire/token.ts'
+import { growthPosition, isSameLog, keyOf, type Position } from '../../src/wire/token.ts'
 import { settled } from '../model/clock.ts'
 
-const at = (offset: number): Position => ({ streamHash: 1, partition: 0, offset, generation: 0 })
+const at = (offset: number): Position => ({ nameHash: 1, incarnationHash: 1, partition: 0, offset, generation: 0 })
 const on = (offset: number) => ({ how: 'on', positions: [at(offset)] }) as const
 
 function delivery(offset: number, size = 0): Delivery {
@@ -104,17 +104,25 @@ test('a position that moves on its own waits for what stands before it', async (
 })
 
 test('moves that wait come to the same as if each had been made when it came', async () => {
+  const [single, ...twice] = [
+    [2, 1],
+    [1, 1],
+    [1, 2],
+  ].map(([nameHash, incarnationHash]) => ({ nameHash: nameHash!, incarnationHash: incarnationHash! }))
+  const logs = [single!, ...twice]
   // Two streams, one of them in two incarnations; in a log generations rise with offsets.
   const at = fc
-    .record({ streamHash: fc.constantFrom(0x1000001, 0x1000002, 0x2000001), partition: fc.nat(1), offset: fc.nat(6) })
-    .chain((at) => fc.constantFrom(at.offset, -1).map((generation): Position => ({ ...at, generation })))
+    .record({ log: fc.constantFrom(...logs), partition: fc.nat(1), offset: fc.nat(6) })
+    .chain(({ log, ...at }) =>
+      fc.constantFrom(at.offset, -1).map((generation): Position => ({ ...log, ...at, generation })),
+    )
   // How many partitions a stream has is told with a position in it, here of the one that is never made anew: a place forgets with the
   // last position in an incarnation how far that had grown.
   const told = fc.oneof(
     at.map((position) => [position]),
     fc.tuple(at, fc.nat(3)).map(([position, count]) => {
-      const inStream = { ...position, streamHash: 0x2000001 }
-      return [inStream, growthPosition(inStream.streamHash, count)]
+      const inStream = { ...position, ...single! }
+      return [inStream, growthPosition(inStream, count)]
     }),
   )
   const move = fc.oneof(
@@ -129,9 +137,9 @@ test('moves that wait come to the same as if each had been made when it came', a
     { weight: 2, arbitrary: at.map((position): Move => ({ how: 'to', positions: [position] })) },
   )
   const offsets = ({ positions, growth }: Place) => {
-    const isRead = ({ streamHash }: Position) => positions.some((each) => each.streamHash === streamHash)
+    const isRead = (position: Position) => positions.some((each) => isSameLog(each, position))
     const all = [...positions, ...growth.filter(isRead)]
-    return Object.fromEntries(all.map((each) => [`${each.streamHash}/${each.partition}`, each.offset]))
+    return Object.fromEntries(all.map((each) => [keyOf(each), each.offset]))
   }
   await fc.assert(
     fc.asyncProperty(fc.array(move, { maxLength: 8 }), fc.array(move, { maxLength: 12 }), async (before, waiting) => {

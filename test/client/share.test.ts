@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Followed, type Inflow } from '../../src/client/followed.ts'
 import { Sharing } from '../../src/client/share.ts'
-import { decodeToken, encodeToken, growthPosition, type Position, streamHash } from '../../src/wire/token.ts'
+import { decodeToken, encodeToken, growthPosition, logOf, type Position } from '../../src/wire/token.ts'
 
-const log = streamHash('events', 'first')
+const log = logOf('events', 'first')
 const silent: Inflow = {
   event: () => true,
   gap: () => true,
@@ -15,7 +15,7 @@ const silent: Inflow = {
 }
 
 const at = (offset: number, generation = 0, partition = 0): Position => ({
-  streamHash: log,
+  ...log,
   partition,
   offset,
   generation,

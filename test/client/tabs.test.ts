@@ -13,7 +13,7 @@ import { delivery, FakeEnvironment, FakeNet, token } from './fake-transport.ts'
 /** Of one partition, by who was told of so many. */
 function withGrowth(offset: number, count: number): string {
   const position = decodeToken(token(offset))[0]!
-  return encodeToken([position, growthPosition(position.streamHash, count)])
+  return encodeToken([position, growthPosition(position, count)])
 }
 
 /** A browser's locks and channels. */

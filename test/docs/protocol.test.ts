@@ -121,10 +121,11 @@ for (const [name, kinds] of [
 test('protocol.md takes its tokens apart as the gateway does', () => {
   const rows = tables(section(page, 'Inside a token'))[1]!
   assert.equal(rows.length, 2)
-  for (const [token, hash, partition, offset, generation] of rows) {
+  for (const [token, name, incarnation, partition, offset, generation] of rows) {
     const position = decodeToken(uncode(token!))[0]!
     assert.deepEqual(position, {
-      streamHash: Number.parseInt(hash!, 16),
+      nameHash: Number.parseInt(name!, 16),
+      incarnationHash: Number.parseInt(incarnation!, 16),
       partition: Number(partition),
       offset: Number(offset),
       generation: generation === 'unknown' ? -1 : Number(generation),

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { decodeToken, encodeToken, type Position } from '../../src/wire/token.ts'
+import { decodeToken, encodeToken, keyOf, type Position } from '../../src/wire/token.ts'
 
 /** The page's own reader and writer of tokens is JavaScript without declarations: it runs in the browser as it is. */
 const page = await import(new URL('../../src/edge/page/token.js', import.meta.url).href)
 
 const position: fc.Arbitrary<Position> = fc.record(
   {
-    streamHash: fc.integer({ min: 0, max: 0xffffffff }),
+    nameHash: fc.integer({ min: 0, max: 0xffffffff }),
+    incarnationHash: fc.integer({ min: 0, max: 0xffffffff }),
     partition: fc.integer({ min: 0, max: 20_000 }),
     offset: fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
     generation: fc.integer({ min: -1, max: 0xffffffff }),
@@ -18,17 +19,17 @@ const position: fc.Arbitrary<Position> = fc.record(
 const positions = fc.uniqueArray(position, {
   minLength: 1,
   maxLength: 20,
-  selector: ({ streamHash, partition }) => `${streamHash}/${partition}`,
+  selector: keyOf,
 })
 
-const ofPage = ({ streamHash: hash, partition, offset, generation }: Position) => ({
-  hash,
+const ofPage = ({ nameHash, incarnationHash, partition, offset, generation }: Position) => ({
+  log: [nameHash, incarnationHash].map((hash) => hash.toString(16).padStart(8, '0')).join(''),
   partition,
   offset,
   generation,
 })
 const sorted = (list: readonly Position[]) =>
-  list.toSorted((a, b) => a.streamHash - b.streamHash || a.partition - b.partition)
+  list.toSorted((a, b) => a.nameHash - b.nameHash || a.incarnationHash - b.incarnationHash || a.partition - b.partition)
 
 test('the page reads the tokens that the gateway writes', () => {
   fc.assert(
@@ -49,7 +50,13 @@ test('the gateway reads the tokens that the page writes', () => {
 })
 
 test('a newer position of a partition replaces the older one, and the others stay', () => {
-  const at = (partition: number, offset: number): Position => ({ streamHash: 7, partition, offset, generation: 3 })
+  const at = (partition: number, offset: number): Position => ({
+    nameHash: 7,
+    incarnationHash: 8,
+    partition,
+    offset,
+    generation: 3,
+  })
   const progress = new page.Progress()
   progress.move(encodeToken([at(0, 10), at(1, 20), at(2, 30)]))
   progress.move(encodeToken([at(1, 25)]))

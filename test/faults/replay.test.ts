@@ -7,7 +7,7 @@ import { digestOf, type Line } from '../../scripts/faults/story.ts'
 import type { Source, StreamInfo } from '../../src/source/source.ts'
 import { encodeEvent } from '../../src/wire/envelope.ts'
 import { type Event, makeEvent } from '../../src/wire/frames.ts'
-import { encodePosition, streamHash } from '../../src/wire/token.ts'
+import { encodePosition, logOf } from '../../src/wire/token.ts'
 
 /** The judge of a run of real faults: that it sees what a client was not given, and what it was given twice. */
 
@@ -37,7 +37,7 @@ function sourceOf(head: number, generations: Source['generations']): Source {
 }
 
 const tokenBelow = (offset: number, generation = 1) =>
-  encodePosition({ streamHash: streamHash(info.name, info.incarnation), partition: 0, offset, generation })
+  encodePosition({ ...logOf(info.name, info.incarnation), partition: 0, offset, generation })
 
 /** A client that began at the log's beginning, on one connection. */
 class Story {

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { after, afterEach, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { WebSocket } from 'ws'
-import { decodeToken, encodePosition, streamHash } from '../../src/wire/token.ts'
+import { decodeToken, encodePosition, logOf } from '../../src/wire/token.ts'
 import { ask, postJson, RawClient, until } from '../edge/harness.ts'
 
 /** Whatever one client sends, a witness on another connection gets each of its events, once and in order. */
@@ -269,8 +269,8 @@ test('a broken token is refused on each transport', async () => {
 
 test('a token of another cluster leads to a gap and the head, not to an error', async () => {
   await postJson(port, '/v1/publish', { subject: 'elsewhere.test', data: 1 })
-  const hash = streamHash('another-stream', 'of another cluster')
-  const after = encodePosition({ streamHash: hash, partition: 0, offset: 12_345, generation: 3 })
+  const log = logOf('another-stream', 'of another cluster')
+  const after = encodePosition({ ...log, partition: 0, offset: 12_345, generation: 3 })
   const client = await Client.connected()
   client.send({ subscribe: { ref: 1, subject: 'elsewhere.*', after } })
   assert.equal((await client.frame('gap')).reason, 'unnamed')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, type TestContext, test } from 'node:test'
-import { decodeToken, encodePosition, streamHash } from '../../src/wire/token.ts'
+import { decodeToken, encodePosition, logOf } from '../../src/wire/token.ts'
 import { kafkaAvailable } from '../brokers/kafka.ts'
 import { administer } from '../brokers/kafka-admin.ts'
 import { until } from '../source/collector.ts'
@@ -179,8 +179,8 @@ describe('what a real Kafka no longer has is told', skip === undefined ? {} : { 
     })
     const [own] = await tokensOf('place')
     const at = { partition: 0, offset: 1002, generation: 0 }
-    const cluster = encodePosition({ ...at, streamHash: streamHash('place', 'the topic id of another cluster') })
-    const stream = encodePosition({ ...at, streamHash: streamHash('another stream', 'its topic id') })
+    const cluster = encodePosition({ ...at, ...logOf('place', 'the topic id of another cluster') })
+    const stream = encodePosition({ ...at, ...logOf('another stream', 'its topic id') })
     const ahead = encodePosition({ ...own!, offset: 1002 })
     const clients = [cluster, stream, ahead].map((token) => resuming(t, gateway, 'place.door', token))
     await until('each is told a gap', patienceMs, () => clients.flat().every(({ story }) => story.gaps.length > 0))

@@ -17,7 +17,7 @@ function subjectWhere(gateway: TestGateway, partitions: Readonly<Record<number, 
 }
 
 const position = (gateway: TestGateway, partition: number, offset: number, generation: number): Position => ({
-  streamHash: gateway.stream.partitions[0]!.streamHash,
+  ...gateway.stream.partitions[0]!.positionAt(0),
   partition,
   offset,
   generation,
@@ -80,7 +80,7 @@ for (const transport of ['websocket', 'poll'] as const) {
     const subject = subjectWhere(gateway, { 5: 4, 6: 2 })
     broker.epoch = 1
     const stood = [position(gateway, 2, 10, 0), position(gateway, 4, 0, -1)]
-    const client = begin(gateway, transport, subject, [...stood, growthPosition(stood[0]!.streamHash, 5)])
+    const client = begin(gateway, transport, subject, [...stood, growthPosition(stood[0]!, 5)])
     await publishAll(gateway, subject, 14)
     assert.deepEqual(client.texts, texts(14))
     assert.deepEqual(told(client), [
@@ -115,8 +115,7 @@ for (const transport of ['websocket', 'poll'] as const) {
     broker.recreate(6)
     for (const text of texts(9)) gateway.publish(subject, text)
     await settled()
-    const { streamHash } = gateway.stream.partitions[0]!
-    const client = begin(gateway, transport, subject, [stood, growthPosition(streamHash, 5)])
+    const client = begin(gateway, transport, subject, [stood, growthPosition(gateway.stream.partitions[0]!, 5)])
     for (let i = 0; i < 10; i++) await settled()
     assert.deepEqual(client.texts, texts(9))
     assert.deepEqual(told(client), [
@@ -129,7 +128,7 @@ for (const transport of ['websocket', 'poll'] as const) {
     const broker = new ModelBroker('events', 4)
     const gateway = await TestGateway.start(broker)
     const subject = subjectWhere(gateway, { 4: 0, 5: 2 })
-    const stood = [position(gateway, 0, 7, 0), growthPosition(position(gateway, 0, 0, 0).streamHash, 4)]
+    const stood = [position(gateway, 0, 7, 0), growthPosition(position(gateway, 0, 0, 0), 4)]
     broker.recreate(5)
     for (const text of texts(9)) gateway.publish(subject, text)
     await settled()

@@ -8,9 +8,7 @@ import { settled, type TestClient, TestGateway } from './harness.ts'
 
 const told = (client: TestClient) => client.gaps.map(({ refs, reason, from, to }) => [refs, reason, from, to])
 const position = (gateway: TestGateway, offset: number, generation: number, partition = 0): Position => ({
-  streamHash: gateway.stream.partitions[partition]!.streamHash,
-  partition,
-  offset,
+  ...gateway.stream.partitions[partition]!.positionAt(offset),
   generation,
 })
 

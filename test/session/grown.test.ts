@@ -76,10 +76,10 @@ test('who stands in a new partition below what the broker has of it is read it f
   gateway.broker.retain(2, 2)
   gateway.broker.end(2)
   await settled()
-  const { streamHash } = gateway.stream.partitions[2]!
-  const below = { streamHash, partition: 2, offset: 0, generation: -1 }
+  const feed = gateway.stream.partitions[2]!
+  const below = { ...feed.positionAt(0), generation: -1 }
   const client = gateway.connect('poll')
-  client.session.start(['a.>', 'b.>'], [encodeToken([below, growthPosition(streamHash, 2)])])
+  client.session.start(['a.>', 'b.>'], [encodeToken([below, growthPosition(feed, 2)])])
   for (let i = 0; i < 10; i++) await settled()
   const gaps = client.gaps.filter(({ partition }) => partition === 2).map(({ reason, from, to }) => [reason, from, to])
   assert.deepEqual(gaps, [['repartitioned', 0, undefined]])
@@ -192,10 +192,7 @@ test('of several subjects the one that has moved is told, also where the token n
   await settled()
   const inThere = together.gaps.filter(({ partition }) => partition === there.partition)
   assert.deepEqual([inThere.map(({ reason }) => reason), together.texts], [['repartitioned'], ['missed']])
-  const known = encodeToken([
-    ...decodeToken(joint).filter((each) => !isGrowth(each)),
-    growthPosition(there.streamHash, 4),
-  ])
+  const known = encodeToken([...decodeToken(joint).filter((each) => !isGrowth(each)), growthPosition(there, 4)])
   const later = gateway.connect('poll')
   later.session.start([subject!], [known])
   await settled()

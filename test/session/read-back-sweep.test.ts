@@ -20,7 +20,7 @@ class Bench {
   readonly instruments = new StreamInstruments('events')
   readonly readBack: ReadBack
   bytesPerRead = 1000
-  readonly #feed = { stream: 'events', partition: 0, streamHash: 1, rewrites: 0, instruments: this.instruments }
+  readonly #feed = { stream: 'events', partition: 0, incarnationHash: 1, rewrites: 0, instruments: this.instruments }
 
   constructor(options: Partial<ReadBackOptions> = {}) {
     const readBack = async (_: PartitionFeed, from: number, __: number, window: Window): Promise<number> => {

@@ -16,14 +16,14 @@ test('when another log begins, each reader stands where its client stood in the 
   const [atHead, ahead, behind] = [8, 12, 5].map((next) => new Reader(owner, readBack, feed, false, next))
   ahead!.generation = 7
   behind!.generation = 2
-  const { streamHash } = feed
+  const { nameHash, incarnationHash } = feed
   feed.restart('two')
   assert.deepEqual(
     [atHead, ahead, behind].map((reader) => reader!.position()),
     [
-      { streamHash, partition: 0, offset: 8, generation: 3 },
-      { streamHash, partition: 0, offset: 12, generation: 7 },
-      { streamHash, partition: 0, offset: 5, generation: 2 },
+      { nameHash, incarnationHash, partition: 0, offset: 8, generation: 3 },
+      { nameHash, incarnationHash, partition: 0, offset: 12, generation: 7 },
+      { nameHash, incarnationHash, partition: 0, offset: 5, generation: 2 },
     ],
   )
 })

@@ -1,6 +1,6 @@
 import type { Generations } from '../../src/log/record.ts'
 import type { StreamInfo } from '../../src/source/source.ts'
-import { streamHash } from '../../src/wire/token.ts'
+import { isSameLog, type Log, logOf } from '../../src/wire/token.ts'
 import { PartitionLog } from './partition-log.ts'
 import type { Process, VirtualTime } from './virtual-time.ts'
 
@@ -18,12 +18,10 @@ export interface Growth {
 }
 
 /** One life of the stream: between its creation and its deletion. */
-export interface Incarnation {
+export interface Incarnation extends Log {
   readonly index: number
   /** How the broker names it. */
   readonly id: string
-  /** How tokens name it. */
-  readonly hash: number
   readonly logs: PartitionLog[]
   readonly growths: Growth[]
   /** When it was deleted, virtual ms; Infinity = not yet. */
@@ -73,8 +71,8 @@ export class SimBroker {
   }
 
   /** The incarnation that a token means. */
-  byHash(hash: number): Incarnation | undefined {
-    return this.incarnations.find((each) => each.hash === hash)
+  byLog(log: Log): Incarnation | undefined {
+    return this.incarnations.find((each) => isSameLog(each, log))
   }
 
   log(partition: number): PartitionLog {
@@ -118,8 +116,8 @@ export class SimBroker {
     const index = this.incarnations.length
     const id = `incarnation-${index}`
     const logs = Array.from({ length: partitions }, (_, partition) => new PartitionLog(index, partition, firstOffset))
-    const hash = streamHash(streamName, id)
-    this.incarnations.push({ index, id, hash, logs, growths: [], deletedMs: Number.POSITIVE_INFINITY })
+    const log = logOf(streamName, id)
+    this.incarnations.push({ index, id, ...log, logs, growths: [], deletedMs: Number.POSITIVE_INFINITY })
   }
 
   #told(): void {

@@ -46,7 +46,7 @@ function forgedToken(token: string, choice: number): string {
   if (choice < 0.45) return change(() => ({ offset: 2 ** 52, generation: 2 ** 32 - 1 }))
   if (choice < 0.6) return change(({ generation }) => ({ generation: generation + 3 }))
   if (choice < 0.7) return change(() => ({ generation: 0, offset: 0 }))
-  if (choice < 0.8) return change(({ streamHash }) => ({ streamHash: streamHash ^ 0xff }))
+  if (choice < 0.8) return change(({ incarnationHash }) => ({ incarnationHash: (incarnationHash ^ 0xff) >>> 0 }))
   if (choice < 0.9) return change(({ partition }) => ({ partition: partition + 7 }))
   return change(({ offset }) => ({ offset: Math.max(0, offset - 3), generation: -1 }))
 }

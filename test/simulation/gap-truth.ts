@@ -1,6 +1,6 @@
 import { isPattern } from '../../src/subject/subject.ts'
 import type { Gap, GapReason } from '../../src/wire/frames.ts'
-import { decodeToken, type Position, sameStreamName, streamHash } from '../../src/wire/token.ts'
+import { decodeToken, hashOf, isSamePartition, type Position } from '../../src/wire/token.ts'
 import type { Incarnation } from './broker.ts'
 import type { LogRecord, PartitionLog } from './partition-log.ts'
 import { shown } from './shown.ts'
@@ -80,7 +80,7 @@ const passesOn: ReadonlySet<GapReason> = new Set([...counted, 'budget'])
 /** What is documented of all gaps of a reason. */
 function shapeFault({ gap, incarnation, log, from, to, isRewritten }: Case): string | undefined {
   const { stream, reason, certain, n, after, partition } = gap
-  if (streamHash(stream, incarnation.id) !== incarnation.hash) return `its stream is ${stream}`
+  if (hashOf(stream) !== incarnation.nameHash) return `its stream is ${stream}`
   if (to < from) return 'it ends before it begins'
   if (certain !== counted.has(reason)) return certain ? 'nothing makes it certain' : 'what a policy drops is certain'
   if ((n !== undefined) !== counted.has(reason)) return `it counts ${n}`
@@ -138,9 +138,9 @@ function rewrittenFault({ truth, log, from, to, gap }: Case): string | undefined
 /** Somebody was in another log: by its token, or because its gateway was. A gateway that knows of the new one later leads back. */
 function recreatedFault({ truth, incarnation, asked }: Case): string | undefined {
   const { index } = incarnation
-  const isOther = (hash: number) => (truth.broker.byHash(hash)?.index ?? index) !== index
+  const isOther = (position: Position) => (truth.broker.byLog(position)?.index ?? index) !== index
   const isKnown = asked.some(({ presented, heads }) => {
-    if (presented.some(({ streamHash }) => isOther(streamHash))) return true
+    if (presented.some(isOther)) return true
     return heads === undefined || [...heads.keys()].every((place) => Number(place.split('/')[0]) < index)
   })
   return isKnown ? undefined : 'nobody was in another log'
@@ -160,7 +160,7 @@ function repartitionedFault({ truth, gap, from, asked, log, incarnation, nowMs }
   if (from > truth.broker.firstOffset) return 'nothing came into that partition'
   const wasEmpty = asked.every(({ heads }) => (heads?.get(placeOfLog(log)) ?? from) <= from)
   if (!wasEmpty) return 'the partition was there, and not empty'
-  return asked.some(({ presented }) => presented.some(({ streamHash }) => sameStreamName(streamHash, incarnation.hash)))
+  return asked.some(({ presented }) => presented.some(({ nameHash }) => nameHash === incarnation.nameHash))
     ? undefined
     : 'no token was of that stream'
 }
@@ -169,9 +169,8 @@ function unnamedFault({ asked, gap, from, incarnation, truth }: Case): string | 
   if (from !== truth.broker.firstOffset) return 'what is not named begins with the log'
   for (const { presented } of asked) {
     if (presented.length === 0) return 'no token was given'
-    const named = presented.find(({ streamHash, partition }) => {
-      return partition === gap.partition && sameStreamName(streamHash, incarnation.hash)
-    })
+    const isNamed = { nameHash: incarnation.nameHash, partition: gap.partition }
+    const named = presented.find((position) => isSamePartition(position, isNamed))
     if (named !== undefined) return `a token names ${gap.partition}@${named.offset}`
   }
   return undefined
@@ -180,7 +179,7 @@ function unnamedFault({ asked, gap, from, incarnation, truth }: Case): string | 
 function budgetFault(told: Case): string | undefined {
   const { gateway, asked, log, incarnation, to, isRewritten } = told
   if (gateway?.maxBytesPerSession === undefined || gateway.memory === undefined) return undefined
-  const memory = gateway.memory(incarnation.hash, log.partition)
+  const memory = gateway.memory(incarnation, log.partition)
   const isInMemory = memory !== undefined && !isRewritten && to >= memory.tail
   if (gateway.maxBytesPerSession > 0 && !isInMemory) return undefined
   const faults = asked.map((each) => lastFault(told, each, memory?.tail, memory?.indexTail))

@@ -1,6 +1,7 @@
 import type { PartitionFeed } from '../../src/fanout/partition-feed.ts'
 import { loaded } from '../../src/log/entry.ts'
 import type { Window } from '../../src/log/window.ts'
+import { isSameLog } from '../../src/wire/token.ts'
 import type { SimGateway } from './gateway.ts'
 import { shown } from './shown.ts'
 import type { Truth } from './truth.ts'
@@ -75,10 +76,11 @@ function chainFault(window: Window, hash: number, chain: readonly number[]): str
 }
 
 /** To be asked once the gateway has read all that there is: before that it may hold what was rewritten meanwhile. */
-function contentFault({ partition, window, streamHash }: PartitionFeed, truth: Truth): string | undefined {
+function contentFault(feed: PartitionFeed, truth: Truth): string | undefined {
+  const { partition, window } = feed
   const { current } = truth.broker
   const log = current.logs[partition]
-  if (log === undefined || current.hash !== streamHash || window.head !== log.head) return undefined
+  if (log === undefined || !isSameLog(current, feed) || window.head !== log.head) return undefined
   const offsets = new Set<number>()
   for (let ordinal = window.indexOrdinal; ordinal < window.headOrdinal; ordinal++) offsets.add(window.offsetOf(ordinal))
   for (const record of log.entries) {

@@ -1,5 +1,5 @@
 import type { GapReason } from '../../src/wire/frames.ts'
-import type { Position } from '../../src/wire/token.ts'
+import { isSameLog, type Position } from '../../src/wire/token.ts'
 import type { LogRecord, PartitionLog } from './partition-log.ts'
 import type { Truth } from './truth.ts'
 
@@ -133,8 +133,9 @@ export class Ledger {
   }
 
   /** The first record below the position that was neither given nor told of; undefined = none. */
-  missingBelow({ streamHash, partition, offset, generation }: Position): LogRecord | undefined {
-    const log = this.#truth.broker.byHash(streamHash)?.logs[partition]
+  missingBelow(position: Position): LogRecord | undefined {
+    const { partition, offset, generation } = position
+    const log = this.#truth.broker.byLog(position)?.logs[partition]
     if (log === undefined) return undefined
     const place = placeOf(log.incarnation, partition)
     const verified = this.#verified.get(place) ?? 0
@@ -240,9 +241,8 @@ export class Ledger {
 }
 
 function isBelow(record: LogRecord, positions: readonly Position[], truth: Truth): boolean {
-  const { hash } = truth.broker.incarnations[record.incarnation]!
+  const log = truth.broker.incarnations[record.incarnation]!
   return positions.some(
-    ({ streamHash, partition, offset }) =>
-      streamHash === hash && partition === record.partition && offset > record.offset,
+    (each) => isSameLog(each, log) && each.partition === record.partition && each.offset > record.offset,
   )
 }

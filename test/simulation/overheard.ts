@@ -65,9 +65,9 @@ export class Overheard {
     const gateway = this.#gateway
     if (gateway === undefined) return undefined
     const heads = new Map<string, number>()
-    for (const { hash, logs } of this.#truth.broker.incarnations) {
+    for (const { nameHash, incarnationHash, logs } of this.#truth.broker.incarnations) {
       for (const { incarnation, partition } of logs) {
-        const head = gateway.head({ streamHash: hash, partition, offset: 0, generation: -1 })
+        const head = gateway.head({ nameHash, incarnationHash, partition, offset: 0, generation: -1 })
         if (head < Number.POSITIVE_INFINITY) heads.set(placeOf(incarnation, partition), head)
       }
     }

@@ -10,9 +10,9 @@ export function shown({ incarnation, partition, offset, epoch, event, damaged }:
 export function shownToken(token: string): string {
   try {
     return decodeToken(token)
-      .map(({ streamHash, partition, offset, generation }) => {
+      .map(({ incarnationHash, partition, offset, generation }) => {
         if (partition === growthPartition) return `of ${offset}`
-        return `${(streamHash & 0xff).toString(16)}:${partition}@${offset}(${generation})`
+        return `${(incarnationHash & 0xff).toString(16)}:${partition}@${offset}(${generation})`
       })
       .join('+')
   } catch {

@@ -12,7 +12,7 @@ interface Place {
 }
 
 /** What is known of a broker's logs and their past: a simulated one's, or what was read from a real one. */
-export type BrokerPast = Pick<SimBroker, 'incarnations' | 'current' | 'generations' | 'firstOffset' | 'byHash'>
+export type BrokerPast = Pick<SimBroker, 'incarnations' | 'current' | 'generations' | 'firstOffset' | 'byLog'>
 
 /** What was written, found by what clients say of it. */
 export class Truth {
@@ -79,7 +79,7 @@ export class Truth {
   incarnationOf(token: string, partition: number): Incarnation | undefined {
     if (token === '') return undefined
     const position = decodeToken(token).find((each) => each.partition === partition)
-    return position && this.broker.byHash(position.streamHash)
+    return position && this.broker.byLog(position)
   }
 
   /** The epoch of the history that a position is of; -1 = it does not say. */

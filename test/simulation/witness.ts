@@ -1,7 +1,7 @@
 import type { ReceivedEvent, ReceivedGap } from '../../src/client/received.ts'
 import { isPattern } from '../../src/subject/subject.ts'
 import type { Gap } from '../../src/wire/frames.ts'
-import { decodeToken, isGrowth, type Position } from '../../src/wire/token.ts'
+import { decodeToken, isGrowth, isSameLog, type Log, type Position } from '../../src/wire/token.ts'
 import { Ledger, placeOf, Stood, type Subscriber, type ToldGap } from './ledger.ts'
 import type { LogRecord } from './partition-log.ts'
 import { shown } from './shown.ts'
@@ -20,7 +20,7 @@ export interface GatewayKnowledge {
   /** How far it has read where the position is; Infinity where it does not read. */
   head(position: Position): number
   /** What it holds now of the partition of a stream; undefined where it does not read it. */
-  memory?(streamHash: number, partition: number): Memory | undefined
+  memory?(log: Log, partition: number): Memory | undefined
   /** Its `readBack.maxBytesPerSession`. */
   readonly maxBytesPerSession?: number
   /** Its wall clock now, Unix ms, as it would be had it never been set back, and had it never been set forward. */
@@ -84,7 +84,7 @@ export class Witness implements Subscriber {
     this.presents(after.filter((token) => token.length > 8).flatMap((token) => decodeToken(token)))
     const named = new Set<number>()
     for (const position of this.#presented) {
-      const incarnation = this.#truth.broker.byHash(position.streamHash)
+      const incarnation = this.#truth.broker.byLog(position)
       if (incarnation === undefined) continue
       this.#stands.set(position.partition, incarnation.index)
       named.add(incarnation.index)
@@ -100,8 +100,8 @@ export class Witness implements Subscriber {
   /** What was asked has reached a gateway that reads the log since then. */
   reached({ startedMs, head }: GatewayKnowledge): void {
     for (const position of this.#presented) {
-      const { streamHash, partition, offset, generation } = position
-      const log = this.#truth.broker.byHash(streamHash)?.logs[partition]
+      const { partition, offset, generation } = position
+      const log = this.#truth.broker.byLog(position)?.logs[partition]
       if (log === undefined) continue
       const known = this.#truth.epochOf(log, offset, generation)
       if (known < 0 && offset > head(position)) {
@@ -125,8 +125,9 @@ export class Witness implements Subscriber {
     // With `last` it is asked for anew, and counts from there, until its events have come.
     if (this.#lastOnly !== undefined && positions.length === 0 && !isLive) return
     beginning.ms = this.#nowMs()
-    for (const { streamHash, partition, offset } of positions) {
-      const incarnation = this.#truth.broker.byHash(streamHash)
+    for (const position of positions) {
+      const { partition, offset } = position
+      const incarnation = this.#truth.broker.byLog(position)
       if (incarnation === undefined) continue
       beginning.incarnation = Math.max(beginning.incarnation, incarnation.index)
       beginning.starts.set(placeOf(incarnation.index, partition), offset)
@@ -144,8 +145,9 @@ export class Witness implements Subscriber {
     if (this.beginning.incarnation < 0) return
     const positions = this.shared ? said.filter((position) => !this.#isAnothers(position, said)) : said
     for (const position of positions) this.#check(this.received, position, who)
-    for (const { streamHash, partition, offset, generation } of positions) {
-      const log = this.#truth.broker.byHash(streamHash)?.logs[partition]
+    for (const position of positions) {
+      const { partition, offset, generation } = position
+      const log = this.#truth.broker.byLog(position)?.logs[partition]
       if (log === undefined) continue
       const step = { offset, epoch: this.#truth.epochOf(log, offset, generation), atMs: this.#nowMs() }
       this.stood.reached(placeOf(log.incarnation, partition), step)
@@ -153,8 +155,9 @@ export class Witness implements Subscriber {
   }
 
   /** Documented: of several subjects a position is of those who were there with as many partitions as the token says. */
-  #isAnothers({ streamHash, partition }: Position, said: readonly Position[]): boolean {
-    const growth = said.find((each) => isGrowth(each) && each.streamHash === streamHash)
+  #isAnothers(position: Position, said: readonly Position[]): boolean {
+    const { partition } = position
+    const growth = said.find((each) => isGrowth(each) && isSameLog(each, position))
     if (growth === undefined) return false
     return (
       partition >= growth.offset || (!isPattern(this.subject) && partitionOf(this.subject, growth.offset) !== partition)
@@ -220,9 +223,9 @@ export class Witness implements Subscriber {
   /** Where it should stand further on, nobody having published for a while; undefined where there is no such place. */
   stale(token: string | undefined): string | undefined {
     const positions = token === undefined ? [] : decodeToken(token)
-    const { hash } = this.#truth.broker.current
+    const { current } = this.#truth.broker
     for (const { partition, head, rewrites } of this.#truth.headsFor(this.subject)) {
-      const own = positions.find((position) => position.streamHash === hash && position.partition === partition)
+      const own = positions.find((position) => isSameLog(position, current) && position.partition === partition)
       // Documented: of one position for several, who was not told of a partition, and got nothing from it, takes none there.
       if (own?.offset === head || (own === undefined && this.shared)) continue
       // Documented: nor does who stood further on hear of a rewrite, until something of the new history comes.

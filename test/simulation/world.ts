@@ -1,6 +1,6 @@
 import { type Random, seededRandom } from '../../src/base/random.ts'
 import { defaultRoutes, RoutingTable } from '../../src/routing/table.ts'
-import type { Position } from '../../src/wire/token.ts'
+import { isSameLog, type Log, type Position } from '../../src/wire/token.ts'
 import { SimBroker, streamName } from './broker.ts'
 import { type ClientPlan, SimClient } from './client.ts'
 import { makeCluster } from './clusters.ts'
@@ -135,10 +135,9 @@ export class World implements Network {
   }
 
   #knowledgeOf(gateway: SimGateway): GatewayKnowledge {
-    const memory = (streamHash: number, partition: number) =>
-      gateway.partitions.find((each) => each.streamHash === streamHash && each.partition === partition)?.window
-    const head = ({ streamHash, partition }: Position) =>
-      memory(streamHash, partition)?.head ?? Number.POSITIVE_INFINITY
+    const memory = (log: Log, partition: number) =>
+      gateway.partitions.find((each) => isSameLog(each, log) && each.partition === partition)?.window
+    const head = (position: Position) => memory(position, position.partition)?.head ?? Number.POSITIVE_INFINITY
     return {
       startedMs: this.#readyMs.get(gateway)!,
       head,

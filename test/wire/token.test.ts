@@ -6,17 +6,23 @@ import {
   decodeToken,
   encodePosition,
   encodeToken,
+  growthPosition,
+  hashOf,
+  isSameLog,
+  isSamePartition,
+  keyOf,
+  type Log,
+  logOf,
   maxPositions,
   mergeTokens,
   type Position,
   parseAfter,
-  sameStreamName,
-  streamHash,
 } from '../../src/wire/token.ts'
 
 const position: fc.Arbitrary<Position> = fc.record(
   {
-    streamHash: fc.nat(0xffffffff),
+    nameHash: fc.oneof(fc.nat(2), fc.nat(0xffffffff)),
+    incarnationHash: fc.oneof(fc.nat(2), fc.nat(0xffffffff)),
     partition: fc.oneof(fc.nat(200), fc.nat(0x7fffffff)),
     offset: fc.oneof(fc.nat(1000), fc.maxSafeNat(), fc.constantFrom(0, 2 ** 48 - 1, 2 ** 48, Number.MAX_SAFE_INTEGER)),
     generation: fc.oneof(fc.constantFrom(-1, 0, 1, 0xff, 0x100, 0xffffffff), fc.nat(0xffffffff)),
@@ -24,9 +30,22 @@ const position: fc.Arbitrary<Position> = fc.record(
   { noNullPrototype: true },
 )
 
-const place = (p: Position) => `${p.streamHash}/${p.partition}`
-const distinct = fc.uniqueArray(position, { selector: place, maxLength: 20 })
-const sorted = (positions: readonly Position[]) => positions.toSorted((a, b) => (place(a) < place(b) ? -1 : 1))
+const log = { nameHash: 0x12345678, incarnationHash: 0x9abcdef0 }
+const distinct = fc.uniqueArray(position, { selector: keyOf, maxLength: 20 })
+const sorted = (positions: readonly Position[]) => positions.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+
+const inPartition0 = (own: Log): Position => ({ ...own, partition: 0, offset: 0, generation: 0 })
+const isIn = (own: Log) => (position: Position) => isSamePartition(position, inPartition0(own))
+
+/** CRC-8 bit by bit, as docs/protocol.md has it. */
+function withCheck(bytes: readonly number[]): string {
+  let crc = 0xff
+  for (const byte of bytes) {
+    crc ^= byte
+    for (let bit = 0; bit < 8; bit++) crc = crc & 0x80 ? ((crc << 1) ^ 0x07) & 0xff : crc << 1
+  }
+  return Buffer.from([...bytes, crc]).toString('base64url')
+}
 
 function refusal(read: () => unknown): string {
   try {
@@ -47,11 +66,13 @@ test('a position is the same after encoding and decoding', () => {
   )
 })
 
-test('one position fits in 24 URL-safe characters', () => {
-  const largest = { streamHash: 0xffffffff, partition: 2 ** 14 - 1, offset: 2 ** 48 - 1, generation: 0xffffffff }
-  assert.equal(encodePosition(largest).length, 24)
+test('one position fits in 32 URL-safe characters', () => {
+  const own = { nameHash: 0xffffffff, incarnationHash: 0xffffffff }
+  const largest = { ...own, partition: 2 ** 21 - 1, offset: Number.MAX_SAFE_INTEGER, generation: 0xffffffff }
+  assert.equal(encodePosition(largest).length, 32)
   assert.match(encodePosition(largest), /^[A-Za-z0-9_-]+$/)
-  assert.equal(encodePosition({ streamHash: 1, partition: 5, offset: 1_000_000, generation: 3 }).length, 15)
+  assert.equal(encodePosition({ ...log, partition: 5, offset: 1_000_000, generation: 3 }).length, 20)
+  assert.ok(encodePosition(growthPosition(own, 2 ** 21)).length <= 32)
 })
 
 test('any number of positions is the same after encoding and decoding', () => {
@@ -63,21 +84,51 @@ test('any number of positions is the same after encoding and decoding', () => {
 })
 
 test('a token of one position is the same by both ways', () => {
-  const p = { streamHash: 7, partition: 1, offset: 9, generation: -1 }
+  const p = { ...log, partition: 1, offset: 9, generation: -1 }
   assert.equal(encodeToken([p]), encodePosition(p))
 })
 
-test('tokens of version 1 stay readable', () => {
-  const single = { streamHash: 0x12345678, partition: 3, offset: 1234567, generation: 9 }
-  assert.equal(encodePosition(single), 'ERI0VngDEtaHCS4')
-  const other = { streamHash: 0x12345678, partition: 4, offset: 0, generation: -1 }
-  assert.equal(encodeToken([other, single]), 'GBI0VngCA4etSwoEAADb')
-  assert.deepEqual(decodeToken('GBI0VngCA4etSwoEAADb'), [single, other])
+test('tokens of version 2 stay readable', () => {
+  const single = { ...log, partition: 3, offset: 1234567, generation: 9 }
+  assert.equal(encodePosition(single), 'IRI0VniavN7wAxLWhwlu')
+  const other = { ...log, partition: 4, offset: 0, generation: -1 }
+  assert.equal(encodeToken([other, single]), 'KBI0VniavN7wAgOHrUsKBAAA5Q')
+  assert.deepEqual(decodeToken('KBI0VniavN7wAgOHrUsKBAAA5Q'), [single, other])
 })
 
-test('partitions of one stream share its hash: 128 of them fit where headers are 4 KB', () => {
+test('a token of another version is refused by its number, with the one that is read and what to do', () => {
+  for (const token of ['ERI0VngDEtaHCS4', 'GBI0VngCA4etSwoEAADb', 'EB1Qt7MBAoc'])
+    assert.match(
+      refusal(() => decodeToken(token)),
+      /is of version 1, and version 2 is read; start at "latest", "earliest" or a time/,
+    )
+  assert.match(
+    refusal(() => decodeToken(withCheck([0x30, 1, 2, 3]))),
+    /is of version 3, and version 2 is read/,
+  )
+  assert.match(
+    refusal(() => decodeToken(withCheck([0x26, 1, 2, 3]))),
+    /it is of no known form/,
+  )
+})
+
+test('a token that ends within the hashes of its log is refused', () => {
+  for (let length = 0; length < 8; length++) {
+    for (const form of [0x20, 0x28]) {
+      if (form === 0x28 && length === 0) continue
+      const bytes = [form, ...Array.from({ length }, (_, i) => i)]
+      assert.match(
+        refusal(() => decodeToken(withCheck(bytes))),
+        /it ends too early/,
+        `${bytes}`,
+      )
+    }
+  }
+})
+
+test('partitions of one stream share its hashes: 128 of them fit where headers are 4 KB', () => {
   const positions = Array.from({ length: 128 }, (_, partition) => {
-    return { streamHash: 5, partition, offset: 1e9 + partition, generation: 12 }
+    return { ...log, partition, offset: 1e9 + partition, generation: 12 }
   })
   assert.ok(encodeToken(positions).length < 1300)
 })
@@ -101,7 +152,7 @@ test('a token with any one character changed or cut off is refused', () => {
 test('of cut tokens hardly any passes', () => {
   let passed = 0
   for (let offset = 0; offset < 300; offset++) {
-    const token = encodePosition({ streamHash: 0xabcdef01, partition: 1, offset: offset * 7919, generation: offset })
+    const token = encodePosition({ ...log, partition: 1, offset: offset * 7919, generation: offset })
     for (let end = 0; end < token.length; end++) if (refusal(() => decodeToken(token.slice(0, end))) === '') passed++
   }
   assert.ok(passed < 40, `${passed} of about 4,000 passed`)
@@ -122,7 +173,7 @@ test('a token is refused by what is wrong with it', () => {
     ['', /not base64url/],
     ['abc+/', /not base64url/],
     ['A'.repeat(100_000), /100000 characters/],
-    ['ERI0VngDEtaICS4', /changed or cut/],
+    ['IRI0VniavN7wAxAWhwlu', /changed or cut/],
     ['hello', /changed or cut|not base64url/],
   ]
   for (const [text, message] of wrong)
@@ -134,8 +185,8 @@ test('a token is refused by what is wrong with it', () => {
 
 test('what is encoded well but out of bounds is refused', () => {
   const beyond = [
-    { streamHash: 1, partition: 2 ** 31, offset: 0, generation: 0 },
-    { streamHash: 1, partition: 0, offset: 2 ** 53, generation: 0 },
+    { ...log, partition: 2 ** 31, offset: 0, generation: 0 },
+    { ...log, partition: 0, offset: 2 ** 53, generation: 0 },
   ]
   for (const p of beyond)
     assert.match(
@@ -143,7 +194,7 @@ test('what is encoded well but out of bounds is refused', () => {
       /out of range/,
     )
   const many = Array.from({ length: maxPositions + 1 }, (_, partition) => {
-    return { streamHash: 1, partition, offset: 0, generation: 0 }
+    return { ...log, partition, offset: 0, generation: 0 }
   })
   assert.match(
     refusal(() => decodeToken(encodeToken(many))),
@@ -153,34 +204,45 @@ test('what is encoded well but out of bounds is refused', () => {
 })
 
 test('where tokens name the same place the last one counts, also where it goes back', () => {
-  const at = (offset: number, generation = -1) => ({ streamHash: 1, partition: 2, offset, generation })
-  const elsewhere = { streamHash: 1, partition: 3, offset: 50, generation: 0 }
-  const other = { ...at(1), streamHash: 2 }
-  assert.deepEqual(mergeTokens([[at(7, 2), elsewhere], [at(8)], [at(9, 1), other]]), [at(9, 1), elsewhere, other])
+  const at = (offset: number, generation = -1) => ({ ...log, partition: 2, offset, generation })
+  const elsewhere = { ...log, partition: 3, offset: 50, generation: 0 }
+  const stream = { ...at(1), nameHash: 2 }
+  const incarnation = { ...at(1), incarnationHash: 2 }
+  assert.deepEqual(mergeTokens([[at(7, 2), elsewhere], [at(8)], [at(9, 1), stream, incarnation]]), [
+    at(9, 1),
+    elsewhere,
+    stream,
+    incarnation,
+  ])
   assert.deepEqual(mergeTokens([[at(9)], [at(3)]]), [at(3)])
 })
 
-test('another incarnation of a stream is known as such', () => {
-  assert.equal(streamHash('orders', 'x'), streamHash('orders', 'x'))
-  assert.notEqual(streamHash('orders', 'x'), streamHash('orders', 'y'))
-  assert.equal(sameStreamName(streamHash('orders', 'x'), streamHash('orders', 'y')), true)
-  assert.equal(sameStreamName(streamHash('orders', 'x'), streamHash('alarms', 'x')), false)
+test('another incarnation of a stream is known as such, and another stream as another', () => {
+  const [orders, anew, alarms] = [logOf('orders', 'x'), logOf('orders', 'y'), logOf('alarms', 'x')]
+  assert.deepEqual(logOf('orders', 'x'), orders)
+  assert.deepEqual([isSameLog(orders, logOf('orders', 'x')), isSameLog(orders, anew)], [true, false])
+  assert.deepEqual([anew, alarms].map(inPartition0).map(isIn(orders)), [true, false])
+})
+
+test('streams whose names share eight bits of their hash are told apart', () => {
+  for (const [one, other] of [
+    ['alarms', 'inventory'],
+    ['audit', 'trades'],
+    ['notifications', 'energy'],
+  ] as const) {
+    const [a, b] = [logOf(one, 'x'), logOf(other, 'x')]
+    assert.equal(isIn(a)(inPartition0(b)), false)
+    assert.equal(decodeToken(encodeToken([inPartition0(a), inPartition0(b)])).length, 2)
+  }
 })
 
 test('hashes of similar names and incarnations are spread', () => {
-  const names = new Set<number>()
-  const incarnations = new Set<number>()
-  for (let i = 0; i < 256; i++) {
-    names.add(streamHash(`stream${i}`, '') >>> 24)
-    incarnations.add(streamHash('s', `id-${i}`) & 0xffffff)
-  }
-  // 256 balls in 256 boxes fill 162 of them on average.
-  assert.ok(names.size > 130, `${names.size} of 256 names differ`)
-  assert.equal(incarnations.size, 256)
+  const texts = Array.from({ length: 5000 }, (_, i) => `stream-${i}`)
+  assert.equal(new Set(texts.map(hashOf)).size, texts.length)
 })
 
 test('after is nothing, a keyword, a time, or tokens, which are merged', () => {
-  const p = { streamHash: 1, partition: 2, offset: 3, generation: 4 }
+  const p = { ...log, partition: 2, offset: 3, generation: 4 }
   const token = encodePosition(p)
   assert.deepEqual(parseAfter([]), { kind: 'latest' })
   assert.deepEqual(parseAfter(['latest']), { kind: 'latest' })
@@ -194,7 +256,7 @@ test('after is nothing, a keyword, a time, or tokens, which are merged', () => {
 })
 
 test('after of two kinds, or of none that there is, is a bad_token', () => {
-  const token = encodePosition({ streamHash: 1, partition: 2, offset: 3, generation: 4 })
+  const token = encodePosition({ ...log, partition: 2, offset: 3, generation: 4 })
   const wrong: [string[], RegExp][] = [
     [['latest', 'earliest'], /expected tokens, or one of latest, earliest and @time; got "latest", "earliest"/],
     [['latest', token], /expected tokens, or one of/],
@@ -213,8 +275,10 @@ test('after of two kinds, or of none that there is, is a bad_token', () => {
 })
 
 test('positions of all tokens together are bounded', () => {
-  const tokens = [0, 1].map((streamHash) =>
-    encodeToken(Array.from({ length: 600 }, (_, partition) => ({ streamHash, partition, offset: 0, generation: 0 }))),
+  const tokens = [0, 1].map((nameHash) =>
+    encodeToken(
+      Array.from({ length: 600 }, (_, partition) => ({ ...log, nameHash, partition, offset: 0, generation: 0 })),
+    ),
   )
   assert.match(
     refusal(() => parseAfter(tokens)),

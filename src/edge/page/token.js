@@ -3,40 +3,40 @@
  * token of the newest position of each. Over a WebSocket each delivery brings the position of its own partition only.
  */
 
-const version = 0x10
+const version = 0x20
 const listForm = 8
 const unknownGeneration = 5
 
-/** The positions of a token: `{hash, partition, offset, generation}`, generation -1 where it is unknown. */
+/** The positions of a token: `{log, partition, offset, generation}`, generation -1 where it is unknown; log names stream and incarnation, in hex. */
 export function positionsOf(token) {
   const text = atob(token.replaceAll('-', '+').replaceAll('_', '/'))
   const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0))
   const form = bytes[0] ^ version
   if (form === listForm) return readList(bytes)
-  const cursor = { at: 5 }
+  const cursor = { at: 9 }
   const partition = readVarint(bytes, cursor)
   const end = bytes.length - 1
   const offsetEnd = form === unknownGeneration ? end : end - form
   const generation = form === unknownGeneration ? -1 : readUint(bytes, offsetEnd, end)
-  return [{ hash: readUint(bytes, 1, 5), partition, offset: readUint(bytes, cursor.at, offsetEnd), generation }]
+  return [{ log: readLog(bytes, 1), partition, offset: readUint(bytes, cursor.at, offsetEnd), generation }]
 }
 
 /** Names log and partition: positions of the same key replace each other. */
-export function keyOf({ hash, partition }) {
-  return `${hash}/${partition}`
+export function keyOf({ log, partition }) {
+  return `${log}/${partition}`
 }
 
 const streamNames = new Map()
 
 /** A frame of one stream had this token: names it in frames that have the token only. */
 export function learnStream(token, stream) {
-  const hashes = new Set(positionsOf(token).map(({ hash }) => hash))
-  if (hashes.size === 1) streamNames.set([...hashes][0], stream)
+  const logs = new Set(positionsOf(token).map(({ log }) => log))
+  if (logs.size === 1) streamNames.set([...logs][0], stream)
 }
 
 /** The stream of a delivery's token; undefined while nothing has told its name. */
 export function streamOf(token) {
-  return streamNames.get(positionsOf(token)[0].hash)
+  return streamNames.get(positionsOf(token)[0].log)
 }
 
 /** How far a WebSocket subscription has come in each partition. */
@@ -62,12 +62,12 @@ function readList(bytes) {
   const positions = []
   const cursor = { at: 1 }
   while (cursor.at < bytes.length - 1) {
-    const hash = readUint(bytes, cursor.at, cursor.at + 4)
-    cursor.at += 4
+    const log = readLog(bytes, cursor.at)
+    cursor.at += 8
     for (let left = readVarint(bytes, cursor); left > 0; left--) {
       const partition = readVarint(bytes, cursor)
       const offset = readVarint(bytes, cursor)
-      positions.push({ hash, partition, offset, generation: readVarint(bytes, cursor) - 1 })
+      positions.push({ log, partition, offset, generation: readVarint(bytes, cursor) - 1 })
     }
   }
   return positions
@@ -75,10 +75,10 @@ function readList(bytes) {
 
 function writeList(positions) {
   const bytes = [version | listForm]
-  const byHash = Map.groupBy(positions, ({ hash }) => hash)
-  for (const hash of [...byHash.keys()].sort((a, b) => a - b)) {
-    const group = byHash.get(hash).sort((a, b) => a.partition - b.partition)
-    bytes.push((hash >>> 24) & 0xff, (hash >>> 16) & 0xff, (hash >>> 8) & 0xff, hash & 0xff)
+  const byLog = Map.groupBy(positions, ({ log }) => log)
+  for (const log of [...byLog.keys()].sort()) {
+    const group = byLog.get(log).sort((a, b) => a.partition - b.partition)
+    for (let at = 0; at < log.length; at += 2) bytes.push(Number.parseInt(log.slice(at, at + 2), 16))
     writeVarint(bytes, group.length)
     for (const { partition, offset, generation } of group) {
       for (const value of [partition, offset, generation + 1]) writeVarint(bytes, value)
@@ -89,6 +89,10 @@ function writeList(positions) {
     .replaceAll('+', '-')
     .replaceAll('/', '_')
     .replaceAll('=', '')
+}
+
+function readLog(bytes, at) {
+  return Array.from(bytes.subarray(at, at + 8), (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
 /** Big-endian, below 2^53. */

@@ -71,8 +71,8 @@ export class Place {
 
   take(token: string): void {
     for (const position of decodeToken(token)) {
-      // The upper byte names the stream: a position in a log that was created anew replaces the one in the old log.
-      this.#positions.set(`${position.streamHash >>> 24}/${position.partition}`, position)
+      // A position in a stream that was created anew replaces the one in the old log.
+      this.#positions.set(`${position.nameHash}/${position.partition}`, position)
     }
   }
 
