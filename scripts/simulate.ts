@@ -7,6 +7,7 @@ import { run } from '../test/simulation/history.ts'
 import { makePlan } from '../test/simulation/plan.ts'
 import { shrink } from '../test/simulation/shrink.ts'
 import { type SourceKind, sourceKinds } from '../test/simulation/simulated-source.ts'
+import { storiesDigest, storyHash } from '../test/simulation/story-digest.ts'
 import type { Failure } from '../test/simulation/verdict.ts'
 import { freshSeeds } from './fresh-seeds.ts'
 
@@ -15,11 +16,13 @@ import { freshSeeds } from './fresh-seeds.ts'
  *
  *     node scripts/simulate.ts --seeds 1-2000 [--failed] [--fresh 1000] [--source NAME] [--large] [--jobs N] [--brief]
  *     node scripts/simulate.ts --fresh 1000
+ *     node scripts/simulate.ts --seeds 1-500 --digest
  *     node scripts/simulate.ts --seed 17 [--source NAME] [--large] [--story]
  *
  * `--fresh N` draws N seeds from what `src` and `test` contain (see fresh-seeds.ts). `--source NAME`
  * is one of test/simulation/clusters.ts: what stands behind the gateways' broker contract. `--failed` adds the seeds that broke a
- * promise once (test/simulation/failed-seeds.ts).
+ * promise once (test/simulation/failed-seeds.ts). `--digest` prints one hash over all stories: a change that is to change nothing leaves it
+ * as it was.
  */
 
 interface Histories {
@@ -29,6 +32,8 @@ interface Histories {
 
 interface Share extends Histories {
   readonly seeds: readonly number[]
+  /** Their stories are hashed. */
+  readonly digests: boolean
 }
 
 interface Done {
@@ -36,6 +41,8 @@ interface Done {
   readonly failure: Failure | undefined
   readonly delivered: number
   readonly tasks: number
+  /** Of its story, where that is asked for. */
+  readonly hash: string | undefined
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -43,31 +50,33 @@ const progressMs = 2000
 
 const planOf = (seed: number, { isLarge, source }: Histories) => makePlan(seed, isLarge ? 'large' : 'small', source)
 
-async function work({ seeds, ...histories }: Share, tell: (done: Done) => void): Promise<void> {
+async function work({ seeds, digests, ...histories }: Share, tell: (done: Done) => void): Promise<void> {
   for (const seed of seeds) {
-    const { failure, delivered, tasks } = await run(planOf(seed, histories))
-    tell({ seed, failure, delivered, tasks })
+    const { failure, delivered, tasks, trace } = await run(planOf(seed, histories), digests)
+    tell({ seed, failure, delivered, tasks, hash: digests ? storyHash(trace) : undefined })
     if (failure !== undefined) return
   }
 }
 
 /** Resolves with the first failure, or with none once all seeds are through. */
-async function campaign(seeds: readonly number[], histories: Histories, jobs: number): Promise<Done | undefined> {
+async function campaign({ seeds, ...share }: Share, jobs: number): Promise<Done | undefined> {
   const started = performance.now()
   const sum = { histories: 0, delivered: 0, tasks: 0 }
   const failed: Done[] = []
+  const hashes = new Map<number, string>()
   const line = () => {
     const perSecond = sum.histories / ((performance.now() - started) / 1000)
     return `${sum.histories} of ${seeds.length} histories, ${perSecond.toFixed(1)} a second, ${sum.delivered} events handed over`
   }
   const progress = setInterval(() => console.error(line()), progressMs)
   const workers = Array.from({ length: jobs }, (_, i) => {
-    const share: Share = { seeds: seeds.filter((_, at) => at % jobs === i), ...histories }
-    const worker = new Worker(new URL(import.meta.url), { workerData: share })
+    const own: Share = { ...share, seeds: seeds.filter((_, at) => at % jobs === i) }
+    const worker = new Worker(new URL(import.meta.url), { workerData: own })
     worker.on('message', (done: Done) => {
       sum.histories++
       sum.delivered += done.delivered
       sum.tasks += done.tasks
+      if (done.hash !== undefined) hashes.set(done.seed, done.hash)
       if (done.failure === undefined) return
       failed.push(done)
       for (const each of workers) void each.terminate()
@@ -79,6 +88,8 @@ async function campaign(seeds: readonly number[], histories: Histories, jobs: nu
   )
   clearInterval(progress)
   console.log(line())
+  const digest = share.digests ? storiesDigest(seeds, hashes) : undefined
+  if (digest !== undefined) console.log(`digest of the stories: ${digest}`)
   return failed.sort((a, b) => a.seed - b.seed)[0]
 }
 
@@ -148,6 +159,7 @@ async function main(): Promise<void> {
       large: { type: 'boolean', default: false },
       story: { type: 'boolean', default: false },
       brief: { type: 'boolean', default: false },
+      digest: { type: 'boolean', default: false },
       jobs: { type: 'string', default: String(availableParallelism()) },
     },
   })
@@ -161,7 +173,10 @@ async function main(): Promise<void> {
   const fixed = values.seeds ?? (fresh.length > 0 ? undefined : '1-2000')
   const failedOnce = values.failed ? failedSeeds.map(([seed]) => seed) : []
   const seeds = [...(fixed === undefined ? [] : seedsOf(range(fixed))), ...failedOnce, ...fresh]
-  const failed = await campaign(seeds, histories, Math.min(Number(values.jobs), seeds.length))
+  const failed = await campaign(
+    { seeds, digests: values.digest, ...histories },
+    Math.min(Number(values.jobs), seeds.length),
+  )
   if (failed === undefined) return
   process.exitCode = 1
   if (values.brief) console.log(`seed ${failed.seed}: ${failed.failure?.promise}`)
