@@ -224,7 +224,8 @@ export class Followed {
     if (gap.reason === 'repartitioned' && hasGrown !== undefined) {
       if (!hasGrown) return true
       // Where it stands in that partition already it may have come there just now: a position may be another's.
-      return this.#isBelow(gap) ? this.#gap(gap) : this.inflow.gap(gap, undefined)
+      const isBelow = positionsOf(gap).some((after) => (this.place.at(after)?.offset ?? -1) < after.offset)
+      return isBelow ? this.#gap(gap) : this.inflow.gap(gap, undefined)
     }
     // With another number of partitions its subjects may be in any of them.
     const mayBeHere = opens.has(gap.reason) || (gap.reason === 'recreated' && hasGrown === true)
@@ -326,19 +327,19 @@ export class Followed {
     return positionsOf(gap).some((after) => positions.some((own) => isSamePartition(own, after)))
   }
 
-  /** Whether the stream has another number of partitions than it knows of; undefined where one of both does not say. */
+  /**
+   * Whether the stream has another number of partitions than it knows of; undefined where one of both does not say, and where it stands in
+   * that partition of another log: what it knows of the old one, offsets and counts, speaks against no gap of the new one.
+   */
   #hasGrown(gap: Gap): boolean | undefined {
     const now = growthOf(gap)
-    if (now === undefined) return undefined
+    if (now === undefined || (this.#standsIn(gap) && !positionsOf(gap).some((after) => this.place.at(after))))
+      return undefined
     // Of incarnations that it stood in one after the other it may know several.
     const known = this.place.growth.filter(({ nameHash }) => nameHash === now.nameHash)
     if (known.length === 0) return undefined
     const same = known.find((own) => isSameLog(own, now))
     return same ? same.offset < now.offset : known.some((own) => own.offset !== now.offset)
-  }
-
-  #isBelow(gap: Gap): boolean {
-    return positionsOf(gap).some((after) => (this.place.at(after)?.offset ?? -1) < after.offset)
   }
 
   /** A subject has one partition: with places in several of the stream it has moved, to a new one or to one of before. */
@@ -355,10 +356,12 @@ export class Followed {
   }
 
   /** The next new offset there: over SSE events are ahead of their positions. */
-  #known({ reason }: Gap, position: Position): number | undefined {
+  #known(gap: Gap, position: Position): number | undefined {
     const own = this.place.at(position)?.offset
     // What came of another log, or of this one before that, says nothing of what is behind the gap.
-    if (own === undefined) return reason === 'recreated' ? undefined : this.#aheadAt(position)?.next
+    if (own === undefined) {
+      return gap.reason === 'recreated' || this.#standsIn(gap) ? undefined : this.#aheadAt(position)?.next
+    }
     return Math.max(own, this.#ahead.get(keyOf(position))?.next ?? 0)
   }
 

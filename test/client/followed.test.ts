@@ -470,3 +470,19 @@ test('over a shared connection who knows of fewer partitions is told, and goes b
     ],
   )
 })
+
+for (const reason of ['repartitioned', 'unnamed', 'recreated'] as const) {
+  test(`over a shared connection a gap of another log is told to who stands in the old one, whatever its reason: ${reason}`, () => {
+    const second = streamHash('events', 'second')
+    const stood = [at(9, 1), growthPosition(log, 2), at(0, 0, second), growthPosition(second, 2)]
+    const { followed, told, offsets } = following('a', ...stood)
+    followed.shared({ ...delivery('a', 11, 1), stream: 'events', after: '' })
+    followed.gapShared(gap({ reason, partition: 1, after: token(at(0, 1, second), growthPosition(second, 2)) }))
+    followed.shared({ ...delivery('a', 4, 1), stream: 'events', after: '' })
+    assert.deepEqual(told, [11, reason, 4])
+    assert.deepEqual(offsets(), [
+      [0, 0],
+      [1, 0],
+    ])
+  })
+}
