@@ -473,7 +473,7 @@ test('over a shared connection who knows of fewer partitions is told, and goes b
 
 for (const reason of ['repartitioned', 'unnamed', 'recreated'] as const) {
   test(`over a shared connection a gap of another log is told to who stands in the old one, whatever its reason: ${reason}`, () => {
-    const second = streamHash('events', 'second')
+    const second = logOf('events', 'second')
     const stood = [at(9, 1), growthPosition(log, 2), at(0, 0, second), growthPosition(second, 2)]
     const { followed, told, offsets } = following('a', ...stood)
     followed.shared({ ...delivery('a', 11, 1), stream: 'events', after: '' })
