@@ -2,8 +2,9 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { excuseNames } from '../test/simulation/excuses.ts'
 import { failedSeeds } from '../test/simulation/failed-seeds.ts'
-import { run } from '../test/simulation/history.ts'
+import { type Outcome, run } from '../test/simulation/history.ts'
 import { makePlan } from '../test/simulation/plan.ts'
 import { shrink } from '../test/simulation/shrink.ts'
 import { type SourceKind, sourceKinds } from '../test/simulation/simulated-source.ts'
@@ -14,7 +15,7 @@ import { freshSeeds } from './fresh-seeds.ts'
 /**
  * Histories of a whole cluster on virtual time, each from a seed, each held against the promises:
  *
- *     node scripts/simulate.ts --seeds 1-2000 [--failed] [--fresh 1000] [--source NAME] [--large] [--jobs N] [--brief]
+ *     node scripts/simulate.ts --seeds 1-2000 [--failed] [--fresh 1000] [--source NAME] [--large] [--jobs N] [--brief] [--excuses]
  *     node scripts/simulate.ts --fresh 1000
  *     node scripts/simulate.ts --seeds 1-500 --digest
  *     node scripts/simulate.ts --seed 17 [--source NAME] [--large] [--story]
@@ -23,6 +24,7 @@ import { freshSeeds } from './fresh-seeds.ts'
  * is one of test/simulation/clusters.ts: what stands behind the gateways' broker contract. `--failed` adds the seeds that broke a
  * promise once (test/simulation/failed-seeds.ts). `--digest` prints one hash over all stories: a change that is to change nothing leaves it
  * as it was.
+ * `--excuses` ends with a table of how often each excuse (test/simulation/excuses.ts) was the only reason why a record counted as told.
  */
 
 interface Histories {
@@ -34,6 +36,7 @@ interface Share extends Histories {
   readonly seeds: readonly number[]
   /** Their stories are hashed. */
   readonly digests: boolean
+  readonly countsExcuses: boolean
 }
 
 interface Done {
@@ -43,6 +46,7 @@ interface Done {
   readonly tasks: number
   /** Of its story, where that is asked for. */
   readonly hash: string | undefined
+  readonly excuses: Outcome['excuses']
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -50,10 +54,13 @@ const progressMs = 2000
 
 const planOf = (seed: number, { isLarge, source }: Histories) => makePlan(seed, isLarge ? 'large' : 'small', source)
 
-async function work({ seeds, digests, ...histories }: Share, tell: (done: Done) => void): Promise<void> {
+async function work({ seeds, digests, countsExcuses, ...histories }: Share, tell: (done: Done) => void): Promise<void> {
   for (const seed of seeds) {
-    const { failure, delivered, tasks, trace } = await run(planOf(seed, histories), digests)
-    tell({ seed, failure, delivered, tasks, hash: digests ? storyHash(trace) : undefined })
+    const { failure, delivered, tasks, trace, excuses } = await run(planOf(seed, histories), {
+      trace: digests,
+      excuses: countsExcuses,
+    })
+    tell({ seed, failure, delivered, tasks, hash: digests ? storyHash(trace) : undefined, excuses })
     if (failure !== undefined) return
   }
 }
@@ -62,6 +69,7 @@ async function work({ seeds, digests, ...histories }: Share, tell: (done: Done) 
 async function campaign({ seeds, ...share }: Share, jobs: number): Promise<Done | undefined> {
   const started = performance.now()
   const sum = { histories: 0, delivered: 0, tasks: 0 }
+  const excused = new Map<string, Needed>()
   const failed: Done[] = []
   const hashes = new Map<number, string>()
   const line = () => {
@@ -77,6 +85,10 @@ async function campaign({ seeds, ...share }: Share, jobs: number): Promise<Done 
       sum.delivered += done.delivered
       sum.tasks += done.tasks
       if (done.hash !== undefined) hashes.set(done.seed, done.hash)
+      for (const [name, records] of Object.entries(done.excuses)) {
+        const { records: before, seeds } = excused.get(name) ?? { records: 0, seeds: [] }
+        excused.set(name, { records: before + records, seeds: [...seeds, done.seed] })
+      }
       if (done.failure === undefined) return
       failed.push(done)
       for (const each of workers) void each.terminate()
@@ -90,13 +102,29 @@ async function campaign({ seeds, ...share }: Share, jobs: number): Promise<Done 
   console.log(line())
   const digest = share.digests ? storiesDigest(seeds, hashes) : undefined
   if (digest !== undefined) console.log(`digest of the stories: ${digest}`)
+  if (share.countsExcuses) console.log(excuseTable(excused))
   return failed.sort((a, b) => a.seed - b.seed)[0]
+}
+
+/** By subscription and record, how often an excuse was the only one, and where. */
+interface Needed {
+  readonly records: number
+  readonly seeds: readonly number[]
+}
+
+function excuseTable(needed: ReadonlyMap<string, Needed>): string {
+  const rows = excuseNames.map((name) => {
+    const { records, seeds } = needed.get(name) ?? { records: 0, seeds: [] }
+    const where = seeds.toSorted((a, b) => a - b).slice(0, 5)
+    return `${name.padEnd(42)} ${String(records).padStart(8)} ${String(seeds.length).padStart(10)}  ${where.join(' ')}`
+  })
+  return [`${'only reason'.padEnd(42)}  records  histories  the first`, ...rows].join('\n')
 }
 
 /** Replays a seed; tells its story where it fails, or where that is asked for. */
 async function replay(seed: number, histories: Histories, story: boolean): Promise<boolean> {
   const plan = planOf(seed, histories)
-  const whole = await run(plan, story)
+  const whole = await run(plan, { trace: story })
   if (story) console.log(whole.trace.join('\n'))
   if (whole.failure === undefined) {
     console.log(`seed ${seed} keeps every promise: ${whole.delivered} events handed over`)
@@ -106,7 +134,7 @@ async function replay(seed: number, histories: Histories, story: boolean): Promi
   console.log(`seed ${seed} breaks a promise: ${promise}\n  ${message}`)
   console.log(`replay it: node scripts/simulate.ts --seed ${seed}${flagsOf(histories)} --story`)
   const least = await shrink(plan, promise)
-  const { trace, failure } = await run(least, true)
+  const { trace, failure } = await run(least, { trace: true })
   const { clients, actions, subjects, partitions } = least
   console.log(
     `the least that breaks it: ${clients.length} clients, ${actions.length} actions, ${partitions} partitions`,
@@ -160,6 +188,7 @@ async function main(): Promise<void> {
       story: { type: 'boolean', default: false },
       brief: { type: 'boolean', default: false },
       digest: { type: 'boolean', default: false },
+      excuses: { type: 'boolean', default: false },
       jobs: { type: 'string', default: String(availableParallelism()) },
     },
   })
@@ -174,7 +203,7 @@ async function main(): Promise<void> {
   const failedOnce = values.failed ? failedSeeds.map(([seed]) => seed) : []
   const seeds = [...(fixed === undefined ? [] : seedsOf(range(fixed))), ...failedOnce, ...fresh]
   const failed = await campaign(
-    { seeds, digests: values.digest, ...histories },
+    { seeds, digests: values.digest, countsExcuses: values.excuses, ...histories },
     Math.min(Number(values.jobs), seeds.length),
   )
   if (failed === undefined) return

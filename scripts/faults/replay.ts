@@ -56,7 +56,7 @@ export class Replay {
     this.#verdict = new Verdict(
       () => this.#nowMs - timesMs[0]!,
       () => {},
-      tracing,
+      { trace: tracing },
     )
     const name = `client ${person.number} (${person.ways.join(', ')})`
     this.#witnesses = person.subjects.map((subject) => {

@@ -99,12 +99,7 @@ function shapeFault({ gap, incarnation, log, from, to, isRewritten }: Case): str
 const judges: Readonly<Record<GapReason, Judge>> = {
   unspecified: () => 'it has no reason',
   compacted: () => 'nothing is compacted here',
-  retention: ({ kept, log, to }) =>
-    kept.length > 0
-      ? `${shown(kept[0]!)} is still there`
-      : log.first > to
-        ? undefined
-        : `the log begins at ${log.first}`,
+  retention: retentionFault,
   corrupt: ({ isRewritten, log, from, to }) => {
     const isDamaged = log.past.some(({ offset, damaged }) => damaged && offset >= from && offset <= to)
     const whole = log.past.find(
@@ -121,6 +116,15 @@ const judges: Readonly<Record<GapReason, Judge>> = {
   ttl: droppedFault,
   latest: droppedFault,
   collapsed: droppedFault,
+}
+
+function retentionFault({ truth, kept, log, from, to }: Case): string | undefined {
+  if (kept.length > 0) return `${shown(kept[0]!)} is still there`
+  if (log.first > to) return undefined
+  // A gateway that sees a partition come does not know why its first record has a later offset.
+  const isFirst = from === truth.broker.firstOffset && (log.incarnation > 0 || log.partition > 0)
+  const isHole = !log.past.some(({ offset, hidden }) => offset <= to && !hidden)
+  return isFirst && isHole ? undefined : `the log begins at ${log.first}`
 }
 
 function rewrittenFault({ truth, log, from, to, gap }: Case): string | undefined {
@@ -200,8 +204,9 @@ function lastFault(
   if (isPattern(subject)) return undefined
   const head = heads?.get(placeOfLog(log)) ?? 0
   const found = log.past.filter((record) => {
-    const { offset, hidden, seenMs } = record
-    if (offset <= to || offset >= head || hidden || seenMs > nowMs || truth.strayed(record)) return false
+    const { offset, hidden, seenMs, gone } = record
+    if (offset <= to || offset >= head || hidden || gone === 'rewritten' || seenMs > nowMs || truth.strayed(record))
+      return false
     return truth.wants(subject, record)
   })
   return found.length < last ? undefined : `${found.length} of ${last} events were found`

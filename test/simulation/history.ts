@@ -1,9 +1,10 @@
 import { act, read } from './actions.ts'
 import { streamName } from './broker.ts'
+import type { ExcuseCounts } from './excuses.ts'
 import { inspect, inspectEmpty } from './inspect.ts'
 import type { Plan } from './plan.ts'
 import { replacePlatform } from './platform.ts'
-import type { Failure } from './verdict.ts'
+import type { Failure, Wanted } from './verdict.ts'
 import { World } from './world.ts'
 
 export interface Outcome {
@@ -13,6 +14,7 @@ export interface Outcome {
   readonly tasks: number
   readonly delivered: number
   readonly virtualMs: number
+  readonly excuses: ExcuseCounts['counts']
 }
 
 /** How long a healed cluster may take until everybody has everything, virtual ms: silence is noticed after 60 s. */
@@ -25,8 +27,8 @@ const renewalMs = 60_000
 const lastRoundMs = 120_000
 
 /** Lets a planned history happen and judges it. What it takes from the platform is its own meanwhile: one at a time a thread. */
-export async function run(plan: Plan, tracing = false): Promise<Outcome> {
-  const world = new World(plan, tracing)
+export async function run(plan: Plan, wanted: Wanted = {}): Promise<Outcome> {
+  const world = new World(plan, wanted)
   const { verdict, time } = world
   const restore = replacePlatform(time, world)
   const failed = (error: unknown) =>
@@ -41,7 +43,8 @@ export async function run(plan: Plan, tracing = false): Promise<Outcome> {
     restore()
   }
   const delivered = world.clients.reduce((sum, client) => sum + client.delivered, 0)
-  return { failure: verdict.failure, trace: verdict.trace ?? [], tasks: time.done, delivered, virtualMs: time.nowMs }
+  const { failure, trace = [], excuses } = verdict
+  return { failure, trace, tasks: time.done, delivered, virtualMs: time.nowMs, excuses: excuses?.counts ?? {} }
 }
 
 async function happen(world: World): Promise<void> {

@@ -14,10 +14,10 @@ test('histories of a whole cluster keep every promise', async () => {
 
 test('a seed is the same history each time', async () => {
   let seed = 3
-  let first = await run(makePlan(seed, 'small'), true)
-  while (first.delivered < 20 && seed < 40) first = await run(makePlan(++seed, 'small'), true)
+  let first = await run(makePlan(seed, 'small'), { trace: true })
+  while (first.delivered < 20 && seed < 40) first = await run(makePlan(++seed, 'small'), { trace: true })
   assert.ok(first.delivered >= 20, 'something happened in it')
-  assert.deepEqual(await run(makePlan(seed, 'small'), true), first)
+  assert.deepEqual(await run(makePlan(seed, 'small'), { trace: true }), first)
 })
 
 test('a window that answers wrongly is noticed, and its story gets short', async () => {

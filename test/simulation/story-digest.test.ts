@@ -19,7 +19,7 @@ function printed(seeds: string, jobs: number): string | undefined {
 test('the digest that is printed is that of the stories of the seeds, on however many threads they ran', async () => {
   const seeds = [1, 2, 3, 4]
   const hashes = new Map<number, string>()
-  for (const seed of seeds) hashes.set(seed, storyHash((await run(makePlan(seed, 'small'), true)).trace))
+  for (const seed of seeds) hashes.set(seed, storyHash((await run(makePlan(seed, 'small'), { trace: true })).trace))
   const digest = storiesDigest(seeds, hashes)
   assert.ok(digest !== undefined)
   assert.equal(printed('1-4', 2), digest)

@@ -132,6 +132,17 @@ export class Truth {
     return at < 0 ? undefined : growths[at]!.atMs
   }
 
+  /** By `nowMs` the record's subject had moved on to that partition. */
+  movedInto(record: LogRecord, partition: number, nowMs: number): boolean {
+    const { event, incarnation } = record
+    const displacedMs = this.displacedMs(record)
+    if (event === undefined || displacedMs === undefined || displacedMs > nowMs) return false
+    const { growths, logs } = this.broker.incarnations[incarnation]!
+    const since = growths.filter(({ atMs }) => atMs > displacedMs && atMs <= nowMs).map(({ before }) => before)
+    const now = growths.find(({ atMs }) => atMs > nowMs)?.before ?? logs.length
+    return [...since, now].some((count) => partitionOf(event.subject, count) === partition)
+  }
+
   /** Whether who follows this may have read another partition since the record was written. */
   strayedFor(pattern: string, { incarnation }: LogRecord): boolean {
     return !isPattern(pattern) && this.broker.incarnations[incarnation]!.growths.length > 0

@@ -1,3 +1,5 @@
+import { ExcuseCounts } from './excuses.ts'
+
 /** The promises that a history is held against, by the names under which a failure tells them. */
 export const promises = {
   content: "what is delivered is the log's: subject, fields and bytes, of a record that readers could have",
@@ -24,17 +26,27 @@ export interface Failure {
   readonly atMs: number
 }
 
+/** What is wanted of a history beside its verdict. */
+export interface Wanted {
+  /** Its story. */
+  readonly trace?: boolean
+  /** How often each excuse was needed. */
+  readonly excuses?: boolean
+}
+
 /** What became of one history: the first promise that was broken, and a trace of it where one was asked for. */
 export class Verdict {
   failure: Failure | undefined
   readonly trace: string[] | undefined
+  readonly excuses: ExcuseCounts | undefined
   readonly #nowMs: () => number
   readonly #onBroken: () => void
 
-  constructor(nowMs: () => number, onBroken: () => void, tracing: boolean) {
+  constructor(nowMs: () => number, onBroken: () => void, { trace = false, excuses = false }: Wanted) {
     this.#nowMs = nowMs
     this.#onBroken = onBroken
-    this.trace = tracing ? [] : undefined
+    this.trace = trace ? [] : undefined
+    this.excuses = excuses ? new ExcuseCounts() : undefined
   }
 
   broken(promise: PromiseName, message: string): void {

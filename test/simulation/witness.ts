@@ -2,7 +2,8 @@ import type { ReceivedEvent, ReceivedGap } from '../../src/client/received.ts'
 import { isPattern } from '../../src/subject/subject.ts'
 import type { Gap } from '../../src/wire/frames.ts'
 import { decodeToken, isGrowth, isSameLog, type Log, type Position } from '../../src/wire/token.ts'
-import { Ledger, placeOf, Stood, type Subscriber, type ToldGap } from './ledger.ts'
+import { placeOf, Stood, type Subscriber, type ToldGap } from './excuses.ts'
+import { Ledger } from './ledger.ts'
 import type { LogRecord } from './partition-log.ts'
 import { shown } from './shown.ts'
 import { partitionOf, type Truth } from './truth.ts'
@@ -71,8 +72,8 @@ export class Witness implements Subscriber {
     this.#truth = truth
     this.#verdict = verdict
     this.#nowMs = nowMs
-    this.received = new Ledger(this, truth, nowMs)
-    this.#handed = new Ledger(this, truth, nowMs)
+    this.received = new Ledger(this, truth, nowMs, verdict.excuses)
+    this.#handed = new Ledger(this, truth, nowMs, verdict.excuses)
   }
 
   // What its connections say

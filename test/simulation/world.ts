@@ -12,7 +12,7 @@ import type { Network } from './platform.ts'
 import { Publishers } from './publisher.ts'
 import type { SimulatedCluster } from './simulated-source.ts'
 import { Truth } from './truth.ts'
-import { Verdict } from './verdict.ts'
+import { Verdict, type Wanted } from './verdict.ts'
 import { type Process, VirtualTime } from './virtual-time.ts'
 import type { GatewayKnowledge } from './witness.ts'
 
@@ -47,7 +47,7 @@ export class World implements Network {
   #gatewaysMade = 0
   #clientsMade = 0
 
-  constructor(plan: Plan, tracing: boolean) {
+  constructor(plan: Plan, wanted: Wanted) {
     this.plan = plan
     const { time } = this
     this.verdict = new Verdict(
@@ -55,7 +55,7 @@ export class World implements Network {
       () => {
         time.stopped = true
       },
-      tracing,
+      wanted,
     )
     this.random = seededRandom(plan.seed ^ 0x5bd1e995)
     this.broker = new SimBroker(time, plan.partitions, plan.generations)
