@@ -19,12 +19,14 @@ export interface ChunkFloors {
   readonly chunkBytes?: number
   /** Records in a chunk. */
   readonly entries: number
-  /** Room for payloads beside 1.25 times the bytes that are read. */
-  readonly spareBytes: number
+  /** Room for payloads; 1.25 times the bytes that are read and 64 KiB unless given. */
+  readonly payloadBytes?: number
   readonly chunks: number
 }
 
-export const chunkFloors: ChunkFloors = { entries: 1024, spareBytes: 65_536, chunks: 2 }
+export const chunkFloors: ChunkFloors = { entries: 1024, chunks: 2 }
+/** Room for payloads beside 1.25 times the bytes that are read. */
+const spareBytes = 65_536
 
 export interface ReadBackBudgets extends Omit<ReadBackOptions, 'chunks'> {
   /** Memory for the payloads of all chunks. */
@@ -58,7 +60,7 @@ export function chunkSizes(budgets: ReadBackBudgets, maxEventBytes: number, gene
   const chunkBytes = Math.max(options.chunkBytes, least.chunkBytes)
   const entries = 2 ** Math.ceil(Math.log2(Math.max(least.entries, chunkBytes / bytesPerRecord)))
   // Values of 100 bytes and more fill it; of shorter ones, which need more room beside their bytes, a read is cut short.
-  const payloadBytes = Math.ceil(1.25 * chunkBytes) + least.spareBytes
+  const payloadBytes = least.payloadBytes ?? Math.ceil(1.25 * chunkBytes) + spareBytes
   return {
     options: { ...options, chunkBytes, chunks: Math.max(least.chunks, Math.floor(cacheBytes / payloadBytes)) },
     pool: { payloadBytes, payloadSlabBytes: payloadBytes, entries, slabEntries: entries, generations },

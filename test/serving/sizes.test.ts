@@ -37,7 +37,7 @@ test('of chunks there are two at least, however small their memory', () => {
 })
 
 test('floors of its own make a chunk as small as a test needs it', () => {
-  const floors = { chunkBytes: 0, entries: 32, spareBytes: 1000, chunks: 4 }
+  const floors = { chunkBytes: 0, entries: 32, payloadBytes: 1375, chunks: 4 }
   const { options, pool } = chunkSizes({ ...readBack, chunkBytes: 300, cacheBytes: 0, floors }, 1024, 'epochs')
   assert.deepEqual([options.chunkBytes, options.chunks, pool.payloadBytes, pool.entries], [300, 4, 1375, 32])
 })

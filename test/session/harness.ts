@@ -26,7 +26,7 @@ type Json = ReturnType<typeof JSON.parse>
 export const quiet: Logger = { log() {}, every() {} }
 
 /** As many records as a chunk has, it is full long before its payloads are. */
-const smallChunks = { chunkBytes: 0, entries: 32, spareBytes: 32_768 }
+const smallChunks = { chunkBytes: 0, entries: 32, payloadBytes: 32_768 }
 
 /** One gateway without sockets: real feeds, hub, window and sessions over a model broker. */
 export class TestGateway {

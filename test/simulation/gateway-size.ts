@@ -26,8 +26,8 @@ export interface GatewaySize {
 export const maxEventBytes = 1024
 /** A slab of the windows, which are small enough to take slabs from each other: one of the largest events fits. */
 const largestPayload = maxEventBytes + slackBytes
-/** Reads may ask for less than the largest event, which fits all the same. */
-const floors = { chunkBytes: 0, entries: 32, spareBytes: 3 * maxEventBytes, chunks: 4 }
+/** Reads may ask for less than the largest event, which fits all the same, and for more than a chunk has room for: it is cut short. */
+const floors = { chunkBytes: 0, entries: 32, payloadBytes: 4 * maxEventBytes, chunks: 4 }
 
 /** What the size says about the parts between broker and transports. */
 export function servingSize(size: GatewaySize, generations: Generations) {
