@@ -19,6 +19,7 @@ import { validatePattern } from './subject/subject.ts'
 import { logFormats, loggerDefaults, logLevels } from './telemetry/logger.ts'
 import { traceDefaults } from './telemetry/trace-options.ts'
 import { framings, streamFormatDefaults, streamFormats } from './wire/stream-format.ts'
+import { hashOf } from './wire/token.ts'
 
 /**
  * Every option of a gateway, in one schema: docs/config.md, `--help` and `config schema` are made of it. Units stand in the
@@ -327,7 +328,7 @@ export function conflicts(config: Config, wrong: ReadonlySet<string> = new Set()
     )
   }
   if (isGiven('window', 'limits', 'streams')) found.push(...windowConflicts(config))
-  if (isGiven('streams')) found.push(...streamConflicts(config))
+  if (isGiven('streams')) found.push(...streamConflicts(config), ...nameConflicts(config))
   if (isGiven('streams', 'routes')) found.push(...routeConflicts(config))
   if (isGiven('nats')) {
     for (const { path, message } of credentialProblems(config.nats)) add(`nats.${path}`, message)
@@ -364,6 +365,26 @@ function streamConflicts({ streams }: Config): Conflict[] {
     }
     const said = `expected a topic that no other stream has, got "${topic}", which is the topic of ${other}`
     return [{ path: `streams.${name}.topic`, message: `${said}: let the routes name ${other} instead` }]
+  })
+}
+
+/** Tokens and clients know a stream by the hash of its name. */
+function nameConflicts({ streams }: Config): Conflict[] {
+  const byHash = new Map<number, string>()
+  return Object.keys(streams).flatMap((name) => {
+    const hash = hashOf(name)
+    const other = byHash.get(hash)
+    if (other === undefined) {
+      byHash.set(hash, name)
+      return []
+    }
+    const said = `expected names whose 32-bit hashes in tokens differ, and "${name}" has the same one as "${other}"`
+    return [
+      {
+        path: `streams.${name}`,
+        message: `${said}: rename either of the two streams, and in its routes; its topic stays`,
+      },
+    ]
   })
 }
 

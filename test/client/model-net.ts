@@ -2,6 +2,7 @@ import { type CarillonError, errors } from '../../src/base/errors.ts'
 import type { Random } from '../../src/base/random.ts'
 import type { Connection, Handlers, Open, Transport, Wish } from '../../src/client/connection.ts'
 import { refusal } from '../../src/client/refusal.ts'
+import type { Sessions } from '../../src/session/host.ts'
 import type { Outlet, Session, WriteOutcome } from '../../src/session/outlet.ts'
 import { writeOutcome } from '../../src/session/outlet.ts'
 import { type ClientFrame, type SubscribeOptions, subscribeOptions } from '../../src/wire/frames.ts'
@@ -14,18 +15,22 @@ import type { TestGateway } from '../session/harness.ts'
 /** Frames of a poll's answer, at most. */
 const maxPollFrames = 4
 
+interface Serves {
+  readonly sessions: Pick<Sessions, 'open'>
+}
+
 /** What lies between the SDK and real sessions, without sockets: latency, cuts, gateways that are down, transports that are blocked. */
-export class ModelNet {
+export class ModelNet<Gateway extends Serves = TestGateway> {
   readonly clock: ManualClock
   readonly #random: Random
   readonly #open = new Set<ModelConnection>()
-  gateway: TestGateway
+  gateway: Gateway
   /** Gateways that do not answer. */
   readonly down = new Set<string>()
   readonly blocked = new Set<string>()
   opened = 0
 
-  constructor(gateway: TestGateway, clock: ManualClock, random: Random) {
+  constructor(gateway: Gateway, clock: ManualClock, random: Random) {
     this.gateway = gateway
     this.clock = clock
     this.#random = random
@@ -69,7 +74,7 @@ export class ModelNet {
 }
 
 abstract class ModelConnection implements Connection {
-  protected readonly net: ModelNet
+  protected readonly net: ModelNet<Serves>
   protected readonly handlers: Handlers
   readonly url: string
   protected over = false
@@ -79,7 +84,7 @@ abstract class ModelConnection implements Connection {
   /** When the last message that is on its way arrives: none overtakes another. */
   #arrivesMs = 0
 
-  constructor(net: ModelNet, url: string, handlers: Handlers, reachable: boolean) {
+  constructor(net: ModelNet<Serves>, url: string, handlers: Handlers, reachable: boolean) {
     this.net = net
     this.url = url
     this.handlers = handlers

@@ -7,6 +7,7 @@ import { after, test } from 'node:test'
 import type { Config } from '../../src/config.ts'
 import { ConfigError, type ConfigInput, jsonSchema, loadConfig, options } from '../../src/config-load.ts'
 import { streamFormatDefaults } from '../../src/wire/stream-format.ts'
+import { hashOf } from '../../src/wire/token.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'carillon-config-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -221,6 +222,17 @@ test('a topic belongs to one stream', () => {
   const env = { CARILLON_STREAMS: JSON.stringify(streams), CARILLON_ROUTES: JSON.stringify(routes) }
   assert.deepEqual(mistakes({ env }), [
     'CARILLON_STREAMS.c.topic: expected a topic that no other stream has, got "one", which is the topic of a: let the routes name a instead',
+  ])
+})
+
+test('names of streams differ in the hash by which tokens know them', () => {
+  const [one, other] = ['inventory-incidents-dev', 'votes-likes-prod'] as const
+  assert.equal(hashOf(one), hashOf(other))
+  const streams = { [one]: { topic: 'a' }, alarms: { topic: 'b' }, inventory: { topic: 'c' }, [other]: { topic: 'd' } }
+  const routes = [{ subjects: '>', stream: 'alarms', by: { hash: 'murmur2' } }]
+  const env = { CARILLON_STREAMS: JSON.stringify(streams), CARILLON_ROUTES: JSON.stringify(routes) }
+  assert.deepEqual(mistakes({ env }), [
+    `CARILLON_STREAMS.${other}: expected names whose 32-bit hashes in tokens differ, and "${other}" has the same one as "${one}": rename either of the two streams, and in its routes; its topic stays`,
   ])
 })
 
