@@ -160,6 +160,25 @@ test('a transport that brings nothing three times is left for the next, and trie
   assert.deepEqual(told, { a: [6] })
 })
 
+test('a better transport that does not answer is tried again after twice as long, and not sooner', async () => {
+  const { net, clock, subscribe } = await clientOf({ kinds: 'ws sse' })
+  subscribe('a')
+  await clock.advance(0)
+  for (let i = 0; i < 3; i++) {
+    net.last.handlers.closed(undefined)
+    await clock.advance(1000)
+  }
+  net.last.handlers.position(token(4))
+  for (const ms of [10_000, 20_000, 40_000]) {
+    const before = net.opened.length
+    await clock.advance(ms - 1)
+    assert.equal(net.opened.length, before)
+    await clock.advance(1)
+    assert.equal(net.opened.length, before + 1)
+    net.last.handlers.closed(undefined)
+  }
+})
+
 test('a gateway that has answered is no reason to leave the transport', async () => {
   const { net, clock } = await live(['a'], { kinds: 'ws sse' })
   for (let i = 0; i < 5; i++) {

@@ -189,6 +189,15 @@ test('publish requests beyond those that may wait for the broker are refused', a
   assert.equal((await postJson(port, path, { subject: 'a' })).status, 200)
 })
 
+test('a publish request that fails makes room again', async (t) => {
+  const { port, publisher } = await withEdge(t, { maxPublishes: 1 })
+  const { answer } = publisher
+  publisher.answer = () => Promise.reject(new CarillonError('broker_unavailable', 'away'))
+  assert.equal((await postJson(port, path, { subject: 'a' })).json.error.code, 'broker_unavailable')
+  publisher.answer = answer
+  assert.equal((await postJson(port, path, { subject: 'a' })).status, 200)
+})
+
 test('a foreign page and a foreign Host header cannot publish', async (t) => {
   const { port, publisher } = await withEdge(t, { allowOrigin: ['https://app.example'] })
   const status = async (headers: Record<string, string>) => {

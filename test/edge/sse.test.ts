@@ -312,6 +312,23 @@ test('a socket that takes nothing for two heartbeats is closed', async (t) => {
   assert.deepEqual(session.closes, ['lost'])
 })
 
+test('a socket that takes something between two heartbeats is not closed, however often it is full', async (t) => {
+  const clock = new ManualClock()
+  const harness = await withEdge(t, {}, clock)
+  const raw = await open(harness, 'subject=a')
+  const { last: session } = harness.sessions
+  const body = 'x'.repeat(64 * 1024)
+  for (let round = 0; round < 3; round++) {
+    raw.socket.pause()
+    for (let outcome = 1, n = 0; outcome === 1 && n < 1000; n++) outcome = session.deliver(`p${n}`, { body })
+    await clock.advance(25_100)
+    const { drains } = session
+    raw.socket.resume()
+    await until('the socket drains', () => session.drains > drains)
+  }
+  assert.deepEqual(session.closes, [])
+})
+
 test('a client that leaves ends its session once', async (t) => {
   const harness = await withEdge(t)
   const raw = await open(harness, 'subject=a')

@@ -74,6 +74,23 @@ test('whoever joined gets what matches, once, and who left gets nothing', () => 
   )
 })
 
+test('subjects are found however many are followed at once, and one that nobody follows is not', () => {
+  const hub = new Hub(hashOf)
+  const listener = new Listener()
+  const memberships: Membership[] = []
+  const many = Array.from({ length: 200 }, (_, i) => `subject.${i}`)
+  const found = () => many.filter((subject) => publish(hub, subject) === 1).length
+  for (const subject of many) {
+    memberships.push(hub.join(subject, listener))
+    assert.equal(found(), memberships.length)
+    assert.equal(publish(hub, 'nobody'), 0)
+  }
+  for (let membership = memberships.pop(); membership !== undefined; membership = memberships.pop()) {
+    hub.leave(membership)
+    assert.equal(found(), memberships.length)
+  }
+})
+
 test('members that leave while a record is offered cost nobody else the record', () => {
   for (let leaver = 0; leaver < 5; leaver++) {
     const hub = new Hub(hashOf)

@@ -41,6 +41,14 @@ test('after a batch without records, what is unread is as old as the knowledge o
   assert.equal(feed.unreadAgeMs(9700), 700)
 })
 
+test('the time of a record that was read says nothing of a later batch that has none', () => {
+  const feed = feedAt(0)
+  feed.lastTimeMs = 1000
+  feed.batchEnd(5, { first: 0, head: 5 }, 9000)
+  feed.batchEnd(5, { first: 0, head: 6 }, 9500)
+  assert.equal(feed.unreadAgeMs(9700), 200)
+})
+
 test('a producer whose clock is ahead makes no negative age', () => {
   const feed = feedAt(0)
   batch(feed, 5, 6, 9000, 20_000)

@@ -21,6 +21,7 @@ test('a stream with more partitions than its ranges name is told with both numbe
 
 test('ranges that name a partition that the stream does not have are told with both', () => {
   assert.match(rangeProblem([ranges([0], [5])], 'calls', 4), /has 4 partitions, but its ranges name partition 5/)
+  assert.match(rangeProblem([ranges([0], [4, 3])], 'calls', 4), /has 4 partitions, but its ranges name partition 4/)
 })
 
 test('a route by hash beside them may use any partition', () => {

@@ -553,6 +553,17 @@ test('a client that does not stop being refused is closed', async () => {
   assert.equal(client.ended?.code, 'too_many_errors')
 })
 
+test('refused frames end a session only where they follow each other', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxErrors: 5 })
+  const client = gateway.connect()
+  for (let i = 0; i < 20; i++) {
+    for (let error = 0; error < 4; error++) client.subscribe(1, '')
+    client.session.receive({ kind: 'ping', t: i })
+  }
+  assert.equal(client.ended, undefined)
+  assert.equal(client.kinds.filter((kind) => kind === 'error').length, 80)
+})
+
 test('an unsubscribed ref gets nothing more, and leaves nothing behind', async () => {
   const gateway = await TestGateway.start()
   const client = gateway.connect()

@@ -350,6 +350,12 @@ describe('the embedded log', () => {
     await until('the newest block is left', patienceMs, async () => (await again.offsets(stream, 0)).first === 4)
   })
 
+  test('keeps a damaged block, whose age nobody knows, as long as it may be young', async (t) => {
+    const { source, stream } = await damaged(t, (block) => block.subarray(0, 20))
+    await source.dropBefore(stream, 0, 2)
+    assert.equal((await source.offsets(stream, 0)).first, 2)
+  })
+
   test('lets the event loop turn between batches of a long backlog', async (t) => {
     const { source } = await openOwn(t, { turnRecords: 10, blockBytes: 1000 })
     const stream = await created(source)

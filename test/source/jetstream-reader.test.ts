@@ -142,6 +142,14 @@ test('a message that is missing between two others ends the consumer, and nothin
   assert.deepEqual(stage.sink.offsets(), [1, 2])
 })
 
+test('what a consumer brings from before the place of its reader is not shown', async () => {
+  const stage = new Stage(1 << 20, 3)
+  await stage.open()
+  for (const sequence of [1, 2, 3, 4]) stage.send(sequence)
+  assert.deepEqual(stage.sink.offsets(), [3, 4])
+  assert.deepEqual(stage.ended, [])
+})
+
 test('a heartbeat that counts more messages than came ends the consumer', async () => {
   const stage = new Stage()
   await stage.open()

@@ -118,6 +118,19 @@ test('data of no told type is base64', () => {
   assert.match(eventText({ data: bytes('{}') }), /"base64":"e30="/)
 })
 
+test('the form of the data follows each content type, also where two in a row are equally long', () => {
+  const data = bytes('{"n":1}')
+  assert.equal(
+    eventText({ contentType: 'text/xx', data }),
+    '{"subject":"a","contentType":"text/xx","text":"{\\"n\\":1}"}',
+  )
+  assert.equal(
+    eventText({ contentType: 'foo/bar', data }),
+    '{"subject":"a","contentType":"foo/bar","base64":"eyJuIjoxfQ=="}',
+  )
+  assert.equal(eventText({ contentType: 'text/xx', data }).includes('"text":'), true)
+})
+
 test('of an attribute that is there twice the last value counts', () => {
   const once = encodeEvent({ subject: 'a', attributes: { k: 'old' } })
   const again = encodeEvent({ subject: 'a', attributes: { k: 'new' } }).subarray(3)
