@@ -126,6 +126,18 @@ test('what left the window is read back from the broker, once for all who need i
   assert.ok(gateway.broker.ranges < 40, `${gateway.broker.ranges} range reads for 8 clients`)
 })
 
+test('what a chunk has no room for is read back by the next one', async () => {
+  // More records than a chunk's index holds come with one read of the broker.
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, 8)
+  const expected = Array.from({ length: 300 }, (_, i) => `${i}`)
+  for (const text of expected) gateway.publish('a', text)
+  const client = gateway.connect()
+  client.subscribe(1, 'a', 'earliest')
+  for (let round = 0; round < 10; round++) await settled()
+  assert.deepEqual(client.texts, expected)
+  assert.deepEqual(client.gaps, [])
+})
+
 test('a stretch is read once for clients that are at different places in it, whoever comes first', async () => {
   const readsFor = async (behind: readonly number[]) => {
     const gateway = await TestGateway.start()

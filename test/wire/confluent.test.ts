@@ -48,6 +48,11 @@ test("a protobuf frame also has the message's path within its schema", () => {
   )
 })
 
+test('a value that is not protobuf has no path, whatever was read before it', () => {
+  read(Buffer.concat([header(7), Buffer.from([...zigzag(1), ...zigzag(3)])]), true)
+  assert.equal(read(Buffer.concat([header(7), Buffer.from('x')]), false)?.indexes, '')
+})
+
 test('a count of 0 stands for the first message', () => {
   assert.deepEqual(read(Buffer.concat([header(1), Buffer.from([0]), Buffer.from('x')]), true), {
     id: '1',
