@@ -5,7 +5,7 @@ import { RoutingTable } from '../../src/routing/table.ts'
 import type { OutRecord, StreamInfo } from '../../src/source/source.ts'
 import { makeEvent } from '../../src/wire/frames.ts'
 import { streamFormatDefaults } from '../../src/wire/stream-format.ts'
-import { decodeToken, streamHash } from '../../src/wire/token.ts'
+import { decodeToken, logOf } from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
 
 const infoOf = (name: string): StreamInfo => ({ name, incarnation: `${name}-1`, partitions: 1 })
@@ -40,7 +40,7 @@ test('each event is answered by its own position, whichever streams the others o
     ],
   )
   for (const { after, stream, offset } of results) {
-    const hash = streamHash(stream, `${stream}-1`)
-    assert.deepEqual(decodeToken(after), [{ streamHash: hash, partition: 0, offset: offset + 1, generation: -1 }])
+    const log = logOf(stream, `${stream}-1`)
+    assert.deepEqual(decodeToken(after), [{ ...log, partition: 0, offset: offset + 1, generation: -1 }])
   }
 })
