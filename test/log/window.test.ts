@@ -254,6 +254,16 @@ test('a token of an older epoch stops agreeing where the next epoch starts', () 
   )
 })
 
+test('what is passed as no record has its epoch, which the position right behind it is of', () => {
+  const window = smallWindow({ payloadBytes: 1024, entries: 16 })
+  window.start(5, 1)
+  window.advance(8, 3)
+  assert.deepEqual(
+    [7, 8, 9].map((offset) => window.generationAt(offset)),
+    [1, 3, -1],
+  )
+})
+
 test('a window says when an append would evict, and refuses what it can never hold', () => {
   const window = smallWindow({ payloadBytes: 2048, payloadSlabBytes: 2048, entries: 4 })
   window.start(0, -1)

@@ -91,6 +91,22 @@ test('what is too old is told as one gap, and what is young enough is given', as
   assert.equal(client.kinds.at(-1), 'live')
 })
 
+test('how far back the old log was young enough says nothing of the one that took its place', async () => {
+  const gateway = await start({ maxAgeMs: 60_000 })
+  const nowMs = gateway.clock.nowUs() / 1000
+  gateway.broker.nowMs = nowMs - 120_000
+  publish(gateway, 200)
+  const before = cameBack(gateway, 's0', 50)
+  await patiently()
+  assert.equal(before.gaps.length, 1)
+  gateway.broker.nowMs = nowMs
+  gateway.broker.recreate()
+  publish(gateway, 300)
+  const client = cameBack(gateway, 's0', 10)
+  await patiently()
+  assert.deepEqual([client.gaps, got(client)], [[], upTo(10, 300)])
+})
+
 test('age is no matter for what is in memory, nor for who missed nothing', async () => {
   const gateway = await start({ maxAgeMs: 60_000, chunks: 1 }, { indexed: 1024 })
   const nowMs = gateway.clock.nowUs() / 1000

@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { readRecent } from '../../src/host/recent-records.ts'
+import { ModelBroker } from '../model/broker.ts'
+
+/** Of which one fits in a read. */
+const large = Buffer.alloc(600_000)
+
+function brokerWith(partitions: number, records: number): ModelBroker {
+  const broker = new ModelBroker('events', partitions)
+  for (let partition = 0; partition < partitions; partition++) {
+    for (let i = 0; i < records; i++) broker.append(partition, Buffer.from(`k${i}`), large)
+  }
+  return broker
+}
+
+test('the newest records of each partition are looked at, in as many reads as it takes', async () => {
+  const offsets: number[] = []
+  const broker = brokerWith(2, 250)
+  const { looked, faults } = await readRecent(broker, broker.info, (record) => {
+    if (record.partition === 1) offsets.push(record.offset)
+    return undefined
+  })
+  assert.deepEqual([looked, faults, offsets.length], [400, [], 200])
+  assert.deepEqual([offsets[0], offsets.at(-1)], [50, 249])
+})
+
+test('faults of one cause are counted together, with the first of them as an example', async () => {
+  const judge = ({ offset }: { offset: number }) => (offset < 3 ? { misplaced: false, cause: 'no event' } : undefined)
+  const broker = brokerWith(1, 5)
+  const { faults } = await readRecent(broker, broker.info, judge)
+  assert.deepEqual(faults, [{ misplaced: false, cause: 'no event', count: 3, example: 'partition 0, offset 0' }])
+})
