@@ -260,7 +260,7 @@ const acts: Readonly<Record<ActionKind, Act>> = {
     const client = oneOf(world.clients, x)
     const wishes = client?.goesOn
     if (client === undefined || wishes === undefined || isCrowded(world)) return
-    const twin = world.addClient({ ...client.plan, ways: [oneOf(wayNames, y)!], wishes })
+    const twin = world.addClient({ ...client.plan, ways: [oneOf(wayNames, y)!], wishes, browser: undefined })
     world.verdict.note(() => `${twin.name} goes on where ${client.name} stands`)
   },
 

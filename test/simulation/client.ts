@@ -2,7 +2,7 @@ import type { Random } from '../../src/base/random.ts'
 import { Client } from '../../src/client/client.ts'
 import { jsonCodec } from '../../src/client/codec.ts'
 import type { Open, Transport } from '../../src/client/connection.ts'
-import type { Environment, Happening } from '../../src/client/environment.ts'
+import type { Environment, Happening, TabMeeting } from '../../src/client/environment.ts'
 import type { InboxOptions } from '../../src/client/inbox.ts'
 import { openPoll } from '../../src/client/poll.ts'
 import { protoCodec } from '../../src/client/proto-codec.ts'
@@ -13,6 +13,7 @@ import type { SubscribeHandlers, Subscription } from '../../src/client/subscript
 import { openWebSocket } from '../../src/client/websocket.ts'
 import { type Policy, subscribeOptions } from '../../src/wire/frames.ts'
 import { decodeToken } from '../../src/wire/token.ts'
+import type { SimBrowser, Tab } from './browser.ts'
 import { Overheard } from './overheard.ts'
 import { shownToken } from './shown.ts'
 import type { Truth } from './truth.ts'
@@ -47,6 +48,8 @@ export interface ClientPlan {
   readonly urls: readonly string[]
   readonly consumer: 'handlers' | 'iterator'
   readonly inbox: InboxOptions
+  /** Clients of the same number are tabs of one browser. No two of them have a subject in common. */
+  readonly browser?: number | undefined
 }
 
 export interface ClientSurroundings {
@@ -55,13 +58,16 @@ export interface ClientSurroundings {
   readonly random: Random
   readonly truth: Truth
   readonly verdict: Verdict
+  readonly browser: SimBrowser | undefined
+  /** By subject: whom a connection of this client, or of another tab of its browser, may serve. */
+  readonly followed: Map<string, Followed>
 }
 
 /** How long a slow handler takes, ms, at most. */
 const slowMs = 400
 
 /** One subscription, with who watches it. */
-interface Followed {
+export interface Followed {
   readonly wish: WishPlan
   readonly witness: Witness
   subscription: Subscription | undefined
@@ -77,7 +83,8 @@ export class SimClient {
   readonly #surroundings: ClientSurroundings
   readonly #followed: Followed[] = []
   readonly #overheard: Overheard[] = []
-  #environment = new SimEnvironment()
+  #environment = new SimEnvironment(undefined)
+  #tab: Tab | undefined
   #client: Client | undefined
   #closed = false
   /** Of the program that runs now. */
@@ -124,6 +131,8 @@ export class SimClient {
   subscribe(wish: WishPlan): void {
     if (this.#client === undefined || this.#closed || this.#followed.some((each) => each.wish.subject === wish.subject))
       return
+    // The tab with the connection may still follow it for this one or another.
+    if (this.plan.browser !== undefined && this.#surroundings.followed.has(wish.subject)) return
     this.#subscribe(this.#add(wish), wish.after)
   }
 
@@ -137,6 +146,7 @@ export class SimClient {
     const before = this.#client
     if (before === undefined || this.#closed || this.goesOn === undefined) return
     const tokens = this.#followed.map(({ subscription }) => subscription!.token!)
+    this.#tab?.crash()
     void before.close()
     this.#open()
     this.#followed.forEach((followed, i) => {
@@ -185,13 +195,15 @@ export class SimClient {
   }
 
   #open(): void {
-    const { random } = this.#surroundings
+    const { random, browser, process } = this.#surroundings
     const { inbox } = this.plan
-    this.#environment = new SimEnvironment()
+    this.#tab = browser?.open(process)
+    this.#environment = new SimEnvironment(this.#tab?.meeting)
     this.#life = {}
     this.#client = new Client(this.plan.urls, {
       ways: this.plan.ways.map((name) => this.#witnessed(ways[name])),
       inbox,
+      ...(browser === undefined ? {} : { tabs: 'app' }),
       hiddenMs: 2000,
       clock: this.process,
       random,
@@ -206,6 +218,7 @@ export class SimClient {
     if (tokens.length > 0) witness.begins(tokens.flatMap((token) => decodeToken(token)))
     const followed: Followed = { wish, witness, subscription: undefined }
     this.#followed.push(followed)
+    this.#surroundings.followed.set(wish.subject, followed)
     return followed
   }
 
@@ -245,7 +258,7 @@ export class SimClient {
   /** A way to a gateway, overheard. */
   #witnessed({ name, separate, open }: Transport): Transport {
     const { verdict, truth, process } = this.#surroundings
-    const witnessOf = (subject: string) => this.#followed.find(({ wish }) => wish.subject === subject)!.witness
+    const witnessOf = (subject: string, after: readonly string[]) => this.#asks(subject, after)
     const overheardOpen: Open = (url, wishes, handlers, clock) => {
       verdict.note(() => {
         const said = wishes.map(({ subject, after }) => `${subject} after ${shownAfter(after)}`).join(', ')
@@ -254,10 +267,19 @@ export class SimClient {
       const overheard = new Overheard(separate, truth, verdict, () => process.monotonicMs())
       this.#overheard.push(overheard)
       if (this.#overheard.length > 8) this.#overheard.shift()
-      for (const wish of wishes) overheard.asks(wish, witnessOf(wish.subject), wishes.length === 1)
+      for (const wish of wishes) overheard.asks(wish, witnessOf(wish.subject, wish.after), wishes.length === 1)
       return overheard.connection(open(url, wishes, overheard.handlers(handlers), clock), witnessOf)
     }
     return { name, separate, open: overheardOpen }
+  }
+
+  /** Who is asked for. In a tab without the connection, what the gateway said may not have come: then it may begin once more. */
+  #asks(subject: string, after: readonly string[]): Witness {
+    const { witness, subscription } = this.#surroundings.followed.get(subject)!
+    if (this.plan.browser !== undefined && !after.some((each) => each.length > 8)) {
+      witness.beginsAgain(subscription?.token)
+    }
+    return witness
   }
 }
 
@@ -271,10 +293,14 @@ async function consume(subscription: Subscription, handle: (item: Received) => u
 
 /** A device and a page, as they are at the moment. */
 class SimEnvironment implements Environment {
-  readonly tabs = undefined
+  readonly tabs: TabMeeting | undefined
   #online = true
   #visible = true
   readonly #watching = new Set<(what: Happening) => void>()
+
+  constructor(tabs: TabMeeting | undefined) {
+    this.tabs = tabs
+  }
 
   online(): boolean {
     return this.#online

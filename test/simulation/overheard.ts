@@ -90,11 +90,11 @@ export class Overheard {
     }
   }
 
-  connection(of: Connection, witnessOf: (subject: string) => Witness): Connection {
+  connection(of: Connection, witnessOf: (subject: string, after: readonly string[]) => Witness): Connection {
     if (of.subscribe === undefined) return of
     return {
       subscribe: (wish) => {
-        this.asks(wish, witnessOf(wish.subject))
+        this.asks(wish, witnessOf(wish.subject, wish.after))
         of.subscribe?.(wish)
       },
       unsubscribe: (ref) => {

@@ -124,9 +124,13 @@ export function makePlan(seed: number, size: 'small' | 'large', source: SourceKi
     gateways: scale.gateways,
     size: makeSize(random, clients.length, generations),
     subjects: subjects.list,
-    clients,
+    clients: withTabs(seed, clients),
     capacity: pick(random, [300, 1500, 1500, 10_000]),
-    actions: withFaults(seed, source, withReplaced(seed, makeActions(random, scale, generations))),
+    actions: withFaults(
+      seed,
+      source,
+      withReplaced(seed, withTabsEnding(seed, makeActions(random, scale, generations))),
+    ),
   }
 }
 
@@ -141,6 +145,36 @@ function withReplaced(seed: number, actions: Action[]): Action[] {
   const more = Array.from({ length: between(random, [1, 4]) }, () => {
     const atMs = random.next() * endMs
     return { atMs, kind: 'replaceUnsaid', x: random.next(), y: random.next(), z: random.next() } as const
+  })
+  return [...actions, ...more].sort((a, b) => a.atMs - b.atMs)
+}
+
+/** Share of the histories in which some clients are tabs of one browser, and end more often. */
+const tabsShare = 0.15
+const hasTabs = (seed: number): boolean => tabsRandom(seed).next() < tabsShare
+const tabsRandom = (seed: number): Random => seededRandom(seed ^ 0x9e3779b1)
+
+/** The first two or three, without the subjects that another of them has. */
+function withTabs(seed: number, clients: readonly ClientPlan[]): readonly ClientPlan[] {
+  const [first] = clients
+  if (!hasTabs(seed) || first === undefined) return clients
+  const taken = new Set<string>()
+  return clients.map((client, i) => {
+    const wishes = client.wishes.filter(({ subject }) => !taken.has(subject))
+    if (i > 2 || wishes.length === 0) return client
+    for (const { subject } of wishes) taken.add(subject)
+    return { ...client, wishes, ways: first.ways, urls: first.urls, browser: 1 }
+  })
+}
+
+/** From random numbers of its own. */
+function withTabsEnding(seed: number, actions: Action[]): Action[] {
+  if (!hasTabs(seed)) return actions
+  const random = seededRandom(seed ^ 0x7feb352d)
+  const endMs = actions.at(-1)?.atMs ?? 0
+  const more = Array.from({ length: between(random, [1, 5]) }, () => {
+    const atMs = random.next() * endMs
+    return { atMs, kind: 'restartClient', x: random.next(), y: random.next(), z: random.next() } as const
   })
   return [...actions, ...more].sort((a, b) => a.atMs - b.atMs)
 }

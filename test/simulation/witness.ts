@@ -5,7 +5,7 @@ import { decodeToken, isGrowth, isSameLog, type Log, type Position } from '../..
 import { placeOf, Stood, type Subscriber, type ToldGap } from './excuses.ts'
 import { Ledger } from './ledger.ts'
 import type { LogRecord } from './partition-log.ts'
-import { shown } from './shown.ts'
+import { shown, shownToken } from './shown.ts'
 import { partitionOf, type Truth } from './truth.ts'
 import type { PromiseName, Verdict } from './verdict.ts'
 
@@ -139,6 +139,14 @@ export class Witness implements Subscriber {
     for (const { incarnation, partition, head } of this.#truth.broker.incarnations[beginning.incarnation]!.logs) {
       beginning.starts.set(placeOf(incarnation, partition), head)
     }
+  }
+
+  /** It is asked for from its start, as if no gateway had said where that is. */
+  beginsAgain(token: string | undefined): void {
+    if (token !== undefined) this.broken('missing', `starts anew, though it stands at ${shownToken(token)}`)
+    this.beginning.starts.clear()
+    this.beginning.ms = Number.POSITIVE_INFINITY
+    this.beginning.incarnation = -1
   }
 
   /** Somebody says that it stands there. */

@@ -2,7 +2,8 @@ import { type Random, seededRandom } from '../../src/base/random.ts'
 import { defaultRoutes, RoutingTable } from '../../src/routing/table.ts'
 import { isSameLog, type Log, type Position } from '../../src/wire/token.ts'
 import { SimBroker, streamName } from './broker.ts'
-import { type ClientPlan, SimClient } from './client.ts'
+import { SimBrowser } from './browser.ts'
+import { type ClientPlan, type Followed, SimClient } from './client.ts'
 import { makeCluster } from './clusters.ts'
 import { type ClientEnd, Connection, type Request } from './connection.ts'
 import { SimGateway } from './gateway.ts'
@@ -44,6 +45,7 @@ export class World implements Network {
   readonly #routing = new RoutingTable(defaultRoutes)
   /** Since when they read their logs. */
   readonly #readyMs = new Map<SimGateway, number>()
+  readonly #browsers = new Map<number, { readonly browser: SimBrowser; readonly followed: Map<string, Followed> }>()
   #gatewaysMade = 0
   #clientsMade = 0
 
@@ -96,11 +98,22 @@ export class World implements Network {
     const name = `client ${++this.#clientsMade} (${plan.ways.join(', ')})`
     const process = time.process(name)
     const own = seededRandom(Math.floor(random.next() * 2 ** 31))
-    const client = new SimClient(plan, { name, process, random: own, truth, verdict })
+    const { browser, followed } = this.#browserOf(plan)
+    const client = new SimClient(plan, { name, process, random: own, truth, verdict, browser, followed })
     this.clients.push(client)
     this.reach.set(process, { ...freeReach, capacity: this.plan.capacity })
     process.after(random.next() * 2000, () => client.start())
     return client
+  }
+
+  #browserOf({ browser: number }: ClientPlan) {
+    const known = number === undefined ? undefined : this.#browsers.get(number)
+    if (known !== undefined) return known
+    const followed = new Map<string, Followed>()
+    if (number === undefined) return { browser: undefined, followed }
+    const browser = new SimBrowser(this.time, seededRandom(this.plan.seed ^ 0x85ebca6b))
+    this.#browsers.set(number, { browser, followed })
+    return { browser, followed }
   }
 
   // Network
