@@ -71,4 +71,25 @@ export const clientMutants: readonly Mutant[] = [
     to: 'else this.#wait(1e9)',
     by: 'simulation',
   },
+  {
+    name: 'another tab does not hear where its quiet subscriptions stand',
+    file: 'client/tab-host.ts',
+    from: 'for (const relay of guest.relays.values()) relay.renew()',
+    to: '',
+    by: 'simulation',
+  },
+  {
+    name: 'another tab hears its first position only when it is live',
+    file: 'client/tab-host.ts',
+    from: 'this.#positionOwed = !this.followed.placed',
+    to: 'this.#positionOwed = false',
+    by: { unit: 'test/client/tabs.test.ts' },
+  },
+  {
+    name: 'a gap is not passed on to another tab',
+    file: 'client/tab-host.ts',
+    from: "this.#tell({ ...gap, refs: [this.#ref], after: move === undefined ? '' : gap.after })",
+    to: 'void move',
+    by: 'simulation',
+  },
 ]
