@@ -140,7 +140,12 @@ const byLogAndPartition = (a: Position, b: Position): number =>
   a.nameHash - b.nameHash || a.incarnationHash - b.incarnationHash || a.partition - b.partition
 
 function writeLog(bytes: Uint8Array, at: number, { nameHash, incarnationHash }: Log): number {
-  return writeUint(bytes, writeUint(bytes, at, nameHash, 4), incarnationHash, 4)
+  // Shifts, not `writeUint`: half of its cost, once for each live record.
+  for (let shift = 24, i = at; shift >= 0; shift -= 8, i++) {
+    bytes[i] = nameHash >>> shift
+    bytes[i + 4] = incarnationHash >>> shift
+  }
+  return at + 8
 }
 
 function writeEntry(bytes: Uint8Array, at: number, position: Position): number {
@@ -164,8 +169,10 @@ export function decodeToken(text: string): Position[] {
   if (form <= unknownGeneration) return [decodeSingle(text, bytes, end, form)]
   const came = bytes[0]! >> 4
   if (came === version) throw badToken(text, 'it is of no known form')
-  const todo = 'start at "latest", "earliest" or a time, and keep the tokens that come from then on'
-  throw badToken(text, `it is of version ${came}, and version ${version} is read; ${todo}`)
+  throw badToken(
+    text,
+    `it is of version ${came}, and version ${version} is read; start at "latest", "earliest" or a time`,
+  )
 }
 
 function decodeSingle(text: string, bytes: Uint8Array, end: number, form: number): Position {
