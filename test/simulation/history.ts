@@ -17,13 +17,13 @@ export interface Outcome {
   readonly excuses: ExcuseCounts['counts']
 }
 
-/** How long a healed cluster may take until everybody has everything, virtual ms: silence is noticed after 60 s. */
+/** How long a healed cluster may take until everybody has everything, beside `readBackMs`, virtual ms: silence is noticed after 60 s. */
 const settleMs = 240_000
 /** How often it is looked whether they have, virtual ms. */
 const lookMs = 1000
 /** How long a quiet position may stay behind, virtual ms: a heartbeat or a poll is 25 s at most. */
 const renewalMs = 60_000
-/** What the last round of events may take, virtual ms. */
+/** What the last round of events may take, beside `readBackMs`, virtual ms. */
 const lastRoundMs = 120_000
 
 /** Lets a planned history happen and judges it. What it takes from the platform is its own meanwhile: one at a time a thread. */
@@ -58,12 +58,12 @@ async function happen(world: World): Promise<void> {
   }
   heal(world)
   verdict.note(() => 'everything heals')
-  await untilAllHave(world, settleMs)
+  await untilAllHave(world, settleMs + readBackMs(world))
   for (const client of world.clients) client.checkPositions()
   if (verdict.failure !== undefined) return
   for (const subject of plan.subjects) world.publishers.publish(subject)
   verdict.note(() => 'a last event of each subject is published')
-  await untilAllHave(world, lastRoundMs)
+  await untilAllHave(world, lastRoundMs + readBackMs(world))
   await untilAllAreAtTheHead(world)
   for (const gateway of world.gateways) inspect(gateway, world.truth, verdict, true)
   await leaveAll(world)
@@ -92,6 +92,15 @@ function heal(world: World): void {
     read(world, client, false)
     for (const { down } of world.connectionsOf(client.process)) down.slowMs = 0
   }
+}
+
+/** What it takes where each client has the whole log read back for itself, at the rate that one gateway allows, virtual ms. */
+function readBackMs({ plan, broker, clients }: World): number {
+  const { bytesPerSecond } = plan.size
+  if (bytesPerSecond === 0) return 0
+  const records = broker.incarnations.flatMap(({ logs }) => logs.flatMap(({ past }) => past))
+  const bytes = records.reduce((sum, { key, value }) => sum + (key?.length ?? 0) + (value?.length ?? 0), 0)
+  return (1000 * clients.length * bytes) / bytesPerSecond
 }
 
 async function untilAllHave(world: World, withinMs: number): Promise<void> {
