@@ -114,7 +114,8 @@ export class SimBroker {
   #incarnate(partitions: number): void {
     const { firstOffset } = this
     const index = this.incarnations.length
-    const id = `incarnation-${index}`
+    // A Kafka topic's id has this form.
+    const id = `5eed${index.toString(16).padStart(28, '0')}`
     const logs = Array.from({ length: partitions }, (_, partition) => new PartitionLog(index, partition, firstOffset))
     const log = logOf(streamName, id)
     this.incarnations.push({ index, id, ...log, logs, growths: [], deletedMs: Number.POSITIVE_INFINITY })

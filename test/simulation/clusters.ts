@@ -2,6 +2,7 @@ import type { SimBroker } from './broker.ts'
 import type { SimulatedCluster, SourceKind } from './simulated-source.ts'
 import { SimSource } from './source.ts'
 import type { VirtualTime } from './virtual-time.ts'
+import { KafkaCluster } from './wire/kafka-cluster.ts'
 
 /** What a cluster is built on. */
 export interface ClusterSurroundings {
@@ -14,6 +15,7 @@ const makers: Readonly<Record<SourceKind, (surroundings: ClusterSurroundings) =>
   model: ({ time, broker }) => ({
     open: (process, random, batch) => new SimSource(time, process, broker, random, batch),
   }),
+  kafka: ({ time, broker, seed }) => new KafkaCluster(time, broker, seed),
 }
 
 /** The cluster that all gateways of a history read. */

@@ -20,7 +20,7 @@ export function inspect(gateway: SimGateway, truth: Truth, verdict: Verdict, qui
     verdict.broken('limits', `the windows of ${gateway.name} hold more than their pool`)
   }
   for (const feed of partitions) {
-    const fault = indexFault(feed.window) ?? (quiet ? contentFault(feed, truth) : undefined)
+    const fault = indexFault(feed.window) ?? (quiet ? contentFault(gateway, feed, truth) : undefined)
     if (fault !== undefined) verdict.broken('window', `${gateway.name}, ${feed.stream}/${feed.partition}: ${fault}`)
   }
 }
@@ -76,7 +76,7 @@ function chainFault(window: Window, hash: number, chain: readonly number[]): str
 }
 
 /** To be asked once the gateway has read all that there is: before that it may hold what was rewritten meanwhile. */
-function contentFault(feed: PartitionFeed, truth: Truth): string | undefined {
+function contentFault({ source }: SimGateway, feed: PartitionFeed, truth: Truth): string | undefined {
   const { partition, window } = feed
   const { current } = truth.broker
   const log = current.logs[partition]
@@ -96,6 +96,7 @@ function contentFault(feed: PartitionFeed, truth: Truth): string | undefined {
   for (let ordinal = window.tailOrdinal; ordinal < window.headOrdinal; ordinal++) {
     window.load(ordinal, scratch)
     const { buffer, eventStart, eventEnd, offset } = scratch
+    if (offset < log.first && !source.tellsGoneRewrites) continue
     const records = log.past.filter(
       (record) => record.offset === offset && record.value !== null && record.gone !== 'rewritten',
     )

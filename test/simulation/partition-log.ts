@@ -33,6 +33,21 @@ export interface Rewrite {
   readonly atMs: number
 }
 
+/** Where a transaction ended. */
+export interface Marker {
+  readonly transaction: number
+  /** Of its first record here. */
+  readonly first: number
+  readonly offset: number
+  readonly committed: boolean
+}
+
+/** Where the records of a leader begin. */
+export interface EpochStart {
+  readonly epoch: number
+  readonly offset: number
+}
+
 export type NewRecord = Pick<LogRecord, 'key' | 'value' | 'event' | 'timeMs' | 'damaged' | 'transaction'>
 
 /** One partition of one incarnation, with all of its past. */
@@ -44,6 +59,10 @@ export class PartitionLog {
   /** All that it ever held, in the order of writing. */
   readonly past: LogRecord[] = []
   readonly rewrites: Rewrite[] = []
+  /** Transactions that have ended, in the order of their markers. */
+  ended: Marker[] = []
+  /** As Kafka's leader epoch cache: none is empty but the newest. */
+  readonly epochs: EpochStart[] = []
   /** Where in the past each history begins: in each, offsets ascend. */
   readonly #histories = [0]
   first: number
@@ -58,6 +77,7 @@ export class PartitionLog {
   constructor(incarnation: number, partition: number, firstOffset: number) {
     this.first = firstOffset
     this.end = firstOffset
+    this.epochs.push({ epoch: 0, offset: firstOffset })
     this.incarnation = incarnation
     this.partition = partition
   }
@@ -99,7 +119,10 @@ export class PartitionLog {
 
   /** The transaction's marker takes an offset of its own. */
   finish(transaction: number, committed: boolean, nowMs: number): void {
-    if (!this.#open.delete(transaction)) return
+    const first = this.#open.get(transaction)
+    if (first === undefined) return
+    this.#open.delete(transaction)
+    this.ended.push({ transaction, first, offset: this.end, committed })
     if (committed) for (const entry of this.entries) if (entry.transaction === transaction) entry.hidden = false
     this.skip(1, nowMs)
   }
@@ -111,13 +134,21 @@ export class PartitionLog {
     this.#changed(nowMs)
   }
 
+  /** Another leader, which has all that this log has. */
+  elect(): void {
+    this.epoch++
+    this.#begin(this.end)
+  }
+
   /** Another leader's history from `from` on. */
   rewrite(from: number, nowMs: number): void {
     const at = Math.max(this.first, from)
     this.#drop(({ offset }) => offset >= at, 'rewritten', nowMs)
     for (const [transaction, begin] of this.#open) if (begin >= at) this.#open.delete(transaction)
+    this.ended = this.ended.filter(({ offset }) => offset < at)
     this.end = at
     this.epoch++
+    this.#begin(at)
     this.#histories.push(this.past.length)
     this.rewrites.push({ epoch: this.epoch, from: at, atMs: nowMs })
     this.#changed(nowMs)
@@ -152,6 +183,11 @@ export class PartitionLog {
   /** Calls `changed` once, at the next change. */
   wait(changed: () => void): void {
     this.#waiters.push(changed)
+  }
+
+  #begin(offset: number): void {
+    while (this.epochs.length > 0 && this.epochs.at(-1)!.offset >= offset) this.epochs.pop()
+    this.epochs.push({ epoch: this.epoch, offset })
   }
 
   #drop(which: (entry: LogRecord) => boolean, gone: 'retention' | 'rewritten', nowMs: number): void {

@@ -9,6 +9,8 @@ export interface SimulatedSource extends Source {
   setAway(away: boolean): void
   /** Upper bound of what a request takes each way, ms. */
   latencyMs: number
+  /** Whether readers hear of a rewrite also where retention has taken its place since: a real broker knows nothing of that any more. */
+  readonly tellsGoneRewrites: boolean
 }
 
 /** Which part of a broker fails, and how: the cluster takes that from the three numbers in [0, 1). */
@@ -29,5 +31,8 @@ export interface SimulatedCluster {
 }
 
 /** Each kind of cluster, and the generations of its records; undefined = the seed draws them. */
-export const sourceKinds = { model: undefined } as const satisfies Record<string, Generations | undefined>
+export const sourceKinds = { model: undefined, kafka: 'epochs' } as const satisfies Record<
+  string,
+  Generations | undefined
+>
 export type SourceKind = keyof typeof sourceKinds

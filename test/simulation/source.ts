@@ -19,6 +19,7 @@ const timeoutMs = 700
 export class SimSource implements SimulatedSource {
   readonly kind = 'kafka'
   readonly name = 'sim'
+  readonly tellsGoneRewrites = true
   readonly firstOffset: number
   readonly generations: Generations
   readonly broker: SimBroker

@@ -7,8 +7,8 @@ import { compressSync } from 'snappy'
 export interface RecordSpec {
   readonly offsetDelta: number
   readonly timeDelta?: number
-  readonly key?: string | null
-  readonly value?: string | null
+  readonly key?: string | Buffer | null
+  readonly value?: string | Buffer | null
   readonly headers?: readonly (readonly [string, string | null])[]
 }
 
@@ -105,9 +105,9 @@ function record({ offsetDelta, timeDelta = 0, key = null, value = null, headers 
   return Buffer.concat([varint(body.length), body])
 }
 
-function field(text: string | null): Buffer {
-  if (text === null) return varint(-1)
-  const bytes = Buffer.from(text, 'latin1')
+function field(content: string | Buffer | null): Buffer {
+  if (content === null) return varint(-1)
+  const bytes = typeof content === 'string' ? Buffer.from(content, 'latin1') : content
   return Buffer.concat([varint(bytes.length), bytes])
 }
 

@@ -181,6 +181,15 @@ describe('the record batch decoder', () => {
     assert.deepEqual([outcome, decoder.first, decoder.last], ['damaged', 2, 8])
   })
 
+  test('a damaged batch with nothing behind it ends where its own count of records says too', () => {
+    const bad = batch({ base: 2, records: letters('cd') })
+    bad[bad.length - 3]! ^= 0x10
+    assert.equal(decode(bad, { from: 2 }).decoder.last, 3)
+    bad.writeInt32BE(1_000_000, 23)
+    const { outcome, decoder } = decode(bad, { from: 2 })
+    assert.deepEqual([outcome, decoder.first, decoder.last], ['damaged', 2, 2])
+  })
+
   test('an older record format is damage that says so', () => {
     const bytes = batch({ base: 0, records: letters('a') })
     bytes[16] = 1

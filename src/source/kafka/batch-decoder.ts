@@ -113,7 +113,7 @@ export class BatchDecoder {
     this.last = this.first + bytes.readInt32BE(at + lastOffsetDeltaAt)
     this.epoch = bytes.readInt32BE(at + epochAt)
     if (!this.#checked(at, end)) {
-      this.#boundDamage(end)
+      this.#boundDamage(at, end)
       return 'damaged'
     }
     // Before the records: a sink may stop us.
@@ -148,13 +148,20 @@ export class BatchDecoder {
     return true
   }
 
-  /** What a batch with a wrong checksum says of itself counts only as far as the batch behind it agrees. */
-  #boundDamage(end: number): void {
-    const known = end + lengthBase <= this.#bytes.length
-    const following = known ? readInt64(this.#bytes, end) : Number.MAX_SAFE_INTEGER
+  /**
+   * What a batch with a wrong checksum says of itself counts only as far as the batch behind it agrees, or, where the answer ends with
+   * it, its own count of records: else all up to the head could pass for damaged.
+   */
+  #boundDamage(at: number, end: number): void {
+    const bytes = this.#bytes
     const first = Math.max(this.first, this.next)
-    if (this.last >= first && this.last < following) return
-    this.last = known && following > first ? following - 1 : first
+    if (end + lengthBase <= bytes.length) {
+      const following = readInt64(bytes, end)
+      if (this.last >= first && this.last < following) return
+      this.last = following > first ? following - 1 : first
+    } else if (this.last < first || bytes.readInt32BE(at + recordCountAt) !== this.last - this.first + 1) {
+      this.last = first
+    }
   }
 
   /** Whether the batch could be opened; its records are then to be shown, if any are. */

@@ -36,6 +36,8 @@ export class BrokerLink {
   readonly #broker: RawBroker
   #stage: Stage = 'opening'
   #fetchConnected: Promise<unknown> | undefined
+  /** Until then the broker leaves fetches unread: they used up a quota. */
+  #mutedUntilMs = 0
   #dropped: Error | undefined
 
   /** Resolves when the broker is connected, authenticated and known to speak what we need. */
@@ -72,8 +74,18 @@ export class BrokerLink {
     return this.#within(request.apiName, timeoutMs, this.#send(this.#control, request))
   }
 
+  /** The broker asks for a pause between fetches (KIP-219), ms. */
+  throttled(ms: number): void {
+    this.#mutedUntilMs = this.#connector.clock.monotonicMs() + ms
+  }
+
   /** Sends a fetch: the broker answers them one after the other. */
   async fetch<T>(request: KafkaRequest<T>, timeoutMs: number, connectTimeoutMs: number): Promise<T> {
+    const { clock } = this.#connector
+    const mutedMs = this.#mutedUntilMs - clock.monotonicMs()
+    if (mutedMs > 0) await new Promise<void>((resolve) => clock.after(mutedMs, resolve))
+    // Its connections must not be opened again: nobody would close them.
+    if (this.#dropped !== undefined) throw this.#dropped
     const connection = this.#broker.connectionPool.pool[1]
     if (!connection.isConnected()) {
       this.#fetchConnected ??= this.#within('a connection', connectTimeoutMs, connection.connect()).finally(() => {

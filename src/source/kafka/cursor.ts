@@ -12,6 +12,8 @@ export class Cursor implements FetchPartition {
   leader = -1
   /** The newest that was heard of: an older leader's word counts for nothing. */
   leaderEpoch = -1
+  /** Of the leader whose log was seen to reach up to `offset`; -1 = of none. */
+  answeredEpoch = -1
   /** Changes when another fetch takes over: an answer to an older one is dropped. */
   version = 0
   /** Whether the log was seen to reach up to `offset`; before that an end below it says nothing. */
@@ -29,13 +31,22 @@ export class Cursor implements FetchPartition {
   toldFirst = -1
   toldHead = -1
 
-  constructor(partition: number, offset: number) {
+  constructor(partition: number, offset: number, answeredEpoch = -1) {
     this.partition = partition
     this.offset = offset
+    this.answeredEpoch = answeredEpoch
   }
 
+  /** As long as no batch was read, the leader that answered here vouches for what lies below: an end that moves back is noticed all the same. */
   get lastFetchedEpoch(): number {
-    return this.epochs.last
+    const { last } = this.epochs
+    return last >= 0 ? last : this.answeredEpoch
+  }
+
+  /** The leader's log is another one from `offset` on, or not even that. */
+  cutBack(epoch: number, endOffset: number): number {
+    this.answeredEpoch = -1
+    return this.epochs.cutBack(epoch, endOffset, this.offset)
   }
 
   /** A batch was passed. */
@@ -56,6 +67,7 @@ export class Cursor implements FetchPartition {
   jump(offset: number): void {
     this.offset = offset
     this.epochs.clear()
+    this.answeredEpoch = -1
     this.endsBelow = 0
   }
 

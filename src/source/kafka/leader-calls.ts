@@ -52,8 +52,8 @@ export class LeaderCalls {
     for (let attempt = 0; ; attempt++) {
       let leader: number | undefined
       try {
-        if (attempt > 0) this.#topics.delete(stream.name)
-        const found = await this.#leader(stream, partition, avoid)
+        const known = attempt === 0 ? this.#topics.get(stream.name) : undefined
+        const found = await this.#leader(stream, partition, known, avoid)
         leader = found.leader
         return await request(await this.#brokers.link(leader), found.leaderEpoch)
       } catch (error) {
@@ -71,12 +71,22 @@ export class LeaderCalls {
     this.#closed = true
   }
 
-  async #leader(stream: StreamInfo, partition: number, avoid: number | undefined): Promise<PartitionLeader> {
-    const { name, incarnation } = stream
-    let topic = this.#topics.get(name)
+  /**
+   * What others heard of a topic: a former leader that has not heard of it would go on answering for the log as it was, and we asking.
+   */
+  heard(topic: string, metadata: TopicMetadata): void {
+    if (this.#topics.get(topic)?.topicId === metadata.topicId) this.#remember(topic, metadata)
+  }
+
+  async #leader(
+    { name, incarnation }: StreamInfo,
+    partition: number,
+    known: TopicMetadata | undefined,
+    avoid: number | undefined,
+  ): Promise<PartitionLeader> {
+    let topic = known
     if (topic === undefined || topic.topicId !== incarnation || partition >= topic.partitions.length) {
-      topic = await this.#brokers.metadata(name, avoid)
-      this.#remember(name, topic)
+      topic = this.#remember(name, await this.#brokers.metadata(name, avoid))
     }
     if (topic.error === code.unknownTopicOrPartition) throw missing(name, 'the broker has no such topic')
     if (topic.error !== 0 && topic.error !== code.leaderNotAvailable) {
@@ -90,11 +100,24 @@ export class LeaderCalls {
     return found
   }
 
-  #remember(name: string, topic: TopicMetadata): void {
+  /** Each partition's newest leader counts, whoever told of it: a broker that is behind must not take us back. */
+  #remember(name: string, topic: TopicMetadata): TopicMetadata {
+    const known = this.#topics.get(name)
+    const newest = known?.topicId === topic.topicId ? { ...topic, partitions: newestOf(topic, known) } : topic
     this.#topics.delete(name)
-    this.#topics.set(name, topic)
+    this.#topics.set(name, newest)
     if (this.#topics.size > maxTopics) this.#topics.delete(this.#topics.keys().next().value!)
+    return newest
   }
+}
+
+function newestOf({ partitions }: TopicMetadata, known: TopicMetadata): readonly PartitionLeader[] {
+  const length = Math.max(partitions.length, known.partitions.length)
+  return Array.from({ length }, (_, partition) => {
+    const [told, before] = [partitions[partition], known.partitions[partition]]
+    if (told === undefined || before === undefined) return (told ?? before)!
+    return told.leaderEpoch >= before.leaderEpoch ? told : before
+  })
 }
 
 function isPassing(error: unknown): error is Error {

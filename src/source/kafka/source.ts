@@ -19,12 +19,14 @@ import { BrokerSet } from './broker-set.ts'
 import { type BrokerConnector, Connector, parseAddress } from './connector.ts'
 import { type Operation, shellWord } from './grants.ts'
 import { LeaderCalls, refusal } from './leader-calls.ts'
+import type { TopicMetadata } from './metadata-request.ts'
 import { offsetRequest } from './offsets-request.ts'
 import { type KafkaOptions, kafkaDefaults } from './options.ts'
 import { code, KafkaAnswerError } from './protocol-errors.ts'
 import { Publisher } from './publisher.ts'
 import { askOffsets, RangeRead } from './range.ts'
 import { securityWarning } from './security.ts'
+import { SeenHeads } from './seen-heads.ts'
 import { KafkaTail } from './tail.ts'
 import { topicSettings } from './topic-settings.ts'
 
@@ -62,7 +64,8 @@ export async function openKafka(
   return new KafkaSource(all, context)
 }
 
-class KafkaSource implements Source {
+/** What `openKafka` opens; nothing of its options is judged here. */
+export class KafkaSource implements Source {
   readonly kind = 'kafka'
   readonly firstOffset = 0
   readonly generations = 'epochs'
@@ -78,6 +81,7 @@ class KafkaSource implements Source {
   readonly #publishBrokers: BrokerSet
   readonly #publishes: LeaderCalls
   readonly #publisher: Publisher
+  readonly #heads = new SeenHeads()
   readonly #tails = new Set<KafkaTail>()
 
   constructor(options: KafkaOptions, context: KafkaContext) {
@@ -126,9 +130,11 @@ class KafkaSource implements Source {
 
   offsets(stream: StreamInfo, partition: number): Promise<Offsets> {
     const { requestTimeoutMs } = this.#options
-    return this.#ask(stream, partition, (link, epoch) =>
-      askOffsets(link, stream.name, partition, epoch, requestTimeoutMs),
-    )
+    return this.#ask(stream, partition, async (link, leaderEpoch) => {
+      const offsets = await askOffsets(link, stream.name, partition, leaderEpoch, requestTimeoutMs)
+      this.#heads.saw(stream, partition, { offset: offsets.head, leaderEpoch })
+      return offsets
+    })
   }
 
   offsetAt(stream: StreamInfo, partition: number, timeMs: number): Promise<number> {
@@ -141,7 +147,14 @@ class KafkaSource implements Source {
   }
 
   tail(stream: StreamInfo, from: readonly number[], sink: TailSink): Tail {
-    const tail = new KafkaTail(stream, from, sink, this.#connector, this.#context, this.#random)
+    const starts = from.map((offset, partition) => this.#heads.start(stream, partition, offset))
+    const surroundings = {
+      connector: this.#connector,
+      context: this.#context,
+      random: this.#random,
+      heard: (metadata: TopicMetadata) => this.#asks.heard(stream.name, metadata),
+    }
+    const tail = new KafkaTail(stream, starts, sink, surroundings)
     this.#tails.add(tail)
     return {
       close: () => {

@@ -12,6 +12,7 @@ import type { TopicMetadata } from './metadata-request.ts'
 import { earliest, latest, offsetRequest } from './offsets-request.ts'
 import type { KafkaOptions } from './options.ts'
 import { code } from './protocol-errors.ts'
+import type { SeenHead } from './seen-heads.ts'
 import { TopicWatch, type WatchHost } from './topic-watch.ts'
 
 /** How long a cursor that waits beyond the end leaves the broker alone, ms. */
@@ -24,6 +25,14 @@ const confirmations = 2
 const missingAnswers = 2
 /** Ids of topics that had the name before: a broker that is behind may still name them. */
 const maxRetiredIds = 16
+
+export interface TailSurroundings {
+  readonly connector: BrokerConnector
+  readonly context: SourceContext
+  readonly random: Random
+  /** Is told what brokers say of the topic. */
+  heard(metadata: TopicMetadata): void
+}
 
 /** Reads every partition of one topic, with connections of its own: one fetch loop a leader, one watch of the metadata. */
 export class KafkaTail implements Tail, FetchHost, WatchHost {
@@ -41,15 +50,14 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
   readonly #loops = new Map<number, { readonly loop: FetchLoop; readonly ended: Promise<void> }>()
   readonly #retiredIds: string[] = []
   readonly #watching: Promise<void>
+  readonly #heard: (metadata: TopicMetadata) => void
   #lacking = 0
 
   constructor(
     stream: StreamInfo,
-    from: readonly number[],
+    from: readonly SeenHead[],
     sink: TailSink,
-    connector: BrokerConnector,
-    context: SourceContext,
-    random: Random,
+    { connector, context, random, heard }: TailSurroundings,
   ) {
     const { options, clock } = connector
     this.options = options
@@ -57,9 +65,10 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
     this.sink = sink
     this.topicId = stream.incarnation
     this.brokers = new BrokerSet(connector)
-    this.cursors = from.map((offset, partition) => new Cursor(partition, offset))
+    this.cursors = from.map((start, partition) => new Cursor(partition, start.offset, start.leaderEpoch))
     this.#topic = stream.name
     this.#context = context
+    this.#heard = heard
     this.#health = new TailHealth(options.awayAfterMs, (state, detail) => {
       if (!this.closed) sink.state(state, detail)
     })
@@ -89,6 +98,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
     if (this.#retiredIds.includes(topicId)) return false
     if (topicId !== this.topicId) this.#recreated(metadata)
     else if (partitions.length > this.cursors.length) this.#grown(metadata)
+    this.#heard(metadata)
     if (this.closed) return true
     return this.#follow(metadata)
   }
@@ -107,6 +117,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
   succeeded(cursor: Cursor): void {
     // The leader answered at this offset, so its log reached up to it: an end below it later on is one that moved back.
     cursor.reached = true
+    cursor.answeredEpoch = cursor.leaderEpoch
     cursor.failures = 0
     cursor.endsBelow = 0
     this.#health.read(cursor.partition)
@@ -129,7 +140,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
 
   diverged(cursor: Cursor, epoch: number, endOffset: number): void {
     const { partition, offset } = cursor
-    const agreed = cursor.epochs.cutBack(epoch, endOffset, offset)
+    const agreed = cursor.cutBack(epoch, endOffset)
     if (agreed < offset) {
       cursor.offset = agreed
       this.sink.lost(partition, agreed, offset - 1, 'rewritten')

@@ -1,0 +1,289 @@
+import { ByteReader } from '../../../src/source/kafka/encoding.ts'
+import { code } from '../../../src/source/kafka/protocol-errors.ts'
+import type { Incarnation } from '../broker.ts'
+import {
+  type AskedPartition,
+  apiKey,
+  type FetchAnswer,
+  type Leader,
+  readFetch,
+  readMetadata,
+  readOffsets,
+  writeFetch,
+  writeMetadata,
+  writeOffset,
+} from './kafka-answers.ts'
+import type { KafkaLog, LogImage } from './kafka-log.ts'
+
+/** The cluster as its controller publishes it. */
+export interface ClusterImage {
+  readonly version: number
+  /** Nodes that count as alive. */
+  readonly alive: readonly number[]
+  /** undefined = there is no such topic. */
+  readonly incarnation: Incarnation | undefined
+  readonly leaders: readonly Leader[]
+}
+
+/** What a node has of a partition that it leads no more, as long as it has not heard of that. */
+interface Former {
+  readonly image: LogImage
+  /** Of the image in which another one leads. */
+  readonly version: number
+}
+
+/** What a node needs of its cluster. */
+export interface NodeHost {
+  readonly nodes: readonly KafkaNode[]
+  readonly nowMs: number
+  /** Sees what has happened to the logs. */
+  look(): void
+  log(incarnation: Incarnation, partition: number): KafkaLog
+  /** How far a new leader may show its log; undefined = to its end. */
+  shownUpTo(log: KafkaLog): number | undefined
+  /** A chunk was read. */
+  wasRead(log: KafkaLog): void
+  soon(task: () => void): void
+  after(ms: number, task: () => void): () => void
+  chance(): number
+}
+
+export interface Reply {
+  readonly bytes: Buffer
+  /** The connection is not read for so long, ms. */
+  readonly throttleMs: number
+}
+
+const fencedLeaderEpoch = 74
+const unknownLeaderEpoch = 75
+const none = Buffer.alloc(0)
+const isAnswered = ({ error, diverging, records }: FetchAnswer) =>
+  error !== 0 || diverging !== undefined || records.length > 0
+
+export const placeKey = (incarnation: Incarnation, partition: number): string => `${incarnation.index}/${partition}`
+
+/** One broker of the cluster: what it knows of it, and what it answers by that. */
+export class KafkaNode {
+  readonly id: number
+  readonly port: number
+  state: 'up' | 'frozen' | 'down' = 'up'
+  /** The controller's word does not reach it. */
+  deaf = false
+  /** Upper bound of what it takes for an answer, ms. */
+  slowMs = 0
+  /** Fetches are throttled until then, by so much, ms. */
+  throttledUntilMs = 0
+  throttleMs = 0
+  /** An error that it answers for one partition until then. */
+  failing: { readonly partition: number; readonly error: number; readonly untilMs: number } | undefined
+  image: ClusterImage
+  readonly former = new Map<string, Former>()
+  /** What waits for it to go on. */
+  readonly held: (() => void)[] = []
+  readonly #host: NodeHost
+  readonly #waiting = new Set<() => void>()
+
+  constructor(id: number, image: ClusterImage, host: NodeHost) {
+    this.id = id
+    this.port = 9091 + id
+    this.image = image
+    this.#host = host
+  }
+
+  get address(): string {
+    return `kafka-${this.id}:${this.port}`
+  }
+
+  learn(image: ClusterImage): void {
+    if (image.version <= this.image.version) return
+    this.image = image
+    for (const [key, { version }] of this.former) if (version <= image.version) this.former.delete(key)
+    for (const changed of [...this.#waiting]) changed()
+  }
+
+  /** Answers by `reply`, at once or when there is something; the result takes that back. */
+  handle(key: number, body: Buffer, reply: (reply: Reply) => void): () => void {
+    this.#host.look()
+    const reader = new ByteReader(body)
+    switch (key) {
+      case apiKey.fetch:
+        return this.#fetch(reader, reply)
+      case apiKey.metadata:
+        reply({ bytes: this.#metadata(readMetadata(reader)), throttleMs: 0 })
+        break
+      case apiKey.listOffsets:
+        reply({ bytes: this.#offsets(reader), throttleMs: 0 })
+        break
+      default:
+        throw new Error(`the model knows no request ${key}`)
+    }
+    return () => {}
+  }
+
+  // Fetch
+
+  #fetch(reader: ByteReader, reply: (reply: Reply) => void): () => void {
+    const host = this.#host
+    const asked = readFetch(reader)
+    const unlisten: (() => void)[] = []
+    const end = () => {
+      for (const each of unlisten.splice(0)) each()
+    }
+    const answer = (isLate: boolean) => {
+      host.look()
+      let left = asked.maxBytes
+      const answers = asked.partitions.map((each) => {
+        const found = this.#partition(asked.topicId, each, left, left === asked.maxBytes)
+        left -= found.records.length
+        return found
+      })
+      if (!isLate && asked.maxWaitMs > 0 && !answers.some(isAnswered)) return false
+      end()
+      const throttleMs = host.nowMs < this.throttledUntilMs ? this.throttleMs : 0
+      reply({ bytes: writeFetch(asked.topicId, answers, throttleMs), throttleMs })
+      if (asked.maxWaitMs === 0) for (const each of this.#logs(asked.topicId, asked.partitions)) host.wasRead(each)
+      return true
+    }
+    if (answer(false)) return () => {}
+    const changed = () => void answer(false)
+    this.#waiting.add(changed)
+    unlisten.push(() => this.#waiting.delete(changed))
+    unlisten.push(host.after(asked.maxWaitMs, () => void answer(true)))
+    for (const log of this.#logs(asked.topicId, asked.partitions)) {
+      unlisten.push(log.watch(changed, (task) => host.soon(task)))
+    }
+    return end
+  }
+
+  #logs(topicId: string, partitions: readonly AskedPartition[]): KafkaLog[] {
+    const { incarnation } = this.image
+    if (incarnation === undefined || incarnation.id !== topicId) return []
+    const there = partitions.filter(({ partition }) => incarnation.logs[partition] !== undefined)
+    return there.map(({ partition }) => this.#host.log(incarnation, partition))
+  }
+
+  #partition(topicId: string, asked: AskedPartition, left: number, isFirst: boolean): FetchAnswer {
+    const { partition } = asked
+    if (this.image.incarnation?.id !== topicId) return refused(partition, code.unknownTopicId)
+    const problem = this.#problem(partition, asked.leaderEpoch)
+    if (problem !== 0) return refused(partition, problem, this.image.leaders[partition])
+    return read(
+      this.#replica(partition),
+      asked,
+      { bytes: Math.min(left, asked.maxBytes), isFirst },
+      this.#host.chance(),
+    )
+  }
+
+  /** Why it does not answer for the partition; 0 where it does. */
+  #problem(partition: number, leaderEpoch: number): number {
+    const { incarnation, leaders } = this.image
+    const leader = leaders[partition]
+    if (incarnation === undefined || leader === undefined) return code.unknownTopicOrPartition
+    const { failing } = this
+    if (failing?.partition === partition && this.#host.nowMs < failing.untilMs) return failing.error
+    if (leaderEpoch >= 0 && leaderEpoch < leader.epoch) return fencedLeaderEpoch
+    if (leaderEpoch > leader.epoch) return unknownLeaderEpoch
+    return leader.node === this.id ? 0 : code.notLeader
+  }
+
+  #replica(partition: number): LogImage {
+    const incarnation = this.image.incarnation!
+    const former = this.former.get(placeKey(incarnation, partition))
+    if (former !== undefined) return former.image
+    const log = this.#host.log(incarnation, partition)
+    const { image } = log
+    const high = Math.max(image.first, Math.min(image.high, this.#host.shownUpTo(log) ?? image.high))
+    return { ...image, high, stable: Math.min(image.stable, high) }
+  }
+
+  // Metadata and offsets
+
+  #metadata(topic: string): Buffer {
+    const { incarnation, leaders, alive } = this.image
+    const nodes = this.#host.nodes.filter(({ id }) => alive.includes(id))
+    const partitions = leaders.map((leader, index) => ({ index, leader }))
+    if (this.#host.chance() < 0.3) partitions.reverse()
+    return writeMetadata({
+      nodes: nodes.map(({ id, port }) => ({ id, host: `kafka-${id}`, port })),
+      topic,
+      error: incarnation === undefined ? code.unknownTopicOrPartition : 0,
+      topicId: incarnation?.id ?? '0'.repeat(32),
+      partitions: incarnation === undefined ? [] : partitions,
+    })
+  }
+
+  #offsets(reader: ByteReader): Buffer {
+    const asked = readOffsets(reader)
+    const problem = this.#problem(asked.partition, asked.leaderEpoch)
+    if (problem !== 0) return writeOffset(asked, problem, -1)
+    const { first, high, end, stable, entries } = this.#replica(asked.partition)
+    if (asked.timeMs === -2) return writeOffset(asked, 0, first)
+    // What a new leader has committed it does not know yet (KIP-207).
+    if (high < end) return writeOffset(asked, code.leaderNotAvailable, -1)
+    if (asked.timeMs === -1) return writeOffset(asked, 0, stable)
+    const found = entries.find(({ offset, timeMs }) => offset < stable && Math.floor(timeMs) >= asked.timeMs)
+    return writeOffset(asked, 0, found?.offset ?? -1)
+  }
+}
+
+function refused(partition: number, error: number, leader?: Leader): FetchAnswer {
+  const answer = { partition, error, high: -1, stable: -1, first: -1, aborted: [], records: none }
+  const tellsLeader = leader !== undefined && (error === code.notLeader || error === fencedLeaderEpoch)
+  return tellsLeader ? { ...answer, leader } : answer
+}
+
+interface Room {
+  readonly bytes: number
+  /** Nothing was read before it: its first batch comes whole, however large. */
+  readonly isFirst: boolean
+}
+
+/** As kafka.cluster.Partition reads: `cut` decides whether the batch that has no room is there in part. */
+function read(image: LogImage, asked: AskedPartition, room: Room, cut: number): FetchAnswer {
+  const { partition, offset, lastFetchedEpoch } = asked
+  const { first, high, stable, end, batches } = image
+  const answer = { partition, error: 0, high, stable, first, aborted: [], records: none }
+  if (lastFetchedEpoch >= 0) {
+    const agreed = endOf(image, lastFetchedEpoch)
+    if (agreed === undefined || offset < first) return refused(partition, code.offsetOutOfRange)
+    if (agreed.epoch < lastFetchedEpoch || agreed.endOffset < offset) return { ...answer, diverging: agreed }
+  }
+  if (offset < first || offset > end) return refused(partition, code.offsetOutOfRange)
+  const parts: Buffer[] = []
+  let bytes = 0
+  let upTo = offset
+  for (let i = firstBatch(image, offset); i < batches.length; i++) {
+    const { last, bytes: stored, unreadable } = batches[i]!
+    if (last >= Math.min(stable, high)) break
+    if (unreadable) {
+      if (parts.length === 0) return refused(partition, code.corruptMessage)
+      break
+    }
+    if (bytes + stored.length > room.bytes && !(room.isFirst && parts.length === 0)) {
+      // A first batch that has no room is left out whole (ReplicaManager.readFromLog, from Fetch v3 on).
+      if (parts.length > 0 && cut < 0.7)
+        parts.push(stored.subarray(0, Math.max(0, Math.min(stored.length - 1, room.bytes - bytes))))
+      break
+    }
+    parts.push(stored)
+    bytes += stored.length
+    upTo = last + 1
+  }
+  const aborted = image.aborted.filter(({ firstOffset, lastOffset }) => lastOffset >= offset && firstOffset < upTo)
+  return { ...answer, aborted, records: Buffer.concat(parts) }
+}
+
+function firstBatch({ batches }: LogImage, offset: number): number {
+  const at = batches.findIndex(({ last }) => last >= offset)
+  return at < 0 ? batches.length : at
+}
+
+/** Where the epoch, or the newest before it, ends (LeaderEpochFileCache.endOffsetFor); undefined = it is newer than all. */
+function endOf({ epochs, end }: LogImage, epoch: number): { epoch: number; endOffset: number } | undefined {
+  if (epochs.at(-1)?.epoch === epoch) return { epoch, endOffset: end }
+  const higher = epochs.find((each) => each.epoch > epoch)
+  if (higher === undefined) return undefined
+  const floor = epochs.findLast((each) => each.epoch <= epoch)
+  return { epoch: floor?.epoch ?? epoch, endOffset: higher.offset }
+}

@@ -1,0 +1,15 @@
+import type { Random } from '../../../src/base/random.ts'
+import { type KafkaOptions, kafkaDefaults } from '../../../src/source/kafka/options.ts'
+import type { KafkaNode } from './kafka-node.ts'
+
+/** The defaults, but for what makes answers small, and polls rare: an idle history is mostly them. */
+export function kafkaOptions(nodes: readonly KafkaNode[], batch: number, random: Random): KafkaOptions {
+  const partitionBytes = batch === 1 ? 150 : batch === 3 ? 700 : kafkaDefaults.fetchPartitionBytes
+  return {
+    ...kafkaDefaults,
+    brokers: nodes.slice(0, 2).map(({ address }) => address),
+    fetchWaitMs: random.next() < 0.2 ? kafkaDefaults.fetchWaitMs : 2000,
+    fetchPartitionBytes: partitionBytes,
+    fetchBytes: random.next() < 0.5 ? partitionBytes * 2 : kafkaDefaults.fetchBytes,
+  }
+}

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { seededRandom } from '../../src/base/random.ts'
+import type { StreamInfo, TailSink } from '../../src/source/source.ts'
+import { SimBroker } from '../simulation/broker.ts'
+import type { PartitionLog } from '../simulation/partition-log.ts'
+import { VirtualTime } from '../simulation/virtual-time.ts'
+import { KafkaCluster } from '../simulation/wire/kafka-cluster.ts'
+
+/** The adapter on the simulation's model of brokers, with faults that are said rather than drawn. */
+class Brokers {
+  readonly time = new VirtualTime()
+  readonly broker = new SimBroker(this.time, 1, 'epochs')
+  readonly cluster = new KafkaCluster(this.time, this.broker, 1)
+  readonly gateway = this.time.process('gateway')
+  readonly source = this.cluster.open(this.gateway, seededRandom(2), 20)
+  /** What the tail told: `text@offset`, or what was lost. */
+  readonly told: string[] = []
+
+  get log(): PartitionLog {
+    return this.broker.log(0)
+  }
+
+  get info(): StreamInfo {
+    return this.broker.info!
+  }
+
+  get leader() {
+    return this.cluster.leaderOf(0)!
+  }
+
+  write(...texts: string[]): void {
+    for (const text of texts) {
+      const value = Buffer.from(text)
+      const timeMs = this.broker.process.nowUs() / 1000
+      const record = { key: null, value, event: undefined, timeMs, damaged: false, transaction: undefined }
+      this.log.append(record, this.time.nowMs)
+    }
+  }
+
+  tail(from: number): void {
+    const sink: TailSink = {
+      record: ({ buffer, valueStart, valueEnd, offset }) => {
+        this.told.push(`${buffer.toString('utf8', valueStart, valueEnd)}@${offset}`)
+      },
+      end: () => {},
+      lost: (_, first, last, reason) => this.told.push(`${reason} ${first}-${last}`),
+      recreated: () => this.told.push('recreated'),
+      grown: () => this.told.push('grown'),
+      state: () => {},
+    }
+    this.gateway.after(0, () => this.source.tail(this.info, [from], sink))
+  }
+
+  /** What a chunk of [from, to) shows. */
+  async range(from: number, to: number): Promise<string[]> {
+    const shown: string[] = []
+    await this.source.range(this.info, 0, from, to, 1 << 20, {
+      record: ({ buffer, valueStart, valueEnd }) => shown.push(buffer.toString('utf8', valueStart, valueEnd)),
+      lost: (first, last) => shown.push(`lost ${first}-${last}`),
+    })
+    return shown
+  }
+
+  async passes(ms: number): Promise<void> {
+    await this.time.runTo(this.time.nowMs + ms)
+  }
+
+  /** Runs until `work` has settled. */
+  async done<T>(work: Promise<T>, withinMs = 20_000): Promise<T> {
+    let settled = false
+    const finished = work.finally(() => {
+      settled = true
+    })
+    finished.catch(() => {})
+    const deadline = this.time.nowMs + withinMs
+    while (!settled && this.time.nowMs < deadline) await this.passes(10)
+    if (!settled) throw new Error(`nothing within ${withinMs} ms`)
+    return finished
+  }
+}
+
+test('a tail that waits at the head of a quiet log hears that the log was cut below it, and written further than that', async () => {
+  const brokers = new Brokers()
+  brokers.write('a', 'b', 'c')
+  brokers.tail(3)
+  await brokers.passes(2000)
+  brokers.log.rewrite(1, brokers.time.nowMs)
+  brokers.write('x', 'y', 'z')
+  await brokers.passes(10_000)
+  assert.deepEqual(brokers.told, ['rewritten 1-2', 'x@1', 'y@2', 'z@3'])
+})
+
+test('a tail hears of a log that was cut between the question for its head and the first fetch', async () => {
+  const brokers = new Brokers()
+  brokers.write('a', 'b', 'c')
+  const { head } = await brokers.done(brokers.source.offsets(brokers.info, 0))
+  brokers.log.rewrite(1, brokers.time.nowMs)
+  brokers.write('x', 'y', 'z')
+  brokers.cluster.look()
+  for (const node of brokers.cluster.nodes) brokers.cluster.hear(node)
+  brokers.tail(head)
+  await brokers.passes(10_000)
+  assert.deepEqual(brokers.told, ['rewritten 1-2', 'x@1', 'y@2', 'z@3'])
+})
+
+test('a clean change of leaders is no rewrite to a tail that has read nothing yet', async () => {
+  const brokers = new Brokers()
+  brokers.write('a', 'b', 'c')
+  brokers.tail(3)
+  for (let i = 0; i < 3; i++) {
+    await brokers.passes(2000)
+    brokers.cluster.move(0)
+  }
+  await brokers.passes(5000)
+  brokers.write('d')
+  await brokers.passes(5000)
+  assert.deepEqual(brokers.told, ['d@3'])
+})
+
+test('a chunk is read although the broker throttles fetches for a while, and it is asked no more than it says', async () => {
+  const brokers = new Brokers()
+  brokers.write('a', 'b')
+  assert.deepEqual(await brokers.done(brokers.range(0, 2)), ['a', 'b'])
+  const { leader } = brokers
+  let fetches = 0
+  const { handle } = leader
+  leader.handle = (key, body, reply) => {
+    if (key === 1) fetches++
+    return handle.call(leader, key, body, reply)
+  }
+  leader.throttleMs = 2500
+  leader.throttledUntilMs = brokers.time.nowMs + 6000
+  assert.deepEqual(await brokers.done(brokers.range(0, 2)), ['a', 'b'])
+  assert.ok(fetches <= 4, `${fetches} fetches`)
+})
+
+test('a chunk comes from the newest leader that a tail has heard of, though a former one goes on answering', async () => {
+  const brokers = new Brokers()
+  brokers.write('a', 'b', 'c')
+  brokers.tail(3)
+  assert.deepEqual(await brokers.done(brokers.range(0, 3)), ['a', 'b', 'c'])
+  const { leader } = brokers
+  leader.deaf = true
+  brokers.log.rewrite(1, brokers.time.nowMs)
+  brokers.cluster.look()
+  brokers.write('x', 'y')
+  while (brokers.leader === leader) brokers.cluster.move(0)
+  await brokers.passes(10_000)
+  assert.equal(leader.deaf, true)
+  assert.deepEqual(brokers.told, ['rewritten 1-2', 'x@1', 'y@2'])
+  assert.deepEqual(await brokers.done(brokers.range(0, 3)), ['a', 'x', 'y'])
+})
