@@ -1,5 +1,6 @@
 import { encodeDelivery } from '../wire/delivery.ts'
 import { encodeEvent } from '../wire/envelope.ts'
+import { encodePosition, logOf } from '../wire/token.ts'
 
 /** What an event of so many bytes of data is on its way, bytes. */
 export interface WireBytes {
@@ -16,6 +17,8 @@ export interface WireBytes {
 /** A subject and an id of usual length: `alarm.zone7.door.c1234567`, a UUID. */
 const subject = 'alarm.zone7.door.c1234567'
 const id = '5f2b2f0e-3b9a-4f0e-9f6d-0a4d9f6b1c2e'
+/** A place in a log that has run for a while. */
+const place = { stream: 'events', partition: 3, offset: 1e9 }
 /** Of a record in a Kafka batch: lengths, deltas, its part of the batch's own header. */
 const recordOverhead = 20
 /** Ethernet with preamble and gap 38, IPv4 20, TCP with timestamps 32. */
@@ -25,8 +28,8 @@ const segmentBytes = 1448
 export function wireBytes(dataBytes: number): WireBytes {
   const publishedAtUs = 1_800_000_000_000_000
   const event = Buffer.from(encodeEvent({ subject, id, data: new Uint8Array(dataBytes), publishedAtUs }))
-  const after = 'A'.repeat(24)
-  const parts = { after, stream: 'events', partition: 3, offset: 1e9, event, eventStart: 0, eventEnd: event.length }
+  const after = encodePosition({ ...logOf(place.stream, id), ...place, generation: 5 })
+  const parts = { after, ...place, event, eventStart: 0, eventEnd: event.length }
   const frame = encodeDelivery('proto', parts).length
   const header = frame < 126 ? 2 : frame < 65_536 ? 4 : 10
   const segments = Math.ceil((frame + header) / segmentBytes)
