@@ -94,6 +94,20 @@ export const sessionMutants: readonly Mutant[] = [
     by: 'simulation',
   },
   {
+    name: 'over WebSocket a partition that a subject comes into is read live from where the token says, beyond the head as well',
+    file: 'session/tracks.ts',
+    from: 'this.#startLive ? feed.window.head : next)',
+    to: 'next)',
+    by: { unit: 'test/session/arriving.test.ts' },
+  },
+  {
+    name: 'a position of an earlier log is judged as if it was of this one',
+    file: 'session/start.ts',
+    from: 'return isSameLog(known, feed) ? judgeGeneration(feed, known) : recreatedStart(feed, known)',
+    to: 'return judgeGeneration(feed, known)',
+    by: { unit: 'test/session/arriving.test.ts' },
+  },
+  {
     name: 'in a log that was created again the old offset is kept',
     file: 'session/start.ts',
     from: "return { feed, offset: feed.first, gaps: [owed('recreated'",
