@@ -212,6 +212,14 @@ test('an error about one subscription ends that one, or has it wait by itself', 
   assert.equal(net.opened.length, 1)
 })
 
+test('a subscription that is closed while it waits by itself is not asked for again', async () => {
+  const { net, clock, subscriptions } = await live(['a', 'b'])
+  net.last.handlers.frame({ kind: 'error', ref: 2, code: 'stream_missing', message: '', retryAfterMs: 700 })
+  subscriptions[1]!.close()
+  await clock.advance(60_000)
+  assert.deepEqual(net.last.asked, [])
+})
+
 test('where all share one position, they start together where they start alike', async () => {
   const { net, clock, subscribe } = await clientOf({ kinds: 'sse' })
   subscribe('a', ['earliest'])

@@ -134,6 +134,27 @@ test('what comes behind a subscription waits for it, whatever it is, and more th
   assert.equal(refs.length, 1003)
 })
 
+test('what is not a frame is refused once the frames before it are handled', async (t) => {
+  const harness = await withEdge(t)
+  const client = await connected(harness)
+  const session = harness.sessions.last
+  const before: number[] = []
+  const refuse = session.refuse.bind(session)
+  session.refuse = (error) => {
+    before.push(session.received.length)
+    refuse(error)
+  }
+  for (let ref = 1; ref <= 50; ref++) {
+    client.ws.send(JSON.stringify({ subscribe: { ref, subject: 'a' } }))
+    client.ws.send('no frame')
+  }
+  await until('all are there', () => before.length === 50)
+  assert.deepEqual(
+    before,
+    before.map((_, i) => i + 1),
+  )
+})
+
 test('what is not a frame is refused as bad_frame and the connection goes on', async (t) => {
   const harness = await withEdge(t)
   const json = await connected(harness)

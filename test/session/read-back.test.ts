@@ -76,6 +76,19 @@ test('more than its bytes a second is not read, and the time for which somebody 
   assert.deepEqual(got(client), upTo(0, 1000))
 })
 
+test('nothing is read back for who has gone while it waited', async () => {
+  const gateway = await start({ chunkBytes: 4096, bytesPerSecond: 4096 })
+  publish(gateway, 300)
+  const client = cameBack(gateway, 's0', 0)
+  await patiently()
+  assert.equal(counted(gateway).readBackWaiting, 1)
+  client.session.closed()
+  assert.equal(counted(gateway).readBackWaiting, 0)
+  const { ranges } = gateway.broker
+  await gateway.clock.advance(60_000)
+  assert.equal(gateway.broker.ranges, ranges)
+})
+
 test('what is too old is told as one gap, and what is young enough is given', async () => {
   const gateway = await start({ maxAgeMs: 60_000 })
   const nowMs = gateway.clock.nowUs() / 1000
