@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { BrokerAwayError, type BrokerLink } from '../../src/source/kafka/broker-link.ts'
+import type { BrokerSet } from '../../src/source/kafka/broker-set.ts'
+import { ByteReader } from '../../src/source/kafka/encoding.ts'
+import { LeaderCalls } from '../../src/source/kafka/leader-calls.ts'
+import type { TopicMetadata } from '../../src/source/kafka/metadata-request.ts'
+import { kafkaDefaults } from '../../src/source/kafka/options.ts'
+import { code, KafkaAnswerError } from '../../src/source/kafka/protocol-errors.ts'
+import { Publisher } from '../../src/source/kafka/publisher.ts'
+import type { KafkaRequest } from '../../src/source/kafka/request.ts'
+import type { OutRecord } from '../../src/source/source.ts'
+import { ManualClock, settled } from '../model/clock.ts'
+
+const options = { ...kafkaDefaults, brokers: ['one:9092'] }
+const sequenceAt = 53
+const producerIdAt = 43
+
+interface Batch {
+  readonly node: number
+  readonly producerId: bigint
+  readonly sequence: number
+}
+
+/** A cluster of brokers that are played by the test, with one topic of one partition. */
+class Cluster {
+  readonly clock = new ManualClock()
+  readonly batches: Batch[] = []
+  leader = 1
+  topicId = 'first'
+  /** What the next produce requests meet; a number is an error that the broker answers. */
+  readonly faults: (number | 'lost')[] = []
+  #identities = 0
+  #head = 0
+
+  readonly calls = new LeaderCalls(
+    {
+      link: (node: number) => Promise.resolve(this.#link(node)),
+      metadata: () => Promise.resolve(this.#metadata()),
+    } as unknown as BrokerSet,
+    options,
+    this.clock,
+  )
+
+  get stream() {
+    return { name: 'events', incarnation: this.topicId, partitions: 1 }
+  }
+
+  #metadata(): TopicMetadata {
+    const partitions = [{ leader: this.leader, leaderEpoch: 0, replicas: 1, inSync: 1 }]
+    return { brokers: [], error: 0, topicId: this.topicId, partitions }
+  }
+
+  #link(node: number): BrokerLink {
+    const link = {
+      call: () => Promise.resolve({ producerId: String(++this.#identities), producerEpoch: 0 }),
+      ask: async ({ body }: KafkaRequest<number>) => {
+        const batch = batchOf(body)
+        this.batches.push({ node, ...batch })
+        if (node !== this.leader) throw new KafkaAnswerError(code.notLeader, 'produce')
+        const fault = this.faults.shift()
+        if (fault === 'lost') throw new BrokerAwayError('one:9092', 'no answer')
+        if (fault !== undefined) throw new KafkaAnswerError(fault, 'produce')
+        this.#head += batch.records
+        return this.#head - batch.records
+      },
+    }
+    return link as unknown as BrokerLink
+  }
+}
+
+function batchOf(body: Buffer): { producerId: bigint; sequence: number; records: number } {
+  const reader = new ByteReader(body)
+  reader.int16()
+  reader.int16()
+  reader.int32()
+  reader.int32()
+  reader.string()
+  for (let i = 0; i < 2; i++) reader.int32()
+  const batch = reader.bytes(reader.int32())
+  return {
+    producerId: batch.readBigInt64BE(producerIdAt),
+    sequence: batch.readInt32BE(sequenceAt),
+    records: batch.readInt32BE(57),
+  }
+}
+
+const records = (count: number): OutRecord[] =>
+  Array.from({ length: count }, (_, i) => ({ partition: 0, key: null, value: Buffer.from(`${i}`) }))
+
+test('a batch goes on behind the numbers of the records before it', async () => {
+  const cluster = new Cluster()
+  const publisher = new Publisher(options, cluster.calls, cluster.clock)
+  await publisher.publish(cluster.stream, records(3))
+  await publisher.publish(cluster.stream, records(2))
+  await publisher.publish(cluster.stream, records(1))
+  assert.deepEqual(
+    cluster.batches.map(({ sequence }) => sequence),
+    [0, 3, 5],
+  )
+})
+
+test('a batch whose fate is unknown is repeated under its own numbers', async () => {
+  const cluster = new Cluster()
+  const publisher = new Publisher(options, cluster.calls, cluster.clock)
+  await publisher.publish(cluster.stream, records(3))
+  cluster.faults.push('lost')
+  const published = publisher.publish(cluster.stream, records(2))
+  await settled()
+  await cluster.clock.advance(options.maxRetryMs)
+  assert.deepEqual(await published, [
+    { partition: 0, offset: 3 },
+    { partition: 0, offset: 4 },
+  ])
+  assert.deepEqual(
+    cluster.batches.map(({ producerId, sequence }) => [producerId, sequence]),
+    [
+      [1n, 0],
+      [1n, 3],
+      [1n, 3],
+    ],
+  )
+})
+
+test("the numbers of a batch that was given up are nobody else's", async () => {
+  const cluster = new Cluster()
+  const publisher = new Publisher(options, cluster.calls, cluster.clock)
+  await publisher.publish(cluster.stream, records(1))
+  cluster.faults.push(...new Array(100).fill('lost'))
+  const failed = assert.rejects(publisher.publish(cluster.stream, records(1)), { code: 'broker_unavailable' })
+  await settled()
+  await cluster.clock.advance(options.publishTimeoutMs)
+  await failed
+  cluster.faults.length = 0
+  await publisher.publish(cluster.stream, records(1))
+  assert.deepEqual([cluster.batches.at(-1)!.producerId, cluster.batches.at(-1)!.sequence], [2n, 0])
+})
+
+test('a request follows its partition to another leader', async () => {
+  const cluster = new Cluster()
+  const publisher = new Publisher(options, cluster.calls, cluster.clock)
+  await publisher.publish(cluster.stream, records(1))
+  cluster.leader = 2
+  const published = publisher.publish(cluster.stream, records(1))
+  await settled()
+  await cluster.clock.advance(options.maxRetryMs)
+  assert.deepEqual(await published, [{ partition: 0, offset: 1 }])
+  assert.deepEqual(
+    cluster.batches.map(({ node }) => node),
+    [1, 1, 2],
+  )
+})
+
+test('a topic that was created again takes what is published to it', async () => {
+  const cluster = new Cluster()
+  const publisher = new Publisher(options, cluster.calls, cluster.clock)
+  const before = cluster.stream
+  await publisher.publish(before, records(1))
+  cluster.topicId = 'second'
+  await publisher.publish(cluster.stream, records(1))
+  await assert.rejects(publisher.publish(before, records(1)), { code: 'stream_missing' })
+})
