@@ -10,9 +10,9 @@ import type { Check, Mutant } from '../test/mutants/mutant.ts'
 /**
  * Shows that the tests have teeth: each mutant is a change of the real code in a copy of it, and its check has to notice.
  *
- *     node scripts/mutants.ts [--seeds 1-1500] [--jobs N] [--only TEXT] [--by simulation]
+ *     node scripts/mutants.ts [--seeds 1-1500] [--jobs N] [--only TEXT,TEXT] [--by simulation]
  *
- * `--only` takes those whose name or file has the text. `--by simulation` asks the simulation of all of them, whatever their check.
+ * `--only` takes those whose name or file has one of the texts. `--by simulation` asks the simulation of all of them, whatever their check.
  */
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -132,8 +132,9 @@ async function main(): Promise<void> {
       by: { type: 'string', default: '' },
     },
   })
+  const texts = values.only.split(',')
   const all = mutants
-    .filter(({ name, file }) => name.includes(values.only) || file.includes(values.only))
+    .filter(({ name, file }) => texts.some((text) => name.includes(text) || file.includes(text)))
     .map((mutant): Mutant => (values.by === 'simulation' ? { ...mutant, by: 'simulation' } : mutant))
   const waiting = [...all]
   const survived = new Set<Mutant>()

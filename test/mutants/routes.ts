@@ -1,0 +1,68 @@
+import type { Mutant } from './mutant.ts'
+
+export const routesMutants: readonly Mutant[] = [
+  {
+    name: 'tokens that a pattern fixes count as hashed ones',
+    file: 'routing/route.ts',
+    from: 'at <= end && counted < most; index++',
+    to: 'at <= end && index < most; index++',
+    by: { unit: 'test/routing/table.test.ts' },
+    breaks: '`fnv1a` with `tokens` hashes the first so many open tokens',
+  },
+  {
+    name: 'a partition that the stream lacks is one of its last',
+    file: 'routing/range-check.ts',
+    from: 'filter((partition) => partition >= count)',
+    to: 'filter((partition) => partition > count)',
+    by: { unit: 'test/routing/range-check.test.ts' },
+    breaks: 'ranges that name a partition which the stream does not have are told',
+  },
+  {
+    name: "a record in another stream than its route's is delivered",
+    file: 'routing/table.ts',
+    from: 'if (route === undefined || route.config.stream !== stream) return',
+    to: 'if (route === undefined) return',
+    by: { unit: 'test/routing/table.test.ts' },
+    breaks: "a record whose route is another stream's is skipped as `no_route`",
+  },
+  {
+    name: '`a.>` is for `a` as well',
+    file: 'routing/pattern.ts',
+    from: 'return this.#open ? at <= end : at > end',
+    to: 'return this.#open || at > end',
+    by: { unit: 'test/routing/pattern.test.ts' },
+    breaks: '`>` stands for one or more tokens',
+  },
+  {
+    name: 'patterns that are gone leave their nodes',
+    file: 'subject/trie.ts',
+    from: '    this.#prune(trail, path)\n',
+    to: '',
+    by: { unit: 'test/subject/trie.test.ts' },
+    breaks: 'the memory of a pattern goes with it',
+  },
+  {
+    name: 'positions of a publication to two streams are mixed up',
+    file: 'publish/publisher.ts',
+    from: 'const { partition, offset } = acks[i]!',
+    to: 'const { partition, offset } = acks[index] ?? acks[i]!',
+    by: { unit: 'test/publish/publisher.test.ts' },
+    breaks: "each event's position is its own",
+  },
+  {
+    name: 'the token of a publication stands before its event',
+    file: 'publish/publisher.ts',
+    from: 'offset: offset + 1, generation: -1',
+    to: 'offset, generation: -1',
+    by: { unit: 'test/publish/publisher.test.ts' },
+    breaks: '`after` of a published event is the position behind it',
+  },
+  {
+    name: 'a reserved header in capitals is written',
+    file: 'publish/record-of.ts',
+    from: 'reservedHeaders.has(name.toLowerCase())',
+    to: 'reservedHeaders.has(name)',
+    by: { unit: 'test/publish/formats.test.ts' },
+    breaks: 'an attribute that a record has no place for is refused',
+  },
+]
