@@ -18,7 +18,7 @@ export interface OpenContext extends SourceContext {
 export interface OpenOptions {
   readonly kafka?: Partial<Parameters<typeof import('./kafka/source.ts')['openKafka']>[0]>
   readonly nats?: Partial<Parameters<typeof import('./jetstream/source.ts')['openNats']>[0]>
-  readonly embedded?: Omit<Parameters<typeof import('./embedded/source.ts')['openEmbedded']>[0], 'dir'>
+  readonly embedded?: Omit<Parameters<typeof import('./embedded/open.ts')['openEmbedded']>[0], 'dir'>
 }
 
 const accepted = '"kafka://HOST:PORT[,HOST:PORT]…", "nats://HOST:PORT[,HOST:PORT]…" (or tls://) or "embedded:DIRECTORY"'
@@ -48,7 +48,7 @@ export function parseBrokerUrl(text: string): BrokerUrl {
 export async function openSource(url: string, context: OpenContext, options: OpenOptions = {}): Promise<Source> {
   const broker = parseBrokerUrl(url)
   if (broker.kind === 'embedded') {
-    const { openEmbedded } = await import('./embedded/source.ts')
+    const { openEmbedded } = await import('./embedded/open.ts')
     return openEmbedded({ ...options.embedded, dir: broker.dir }, context)
   }
   if (broker.kind === 'nats') {

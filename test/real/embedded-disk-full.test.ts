@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { openEmbedded } from '../../src/source/embedded/source.ts'
+import { openEmbedded } from '../../src/source/embedded/open.ts'
 import type { Source, StreamInfo } from '../../src/source/source.ts'
 import { TailCollector, until } from '../source/collector.ts'
 

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
-import { openEmbedded } from '../../src/source/embedded/source.ts'
+import { openEmbedded } from '../../src/source/embedded/open.ts'
 import type { StreamInfo } from '../../src/source/source.ts'
 import { RangeCollector } from '../source/collector.ts'
 
@@ -19,7 +19,7 @@ function freshDir(t: TestContext): string {
 /** Another process that opens the log in `dir`, publishes records one by one and prints each acknowledged offset. */
 async function publisher(t: TestContext, dir: string): Promise<{ child: ChildProcess; offsets: number[] }> {
   const script = `
-    import { openEmbedded } from ${JSON.stringify(resolve('src/source/embedded/source.ts'))}
+    import { openEmbedded } from ${JSON.stringify(resolve('src/source/embedded/open.ts'))}
     const source = await openEmbedded({ dir: ${JSON.stringify(dir)} }, { log() {} })
     await source.create('stream', 1)
     const stream = await source.describe('stream')

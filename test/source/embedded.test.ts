@@ -3,9 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, type TestContext, test } from 'node:test'
-import { type Clock, systemClock } from '../../src/base/clock.ts'
+import { type LoopClock, loopClock } from '../../src/base/clock.ts'
+import { LmdbDisk } from '../../src/source/embedded/lmdb.ts'
+import { openEmbedded } from '../../src/source/embedded/open.ts'
 import { type EmbeddedOptions, embeddedDefaults } from '../../src/source/embedded/options.ts'
-import { type EmbeddedSource, openEmbedded } from '../../src/source/embedded/source.ts'
+import type { EmbeddedSource } from '../../src/source/embedded/source.ts'
 import { Store } from '../../src/source/embedded/store.ts'
 import type { Source, StreamInfo } from '../../src/source/source.ts'
 import { ManualClock } from '../model/clock.ts'
@@ -49,7 +51,7 @@ interface Opened {
 async function openOwn(
   t: TestContext,
   options: Partial<EmbeddedOptions> = {},
-  clock: Clock = systemClock(),
+  clock: LoopClock = loopClock(),
 ): Promise<Opened> {
   const dir = options.dir ?? freshDir()
   const logged: string[] = []
@@ -83,7 +85,7 @@ async function tailed(source: Source, stream: StreamInfo, head: number): Promise
 
 /** What the store in `dir` has, while no source is open on it. */
 async function inspected<T>(dir: string, look: (store: Store) => T): Promise<Awaited<T>> {
-  const store = new Store(dir, systemClock())
+  const store = new Store(new LmdbDisk(dir), loopClock())
   try {
     return await look(store)
   } finally {
@@ -196,7 +198,7 @@ describe('the embedded log', () => {
 
   test('gives records times that never go back, not even when the clock does or between two openings', async (t) => {
     let nowMs = 1000
-    const clock: Clock = { ...systemClock(), nowUs: () => nowMs * 1000 + 999 }
+    const clock: LoopClock = { ...loopClock(), nowUs: () => nowMs * 1000 + 999 }
     const { source, dir } = await openOwn(t, {}, clock)
     const stream = await created(source)
     for (const ms of [1000, 1005, 900, 1006]) {
@@ -219,7 +221,7 @@ describe('the embedded log', () => {
 
   test('finds a time within a block and never before the first retained offset', async (t) => {
     let nowMs = 1000
-    const clock: Clock = { ...systemClock(), nowUs: () => nowMs * 1000 }
+    const clock: LoopClock = { ...loopClock(), nowUs: () => nowMs * 1000 }
     const { source } = await openOwn(t, {}, clock)
     const stream = await created(source)
     const publishes: Promise<unknown>[] = []

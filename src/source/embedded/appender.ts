@@ -1,9 +1,10 @@
 import { CarillonError } from '../../base/errors.ts'
 import type { Ack } from '../source.ts'
+import type { Batch } from './batch.ts'
 import { BlockBuilder } from './block.ts'
 import type { EmbeddedOptions } from './options.ts'
 import type { PreparedRecord } from './record.ts'
-import type { Batch, Store } from './store.ts'
+import type { Store } from './store.ts'
 import type { PartitionLog, StreamLog } from './stream.ts'
 
 interface Append {

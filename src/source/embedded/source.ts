@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto'
-import { type Clock, systemClock } from '../../base/clock.ts'
+import type { LoopClock } from '../../base/clock.ts'
 import { CarillonError } from '../../base/errors.ts'
 import type {
   Ack,
@@ -14,19 +13,24 @@ import type {
   TailSink,
 } from '../source.ts'
 import { Appender } from './appender.ts'
-import { makeDirectory } from './directory.ts'
-import { lockDirectory } from './lock.ts'
-import { type EmbeddedOptions, embeddedDefaults } from './options.ts'
+import type { EmbeddedOptions } from './options.ts'
 import { BlockReader } from './reader.ts'
 import { prepare } from './record.ts'
-import { Store } from './store.ts'
+import type { Store } from './store.ts'
 import { PartitionLog, StreamLog } from './stream.ts'
 import { Sweeper } from './sweeper.ts'
 import { EmbeddedTail, type TailHost } from './tail.ts'
 
-export interface EmbeddedContext extends SourceContext {
-  /** Gives records their time and paces retention; the system's clock unless a test holds it. */
-  readonly clock?: Clock
+/** What the log stands on. */
+export interface EmbeddedHost extends SourceContext {
+  /** Of this source alone. */
+  readonly store: Store
+  /** Gives records their time and paces retention. */
+  readonly clock: LoopClock
+  /** Names a stream that is created; no two have the same. */
+  newIncarnation(): string
+  /** Lets go of the directory, once the store is closed. */
+  release(): Promise<void>
 }
 
 /** A partition number has 16 bits in the store's keys; fewer is what a single box can use. */
@@ -36,32 +40,6 @@ const turnRecords = 128
 /** Kafka's rule, so that a stream can move there under its name. */
 const streamName = /^[A-Za-z0-9._-]{1,249}$/
 
-/**
- * Opens the log in `options.dir`, creating it when it is missing. Rejects with `storage_locked` when another process has
- * it, and with `broker_unavailable` when the directory can't be used.
- */
-export async function openEmbedded(
-  options: Pick<EmbeddedOptions, 'dir'> & Partial<EmbeddedOptions>,
-  context: EmbeddedContext,
-): Promise<EmbeddedSource> {
-  const { dir } = options
-  let release: (() => Promise<void>) | undefined
-  try {
-    makeDirectory(dir)
-    release = lockDirectory(dir)
-    const clock = context.clock ?? systemClock()
-    return new EmbeddedSource({ ...embeddedDefaults, ...options }, context, clock, new Store(dir, clock), release)
-  } catch (error) {
-    await release?.()
-    if (error instanceof CarillonError) throw error
-    throw new CarillonError(
-      'broker_unavailable',
-      `expected a directory for the embedded log that can be read and written, got ${dir}: ${(error as Error).message}`,
-      { cause: error },
-    )
-  }
-}
-
 /** The Source contract on a durable log in this process, and what only it can do: delete, grow and cut streams. */
 export class EmbeddedSource implements Source {
   readonly kind = 'embedded'
@@ -69,9 +47,9 @@ export class EmbeddedSource implements Source {
   readonly generations = 'epochs'
   readonly name: string
   readonly #options: EmbeddedOptions
-  readonly #clock: Clock
+  readonly #clock: LoopClock
   readonly #store: Store
-  readonly #release: () => Promise<void>
+  readonly #host: EmbeddedHost
   readonly #reader: BlockReader
   readonly #appender: Appender
   readonly #sweeper: Sweeper
@@ -81,27 +59,22 @@ export class EmbeddedSource implements Source {
   #lastId: number
   #closing: Promise<void> | undefined
 
-  constructor(
-    options: EmbeddedOptions,
-    context: SourceContext,
-    clock: Clock,
-    store: Store,
-    release: () => Promise<void>,
-  ) {
+  constructor(options: EmbeddedOptions, host: EmbeddedHost) {
+    const { store, clock } = host
     this.name = `embedded:${options.dir}`
     this.#options = options
+    this.#host = host
     this.#clock = clock
     this.#store = store
-    this.#release = release
     this.#reader = new BlockReader(store)
     this.#appender = new Appender(store, options, (log) => this.#wake(log.info.name))
     this.#lastId = store.lastId()
     for (const [name, stored] of store.streams()) this.#streams.set(name, this.#stream(name, stored))
-    this.#sweeper = new Sweeper(store, options, clock, context, () => this.#streams.values())
+    this.#sweeper = new Sweeper(options, host, () => this.#streams.values())
     this.#sweeper.start()
     this.#tailHost = {
       reader: this.#reader,
-      context,
+      host,
       turnRecords: options.turnRecords,
       find: (stream) => this.#streams.get(stream),
       closed: (tail) => this.#tails.delete(tail),
@@ -119,7 +92,7 @@ export class EmbeddedSource implements Source {
     expectPartitions(partitions)
     await this.#store.commit((batch) => {
       if (this.#streams.has(stream)) return () => {}
-      const stored = { id: this.#lastId + 1, incarnation: randomUUID(), partitions }
+      const stored = { id: this.#lastId + 1, incarnation: this.#host.newIncarnation(), partitions }
       batch.putStream(stream, stored)
       batch.putLastId(stored.id)
       return () => {
@@ -207,7 +180,7 @@ export class EmbeddedSource implements Source {
     while (next < end && bytes < maxBytes && sink.full !== true) {
       if (shown >= turnRecords) {
         shown = 0
-        await new Promise((resolve) => setImmediate(resolve))
+        await new Promise<void>((resolve) => this.#clock.turn(resolve))
         // What retention took meanwhile is told by the read that begins there.
         if (this.#partition(stream, partition) !== log || log.bounds.first > next) break
       }
@@ -242,7 +215,7 @@ export class EmbeddedSource implements Source {
     await Promise.all([...this.#tails].map((tail) => tail.close()))
     await this.#appender.idle()
     await this.#store.close()
-    await this.#release()
+    await this.#host.release()
   }
 
   #stream(name: string, stored: StreamLog['stored']): StreamLog {

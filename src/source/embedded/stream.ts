@@ -1,5 +1,5 @@
 import type { Offsets, StreamInfo } from '../source.ts'
-import type { StoredBounds, StoredStream } from './store.ts'
+import type { StoredBounds, StoredStream } from './batch.ts'
 
 /** A partition's bounds as of the last durable commit; only commits change them. */
 export class PartitionLog {

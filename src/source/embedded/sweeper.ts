@@ -1,9 +1,16 @@
 import type { Clock } from '../../base/clock.ts'
 import type { SourceContext } from '../source.ts'
+import type { Batch } from './batch.ts'
 import { readHeader } from './block.ts'
 import type { EmbeddedOptions } from './options.ts'
-import type { Batch, Store } from './store.ts'
+import type { Store } from './store.ts'
 import type { PartitionLog, StreamLog } from './stream.ts'
+
+/** What retention stands on. */
+export interface SweeperHost extends SourceContext {
+  readonly store: Store
+  readonly clock: Clock
+}
 
 /**
  * Drops what retention does not keep, and the blocks of deleted streams. Each commit drops at most `sweepBlocks`, and
@@ -13,7 +20,7 @@ export class Sweeper {
   readonly #store: Store
   readonly #options: EmbeddedOptions
   readonly #clock: Clock
-  readonly #context: SourceContext
+  readonly #log: SourceContext['log']
   readonly #streams: () => Iterable<StreamLog>
   /** Ids and partition counts of deleted streams. */
   readonly #doomed: Map<number, number>
@@ -21,17 +28,11 @@ export class Sweeper {
   #closed = false
   #failing = false
 
-  constructor(
-    store: Store,
-    options: EmbeddedOptions,
-    clock: Clock,
-    context: SourceContext,
-    streams: () => Iterable<StreamLog>,
-  ) {
+  constructor(options: EmbeddedOptions, { store, clock, log }: SweeperHost, streams: () => Iterable<StreamLog>) {
     this.#store = store
     this.#options = options
     this.#clock = clock
-    this.#context = context
+    this.#log = log
     this.#streams = streams
     this.#doomed = new Map(store.doomed())
   }
@@ -79,7 +80,7 @@ export class Sweeper {
     } catch (error) {
       if (this.#failing || this.#closed) return
       this.#failing = true
-      this.#context.log('warn', 'the embedded log could not drop what is too old; it tries again', { error })
+      this.#log('warn', 'the embedded log could not drop what is too old; it tries again', { error })
     }
   }
 

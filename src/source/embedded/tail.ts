@@ -1,3 +1,4 @@
+import type { LoopClock } from '../../base/clock.ts'
 import type { SourceContext, StreamInfo, Tail, TailSink, TailState } from '../source.ts'
 import type { BlockReader, BlockSink } from './reader.ts'
 import type { PartitionLog, StreamLog } from './stream.ts'
@@ -5,7 +6,8 @@ import type { PartitionLog, StreamLog } from './stream.ts'
 /** What a tail takes from its source. */
 export interface TailHost {
   readonly reader: BlockReader
-  readonly context: SourceContext
+  /** Where it runs. */
+  readonly host: SourceContext & { readonly clock: LoopClock }
   /** Records that a turn may show; whole blocks, so a turn ends at most one block later. */
   readonly turnRecords: number
   /** The stream of this name as it is now. */
@@ -56,7 +58,7 @@ export class EmbeddedTail implements Tail {
   wake(): void {
     if (this.#scheduled || this.#closed) return
     this.#scheduled = true
-    setImmediate(() => {
+    this.#host.host.clock.turn(() => {
       this.#scheduled = false
       if (!this.#closed) this.#run()
     })
@@ -109,7 +111,7 @@ export class EmbeddedTail implements Tail {
 
   #damaged(from: number, to: number): void {
     const partition = this.#partition
-    this.#host.context.log('error', 'the embedded log has a damaged block; its records are lost', {
+    this.#host.host.log('error', 'the embedded log has a damaged block; its records are lost', {
       stream: this.stream,
       partition,
       from,
