@@ -135,9 +135,9 @@ async function replay(seed: number, histories: Histories, story: boolean): Promi
   console.log(`replay it: node scripts/simulate.ts --seed ${seed}${flagsOf(histories)} --story`)
   const least = await shrink(plan, promise)
   const { trace, failure } = await run(least, { trace: true })
-  const { clients, actions, subjects, partitions } = least
+  const { clients, actions, subjects, streams } = least
   console.log(
-    `the least that breaks it: ${clients.length} clients, ${actions.length} actions, ${partitions} partitions`,
+    `the least that breaks it: ${clients.length} clients, ${actions.length} actions, ${streams.map(({ name, partitions }) => `${name} of ${partitions}`).join(', ')}`,
   )
   for (const { ways, wishes } of clients) {
     console.log(

@@ -25,7 +25,7 @@ export class LogTruth {
     const logs = Array.from({ length: info.partitions }, (_, p) => new PartitionLog(0, p, source.firstOffset))
     const log = logOf(info.name, info.incarnation)
     const never = Number.POSITIVE_INFINITY
-    this.#incarnation = { index: 0, id: info.incarnation, ...log, logs, growths, deletedMs: never }
+    this.#incarnation = { index: 0, stream: info.name, id: info.incarnation, ...log, logs, growths, deletedMs: never }
     this.truth = new Truth({
       incarnations: [this.#incarnation],
       current: this.#incarnation,

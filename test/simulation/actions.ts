@@ -6,6 +6,7 @@ import type { SimGateway } from './gateway.ts'
 import { inspect } from './inspect.ts'
 import type { LogRecord } from './partition-log.ts'
 import { type Action, type ActionKind, makeClient, makeSubject } from './plan.ts'
+import type { SimStream } from './streams.ts'
 import type { World } from './world.ts'
 
 /** A number in [0, 1) as a whole one below `count`. */
@@ -24,14 +25,13 @@ const acts: Readonly<Record<ActionKind, Act>> = {
 
   publish(world, { x, y, z }) {
     const { subjects } = world.plan
-    const open = world.publishers.transactions
+    const stream = world.streamFor(oneOf(subjects, x)!)
+    const open = stream.publishers.transactions
     const transaction = y < 0.5 ? open[below(z, open.length)] : undefined
     const count = 1 + below(z, y < 0.2 ? 30 : 5)
     for (let i = 0; i < count; i++) {
-      const record = world.publishers.publish(
-        subjects[(below(x, subjects.length) + (y < 0.7 ? 0 : i)) % subjects.length]!,
-        transaction,
-      )
+      const subject = subjects[(below(x, subjects.length) + (y < 0.7 ? 0 : i)) % subjects.length]!
+      const record = world.publish(subject, world.streamFor(subject) === stream ? transaction : undefined)
       if (record !== undefined) {
         const { event, partition, offset, epoch } = record
         world.verdict.note(
@@ -42,92 +42,102 @@ const acts: Readonly<Record<ActionKind, Act>> = {
     }
   },
 
-  begin(world) {
-    if (world.broker.missing) return
-    const transaction = world.publishers.begin()
+  begin(world, action) {
+    const { broker, publishers } = streamOf(world, action)
+    if (broker.missing) return
+    const transaction = publishers.begin()
     world.verdict.note(() => `transaction ${transaction} begins`)
   },
 
-  finish(world, { x }) {
-    const committed = x < 0.6
-    if (!world.broker.missing && world.publishers.finish(committed)) {
+  finish(world, action) {
+    const { broker, publishers } = streamOf(world, action)
+    const committed = action.x < 0.6
+    if (!broker.missing && publishers.finish(committed)) {
       world.verdict.note(() => `the oldest transaction is ${committed ? 'committed' : 'aborted'}`)
     }
   },
 
-  hole(world, { x, y }) {
-    const log = logOf(world, x)
-    log?.skip(1 + below(y, 4), world.time.nowMs)
+  hole(world, action) {
+    const log = logOf(world, action)
+    log?.skip(1 + below(action.y, 4), world.time.nowMs)
   },
 
-  unusable(world, { x, y, z }) {
+  unusable(world, action) {
+    const { x, y, z } = action
     const subject = oneOf(world.plan.subjects, x)!
-    world.publishers.unusable(subject, below(y, world.broker.partitions), z)
+    const { broker, publishers, truth } = streamOf(world, action)
+    if (!truth.carries(subject)) publishers.foreign(subject)
+    else publishers.unusable(subject, below(y, broker.partitions), z)
   },
 
   damage(world, { x }) {
-    const record = world.publishers.damaged(oneOf(world.plan.subjects, x)!)
+    const subject = oneOf(world.plan.subjects, x)!
+    const record = world.streamFor(subject).publishers.damaged(subject)
     if (record !== undefined) world.verdict.note(() => `the record @${record.partition}/${record.offset} is damaged`)
   },
 
   // The log
 
-  retain(world, { x, y }) {
-    const log = logOf(world, x)
+  retain(world, action) {
+    const log = logOf(world, action)
     if (log === undefined) return
-    const first = log.first + below(y, log.head - log.first + 1)
+    const first = log.first + below(action.y, log.head - log.first + 1)
     world.verdict.note(() => `retention: partition ${log.partition} begins at ${first}`)
     log.retain(first, world.time.nowMs)
   },
 
-  rewrite(world, { x, y, z }) {
-    const log = cutTo(world, x, y, z)
+  rewrite(world, action) {
+    const { z } = action
+    const log = cutTo(world, action)
     if (log === undefined) return
     const own = world.plan.subjects
-    for (let i = below(z, 12); i > 0; i--) world.publishers.publish(own[(below(z, own.length) + i) % own.length]!)
+    for (let i = below(z, 12); i > 0; i--) world.publish(own[(below(z, own.length) + i) % own.length]!)
   },
 
   replaceUnsaid(world, { x, y, z }) {
     const subject = oneOf(world.plan.subjects, x)!
     const count = 1 + below(y, 3)
     // With this one a position comes over SSE, and with those that follow within a second none.
-    if (world.publishers.publish(subject) === undefined) return
-    world.time.add(world.broker.process, 100 + z * 200, () => {
-      const replaced = world.publishers.publish(subject)
-      for (let i = 1; i < count; i++) world.publishers.publish(subject)
-      world.time.add(world.broker.process, 100, () => replaceRecords(world, replaced, count))
+    if (world.publish(subject) === undefined) return
+    world.time.add(world.outside, 100 + z * 200, () => {
+      const replaced = world.publish(subject)
+      for (let i = 1; i < count; i++) world.publish(subject)
+      world.time.add(world.outside, 100, () => replaceRecords(world, replaced, count))
     })
   },
 
-  cutBack(world, { x, y, z }) {
-    cutTo(world, x, y, z)
+  cutBack(world, action) {
+    cutTo(world, action)
   },
 
-  recreate(world, { x, y }) {
-    const { broker, verdict, time } = world
+  recreate(world, action) {
+    const { x, y } = action
+    const { verdict, time } = world
+    const { broker, publishers } = streamOf(world, action)
     if (broker.missing) return
     const partitions = y < 0.6 ? broker.partitions : 1 + below(y, 4)
-    verdict.note(() => `the stream is deleted`)
+    verdict.note(() => `${broker.name} is deleted`)
     broker.delete()
-    world.publishers.transactions.length = 0
+    publishers.transactions.length = 0
     time.add(broker.process, x < 0.5 ? 0 : x * 3000, () => {
       if (!broker.missing) return
-      verdict.note(() => `the stream is created again, with ${partitions} partitions`)
+      verdict.note(() => `${broker.name} is created again, with ${partitions} partitions`)
       broker.create(partitions)
     })
   },
 
-  grow(world) {
-    if (world.broker.missing || world.broker.partitions >= 6) return
-    world.broker.grow()
-    world.verdict.note(() => `the stream has ${world.broker.partitions} partitions now`)
+  grow(world, action) {
+    const { broker } = streamOf(world, action)
+    if (broker.missing || broker.partitions >= 6) return
+    broker.grow()
+    world.verdict.note(() => `${broker.name} has ${broker.partitions} partitions now`)
   },
 
   brokerAway(world, { x }) {
     const gone = world.gateways.slice()
     world.verdict.note(() => 'the broker is away')
     for (const { source } of gone) source.setAway(true)
-    world.time.add(world.broker.process, x * 5000, () => {
+    world.time.add(world.outside, x * 5000, () => {
       for (const { source } of gone) source.setAway(false)
     })
   },
@@ -137,7 +147,7 @@ const acts: Readonly<Record<ActionKind, Act>> = {
     if (gateway === undefined) return
     world.verdict.note(() => `${gateway.name} does not reach the broker`)
     gateway.source.setAway(true)
-    world.time.add(world.broker.process, y * 6000, () => gateway.source.setAway(false))
+    world.time.add(world.outside, y * 6000, () => gateway.source.setAway(false))
   },
 
   brokerFault(world, action) {
@@ -153,7 +163,7 @@ const acts: Readonly<Record<ActionKind, Act>> = {
     const before = source.latencyMs
     source.latencyMs = 50 + z * 1500
     world.verdict.note(() => `${gateway.name} is up to ${source.latencyMs.toFixed(0)} ms from the broker`)
-    world.time.add(world.broker.process, y * 5000, () => {
+    world.time.add(world.outside, y * 5000, () => {
       source.latencyMs = Math.min(before, 6)
     })
   },
@@ -178,7 +188,7 @@ const acts: Readonly<Record<ActionKind, Act>> = {
     world.verdict.note(() => `${gateway.name} drains`)
     gateway.process.after(0, () => void gateway.drain())
     replace(world, gateway, y * 2000)
-    world.time.add(world.broker.process, 3000, () => {
+    world.time.add(world.outside, 3000, () => {
       gateway.crash()
       for (const connection of world.connectionsOf(gateway.process)) connection.cut()
     })
@@ -189,7 +199,7 @@ const acts: Readonly<Record<ActionKind, Act>> = {
     if (gateway === undefined) return
     world.verdict.note(() => `${gateway.name} stands still`)
     gateway.process.pause()
-    world.time.add(world.broker.process, y * 8000, () => gateway.process.resume())
+    world.time.add(world.outside, y * 8000, () => gateway.process.resume())
   },
 
   stepClock(world, { x, y }) {
@@ -223,7 +233,7 @@ const acts: Readonly<Record<ActionKind, Act>> = {
     if (client === undefined) return
     world.verdict.note(() => `${client.name} reads nothing`)
     read(world, client, true)
-    world.time.add(world.broker.process, y * 9000, () => read(world, client, false))
+    world.time.add(world.outside, y * 9000, () => read(world, client, false))
   },
 
   slowReader(world, { x, y, z }) {
@@ -248,7 +258,7 @@ const acts: Readonly<Record<ActionKind, Act>> = {
     if (client === undefined) return
     world.verdict.note(() => `${client.name} sleeps`)
     client.process.pause()
-    world.time.add(world.broker.process, y * 8000, () => client.process.resume())
+    world.time.add(world.outside, y * 8000, () => client.process.resume())
   },
 
   slowHandler(world, { x, y }) {
@@ -271,7 +281,7 @@ const acts: Readonly<Record<ActionKind, Act>> = {
     reach.blocked = oneOf(['/v1/ws', '/v1/sse', '/v1/poll'], y)!
     world.verdict.note(() => `a proxy keeps ${client.name} from ${reach.blocked}`)
     for (const connection of world.connectionsOf(client.process)) connection.cut()
-    world.time.add(world.broker.process, z * 20_000, () => {
+    world.time.add(world.outside, z * 20_000, () => {
       reach.blocked = ''
     })
   },
@@ -315,23 +325,28 @@ const acts: Readonly<Record<ActionKind, Act>> = {
   forge,
 
   inspect(world) {
-    for (const gateway of world.gateways) inspect(gateway, world.truth, world.verdict, false)
+    for (const gateway of world.gateways) inspect(gateway, world.streams, world.verdict, false)
   },
 }
 
 /** One gateway alone could not serve any more. */
 const isCrowded = (world: World): boolean => world.clients.length >= world.plan.size.maxSessions - 1
 
-function logOf(world: World, x: number) {
-  return world.broker.missing ? undefined : oneOf(world.broker.current.logs, x)
+/** Which of the streams it happens to: by digits of its moment that nothing else depends on. */
+const streamOf = ({ streams }: World, { atMs }: Action): SimStream => oneOf(streams, (atMs * 4096) % 1)!
+
+function logOf(world: World, action: Action) {
+  const { broker } = streamOf(world, action)
+  return broker.missing ? undefined : oneOf(broker.current.logs, action.x)
 }
 
-function cutTo(world: World, x: number, y: number, z: number) {
-  const log = logOf(world, x)
+function cutTo(world: World, action: Action) {
+  const { y, z } = action
+  const log = logOf(world, action)
   if (log === undefined || log.end === log.first || isAnyStarting(world)) return undefined
   const from = Math.max(log.first, log.end - 1 - below(y, z > 0.7 ? 80 : 10))
   // A log whose histories are told by times takes a while to come back.
-  if (world.plan.generations === 'times') world.broker.process.step(1000)
+  if (world.plan.generations === 'times') streamOf(world, action).broker.process.step(1000)
   log.rewrite(from, world.time.nowMs)
   world.verdict.note(() => `partition ${log.partition} is rewritten from ${from} on, in epoch ${log.epoch}`)
   return log
@@ -352,8 +367,10 @@ function isAnyStarting(world: World): boolean {
 
 /** Nobody hears of it on the connection that brought what is replaced. */
 function replaceRecords(world: World, replaced: LogRecord | undefined, count: number): void {
-  const { broker, publishers, verdict, time } = world
-  if (replaced?.event === undefined || replaced.gone !== undefined || broker.missing || isAnyStarting(world)) return
+  const { verdict, time } = world
+  if (replaced?.event === undefined || replaced.gone !== undefined || isAnyStarting(world)) return
+  const { broker, publishers } = world.streamFor(replaced.event.subject)
+  if (broker.missing) return
   const { incarnation, partition, offset, event } = replaced
   // A deletion has no name: another one in its place is the same to everybody.
   if (incarnation !== broker.current.index || event.deleted) return
@@ -366,7 +383,7 @@ function replaceRecords(world: World, replaced: LogRecord | undefined, count: nu
 
 function replace(world: World, gateway: SimGateway, delayMs: number): void {
   world.endGateway(gateway)
-  world.time.add(world.broker.process, delayMs, () => world.startGateway())
+  world.time.add(world.outside, delayMs, () => world.startGateway())
 }
 
 function happening(what: Happening, end: Happening): Act {

@@ -4,7 +4,7 @@ import { isSameLog, type Log, logOf } from '../../src/wire/token.ts'
 import { PartitionLog } from './partition-log.ts'
 import type { Process, VirtualTime } from './virtual-time.ts'
 
-/** The one stream of a history. */
+/** The first stream of a history, and mostly the only one. */
 export const streamName = 'events'
 
 /** The stream got one partition more. */
@@ -20,6 +20,7 @@ export interface Growth {
 /** One life of the stream: between its creation and its deletion. */
 export interface Incarnation extends Log {
   readonly index: number
+  readonly stream: string
   /** How the broker names it. */
   readonly id: string
   readonly logs: PartitionLog[]
@@ -36,8 +37,9 @@ export interface MetadataWatcher {
   metadataChanged(): void
 }
 
-/** The broker that all gateways of a history read: its logs, and all that happened to them. */
+/** One stream at the broker that all gateways of a history read: its logs, and all that happened to them. */
 export class SimBroker {
+  readonly name: string
   readonly process: Process
   readonly incarnations: Incarnation[] = []
   /** Deleted, not created again yet. */
@@ -46,7 +48,8 @@ export class SimBroker {
   readonly generations: Generations
   readonly #time: VirtualTime
 
-  constructor(time: VirtualTime, partitions: number, generations: Generations) {
+  constructor(time: VirtualTime, partitions: number, generations: Generations, name = streamName) {
+    this.name = name
     this.#time = time
     this.generations = generations
     this.process = time.process('broker')
@@ -117,8 +120,16 @@ export class SimBroker {
     // A Kafka topic's id has this form.
     const id = `5eed${index.toString(16).padStart(28, '0')}`
     const logs = Array.from({ length: partitions }, (_, partition) => new PartitionLog(index, partition, firstOffset))
-    const log = logOf(streamName, id)
-    this.incarnations.push({ index, id, ...log, logs, growths: [], deletedMs: Number.POSITIVE_INFINITY })
+    const log = logOf(this.name, id)
+    this.incarnations.push({
+      index,
+      stream: this.name,
+      id,
+      ...log,
+      logs,
+      growths: [],
+      deletedMs: Number.POSITIVE_INFINITY,
+    })
   }
 
   #told(): void {
@@ -126,6 +137,6 @@ export class SimBroker {
   }
 }
 
-export function infoOf({ id, logs }: Incarnation): StreamInfo {
-  return { name: streamName, incarnation: id, partitions: logs.length }
+export function infoOf({ stream, id, logs }: Incarnation): StreamInfo {
+  return { name: stream, incarnation: id, partitions: logs.length }
 }

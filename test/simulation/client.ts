@@ -13,13 +13,13 @@ import type { SubscribeHandlers, Subscription } from '../../src/client/subscript
 import { openWebSocket } from '../../src/client/websocket.ts'
 import { type Policy, subscribeOptions } from '../../src/wire/frames.ts'
 import { decodeToken } from '../../src/wire/token.ts'
+import { OverheardStreams, Witnesses } from './accounts.ts'
 import type { SimBrowser, Tab } from './browser.ts'
-import { Overheard } from './overheard.ts'
 import { shownToken } from './shown.ts'
-import type { Truth } from './truth.ts'
+import type { SimStream } from './streams.ts'
 import type { Verdict } from './verdict.ts'
 import type { Process } from './virtual-time.ts'
-import { type GatewayKnowledge, Witness } from './witness.ts'
+import type { GatewayKnowledge } from './witness.ts'
 
 /** Ways to a gateway, as a plan names them: each once a client at most. */
 export const ways: Readonly<Record<WayName, Transport>> = {
@@ -56,7 +56,7 @@ export interface ClientSurroundings {
   readonly name: string
   readonly process: Process
   readonly random: Random
-  readonly truth: Truth
+  readonly streams: readonly SimStream[]
   readonly verdict: Verdict
   readonly browser: SimBrowser | undefined
   /** By subject: whom a connection of this client, or of another tab of its browser, may serve. */
@@ -69,7 +69,7 @@ const slowMs = 400
 /** One subscription, with who watches it. */
 export interface Followed {
   readonly wish: WishPlan
-  readonly witness: Witness
+  readonly witness: Witnesses
   subscription: Subscription | undefined
 }
 
@@ -82,7 +82,7 @@ export class SimClient {
   slow = 0
   readonly #surroundings: ClientSurroundings
   readonly #followed: Followed[] = []
-  readonly #overheard: Overheard[] = []
+  readonly #overheard: OverheardStreams[] = []
   #environment = new SimEnvironment(undefined)
   #tab: Tab | undefined
   #client: Client | undefined
@@ -211,9 +211,13 @@ export class SimClient {
     })
   }
 
+  get #books() {
+    const { streams, verdict, process } = this.#surroundings
+    return { streams, verdict, nowMs: () => process.monotonicMs() }
+  }
+
   #add(wish: WishPlan): Followed {
-    const { name, truth, verdict, process } = this.#surroundings
-    const witness = new Witness(name, wish, truth, verdict, () => process.monotonicMs())
+    const witness = new Witnesses(this.name, wish, this.#books)
     const tokens = wish.after.filter((after) => after !== 'earliest')
     if (tokens.length > 0) witness.begins(tokens.flatMap((token) => decodeToken(token)))
     const followed: Followed = { wish, witness, subscription: undefined }
@@ -257,24 +261,24 @@ export class SimClient {
 
   /** A way to a gateway, overheard. */
   #witnessed({ name, separate, open }: Transport): Transport {
-    const { verdict, truth, process } = this.#surroundings
+    const { verdict } = this.#surroundings
     const witnessOf = (subject: string, after: readonly string[]) => this.#asks(subject, after)
     const overheardOpen: Open = (url, wishes, handlers, clock) => {
       verdict.note(() => {
         const said = wishes.map(({ subject, after }) => `${subject} after ${shownAfter(after)}`).join(', ')
         return `${this.name} connects over ${name}: ${said}`
       })
-      const overheard = new Overheard(separate, truth, verdict, () => process.monotonicMs())
+      const overheard = new OverheardStreams(separate, this.#books)
       this.#overheard.push(overheard)
       if (this.#overheard.length > 8) this.#overheard.shift()
-      for (const wish of wishes) overheard.asks(wish, witnessOf(wish.subject, wish.after), wishes.length === 1)
+      for (const wish of wishes) overheard.asks(wish, witnessOf(wish.subject, wish.after), wishes)
       return overheard.connection(open(url, wishes, overheard.handlers(handlers), clock), witnessOf)
     }
     return { name, separate, open: overheardOpen }
   }
 
   /** Who is asked for. In a tab without the connection, what the gateway said may not have come: then it may begin once more. */
-  #asks(subject: string, after: readonly string[]): Witness {
+  #asks(subject: string, after: readonly string[]): Witnesses {
     const { witness, subscription } = this.#surroundings.followed.get(subject)!
     if (this.plan.browser !== undefined && !after.some((each) => each.length > 8)) {
       witness.beginsAgain(subscription?.token)

@@ -1,10 +1,11 @@
 import type { SimBroker } from './broker.ts'
+import { clusterOf } from './many-streams.ts'
 import type { SimulatedCluster, SourceKind } from './simulated-source.ts'
 import { SimSource } from './source.ts'
 import type { VirtualTime } from './virtual-time.ts'
 import { KafkaCluster } from './wire/kafka-cluster.ts'
 
-/** What a cluster is built on. */
+/** What one stream of a cluster is built on. */
 export interface ClusterSurroundings {
   readonly time: VirtualTime
   readonly broker: SimBroker
@@ -19,6 +20,6 @@ const makers: Readonly<Record<SourceKind, (surroundings: ClusterSurroundings) =>
 }
 
 /** The cluster that all gateways of a history read. */
-export function makeCluster(kind: SourceKind, surroundings: ClusterSurroundings): SimulatedCluster {
-  return makers[kind](surroundings)
+export function makeCluster(kind: SourceKind, streams: readonly ClusterSurroundings[]): SimulatedCluster {
+  return clusterOf(new Map(streams.map((surroundings) => [surroundings.broker.name, makers[kind](surroundings)])))
 }

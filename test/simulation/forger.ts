@@ -3,6 +3,7 @@ import { decodeToken, encodeToken, type Position } from '../../src/wire/token.ts
 import { wayNames, ways } from './client.ts'
 import { type Action, anyUrl } from './plan.ts'
 import { shown, shownToken } from './shown.ts'
+import { streamOf } from './streams.ts'
 import type { World } from './world.ts'
 
 /** How long somebody with a token of their own making stays, ms. */
@@ -10,7 +11,7 @@ const staysMs = 4000
 
 /** A client that made its token itself: it may get any error or any position, but never what is not so, and breaks nothing. */
 export function forge(world: World, { x, y, z }: Action): void {
-  const { clients, time, truth, verdict, plan } = world
+  const { clients, time, streams, verdict, plan } = world
   const token = clients[Math.floor(x * clients.length)]?.goesOn?.[0]?.after[0]
   if (token === undefined) return
   const way = wayNames[Math.floor(y * wayNames.length)]!
@@ -21,8 +22,9 @@ export function forge(world: World, { x, y, z }: Action): void {
   const handlers: Handlers = {
     frame: (frame) => {
       if (frame.kind !== 'delivery') return
-      const record = truth.find(frame, frame.event, truth.incarnationOf(frame.after, frame.partition))
-      if (record !== undefined && truth.wants(subject, record) && !record.hidden) return
+      const truth = streamOf(streams, frame)?.truth
+      const record = truth?.find(frame, frame.event, truth.incarnationOf(frame.after, frame.partition))
+      if (record !== undefined && truth?.wants(subject, record) && !record.hidden) return
       verdict.broken(
         'content',
         `a forged token was answered with ${record === undefined ? 'what never was' : shown(record)}`,

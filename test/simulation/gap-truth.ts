@@ -1,6 +1,6 @@
 import { isPattern } from '../../src/subject/subject.ts'
 import type { Gap, GapReason } from '../../src/wire/frames.ts'
-import { decodeToken, hashOf, isSamePartition, type Position } from '../../src/wire/token.ts'
+import { hashOf, isSamePartition, type Position } from '../../src/wire/token.ts'
 import type { Incarnation } from './broker.ts'
 import type { LogRecord, PartitionLog } from './partition-log.ts'
 import { shown } from './shown.ts'
@@ -78,7 +78,7 @@ const counted: ReadonlySet<GapReason> = new Set(['ttl', 'latest', 'collapsed'])
 const passesOn: ReadonlySet<GapReason> = new Set([...counted, 'budget'])
 
 /** What is documented of all gaps of a reason. */
-function shapeFault({ gap, incarnation, log, from, to, isRewritten }: Case): string | undefined {
+function shapeFault({ truth, gap, incarnation, log, from, to, isRewritten }: Case): string | undefined {
   const { stream, reason, certain, n, after, partition } = gap
   if (hashOf(stream) !== incarnation.nameHash) return `its stream is ${stream}`
   if (to < from) return 'it ends before it begins'
@@ -87,7 +87,7 @@ function shapeFault({ gap, incarnation, log, from, to, isRewritten }: Case): str
   const isOpen = reason === 'recreated' || reason === 'repartitioned'
   if ((gap.to === undefined) !== isOpen)
     return isOpen ? 'nobody knows how far it goes' : 'it does not say how far it goes'
-  const next = decodeToken(after).find((each) => each.partition === partition)?.offset
+  const next = truth.positionIn(after, partition)?.offset
   if (next === undefined) return 'it does not say where it goes on'
   if (!bounded.has(reason)) return undefined
   // Behind what a policy left out its reader has gone on past what is nobody's; `last` goes on at the oldest event found.

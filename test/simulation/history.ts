@@ -1,6 +1,7 @@
 import { act, read } from './actions.ts'
-import { streamName } from './broker.ts'
+import type { SimBroker } from './broker.ts'
 import type { ExcuseCounts } from './excuses.ts'
+import type { SimGateway } from './gateway.ts'
 import { inspect, inspectEmpty } from './inspect.ts'
 import type { Plan } from './plan.ts'
 import { replacePlatform } from './platform.ts'
@@ -61,19 +62,21 @@ async function happen(world: World): Promise<void> {
   await untilAllHave(world, settleMs + readBackMs(world))
   for (const client of world.clients) client.checkPositions()
   if (verdict.failure !== undefined) return
-  for (const subject of plan.subjects) world.publishers.publish(subject)
+  for (const subject of plan.subjects) world.publish(subject)
   verdict.note(() => 'a last event of each subject is published')
   await untilAllHave(world, lastRoundMs + readBackMs(world))
   await untilAllAreAtTheHead(world)
-  for (const gateway of world.gateways) inspect(gateway, world.truth, verdict, true)
+  for (const gateway of world.gateways) inspect(gateway, world.streams, verdict, true)
   await leaveAll(world)
 }
 
 /** All faults end. Connections that died without a word are left to be noticed. */
 function heal(world: World): void {
-  const { broker, cluster, publishers, gateways, clients, plan } = world
-  if (broker.missing) broker.create(broker.partitions)
-  while (publishers.finish(true));
+  const { streams, cluster, gateways, clients, plan } = world
+  for (const { broker, publishers } of streams) {
+    if (broker.missing) broker.create(broker.partitions)
+    while (publishers.finish(true));
+  }
   cluster.heal?.()
   while (gateways.length < plan.gateways) world.startGateway()
   for (const { process, source } of gateways) {
@@ -135,18 +138,27 @@ function unsettled(world: World): string | undefined {
   if (waiting !== undefined) return `${waiting.name}: ${waiting.waitsFor}`
   const behind = world.gateways.find(({ instruments }) => instruments.gateway.behind !== 0)
   if (behind !== undefined) return `${behind.name} has ${behind.instruments.gateway.behind} sessions behind`
-  for (const { name, feeds, partitions } of world.gateways) {
-    const info = feeds.streams.get(streamName)?.info
-    const { current } = world.broker
-    if (info?.incarnation !== current.id || info.partitions !== current.logs.length)
-      return `${name} does not know the stream`
-    for (const { partition, parked, window } of partitions) {
-      const { head } = world.broker.log(partition) ?? { head: 0 }
-      if (parked.size > 0) return `${name} has readers ahead of partition ${partition}`
-      if (window.head !== head) return `${name} has read partition ${partition} up to ${window.head} of ${head}`
+  for (const gateway of world.gateways) {
+    for (const { broker } of world.streams) {
+      const behind = behindOf(gateway, broker)
+      if (behind !== undefined) return behind
     }
   }
   return missingOf(world)
+}
+
+/** What a gateway has not read yet of a stream. */
+function behindOf({ name, feeds }: SimGateway, broker: SimBroker): string | undefined {
+  const feed = feeds.streams.get(broker.name)
+  const { current } = broker
+  if (feed?.info?.incarnation !== current.id || feed.info.partitions !== current.logs.length)
+    return `${name} does not know ${broker.name}`
+  for (const { partition, parked, window } of feed.partitions) {
+    const { head } = broker.log(partition) ?? { head: 0 }
+    if (parked.size > 0) return `${name} has readers ahead of ${broker.name}/${partition}`
+    if (window.head !== head) return `${name} has read ${broker.name}/${partition} up to ${window.head} of ${head}`
+  }
+  return undefined
 }
 
 function missingOf(world: World): string | undefined {

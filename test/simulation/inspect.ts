@@ -4,13 +4,13 @@ import type { Window } from '../../src/log/window.ts'
 import { isSameLog } from '../../src/wire/token.ts'
 import type { SimGateway } from './gateway.ts'
 import { shown } from './shown.ts'
-import type { Truth } from './truth.ts'
+import type { SimStream } from './streams.ts'
 import type { Verdict } from './verdict.ts'
 
 const scratch = loaded()
 
 /** Holds a gateway's windows against a full scan of themselves and against the log, and its sessions against their limits. */
-export function inspect(gateway: SimGateway, truth: Truth, verdict: Verdict, quiet: boolean): void {
+export function inspect(gateway: SimGateway, streams: readonly SimStream[], verdict: Verdict, quiet: boolean): void {
   const { sessions, size, partitions, instruments } = gateway
   if (sessions.size > size.maxSessions) verdict.broken('limits', `${gateway.name} has ${sessions.size} sessions`)
   if (instruments.gateway.behind < 0) verdict.broken('limits', `${gateway.name} counts fewer than no sessions behind`)
@@ -20,7 +20,7 @@ export function inspect(gateway: SimGateway, truth: Truth, verdict: Verdict, qui
     verdict.broken('limits', `the windows of ${gateway.name} hold more than their pool`)
   }
   for (const feed of partitions) {
-    const fault = indexFault(feed.window) ?? (quiet ? contentFault(gateway, feed, truth) : undefined)
+    const fault = indexFault(feed.window) ?? (quiet ? contentFault(gateway, feed, streams) : undefined)
     if (fault !== undefined) verdict.broken('window', `${gateway.name}, ${feed.stream}/${feed.partition}: ${fault}`)
   }
 }
@@ -76,8 +76,9 @@ function chainFault(window: Window, hash: number, chain: readonly number[]): str
 }
 
 /** To be asked once the gateway has read all that there is: before that it may hold what was rewritten meanwhile. */
-function contentFault({ source }: SimGateway, feed: PartitionFeed, truth: Truth): string | undefined {
-  const { partition, window } = feed
+function contentFault({ source }: SimGateway, feed: PartitionFeed, streams: readonly SimStream[]): string | undefined {
+  const { partition, window, stream } = feed
+  const { truth } = streams.find(({ name }) => name === stream)!
   const { current } = truth.broker
   const log = current.logs[partition]
   if (log === undefined || !isSameLog(current, feed) || window.head !== log.head) return undefined

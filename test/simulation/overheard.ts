@@ -39,7 +39,7 @@ export class Overheard {
     this.#nowMs = nowMs
   }
 
-  get #name(): string {
+  get name(): string {
     return [...this.#byRef.values()][0]?.witness.name ?? ''
   }
 
@@ -77,13 +77,13 @@ export class Overheard {
   handlers(to: Handlers): Handlers {
     return {
       frame: (frame) => {
-        this.#verdict.note(() => `  frame ${this.#name} ${JSON.stringify({ ...frame, event: undefined })}`)
-        this.#frame(frame)
+        this.#verdict.note(() => `  frame ${this.name} ${JSON.stringify({ ...frame, event: undefined })}`)
+        this.frame(frame)
         to.frame(frame)
       },
       position: (token) => {
-        this.#verdict.note(() => `  position ${this.#name} ${shownToken(token)}`)
-        this.#position(token)
+        this.#verdict.note(() => `  position ${this.name} ${shownToken(token)}`)
+        this.position(token)
         to.position(token)
       },
       closed: (refused) => to.closed(refused),
@@ -98,10 +98,7 @@ export class Overheard {
         of.subscribe?.(wish)
       },
       unsubscribe: (ref) => {
-        const served = this.#byRef.get(ref)
-        if (served !== undefined) this.#leaving.set(ref, served)
-        this.#byRef.delete(ref)
-        this.#others = true
+        this.leaves(ref)
         of.unsubscribe?.(ref)
       },
       check: () => of.check?.(),
@@ -109,8 +106,16 @@ export class Overheard {
     }
   }
 
+  /** A ref is let go. */
+  leaves(ref: number): void {
+    const served = this.#byRef.get(ref)
+    if (served !== undefined) this.#leaving.set(ref, served)
+    this.#byRef.delete(ref)
+    this.#others = true
+  }
+
   /** SSE and poll: a position of all subjects, behind what was told so far. */
-  #position(token: string): void {
+  position(token: string): void {
     const positions = decodeToken(token)
     for (const served of this.#byRef.values()) {
       const { witness } = served
@@ -123,7 +128,7 @@ export class Overheard {
     }
   }
 
-  #frame(frame: ServerFrame): void {
+  frame(frame: ServerFrame): void {
     switch (frame.kind) {
       case 'subscribed':
         this.#subscribed(frame.ref, frame.after === '' ? [] : decodeToken(frame.after))
@@ -204,7 +209,7 @@ export class Overheard {
   }
 
   #fault(message: string): void {
-    this.#verdict.broken('conversation', `${this.#name}: ${message}`)
+    this.#verdict.broken('conversation', `${this.name}: ${message}`)
   }
 
   #gap(gap: Gap): void {

@@ -1,5 +1,6 @@
 import { type Random, seededRandom } from '../../src/base/random.ts'
 import type { Generations } from '../../src/log/record.ts'
+import { streamName } from './broker.ts'
 import type { ClientPlan, WayName, WishPlan } from './client.ts'
 import type { GatewaySize } from './gateway-size.ts'
 import { type SourceKind, sourceKinds } from './simulated-source.ts'
@@ -75,12 +76,20 @@ export const anyUrl = 'http://127.0.0.1:8100'
 /** Of the gateways themselves, for clients that choose. */
 export const gatewayUrls = [1, 2, 3, 4].map((n) => `http://127.0.0.1:${8100 + n}`)
 
+/** A stream, and what its routes are for. */
+export interface StreamPlan {
+  readonly name: string
+  /** Patterns; no two of all streams have a subject in common. */
+  readonly subjects: readonly string[]
+  readonly partitions: number
+}
+
 /** A whole history before it happens. */
 export interface Plan {
   readonly seed: number
   /** What stands behind the gateways' sources. */
   readonly source: SourceKind
-  readonly partitions: number
+  readonly streams: readonly StreamPlan[]
   readonly generations: Generations
   readonly hashSeed: number
   readonly gateways: number
@@ -118,7 +127,7 @@ export function makePlan(seed: number, size: 'small' | 'large', source: SourceKi
   return {
     seed,
     source,
-    partitions: pick(random, [1, 1, 2, 2, 3, 4]),
+    streams: withMoreStreams(seed, source, pick(random, [1, 1, 2, 2, 3, 4])),
     generations,
     hashSeed: subjects.hashSeed,
     gateways: scale.gateways,
@@ -132,6 +141,30 @@ export function makePlan(seed: number, size: 'small' | 'large', source: SourceKi
       withReplaced(seed, withTabsEnding(seed, makeActions(random, scale, generations))),
     ),
   }
+}
+
+/** Share of the histories with two or three streams. */
+const streamsShare = 0.3
+/** Of each pair, tokens that compare eight bits of a hash of the name take the one for the other. */
+const alikeNames = [
+  ['alarms', 'inventory'],
+  ['audit', 'trades'],
+  ['notifications', 'energy'],
+] as const
+/** What subjects begin with, and those that are a token alone. */
+const families = [['c.>'], ['a.>'], ['b.>', 'k']] as const
+
+/** The one stream that has everything, or several between which the subjects are divided; from random numbers of their own. */
+function withMoreStreams(seed: number, source: SourceKind, partitions: number): StreamPlan[] {
+  const random = seededRandom(seed ^ 0x632be59b)
+  if (source !== 'model' || random.next() >= streamsShare) return [{ name: streamName, subjects: ['>'], partitions }]
+  const names = [...pick(random, alikeNames), ...(random.next() < 0.3 ? [streamName] : [])]
+  const first = Math.floor(random.next() * 3)
+  return names.map((name, i) => ({
+    name,
+    subjects: families.flatMap((patterns, family) => (((family + first) % 3) % names.length === i ? patterns : [])),
+    partitions: i === 0 ? partitions : pick(random, [1, 1, 2, 3]),
+  }))
 }
 
 /** Share of the histories in which events are replaced behind those who have no position of them yet. */

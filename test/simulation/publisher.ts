@@ -53,6 +53,13 @@ export class Publishers {
     return this.#append(partition, { ...wrong, value: Buffer.from('no envelope'), event: undefined })
   }
 
+  /** A record of another stream's subject, which no gateway can use here. */
+  foreign(subject: string): LogRecord | undefined {
+    if (this.#broker.missing) return undefined
+    const partition = partitionOf(subject, this.#broker.partitions)
+    return this.#append(partition, { ...this.#event(subject), event: undefined })
+  }
+
   /** A record whose bytes are damaged on disk. */
   damaged(subject: string): LogRecord | undefined {
     if (this.#broker.missing) return undefined

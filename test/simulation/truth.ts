@@ -1,7 +1,7 @@
 import { murmur2 } from '../../src/base/hash.ts'
 import { isPattern, matches } from '../../src/subject/subject.ts'
 import type { Event } from '../../src/wire/frames.ts'
-import { decodeToken } from '../../src/wire/token.ts'
+import { decodeToken, type Position } from '../../src/wire/token.ts'
 import type { Incarnation, SimBroker } from './broker.ts'
 import type { LogRecord, PartitionLog } from './partition-log.ts'
 
@@ -17,11 +17,14 @@ export type BrokerPast = Pick<SimBroker, 'incarnations' | 'current' | 'generatio
 /** What was written, found by what clients say of it. */
 export class Truth {
   readonly broker: BrokerPast
+  /** Whether routes lead a subject or pattern to this stream. */
+  readonly carries: (pattern: string) => boolean
   readonly #byPlace = new Map<string, LogRecord[]>()
   readonly #matches = new Map<string, Map<string, boolean>>()
 
-  constructor(broker: BrokerPast) {
+  constructor(broker: BrokerPast, carries: (pattern: string) => boolean = () => true) {
     this.broker = broker
+    this.carries = carries
   }
 
   add(record: LogRecord): void {
@@ -58,6 +61,7 @@ export class Truth {
 
   /** Whether who follows this reads that log, and is to be told what nobody can read there. */
   reads(pattern: string, log: PartitionLog): boolean {
+    if (!this.carries(pattern)) return false
     const { logs } = this.broker.incarnations[log.incarnation]!
     return isPattern(pattern) || partitionOf(pattern, logs.length) === log.partition
   }
@@ -69,6 +73,7 @@ export class Truth {
 
   /** Whether who follows this may be told something of that partition: its subject is there, or was with fewer of them. */
   readsPartition(pattern: string, partition: number): boolean {
+    if (!this.carries(pattern)) return false
     return this.broker.incarnations.some((incarnation) => {
       if (incarnation.logs[partition] === undefined) return false
       return isPattern(pattern) || this.countsOf(incarnation).some((count) => partitionOf(pattern, count) === partition)
@@ -77,9 +82,14 @@ export class Truth {
 
   /** That of a token's position in the partition. */
   incarnationOf(token: string, partition: number): Incarnation | undefined {
-    if (token === '') return undefined
-    const position = decodeToken(token).find((each) => each.partition === partition)
+    const position = this.positionIn(token, partition)
     return position && this.broker.byLog(position)
+  }
+
+  /** A token's position in a partition of this stream. */
+  positionIn(token: string, partition: number): Position | undefined {
+    if (token === '') return undefined
+    return decodeToken(token).find((each) => each.partition === partition && this.broker.byLog(each) !== undefined)
   }
 
   /** The epoch of the history that a position is of; -1 = it does not say. */

@@ -261,7 +261,7 @@ export class Witness implements Subscriber {
     const before = this.#stands.get(partition)
     this.#stands.set(partition, incarnation.index)
     const end = to ?? Number.POSITIVE_INFINITY
-    const next = decodeToken(after).find((position) => position.partition === partition)?.offset ?? 0
+    const next = this.#truth.positionIn(after, partition)?.offset ?? 0
     return { incarnation: incarnation.index, before, partition, from, to: end, next, reason, atMs: this.#nowMs() }
   }
 

@@ -1,17 +1,18 @@
 import { type Random, seededRandom } from '../../src/base/random.ts'
-import { defaultRoutes, RoutingTable } from '../../src/routing/table.ts'
+import type { RouteConfig } from '../../src/routing/route.ts'
+import { RoutingTable } from '../../src/routing/table.ts'
 import { isSameLog, type Log, type Position } from '../../src/wire/token.ts'
-import { SimBroker, streamName } from './broker.ts'
+import { SimBroker } from './broker.ts'
 import { SimBrowser } from './browser.ts'
 import { type ClientPlan, type Followed, SimClient } from './client.ts'
 import { makeCluster } from './clusters.ts'
 import { type ClientEnd, Connection, type Request } from './connection.ts'
 import { SimGateway } from './gateway.ts'
-import type { Plan } from './plan.ts'
-import { anyUrl, gatewayUrls } from './plan.ts'
+import { anyUrl, gatewayUrls, type Plan, type StreamPlan } from './plan.ts'
 import type { Network } from './platform.ts'
 import { Publishers } from './publisher.ts'
 import type { SimulatedCluster } from './simulated-source.ts'
+import { type SimStream, simStream } from './streams.ts'
 import { Truth } from './truth.ts'
 import { Verdict, type Wanted } from './verdict.ts'
 import { type Process, VirtualTime } from './virtual-time.ts'
@@ -34,15 +35,15 @@ export class World implements Network {
   readonly time = new VirtualTime()
   readonly verdict: Verdict
   readonly random: Random
-  readonly broker: SimBroker
+  /** Where what happens to the cluster takes its time. */
+  readonly outside: Process
+  readonly streams: readonly SimStream[]
   readonly cluster: SimulatedCluster
-  readonly truth: Truth
-  readonly publishers: Publishers
   readonly gateways: SimGateway[] = []
   readonly clients: SimClient[] = []
   readonly connections = new Map<Process, Set<Connection>>()
   readonly reach = new Map<Process, Reach>()
-  readonly #routing = new RoutingTable(defaultRoutes)
+  readonly #routing: RoutingTable
   /** Since when they read their logs. */
   readonly #readyMs = new Map<SimGateway, number>()
   readonly #browsers = new Map<number, { readonly browser: SimBrowser; readonly followed: Map<string, Followed> }>()
@@ -60,10 +61,41 @@ export class World implements Network {
       wanted,
     )
     this.random = seededRandom(plan.seed ^ 0x5bd1e995)
-    this.broker = new SimBroker(time, plan.partitions, plan.generations)
-    this.cluster = makeCluster(plan.source, { time, broker: this.broker, seed: plan.seed ^ 0x2545f491 })
-    this.truth = new Truth(this.broker)
-    this.publishers = new Publishers(time, this.broker, this.truth, seededRandom(plan.seed ^ 0x1b873593))
+    this.#routing = new RoutingTable(plan.streams.flatMap(routesOf))
+    this.streams = plan.streams.map((stream, i) => this.#stream(stream, i))
+    this.outside = this.streams[0]!.broker.process
+    const seed = plan.seed ^ 0x2545f491
+    this.cluster = makeCluster(
+      plan.source,
+      this.streams.map(({ broker }, i) => ({ time, broker, seed: seed + i })),
+    )
+  }
+
+  #stream({ name, partitions }: StreamPlan, index: number): SimStream {
+    const { time, plan } = this
+    const broker = new SimBroker(time, partitions, plan.generations, name)
+    const routing = this.#routing
+    const carried = new Map<string, boolean>()
+    const carries = (pattern: string) => {
+      const known = carried.get(pattern)
+      if (known !== undefined) return known
+      const found = routing.partitionsFor(pattern, () => 1).some((place) => place.stream === name)
+      carried.set(pattern, found)
+      return found
+    }
+    const truth = new Truth(broker, carries)
+    const publishers = new Publishers(time, broker, truth, seededRandom((plan.seed ^ 0x1b873593) + index))
+    return simStream({ name, broker, truth, publishers })
+  }
+
+  /** The stream that a subject belongs to. */
+  streamFor(subject: string): SimStream {
+    return this.streams.find(({ truth }) => truth.carries(subject))!
+  }
+
+  /** A record in the stream that the routes name; undefined while there is none. */
+  publish(subject: string, transaction?: number) {
+    return this.streamFor(subject).publishers.publish(subject, transaction)
   }
 
   startGateway(): void {
@@ -75,7 +107,7 @@ export class World implements Network {
       time,
       cluster,
       routing: this.#routing,
-      streams: { [streamName]: { topic: streamName, partitions: plan.partitions } },
+      streams: Object.fromEntries(plan.streams.map(({ name, partitions }) => [name, { topic: name, partitions }])),
       seed: Math.floor(this.random.next() * 2 ** 31),
       hashSeed: plan.hashSeed,
       size: plan.size,
@@ -94,12 +126,12 @@ export class World implements Network {
   }
 
   addClient(plan: ClientPlan): SimClient {
-    const { time, truth, verdict, random } = this
+    const { time, streams, verdict, random } = this
     const name = `client ${++this.#clientsMade} (${plan.ways.join(', ')})`
     const process = time.process(name)
     const own = seededRandom(Math.floor(random.next() * 2 ** 31))
     const { browser, followed } = this.#browserOf(plan)
-    const client = new SimClient(plan, { name, process, random: own, truth, verdict, browser, followed })
+    const client = new SimClient(plan, { name, process, random: own, streams, verdict, browser, followed })
     this.clients.push(client)
     this.reach.set(process, { ...freeReach, capacity: this.plan.capacity })
     process.after(random.next() * 2000, () => client.start())
@@ -174,5 +206,8 @@ export class World implements Network {
     return [...this.connections.values()].flatMap((all) => [...all].filter(({ gateway }) => gateway === process))
   }
 }
+
+const routesOf = ({ name, subjects }: StreamPlan): RouteConfig[] =>
+  subjects.map((pattern) => ({ subjects: pattern, stream: name, by: { hash: 'murmur2' } }))
 
 const hostOf = (url: string): string => url.slice('http://'.length)

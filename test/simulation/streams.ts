@@ -1,0 +1,26 @@
+import { decodeToken, hashOf } from '../../src/wire/token.ts'
+import type { SimBroker } from './broker.ts'
+import type { Publishers } from './publisher.ts'
+import type { Truth } from './truth.ts'
+
+/** One stream of a history: its logs, who writes to them, and what was written. */
+export interface SimStream {
+  readonly name: string
+  readonly nameHash: number
+  readonly broker: SimBroker
+  readonly truth: Truth
+  readonly publishers: Publishers
+}
+
+export const simStream = (parts: Omit<SimStream, 'nameHash'>): SimStream => ({ ...parts, nameHash: hashOf(parts.name) })
+
+/** The stream of a delivery or gap: the one that it names, else that of its one position. */
+export function streamOf<T extends Pick<SimStream, 'name' | 'nameHash'>>(
+  streams: readonly T[],
+  { stream, after }: { readonly stream?: string | undefined; readonly after: string },
+): T | undefined {
+  if (stream !== undefined && stream !== '') return streams.find(({ name }) => name === stream)
+  if (after === '') return undefined
+  const [position] = decodeToken(after)
+  return streams.find(({ nameHash }) => nameHash === position?.nameHash)
+}
