@@ -1,5 +1,9 @@
 import type { Mutant } from './mutant.ts'
 
+/** Eight bits of a stream's name, as tokens had of it once. */
+const eightBits =
+  '((h) => ((h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)), (h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)), (h ^ (h >>> 16)) >>> 24))'
+
 export const wireMutants: readonly Mutant[] = [
   {
     name: 'of several tokens the first counts',
@@ -64,5 +68,20 @@ export const wireMutants: readonly Mutant[] = [
     to: "n: fields.optionalInteger('to', 0, Number.MAX_SAFE_INTEGER)",
     by: 'simulation',
     breaks: '`n` of a gap is how many events were left out',
+  },
+  {
+    name: 'two streams are one where they share eight bits of a hash of the name, to whoever follows them',
+    file: 'wire/token.ts',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is a text of the source
+    from: '`${nameHash}/${partition}/`',
+    to: `\`\${${eightBits}(nameHash)}/\${partition}/\``,
+    by: 'simulation',
+  },
+  {
+    name: 'a partition is that of any stream which shares eight bits of a hash of the name',
+    file: 'wire/token.ts',
+    from: 'a.partition === b.partition && a.nameHash === b.nameHash',
+    to: `a.partition === b.partition && ${eightBits}(a.nameHash) === ${eightBits}(b.nameHash)`,
+    by: 'simulation',
   },
 ]

@@ -12,6 +12,8 @@ export interface GatewaySize {
   /** Budgets of read-back; 0 = none. */
   readonly bytesPerSecond: number
   readonly maxBytesPerSession: number
+  /** Reads at once, each of another partition. */
+  readonly concurrency: number
   readonly fillAgeMs: number
   readonly maxSessions: number
   readonly maxWaitingFrames: number
@@ -32,7 +34,7 @@ const floors = { chunkBytes: 0, entries: 32, payloadBytes: 4 * maxEventBytes, ch
 /** What the size says about the parts between broker and transports. */
 export function servingSize(size: GatewaySize, generations: Generations) {
   const { payloadBytes, entries, fillAgeMs, maxSessions, maxWaitingFrames, lookPerSlice } = size
-  const { chunkBytes, bytesPerSecond, maxBytesPerSession } = size
+  const { chunkBytes, concurrency, bytesPerSecond, maxBytesPerSession } = size
   return {
     limits: { maxSessions, maxSubscriptions: 100, maxFrameBytes: 65_536, maxEventBytes },
     session: { maxWaitingFrames, lookPerSlice },
@@ -43,6 +45,6 @@ export function servingSize(size: GatewaySize, generations: Generations) {
       slabEntries: Math.ceil(entries / 8),
     },
     fill: { ageMs: fillAgeMs, budgetMs: 800 },
-    readBack: { chunkBytes, concurrency: 2, bytesPerSecond, maxBytesPerSession, cacheBytes: 0, floors },
+    readBack: { chunkBytes, concurrency, bytesPerSecond, maxBytesPerSession, cacheBytes: 0, floors },
   } satisfies Partial<ServingOptions>
 }

@@ -75,8 +75,7 @@ export class SimGateway {
     const options: ServingOptions = {
       gateway: name,
       version: 'sim',
-      // What the edge does is `size.heartbeatMs`.
-      heartbeatMs: 25_000,
+      heartbeatMs: size.heartbeatMs,
       streams,
       createTopics: false,
       seed: hashSeed,

@@ -98,10 +98,11 @@ function heal(world: World): void {
 }
 
 /** What it takes where each client has the whole log read back for itself, at the rate that one gateway allows, virtual ms. */
-function readBackMs({ plan, broker, clients }: World): number {
+function readBackMs({ plan, streams, clients }: World): number {
   const { bytesPerSecond } = plan.size
   if (bytesPerSecond === 0) return 0
-  const records = broker.incarnations.flatMap(({ logs }) => logs.flatMap(({ past }) => past))
+  const incarnations = streams.flatMap(({ broker }) => broker.incarnations)
+  const records = incarnations.flatMap(({ logs }) => logs.flatMap(({ past }) => past))
   const bytes = records.reduce((sum, { key, value }) => sum + (key?.length ?? 0) + (value?.length ?? 0), 0)
   return (1000 * clients.length * bytes) / bytesPerSecond
 }

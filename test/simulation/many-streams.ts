@@ -25,6 +25,7 @@ class StreamsSource implements SimulatedSource {
   readonly name = 'sim'
   readonly firstOffset
   readonly generations
+  readonly tellsGoneRewrites
   readonly #byStream: ReadonlyMap<string, SimulatedSource>
 
   constructor(clusters: ReadonlyMap<string, SimulatedCluster>, process: Process, random: Random, batch: number) {
@@ -33,6 +34,7 @@ class StreamsSource implements SimulatedSource {
     this.kind = first.kind
     this.firstOffset = first.firstOffset
     this.generations = first.generations
+    this.tellsGoneRewrites = first.tellsGoneRewrites
   }
 
   get latencyMs(): number {

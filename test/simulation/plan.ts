@@ -131,7 +131,7 @@ export function makePlan(seed: number, size: 'small' | 'large', source: SourceKi
     generations,
     hashSeed: subjects.hashSeed,
     gateways: scale.gateways,
-    size: makeSize(random, clients.length, generations),
+    size: makeSize(seed, random, { clients: clients.length, generations }),
     subjects: subjects.list,
     clients: withTabs(seed, clients),
     capacity: pick(random, [300, 1500, 1500, 10_000]),
@@ -268,7 +268,13 @@ function makeWish(random: Random, subject: string): WishPlan {
 export const makeSubject = (random: Random, subjects: readonly string[]): string =>
   pick(random, random.next() < 0.65 ? subjects : patterns)
 
-function makeSize(random: Random, clients: number, generations: Generations): GatewaySize {
+/** What a gateway's size depends on. */
+interface Served {
+  readonly clients: number
+  readonly generations: Generations
+}
+
+function makeSize(seed: number, random: Random, { clients, generations }: Served): GatewaySize {
   return {
     payloadBytes: pick(random, [4608, 4608, 8192, 32_768]),
     // What has left the index speaks against no time.
@@ -276,10 +282,12 @@ function makeSize(random: Random, clients: number, generations: Generations): Ga
     chunkBytes: pick(random, [300, 1200, 4000]),
     bytesPerSecond: pick(random, [0, 0, 20_000]),
     maxBytesPerSession: pick(random, [0, 0, 0, 2500]),
+    // Of random numbers of its own. A gateway has four, which wait for each other less.
+    concurrency: pick(seededRandom(seed ^ 0x3c6ef372), [1, 2, 4, 4]),
     fillAgeMs: pick(random, [0, 3000, 600_000]),
     maxSessions: pick(random, [clients + 1, 1000, 1000]),
     maxWaitingFrames: pick(random, [4, 4096, 4096]),
-    lookPerSlice: pick(random, [3, 8, 512, 512]),
+    lookPerSlice: pick(random, [3, 8, 128, 512]),
     maxPollFrames: pick(random, [2, 8, 256]),
     maxBackpressureBytes: pick(random, [200, 800, 65_536]),
     heartbeatMs: pick(random, [5000, 25_000]),
