@@ -61,7 +61,7 @@ describe('a cursor', () => {
     const cursor = new Cursor(0, 5)
     cursor.passed(3, 5, 10)
     assert.equal(cursor.lastFetchedEpoch, 3)
-    cursor.jump(20)
+    cursor.jump(20, -1)
     assert.equal(cursor.lastFetchedEpoch, -1)
   })
 })

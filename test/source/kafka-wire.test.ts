@@ -29,12 +29,12 @@ class Brokers {
     return this.cluster.leaderOf(0)!
   }
 
+  /** A text that begins with "!" is damaged. */
   write(...texts: string[]): void {
     for (const text of texts) {
-      const value = Buffer.from(text)
       const timeMs = this.broker.process.nowUs() / 1000
-      const record = { key: null, value, event: undefined, timeMs, damaged: false, transaction: undefined }
-      this.log.append(record, this.time.nowMs)
+      const record = { key: null, event: undefined, timeMs, transaction: undefined }
+      this.log.append({ ...record, value: Buffer.from(text), damaged: text.startsWith('!') }, this.time.nowMs)
     }
   }
 
@@ -102,6 +102,43 @@ test('a tail hears of a log that was cut between the question for its head and t
   brokers.tail(head)
   await brokers.passes(10_000)
   assert.deepEqual(brokers.told, ['rewritten 1-2', 'x@1', 'y@2', 'z@3'])
+})
+
+test('a tail that has passed damage, or what retention took, still hears that the log was cut below it', async () => {
+  const brokers = new Brokers()
+  brokers.write('a', 'b', '!')
+  brokers.tail(0)
+  await brokers.passes(2000)
+  brokers.log.rewrite(1, brokers.time.nowMs)
+  brokers.write('x', 'y', 'z')
+  await brokers.passes(10_000)
+  assert.deepEqual(brokers.told, ['a@0', 'b@1', 'corrupt 2-2', 'rewritten 1-2', 'x@1', 'y@2', 'z@3'])
+  const late = new Brokers()
+  late.write('a', 'b', 'c', 'd')
+  late.log.retain(4, 0)
+  late.tail(0)
+  await late.passes(2000)
+  late.log.first = 3
+  late.log.rewrite(3, late.time.nowMs)
+  late.write('x', 'y')
+  await late.passes(10_000)
+  assert.deepEqual(late.told, ['retention 0-3', 'rewritten 3-3', 'x@3', 'y@4'])
+})
+
+test('what retention takes of a new log before it was read is told, once the log was seen to begin', async () => {
+  const brokers = new Brokers()
+  brokers.tail(0)
+  await brokers.passes(2000)
+  brokers.broker.delete()
+  brokers.broker.create(1)
+  await brokers.passes(10_000)
+  const { leader } = brokers
+  leader.state = 'frozen'
+  brokers.write('a', 'b', 'c')
+  brokers.log.retain(2, brokers.time.nowMs)
+  brokers.cluster.revive(leader)
+  await brokers.passes(10_000)
+  assert.deepEqual(brokers.told, ['recreated', 'retention 0-1', 'c@2'])
 })
 
 test('a clean change of leaders is no rewrite to a tail that has read nothing yet', async () => {

@@ -63,17 +63,17 @@ export class Cursor implements FetchPartition {
     this.fromStart = false
   }
 
-  /** Goes on at `offset`, of whose predecessors nothing is known. */
-  jump(offset: number): void {
+  /** Goes on at `offset`, of whose predecessors nothing is known but that the log of a leader reached up to it: `answeredEpoch`, -1 = of none. */
+  jump(offset: number, answeredEpoch: number): void {
     this.offset = offset
     this.epochs.clear()
-    this.answeredEpoch = -1
+    this.answeredEpoch = answeredEpoch
     this.endsBelow = 0
   }
 
   /** Begins another log. */
   restart(): void {
-    this.jump(0)
+    this.jump(0, -1)
     this.version++
     this.leader = -1
     this.leaderEpoch = -1

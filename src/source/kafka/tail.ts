@@ -117,6 +117,8 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
   succeeded(cursor: Cursor): void {
     // The leader answered at this offset, so its log reached up to it: an end below it later on is one that moved back.
     cursor.reached = true
+    // What goes from here on, it was there for us.
+    cursor.fromStart = false
     cursor.answeredEpoch = cursor.leaderEpoch
     cursor.failures = 0
     cursor.endsBelow = 0
@@ -155,7 +157,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
       partition,
       problem,
     })
-    cursor.jump(to + 1)
+    cursor.jump(to + 1, cursor.leaderEpoch)
     cursor.reached = true
     this.sink.lost(partition, offset, to, 'corrupt')
   }
@@ -191,13 +193,13 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
 
   /** The log moved meanwhile, or the leader knows nothing of the epoch below: ask without it. */
   #inRange(cursor: Cursor): void {
-    cursor.jump(cursor.offset)
+    cursor.jump(cursor.offset, -1)
     cursor.pausedUntilMs = this.clock.monotonicMs() + this.options.retryMs
   }
 
   #belowStart(cursor: Cursor, first: number): void {
-    const { partition, offset, fromStart } = cursor
-    cursor.jump(first)
+    const { partition, offset, fromStart, leaderEpoch } = cursor
+    cursor.jump(first, leaderEpoch)
     if (!fromStart) this.sink.lost(partition, offset, first - 1, 'retention')
   }
 
@@ -214,7 +216,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
       cursor.pausedUntilMs = now + confirmMs
       this.#watch.refresh()
     } else {
-      cursor.jump(head)
+      cursor.jump(head, cursor.leaderEpoch)
       this.sink.lost(partition, head, offset - 1, 'rewritten')
     }
   }
