@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Msg, MsgImpl, type NatsConnection } from '@nats-io/transport-node'
+import { type Msg, MsgImpl } from '@nats-io/transport-node'
 import type { JetStreamApi, StreamFacts } from '../../src/source/jetstream/api.ts'
 import { natsDefaults } from '../../src/source/jetstream/options.ts'
 import { RangeRead } from '../../src/source/jetstream/range.ts'
@@ -9,49 +9,170 @@ import { RangeCollector } from './collector.ts'
 
 type Bounds = Pick<StreamFacts, 'first' | 'head'>
 
-/** Reads [from, to) of a stream that has these sequences, with its bounds before the read and after it. */
-async function rangeOf(sequences: readonly number[], before: Bounds, after: Bounds, from = 1) {
-  const answers = [before, after]
-  let callback: (error: Error | null, message: Msg) => void = () => {}
-  const connection = {
-    subscribe: (_: string, options: { callback: typeof callback }) => {
-      callback = options.callback
-      return { unsubscribe() {} }
-    },
-    publish: () => {
-      for (const [i, sequence] of sequences.entries()) {
-        const reply = Buffer.from(
-          `$JS.ACK.n-0.c.1.${sequence}.${i + 1}.1700000000000000000.${sequences.length - i - 1}`,
-        )
-        const argument = { subject: Buffer.from('n.0.k'), reply, sid: 1, hdr: -1, size: 1 }
-        callback(null, new MsgImpl(argument, Buffer.from('v'), undefined as never) as unknown as Msg)
+/** One chunk of `n-0`, whose server is played by the test: what it says of the stream, in order, and what each request brings. */
+class Play {
+  readonly sink = new RangeCollector()
+  readonly facts: (Bounds & { created?: string })[]
+  /** Of each request: records `[sequence, pending]` and statuses. */
+  readonly pulls: (string | readonly [number, number])[][]
+  /** Messages that the server says to have sent. */
+  sent = 0
+  created = 0
+  #callback: ((error: Error | null, message: Msg) => void) | undefined
+
+  constructor(facts: Play['facts'], pulls: Play['pulls']) {
+    this.facts = facts
+    this.pulls = pulls
+  }
+
+  read(from: number, to: number) {
+    const options = { ...natsDefaults, servers: [] }
+    const connection = {
+      subscribe: (_: string, { callback }: { callback: (error: Error | null, message: Msg) => void }) => {
+        this.#callback = callback
+        return { unsubscribe: () => {} }
+      },
+      publish: () => this.#answer(this.pulls.shift()!),
+    }
+    const manager = {
+      consumers: {
+        add: () => Promise.resolve({ name: `c${++this.created}` }),
+        info: () => Promise.resolve({ delivered: { consumer_seq: this.sent } }),
+      },
+    }
+    const api = {
+      prefix: '$JS.API',
+      stream: () =>
+        Promise.resolve({ created: 'then', ...(this.facts.length > 1 ? this.facts.shift() : this.facts[0]) }),
+      // Tries again for ever, as the real one does for a while.
+      run: async (_: string, ask: (...of: unknown[]) => Promise<unknown>) => {
+        for (;;) {
+          try {
+            return await ask(manager, connection)
+          } catch (error) {
+            if (this.pulls.length === 0) throw error
+          }
+        }
+      },
+      dropConsumer: () => {},
+    }
+    const stream = { name: 'n', incarnation: 'then', partitions: 1 }
+    const range = new RangeRead(api as unknown as JetStreamApi, options, new ManualClock(), stream, 0)
+    return range.read(from, to, 10_000, this.sink)
+  }
+
+  #answer(pull: Play['pulls'][number]): void {
+    const callback = this.#callback!
+    let count = 0
+    queueMicrotask(() => {
+      for (const each of pull) {
+        if (typeof each === 'string') callback(null, status(each))
+        else if (each[0] > 0) callback(null, record(each, ++count))
+        // One that was sent and did not come.
+        else count++
       }
-    },
-  } as unknown as NatsConnection
-  const api = {
-    prefix: '$JS.API',
-    stream: () => Promise.resolve({ ...answers.shift()!, created: 'then', recordBytes: 1 }),
-    dropConsumer() {},
-    run: (_: string, ask: (manager: unknown, connection: NatsConnection) => Promise<unknown>) =>
-      ask({ consumers: { add: () => Promise.resolve({ name: 'c' }) } }, connection),
-  } as unknown as JetStreamApi
-  const stream = { name: 'n', incarnation: 'then', partitions: 1 }
-  const sink = new RangeCollector()
-  const read = new RangeRead(api, { ...natsDefaults, servers: [] }, new ManualClock(), stream, 0)
-  return { ...(await read.read(from, before.head, 1 << 20, sink)), shown: sink.offsets() }
+    })
+  }
+}
+
+function record([sequence, pending]: readonly [number, number], consumerSequence: number): Msg {
+  const reply = Buffer.from(`$JS.ACK.n-0.c.1.${sequence}.${consumerSequence}.1700000000000000000.${pending}`)
+  const argument = { subject: Buffer.from('n.0.k'), reply, sid: 1, hdr: -1, size: 1 }
+  return new MsgImpl(argument, Buffer.from('v'), undefined as never) as unknown as Msg
+}
+
+function status(text: string): Msg {
+  const bytes = Buffer.from(`NATS/1.0 ${text}\r\n\r\n`)
+  const argument = { subject: Buffer.from('inbox'), sid: 1, hdr: bytes.length, size: bytes.length }
+  return new MsgImpl(argument, bytes, undefined as never) as unknown as Msg
+}
+
+const all = [{ first: 1, head: 4 }]
+const three = [
+  [1, 2],
+  [2, 1],
+  [3, 0],
+] as const
+
+test('a request that the server ends before its first record is no empty stretch', async () => {
+  for (const early of ['409 Leadership Change', '409 Consumer Deleted', '408 Request Timeout', '503']) {
+    const play = new Play([...all], [[early], [early], [...three]])
+    assert.deepEqual(await play.read(1, 4), { next: 4, offsets: { first: 1, head: 4 } })
+    assert.deepEqual(play.sink.offsets(), [1, 2, 3], early)
+  }
+})
+
+test('what came of a request that ended early is shown, and the next chunk goes on behind it', async () => {
+  const play = new Play([...all], [[[1, 2], '409 Consumer Deleted']])
+  assert.equal((await play.read(1, 4)).next, 2)
+  assert.deepEqual(play.sink.offsets(), [1])
+})
+
+test('records that were deleted one by one are an empty stretch, and those that got lost on their way are none', async () => {
+  const none = new Play([...all], [['404 No Messages'], ['404 No Messages']])
+  assert.equal((await none.read(1, 4)).next, 4)
+  const lost = new Play([...all], [['404 No Messages'], ['404 No Messages'], [...three]])
+  lost.sent = 3
+  const reading = lost.read(1, 4)
+  assert.equal((await reading).next, 4)
+  assert.deepEqual(lost.sink.offsets(), [1, 2, 3])
+})
+
+test('a record that is missing between two others is asked for again', async () => {
+  const play = new Play(
+    [...all],
+    [
+      [
+        [1, 2],
+        [0, 0],
+        [3, 0],
+      ],
+      [...three],
+    ],
+  )
+  await play.read(1, 4)
+  assert.deepEqual(play.sink.offsets(), [1, 2, 3])
+})
+
+test('an answer that is older than the chunk, or of another stream, does not judge its holes', async () => {
+  const chunk = [
+    [2, 1],
+    [5, 0],
+  ] as const
+  const before = { first: 2, head: 6 }
+  for (const after of [
+    { first: 1, head: 6 },
+    { first: 2, head: 4 },
+    { first: 2, head: 6, created: 'now' },
+  ]) {
+    const play = new Play([before, after], [[...chunk]])
+    await assert.rejects(play.read(2, 6), (error: { code: string }) => {
+      return error.code === 'broker_unavailable' || error.code === 'stream_missing'
+    })
+    assert.deepEqual(play.sink.offsets(), [])
+  }
+  // Retention has passed the hole: the next chunk begins there.
+  const play = new Play([before, { first: 5, head: 6 }], [[...chunk]])
+  assert.deepEqual(await play.read(2, 6), { next: 3, offsets: { first: 5, head: 6 } })
+  assert.deepEqual(play.sink.offsets(), [2])
+})
+
+/** What a whole chunk of these sequences shows, with the stream's bounds before it and after it. */
+async function chunkOf(sequences: readonly number[], before: Bounds, after: Bounds) {
+  const play = new Play([before, after], [sequences.map((each, i) => [each, sequences.length - 1 - i] as const)])
+  const { next, offsets } = await play.read(1, before.head)
+  return [play.sink.offsets(), next, offsets.first]
 }
 
 test('a hole of deleted messages is passed', async () => {
-  const { shown, next, offsets } = await rangeOf([1, 2, 5, 6], { first: 1, head: 7 }, { first: 1, head: 7 })
-  assert.deepEqual([shown, next, offsets.first], [[1, 2, 5, 6], 7, 1])
+  const bounds = { first: 1, head: 7 }
+  assert.deepEqual(await chunkOf([1, 2, 5, 6], bounds, bounds), [[1, 2, 5, 6], 7, 1])
 })
 
 test('what retention took between the two questions of a chunk is told by its first sequence', async () => {
-  const { shown, next, offsets } = await rangeOf([4, 5, 6], { first: 1, head: 7 }, { first: 4, head: 7 })
-  assert.deepEqual([shown, next, offsets.first], [[4, 5, 6], 7, 4])
+  assert.deepEqual(await chunkOf([4, 5, 6], { first: 1, head: 7 }, { first: 4, head: 7 }), [[4, 5, 6], 7, 4])
 })
 
 test('a chunk ends before a hole that retention may have made', async () => {
-  const { shown, next } = await rangeOf([1, 2, 5, 6], { first: 1, head: 7 }, { first: 5, head: 7 })
-  assert.deepEqual([shown, next], [[1, 2], 3])
+  assert.deepEqual(await chunkOf([1, 2, 5, 6], { first: 1, head: 7 }, { first: 5, head: 7 }), [[1, 2], 3, 5])
 })

@@ -27,6 +27,13 @@ class Stage implements ReaderHost {
   turnsEnded = 0
   recordBytes = 100
   subscribed = 0
+  /** Where the last consumer was to begin. */
+  start = 0
+  /** Happens when a consumer is created. */
+  onCreation = () => {}
+  created = 'then'
+  /** The family is another one by now. */
+  isAnother = false
   /** Times that the reader asked to be opened again because the server said less than it had read. */
   doubts = 0
   /** When each record of the stream was stored, Unix ms, by sequence. */
@@ -52,7 +59,11 @@ class Stage implements ReaderHost {
         if (asked === undefined) return Promise.resolve(this.#full)
         return new Promise<StreamFacts>((resolve) => asked.push(resolve))
       },
-      addConsumer: () => Promise.resolve({}),
+      addConsumer: (_: string, { opt_start_seq: start }: { opt_start_seq: number }) => {
+        this.start = start
+        this.onCreation()
+        return Promise.resolve({})
+      },
       dropConsumer: () => {},
       timeOf: (_: string, sequence: number) => {
         const timeMs = this.times.get(sequence)
@@ -69,7 +80,7 @@ class Stage implements ReaderHost {
   }
 
   get #full(): StreamFacts {
-    return { ...this.facts, created: 'then', config: {} as StreamFacts['config'], recordBytes: this.recordBytes }
+    return { ...this.facts, created: this.created, config: {} as StreamFacts['config'], recordBytes: this.recordBytes }
   }
 
   open(): Promise<void> {
@@ -125,7 +136,7 @@ class Stage implements ReaderHost {
     this.doubts++
   }
   familyChanged(): Promise<boolean> {
-    return Promise.resolve(false)
+    return Promise.resolve(this.isAnother)
   }
 }
 
@@ -262,7 +273,11 @@ test('the end of a stream that moved back is told although retention took the re
   assert.equal(stage.doubts, 1)
   assert.deepEqual(stage.sink.losses, [])
   await stage.open()
-  assert.deepEqual(stage.sink.losses, [{ partition: 0, from: 8, to: 9, reason: 'rewritten' }])
+  // Where the other history begins nobody knows: what is left of it begins at 8.
+  assert.deepEqual(stage.sink.losses, [
+    { partition: 0, from: 1, to: 9, reason: 'rewritten' },
+    { partition: 0, from: 1, to: 7, reason: 'retention' },
+  ])
   for (const sequence of [8, 9, 10]) stage.send(sequence)
   assert.deepEqual(stage.sink.offsets(), [8, 9, 10])
 })
@@ -274,7 +289,7 @@ test('an end that moved back and has passed the reader since is told by what is 
   stage.facts = { first: 8, head: 12 }
   for (const sequence of [8, 9, 10, 11]) stage.times.set(sequence, 1_700_000_000_000 + sequence)
   await stage.open()
-  assert.deepEqual(stage.sink.losses, [{ partition: 0, from: 8, to: 9, reason: 'rewritten' }])
+  assert.deepEqual(stage.sink.losses[0], { partition: 0, from: 1, to: 9, reason: 'rewritten' })
 })
 
 test('what was read before a loss tells where the log was rewritten behind it', async () => {
@@ -336,4 +351,58 @@ test('an answer from before the messages behind a hole does not judge the hole',
   await stage.answer({ first: 1, head: 3 })
   assert.deepEqual(stage.sink.offsets(), [1])
   assert.match(stage.ended.join(), /another time/)
+})
+
+/** A stage that has read 1, 2 and 3, and whose consumer has ended. */
+async function readThree(): Promise<Stage> {
+  const stage = new Stage()
+  for (const sequence of [1, 2, 3]) stage.times.set(sequence, 1_700_000_000_000 + sequence)
+  await stage.open()
+  for (const sequence of [1, 2, 3]) stage.send(sequence)
+  return stage
+}
+
+test('a consumer begins with the record below, which is another one where the log was rewritten since it was looked at', async () => {
+  const stage = await readThree()
+  await stage.open()
+  assert.equal(stage.start, 3)
+  stage.send(3)
+  assert.deepEqual(stage.ended, [])
+  stage.send(4)
+  assert.deepEqual(stage.sink.offsets(), [1, 2, 3, 4])
+
+  const other = await readThree()
+  await other.open()
+  other.times.set(3, 1_800_000_000_000)
+  other.send(3)
+  assert.match(other.ended.join(), /the record at 3 is another one/)
+  other.send(4)
+  assert.deepEqual(other.sink.offsets(), [1, 2, 3])
+})
+
+test('a consumer of a stream that ends below what was read, or of another stream, is not read', async () => {
+  const shorter = await readThree()
+  shorter.onCreation = () => {
+    shorter.facts = { first: 1, head: 2 }
+    shorter.send(2)
+  }
+  await shorter.open()
+  assert.match(shorter.ended.join(), /another stream, or another time/)
+
+  const other = new Stage()
+  other.onCreation = () => {
+    other.created = 'now'
+    other.send(1)
+  }
+  await other.open()
+  assert.match(other.ended.join(), /another stream, or another time/)
+  assert.deepEqual(other.sink.offsets(), [])
+})
+
+test('a stream of another family is not read as one of its own', async () => {
+  const stage = new Stage()
+  stage.isAnother = true
+  await stage.open()
+  assert.equal(stage.subscribed, 0)
+  assert.equal(stage.sink.calls, 0)
 })

@@ -53,6 +53,18 @@ export async function describeFamily(api: JetStreamApi, name: string): Promise<S
   }
 }
 
+/** One partition as it is now. Rejects with `stream_missing` when its family is gone or another one. */
+export async function familyFacts(api: JetStreamApi, stream: StreamInfo, partition: number): Promise<StreamFacts> {
+  const name = streamOf(stream.name, partition)
+  const zero = api.stream(streamOf(stream.name, 0))
+  const own = partition === 0 ? zero : api.stream(name)
+  const [family, facts] = await Promise.all([zero, own])
+  if (facts !== undefined && family?.created === stream.incarnation) return facts
+  const found = family === undefined || facts === undefined ? 'none' : 'another one'
+  const said = `expected stream ${name} of ${stream.incarnation}, found ${found}`
+  throw new CarillonError('stream_missing', `${said}; describe the stream again`)
+}
+
 /** Creates the family unless there is a `NAME-0`, which is created last: the family is seen once it is complete. */
 export async function createFamily(
   api: JetStreamApi,

@@ -12,6 +12,18 @@ const oldestServer = [2, 10] as const
 /** How long a connection that is suspected may take to answer a ping, ms. */
 const probeMs = 1000
 
+/** How a connection is made: rejects where there is none. The client library's, unless a model takes its place. */
+export type Dial = (options: NodeConnectionOptions) => Promise<NatsConnection>
+
+/** What connections are made of and paced by. */
+export interface LinkContext {
+  readonly clock: Clock
+  readonly random: Random
+  readonly dial: Dial
+}
+
+export const dialServer: Dial = connect
+
 export interface LinkHost {
   up(connection: NatsConnection): void
   /** The connection ended; the next one is being made. */
@@ -31,6 +43,7 @@ export class Link {
   readonly #options: NatsOptions
   readonly #clock: Clock
   readonly #random: Random
+  readonly #connection: Dial
   readonly #host: LinkHost | undefined
   readonly #waiting = new Set<() => void>()
   #started = false
@@ -39,10 +52,11 @@ export class Link {
   #cancelRetry: () => void = () => {}
   #connecting: Promise<void> | undefined
 
-  constructor(options: NatsOptions, clock: Clock, random: Random, host?: LinkHost) {
+  constructor(options: NatsOptions, { clock, random, dial }: LinkContext, host?: LinkHost) {
     this.#options = options
     this.#clock = clock
     this.#random = random
+    this.#connection = dial
     this.#host = host
   }
 
@@ -120,7 +134,7 @@ export class Link {
       ...(who === undefined ? {} : { authenticator: who }),
       ...(tls === undefined ? {} : { tls: tlsOptions(tls) }),
     }
-    const connection = await connect(options)
+    const connection = await this.#connection(options)
     const version = connection.info?.version ?? ''
     if (isOld(version)) {
       await connection.close()

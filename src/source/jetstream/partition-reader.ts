@@ -50,8 +50,8 @@ export interface ReaderHost {
   broken(reader: PartitionReader, why: string): void
   /** There is no such stream (any more). */
   lacking(reader: PartitionReader): void
-  /** Whether all of the family is another one, or gone: that is told once, and not of each partition. */
-  familyChanged(): Promise<boolean>
+  /** Whether all of the family is another one, or gone: that is told once, and not of each partition. The reader is opened again then. */
+  familyChanged(reader: PartitionReader): Promise<boolean>
 }
 
 /**
@@ -152,10 +152,10 @@ export class PartitionReader {
     const stream = await api.stream(this.#stream)
     if (stale()) return
     if (stream === undefined) return this.#tail.lacking(this)
-    if (this.created !== '' && this.created !== stream.created) {
-      if (await this.#tail.familyChanged()) return
+    if (this.created !== stream.created) {
+      if (await this.#tail.familyChanged(this)) return
       if (stale()) return
-      this.#anotherStream(stream)
+      if (this.created !== '') this.#anotherStream(stream)
     }
     this.created = stream.created
     const agreed = await this.#agreedWith(stream)
@@ -225,11 +225,12 @@ export class PartitionReader {
     if (below === 'same') return this.next
     if (below === 'less' && ++this.#doubts < confirmations) return undefined
     this.#doubts = 0
-    // Where no record of it was ever known, any that is there may be of another history.
-    if (this.#lastMs < 0) return first
+    // Where no record of it was ever known, any may be of another history.
+    if (this.#lastMs < 0) return firstSequence
     // Records of another history were stored after the last that was read of this one.
     const after = await this.#tail.api.sequenceAt(this.#stream, formatTime(this.#lastMs, this.#lastNs + 1))
-    return Math.max(first, Math.min(after, head, last))
+    // Where all that is left is of another one, that may have begun with what is gone.
+    return after <= first ? firstSequence : Math.min(after, head, last)
   }
 
   /** What is at `next - 1` now: `less` = what was gone is there, so that the log is older than what was read, or another one. */
@@ -308,12 +309,17 @@ export class PartitionReader {
     this.#consumer = name
     this.#consumerSequence = 0
     this.#heard = true
+    // With the record below `next`: it shows that the log is still the one that was looked at. A start beyond the end would be the end on
+    // some servers.
+    const start = Math.max(1, Math.min(this.#lastIsBelow ? this.next - 1 : this.next, head))
+    // It may be another stream's, which took the place of this one: nothing is shown before that is known.
+    this.#held = []
+    this.#heldBytes = 0
     await api.addConsumer(this.#stream, {
       name,
       deliver_subject: inbox,
       deliver_policy: DeliverPolicy.StartSequence,
-      // A start beyond the end would be the end on some servers; what comes before `next` is not shown.
-      opt_start_seq: Math.max(1, Math.min(this.next, head)),
+      opt_start_seq: start,
       ack_policy: AckPolicy.None,
       mem_storage: true,
       num_replicas: 1,
@@ -321,6 +327,7 @@ export class PartitionReader {
       idle_heartbeat: options.heartbeatMs * nsPerMs,
       inactive_threshold: inactiveMs * nsPerMs,
     })
+    await this.#judge(version)
   }
 
   // The hot path
@@ -341,7 +348,10 @@ export class PartitionReader {
 
   #show(message: MsgImpl): void {
     const delivery = this.#delivery
-    if (delivery.streamSequence < this.next) return
+    if (delivery.streamSequence < this.next) {
+      this.#compare()
+      return
+    }
     this.next = delivery.streamSequence + 1
     this.#lastMs = delivery.timeMs
     this.#lastNs = delivery.timeNs
@@ -351,6 +361,15 @@ export class PartitionReader {
     this.#tail.sink.record(this.#view)
     if (delivery.pending === 0) this.end()
     else this.#tail.shown(this)
+  }
+
+  /** It was read before: the consumer begins with the record below `next`. */
+  #compare(): void {
+    const { streamSequence, timeMs, timeNs } = this.#delivery
+    const isOther = timeMs !== this.#lastMs || timeNs !== this.#lastNs
+    if (this.#lastIsBelow && streamSequence === this.next - 1 && isOther) {
+      this.#tail.broken(this, `the record at ${streamSequence} is another one than was read`)
+    }
   }
 
   /** Heartbeats and requests of flow control: neither has a payload. */
@@ -394,19 +413,15 @@ export class PartitionReader {
   async #judge(version: number): Promise<void> {
     const stale = () => version !== this.#version || this.#tail.closed
     try {
-      while (this.#held !== undefined && this.#held.length > 0) {
-        const known = this.#held.length
+      do {
+        if (stale()) return
+        const known = this.#held?.length ?? 0
         const stream = await this.#tail.api.stream(this.#stream)
         if (stale()) return
-        if (stream === undefined) throw new Error(`stream ${this.#stream} is gone`)
-        // Of another stream, or of a server that is behind: it says nothing of the hole.
-        this.#delivery.read(this.#held[known - 1]!._msg.reply!)
-        if (stream.created !== this.created || stream.head <= this.#delivery.streamSequence) {
-          throw new Error('the server answered of another time than that of what it sent')
-        }
+        this.#expectOwn(stream, known)
         this.#release(stream, known)
-        if (stale()) return
-      }
+      } while (this.#held !== undefined)
+      if (stale()) return
     } catch (error) {
       if (!stale()) this.#tail.broken(this, (error as Error).message)
       return
@@ -414,6 +429,18 @@ export class PartitionReader {
     if (this.#subscription === undefined) return this.#tail.broken(this, '')
     if (this.#flowReply !== undefined) this.#connection?.publish(this.#flowReply)
     this.#flowReply = undefined
+  }
+
+  /** Throws where the answer is of another stream, or of a server that is behind: it says nothing of what is held. */
+  #expectOwn(stream: StreamFacts | undefined, known: number): asserts stream is StreamFacts {
+    if (stream === undefined) throw new Error(`stream ${this.#stream} is gone`)
+    let end = this.#reached ? this.next : 0
+    if (known > 0) {
+      this.#delivery.read(this.#held![known - 1]!._msg.reply!)
+      end = this.#delivery.streamSequence + 1
+    }
+    if (stream.created === this.created && stream.head >= end) return
+    throw new Error('the server answered of another stream, or another time, than that of what it sent')
   }
 
   /** Shows the first `known` of what is held, and what is behind them without a further hole. */

@@ -2,14 +2,13 @@ import { isUtf8 } from 'node:buffer'
 import { createInbox, type MsgHdrs, type MsgImpl, type NatsConnection } from '@nats-io/transport-node'
 import type { Clock } from '../../base/clock.ts'
 import { CarillonError } from '../../base/errors.ts'
-import type { Random } from '../../base/random.ts'
 import { backOffMs } from '../pause.ts'
 import type { Ack, OutRecord, StreamInfo } from '../source.ts'
 import { JetStreamApi } from './api.ts'
 import { prefixOf, streamOf } from './family.ts'
 import { encodeHeaders } from './headers.ts'
 import { type Flight, Lane, type Publication } from './lane.ts'
-import { Link, type LinkHost } from './link.ts'
+import { Link, type LinkContext, type LinkHost } from './link.ts'
 import type { NatsOptions } from './options.ts'
 import { apiCode, deniedText } from './problems.ts'
 
@@ -41,11 +40,11 @@ export class Publisher implements LinkHost {
   #beating = false
   #cancelBeat: () => void = () => {}
 
-  constructor(options: NatsOptions, clock: Clock, random: Random) {
+  constructor(options: NatsOptions, context: LinkContext) {
     this.#options = options
-    this.#clock = clock
-    this.#link = new Link(options, clock, random, this)
-    this.#api = new JetStreamApi(this.#link, options, clock)
+    this.#clock = context.clock
+    this.#link = new Link(options, context, this)
+    this.#api = new JetStreamApi(this.#link, options, context.clock)
     this.#inbox = createInbox(options.inboxPrefix)
   }
 

@@ -1,16 +1,24 @@
 import { DeliverPolicy } from '@nats-io/jetstream'
-import { createInbox, errors, type MsgImpl, type NatsConnection } from '@nats-io/transport-node'
+import { createInbox, errors, type Msg, type MsgImpl, type NatsConnection } from '@nats-io/transport-node'
 import type { Clock } from '../../base/clock.ts'
 import { CarillonError } from '../../base/errors.ts'
 import type { RangeEnd, RangeSink, StreamInfo } from '../source.ts'
 import { type JetStreamApi, passing, type StreamFacts } from './api.ts'
 import { Delivery } from './delivery.ts'
-import { prefixOf, streamOf } from './family.ts'
+import { familyFacts, prefixOf, streamOf } from './family.ts'
 import { MessageView } from './message-view.ts'
 import type { NatsOptions } from './options.ts'
 
 /** Records of one chunk. */
 const maxBatch = 4096
+
+const messageMissing = 'a message was lost on its way'
+
+/** Whether a status says that there is no more, or no more that fits. */
+function isThrough({ headers }: Msg): boolean {
+  const { code, description = '' } = headers ?? {}
+  return code === 404 || (code === 409 && description.includes('MaxBytes'))
+}
 
 /**
  * One chunk of one partition's past, through a pull consumer for this one use. All of it is held until the server has been asked for its
@@ -34,25 +42,26 @@ export class RangeRead {
   }
 
   async read(from: number, to: number, maxBytes: number, sink: RangeSink): Promise<RangeEnd> {
-    const before = await this.#facts()
+    const before = await familyFacts(this.#api, this.#stream, this.#partition)
     const { head } = before
     const start = Math.max(from, before.first)
     const end = Math.min(to, head)
     if (start >= end) return { next: Math.max(from, Math.min(to, Math.max(before.first, head))), offsets: before }
     const messages = await this.#fetch(start, end, maxBytes)
-    const after = await this.#facts()
+    const after = await familyFacts(this.#api, this.#stream, this.#partition)
+    this.#expectNewer(before, after, messages.at(-1))
     const next = this.#show(messages, start, end, after.first, sink)
     return { next, offsets: { first: after.first, head: Math.max(head, after.first) } }
   }
 
-  /** The partition now; rejects when its family is another one. */
-  async #facts(): Promise<StreamFacts> {
-    const zero = this.#api.stream(streamOf(this.#stream.name, 0))
-    const own = this.#partition === 0 ? zero : this.#api.stream(this.#name)
-    const [family, facts] = await Promise.all([zero, own])
-    if (facts !== undefined && family?.created === this.#stream.incarnation) return facts
-    const said = `expected stream ${this.#name} of ${this.#stream.incarnation}, found ${family === undefined || facts === undefined ? 'none' : 'another one'}`
-    throw new CarillonError('stream_missing', `${said}; describe the stream again`)
+  /** Throws where `after`, by which holes are judged, is of another stream, or of a server that is behind. */
+  #expectNewer(before: StreamFacts, after: StreamFacts, last: MsgImpl | undefined): void {
+    const delivery = new Delivery()
+    if (last !== undefined) delivery.read(last._msg.reply!)
+    const isNewer = after.first >= before.first && after.head >= Math.max(before.head, delivery.streamSequence + 1)
+    if (isNewer && after.created === before.created) return
+    const said = `stream ${this.#name}: the answers of the server contradict each other`
+    throw new CarillonError('broker_unavailable', `${said}; ask again`)
   }
 
   /** At least one message, unless all of [start, end) were deleted meanwhile. */
@@ -68,7 +77,12 @@ export class RangeRead {
       try {
         const found = await this.#pull(connection, inbox, name, { batch, max_bytes: maxBytes }, end)
         // A record larger than the chunk comes only when no size is named.
-        return found.length > 0 ? found : await this.#pull(connection, `${inbox}1`, name, { batch: 1 }, end)
+        if (found.length > 0) return found
+        const one = await this.#pull(connection, `${inbox}1`, name, { batch: 1 }, end)
+        if (one.length > 0) return one
+        const { delivered } = await manager.consumers.info(this.#name, name)
+        if (delivered.consumer_seq > 0) throw new Error(messageMissing)
+        return []
       } finally {
         this.#api.dropConsumer(this.#name, name)
       }
@@ -96,8 +110,12 @@ export class RangeRead {
         callback: (error, message) => {
           if (error) return settle(error)
           const { reply } = (message as MsgImpl)._msg
-          // Anything else is the server's word that there is no more.
-          if (reply === undefined || !delivery.read(reply)) return settle()
+          if (reply === undefined || !delivery.read(reply)) {
+            // What came of a request that ended early is as good.
+            const isUsable = found.length > 0 || isThrough(message)
+            return settle(isUsable ? undefined : new Error('the server ended the request before its end'))
+          }
+          if (delivery.consumerSequence !== found.length + 1) return settle(new Error(messageMissing))
           found.push(message as MsgImpl)
           const { streamSequence, pending } = delivery
           if (found.length === request.batch || pending === 0 || streamSequence + 1 >= end) settle()

@@ -1,6 +1,6 @@
-import { type Clock, systemClock } from '../../base/clock.ts'
+import { systemClock } from '../../base/clock.ts'
 import { CarillonError } from '../../base/errors.ts'
-import { type Random, systemRandom } from '../../base/random.ts'
+import { systemRandom } from '../../base/random.ts'
 import type { NatsSettings } from '../settings.ts'
 import type {
   Ack,
@@ -17,19 +17,16 @@ import type {
 import { JetStreamApi } from './api.ts'
 import { authenticator, tlsOptions } from './credentials.ts'
 import { formatTime } from './delivery.ts'
-import { createCommand, createFamily, describeFamily, firstSequence, streamOf } from './family.ts'
-import { Link, serversOf } from './link.ts'
+import { createCommand, createFamily, describeFamily, familyFacts, firstSequence, streamOf } from './family.ts'
+import { dialServer, Link, type LinkContext, serversOf } from './link.ts'
 import { type NatsOptions, natsDefaults } from './options.ts'
 import { Publisher } from './publisher.ts'
 import { RangeRead } from './range.ts'
 import { familySettings } from './stream-settings.ts'
 import { JetStreamTail } from './tail.ts'
 
-export interface NatsContext extends SourceContext {
-  /** Paces retries; the system's clock unless a test holds it. */
-  readonly clock?: Clock
-  readonly random?: Random
-}
+/** Clock, random source and connections are the system's, unless a test holds them. */
+export type NatsContext = SourceContext & Partial<LinkContext>
 
 /**
  * NATS JetStream as a source. Nothing is connected until it is needed, so that this resolves with the servers away. Rejects with
@@ -43,31 +40,27 @@ export async function openNats(
   if (all.servers.length === 0) throw new CarillonError('bad_request', 'expected at least one NATS server, got none')
   authenticator(all)
   if (all.tls !== undefined) tlsOptions(all.tls)
-  return new NatsSource(all, context)
+  return new NatsSource(all, { clock: systemClock(), random: systemRandom, dial: dialServer, ...context })
 }
 
-class NatsSource implements Source {
+export class NatsSource implements Source {
   readonly kind = 'nats'
   readonly firstOffset = firstSequence
   readonly generations = 'times'
   readonly name: string
   readonly #options: NatsOptions
-  readonly #context: SourceContext
-  readonly #clock: Clock
-  readonly #random: Random
+  readonly #context: SourceContext & LinkContext
   /** For questions and ranges; writes and each tail have connections of their own. */
   readonly #api: JetStreamApi
   readonly #publisher: Publisher
   readonly #tails = new Set<JetStreamTail>()
 
-  constructor(options: NatsOptions, context: NatsContext) {
+  constructor(options: NatsOptions, context: SourceContext & LinkContext) {
     this.name = serversOf(options)
     this.#options = options
     this.#context = context
-    this.#clock = context.clock ?? systemClock()
-    this.#random = context.random ?? systemRandom
-    this.#api = new JetStreamApi(new Link(options, this.#clock, this.#random), options, this.#clock)
-    this.#publisher = new Publisher(options, this.#clock, this.#random)
+    this.#api = new JetStreamApi(new Link(options, context), options, context.clock)
+    this.#publisher = new Publisher(options, context)
   }
 
   describe(stream: string): Promise<StreamInfo | undefined> {
@@ -83,18 +76,20 @@ class NatsSource implements Source {
   }
 
   async offsets(stream: StreamInfo, partition: number): Promise<Offsets> {
-    const name = streamOf(stream.name, partition)
-    const facts = await this.#api.stream(name)
-    if (facts === undefined) throw missing(name)
-    return { first: facts.first, head: facts.head }
+    const { first, head } = await familyFacts(this.#api, stream, partition)
+    return { first, head }
   }
 
-  offsetAt(stream: StreamInfo, partition: number, timeMs: number): Promise<number> {
-    return this.#api.sequenceAt(streamOf(stream.name, partition), formatTime(Math.max(0, Math.ceil(timeMs)), 0))
+  async offsetAt(stream: StreamInfo, partition: number, timeMs: number): Promise<number> {
+    const name = streamOf(stream.name, partition)
+    const offset = await this.#api.sequenceAt(name, formatTime(Math.max(0, Math.ceil(timeMs)), 0))
+    // Asked behind it: the answer was of this family.
+    await familyFacts(this.#api, stream, partition)
+    return offset
   }
 
   tail(stream: StreamInfo, from: readonly number[], sink: TailSink): Tail {
-    const tail = new JetStreamTail(stream, from, sink, this.#options, this.#context, this.#clock, this.#random)
+    const tail = new JetStreamTail(stream, from, sink, this.#options, this.#context)
     this.#tails.add(tail)
     return {
       close: () => {
@@ -112,7 +107,12 @@ class NatsSource implements Source {
     maxBytes: number,
     sink: RangeSink,
   ): Promise<RangeEnd> {
-    return new RangeRead(this.#api, this.#options, this.#clock, stream, partition).read(from, to, maxBytes, sink)
+    return new RangeRead(this.#api, this.#options, this.#context.clock, stream, partition).read(
+      from,
+      to,
+      maxBytes,
+      sink,
+    )
   }
 
   async publish(stream: StreamInfo, records: readonly OutRecord[]): Promise<Ack[]> {
@@ -120,7 +120,7 @@ class NatsSource implements Source {
   }
 
   settings(stream: StreamInfo): Promise<NatsSettings> {
-    return familySettings(this.#api, stream, this.#clock)
+    return familySettings(this.#api, stream, this.#context.clock)
   }
 
   async close(): Promise<void> {
@@ -131,6 +131,3 @@ class NatsSource implements Source {
     ])
   }
 }
-
-const missing = (stream: string) =>
-  new CarillonError('stream_missing', `expected the JetStream stream ${stream}, found none; describe the stream again`)

@@ -1,12 +1,11 @@
 import type { NatsConnection } from '@nats-io/transport-node'
 import type { Clock } from '../../base/clock.ts'
-import type { Random } from '../../base/random.ts'
 import { backOffMs, Pause } from '../pause.ts'
 import type { SourceContext, StreamInfo, Tail, TailSink } from '../source.ts'
 import { TailHealth } from '../tail-health.ts'
 import { JetStreamApi, type StreamFacts } from './api.ts'
 import { describeFamily, streamOf } from './family.ts'
-import { Link, type LinkHost } from './link.ts'
+import { Link, type LinkContext, type LinkHost } from './link.ts'
 import type { NatsOptions } from './options.ts'
 import { PartitionReader, type ReaderHost } from './partition-reader.ts'
 import { deniedText } from './problems.ts'
@@ -54,10 +53,9 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
     from: readonly number[],
     sink: TailSink,
     options: NatsOptions,
-    context: SourceContext,
-    clock: Clock,
-    random: Random,
+    context: SourceContext & LinkContext,
   ) {
+    const { clock } = context
     this.name = stream.name
     this.options = options
     this.sink = sink
@@ -69,7 +67,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
       if (!this.closed) sink.state(state, detail)
     })
     this.#health.found(stream.partitions, clock.monotonicMs())
-    this.api = new JetStreamApi(new Link(options, clock, random, this), options, clock)
+    this.api = new JetStreamApi(new Link(options, context, this), options, clock)
     this.#readers = Array.from(
       { length: stream.partitions },
       (_, partition) => new PartitionReader(this, partition, from[partition] ?? 0, false),
@@ -169,11 +167,14 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
     this.#dueMs.set(reader, this.#clock.monotonicMs() + confirmMs)
   }
 
-  async familyChanged(): Promise<boolean> {
+  async familyChanged(reader: PartitionReader): Promise<boolean> {
     const zero = await this.api.stream(streamOf(this.name, 0))
     const changed = zero?.created !== this.#incarnation
-    if (changed) this.#pause.wake()
-    return changed
+    if (!changed) return false
+    this.endTurn(reader)
+    this.#dueMs.set(reader, this.#clock.monotonicMs() + missingMs)
+    this.#pause.wake()
+    return true
   }
 
   #forgetTurns(): void {
