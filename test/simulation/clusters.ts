@@ -1,21 +1,14 @@
-import type { SimBroker } from './broker.ts'
 import { clusterOf } from './many-streams.ts'
-import type { SimulatedCluster, SourceKind } from './simulated-source.ts'
+import type { ClusterSurroundings, SimulatedCluster, SourceKind } from './simulated-source.ts'
 import { SimSource } from './source.ts'
-import type { VirtualTime } from './virtual-time.ts'
+import { JetStreamCluster } from './wire/jetstream-cluster.ts'
 import { KafkaCluster } from './wire/kafka-cluster.ts'
-
-/** What one stream of a cluster is built on. */
-export interface ClusterSurroundings {
-  readonly time: VirtualTime
-  readonly broker: SimBroker
-  readonly seed: number
-}
 
 const makers: Readonly<Record<SourceKind, (surroundings: ClusterSurroundings) => SimulatedCluster>> = {
   model: ({ time, broker }) => ({
     open: (process, random, batch) => new SimSource(time, process, broker, random, batch),
   }),
+  jetstream: (surroundings) => new JetStreamCluster(surroundings),
   kafka: ({ time, broker, seed }) => new KafkaCluster(time, broker, seed),
 }
 

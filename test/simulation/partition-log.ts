@@ -48,6 +48,12 @@ export interface EpochStart {
   readonly offset: number
 }
 
+/** Somebody who needs a part of the log to find out that it was rewritten: retention spares that. */
+export interface Pin {
+  /** What the log may begin with, at most. */
+  readonly mostFirst: number
+}
+
 export type NewRecord = Pick<LogRecord, 'key' | 'value' | 'event' | 'timeMs' | 'damaged' | 'transaction'>
 
 /** One partition of one incarnation, with all of its past. */
@@ -71,6 +77,7 @@ export class PartitionLog {
   epoch = 0
   /** Where each open transaction begins. */
   readonly #open = new Map<number, number>()
+  readonly pins = new Set<Pin>()
   /** Fetches that wait for a change. */
   readonly #waiters: (() => void)[] = []
 
@@ -128,8 +135,9 @@ export class PartitionLog {
   }
 
   retain(first: number, nowMs: number): void {
-    if (first <= this.first) return
-    this.first = Math.min(first, this.head)
+    const spared = Math.min(first, this.head, ...[...this.pins].map(({ mostFirst }) => mostFirst))
+    if (spared <= this.first) return
+    this.first = spared
     this.#drop(({ offset }) => offset < this.first, 'retention', nowMs)
     this.#changed(nowMs)
   }

@@ -1,7 +1,8 @@
 import type { Random } from '../../src/base/random.ts'
 import type { Generations } from '../../src/log/record.ts'
 import type { Source } from '../../src/source/source.ts'
-import type { Process } from './virtual-time.ts'
+import type { SimBroker } from './broker.ts'
+import type { Process, VirtualTime } from './virtual-time.ts'
 
 /** A gateway's source as a history handles it: what stands behind it is a model of the broker at some depth. */
 export interface SimulatedSource extends Source {
@@ -30,8 +31,15 @@ export interface SimulatedCluster {
   heal?(): void
 }
 
+/** What a cluster is built on. */
+export interface ClusterSurroundings {
+  readonly time: VirtualTime
+  readonly broker: SimBroker
+  readonly seed: number
+}
+
 /** Each kind of cluster, and the generations of its records; undefined = the seed draws them. */
-export const sourceKinds = { model: undefined, kafka: 'epochs' } as const satisfies Record<
+export const sourceKinds = { model: undefined, jetstream: 'times', kafka: 'epochs' } as const satisfies Record<
   string,
   Generations | undefined
 >

@@ -1,0 +1,128 @@
+import type { StreamInfo, Tail, TailSink } from '../../src/source/source.ts'
+import type { SimBroker } from './broker.ts'
+import type { PartitionLog, Pin } from './partition-log.ts'
+
+/**
+ * Where a tail stands in one partition, and of which rewrites it knows: of those that happened beyond its place, or that it told. It pins what
+ * it needs of the log to find the others.
+ */
+class Standing implements Pin {
+  readonly #log: PartitionLog
+  #next: number
+  #known: number
+
+  constructor(log: PartitionLog, next: number) {
+    this.#log = log
+    this.#next = next
+    this.#known = log.rewrites.length
+    log.pins.add(this)
+  }
+
+  get mostFirst(): number {
+    this.#look()
+    return this.#known < this.#log.rewrites.length ? this.#next - 1 : Number.POSITIVE_INFINITY
+  }
+
+  moved(next: number): void {
+    this.#look()
+    this.#next = next
+  }
+
+  rewritten(from: number): void {
+    const unknown = this.#log.rewrites.slice(this.#known)
+    if (unknown.every((rewrite) => rewrite.from >= from)) this.#known = this.#log.rewrites.length
+    this.#next = from
+  }
+
+  leave(): void {
+    this.#log.pins.delete(this)
+  }
+
+  #look(): void {
+    const { rewrites } = this.#log
+    while (this.#known < rewrites.length && rewrites[this.#known]!.from >= this.#next) this.#known++
+  }
+}
+
+/** A real adapter's tail: what it knows of the stream is part of what clients are owed, so the broker hears of it. */
+class Watched implements TailSink, Tail {
+  partitions = 0
+  incarnation = ''
+  readonly #broker: SimBroker
+  readonly #sink: TailSink
+  readonly #tail: Tail
+  #standings: Standing[] = []
+
+  constructor(
+    broker: SimBroker,
+    stream: StreamInfo,
+    from: readonly number[],
+    sink: TailSink,
+    open: (sink: TailSink) => Tail,
+  ) {
+    this.#broker = broker
+    this.#sink = sink
+    broker.watchers.add(this)
+    this.#learned(stream, from)
+    this.#tail = open(this)
+  }
+
+  metadataChanged(): void {}
+
+  close(): Promise<void> {
+    this.#broker.watchers.delete(this)
+    for (const standing of this.#standings) standing.leave()
+    this.#broker.learned()
+    return this.#tail.close()
+  }
+
+  record(record: Parameters<TailSink['record']>[0]): void {
+    this.#standings[record.partition]?.moved(record.offset + 1)
+    this.#sink.record(record)
+  }
+
+  end(partition: number, next: number, offsets: Parameters<TailSink['end']>[2]): void {
+    this.#standings[partition]?.moved(next)
+    this.#sink.end(partition, next, offsets)
+  }
+
+  lost(partition: number, from: number, to: number, reason: Parameters<TailSink['lost']>[3]): void {
+    const standing = this.#standings[partition]
+    if (reason === 'rewritten') standing?.rewritten(from)
+    else standing?.moved(to + 1)
+    this.#sink.lost(partition, from, to, reason)
+  }
+
+  state(state: Parameters<TailSink['state']>[0], detail: string): void {
+    this.#sink.state(state, detail)
+  }
+
+  recreated(info: StreamInfo): void {
+    for (const standing of this.#standings.splice(0)) standing.leave()
+    this.#sink.recreated(info)
+    this.#learned(info, [])
+  }
+
+  grown(info: StreamInfo): void {
+    this.#sink.grown(info)
+    this.#learned(info, [])
+  }
+
+  #learned({ partitions, incarnation }: StreamInfo, from: readonly number[]): void {
+    this.partitions = partitions
+    this.incarnation = incarnation
+    const { firstOffset, current } = this.#broker
+    const logs = current.id === incarnation ? current.logs.slice(0, partitions) : []
+    for (let p = this.#standings.length; p < logs.length; p++)
+      this.#standings.push(new Standing(logs[p]!, from[p] ?? firstOffset))
+    this.#broker.learned()
+  }
+}
+
+export const watchedTail = (
+  broker: SimBroker,
+  stream: StreamInfo,
+  from: readonly number[],
+  sink: TailSink,
+  open: (sink: TailSink) => Tail,
+): Tail => new Watched(broker, stream, from, sink, open)

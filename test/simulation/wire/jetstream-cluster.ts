@@ -1,0 +1,123 @@
+import { type Random, seededRandom } from '../../../src/base/random.ts'
+import type { LinkContext } from '../../../src/source/jetstream/link.ts'
+import { type NatsOptions, natsDefaults } from '../../../src/source/jetstream/options.ts'
+import { NatsSource } from '../../../src/source/jetstream/source.ts'
+import type { SourceContext, StreamInfo, Tail, TailSink } from '../../../src/source/source.ts'
+import type { SimBroker } from '../broker.ts'
+import type { BrokerFault, ClusterSurroundings, SimulatedCluster, SimulatedSource } from '../simulated-source.ts'
+import type { Process, VirtualTime } from '../virtual-time.ts'
+import { watchedTail } from '../watched-tail.ts'
+import { Line } from './jetstream-connection.ts'
+import { type Step, stateOf } from './jetstream-faults.ts'
+import { ModelServer } from './jetstream-server.ts'
+
+const below = (x: number, count: number): number => Math.floor(x * count)
+
+/** The real adapter of JetStream, over a model of its server. */
+export class JetStreamCluster implements SimulatedCluster {
+  readonly #time: VirtualTime
+  readonly #broker: SimBroker
+  readonly #server: ModelServer
+  readonly #options: NatsOptions
+
+  constructor({ time, broker, seed }: ClusterSurroundings) {
+    const random = seededRandom(seed)
+    this.#time = time
+    this.#broker = broker
+    this.#server = new ModelServer(time, broker, random)
+    const maxHeldBytes = random.next() < 0.3 ? 2000 : natsDefaults.maxHeldBytes
+    this.#options = { ...natsDefaults, servers: ['simulated'], maxHeldBytes }
+  }
+
+  open(process: Process, random: Random, batch: number): SimulatedSource {
+    this.#server.batch = batch
+    const line = new Line(this.#time, process, this.#server, random)
+    return new ModelledSource(this.#options, line, this.#broker)
+  }
+
+  fault({ x, y, z }: BrokerFault): string {
+    const kinds = Object.entries(faults)
+    const [name, happen] = kinds[below(x, kinds.length)]!
+    happen(this.#server, this.#broker, this.#time, y, z)
+    return name
+  }
+
+  heal(): void {
+    this.#server.faults.heal()
+  }
+}
+
+type Happen = (server: ModelServer, broker: SimBroker, time: VirtualTime, y: number, z: number) => void
+
+const steps: readonly Step[] = ['info', 'get', 'create', 'next']
+
+const faults: Readonly<Record<string, Happen>> = {
+  'retention takes one record': (_server, broker, time, y) => {
+    const log = broker.missing ? undefined : broker.log(below(y, broker.partitions))
+    log?.retain(log.first + 1, time.nowMs)
+  },
+  'retention will pass between two questions': ({ faults }, _broker, _time, y, z) => {
+    faults.retention.set(steps[below(y, steps.length)]!, 1 + below(z ** 2, 12))
+  },
+  'retention takes everything': (_server, broker, time, y) => {
+    const log = broker.missing ? undefined : broker.log(below(y, broker.partitions))
+    log?.retain(log.head, time.nowMs)
+  },
+  'a server that is behind will answer once': ({ faults }, broker, _time, y) => {
+    if (broker.missing) return
+    const log = broker.log(below(y, broker.partitions))
+    faults.stale.set(log, stateOf(log))
+  },
+  'consumers will be refused': ({ faults }, _broker, _time, y) => {
+    faults.refusing = 1 + below(y, 4)
+  },
+  'a consumer falls silent': ({ consumers }, _broker, _time, y) => {
+    const consumer = [...consumers.values()][below(y, consumers.size)]
+    if (consumer !== undefined) consumer.silent = true
+  },
+  'a consumer is deleted': ({ consumers }, _broker, _time, y) => {
+    const key = [...consumers.keys()][below(y, consumers.size)]
+    if (key !== undefined) consumers.delete(key)
+  },
+  'messages are lost on their way': ({ consumers, faults }, _broker, _time, y, z) => {
+    const consumer = [...consumers.values()][below(y * 2, consumers.size)]
+    if (consumer !== undefined) consumer.losing = 1 + below(z, 3)
+    else faults.losing = 1 + below(z, 3)
+  },
+  'chunks will end early': ({ faults }, _broker, _time, y) => faults.endEarly(1 + below(y, 3)),
+  'answers will be lost': ({ faults }, _broker, _time, y) => {
+    faults.losingAnswers = 1 + below(y, 2)
+  },
+  'the server restarts': (server, _broker, _time, y) => server.restart(y * 2500),
+}
+
+class ModelledSource extends NatsSource implements SimulatedSource {
+  /** Retention spares what its tails need for that. */
+  readonly tellsGoneRewrites = true
+  readonly #line: Line
+  readonly #broker: SimBroker
+
+  constructor(options: NatsOptions, line: Line, broker: SimBroker) {
+    const { process: clock, random } = line
+    const context: SourceContext & LinkContext = { clock, random, dial: (how) => line.dial(how), log: () => {} }
+    super(options, context)
+    this.#line = line
+    this.#broker = broker
+  }
+
+  get latencyMs(): number {
+    return this.#line.latencyMs
+  }
+
+  set latencyMs(ms: number) {
+    this.#line.latencyMs = ms
+  }
+
+  setAway(away: boolean): void {
+    this.#line.setAway(away)
+  }
+
+  override tail(stream: StreamInfo, from: readonly number[], sink: TailSink): Tail {
+    return watchedTail(this.#broker, stream, from, sink, (watched) => super.tail(stream, from, watched))
+  }
+}

@@ -1,0 +1,169 @@
+import { type PartitionLog, visible } from '../partition-log.ts'
+import type { ModelConnection } from './jetstream-connection.ts'
+import { ackSubject, recordMessage, statusHeaders } from './jetstream-messages.ts'
+
+/** What a consumer takes from its server. */
+export interface ConsumerHost {
+  /** The way in which reply subjects name stream and consumer. */
+  placeOf(consumer: Consumer): string
+  /** It is not there any more: its stream was deleted or rewritten, or its connection is gone. */
+  isGone(consumer: Consumer): boolean
+  /** Runs at the server, after up to `ms`. */
+  soon(ms: number, run: () => void): void
+  later(ms: number, run: () => void): void
+}
+
+export interface ConsumerSettings {
+  readonly stream: string
+  readonly name: string
+  readonly start: number
+  /** Where messages are sent; undefined = it is pulled. */
+  readonly deliverTo: string | undefined
+  readonly heartbeatMs: number
+  /** Messages that it will lose on their way, its first ones. */
+  readonly losing: number
+  /** Messages that are sent at once, at most. */
+  readonly batch: number
+}
+
+/** Messages between two questions of flow control, and how many questions may be open. */
+const flowMessages = 12
+const maxFlowQuestions = 2
+/** How long the server takes between two batches, ms. */
+const betweenMs = 2
+
+const nothing = Buffer.alloc(0)
+
+/** An ephemeral consumer in the server's memory, without acknowledgements. */
+export class Consumer {
+  readonly log: PartitionLog
+  readonly rewrites: number
+  readonly settings: ConsumerSettings
+  readonly connection: ModelConnection
+  /** The next sequence that is sent. */
+  next: number
+  sequence = 0
+  /** It sends nothing any more, and does not say so. */
+  silent = false
+  /** Messages that it will lose on their way. */
+  losing: number
+  deleted = false
+  readonly #host: ConsumerHost
+  /** Questions of flow control without an answer, oldest first. */
+  readonly #flow: string[] = []
+  #sinceFlow = 0
+  #isScheduled = false
+  #saidSomething = true
+
+  constructor(host: ConsumerHost, log: PartitionLog, connection: ModelConnection, settings: ConsumerSettings) {
+    this.#host = host
+    this.log = log
+    this.rewrites = log.rewrites.length
+    this.connection = connection
+    this.settings = settings
+    this.next = settings.start
+    this.losing = settings.losing
+  }
+
+  /** Begins to push. */
+  begin(): void {
+    this.#schedule()
+    this.#host.later(this.settings.heartbeatMs, () => this.#beat())
+  }
+
+  flowed(subject: string): void {
+    if (!this.#flow.includes(subject)) return
+    this.#flow.length = 0
+    this.#schedule()
+  }
+
+  // Pushed
+
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.#host.soon(betweenMs, () => {
+      this.#isScheduled = false
+      this.#push()
+    })
+  }
+
+  #push(): void {
+    if (this.#host.isGone(this) || this.silent) return
+    const { batch, deliverTo } = this.settings
+    // What was asked for a moment ago is not wanted any more.
+    if (this.#flow.length >= maxFlowQuestions || !this.connection.interest.has(deliverTo!)) return
+    if (this.#show(batch, deliverTo!)) this.#schedule()
+    else this.log.wait(() => this.#schedule())
+  }
+
+  /** Sends up to `most` messages; true when there are more. */
+  #show(most: number, to: string): boolean {
+    const entries = visible(this.log, Math.max(this.next, this.log.first), this.log.head)
+    for (const [i, record] of entries.slice(0, most).entries()) {
+      this.next = record.offset + 1
+      const counted = { consumerSequence: ++this.sequence, pending: entries.length - 1 - i }
+      this.#saidSomething = true
+      if (this.losing > 0) this.losing--
+      else
+        this.connection.send(
+          recordMessage(this.settings.stream, to, record, ackSubject(this.#host.placeOf(this), record, counted)),
+        )
+      if (++this.#sinceFlow >= flowMessages) this.#askForFlow(to)
+    }
+    return entries.length > most
+  }
+
+  #askForFlow(to: string): void {
+    this.#sinceFlow = 0
+    const { stream, name } = this.settings
+    const reply = `$JS.FC.${stream}.${name}.${this.sequence}`
+    this.#flow.push(reply)
+    this.connection.send({ to, subject: to, reply, headers: statusHeaders('100 FlowControl Request'), data: nothing })
+  }
+
+  #beat(): void {
+    if (this.#host.isGone(this)) return
+    const { heartbeatMs, deliverTo: to } = this.settings
+    this.#host.later(heartbeatMs, () => this.#beat())
+    const isDue = !this.#saidSomething && !this.silent
+    this.#saidSomething = false
+    if (!isDue) return
+    const [stalled] = this.#flow
+    const headers = statusHeaders('100 Idle Heartbeat', {
+      'Nats-Last-Consumer': String(this.sequence),
+      'Nats-Last-Stream': String(this.next - 1),
+      ...(stalled === undefined ? {} : { 'Nats-Consumer-Stalled': stalled }),
+    })
+    this.connection.send({ to: to!, subject: to!, headers, data: nothing })
+  }
+
+  // Pulled
+
+  /** Answers one request that does not wait; `most` = it ends by itself behind so many messages, with `status`. */
+  pull(to: string, { batch, maxBytes }: { batch: number; maxBytes: number }, early?: { most: number; status: string }) {
+    const entries = visible(this.log, Math.max(this.next, this.log.first), this.log.head)
+    let left = maxBytes
+    let sent = 0
+    const end = (status: string) =>
+      this.connection.send({ to, subject: to, headers: statusHeaders(status), data: nothing })
+    for (const record of entries.slice(0, batch)) {
+      if (early !== undefined && sent >= early.most) return end(early.status)
+      const counted = { consumerSequence: this.sequence + 1, pending: entries.length - 1 - sent }
+      const message = recordMessage(
+        this.settings.stream,
+        to,
+        record,
+        ackSubject(this.#host.placeOf(this), record, counted),
+      )
+      left -= message.subject.length + message.reply!.length + message.headers!.length + message.data.length
+      if (left < 0) return end('409 Message Size Exceeds MaxBytes')
+      this.next = record.offset + 1
+      this.sequence++
+      sent++
+      if (this.losing > 0) this.losing--
+      else this.connection.send(message)
+    }
+    if (sent < batch) end('404 No Messages')
+  }
+}
