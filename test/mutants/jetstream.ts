@@ -4,8 +4,8 @@ export const jetstreamMutants: readonly Mutant[] = [
   {
     name: 'what a new consumer brings again is shown again',
     file: 'source/jetstream/partition-reader.ts',
-    from: '    if (delivery.streamSequence < this.next) return\n',
-    to: '',
+    from: '      this.#compare()\n      return\n',
+    to: '      this.#compare()\n',
     by: { unit: 'test/source/jetstream-reader.test.ts' },
     breaks: 'each record is shown once, in order',
   },
