@@ -8,6 +8,7 @@ STAMP = node_modules/.package-lock.json
 UNIT = $(shell find test -name '*.test.ts' -not -path 'test/real/*' | sort)
 SEEDS = 1-2000
 FRESH = 1000
+# Over the models of brokers below the real adapters.
 WIRE = 1-120
 MINUTES = 30
 FAULTS = 100
@@ -51,6 +52,7 @@ unit:
 simulate: install ## histories of a whole cluster on virtual time, held against the promises: make simulate SEEDS=1-100000
 	@$(RUN) scripts/simulate.ts --seeds $(SEEDS) --failed --fresh $(FRESH)
 	@$(RUN) scripts/simulate.ts --source jetstream --seeds $(WIRE)
+	@$(RUN) scripts/simulate.ts --source kafka --seeds $(WIRE)
 
 fresh: install ## the simulated histories that `make test` draws anew for the code as it lies here: run it before a commit
 	@$(RUN) scripts/simulate.ts --fresh $(FRESH)

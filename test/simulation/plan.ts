@@ -221,7 +221,16 @@ function withFaults(seed: number, source: SourceKind, actions: Action[]): Action
     const atMs = random.next() * endMs
     return { atMs, kind: 'brokerFault', x: random.next(), y: random.next(), z: random.next() } as const
   })
-  return [...actions, ...more].sort((a, b) => a.atMs - b.atMs)
+  return [...actions, ...more, ...damageInARow(random, source, endMs)].sort((a, b) => a.atMs - b.atMs)
+}
+
+/** Share of Kafka's histories in which several records that follow one another are damaged. */
+const damagedShare = 0.25
+
+function damageInARow(random: Random, source: SourceKind, endMs: number): Action[] {
+  if (source !== 'kafka' || random.next() >= damagedShare) return []
+  const [atMs, x] = [random.next() * endMs, random.next()]
+  return Array.from({ length: between(random, [2, 5]) }, () => ({ atMs, kind: 'damage', x, y: 0, z: 0 }) as const)
 }
 
 /** Few, so that chains are long; among them some whose hashes collide. */

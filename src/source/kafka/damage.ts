@@ -1,15 +1,19 @@
+/** Offsets that are passed one by one where nobody can tell how much is damaged: good records behind a few damaged ones are not lost with them. */
+const singleSteps = 32
+
 /**
  * What to do about a place in the log that can't be read: fetch it once more, for the fault may have been on the way, then
- * pass it. Where nobody can tell how much is damaged, ever larger steps are taken, so that it ends.
+ * pass it. Where nobody can tell how much is damaged, single steps are followed by ever larger ones, so that it ends.
  */
 export class Damage {
   #seenAt = -1
-  #step = 1
+  /** Steps of unknown extent in a row. */
+  #steps = 0
 
   /** A batch was read: the next trouble is another one. */
   read(): void {
     this.#seenAt = -1
-    this.#step = 1
+    this.#steps = 0
   }
 
   /**
@@ -22,8 +26,8 @@ export class Damage {
       return undefined
     }
     this.#seenAt = -1
-    let to = last ?? offset + this.#step - 1
-    this.#step = last === undefined ? this.#step * 2 : 1
+    let to = last ?? offset + 2 ** Math.max(0, this.#steps - singleSteps + 1) - 1
+    this.#steps = last === undefined ? this.#steps + 1 : 0
     if (head >= 0) to = Math.min(to, head - 1)
     return Math.max(to, offset)
   }
