@@ -2,6 +2,7 @@ import type { Connection, Handlers, Wish } from '../../src/client/connection.ts'
 import type { ReceivedEvent, ReceivedGap } from '../../src/client/received.ts'
 import type { ServerFrame } from '../../src/wire/frames.ts'
 import type { Position } from '../../src/wire/token.ts'
+import { Conversation } from './conversation.ts'
 import { Overheard } from './overheard.ts'
 import { shownToken } from './shown.ts'
 import { type SimStream, streamOf } from './streams.ts'
@@ -100,15 +101,19 @@ export class OverheardStreams {
   readonly #streams: readonly SimStream[]
   readonly #verdict: Verdict
   readonly #byStream: ReadonlyMap<SimStream, Overheard>
+  readonly #conversation: Conversation
+  #gateway: GatewayKnowledge | undefined
 
   constructor(separate: boolean, { streams, verdict, nowMs }: Bookkeeping) {
     this.#streams = streams
     this.#verdict = verdict
+    this.#conversation = new Conversation(separate)
     this.#byStream = new Map(streams.map((stream) => [stream, new Overheard(separate, stream.truth, verdict, nowMs)]))
   }
 
   /** `together` = all that is asked for in the same request. */
   asks(wish: Wish, witnesses: Witnesses, together: readonly Wish[]): void {
+    this.#conversation.asks(wish.ref)
     for (const [stream, overheard] of this.#byStream) {
       const here = together.filter(({ subject }) => stream.truth.carries(subject))
       overheard.asks(wish, witnesses.in(stream), here.length < 2)
@@ -116,6 +121,7 @@ export class OverheardStreams {
   }
 
   reached(gateway: GatewayKnowledge): void {
+    this.#gateway = gateway
     for (const overheard of this.#byStream.values()) overheard.reached(gateway)
   }
 
@@ -144,6 +150,7 @@ export class OverheardStreams {
         of.subscribe?.(wish)
       },
       unsubscribe: (ref) => {
+        this.#conversation.leaves(ref)
         for (const overheard of this.#byStream.values()) overheard.leaves(ref)
         of.unsubscribe?.(ref)
       },
@@ -153,6 +160,8 @@ export class OverheardStreams {
   }
 
   #frame(frame: ServerFrame): void {
+    const fault = this.#conversation.next(frame, this.#gateway)
+    if (fault !== undefined) this.#verdict.broken('conversation', fault)
     if (frame.kind !== 'delivery' && frame.kind !== 'gap') {
       for (const overheard of this.#byStream.values()) overheard.frame(frame)
       return

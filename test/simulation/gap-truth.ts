@@ -14,6 +14,7 @@ export interface Asked {
   readonly last: number | undefined
   /** Positions of the request's tokens. */
   readonly presented: readonly Position[]
+  readonly atMs: number
   /** How far its gateway had read then, by `placeOf`; undefined = nobody noted it. */
   readonly heads: ReadonlyMap<string, number> | undefined
 }

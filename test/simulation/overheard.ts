@@ -1,8 +1,10 @@
 import type { Connection, Handlers, Wish } from '../../src/client/connection.ts'
 import type { Delivery, Gap, ServerFrame } from '../../src/wire/frames.ts'
 import { decodeToken, type Position } from '../../src/wire/token.ts'
+import { lastFault, lateFault } from './duties.ts'
 import { placeOf } from './excuses.ts'
 import { type Asked, gapFault } from './gap-truth.ts'
+import type { LogRecord } from './partition-log.ts'
 import { shown, shownToken } from './shown.ts'
 import type { Truth } from './truth.ts'
 import type { Verdict } from './verdict.ts'
@@ -13,6 +15,10 @@ interface Served {
   readonly witness: Witness
   /** Of a poll: the present request. */
   asked: Asked
+  /** What was asked for when the connection, or it on this connection, began; then `given` and `told` count. */
+  first: Asked
+  readonly given: Set<LogRecord>
+  readonly told: Set<string>
   /** Told to be live. */
   live: boolean
   /** Offset of the last record that this connection gave it, by incarnation and partition. */
@@ -45,17 +51,22 @@ export class Overheard {
 
   asks({ ref, after, last, policy }: Wish, witness: Witness, isOne = true): void {
     const presented = after.filter(isToken).flatMap((token) => decodeToken(token))
-    const asked = { subject: witness.subject, isLatest: policy === 'latest', last, presented, heads: this.#heads() }
-    this.#byRef.set(ref, { witness, asked, live: false, last: new Map() })
+    const { subject } = witness
+    const isLatest = policy === 'latest'
+    const asked = { subject, isLatest, last, presented, atMs: this.#nowMs(), heads: this.#heads() }
+    const heard = { given: new Set<LogRecord>(), told: new Set<string>() }
+    this.#byRef.set(ref, { witness, asked, first: asked, ...heard, live: false, last: new Map() })
     witness.asks(after, !this.#separate, !this.#separate && !isOne)
     if (this.#gateway !== undefined) witness.reached(this.#gateway)
   }
 
   reached(gateway: GatewayKnowledge): void {
+    const isFirst = this.#gateway === undefined
     this.#gateway = gateway
     const heads = this.#heads()
     for (const served of this.#byRef.values()) {
-      served.asked = { ...served.asked, heads }
+      served.asked = { ...served.asked, atMs: this.#nowMs(), heads }
+      if (isFirst) served.first = served.asked
       served.witness.reached(gateway)
     }
   }
@@ -136,8 +147,7 @@ export class Overheard {
       case 'live':
         for (const [ref, served] of this.#byRef) {
           if (frame.ref !== 0 && frame.ref !== ref) continue
-          served.live = true
-          served.witness.begins([], true)
+          this.#becomesLive(served)
         }
         break
       case 'delivery':
@@ -147,7 +157,7 @@ export class Overheard {
         this.#gap(frame)
         break
       case 'unsubscribed':
-        if (!this.#leaving.delete(frame.ref)) this.#fault(`unsubscribed ${frame.ref} was not asked for`)
+        this.#leaving.delete(frame.ref)
         break
       case 'pong': {
         const positions = frame.after === '' ? [] : decodeToken(frame.after)
@@ -170,7 +180,6 @@ export class Overheard {
 
   #delivery(delivery: Delivery): void {
     const { refs = [], after, partition, offset } = delivery
-    this.#requireKnown(refs)
     const record = this.#truth.find(delivery, delivery.event, this.#truth.incarnationOf(after, partition))
     if (record === undefined || record.hidden || record.damaged || record.seenMs > this.#nowMs()) {
       const what = record === undefined ? JSON.stringify({ ...delivery.event, data: '' }) : shown(record)
@@ -193,6 +202,7 @@ export class Overheard {
       if (isNamed && !isWanted) witness.broken('matching', `is named by ${shown(record)}`)
       if (!isWanted || (refs.length > 0 && !isNamed)) continue
       witness.received.given.add(record)
+      this.#given(served, record, isNamed)
       // With other partitions a ref that was told to be live is not so in each of them; SSE and poll may go back together.
       if (!isNamed && (!live || this.#truth.wasRepartitioned() || !this.#separate)) continue
       const place = placeOf(record.incarnation, partition)
@@ -202,14 +212,21 @@ export class Overheard {
     }
   }
 
-  /** Each was subscribed, and its end not told. */
-  #requireKnown(refs: readonly number[]): void {
-    const unknown = refs.find((ref) => !this.#byRef.has(ref) && !this.#leaving.has(ref))
-    if (unknown !== undefined) this.#fault(`ref ${unknown} is nobody's`)
+  #becomesLive(served: Served): void {
+    const isFirst = !served.live
+    served.live = true
+    served.witness.begins([], true)
+    // A poll that goes on asks for all that follows.
+    const fault = isFirst ? lastFault(this.#truth, { ...served, asked: served.first }, this.#separate) : undefined
+    if (fault !== undefined) served.witness.broken('last', fault)
   }
 
-  #fault(message: string): void {
-    this.#verdict.broken('conversation', `${this.name}: ${message}`)
+  /** What names no ref over a WebSocket may be for others. */
+  #given(served: Served, record: LogRecord, isNamed: boolean): void {
+    if (this.#separate && !isNamed) return
+    served.given.add(record)
+    const fault = lateFault(this.#truth, served.asked, record, this.#gateway, this.#nowMs())
+    if (fault !== undefined) served.witness.broken('time to live', fault)
   }
 
   #gap(gap: Gap): void {
@@ -221,11 +238,11 @@ export class Overheard {
       if (refs.length > 0 ? !refs.includes(ref) : !this.#truth.readsPartition(served.witness.subject, partition))
         continue
       asked.push(served.asked)
+      served.told.add(placeOf(incarnation.index, partition))
       served.witness.told(gap)
       if (refs.length > 0 && reason === 'repartitioned') served.live = false
       if (reason === 'rewritten' || reason === 'recreated') rewind(served.last, gap, incarnation.index)
     }
-    this.#requireKnown(refs)
     if (refs.length === 0 && this.#others) return
     for (const ref of refs) asked.push(...(this.#leaving.has(ref) ? [this.#leaving.get(ref)!.asked] : []))
     // The one subscription that its main reader serves names no ref.

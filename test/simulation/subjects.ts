@@ -15,6 +15,13 @@ export const collisions: Readonly<Record<number, readonly (readonly [string, str
 
 export const hashSeeds = Object.keys(collisions).map(Number)
 
+/** Subjects that share its hash under some seed. */
+export const matesOf = (subject: string): readonly string[] =>
+  Object.values(collisions)
+    .flat()
+    .filter((pair) => pair.includes(subject))
+    .flatMap((pair) => pair.filter((each) => each !== subject))
+
 export const plainSubjects = ['a.1', 'a.2', 'a.1.x', 'b.1', 'b.2', 'b.1.y', 'k']
 
 export const patterns = ['>', 'c.*', 'a.*', 'a.>', 'b.*', 'b.>', '*', '*.1', 'a.1.*']

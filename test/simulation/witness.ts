@@ -62,6 +62,8 @@ export class Witness implements Subscriber {
   /** It asked for the last events only of what was there. */
   readonly #lastOnly: number | undefined
   #presented: readonly Position[] = []
+  /** A gateway said where it stands. */
+  #hasPosition = false
   #checkedToken = ''
   delivered = 0
 
@@ -82,7 +84,11 @@ export class Witness implements Subscriber {
   asks(after: readonly string[], together: boolean, shared: boolean): void {
     this.together ||= together
     this.shared ||= shared
+    const hadPosition = this.#hasPosition
     this.presents(after.filter((token) => token.length > 8).flatMap((token) => decodeToken(token)))
+    if (hadPosition && this.#presented.length === 0) {
+      this.broken('resumes', `had a position, and asks for ${after.join(' ') || 'latest'}`)
+    }
     const named = new Set<number>()
     for (const position of this.#presented) {
       const incarnation = this.#truth.broker.byLog(position)
@@ -122,6 +128,7 @@ export class Witness implements Subscriber {
   begins(told: readonly Position[], isLive = false): void {
     const { beginning } = this
     const positions = told.filter((position) => !isGrowth(position))
+    this.#hasPosition ||= positions.length > 0
     if (beginning.incarnation >= 0) return
     // With `last` it is asked for anew, and counts from there, until its events have come.
     if (this.#lastOnly !== undefined && positions.length === 0 && !isLive) return
