@@ -1,7 +1,7 @@
 import type { Random } from '../../src/base/random.ts'
 import { Client } from '../../src/client/client.ts'
 import { jsonCodec } from '../../src/client/codec.ts'
-import type { Open, Transport } from '../../src/client/connection.ts'
+import type { Handlers, Open, Transport } from '../../src/client/connection.ts'
 import type { Environment, Happening, TabMeeting } from '../../src/client/environment.ts'
 import type { InboxOptions } from '../../src/client/inbox.ts'
 import { openPoll } from '../../src/client/poll.ts'
@@ -78,6 +78,8 @@ export class SimClient {
   readonly name: string
   readonly process: Process
   readonly plan: ClientPlan
+  /** Nothing happens any more that could end a connection of it. */
+  isUndisturbed = false
   /** Share of items whose handler takes a while. */
   slow = 0
   readonly #surroundings: ClientSurroundings
@@ -272,7 +274,12 @@ export class SimClient {
       this.#overheard.push(overheard)
       if (this.#overheard.length > 8) this.#overheard.shift()
       for (const wish of wishes) overheard.asks(wish, witnessOf(wish.subject, wish.after), wishes)
-      return overheard.connection(open(url, wishes, overheard.handlers(handlers), clock), witnessOf)
+      const heard = overheard.handlers(handlers)
+      const closed: Handlers['closed'] = (refused) => {
+        if (this.isUndisturbed) verdict.broken('steady', `${this.name}: its ${name} ended: ${refused?.code ?? 'lost'}`)
+        heard.closed(refused)
+      }
+      return overheard.connection(open(url, wishes, { ...heard, closed }, clock), witnessOf)
     }
     return { name, separate, open: overheardOpen }
   }

@@ -84,6 +84,11 @@ export class Connection {
     }
   }
 
+  /** What is sent does not arrive, and the client has not noticed. */
+  get isDead(): boolean {
+    return this.down.silent
+  }
+
   // The client's side
 
   /** Runs at the gateway, when the request has got there. */

@@ -1,5 +1,6 @@
 import { act, read } from './actions.ts'
 import type { SimBroker } from './broker.ts'
+import type { SimClient } from './client.ts'
 import type { ExcuseCounts } from './excuses.ts'
 import type { SimGateway } from './gateway.ts'
 import { inspect, inspectEmpty } from './inspect.ts'
@@ -24,6 +25,10 @@ const settleMs = 240_000
 const lookMs = 1000
 /** How long a quiet position may stay behind, virtual ms: a heartbeat or a poll is 25 s at most. */
 const renewalMs = 60_000
+/** What an event may take to who is live, virtual ms: latencies are tens of them. */
+const promptMs = 3000
+/** Share of the histories in which all stay connected for so long, virtual ms: a silence of 60 s is a dead connection. */
+const undisturbed = { share: 0.25, ms: 65_000 }
 /** What the last round of events may take, beside `readBackMs`, virtual ms. */
 const lastRoundMs = 120_000
 
@@ -64,8 +69,10 @@ async function happen(world: World): Promise<void> {
   if (verdict.failure !== undefined) return
   for (const subject of plan.subjects) world.publish(subject)
   verdict.note(() => 'a last event of each subject is published')
+  await promptly(world)
   await untilAllHave(world, lastRoundMs + readBackMs(world))
   await untilAllAreAtTheHead(world)
+  if (world.random.next() < undisturbed.share) await undisturbedly(world)
   for (const gateway of world.gateways) inspect(gateway, world.streams, verdict, true)
   await leaveAll(world)
 }
@@ -121,6 +128,31 @@ async function untilAllHave(world: World, withinMs: number): Promise<void> {
     return
   }
 }
+
+/** All are live: who has no dead connection has the last events soon. */
+async function promptly(world: World): Promise<void> {
+  const { time, verdict, clients } = world
+  const hearing = clients.filter((client) => !isDeaf(world, client))
+  const missingOf = () => hearing.map((client) => client.missing()).find((each) => each !== undefined)
+  const deadline = time.nowMs + promptMs
+  while (verdict.failure === undefined && time.nowMs < deadline) {
+    await time.runTo(time.nowMs + promptMs / 6)
+    if (missingOf() === undefined) return
+  }
+  const missing = missingOf()
+  if (missing !== undefined) verdict.broken('prompt', missing)
+}
+
+/** Nothing happens: no connection ends. */
+async function undisturbedly(world: World): Promise<void> {
+  const { time, clients } = world
+  for (const client of clients) client.isUndisturbed = !isDeaf(world, client)
+  await time.runTo(time.nowMs + undisturbed.ms)
+  for (const client of clients) client.isUndisturbed = false
+}
+
+const isDeaf = (world: World, { process }: SimClient): boolean =>
+  world.connectionsOf(process).some(({ isDead }) => isDead)
 
 /** Also who is given nothing comes to stand at the head, so that its token stays fresh. */
 async function untilAllAreAtTheHead({ time, verdict, clients }: World): Promise<void> {

@@ -12,6 +12,8 @@ export const promises = {
   conversation: 'frames come in the documented order, and only what was asked for is answered',
   last: '`last: n` gives the last n events of each subject, or tells that there may be more',
   'time to live': 'who catches up is not given what had expired when it asked',
+  prompt: 'who is live has an event soon',
+  steady: 'where nothing happens no connection ends',
   resumes: 'a subscription that had a position goes on from one',
   'true gap': 'a gap tells what really happened to the log, and a certain one what was really lost',
   quiet: 'when all is quiet every session is at the head',
