@@ -240,6 +240,8 @@ export class Overheard {
       asked.push(served.asked)
       served.told.add(placeOf(incarnation.index, partition))
       served.witness.told(gap)
+      // What is told to all may be about those only whom its reader serves.
+      if (refs.length > 0 || !this.#separate) served.witness.claimed(decodeToken(after), 'is told by a gap to stand at')
       if (refs.length > 0 && reason === 'repartitioned') served.live = false
       if (reason === 'rewritten' || reason === 'recreated') rewind(served.last, gap, incarnation.index)
     }
