@@ -93,4 +93,12 @@ export const edgeMutants: readonly Mutant[] = [
     by: { unit: 'test/edge/websocket.test.ts' },
     breaks: '`limits.maxFrameBytes` is the largest frame from a client',
   },
+  {
+    name: 'an event-stream that is quiet says nothing',
+    file: 'edge/sse.ts',
+    from: 'else if (!this.#renew()) this.#send(heartbeat)',
+    to: 'else this.#renew()',
+    by: 'simulation',
+    seeds: '1-300',
+  },
 ]

@@ -1,3 +1,4 @@
+import { isPattern } from '../../src/subject/subject.ts'
 import type { GapReason } from '../../src/wire/frames.ts'
 import type { LogRecord } from './partition-log.ts'
 import type { Truth } from './truth.ts'
@@ -138,63 +139,72 @@ export const excuses = {
 
   'in the wrong partition': ({ record, truth }) => truth.misplaced(record),
 
-  /** Of a rewrite that came shortly before nobody may have heard. */
+  /** Of a rewrite below its position that came shortly before nobody may have heard. */
   'rewritten, then created again': (each) =>
-    each.record.epoch > 0 && aGap(each, 'recreated', ({ incarnation }) => incarnation > each.record.incarnation),
+    each.record.epoch > 0 &&
+    aGap(each, 'recreated', ({ incarnation, partition, from }) => {
+      const { record } = each
+      return incarnation > record.incarnation && partition === record.partition && from > record.offset
+    }),
+
+  /** It was told of a log that came later still: of those between nobody was given anything. */
+  'in a log between two that it knew': (each) =>
+    aGap(each, 'recreated', ({ incarnation, before = -1 }) => {
+      return incarnation > each.record.incarnation && before < each.record.incarnation
+    }),
+
+  /** The new log has no such partition in which it could be told. */
+  'created again, without its partition': (each) =>
+    aGap(each, 'recreated', ({ incarnation }) => {
+      const { record, truth } = each
+      return (
+        incarnation > record.incarnation && truth.broker.incarnations[incarnation]!.logs[record.partition] === undefined
+      )
+    }),
 
   'created again, told in another partition': (each) =>
     aGap(each, 'recreated', ({ incarnation, partition }) => {
       return incarnation > each.record.incarnation && partition !== each.record.partition
     }),
 
-  'created again, from yet another log': (each) =>
-    aGap(each, 'recreated', ({ incarnation, before }) => {
-      return incarnation > each.record.incarnation && before !== each.record.incarnation
-    }),
+  /** Its subject is elsewhere in the new log, and was told there that the partitions are others. */
+  'created again, told as repartitioned': (each) =>
+    aGap(each, 'repartitioned', ({ incarnation }) => incarnation > each.record.incarnation),
 
+  /** Documented: all of it is given that the new log has. */
   'gone before it came to the new log': (each) =>
     aGap(each, 'recreated', (gap) => isHere(each, gap) && wasGone(each, gap)),
 
-  'gone before the rewrite was told': (each) =>
-    aGap(each, 'rewritten', (gap) => {
-      const { offset } = each.record
-      return isHere(each, gap) && wasGone(each, gap) && gap.from <= offset && gap.to >= offset
-    }),
-
+  /** Documented: an older partition goes on at its head. */
   'below its head in another partition': (each) =>
-    aGap(each, 'repartitioned', (gap) => isHere(each, gap) && each.record.offset < gap.from),
-
-  /** Where generations are times, a history is known as far as the gateway's index reaches. */
-  'below a rewrite by times': (each) =>
-    each.truth.broker.generations === 'times' &&
-    aGap(each, 'rewritten', (gap) => {
-      const { offset } = each.record
-      return isHere(each, gap) && gap.from <= offset && gap.next > offset
+    aGap(each, 'repartitioned', (gap) => {
+      return isHere(each, gap) && each.record.offset < gap.from && each.record.seenMs <= gap.atMs
     }),
-
-  /** Damage has no epoch: where a history begins with it, the agreement reaches past it. */
-  'damaged at a rewrite': (each) => each.record.damaged && aGap(each, 'rewritten', (gap) => isHere(each, gap)),
 
   'moved, and created again': (each) =>
     aGap(each, 'recreated', ({ incarnation, atMs }) => {
       return incarnation === each.record.incarnation && isMovedBy(each, atMs)
     }),
 
-  'created again, told as repartitioned': (each) => aGap(each, 'repartitioned', ({ atMs }) => atMs >= deletedMs(each)),
+  /** A pattern stands in the older partitions already: it is told in the new one only. */
+  'moved, as a pattern was told': (each) =>
+    isPattern(each.subscriber.subject) &&
+    aGap(each, 'repartitioned', ({ incarnation, atMs }) => {
+      return incarnation === each.record.incarnation && isMovedBy(each, atMs)
+    }),
 
-  'created again, told as unnamed': (each) => aGap(each, 'unnamed', ({ atMs }) => atMs >= deletedMs(each)),
-
-  'moved, told as repartitioned': (each) => aGap(each, 'repartitioned', ({ atMs }) => isMovedBy(each, atMs)),
-
-  'moved, told as unnamed': (each) => aGap(each, 'unnamed', ({ atMs }) => isMovedBy(each, atMs)),
+  /** Documented: a token that does not say how many partitions there were. */
+  'moved, told as unnamed': (each) =>
+    aGap(each, 'unnamed', ({ incarnation, partition, atMs }) => {
+      const { record, truth } = each
+      return incarnation === record.incarnation && truth.movedInto(record, partition, atMs)
+    }),
 } as const satisfies Record<string, Excuse>
 
 export type ExcuseName = keyof typeof excuses
 export const excuseNames = Object.keys(excuses) as ExcuseName[]
 
 const isMovedBy = ({ displacedMs }: Case, atMs: number): boolean => displacedMs !== undefined && atMs >= displacedMs
-
-const deletedMs = ({ record, truth }: Case): number => truth.broker.incarnations[record.incarnation]!.deletedMs
 
 /** How often each excuse was the only reason why a record counted as told, by subscription. */
 export class ExcuseCounts {

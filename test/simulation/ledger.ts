@@ -1,5 +1,5 @@
 import type { GapReason } from '../../src/wire/frames.ts'
-import { isSameLog, type Position } from '../../src/wire/token.ts'
+import type { Position } from '../../src/wire/token.ts'
 import { type ExcuseCounts, excuseNames, excuses, placeOf, type Subscriber, type ToldGap } from './excuses.ts'
 import type { LogRecord, PartitionLog } from './partition-log.ts'
 import type { Truth } from './truth.ts'
@@ -135,9 +135,11 @@ export class Ledger {
   }
 }
 
+/** Who stands in a later log has heard that this one is gone. */
 function isBelow(record: LogRecord, positions: readonly Position[], truth: Truth): boolean {
-  const log = truth.broker.incarnations[record.incarnation]!
-  return positions.some(
-    (each) => isSameLog(each, log) && each.partition === record.partition && each.offset > record.offset,
-  )
+  return positions.some((each) => {
+    if (each.partition !== record.partition) return false
+    const { index = -1 } = truth.broker.byLog(each) ?? {}
+    return index > record.incarnation || (index === record.incarnation && each.offset > record.offset)
+  })
 }

@@ -183,15 +183,13 @@ export class Truth {
     return growths.find(({ atMs }) => atMs >= writtenMs)?.before ?? logs.length
   }
 
-  /** Written while some gateways did not know yet that its subject lives there now: to those it was in the wrong place. */
-  tooEarly(record: LogRecord): boolean {
-    if (record.event === undefined) return false
-    const { subject } = record.event
-    const { growths } = this.broker.incarnations[record.incarnation]!
-    return growths.some(
-      ({ atMs, before, adoptedMs }) =>
-        record.writtenMs >= atMs && record.writtenMs <= adoptedMs && partitionOf(subject, before) !== record.partition,
-    )
+  /** Written while some gateways that read the partition did not know yet that its subject lives there now: to those it was in the wrong place. */
+  tooEarly({ event, incarnation, partition, writtenMs }: LogRecord): boolean {
+    if (event === undefined) return false
+    return this.broker.incarnations[incarnation]!.growths.some(({ atMs, before, adoptedMs }) => {
+      const isUnknown = writtenMs >= atMs && writtenMs <= adoptedMs && partition < before
+      return isUnknown && partitionOf(event.subject, before) !== partition
+    })
   }
 }
 

@@ -57,8 +57,9 @@ export class Witness implements Subscriber {
   readonly #nowMs: () => number
   /** The last event handed over, by subject, incarnation and partition. */
   readonly #last = new Map<string, LogRecord>()
-  /** The incarnation that it has positions of, by partition. */
+  /** The incarnation that it has positions of, by partition, as its connections say and as its handlers know. */
   readonly #stands = new Map<number, number>()
+  readonly #handedStands = new Map<number, number>()
   /** It asked for the last events only of what was there. */
   readonly #lastOnly: number | undefined
   #presented: readonly Position[] = []
@@ -94,6 +95,7 @@ export class Witness implements Subscriber {
       const incarnation = this.#truth.broker.byLog(position)
       if (incarnation === undefined) continue
       this.#stands.set(position.partition, incarnation.index)
+      if (!this.#handedStands.has(position.partition)) this.#handedStands.set(position.partition, incarnation.index)
       named.add(incarnation.index)
     }
     if (shared && named.size > 1) for (const index of named) this.mixed.add(index)
@@ -181,7 +183,7 @@ export class Witness implements Subscriber {
   }
 
   told(gap: Gap): ToldGap | undefined {
-    const told = this.#told(gap)
+    const told = this.#told(gap, this.#stands)
     if (told !== undefined) this.received.gap(told)
     return told
   }
@@ -203,7 +205,7 @@ export class Witness implements Subscriber {
   }
 
   gap(gap: ReceivedGap): void {
-    const told = this.#told(gap)
+    const told = this.#told(gap, this.#handedStands)
     if (told === undefined) return
     this.#handed.gap(told)
     if (told.reason !== 'rewritten' && told.reason !== 'recreated') return
@@ -262,11 +264,12 @@ export class Witness implements Subscriber {
     this.broken('covered', `${who} ${partition}@${offset} (${generation}), but lacks ${shown(record)}`)
   }
 
-  #told({ after, partition, from, to, reason }: Gap | ReceivedGap): ToldGap | undefined {
+  #told(gap: Gap | ReceivedGap, stands: Map<number, number>): ToldGap | undefined {
+    const { after, partition, from, to, reason } = gap
     const incarnation = this.#truth.incarnationOf(after, partition)
     if (incarnation === undefined) return undefined
-    const before = this.#stands.get(partition)
-    this.#stands.set(partition, incarnation.index)
+    const before = stands.get(partition)
+    stands.set(partition, incarnation.index)
     const end = to ?? Number.POSITIVE_INFINITY
     const next = this.#truth.positionIn(after, partition)?.offset ?? 0
     return { incarnation: incarnation.index, before, partition, from, to: end, next, reason, atMs: this.#nowMs() }
