@@ -153,6 +153,7 @@ export class Witness implements Subscriber {
   /** It is asked for from its start, as if no gateway had said where that is. */
   beginsAgain(token: string | undefined): void {
     if (token !== undefined) this.broken('missing', `starts anew, though it stands at ${shownToken(token)}`)
+    this.#hasPosition = false
     this.beginning.starts.clear()
     this.beginning.ms = Number.POSITIVE_INFINITY
     this.beginning.incarnation = -1
