@@ -320,6 +320,20 @@ test('a server that is behind once is no rewrite', async () => {
   assert.deepEqual(stage.sink.losses, [])
 })
 
+test('what a server said of a log that is gone is no doubt about the one that took its place', async () => {
+  const stage = await emptied(10)
+  stage.facts = { first: 4, head: 7 }
+  await stage.open()
+  stage.reader.restart()
+  stage.facts = { first: 1, head: 3 }
+  await stage.open()
+  for (const sequence of [1, 2]) stage.send(sequence)
+  stage.facts = { first: 1, head: 2 }
+  await stage.open()
+  assert.equal(stage.doubts, 2)
+  assert.deepEqual(stage.sink.losses, [])
+})
+
 test('a start beyond the end waits there', async () => {
   const stage = new Stage(1 << 20, 10)
   stage.facts = { first: 1, head: 8 }

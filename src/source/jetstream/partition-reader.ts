@@ -279,6 +279,7 @@ export class PartitionReader {
     this.#lastMs = -1
     this.#lastIsBelow = false
     this.#reached = false
+    this.#doubts = 0
   }
 
   /** The record below the start was read by others; by its time another history is known later. */
