@@ -29,10 +29,15 @@ export class Feeds {
     return this.#stream(feed.stream).partitions.length
   }
 
-  /** Whether events of a subject or pattern could be in the feed's partition when its stream had `count` of them. */
-  couldBeIn(feed: PartitionFeed, subject: string, count: number): boolean {
-    const places = this.#routing.partitionsFor(subject, () => count)
-    return places.some(({ stream, partitions }) => stream === feed.stream && partitions.includes(feed.partition))
+  /** Partitions of a stream that events of one of the subjects or patterns can be in, and could not when it had `count` of them. */
+  movedSince(stream: string, subjects: Iterable<{ readonly subject: string }>, count: number): ReadonlySet<number> {
+    const now = this.#stream(stream).partitions.length
+    const moved = new Set<number>()
+    for (const { subject } of subjects) {
+      const before = new Set(this.#routing.partitionsIn(stream, subject, count))
+      for (const each of this.#routing.partitionsIn(stream, subject, now)) if (!before.has(each)) moved.add(each)
+    }
+    return moved
   }
 
   readonly partitionCount = (stream: string): number => this.requireInfo(stream).partitions

@@ -82,6 +82,13 @@ export class RoutingTable {
     return places.map(([stream, partitions]) => ({ stream, partitions: [...partitions].sort((a, b) => a - b) }))
   }
 
+  /** Where events of a subject or pattern are in a stream of `count` partitions; nowhere where no route has any of it. */
+  partitionsIn(stream: string, subject: string, count: number): number[] {
+    const isTheirs = ({ config, subjects }: Route) =>
+      config.stream === stream && commonSubject(subjects, subject) !== undefined
+    return this.routes.filter(isTheirs).flatMap((route) => route.partitionsFor(subject, count))
+  }
+
   /** Whether a subject, given as bytes, may be in this partition of this stream. On the hot path. */
   check(
     stream: string,

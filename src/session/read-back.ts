@@ -66,7 +66,7 @@ interface Chunk {
 
 /** Where the records of a partition begin that are young enough. */
 interface Floor {
-  readonly incarnationHash: number
+  readonly rewrites: number
   readonly offset: number
   readonly askedMs: number
 }
@@ -263,15 +263,15 @@ export class ReadBack {
   }
 
   async #askFloor(feed: PartitionFeed, maxAgeMs: number): Promise<number> {
-    const { incarnationHash } = feed
+    const { rewrites } = feed
     const known = this.#floors.get(feed)
     const askedMs = this.#clock.monotonicMs()
     const goodForMs = Math.min(maxFloorAgeMs, maxAgeMs / 10)
-    if (known?.incarnationHash === incarnationHash && askedMs - known.askedMs < goodForMs) return known.offset
+    if (known?.rewrites === rewrites && askedMs - known.askedMs < goodForMs) return known.offset
     const offset = await this.#feeds.atTime(feed, Math.ceil(this.#clock.nowUs() / 1000) - maxAgeMs)
     // Another log by now has other offsets.
-    if (incarnationHash !== feed.incarnationHash) return 0
-    this.#floors.set(feed, { incarnationHash, offset, askedMs })
+    if (rewrites !== feed.rewrites) return 0
+    this.#floors.set(feed, { rewrites, offset, askedMs })
     return offset
   }
 

@@ -1,6 +1,7 @@
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
-import { type After, growthPartition, isGrowth, isSameLog, isSamePartition, type Position } from '../wire/token.ts'
+import { type After, isGrowth, isSameLog, type Position } from '../wire/token.ts'
 import type { OwedGap } from './gap.ts'
+import { knowledgeOf, type StreamKnowledge } from './knowledge.ts'
 
 /** Below `until`, a reader gives these offsets and no others. */
 export interface Only {
@@ -45,9 +46,8 @@ export function resolveStarts(
     case 'latest':
       return feeds.map((feed) => plain(feed, feed.window.head))
     case 'positions': {
-      const { positions } = after
-      const byPartition = Map.groupBy(positions, ({ partition }) => partition)
-      return feeds.map((feed) => judge(feed, feeds, positions, byPartition, growth))
+      const knowledge = knowledgeOf(after.positions, feeds)
+      return feeds.map((feed) => judge(feed, knowledge.get(feed.nameHash)!, growth))
     }
     case 'earliest':
       return Promise.all(feeds.map(async (feed) => plain(feed, await lookup.first(feed))))
@@ -59,10 +59,15 @@ export function resolveStarts(
 /** Positions of a token that none of the feeds answers for: carried through to the session's own tokens. */
 export function carriedPositions(after: After, feeds: readonly PartitionFeed[]): Position[] {
   if (after.kind !== 'positions') return []
-  const byPartition = Map.groupBy(feeds, ({ partition }) => partition)
+  const answered = new Map<number, Set<number>>()
+  for (const { nameHash, partition } of feeds) {
+    const partitions = answered.get(nameHash)
+    if (partitions === undefined) answered.set(nameHash, new Set([partition]))
+    else partitions.add(partition)
+  }
   const isAnswered = (position: Position) => {
-    const there = isGrowth(position) ? feeds : (byPartition.get(position.partition) ?? [])
-    return there.some(({ nameHash }) => nameHash === position.nameHash)
+    const partitions = answered.get(position.nameHash)
+    return partitions !== undefined && (isGrowth(position) || partitions.has(position.partition))
   }
   return after.positions.filter((position) => !isAnswered(position))
 }
@@ -81,16 +86,9 @@ export function startPosition({ feed, offset, generation = -1 }: Start): Positio
 const plain = (feed: PartitionFeed, offset: number): Start => ({ feed, offset, gaps: [] })
 
 /** Holds what a token says of this partition against the log that this gateway reads. */
-function judge(
-  feed: PartitionFeed,
-  feeds: readonly PartitionFeed[],
-  positions: readonly Position[],
-  byPartition: ReadonlyMap<number, readonly Position[]>,
-  growth: Growth,
-): Start {
-  const inPartition = byPartition.get(feed.partition) ?? []
-  const known = knownHere(feed, inPartition)
-  const count = knownCount(feed, byPartition.get(growthPartition) ?? [])
+function judge(feed: PartitionFeed, token: StreamKnowledge, growth: Growth): Start {
+  const known = token.at(feed.partition)
+  const { count, earlier } = token
   const isOwn = known !== undefined && isSameLog(known, feed) && growth.own
   if (!isOwn && count !== undefined && count < growth.count(feed) && growth.moved(feed, count)) {
     return movedInto(feed, known, count)
@@ -99,13 +97,14 @@ function judge(
   const { firstOffset, window } = feed
   const { head } = window
   if (count === growth.count(feed)) return unnamed(feed)
-  const earlier = earlierOnly(feed, positions)
-  if (earlier !== undefined) return recreatedStart(feed, earlier)
-  if (head > firstOffset ? isOlder(feed, positions) : mayBeNew(feed, feeds, positions)) {
-    const from = Math.max(feed.first, feed.firstOffset)
-    return { feed, offset: from, gaps: [owed('repartitioned', from, undefined, undefined)] }
-  }
-  return unnamed(feed)
+  if (token.isOlder(feed)) return repartitioned(feed)
+  if (earlier !== undefined) return recreatedStart(feed, inPartitionOf(feed, earlier))
+  return head <= firstOffset && token.mayBeNew(feed) ? repartitioned(feed) : unnamed(feed)
+}
+
+function repartitioned(feed: PartitionFeed): Start {
+  const from = Math.max(feed.first, feed.firstOffset)
+  return { feed, offset: from, gaps: [owed('repartitioned', from, undefined, undefined)] }
 }
 
 function unnamed(feed: PartitionFeed): Start {
@@ -115,10 +114,13 @@ function unnamed(feed: PartitionFeed): Start {
   return { feed, offset: head, gaps: [owed('unnamed', firstOffset, head - 1, undefined)] }
 }
 
-/** Where a subscription that is live goes on in a partition that its subjects come into: where its client's token stood, else at the head. */
-export function arrivingStart(feed: PartitionFeed, carried: readonly Position[]): Start {
+/**
+ * Where a subscription that is live goes on in a partition that its subjects come into: where its client's token stood, else at the head.
+ * `count`: how many partitions all who share that token know of; Infinity where it is of this subscription alone.
+ */
+export function arrivingStart(feed: PartitionFeed, carried: readonly Position[], count: number): Start {
   const inPartition = carried.filter((position) => position.partition === feed.partition)
-  return movedInto(feed, knownHere(feed, inPartition), Number.POSITIVE_INFINITY)
+  return movedInto(feed, knownHere(feed, inPartition), count)
 }
 
 /**
@@ -149,36 +151,13 @@ function judgeKnown(feed: PartitionFeed, known: Position): Start {
   return isSameLog(known, feed) ? judgeGeneration(feed, known) : recreatedStart(feed, known)
 }
 
-/** Where a token stands that names the stream, and its present incarnation nowhere: at the beginning of the partition in the earlier log. */
-function earlierOnly(feed: PartitionFeed, positions: readonly Position[]): Position | undefined {
-  const [earlier, ...more] = positions.filter(({ nameHash }) => nameHash === feed.nameHash)
-  if (earlier === undefined || [earlier, ...more].some((each) => isSameLog(each, feed))) return undefined
-  return { ...earlier, partition: feed.partition, offset: feed.firstOffset, generation: -1 }
-}
-
-/** Whether a token that names other partitions of the stream was given before this one was added. */
-function isOlder(feed: PartitionFeed, positions: readonly Position[]): boolean {
-  const { grownFrom } = feed
-  if (grownFrom === undefined) return false
-  // Those that were added with it say nothing: their clients may have been told of some and not of others yet.
-  const before = positions.filter((each) => isSameLog(each, feed) && each.partition < grownFrom.length)
-  return before.length > 0 && before.every(({ partition, offset }) => offset <= grownFrom[partition]!)
-}
-
-/**
- * Whether subjects may have come into an empty partition from others since the token was given: it is above all partitions that the
- * token names, or one that the token names is none of theirs any more.
- */
-function mayBeNew(
-  { partition, nameHash }: PartitionFeed,
-  feeds: readonly PartitionFeed[],
-  positions: readonly Position[],
-): boolean {
-  const named = positions.filter((each) => each.nameHash === nameHash)
-  if (named.length === 0) return false
-  const isElsewhere = (each: Position) => !feeds.some((feed) => isSamePartition(feed, each))
-  return named.every((each) => each.partition < partition) || named.some(isElsewhere)
-}
+/** The beginning of the feed's partition in the log of that position. */
+const inPartitionOf = ({ partition, firstOffset }: PartitionFeed, position: Position): Position => ({
+  ...position,
+  partition,
+  offset: firstOffset,
+  generation: -1,
+})
 
 /** A token agrees with this log up to where another history begins. */
 function judgeGeneration(feed: PartitionFeed, position: Position): Start {

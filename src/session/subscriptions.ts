@@ -155,7 +155,7 @@ export class Subscriptions implements LegOwner {
 
   /**
    * `then` runs at once where the broker need not be asked, and never for a subscription or session that is gone. Where `wanted` are
-   * other partitions than `feeds` by the time of the answer, the broker is asked anew.
+   * other partitions than `feeds` by the time of the answer, or one of their logs has become another one, the broker is asked anew.
    */
   #resolve(
     after: After,
@@ -169,12 +169,14 @@ export class Subscriptions implements LegOwner {
       then(starts)
       return
     }
+    const rewrites = feeds.map((feed) => feed.rewrites)
+    const isAsAsked = (feed: PartitionFeed, i: number) => feed === feeds[i] && feed.rewrites === rewrites[i]
     const gone = () => this.#owner.ended || subscriptions.every(({ closed }) => closed)
     starts
       .then((resolved) => {
         if (gone()) return
         const now = wanted()
-        if (now.length === feeds.length && now.every((feed, i) => feed === feeds[i])) then(resolved)
+        if (now.length === feeds.length && now.every(isAsAsked)) then(resolved)
         else this.#resolve(after, now, subscriptions, wanted, then)
       })
       .catch((error: unknown) => {
@@ -187,13 +189,17 @@ export class Subscriptions implements LegOwner {
 
   #growth(subscriptions: readonly Subscription[]): Growth {
     const { feeds } = this.#context
+    // A token says one number for each stream: looked up once, not for each partition.
+    const moved = new Map<string, ReadonlySet<number>>()
+    const movedOf = ({ stream }: PartitionFeed, count: number) => {
+      const known = moved.get(stream) ?? feeds.movedSince(stream, subscriptions, count)
+      moved.set(stream, known)
+      return known
+    }
     return {
       own: subscriptions.length === 1 && subscriptions[0]!.pattern,
       count: (feed) => feeds.countOf(feed),
-      moved: (feed, count) =>
-        subscriptions.some(({ subject }) => {
-          return feeds.couldBeIn(feed, subject, feeds.countOf(feed)) && !feeds.couldBeIn(feed, subject, count)
-        }),
+      moved: (feed, count) => movedOf(feed, count).has(feed.partition),
     }
   }
 
@@ -262,7 +268,8 @@ export class Subscriptions implements LegOwner {
   #moveInto(subscription: Subscription, feed: PartitionFeed): void {
     const { transport } = this.#owner.outlet
     const there = this.#tracks.get(feed)
-    const start = arrivingStart(feed, [...subscription.carried, ...this.#tracks.carried])
+    const carried = [...subscription.carried, ...this.#tracks.carried]
+    const start = arrivingStart(feed, carried, this.#tracks.toldCount(feed) ?? Number.POSITIVE_INFINITY)
     // Once it has been there, where it stood before says nothing more.
     subscription.carried = subscription.carried.filter((position) => !isSamePartition(position, feed))
     if (this.#owner.ended) return

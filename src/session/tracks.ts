@@ -91,6 +91,12 @@ export class Tracks {
     this.counts(feed, now, isSameLog(before.log, feed) ? before.told : undefined)
   }
 
+  /** How many partitions of the feed's log its client has been told of; undefined = that is not known, as over WebSocket. */
+  toldCount(feed: PartitionFeed): number | undefined {
+    const known = this.#counts.get(feed.stream)
+    return known !== undefined && isSameLog(known.log, feed) ? known.told : undefined
+  }
+
   /** The session's position in all of them. `brief`: where it is one only, without the number of partitions. */
   token(brief: boolean): string {
     if (brief && this.#only !== undefined && this.carried.length === 0 && !this.#only.isJoinedAnew) {

@@ -275,3 +275,10 @@ test('routes are shown as people read them', () => {
     ['fnv1a of the first token', '["0", "01511") in 0; ["01511", "0152") in 1, 2; ["é", end) in 3'],
   )
 })
+
+test('in a stream of fewer partitions than a range names a subject is nowhere, which is no error', () => {
+  const table = new RoutingTable([blocks])
+  assert.deepEqual(table.partitionsIn('calls', 'é.a', 4), [3])
+  assert.deepEqual(table.partitionsIn('calls', 'é.a', 3), [])
+  assert.deepEqual(table.partitionsIn('other', 'é.a', 4), [])
+})

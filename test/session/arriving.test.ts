@@ -137,4 +137,36 @@ for (const transport of ['websocket', 'poll'] as const) {
     assert.deepEqual(client.texts, texts(9))
     assert.deepEqual(told(client), [['recreated', 2, 0, undefined]])
   })
+
+  test(`a token that names a new log in some of its partitions has seen nothing of the others: ${transport}`, async () => {
+    const broker = new ModelBroker('events', 2)
+    const gateway = await TestGateway.start(broker)
+    const subject = subjectWhere(gateway, { 3: 2 })
+    const stood = position(gateway, 1, 7, 0)
+    broker.recreate(3)
+    await publishAll(gateway, subject, 9)
+    // Its connection was cut while it was told: of partition 0, of 1 not yet, and 2 was to come.
+    const client = begin(gateway, transport, '>', [position(gateway, 0, 0, -1), stood])
+    for (let i = 0; i < 10; i++) await settled()
+    assert.deepEqual(client.texts, texts(9))
+    assert.deepEqual(told(client), [
+      ['recreated', 1, 7, undefined],
+      ['recreated', 2, 0, undefined],
+    ])
+  })
 }
+
+test('of several subjects one that is the first to come into a partition is read it from its beginning', async () => {
+  const broker = new ModelBroker('events', 2)
+  const gateway = await TestGateway.start(broker)
+  const [moves, stays] = [subjectWhere(gateway, { 2: 0, 3: 2 }), subjectWhere(gateway, { 2: 1, 3: 1 })]
+  // Another subject of the same client stands in the third partition already, by a gateway that knew of it before; this one does not.
+  const stood = [position(gateway, 0, 0, -1), position(gateway, 1, 0, -1), position(gateway, 2, 5, -1)]
+  const client = gateway.connect('poll')
+  client.session.start([moves, stays], [encodeToken([...stood, growthPosition(stood[0]!, 2)])])
+  await settled()
+  broker.grow(3)
+  await publishAll(gateway, moves, 9)
+  assert.deepEqual(client.texts, texts(9))
+  assert.deepEqual(told(client), [['repartitioned', 2, 0, undefined]])
+})

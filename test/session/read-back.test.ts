@@ -120,6 +120,22 @@ test('how far back the old log was young enough says nothing of the one that too
   assert.deepEqual([client.gaps, got(client)], [[], upTo(10, 300)])
 })
 
+test('how far back a log was young enough says nothing of what it was rewritten with', async () => {
+  const gateway = await start({ maxAgeMs: 60_000 })
+  const nowMs = gateway.clock.nowUs() / 1000
+  gateway.broker.nowMs = nowMs - 120_000
+  publish(gateway, 200)
+  const before = cameBack(gateway, 's0', 50)
+  await patiently()
+  assert.equal(before.gaps.length, 1)
+  gateway.broker.nowMs = nowMs
+  gateway.broker.rewrite(0, 50)
+  publish(gateway, 300)
+  const client = cameBack(gateway, 's0', 60)
+  await patiently()
+  assert.deepEqual([client.gaps, got(client)], [[], upTo(10, 300)])
+})
+
 test('age is no matter for what is in memory, nor for who missed nothing', async () => {
   const gateway = await start({ maxAgeMs: 60_000, chunks: 1 }, { indexed: 1024 })
   const nowMs = gateway.clock.nowUs() / 1000
