@@ -26,8 +26,8 @@ export class Tracks {
   #only: Track | undefined
   /** SSE and poll: positions of the client's token that no subscription touches, carried through to its next one. */
   carried: readonly Position[] = []
-  /** SSE and poll: how many partitions of each stream its client is told of, once nothing is owed, and has been told of. */
-  readonly #counts = new Map<string, { log: Log; now: number; told: number | undefined }>()
+  /** SSE and poll: how many partitions each stream has, and of how many of a log its client has been told: of all once nothing is owed. */
+  readonly #counts = new Map<string, { readonly log: Log; readonly now: number; readonly told: number | undefined }>()
 
   constructor(owner: ReaderOwner, readBack: ReadBack, startLive: boolean) {
     this.#owner = owner
@@ -80,15 +80,12 @@ export class Tracks {
 
   /** The feed's stream has so many partitions: what its client must be told of that is owed by now. */
   counts({ stream, nameHash, incarnationHash }: PartitionFeed, now: number, told: number | undefined): void {
-    const log = { nameHash, incarnationHash }
-    this.#counts.set(stream, { log, now: Math.max(now, told ?? 0), told })
+    this.#counts.set(stream, { log: { nameHash, incarnationHash }, now, told })
   }
 
   /** The same, of a client that may not know it yet. */
   grew(feed: PartitionFeed, now: number): void {
-    const before = this.#counts.get(feed.stream)
-    if (before === undefined) return
-    this.counts(feed, now, isSameLog(before.log, feed) ? before.told : undefined)
+    if (this.#counts.has(feed.stream)) this.counts(feed, now, this.toldCount(feed))
   }
 
   /** How many partitions of the feed's log its client has been told of; undefined = that is not known, as over WebSocket. */
@@ -118,9 +115,12 @@ export class Tracks {
     for (const feed of this.#byFeed.keys()) {
       const count = this.#counts.get(feed.stream)
       if (count === undefined) continue
-      if (!owes) count.told = count.now
-      if (count.told === undefined) continue
-      const position = growthPosition(feed, count.told)
+      const before = this.toldCount(feed)
+      // Another gateway may have told it of more.
+      const told = owes ? before : Math.max(count.now, before ?? 0)
+      if (told === undefined) continue
+      if (told !== before) this.counts(feed, count.now, told)
+      const position = growthPosition(feed, told)
       growth.set(keyOf(position), position)
     }
     return [...growth.values()]

@@ -214,3 +214,22 @@ test('a token knows of new partitions once their gaps are told, and not before',
   await settled()
   assert.equal(known(), 4)
 })
+
+test('how many partitions its client knows of an old log says nothing of the one that takes its place', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 2))
+  const client = gateway.connect('poll')
+  const stood = gateway.stream.partitions.map((feed) => feed.positionAt(0))
+  // Another gateway had told it of a third partition.
+  client.session.start(['>'], [encodeToken([...stood, growthPosition(stood[0]!, 3)])])
+  await settled()
+  const known = () =>
+    decodeToken(client.session.token())
+      .filter(isGrowth)
+      .map(({ offset }) => offset)
+  assert.deepEqual(known(), [3])
+  gateway.broker.recreate()
+  // It has been told of nothing of the new log yet.
+  assert.deepEqual(known(), [])
+  for (let i = 0; i < 5; i++) await settled()
+  assert.deepEqual(known(), [2])
+})
