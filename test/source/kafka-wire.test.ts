@@ -141,6 +141,18 @@ test('what retention takes of a new log before it was read is told, once the log
   assert.deepEqual(brokers.told, ['recreated', 'retention 0-1', 'c@2'])
 })
 
+test('what is not written yet is not damaged, whatever the leader finds at its end', async () => {
+  const brokers = new Brokers()
+  brokers.write('a', 'b')
+  brokers.tail(0)
+  await brokers.passes(2000)
+  brokers.leader.failing = { partition: 0, error: 2, untilMs: brokers.time.nowMs + 20_000 }
+  await brokers.passes(30_000)
+  brokers.write('c')
+  await brokers.passes(5000)
+  assert.deepEqual(brokers.told, ['a@0', 'b@1', 'c@2'])
+})
+
 test('a clean change of leaders is no rewrite to a tail that has read nothing yet', async () => {
   const brokers = new Brokers()
   brokers.write('a', 'b', 'c')

@@ -8,7 +8,6 @@ import { ByteWriter } from './encoding.ts'
 import { type Fetched, type FetchedPartition, type FetchLimits, fetchRequest } from './fetch-request.ts'
 import type { KafkaOptions } from './options.ts'
 import { Pace } from './pace.ts'
-import { code } from './protocol-errors.ts'
 
 /** The tail, as its fetch loops see it. */
 export interface FetchHost {
@@ -138,9 +137,7 @@ export class FetchLoop {
     for (const answer of fetched.partitions) {
       const cursor = host.cursors[answer.partition]
       if (cursor === undefined || !this.#current(cursor)) continue
-      if (answer.error === code.corruptMessage) {
-        host.damaged(cursor, cursor.offset, undefined, answer.lastStableOffset, 'the broker found its copy damaged')
-      } else if (answer.error !== 0) await host.refused(cursor, answer.error, this.nodeId)
+      if (answer.error !== 0) await host.refused(cursor, answer.error, this.nodeId)
       else if (answer.diverging !== undefined) {
         host.diverged(cursor, answer.diverging.epoch, answer.diverging.endOffset)
       } else await this.#show(cursor, answer)

@@ -1,7 +1,7 @@
 import type { LoopClock } from '../../base/clock.ts'
 import type { Random } from '../../base/random.ts'
 import { backOffMs } from '../pause.ts'
-import type { SourceContext, StreamInfo, Tail, TailSink } from '../source.ts'
+import type { Offsets, SourceContext, StreamInfo, Tail, TailSink } from '../source.ts'
 import { TailHealth } from '../tail-health.ts'
 import { BrokerSet } from './broker-set.ts'
 import type { BrokerConnector } from './connector.ts'
@@ -9,9 +9,9 @@ import { Cursor } from './cursor.ts'
 import { type FetchHost, FetchLoop } from './fetch-loop.ts'
 import { answerProblem } from './grants.ts'
 import type { TopicMetadata } from './metadata-request.ts'
-import { earliest, latest, offsetRequest } from './offsets-request.ts'
 import type { KafkaOptions } from './options.ts'
 import { code } from './protocol-errors.ts'
+import { askOffsets } from './range.ts'
 import type { SeenHead } from './seen-heads.ts'
 import { TopicWatch, type WatchHost } from './topic-watch.ts'
 
@@ -126,18 +126,18 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
   }
 
   async refused(cursor: Cursor, error: number, nodeId: number): Promise<void> {
-    if (error === code.offsetOutOfRange) {
-      const { version } = cursor
-      try {
-        await this.#findRange(cursor, nodeId)
-      } catch (problem) {
-        if (!this.closed && cursor.version === version) this.brokerFailed(nodeId, [cursor], problem as Error)
-      }
-      return
+    if (error !== code.offsetOutOfRange && error !== code.corruptMessage) return this.#refused(cursor, error)
+    const { version } = cursor
+    try {
+      const offsets = await this.#bounds(cursor, nodeId)
+      if (this.closed || cursor.version !== version) return
+      if (error === code.offsetOutOfRange) this.#outOfRange(cursor, offsets)
+      // An answer that is an error has no bounds: what is not written yet must not pass for damaged.
+      else if (cursor.offset >= offsets.head) this.#refused(cursor, error)
+      else this.damaged(cursor, cursor.offset, undefined, offsets.head, 'the broker found its copy damaged')
+    } catch (problem) {
+      if (!this.closed && cursor.version === version) this.brokerFailed(nodeId, [cursor], problem as Error)
     }
-    const { partition } = cursor
-    this.#failed(cursor, answerProblem(error, { operation: 'Read', topic: this.#topic, partition }, this.options))
-    this.#watch.refresh()
   }
 
   diverged(cursor: Cursor, epoch: number, endOffset: number): void {
@@ -178,14 +178,13 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
 
   // Offsets out of range
 
-  /** The offset is below the log's start, or beyond its end. */
-  async #findRange(cursor: Cursor, nodeId: number): Promise<void> {
-    const { partition, version, leaderEpoch } = cursor
-    const { requestTimeoutMs } = this.options
+  async #bounds({ partition, leaderEpoch }: Cursor, nodeId: number): Promise<Offsets> {
     const link = await this.brokers.link(nodeId)
-    const ask = (time: number) => link.ask(offsetRequest(this.#topic, partition, leaderEpoch, time), requestTimeoutMs)
-    const [first, head] = await Promise.all([ask(earliest), ask(latest)])
-    if (this.closed || cursor.version !== version) return
+    return askOffsets(link, this.#topic, partition, leaderEpoch, this.options.requestTimeoutMs)
+  }
+
+  /** The offset is below the log's start, or beyond its end. */
+  #outOfRange(cursor: Cursor, { first, head }: Offsets): void {
     if (cursor.offset < first) this.#belowStart(cursor, first)
     else if (cursor.offset > head) this.#beyondEnd(cursor, first, head)
     else this.#inRange(cursor)
@@ -222,6 +221,12 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
   }
 
   // Failures
+
+  #refused(cursor: Cursor, error: number): void {
+    const { partition } = cursor
+    this.#failed(cursor, answerProblem(error, { operation: 'Read', topic: this.#topic, partition }, this.options))
+    this.#watch.refresh()
+  }
 
   #failed(cursor: Cursor, detail: string): void {
     const now = this.clock.monotonicMs()

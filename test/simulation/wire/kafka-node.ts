@@ -216,7 +216,8 @@ export class KafkaNode {
   #offsets(reader: ByteReader): Buffer {
     const asked = readOffsets(reader)
     const problem = this.#problem(asked.partition, asked.leaderEpoch)
-    if (problem !== 0) return writeOffset(asked, problem, -1)
+    // Reading fails, not the log's bounds.
+    if (problem !== 0 && problem !== code.corruptMessage) return writeOffset(asked, problem, -1)
     const { first, high, end, stable, entries } = this.#replica(asked.partition)
     if (asked.timeMs === -2) return writeOffset(asked, 0, first)
     // What a new leader has committed it does not know yet (KIP-207).
