@@ -153,6 +153,18 @@ test('what is not written yet is not damaged, whatever the leader finds at its e
   assert.deepEqual(brokers.told, ['a@0', 'b@1', 'c@2'])
 })
 
+test('where retention has taken the place in which the logs part, a tail goes back to where it knows no better', async () => {
+  const brokers = new Brokers()
+  brokers.write('a', 'b', 'c', 'd')
+  brokers.tail(0)
+  await brokers.passes(2000)
+  brokers.log.rewrite(1, brokers.time.nowMs)
+  brokers.write('x', 'y', 'z')
+  brokers.log.retain(3, brokers.time.nowMs)
+  await brokers.passes(10_000)
+  assert.deepEqual(brokers.told.slice(4), ['rewritten 0-3', 'retention 0-2', 'z@3'])
+})
+
 test('a clean change of leaders is no rewrite to a tail that has read nothing yet', async () => {
   const brokers = new Brokers()
   brokers.write('a', 'b', 'c')

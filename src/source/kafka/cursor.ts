@@ -1,6 +1,6 @@
 import { Damage } from './damage.ts'
 import { EpochHistory } from './epoch-history.ts'
-import type { FetchPartition } from './fetch-request.ts'
+import type { Divergence, FetchPartition } from './fetch-request.ts'
 
 /** Where a tail stands in one partition; written into fetch requests as it is. */
 export class Cursor implements FetchPartition {
@@ -43,10 +43,12 @@ export class Cursor implements FetchPartition {
     return last >= 0 ? last : this.answeredEpoch
   }
 
-  /** The leader's log is another one from `offset` on, or not even that. */
-  cutBack(epoch: number, endOffset: number): number {
+  /** The leader's log, which begins at `logStart`, is another one; the offset up to which the two may agree, see EpochHistory. */
+  cutBack({ epoch, endOffset }: Divergence, logStart: number): number {
     this.answeredEpoch = -1
-    return this.epochs.cutBack(epoch, endOffset, this.offset)
+    // What retention has taken since, the leader knows no more of: they may have parted below.
+    const end = endOffset < this.offset && endOffset <= logStart ? this.epochs.startOf(epoch, endOffset) : endOffset
+    return this.epochs.cutBack(epoch, end, this.offset)
   }
 
   /** A batch was passed. */

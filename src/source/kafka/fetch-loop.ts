@@ -5,7 +5,13 @@ import { BatchDecoder, type BatchOutcome } from './batch-decoder.ts'
 import type { BrokerSet } from './broker-set.ts'
 import type { Cursor } from './cursor.ts'
 import { ByteWriter } from './encoding.ts'
-import { type Fetched, type FetchedPartition, type FetchLimits, fetchRequest } from './fetch-request.ts'
+import {
+  type Divergence,
+  type Fetched,
+  type FetchedPartition,
+  type FetchLimits,
+  fetchRequest,
+} from './fetch-request.ts'
 import type { KafkaOptions } from './options.ts'
 import { Pace } from './pace.ts'
 
@@ -24,7 +30,8 @@ export interface FetchHost {
   succeeded(cursor: Cursor): void
   /** The broker refused the partition; resolves when the cursor is where the next fetch may take it from. */
   refused(cursor: Cursor, error: number, nodeId: number): Promise<void>
-  diverged(cursor: Cursor, epoch: number, endOffset: number): void
+  /** The leader's log, which begins at `logStart`, is another one below the cursor. */
+  diverged(cursor: Cursor, diverging: Divergence, logStart: number): void
   /** A place that can't be read: the batch [first, last], or, with an undefined `last`, nobody knows how much. */
   damaged(cursor: Cursor, first: number, last: number | undefined, head: number, problem: string): void
   sinkFailed(cursor: Cursor, offset: number, error: Error): void
@@ -139,7 +146,7 @@ export class FetchLoop {
       if (cursor === undefined || !this.#current(cursor)) continue
       if (answer.error !== 0) await host.refused(cursor, answer.error, this.nodeId)
       else if (answer.diverging !== undefined) {
-        host.diverged(cursor, answer.diverging.epoch, answer.diverging.endOffset)
+        host.diverged(cursor, answer.diverging, answer.logStart)
       } else await this.#show(cursor, answer)
       if (host.closed) return
     }

@@ -22,6 +22,12 @@ export interface AbortedTransaction {
   readonly firstOffset: number
 }
 
+/** The logs agree up to `endOffset`, where the leader's epoch `epoch` ends. */
+export interface Divergence {
+  readonly epoch: number
+  readonly endOffset: number
+}
+
 export interface FetchedPartition {
   readonly partition: number
   /** 0, or the protocol's error code; the bounds are −1 then. */
@@ -30,8 +36,7 @@ export interface FetchedPartition {
   readonly lastStableOffset: number
   readonly logStart: number
   readonly aborted: readonly AbortedTransaction[]
-  /** The logs agree up to `endOffset`, where the leader's epoch `epoch` ends. */
-  readonly diverging: { readonly epoch: number; readonly endOffset: number } | undefined
+  readonly diverging: Divergence | undefined
   /** Record batches, the last of which may be cut off: a view of the answer. */
   readonly records: Buffer
 }

@@ -7,6 +7,7 @@ import { BrokerSet } from './broker-set.ts'
 import type { BrokerConnector } from './connector.ts'
 import { Cursor } from './cursor.ts'
 import { type FetchHost, FetchLoop } from './fetch-loop.ts'
+import type { Divergence } from './fetch-request.ts'
 import { answerProblem } from './grants.ts'
 import type { TopicMetadata } from './metadata-request.ts'
 import type { KafkaOptions } from './options.ts'
@@ -140,9 +141,9 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
     }
   }
 
-  diverged(cursor: Cursor, epoch: number, endOffset: number): void {
+  diverged(cursor: Cursor, diverging: Divergence, logStart: number): void {
     const { partition, offset } = cursor
-    const agreed = cursor.cutBack(epoch, endOffset)
+    const agreed = cursor.cutBack(diverging, logStart)
     if (agreed < offset) {
       cursor.offset = agreed
       this.sink.lost(partition, agreed, offset - 1, 'rewritten')
