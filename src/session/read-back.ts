@@ -352,7 +352,9 @@ function resume(queue: Queue, read: number, chunk: Window | undefined): void {
   }
 }
 
-function pass(queue: Queue, floor: number): void {
+/** To the first record that is young enough, or in memory, where age is no matter. */
+function pass(queue: Queue, young: number): void {
+  const floor = Math.min(young, queue.feed.window.tail)
   for (const [waiter, { offset }] of queue.waiters) {
     if (offset >= floor) continue
     remove(queue, waiter)
