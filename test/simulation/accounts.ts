@@ -19,6 +19,7 @@ export interface Bookkeeping {
 /** What was asked for. */
 interface Wished {
   readonly subject: string
+  readonly after?: readonly string[]
   readonly last?: number | undefined
 }
 
@@ -73,7 +74,7 @@ export class Witnesses {
     for (const witness of this.#all) witness.stands(token)
   }
 
-  restarts(token: string): void {
+  restarts(token: string | undefined): void {
     for (const witness of this.#all) witness.restarts(token)
   }
 

@@ -15,7 +15,8 @@ import { type Policy, subscribeOptions } from '../../src/wire/frames.ts'
 import { decodeToken } from '../../src/wire/token.ts'
 import { OverheardStreams, Witnesses } from './accounts.ts'
 import type { SimBrowser, Tab } from './browser.ts'
-import { shownToken } from './shown.ts'
+import { isToken, shownToken } from './shown.ts'
+import { SimStore, type StorePlan, type StoreWatcher } from './store.ts'
 import type { SimStream } from './streams.ts'
 import type { Verdict } from './verdict.ts'
 import type { Process } from './virtual-time.ts'
@@ -34,7 +35,7 @@ export const wayNames = Object.keys(ways) as WayName[]
 
 export interface WishPlan {
   readonly subject: string
-  /** Tokens, `earliest`; none = latest. */
+  /** Tokens, `earliest`, `latest`, `@time`; none = latest. */
   readonly after: readonly string[]
   /** Where `after` has no token: the last events first. */
   readonly last?: number | undefined
@@ -50,6 +51,8 @@ export interface ClientPlan {
   readonly inbox: InboxOptions
   /** Clients of the same number are tabs of one browser. No two of them have a subject in common. */
   readonly browser?: number | undefined
+  /** Where its positions are kept; none = it goes on from where it stood, whatever became of the program. */
+  readonly store?: StorePlan
 }
 
 export interface ClientSurroundings {
@@ -87,6 +90,7 @@ export class SimClient {
   readonly #overheard: OverheardStreams[] = []
   #environment = new SimEnvironment(undefined)
   #tab: Tab | undefined
+  readonly #store: SimStore | undefined
   #client: Client | undefined
   #closed = false
   /** Of the program that runs now. */
@@ -97,6 +101,8 @@ export class SimClient {
     this.name = surroundings.name
     this.process = surroundings.process
     this.#surroundings = surroundings
+    const { store } = plan
+    this.#store = store && new SimStore(this.process, surroundings.random, store)
     for (const wish of plan.wishes) this.#add(wish)
   }
 
@@ -133,8 +139,9 @@ export class SimClient {
   subscribe(wish: WishPlan): void {
     if (this.#client === undefined || this.#closed || this.#followed.some((each) => each.wish.subject === wish.subject))
       return
-    // The tab with the connection may still follow it for this one or another.
-    if (this.plan.browser !== undefined && this.#surroundings.followed.has(wish.subject)) return
+    // The tab with the connection may still follow it for this one or another; a store may be written to for the one before.
+    const isOnce = this.plan.browser !== undefined || this.#store !== undefined
+    if (isOnce && this.#surroundings.followed.has(wish.subject)) return
     this.#subscribe(this.#add(wish), wish.after)
   }
 
@@ -146,7 +153,15 @@ export class SimClient {
   /** Its program ends without a word; another one goes on from the positions that it had stored. */
   restart(): void {
     const before = this.#client
-    if (before === undefined || this.#closed || this.goesOn === undefined) return
+    if (before === undefined || this.#closed) return
+    if (this.#store !== undefined) {
+      this.#store.crash()
+      void before.close()
+      this.#open()
+      for (const followed of this.#followed) this.#subscribe(followed, followed.wish.after)
+      return
+    }
+    if (this.goesOn === undefined) return
     const tokens = this.#followed.map(({ subscription }) => subscription!.token!)
     this.#tab?.crash()
     void before.close()
@@ -206,11 +221,24 @@ export class SimClient {
       ways: this.plan.ways.map((name) => this.#witnessed(ways[name])),
       inbox,
       ...(browser === undefined ? {} : { tabs: 'app' }),
+      ...(this.#store === undefined ? {} : { store: this.#store.open(this.#watcher) }),
       hiddenMs: 2000,
       clock: this.process,
       random,
       environment: this.#environment,
     })
+  }
+
+  /** Of what is stored, and found by the next program. */
+  get #watcher(): StoreWatcher {
+    const of = (key: string) => this.#followed.find(({ wish }) => wish.subject === key)
+    return {
+      saved: (key, token) => of(key)?.witness.stands(token),
+      loaded: (key, token) => {
+        const followed = of(key)
+        followed?.witness.restarts(token ?? followed.wish.after.find(isToken))
+      },
+    }
   }
 
   get #books() {
@@ -220,7 +248,7 @@ export class SimClient {
 
   #add(wish: WishPlan): Followed {
     const witness = new Witnesses(this.name, wish, this.#books)
-    const tokens = wish.after.filter((after) => after !== 'earliest')
+    const tokens = wish.after.filter(isToken)
     if (tokens.length > 0) witness.begins(tokens.flatMap((token) => decodeToken(token)))
     const followed: Followed = { wish, witness, subscription: undefined }
     this.#followed.push(followed)
@@ -231,8 +259,8 @@ export class SimClient {
   #subscribe(followed: Followed, after: readonly string[]): void {
     const life = this.#life
     const { subject, policy } = followed.wish
-    const isToken = after.some((each) => each.length > 8)
-    const options = { after, ...subscribeOptions(isToken ? undefined : followed.wish.last, policy) }
+    const hasToken = after.some(isToken)
+    const options = { after, ...subscribeOptions(hasToken ? undefined : followed.wish.last, policy) }
     const item = (received: Received) => {
       if (life === this.#life && this.#followed.includes(followed)) return this.#item(followed, received)
       return undefined
@@ -254,11 +282,24 @@ export class SimClient {
   #item({ witness, subscription }: Followed, item: Received): Promise<void> | undefined {
     const { verdict, random } = this.#surroundings
     verdict.note(() => `${this.name} <- ${witness.subject}: ${shownItem(item)}`)
-    if (item.kind === 'event') witness.event(item)
-    else witness.gap(item)
-    witness.stands(subscription?.token)
-    if (this.slow === 0 || random.next() >= this.slow) return undefined
-    return new Promise((resolve) => this.process.after(random.next() * slowMs, resolve))
+    const life = this.#life
+    const handled = () => {
+      // What its program had in hand when it ended is not handled.
+      if (life !== this.#life) return
+      if (item.kind === 'event') witness.event(item)
+      else witness.gap(item)
+      witness.stands(subscription?.token)
+    }
+    if (this.slow === 0 || random.next() >= this.slow) {
+      handled()
+      return undefined
+    }
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.process.after(random.next() * slowMs, () => {
+      handled()
+      resolve()
+    })
+    return promise
   }
 
   /** A way to a gateway, overheard. */
@@ -287,7 +328,7 @@ export class SimClient {
   /** Who is asked for. In a tab without the connection, what the gateway said may not have come: then it may begin once more. */
   #asks(subject: string, after: readonly string[]): Witnesses {
     const { witness, subscription } = this.#surroundings.followed.get(subject)!
-    if (this.plan.browser !== undefined && !after.some((each) => each.length > 8)) {
+    if (this.plan.browser !== undefined && !after.some(isToken)) {
       witness.beginsAgain(subscription?.token)
     }
     return witness
@@ -341,5 +382,5 @@ function shownItem(item: Received): string {
 
 /** For people: `2@17(3)` = partition 2, offset 17, generation 3. */
 function shownAfter(after: readonly string[]): string {
-  return after.map((text) => (text.length < 9 ? text : shownToken(text))).join(' ') || 'latest'
+  return after.map((text) => (isToken(text) ? shownToken(text) : text)).join(' ') || 'latest'
 }

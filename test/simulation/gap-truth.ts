@@ -186,9 +186,16 @@ function budgetFault(told: Case): string | undefined {
   if (gateway?.maxBytesPerSession === undefined || gateway.memory === undefined) return undefined
   const memory = gateway.memory(incarnation, log.partition)
   const isInMemory = memory !== undefined && !isRewritten && to >= memory.tail
-  if (gateway.maxBytesPerSession > 0 && !isInMemory) return undefined
+  if ((gateway.maxBytesPerSession > 0 || isTooOld(told)) && !isInMemory) return undefined
   const faults = asked.map((each) => lastFault(told, each, memory?.tail, memory?.indexTail))
   return faults.includes(undefined) ? undefined : (faults[0] ?? 'it is for nobody')
+}
+
+/** Documented: what is older than a gateway reads back. */
+function isTooOld({ gateway, kept }: Case): boolean {
+  const { maxAgeMs = 0, clockMs } = gateway ?? {}
+  const least = (clockMs?.().most ?? Number.POSITIVE_INFINITY) + 1 - maxAgeMs
+  return maxAgeMs > 0 && kept.every(({ timeMs }) => timeMs < least)
 }
 
 /** Documented: `last` looks as far back as the index reaches for a subject, and the payloads for a pattern. */

@@ -14,6 +14,8 @@ export interface GatewaySize {
   readonly maxBytesPerSession: number
   /** Reads at once, each of another partition. */
   readonly concurrency: number
+  /** 0 = whatever its age. */
+  readonly maxAgeMs: number
   readonly fillAgeMs: number
   readonly maxSessions: number
   readonly maxWaitingFrames: number
@@ -34,7 +36,7 @@ const floors = { chunkBytes: 0, entries: 32, payloadBytes: 4 * maxEventBytes, ch
 /** What the size says about the parts between broker and transports. */
 export function servingSize(size: GatewaySize, generations: Generations) {
   const { payloadBytes, entries, fillAgeMs, maxSessions, maxWaitingFrames, lookPerSlice } = size
-  const { chunkBytes, concurrency, bytesPerSecond, maxBytesPerSession } = size
+  const { chunkBytes, concurrency, bytesPerSecond, maxBytesPerSession, maxAgeMs } = size
   return {
     limits: { maxSessions, maxSubscriptions: 100, maxFrameBytes: 65_536, maxEventBytes },
     session: { maxWaitingFrames, lookPerSlice },
@@ -45,6 +47,6 @@ export function servingSize(size: GatewaySize, generations: Generations) {
       slabEntries: Math.ceil(entries / 8),
     },
     fill: { ageMs: fillAgeMs, budgetMs: 800 },
-    readBack: { chunkBytes, concurrency, bytesPerSecond, maxBytesPerSession, cacheBytes: 0, floors },
+    readBack: { chunkBytes, concurrency, bytesPerSecond, maxBytesPerSession, maxAgeMs, cacheBytes: 0, floors },
   } satisfies Partial<ServingOptions>
 }

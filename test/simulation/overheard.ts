@@ -5,7 +5,7 @@ import { lastFault, lateFault } from './duties.ts'
 import { placeOf } from './excuses.ts'
 import { type Asked, gapFault } from './gap-truth.ts'
 import type { LogRecord } from './partition-log.ts'
-import { shown, shownToken } from './shown.ts'
+import { isToken, shown, shownToken } from './shown.ts'
 import type { Truth } from './truth.ts'
 import type { Verdict } from './verdict.ts'
 import type { GatewayKnowledge, Witness } from './witness.ts'
@@ -255,9 +255,6 @@ export class Overheard {
     this.#verdict.broken('true gap', `${reason} ${from} to ${to} of partition ${partition}: ${fault}`)
   }
 }
-
-/** Beside `earliest` and the like. */
-const isToken = (after: string): boolean => after.length > 8
 
 function rewind(last: Map<string, number>, { reason, partition, from }: Gap, incarnation: number): void {
   for (const [place, offset] of last) {

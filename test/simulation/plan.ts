@@ -1,9 +1,11 @@
 import { type Random, seededRandom } from '../../src/base/random.ts'
 import type { Generations } from '../../src/log/record.ts'
-import { streamName } from './broker.ts'
 import type { ClientPlan, WayName, WishPlan } from './client.ts'
+import { between, pick } from './draw.ts'
 import type { GatewaySize } from './gateway-size.ts'
+import { agesOf, endings, streamsOf, withStarts, withStores } from './kinds.ts'
 import { type SourceKind, sourceKinds } from './simulated-source.ts'
+import type { StreamPlan } from './streams.ts'
 import { collisions, hashSeeds, patterns, plainSubjects } from './subjects.ts'
 
 /** What can happen, and how often beside the others. */
@@ -76,14 +78,6 @@ export const anyUrl = 'http://127.0.0.1:8100'
 /** Of the gateways themselves, for clients that choose. */
 export const gatewayUrls = [1, 2, 3, 4].map((n) => `http://127.0.0.1:${8100 + n}`)
 
-/** A stream, and what its routes are for. */
-export interface StreamPlan {
-  readonly name: string
-  /** Patterns; no two of all streams have a subject in common. */
-  readonly subjects: readonly string[]
-  readonly partitions: number
-}
-
 /** A whole history before it happens. */
 export interface Plan {
   readonly seed: number
@@ -97,6 +91,8 @@ export interface Plan {
   readonly subjects: readonly string[]
   readonly clients: readonly ClientPlan[]
   readonly capacity: number
+  /** Share of the events that have a time to live. */
+  readonly ttlShare: number
   readonly actions: readonly Action[]
 }
 
@@ -112,10 +108,6 @@ const tiny: Scale = { gateways: 2, clients: [1, 4], actions: [6, 45], spanMs: [1
 const middling: Scale = { gateways: 2, clients: [3, 8], actions: [30, 220], spanMs: [4000, 30_000] }
 const large: Scale = { gateways: 4, clients: [120, 200], actions: [300, 700], spanMs: [20_000, 60_000] }
 
-const pick = <T>(random: Random, list: readonly T[]): T => list[Math.floor(random.next() * list.length)]!
-const between = (random: Random, [least, most]: readonly [number, number]): number =>
-  Math.floor(least + random.next() * (most - least + 1))
-
 /** The same seed, size and source give the same plan. */
 export function makePlan(seed: number, size: 'small' | 'large', source: SourceKind = 'model'): Plan {
   const random = seededRandom(seed)
@@ -124,48 +116,31 @@ export function makePlan(seed: number, size: 'small' | 'large', source: SourceKi
   const drawn = random.next() < 0.25 ? 'times' : 'epochs'
   const generations = sourceKinds[source] ?? drawn
   const clients = Array.from({ length: between(random, scale.clients) }, () => makeClient(random, subjects.list))
+  const { list, hashSeed } = subjects
+  const streams = streamsOf(seed, source, pick(random, [1, 1, 2, 2, 3, 4]))
+  const { ttlShare, maxAgeMs } = agesOf(seed)
+  const gatewaySize = { ...makeSize(seed, random, { clients: clients.length, generations }), maxAgeMs }
+  const capacity = pick(random, [300, 1500, 1500, 10_000])
+  const actions = makeActions(random, scale, generations)
+  const endMs = actions.at(-1)?.atMs ?? 0
   return {
     seed,
     source,
-    streams: withMoreStreams(seed, source, pick(random, [1, 1, 2, 2, 3, 4])),
+    streams,
     generations,
-    hashSeed: subjects.hashSeed,
+    hashSeed,
     gateways: scale.gateways,
-    size: makeSize(seed, random, { clients: clients.length, generations }),
-    subjects: subjects.list,
-    clients: withTabs(seed, clients),
-    capacity: pick(random, [300, 1500, 1500, 10_000]),
-    actions: withFaults(
-      seed,
-      source,
-      withReplaced(seed, withTabsEnding(seed, makeActions(random, scale, generations))),
-    ),
+    size: gatewaySize,
+    subjects: list,
+    clients: withStores(seed, withTabs(seed, withStarts(seed, clients, endMs))),
+    ttlShare,
+    capacity,
+    actions: withFaults(seed, source, withReplaced(seed, withTabsEnding(seed, merged(actions, endings(seed, endMs))))),
   }
 }
 
-/** Share of the histories with two or three streams. */
-const streamsShare = 0.3
-/** Of each pair, tokens that compare eight bits of a hash of the name take the one for the other. */
-const alikeNames = [
-  ['alarms', 'inventory'],
-  ['audit', 'trades'],
-  ['notifications', 'energy'],
-] as const
-/** What subjects begin with, and those that are a token alone. */
-const families = [['c.>'], ['a.>'], ['b.>', 'k']] as const
-
-/** The one stream that has everything, or several between which the subjects are divided; from random numbers of their own. */
-function withMoreStreams(seed: number, source: SourceKind, partitions: number): StreamPlan[] {
-  const random = seededRandom(seed ^ 0x632be59b)
-  if (source !== 'model' || random.next() >= streamsShare) return [{ name: streamName, subjects: ['>'], partitions }]
-  const names = [...pick(random, alikeNames), ...(random.next() < 0.3 ? [streamName] : [])]
-  const first = Math.floor(random.next() * 3)
-  return names.map((name, i) => ({
-    name,
-    subjects: families.flatMap((patterns, family) => (((family + first) % 3) % names.length === i ? patterns : [])),
-    partitions: i === 0 ? partitions : pick(random, [1, 1, 2, 3]),
-  }))
-}
+const merged = (actions: readonly Action[], more: readonly Action[]): Action[] =>
+  [...actions, ...more].sort((a, b) => a.atMs - b.atMs)
 
 /** Share of the histories in which events are replaced behind those who have no position of them yet. */
 const replacingShare = 0.08
@@ -179,7 +154,7 @@ function withReplaced(seed: number, actions: Action[]): Action[] {
     const atMs = random.next() * endMs
     return { atMs, kind: 'replaceUnsaid', x: random.next(), y: random.next(), z: random.next() } as const
   })
-  return [...actions, ...more].sort((a, b) => a.atMs - b.atMs)
+  return merged(actions, more)
 }
 
 /** Share of the histories in which some clients are tabs of one browser, and end more often. */
@@ -209,7 +184,7 @@ function withTabsEnding(seed: number, actions: Action[]): Action[] {
     const atMs = random.next() * endMs
     return { atMs, kind: 'restartClient', x: random.next(), y: random.next(), z: random.next() } as const
   })
-  return [...actions, ...more].sort((a, b) => a.atMs - b.atMs)
+  return merged(actions, more)
 }
 
 /** Faults of the cluster's own kind; from random numbers of its own. */
@@ -221,7 +196,7 @@ function withFaults(seed: number, source: SourceKind, actions: Action[]): Action
     const atMs = random.next() * endMs
     return { atMs, kind: 'brokerFault', x: random.next(), y: random.next(), z: random.next() } as const
   })
-  return [...actions, ...more, ...damageInARow(random, source, endMs)].sort((a, b) => a.atMs - b.atMs)
+  return merged(actions, [...more, ...damageInARow(random, source, endMs)])
 }
 
 /** Share of Kafka's histories in which several records that follow one another are damaged. */
@@ -283,7 +258,7 @@ interface Served {
   readonly generations: Generations
 }
 
-function makeSize(seed: number, random: Random, { clients, generations }: Served): GatewaySize {
+function makeSize(seed: number, random: Random, { clients, generations }: Served): Omit<GatewaySize, 'maxAgeMs'> {
   return {
     payloadBytes: pick(random, [4608, 4608, 8192, 32_768]),
     // What has left the index speaks against no time.

@@ -6,22 +6,32 @@ import type { LogRecord, NewRecord } from './partition-log.ts'
 import { partitionOf, type Truth } from './truth.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
+/** What is written to, and where it is noted. */
+interface Written {
+  readonly time: VirtualTime
+  readonly broker: SimBroker
+  readonly truth: Truth
+}
+
 /** All who write to the log. */
 export class Publishers {
   readonly #time: VirtualTime
   readonly #broker: SimBroker
   readonly #truth: Truth
   readonly #random: Random
+  /** Of the events that have a time to live. */
+  readonly #ttlShare: number
   /** Open transactions, oldest first. */
   readonly transactions: number[] = []
   #transaction = 0
   #count = 0
 
-  constructor(time: VirtualTime, broker: SimBroker, truth: Truth, random: Random) {
+  constructor({ time, broker, truth }: Written, random: Random, ttlShare: number) {
     this.#time = time
     this.#broker = broker
     this.#truth = truth
     this.#random = random
+    this.#ttlShare = ttlShare
   }
 
   /** Undefined while there is no stream to write to. */
@@ -95,7 +105,7 @@ export class Publishers {
       subject,
       id,
       publishedAtUs: nowUs,
-      ttlMs: random.next() < 0.08 ? Math.ceil(random.next() * 4000) : 0,
+      ttlMs: random.next() < this.#ttlShare ? Math.ceil(random.next() * 4000) : 0,
       collapseKey: random.next() < 0.12 ? (random.next() < 0.5 ? 'k' : 'l') : '',
     }
     const form = random.next()

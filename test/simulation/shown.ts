@@ -7,6 +7,9 @@ export function shown({ incarnation, partition, offset, epoch, event, damaged }:
   return `${what} at ${incarnation}/${partition}@${offset} (epoch ${epoch})`
 }
 
+/** Beside `earliest`, `@time` and the like. */
+export const isToken = (after: string): boolean => !after.startsWith('@') && after !== 'earliest' && after !== 'latest'
+
 export function shownToken(token: string): string {
   try {
     return decodeToken(token)

@@ -3,6 +3,14 @@ import type { SimBroker } from './broker.ts'
 import type { Publishers } from './publisher.ts'
 import type { Truth } from './truth.ts'
 
+/** A stream before it is, and what its routes are for. */
+export interface StreamPlan {
+  readonly name: string
+  /** Patterns; no two of all streams have a subject in common. */
+  readonly subjects: readonly string[]
+  readonly partitions: number
+}
+
 /** One stream of a history: its logs, who writes to them, and what was written. */
 export interface SimStream {
   readonly name: string

@@ -99,7 +99,7 @@ function before(a: Task, b: Task): boolean {
 }
 
 /** 2026-01-01: wall clocks of a history start here, Unix ms. */
-const startMs = 1_767_225_600_000
+export const startMs = 1_767_225_600_000
 
 /** What runs on one machine, with its own view of time: it can stand still, lose its clock, and die. */
 export class Process implements LoopClock {

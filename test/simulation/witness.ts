@@ -4,8 +4,8 @@ import type { Gap } from '../../src/wire/frames.ts'
 import { decodeToken, isGrowth, isSameLog, type Log, type Position } from '../../src/wire/token.ts'
 import { placeOf, Stood, type Subscriber, type ToldGap } from './excuses.ts'
 import { Ledger } from './ledger.ts'
-import type { LogRecord } from './partition-log.ts'
-import { shown, shownToken } from './shown.ts'
+import type { LogRecord, PartitionLog } from './partition-log.ts'
+import { isToken, shown, shownToken } from './shown.ts'
 import { partitionOf, type Truth } from './truth.ts'
 import type { PromiseName, Verdict } from './verdict.ts'
 
@@ -24,6 +24,8 @@ export interface GatewayKnowledge {
   memory?(log: Log, partition: number): Memory | undefined
   /** Its `readBack.maxBytesPerSession`. */
   readonly maxBytesPerSession?: number
+  /** Its `readBack.maxAgeMs`; 0 = none. */
+  readonly maxAgeMs?: number
   /** Its wall clock now, Unix ms, as it would be had it never been set back, and had it never been set forward. */
   clockMs?(): { readonly most: number; readonly least: number }
 }
@@ -31,6 +33,7 @@ export interface GatewayKnowledge {
 /** What was asked for. */
 interface Wished {
   readonly subject: string
+  readonly after?: readonly string[] | undefined
   readonly last?: number | undefined
 }
 
@@ -62,16 +65,27 @@ export class Witness implements Subscriber {
   readonly #handedStands = new Map<number, number>()
   /** It asked for the last events only of what was there. */
   readonly #lastOnly: number | undefined
+  /** It asked for what is as young as that, Unix ms; undefined where it did not ask for any time. */
+  readonly #sinceMs: number | undefined
+  /** When it was asked for last. */
+  #askedMs = 0
   #presented: readonly Position[] = []
   /** A gateway said where it stands. */
   #hasPosition = false
   #checkedToken = ''
   delivered = 0
 
-  constructor(name: string, { subject, last }: Wished, truth: Truth, verdict: Verdict, nowMs: () => number) {
+  constructor(
+    name: string,
+    { subject, after = [], last }: Wished,
+    truth: Truth,
+    verdict: Verdict,
+    nowMs: () => number,
+  ) {
     this.name = name
     this.subject = subject
     this.#lastOnly = last
+    this.#sinceMs = sinceMsOf(after)
     this.#truth = truth
     this.#verdict = verdict
     this.#nowMs = nowMs
@@ -83,10 +97,11 @@ export class Witness implements Subscriber {
 
   /** `after` is what a gateway is asked for; a claim only once the subscription has begun. */
   asks(after: readonly string[], together: boolean, shared: boolean): void {
+    this.#askedMs = this.#nowMs()
     this.together ||= together
     this.shared ||= shared
     const hadPosition = this.#hasPosition
-    this.presents(after.filter((token) => token.length > 8).flatMap((token) => decodeToken(token)))
+    this.presents(after.filter(isToken).flatMap((token) => decodeToken(token)))
     if (hadPosition && this.#presented.length === 0) {
       this.broken('resumes', `had a position, and asks for ${after.join(' ') || 'latest'}`)
     }
@@ -140,7 +155,10 @@ export class Witness implements Subscriber {
       const incarnation = this.#truth.broker.byLog(position)
       if (incarnation === undefined) continue
       beginning.incarnation = Math.max(beginning.incarnation, incarnation.index)
-      beginning.starts.set(placeOf(incarnation.index, partition), offset)
+      beginning.starts.set(
+        placeOf(incarnation.index, partition),
+        Math.min(offset, this.#dueIn(incarnation.logs[partition])),
+      )
     }
     if (beginning.incarnation < 0) beginning.incarnation = this.#truth.broker.current.index
     if (this.#lastOnly === undefined) return
@@ -150,9 +168,24 @@ export class Witness implements Subscriber {
     }
   }
 
+  /** The first record that it asked for by its time, wherever its gateway begins. */
+  #dueIn(log: PartitionLog | undefined): number {
+    const sinceMs = this.#sinceMs
+    if (log === undefined || sinceMs === undefined) return Number.POSITIVE_INFINITY
+    const due = log.entries.find((record) => {
+      const { hidden, seenMs, timeMs } = record
+      return timeMs >= sinceMs && !hidden && seenMs <= this.#askedMs && this.#truth.wants(this.subject, record)
+    })
+    return due?.offset ?? Number.POSITIVE_INFINITY
+  }
+
   /** It is asked for from its start, as if no gateway had said where that is. */
   beginsAgain(token: string | undefined): void {
     if (token !== undefined) this.broken('missing', `starts anew, though it stands at ${shownToken(token)}`)
+    this.#forgetBeginning()
+  }
+
+  #forgetBeginning(): void {
     this.#hasPosition = false
     this.beginning.starts.clear()
     this.beginning.ms = Number.POSITIVE_INFINITY
@@ -223,9 +256,11 @@ export class Witness implements Subscriber {
     for (const position of decodeToken(token)) this.#check(this.#handed, position, 'has handled')
   }
 
-  /** Its program ended without a word, and goes on with this position. */
-  restarts(token: string): void {
-    const positions = decodeToken(token)
+  /** Its program ended without a word, and goes on with this position, or starts anew. */
+  restarts(token: string | undefined): void {
+    const positions = token === undefined ? [] : decodeToken(token)
+    if (token === undefined) this.#forgetBeginning()
+    else this.begins(positions)
     this.#handed.forgetBeyond(positions)
     for (const [key, last] of this.#last) if (!this.#handed.given.has(last)) this.#last.delete(key)
   }
@@ -283,4 +318,10 @@ export class Witness implements Subscriber {
     if (this.#truth.displacedMs(record) !== undefined && !this.#handed.given.has(record)) return false
     return !this.#truth.tooEarly(record) && !this.#truth.misplaced(record)
   }
+}
+
+/** Unix ms of `@time`, and of `earliest`; undefined for all else. */
+function sinceMsOf([first = 'latest']: readonly string[]): number | undefined {
+  if (first === 'earliest') return Number.NEGATIVE_INFINITY
+  return first.startsWith('@') ? Date.parse(first.slice(1)) : undefined
 }

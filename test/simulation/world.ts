@@ -8,11 +8,11 @@ import { type ClientPlan, type Followed, SimClient } from './client.ts'
 import { makeCluster } from './clusters.ts'
 import { type ClientEnd, Connection, type Request } from './connection.ts'
 import { SimGateway } from './gateway.ts'
-import { anyUrl, gatewayUrls, type Plan, type StreamPlan } from './plan.ts'
+import { anyUrl, gatewayUrls, type Plan } from './plan.ts'
 import type { Network } from './platform.ts'
 import { Publishers } from './publisher.ts'
 import type { SimulatedCluster } from './simulated-source.ts'
-import { type SimStream, simStream } from './streams.ts'
+import { type SimStream, type StreamPlan, simStream } from './streams.ts'
 import { Truth } from './truth.ts'
 import { Verdict, type Wanted } from './verdict.ts'
 import { type Process, VirtualTime } from './virtual-time.ts'
@@ -84,7 +84,11 @@ export class World implements Network {
       return found
     }
     const truth = new Truth(broker, carries)
-    const publishers = new Publishers(time, broker, truth, seededRandom((plan.seed ^ 0x1b873593) + index))
+    const publishers = new Publishers(
+      { time, broker, truth },
+      seededRandom((plan.seed ^ 0x1b873593) + index),
+      plan.ttlShare,
+    )
     return simStream({ name, broker, truth, publishers })
   }
 
@@ -188,6 +192,7 @@ export class World implements Network {
       head,
       memory,
       maxBytesPerSession: this.plan.size.maxBytesPerSession,
+      maxAgeMs: this.plan.size.maxAgeMs,
       clockMs: () => gateway.process.clockMs,
     }
   }
