@@ -192,6 +192,27 @@ test('a store with promises is waited for, one save at a time, and its failures 
   assert.deepEqual([saves, told], [[`a ${token(3)}`, `a ${token(6)}`], ['Error: disk full']])
 })
 
+test('what moves while a position is being stored is stored before the client is closed', async () => {
+  const tokens = new Map<string, string>()
+  const store: PositionStore = {
+    load: () => undefined,
+    async save(key, text) {
+      await settled()
+      tokens.set(key, text)
+    },
+  }
+  const all = clientOf({ store, saveEveryMs: 1000 })
+  const give = (offset: number) => all.net.last.handlers.frame(delivery('a', offset))
+  all.client.subscribe('a', { onEvent: () => {}, onGap: () => {} })
+  await settled()
+  await connected(all)
+  give(5)
+  all.environment.happens('hidden')
+  give(6)
+  await all.client.close()
+  assert.equal(tokens.get('a'), token(7))
+})
+
 test('a store that can not say where it was ends the subscription: to start elsewhere might lose something', async () => {
   for (const load of [
     () => Promise.reject(new Error('gone')),

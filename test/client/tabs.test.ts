@@ -242,6 +242,21 @@ test('a tab that takes nothing is let go of, and comes back behind what it had',
   assert.deepEqual(net.last.asked.at(-1), { ref: 3, subject: 'b', after: [token(4096)] })
 })
 
+test('a tab that takes its events is served, however many they are', async () => {
+  const { all, net, clock } = await tabs(2)
+  const [first, second] = all
+  first!.follow('a')
+  second!.follow('b')
+  await live(net, clock)
+  const asked = net.last.asked.length
+  for (let offset = 3; offset < 6003; offset++) {
+    net.last.handlers.frame(delivery('b', offset))
+    if (offset % 200 === 0) await settled()
+  }
+  await settled()
+  assert.deepEqual([second!.told.length, net.last.asked.length], [6000, asked])
+})
+
 test('a tab that was taken for gone is told so when it says a word', async () => {
   const { all, net, clock, browser } = await tabs(1)
   all[0]!.follow('a')
