@@ -164,6 +164,16 @@ test('positions are stored at intervals, when the page is left, and at the end',
   assert.equal(store.load('a'), token(8))
 })
 
+test('a key whose position is stored is free again once its subscription is closed', async () => {
+  const { client } = clientOf({ store: memoryStore() })
+  const handlers = { onEvent: () => {}, onGap: () => {} }
+  const first = client.subscribe('a', handlers)
+  assert.throws(() => client.subscribe('a', handlers), { code: 'bad_request' })
+  first.close()
+  const second = client.subscribe('a', handlers)
+  assert.notEqual(second.state.name, 'closed')
+})
+
 test('a store with promises is waited for, one save at a time, and its failures are told', async () => {
   const saves: string[] = []
   let fails = true

@@ -31,6 +31,7 @@ test('broken percent-encoding, bytes that are not UTF-8 and unknown parameters a
 test('Last-Event-ID beats after, also as the parameter that polyfills send', () => {
   assert.deepEqual(sseRequest('subject=a&after=old', 'new'), { subjects: ['a'], after: ['new'] })
   assert.deepEqual(sseRequest('subject=a&after=old&lastEventId=new', ''), { subjects: ['a'], after: ['new'] })
+  assert.deepEqual(sseRequest('subject=a&last=5', 'new'), { subjects: ['a'], after: ['new'] })
   assert.deepEqual(sseRequest('subject=a&after=one&after=two', ''), { subjects: ['a'], after: ['one', 'two'] })
   assert.deepEqual(sseRequest('subject=a&after=', ''), { subjects: ['a'], after: [] })
 })

@@ -10,14 +10,21 @@ const subject = 'a'
 interface Given {
   readonly collapseKey: string
   readonly bytes: number
+  readonly ttlMs?: number
+  readonly publishedAtUs?: number
 }
 
 /** The reason for which the first of these events is left out. */
 function firstOf(...events: readonly Given[]) {
+  return firstAt(0, ...events)
+}
+
+/** The same at a time, Unix ms; all records are of the time 0. */
+function firstAt(nowMs: number, ...events: readonly Given[]) {
   const window = smallWindow({ payloadBytes: 1024, payloadSlabBytes: 1024, entries: 64 })
   window.start(0, -1)
-  events.forEach(({ collapseKey, bytes }, offset) => {
-    const buffer = Buffer.from(encodeEvent({ subject, collapseKey, data: Buffer.alloc(bytes) }))
+  events.forEach(({ bytes, ...fields }, offset) => {
+    const buffer = Buffer.from(encodeEvent({ subject, data: Buffer.alloc(bytes), ...fields }))
     const event = { buffer, eventStart: 0, eventEnd: buffer.length, subjectAt: 2, subjectLength: subject.length }
     const trace = { traceBuffer: buffer, traceStart: -1, traceEnd: -1 }
     window.append({ ...event, ...trace, offset, timeMs: 0, epoch: 0, hash: 1 })
@@ -25,7 +32,7 @@ function firstOf(...events: readonly Given[]) {
   const first = loaded()
   window.load(window.tailOrdinal, first)
   assert.equal(first.offset, 0)
-  return dropReason(first, window, window.tailOrdinal, window, false, 0)
+  return dropReason(first, window, window.tailOrdinal, window, false, nowMs)
 }
 
 test('an event is left out for a later one of its collapse key, and for none of another or without', () => {
@@ -42,4 +49,12 @@ test('an event without a collapse key at the end of the ring, behind one with, i
     { collapseKey: '', bytes: 200 },
   ]
   assert.equal(firstOf(old, long, last), undefined)
+})
+
+test("the time to live counts from the record's time, whatever the publisher's clock says", () => {
+  const event = { collapseKey: '', bytes: 10, ttlMs: 1000 }
+  assert.equal(firstAt(999, event), undefined)
+  assert.equal(firstAt(1000, event), 'ttl')
+  assert.equal(firstAt(1000, { ...event, publishedAtUs: 900_000 }), 'ttl')
+  assert.equal(firstAt(999, { ...event, publishedAtUs: 1 }), undefined)
 })

@@ -3,7 +3,7 @@ import test from 'node:test'
 import { CarillonError } from '../../src/base/errors.ts'
 import { BadFrame } from '../../src/wire/bad-frame.ts'
 import type { SubscribeOptions } from '../../src/wire/frames.ts'
-import { decodeToken } from '../../src/wire/token.ts'
+import { decodeToken, isGrowth } from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, type TestClient, TestGateway } from './harness.ts'
 
@@ -320,6 +320,17 @@ test('`last` tells how far back it was looked where there may be more', async ()
   assert.deepEqual(client.texts, ['new'])
 })
 
+test('`last` tells nothing where the index reaches back to the first event, though the payloads do not', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, 64, 4096)
+  const expected = Array.from({ length: 40 }, (_, i) => `${i}`.padEnd(300, '.'))
+  for (const text of expected) gateway.publish('a', text)
+  assert.ok(gateway.stream.partitions[0]!.window.tail > 0)
+  const client = gateway.connect()
+  client.ask(1, 'a', { last: 100 })
+  for (let round = 0; round < 10; round++) await settled()
+  assert.deepEqual([client.gaps, client.texts], [[], expected])
+})
+
 test('`last` beside a position is refused: the position says where to start', async () => {
   const gateway = await TestGateway.start()
   const client = gateway.connect()
@@ -399,6 +410,8 @@ test('a stream that was created again is a gap, and its events follow from the f
       client.gaps.map(({ reason, from }) => [reason, from]),
       [['recreated', 1]],
     )
+    const [growth] = decodeToken(client.gaps[0].after).filter(isGrowth)
+    assert.equal(growth?.offset, 1, 'how many partitions there are')
   }
 })
 

@@ -275,6 +275,23 @@ describe('the embedded log', () => {
     assert.deepEqual(await inspected(dir, bases), [2])
   })
 
+  test('drops what grows too old in a partition that had been emptied before', async (t) => {
+    const clock = new ManualClock()
+    const { source } = await openOwn(t, { retentionMs: 10_000 }, clock)
+    const stream = await created(source)
+    const first = async () => (await source.offsets(stream, 0)).first
+    for (const [value, gone] of [
+      ['a', 1],
+      ['b', 2],
+    ] as const) {
+      await publishSingly(source, stream, [value])
+      await until(`${value} is gone`, patienceMs, async () => {
+        await clock.advance(5000)
+        return (await first()) === gone
+      })
+    }
+  })
+
   test('sweeps the blocks of a deleted stream, also one that was deleted before a reopen', async (t) => {
     const clock = new ManualClock()
     const { source, dir } = await openOwn(t, { sweepBlocks: 2 }, clock)

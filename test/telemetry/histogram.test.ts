@@ -64,9 +64,19 @@ test('merged histograms equal the histogram of all values', () => {
       const all = histogramOf([...left, ...right])
       assert.deepEqual(merged.buckets([10, 1e3, 1e6]), all.buckets([10, 1e3, 1e6]))
       assert.equal(merged.max, all.max)
+      assert.equal(merged.negative, all.negative)
       for (const q of [0, 0.5, 0.99, 1]) assert.equal(merged.quantile(q), all.quantile(q))
     }),
   )
+})
+
+test('a merge adds what was negative', () => {
+  const merged = new Histogram()
+  const other = new Histogram()
+  for (const us of [-1, -2]) other.record(us)
+  merged.record(-3)
+  merged.merge(other)
+  assert.deepEqual([merged.negative, merged.count], [3, 0])
 })
 
 test('recording with a count equals recording as often', () => {
