@@ -89,6 +89,18 @@ test('nothing is read back for who has gone while it waited', async () => {
   assert.equal(gateway.broker.ranges, ranges)
 })
 
+test('a subscription that queues behind one that waits for read-back has its turn once that one is gone', async () => {
+  const gateway = await start({ chunkBytes: 4096, bytesPerSecond: 1 })
+  publish(gateway, 300, 2)
+  const client = cameBack(gateway, 's0', 0)
+  client.subscribe(2, 's1', tokenOf(gateway, feedOf(gateway).window.head - 4))
+  await patiently()
+  assert.equal(client.kinds.includes('live'), false)
+  client.session.receive({ kind: 'unsubscribe', ref: 1 })
+  await patiently()
+  assert.deepEqual(client.kinds.slice(-3), ['delivery', 'delivery', 'live'])
+})
+
 test('what is too old is told as one gap, and what is young enough is given', async () => {
   const gateway = await start({ maxAgeMs: 60_000 })
   const nowMs = gateway.clock.nowUs() / 1000
