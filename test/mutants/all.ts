@@ -5,7 +5,6 @@ import { embeddedMutants } from './embedded.ts'
 import { fanoutMutants } from './fanout.ts'
 import { jetstreamMutants } from './jetstream.ts'
 import { kafkaMutants } from './kafka.ts'
-import { kafkaWireMutants } from './kafka-wire.ts'
 import { logMutants } from './log.ts'
 import type { Mutant } from './mutant.ts'
 import { operationsMutants } from './operations.ts'
@@ -21,7 +20,6 @@ export const mutants: readonly Mutant[] = [
   ...fanoutMutants,
   ...jetstreamMutants,
   ...kafkaMutants,
-  ...kafkaWireMutants,
   ...logMutants,
   ...operationsMutants,
   ...routesMutants,

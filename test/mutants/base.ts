@@ -25,4 +25,12 @@ export const baseMutants: readonly Mutant[] = [
     by: { unit: 'test/base/utf8.test.ts' },
     breaks: 'strings that are not UTF-8 are refused',
   },
+  {
+    name: 'a timer that is due in exactly a turn is not armed',
+    file: 'base/wheel.ts',
+    from: 'tick <= this.#tick + this.#slots.length; tick++',
+    to: 'tick < this.#tick + this.#slots.length; tick++',
+    by: { unit: 'test/base/wheel.test.ts' },
+    breaks: 'a timer runs at most one tick late',
+  },
 ]

@@ -101,4 +101,28 @@ export const edgeMutants: readonly Mutant[] = [
     by: 'simulation',
     seeds: '1-300',
   },
+  {
+    name: 'a body that was read counts as being read',
+    file: 'edge/body.ts',
+    from: '    this.#context.bodies--\n',
+    to: '',
+    by: { unit: 'test/edge/publish.test.ts' },
+    breaks: '`maxBodies` bounds the bodies that are being read at once',
+  },
+  {
+    name: 'a poll that names a position waits for the shorter of both times',
+    file: 'edge/poll.ts',
+    from: 'Math.max(leastWaitMs, waitMs)',
+    to: 'Math.min(leastWaitMs, waitMs)',
+    by: { unit: 'test/edge/poll.test.ts' },
+    breaks: '`wait` is how long a poll is held',
+  },
+  {
+    name: 'an EventSource that comes back asks for `last` again',
+    file: 'edge/subscribe-request.ts',
+    from: "const last = lastEventId === '' ? lastOf(single(parameters, 'last')) : undefined",
+    to: "const last = lastOf(single(parameters, 'last'))",
+    by: { unit: 'test/edge/query.test.ts' },
+    breaks: 'an EventSource with `last` goes on from its last event id',
+  },
 ]

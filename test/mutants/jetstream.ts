@@ -41,4 +41,28 @@ export const jetstreamMutants: readonly Mutant[] = [
     by: { unit: 'test/source/jetstream-lane.test.ts' },
     breaks: 'the records of a publication are in their order, or it fails',
   },
+  {
+    name: 'a message that is missing is not noticed',
+    file: 'source/jetstream/partition-reader.ts',
+    from: 'delivery.consumerSequence !== this.#consumerSequence + 1',
+    to: 'delivery.consumerSequence <= this.#consumerSequence',
+    by: { unit: 'test/source/jetstream-reader.test.ts' },
+    breaks: 'a consumer sequence that jumps ends the consumer',
+  },
+  {
+    name: 'one look is enough for a loss',
+    file: 'source/jetstream/partition-reader.ts',
+    from: 'if (first <= this.next || this.#passedBy === 0) {',
+    to: 'if (first <= this.next) {',
+    by: { unit: 'test/source/jetstream-reader.test.ts' },
+    breaks: 'what was sent before retention passed it is shown, not told lost',
+  },
+  {
+    name: 'the nanosecond after the last of a millisecond is its first',
+    file: 'source/jetstream/delivery.ts',
+    from: 'const full = timeMs + Math.floor(timeNs / nsPerMs)',
+    to: 'const full = timeMs',
+    by: { unit: 'test/source/jetstream-message.test.ts' },
+    breaks: 'a log that was rewritten is cut back to the first record that is younger',
+  },
 ]

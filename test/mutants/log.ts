@@ -136,4 +136,28 @@ export const logMutants: readonly Mutant[] = [
     by: 'simulation',
     breaks: 'the index is complete from `indexTail`, which is at most `tail`',
   },
+  {
+    name: 'a loss reaches beyond where the log is cut',
+    file: 'log/losses.ts',
+    from: 'below.map((lost) => (lost.to < offset ? lost : { ...lost, to: offset - 1 }))',
+    to: 'below',
+    by: { unit: 'test/log/window.test.ts' },
+    breaks: 'records of the new history are not told lost',
+  },
+  {
+    name: 'the hole that a removed entry leaves hides the next',
+    file: 'log/subject-table.ts',
+    from: 'if (this.#distance(home, place) < this.#distance(hole, place)) continue',
+    to: 'if (this.#distance(home, place) <= this.#distance(hole, place)) continue',
+    by: { unit: 'test/log/window.test.ts' },
+    breaks: 'the newest entry of each hash is found',
+  },
+  {
+    name: 'a loss that is no longer remembered is passed',
+    file: 'log/window.ts',
+    from: '    if (forgotten !== undefined && forgotten.to >= this.indexTail) this.#dropBelow(forgotten.to + 1)\n',
+    to: '',
+    by: { unit: 'test/log/window.test.ts' },
+    breaks: 'a loss is told, however many there were since',
+  },
 ]

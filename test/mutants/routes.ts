@@ -65,4 +65,20 @@ export const routesMutants: readonly Mutant[] = [
     by: { unit: 'test/publish/formats.test.ts' },
     breaks: 'an attribute that a record has no place for is refused',
   },
+  {
+    name: 'ranges that touch overlap',
+    file: 'routing/route.ts',
+    from: 'to.compare(next.from) > 0)',
+    to: 'to.compare(next.from) >= 0)',
+    by: { unit: 'test/routing/table.test.ts' },
+    breaks: '`to` of a range is exclusive',
+  },
+  {
+    name: 'a literal token hides the wildcard beside it',
+    file: 'subject/trie.ts',
+    from: '    if (next !== undefined) walk(next, subject, end + 1, visit)\n  }',
+    to: '    if (next !== undefined) return walk(next, subject, end + 1, visit)\n  }',
+    by: 'simulation',
+    breaks: 'an event is given to every pattern that matches',
+  },
 ]

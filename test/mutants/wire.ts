@@ -1,9 +1,5 @@
 import type { Mutant } from './mutant.ts'
 
-/** Eight bits of a stream's name, as tokens had of it once. */
-const eightBits =
-  '((h) => ((h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)), (h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)), (h ^ (h >>> 16)) >>> 24))'
-
 export const wireMutants: readonly Mutant[] = [
   {
     name: 'of several tokens the first counts',
@@ -72,16 +68,55 @@ export const wireMutants: readonly Mutant[] = [
   {
     name: 'two streams are one where they share eight bits of a hash of the name, to whoever follows them',
     file: 'wire/token.ts',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is a text of the source
     from: '`${nameHash}/${partition}/`',
-    to: `\`\${${eightBits}(nameHash)}/\${partition}/\``,
+    to: '`${((h) => ((h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)), (h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)), (h ^ (h >>> 16)) >>> 24))(nameHash)}/${partition}/`',
     by: 'simulation',
   },
   {
     name: 'a partition is that of any stream which shares eight bits of a hash of the name',
     file: 'wire/token.ts',
     from: 'a.partition === b.partition && a.nameHash === b.nameHash',
-    to: `a.partition === b.partition && ${eightBits}(a.nameHash) === ${eightBits}(b.nameHash)`,
+    to: 'a.partition === b.partition && ((h) => ((h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)), (h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)), (h ^ (h >>> 16)) >>> 24))(a.nameHash) === ((h) => ((h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)), (h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)), (h ^ (h >>> 16)) >>> 24))(b.nameHash)',
     by: 'simulation',
+  },
+  {
+    name: 'a number that is a power of 256 loses its first byte',
+    file: 'wire/token.ts',
+    from: 'for (let rest = value; rest >= 1; rest /= 256) count++',
+    to: 'for (let rest = value; rest > 1; rest /= 256) count++',
+    by: { unit: 'test/wire/token.test.ts' },
+    breaks: 'a token says the position that it was made of',
+  },
+  {
+    name: 'an event lives as long as the one before',
+    file: 'wire/envelope.ts',
+    from: '  view.ttlMs = 0\n',
+    to: '',
+    by: 'simulation',
+    breaks: 'an event without `ttlMs` is never too old',
+  },
+  {
+    name: 'in protobuf an open gap ends at 0',
+    file: 'wire/proto.ts',
+    from: 'to: gap.to ?? null',
+    to: 'to: gap.to ?? 0',
+    by: { unit: 'test/wire/proto.test.ts' },
+    breaks: 'a gap without `to` has an unknown end',
+  },
+  {
+    name: 'an event keeps the type of the one before',
+    file: 'wire/sse-parser.ts',
+    from: "    this.#type = ''\n    this.#data = []",
+    to: '    this.#data = []',
+    by: 'simulation',
+    breaks: 'an unnamed event is a delivery',
+  },
+  {
+    name: 'a zone east of UTC is taken for one west of it',
+    file: 'wire/rfc3339.ts',
+    from: '* 1000 + fractionMs - zoneMs',
+    to: '* 1000 + fractionMs + zoneMs',
+    by: { unit: 'test/wire/rfc3339.test.ts' },
+    breaks: '`@time` is an RFC 3339 time',
   },
 ]
