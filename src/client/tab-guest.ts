@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts'
+import type { ServerFrame } from '../wire/frames.ts'
 import type { Connection, Handlers, Wish } from './connection.ts'
 import { Silence } from './silence.ts'
 import type { TabMessage, ToHost } from './tab-messages.ts'
@@ -58,28 +59,29 @@ export class TabGuest implements Connection {
   heard(message: TabMessage): void {
     if (this.#over) return
     if (message.kind === 'not-hosting') this.#end(message.refused)
-    if (message.kind !== 'to-guest' || message.to !== this.#id) return
-    if (message.frame === undefined) {
-      this.#end(undefined)
-      return
+    else if (message.kind === 'to-guest' && message.to === this.#id) this.#told(message.frame)
+  }
+
+  #told(frame: ServerFrame | undefined): void {
+    if (frame === undefined) this.#end()
+    else {
+      if (++this.#frames % framesPerWord === 0) this.#ask({ kind: 'taken' })
+      if (this.#asked) this.#silence.start(aliveMs)
+      this.#asked = false
+      this.#handlers.frame(frame)
     }
-    if (++this.#frames % framesPerWord === 0) this.#ask({ kind: 'alive' })
-    if (this.#asked) this.#silence.start(aliveMs)
-    this.#asked = false
-    this.#handlers.frame(message.frame)
   }
 
   #askAlive(): void {
-    if (this.#asked) {
-      this.#end(undefined)
-      return
+    if (this.#asked) this.#end()
+    else {
+      this.#asked = true
+      this.#ask({ kind: 'alive' })
+      this.#silence.start(answerMs)
     }
-    this.#asked = true
-    this.#ask({ kind: 'alive' })
-    this.#silence.start(answerMs)
   }
 
-  #end(refused: Parameters<Handlers['closed']>[0]): void {
+  #end(refused?: Parameters<Handlers['closed']>[0]): void {
     this.close()
     this.#handlers.closed(refused)
   }

@@ -70,6 +70,8 @@ export class TabHost {
     else if (asks.kind === 'unsubscribe') this.#end(guest, asks.ref)
     else {
       guest.untaken = 0
+      // Positions are frames as well: an answer of positions to so many frames would be the reason of the next one.
+      if (asks.kind === 'taken') return
       for (const relay of guest.relays.values()) relay.renew()
       this.#tell(from, { kind: 'pong', t: 0, nowUs: this.#clock.nowUs(), after: '' })
     }

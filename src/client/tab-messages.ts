@@ -11,6 +11,8 @@ export interface ToHost {
   readonly asks: /** It wants to be served; all else is for those that are. */
     | { readonly kind: 'open' }
     /** It is there, and has taken everything so far. */
+    | { readonly kind: 'taken' }
+    /** The same, and it wants to hear where its subscriptions stand. */
     | { readonly kind: 'alive' }
     | { readonly kind: 'bye' }
     | { readonly kind: 'subscribe'; readonly wish: Wish }

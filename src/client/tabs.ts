@@ -42,7 +42,7 @@ export class Tabs {
       separate: true,
       open: (_url, wishes, handlers) => {
         // Another id for each connection: what was posted for an earlier one is nobody's.
-        const id = random.next().toString(36).slice(2) + random.next().toString(36).slice(2)
+        const id = `${random.next()} ${random.next()}`
         this.#guest = new TabGuest(id, post, wishes, handlers, clock)
         return this.#guest
       },

@@ -361,6 +361,33 @@ test('a quiet subscription of another tab stays near the head, in one message ho
   assert.equal(heard.length, 8)
 })
 
+test('a tab with many quiet subscriptions hears where they stand as seldom as with one, however many events others have', async () => {
+  const { all, net, clock, browser } = await tabs(2)
+  const quiet = 600
+  all[0]!.follow('a')
+  const subscriptions = Array.from({ length: quiet }, (_, i) => all[1]!.follow(`b.${i}`))
+  await live(net, clock)
+  let offset = 10
+  const event = () => net.last.handlers.frame(delivery('a', offset++))
+  browser.frozen = true
+  event()
+  await clock.advance(21_000)
+  // Its sign of life is answered with a position for each of them. Meanwhile others have an event for every 50 messages.
+  let messages = 0
+  for (
+    let batch = browser.posted.splice(0);
+    batch.length > 0 && messages < 10 * quiet;
+    batch = browser.posted.splice(0)
+  )
+    for (const deliver of batch) {
+      if (++messages % 50 === 0) event()
+      deliver()
+    }
+  assert.ok(messages < 1.1 * quiet, `${messages} messages`)
+  const offsets = subscriptions.map((each) => decodeToken(each.token!)[0]!.offset)
+  assert.equal(Math.min(...offsets), 11)
+})
+
 test('over a shared connection, a quiet subscription of another tab stays near the head as well, live or not', async () => {
   for (const isLive of [false, true]) {
     const { all, net, clock } = await tabs(2, false)

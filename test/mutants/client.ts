@@ -72,6 +72,13 @@ export const clientMutants: readonly Mutant[] = [
     by: 'simulation',
   },
   {
+    name: 'a tab is told where its subscriptions stand whenever it has taken a number of frames, which these are too',
+    file: 'client/tab-host.ts',
+    from: "      if (asks.kind === 'taken') return\n",
+    to: '',
+    by: { unit: 'test/client/tabs.test.ts' },
+  },
+  {
     name: 'another tab does not hear where its quiet subscriptions stand',
     file: 'client/tab-host.ts',
     from: 'for (const relay of guest.relays.values()) relay.renew()',
