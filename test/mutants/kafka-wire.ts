@@ -2,13 +2,6 @@ import type { Mutant } from './mutant.ts'
 
 export const kafkaWireMutants: readonly Mutant[] = [
   {
-    name: 'an answer is taken although another fetch has taken over',
-    file: 'source/kafka/fetch-loop.ts',
-    from: 'if (cursor === undefined || !this.#current(cursor)) continue',
-    to: 'if (cursor === undefined) continue',
-    by: { source: 'kafka' },
-  },
-  {
     name: 'what was aborted is shown',
     file: 'source/kafka/batch-decoder.ts',
     from: 'if ((attributes & transactional) !== 0 && this.#aborted.has(producerId)) return true',
@@ -55,7 +48,7 @@ export const kafkaWireMutants: readonly Mutant[] = [
     file: 'source/kafka/fetch-request.ts',
     from: '  reader.int64()\n  const lastStableOffset = reader.int64()',
     to: '  const lastStableOffset = reader.int64()\n  reader.int64()',
-    by: { source: 'kafka' },
+    by: { unit: 'test/source/kafka-wire.test.ts' },
   },
   {
     name: 'a rewrite is not told',

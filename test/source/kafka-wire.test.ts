@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '../../src/base/random.ts'
-import type { StreamInfo, TailSink } from '../../src/source/source.ts'
+import type { Offsets, StreamInfo, TailSink } from '../../src/source/source.ts'
 import { SimBroker } from '../simulation/broker.ts'
 import type { PartitionLog } from '../simulation/partition-log.ts'
 import { VirtualTime } from '../simulation/virtual-time.ts'
@@ -16,6 +16,8 @@ class Brokers {
   readonly source = this.cluster.open(this.gateway, seededRandom(2), 20)
   /** What the tail told: `text@offset`, or what was lost. */
   readonly told: string[] = []
+  /** What it said last of the log's bounds. */
+  bounds: Offsets | undefined
 
   get log(): PartitionLog {
     return this.broker.log(0)
@@ -31,9 +33,18 @@ class Brokers {
 
   /** A text that begins with "!" is damaged. */
   write(...texts: string[]): void {
+    this.#write(texts, undefined)
+  }
+
+  /** In a transaction, which stays open. */
+  begin(transaction: number, ...texts: string[]): void {
+    this.#write(texts, transaction)
+  }
+
+  #write(texts: readonly string[], transaction: number | undefined): void {
     for (const text of texts) {
       const timeMs = this.broker.process.nowUs() / 1000
-      const record = { key: null, event: undefined, timeMs, transaction: undefined }
+      const record = { key: null, event: undefined, timeMs, transaction }
       this.log.append({ ...record, value: Buffer.from(text), damaged: text.startsWith('!') }, this.time.nowMs)
     }
   }
@@ -43,7 +54,9 @@ class Brokers {
       record: ({ buffer, valueStart, valueEnd, offset }) => {
         this.told.push(`${buffer.toString('utf8', valueStart, valueEnd)}@${offset}`)
       },
-      end: () => {},
+      end: (_partition, _next, bounds) => {
+        this.bounds = bounds
+      },
       lost: (_, first, last, reason) => this.told.push(`${reason} ${first}-${last}`),
       recreated: () => this.told.push('recreated'),
       grown: () => this.told.push('grown'),
@@ -163,6 +176,19 @@ test('where retention has taken the place in which the logs part, a tail goes ba
   brokers.log.retain(3, brokers.time.nowMs)
   await brokers.passes(10_000)
   assert.deepEqual(brokers.told.slice(4), ['rewritten 0-3', 'retention 0-2', 'z@3'])
+})
+
+test('the head is where the oldest open transaction begins, however far the log goes on', async () => {
+  const brokers = new Brokers()
+  brokers.write('a')
+  brokers.begin(1, 'hidden')
+  brokers.write('b')
+  brokers.tail(0)
+  await brokers.passes(2000)
+  assert.deepEqual([brokers.told, brokers.bounds], [['a@0'], { first: 0, head: 1 }])
+  brokers.log.finish(1, false, brokers.time.nowMs)
+  await brokers.passes(2000)
+  assert.deepEqual([brokers.told, brokers.bounds], [['a@0', 'b@2'], { first: 0, head: 4 }])
 })
 
 test('a clean change of leaders is no rewrite to a tail that has read nothing yet', async () => {
