@@ -4,6 +4,7 @@ import { Window } from '../../src/log/window.ts'
 import { run } from './history.ts'
 import { makePlan } from './plan.ts'
 import { shrink } from './shrink.ts'
+import { type SourceKind, sourceKinds } from './simulated-source.ts'
 
 test('histories of a whole cluster keep every promise', async () => {
   for (let seed = 1; seed <= 40; seed++) {
@@ -12,13 +13,15 @@ test('histories of a whole cluster keep every promise', async () => {
   }
 })
 
-test('a seed is the same history each time', async () => {
-  let seed = 3
-  let first = await run(makePlan(seed, 'small'), { trace: true })
-  while (first.delivered < 20 && seed < 40) first = await run(makePlan(++seed, 'small'), { trace: true })
-  assert.ok(first.delivered >= 20, 'something happened in it')
-  assert.deepEqual(await run(makePlan(seed, 'small'), { trace: true }), first)
-})
+for (const source of Object.keys(sourceKinds) as SourceKind[]) {
+  test(`a seed is the same history each time: ${source}`, async () => {
+    let seed = 3
+    let first = await run(makePlan(seed, 'small', source), { trace: true })
+    while (first.delivered < 20 && seed < 40) first = await run(makePlan(++seed, 'small', source), { trace: true })
+    assert.ok(first.delivered >= 20, 'something happened in it')
+    assert.deepEqual(await run(makePlan(seed, 'small', source), { trace: true }), first)
+  })
+}
 
 test('a window that answers wrongly is noticed, and its story gets short', async () => {
   const { following } = Window.prototype
