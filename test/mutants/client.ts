@@ -275,4 +275,12 @@ export const clientMutants: readonly Mutant[] = [
     by: 'simulation',
     breaks: 'a quiet connection is asked for a sign of life before it is given up',
   },
+  {
+    name: 'some subscriptions start anew after each interruption',
+    file: 'client/followed.ts',
+    from: '    const { token } = this.place\n    const last',
+    to: '    const token = this.subject.length > 3 ? undefined : this.place.token\n    const last',
+    by: 'simulation',
+    seeds: '1-50',
+  },
 ]

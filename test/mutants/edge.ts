@@ -125,4 +125,12 @@ export const edgeMutants: readonly Mutant[] = [
     by: { unit: 'test/edge/query.test.ts' },
     breaks: 'an EventSource with `last` goes on from its last event id',
   },
+  {
+    name: 'a poll that waits is answered at the end of its wait',
+    file: 'edge/poll.ts',
+    from: 'if (this.#frames.length === 0) queueMicrotask(this.#answer)',
+    to: 'if (this.#frames.length === 0 && this.#request.waitMs < 2000) queueMicrotask(this.#answer)',
+    by: 'simulation',
+    seeds: '1-100',
+  },
 ]
