@@ -124,6 +124,7 @@ function recordOf(event: Event, partition: number, offset: number, writtenMs: nu
     hidden: false,
     writtenMs,
     seenMs: 0,
+    spoiledMs: Number.POSITIVE_INFINITY,
     gone: undefined,
     goneMs: Number.POSITIVE_INFINITY,
   }

@@ -2,7 +2,6 @@ import type { Happening } from '../../src/client/environment.ts'
 import { type SimClient, wayNames } from './client.ts'
 import type { Connection } from './connection.ts'
 import { forge } from './forger.ts'
-import type { SimGateway } from './gateway.ts'
 import { inspect } from './inspect.ts'
 import type { LogRecord } from './partition-log.ts'
 import { type Action, type ActionKind, makeClient, makeSubject } from './plan.ts'
@@ -83,7 +82,7 @@ const acts: Readonly<Record<ActionKind, Act>> = {
     if (log === undefined) return
     const first = log.first + below(action.y, log.head - log.first + 1)
     world.verdict.note(() => `retention: partition ${log.partition} begins at ${first}`)
-    log.retain(first, world.time.nowMs)
+    streamOf(world, action).owner.retain(log, first)
   },
 
   rewrite(world, action) {
@@ -112,24 +111,16 @@ const acts: Readonly<Record<ActionKind, Act>> = {
 
   recreate(world, action) {
     const { x, y } = action
-    const { verdict, time } = world
-    const { broker, publishers } = streamOf(world, action)
+    const { broker, owner, publishers } = streamOf(world, action)
     if (broker.missing) return
-    const partitions = y < 0.6 ? broker.partitions : 1 + below(y, 4)
-    verdict.note(() => `${broker.name} is deleted`)
-    broker.delete()
     publishers.transactions.length = 0
-    time.add(broker.process, x < 0.5 ? 0 : x * 3000, () => {
-      if (!broker.missing) return
-      verdict.note(() => `${broker.name} is created again, with ${partitions} partitions`)
-      broker.create(partitions)
-    })
+    owner.recreate(y < 0.6 ? broker.partitions : 1 + below(y, 4), x < 0.5 ? 0 : x * 3000)
   },
 
   grow(world, action) {
-    const { broker } = streamOf(world, action)
+    const { broker, owner } = streamOf(world, action)
     if (broker.missing || broker.partitions >= 6) return
-    broker.grow()
+    owner.grow()
     world.verdict.note(() => `${broker.name} has ${broker.partitions} partitions now`)
   },
 
@@ -174,12 +165,7 @@ const acts: Readonly<Record<ActionKind, Act>> = {
     const gateway = oneOf(world.gateways, x)
     if (gateway === undefined) return
     world.verdict.note(() => `${gateway.name} crashes${y < 0.3 ? ', and its host with it' : ''}`)
-    gateway.crash()
-    for (const connection of world.connectionsOf(gateway.process)) {
-      if (y < 0.3) connection.halfOpen()
-      else connection.cut()
-    }
-    replace(world, gateway, y * 3000)
+    world.crash(gateway, y < 0.3, y * 3000)
   },
 
   drain(world, { x, y }) {
@@ -187,7 +173,7 @@ const acts: Readonly<Record<ActionKind, Act>> = {
     if (gateway === undefined || !gateway.listening) return
     world.verdict.note(() => `${gateway.name} drains`)
     gateway.process.after(0, () => void gateway.drain())
-    replace(world, gateway, y * 2000)
+    world.replace(gateway, y * 2000)
     world.time.add(world.outside, 3000, () => {
       gateway.crash()
       for (const connection of world.connectionsOf(gateway.process)) connection.cut()
@@ -379,11 +365,6 @@ function replaceRecords(world: World, replaced: LogRecord | undefined, count: nu
   broker.log(partition).rewrite(offset, time.nowMs)
   verdict.note(() => `all are cut off, and partition ${partition} is rewritten from ${offset} on`)
   for (let i = 0; i < count; i++) publishers.publish(event.subject)
-}
-
-function replace(world: World, gateway: SimGateway, delayMs: number): void {
-  world.endGateway(gateway)
-  world.time.add(world.outside, delayMs, () => world.startGateway())
 }
 
 function happening(what: Happening, end: Happening): Act {

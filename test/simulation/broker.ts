@@ -73,6 +73,11 @@ export class SimBroker {
     return this.missing ? undefined : infoOf(this.current)
   }
 
+  /** Names the next incarnation. A Kafka topic's id has this form. */
+  get nextId(): string {
+    return `5eed${this.incarnations.length.toString(16).padStart(28, '0')}`
+  }
+
   /** The incarnation that a token means. */
   byLog(log: Log): Incarnation | undefined {
     return this.incarnations.find((each) => isSameLog(each, log))
@@ -117,8 +122,7 @@ export class SimBroker {
   #incarnate(partitions: number): void {
     const { firstOffset } = this
     const index = this.incarnations.length
-    // A Kafka topic's id has this form.
-    const id = `5eed${index.toString(16).padStart(28, '0')}`
+    const id = this.nextId
     const logs = Array.from({ length: partitions }, (_, partition) => new PartitionLog(index, partition, firstOffset))
     const log = logOf(this.name, id)
     this.incarnations.push({

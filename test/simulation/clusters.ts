@@ -1,4 +1,4 @@
-import { clusterOf } from './many-streams.ts'
+import { EmbeddedCluster } from './embedded/cluster.ts'
 import type { ClusterSurroundings, SimulatedCluster, SourceKind } from './simulated-source.ts'
 import { SimSource } from './source.ts'
 import { JetStreamCluster } from './wire/jetstream-cluster.ts'
@@ -10,9 +10,10 @@ const makers: Readonly<Record<SourceKind, (surroundings: ClusterSurroundings) =>
   }),
   jetstream: (surroundings) => new JetStreamCluster(surroundings),
   kafka: ({ time, broker, seed }) => new KafkaCluster(time, broker, seed),
+  embedded: (surroundings) => new EmbeddedCluster(surroundings),
 }
 
-/** The cluster that all gateways of a history read. */
-export function makeCluster(kind: SourceKind, streams: readonly ClusterSurroundings[]): SimulatedCluster {
-  return clusterOf(new Map(streams.map((surroundings) => [surroundings.broker.name, makers[kind](surroundings)])))
+/** The cluster of one stream. */
+export function makeCluster(kind: SourceKind, surroundings: ClusterSurroundings): SimulatedCluster {
+  return makers[kind](surroundings)
 }

@@ -97,15 +97,16 @@ function shapeFault({ truth, gap, incarnation, log, from, to, isRewritten }: Cas
   return to < log.head || isRewritten ? undefined : `it names what is not written yet: the head is ${log.head}`
 }
 
+const isUnreadable = ({ damaged, spoiledMs }: LogRecord): boolean => damaged || spoiledMs < Number.POSITIVE_INFINITY
+
 const judges: Readonly<Record<GapReason, Judge>> = {
   unspecified: () => 'it has no reason',
   compacted: () => 'nothing is compacted here',
   retention: retentionFault,
   corrupt: ({ isRewritten, log, from, to }) => {
-    const isDamaged = log.past.some(({ offset, damaged }) => damaged && offset >= from && offset <= to)
-    const whole = log.past.find(
-      ({ offset, damaged, gone }) => !damaged && gone === undefined && offset >= from && offset <= to,
-    )
+    const within = log.past.filter(({ offset }) => offset >= from && offset <= to)
+    const isDamaged = within.some(isUnreadable)
+    const whole = within.find((record) => !isUnreadable(record) && record.gone === undefined)
     if (isRewritten || (isDamaged && whole === undefined)) return undefined
     return whole === undefined ? 'nothing was damaged there' : `${shown(whole)} is not damaged`
   },
@@ -131,10 +132,17 @@ function retentionFault({ truth, kept, log, from, to }: Case): string | undefine
 function rewrittenFault({ truth, log, from, to, gap }: Case): string | undefined {
   // Documented: with what can't be read at the log's end another history may begin, for who knows what was there.
   const within = log.past.filter(({ offset }) => offset >= from && offset <= to)
-  const isUnread = within.every(({ damaged, gone }) => damaged || gone === 'retention')
+  const isUnread = within.every((record) => isUnreadable(record) || record.gone === 'retention')
   if (log.first > to || (within.length > 0 && isUnread)) return undefined
+  // The same where it was readable once: a gateway that came later has seen nothing from where it goes on.
+  const next = truth.positionIn(gap.after, gap.partition)?.offset ?? to + 1
+  const isSpoiled = (record: LogRecord) => record.offset < next || isUnreadable(record) || record.gone === 'retention'
+  if (next <= to && within.some(({ spoiledMs }) => spoiledMs < Number.POSITIVE_INFINITY) && within.every(isSpoiled))
+    return undefined
   // Where retention or damage took what lay between, a later history may have begun there for all that a gateway has seen.
-  const unseen = log.first > from || log.past.some(({ offset, damaged }) => damaged && offset <= to && offset >= to - 1)
+  const unseen =
+    log.first > from ||
+    log.past.some((record) => isUnreadable(record) && record.offset <= to && record.offset >= to - 1)
   return truth.wasRewritten(gap.partition, unseen ? Number.POSITIVE_INFINITY : to)
     ? undefined
     : 'the log was not rewritten there'
@@ -213,8 +221,8 @@ function lastFault(
   const head = heads?.get(placeOfLog(log)) ?? 0
   const found = log.past.filter((record) => {
     const { offset, hidden, seenMs, gone } = record
-    if (offset <= to || offset >= head || hidden || gone === 'rewritten' || seenMs > nowMs || truth.strayed(record))
-      return false
+    if (offset <= to || offset >= head || hidden || gone === 'rewritten' || seenMs > nowMs) return false
+    if (isUnreadable(record) || truth.strayed(record)) return false
     return truth.wants(subject, record)
   })
   return found.length < last ? undefined : `${found.length} of ${last} events were found`
@@ -238,7 +246,7 @@ function dropFault(
   if (isRewritten) return undefined
   const own = theirs.filter((record) => asked.some(({ subject }) => truth.wants(subject, record)))
   // A record that was in the wrong place for some may or may not be part of it; one that is gone may have gone before.
-  const sure = own.filter((record) => record.gone === undefined && !truth.strayed(record))
+  const sure = own.filter((record) => record.gone === undefined && !isUnreadable(record) && !truth.strayed(record))
   if (n < sure.length || n > own.length) return `it counts ${n}, of ${sure.length} to ${own.length}`
   const clockMs = gateway?.clockMs?.().most ?? Number.POSITIVE_INFINITY
   for (const record of sure) {

@@ -80,12 +80,12 @@ async function happen(world: World): Promise<void> {
 /** All faults end. Connections that died without a word are left to be noticed. */
 function heal(world: World): void {
   const { streams, cluster, gateways, clients, plan } = world
-  for (const { broker, publishers } of streams) {
-    if (broker.missing) broker.create(broker.partitions)
+  for (const { owner, publishers } of streams) {
+    owner.restore()
     while (publishers.finish(true));
   }
   cluster.heal?.()
-  while (gateways.length < plan.gateways) world.startGateway()
+  for (let count = gateways.length; count < plan.gateways; count++) world.startGateway()
   for (const { process, source } of gateways) {
     process.resume()
     source.latencyMs = 6
@@ -207,5 +207,8 @@ async function leaveAll(world: World): Promise<void> {
   for (const client of clients) client.process.after(0, () => client.close())
   // The longest that a connection can stay unnoticed.
   await time.runTo(time.nowMs + 30_000)
-  if (verdict.failure === undefined) for (const gateway of gateways) inspectEmpty(gateway, verdict)
+  if (verdict.failure !== undefined) return
+  for (const gateway of gateways) inspectEmpty(gateway, verdict)
+  const left = world.cluster.unfinished?.()
+  if (left !== undefined) verdict.broken('log', left)
 }

@@ -90,6 +90,7 @@ function contentFault({ source }: SimGateway, feed: PartitionFeed, streams: read
       record.event !== undefined &&
       !record.hidden &&
       !record.damaged &&
+      record.spoiledMs === Number.POSITIVE_INFINITY &&
       !truth.misplaced(record) &&
       truth.displacedMs(record) === undefined
     if (usable && !offsets.has(record.offset)) return `it lacks ${shown(record)}`

@@ -15,6 +15,8 @@ export interface LogRecord {
   readonly event: Event | undefined
   /** Its bytes are not those that were written. */
   readonly damaged: boolean
+  /** Since when its bytes can't be read any more, though they could once, virtual ms: who read it before may give it. Infinity = never. */
+  spoiledMs: number
   readonly transaction: number | undefined
   /** Written in a transaction that has not ended, or that was aborted. */
   hidden: boolean
@@ -109,6 +111,7 @@ export class PartitionLog {
       hidden: transaction !== undefined,
       writtenMs: nowMs,
       seenMs: Number.POSITIVE_INFINITY,
+      spoiledMs: Number.POSITIVE_INFINITY,
       gone: undefined,
       goneMs: Number.POSITIVE_INFINITY,
     }
@@ -140,6 +143,11 @@ export class PartitionLog {
     this.first = spared
     this.#drop(({ offset }) => offset < this.first, 'retention', nowMs)
     this.#changed(nowMs)
+  }
+
+  /** What is written in [from, to) can't be read any more. */
+  spoil(from: number, to: number, nowMs: number): void {
+    for (const entry of this.entries) if (entry.offset >= from && entry.offset < to) entry.spoiledMs = nowMs
   }
 
   /** Another leader, which has all that this log has. */

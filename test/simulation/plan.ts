@@ -59,6 +59,14 @@ export type ActionKind = WeightedKind | 'replaceUnsaid' | 'brokerFault'
  */
 const epochsOnly: ReadonlySet<WeightedKind> = new Set(['begin', 'finish', 'damage', 'hole', 'unusable'])
 
+/** What kinds of clusters differ in: the embedded log has one process, and nobody but it writes; it is damaged by faults of its own. */
+const apart: Partial<Record<SourceKind, { readonly gateways: number; readonly without: ReadonlySet<ActionKind> }>> = {
+  embedded: {
+    gateways: 1,
+    without: new Set(['begin', 'finish', 'hole', 'damage', 'rewrite', 'cutBack', 'replaceUnsaid']),
+  },
+}
+
 /** Kinds that each history may leave out, so that each also happens without the others. */
 const optional: readonly WeightedKind[] = (Object.keys(actionWeights) as WeightedKind[]).filter(
   (kind) => kind !== 'publish' && kind !== 'inspect',
@@ -129,13 +137,19 @@ export function makePlan(seed: number, size: 'small' | 'large', source: SourceKi
     streams,
     generations,
     hashSeed,
-    gateways: scale.gateways,
+    gateways: apart[source]?.gateways ?? scale.gateways,
     size: gatewaySize,
     subjects: list,
     clients: withStores(seed, withTabs(seed, withStarts(seed, clients, endMs))),
     ttlShare,
     capacity,
-    actions: withFaults(seed, source, withReplaced(seed, withTabsEnding(seed, merged(actions, endings(seed, endMs))))),
+    actions: withFaults(
+      seed,
+      source,
+      withReplaced(seed, withTabsEnding(seed, merged(actions, endings(seed, endMs)))).filter(
+        ({ kind }) => apart[source]?.without.has(kind) !== true,
+      ),
+    ),
   }
 }
 

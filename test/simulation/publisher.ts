@@ -2,22 +2,23 @@ import type { Random } from '../../src/base/random.ts'
 import { decodeEvent, encodeEvent } from '../../src/wire/envelope.ts'
 import { type Event, makeEvent } from '../../src/wire/frames.ts'
 import type { SimBroker } from './broker.ts'
+import type { LogOwner } from './log-owner.ts'
 import type { LogRecord, NewRecord } from './partition-log.ts'
-import { partitionOf, type Truth } from './truth.ts'
+import { partitionOf } from './truth.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
-/** What is written to, and where it is noted. */
+/** What is written to, and by whom. */
 interface Written {
   readonly time: VirtualTime
   readonly broker: SimBroker
-  readonly truth: Truth
+  readonly owner: LogOwner
 }
 
 /** All who write to the log. */
 export class Publishers {
   readonly #time: VirtualTime
   readonly #broker: SimBroker
-  readonly #truth: Truth
+  readonly #owner: LogOwner
   readonly #random: Random
   /** Of the events that have a time to live. */
   readonly #ttlShare: number
@@ -26,15 +27,15 @@ export class Publishers {
   #transaction = 0
   #count = 0
 
-  constructor({ time, broker, truth }: Written, random: Random, ttlShare: number) {
+  constructor({ time, broker, owner }: Written, random: Random, ttlShare: number) {
     this.#time = time
     this.#broker = broker
-    this.#truth = truth
+    this.#owner = owner
     this.#random = random
     this.#ttlShare = ttlShare
   }
 
-  /** Undefined while there is no stream to write to. */
+  /** Undefined while there is no stream to write to, or where the record is stored later. */
   publish(subject: string, transaction?: number): LogRecord | undefined {
     if (this.#broker.missing) return undefined
     return this.#append(partitionOf(subject, this.#broker.partitions), { ...this.#event(subject), transaction })
@@ -80,10 +81,8 @@ export class Publishers {
     })
   }
 
-  #append(partition: number, record: NewRecord): LogRecord {
-    const written = this.#broker.log(partition).append(record, this.#time.nowMs)
-    this.#truth.add(written)
-    return written
+  #append(partition: number, record: NewRecord): LogRecord | undefined {
+    return this.#owner.append(partition, record)
   }
 
   #event(subject: string): NewRecord {

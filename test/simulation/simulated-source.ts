@@ -2,6 +2,9 @@ import type { Random } from '../../src/base/random.ts'
 import type { Generations } from '../../src/log/record.ts'
 import type { Source } from '../../src/source/source.ts'
 import type { SimBroker } from './broker.ts'
+import type { LogOwner } from './log-owner.ts'
+import type { Truth } from './truth.ts'
+import type { Verdict } from './verdict.ts'
 import type { Process, VirtualTime } from './virtual-time.ts'
 
 /** A gateway's source as a history handles it: what stands behind it is a model of the broker at some depth. */
@@ -29,18 +32,30 @@ export interface SimulatedCluster {
   fault?(fault: BrokerFault): string
   /** All faults of its own kind end. */
   heal?(): void
+  /** Its log is in a gateway's own process, which writes it. Absent where the broker is apart. */
+  readonly owner?: LogOwner
+  /** Only one process at a time may open it, and one has. */
+  readonly isTaken?: boolean
+  /** What it should have done by the end; undefined = all of it. */
+  unfinished?(): string | undefined
 }
 
 /** What a cluster is built on. */
 export interface ClusterSurroundings {
   readonly time: VirtualTime
   readonly broker: SimBroker
+  readonly truth: Truth
+  readonly verdict: Verdict
   readonly seed: number
+  /** Ends the gateway that runs there, at this moment; another one takes its place. */
+  crash(process: Process): void
 }
 
 /** Each kind of cluster, and the generations of its records; undefined = the seed draws them. */
-export const sourceKinds = { model: undefined, jetstream: 'times', kafka: 'epochs' } as const satisfies Record<
-  string,
-  Generations | undefined
->
+export const sourceKinds = {
+  model: undefined,
+  jetstream: 'times',
+  kafka: 'epochs',
+  embedded: 'epochs',
+} as const satisfies Record<string, Generations | undefined>
 export type SourceKind = keyof typeof sourceKinds

@@ -1,5 +1,6 @@
 import { decodeToken, hashOf } from '../../src/wire/token.ts'
 import type { SimBroker } from './broker.ts'
+import type { LogOwner } from './log-owner.ts'
 import type { Publishers } from './publisher.ts'
 import type { Truth } from './truth.ts'
 
@@ -17,6 +18,7 @@ export interface SimStream {
   readonly nameHash: number
   readonly broker: SimBroker
   readonly truth: Truth
+  readonly owner: LogOwner
   readonly publishers: Publishers
 }
 

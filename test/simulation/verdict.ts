@@ -20,6 +20,7 @@ export const promises = {
   fresh: 'when all is quiet each position comes to the head, also of who is given nothing',
   window: "a window's index answers as a full scan does, and holds what the log holds",
   limits: 'limits hold',
+  log: 'a log acknowledges what is durable, shows nothing else, and drops what retention names',
   'left behind': 'a session that is over leaves nothing behind',
   fault: 'no gateway and no client ever fails by itself',
 } as const

@@ -8,6 +8,8 @@ import { type ClientPlan, type Followed, SimClient } from './client.ts'
 import { makeCluster } from './clusters.ts'
 import { type ClientEnd, Connection, type Request } from './connection.ts'
 import { SimGateway } from './gateway.ts'
+import { DirectOwner } from './log-owner.ts'
+import { clusterOf } from './many-streams.ts'
 import { anyUrl, gatewayUrls, type Plan } from './plan.ts'
 import type { Network } from './platform.ts'
 import { Publishers } from './publisher.ts'
@@ -26,6 +28,9 @@ export interface Reach {
   /** Path of the requests that a proxy does not let through. */
   blocked: string
 }
+
+/** How soon a gateway that finds its log open elsewhere tries again, ms. */
+const takenMs = 200
 
 const freeReach: Omit<Reach, 'capacity'> = { slowMs: 0, stalled: false, blocked: '' }
 
@@ -62,17 +67,14 @@ export class World implements Network {
     )
     this.random = seededRandom(plan.seed ^ 0x5bd1e995)
     this.#routing = new RoutingTable(plan.streams.flatMap(routesOf))
-    this.streams = plan.streams.map((stream, i) => this.#stream(stream, i))
+    const clusters = new Map<string, SimulatedCluster>()
+    this.streams = plan.streams.map((stream, i) => this.#stream(stream, i, clusters))
     this.outside = this.streams[0]!.broker.process
-    const seed = plan.seed ^ 0x2545f491
-    this.cluster = makeCluster(
-      plan.source,
-      this.streams.map(({ broker }, i) => ({ time, broker, seed: seed + i })),
-    )
+    this.cluster = clusterOf(clusters)
   }
 
-  #stream({ name, partitions }: StreamPlan, index: number): SimStream {
-    const { time, plan } = this
+  #stream({ name, partitions }: StreamPlan, index: number, clusters: Map<string, SimulatedCluster>): SimStream {
+    const { time, plan, verdict } = this
     const broker = new SimBroker(time, partitions, plan.generations, name)
     const routing = this.#routing
     const carried = new Map<string, boolean>()
@@ -84,12 +86,17 @@ export class World implements Network {
       return found
     }
     const truth = new Truth(broker, carries)
+    const seed = (plan.seed ^ 0x2545f491) + index
+    const crash = (process: Process) => this.#crashWhere(process)
+    const cluster = makeCluster(plan.source, { time, broker, truth, verdict, seed, crash })
+    clusters.set(name, cluster)
+    const owner = cluster.owner ?? new DirectOwner(time, broker, truth, verdict)
     const publishers = new Publishers(
-      { time, broker, truth },
+      { time, broker, owner },
       seededRandom((plan.seed ^ 0x1b873593) + index),
       plan.ttlShare,
     )
-    return simStream({ name, broker, truth, publishers })
+    return simStream({ name, broker, truth, owner, publishers })
   }
 
   /** The stream that a subject belongs to. */
@@ -104,6 +111,12 @@ export class World implements Network {
 
   startGateway(): void {
     const { time, cluster, plan, verdict } = this
+    if (cluster.isTaken === true) {
+      // Whoever finds another one at work in its place is not needed.
+      const again = () => this.gateways.length < plan.gateways && this.startGateway()
+      time.add(this.outside, takenMs, again)
+      return
+    }
     const name = `gateway ${++this.#gatewaysMade}`
     const url = gatewayUrls.find((each) => !this.gateways.some((other) => other.url === each)) ?? anyUrl
     const surroundings = {
@@ -122,6 +135,28 @@ export class World implements Network {
     gateway.process.after(0, () => {
       void gateway.start().then(() => this.#readyMs.set(gateway, time.nowMs))
     })
+  }
+
+  /** Ends it as a kill does, its host's where `isHost`; another one takes its place. */
+  crash(gateway: SimGateway, isHost: boolean, afterMs: number): void {
+    gateway.crash()
+    for (const connection of this.connectionsOf(gateway.process)) {
+      if (isHost) connection.halfOpen()
+      else connection.cut()
+    }
+    this.replace(gateway, afterMs)
+  }
+
+  replace(gateway: SimGateway, afterMs: number): void {
+    this.endGateway(gateway)
+    this.time.add(this.outside, afterMs, () => this.startGateway())
+  }
+
+  #crashWhere(process: Process): void {
+    const gateway = this.gateways.find((each) => each.process === process)
+    if (gateway === undefined) return
+    this.verdict.note(() => `${gateway.name} is killed`)
+    this.crash(gateway, false, this.random.next() * 1500)
   }
 
   /** Its place is free. */

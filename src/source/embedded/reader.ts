@@ -9,6 +9,8 @@ export interface BlockSink {
   record(record: SourceRecord): boolean
   /** [from, to] can't be read: its block is damaged or missing. */
   lost(from: number, to: number): void
+  /** Retention has taken what lies below `first`, by a commit whose end this process is yet to hear of. */
+  dropped(first: number): void
 }
 
 interface FoundBlock {
@@ -33,6 +35,11 @@ export class BlockReader {
   read(log: PartitionLog, from: number, to: number, sink: BlockSink): number {
     const found = this.find(log, from)
     if (found === undefined) {
+      const { first } = this.#store.bounds(log.id, log.partition)
+      if (from < first) {
+        sink.dropped(first)
+        return Math.min(to, first)
+      }
       const next = Math.min(to, this.#store.basesFrom(log.id, log.partition, from + 1, 1)[0] ?? to)
       sink.lost(from, next - 1)
       return next

@@ -174,9 +174,11 @@ export class EmbeddedSource implements Source {
     await undefined
     const log = this.#partition(stream, partition)
     const end = Math.min(to, log.bounds.head)
-    let next = Math.max(from, log.bounds.first)
+    let { first } = log.bounds
+    let next = Math.max(from, first)
     let bytes = 0
     let shown = 0
+    const began = next
     while (next < end && bytes < maxBytes && sink.full !== true) {
       if (shown >= turnRecords) {
         shown = 0
@@ -184,17 +186,22 @@ export class EmbeddedSource implements Source {
         // What retention took meanwhile is told by the read that begins there.
         if (this.#partition(stream, partition) !== log || log.bounds.first > next) break
       }
-      next = this.#reader.read(log, next, end, {
+      const start = next
+      next = this.#reader.read(log, start, end, {
         record(record) {
           sink.record(record)
           shown++
           bytes += Math.max(0, record.keyEnd - record.keyStart) + Math.max(0, record.valueEnd - record.valueStart)
           return bytes < maxBytes
         },
-        lost: (first, last) => sink.lost(first, last, 'corrupt'),
+        lost: (lowest, highest) => sink.lost(lowest, highest, 'corrupt'),
+        dropped(lowest) {
+          first = lowest
+        },
       })
+      if (first > start && start > began) return { next: start, offsets: { ...log.offsets, first } }
     }
-    return { next, offsets: log.offsets }
+    return { next, offsets: { ...log.offsets, first: Math.max(first, log.bounds.first) } }
   }
 
   async publish(stream: StreamInfo, records: readonly OutRecord[]): Promise<Ack[]> {

@@ -111,6 +111,8 @@ export class Sweeper {
       bytes -= oldest.bytes
       base = oldest.next
     }
+    // What was missing of damaged blocks counts until here: only those who wrote them knew how long they were.
+    if (base === bounds.head) bytes = 0
     const next = { ...bounds, base, bytes, first: Math.max(bounds.first, base) }
     if (dropped > 0) batch.putBounds(id, partition, next)
     return () => {

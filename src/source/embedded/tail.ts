@@ -36,6 +36,9 @@ export class EmbeddedTail implements Tail {
   #shown = 0
   readonly #blocks: BlockSink
   #partition = 0
+  /** Where the read of a block begins, and the first offset that is known to be there. */
+  #from = 0
+  #first = 0
 
   constructor(host: TailHost, stream: StreamInfo, from: readonly number[], sink: TailSink) {
     this.#host = host
@@ -51,6 +54,7 @@ export class EmbeddedTail implements Tail {
         return !this.#closed
       },
       lost: (first, to) => this.#damaged(first, to),
+      dropped: (first) => this.#dropped(first),
     }
     this.wake()
   }
@@ -97,16 +101,21 @@ export class EmbeddedTail implements Tail {
     if (!hasWork && !this.#untold.delete(partition)) return
     this.#untold.delete(partition)
     this.#partition = partition
-    let next = start
-    if (next < first) {
-      this.#sink.lost(partition, next, first - 1, 'retention')
-      next = first
-    }
+    this.#from = start
+    this.#first = first
+    if (start < first) this.#dropped(first)
+    let next = Math.max(start, first)
     while (next < head && this.#shown < this.#host.turnRecords && !this.#closed) {
+      this.#from = next
       next = this.#host.reader.read(log, next, head, this.#blocks)
     }
     this.#next[partition] = next
-    if (!this.#closed) this.#sink.end(partition, next, { first, head })
+    if (!this.#closed) this.#sink.end(partition, next, { first: this.#first, head })
+  }
+
+  #dropped(first: number): void {
+    this.#first = first
+    this.#sink.lost(this.#partition, this.#from, first - 1, 'retention')
   }
 
   #damaged(from: number, to: number): void {
