@@ -53,6 +53,7 @@ simulate: install ## histories of a whole cluster on virtual time, held against 
 	@$(RUN) scripts/simulate.ts --seeds $(SEEDS) --failed --fresh $(FRESH)
 	@$(RUN) scripts/simulate.ts --source jetstream --seeds $(WIRE)
 	@$(RUN) scripts/simulate.ts --source kafka --seeds $(WIRE)
+	@$(RUN) scripts/simulate.ts --source embedded --seeds $(WIRE)
 
 fresh: install ## the simulated histories that `make test` draws anew for the code as it lies here: run it before a commit
 	@$(RUN) scripts/simulate.ts --fresh $(FRESH)

@@ -234,64 +234,6 @@ describe('the embedded log', () => {
     assert.equal(await source.offsetAt(stream, 0, 1070), 70)
   })
 
-  test('drops the oldest blocks beyond its size, and keeps the newest', async (t) => {
-    const clock = new ManualClock()
-    const { source, dir } = await openOwn(t, { retentionBytes: 5000, sweepBlocks: 2 }, clock)
-    const stream = await created(source)
-    await publishSingly(
-      source,
-      stream,
-      Array.from({ length: 12 }, () => new Uint8Array(1000)),
-    )
-    await clock.advance(embeddedDefaults.sweepIntervalMs)
-    await until('four blocks are left', patienceMs, async () => (await source.offsets(stream, 0)).first === 8)
-    await source.publish(stream, [record(new Uint8Array(9000))])
-    await until('only the newest is left', patienceMs, async () => {
-      await clock.advance(embeddedDefaults.sweepIntervalMs)
-      return (await source.offsets(stream, 0)).first === 12
-    })
-    await source.close()
-    assert.deepEqual(await inspected(dir, bases), [12])
-  })
-
-  test('drops what is too old, even all of it, and not a millisecond earlier', async (t) => {
-    const clock = new ManualClock()
-    const { source, dir } = await openOwn(t, { retentionMs: 10_000 }, clock)
-    const stream = await created(source)
-    const first = async () => (await source.offsets(stream, 0)).first
-    await publishSingly(source, stream, ['a'])
-    await clock.advance(5000)
-    await publishSingly(source, stream, ['b'])
-    await clock.advance(5000)
-    assert.equal(await first(), 0)
-    await clock.advance(1000)
-    await until('the first record is gone', patienceMs, async () => (await first()) === 1)
-    await until('the second record is gone', patienceMs, async () => {
-      await clock.advance(1000)
-      return (await first()) === 2
-    })
-    assert.deepEqual(await source.publish(stream, [record('c')]), [{ partition: 0, offset: 2 }])
-    await source.close()
-    assert.deepEqual(await inspected(dir, bases), [2])
-  })
-
-  test('drops what grows too old in a partition that had been emptied before', async (t) => {
-    const clock = new ManualClock()
-    const { source } = await openOwn(t, { retentionMs: 10_000 }, clock)
-    const stream = await created(source)
-    const first = async () => (await source.offsets(stream, 0)).first
-    for (const [value, gone] of [
-      ['a', 1],
-      ['b', 2],
-    ] as const) {
-      await publishSingly(source, stream, [value])
-      await until(`${value} is gone`, patienceMs, async () => {
-        await clock.advance(5000)
-        return (await first()) === gone
-      })
-    }
-  })
-
   test('sweeps the blocks of a deleted stream, also one that was deleted before a reopen', async (t) => {
     const clock = new ManualClock()
     const { source, dir } = await openOwn(t, { sweepBlocks: 2 }, clock)
@@ -358,21 +300,6 @@ describe('the embedded log', () => {
     const range = new RangeCollector()
     await source.range(stream, 0, 3, 4, 1 << 20, range)
     assert.deepEqual(range.losses, [{ from: 3, to: 3, reason: 'corrupt' }])
-  })
-
-  test('sweeps damaged blocks by size like others', async (t) => {
-    const { source, dir, stream } = await damaged(t, (block) => block.subarray(0, 20))
-    await source.close()
-    const clock = new ManualClock()
-    const { source: again } = await openOwn(t, { dir, retentionBytes: 50 }, clock)
-    await clock.advance(embeddedDefaults.sweepIntervalMs)
-    await until('the newest block is left', patienceMs, async () => (await again.offsets(stream, 0)).first === 4)
-  })
-
-  test('keeps a damaged block, whose age nobody knows, as long as it may be young', async (t) => {
-    const { source, stream } = await damaged(t, (block) => block.subarray(0, 20))
-    await source.dropBefore(stream, 0, 2)
-    assert.equal((await source.offsets(stream, 0)).first, 2)
   })
 
   test('lets the event loop turn between batches of a long backlog', async (t) => {
