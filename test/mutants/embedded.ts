@@ -81,7 +81,7 @@ export const embeddedMutants: readonly Mutant[] = [
     file: 'source/embedded/tail.ts',
     from: 'if (start < first) this.#dropped(first)\n    let next = Math.max(start, first)',
     to: 'if (start < first) this.#dropped(first + 1)\n    let next = start < first ? first + 1 : start',
-    by: model,
+    by: retention,
     breaks: 'a record that is in the log is shown',
   },
   {
@@ -89,7 +89,7 @@ export const embeddedMutants: readonly Mutant[] = [
     file: 'source/embedded/tail.ts',
     from: 'if (start < first) this.#dropped(first)\n',
     to: '',
-    by: model,
+    by: retention,
     breaks: 'what retention took is told',
   },
   {
@@ -161,7 +161,7 @@ export const embeddedMutants: readonly Mutant[] = [
     file: 'source/embedded/appender.ts',
     from: '      log.bounds = next\n      if (log.expiresMs === Number.POSITIVE_INFINITY) log.expiresMs = 0',
     to: '      log.bounds = next',
-    by: { unit: 'test/source/embedded.test.ts' },
+    by: retention,
     breaks: '`embedded.retentionMs` is how old a record may grow',
   },
   {
