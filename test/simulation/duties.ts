@@ -1,6 +1,6 @@
 import { placeOf } from './excuses.ts'
 import type { Asked } from './gap-truth.ts'
-import type { LogRecord } from './partition-log.ts'
+import { isUnreadable, type LogRecord } from './partition-log.ts'
 import { shown } from './shown.ts'
 import { matesOf } from './subjects.ts'
 import type { Truth } from './truth.ts'
@@ -50,7 +50,7 @@ export function lastFault(truth: Truth, { asked, given, told }: Served, isExact:
     // The stream may have become another one before its gateway had looked.
     if (told.has(place) || incarnation?.deletedMs !== Number.POSITIVE_INFINITY) continue
     const theirs = (log?.past ?? []).filter((record) => {
-      const isThere = record.gone === undefined && !record.hidden && !record.damaged
+      const isThere = record.gone === undefined && !record.hidden && !isUnreadable(record)
       return isThere && truth.wants(subject, record) && !truth.strayed(record) && isCaughtUp(truth, asked, record)
     })
     for (const [name, records] of Map.groupBy(theirs, ({ event }) => event!.subject)) {

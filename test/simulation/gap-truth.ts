@@ -2,7 +2,7 @@ import { isPattern } from '../../src/subject/subject.ts'
 import type { Gap, GapReason } from '../../src/wire/frames.ts'
 import { hashOf, isSamePartition, type Position } from '../../src/wire/token.ts'
 import type { Incarnation } from './broker.ts'
-import type { LogRecord, PartitionLog } from './partition-log.ts'
+import { isUnreadable, type LogRecord, type PartitionLog } from './partition-log.ts'
 import { shown } from './shown.ts'
 import { partitionOf, type Truth } from './truth.ts'
 import type { GatewayKnowledge } from './witness.ts'
@@ -96,8 +96,6 @@ function shapeFault({ truth, gap, incarnation, log, from, to, isRewritten }: Cas
   // Of the log as it was.
   return to < log.head || isRewritten ? undefined : `it names what is not written yet: the head is ${log.head}`
 }
-
-const isUnreadable = ({ damaged, spoiledMs }: LogRecord): boolean => damaged || spoiledMs < Number.POSITIVE_INFINITY
 
 const judges: Readonly<Record<GapReason, Judge>> = {
   unspecified: () => 'it has no reason',

@@ -3,6 +3,7 @@ import { loaded } from '../../src/log/entry.ts'
 import type { Window } from '../../src/log/window.ts'
 import { isSameLog } from '../../src/wire/token.ts'
 import type { SimGateway } from './gateway.ts'
+import { isUnreadable } from './partition-log.ts'
 import { shown } from './shown.ts'
 import type { SimStream } from './streams.ts'
 import type { Verdict } from './verdict.ts'
@@ -89,8 +90,7 @@ function contentFault({ source }: SimGateway, feed: PartitionFeed, streams: read
     const usable =
       record.event !== undefined &&
       !record.hidden &&
-      !record.damaged &&
-      record.spoiledMs === Number.POSITIVE_INFINITY &&
+      !isUnreadable(record) &&
       !truth.misplaced(record) &&
       truth.displacedMs(record) === undefined
     if (usable && !offsets.has(record.offset)) return `it lacks ${shown(record)}`

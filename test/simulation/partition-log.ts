@@ -227,6 +227,10 @@ export class PartitionLog {
   }
 }
 
+/** Nobody can read it from the broker, though who read it before may have it. */
+export const isUnreadable = ({ damaged, spoiledMs }: LogRecord): boolean =>
+  damaged || spoiledMs < Number.POSITIVE_INFINITY
+
 export const boundsOf = (log: PartitionLog): Offsets => ({ first: log.first, head: log.head })
 
 /** The records in [from, to) that a read-committed reader is shown. */
