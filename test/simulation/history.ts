@@ -151,8 +151,12 @@ async function undisturbedly(world: World): Promise<void> {
   for (const client of clients) client.isUndisturbed = false
 }
 
-const isDeaf = (world: World, { process }: SimClient): boolean =>
-  world.connectionsOf(process).some(({ isDead }) => isDead)
+/** Its connection is dead, or that of another tab of its browser, which may be the one that leads. */
+function isDeaf(world: World, client: SimClient): boolean {
+  const { browser } = client.plan
+  const tabs = browser === undefined ? [client] : world.clients.filter(({ plan }) => plan.browser === browser)
+  return tabs.some(({ process }) => world.connectionsOf(process).some(({ isDead }) => isDead))
+}
 
 /** Also who is given nothing comes to stand at the head, so that its token stays fresh. */
 async function untilAllAreAtTheHead({ time, verdict, clients }: World): Promise<void> {
