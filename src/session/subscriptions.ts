@@ -38,7 +38,7 @@ export interface SubscriptionsOwner {
   wake(): void
   /** One is gone that may have been the last on its way. */
   forgot(): void
-  /** The broker could not say where to begin: an error of the ref's, or the end where it is 0. */
+  /** Nobody can say where it is to be read: an error of the ref's, or the end where it is 0. */
   startFailed(ref: number, error: unknown): void
 }
 
@@ -118,26 +118,40 @@ export class Subscriptions implements LegOwner {
     this.#owner.control({ kind: 'unsubscribed', ref })
   }
 
-  /** A stream has more partitions than before: each subscription goes on where its events are now, and is told. */
+  /** A stream has another number of partitions than before: each subscription goes on where its events are now, and is told. */
   replace(): void {
     const { feeds } = this.#context
-    const { outlet } = this.#owner
     for (const subscription of this.#byRef.values()) {
       // It has not begun: the broker is being asked where, and its partitions are looked up again then.
       if (subscription.legs.length === 0) continue
-      const now = feeds.partitionsFor(subscription.subject)
-      const gone = subscription.legs.filter((leg) => !now.includes(leg.feed))
-      const fresh = now.filter((feed) => !subscription.legs.some((leg) => leg.feed === feed))
-      for (const feed of fresh) this.#moveInto(subscription, feed)
-      for (const leg of gone) {
-        const joining = leg.membership === undefined
-        this.#tracks.leave(leg, outlet.transport !== 'websocket')
-        // It may have been the last that was on its way.
-        if (joining) this.joined(leg)
+      try {
+        this.#move(subscription, feeds.partitionsFor(subscription.subject))
+      } catch (error) {
+        this.#fail(subscription, error)
       }
+      if (this.#owner.ended) return
     }
     for (const feed of this.#tracks.feeds()) this.#tracks.grew(feed, feeds.countOf(feed))
-    outlet.batch(() => this.#tracks.tellOwed())
+    this.#owner.outlet.batch(() => this.#tracks.tellOwed())
+  }
+
+  #move(subscription: Subscription, now: readonly PartitionFeed[]): void {
+    const gone = subscription.legs.filter((leg) => !now.includes(leg.feed))
+    const fresh = now.filter((feed) => !subscription.legs.some((leg) => leg.feed === feed))
+    for (const feed of fresh) this.#moveInto(subscription, feed)
+    for (const leg of gone) {
+      const joining = leg.membership === undefined
+      this.#tracks.leave(leg, this.#owner.outlet.transport !== 'websocket')
+      // It may have been the last that was on its way.
+      if (joining) this.joined(leg)
+    }
+  }
+
+  /** It has no place in any partition, or the broker could not say where it begins. */
+  #fail(subscription: Subscription, error: unknown): void {
+    const { ref } = subscription
+    if (ref !== 0) this.#forget(subscription)
+    this.#owner.startFailed(ref, error)
   }
 
   /** The session is over. */
@@ -181,9 +195,7 @@ export class Subscriptions implements LegOwner {
       })
       .catch((error: unknown) => {
         if (gone()) return
-        const first = subscriptions[0]!
-        if (first.ref !== 0) this.#forget(first)
-        this.#owner.startFailed(first.ref, error)
+        this.#fail(subscriptions[0]!, error)
       })
   }
 

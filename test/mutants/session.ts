@@ -297,9 +297,16 @@ export const sessionMutants: readonly Mutant[] = [
     breaks: 'a partition that was added since the token is read from its beginning',
   },
   {
+    name: 'one subject without a place keeps all others from going on when the partitions change',
+    file: 'session/subscriptions.ts',
+    from: 'this.#fail(subscription, error)',
+    to: 'throw error',
+    by: { unit: 'test/session/no-place.test.ts' },
+  },
+  {
     name: 'who was on its way to a partition that lost its subject is never live',
     file: 'session/subscriptions.ts',
-    from: '        if (joining) this.joined(leg)\n',
+    from: '      if (joining) this.joined(leg)\n',
     to: '',
     by: { unit: 'test/session/changed-logs.test.ts' },
     breaks: 'a subscription is told `live` once it has caught up',
