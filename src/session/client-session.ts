@@ -56,7 +56,7 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     this.readBackLeft = readBack.maxBytesPerSession
     this.#tracks = new Tracks(this, readBack, outlet.transport === 'websocket')
     this.#subscriptions = new Subscriptions(this, context, this.#tracks)
-    this.#writer = new FrameWriter(id, outlet, instruments, clock, limits.maxWaitingFrames, () => this.#fallBehind())
+    this.#writer = new FrameWriter(id, outlet, instruments, clock, limits, () => this.#fallBehind())
   }
 
   get ended(): boolean {

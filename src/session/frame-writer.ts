@@ -9,7 +9,10 @@ import { encodeControl } from '../wire/control.ts'
 import type { ServerFrame } from '../wire/frames.ts'
 import { encodeToken, growthPosition } from '../wire/token.ts'
 import type { OwedGap } from './gap.ts'
+import type { SessionLimits } from './limits.ts'
 import { type Outlet, type WriteOutcome, writeOutcome } from './outlet.ts'
+
+type WaitingLimits = Pick<SessionLimits, 'maxWaitingFrames' | 'maxWaitingBytes'>
 
 /** Catch-up deliveries are encoded from here: one object for all sessions, valid during one write. */
 const missed = new LiveRecord()
@@ -23,9 +26,10 @@ export class FrameWriter {
   readonly #outlet: Outlet
   readonly #instruments: GatewayInstruments
   readonly #clock: Clock
-  readonly #maxWaiting: number
+  readonly #limits: WaitingLimits
   readonly #onFull: () => void
   #waiting: Uint8Array[] = []
+  #waitingBytes = 0
   #full = false
 
   /** `onFull` is called within a write that filled the socket, or that it refused. `session` names the session in traces. */
@@ -34,14 +38,14 @@ export class FrameWriter {
     outlet: Outlet,
     instruments: GatewayInstruments,
     clock: Clock,
-    maxWaiting: number,
+    limits: WaitingLimits,
     onFull: () => void,
   ) {
     this.#session = session
     this.#outlet = outlet
     this.#instruments = instruments
     this.#clock = clock
-    this.#maxWaiting = maxWaiting
+    this.#limits = limits
     this.#onFull = onFull
   }
 
@@ -56,6 +60,7 @@ export class FrameWriter {
     for (let frame = this.#waiting.shift(); frame !== undefined; frame = this.#waiting.shift()) {
       const outcome = this.#write(frame, false)
       if (outcome === writeOutcome.refused) this.#waiting.unshift(frame)
+      else this.#waitingBytes -= frame.length
       if (outcome !== writeOutcome.sent) return false
     }
     return true
@@ -65,8 +70,11 @@ export class FrameWriter {
   control(frame: ServerFrame): boolean {
     const bytes = encodeControl(this.#outlet.encoding, frame)
     if (!this.#full && this.#write(bytes, false) !== writeOutcome.refused) return true
-    if (this.#waiting.length >= this.#maxWaiting) return false
+    const { maxWaitingFrames, maxWaitingBytes } = this.#limits
+    if (this.#waiting.length >= maxWaitingFrames) return false
+    if (this.#waitingBytes + bytes.length > maxWaitingBytes) return false
     this.#waiting.push(bytes)
+    this.#waitingBytes += bytes.length
     return true
   }
 

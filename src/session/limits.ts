@@ -9,6 +9,13 @@ export interface SessionLimits {
   readonly maxErrors: number
   /** Control frames that wait for a full socket, until the session ends. */
   readonly maxWaitingFrames: number
+  /** The same in bytes: `subscribed` may say 1024 positions. */
+  readonly maxWaitingBytes: number
+  /**
+   * WebSocket: positions of its tokens in partitions that its subjects may come into later. Of a subscription that would have more of them
+   * none are kept: its subject begins there as if its token did not name it, and it is told.
+   */
+  readonly maxCarried: number
   /** Records looked at in one slice of a session that is behind; at least two, one to be found and one to be given. */
   readonly lookPerSlice: number
 }
@@ -18,6 +25,8 @@ export const sessionLimits: SessionLimits = {
   maxTokenPartitions: 128,
   maxErrors: 32,
   maxWaitingFrames: 4096,
+  maxWaitingBytes: 4 << 20,
+  maxCarried: 16_384,
   lookPerSlice: 128,
 }
 

@@ -59,6 +59,8 @@ export class Subscriptions implements LegOwner {
   readonly #context: SubscriptionsContext
   readonly #tracks: Tracks
   readonly #byRef = new Map<number, Subscription>()
+  /** Positions that its subscriptions keep for partitions to come, in number. */
+  #carried = 0
 
   constructor(owner: SubscriptionsOwner, context: SubscriptionsContext, tracks: Tracks) {
     this.#owner = owner
@@ -218,7 +220,7 @@ export class Subscriptions implements LegOwner {
   /** WebSocket: each ref from its own start, told `live` when it is. */
   #begin(subscription: Subscription, starts: Start[], after: After): void {
     const { ref } = subscription
-    subscription.carried = carriedPositions(
+    const carried = carriedPositions(
       after,
       starts.map(({ feed }) => feed),
     )
@@ -226,7 +228,8 @@ export class Subscriptions implements LegOwner {
     // Where its subjects are elsewhere now, the client has nothing else to stand at until the gap is told.
     const known = before.filter((position) => position !== undefined)
     const growth = this.#toldGrowth(starts, after)
-    this.#owner.control({ kind: 'subscribed', ref, after: encodeToken([...known, ...subscription.carried, ...growth]) })
+    this.#owner.control({ kind: 'subscribed', ref, after: encodeToken([...known, ...carried, ...growth]) })
+    this.#keep(subscription, carried, starts)
     subscription.joining = starts.length
     for (const start of starts) {
       // A socket that takes no more answers ends the session.
@@ -236,6 +239,21 @@ export class Subscriptions implements LegOwner {
       subscription.legs.push(leg)
       if (this.#tracks.open(feed, start.offset).enter(leg, start)) this.joined(leg)
     }
+  }
+
+  /** Its subjects may come into other partitions of their streams; positions in other streams have been handed back. */
+  #keep(subscription: Subscription, carried: readonly Position[], starts: readonly Start[]): void {
+    const streams = new Set(starts.map(({ feed }) => feed.nameHash))
+    const own = carried.filter(({ nameHash }) => streams.has(nameHash))
+    if (this.#carried + own.length > this.#context.limits.maxCarried) return
+    this.#carried += own.length
+    subscription.carried = own
+  }
+
+  #drop(subscription: Subscription, isOver: (position: Position) => boolean): void {
+    const { length } = subscription.carried
+    subscription.carried = subscription.carried.filter((position) => !isOver(position))
+    this.#carried -= length - subscription.carried.length
   }
 
   /** How many partitions the client knows of: as many as there are, unless it is still to be told of some. */
@@ -283,7 +301,7 @@ export class Subscriptions implements LegOwner {
     const carried = [...subscription.carried, ...this.#tracks.carried]
     const start = arrivingStart(feed, carried, this.#tracks.toldCount(feed) ?? Number.POSITIVE_INFINITY)
     // Once it has been there, where it stood before says nothing more.
-    subscription.carried = subscription.carried.filter((position) => !isSamePartition(position, feed))
+    this.#drop(subscription, (position) => isSamePartition(position, feed))
     if (this.#owner.ended) return
     const leg: Leg = { subscription, feed, membership: undefined }
     subscription.legs.push(leg)
@@ -303,6 +321,7 @@ export class Subscriptions implements LegOwner {
 
   #forget(subscription: Subscription): void {
     subscription.closed = true
+    this.#drop(subscription, () => true)
     this.#byRef.delete(subscription.ref)
     this.#context.instruments.subscriptions--
     for (const leg of [...subscription.legs]) this.#tracks.leave(leg)

@@ -141,6 +141,7 @@ test('the limits in protocol.md are the defaults', () => {
     ['positions in all tokens', maxPositions],
     ['refused frames in a row', sessionLimits.maxErrors],
     ['control frames waiting for a full socket', sessionLimits.maxWaitingFrames],
+    ['bytes of control frames waiting for a full socket', sessionLimits.maxWaitingBytes],
     ['`wait` of a poll, ms', maxWaitMs],
   ])
   const [rows] = tables(section(page, 'Limits'))

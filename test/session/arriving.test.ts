@@ -170,3 +170,27 @@ test('of several subjects one that is the first to come into a partition is read
   assert.deepEqual(client.texts, texts(9))
   assert.deepEqual(told(client), [['repartitioned', 2, 0, undefined]])
 })
+
+test('a session keeps a bounded number of positions for partitions to come; beyond it a subject begins there as if its token named none', async () => {
+  const broker = new ModelBroker('events', 5)
+  const gateway = await TestGateway.start(broker, { maxCarried: 3 })
+  const subject = subjectWhere(gateway, { 5: 4, 6: 2 })
+  const client = gateway.connect()
+  for (let i = 0; i < 4; i++) gateway.publish(subjectWhere(gateway, { 5: 2 }), `${i}`)
+  const there = [position(gateway, 1, 0, -1), position(gateway, 2, 1, -1), position(gateway, 4, 0, -1)]
+  const elsewhere = { ...there[0]!, nameHash: 1 }
+  const after = encodeToken([...there, elsewhere])
+  for (const ref of [1, 2]) client.subscribe(ref, subject, after)
+  client.session.receive({ kind: 'unsubscribe', ref: 1 })
+  client.subscribe(3, subject, after)
+  await settled()
+  broker.grow(6)
+  await settled()
+  assert.deepEqual(
+    client.gaps.map(({ refs, reason, from }) => [refs, reason, from]),
+    [
+      [[2], 'repartitioned', 4],
+      [[3], 'repartitioned', 1],
+    ],
+  )
+})

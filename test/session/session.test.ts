@@ -3,7 +3,7 @@ import test from 'node:test'
 import { CarillonError } from '../../src/base/errors.ts'
 import { BadFrame } from '../../src/wire/bad-frame.ts'
 import type { SubscribeOptions } from '../../src/wire/frames.ts'
-import { decodeToken, isGrowth } from '../../src/wire/token.ts'
+import { decodeToken, encodeToken, isGrowth } from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, type TestClient, TestGateway } from './harness.ts'
 
@@ -690,6 +690,17 @@ test('a client that asks without reading is closed at a bound', async () => {
   const client = gateway.connect()
   client.room = 1
   for (let i = 0; i < 20; i++) client.session.receive({ kind: 'ping', t: i })
+  assert.ok(client.ended !== 'normally')
+  assert.equal(client.ended?.code, 'overloaded')
+})
+
+test('a client that asks for long answers without reading is closed at a bound of bytes', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxWaitingBytes: 20_000 })
+  const client = gateway.connect()
+  client.room = 1
+  const position = { ...gateway.stream.partitions[0]!.positionAt(0), generation: -1 }
+  const after = encodeToken(Array.from({ length: 1000 }, (_, i) => ({ ...position, partition: 1 + i })))
+  for (let ref = 1; ref <= 10; ref++) client.subscribe(ref, 'a', after)
   assert.ok(client.ended !== 'normally')
   assert.equal(client.ended?.code, 'overloaded')
 })
