@@ -62,14 +62,14 @@ export const kafkaWireMutants: readonly Mutant[] = [
     file: 'source/kafka/tail.ts',
     from: 'cursor.answeredEpoch = cursor.leaderEpoch',
     to: '',
-    by: { source: 'kafka' },
+    by: { unit: 'test/source/kafka-wire.test.ts' },
   },
   {
     name: 'the leader that told the head is forgotten',
     file: 'source/kafka/seen-heads.ts',
     from: 'offset <= head.offset ? head.leaderEpoch : -1',
     to: 'offset <= head.offset ? -1 : -1',
-    by: { source: 'kafka' },
+    by: { unit: 'test/source/kafka-wire.test.ts' },
   },
   {
     name: 'where logs part is no earlier than where the leader says',
