@@ -13,17 +13,17 @@ const maxEvents = 10_000
 
 const scratch: Loaded = loaded()
 
-/** In each partition, see `lastStart`. Throws where the client gave positions as well. */
+/** In each partition for those who `read` it, see `lastStart`. Throws where the client gave positions as well. */
 export function lastStarts(
   feeds: readonly PartitionFeed[],
-  subscriptions: readonly Subscription[],
+  read: (feed: PartitionFeed) => readonly Subscription[],
   n: number,
   after: readonly string[],
 ): Start[] {
   if (after.length > 0) {
     throw new CarillonError('bad_request', 'expected after or last, got both: a position says where to start already')
   }
-  return feeds.map((feed) => lastStart(feed, subscriptions, n))
+  return feeds.map((feed) => lastStart(feed, read(feed), n))
 }
 
 /**

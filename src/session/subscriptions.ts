@@ -79,7 +79,7 @@ export class Subscriptions implements LegOwner {
     const wanted = () => this.#context.feeds.partitionsFor(subject)
     const feeds = wanted()
     const parsed = parseAfter(after)
-    const newest = last === undefined ? undefined : lastStarts(feeds, [subscription], last, after)
+    const newest = last === undefined ? undefined : lastStarts(feeds, () => [subscription], last, after)
     this.#byRef.set(ref, subscription)
     this.#context.instruments.subscriptions++
     const begin = (starts: Start[]) => this.#begin(subscription, starts, parsed)
@@ -107,7 +107,10 @@ export class Subscriptions implements LegOwner {
     const begin = (starts: Start[]) => this.#beginAll(subscriptions, spans, starts, parsed)
     const all = wanted()
     if (last === undefined) this.#resolve(parsed, all, subscriptions, wanted, begin)
-    else begin(lastStarts(all, subscriptions, last, after))
+    else {
+      const read = (feed: PartitionFeed) => subscriptions.filter((_, i) => spans[i]!.includes(feed))
+      begin(lastStarts(all, read, last, after))
+    }
   }
 
   /** WebSocket. */

@@ -5,6 +5,7 @@ import { BadFrame } from '../../src/wire/bad-frame.ts'
 import type { SubscribeOptions } from '../../src/wire/frames.ts'
 import { decodeToken, encodeToken, isGrowth } from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
+import { partitionOf } from '../simulation/truth.ts'
 import { settled, type TestClient, TestGateway } from './harness.ts'
 
 test('a live subscription gets each event of its subject once, in order, and no other', async () => {
@@ -318,6 +319,26 @@ test('`last` tells how far back it was looked where there may be more', async ()
   const [gap] = client.gaps
   assert.deepEqual([gap.reason, gap.from, gap.to, gap.certain, gap.refs], ['budget', 0, 4, false, [1]])
   assert.deepEqual(client.texts, ['new'])
+})
+
+test('`last` for several subjects of one request tells of a partition only what concerns those that are in it', async () => {
+  const broker = new ModelBroker('events', 2)
+  const inPartition = (partition: number) =>
+    ['a', 'b', 'c', 'd', 'e'].find((each) => partitionOf(each, 2) === partition)!
+  const [found, missing] = [inPartition(0), inPartition(1)]
+  await TestGateway.start(broker).then((first) => {
+    for (const subject of [found, missing]) first.publish(subject, 'old')
+  })
+  const gateway = await TestGateway.start(broker)
+  gateway.publish(found, 'new')
+  const poll = gateway.connect('poll')
+  poll.session.start([found, missing], [], { last: 1 })
+  await settled()
+  assert.deepEqual(
+    poll.gaps.map(({ reason, partition }) => [reason, partition]),
+    [['budget', 1]],
+  )
+  assert.deepEqual(poll.texts, ['new'])
 })
 
 test('`last` tells nothing where the index reaches back to the first event, though the payloads do not', async () => {
