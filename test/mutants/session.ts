@@ -98,7 +98,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'session/tracks.ts',
     from: 'this.#startLive ? feed.window.head : next)',
     to: 'next)',
-    by: { unit: 'test/session/arriving.test.ts' },
+    by: 'simulation',
   },
   {
     name: 'an offset that the broker said of another log is begun at',
@@ -126,7 +126,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'session/start.ts',
     from: 'return isSameLog(known, feed) ? judgeGeneration(feed, known) : recreatedStart(feed, known)',
     to: 'return judgeGeneration(feed, known)',
-    by: { unit: 'test/session/arriving.test.ts' },
+    by: 'simulation',
   },
   {
     name: 'in a log that was created again the old offset is kept',

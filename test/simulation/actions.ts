@@ -1,4 +1,5 @@
 import type { Happening } from '../../src/client/environment.ts'
+import { aimOf } from './aim.ts'
 import { type SimClient, wayNames } from './client.ts'
 import type { Connection } from './connection.ts'
 import { forge } from './forger.ts'
@@ -114,12 +115,12 @@ const acts: Readonly<Record<ActionKind, Act>> = {
     const { broker, owner, publishers } = streamOf(world, action)
     if (broker.missing) return
     publishers.transactions.length = 0
-    owner.recreate(y < 0.6 ? broker.partitions : 1 + below(y, 4), x < 0.5 ? 0 : x * 3000)
+    owner.recreate(y < 0.6 ? broker.partitions : 1 + below((y - 0.6) / 0.4, 4), x < 0.5 ? 0 : x * 3000)
   },
 
   grow(world, action) {
     const { broker, owner } = streamOf(world, action)
-    if (broker.missing || broker.partitions >= 6) return
+    if (broker.missing || broker.partitions >= mostPartitions(world, broker.name)) return
     owner.grow()
     world.verdict.note(() => `${broker.name} has ${broker.partitions} partitions now`)
   },
@@ -318,8 +319,14 @@ const acts: Readonly<Record<ActionKind, Act>> = {
 /** One gateway alone could not serve any more. */
 const isCrowded = (world: World): boolean => world.clients.length >= world.plan.size.maxSessions - 1
 
+/** Two more than it began with, or six. */
+function mostPartitions({ plan }: World, name: string): number {
+  const { partitions } = plan.streams.find((stream) => stream.name === name)!
+  return Math.max(6, partitions + 2)
+}
+
 /** Which of the streams it happens to: by digits of its moment that nothing else depends on. */
-const streamOf = ({ streams }: World, { atMs }: Action): SimStream => oneOf(streams, (atMs * 4096) % 1)!
+const streamOf = ({ streams }: World, { atMs }: Action): SimStream => oneOf(streams, aimOf(atMs))!
 
 function logOf(world: World, action: Action) {
   const { broker } = streamOf(world, action)

@@ -1,10 +1,13 @@
 import { type Random, seededRandom } from '../../src/base/random.ts'
+import { matches } from '../../src/subject/subject.ts'
+import { aimed } from './aim.ts'
 import { streamName } from './broker.ts'
 import type { ClientPlan, WishPlan } from './client.ts'
 import { between, pick } from './draw.ts'
 import type { SourceKind } from './simulated-source.ts'
 import type { StorePlan } from './store.ts'
 import type { StreamPlan } from './streams.ts'
+import { partitionOf } from './truth.ts'
 import { startMs } from './virtual-time.ts'
 
 /** What only some histories have, each drawn from random numbers of its own: without it a history is what it would be. */
@@ -90,4 +93,106 @@ export function agesOf(seed: number): Ages {
   const random = seededRandom(seed ^ 0x1f83d9ab)
   const ttlShare = random.next() < expiringShare ? 0.6 : 0.08
   return { ttlShare, maxAgeMs: random.next() < agesShare ? pick(random, [500, 2000, 8000]) : 0 }
+}
+
+/** Share of the histories with so many partitions that a pattern's positions are a long list. */
+const manyShare = 0.06
+
+export function withManyPartitions(seed: number, source: SourceKind, streams: readonly StreamPlan[]): StreamPlan[] {
+  const random = seededRandom(seed ^ 0x5be0cd19)
+  const isMany = source === 'model' && random.next() < manyShare
+  return streams.map((stream, i) => (isMany && i === 0 ? { ...stream, partitions: between(random, [8, 16]) } : stream))
+}
+
+/** Share of the histories in which a stream grows twice, so that a subject moves away and comes back. */
+const returnsShare = 0.1
+/** Until every gateway has heard of a growth, ms, and a little. */
+const heardMs = 2700
+
+interface Setting {
+  readonly streams: readonly StreamPlan[]
+  readonly subjects: readonly string[]
+  readonly clients: readonly ClientPlan[]
+}
+
+interface Return extends Setting {
+  readonly actions: readonly Happening[]
+}
+
+/** An action of the plan. */
+interface Happening {
+  readonly atMs: number
+  readonly kind: 'publish' | 'grow' | 'massReconnect' | 'cutBack' | 'recreate'
+  readonly x: number
+  readonly y: number
+  readonly z: number
+}
+
+/**
+ * A stream begins so that with one partition more, and then another one, a subject is where it was, and somebody follows it. Chance does not
+ * bring about the rest: connections end while it is away, and its old place is cut back.
+ */
+export function withReturn(seed: number, source: SourceKind, setting: Setting): Return {
+  const { streams, subjects, clients } = setting
+  const random = seededRandom(seed ^ 0x1b56c4e9)
+  if (source !== 'model' || random.next() >= returnsShare) return { ...setting, actions: [] }
+  const subject = pick(random, subjects)
+  const counts = [1, 2, 3, 4, 5].filter((count) => {
+    const [here, away, back] = [count, count + 1, count + 2].map((each) => partitionOf(subject, each))
+    return here === back && here !== away
+  })
+  if (counts.length === 0) return { ...setting, actions: [] }
+  const partitions = pick(random, counts)
+  const own = streams.findIndex((stream) => stream.subjects.some((pattern) => matches(pattern, subject)))
+  const x = (subjects.indexOf(subject) + 0.5) / subjects.length
+  const place = (partitionOf(subject, partitions) + 0.5) / (partitions + 1)
+  return {
+    subjects,
+    clients: clients.map((client, i) => (i === 0 ? following(client, subject) : client)),
+    streams: streams.map((stream, i) => (i === own ? { ...stream, partitions } : stream)),
+    actions: returning(random, { stream: own, of: streams.length }, { x, place }),
+  }
+}
+
+function following(client: ClientPlan, subject: string): ClientPlan {
+  const [first, ...others] = client.wishes.filter((wish) => wish.subject !== subject)
+  return { ...client, wishes: [{ ...(first ?? client.wishes[0]!), subject }, ...others] }
+}
+
+/** `x` picks the subject, `place` its partition. */
+function returning(
+  random: Random,
+  stream: { readonly stream: number; readonly of: number },
+  { x, place }: { readonly x: number; readonly place: number },
+): Happening[] {
+  const publish = (atMs: number) => ({ atMs, kind: 'publish', x, y: 0.1, z: random.next() }) as const
+  const grow = (atMs: number) => ({ atMs: aimed(atMs, stream), kind: 'grow', x, y: 0, z: 0 }) as const
+  const away = 2200 + random.next() * 1500
+  const back = away + heardMs + random.next() * 3000
+  const cut = away + random.next() * (back + heardMs - away)
+  const reconnect = (gateway: number) => {
+    const atMs = away + random.next() * (back - away)
+    return { atMs, kind: 'massReconnect', x: gateway, y: 0, z: 0 } as const
+  }
+  return [
+    publish(away - 200),
+    grow(away),
+    ...[0.2, 0.7].map(reconnect),
+    { atMs: aimed(cut, stream), kind: 'cutBack', x: place, y: random.next(), z: random.next() },
+    grow(back),
+    publish(back + random.next() * heardMs),
+    publish(back + heardMs),
+  ]
+}
+
+/** Share of the histories in which streams are made anew with another number of partitions. */
+const recreatedShare = 0.12
+
+export function recreations(seed: number, spanMs: number): Happening[] {
+  const random = seededRandom(seed ^ 0x3f84d5b5)
+  if (random.next() >= recreatedShare) return []
+  return Array.from({ length: between(random, [1, 2]) }, () => {
+    const [atMs, x] = [random.next() * spanMs, random.next()]
+    return { atMs, kind: 'recreate', x, y: 0.6 + 0.4 * random.next(), z: random.next() } as const
+  })
 }

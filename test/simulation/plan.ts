@@ -3,7 +3,16 @@ import type { Generations } from '../../src/log/record.ts'
 import type { ClientPlan, WayName, WishPlan } from './client.ts'
 import { between, pick } from './draw.ts'
 import type { GatewaySize } from './gateway-size.ts'
-import { agesOf, endings, streamsOf, withStarts, withStores } from './kinds.ts'
+import {
+  agesOf,
+  endings,
+  recreations,
+  streamsOf,
+  withManyPartitions,
+  withReturn,
+  withStarts,
+  withStores,
+} from './kinds.ts'
 import { type SourceKind, sourceKinds } from './simulated-source.ts'
 import type { StreamPlan } from './streams.ts'
 import { collisions, hashSeeds, patterns, plainSubjects } from './subjects.ts'
@@ -125,28 +134,31 @@ export function makePlan(seed: number, size: 'small' | 'large', source: SourceKi
   const generations = sourceKinds[source] ?? drawn
   const clients = Array.from({ length: between(random, scale.clients) }, () => makeClient(random, subjects.list))
   const { list, hashSeed } = subjects
-  const streams = streamsOf(seed, source, pick(random, [1, 1, 2, 2, 3, 4]))
+  const partitions = pick(random, [1, 1, 2, 2, 3, 4])
   const { ttlShare, maxAgeMs } = agesOf(seed)
   const gatewaySize = { ...makeSize(seed, random, { clients: clients.length, generations }), maxAgeMs }
   const capacity = pick(random, [300, 1500, 1500, 10_000])
   const actions = makeActions(random, scale, generations)
-  const endMs = actions.at(-1)?.atMs ?? 0
+  const spanMs = actions.at(-1)?.atMs ?? 0
+  const several = withManyPartitions(seed, source, streamsOf(seed, source, partitions))
+  const returning = withReturn(seed, source, { streams: several, subjects: list, clients })
+  const more = [...returning.actions, ...recreations(seed, spanMs), ...endings(seed, spanMs)]
   return {
     seed,
     source,
-    streams,
+    streams: returning.streams,
     generations,
     hashSeed,
     gateways: apart[source]?.gateways ?? scale.gateways,
     size: gatewaySize,
     subjects: list,
-    clients: withStores(seed, withTabs(seed, withStarts(seed, clients, endMs))),
+    clients: withStores(seed, withTabs(seed, withStarts(seed, returning.clients, spanMs))),
     ttlShare,
     capacity,
     actions: withFaults(
       seed,
       source,
-      withReplaced(seed, withTabsEnding(seed, merged(actions, endings(seed, endMs)))).filter(
+      withReplaced(seed, withTabsEnding(seed, merged(actions, more))).filter(
         ({ kind }) => apart[source]?.without.has(kind) !== true,
       ),
     ),
