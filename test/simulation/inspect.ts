@@ -1,11 +1,13 @@
 import type { PartitionFeed } from '../../src/fanout/partition-feed.ts'
 import { loaded } from '../../src/log/entry.ts'
 import type { Window } from '../../src/log/window.ts'
+import { decodeEvent } from '../../src/wire/envelope.ts'
 import { isSameLog } from '../../src/wire/token.ts'
 import type { SimGateway } from './gateway.ts'
-import { isUnreadable } from './partition-log.ts'
+import { isUnreadable, type LogRecord } from './partition-log.ts'
 import { shown } from './shown.ts'
 import type { SimStream } from './streams.ts'
+import { sameEvent } from './truth.ts'
 import type { Verdict } from './verdict.ts'
 
 const scratch = loaded()
@@ -79,7 +81,7 @@ function chainFault(window: Window, hash: number, chain: readonly number[]): str
 /** To be asked once the gateway has read all that there is: before that it may hold what was rewritten meanwhile. */
 function contentFault({ source }: SimGateway, feed: PartitionFeed, streams: readonly SimStream[]): string | undefined {
   const { partition, window, stream } = feed
-  const { truth } = streams.find(({ name }) => name === stream)!
+  const { truth, format } = streams.find(({ name }) => name === stream)!
   const { current } = truth.broker
   const log = current.logs[partition]
   if (log === undefined || !isSameLog(current, feed) || window.head !== log.head) return undefined
@@ -102,7 +104,10 @@ function contentFault({ source }: SimGateway, feed: PartitionFeed, streams: read
     const records = log.past.filter(
       (record) => record.offset === offset && record.value !== null && record.gone !== 'rewritten',
     )
-    const same = ({ value }: { value: Buffer | null }) => value!.compare(buffer, eventStart, eventEnd) === 0
+    const same = ({ value, event }: LogRecord) =>
+      format === 'event'
+        ? value!.compare(buffer, eventStart, eventEnd) === 0
+        : event !== undefined && sameEvent(event, decodeEvent(buffer.subarray(eventStart, eventEnd)))
     if (records.length > 0 && !records.some(same)) return `its bytes at ${offset} are not the log's`
   }
   return undefined

@@ -26,13 +26,15 @@ const families = [['c.>'], ['a.>'], ['b.>', 'k']] as const
 /** The one stream that has everything, or several between which the subjects are divided. */
 export function streamsOf(seed: number, source: SourceKind, partitions: number): StreamPlan[] {
   const random = seededRandom(seed ^ 0x632be59b)
-  if (source !== 'model' || random.next() >= streamsShare) return [{ name: streamName, subjects: ['>'], partitions }]
+  if (source !== 'model' || random.next() >= streamsShare)
+    return [{ name: streamName, subjects: ['>'], partitions, format: 'event' }]
   const names = [...pick(random, alikeNames), ...(random.next() < 0.3 ? [streamName] : [])]
   const first = Math.floor(random.next() * 3)
   return names.map((name, i) => ({
     name,
     subjects: families.flatMap((patterns, family) => (((family + first) % 3) % names.length === i ? patterns : [])),
     partitions: i === 0 ? partitions : pick(random, [1, 1, 2, 3]),
+    format: 'event',
   }))
 }
 
@@ -93,6 +95,15 @@ export function agesOf(seed: number): Ages {
   const random = seededRandom(seed ^ 0x1f83d9ab)
   const ttlShare = random.next() < expiringShare ? 0.6 : 0.08
   return { ttlShare, maxAgeMs: random.next() < agesShare ? pick(random, [500, 2000, 8000]) : 0 }
+}
+
+/** Share of the histories with streams whose values are no events of ours. */
+const formatsShare = 0.15
+
+export function withFormats(seed: number, source: SourceKind, streams: readonly StreamPlan[]): readonly StreamPlan[] {
+  const random = seededRandom(seed ^ 0x4be98134)
+  if (source !== 'model' || random.next() >= formatsShare) return streams
+  return streams.map((stream) => ({ ...stream, format: pick(random, ['raw', 'cloudevents'] as const) }))
 }
 
 /** Share of the histories with so many partitions that a pattern's positions are a long list. */

@@ -1,6 +1,9 @@
 import type { Offsets } from '../../src/source/source.ts'
 import type { Event } from '../../src/wire/frames.ts'
 
+/** Of a record, in order. */
+export type Headers = readonly (readonly [name: string, value: string])[]
+
 /** One record that was ever written, and what became of it: the truth that clients are held against. */
 export interface LogRecord {
   readonly incarnation: number
@@ -11,6 +14,7 @@ export interface LogRecord {
   readonly timeMs: number
   readonly key: Buffer | null
   readonly value: Buffer | null
+  readonly headers?: Headers
   /** What a client is to be given; undefined where no gateway can use it. */
   readonly event: Event | undefined
   /** Its bytes are not those that were written. */
@@ -56,7 +60,7 @@ export interface Pin {
   readonly mostFirst: number
 }
 
-export type NewRecord = Pick<LogRecord, 'key' | 'value' | 'event' | 'timeMs' | 'damaged' | 'transaction'>
+export type NewRecord = Pick<LogRecord, 'key' | 'value' | 'headers' | 'event' | 'timeMs' | 'damaged' | 'transaction'>
 
 /** One partition of one incarnation, with all of its past. */
 export class PartitionLog {

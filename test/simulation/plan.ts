@@ -8,6 +8,7 @@ import {
   endings,
   recreations,
   streamsOf,
+  withFormats,
   withManyPartitions,
   withReturn,
   withStarts,
@@ -140,7 +141,8 @@ export function makePlan(seed: number, size: 'small' | 'large', source: SourceKi
   const capacity = pick(random, [300, 1500, 1500, 10_000])
   const actions = makeActions(random, scale, generations)
   const spanMs = actions.at(-1)?.atMs ?? 0
-  const several = withManyPartitions(seed, source, streamsOf(seed, source, partitions))
+  const formatted = withFormats(seed, source, streamsOf(seed, source, partitions))
+  const several = withManyPartitions(seed, source, formatted)
   const returning = withReturn(seed, source, { streams: several, subjects: list, clients })
   const more = [...returning.actions, ...recreations(seed, spanMs), ...endings(seed, spanMs)]
   return {

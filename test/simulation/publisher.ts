@@ -1,7 +1,7 @@
 import type { Random } from '../../src/base/random.ts'
-import { decodeEvent, encodeEvent } from '../../src/wire/envelope.ts'
-import { type Event, makeEvent } from '../../src/wire/frames.ts'
+import type { Event } from '../../src/wire/frames.ts'
 import type { SimBroker } from './broker.ts'
+import { contentIn, deletionIn, type Format } from './formats.ts'
 import type { LogOwner } from './log-owner.ts'
 import type { LogRecord, NewRecord } from './partition-log.ts'
 import { partitionOf } from './truth.ts'
@@ -14,25 +14,33 @@ interface Written {
   readonly owner: LogOwner
 }
 
+/** How it is written. */
+interface Writing {
+  /** Share of the events that have a time to live. */
+  readonly ttlShare: number
+  readonly format: Format
+}
+
 /** All who write to the log. */
 export class Publishers {
   readonly #time: VirtualTime
   readonly #broker: SimBroker
   readonly #owner: LogOwner
   readonly #random: Random
-  /** Of the events that have a time to live. */
   readonly #ttlShare: number
+  readonly #format: Format
   /** Open transactions, oldest first. */
   readonly transactions: number[] = []
   #transaction = 0
   #count = 0
 
-  constructor({ time, broker, owner }: Written, random: Random, ttlShare: number) {
+  constructor({ time, broker, owner }: Written, random: Random, { ttlShare, format }: Writing) {
     this.#time = time
     this.#broker = broker
     this.#owner = owner
     this.#random = random
     this.#ttlShare = ttlShare
+    this.#format = format
   }
 
   /** Undefined while there is no stream to write to, or where the record is stored later. */
@@ -61,7 +69,9 @@ export class Publishers {
     const wrong = this.#event(subject)
     if (choice < 0.3 && own !== partition) return this.#append(partition, wrong)
     if (choice < 0.6) return this.#append(partition, { ...wrong, key: null, value: null, event: undefined })
-    return this.#append(partition, { ...wrong, value: Buffer.from('no envelope'), event: undefined })
+    // A raw value is an event whatever it is, but not without a key.
+    const key = this.#format === 'raw' ? null : wrong.key
+    return this.#append(partition, { ...wrong, key, value: Buffer.from('no envelope'), headers: [], event: undefined })
   }
 
   /** A record of another stream's subject, which no gateway can use here. */
@@ -89,10 +99,11 @@ export class Publishers {
     const random = this.#random
     const key = Buffer.from(subject)
     const nowUs = this.#broker.process.nowUs()
-    const record = { key, timeMs: nowUs / 1000, damaged: false, transaction: undefined }
-    if (random.next() < 0.05) return { ...record, value: null, event: makeEvent({ subject, deleted: true }) }
-    const value = Buffer.from(encodeEvent(this.#fields(subject, nowUs)))
-    return { ...record, value, event: decodeEvent(value) }
+    const isDeletion = random.next() < 0.05
+    const content = isDeletion
+      ? deletionIn(this.#format, subject, nowUs)
+      : contentIn(this.#format, this.#fields(subject, nowUs), nowUs)
+    return { ...content, key, damaged: false, transaction: undefined }
   }
 
   #fields(subject: string, nowUs: number): Partial<Event> & { subject: string } {

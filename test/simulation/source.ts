@@ -1,9 +1,9 @@
 import { CarillonError } from '../../src/base/errors.ts'
 import type { Random } from '../../src/base/random.ts'
-import type { Generations, SourceRecord } from '../../src/log/record.ts'
+import type { Generations, HeaderSink, SourceRecord } from '../../src/log/record.ts'
 import type { Ack, Offsets, RangeEnd, RangeSink, StreamInfo, Tail, TailSink } from '../../src/source/source.ts'
 import type { Incarnation, SimBroker } from './broker.ts'
-import { boundsOf, type LogRecord, type PartitionLog, visible } from './partition-log.ts'
+import { boundsOf, type Headers, type LogRecord, type PartitionLog, visible } from './partition-log.ts'
 import type { SimulatedSource } from './simulated-source.ts'
 import { SimTail } from './tail.ts'
 import { generationOf } from './truth.ts'
@@ -201,10 +201,13 @@ class RecordView {
     valueEnd: -1,
     traceStart: -1,
     traceEnd: -1,
-    headers: () => new Map(),
-    eachHeader: () => {},
+    headers: () => new Map(this.#headers.map(([name, value]) => [name, Buffer.from(value)])),
+    eachHeader: (sink) => this.#eachHeader(sink),
   }
   readonly #generations: Generations
+  #headers: Headers = []
+  /** Where they begin in the buffer. */
+  #headersAt = 0
 
   constructor(generations: Generations) {
     this.#generations = generations
@@ -225,7 +228,20 @@ class RecordView {
     record.valueStart = value === null ? -1 : at
     at += value?.copy(record.buffer, at) ?? 0
     record.valueEnd = at
+    this.#headers = entry.headers ?? []
+    this.#headersAt = at
     return record
+  }
+
+  #eachHeader(sink: HeaderSink): void {
+    const { buffer } = this.#record
+    let at = this.#headersAt
+    for (const [name, value] of this.#headers) {
+      const nameEnd = at + buffer.write(name, at)
+      const end = nameEnd + buffer.write(value, nameEnd)
+      sink.header(buffer, at, nameEnd, nameEnd, end)
+      at = end
+    }
   }
 
   forget(): void {

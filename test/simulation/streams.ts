@@ -1,5 +1,6 @@
 import { decodeToken, hashOf } from '../../src/wire/token.ts'
 import type { SimBroker } from './broker.ts'
+import type { Format } from './formats.ts'
 import type { LogOwner } from './log-owner.ts'
 import type { Publishers } from './publisher.ts'
 import type { Truth } from './truth.ts'
@@ -10,12 +11,15 @@ export interface StreamPlan {
   /** Patterns; no two of all streams have a subject in common. */
   readonly subjects: readonly string[]
   readonly partitions: number
+  /** Of the values of its records. */
+  readonly format: Format
 }
 
 /** One stream of a history: its logs, who writes to them, and what was written. */
 export interface SimStream {
   readonly name: string
   readonly nameHash: number
+  readonly format: Format
   readonly broker: SimBroker
   readonly truth: Truth
   readonly owner: LogOwner

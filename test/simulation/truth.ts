@@ -201,7 +201,7 @@ export function partitionOf(subject: string, partitions: number): number {
   return (murmur2(bytes, 0, bytes.length) & 0x7fffffff) % partitions
 }
 
-function sameEvent(a: Event, b: Event): boolean {
+export function sameEvent(a: Event, b: Event): boolean {
   return (
     a.id === b.id &&
     a.subject === b.subject &&
@@ -212,6 +212,12 @@ function sameEvent(a: Event, b: Event): boolean {
     a.collapseKey === b.collapseKey &&
     a.priority === b.priority &&
     a.deleted === b.deleted &&
-    Buffer.compare(a.data, b.data) === 0
+    Buffer.compare(a.data, b.data) === 0 &&
+    sameAttributes(a.attributes, b.attributes)
   )
+}
+
+function sameAttributes(a: Event['attributes'], b: Event['attributes']): boolean {
+  const names = Object.keys(a)
+  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name])
 }

@@ -73,7 +73,7 @@ export class World implements Network {
     this.cluster = clusterOf(clusters)
   }
 
-  #stream({ name, partitions }: StreamPlan, index: number, clusters: Map<string, SimulatedCluster>): SimStream {
+  #stream({ name, partitions, format }: StreamPlan, index: number, clusters: Map<string, SimulatedCluster>): SimStream {
     const { time, plan, verdict } = this
     const broker = new SimBroker(time, partitions, plan.generations, name)
     const routing = this.#routing
@@ -91,12 +91,9 @@ export class World implements Network {
     const cluster = makeCluster(plan.source, { time, broker, truth, verdict, seed, crash })
     clusters.set(name, cluster)
     const owner = cluster.owner ?? new DirectOwner(time, broker, truth, verdict)
-    const publishers = new Publishers(
-      { time, broker, owner },
-      seededRandom((plan.seed ^ 0x1b873593) + index),
-      plan.ttlShare,
-    )
-    return simStream({ name, broker, truth, owner, publishers })
+    const random = seededRandom((plan.seed ^ 0x1b873593) + index)
+    const publishers = new Publishers({ time, broker, owner }, random, { ttlShare: plan.ttlShare, format })
+    return simStream({ name, format, broker, truth, owner, publishers })
   }
 
   /** The stream that a subject belongs to. */
@@ -124,7 +121,9 @@ export class World implements Network {
       time,
       cluster,
       routing: this.#routing,
-      streams: Object.fromEntries(plan.streams.map(({ name, partitions }) => [name, { topic: name, partitions }])),
+      streams: Object.fromEntries(
+        plan.streams.map(({ name, partitions, format }) => [name, { topic: name, partitions, format }]),
+      ),
       seed: Math.floor(this.random.next() * 2 ** 31),
       hashSeed: plan.hashSeed,
       size: plan.size,
