@@ -216,7 +216,7 @@ export const clientMutants: readonly Mutant[] = [
     file: 'client/inbox.ts',
     from: '      this.#bytes -= entry.bytes\n',
     to: '',
-    by: { unit: 'test/client/inbox.test.ts' },
+    by: 'simulation',
     breaks: 'an inbox that was emptied takes more',
   },
   {

@@ -152,7 +152,7 @@ export const fanoutMutants: readonly Mutant[] = [
     file: 'fanout/stream-feed.ts',
     from: '    if (feed.parked.size > 0) for (const reader of [...feed.parked]) reader.moved()\n',
     to: '',
-    by: { unit: 'test/session/session.test.ts' },
+    by: 'simulation',
     breaks: 'a reader that is ahead goes on once the tail is there',
   },
   {
