@@ -204,6 +204,9 @@ function isTooOld({ gateway, kept }: Case): boolean {
   return maxAgeMs > 0 && kept.every(({ timeMs }) => timeMs < least)
 }
 
+/** How long a gateway may have what was there before a rewrite: its consumer was silent, or its broker away, virtual ms. */
+const unheardMs = 15_000
+
 /** Documented: `last` looks as far back as the index reaches for a subject, and the payloads for a pattern. */
 function lastFault(
   { truth, log, to, isRewritten, nowMs }: Case,
@@ -218,9 +221,10 @@ function lastFault(
   if (isPattern(subject)) return undefined
   const head = heads?.get(placeOfLog(log)) ?? 0
   const found = log.past.filter((record) => {
-    const { offset, hidden, seenMs, gone } = record
+    const { offset, hidden, seenMs, gone, epoch } = record
     if (offset <= to || offset >= head || hidden || gone === 'rewritten' || seenMs > nowMs) return false
     if (isUnreadable(record) || truth.strayed(record)) return false
+    if (epoch > 0 && seenMs > nowMs - unheardMs) return false
     return truth.wants(subject, record)
   })
   return found.length < last ? undefined : `${found.length} of ${last} events were found`

@@ -1,6 +1,6 @@
 import type { StreamInfo, Tail, TailSink } from '../../src/source/source.ts'
 import type { SimBroker } from './broker.ts'
-import type { PartitionLog, Pin } from './partition-log.ts'
+import { type PartitionLog, type Pin, visible } from './partition-log.ts'
 
 /**
  * Where a tail stands in one partition, and of which rewrites it knows: of those that happened beyond its place, or that it told. It pins what
@@ -26,6 +26,17 @@ class Standing implements Pin {
   moved(next: number): void {
     this.#look()
     this.#next = next
+  }
+
+  /** A record was shown, which may have been on its way while the log was rewritten. */
+  showed(offset: number, timeMs: number): void {
+    this.moved(offset + 1)
+    const { rewrites } = this.#log
+    if (rewrites.length === 0) return
+    const [there] = visible(this.#log, offset, offset + 1)
+    if (there !== undefined && Math.floor(there.timeMs) === timeMs) return
+    const unknown = rewrites.findIndex(({ from }) => from <= offset)
+    if (unknown >= 0) this.#known = Math.min(this.#known, unknown)
   }
 
   rewritten(from: number): void {
@@ -77,7 +88,7 @@ class Watched implements TailSink, Tail {
   }
 
   record(record: Parameters<TailSink['record']>[0]): void {
-    this.#standings[record.partition]?.moved(record.offset + 1)
+    this.#standings[record.partition]?.showed(record.offset, record.timeMs)
     this.#sink.record(record)
   }
 

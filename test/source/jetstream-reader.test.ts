@@ -29,6 +29,8 @@ class Stage implements ReaderHost {
   subscribed = 0
   /** Where the last consumer was to begin. */
   start = 0
+  /** Happens when the first sequence since a time is asked for. */
+  onSearch = () => {}
   /** Happens when a consumer is created. */
   onCreation = () => {}
   created = 'then'
@@ -71,6 +73,7 @@ class Stage implements ReaderHost {
       },
       sequenceAt: (_: string, time: string) => {
         const from = parseTime(time)
+        this.onSearch()
         const isLater = (timeMs: number) => timeMs > from.timeMs || (timeMs === from.timeMs && from.timeNs === 0)
         const later = [...this.times].find(([, timeMs]) => isLater(timeMs))
         return Promise.resolve(later?.[0] ?? this.facts.head)
@@ -419,4 +422,16 @@ test('a stream of another family is not read as one of its own', async () => {
   await stage.open()
   assert.equal(stage.subscribed, 0)
   assert.equal(stage.sink.calls, 0)
+})
+
+test('where retention takes the place of a rewrite while it is looked for, the rewrite is told from the first sequence on', async () => {
+  const stage = await readThree()
+  for (const sequence of [2, 3, 4, 5]) stage.times.set(sequence, 1_700_000_001_000 + sequence)
+  stage.facts = { first: 1, head: 6 }
+  stage.onSearch = () => {
+    for (const sequence of [1, 2]) stage.times.delete(sequence)
+    stage.facts = { first: 3, head: 6 }
+  }
+  await stage.open()
+  assert.deepEqual(stage.sink.losses[0], { partition: 0, from: 1, to: 3, reason: 'rewritten' })
 })

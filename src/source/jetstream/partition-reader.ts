@@ -229,8 +229,9 @@ export class PartitionReader {
     if (this.#lastMs < 0) return firstSequence
     // Records of another history were stored after the last that was read of this one.
     const after = await this.#tail.api.sequenceAt(this.#stream, formatTime(this.#lastMs, this.#lastNs + 1))
-    // Where all that is left is of another one, that may have begun with what is gone.
-    return after <= first ? firstSequence : Math.min(after, head, last)
+    const now = await this.#tail.api.stream(this.#stream)
+    // Where all that is left is of another one, that may have begun with what is gone, also since the first question.
+    return now === undefined || after <= now.first ? firstSequence : Math.min(after, head, last)
   }
 
   /** What is at `next - 1` now: `less` = what was gone is there, so that the log is older than what was read, or another one. */
