@@ -141,8 +141,10 @@ export class Subscriptions implements LegOwner {
   }
 
   #move(subscription: Subscription, now: readonly PartitionFeed[]): void {
-    const gone = subscription.legs.filter((leg) => !now.includes(leg.feed))
-    const fresh = now.filter((feed) => !subscription.legs.some((leg) => leg.feed === feed))
+    const wanted = new Set(now)
+    const read = new Set(subscription.legs.map(({ feed }) => feed))
+    const gone = subscription.legs.filter(({ feed }) => !wanted.has(feed))
+    const fresh = now.filter((feed) => !read.has(feed))
     for (const feed of fresh) this.#moveInto(subscription, feed)
     for (const leg of gone) {
       const joining = leg.membership === undefined
