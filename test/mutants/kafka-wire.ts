@@ -76,20 +76,13 @@ export const kafkaWireMutants: readonly Mutant[] = [
     file: 'source/kafka/epoch-history.ts',
     from: 'agreed = Math.min(agreed, this.#starts.pop()!.offset)',
     to: 'this.#starts.pop()',
-    by: { source: 'kafka' },
+    by: { unit: 'test/source/kafka-epochs.test.ts' },
   },
   {
     name: 'a start that has passed the reader is not told',
     file: 'source/kafka/tail.ts',
     from: 'if (!fromStart) this.sink.lost',
     to: 'if (fromStart) this.sink.lost',
-    by: { source: 'kafka' },
-  },
-  {
-    name: 'an older leader is followed',
-    file: 'source/kafka/cursor.ts',
-    from: 'leaderEpoch < this.leaderEpoch || (leader',
-    to: '(leader',
     by: { source: 'kafka' },
   },
   {
