@@ -131,7 +131,7 @@ export class RawClient {
 }
 
 /** Polls for a fact: resolves when `fact` holds, rejects with its name after `withinMs`. */
-export async function until(name: string, fact: () => boolean, withinMs = 5000): Promise<void> {
+export async function until(name: string, fact: () => boolean, withinMs = 30_000): Promise<void> {
   const deadline = performance.now() + withinMs
   while (!fact()) {
     if (performance.now() > deadline) throw new Error(`waited in vain until ${name}`)

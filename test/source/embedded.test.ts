@@ -15,7 +15,8 @@ import { RangeCollector, TailCollector, until } from './collector.ts'
 import { conformance } from './conformance.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'carillon-embedded-'))
-const patienceMs = 5000
+/** A busy host may take long: this is only to end a test that waits in vain. */
+const patienceMs = 30_000
 const dirs = new Map<Source, string>()
 let opened = 0
 const freshDir = () => join(root, String(opened++))
