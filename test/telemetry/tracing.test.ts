@@ -145,5 +145,6 @@ test('closing waits two seconds at most for a collector that does not answer', a
   await clock.advance(1999)
   assert.equal(closed, false)
   await clock.advance(1)
+  assert.equal(closed, true)
   await closing
 })

@@ -16,6 +16,8 @@ import { SimEmbeddedSource } from './source.ts'
 
 /** How soon an operator tries again, ms. */
 const retryMs = 300
+/** As many as actions let a stream grow to. */
+const mostPartitions = 6
 /** What it takes until a record is with the gateway, ms, at most. */
 const publishMs = 5
 /** By which the log refuses to store something. */
@@ -47,6 +49,17 @@ export class EmbeddedCluster implements SimulatedCluster, LogOwner {
     this.#durable = new DurableLog(surroundings, this.#options, 1)
   }
 
+  /** What its operator does. */
+  readonly #own: Readonly<Record<string, Happen>> = {
+    'the stream will be deleted and created again': (_medium, _durable, log, z) => {
+      if (log !== undefined) this.recreate(1 + Math.floor(z * 4), z < 0.5 ? 0 : z * 2000)
+    },
+    'the stream will grow': (_medium, _durable, log) => {
+      if (log !== undefined && this.#surroundings.broker.partitions < mostPartitions) this.grow()
+    },
+    "the gateway's clock is set back": (_medium, _durable, _log, z) => this.#opened?.process.step(-z * 8000),
+  }
+
   // SimulatedCluster
 
   get owner(): LogOwner {
@@ -63,11 +76,11 @@ export class EmbeddedCluster implements SimulatedCluster, LogOwner {
   }
 
   fault({ x, y, z }: BrokerFault): string {
-    const names = Object.keys(faults)
-    const name = names[Math.floor(x * names.length)]!
+    const all = Object.entries({ ...faults, ...this.#own })
+    const [name, happen] = all[Math.floor(x * all.length)]!
     const { broker } = this.#surroundings
     const logs = broker.missing ? [] : broker.current.logs
-    faults[name]!(this.#medium, this.#durable, logs[Math.floor(y * logs.length)], z)
+    happen(this.#medium, this.#durable, logs[Math.floor(y * logs.length)], z)
     return name
   }
 
