@@ -310,8 +310,8 @@ export class Followed {
 
   #gap(gap: Gap): boolean {
     const positions = positionsOf(gap)
-    // What follows a gap that may lead back is new, whatever its offset.
-    if (gap.to === undefined || leadsBack.has(gap.reason)) {
+    // What follows a gap that may lead back is new, whatever its offset; but where another tab says so, nothing moves by `repartitioned`.
+    if ((gap.after || gap.reason !== 'repartitioned') && (gap.to === undefined || leadsBack.has(gap.reason))) {
       const own = namedKeyOf(gap)
       for (const key of this.#ahead.keys()) if (key.startsWith(own)) this.#ahead.delete(key)
     }

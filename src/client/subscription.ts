@@ -104,7 +104,7 @@ export class Subscription<T = unknown> implements AsyncIterable<Received<T>, und
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Received<T>, undefined> {
     if (this.#pull !== undefined) return this.#pull
-    throw new RefusedError('bad_request', 'a subscription with handlers can not be iterated as well')
+    throw new RefusedError('bad_request', "a subscription with handlers can't be iterated")
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -134,7 +134,7 @@ export class Subscription<T = unknown> implements AsyncIterable<Received<T>, und
   }
 
   #storeFailed(error: unknown): void {
-    const message = `the store has no answer for the position of "${this.key}": ${String(error)}`
+    const message = `the store failed for "${this.key}": ${String(error)}`
     this.#end('store', message, new RefusedError('store', message, { cause: error }))
   }
 

@@ -486,3 +486,16 @@ for (const reason of ['repartitioned', 'unnamed', 'recreated'] as const) {
     ])
   })
 }
+
+test('what a tab has had is not new behind a repartitioned gap that moves nothing', () => {
+  const { followed, told } = following('>', at(12, 2))
+  const shared = (offset: number) =>
+    followed.shared({ ...delivery('a', offset, 2), after: token(at(12, 2)), stream: 'events' })
+  shared(12)
+  shared(13)
+  followed.gapNamed(gap({ reason: 'repartitioned', partition: 2, from: 12, after: '' }))
+  shared(12)
+  shared(13)
+  shared(14)
+  assert.deepEqual(told, [12, 13, 'repartitioned', 14])
+})
