@@ -5,4 +5,9 @@ export const failedSeeds: readonly (readonly [seed: number, showed: string])[] =
   [5_008_012, 'a subject comes back to a partition whose log ends below the position that its client has there'],
   [5_469, 'a tab hears of nothing while the connection of the tab that leads is dead'],
   [6_327, '`last` for several subjects tells of a budget in a partition that only some of them read, and found theirs'],
+  [
+    20_114,
+    'a tab without the connection is told `repartitioned` by the other tab, and is handed again what it had had',
+  ],
+  [20_256, '`last` for a pattern and a subject over SSE: the gap ends behind the oldest event that the subject gets'],
 ]

@@ -79,7 +79,7 @@ const counted: ReadonlySet<GapReason> = new Set(['ttl', 'latest', 'collapsed'])
 const passesOn: ReadonlySet<GapReason> = new Set([...counted, 'budget'])
 
 /** What is documented of all gaps of a reason. */
-function shapeFault({ truth, gap, incarnation, log, from, to, isRewritten }: Case): string | undefined {
+function shapeFault({ truth, asked, gap, incarnation, log, from, to, isRewritten }: Case): string | undefined {
   const { stream, reason, certain, n, after, partition } = gap
   if (hashOf(stream) !== incarnation.nameHash) return `its stream is ${stream}`
   if (to < from) return 'it ends before it begins'
@@ -92,7 +92,9 @@ function shapeFault({ truth, gap, incarnation, log, from, to, isRewritten }: Cas
   if (next === undefined) return 'it does not say where it goes on'
   if (!bounded.has(reason)) return undefined
   // Behind what a policy left out its reader has gone on past what is nobody's; `last` goes on at the oldest event found.
-  if (next <= to || (next > to + 1 && !passesOn.has(reason))) return `it goes on at ${next}`
+  // Of several who ask for `last` together one was looked for further back than another: the gap is that of the least.
+  const isOfLast = reason === 'budget' && asked.length > 1 && asked.some(({ last }) => last !== undefined)
+  if ((next <= to && !isOfLast) || (next > to + 1 && !passesOn.has(reason))) return `it goes on at ${next}`
   // Of the log as it was.
   return to < log.head || isRewritten ? undefined : `it names what is not written yet: the head is ${log.head}`
 }
