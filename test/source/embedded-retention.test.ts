@@ -98,6 +98,15 @@ describe('retention of the embedded log', () => {
     assert.deepEqual([await log.first(), log.bases()], [2, [2]])
   })
 
+  test('keeps what is as old as it may be when it is first looked at', async (t) => {
+    const log = await open(t, { retentionMs: sweepIntervalMs })
+    await log.publish(10)
+    await log.sweep()
+    assert.equal(await log.first(), 0)
+    await log.sweep()
+    assert.equal(await log.first(), 1)
+  })
+
   test('drops what grows too old in a partition that had been emptied before', async (t) => {
     const log = await open(t, { retentionMs: 10_000 })
     for (const gone of [1, 2]) {
