@@ -262,6 +262,11 @@ export class Witness implements Subscriber {
     if (token === undefined) this.#forgetBeginning()
     else this.begins(positions)
     this.#handed.forgetBeyond(positions)
+    this.#handedStands.clear()
+    for (const position of positions) {
+      const incarnation = this.#truth.broker.byLog(position)
+      if (incarnation !== undefined) this.#handedStands.set(position.partition, incarnation.index)
+    }
     for (const [key, last] of this.#last) if (!this.#handed.given.has(last)) this.#last.delete(key)
   }
 
