@@ -12,6 +12,8 @@ export class Conversation {
   readonly #refs = new Map<number, 'asked' | 'subscribed'>()
   /** Refs that were let go, until the gateway says that it has heard. */
   readonly #leaving = new Set<number>()
+  /** Refs that the gateway refused while the word that they were let go was on its way: it knows them no more when that comes. */
+  readonly #crossed = new Set<number>()
   #welcomed = false
 
   constructor(separate: boolean) {
@@ -49,6 +51,7 @@ export class Conversation {
       case 'pong':
         return clockFault(frame.nowUs, gateway)
       case 'error':
+        if (frame.code === 'bad_ref' && this.#crossed.delete(frame.ref ?? 0)) return undefined
         return errorFault(frame.code, frame.message, frame.retryAfterMs) ?? this.#refused(frame.ref)
     }
   }
@@ -67,7 +70,7 @@ export class Conversation {
   #refused(ref: number | undefined): string | undefined {
     if (!ref) return undefined
     if (!this.#refs.delete(ref)) return `an error names ref ${ref}, which nobody has`
-    this.#leaving.delete(ref)
+    if (this.#leaving.delete(ref)) this.#crossed.add(ref)
     return undefined
   }
 }
