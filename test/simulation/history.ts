@@ -146,9 +146,14 @@ async function promptly(world: World): Promise<void> {
 /** Nothing happens: no connection ends. */
 async function undisturbedly(world: World): Promise<void> {
   const { time, clients } = world
-  for (const client of clients) client.isUndisturbed = !isDeaf(world, client)
+  for (const client of clients) client.isUndisturbed = !isDeaf(world, client) && !mayFindNoRoom(world, client)
   await time.runTo(time.nowMs + undisturbed.ms)
   for (const client of clients) client.isUndisturbed = false
+}
+
+/** Who goes over to a better transport has three connections for a moment: one to leave, one to try, and the new one. */
+function mayFindNoRoom({ plan, clients }: World, client: SimClient): boolean {
+  return client.plan.ways.length > 1 && plan.size.maxSessions < 3 * clients.length
 }
 
 /** Its connection is dead, or that of another tab of its browser, which may be the one that leads. */
