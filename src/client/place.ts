@@ -86,13 +86,13 @@ export class Place {
     }
   }
 
-  /** Of the incarnation that is known; never back. */
+  /** Of the incarnation that is known; never back. What is known of older ones speaks until the stream's own new growth does. */
   #grow(position: Position): void {
     const isIn = (log: Position) => this.positions.some((own) => isSameLog(own, log))
     if (!isIn(position)) return
-    for (const [key, other] of this.#growth) if (!isIn(other)) this.#growth.delete(key)
-    const key = keyOf(position)
-    if ((this.#growth.get(key)?.offset ?? -1) <= position.offset) this.#growth.set(key, position)
+    for (const [key, other] of this.#growth)
+      if (!isIn(other) && isSamePartition(other, position)) this.#growth.delete(key)
+    if (isOn(this.#growth.get(keyOf(position)), position)) this.#growth.set(keyOf(position), position)
   }
 
   /** A gateway that can't tell the generation of a position says nothing against the one that is known. */

@@ -300,6 +300,26 @@ test('over a shared connection a log made anew with other partitions tells each 
   assert.deepEqual(told, ['recreated', 'recreated', 'collapsed'])
 })
 
+test('over a shared connection a position of another stream takes nothing from what is known of a log that was made anew', () => {
+  const [second, another] = [logOf('events', 'second'), logOf('others', 'first')]
+  const stood = [at(4), growthPosition(log, 1), at(7, 0, another), growthPosition(another, 1)]
+  const { followed, told, offsets } = following('*', ...stood)
+  const recreated = (partition: number) => {
+    const after = token(at(1, partition, second), growthPosition(second, 3))
+    return gap({ reason: 'recreated', partition, from: 4, after })
+  }
+  followed.gapShared(recreated(0))
+  followed.together([at(8, 0, another), growthPosition(another, 1), at(1, 0, second)], false)
+  for (const partition of [1, 2]) followed.gapShared(recreated(partition))
+  assert.deepEqual(told, ['recreated', 'recreated', 'recreated'])
+  assert.deepEqual(offsets().sort(), [
+    [0, 1],
+    [0, 8],
+    [1, 1],
+    [2, 1],
+  ])
+})
+
 test('what came over SSE while the stream was known by name only is not new over a WebSocket', () => {
   const second = at(3, 0, logOf('events', 'second'))
   const { followed, told, take } = following('a', at(9, 0), second)
