@@ -35,7 +35,7 @@ start: install ## run the gateway on its embedded log, with a page to try it on 
 
 test: check real ## everything: check, then the suites on a real Kafka and a real browser
 
-check: install lint types proto unit simulate ## format, lint, types, generated code, unit tests, 3,000 histories on virtual time
+check: install lint types proto unit simulate ## format, lint, types, generated code, unit tests, 3,400 histories on virtual time
 
 lint:
 	@$(RUN) $(BIN)/biome check .
@@ -62,8 +62,8 @@ fresh: install ## the simulated histories that `make test` draws anew for the co
 coverage: install ## lines and branches of src that SEEDS run, and which unit tests have the rest
 	@$(RUN) scripts/coverage.ts --seeds $(SEEDS)
 
-mutants: install ## what the tests catch: faults put into a copy of the code, one at a time (half an hour)
-	@$(RUN) scripts/mutants.ts
+mutants: install ## what the tests catch: faults put into a copy of the code, one at a time; ONLY=session/ takes some (half an hour for all)
+	@$(RUN) scripts/mutants.ts $(if $(ONLY),--only '$(ONLY)')
 
 real: install brokers ## the suites that need a real broker, browser or process
 	@$(TEST) --test-concurrency=1 --test-timeout=300000 $(REAL)

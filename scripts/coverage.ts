@@ -2,17 +2,24 @@ import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Executed, type ScriptCoverage } from './coverage/executed.ts'
+import { runScript, UsageError } from './usage.ts'
 
-/**
- * Which lines and branches of `src` simulated histories run, and, of the lines that none of them runs, which unit tests do:
- *
- *     node scripts/coverage.ts [--seeds 1-2000] [--source NAME] [--json] [--out FILE]
- *
- * The list of lines goes to FILE (.cache/coverage.txt); the table by folder to the terminal.
- */
+const usage = `
+Which lines and branches of src simulated histories run, and, of the lines that none of them runs, which unit tests do.
+
+  $(bin/find-node) scripts/coverage.ts --seeds 1-2000
+
+  --seeds FROM-TO  the histories (1-2000)
+  --source NAME    what stands behind their gateways (model)
+  --out FILE       where the list of lines goes (.cache/coverage.txt)
+  --json           everything, for programs
+
+Exit status: 0, or 2 where a history or a unit test failed, or the call was wrong.
+`
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -34,13 +41,11 @@ async function covered(args: readonly string[], what: string): Promise<ScriptCov
     const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...args], {
       cwd: root,
       env: { ...process.env, NODE_V8_COVERAGE: dir },
-      stdio: ['ignore', 'ignore', 'inherit'],
+      stdio: ['ignore', 'pipe', 'inherit'],
     })
+    const said = text(child.stdout)
     const code = await new Promise((resolve) => child.on('exit', resolve))
-    if (code !== 0)
-      throw new Error(
-        `${what}: expected exit code 0, got ${code}; run it without coverage: node ${args.slice(0, 3).join(' ')}`,
-      )
+    if (code !== 0) throw new UsageError(`${what} failed:\n${failures(await said)}`)
     return readdirSync(dir).map((file) => {
       const { result } = JSON.parse(readFileSync(join(dir, file), 'utf8')) as { result: ScriptCoverage[] }
       return result.filter(({ url }) => url.startsWith('file:') && !url.includes('/node_modules/'))
@@ -48,6 +53,12 @@ async function covered(args: readonly string[], what: string): Promise<ScriptCov
   } finally {
     rmSync(dir, { recursive: true, force: true })
   }
+}
+
+/** Of what a run said, the lines that name what failed. */
+function failures(said: string): string {
+  const lines = said.split('\n').filter((line) => /^ *not ok |breaks a promise/.test(line))
+  return lines.length > 0 ? lines.join('\n') : said.slice(-2000)
 }
 
 const pathOf = (url: string): string => relative(root, fileURLToPath(url))
@@ -143,7 +154,7 @@ function unitTests(dir = 'test'): string[] {
   })
 }
 
-async function main(): Promise<void> {
+async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       seeds: { type: 'string', default: '1-2000' },
@@ -156,11 +167,11 @@ async function main(): Promise<void> {
   const simulate = ['scripts/simulate.ts', '--seeds', seeds, ...(source === undefined ? [] : ['--source', source])]
   const simulated = executedBy(await covered(simulate, `histories of the seeds ${seeds}`))
   const concurrency = `--test-concurrency=${availableParallelism()}`
-  const tests = byTest(await covered(['--test', concurrency, ...unitTests()], 'unit tests'))
+  const tests = byTest(await covered(['--test', '--test-reporter=tap', concurrency, ...unitTests()], 'unit tests'))
   const runs = [...simulated].sort().map(([file, executed]) => summary(file, executed, tests))
   if (values.json) {
     console.log(JSON.stringify(runs, null, 2))
-    return
+    return 0
   }
   mkdirSync(join(out, '..'), { recursive: true })
   writeFileSync(out, `${list(runs)}\n`)
@@ -168,6 +179,7 @@ async function main(): Promise<void> {
   console.log(
     `tests only, nothing: stretches of lines that no history runs; ${relative(process.cwd(), out)} lists them`,
   )
+  return 0
 }
 
-await main()
+await runScript(usage, main)

@@ -6,14 +6,22 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { mutants } from '../test/mutants/all.ts'
 import type { Check, Mutant } from '../test/mutants/mutant.ts'
+import { runScript, UsageError, wholeNumber } from './usage.ts'
 
-/**
- * Shows that the tests have teeth: each mutant is a change of the real code in a copy of it, and its check has to notice.
- *
- *     node scripts/mutants.ts [--seeds 1-1500] [--jobs N] [--only TEXT,TEXT] [--by simulation]
- *
- * `--only` takes those whose name or file has one of the texts. `--by simulation` asks the simulation of all of them, whatever their check.
- */
+const usage = `
+Shows that the tests have teeth: each mutant (test/mutants/) is a fault put into a copy of the code, and the check that it names has to
+notice it.
+
+  $(bin/find-node) scripts/mutants.ts
+  $(bin/find-node) scripts/mutants.ts --only session/,wire/token
+
+  --only TEXT,TEXT  those whose name or file has one of the texts
+  --by simulation   asks the simulation of all of them, whatever check they name
+  --seeds FROM-TO   histories that the simulation runs for each (1-1500)
+  --jobs N          checks at once (one for each core)
+
+Exit status: 0 all were caught, 1 some were not, 2 the call was wrong.
+`
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 /** What of the root is no part of the copy. */
@@ -123,7 +131,7 @@ function table(survived: ReadonlySet<Mutant>, all: readonly Mutant[]): string {
   return rows.map((cells) => cells.map((cell, column) => cell.padEnd(widths[column]!)).join('  ')).join('\n')
 }
 
-async function main(): Promise<void> {
+async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       seeds: { type: 'string', default: '1-1500' },
@@ -136,6 +144,8 @@ async function main(): Promise<void> {
   const all = mutants
     .filter(({ name, file }) => texts.some((text) => name.includes(text) || file.includes(text)))
     .map((mutant): Mutant => (values.by === 'simulation' ? { ...mutant, by: 'simulation' } : mutant))
+  if (all.length === 0) throw new UsageError(`--only: no mutant has ${values.only} in its name or file`)
+  const jobs = wholeNumber('--jobs', values.jobs, 1)
   const waiting = [...all]
   const survived = new Set<Mutant>()
   const worker = async () => {
@@ -151,10 +161,10 @@ async function main(): Promise<void> {
     remove()
   }
   process.once('SIGINT', () => process.exit(130))
-  await Promise.all(Array.from({ length: Math.min(Number(values.jobs), all.length) }, worker))
+  await Promise.all(Array.from({ length: Math.min(jobs, all.length) }, worker))
   console.log(`\n${table(survived, all)}`)
   for (const { name, file } of survived) console.log(`nothing caught: ${file}: ${name}`)
-  if (survived.size > 0) process.exitCode = 1
+  return survived.size > 0 ? 1 : 0
 }
 
-await main()
+await runScript(usage, main)

@@ -11,21 +11,28 @@ import { type SourceKind, sourceKinds } from '../test/simulation/simulated-sourc
 import { storiesDigest, storyHash } from '../test/simulation/story-digest.ts'
 import type { Failure } from '../test/simulation/verdict.ts'
 import { freshSeeds } from './fresh-seeds.ts'
+import { runScript, UsageError, wholeNumber } from './usage.ts'
 
-/**
- * Histories of a whole cluster on virtual time, each from a seed, each held against the promises:
- *
- *     node scripts/simulate.ts --seeds 1-2000 [--failed] [--fresh 1000] [--source NAME] [--large] [--jobs N] [--brief] [--excuses]
- *     node scripts/simulate.ts --fresh 1000
- *     node scripts/simulate.ts --seeds 1-500 --digest
- *     node scripts/simulate.ts --seed 17 [--source NAME] [--large] [--story]
- *
- * `--fresh N` draws N seeds from what `src` and `test` contain (see fresh-seeds.ts). `--source NAME`
- * is one of test/simulation/clusters.ts: what stands behind the gateways' broker contract. `--failed` adds the seeds that broke a
- * promise once (test/simulation/failed-seeds.ts). `--digest` prints one hash over all stories: a change that is to change nothing leaves it
- * as it was.
- * `--excuses` ends with a table of how often each excuse (test/simulation/excuses.ts) was the only reason why a record counted as told.
- */
+const usage = `
+Histories of a whole cluster on virtual time, each drawn from a seed and held against the promises.
+
+  $(bin/find-node) scripts/simulate.ts --seeds 1-2000 --failed --fresh 1000
+  $(bin/find-node) scripts/simulate.ts --seed 17 --story
+
+  --seeds FROM-TO  the seeds to run (1-2000, unless --fresh is given)
+  --fresh N        N more seeds, which follow from the contents of src and test
+  --failed         also the seeds that broke a promise once (test/simulation/failed-seeds.ts)
+  --seed N         one seed; a failure is reduced to the least plan that shows it
+  --story          with --seed: everything that happens
+  --source NAME    what stands behind the gateways: ${Object.keys(sourceKinds).join(', ')} (model)
+  --large          more gateways and clients, longer histories
+  --jobs N         threads (one for each core)
+  --brief          of a failure only the seed and the promise
+  --digest         one hash over all stories: a change that changes no behaviour leaves it as it was
+  --excuses        how often each excuse (test/simulation/excuses.ts) was the only reason why a record counted as told
+
+Exit status: 0 every promise was kept, 1 one was broken, 2 the call was wrong.
+`
 
 interface Histories {
   readonly isLarge: boolean
@@ -132,7 +139,7 @@ async function replay(seed: number, histories: Histories, story: boolean): Promi
   }
   const { promise, message } = whole.failure
   console.log(`seed ${seed} breaks a promise: ${promise}\n  ${message}`)
-  console.log(`replay it: node scripts/simulate.ts --seed ${seed}${flagsOf(histories)} --story`)
+  console.log(`replay it: $(bin/find-node) scripts/simulate.ts --seed ${seed}${flagsOf(histories)} --story`)
   const least = await shrink(plan, promise)
   const { trace, failure } = await run(least, { trace: true })
   const { clients, actions, subjects, streams } = least
@@ -156,13 +163,13 @@ function flagsOf({ isLarge, source }: Histories): string {
 
 function sourceOf(name: string): SourceKind {
   if (Object.hasOwn(sourceKinds, name)) return name as SourceKind
-  throw new Error(`--source: expected one of ${Object.keys(sourceKinds).join(', ')}, got ${name}`)
+  throw new UsageError(`--source: expected one of ${Object.keys(sourceKinds).join(', ')}, got ${name}`)
 }
 
 function range(text: string): readonly [number, number] {
   const [, from, to = from] = /^(\d+)(?:-(\d+))?$/.exec(text) ?? []
-  if (from === undefined) throw new Error(`--seeds: expected a number or a range such as 1-2000, got ${text}`)
-  return [Number(from), Number(to)]
+  if (from !== undefined && Number(from) <= Number(to)) return [Number(from), Number(to)]
+  throw new UsageError(`--seeds: expected a number or a range such as 1-2000, got ${text}`)
 }
 
 const seedsOf = ([from, to]: readonly [number, number]): number[] =>
@@ -176,7 +183,7 @@ function drawn(count: number): number[] {
   return fresh === undefined ? [] : seedsOf(fresh)
 }
 
-async function main(): Promise<void> {
+async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       seeds: { type: 'string' },
@@ -194,23 +201,22 @@ async function main(): Promise<void> {
   })
   const { story } = values
   const histories = { isLarge: values.large, source: sourceOf(values.source) }
-  if (values.seed !== undefined) {
-    if (!(await replay(Number(values.seed), histories, story))) process.exitCode = 1
-    return
-  }
-  const fresh = drawn(Number(values.fresh))
-  const fixed = values.seeds ?? (fresh.length > 0 ? undefined : '1-2000')
+  const jobs = wholeNumber('--jobs', values.jobs, 1)
+  if (values.seed !== undefined) return (await replay(wholeNumber('--seed', values.seed, 0), histories, story)) ? 0 : 1
+  const fresh = drawn(wholeNumber('--fresh', values.fresh, 0))
+  const fixed = values.seeds ?? (values.fresh === '0' ? '1-2000' : undefined)
   const failedOnce = values.failed ? failedSeeds.map(([seed]) => seed) : []
   const seeds = [...(fixed === undefined ? [] : seedsOf(range(fixed))), ...failedOnce, ...fresh]
-  const failed = await campaign(
-    { seeds, digests: values.digest, countsExcuses: values.excuses, ...histories },
-    Math.min(Number(values.jobs), seeds.length),
-  )
-  if (failed === undefined) return
-  process.exitCode = 1
+  const share = { seeds, digests: values.digest, countsExcuses: values.excuses, ...histories }
+  const failed = await campaign(share, Math.min(jobs, seeds.length))
+  if (failed === undefined) {
+    console.log(`${histories.source}: ${seeds.length} histories, every promise kept`)
+    return 0
+  }
   if (values.brief) console.log(`seed ${failed.seed}: ${failed.failure?.promise}`)
   else await replay(failed.seed, histories, story)
+  return 1
 }
 
-if (isMainThread) await main()
+if (isMainThread) await runScript(usage, main)
 else await work(workerData as Share, (done) => parentPort!.postMessage(done))
