@@ -274,28 +274,23 @@ export class Followed {
   }
 
   /**
-   * It is told by name what comes at `offset`, so it has passed everything below: what is held from there and still new was for it, and
-   * must not come later.
+   * It is told by name what comes at `offset`, so its reader stands there. What is held from below and still new was for it, and must
+   * not come later; so was a gap that led back there. The rest is another reader's: its own brings what is left of that.
    */
   #release(position: Position, offset: number): boolean {
     if (this.#held.length === 0) return true
-    const isBelow = (frame: Delivery | Gap) => {
-      const isThere = decodeToken(frame.after).some((each) => isSameLog(each, position))
-      return isThere && frame.partition === position.partition && firstOf(frame) < offset
-    }
-    const released = this.#held.filter(isBelow)
-    this.#held = this.#held.filter((frame) => !isBelow(frame))
+    const isThere = ({ after }: Delivery | Gap) => decodeToken(after).some((each) => keyOf(each) === keyOf(position))
+    const released = this.#held.filter((frame) => isThere(frame) && (firstOf(frame) < offset || isBack(frame)))
+    this.#held = this.#held.filter((frame) => !isThere(frame))
     return this.#takeAll(released.map((frame) => (frame.kind === 'gap' ? endingBy(frame, offset) : frame)))
   }
 
   /** What is held of a log that is gone is of no use: what took its place is told by name. */
-  #forgetHeld({ reason, from, partition }: Gap, position: Position): void {
+  #forgetHeld({ reason, from }: Gap, position: Position): void {
     if (reason !== 'recreated' && reason !== 'rewritten') return
     this.#held = this.#held.filter((frame) => {
-      if (frame.partition !== partition) return true
-      const held = decodeToken(frame.after).find(({ nameHash }) => nameHash === position.nameHash)
-      if (held === undefined) return true
-      return isSameLog(held, position) && (reason === 'recreated' || firstOf(frame) < from)
+      const held = decodeToken(frame.after).find((each) => isSamePartition(each, position))
+      return held === undefined || (isSameLog(held, position) && (reason === 'recreated' || firstOf(frame) < from))
     })
   }
 
@@ -379,6 +374,8 @@ export class Followed {
 
 /** The lowest offset that it is about. */
 const firstOf = (frame: Delivery | Gap): number => (frame.kind === 'gap' ? frame.from : frame.offset)
+
+const isBack = (frame: Delivery | Gap): boolean => 'reason' in frame && leadsBack.has(frame.reason)
 
 /** Where its reader goes on; none where that is not known. */
 const positionsOf = ({ after }: Gap): Position[] =>

@@ -228,7 +228,36 @@ test('what it is told by name lets go what named no ref below it', () => {
   followed.gapNamed(gap({ reason: 'ttl', from: 5, to: 5, refs: [1], after: token(at(6)) }))
   assert.deepEqual(told, [3, 'ttl'])
   followed.becameLive()
-  assert.deepEqual(told, [3, 'ttl', 9, 'live'])
+  assert.deepEqual(told, [3, 'ttl', 'live'], 'its own reader brings the ninth by name')
+})
+
+test('what it is told by name shows that what named no ref from there on was not for it', () => {
+  for (const byName of ['delivery', 'gap'] as const) {
+    const { followed, told, common } = following('a', at(3), at(0, 1))
+    common(delivery('a', 9))
+    if (byName === 'delivery') followed.named(delivery('a', 4), at(5))
+    else followed.gapNamed(gap({ reason: 'ttl', from: 4, to: 4, refs: [1], after: token(at(5)) }))
+    followed.becameLive()
+    const first = byName === 'delivery' ? 4 : 'ttl'
+    assert.deepEqual(told, [first, 'live'])
+    common(delivery('a', 6))
+    assert.deepEqual(told, [first, 'live', 6], 'the log was rewritten below the ninth')
+  }
+})
+
+test('a gap that named no ref and leads back to where it is told something by name comes before that', () => {
+  for (const [reason, own] of [
+    ['rewritten', log],
+    ['recreated', logOf('events', 'second')],
+  ] as const) {
+    const { followed, told } = following('a', at(9), at(0, 1))
+    const from = reason === 'rewritten' ? 4 : 0
+    followed.gapCommon(gap({ reason, from, after: token(at(from, 0, own, 1)) }))
+    const after = token(at(from + 1, 0, own, 1))
+    followed.gapNamed(gap({ reason: 'ttl', from, to: from, refs: [1], after }))
+    followed.becameLive()
+    assert.deepEqual(told, [reason, 'ttl', 'live'])
+  }
 })
 
 test('a gap of a reader that was further on does not carry it along', () => {

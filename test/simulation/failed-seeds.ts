@@ -14,4 +14,5 @@ export const failedSeeds: readonly (readonly [seed: number, showed: string])[] =
   [1_003_943, 'a log is made anew with more partitions, while a position of another stream comes between its gaps'],
   [4_075_758_066, 'a ref is refused while the word that its tab let it go is on its way'],
   [2_565_228_677, 'who goes over to a better transport finds a gateway full of its own connections'],
+  [1_002_079, 'an event without a ref, of a subject that moved away, is held for who catches up below a rewrite'],
 ]
