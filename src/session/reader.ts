@@ -365,10 +365,11 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
 
   /**
    * False when the socket did not take it. A main reader whose refs are all still on their way has nobody to tell: their side
-   * readers tell them, and a position of the main one's would carry them past what they were not given.
+   * readers tell them, and a position of the main one's would carry them past what they were not given. But a rewrite leads
+   * back: their clients may hold what it gave to others who have left, and learn by it that this is of no more use.
    */
   #tell(gap: OwedGap): boolean {
-    if (this.main && this.matcher.legs.length === 0) return true
+    if (this.main && this.matcher.legs.length === 0 && gap.reason !== 'rewritten') return true
     return this.#owner.tellGap(this, gap)
   }
 

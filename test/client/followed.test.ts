@@ -260,6 +260,18 @@ test('a gap that named no ref and leads back to where it is told something by na
   }
 })
 
+test('what is held of a history that was rewritten does not stay its place once it is live', () => {
+  const { followed, told, offsets, common } = following('a', at(3), at(0, 1))
+  common(delivery('a', 9))
+  followed.gapCommon(gap({ reason: 'rewritten', from: 5, to: 9, after: token(at(5, 0, log, 1)) }))
+  followed.becameLive()
+  assert.deepEqual(told, [9, 'rewritten', 'live'])
+  assert.deepEqual(offsets().sort(), [
+    [0, 5],
+    [1, 0],
+  ])
+})
+
 test('a gap of a reader that was further on does not carry it along', () => {
   const { followed, told, offsets, common } = following('a', at(3), at(0, 1))
   followed.gapCommon(gap({ reason: 'ttl', from: 4, to: 4, after: token(at(20)) }))

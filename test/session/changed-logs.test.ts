@@ -68,6 +68,30 @@ test('a subscription that queues hears of a rewrite and of a new log, and is tol
   }
 })
 
+test('who is on its way hears of a rewrite of what others were given, also once those have left', async () => {
+  const broker = new ModelBroker('events', 1)
+  const gateway = await TestGateway.start(broker)
+  for (let i = 0; i < 10; i++) gateway.publish('a', `${i}`)
+  const client = gateway.connect()
+  client.subscribe(1, '*')
+  client.room = 3
+  client.subscribe(2, 'b', encodePosition(position(gateway, 8, 0)))
+  for (const text of ['one', 'two']) gateway.publish('b', text)
+  client.session.receive({ kind: 'unsubscribe', ref: 1 })
+  broker.rewrite(0, 9)
+  client.drain()
+  await settled()
+  assert.deepEqual(
+    client.deliveries.map(({ refs, offset }) => [refs, offset]),
+    [
+      [undefined, 10],
+      [undefined, 11],
+    ],
+  )
+  assert.deepEqual(told(client), [[undefined, 'rewritten', 9, 11]])
+  assert.deepEqual(client.kinds.slice(-3), ['unsubscribed', 'gap', 'live'])
+})
+
 test('a subscription whose last partition on its way is no more is live all the same', async () => {
   const broker = new ModelBroker('events', 3)
   const gateway = await TestGateway.start(broker)
