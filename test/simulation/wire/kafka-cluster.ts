@@ -184,6 +184,7 @@ export class KafkaCluster implements SimulatedCluster, NodeHost, MetadataWatcher
     const before = this.#image
     this.#image = this.#next(before, to)
     this.#keepFormer(before)
+    this.#beginLeading(before)
     const { version } = this.#image
     for (const node of this.nodes) {
       this.after(this.random.next() * newsMs, () => {
@@ -209,6 +210,14 @@ export class KafkaCluster implements SimulatedCluster, NodeHost, MetadataWatcher
     })
     const alive = this.nodes.filter(({ state }) => state === 'up').map(({ id }) => id)
     return { version: version + 1, alive, incarnation: current, leaders: next }
+  }
+
+  /** A leader's log has an epoch of its own, also where nobody reads it before the next one leads. */
+  #beginLeading({ leaders }: ClusterImage): void {
+    const { incarnation, leaders: next } = this.#image
+    if (incarnation === undefined) return
+    for (const [partition, { epoch }] of next.entries())
+      if (leaders[partition]?.epoch !== epoch) void this.log(incarnation, partition).image
   }
 
   /** Who leads no more goes on with what it has, until it hears of it. */
