@@ -105,7 +105,7 @@ const judges: Readonly<Record<GapReason, Judge>> = {
   retention: retentionFault,
   corrupt: ({ isRewritten, log, from, to }) => {
     const within = log.past.filter(({ offset }) => offset >= from && offset <= to)
-    const isDamaged = within.some(isUnreadable)
+    const isDamaged = within.some(isUnreadable) || (within.length === 0 && isBehindDamage(log, from))
     const whole = within.find((record) => !isUnreadable(record) && record.gone === undefined)
     if (isRewritten || (isDamaged && whole === undefined)) return undefined
     return whole === undefined ? 'nothing was damaged there' : `${shown(whole)} is not damaged`
@@ -118,6 +118,16 @@ const judges: Readonly<Record<GapReason, Judge>> = {
   ttl: droppedFault,
   latest: droppedFault,
   collapsed: droppedFault,
+}
+
+/** Documented: where a damaged batch does not say its length, it counts up to the next one, and offsets without records may lie between. */
+function isBehindDamage({ past }: PartitionLog, offset: number): boolean {
+  const below = past.filter((record) => record.offset < offset && record.gone !== 'rewritten')
+  const last = below.reduce<LogRecord | undefined>(
+    (a, b) => (a !== undefined && a.offset > b.offset ? a : b),
+    undefined,
+  )
+  return last !== undefined && isUnreadable(last)
 }
 
 function retentionFault({ truth, kept, log, from, to }: Case): string | undefined {
