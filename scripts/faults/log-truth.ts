@@ -30,6 +30,8 @@ export class LogTruth {
       incarnations: [this.#incarnation],
       current: this.#incarnation,
       generations: source.generations,
+      // No rewrites are known of it that could be forgotten.
+      forgetsRewrites: false,
       firstOffset: source.firstOffset,
       byLog: (asked) => (isSameLog(asked, log) ? this.#incarnation : undefined),
     })

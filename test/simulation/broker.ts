@@ -46,6 +46,8 @@ export class SimBroker {
   missing = false
   readonly watchers = new Set<MetadataWatcher>()
   readonly generations: Generations
+  /** As a real Kafka: of a rewrite whose place retention has taken since it tells nobody any more. */
+  forgetsRewrites = false
   readonly #time: VirtualTime
 
   constructor(time: VirtualTime, partitions: number, generations: Generations, name = streamName) {

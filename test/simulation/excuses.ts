@@ -75,6 +75,11 @@ export class Stood {
     this.#steps.set(place, steps)
   }
 
+  /** It was told that it stands in that history, or a later one, at `offset` or below. */
+  wasIn(place: string, epoch: number, offset: number): boolean {
+    return this.#steps.get(place)?.some((each) => each.epoch >= epoch && each.offset <= offset) ?? false
+  }
+
   /**
    * It stood beyond the record's offset when another record had been there: before this one was written, or where a gateway said so
    * that had not heard of it yet.
@@ -138,6 +143,20 @@ export const excuses = {
   'in its new place too early': ({ record, truth }) => truth.tooEarly(record),
 
   'in the wrong partition': ({ record, truth }) => truth.misplaced(record),
+
+  /** On Kafka, `retention` is all that a gateway is told of what was rewritten and is gone before it came to read it. */
+  'rewritten, and gone before it was read': (each) => {
+    const { record, place, subscriber, truth } = each
+    if (!truth.broker.forgetsRewrites) return false
+    const { rewrites } = truth.broker.incarnations[record.incarnation]!.logs[record.partition]!
+    return rewrites.some(({ epoch, from }) => {
+      if (epoch > record.epoch || from > record.offset) return false
+      return aGap(each, 'retention', (gap) => {
+        const isAhead = isHere(each, gap) && gap.from > record.offset && wasGone(each, gap)
+        return isAhead && !subscriber.stood.wasIn(place, epoch, gap.from)
+      })
+    })
+  },
 
   /** Of a rewrite below its position that came shortly before nobody may have heard. */
   'rewritten, then created again': (each) =>

@@ -30,7 +30,7 @@ function subscribed(shared: boolean) {
     return log.append(record, atMs)
   }
   const stands = (offset: number, epoch: number, atMs: number) => stood.reached(placeOf(0, 0), { offset, epoch, atMs })
-  return { ledger, log, write, stands }
+  return { ledger, broker, log, write, stands }
 }
 
 const repartitioned = {
@@ -60,4 +60,25 @@ test('of subscriptions that share a position, who was told of the older history 
   // A gateway that has not heard of the rewrite yet.
   stands(10, 0, 50)
   assert.equal(ledger.missing(), undefined)
+})
+
+test('on Kafka, retention excuses what was rewritten and gone before it, of a position of the older history only', () => {
+  for (const [forgetsRewrites, epoch] of [
+    [true, 0],
+    [true, 1],
+    [false, 0],
+  ] as const) {
+    const { ledger, broker, log, write, stands } = subscribed(false)
+    broker.forgetsRewrites = forgetsRewrites
+    log.skip(4, 1)
+    stands(4, 0, 2)
+    log.rewrite(0, 5)
+    const newer = write(10)
+    log.skip(7, 11)
+    log.retain(8, 12)
+    if (epoch > 0) stands(4, epoch, 13)
+    const { incarnation, before, partition } = repartitioned
+    ledger.gap({ incarnation, before, partition, from: 4, to: 7, next: 8, reason: 'retention', atMs: 20 })
+    assert.equal(ledger.missing(), forgetsRewrites && epoch === 0 ? undefined : newer)
+  }
 })

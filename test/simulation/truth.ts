@@ -12,7 +12,10 @@ interface Place {
 }
 
 /** What is known of a broker's logs and their past: a simulated one's, or what was read from a real one. */
-export type BrokerPast = Pick<SimBroker, 'incarnations' | 'current' | 'generations' | 'firstOffset' | 'byLog'>
+export type BrokerPast = Pick<
+  SimBroker,
+  'incarnations' | 'current' | 'generations' | 'forgetsRewrites' | 'firstOffset' | 'byLog'
+>
 
 /** What was written, found by what clients say of it. */
 export class Truth {

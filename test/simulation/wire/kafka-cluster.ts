@@ -38,6 +38,7 @@ export class KafkaCluster implements SimulatedCluster, NodeHost, MetadataWatcher
   constructor(time: VirtualTime, broker: SimBroker, seed: number) {
     this.time = time
     this.broker = broker
+    broker.forgetsRewrites = true
     this.random = seededRandom(seed)
     const first = { version: 0, alive: [1, 2, 3], incarnation: undefined, leaders: [] }
     this.nodes = Array.from({ length: nodeCount }, (_, i) => new KafkaNode(i + 1, first, this))
