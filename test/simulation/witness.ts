@@ -242,7 +242,9 @@ export class Witness implements Subscriber {
     const told = this.#told(gap, this.#handedStands)
     if (told === undefined) return
     this.#handed.gap(told)
-    if (told.reason !== 'rewritten' && told.reason !== 'recreated') return
+    // Documented: where gateways disagree how many partitions a stream that was created again has, one may give its partition once more.
+    const mayBeAgain = told.reason === 'repartitioned' && this.#truth.broker.incarnations.length > 1
+    if (told.reason !== 'rewritten' && told.reason !== 'recreated' && !mayBeAgain) return
     for (const [key, last] of this.#last) {
       const isAgain = last.incarnation === told.incarnation && last.offset >= told.from
       if (last.partition === told.partition && (told.reason === 'recreated' || isAgain)) this.#last.delete(key)
