@@ -133,7 +133,9 @@ function movedInto(feed: PartitionFeed, known: Position | undefined, count: numb
   // Who stands below is told of what is gone as well.
   const isNew = feed.partition >= count
   const offset = isNew ? Math.min(first, known === undefined ? first : told.offset) : told.offset
-  const gaps = [...told.gaps, owed('repartitioned', offset, undefined, known)]
+  // Until it is told, a token names the place that the gap before it leads back to.
+  const before = told.gaps.length === 0 ? known : startPosition(told)
+  const gaps = [...told.gaps, owed('repartitioned', offset, undefined, before)]
   // What lies below another offset is of a generation that the token does not say.
   return offset === told.offset ? { ...told, gaps } : { feed, offset, gaps }
 }

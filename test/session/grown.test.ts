@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { arrivingStart } from '../../src/session/start.ts'
 import { decodeToken, encodeToken, growthPosition, isGrowth } from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, type TestClient, TestGateway } from './harness.ts'
@@ -232,4 +233,24 @@ test('how many partitions its client knows of an old log says nothing of the one
   assert.deepEqual(known(), [])
   for (let i = 0; i < 5; i++) await settled()
   assert.deepEqual(known(), [2])
+})
+
+test('until a move is told, a token names the place that a rewrite of where it goes on has led back to', async () => {
+  const broker = new ModelBroker('events', 1)
+  const gateway = await TestGateway.start(broker)
+  for (let i = 0; i < 5; i++) gateway.publish('a', `${i}`)
+  const feed = gateway.stream.partitions[0]!
+  const carried = { ...feed.positionAt(5), generation: 0 }
+  broker.rewrite(0, 3)
+  for (let i = 3; i < 6; i++) gateway.publish('a', `other ${i}`)
+  await settled()
+  const { offset, gaps } = arrivingStart(feed, [carried], Number.POSITIVE_INFINITY)
+  assert.equal(offset, 3)
+  assert.deepEqual(
+    gaps.map(({ reason, before }) => [reason, before?.offset]),
+    [
+      ['rewritten', 5],
+      ['repartitioned', 3],
+    ],
+  )
 })
