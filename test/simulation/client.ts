@@ -176,9 +176,9 @@ export class SimClient {
     this.#environment.happens(what)
   }
 
+  /** It takes its leave: what it has in hand counts once that is handled. */
   close(): void {
     this.#closed = true
-    this.#life = {}
     void this.#client?.close()
   }
 
