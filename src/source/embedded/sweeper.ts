@@ -62,6 +62,8 @@ export class Sweeper {
       batch.putBounds(log.id, log.partition, bounds)
       return () => {
         log.bounds = bounds
+        // Should the commit that drops the blocks fail, the next round does it.
+        log.expiresMs = 0
       }
     })
     await this.#sweep(log)
