@@ -251,16 +251,24 @@ function droppedFault(told: Case): string | undefined {
 }
 
 function dropFault(
-  { truth, gap, theirs, isRewritten, gateway, nowMs }: Case,
+  { truth, gap, log, theirs, isRewritten, gateway, nowMs }: Case,
   asked: readonly Asked[],
 ): string | undefined {
   const { reason, n = 0 } = gap
+  /** Who asks for the last events of each subject asks for none of those before. */
+  const isAskedFor = ({ offset, event }: LogRecord) =>
+    asked.some(({ last = Number.POSITIVE_INFINITY }) => {
+      const later = log.past.filter((other) => other.offset > offset && other.event?.subject === event?.subject)
+      return later.length < last
+    })
   if (reason === 'latest' && asked.some(({ isLatest }) => !isLatest)) return 'somebody wants all of them'
   // What it was about may have been rewritten since.
   if (isRewritten) return undefined
   const own = theirs.filter((record) => asked.some(({ subject }) => truth.wants(subject, record)))
   // A record that was in the wrong place for some may or may not be part of it; one that is gone may have gone before.
-  const sure = own.filter((record) => record.gone === undefined && !isUnreadable(record) && !truth.strayed(record))
+  const sure = own.filter(
+    (record) => record.gone === undefined && !isUnreadable(record) && !truth.strayed(record) && isAskedFor(record),
+  )
   if (n < sure.length || n > own.length) return `it counts ${n}, of ${sure.length} to ${own.length}`
   const clockMs = gateway?.clockMs?.().most ?? Number.POSITIVE_INFINITY
   for (const record of sure) {
