@@ -227,11 +227,14 @@ export class Followed {
       const isBelow = positionsOf(gap).some((after) => (this.place.at(after)?.offset ?? -1) < after.offset)
       return isBelow ? this.#gap(gap) : this.inflow.gap(gap, undefined)
     }
-    // With another number of partitions its subjects may be in any of them.
-    const mayBeHere = opens.has(gap.reason) || (gap.reason === 'recreated' && hasGrown === true)
+    const places = this.place.positions.filter(({ nameHash }) => nameHash === hashOf(gap.stream)).length
+    // With another number of partitions its subjects may be in any of them, and so where its place does not say how many there were.
+    const mayBeHere = opens.has(gap.reason) || (gap.reason === 'recreated' && (hasGrown ?? places > 0))
     if (this.#starting || mayBeHere || this.#standsIn(gap)) return this.#gapIfNews(gap)
     // Its place may not name where its subject is now; that is no place of its own all the same.
-    const isTold = this.#isAnywhere(gap) || hasGrown === true
+    // A subject has one partition: with places in several of the stream it has moved, to a new one or to one of before.
+    const isMoved = places > 1 && !isPattern(this.subject)
+    const isTold = isMoved || hasGrown === true || this.#ahead.has(namedKeyOf(gap))
     if (gap.reason === 'recreated') this.#ahead.delete(namedKeyOf(gap))
     return isTold ? this.inflow.gap(gap, undefined) : true
   }
@@ -335,14 +338,6 @@ export class Followed {
     if (known.length === 0) return undefined
     const same = known.find((own) => isSameLog(own, now))
     return same ? same.offset < now.offset : known.some((own) => own.offset !== now.offset)
-  }
-
-  /** A subject has one partition: with places in several of the stream it has moved, to a new one or to one of before. */
-  #isAnywhere(gap: Gap): boolean {
-    if (this.#ahead.has(namedKeyOf(gap))) return true
-    const nameHash = hashOf(gap.stream)
-    const count = this.place.positions.filter((own) => own.nameHash === nameHash).length
-    return count > 1 && !isPattern(this.subject)
   }
 
   #aheadAt(position: Position): Ahead | undefined {

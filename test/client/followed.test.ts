@@ -341,6 +341,21 @@ test('over a shared connection a log made anew with other partitions tells each 
   assert.deepEqual(told, ['recreated', 'recreated', 'collapsed'])
 })
 
+test('over a shared connection who does not know how many partitions a log had is told in each of the one that took its place', () => {
+  const [second, another] = [logOf('events', 'second'), logOf('others', 'first')]
+  const recreated = gap({ reason: 'recreated', after: token(at(0, 0, second), growthPosition(second, 2)) })
+  const { followed, told, offsets } = following('a', at(5, 2))
+  followed.gapShared(recreated)
+  assert.deepEqual(told, ['recreated'])
+  assert.deepEqual(offsets(), [
+    [2, 5],
+    [0, 0],
+  ])
+  const elsewhere = following('b', at(5, 2, another))
+  elsewhere.followed.gapShared(recreated)
+  assert.deepEqual(elsewhere.told, [], 'of a stream that it does not read it is told nothing')
+})
+
 test('over a shared connection a position of another stream takes nothing from what is known of a log that was made anew', () => {
   const [second, another] = [logOf('events', 'second'), logOf('others', 'first')]
   const stood = [at(4), growthPosition(log, 1), at(7, 0, another), growthPosition(another, 1)]
