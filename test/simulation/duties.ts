@@ -47,8 +47,9 @@ export function lastFault(truth: Truth, { asked, given, told }: Served, isExact:
     const [index, partition] = place.split('/').map(Number)
     const incarnation = truth.broker.incarnations[index!]
     const log = incarnation?.logs[partition!]
-    // The stream may have become another one before its gateway had looked.
-    if (told.has(place) || incarnation?.deletedMs !== Number.POSITIVE_INFINITY) continue
+    // The stream may have become another one before its gateway had looked; or another gateway, which lags, still tells of the one before.
+    const isTold = [...told].some((each) => each.endsWith(`/${partition}`))
+    if (isTold || incarnation?.deletedMs !== Number.POSITIVE_INFINITY) continue
     const theirs = (log?.past ?? []).filter((record) => {
       const isThere = record.gone === undefined && !record.hidden && !isUnreadable(record)
       return isThere && truth.wants(subject, record) && !truth.strayed(record) && isCaughtUp(truth, asked, record)
