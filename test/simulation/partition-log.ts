@@ -73,6 +73,8 @@ export class PartitionLog {
   readonly rewrites: Rewrite[] = []
   /** Transactions that have ended, in the order of their markers. */
   ended: Marker[] = []
+  /** Aborted transactions whose markers a rewrite took and whose first records it left. */
+  readonly unmarked: Marker[] = []
   /** As Kafka's leader epoch cache: none is empty but the newest. */
   readonly epochs: EpochStart[] = []
   /** Where in the past each history begins: in each, offsets ascend. */
@@ -165,6 +167,7 @@ export class PartitionLog {
     const at = Math.max(this.first, from)
     this.#drop(({ offset }) => offset >= at, 'rewritten', nowMs)
     for (const [transaction, begin] of this.#open) if (begin >= at) this.#open.delete(transaction)
+    this.unmarked.push(...this.ended.filter(({ first, offset, committed }) => !committed && first < at && offset >= at))
     this.ended = this.ended.filter(({ offset }) => offset < at)
     this.end = at
     this.epoch++

@@ -112,12 +112,22 @@ export class KafkaLog {
     this.#aborted = this.#aborted
       .filter(({ firstOffset }) => firstOffset < from)
       .map((each) => (each.lastOffset < from ? each : { ...each, lastOffset: Number.POSITIVE_INFINITY }))
+    this.#abortUnmarked()
     const across = this.#batches.find(({ base, last }) => base < from && last >= from)
     this.#batches = this.#batches.filter(({ last }) => last < from)
     if (across === undefined || across.spec.marker !== undefined) return
     const { base, records } = across.spec
     const kept = records.filter(({ offsetDelta }) => base + offsetDelta < from)
     this.#store({ ...across.spec, records: kept, lastDelta: from - 1 - base })
+  }
+
+  /** They stay aborted, also those whose markers nobody has seen. */
+  #abortUnmarked(): void {
+    for (const { transaction, first } of this.log.unmarked.splice(0)) {
+      const producerId = this.#producerOf(transaction)
+      const isKnown = this.#aborted.some((each) => each.producerId === producerId && each.firstOffset === first)
+      if (!isKnown) this.#aborted.push({ producerId, firstOffset: first, lastOffset: Number.POSITIVE_INFINITY })
+    }
   }
 
   /** What was appended since, in batches. */
