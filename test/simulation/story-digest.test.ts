@@ -8,12 +8,12 @@ import { storiesDigest, storyHash } from './story-digest.ts'
 
 const script = fileURLToPath(new URL('../../scripts/simulate.ts', import.meta.url))
 
-/** The digest that the script prints at its end. */
+/** The digest that the script prints. */
 function printed(seeds: string, jobs: number): string | undefined {
   const flags = ['--seeds', seeds, '--digest', '--jobs', `${jobs}`]
   const args = ['--disable-warning=ExperimentalWarning', script, ...flags]
   const out = execFileSync(process.execPath, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
-  return /: ([0-9a-f]{64})\n$/.exec(out)?.[1]
+  return /^digest of the stories: ([0-9a-f]{64})$/m.exec(out)?.[1]
 }
 
 test('the digest that is printed is that of the stories of the seeds, on however many threads they ran', async () => {
