@@ -320,9 +320,10 @@ test('a socket that takes something between two heartbeats is not closed, howeve
   const body = 'x'.repeat(64 * 1024)
   for (let round = 0; round < 3; round++) {
     raw.socket.pause()
+    // What the kernel takes after that may drain it before anybody reads.
+    const { drains } = session
     for (let outcome = 1, n = 0; outcome === 1 && n < 1000; n++) outcome = session.deliver(`p${n}`, { body })
     await clock.advance(25_100)
-    const { drains } = session
     raw.socket.resume()
     await until('the socket drains', () => session.drains > drains)
   }
