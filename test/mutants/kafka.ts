@@ -103,7 +103,7 @@ export const kafkaMutants: readonly Mutant[] = [
     file: 'source/kafka/fetch-request.ts',
     from: '  reader.int64()\n  const lastStableOffset = reader.int64()',
     to: '  const lastStableOffset = reader.int64()\n  reader.int64()',
-    by: { source: 'kafka' },
+    by: { unit: 'test/source/kafka-wire.test.ts' },
   },
   {
     name: 'a rewrite is not told',
@@ -117,21 +117,21 @@ export const kafkaMutants: readonly Mutant[] = [
     file: 'source/kafka/tail.ts',
     from: 'cursor.answeredEpoch = cursor.leaderEpoch',
     to: '',
-    by: { source: 'kafka' },
+    by: { unit: 'test/source/kafka-wire.test.ts' },
   },
   {
     name: 'the leader that told the head is forgotten',
     file: 'source/kafka/seen-heads.ts',
     from: 'offset <= head.offset ? head.leaderEpoch : -1',
     to: 'offset <= head.offset ? -1 : -1',
-    by: { source: 'kafka' },
+    by: { unit: 'test/source/kafka-wire.test.ts' },
   },
   {
     name: 'where logs part is no earlier than where the leader says',
     file: 'source/kafka/epoch-history.ts',
     from: 'agreed = Math.min(agreed, this.#starts.pop()!.offset)',
     to: 'this.#starts.pop()',
-    by: { source: 'kafka' },
+    by: { unit: 'test/source/kafka-epochs.test.ts' },
   },
   {
     name: 'a start that has passed the reader is not told',
