@@ -5,13 +5,15 @@ import { Silence } from './silence.ts'
 
 /** How long the gateway may hold a poll, ms. */
 const waitMs = 25_000
-/** The same until an answer is empty: only then it is known that nothing more was missed. */
+/** The same until an answer says `live`: one that waits for events that come later says it late. */
 const firstWaitMs = 1000
 /** An answer that is so much later than that will not come, ms. */
 const graceMs = 15_000
 
 interface Answer {
   readonly frames: readonly unknown[]
+  /** All that was missed has been told. */
+  readonly live: boolean
   readonly after: string
 }
 
@@ -44,8 +46,7 @@ export const openPoll: Open = (gateway, wishes, handlers, clock) => {
     after = [answer.after]
     last = undefined
     handlers.position(answer.after)
-    if (live || answer.frames.length > 0) return
-    // Nothing was left to tell: from here on answers come as events do.
+    if (live || !answer.live) return
     live = true
     handlers.frame({ kind: 'live', ref: 0 })
   }

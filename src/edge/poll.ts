@@ -59,6 +59,8 @@ class PollOutlet implements Outlet {
   #closed = false
   /** The position after all frames taken; '' before the session has one. */
   #after = ''
+  /** All that was missed is among the frames: an empty answer may as well be one whose events the broker has not given yet. */
+  #live = false
   #frames: Uint8Array[] = []
   #bytes = 0
   readonly #answer = (): void => this.#answerNow()
@@ -98,12 +100,14 @@ class PollOutlet implements Outlet {
   opened(): void {
     const { after, last, waitMs } = this.#request
     this.#after = this.session.token()
-    if (after.length === 0 && last === undefined) queueMicrotask(this.#answer)
+    this.#live = after.length === 0 && last === undefined
+    if (this.#live) queueMicrotask(this.#answer)
     else this.#context.wheel.schedule(this.#wait, Math.max(leastWaitMs, waitMs))
   }
 
   caughtUp(): void {
     const { last, waitMs } = this.#request
+    this.#live = true
     // With `last` there is nothing to wait for once all of it is told: a later poll goes on from the token.
     if (waitMs <= leastWaitMs || last !== undefined) queueMicrotask(this.#answer)
   }
@@ -140,7 +144,7 @@ class PollOutlet implements Outlet {
       if (parts.length > 1) parts.push(comma)
       parts.push(frame)
     }
-    parts.push(Buffer.from(`],"after":${JSON.stringify(this.#after)}}`))
+    parts.push(Buffer.from(`],"live":${this.#live},"after":${JSON.stringify(this.#after)}}`))
     this.#frames = []
     this.#exchange.answer(200, [jsonType], Buffer.concat(parts))
   }

@@ -103,29 +103,34 @@ test('a stream that can not be read is refused for good', async (t) => {
   assert.deepEqual([refused?.code, refused?.final], ['bad_frame', true])
 })
 
-test('polls follow one another, each behind the position of the last', async (t) => {
+test('polls follow one another, each behind the position of the last, and are live once an answer says so', async (t) => {
   const { asked, recorder } = await connected(t, openPoll)
-  const reply = (i: number, frames: string[], after: string) =>
-    asked[i]!.response.end(`{"frames":[${frames}],"after":"${after}"}`)
-  reply(0, [`{"delivery":${delivery(4, ',"after":"T4"')}}`, `{"delivery":${delivery(5, ',"after":"T5"')}}`], 'T5')
-  await until('asked again', () => asked.length === 2)
-  reply(1, [], 'T7')
-  await until('asked a third time', () => asked.length === 3)
-  reply(2, [], 'T7')
-  await until('asked a fourth time', () => asked.length === 4)
+  const reply = async (frames: string[], live: boolean, after: string) => {
+    const { length } = asked
+    asked[length - 1]!.response.end(`{"frames":[${frames}],"live":${live},"after":"${after}"}`)
+    await until('asked again', () => asked.length > length)
+  }
+  const framed = (offset: number) => `{"delivery":${delivery(offset, `,"after":"T${offset}"`)}}`
+  await reply([framed(4), framed(5)], false, 'T5')
+  // The broker has not given yet what comes next.
+  await reply([], false, 'T5')
+  await reply([framed(6)], true, 'T7')
+  await reply([], true, 'T7')
+  await reply([], false, 'T7')
   assert.deepEqual(
     asked.map(({ body }) => JSON.parse(body)),
     [
       ['T0', 1000],
       ['T5', 1000],
+      ['T5', 1000],
+      ['T7', 25_000],
       ['T7', 25_000],
       ['T7', 25_000],
     ].map(([after, wait]) => ({ subjects: ['a.*', 'b'], after: [after], wait })),
   )
   assert.equal(asked[0]!.request.url, '/v1/poll')
-  // The first answer without anything says that nothing is missed any more.
-  assert.deepEqual(recorder.kinds, ['delivery', 'delivery', 'live'])
-  assert.deepEqual(recorder.positions, ['T5', 'T7', 'T7'])
+  assert.deepEqual(recorder.kinds, ['delivery', 'delivery', 'delivery', 'live'])
+  assert.deepEqual(recorder.positions, ['T5', 'T5', 'T7', 'T7', 'T7'])
 })
 
 test('polls of one connection do not gather at one signal', async (t) => {
@@ -133,7 +138,7 @@ test('polls of one connection do not gather at one signal', async (t) => {
   t.mock.method(globalThis, 'fetch', async (_: string, { signal }: RequestInit) => {
     if (signals.size === 3) await new Promise((_, reject) => signal!.addEventListener('abort', reject))
     signals.add(signal!)
-    return Response.json({ frames: [], after: 'T1' })
+    return Response.json({ frames: [], live: true, after: 'T1' })
   })
   const recorder = new Recorder()
   const connection = openPoll('http://127.0.0.1:1', wishes, recorder, new ManualClock())
@@ -209,7 +214,7 @@ test('a stream is asked for with `last` and `policy`', async (t) => {
 
 test('the first poll asks with `last`, those behind it with their position', async (t) => {
   const { asked, response } = await connected(t, openPoll, lastOnes)
-  response.end('{"frames":[],"after":"T1"}')
+  response.end('{"frames":[],"live":true,"after":"T1"}')
   await until('asked again', () => asked.length === 2)
   const [first, second] = asked.map(({ body }) => JSON.parse(body))
   assert.deepEqual(first, { subjects: ['a'], after: [], last: 5, policy: 'latest', wait: 1000 })

@@ -86,11 +86,12 @@ test('each JSON frame in protocol.md is one that the gateway reads or writes jus
   assert.ok(counted.client >= 6 && counted.server >= 15, JSON.stringify(counted))
 })
 
-test('the answers to polls in protocol.md are frames and a token', () => {
+test('the answers to polls in protocol.md are frames, whether all was told, and a token', () => {
   const lines = codeBlocks(page).flatMap(({ text }) => text.split('\n').filter((line) => line.startsWith('{"frames"')))
   assert.ok(lines.length >= 2)
   for (const line of lines) {
-    const { frames, after } = JSON.parse(line) as { frames: unknown[]; after: string }
+    const { frames, live, after } = JSON.parse(line) as { frames: unknown[]; live: boolean; after: string }
+    assert.equal(typeof live, 'boolean')
     assert.equal(decodeToken(after).length, 1)
     for (const frame of frames) assert.equal(decodeServerFrame(JSON.stringify(frame))?.kind, 'delivery')
   }

@@ -213,7 +213,7 @@ test('all transports work over TLS', async (t) => {
     } as const
     https.get(options, (response) => response.on('data', (chunk) => resolve(String(chunk)))).on('error', reject)
   })
-  assert.equal(poll, '{"frames":[],"after":"AAAAAAAA"}')
+  assert.equal(poll, '{"frames":[],"live":true,"after":"AAAAAAAA"}')
   let stream = ''
   const path = '/v1/sse?subject=a'
   const sse = https.get({ host: '127.0.0.1', port, path, rejectUnauthorized: false, agent: false }, (response) => {

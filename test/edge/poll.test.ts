@@ -9,7 +9,7 @@ test('without a position a poll answers at once with the one to go on from', asy
   const { port, sessions } = await withEdge(t)
   const answer = await ask(port, '/v1/poll?subject=a.b&subject=c')
   assert.equal(answer.status, 200)
-  assert.deepEqual(answer.json, { frames: [], after: 'AAAAAAAA' })
+  assert.deepEqual(answer.json, { frames: [], live: true, after: 'AAAAAAAA' })
   assert.deepEqual(sessions.last.subjects, ['a.b', 'c'])
   assert.deepEqual(sessions.last.closes, ['answered'])
 })
@@ -19,12 +19,12 @@ test('with `last` a poll answers with these events, or at once where it is caugh
   const some = ask(port, '/v1/poll?subject=a&last=2')
   await until('it waits', () => sessions.opened.length === 1)
   sessions.last.deliver('B', { delivery: 1 })
-  assert.deepEqual((await some).json, { frames: [{ delivery: 1 }], after: 'B' })
+  assert.deepEqual((await some).json, { frames: [{ delivery: 1 }], live: false, after: 'B' })
   const none = ask(port, '/v1/poll?subject=a&last=2')
   await until('it waits', () => sessions.opened.length === 2)
   assert.deepEqual(sessions.last.closes, [])
   sessions.last.outlet.caughtUp()
-  assert.deepEqual((await none).json.frames, [])
+  assert.deepEqual((await none).json, { frames: [], live: true, after: 'AAAAAAAA' })
 })
 
 test('the frames of one turn are one answer', async (t) => {
@@ -35,15 +35,41 @@ test('the frames of one turn are one answer', async (t) => {
   sessions.last.deliver('B', { delivery: 1 })
   sessions.last.deliver('C', { delivery: 2 })
   sessions.last.position = 'D'
-  assert.deepEqual((await answer).json, { frames: [{ delivery: 1 }, { delivery: 2 }], after: 'D' })
+  assert.deepEqual((await answer).json, { frames: [{ delivery: 1 }, { delivery: 2 }], live: false, after: 'D' })
   assert.equal(sessions.last.deliver('E', {}), 2)
+})
+
+test('an answer says whether all that was missed has been told, with frames or without', async (t) => {
+  const clock = new ManualClock()
+  const { port, sessions } = await withEdge(t, {}, clock)
+  const poll = async (happens: () => void) => {
+    const count = sessions.opened.length
+    const answer = ask(port, '/v1/poll?subject=a&after=x&wait=1000')
+    await until('it waits', () => sessions.opened.length > count)
+    happens()
+    await clock.advance(1100)
+    const { frames, live } = (await answer).json
+    return [frames.length, live]
+  }
+  const caughtUp = () => sessions.last.outlet.caughtUp()
+  const deliver = () => sessions.last.deliver('B', { delivery: 1 })
+  assert.deepEqual(await poll(() => {}), [0, false], 'the broker has not given it yet')
+  assert.deepEqual(await poll(caughtUp), [0, true])
+  assert.deepEqual(await poll(deliver), [1, false])
+  assert.deepEqual(
+    await poll(() => {
+      deliver()
+      caughtUp()
+    }),
+    [1, true],
+  )
 })
 
 test('POST takes the subjects as JSON', async (t) => {
   const { port, sessions } = await withEdge(t)
   const subjects = Array.from({ length: 500 }, (_, i) => `a.${i}`)
   const answer = await postJson(port, '/v1/poll', { subjects })
-  assert.deepEqual(answer.json, { frames: [], after: 'AAAAAAAA' })
+  assert.deepEqual(answer.json, { frames: [], live: true, after: 'AAAAAAAA' })
   assert.deepEqual(sessions.last.subjects, subjects)
   assert.equal((await postJson(port, '/v1/poll', { subjects: 'a' })).json.error.code, 'bad_request')
   const text = await ask(port, '/v1/poll', { method: 'POST', body: '{}', headers: { 'Content-Type': 'text/plain' } })
@@ -81,7 +107,7 @@ test('the end of the wait answers with the position as it is then', async (t) =>
   assert.equal(answered, false)
   sessions.last.position = 'MOVED'
   await clock.advance(200)
-  assert.deepEqual((await answer).json, { frames: [], after: 'MOVED' })
+  assert.deepEqual((await answer).json, { frames: [], live: false, after: 'MOVED' })
 })
 
 test('a gateway that goes answers at once with the last position', async (t) => {
@@ -90,7 +116,7 @@ test('a gateway that goes answers at once with the last position', async (t) => 
   await until('it waits', () => sessions.opened.length === 1)
   sessions.last.position = 'gone with the session'
   sessions.last.outlet.end(new CarillonError('shutting_down', 'bye'))
-  assert.deepEqual((await answer).json, { frames: [], after: 'AAAAAAAA' })
+  assert.deepEqual((await answer).json, { frames: [], live: false, after: 'AAAAAAAA' })
 })
 
 test('a poll that cannot begin is answered by the error', async (t) => {

@@ -126,6 +126,14 @@ export const edgeMutants: readonly Mutant[] = [
     breaks: 'an EventSource with `last` goes on from its last event id',
   },
   {
+    name: 'a poll that is answered without frames says that nothing more was missed',
+    file: 'edge/poll.ts',
+    from: '"live":${this.#live}',
+    to: '"live":${this.#live || this.#frames.length === 0}',
+    by: { unit: 'test/edge/poll.test.ts' },
+    breaks: '`live`: everything missed has been told',
+  },
+  {
     name: 'a poll that waits is answered at the end of its wait',
     file: 'edge/poll.ts',
     from: 'if (this.#frames.length === 0) queueMicrotask(this.#answer)',
