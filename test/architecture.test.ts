@@ -34,12 +34,11 @@ const layers: Readonly<Record<string, Layer>> = {
   client: { may: ['base', 'subject', 'wire'], browser: ['client/file-store.ts'] },
   host: { may: ['base', 'routing', 'wire', 'log/record.ts', 'fanout/intake.ts', brokerContract, brokerSettings] },
   bench: { may: ['base', 'subject', 'wire', 'routing', brokerContract, brokerOpener] },
-  'config.ts': { may: allBut('client', 'cli', 'serving', 'gateway.ts') },
-  'config-load.ts': { may: ['base', 'config.ts'] },
+  config: { may: allBut('client', 'cli', 'serving', 'gateway.ts') },
   'gateway.ts': { may: allBut('subject', 'wire', 'log', 'fanout', 'session', 'client', 'cli') },
   cli: {
     may: [
-      ...['base', 'subject', 'wire', 'routing', 'publish', 'client', 'config.ts', 'config-load.ts', 'gateway.ts'],
+      ...['base', 'subject', 'wire', 'routing', 'publish', 'client', 'config', 'gateway.ts'],
       ...[brokerContract, brokerOpener, 'telemetry', 'host', 'bench'],
     ],
   },
@@ -70,8 +69,8 @@ const owners: Readonly<Record<string, string>> = {
   protobufjs: 'wire/',
   snappy: 'source/kafka/',
   'uWebSockets.js': 'edge/listener.ts',
-  yaml: 'config-load.ts',
-  zod: 'config',
+  yaml: 'config/load.ts',
+  zod: 'config/',
 }
 
 /** What protobufjs's generated types name beside it; declared by protobufjs. */
@@ -79,7 +78,7 @@ const generatedTypes = ['long']
 
 function allBut(...names: string[]): string[] {
   const all = ['base', 'subject', 'wire', 'routing', 'telemetry', 'log', 'source', 'publish', 'fanout', 'session']
-  return [...all, 'serving', 'edge', 'admin', 'client', 'cli', 'config.ts', 'gateway.ts'].filter(
+  return [...all, 'serving', 'edge', 'admin', 'client', 'cli', 'config', 'gateway.ts'].filter(
     (name) => !names.includes(name),
   )
 }
@@ -269,7 +268,7 @@ test('folders, contracts, adapters, packages and the browser each have their rul
   assert.deepEqual(of('source/open.ts', './kafka/source.ts'), [])
   assert.deepEqual(of('source/kafka/source.ts', '../../log/record.ts'), [])
   assert.equal(of('source/kafka/source.ts', '../../log/window.ts').length, 1)
-  assert.equal(of('session/host.ts', '../config.ts').length, 1)
+  assert.equal(of('session/host.ts', '../config/config.ts').length, 1)
   assert.equal(of('serving/serving.ts', '../edge/edge.ts').length, 1)
   assert.equal(of('gateway.ts', './cli/main.ts').length, 1)
   assert.equal(of('gateway.ts', './session/host.ts').length, 1)

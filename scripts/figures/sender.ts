@@ -1,6 +1,6 @@
 import { Agent, request } from 'node:http'
 import { openPublisher } from '../../src/cli/broker.ts'
-import { loadConfig } from '../../src/config-load.ts'
+import { loadConfig } from '../../src/config/load.ts'
 import type { Event } from '../../src/wire/frames.ts'
 import { encodePublishRequest } from '../../src/wire/publish.ts'
 

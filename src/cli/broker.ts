@@ -1,6 +1,6 @@
 import { loopClock } from '../base/clock.ts'
 import { CarillonError } from '../base/errors.ts'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import { Publisher } from '../publish/publisher.ts'
 import { RoutingTable } from '../routing/table.ts'
 import { openSource } from '../source/open.ts'

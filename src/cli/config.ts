@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { CarillonError } from '../base/errors.ts'
-import { get, jsonSchema, options } from '../config-load.ts'
+import { get, jsonSchema, options } from '../config/load.ts'
 import { configOf, withConfig } from './options.ts'
 import { table } from './text.ts'
 

@@ -1,5 +1,5 @@
 import { type Command, Option as Flag } from 'commander'
-import { type Loaded, loadConfig, type Option, options, sections } from '../config-load.ts'
+import { type Loaded, loadConfig, type Option, options, sections } from '../config/load.ts'
 
 /** The options that a command has flags for; its other flags may have the same names. */
 const flagsOf = new WeakMap<Command, readonly Option[]>()

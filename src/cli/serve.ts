@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { isLoopback } from '../base/loopback.ts'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import { endSoon, exitCodes } from './exit.ts'
 import { invoked } from './invoked.ts'
 import { configOf, withConfig } from './options.ts'

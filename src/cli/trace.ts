@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { systemClock } from '../base/clock.ts'
 import { toCarillonError } from '../base/errors.ts'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import { formatTraceparent } from '../telemetry/trace-context.ts'
 import { type TraceExport, traceDefaults, traceExport } from '../telemetry/trace-options.ts'
 import type { Published } from '../wire/frames.ts'

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import test from 'node:test'
-import { parseListen } from '../../src/config.ts'
-import { loadConfig } from '../../src/config-load.ts'
+import { parseListen } from '../../src/config/config.ts'
+import { loadConfig } from '../../src/config/load.ts'
 import { compose, deployed, gateways, statements } from './files.ts'
 
 const lines = deployed('sysctl/90-carillon.conf').split('\n')

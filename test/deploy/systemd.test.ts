@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { exitCodes } from '../../src/cli/exit.ts'
-import { loadConfig, options } from '../../src/config-load.ts'
+import { loadConfig, options } from '../../src/config/load.ts'
 import { deployed, statements } from './files.ts'
 
 const checkout = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { loadConfig, options } from '../../src/config-load.ts'
+import { loadConfig, options } from '../../src/config/load.ts'
 import { routeHashes } from '../../src/routing/route.ts'
 import { codeBlocks, pages, prose, readPage, section, tables } from './markdown.ts'
 

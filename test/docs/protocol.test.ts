@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import test from 'node:test'
-import { loadConfig, options } from '../../src/config-load.ts'
+import { loadConfig, options } from '../../src/config/load.ts'
 import { maxWaitMs } from '../../src/edge/subscribe-request.ts'
 import { sessionLimits } from '../../src/session/limits.ts'
 import { maxSubjectBytes } from '../../src/subject/subject.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { loadedForMeasuring } from '../../src/cli/measure.ts'
-import { loadConfig } from '../../src/config-load.ts'
+import { loadConfig } from '../../src/config/load.ts'
 import { figuresOfRuns, headlineOf, type Runs } from '../../src/host/measured-figures.ts'
 import { makePlan, planDefaults } from '../../src/host/plan.ts'
 import { factsWith } from './facts.ts'

@@ -27,7 +27,7 @@ export const operationsMutants: readonly Mutant[] = [
   },
   {
     name: 'an index that is too small for its partitions is taken',
-    file: 'config.ts',
+    file: 'config/config.ts',
     from: "least(slabEntries * bytesPerEntry('times'))",
     to: 'least(slabEntries)',
     by: { unit: 'test/config/load.test.ts' },
@@ -75,7 +75,7 @@ export const operationsMutants: readonly Mutant[] = [
   },
   {
     name: 'the file counts before the environment',
-    file: 'config-load.ts',
+    file: 'config/load.ts',
     from: '  if (file !== undefined) mergeFile(merged, origins, file, mistakes)\n  mergeEnv(merged, origins, input.env, mistakes)\n',
     to: '  mergeEnv(merged, origins, input.env, mistakes)\n  if (file !== undefined) mergeFile(merged, origins, file, mistakes)\n',
     by: { unit: 'test/config/load.test.ts' },

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
-import { escapedJson, printable } from './base/printable.ts'
+import { escapedJson, printable } from '../base/printable.ts'
 import { type Config, type Conflict, configSchema, conflicts } from './config.ts'
 
 /** One option that a flag, a variable or a file's key can set. */
