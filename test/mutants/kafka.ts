@@ -150,9 +150,16 @@ export const kafkaMutants: readonly Mutant[] = [
   {
     name: 'a deleted topic that a broker still names is followed',
     file: 'source/kafka/tail.ts',
-    from: 'if (this.#retiredIds.includes(topicId)) return false',
+    from: 'if (this.#retiredIds.includes(topicId) && !this.#returns(metadata)) return false',
     to: '',
     by: { source: 'kafka' },
+  },
+  {
+    name: 'a topic that once counted as deleted is never followed again',
+    file: 'source/kafka/tail.ts',
+    from: 'if (nodes.length >= Math.min(returnedAnswers, brokers.length)) return true',
+    to: '',
+    by: { unit: 'test/source/kafka-wire.test.ts' },
   },
   {
     name: 'a new partition is read from its second record on',

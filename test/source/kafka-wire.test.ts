@@ -154,6 +154,46 @@ test('what retention takes of a new log before it was read is told, once the log
   assert.deepEqual(brokers.told, ['recreated', 'retention 0-1', 'c@2'])
 })
 
+test('a tail that a broker which is behind took back to the topic before comes to the present one, with the broker or without', async () => {
+  for (const hears of [true, false]) {
+    const brokers = new Brokers()
+    const [behind] = brokers.cluster.nodes
+    behind!.deaf = true
+    brokers.broker.delete()
+    brokers.broker.create(1)
+    brokers.write('x')
+    await brokers.passes(1000)
+    brokers.tail(0)
+    await brokers.passes(5000)
+    assert.deepEqual(brokers.told, ['recreated'])
+    if (hears) brokers.cluster.hear(behind!)
+    else behind!.state = 'down'
+    brokers.cluster.publish()
+    brokers.cluster.breakConnections(behind!)
+    await brokers.passes(20_000)
+    assert.deepEqual(brokers.told, ['recreated', 'recreated', 'x@0'])
+  }
+})
+
+test('a broker that is behind does not take a tail back, however often it is asked', async () => {
+  const brokers = new Brokers()
+  brokers.tail(0)
+  await brokers.passes(2000)
+  const [behind, ...others] = brokers.cluster.nodes
+  behind!.deaf = true
+  brokers.broker.delete()
+  brokers.broker.create(1)
+  await brokers.passes(5000)
+  for (const node of others) node.state = 'frozen'
+  brokers.cluster.breakConnections(others[0]!)
+  brokers.cluster.breakConnections(others[1]!)
+  await brokers.passes(60_000)
+  for (const node of others) brokers.cluster.revive(node)
+  brokers.write('x')
+  await brokers.passes(20_000)
+  assert.deepEqual(brokers.told, ['recreated', 'x@0'])
+})
+
 test('what is not written yet is not damaged, whatever the leader finds at its end', async () => {
   const brokers = new Brokers()
   brokers.write('a', 'b')

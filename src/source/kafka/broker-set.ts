@@ -1,6 +1,6 @@
 import { BrokerAwayError, BrokerLink } from './broker-link.ts'
 import type { BrokerConnector } from './connector.ts'
-import { metadataRequest, type TopicMetadata } from './metadata-request.ts'
+import { type HeardMetadata, metadataRequest } from './metadata-request.ts'
 import type { KafkaOptions } from './options.ts'
 
 /** The brokers of a cluster as they become known, and one link to each that is in use. */
@@ -30,17 +30,18 @@ export class BrokerSet {
 
   /** Any broker that answers, those with an open link first. */
   async any(): Promise<BrokerLink> {
-    return this.#firstOf(this.#candidates(undefined), (link) => Promise.resolve(link))
+    return this.#firstOf(this.#candidates([]), (link) => Promise.resolve(link))
   }
 
-  /** Asks the brokers one after the other until one answers; `avoid`, a node that seems frozen, comes last. */
-  async metadata(topic: string, avoid?: number): Promise<TopicMetadata> {
+  /** Asks the brokers one after the other until one answers; nodes to `avoid`, which seem frozen or behind, come last. */
+  async metadata(topic: string, avoid: readonly number[] = []): Promise<HeardMetadata> {
     const { requestTimeoutMs } = this.#options
-    const metadata = await this.#firstOf(this.#candidates(avoid), (link) => {
-      return link.ask(metadataRequest(topic), requestTimeoutMs)
+    return this.#firstOf(this.#candidates(avoid), async (link) => {
+      const metadata = await link.ask(metadataRequest(topic), requestTimeoutMs)
+      for (const { nodeId, address } of metadata.brokers) this.#addresses.set(nodeId, address)
+      const own = metadata.brokers.find(({ address }) => address === link.address)
+      return { ...metadata, from: own?.nodeId ?? -1 }
     })
-    for (const { nodeId, address } of metadata.brokers) this.#addresses.set(nodeId, address)
-    return metadata
   }
 
   close(): void {
@@ -69,15 +70,15 @@ export class BrokerSet {
     throw noneUsable(problems)
   }
 
-  #candidates(avoid: number | undefined): string[] {
-    const avoided = avoid === undefined ? undefined : this.#addresses.get(avoid)
+  #candidates(avoid: readonly number[]): string[] {
+    const avoided = avoid.map((nodeId) => this.#addresses.get(nodeId))
     const known = new Set(this.#addresses.values())
     const seeds = this.#options.brokers.filter((address) => !known.has(address))
     const all = [...known, ...seeds]
     const turn = this.#turn++ % all.length
     const rotated = [...all.slice(turn), ...all.slice(0, turn)]
     const rank = (address: string) => {
-      if (address === avoided) return 2
+      if (avoided.includes(address)) return 2
       return this.#open.get(address)?.usable === true ? 0 : 1
     }
     return rotated.sort((a, b) => rank(a) - rank(b))

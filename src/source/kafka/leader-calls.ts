@@ -48,7 +48,7 @@ export class LeaderCalls {
     request: (link: BrokerLink, leaderEpoch: number) => Promise<T>,
   ): Promise<T> {
     const deadline = this.#clock.monotonicMs() + timeoutMs
-    let avoid: number | undefined
+    let avoid: readonly number[] = []
     for (let attempt = 0; ; attempt++) {
       let leader: number | undefined
       try {
@@ -60,7 +60,7 @@ export class LeaderCalls {
         if (!isPassing(error)) throw error
         const pauseMs = backOffMs(attempt, this.#options.retryMs, this.#options.maxRetryMs)
         if (this.#closed || this.#clock.monotonicMs() + pauseMs >= deadline) throw unavailable(error, stream, partition)
-        avoid = error instanceof BrokerAwayError ? leader : undefined
+        avoid = error instanceof BrokerAwayError && leader !== undefined ? [leader] : []
         await new Promise<void>((resolve) => this.#clock.after(pauseMs, resolve))
       }
     }
@@ -82,7 +82,7 @@ export class LeaderCalls {
     { name, incarnation }: StreamInfo,
     partition: number,
     known: TopicMetadata | undefined,
-    avoid: number | undefined,
+    avoid: readonly number[],
   ): Promise<PartitionLeader> {
     let topic = known
     if (topic === undefined || topic.topicId !== incarnation || partition >= topic.partitions.length) {

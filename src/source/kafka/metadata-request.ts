@@ -24,6 +24,12 @@ export interface TopicMetadata {
   readonly partitions: readonly PartitionLeader[]
 }
 
+/** What one broker said of a topic, which may be behind the others. */
+export interface HeardMetadata extends TopicMetadata {
+  /** Its node id; −1 = it was asked at an address that is no node's own. */
+  readonly from: number
+}
+
 const noId = Buffer.alloc(16)
 
 /** Metadata v12 (Kafka 2.8.1): the first with topic ids, by which a re-created topic is told from the old one. */

@@ -9,7 +9,7 @@ import { Cursor } from './cursor.ts'
 import { type FetchHost, FetchLoop } from './fetch-loop.ts'
 import type { Divergence } from './fetch-request.ts'
 import { answerProblem } from './grants.ts'
-import type { TopicMetadata } from './metadata-request.ts'
+import type { HeardMetadata, TopicMetadata } from './metadata-request.ts'
 import type { KafkaOptions } from './options.ts'
 import { code } from './protocol-errors.ts'
 import { askOffsets } from './range.ts'
@@ -26,6 +26,8 @@ const confirmations = 2
 const missingAnswers = 2
 /** Ids of topics that had the name before: a broker that is behind may still name them. */
 const maxRetiredIds = 16
+/** Brokers that must name such a topic, and none the present one meanwhile, before it counts as the newer; all where there are fewer. */
+const returnedAnswers = 3
 
 export interface TailSurroundings {
   readonly connector: BrokerConnector
@@ -49,7 +51,9 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
   readonly #health: TailHealth
   readonly #watch: TopicWatch
   readonly #loops = new Map<number, { readonly loop: FetchLoop; readonly ended: Promise<void> }>()
-  readonly #retiredIds: string[] = []
+  #retiredIds: string[] = []
+  /** Nodes that named the same retired topic since one named the present one. */
+  #returned: { readonly topicId: string; readonly nodes: readonly number[] } = { topicId: '', nodes: [] }
   readonly #watching: Promise<void>
   readonly #heard: (metadata: TopicMetadata) => void
   #lacking = 0
@@ -88,7 +92,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
 
   // WatchHost
 
-  learned(metadata: TopicMetadata): boolean {
+  learned(metadata: HeardMetadata): boolean {
     const { error, topicId, partitions } = metadata
     if (error === code.unknownTopicOrPartition) return this.#missing()
     this.#lacking = this.#lacking >= missingAnswers ? this.#back() : 0
@@ -96,7 +100,8 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
       this.#allFailed(answerProblem(error, { operation: 'Describe', topic: this.#topic }, this.options))
       return false
     }
-    if (this.#retiredIds.includes(topicId)) return false
+    if (this.#retiredIds.includes(topicId) && !this.#returns(metadata)) return false
+    this.#returned = { topicId: '', nodes: [] }
     if (topicId !== this.topicId) this.#recreated(metadata)
     else if (partitions.length > this.cursors.length) this.#grown(metadata)
     this.#heard(metadata)
@@ -112,7 +117,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
 
   brokerFailed(nodeId: number, cursors: readonly Cursor[], error: Error): void {
     for (const cursor of cursors) this.#failed(cursor, error.message)
-    this.#watch.refresh(nodeId)
+    this.#watch.refresh([nodeId])
   }
 
   succeeded(cursor: Cursor): void {
@@ -258,9 +263,22 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
 
   // What metadata tells
 
+  /**
+   * Whether a topic that counts as retired is the present one. Which of two ids is newer nothing tells: a broker that was behind may have
+   * named the older one last, to a tail that began with the newer. So the others are asked, each of which goes forward only.
+   */
+  #returns({ topicId, from, brokers }: HeardMetadata): boolean {
+    const before = this.#returned.topicId === topicId ? this.#returned.nodes : []
+    const nodes = before.includes(from) ? before : [...before, from]
+    this.#returned = { topicId, nodes }
+    if (nodes.length >= Math.min(returnedAnswers, brokers.length)) return true
+    this.#watch.refresh(nodes)
+    return false
+  }
+
   #recreated({ topicId, partitions }: TopicMetadata): void {
-    this.#retiredIds.push(this.topicId)
-    if (this.#retiredIds.length > maxRetiredIds) this.#retiredIds.shift()
+    const before = this.#retiredIds.filter((id) => id !== topicId)
+    this.#retiredIds = [...before, this.topicId].slice(-maxRetiredIds)
     this.topicId = topicId
     for (const cursor of this.cursors) cursor.restart()
     this.cursors = partitions.map((_, partition) => this.cursors[partition] ?? this.#fresh(partition))

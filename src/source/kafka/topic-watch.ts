@@ -2,12 +2,12 @@ import type { Clock } from '../../base/clock.ts'
 import type { Random } from '../../base/random.ts'
 import { backOffMs, Pause } from '../pause.ts'
 import type { BrokerSet } from './broker-set.ts'
-import type { TopicMetadata } from './metadata-request.ts'
+import type { HeardMetadata } from './metadata-request.ts'
 import type { KafkaOptions } from './options.ts'
 
 export interface WatchHost {
   /** What a broker says of the topic now; true when it is as it should be, false to ask again soon. */
-  learned(metadata: TopicMetadata): boolean
+  learned(metadata: HeardMetadata): boolean
   /** No broker answers. */
   unreachable(error: Error): void
 }
@@ -20,7 +20,7 @@ export class TopicWatch {
   readonly #random: Random
   readonly #host: WatchHost
   readonly #pause: Pause
-  #avoid: number | undefined
+  #avoid: readonly number[] = []
   #wanted = false
   #failures = 0
   #closed = false
@@ -37,7 +37,7 @@ export class TopicWatch {
   async run(): Promise<void> {
     while (!this.#closed) {
       const avoid = this.#avoid
-      this.#avoid = undefined
+      this.#avoid = []
       this.#wanted = false
       let settled = false
       try {
@@ -53,9 +53,9 @@ export class TopicWatch {
     }
   }
 
-  /** Asks soon; not node `avoid`, which seems frozen, if another answers. */
-  refresh(avoid?: number): void {
-    if (avoid !== undefined) this.#avoid = avoid
+  /** Asks soon; not the nodes to `avoid`, which seem frozen or behind, if another answers. */
+  refresh(avoid: readonly number[] = []): void {
+    if (avoid.length > 0) this.#avoid = avoid
     if (this.#wanted) return
     this.#wanted = true
     if (this.#failures === 0) this.#pause.wake()
