@@ -104,7 +104,8 @@ export class LogTruth {
       },
     }
     for (let next = first; next < head; ) {
-      next = (await source.range(info, log.partition, next, head, chunkBytes, sink)).next
+      const chunk = { partition: log.partition, from: next, to: head, maxBytes: chunkBytes }
+      next = (await source.range(info, chunk, sink)).next
     }
   }
 }

@@ -68,7 +68,8 @@ async function readInto(place: Place, from: number, to: number, deadline: number
     if (clock.monotonicMs() > deadline) return false
     let got = Number.POSITIVE_INFINITY
     const asked = next
-    const end = await source.range(info, partition, asked, to, chunkBytes, {
+    const chunk = { partition, from: asked, to, maxBytes: chunkBytes }
+    const end = await source.range(info, chunk, {
       record: (record) => {
         got = Math.min(got, record.offset)
         const reason = intake.accept(record, info.partitions)

@@ -204,7 +204,8 @@ export class StreamFeed implements TailSink {
     let got = Number.POSITIVE_INFINITY
     window.start(from, -1)
     this.instruments.readBacks++
-    const { next, offsets } = await this.#options.source.range(this.requireInfo(), partition, from, to, maxBytes, {
+    const chunk = { partition, from, to, maxBytes }
+    const { next, offsets } = await this.#options.source.range(this.requireInfo(), chunk, {
       record: (record) => {
         if (full) return
         const { intake } = this

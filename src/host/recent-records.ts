@@ -41,7 +41,7 @@ export async function readRecent(source: Source, info: StreamInfo, judge: Record
     const { first, head } = await source.offsets(info, partition)
     let at = Math.max(first, head - recordsEach)
     while (at < head) {
-      const { next } = await source.range(info, partition, at, head, chunkBytes, sample)
+      const { next } = await source.range(info, { partition, from: at, to: head, maxBytes: chunkBytes }, sample)
       if (next <= at) break
       at = next
     }

@@ -40,18 +40,10 @@ export interface Source {
   tail(stream: StreamInfo, from: readonly number[], sink: TailSink): Tail
 
   /**
-   * Reads at least the records with `from` ≤ offset < `to` of one partition, in chunks of up to `maxBytes`: one call is one
-   * chunk, with at least one record when there is one. Records outside of [from, to) are not shown. Runs on other connections
-   * than the tail. Rejects with `stream_missing` when the incarnation is gone.
+   * Reads one chunk of the records of a partition with `from` ≤ offset < `to`: at least one when there is one. Records outside of
+   * [from, to) are not shown. Runs on other connections than the tail. Rejects with `stream_missing` when the incarnation is gone.
    */
-  range(
-    stream: StreamInfo,
-    partition: number,
-    from: number,
-    to: number,
-    maxBytes: number,
-    sink: RangeSink,
-  ): Promise<RangeEnd>
+  range(stream: StreamInfo, chunk: Chunk, sink: RangeSink): Promise<RangeEnd>
 
   /**
    * Appends records, in their order within each partition, and resolves after the broker's durable acknowledgement of all
@@ -103,6 +95,14 @@ export type TailState = 'up' | 'away' | 'missing'
 
 export interface Tail {
   close(): Promise<void>
+}
+
+/** What one call of `range` reads: the beginning of [from, to), up to `maxBytes`. */
+export interface Chunk {
+  readonly partition: number
+  readonly from: number
+  readonly to: number
+  readonly maxBytes: number
 }
 
 export interface RangeSink {

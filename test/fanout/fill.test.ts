@@ -70,11 +70,11 @@ test('a broker that does not give its past holds up nothing', async () => {
 test('a slow broker gives what it can in time, and a slower one nothing', async () => {
   const broker = await brokerWith(3000)
   const range = broker.range.bind(broker)
-  const slowly = async (ms: number, chunk: number) => {
+  const slowly = async (ms: number, maxBytes: number) => {
     const gateway = new TestGateway(broker, {}, 4096, 4096 * 1024, filling)
-    broker.range = async (info, partition, from, to, _, sink) => {
+    broker.range = async (info, asked, sink) => {
       await gateway.clock.advance(ms)
-      return range(info, partition, from, to, chunk, sink)
+      return range(info, { ...asked, maxBytes }, sink)
     }
     await gateway.feeds.start()
     const { window } = gateway.stream.partitions[0]!

@@ -4,7 +4,7 @@ import { LogTruth } from '../../scripts/faults/log-truth.ts'
 import type { Person } from '../../scripts/faults/people.ts'
 import { type Lived, Replay } from '../../scripts/faults/replay.ts'
 import { digestOf, type Line } from '../../scripts/faults/story.ts'
-import type { Source, StreamInfo } from '../../src/source/source.ts'
+import type { Chunk, Source, StreamInfo } from '../../src/source/source.ts'
 import { encodeEvent } from '../../src/wire/envelope.ts'
 import { type Event, makeEvent } from '../../src/wire/frames.ts'
 import { encodePosition, logOf } from '../../src/wire/token.ts'
@@ -24,7 +24,7 @@ function sourceOf(head: number, generations: Source['generations']): Source {
     generations,
     firstOffset: 0,
     offsets: () => Promise.resolve({ first: 0, head }),
-    range(_stream: StreamInfo, partition: number, from: number, to: number, _max: number, sink: { record: unknown }) {
+    range(_stream: StreamInfo, { partition, from, to }: Chunk, sink: { record: unknown }) {
       const record = sink.record as (record: object) => void
       for (let offset = from; offset < to; offset++) {
         const buffer = Buffer.from(encodeEvent(eventAt(offset)))

@@ -2,6 +2,7 @@ import { CarillonError } from '../../src/base/errors.ts'
 import type { Generations, SourceRecord } from '../../src/log/record.ts'
 import type {
   Ack,
+  Chunk,
   Offsets,
   OutRecord,
   RangeEnd,
@@ -85,14 +86,7 @@ export class ModelBroker implements Source {
     return { close: () => Promise.resolve() }
   }
 
-  range(
-    _: StreamInfo,
-    partition: number,
-    from: number,
-    to: number,
-    maxBytes: number,
-    sink: RangeSink,
-  ): Promise<RangeEnd> {
+  range(_: StreamInfo, { partition, from, to, maxBytes }: Chunk, sink: RangeSink): Promise<RangeEnd> {
     this.ranges++
     return this.#answer(() => {
       const log = this.#logs[partition]!

@@ -20,7 +20,7 @@ export function severalStreams(brokers: readonly ModelBroker[]): Source {
     offsets: (stream, partition) => of(stream).offsets(stream, partition),
     offsetAt: (stream, partition, timeMs) => of(stream).offsetAt(stream, partition, timeMs),
     tail: (stream, from, sink) => of(stream).tail(stream, from, sink),
-    range: (stream, ...rest) => of(stream).range(stream, ...rest),
+    range: (stream, chunk, sink) => of(stream).range(stream, chunk, sink),
     publish: (stream, records) => of(stream).publish(stream, records),
     close: () => Promise.resolve(),
   }

@@ -60,7 +60,8 @@ test('a killed process leaves no lock, and every record that was acknowledged to
   const { head } = await source.offsets(stream, 0)
   assert.ok(head > offsets.at(-1)!, `head ${head} after offset ${offsets.at(-1)}`)
   const range = new RangeCollector()
-  for (let next = 0; next < head; ) next = (await source.range(stream, 0, next, head, 1 << 20, range)).next
+  for (let next = 0; next < head; )
+    next = (await source.range(stream, { partition: 0, from: next, to: head, maxBytes: 1 << 20 }, range)).next
   assert.deepEqual(range.losses, [])
   assert.deepEqual(
     range.records.map((record) => record.value),

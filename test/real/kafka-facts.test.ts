@@ -142,14 +142,14 @@ describe('a real Kafka', skip === undefined ? {} : { skip }, () => {
   test('a log start that moves past a reader between two chunks is told by the next', async () => {
     const stream = await topic('moved')
     for (const letter of 'abcdef') await source.publish(stream, [record(letter.repeat(500))])
-    const before = await source.range(stream, 0, 0, 6, 600, new RangeCollector())
+    const before = await source.range(stream, { partition: 0, from: 0, to: 6, maxBytes: 600 }, new RangeCollector())
     assert.deepEqual(before.offsets, { first: 0, head: 6 })
     await administer(brokers, async (admin) => {
       await admin.fetchTopicOffsets('moved')
       await admin.deleteTopicRecords({ topic: 'moved', partitions: [{ partition: 0, offset: '4' }] })
     })
     const rest = new RangeCollector()
-    const end = await source.range(stream, 0, before.next, 6, 1 << 20, rest)
+    const end = await source.range(stream, { partition: 0, from: before.next, to: 6, maxBytes: 1 << 20 }, rest)
     assert.equal(end.offsets.first, 4)
     assert.deepEqual(rest.offsets(), [4, 5])
   })
@@ -212,7 +212,8 @@ describe('a real Kafka', skip === undefined ? {} : { skip }, () => {
     assert.ok(logged.some((message) => message.includes('damaged') && message.includes('2 to 3')))
     const ranged = new RangeCollector()
     let next = 0
-    while (next < 6) next = (await source.range(stream, 0, next, 6, 1 << 20, ranged)).next
+    while (next < 6)
+      next = (await source.range(stream, { partition: 0, from: next, to: 6, maxBytes: 1 << 20 }, ranged)).next
     assert.deepEqual(ranged.offsets(), [0, 1, 4, 5])
     assert.deepEqual(ranged.losses, [{ from: 2, to: 3, reason: 'corrupt' }])
     collector.assertWellFormed()

@@ -1,5 +1,5 @@
 import type { Random } from '../../src/base/random.ts'
-import type { Ack, RangeEnd, RangeSink, StreamInfo, Tail, TailSink } from '../../src/source/source.ts'
+import type { Ack, Chunk, RangeEnd, RangeSink, StreamInfo, Tail, TailSink } from '../../src/source/source.ts'
 import type { BrokerFault, SimulatedCluster, SimulatedSource } from './simulated-source.ts'
 import type { Process } from './virtual-time.ts'
 
@@ -73,15 +73,8 @@ class StreamsSource implements SimulatedSource {
     return this.#of(stream.name).tail(stream, from, sink)
   }
 
-  range(
-    stream: StreamInfo,
-    partition: number,
-    from: number,
-    to: number,
-    maxBytes: number,
-    sink: RangeSink,
-  ): Promise<RangeEnd> {
-    return this.#of(stream.name).range(stream, partition, from, to, maxBytes, sink)
+  range(stream: StreamInfo, chunk: Chunk, sink: RangeSink): Promise<RangeEnd> {
+    return this.#of(stream.name).range(stream, chunk, sink)
   }
 
   publish(): Promise<Ack[]> {

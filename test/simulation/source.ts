@@ -1,7 +1,7 @@
 import { CarillonError } from '../../src/base/errors.ts'
 import type { Random } from '../../src/base/random.ts'
 import type { Generations, HeaderSink, SourceRecord } from '../../src/log/record.ts'
-import type { Ack, Offsets, RangeEnd, RangeSink, StreamInfo, Tail, TailSink } from '../../src/source/source.ts'
+import type { Ack, Chunk, Offsets, RangeEnd, RangeSink, StreamInfo, Tail, TailSink } from '../../src/source/source.ts'
 import type { Incarnation, SimBroker } from './broker.ts'
 import { boundsOf, type Headers, type LogRecord, type PartitionLog, visible } from './partition-log.ts'
 import type { SimulatedSource } from './simulated-source.ts'
@@ -74,14 +74,7 @@ export class SimSource implements SimulatedSource {
     return tail
   }
 
-  async range(
-    stream: StreamInfo,
-    partition: number,
-    from: number,
-    to: number,
-    maxBytes: number,
-    sink: RangeSink,
-  ): Promise<RangeEnd> {
+  async range(stream: StreamInfo, { partition, from, to, maxBytes }: Chunk, sink: RangeSink): Promise<RangeEnd> {
     let next = from
     let left = maxBytes
     let shown = false

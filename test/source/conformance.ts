@@ -97,7 +97,7 @@ export function conformance(name: string, harness: Harness, options: Conformance
     let end = from
     do {
       const before = collector.records.length
-      const chunk = await source.range(stream, partition, next, to, maxBytes, collector)
+      const chunk = await source.range(stream, { partition, from: next, to, maxBytes }, collector)
       chunks++
       end = Math.min(to, chunk.offsets.head)
       assert.ok(chunk.next > next || chunk.next >= end, `a chunk that goes on at ${chunk.next} after ${next}`)
@@ -294,7 +294,7 @@ export function conformance(name: string, harness: Harness, options: Conformance
       await harness.retain(source, stream, 0, at(7))
       await eventually('the first offset moves', async () => (await source.offsets(stream, 0)).first === at(7))
       const collector = new RangeCollector()
-      const end = await source.range(stream, 0, at(2), at(9), 1 << 20, collector)
+      const end = await source.range(stream, { partition: 0, from: at(2), to: at(9), maxBytes: 1 << 20 }, collector)
       assert.equal(end.offsets.first, at(7))
       assert.ok(end.next >= at(7), `next is ${end.next}`)
       const rest = end.next >= at(9) ? [] : (await ranged(stream, 0, end.next, at(9), 1 << 20)).collector.offsets()
@@ -322,7 +322,10 @@ export function conformance(name: string, harness: Harness, options: Conformance
       const anew = await recreated(old)
       await published(anew, letters(3))
       const collector = new RangeCollector()
-      await rejected(source.range(old, 0, at(0), at(3), 1 << 20, collector), 'stream_missing')
+      await rejected(
+        source.range(old, { partition: 0, from: at(0), to: at(3), maxBytes: 1 << 20 }, collector),
+        'stream_missing',
+      )
       assert.deepEqual(collector.records, [])
     })
 

@@ -204,7 +204,7 @@ describe('retention of the embedded log', () => {
     assert.equal(await log.first(), 1)
 
     const whole = new RangeCollector()
-    assert.deepEqual(await log.source.range(log.stream, 0, 0, 5, 1 << 20, whole), {
+    assert.deepEqual(await log.source.range(log.stream, { partition: 0, from: 0, to: 5, maxBytes: 1 << 20 }, whole), {
       next: 5,
       offsets: { first: 3, head: 6 },
     })
@@ -257,7 +257,7 @@ describe('retention of the embedded log', () => {
       log.disk.image = { ...log.disk.image, facts }
       for (const base of [0, 1, 2]) log.disk.harm(id, 0, base, undefined)
     }
-    const end = await log.source.range(log.stream, 0, 0, 6, 1 << 20, range)
+    const end = await log.source.range(log.stream, { partition: 0, from: 0, to: 6, maxBytes: 1 << 20 }, range)
     assert.deepEqual([range.offsets(), end], [[0], { next: 1, offsets: { first: 3, head: 6 } }])
   })
 })

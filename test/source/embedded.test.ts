@@ -129,7 +129,10 @@ describe('the embedded log', () => {
     await source.close()
     const closed = { code: 'broker_unavailable' }
     await assert.rejects(source.publish(stream, [record('a')]), closed)
-    await assert.rejects(source.range(stream, 0, 0, 1, 100, new RangeCollector()), closed)
+    await assert.rejects(
+      source.range(stream, { partition: 0, from: 0, to: 1, maxBytes: 100 }, new RangeCollector()),
+      closed,
+    )
     await assert.rejects(source.describe('stream'), closed)
     assert.throws(() => source.tail(stream, [0], new TailCollector()), closed)
   })
@@ -289,7 +292,7 @@ describe('the embedded log', () => {
       assert.deepEqual(collector.values(), ['a', 'b', 'e', 'f'])
       assert.equal(logged.length, 1)
       const range = new RangeCollector()
-      const end = await source.range(stream, 0, 1, 5, 1 << 20, range)
+      const end = await source.range(stream, { partition: 0, from: 1, to: 5, maxBytes: 1 << 20 }, range)
       assert.deepEqual(range.losses, [{ from: 2, to: 3, reason: 'corrupt' }])
       assert.deepEqual(range.offsets(), [1, 4])
       assert.equal(end.next, 5)
@@ -299,7 +302,7 @@ describe('the embedded log', () => {
   test('tells only the asked part of a damaged block as lost', async (t) => {
     const { source, stream } = await damaged(t, () => null)
     const range = new RangeCollector()
-    await source.range(stream, 0, 3, 4, 1 << 20, range)
+    await source.range(stream, { partition: 0, from: 3, to: 4, maxBytes: 1 << 20 }, range)
     assert.deepEqual(range.losses, [{ from: 3, to: 3, reason: 'corrupt' }])
   })
 
@@ -344,7 +347,7 @@ describe('the embedded log', () => {
       Array.from({ length: 20 }, () => record(new Uint8Array(1000))),
     )
     const range = new RangeCollector()
-    const { next } = await source.range(stream, 0, 2, 20, 2500, range)
+    const { next } = await source.range(stream, { partition: 0, from: 2, to: 20, maxBytes: 2500 }, range)
     assert.deepEqual([range.offsets(), next], [[2, 3, 4], 5])
   })
 
@@ -372,7 +375,10 @@ describe('the embedded log', () => {
     const { record: keep } = TailCollector.prototype
     const ranges: Promise<unknown>[] = []
     collector.record = (shown) => {
-      ranges.push(source.range(stream, 0, 1, 2, 100, ranged), source.offsetAt(stream, 0, Date.now() + 1e6))
+      ranges.push(
+        source.range(stream, { partition: 0, from: 1, to: 2, maxBytes: 100 }, ranged),
+        source.offsetAt(stream, 0, Date.now() + 1e6),
+      )
       keep.call(collector, shown)
     }
     source.tail(stream, [0], collector)

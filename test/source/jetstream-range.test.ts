@@ -57,8 +57,9 @@ class Play {
       dropConsumer: () => {},
     }
     const stream = { name: 'n', incarnation: 'then', partitions: 1 }
-    const range = new RangeRead(api as unknown as JetStreamApi, options, new ManualClock(), stream, 0)
-    return range.read(from, to, 10_000, this.sink)
+    const chunk = { partition: 0, from, to, maxBytes: 10_000 }
+    const surroundings = { options, clock: new ManualClock() }
+    return new RangeRead(api as unknown as JetStreamApi, surroundings, stream, chunk).read(this.sink)
   }
 
   #answer(pull: Play['pulls'][number]): void {

@@ -68,7 +68,8 @@ class Brokers {
   /** What a chunk of [from, to) shows. */
   async range(from: number, to: number): Promise<string[]> {
     const shown: string[] = []
-    await this.source.range(this.info, 0, from, to, 1 << 20, {
+    const chunk = { partition: 0, from, to, maxBytes: 1 << 20 }
+    await this.source.range(this.info, chunk, {
       record: ({ buffer, valueStart, valueEnd }) => shown.push(buffer.toString('utf8', valueStart, valueEnd)),
       lost: (first, last) => shown.push(`lost ${first}-${last}`),
     })

@@ -2,6 +2,7 @@ import type { LoopClock } from '../../base/clock.ts'
 import { CarillonError } from '../../base/errors.ts'
 import type {
   Ack,
+  Chunk,
   Offsets,
   OutRecord,
   RangeEnd,
@@ -162,14 +163,8 @@ export class EmbeddedSource implements Source {
     return tail
   }
 
-  async range(
-    stream: StreamInfo,
-    partition: number,
-    from: number,
-    to: number,
-    maxBytes: number,
-    sink: RangeSink,
-  ): Promise<RangeEnd> {
+  async range(stream: StreamInfo, chunk: Chunk, sink: RangeSink): Promise<RangeEnd> {
+    const { partition, from, to, maxBytes } = chunk
     // A sink may have called this while its block lies in the buffer that this read overwrites.
     await undefined
     const log = this.#partition(stream, partition)

@@ -2,7 +2,7 @@ import { DeliverPolicy } from '@nats-io/jetstream'
 import { createInbox, errors, type Msg, type MsgImpl, type NatsConnection } from '@nats-io/transport-node'
 import type { Clock } from '../../base/clock.ts'
 import { CarillonError } from '../../base/errors.ts'
-import type { RangeEnd, RangeSink, StreamInfo } from '../source.ts'
+import type { Chunk, RangeEnd, RangeSink, StreamInfo } from '../source.ts'
 import { type JetStreamApi, passing, type StreamFacts } from './api.ts'
 import { Delivery } from './delivery.ts'
 import { familyFacts, prefixOf, streamOf } from './family.ts'
@@ -29,28 +29,34 @@ export class RangeRead {
   readonly #options: NatsOptions
   readonly #clock: Clock
   readonly #stream: StreamInfo
-  readonly #partition: number
+  readonly #chunk: Chunk
   readonly #name: string
 
-  constructor(api: JetStreamApi, options: NatsOptions, clock: Clock, stream: StreamInfo, partition: number) {
+  constructor(
+    api: JetStreamApi,
+    { options, clock }: { options: NatsOptions; clock: Clock },
+    stream: StreamInfo,
+    chunk: Chunk,
+  ) {
     this.#api = api
     this.#options = options
     this.#clock = clock
     this.#stream = stream
-    this.#partition = partition
-    this.#name = streamOf(stream.name, partition)
+    this.#chunk = chunk
+    this.#name = streamOf(stream.name, chunk.partition)
   }
 
-  async read(from: number, to: number, maxBytes: number, sink: RangeSink): Promise<RangeEnd> {
-    const before = await familyFacts(this.#api, this.#stream, this.#partition)
+  async read(sink: RangeSink): Promise<RangeEnd> {
+    const { partition, from, to } = this.#chunk
+    const before = await familyFacts(this.#api, this.#stream, partition)
     const { head } = before
     const start = Math.max(from, before.first)
     const end = Math.min(to, head)
     if (start >= end) return { next: Math.max(from, Math.min(to, Math.max(before.first, head))), offsets: before }
-    const messages = await this.#fetch(start, end, maxBytes)
-    const after = await familyFacts(this.#api, this.#stream, this.#partition)
+    const messages = await this.#fetch(start, end)
+    const after = await familyFacts(this.#api, this.#stream, partition)
     this.#expectNewer(before, after, messages.at(-1))
-    const next = this.#show(messages, start, end, after.first, sink)
+    const next = this.#show(messages, { start, end, first: after.first }, sink)
     return { next, offsets: { first: after.first, head: Math.max(head, after.first) } }
   }
 
@@ -65,7 +71,7 @@ export class RangeRead {
   }
 
   /** At least one message, unless all of [start, end) were deleted meanwhile. */
-  #fetch(start: number, end: number, maxBytes: number): Promise<MsgImpl[]> {
+  #fetch(start: number, end: number): Promise<MsgImpl[]> {
     return this.#api.run(`stream ${this.#name}`, async (manager, connection) => {
       const inbox = createInbox(this.#options.inboxPrefix)
       const { name } = await manager.consumers.add(this.#name, {
@@ -75,10 +81,11 @@ export class RangeRead {
       })
       const batch = Math.min(maxBatch, end - start)
       try {
-        const found = await this.#pull(connection, inbox, name, { batch, max_bytes: maxBytes }, end)
+        const fits = { batch, max_bytes: this.#chunk.maxBytes }
+        const found = await this.#pull(connection, { inbox, name, end }, fits)
         // A record larger than the chunk comes only when no size is named.
         if (found.length > 0) return found
-        const one = await this.#pull(connection, `${inbox}1`, name, { batch: 1 }, end)
+        const one = await this.#pull(connection, { inbox: `${inbox}1`, name, end }, { batch: 1 })
         if (one.length > 0) return one
         const { delivered } = await manager.consumers.info(this.#name, name)
         if (delivered.consumer_seq > 0) throw new Error(messageMissing)
@@ -91,10 +98,8 @@ export class RangeRead {
 
   #pull(
     connection: NatsConnection,
-    inbox: string,
-    consumer: string,
+    { inbox, name, end }: { inbox: string; name: string; end: number },
     request: { batch: number; max_bytes?: number },
-    end: number,
   ): Promise<MsgImpl[]> {
     const found: MsgImpl[] = []
     const delivery = new Delivery()
@@ -121,16 +126,21 @@ export class RangeRead {
           if (found.length === request.batch || pending === 0 || streamSequence + 1 >= end) settle()
         },
       })
-      const subject = `${this.#api.prefix}.CONSUMER.MSG.NEXT.${this.#name}.${consumer}`
+      const subject = `${this.#api.prefix}.CONSUMER.MSG.NEXT.${this.#name}.${name}`
       connection.publish(subject, JSON.stringify({ ...request, no_wait: true }), { reply: inbox })
     })
   }
 
   /** Shows what is certainly complete; where the next chunk begins. */
-  #show(messages: readonly MsgImpl[], start: number, end: number, first: number, sink: RangeSink): number {
+  #show(
+    messages: readonly MsgImpl[],
+    { start, end, first }: { start: number; end: number; first: number },
+    sink: RangeSink,
+  ): number {
+    const { partition } = this.#chunk
     const delivery = new Delivery()
     const view = new MessageView()
-    const prefixLength = Buffer.byteLength(prefixOf(this.#stream.name, this.#partition))
+    const prefixLength = Buffer.byteLength(prefixOf(this.#stream.name, partition))
     let next = start
     for (const message of messages) {
       delivery.read(message._msg.reply!)
@@ -138,7 +148,7 @@ export class RangeRead {
       // Retention may have passed this hole: the next chunk begins with it, and its caller sees by `first` what is gone.
       if (streamSequence > next && next < first && next > start) return next
       if (streamSequence >= end) return end
-      view.set(message, delivery, this.#partition, prefixLength)
+      view.set(message, delivery, partition, prefixLength)
       sink.record(view)
       next = streamSequence + 1
     }

@@ -4,6 +4,7 @@ import { systemRandom } from '../../base/random.ts'
 import type { NatsSettings } from '../settings.ts'
 import type {
   Ack,
+  Chunk,
   Offsets,
   OutRecord,
   RangeEnd,
@@ -99,20 +100,9 @@ export class NatsSource implements Source {
     }
   }
 
-  range(
-    stream: StreamInfo,
-    partition: number,
-    from: number,
-    to: number,
-    maxBytes: number,
-    sink: RangeSink,
-  ): Promise<RangeEnd> {
-    return new RangeRead(this.#api, this.#options, this.#context.clock, stream, partition).read(
-      from,
-      to,
-      maxBytes,
-      sink,
-    )
+  range(stream: StreamInfo, chunk: Chunk, sink: RangeSink): Promise<RangeEnd> {
+    const { clock } = this.#context
+    return new RangeRead(this.#api, { options: this.#options, clock }, stream, chunk).read(sink)
   }
 
   async publish(stream: StreamInfo, records: readonly OutRecord[]): Promise<Ack[]> {

@@ -1,5 +1,5 @@
 import type { LoopClock } from '../../base/clock.ts'
-import type { Offsets, RangeEnd, RangeSink, StreamInfo } from '../source.ts'
+import type { Chunk, Offsets, RangeEnd, RangeSink, StreamInfo } from '../source.ts'
 import { BatchDecoder } from './batch-decoder.ts'
 import type { BrokerLink } from './broker-link.ts'
 import type { BrokerConnector } from './connector.ts'
@@ -27,15 +27,6 @@ export async function askOffsets(
   return { first, head: Math.max(first, head) }
 }
 
-/** What a call of `range` asks for. */
-export interface Chunk {
-  readonly stream: StreamInfo
-  readonly partition: number
-  readonly from: number
-  readonly to: number
-  readonly maxBytes: number
-}
-
 /** One chunk of one partition's past, read in as many fetches as it takes to show a record. */
 export class RangeRead {
   readonly #stream: StreamInfo
@@ -53,7 +44,8 @@ export class RangeRead {
   #done = false
 
   constructor(
-    { stream, partition, from, to, maxBytes }: Chunk,
+    stream: StreamInfo,
+    { partition, from, to, maxBytes }: Chunk,
     sink: RangeSink,
     { options, clock }: Pick<BrokerConnector, 'options' | 'clock'>,
   ) {

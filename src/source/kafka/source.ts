@@ -4,6 +4,7 @@ import { type Random, systemRandom } from '../../base/random.ts'
 import type { KafkaSettings } from '../settings.ts'
 import type {
   Ack,
+  Chunk,
   Offsets,
   OutRecord,
   RangeEnd,
@@ -164,19 +165,11 @@ export class KafkaSource implements Source {
     }
   }
 
-  async range(
-    stream: StreamInfo,
-    partition: number,
-    from: number,
-    to: number,
-    maxBytes: number,
-    sink: RangeSink,
-  ): Promise<RangeEnd> {
+  async range(stream: StreamInfo, chunk: Chunk, sink: RangeSink): Promise<RangeEnd> {
     try {
-      const chunk = { stream, partition, from, to, maxBytes }
-      return await new RangeRead(chunk, sink, this.#connector).run(this.#asks)
+      return await new RangeRead(stream, chunk, sink, this.#connector).run(this.#asks)
     } catch (error) {
-      throw refusal(error, { operation: 'Read', topic: stream.name, partition }, this.#options)
+      throw refusal(error, { operation: 'Read', topic: stream.name, partition: chunk.partition }, this.#options)
     }
   }
 

@@ -2,7 +2,7 @@ import type { SourceRecord } from '../../../src/log/record.ts'
 import type { EmbeddedOptions } from '../../../src/source/embedded/options.ts'
 import { EmbeddedSource } from '../../../src/source/embedded/source.ts'
 import { Store } from '../../../src/source/embedded/store.ts'
-import type { Offsets, RangeEnd, RangeSink, StreamInfo, Tail, TailSink } from '../../../src/source/source.ts'
+import type { Chunk, Offsets, RangeEnd, RangeSink, StreamInfo, Tail, TailSink } from '../../../src/source/source.ts'
 import type { MetadataWatcher } from '../broker.ts'
 import type { LogRecord, PartitionLog } from '../partition-log.ts'
 import type { ClusterSurroundings, SimulatedSource } from '../simulated-source.ts'
@@ -60,16 +60,9 @@ export class SimEmbeddedSource extends EmbeddedSource implements SimulatedSource
     }
   }
 
-  override async range(
-    stream: StreamInfo,
-    partition: number,
-    from: number,
-    to: number,
-    maxBytes: number,
-    sink: RangeSink,
-  ): Promise<RangeEnd> {
+  override async range(stream: StreamInfo, chunk: Chunk, sink: RangeSink): Promise<RangeEnd> {
     const judge = this.#judge
-    const end = await super.range(stream, partition, from, to, maxBytes, {
+    const end = await super.range(stream, chunk, {
       get full() {
         return sink.full === true
       },
@@ -78,11 +71,11 @@ export class SimEmbeddedSource extends EmbeddedSource implements SimulatedSource
         sink.record(record)
       },
       lost(first, last, reason) {
-        judge.lost(stream.incarnation, partition, [first, last], reason)
+        judge.lost(stream.incarnation, chunk.partition, [first, last], reason)
         sink.lost(first, last, reason)
       },
     })
-    judge.bounds(stream.incarnation, partition, end.offsets)
+    judge.bounds(stream.incarnation, chunk.partition, end.offsets)
     return end
   }
 

@@ -1,7 +1,16 @@
 import type { Random } from '../../../src/base/random.ts'
 import type { Generations } from '../../../src/log/record.ts'
 import { KafkaSource } from '../../../src/source/kafka/source.ts'
-import type { Ack, Offsets, RangeEnd, RangeSink, StreamInfo, Tail, TailSink } from '../../../src/source/source.ts'
+import type {
+  Ack,
+  Chunk,
+  Offsets,
+  RangeEnd,
+  RangeSink,
+  StreamInfo,
+  Tail,
+  TailSink,
+} from '../../../src/source/source.ts'
 import type { MetadataWatcher, SimBroker } from '../broker.ts'
 import type { SimulatedSource } from '../simulated-source.ts'
 import type { Process, VirtualTime } from '../virtual-time.ts'
@@ -87,8 +96,8 @@ export class SimKafkaSource implements SimulatedSource, Route {
     return this.#source.offsetAt(stream, partition, timeMs)
   }
 
-  range(...asked: [StreamInfo, number, number, number, number, RangeSink]): Promise<RangeEnd> {
-    return this.#source.range(...asked)
+  range(stream: StreamInfo, chunk: Chunk, sink: RangeSink): Promise<RangeEnd> {
+    return this.#source.range(stream, chunk, sink)
   }
 
   tail(stream: StreamInfo, from: readonly number[], sink: TailSink): Tail {
