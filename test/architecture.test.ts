@@ -32,14 +32,17 @@ const layers: Readonly<Record<string, Layer>> = {
   edge: { may: ['base', 'subject', 'wire', 'routing', 'publish', 'session', 'telemetry', brokerContract] },
   admin: { may: ['base'] },
   client: { may: ['base', 'subject', 'wire'], browser: ['client/file-store.ts'] },
-  host: { may: ['base', 'routing', 'wire', 'log/record.ts', 'fanout/intake.ts', brokerContract, brokerSettings] },
   bench: { may: ['base', 'subject', 'wire', 'routing', brokerContract, brokerOpener] },
+  capacity: { may: ['base', 'wire', 'bench'] },
+  doctor: {
+    may: ['base', 'routing', 'wire', 'log/record.ts', 'fanout/intake.ts', brokerContract, brokerSettings, 'capacity'],
+  },
   config: { may: allBut('client', 'cli', 'serving', 'gateway.ts') },
   'gateway.ts': { may: allBut('subject', 'wire', 'log', 'fanout', 'session', 'client', 'cli') },
   cli: {
     may: [
       ...['base', 'subject', 'wire', 'routing', 'publish', 'client', 'config', 'gateway.ts'],
-      ...[brokerContract, brokerOpener, 'telemetry', 'host', 'bench'],
+      ...[brokerContract, brokerOpener, 'telemetry', 'doctor', 'capacity', 'bench'],
     ],
   },
 }

@@ -26,7 +26,7 @@ const readings = 3
 /** What it costs to come back after k events of one partition, by where they are and how they are asked for. */
 export async function measureCost(site: Site, { broker }: Options): Promise<Row[]> {
   const gateway = await site.gateway(broker, 'herd-cost', false, config)
-  const flow = new Child<FlowHandlers>(new URL('../herd/flow.ts', import.meta.url))
+  const flow = new Child<FlowHandlers>(new URL('./flow.ts', import.meta.url))
   try {
     const port = broker === 'embedded' ? gateway.port : undefined
     await flow.ask('open', { prefix: herdPrefix, subjects, dataBytes, configFile: gateway.configFile, port })

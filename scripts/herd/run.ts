@@ -72,11 +72,11 @@ export async function measureHerd(
   })
   const herd = Array.from(
     { length: Math.ceil(options.clients / clientsPerProcess) },
-    () => new Child<HerdHandlers>(new URL('../herd/clients.ts', import.meta.url), true),
+    () => new Child<HerdHandlers>(new URL('./clients.ts', import.meta.url), true),
   )
-  const flow = new Child<FlowHandlers>(new URL('../herd/flow.ts', import.meta.url))
+  const flow = new Child<FlowHandlers>(new URL('./flow.ts', import.meta.url))
   const live = new Child<LoadHandlers>(new URL('../figures/load.ts', import.meta.url))
-  const beat = new Child<FlowHandlers>(new URL('../herd/flow.ts', import.meta.url))
+  const beat = new Child<FlowHandlers>(new URL('./flow.ts', import.meta.url))
   try {
     const crowd = { gateway, herd, flow, live, beat }
     await assemble(crowd, options)

@@ -1,21 +1,18 @@
 import { Command } from 'commander'
+import { grouped } from '../base/numbers.ts'
 import { printable } from '../base/printable.ts'
 import type { Config } from '../config/config.ts'
-import type { Loaded } from '../config/load.ts'
-import { millisecondsOf } from '../host/amounts.ts'
-import type { BrokerNeeds } from '../host/broker-checks.ts'
-import { type Finding, gravest, type Level } from '../host/finding.ts'
-import { hostChecks } from '../host/host-checks.ts'
-import { readHostFacts } from '../host/host-facts.ts'
-import type { HostReader } from '../host/host-reader.ts'
-import { type HostLoad, loadDefaults } from '../host/load.ts'
-import { askMonitor } from '../host/nats-monitor.ts'
-import { grouped } from '../host/numbers.ts'
-import { thisHost } from '../host/this-host.ts'
+import type { BrokerNeeds } from '../doctor/broker-checks.ts'
+import { type Finding, gravest, type Level } from '../doctor/finding.ts'
+import { hostChecks } from '../doctor/host-checks.ts'
+import { readHostFacts } from '../doctor/host-facts.ts'
+import type { HostReader } from '../doctor/host-reader.ts'
+import { type HostLoad, loadDefaults } from '../doctor/load.ts'
+import { askMonitor } from '../doctor/nats-monitor.ts'
+import { thisHost } from '../doctor/this-host.ts'
 import { parseBrokerUrl } from '../source/open.ts'
 import { exitCodes } from './exit.ts'
 import { gatewayUrl, wholeNumber } from './gateway-url.ts'
-import type { MeasuredHost } from './measure.ts'
 import { configOf, isOfBroker, withConfig } from './options.ts'
 
 interface Flags {
@@ -55,36 +52,13 @@ export function command(): Command {
     const loaded = configOf(command)
     const { config } = loaded
     const flags = command.opts<Flags>()
-    if (flags.measure) return measure(loaded, flags)
+    if (flags.measure) return (await import('./doctor-measure.ts')).measure(loaded, flags)
     const findings = await examine(config, flags, thisHost())
     const level = gravest(findings)
     if (flags.json) console.log(JSON.stringify({ level, clients: flags.clients, findings }))
     else console.log(report(findings))
     process.exitCode = level === 'fail' ? exitCodes.failed : level === 'warn' ? exitCodes.warned : exitCodes.ok
   })
-}
-
-async function measure(loaded: Loaded, { clients, p99, out, json }: Flags): Promise<void> {
-  const p99Ms = millisecondsOf('--p99', p99)
-  const { measureHost, loadedForMeasuring } = await import('./measure.ts')
-  const measured = await measureHost({ clients, p99Ms, out }, loadedForMeasuring(loaded))
-  if (measured === undefined) {
-    console.error('carillon: interrupted before all was measured; nothing was written')
-    process.exitCode = exitCodes.interrupted
-  } else console.log(json ? JSON.stringify(measured) : measuredText(measured, p99Ms, out))
-}
-
-function measuredText({ figures, headline, limits, clients }: MeasuredHost, p99Ms: number, out: string): string {
-  const { connectionsPerGiB, deliveriesPerCore } = headline
-  const { cpu, memory } = figures
-  const most = deliveriesPerCore === undefined ? 'none was found' : `${grouped(deliveriesPerCore)} a second`
-  return [
-    `connections in a GiB: ${grouped(connectionsPerGiB)} (${grouped(memory.residentBytes)} bytes in the gateway + ${grouped(memory.kernelBytes)} in the kernel)`,
-    `deliveries for each core that they take, p99 within ${p99Ms} ms: ${most}`,
-    `CPU: ${cpu.deliveryUs} us a delivery, ${cpu.eventUs} us an event, ${cpu.connectUs} us a client that comes, ${cpu.idleCores} cores for nothing; ${grouped(clients)} clients`,
-    ...limits.map((limit) => `limited by the load, not the gateway: ${limit}`),
-    `written to ${out}: carillon plan --host ${out}`,
-  ].join('\n')
 }
 
 async function examine(config: Config, flags: Flags, host: HostReader): Promise<Finding[]> {
@@ -115,7 +89,7 @@ async function broker(config: Config, flags: Flags, host: HostReader): Promise<F
     const monitor = flags.natsMonitor === undefined ? undefined : await askMonitor(flags.natsMonitor)
     return remote(config, { ...reach, maxEventBytes: limits.maxEventBytes, nowMs: Date.now(), monitor })
   }
-  const { embeddedChecks } = await import('../host/embedded-checks.ts')
+  const { embeddedChecks } = await import('../doctor/embedded-checks.ts')
   const { retentionMs, retentionBytes } = embedded
   const facts = { dir: url.dir, fileSystem: host.fileSystem(url.dir), retentionMs, retentionBytes, partitions }
   return embeddedChecks(facts, reach)
@@ -123,9 +97,9 @@ async function broker(config: Config, flags: Flags, host: HostReader): Promise<F
 
 async function remote(config: Config, needs: BrokerNeeds): Promise<Finding[]> {
   const { openBroker } = await import('./broker.ts')
-  const { brokerChecks } = await import('../host/broker-checks.ts')
-  const { readBrokerFacts } = await import('../host/broker-facts.ts')
-  const { recordJudge } = await import('../host/record-judge.ts')
+  const { brokerChecks } = await import('../doctor/broker-checks.ts')
+  const { readBrokerFacts } = await import('../doctor/broker-facts.ts')
+  const { recordJudge } = await import('../doctor/record-judge.ts')
   const { RoutingTable } = await import('../routing/table.ts')
   const routing = new RoutingTable(config.routes)
   const streams = Object.entries(config.streams).map(([name, stream]) => {

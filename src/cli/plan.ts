@@ -1,10 +1,10 @@
 import { Command } from 'commander'
 import { CarillonError } from '../base/errors.ts'
-import { bytesOf, countOf, millisecondsOf, rateOf } from '../host/amounts.ts'
-import { type HostFigures, readHostFigures } from '../host/host-figures.ts'
-import { knownHosts } from '../host/known-hosts.ts'
-import { grouped } from '../host/numbers.ts'
-import { makePlan, type Plan, type PlanRequest, planDefaults } from '../host/plan.ts'
+import { grouped } from '../base/numbers.ts'
+import { type HostFigures, readHostFigures } from '../capacity/host-figures.ts'
+import { knownHosts } from '../capacity/known-hosts.ts'
+import { makePlan, type Plan, type PlanRequest, planDefaults } from '../capacity/plan.ts'
+import { bytesOf, countOf, millisecondsOf, rateOf } from './amounts.ts'
 import { table } from './text.ts'
 
 interface Flags {

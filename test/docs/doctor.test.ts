@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { command } from '../../src/cli/doctor.ts'
-import { brokerChecks } from '../../src/host/broker-checks.ts'
-import { embeddedChecks } from '../../src/host/embedded-checks.ts'
-import { hostChecks } from '../../src/host/host-checks.ts'
-import { goodKafka, goodNats, streamFacts } from '../host/broker-facts.ts'
-import { factsWith } from '../host/facts.ts'
+import { brokerChecks } from '../../src/doctor/broker-checks.ts'
+import { embeddedChecks } from '../../src/doctor/embedded-checks.ts'
+import { hostChecks } from '../../src/doctor/host-checks.ts'
+import { goodKafka, goodNats, streamFacts } from '../doctor/broker-facts.ts'
+import { factsWith } from '../doctor/facts.ts'
 import { readPage, section, tables, uncode } from './markdown.ts'
 
 const page = readPage('doctor.md')

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { cpuCores, fitCpu } from '../../src/capacity/fit.ts'
+import { knownHosts, twelveMillion } from '../../src/capacity/known-hosts.ts'
+import { ceilings } from '../../src/capacity/model.ts'
 import { command } from '../../src/cli/plan.ts'
-import { ceilings } from '../../src/host/capacity.ts'
-import { cpuCores, fitCpu } from '../../src/host/fit.ts'
-import { knownHosts, twelveMillion } from '../../src/host/known-hosts.ts'
 import { readPage, section, tables, uncode } from './markdown.ts'
 
 const page = readPage('plan.md')

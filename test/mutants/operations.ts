@@ -35,10 +35,10 @@ export const operationsMutants: readonly Mutant[] = [
   },
   {
     name: 'a sample that has not come to the head is not gone on with',
-    file: 'host/recent-records.ts',
+    file: 'doctor/recent-records.ts',
     from: '      at = next\n',
     to: '      break\n',
-    by: { unit: 'test/host/recent-records.test.ts' },
+    by: { unit: 'test/doctor/recent-records.test.ts' },
     breaks: 'the newest records of a partition are looked at',
   },
   {
@@ -83,10 +83,10 @@ export const operationsMutants: readonly Mutant[] = [
   },
   {
     name: 'of several cgroups the own one counts',
-    file: 'host/cgroup.ts',
+    file: 'doctor/cgroup.ts',
     from: 'return bounds.length === 0 ? undefined : Math.min(...bounds)',
     to: 'return bounds[0]',
-    by: { unit: 'test/host/host-facts.test.ts' },
+    by: { unit: 'test/doctor/host-facts.test.ts' },
     breaks: 'the tightest bound on the way up counts',
   },
 ]

@@ -1,8 +1,8 @@
+import { bytes, counted, grouped } from '../base/numbers.ts'
+import { sessionCost } from '../capacity/session-cost.ts'
 import { type Finding, fail, pass, unknown, warn } from './finding.ts'
 import type { HostFacts } from './host-facts.ts'
 import type { HostLoad } from './load.ts'
-import { bytes, counted, grouped } from './numbers.ts'
-import { sessionCost } from './session-cost.ts'
 
 /** The Node on which uWebSockets.js has a binary, and the tests run. */
 const nodeMajor = 22

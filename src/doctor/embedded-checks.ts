@@ -1,6 +1,6 @@
+import { bytes, duration } from '../base/numbers.ts'
 import { type Finding, fail, pass, unknown, warn } from './finding.ts'
 import type { FileSystem } from './host-reader.ts'
-import { bytes, duration } from './numbers.ts'
 import { type Reach, retentionChecks } from './retention-checks.ts'
 
 /** The embedded log as the configuration has it. It is not opened: a gateway may have it. */

@@ -1,7 +1,7 @@
 import { CarillonError } from '../base/errors.ts'
+import { grouped } from '../base/numbers.ts'
 import { cpuCores } from './fit.ts'
 import type { HostFigures } from './host-figures.ts'
-import { grouped } from './numbers.ts'
 import { sessionCost } from './session-cost.ts'
 import type { WireBytes } from './wire-bytes.ts'
 

@@ -1,26 +1,31 @@
-import { renameSync, writeFileSync } from 'node:fs'
 import { CarillonError } from '../base/errors.ts'
 import { Bench, type Progress } from '../bench/bench.ts'
-import type { CarillonTarget } from '../bench/carillon-target.ts'
 import { RateSearch } from '../bench/find.ts'
 import { cpuOf, maxDescriptors } from '../bench/host.ts'
 import type { Report } from '../bench/report.ts'
 import { type Load, loadOf } from '../bench/scenario.ts'
 import { Stop } from '../bench/stop.ts'
-import { type Loaded, loadConfig } from '../config/load.ts'
-import { readHostFacts } from '../host/host-facts.ts'
-import type { HostFigures } from '../host/host-figures.ts'
-import { figuresOfRuns, type Headline, headlineOf, type Runs, type SteadyRun } from '../host/measured-figures.ts'
-import { thisHost } from '../host/this-host.ts'
-import { targetFrom } from './bench-options.ts'
+import type { Target } from '../bench/target.ts'
+import type { HostFigures } from './host-figures.ts'
+import {
+  figuresOfRuns,
+  type Headline,
+  type HostSize,
+  headlineOf,
+  type Runs,
+  type SteadyRun,
+} from './measured-figures.ts'
 
 export interface MeasureOptions {
   /** At most; fewer where a process may not have as many descriptors. */
   readonly clients: number
   /** What the 99th percentile is to be, ms. */
   readonly p99Ms: number
-  /** The file for the figures. */
-  readonly out: string
+  readonly host: HostSize
+  /** A gateway of its own for each load; its clients have subjects of their own. */
+  readonly target: () => Target
+  /** Hears of each step. */
+  readonly step: (text: string) => void
 }
 
 export interface MeasuredHost {
@@ -46,23 +51,22 @@ const few = { clients: 10, subjects: 500 } as const
 const spareDescriptors = 1000
 
 /**
- * Loads a gateway of its own, on an embedded log or on the broker that the command line names, and writes the figures that come of it. undefined =
- * interrupted. Rejects with what is wrong where nothing can be measured.
+ * Loads the target; the figures are those of its gateway on this host. undefined = interrupted. Rejects with what is wrong where nothing
+ * can be measured.
  */
-export async function measureHost(options: MeasureOptions, loaded: Loaded): Promise<MeasuredHost | undefined> {
+export async function measureHost(options: MeasureOptions): Promise<MeasuredHost | undefined> {
   const clients = Math.min(options.clients, maxDescriptors() - spareDescriptors)
   const stop = new Stop()
   const interrupt = () => stop.interrupt()
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
   try {
-    const run = new Measuring(stop, () => targetFrom('unicast', { transport: 'ws', calibrate: false }, loaded))
+    const run = new Measuring(stop, options)
     const quiet = await run.intake()
     const busy = quiet === undefined ? undefined : await run.unicast(clients, options.p99Ms, quiet.openUs)
     if (stop.problem !== undefined) throw new CarillonError('overloaded', stop.problem)
     if (quiet === undefined || busy === undefined) return undefined
     const runs: Runs = { ...quiet, ...busy, clients }
-    const figures = figuresOfRuns(runs, readHostFacts(thisHost()), sourceOf(run.reports[0]!, clients, options.p99Ms))
-    write(options.out, figures)
+    const figures = figuresOfRuns(runs, options.host, sourceOf(run.reports[0]!, clients, options.p99Ms))
     const limits = [...new Set(run.reports.flatMap(({ generator }) => generator.limits))]
     return { figures, headline: headlineOf(figures, runs), limits, clients }
   } finally {
@@ -70,25 +74,16 @@ export async function measureHost(options: MeasureOptions, loaded: Loaded): Prom
   }
 }
 
-/** The broker counts only where the command line names it: nobody's topics are written to by the way. */
-export function loadedForMeasuring({ config, origins }: Loaded): Loaded {
-  const own = loadConfig({ flags: {}, env: {} })
-  if (origins.get('broker') !== 'flag --broker') return own
-  const { broker, kafka, nats } = config
-  const kept = [...origins].filter(
-    ([path]) => path === 'broker' || path.startsWith('kafka.') || path.startsWith('nats.'),
-  )
-  return { config: { ...own.config, broker, kafka, nats }, origins: new Map(kept) }
-}
-
 class Measuring {
   readonly reports: Report[] = []
   readonly #stop: Stop
-  readonly #target: () => CarillonTarget
+  readonly #target: () => Target
+  readonly #progress: Progress
 
-  constructor(stop: Stop, target: () => CarillonTarget) {
+  constructor(stop: Stop, { target, step }: MeasureOptions) {
     this.#stop = stop
     this.#target = target
+    this.#progress = { step, connecting: () => {}, second: () => {} }
   }
 
   /** What events cost that hardly anybody follows. */
@@ -131,7 +126,7 @@ class Measuring {
       if (this.#stop.stopped) return undefined
       const found = report.latency.p99Ms
       const passed = report.problems.length === 0 && report.eventsPerSecond > rate * leastPublished && found <= p99Ms
-      progress.step(`${Math.round(rate)} events/s: p99 ${found.toFixed(1)} ms, ${passed ? 'passed' : 'failed'}`)
+      this.#progress.step(`${Math.round(rate)} events/s: p99 ${found.toFixed(1)} ms, ${passed ? 'passed' : 'failed'}`)
       if (passed && rate > (best?.rate ?? 0)) best = { rate, p99Ms: found, cores: runOf(report).cores }
       search.tell(passed)
     }
@@ -140,7 +135,7 @@ class Measuring {
 
   async #with<T>(load: Load, use: (bench: Bench, openUs: number) => Promise<T>): Promise<T | undefined> {
     const target = this.#target()
-    const bench = new Bench({ target, load, stop: this.#stop, progress, calibrated: false })
+    const bench = new Bench({ target, load, stop: this.#stop, progress: this.#progress, calibrated: false })
     try {
       await bench.open()
       if (this.#stop.stopped) return undefined
@@ -153,7 +148,7 @@ class Measuring {
   }
 
   async #steady(bench: Bench, load: Load): Promise<SteadyRun> {
-    progress.step(`${load.rate} events/s to ${load.clients} clients`)
+    this.#progress.step(`${load.rate} events/s to ${load.clients} clients`)
     const report = bench.report(await bench.measure(load), load)
     this.reports.push(report)
     if (!report.interrupted && report.problems.length > 0) this.#stop.fail(report.problems.join('; '))
@@ -171,25 +166,4 @@ function sourceOf({ host, settings, startedAt }: Report, clients: number, p99Ms:
     ? 'an embedded log, into which events came by HTTP'
     : settings.broker
   return `carillon doctor --measure, ${startedAt.slice(0, 10)}, ${clients} clients from ${log}, p99 of ${p99Ms} ms; ${host}`
-}
-
-/** On stderr, a line a step. */
-const progress: Progress = {
-  step: (text) => void process.stderr.write(`-- ${text}\n`),
-  connecting: () => {},
-  second: () => {},
-}
-
-/** All of it or nothing. */
-function write(file: string, figures: HostFigures): void {
-  const part = `${file}.part`
-  try {
-    writeFileSync(part, `${JSON.stringify(figures, null, 2)}\n`)
-    renameSync(part, file)
-  } catch (error) {
-    throw new CarillonError(
-      'bad_request',
-      `--out ${file}: expected a file that can be written: ${(error as Error).message}`,
-    )
-  }
 }

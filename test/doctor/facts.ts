@@ -1,5 +1,5 @@
-import type { HostFacts } from '../../src/host/host-facts.ts'
-import type { HostReader } from '../../src/host/host-reader.ts'
+import type { HostFacts } from '../../src/doctor/host-facts.ts'
+import type { HostReader } from '../../src/doctor/host-reader.ts'
 
 const gib = 2 ** 30
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { cpuCores, fitCpu } from '../../src/host/fit.ts'
-import { fitError, twelveMillion } from '../../src/host/known-hosts.ts'
+import { cpuCores, fitCpu } from '../../src/capacity/fit.ts'
+import { fitError, twelveMillion } from '../../src/capacity/known-hosts.ts'
 
 const cores = 12
 const [three, six, nine, twelve] = twelveMillion as [

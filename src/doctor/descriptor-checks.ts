@@ -1,8 +1,8 @@
+import { grouped, roundUp } from '../base/numbers.ts'
+import { sessionCost } from '../capacity/session-cost.ts'
 import { type Finding, fail, pass, unknown, warn } from './finding.ts'
 import type { HostFacts } from './host-facts.ts'
 import type { HostLoad } from './load.ts'
-import { grouped } from './numbers.ts'
-import { sessionCost } from './session-cost.ts'
 import { absent, sysctlFix } from './sysctl.ts'
 
 /** A connection is a descriptor: of the process, within what any process may have, and of the host. */
@@ -60,10 +60,4 @@ function fileMax({ sysctls }: HostFacts, load: HostLoad): Finding {
     )
   }
   return pass(check, figure, 'enough for the whole host')
-}
-
-/** Up to a number that people would choose. */
-export function roundUp(value: number): number {
-  const step = 2 ** Math.max(10, Math.ceil(Math.log2(value)) - 2)
-  return Math.ceil(value / step) * step
 }

@@ -1,6 +1,6 @@
+import { bytes, counted, duration, grouped } from '../base/numbers.ts'
 import type { KafkaSettings } from '../source/settings.ts'
 import { type Finding, fail, pass, unknown, warn } from './finding.ts'
-import { bytes, counted, duration, grouped } from './numbers.ts'
 import { type Reach, retentionChecks } from './retention-checks.ts'
 
 /** The topic that is judged. */

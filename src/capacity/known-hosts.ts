@@ -14,7 +14,7 @@ export const twelveMillion: readonly MeasuredLoad[] = [
 ]
 const twelveMillionCores = 12
 
-/** By how much the model, fitted to the first two rows, misses the CPU of the others at most; test/host/fit.test.ts holds it. */
+/** By how much the model, fitted to the first two rows, misses the CPU of the others at most; test/capacity/fit.test.ts holds it. */
 export const fitError = 0.12
 
 /** Figures that need no file, by the name that `--host` takes. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { readRecent } from '../../src/host/recent-records.ts'
+import { readRecent } from '../../src/doctor/recent-records.ts'
 import { ModelBroker } from '../model/broker.ts'
 
 /** Of which one fits in a read. */

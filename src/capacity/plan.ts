@@ -1,3 +1,5 @@
+import { bytes, counted, duration, grouped, roundUp } from '../base/numbers.ts'
+import type { HostFigures } from './host-figures.ts'
 import {
   binding,
   type Cut,
@@ -8,10 +10,7 @@ import {
   type Resource,
   usage,
   windowMiB,
-} from './capacity.ts'
-import { roundUp } from './descriptor-checks.ts'
-import type { HostFigures } from './host-figures.ts'
-import { bytes, counted, duration, grouped } from './numbers.ts'
+} from './model.ts'
 import { sessionCost } from './session-cost.ts'
 import { wireBytes } from './wire-bytes.ts'
 

@@ -1,8 +1,7 @@
-import { roundUp } from './descriptor-checks.ts'
+import { bytes, counted, grouped, roundUp } from '../base/numbers.ts'
 import { type Finding, fail, pass, unknown, warn } from './finding.ts'
 import type { HostFacts, SysctlName } from './host-facts.ts'
 import type { HostLoad } from './load.ts'
-import { bytes, counted, grouped } from './numbers.ts'
 import { absent, sysctlFix } from './sysctl.ts'
 
 type Judge = (values: readonly number[], load: HostLoad, facts: HostFacts) => Finding

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import test from 'node:test'
-import { type Finding, gravest } from '../../src/host/finding.ts'
-import { hostChecks } from '../../src/host/host-checks.ts'
-import type { HostFacts } from '../../src/host/host-facts.ts'
+import { type Finding, gravest } from '../../src/doctor/finding.ts'
+import { hostChecks } from '../../src/doctor/host-checks.ts'
+import type { HostFacts } from '../../src/doctor/host-facts.ts'
 import { factsWith } from './facts.ts'
 
 const gib = 2 ** 30

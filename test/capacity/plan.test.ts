@@ -4,12 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
 import fc from 'fast-check'
-import { bytesOf, countOf, millisecondsOf, rateOf } from '../../src/host/amounts.ts'
-import { ceilings, type Resource } from '../../src/host/capacity.ts'
-import { type HostFigures, readHostFigures } from '../../src/host/host-figures.ts'
-import { knownHosts } from '../../src/host/known-hosts.ts'
-import { makePlan, type PlanRequest, planDefaults } from '../../src/host/plan.ts'
-import { wireBytes } from '../../src/host/wire-bytes.ts'
+import { type HostFigures, readHostFigures } from '../../src/capacity/host-figures.ts'
+import { knownHosts } from '../../src/capacity/known-hosts.ts'
+import { ceilings, type Resource } from '../../src/capacity/model.ts'
+import { makePlan, type PlanRequest, planDefaults } from '../../src/capacity/plan.ts'
+import { wireBytes } from '../../src/capacity/wire-bytes.ts'
 
 const base: PlanRequest = { clients: 60e6, ratePerClient: 1 / 60, payloadBytes: 512, p99Ms: 500, ...planDefaults }
 const theirs = knownHosts['migratorydata-12m']
@@ -139,29 +138,6 @@ test('a rate that one client alone could not get is refused', () => {
     code: 'bad_request',
     message: /^no number of such hosts/,
   })
-})
-
-test('amounts are read as people write them, and what is none is named', () => {
-  assert.deepEqual(
-    ['60M', '18k', '250000', '2.5M'].map((text) => countOf('--clients', text)),
-    [60e6, 18_000, 250_000, 2.5e6],
-  )
-  assert.deepEqual(
-    ['1/min', '300k/s', '3600/h'].map((text) => rateOf('--rate', text)),
-    [1 / 60, 300_000, 1],
-  )
-  assert.deepEqual([bytesOf('--payload', '512'), bytesOf('--payload', '2KiB')], [512, 2048])
-  assert.deepEqual(
-    ['50', '50ms', '1.5s'].map((text) => millisecondsOf('--p99', text)),
-    [50, 50, 1500],
-  )
-  for (const text of ['', '0', '-1', '1.5', 'many', '1e3', '5X', 'constructor']) {
-    assert.throws(() => countOf('--clients', text), { code: 'bad_request', message: /^--clients: expected .*, got/ })
-  }
-  for (const text of ['1', '0/s', '1/fortnight', '/s', '1/toString'])
-    assert.throws(() => rateOf('--rate', text), /--rate/)
-  for (const text of ['17MiB', '-5', 'x']) assert.throws(() => bytesOf('--payload', text), /--payload/)
-  for (const text of ['0', '5min', '']) assert.throws(() => millisecondsOf('--p99', text), /--p99/)
 })
 
 test('a file of figures is taken as it was written, and what it lacks is named', () => {

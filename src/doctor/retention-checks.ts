@@ -1,5 +1,5 @@
+import { bytes, duration } from '../base/numbers.ts'
 import { type Finding, fail, pass, warn } from './finding.ts'
-import { bytes, duration } from './numbers.ts'
 
 /** What a log keeps; undefined = no limit. */
 export interface Kept {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { readHostFacts } from '../../src/host/host-facts.ts'
-import { thisHost } from '../../src/host/this-host.ts'
+import { readHostFacts } from '../../src/doctor/host-facts.ts'
+import { thisHost } from '../../src/doctor/this-host.ts'
 import { hostOf } from './facts.ts'
 
 test('options of the kernel are read by name, and what is not shown is not there', () => {

@@ -1,7 +1,7 @@
+import { bytes, counted, duration, grouped } from '../base/numbers.ts'
 import type { NatsSettings } from '../source/settings.ts'
 import { type Finding, fail, pass, unknown, warn } from './finding.ts'
 import type { NatsMonitor } from './nats-monitor.ts'
-import { bytes, counted, duration, grouped } from './numbers.ts'
 import { type Reach, retentionChecks } from './retention-checks.ts'
 
 /** The family of streams that is judged. */

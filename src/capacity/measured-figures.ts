@@ -1,5 +1,4 @@
 import { CarillonError } from '../base/errors.ts'
-import type { HostFacts } from './host-facts.ts'
 import type { HostFigures } from './host-figures.ts'
 
 /** What a gateway used at a steady rate of events, each to one client or none. */
@@ -29,6 +28,16 @@ export interface Runs {
   readonly best?: { readonly rate: number; readonly p99Ms: number; readonly cores: number } | undefined
 }
 
+/** What the measured host gives a gateway. */
+export interface HostSize {
+  /** Whole ones. */
+  readonly cores: number
+  readonly memoryBytes: number
+  /** Of its fastest card; undefined = no card says its speed. */
+  readonly nicGbps: number | undefined
+  readonly descriptors: number
+}
+
 /** A card that does not say its speed is taken for one of so many gigabits a second. */
 const defaultGbps = 10
 /** Times below this come of a difference between runs that agree on no more, microseconds. */
@@ -38,7 +47,7 @@ const leastUs = 0.01
  * The figures of this host. What a delivery costs more with more clients is not in them: with as few connections as one host's loopback has,
  * a difference between runs says more of the runs. Throws `overloaded` where the runs contradict each other, as on a busy host.
  */
-export function figuresOfRuns(runs: Runs, facts: HostFacts, source: string): HostFigures {
+export function figuresOfRuns(runs: Runs, host: HostSize, source: string): HostFigures {
   const { low, high, unicast, best } = runs
   const eventUs = Math.max(leastUs, ((high.cores - low.cores) / (high.events - low.events)) * 1e6)
   const idleCores = Math.max(0, low.cores - low.events * eventUs * 1e-6)
@@ -55,22 +64,12 @@ export function figuresOfRuns(runs: Runs, facts: HostFacts, source: string): Hos
       `expected to measure ${what}, got ${value}: something else uses this host; measure again when it is quiet`,
     )
   }
-  const { cgroup, cpus, memory, openFiles, cards } = facts
-  const speeds = cards.flatMap(({ gbps }) => (gbps === undefined ? [] : [gbps]))
-  const memoryBytes = Math.min(
-    memory?.totalBytes ?? Number.POSITIVE_INFINITY,
-    cgroup.memoryBytes ?? Number.POSITIVE_INFINITY,
-  )
   return {
     source,
-    cores: Math.max(1, Math.floor(Math.min(cpus, cgroup.cpus ?? cpus))),
-    memoryGiB: rounded(memoryBytes / 2 ** 30),
-    nicGbps: speeds.length === 0 ? defaultGbps : Math.max(...speeds),
-    gateway: {
-      cores: 1,
-      descriptors: Math.min(openFiles?.hard ?? 1024, 2 ** 31),
-      processMiB: Math.ceil(runs.processMiB),
-    },
+    cores: host.cores,
+    memoryGiB: rounded(host.memoryBytes / 2 ** 30),
+    nicGbps: host.nicGbps ?? defaultGbps,
+    gateway: { cores: 1, descriptors: host.descriptors, processMiB: Math.ceil(runs.processMiB) },
     cpu: {
       idleCores: rounded(idleCores),
       eventUs: rounded(eventUs),

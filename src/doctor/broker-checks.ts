@@ -1,9 +1,9 @@
+import { counted, grouped } from '../base/numbers.ts'
 import type { BrokerFacts, StreamFacts } from './broker-facts.ts'
 import { type Finding, fail, pass, unknown, warn } from './finding.ts'
 import { kafkaChecks } from './kafka-checks.ts'
 import { natsChecks } from './nats-checks.ts'
 import type { NatsMonitor } from './nats-monitor.ts'
-import { counted, grouped } from './numbers.ts'
 
 /** What a gateway's configuration needs of the broker. */
 export interface BrokerNeeds {

@@ -41,3 +41,9 @@ export function duration(ms: number): string {
 /** `1 record`, `2 records`. */
 export const counted = (count: number, one: string, many = `${one}s`): string =>
   `${grouped(count)} ${count === 1 ? one : many}`
+
+/** Up to a number that people would choose. */
+export function roundUp(value: number): number {
+  const step = 2 ** Math.max(10, Math.ceil(Math.log2(value)) - 2)
+  return Math.ceil(value / step) * step
+}

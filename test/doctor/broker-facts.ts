@@ -1,4 +1,4 @@
-import type { BrokerFacts, StreamFacts } from '../../src/host/broker-facts.ts'
+import type { BrokerFacts, StreamFacts } from '../../src/doctor/broker-facts.ts'
 import type { KafkaSettings, NatsSettings } from '../../src/source/settings.ts'
 
 const hourMs = 3_600_000
