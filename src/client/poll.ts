@@ -5,8 +5,6 @@ import { Silence } from './silence.ts'
 
 /** How long the gateway may hold a poll, ms. */
 const waitMs = 25_000
-/** The same until an answer says `live`: one that waits for events that come later says it late. */
-const firstWaitMs = 1000
 /** An answer that is so much later than that will not come, ms. */
 const graceMs = 15_000
 
@@ -57,7 +55,7 @@ export const openPoll: Open = (gateway, wishes, handlers, clock) => {
       const response = await fetch(`${gateway}/v1/poll`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ subjects, after, last, policy, wait: live ? waitMs : firstWaitMs }),
+        body: JSON.stringify({ subjects, after, last, policy, wait: waitMs, until: live ? undefined : 'live' }),
         signal: asking.signal,
       })
       if (response.status !== 200) return refusalOf(response)

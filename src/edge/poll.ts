@@ -17,7 +17,7 @@ const leastWaitMs = 250
 
 const comma = Buffer.from(',')
 
-/** `GET /v1/poll?subject=…[&after=…][&wait=…]` */
+/** `GET /v1/poll?subject=…[&after=…][&wait=…][&until=live]` */
 export function servePoll(context: EdgeContext, doorway: Doorway): Handler {
   return (exchange) => {
     const request = pollRequest(exchange.query)
@@ -106,10 +106,9 @@ class PollOutlet implements Outlet {
   }
 
   caughtUp(): void {
-    const { last, waitMs } = this.#request
+    const { untilLive, waitMs } = this.#request
     this.#live = true
-    // With `last` there is nothing to wait for once all of it is told: a later poll goes on from the token.
-    if (waitMs <= leastWaitMs || last !== undefined) queueMicrotask(this.#answer)
+    if (untilLive || waitMs <= leastWaitMs) queueMicrotask(this.#answer)
   }
 
   end(error: CarillonError | undefined): void {

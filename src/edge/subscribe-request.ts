@@ -11,6 +11,8 @@ export interface SubscribeRequest extends SubscribeOptions {
 
 export interface PollRequest extends SubscribeRequest {
   readonly waitMs: number
+  /** It is not held any longer once all that was missed has been told. */
+  readonly untilLive: boolean
 }
 
 /** Proxies often cut a silent request after 60 s. */
@@ -31,34 +33,38 @@ export function sseRequest(query: string, lastEventIdHeader: string): SubscribeR
   }
 }
 
-/** `?subject=…&subject=…[&after=…][&wait=…]` */
+/** `?subject=…&subject=…[&after=…][&wait=…][&until=live]` */
 export function pollRequest(query: string): PollRequest {
-  const parameters = parseQuery(query, ['subject', 'after', 'wait', 'last', 'policy'])
+  const parameters = parseQuery(query, ['subject', 'after', 'wait', 'until', 'last', 'policy'])
+  const last = lastOf(single(parameters, 'last'))
   const wait = single(parameters, 'wait') ?? defaultWaitMs
   return {
     subjects: required(parameters.get('subject')),
     after: given(parameters.get('after')),
-    ...subscribeOptions(lastOf(single(parameters, 'last')), policyOf(single(parameters, 'policy'))),
+    ...subscribeOptions(last, policyOf(single(parameters, 'policy'))),
     waitMs: wholeMs('wait', wait, maxWaitMs),
+    untilLive: isUntilLive(single(parameters, 'until'), last),
   }
 }
 
-/** `{"subjects": ["…"], "after": "…" or ["…"], "wait": 25000}` */
+/** `{"subjects": ["…"], "after": "…" or ["…"], "wait": 25000, "until": "live"}` */
 export function pollRequestFromJson(value: unknown): PollRequest {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new CarillonError('bad_request', `expected {"subjects": […], "after": …, "wait": …}, got ${quote(value)}`)
   }
-  const known = ['subjects', 'after', 'wait', 'last', 'policy']
+  const known = ['subjects', 'after', 'wait', 'until', 'last', 'policy']
   const unknown = Object.keys(value).find((key) => !known.includes(key))
   if (unknown !== undefined) {
     throw new CarillonError('bad_request', `expected the fields ${known.join(', ')}, got ${quote(unknown)}`)
   }
-  const { subjects, after, wait, last, policy } = value as Record<string, unknown>
+  const { subjects, after, wait, until, policy, ...more } = value as Record<string, unknown>
+  const last = lastOf(more.last ?? undefined)
   return {
     subjects: required(strings('subjects', subjects)),
     after: given(typeof after === 'string' ? [after] : strings('after', after)),
-    ...subscribeOptions(lastOf(last ?? undefined), policyOf(policy ?? undefined)),
+    ...subscribeOptions(last, policyOf(policy ?? undefined)),
     waitMs: wholeMs('wait', wait ?? defaultWaitMs, maxWaitMs),
+    untilLive: isUntilLive(until ?? undefined, last),
   }
 }
 
@@ -77,6 +83,14 @@ function lastOf(value: unknown): number | undefined {
   const last = typeof value === 'string' && /^\d{1,4}$/.test(value) ? Number(value) : value
   if (typeof last === 'number' && Number.isInteger(last) && last >= 1 && last <= maxLast) return last
   throw new CarillonError('bad_request', `expected last to be a whole number from 1 to ${maxLast}, got ${quote(value)}`)
+}
+
+/** With `last` there is nothing to wait for once all of it is told: a later poll goes on from the token. */
+function isUntilLive(until: unknown, last: number | undefined): boolean {
+  if (until !== undefined && until !== 'live') {
+    throw new CarillonError('bad_request', `expected until to be live, got ${quote(until)}`)
+  }
+  return until === 'live' || last !== undefined
 }
 
 function policyOf(value: unknown): Policy | undefined {

@@ -120,13 +120,9 @@ test('polls follow one another, each behind the position of the last, and are li
   assert.deepEqual(
     asked.map(({ body }) => JSON.parse(body)),
     [
-      ['T0', 1000],
-      ['T5', 1000],
-      ['T5', 1000],
-      ['T7', 25_000],
-      ['T7', 25_000],
-      ['T7', 25_000],
-    ].map(([after, wait]) => ({ subjects: ['a.*', 'b'], after: [after], wait })),
+      ...['T0', 'T5', 'T5'].map((after) => ({ after: [after], until: 'live' })),
+      ...['T7', 'T7', 'T7'].map((after) => ({ after: [after] })),
+    ].map((each) => ({ subjects: ['a.*', 'b'], wait: 25_000, ...each })),
   )
   assert.equal(asked[0]!.request.url, '/v1/poll')
   assert.deepEqual(recorder.kinds, ['delivery', 'delivery', 'delivery', 'live'])
@@ -217,6 +213,6 @@ test('the first poll asks with `last`, those behind it with their position', asy
   response.end('{"frames":[],"live":true,"after":"T1"}')
   await until('asked again', () => asked.length === 2)
   const [first, second] = asked.map(({ body }) => JSON.parse(body))
-  assert.deepEqual(first, { subjects: ['a'], after: [], last: 5, policy: 'latest', wait: 1000 })
+  assert.deepEqual(first, { subjects: ['a'], after: [], last: 5, policy: 'latest', wait: 25_000, until: 'live' })
   assert.deepEqual(second, { subjects: ['a'], after: ['T1'], policy: 'latest', wait: 25_000 })
 })

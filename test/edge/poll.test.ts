@@ -65,6 +65,23 @@ test('an answer says whether all that was missed has been told, with frames or w
   )
 })
 
+test('until it is live a poll waits for no event, else until there is one', async (t) => {
+  const { port, sessions } = await withEdge(t)
+  const poll = (until: string) => ask(port, `/v1/poll?subject=a&after=x${until}`)
+  const held = poll('')
+  await until('it waits', () => sessions.opened.length === 1)
+  const [holding] = sessions.opened
+  holding!.outlet.caughtUp()
+  const answered = poll('&until=live')
+  await until('it waits', () => sessions.opened.length === 2)
+  assert.deepEqual(sessions.last.closes, [], 'what was missed is on its way')
+  sessions.last.outlet.caughtUp()
+  assert.deepEqual((await answered).json, { frames: [], live: true, after: 'AAAAAAAA' })
+  assert.deepEqual(holding!.closes, [])
+  holding!.deliver('B', { delivery: 1 })
+  assert.deepEqual((await held).json, { frames: [{ delivery: 1 }], live: true, after: 'B' })
+})
+
 test('POST takes the subjects as JSON', async (t) => {
   const { port, sessions } = await withEdge(t)
   const subjects = Array.from({ length: 500 }, (_, i) => `a.${i}`)

@@ -41,6 +41,21 @@ test('a request without a subject says how one looks', () => {
   assert.throws(() => pollRequestFromJson({ subjects: [] }), code('bad_request', /at least one subject/))
 })
 
+test('until is live or absent; with last it is live', () => {
+  for (const [query, body, untilLive] of [
+    ['', {}, false],
+    ['&until=live', { until: 'live' }, true],
+    ['&last=2', { last: 2 }, true],
+  ] as const) {
+    assert.equal(pollRequest(`subject=a${query}`).untilLive, untilLive, query)
+    assert.equal(pollRequestFromJson({ subjects: ['a'], ...body }).untilLive, untilLive, query)
+  }
+  for (const until of ['', 'event', 'Live']) {
+    assert.throws(() => pollRequest(`subject=a&until=${until}`), code('bad_request', /until to be live/), until)
+    assert.throws(() => pollRequestFromJson({ subjects: ['a'], until }), code('bad_request', /until to be live/), until)
+  }
+})
+
 test('wait is a whole number of ms up to 55000, 25000 by default', () => {
   assert.equal(pollRequest('subject=a').waitMs, 25_000)
   assert.equal(pollRequest('subject=a&wait=0').waitMs, 0)

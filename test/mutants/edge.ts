@@ -134,6 +134,14 @@ export const edgeMutants: readonly Mutant[] = [
     breaks: '`live`: everything missed has been told',
   },
   {
+    name: 'a poll that wants to know when it is live waits for an event',
+    file: 'edge/poll.ts',
+    from: 'if (untilLive || waitMs <= leastWaitMs)',
+    to: 'if (waitMs <= leastWaitMs)',
+    by: { unit: 'test/edge/poll.test.ts' },
+    breaks: 'with `until=live` a poll answers as soon as it is live',
+  },
+  {
     name: 'a poll that waits is answered at the end of its wait',
     file: 'edge/poll.ts',
     from: 'if (this.#frames.length === 0) queueMicrotask(this.#answer)',
