@@ -3,7 +3,7 @@
  * where something was lost or repeated, 2 where it could not be measured.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { describeHost, maxDescriptors } from '../src/bench/host.ts'
+import { describeHost, maxDescriptors } from '../src/bench/process/host.ts'
 import type { Transport } from './figures/clients.ts'
 import { type Measured, measure, type Run } from './figures/delivery.ts'
 import { measureFirstMessage } from './figures/first-message.ts'

@@ -3,8 +3,8 @@
  * the columns mean is in docs/figures.md. Exit status: 1 where something was lost or repeated, 2 where it could not be measured.
  */
 import { mkdirSync } from 'node:fs'
-import type { GatewayConfig } from '../src/bench/gateway.ts'
-import { describeHost, maxDescriptors } from '../src/bench/host.ts'
+import type { GatewayConfig } from '../src/bench/carillon/gateway.ts'
+import { describeHost, maxDescriptors } from '../src/bench/process/host.ts'
 import { Site } from './figures/site.ts'
 import { type Row, render, type Table } from './figures/table.ts'
 import { measureCost } from './herd/cost.ts'

@@ -4,7 +4,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { describeHost } from '../src/bench/host.ts'
+import { describeHost } from '../src/bench/process/host.ts'
 import { catalog, type Entry } from '../test/peers/catalog.ts'
 import { docsOf, type Results } from '../test/peers/docs.ts'
 import { installPeers } from '../test/peers/install.ts'

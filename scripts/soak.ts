@@ -4,9 +4,9 @@
  */
 import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Child } from '../src/bench/child.ts'
-import type { Gateway } from '../src/bench/gateway.ts'
-import { cpuOf, describeHost } from '../src/bench/host.ts'
+import type { Gateway } from '../src/bench/carillon/gateway.ts'
+import { Child } from '../src/bench/process/child.ts'
+import { cpuOf, describeHost } from '../src/bench/process/host.ts'
 import type { PublishHandlers } from './figures/publish.ts'
 import { Site } from './figures/site.ts'
 import type { LoadHandlers } from './soak/load.ts'

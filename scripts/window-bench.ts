@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { describeHost } from '../src/bench/host.ts'
+import { describeHost } from '../src/bench/process/host.ts'
 import type { Figures } from './window-bench/measure.ts'
 
 const usage = `usage: node scripts/window-bench.ts [options]

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
-import { carillonConversations } from '../../src/bench/carillon-client.ts'
-import type { Conversation, Listener } from '../../src/bench/conversation.ts'
-import { authorityOf, type Endpoint, openSocket } from '../../src/bench/socket.ts'
+import { carillonConversations } from '../../src/bench/carillon/conversations.ts'
+import type { Conversation, Listener } from '../../src/bench/load/conversation.ts'
+import { authorityOf, type Endpoint, openSocket } from '../../src/bench/load/socket.ts'
 
 /** Clients of the measurements: one connection each, which does not come back. */
 const conversations = {

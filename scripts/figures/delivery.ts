@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Child } from '../../src/bench/child.ts'
-import type { Gateway } from '../../src/bench/gateway.ts'
+import type { Gateway } from '../../src/bench/carillon/gateway.ts'
+import { Child } from '../../src/bench/process/child.ts'
 import type { Transport } from './clients.ts'
 import type { LoadHandlers, Received } from './load.ts'
 import type { PublishHandlers, Publishing } from './publish.ts'

@@ -1,5 +1,5 @@
-import { answer } from '../../src/bench/child.ts'
-import { monotonicUs } from '../../src/bench/payload.ts'
+import { monotonicUs } from '../../src/bench/load/payload.ts'
+import { answer } from '../../src/bench/process/child.ts'
 import { Histogram } from '../../src/telemetry/histogram.ts'
 import { type Client, openClient, type Transport } from './clients.ts'
 import { subjectOf } from './subjects.ts'

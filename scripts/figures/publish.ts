@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { answer } from '../../src/bench/child.ts'
-import { eventText, monotonicUs } from '../../src/bench/payload.ts'
+import { eventText, monotonicUs } from '../../src/bench/load/payload.ts'
+import { answer } from '../../src/bench/process/child.ts'
 import { Histogram } from '../../src/telemetry/histogram.ts'
 import { type Event, makeEvent } from '../../src/wire/frames.ts'
 import { toBroker, toGateway } from './sender.ts'

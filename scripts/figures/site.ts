@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Gateway, type GatewayConfig } from '../../src/bench/gateway.ts'
+import { Gateway, type GatewayConfig } from '../../src/bench/carillon/gateway.ts'
 import { kafkaAvailable, startKafka } from '../../test/brokers/kafka.ts'
 import { natsAvailable, startNats } from '../../test/brokers/nats.ts'
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Child, Handlers } from '../../src/bench/child.ts'
-import type { Gateway } from '../../src/bench/gateway.ts'
-import { type Cpu, cpuBetween, cpuOf, hostTime } from '../../src/bench/host.ts'
-import { quantileBound } from '../../src/bench/metrics.ts'
+import type { Gateway } from '../../src/bench/carillon/gateway.ts'
+import type { Child, Handlers } from '../../src/bench/process/child.ts'
+import { type Cpu, cpuBetween, cpuOf, hostTime } from '../../src/bench/process/host.ts'
+import { quantileBound } from '../../src/bench/process/metrics.ts'
 
 /** What happened in a stretch of time. */
 export interface Window {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { constants, setPriority } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { answer } from '../../src/bench/child.ts'
+import { answer } from '../../src/bench/process/child.ts'
 import { HerdClient, type Tally, tally } from './client.ts'
 import { countOf, herdSubject } from './event.ts'
 

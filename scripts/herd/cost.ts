@@ -1,5 +1,5 @@
-import { Child } from '../../src/bench/child.ts'
-import type { Gateway } from '../../src/bench/gateway.ts'
+import type { Gateway } from '../../src/bench/carillon/gateway.ts'
+import { Child } from '../../src/bench/process/child.ts'
 import type { Site } from '../figures/site.ts'
 import type { Row } from '../figures/table.ts'
 import { HerdClient, tally } from './client.ts'

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { answer } from '../../src/bench/child.ts'
-import { eventText, monotonicUs } from '../../src/bench/payload.ts'
+import { eventText, monotonicUs } from '../../src/bench/load/payload.ts'
+import { answer } from '../../src/bench/process/child.ts'
 import { makeEvent } from '../../src/wire/frames.ts'
 import { type Sender, toBroker, toGateway } from '../figures/sender.ts'
 

@@ -1,4 +1,4 @@
-import { answer } from '../../src/bench/child.ts'
+import { answer } from '../../src/bench/process/child.ts'
 import { type Transport, transports } from '../figures/clients.ts'
 import { Follower, type Wish } from './follower.ts'
 import { disturb } from './nuisance.ts'

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
-import type { Gateway } from '../../src/bench/gateway.ts'
-import { cpuOf } from '../../src/bench/host.ts'
-import type { Metrics } from '../../src/bench/metrics.ts'
+import type { Gateway } from '../../src/bench/carillon/gateway.ts'
+import { cpuOf } from '../../src/bench/process/host.ts'
+import type { Metrics } from '../../src/bench/process/metrics.ts'
 
 /** The gateway's memory and what it has to do, at one moment. Sizes in MiB. */
 export interface Sample {

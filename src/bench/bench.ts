@@ -1,13 +1,14 @@
 import { systemRandom } from '../base/random.ts'
 import { calibrate, tooMuch } from './calibrate.ts'
-import { composeReport, type Opening } from './compose.ts'
-import { Generator, processesFor, type Reported } from './generator.ts'
-import { describeHost, kernelMemory, maxDescriptors } from './host.ts'
-import { type Measured, Measurement, residentOf } from './measurement.ts'
-import type { Calibration, Report, Second } from './report.ts'
-import type { Load } from './scenario.ts'
+import { Generator, processesFor, type Reported } from './load/generator.ts'
+import type { Load } from './load/scenario.ts'
+import type { Target } from './load/target.ts'
+import { Measurement, residentOf } from './measurement.ts'
+import { describeHost, kernelMemory, maxDescriptors } from './process/host.ts'
+import { composeReport, type Opening } from './report/compose.ts'
+import type { Measured } from './report/measured.ts'
+import type { Calibration, Report, Second } from './report/report.ts'
 import type { Stop } from './stop.ts'
-import type { Target } from './target.ts'
 
 /** What is told while a run goes on. */
 export interface Progress {

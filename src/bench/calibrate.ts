@@ -1,11 +1,11 @@
-import { Child } from './child.ts'
-import type { ClientHandlers } from './client-process.ts'
-import { cpuBetween, cpuOf } from './host.ts'
-import type { NullHandlers, NullShape } from './null-server.ts'
-import type { PublisherHandlers } from './publisher-process.ts'
-import type { Calibration } from './report.ts'
-import type { Load } from './scenario.ts'
-import { followedSubjects } from './subjects.ts'
+import type { ClientHandlers } from './load/client-process.ts'
+import type { NullHandlers, NullShape } from './load/null-server.ts'
+import type { PublisherHandlers } from './load/publisher-process.ts'
+import type { Load } from './load/scenario.ts'
+import { followedSubjects } from './load/subjects.ts'
+import { Child } from './process/child.ts'
+import { cpuBetween, cpuOf } from './process/host.ts'
+import type { Calibration } from './report/report.ts'
 
 /** A modest load, so that neither end is the limit of the other, for as long as compilers need and then some. */
 const clients = 200
@@ -26,8 +26,8 @@ export async function calibrate(conversation: string, load: Load): Promise<Calib
 
 /** CPU of a process of clients, µs a message. */
 async function clientUs(shape: NullShape, { payloadBytes }: Load): Promise<number> {
-  const server = new Child<NullHandlers>(new URL('null-server.ts', import.meta.url))
-  const crowd = new Child<ClientHandlers>(new URL('carillon-clients.ts', import.meta.url))
+  const server = new Child<NullHandlers>(new URL('load/null-server.ts', import.meta.url))
+  const crowd = new Child<ClientHandlers>(new URL('carillon/clients.ts', import.meta.url))
   try {
     const port = await server.ask('listen', { shape, payloadBytes })
     await crowd.ask('open', {
@@ -50,7 +50,7 @@ async function clientUs(shape: NullShape, { payloadBytes }: Load): Promise<numbe
 }
 
 async function publisherRate({ payloadBytes, subjects, spread, seed }: Load): Promise<number> {
-  const publisher = new Child<PublisherHandlers>(new URL('carillon-publisher.ts', import.meta.url))
+  const publisher = new Child<PublisherHandlers>(new URL('carillon/publisher.ts', import.meta.url))
   try {
     const options = { prefix: 'bench.null0.s', subjects, spread, seed, payloadBytes }
     return await publisher.ask('calibrate', { options, forMs: ms.publisher })

@@ -1,7 +1,7 @@
 import type { Bench } from './bench.ts'
-import type { Measured } from './measurement.ts'
-import type { Report } from './report.ts'
-import type { Load } from './scenario.ts'
+import type { Load } from './load/scenario.ts'
+import type { Measured } from './report/measured.ts'
+import type { Report } from './report/report.ts'
 import type { Stop } from './stop.ts'
 
 /** Rates are told apart to within this factor: runs do not agree on less. */

@@ -1,14 +1,14 @@
-import type { Published } from './account.ts'
-import type { Generator, Received } from './generator.ts'
-import { residentBytes } from './host.ts'
-import { Latencies } from './latencies.ts'
-import { CpuMeter, type Usage } from './meter.ts'
-import type { Metrics } from './metrics.ts'
-import { monotonicUs } from './payload.ts'
-import type { Second } from './report.ts'
-import type { Load } from './scenario.ts'
+import type { Published } from './load/account.ts'
+import type { Generator } from './load/generator.ts'
+import { Latencies } from './load/latencies.ts'
+import { monotonicUs } from './load/payload.ts'
+import type { Load } from './load/scenario.ts'
+import type { Target } from './load/target.ts'
+import { residentBytes } from './process/host.ts'
+import { CpuMeter } from './process/meter.ts'
+import type { Measured } from './report/measured.ts'
+import type { Second } from './report/report.ts'
 import type { Stop } from './stop.ts'
-import type { Target } from './target.ts'
 
 /** From the order to start until the first event is due, ms. */
 const leadMs = 200
@@ -19,25 +19,6 @@ const settleMs = 30_000
 const settlePollMs = 200
 /** A publisher that can't finish is not waited for longer, ms. */
 const secondMs = 1000
-
-/** What one stretch of load brought. */
-export interface Measured {
-  readonly seconds: number
-  /** Over the whole seconds of the window: events that were published, deliveries that came. */
-  readonly eventsPerSecond: number
-  readonly deliveriesPerSecond: number
-  readonly usage: Usage
-  readonly received: Received
-  readonly late: Latencies
-  readonly lost: number
-  readonly told: number
-  readonly unknown: number
-  readonly stormMs: number | undefined
-  readonly timeline: readonly Second[]
-  readonly before: readonly (Metrics | undefined)[]
-  readonly after: readonly (Metrics | undefined)[]
-  readonly publisherReasons: readonly string[]
-}
 
 /** A stretch of load at one rate on clients that are live: warm-up, window, and until everything has come. */
 export class Measurement {

@@ -1,6 +1,6 @@
 import { Bench, type BenchOptions } from './bench.ts'
 import { findRate } from './find.ts'
-import type { Report } from './report.ts'
+import type { Report } from './report/report.ts'
 
 export interface RunOptions extends BenchOptions {
   /** Search the highest rate that keeps this 99th percentile, ms; undefined = measure the load's own rate. */

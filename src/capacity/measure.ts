@@ -1,11 +1,11 @@
 import { CarillonError } from '../base/errors.ts'
 import { Bench, type Progress } from '../bench/bench.ts'
 import { RateSearch } from '../bench/find.ts'
-import { cpuOf, maxDescriptors } from '../bench/host.ts'
-import type { Report } from '../bench/report.ts'
-import { type Load, loadOf } from '../bench/scenario.ts'
+import { type Load, loadOf } from '../bench/load/scenario.ts'
+import type { Target } from '../bench/load/target.ts'
+import { cpuOf, maxDescriptors } from '../bench/process/host.ts'
+import type { Report } from '../bench/report/report.ts'
 import { Stop } from '../bench/stop.ts'
-import type { Target } from '../bench/target.ts'
 import type { HostFigures } from './host-figures.ts'
 import {
   figuresOfRuns,

@@ -1,4 +1,4 @@
-import { growth, type LatencyFigures, type Report, type Second } from '../bench/report.ts'
+import { growth, type LatencyFigures, type Report, type Second } from '../bench/report/report.ts'
 import { table } from './text.ts'
 
 /** Three digits: more than repeated runs agree on. */

@@ -1,7 +1,7 @@
 import { connect as connectTcp, type Socket } from 'node:net'
-import type { OpenWay, Outgoing, Way } from '../../src/bench/outgoing.ts'
-import { findPayload } from '../../src/bench/payload.ts'
-import type { Endpoint } from '../../src/bench/socket.ts'
+import type { OpenWay, Outgoing, Way } from '../../src/bench/load/outgoing.ts'
+import { findPayload } from '../../src/bench/load/payload.ts'
+import type { Endpoint } from '../../src/bench/load/socket.ts'
 
 /**
  * How events get into servers that have no door of their own for publishers: batches over one TCP connection, each answered by one byte

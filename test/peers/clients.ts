@@ -1,5 +1,5 @@
-import { carillonConversations } from '../../src/bench/carillon-client.ts'
-import { runClients } from '../../src/bench/client-process.ts'
+import { carillonConversations } from '../../src/bench/carillon/conversations.ts'
+import { runClients } from '../../src/bench/load/client-process.ts'
 import { peerConversations } from './conversations.ts'
 
 /** The process that holds clients, whoever their server is. */

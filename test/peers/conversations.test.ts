@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import type { Converse, Listener } from '../../src/bench/conversation.ts'
-import { eventText } from '../../src/bench/payload.ts'
+import type { Converse, Listener } from '../../src/bench/load/conversation.ts'
+import { eventText } from '../../src/bench/load/payload.ts'
 import { peerConversations } from './conversations.ts'
 
 /** What a client was told, of bytes that come in pieces of `step`. */

@@ -1,7 +1,7 @@
-import type { Conversation, Converse, Listener } from '../../src/bench/conversation.ts'
-import { dueUsOf, findPayload, headBytes, numberOf } from '../../src/bench/payload.ts'
-import { SseConversation, type StreamDialect } from '../../src/bench/sse.ts'
-import { type Dialect, WebSocketConversation } from '../../src/bench/websocket.ts'
+import type { Conversation, Converse, Listener } from '../../src/bench/load/conversation.ts'
+import { dueUsOf, findPayload, headBytes, numberOf } from '../../src/bench/load/payload.ts'
+import { SseConversation, type StreamDialect } from '../../src/bench/load/sse.ts'
+import { type Dialect, WebSocketConversation } from '../../src/bench/load/websocket.ts'
 
 /** How each peer's clients talk. An event is found by its payload, wherever in a message it stands. */
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
-import { headerOf, readHead } from '../../src/bench/http-head.ts'
-import { type OpenWay, type Outgoing, Refusal, type Way } from '../../src/bench/outgoing.ts'
-import { authorityOf, type Endpoint } from '../../src/bench/socket.ts'
+import { headerOf, readHead } from '../../src/bench/load/http-head.ts'
+import { type OpenWay, type Outgoing, Refusal, type Way } from '../../src/bench/load/outgoing.ts'
+import { authorityOf, type Endpoint } from '../../src/bench/load/socket.ts'
 import { connected, type Place, payloadOf, placeOf, subjectOf, Waiting } from './batch.ts'
 
 /** Publishing to peers whose door is HTTP. Requests are pipelined: none waits for the last one's answer. */

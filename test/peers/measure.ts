@@ -1,8 +1,8 @@
 import { Bench, type BenchOptions, type Progress } from '../../src/bench/bench.ts'
-import type { Report } from '../../src/bench/report.ts'
-import { type Load, loadOf } from '../../src/bench/scenario.ts'
+import { type Load, loadOf } from '../../src/bench/load/scenario.ts'
+import type { Target } from '../../src/bench/load/target.ts'
+import type { Report } from '../../src/bench/report/report.ts'
 import { Stop } from '../../src/bench/stop.ts'
-import type { Target } from '../../src/bench/target.ts'
 import type { Entry } from './catalog.ts'
 import type { PeerSite } from './site.ts'
 

@@ -1,5 +1,5 @@
-import type { OpenWay } from '../../src/bench/outgoing.ts'
-import type { Endpoint } from '../../src/bench/socket.ts'
+import type { OpenWay } from '../../src/bench/load/outgoing.ts'
+import type { Endpoint } from '../../src/bench/load/socket.ts'
 import { connected, payloadOf, placeOf, subjectOf, Waiting } from './batch.ts'
 
 const pong = 'PONG\r\n'

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { guardProcess } from '../../src/bench/guarded.ts'
-import type { Target } from '../../src/bench/target.ts'
+import type { Target } from '../../src/bench/load/target.ts'
+import { guardProcess } from '../../src/bench/process/guarded.ts'
 
 const patienceMs = 20_000
 const pollMs = 50

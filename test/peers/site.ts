@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { guardFolder } from '../../src/bench/guarded.ts'
-import { listenerPid } from '../../src/bench/host.ts'
+import { guardFolder } from '../../src/bench/process/guarded.ts'
+import { listenerPid } from '../../src/bench/process/host.ts'
 import { kafkaAvailable, startKafka } from '../brokers/kafka.ts'
 import { natsAvailable, startNats } from '../brokers/nats.ts'
 

@@ -6,7 +6,7 @@ import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PublishHandlers } from '../../../scripts/figures/publish.ts'
 import { Site } from '../../../scripts/figures/site.ts'
-import { Child } from '../../../src/bench/child.ts'
+import { Child } from '../../../src/bench/process/child.ts'
 
 const clients = 8
 const rate = 2000

@@ -1,0 +1,78 @@
+import type { ServerFrame } from '../../wire/frames.ts'
+import { decodeServerFrame as decodeJson, encodeClientFrame as encodeJson } from '../../wire/json.ts'
+import { decodeServerFrame as decodeProto, encodeClientFrame as encodeProto } from '../../wire/proto.ts'
+import type { Listener } from '../load/conversation.ts'
+import { dueUsOf, findPayload, numberOf } from '../load/payload.ts'
+import type { Dialect } from '../load/websocket.ts'
+
+/** Carillon's two subprotocols. Of a delivery its token and the payload's head are read, from the bytes; what is rare is decoded. */
+
+const path = '/v1/ws'
+const quote = 0x22
+const jsonDelivery = Buffer.from('{"delivery":{"after":"')
+/** Keys of fields (proto/carillon/v1/gateway.proto): number × 8 + wire type. */
+const protoKey = { delivery: 26, after: 10 } as const
+
+export const jsonDialect: Dialect = {
+  path,
+  headers: 'Sec-WebSocket-Protocol: carillon.v1.json\r\n',
+  opened({ subject, token }, send) {
+    send(encodeJson({ kind: 'subscribe', ref: 1, subject, after: afterOf(token) }))
+  },
+  message(listener, bytes, start, end) {
+    const tokenAt = start + jsonDelivery.length
+    // No other frame is as long and has this byte there: one comparison tells deliveries apart.
+    const isDelivery = tokenAt < end && bytes[start + 2] === 0x64 && bytes[tokenAt - 1] === quote
+    if (isDelivery) tellDelivery(listener, bytes, tokenAt, bytes.indexOf(quote, tokenAt), end)
+    else hear(listener, decodeJson(bytes.toString('utf8', start, end)))
+  },
+}
+
+export const protoDialect: Dialect = {
+  path,
+  headers: 'Sec-WebSocket-Protocol: carillon.v1.proto\r\n',
+  opened({ subject, token }, send) {
+    send(encodeProto({ kind: 'subscribe', ref: 1, subject, after: afterOf(token) }))
+  },
+  message(listener, bytes, start, end) {
+    // The frame's length is a varint of one to five bytes.
+    let at = start + 1
+    while (at < end && bytes[at]! >= 0x80) at++
+    const tokenAt = at + 3
+    if (bytes[start] === protoKey.delivery && bytes[at + 1] === protoKey.after) {
+      tellDelivery(listener, bytes, tokenAt, tokenAt + bytes[at + 2]!, end)
+    } else hear(listener, decodeProto(Buffer.from(bytes.subarray(start, end))))
+  },
+}
+
+const afterOf = (token: string): string[] => (token === '' ? [] : [token])
+
+function tellDelivery(listener: Listener, bytes: Buffer, tokenAt: number, tokenEnd: number, end: number): void {
+  const at = findPayload(bytes, tokenEnd, end)
+  if (at < 0) throw new Error('expected a delivery of an event of this benchmark, got another event')
+  listener.event(dueUsOf(bytes, at), numberOf(bytes, at))
+  listener.position(bytes, tokenAt, tokenEnd)
+}
+
+/** Whatever is no delivery. */
+function hear(listener: Listener, frame: ServerFrame | undefined): void {
+  switch (frame?.kind) {
+    case 'subscribed':
+      tellPosition(listener, frame.after)
+      break
+    case 'live':
+      listener.live()
+      break
+    case 'gap':
+      listener.gap()
+      tellPosition(listener, frame.after)
+      break
+    case 'error':
+      throw new Error(`the gateway answered ${frame.code}: ${frame.message}`)
+  }
+}
+
+function tellPosition(listener: Listener, token: string): void {
+  const bytes = Buffer.from(token, 'latin1')
+  listener.position(bytes, 0, bytes.length)
+}

@@ -1,0 +1,24 @@
+import type { Received } from '../load/generator.ts'
+import type { Latencies } from '../load/latencies.ts'
+import type { Usage } from '../process/meter.ts'
+import type { Metrics } from '../process/metrics.ts'
+import type { Second } from './report.ts'
+
+/** What one stretch of load brought. */
+export interface Measured {
+  readonly seconds: number
+  /** Over the whole seconds of the window: events that were published, deliveries that came. */
+  readonly eventsPerSecond: number
+  readonly deliveriesPerSecond: number
+  readonly usage: Usage
+  readonly received: Received
+  readonly late: Latencies
+  readonly lost: number
+  readonly told: number
+  readonly unknown: number
+  readonly stormMs: number | undefined
+  readonly timeline: readonly Second[]
+  readonly before: readonly (Metrics | undefined)[]
+  readonly after: readonly (Metrics | undefined)[]
+  readonly publisherReasons: readonly string[]
+}
