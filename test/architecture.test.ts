@@ -4,7 +4,8 @@ import { posix } from 'node:path'
 import test from 'node:test'
 
 /**
- * What a folder of src, or a file beside the folders, may import: folders, or single files where only a contract is meant.
+ * What a folder of src, or a file beside the folders, may import: folders, single files where only a contract is meant, or files of
+ * one name wherever they lie.
  * Its own files it may always import.
  */
 interface Layer {
@@ -16,6 +17,8 @@ interface Layer {
 const brokerContract = 'source/source.ts'
 const brokerSettings = 'source/settings.ts'
 const brokerOpener = 'source/open.ts'
+/** What each room says of its own options, in a file of this name. */
+const optionsOfRooms = '**/options.ts'
 
 const layers: Readonly<Record<string, Layer>> = {
   base: { may: [], browser: [] },
@@ -37,7 +40,7 @@ const layers: Readonly<Record<string, Layer>> = {
   doctor: {
     may: ['base', 'routing', 'wire', 'log/record.ts', 'fanout/intake.ts', brokerContract, brokerSettings, 'capacity'],
   },
-  config: { may: allBut('client', 'cli', 'serving', 'gateway.ts') },
+  config: { may: ['base', optionsOfRooms, 'routing/problems.ts'] },
   'gateway.ts': { may: allBut('subject', 'wire', 'log', 'fanout', 'session', 'client', 'cli') },
   cli: {
     may: [
@@ -132,7 +135,8 @@ function folderFault(each: Import): string | undefined {
   if (sibling !== undefined && adapters.some((place) => place !== sibling && within(each.from, place))) {
     return 'adapters of the broker contract know nothing of each other'
   }
-  if (layerOf(to) === own || layer.may.includes(layerOf(to)) || layer.may.includes(to)) return undefined
+  const places = [layerOf(to), to, `**/${posix.basename(to)}`]
+  if (layerOf(to) === own || places.some((place) => layer.may.includes(place))) return undefined
   return `${own} may import only: ${layer.may.join(', ') || 'nothing'}`
 }
 
@@ -272,6 +276,8 @@ test('folders, contracts, adapters, packages and the browser each have their rul
   assert.deepEqual(of('source/kafka/source.ts', '../../log/record.ts'), [])
   assert.equal(of('source/kafka/source.ts', '../../log/window.ts').length, 1)
   assert.equal(of('session/host.ts', '../config/config.ts').length, 1)
+  assert.deepEqual(of('config/config.ts', '../source/kafka/options.ts'), [])
+  assert.equal(of('config/config.ts', '../edge/edge.ts').length, 1)
   assert.equal(of('serving/serving.ts', '../edge/edge.ts').length, 1)
   assert.equal(of('gateway.ts', './cli/main.ts').length, 1)
   assert.equal(of('gateway.ts', './session/host.ts').length, 1)

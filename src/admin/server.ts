@@ -4,30 +4,7 @@ import type { Duplex } from 'node:stream'
 import { CarillonError, type ErrorCode, errors, toCarillonError } from '../base/errors.ts'
 import { isLoopback, isLoopbackHostHeader } from '../base/loopback.ts'
 import type { AdminContracts } from './contracts.ts'
-
-export interface AdminOptions {
-  /** Address to listen on: a name or an IP address without brackets. */
-  readonly host: string
-  /** 0 = any free port. */
-  readonly port: number
-  /** Connections at once; further ones are closed. */
-  readonly maxConnections: number
-  /** A request's line and headers. */
-  readonly maxHeaderBytes: number
-  /** A request must be complete this long after its first byte, ms. */
-  readonly requestMs: number
-  /** A kept connection is closed when no request comes for this long, ms. */
-  readonly keepAliveMs: number
-}
-
-export const adminDefaults: AdminOptions = {
-  host: '127.0.0.1',
-  port: 8081,
-  maxConnections: 64,
-  maxHeaderBytes: 8 * 1024,
-  requestMs: 5000,
-  keepAliveMs: 10_000,
-}
+import type { AdminOptions } from './options.ts'
 
 export interface Admin {
   /** `http://127.0.0.1:8081` */

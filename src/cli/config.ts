@@ -1,6 +1,8 @@
 import { Command } from 'commander'
 import { CarillonError } from '../base/errors.ts'
-import { get, jsonSchema, options } from '../config/load.ts'
+import { options } from '../config/options.ts'
+import { jsonSchema } from '../config/schema.ts'
+import { get } from '../config/tree.ts'
 import { configOf, withConfig } from './options.ts'
 import { table } from './text.ts'
 

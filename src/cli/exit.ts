@@ -1,5 +1,5 @@
 import { CarillonError } from '../base/errors.ts'
-import type { ConfigError } from '../config/load.ts'
+import type { ConfigError } from '../config/mistakes.ts'
 
 /** What a command's end says to scripts. */
 export const exitCodes = {

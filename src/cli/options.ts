@@ -1,5 +1,6 @@
 import { type Command, Option as Flag } from 'commander'
-import { type Loaded, loadConfig, type Option, options, sections } from '../config/load.ts'
+import { type Loaded, loadConfig } from '../config/load.ts'
+import { type Option, options, sections } from '../config/options.ts'
 
 /** The options that a command has flags for; its other flags may have the same names. */
 const flagsOf = new WeakMap<Command, readonly Option[]>()
@@ -45,47 +46,17 @@ function attribute(option: Option): string {
   return new Flag(`${option.flag} <value>`).attributeName()
 }
 
-/** What a flag's value is, where its type does not say: the rest are numbers, whose unit stands at the end of the name. */
-const placeholders: Readonly<Record<string, string>> = {
-  broker: 'url',
-  listen: 'host:port',
-  admin: 'host:port',
-  tlsCert: 'file',
-  tlsKey: 'file',
-  allowOrigin: 'origin',
-  logLevel: 'level',
-  logFormat: 'format',
-  streams: 'yaml',
-  routes: 'yaml',
-  'kafka.clientId': 'name',
-  'kafka.tls.caFile': 'file',
-  'kafka.tls.certFile': 'file',
-  'kafka.tls.keyFile': 'file',
-  'kafka.tls.serverName': 'name',
-  'kafka.sasl.mechanism': 'name',
-  'kafka.sasl.username': 'name',
-  'nats.user': 'name',
-  'nats.passwordFile': 'file',
-  'nats.tokenFile': 'file',
-  'nats.nkeyFile': 'file',
-  'nats.credentialsFile': 'file',
-  'nats.tls.caFile': 'file',
-  'nats.tls.certFile': 'file',
-  'nats.tls.keyFile': 'file',
-  'nats.inboxPrefix': 'tokens',
-  'nats.domain': 'name',
-  'kafka.sasl.passwordFile': 'file',
-}
+/** The unit of a number stands at the end of its name. */
 const units: readonly (readonly [RegExp, string])[] = [
   [/Ms$/, 'ms'],
   [/MiB$/, 'MiB'],
   [/Bytes$/, 'bytes'],
 ]
 
-function placeholder({ kind, path }: Option): string {
+function placeholder({ kind, path, label }: Option): string {
   if (kind === 'switch') return ''
   const unit = units.find(([name]) => name.test(path))?.[1]
-  return ` <${placeholders[path] ?? unit ?? 'count'}>`
+  return ` <${label ?? unit ?? 'count'}>`
 }
 
 /** Options of one section of the file stand together in the help, under what they are about. */

@@ -1,3 +1,9 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { parseListen } from '../base/listen-address.ts'
+import { isLoopback } from '../base/loopback.ts'
+import { defaultsOf, list, onOff, optional, type Problem, setting, text, whole } from '../base/setting.ts'
+
 /** What the listener and its transports take; each limit that is reached is an outcome that the client is told of. */
 export interface EdgeOptions {
   /** Address to listen on: a name or an IP address without brackets. */
@@ -38,23 +44,82 @@ export interface EdgeOptions {
   readonly maxHeaderBytes: number
 }
 
-export const edgeDefaults: EdgeOptions = {
-  host: '127.0.0.1',
-  port: 8080,
-  allowOrigin: [],
-  dev: false,
-  heartbeatMs: 25_000,
-  maxFrameBytes: 64 * 1024,
-  maxBackpressureBytes: 64 * 1024,
+const mib = 1 << 20
+
+const origin = text('origin', {
+  pattern: /^(\*|https?:\/\/[^/\s]+)$/,
+  expected: 'expected an origin such as https://app.example, or *',
+})
+
+/** The listener, and how long its clients may be silent or take to go. */
+export const listenerSettings = {
+  listen: setting(text('host:port', { check: parseListen }), '127.0.0.1:8080', 'HOST:PORT for clients'),
+  tlsCert: optional(text('file'), 'PEM file: the certificate and its chain'),
+  tlsKey: optional(text('file'), 'PEM file: its private key'),
+  dev: setting(onOff, false, 'serve the try-it page; loopback only'),
+  allowOrigin: setting(
+    list(origin),
+    [],
+    "origins of pages that may connect, besides the gateway's own; a loopback listener takes their hosts in Host",
+  ),
+  heartbeatMs: setting(
+    whole(4000, 900_000),
+    25_000,
+    "silence after which a client is pinged; keep it below the load balancer's idle timeout",
+  ),
+  drainMs: setting(whole(0, 3_600_000), 5000, 'how long a stopping gateway waits for its clients'),
+}
+
+/** What stands in the configuration's `limits`. */
+export const edgeLimits = {
+  maxFrameBytes: setting(whole(1024, 16 * mib), 65_536, 'one frame from a client'),
   // With its key and headers it still fits into Kafka's own default of 1,048,588 bytes.
-  maxEventBytes: 1_000_000,
-  maxBodyBytes: 4 * 1024 * 1024,
-  bodyMs: 7000,
-  maxBodies: 64,
-  maxPublishes: 256,
-  maxPublishEvents: 1000,
-  maxPollFrames: 256,
-  maxPollBytes: 1024 * 1024,
-  maxHttpConnections: 100_000,
-  maxHeaderBytes: 16 * 1024,
+  maxEventBytes: setting(whole(1024, 16 * mib - 1), 1_000_000, 'one event, as protobuf'),
+  maxBackpressureBytes: setting(whole(1024, 64 * mib), 65_536, 'what may wait for one full WebSocket'),
+  maxBodyBytes: setting(whole(1024, 64 * mib), 4 * mib, 'body of one request'),
+  bodyMs: setting(whole(100, 7500), 7000, 'within which a body must be complete'),
+  maxBodies: setting(whole(1, 100_000), 64, 'bodies being read at once'),
+  maxPublishes: setting(whole(1, 100_000), 256, 'publish requests at once'),
+  maxPublishEvents: setting(whole(1, 100_000), 1000, 'events in one request'),
+  maxPollFrames: setting(whole(1, 10_000), 256, 'frames of one poll answer'),
+  maxPollBytes: setting(whole(1024, 64 * mib), mib, 'bytes of one poll answer'),
+  maxHttpConnections: setting(whole(1, 10_000_000), 100_000, 'connections that are not WebSockets'),
+  maxHeaderBytes: setting(whole(1024, mib), 16 * 1024, "a request's line and headers"),
+}
+
+const { listen, allowOrigin, dev, heartbeatMs } = defaultsOf(listenerSettings)
+
+export const edgeDefaults: EdgeOptions = {
+  ...parseListen(listen),
+  allowOrigin,
+  dev,
+  heartbeatMs,
+  ...defaultsOf(edgeLimits),
+}
+
+/** What is wrong with a try-it page that others could reach. */
+export function devProblems(dev: boolean, listen: string): Problem[] {
+  if (!dev || isLoopback(parseListen(listen).host)) return []
+  const said = `expected a loopback address with dev, such as ${listenerSettings.listen.default}, got "${listen}"`
+  return [{ path: 'listen', message: `${said}: the try-it page lets anyone publish` }]
+}
+
+/** What is wrong with the certificate's files; both are read. */
+export function tlsProblems(tlsCert: string | undefined, tlsKey: string | undefined): Problem[] {
+  if (tlsCert === undefined && tlsKey === undefined) return []
+  if (tlsKey === undefined) return [{ path: 'tlsKey', message: 'expected a PEM file beside tlsCert, got none' }]
+  if (tlsCert === undefined) return [{ path: 'tlsCert', message: 'expected a PEM file beside tlsKey, got none' }]
+  const certificate = readPem('tlsCert', tlsCert, (pem) => new X509Certificate(pem))
+  const key = readPem('tlsKey', tlsKey, (pem) => createPrivateKey(pem))
+  if ('message' in certificate || 'message' in key) return [certificate, key].filter((each) => 'message' in each)
+  if (certificate.value.checkPrivateKey(key.value)) return []
+  return [{ path: 'tlsKey', message: `expected the private key of ${tlsCert}, got another one in ${tlsKey}` }]
+}
+
+function readPem<T>(path: string, file: string, parse: (pem: Buffer) => T): { value: T } | Problem {
+  try {
+    return { value: parse(readFileSync(file)) }
+  } catch (error) {
+    return { path, message: `expected a readable PEM file, got "${file}": ${(error as Error).message}` }
+  }
 }

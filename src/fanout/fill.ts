@@ -4,15 +4,6 @@ import type { Offsets, Source, StreamInfo } from '../source/source.ts'
 import type { Intake } from './intake.ts'
 import type { PartitionFeed } from './partition-feed.ts'
 
-export interface FillOptions {
-  /** How old the records may be that a starting gateway reads into its windows, ms; 0 = none. */
-  readonly ageMs: number
-  /** How long that may take for one stream, ms: nobody is served before. */
-  readonly budgetMs: number
-}
-
-export const fillDefaults: FillOptions = { ageMs: 600_000, budgetMs: 800 }
-
 /** The first read: its speed and the size of its records say how far back the rest of the budget reaches. */
 const probeRecords = 1024
 const chunkBytes = 1 << 20

@@ -1,4 +1,4 @@
-import type { RouteConfig } from './route.ts'
+import type { RouteConfig } from './options.ts'
 
 /** What the routes by ranges of one stream name, held against the partitions that it has: what is wrong, for people; '' = nothing. */
 export function rangeProblem(routes: readonly RouteConfig[], stream: string, count: number): string {

@@ -1,40 +1,8 @@
 import { CarillonError } from '../base/errors.ts'
 import { fnv1a, fnv1aStart, murmur2 } from '../base/hash.ts'
 import { firstTokens, isPattern, tokens, validatePattern, validateSubject } from '../subject/subject.ts'
+import type { HashRule, RangeRule, RouteConfig, RouteHash } from './options.ts'
 import { BytePattern, tokenEnd } from './pattern.ts'
-
-/**
- * How a hash route finds the partition. The key is the subject, without what the route puts before its keys.
- * - `murmur2`: Kafka's default for keyed records, over the record's key: the whole, or its first `tokens` tokens.
- * - `fnv1a`: NATS's `{{partition(n,1,2)}}`, over the tokens that the route's pattern leaves open (`*` and what `>` stands for), one
- *   after the other without dots, or the first `tokens` of them.
- * - `fnv1a-subject`: NATS 2.12's `{{partition(n)}}`, over the dotted key or its first `tokens` tokens.
- */
-export const routeHashes = ['murmur2', 'fnv1a', 'fnv1a-subject'] as const
-export type RouteHash = (typeof routeHashes)[number]
-
-export interface HashRule {
-  readonly hash: RouteHash
-  /** Only so many tokens count, so that a wildcard below them stays in one partition; default all. */
-  readonly tokens?: number | undefined
-}
-
-/** Keys from `from` to below `to`, in bytewise order of UTF-8 (no `to` = all from there on), are in these partitions; the publisher chooses. */
-export interface RangeRule {
-  readonly from: string
-  readonly to?: string | undefined
-  readonly partitions: readonly number[]
-}
-
-export interface RouteConfig {
-  /** The subjects it is for: a pattern, `>` for all. May be left out where `subject` says it. */
-  readonly subjects?: string | undefined
-  /** How a subject comes of a record's key: `{key}`, or `orders.{key}` for keys that don't begin with `orders`. */
-  readonly subject?: string | undefined
-  /** The stream that has their events. */
-  readonly stream: string
-  readonly by: HashRule | { readonly ranges: readonly RangeRule[] }
-}
 
 interface Range {
   readonly from: Buffer

@@ -1,10 +1,8 @@
 import { CarillonError } from '../base/errors.ts'
 import { misroutedBecause } from './diagnosis.ts'
+import type { RouteConfig } from './options.ts'
 import { commonSubject } from './pattern.ts'
-import { Route, type RouteConfig } from './route.ts'
-
-/** With no configuration: every subject in the stream `events`, by Kafka's own hash of the subject. */
-export const defaultRoutes: readonly RouteConfig[] = [{ subjects: '>', stream: 'events', by: { hash: 'murmur2' } }]
+import { Route } from './route.ts'
 
 /** How many partitions a stream has; may throw where that is not known yet. */
 export type PartitionCount = (stream: string) => number

@@ -1,12 +1,14 @@
 import type { Clock } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
-import type { FillOptions } from '../fanout/fill.ts'
+import { group, onOff, type Problem, required, type Setting, setting, table, text, whole } from '../base/setting.ts'
+import type { FillOptions } from '../fanout/options.ts'
 import type { RoutingTable } from '../routing/table.ts'
-import type { SessionLimits } from '../session/limits.ts'
+import type { SessionLimits } from '../session/options.ts'
 import type { Source } from '../source/source.ts'
 import type { Instruments } from '../telemetry/instruments.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import type { StreamFormat } from '../wire/stream-format.ts'
+import { type StreamFormat, streamFormatDefaults, streamFormatSettings } from '../wire/stream-format.ts'
+import { hashOf } from '../wire/token.ts'
 import type { ReadBackBudgets, WindowBudgets } from './sizes.ts'
 
 /** One stream: the broker's name for it, and what its records are; `streamFormatDefaults` where that is not given. */
@@ -14,6 +16,62 @@ export interface ServedStream extends Partial<StreamFormat> {
   readonly topic: string
   /** How many partitions it gets where this gateway creates it. */
   readonly partitions: number
+}
+
+/** The same, as the configuration has it. */
+type ConfiguredStream = Required<ServedStream>
+
+const usual = { topic: 'carillon', partitions: 4 } as const
+
+const streams: Setting<Readonly<Record<string, ConfiguredStream>>> = {
+  form: table(
+    /^[A-Za-z0-9._-]{1,128}$/,
+    group<ConfiguredStream>({
+      topic: required(text('name', { least: 1 }), "the broker's name for it"),
+      partitions: setting(whole(1, 100_000), usual.partitions, 'where the gateway creates it'),
+      ...streamFormatSettings,
+    }),
+  ),
+  about: 'name -> {topic, partitions, format, framing, contentType, headers}',
+  default: { events: { ...usual, ...streamFormatDefaults } },
+  written: { events: usual },
+  problems: (streams) => [...topicProblems(streams), ...nameProblems(streams)],
+}
+
+/** What a gateway serves and to how many; `maxSessions` stands in the configuration's `limits`. */
+export const servingSettings = {
+  createTopics: setting(onOff, false, 'create missing topics (the embedded log always does)'),
+  streams,
+  maxSessions: setting(whole(1, 10_000_000), 1_000_000, 'sessions at once'),
+}
+
+/** Two streams of one topic would each have its own idea of which subjects are in it. */
+function topicProblems(streams: Readonly<Record<string, ServedStream>>): Problem[] {
+  const byTopic = new Map<string, string>()
+  return Object.entries(streams).flatMap(([name, { topic }]) => {
+    const other = byTopic.get(topic)
+    if (other === undefined) {
+      byTopic.set(topic, name)
+      return []
+    }
+    const said = `expected a topic that no other stream has, got "${topic}", which is the topic of ${other}`
+    return [{ path: `${name}.topic`, message: `${said}: let the routes name ${other} instead` }]
+  })
+}
+
+/** Tokens and clients know a stream by the hash of its name. */
+function nameProblems(streams: Readonly<Record<string, ServedStream>>): Problem[] {
+  const byHash = new Map<number, string>()
+  return Object.keys(streams).flatMap((name) => {
+    const hash = hashOf(name)
+    const other = byHash.get(hash)
+    if (other === undefined) {
+      byHash.set(hash, name)
+      return []
+    }
+    const said = `expected names whose 32-bit hashes in tokens differ, and "${name}" has the same one as "${other}"`
+    return [{ path: name, message: `${said}: rename either of the two streams, and in its routes; its topic stays` }]
+  })
 }
 
 /** What clients are told at `welcome`, and held to. */

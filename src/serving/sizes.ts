@@ -1,7 +1,7 @@
 import { bytesPerEntry } from '../log/entry-arena.ts'
 import type { Generations } from '../log/record.ts'
 import { type PoolOptions, payloadSlabBytes, slabEntries } from '../log/window-pool.ts'
-import type { ReadBackOptions } from '../session/read-back.ts'
+import type { ReadBackOptions } from '../session/options.ts'
 
 /** The memory of all windows, bytes. */
 export interface WindowBudgets {

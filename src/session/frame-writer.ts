@@ -9,7 +9,7 @@ import { encodeControl } from '../wire/control.ts'
 import type { ServerFrame } from '../wire/frames.ts'
 import { encodeToken, growthPosition } from '../wire/token.ts'
 import type { OwedGap } from './gap.ts'
-import type { SessionLimits } from './limits.ts'
+import type { SessionLimits } from './options.ts'
 import { type Outlet, type WriteOutcome, writeOutcome } from './outlet.ts'
 
 type WaitingLimits = Pick<SessionLimits, 'maxWaitingFrames' | 'maxWaitingBytes'>

@@ -5,6 +5,7 @@ import { Window } from '../log/window.ts'
 import { type PoolOptions, WindowPool } from '../log/window-pool.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { ByteRate } from './byte-rate.ts'
+import type { ReadBackOptions } from './options.ts'
 
 /** A reader whose next offset has left the window. */
 export interface ReadBackWaiter {
@@ -21,30 +22,6 @@ export interface Rounds {
   /** Runs `then` once all that waits there now had its slice. */
   afterRound(then: () => void): void
 }
-
-export interface ReadBackOptions {
-  /** What one read asks the broker for, bytes. */
-  readonly chunkBytes: number
-  /** Chunks kept for others who need the same stretch. */
-  readonly chunks: number
-  /** Reads under way at once. */
-  readonly concurrency: number
-  /** Bytes of keys and values that are read in a second, by all; 0 or absent = no limit. */
-  readonly bytesPerSecond?: number
-  /** Records older than this are not read back, ms; 0 or absent = no limit. */
-  readonly maxAgeMs?: number
-  /** Bytes of log that one session may have read back in all; 0 or absent = no limit. */
-  readonly maxBytesPerSession?: number
-}
-
-export const readBackDefaults = {
-  chunkBytes: 1 << 20,
-  chunks: 16,
-  concurrency: 4,
-  bytesPerSecond: 64 << 20,
-  maxAgeMs: 0,
-  maxBytesPerSession: 0,
-} as const satisfies ReadBackOptions
 
 /** How long to wait before asking again after a failed read, ms. */
 const retryMs = 500

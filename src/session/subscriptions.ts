@@ -6,7 +6,8 @@ import type { ServerFrame, Subscribe, SubscribeOptions } from '../wire/frames.ts
 import { type After, encodeToken, growthPosition, isSamePartition, type Position, parseAfter } from '../wire/token.ts'
 import type { OwedGap } from './gap.ts'
 import { lastStarts } from './last.ts'
-import { requireRoom, requireTokenRoom, type SessionLimits } from './limits.ts'
+import { requireRoom, requireTokenRoom } from './limits.ts'
+import type { SessionLimits } from './options.ts'
 import type { Outlet } from './outlet.ts'
 import {
   arrivingStart,

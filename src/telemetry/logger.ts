@@ -2,20 +2,7 @@ import { styleText } from 'node:util'
 import pino from 'pino'
 import type { Clock } from '../base/clock.ts'
 import { printable } from '../base/printable.ts'
-
-export const logLevels = ['debug', 'info', 'warn', 'error'] as const
-export type LogLevel = (typeof logLevels)[number]
-export const logFormats = ['auto', 'json', 'text'] as const
-export type LogFormat = (typeof logFormats)[number]
-
-export interface LoggerOptions {
-  /** What is less grave is left out. */
-  readonly level: LogLevel
-  /** `json`: one object a line. `text`: one line for people. `auto`: text on a terminal, else json. */
-  readonly format: LogFormat
-}
-
-export const loggerDefaults: LoggerOptions = { level: 'info', format: 'auto' }
+import type { LoggerOptions, LogLevel } from './options.ts'
 
 /** Where lines go. */
 export interface LogStream {

@@ -9,9 +9,9 @@ import {
 } from '@opentelemetry/api'
 import type { Budget } from './budget.ts'
 import { hrTime } from './hr-time.ts'
+import type { TraceOptions } from './options.ts'
 import { type Destination, messagingAttributes, placeAttributes } from './trace-attributes.ts'
 import { parseTraceparent } from './trace-context.ts'
-import type { TraceOptions } from './trace-options.ts'
 
 /** An event on its way, as its spans name it. */
 export interface TracedRecord {

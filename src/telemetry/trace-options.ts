@@ -1,22 +1,3 @@
-/** Bounds of what traces may cost, whatever publishers sample. What is beyond is counted as `over_budget`. */
-export interface TraceOptions {
-  /** Events that become spans, a second. */
-  readonly eventsPerSecond: number
-  /** Delivery spans of one event on this gateway: its first delivery and the latest ones. */
-  readonly deliveriesPerEvent: number
-  /** Delivery spans, a second, those while catching up among them. */
-  readonly deliveriesPerSecond: number
-  /** A delivery this long after publishing is a replay: a trace of its own that links to the event's, ms. */
-  readonly replayAfterMs: number
-}
-
-export const traceDefaults: TraceOptions = {
-  eventsPerSecond: 100,
-  deliveriesPerEvent: 10,
-  deliveriesPerSecond: 500,
-  replayAfterMs: 60_000,
-}
-
 /** How spans leave this process, as OpenTelemetry's variables say. */
 export type OtlpProtocol = (typeof otlpProtocols)[number]
 export const otlpProtocols = ['http/protobuf', 'http/json', 'grpc'] as const

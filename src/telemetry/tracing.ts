@@ -1,10 +1,11 @@
 import type { Clock } from '../base/clock.ts'
 import { Budget } from './budget.ts'
 import type { Logger } from './logger.ts'
+import type { TraceOptions } from './options.ts'
 import { PublishTraces } from './publish-traces.ts'
 import { StreamTraces, type TraceBudgets, type TraceLosses } from './stream-traces.ts'
 import { messagingSystem } from './trace-attributes.ts'
-import type { TraceExport, TraceOptions } from './trace-options.ts'
+import type { TraceExport } from './trace-options.ts'
 import { openTraceSdk, type SpanCounts, type TraceSdk } from './trace-sdk.ts'
 
 /** Exporter faults are logged at most this often, ms. */

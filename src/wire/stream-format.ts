@@ -1,3 +1,5 @@
+import { choice, defaultsOf, either, list, type Settings, setting, text } from '../base/setting.ts'
+
 /**
  * What the values of a stream's records are.
  * - `event`: a protobuf Event (proto/carillon/v1/event.proto).
@@ -18,9 +20,26 @@ export interface StreamFormat {
   readonly headers: 'all' | 'none' | readonly string[]
 }
 
-export const streamFormatDefaults: StreamFormat = {
-  format: 'event',
-  framing: 'none',
-  contentType: 'application/json',
-  headers: 'all',
+const mediaType = {
+  most: 255,
+  pattern: /^([\w.+-]+\/[\w.+-]+( *;[ -~]*)?)?$/,
+  expected: 'expected a media type such as application/json, or nothing',
 }
+
+const headers = either<StreamFormat['headers']>(
+  [choice<'all' | 'none'>('headers', ['all', 'none']), list(text('name', { least: 1 }), { most: 256 })],
+  'expected all, none, or a list of header names',
+)
+
+export const streamFormatSettings: Settings<StreamFormat> = {
+  format: setting(choice('format', streamFormats), 'event', 'what the values of its records are'),
+  framing: setting(choice('framing', framings), 'none', "confluent: a schema registry's frame is taken off"),
+  contentType: setting(
+    text('type', mediaType),
+    'application/json',
+    'of raw and cloudevents values whose record has no content-type header',
+  ),
+  headers: setting(headers, 'all', 'record headers that become attributes of a raw event'),
+}
+
+export const streamFormatDefaults: StreamFormat = defaultsOf(streamFormatSettings)

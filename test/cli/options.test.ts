@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { Command } from 'commander'
 import { configOf, withConfig } from '../../src/cli/options.ts'
 import { command as serve } from '../../src/cli/serve.ts'
-import { ConfigError, options, sections } from '../../src/config/load.ts'
+import { ConfigError } from '../../src/config/mistakes.ts'
+import { options, sections } from '../../src/config/options.ts'
 
 const help = serve().helpInformation()
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import test from 'node:test'
-import { parseListen } from '../../src/config/config.ts'
+import { parseListen } from '../../src/base/listen-address.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { compose, deployed, gateways, statements } from './files.ts'
 

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { exitCodes } from '../../src/cli/exit.ts'
-import { loadConfig, options } from '../../src/config/load.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { options } from '../../src/config/options.ts'
 import { deployed, statements } from './files.ts'
 
 const checkout = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')

@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { loadConfig, options } from '../../src/config/load.ts'
-import { routeHashes } from '../../src/routing/route.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { options } from '../../src/config/options.ts'
+import { routeHashes } from '../../src/routing/options.ts'
 import { codeBlocks, pages, prose, readPage, section, tables } from './markdown.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))

@@ -4,9 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
 import { parse } from 'yaml'
-import { type Config, configSchema } from '../../src/config/config.ts'
+import type { Config } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
+import { schemaOf } from '../../src/config/schema.ts'
+import { routeSettings } from '../../src/routing/options.ts'
 import { RoutingTable } from '../../src/routing/table.ts'
+import { natsSection } from '../../src/source/jetstream/options.ts'
 import { codeBlocks, readPage, section, tables } from './markdown.ts'
 
 const page = readPage('nats.md')
@@ -18,7 +21,7 @@ function configurations(): Config[] {
       const file = join(folder, `${i}.yaml`)
       // The files that the page names are not on this host.
       const { nats, ...rest } = parse(text)
-      assert.ok(nats === undefined || configSchema.shape.nats.safeParse(nats).success)
+      assert.ok(nats === undefined || schemaOf(natsSection.form).safeParse(nats).success)
       writeFileSync(file, JSON.stringify(rest))
       return loadConfig({ flags: {}, env: {}, file }).config
     })
@@ -42,7 +45,7 @@ test('the routes in nats.md are right, and match the mapping beside each', () =>
   assert.ok(rows!.length >= 4)
   for (const [mapping, cell] of rows!) {
     const route = parse(cell!.replaceAll('`', '').replace(/^\{/, '{stream: events, '))
-    assert.ok(configSchema.shape.routes.safeParse([route]).success, cell)
+    assert.ok(schemaOf(routeSettings.routes.form).safeParse([route]).success, cell)
     const [, numbers] = /\{\{partition\(4((?:,\d)*)\)\}\}/.exec(mapping!)!
     const counted = numbers!.split(',').length - 1
     const wildcards = mapping!.split(' to ')[0]!.match(/\*/g)?.length ?? 0

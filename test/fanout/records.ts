@@ -1,7 +1,7 @@
 import { Intake } from '../../src/fanout/intake.ts'
 import type { RejectReason } from '../../src/fanout/rejected.ts'
 import type { HeaderSink, SourceRecord } from '../../src/log/record.ts'
-import type { RouteConfig } from '../../src/routing/route.ts'
+import type { RouteConfig } from '../../src/routing/options.ts'
 import { RoutingTable } from '../../src/routing/table.ts'
 import { decodeEvent } from '../../src/wire/envelope.ts'
 import type { Event } from '../../src/wire/frames.ts'

@@ -27,9 +27,9 @@ export const operationsMutants: readonly Mutant[] = [
   },
   {
     name: 'an index that is too small for its partitions is taken',
-    file: 'config/config.ts',
-    from: "least(slabEntries * bytesPerEntry('times'))",
-    to: 'least(slabEntries)',
+    file: 'log/options.ts',
+    from: "const indexSlabBytes = slabEntries * bytesPerEntry('times')",
+    to: 'const indexSlabBytes = slabEntries',
     by: { unit: 'test/config/load.test.ts' },
     breaks: 'an index with less than two slabs a partition is refused',
   },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import type { RouteConfig } from '../../src/routing/options.ts'
 import { rangeProblem } from '../../src/routing/range-check.ts'
-import type { RouteConfig } from '../../src/routing/route.ts'
 
 const ranges = (...partitions: number[][]): RouteConfig => ({
   subjects: 'call.>',

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
 import { fnv1a, murmur2 } from '../../src/base/hash.ts'
-import { type RouteConfig, routeHashes } from '../../src/routing/route.ts'
-import { defaultRoutes, RoutingTable } from '../../src/routing/table.ts'
+import { defaultRoutes, type RouteConfig, routeHashes } from '../../src/routing/options.ts'
+import { RoutingTable } from '../../src/routing/table.ts'
 
 const twelve = () => 12
 const javaPartition = (key: string, count: number) =>

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { WindowPool } from '../../src/log/window-pool.ts'
 import { chunkSizes, windowPool } from '../../src/serving/sizes.ts'
-import { readBackDefaults } from '../../src/session/read-back.ts'
+import { readBackDefaults } from '../../src/session/options.ts'
 
 const mib = 1 << 20
 const readBack = { ...readBackDefaults, cacheBytes: 64 * mib }

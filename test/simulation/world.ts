@@ -1,5 +1,5 @@
 import { type Random, seededRandom } from '../../src/base/random.ts'
-import type { RouteConfig } from '../../src/routing/route.ts'
+import type { RouteConfig } from '../../src/routing/options.ts'
 import { RoutingTable } from '../../src/routing/table.ts'
 import { isSameLog, type Log, type Position } from '../../src/wire/token.ts'
 import { SimBroker } from './broker.ts'

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Clock } from '../../src/base/clock.ts'
-import { createLogger, type Logger, type LoggerOptions } from '../../src/telemetry/logger.ts'
+import { createLogger, type Logger } from '../../src/telemetry/logger.ts'
+import type { LoggerOptions } from '../../src/telemetry/options.ts'
 
 const heldClock = (): Clock & { ms: number } => ({
   ms: 0,

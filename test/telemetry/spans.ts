@@ -1,7 +1,7 @@
 import { InMemorySpanExporter, type ReadableSpan, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace'
 import { Budget } from '../../src/telemetry/budget.ts'
+import { type TraceOptions, traceDefaults } from '../../src/telemetry/options.ts'
 import { StreamTraces } from '../../src/telemetry/stream-traces.ts'
-import { type TraceOptions, traceDefaults } from '../../src/telemetry/trace-options.ts'
 import { ManualClock } from '../model/clock.ts'
 
 export const traceId = '0af7651916cd43dd8448eb211c80319c'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loopClock } from '../../base/clock.ts'
 import { CarillonError } from '../../base/errors.ts'
-import type { RouteConfig } from '../../routing/route.ts'
+import type { RouteConfig } from '../../routing/options.ts'
 import { RoutingTable } from '../../routing/table.ts'
 import { type OpenOptions, openSource } from '../../source/open.ts'
 import type { OutRecord, Source, StreamInfo } from '../../source/source.ts'

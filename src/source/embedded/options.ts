@@ -1,3 +1,5 @@
+import { section, setting, whole } from '../../base/setting.ts'
+
 export interface EmbeddedOptions {
   /** Where the log lives; created when it is missing. One process at a time. */
   readonly dir: string
@@ -25,9 +27,13 @@ export interface EmbeddedOptions {
   readonly turnRecords: number
 }
 
+export const embeddedSection = section('the embedded log', {
+  retentionMs: setting(whole(1000, 2 ** 42), 7 * 24 * 3_600_000, 'how old a record may grow'),
+  retentionBytes: setting(whole(1 << 20, 2 ** 46), 256 << 20, 'what a partition keeps'),
+})
+
 export const embeddedDefaults: Omit<EmbeddedOptions, 'dir'> = {
-  retentionBytes: 256 << 20,
-  retentionMs: 7 * 24 * 3_600_000,
+  ...embeddedSection.default,
   sweepIntervalMs: 1000,
   sweepBlocks: 256,
   maxEventBytes: 1 << 20,

@@ -1,3 +1,5 @@
+import { defaultsOf, optional, type Problem, section, setting, text, whole } from '../../base/setting.ts'
+
 /** How a connection is encrypted and who is trusted; files in PEM. `true` = the system's authorities, no certificate of our own. */
 export interface NatsTls {
   /** Authorities that vouch for the servers, instead of the system's. */
@@ -68,15 +70,53 @@ export interface NatsOptions extends NatsCredentials {
   readonly maxQueuedBytes: number
 }
 
+const connectionSettings = {
+  user: optional(text('name', { least: 1 }), 'as whom, with passwordFile'),
+  passwordFile: optional(text('file'), 'file with the password'),
+  tokenFile: optional(text('file'), 'file with the token'),
+  nkeyFile: optional(text('file'), "file with an NKey's seed (SU...)"),
+  credentialsFile: optional(text('file'), "file with a user's JWT and seed (.creds)"),
+  tls: section<NatsTls>('TLS to NATS, beside tls:// in broker', {
+    caFile: optional(text('file'), "PEM file: who may have signed the servers' certificates"),
+    certFile: optional(text('file'), 'PEM file: the certificate that this gateway shows, and its chain'),
+    keyFile: optional(text('file'), 'PEM file: its private key'),
+  }),
+}
+
+const prefix = {
+  pattern: /^[^\s.*>]+(\.[^\s.*>]+)*$/,
+  expected: 'expected the first tokens of subjects, without spaces or wildcards',
+}
+const domain = { pattern: /^[^\s.*>]+$/, expected: 'expected the name of a JetStream domain' }
+
+const adapterSettings = {
+  inboxPrefix: setting(
+    text('tokens', prefix),
+    '_INBOX',
+    'first tokens of the subjects on which answers come: what the account may subscribe to',
+  ),
+  domain: optional(text('name', domain), 'JetStream domain of the streams, where it is another one'),
+  replicas: setting(whole(1, 5), 1, 'copies of a stream that is created here'),
+  retentionMs: setting(
+    whole(1000, 2 ** 42),
+    7 * 24 * 3_600_000,
+    'how old a record may grow in a stream that is created here',
+  ),
+  heartbeatMs: setting(whole(100, 60_000), 1000, 'how often an idle stream says that it is there'),
+  requestTimeoutMs: setting(whole(100, 60_000), 2000, 'for short questions'),
+  connectTimeoutMs: setting(whole(100, 60_000), 2000, 'for a connection'),
+}
+
+export const natsSection = section(
+  'the NATS adapter',
+  { ...connectionSettings, ...adapterSettings },
+  credentialProblems,
+)
+
 export const natsDefaults: Omit<NatsOptions, 'servers'> = {
+  ...defaultsOf(adapterSettings),
   clientName: 'carillon',
-  inboxPrefix: '_INBOX',
-  replicas: 1,
-  retentionMs: 7 * 24 * 3_600_000,
-  connectTimeoutMs: 2000,
-  requestTimeoutMs: 2000,
   pingMs: 2000,
-  heartbeatMs: 1000,
   refreshMs: 3000,
   retryMs: 50,
   maxRetryMs: 1000,
@@ -91,9 +131,9 @@ export const natsDefaults: Omit<NatsOptions, 'servers'> = {
 }
 
 /** What is wrong with the credentials as options, path by path; their files are not looked at. */
-export function credentialProblems(options: NatsCredentials): { readonly path: string; readonly message: string }[] {
+export function credentialProblems(options: NatsCredentials): Problem[] {
   const { user, passwordFile, tokenFile, nkeyFile, credentialsFile } = options
-  const problems: { path: string; message: string }[] = []
+  const problems: Problem[] = []
   if (user !== undefined && passwordFile === undefined) {
     problems.push({ path: 'passwordFile', message: 'expected a file with the password beside user, got none' })
   }

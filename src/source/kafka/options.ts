@@ -1,4 +1,12 @@
-import { type SecurityOptions, securityDefaults } from './security.ts'
+import { choice, onOff, optional, type Problem, section, setting, text, whole } from '../../base/setting.ts'
+import {
+  type KafkaSasl,
+  type KafkaTls,
+  readSecurity,
+  SecurityError,
+  type SecurityOptions,
+  saslMechanisms,
+} from './security.ts'
 
 export interface KafkaOptions extends SecurityOptions {
   /** `host:port` of one or more brokers; the others are learned from them. */
@@ -48,15 +56,41 @@ export interface KafkaOptions extends SecurityOptions {
   readonly refusedMs: number
 }
 
+const tls = section<KafkaTls>('TLS to Kafka', {
+  enabled: setting(onOff, false, 'connect by TLS'),
+  caFile: optional(text('file'), "PEM file: who may have signed the brokers' certificates"),
+  certFile: optional(text('file'), 'PEM file: the certificate that this gateway shows, and its chain'),
+  keyFile: optional(text('file'), 'PEM file: its private key'),
+  serverName: optional(text('name', { least: 1 }), "the name in the brokers' certificates, if not their host"),
+})
+
+const sasl = section<KafkaSasl>('authentication to Kafka', {
+  mechanism: optional(choice('name', saslMechanisms), 'how to authenticate'),
+  username: optional(text('name', { least: 1 }), 'as whom'),
+  passwordFile: optional(text('file'), 'file with the password'),
+})
+
+export const kafkaSection = section(
+  'the Kafka adapter',
+  {
+    clientId: setting(text('name', { least: 1 }), 'carillon', "this gateway in the brokers' logs"),
+    fetchWaitMs: setting(whole(1, 30_000), 250, 'how long a broker holds an idle fetch'),
+    busyPauseMs: setting(whole(0, 1000), 3, 'pause between fetches under load'),
+    requestTimeoutMs: setting(whole(100, 60_000), 1500, 'for short questions'),
+    connectTimeoutMs: setting(whole(100, 60_000), 2000, 'for a connection'),
+    tls,
+    sasl,
+  },
+  securityProblems,
+)
+
+export const securityDefaults: SecurityOptions = { tls: tls.default, sasl: sasl.default }
+
 export const kafkaDefaults: Omit<KafkaOptions, 'brokers'> = {
-  clientId: 'carillon',
-  connectTimeoutMs: 2000,
-  requestTimeoutMs: 1500,
-  fetchWaitMs: 250,
+  ...kafkaSection.default,
   fetchGraceMs: 500,
   fetchPartitionBytes: 1 << 20,
   fetchBytes: 10 << 20,
-  busyPauseMs: 3,
   maxBatchBytes: 64 << 20,
   turnMs: 5,
   metadataRefreshMs: 3000,
@@ -69,5 +103,15 @@ export const kafkaDefaults: Omit<KafkaOptions, 'brokers'> = {
   publishBatchBytes: 256 << 10,
   maxQueuedBytes: 32 << 20,
   refusedMs: 5000,
-  ...securityDefaults,
+}
+
+/** As a connection would find it: the files are read again then. */
+function securityProblems(options: SecurityOptions): Problem[] {
+  try {
+    readSecurity(options)
+    return []
+  } catch (error) {
+    if (!(error instanceof SecurityError)) throw error
+    return [{ path: error.option, message: error.problem }]
+  }
 }

@@ -33,8 +33,6 @@ export interface SecurityOptions {
   readonly sasl: KafkaSasl
 }
 
-export const securityDefaults: SecurityOptions = { tls: { enabled: false }, sasl: {} }
-
 /** What a connection is made with; read anew for each, so that it is what the files say then. */
 export interface Security {
   readonly tls: ConnectionOptions | undefined

@@ -1,0 +1,46 @@
+import type { Problem, Setting } from '../base/setting.ts'
+import { devProblems, tlsProblems } from '../edge/options.ts'
+import { windowProblems } from '../log/options.ts'
+import { routeProblems } from '../routing/problems.ts'
+import { type Config, settings } from './config.ts'
+
+/** What rooms find in options of several of them: the names of the file that they look at, and under which their answers are. */
+interface Check {
+  readonly of: readonly (keyof Config)[]
+  readonly below?: keyof Config
+  readonly problems: (config: Config) => readonly Problem[]
+}
+
+const partitionsOf = ({ streams }: Config) => Object.values(streams).reduce((sum, each) => sum + each.partitions, 0)
+
+const together: readonly Check[] = [
+  { of: ['dev', 'listen'], problems: ({ dev, listen }) => devProblems(dev, listen) },
+  {
+    of: ['window', 'limits', 'streams'],
+    below: 'window',
+    problems: (config) => windowProblems(config.window, partitionsOf(config), config.limits.maxEventBytes),
+  },
+  { of: ['streams', 'routes'], below: 'routes', problems: ({ streams, routes }) => routeProblems(routes, streams) },
+  { of: ['tlsCert', 'tlsKey'], problems: ({ tlsCert, tlsKey }) => tlsProblems(tlsCert, tlsKey) },
+]
+
+/** Those of one section or option, as its room has declared them. */
+const alone = (Object.entries(settings) as [keyof Config, Setting][]).map(([name, setting]): Check => {
+  return { of: [name], below: name, problems: (config) => setting.problems?.(config[name]) ?? [] }
+})
+
+const checks = [...together, ...alone]
+
+/**
+ * What is wrong with options that are right one by one. Those below a name of the file that is in `wrong` are not what was given,
+ * so nothing is said of them.
+ */
+export function problemsOf(config: Config, wrong: ReadonlySet<string> = new Set()): Problem[] {
+  return checks
+    .filter(({ of }) => !of.some((name) => wrong.has(name)))
+    .flatMap(({ below, problems }) => {
+      return problems(config).map(({ path, message }) => ({ path: joined(below, path), message }))
+    })
+}
+
+const joined = (...names: readonly (string | undefined)[]) => names.filter((name) => name).join('.')

@@ -1,0 +1,70 @@
+import { defaultsOf, section, setting, whole } from '../base/setting.ts'
+
+export interface SessionLimits {
+  /** Subscriptions a session may have. */
+  readonly maxSubscriptions: number
+  /** Partitions that one SSE or poll session may span: its token names each. */
+  readonly maxTokenPartitions: number
+  /** Refused frames, one after the other, until the session ends. */
+  readonly maxErrors: number
+  /** Control frames that wait for a full socket, until the session ends. */
+  readonly maxWaitingFrames: number
+  /** The same in bytes: `subscribed` may say 1024 positions. */
+  readonly maxWaitingBytes: number
+  /**
+   * WebSocket: positions of its tokens in partitions that its subjects may come into later. Of a subscription that would have more of them
+   * none are kept: its subject begins there as if its token did not name it, and it is told.
+   */
+  readonly maxCarried: number
+  /** Records looked at in one slice of a session that is behind; at least two, one to be found and one to be given. */
+  readonly lookPerSlice: number
+}
+
+/** What stands in the configuration's `limits`. */
+export const sessionSettings = {
+  maxSubscriptions: setting(whole(1, 1_000_000), 1000, 'subscriptions of one session'),
+}
+
+export const sessionLimits: SessionLimits = {
+  ...defaultsOf(sessionSettings),
+  maxTokenPartitions: 128,
+  maxErrors: 32,
+  maxWaitingFrames: 4096,
+  maxWaitingBytes: 4 << 20,
+  maxCarried: 16_384,
+  lookPerSlice: 128,
+}
+
+export interface ReadBackOptions {
+  /** What one read asks the broker for, bytes. */
+  readonly chunkBytes: number
+  /** Chunks kept for others who need the same stretch. */
+  readonly chunks: number
+  /** Reads under way at once. */
+  readonly concurrency: number
+  /** Bytes of keys and values that are read in a second, by all; 0 or absent = no limit. */
+  readonly bytesPerSecond?: number
+  /** Records older than this are not read back, ms; 0 or absent = no limit. */
+  readonly maxAgeMs?: number
+  /** Bytes of log that one session may have read back in all; 0 or absent = no limit. */
+  readonly maxBytesPerSession?: number
+}
+
+export const readBackSection = section('how what left the window is read from the broker', {
+  chunkBytes: setting(whole(65_536, 64 << 20), 1 << 20, 'one read of the broker'),
+  cacheMiB: setting(whole(1, 65_536), 64, 'chunks kept for others who need them, MiB'),
+  concurrency: setting(whole(1, 256), 4, 'reads at once'),
+  bytesPerSecond: setting(
+    whole(0, 2 ** 40),
+    64 << 20,
+    'keys and values read in a second, for all clients; 0: no limit',
+  ),
+  maxAgeMs: setting(whole(0, 2 ** 42), 0, 'older records that left memory are a `gap budget`; 0: no limit'),
+  maxBytesPerSession: setting(
+    whole(0, 2 ** 46),
+    0,
+    'log read back for one session; what lies further back is a `gap budget`; 0: no limit',
+  ),
+})
+
+export const readBackDefaults = readBackSection.default
