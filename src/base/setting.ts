@@ -79,7 +79,11 @@ export const required = <T>(form: Form<T>, about = ''): Setting<T> => {
 }
 
 /** Settings under one name of the file. */
-export const section = <T>(about: string, settings: Settings<T>, problems?: (values: NoInfer<T>) => readonly Problem[]): Setting<T> => {
+export const section = <T>(
+  about: string,
+  settings: Settings<T>,
+  problems?: (values: NoInfer<T>) => readonly Problem[],
+): Setting<T> => {
   const all = { form: group(settings), about, default: defaultsOf(settings), written: {} }
   return problems === undefined ? all : { ...all, problems }
 }
