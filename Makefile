@@ -52,9 +52,9 @@ unit:
 
 simulate: install ## histories of a whole cluster on virtual time, held against the promises: make simulate SEEDS=1-100000
 	@$(RUN) scripts/simulate.ts --seeds $(SEEDS) --failed --fresh $(FRESH)
-	@$(RUN) scripts/simulate.ts --source jetstream --seeds $(WIRE)
-	@$(RUN) scripts/simulate.ts --source kafka --seeds $(WIRE)
-	@$(RUN) scripts/simulate.ts --source embedded --seeds $(WIRE)
+	@$(RUN) scripts/simulate.ts --source jetstream --seeds $(WIRE) --failed
+	@$(RUN) scripts/simulate.ts --source kafka --seeds $(WIRE) --failed
+	@$(RUN) scripts/simulate.ts --source embedded --seeds $(WIRE) --failed
 
 fresh: install ## the simulated histories that `make test` draws anew for the code as it lies here: run it before a commit
 	@$(RUN) scripts/simulate.ts --fresh $(FRESH)

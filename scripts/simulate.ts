@@ -21,7 +21,7 @@ Histories of a whole cluster on virtual time, each drawn from a seed and held ag
 
   --seeds FROM-TO  the seeds to run (1-2000, unless --fresh is given)
   --fresh N        N more seeds, which follow from the contents of src and test
-  --failed         also the seeds that broke a promise once (test/simulation/failed-seeds.ts)
+  --failed         also the seeds of that source that broke a promise once (test/simulation/failed-seeds.ts)
   --seed N         one seed; a failure is reduced to the least plan that shows it
   --story          with --seed: everything that happens
   --source NAME    what stands behind the gateways: ${Object.keys(sourceKinds).join(', ')} (model)
@@ -205,7 +205,7 @@ async function main(): Promise<number> {
   if (values.seed !== undefined) return (await replay(wholeNumber('--seed', values.seed, 0), histories, story)) ? 0 : 1
   const fresh = drawn(wholeNumber('--fresh', values.fresh, 0))
   const fixed = values.seeds ?? (values.fresh === '0' ? '1-2000' : undefined)
-  const failedOnce = values.failed ? failedSeeds.map(([seed]) => seed) : []
+  const failedOnce = values.failed ? failedSeeds[histories.source].map(([seed]) => seed) : []
   const seeds = [...(fixed === undefined ? [] : seedsOf(range(fixed))), ...failedOnce, ...fresh]
   const share = { seeds, digests: values.digest, countsExcuses: values.excuses, ...histories }
   const failed = await campaign(share, Math.min(jobs, seeds.length))

@@ -140,7 +140,7 @@ export class Replay {
     for (const wish of wishes) overheard.asks(this.#wish(wish), this.#witnesses[wish[1]]!, wishes.length === 1)
     const startedMs = starts[gateway]!.findLast((atMs) => atMs <= this.#nowMs) ?? 0
     // Nobody noted how far it had read: so nothing is excused by that.
-    overheard.reached({ startedMs, head: () => Number.POSITIVE_INFINITY })
+    overheard.reached({ sinceMs: () => startedMs, head: () => Number.POSITIVE_INFINITY })
   }
 
   #given(subscription: number, partition: number, offset: number, after: string, digest: number, token: string): void {

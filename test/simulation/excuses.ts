@@ -75,6 +75,11 @@ export class Stood {
     this.#steps.set(place, steps)
   }
 
+  /** It stood right there, in a history before that one. */
+  wasAt(place: string, epoch: number, offset: number): boolean {
+    return this.#steps.get(place)?.some((each) => each.epoch < epoch && each.offset === offset) ?? false
+  }
+
   /** It was told that it stands in that history, or a later one, at `offset` or below. */
   wasIn(place: string, epoch: number, offset: number): boolean {
     return this.#steps.get(place)?.some((each) => each.epoch >= epoch && each.offset <= offset) ?? false
@@ -144,16 +149,23 @@ export const excuses = {
 
   'in the wrong partition': ({ record, truth }) => truth.misplaced(record),
 
-  /** On Kafka, `retention` is all that a gateway is told of what was rewritten and is gone before it came to read it. */
+  /**
+   * On Kafka, `retention` is all that a gateway is told of what was rewritten and is gone before it came to read it, and nothing where the log
+   * begins right where it stands.
+   */
   'rewritten, and gone before it was read': (each) => {
     const { record, place, subscriber, truth } = each
     if (!truth.broker.forgetsRewrites) return false
-    const { rewrites } = truth.broker.incarnations[record.incarnation]!.logs[record.partition]!
+    const { rewrites, beginnings } = truth.broker.incarnations[record.incarnation]!.logs[record.partition]!
+    const { stood } = subscriber
     return rewrites.some(({ epoch, from }) => {
       if (epoch > record.epoch || from > record.offset) return false
-      return aGap(each, 'retention', (gap) => {
-        const isAhead = isHere(each, gap) && gap.from > record.offset && wasGone(each, gap)
-        return isAhead && !subscriber.stood.wasIn(place, epoch, gap.from)
+      const isOlder = (offset: number) => offset > record.offset && !stood.wasIn(place, epoch, offset)
+      if (aGap(each, 'retention', (gap) => isHere(each, gap) && isOlder(gap.from) && wasGone(each, gap))) return true
+      return beginnings.some(({ first, atMs }) => {
+        return (
+          record.gone === 'retention' && atMs >= record.goneMs && isOlder(first) && stood.wasAt(place, epoch, first)
+        )
       })
     })
   },

@@ -1,5 +1,9 @@
-/** Seeds of small histories that broke a promise once, with what each of them showed. */
-export const failedSeeds: readonly (readonly [seed: number, showed: string])[] = [
+import type { SourceKind } from './simulated-source.ts'
+
+type FailedSeed = readonly [seed: number, showed: string]
+
+/** Seeds of small histories over the model of the contract that broke a promise once, with what each of them showed. */
+const overModel: readonly FailedSeed[] = [
   [5_001_689, 'a gateway that has not heard of a rewrite names a position of the older history to those who share it'],
   [5_006_713, 'a stream is created again with other partitions, and a position in one of them is only carried along'],
   [5_008_012, 'a subject comes back to a partition whose log ends below the position that its client has there'],
@@ -31,3 +35,20 @@ export const failedSeeds: readonly (readonly [seed: number, showed: string])[] =
   [9_500_288, 'an empty answer to a long-poll is taken for a live one, while the last events are on their way'],
   [4_000_064, 'polls of a second each, whose position is beyond the end of the log: none lasts until that is certain'],
 ]
+
+/** The seeds of each source. */
+export const failedSeeds: Readonly<Record<SourceKind, readonly FailedSeed[]>> = {
+  model: overModel,
+  jetstream: [
+    [20_403, 'a token is judged where retention took the place in which the logs part: the gap goes on behind it'],
+  ],
+  kafka: [
+    [20_110, 'retention takes all of a newer history up to where a tail stands in the older one'],
+    [20_244, 'a gateway lets clients in while its stream is not there yet, and the log is rewritten meanwhile'],
+    [20_317, 'offsets without records lie before a batch that the broker refuses to read'],
+    [20_394, 'a gateway reads back by age what a former leader has, which is older than what was written since'],
+  ],
+  embedded: [
+    [20_044, 'a damaged block that retention is past may reach up to the head, the block behind it being gone'],
+  ],
+}

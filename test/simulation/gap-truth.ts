@@ -105,7 +105,7 @@ const judges: Readonly<Record<GapReason, Judge>> = {
   retention: retentionFault,
   corrupt: ({ isRewritten, log, from, to }) => {
     const within = log.past.filter(({ offset }) => offset >= from && offset <= to)
-    const isDamaged = within.some(isUnreadable) || (within.length === 0 && isBehindDamage(log, from))
+    const isDamaged = within.some(isUnreadable) || (within.length === 0 && isBesideDamage(log, from, to))
     const whole = within.find((record) => !isUnreadable(record) && record.gone === undefined)
     if (isRewritten || (isDamaged && whole === undefined)) return undefined
     return whole === undefined ? 'nothing was damaged there' : `${shown(whole)} is not damaged`
@@ -120,14 +120,14 @@ const judges: Readonly<Record<GapReason, Judge>> = {
   collapsed: droppedFault,
 }
 
-/** Documented: where a damaged batch does not say its length, it counts up to the next one, and offsets without records may lie between. */
-function isBehindDamage({ past }: PartitionLog, offset: number): boolean {
-  const below = past.filter((record) => record.offset < offset && record.gone !== 'rewritten')
-  const last = below.reduce<LogRecord | undefined>(
-    (a, b) => (a !== undefined && a.offset > b.offset ? a : b),
-    undefined,
-  )
-  return last !== undefined && isUnreadable(last)
+/**
+ * Documented: where a damaged batch does not say its length, it counts up to the next one, and offsets without records may lie between. One
+ * that a broker refuses to read does not say either where it begins.
+ */
+function isBesideDamage({ past }: PartitionLog, from: number, to: number): boolean {
+  const there = past.filter(({ gone }) => gone !== 'rewritten').sort((a, b) => a.offset - b.offset)
+  const beside = [there.findLast(({ offset }) => offset < from), there.find(({ offset }) => offset > to)]
+  return beside.some((record) => record !== undefined && isUnreadable(record))
 }
 
 function retentionFault({ truth, kept, log, from, to }: Case): string | undefined {
@@ -209,11 +209,16 @@ function budgetFault(told: Case): string | undefined {
   return faults.includes(undefined) ? undefined : (faults[0] ?? 'it is for nobody')
 }
 
-/** Documented: what is older than a gateway reads back. */
-function isTooOld({ gateway, kept }: Case): boolean {
+/** Documented: what is older than a gateway reads back, in the log as it is or as it was before a rewrite that the gateway has not heard of. */
+function isTooOld({ gateway, theirs, kept, log, to, nowMs }: Case): boolean {
   const { maxAgeMs = 0, clockMs } = gateway ?? {}
   const least = (clockMs?.().most ?? Number.POSITIVE_INFINITY) + 1 - maxAgeMs
-  return maxAgeMs > 0 && kept.every(({ timeMs }) => timeMs < least)
+  const areOld = (records: readonly LogRecord[]) => records.every(({ timeMs }) => timeMs < least)
+  if (maxAgeMs === 0 || areOld(kept)) return maxAgeMs > 0
+  return log.rewrites.some(({ epoch, from, atMs }) => {
+    if (from > to || atMs < nowMs - unheardMs) return false
+    return areOld(theirs.filter((record) => record.gone !== 'retention' && log.inLineage(record, epoch - 1)))
+  })
 }
 
 /** How long a gateway may have what was there before a rewrite: its consumer was silent, or its broker away, virtual ms. */

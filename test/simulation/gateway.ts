@@ -18,6 +18,7 @@ import type { Sessions } from '../../src/session/host.ts'
 import { Pump } from '../../src/session/pump.ts'
 import { Instruments } from '../../src/telemetry/instruments.ts'
 import type { Logger } from '../../src/telemetry/logger.ts'
+import { hashOf } from '../../src/wire/token.ts'
 import type { Connection, Request } from './connection.ts'
 import { type GatewaySize, maxEventBytes, servingSize } from './gateway-size.ts'
 import type { SimulatedCluster, SimulatedSource } from './simulated-source.ts'
@@ -54,6 +55,8 @@ export class SimGateway {
   readonly instruments = new Instruments()
   readonly size: GatewaySize
   readonly hashSeed: number
+  /** Since when it reads each stream, by the hash of its name. */
+  readonly sinceMs = new Map<number, number>()
   /** Clients are let in. */
   listening = false
   readonly #random: Random
@@ -72,6 +75,7 @@ export class SimGateway {
     this.#random = seededRandom(seed)
     this.process = time.process(name)
     this.source = cluster.open(this.process, seededRandom(seed + 1), size.batch)
+    this.#noteTails(time)
     const options: ServingOptions = {
       gateway: name,
       version: 'sim',
@@ -134,6 +138,17 @@ export class SimGateway {
     this.listening = false
     this.process.kill()
     void this.source.close()
+  }
+
+  /** A stream may be there long after clients are let in. */
+  #noteTails(time: VirtualTime): void {
+    const { source, sinceMs } = this
+    const tail = source.tail.bind(source)
+    source.tail = (stream, ...rest) => {
+      const nameHash = hashOf(stream.name)
+      if (!sinceMs.has(nameHash)) sinceMs.set(nameHash, time.nowMs)
+      return tail(stream, ...rest)
+    }
   }
 
   #makeEdge(onError: (message: string) => void): EdgeContext {

@@ -82,3 +82,31 @@ test('on Kafka, retention excuses what was rewritten and gone before it, of a po
     assert.equal(ledger.missing(), forgetsRewrites && epoch === 0 ? undefined : newer)
   }
 })
+
+test('on Kafka, nothing is told of what was rewritten and is gone where the log begins right where its reader stands', () => {
+  for (const stood of [3, 4, 5]) {
+    const { ledger, broker, log, write, stands } = subscribed(false)
+    broker.forgetsRewrites = true
+    log.skip(6, 1)
+    stands(stood, 0, 2)
+    log.rewrite(0, 5)
+    const newer = write(10)
+    log.skip(7, 11)
+    log.retain(4, 12)
+    assert.equal(ledger.missing(), stood === 4 ? undefined : newer)
+  }
+})
+
+test('what is gone of a newer history below the place where `rewritten` goes on counts as told', () => {
+  for (const next of [1, 2]) {
+    const { ledger, log, write } = subscribed(false)
+    log.skip(4, 1)
+    log.rewrite(0, 5)
+    log.skip(1, 6)
+    const newer = write(10)
+    log.retain(2, 12)
+    const { incarnation, before, partition } = repartitioned
+    ledger.gap({ incarnation, before, partition, from: 0, to: 3, next, reason: 'rewritten', atMs: 20 })
+    assert.equal(ledger.missing(), next === 2 ? undefined : newer)
+  }
+})

@@ -116,11 +116,14 @@ export class Ledger {
     return gaps.some((gap) => this.#tells(gap, record)) || this.#isExcused(record, gaps)
   }
 
-  #tells({ reason, incarnation, partition, from, to, atMs }: ToldGap, record: LogRecord): boolean {
+  #tells({ reason, incarnation, partition, from, to, next, atMs }: ToldGap, record: LogRecord): boolean {
     const isHere = partition === record.partition && from <= record.offset && to >= record.offset
     if (reason === 'recreated') return isHere && incarnation > record.incarnation
     if (incarnation !== record.incarnation) return false
     if (reason === 'repartitioned') return this.#truth.movedInto(record, partition, atMs)
+    // It goes on where the histories are known to agree, or where the log begins now: nothing below is given.
+    if (reason === 'rewritten')
+      return isHere && record.offset < next && record.gone === 'retention' && record.goneMs <= atMs
     return isHere && atMs >= record.seenMs && final.has(reason)
   }
 

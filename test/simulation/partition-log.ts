@@ -71,6 +71,8 @@ export class PartitionLog {
   /** All that it ever held, in the order of writing. */
   readonly past: LogRecord[] = []
   readonly rewrites: Rewrite[] = []
+  /** Where retention has let it begin, and when. */
+  readonly beginnings: { readonly first: number; readonly atMs: number }[] = []
   /** Transactions that have ended, in the order of their markers. */
   ended: Marker[] = []
   /** Aborted transactions whose markers a rewrite took and whose first records it left. */
@@ -147,6 +149,7 @@ export class PartitionLog {
     const spared = Math.min(first, this.head, ...[...this.pins].map(({ mostFirst }) => mostFirst))
     if (spared <= this.first) return
     this.first = spared
+    this.beginnings.push({ first: spared, atMs: nowMs })
     this.#drop(({ offset }) => offset < this.first, 'retention', nowMs)
     this.#changed(nowMs)
   }

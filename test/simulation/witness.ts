@@ -17,7 +17,8 @@ export interface Memory {
 
 /** What a gateway has to judge a token by, and what it may spend. What nobody noted is absent. */
 export interface GatewayKnowledge {
-  readonly startedMs: number
+  /** Since when it reads the log of that position; Infinity = it does not yet. */
+  sinceMs(position: Position): number
   /** How far it has read where the position is; Infinity where it does not read. */
   head(position: Position): number
   /** What it holds now of the partition of a stream; undefined where it does not read it. */
@@ -122,7 +123,7 @@ export class Witness implements Subscriber {
   }
 
   /** What was asked has reached a gateway that reads the log since then. */
-  reached({ startedMs, head }: GatewayKnowledge): void {
+  reached({ sinceMs, head }: GatewayKnowledge): void {
     for (const position of this.#presented) {
       const { partition, offset, generation } = position
       const log = this.#truth.broker.byLog(position)?.logs[partition]
@@ -135,7 +136,7 @@ export class Witness implements Subscriber {
         if (from >= offset || epoch <= known) continue
         // Times are compared with those of the records that are there; epochs are remembered.
         const isGone = this.#truth.broker.generations === 'times' && offset <= log.first
-        if (known >= 0 && atMs > startedMs && !isGone) continue
+        if (known >= 0 && atMs > sinceMs(position) && !isGone) continue
         this.unjudged.push({ place: placeOf(log.incarnation, partition), from, to: offset, epoch })
       }
     }

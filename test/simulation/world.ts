@@ -49,8 +49,6 @@ export class World implements Network {
   readonly connections = new Map<Process, Set<Connection>>()
   readonly reach = new Map<Process, Reach>()
   readonly #routing: RoutingTable
-  /** Since when they read their logs. */
-  readonly #readyMs = new Map<SimGateway, number>()
   readonly #browsers = new Map<number, { readonly browser: SimBrowser; readonly followed: Map<string, Followed> }>()
   #gatewaysMade = 0
   #clientsMade = 0
@@ -131,9 +129,7 @@ export class World implements Network {
     }
     const gateway = new SimGateway(name, surroundings)
     this.gateways.push(gateway)
-    gateway.process.after(0, () => {
-      void gateway.start().then(() => this.#readyMs.set(gateway, time.nowMs))
-    })
+    gateway.process.after(0, () => void gateway.start())
   }
 
   /** Ends it as a kill does, its host's where `isHost`; another one takes its place. */
@@ -222,7 +218,7 @@ export class World implements Network {
       gateway.partitions.find((each) => isSameLog(each, log) && each.partition === partition)?.window
     const head = (position: Position) => memory(position, position.partition)?.head ?? Number.POSITIVE_INFINITY
     return {
-      startedMs: this.#readyMs.get(gateway)!,
+      sinceMs: (position) => gateway.sinceMs.get(position.nameHash) ?? Number.POSITIVE_INFINITY,
       head,
       memory,
       maxBytesPerSession: this.plan.size.maxBytesPerSession,

@@ -230,7 +230,9 @@ export class DurableLog {
     const [oldest] = blocks
     if (oldest === undefined) return undefined
     const { end, lastMs, isDamaged } = written.find(({ base }) => base === oldest.base)!
-    if (end <= log.first) return `block ${oldest.base} is left below ${log.first}`
+    // One that is damaged does not say where it ends: it may reach up to the next that is there.
+    const mayEnd = isDamaged ? (blocks[1]?.base ?? log.end) : end
+    if (mayEnd <= log.first) return `block ${oldest.base} is left below ${log.first}`
     const bytes = blocks.reduce((sum, each) => sum + each.bytes.length, 0)
     if (bytes > retentionBytes && blocks.length > 1) return `${bytes} bytes are left of ${retentionBytes}`
     const bounds = boundsOf(image, this.#id, log.partition)
