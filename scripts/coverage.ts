@@ -5,7 +5,7 @@ import { join, relative } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { Executed, type ScriptCoverage } from './coverage/executed.ts'
+import { Executed, type ScriptCoverage } from '../test/coverage/executed.ts'
 import { runScript, UsageError } from './usage.ts'
 
 const usage = `

@@ -5,9 +5,9 @@
  */
 import { kafkaAvailable } from '../test/brokers/kafka.ts'
 import { natsAvailable } from '../test/brokers/nats.ts'
-import { type Options, optionsOf } from './faults/options.ts'
-import { isFlawless, render, reportOf } from './faults/report.ts'
-import { type Outcome, run } from './faults/run.ts'
+import { type Options, optionsOf } from '../test/faults/options.ts'
+import { isFlawless, render, reportOf } from '../test/faults/report.ts'
+import { type Outcome, run } from '../test/faults/run.ts'
 
 /** Of the faults, where both brokers are wanted: Kafka has more ways to fail. */
 const kafkaShare = 0.7

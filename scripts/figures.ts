@@ -4,14 +4,14 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { describeHost, maxDescriptors } from '../src/bench/process/host.ts'
-import type { Transport } from './figures/clients.ts'
-import { type Measured, measure, type Run } from './figures/delivery.ts'
-import { measureFirstMessage } from './figures/first-message.ts'
-import { measureIdle } from './figures/idle.ts'
-import { type Form, type Options, optionsOf, type Part } from './figures/options.ts'
-import { costRow, faults, intakeRow, intakeUs, latencyRow } from './figures/rows.ts'
-import { type BrokerKind, brokerKinds, Site } from './figures/site.ts'
-import { type Row, render, type Table } from './figures/table.ts'
+import type { Transport } from '../test/figures/clients.ts'
+import { type Measured, measure, type Run } from '../test/figures/delivery.ts'
+import { measureFirstMessage } from '../test/figures/first-message.ts'
+import { measureIdle } from '../test/figures/idle.ts'
+import { type Form, type Options, optionsOf, type Part } from '../test/figures/options.ts'
+import { costRow, faults, intakeRow, intakeUs, latencyRow } from '../test/figures/rows.ts'
+import { type BrokerKind, brokerKinds, Site } from '../test/figures/site.ts'
+import { type Row, render, type Table } from '../test/figures/table.ts'
 
 /** Events a second of the runs; unicast's is also that of the intake that is taken off its CPU. */
 const rates = { unicast: 5000, broadcast: 10, poll: 2, intake: 20_000 } as const

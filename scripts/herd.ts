@@ -5,11 +5,11 @@
 import { mkdirSync } from 'node:fs'
 import type { GatewayConfig } from '../src/bench/carillon/gateway.ts'
 import { describeHost, maxDescriptors } from '../src/bench/process/host.ts'
-import { Site } from './figures/site.ts'
-import { type Row, render, type Table } from './figures/table.ts'
-import { measureCost } from './herd/cost.ts'
-import { type Options, optionsOf, type Part } from './herd/options.ts'
-import { type Herd, type Latency, measureHerd } from './herd/run.ts'
+import { Site } from '../test/figures/site.ts'
+import { type Row, render, type Table } from '../test/figures/table.ts'
+import { measureCost } from '../test/herd/cost.ts'
+import { type Options, optionsOf, type Part } from '../test/herd/options.ts'
+import { type Herd, type Latency, measureHerd } from '../test/herd/run.ts'
 
 /** Descriptors that the gateway needs beside its connections. */
 const spareDescriptors = 500

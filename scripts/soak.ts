@@ -7,12 +7,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Gateway } from '../src/bench/carillon/gateway.ts'
 import { Child } from '../src/bench/process/child.ts'
 import { cpuOf, describeHost } from '../src/bench/process/host.ts'
-import type { PublishHandlers } from './figures/publish.ts'
-import { Site } from './figures/site.ts'
-import type { LoadHandlers } from './soak/load.ts'
-import { type Options, optionsOf } from './soak/options.ts'
-import { csv, type Outcome, problems, progressText, reportText, trends } from './soak/report.ts'
-import { type Sample, sample } from './soak/sample.ts'
+import type { PublishHandlers } from '../test/figures/publish.ts'
+import { Site } from '../test/figures/site.ts'
+import type { LoadHandlers } from '../test/soak/load.ts'
+import { type Options, optionsOf } from '../test/soak/options.ts'
+import { csv, type Outcome, problems, progressText, reportText, trends } from '../test/soak/report.ts'
+import { type Sample, sample } from '../test/soak/sample.ts'
 
 /** 100 ports from here on. */
 const firstPort = 20_600
@@ -48,8 +48,8 @@ class Soak {
     const { broker, rate, clients, churn } = this.#options
     const config = { window: windowOf(this.#options), ...smallBuffers }
     const gateway = await this.#site.gateway(broker, 'soak', true, config, true)
-    const load = new Child<LoadHandlers>(new URL('./soak/load.ts', import.meta.url))
-    const publisher = new Child<PublishHandlers>(new URL('./figures/publish.ts', import.meta.url))
+    const load = new Child<LoadHandlers>(new URL('../test/soak/load.ts', import.meta.url))
+    const publisher = new Child<PublishHandlers>(new URL('../test/figures/publish.ts', import.meta.url))
     try {
       const silentSeconds = Math.min(180, (this.#options.minutes * 60) / 5)
       const all = { slowShare, silent, silentSeconds, nuisances, clients, churn }

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Arrivals, arrivalsPerTurn as limits } from '../../src/edge/arrivals.ts'
 import type { Connection } from '../../src/edge/listener.ts'
-import { RawClient, until, withEdge } from './harness.ts'
+import { RawClient } from '../support/http.ts'
+import { until, withEdge } from './harness.ts'
 
 const arrivalsPerTurn = limits.plain
 

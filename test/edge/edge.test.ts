@@ -10,7 +10,8 @@ import tls from 'node:tls'
 import { WebSocket } from 'ws'
 import { type CarillonError, errors } from '../../src/base/errors.ts'
 import { ManualClock } from '../model/clock.ts'
-import { ask, RawClient, until, withEdge } from './harness.ts'
+import { ask, RawClient } from '../support/http.ts'
+import { until, withEdge } from './harness.ts'
 
 test('an unknown path is told which there are', async (t) => {
   const { port, edge } = await withEdge(t)

@@ -3,7 +3,8 @@ import http from 'node:http'
 import { test } from 'node:test'
 import { CarillonError } from '../../src/base/errors.ts'
 import { ManualClock } from '../model/clock.ts'
-import { ask, postJson, RawClient, until, withEdge } from './harness.ts'
+import { ask, postJson, RawClient } from '../support/http.ts'
+import { until, withEdge } from './harness.ts'
 
 test('without a position a poll answers at once with the one to go on from', async (t) => {
   const { port, sessions } = await withEdge(t)

@@ -3,7 +3,8 @@ import { type TestContext, test } from 'node:test'
 import { EventSource } from 'eventsource'
 import { CarillonError } from '../../src/base/errors.ts'
 import { ManualClock } from '../model/clock.ts'
-import { ask, type Harness, RawClient, until, withEdge } from './harness.ts'
+import { ask, RawClient } from '../support/http.ts'
+import { type Harness, until, withEdge } from './harness.ts'
 
 interface Client {
   readonly source: EventSource

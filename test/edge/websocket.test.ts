@@ -4,7 +4,8 @@ import { WebSocket } from 'ws'
 import { CarillonError } from '../../src/base/errors.ts'
 import { encodeClientFrame } from '../../src/wire/proto.ts'
 import { ManualClock } from '../model/clock.ts'
-import { ask, type Harness, RawClient, until, withEdge } from './harness.ts'
+import { ask, RawClient } from '../support/http.ts'
+import { type Harness, until, withEdge } from './harness.ts'
 
 interface Client {
   readonly ws: WebSocket

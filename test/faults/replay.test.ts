@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { LogTruth } from '../../scripts/faults/log-truth.ts'
-import type { Person } from '../../scripts/faults/people.ts'
-import { type Lived, Replay } from '../../scripts/faults/replay.ts'
-import { digestOf, type Line } from '../../scripts/faults/story.ts'
 import type { Chunk, Source, StreamInfo } from '../../src/source/source.ts'
 import { encodeEvent } from '../../src/wire/envelope.ts'
 import { type Event, makeEvent } from '../../src/wire/frames.ts'
 import { encodePosition, logOf } from '../../src/wire/token.ts'
+import { LogTruth } from './log-truth.ts'
+import type { Person } from './people.ts'
+import { type Lived, Replay } from './replay.ts'
+import { digestOf, type Line } from './story.ts'
 
 /** The judge of a run of real faults: that it sees what a client was not given, and what it was given twice. */
 

@@ -8,7 +8,10 @@ import { after, afterEach, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { WebSocket } from 'ws'
 import { decodeToken, encodePosition, logOf } from '../../src/wire/token.ts'
-import { ask, postJson, RawClient, until } from '../edge/harness.ts'
+import { ask, postJson, RawClient } from '../support/http.ts'
+import { until } from '../support/until.ts'
+
+const patienceMs = 30_000
 
 /** Whatever one client sends, a witness on another connection gets each of its events, once and in order. */
 
@@ -71,7 +74,7 @@ class Client {
 
   static async connected(): Promise<Client> {
     const client = new Client()
-    await until('the welcome is there', () => client.frames.length === 1)
+    await until('the welcome is there', patienceMs, () => client.frames.length === 1)
     return client
   }
 
@@ -80,8 +83,8 @@ class Client {
   }
 
   /** The first frame of a kind that comes after those that are there, or is among them. */
-  async frame(kind: string, withinMs?: number): Promise<Frame> {
-    await until(`a ${kind} frame is there`, () => this.frames.some((frame) => kind in frame), withinMs)
+  async frame(kind: string, withinMs = patienceMs): Promise<Frame> {
+    await until(`a ${kind} frame is there`, withinMs, () => this.frames.some((frame) => kind in frame))
     return this.frames.find((frame) => kind in frame)[kind]
   }
 
@@ -89,7 +92,7 @@ class Client {
   async refusal(frame: unknown): Promise<string> {
     const before = this.frames.length
     this.send(frame)
-    await until('it is answered', () => this.frames.length > before)
+    await until('it is answered', patienceMs, () => this.frames.length > before)
     return this.frames.at(-1).error?.code ?? JSON.stringify(this.frames.at(-1))
   }
 }
@@ -116,7 +119,7 @@ class Witness {
   async undisturbed(): Promise<void> {
     const answer = await postJson(port, '/v1/publish', { subject: 'witness.events', data: { n: this.#published++ } })
     assert.equal(answer.status, 200, answer.text)
-    await until('the witness has its event', () => this.numbers.length === this.#published)
+    await until('the witness has its event', patienceMs, () => this.numbers.length === this.#published)
     assert.deepEqual(
       this.numbers,
       Array.from({ length: this.#published }, (_, n) => n),
@@ -171,7 +174,7 @@ test('unknown and malformed frames and wrong types are refused as bad_frame, one
 test('a client that goes on sending nonsense is sent away for good', async () => {
   const client = await Client.connected()
   for (let i = 0; i < 100; i++) client.send('nonsense')
-  await until('it is closed', () => client.closed !== undefined)
+  await until('it is closed', patienceMs, () => client.closed !== undefined)
   assert.deepEqual(client.closed, { code: 3500, reason: 'too_many_errors' })
 })
 
@@ -204,7 +207,7 @@ test('subscriptions beyond the limit are refused, the others stay', async () => 
   const client = await Client.connected()
   const { maxSubscriptions } = client.frames[0].welcome.limits
   for (let ref = 1; ref <= maxSubscriptions; ref++) client.send({ subscribe: { ref, subject: `many.${ref}` } })
-  await until('the last is live', () => client.frames.some(({ live }) => live?.ref === maxSubscriptions), 10_000)
+  await until('the last is live', 10_000, () => client.frames.some(({ live }) => live?.ref === maxSubscriptions))
   assert.equal(
     await client.refusal({ subscribe: { ref: maxSubscriptions + 1, subject: 'many.more' } }),
     'too_many_subscriptions',
@@ -221,13 +224,13 @@ test('frames and bodies over the limit: 1009 after an error frame, 413', async (
   const client = await Client.connected()
   const { maxFrameBytes, maxEventBytes } = client.frames[0].welcome.limits
   client.send('x'.repeat(maxFrameBytes + 1))
-  await until('it is closed', () => client.closed !== undefined)
+  await until('it is closed', patienceMs, () => client.closed !== undefined)
   assert.deepEqual(client.closed, { code: 1009, reason: 'frame_too_large' })
   assert.equal(client.frames.at(-1).error.code, 'frame_too_large')
   // Far beyond, uWebSockets.js ends the connection by itself.
   const flood = await Client.connected()
   flood.send('x'.repeat(32 * 1024 * 1024))
-  await until('it is closed', () => flood.closed !== undefined)
+  await until('it is closed', patienceMs, () => flood.closed !== undefined)
   const event = await postJson(port, '/v1/publish', { subject: 'big', text: 'x'.repeat(maxEventBytes + 1) })
   assert.deepEqual([event.status, event.json.error.code], [413, 'event_too_large'])
   const body = await postJson(port, '/v1/publish', { subject: 'big', text: 'x'.repeat(32 * 1024 * 1024) }).catch(
@@ -240,7 +243,7 @@ test('bytes that are not UTF-8 are refused wherever they come', async () => {
   const raw = await rawUpgrade()
   const payload = Buffer.from([0x22, 0xc3, 0x28, 0x22])
   raw.socket.write(Buffer.concat([Buffer.from([0x81, 0x80 | payload.length, 0, 0, 0, 0]), payload]))
-  await until('the text frame ended its connection', () => raw.closed)
+  await until('the text frame ended its connection', patienceMs, () => raw.closed)
   const headers = { 'Content-Type': 'application/json' }
   const body = Buffer.concat([Buffer.from('{"subject":"a","text":"'), Buffer.from([0xff]), Buffer.from('"}')])
   const published = await ask(port, '/v1/publish', { method: 'POST', headers, body })
@@ -329,7 +332,7 @@ test('silent, slow and half-open connections are closed in their time', async ()
   const events = setInterval(() => void witness.undisturbed(), 1000)
   const started = performance.now()
   const clients = { silent, half, dripping, body, halfOpen }
-  await until('all are closed', () => Object.values(clients).every(({ closed }) => closed), 30_000).finally(() => {
+  await until('all are closed', 30_000, () => Object.values(clients).every(({ closed }) => closed)).finally(() => {
     for (const timer of [drip, slowBody, events]) clearInterval(timer)
     const open = Object.entries(clients).filter(([, { closed }]) => !closed)
     assert.deepEqual(
@@ -372,7 +375,7 @@ async function rawUpgrade(): Promise<RawClient> {
     'Sec-WebSocket-Version: 13',
   ]
   raw.send(...head, 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', '', '')
-  await until('it is upgraded', () => raw.text.includes('welcome'))
+  await until('it is upgraded', patienceMs, () => raw.text.includes('welcome'))
   return raw
 }
 

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { openEmbedded } from '../../src/source/embedded/open.ts'
 import type { Source, StreamInfo } from '../../src/source/source.ts'
-import { TailCollector, until } from '../source/collector.ts'
+import { TailCollector } from '../source/collector.ts'
+import { until } from '../support/until.ts'
 
 const patienceMs = 10_000
 const mountable = process.platform === 'linux' && process.getuid?.() === 0

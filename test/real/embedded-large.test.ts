@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { ask } from '../edge/harness.ts'
-import { GatewayProcess } from './support/gateway-process.ts'
+import { GatewayProcess } from '../support/gateway-process.ts'
+import { ask } from '../support/http.ts'
 import { Run } from './support/run.ts'
 
 /** Events over a mebibyte, which is where Kafka's own default and ours end. */

@@ -2,9 +2,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { kafkaAvailable } from '../brokers/kafka.ts'
-import { until } from '../source/collector.ts'
+import { type GatewayProcess, patienceMs } from '../support/gateway-process.ts'
+import { until } from '../support/until.ts'
 import { gatewayFacts, siteStreams } from './support/gateway-facts.ts'
-import { type GatewayProcess, patienceMs } from './support/gateway-process.ts'
 import { KafkaSite } from './support/kafka-site.ts'
 import {
   type Events,

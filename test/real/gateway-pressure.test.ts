@@ -8,9 +8,9 @@ import { after, before, describe, type TestContext, test } from 'node:test'
 import { WebSocket } from 'ws'
 import { SseParser } from '../../src/wire/sse-parser.ts'
 import { kafkaAvailable } from '../brokers/kafka.ts'
-import { until } from '../source/collector.ts'
+import { GatewayProcess, patienceMs } from '../support/gateway-process.ts'
+import { until } from '../support/until.ts'
 import { closeAll, connect, connectAll, haveEvents, transports } from './support/clients.ts'
-import { GatewayProcess, patienceMs } from './support/gateway-process.ts'
 import { KafkaSite } from './support/kafka-site.ts'
 
 /** Clients that do not read and disks that are full: a bounded matter for the gateway, and nobody else's. */

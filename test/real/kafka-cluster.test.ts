@@ -9,7 +9,8 @@ import type { Source, StreamInfo, Tail } from '../../src/source/source.ts'
 import { type KafkaCluster, kafkaAvailable, startKafka } from '../brokers/kafka.ts'
 import { administer } from '../brokers/kafka-admin.ts'
 import { runKafkaTool } from '../brokers/kafka-java.ts'
-import { TailCollector, until } from '../source/collector.ts'
+import { TailCollector } from '../source/collector.ts'
+import { until } from '../support/until.ts'
 
 const skip = kafkaAvailable()
 const patienceMs = 40_000

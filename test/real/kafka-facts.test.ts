@@ -8,7 +8,8 @@ import type { OutRecord, Source, StreamInfo, Tail } from '../../src/source/sourc
 import { type KafkaCluster, kafkaAvailable, startKafka } from '../brokers/kafka.ts'
 import { administer, kafkaClient } from '../brokers/kafka-admin.ts'
 import { runKafkaTool } from '../brokers/kafka-java.ts'
-import { RangeCollector, TailCollector, until } from '../source/collector.ts'
+import { RangeCollector, TailCollector } from '../source/collector.ts'
+import { until } from '../support/until.ts'
 
 const skip = kafkaAvailable()
 const patienceMs = 20_000

@@ -24,9 +24,9 @@ import {
   type SecuredKafka,
   startSecuredKafka,
 } from '../brokers/kafka-secured.ts'
-import { until } from '../source/collector.ts'
+import { GatewayProcess, patienceMs } from '../support/gateway-process.ts'
+import { until } from '../support/until.ts'
 import { type Client, closeAll, connect, connectAll, haveEvents, isLive } from './support/clients.ts'
-import { GatewayProcess, patienceMs } from './support/gateway-process.ts'
 import { KafkaPublisher } from './support/publish.ts'
 import { Run } from './support/run.ts'
 

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
 import { codeBlocks, readPage, section } from '../docs/markdown.ts'
-import { until } from '../source/collector.ts'
-import { GatewayProcess, patienceMs } from './support/gateway-process.ts'
+import { GatewayProcess, patienceMs } from '../support/gateway-process.ts'
+import { until } from '../support/until.ts'
 import { Run } from './support/run.ts'
 
 /** The three clients of docs/protocol.md, run as they stand there but for the port and, where a test says so, the subject. */

@@ -12,7 +12,8 @@ import { openNats } from '../../src/source/jetstream/source.ts'
 import type { OutRecord, Source, StreamInfo, Tail } from '../../src/source/source.ts'
 import { type NatsServer, natsAvailable, startNats } from '../brokers/nats.ts'
 import { administerNats } from '../brokers/nats-admin.ts'
-import { TailCollector, until } from '../source/collector.ts'
+import { TailCollector } from '../source/collector.ts'
+import { until } from '../support/until.ts'
 
 /** What a real JetStream does to its readers and writers, beyond what every broker does (conformance.ts). */
 

@@ -10,7 +10,8 @@ import type { Source } from '../../src/source/source.ts'
 import { Authority, type Certificate, opensslMissing } from '../brokers/certificates.ts'
 import { type NatsServer, natsAvailable, startNats } from '../brokers/nats.ts'
 import { jwtAccount } from '../brokers/nats-jwt.ts'
-import { TailCollector, until } from '../source/collector.ts'
+import { TailCollector } from '../source/collector.ts'
+import { until } from '../support/until.ts'
 
 /** Each way in works with the right secret, and a wrong one is refused with a word on what to do; no message repeats a secret. */
 

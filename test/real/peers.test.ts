@@ -7,7 +7,7 @@ import type { Report } from '../../src/bench/report/report.ts'
 import { Stop } from '../../src/bench/stop.ts'
 import { bare, carillon, catalog } from '../peers/catalog.ts'
 import { PeerSite } from '../peers/site.ts'
-import { until } from '../source/collector.ts'
+import { until } from '../support/until.ts'
 import { TcpProxy } from './support/proxy.ts'
 
 /** Each peer that is measured is measured fairly: what was published reaches its clients, and what does not is seen. */

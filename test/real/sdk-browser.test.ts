@@ -9,7 +9,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core'
 import type * as sdk from '../../src/client/sdk.ts'
 import { chromiumMissing, startChromium } from '../brokers/chromium.ts'
 import { bundle } from '../client/bundle.ts'
-import { GatewayProcess } from './support/gateway-process.ts'
+import { GatewayProcess } from '../support/gateway-process.ts'
 
 /** The SDK as a page loads it, in a real browser. */
 

@@ -12,7 +12,7 @@ import { chromiumMissing, startChromium } from '../brokers/chromium.ts'
 import { bundle } from '../client/bundle.ts'
 import { until } from '../client/recorder.ts'
 import { blocks, samples } from '../docs/sdk-samples.ts'
-import { GatewayProcess } from './support/gateway-process.ts'
+import { GatewayProcess } from '../support/gateway-process.ts'
 
 /** The samples of docs/sdk.md do what they say. */
 

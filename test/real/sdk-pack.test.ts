@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { GatewayProcess } from './support/gateway-process.ts'
+import { GatewayProcess } from '../support/gateway-process.ts'
 
 /** The package as its users have it: packed, installed into an empty project, type-checked and run there. */
 

@@ -10,7 +10,7 @@ import type { ReceivedEvent } from '../../src/client/received.ts'
 import type { SubscribeOptions } from '../../src/client/subscription.ts'
 import { kafkaAvailable } from '../brokers/kafka.ts'
 import { until } from '../client/recorder.ts'
-import { GatewayProcess } from './support/gateway-process.ts'
+import { GatewayProcess } from '../support/gateway-process.ts'
 import { KafkaSite } from './support/kafka-site.ts'
 import { TcpProxy } from './support/proxy.ts'
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { LoadReport } from '../../scripts/soak/load.ts'
-import { csv, type Outcome, problems, reportText } from '../../scripts/soak/report.ts'
-import type { Sample } from '../../scripts/soak/sample.ts'
+import type { LoadReport } from './load.ts'
+import { csv, type Outcome, problems, reportText } from './report.ts'
+import type { Sample } from './sample.ts'
 
 const nothing = { events: 9, repeated: 0, disordered: 0, lost: 0, again: 0, refused: 0, refusal: '', waiting: 0 }
 const clients: LoadReport = {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Story, tally } from '../../scripts/soak/story.ts'
+import { Story, tally } from './story.ts'
 
 /** A follower of subject 0 in partition 0, each event's offset being its number. */
 function follower(fromFirst = true) {

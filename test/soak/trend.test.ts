@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { trend } from '../../scripts/soak/trend.ts'
 import { seededRandom } from '../../src/base/random.ts'
+import { trend } from './trend.ts'
 
 const random = seededRandom(3)
 

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { SourceRecord } from '../../src/log/record.ts'
 import type { Offsets, RangeSink, StreamInfo, TailSink, TailState } from '../../src/source/source.ts'
 
@@ -155,32 +154,5 @@ export class RangeCollector implements RangeSink {
 
   offsets(): number[] {
     return this.records.map((record) => record.offset)
-  }
-}
-
-const pollMs = 5
-
-/** Waits for a fact; fails with `what` when it is not one after `patienceMs`. Rejections count as "not yet". */
-export async function until<T>(
-  what: string,
-  patienceMs: number,
-  fact: () => T | Promise<T>,
-): Promise<Exclude<T, false | null | undefined>> {
-  const deadline = performance.now() + patienceMs
-  let failure: unknown
-  for (;;) {
-    try {
-      const value = await fact()
-      if (value !== false && value !== undefined && value !== null) {
-        return value as Exclude<T, false | null | undefined>
-      }
-      failure = undefined
-    } catch (error) {
-      failure = error
-    }
-    if (performance.now() > deadline) {
-      assert.fail(`after ${patienceMs} ms still not so: ${what}${failure === undefined ? '' : ` (${failure})`}`)
-    }
-    await delay(pollMs)
   }
 }

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { ErrorCode } from '../../src/base/errors.ts'
 import type { Ack, OutRecord, Source, StreamInfo, Tail } from '../../src/source/source.ts'
-import { RangeCollector, type SeenRecord, TailCollector, until } from './collector.ts'
+import { until } from '../support/until.ts'
+import { RangeCollector, type SeenRecord, TailCollector } from './collector.ts'
 
 /** What the suite needs of a broker beyond the Source contract. */
 export interface Harness {

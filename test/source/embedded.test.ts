@@ -11,7 +11,8 @@ import type { EmbeddedSource } from '../../src/source/embedded/source.ts'
 import { Store } from '../../src/source/embedded/store.ts'
 import type { Source, StreamInfo } from '../../src/source/source.ts'
 import { ManualClock } from '../model/clock.ts'
-import { RangeCollector, TailCollector, until } from './collector.ts'
+import { until } from '../support/until.ts'
+import { RangeCollector, TailCollector } from './collector.ts'
 import { conformance } from './conformance.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'carillon-embedded-'))

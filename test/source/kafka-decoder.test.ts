@@ -4,8 +4,8 @@ import fc from 'fast-check'
 import type { SourceRecord } from '../../src/log/record.ts'
 import { BatchDecoder } from '../../src/source/kafka/batch-decoder.ts'
 import type { AbortedTransaction } from '../../src/source/kafka/fetch-request.ts'
+import { type BatchSpec, batch, type RecordSpec, sealed, varint } from '../simulation/wire/kafka-batch.ts'
 import { type SeenRecord, seen } from './collector.ts'
-import { type BatchSpec, batch, type RecordSpec, sealed, varint } from './kafka-batch.ts'
 
 const maxBatchBytes = 1 << 20
 const trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'

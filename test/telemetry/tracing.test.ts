@@ -6,9 +6,11 @@ import { type Clock, systemClock } from '../../src/base/clock.ts'
 import { traceDefaults } from '../../src/telemetry/options.ts'
 import type { PublishSpan } from '../../src/telemetry/publish-traces.ts'
 import { Tracing } from '../../src/telemetry/tracing.ts'
-import { until } from '../edge/harness.ts'
 import { ManualClock } from '../model/clock.ts'
+import { until } from '../support/until.ts'
 import { traceId, traceparent } from './spans.ts'
+
+const patienceMs = 30_000
 
 /** A collector that takes batches as JSON; it may refuse them, or never answer. */
 class Collector {
@@ -73,7 +75,7 @@ test('a publishing goes on with a sampled context, is exported and is counted', 
   assert.notEqual(span.traceparent, traceparent)
   assert.equal(span.traceId, traceId)
   end(span, 42)
-  await until('the span is exported', () => counts.exported === 1)
+  await until('the span is exported', patienceMs, () => counts.exported === 1)
   const [sent] = collector.spans
   assert.equal(sent.name, 'send topic-of-events')
   assert.equal(sent.traceId, traceId)
@@ -111,11 +113,11 @@ test('a collector that refuses costs a count and a line, and what comes later is
   const { collector, endpoint, tracing, counts, logged } = await openTracing(t)
   collector.mode = 'refuses'
   end(tracing.publishes.begin())
-  await until('the span has failed', () => counts.failed === 1)
+  await until('the span has failed', patienceMs, () => counts.failed === 1)
   assert.match(logged[0]!, new RegExp(`^traces warn 1 span could not be exported to ${endpoint}: `))
   collector.mode = 'takes'
   end(tracing.publishes.begin())
-  await until('the next one is exported', () => counts.exported === 1)
+  await until('the next one is exported', patienceMs, () => counts.exported === 1)
   await tracing.close()
 })
 
@@ -125,10 +127,10 @@ test('spans beyond the queue are dropped and counted, those under way included i
   collector.mode = 'hangs'
   for (let i = 0; i < 20; i++) end(tracing.publishes.begin())
   assert.equal(counts.dropped, 12)
-  await until('the first batches have failed', () => counts.failed === 8)
+  await until('the first batches have failed', patienceMs, () => counts.failed === 8)
   collector.mode = 'takes'
   end(tracing.publishes.begin())
-  await until('there is room again', () => counts.exported === 1)
+  await until('there is room again', patienceMs, () => counts.exported === 1)
   assert.equal(counts.dropped, 12)
   await tracing.close()
 })

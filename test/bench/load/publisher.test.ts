@@ -3,7 +3,7 @@ import test from 'node:test'
 import { type Outgoing, Refusal, type Way } from '../../../src/bench/load/outgoing.ts'
 import { monotonicUs } from '../../../src/bench/load/payload.ts'
 import { Publisher } from '../../../src/bench/load/publisher.ts'
-import { until } from '../../source/collector.ts'
+import { until } from '../../support/until.ts'
 
 const options = { prefix: 'bench.test0.s', subjects: 3, spread: 'each-own', seed: 1, payloadBytes: 64 } as const
 

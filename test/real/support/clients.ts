@@ -3,8 +3,8 @@ import { WebSocket } from 'ws'
 import type { ServerFrame } from '../../../src/wire/frames.ts'
 import { decodeClientFrame, serverFrameFromJson } from '../../../src/wire/json.ts'
 import { decodeServerFrame, encodeClientFrame } from '../../../src/wire/proto.ts'
-import { until } from '../../source/collector.ts'
-import { patienceMs } from './gateway-process.ts'
+import { patienceMs } from '../../support/gateway-process.ts'
+import { until } from '../../support/until.ts'
 import { Place, type SeenError, Story } from './story.ts'
 
 /** What ordinary libraries see of a gateway: `ws`, `eventsource`, `fetch`. */

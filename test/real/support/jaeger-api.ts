@@ -1,4 +1,4 @@
-import { until } from '../../source/collector.ts'
+import { until } from '../../support/until.ts'
 
 /** A span as Jaeger shows it. */
 export interface SeenSpan {

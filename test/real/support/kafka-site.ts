@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type KafkaCluster, startKafka } from '../../brokers/kafka.ts'
 import { administer, kafkaClient } from '../../brokers/kafka-admin.ts'
-import { until } from '../../source/collector.ts'
-import { GatewayProcess, patienceMs } from './gateway-process.ts'
+import { GatewayProcess, patienceMs } from '../../support/gateway-process.ts'
+import { until } from '../../support/until.ts'
 import { KafkaPublisher } from './publish.ts'
 
 /** A stream of its own for the subjects below `NAME.`, in a topic of that name. */

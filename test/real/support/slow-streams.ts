@@ -4,9 +4,9 @@
  */
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { PublishHandlers } from '../../../scripts/figures/publish.ts'
-import { Site } from '../../../scripts/figures/site.ts'
 import { Child } from '../../../src/bench/process/child.ts'
+import type { PublishHandlers } from '../../figures/publish.ts'
+import { Site } from '../../figures/site.ts'
 
 const clients = 8
 const rate = 2000
@@ -54,7 +54,7 @@ const gateway = await site.gateway('embedded', 'slow', false, {
   limits,
   window: { windowMiB: 4, indexMiB: 2 },
 })
-const publisher = new Child<PublishHandlers>(new URL('../../../scripts/figures/publish.ts', import.meta.url))
+const publisher = new Child<PublishHandlers>(new URL('../../figures/publish.ts', import.meta.url))
 for (let i = 0; i < clients; i++) follow(gateway.port, i)
 await gateway.subscribed(clients)
 const { port, configFile } = gateway

@@ -1,8 +1,8 @@
 import { toCarillonError } from '../../../src/base/errors.ts'
 import { RoutingTable } from '../../../src/routing/table.ts'
 import type { Source, StreamInfo } from '../../../src/source/source.ts'
-import { until } from '../../source/collector.ts'
-import { patienceMs } from './gateway-process.ts'
+import { patienceMs } from '../../support/gateway-process.ts'
+import { until } from '../../support/until.ts'
 import { envelope } from './publish.ts'
 import { longestSilence } from './silence.ts'
 

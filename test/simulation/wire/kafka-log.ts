@@ -1,6 +1,6 @@
 import type { Random } from '../../../src/base/random.ts'
-import { type BatchSpec, batch } from '../../source/kafka-batch.ts'
 import type { EpochStart, LogRecord, Marker, PartitionLog } from '../partition-log.ts'
+import { type BatchSpec, batch } from './kafka-batch.ts'
 
 /** A record batch as it lies in the log. */
 interface StoredBatch {

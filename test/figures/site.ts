@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Gateway, type GatewayConfig } from '../../src/bench/carillon/gateway.ts'
-import { kafkaAvailable, startKafka } from '../../test/brokers/kafka.ts'
-import { natsAvailable, startNats } from '../../test/brokers/nats.ts'
+import { kafkaAvailable, startKafka } from '../brokers/kafka.ts'
+import { natsAvailable, startNats } from '../brokers/nats.ts'
 
 /** Ports of a site: gateways from the first on, nats-server and Kafka above. */
 const figuresPort = 19_700

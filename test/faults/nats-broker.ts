@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { openNats } from '../../src/source/jetstream/source.ts'
-import { type NatsServer, startNats } from '../../test/brokers/nats.ts'
+import { type NatsServer, startNats } from '../brokers/nats.ts'
 import { stream } from './people.ts'
 
 /** One nats-server with the family of streams on it. */

@@ -1,4 +1,4 @@
-import type { PromiseName } from '../../test/simulation/verdict.ts'
+import type { PromiseName } from '../simulation/verdict.ts'
 import type { Outcome } from './run.ts'
 
 /** One row of the table: all faults of a kind. */

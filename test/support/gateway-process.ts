@@ -4,10 +4,10 @@ import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Answer, ask, postJson } from '../../edge/harness.ts'
-import { until } from '../../source/collector.ts'
+import { type Answer, ask, postJson } from './http.ts'
+import { until } from './until.ts'
 
-export const carillon = fileURLToPath(new URL('../../../bin/carillon', import.meta.url))
+export const carillon = fileURLToPath(new URL('../../bin/carillon', import.meta.url))
 
 /** How long anything may take that is waited for, ms. */
 export const patienceMs = 20_000

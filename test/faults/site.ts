@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { openSource } from '../../src/source/open.ts'
 import type { Source } from '../../src/source/source.ts'
-import { GatewayProcess } from '../../test/real/support/gateway-process.ts'
+import { GatewayProcess } from '../support/gateway-process.ts'
 import { Child } from './child.ts'
 import { KafkaBrokers } from './kafka-brokers.ts'
 import { NatsBroker } from './nats-broker.ts'

@@ -4,7 +4,7 @@ import { RoutingTable } from '../../src/routing/table.ts'
 import type { Source, StreamInfo } from '../../src/source/source.ts'
 import { encodeEvent } from '../../src/wire/envelope.ts'
 import { type Event, makeEvent } from '../../src/wire/frames.ts'
-import { until } from '../../test/source/collector.ts'
+import { until } from '../support/until.ts'
 import { stream, subjects } from './people.ts'
 import { digestOf } from './story.ts'
 

@@ -1,7 +1,7 @@
-import { type KafkaCluster, startKafka } from '../../test/brokers/kafka.ts'
-import { administer } from '../../test/brokers/kafka-admin.ts'
-import { runKafkaTool } from '../../test/brokers/kafka-java.ts'
-import { until } from '../../test/source/collector.ts'
+import { type KafkaCluster, startKafka } from '../brokers/kafka.ts'
+import { administer } from '../brokers/kafka-admin.ts'
+import { runKafkaTool } from '../brokers/kafka-java.ts'
+import { until } from '../support/until.ts'
 import { stream } from './people.ts'
 
 const nodes = [1, 2, 3]

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { mutants } from '../mutants/all.ts'
+import { mutants } from './all.ts'
 
 const root = new URL('../../', import.meta.url)
 

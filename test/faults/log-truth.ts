@@ -3,9 +3,9 @@ import type { Source, StreamInfo } from '../../src/source/source.ts'
 import { decodeEvent } from '../../src/wire/envelope.ts'
 import type { Event } from '../../src/wire/frames.ts'
 import { decodeToken, isSameLog, logOf } from '../../src/wire/token.ts'
-import type { Growth, Incarnation } from '../../test/simulation/broker.ts'
-import { type LogRecord, PartitionLog } from '../../test/simulation/partition-log.ts'
-import { Truth } from '../../test/simulation/truth.ts'
+import type { Growth, Incarnation } from '../simulation/broker.ts'
+import { type LogRecord, PartitionLog } from '../simulation/partition-log.ts'
+import { Truth } from '../simulation/truth.ts'
 import { digestOf, type Line } from './story.ts'
 
 const chunkBytes = 4 * 1024 * 1024

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { Executed, type ScriptCoverage } from '../../scripts/coverage/executed.ts'
+import { Executed, type ScriptCoverage } from './executed.ts'
 
 const source = `const limit: number = Number(process.env.LIMIT)
 interface Unseen {

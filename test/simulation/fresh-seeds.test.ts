@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { freshSeeds } from '../../scripts/fresh-seeds.ts'
+import { freshSeeds } from './fresh-seeds.ts'
 
 /** A folder with one file each in `src` and `test`. */
 function tree(t: TestContext): string {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Random } from '../../src/base/random.ts'
-import { until } from '../../test/source/collector.ts'
+import { until } from '../support/until.ts'
 import type { KafkaBrokers } from './kafka-brokers.ts'
 import type { NatsBroker } from './nats-broker.ts'
 import type { Publisher } from './publisher.ts'

@@ -1,0 +1,77 @@
+import http from 'node:http'
+import net from 'node:net'
+
+export interface Answer {
+  readonly status: number
+  readonly headers: http.IncomingHttpHeaders
+  readonly text: string
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of any shape
+  readonly json: any
+}
+
+export interface Ask {
+  readonly method?: string
+  readonly headers?: http.OutgoingHttpHeaders
+  readonly body?: string | Uint8Array
+  readonly agent?: http.Agent
+}
+
+/** One HTTP request and its whole answer. */
+export function ask(
+  port: number,
+  path: string,
+  { method = 'GET', headers = {}, body, agent }: Ask = {},
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const options = { host: '127.0.0.1', port, path, method, headers, agent: agent ?? false }
+    const request = http.request(options, (response) => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('end', () => {
+        const text = Buffer.concat(chunks).toString()
+        const isJson = response.headers['content-type']?.startsWith('application/json')
+        resolve({
+          status: response.statusCode!,
+          headers: response.headers,
+          text,
+          json: isJson ? JSON.parse(text) : undefined,
+        })
+      })
+      response.on('error', reject)
+    })
+    request.on('error', reject)
+    request.end(body)
+  })
+}
+
+export function postJson(
+  port: number,
+  path: string,
+  body: unknown,
+  headers: http.OutgoingHttpHeaders = {},
+): Promise<Answer> {
+  const all = { 'Content-Type': 'application/json', ...headers }
+  return ask(port, path, { method: 'POST', headers: all, body: JSON.stringify(body) })
+}
+
+/** A socket that says what it is told, and keeps what it is answered. */
+export class RawClient {
+  readonly socket: net.Socket
+  text = ''
+  closed = false
+
+  constructor(port: number) {
+    this.socket = net.connect(port, '127.0.0.1')
+    this.socket.on('data', (chunk) => {
+      this.text += chunk.toString('latin1')
+    })
+    this.socket.on('close', () => {
+      this.closed = true
+    })
+    this.socket.on('error', () => {})
+  }
+
+  send(...lines: string[]): void {
+    this.socket.write(lines.join('\r\n'))
+  }
+}
