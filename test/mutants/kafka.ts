@@ -155,6 +155,13 @@ export const kafkaMutants: readonly Mutant[] = [
     by: { source: 'kafka' },
   },
   {
+    name: 'that what was read again is through is no news',
+    file: 'source/kafka/cursor.ts',
+    from: 'this.toldNext = -1\n    // What retention',
+    to: '// What retention',
+    by: { unit: 'test/source/kafka-wire.test.ts' },
+  },
+  {
     name: 'a topic that once counted as deleted is never followed again',
     file: 'source/kafka/tail.ts',
     from: 'if (nodes.length >= Math.min(returnedAnswers, brokers.length)) return true',

@@ -46,6 +46,7 @@ export const failedSeeds: Readonly<Record<SourceKind, readonly FailedSeed[]>> = 
     [20_110, 'retention takes all of a newer history up to where a tail stands in the older one'],
     [20_244, 'a gateway lets clients in while its stream is not there yet, and the log is rewritten meanwhile'],
     [20_317, 'offsets without records lie before a batch that the broker refuses to read'],
+    [21_335, 'what a tail reads again ends where it had been: who is ahead of the gateway waits for it in vain'],
     [20_394, 'a gateway reads back by age what a former leader has, which is older than what was written since'],
   ],
   embedded: [

@@ -16,6 +16,8 @@ class Brokers {
   readonly source = this.cluster.open(this.gateway, seededRandom(2), 20)
   /** What the tail told: `text@offset`, or what was lost. */
   readonly told: string[] = []
+  /** Where it said last that a batch is through, and of how much of `told` that was. */
+  through: { readonly next: number; readonly told: number } | undefined
   /** What it said last of the log's bounds. */
   bounds: Offsets | undefined
 
@@ -54,8 +56,9 @@ class Brokers {
       record: ({ buffer, valueStart, valueEnd, offset }) => {
         this.told.push(`${buffer.toString('utf8', valueStart, valueEnd)}@${offset}`)
       },
-      end: (_partition, _next, bounds) => {
+      end: (_partition, next, bounds) => {
         this.bounds = bounds
+        this.through = { next, told: this.told.length }
       },
       lost: (_, first, last, reason) => this.told.push(`${reason} ${first}-${last}`),
       recreated: () => this.told.push('recreated'),
@@ -103,6 +106,18 @@ test('a tail that waits at the head of a quiet log hears that the log was cut be
   brokers.write('x', 'y', 'z')
   await brokers.passes(10_000)
   assert.deepEqual(brokers.told, ['rewritten 1-2', 'x@1', 'y@2', 'z@3'])
+})
+
+test('a tail says of what it reads again up to where it had been before that it is through', async () => {
+  const brokers = new Brokers()
+  brokers.write('a', 'b', 'c')
+  brokers.tail(0)
+  await brokers.passes(2000)
+  brokers.log.rewrite(1, brokers.time.nowMs)
+  brokers.write('x', 'y')
+  await brokers.passes(10_000)
+  assert.deepEqual(brokers.told.slice(3), ['rewritten 1-2', 'x@1', 'y@2'])
+  assert.deepEqual(brokers.through, { next: 3, told: brokers.told.length })
 })
 
 test('a tail hears of a log that was cut between the question for its head and the first fetch', async () => {

@@ -46,6 +46,8 @@ export class Cursor implements FetchPartition {
   /** The leader's log, which begins at `logStart`, is another one; the offset up to which the two may agree, see EpochHistory. */
   cutBack({ epoch, endOffset }: Divergence, logStart: number): number {
     this.answeredEpoch = -1
+    // What is read again may end where it did: that it is through is news all the same.
+    this.toldNext = -1
     // What retention has taken since, the leader knows no more of: they may have parted below.
     const end = endOffset < this.offset && endOffset <= logStart ? this.epochs.startOf(epoch, endOffset) : endOffset
     return this.epochs.cutBack(epoch, end, this.offset)
@@ -71,6 +73,7 @@ export class Cursor implements FetchPartition {
     this.epochs.clear()
     this.answeredEpoch = answeredEpoch
     this.endsBelow = 0
+    this.toldNext = -1
   }
 
   /** Begins another log. */
@@ -84,7 +87,6 @@ export class Cursor implements FetchPartition {
     this.damage.read()
     this.failures = 0
     this.pausedUntilMs = 0
-    this.toldNext = -1
   }
 
   /** Adopts what metadata says, unless it is older than what is known; true when it changed. */
