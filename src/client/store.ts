@@ -69,7 +69,7 @@ export class Saver {
       const text = token()
       if (text === undefined) continue
       const saved = this.#save(key, text)
-      if (saved !== undefined) return saved.then(() => this.#saveAll(), this.#failed)
+      if (saved !== undefined) return saved.catch(this.#failed).then(() => this.#saveAll())
     }
     return undefined
   }

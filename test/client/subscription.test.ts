@@ -223,6 +223,31 @@ test('what moves while a position is being stored is stored before the client is
   assert.equal(tokens.get('a'), token(7))
 })
 
+test('where one position can not be stored the others are, and a subscription is disposed of only then', async () => {
+  const tokens = new Map<string, string>()
+  const store: PositionStore = {
+    load: () => undefined,
+    async save(key, text) {
+      await settled()
+      if (key === 'a') throw new Error('too long')
+      tokens.set(key, text)
+    },
+  }
+  const told: unknown[] = []
+  const all = clientOf({ store, saveEveryMs: 1000, onStoreError: (error) => told.push(String(error)) })
+  const handlers = { onEvent: () => {}, onGap: () => {} }
+  all.client.subscribe('a', handlers)
+  const last = all.client.subscribe('b', handlers)
+  await settled()
+  await connected(all)
+  const { frame } = all.net.last.handlers
+  frame({ kind: 'subscribed', ref: 2, after: token(3) })
+  frame(delivery('a', 5, [1]))
+  frame(delivery('b', 6, [2]))
+  await last[Symbol.asyncDispose]()
+  assert.deepEqual([told, tokens.get('b')], [['Error: too long'], token(7)])
+})
+
 test('a store that can not say where it was ends the subscription: to start elsewhere might lose something', async () => {
   for (const load of [
     () => Promise.reject(new Error('gone')),
