@@ -294,3 +294,17 @@ test('a chunk comes from the newest leader that a tail has heard of, though a fo
   assert.deepEqual(brokers.told, ['rewritten 1-2', 'x@1', 'y@2'])
   assert.deepEqual(await brokers.done(brokers.range(0, 3)), ['a', 'x', 'y'])
 })
+
+test('a time is where the first record lies that is not older, and after all of them it is the head', async () => {
+  const brokers = new Brokers()
+  const at = (timeMs: number) => brokers.done(brokers.source.offsetAt(brokers.info, 0, Math.ceil(timeMs)))
+  const nowMs = () => brokers.broker.process.nowUs() / 1000
+  const beganMs = nowMs()
+  brokers.write('a', 'b')
+  await brokers.passes(1000)
+  const laterMs = nowMs()
+  brokers.write('c')
+  await brokers.passes(1000)
+  const offsets = [await at(beganMs - 1000), await at(laterMs - 500), await at(laterMs), await at(nowMs() + 1000)]
+  assert.deepEqual(offsets, [0, 2, 2, 3])
+})
