@@ -52,15 +52,8 @@ export class Saver {
   flush(): Promise<void> {
     this.#cancel?.()
     this.#cancel = undefined
-    if (this.#saving === undefined) {
-      const saving = this.#saveAll()
-      if (saving === undefined) return Promise.resolve()
-      this.#saving = saving.finally(() => {
-        this.#saving = undefined
-      })
-      return this.#saving
-    }
-    return this.#saving.then(() => this.flush())
+    this.#saving ??= this.#saveAll()
+    return this.#saving ?? Promise.resolve()
   }
 
   #saveAll(): Promise<void> | undefined {
@@ -69,8 +62,9 @@ export class Saver {
       const text = token()
       if (text === undefined) continue
       const saved = this.#save(key, text)
-      if (saved !== undefined) return saved.catch(this.#failed).then(() => this.#saveAll())
+      if (saved !== undefined) return saved.catch(this.#failed).finally(() => this.#saveAll())
     }
+    this.#saving = undefined
     return undefined
   }
 

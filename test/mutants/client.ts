@@ -283,4 +283,20 @@ export const clientMutants: readonly Mutant[] = [
     by: 'simulation',
     seeds: '1-50',
   },
+  {
+    name: 'the end of a subscription does not wait for its position',
+    file: 'client/subscription.ts',
+    from: '    await this.#host.saver?.flush()\n',
+    to: '    void this.#host.saver?.flush()\n',
+    by: { unit: 'test/client/subscription.test.ts' },
+    breaks: 'a subscription is disposed of once its position is stored',
+  },
+  {
+    name: 'one position that can not be stored holds up the others',
+    file: 'client/store.ts',
+    from: 'saved.catch(this.#failed).finally(() => this.#saveAll())',
+    to: 'saved.catch(this.#failed).then(() => void (this.#saving = undefined))',
+    by: { unit: 'test/client/subscription.test.ts' },
+    breaks: 'what has moved is stored',
+  },
 ]
