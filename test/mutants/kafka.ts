@@ -1,5 +1,7 @@
 import type { Mutant } from './mutant.ts'
 
+const tail = { unit: 'test/source/kafka-tail.test.ts' } as const
+
 export const kafkaMutants: readonly Mutant[] = [
   {
     name: "an older leader's word counts",
@@ -248,5 +250,85 @@ export const kafkaMutants: readonly Mutant[] = [
     to: '',
     by: { unit: 'test/source/kafka-epochs.test.ts' },
     breaks: 'records that are written later are not told lost',
+  },
+  {
+    name: 'a partition that waits is asked again when the others have an answer',
+    file: 'source/kafka/fetch-loop.ts',
+    from: '        waitMs = Math.min(waitMs, Math.max(1, Math.ceil(cursor.pausedUntilMs - now)))\n',
+    to: '',
+    by: tail,
+    breaks: 'a pause is as long as it says',
+  },
+  {
+    name: 'a partition that fails hurries the others of its leader',
+    file: 'source/kafka/fetch-loop.ts',
+    from: '        continue\n      }\n      // Whether',
+    to: '        if (cursor.failures > 0) waitMs = 1\n        continue\n      }\n      // Whether',
+    by: tail,
+    breaks: 'a quiet broker is asked once in `fetchWaitMs`',
+  },
+  {
+    name: 'what is left of an answer is shown although another fetch has taken over',
+    file: 'source/kafka/fetch-loop.ts',
+    from: 'if (host.closed || !this.#current(cursor)) return',
+    to: 'if (host.closed) return',
+    by: tail,
+    breaks: 'records of a log that is gone are not told as of the new one',
+  },
+  {
+    name: 'the same partitions are first in each answer',
+    file: 'source/kafka/fetch-loop.ts',
+    from: 'this.#turn++ % cursors.length',
+    to: 'this.#turn % cursors.length',
+    by: tail,
+    breaks: 'a busy partition does not starve another',
+  },
+  {
+    name: 'a doubt of long ago counts',
+    file: 'source/kafka/tail.ts',
+    from: '    cursor.endsBelow = 0\n',
+    to: '',
+    by: tail,
+    breaks: 'a rewrite that is told has happened',
+  },
+  {
+    name: 'whoever was taken back to the end of a log knows no leader that had it',
+    file: 'source/kafka/tail.ts',
+    from: 'cursor.jump(head, cursor.leaderEpoch)',
+    to: 'cursor.jump(head, -1)',
+    by: tail,
+    breaks: 'a rewrite is told',
+  },
+  {
+    name: 'an end that moved back takes one record more',
+    file: 'source/kafka/tail.ts',
+    from: "this.sink.lost(partition, head, offset - 1, 'rewritten')",
+    to: "this.sink.lost(partition, head, offset, 'rewritten')",
+    by: tail,
+    breaks: 'what was not read yet is not told lost',
+  },
+  {
+    name: 'failures of long ago count',
+    file: 'source/kafka/tail.ts',
+    from: '    cursor.failures = 0\n',
+    to: '',
+    by: tail,
+    breaks: 'a quiet broker is asked once in `fetchWaitMs`',
+  },
+  {
+    name: 'the bounds of the log before count for the present one',
+    file: 'source/kafka/tail.ts',
+    from: 'if (this.closed || cursor.version !== version) return',
+    to: 'if (this.closed) return',
+    by: tail,
+    breaks: 'a new log is read from its first record',
+  },
+  {
+    name: 'a time after all records is where the log begins',
+    file: 'source/kafka/source.ts',
+    from: 'found < 0 ? head : Math.min(found, head)',
+    to: 'found < 0 ? 0 : Math.min(found, head)',
+    by: { unit: 'test/source/kafka-wire.test.ts' },
+    breaks: '`@time` after the newest record starts at the head',
   },
 ]

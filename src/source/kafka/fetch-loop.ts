@@ -105,12 +105,12 @@ export class FetchLoop {
       const cursor = cursors[(start + i) % cursors.length]!
       if (cursor.leader !== this.nodeId) continue
       if (waitMs < 0) waitMs = options.fetchWaitMs
-      // Whether it can be read at all is news that should not wait for records.
-      if (cursor.toldNext < 0 || cursor.failures > 0) waitMs = 1
       if (cursor.pausedUntilMs > now) {
         waitMs = Math.min(waitMs, Math.max(1, Math.ceil(cursor.pausedUntilMs - now)))
         continue
       }
+      // Whether it can be read at all is news that should not wait for records.
+      if (cursor.toldNext < 0 || cursor.failures > 0) waitMs = 1
       this.#claims[cursor.partition] = cursor.version
       asked.push(cursor)
     }

@@ -1,0 +1,114 @@
+import { seededRandom } from '../../src/base/random.ts'
+import type { Offsets, StreamInfo, TailSink } from '../../src/source/source.ts'
+import { SimBroker } from '../simulation/broker.ts'
+import type { PartitionLog } from '../simulation/partition-log.ts'
+import type { SimulatedSource } from '../simulation/simulated-source.ts'
+import { VirtualTime } from '../simulation/virtual-time.ts'
+import { KafkaCluster } from '../simulation/wire/kafka-cluster.ts'
+
+/** The adapter on the simulation's model of brokers, with faults that are said rather than drawn. */
+export class Brokers {
+  readonly time = new VirtualTime()
+  readonly broker: SimBroker
+  readonly cluster: KafkaCluster
+  readonly gateway = this.time.process('gateway')
+  readonly source: SimulatedSource
+  /** What the tail told: `text@offset`, or what was lost. */
+  readonly told: string[] = []
+  /** Where it said last that a batch is through, and of how much of `told` that was. */
+  through: { readonly next: number; readonly told: number } | undefined
+  /** What it said last of the log's bounds. */
+  bounds: Offsets | undefined
+  /** What else happens when it tells something. */
+  onTold: (text: string) => void = () => {}
+
+  constructor(partitions = 1, random = seededRandom(2), batch = 20) {
+    this.broker = new SimBroker(this.time, partitions, 'epochs')
+    this.cluster = new KafkaCluster(this.time, this.broker, 1)
+    this.source = this.cluster.open(this.gateway, random, batch)
+  }
+
+  get log(): PartitionLog {
+    return this.broker.log(0)
+  }
+
+  get info(): StreamInfo {
+    return this.broker.info!
+  }
+
+  get leader() {
+    return this.cluster.leaderOf(0)!
+  }
+
+  /** A text that begins with "!" is damaged. */
+  write(...texts: string[]): void {
+    this.writeTo(0, ...texts)
+  }
+
+  writeTo(partition: number, ...texts: string[]): void {
+    this.#write(this.broker.log(partition), texts, undefined)
+  }
+
+  /** In a transaction, which stays open. */
+  begin(transaction: number, ...texts: string[]): void {
+    this.#write(this.log, texts, transaction)
+  }
+
+  #write(log: PartitionLog, texts: readonly string[], transaction: number | undefined): void {
+    for (const text of texts) {
+      const timeMs = this.broker.process.nowUs() / 1000
+      const record = { key: null, event: undefined, timeMs, transaction }
+      log.append({ ...record, value: Buffer.from(text), damaged: text.startsWith('!') }, this.time.nowMs)
+    }
+  }
+
+  /** From one offset of each partition. */
+  tail(...from: number[]): void {
+    const tell = (text: string) => {
+      this.told.push(text)
+      this.onTold(text)
+    }
+    const sink: TailSink = {
+      record: ({ buffer, valueStart, valueEnd, offset }) => {
+        tell(`${buffer.toString('utf8', valueStart, valueEnd)}@${offset}`)
+      },
+      end: (_partition, next, bounds) => {
+        this.bounds = bounds
+        this.through = { next, told: this.told.length }
+      },
+      lost: (_, first, last, reason) => tell(`${reason} ${first}-${last}`),
+      recreated: () => tell('recreated'),
+      grown: () => tell('grown'),
+      state: () => {},
+    }
+    this.gateway.after(0, () => this.source.tail(this.info, from, sink))
+  }
+
+  /** What a chunk of [from, to) shows. */
+  async range(from: number, to: number): Promise<string[]> {
+    const shown: string[] = []
+    const chunk = { partition: 0, from, to, maxBytes: 1 << 20 }
+    await this.source.range(this.info, chunk, {
+      record: ({ buffer, valueStart, valueEnd }) => shown.push(buffer.toString('utf8', valueStart, valueEnd)),
+      lost: (first, last) => shown.push(`lost ${first}-${last}`),
+    })
+    return shown
+  }
+
+  async passes(ms: number): Promise<void> {
+    await this.time.runTo(this.time.nowMs + ms)
+  }
+
+  /** Runs until `work` has settled. */
+  async done<T>(work: Promise<T>, withinMs = 20_000): Promise<T> {
+    let settled = false
+    const finished = work.finally(() => {
+      settled = true
+    })
+    finished.catch(() => {})
+    const deadline = this.time.nowMs + withinMs
+    while (!settled && this.time.nowMs < deadline) await this.passes(10)
+    if (!settled) throw new Error(`nothing within ${withinMs} ms`)
+    return finished
+  }
+}

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { code } from '../../src/source/kafka/protocol-errors.ts'
+import { Brokers } from './kafka-brokers.ts'
+
+const fetchKey = 1
+const offsetsKey = 2
+const metadataKey = 3
+
+/** Calls `heard` with the key of each request that comes to a node. */
+function listen({ cluster }: Brokers, heard: (key: number) => void): void {
+  for (const node of cluster.nodes) {
+    const { handle } = node
+    node.handle = (key, body, reply) => {
+      heard(key)
+      return handle.call(node, key, body, reply)
+    }
+  }
+}
+
+/** The leader refuses so many fetches in a row, each until it is asked for the log's bounds. */
+function refuse(brokers: Brokers, error: number, times: number): void {
+  const { leader } = brokers
+  const failing = { partition: 0, error, untilMs: Number.POSITIVE_INFINITY }
+  let left = times
+  leader.failing = failing
+  listen(brokers, (key) => {
+    if (key === offsetsKey) leader.failing = undefined
+    else if (key === fetchKey && left > 0 && --left > 0) leader.failing = failing
+  })
+}
+
+/** One node leads all of the partitions. */
+function gather({ cluster, broker }: Brokers): void {
+  const { id } = cluster.leaderOf(0)!
+  for (let partition = 1; partition < broker.partitions; partition++) cluster.move(partition, id)
+}
+
+const texts = (name: string, count: number) => Array.from({ length: count }, (_, i) => `${name}${i}`)
+
+test('a partition that waits is asked again when its time has come, though another one of its leader is quiet', async () => {
+  const brokers = new Brokers(2, { next: () => 0.5 })
+  gather(brokers)
+  brokers.tail(0, 3)
+  await brokers.passes(5000)
+  brokers.writeTo(1, 'a', 'b', 'c', 'd')
+  await brokers.passes(200)
+  assert.deepEqual(brokers.told, ['d@3'])
+})
+
+test('partitions with a backlog take turns where an answer has no room for all of them', async () => {
+  const brokers = new Brokers(3, { next: () => 0.1 }, 1)
+  gather(brokers)
+  for (const [partition, name] of ['a', 'b', 'c'].entries()) brokers.writeTo(partition, ...texts(name, 40))
+  brokers.tail(0, 0, 0)
+  await brokers.passes(20_000)
+  assert.equal(brokers.told.length, 120)
+  const firsts = ['a', 'b', 'c'].map((name) => brokers.told.indexOf(`${name}0@0`))
+  assert.ok(Math.max(...firsts) < 40, firsts.join())
+})
+
+test('what is left of an answer is not shown once another log has taken the place of its own', async () => {
+  const brokers = new Brokers()
+  const old = texts('old', 300)
+  brokers.write(...old)
+  // Each record takes its time, so that the tail lets others have theirs in the middle of the answer.
+  brokers.onTold = () => {
+    brokers.time.nowMs += 20
+  }
+  brokers.tail(0)
+  await brokers.passes(1000)
+  brokers.broker.delete()
+  brokers.broker.create(1)
+  brokers.write('new')
+  await brokers.passes(20_000)
+  const at = brokers.told.indexOf('recreated')
+  assert.ok(at > 0 && at < old.length, `${at}`)
+  assert.deepEqual(brokers.told.slice(at), ['recreated', 'new@0'])
+})
+
+test('a partition that failed is asked no more often than before once it is read again', async () => {
+  const brokers = new Brokers()
+  brokers.tail(0)
+  await brokers.passes(5000)
+  brokers.leader.failing = { partition: 0, error: code.notLeader, untilMs: brokers.time.nowMs + 3000 }
+  await brokers.passes(10_000)
+  let fetches = 0
+  listen(brokers, (key) => {
+    if (key === fetchKey) fetches++
+  })
+  await brokers.passes(10_000)
+  assert.ok(fetches > 0 && fetches <= 60, `${fetches} fetches in ten seconds`)
+})
+
+test('a partition that fails, or waits beyond its end, does not have the others of its leader asked more often', async () => {
+  const brokers = new Brokers(2)
+  gather(brokers)
+  brokers.tail(0, 3)
+  let fetches = 0
+  listen(brokers, (key) => {
+    if (key === fetchKey) fetches++
+  })
+  await brokers.passes(5000)
+  assert.ok(fetches <= 60, `${fetches} fetches in five seconds of waiting`)
+  fetches = 0
+  brokers.leader.failing = { partition: 1, error: code.notLeader, untilMs: brokers.time.nowMs + 10_000 }
+  await brokers.passes(10_000)
+  assert.ok(fetches > 10 && fetches <= 60, `${fetches} fetches in ten seconds of failures`)
+})
+
+test('a leader that says now and then that its log ends below what was read has cut nothing', async () => {
+  const brokers = new Brokers()
+  brokers.write('a')
+  brokers.begin(1, 'hidden')
+  brokers.write('b')
+  brokers.tail(3)
+  for (let i = 0; i < 3; i++) {
+    await brokers.passes(5000)
+    refuse(brokers, code.offsetOutOfRange, 1)
+  }
+  await brokers.passes(5000)
+  assert.deepEqual(brokers.told, [])
+})
+
+test('a tail that a leader has taken back to its end hears that the log is cut below that before it was read on', async () => {
+  const brokers = new Brokers()
+  brokers.write('a')
+  brokers.begin(1, 'hidden')
+  brokers.write('b')
+  brokers.tail(3)
+  await brokers.passes(5000)
+  brokers.onTold = (text) => {
+    if (text !== 'rewritten 1-2') return
+    brokers.log.rewrite(0, brokers.time.nowMs)
+    brokers.write('x', 'y')
+    brokers.cluster.look()
+    for (const node of brokers.cluster.nodes) brokers.cluster.hear(node)
+  }
+  refuse(brokers, code.offsetOutOfRange, 2)
+  await brokers.passes(10_000)
+  assert.deepEqual(brokers.told, ['rewritten 1-2', 'rewritten 0-0', 'x@0', 'y@1'])
+})
+
+test('the bounds of a log that is gone say nothing of the one that has taken its place meanwhile', async () => {
+  const brokers = new Brokers()
+  brokers.write('a', 'b', 'c')
+  brokers.log.retain(2, 0)
+  brokers.tail(3)
+  let looked = false
+  listen(brokers, (key) => {
+    looked ||= key === metadataKey
+  })
+  await brokers.passes(1000)
+  looked = false
+  while (!looked) await brokers.passes(10)
+  await brokers.passes(2300)
+  const { leader } = brokers
+  let answer: (() => void) | undefined
+  let questions = 0
+  const { handle } = leader
+  leader.handle = (key, body, reply) => {
+    if (key !== offsetsKey) return handle.call(leader, key, body, reply)
+    leader.failing = undefined
+    // Where the log begins and where it ends are asked one after the other.
+    if (++questions === 1) return handle.call(leader, key, body, reply)
+    return handle.call(leader, key, body, (bounds) => {
+      answer = () => reply(bounds)
+    })
+  }
+  leader.failing = { partition: 0, error: code.offsetOutOfRange, untilMs: Number.POSITIVE_INFINITY }
+  brokers.write('d')
+  while (answer === undefined) await brokers.passes(1)
+  brokers.broker.delete()
+  brokers.broker.create(1)
+  while (!brokers.told.includes('recreated')) await brokers.passes(1)
+  answer()
+  await brokers.passes(1000)
+  brokers.write('x', 'y', 'z')
+  await brokers.passes(5000)
+  assert.deepEqual(brokers.told, ['recreated', 'x@0', 'y@1', 'z@2'])
+})
