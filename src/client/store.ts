@@ -62,6 +62,7 @@ export class Saver {
       const text = token()
       if (text === undefined) continue
       const saved = this.#save(key, text)
+      // biome-ignore lint/nursery/noMisusedPromises: `finally` waits for it, whether `failed` throws or not
       if (saved !== undefined) return saved.catch(this.#failed).finally(() => this.#saveAll())
     }
     this.#saving = undefined
