@@ -47,6 +47,7 @@ export const failedSeeds: Readonly<Record<SourceKind, readonly FailedSeed[]>> = 
     [20_244, 'a gateway lets clients in while its stream is not there yet, and the log is rewritten meanwhile'],
     [20_317, 'offsets without records lie before a batch that the broker refuses to read'],
     [21_335, 'what a tail reads again ends where it had been: who is ahead of the gateway waits for it in vain'],
+    [21_719, 'a tail that has read nothing yet: retention takes the place in which the logs part'],
     [20_394, 'a gateway reads back by age what a former leader has, which is older than what was written since'],
   ],
   embedded: [

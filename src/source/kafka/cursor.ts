@@ -48,9 +48,9 @@ export class Cursor implements FetchPartition {
     this.answeredEpoch = -1
     // What is read again may end where it did: that it is through is news all the same.
     this.toldNext = -1
-    // What retention has taken since, the leader knows no more of: they may have parted below.
-    const end = endOffset < this.offset && endOffset <= logStart ? this.epochs.startOf(epoch, endOffset) : endOffset
-    return this.epochs.cutBack(epoch, end, this.offset)
+    // What retention has taken since, the leader knows no more of: they may have parted anywhere below.
+    const isGone = endOffset < this.offset && endOffset <= logStart
+    return this.epochs.cutBack(epoch, isGone ? 0 : endOffset, this.offset)
   }
 
   /** A batch was passed. */

@@ -13,12 +13,6 @@ export class EpochHistory {
     return this.#starts.at(-1)?.epoch ?? -1
   }
 
-  /** Where the newest epoch up to `epoch` begins, as far as that is known; else `offset`. */
-  startOf(epoch: number, offset: number): number {
-    const start = this.#starts.findLast((each) => each.epoch <= epoch)
-    return Math.min(offset, start?.offset ?? offset)
-  }
-
   /** A batch was passed, whatever was in it. */
   passed(epoch: number, offset: number): void {
     if (epoch <= this.last) return
