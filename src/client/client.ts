@@ -10,7 +10,7 @@ import { type InboxOptions, inboxDefaults } from './inbox.ts'
 import { Link } from './link.ts'
 import { openPoll } from './poll.ts'
 import { type OutgoingEvent, type PublishOptions, publish } from './publish.ts'
-import { RefusedError } from './refusal.ts'
+import { RefusedError, throwLater } from './refusal.ts'
 import { openSse } from './sse.ts'
 import { closed, type Reason, type State } from './state.ts'
 import { type PositionStore, Saver } from './store.ts'
@@ -120,11 +120,10 @@ export class Client implements AsyncDisposable {
       )
     }
     const id = this.#saver === undefined ? `${key} ${this.#random.next()}` : key
-    const { saver, link, inbox } = { saver: this.#saver, link: this.#link, inbox: this.#inbox }
     const subscription = new Subscription<T>(subject, options, {
-      link,
-      inbox,
-      saver,
+      link: this.#link,
+      inbox: this.#inbox,
+      saver: this.#saver,
       forget: () => void this.#subscriptions.delete(id),
     })
     if (subscription.state.name !== 'closed') this.#subscriptions.set(id, subscription)
@@ -207,10 +206,4 @@ function gatewayUrl(text: string): string {
   if (url !== undefined && /^https?:$/.test(url.protocol) && url.pathname === '/' && url.search === '')
     return url.origin
   throw new CarillonError('bad_request', `expected the URL of a gateway such as http://127.0.0.1:8080, got "${text}"`)
-}
-
-function throwLater(error: unknown): void {
-  queueMicrotask(() => {
-    throw error
-  })
 }

@@ -5,8 +5,6 @@ export type Happening = 'online' | 'offline' | 'visible' | 'hidden' | 'leaving'
 export interface Environment {
   /** False = certainly no network; true says little. */
   online(): boolean
-  /** False = nobody sees the page. */
-  visible(): boolean
   /** Tells changes until the result is called. `leaving`: the page may not run again. */
   watch(happened: (what: Happening) => void): () => void
   /** How the tabs of a browser find each other; undefined where there are none. */
@@ -29,7 +27,6 @@ export interface TabChannel {
 /** Always online, always visible, alone: a server, or a test. */
 export const plainEnvironment: Environment = {
   online: () => true,
-  visible: () => true,
   watch: () => () => {},
   tabs: undefined,
 }
@@ -39,7 +36,6 @@ export function pageEnvironment(): Environment {
   if (typeof document === 'undefined') return plainEnvironment
   return {
     online: () => navigator.onLine !== false,
-    visible: () => document.visibilityState !== 'hidden',
     watch: watchPage,
     // Both are there on https and loopback pages only.
     tabs: 'locks' in navigator && typeof BroadcastChannel !== 'undefined' ? pageTabs : undefined,

@@ -9,7 +9,7 @@ import type { Environment, Happening } from './environment.ts'
 import type { Followed } from './followed.ts'
 import { failure, isProxys, refusal } from './refusal.ts'
 import { Served } from './served.ts'
-import { Sharing } from './share.ts'
+import { type Share, Sharing } from './share.ts'
 import { isSameState, type State, waiting } from './state.ts'
 
 export interface LinkOptions {
@@ -78,7 +78,7 @@ export class Link {
     this.#listener = listener
     this.#backoff = new Backoff(options.random, options.backoff)
     this.#candidates = new Candidates(options.urls, options.transports)
-    this.#served = this.#nobody()
+    this.#served = this.#serve(undefined)
     this.#better = new Better(options.clock, () => {
       this.#candidates.useBetter()
       this.#open()
@@ -176,13 +176,7 @@ export class Link {
     this.#heard = false
     const members = [...this.#members]
     const share = transport.separate ? undefined : this.#sharing.next(members)
-    this.#served = new Served(share, {
-      full: (followed) => this.#full(followed),
-      again: (followed) => {
-        this.remove(followed)
-        this.add(followed)
-      },
-    })
+    this.#served = this.#serve(share)
     this.#setState({ name: 'connecting', url, transport: transport.name })
     const wishes = (share?.members ?? members).map((followed) => this.#served.add(followed))
     this.#connection = transport.open(url, wishes, handlers, this.#options.clock)
@@ -211,8 +205,14 @@ export class Link {
     this.#fullAtPosition.clear()
   }
 
-  #nobody(): Served {
-    return new Served(undefined, { full() {}, again() {} })
+  #serve(share: Share | undefined): Served {
+    return new Served(share, {
+      full: (followed) => this.#full(followed),
+      again: (followed) => {
+        this.remove(followed)
+        this.add(followed)
+      },
+    })
   }
 
   /** Somebody does not want to be served any more. */

@@ -56,10 +56,10 @@ export class Pull<T> implements AsyncIterableIterator<Received<T>, undefined> {
     return asking.promise
   }
 
-  return(): Promise<IteratorResult<Received<T>, undefined>> {
+  async return(): Promise<IteratorResult<Received<T>, undefined>> {
     this.#inHand = undefined
     this.#leave()
-    return Promise.resolve({ value: undefined, done: true })
+    return { value: undefined, done: true }
   }
 
   [Symbol.asyncIterator](): this {
@@ -67,10 +67,10 @@ export class Pull<T> implements AsyncIterableIterator<Received<T>, undefined> {
   }
 
   /** The end is told as an error once, unless the subscriber wanted it. */
-  #finish(): Promise<IteratorResult<Received<T>, undefined>> {
+  async #finish(): Promise<IteratorResult<Received<T>, undefined>> {
     const { code, message } = this.#over!
     this.#over = { code: 'done', message }
-    if (code === 'done') return Promise.resolve({ value: undefined, done: true })
-    return Promise.reject(new RefusedError(code, message))
+    if (code === 'done') return { value: undefined, done: true }
+    throw new RefusedError(code, message)
   }
 }

@@ -51,3 +51,10 @@ export async function refusalOf(response: Response): Promise<Refusal> {
     return { code: `http_${status}`, message, retryAfterMs: 0, final }
   }
 }
+
+/** Where nobody catches it. */
+export function throwLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
+}

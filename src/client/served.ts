@@ -25,10 +25,6 @@ export class Served {
     this.#outcomes = outcomes
   }
 
-  get size(): number {
-    return this.#byRef.size
-  }
-
   values(): Followed[] {
     return [...this.#byRef.values()]
   }

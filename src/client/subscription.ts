@@ -6,7 +6,7 @@ import { Inbox, type InboxOptions, type InboxOwner } from './inbox.ts'
 import type { Link } from './link.ts'
 import { Pull } from './pull.ts'
 import type { Received, ReceivedEvent, ReceivedGap } from './received.ts'
-import { RefusedError } from './refusal.ts'
+import { RefusedError, throwLater } from './refusal.ts'
 import { closed, isSameState, type Reason, type State, waiting } from './state.ts'
 import type { Saver } from './store.ts'
 
@@ -190,11 +190,7 @@ export class Subscription<T = unknown> implements AsyncIterable<Received<T>, und
     this.#resolveClosed(reason)
     const { onClosed } = this.#options
     if (onClosed !== undefined) onClosed(reason, error)
-    else if (error !== undefined && this.#pull === undefined) {
-      queueMicrotask(() => {
-        throw error
-      })
-    }
+    else if (error !== undefined && this.#pull === undefined) throwLater(error)
   }
 
   #setState(state: State): void {

@@ -58,7 +58,6 @@ export class FakeNet {
 /** A page that the test holds. */
 export class FakeEnvironment implements Environment {
   isOnline = true
-  isVisible = true
   readonly tabs: TabMeeting | undefined
   readonly #watchers = new Set<(what: Happening) => void>()
 
@@ -68,10 +67,6 @@ export class FakeEnvironment implements Environment {
 
   online(): boolean {
     return this.isOnline
-  }
-
-  visible(): boolean {
-    return this.isVisible
   }
 
   watch(happened: (what: Happening) => void): () => void {

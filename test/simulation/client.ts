@@ -347,7 +347,6 @@ async function consume(subscription: Subscription, handle: (item: Received) => u
 class SimEnvironment implements Environment {
   readonly tabs: TabMeeting | undefined
   #online = true
-  #visible = true
   readonly #watching = new Set<(what: Happening) => void>()
 
   constructor(tabs: TabMeeting | undefined) {
@@ -358,10 +357,6 @@ class SimEnvironment implements Environment {
     return this.#online
   }
 
-  visible(): boolean {
-    return this.#visible
-  }
-
   watch(happened: (what: Happening) => void): () => void {
     this.#watching.add(happened)
     return () => this.#watching.delete(happened)
@@ -369,7 +364,6 @@ class SimEnvironment implements Environment {
 
   happens(what: Happening): void {
     if (what === 'online' || what === 'offline') this.#online = what === 'online'
-    if (what === 'visible' || what === 'hidden') this.#visible = what === 'visible'
     for (const happened of [...this.#watching]) happened(what)
   }
 }
