@@ -5,9 +5,11 @@ import {
   encodeToken,
   hashOf,
   isGrowth,
+  isRead,
   isSameLog,
   isSamePartition,
   keyOf,
+  type Log,
   type Position,
   parseAfter,
   partitionKeyOf,
@@ -59,6 +61,8 @@ export class Followed {
   placed = false
   /** Over SSE or poll, a request for several was refused: this one is to be asked for alone, or was, and is well. */
   alone: 'unneeded' | 'wanted' | 'well' = 'unneeded'
+  /** The turn in which a gateway last told it everything; -1 = one may have more to say. */
+  judged = -1
   readonly policy: SubscribeOptions['policy']
   readonly #start: readonly string[]
   readonly #last: number | undefined
@@ -71,6 +75,8 @@ export class Followed {
   /** Events that name no ref, from before it was told to be live: only then it is clear whether they were for it. */
   #held: (Delivery | Gap)[] = []
   #heldTooMuch = false
+  /** Of each stream, by `nameHash`, the log that its gateway reads, as it was said last. */
+  readonly #logs = new Map<number, Log>()
   /**
    * SSE says positions less often than events: what came until then, by `keyOf` where the stream is known by its position, else by
    * `partitionKeyOf`.
@@ -259,7 +265,12 @@ export class Followed {
     for (const position of own) this.#ahead.get(keyOf(position))?.passed(position.offset)
     this.placed ||= own.length + this.place.size > 0
     this.#move({ how: 'on', positions: own })
-    return torn.length > 0
+    const logs = positions.filter(isRead)
+    // Another log than the one of which it was told everything: nobody hears of a log in which others stand already.
+    const isOther = logs.some((log) => !isSameLog(this.#logs.get(log.nameHash) ?? log, log))
+    for (const log of logs) this.#logs.set(log.nameHash, log)
+    if (isOther) this.judged = -1
+    return isOther || torn.length > 0
   }
 
   #move(move: Move): void {

@@ -24,7 +24,6 @@ export interface Share extends SubscribeOptions {
 export class Sharing {
   /** Times that a connection has become live. */
   #turn = 0
-  readonly #judged = new WeakMap<Followed, number>()
   /** The turn in which each present disagreement was seen first. */
   #since = new Map<string, number>()
 
@@ -49,7 +48,7 @@ export class Sharing {
   /** They have been told everything that the gateway had to say of their positions. */
   live(members: readonly Followed[]): void {
     this.#turn++
-    for (const followed of members) this.#judged.set(followed, this.#turn)
+    for (const followed of members) followed.judged = this.#turn
   }
 
   /** Those who disagree with others, and have not been told by the gateway since. */
@@ -59,7 +58,7 @@ export class Sharing {
     const unjudged = new Set<Followed>()
     for (const [each, members] of present) {
       for (const followed of members) {
-        if ((this.#judged.get(followed) ?? -1) <= this.#since.get(each)!) unjudged.add(followed)
+        if (followed.judged <= this.#since.get(each)!) unjudged.add(followed)
       }
     }
     return [...unjudged]

@@ -1,5 +1,5 @@
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
-import { type After, isGrowth, isSameLog, type Position } from '../wire/token.ts'
+import { type After, growthPosition, isGrowth, isSameLog, type Position } from '../wire/token.ts'
 import type { OwedGap } from './gap.ts'
 import { knowledgeOf, type StreamKnowledge } from './knowledge.ts'
 
@@ -69,7 +69,9 @@ export function carriedPositions(after: After, feeds: readonly PartitionFeed[]):
     const partitions = answered.get(position.nameHash)
     return partitions !== undefined && (isGrowth(position) || partitions.has(position.partition))
   }
-  return after.positions.filter((position) => !isAnswered(position))
+  return after.positions
+    .filter((position) => !isAnswered(position))
+    .map((position) => (isGrowth(position) ? growthPosition(position, position.offset) : position))
 }
 
 /** How many partitions of the feed's stream a token knows of; undefined = it does not say. */

@@ -2,12 +2,12 @@ import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import {
   encodePosition,
   encodeToken,
-  growthPosition,
   isSameLog,
   isSamePartition,
   keyOf,
   type Log,
   type Position,
+  readGrowth,
 } from '../wire/token.ts'
 import type { Look } from './matcher.ts'
 import type { ReadBack } from './read-back.ts'
@@ -120,7 +120,7 @@ export class Tracks {
       const told = owes ? before : Math.max(count.now, before ?? 0)
       if (told === undefined) continue
       if (told !== before) this.counts(feed, count.now, told)
-      const position = growthPosition(feed, told)
+      const position = readGrowth(feed, told)
       growth.set(keyOf(position), position)
     }
     return [...growth.values()]

@@ -55,6 +55,15 @@ export const growthPosition = ({ nameHash, incarnationHash }: Log, partitions: n
   generation: -1,
 })
 
+/** Said by a session that reads the stream; what is only carried through says no generation. */
+export const readGrowth = (log: Log, partitions: number): Position => ({
+  ...growthPosition(log, partitions),
+  generation: 0,
+})
+
+export const isRead = ({ partition, generation }: Position): boolean =>
+  partition === growthPartition && generation === 0
+
 const version = 2
 const versionBits = version << 4
 const unknownGeneration = 5

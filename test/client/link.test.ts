@@ -4,6 +4,7 @@ import { Client, type ClientOptions } from '../../src/client/client.ts'
 import type { Received } from '../../src/client/received.ts'
 import type { State } from '../../src/client/state.ts'
 import type { Subscription } from '../../src/client/subscription.ts'
+import { encodeToken, growthPosition, type Log, logOf, readGrowth } from '../../src/wire/token.ts'
 import { ManualClock } from '../model/clock.ts'
 import { delivery, FakeEnvironment, FakeNet, refused, token } from './fake-transport.ts'
 
@@ -295,6 +296,39 @@ test('where all share one position, who stands there or further on in another hi
   net.last.handlers.position(token(6, 1))
   await clock.advance(0)
   assert.equal(net.opened.length, 4, 'each has been told all that there was to tell')
+})
+
+test('where all share one position, who was told everything of another log than the gateway reads is asked for apart again', async () => {
+  const { net, clock, subscribe } = await clientOf({ kinds: 'sse' })
+  const [old, made] = [logOf('events', 'one'), logOf('events', 'two')]
+  const at = (log: Log, offset: number) => ({ ...log, partition: 0, offset, generation: -1 })
+  const stands = (log: Log, offset: number) => encodeToken([at(log, offset), growthPosition(log, 1)])
+  const says = (log: Log, offset: number) => encodeToken([at(log, offset), readGrowth(log, 1)])
+  const asked = () => net.last.wishes.map(({ subject }) => subject)
+  const isTold = async (token: string) => {
+    net.last.handlers.position(token)
+    net.last.handlers.frame({ kind: 'live', ref: 0 })
+    await clock.advance(0)
+  }
+  subscribe('a', [stands(old, 5)])
+  subscribe('b', [stands(made, 3)])
+  await clock.advance(0)
+  assert.deepEqual(asked(), ['a'])
+  await isTold(says(old, 5))
+  assert.deepEqual(asked(), ['b'])
+  await isTold(says(made, 3))
+  assert.deepEqual(asked(), ['a', 'b'])
+  await isTold(stands(old, 5))
+  assert.deepEqual(asked(), ['a', 'b'], 'a stream that is only carried through says nothing of its logs')
+  net.last.handlers.position(says(made, 3))
+  await clock.advance(0)
+  assert.deepEqual(net.last.wishes, [{ ref: 1, subject: 'a', after: [says(old, 5)] }])
+  const gap = { kind: 'gap', stream: 'events', partition: 0, from: 5, reason: 'recreated', certain: false } as const
+  net.last.handlers.frame({ ...gap, after: stands(made, 0) })
+  await isTold(says(made, 0))
+  assert.deepEqual(asked(), ['a', 'b'])
+  await isTold(says(made, 0))
+  assert.equal(net.opened.length, 5, 'each has been told all of that log')
 })
 
 test('where all share one position, a refused request is asked for one by one, and only who is at fault ends', async () => {

@@ -148,6 +148,14 @@ export const clientMutants: readonly Mutant[] = [
     breaks: 'a rewrite is told to everyone who stood in the old history',
   },
   {
+    name: 'who was told everything of one log shares a request with those who stand in another',
+    file: 'client/followed.ts',
+    from: '    if (isOther) this.judged = -1\n',
+    to: '',
+    by: { unit: 'test/client/link.test.ts' },
+    breaks: 'a log made anew is told to everyone who stood in the old one',
+  },
+  {
     name: 'a subscription that was closed while it was refused comes back',
     file: 'client/link.ts',
     from: '    this.#refusedForNow.get(followed)?.()\n    this.#refusedForNow.delete(followed)\n    this.#full',

@@ -2,6 +2,14 @@ import type { Mutant } from './mutant.ts'
 
 export const sessionMutants: readonly Mutant[] = [
   {
+    name: 'of a stream that is only carried through it is said which log the gateway reads',
+    file: 'session/start.ts',
+    from: '    .map((position) => (isGrowth(position) ? growthPosition(position, position.offset) : position))\n',
+    to: '',
+    by: { unit: 'test/session/grown.test.ts' },
+    breaks: 'a client knows of which logs a session can tell it',
+  },
+  {
     name: 'a session with more to do is not run again',
     file: 'session/pump.ts',
     from: 'if (item.run()) this.add(item)',

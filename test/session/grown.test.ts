@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { arrivingStart } from '../../src/session/start.ts'
-import { decodeToken, encodeToken, growthPosition, isGrowth } from '../../src/wire/token.ts'
+import { decodeToken, encodeToken, growthPosition, isGrowth, logOf, readGrowth } from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, type TestClient, TestGateway } from './harness.ts'
 
@@ -56,6 +56,20 @@ for (const transport of ['websocket', 'poll'] as const) {
     )
   })
 }
+
+test('a number of partitions says whether its session reads the stream, or carries it through', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 2))
+  const other = logOf('others', 'one')
+  const position = { ...other, partition: 0, offset: 7, generation: 2 }
+  const client = gateway.connect('poll')
+  client.session.start(['a'], [encodeToken([position, readGrowth(other, 3)])])
+  await settled()
+  const growth = decodeToken(client.session.token()).filter(isGrowth)
+  assert.deepEqual(
+    growth.toSorted((a, b) => a.offset - b.offset),
+    [readGrowth(gateway.stream.partitions[0]!, 2), growthPosition(other, 3)],
+  )
+})
 
 test('who waits for another to be read a new partition is told of it at once: elsewhere it may be live', async () => {
   const { gateway, token } = await grown('websocket')

@@ -52,8 +52,6 @@ export interface Subscriber {
   readonly unjudged: Unjudged[]
   readonly blind: Blind[]
   readonly stood: Stood
-  /** Incarnations that one request named together, for several who knew different ones. */
-  readonly mixed: Set<number>
 }
 
 /** Of which history a position was, as its generation says. */
@@ -127,9 +125,6 @@ export const excuses = {
   /** One position speaks for all, so who stood further on may not hear of a rewrite below. */
   'stood beyond a rewrite, shared': ({ record, subscriber }) =>
     subscriber.shared && record.epoch > 0 && subscriber.stood.wasBeyond(record),
-
-  /** Of gateways that do not know yet that the stream was created again, one may have the word of those who do. */
-  'incarnations mixed in a request': ({ record, subscriber }) => subscriber.mixed.has(record.incarnation),
 
   'token of before its gateway': ({ record: { epoch, offset }, subscriber, place }) =>
     subscriber.unjudged.some(

@@ -31,6 +31,11 @@ const overModel: readonly FailedSeed[] = [
   [1_005_443, 'a program takes its leave while a handler is at work, which counts once it is done'],
   [1_008_198, 'the same, and its position is stored behind what the handler had in hand'],
   [1_962_475_528, 'the gap of expired events counts only the last ones, which were asked for'],
+  [
+    2_001_226,
+    'one request for several who know different incarnations, as gateways disagree which is present: some hear of no new log',
+  ],
+  [3_002_578, 'the same, where a request names two incarnations and only the handlers say who stands in which'],
   [1_800_560_163, 'who asks for last events is led back to the log before by a gateway that lags'],
   [9_500_288, 'an empty answer to a long-poll is taken for a live one, while the last events are on their way'],
   [4_000_064, 'polls of a second each, whose position is beyond the end of the log: none lasts until that is certain'],

@@ -20,7 +20,6 @@ function subscribed(shared: boolean) {
     unjudged: [],
     blind: [],
     stood,
-    mixed: new Set(),
   }
   const ledger = new Ledger(subscriber, new Truth(broker), () => 1000)
   const log = broker.log(0)

@@ -51,7 +51,6 @@ export class Witness implements Subscriber {
   readonly unjudged: Subscriber['unjudged'] = []
   readonly blind: Subscriber['blind'] = []
   readonly stood = new Stood()
-  readonly mixed = new Set<number>()
   /** What its connections brought. */
   readonly received: Ledger
   /** What its handlers were given. */
@@ -71,6 +70,8 @@ export class Witness implements Subscriber {
   /** When it was asked for last. */
   #askedMs = 0
   #presented: readonly Position[] = []
+  /** Incarnations that its request names together, for several who know different ones: which of them is its own, its handlers tell. */
+  #mixed: ReadonlySet<number> = new Set()
   /** A gateway said where it stands. */
   #hasPosition = false
   #checkedToken = ''
@@ -106,15 +107,14 @@ export class Witness implements Subscriber {
     if (hadPosition && this.#presented.length === 0) {
       this.broken('resumes', `had a position, and asks for ${after.join(' ') || 'latest'}`)
     }
-    const named = new Set<number>()
-    for (const position of this.#presented) {
+    const named = new Set(this.#presented.flatMap((position) => this.#truth.broker.byLog(position)?.index ?? []))
+    this.#mixed = shared && named.size > 1 ? named : new Set()
+    for (const position of this.#mixed.size > 0 ? [] : this.#presented) {
       const incarnation = this.#truth.broker.byLog(position)
       if (incarnation === undefined) continue
       this.#stands.set(position.partition, incarnation.index)
       if (!this.#handedStands.has(position.partition)) this.#handedStands.set(position.partition, incarnation.index)
-      named.add(incarnation.index)
     }
-    if (shared && named.size > 1) for (const index of named) this.mixed.add(index)
     this.claimed(this.#presented, 'presents')
   }
 
@@ -207,8 +207,9 @@ export class Witness implements Subscriber {
     }
   }
 
-  /** Documented: of several subjects a position is of those who were there with as many partitions as the token says. */
+  /** Documented: of several subjects a position is of those who know its log, and were there with as many partitions as the token says. */
   #isAnothers(position: Position, said: readonly Position[]): boolean {
+    if (this.#mixed.has(this.#truth.broker.byLog(position)?.index ?? -1)) return true
     const { partition } = position
     const growth = said.find((each) => isGrowth(each) && isSameLog(each, position))
     if (growth === undefined) return false
