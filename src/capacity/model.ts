@@ -3,6 +3,7 @@ import { grouped } from '../base/numbers.ts'
 import { cpuCores } from './fit.ts'
 import type { HostFigures } from './host-figures.ts'
 import { sessionCost } from './session-cost.ts'
+import { type GatewayWindows, plannedWindows, windowBytes } from './windows.ts'
 import type { WireBytes } from './wire-bytes.ts'
 
 /** What all gateways together are to carry. */
@@ -25,6 +26,8 @@ export interface Cut {
   readonly slices: number
   /** Of all streams. */
   readonly partitions: number
+  /** Of each gateway. */
+  readonly windows: GatewayWindows
 }
 
 export interface Layout {
@@ -35,8 +38,6 @@ export interface Layout {
 /** What a partition may carry, bytes a second, so that no broker's disk or reader is bound to one. */
 const partitionBytesPerSecond = 10e6
 const leastPartitions = 4
-/** Windows as the configuration has them by default: payloads and index of a partition, MiB, and chunks read back. */
-export const windowMiB = { payload: 64, index: 64, readBack: 64 } as const
 const mostHosts = 1_000_000
 /** Each has two gateways. */
 const mostSlices = mostHosts / 2
@@ -79,11 +80,10 @@ export function usage(figures: HostFigures, demand: Demand, cut: Cut, hosts: num
 }
 
 /** Process and windows of a gateway, bytes. */
-export function gatewayBytes({ gateway }: HostFigures, { partitions, slices }: Cut): number {
+export function gatewayBytes({ gateway }: HostFigures, { windows }: Cut): number {
   // Figures of another system have no windows of ours.
   if (gateway.processMiB === 0) return 0
-  const windows = (partitions / slices) * (windowMiB.payload + windowMiB.index) + windowMiB.readBack
-  return (gateway.processMiB + windows) * 2 ** 20
+  return gateway.processMiB * 2 ** 20 + windowBytes(windows)
 }
 
 /** The resource that is nearest to its ceiling, and how near. */
@@ -114,7 +114,10 @@ export function cheapest(figures: HostFigures, demand: Demand): Layout {
 /** More gateways on a host are not always better: each takes in everything of its slice. */
 function cheapestIn(slices: number, figures: HostFigures, demand: Demand): Layout {
   const partitions = partitionsOf(slices, demand)
-  const cuts = Array.from({ length: mostGateways(figures) }, (_, i) => ({ gatewaysPerHost: i + 1, slices, partitions }))
+  const windows = plannedWindows(partitions / slices, demand.wire.record)
+  const cuts = Array.from({ length: mostGateways(figures) }, (_, i) => {
+    return { gatewaysPerHost: i + 1, slices, partitions, windows }
+  })
   const found = cuts.map((cut) => ({ cut, hosts: leastHosts(figures, demand, cut) }))
   return found.reduce((a, b) => (b.hosts < a.hosts ? b : a))
 }

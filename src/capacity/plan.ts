@@ -1,17 +1,8 @@
 import { bytes, counted, duration, grouped, roundUp } from '../base/numbers.ts'
 import type { HostFigures } from './host-figures.ts'
-import {
-  binding,
-  type Cut,
-  ceilings,
-  cheapest,
-  type Demand,
-  gatewayBytes,
-  type Resource,
-  usage,
-  windowMiB,
-} from './model.ts'
+import { binding, type Cut, ceilings, cheapest, type Demand, gatewayBytes, type Resource, usage } from './model.ts'
 import { sessionCost } from './session-cost.ts'
+import { type GatewayWindows, windowOptions, windowSum } from './windows.ts'
 import { wireBytes } from './wire-bytes.ts'
 
 export interface PlanRequest {
@@ -46,6 +37,8 @@ export interface Plan {
   readonly gatewaysPerHost: number
   readonly slices: number
   readonly partitions: number
+  /** Of each gateway. */
+  readonly windows: GatewayWindows
   /** What ends first, and how near to its ceiling it is with the spares gone, 0 to 1. */
   readonly binds: { readonly resource: Resource; readonly share: number }
   /** Parts of a host that are used with the spares gone, and with all hosts there. */
@@ -184,7 +177,7 @@ function memoryLines(figures: HostFigures, { clients }: PlanRequest, cut: Cut, h
   const { memory, gateway, memoryGiB } = figures
   const each = Math.ceil(clients / hosts)
   const own = gatewayBytes(figures, cut)
-  const windows = own === 0 ? 'none of ours' : windowSum(cut, gateway.processMiB)
+  const windows = own === 0 ? 'none of ours' : `${gateway.processMiB} MiB + ${windowSum(cut.windows)}`
   const total = cut.gatewaysPerHost * own + each * (memory.residentBytes + memory.kernelBytes)
   return [
     line('memory of a host: gateways', `${cut.gatewaysPerHost} x (${windows})`, bytes(cut.gatewaysPerHost * own)),
@@ -205,9 +198,6 @@ function memoryLines(figures: HostFigures, { clients }: PlanRequest, cut: Cut, h
     ),
   ]
 }
-
-const windowSum = ({ partitions, slices }: Cut, processMiB: number) =>
-  `${processMiB} MiB + ${partitions / slices} partitions x ${windowMiB.payload + windowMiB.index} MiB + ${windowMiB.readBack} MiB read back`
 
 function networkLines(
   { deliveries, events, wire }: Demand,
@@ -264,15 +254,16 @@ function brokerLines(
   const { replication, retentionMs } = request
   const rate = (value: number) => `${bytes(value)}/s`
   const each = events / cut.partitions
-  const heldMs = (windowMiB.payload * 2 ** 20 * 1000) / (each * wire.record)
   const written = events * wire.record
+  const { windowMiB } = cut.windows
+  const heldMs = (windowMiB * 2 ** 20 * 1000) / (written / cut.slices)
   return [
     line(
       'partitions',
       `${counted(cut.slices, 'slice')} x ${cut.partitions / cut.slices}, ${perSecond(each)} and ${rate(each * wire.record)} in each`,
       grouped(cut.partitions),
     ),
-    line('a window holds', `${windowMiB.payload} MiB / ${rate(each * wire.record)}`, duration(heldMs)),
+    line('the windows hold', `${windowMiB} MiB / ${rate(written / cut.slices)}`, duration(heldMs)),
     line(
       'broker: written',
       `${rate(written)} x ${counted(replication, 'copy', 'copies')}`,
@@ -304,7 +295,7 @@ function stormLines(figures: HostFigures, { clients }: PlanRequest, demand: Dema
   ]
 }
 
-function settingsOf({ gateway }: HostFigures, clients: number, { gatewaysPerHost }: Cut): string[] {
+function settingsOf({ gateway }: HostFigures, clients: number, { gatewaysPerHost, windows }: Cut): string[] {
   const each = Math.ceil(clients / gatewaysPerHost)
   const files = Math.min(gateway.descriptors, roundUp(each + sessionCost.otherDescriptors))
   const heapMiB = (sessionCost.processHeapBytes + each * sessionCost.heapBytes) / 2 ** 20
@@ -319,7 +310,9 @@ function settingsOf({ gateway }: HostFigures, clients: number, { gatewaysPerHost
     'net.core.somaxconn = 4096',
     'net.ipv4.tcp_syncookies = 1',
     `net.netfilter.nf_conntrack_max = ${roundUp(2 * clients)}, where a firewall tracks connections`,
-    `limits.maxSessions: ${files} (each gateway's configuration)`,
+    ...[`limits.maxSessions: ${files}`, ...windowOptions(windows)].map(
+      (each) => `${each} (each gateway's configuration)`,
+    ),
     `CARILLON_NODE_OPTIONS=--max-old-space-size=${Math.max(2048, Math.ceil((2 * heapMiB) / 256) * 256)} (each gateway's environment)`,
   ]
 }

@@ -1,13 +1,14 @@
 import { Command } from 'commander'
 import { grouped } from '../base/numbers.ts'
 import { printable } from '../base/printable.ts'
+import { configuredWindows } from '../capacity/windows.ts'
 import type { Config } from '../config/config.ts'
 import type { BrokerNeeds } from '../doctor/broker-checks.ts'
 import { type Finding, gravest, type Level } from '../doctor/finding.ts'
 import { hostChecks } from '../doctor/host-checks.ts'
 import { readHostFacts } from '../doctor/host-facts.ts'
 import type { HostReader } from '../doctor/host-reader.ts'
-import { type HostLoad, loadDefaults } from '../doctor/load.ts'
+import { loadDefaults } from '../doctor/load.ts'
 import { askMonitor } from '../doctor/nats-monitor.ts'
 import { thisHost } from '../doctor/this-host.ts'
 import { parseBrokerUrl } from '../source/open.ts'
@@ -63,20 +64,11 @@ export function command(): Command {
 
 async function examine(config: Config, flags: Flags, host: HostReader): Promise<Finding[]> {
   const findings = flags.hostOnly ? [] : await broker(config, flags, host)
-  return [...hostChecks(readHostFacts(host), loadOf(config, flags.clients)), ...findings]
+  const load = { clients: flags.clients, windows: configuredWindows(config) }
+  return [...hostChecks(readHostFacts(host), load), ...findings]
 }
 
 const configured = ({ streams }: Config) => Object.values(streams).reduce((sum, { partitions }) => sum + partitions, 0)
-
-function loadOf({ window, readBack }: Config, clients: number): HostLoad {
-  const { windowMiB, indexMiB } = window
-  const windowBytes = (windowMiB + indexMiB + readBack.cacheMiB) * mib
-  return {
-    clients,
-    windowBytes,
-    windowSum: `${windowMiB} MiB payloads + ${indexMiB} MiB index + ${readBack.cacheMiB} MiB read back`,
-  }
-}
 
 async function broker(config: Config, flags: Flags, host: HostReader): Promise<Finding[]> {
   const { window, readBack, limits, embedded } = config

@@ -1,5 +1,6 @@
 import { bytes, counted, grouped } from '../base/numbers.ts'
 import { sessionCost } from '../capacity/session-cost.ts'
+import { windowBytes, windowSum } from '../capacity/windows.ts'
 import { type Finding, fail, pass, unknown, warn } from './finding.ts'
 import type { HostFacts } from './host-facts.ts'
 import type { HostLoad } from './load.ts'
@@ -71,11 +72,11 @@ function heap({ runtime: { heapLimitBytes } }: HostFacts, { clients }: HostLoad)
 }
 
 /** Resident and kernel memory of the gateway with its clients. */
-const neededBytes = ({ clients, windowBytes }: HostLoad) =>
-  sessionCost.processBytes + windowBytes + clients * (sessionCost.residentBytes + sessionCost.kernelBytes)
+const neededBytes = ({ clients, windows }: HostLoad) =>
+  sessionCost.processBytes + windowBytes(windows) + clients * (sessionCost.residentBytes + sessionCost.kernelBytes)
 
 const sum = (load: HostLoad) =>
-  `${bytes(neededBytes(load))} = process ${bytes(sessionCost.processBytes)} + windows ${bytes(load.windowBytes)} (${load.windowSum}) + ${grouped(load.clients)} clients x ${bytes(sessionCost.residentBytes + sessionCost.kernelBytes)}`
+  `${bytes(neededBytes(load))} = process ${bytes(sessionCost.processBytes)} + windows ${bytes(windowBytes(load.windows))} (${windowSum(load.windows)}) + ${grouped(load.clients)} clients x ${bytes(sessionCost.residentBytes + sessionCost.kernelBytes)}`
 
 const smaller =
   'a smaller window.windowMiB or window.indexMiB in the configuration, which costs reads of the broker and no events, or more memory'

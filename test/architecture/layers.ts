@@ -36,7 +36,7 @@ export const layers: Readonly<Record<string, Room>> = {
   'bench/report': { may: ['bench/load', 'bench/process'] },
   'bench/carillon': { may: ['base', 'wire', 'routing', brokerContract, brokerOpener, 'bench/load', 'bench/process'] },
   bench: { may: ['base', 'bench/load', 'bench/process', 'bench/report', 'bench/carillon'] },
-  capacity: { may: ['base', 'wire', 'bench', 'bench/load', 'bench/process', 'bench/report'] },
+  capacity: { may: ['base', 'wire', 'bench', 'bench/load', 'bench/process', 'bench/report', optionsOfRooms] },
   doctor: {
     may: ['base', 'routing', 'wire', 'log/record.ts', 'fanout/intake.ts', brokerContract, brokerSettings, 'capacity'],
   },

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
 import fc from 'fast-check'
+import { duration } from '../../src/base/numbers.ts'
 import { type HostFigures, readHostFigures } from '../../src/capacity/host-figures.ts'
 import { knownHosts } from '../../src/capacity/known-hosts.ts'
 import { ceilings, type Resource } from '../../src/capacity/model.ts'
@@ -106,6 +107,34 @@ test('what all gateways of a host take in counts for the network, where it is mo
   assert.ok(network.in > network.out)
   assert.equal(network.in, (gatewaysPerHost * 1e5 * wireBytes(4096).record) / slices)
   assert.equal(used.network, (network.in * 8) / (ours.nicGbps * 1e9))
+})
+
+test('a gateway has one memory for the windows of all its partitions, and they hold what it takes for the sum of their records', () => {
+  const few = makePlan({ ...base, clients: 1e5, ratePerClient: 0.01 }, ours)
+  const many = makePlan({ ...base, clients: 1e5, ratePerClient: 0.1, payloadBytes: 16_000 }, ours)
+  assert.deepEqual([few.partitions, many.partitions], [4, 17])
+  for (const { memory, gatewaysPerHost, slices, lines, broker } of [few, many]) {
+    assert.equal(memory.gateways / gatewaysPerHost / 2 ** 20, ours.gateway.processMiB + 512 + 512 + 64)
+    const { arithmetic, result } = lines.find(({ what }) => what === 'the windows hold')!
+    assert.match(arithmetic, /^512 MiB \/ /)
+    const seconds = (512 * 2 ** 20 * slices * base.replication) / broker.writtenBytesPerSecond
+    assert.equal(result, duration(seconds * 1000))
+  }
+})
+
+test('a plan whose partitions need more than the default windows says what to configure', () => {
+  const fast = { ...ours, nicGbps: 400, cpu: { ...ours.cpu, eventUs: 0.1 } }
+  const { windows, settings, partitions, slices } = makePlan(
+    { ...base, clients: 1e6, ratePerClient: 0.4, payloadBytes: 16_000 },
+    fast,
+  )
+  assert.ok(partitions / slices > 256, `${partitions / slices}`)
+  assert.equal(windows.windowMiB, (2 * partitions) / slices)
+  assert.ok(
+    settings.some((each) => each.startsWith(`window.windowMiB: ${windows.windowMiB} `)),
+    settings.join(),
+  )
+  assert.ok(!makePlan(base, ours).settings.some((each) => each.startsWith('window.')))
 })
 
 test('latency is not predicted, and what the figures do not show of it is said', () => {

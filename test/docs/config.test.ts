@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { loadConfig } from '../../src/config/load.ts'
-import { options } from '../../src/config/options.ts'
+import { type Option, options } from '../../src/config/options.ts'
 import { routeHashes } from '../../src/routing/options.ts'
 import { codeBlocks, pages, prose, readPage, section, tables } from './markdown.ts'
 
@@ -69,4 +69,42 @@ test('flags of the commands in the pages exist', () => {
     }
   }
   assert.ok(used >= 5, `only ${used} flags were found`)
+})
+
+const units: Readonly<Record<string, number>> = { days: 86_400_000, s: 1000, ms: 1, KiB: 1 << 10, MiB: 1 << 20 }
+
+/** The default of an option in ms or bytes, as `5 s` or `64 KiB` says it. */
+function plainDefault({ path, default: value }: Option): number {
+  return path.endsWith('MiB') ? Number(value) * (1 << 20) : Number(value)
+}
+
+const amount = (text: string, unit = '') => Number(text.replaceAll(',', '')) * (units[unit] ?? 1)
+
+test('amounts that the pages give beside an option are its default', () => {
+  const numbers = options.filter(({ kind }) => kind === 'number')
+  let given = 0
+  for (const page of pages) {
+    const beside = /`([\w.]+)`(?:,? \(|, )(\d[\d,]*)(?![\d.])(?: (days|s|ms|KiB|MiB)\b)?/g
+    for (const [said, name, count, unit] of prose(readPage(page)).matchAll(beside)) {
+      const option = numbers.find(({ path }) => path === name)
+      if (option === undefined) continue
+      given++
+      assert.equal(amount(count!, unit), plainDefault(option), `${page}: ${said}`)
+    }
+  }
+  assert.ok(given >= 9, `only ${given} were found`)
+})
+
+test('the sizes in the table of memory are defaults of the options beside them', () => {
+  const [rows] = tables(section(readPage('operations.md'), 'Memory'))
+  let given = 0
+  for (const [part, size, cell] of rows!) {
+    const names = [...cell!.matchAll(/`([\w.]+)`/g)].map(([, name]) => name)
+    const defaults = options.filter(({ path }) => names.includes(path)).map(plainDefault)
+    for (const [said, count, unit] of size!.matchAll(/(\d[\d,]*) (KiB|MiB)/g)) {
+      given++
+      assert.ok(defaults.includes(amount(count!, unit)), `${part}: ${said}`)
+    }
+  }
+  assert.equal(given, 5)
 })

@@ -7,7 +7,7 @@ import type { HostFacts } from '../../src/doctor/host-facts.ts'
 import { factsWith } from './facts.ts'
 
 const gib = 2 ** 30
-const load = { clients: 10_000, windowBytes: gib / 2, windowSum: '4 partitions x 128 MiB' }
+const load = { clients: 10_000, windows: { windowMiB: 256, indexMiB: 192, cacheMiB: 64 } }
 
 function check(name: string, facts: HostFacts, change: Partial<typeof load> = {}): Finding {
   const found = hostChecks(facts, { ...load, ...change }).filter((each) => each.check === name)
@@ -113,7 +113,7 @@ test('limits of the cgroup are held against what the gateway takes when it is fu
   assert.equal(memory(2 * gib).level, 'pass')
   assert.match(
     memory(0.5 * gib).reason,
-    /process 130 MiB \+ windows 512 MiB \(4 partitions x 128 MiB\) \+ 10,000 clients x 8\.5 KiB/,
+    /process 130 MiB \+ windows 512 MiB \(256 MiB payloads \+ 192 MiB index \+ 64 MiB read back\) \+ 10,000 clients x 8\.5 KiB/,
   )
   const cpu = (cpus: number) => check('cgroup cpu', factsWith({ cgroup: { ...limits, cpus } })).level
   assert.deepEqual([cpu(0.5), cpu(1), cpu(2)], ['fail', 'warn', 'pass'])

@@ -34,6 +34,22 @@ export const operationsMutants: readonly Mutant[] = [
     breaks: 'an index with less than two slabs a partition is refused',
   },
   {
+    name: 'plan takes windows that are too small for its partitions',
+    file: 'capacity/windows.ts',
+    from: 'windowMiB: Math.max(usual.windowMiB, least.windowMiB)',
+    to: 'windowMiB: usual.windowMiB',
+    by: { unit: 'test/config/defaults.test.ts' },
+    breaks: 'a gateway starts with the windows that plan says',
+  },
+  {
+    name: 'what a section has to say of its own options is not asked',
+    file: 'config/problems.ts',
+    from: 'const checks = [...together, ...alone]',
+    to: 'const checks = together',
+    by: { unit: 'test/config/load.test.ts' },
+    breaks: 'two streams of one topic are refused',
+  },
+  {
     name: 'a sample that has not come to the head is not gone on with',
     file: 'doctor/recent-records.ts',
     from: '      at = next\n',
