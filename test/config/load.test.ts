@@ -365,18 +365,20 @@ test('a broker that can not be read is named without the password in it', () => 
   assert.doesNotMatch(found[0]!, /secret/)
 })
 
-test('the JSON Schema of the file has each option, and asks for none', () => {
+test('the JSON Schema of the file has each option with its default, and asks for none', () => {
   interface Schema {
     readonly properties?: Record<string, Schema>
     readonly required?: readonly string[]
     readonly additionalProperties?: unknown
+    readonly default?: unknown
   }
   const schema = jsonSchema() as Schema
   assert.equal(schema.additionalProperties, false)
   assert.deepEqual(schema.required ?? [], [])
-  for (const { path } of options) {
+  for (const { path, default: value } of options) {
     let at: Schema | undefined = schema
     for (const name of path.split('.')) at = at?.properties?.[name]
     assert.ok(at !== undefined, path)
+    assert.deepEqual(at.default, value, path)
   }
 })
