@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Window } from '../log/window.ts'
 import type { Offsets, Source, StreamInfo } from '../source/source.ts'
 import type { Intake } from './intake.ts'
+import { noFill } from './options.ts'
 import type { PartitionFeed } from './partition-feed.ts'
 
 /** The first read: its speed and the size of its records say how far back the rest of the budget reaches. */
@@ -26,7 +27,7 @@ export async function fillWindow(place: Place, offsets: Offsets, ageMs: number, 
   const { partition, window } = feed
   const { first, head } = offsets
   window.start(head, -1)
-  if (ageMs === 0 || head <= first) return
+  if (ageMs === noFill || head <= first) return
   const deadline = clock.monotonicMs() + budgetMs
   try {
     const oldest = await place.source.offsetAt(place.info, partition, clock.nowUs() / 1000 - ageMs)

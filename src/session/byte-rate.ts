@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts'
+import { noLimit } from './options.ts'
 
 /**
  * So many bytes a second, as a bucket that holds one second's worth. What something takes is known only afterwards, so it is taken
@@ -10,7 +11,7 @@ export class ByteRate {
   #level: number
   #atMs: number
 
-  /** 0 = without a limit. */
+  /** `perSecond` may be `noLimit`. */
   constructor(perSecond: number, clock: Clock) {
     this.#perSecond = perSecond
     this.#clock = clock
@@ -20,7 +21,7 @@ export class ByteRate {
 
   /** How long until something may begin, ms; 0 = now. */
   waitMs(): number {
-    if (this.#perSecond === 0) return 0
+    if (this.#perSecond === noLimit) return 0
     const nowMs = this.#clock.monotonicMs()
     this.#level = Math.min(this.#perSecond, this.#level + ((nowMs - this.#atMs) * this.#perSecond) / 1000)
     this.#atMs = nowMs
@@ -29,6 +30,6 @@ export class ByteRate {
 
   /** Negative = given back. */
   take(bytes: number): void {
-    if (this.#perSecond > 0) this.#level -= bytes
+    if (this.#perSecond !== noLimit) this.#level -= bytes
   }
 }

@@ -35,6 +35,9 @@ export const sessionLimits: SessionLimits = {
   lookPerSlice: 128,
 }
 
+/** What a bound of read-back is where there is none. */
+export const noLimit = 0
+
 export interface ReadBackOptions {
   /** What one read asks the broker for, bytes. */
   readonly chunkBytes: number
@@ -42,11 +45,11 @@ export interface ReadBackOptions {
   readonly chunks: number
   /** Reads under way at once. */
   readonly concurrency: number
-  /** Bytes of keys and values that are read in a second, by all; 0 or absent = no limit. */
+  /** Bytes of keys and values that are read in a second, by all; `noLimit` or absent = as many as there are. */
   readonly bytesPerSecond?: number
-  /** Records older than this are not read back, ms; 0 or absent = no limit. */
+  /** Records older than this are not read back, ms; `noLimit` or absent = all are. */
   readonly maxAgeMs?: number
-  /** Bytes of log that one session may have read back in all; 0 or absent = no limit. */
+  /** Bytes of log that one session may have read back in all; `noLimit` or absent = as many as there are. */
   readonly maxBytesPerSession?: number
 }
 
@@ -55,14 +58,14 @@ export const readBackSection = section('how what left the window is read from th
   cacheMiB: setting(whole(1, 65_536), 64, 'chunks kept for others who need them, MiB'),
   concurrency: setting(whole(1, 256), 4, 'reads at once'),
   bytesPerSecond: setting(
-    whole(0, 2 ** 40),
+    whole(noLimit, 2 ** 40),
     64 << 20,
     'keys and values read in a second, for all clients; 0: no limit',
   ),
-  maxAgeMs: setting(whole(0, 2 ** 42), 0, 'older records that left memory are a `gap budget`; 0: no limit'),
+  maxAgeMs: setting(whole(noLimit, 2 ** 42), noLimit, 'older records that left memory are a `gap budget`; 0: no limit'),
   maxBytesPerSession: setting(
-    whole(0, 2 ** 46),
-    0,
+    whole(noLimit, 2 ** 46),
+    noLimit,
     'log read back for one session; what lies further back is a `gap budget`; 0: no limit',
   ),
 })

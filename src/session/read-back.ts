@@ -5,7 +5,7 @@ import { Window } from '../log/window.ts'
 import { type PoolOptions, WindowPool } from '../log/window-pool.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { ByteRate } from './byte-rate.ts'
-import type { ReadBackOptions } from './options.ts'
+import { noLimit, type ReadBackOptions } from './options.ts'
 
 /** A reader whose next offset has left the window. */
 export interface ReadBackWaiter {
@@ -111,7 +111,7 @@ export class ReadBack {
     this.#clock = clock
     this.#logger = logger
     this.#rounds = rounds
-    this.#rate = new ByteRate(options.bytesPerSecond ?? 0, clock)
+    this.#rate = new ByteRate(options.bytesPerSecond ?? noLimit, clock)
   }
 
   get chunkBytes(): number {
@@ -120,7 +120,8 @@ export class ReadBack {
 
   /** What a new session may have read back; Infinity = there is no limit. */
   get maxBytesPerSession(): number {
-    return this.#options.maxBytesPerSession || Number.POSITIVE_INFINITY
+    const { maxBytesPerSession = noLimit } = this.#options
+    return maxBytesPerSession === noLimit ? Number.POSITIVE_INFINITY : maxBytesPerSession
   }
 
   /** The chunk that holds `offset`, complete from there on; to be used during the call only. */
@@ -193,9 +194,10 @@ export class ReadBack {
 
   async #run(queue: Queue): Promise<void> {
     const { feed } = queue
+    const { maxAgeMs = noLimit } = this.#options
     let from: number | undefined
     try {
-      if (this.#options.maxAgeMs) pass(queue, await this.#askFloor(feed, this.#options.maxAgeMs))
+      if (maxAgeMs !== noLimit) pass(queue, await this.#askFloor(feed, maxAgeMs))
       from = choose(queue, this.#clock.monotonicMs())
       if (from !== undefined) {
         // Another read may have brought this stretch since it was asked for.
