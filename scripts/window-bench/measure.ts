@@ -1,6 +1,6 @@
 /** One measurement, in a process of its own, which prints it: `node measure.ts SUBJECTS`. What it compiles and touches would be the next one's as well. */
 import { seededRandom } from '../../src/base/random.ts'
-import { type Appended, loaded } from '../../src/log/entry.ts'
+import { loaded, type NewEntry } from '../../src/log/entry.ts'
 import type { Window } from '../../src/log/window.ts'
 import { openWindow } from './open.ts'
 
@@ -31,7 +31,7 @@ class Flow {
   readonly window: Window
   readonly hashes: Uint32Array
   readonly #random = seededRandom(7)
-  readonly #record: Appended
+  readonly #record: NewEntry
 
   constructor(subjects: number) {
     this.window = openWindow(payloadRecords * (eventBytes + 16), entries)

@@ -1,4 +1,4 @@
-import { Intake } from '../fanout/intake.ts'
+import { Intake } from '../intake/intake.ts'
 import type { RoutingTable } from '../routing/table.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
 import type { RecordJudge } from './recent-records.ts'

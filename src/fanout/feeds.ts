@@ -1,6 +1,8 @@
+import type { StreamIntake } from '../intake/stream-intake.ts'
 import type { Window } from '../log/window.ts'
 import type { RoutingTable } from '../routing/table.ts'
-import type { Offsets, Source, StreamInfo } from '../source/source.ts'
+import type { Offsets, StreamInfo } from '../source/source.ts'
+import { type ChunkStart, loadChunk } from './chunk-load.ts'
 import type { PartitionFeed } from './partition-feed.ts'
 import type { StreamFeed } from './stream-feed.ts'
 
@@ -8,11 +10,9 @@ import type { StreamFeed } from './stream-feed.ts'
 export class Feeds {
   readonly streams = new Map<string, StreamFeed>()
   readonly #routing: RoutingTable
-  readonly #source: Source
 
-  constructor(routing: RoutingTable, source: Source) {
+  constructor(routing: RoutingTable) {
     this.#routing = routing
-    this.#source = source
   }
 
   /** The partitions in which events of a subject or pattern can be. Throws `no_route`, `stream_missing`, `broker_unavailable`. */
@@ -47,9 +47,9 @@ export class Feeds {
     return this.#stream(stream).requireInfo()
   }
 
-  /** One chunk of the feed's past, see `StreamFeed.readBack`. */
-  readBack(feed: PartitionFeed, from: number, maxBytes: number, window: Window): Promise<number> {
-    return this.#stream(feed.stream).readBack(feed.partition, from, maxBytes, window)
+  /** One chunk of the feed's past into `window`, see `loadChunk`. */
+  load(start: ChunkStart, window: Window): Promise<number> {
+    return loadChunk(this.#intake(start.feed), start, window)
   }
 
   /** The broker's head of that partition, asked now. */
@@ -62,11 +62,11 @@ export class Feeds {
   }
 
   async atTime(feed: PartitionFeed, timeMs: number): Promise<number> {
-    return this.#source.offsetAt(this.#stream(feed.stream).requireInfo(), feed.partition, timeMs)
+    return this.#intake(feed).offsetAt(feed.partition, timeMs)
   }
 
   #offsets(feed: PartitionFeed): Promise<Offsets> {
-    return this.#source.offsets(this.#stream(feed.stream).requireInfo(), feed.partition)
+    return this.#intake(feed).offsets(feed.partition)
   }
 
   /** Why this gateway is not ready to serve; empty = it is. */
@@ -79,11 +79,18 @@ export class Feeds {
   }
 
   async start(): Promise<void> {
-    await Promise.all([...this.streams.values()].map((feed) => feed.start()))
+    await Promise.all([...this.streams.values()].map(({ intake }) => intake.start()))
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.streams.values()].map((feed) => feed.close()))
+    await Promise.all([...this.streams.values()].map(({ intake }) => intake.close()))
+  }
+
+  /** Where the feed's stream can be asked. */
+  #intake(feed: PartitionFeed): StreamIntake {
+    const stream = this.#stream(feed.stream)
+    stream.requireInfo()
+    return stream.intake
   }
 
   #stream(name: string): StreamFeed {

@@ -1,8 +1,9 @@
 import type { Clock } from '../base/clock.ts'
+import type { StreamIntake } from '../intake/stream-intake.ts'
 import type { Window } from '../log/window.ts'
-import type { Offsets, Source, StreamInfo } from '../source/source.ts'
-import type { Intake } from './intake.ts'
-import { noFill } from './options.ts'
+import type { Offsets } from '../source/source.ts'
+import { chunkInto } from './chunk-load.ts'
+import { type FillOptions, noFill } from './options.ts'
 import type { PartitionFeed } from './partition-feed.ts'
 
 /** The first read: its speed and the size of its records say how far back the rest of the budget reaches. */
@@ -10,27 +11,25 @@ const probeRecords = 1024
 const chunkBytes = 1 << 20
 
 interface Place {
-  readonly source: Source
-  readonly info: StreamInfo
+  readonly intake: StreamIntake
   readonly feed: PartitionFeed
-  readonly intake: Intake
   readonly clock: Clock
 }
 
 /**
  * Reads the newest stretch of a partition into its empty window, so that clients that come back right after a start are
- * served from memory: no older than `ageMs`, no more than its share of the pool, no longer than `budgetMs`. The window ends at `head` or
- * beyond, whatever goes wrong.
+ * served from memory: no older than `ageMs`, no more than its share of the pool, no longer than `budgetMs`. The window ends at
+ * the head or beyond, whatever goes wrong.
  */
-export async function fillWindow(place: Place, offsets: Offsets, ageMs: number, budgetMs: number): Promise<void> {
-  const { feed, clock } = place
+export async function fillWindow(place: Place, offsets: Offsets, { ageMs, budgetMs }: FillOptions): Promise<void> {
+  const { intake, feed, clock } = place
   const { partition, window } = feed
   const { first, head } = offsets
   window.start(head, -1)
   if (ageMs === noFill || head <= first) return
   const deadline = clock.monotonicMs() + budgetMs
   try {
-    const oldest = await place.source.offsetAt(place.info, partition, clock.nowUs() / 1000 - ageMs)
+    const oldest = await intake.offsetAt(partition, clock.nowUs() / 1000 - ageMs)
     const probe = Math.max(first, oldest, head - probeRecords)
     if (!(await readInto(place, probe, head, deadline))) return window.start(head, -1)
     const reach = Math.max(first, oldest, head - reachable(window, probe, deadline - clock.monotonicMs(), budgetMs))
@@ -53,31 +52,20 @@ function reachable(window: Window, probe: number, leftMs: number, budgetMs: numb
 
 /** False when the time ran out before `to`. */
 async function readInto(place: Place, from: number, to: number, deadline: number): Promise<boolean> {
-  const { source, info, feed, intake, clock } = place
+  const { intake, feed, clock } = place
   const { partition, window } = feed
+  const sink = chunkInto(feed, window, (entry) => {
+    window.behindMs = Math.max(0, clock.nowUs() / 1000 - entry.timeMs)
+    window.append(entry)
+    return true
+  })
   window.start(from, -1)
-  for (let next = from; next < to; ) {
+  for (let asked = from; asked < to; asked = window.head) {
     if (clock.monotonicMs() > deadline) return false
-    let got = Number.POSITIVE_INFINITY
-    const asked = next
-    const chunk = { partition, from: asked, to, maxBytes: chunkBytes }
-    const end = await source.range(info, chunk, {
-      record: (record) => {
-        got = Math.min(got, record.offset)
-        const reason = intake.accept(record, info.partitions)
-        feed.misrouted ||= reason === 'misrouted'
-        window.behindMs = Math.max(0, clock.nowUs() / 1000 - record.timeMs)
-        if (reason === undefined) window.append(intake.appended)
-        else window.advance(record.offset + 1, record.epoch)
-      },
-      lost: (first, last, reason) => window.lost(first, last, reason),
-    })
-    // The log's start may have passed what was asked for.
-    const kept = Math.min(end.offsets.first, got)
+    const { next, kept } = await intake.load({ partition, from: asked, to, maxBytes: chunkBytes }, sink)
     if (kept > asked) return readInto(place, kept, to, deadline)
-    if (end.next <= asked) return false
-    window.advance(end.next)
-    next = end.next
+    if (next === undefined || next <= asked) return false
+    window.advance(next)
   }
   return true
 }

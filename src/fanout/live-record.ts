@@ -1,3 +1,4 @@
+import type { Entry } from '../intake/entries.ts'
 import type { Loaded } from '../log/entry.ts'
 import type { EventTrace } from '../telemetry/stream-traces.ts'
 import { type DeliveryParts, encodeDelivery } from '../wire/delivery.ts'
@@ -55,6 +56,23 @@ export class LiveRecord implements DeliveryParts {
     frames[0] = undefined
     frames[1] = undefined
     frames[2] = undefined
+  }
+
+  /** A record that was just read. */
+  describe(feed: Place, entry: Entry): void {
+    this.partition = feed.partition
+    this.offset = entry.offset
+    this.epoch = entry.epoch
+    this.nameHash = feed.nameHash
+    this.incarnationHash = feed.incarnationHash
+    this.hash = entry.hash
+    this.buffer = entry.buffer
+    this.eventStart = entry.eventStart
+    this.eventEnd = entry.eventEnd
+    this.subjectStart = entry.eventStart + entry.subjectAt
+    this.subjectEnd = this.subjectStart + entry.subjectLength
+    this.publishedAtUs = entry.publishedAtUs
+    this.begin()
   }
 
   /** A record of a window, or of a stretch that was read back; `refs`: whom it is for. */

@@ -22,3 +22,19 @@ export const fillSettings = {
 const { fillAgeMs, fillBudgetMs } = defaultsOf(fillSettings)
 
 export const fillDefaults: FillOptions = { ageMs: fillAgeMs, budgetMs: fillBudgetMs }
+
+/** What a bound of read-back is where there is none. */
+export const noLimit = 0
+
+export interface ChunkOptions {
+  /** What one read asks the broker for, bytes. */
+  readonly chunkBytes: number
+  /** Chunks kept for others who need the same stretch. */
+  readonly chunks: number
+  /** Reads under way at once. */
+  readonly concurrency: number
+  /** Bytes of keys and values that are read in a second, by all; `noLimit` or absent = as many as there are. */
+  readonly bytesPerSecond?: number
+  /** Records older than this are not read back, ms; `noLimit` or absent = all are. */
+  readonly maxAgeMs?: number
+}

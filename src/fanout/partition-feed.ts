@@ -1,4 +1,6 @@
 import { seededHash } from '../base/hash.ts'
+import type { RejectedRecord } from '../intake/entries.ts'
+import type { RejectReason } from '../intake/rejected.ts'
 import type { Lost } from '../log/losses.ts'
 import { Window, type WindowOptions } from '../log/window.ts'
 import type { Offsets } from '../source/source.ts'
@@ -41,8 +43,6 @@ export class PartitionFeed {
   /** The broker's first retained offset and head, as of the last batch. */
   first = 0
   brokerHead = 0
-  /** The tail has been where this gateway began to read: until then the log may have been cut below it. */
-  reached = false
   /** A record that belongs into another partition was passed over since the partitions are as many as they are. */
   misrouted = false
   /** The window begins at 0 though nothing was read yet: the log may begin later. */
@@ -85,6 +85,22 @@ export class PartitionFeed {
       offset,
       generation: this.window.generationAt(offset),
     }
+  }
+
+  /** A record can't be used: `window`, the feed's or a chunk's, goes on behind it. */
+  passed(window: Window, record: RejectedRecord, reason: RejectReason): void {
+    this.misrouted ||= reason === 'misrouted'
+    window.advance(record.offset + 1, record.epoch)
+  }
+
+  lost(lost: Lost): void {
+    const { from, to, reason } = lost
+    // A rewrite is told while the window still knows how far its readers were; a loss once it remembers it for them.
+    if (reason !== 'rewritten') this.window.lost(from, to, reason)
+    for (const reader of [...this.readers]) reader.lost(lost)
+    if (reason !== 'rewritten') return
+    this.window.truncate(from)
+    this.rewrites++
   }
 
   /** The stream has more partitions. What was passed over as misrouted may be where it belongs: it is read again by whoever comes for it. */

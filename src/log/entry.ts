@@ -1,5 +1,5 @@
 /** What `append` takes; one object is reused. `subjectAt` counts from `eventStart`: the subject's bytes lie inside the event's. */
-export interface Appended {
+export interface NewEntry {
   buffer: Buffer
   eventStart: number
   eventEnd: number

@@ -1,6 +1,6 @@
 import { CarillonError } from '../base/errors.ts'
 import { Chains } from './chains.ts'
-import type { Appended, Loaded } from './entry.ts'
+import type { Loaded, NewEntry } from './entry.ts'
 import { Epochs } from './epochs.ts'
 import type { History } from './history.ts'
 import { Losses, type Lost, type LostReason } from './losses.ts'
@@ -165,7 +165,7 @@ export class Window {
    * Copies the record in, evicts the oldest as needed, from this window or another one, and returns its ordinal. `offset` must be ≥
    * head. Throws `event_too_large` for an event that a slab can't hold: callers refuse such events earlier.
    */
-  append(record: Appended): number {
+  append(record: NewEntry): number {
     if (record.offset < this.head) throw new Error(`append of offset ${record.offset} below the head ${this.head}`)
     const units = this.#unitsOf(record)
     // The index first: its slab may be one of this window's, whose payloads then go as well.
@@ -297,7 +297,7 @@ export class Window {
 
   // Slabs
 
-  #unitsOf(record: Appended): number {
+  #unitsOf(record: NewEntry): number {
     const length = record.eventEnd - record.eventStart
     const units = Math.ceil((headerBytes + length + traceLength(record)) / unit)
     if (length <= maxEventBytes && units <= this.#arena.slabUnits) return units
@@ -317,7 +317,7 @@ export class Window {
     return this.#pool.nowMs() - this.behindMs
   }
 
-  #copyIn(record: Appended, place: number): void {
+  #copyIn(record: NewEntry, place: number): void {
     const { bytes, times, words } = this.#arena.piece(place)
     const at = this.#arena.within(place)
     const start = at * unit + headerBytes
@@ -375,6 +375,6 @@ export class Window {
   }
 }
 
-function traceLength(record: Appended): number {
+function traceLength(record: NewEntry): number {
   return record.traceStart < 0 ? 0 : Math.min(255, record.traceEnd - record.traceStart)
 }

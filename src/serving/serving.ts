@@ -1,7 +1,8 @@
 import { closeAll } from '../base/close-all.ts'
+import { Chunks } from '../fanout/chunks.ts'
 import { Feeds } from '../fanout/feeds.ts'
-import { RejectedRing } from '../fanout/rejected.ts'
 import { StreamFeed } from '../fanout/stream-feed.ts'
+import { RejectedRing } from '../intake/rejected.ts'
 import { WindowPool } from '../log/window-pool.ts'
 import { AheadWatch } from '../session/ahead.ts'
 import { Sessions } from '../session/host.ts'
@@ -30,19 +31,24 @@ export class Serving {
   readonly pool: WindowPool
   /** Records of all streams that could not be used. */
   readonly rejected = new RejectedRing()
+  readonly #chunks: Chunks
   readonly #options: ServingOptions
   readonly #contracts: ServingContracts
 
   constructor(options: ServingOptions, contracts: ServingContracts) {
     this.#options = options
     this.#contracts = contracts
-    const { routing, source, instruments } = contracts
+    const { routing, instruments } = contracts
     this.pool = this.#makePool()
     instruments.observePool = () => this.pool.figures()
-    this.feeds = new Feeds(routing, source)
+    this.feeds = new Feeds(routing)
     for (const [name, stream] of Object.entries(options.streams)) this.feeds.streams.set(name, this.#feed(name, stream))
     const pump = new Pump(contracts.defer, () => contracts.clock.monotonicMs())
-    this.readBack = this.#makeReadBack(pump)
+    const { readBack, limits } = options
+    const sizes = chunkSizes(readBack, limits.maxEventBytes, contracts.source.generations)
+    this.#chunks = new Chunks(sizes.options, sizes.pool, this.feeds, contracts.clock)
+    const { clock, logger } = contracts
+    this.readBack = new ReadBack(sizes.options, this.#chunks, { clock, logger, rounds: pump })
     this.sessions = this.#makeSessions(pump)
   }
 
@@ -64,7 +70,7 @@ export class Serving {
 
   /** Nothing is read from the broker once it has resolved. */
   close(): Promise<void> {
-    return closeAll([() => this.feeds.close(), () => this.readBack.close()])
+    return closeAll([() => this.feeds.close(), () => this.#chunks.close()])
   }
 
   status(): StreamStatus[] {
@@ -104,13 +110,6 @@ export class Serving {
     })
     instruments.observe = () => streamFigures(feed, this.#nowMs())
     return feed
-  }
-
-  #makeReadBack(pump: Pump): ReadBack {
-    const { readBack, limits } = this.#options
-    const { source, clock, logger } = this.#contracts
-    const { options, pool } = chunkSizes(readBack, limits.maxEventBytes, source.generations)
-    return new ReadBack(options, pool, this.feeds, clock, logger, pump)
   }
 
   #makeSessions(pump: Pump): Sessions {

@@ -1,4 +1,5 @@
 import { defaultsOf, section, setting, whole } from '../base/setting.ts'
+import { type ChunkOptions, noLimit } from '../fanout/options.ts'
 
 export interface SessionLimits {
   /** Subscriptions a session may have. */
@@ -35,20 +36,7 @@ export const sessionLimits: SessionLimits = {
   lookPerSlice: 128,
 }
 
-/** What a bound of read-back is where there is none. */
-export const noLimit = 0
-
-export interface ReadBackOptions {
-  /** What one read asks the broker for, bytes. */
-  readonly chunkBytes: number
-  /** Chunks kept for others who need the same stretch. */
-  readonly chunks: number
-  /** Reads under way at once. */
-  readonly concurrency: number
-  /** Bytes of keys and values that are read in a second, by all; `noLimit` or absent = as many as there are. */
-  readonly bytesPerSecond?: number
-  /** Records older than this are not read back, ms; `noLimit` or absent = all are. */
-  readonly maxAgeMs?: number
+export interface ReadBackOptions extends ChunkOptions {
   /** Bytes of log that one session may have read back in all; `noLimit` or absent = as many as there are. */
   readonly maxBytesPerSession?: number
 }

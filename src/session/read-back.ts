@@ -1,11 +1,10 @@
 import type { Clock } from '../base/clock.ts'
-import type { Feeds } from '../fanout/feeds.ts'
+import type { Chunks } from '../fanout/chunks.ts'
+import { noLimit } from '../fanout/options.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
-import { Window } from '../log/window.ts'
-import { type PoolOptions, WindowPool } from '../log/window-pool.ts'
+import type { Window } from '../log/window.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { ByteRate } from './byte-rate.ts'
-import { noLimit, type ReadBackOptions } from './options.ts'
+import type { ReadBackOptions } from './options.ts'
 
 /** A reader whose next offset has left the window. */
 export interface ReadBackWaiter {
@@ -23,6 +22,12 @@ export interface Rounds {
   afterRound(then: () => void): void
 }
 
+export interface ReadBackContracts {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly rounds?: Rounds
+}
+
 /** How long to wait before asking again after a failed read, ms. */
 const retryMs = 500
 /** While a sweep is as young as this, who comes below it is taken along, ms. */
@@ -32,21 +37,6 @@ const crowd = 8
 const sweepMs = 1000
 /** Who has waited for so long is read for next, and for so long at least reads go on from there, ms. */
 const patienceMs = 2000
-/** How old the answer may be to where the records of `maxAgeMs` begin: a tenth of that age, at most so many ms. */
-const maxFloorAgeMs = 10_000
-
-interface Chunk {
-  readonly feed: PartitionFeed
-  readonly rewrites: number
-  readonly window: Window
-}
-
-/** Where the records of a partition begin that are young enough. */
-interface Floor {
-  readonly rewrites: number
-  readonly offset: number
-  readonly askedMs: number
-}
 
 interface Wanted {
   readonly offset: number
@@ -68,8 +58,7 @@ interface Queue {
 }
 
 /**
- * What left a window is read back from the broker in chunks, each a small window onto an older stretch, shared by all who
- * need it. One read a partition at a time and a bounded number at once; the least recently used chunk gives way.
+ * Those who wait for what left a window, and which chunk is read for them next: one read a partition at a time.
  *
  * The reads of a partition sweep upwards over the offsets that are waited for, and take along all who stand there; who comes below has
  * the next sweep, and where many come, sweeps are apart in time: so a herd costs each stretch once or twice. Who has waited for too long
@@ -78,40 +67,18 @@ interface Queue {
  */
 export class ReadBack {
   readonly #options: ReadBackOptions
-  /** A chunk is a window with a pool of its own. */
-  readonly #chunkPool: PoolOptions
-  readonly #feeds: Feeds
+  readonly #chunks: Chunks
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #rounds: Rounds | undefined
-  readonly #rate: ByteRate
-  /** Least recently used first. */
-  readonly #chunks: Chunk[] = []
-  readonly #spare: Window[] = []
   readonly #queues = new WeakMap<PartitionFeed, Queue>()
-  /** Queues whose next read may start. */
-  readonly #ready: Queue[] = []
-  readonly #floors = new WeakMap<PartitionFeed, Floor>()
-  #running = 0
-  /** Reads are held back by `bytesPerSecond`. */
-  #throttled = false
-  #closed = false
 
-  constructor(
-    options: ReadBackOptions,
-    chunkPool: PoolOptions,
-    feeds: Feeds,
-    clock: Clock,
-    logger: Logger,
-    rounds?: Rounds,
-  ) {
+  constructor(options: ReadBackOptions, chunks: Chunks, { clock, logger, rounds }: ReadBackContracts) {
     this.#options = options
-    this.#chunkPool = chunkPool
-    this.#feeds = feeds
+    this.#chunks = chunks
     this.#clock = clock
     this.#logger = logger
     this.#rounds = rounds
-    this.#rate = new ByteRate(options.bytesPerSecond ?? noLimit, clock)
   }
 
   get chunkBytes(): number {
@@ -124,18 +91,9 @@ export class ReadBack {
     return maxBytesPerSession === noLimit ? Number.POSITIVE_INFINITY : maxBytesPerSession
   }
 
-  /** The chunk that holds `offset`, complete from there on; to be used during the call only. */
+  /** See `Chunks.find`. */
   find(feed: PartitionFeed, offset: number): Window | undefined {
-    const chunks = this.#chunks
-    for (let i = chunks.length - 1; i >= 0; i--) {
-      const chunk = chunks[i]!
-      if (chunk.feed !== feed || chunk.rewrites !== feed.rewrites) continue
-      if (offset < chunk.window.tail || offset >= chunk.window.head) continue
-      chunks.splice(i, 1)
-      chunks.push(chunk)
-      return chunk.window
-    }
-    return undefined
+    return this.#chunks.find(feed, offset)
   }
 
   want(waiter: ReadBackWaiter): void {
@@ -152,8 +110,7 @@ export class ReadBack {
     feed.instruments.readBackWaiting++
     if (queue.active) return
     queue.active = true
-    this.#ready.push(queue)
-    this.#startReads()
+    this.#read(queue)
   }
 
   forget(waiter: ReadBackWaiter): void {
@@ -161,35 +118,8 @@ export class ReadBack {
     if (queue !== undefined) remove(queue, waiter)
   }
 
-  close(): void {
-    this.#closed = true
-    this.#ready.length = 0
-    this.#chunks.length = 0
-  }
-
-  #startReads(): void {
-    while (!this.#closed && !this.#throttled && this.#running < this.#options.concurrency) {
-      const [queue] = this.#ready
-      if (queue === undefined) return
-      const waitMs = this.#rate.waitMs()
-      if (waitMs > 0) {
-        this.#holdBack(queue, waitMs)
-        return
-      }
-      this.#ready.shift()
-      this.#running++
-      void this.#run(queue)
-    }
-  }
-
-  #holdBack({ feed }: Queue, waitMs: number): void {
-    this.#throttled = true
-    const sinceMs = this.#clock.monotonicMs()
-    this.#clock.after(waitMs, () => {
-      this.#throttled = false
-      feed.instruments.readBackThrottledMs += this.#clock.monotonicMs() - sinceMs
-      this.#startReads()
-    })
+  #read(queue: Queue): void {
+    this.#chunks.admit(queue.feed, () => this.#run(queue))
   }
 
   async #run(queue: Queue): Promise<void> {
@@ -197,11 +127,11 @@ export class ReadBack {
     const { maxAgeMs = noLimit } = this.#options
     let from: number | undefined
     try {
-      if (maxAgeMs !== noLimit) pass(queue, await this.#askFloor(feed, maxAgeMs))
+      if (maxAgeMs !== noLimit) pass(queue, await this.#chunks.floor(feed, maxAgeMs))
       from = choose(queue, this.#clock.monotonicMs())
       if (from !== undefined) {
         // Another read may have brought this stretch since it was asked for.
-        const chunk = this.find(feed, from) ?? (await this.#load(feed, from))
+        const chunk = this.find(feed, from) ?? (await this.#chunks.load(feed, from))
         queue.from = chunk.head
         resume(queue, from, chunk)
         await this.#round()
@@ -218,21 +148,18 @@ export class ReadBack {
         resume(queue, from, undefined)
       }
     }
-    this.#running--
     this.#goOn(queue)
   }
 
   /** The queue's next turn, if it needs one. */
   #goOn(queue: Queue): void {
     queue.active = queue.waiters.size > 0
+    const again = () => {
+      if (queue.active) this.#read(queue)
+    }
     const holdMs = heldMs(queue, this.#clock.monotonicMs())
-    if (holdMs > 0) this.#clock.after(holdMs, () => this.#enqueue(queue))
-    else this.#enqueue(queue)
-  }
-
-  #enqueue(queue: Queue): void {
-    if (queue.active) this.#ready.push(queue)
-    this.#startReads()
+    if (holdMs > 0) this.#clock.after(holdMs, again)
+    else again()
   }
 
   /** Until those who were resumed had their turn. */
@@ -240,53 +167,6 @@ export class ReadBack {
     const rounds = this.#rounds
     return rounds && new Promise((resolve) => rounds.afterRound(resolve))
   }
-
-  async #askFloor(feed: PartitionFeed, maxAgeMs: number): Promise<number> {
-    const { rewrites } = feed
-    const known = this.#floors.get(feed)
-    const askedMs = this.#clock.monotonicMs()
-    const goodForMs = Math.min(maxFloorAgeMs, maxAgeMs / 10)
-    if (known?.rewrites === rewrites && askedMs - known.askedMs < goodForMs) return known.offset
-    const offset = await this.#feeds.atTime(feed, Math.ceil(this.#clock.nowUs() / 1000) - maxAgeMs)
-    // Another log by now has other offsets.
-    if (rewrites !== feed.rewrites) return 0
-    this.#floors.set(feed, { rewrites, offset, askedMs })
-    return offset
-  }
-
-  async #load(feed: PartitionFeed, from: number): Promise<Window> {
-    const window = this.#spare.pop() ?? new Window(new WindowPool(this.#chunkPool))
-    // As of before the read: where the log becomes another one meanwhile, nobody finds the chunk.
-    const { rewrites } = feed
-    const { chunkBytes } = this.#options
-    this.#rate.take(chunkBytes)
-    let bytes: number
-    try {
-      bytes = await this.#feeds.readBack(feed, from, chunkBytes, window)
-      if (window.head <= from) throw new Error('the broker returned nothing')
-      if (contradict(feed.window, window)) throw new Error('the log is another one, which its tail has not noticed yet')
-    } catch (error) {
-      this.#rate.take(-chunkBytes)
-      this.#spare.push(window)
-      throw error
-    }
-    this.#rate.take(bytes - chunkBytes)
-    this.#chunks.push({ feed, rewrites, window })
-    if (this.#chunks.length > this.#options.chunks) this.#spare.push(this.#chunks.shift()!.window)
-    return window
-  }
-}
-
-/**
- * What was read is of another history than what the gateway has seen of the same offsets: given to a client, its position would be of
- * that one, and what lies below it untold.
- */
-function contradict(seen: Window, chunk: Window): boolean {
-  const { head } = chunk
-  const generation = chunk.generationAt(head)
-  if (generation < 0) return false
-  const before = seen.generationAt(head)
-  return before >= 0 && before !== generation
 }
 
 /** Where the next read starts; undefined where nobody waits any more. */

@@ -18,7 +18,7 @@ test('a start beyond the end of a log that was cut meanwhile begins anew at the 
   const client = gateway.connect()
   client.subscribe(1, 'a')
   // A tail waits beyond the end, and says so.
-  gateway.stream.end(0, 10, { first: 0, head: 4 })
+  gateway.stream.intake.end(0, 10, { first: 0, head: 4 })
   await gateway.clock.advance(1000)
   await settled()
   assert.deepEqual(starts, [[10], [4]])

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
-import { type Appended, loaded } from '../../src/log/entry.ts'
+import { loaded, type NewEntry } from '../../src/log/entry.ts'
 import type { Window } from '../../src/log/window.ts'
 import { smallWindow } from '../model/window.ts'
 
@@ -9,7 +9,7 @@ import { smallWindow } from '../model/window.ts'
 
 const nothing = Buffer.from('s')
 
-function record(offset: number, epoch: number): Appended {
+function record(offset: number, epoch: number): NewEntry {
   const bounds = { eventStart: 0, eventEnd: 1, subjectAt: 0, subjectLength: 1, traceStart: -1, traceEnd: -1 }
   return { buffer: nothing, traceBuffer: nothing, ...bounds, offset, timeMs: 0, epoch, hash: 1 }
 }

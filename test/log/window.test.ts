@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
-import { type Appended, loaded } from '../../src/log/entry.ts'
+import { loaded, type NewEntry } from '../../src/log/entry.ts'
 import { Window } from '../../src/log/window.ts'
 import { WindowPool } from '../../src/log/window-pool.ts'
 import { smallWindow } from '../model/window.ts'
@@ -13,7 +13,7 @@ interface Model {
   epoch: number
 }
 
-function record(entry: Model, hash: (subject: string) => number): Appended {
+function record(entry: Model, hash: (subject: string) => number): NewEntry {
   const buffer = Buffer.from(`<${entry.subject}|${entry.data}`)
   return {
     buffer,

@@ -3,16 +3,16 @@ import type { Mutant } from './mutant.ts'
 export const fanoutMutants: readonly Mutant[] = [
   {
     name: 'retention while a stretch is read back is not told',
-    file: 'fanout/stream-feed.ts',
+    file: 'fanout/chunk-load.ts',
     from: "if (kept > from) window.lost(from, kept - 1, 'retention')",
     to: '',
     by: 'simulation',
   },
   {
     name: 'a rewritten log keeps its chunks',
-    file: 'fanout/stream-feed.ts',
-    from: 'feed.window.truncate(from)\n    feed.rewrites++',
-    to: 'feed.window.truncate(from)',
+    file: 'fanout/partition-feed.ts',
+    from: 'this.window.truncate(from)\n    this.rewrites++',
+    to: 'this.window.truncate(from)',
     by: 'simulation',
   },
   {
@@ -24,7 +24,7 @@ export const fanoutMutants: readonly Mutant[] = [
   },
   {
     name: 'records in the wrong partition are delivered',
-    file: 'fanout/intake.ts',
+    file: 'intake/intake.ts',
     from: "if (check !== 'ok') return check",
     to: "if (check === 'no_route') return check",
     by: 'simulation',
@@ -77,9 +77,9 @@ export const fanoutMutants: readonly Mutant[] = [
   },
   {
     name: 'a chunk that is full counts as read to the end',
-    file: 'fanout/stream-feed.ts',
-    from: 'if (!full) window.advance(next)',
-    to: 'window.advance(next)',
+    file: 'intake/stream-intake.ts',
+    from: 'next: full ? undefined : next,',
+    to: 'next,',
     by: { unit: 'test/session/session.test.ts' },
     breaks: 'what did not fit into a chunk is read by the next one',
   },
@@ -93,18 +93,18 @@ export const fanoutMutants: readonly Mutant[] = [
   },
   {
     name: 'a tail that waits beyond the end is not begun anew',
-    file: 'fanout/stream-feed.ts',
-    from: 'else if (!feed.reached) this.#options.clock.after(confirmMs',
-    to: 'else if (feed.reached) this.#options.clock.after(confirmMs',
+    file: 'intake/stream-intake.ts',
+    from: 'else if (!this.#reached[partition]) this.#confirmSoon',
+    to: 'else if (this.#reached[partition]) this.#confirmSoon',
     by: { unit: 'test/fanout/changed-stream.test.ts' },
     breaks: 'a log that was cut while the gateway started is read on from its real end',
   },
   {
     name: 'a raw record has the content type of the one before',
-    file: 'fanout/raw-composer.ts',
+    file: 'intake/raw-composer.ts',
     from: '    this.#type = this.#contentType\n    this.#typeStart = 0\n    this.#typeEnd = this.#contentType.length\n    record',
     to: '    record',
-    by: { unit: 'test/fanout/raw.test.ts' },
+    by: { unit: 'test/intake/raw.test.ts' },
     breaks: "a record without the header has the stream's content type",
   },
   {
@@ -117,8 +117,8 @@ export const fanoutMutants: readonly Mutant[] = [
   },
   {
     name: 'the generation of the record before is kept',
-    file: 'fanout/intake.ts',
-    from: '    appended.epoch = record.epoch\n',
+    file: 'intake/intake.ts',
+    from: '    entry.epoch = record.epoch\n',
     to: '',
     by: { unit: 'test/session/session.test.ts' },
     breaks: 'a token names the generation of the record below its offset',
@@ -157,10 +157,10 @@ export const fanoutMutants: readonly Mutant[] = [
   },
   {
     name: 'a CloudEvent has the attributes of the one before',
-    file: 'fanout/cloudevent-composer.ts',
+    file: 'intake/cloudevent-composer.ts',
     from: '    for (const slot of this.#slots) slot.set(none, 0, 0)\n',
     to: '',
-    by: { unit: 'test/fanout/cloudevents.test.ts' },
+    by: { unit: 'test/intake/cloudevents.test.ts' },
     breaks: 'an event has the attributes of its record',
   },
 ]

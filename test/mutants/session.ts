@@ -180,7 +180,7 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: 'read-back from before a rewrite is used',
-    file: 'session/read-back.ts',
+    file: 'fanout/chunks.ts',
     from: ' || chunk.rewrites !== feed.rewrites) continue',
     to: ') continue',
     by: 'simulation',
@@ -280,7 +280,7 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: 'the floor of a log that is gone counts for the new one',
-    file: 'session/read-back.ts',
+    file: 'fanout/chunks.ts',
     from: 'if (known?.rewrites === rewrites && askedMs',
     to: 'if (known !== undefined && askedMs',
     by: { unit: 'test/session/read-back.test.ts' },
@@ -288,7 +288,7 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: 'reads that were held back are not started again',
-    file: 'session/read-back.ts',
+    file: 'fanout/chunks.ts',
     from: 'this.#clock.monotonicMs() - sinceMs\n      this.#startReads()',
     to: 'this.#clock.monotonicMs() - sinceMs',
     by: { unit: 'test/session/read-back.test.ts' },

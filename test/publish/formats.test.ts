@@ -7,7 +7,7 @@ import { RoutingTable } from '../../src/routing/table.ts'
 import type { OutRecord } from '../../src/source/source.ts'
 import { type Event, makeEvent } from '../../src/wire/frames.ts'
 import { type StreamFormat, streamFormatDefaults } from '../../src/wire/stream-format.ts'
-import { intakeOf } from '../fanout/records.ts'
+import { intakeOf } from '../intake/records.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { comparable, event, jsonData } from '../wire/arbitraries.ts'
 

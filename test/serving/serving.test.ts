@@ -123,7 +123,7 @@ test('each configured stream has a feed in the one pool, and figures', async () 
 test('after it has closed nothing is read, though a feed did not close', async () => {
   const gateway = await TestGateway.start()
   const client = gateway.connect()
-  gateway.stream.close = () => Promise.reject(new Error('it hangs'))
+  gateway.stream.intake.close = () => Promise.reject(new Error('it hangs'))
   for (let i = 0; i < 200; i++) gateway.publish('a', `${i}`)
   await assert.rejects(gateway.serving.close(), /it hangs/)
   const before = gateway.broker.ranges

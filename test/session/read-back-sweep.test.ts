@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import type { ChunkStart } from '../../src/fanout/chunk-load.ts'
+import { Chunks } from '../../src/fanout/chunks.ts'
 import type { Feeds } from '../../src/fanout/feeds.ts'
 import type { PartitionFeed } from '../../src/fanout/partition-feed.ts'
 import type { Window } from '../../src/log/window.ts'
@@ -24,7 +26,7 @@ class Bench {
   readonly #feed = { stream: 'events', partition: 0, incarnationHash: 1, rewrites: 0, instruments: this.instruments }
 
   constructor(options: Partial<ReadBackOptions> = {}) {
-    const readBack = async (_: PartitionFeed, from: number, __: number, window: Window): Promise<number> => {
+    const load = async ({ from }: ChunkStart, window: Window): Promise<number> => {
       this.reads.push(from)
       await new Promise<void>((resolve) => this.clock.after(readMs, resolve))
       window.start(from, -1)
@@ -33,7 +35,9 @@ class Bench {
     }
     const limits = { chunkBytes: 1000, chunks: 1, concurrency: 2, ...options }
     const chunk = { payloadBytes: 4096, payloadSlabBytes: 4096, entries: 2, slabEntries: 2 }
-    this.readBack = new ReadBack(limits, chunk, { readBack } as unknown as Feeds, this.clock, quiet)
+    const { clock } = this
+    const chunks = new Chunks(limits, chunk, { load } as unknown as Feeds, clock)
+    this.readBack = new ReadBack(limits, chunks, { clock, logger: quiet })
   }
 
   wait(from: number, until: number): { next: number } {

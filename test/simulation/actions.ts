@@ -352,9 +352,11 @@ function cutTo(world: World, action: Action) {
 function isAnyStarting(world: World): boolean {
   // Kafka's adapter knows the leader that told it the head.
   if (world.plan.source === 'kafka') return false
-  return world.gateways.some(
-    ({ streams, partitions }) =>
-      streams.some(({ info }) => info === undefined) || partitions.some(({ reached }) => !reached),
+  return world.gateways.some(({ streams }) =>
+    streams.some(
+      ({ info, intake, partitions }) =>
+        info === undefined || partitions.some(({ partition }) => !intake.hasReached(partition)),
+    ),
   )
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { ByteRate } from '../../src/session/byte-rate.ts'
+import { ByteRate } from '../../src/fanout/byte-rate.ts'
 import { ManualClock } from '../model/clock.ts'
 
 test('one second’s worth may be taken at once, and what was taken beyond it is waited for', async () => {

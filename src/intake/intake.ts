@@ -1,5 +1,4 @@
 import { seededHash } from '../base/hash.ts'
-import type { Appended } from '../log/entry.ts'
 import type { SourceRecord } from '../log/record.ts'
 import type { RoutingTable } from '../routing/table.ts'
 import { ConfluentFrame } from '../wire/confluent.ts'
@@ -8,6 +7,7 @@ import { EnvelopeWriter } from '../wire/envelope-writer.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
 import { CloudEventComposer } from './cloudevent-composer.ts'
 import type { Composer } from './composer.ts'
+import type { Entry } from './entries.ts'
 import { RawComposer } from './raw-composer.ts'
 import { rejectCause } from './reject-cause.ts'
 import type { RejectReason } from './rejected.ts'
@@ -18,9 +18,9 @@ import type { RejectReason } from './rejected.ts'
  * events, an envelope is composed into a buffer that the next record overwrites.
  */
 export class Intake {
-  /** The envelope of the record last accepted; offsets count from `appended.eventStart`. */
+  /** The envelope of the record last accepted; its offsets count from `entry.eventStart`. */
   readonly envelope: EnvelopeView = envelopeView()
-  readonly appended: Appended = {
+  readonly entry: Entry = {
     buffer: Buffer.alloc(0),
     eventStart: 0,
     eventEnd: 0,
@@ -33,6 +33,7 @@ export class Intake {
     timeMs: 0,
     epoch: -1,
     hash: 0,
+    publishedAtUs: 0,
   }
   readonly #stream: string
   readonly #routing: RoutingTable
@@ -59,22 +60,24 @@ export class Intake {
     this.#frame = format.framing === 'confluent' ? new ConfluentFrame() : undefined
   }
 
-  /** undefined = accepted: `appended` and `envelope` describe it until the next call. */
+  /** undefined = accepted: `entry` and `envelope` describe it until the next call. */
   accept(record: SourceRecord, partitions: number): RejectReason | undefined {
-    const { appended } = this
+    const { entry } = this
     const reason = this.#composer === undefined ? this.#takeEvent(record) : this.#take(record, this.#composer)
     if (reason !== undefined) return reason
-    const start = appended.eventStart + appended.subjectAt
-    const end = start + appended.subjectLength
-    const check = this.#routing.check(this.#stream, record.partition, appended.buffer, start, end, partitions)
+    const start = entry.eventStart + entry.subjectAt
+    const end = start + entry.subjectLength
+    const check = this.#routing.check(this.#stream, record.partition, entry.buffer, start, end, partitions)
     if (check !== 'ok') return check
-    appended.hash = seededHash(appended.buffer, start, end, this.#seed)
-    appended.traceBuffer = record.buffer
-    appended.traceStart = record.traceStart
-    appended.traceEnd = record.traceEnd
-    appended.offset = record.offset
-    appended.timeMs = record.timeMs
-    appended.epoch = record.epoch
+    entry.hash = seededHash(entry.buffer, start, end, this.#seed)
+    entry.traceBuffer = record.buffer
+    entry.traceStart = record.traceStart
+    entry.traceEnd = record.traceEnd
+    entry.offset = record.offset
+    entry.timeMs = record.timeMs
+    entry.epoch = record.epoch
+    const { publishedAtUs } = this.envelope
+    entry.publishedAtUs = publishedAtUs > 0 ? publishedAtUs : record.timeMs * 1000
     return undefined
   }
 
@@ -125,12 +128,12 @@ export class Intake {
 
   /** The envelope that was scanned last is the event at [start, end). */
   #point(buffer: Buffer, start: number, end: number): void {
-    const { appended, envelope } = this
-    appended.buffer = buffer
-    appended.eventStart = start
-    appended.eventEnd = end
-    appended.subjectAt = envelope.subjectAt
-    appended.subjectLength = envelope.subjectLength
+    const { entry, envelope } = this
+    entry.buffer = buffer
+    entry.eventStart = start
+    entry.eventEnd = end
+    entry.subjectAt = envelope.subjectAt
+    entry.subjectLength = envelope.subjectLength
   }
 }
 

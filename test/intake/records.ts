@@ -1,5 +1,5 @@
-import { Intake } from '../../src/fanout/intake.ts'
-import type { RejectReason } from '../../src/fanout/rejected.ts'
+import { Intake } from '../../src/intake/intake.ts'
+import type { RejectReason } from '../../src/intake/rejected.ts'
 import type { HeaderSink, SourceRecord } from '../../src/log/record.ts'
 import type { RouteConfig } from '../../src/routing/options.ts'
 import { RoutingTable } from '../../src/routing/table.ts'
@@ -77,7 +77,7 @@ export function intakeOf({ format = {}, route = {}, partitions = 1, maxEventByte
     const record = recordOf(spec)
     const reason = intake.accept(record, partitions)
     if (reason !== undefined) return { reason, cause: intake.cause(record, reason, partitions) }
-    const { buffer, eventStart, eventEnd } = intake.appended
+    const { buffer, eventStart, eventEnd } = intake.entry
     return { event: decodeEvent(Buffer.from(buffer.subarray(eventStart, eventEnd))) }
   }
 }

@@ -1,0 +1,245 @@
+import type { Clock } from '../base/clock.ts'
+import type { LostReason } from '../log/losses.ts'
+import type { SourceRecord } from '../log/record.ts'
+import type { RoutingTable } from '../routing/table.ts'
+import type { Chunk, Offsets, Source, StreamInfo, Tail, TailSink, TailState } from '../source/source.ts'
+import type { StreamInstruments } from '../telemetry/instruments.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { StreamFormat } from '../wire/stream-format.ts'
+import type { ChunkEnd, ChunkSink, EntrySink } from './entries.ts'
+import { Intake } from './intake.ts'
+import type { RejectedRing, RejectReason } from './rejected.ts'
+
+/** How long to wait before asking again for a broker or a stream that is not there, ms. */
+export const retryMs = 1000
+/** How long after the tail found the log to end below its start the broker is asked again, ms. */
+const confirmMs = 1000
+/** Rejected records are logged with their likely cause at most this often for each reason, ms. */
+const rejectLogMs = 60_000
+
+export interface StreamIntakeOptions {
+  /** The stream's name in routes and tokens. */
+  readonly name: string
+  /** The broker's name for it. */
+  readonly topic: string
+  readonly format: StreamFormat
+  readonly source: Source
+  readonly routing: RoutingTable
+  /** Seed of the hashes that entries carry. */
+  readonly seed: number
+  readonly maxEventBytes: number
+  /** How many partitions it is to have where it is created. */
+  readonly partitions: number
+  /** Create it when the broker has none, or wait for it. */
+  readonly creates: boolean
+  readonly instruments: StreamInstruments
+  readonly rejected: RejectedRing
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** One stream from the broker's records to validated entries: its tail, chunks of its past, and what can't be used of both. */
+export class StreamIntake implements TailSink {
+  readonly #options: StreamIntakeOptions
+  readonly #sink: EntrySink
+  readonly #intake: Intake
+  /** undefined until the broker has said what the stream is. */
+  #info: StreamInfo | undefined
+  /** By partition, see `hasReached`. */
+  readonly #reached: boolean[] = []
+  #tail: Tail | undefined
+  #closed = false
+  #cancelRetry: () => void = () => {}
+
+  constructor(options: StreamIntakeOptions, sink: EntrySink) {
+    this.#options = options
+    this.#sink = sink
+    const { name, format, routing, seed, maxEventBytes } = options
+    this.#intake = new Intake(name, format, routing, seed, maxEventBytes)
+  }
+
+  /** Begins to read at the head of each partition, as soon as broker and stream are there; keeps trying until closed. */
+  async start(): Promise<void> {
+    try {
+      const opened = await this.#open()
+      if (this.#closed || opened) return
+      this.state('missing', '')
+    } catch (error) {
+      if (this.#closed) return
+      this.state('away', error instanceof Error ? error.message : String(error))
+    }
+    this.#cancelRetry = this.#options.clock.after(retryMs, () => void this.start())
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#cancelRetry()
+    await this.#tail?.close()
+  }
+
+  // Questions; the stream must be known
+
+  /** The partition's bounds on the broker, asked now. */
+  offsets(partition: number): Promise<Offsets> {
+    return this.#options.source.offsets(this.#info!, partition)
+  }
+
+  /** The first offset whose record time is ≥ `timeMs`; the head when there is none. */
+  offsetAt(partition: number, timeMs: number): Promise<number> {
+    return this.#options.source.offsetAt(this.#info!, partition, timeMs)
+  }
+
+  /** Reads one chunk of a partition's past: at least one record when there is one. */
+  async load(chunk: Chunk, sink: ChunkSink): Promise<ChunkEnd> {
+    let full = false
+    let records = 0
+    let bytes = 0
+    let got = Number.POSITIVE_INFINITY
+    const { next, offsets } = await this.#options.source.range(this.#info!, chunk, {
+      record: (record) => {
+        if (full) return
+        const reason = this.#intake.accept(record, this.#info!.partitions)
+        bytes += record.keyEnd - record.keyStart + record.valueEnd - record.valueStart
+        if (reason === undefined) full = !sink.entry(this.#intake.entry)
+        else sink.rejected(record, reason)
+        if (full) return
+        records++
+        got = Math.min(got, record.offset)
+      },
+      lost: (first, last, reason) => {
+        if (!full) sink.lost(first, last, reason)
+      },
+      get full() {
+        return full
+      },
+    })
+    // The log's start may have passed its first offset, before this read or while it ran: what came all the same is not lost.
+    return { next: full ? undefined : next, kept: Math.min(offsets.first, got), records, bytes }
+  }
+
+  /** The tail has been where it began to read the partition: until then the log may have been cut below that. */
+  hasReached(partition: number): boolean {
+    return this.#reached[partition] === true
+  }
+
+  // TailSink
+
+  record(record: SourceRecord): void {
+    const { instruments } = this.#options
+    instruments.eventsIn++
+    instruments.bytesIn += record.valueEnd - record.valueStart
+    const reason = this.#intake.accept(record, this.#info!.partitions)
+    if (reason === undefined) {
+      this.#sink.entry(record.partition, this.#intake.entry)
+      return
+    }
+    this.#reject(record, reason)
+    this.#sink.rejected(record.partition, record, reason)
+  }
+
+  end(partition: number, next: number, offsets: Offsets): void {
+    if (offsets.head >= next) this.#reached[partition] = true
+    else if (!this.#reached[partition]) this.#confirmSoon(partition)
+    this.#sink.end(partition, next, offsets)
+  }
+
+  lost(partition: number, from: number, to: number, reason: LostReason): void {
+    this.#sink.lost(partition, from, to, reason)
+  }
+
+  recreated(info: StreamInfo): void {
+    this.#options.logger.log('warn', `stream ${this.#options.name} was deleted and created again`, {
+      incarnation: info.incarnation,
+    })
+    this.#adopt(info)
+    this.#sink.recreated(info)
+  }
+
+  grown(info: StreamInfo): void {
+    this.#options.logger.log(
+      'warn',
+      `stream ${this.#options.name} now has ${info.partitions} partitions: subjects may have moved`,
+    )
+    this.#adopt(info)
+    this.#sink.grown(info)
+  }
+
+  state(state: TailState, detail: string): void {
+    this.#sink.state(state, state === 'missing' ? this.#missing() : detail)
+  }
+
+  // The way in
+
+  async #open(): Promise<boolean> {
+    const { source, topic, partitions, creates } = this.#options
+    let info = await source.describe(topic)
+    if (info === undefined && creates) {
+      await source.create(topic, partitions)
+      info = await source.describe(topic)
+    }
+    if (info === undefined) return false
+    const bounds: Offsets[] = []
+    for (let partition = 0; partition < info.partitions; partition++) {
+      bounds.push(await source.offsets(info, partition))
+    }
+    if (this.#closed) return true
+    this.#adopt(info)
+    await this.#sink.opened(info, bounds)
+    if (this.#closed) return true
+    this.#tail = source.tail(info, this.#sink.heads(), this)
+    this.state('up', '')
+    return true
+  }
+
+  #adopt(info: StreamInfo): void {
+    this.#info = info
+    this.#reached.length = Math.min(this.#reached.length, info.partitions)
+  }
+
+  #confirmSoon(partition: number): void {
+    this.#options.clock.after(confirmMs, () => void this.#confirmEnd(partition))
+  }
+
+  /**
+   * The log was cut between the moment at which its head was asked for and the tail's first read: the tail waits beyond the end,
+   * where nobody is to wait. It begins anew at the real one.
+   */
+  async #confirmEnd(partition: number): Promise<void> {
+    const info = this.#info!
+    if (this.#closed || this.#reached[partition]) return
+    const bounds = await this.offsets(partition).catch(() => undefined)
+    if (this.#closed || this.#reached[partition] || this.#info !== info) return
+    const next = this.#sink.heads()[partition]!
+    if (bounds === undefined || bounds.head >= next) {
+      this.#confirmSoon(partition)
+      return
+    }
+    this.lost(partition, bounds.head, next - 1, 'rewritten')
+    await this.#tail?.close()
+    if (this.#closed) return
+    this.#tail = this.#options.source.tail(info, this.#sink.heads(), this)
+  }
+
+  #reject(record: SourceRecord, reason: RejectReason): void {
+    const { name, instruments, rejected, logger } = this.#options
+    instruments.skipped[reason]++
+    const key = record.keyStart < 0 ? undefined : record.buffer.subarray(record.keyStart, record.keyEnd)
+    const detail = this.#intake.cause(record, reason, this.#info!.partitions)
+    rejected.add({
+      stream: name,
+      partition: record.partition,
+      offset: record.offset,
+      timeMs: record.timeMs,
+      reason,
+      key: key === undefined ? '' : key.toString('utf8').slice(0, 255),
+      detail,
+    })
+    const where = `stream ${name}, partition ${record.partition}, offset ${record.offset}`
+    logger.every(`${name} ${reason}`, rejectLogMs, 'warn', `record skipped (${reason}) at ${where}: ${detail}`)
+  }
+
+  #missing(): string {
+    const { source, topic, partitions } = this.#options
+    return `the broker has no stream "${topic}"; create it with: ${source.createCommand(topic, partitions)}`
+  }
+}
