@@ -15,8 +15,8 @@ export const embeddedMutants: readonly Mutant[] = [
   {
     name: 'records are acknowledged before they are durable',
     file: 'source/embedded/store.ts',
-    from: '      await this.#write(batch)\n      this.refresh()',
-    to: '      void this.#write(batch)\n      this.refresh()',
+    from: '      await this.#write(batch)\n      // Whoever',
+    to: '      void this.#write(batch)\n      // Whoever',
     by: model,
     breaks: 'an acknowledged event is on the disk',
   },
@@ -187,5 +187,14 @@ export const embeddedMutants: readonly Mutant[] = [
     to: '',
     by: { unit: 'test/source/embedded.test.ts' },
     breaks: 'what is published to a stream that is deleted is refused',
+  },
+  {
+    name: 'an old snapshot is read after a newer commit was told',
+    file: 'source/embedded/store.ts',
+    from: '      this.#disk.refresh()\n',
+    to: '',
+    by: model,
+    breaks: 'what was just stored is not told as damaged',
+    seeds: '1-60',
   },
 ]

@@ -58,15 +58,8 @@ export class BlockReader {
     return end
   }
 
-  /** The block that holds `offset`, checked; undefined when it is damaged or missing twice, the second time in a new snapshot. */
+  /** The block that holds `offset`, checked; undefined when it is damaged or missing. */
   find(log: PartitionLog, offset: number): FoundBlock | undefined {
-    const found = this.#find(log, offset)
-    if (found !== undefined) return found
-    this.#store.refresh()
-    return this.#find(log, offset)
-  }
-
-  #find(log: PartitionLog, offset: number): FoundBlock | undefined {
     let base: number | undefined = offset
     let block = this.#store.block(log.id, log.partition, offset)
     if (block === undefined) {

@@ -66,11 +66,6 @@ export class Store {
     return this.#disk.basesFrom(id, partition, offset, limit)
   }
 
-  /** Reads see the newest commit from here on; otherwise those of one turn of the event loop share a snapshot. */
-  refresh(): void {
-    this.#disk.refresh()
-  }
-
   /**
    * Runs commits one after the other. `stage` sees the outcome of all before, fills the batch and returns what is to be done
    * once it is durable; both run synchronously. Rejects with `storage_full`, or `broker_unavailable` for other I/O errors;
@@ -94,7 +89,8 @@ export class Store {
     if (batch.blocks.length > 0 || batch.facts.size > 0) {
       if (this.#fullSinceMs !== notFull) await this.#expectRoom(batch)
       await this.#write(batch)
-      this.refresh()
+      // Whoever hears of the commit reads it: reads of one turn of the event loop share a snapshot.
+      this.#disk.refresh()
     }
     return apply()
   }
