@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CarillonError } from '../../src/base/errors.ts'
-import type { EdgeContext } from '../../src/edge/context.ts'
+import { seededRandom } from '../../src/base/random.ts'
+import { TimingWheel } from '../../src/base/wheel.ts'
+import { EdgeContext } from '../../src/edge/context.ts'
 import { type Caller, Doorway, doorwayLimits } from '../../src/edge/doorway.ts'
 import type { Exchange } from '../../src/edge/exchange.ts'
+import type { TemplatedApp } from '../../src/edge/listener.ts'
+import { edgeDefaults } from '../../src/edge/options.ts'
+import { serveWebSocket } from '../../src/edge/websocket.ts'
 import { Pump } from '../../src/session/pump.ts'
+import { ManualClock } from '../model/clock.ts'
+import type { Behavior } from '../simulation/uws.ts'
+import { FakeSessions } from './fake-sessions.ts'
+import { FakePublisher } from './harness.ts'
 
 /** A doorway whose turns are run by hand, each entry taking 0.1 ms. */
 function doorway() {
@@ -66,4 +75,51 @@ test('frames may wait up to so many bytes, of one connection and in all', () => 
   assert.equal(others.filter((caller) => door.takes(caller, callerBytes)).length, others.length - 1)
   door.taken(first!, callerBytes)
   assert.equal(door.takes(others.at(-1)!, callerBytes), true)
+})
+
+/** WebSockets before a doorway that never has a turn. */
+function websockets() {
+  const clock = new ManualClock()
+  const sessions = new FakeSessions()
+  const contracts = { sessions, publisher: new FakePublisher(), clock, random: seededRandom(1), log() {} }
+  const context = new EdgeContext({ ...edgeDefaults, host: '0.0.0.0' }, contracts, new TimingWheel(clock))
+  const never = new Pump(
+    () => {},
+    () => 0,
+  )
+  const door = new Doorway(context, never)
+  let behavior!: Behavior
+  const app = {
+    ws: (_path: string, given: Behavior) => {
+      behavior = given
+    },
+  }
+  serveWebSocket(app as unknown as TemplatedApp, context, door)
+  const connect = () => {
+    let socket: unknown
+    const upgrade = (userData: unknown) => {
+      socket = { getUserData: () => userData, send: () => 1 }
+      behavior.open(socket)
+    }
+    const request = { getMethod: () => 'get', getUrl: () => '/v1/ws', getQuery: () => '', getHeader: () => '' }
+    behavior.upgrade({ onAborted() {}, upgrade }, request, undefined)
+    return {
+      send: (frame: Uint8Array) => behavior.message(socket, new Uint8Array(frame).buffer, false),
+      close: () => behavior.close(socket, 1006),
+    }
+  }
+  return { door, sessions, connect }
+}
+
+test('a socket that closes gives back the room in which its frames wait', () => {
+  const { door, sessions, connect } = websockets()
+  const { callerBytes, bytes } = doorwayLimits
+  const frame = Buffer.from('{"subscribe":{"ref":1,"subject":"a"}}'.padEnd(callerBytes))
+  for (let i = 0; i < bytes / callerBytes; i++) {
+    const socket = connect()
+    socket.send(frame)
+    socket.close()
+  }
+  assert.ok(sessions.opened.every(({ received }) => received.length === 0))
+  assert.equal(door.takes({ queued: false, waitingBytes: 0, run: () => false }, callerBytes), true)
 })

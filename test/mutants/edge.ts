@@ -149,4 +149,12 @@ export const edgeMutants: readonly Mutant[] = [
     by: 'simulation',
     seeds: '1-100',
   },
+  {
+    name: 'a socket that closes keeps its room before the doorway',
+    file: 'edge/websocket.ts',
+    from: '    this.#doorway.taken(this, this.waitingBytes)\n',
+    to: '',
+    by: { unit: 'test/edge/doorway.test.ts' },
+    breaks: 'subscriptions of a herd wait for their turn, however many herds there were',
+  },
 ]
