@@ -105,4 +105,12 @@ export const operationsMutants: readonly Mutant[] = [
     by: { unit: 'test/doctor/host-facts.test.ts' },
     breaks: 'the tightest bound on the way up counts',
   },
+  {
+    name: 'a gateway that leaves is ready',
+    file: 'gateway.ts',
+    from: "(this.#closing === undefined ? serving.feeds.notReady() : ['the gateway is going away'])",
+    to: 'serving.feeds.notReady()',
+    by: { unit: 'test/gateway.test.ts' },
+    breaks: '`/readyz` says 503 from the beginning of a graceful end on',
+  },
 ]
