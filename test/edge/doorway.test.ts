@@ -11,7 +11,6 @@ import { edgeDefaults } from '../../src/edge/options.ts'
 import { serveWebSocket } from '../../src/edge/websocket.ts'
 import { Pump } from '../../src/session/pump.ts'
 import { ManualClock } from '../model/clock.ts'
-import type { Behavior } from '../simulation/uws.ts'
 import { FakeSessions } from './fake-sessions.ts'
 import { FakePublisher } from './harness.ts'
 
@@ -76,6 +75,14 @@ test('frames may wait up to so many bytes, of one connection and in all', () => 
   door.taken(first!, callerBytes)
   assert.equal(door.takes(others.at(-1)!, callerBytes), true)
 })
+
+/** What uWS calls. */
+interface Behavior {
+  upgrade(response: unknown, request: unknown, context: unknown): void
+  open(socket: unknown): void
+  message(socket: unknown, message: ArrayBuffer, binary: boolean): void
+  close(socket: unknown, code: number): void
+}
 
 /** WebSockets before a doorway that never has a turn. */
 function websockets() {

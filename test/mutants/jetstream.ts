@@ -193,4 +193,12 @@ export const jetstreamMutants: readonly Mutant[] = [
     by: { source: 'jetstream' },
     breaks: 'a reader goes on where it was',
   },
+  {
+    name: 'a stream whose name begins like that of another one acknowledges for it',
+    file: 'source/jetstream/publisher.ts',
+    from: '  if (data[ackStart.length + stream.length] !== 34) return -1\n',
+    to: '',
+    by: { unit: 'test/source/jetstream-publisher.test.ts' },
+    breaks: 'a publication is acknowledged only once its own partition has it',
+  },
 ]

@@ -110,7 +110,7 @@ export const operationsMutants: readonly Mutant[] = [
     file: 'gateway.ts',
     from: "(this.#closing === undefined ? serving.feeds.notReady() : ['the gateway is going away'])",
     to: 'serving.feeds.notReady()',
-    by: { unit: 'test/gateway.test.ts' },
+    by: { unit: 'test/admin/leaving.test.ts' },
     breaks: '`/readyz` says 503 from the beginning of a graceful end on',
   },
 ]
