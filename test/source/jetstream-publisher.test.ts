@@ -20,7 +20,9 @@ function serverOf(answer: string): NatsConnection {
     },
     publish: (_: string, __: Uint8Array, { reply }: { reply: string }) => {
       const argument = { subject: Buffer.from(reply), sid: 1, hdr: -1, size: answer.length }
-      queueMicrotask(() => heard(null, new MsgImpl(argument, Buffer.from(answer), undefined as never) as unknown as Msg))
+      queueMicrotask(() =>
+        heard(null, new MsgImpl(argument, Buffer.from(answer), undefined as never) as unknown as Msg),
+      )
     },
   }
   return server as unknown as NatsConnection
