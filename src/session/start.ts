@@ -116,13 +116,23 @@ function unnamed(feed: PartitionFeed): Start {
   return { feed, offset: head, gaps: [owed('unnamed', firstOffset, head - 1, undefined)] }
 }
 
+/** What is known of a subscription that is live and comes into another partition. */
+export interface Arrival {
+  /** Where its client's token stood, in partitions that it does not read. */
+  readonly carried: readonly Position[]
+  /** Where it stood in the partition that it leaves; undefined = it leaves none. */
+  readonly stood: Position | undefined
+  /** How many partitions all who share the token know of; Infinity where it is of this subscription alone. */
+  readonly count: number
+}
+
 /**
- * Where a subscription that is live goes on in a partition that its subjects come into: where its client's token stood, else at the head.
- * `count`: how many partitions all who share that token know of; Infinity where it is of this subscription alone.
+ * Where it goes on: where its client's token stood, else from the beginning where it comes out of a log that is gone, else at the head.
  */
-export function arrivingStart(feed: PartitionFeed, carried: readonly Position[], count: number): Start {
+export function arrivingStart(feed: PartitionFeed, { carried, stood, count }: Arrival): Start {
   const inPartition = carried.filter((position) => position.partition === feed.partition)
-  return movedInto(feed, knownHere(feed, inPartition), count)
+  const isGone = stood !== undefined && !isSameLog(stood, feed)
+  return movedInto(feed, knownHere(feed, inPartition) ?? (isGone ? inPartitionOf(feed, stood) : undefined), count)
 }
 
 /**

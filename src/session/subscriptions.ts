@@ -146,7 +146,10 @@ export class Subscriptions implements LegOwner {
     const read = new Set(subscription.legs.map(({ feed }) => feed))
     const gone = subscription.legs.filter(({ feed }) => !wanted.has(feed))
     const fresh = now.filter((feed) => !read.has(feed))
-    for (const feed of fresh) this.#moveInto(subscription, feed)
+    // Of a log that was created again it hears where it is now: its readers in the old places are about to go, and what they owe it.
+    const [left] = gone
+    const stood = left && this.#tracks.get(left.feed)?.positionOf(left)
+    for (const feed of fresh) this.#moveInto(subscription, feed, stood)
     for (const leg of gone) {
       const joining = leg.membership === undefined
       this.#tracks.leave(leg, this.#owner.outlet.transport !== 'websocket')
@@ -301,11 +304,12 @@ export class Subscriptions implements LegOwner {
    * A new partition is read from its beginning, one that was there before from its head; where the client's token named it, as
    * another gateway knew of it before, from there: as far as its log is the one that the token was of.
    */
-  #moveInto(subscription: Subscription, feed: PartitionFeed): void {
+  #moveInto(subscription: Subscription, feed: PartitionFeed, stood: Position | undefined): void {
     const { transport } = this.#owner.outlet
     const there = this.#tracks.get(feed)
     const carried = [...subscription.carried, ...this.#tracks.carried]
-    const start = arrivingStart(feed, carried, this.#tracks.toldCount(feed) ?? Number.POSITIVE_INFINITY)
+    const count = this.#tracks.toldCount(feed) ?? Number.POSITIVE_INFINITY
+    const start = arrivingStart(feed, { carried, stood, count })
     // Once it has been there, where it stood before says nothing more.
     this.#drop(subscription, (position) => isSamePartition(position, feed))
     if (this.#owner.ended) return

@@ -1,4 +1,5 @@
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
+import type { Position } from '../wire/token.ts'
 import type { ReadBack } from './read-back.ts'
 import { Reader, type ReaderOwner } from './reader.ts'
 import type { Start } from './start.ts'
@@ -29,6 +30,12 @@ export class Track {
   get isJoinedAnew(): boolean {
     const isAnew = ({ matcher }: Reader) => matcher.legs[0]!.subscription.toldLive
     return this.side !== undefined && (isAnew(this.side) || this.#waiting.some(isAnew))
+  }
+
+  /** Where the leg's client stands. */
+  positionOf(leg: Leg): Position | undefined {
+    const own = [this.side, ...this.#waiting].find((reader) => reader?.matcher.legs[0] === leg)
+    return (own ?? this.main).position()
   }
 
   /** The main reader starts at `next`. */

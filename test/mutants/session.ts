@@ -2,6 +2,14 @@ import type { Mutant } from './mutant.ts'
 
 export const sessionMutants: readonly Mutant[] = [
   {
+    name: 'a subject that moves while its log is created again is told of the move only',
+    file: 'session/start.ts',
+    from: ' ?? (isGone ? inPartitionOf(feed, stood) : undefined)',
+    to: '',
+    by: { unit: 'test/session/arriving.test.ts' },
+    breaks: 'a log made anew is told as such',
+  },
+  {
     name: 'of a stream that is only carried through it is said which log the gateway reads',
     file: 'session/start.ts',
     from: '    .map((position) => (isGrowth(position) ? growthPosition(position, position.offset) : position))\n',

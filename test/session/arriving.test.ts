@@ -138,6 +138,21 @@ for (const transport of ['websocket', 'poll'] as const) {
     assert.deepEqual(told(client), [['recreated', 2, 0, undefined]])
   })
 
+  test(`a subject that is elsewhere in a log that was created again is told so there, before it is told that it moved: ${transport}`, async () => {
+    const broker = new ModelBroker('events', 2)
+    const gateway = await TestGateway.start(broker)
+    const subject = subjectWhere(gateway, { 2: 1, 3: 2 })
+    const client = begin(gateway, transport, subject, [position(gateway, 1, 0, -1)])
+    await settled()
+    broker.recreate(3)
+    await publishAll(gateway, subject, 9)
+    assert.deepEqual(client.texts, texts(9))
+    assert.deepEqual(told(client), [
+      ['recreated', 2, 0, undefined],
+      ['repartitioned', 2, 0, undefined],
+    ])
+  })
+
   test(`a token that names a new log in some of its partitions has seen nothing of the others: ${transport}`, async () => {
     const broker = new ModelBroker('events', 2)
     const gateway = await TestGateway.start(broker)

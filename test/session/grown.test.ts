@@ -258,7 +258,11 @@ test('until a move is told, a token names the place that a rewrite of where it g
   broker.rewrite(0, 3)
   for (let i = 3; i < 6; i++) gateway.publish('a', `other ${i}`)
   await settled()
-  const { offset, gaps } = arrivingStart(feed, [carried], Number.POSITIVE_INFINITY)
+  const { offset, gaps } = arrivingStart(feed, {
+    carried: [carried],
+    stood: undefined,
+    count: Number.POSITIVE_INFINITY,
+  })
   assert.equal(offset, 3)
   assert.deepEqual(
     gaps.map(({ reason, before }) => [reason, before?.offset]),

@@ -193,10 +193,6 @@ export const excuses = {
       return incarnation > each.record.incarnation && partition !== each.record.partition
     }),
 
-  /** Its subject is elsewhere in the new log, and was told there that the partitions are others. */
-  'created again, told as repartitioned': (each) =>
-    aGap(each, 'repartitioned', ({ incarnation }) => incarnation > each.record.incarnation),
-
   /** Documented: all of it is given that the new log has. */
   'gone before it came to the new log': (each) =>
     aGap(each, 'recreated', (gap) => isHere(each, gap) && wasGone(each, gap)),
