@@ -1,9 +1,19 @@
+import type { Allocate } from './allocate.ts'
 import type { Generations } from './record.ts'
 import { SlabTier } from './slab-tier.ts'
 import { SubjectTable } from './subject-table.ts'
 
 /** What one entry of the index takes, its two places in the table of newest entries included. */
 export const bytesPerEntry = (generations: Generations): number => (generations === 'times' ? 36 : 32)
+
+export interface EntryArenaSize {
+  /** Records that it holds, in whole slabs. */
+  readonly entries: number
+  /** A power of two. */
+  readonly slabEntries: number
+  /** Whether each entry keeps its record's time. */
+  readonly withTimes: boolean
+}
 
 /** The index of all windows of a pool, in slabs: one *slot* an entry. 24 bytes of arrays and 8 of table a slot. */
 export class EntryArena {
@@ -29,22 +39,22 @@ export class EntryArena {
   readonly newest: SubjectTable
   #windows = 0
 
-  /** `slabEntries`: a power of two. */
-  constructor(entries: number, slabEntries: number, withTimes: boolean) {
+  constructor({ entries, slabEntries, withTimes }: EntryArenaSize, allocate: Allocate) {
     this.shift = 31 - Math.clz32(slabEntries)
     this.tier = new SlabTier(entries >>> this.shift)
     const { size } = this.tier
     const slots = size << this.shift
-    this.offsets = new Float64Array(slots)
-    this.hashes = new Uint32Array(slots)
-    this.previous = new Uint32Array(slots)
-    this.next = new Uint32Array(slots)
-    this.places = new Uint32Array(slots)
-    this.times = withTimes ? new Uint32Array(slots) : undefined
-    this.firstOrdinals = new Uint32Array(size)
-    this.owners = new Uint32Array(size)
-    this.firstMs = new Float64Array(size)
-    this.newest = new SubjectTable(this.hashes, this.owners, this.shift)
+    const words = (count: number) => new Uint32Array(allocate(4 * count))
+    this.offsets = new Float64Array(allocate(8 * slots))
+    this.hashes = words(slots)
+    this.previous = words(slots)
+    this.next = words(slots)
+    this.places = words(slots)
+    this.times = withTimes ? words(slots) : undefined
+    this.firstOrdinals = words(size)
+    this.owners = words(size)
+    this.firstMs = new Float64Array(allocate(8 * size))
+    this.newest = new SubjectTable(this.hashes, this.owners, this.shift, words(2 * slots))
   }
 
   get slabBytes(): number {

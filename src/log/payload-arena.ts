@@ -1,3 +1,4 @@
+import type { Allocate } from './allocate.ts'
 import { SlabTier } from './slab-tier.ts'
 
 /** Payloads start at multiples of this, so that a place fits in 32 bits. */
@@ -22,14 +23,16 @@ export class PayloadArena {
   readonly ends: Uint32Array
   readonly #pieces: Piece[] = []
 
-  constructor(bytes: number, slabBytes: number) {
+  constructor(bytes: number, slabBytes: number, allocate: Allocate) {
     this.slabUnits = Math.floor(slabBytes / unit)
     this.tier = new SlabTier(Math.floor(bytes / (this.slabUnits * unit)))
     const { size } = this.tier
-    this.firstOrdinals = new Uint32Array(size)
-    this.ends = new Uint32Array(size)
+    this.firstOrdinals = new Uint32Array(allocate(4 * size))
+    this.ends = new Uint32Array(allocate(4 * size))
     const units = size * this.slabUnits
-    for (let at = 0; at < units; at += pieceMask + 1) this.#pieces.push(piece(Math.min(units - at, pieceMask + 1)))
+    for (let at = 0; at < units; at += pieceMask + 1) {
+      this.#pieces.push(piece(allocate(Math.min(units - at, pieceMask + 1) * unit)))
+    }
   }
 
   get slabBytes(): number {
@@ -46,7 +49,6 @@ export class PayloadArena {
   }
 }
 
-function piece(units: number): Piece {
-  const memory = new ArrayBuffer(units * unit)
+function piece(memory: ArrayBufferLike): Piece {
   return { bytes: Buffer.from(memory), times: new Float64Array(memory), words: new Uint32Array(memory) }
 }

@@ -11,12 +11,12 @@ export class SubjectTable {
   /** A hash times this is where its probe starts. */
   readonly #scale: number
 
-  /** `hashes` of the entries; `owners`, the windows' numbers, by slot >> `shift`. */
-  constructor(hashes: Uint32Array, owners: Uint32Array, shift: number) {
+  /** `hashes` of the entries; `owners`, the windows' numbers, by slot >> `shift`; `places`, zeroed, two a slot. */
+  constructor(hashes: Uint32Array, owners: Uint32Array, shift: number, places: Uint32Array) {
     this.#hashes = hashes
     this.#owners = owners
     this.#shift = shift
-    this.#places = new Uint32Array(hashes.length * 2)
+    this.#places = places
     this.#scale = this.#places.length / 2 ** 32
   }
 

@@ -1,3 +1,4 @@
+import { type Allocate, ownMemory } from './allocate.ts'
 import { EntryArena } from './entry-arena.ts'
 import { PayloadArena } from './payload-arena.ts'
 import type { Generations } from './record.ts'
@@ -14,6 +15,8 @@ export interface PoolOptions {
   readonly slabEntries: number
   /** What the records' `epoch` is; `epochs` unless given. `times` takes 4 bytes a record more. */
   readonly generations?: Generations
+  /** Where the memory is from; `ownMemory` unless given. */
+  readonly allocate?: Allocate
 }
 
 /** Entries in a slab of a gateway's index: 32 KiB, whose eviction takes some 50 µs at once. */
@@ -49,9 +52,9 @@ export class WindowPool {
   readonly nowMs: () => number
 
   constructor(options: PoolOptions, nowMs: () => number = () => 0) {
-    const { payloadBytes, entries, generations } = options
-    this.payloads = new PayloadArena(payloadBytes, options.payloadSlabBytes)
-    this.entries = new EntryArena(entries, options.slabEntries, generations === 'times')
+    const { payloadBytes, payloadSlabBytes, entries, slabEntries, generations, allocate = ownMemory } = options
+    this.payloads = new PayloadArena(payloadBytes, payloadSlabBytes, allocate)
+    this.entries = new EntryArena({ entries, slabEntries, withTimes: generations === 'times' }, allocate)
     this.nowMs = nowMs
   }
 
