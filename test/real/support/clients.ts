@@ -205,20 +205,16 @@ class PollClient extends Base implements Client {
   /** False when the gateway refused it. */
   async #poll(): Promise<boolean> {
     const { signal } = this.#aborted
-    const response = await fetch(
-      `http://${this.#url}/v1/poll?${query(this.#subjects, this.token)}&wait=${pollWaitMs}`,
-      {
-        signal,
-      },
-    )
-    const body = (await response.json()) as { frames: unknown[]; after: string; error: SeenError }
+    const wanted = `${query(this.#subjects, this.token)}&wait=${pollWaitMs}${this.live ? '' : '&until=live'}`
+    const response = await fetch(`http://${this.#url}/v1/poll?${wanted}`, { signal })
+    const body = (await response.json()) as { frames: unknown[]; live: boolean; after: string; error: SeenError }
     if (response.status !== 200) {
       this.errors.push(body.error)
       return false
     }
     for (const frame of body.frames) this.take(serverFrameFromJson(frame))
     this.token = body.after
-    this.live = true
+    this.live ||= body.live
     return true
   }
 }
