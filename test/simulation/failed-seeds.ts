@@ -39,6 +39,7 @@ const overModel: readonly FailedSeed[] = [
   [1_800_560_163, 'who asks for last events is led back to the log before by a gateway that lags'],
   [9_500_288, 'an empty answer to a long-poll is taken for a live one, while the last events are on their way'],
   [4_000_064, 'polls of a second each, whose position is beyond the end of the log: none lasts until that is certain'],
+  [4_007_734, 'a log was rewritten and ends with a record that nobody can read, below the position of who comes back'],
 ]
 
 /** The seeds of each source. */

@@ -23,9 +23,9 @@ function subscribed(shared: boolean) {
   }
   const ledger = new Ledger(subscriber, new Truth(broker), () => 1000)
   const log = broker.log(0)
-  const write = (atMs: number) => {
-    const event = makeEvent({ subject: 'a' })
-    const record = { key: null, value: null, event, timeMs: atMs, damaged: false, transaction: undefined }
+  const write = (atMs: number, damaged = false) => {
+    const event = damaged ? undefined : makeEvent({ subject: 'a' })
+    const record = { key: null, value: null, event, timeMs: atMs, damaged, transaction: undefined }
     return log.append(record, atMs)
   }
   const stands = (offset: number, epoch: number, atMs: number) => stood.reached(placeOf(0, 0), { offset, epoch, atMs })
@@ -107,5 +107,25 @@ test('what is gone of a newer history below the place where `rewritten` goes on 
     const { incarnation, before, partition } = repartitioned
     ledger.gap({ incarnation, before, partition, from: 0, to: 3, next, reason: 'rewritten', atMs: 20 })
     assert.equal(ledger.missing(), next === 2 ? undefined : newer)
+  }
+})
+
+test('a gap `rewritten` tells of what nobody can read below the place where it goes on, and of nothing else there', () => {
+  const { incarnation, before, partition } = repartitioned
+  const rewritten = { incarnation, before, partition, from: 0, to: 9, reason: 'rewritten', atMs: 20 } as const
+  for (const [damaged, spoiledMs, next, isTold] of [
+    [true, Number.POSITIVE_INFINITY, 1, true],
+    [true, Number.POSITIVE_INFINITY, 0, false],
+    [false, 15, 1, true],
+    [false, 25, 1, false],
+    [false, Number.POSITIVE_INFINITY, 1, false],
+  ] as const) {
+    const { ledger, log, write } = subscribed(false)
+    log.skip(10, 1)
+    log.rewrite(0, 5)
+    const record = write(10, damaged)
+    record.spoiledMs = spoiledMs
+    ledger.gap({ ...rewritten, next })
+    assert.equal(ledger.missing(), isTold ? undefined : record, `${damaged}, ${spoiledMs}, ${next}`)
   }
 })

@@ -121,10 +121,11 @@ export class Ledger {
     if (reason === 'recreated') return isHere && incarnation > record.incarnation
     if (incarnation !== record.incarnation) return false
     if (reason === 'repartitioned') return this.#truth.movedInto(record, partition, atMs)
-    // It goes on where the histories are known to agree, or where the log begins now: nothing below is given.
-    if (reason === 'rewritten')
-      return isHere && record.offset < next && record.gone === 'retention' && record.goneMs <= atMs
-    return isHere && atMs >= record.seenMs && final.has(reason)
+    if (!isHere || atMs < record.seenMs) return false
+    if (final.has(reason)) return true
+    // It goes on where the histories are known to agree, or where the log ends or begins now: nothing below is given, nor can it be had any more.
+    const isLost = record.damaged || record.spoiledMs <= atMs || (record.gone === 'retention' && record.goneMs <= atMs)
+    return reason === 'rewritten' && record.offset < next && isLost
   }
 
   #isExcused(record: LogRecord, gaps: readonly ToldGap[]): boolean {
