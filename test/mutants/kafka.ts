@@ -164,6 +164,20 @@ export const kafkaMutants: readonly Mutant[] = [
     by: { unit: 'test/source/kafka-wire.test.ts' },
   },
   {
+    name: 'each attempt to write a batch has numbers of its own',
+    file: 'source/kafka/lane.ts',
+    from: 'this.#identity ??= await',
+    to: 'this.#identity = await',
+    by: { source: 'kafka' },
+  },
+  {
+    name: 'half of a batch that is too large goes behind what was published later',
+    file: 'source/kafka/lane.ts',
+    from: 'this.#queue.unshift(...batch)',
+    to: 'this.#queue.push(...batch)',
+    by: { source: 'kafka' },
+  },
+  {
     name: 'a topic that once counted as deleted is never followed again',
     file: 'source/kafka/tail.ts',
     from: 'if (nodes.length >= Math.min(returnedAnswers, brokers.length)) return true',

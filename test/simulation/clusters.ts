@@ -9,7 +9,7 @@ const makers: Readonly<Record<SourceKind, (surroundings: ClusterSurroundings) =>
     open: (process, random, batch) => new SimSource(time, process, broker, random, batch),
   }),
   jetstream: (surroundings) => new JetStreamCluster(surroundings),
-  kafka: ({ time, broker, seed }) => new KafkaCluster(time, broker, seed),
+  kafka: (surroundings) => new KafkaCluster(surroundings.time, surroundings.broker, surroundings.seed, surroundings),
   embedded: (surroundings) => new EmbeddedCluster(surroundings),
 }
 

@@ -31,7 +31,7 @@ export class DirectOwner implements LogOwner {
     this.#verdict = verdict
   }
 
-  append(partition: number, record: NewRecord): LogRecord {
+  append(partition: number, record: NewRecord): LogRecord | undefined {
     const written = this.#broker.log(partition).append(record, this.#time.nowMs)
     this.#truth.add(written)
     return written

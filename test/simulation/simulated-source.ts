@@ -33,7 +33,7 @@ export interface SimulatedCluster {
   /** All faults of its own kind end. */
   heal?(): void
   /** Its log is in a gateway's own process, which writes it. Absent where the broker is apart. */
-  readonly owner?: LogOwner
+  readonly owner?: LogOwner | undefined
   /** Only one process at a time may open it, and one has. */
   readonly isTaken?: boolean
   /** What it should have done by the end; undefined = all of it. */

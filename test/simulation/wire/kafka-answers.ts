@@ -2,9 +2,9 @@ import { type ByteReader, ByteWriter } from '../../../src/source/kafka/encoding.
 import type { Aborted } from './kafka-log.ts'
 
 // Requests as the adapter writes them and answers as Kafka does (https://kafka.apache.org/protocol): Fetch v13, Metadata v12,
-// ListOffsets v4. Bodies of flexible versions begin with their header's section of tags.
+// ListOffsets v4, Produce v7, InitProducerId v1. Bodies of flexible versions begin with their header's section of tags.
 
-export const apiKey = { fetch: 1, listOffsets: 2, metadata: 3 } as const
+export const apiKey = { produce: 0, fetch: 1, listOffsets: 2, metadata: 3, initProducerId: 22 } as const
 
 export interface AskedPartition {
   readonly partition: number
@@ -142,4 +142,27 @@ export function readOffsets(reader: ByteReader): AskedOffset {
 export function writeOffset({ topic, partition }: AskedOffset, error: number, offset: number): Buffer {
   const writer = new ByteWriter().int32(0).int32(1).string(topic).int32(1).int32(partition).int16(error)
   return writer.int64(-1).int64(offset).int32(-1).written()
+}
+
+export interface AskedProduce {
+  readonly timeoutMs: number
+  readonly topic: string
+  readonly partition: number
+  readonly batch: Buffer
+}
+
+export function readProduce(reader: ByteReader): AskedProduce {
+  reader.int16()
+  reader.int16()
+  const timeoutMs = reader.int32()
+  reader.int32()
+  const topic = reader.string()
+  reader.int32()
+  const partition = reader.int32()
+  return { timeoutMs, topic, partition, batch: reader.bytes(reader.int32()) }
+}
+
+export function writeProduced({ topic, partition }: AskedProduce, error: number, base: number): Buffer {
+  const writer = new ByteWriter().int32(1).string(topic).int32(1).int32(partition).int16(error)
+  return writer.int64(base).int64(-1).int64(-1).int32(0).written()
 }

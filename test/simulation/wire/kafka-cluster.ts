@@ -1,18 +1,23 @@
 import type { Random } from '../../../src/base/random.ts'
 import { seededRandom } from '../../../src/base/random.ts'
 import type { Incarnation, MetadataWatcher, SimBroker } from '../broker.ts'
+import type { LogOwner } from '../log-owner.ts'
 import type { PartitionLog } from '../partition-log.ts'
-import type { BrokerFault, SimulatedCluster, SimulatedSource } from '../simulated-source.ts'
+import type { BrokerFault, ClusterSurroundings, SimulatedCluster, SimulatedSource } from '../simulated-source.ts'
 import type { Process, VirtualTime } from '../virtual-time.ts'
 import type { Leader } from './kafka-answers.ts'
 import { type FaultyCluster, faults } from './kafka-faults.ts'
 import { KafkaLog } from './kafka-log.ts'
 import { type ClusterImage, KafkaNode, type NodeHost, placeKey } from './kafka-node.ts'
+import { type Hindrance, KafkaPublishing } from './kafka-publishing.ts'
 import { SimKafkaSource } from './kafka-source.ts'
 
 const nodeCount = 3
 /** How long the controller's word takes to a node, ms, at most. */
 const newsMs = 150
+
+/** Where what is written is judged. */
+type Judges = Pick<ClusterSurroundings, 'truth' | 'verdict'>
 
 /** What a new leader may show until then. */
 interface Lag {
@@ -33,9 +38,12 @@ export class KafkaCluster implements SimulatedCluster, NodeHost, MetadataWatcher
   readonly #logs = new Map<PartitionLog, KafkaLog>()
   readonly #lags = new Map<KafkaLog, Lag>()
   readonly #sources = new Set<SimKafkaSource>()
+  /** Absent where nobody publishes through a gateway. */
+  readonly #publishing: KafkaPublishing | undefined
   #image: ClusterImage
+  #producers = 1000
 
-  constructor(time: VirtualTime, broker: SimBroker, seed: number) {
+  constructor(time: VirtualTime, broker: SimBroker, seed: number, judges?: Judges) {
     this.time = time
     this.broker = broker
     broker.forgetsRewrites = true
@@ -45,6 +53,7 @@ export class KafkaCluster implements SimulatedCluster, NodeHost, MetadataWatcher
     this.#image = this.#next(first)
     for (const node of this.nodes) node.learn(this.#image)
     broker.watchers.add(this)
+    this.#publishing = judges && KafkaPublishing.draw(seed, { time, broker, ...judges }, this.#sources)
   }
 
   // MetadataWatcher: the controller hears of everything at once.
@@ -65,7 +74,8 @@ export class KafkaCluster implements SimulatedCluster, NodeHost, MetadataWatcher
 
   open(process: Process, random: Random, batch: number): SimulatedSource {
     const { time, broker, nodes } = this
-    const source = new SimKafkaSource({ time, broker, nodes, process, random, batch })
+    const publishing = this.#publishing?.options
+    const source = new SimKafkaSource({ time, broker, nodes, process, random, batch, publishing })
     this.#sources.add(source)
     return source
   }
@@ -77,6 +87,7 @@ export class KafkaCluster implements SimulatedCluster, NodeHost, MetadataWatcher
 
   heal(): void {
     this.sweeps = 0
+    this.#publishing?.heal()
     this.#lags.clear()
     for (const node of this.nodes) {
       node.slowMs = 0
@@ -86,6 +97,14 @@ export class KafkaCluster implements SimulatedCluster, NodeHost, MetadataWatcher
       this.hear(node)
     }
     this.publish()
+  }
+
+  get owner(): LogOwner | undefined {
+    return this.#publishing?.owner
+  }
+
+  unfinished(): string | undefined {
+    return this.#publishing?.published.unfinished()
   }
 
   // NodeHost
@@ -119,6 +138,22 @@ export class KafkaCluster implements SimulatedCluster, NodeHost, MetadataWatcher
     if (this.sweeps === 0) return
     this.sweeps--
     log.retain(log.first + Math.ceil(this.random.next() * (log.head - log.first)), this.nowMs)
+  }
+
+  isLed(node: KafkaNode, incarnation: Incarnation, partition: number): boolean {
+    return this.#image.incarnation === incarnation && this.#image.leaders[partition]?.node === node.id
+  }
+
+  hindrance(bytes: number): Hindrance | undefined {
+    return this.#publishing?.hindrance(bytes)
+  }
+
+  append(log: KafkaLog, batch: Buffer): number {
+    return this.#publishing!.append(log.log, batch)
+  }
+
+  newProducerId(): number {
+    return ++this.#producers
   }
 
   soon(task: () => void): void {

@@ -1,7 +1,9 @@
 import type { Random } from '../../../src/base/random.ts'
 import type { BrokerConnector, RawBroker, RawConnection, RawRequest } from '../../../src/source/kafka/connector.ts'
+import { readInt64 } from '../../../src/source/kafka/encoding.ts'
 import type { KafkaOptions } from '../../../src/source/kafka/options.ts'
 import type { Process, VirtualTime } from '../virtual-time.ts'
+import { apiKey } from './kafka-answers.ts'
 import type { KafkaNode, Reply } from './kafka-node.ts'
 
 /** One gateway's way to all nodes. */
@@ -106,14 +108,19 @@ export class ModelConnection implements RawConnection {
     this.#route.connections.delete(this)
     this.#serving?.()
     this.#serving = undefined
-    this.#queue.length = 0
+    for (const sent of this.#queue.splice(0)) this.#carryOut(sent)
+  }
+
+  /** What has reached the node is written, though nobody waits for the answer any more. */
+  #carryOut({ key, body }: Sent): void {
+    if (key === apiKey.produce && this.node.state === 'up') this.node.handle(key, body, () => {})
   }
 
   // At the node
 
   #arrived(sent: Sent): void {
-    if (this.#state === 'closed') return
-    this.#queue.push(sent)
+    if (this.#state === 'closed') this.#carryOut(sent)
+    else this.#queue.push(sent)
     this.#serve()
   }
 
@@ -172,6 +179,8 @@ export class ModelConnection implements RawConnection {
   }
 }
 
+const none = Buffer.alloc(0)
+
 const versions = Object.fromEntries(
   [
     [0, 9],
@@ -180,6 +189,21 @@ const versions = Object.fromEntries(
     [3, 12],
   ].map(([key, maxVersion]) => [key!, { minVersion: 0, maxVersion: maxVersion! }]),
 )
+
+/** As kafkajs asks. */
+const initProducerIdRequest: RawRequest<{ producerId: string; producerEpoch: number }> = {
+  request: {
+    apiKey: apiKey.initProducerId,
+    apiName: 'InitProducerId',
+    apiVersion: 1,
+    encode: () => Promise.resolve({ buf: none, buffer: none }),
+  },
+  response: {
+    decode: async (bytes) => ({ producerId: String(readInt64(bytes, 0)), producerEpoch: 0 }),
+    parse: (answer) => Promise.resolve(answer),
+  },
+  logResponseError: false,
+}
 
 /** In place of kafkajs: brokers by their address. */
 export class ModelConnector implements BrokerConnector {
@@ -199,7 +223,8 @@ export class ModelConnector implements BrokerConnector {
     const node = this.#nodes.find((each) => each.address === address)
     if (node === undefined) return Promise.reject(new Error(`getaddrinfo ENOTFOUND ${address}`))
     const pool = [new ModelConnection(node, this.#route), new ModelConnection(node, this.#route)] as const
-    return Promise.resolve({ versions, connectionPool: { pool }, connect: () => pool[0].connect() })
+    const initProducerId = () => pool[0].send(initProducerIdRequest)
+    return Promise.resolve({ versions, connectionPool: { pool }, connect: () => pool[0].connect(), initProducerId })
   }
 
   refused(): void {}

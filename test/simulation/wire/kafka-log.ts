@@ -1,6 +1,7 @@
 import type { Random } from '../../../src/base/random.ts'
 import type { EpochStart, LogRecord, Marker, PartitionLog } from '../partition-log.ts'
 import { type BatchSpec, batch } from './kafka-batch.ts'
+import { Producers } from './kafka-producers.ts'
 
 /** A record batch as it lies in the log. */
 interface StoredBatch {
@@ -44,6 +45,7 @@ const pick = <T>(random: Random, list: readonly T[]): T => list[Math.floor(rando
 /** The truth of one partition in Kafka's form: batches that never change once they are written, but for what a rewrite takes. */
 export class KafkaLog {
   readonly log: PartitionLog
+  readonly producers = new Producers()
   readonly #random: Random
   #batches: StoredBatch[] = []
   #aborted: Aborted[] = []
@@ -106,6 +108,7 @@ export class KafkaLog {
   /** The log ends at `from`; a batch that reaches over it is written anew, shorter. */
   #cut(from: number): void {
     this.#next = Math.min(this.#next, from)
+    this.producers.cut(from)
     for (const { spec, last } of this.#batches) {
       if (spec.marker !== undefined && last >= from) this.#busy.add(spec.producerId!)
     }

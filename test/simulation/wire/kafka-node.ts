@@ -1,4 +1,4 @@
-import { ByteReader } from '../../../src/source/kafka/encoding.ts'
+import { ByteReader, ByteWriter } from '../../../src/source/kafka/encoding.ts'
 import { code } from '../../../src/source/kafka/protocol-errors.ts'
 import type { Incarnation } from '../broker.ts'
 import {
@@ -9,11 +9,14 @@ import {
   readFetch,
   readMetadata,
   readOffsets,
+  readProduce,
   writeFetch,
   writeMetadata,
   writeOffset,
+  writeProduced,
 } from './kafka-answers.ts'
 import type { KafkaLog, LogImage } from './kafka-log.ts'
+import { numbersOf } from './kafka-producers.ts'
 
 /** The cluster as its controller publishes it. */
 export interface ClusterImage {
@@ -43,6 +46,13 @@ export interface NodeHost {
   shownUpTo(log: KafkaLog): number | undefined
   /** A chunk was read. */
   wasRead(log: KafkaLog): void
+  /** Whether the node leads the partition for its controller too, whatever it has heard: others follow it no more else. */
+  isLed(node: KafkaNode, incarnation: Incarnation, partition: number): boolean
+  /** What keeps a batch of that size from being acknowledged, though it may be written. */
+  hindrance(bytes: number): { readonly error: number; readonly isWritten: boolean } | undefined
+  /** A batch becomes a part of the log; the offset of its first record. */
+  append(log: KafkaLog, batch: Buffer): number
+  newProducerId(): number
   soon(task: () => void): void
   after(ms: number, task: () => void): () => void
   chance(): number
@@ -108,6 +118,11 @@ export class KafkaNode {
     switch (key) {
       case apiKey.fetch:
         return this.#fetch(reader, reply)
+      case apiKey.produce:
+        return this.#produce(reader, reply)
+      case apiKey.initProducerId:
+        reply({ bytes: new ByteWriter().int64(this.#host.newProducerId()).written(), throttleMs: 0 })
+        break
       case apiKey.metadata:
         reply({ bytes: this.#metadata(readMetadata(reader)), throttleMs: 0 })
         break
@@ -195,6 +210,51 @@ export class KafkaNode {
     const { image } = log
     const high = Math.max(image.first, Math.min(image.high, this.#host.shownUpTo(log) ?? image.high))
     return { ...image, high, stable: Math.min(image.stable, high) }
+  }
+
+  // Produce, acknowledged by all replicas in sync
+
+  #produce(reader: ByteReader, reply: (reply: Reply) => void): () => void {
+    const host = this.#host
+    const asked = readProduce(reader)
+    const { partition, batch, timeoutMs } = asked
+    const answer = (error: number, base = -1) => reply({ bytes: writeProduced(asked, error, base), throttleMs: 0 })
+    const { incarnation } = this.image
+    const problem = this.#problem(partition, -1)
+    if (problem !== 0) answer(problem)
+    else if (host.isLed(this, incarnation!, partition)) this.#write(host.log(incarnation!, partition), batch, answer)
+    else {
+      // It has it in its own log until it hears that it leads no more.
+      const changed = () => end(code.notLeader)
+      const cancel = host.after(timeoutMs, () => end(code.requestTimedOut))
+      const leave = () => {
+        this.#waiting.delete(changed)
+        cancel()
+      }
+      const end = (error: number) => {
+        leave()
+        answer(error)
+      }
+      this.#waiting.add(changed)
+      return leave
+    }
+    return () => {}
+  }
+
+  #write(log: KafkaLog, batch: Buffer, answer: (error: number, base?: number) => void): void {
+    const host = this.#host
+    // A rewrite cuts what is known of producers.
+    void log.image
+    const numbers = numbersOf(batch)
+    const known = numbers.producerId < 0 ? undefined : log.producers.judge(numbers)
+    const hindrance = known === undefined ? host.hindrance(batch.length) : undefined
+    if (known !== undefined) answer(known.error, known.base)
+    else if (hindrance?.isWritten === false) answer(hindrance.error)
+    else {
+      const base = host.append(log, batch)
+      log.producers.wrote(numbers, base)
+      answer(hindrance?.error ?? 0, base)
+    }
   }
 
   // Metadata and offsets

@@ -3,6 +3,17 @@ import { type KafkaOptions, kafkaDefaults } from '../../../src/source/kafka/opti
 import type { KafkaNode } from './kafka-node.ts'
 
 /** The defaults, but for what makes answers small, and polls rare: an idle history is mostly them. */
+/** How a history's gateways publish. */
+export type PublishOptions = Pick<KafkaOptions, 'publishTimeoutMs' | 'publishBatchBytes' | 'maxQueuedBytes'>
+
+const pick = <T>(random: Random, list: readonly T[]): T => list[Math.floor(random.next() * list.length)]!
+
+export const publishOptions = (random: Random): PublishOptions => ({
+  publishTimeoutMs: pick(random, [1500, 4000, kafkaDefaults.publishTimeoutMs]),
+  publishBatchBytes: pick(random, [200, 600, kafkaDefaults.publishBatchBytes]),
+  maxQueuedBytes: pick(random, [1000, kafkaDefaults.maxQueuedBytes, kafkaDefaults.maxQueuedBytes]),
+})
+
 export function kafkaOptions(nodes: readonly KafkaNode[], batch: number, random: Random): KafkaOptions {
   const partitionBytes = batch === 1 ? 150 : batch === 3 ? 700 : kafkaDefaults.fetchPartitionBytes
   return {

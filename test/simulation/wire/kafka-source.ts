@@ -5,6 +5,7 @@ import type {
   Ack,
   Chunk,
   Offsets,
+  OutRecord,
   RangeEnd,
   RangeSink,
   StreamInfo,
@@ -16,7 +17,7 @@ import type { SimulatedSource } from '../simulated-source.ts'
 import type { Process, VirtualTime } from '../virtual-time.ts'
 import { type ModelConnection, ModelConnector, type Route } from './kafka-connection.ts'
 import type { KafkaNode } from './kafka-node.ts'
-import { kafkaOptions } from './kafka-options.ts'
+import { kafkaOptions, type PublishOptions } from './kafka-options.ts'
 
 export interface KafkaSurroundings {
   readonly time: VirtualTime
@@ -26,6 +27,8 @@ export interface KafkaSurroundings {
   readonly random: Random
   /** Records in an answer, roughly. */
   readonly batch: number
+  /** Where gateways publish. */
+  readonly publishing: PublishOptions | undefined
 }
 
 /** The real adapter of one gateway, on connections of the model. */
@@ -41,18 +44,19 @@ export class SimKafkaSource implements SimulatedSource, Route {
   readonly connections = new Set<ModelConnection>()
   link: Route['link'] = 'open'
   latencyMs = 6
+  isClosed = false
   readonly #broker: SimBroker
   readonly #source: KafkaSource
   readonly #held: (() => void)[] = []
   readonly #tails = new Set<WatchedTail>()
 
-  constructor({ time, broker, nodes, process, random, batch }: KafkaSurroundings) {
+  constructor({ time, broker, nodes, process, random, batch, publishing }: KafkaSurroundings) {
     this.time = time
     this.brokers = broker.process
     this.gateway = process
     this.random = random
     this.#broker = broker
-    const options = kafkaOptions(nodes, batch, random)
+    const options = { ...kafkaOptions(nodes, batch, random), ...publishing }
     const connector = new ModelConnector(options, nodes, this)
     this.#source = new KafkaSource(options, { log: () => {}, clock: process, random, connector })
   }
@@ -113,11 +117,12 @@ export class SimKafkaSource implements SimulatedSource, Route {
     }
   }
 
-  publish(): Promise<Ack[]> {
-    return Promise.reject(new Error('nobody publishes through a gateway here'))
+  publish(stream: StreamInfo, records: readonly OutRecord[]): Promise<Ack[]> {
+    return this.#source.publish(stream, records)
   }
 
   async close(): Promise<void> {
+    this.isClosed = true
     for (const each of this.#tails) each.closed()
     for (const each of [...this.connections]) void each.disconnect()
     await this.#source.close()

@@ -1,0 +1,78 @@
+import { CarillonError } from '../../../src/base/errors.ts'
+import type { Random } from '../../../src/base/random.ts'
+import type { SimBroker } from '../broker.ts'
+import { DirectOwner } from '../log-owner.ts'
+import type { LogRecord, NewRecord } from '../partition-log.ts'
+import type { ClusterSurroundings } from '../simulated-source.ts'
+import type { VirtualTime } from '../virtual-time.ts'
+import type { SimKafkaSource } from './kafka-source.ts'
+import type { Published } from './published.ts'
+
+/** Share of the events that gateways publish: the others are other producers'. */
+const share = 0.7
+/** What it takes until a record is with the gateway, ms, at most. */
+const publishMs = 5
+const most = 5
+const refusals: ReadonlySet<string> = new Set(['broker_unavailable', 'overloaded', 'stream_missing', 'event_too_large'])
+
+/** Who publishes through gateways. */
+export class KafkaPublishers extends DirectOwner {
+  readonly #time: VirtualTime
+  readonly #broker: SimBroker
+  readonly #published: Published
+  readonly #sources: ReadonlySet<SimKafkaSource>
+  readonly #random: Random
+  #waiting: [partition: number, record: NewRecord][] = []
+
+  constructor(
+    { time, broker, truth, verdict }: Pick<ClusterSurroundings, 'time' | 'broker' | 'truth' | 'verdict'>,
+    published: Published,
+    sources: ReadonlySet<SimKafkaSource>,
+    random: Random,
+  ) {
+    super(time, broker, truth, verdict)
+    this.#time = time
+    this.#broker = broker
+    this.#published = published
+    this.#sources = sources
+    this.#random = random
+  }
+
+  override append(partition: number, record: NewRecord): LogRecord | undefined {
+    // Of each deletion and of what no gateway can use there may be several that look the same.
+    const isEvent = record.event !== undefined && record.value !== null
+    if (!isEvent || record.damaged || record.transaction !== undefined || this.#random.next() >= share)
+      return super.append(partition, record)
+    this.#waiting.push([partition, record])
+    if (this.#waiting.length > 1) return undefined
+    this.#time.add(this.#broker.process, this.#random.next() * publishMs, () => this.#hand(this.#waiting.splice(0)))
+    return undefined
+  }
+
+  /** To any gateway that is there. */
+  #hand(all: [number, NewRecord][]): void {
+    const open = [...this.#sources].filter(({ gateway, isClosed }) => !gateway.dead && !isClosed)
+    const source = open[Math.floor(this.#random.next() * open.length)]
+    source?.gateway.after(0, () => void this.#publish(source, all))
+  }
+
+  async #publish(source: SimKafkaSource, all: [number, NewRecord][]): Promise<void> {
+    const stream = await source.describe(this.#broker.name).catch((error: unknown) => void refusalOf(error))
+    if (stream === undefined) return
+    while (all.length > 0) {
+      const some = all.splice(0, 1 + Math.floor(this.#random.next() * most))
+      const submissions = this.#published.submit(stream, source.gateway, some)
+      const records = some.map(([partition, { key, value }]) => ({ partition, key, value }))
+      source.publish(stream, records).then(
+        (acks) => this.#published.acknowledged(submissions, acks),
+        (error: unknown) => this.#published.refused(submissions, refusalOf(error)),
+      )
+    }
+  }
+}
+
+/** Only what a source documents may come of it. */
+function refusalOf(error: unknown): string {
+  if (error instanceof CarillonError && refusals.has(error.code)) return error.code
+  throw error
+}

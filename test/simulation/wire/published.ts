@@ -1,0 +1,113 @@
+import type { Ack, StreamInfo } from '../../../src/source/source.ts'
+import type { LogRecord, NewRecord } from '../partition-log.ts'
+import type { ClusterSurroundings } from '../simulated-source.ts'
+import type { Process } from '../virtual-time.ts'
+
+/** Where a record was written, and with which others in one batch. */
+interface Place {
+  readonly record: LogRecord
+  readonly base: number
+  readonly end: number
+}
+
+/** One record on its way through an adapter into the log. */
+export interface Submission {
+  /** Its place in the order in which adapters were given them. */
+  readonly n: number
+  readonly stream: StreamInfo
+  readonly partition: number
+  readonly record: NewRecord
+  readonly by: Process
+  /** Each time that it was written: once, unless a rewrite took it. */
+  readonly places: Place[]
+  answer: 'stored' | 'refused' | undefined
+}
+
+/** Refused with these, a record was never sent. */
+const unsent: ReadonlySet<string> = new Set(['overloaded', 'bad_request'])
+
+/** What adapters were given to publish, held against what brokers were sent and what the adapters say became of it. */
+export class Published {
+  readonly #surroundings: Pick<ClusterSurroundings, 'broker' | 'verdict'>
+  readonly #submitted: Submission[] = []
+  /** By value: no two events have the same. */
+  readonly #byValue = new Map<string, Submission>()
+
+  constructor(surroundings: Pick<ClusterSurroundings, 'broker' | 'verdict'>) {
+    this.#surroundings = surroundings
+  }
+
+  submit(stream: StreamInfo, by: Process, all: readonly (readonly [number, NewRecord])[]): Submission[] {
+    const first = this.#submitted.length
+    const submissions = all.map(([partition, record], i): Submission => {
+      return { n: first + i, stream, partition, record, by, places: [], answer: undefined }
+    })
+    for (const each of submissions) this.#byValue.set(keyOf(each.record.value!), each)
+    this.#submitted.push(...submissions)
+    return submissions
+  }
+
+  /** Whose bytes a broker was sent; undefined = nobody's. */
+  sent(partition: number, key: Buffer | null, value: Buffer | null): Submission | undefined {
+    const found = value === null ? undefined : this.#byValue.get(keyOf(value))
+    const isSame = found?.partition === partition && key !== null && found.record.key?.equals(key) === true
+    if (!isSame) this.#broken(`sent a record for partition ${partition} that nobody published`)
+    return isSame ? found : undefined
+  }
+
+  /** The broker has written the batch [base, end), this record among others. */
+  written(submission: Submission, record: LogRecord, base: number, end: number): void {
+    const at = `@${record.partition}/${record.offset}`
+    const before = submission.places.at(-1)
+    if (before !== undefined && !this.#isLost(before)) this.#broken(`wrote ${before.record.offset} again ${at}`)
+    const ahead = before === undefined ? this.#ahead(submission) : undefined
+    if (ahead !== undefined)
+      this.#broken(`wrote "${submission.record.event?.id}" ${at} before "${ahead.record.event?.id}"`)
+    submission.places.push({ record, base, end })
+  }
+
+  acknowledged(submissions: readonly Submission[], acks: readonly Ack[]): void {
+    for (const [i, submission] of submissions.entries()) {
+      const { partition, offset } = acks[i]!
+      submission.answer = 'stored'
+      const isThere = submission.places.some(({ record }) => record.partition === partition && record.offset === offset)
+      if (!isThere)
+        this.#broken(`acknowledged @${partition}/${offset}, where "${submission.record.event?.id}" never was`)
+    }
+  }
+
+  refused(submissions: readonly Submission[], code: string): void {
+    for (const submission of submissions) {
+      submission.answer = 'refused'
+      if (submission.places.length > 0 && unsent.has(code)) this.#broken(`refused as ${code} what it sent`)
+    }
+  }
+
+  /** What a process that is still there was given, and never answered. */
+  unfinished(): string | undefined {
+    const waiting = this.#submitted.find(({ by, answer }) => !by.dead && answer === undefined)
+    return waiting && `"${waiting.record.event?.id}" for partition ${waiting.partition} was neither stored nor refused`
+  }
+
+  /** Given to the same adapter for the same partition before that one, and on its way still. */
+  #ahead({ n, by, partition, stream }: Submission): Submission | undefined {
+    return this.#submitted.slice(0, n).find((each) => {
+      const isOpen = each.answer === undefined && each.places.length === 0
+      const isBeside = each.by === by && each.partition === partition
+      return isOpen && isBeside && each.stream.incarnation === stream.incarnation
+    })
+  }
+
+  /** A rewrite took it, or cut through its batch, whose sequence numbers went with that: no real one does. */
+  #isLost({ record: { gone, incarnation, partition, writtenMs }, base, end }: Place): boolean {
+    if (gone === 'rewritten') return true
+    const { rewrites } = this.#surroundings.broker.incarnations[incarnation]!.logs[partition]!
+    return rewrites.some(({ from, atMs }) => atMs >= writtenMs && from > base && from < end)
+  }
+
+  #broken(what: string): void {
+    this.#surroundings.verdict.broken('log', `the adapter ${what}`)
+  }
+}
+
+const keyOf = (value: Uint8Array): string => Buffer.from(value).toString('latin1')
