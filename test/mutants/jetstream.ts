@@ -1,5 +1,7 @@
 import type { Mutant } from './mutant.ts'
 
+const tail = { unit: 'test/source/jetstream-tail.test.ts' } as const
+
 export const jetstreamMutants: readonly Mutant[] = [
   {
     name: 'what a new consumer brings again is shown again',
@@ -200,5 +202,37 @@ export const jetstreamMutants: readonly Mutant[] = [
     to: '',
     by: { unit: 'test/source/jetstream-publisher.test.ts' },
     breaks: 'a publication is acknowledged only once its own partition has it',
+  },
+  {
+    name: 'one look at a family that is being made is enough',
+    file: 'source/jetstream/tail.ts',
+    from: 'const same = before?.incarnation === after?.incarnation && before?.partitions === after?.partitions',
+    to: 'const same = before !== undefined',
+    by: tail,
+    breaks: 'a new family is told with all of its partitions',
+  },
+  {
+    name: 'what is gone of the partitions that a new family has more is told lost',
+    file: 'source/jetstream/tail.ts',
+    from: 'new PartitionReader(this, partition, 0, true),',
+    to: 'new PartitionReader(this, partition, 0, false),',
+    by: tail,
+    breaks: 'a new log is read from its first record',
+  },
+  {
+    name: 'the partitions that a new family has more are read from their second record on',
+    file: 'source/jetstream/tail.ts',
+    from: 'new PartitionReader(this, partition, 0, true),',
+    to: 'new PartitionReader(this, partition, 2, true),',
+    by: tail,
+    breaks: 'a new log is read from its first record',
+  },
+  {
+    name: 'what is gone of a partition that was added is told lost',
+    file: 'source/jetstream/tail.ts',
+    from: 'new PartitionReader(this, this.#readers.length, 0, true)',
+    to: 'new PartitionReader(this, this.#readers.length, 0, false)',
+    by: tail,
+    breaks: 'a partition that was added is read from its first record',
   },
 ]
