@@ -163,4 +163,12 @@ export const fanoutMutants: readonly Mutant[] = [
     by: { unit: 'test/intake/cloudevents.test.ts' },
     breaks: 'an event has the attributes of its record',
   },
+  {
+    name: 'a read that fails is charged',
+    file: 'fanout/chunks.ts',
+    from: '      this.#rate.take(-chunkBytes)\n',
+    to: '',
+    by: { unit: 'test/session/read-back-sweep.test.ts' },
+    breaks: '`readBack.bytesPerSecond` is what is read',
+  },
 ]

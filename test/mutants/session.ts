@@ -637,4 +637,12 @@ export const sessionMutants: readonly Mutant[] = [
     by: 'simulation',
     seeds: '1-100',
   },
+  {
+    name: 'a chunk costs a session what it might hold',
+    file: 'session/reader.ts',
+    from: 'share * chunk.usedBytes',
+    to: 'share * this.#readBack.chunkBytes',
+    by: { unit: 'test/session/read-back.test.ts' },
+    breaks: '`readBack.maxBytesPerSession` is bytes of log',
+  },
 ]

@@ -23,12 +23,14 @@ class Bench {
   readonly instruments = new StreamInstruments('events')
   readonly readBack: ReadBack
   bytesPerRead = 1000
+  failing = false
   readonly #feed = { stream: 'events', partition: 0, incarnationHash: 1, rewrites: 0, instruments: this.instruments }
 
   constructor(options: Partial<ReadBackOptions> = {}) {
     const load = async ({ from }: ChunkStart, window: Window): Promise<number> => {
       this.reads.push(from)
       await new Promise<void>((resolve) => this.clock.after(readMs, resolve))
+      if (this.failing) throw new Error('the broker is away')
       window.start(from, -1)
       window.advance(from + perRead)
       return this.bytesPerRead
@@ -51,7 +53,9 @@ class Bench {
       if (waiter.next < until) readBack.want(waiter)
     }
     const feed = this.#feed as unknown as PartitionFeed
-    const waiter = { feed, next: from, resume: go, passTo() {} } satisfies ReadBackWaiter
+    // Where it brought nothing, its turn comes later.
+    const resume = () => (this.failing ? void this.clock.after(0, go) : go())
+    const waiter = { feed, next: from, resume, passTo() {} } satisfies ReadBackWaiter
     go()
     return waiter
   }
@@ -124,4 +128,13 @@ test('a read is charged what it brought, however much it may have brought', asyn
   await bench.clock.advance(10_000)
   const { length } = bench.reads
   assert.ok(length > 95 && length < 125, `${length} reads of 100 bytes in ten seconds of 1,000 bytes and one saved up`)
+})
+
+test('a read that fails is charged nothing', async () => {
+  const bench = new Bench({ bytesPerSecond: 1000 })
+  bench.failing = true
+  bench.wait(0, 100_000)
+  await bench.clock.advance(10_000)
+  const { length } = bench.reads
+  assert.ok(length > 15, `${length} reads in ten seconds, with half a second after each`)
 })

@@ -214,6 +214,19 @@ test('each session is charged for itself, whoever had a chunk read; one that has
   }
 })
 
+test('a session is charged what its chunks hold, not what they might', async () => {
+  const gateway = await start({ maxBytesPerSession: 30_000, chunkBytes: 16_384 })
+  publish(gateway, 200)
+  const client = gateway.connect()
+  const missed = feedOf(gateway).window.tail - 20
+  for (let ref = 1; ref <= 4; ref++) {
+    client.subscribe(ref, '*', tokenOf(gateway, missed))
+    await patiently()
+  }
+  assert.deepEqual([client.gaps, client.kinds.filter((kind) => kind === 'live').length], [[], 4])
+  assert.deepEqual(got(client).slice(-(200 - missed)), upTo(missed, 200))
+})
+
 test('a session that falls behind again is measured again', async () => {
   const gateway = await start({ maxBytesPerSession: 30_000 })
   const client = gateway.connect()
