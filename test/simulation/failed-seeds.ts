@@ -55,6 +55,7 @@ export const failedSeeds: Readonly<Record<SourceKind, readonly FailedSeed[]>> = 
     [21_335, 'what a tail reads again ends where it had been: who is ahead of the gateway waits for it in vain'],
     [21_719, 'a tail that has read nothing yet: retention takes the place in which the logs part'],
     [20_394, 'a gateway reads back by age what a former leader has, which is older than what was written since'],
+    [4_000_085, 'a rewrite takes the marker of an aborted transaction whose producer has begun another one since'],
   ],
   embedded: [
     [20_044, 'a damaged block that retention is past may reach up to the head, the block behind it being gone'],

@@ -49,8 +49,8 @@ export class KafkaLog {
   readonly #random: Random
   #batches: StoredBatch[] = []
   #aborted: Aborted[] = []
-  /** By transaction: its producer, as this partition knows it. */
-  readonly #producers = new Map<number, number>()
+  /** By transaction: its producer, as this partition knows it, and where it begins here. */
+  readonly #producers = new Map<number, { readonly producer: number; readonly first: number }>()
   /** Producers of transactions that have no marker in the log: not to be used again. */
   readonly #busy = new Set<number>()
   readonly #waiting = new Set<() => void>()
@@ -109,9 +109,7 @@ export class KafkaLog {
   #cut(from: number): void {
     this.#next = Math.min(this.#next, from)
     this.producers.cut(from)
-    for (const { spec, last } of this.#batches) {
-      if (spec.marker !== undefined && last >= from) this.#busy.add(spec.producerId!)
-    }
+    this.#unmark(from)
     this.#aborted = this.#aborted
       .filter(({ firstOffset }) => firstOffset < from)
       .map((each) => (each.lastOffset < from ? each : { ...each, lastOffset: Number.POSITIVE_INFINITY }))
@@ -124,10 +122,22 @@ export class KafkaLog {
     this.#store({ ...across.spec, records: kept, lastDelta: from - 1 - base })
   }
 
+  /** Producers whose markers go have not ended their transactions: what they began since goes on with others, if at all. */
+  #unmark(from: number): void {
+    const unmarked = new Set<number>()
+    for (const { spec, last } of this.#batches) {
+      if (spec.marker !== undefined && last >= from) unmarked.add(spec.producerId!)
+    }
+    for (const producer of unmarked) this.#busy.add(producer)
+    for (const [transaction, { producer, first }] of this.#producers) {
+      if (first >= from && unmarked.has(producer)) this.#producers.delete(transaction)
+    }
+  }
+
   /** They stay aborted, also those whose markers nobody has seen. */
   #abortUnmarked(): void {
     for (const { transaction, first } of this.log.unmarked.splice(0)) {
-      const producerId = this.#producerOf(transaction)
+      const producerId = this.#producerOf(transaction, first)
       const isKnown = this.#aborted.some((each) => each.producerId === producerId && each.firstOffset === first)
       if (!isKnown) this.#aborted.push({ producerId, firstOffset: first, lastOffset: Number.POSITIVE_INFINITY })
     }
@@ -206,22 +216,22 @@ export class KafkaLog {
     const codec = this.#random.next() < 0.15 ? pick(this.#random, codecs) : 'none'
     const plain = { base: offset, records, epoch, baseTimeMs, maxTimeMs: baseTimeMs, logAppendTime, codec } as const
     if (transaction === undefined) return plain
-    return { ...plain, transactional: true, producerId: this.#producerOf(transaction) }
+    return { ...plain, transactional: true, producerId: this.#producerOf(transaction, offset) }
   }
 
   /** The first that no other transaction has now: producers go on with their next transaction. */
-  #producerOf(transaction: number): number {
+  #producerOf(transaction: number, first: number): number {
     const known = this.#producers.get(transaction)
-    if (known !== undefined) return known
+    if (known !== undefined) return known.producer
     let producer = 1
     while (this.#busy.has(producer)) producer++
     this.#busy.add(producer)
-    this.#producers.set(transaction, producer)
+    this.#producers.set(transaction, { producer, first })
     return producer
   }
 
   #end({ transaction, first, offset, committed }: Marker): void {
-    const producerId = this.#producerOf(transaction)
+    const producerId = this.#producerOf(transaction, first)
     this.#busy.delete(producerId)
     this.#next = offset + 1
     if (!committed) this.#aborted.push({ producerId, firstOffset: first, lastOffset: offset })
