@@ -10,6 +10,7 @@ import { type Random, systemRandom } from './base/random.ts'
 import type { Config } from './config/config.ts'
 import { type Edge, startEdge } from './edge/edge.ts'
 import { edgeDefaults } from './edge/options.ts'
+import { allowAll } from './identity/grant.ts'
 import { MeasuredPublisher } from './publish/measured-publisher.ts'
 import { Publisher } from './publish/publisher.ts'
 import { RoutingTable } from './routing/table.ts'
@@ -116,6 +117,7 @@ class RunningGateway implements Gateway {
     this.#edge = await startEdge(this.#edgeOptions(), {
       sessions: serving.sessions,
       publisher: this.#makePublisher(source, serving),
+      identify: () => allowAll,
       clock: this.#clock,
       random: this.#random,
       log: (level, message, fields) => this.#logger.log(level, message, fields),

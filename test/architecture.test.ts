@@ -56,8 +56,9 @@ test('no folder, file or import is overlooked', () => {
       files.some((file) => roomOf(file) === room),
       `the row ${room} is about no file`,
     )
-    const inside = imports.filter(({ from }) => roomOf(from) === room)
-    assert.ok(inside.length > 0, `no import was found in ${room}: has the way of writing them changed?`)
+    const inside = files.filter((file) => roomOf(file) === room && /^import /m.test(read(file)))
+    const found = imports.filter(({ from }) => roomOf(from) === room)
+    assert.equal(new Set(found.map(({ from }) => from)).size >= inside.length, true, `imports in ${room} were not found`)
   }
   for (const [from, to] of filesOf(imports)) assert.ok(files.includes(to), `${from} imports ${to}, which was not read`)
   const written = imports.map(({ from, what }) => `${from} ${what}`)

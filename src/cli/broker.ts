@@ -1,6 +1,7 @@
 import { loopClock } from '../base/clock.ts'
 import { CarillonError } from '../base/errors.ts'
 import type { Config } from '../config/config.ts'
+import { allowAll } from '../identity/grant.ts'
 import { Publisher } from '../publish/publisher.ts'
 import { RoutingTable } from '../routing/table.ts'
 import { openSource } from '../source/open.ts'
@@ -48,6 +49,6 @@ export async function openPublisher(config: Config): Promise<{
     throw error
   }
   const send = (events: readonly Event[], traceparent?: string) =>
-    publisher.publish(events, traceparent === undefined ? {} : { traceparent })
+    publisher.publish(events, allowAll, traceparent === undefined ? {} : { traceparent })
   return { send, close }
 }

@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { CarillonError, type ErrorCode } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
 import type { TimingWheel } from '../base/wheel.ts'
+import type { Grant, Identify } from '../identity/grant.ts'
 import type { Outlet, Session, SessionHost } from '../session/outlet.ts'
 import type { Event, Published } from '../wire/frames.ts'
 import type { EdgeOptions } from './options.ts'
@@ -12,13 +13,14 @@ export interface EventPublisher {
    * Resolves with each event's position, in order, once the broker has all of them durably. Checks everything before it writes
    * anything; rejects with a CarillonError.
    */
-  publish(events: readonly Event[], options: { traceparent?: string }): Promise<Published[]>
+  publish(events: readonly Event[], grant: Grant, options: { traceparent?: string }): Promise<Published[]>
 }
 
 /** What the edge needs from the rest of the gateway. */
 export interface EdgeContracts {
   readonly sessions: SessionHost
   readonly publisher: EventPublisher
+  readonly identify: Identify
   readonly clock: Clock
   readonly random: Random
   /** A fault that the client is not told of: answered by `internal`. */
@@ -70,9 +72,9 @@ export class EdgeContext {
   }
 
   /** Opens a session; whoever opens it calls `closeSession` once. Throws what `SessionHost.open` throws. */
-  openSession(outlet: Outlet): Session {
+  openSession(outlet: Outlet, grant: Grant): Session {
     this.admit()
-    const session = this.contracts.sessions.open(outlet)
+    const session = this.contracts.sessions.open(outlet, grant)
     this.sessions++
     return session
   }

@@ -1,5 +1,6 @@
 import { type CarillonError, errors } from '../base/errors.ts'
 import { WheelTimer } from '../base/wheel.ts'
+import type { Grant } from '../identity/grant.ts'
 import { type Outlet, type Session, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
 import { readBody } from './body.ts'
 import type { EdgeContext } from './context.ts'
@@ -19,9 +20,10 @@ const comma = Buffer.from(',')
 
 /** `GET /v1/poll?subject=…[&after=…][&wait=…][&until=live]` */
 export function servePoll(context: EdgeContext, doorway: Doorway): Handler {
-  return (exchange) => {
+  return (exchange, req) => {
+    const grant = context.contracts.identify(req)
     const request = pollRequest(exchange.query)
-    doorway.admit(exchange, () => poll(context, exchange, request))
+    doorway.admit(exchange, () => poll(context, exchange, request, grant))
   }
 }
 
@@ -30,17 +32,18 @@ export function servePollBody(context: EdgeContext, doorway: Doorway): Handler {
   return async (exchange, req) => {
     context.admit()
     parseQuery(exchange.query, [])
+    const grant = context.contracts.identify(req)
     mediaType(req, ['application/json'])
     const body = await readBody(context, exchange, req)
     if (body === undefined) return
     const request = pollRequestFromJson(jsonBody(body))
-    doorway.admit(exchange, () => poll(context, exchange, request))
+    doorway.admit(exchange, () => poll(context, exchange, request, grant))
   }
 }
 
-function poll(context: EdgeContext, exchange: Exchange, request: PollRequest): void {
+function poll(context: EdgeContext, exchange: Exchange, request: PollRequest, grant: Grant): void {
   const outlet = new PollOutlet(context, exchange, request)
-  outlet.session = context.openSession(outlet)
+  outlet.session = context.openSession(outlet, grant)
   exchange.onGone(() => outlet.close('lost'))
   try {
     outlet.session.start(request.subjects, request.after, request)

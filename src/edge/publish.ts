@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { CarillonError } from '../base/errors.ts'
 import { isLoopback, isLoopbackHostHeader } from '../base/loopback.ts'
+import type { Grant } from '../identity/grant.ts'
 import { parseTraceparent, traceparentHeader } from '../telemetry/trace-context.ts'
 import { eventFromJson } from '../wire/event-json.ts'
 import type { Event, Published } from '../wire/frames.ts'
@@ -24,13 +25,14 @@ export function servePublish(context: EdgeContext): Handler {
   return async (exchange, req) => {
     checkOpen(context, exchange)
     parseQuery(exchange.query, [])
+    const grant = context.contracts.identify(req)
     const type = mediaType(req, mediaTypes)
     const traceparent = req.getHeader(traceparentHeader)
     const body = await readBody(context, exchange, req)
     if (body === undefined) return
     const events = complete(context, type === json ? eventsFromJson(jsonText(body)) : decodePublishRequest(body))
     const options = parseTraceparent(traceparent) === undefined ? {} : { traceparent }
-    const results = await publish(context, events, options)
+    const results = await publish(context, events, grant, options)
     if (type === json) exchange.answerJson(200, { results })
     else exchange.answer(200, [['Content-Type', protobuf]], encodePublishResponse(results))
   }
@@ -39,6 +41,7 @@ export function servePublish(context: EdgeContext): Handler {
 async function publish(
   context: EdgeContext,
   events: readonly Event[],
+  grant: Grant,
   options: { traceparent?: string },
 ): Promise<Published[]> {
   const { maxPublishes } = context.options
@@ -50,7 +53,7 @@ async function publish(
   }
   context.publishes++
   try {
-    return await context.contracts.publisher.publish(events, options)
+    return await context.contracts.publisher.publish(events, grant, options)
   } finally {
     context.publishes--
   }

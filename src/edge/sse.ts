@@ -1,5 +1,6 @@
 import { type CarillonError, errors, toCarillonError } from '../base/errors.ts'
 import { WheelTimer } from '../base/wheel.ts'
+import type { Grant } from '../identity/grant.ts'
 import { type Outlet, type Session, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
 import { encodeServerFrame, heartbeat, idLine, openingBlock, positionBlock, retryBlock } from '../wire/sse.ts'
 import type { EdgeContext } from './context.ts'
@@ -37,19 +38,28 @@ const maxStalledHeartbeats = 2
 export function serveSse(context: EdgeContext, doorway: Doorway): Handler {
   const joiner = new BlockJoiner()
   return (exchange, req) => {
+    const grant = context.contracts.identify(req)
     const request = sseRequest(exchange.query, req.getHeader('last-event-id'))
-    doorway.admit(exchange, () => follow(context, exchange, request, new SseOutlet(context, exchange, joiner)))
+    doorway.admit(exchange, () => {
+      const outlet = new SseOutlet(context, exchange, joiner)
+      if (open(context, exchange, outlet, grant)) follow(outlet, request)
+    })
   }
 }
 
-function follow(context: EdgeContext, exchange: Exchange, request: SubscribeRequest, outlet: SseOutlet): void {
+/** False where the client was refused. */
+function open(context: EdgeContext, exchange: Exchange, outlet: SseOutlet, grant: Grant): boolean {
   try {
-    outlet.session = context.openSession(outlet)
+    outlet.session = context.openSession(outlet, grant)
   } catch (error) {
     outlet.refuse(toCarillonError(error))
-    return
+    return false
   }
   exchange.onGone(() => outlet.close('lost'))
+  return true
+}
+
+function follow(outlet: SseOutlet, request: SubscribeRequest): void {
   try {
     outlet.session.start(request.subjects, request.after, request)
   } catch (error) {

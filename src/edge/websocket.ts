@@ -93,11 +93,12 @@ class WebSocketTransport {
     try {
       checkOrigin(this.#context, exchange)
       parseQuery(exchange.query, [])
+      const grant = this.#context.contracts.identify(req)
       const protocol = chooseSubprotocol(req.getHeader('sec-websocket-protocol'))
       this.#early.length = 0
       const encoding = protocol === undefined ? 'json' : subprotocols[protocol]!
       const outlet = new WebSocketOutlet(encoding, this.#context, this.#doorway, this.#early)
-      outlet.session = this.#context.openSession(outlet)
+      outlet.session = this.#context.openSession(outlet, grant)
       exchange.ended()
       // uWS's filter counts an upgraded connection in, but not out.
       this.#context.counters.httpConnections--

@@ -1,9 +1,10 @@
 import type { Clock } from '../base/clock.ts'
 import { toCarillonError } from '../base/errors.ts'
+import type { Grant } from '../identity/grant.ts'
 import type { GatewayInstruments } from '../telemetry/instruments.ts'
 import type { PublishTraces } from '../telemetry/publish-traces.ts'
 import type { Event, Published } from '../wire/frames.ts'
-import type { Publisher } from './publisher.ts'
+import type { Publisher, PublishOptions } from './publisher.ts'
 
 /** Counts and traces what is published for clients. */
 export class MeasuredPublisher {
@@ -20,11 +21,11 @@ export class MeasuredPublisher {
     this.#traces = traces
   }
 
-  async publish(events: readonly Event[], options: { traceparent?: string }): Promise<Published[]> {
+  async publish(events: readonly Event[], grant: Grant, options: PublishOptions): Promise<Published[]> {
     const startedUs = this.#clock.nowUs()
     const span = this.#traces?.continue(options.traceparent)
     try {
-      const results = await this.#publisher.publish(events, span ?? options)
+      const results = await this.#publisher.publish(events, grant, span ?? options)
       this.#instruments.published += events.length
       this.#instruments.publishToAck.record(this.#clock.nowUs() - startedUs)
       span?.acknowledged(results)

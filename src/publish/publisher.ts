@@ -1,4 +1,5 @@
 import { CarillonError } from '../base/errors.ts'
+import type { Grant } from '../identity/grant.ts'
 import type { RoutingTable } from '../routing/table.ts'
 import type { OutRecord, Source, StreamInfo } from '../source/source.ts'
 import { encodeEvent } from '../wire/envelope.ts'
@@ -16,6 +17,11 @@ export interface PublisherOptions {
   readonly format: (name: string) => StreamFormat
   /** One event's envelope, bytes. */
   readonly maxEventBytes: number
+}
+
+export interface PublishOptions {
+  /** Of the publisher's trace, W3C. */
+  readonly traceparent?: string
 }
 
 interface Placed {
@@ -37,7 +43,8 @@ export class Publisher {
    * Resolves after the broker's acknowledgement with each event's position, in order. Throws `no_route`, `event_too_large`, …
    * naming the event by its index; when the broker fails half way, some may have been written.
    */
-  async publish(events: readonly Event[], options: { traceparent?: string } = {}): Promise<Published[]> {
+  async publish(events: readonly Event[], grant: Grant, options: PublishOptions = {}): Promise<Published[]> {
+    for (const { subject } of events) grant.checkPublish(subject)
     const placed = events.map((event, index) => this.#place(event, index, options.traceparent))
     const results = new Array<Published>(events.length)
     const streams = new Set(placed.map(({ stream }) => stream))

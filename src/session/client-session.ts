@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { CarillonError, errors, toCarillonError } from '../base/errors.ts'
 import type { LiveRecord } from '../fanout/live-record.ts'
+import type { Grant } from '../identity/grant.ts'
 import type { Loaded } from '../log/entry.ts'
 import type { EndReason } from '../telemetry/instruments.ts'
 import type { Logger } from '../telemetry/logger.ts'
@@ -25,6 +26,13 @@ export interface SessionContext extends SubscriptionsContext {
   readonly onEnded: (session: ClientSession, reason: EndReason) => void
 }
 
+/** Whom a session is for. */
+interface Client {
+  readonly id: number
+  readonly outlet: Outlet
+  readonly grant: Grant
+}
+
 /** It says as well how many partitions there are. */
 const isOfGrowth = ({ reason }: OwedGap): boolean => reason === 'repartitioned' || reason === 'recreated'
 
@@ -35,6 +43,7 @@ const isOfGrowth = ({ reason }: OwedGap): boolean => reason === 'repartitioned' 
 export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, Runnable {
   readonly id: number
   readonly outlet: Outlet
+  readonly grant: Grant
   queued = false
   readBackLeft: number
   readonly #context: SessionContext
@@ -48,9 +57,10 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
   /** SSE: told once that all is live. */
   #saidLive = false
 
-  constructor(id: number, outlet: Outlet, context: SessionContext) {
+  constructor({ id, outlet, grant }: Client, context: SessionContext) {
     this.id = id
     this.outlet = outlet
+    this.grant = grant
     this.#context = context
     const { instruments, clock, limits, readBack } = context
     this.readBackLeft = readBack.maxBytesPerSession

@@ -1,5 +1,6 @@
 import { CarillonError } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
+import type { Grant } from '../identity/grant.ts'
 import { encodeControl } from '../wire/control.ts'
 import type { Welcome } from '../wire/frames.ts'
 import { ClientSession, type SessionContext } from './client-session.ts'
@@ -43,7 +44,7 @@ export class Sessions implements SessionHost {
     return this.#sessions.size
   }
 
-  open(outlet: Outlet): Session {
+  open(outlet: Outlet, grant: Grant): Session {
     if (this.#draining) throw this.#goingAway()
     const { maxSessions } = this.#options
     if (this.#sessions.size >= maxSessions) {
@@ -52,7 +53,7 @@ export class Sessions implements SessionHost {
         retryAfterMs,
       })
     }
-    const session = new ClientSession(++this.#lastId, outlet, this.#context)
+    const session = new ClientSession({ id: ++this.#lastId, outlet, grant }, this.#context)
     this.#sessions.add(session)
     this.#context.instruments.sessions[outlet.transport]++
     this.#context.instruments.opened[outlet.transport]++

@@ -1,4 +1,5 @@
 import type { CarillonError } from '../base/errors.ts'
+import type { Grant } from '../identity/grant.ts'
 import type { ClientFrame, Encoding, SubscribeOptions } from '../wire/frames.ts'
 
 /**
@@ -62,6 +63,6 @@ export interface Session {
 }
 
 export interface SessionHost {
-  /** Throws `overloaded` at the limit of sessions and `shutting_down` while draining. A WebSocket session starts with `welcome`. */
-  open(outlet: Outlet): Session
+  /** `grant`: what its client may do. Throws `overloaded` at the limit of sessions and `shutting_down` while draining. A WebSocket session starts with `welcome`. */
+  open(outlet: Outlet, grant: Grant): Session
 }

@@ -1,6 +1,7 @@
 import { CarillonError } from '../base/errors.ts'
 import type { Feeds } from '../fanout/feeds.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
+import type { Grant } from '../identity/grant.ts'
 import type { GatewayInstruments } from '../telemetry/instruments.ts'
 import type { ServerFrame, Subscribe, SubscribeOptions } from '../wire/frames.ts'
 import { type After, encodeToken, growthPosition, isSamePartition, type Position, parseAfter } from '../wire/token.ts'
@@ -33,6 +34,7 @@ export interface SubscriptionsContext {
 /** What the session does for its subscriptions. */
 export interface SubscriptionsOwner {
   readonly outlet: Outlet
+  readonly grant: Grant
   readonly ended: boolean
   control(frame: ServerFrame): void
   /** There is something to read for them. */
@@ -77,6 +79,7 @@ export class Subscriptions implements LegOwner {
     }
     requireRoom(this.#context.limits, this.#byRef.size, 1)
     const subscription = newSubscription(ref, subject, this.#context.seed, policy)
+    this.#owner.grant.checkSubscribe(subject)
     const wanted = () => this.#context.feeds.partitionsFor(subject)
     const feeds = wanted()
     const parsed = parseAfter(after)
@@ -97,6 +100,7 @@ export class Subscriptions implements LegOwner {
     }
     requireRoom(limits, this.#byRef.size, distinct.length)
     const subscriptions = distinct.map((subject) => newSubscription(0, subject, seed, policy))
+    for (const { subject } of subscriptions) this.#owner.grant.checkSubscribe(subject)
     let spans: PartitionFeed[][] = []
     const wanted = () => {
       spans = subscriptions.map(({ subject }) => feeds.partitionsFor(subject))

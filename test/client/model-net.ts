@@ -2,6 +2,7 @@ import { type CarillonError, errors } from '../../src/base/errors.ts'
 import type { Random } from '../../src/base/random.ts'
 import type { Connection, Handlers, Open, Transport, Wish } from '../../src/client/connection.ts'
 import { refusal } from '../../src/client/refusal.ts'
+import { allowAll } from '../../src/identity/grant.ts'
 import type { Sessions } from '../../src/session/host.ts'
 import type { Outlet, Session, WriteOutcome } from '../../src/session/outlet.ts'
 import { writeOutcome } from '../../src/session/outlet.ts'
@@ -98,7 +99,7 @@ abstract class ModelConnection implements Connection {
   }
 
   protected openSession(outlet: Outlet): Session {
-    this.#session = this.net.gateway.sessions.open(outlet)
+    this.#session = this.net.gateway.sessions.open(outlet, allowAll)
     return this.#session
   }
 

@@ -9,6 +9,7 @@ import type { Exchange } from '../../src/edge/exchange.ts'
 import type { TemplatedApp } from '../../src/edge/listener.ts'
 import { edgeDefaults } from '../../src/edge/options.ts'
 import { serveWebSocket } from '../../src/edge/websocket.ts'
+import { allowAll } from '../../src/identity/grant.ts'
 import { Pump } from '../../src/session/pump.ts'
 import { ManualClock } from '../model/clock.ts'
 import { FakeSessions } from './fake-sessions.ts'
@@ -88,7 +89,14 @@ interface Behavior {
 function websockets() {
   const clock = new ManualClock()
   const sessions = new FakeSessions()
-  const contracts = { sessions, publisher: new FakePublisher(), clock, random: seededRandom(1), log() {} }
+  const contracts = {
+    sessions,
+    publisher: new FakePublisher(),
+    identify: () => allowAll,
+    clock,
+    random: seededRandom(1),
+    log() {},
+  }
   const context = new EdgeContext({ ...edgeDefaults, host: '0.0.0.0' }, contracts, new TimingWheel(clock))
   const never = new Pump(
     () => {},

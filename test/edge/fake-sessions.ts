@@ -1,4 +1,5 @@
 import { type CarillonError, errors } from '../../src/base/errors.ts'
+import type { Grant } from '../../src/identity/grant.ts'
 import type { Outlet, Session, SessionHost, WriteOutcome } from '../../src/session/outlet.ts'
 import type { ClientFrame } from '../../src/wire/frames.ts'
 
@@ -8,6 +9,7 @@ const encoder = new TextEncoder()
 export class FakeSession implements Session {
   readonly id: number
   readonly outlet: Outlet
+  readonly grant: Grant
   readonly received: ClientFrame[] = []
   readonly refused: CarillonError[] = []
   readonly #host: FakeSessions
@@ -17,9 +19,10 @@ export class FakeSession implements Session {
   drains = 0
   closes: (string | undefined)[] = []
 
-  constructor(id: number, outlet: Outlet, host: FakeSessions) {
+  constructor(id: number, outlet: Outlet, host: FakeSessions, grant: Grant) {
     this.id = id
     this.outlet = outlet
+    this.grant = grant
     this.#host = host
   }
 
@@ -82,9 +85,9 @@ export class FakeSessions implements SessionHost {
     session.control({ received: frame })
   }
 
-  open(outlet: Outlet): Session {
+  open(outlet: Outlet, grant: Grant): Session {
     if (this.refusal !== undefined) throw this.refusal
-    const session = new FakeSession(this.opened.length + 1, outlet, this)
+    const session = new FakeSession(this.opened.length + 1, outlet, this, grant)
     this.opened.push(session)
     if (outlet.transport === 'websocket') session.control({ welcome: { heartbeatMs: 25_000 } })
     return session

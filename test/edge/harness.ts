@@ -4,17 +4,18 @@ import { seededRandom } from '../../src/base/random.ts'
 import type { EventPublisher } from '../../src/edge/context.ts'
 import { type Edge, startEdge } from '../../src/edge/edge.ts'
 import { type EdgeOptions, edgeDefaults } from '../../src/edge/options.ts'
+import { allowAll, type Grant, type Identify } from '../../src/identity/grant.ts'
 import type { Event, Published } from '../../src/wire/frames.ts'
 import { FakeSessions } from './fake-sessions.ts'
 
 /** Takes all events, at offsets from 100 on. */
 export class FakePublisher implements EventPublisher {
-  readonly calls: { events: readonly Event[]; options: { traceparent?: string } }[] = []
+  readonly calls: { events: readonly Event[]; grant: Grant; options: { traceparent?: string } }[] = []
   answer: (events: readonly Event[]) => Promise<Published[]> = async (events) =>
     events.map((_, i) => ({ after: `after-${100 + i}`, stream: 'events', partition: 3, offset: 100 + i }))
 
-  publish(events: readonly Event[], options: { traceparent?: string }): Promise<Published[]> {
-    this.calls.push({ events, options })
+  publish(events: readonly Event[], grant: Grant, options: { traceparent?: string }): Promise<Published[]> {
+    this.calls.push({ events, grant, options })
     return this.answer(events)
   }
 }
@@ -33,12 +34,13 @@ export async function withEdge(
   t: TestContext,
   options: Partial<EdgeOptions> = {},
   clock: Clock = systemClock(),
+  identify: Identify = () => allowAll,
 ): Promise<Harness> {
   const sessions = new FakeSessions()
   const publisher = new FakePublisher()
   const logged: string[] = []
   const log = (level: string, message: string) => logged.push(`${level}: ${message}`)
-  const contracts = { sessions, publisher, clock, random: seededRandom(1), log }
+  const contracts = { sessions, publisher, identify, clock, random: seededRandom(1), log }
   const edge = await startEdge({ ...edgeDefaults, host: '127.0.0.1', port: 0, ...options }, contracts)
   t.after(() => {
     edge.stop()

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
+import { allowAll } from '../../src/identity/grant.ts'
 import { Publisher } from '../../src/publish/publisher.ts'
 import type { RouteConfig } from '../../src/routing/options.ts'
 import { RoutingTable } from '../../src/routing/table.ts'
@@ -33,7 +34,7 @@ async function roundTrip(published: Event, { format, route = {}, kind = 'kafka' 
   const config: RouteConfig = { subject: '{key}', stream: 's', by: { hash: 'murmur2' }, ...route }
   const full = { ...streamFormatDefaults, ...format }
   const options = { source: broker, routing: new RoutingTable([config]), maxEventBytes: 4096 }
-  await new Publisher({ ...options, stream: () => broker.info, format: () => full }).publish([published])
+  await new Publisher({ ...options, stream: () => broker.info, format: () => full }).publish([published], allowAll)
   const { partition, key, value, headers = {} } = broker.records[0]!
   const read = intakeOf({ format, route: config, partitions: 4, maxEventBytes: 4096 })
   const record = { partition, key, value, headers: Object.entries(headers), timeMs: 5 }

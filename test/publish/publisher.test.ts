@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { CarillonError } from '../../src/base/errors.ts'
+import { allowAll } from '../../src/identity/grant.ts'
 import { Publisher } from '../../src/publish/publisher.ts'
 import { RoutingTable } from '../../src/routing/table.ts'
 import type { OutRecord, StreamInfo } from '../../src/source/source.ts'
@@ -29,7 +31,10 @@ test('each event is answered by its own position, whichever streams the others o
   const format = () => streamFormatDefaults
   const publisher = new Publisher({ source, routing, stream: infoOf, format, maxEventBytes: 4096 })
   const subjects = ['trade.a', 'alarm.a', 'alarm.b', 'trade.b']
-  const results = await publisher.publish(subjects.map((subject) => makeEvent({ subject })))
+  const results = await publisher.publish(
+    subjects.map((subject) => makeEvent({ subject })),
+    allowAll,
+  )
   assert.deepEqual(
     results.map(({ stream, offset }) => [stream, offset]),
     [
@@ -43,4 +48,25 @@ test('each event is answered by its own position, whichever streams the others o
     const log = logOf(stream, `${stream}-1`)
     assert.deepEqual(decodeToken(after), [{ ...log, partition: 0, offset: offset + 1, generation: -1 }])
   }
+})
+
+test('nothing of a request is written where its grant refuses one event, whether or not that has a route', async () => {
+  const source = new Counting('events', 1)
+  const routing = new RoutingTable([{ subject: '{key}', stream: 'alarms', by: { hash: 'murmur2' } }])
+  const publisher = new Publisher({
+    source,
+    routing,
+    stream: infoOf,
+    format: () => streamFormatDefaults,
+    maxEventBytes: 4096,
+  })
+  const grant = {
+    ...allowAll,
+    checkPublish(subject: string) {
+      if (subject === 'b') throw new CarillonError('publish_forbidden', 'not for you')
+    },
+  }
+  const events = ['a', 'b'].map((subject) => makeEvent({ subject }))
+  await assert.rejects(publisher.publish(events, grant), { code: 'publish_forbidden' })
+  assert.equal(source.heads.alarms, 100)
 })

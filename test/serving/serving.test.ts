@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { systemRandom } from '../../src/base/random.ts'
 import { fillDefaults } from '../../src/fanout/options.ts'
+import { allowAll } from '../../src/identity/grant.ts'
 import { defaultRoutes } from '../../src/routing/options.ts'
 import { RoutingTable } from '../../src/routing/table.ts'
 import type { ServingOptions } from '../../src/serving/options.ts'
@@ -90,15 +91,15 @@ test('a client is told the limits that it is held to', async () => {
   const { serving } = setUp()
   await serving.start()
   const { outlet: socket, frames } = outlet()
-  const session = serving.sessions.open(socket)
+  const session = serving.sessions.open(socket, allowAll)
   const { welcome } = frames[0]!
   assert.deepEqual([welcome.gateway, welcome.version, welcome.heartbeatMs], ['one', '1.2.3', 25_000])
   const { maxFrameBytes, maxEventBytes, maxSubscriptions } = welcome.limits
   assert.deepEqual([maxFrameBytes, maxEventBytes, maxSubscriptions], [4000, 5000, 3])
   for (const ref of [1, 2, 3, 4]) session.receive({ kind: 'subscribe', ref, subject: `a.${ref}`, after: [] })
   assert.equal(frames.at(-1)!.error.code, 'too_many_subscriptions')
-  serving.sessions.open(outlet().outlet)
-  assert.throws(() => serving.sessions.open(outlet().outlet), { code: 'overloaded' })
+  serving.sessions.open(outlet().outlet, allowAll)
+  assert.throws(() => serving.sessions.open(outlet().outlet, allowAll), { code: 'overloaded' })
 })
 
 test('each configured stream has a feed in the one pool, and figures', async () => {

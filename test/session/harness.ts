@@ -3,6 +3,7 @@ import { systemRandom } from '../../src/base/random.ts'
 import type { Feeds } from '../../src/fanout/feeds.ts'
 import type { FillOptions } from '../../src/fanout/options.ts'
 import type { StreamFeed } from '../../src/fanout/stream-feed.ts'
+import { allowAll, type Grant } from '../../src/identity/grant.ts'
 import type { RejectedRing } from '../../src/intake/rejected.ts'
 import { bytesPerEntry } from '../../src/log/entry-arena.ts'
 import { RoutingTable } from '../../src/routing/table.ts'
@@ -117,8 +118,8 @@ export class TestGateway {
     return offset
   }
 
-  connect(transport: Transport = 'websocket'): TestClient {
-    return new TestClient(this, transport)
+  connect(transport: Transport = 'websocket', grant: Grant = allowAll): TestClient {
+    return new TestClient(this, transport, grant)
   }
 }
 
@@ -138,10 +139,10 @@ export class TestClient implements Outlet {
   openedAt: string | undefined
   caughtUps = 0
 
-  constructor(gateway: TestGateway, transport: Transport) {
+  constructor(gateway: TestGateway, transport: Transport, grant: Grant) {
     this.transport = transport
     this.encoding = transport === 'sse' ? 'sse' : 'json'
-    this.session = gateway.sessions.open(this)
+    this.session = gateway.sessions.open(this, grant)
   }
 
   write(frame: Uint8Array): WriteOutcome {

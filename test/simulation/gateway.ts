@@ -11,6 +11,7 @@ import { serveWebSocket, websocketPath } from '../../src/edge/websocket.ts'
 import type { Feeds } from '../../src/fanout/feeds.ts'
 import type { PartitionFeed } from '../../src/fanout/partition-feed.ts'
 import type { StreamFeed } from '../../src/fanout/stream-feed.ts'
+import { allowAll } from '../../src/identity/grant.ts'
 import type { RoutingTable } from '../../src/routing/table.ts'
 import type { ServedStream, ServingOptions } from '../../src/serving/options.ts'
 import { Serving } from '../../src/serving/serving.ts'
@@ -157,6 +158,7 @@ export class SimGateway {
     const contracts = {
       sessions: this.sessions,
       publisher: { publish: () => Promise.reject(new Error('nobody publishes through a gateway here')) },
+      identify: () => allowAll,
       clock: this.process,
       random: this.#random,
       log: (level: string, message: string, fields: Record<string, unknown>) => {
