@@ -58,7 +58,11 @@ test('no folder, file or import is overlooked', () => {
     )
     const inside = files.filter((file) => roomOf(file) === room && /^import /m.test(read(file)))
     const found = imports.filter(({ from }) => roomOf(from) === room)
-    assert.equal(new Set(found.map(({ from }) => from)).size >= inside.length, true, `imports in ${room} were not found`)
+    assert.equal(
+      new Set(found.map(({ from }) => from)).size >= inside.length,
+      true,
+      `imports in ${room} were not found`,
+    )
   }
   for (const [from, to] of filesOf(imports)) assert.ok(files.includes(to), `${from} imports ${to}, which was not read`)
   const written = imports.map(({ from, what }) => `${from} ${what}`)
