@@ -133,8 +133,8 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'a subject that is new in a partition goes on where another one stands there',
     file: 'session/subscriptions.ts',
-    from: 'this.#tracks.toldCount(feed) ?? Number.POSITIVE_INFINITY)',
-    to: 'Number.POSITIVE_INFINITY)',
+    from: 'const count = this.#tracks.toldCount(feed) ?? Number.POSITIVE_INFINITY',
+    to: 'const count = Number.POSITIVE_INFINITY',
     by: { unit: 'test/session/arriving.test.ts' },
   },
   {
