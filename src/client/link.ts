@@ -1,14 +1,13 @@
 import type { Clock } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
-import type { ServerFrame } from '../wire/frames.ts'
 import { Backoff, type BackoffOptions } from './backoff.ts'
 import { Better } from './better.ts'
 import { Candidates } from './candidates.ts'
-import type { Connection, Handlers, Refusal, Transport } from './connection.ts'
+import type { Refusal, Transport } from './connection.ts'
+import { Conversation, type ConversationHost } from './conversation.ts'
 import type { Environment, Happening } from './environment.ts'
 import type { Followed } from './followed.ts'
-import { failure, isProxys, refusal } from './refusal.ts'
-import { Served } from './served.ts'
+import { isProxys } from './refusal.ts'
 import { type Share, Sharing } from './share.ts'
 import { isSameState, type State, waiting } from './state.ts'
 
@@ -52,15 +51,10 @@ export class Link {
   /** Who was refused for now, and when it is asked for again. */
   readonly #refusedForNow = new Map<Followed, () => void>()
   readonly #backoffs = new WeakMap<Followed, Backoff>()
-  /** Who is served by the present connection. */
-  #served: Served
   readonly #sharing = new Sharing()
-  #connection: Connection | undefined
+  #conversation: Conversation | undefined
+  readonly #host = this.#makeHost()
   readonly #better: Better
-  /** Whose subscriber can't keep up, and whose first position comes behind the events of this answer. */
-  readonly #fullAtPosition = new Set<Followed>()
-  /** Tells an old connection's last words from the present one's. */
-  #epoch = 0
   /** The gateway has answered over the present connection. */
   #heard = false
   #cancelAttempt: (() => void) | undefined
@@ -78,7 +72,6 @@ export class Link {
     this.#listener = listener
     this.#backoff = new Backoff(options.random, options.backoff)
     this.#candidates = new Candidates(options.urls, options.transports)
-    this.#served = this.#serve(undefined)
     this.#better = new Better(options.clock, () => {
       this.#candidates.useBetter()
       this.#open()
@@ -95,11 +88,11 @@ export class Link {
     this.#members.add(followed)
     this.#cancelLinger?.()
     this.#cancelLinger = undefined
-    if (this.#connection === undefined) {
+    if (this.#conversation === undefined) {
       if (this.#cancelAttempt === undefined) this.#attemptAfter(0)
       else if (this.#state !== idle) followed.inflow.state(this.#state)
-    } else if (this.#served.separate) {
-      this.#connection.subscribe?.(this.#served.add(followed))
+    } else if (this.#conversation.separate) {
+      this.#conversation.add(followed)
       followed.inflow.state(this.#heard ? { name: 'catching-up' } : this.#state)
     } else this.#reopen()
     this.#tell()
@@ -108,13 +101,10 @@ export class Link {
   remove(followed: Followed): void {
     this.#refusedForNow.get(followed)?.()
     this.#refusedForNow.delete(followed)
-    this.#fullAtPosition.delete(followed)
     if (!this.#members.delete(followed)) return
-    const { ref } = followed
-    if (ref !== 0) {
-      this.#served.delete(followed)
-      if (this.#served.separate) this.#connection?.unsubscribe?.(ref)
-      else if (this.#members.size > 0) this.#reopen()
+    if (followed.ref !== 0) {
+      this.#conversation?.remove(followed)
+      if (!this.#conversation?.separate && this.#members.size > 0) this.#reopen()
     }
     this.#left()
   }
@@ -163,62 +153,51 @@ export class Link {
   }
 
   #connect(): void {
-    const { url, transport } = this.#candidates.current
-    const epoch = this.#epoch
-    const whileNow = (run: () => void) => {
-      if (epoch === this.#epoch) this.#safely(run)
-    }
-    const handlers: Handlers = {
-      frame: (frame) => whileNow(() => this.#frame(frame)),
-      position: (token) => whileNow(() => this.#position(token)),
-      closed: (refused) => whileNow(() => this.#lost(refused)),
-    }
+    const candidate = this.#candidates.current
+    const { url, transport } = candidate
     this.#heard = false
     const members = [...this.#members]
     const share = transport.separate ? undefined : this.#sharing.next(members)
-    this.#served = this.#serve(share)
     this.#setState({ name: 'connecting', url, transport: transport.name })
-    const wishes = (share?.members ?? members).map((followed) => this.#served.add(followed))
-    this.#connection = transport.open(url, wishes, handlers, this.#options.clock)
+    this.#conversation = new Conversation(candidate, { members, share, clock: this.#options.clock }, this.#host)
   }
 
-  /** What can't be read ends the connection. */
-  #safely(run: () => void): void {
-    try {
-      run()
-    } catch (error) {
-      this.#lost(failure(error))
+  #makeHost(): ConversationHost {
+    return {
+      heard: () => this.#works(),
+      serves: () => this.#backoff.reset(),
+      changed: () => this.#tell(),
+      judged: (members) => this.#sharing.live(members),
+      outdated: () => this.#reopen(),
+      torn: (share) => this.#torn(share),
+      full: (followed) => this.#park(followed),
+      again: (followed) => {
+        this.remove(followed)
+        this.add(followed)
+      },
+      refused: (followed, refused) => {
+        this.#conversation?.forget(followed)
+        this.#refusedOne(followed, refused)
+      },
+      lost: (refused) => this.#lost(refused),
     }
   }
 
   /** Leaves the present connection without a word. */
   #letGo(): void {
-    this.#epoch++
-    this.#connection?.close()
-    this.#connection = undefined
+    this.#conversation?.close()
+    this.#conversation = undefined
     this.#better.stop()
     this.#cancelAttempt?.()
     this.#cancelAttempt = undefined
     this.#cancelLinger?.()
     this.#cancelLinger = undefined
-    this.#served.clear()
-    this.#fullAtPosition.clear()
-  }
-
-  #serve(share: Share | undefined): Served {
-    return new Served(share, {
-      full: (followed) => this.#full(followed),
-      again: (followed) => {
-        this.remove(followed)
-        this.add(followed)
-      },
-    })
   }
 
   /** Somebody does not want to be served any more. */
   #left(): void {
-    if (this.#members.size === 0 && this.#connection !== undefined && this.#cancelLinger === undefined) {
-      if (this.#served.separate) this.#cancelLinger = this.#options.clock.after(lingerMs, () => this.#letGo())
+    if (this.#members.size === 0 && this.#conversation !== undefined && this.#cancelLinger === undefined) {
+      if (this.#conversation.separate) this.#cancelLinger = this.#options.clock.after(lingerMs, () => this.#letGo())
       else this.#letGo()
     }
     this.#tell()
@@ -226,70 +205,21 @@ export class Link {
 
   // What a connection tells
 
-  #frame(frame: ServerFrame): void {
-    // Without a ref it is about the connection, which ends with it, or a fault of ours that ends nothing.
-    if (frame.kind === 'error' && !frame.ref) return
-    this.#works()
-    switch (frame.kind) {
-      case 'subscribed':
-        this.#backoff.reset()
-        this.#served.of(frame.ref)?.subscribed(frame.after)
-        this.#parkFull()
-        break
-      case 'delivery':
-        this.#served.delivery(frame)
-        break
-      case 'gap':
-        this.#served.gap(frame)
-        this.#tell()
-        break
-      case 'live':
-        this.#served.live(frame.ref)
-        this.#sharing.live(this.#served.values())
-        if (this.#served.share?.until === 'live') this.#reopen()
-        this.#tell()
-        break
-      case 'pong':
-        if (frame.after !== '') this.#served.renewed(frame.after)
-        break
-      case 'error':
-        this.#refusedOne(this.#served.of(frame.ref!), refusal(frame.code, frame.message, frame.retryAfterMs))
-        break
-    }
-  }
-
-  #position(token: string): void {
-    this.#works()
-    this.#backoff.reset()
-    const isTorn = this.#served.position(token)
-    this.#parkFull()
-    const { share } = this.#served
-    if (share?.until === 'position' && share.members.every(({ placed }) => placed)) this.#reopen()
-    else if (isTorn && share !== undefined && this.#sharing.isOther(share, [...this.#members])) {
-      // What it still brings would carry them along.
-      this.#letGo()
-      this.#attemptAfter(0)
-    }
+  #torn(share: Share): void {
+    if (!this.#sharing.isOther(share, [...this.#members])) return
+    // What it still brings would carry them along.
+    this.#letGo()
+    this.#attemptAfter(0)
   }
 
   /** The gateway has answered. */
   #works(): void {
     if (this.#heard) return
     this.#heard = true
-    for (const { inflow } of this.#served.values()) inflow.state({ name: 'catching-up' })
+    for (const { inflow } of this.#conversation?.members ?? []) inflow.state({ name: 'catching-up' })
     this.#tell()
     const { better } = this.#candidates
     if (better !== undefined) this.#better.tryLater(better)
-  }
-
-  /** Before its position is known, which may come behind events, it would start anew, and perhaps beyond what it has not had. */
-  #full(followed: Followed): void {
-    this.#fullAtPosition.add(followed)
-    this.#parkFull()
-  }
-
-  #parkFull(): void {
-    for (const followed of this.#fullAtPosition) if (followed.placed) this.#park(followed)
   }
 
   /** Its subscriber can't keep up: the gateway's log holds the rest. It comes back by `add` when there is room. */
@@ -299,9 +229,7 @@ export class Link {
   }
 
   /** The connection goes on for the others. */
-  #refusedOne(followed: Followed | undefined, refused: Refusal): void {
-    if (followed === undefined) return
-    this.#served.delete(followed)
+  #refusedOne(followed: Followed, refused: Refusal): void {
     this.#members.delete(followed)
     if (refused.final) followed.inflow.refused(refused)
     else this.#retryOne(followed, refused)
@@ -323,8 +251,7 @@ export class Link {
 
   #lost(refused: Refusal | undefined): void {
     const { url } = this.#candidates.current
-    const served = this.#served.values()
-    const { separate } = this.#served
+    const { separate = true, members: served = [] } = this.#conversation ?? {}
     this.#letGo()
     if (this.#members.size === 0) return
     if (refused?.final && !(isProxys(refused) && this.#candidates.count > 1)) {
@@ -366,9 +293,8 @@ export class Link {
     if (what === 'leaving') return
     if (what === 'visible') this.#hidden = false
     if (this.#members.size === 0) return
-    if (this.#connection !== undefined) {
-      if (this.#connection.check !== undefined) this.#connection.check()
-      else if (what === 'online') this.#open()
+    if (this.#conversation !== undefined) {
+      if (!this.#conversation.check() && what === 'online') this.#open()
     } else if (what === 'offline') this.#open()
     else {
       if (what === 'online') this.#backoff.reset()
@@ -391,7 +317,7 @@ export class Link {
   /** The state while there is a connection, or nobody who wants one. */
   #tell(): void {
     if (this.#members.size === 0) this.#show(idle)
-    else if (this.#connection !== undefined && this.#heard) {
+    else if (this.#conversation !== undefined && this.#heard) {
       const live = [...this.#members].every((followed) => followed.live)
       this.#show({ name: live ? 'live' : 'catching-up' })
     }

@@ -158,8 +158,8 @@ export const clientMutants: readonly Mutant[] = [
   {
     name: 'a subscription that was closed while it was refused comes back',
     file: 'client/link.ts',
-    from: '    this.#refusedForNow.get(followed)?.()\n    this.#refusedForNow.delete(followed)\n    this.#full',
-    to: '    this.#refusedForNow.delete(followed)\n    this.#full',
+    from: '    this.#refusedForNow.get(followed)?.()\n    this.#refusedForNow.delete(followed)\n    if (!this.#members',
+    to: '    this.#refusedForNow.delete(followed)\n    if (!this.#members',
     by: { unit: 'test/client/link.test.ts' },
     breaks: 'a closed subscription is not asked for again',
   },
