@@ -22,7 +22,7 @@ export class Tracks {
   /** Main readers start at the head (WebSocket), else where the client's token says. */
   readonly #startLive: boolean
   readonly #byFeed = new Map<PartitionFeed, Track>()
-  /** Where there is one only, as most sessions have: its token is made at each SSE delivery. */
+  /** Of a session that has one track and has left none since, as most: its token is made at each SSE delivery. */
   #only: Track | undefined
   /** SSE and poll: positions of the client's token that no subscription touches, carried through to its next one. */
   carried: readonly Position[] = []
@@ -75,7 +75,7 @@ export class Tracks {
     if (position !== undefined) this.carried = [...this.carried, position]
     track.close()
     this.#byFeed.delete(leg.feed)
-    this.#only = this.size === 1 ? [...this.#byFeed.values()][0] : undefined
+    this.#only = undefined
   }
 
   /** The feed's stream has so many partitions: what its client must be told of that is owed by now. */

@@ -645,4 +645,12 @@ export const sessionMutants: readonly Mutant[] = [
     by: { unit: 'test/session/read-back.test.ts' },
     breaks: '`readBack.maxBytesPerSession` is bytes of log',
   },
+  {
+    name: 'a token names the partition that was left last',
+    file: 'session/tracks.ts',
+    from: '    this.#byFeed.delete(leg.feed)\n    this.#only = undefined\n',
+    to: '    this.#byFeed.delete(leg.feed)\n',
+    by: { unit: 'test/session/tracks.test.ts' },
+    breaks: 'a session is where its token says',
+  },
 ]
