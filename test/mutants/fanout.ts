@@ -171,4 +171,20 @@ export const fanoutMutants: readonly Mutant[] = [
     by: { unit: 'test/session/read-back-sweep.test.ts' },
     breaks: '`readBack.bytesPerSecond` is what is read',
   },
+  {
+    name: 'where a log grew is forgotten',
+    file: 'fanout/stream-feed.ts',
+    from: '    for (const feed of this.partitions.slice(heads.length)) feed.grownFrom = heads\n',
+    to: '',
+    by: { unit: 'test/session/grown.test.ts' },
+    breaks: 'the position of an event from before new partitions misses nothing in them',
+  },
+  {
+    name: 'where the log before grew counts for the present one',
+    file: 'fanout/partition-feed.ts',
+    from: '    this.grownFrom = undefined\n',
+    to: '',
+    by: { unit: 'test/session/grown.test.ts' },
+    breaks: 'a partition that a token does not name is `unnamed`',
+  },
 ]

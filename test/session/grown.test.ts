@@ -272,3 +272,55 @@ test('until a move is told, a token names the place that a rewrite of where it g
     ],
   )
 })
+
+/** A subject that is in these partitions of two and of four. */
+function subjectIn(gateway: TestGateway, ofTwo: number, ofFour: number): string {
+  return Array.from({ length: 100 }, (_, i) => `a.${i}`).find((each) => {
+    const [before, now] = [2, 4].map((count) => gateway.routing.place(each, () => count).partition)
+    return before === ofTwo && now === ofFour
+  })!
+}
+
+/** Where its client stands behind the last event: it does not say how many partitions there are. */
+const lastOf = ({ deliveries }: TestClient): string => deliveries.at(-1).after
+
+test('the position of an event from before new partitions is told of the one that its subject came into, and reads it from its beginning', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 2))
+  const subject = subjectIn(gateway, 0, 2)
+  const client = gateway.connect()
+  client.subscribe(1, subject)
+  gateway.publish(subject, 'before')
+  await settled()
+  client.session.closed()
+  gateway.broker.grow(4)
+  for (const text of ['one', 'two']) gateway.publish(subject, text)
+  await settled()
+  const back = gateway.connect()
+  back.subscribe(1, subject, lastOf(client))
+  for (let i = 0; i < 10; i++) await settled()
+  assert.deepEqual(
+    back.gaps.map(({ reason, partition, from }) => [reason, partition, from]),
+    [['repartitioned', 2, 0]],
+  )
+  assert.deepEqual(back.texts, ['one', 'two'])
+})
+
+test('how far a log was when it grew says nothing of the one that takes its place', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 2))
+  const [here, there] = [subjectIn(gateway, 0, 0), subjectIn(gateway, 0, 2)]
+  for (let i = 0; i < 8; i++) gateway.publish(here, 'before')
+  gateway.broker.grow(4)
+  gateway.broker.recreate()
+  await settled()
+  const client = gateway.connect()
+  client.subscribe(1, here)
+  for (const subject of [here, there]) gateway.publish(subject, 'now')
+  await settled()
+  const other = gateway.connect()
+  other.subscribe(1, there, lastOf(client))
+  for (let i = 0; i < 10; i++) await settled()
+  assert.deepEqual(
+    other.gaps.map(({ reason, partition, from, to }) => [reason, partition, from, to]),
+    [['unnamed', 2, 0, 0]],
+  )
+})
