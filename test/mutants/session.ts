@@ -442,8 +442,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'session/host.ts',
     from: 'const retryAfterMs = Math.ceil(1000 + this.#random.next() * spreadMs)',
     to: 'const retryAfterMs = Math.ceil(100_000 + this.#random.next() * spreadMs)',
-    by: 'simulation',
-    seeds: '1-1500',
+    by: { unit: 'test/serving/serving.test.ts' },
   },
   {
     name: 'what retention took is told as damaged',

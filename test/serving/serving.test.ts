@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import type { CarillonError } from '../../src/base/errors.ts'
 import { systemRandom } from '../../src/base/random.ts'
 import { fillDefaults } from '../../src/fanout/options.ts'
 import { allowAll } from '../../src/identity/grant.ts'
@@ -100,6 +101,21 @@ test('a client is told the limits that it is held to', async () => {
   assert.equal(frames.at(-1)!.error.code, 'too_many_subscriptions')
   serving.sessions.open(outlet().outlet, allowAll)
   assert.throws(() => serving.sessions.open(outlet().outlet, allowAll), { code: 'overloaded' })
+})
+
+test('who finds no room is asked to come back in one to three seconds, and not all at once', () => {
+  const { serving } = setUp()
+  for (const _ of [1, 2]) serving.sessions.open(outlet().outlet)
+  const waits = Array.from({ length: 50 }, () => {
+    try {
+      serving.sessions.open(outlet().outlet)
+    } catch (error) {
+      return (error as CarillonError).retryAfterMs!
+    }
+    return 0
+  })
+  assert.ok(Math.min(...waits) >= 1000 && Math.max(...waits) <= 3000, waits.join())
+  assert.ok(Math.max(...waits) - Math.min(...waits) > 500, waits.join())
 })
 
 test('each configured stream has a feed in the one pool, and figures', async () => {
