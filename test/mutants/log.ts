@@ -160,4 +160,12 @@ export const logMutants: readonly Mutant[] = [
     by: { unit: 'test/log/window.test.ts' },
     breaks: 'a loss is told, however many there were since',
   },
+  {
+    name: 'the first of the entries that are evicted stays the newest of its subject',
+    file: 'log/chains.ts',
+    from: 'for (let each = this.firstOrdinal; each < ordinal; each++)',
+    to: 'for (let each = this.firstOrdinal + 1; each < ordinal; each++)',
+    by: { unit: 'test/log/chains.test.ts' },
+    breaks: 'the table of newest entries has room for those of the index',
+  },
 ]

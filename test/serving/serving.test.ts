@@ -105,10 +105,10 @@ test('a client is told the limits that it is held to', async () => {
 
 test('who finds no room is asked to come back in one to three seconds, and not all at once', () => {
   const { serving } = setUp()
-  for (const _ of [1, 2]) serving.sessions.open(outlet().outlet)
+  for (const _ of [1, 2]) serving.sessions.open(outlet().outlet, allowAll)
   const waits = Array.from({ length: 50 }, () => {
     try {
-      serving.sessions.open(outlet().outlet)
+      serving.sessions.open(outlet().outlet, allowAll)
     } catch (error) {
       return (error as CarillonError).retryAfterMs!
     }
