@@ -40,6 +40,10 @@ const overModel: readonly FailedSeed[] = [
   [9_500_288, 'an empty answer to a long-poll is taken for a live one, while the last events are on their way'],
   [4_000_064, 'polls of a second each, whose position is beyond the end of the log: none lasts until that is certain'],
   [4_007_734, 'a log was rewritten and ends with a record that nobody can read, below the position of who comes back'],
+  [
+    4_008_666,
+    'a poll for the last events goes on at a gateway that has not heard of their partition: it is live there',
+  ],
 ]
 
 /** The seeds of each source. */

@@ -216,8 +216,11 @@ export class Overheard {
     const isFirst = !served.live
     served.live = true
     served.witness.begins([], true)
-    // A poll that goes on asks for all that follows.
-    const fault = isFirst ? lastFault(this.#truth, { ...served, asked: served.first }, this.#separate) : undefined
+    // A poll that goes on asks for all that follows. Its gateway may be another one, which has not heard of some partitions yet: it is live without.
+    const { asked, first } = served
+    const heads = first.heads && new Map([...first.heads].filter(([place]) => asked.heads?.has(place) ?? true))
+    const due = { ...served, asked: { ...first, heads } }
+    const fault = isFirst ? lastFault(this.#truth, due, this.#separate) : undefined
     if (fault !== undefined) served.witness.broken('last', fault)
   }
 
