@@ -40,8 +40,8 @@ export const edgeMutants: readonly Mutant[] = [
   {
     name: 'a publication that fails goes on waiting for the broker',
     file: 'edge/publish.ts',
-    from: '    return await context.contracts.publisher.publish(events, options)\n  } finally {\n    context.publishes--\n  }',
-    to: '    const results = await context.contracts.publisher.publish(events, options)\n    context.publishes--\n    return results\n  } finally {\n  }',
+    from: '    return await context.contracts.publisher.publish(events, grant, options)\n  } finally {\n    context.publishes--\n  }',
+    to: '    const results = await context.contracts.publisher.publish(events, grant, options)\n    context.publishes--\n    return results\n  } finally {\n  }',
     by: { unit: 'test/edge/publish.test.ts' },
     breaks: '`maxPublishes` bounds the publications that wait at once',
   },
