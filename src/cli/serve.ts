@@ -13,7 +13,7 @@ export function command(): Command {
     const { config } = configOf(serve)
     // Before anything starts: a signal that comes meanwhile ends the gateway as properly as a later one.
     const stop = stopSignal()
-    const { startGateway } = await import('../gateway.ts')
+    const { startGateway } = await import('../gateway/gateway.ts')
     const gateway = await startGateway(config)
     announce(config, gateway.listen, gateway.admin)
     await stop

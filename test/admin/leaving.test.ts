@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { type LoopClock, loopClock } from '../../src/base/clock.ts'
 import { loadConfig } from '../../src/config/load.ts'
-import { startGateway } from '../../src/gateway.ts'
+import { startGateway } from '../../src/gateway/gateway.ts'
 
 /** The system's clock, whose waits can be held. */
 function heldClock() {

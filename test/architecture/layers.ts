@@ -45,12 +45,12 @@ export const layers: Readonly<Record<string, Room>> = {
     may: ['base', 'routing', 'wire', 'log/record.ts', 'intake/intake.ts', brokerContract, brokerSettings, 'capacity'],
   },
   config: { may: ['base', optionsOfRooms, 'routing/problems.ts'] },
-  'gateway.ts': {
+  gateway: {
     may: ['base', 'identity', 'routing', 'telemetry', 'source', 'publish', 'serving', 'edge', 'admin', 'config'],
   },
   cli: {
     may: [
-      ...['base', 'subject', 'identity', 'wire', 'routing', 'publish', 'client', 'config', 'gateway.ts', 'telemetry'],
+      ...['base', 'subject', 'identity', 'wire', 'routing', 'publish', 'client', 'config', 'gateway', 'telemetry'],
       ...[brokerContract, brokerOpener, 'doctor', 'capacity'],
       ...['bench', 'bench/load', 'bench/report', 'bench/carillon'],
     ],

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { errors } from '../../src/base/errors.ts'
 import { loadConfig } from '../../src/config/load.ts'
-import { startGateway } from '../../src/gateway.ts'
+import { startGateway } from '../../src/gateway/gateway.ts'
 import { skipReasons, spanOutcomes } from '../../src/telemetry/instruments.ts'
 import { anchor, headings, pages, prose, readPage, section, tables, uncode } from './markdown.ts'
 

@@ -157,4 +157,12 @@ export const edgeMutants: readonly Mutant[] = [
     by: { unit: 'test/edge/doorway.test.ts' },
     breaks: 'subscriptions of a herd wait for their turn, however many herds there were',
   },
+  {
+    name: 'whoever polls is anybody',
+    file: 'edge/poll.ts',
+    from: '    const grant = context.contracts.identify(req)\n    mediaType',
+    to: '    const grant = context.contracts.identify({ getHeader: () => "" })\n    mediaType',
+    by: { unit: 'test/edge/identity.test.ts' },
+    breaks: 'a session has the grant of who asked for it',
+  },
 ]

@@ -652,4 +652,20 @@ export const sessionMutants: readonly Mutant[] = [
     by: { unit: 'test/session/tracks.test.ts' },
     breaks: 'a session is where its token says',
   },
+  {
+    name: 'a request over SSE is not held against its grant',
+    file: 'session/subscriptions.ts',
+    from: '    for (const { subject } of subscriptions) this.#owner.grant.checkSubscribe(subject)\n',
+    to: '',
+    by: { unit: 'test/session/grant.test.ts' },
+    breaks: 'a client gets what its grant allows',
+  },
+  {
+    name: 'a subscription is held against its grant once its route was',
+    file: 'session/subscriptions.ts',
+    from: '    this.#owner.grant.checkSubscribe(subject)\n    const wanted = () => this.#context.feeds.partitionsFor(subject)\n    const feeds = wanted()\n',
+    to: '    const wanted = () => this.#context.feeds.partitionsFor(subject)\n    const feeds = wanted()\n    this.#owner.grant.checkSubscribe(subject)\n',
+    by: { unit: 'test/session/grant.test.ts' },
+    breaks: 'who may not have a subject does not learn whether it has a route',
+  },
 ]

@@ -1,0 +1,51 @@
+import { adminDefaults } from '../admin/options.ts'
+import { type Admin, openAdmin } from '../admin/server.ts'
+import { parseListen } from '../base/listen-address.ts'
+import type { EdgeCounters } from '../edge/context.ts'
+import type { Serving } from '../serving/serving.ts'
+import type { Source } from '../source/source.ts'
+import { families } from '../telemetry/families.ts'
+import type { ProcessInstruments } from '../telemetry/process.ts'
+import { metricsContentType, prometheusText } from '../telemetry/sdk.ts'
+import { type Shared, version } from './surroundings.ts'
+
+/** What health, metrics and the admin API tell of. */
+interface Watched {
+  readonly source: Source
+  readonly serving: Serving
+  readonly process: ProcessInstruments
+  readonly isLeaving: () => boolean
+  /** undefined until clients are let in. */
+  readonly edgeCounters: () => EdgeCounters | undefined
+}
+
+/** The listener for operators; rejects with `listen_failed`. */
+export function openAdminOf(shared: Shared, watched: Watched): Promise<Admin> {
+  const { id, startedMs, config, clock, routing, instruments } = shared
+  const { source, serving } = watched
+  const { gateway } = instruments
+  const text = prometheusText({ gateway: id, version }, () => collected(shared, watched), clock)
+  return openAdmin(
+    { ...adminDefaults, ...parseListen(config.admin) },
+    {
+      gateway: id,
+      version,
+      notReady: () => (watched.isLeaving() ? ['the gateway is going away'] : serving.feeds.notReady()),
+      metrics: () => ({ contentType: metricsContentType, text: text() }),
+      status: () => ({
+        uptimeMs: Math.round(clock.monotonicMs() - startedMs),
+        broker: source.name,
+        sessions: gateway.sessions,
+        subscriptions: gateway.subscriptions,
+        streams: serving.status(),
+      }),
+      rejected: () => ({ total: serving.rejected.total, records: serving.rejected.list() }),
+      routes: () => routing.rows(),
+    },
+  )
+}
+
+function collected({ instruments }: Shared, { edgeCounters, process }: Watched) {
+  Object.assign(instruments.gateway.refused, edgeCounters()?.refused)
+  return [...families(instruments), ...process.families()]
+}

@@ -1,0 +1,102 @@
+import type { Admin } from '../admin/server.ts'
+import { closeAll } from '../base/close-all.ts'
+import type { Config } from '../config/config.ts'
+import type { Edge } from '../edge/edge.ts'
+import type { Serving } from '../serving/serving.ts'
+import type { Source } from '../source/source.ts'
+import { ProcessInstruments } from '../telemetry/process.ts'
+import type { Tracing } from '../telemetry/tracing.ts'
+import { openAdminOf } from './admin.ts'
+import { openBroker } from './broker.ts'
+import { openEdge } from './edge.ts'
+import { makeServing } from './serving.ts'
+import { type GatewaySurroundings, type Shared, shared } from './surroundings.ts'
+import { openTracing } from './tracing.ts'
+
+/** One gateway, running. */
+export interface Gateway {
+  /** Where clients connect: `http://127.0.0.1:8080`. */
+  readonly listen: string
+  /** Health, metrics, admin API: `http://127.0.0.1:8081`. */
+  readonly admin: string
+  /** Says goodbye to all clients, within `drainMs`, and releases ports, connections and files. */
+  close(): Promise<void>
+}
+
+/** How long the admin listener may take to answer what is under way, ms. */
+const adminCloseMs = 1000
+
+/**
+ * Builds, wires and starts everything. Resolves once both listeners are open, whether the broker is there or not (`/readyz` says);
+ * rejects with `listen_failed`, `storage_locked` and the like, with nothing left behind.
+ */
+export async function startGateway(config: Config, surroundings: GatewaySurroundings = {}): Promise<Gateway> {
+  const common = shared(config, surroundings)
+  const gateway = new RunningGateway(common)
+  try {
+    await gateway.start()
+  } catch (error) {
+    await gateway.close().catch((failure: unknown) => {
+      common.logger.log('warn', `what was open when the start failed did not close: ${String(failure)}`)
+    })
+    throw error
+  }
+  return gateway
+}
+
+/** Its parts, opened and closed in order. */
+class RunningGateway implements Gateway {
+  listen = ''
+  admin = ''
+  readonly #shared: Shared
+  readonly #process: ProcessInstruments
+  #source: Source | undefined
+  #serving: Serving | undefined
+  #edge: Edge | undefined
+  #admin: Admin | undefined
+  #tracing: Tracing | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(common: Shared) {
+    this.#shared = common
+    this.#process = new ProcessInstruments(common.clock)
+  }
+
+  async start(): Promise<void> {
+    const source = await openBroker(this.#shared)
+    this.#source = source
+    this.#tracing = await openTracing(this.#shared, source)
+    const serving = makeServing(this.#shared, source)
+    this.#serving = serving
+    this.#admin = await openAdminOf(this.#shared, {
+      source,
+      serving,
+      process: this.#process,
+      isLeaving: () => this.#closing !== undefined,
+      edgeCounters: () => this.#edge?.counters,
+    })
+    this.admin = this.#admin.url
+    await serving.start()
+    this.#edge = await openEdge(this.#shared, { source, serving, traces: this.#tracing?.publishes })
+    this.listen = this.#edge.url
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const { drainMs } = this.#shared.config
+    await closeAll([
+      () => this.#edge?.stop(),
+      () => this.#serving?.drain(),
+      () => this.#edge?.close(drainMs),
+      () => this.#serving?.close(),
+      () => this.#source?.close(),
+      () => this.#tracing?.close(),
+      () => this.#admin?.close(adminCloseMs),
+      () => this.#process.close(),
+    ])
+  }
+}
