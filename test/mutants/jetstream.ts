@@ -36,6 +36,14 @@ export const jetstreamMutants: readonly Mutant[] = [
     breaks: 'what retention took while a chunk was read is told',
   },
   {
+    name: 'a call is acknowledged though a record of it was written behind a later one',
+    file: 'source/jetstream/lane.ts',
+    from: 'if (!isInOrder(publication.acks))',
+    to: 'if (false)',
+    by: { source: 'jetstream' },
+    breaks: 'the records of a publication are in their order, or it fails',
+  },
+  {
     name: 'a record that was overtaken is written behind the later one',
     file: 'source/jetstream/lane.ts',
     from: '    this.#rejectOvertaken()\n    for',

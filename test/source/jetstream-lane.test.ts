@@ -95,6 +95,18 @@ test('a record that a later one of its own call has overtaken fails with the cal
   assert.equal(lane.idle, true)
 })
 
+test('a call whose record was written behind a later one fails, though the acknowledgement of the later one was lost', async () => {
+  const { lane, connection, publish } = bound(new Stage())
+  const { flights, outcome } = publish('a', 'b')
+  lane.send(connection, 0)
+  lane.resend(connection, 1)
+  lane.acknowledged(flights[0]!, 3)
+  // Of what was sent first.
+  lane.acknowledged(flights[1]!, 2)
+  assert.equal(await outcome, 'broker_unavailable')
+  assert.equal(lane.idle, true)
+})
+
 test('a call that is too old fails, whether its records were sent or not, and all that it held is let go', async () => {
   const { lane, finished, connection, publish } = bound(new Stage({ maxFlyingRecords: 1 }))
   const { outcome } = publish('a', 'b')

@@ -36,7 +36,7 @@ export interface Flight {
 /**
  * The records of one partition, sent in their order and sent again in their order when the connection or an acknowledgement is lost; the
  * server knows by their ids which it has. One that was overtaken by a later record of its own call fails with the call: written
- * again it would come behind it.
+ * again it comes behind it. Where the later one's acknowledgement was lost, only their sequences tell.
  */
 export class Lane {
   readonly stream: string
@@ -89,6 +89,10 @@ export class Lane {
     const { publication, index } = flight
     publication.acks[index] = { partition: this.partition, offset }
     if (--publication.waiting > 0 || publication.done) return
+    if (!isInOrder(publication.acks)) {
+      this.failed(publication, this.#unavailable('a record was written behind a later one'))
+      return
+    }
     publication.done = true
     publication.resolve(publication.acks)
   }
@@ -191,4 +195,15 @@ export class Lane {
   #unavailable(why: string): CarillonError {
     return new CarillonError('broker_unavailable', `stream ${this.stream}: ${why}; publish again later`)
   }
+}
+
+/** Whether sequences ascend within each partition. */
+function isInOrder(acks: readonly Ack[]): boolean {
+  if (acks.length === 1) return true
+  const last = new Map<number, number>()
+  for (const { partition, offset } of acks) {
+    if (offset <= (last.get(partition) ?? 0)) return false
+    last.set(partition, offset)
+  }
+  return true
 }

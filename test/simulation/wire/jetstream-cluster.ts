@@ -4,11 +4,14 @@ import { type NatsOptions, natsDefaults } from '../../../src/source/jetstream/op
 import { NatsSource } from '../../../src/source/jetstream/source.ts'
 import type { SourceContext, StreamInfo, Tail, TailSink } from '../../../src/source/source.ts'
 import type { SimBroker } from '../broker.ts'
+import type { LogOwner } from '../log-owner.ts'
 import type { BrokerFault, ClusterSurroundings, SimulatedCluster, SimulatedSource } from '../simulated-source.ts'
 import type { Process, VirtualTime } from '../virtual-time.ts'
 import { watchedTail } from '../watched-tail.ts'
+import type { PublishingSource } from './adapter-publishers.ts'
 import { Line } from './jetstream-connection.ts'
 import { type Step, stateOf } from './jetstream-faults.ts'
+import { JetStreamPublishing } from './jetstream-publishing.ts'
 import { ModelServer } from './jetstream-server.ts'
 
 const below = (x: number, count: number): number => Math.floor(x * count)
@@ -19,20 +22,33 @@ export class JetStreamCluster implements SimulatedCluster {
   readonly #broker: SimBroker
   readonly #server: ModelServer
   readonly #options: NatsOptions
+  /** Absent where nobody publishes through a gateway. */
+  readonly #publishing: JetStreamPublishing | undefined
 
-  constructor({ time, broker, seed }: ClusterSurroundings) {
+  constructor({ time, broker, truth, verdict, seed }: ClusterSurroundings) {
     const random = seededRandom(seed)
     this.#time = time
     this.#broker = broker
-    this.#server = new ModelServer(time, broker, random)
+    this.#publishing = JetStreamPublishing.draw(seed, { time, broker, truth, verdict })
+    this.#server = new ModelServer(time, broker, random, this.#publishing)
     const maxHeldBytes = random.next() < 0.3 ? 2000 : natsDefaults.maxHeldBytes
-    this.#options = { ...natsDefaults, servers: ['simulated'], maxHeldBytes }
+    this.#options = { ...natsDefaults, servers: ['simulated'], maxHeldBytes, ...this.#publishing?.options }
+  }
+
+  get owner(): LogOwner | undefined {
+    return this.#publishing?.owner
+  }
+
+  unfinished(): string | undefined {
+    return this.#publishing?.published.unfinished()
   }
 
   open(process: Process, random: Random, batch: number): SimulatedSource {
     this.#server.batch = batch
     const line = new Line(this.#time, process, this.#server, random)
-    return new ModelledSource(this.#options, line, this.#broker)
+    const source = new ModelledSource(this.#options, line, this.#broker)
+    this.#publishing?.sources.add(source)
+    return source
   }
 
   fault({ x, y, z }: BrokerFault): string {
@@ -44,6 +60,7 @@ export class JetStreamCluster implements SimulatedCluster {
 
   heal(): void {
     this.#server.faults.heal()
+    this.#publishing?.heal()
   }
 }
 
@@ -91,9 +108,11 @@ const faults: Readonly<Record<string, Happen>> = {
   'the server restarts': (server, _broker, _time, y) => server.restart(y * 2500),
 }
 
-class ModelledSource extends NatsSource implements SimulatedSource {
+class ModelledSource extends NatsSource implements SimulatedSource, PublishingSource {
   /** Retention spares what its tails need for that. */
   readonly tellsGoneRewrites = true
+  readonly gateway: Process
+  isClosed = false
   readonly #line: Line
   readonly #broker: SimBroker
 
@@ -101,6 +120,7 @@ class ModelledSource extends NatsSource implements SimulatedSource {
     const { process: clock, random } = line
     const context: SourceContext & LinkContext = { clock, random, dial: (how) => line.dial(how), log: () => {} }
     super(options, context)
+    this.gateway = clock
     this.#line = line
     this.#broker = broker
   }
@@ -115,6 +135,11 @@ class ModelledSource extends NatsSource implements SimulatedSource {
 
   setAway(away: boolean): void {
     this.#line.setAway(away)
+  }
+
+  override close(): Promise<void> {
+    this.isClosed = true
+    return super.close()
   }
 
   override tail(stream: StreamInfo, from: readonly number[], sink: TailSink): Tail {

@@ -10,7 +10,22 @@ export interface ServerEnd {
   readonly isUp: boolean
   opened(connection: ModelConnection): void
   closed(connection: ModelConnection): void
-  published(connection: ModelConnection, subject: string, payload: string, reply: string): void
+  published(connection: ModelConnection, message: Sent): void
+}
+
+/** What a client publishes. */
+export interface Sent {
+  readonly subject: string
+  readonly payload: Buffer
+  /** As encoded, with its empty line; absent = none. */
+  readonly headers?: Uint8Array | undefined
+  readonly reply: string
+}
+
+/** As the client library takes them. */
+interface PublishOptions {
+  readonly reply?: string
+  readonly headers?: { encode(): Uint8Array }
 }
 
 /** What the way between one gateway and the server is like. */
@@ -103,10 +118,10 @@ export class ModelConnection {
 
   // The client library's
 
-  publish(subject: string, payload: string | Uint8Array = '', { reply = '' }: { reply?: string } = {}): void {
+  publish(subject: string, payload: string | Uint8Array = '', { reply = '', headers }: PublishOptions = {}): void {
     if (this.#isClosed) throw new errors.ClosedConnectionError()
-    const text = typeof payload === 'string' ? payload : Buffer.from(payload).toString('utf8')
-    this.#up(() => this.line.server.published(this, subject, text, reply))
+    const sent: Sent = { subject, payload: Buffer.from(payload), headers: headers?.encode(), reply }
+    this.#up(() => this.line.server.published(this, sent), headers !== undefined)
   }
 
   subscribe(subject: string, { callback }: { callback: Callback }): { unsubscribe(): void } {
@@ -191,19 +206,20 @@ export class ModelConnection {
     for (const each of held) each()
   }
 
-  #up(arrived: () => void): void {
-    this.#travel('up', this.line.server.process, arrived)
+  /** A record that was sent arrives also where the connection ends behind it. */
+  #up(arrived: () => void, isRecord = false): void {
+    this.#travel('up', this.line.server.process, arrived, isRecord)
   }
 
   #down(arrived: () => void): void {
     this.#travel('down', this.line.process, arrived)
   }
 
-  #travel(way: 'up' | 'down', to: Process, arrived: () => void): void {
+  #travel(way: 'up' | 'down', to: Process, arrived: () => void, isRecord = false): void {
     const { time } = this.line
     this.#arrives[way] = Math.max(this.#arrives[way], time.nowMs + this.line.latency())
     time.add(to, this.#arrives[way] - time.nowMs, () => {
-      if (this.#isClosed) return
+      if (this.#isClosed && !isRecord) return
       if (this.#frozen !== undefined) this.#frozen.push(() => time.add(to, 0, () => !this.#isClosed && arrived()))
       else arrived()
     })
@@ -214,7 +230,8 @@ export class ModelConnection {
     const made = received(message, this.line.random.next() < 0.9 ? 1 : 2)
     const question = this.#questions.get(to)
     if (question === undefined) {
-      this.#subscriptions.get(to)?.(null, made)
+      const callback = this.#subscriptions.get(to) ?? this.#subscriptions.get(`${to.slice(0, to.lastIndexOf('.'))}.*`)
+      callback?.(null, made)
       return
     }
     this.#questions.delete(to)

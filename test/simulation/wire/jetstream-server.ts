@@ -2,10 +2,11 @@ import type { Random } from '../../../src/base/random.ts'
 import type { SimBroker } from '../broker.ts'
 import type { PartitionLog } from '../partition-log.ts'
 import type { Process, VirtualTime } from '../virtual-time.ts'
-import type { ModelConnection, ServerEnd } from './jetstream-connection.ts'
+import type { ModelConnection, Sent, ServerEnd } from './jetstream-connection.ts'
 import { Consumer, type ConsumerHost } from './jetstream-consumer.ts'
 import { ArmedFaults } from './jetstream-faults.ts'
 import { statusHeaders, storedAt, timeText } from './jetstream-messages.ts'
+import type { JetStreamPublishing } from './jetstream-publishing.ts'
 
 const api = '$JS.API.'
 const nothing = Buffer.alloc(0)
@@ -48,10 +49,12 @@ export class ModelServer implements ServerEnd, ConsumerHost {
   readonly #recordBytes: number
   /** How often each log was rewritten when its consumers were last looked after. */
   readonly #rewrites = new WeakMap<PartitionLog, number>()
+  readonly #publishing: JetStreamPublishing | undefined
   #downUntilMs = 0
 
-  constructor(time: VirtualTime, broker: SimBroker, random: Random) {
+  constructor(time: VirtualTime, broker: SimBroker, random: Random, publishing?: JetStreamPublishing) {
     this.#time = time
+    this.#publishing = publishing
     this.#broker = broker
     this.#random = random
     this.process = broker.process
@@ -86,13 +89,16 @@ export class ModelServer implements ServerEnd, ConsumerHost {
     for (const [key, consumer] of this.consumers) if (consumer.connection === connection) this.consumers.delete(key)
   }
 
-  published(connection: ModelConnection, subject: string, payload: string, reply: string): void {
+  published(connection: ModelConnection, sent: Sent): void {
+    const { subject, reply } = sent
     // What came to a server that has ended since.
     if (!this.connections.has(connection)) return
+    if (sent.headers !== undefined) this.#publishing?.sent(connection, sent)
     if (subject.startsWith('$JS.FC.')) this.#flowed(subject)
     if (!subject.startsWith(api) || this.faults.losesAnswer()) return
     const [kind = '', what = '', ...rest] = subject.slice(api.length).split('.')
     const question = `${kind}.${what}`
+    const payload = sent.payload.toString()
     if (question === 'CONSUMER.MSG') this.#pull(connection, rest, payload, reply)
     else if (question === 'CONSUMER.DELETE') this.consumers.delete(`${rest[0]}.${rest[1]}`)
     else {

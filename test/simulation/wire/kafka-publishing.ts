@@ -4,8 +4,8 @@ import { code } from '../../../src/source/kafka/protocol-errors.ts'
 import type { LogOwner } from '../log-owner.ts'
 import type { PartitionLog } from '../partition-log.ts'
 import type { ClusterSurroundings } from '../simulated-source.ts'
+import { AdapterPublishers } from './adapter-publishers.ts'
 import { type PublishOptions, publishOptions } from './kafka-options.ts'
-import { KafkaPublishers } from './kafka-publishers.ts'
 import type { SimKafkaSource } from './kafka-source.ts'
 import { Published, type Submission } from './published.ts'
 
@@ -56,8 +56,8 @@ export class KafkaPublishing {
     this.#random = random
     this.options = publishOptions(random)
     this.#mostBytes = random.next() < 0.3 ? 400 : maxBatchBytes
-    this.published = new Published(surroundings)
-    this.owner = new KafkaPublishers(surroundings, this.published, sources, random)
+    this.published = new Published(surroundings, true)
+    this.owner = new AdapterPublishers(surroundings, this.published, sources, random)
   }
 
   heal(): void {

@@ -8,6 +8,8 @@ interface Place {
   readonly record: LogRecord
   readonly base: number
   readonly end: number
+  /** Of all that was written, which it was. */
+  readonly n: number
 }
 
 /** One record on its way through an adapter into the log. */
@@ -29,12 +31,16 @@ const unsent: ReadonlySet<string> = new Set(['overloaded', 'bad_request'])
 /** What adapters were given to publish, held against what brokers were sent and what the adapters say became of it. */
 export class Published {
   readonly #surroundings: Pick<ClusterSurroundings, 'broker' | 'verdict'>
+  readonly #ordersCalls: boolean
   readonly #submitted: Submission[] = []
   /** By value: no two events have the same. */
   readonly #byValue = new Map<string, Submission>()
+  #written = 0
 
-  constructor(surroundings: Pick<ClusterSurroundings, 'broker' | 'verdict'>) {
+  /** `ordersCalls`: what is published later comes behind, also of different calls. */
+  constructor(surroundings: Pick<ClusterSurroundings, 'broker' | 'verdict'>, ordersCalls: boolean) {
     this.#surroundings = surroundings
+    this.#ordersCalls = ordersCalls
   }
 
   submit(stream: StreamInfo, by: Process, all: readonly (readonly [number, NewRecord])[]): Submission[] {
@@ -59,20 +65,25 @@ export class Published {
   written(submission: Submission, record: LogRecord, base: number, end: number): void {
     const at = `@${record.partition}/${record.offset}`
     const before = submission.places.at(-1)
-    if (before !== undefined && !this.#isLost(before)) this.#broken(`wrote ${before.record.offset} again ${at}`)
-    const ahead = before === undefined ? this.#ahead(submission) : undefined
+    const isAgain = before?.record.incarnation === record.incarnation && !this.#isLost(before)
+    if (isAgain) this.#broken(`wrote ${before.record.offset} again ${at}`)
+    const ahead = before === undefined && this.#ordersCalls ? this.#ahead(submission) : undefined
     if (ahead !== undefined)
       this.#broken(`wrote "${submission.record.event?.id}" ${at} before "${ahead.record.event?.id}"`)
-    submission.places.push({ record, base, end })
+    submission.places.push({ record, base, end, n: ++this.#written })
   }
 
   acknowledged(submissions: readonly Submission[], acks: readonly Ack[]): void {
+    /** By partition, of the call's records so far. */
+    const last = new Map<number, number>()
     for (const [i, submission] of submissions.entries()) {
       const { partition, offset } = acks[i]!
       submission.answer = 'stored'
-      const isThere = submission.places.some(({ record }) => record.partition === partition && record.offset === offset)
-      if (!isThere)
-        this.#broken(`acknowledged @${partition}/${offset}, where "${submission.record.event?.id}" never was`)
+      const place = submission.places.find(({ record }) => record.partition === partition && record.offset === offset)
+      const what = `acknowledged "${submission.record.event?.id}" @${partition}/${offset}`
+      if (place === undefined) this.#broken(`${what}, where it never was`)
+      else if (place.n < (last.get(partition) ?? 0)) this.#broken(`${what}, where it is ahead of one before it`)
+      last.set(partition, place?.n ?? 0)
     }
   }
 

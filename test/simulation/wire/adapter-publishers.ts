@@ -1,11 +1,11 @@
 import { CarillonError } from '../../../src/base/errors.ts'
 import type { Random } from '../../../src/base/random.ts'
+import type { Source } from '../../../src/source/source.ts'
 import type { SimBroker } from '../broker.ts'
 import { DirectOwner } from '../log-owner.ts'
 import type { LogRecord, NewRecord } from '../partition-log.ts'
 import type { ClusterSurroundings } from '../simulated-source.ts'
-import type { VirtualTime } from '../virtual-time.ts'
-import type { SimKafkaSource } from './kafka-source.ts'
+import type { Process, VirtualTime } from '../virtual-time.ts'
 import type { Published } from './published.ts'
 
 /** Share of the events that gateways publish: the others are other producers'. */
@@ -13,21 +13,33 @@ const share = 0.7
 /** What it takes until a record is with the gateway, ms, at most. */
 const publishMs = 5
 const most = 5
-const refusals: ReadonlySet<string> = new Set(['broker_unavailable', 'overloaded', 'stream_missing', 'event_too_large'])
+const refusals: ReadonlySet<string> = new Set([
+  'broker_unavailable',
+  'overloaded',
+  'stream_missing',
+  'event_too_large',
+  'storage_full',
+])
+
+/** The adapter of one gateway. */
+export interface PublishingSource extends Pick<Source, 'describe' | 'publish'> {
+  readonly gateway: Process
+  readonly isClosed: boolean
+}
 
 /** Who publishes through gateways. */
-export class KafkaPublishers extends DirectOwner {
+export class AdapterPublishers extends DirectOwner {
   readonly #time: VirtualTime
   readonly #broker: SimBroker
   readonly #published: Published
-  readonly #sources: ReadonlySet<SimKafkaSource>
+  readonly #sources: ReadonlySet<PublishingSource>
   readonly #random: Random
   #waiting: [partition: number, record: NewRecord][] = []
 
   constructor(
     { time, broker, truth, verdict }: Pick<ClusterSurroundings, 'time' | 'broker' | 'truth' | 'verdict'>,
     published: Published,
-    sources: ReadonlySet<SimKafkaSource>,
+    sources: ReadonlySet<PublishingSource>,
     random: Random,
   ) {
     super(time, broker, truth, verdict)
@@ -56,7 +68,7 @@ export class KafkaPublishers extends DirectOwner {
     source?.gateway.after(0, () => void this.#publish(source, all))
   }
 
-  async #publish(source: SimKafkaSource, all: [number, NewRecord][]): Promise<void> {
+  async #publish(source: PublishingSource, all: [number, NewRecord][]): Promise<void> {
     const stream = await source.describe(this.#broker.name).catch((error: unknown) => void refusalOf(error))
     if (stream === undefined) return
     while (all.length > 0) {
