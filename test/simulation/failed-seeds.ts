@@ -57,6 +57,8 @@ export const failedSeeds: Readonly<Record<SourceKind, readonly FailedSeed[]>> = 
     [20_244, 'a gateway lets clients in while its stream is not there yet, and the log is rewritten meanwhile'],
     [20_317, 'offsets without records lie before a batch that the broker refuses to read'],
     [21_335, 'what a tail reads again ends where it had been: who is ahead of the gateway waits for it in vain'],
+    [21_512, 'a new log begins with the marker of a transaction, of which retention is told to who stands there'],
+    [21_817, 'a stream is created again, and what was published to it before is written behind what was later'],
     [21_719, 'a tail that has read nothing yet: retention takes the place in which the logs part'],
     [20_394, 'a gateway reads back by age what a former leader has, which is older than what was written since'],
     [4_000_085, 'a rewrite takes the marker of an aborted transaction whose producer has begun another one since'],

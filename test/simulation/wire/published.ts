@@ -102,6 +102,8 @@ export class Published {
 
   /** Given to the same adapter for the same partition before that one, and on its way still. */
   #ahead({ n, by, partition, stream }: Submission): Submission | undefined {
+    // A broker that is behind may name the stream that was there before, and each time that it changes adapters begin anew.
+    if (this.#surroundings.broker.incarnations.length > 1) return undefined
     return this.#submitted.slice(0, n).find((each) => {
       const isOpen = each.answer === undefined && each.places.length === 0
       const isBeside = each.by === by && each.partition === partition
