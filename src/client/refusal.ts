@@ -1,10 +1,9 @@
-import { CarillonError, type ErrorCode, errors } from '../base/errors.ts'
+import { CarillonError, lasting } from '../base/errors.ts'
 import type { Refusal } from './connection.ts'
 
 /** A refusal by its code; what this version does not know is taken for temporary. */
 export function refusal(code: string, message: string, retryAfterMs: number): Refusal {
-  const known = Object.hasOwn(errors, code) ? errors[code as ErrorCode] : undefined
-  return { code, message, retryAfterMs, final: known?.retry === 'no' }
+  return { code, message, retryAfterMs, final: lasting.some((each) => each === code) }
 }
 
 /** What a caller of the SDK is thrown: a gateway's refusal as an error. */
