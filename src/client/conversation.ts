@@ -1,11 +1,14 @@
 import type { Clock } from '../base/clock.ts'
-import type { ServerFrame } from '../wire/frames.ts'
+import { type Delivery, type Gap, type ServerFrame, subscribeOptions } from '../wire/frames.ts'
+import { decodeToken } from '../wire/token.ts'
 import type { Candidate } from './candidates.ts'
-import type { Connection, Refusal } from './connection.ts'
+import type { Connection, Refusal, Wish } from './connection.ts'
 import type { Followed } from './followed.ts'
 import { failure, refusal } from './refusal.ts'
-import { Served } from './served.ts'
+import { SeparateService } from './separate-service.ts'
+import type { Service } from './service.ts'
 import type { Share } from './share.ts'
+import { SharedService } from './shared-service.ts'
 
 /** What a connection means to its link. */
 export interface ConversationHost {
@@ -37,23 +40,25 @@ type FrameTable = {
 /** One connection, from its opening until it is left: whom it serves, and what each kind of frame does. */
 export class Conversation {
   readonly #host: ConversationHost
-  readonly #served: Served
+  /** Where all share one position: whom it was opened for; else each has its own. */
+  readonly #share: Share | undefined
+  readonly #byRef = new Map<number, Service>()
+  #lastRef = 0
   readonly #connection: Connection
   /** Whose subscriber can't keep up, and whose first position comes behind the events of this answer. */
   readonly #fullAtPosition = new Set<Followed>()
   readonly #frames: FrameTable
   #over = false
 
-  /** `share`: undefined where each has its own position. */
   constructor(
     { url, transport }: Candidate,
     { members, share, clock }: { members: readonly Followed[]; share: Share | undefined; clock: Clock },
     host: ConversationHost,
   ) {
     this.#host = host
-    this.#served = new Served(share, { full: (followed) => this.#full(followed), again: host.again })
+    this.#share = share
     this.#frames = this.#table()
-    const wishes = (share?.members ?? members).map((followed) => this.#served.add(followed))
+    const wishes = (share?.members ?? members).map((followed) => this.#serve(followed))
     const handlers = {
       frame: (frame: ServerFrame) => this.#safely(() => this.#frame(frame)),
       position: (token: string) => this.#safely(() => this.#position(token)),
@@ -63,16 +68,16 @@ export class Conversation {
   }
 
   get separate(): boolean {
-    return this.#served.separate
+    return this.#share === undefined
   }
 
   get members(): Followed[] {
-    return this.#served.values()
+    return [...this.#byRef.values()].map(({ followed }) => followed)
   }
 
   /** Only where each has its own position. */
   add(followed: Followed): void {
-    this.#connection.subscribe?.(this.#served.add(followed))
+    this.#connection.subscribe?.(this.#serve(followed))
   }
 
   /** It is not to be served any more. */
@@ -85,7 +90,8 @@ export class Conversation {
   /** The gateway does not serve it. */
   forget(followed: Followed): void {
     this.#fullAtPosition.delete(followed)
-    this.#served.delete(followed)
+    this.#byRef.delete(followed.ref)
+    followed.disconnected()
   }
 
   /** False where the connection can't be asked for a sign of life. */
@@ -98,7 +104,7 @@ export class Conversation {
   close(): void {
     this.#over = true
     this.#connection.close()
-    this.#served.clear()
+    for (const followed of this.members) this.forget(followed)
   }
 
   /** What can't be read ends the connection. What it says once it was left concerns nobody. */
@@ -120,32 +126,38 @@ export class Conversation {
   }
 
   #table(): FrameTable {
-    const [host, served] = [this.#host, this.#served]
+    const host = this.#host
+    const followed = (ref: number) => this.#byRef.get(ref)?.followed
     return {
       welcome() {},
       unsubscribed() {},
       subscribed: ({ ref, after }) => {
         host.serves()
-        served.of(ref)?.subscribed(after)
+        followed(ref)?.subscribed(after)
         this.#parkFull()
       },
-      delivery: (frame) => served.delivery(frame),
-      gap(frame) {
-        served.gap(frame)
+      delivery: (frame) => {
+        const position = frame.after === '' ? undefined : decodeToken(frame.after)[0]
+        for (const service of this.#whom(frame)) {
+          if (!service.delivery(frame, position)) this.#full(service.followed)
+        }
+      },
+      gap: (frame) => {
+        for (const service of this.#whom(frame)) if (!service.gap(frame)) this.#full(service.followed)
         host.changed()
       },
-      live: ({ ref }) => {
-        served.live(ref)
-        host.judged(served.values())
-        if (served.share?.until === 'live') this.#outdated()
+      live: (frame) => {
+        this.#live(frame.ref)
+        host.judged(this.members)
+        if (this.#share?.until === 'live') this.#outdated()
         host.changed()
       },
-      pong({ after }) {
-        if (after !== '') served.renewed(after)
+      pong: ({ after }) => {
+        if (after !== '') this.#stand(after)
       },
       error({ ref, code, message, retryAfterMs }) {
-        const followed = served.of(ref!)
-        if (followed !== undefined) host.refused(followed, refusal(code, message, retryAfterMs))
+        const one = followed(ref!)
+        if (one !== undefined) host.refused(one, refusal(code, message, retryAfterMs))
       },
     }
   }
@@ -153,11 +165,47 @@ export class Conversation {
   #position(token: string): void {
     this.#host.heard()
     this.#host.serves()
-    const isTorn = this.#served.position(token)
+    const isTorn = this.#stand(token)
     this.#parkFull()
-    const { share } = this.#served
+    const share = this.#share
     if (share?.until === 'position' && share.members.every(({ placed }) => placed)) this.#outdated()
     else if (isTorn && share !== undefined && !this.#over) this.#host.torn(share)
+  }
+
+  #stand(token: string): boolean {
+    const positions = decodeToken(token)
+    let isTorn = false
+    for (const service of this.#byRef.values()) isTorn = service.stands(positions, this.#byRef.size === 1) || isTorn
+    return isTorn
+  }
+
+  /** `ref`: 0 = all. */
+  #live(ref: number): void {
+    for (const service of ref === 0 ? [...this.#byRef.values()] : this.#named([ref])) {
+      const became = service.becameLive()
+      if (became === 'full') this.#full(service.followed)
+      else if (became === 'again') this.#host.again(service.followed)
+    }
+  }
+
+  /** What names no ref is for all. */
+  #whom({ refs = [] }: Delivery | Gap): Iterable<Service> {
+    return refs.length === 0 ? this.#byRef.values() : this.#named(refs)
+  }
+
+  #named(refs: readonly number[]): Service[] {
+    return refs.map((ref) => this.#byRef.get(ref)).filter((each) => each !== undefined)
+  }
+
+  /** Where all share one position, they share what is asked for as well. */
+  #serve(followed: Followed): Wish {
+    const ref = ++this.#lastRef
+    const share = this.#share
+    this.#byRef.set(ref, share === undefined ? new SeparateService(followed) : new SharedService(followed))
+    const wish = followed.connected(ref)
+    if (share === undefined) return wish
+    const { after, last, policy } = share
+    return { ref, subject: wish.subject, after, ...subscribeOptions(last, policy) }
   }
 
   /** Unless somebody who was told something has left the connection meanwhile. */

@@ -24,9 +24,9 @@ export const clientMutants: readonly Mutant[] = [
   },
   {
     name: 'one subscription advances with the other before it is live',
-    file: 'client/followed.ts',
-    from: 'if (!this.live || this.place.at(position) === undefined) {',
-    to: 'if (this.place.at(position) === undefined) {',
+    file: 'client/separate-service.ts',
+    from: 'if (!followed.live || followed.place.at(position) === undefined) {',
+    to: 'if (followed.place.at(position) === undefined) {',
     by: 'simulation',
   },
   {
@@ -45,9 +45,9 @@ export const clientMutants: readonly Mutant[] = [
   },
   {
     name: 'what is told to one ref is told to all',
-    file: 'client/served.ts',
-    from: 'else this.#each(this.#named(refs), (followed) => followed.named(frame, position))',
-    to: 'else this.#each(this.#byRef.values(), (followed) => followed.named(frame, position))',
+    file: 'client/conversation.ts',
+    from: 'return refs.length === 0 ? this.#byRef.values() : this.#named(refs)',
+    to: 'return this.#byRef.values()',
     by: 'simulation',
   },
   {
@@ -125,8 +125,8 @@ export const clientMutants: readonly Mutant[] = [
   },
   {
     name: 'a pong moves those that are still behind',
-    file: 'client/followed.ts',
-    from: '    if (!this.live) return\n    const ahead',
+    file: 'client/separate-service.ts',
+    from: '    if (!live) return false\n    const ahead',
     to: '    const ahead',
     by: 'simulation',
     breaks: 'a position is never ahead of what its subscriber was given',
@@ -141,7 +141,7 @@ export const clientMutants: readonly Mutant[] = [
   },
   {
     name: 'a position of another history carries a subscription along',
-    file: 'client/followed.ts',
+    file: 'client/shared-service.ts',
     from: 'isOwn(position) && !torn.includes(position)',
     to: 'isOwn(position)',
     by: { unit: 'test/client/link.test.ts' },
@@ -149,8 +149,8 @@ export const clientMutants: readonly Mutant[] = [
   },
   {
     name: 'who was told everything of one log shares a request with those who stand in another',
-    file: 'client/followed.ts',
-    from: '    if (isOther) this.judged = -1\n',
+    file: 'client/shared-service.ts',
+    from: '    if (isOther) followed.judged = -1\n',
     to: '',
     by: { unit: 'test/client/link.test.ts' },
     breaks: 'a log made anew is told to everyone who stood in the old one',
@@ -189,9 +189,9 @@ export const clientMutants: readonly Mutant[] = [
   },
   {
     name: 'behind one that is torn the others do not move',
-    file: 'client/served.ts',
-    from: 'isTorn = followed.together(positions, this.#byRef.size === 1) || isTorn',
-    to: 'isTorn ||= followed.together(positions, this.#byRef.size === 1)',
+    file: 'client/conversation.ts',
+    from: 'isTorn = service.stands(positions, this.#byRef.size === 1) || isTorn',
+    to: 'isTorn ||= service.stands(positions, this.#byRef.size === 1)',
     by: { unit: 'test/client/link.test.ts' },
     breaks: 'all that share a position stand there',
   },
@@ -213,10 +213,10 @@ export const clientMutants: readonly Mutant[] = [
   },
   {
     name: 'who moves to another partition counts as live there',
-    file: 'client/followed.ts',
-    from: "    if (gap.reason === 'repartitioned') this.live = false\n",
+    file: 'client/separate-service.ts',
+    from: "    if (gap.reason === 'repartitioned') followed.live = false\n",
     to: '',
-    by: { unit: 'test/client/followed.test.ts' },
+    by: { unit: 'test/client/separate-service.test.ts' },
     breaks: 'after `repartitioned` a subscription is live once it is told so',
   },
   {

@@ -1,0 +1,147 @@
+import { isPattern, matches } from '../subject/subject.ts'
+import type { Delivery, Gap } from '../wire/frames.ts'
+import { decodeToken, encodeToken, isSameLog, isSamePartition, keyOf, type Position } from '../wire/token.ts'
+import type { Followed } from './followed.ts'
+import { growthOf, leadsBack, positionsOf } from './gap.ts'
+import type { Service } from './service.ts'
+
+/** Events that wait for `live`, in number: beyond that the gateway is asked again for all of them. */
+const maxHeld = 256
+
+/** On a connection on which each subscription has a position of its own: a WebSocket, or another tab. */
+export class SeparateService implements Service {
+  readonly followed: Followed
+  /** How many partitions its subscription knows of once that is live: all that they mean for it has been told then. */
+  #growth: Position | undefined
+  /** Events that name no ref, from before it was told to be live: only then it is clear whether they were for it. */
+  #held: (Delivery | Gap)[] = []
+  #heldTooMuch = false
+
+  constructor(followed: Followed) {
+    this.followed = followed
+  }
+
+  delivery(delivery: Delivery, position: Position | undefined): boolean {
+    // From another tab whose connection is a shared one.
+    if (position === undefined) return this.followed.takeNamed(delivery)
+    if (!isNamed(delivery)) return this.#common(delivery, position)
+    const room = this.#release(position, delivery.offset)
+    return this.followed.take(delivery, position) && room
+  }
+
+  gap(gap: Gap): boolean {
+    const { followed } = this
+    if (isNamed(gap)) return this.#gapNamed(gap)
+    if (followed.live && followed.standsIn(gap)) return followed.takeGap(gap)
+    this.#hold(gap)
+    return true
+  }
+
+  /** Where what is live stands: what is quiet stays near the head. */
+  stands(positions: readonly Position[]): boolean {
+    const { live, place } = this.followed
+    if (!live) return false
+    const ahead = positions.filter((each) => (place.at(each)?.offset ?? Number.POSITIVE_INFINITY) < each.offset)
+    if (ahead.length > 0) this.followed.move({ how: 'on', positions: ahead })
+    return false
+  }
+
+  becameLive(): 'live' | 'full' | 'again' {
+    if (this.#heldTooMuch) return 'again'
+    const { followed } = this
+    const held = this.#held
+    this.#held = []
+    followed.becameLive()
+    const room = this.#takeAll(held)
+    if (this.#growth !== undefined) followed.move({ how: 'on', positions: [this.#growth] })
+    this.#growth = undefined
+    followed.inflow.live()
+    return room ? 'live' : 'full'
+  }
+
+  /** A delivery to every subscription that is live in its partition and matches. */
+  #common(delivery: Delivery, position: Position): boolean {
+    const { followed } = this
+    const matching = matches(followed.subject, delivery.event.subject)
+    // In a partition that it was not told of, it is behind until it is: its subjects have just moved there.
+    if (!followed.live || followed.place.at(position) === undefined) {
+      if (matching) this.#hold(delivery)
+      return true
+    }
+    if (matching) return followed.take(delivery, position)
+    // One reader serves all that are live: it has passed this one's events before that as well.
+    followed.move({ how: 'on', positions: [position] })
+    return true
+  }
+
+  #gapNamed(gap: Gap): boolean {
+    const { followed } = this
+    const [position] = positionsOf(gap)
+    const room = position === undefined || leadsBack.has(gap.reason) || this.#release(position, gap.from)
+    if (position !== undefined) this.#forgetHeld(gap, position)
+    // It joins in another partition now, and is told to be live there as at the start.
+    if (gap.reason === 'repartitioned') followed.live = false
+    const more = leadsBack.has(gap.reason) ? followed.takeGap(gap) : followed.takeGapIfNews(gap)
+    const growth = growthOf(gap)
+    // A subject has one partition: there is no other of which it could still be told.
+    if (growth !== undefined && (followed.live || !isPattern(followed.subject)))
+      followed.move({ how: 'on', positions: [growth] })
+    else if (growth !== undefined) this.#growth = growth
+    return more && room
+  }
+
+  /** In one partition, what names no ref is for those that are live; in several, it may be live in some and behind in others. */
+  #hold(frame: Delivery | Gap): void {
+    if (this.followed.place.size <= 1 || this.#heldTooMuch) return
+    this.#held.push(frame)
+    if (this.#held.length <= maxHeld) return
+    this.#heldTooMuch = true
+    this.#held = []
+  }
+
+  /**
+   * It is told by name what comes at `offset`, so its reader stands there. What is held from below and still new was for it, and must
+   * not come later; so was a gap that led back there. The rest is another reader's: its own brings what is left of that.
+   */
+  #release(position: Position, offset: number): boolean {
+    if (this.#held.length === 0) return true
+    const isThere = ({ after }: Delivery | Gap) => decodeToken(after).some((each) => keyOf(each) === keyOf(position))
+    const released = this.#held.filter((frame) => isThere(frame) && (firstOf(frame) < offset || isBack(frame)))
+    this.#held = this.#held.filter((frame) => !isThere(frame))
+    return this.#takeAll(released.map((frame) => (frame.kind === 'gap' ? endingBy(frame, offset) : frame)))
+  }
+
+  /** What is held of a log that is gone is of no use: what took its place is told by name. */
+  #forgetHeld({ reason, from }: Gap, position: Position): void {
+    if (reason !== 'recreated' && reason !== 'rewritten') return
+    this.#held = this.#held.filter((frame) => {
+      const held = decodeToken(frame.after).find((each) => isSamePartition(each, position))
+      return held === undefined || (isSameLog(held, position) && (reason === 'recreated' || firstOf(frame) < from))
+    })
+  }
+
+  #takeAll(frames: readonly (Delivery | Gap)[]): boolean {
+    let room = true
+    for (const frame of frames) {
+      if (frame.kind === 'gap') room = this.followed.takeGapIfNews(frame) && room
+      else room = this.followed.take(frame, decodeToken(frame.after)[0]!) && room
+    }
+    return room
+  }
+}
+
+const isNamed = ({ refs = [] }: Delivery | Gap): boolean => refs.length > 0
+
+/** The lowest offset that it is about. */
+const firstOf = (frame: Delivery | Gap): number => (frame.kind === 'gap' ? frame.from : frame.offset)
+
+const isBack = (frame: Delivery | Gap): boolean => 'reason' in frame && leadsBack.has(frame.reason)
+
+/** The gap of a reader that was further on, for one who stands at `offset` at most. */
+function endingBy(gap: Gap, offset: number): Gap {
+  if (gap.after === '') return gap
+  const after = positionsOf(gap).map((position) => {
+    return position.offset <= offset ? position : { ...position, offset, generation: -1 }
+  })
+  return { ...gap, after: encodeToken(after) }
+}

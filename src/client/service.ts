@@ -1,0 +1,21 @@
+import type { Delivery, Gap } from '../wire/frames.ts'
+import type { Position } from '../wire/token.ts'
+import type { Followed } from './followed.ts'
+
+/**
+ * How one connection serves one subscription: what of that which comes is for it, and moves it. A subscription gets a new one with each
+ * connection. Deliveries and gaps as in `Inflow`.
+ */
+export interface Service {
+  readonly followed: Followed
+  /** `position`: right behind it; undefined where positions come by themselves. */
+  delivery(delivery: Delivery, position: Position | undefined): boolean
+  gap(gap: Gap): boolean
+  /**
+   * The gateway says where those stand whom it serves, of whom it may be the only one. True where it is served no more to its good: it has
+   * not been told of a history that the others are in.
+   */
+  stands(positions: readonly Position[], isOnly: boolean): boolean
+  /** What it missed has been told. `again`: not all could be kept meanwhile, it is to be asked for anew. */
+  becameLive(): 'live' | 'full' | 'again'
+}

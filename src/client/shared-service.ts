@@ -1,0 +1,107 @@
+import { isPattern, matches } from '../subject/subject.ts'
+import type { Delivery, Gap, GapReason } from '../wire/frames.ts'
+import { hashOf, isGrowth, isRead, isSameLog, keyOf, type Position, partitionKeyOf } from '../wire/token.ts'
+import { type Followed, namedKeyOf } from './followed.ts'
+import { growthOf, positionsOf } from './gap.ts'
+import { contradict } from './place.ts'
+import type { Service } from './service.ts'
+
+/** Gaps that may tell of a partition in which one stands from now on. */
+const opens: ReadonlySet<GapReason> = new Set(['repartitioned', 'unnamed'])
+
+/** On a connection on which all subscriptions share one position: SSE or long-poll. */
+export class SharedService implements Service {
+  readonly followed: Followed
+  /** It has asked for its start, and is not live yet: whatever positions it is told on this connection are its own. */
+  #starting: boolean
+
+  constructor(followed: Followed) {
+    this.followed = followed
+    this.#starting = !followed.placed
+  }
+
+  delivery(delivery: Delivery, position: Position | undefined): boolean {
+    const { followed } = this
+    if (!matches(followed.subject, delivery.event.subject)) return true
+    // A poll says positions, and no names.
+    if (delivery.stream === undefined && position !== undefined) return followed.take(delivery, position)
+    return followed.takeNamed(delivery)
+  }
+
+  gap(gap: Gap): boolean {
+    const { followed } = this
+    const { place } = followed
+    const hasGrown = this.#hasGrown(gap)
+    if (gap.reason === 'repartitioned' && hasGrown !== undefined) {
+      if (!hasGrown) return true
+      // Where it stands in that partition already it may have come there just now: a position may be another's.
+      const isBelow = positionsOf(gap).some((after) => (place.at(after)?.offset ?? -1) < after.offset)
+      return isBelow ? followed.takeGap(gap) : followed.inflow.gap(gap, undefined)
+    }
+    const places = place.positions.filter(({ nameHash }) => nameHash === hashOf(gap.stream)).length
+    // With another number of partitions its subjects may be in any of them, and so where its place does not say how many there were.
+    const mayBeHere = opens.has(gap.reason) || (gap.reason === 'recreated' && (hasGrown ?? places > 0))
+    if (this.#starting || mayBeHere || followed.standsIn(gap)) return followed.takeGapIfNews(gap)
+    // Its place may not name where its subject is now; that is no place of its own all the same.
+    // A subject has one partition: with places in several of the stream it has moved, to a new one or to one of before.
+    const isMoved = places > 1 && !isPattern(followed.subject)
+    const isTold = isMoved || hasGrown === true || followed.ahead.has(namedKeyOf(gap))
+    if (gap.reason === 'recreated') followed.ahead.delete(namedKeyOf(gap))
+    return isTold ? followed.inflow.gap(gap, undefined) : true
+  }
+
+  /**
+   * All stand there, or further on. A position in a partition that it did not know is its own when it is the only one, or starting:
+   * otherwise it is another one's, unless events came from there. True where it stands there or further on in another history: it has
+   * not been told of that, and stays.
+   */
+  stands(positions: readonly Position[], isOnly: boolean): boolean {
+    const { followed } = this
+    const { place } = followed
+    const torn = positions.filter((position) => {
+      const own = place.at(position)
+      return own !== undefined && own.offset >= position.offset && contradict(own, position)
+    })
+    const isOwn = (position: Position) =>
+      isOnly ||
+      this.#starting ||
+      isGrowth(position) ||
+      place.at(position) !== undefined ||
+      followed.ahead.has(partitionKeyOf(position))
+    const own = positions.filter((position) => isOwn(position) && !torn.includes(position))
+    for (const position of own) followed.ahead.get(keyOf(position))?.passed(position.offset)
+    followed.placed ||= own.length + place.size > 0
+    followed.move({ how: 'on', positions: own })
+    const logs = positions.filter(isRead)
+    // Another log than the one of which it was told everything: nobody hears of a log in which others stand already.
+    const isOther = logs.some((log) => !isSameLog(followed.logs.get(log.nameHash) ?? log, log))
+    for (const log of logs) followed.logs.set(log.nameHash, log)
+    if (isOther) followed.judged = -1
+    if (followed.alone === 'wanted') followed.alone = 'well'
+    return isOther || torn.length > 0
+  }
+
+  becameLive(): 'live' {
+    this.followed.becameLive()
+    this.#starting = false
+    this.followed.inflow.live()
+    return 'live'
+  }
+
+  /**
+   * Whether the stream has another number of partitions than it knows of; undefined where one of both does not say, and where it stands in
+   * that partition of another log: what it knows of the old one, offsets and counts, speaks against no gap of the new one.
+   */
+  #hasGrown(gap: Gap): boolean | undefined {
+    const { followed } = this
+    const { place } = followed
+    const now = growthOf(gap)
+    if (now === undefined) return undefined
+    if (followed.standsIn(gap) && !positionsOf(gap).some((after) => place.at(after))) return undefined
+    // Of incarnations that it stood in one after the other it may know several.
+    const known = place.growth.filter(({ nameHash }) => nameHash === now.nameHash)
+    if (known.length === 0) return undefined
+    const same = known.find((own) => isSameLog(own, now))
+    return same ? same.offset < now.offset : known.some((own) => own.offset !== now.offset)
+  }
+}

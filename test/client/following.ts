@@ -1,0 +1,81 @@
+import { Followed, type Inflow } from '../../src/client/followed.ts'
+import type { Move } from '../../src/client/place.ts'
+import { SeparateService } from '../../src/client/separate-service.ts'
+import { SharedService } from '../../src/client/shared-service.ts'
+import { type Delivery, type Gap, makeEvent } from '../../src/wire/frames.ts'
+import { decodeToken, encodeToken, logOf, type Position } from '../../src/wire/token.ts'
+
+export const log = logOf('events', 'first')
+
+export const at = (offset: number, partition = 0, own = log, generation = 0): Position => ({
+  ...own,
+  partition,
+  offset,
+  generation,
+})
+export const token = (...positions: Position[]) => encodeToken(positions)
+
+/** As a WebSocket has it. */
+export function delivery(subject: string, offset: number, partition = 0): Delivery {
+  const event = makeEvent({ subject })
+  return { kind: 'delivery', after: token(at(offset + 1, partition)), partition, offset, event }
+}
+
+export function gap(fields: Partial<Gap> & Pick<Gap, 'reason' | 'after'>): Gap {
+  return { kind: 'gap', stream: 'events', partition: 0, from: 0, certain: true, ...fields }
+}
+
+const behind = ({ after }: Delivery) => (after === '' ? undefined : decodeToken(after)[0])
+
+/** As a WebSocket serves it, which says in each frame whom that is for. */
+function overSeparate(followed: Followed) {
+  const service = new SeparateService(followed)
+  return {
+    delivery: (each: Delivery) => service.delivery(each, behind(each)),
+    named: (each: Delivery) => service.delivery({ ...each, refs: [1] }, behind(each)),
+    gap: (each: Gap) => service.gap(each),
+    gapNamed: (each: Gap) => service.gap({ ...each, refs: [1] }),
+    stands: (...positions: Position[]) => service.stands(positions),
+    becameLive: () => service.becameLive(),
+  }
+}
+
+/** As SSE and long-poll serve it, beside others or alone. */
+function overShared(followed: Followed) {
+  const service = new SharedService(followed)
+  return {
+    delivery: (each: Delivery) => service.delivery(each, behind(each)),
+    gap: (each: Gap) => service.gap(each),
+    stands: (...positions: Position[]) => service.stands(positions, false),
+    standsAlone: (...positions: Position[]) => service.stands(positions, true),
+    becameLive: () => service.becameLive(),
+  }
+}
+
+/** A subscription and what it told. */
+export function following(subject: string, ...start: Position[]) {
+  const told: unknown[] = []
+  let room = true
+  const inflow: Inflow = {
+    event: ({ offset }: Delivery) => {
+      told.push(offset)
+      return room
+    },
+    gap: ({ reason }: Gap) => {
+      told.push(reason)
+      return room
+    },
+    moved: (_move: Move) => {},
+    live: () => told.push('live'),
+    state() {},
+    refused() {},
+  }
+  const followed = new Followed(subject, [], inflow)
+  if (start.length > 0) followed.subscribed(token(...start))
+  const offsets = () => followed.place.positions.map(({ partition, offset }) => [partition, offset])
+  const take = (each: Delivery) => followed.take(each, decodeToken(each.after)[0]!)
+  const fill = () => {
+    room = false
+  }
+  return { followed, told, offsets, take, fill, separate: overSeparate(followed), shared: overShared(followed) }
+}

@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { growthPosition, logOf } from '../../src/wire/token.ts'
+import { at, delivery, following, gap, log, token } from './following.ts'
+
+test('a renewed position moves it on where it is live and known, and nowhere else', () => {
+  const { followed, separate } = following('a', at(3))
+  separate.stands(at(7))
+  assert.equal(followed.place.at(at(0))?.offset, 3, 'it is not live yet')
+  separate.becameLive()
+  separate.stands(at(7), at(9, 4))
+  assert.deepEqual(followed.place.positions, [at(7)])
+  separate.stands(at(5))
+  assert.deepEqual(followed.place.positions, [at(7)], 'never back')
+})
+
+test('events that name no ref are for it once it is live, and move it where they do not match', () => {
+  const { told, offsets, separate } = following('a', at(3))
+  separate.delivery(delivery('a', 4))
+  assert.equal(separate.becameLive(), 'live')
+  separate.delivery(delivery('b', 7))
+  assert.deepEqual(offsets(), [[0, 8]])
+  separate.delivery(delivery('a', 7))
+  separate.delivery(delivery('a', 8))
+  separate.delivery(delivery('b', 1, 5))
+  assert.deepEqual(told, ['live', 8])
+  assert.deepEqual(offsets(), [[0, 9]])
+})
+
+test('in several partitions, what named no ref before it was live is told then, in order, unless it came by name', () => {
+  const { told, take, separate } = following('a.*', at(0, 0), at(0, 1))
+  separate.delivery(delivery('a.x', 10, 0))
+  take(delivery('a.x', 4, 1))
+  separate.delivery(delivery('a.x', 9, 1))
+  // Still behind in partition 1: its reader brings the ninth itself.
+  take(delivery('a.x', 9, 1))
+  separate.delivery(delivery('b.x', 11, 0))
+  separate.delivery(delivery('a.x', 12, 0))
+  assert.equal(separate.becameLive(), 'live')
+  assert.deepEqual(told, [4, 9, 10, 12, 'live'])
+})
+
+test('a gap that named no ref before it was live is told then, where it stands below', () => {
+  const { told, take, separate } = following('a.*', at(0, 0), at(0, 1))
+  separate.gap(gap({ reason: 'retention', after: token(at(8, 0)) }))
+  take(delivery('a.x', 20, 1))
+  separate.gap(gap({ reason: 'retention', partition: 1, after: token(at(8, 1)) }))
+  separate.becameLive()
+  assert.deepEqual(told, [20, 'retention', 'live'])
+})
+
+test('more than it can hold before it is live is asked for again', () => {
+  const { followed, told, offsets, separate } = following('a.*', at(0, 0), at(0, 1))
+  for (let offset = 0; offset < 300; offset++) separate.delivery(delivery('a.x', offset, 0))
+  assert.equal(separate.becameLive(), 'again')
+  assert.deepEqual(told, [])
+  assert.deepEqual(offsets(), [
+    [0, 0],
+    [1, 0],
+  ])
+  assert.equal(followed.live, false)
+})
+
+test('after a gap that goes back, lower offsets are new again', () => {
+  const { told, offsets, separate } = following('a', at(0))
+  separate.becameLive()
+  separate.delivery(delivery('a', 9))
+  separate.gap(gap({ reason: 'rewritten', from: 5, to: 9, after: token(at(5)) }))
+  assert.deepEqual(offsets(), [[0, 5]])
+  separate.delivery(delivery('a', 5))
+  separate.delivery(delivery('a', 5))
+  assert.deepEqual(told, ['live', 9, 'rewritten', 5])
+})
+
+test('a re-created log replaces the positions of the one before', () => {
+  const second = logOf('events', 'second')
+  const { followed, separate } = following('a', at(50))
+  separate.gapNamed(gap({ reason: 'recreated', from: 50, after: token(at(0, 0, second)) }))
+  assert.deepEqual(followed.place.positions, [at(0, 0, second)])
+})
+
+test('one whose partitions changed is behind until it is told to be live again', () => {
+  const { told, take, separate } = following('a.*', at(0, 0))
+  separate.becameLive()
+  separate.gapNamed(gap({ reason: 'repartitioned', from: 5, partition: 4, after: token(at(5, 4)) }))
+  separate.delivery(delivery('a.b', 90, 4))
+  separate.delivery(delivery('a.b', 3, 0))
+  take(delivery('a.c', 6, 4))
+  separate.becameLive()
+  assert.deepEqual(told, ['live', 'repartitioned', 6, 90, 3, 'live'])
+})
+
+test('what it is told by name lets go what named no ref below it', () => {
+  const { told, separate } = following('a', at(3), at(0, 1))
+  separate.delivery(delivery('a', 3))
+  separate.delivery(delivery('a', 9))
+  separate.gapNamed(gap({ reason: 'ttl', from: 5, to: 5, refs: [1], after: token(at(6)) }))
+  assert.deepEqual(told, [3, 'ttl'])
+  separate.becameLive()
+  assert.deepEqual(told, [3, 'ttl', 'live'], 'its own reader brings the ninth by name')
+})
+
+test('what it is told by name shows that what named no ref from there on was not for it', () => {
+  for (const byName of ['delivery', 'gap'] as const) {
+    const { told, separate } = following('a', at(3), at(0, 1))
+    separate.delivery(delivery('a', 9))
+    if (byName === 'delivery') separate.named(delivery('a', 4))
+    else separate.gapNamed(gap({ reason: 'ttl', from: 4, to: 4, refs: [1], after: token(at(5)) }))
+    separate.becameLive()
+    const first = byName === 'delivery' ? 4 : 'ttl'
+    assert.deepEqual(told, [first, 'live'])
+    separate.delivery(delivery('a', 6))
+    assert.deepEqual(told, [first, 'live', 6], 'the log was rewritten below the ninth')
+  }
+})
+
+test('a gap that named no ref and leads back to where it is told something by name comes before that', () => {
+  for (const [reason, own] of [
+    ['rewritten', log],
+    ['recreated', logOf('events', 'second')],
+  ] as const) {
+    const { told, separate } = following('a', at(9), at(0, 1))
+    const from = reason === 'rewritten' ? 4 : 0
+    separate.gap(gap({ reason, from, after: token(at(from, 0, own, 1)) }))
+    const after = token(at(from + 1, 0, own, 1))
+    separate.gapNamed(gap({ reason: 'ttl', from, to: from, refs: [1], after }))
+    separate.becameLive()
+    assert.deepEqual(told, [reason, 'ttl', 'live'])
+  }
+})
+
+test('what is held of a history that was rewritten does not stay its place once it is live', () => {
+  const { told, offsets, separate } = following('a', at(3), at(0, 1))
+  separate.delivery(delivery('a', 9))
+  separate.gap(gap({ reason: 'rewritten', from: 5, to: 9, after: token(at(5, 0, log, 1)) }))
+  separate.becameLive()
+  assert.deepEqual(told, [9, 'rewritten', 'live'])
+  assert.deepEqual(offsets().sort(), [
+    [0, 5],
+    [1, 0],
+  ])
+})
+
+test('a gap of a reader that was further on does not carry it along', () => {
+  const { told, offsets, separate } = following('a', at(3), at(0, 1))
+  separate.gap(gap({ reason: 'ttl', from: 4, to: 4, after: token(at(20)) }))
+  separate.named(delivery('a', 7))
+  assert.deepEqual(told, ['ttl', 7])
+  assert.deepEqual(offsets(), [
+    [1, 0],
+    [0, 8],
+  ])
+  separate.delivery(delivery('a', 12))
+  separate.becameLive()
+  assert.deepEqual(told, ['ttl', 7, 12, 'live'])
+})
+
+test('what names no ref is not for it in a partition that it has not been told of', () => {
+  const { told, offsets, separate } = following('a', at(3))
+  separate.becameLive()
+  separate.gap(gap({ reason: 'rewritten', from: 0, to: 0, partition: 1, after: token(at(0, 1)) }))
+  separate.delivery(delivery('a', 5, 1))
+  assert.deepEqual([told, offsets()], [['live'], [[0, 3]]])
+})
+
+test('what is held of a log that is gone is not given behind the gap that tells of it', () => {
+  const { told, separate } = following('a.*', at(0), at(0, 1))
+  separate.delivery(delivery('a.x', 3))
+  separate.delivery(delivery('a.y', 4, 1))
+  const fresh = logOf('events', 'second')
+  separate.gapNamed(gap({ reason: 'recreated', from: 0, after: token(at(0, 0, fresh)), refs: [1] }))
+  separate.gapNamed(gap({ reason: 'rewritten', partition: 1, from: 2, to: 4, after: token(at(2, 1)), refs: [1] }))
+  separate.becameLive()
+  assert.deepEqual(told, ['recreated', 'rewritten', 'live'])
+})
+
+test('a subject, which has one partition, knows of new ones as soon as it is told', () => {
+  const { followed, separate } = following('a', at(3), growthPosition(log, 2))
+  separate.gapNamed(gap({ reason: 'repartitioned', partition: 2, after: token(at(0, 2), growthPosition(log, 3)) }))
+  assert.deepEqual(
+    followed.place.growth.map(({ offset }) => offset),
+    [3],
+  )
+})

@@ -1,0 +1,311 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Delivery } from '../../src/wire/frames.ts'
+import { growthPosition, type Log, logOf } from '../../src/wire/token.ts'
+import { at, delivery, following, gap, log, token } from './following.ts'
+
+test('over SSE, what is below its position or was given before is not new', () => {
+  const { told, offsets, shared } = following('a.*', at(5, 0), at(0, 1))
+  const sse = (offset: number, partition: number): Delivery => ({
+    ...delivery('a.x', offset, partition),
+    stream: 'events',
+    after: '',
+  })
+  for (const each of [sse(4, 0), sse(7, 0), sse(7, 0), sse(1, 1), sse(8, 0)]) shared.delivery(each)
+  assert.deepEqual(told, [7, 1, 8])
+  // The positions come by themselves, and may be of a reader that was further behind.
+  shared.stands(at(3, 0), at(2, 1), at(9, 7))
+  assert.deepEqual(offsets(), [
+    [0, 5],
+    [1, 2],
+  ])
+  shared.gap(gap({ reason: 'rewritten', from: 2, to: 5, after: token(at(2)) }))
+  shared.delivery(sse(2, 0))
+  assert.deepEqual(told.slice(3), ['rewritten', 2])
+})
+
+test('what came over SSE without its position is not new over a WebSocket', () => {
+  const { followed, told, take, shared } = following('a.*', at(5, 0), at(0, 1))
+  shared.delivery({ ...delivery('a.x', 7), stream: 'events', after: '' })
+  followed.disconnected()
+  followed.subscribed(token(at(5, 0), at(0, 1)))
+  take(delivery('a.x', 7))
+  take(delivery('a.x', 8))
+  assert.deepEqual(told, [7, 8])
+})
+
+test('a poll says its position after its events: until then the place does not name all partitions', () => {
+  const { followed, told, shared } = following('a.*')
+  shared.delivery(delivery('a.x', 4, 2))
+  // A new start would leave out what lies between; for partitions that its token does not name, the gateway tells a gap.
+  assert.deepEqual([followed.placed, followed.wish(1).after], [false, [token(at(5, 2))]])
+  shared.stands(at(9, 0), at(0, 1), at(5, 2))
+  assert.deepEqual(followed.wish(1).after, [token(at(9, 0), at(0, 1), at(5, 2))])
+  shared.delivery(delivery('a.x', 4, 2))
+  assert.deepEqual(told, [4])
+})
+
+test('over a shared connection a gap is told to those who stand before its end', () => {
+  const { told, shared } = following('a', at(50))
+  shared.gap(gap({ reason: 'retention', from: 2, to: 40, after: token(at(41)) }))
+  assert.deepEqual(told, [])
+  shared.gap(gap({ reason: 'retention', from: 2, to: 60, after: token(at(61)) }))
+  shared.gap(gap({ reason: 'unnamed', partition: 3, after: token(at(4, 3)) }))
+  assert.deepEqual(told, ['retention', 'unnamed'])
+})
+
+test('a gap by name below what came over SSE is told, for that may have been of another history, and brings nothing back', () => {
+  const { told, take, separate, shared } = following('a', at(3))
+  for (const offset of [3, 7]) shared.delivery({ ...delivery('a', offset), stream: 'events', after: '' })
+  separate.gapNamed(gap({ reason: 'ttl', from: 5, to: 5, refs: [1], after: token(at(6)) }))
+  take(delivery('a', 7))
+  assert.deepEqual(told, [3, 7, 'ttl'])
+})
+
+test('over a shared connection who knows several incarnations is told of another number of partitions than in any of them', () => {
+  const [second, third] = [logOf('events', 'second'), logOf('events', 'third')]
+  for (const [inLog, inSecond] of [
+    [4, 3],
+    [3, 4],
+  ] as const) {
+    const counts = [growthPosition(log, inLog), growthPosition(second, inSecond)]
+    const { told, shared } = following('>', at(0, 0, second), at(2, 3), ...counts)
+    const after = token(at(0, 3, third), growthPosition(third, 4))
+    shared.gap(gap({ reason: 'repartitioned', partition: 3, after }))
+    shared.delivery({ ...delivery('a', 0, 3), stream: 'events', after: '' })
+    assert.deepEqual(told, ['repartitioned', 0])
+  }
+})
+
+test('over a shared connection an event that came is not new where its place names several incarnations', () => {
+  const second = logOf('events', 'second')
+  const { told, shared } = following('a', at(2))
+  const event = { ...delivery('a', 2), stream: 'events', after: '' }
+  shared.delivery(event)
+  shared.standsAlone(at(0, 0, second))
+  shared.delivery(event)
+  shared.delivery({ ...delivery('a', 3), stream: 'events', after: '' })
+  assert.deepEqual(told, [2, 3])
+})
+
+test('over a shared connection a log made anew with other partitions tells each of all of them', () => {
+  const second = logOf('events', 'second')
+  const { told, shared } = following('a', at(4, 2), growthPosition(log, 3))
+  const recreated = (partition: number) => {
+    const after = token(at(1, partition, second), growthPosition(second, 4))
+    return gap({ reason: 'recreated', partition, from: 4, after })
+  }
+  shared.gap(recreated(2))
+  shared.gap(recreated(0))
+  shared.gap(gap({ reason: 'collapsed', from: 1, to: 1, after: token(at(2, 0, second)) }))
+  assert.deepEqual(told, ['recreated', 'recreated', 'collapsed'])
+})
+
+test('over a shared connection who does not know how many partitions a log had is told in each of the one that took its place', () => {
+  const [second, another] = [logOf('events', 'second'), logOf('others', 'first')]
+  const recreated = gap({ reason: 'recreated', after: token(at(0, 0, second), growthPosition(second, 2)) })
+  const { told, offsets, shared } = following('a', at(5, 2))
+  shared.gap(recreated)
+  assert.deepEqual(told, ['recreated'])
+  assert.deepEqual(offsets(), [
+    [2, 5],
+    [0, 0],
+  ])
+  const elsewhere = following('b', at(5, 2, another))
+  elsewhere.shared.gap(recreated)
+  assert.deepEqual(elsewhere.told, [], 'of a stream that it does not read it is told nothing')
+})
+
+test('over a shared connection a position of another stream takes nothing from what is known of a log that was made anew', () => {
+  const [second, another] = [logOf('events', 'second'), logOf('others', 'first')]
+  const stood = [at(4), growthPosition(log, 1), at(7, 0, another), growthPosition(another, 1)]
+  const { told, offsets, shared } = following('*', ...stood)
+  const recreated = (partition: number) => {
+    const after = token(at(1, partition, second), growthPosition(second, 3))
+    return gap({ reason: 'recreated', partition, from: 4, after })
+  }
+  shared.gap(recreated(0))
+  shared.stands(at(8, 0, another), growthPosition(another, 1), at(1, 0, second))
+  for (const partition of [1, 2]) shared.gap(recreated(partition))
+  assert.deepEqual(told, ['recreated', 'recreated', 'recreated'])
+  assert.deepEqual(offsets().sort(), [
+    [0, 1],
+    [0, 8],
+    [1, 1],
+    [2, 1],
+  ])
+})
+
+test('what came over SSE while the stream was known by name only is not new over a WebSocket', () => {
+  const second = at(3, 0, logOf('events', 'second'))
+  const { followed, told, take, shared } = following('a', at(9, 0), second)
+  shared.delivery({ ...delivery('a', 4), stream: 'events', after: '' })
+  followed.disconnected()
+  followed.subscribed(token(at(9, 0), second))
+  const over = (offset: number) => ({ ...delivery('a', offset), after: token({ ...second, offset: offset + 1 }) })
+  take(over(4))
+  take(over(5))
+  assert.deepEqual(told, [4, 5])
+})
+
+test('over SSE what came of one incarnation says nothing of another', () => {
+  const second = logOf('events', 'second')
+  const { told, shared } = following('a', at(3))
+  const recreated = (own: Log) => gap({ reason: 'recreated', from: 4, after: token(at(0, 0, own)) })
+  shared.delivery({ ...delivery('a', 3), stream: 'events', after: '' })
+  shared.gap(recreated(second))
+  shared.gap(recreated(log))
+  shared.delivery({ ...delivery('a', 3), stream: 'events', after: '' })
+  assert.deepEqual(told, [3, 'recreated', 'recreated', 3])
+})
+
+test('over a shared connection a gap in a partition of others is told to a subject that may be there by now', () => {
+  const expired = gap({ reason: 'ttl', partition: 1, from: 8, to: 8, n: 1, after: token(at(9, 1)) })
+  const still = following('a', at(5))
+  still.shared.gap(expired)
+  assert.deepEqual([still.told, still.offsets()], [[], [[0, 5]]])
+  const moved = following('a', at(5))
+  moved.shared.gap(gap({ reason: 'repartitioned', partition: 2, after: token(at(0, 2)) }))
+  moved.shared.gap(expired)
+  assert.deepEqual(moved.told, ['repartitioned', 'ttl'])
+  const came = following('a', at(5))
+  came.shared.delivery({ ...delivery('a', 7, 1), stream: 'events' })
+  came.shared.gap(expired)
+  assert.deepEqual(came.told, [7, 'ttl'])
+  assert.deepEqual(moved.offsets(), [
+    [0, 5],
+    [2, 0],
+  ])
+})
+
+test('what came over SSE before its place named the partition is known once it does', () => {
+  const { told, shared } = following('a', at(5))
+  const event = { ...delivery('a', 7, 2), stream: 'events' }
+  shared.delivery(event)
+  shared.standsAlone(at(5), at(6, 2))
+  shared.delivery(event)
+  assert.deepEqual(told, [7])
+})
+
+test('over a shared connection a partition that brought events is a place of its own from then on', () => {
+  const { offsets, shared } = following('a', at(5))
+  shared.delivery({ ...delivery('a', 7, 2), stream: 'events' })
+  shared.stands(at(5), at(4, 1), at(8, 2))
+  assert.deepEqual(offsets(), [
+    [0, 5],
+    [2, 8],
+  ])
+})
+
+test('what came of a log that is gone does not make the gap that tells of it old', () => {
+  const { told, shared } = following('a', at(5))
+  const fresh = logOf('events', 'second')
+  shared.delivery({ ...delivery('a', 7, 1), stream: 'events' })
+  shared.standsAlone(at(5), at(8, 1))
+  shared.gap(gap({ reason: 'recreated', partition: 1, from: 8, after: token(at(0, 1, fresh)) }))
+  assert.deepEqual(told, [7, 'recreated'])
+})
+
+test('until it is live, all positions of a connection that began at its start are its own', () => {
+  const { followed, told, offsets, shared } = following('a')
+  followed.wish(1)
+  shared.stands()
+  assert.equal(followed.placed, false)
+  shared.stands(at(0, 1))
+  shared.gap(gap({ reason: 'budget', from: 0, to: 3, after: token(at(4)) }))
+  shared.stands(at(4), at(0, 1))
+  assert.deepEqual(
+    [told, offsets()],
+    [
+      ['budget'],
+      [
+        [1, 0],
+        [0, 4],
+      ],
+    ],
+  )
+  shared.becameLive()
+  shared.stands(at(9), at(7, 1), at(5, 2))
+  assert.deepEqual(offsets(), [
+    [1, 7],
+    [0, 9],
+  ])
+})
+
+test('it knows of new partitions once it is live in them, and tells them apart from positions', () => {
+  const { followed, offsets, separate, shared } = following('>', at(3), growthPosition(log, 2))
+  const known = () => followed.place.growth.map(({ offset }) => offset)
+  separate.becameLive()
+  separate.gapNamed(gap({ reason: 'repartitioned', partition: 2, after: token(at(0, 2), growthPosition(log, 3)) }))
+  assert.deepEqual(
+    [offsets(), known(), followed.place.size],
+    [
+      [
+        [0, 3],
+        [2, 0],
+      ],
+      [2],
+      2,
+    ],
+  )
+  separate.becameLive()
+  assert.deepEqual(known(), [3])
+  shared.stands(at(4), at(9, 1), growthPosition(log, 4))
+  assert.deepEqual(
+    [offsets(), known()],
+    [
+      [
+        [0, 4],
+        [2, 0],
+      ],
+      [4],
+    ],
+  )
+})
+
+test('over a shared connection who knows of fewer partitions is told, and goes back nowhere', () => {
+  const { told, offsets, shared } = following('a', at(3), at(5, 1), growthPosition(log, 2))
+  const grown = (count: number) =>
+    gap({ reason: 'repartitioned', partition: 1, after: token(at(0, 1), growthPosition(log, count)) })
+  shared.gap(grown(2))
+  shared.gap(grown(3))
+  assert.deepEqual(
+    [told, offsets()],
+    [
+      ['repartitioned'],
+      [
+        [0, 3],
+        [1, 5],
+      ],
+    ],
+  )
+})
+
+for (const reason of ['repartitioned', 'unnamed', 'recreated'] as const) {
+  test(`over a shared connection a gap of another log is told to who stands in the old one, whatever its reason: ${reason}`, () => {
+    const second = logOf('events', 'second')
+    const stood = [at(9, 1), growthPosition(log, 2), at(0, 0, second), growthPosition(second, 2)]
+    const { told, offsets, shared } = following('a', ...stood)
+    shared.delivery({ ...delivery('a', 11, 1), stream: 'events', after: '' })
+    shared.gap(gap({ reason, partition: 1, after: token(at(0, 1, second), growthPosition(second, 2)) }))
+    shared.delivery({ ...delivery('a', 4, 1), stream: 'events', after: '' })
+    assert.deepEqual(told, [11, reason, 4])
+    assert.deepEqual(offsets(), [
+      [0, 0],
+      [1, 0],
+    ])
+  })
+}
+
+test('what a tab has had is not new behind a repartitioned gap that moves nothing', () => {
+  const { told, separate, shared } = following('>', at(12, 2))
+  const tab = (offset: number) =>
+    shared.delivery({ ...delivery('a', offset, 2), after: token(at(12, 2)), stream: 'events' })
+  tab(12)
+  tab(13)
+  separate.gapNamed(gap({ reason: 'repartitioned', partition: 2, from: 12, after: '' }))
+  tab(12)
+  tab(13)
+  tab(14)
+  assert.deepEqual(told, [12, 13, 'repartitioned', 14])
+})
