@@ -16,6 +16,7 @@ import {
   unused,
 } from './architecture/imports.ts'
 import { generatedTypes, owners } from './architecture/layers.ts'
+import { excepted, realTime, unneeded } from './architecture/real-time.ts'
 
 const root = new URL('../', import.meta.url)
 const read = (file: string): string => readFileSync(new URL(file, root), 'utf8')
@@ -84,6 +85,27 @@ test('what serves a stream is put together in one place, whether a gateway, the 
   const builds = /\bnew (?:Feeds|StreamFeed|Sessions|AheadWatch)\(/
   const builders = files.filter((file) => file.endsWith('.ts') && builds.test(read(file)))
   assert.deepEqual(builders, ['src/serving/serving.ts'])
+})
+
+test('real time comes through the injected clock, in the files that may have none of their own', () => {
+  const sources = new Map(files.filter((file) => file.startsWith('src/')).map((file) => [file, read(file)]))
+  const exceptions = excepted(JSON.parse(read('biome.json')).overrides)
+  assert.ok(exceptions.includes('src/base/clock.ts') && exceptions.includes('src/cli/'))
+  assert.deepEqual(realTime(sources, exceptions), [])
+  assert.deepEqual(unneeded(sources, exceptions), [])
+})
+
+test('real time is found in whichever form it is written, and nowhere else', () => {
+  const of = (text: string) =>
+    realTime(new Map([['src/log/window.ts', text]]), ['src/base/clock.ts', 'src/cli/']).length
+  assert.equal(of('const now = Date.now()'), 1)
+  assert.equal(of('const now = new Date()'), 1)
+  assert.equal(of('const now = process.hrtime.bigint()'), 1)
+  assert.equal(of("import { setTimeout } from 'node:timers/promises'"), 1)
+  assert.equal(of("import { performance } from 'node:perf_hooks'"), 1)
+  assert.equal(of('const day = new Date(clock.nowUs() / 1000)'), 0)
+  assert.deepEqual(realTime(new Map([['src/cli/main.ts', 'Date.now()']]), ['src/cli/']), [])
+  assert.deepEqual(unneeded(new Map([['src/telemetry/process.ts', 'performance']]), ['src/cli/']), ['src/cli/'])
 })
 
 test('an import that breaks a rule is found in whichever form it is written', () => {

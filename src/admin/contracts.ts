@@ -1,3 +1,5 @@
+import type { Clock } from '../base/clock.ts'
+
 /**
  * What the admin listener asks of the gateway. Each callback answers at once, from memory: a scrape or a probe never waits
  * for the broker.
@@ -6,6 +8,7 @@ export interface AdminContracts {
   /** The gateway's id, new at each start. */
   readonly gateway: string
   readonly version: string
+  readonly clock: Clock
   /** Why the gateway can't serve now, for people; empty = it is ready. */
   notReady(): readonly string[]
   metrics(): { readonly contentType: string; readonly text: string }

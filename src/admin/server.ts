@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { Clock } from '../base/clock.ts'
 import { CarillonError, type ErrorCode, errors, toCarillonError } from '../base/errors.ts'
 import { isLoopback, isLoopbackHostHeader } from '../base/loopback.ts'
 import type { AdminContracts } from './contracts.ts'
@@ -41,7 +42,7 @@ export async function openAdmin(options: AdminOptions, contracts: AdminContracts
   await listen(server, options)
   const { port } = server.address() as AddressInfo
   const host = options.host.includes(':') ? `[${options.host}]` : options.host
-  return { url: `http://${host}:${port}`, close: (deadlineMs) => close(server, deadlineMs) }
+  return { url: `http://${host}:${port}`, close: (deadlineMs) => close(server, contracts.clock, deadlineMs) }
 }
 
 function pathsOf(contracts: AdminContracts): Paths {
@@ -149,11 +150,11 @@ function listen(server: Server, { host, port }: AdminOptions): Promise<void> {
   })
 }
 
-function close(server: Server, deadlineMs: number): Promise<void> {
+function close(server: Server, clock: Clock, deadlineMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const cut = setTimeout(() => server.closeAllConnections(), deadlineMs)
+    const cancel = clock.after(deadlineMs, () => server.closeAllConnections())
     server.close(() => {
-      clearTimeout(cut)
+      cancel()
       resolve()
     })
   })

@@ -1,3 +1,4 @@
+import type { LoopClock } from '../base/clock.ts'
 import type { Connection } from './listener.ts'
 
 /** So many are read from in each turn of the event loop: a WebSocket's handshake is some 50 µs, a TLS handshake several times that. */
@@ -15,7 +16,7 @@ interface Waiting {
  * connection that has not sent a request 10 to 12 s after it was accepted.
  */
 export class Arrivals {
-  readonly #defer: (task: () => void) => void
+  readonly #clock: Pick<LoopClock, 'turn'>
   readonly #perTurn: number
   #queue: Waiting[] = []
   #at = 0
@@ -24,9 +25,8 @@ export class Arrivals {
   #scheduled = false
   readonly #turn = (): void => this.#runTurn()
 
-  /** `defer` runs a task soon, after other events had their turn (setImmediate). */
-  constructor(defer: (task: () => void) => void, perTurn: number = arrivalsPerTurn.plain) {
-    this.#defer = defer
+  constructor(clock: Pick<LoopClock, 'turn'>, perTurn: number = arrivalsPerTurn.plain) {
+    this.#clock = clock
     this.#perTurn = perTurn
     this.#left = perTurn
   }
@@ -69,6 +69,6 @@ export class Arrivals {
   #schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true
-    this.#defer(this.#turn)
+    this.#clock.turn(this.#turn)
   }
 }

@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts'
+import type { LoopClock } from '../base/clock.ts'
 import { CarillonError, type ErrorCode } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
 import type { TimingWheel } from '../base/wheel.ts'
@@ -21,7 +21,7 @@ export interface EdgeContracts {
   readonly sessions: SessionHost
   readonly publisher: EventPublisher
   readonly identify: Identify
-  readonly clock: Clock
+  readonly clock: LoopClock
   readonly random: Random
   /** A fault that the client is not told of: answered by `internal`. */
   log(level: 'warn' | 'error', message: string, fields: Record<string, unknown>): void

@@ -48,11 +48,7 @@ export async function startEdge(options: EdgeOptions, contracts: EdgeContracts):
 }
 
 function register(listener: Listener, context: EdgeContext): void {
-  const pump = new Pump(
-    (task) => setImmediate(task),
-    () => performance.now(),
-  )
-  const doorway = new Doorway(context, pump)
+  const doorway = new Doorway(context, new Pump(context.contracts.clock))
   const routes: Route[] = [
     { path: websocketPath, methods: { GET: upgradeRequired } },
     { path: ssePath, methods: { GET: serveSse(context, doorway) } },
@@ -66,9 +62,9 @@ function register(listener: Listener, context: EdgeContext): void {
 }
 
 /** Counts connections before they have sent a byte, closes those over the limit, and has the others take their turn. */
-function limitConnections(listener: Listener, { counters, options }: EdgeContext): void {
+function limitConnections(listener: Listener, { contracts, counters, options }: EdgeContext): void {
   const perTurn = listener.tls ? arrivalsPerTurn.tls : arrivalsPerTurn.plain
-  const arrivals = new Arrivals((task) => setImmediate(task), perTurn)
+  const arrivals = new Arrivals(contracts.clock, perTurn)
   listener.onConnection((res, change) => {
     counters.httpConnections += change
     if (change < 0) return

@@ -256,7 +256,7 @@ class SseOutlet implements Outlet {
     if (this.#state !== 'open') return true
     this.#stalledHeartbeats = 0
     // What the session writes is not for uWS's own cork of this handler.
-    if (this.#send(heartbeat)) setImmediate(this.#drained)
+    if (this.#send(heartbeat)) this.#context.contracts.clock.turn(this.#drained)
     return !this.#full
   }
 

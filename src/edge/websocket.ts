@@ -51,7 +51,7 @@ export function serveWebSocket(app: TemplatedApp, context: EdgeContext, doorway:
     upgrade: (res, req, native) => transport.upgrade(res, req, native),
     open: (ws) => transport.open(ws),
     message: (ws, message, binary) => transport.message(ws.getUserData().outlet, message, binary),
-    drain: (ws) => drainedSoon(ws.getUserData().outlet),
+    drain: (ws) => ws.getUserData().outlet.drainedSoon(),
     close: (ws, code) => transport.close(ws.getUserData().outlet, code),
   })
 }
@@ -138,21 +138,6 @@ class WebSocketTransport {
   }
 }
 
-/**
- * Not from within uWS's own call: it forgets to wait for a socket again that a large frame fills there (us_socket_write2
- * does not note the failed write), and the session would never hear of it.
- */
-function drainedSoon(outlet: WebSocketOutlet): void {
-  if (outlet.draining) return
-  outlet.draining = true
-  setImmediate(drained, outlet)
-}
-
-function drained(outlet: WebSocketOutlet): void {
-  outlet.draining = false
-  if (outlet.ws !== undefined) outlet.session.drained()
-}
-
 /** The first of the client's own order that is spoken here; undefined when it asks for none. Throws `unsupported_subprotocol`. */
 function chooseSubprotocol(header: string): string | undefined {
   if (header === '') return undefined
@@ -171,7 +156,7 @@ class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
   /** Undefined before the handshake is through and after the socket has closed. */
   ws: WebSocket<UserData> | undefined = undefined
   /** The session is about to be told that it can write again. */
-  draining = false
+  #draining = false
   /** When a frame came last, ms on the monotonic clock. */
   #heardMs = 0
   queued = false
@@ -256,6 +241,19 @@ class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
     if (this.ws === undefined) return this.#writeEarly(frame)
     // uWS numbers its outcomes as writeOutcome does.
     return this.ws.send(frame, this.binary, false) as WriteOutcome
+  }
+
+  /**
+   * Not from within uWS's own call: it forgets to wait for a socket again that a large frame fills there (us_socket_write2
+   * does not note the failed write), and the session would never hear of it.
+   */
+  drainedSoon(): void {
+    if (this.#draining) return
+    this.#draining = true
+    this.#context.contracts.clock.turn(() => {
+      this.#draining = false
+      if (this.ws !== undefined) this.session.drained()
+    })
   }
 
   batch(run: () => void): void {

@@ -30,6 +30,7 @@ export function openAdminOf(shared: Shared, watched: Watched): Promise<Admin> {
     {
       gateway: id,
       version,
+      clock,
       notReady: () => (watched.isLeaving() ? ['the gateway is going away'] : serving.feeds.notReady()),
       metrics: () => ({ contentType: metricsContentType, text: text() }),
       status: () => ({

@@ -22,13 +22,5 @@ export function makeServing({ id, config, instruments, ...contracts }: Shared, s
     seed: randomBytes(4).readUInt32LE(),
   }
   const { routing, clock, random, logger } = contracts
-  return new Serving(options, {
-    source,
-    routing,
-    clock,
-    random,
-    logger,
-    instruments,
-    defer: (task) => setImmediate(task),
-  })
+  return new Serving(options, { source, routing, clock, random, logger, instruments })
 }

@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts'
+import type { LoopClock } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
 import { group, onOff, type Problem, required, type Setting, setting, table, text, whole } from '../base/setting.ts'
 import type { FillOptions } from '../fanout/options.ts'
@@ -108,11 +108,9 @@ export interface ServingContracts {
   /** Opened and closed by whoever gives it; read until `close` has resolved. */
   readonly source: Source
   readonly routing: RoutingTable
-  readonly clock: Clock
+  readonly clock: LoopClock
   readonly random: Random
   readonly logger: Logger
   /** Counted in. Whoever wants traces sets those of a stream, at any time. */
   readonly instruments: Instruments
-  /** Runs a task soon, after other events had their turn: `setImmediate`. */
-  readonly defer: (task: () => void) => void
 }

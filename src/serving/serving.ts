@@ -43,7 +43,7 @@ export class Serving {
     instruments.observePool = () => this.pool.figures()
     this.feeds = new Feeds(routing)
     for (const [name, stream] of Object.entries(options.streams)) this.feeds.streams.set(name, this.#feed(name, stream))
-    const pump = new Pump(contracts.defer, () => contracts.clock.monotonicMs())
+    const pump = new Pump(contracts.clock)
     const { readBack, limits } = options
     const sizes = chunkSizes(readBack, limits.maxEventBytes, contracts.source.generations)
     this.#chunks = new Chunks(sizes.options, sizes.pool, this.feeds, contracts.clock)

@@ -1,3 +1,5 @@
+import type { LoopClock } from '../base/clock.ts'
+
 /** Something with work to do in slices; `run` returns true while there is more. */
 export interface Runnable {
   /** In the queue already; the pump's. */
@@ -14,20 +16,15 @@ const turnMs = 0.5
  * one turn, and the slice that ends it.
  */
 export class Pump {
-  readonly #defer: (task: () => void) => void
-  readonly #nowMs: () => number
+  readonly #clock: Pick<LoopClock, 'turn' | 'monotonicMs'>
   #queue: Runnable[] = []
   #at = 0
   #scheduled = false
   readonly #turn = (): void => this.#runTurn()
 
-  /**
-   * `defer` runs a task soon, after other events had their turn (setImmediate). `nowMs` is a clock that moves while slices run; without
-   * one a turn is bounded in slices only.
-   */
-  constructor(defer: (task: () => void) => void, nowMs: () => number = () => 0) {
-    this.#defer = defer
-    this.#nowMs = nowMs
+  /** A clock that stands still while slices run bounds a turn in slices only. */
+  constructor(clock: Pick<LoopClock, 'turn' | 'monotonicMs'>) {
+    this.#clock = clock
   }
 
   get length(): number {
@@ -40,7 +37,7 @@ export class Pump {
     this.#queue.push(item)
     if (this.#scheduled) return
     this.#scheduled = true
-    this.#defer(this.#turn)
+    this.#clock.turn(this.#turn)
   }
 
   /** Runs `then` once all that waits now had its slice. */
@@ -54,15 +51,15 @@ export class Pump {
 
   #runTurn(): void {
     const end = Math.min(this.#queue.length, this.#at + slicesPerTurn)
-    const endMs = this.#nowMs() + turnMs
+    const endMs = this.#clock.monotonicMs() + turnMs
     do {
       const item = this.#queue[this.#at++]!
       item.queued = false
       if (item.run()) this.add(item)
-    } while (this.#at < end && this.#nowMs() < endMs)
+    } while (this.#at < end && this.#clock.monotonicMs() < endMs)
     this.#compact()
     this.#scheduled = this.length > 0
-    if (this.#scheduled) this.#defer(this.#turn)
+    if (this.#scheduled) this.#clock.turn(this.#turn)
   }
 
   #compact(): void {

@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test'
 import type { AdminContracts } from '../../src/admin/contracts.ts'
 import { adminDefaults } from '../../src/admin/options.ts'
 import { type Admin, openAdmin } from '../../src/admin/server.ts'
+import { systemClock } from '../../src/base/clock.ts'
 import { CarillonError } from '../../src/base/errors.ts'
 import { settled } from '../model/clock.ts'
 
@@ -13,6 +14,7 @@ let broken = false
 
 const contracts: AdminContracts = {
   gateway: 'g-1',
+  clock: systemClock(),
   version: '0.1.0',
   notReady: () => reasons,
   metrics: () => ({ contentType: 'text/plain; version=0.0.4', text: 'carillon_sessions 1\n' }),

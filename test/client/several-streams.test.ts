@@ -51,7 +51,6 @@ class Site {
         random: systemRandom,
         logger: quiet,
         instruments: new Instruments(),
-        defer: (task) => setImmediate(task),
       },
     )
     const random = seededRandom(1)

@@ -10,7 +10,7 @@ const arrivalsPerTurn = limits.plain
 /** Connections that are read from at once unless they are paused, with turns that are run by hand. */
 function arrivals() {
   const turns: (() => void)[] = []
-  const arriving = new Arrivals((turn) => turns.push(turn))
+  const arriving = new Arrivals({ turn: (task) => turns.push(task) })
   const read: number[] = []
   const close = new Map<number, () => void>()
   const arrive = (number: number) => {

@@ -21,13 +21,7 @@ function doorway() {
   let nowMs = 0
   const refused: string[] = []
   const context = { countRefusal: (code: string) => refused.push(code) } as unknown as EdgeContext
-  const door = new Doorway(
-    context,
-    new Pump(
-      (turn) => turns.push(turn),
-      () => nowMs,
-    ),
-  )
+  const door = new Doorway(context, new Pump({ turn: (task) => turns.push(task), monotonicMs: () => nowMs }))
   const entered: number[] = []
   const knock = (number: number, exchange = { open: true, refuse: () => {} }) => {
     door.admit(exchange as unknown as Exchange, () => {
@@ -98,10 +92,7 @@ function websockets() {
     log() {},
   }
   const context = new EdgeContext({ ...edgeDefaults, host: '0.0.0.0' }, contracts, new TimingWheel(clock))
-  const never = new Pump(
-    () => {},
-    () => 0,
-  )
+  const never = new Pump({ turn: () => {}, monotonicMs: () => 0 })
   const door = new Doorway(context, never)
   let behavior!: Behavior
   const app = {

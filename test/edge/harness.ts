@@ -1,5 +1,5 @@
 import type { TestContext } from 'node:test'
-import { type Clock, systemClock } from '../../src/base/clock.ts'
+import { type LoopClock, loopClock } from '../../src/base/clock.ts'
 import { seededRandom } from '../../src/base/random.ts'
 import type { EventPublisher } from '../../src/edge/context.ts'
 import { type Edge, startEdge } from '../../src/edge/edge.ts'
@@ -33,7 +33,7 @@ export interface Harness {
 export async function withEdge(
   t: TestContext,
   options: Partial<EdgeOptions> = {},
-  clock: Clock = systemClock(),
+  clock: LoopClock = loopClock(),
   identify: Identify = () => allowAll,
 ): Promise<Harness> {
   const sessions = new FakeSessions()
@@ -50,7 +50,7 @@ export async function withEdge(
 }
 
 /** A clock by hand has to pass for the edge to close. */
-async function advanceUntilClosed(clock: Clock): Promise<void> {
+async function advanceUntilClosed(clock: LoopClock): Promise<void> {
   if (!('advance' in clock) || typeof clock.advance !== 'function') return new Promise(() => {})
   await clock.advance(1000)
 }

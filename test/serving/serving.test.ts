@@ -42,7 +42,6 @@ function setUp(more: Partial<ServingOptions> = {}, broker = new ModelBroker('car
       random: systemRandom,
       logger: quiet,
       instruments,
-      defer: (task) => setImmediate(task),
     },
   )
   return { serving, clock, instruments, broker }

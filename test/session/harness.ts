@@ -77,7 +77,6 @@ export class TestGateway {
       random: systemRandom,
       logger: quiet,
       instruments: this.instruments,
-      defer: (task) => setImmediate(task),
     })
     const { feeds, sessions, rejected } = this.serving
     this.feeds = feeds

@@ -6,12 +6,12 @@ import { Pump, type Runnable } from '../../src/session/pump.ts'
 class Bench {
   nowMs = 0
   readonly ran: string[] = []
-  readonly pump = new Pump(
-    (task) => {
+  readonly pump = new Pump({
+    turn: (task) => {
       this.#next = task
     },
-    () => this.nowMs,
-  )
+    monotonicMs: () => this.nowMs,
+  })
   #next: (() => void) | undefined
 
   /** Works for `slices` slices of `sliceMs` each. */

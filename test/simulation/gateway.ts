@@ -1,3 +1,4 @@
+import type { LoopClock } from '../../src/base/clock.ts'
 import { type Random, seededRandom } from '../../src/base/random.ts'
 import { TimingWheel } from '../../src/base/wheel.ts'
 import { EdgeContext } from '../../src/edge/context.ts'
@@ -42,8 +43,15 @@ export interface GatewaySurroundings {
   readonly onError: (message: string) => void
 }
 
-/** How soon what was put off runs, virtual ms. */
-const deferMs = 0.05
+/** How soon what the gateway put off runs, virtual ms: else it could work through everything in no time. */
+const turnMs = 0.05
+
+const slowTurns = (process: Process): LoopClock => ({
+  nowUs: () => process.nowUs(),
+  monotonicMs: () => process.monotonicMs(),
+  after: (ms, task) => process.after(ms, task),
+  turn: (task) => void process.after(turnMs, task),
+})
 
 /** One gateway process, of the real parts on a simulated host. */
 export class SimGateway {
@@ -65,7 +73,7 @@ export class SimGateway {
   readonly #edge: EdgeContext
   readonly #router: Router
   #behavior!: Behavior
-  readonly #defer = (task: () => void): void => void this.process.after(deferMs, task)
+  readonly #clock: LoopClock
 
   constructor(name: string, surroundings: GatewaySurroundings) {
     const { url, time, cluster, routing, streams, seed, hashSeed, size, onError } = surroundings
@@ -75,6 +83,7 @@ export class SimGateway {
     this.hashSeed = hashSeed
     this.#random = seededRandom(seed)
     this.process = time.process(name)
+    this.#clock = slowTurns(this.process)
     this.source = cluster.open(this.process, seededRandom(seed + 1), size.batch)
     this.#noteTails(time)
     const options: ServingOptions = {
@@ -89,11 +98,10 @@ export class SimGateway {
     this.#serving = new Serving(options, {
       source: this.source,
       routing,
-      clock: this.process,
+      clock: this.#clock,
       random: this.#random,
       logger: loggerOf(name, onError),
       instruments: this.instruments,
-      defer: this.#defer,
     })
     const { feeds, sessions } = this.#serving
     this.feeds = feeds
@@ -169,7 +177,7 @@ export class SimGateway {
   }
 
   #routes(): Router {
-    const pump = new Pump(this.#defer, () => this.process.monotonicMs())
+    const pump = new Pump(this.#clock)
     const doorway = new Doorway(this.#edge, pump)
     const app = {
       ws: (_path: string, behavior: Behavior) => {

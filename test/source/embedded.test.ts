@@ -87,7 +87,7 @@ async function tailed(source: Source, stream: StreamInfo, head: number): Promise
 
 /** What the store in `dir` has, while no source is open on it. */
 async function inspected<T>(dir: string, look: (store: Store) => T): Promise<Awaited<T>> {
-  const store = new Store(new LmdbDisk(dir), loopClock())
+  const store = new Store(new LmdbDisk(dir, loopClock()), loopClock())
   try {
     return await look(store)
   } finally {

@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Database, open, type RootDatabase } from 'lmdb'
+import type { LoopClock } from '../../base/clock.ts'
 import type { Batch } from './batch.ts'
 import type { Disk } from './disk.ts'
 
@@ -15,14 +16,16 @@ interface CommitError extends Error {
  */
 export class LmdbDisk implements Disk {
   readonly dir: string
+  readonly #clock: LoopClock
   readonly #root: RootDatabase
   readonly #facts: Database<unknown, string>
   readonly #blocks: Database<Buffer, Uint8Array>
   readonly #key = Buffer.alloc(14)
   readonly #endKey = Buffer.alloc(14)
 
-  constructor(dir: string) {
+  constructor(dir: string, clock: LoopClock) {
     this.dir = dir
+    this.#clock = clock
     // With `eventTurnBatching` the binding has a promise of its own, which a full disk rejects and nobody can take. Without
     // it a batch is one transaction with one promise.
     this.#root = open(join(dir, 'log'), {
@@ -92,7 +95,7 @@ export class LmdbDisk implements Disk {
       commitError?.catch((reason) => {
         cause = reason
       })
-      await new Promise((resolve) => setImmediate(resolve))
+      await new Promise<void>((resolve) => this.#clock.turn(resolve))
       throw cause
     }
   }

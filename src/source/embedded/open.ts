@@ -30,7 +30,13 @@ export async function openEmbedded(
     const clock = context.clock ?? loopClock()
     return new EmbeddedSource(
       { ...embeddedDefaults, ...options },
-      { log: context.log, clock, store: new Store(new LmdbDisk(dir), clock), newIncarnation: randomUUID, release },
+      {
+        log: context.log,
+        clock,
+        store: new Store(new LmdbDisk(dir, clock), clock),
+        newIncarnation: randomUUID,
+        release,
+      },
     )
   } catch (error) {
     await release?.()
