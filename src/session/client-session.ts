@@ -45,7 +45,7 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
   readonly outlet: Outlet
   readonly grant: Grant
   queued = false
-  readBackLeft: number
+  #readBackLeft: number
   readonly #context: SessionContext
   readonly #subscriptions: Subscriptions
   readonly #tracks: Tracks
@@ -63,8 +63,8 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     this.grant = grant
     this.#context = context
     const { instruments, clock, limits, readBack } = context
-    this.readBackLeft = readBack.maxBytesPerSession
-    this.#tracks = new Tracks(this, readBack, outlet.transport === 'websocket')
+    this.#readBackLeft = readBack.maxBytesPerSession
+    this.#tracks = new Tracks(this, outlet.transport === 'websocket')
     this.#subscriptions = new Subscriptions(this, context, this.#tracks)
     this.#writer = new FrameWriter(id, outlet, instruments, clock, limits, () => this.#fallBehind())
   }
@@ -140,10 +140,20 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
 
   // ReaderOwner: what the readers call
 
-  deliverLive(reader: Reader, record: LiveRecord): void {
-    const outcome = this.#writer.live(reader.feed, record)
-    // All readers stopped at their heads, behind this record; it is not given yet where it was refused.
-    if (outcome === writeOutcome.refused) reader.next = record.offset
+  get readBack(): ReadBack {
+    return this.#context.readBack
+  }
+
+  get readBackLeft(): number {
+    return this.#readBackLeft
+  }
+
+  charge(bytes: number): void {
+    this.#readBackLeft -= bytes
+  }
+
+  deliverLive(reader: Reader, record: LiveRecord): WriteOutcome {
+    return this.#writer.live(reader.feed, record)
   }
 
   deliverMissed(reader: Reader, record: Loaded): WriteOutcome {

@@ -11,7 +11,8 @@ import { type Look, Matcher } from './matcher.ts'
 import { type WriteOutcome, writeOutcome } from './outlet.ts'
 import { reach } from './reach.ts'
 import type { ReadBack, ReadBackWaiter } from './read-back.ts'
-import type { Only } from './start.ts'
+import type { Only, Start } from './start.ts'
+import type { Leg } from './subscription.ts'
 
 /** What a reader needs of its session. */
 export interface ReaderOwner {
@@ -19,10 +20,13 @@ export interface ReaderOwner {
   readonly writable: boolean
   /** Wall clock, Unix ms. */
   readonly nowMs: number
+  readonly readBack: ReadBack
   /** Bytes of log that may still be read back for it; Infinity = there is no limit. */
-  readBackLeft: number
+  readonly readBackLeft: number
+  /** So many bytes of log were read back for it. */
+  charge(bytes: number): void
   /** A live record, at the moment it was read. */
-  deliverLive(reader: Reader, record: LiveRecord): void
+  deliverLive(reader: Reader, record: LiveRecord): WriteOutcome
   /** A record from the window or from read-back. */
   deliverMissed(reader: Reader, record: Loaded): WriteOutcome
   /** False when the socket did not take it: it stays owed, and no token covers it. */
@@ -56,75 +60,117 @@ interface Dropped {
 /**
  * A reader of one partition at a position, for one session: its main reader, shared by all refs that are live, or the side
  * reader of one ref that is still catching up. Live, behind, slow and reconnecting are the same thing at other offsets.
+ * Nobody but itself moves it; only `stamp` is the hub's.
  */
 export class Reader implements Member, FeedReader, ReadBackWaiter {
   stamp = 0
   readonly feed: PartitionFeed
-  readonly main: boolean
-  readonly matcher = new Matcher()
-  mode: ReaderMode = 'behind'
-  /** The next offset to be given; while live, the head when that is higher. */
-  next: number
   /** Whom its deliveries and gaps are for: a side reader's one ref; undefined = every live ref. */
-  refs: readonly number[] | undefined = undefined
+  readonly refs: readonly number[] | undefined
+  readonly #main: boolean
+  readonly #matcher = new Matcher()
+  #mode: ReaderMode = 'behind'
+  /** The next offset to be given; while live, the head when that is higher. */
+  #next: number
   /** Told before anything else, in order. */
-  owed: OwedGap[] = []
+  readonly #owed: OwedGap[]
   /** Of the log below the position that it was asked for, until this gateway has read so far; -1 = unknown. */
-  generation = -1
+  #generation: number
   /** Set where a client asked for the last events only. */
-  only: Only | undefined
+  #only: Only | undefined
   #dropped: Dropped | undefined
   /** Its stretch below the memory was held against what its session may have read back. */
   #measured = false
   readonly #owner: ReaderOwner
-  readonly #readBack: ReadBack
 
-  constructor(owner: ReaderOwner, readBack: ReadBack, feed: PartitionFeed, main: boolean, next: number) {
+  /** A main reader, or the side reader of `leg`. */
+  constructor(owner: ReaderOwner, { feed, offset, gaps, only, generation = -1 }: Start, leg?: Leg) {
     this.#owner = owner
-    this.#readBack = readBack
     this.feed = feed
-    this.main = main
-    this.next = next
+    this.#main = leg === undefined
+    this.refs = leg && [leg.subscription.ref]
+    this.#next = offset
+    this.#owed = [...gaps]
+    this.#only = only
+    this.#generation = generation
+    if (leg !== undefined) this.#matcher.add(leg)
     feed.readers.add(this)
   }
 
   close(): void {
+    for (const { membership } of this.legs) if (membership !== undefined) this.feed.hub.leave(membership)
     this.feed.readers.delete(this)
     this.feed.parked.delete(this)
-    this.#readBack.forget(this)
+    this.#owner.readBack.forget(this)
+  }
+
+  get mode(): ReaderMode {
+    return this.#mode
+  }
+
+  get next(): number {
+    return this.#next
+  }
+
+  /** Its client must be told something before anything else. */
+  get owes(): boolean {
+    return this.#owed.length > 0
+  }
+
+  /** Whom it reads for. */
+  get legs(): readonly Leg[] {
+    return this.#matcher.legs
+  }
+
+  /** A main reader's: it serves the leg from where it stands on. */
+  join(leg: Leg): void {
+    this.#matcher.add(leg)
+    leg.membership = this.feed.hub.join(leg.subscription.subject, this)
+  }
+
+  leave(leg: Leg): void {
+    if (leg.membership !== undefined) this.feed.hub.leave(leg.membership)
+    leg.membership = undefined
+    this.#matcher.remove(leg)
   }
 
   /** Where its client stands: all below was given or told. */
   position(): Position | undefined {
-    const [gap] = this.owed
+    const [gap] = this.#owed
     if (gap !== undefined) return gap.before
     const position = this.feed.positionAt(this.standsAt)
-    return position.generation < 0 ? { ...position, generation: this.generation } : position
+    return position.generation < 0 ? { ...position, generation: this.#generation } : position
   }
 
   /** The next offset that its client is to be given. */
   get standsAt(): number {
-    return this.mode === 'live' ? Math.max(this.next, this.feed.window.head) : this.next
+    return this.#mode === 'live' ? Math.max(this.#next, this.feed.window.head) : this.#next
   }
 
   // Member: the hot path
 
   offer(record: LiveRecord): void {
-    if (this.mode !== 'live' || record.offset < this.next) return
-    this.#owner.deliverLive(this, record)
+    if (this.#mode !== 'live' || record.offset < this.#next) return
+    // Where the socket is full, all readers stopped at their heads, behind this record; it is not given yet where it was refused.
+    if (this.#owner.deliverLive(this, record) === writeOutcome.refused) this.#next = record.offset
+  }
+
+  /** A main reader's, at the head: records are given as they arrive, unless the socket is full. */
+  goLive(): void {
+    if (this.#owner.writable) this.#mode = 'live'
   }
 
   /** No longer live: reads on from the head. */
   fallBehind(): void {
-    if (this.mode !== 'live') return
-    this.mode = 'behind'
-    this.next = Math.max(this.next, this.feed.window.head)
+    if (this.#mode !== 'live') return
+    this.#mode = 'behind'
+    this.#next = Math.max(this.#next, this.feed.window.head)
   }
 
   /** The client is told of it before anything else; the reader goes on at `next`, where it stands unless given. */
   owe(gap: OwedGap, next: number = this.standsAt): void {
-    this.owed.push(gap)
-    this.next = next
+    this.#owed.push(gap)
+    this.#next = next
     this.#resume()
   }
 
@@ -133,27 +179,27 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   lost(lost: Lost): void {
     if (lost.reason === 'rewritten') {
       if (this.standsAt > lost.from) this.#rewind(lost.from, lost.to, 'rewritten', lost.from)
-    } else if (this.mode === 'live') {
+    } else if (this.#mode === 'live') {
       // The window remembers the loss; it is told on the way past it.
-      this.mode = 'behind'
-      this.next = lost.from
+      this.#mode = 'behind'
+      this.#next = lost.from
       this.#owner.wake()
     }
   }
 
   recreated(before: Position | undefined): void {
-    const from = this.mode === 'live' ? before!.offset : this.next
+    const from = this.#mode === 'live' ? before!.offset : this.#next
     this.#rewind(from, undefined, 'recreated', 0, before)
   }
 
   moved(): void {
     this.#judge()
-    if (this.mode === 'parked' && this.feed.window.head >= this.next) this.#resume()
+    if (this.#mode === 'parked' && this.feed.window.head >= this.#next) this.#resume()
   }
 
   /** Its turn to be read comes later: meanwhile it hears of what its position is ahead of. */
   queue(): void {
-    if (!this.#judge() && this.next > this.feed.window.head) this.#park()
+    if (!this.#judge() && this.#next > this.feed.window.head) this.#park()
   }
 
   /**
@@ -162,73 +208,75 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
    */
   #judge(): boolean {
     const agreed = this.#agreed()
-    const { next } = this
-    if (agreed < next) this.#rewind(this.feed.doubtfulFrom(agreed, this.generation), next - 1, 'rewritten', agreed)
-    else if (this.feed.window.head >= next) this.generation = -1
+    const next = this.#next
+    if (agreed < next) this.#rewind(this.feed.doubtfulFrom(agreed, this.#generation), next - 1, 'rewritten', agreed)
+    else if (this.feed.window.head >= next) this.#generation = -1
     return agreed < next
   }
 
   /** Read-back has what this reader waits for. */
   resume(): void {
-    if (this.mode === 'waiting') this.#resume()
+    if (this.#mode === 'waiting') this.#resume()
   }
 
   passTo(to: number): void {
-    if (this.mode === 'waiting') this.#pass(to)
+    if (this.#mode === 'waiting') this.#pass(to)
   }
 
   /** Ahead of a log that really ends at `end`: told, and on from there. */
   cutBackTo(end: number): void {
-    if (this.mode !== 'parked' || this.next <= end) return
-    this.#rewind(this.feed.doubtfulFrom(end, this.generation), this.next - 1, 'rewritten', end)
+    if (this.#mode !== 'parked' || this.#next <= end) return
+    this.#rewind(this.feed.doubtfulFrom(end, this.#generation), this.#next - 1, 'rewritten', end)
   }
 
   // Catching up
 
   /** What its client must be told first, as far as the socket takes it. */
   tellOwed(): void {
-    while (this.owed.length > 0 && this.#owner.writable) {
-      const gap = this.owed.shift()!
-      if (!this.#tell(gap)) this.owed.unshift(gap)
+    while (this.#owed.length > 0 && this.#owner.writable) {
+      const gap = this.#owed.shift()!
+      if (!this.#tell(gap)) this.#owed.unshift(gap)
     }
   }
 
   /** Reads on while socket and budget last. Nothing is written while the socket is full. */
   read(look: Look): Progress {
     while (this.#owner.writable) {
-      if (this.owed.length > 0) {
+      if (this.#owed.length > 0) {
         this.tellOwed()
         continue
       }
       const { window } = this.feed
       if (this.#judge()) continue
-      if (this.next > window.head) return this.#park()
-      if (this.next < window.tail && this.next >= window.indexTail && this.#skip(window)) continue
-      const inMemory = this.next >= window.tail
+      if (this.#next > window.head) return this.#park()
+      if (this.#next < window.tail && this.#next >= window.indexTail && this.#skip(window)) continue
+      const inMemory = this.#next >= window.tail
       if (inMemory) this.#measured = false
       else if (this.#isOverBudget(window)) continue
-      const stretch = inMemory ? window : this.#readBack.find(this.feed, this.next)
+      const stretch = inMemory ? window : this.#owner.readBack.find(this.feed, this.#next)
       if (stretch === undefined) {
-        this.mode = 'waiting'
-        this.#readBack.want(this)
+        this.#mode = 'waiting'
+        this.#owner.readBack.want(this)
         return 'waiting'
       }
-      const { next } = this
+      const next = this.#next
       const progress = this.#walk(stretch, look)
       if (!inMemory) this.#charge(stretch, next)
       if (progress !== 'head') return progress
-      if (inMemory) return 'head'
+      if (!inMemory) continue
+      if (this.#main) this.goLive()
+      return 'head'
     }
     return 'blocked'
   }
 
   /** Passes what the index knows to be nobody's here, without reading it; a loss on the way is told. True when it moved. */
   #skip(window: Window): boolean {
-    const to = this.matcher.skipTo(window, this.next)
-    if (to <= this.next) return false
-    const lost = window.nextLost(this.next)
-    if (lost === undefined || lost.from >= to) this.next = to
-    else if (lost.from > this.next) this.next = lost.from
+    const to = this.#matcher.skipTo(window, this.#next)
+    if (to <= this.#next) return false
+    const lost = window.nextLost(this.#next)
+    if (lost === undefined || lost.from >= to) this.#next = to
+    else if (lost.from > this.#next) this.#next = lost.from
     else this.#tellLost(lost)
     return true
   }
@@ -241,21 +289,21 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     const { readBackLeft } = this.#owner
     if (readBackLeft === Number.POSITIVE_INFINITY || (this.#measured && readBackLeft > 0)) return false
     this.#measured = true
-    const to = reach(window, this.matcher.hashes, readBackLeft, this.#readBack.chunkBytes)
-    if (to <= this.next) return false
+    const to = reach(window, this.#matcher.hashes, readBackLeft, this.#owner.readBack.chunkBytes)
+    if (to <= this.#next) return false
     this.#pass(Math.min(to, window.tail))
     return true
   }
 
   /** Its part of a chunk, whoever used it before. */
   #charge(chunk: Window, from: number): void {
-    const share = Math.max(0, this.next - from) / (chunk.head - chunk.tail)
-    this.#owner.readBackLeft -= share * chunk.usedBytes
+    const share = Math.max(0, this.#next - from) / (chunk.head - chunk.tail)
+    this.#owner.charge(share * chunk.usedBytes)
   }
 
   /** [next, to) is not read back: told, and on from there. */
   #pass(to: number): void {
-    const { next } = this
+    const next = this.#next
     this.owe({ from: next, to: to - 1, reason: 'budget', certain: false, before: this.position() }, to)
   }
 
@@ -265,21 +313,21 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   }
 
   #walkOn(window: Window, look: Look): Progress {
-    const { matcher } = this
-    let ordinal = matcher.first(window, this.next, scratch, look)
+    const matcher = this.#matcher
+    let ordinal = matcher.first(window, this.#next, scratch, look)
     for (;;) {
       const upTo = ordinal >= 0 ? window.offsetOf(ordinal) : ordinal === -2 ? look.stoppedAt : window.head
-      const lost = window.nextLost(this.next)
+      const lost = window.nextLost(this.#next)
       if (lost !== undefined && lost.from < upTo) {
         if (!this.#tellLost(lost)) return 'blocked'
         continue
       }
       if (ordinal < 0) {
-        this.next = upTo
+        this.#next = upTo
         return ordinal === -1 ? 'head' : 'budget'
       }
       if (look.left-- <= 0) {
-        this.next = upTo
+        this.#next = upTo
         return 'budget'
       }
       if (!this.#give(window, ordinal)) return 'blocked'
@@ -291,32 +339,32 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   #give(window: Window, ordinal: number): boolean {
     window.load(ordinal, scratch)
     const { offset } = scratch
-    if (this.only !== undefined && !this.#isAsked(this.only, offset)) {
-      this.next = offset + 1
+    if (this.#only !== undefined && !this.#isAsked(this.#only, offset)) {
+      this.#next = offset + 1
       return true
     }
     // Events that `last` asked for by number are wanted, each of them.
-    const latest = this.only === undefined && this.matcher.wantsLatest(scratch)
+    const latest = this.#only === undefined && this.#matcher.wantsLatest(scratch)
     const reason = dropReason(scratch, window, ordinal, this.feed.window, latest, this.#owner.nowMs)
     if (reason !== undefined) return this.#drop(reason)
     if (!this.#tellDropped()) return false
     // Moved first: the frame's own token is the position after it.
-    this.next = offset + 1
+    this.#next = offset + 1
     const outcome = this.#owner.deliverMissed(this, scratch)
-    if (outcome === writeOutcome.refused) this.next = offset
+    if (outcome === writeOutcome.refused) this.#next = offset
     return outcome === writeOutcome.sent
   }
 
   #isAsked(only: Only, offset: number): boolean {
     if (offset < only.until) return only.offsets.has(offset)
-    this.only = undefined
+    this.#only = undefined
     return true
   }
 
   /** Leaves out the record in `scratch`. False when the socket is full afterwards. */
   #drop(reason: DropReason): boolean {
     const { offset } = scratch
-    const refs = this.main && this.matcher.legs.length > 1 ? this.#refsOf(scratch) : undefined
+    const refs = this.#main && this.#matcher.legs.length > 1 ? this.#refsOf(scratch) : undefined
     const dropped = this.#dropped
     if (dropped?.reason === reason && `${dropped.refs}` === `${refs}`) {
       dropped.to = offset
@@ -325,13 +373,13 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
       if (!this.#tellDropped()) return false
       this.#dropped = { from: offset, to: offset, n: 1, reason, refs }
     }
-    this.next = offset + 1
+    this.#next = offset + 1
     return true
   }
 
   /** SSE and poll have no refs. */
   #refsOf(record: Loaded): readonly number[] | undefined {
-    const refs = this.matcher.wanting(record).map(({ ref }) => ref)
+    const refs = this.#matcher.wanting(record).map(({ ref }) => ref)
     return refs.includes(0) ? undefined : refs.sort((a, b) => a - b)
   }
 
@@ -343,15 +391,15 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     if (this.#owner.writable && this.#tell({ ...dropped, certain: true, before: undefined })) {
       return this.#owner.writable
     }
-    this.next = dropped.from
+    this.#next = dropped.from
     return false
   }
 
   #tellLost(lost: Lost): boolean {
     if (!this.#tellDropped() || !this.#owner.writable) return false
-    const { next } = this
+    const next = this.#next
     const from = Math.max(lost.from, next)
-    this.next = lost.to + 1
+    this.#next = lost.to + 1
     const told = this.#tell({
       from,
       to: lost.to,
@@ -359,7 +407,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
       certain: false,
       before: undefined,
     })
-    if (!told) this.next = next
+    if (!told) this.#next = next
     return this.#owner.writable
   }
 
@@ -369,18 +417,18 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
    * back: their clients may hold what it gave to others who have left, and learn by it that this is of no more use.
    */
   #tell(gap: OwedGap): boolean {
-    if (this.main && this.matcher.legs.length === 0 && gap.reason !== 'rewritten') return true
+    if (this.#main && this.#matcher.legs.length === 0 && gap.reason !== 'rewritten') return true
     return this.#owner.tellGap(this, gap)
   }
 
   /** Up to where this gateway's log is the one that the position was of. */
   #agreed(): number {
-    const { generation, next } = this
-    return generation < 0 ? next : this.feed.window.divergence(next, generation)
+    const generation = this.#generation
+    return generation < 0 ? this.#next : this.feed.window.divergence(this.#next, generation)
   }
 
   #park(): Progress {
-    this.mode = 'parked'
+    this.#mode = 'parked'
     this.feed.parked.add(this)
     this.#owner.watchAhead(this)
     return 'waiting'
@@ -388,15 +436,15 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
 
   #rewind(from: number, to: number | undefined, reason: OwedGap['reason'], next: number, before?: Position): void {
     const stood = before ?? this.position()
-    this.generation = -1
+    this.#generation = -1
     // Its offsets are those of the log that is gone.
-    this.only = undefined
+    this.#only = undefined
     this.owe({ from, to, reason, certain: false, before: stood }, next)
   }
 
   #resume(): void {
     this.feed.parked.delete(this)
-    this.mode = 'behind'
+    this.#mode = 'behind'
     this.#owner.wake()
   }
 }

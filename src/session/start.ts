@@ -44,7 +44,7 @@ export function resolveStarts(
 ): Start[] | Promise<Start[]> {
   switch (after.kind) {
     case 'latest':
-      return feeds.map((feed) => plain(feed, feed.window.head))
+      return feeds.map(atHead)
     case 'positions': {
       const knowledge = knowledgeOf(after.positions, feeds)
       return feeds.map((feed) => judge(feed, knowledge.get(feed.nameHash)!, growth))
@@ -84,6 +84,9 @@ export function startPosition({ feed, offset, generation = -1 }: Start): Positio
   const position = feed.positionAt(offset)
   return position.generation < 0 ? { ...position, generation } : position
 }
+
+/** In what the gateway reads next. */
+export const atHead = (feed: PartitionFeed): Start => plain(feed, feed.window.head)
 
 const plain = (feed: PartitionFeed, offset: number): Start => ({ feed, offset, gaps: [] })
 
@@ -140,7 +143,7 @@ export function arrivingStart(feed: PartitionFeed, { carried, stood, count }: Ar
  * stands in it, and one that was there before from its head or where that one stands.
  */
 function movedInto(feed: PartitionFeed, known: Position | undefined, count: number): Start {
-  const told = known === undefined ? plain(feed, feed.window.head) : judgeKnown(feed, known)
+  const told = known === undefined ? atHead(feed) : judgeKnown(feed, known)
   const first = Math.max(feed.first, feed.firstOffset)
   // Who stands below is told of what is gone as well.
   const isNew = feed.partition >= count

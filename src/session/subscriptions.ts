@@ -250,7 +250,7 @@ export class Subscriptions implements LegOwner {
       const { feed } = start
       const leg: Leg = { subscription, feed, membership: undefined }
       subscription.legs.push(leg)
-      if (this.#tracks.open(feed, start.offset).enter(leg, start)) this.joined(leg)
+      if (this.#tracks.open(start).enter(leg, start)) this.joined(leg)
     }
   }
 
@@ -287,7 +287,7 @@ export class Subscriptions implements LegOwner {
       after,
       starts.map(({ feed }) => feed),
     )
-    for (const start of starts) this.#tracks.open(start.feed, start.offset).begin(start)
+    for (const start of starts) this.#tracks.open(start)
     for (const feed of aFeedOfEachStream(starts)) {
       this.#tracks.counts(feed, this.#context.feeds.countOf(feed), knownCount(feed, positionsIn(after)))
     }
@@ -319,7 +319,7 @@ export class Subscriptions implements LegOwner {
     if (this.#owner.ended) return
     const leg: Leg = { subscription, feed, membership: undefined }
     subscription.legs.push(leg)
-    const track = this.#tracks.open(feed, start.offset)
+    const track = this.#tracks.open(start)
     const { main } = track
     if (transport === 'websocket') {
       subscription.joining++
@@ -327,7 +327,7 @@ export class Subscriptions implements LegOwner {
       return
     }
     track.join(leg)
-    if (there === undefined) track.begin(start)
+    if (there === undefined) this.#owner.wake()
     // One position is for all: it goes on where the others stand, who have been told what became of the log.
     else
       main.owe({ from: main.standsAt, to: undefined, reason: 'repartitioned', certain: false, before: main.position() })

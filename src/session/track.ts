@@ -1,12 +1,8 @@
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import type { Position } from '../wire/token.ts'
-import type { ReadBack } from './read-back.ts'
 import { Reader, type ReaderOwner } from './reader.ts'
 import type { Start } from './start.ts'
 import type { Leg } from './subscription.ts'
-
-/** Where a leg begins, and what its client must be told first. */
-export type Entry = Omit<Start, 'feed'>
 
 /** Hears of legs that the main reader serves from now on. */
 export interface LegOwner {
@@ -22,50 +18,40 @@ export class Track {
   readonly main: Reader
   side: Reader | undefined
   readonly #owner: ReaderOwner
-  readonly #readBack: ReadBack
   /** Readers of refs whose turn has not come: they hear what happens to the log, but are not run. */
   readonly #waiting: Reader[] = []
 
   /** Subscriptions that were live elsewhere are on their way in: where the main reader stands, they don't. */
   get isJoinedAnew(): boolean {
-    const isAnew = ({ matcher }: Reader) => matcher.legs[0]!.subscription.toldLive
+    const isAnew = ({ legs }: Reader) => legs[0]!.subscription.toldLive
     return this.side !== undefined && (isAnew(this.side) || this.#waiting.some(isAnew))
   }
 
   /** Where the leg's client stands. */
   positionOf(leg: Leg): Position | undefined {
-    const own = [this.side, ...this.#waiting].find((reader) => reader?.matcher.legs[0] === leg)
+    const own = [this.side, ...this.#waiting].find((reader) => reader?.legs[0] === leg)
     return (own ?? this.main).position()
   }
 
-  /** The main reader starts at `next`. */
-  constructor(owner: ReaderOwner, readBack: ReadBack, feed: PartitionFeed, next: number) {
+  /** Where the main reader starts. */
+  constructor(owner: ReaderOwner, start: Start) {
     this.#owner = owner
-    this.#readBack = readBack
-    this.feed = feed
-    this.main = new Reader(owner, readBack, feed, true, next)
+    this.feed = start.feed
+    this.main = new Reader(owner, start)
   }
 
   get empty(): boolean {
-    return this.main.matcher.legs.length === 0 && this.side === undefined && this.#waiting.length === 0
+    return this.main.legs.length === 0 && this.side === undefined && this.#waiting.length === 0
   }
 
   /** The leg is served by the main reader, from the main reader's own position on. */
   join(leg: Leg): void {
-    this.main.matcher.add(leg)
-    leg.membership = this.feed.hub.join(leg.subscription.subject, this.main)
-  }
-
-  /** SSE and poll: what its client must be told first, and what is known of the log below where the main reader starts. */
-  begin({ gaps, only, generation = -1 }: Entry): void {
-    const { main } = this
-    main.only = only
-    main.generation = generation
-    for (const gap of gaps) main.owe(gap)
+    this.main.join(leg)
   }
 
   /** The leg starts at an offset of its own. True when it joined at once. */
-  enter(leg: Leg, { offset, gaps, only, generation = -1 }: Entry): boolean {
+  enter(leg: Leg, start: Start): boolean {
+    const { offset, gaps } = start
     if (
       gaps.length === 0 &&
       this.main.mode === 'live' &&
@@ -75,12 +61,7 @@ export class Track {
       this.join(leg)
       return true
     }
-    const reader = new Reader(this.#owner, this.#readBack, this.feed, false, offset)
-    reader.refs = [leg.subscription.ref]
-    reader.only = only
-    reader.generation = generation
-    reader.matcher.add(leg)
-    reader.owed.push(...gaps)
+    const reader = new Reader(this.#owner, start, leg)
     reader.queue()
     this.#waiting.push(reader)
     this.#promote()
@@ -92,15 +73,15 @@ export class Track {
   tellOwed(): void {
     this.main.tellOwed()
     this.side?.tellOwed()
-    for (const reader of this.#waiting) if (reader.owed.length > 0) reader.tellOwed()
+    for (const reader of this.#waiting) reader.tellOwed()
   }
 
   /** The side reader's leg joins where both readers are at the head; the next leg that queues takes its place. */
   settle(legs: LegOwner): void {
     while (this.side !== undefined && this.side.mode === 'behind' && this.main.mode === 'live') {
       const { side } = this
-      if (side.owed.length > 0 || side.next !== this.feed.window.head) return
-      const leg = side.matcher.legs[0]!
+      if (side.owes || side.next !== this.feed.window.head) return
+      const leg = side.legs[0]!
       this.#dropSide()
       this.join(leg)
       legs.joined(leg)
@@ -109,21 +90,17 @@ export class Track {
   }
 
   leave(leg: Leg): void {
-    if (leg.membership !== undefined) {
-      this.feed.hub.leave(leg.membership)
-      leg.membership = undefined
-      this.main.matcher.remove(leg)
-    } else if (this.side?.matcher.legs[0] === leg) {
+    if (leg.membership !== undefined) this.main.leave(leg)
+    else if (this.side?.legs[0] === leg) {
       this.#dropSide()
       this.#promote()
     } else {
-      const at = this.#waiting.findIndex(({ matcher }) => matcher.legs[0] === leg)
+      const at = this.#waiting.findIndex(({ legs }) => legs[0] === leg)
       if (at >= 0) this.#waiting.splice(at, 1)[0]!.close()
     }
   }
 
   close(): void {
-    for (const leg of this.main.matcher.legs) if (leg.membership !== undefined) this.feed.hub.leave(leg.membership)
     this.main.close()
     this.#dropSide()
     for (const reader of this.#waiting.splice(0)) reader.close()

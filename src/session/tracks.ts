@@ -10,15 +10,14 @@ import {
   readGrowth,
 } from '../wire/token.ts'
 import type { Look } from './matcher.ts'
-import type { ReadBack } from './read-back.ts'
 import type { Reader, ReaderOwner } from './reader.ts'
+import { atHead, type Start } from './start.ts'
 import type { Leg } from './subscription.ts'
 import { type LegOwner, Track } from './track.ts'
 
 /** All partitions that a session touches. */
 export class Tracks {
   readonly #owner: ReaderOwner
-  readonly #readBack: ReadBack
   /** Main readers start at the head (WebSocket), else where the client's token says. */
   readonly #startLive: boolean
   readonly #byFeed = new Map<PartitionFeed, Track>()
@@ -29,9 +28,8 @@ export class Tracks {
   /** SSE and poll: how many partitions each stream has, and of how many of a log its client has been told: of all once nothing is owed. */
   readonly #counts = new Map<string, { readonly log: Log; readonly now: number; readonly told: number | undefined }>()
 
-  constructor(owner: ReaderOwner, readBack: ReadBack, startLive: boolean) {
+  constructor(owner: ReaderOwner, startLive: boolean) {
     this.#owner = owner
-    this.#readBack = readBack
     this.#startLive = startLive
   }
 
@@ -48,14 +46,15 @@ export class Tracks {
   }
 
   /**
-   * The partition's track. Over SSE and poll a new one's main reader starts at `next`. Over WebSocket it starts at the head: nobody has
-   * verified that the log reaches up to `next`, and a live reader passes over whatever lies below where it stands.
+   * The partition's track. Over SSE and poll a new one's main reader begins as `start` says. Over WebSocket it starts at the head: nobody
+   * has verified that the log reaches up to that offset, and a live reader passes over whatever lies below where it stands.
    */
-  open(feed: PartitionFeed, next: number): Track {
+  open(start: Start): Track {
+    const { feed } = start
     const known = this.#byFeed.get(feed)
     if (known !== undefined) return known
-    const track = new Track(this.#owner, this.#readBack, feed, this.#startLive ? feed.window.head : next)
-    if (this.#startLive && this.#owner.writable) track.main.mode = 'live'
+    const track = new Track(this.#owner, this.#startLive ? atHead(feed) : start)
+    if (this.#startLive) track.main.goLive()
     this.#byFeed.set(feed, track)
     this.#only = this.size === 1 ? track : undefined
     // From here on its own reader says where it stands.
@@ -111,7 +110,7 @@ export class Tracks {
   /** A gateway is to hold it against the number that the client was told of. */
   #growth(): Position[] {
     const growth = new Map<string, Position>()
-    const owes = [...this.#byFeed.values()].some(({ main }) => main.owed.length > 0)
+    const owes = [...this.#byFeed.values()].some(({ main }) => main.owes)
     for (const feed of this.#byFeed.keys()) {
       const count = this.#counts.get(feed.stream)
       if (count === undefined) continue
@@ -168,8 +167,6 @@ export class Tracks {
   /** True when the reader used up its slice before it was at the head. */
   #read(reader: Reader, look: Look): boolean {
     if (reader.mode !== 'behind') return false
-    const progress = reader.read(look)
-    if (progress === 'head' && reader.main && this.#owner.writable) reader.mode = 'live'
-    return progress === 'budget'
+    return reader.read(look) === 'budget'
   }
 }

@@ -33,29 +33,29 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: 'a record that the socket refused counts as given',
-    file: 'session/client-session.ts',
-    from: 'if (outcome === writeOutcome.refused) reader.next = record.offset',
-    to: 'if (outcome === writeOutcome.refused) reader.next = record.offset + 1',
+    file: 'session/reader.ts',
+    from: '=== writeOutcome.refused) this.#next = record.offset',
+    to: '=== writeOutcome.refused) this.#next = record.offset + 1',
     by: 'simulation',
   },
   {
     name: 'a missed record that the socket refused counts as given',
     file: 'session/reader.ts',
-    from: 'if (outcome === writeOutcome.refused) this.next = offset\n',
+    from: 'if (outcome === writeOutcome.refused) this.#next = offset\n',
     to: '',
     by: 'simulation',
   },
   {
     name: 'a reader that falls behind resumes one late',
     file: 'session/reader.ts',
-    from: "this.mode = 'behind'\n    this.next = Math.max(this.next, this.feed.window.head)",
-    to: "this.mode = 'behind'\n    this.next = Math.max(this.next, this.feed.window.head + 1)",
+    from: "this.#mode = 'behind'\n    this.#next = Math.max(this.#next, this.feed.window.head)",
+    to: "this.#mode = 'behind'\n    this.#next = Math.max(this.#next, this.feed.window.head + 1)",
     by: 'simulation',
   },
   {
     name: 'a gap that the socket refused is forgotten',
     file: 'session/reader.ts',
-    from: 'if (!this.#tell(gap)) this.owed.unshift(gap)',
+    from: 'if (!this.#tell(gap)) this.#owed.unshift(gap)',
     to: 'this.#tell(gap)',
     by: 'simulation',
   },
@@ -69,8 +69,8 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'a loss that the index passes is not told',
     file: 'session/reader.ts',
-    from: 'if (lost === undefined || lost.from >= to) this.next = to',
-    to: 'if (lost === undefined || lost.from >= 0) this.next = to',
+    from: 'if (lost === undefined || lost.from >= to) this.#next = to',
+    to: 'if (lost === undefined || lost.from >= 0) this.#next = to',
     by: 'simulation',
   },
   {
@@ -90,7 +90,7 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: '`last` counts in a log that took the place of its own',
     file: 'session/reader.ts',
-    from: '    this.only = undefined\n    this.owe(',
+    from: '    this.#only = undefined\n    this.owe(',
     to: '    this.owe(',
     by: 'simulation',
     seeds: '7401-7600',
@@ -98,8 +98,8 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'a position ahead is not judged again when the log grows past it',
     file: 'session/reader.ts',
-    from: 'return generation < 0 ? next : this.feed.window.divergence(next, generation)',
-    to: 'return next + 0 * generation',
+    from: 'return generation < 0 ? this.#next : this.feed.window.divergence(this.#next, generation)',
+    to: 'return this.#next + 0 * generation',
     by: 'simulation',
   },
   {
@@ -112,8 +112,8 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'over WebSocket a partition that a subject comes into is read live from where the token says, beyond the head as well',
     file: 'session/tracks.ts',
-    from: 'this.#startLive ? feed.window.head : next)',
-    to: 'next)',
+    from: 'this.#startLive ? atHead(feed) : start)',
+    to: 'start)',
     by: 'simulation',
   },
   {
@@ -305,7 +305,7 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'a closed reader goes on waiting for read-back',
     file: 'session/reader.ts',
-    from: '    this.feed.parked.delete(this)\n    this.#readBack.forget(this)\n',
+    from: '    this.feed.parked.delete(this)\n    this.#owner.readBack.forget(this)\n',
     to: '    this.feed.parked.delete(this)\n',
     by: { unit: 'test/session/read-back.test.ts' },
     breaks: 'nothing is read back for a session that is gone, and the gauge of waiting readers goes back',
@@ -313,7 +313,7 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'a loss that the socket refused is passed',
     file: 'session/reader.ts',
-    from: '    if (!told) this.next = next\n',
+    from: '    if (!told) this.#next = next\n',
     to: '',
     by: { unit: 'test/session/session.test.ts' },
     breaks: 'a loss is told before anything behind it',
@@ -527,7 +527,7 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'a position is judged again by the generation that it had before',
     file: 'session/reader.ts',
-    from: '\n    else if (this.feed.window.head >= next) this.generation = -1',
+    from: '\n    else if (this.feed.window.head >= next) this.#generation = -1',
     to: '',
     by: 'simulation',
     breaks: 'a gap `rewritten` is told only where the log was rewritten',
@@ -535,7 +535,7 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'what was left out is not told where the socket was full',
     file: 'session/reader.ts',
-    from: '    this.next = dropped.from\n    return false',
+    from: '    this.#next = dropped.from\n    return false',
     to: '    return false',
     by: 'simulation',
     breaks: 'events that a policy leaves out are told with their number',
@@ -640,7 +640,7 @@ export const sessionMutants: readonly Mutant[] = [
     name: 'a chunk costs a session what it might hold',
     file: 'session/reader.ts',
     from: 'share * chunk.usedBytes',
-    to: 'share * this.#readBack.chunkBytes',
+    to: 'share * this.#owner.readBack.chunkBytes',
     by: { unit: 'test/session/read-back.test.ts' },
     breaks: '`readBack.maxBytesPerSession` is bytes of log',
   },

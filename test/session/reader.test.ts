@@ -1,21 +1,18 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { PartitionFeed } from '../../src/fanout/partition-feed.ts'
-import type { ReadBack } from '../../src/session/read-back.ts'
 import { Reader, type ReaderOwner } from '../../src/session/reader.ts'
 import { Instruments } from '../../src/telemetry/instruments.ts'
 import { smallPool } from '../model/window.ts'
 
 const owner = { wake() {}, watchAhead() {} } as unknown as ReaderOwner
-const readBack = {} as ReadBack
 
 test('when another log begins, each reader stands where its client stood in the old one, with the history that is known there', () => {
   const options = { pool: smallPool({ payloadBytes: 4096, entries: 16 }), seed: 1 }
   const feed = new PartitionFeed('events', 'one', 0, options, new Instruments().stream('events'))
   feed.window.start(8, 3)
-  const [atHead, ahead, behind] = [8, 12, 5].map((next) => new Reader(owner, readBack, feed, false, next))
-  ahead!.generation = 7
-  behind!.generation = 2
+  const reader = (offset: number, generation: number) => new Reader(owner, { feed, offset, gaps: [], generation })
+  const [atHead, ahead, behind] = [reader(8, -1), reader(12, 7), reader(5, 2)]
   const { nameHash, incarnationHash } = feed
   feed.restart('two')
   assert.deepEqual(

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { PartitionFeed } from '../../src/fanout/partition-feed.ts'
-import type { ReadBack } from '../../src/session/read-back.ts'
 import type { ReaderOwner } from '../../src/session/reader.ts'
 import type { Leg } from '../../src/session/subscription.ts'
 import { Tracks } from '../../src/session/tracks.ts'
@@ -13,12 +12,12 @@ test('a token names the partitions in which a session is, and none that it has l
   const options = { pool: smallPool({ payloadBytes: 4096, entries: 16 }), seed: 1 }
   const instruments = new Instruments().stream('events')
   const [a, b] = [0, 1].map((partition) => new PartitionFeed('events', 'one', partition, options, instruments))
-  const owner = { wake() {}, watchAhead() {} } as unknown as ReaderOwner
-  const tracks = new Tracks(owner, { forget() {} } as unknown as ReadBack, false)
+  const owner = { wake() {}, readBack: { forget() {} } } as unknown as ReaderOwner
+  const tracks = new Tracks(owner, false)
   const enter = (feed: PartitionFeed): Leg => {
     const leg = { feed, subscription: { subject: 'a', legs: [] as Leg[] }, membership: undefined } as unknown as Leg
     leg.subscription.legs.push(leg)
-    tracks.open(feed, 5).join(leg)
+    tracks.open({ feed, offset: 5, gaps: [] }).join(leg)
     return leg
   }
   const names = (...feeds: PartitionFeed[]) => {
