@@ -1,7 +1,7 @@
 import { type CarillonError, errors } from '../base/errors.ts'
 import { WheelTimer } from '../base/wheel.ts'
 import type { Grant } from '../identity/grant.ts'
-import { type Outlet, type Session, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
+import { type Outlet, type Session, type Standing, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
 import { readBody } from './body.ts'
 import type { EdgeContext } from './context.ts'
 import type { Doorway } from './doorway.ts'
@@ -83,7 +83,7 @@ class PollOutlet implements Outlet {
     return 'json'
   }
 
-  write(frame: Uint8Array, delivery: boolean): WriteOutcome {
+  write(frame: Uint8Array, delivery: boolean, after: Standing): WriteOutcome {
     const { maxPollFrames, maxPollBytes } = this.#context.options
     if (this.#closed) return writeOutcome.refused
     if (this.#frames.length > 0 && this.#bytes + frame.length > maxPollBytes) return writeOutcome.refused
@@ -91,7 +91,7 @@ class PollOutlet implements Outlet {
     if (this.#frames.length === 0) queueMicrotask(this.#answer)
     this.#frames.push(frame.slice())
     this.#bytes += frame.length
-    this.#after = this.session.token(true)
+    this.#after = after.token(true)
     // Not by a gap: an answer that holds some only of those that a token calls for would call for all of them again.
     return delivery && this.#frames.length >= maxPollFrames ? writeOutcome.full : writeOutcome.sent
   }

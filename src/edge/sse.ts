@@ -1,7 +1,7 @@
 import { type CarillonError, errors, toCarillonError } from '../base/errors.ts'
 import { WheelTimer } from '../base/wheel.ts'
 import type { Grant } from '../identity/grant.ts'
-import { type Outlet, type Session, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
+import { type Outlet, type Session, type Standing, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
 import { encodeServerFrame, heartbeat, idLine, openingBlock, positionBlock, retryBlock } from '../wire/sse.ts'
 import type { EdgeContext } from './context.ts'
 import type { Doorway } from './doorway.ts'
@@ -131,9 +131,9 @@ class SseOutlet implements Outlet {
     return 'sse'
   }
 
-  write(frame: Uint8Array, delivery: boolean): WriteOutcome {
+  write(frame: Uint8Array, delivery: boolean, after: Standing): WriteOutcome {
     if (this.#full || this.#state !== 'open') return writeOutcome.refused
-    const id = this.#dueId(delivery)
+    const id = this.#dueId(delivery, after)
     return this.#send(id === '' ? frame : this.#joiner.join(id, frame)) ? writeOutcome.sent : writeOutcome.full
   }
 
@@ -210,7 +210,7 @@ class SseOutlet implements Outlet {
   }
 
   /** The id that goes with this frame; '' when the client is to keep the one it has. */
-  #dueId(delivery: boolean): string {
+  #dueId(delivery: boolean, after: Standing): string {
     if (delivery && this.#id.length > shortTokenLength) {
       const now = this.#context.contracts.clock.monotonicMs()
       if (now < this.#nextIdMs) {
@@ -218,7 +218,7 @@ class SseOutlet implements Outlet {
         return ''
       }
     }
-    return this.#renewed(this.session.token(true))
+    return this.#renewed(after.token(true))
   }
 
   #renewed(id: string): string {

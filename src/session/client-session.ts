@@ -7,6 +7,7 @@ import type { EndReason } from '../telemetry/instruments.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { BadFrame } from '../wire/bad-frame.ts'
 import type { ClientFrame, ServerFrame, SubscribeOptions } from '../wire/frames.ts'
+import { encodeToken, growthPosition } from '../wire/token.ts'
 import { FrameWriter } from './frame-writer.ts'
 import type { OwedGap } from './gap.ts'
 import { type Outlet, type Session, type WriteOutcome, writeOutcome } from './outlet.ts'
@@ -62,11 +63,10 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     this.outlet = outlet
     this.grant = grant
     this.#context = context
-    const { instruments, clock, limits, readBack } = context
-    this.#readBackLeft = readBack.maxBytesPerSession
+    this.#readBackLeft = context.readBack.maxBytesPerSession
     this.#tracks = new Tracks(this, outlet.transport === 'websocket')
     this.#subscriptions = new Subscriptions(this, context, this.#tracks)
-    this.#writer = new FrameWriter(id, outlet, instruments, clock, limits, () => this.#fallBehind())
+    this.#writer = new FrameWriter(this, context)
   }
 
   get ended(): boolean {
@@ -152,18 +152,26 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     this.#readBackLeft -= bytes
   }
 
-  deliverLive(reader: Reader, record: LiveRecord): WriteOutcome {
-    return this.#writer.live(reader.feed, record)
+  deliverLive(reader: Reader, record: LiveRecord): void {
+    const outcome = this.#writer.live(reader.feed, record)
+    if (outcome === writeOutcome.sent) return
+    if (outcome === writeOutcome.refused) reader.fallBehind(record.offset)
+    this.#fallBehind()
   }
 
-  deliverMissed(reader: Reader, record: Loaded): WriteOutcome {
-    return this.#writer.missed(reader.feed, record, reader.refs)
+  deliverMissed(reader: Reader, record: Loaded, next: number): WriteOutcome {
+    const outcome = this.#writer.missed(reader, record, this.#tracks.behind(reader, next))
+    if (outcome !== writeOutcome.sent) this.#fallBehind()
+    return outcome
   }
 
-  tellGap(reader: Reader, gap: OwedGap): boolean {
-    const { feed, next, refs } = reader
-    const count = isOfGrowth(gap) ? this.#context.feeds.countOf(feed) : undefined
-    return this.#writer.gap(feed, gap, next, gap.refs ?? refs, count) !== writeOutcome.refused
+  tellGap(reader: Reader, gap: OwedGap, next: number): boolean {
+    const { feed } = reader
+    const growth = isOfGrowth(gap) ? [growthPosition(feed, this.#context.feeds.countOf(feed))] : []
+    const after = encodeToken([feed.positionAt(next), ...growth])
+    const outcome = this.#writer.gap(reader, gap, after, this.#tracks.behind(reader, next))
+    if (outcome !== writeOutcome.sent) this.#fallBehind()
+    return outcome !== writeOutcome.refused
   }
 
   wake(): void {
@@ -179,7 +187,10 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
   // SubscriptionsOwner: what the subscriptions call
 
   control(frame: ServerFrame): void {
-    if (this.#ended || this.#writer.control(frame)) return
+    if (this.#ended) return
+    const isKept = this.#writer.control(frame)
+    if (this.#writer.full) this.#fallBehind()
+    if (isKept) return
     this.end(
       new CarillonError('overloaded', 'too many answers wait for this socket: the client asks for more than it reads'),
     )

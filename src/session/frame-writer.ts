@@ -7,12 +7,28 @@ import type { StreamTraces } from '../telemetry/stream-traces.ts'
 import { maySample } from '../telemetry/trace-context.ts'
 import { encodeControl } from '../wire/control.ts'
 import type { ServerFrame } from '../wire/frames.ts'
-import { encodeToken, growthPosition } from '../wire/token.ts'
 import type { OwedGap } from './gap.ts'
 import type { SessionLimits } from './options.ts'
-import { type Outlet, type WriteOutcome, writeOutcome } from './outlet.ts'
+import { type Outlet, type Standing, type WriteOutcome, writeOutcome } from './outlet.ts'
 
-type WaitingLimits = Pick<SessionLimits, 'maxWaitingFrames' | 'maxWaitingBytes'>
+/** The session whose frames they are, which stands where frames leave it that move nothing. */
+interface Client extends Standing {
+  /** Names it in traces. */
+  readonly id: number
+  readonly outlet: Outlet
+}
+
+interface Context {
+  readonly instruments: GatewayInstruments
+  readonly clock: Clock
+  readonly limits: Pick<SessionLimits, 'maxWaitingFrames' | 'maxWaitingBytes'>
+}
+
+/** Who reads for whom. */
+interface Source {
+  readonly feed: PartitionFeed
+  readonly refs: readonly number[] | undefined
+}
 
 /** Catch-up deliveries are encoded from here: one object for all sessions, valid during one write. */
 const missed = new LiveRecord()
@@ -22,31 +38,15 @@ const missed = new LiveRecord()
  * that is queued for one client, and go out before anything else; records and gaps are not: their readers come back to them.
  */
 export class FrameWriter {
-  readonly #session: number
-  readonly #outlet: Outlet
-  readonly #instruments: GatewayInstruments
-  readonly #clock: Clock
-  readonly #limits: WaitingLimits
-  readonly #onFull: () => void
+  readonly #client: Client
+  readonly #context: Context
   #waiting: Uint8Array[] = []
   #waitingBytes = 0
   #full = false
 
-  /** `onFull` is called within a write that filled the socket, or that it refused. `session` names the session in traces. */
-  constructor(
-    session: number,
-    outlet: Outlet,
-    instruments: GatewayInstruments,
-    clock: Clock,
-    limits: WaitingLimits,
-    onFull: () => void,
-  ) {
-    this.#session = session
-    this.#outlet = outlet
-    this.#instruments = instruments
-    this.#clock = clock
-    this.#limits = limits
-    this.#onFull = onFull
+  constructor(client: Client, context: Context) {
+    this.#client = client
+    this.#context = context
   }
 
   /** Nothing may be written until `drained`. */
@@ -58,7 +58,7 @@ export class FrameWriter {
   drained(): boolean {
     this.#full = false
     for (let frame = this.#waiting.shift(); frame !== undefined; frame = this.#waiting.shift()) {
-      const outcome = this.#write(frame, false)
+      const outcome = this.#write(frame, false, this.#client)
       if (outcome === writeOutcome.refused) this.#waiting.unshift(frame)
       else this.#waitingBytes -= frame.length
       if (outcome !== writeOutcome.sent) return false
@@ -68,9 +68,9 @@ export class FrameWriter {
 
   /** False when too many wait already: the frame is lost, and the session must end. */
   control(frame: ServerFrame): boolean {
-    const bytes = encodeControl(this.#outlet.encoding, frame)
-    if (!this.#full && this.#write(bytes, false) !== writeOutcome.refused) return true
-    const { maxWaitingFrames, maxWaitingBytes } = this.#limits
+    const bytes = encodeControl(this.#client.outlet.encoding, frame)
+    if (!this.#full && this.#write(bytes, false, this.#client) !== writeOutcome.refused) return true
+    const { maxWaitingFrames, maxWaitingBytes } = this.#context.limits
     if (this.#waiting.length >= maxWaitingFrames) return false
     if (this.#waitingBytes + bytes.length > maxWaitingBytes) return false
     this.#waiting.push(bytes)
@@ -78,26 +78,28 @@ export class FrameWriter {
     return true
   }
 
+  /** At the head: a live reader stands behind the record already. */
   live(feed: PartitionFeed, record: LiveRecord): WriteOutcome {
-    const outcome = this.#write(record.frame(this.#outlet.encoding), true)
+    const { outlet, id } = this.#client
+    const outcome = this.#write(record.frame(outlet.encoding), true, this.#client)
     if (outcome === writeOutcome.refused) return outcome
     const { instruments } = feed
     instruments.deliveries++
-    const nowUs = this.#clock.nowUs()
+    const nowUs = this.#context.clock.nowUs()
     instruments.publishToWritten.record(nowUs - record.publishedAtUs)
     instruments.readToWritten.record(nowUs - record.readAtUs)
-    if (record.trace !== undefined) record.trace.wrote(nowUs, this.#session, this.#outlet.transport)
+    if (record.trace !== undefined) record.trace.wrote(nowUs, id, outlet.transport)
     return outcome
   }
 
-  missed(feed: PartitionFeed, record: Loaded, refs: readonly number[] | undefined): WriteOutcome {
+  missed({ feed, refs }: Source, record: Loaded, after: Standing): WriteOutcome {
     missed.describeMissed(feed, record, refs)
-    const outcome = this.#write(missed.frame(this.#outlet.encoding), true)
+    const outcome = this.#write(missed.frame(this.#client.outlet.encoding), true, after)
     if (outcome === writeOutcome.refused) return outcome
     const { instruments } = feed
     instruments.deliveries++
     instruments.catchUpDeliveries++
-    const nowUs = this.#clock.nowUs()
+    const nowUs = this.#context.clock.nowUs()
     instruments.catchUpPublishToWritten.record(nowUs - missed.publishedAtUs)
     const { buffer, traceStart, traceEnd } = record
     if (instruments.traces !== undefined && traceStart >= 0 && maySample(buffer, traceStart, traceEnd)) {
@@ -106,19 +108,13 @@ export class FrameWriter {
     return outcome
   }
 
-  /** `next` is where its reader goes on, `count` how many partitions its client knows of then. */
-  gap(
-    feed: PartitionFeed,
-    gap: OwedGap,
-    next: number,
-    refs: readonly number[] | undefined,
-    count: number | undefined,
-  ): WriteOutcome {
+  /** `token` is what the gap itself says of where its reader goes on. */
+  gap({ feed, refs }: Source, gap: OwedGap, token: string, after: Standing): WriteOutcome {
     const { stream, partition } = feed
     const { from, to, n, reason, certain } = gap
     const frame = {
       kind: 'gap',
-      refs,
+      refs: gap.refs ?? refs,
       stream,
       partition,
       from,
@@ -126,30 +122,30 @@ export class FrameWriter {
       n,
       reason,
       certain,
-      after:
-        count === undefined ? feed.tokenAt(next) : encodeToken([feed.positionAt(next), growthPosition(feed, count)]),
+      after: token,
     } as const
-    const outcome = this.#write(encodeControl(this.#outlet.encoding, frame), false)
+    const outcome = this.#write(encodeControl(this.#client.outlet.encoding, frame), false, after)
     if (outcome !== writeOutcome.refused && reason !== 'unspecified') feed.instruments.gaps[reason]++
     return outcome
   }
 
   #traceMissed(traces: StreamTraces, record: Loaded, nowUs: number): void {
     const { buffer, traceStart: start, traceEnd: end, timeMs } = record
-    const receiver = { session: this.#session, transport: this.#outlet.transport }
+    const { id, outlet } = this.#client
+    const receiver = { session: id, transport: outlet.transport }
     traces.missed(missed, { buffer, start, end, timeMs }, nowUs, receiver)
   }
 
-  #write(bytes: Uint8Array, delivery: boolean): WriteOutcome {
-    const outcome = this.#outlet.write(bytes, delivery)
+  #write(bytes: Uint8Array, delivery: boolean, after: Standing): WriteOutcome {
+    const { instruments } = this.#context
+    const outcome = this.#client.outlet.write(bytes, delivery, after)
     if (outcome !== writeOutcome.refused) {
-      this.#instruments.framesOut++
-      this.#instruments.bytesOut += bytes.length
+      instruments.framesOut++
+      instruments.bytesOut += bytes.length
     }
     if (outcome !== writeOutcome.sent && !this.#full) {
       this.#full = true
-      this.#instruments.fullWrites++
-      this.#onFull()
+      instruments.fullWrites++
     }
     return outcome
   }

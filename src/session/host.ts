@@ -57,7 +57,7 @@ export class Sessions implements SessionHost {
     this.#sessions.add(session)
     this.#context.instruments.sessions[outlet.transport]++
     this.#context.instruments.opened[outlet.transport]++
-    if (outlet.transport === 'websocket') this.#greet(outlet)
+    if (outlet.transport === 'websocket') this.#greet(session)
     return session
   }
 
@@ -76,9 +76,10 @@ export class Sessions implements SessionHost {
     }
   }
 
-  #greet(outlet: Outlet): void {
+  #greet(session: ClientSession): void {
+    const { outlet } = session
     const frame = { kind: 'welcome', ...this.#options.welcome, nowUs: this.#context.clock.nowUs() } as const
-    outlet.write(encodeControl(outlet.encoding, frame), false)
+    outlet.write(encodeControl(outlet.encoding, frame), false, session)
   }
 
   #goingAway(): CarillonError {

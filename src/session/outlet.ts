@@ -20,15 +20,21 @@ export const writeOutcome = {
 } as const
 export type WriteOutcome = (typeof writeOutcome)[keyof typeof writeOutcome]
 
+/** Where a client stands. */
+export interface Standing {
+  /** Positions of all that its socket was given, as one token. `brief`: as short as it can be made, for one that goes with each event. */
+  token(brief?: boolean): string
+}
+
 export interface Outlet {
   readonly transport: Transport
   /** How frames are encoded for it. Poll collects JSON frames. */
   readonly encoding: Encoding
   /**
-   * Writes one encoded frame. While it runs, `session.token()` is the position after this frame. `delivery` is false for
-   * control frames (subscribed, live, gap, pong, error).
+   * Writes one encoded frame. `delivery` is false for control frames (subscribed, live, gap, pong, error). `after` is where the client
+   * stands once it has the frame; valid during the call.
    */
-  write(frame: Uint8Array, delivery: boolean): WriteOutcome
+  write(frame: Uint8Array, delivery: boolean, after: Standing): WriteOutcome
   /** Several writes follow within `run`: one system call where the transport can. */
   batch(run: () => void): void
   /** The start position of SSE and poll sessions is known: `session.token()` is it. Called once, before any write. */
@@ -43,7 +49,7 @@ export interface Outlet {
   end(error: CarillonError | undefined): void
 }
 
-export interface Session {
+export interface Session extends Standing {
   readonly id: number
   /** A decoded frame of a WebSocket client; what is wrong with it is answered by an error frame. */
   receive(frame: ClientFrame): void
@@ -56,8 +62,6 @@ export interface Session {
   start(subjects: readonly string[], after: readonly string[], options?: SubscribeOptions): void
   /** The socket takes bytes again. */
   drained(): void
-  /** Positions of all that this socket was given, as one token. `brief`: as short as it can be made, for one that goes with each event. */
-  token(brief?: boolean): string
   /** The socket is gone: the client `closed` it properly, it was `lost`, or it was `answered` (a poll). No call to the outlet follows. */
   closed(reason?: 'client' | 'lost' | 'answered'): void
 }

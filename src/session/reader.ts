@@ -26,11 +26,11 @@ export interface ReaderOwner {
   /** So many bytes of log were read back for it. */
   charge(bytes: number): void
   /** A live record, at the moment it was read. */
-  deliverLive(reader: Reader, record: LiveRecord): WriteOutcome
-  /** A record from the window or from read-back. */
-  deliverMissed(reader: Reader, record: Loaded): WriteOutcome
-  /** False when the socket did not take it: it stays owed, and no token covers it. */
-  tellGap(reader: Reader, gap: OwedGap): boolean
+  deliverLive(reader: Reader, record: LiveRecord): void
+  /** A record from the window or from read-back; who has it stands at `next`. */
+  deliverMissed(reader: Reader, record: Loaded, next: number): WriteOutcome
+  /** The same of a gap. False when the socket did not take it. */
+  tellGap(reader: Reader, gap: OwedGap, next: number): boolean
   /** The reader can go on: run the session soon. */
   wake(): void
   /** Its position is ahead of this gateway's head: the other gateway, or the old leader, was quicker, or the log was cut. */
@@ -55,6 +55,8 @@ interface Dropped {
   n: number
   readonly reason: DropReason
   readonly refs: readonly number[] | undefined
+  /** How far the walk is. Its reader stays at `from` until the client was told. */
+  next: number
 }
 
 /**
@@ -117,6 +119,11 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     return this.#owed.length > 0
   }
 
+  /** The same once it has what is being written. */
+  get owesMore(): boolean {
+    return this.#owed.length > 1
+  }
+
   /** Whom it reads for. */
   get legs(): readonly Leg[] {
     return this.#matcher.legs
@@ -138,8 +145,13 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   position(): Position | undefined {
     const [gap] = this.#owed
     if (gap !== undefined) return gap.before
-    const position = this.feed.positionAt(this.standsAt)
-    return position.generation < 0 ? { ...position, generation: this.#generation } : position
+    return this.#positionAt(this.standsAt)
+  }
+
+  /** Where its client stands once it has what is being written, which leads to `next`. */
+  positionAfter(next: number): Position | undefined {
+    const later = this.#owed[1]
+    return later === undefined ? this.#positionAt(next) : later.before
   }
 
   /** The next offset that its client is to be given. */
@@ -151,8 +163,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
 
   offer(record: LiveRecord): void {
     if (this.#mode !== 'live' || record.offset < this.#next) return
-    // Where the socket is full, all readers stopped at their heads, behind this record; it is not given yet where it was refused.
-    if (this.#owner.deliverLive(this, record) === writeOutcome.refused) this.#next = record.offset
+    this.#owner.deliverLive(this, record)
   }
 
   /** A main reader's, at the head: records are given as they arrive, unless the socket is full. */
@@ -160,11 +171,11 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     if (this.#owner.writable) this.#mode = 'live'
   }
 
-  /** No longer live: reads on from the head. */
-  fallBehind(): void {
+  /** No longer live: reads on from the head, or from the record at the head that the socket refused. */
+  fallBehind(next: number = this.standsAt): void {
     if (this.#mode !== 'live') return
     this.#mode = 'behind'
-    this.#next = Math.max(this.#next, this.feed.window.head)
+    this.#next = next
   }
 
   /** The client is told of it before anything else; the reader goes on at `next`, where it stands unless given. */
@@ -234,8 +245,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   /** What its client must be told first, as far as the socket takes it. */
   tellOwed(): void {
     while (this.#owed.length > 0 && this.#owner.writable) {
-      const gap = this.#owed.shift()!
-      if (!this.#tell(gap)) this.#owed.unshift(gap)
+      if (this.#tell(this.#owed[0]!, this.#next)) this.#owed.shift()
     }
   }
 
@@ -308,11 +318,6 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   }
 
   #walk(window: Window, look: Look): Progress {
-    const progress = this.#walkOn(window, look)
-    return this.#tellDropped() ? progress : 'blocked'
-  }
-
-  #walkOn(window: Window, look: Look): Progress {
     const matcher = this.#matcher
     let ordinal = matcher.first(window, this.#next, scratch, look)
     for (;;) {
@@ -323,12 +328,12 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
         continue
       }
       if (ordinal < 0) {
-        this.#next = upTo
-        return ordinal === -1 ? 'head' : 'budget'
+        this.#walkTo(upTo)
+        return this.#tellDropped() ? (ordinal === -1 ? 'head' : 'budget') : 'blocked'
       }
       if (look.left-- <= 0) {
-        this.#next = upTo
-        return 'budget'
+        this.#walkTo(upTo)
+        return this.#tellDropped() ? 'budget' : 'blocked'
       }
       if (!this.#give(window, ordinal)) return 'blocked'
       ordinal = matcher.following(window, ordinal, scratch, look)
@@ -340,7 +345,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     window.load(ordinal, scratch)
     const { offset } = scratch
     if (this.#only !== undefined && !this.#isAsked(this.#only, offset)) {
-      this.#next = offset + 1
+      this.#walkTo(offset + 1)
       return true
     }
     // Events that `last` asked for by number are wanted, each of them.
@@ -348,10 +353,8 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     const reason = dropReason(scratch, window, ordinal, this.feed.window, latest, this.#owner.nowMs)
     if (reason !== undefined) return this.#drop(reason)
     if (!this.#tellDropped()) return false
-    // Moved first: the frame's own token is the position after it.
-    this.#next = offset + 1
-    const outcome = this.#owner.deliverMissed(this, scratch)
-    if (outcome === writeOutcome.refused) this.#next = offset
+    const outcome = this.#owner.deliverMissed(this, scratch, offset + 1)
+    if (outcome !== writeOutcome.refused) this.#next = offset + 1
     return outcome === writeOutcome.sent
   }
 
@@ -371,10 +374,17 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
       dropped.n++
     } else {
       if (!this.#tellDropped()) return false
-      this.#dropped = { from: offset, to: offset, n: 1, reason, refs }
+      this.#next = offset
+      this.#dropped = { from: offset, to: offset, n: 1, reason, refs, next: offset }
     }
-    this.#next = offset + 1
+    this.#walkTo(offset + 1)
     return true
+  }
+
+  /** What lies below is nobody's here, or left out. */
+  #walkTo(next: number): void {
+    if (this.#dropped === undefined) this.#next = next
+    else this.#dropped.next = next
   }
 
   /** SSE and poll have no refs. */
@@ -387,27 +397,19 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   #tellDropped(): boolean {
     const dropped = this.#dropped
     if (dropped === undefined) return true
+    const { from, to, n, reason, refs, next } = dropped
     this.#dropped = undefined
-    if (this.#owner.writable && this.#tell({ ...dropped, certain: true, before: undefined })) {
-      return this.#owner.writable
-    }
-    this.#next = dropped.from
-    return false
+    if (!this.#owner.writable) return false
+    if (!this.#tell({ from, to, n, reason, refs, certain: true, before: undefined }, next)) return false
+    this.#next = next
+    return this.#owner.writable
   }
 
   #tellLost(lost: Lost): boolean {
     if (!this.#tellDropped() || !this.#owner.writable) return false
-    const next = this.#next
-    const from = Math.max(lost.from, next)
-    this.#next = lost.to + 1
-    const told = this.#tell({
-      from,
-      to: lost.to,
-      reason: lost.reason,
-      certain: false,
-      before: undefined,
-    })
-    if (!told) this.#next = next
+    const { to, reason } = lost
+    const from = Math.max(lost.from, this.#next)
+    if (this.#tell({ from, to, reason, certain: false, before: undefined }, to + 1)) this.#next = to + 1
     return this.#owner.writable
   }
 
@@ -416,9 +418,15 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
    * readers tell them, and a position of the main one's would carry them past what they were not given. But a rewrite leads
    * back: their clients may hold what it gave to others who have left, and learn by it that this is of no more use.
    */
-  #tell(gap: OwedGap): boolean {
+  #tell(gap: OwedGap, next: number): boolean {
     if (this.#main && this.#matcher.legs.length === 0 && gap.reason !== 'rewritten') return true
-    return this.#owner.tellGap(this, gap)
+    return this.#owner.tellGap(this, gap, next)
+  }
+
+  /** Ahead of this gateway its client's token knows better than the window what lies below. */
+  #positionAt(offset: number): Position {
+    const position = this.feed.positionAt(offset)
+    return position.generation < 0 ? { ...position, generation: this.#generation } : position
   }
 
   /** Up to where this gateway's log is the one that the position was of. */

@@ -10,13 +10,14 @@ import {
   readGrowth,
 } from '../wire/token.ts'
 import type { Look } from './matcher.ts'
+import type { Standing } from './outlet.ts'
 import type { Reader, ReaderOwner } from './reader.ts'
 import { atHead, type Start } from './start.ts'
 import type { Leg } from './subscription.ts'
 import { type LegOwner, Track } from './track.ts'
 
 /** All partitions that a session touches. */
-export class Tracks {
+export class Tracks implements Standing {
   readonly #owner: ReaderOwner
   /** Main readers start at the head (WebSocket), else where the client's token says. */
   readonly #startLive: boolean
@@ -93,24 +94,32 @@ export class Tracks {
     return known !== undefined && isSameLog(known.log, feed) ? known.told : undefined
   }
 
-  /** The session's position in all of them. `brief`: where it is one only, without the number of partitions. */
-  token(brief: boolean): string {
+  /**
+   * The session's position in all of them, behind what `step` has; whoever asks for it gives it to the client. `brief`: where it is one
+   * only, without the number of partitions.
+   */
+  token(brief = false, step?: Step): string {
     if (brief && this.#only !== undefined && this.carried.length === 0 && !this.#only.isJoinedAnew) {
-      const position = this.#only.main.position()
+      const position = positionOf(this.#only, step)
       if (position !== undefined) return encodePosition(position)
     }
     const positions = [...this.carried]
     for (const track of this.#byFeed.values()) {
-      const position = track.isJoinedAnew ? undefined : track.main.position()
+      const position = track.isJoinedAnew ? undefined : positionOf(track, step)
       if (position !== undefined) positions.push(position)
     }
-    return encodeToken([...positions, ...this.#growth()])
+    return encodeToken([...positions, ...this.#growth(step)])
+  }
+
+  /** Where the client stands once it has what is written next for one of its readers, which leads that to `next`: valid during one write. */
+  behind(reader: Reader, next: number): Standing {
+    return step.of(this, reader, next)
   }
 
   /** A gateway is to hold it against the number that the client was told of. */
-  #growth(): Position[] {
+  #growth(step: Step | undefined): Position[] {
     const growth = new Map<string, Position>()
-    const owes = [...this.#byFeed.values()].some(({ main }) => main.owes)
+    const owes = [...this.#byFeed.values()].some(({ main }) => (main === step?.reader ? main.owesMore : main.owes))
     for (const feed of this.#byFeed.keys()) {
       const count = this.#counts.get(feed.stream)
       if (count === undefined) continue
@@ -170,3 +179,27 @@ export class Tracks {
     return reader.read(look) === 'budget'
   }
 }
+
+/** What is written for a reader leads it to an offset. */
+class Step implements Standing {
+  #tracks: Tracks | undefined
+  reader: Reader | undefined
+  next = 0
+
+  of(tracks: Tracks, reader: Reader, next: number): this {
+    this.#tracks = tracks
+    this.reader = reader
+    this.next = next
+    return this
+  }
+
+  token(brief?: boolean): string {
+    return this.#tracks!.token(brief, this)
+  }
+}
+
+/** One object for all sessions. */
+const step = new Step()
+
+const positionOf = ({ main }: Track, step: Step | undefined): Position | undefined =>
+  main === step?.reader ? main.positionAfter(step.next) : main.position()

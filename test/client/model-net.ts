@@ -213,12 +213,12 @@ class ModelSse extends ModelConnection {
       const session = this.openSession({
         transport: 'sse',
         encoding: 'sse',
-        write: (frame, delivery) => {
+        write: (frame, delivery, after) => {
           const outcome = this.took()
-          const token = session.token()
+          if (outcome === writeOutcome.refused) return outcome
+          const token = after.token()
           const due = !delivery || token.length <= 24 || this.net.coin()
           const text = Buffer.from(frame).toString()
-          if (outcome === writeOutcome.refused) return outcome
           if (due) this.#id = token
           send(due ? idLine(this.#id) + text : text)
           return outcome

@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { decodeToken } from '../../src/wire/token.ts'
+import { ModelBroker } from '../model/broker.ts'
+import { settled, TestGateway } from './harness.ts'
+
+const offsets = (token: string) =>
+  decodeToken(token).flatMap(({ partition, offset }) => (partition === 0 ? [offset] : []))
+
+test('what is written goes with the position behind it, and a session stands behind what was taken only: missed, lost and live', async () => {
+  const broker = new ModelBroker('events', 1)
+  const gateway = await TestGateway.start(broker)
+  const begun = gateway.connect('sse')
+  begun.session.start(['a'], [])
+  gateway.publish('a', '1')
+  gateway.publish('a', '2')
+  gateway.publish('b', '3')
+  const client = gateway.connect('sse')
+  Object.assign(client, { room: 1, refuses: true })
+  client.session.start(['a'], [begun.openedAt!])
+  await settled()
+  const stands = () => ({ frames: client.stood.flatMap(offsets), session: offsets(client.session.token()) })
+  assert.deepEqual(stands(), { frames: [1], session: [1] }, 'the second was refused')
+  client.drain()
+  await settled()
+  assert.deepEqual(stands(), { frames: [1, 2, 3], session: [3] }, 'the last one is the frame that says `live`')
+  Object.assign(client, { room: 0, refuses: true })
+  gateway.publish('a', '4')
+  assert.deepEqual(stands(), { frames: [1, 2, 3], session: [3] }, 'the live one was refused')
+  client.drain()
+  await settled()
+  assert.deepEqual(stands(), { frames: [1, 2, 3, 4], session: [4] })
+  Object.assign(client, { room: 0, refuses: true })
+  broker.damage(0)
+  gateway.publish('a', '6')
+  await settled()
+  assert.deepEqual(stands(), { frames: [1, 2, 3, 4], session: [4] }, 'the gap was refused')
+  client.drain(1)
+  await settled()
+  assert.deepEqual(stands(), { frames: [1, 2, 3, 4, 5], session: [5] }, 'the gap was taken, and no more')
+  client.drain()
+  await settled()
+  assert.deepEqual(stands(), { frames: [1, 2, 3, 4, 5, 6], session: [6] })
+})
