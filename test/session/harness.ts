@@ -136,7 +136,7 @@ export class TestClient implements Outlet {
   refuses = false
   ended: CarillonError | 'normally' | undefined
   openedAt: string | undefined
-  /** SSE and poll: where it stands by each frame. */
+  /** SSE: where it stands by each frame. */
   readonly stood: string[] = []
   caughtUps = 0
 
@@ -151,7 +151,7 @@ export class TestClient implements Outlet {
       if (!this.refuses) throw new Error('written to a full socket')
       return writeOutcome.refused
     }
-    if (this.transport !== 'websocket') this.stood.push(after.token(true))
+    if (this.transport === 'sse') this.stood.push(after.token(true))
     const text = Buffer.from(frame).toString('utf8')
     if (this.encoding === 'sse') this.blocks.push(text)
     else this.frames.push(JSON.parse(text))
