@@ -151,8 +151,10 @@ export class StreamIntake implements TailSink {
     this.#options.logger.log('warn', `stream ${this.#options.name} was deleted and created again`, {
       incarnation: info.incarnation,
     })
+    const before = this.#info!.partitions
     this.#adopt(info)
     this.#sink.recreated(info)
+    this.#readFrom(before)
   }
 
   grown(info: StreamInfo): void {
@@ -160,8 +162,10 @@ export class StreamIntake implements TailSink {
       'warn',
       `stream ${this.#options.name} now has ${info.partitions} partitions: subjects may have moved`,
     )
+    const before = this.#info!.partitions
     this.#adopt(info)
     this.#sink.grown(info)
+    this.#readFrom(before)
   }
 
   state(state: TailState, detail: string): void {
@@ -194,6 +198,11 @@ export class StreamIntake implements TailSink {
   #adopt(info: StreamInfo): void {
     this.#info = info
     this.#reached.length = Math.min(this.#reached.length, info.partitions)
+  }
+
+  /** Reads the partitions from this number on, which are new, from their beginning. */
+  #readFrom(first: number): void {
+    for (let partition = first; partition < this.#info!.partitions; partition++) this.#tail?.add(partition)
   }
 
   #confirmSoon(partition: number): void {

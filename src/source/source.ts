@@ -33,11 +33,12 @@ export interface Source {
   offsetAt(stream: StreamInfo, partition: number, timeMs: number): Promise<number>
 
   /**
-   * Reads every partition from the given offset (`from[partition]`) and goes on for ever, through broker faults, until closed. `sink` is called
-   * synchronously: for each partition, any number of `record` with ascending offsets, then one `end`. Nothing is called after
-   * close() has been called. An offset beyond the head waits there; below the first retained one is told by `lost`.
+   * Reads each partition from its offset (`from[partition]`) and goes on for ever, through broker faults, until it is dropped or the tail closed.
+   * A partition without an offset is *absent*: nothing of it is read until it is added. `sink` is called synchronously: for each
+   * partition, any number of `record` with ascending offsets, then one `end`. Nothing is called after close() has been called. An offset
+   * beyond the head waits there; below the first retained one is told by `lost`.
    */
-  tail(stream: StreamInfo, from: readonly number[], sink: TailSink): Tail
+  tail(stream: StreamInfo, from: readonly (number | undefined)[], sink: TailSink): Tail
 
   /**
    * Reads one chunk of the records of a partition with `from` ≤ offset < `to`: at least one when there is one. Records outside of
@@ -80,12 +81,15 @@ export interface TailSink {
    * log changed below the reader (an unclean election, an end that moved back): records are read again from `from`.
    */
   lost(partition: number, from: number, to: number, reason: 'retention' | 'corrupt' | 'rewritten'): void
-  /** Deleted and created again under its name: the tail goes on at `firstOffset` (or the first there is) of each partition. */
+  /**
+   * Deleted and created again under its name: the tail goes on at `firstOffset` (or the first there is) of each partition that it reads. Absent
+   * ones stay absent; those that the stream has no more are dropped.
+   */
   recreated(stream: StreamInfo): void
-  /** More partitions than before: the new ones are read from their beginning. */
+  /** More partitions than before: the new ones are absent. */
   grown(stream: StreamInfo): void
   /**
-   * `up`: reads work. `away`: the broker (or the partition's leader) can't be reached or refuses us; the tail retries. `missing`: it has no such
+   * `up`: reads work, of all partitions that are read. `away`: the broker (or the partition's leader) can't be reached or refuses us; the tail retries. `missing`: it has no such
    * stream. Told again when `detail`, the reason, is another one.
    */
   state(state: TailState, detail: string): void
@@ -93,7 +97,19 @@ export interface TailSink {
 
 export type TailState = 'up' | 'away' | 'missing'
 
+/** Reads what it was given: no partition becomes another one's, nor begins by itself. All of it may be called from within the sink. */
 export interface Tail {
+  /**
+   * Begins to read an absent partition at `from`, just as tail() does; without `from` where the log begins, and what retention took of it
+   * before is not told. Throws `stream_missing` for a partition that the stream does not have, going by what the sink was told last,
+   * and `internal` for one that is read. The sink is not called before this returns.
+   */
+  add(partition: number, from?: number): void
+  /**
+   * The partition is absent from now on: nothing of it is told any more, whatever is under way, and others go on undisturbed. Where it
+   * was the only one that could not be read, `state` says so before this returns. Does nothing where it is absent.
+   */
+  drop(partition: number): void
   close(): Promise<void>
 }
 

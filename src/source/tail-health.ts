@@ -21,6 +21,7 @@ export class TailHealth {
     if (!this.#failing.has(partition)) this.#failing.set(partition, nowMs)
   }
 
+  /** It was read, or is not to be read any more. */
   read(partition: number): void {
     if (this.#failing.delete(partition) && this.#failing.size === 0) this.#become('up', '')
   }
@@ -38,9 +39,9 @@ export class TailHealth {
   }
 
   /** The stream is there (again): partitions count as not read since now. */
-  found(partitions: number, nowMs: number): void {
+  found(partitions: Iterable<number>, nowMs: number): void {
     this.#failing.clear()
-    for (let partition = 0; partition < partitions; partition++) this.#failing.set(partition, nowMs)
+    for (const partition of partitions) this.#failing.set(partition, nowMs)
   }
 
   #become(state: TailState, detail: string): void {

@@ -8,7 +8,7 @@ test('a start beyond the end of a log that was cut meanwhile begins anew at the 
   const before = await TestGateway.start(broker)
   for (let i = 0; i < 10; i++) before.publish('a', `${i}`)
   const { tail } = broker
-  const starts: (readonly number[])[] = []
+  const starts: (readonly (number | undefined)[])[] = []
   broker.tail = (stream, from, sink) => {
     starts.push(from)
     if (starts.length === 1) broker.cut(0, 4)

@@ -1,5 +1,6 @@
 import { CarillonError } from '../../src/base/errors.ts'
 import type { Generations, SourceRecord } from '../../src/log/record.ts'
+import { expectAbsent } from '../../src/source/partitions.ts'
 import type {
   Ack,
   Chunk,
@@ -49,6 +50,8 @@ export class ModelBroker implements Source {
   #incarnation = 1
   #logs: Log[]
   #sink: TailSink | undefined
+  /** What the tail that was opened last reads. */
+  #reads = new Set<number>()
   readonly #stream: string
 
   constructor(stream: string, partitions: number, firstOffset = 0) {
@@ -81,9 +84,22 @@ export class ModelBroker implements Source {
     return this.#answer(() => log.entries.find((entry) => entry.timeMs >= timeMs)?.offset ?? log.head)
   }
 
-  tail(_stream: StreamInfo, _from: readonly number[], sink: TailSink): Tail {
+  /** Shows what is written from now on, of partitions that are read. */
+  tail(_stream: StreamInfo, from: readonly (number | undefined)[], sink: TailSink): Tail {
     this.#sink = sink
-    return { close: () => Promise.resolve() }
+    const reads = new Set<number>()
+    from.forEach((offset, partition) => {
+      if (offset !== undefined) reads.add(partition)
+    })
+    this.#reads = reads
+    return {
+      add: (partition) => {
+        expectAbsent(this.info, partition, (wanted) => reads.has(wanted))
+        reads.add(partition)
+      },
+      drop: (partition) => void reads.delete(partition),
+      close: () => Promise.resolve(),
+    }
   }
 
   range(_: StreamInfo, { partition, from, to, maxBytes }: Chunk, sink: RangeSink): Promise<RangeEnd> {
@@ -131,13 +147,13 @@ export class ModelBroker implements Source {
     const log = this.#logs[partition]!
     const entry = { offset: log.head++, timeMs: this.nowMs, epoch: this.epoch, key, value, headers }
     log.entries.push(entry)
-    this.#sink?.record(this.#view(partition, entry))
+    this.#sinkOf(partition)?.record(this.#view(partition, entry))
     return entry.offset
   }
 
   end(partition: number): void {
     const bounds = this.#bounds(partition)
-    this.#sink?.end(partition, bounds.head, bounds)
+    this.#sinkOf(partition)?.end(partition, bounds.head, bounds)
   }
 
   /** Offsets without records: a transaction's marker, a compacted stretch. */
@@ -151,7 +167,7 @@ export class ModelBroker implements Source {
     const log = this.#logs[partition]!
     const offset = log.head++
     log.entries.push({ offset, timeMs: this.nowMs, epoch: this.epoch, key: null, value: null, damaged: true })
-    this.#sink?.lost(partition, offset, offset, 'corrupt')
+    this.#sinkOf(partition)?.lost(partition, offset, offset, 'corrupt')
     this.end(partition)
     return offset
   }
@@ -170,7 +186,7 @@ export class ModelBroker implements Source {
     log.entries = log.entries.filter((entry) => entry.offset < offset)
     log.head = offset
     this.epoch++
-    this.#sink?.lost(partition, offset, last, 'rewritten')
+    this.#sinkOf(partition)?.lost(partition, offset, last, 'rewritten')
   }
 
   /** Another leader's history from `offset` on, of which the tail has not heard yet: as many records as the log had. */
@@ -195,7 +211,12 @@ export class ModelBroker implements Source {
   recreate(partitions = this.#logs.length): void {
     this.#incarnation++
     this.#logs = Array.from({ length: partitions }, () => ({ entries: [], first: 0, head: 0 }))
+    for (const partition of this.#reads) if (partition >= partitions) this.#reads.delete(partition)
     this.#sink?.recreated(this.info)
+  }
+
+  #sinkOf(partition: number): TailSink | undefined {
+    return this.#reads.has(partition) ? this.#sink : undefined
   }
 
   #bounds(partition: number): Offsets {

@@ -79,7 +79,7 @@ export const embeddedMutants: readonly Mutant[] = [
   {
     name: 'retention takes one record more than it took',
     file: 'source/embedded/tail.ts',
-    from: 'if (start < first) this.#dropped(first)\n    let next = Math.max(start, first)',
+    from: 'if (start < first && start !== fromStart) this.#dropped(first)\n    let next = Math.max(start, first)',
     to: 'if (start < first) this.#dropped(first + 1)\n    let next = start < first ? first + 1 : start',
     by: retention,
     breaks: 'a record that is in the log is shown',
@@ -87,7 +87,7 @@ export const embeddedMutants: readonly Mutant[] = [
   {
     name: 'a tail goes on where the log begins, and does not say so',
     file: 'source/embedded/tail.ts',
-    from: 'if (start < first) this.#dropped(first)\n',
+    from: 'if (start < first && start !== fromStart) this.#dropped(first)\n',
     to: '',
     by: retention,
     breaks: 'what retention took is told',
@@ -167,7 +167,7 @@ export const embeddedMutants: readonly Mutant[] = [
   {
     name: 'a tail that shows a turn of a backlog is not woken for the rest',
     file: 'source/embedded/tail.ts',
-    from: '    if (partitions.some((partition) => this.#next[partition.partition]! < partition.bounds.head)) this.wake()\n',
+    from: '    if (this.#places.some(({ partition, next }) => next < partitions[partition]!.bounds.head)) this.wake()\n',
     to: '',
     by: { unit: 'test/source/embedded.test.ts' },
     breaks: 'a backlog is read to its end',
@@ -196,5 +196,21 @@ export const embeddedMutants: readonly Mutant[] = [
     by: model,
     breaks: 'what was just stored is not told as damaged',
     seeds: '1-60',
+  },
+  {
+    name: 'a sink that drops a partition is shown the rest of its block',
+    file: 'source/embedded/tail.ts',
+    from: '        return !this.#isOver\n',
+    to: '        return !this.#closed\n',
+    by: { unit: 'test/source/embedded.test.ts' },
+    breaks: 'of a partition that is dropped nothing is told any more',
+  },
+  {
+    name: 'all partitions of a stream that is created again are read',
+    file: 'source/embedded/tail.ts',
+    from: 'this.#places = kept.map(({ partition }) => placeAt(partition, fromStart))',
+    to: 'this.#places = Array.from(kept.concat(absent), (_, partition) => placeAt(partition, fromStart))',
+    by: { unit: 'test/source/embedded.test.ts' },
+    breaks: 'partitions that were absent stay so',
   },
 ]

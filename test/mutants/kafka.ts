@@ -1,6 +1,7 @@
 import type { Mutant } from './mutant.ts'
 
 const tail = { unit: 'test/source/kafka-tail.test.ts' } as const
+const partitions = { unit: 'test/source/random-partitions.test.ts' } as const
 
 export const kafkaMutants: readonly Mutant[] = [
   {
@@ -187,8 +188,8 @@ export const kafkaMutants: readonly Mutant[] = [
   {
     name: 'a new partition is read from its second record on',
     file: 'source/kafka/tail.ts',
-    from: 'const cursor = new Cursor(partition, 0)',
-    to: 'const cursor = new Cursor(partition, 1)',
+    from: 'start?.offset ?? 0',
+    to: 'start?.offset ?? 1',
     by: { source: 'kafka' },
   },
   {
@@ -284,8 +285,8 @@ export const kafkaMutants: readonly Mutant[] = [
   {
     name: 'what is left of an answer is shown although another fetch has taken over',
     file: 'source/kafka/fetch-loop.ts',
-    from: 'if (host.closed || !this.#current(cursor)) return',
-    to: 'if (host.closed) return',
+    from: 'return this.#host.closed || !this.#current(cursor)',
+    to: 'return this.#host.closed || cursor.dropped',
     by: tail,
     breaks: 'records of a log that is gone are not told as of the new one',
   },
@@ -344,5 +345,60 @@ export const kafkaMutants: readonly Mutant[] = [
     to: 'found < 0 ? 0 : Math.min(found, head)',
     by: { unit: 'test/source/kafka-wire.test.ts' },
     breaks: '`@time` after the newest record starts at the head',
+  },
+  {
+    name: 'what was asked for a partition is shown to whoever reads it now',
+    file: 'source/kafka/fetch-loop.ts',
+    from: 'const cursor = this.#claimants[answer.partition]',
+    to: 'const cursor = host.cursors.find((each) => each.partition === answer.partition)',
+    by: partitions,
+    breaks: 'a partition that is added again is read from its new offset',
+  },
+  {
+    name: 'a sink that drops a partition is shown the rest of its batch',
+    file: 'source/kafka/fetch-loop.ts',
+    from: '    if (this.#showing === cursor) this.#decoder.stop()\n',
+    to: '',
+    by: partitions,
+    breaks: 'of a partition that is dropped nothing is told any more',
+  },
+  {
+    name: 'what was asked for a partition that is dropped is shown',
+    file: 'source/kafka/cursor.ts',
+    from: '    this.dropped = true\n    this.version++\n',
+    to: '    this.dropped = true\n',
+    by: partitions,
+    breaks: 'of a partition that is dropped nothing is told any more',
+  },
+  {
+    name: 'a partition that is dropped fails on',
+    file: 'source/kafka/tail.ts',
+    from: '    if (cursor.dropped) return\n',
+    to: '',
+    by: tail,
+    breaks: 'a tail is up where all that it reads can be read',
+  },
+  {
+    name: 'a tail stays away by a partition that it has dropped',
+    file: 'source/kafka/tail.ts',
+    from: '    if (this.#lacking < missingAnswers) this.#health.read(partition)\n',
+    to: '',
+    by: tail,
+    breaks: 'a tail is up where all that it reads can be read',
+  },
+  {
+    name: 'a tail is up once it reads nothing, though its topic is gone',
+    file: 'source/kafka/tail.ts',
+    from: 'if (this.#lacking < missingAnswers) this.#health.read(partition)',
+    to: 'this.#health.read(partition)',
+    by: tail,
+    breaks: 'a topic that is missing is a state until there is one again',
+  },
+  {
+    name: 'a partition that is added waits for the next look at the metadata',
+    file: 'source/kafka/tail.ts',
+    from: '    if (!this.#lead(cursor)) this.#watch.refresh()\n',
+    to: '',
+    by: tail,
   },
 ]

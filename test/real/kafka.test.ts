@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { openKafka } from '../../src/source/kafka/source.ts'
 import { type KafkaCluster, kafkaAvailable, startKafka } from '../brokers/kafka.ts'
 import { administer } from '../brokers/kafka-admin.ts'
-import { conformance, type Harness } from '../source/conformance.ts'
+import { conformance } from '../source/conformance.ts'
+import type { Harness } from '../source/conformance-run.ts'
 
 const skip = kafkaAvailable()
 const dir = mkdtempSync(join(tmpdir(), 'carillon-kafka-'))

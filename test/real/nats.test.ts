@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { openNats } from '../../src/source/jetstream/source.ts'
 import { type NatsServer, natsAvailable, startNats } from '../brokers/nats.ts'
 import { administerNats } from '../brokers/nats-admin.ts'
-import { conformance, type Harness } from '../source/conformance.ts'
+import { conformance } from '../source/conformance.ts'
+import type { Harness } from '../source/conformance-run.ts'
 
 const skip = natsAvailable()
 const port = 19_800
@@ -36,10 +37,10 @@ const harness: Harness = {
   retain: async (_, { name }, partition, from) => {
     await administerNats(server.address, ({ streams }) => streams.purge(`${name}-${partition}`, { seq: from }))
   },
-  grow: async (_, name, count) => {
+  grow: async (source, name, count) => {
+    const { partitions } = (await source.describe(name))!
     await administerNats(server.address, async ({ streams }) => {
-      const first = await streams.info(`${name}-0`)
-      for (let partition = first === undefined ? 0 : 1; partition < count; partition++) {
+      for (let partition = partitions; partition < count; partition++) {
         await streams.add({ name: `${name}-${partition}`, subjects: [`${name}.${partition}.>`] })
       }
     })

@@ -69,7 +69,7 @@ class StreamsSource implements SimulatedSource {
     return this.#of(stream.name).offsetAt(stream, partition, timeMs)
   }
 
-  tail(stream: StreamInfo, from: readonly number[], sink: TailSink): Tail {
+  tail(stream: StreamInfo, from: readonly (number | undefined)[], sink: TailSink): Tail {
     return this.#of(stream.name).tail(stream, from, sink)
   }
 

@@ -68,7 +68,7 @@ export class SimSource implements SimulatedSource {
     })
   }
 
-  tail(stream: StreamInfo, from: readonly number[], sink: TailSink): Tail {
+  tail(stream: StreamInfo, from: readonly (number | undefined)[], sink: TailSink): Tail {
     const tail = new SimTail(this, stream, from, sink, () => this.#tails.delete(tail))
     this.#tails.add(tail)
     return tail

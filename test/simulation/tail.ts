@@ -1,5 +1,6 @@
 import type { Random } from '../../src/base/random.ts'
 import type { SourceRecord } from '../../src/log/record.ts'
+import { expectAbsent } from '../../src/source/partitions.ts'
 import type { StreamInfo, Tail, TailSink } from '../../src/source/source.ts'
 import { type Incarnation, infoOf, type SimBroker } from './broker.ts'
 import { boundsOf, type LogRecord, type PartitionLog, visible } from './partition-log.ts'
@@ -56,30 +57,47 @@ export class SimTail implements Tail {
   readonly #source: TailHost
   readonly #sink: TailSink
   readonly #onClosed: () => void
-  #cursors: Cursor[]
+  readonly #cursors = new Map<number, Cursor>()
   #info: StreamInfo
   #state = ''
   #closed = false
 
-  constructor(source: TailHost, info: StreamInfo, from: readonly number[], sink: TailSink, onClosed: () => void) {
+  constructor(
+    source: TailHost,
+    info: StreamInfo,
+    from: readonly (number | undefined)[],
+    sink: TailSink,
+    onClosed: () => void,
+  ) {
     this.#source = source
     this.#sink = sink
     this.#info = info
     this.#onClosed = onClosed
-    const logs = source.incarnation(info)?.logs ?? []
-    this.#cursors = from.map((next, partition) => this.#cursor(partition, next, logs[partition]))
-    for (const cursor of this.#cursors) this.#fetch(cursor)
+    from.forEach((offset, partition) => {
+      if (offset !== undefined) this.add(partition, offset)
+    })
     source.broker.watchers.add(this)
     source.broker.learned()
     this.metadataChanged()
   }
 
   get partitions(): number {
-    return this.#cursors.length
+    return this.#info.partitions
   }
 
   get incarnation(): string {
     return this.#info.incarnation
+  }
+
+  add(partition: number, from?: number): void {
+    if (this.#closed) return
+    expectAbsent(this.#info, partition, (wanted) => this.#cursors.has(wanted))
+    const log = from === undefined ? undefined : this.#source.incarnation(this.#info)?.logs[partition]
+    this.#read(partition, from ?? this.#source.broker.firstOffset, log)
+  }
+
+  drop(partition: number): void {
+    this.#cursors.delete(partition)
   }
 
   close(): Promise<void> {
@@ -100,8 +118,10 @@ export class SimTail implements Tail {
     process.after(random.next() * metadataMs, () => this.#learn())
   }
 
-  #cursor(partition: number, next: number, log: PartitionLog | undefined): Cursor {
-    return { partition, next, known: log?.rewrites.length ?? 0, reached: false, told: '' }
+  #read(partition: number, next: number, log: PartitionLog | undefined): void {
+    const cursor = { partition, next, known: log?.rewrites.length ?? 0, reached: false, told: '' }
+    this.#cursors.set(partition, cursor)
+    this.#fetch(cursor)
   }
 
   #learn(): void {
@@ -113,27 +133,26 @@ export class SimTail implements Tail {
       return
     }
     if (current.id !== this.#info.incarnation) this.#recreated()
-    else if (current.logs.length > this.#cursors.length) this.#grown()
+    else if (current.logs.length > this.partitions) this.#grown()
     broker.learned()
   }
 
   #recreated(): void {
     const { current } = this.#source.broker
     this.#info = infoOf(current)
-    this.#cursors = current.logs.map((log, partition) => this.#cursor(partition, log.first, log))
+    const partitions = [...this.#cursors.keys()]
+    this.#cursors.clear()
+    for (const partition of partitions) {
+      const log = current.logs[partition]
+      if (log !== undefined) this.#read(partition, log.first, log)
+    }
     this.#sink.recreated(this.#info)
-    if (!this.#closed) for (const cursor of this.#cursors) this.#fetch(cursor)
   }
 
   #grown(): void {
     const { current } = this.#source.broker
     this.#info = infoOf(current)
-    const fresh: Cursor[] = []
-    const { firstOffset } = this.#source.broker
-    for (let p = this.#cursors.length; p < current.logs.length; p++) fresh.push(this.#cursor(p, firstOffset, undefined))
-    this.#cursors.push(...fresh)
     this.#sink.grown(this.#info)
-    if (!this.#closed) for (const cursor of fresh) this.#fetch(cursor)
   }
 
   #fetch(cursor: Cursor): void {
@@ -148,7 +167,7 @@ export class SimTail implements Tail {
   }
 
   #reads(cursor: Cursor): boolean {
-    return !this.#closed && this.#cursors[cursor.partition] === cursor
+    return !this.#closed && this.#cursors.get(cursor.partition) === cursor
   }
 
   #log(cursor: Cursor): PartitionLog | undefined {
@@ -179,7 +198,7 @@ export class SimTail implements Tail {
       return
     }
     this.#tell('up')
-    if (!this.#closed) this.#show(cursor, answer)
+    if (this.#reads(cursor)) this.#show(cursor, answer)
     if (this.#reads(cursor)) this.#fetch(cursor)
   }
 
@@ -197,10 +216,12 @@ export class SimTail implements Tail {
         break
       case 'records':
         for (const entry of answer.entries) {
+          if (!this.#reads(cursor)) break
           if (entry.damaged) this.#sink.lost(partition, entry.offset, entry.offset, 'corrupt')
           else this.#sink.record(this.#source.show(entry))
         }
         this.#source.forget()
+        if (!this.#reads(cursor)) return
         cursor.next = answer.next
         if (answer.next <= answer.head) cursor.reached = true
         cursor.told = `${answer.next} ${answer.first} ${answer.head}`

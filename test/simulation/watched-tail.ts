@@ -62,43 +62,57 @@ class Watched implements TailSink, Tail {
   readonly #broker: SimBroker
   readonly #sink: TailSink
   readonly #tail: Tail
-  #standings: Standing[] = []
+  readonly #standings = new Map<number, Standing>()
 
   constructor(
     broker: SimBroker,
     stream: StreamInfo,
-    from: readonly number[],
+    from: readonly (number | undefined)[],
     sink: TailSink,
     open: (sink: TailSink) => Tail,
   ) {
     this.#broker = broker
     this.#sink = sink
     broker.watchers.add(this)
-    this.#learned(stream, from)
+    this.#learned(stream)
+    from.forEach((offset, partition) => {
+      if (offset !== undefined) this.#stand(partition, offset)
+    })
+    broker.learned()
     this.#tail = open(this)
+  }
+
+  add(partition: number, from?: number): void {
+    this.#tail.add(partition, from)
+    this.#stand(partition, from)
+  }
+
+  drop(partition: number): void {
+    this.#leave(partition)
+    this.#tail.drop(partition)
   }
 
   metadataChanged(): void {}
 
   close(): Promise<void> {
     this.#broker.watchers.delete(this)
-    for (const standing of this.#standings) standing.leave()
+    for (const partition of [...this.#standings.keys()]) this.#leave(partition)
     this.#broker.learned()
     return this.#tail.close()
   }
 
   record(record: Parameters<TailSink['record']>[0]): void {
-    this.#standings[record.partition]?.showed(record.offset, record.timeMs)
+    this.#standings.get(record.partition)?.showed(record.offset, record.timeMs)
     this.#sink.record(record)
   }
 
   end(partition: number, next: number, offsets: Parameters<TailSink['end']>[2]): void {
-    this.#standings[partition]?.moved(next)
+    this.#standings.get(partition)?.moved(next)
     this.#sink.end(partition, next, offsets)
   }
 
   lost(partition: number, from: number, to: number, reason: Parameters<TailSink['lost']>[3]): void {
-    const standing = this.#standings[partition]
+    const standing = this.#standings.get(partition)
     if (reason === 'rewritten') standing?.rewritten(from)
     else standing?.moved(to + 1)
     this.#sink.lost(partition, from, to, reason)
@@ -109,31 +123,42 @@ class Watched implements TailSink, Tail {
   }
 
   recreated(info: StreamInfo): void {
-    for (const standing of this.#standings.splice(0)) standing.leave()
+    this.#learned(info)
+    for (const partition of [...this.#standings.keys()]) {
+      this.#leave(partition)
+      if (partition < info.partitions) this.#stand(partition)
+    }
     this.#sink.recreated(info)
-    this.#learned(info, [])
+    this.#broker.learned()
   }
 
   grown(info: StreamInfo): void {
+    this.#learned(info)
     this.#sink.grown(info)
-    this.#learned(info, [])
+    this.#broker.learned()
   }
 
-  #learned({ partitions, incarnation }: StreamInfo, from: readonly number[]): void {
+  #learned({ partitions, incarnation }: StreamInfo): void {
     this.partitions = partitions
     this.incarnation = incarnation
-    const { firstOffset, current } = this.#broker
-    const logs = current.id === incarnation ? current.logs.slice(0, partitions) : []
-    for (let p = this.#standings.length; p < logs.length; p++)
-      this.#standings.push(new Standing(logs[p]!, from[p] ?? firstOffset))
-    this.#broker.learned()
+  }
+
+  #stand(partition: number, from = this.#broker.firstOffset): void {
+    const { current } = this.#broker
+    const log = current.id === this.incarnation ? current.logs[partition] : undefined
+    if (log !== undefined) this.#standings.set(partition, new Standing(log, from))
+  }
+
+  #leave(partition: number): void {
+    this.#standings.get(partition)?.leave()
+    this.#standings.delete(partition)
   }
 }
 
 export const watchedTail = (
   broker: SimBroker,
   stream: StreamInfo,
-  from: readonly number[],
+  from: readonly (number | undefined)[],
   sink: TailSink,
   open: (sink: TailSink) => Tail,
 ): Tail => new Watched(broker, stream, from, sink, open)

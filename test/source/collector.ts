@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { SourceRecord } from '../../src/log/record.ts'
-import type { Offsets, RangeSink, StreamInfo, TailSink, TailState } from '../../src/source/source.ts'
+import type { Offsets, RangeSink, StreamInfo, Tail, TailSink, TailState } from '../../src/source/source.ts'
 
 /** A record as it was shown, copied: what the source hands over is valid during the call only. */
 export interface SeenRecord {
@@ -59,8 +59,13 @@ function boundedHeaders(record: SourceRecord, traceparent: string | null | undef
   return headers
 }
 
-/** Keeps all that a tail tells, and holds the sink's own rules while it does: what breaks one is in `violations`. */
-export class TailCollector implements TailSink {
+/**
+ * Keeps all that a tail tells, and holds the sink's own rules while it does: what breaks one is in `violations`. Partitions are added and dropped through it,
+ * so that it knows which of them may be told of.
+ */
+export class TailCollector implements TailSink, Tail {
+  /** Whose sink it is. */
+  tail: Tail | undefined
   readonly records: SeenRecord[] = []
   readonly losses: Lost[] = []
   readonly streams: StreamInfo[] = []
@@ -76,9 +81,27 @@ export class TailCollector implements TailSink {
   readonly #open = new Map<number, number>()
   /** Per partition: the lowest offset that may be shown next. */
   readonly #floor = new Map<number, number>()
+  readonly #dropped = new Set<number>()
+
+  add(partition: number, from?: number): void {
+    this.tail!.add(partition, from)
+    this.#dropped.delete(partition)
+    this.#floor.set(partition, from ?? 0)
+  }
+
+  drop(partition: number): void {
+    this.tail!.drop(partition)
+    this.#dropped.add(partition)
+    this.#open.delete(partition)
+    this.ends.delete(partition)
+  }
+
+  async close(): Promise<void> {
+    await this.tail?.close()
+  }
 
   record(record: SourceRecord): void {
-    this.calls++
+    this.#called(record.partition)
     const floor = this.#floor.get(record.partition) ?? 0
     if (record.offset < floor) this.violations.push(`offset ${record.offset} was shown after ${floor - 1}`)
     this.#floor.set(record.partition, record.offset + 1)
@@ -87,7 +110,7 @@ export class TailCollector implements TailSink {
   }
 
   end(partition: number, next: number, offsets: Offsets): void {
-    this.calls++
+    this.#called(partition)
     const floor = this.#floor.get(partition) ?? 0
     if (next < floor) this.violations.push(`end says next ${next} after offset ${floor - 1}`)
     if (offsets.first > offsets.head) this.violations.push(`end says first ${offsets.first}, head ${offsets.head}`)
@@ -97,7 +120,7 @@ export class TailCollector implements TailSink {
   }
 
   lost(partition: number, from: number, to: number, reason: 'retention' | 'corrupt' | 'rewritten'): void {
-    this.calls++
+    this.#called(partition)
     if (to < from) this.violations.push(`lost says [${from}, ${to}]`)
     this.#floor.set(partition, reason === 'rewritten' ? from : to + 1)
     this.losses.push({ partition, from, to, reason })
@@ -122,6 +145,11 @@ export class TailCollector implements TailSink {
     if (this.#told === told) this.violations.push(`state ${told} was told twice in a row`)
     this.#told = told
     this.states.push(state)
+  }
+
+  #called(partition: number): void {
+    this.calls++
+    if (this.#dropped.has(partition)) this.violations.push(`partition ${partition} was told of after it was dropped`)
   }
 
   /** The offsets shown of one partition, in the order in which they came. */

@@ -1,18 +1,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '../../src/base/random.ts'
-import type { TailSink } from '../../src/source/source.ts'
+import type { Tail, TailSink } from '../../src/source/source.ts'
 import { SimBroker } from '../simulation/broker.ts'
 import type { ClusterSurroundings } from '../simulation/simulated-source.ts'
 import { VirtualTime } from '../simulation/virtual-time.ts'
 import { JetStreamCluster } from '../simulation/wire/jetstream-cluster.ts'
 
-/** A tail of the adapter on the simulation's model of a server, from the first record of each partition on. */
+/** A tail of the adapter on the simulation's model of a server, from the first record of each partition on, with those that come later. */
 class Stage {
   readonly time = new VirtualTime()
   readonly broker: SimBroker
   /** What the tail told: `text@partition/offset`, what was lost, and what became of the stream. */
   readonly told: string[] = []
+  #tail: Tail | undefined
 
   constructor(partitions: number) {
     this.broker = new SimBroker(this.time, partitions, 'times')
@@ -25,12 +26,14 @@ class Stage {
       },
       end: () => {},
       lost: (partition, first, last, reason) => this.told.push(`${reason} ${partition}/${first}-${last}`),
-      recreated: ({ partitions: count }) => this.told.push(`recreated ${count}`),
-      grown: ({ partitions: count }) => this.told.push(`grown ${count}`),
+      recreated: ({ partitions: count }) => this.#told('recreated', partitions, count),
+      grown: ({ partitions: count }) => this.#told('grown', count - 1, count),
       state: () => {},
     }
     const from = Array.from({ length: partitions }, () => 1)
-    gateway.after(0, () => source.tail(this.broker.info!, from, sink))
+    gateway.after(0, () => {
+      this.#tail = source.tail(this.broker.info!, from, sink)
+    })
   }
 
   write(partition: number, ...texts: string[]): void {
@@ -39,6 +42,11 @@ class Stage {
       const record = { key: null, event: undefined, timeMs, transaction: undefined, damaged: false }
       this.broker.log(partition).append({ ...record, value: Buffer.from(text) }, this.time.nowMs)
     }
+  }
+
+  #told(what: string, before: number, count: number): void {
+    this.told.push(`${what} ${count}`)
+    for (let partition = before; partition < count; partition++) this.#tail!.add(partition)
   }
 
   async passes(ms: number): Promise<void> {

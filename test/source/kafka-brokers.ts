@@ -1,5 +1,5 @@
 import { seededRandom } from '../../src/base/random.ts'
-import type { Offsets, StreamInfo, TailSink } from '../../src/source/source.ts'
+import type { Offsets, StreamInfo, Tail, TailSink } from '../../src/source/source.ts'
 import { SimBroker } from '../simulation/broker.ts'
 import type { PartitionLog } from '../simulation/partition-log.ts'
 import type { SimulatedSource } from '../simulation/simulated-source.ts'
@@ -19,6 +19,10 @@ export class Brokers {
   through: { readonly next: number; readonly told: number } | undefined
   /** What it said last of the log's bounds. */
   bounds: Offsets | undefined
+  readonly states: string[] = []
+  onState: (state: string) => void = () => {}
+  /** That which `tail` opened, once it is open. */
+  opened: Tail | undefined
   /** What else happens when it tells something. */
   onTold: (text: string) => void = () => {}
 
@@ -62,8 +66,7 @@ export class Brokers {
     }
   }
 
-  /** From one offset of each partition. */
-  tail(...from: number[]): void {
+  tail(...from: (number | undefined)[]): void {
     const tell = (text: string) => {
       this.told.push(text)
       this.onTold(text)
@@ -79,9 +82,14 @@ export class Brokers {
       lost: (_, first, last, reason) => tell(`${reason} ${first}-${last}`),
       recreated: () => tell('recreated'),
       grown: () => tell('grown'),
-      state: () => {},
+      state: (state) => {
+        this.states.push(state)
+        this.onState(state)
+      },
     }
-    this.gateway.after(0, () => this.source.tail(this.info, from, sink))
+    this.gateway.after(0, () => {
+      this.opened = this.source.tail(this.info, from, sink)
+    })
   }
 
   /** What a chunk of [from, to) shows. */

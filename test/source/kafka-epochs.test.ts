@@ -104,7 +104,7 @@ describe("a tail's state", () => {
   function health() {
     const told: string[] = []
     const state = new TailHealth(1000, (name, detail) => void told.push(detail === '' ? name : `${name}: ${detail}`))
-    state.found(2, 0)
+    state.found([0, 1], 0)
     return { state, told }
   }
 
@@ -133,7 +133,7 @@ describe("a tail's state", () => {
   test('is missing until every partition is read again', () => {
     const { state, told } = health()
     state.missing('gone')
-    state.found(3, 2000)
+    state.found([0, 1, 2], 2000)
     state.read(0)
     state.read(1)
     assert.deepEqual(told, ['missing: gone'])

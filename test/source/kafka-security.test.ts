@@ -148,7 +148,7 @@ test('a missing right is told with the command that grants it, by the name that 
 test('of several partitions that fail one speaks, until it is read, and only news are told', () => {
   const told: string[] = []
   const health = new TailHealth(100, (state, detail) => told.push(`${state} ${detail}`.trim()))
-  health.found(2, 0)
+  health.found([0, 1], 0)
   health.failed(0, 50, 'early')
   health.failed(0, 100, 'a')
   health.failed(1, 101, 'b')

@@ -179,3 +179,78 @@ test('the bounds of a log that is gone say nothing of the one that has taken its
   await brokers.passes(5000)
   assert.deepEqual(brokers.told, ['recreated', 'x@0', 'y@1', 'z@2'])
 })
+
+test('a partition that is added is asked for with the next fetch of the leader that it is known to have', async () => {
+  const brokers = new Brokers(2)
+  gather(brokers)
+  brokers.writeTo(1, 'a', 'b')
+  brokers.tail(0)
+  await brokers.passes(5000)
+  const asked: number[] = []
+  listen(brokers, (key) => asked.push(key))
+  while (!asked.includes(metadataKey)) await brokers.passes(10)
+  await brokers.passes(100)
+  asked.length = 0
+  brokers.opened!.add(1, 1)
+  await brokers.passes(2050)
+  assert.deepEqual([brokers.told, asked.includes(metadataKey)], [['b@1'], false])
+})
+
+test('a tail whose only partition that cannot be read is dropped is up, and stays so', async () => {
+  const brokers = new Brokers(2)
+  gather(brokers)
+  const other = brokers.cluster.nodes.find((node) => node !== brokers.leader)!
+  brokers.cluster.move(1, other.id)
+  brokers.tail(0, 0)
+  await brokers.passes(5000)
+  other.state = 'frozen'
+  await brokers.passes(10_000)
+  assert.deepEqual(brokers.states, ['up', 'away'])
+  brokers.opened!.drop(1)
+  assert.deepEqual(brokers.states, ['up', 'away', 'up'])
+  await brokers.passes(10_000)
+  brokers.write('a')
+  await brokers.passes(1000)
+  assert.deepEqual([brokers.told, brokers.states], [['a@0'], ['up', 'away', 'up']])
+})
+
+test('a partition that is dropped when its broker is away does not keep the tail away', async () => {
+  const brokers = new Brokers(2)
+  gather(brokers)
+  brokers.tail(0, 0)
+  await brokers.passes(5000)
+  brokers.onState = (state) => {
+    if (state === 'away') brokers.opened!.drop(1)
+  }
+  const { leader } = brokers
+  leader.state = 'frozen'
+  await brokers.passes(10_000)
+  brokers.cluster.revive(leader)
+  brokers.cluster.hear(leader)
+  await brokers.passes(10_000)
+  assert.deepEqual(brokers.states, ['up', 'away', 'up'])
+})
+
+test('a tail that lost its topic is not up because a partition is dropped', async () => {
+  const brokers = new Brokers(2)
+  brokers.tail(0, 0)
+  await brokers.passes(5000)
+  brokers.broker.delete()
+  await brokers.passes(10_000)
+  brokers.opened!.drop(0)
+  brokers.opened!.drop(1)
+  brokers.opened!.add(1, 0)
+  await brokers.passes(5000)
+  assert.deepEqual(brokers.states, ['up', 'missing'])
+  brokers.broker.create(2)
+  brokers.writeTo(0, 'absent')
+  brokers.writeTo(1, 'anew')
+  await brokers.passes(5000)
+  assert.deepEqual(
+    [brokers.told, brokers.states],
+    [
+      ['recreated', 'anew@0'],
+      ['up', 'missing', 'up'],
+    ],
+  )
+})

@@ -1,5 +1,6 @@
 import type { LoopClock } from '../../base/clock.ts'
 import { CarillonError } from '../../base/errors.ts'
+import { noPartition } from '../partitions.ts'
 import type {
   Ack,
   Chunk,
@@ -156,7 +157,7 @@ export class EmbeddedSource implements Source {
     return this.#reader.offsetAt(this.#partition(stream, partition), timeMs)
   }
 
-  tail(stream: StreamInfo, from: readonly number[], sink: TailSink): Tail {
+  tail(stream: StreamInfo, from: readonly (number | undefined)[], sink: TailSink): Tail {
     this.#expectOpen()
     const tail = new EmbeddedTail(this.#tailHost, stream, from, sink)
     this.#tails.add(tail)
@@ -243,13 +244,7 @@ export class EmbeddedSource implements Source {
   #partition(stream: StreamInfo, partition: number): PartitionLog {
     const log = this.#log(stream)
     const found = log.partitions[partition]
-    if (found === undefined) {
-      throw new CarillonError(
-        'stream_missing',
-        `expected a partition below ${log.info.partitions} of stream ${stream.name}, got ${partition}; ` +
-          'describe the stream again',
-      )
-    }
+    if (found === undefined) throw noPartition(log.info, partition)
     return found
   }
 

@@ -1,4 +1,5 @@
 import type { LoopClock } from '../../base/clock.ts'
+import { expectAbsent } from '../partitions.ts'
 import type { SourceContext, StreamInfo, Tail, TailSink, TailState } from '../source.ts'
 import type { BlockReader, BlockSink } from './reader.ts'
 import type { PartitionLog, StreamLog } from './stream.ts'
@@ -15,6 +16,23 @@ export interface TailHost {
   closed(tail: EmbeddedTail): void
 }
 
+/** Where a tail stands in one partition. */
+interface Place {
+  readonly partition: number
+  next: number
+  /** Its bounds were told. */
+  told: boolean
+  dropped: boolean
+}
+
+/** Before any offset: where a partition begins that is read from wherever its log does. */
+const fromStart = -1
+
+const placeAt = (partition: number, next: number): Place => ({ partition, next, told: false, dropped: false })
+
+/** Where nothing was read yet. */
+const absent: Place = { ...placeAt(-1, fromStart), dropped: true }
+
 /**
  * Reads a stream on from its positions. It is woken after each commit and whenever the stream changed, and shows what is
  * durable in a turn of its own; tails share nothing but the store.
@@ -23,11 +41,9 @@ export class EmbeddedTail implements Tail {
   readonly #host: TailHost
   readonly #sink: TailSink
   readonly stream: string
-  #incarnation: string
-  /** The next offset, a partition each. */
-  #next: number[]
-  /** Partitions whose bounds were not told yet. */
-  #untold: Set<number>
+  #info: StreamInfo
+  /** Of the partitions that are read. */
+  #places: readonly Place[] = []
   #state: TailState | undefined
   #scheduled = false
   #closed = false
@@ -35,28 +51,43 @@ export class EmbeddedTail implements Tail {
   #turn = 0
   #shown = 0
   readonly #blocks: BlockSink
-  #partition = 0
+  #place: Place = absent
   /** Where the read of a block begins, and the first offset that is known to be there. */
   #from = 0
   #first = 0
 
-  constructor(host: TailHost, stream: StreamInfo, from: readonly number[], sink: TailSink) {
+  constructor(host: TailHost, stream: StreamInfo, from: readonly (number | undefined)[], sink: TailSink) {
     this.#host = host
     this.#sink = sink
     this.stream = stream.name
-    this.#incarnation = stream.incarnation
-    this.#next = Array.from({ length: stream.partitions }, (_, partition) => from[partition] ?? 0)
-    this.#untold = new Set(this.#next.keys())
+    this.#info = stream
+    from.forEach((offset, partition) => {
+      if (offset !== undefined) this.add(partition, offset)
+    })
     this.#blocks = {
       record: (record) => {
         this.#shown++
         sink.record(record)
-        return !this.#closed
+        return !this.#isOver
       },
       lost: (first, to) => this.#damaged(first, to),
       dropped: (first) => this.#dropped(first),
     }
     this.wake()
+  }
+
+  add(partition: number, from?: number): void {
+    if (this.#closed) return
+    expectAbsent(this.#info, partition, (wanted) => this.#places.some((place) => place.partition === wanted))
+    this.#places = [...this.#places, placeAt(partition, from ?? fromStart)]
+    this.wake()
+  }
+
+  drop(partition: number): void {
+    this.#places = this.#places.filter((place) => {
+      place.dropped ||= place.partition === partition
+      return !place.dropped
+    })
   }
 
   wake(): void {
@@ -80,46 +111,53 @@ export class EmbeddedTail implements Tail {
       this.#tell('missing', `there is no stream ${this.stream}`)
       return
     }
-    if (log.info.incarnation !== this.#incarnation) this.#recreated(log.info)
-    else if (log.info.partitions > this.#next.length) this.#grown(log.info)
+    if (log.info.incarnation !== this.#info.incarnation) this.#recreated(log.info)
+    else if (log.info.partitions > this.#info.partitions) this.#grown(log.info)
     if (this.#closed) return
     this.#tell('up', '')
     const { partitions } = log
+    const places = this.#places
     this.#shown = 0
-    for (let i = 0; i < partitions.length && !this.#closed; i++) {
-      this.#read(partitions[(this.#turn + i) % partitions.length]!)
+    for (let i = 0; i < places.length; i++) {
+      const place = places[(this.#turn + i) % places.length]!
+      this.#read(place, partitions[place.partition]!)
     }
-    this.#turn = (this.#turn + 1) % partitions.length
-    if (partitions.some((partition) => this.#next[partition.partition]! < partition.bounds.head)) this.wake()
+    this.#turn = (this.#turn + 1) % Math.max(1, places.length)
+    if (this.#places.some(({ partition, next }) => next < partitions[partition]!.bounds.head)) this.wake()
   }
 
-  #read(log: PartitionLog): void {
-    const { partition } = log
+  #read(place: Place, log: PartitionLog): void {
+    this.#place = place
+    if (this.#isOver) return
     const { first, head } = log.bounds
-    const start = this.#next[partition]!
+    const { partition, next: start, told } = place
     const hasWork = start < head && this.#shown < this.#host.turnRecords
-    if (!hasWork && !this.#untold.delete(partition)) return
-    this.#untold.delete(partition)
-    this.#partition = partition
+    if (!hasWork && told) return
+    place.told = true
     this.#from = start
     this.#first = first
-    if (start < first) this.#dropped(first)
+    if (start < first && start !== fromStart) this.#dropped(first)
     let next = Math.max(start, first)
-    while (next < head && this.#shown < this.#host.turnRecords && !this.#closed) {
+    while (next < head && this.#shown < this.#host.turnRecords && !this.#isOver) {
       this.#from = next
       next = this.#host.reader.read(log, next, head, this.#blocks)
     }
-    this.#next[partition] = next
-    if (!this.#closed) this.#sink.end(partition, next, { first: this.#first, head })
+    place.next = next
+    if (!this.#isOver) this.#sink.end(partition, next, { first: this.#first, head })
+  }
+
+  /** Of the partition that is being read nothing more is to be told: the sink may have closed the tail or dropped it. */
+  get #isOver(): boolean {
+    return this.#closed || this.#place.dropped
   }
 
   #dropped(first: number): void {
     this.#first = first
-    this.#sink.lost(this.#partition, this.#from, first - 1, 'retention')
+    this.#sink.lost(this.#place.partition, this.#from, first - 1, 'retention')
   }
 
   #damaged(from: number, to: number): void {
-    const partition = this.#partition
+    const { partition } = this.#place
     this.#host.host.log('error', 'the embedded log has a damaged block; its records are lost', {
       stream: this.stream,
       partition,
@@ -130,15 +168,15 @@ export class EmbeddedTail implements Tail {
   }
 
   #recreated(info: StreamInfo): void {
-    this.#incarnation = info.incarnation
-    this.#next = new Array(info.partitions).fill(0)
-    this.#untold = new Set(this.#next.keys())
+    this.#info = info
+    const kept = this.#places.filter(({ partition }) => partition < info.partitions)
+    this.#places = kept.map(({ partition }) => placeAt(partition, fromStart))
     this.#turn = 0
     this.#sink.recreated(info)
   }
 
   #grown(info: StreamInfo): void {
-    while (this.#next.length < info.partitions) this.#untold.add(this.#next.push(0) - 1)
+    this.#info = info
     this.#sink.grown(info)
   }
 

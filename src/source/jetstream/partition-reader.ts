@@ -68,6 +68,8 @@ export class PartitionReader {
   /** The creation of the stream that is read; '' before it is known. */
   created = ''
   failures = 0
+  /** The tail does not read this partition any more, or has another reader for it. */
+  dropped = false
   /** Records were shown whose batch is not closed. */
   unended = false
   #inTurn = false
@@ -113,6 +115,11 @@ export class PartitionReader {
     this.#prefixLength = Buffer.byteLength(prefixOf(tail.name, partition))
   }
 
+  /** Nothing more is to be told: the sink may have closed the tail or dropped the partition. */
+  get #isOver(): boolean {
+    return this.dropped || this.#tail.closed
+  }
+
   get reading(): boolean {
     return this.#subscription !== undefined
   }
@@ -130,6 +137,11 @@ export class PartitionReader {
       this.#tail.api.dropConsumer(this.#stream, this.#consumer)
     }
     this.#subscription = undefined
+  }
+
+  drop(): void {
+    this.dropped = true
+    this.stop()
   }
 
   /** The log is another one: on from its first record. */
@@ -177,7 +189,7 @@ export class PartitionReader {
 
   /** Closes the batch that was shown since the last call. */
   end(): void {
-    if (this.#tail.closed) return
+    if (this.#isOver) return
     this.unended = false
     if (this.#inTurn && this.#consumerSequence > 0 && this.#delivery.pending < caughtUpMessages) {
       this.#inTurn = false
@@ -258,7 +270,7 @@ export class PartitionReader {
       this.#forgetLast()
       sink.lost(this.partition, agreed, to, 'rewritten')
     }
-    if (this.#tail.closed) return
+    if (this.#isOver) return
     if (this.next < first) {
       if (this.fromStart) this.next = first
       else this.#lost(first)

@@ -89,10 +89,12 @@ export class NatsSource implements Source {
     return offset
   }
 
-  tail(stream: StreamInfo, from: readonly number[], sink: TailSink): Tail {
-    const tail = new JetStreamTail(stream, from, sink, this.#options, this.#context)
+  tail(stream: StreamInfo, from: readonly (number | undefined)[], sink: TailSink): Tail {
+    const tail = new JetStreamTail(stream, from, sink, { options: this.#options, context: this.#context })
     this.#tails.add(tail)
     return {
+      add: (partition, offset) => tail.add(partition, offset),
+      drop: (partition) => tail.drop(partition),
       close: () => {
         this.#tails.delete(tail)
         return tail.close()

@@ -1,5 +1,6 @@
 import type { NatsConnection } from '@nats-io/transport-node'
 import type { Clock } from '../../base/clock.ts'
+import { expectAbsent } from '../partitions.ts'
 import { backOffMs, Pause } from '../pause.ts'
 import type { SourceContext, StreamInfo, Tail, TailSink } from '../source.ts'
 import { TailHealth } from '../tail-health.ts'
@@ -21,7 +22,7 @@ const missingMs = 500
 /** How long after a server said less of a log than was read of it it is asked again, ms. */
 const confirmMs = 500
 
-/** Reads every partition of one family over a connection of its own: one reader a partition, one look at the family now and then. */
+/** Reads partitions of one family over a connection of its own: one reader a partition, one look at the family now and then. */
 export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   readonly name: string
   readonly api: JetStreamApi
@@ -29,7 +30,9 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   readonly sink: TailSink
   closed = false
   #incarnation: string
-  #readers: PartitionReader[]
+  #partitions: number
+  /** One a partition that is read. */
+  #readers: readonly PartitionReader[] = []
   readonly #clock: Clock
   readonly #context: SourceContext
   readonly #health: TailHealth
@@ -50,33 +53,60 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
 
   constructor(
     stream: StreamInfo,
-    from: readonly number[],
+    from: readonly (number | undefined)[],
     sink: TailSink,
-    options: NatsOptions,
-    context: SourceContext & LinkContext,
+    { options, context }: { options: NatsOptions; context: SourceContext & LinkContext },
   ) {
     const { clock } = context
     this.name = stream.name
     this.options = options
     this.sink = sink
     this.#incarnation = stream.incarnation
+    this.#partitions = stream.partitions
     this.#context = context
     this.#clock = clock
     this.#pause = new Pause(clock)
     this.#health = new TailHealth(options.awayAfterMs, (state, detail) => {
       if (!this.closed) sink.state(state, detail)
     })
-    this.#health.found(stream.partitions, clock.monotonicMs())
     this.api = new JetStreamApi(new Link(options, context, this), options, clock)
-    this.#readers = Array.from(
-      { length: stream.partitions },
-      (_, partition) => new PartitionReader(this, partition, from[partition] ?? 0, false),
-    )
-    for (const reader of this.#readers) this.#dueMs.set(reader, 0)
+    from.forEach((offset, partition) => {
+      if (offset !== undefined) this.#begin(partition, offset)
+    })
     this.#beatAtMs = clock.monotonicMs()
     this.#cancelBeat = clock.after(beatMs, () => this.#beat())
     this.api.link.start()
     this.#watching = this.#watch()
+  }
+
+  add(partition: number, from?: number): void {
+    if (this.closed) return
+    this.#begin(partition, from)
+    this.#openDue()
+  }
+
+  drop(partition: number): void {
+    const reader = this.#readers.find((each) => each.partition === partition)
+    if (reader === undefined) return
+    this.#forget(reader)
+    // Found again, all that is read then is expected.
+    if (!this.#gone) this.#health.read(partition)
+  }
+
+  #begin(partition: number, from: number | undefined): void {
+    const stream = { name: this.name, partitions: this.#partitions }
+    expectAbsent(stream, partition, (wanted) => this.#readers.some((reader) => reader.partition === wanted))
+    const reader = new PartitionReader(this, partition, from ?? 0, from === undefined)
+    this.#readers = [...this.#readers, reader]
+    this.#dueMs.set(reader, 0)
+    this.#health.expect(partition, this.#clock.monotonicMs())
+  }
+
+  #forget(reader: PartitionReader): void {
+    reader.drop()
+    this.#readers = this.#readers.filter((each) => each !== reader)
+    this.#waiting.delete(reader)
+    this.endTurn(reader)
   }
 
   async close(): Promise<void> {
@@ -101,7 +131,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
     for (const reader of this.#readers) {
       reader.stop()
       this.#dueMs.set(reader, 0)
-      if (!this.#gone) this.#health.failed(reader.partition, now, problem)
+      if (!this.#gone) this.#failed(reader, now, problem)
     }
   }
 
@@ -193,10 +223,11 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
 
   async #open(reader: PartitionReader, connection: NatsConnection): Promise<void> {
     this.#dueMs.delete(reader)
+    if (reader.dropped) return
     try {
       await reader.open(connection)
     } catch (error) {
-      if (this.closed || !this.#readers.includes(reader)) return
+      if (this.closed || reader.dropped) return
       // A connection that ended meanwhile has told of it, and the next one has begun anew.
       if (this.api.link.current !== connection) return
       reader.stop()
@@ -204,8 +235,12 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
       const { retryMs, maxRetryMs } = this.options
       const now = this.#clock.monotonicMs()
       this.#dueMs.set(reader, now + backOffMs(reader.failures++, retryMs, maxRetryMs))
-      this.#health.failed(reader.partition, now, (error as Error).message)
+      this.#failed(reader, now, (error as Error).message)
     }
+  }
+
+  #failed(reader: PartitionReader, nowMs: number, problem: string): void {
+    if (!reader.dropped) this.#health.failed(reader.partition, nowMs, problem)
   }
 
   #beat(): void {
@@ -222,7 +257,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
       if (current !== undefined) void this.api.link.suspect(current)
     }
     if (current === undefined && !this.#gone) {
-      for (const { partition } of this.#readers) this.#health.failed(partition, now, problem)
+      for (const reader of this.#readers) this.#failed(reader, now, problem)
     }
     this.#openDue()
     this.#cancelBeat = this.#clock.after(beatMs, () => this.#beat())
@@ -252,12 +287,13 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
     if (zero.created !== this.#incarnation) return this.#recreated()
     if (this.#gone) this.#found()
     await this.#lookAtOne(zero)
-    const more = await this.api.stream(streamOf(this.name, this.#readers.length))
+    const more = await this.api.stream(streamOf(this.name, this.#partitions))
     if (more !== undefined && !this.closed) await this.#grown()
   }
 
   /** Partition after partition, so that each one's bounds are known though nothing is written to it. */
   async #lookAtOne(zero: StreamFacts): Promise<void> {
+    if (this.#readers.length === 0) return
     this.#lookedAt = (this.#lookedAt + 1) % this.#readers.length
     const reader = this.#readers[this.#lookedAt]!
     const facts = reader.partition === 0 ? zero : await this.api.stream(streamOf(this.name, reader.partition))
@@ -276,7 +312,10 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
 
   #found(): void {
     this.#gone = false
-    this.#health.found(this.#readers.length, this.#clock.monotonicMs())
+    this.#health.found(
+      this.#readers.map(({ partition }) => partition),
+      this.#clock.monotonicMs(),
+    )
     this.#openDue()
   }
 
@@ -294,13 +333,12 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
     const info = await this.#settled()
     if (info === undefined || info.incarnation === this.#incarnation) return
     this.#incarnation = info.incarnation
-    for (const reader of this.#readers) reader.restart()
+    this.#partitions = info.partitions
     this.#forgetTurns()
-    this.#readers = Array.from(
-      { length: info.partitions },
-      (_, partition) => this.#readers[partition] ?? new PartitionReader(this, partition, 0, true),
-    )
-    this.#dueMs.clear()
+    for (const reader of this.#readers) {
+      if (reader.partition < info.partitions) reader.restart()
+      else this.#forget(reader)
+    }
     for (const reader of this.#readers) this.#dueMs.set(reader, 0)
     this.sink.recreated(info)
     if (!this.closed) this.#found()
@@ -308,15 +346,8 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
 
   async #grown(): Promise<void> {
     const info = await this.#settled()
-    if (info === undefined || info.incarnation !== this.#incarnation || info.partitions <= this.#readers.length) return
-    const now = this.#clock.monotonicMs()
-    while (this.#readers.length < info.partitions) {
-      const reader = new PartitionReader(this, this.#readers.length, 0, true)
-      this.#readers.push(reader)
-      this.#dueMs.set(reader, 0)
-      this.#health.expect(reader.partition, now)
-    }
+    if (info === undefined || info.incarnation !== this.#incarnation || info.partitions <= this.#partitions) return
+    this.#partitions = info.partitions
     this.sink.grown(info)
-    this.#openDue()
   }
 }

@@ -16,6 +16,8 @@ export class Cursor implements FetchPartition {
   answeredEpoch = -1
   /** Changes when another fetch takes over: an answer to an older one is dropped. */
   version = 0
+  /** The tail does not read this partition any more, or has another cursor for it. */
+  dropped = false
   /** Whether the log was seen to reach up to `offset`; before that an end below it says nothing. */
   reached = false
   /** Reads from wherever the log begins: a new partition, a new topic. */
@@ -87,6 +89,11 @@ export class Cursor implements FetchPartition {
     this.damage.read()
     this.failures = 0
     this.pausedUntilMs = 0
+  }
+
+  drop(): void {
+    this.dropped = true
+    this.version++
   }
 
   /** Adopts what metadata says, unless it is older than what is known; true when it changed. */

@@ -48,8 +48,11 @@ export class FetchLoop {
   readonly #pause: Pause
   readonly #pace: Pace
   readonly #asked: Cursor[] = []
-  /** By partition: the cursor's version when it was asked for. */
+  /** By partition: the cursor that was asked for last, and its version then. */
+  readonly #claimants: Cursor[] = []
   readonly #claims: number[] = []
+  /** Whose records the decoder has. */
+  #showing: Cursor | undefined
   #turn = 0
   #yieldAtMs = 0
 
@@ -77,7 +80,7 @@ export class FetchLoop {
       try {
         await this.#deliver(fetched)
       } catch (error) {
-        this.#host.brokerFailed(this.nodeId, this.#asked, error as Error)
+        this.#host.brokerFailed(this.nodeId, this.#asked.filter(this.#current), error as Error)
       }
       await this.#rest(fetched)
     }
@@ -87,6 +90,11 @@ export class FetchLoop {
   stop(): void {
     this.#decoder.stop()
     this.#pause.wake()
+  }
+
+  /** Shows nothing more of this cursor. */
+  drop(cursor: Cursor): void {
+    if (this.#showing === cursor) this.#decoder.stop()
   }
 
   wake(): void {
@@ -111,6 +119,7 @@ export class FetchLoop {
       }
       // Whether it can be read at all is news that should not wait for records.
       if (cursor.toldNext < 0 || cursor.failures > 0) waitMs = 1
+      this.#claimants[cursor.partition] = cursor
       this.#claims[cursor.partition] = cursor.version
       asked.push(cursor)
     }
@@ -142,7 +151,7 @@ export class FetchLoop {
       return
     }
     for (const answer of fetched.partitions) {
-      const cursor = host.cursors[answer.partition]
+      const cursor = this.#claimants[answer.partition]
       if (cursor === undefined || !this.#current(cursor)) continue
       if (answer.error !== 0) await host.refused(cursor, answer.error, this.nodeId)
       else if (answer.diverging !== undefined) {
@@ -157,12 +166,13 @@ export class FetchLoop {
     const { logStart, lastStableOffset: head, records } = answer
     const decoder = this.#decoder
     host.succeeded(cursor)
-    if (host.closed) return
+    if (this.#isOver(cursor)) return
+    this.#showing = cursor
     decoder.begin(cursor.partition, records, answer.aborted, cursor.offset)
     let batches = 0
     let outcome = this.#step(cursor)
     while (outcome === 'read' || outcome === 'part') {
-      if (host.closed) return
+      if (this.#isOver(cursor)) return
       if (outcome === 'part') cursor.within(decoder.epoch, decoder.first, decoder.next)
       else {
         batches++
@@ -171,17 +181,23 @@ export class FetchLoop {
       if (host.clock.monotonicMs() > this.#yieldAtMs) {
         host.end(cursor, logStart, head)
         await this.#yield()
-        if (host.closed || !this.#current(cursor)) return
+        if (this.#isOver(cursor)) return
       }
       outcome = this.#step(cursor)
     }
-    if (host.closed) return
+    if (this.#isOver(cursor)) return
     if (decoder.next > cursor.offset) cursor.passed(decoder.epoch, decoder.first, decoder.next)
     host.end(cursor, logStart, head)
+    if (this.#isOver(cursor)) return
     if (outcome === 'damaged') host.damaged(cursor, decoder.first, decoder.last, head, decoder.problem)
     else if (batches === 0 && decoder.shown === 0 && records.length > 0) {
       host.damaged(cursor, cursor.offset, undefined, head, 'its length is wrong')
     }
+  }
+
+  /** Nothing more of this answer is to be shown: the sink may have closed the tail or dropped the partition, or another fetch took over. */
+  #isOver(cursor: Cursor): boolean {
+    return this.#host.closed || !this.#current(cursor)
   }
 
   /** One batch. A sink that throws loses the record that it threw at, not the partition: the next fetch goes on there. */

@@ -147,17 +147,19 @@ export class KafkaSource implements Source {
     })
   }
 
-  tail(stream: StreamInfo, from: readonly number[], sink: TailSink): Tail {
-    const starts = from.map((offset, partition) => this.#heads.start(stream, partition, offset))
+  tail(stream: StreamInfo, from: readonly (number | undefined)[], sink: TailSink): Tail {
     const surroundings = {
       connector: this.#connector,
       context: this.#context,
       random: this.#random,
+      heads: this.#heads,
       heard: (metadata: TopicMetadata) => this.#asks.heard(stream.name, metadata),
     }
-    const tail = new KafkaTail(stream, starts, sink, surroundings)
+    const tail = new KafkaTail(stream, from, sink, surroundings)
     this.#tails.add(tail)
     return {
+      add: (partition, offset) => tail.add(partition, offset),
+      drop: (partition) => tail.drop(partition),
       close: () => {
         this.#tails.delete(tail)
         return tail.close()

@@ -1,5 +1,6 @@
 import type { LoopClock } from '../../base/clock.ts'
 import type { Random } from '../../base/random.ts'
+import { expectAbsent } from '../partitions.ts'
 import { backOffMs } from '../pause.ts'
 import type { Offsets, SourceContext, StreamInfo, Tail, TailSink } from '../source.ts'
 import { TailHealth } from '../tail-health.ts'
@@ -9,11 +10,11 @@ import { Cursor } from './cursor.ts'
 import { type FetchHost, FetchLoop } from './fetch-loop.ts'
 import type { Divergence } from './fetch-request.ts'
 import { answerProblem } from './grants.ts'
-import type { HeardMetadata, TopicMetadata } from './metadata-request.ts'
+import type { HeardMetadata, PartitionLeader, TopicMetadata } from './metadata-request.ts'
 import type { KafkaOptions } from './options.ts'
 import { code } from './protocol-errors.ts'
 import { askOffsets } from './range.ts'
-import type { SeenHead } from './seen-heads.ts'
+import type { SeenHeads } from './seen-heads.ts'
 import { TopicWatch, type WatchHost } from './topic-watch.ts'
 
 /** How long a cursor that waits beyond the end leaves the broker alone, ms. */
@@ -33,20 +34,26 @@ export interface TailSurroundings {
   readonly connector: BrokerConnector
   readonly context: SourceContext
   readonly random: Random
+  readonly heads: SeenHeads
   /** Is told what brokers say of the topic. */
   heard(metadata: TopicMetadata): void
 }
 
-/** Reads every partition of one topic, with connections of its own: one fetch loop a leader, one watch of the metadata. */
+/** Reads partitions of one topic, with connections of its own: one fetch loop a leader, one watch of the metadata. */
 export class KafkaTail implements Tail, FetchHost, WatchHost {
   readonly options: KafkaOptions
   readonly clock: LoopClock
   readonly brokers: BrokerSet
   readonly sink: TailSink
-  cursors: Cursor[]
+  /** One a partition that is read. */
+  cursors: readonly Cursor[] = []
   topicId: string
   closed = false
   readonly #topic: string
+  #partitions: number
+  /** By partition, as of the last metadata. */
+  #leaders: readonly PartitionLeader[] = []
+  readonly #heads: SeenHeads
   readonly #context: SourceContext
   readonly #health: TailHealth
   readonly #watch: TopicWatch
@@ -60,9 +67,9 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
 
   constructor(
     stream: StreamInfo,
-    from: readonly SeenHead[],
+    from: readonly (number | undefined)[],
     sink: TailSink,
-    { connector, context, random, heard }: TailSurroundings,
+    { connector, context, random, heads, heard }: TailSurroundings,
   ) {
     const { options, clock } = connector
     this.options = options
@@ -70,16 +77,46 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
     this.sink = sink
     this.topicId = stream.incarnation
     this.brokers = new BrokerSet(connector)
-    this.cursors = from.map((start, partition) => new Cursor(partition, start.offset, start.leaderEpoch))
     this.#topic = stream.name
+    this.#partitions = stream.partitions
+    this.#heads = heads
     this.#context = context
     this.#heard = heard
     this.#health = new TailHealth(options.awayAfterMs, (state, detail) => {
       if (!this.closed) sink.state(state, detail)
     })
-    this.#health.found(from.length, clock.monotonicMs())
+    from.forEach((offset, partition) => {
+      if (offset !== undefined) this.#begin(partition, offset)
+    })
     this.#watch = new TopicWatch(stream.name, options, this.brokers, clock, random, this)
     this.#watching = this.#watch.run()
+  }
+
+  add(partition: number, from?: number): void {
+    if (this.closed) return
+    const cursor = this.#begin(partition, from)
+    if (!this.#lead(cursor)) this.#watch.refresh()
+  }
+
+  #begin(partition: number, from: number | undefined): Cursor {
+    const name = this.#topic
+    const stream = { name, incarnation: this.topicId, partitions: this.#partitions }
+    expectAbsent(stream, partition, (wanted) => this.cursors.some((cursor) => cursor.partition === wanted))
+    const start = from === undefined ? undefined : this.#heads.start(stream, partition, from)
+    const cursor = new Cursor(partition, start?.offset ?? 0, start?.leaderEpoch)
+    cursor.fromStart = start === undefined
+    this.cursors = [...this.cursors, cursor]
+    this.#health.expect(partition, this.clock.monotonicMs())
+    return cursor
+  }
+
+  drop(partition: number): void {
+    const cursor = this.cursors.find((each) => each.partition === partition)
+    if (cursor === undefined) return
+    this.#forget(cursor)
+    for (const { loop } of this.#loops.values()) loop.drop(cursor)
+    // Found again, all that is read then is expected.
+    if (this.#lacking < missingAnswers) this.#health.read(partition)
   }
 
   async close(): Promise<void> {
@@ -102,11 +139,12 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
     }
     if (this.#retiredIds.includes(topicId) && !this.#returns(metadata)) return false
     this.#returned = { topicId: '', nodes: [] }
+    this.#leaders = partitions
     if (topicId !== this.topicId) this.#recreated(metadata)
-    else if (partitions.length > this.cursors.length) this.#grown(metadata)
+    else if (partitions.length > this.#partitions) this.#grown(metadata)
     this.#heard(metadata)
     if (this.closed) return true
-    return this.#follow(metadata)
+    return this.#follow()
   }
 
   unreachable(error: Error): void {
@@ -213,7 +251,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
     const { partition, offset } = cursor
     const now = this.clock.monotonicMs()
     this.#health.read(partition)
-    if (this.closed) return
+    if (this.closed || cursor.dropped) return
     if (!cursor.reached) {
       cursor.pausedUntilMs = now + beyondEndMs
       this.end(cursor, first, head)
@@ -235,6 +273,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
   }
 
   #failed(cursor: Cursor, detail: string): void {
+    if (cursor.dropped) return
     const now = this.clock.monotonicMs()
     const { retryMs, maxRetryMs } = this.options
     cursor.pausedUntilMs = now + backOffMs(cursor.failures++, retryMs, maxRetryMs)
@@ -247,6 +286,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
 
   #missing(): false {
     if (++this.#lacking === missingAnswers) {
+      this.#leaders = []
       for (const cursor of this.cursors) {
         cursor.leader = -1
         cursor.version++
@@ -257,7 +297,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
   }
 
   #back(): 0 {
-    this.#health.found(this.cursors.length, this.clock.monotonicMs())
+    this.#expectAll()
     return 0
   }
 
@@ -280,42 +320,51 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
     const before = this.#retiredIds.filter((id) => id !== topicId)
     this.#retiredIds = [...before, this.topicId].slice(-maxRetiredIds)
     this.topicId = topicId
-    for (const cursor of this.cursors) cursor.restart()
-    this.cursors = partitions.map((_, partition) => this.cursors[partition] ?? this.#fresh(partition))
-    this.#health.found(partitions.length, this.clock.monotonicMs())
+    this.#partitions = partitions.length
+    for (const cursor of this.cursors) {
+      if (cursor.partition < partitions.length) cursor.restart()
+      else this.#forget(cursor)
+    }
+    this.#expectAll()
     this.sink.recreated({ name: this.#topic, incarnation: topicId, partitions: partitions.length })
   }
 
   #grown({ topicId, partitions }: TopicMetadata): void {
-    const now = this.clock.monotonicMs()
-    while (this.cursors.length < partitions.length) {
-      const cursor = this.#fresh(this.cursors.length)
-      this.cursors.push(cursor)
-      this.#health.expect(cursor.partition, now)
-    }
+    this.#partitions = partitions.length
     this.sink.grown({ name: this.#topic, incarnation: topicId, partitions: partitions.length })
   }
 
-  #fresh(partition: number): Cursor {
-    const cursor = new Cursor(partition, 0)
-    cursor.fromStart = true
-    return cursor
+  #forget(cursor: Cursor): void {
+    cursor.drop()
+    this.cursors = this.cursors.filter((each) => each !== cursor)
   }
 
-  /** Adopts newer leaders and sees that each has its loop; true when all partitions have one. */
-  #follow({ partitions }: TopicMetadata): boolean {
+  #expectAll(): void {
+    this.#health.found(
+      this.cursors.map(({ partition }) => partition),
+      this.clock.monotonicMs(),
+    )
+  }
+
+  /** Adopts newer leaders; true when all partitions that are read have one. */
+  #follow(): boolean {
     let led = true
     for (const cursor of this.cursors) {
-      const { leader, leaderEpoch } = partitions[cursor.partition] ?? { leader: -1, leaderEpoch: -1 }
-      cursor.follow(leader, leaderEpoch)
-      if (cursor.leader >= 0) this.#loop(cursor.leader)
-      else {
-        led = false
-        this.#failed(cursor, `partition ${cursor.partition} has no leader`)
-      }
+      if (this.#lead(cursor)) continue
+      led = false
+      this.#failed(cursor, `partition ${cursor.partition} has no leader`)
     }
     for (const { loop } of this.#loops.values()) loop.wake()
     return led
+  }
+
+  /** Adopts the cursor's leader, if it is newer, and sees that it has its loop; false where there is no leader. */
+  #lead(cursor: Cursor): boolean {
+    const known = this.#leaders[cursor.partition]
+    if (known !== undefined) cursor.follow(known.leader, known.leaderEpoch)
+    if (cursor.leader < 0) return false
+    this.#loop(cursor.leader)
+    return true
   }
 
   #loop(nodeId: number): void {

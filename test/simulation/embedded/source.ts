@@ -47,11 +47,13 @@ export class SimEmbeddedSource extends EmbeddedSource implements SimulatedSource
     this.#medium.failing = away ? (random.next() < 0.5 ? 'full' : 'broken') : undefined
   }
 
-  override tail(stream: StreamInfo, from: readonly number[], sink: TailSink): Tail {
+  override tail(stream: StreamInfo, from: readonly (number | undefined)[], sink: TailSink): Tail {
     const watched = new WatchedTail(this.#judge, stream, sink)
     const tail = super.tail(stream, from, watched)
     this.#watching.add(watched)
     return {
+      add: (partition, offset) => tail.add(partition, offset),
+      drop: (partition) => tail.drop(partition),
       close: () => {
         this.#watching.delete(watched)
         watched.closed()

@@ -142,7 +142,7 @@ class ModelledSource extends NatsSource implements SimulatedSource, PublishingSo
     return super.close()
   }
 
-  override tail(stream: StreamInfo, from: readonly number[], sink: TailSink): Tail {
+  override tail(stream: StreamInfo, from: readonly (number | undefined)[], sink: TailSink): Tail {
     return watchedTail(this.#broker, stream, from, sink, (watched) => super.tail(stream, from, watched))
   }
 }

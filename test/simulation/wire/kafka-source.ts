@@ -104,11 +104,13 @@ export class SimKafkaSource implements SimulatedSource, Route {
     return this.#source.range(stream, chunk, sink)
   }
 
-  tail(stream: StreamInfo, from: readonly number[], sink: TailSink): Tail {
+  tail(stream: StreamInfo, from: readonly (number | undefined)[], sink: TailSink): Tail {
     const watched = new WatchedTail(stream, sink, this.#broker)
     this.#tails.add(watched)
     const tail = this.#source.tail(stream, from, watched)
     return {
+      add: (partition, offset) => tail.add(partition, offset),
+      drop: (partition) => tail.drop(partition),
       close: () => {
         this.#tails.delete(watched)
         watched.closed()

@@ -1,0 +1,22 @@
+import { CarillonError } from '../base/errors.ts'
+import type { StreamInfo } from './source.ts'
+
+/** What is thrown where somebody names a partition that the stream does not have. */
+export function noPartition({ name, partitions }: Omit<StreamInfo, 'incarnation'>, partition: number): CarillonError {
+  const said = `expected a partition below ${partitions} of stream ${name}, got ${partition}`
+  return new CarillonError('stream_missing', `${said}; describe the stream again`)
+}
+
+/** Throws where a tail of the stream cannot begin to read `partition`; `isRead` = it reads it already. */
+export function expectAbsent(
+  stream: Omit<StreamInfo, 'incarnation'>,
+  partition: number,
+  isRead: (partition: number) => boolean,
+): void {
+  if (!Number.isInteger(partition) || partition < 0 || partition >= stream.partitions) {
+    throw noPartition(stream, partition)
+  }
+  if (!isRead(partition)) return
+  const said = `expected a partition that this tail does not read, got ${partition} of stream ${stream.name}`
+  throw new CarillonError('internal', `${said}; drop it first`)
+}
