@@ -211,7 +211,7 @@ export class StreamIntake implements TailSink {
 
   /**
    * The log was cut between the moment at which its head was asked for and the tail's first read: the tail waits beyond the end,
-   * where nobody is to wait. It begins anew at the real one.
+   * where nobody is to wait. It reads on from the real one.
    */
   async #confirmEnd(partition: number): Promise<void> {
     const info = this.#info!
@@ -224,9 +224,8 @@ export class StreamIntake implements TailSink {
       return
     }
     this.lost(partition, bounds.head, next - 1, 'rewritten')
-    await this.#tail?.close()
-    if (this.#closed) return
-    this.#tail = this.#options.source.tail(info, this.#sink.heads(), this)
+    this.#tail!.drop(partition)
+    this.#tail!.add(partition, bounds.head)
   }
 
   #reject(record: SourceRecord, reason: RejectReason): void {

@@ -3,16 +3,27 @@ import test from 'node:test'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, TestGateway } from '../session/harness.ts'
 
-test('a start beyond the end of a log that was cut meanwhile begins anew at the end', async () => {
-  const broker = new ModelBroker('events', 1)
+test('a start beyond the end of a log that was cut meanwhile is moved to the end, and other partitions stay where they are', async () => {
+  const broker = new ModelBroker('events', 2)
   const before = await TestGateway.start(broker)
   for (let i = 0; i < 10; i++) before.publish('a', `${i}`)
   const { tail } = broker
-  const starts: (readonly (number | undefined)[])[] = []
+  const calls: unknown[] = []
   broker.tail = (stream, from, sink) => {
-    starts.push(from)
-    if (starts.length === 1) broker.cut(0, 4)
-    return tail.call(broker, stream, from, sink)
+    calls.push(from)
+    broker.cut(0, 4)
+    const opened = tail.call(broker, stream, from, sink)
+    return {
+      add(...added) {
+        calls.push(['add', ...added])
+        opened.add(...added)
+      },
+      drop(...dropped) {
+        calls.push(['drop', ...dropped])
+        opened.drop(...dropped)
+      },
+      close: () => opened.close(),
+    }
   }
   const gateway = await TestGateway.start(broker)
   const client = gateway.connect()
@@ -21,7 +32,11 @@ test('a start beyond the end of a log that was cut meanwhile begins anew at the 
   gateway.stream.intake.end(0, 10, { first: 0, head: 4 })
   await gateway.clock.advance(1000)
   await settled()
-  assert.deepEqual(starts, [[10], [4]])
+  assert.deepEqual(calls, [
+    [10, 0],
+    ['drop', 0],
+    ['add', 0, 4],
+  ])
   gateway.publish('a', 'four again')
   await settled()
   assert.deepEqual(
