@@ -19,7 +19,7 @@ export class Feeds {
   partitionsFor(subject: string): PartitionFeed[] {
     const feeds: PartitionFeed[] = []
     for (const { stream, partitions } of this.#routing.partitionsFor(subject, this.partitionCount)) {
-      for (const partition of partitions) feeds.push(this.#stream(stream).partitions[partition]!)
+      for (const partition of partitions) feeds.push(this.#stream(stream).requireLive(partition))
     }
     return feeds
   }

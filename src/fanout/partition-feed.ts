@@ -22,6 +22,12 @@ export interface FeedReader {
   cutBackTo(end: number): void
 }
 
+/**
+ * `absent`: nothing of it is read here. `filling`: its newest stretch is read into its window. `live`: the window follows the log, and
+ * clients may be let in.
+ */
+export type FeedPhase = 'absent' | 'filling' | 'live'
+
 /** One partition as this gateway serves it: its window, who listens, and what the broker says of it. */
 export class PartitionFeed {
   readonly stream: string
@@ -29,6 +35,9 @@ export class PartitionFeed {
   readonly window: Window
   readonly hub: Hub
   readonly instruments: StreamInstruments
+  phase: FeedPhase = 'absent'
+  /** What `take` and `leave` of it wait for: one of them at a time. */
+  turn: Promise<void> = Promise.resolve()
   /** Everyone who reads this partition, live or not. */
   readonly readers = new Set<FeedReader>()
   /** Readers whose position is ahead of this gateway's head. */
@@ -133,6 +142,13 @@ export class PartitionFeed {
   /** `Window.doubtfulFrom`, at the log's first offset at least. */
   doubtfulFrom(offset: number, generation: number): number {
     return Math.max(this.firstOffset, this.window.doubtfulFrom(offset, generation))
+  }
+
+  /** Nothing of it is kept. Nobody may stand there. */
+  leave(): void {
+    this.phase = 'absent'
+    this.rewrites++
+    this.window.start(0, -1)
   }
 
   /** The log under this name is another one from here on. */

@@ -65,22 +65,39 @@ export class StreamFeed implements EntrySink {
     throw new CarillonError(code, `stream ${this.name} is not there yet: ${this.detail}`, { retryAfterMs: retryMs })
   }
 
+  /** Throws while clients cannot be let in there. */
+  requireLive(partition: number): PartitionFeed {
+    const feed = this.partitions[partition]!
+    if (feed.phase === 'live') return feed
+    const said = `partition ${partition} of stream ${this.name} is not read by this gateway yet`
+    throw new CarillonError('broker_unavailable', said, { retryAfterMs: retryMs })
+  }
+
+  /** Begins to serve an absent partition: its window is filled, and the log read on from there. Rejects where the broker cannot be asked. */
+  take(partition: number): Promise<void> {
+    return this.#inTurn(partition, (feed) => this.#take(feed))
+  }
+
+  /** The partition is absent from now on; nobody may stand there. */
+  leave(partition: number): Promise<void> {
+    return this.#inTurn(partition, (feed) => this.#leave(feed))
+  }
+
   // EntrySink
 
   async opened(info: StreamInfo, bounds: readonly Offsets[]): Promise<void> {
     this.#addPartitions(info)
-    const { fill = fillDefaults } = this.#options
-    const budgetMs = fill.budgetMs / info.partitions
     for (const feed of this.partitions) {
-      const place = { intake: this.intake, feed, clock: this.#clock }
-      await fillWindow(place, bounds[feed.partition]!, { ageMs: fill.ageMs, budgetMs })
+      feed.phase = 'filling'
+      await this.#fill(feed, bounds[feed.partition]!)
+      feed.phase = 'live'
     }
     // Nobody is let in before: what is known of a subject would change under its readers.
     this.info = info
   }
 
-  heads(): number[] {
-    return this.partitions.map(({ window }) => window.head)
+  heads(): (number | undefined)[] {
+    return this.partitions.map(({ phase, window }) => (phase === 'absent' ? undefined : window.head))
   }
 
   entry(partition: number, entry: Entry): void {
@@ -132,7 +149,7 @@ export class StreamFeed implements EntrySink {
 
   grown(info: StreamInfo): void {
     for (const feed of this.partitions) feed.regrown()
-    const heads = this.heads()
+    const heads = this.partitions.map(({ window }) => window.head)
     this.#adopt(info)
     for (const feed of this.partitions.slice(heads.length)) feed.grownFrom = heads
     this.#options.onRepartitioned()
@@ -153,6 +170,49 @@ export class StreamFeed implements EntrySink {
     if (state === 'away') this.instruments.outages++
     if (state === 'up') logger.log('info', `stream ${this.name} is up`, { partitions: this.partitions.length })
     else logger.log('warn', news)
+  }
+
+  #inTurn(partition: number, act: (feed: PartitionFeed) => Promise<void>): Promise<void> {
+    const feed = this.partitions[partition]!
+    const turn = feed.turn.then(() => act(feed))
+    feed.turn = turn.catch(() => {})
+    return turn
+  }
+
+  async #take(feed: PartitionFeed): Promise<void> {
+    const { partition } = feed
+    if (feed.phase !== 'absent') return
+    feed.phase = 'filling'
+    let rewrites: number
+    try {
+      do {
+        rewrites = feed.rewrites
+        await this.#fill(feed, await this.intake.offsets(partition))
+        // Where the log became another one meanwhile, that is filled in.
+      } while (feed.rewrites !== rewrites)
+    } catch (error) {
+      feed.phase = 'absent'
+      throw error
+    }
+    // A log that was created again may have fewer partitions.
+    if (this.partitions[partition] !== feed) return
+    feed.fresh = false
+    feed.phase = 'live'
+    this.intake.read(partition, feed.window.head)
+  }
+
+  async #leave(feed: PartitionFeed): Promise<void> {
+    const { partition, readers } = feed
+    if (feed.phase !== 'live' || this.partitions[partition] !== feed) return
+    if (readers.size > 0) throw new Error(`${readers.size} readers stand in partition ${partition} of ${this.name}`)
+    this.intake.drop(partition)
+    feed.leave()
+  }
+
+  async #fill(feed: PartitionFeed, bounds: Offsets): Promise<void> {
+    const { ageMs, budgetMs } = this.#options.fill ?? fillDefaults
+    const share = { ageMs, budgetMs: budgetMs / this.partitions.length }
+    await fillWindow({ intake: this.intake, feed, clock: this.#clock }, bounds, share)
   }
 
   /** Tails begin where a new log does, without a word; whoever stands below is told, though there may have been nothing. */
@@ -180,9 +240,12 @@ export class StreamFeed implements EntrySink {
     live.trace = undefined
   }
 
+  /** Partitions that come while the stream is served are read from their beginning. */
   #adopt(info: StreamInfo): void {
+    const known = this.partitions.length
     this.info = info
     this.#addPartitions(info)
+    for (const feed of this.partitions.slice(known)) feed.phase = 'live'
   }
 
   #addPartitions(info: StreamInfo): void {

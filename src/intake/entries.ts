@@ -23,8 +23,8 @@ export interface RejectedRecord {
 export interface EntrySink {
   /** The stream is there, and nothing was said of it before. Resolves once as much of its past is loaded as is wanted. */
   opened(info: StreamInfo, bounds: readonly Offsets[]): Promise<void>
-  /** By partition: the offset of the next entry that is wanted. */
-  heads(): number[]
+  /** By partition: the offset of the next entry that is wanted; undefined = none of it is. */
+  heads(): (number | undefined)[]
   /** Valid during the call. */
   entry(partition: number, entry: Entry): void
   rejected(partition: number, record: RejectedRecord, reason: RejectReason): void

@@ -77,6 +77,17 @@ export class StreamIntake implements TailSink {
     await this.#tail?.close()
   }
 
+  /** Reads an absent partition on from there. The stream must be up. */
+  read(partition: number, from: number): void {
+    this.#reached[partition] = false
+    this.#tail!.add(partition, from)
+  }
+
+  /** The partition is absent from now on: nothing more is said of it. */
+  drop(partition: number): void {
+    this.#tail?.drop(partition)
+  }
+
   // Questions; the stream must be known
 
   /** The partition's bounds on the broker, asked now. */
