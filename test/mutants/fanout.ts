@@ -92,12 +92,20 @@ export const fanoutMutants: readonly Mutant[] = [
     breaks: 'subscriptions go on where their subjects are',
   },
   {
-    name: 'a tail that waits beyond the end is not begun anew',
+    name: 'a partition that waits beyond the end is left there',
     file: 'intake/stream-intake.ts',
     from: 'else if (!this.#reached[partition]) this.#confirmSoon',
     to: 'else if (this.#reached[partition]) this.#confirmSoon',
     by: { unit: 'test/fanout/changed-stream.test.ts' },
     breaks: 'a log that was cut while the gateway started is read on from its real end',
+  },
+  {
+    name: 'partitions that are new are not read',
+    file: 'intake/stream-intake.ts',
+    from: 'this.#tail?.add(partition)',
+    to: 'void partition',
+    by: { unit: 'test/session/grown.test.ts' },
+    breaks: 'a subject that is in a new partition is delivered',
   },
   {
     name: 'a raw record has the content type of the one before',
