@@ -40,14 +40,21 @@ export function fnv1a(bytes: Uint8Array, start: number, end: number, state: numb
  * whatever the seed are found in a second. A hint all the same: whoever finds by it compares the bytes.
  */
 export function seededHash(bytes: Uint8Array, start: number, end: number, seed: number): number {
-  return halfSipHash(bytes, start, end, seed, Math.imul(seed, 0x9e3779b1) ^ 0x85ebca6b)
+  key[0] = seed
+  key[1] = Math.imul(seed, 0x9e3779b1) ^ 0x85ebca6b
+  return halfSipHash(bytes, start, end, key)
 }
 
+/** Of the seed that is hashed with: set again for each hash. */
+const key = new Int32Array(2)
+
 /** The 64-bit key as two words, its lower half first. */
-export function halfSipHash(bytes: Uint8Array, start: number, end: number, key0: number, key1: number): number {
+export function halfSipHash(bytes: Uint8Array, start: number, end: number, key: Int32Array): number {
   const words = (end - start) >>> 2
-  let v0 = key0 | 0
-  let v1 = key1 | 0
+  const key0 = key[0]!
+  const key1 = key[1]!
+  let v0 = key0
+  let v1 = key1
   let v2 = 0x6c796765 ^ key0
   let v3 = 0x74656462 ^ key1
   // One round for each word, one for the rest with the length, three to finish: those take in nothing.

@@ -46,7 +46,7 @@ async function withSpan(way: Way, to: TraceExport): Promise<EventTrace> {
     topicOf: (stream) => config?.streams[stream]?.topic ?? stream,
     counts: { exported: 0, failed: 0, dropped: 0, over_budget: 0 },
     clock: systemClock(),
-    logger: { every: (_key, _intervalMs, _level, message) => console.error(`carillon: ${message}`) },
+    logger: { every: (_limit, _level, message) => console.error(`carillon: ${message}`) },
   })
   const { publishes } = tracing
   const span = 'gateway' in way ? publishes.beginRequest(`${way.gateway}/v1/publish`) : publishes.begin()

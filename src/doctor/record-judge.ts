@@ -10,8 +10,7 @@ export function recordJudge(
   routing: RoutingTable,
   maxEventBytes: number,
 ): RecordJudge {
-  const seed = 1
-  const intake = new Intake(stream, format, routing, seed, maxEventBytes)
+  const intake = new Intake({ stream, format, routing, seed: 1, maxEventBytes })
   return (record, partitions) => {
     const reason = intake.accept(record, partitions)
     if (reason === undefined) return undefined

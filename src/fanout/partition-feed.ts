@@ -28,6 +28,15 @@ export interface FeedReader {
  */
 export type FeedPhase = 'absent' | 'filling' | 'live'
 
+/** Which partition it is. */
+export interface ServedPartition {
+  readonly stream: string
+  readonly incarnation: string
+  readonly partition: number
+  /** The offset of the log's very first record; 0 unless it is given. */
+  readonly firstOffset?: number
+}
+
 /** One partition as this gateway serves it: its window, who listens, and what the broker says of it. */
 export class PartitionFeed {
   readonly stream: string
@@ -64,12 +73,9 @@ export class PartitionFeed {
   #unreadSinceMs = 0
 
   constructor(
-    stream: string,
-    incarnation: string,
-    partition: number,
+    { stream, incarnation, partition, firstOffset = 0 }: ServedPartition,
     options: WindowOptions,
     instruments: StreamInstruments,
-    firstOffset = 0,
   ) {
     this.stream = stream
     this.firstOffset = firstOffset

@@ -164,7 +164,7 @@ export class StreamFeed implements EntrySink {
     const news = `stream ${this.name} is ${state}: ${detail}`
     if (!changed) {
       // Another reason than before, which may go to and fro.
-      logger.every(news, reasonLogMs, 'warn', news)
+      logger.every({ key: news, ms: reasonLogMs }, 'warn', news)
       return
     }
     if (state === 'away') this.instruments.outages++
@@ -251,8 +251,8 @@ export class StreamFeed implements EntrySink {
   #addPartitions(info: StreamInfo): void {
     while (this.partitions.length < info.partitions) {
       const { window, instruments, source } = this.#options
-      const { length } = this.partitions
-      const feed = new PartitionFeed(this.name, info.incarnation, length, window, instruments, source.firstOffset)
+      const own = { stream: this.name, incarnation: info.incarnation, partition: this.partitions.length }
+      const feed = new PartitionFeed({ ...own, firstOffset: source.firstOffset }, window, instruments)
       feed.fresh = this.info !== undefined
       this.partitions.push(feed)
     }

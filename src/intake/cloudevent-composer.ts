@@ -1,3 +1,4 @@
+import { ByteRange } from '../base/byte-range.ts'
 import { validUtf8 } from '../base/utf8.ts'
 import type { HeaderSink, SourceRecord } from '../log/record.ts'
 import type { RoutingTable } from '../routing/table.ts'
@@ -7,40 +8,32 @@ import { beginsWithAscii } from '../wire/media-type.ts'
 import { rfc3339Us } from '../wire/rfc3339.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
 import { type Composer, composeData } from './composer.ts'
-import { sameBytes } from './header-filter.ts'
 import { isContentType } from './raw-composer.ts'
 import type { RejectReason } from './rejected.ts'
 
 const structuredType = 'application/cloudevents'
 const prefixLength = 3
 const [dash, underscore, percent, one] = [0x2d, 0x5f, 0x25, 0x31]
-const none = Buffer.alloc(0)
+const none = new ByteRange()
 
 /** Where a record's value of one attribute is. */
 class Slot {
-  readonly name: Buffer
-  bytes: Buffer = none
-  start = 0
-  end = 0
+  readonly name: ByteRange
+  readonly value = new ByteRange()
 
   constructor(name: string) {
-    this.name = Buffer.from(name)
+    this.name = ByteRange.of(name)
   }
 
   /** Absent and empty are one. */
   get given(): boolean {
-    return this.end > this.start
-  }
-
-  set(bytes: Buffer, start: number, end: number): void {
-    this.bytes = bytes
-    this.start = start
-    this.end = end
+    return this.value.length > 0
   }
 
   /** For people, cut. */
   get text(): string {
-    return this.bytes.toString('utf8', this.start, Math.min(this.end, this.start + 80))
+    const { bytes, start, end } = this.value
+    return bytes.toString('utf8', start, Math.min(end, start + 80))
   }
 }
 
@@ -66,24 +59,27 @@ export class CloudEventComposer implements Composer, HeaderSink {
   readonly #time = new Slot('time')
   readonly #dataContentType = new Slot('datacontenttype')
   readonly #contentType = new Slot('content-type')
-  readonly #defaultType = new Slot('')
+  readonly #defaultType: ByteRange
   /** What CloudEvents 1.0 requires. */
   readonly #required = [this.#id, this.#source, this.#type, this.#specversion]
   readonly #slots = [...this.#required, this.#subject, this.#time, this.#dataContentType]
+  /** The record's key, the one that its route asks for, and the name of the attribute that is read. */
+  readonly #key = new ByteRange()
+  readonly #asked = new ByteRange()
+  readonly #name = new ByteRange()
   #into: EnvelopeWriter | undefined
   #ill = ''
 
   constructor(format: StreamFormat, prefix: string, routing: RoutingTable) {
     this.#prefix = Buffer.from(prefix)
-    const contentType = Buffer.from(format.contentType)
-    this.#defaultType.set(contentType, 0, contentType.length)
+    this.#defaultType = ByteRange.of(format.contentType)
     this.#routing = routing
     this.#frame = format.framing === 'confluent' ? new ConfluentFrame() : undefined
   }
 
   compose(record: SourceRecord, into: EnvelopeWriter): RejectReason | undefined {
-    for (const slot of this.#slots) slot.set(none, 0, 0)
-    this.#contentType.set(none, 0, 0)
+    for (const { value } of this.#slots) value.setTo(none)
+    this.#contentType.value.setTo(none)
     this.#ill = ''
     this.#into = into
     record.eachHeader(this)
@@ -91,52 +87,50 @@ export class CloudEventComposer implements Composer, HeaderSink {
     this.fault = this.#faultOf()
     if (this.fault !== '') return 'bad_envelope'
     if (!this.#composeSubject(record, into)) return 'no_subject'
-    into.field('id', this.#id.bytes, this.#id.start, this.#id.end)
-    into.field('type', this.#type.bytes, this.#type.start, this.#type.end)
+    const id = this.#id.value
+    const type = this.#type.value
+    into.field('id', id.bytes, id.start, id.end)
+    into.field('type', type.bytes, type.start, type.end)
     this.#carry(this.#source, into)
     this.#composeTime(record, into)
-    const type = this.#mediaType()
-    return composeData(record, into, this.#frame, type.bytes, type.start, type.end)
+    return composeData(record, into, this.#frame, this.#mediaType())
   }
 
-  header(bytes: Buffer, nameStart: number, nameEnd: number, valueStart: number, valueEnd: number): void {
-    if (valueStart < 0) return
-    if (isContentType(bytes, nameStart, nameEnd)) {
-      this.#contentType.set(bytes, valueStart, valueEnd)
+  header(name: ByteRange, value: ByteRange): void {
+    if (value.start < 0) return
+    if (isContentType(name)) {
+      this.#contentType.value.setTo(value)
       return
     }
-    if (nameEnd - nameStart <= prefixLength || !beginsWithAscii(bytes, nameStart, nameEnd, 'ce')) return
-    const separator = bytes[nameStart + 2]
-    if (separator === dash) this.#decode(bytes, nameStart + prefixLength, nameEnd, valueStart, valueEnd)
-    else if (separator === underscore) this.#take(bytes, nameStart + prefixLength, nameEnd, bytes, valueStart, valueEnd)
+    const { bytes, start, end } = name
+    if (name.length <= prefixLength || !beginsWithAscii(bytes, start, end, 'ce')) return
+    const separator = bytes[start + 2]
+    this.#name.set(bytes, start + prefixLength, end)
+    if (separator === dash) this.#take(this.#name, this.#decoded(value))
+    else if (separator === underscore) this.#take(this.#name, value)
   }
 
   /** NATS and HTTP percent-encode what is not printable ASCII. */
-  #decode(bytes: Buffer, nameStart: number, nameEnd: number, start: number, end: number): void {
-    const at = bytes.indexOf(percent, start)
-    if (at < 0 || at >= end) {
-      this.#take(bytes, nameStart, nameEnd, bytes, start, end)
-      return
-    }
-    const decoded = percentDecoded(bytes, start, end)
-    this.#take(bytes, nameStart, nameEnd, decoded, 0, decoded.length)
+  #decoded(value: ByteRange): ByteRange {
+    const at = value.bytes.indexOf(percent, value.start)
+    return at < 0 || at >= value.end ? value : percentDecoded(value)
   }
 
-  #take(name: Buffer, nameStart: number, nameEnd: number, value: Buffer, start: number, end: number): void {
-    if (!validUtf8(name, nameStart, nameEnd) || !validUtf8(value, start, end)) {
-      this.#ill = name.toString('utf8', nameStart, nameEnd)
+  #take(name: ByteRange, value: ByteRange): void {
+    if (!validUtf8(name.bytes, name.start, name.end) || !validUtf8(value.bytes, value.start, value.end)) {
+      this.#ill = name.toString()
       return
     }
     for (const slot of this.#slots) {
-      if (!sameBytes(slot.name, name, nameStart, nameEnd)) continue
-      slot.set(value, start, end)
+      if (!slot.name.equals(name)) continue
+      slot.value.setTo(value)
       return
     }
-    this.#into!.attribute(name, nameStart, nameEnd, value, start, end)
+    this.#into!.attribute(name, value)
   }
 
   #faultOf(): string {
-    const { bytes, start, end } = this.#contentType
+    const { bytes, start, end } = this.#contentType.value
     if (beginsWithAscii(bytes, start, end, structuredType)) {
       const said = `it is a CloudEvent in structured mode (content-type ${this.#contentType.text})`
       return `${said}, only binary mode can be read: set the producer's encoding to binary, so that the attributes are headers`
@@ -147,7 +141,8 @@ export class CloudEventComposer implements Composer, HeaderSink {
       const all = this.#required.map((slot) => `ce_${slot.name}`).join(', ')
       return `it is no CloudEvent in binary mode: it has no header ce_${name}, and needs ${all}`
     }
-    if (this.#specversion.bytes[this.#specversion.start] === one) return ''
+    const version = this.#specversion.value
+    if (version.bytes[version.start] === one) return ''
     return `expected CloudEvents 1.x, its specversion is ${this.#specversion.text}`
   }
 
@@ -163,11 +158,12 @@ export class CloudEventComposer implements Composer, HeaderSink {
 
   #composeSubject(record: SourceRecord, into: EnvelopeWriter): boolean {
     const { buffer, keyStart, keyEnd } = record
-    const { given, bytes, start, end } = this.#subject
-    if (given && !equal(bytes, start, end, buffer, keyStart, keyEnd)) {
+    const { given, value } = this.#subject
+    this.#key.set(buffer, keyStart, keyEnd)
+    if (given && !value.equals(this.#key)) {
       const before = into.length
-      const at = into.subject(this.#prefix, bytes, start, end)
-      if (keyStart < 0 || this.#isKeyOf(record, into, at)) return true
+      const at = into.subject(this.#prefix, value.bytes, value.start, value.end)
+      if (keyStart < 0 || this.#isKeyOf(into, at)) return true
       into.truncate(before)
       this.#carry(this.#subject, into)
     }
@@ -176,41 +172,36 @@ export class CloudEventComposer implements Composer, HeaderSink {
   }
 
   /** Whether the record's key is the one that the route asks for the subject that was written from `at` on. */
-  #isKeyOf(record: SourceRecord, into: EnvelopeWriter, at: number): boolean {
+  #isKeyOf(into: EnvelopeWriter, at: number): boolean {
     if (into.tooLarge) return false
     const end = this.#routing.keyEnd(into.bytes, at, into.length)
-    return equal(into.bytes, at + this.#prefix.length, end, record.buffer, record.keyStart, record.keyEnd)
+    return this.#asked.set(into.bytes, at + this.#prefix.length, end).equals(this.#key)
   }
 
-  #carry({ name, bytes, start, end }: Slot, into: EnvelopeWriter): void {
-    into.attribute(name, 0, name.length, bytes, start, end)
+  #carry({ name, value }: Slot, into: EnvelopeWriter): void {
+    into.attribute(name, value)
   }
 
   /** A time that is none of RFC 3339 is carried as it is. */
   #composeTime(record: SourceRecord, into: EnvelopeWriter): void {
-    const { given, bytes, start, end } = this.#time
-    const us = given ? rfc3339Us(bytes, start, end) : -1
+    const { given, value } = this.#time
+    const us = given ? rfc3339Us(value.bytes, value.start, value.end) : -1
     into.publishedAt(us >= 0 ? us : record.timeMs * 1000)
     if (us < 0 && given) this.#carry(this.#time, into)
   }
 
   /** Kafka's binding has it in `content-type`, NATS's in `ce-datacontenttype`. */
-  #mediaType(): Slot {
-    const { given, bytes, start, end } = this.#contentType
-    if (given && validUtf8(bytes, start, end)) return this.#contentType
-    return this.#dataContentType.given ? this.#dataContentType : this.#defaultType
+  #mediaType(): ByteRange {
+    const { given, value } = this.#contentType
+    if (given && validUtf8(value.bytes, value.start, value.end)) return value
+    return this.#dataContentType.given ? this.#dataContentType.value : this.#defaultType
   }
 }
 
-function equal(a: Buffer, aStart: number, aEnd: number, b: Buffer, bStart: number, bEnd: number): boolean {
-  if (aEnd - aStart !== bEnd - bStart) return false
-  for (let i = 0; i < aEnd - aStart; i++) if (a[aStart + i] !== b[bStart + i]) return false
-  return true
-}
-
 /** A `%` without two hexadecimal digits behind it stays as it is. */
-function percentDecoded(bytes: Buffer, start: number, end: number): Buffer {
+function percentDecoded({ bytes, start, end }: ByteRange): ByteRange {
   const text = bytes.toString('latin1', start, end)
-  const decoded = text.replace(/%([0-9a-f]{2})/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
-  return Buffer.from(decoded, 'latin1')
+  const latin1 = text.replace(/%([0-9a-f]{2})/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+  const decoded = Buffer.from(latin1, 'latin1')
+  return new ByteRange().set(decoded, 0, decoded.length)
 }

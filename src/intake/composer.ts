@@ -1,3 +1,4 @@
+import { ByteRange } from '../base/byte-range.ts'
 import type { SourceRecord } from '../log/record.ts'
 import type { ConfluentFrame } from '../wire/confluent.ts'
 import type { EnvelopeWriter } from '../wire/envelope-writer.ts'
@@ -15,21 +16,18 @@ export interface Composer {
   compose(record: SourceRecord, into: EnvelopeWriter): RejectReason | undefined
 }
 
-const schemaIdName = Buffer.from('schemaId')
-const indexesName = Buffer.from('messageIndexes')
+const schemaIdName = ByteRange.of('schemaId')
+const indexesName = ByteRange.of('messageIndexes')
 
 /**
- * The value as the event's data, of the content type in bytes [typeStart, typeEnd) of `type`. With a frame, that is taken off,
- * and the schema's id goes into the attribute `schemaId`, for a protobuf message that is not its schema's first its path into
+ * The value as the event's data, of this content type. With a frame, that is taken off, and the schema's id goes into the attribute `schemaId`, for a protobuf message that is not its schema's first its path into
  * `messageIndexes`. A null value is a deletion.
  */
 export function composeData(
   record: SourceRecord,
   into: EnvelopeWriter,
   frame: ConfluentFrame | undefined,
-  type: Buffer,
-  typeStart: number,
-  typeEnd: number,
+  type: ByteRange,
 ): RejectReason | undefined {
   const { buffer, valueStart, valueEnd } = record
   if (valueStart < 0) {
@@ -38,17 +36,20 @@ export function composeData(
   }
   let dataStart = valueStart
   if (frame !== undefined) {
-    if (!frame.read(buffer, valueStart, valueEnd, isProtobufType(type, typeStart, typeEnd))) return 'bad_framing'
+    const isProtobuf = isProtobufType(type.bytes, type.start, type.end)
+    const framed = isProtobuf
+      ? frame.readProtobuf(buffer, valueStart, valueEnd)
+      : frame.read(buffer, valueStart, valueEnd)
+    if (!framed) return 'bad_framing'
     dataStart = frame.contentStart
     writeSchema(into, frame)
   }
-  into.field('contentType', type, typeStart, typeEnd)
+  into.field('contentType', type.bytes, type.start, type.end)
   into.field('data', buffer, dataStart, valueEnd)
   return undefined
 }
 
 function writeSchema(into: EnvelopeWriter, frame: ConfluentFrame): void {
-  into.attribute(schemaIdName, 0, schemaIdName.length, frame.schemaId, 0, frame.schemaIdLength)
-  if (frame.indexesLength === 0) return
-  into.attribute(indexesName, 0, indexesName.length, frame.indexes, 0, frame.indexesLength)
+  into.attribute(schemaIdName, frame.schemaId)
+  if (frame.indexes.length > 0) into.attribute(indexesName, frame.indexes)
 }

@@ -1,3 +1,4 @@
+import { ByteRange } from '../base/byte-range.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
 
 /** What the gateway, and whoever traces, reads for itself. */
@@ -7,24 +8,16 @@ const never = ['traceparent', 'tracestate', 'baggage']
 export class HeaderFilter {
   readonly #all: boolean
   /** Those to take; with `all`, those to leave. */
-  readonly #names: readonly Buffer[]
+  readonly #names: readonly ByteRange[]
 
   constructor(headers: StreamFormat['headers']) {
     this.#all = headers === 'all'
     const names = typeof headers === 'string' ? [] : headers.filter((name) => !never.includes(name))
-    this.#names = (this.#all ? never : names).map((name) => Buffer.from(name))
+    this.#names = (this.#all ? never : names).map((name) => ByteRange.of(name))
   }
 
-  /** Judges the name in bytes [start, end). */
-  takes(bytes: Buffer, start: number, end: number): boolean {
-    for (const name of this.#names) if (sameBytes(name, bytes, start, end)) return !this.#all
+  takes(name: ByteRange): boolean {
+    for (const each of this.#names) if (each.equals(name)) return !this.#all
     return this.#all
   }
-}
-
-/** Whether bytes [start, end) are those of `name`. */
-export function sameBytes(name: Buffer, bytes: Buffer, start: number, end: number): boolean {
-  if (name.length !== end - start) return false
-  for (let i = 0; i < name.length; i++) if (name[i] !== bytes[start + i]) return false
-  return true
 }

@@ -12,6 +12,16 @@ import { RawComposer } from './raw-composer.ts'
 import { rejectCause } from './reject-cause.ts'
 import type { RejectReason } from './rejected.ts'
 
+export interface IntakeOptions {
+  /** As the routes name it. */
+  readonly stream: string
+  readonly format: StreamFormat
+  readonly routing: RoutingTable
+  /** Of the subject hash. */
+  readonly seed: number
+  readonly maxEventBytes: number
+}
+
 /**
  * Turns a source's record into a window's entry, or says why it can't be used. The same intake serves the tail and
  * read-back, so both give the same content. One object is reused; nothing of the payload is decoded. Where values are not
@@ -35,7 +45,8 @@ export class Intake {
     hash: 0,
     publishedAtUs: 0,
   }
-  readonly #stream: string
+  /** Where the record is whose subject is held against the routes. */
+  readonly #place: { readonly stream: string; partition: number; count: number }
   readonly #routing: RoutingTable
   readonly #seed: number
   readonly #maxEventBytes: number
@@ -47,8 +58,8 @@ export class Intake {
   readonly #composer: Composer | undefined
   readonly #frame: ConfluentFrame | undefined
 
-  constructor(stream: string, format: StreamFormat, routing: RoutingTable, seed: number, maxEventBytes: number) {
-    this.#stream = stream
+  constructor({ stream, format, routing, seed, maxEventBytes }: IntakeOptions) {
+    this.#place = { stream, partition: 0, count: 0 }
     this.#format = format
     this.#routing = routing
     this.#seed = seed
@@ -67,7 +78,9 @@ export class Intake {
     if (reason !== undefined) return reason
     const start = entry.eventStart + entry.subjectAt
     const end = start + entry.subjectLength
-    const check = this.#routing.check(this.#stream, record.partition, entry.buffer, start, end, partitions)
+    this.#place.partition = record.partition
+    this.#place.count = partitions
+    const check = this.#routing.check(this.#place, entry.buffer, start, end)
     if (check !== 'ok') return check
     entry.hash = seededHash(entry.buffer, start, end, this.#seed)
     entry.traceBuffer = record.buffer
@@ -85,7 +98,7 @@ export class Intake {
   cause(record: SourceRecord, reason: RejectReason, partitions: number): string {
     const fault = this.#composer?.fault || this.envelope.fault
     const prefix = this.#prefix.toString()
-    const of = { stream: this.#stream, format: this.#format, prefix, routing: this.#routing, partitions, fault }
+    const of = { stream: this.#place.stream, format: this.#format, prefix, routing: this.#routing, partitions, fault }
     return rejectCause(reason, record, of)
   }
 
@@ -94,7 +107,7 @@ export class Intake {
     let start = record.valueStart
     if (record.valueEnd - start > this.#maxEventBytes) return 'too_large'
     if (this.#frame !== undefined) {
-      if (!this.#frame.read(record.buffer, start, record.valueEnd, true)) return 'bad_framing'
+      if (!this.#frame.readProtobuf(record.buffer, start, record.valueEnd)) return 'bad_framing'
       start = this.#frame.contentStart
     }
     if (!scanEnvelope(record.buffer, start, record.valueEnd, this.envelope)) return 'bad_envelope'

@@ -1,3 +1,4 @@
+import { ByteRange } from '../base/byte-range.ts'
 import { validUtf8 } from '../base/utf8.ts'
 import type { HeaderSink, SourceRecord } from '../log/record.ts'
 import { ConfluentFrame } from '../wire/confluent.ts'
@@ -10,8 +11,8 @@ import type { RejectReason } from './rejected.ts'
 
 const contentTypeName = 'content-type'
 
-/** Whether bytes [start, end) are the name of the header `content-type`, in letters of either case. */
-export function isContentType(bytes: Buffer, start: number, end: number): boolean {
+/** Whether it is the name of the header `content-type`, in letters of either case. */
+export function isContentType({ bytes, start, end }: ByteRange): boolean {
   return end - start === contentTypeName.length && beginsWithAscii(bytes, start, end, contentTypeName)
 }
 
@@ -23,18 +24,15 @@ export function isContentType(bytes: Buffer, start: number, end: number): boolea
 export class RawComposer implements Composer, HeaderSink {
   readonly fault = ''
   readonly #prefix: Buffer
-  readonly #contentType: Buffer
+  readonly #contentType: ByteRange
   readonly #filter: HeaderFilter
   readonly #frame: ConfluentFrame | undefined
   #into: EnvelopeWriter | undefined
-  #type: Buffer
-  #typeStart = 0
-  #typeEnd = 0
+  readonly #type = new ByteRange()
 
   constructor(format: StreamFormat, prefix: string) {
     this.#prefix = Buffer.from(prefix)
-    this.#contentType = Buffer.from(format.contentType)
-    this.#type = this.#contentType
+    this.#contentType = ByteRange.of(format.contentType)
     this.#filter = new HeaderFilter(format.headers)
     this.#frame = format.framing === 'confluent' ? new ConfluentFrame() : undefined
   }
@@ -43,23 +41,18 @@ export class RawComposer implements Composer, HeaderSink {
     if (record.keyStart < 0) return 'no_subject'
     into.subject(this.#prefix, record.buffer, record.keyStart, record.keyEnd)
     this.#into = into
-    this.#type = this.#contentType
-    this.#typeStart = 0
-    this.#typeEnd = this.#contentType.length
+    this.#type.setTo(this.#contentType)
     record.eachHeader(this)
     into.publishedAt(record.timeMs * 1000)
-    return composeData(record, into, this.#frame, this.#type, this.#typeStart, this.#typeEnd)
+    return composeData(record, into, this.#frame, this.#type)
   }
 
-  header(bytes: Buffer, nameStart: number, nameEnd: number, valueStart: number, valueEnd: number): void {
-    if (valueStart < 0 || !validUtf8(bytes, valueStart, valueEnd)) return
-    if (isContentType(bytes, nameStart, nameEnd)) {
-      if (valueEnd === valueStart) return
-      this.#type = bytes
-      this.#typeStart = valueStart
-      this.#typeEnd = valueEnd
-    } else if (this.#filter.takes(bytes, nameStart, nameEnd) && validUtf8(bytes, nameStart, nameEnd)) {
-      this.#into!.attribute(bytes, nameStart, nameEnd, bytes, valueStart, valueEnd)
+  header(name: ByteRange, value: ByteRange): void {
+    if (value.start < 0 || !validUtf8(value.bytes, value.start, value.end)) return
+    if (isContentType(name)) {
+      if (value.length > 0) this.#type.setTo(value)
+    } else if (this.#filter.takes(name) && validUtf8(name.bytes, name.start, name.end)) {
+      this.#into!.attribute(name, value)
     }
   }
 }

@@ -55,7 +55,7 @@ export class StreamIntake implements TailSink {
     this.#options = options
     this.#sink = sink
     const { name, format, routing, seed, maxEventBytes } = options
-    this.#intake = new Intake(name, format, routing, seed, maxEventBytes)
+    this.#intake = new Intake({ stream: name, format, routing, seed, maxEventBytes })
   }
 
   /** Begins to read at the head of each partition, as soon as broker and stream are there; keeps trying until closed. */
@@ -254,7 +254,11 @@ export class StreamIntake implements TailSink {
       detail,
     })
     const where = `stream ${name}, partition ${record.partition}, offset ${record.offset}`
-    logger.every(`${name} ${reason}`, rejectLogMs, 'warn', `record skipped (${reason}) at ${where}: ${detail}`)
+    logger.every(
+      { key: `${name} ${reason}`, ms: rejectLogMs },
+      'warn',
+      `record skipped (${reason}) at ${where}: ${detail}`,
+    )
   }
 
   #missing(): string {

@@ -1,3 +1,5 @@
+import type { ByteRange } from '../base/byte-range.ts'
+
 /**
  * One record as a source hands it over and as the window keeps it. Bounds are [start, end) in `buffer`; a start of -1 means
  * null (a key or value that the broker stores as null, a header that is absent). A source reuses one object for all
@@ -31,7 +33,15 @@ export interface SourceRecord {
  */
 export type Generations = 'epochs' | 'times'
 
-/** Takes headers as bounds: name and value lie in `bytes`, during the call only. A `valueStart` of -1 means null. */
+/** Takes headers as bounds, which are reused and hold during the call only. A value is null where its bounds are `absent`. */
 export interface HeaderSink {
-  header(bytes: Buffer, nameStart: number, nameEnd: number, valueStart: number, valueEnd: number): void
+  header(name: ByteRange, value: ByteRange): void
+}
+
+/** The headers that `eachHeader` shows, decoded, in a map that may have some already. */
+export function addHeaders(record: Pick<SourceRecord, 'eachHeader'>, to: Map<string, Buffer | null>): typeof to {
+  record.eachHeader({
+    header: (name, { bytes, start, end }) => to.set(name.toString(), start < 0 ? null : bytes.subarray(start, end)),
+  })
+  return to
 }

@@ -10,6 +10,12 @@ interface Range {
   readonly partitions: readonly number[]
 }
 
+/** One of `count` partitions. */
+export interface PartitionOf {
+  readonly partition: number
+  readonly count: number
+}
+
 /** One route, ready to use. What it says of subjects, it says of those that its pattern matches. */
 export class Route {
   readonly config: RouteConfig
@@ -70,11 +76,11 @@ export class Route {
       const partitions = this.#range(bytes, keyStart, end)?.partitions
       return partitions?.length === 1 ? partitions[0]! : -1
     }
-    return partitionOf(this.#hash, this.#keys, bytes, keyStart, end, count)
+    return this.#hashOf(this.#hash, bytes, keyStart, end) % count
   }
 
-  /** Whether the subject's events may be in `partition`. */
-  allows(bytes: Uint8Array, start: number, end: number, partition: number, count: number): boolean {
+  /** Whether the subject's events may be in this partition. */
+  allows({ partition, count }: PartitionOf, bytes: Uint8Array, start: number, end: number): boolean {
     if (this.#hash !== undefined) return this.partition(bytes, start, end, count) === partition
     return this.#range(bytes, start + this.#prefixBytes, end)?.partitions.includes(partition) === true
   }
@@ -87,7 +93,7 @@ export class Route {
     const fixed = this.#fixedPart(keys, this.#hash)
     if (fixed === undefined) return all
     const bytes = Buffer.from(fixed)
-    return [partitionOf(this.#hash, this.#keys, bytes, 0, bytes.length, count)]
+    return [this.#hashOf(this.#hash, bytes, 0, bytes.length) % count]
   }
 
   /** A key whose partition is that of all that `keys` matches; undefined where it leaves open what is hashed. */
@@ -102,6 +108,28 @@ export class Route {
       if (!literal && ++counted === rule.tokens) return parts.slice(0, i + 1).join('.')
     }
     return undefined
+  }
+
+  /** Of the key in bytes [start, end): its partition is the rest of a division by their count. */
+  #hashOf(rule: HashRule, bytes: Uint8Array, start: number, end: number): number {
+    if (rule.hash === 'fnv1a') return this.#hashOpenTokens(rule, bytes, start, end)
+    const keyEnd = rule.tokens === undefined ? end : endOfTokens(bytes, start, end, rule.tokens)
+    return rule.hash === 'murmur2' ? murmur2(bytes, start, keyEnd) & 0x7fffffff : fnv1a(bytes, start, keyEnd)
+  }
+
+  #hashOpenTokens({ tokens }: HashRule, bytes: Uint8Array, start: number, end: number): number {
+    const most = tokens ?? Number.POSITIVE_INFINITY
+    let state = fnv1aStart
+    let counted = 0
+    for (let at = start, index = 0; at <= end && counted < most; index++) {
+      const next = tokenEnd(bytes, at, end)
+      if (!this.#keys.isLiteral(index)) {
+        state = fnv1a(bytes, at, next, state)
+        counted++
+      }
+      at = next + 1
+    }
+    return state
   }
 
   #range(bytes: Uint8Array, start: number, end: number): Range | undefined {
@@ -153,35 +181,6 @@ function keyPattern(pattern: string, prefix: string): string {
   const before = tokens(prefix).length - 1
   const open = parts.indexOf('>')
   return open >= 0 && open < before ? '>' : parts.slice(before).join('.')
-}
-
-function partitionOf(
-  rule: HashRule,
-  pattern: BytePattern,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  count: number,
-): number {
-  if (rule.hash === 'fnv1a') return hashOpenTokens(rule, pattern, bytes, start, end) % count
-  const keyEnd = rule.tokens === undefined ? end : endOfTokens(bytes, start, end, rule.tokens)
-  if (rule.hash === 'murmur2') return (murmur2(bytes, start, keyEnd) & 0x7fffffff) % count
-  return fnv1a(bytes, start, keyEnd) % count
-}
-
-function hashOpenTokens(rule: HashRule, pattern: BytePattern, bytes: Uint8Array, start: number, end: number): number {
-  const most = rule.tokens ?? Number.POSITIVE_INFINITY
-  let state = fnv1aStart
-  let counted = 0
-  for (let at = start, index = 0; at <= end && counted < most; index++) {
-    const next = tokenEnd(bytes, at, end)
-    if (!pattern.isLiteral(index)) {
-      state = fnv1a(bytes, at, next, state)
-      counted++
-    }
-    at = next + 1
-  }
-  return state
 }
 
 function endOfTokens(bytes: Uint8Array, start: number, end: number, count: number): number {

@@ -2,7 +2,7 @@ import { CarillonError } from '../base/errors.ts'
 import { misroutedBecause } from './diagnosis.ts'
 import type { RouteConfig } from './options.ts'
 import { commonSubject } from './pattern.ts'
-import { Route } from './route.ts'
+import { type PartitionOf, Route } from './route.ts'
 
 /** How many partitions a stream has; may throw where that is not known yet. */
 export type PartitionCount = (stream: string) => number
@@ -14,6 +14,11 @@ export interface Place {
   readonly partition: number | undefined
   /** The record's key. */
   readonly key: string
+}
+
+/** Where a record is: in this partition of a stream of `count`. */
+export interface RecordPlace extends PartitionOf {
+  readonly stream: string
 }
 
 /** One route as people read it. */
@@ -87,18 +92,11 @@ export class RoutingTable {
     return this.routes.filter(isTheirs).flatMap((route) => route.partitionsFor(subject, count))
   }
 
-  /** Whether a subject, given as bytes, may be in this partition of this stream. On the hot path. */
-  check(
-    stream: string,
-    partition: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    count: number,
-  ): 'ok' | 'misrouted' | 'no_route' {
+  /** Whether a subject, given as bytes, may be in this place. On the hot path: give the same object again. */
+  check(place: RecordPlace, bytes: Uint8Array, start: number, end: number): 'ok' | 'misrouted' | 'no_route' {
     const route = this.#only ?? this.#match(bytes, start, end)
-    if (route === undefined || route.config.stream !== stream) return 'no_route'
-    if (route.allows(bytes, start, end, partition, count)) return 'ok'
+    if (route === undefined || route.config.stream !== place.stream) return 'no_route'
+    if (route.allows(place, bytes, start, end)) return 'ok'
     return route.covers(bytes, start, end) ? 'misrouted' : 'no_route'
   }
 

@@ -140,7 +140,7 @@ export class ReadBack {
       feed.instruments.readBacksFailed++
       const message = error instanceof Error ? error.message : String(error)
       const what = `read-back of ${feed.stream}, partition ${feed.partition}${from === undefined ? '' : ` from ${from}`} failed`
-      this.#logger.every(`read-back ${feed.stream}`, 10_000, 'warn', `${what}: ${message}`)
+      this.#logger.every({ key: `read-back ${feed.stream}`, ms: 10_000 }, 'warn', `${what}: ${message}`)
       await new Promise<void>((resolve) => this.#clock.after(retryMs, resolve))
       if (from !== undefined) {
         // Others have their turn before it is tried again.

@@ -16,10 +16,16 @@ export interface LogStream {
 export interface Logger {
   log(level: LogLevel, message: string, fields?: Record<string, unknown>): void
   /**
-   * Logs `message` unless `key` was logged less than `intervalMs` ago; the next line of that key says how many were left out
+   * Logs `message` unless `key` was logged less than `ms` ago; the next line of that key says how many were left out
    * (`suppressed`).
    */
-  every(key: string, intervalMs: number, level: LogLevel, message: string, fields?: Record<string, unknown>): void
+  every(limit: LogLimit, level: LogLevel, message: string, fields?: Record<string, unknown>): void
+}
+
+/** One line of a key in so many ms. */
+export interface LogLimit {
+  readonly key: string
+  readonly ms: number
 }
 
 /** Keys that `every` remembers; beyond that the oldest is forgotten, which may repeat a message early. */
@@ -31,13 +37,18 @@ const maxUnwrittenBytes = 1 << 20
 export function openLogger(options: LoggerOptions, clock: Clock): Logger {
   const terminal = process.stderr.isTTY === true
   const destination = pino.destination({ dest: 2, sync: terminal, maxLength: maxUnwrittenBytes })
-  return createLogger(options, clock, destination, terminal)
+  return createLogger({ ...options, terminal }, clock, destination)
 }
 
-/** `terminal` decides what `auto` means, and whether lines are coloured. */
-export function createLogger(options: LoggerOptions, clock: Clock, stream: LogStream, terminal: boolean): Logger {
+interface StreamOptions extends LoggerOptions {
+  /** Decides what `auto` means, and whether lines are coloured. */
+  readonly terminal: boolean
+}
+
+export function createLogger(options: StreamOptions, clock: Clock, stream: LogStream): Logger {
+  const { terminal } = options
   const text = options.format === 'text' || (options.format === 'auto' && terminal)
-  const colour = terminal && !process.env.NO_COLOR
+  const style = terminal && !process.env.NO_COLOR ? coloured : plain
   const lines = pino(
     {
       level: options.level,
@@ -47,7 +58,7 @@ export function createLogger(options: LoggerOptions, clock: Clock, stream: LogSt
       formatters: { level: (level) => ({ level }) },
       serializers: { error: pino.stdSerializers.err },
     },
-    text ? { write: (line: string) => stream.write(forPeople(line, colour)) } : stream,
+    text ? { write: (line: string) => stream.write(forPeople(line, style)) } : stream,
   )
   return new PinoLogger(lines, clock)
 }
@@ -71,7 +82,7 @@ class PinoLogger implements Logger {
     this.#lines[level](fields, message)
   }
 
-  every(key: string, intervalMs: number, level: LogLevel, message: string, fields?: Record<string, unknown>): void {
+  every({ key, ms }: LogLimit, level: LogLevel, message: string, fields?: Record<string, unknown>): void {
     const now = this.#clock.monotonicMs()
     const last = this.#repeated.get(key)
     if (last !== undefined && now < last.quietUntilMs) {
@@ -80,7 +91,7 @@ class PinoLogger implements Logger {
     }
     const suppressed = last?.suppressed ?? 0
     this.#repeated.delete(key)
-    this.#repeated.set(key, { quietUntilMs: now + intervalMs, suppressed: 0 })
+    this.#repeated.set(key, { quietUntilMs: now + ms, suppressed: 0 })
     if (this.#repeated.size > maxKeys) this.#repeated.delete(this.#repeated.keys().next().value!)
     this.log(level, message, suppressed === 0 ? fields : { ...fields, suppressed })
   }
@@ -88,8 +99,13 @@ class PinoLogger implements Logger {
 
 const colours = { debug: 'gray', info: 'cyan', warn: 'yellow', error: 'red' } as const
 
+type Style = (level: LogLevel, label: string) => string
+
+const coloured: Style = (level, label) => styleText(colours[level], label, { validateStream: false })
+const plain: Style = (_level, label) => label
+
 /** `12:34:56.789 WARN  message key=value`, from one of pino's JSON lines. */
-function forPeople(line: string, colour: boolean): string {
+function forPeople(line: string, style: Style): string {
   const { level, time, message, error, ...fields } = JSON.parse(line) as {
     level: LogLevel
     time: string
@@ -98,11 +114,7 @@ function forPeople(line: string, colour: boolean): string {
     [field: string]: unknown
   }
   const label = level.toUpperCase().padEnd(5)
-  const parts = [
-    time.slice(11, 23),
-    colour ? styleText(colours[level], label, { validateStream: false }) : label,
-    printable(message),
-  ]
+  const parts = [time.slice(11, 23), style(level, label), printable(message)]
   if (error !== undefined) fields.error = typeof error === 'string' ? error : (error.stack ?? error.message)
   for (const [key, value] of Object.entries(fields)) parts.push(`${key}=${printable(shown(value))}`)
   return `${parts.join(' ')}\n`

@@ -21,6 +21,11 @@ export interface PublishTracesOptions {
   readonly topicOf: (stream: string) => string
 }
 
+export interface PublishTraceLimits {
+  readonly budget: Budget
+  readonly losses: TraceLosses
+}
+
 /** Where an event went. */
 interface Place {
   readonly stream: string
@@ -33,23 +38,21 @@ export class PublishTraces {
   readonly #tracer: Tracer
   readonly #options: PublishTracesOptions
   readonly #clock: Clock
-  readonly #budget: Budget
-  readonly #losses: TraceLosses
+  readonly #limits: PublishTraceLimits
 
-  constructor(tracer: Tracer, options: PublishTracesOptions, clock: Clock, budget: Budget, losses: TraceLosses) {
+  constructor(tracer: Tracer, options: PublishTracesOptions, clock: Clock, limits: PublishTraceLimits) {
     this.#tracer = tracer
     this.#options = options
     this.#clock = clock
-    this.#budget = budget
-    this.#losses = losses
+    this.#limits = limits
   }
 
   /** Goes on with a sampled context. undefined = it is none, or over the budget: the records carry what the caller gave. */
   continue(traceparent: string | undefined): PublishSpan | undefined {
     const parent = traceparent === undefined ? undefined : parseTraceparent(traceparent)
     if (parent === undefined || !parent.sampled) return undefined
-    if (this.#budget.take(1) === 0) {
-      this.#losses.over_budget++
+    if (this.#limits.budget.take(1) === 0) {
+      this.#limits.losses.over_budget++
       return undefined
     }
     const { traceId, spanId } = parent

@@ -51,21 +51,23 @@ export interface TraceLosses {
   over_budget: number
 }
 
+export interface TraceLimits extends TraceBudgets {
+  readonly losses: TraceLosses
+}
+
 /** Where the spans of one stream's sampled events are made. Callers ask `maySample` first: what is not sampled costs no more. */
 export class StreamTraces {
   readonly options: TraceOptions
   readonly #tracer: Tracer
   readonly #to: Destination
-  readonly #budgets: TraceBudgets
-  readonly #losses: TraceLosses
+  readonly #limits: TraceLimits
   readonly #event: EventTrace
 
-  constructor(tracer: Tracer, to: Destination, options: TraceOptions, budgets: TraceBudgets, losses: TraceLosses) {
+  constructor(tracer: Tracer, to: Destination, options: TraceOptions, limits: TraceLimits) {
     this.options = options
     this.#tracer = tracer
     this.#to = to
-    this.#budgets = budgets
-    this.#losses = losses
+    this.#limits = limits
     this.#event = new EventTrace(options.deliveriesPerEvent)
   }
 
@@ -76,8 +78,8 @@ export class StreamTraces {
   begin(bounds: TraceBounds, readAtUs: number): EventTrace | undefined {
     const parent = sampledContext(bounds)
     if (parent === undefined) return undefined
-    if (this.#budgets.events.take(1) === 0) {
-      this.#losses.over_budget++
+    if (this.#limits.events.take(1) === 0) {
+      this.#limits.losses.over_budget++
       return undefined
     }
     this.#event.start(parent, bounds.timeMs * 1000, readAtUs)
@@ -146,8 +148,8 @@ export class StreamTraces {
   }
 
   #take(wanted: number): number {
-    const taken = this.#budgets.deliveries.take(wanted)
-    this.#losses.over_budget += wanted - taken
+    const taken = this.#limits.deliveries.take(wanted)
+    this.#limits.losses.over_budget += wanted - taken
     return taken
   }
 

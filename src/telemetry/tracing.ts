@@ -3,7 +3,7 @@ import { Budget } from './budget.ts'
 import type { Logger } from './logger.ts'
 import type { TraceOptions } from './options.ts'
 import { PublishTraces } from './publish-traces.ts'
-import { StreamTraces, type TraceBudgets, type TraceLosses } from './stream-traces.ts'
+import { StreamTraces, type TraceLimits, type TraceLosses } from './stream-traces.ts'
 import { messagingSystem } from './trace-attributes.ts'
 import type { TraceExport } from './trace-options.ts'
 import { openTraceSdk, type SpanCounts, type TraceSdk } from './trace-sdk.ts'
@@ -34,23 +34,22 @@ export class Tracing {
   readonly publishes: PublishTraces
   readonly #sdk: TraceSdk
   readonly #options: TracingOptions
-  readonly #budgets: TraceBudgets
+  readonly #limits: TraceLimits
 
   private constructor(sdk: TraceSdk, options: TracingOptions) {
     const { traces, clock, broker, instance, topicOf, counts } = options
     this.#sdk = sdk
     this.#options = options
-    this.#budgets = {
+    this.#limits = {
       events: new Budget(traces.eventsPerSecond, clock),
       deliveries: new Budget(traces.deliveriesPerSecond, clock),
+      losses: counts,
     }
-    const budget = new Budget(traces.eventsPerSecond, clock)
     this.publishes = new PublishTraces(
       sdk.tracer,
       { system: messagingSystem(broker), clientId: instance, topicOf },
       clock,
-      budget,
-      counts,
+      { budget: new Budget(traces.eventsPerSecond, clock), losses: counts },
     )
   }
 
@@ -64,7 +63,7 @@ export class Tracing {
       counts,
       onFailed: (error, spans) => {
         const said = `${spans === 1 ? '1 span' : `${spans} spans`} could not be exported to ${to.endpoint}`
-        logger.every('traces', faultLogMs, 'warn', `${said}: ${reasonOf(error)}`)
+        logger.every({ key: 'traces', ms: faultLogMs }, 'warn', `${said}: ${reasonOf(error)}`)
       },
     })
     return new Tracing(sdk, options)
@@ -72,9 +71,9 @@ export class Tracing {
 
   /** The traces of a stream, by its name in the routes. */
   stream(name: string): StreamTraces {
-    const { broker, topicOf, instance, traces, counts } = this.#options
+    const { broker, topicOf, instance, traces } = this.#options
     const to = { system: messagingSystem(broker), topic: topicOf(name), clientId: instance }
-    return new StreamTraces(this.#sdk.tracer, to, traces, this.#budgets, counts)
+    return new StreamTraces(this.#sdk.tracer, to, traces, this.#limits)
   }
 
   /** Exports what is left, for two seconds at most. */

@@ -1,3 +1,5 @@
+import { ByteRange } from '../base/byte-range.ts'
+
 /**
  * The frame that serializers of Confluent's schema registry put before a value: byte 0, the schema's id as 4 bytes big-endian, and
  * for protobuf the path of the message within its schema: a count and so many indexes, zigzag varints; a count of 0 stands
@@ -14,21 +16,25 @@ const maxIndexes = 16
 export class ConfluentFrame {
   /** Where the content begins. */
   contentStart = 0
-  /** In decimal: bytes [0, schemaIdLength). */
-  readonly schemaId = Buffer.alloc(10)
-  schemaIdLength = 0
-  /** Joined by commas, in decimal: bytes [0, indexesLength); empty for the first message, and for what is not protobuf. */
-  readonly indexes = Buffer.alloc(maxIndexes * 11)
-  indexesLength = 0
+  /** In decimal. */
+  readonly schemaId = new ByteRange().set(Buffer.alloc(10), 0, 0)
+  /** Joined by commas, in decimal; empty for the first message, and for what is not protobuf. */
+  readonly indexes = new ByteRange().set(Buffer.alloc(maxIndexes * 11), 0, 0)
   #at = 0
 
-  /** False unless bytes [start, end) begin with a frame, with a protobuf frame where `isProtobuf`. */
-  read(bytes: Uint8Array, start: number, end: number, isProtobuf: boolean): boolean {
-    this.indexesLength = 0
+  /** False unless bytes [start, end) begin with a frame. */
+  read(bytes: Uint8Array, start: number, end: number): boolean {
+    this.indexes.end = 0
     if (!hasFrame(bytes, start, end)) return false
-    this.schemaIdLength = writeDecimal(this.schemaId, 0, schemaIdOf(bytes, start))
+    this.schemaId.end = writeDecimal(this.schemaId.bytes, 0, schemaIdOf(bytes, start))
     this.#at = start + 1 + idBytes
-    if (isProtobuf && !this.#readIndexes(bytes, end)) return false
+    this.contentStart = this.#at
+    return true
+  }
+
+  /** False unless they begin with the frame of a protobuf message. */
+  readProtobuf(bytes: Uint8Array, start: number, end: number): boolean {
+    if (!this.read(bytes, start, end) || !this.#readIndexes(bytes, end)) return false
     this.contentStart = this.#at
     return true
   }
@@ -42,10 +48,10 @@ export class ConfluentFrame {
       const index = this.#zigzag(bytes, end)
       if (index < 0) return false
       first &&= index === 0 && count === 1
-      if (i > 0) this.indexes[length++] = 0x2c
-      length = writeDecimal(this.indexes, length, index)
+      if (i > 0) this.indexes.bytes[length++] = 0x2c
+      length = writeDecimal(this.indexes.bytes, length, index)
     }
-    this.indexesLength = first ? 0 : length
+    this.indexes.end = first ? 0 : length
     return true
   }
 

@@ -1,3 +1,4 @@
+import type { ByteRange } from '../base/byte-range.ts'
 import { entryKey, eventKey } from './envelope.ts'
 import { varintLength, writeVarint } from './varint.ts'
 
@@ -66,23 +67,16 @@ export class EnvelopeWriter {
     if (this.#takes(2)) this.#head(eventKey.deleted, 1)
   }
 
-  attribute(
-    name: Buffer,
-    nameStart: number,
-    nameEnd: number,
-    value: Buffer,
-    valueStart: number,
-    valueEnd: number,
-  ): void {
-    const nameLength = nameEnd - nameStart
-    const valueLength = valueEnd - valueStart
+  attribute(name: ByteRange, value: ByteRange): void {
+    const nameLength = name.length
+    const valueLength = value.length
     const length = 2 + varintLength(nameLength) + nameLength + varintLength(valueLength) + valueLength
     if (!this.#takes(1 + varintLength(length) + length)) return
     this.#head(eventKey.attributes, length)
     this.#head(entryKey.key, nameLength)
-    this.#copy(name, nameStart, nameEnd)
+    this.#copy(name.bytes, name.start, name.end)
     this.#head(entryKey.value, valueLength)
-    this.#copy(value, valueStart, valueEnd)
+    this.#copy(value.bytes, value.start, value.end)
   }
 
   /** Makes room; false once the envelope is over its limit. */

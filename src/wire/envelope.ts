@@ -95,6 +95,8 @@ const badString = 'a string is not UTF-8'
 
 /** One scan runs at a time, to its end: it may keep its place here instead of in an object of its own. */
 const cursor: Cursor = { at: 0, low: 0, high: 0 }
+/** Where the envelope begins. */
+let origin = 0
 
 /**
  * Goes once over bytes [start, end) and fills `out`; allocates and decodes nothing, reads nothing outside. False, with
@@ -108,15 +110,16 @@ export function scanEnvelope(buffer: Uint8Array, start: number, end: number, out
     out.fault = 'it lies outside of its buffer'
     return false
   }
+  origin = start
   cursor.at = start
   let fault = ''
-  while (cursor.at < end && fault === '') fault = scanField(buffer, start, end, out)
+  while (cursor.at < end && fault === '') fault = scanField(buffer, end, out)
   if (fault === '' && out.subjectLength === 0) fault = 'it has no subject'
   out.fault = fault
   return fault === ''
 }
 
-function scanField(buffer: Uint8Array, start: number, end: number, out: EnvelopeView): string {
+function scanField(buffer: Uint8Array, end: number, out: EnvelopeView): string {
   if (!readVarint(buffer, end, cursor)) return truncated
   if (cursor.high !== 0 || cursor.low < 8) return 'it has a field without a number'
   const tag = cursor.low
@@ -126,7 +129,7 @@ function scanField(buffer: Uint8Array, start: number, end: number, out: Envelope
   const at = cursor.at
   if (cursor.high !== 0 || cursor.low > end - at) return truncated
   cursor.at = at + cursor.low
-  return scanBytes(buffer, at, cursor.at, at - start, tag, out)
+  return scanBytes(buffer, at, tag, out)
 }
 
 function scanVarint(buffer: Uint8Array, end: number, tag: number, out: EnvelopeView): string {
@@ -152,16 +155,11 @@ function scanVarint(buffer: Uint8Array, end: number, tag: number, out: EnvelopeV
   }
 }
 
-/** Bytes [at, behind), `from` counted from the envelope's start. */
-function scanBytes(
-  buffer: Uint8Array,
-  at: number,
-  behind: number,
-  from: number,
-  tag: number,
-  out: EnvelopeView,
-): string {
+/** Bytes from `at` to the cursor. */
+function scanBytes(buffer: Uint8Array, at: number, tag: number, out: EnvelopeView): string {
+  const behind = cursor.at
   const length = behind - at
+  const from = at - origin
   switch (tag) {
     case eventKey.subject:
       if (out.subjectLength > 0) return 'it has two subjects'

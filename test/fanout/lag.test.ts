@@ -6,7 +6,11 @@ import { smallPool } from '../model/window.ts'
 
 function feedAt(offset: number): PartitionFeed {
   const options = { pool: smallPool({ payloadBytes: 4096, entries: 16 }), seed: 1 }
-  const feed = new PartitionFeed('events', 'one', 0, options, new Instruments().stream('events'))
+  const feed = new PartitionFeed(
+    { stream: 'events', incarnation: 'one', partition: 0 },
+    options,
+    new Instruments().stream('events'),
+  )
   feed.window.start(offset, -1)
   return feed
 }

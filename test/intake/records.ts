@@ -1,3 +1,4 @@
+import { ByteRange } from '../../src/base/byte-range.ts'
 import { Intake } from '../../src/intake/intake.ts'
 import type { RejectReason } from '../../src/intake/rejected.ts'
 import type { HeaderSink, SourceRecord } from '../../src/log/record.ts'
@@ -38,8 +39,9 @@ export function recordOf({
   }
   const [keyStart, keyEnd] = place(key)
   const [valueStart, valueEnd] = place(value)
-  const placed = headers.map(([name, content]) => [...place(name), ...place(content)] as const)
+  const placed = headers.map(([name, content]) => [place(name), place(content)] as const)
   const buffer = Buffer.concat([...parts, Buffer.from([0xff])])
+  const rangeOf = (bounds: readonly [number, number]) => new ByteRange().set(buffer, ...bounds)
   return {
     ...{ buffer, partition, offset: 7, timeMs, epoch: 0, traceStart: -1, traceEnd: -1 },
     ...{ keyStart, keyEnd, valueStart, valueEnd },
@@ -51,7 +53,7 @@ export function recordOf({
         ]),
       ),
     eachHeader: (sink: HeaderSink) => {
-      for (const [nameStart, nameEnd, start, end] of placed) sink.header(buffer, nameStart, nameEnd, start, end)
+      for (const [name, value] of placed) sink.header(rangeOf(name), rangeOf(value))
     },
   }
 }
@@ -72,7 +74,13 @@ export interface Taken {
 /** What becomes of records of the stream `s` on one intake. */
 export function intakeOf({ format = {}, route = {}, partitions = 1, maxEventBytes = 1000 }: IntakeSpec = {}) {
   const routing = new RoutingTable([{ stream: 's', by: { hash: 'murmur2' }, ...route }])
-  const intake = new Intake('s', { ...streamFormatDefaults, ...format }, routing, 1, maxEventBytes)
+  const intake = new Intake({
+    stream: 's',
+    format: { ...streamFormatDefaults, ...format },
+    routing,
+    seed: 1,
+    maxEventBytes,
+  })
   return (spec: RecordSpec): Taken => {
     const record = recordOf(spec)
     const reason = intake.accept(record, partitions)

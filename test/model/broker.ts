@@ -1,3 +1,4 @@
+import { ByteRange } from '../../src/base/byte-range.ts'
 import { CarillonError } from '../../src/base/errors.ts'
 import type { Generations, SourceRecord } from '../../src/log/record.ts'
 import { expectAbsent } from '../../src/source/partitions.ts'
@@ -249,9 +250,8 @@ export class ModelBroker implements Source {
       headers: () => new Map(Object.entries(entry.headers ?? {}).map(([name, text]) => [name, Buffer.from(text)])),
       eachHeader: (sink) => {
         for (const [name, text] of Object.entries(entry.headers ?? {})) {
-          const [nameBytes, valueBytes] = [Buffer.from(name), Buffer.from(text)]
-          const end = nameBytes.length + valueBytes.length
-          sink.header(Buffer.concat([nameBytes, valueBytes]), 0, nameBytes.length, nameBytes.length, end)
+          const value = Buffer.from(text)
+          sink.header(ByteRange.of(name), new ByteRange().set(value, 0, value.length))
         }
       },
     }

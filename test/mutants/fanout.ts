@@ -110,7 +110,7 @@ export const fanoutMutants: readonly Mutant[] = [
   {
     name: 'a raw record has the content type of the one before',
     file: 'intake/raw-composer.ts',
-    from: '    this.#type = this.#contentType\n    this.#typeStart = 0\n    this.#typeEnd = this.#contentType.length\n    record',
+    from: '    this.#type.setTo(this.#contentType)\n    record',
     to: '    record',
     by: { unit: 'test/intake/raw.test.ts' },
     breaks: "a record without the header has the stream's content type",
@@ -166,7 +166,7 @@ export const fanoutMutants: readonly Mutant[] = [
   {
     name: 'a CloudEvent has the attributes of the one before',
     file: 'intake/cloudevent-composer.ts',
-    from: '    for (const slot of this.#slots) slot.set(none, 0, 0)\n',
+    from: '    for (const { value } of this.#slots) value.setTo(none)\n',
     to: '',
     by: { unit: 'test/intake/cloudevents.test.ts' },
     breaks: 'an event has the attributes of its record',

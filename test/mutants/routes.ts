@@ -20,7 +20,7 @@ export const routesMutants: readonly Mutant[] = [
   {
     name: "a record in another stream than its route's is delivered",
     file: 'routing/table.ts',
-    from: 'if (route === undefined || route.config.stream !== stream) return',
+    from: 'if (route === undefined || route.config.stream !== place.stream) return',
     to: 'if (route === undefined) return',
     by: { unit: 'test/routing/table.test.ts' },
     breaks: "a record whose route is another stream's is skipped as `no_route`",

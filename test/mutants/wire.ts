@@ -44,7 +44,7 @@ export const wireMutants: readonly Mutant[] = [
   {
     name: 'a framed value that is not protobuf has the path of the one before',
     file: 'wire/confluent.ts',
-    from: '    this.indexesLength = 0\n    if (!hasFrame',
+    from: '    this.indexes.end = 0\n    if (!hasFrame',
     to: '    if (!hasFrame',
     by: { unit: 'test/wire/confluent.test.ts' },
     breaks: '`messageIndexes` is told of protobuf messages only',

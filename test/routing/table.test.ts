@@ -3,16 +3,16 @@ import test from 'node:test'
 import fc from 'fast-check'
 import { fnv1a, murmur2 } from '../../src/base/hash.ts'
 import { defaultRoutes, type RouteConfig, routeHashes } from '../../src/routing/options.ts'
-import { RoutingTable } from '../../src/routing/table.ts'
+import { type RecordPlace, RoutingTable } from '../../src/routing/table.ts'
 
 const twelve = () => 12
 const javaPartition = (key: string, count: number) =>
   (murmur2(Buffer.from(key), 0, Buffer.byteLength(key)) & 0x7fffffff) % count
 const fnvPartition = (text: string, count: number) => fnv1a(Buffer.from(text), 0, Buffer.byteLength(text)) % count
 
-function check(table: RoutingTable, stream: string, partition: number, subject: string, count: number) {
+function check(table: RoutingTable, subject: string, place: RecordPlace) {
   const framed = Buffer.from(`<${subject}>`)
-  return table.check(stream, partition, framed, 1, framed.length - 1, count)
+  return table.check(place, framed, 1, framed.length - 1)
 }
 
 const blocks: RouteConfig = {
@@ -73,8 +73,8 @@ test('ranges place by bytewise order of UTF-8, from inclusive, to exclusive', ()
   assert.equal(table.place('01510.x', twelve).partition, 0)
   assert.equal(table.place('01511.x', twelve).partition, undefined, 'its publisher chooses among two')
   assert.equal(table.place('\u{10000}.x', twelve).partition, 3, 'above é')
-  assert.equal(check(table, 'calls', 2, '01511.x', 12), 'ok')
-  assert.equal(check(table, 'calls', 3, '01511.x', 12), 'misrouted')
+  assert.equal(check(table, '01511.x', { stream: 'calls', partition: 2, count: 12 }), 'ok')
+  assert.equal(check(table, '01511.x', { stream: 'calls', partition: 3, count: 12 }), 'misrouted')
 })
 
 test('U+10000 is above U+FFFD in a range, unlike in a comparison of JavaScript strings', () => {
@@ -89,7 +89,7 @@ test('a subject in no range has no route, whoever asks', () => {
   assert.throws(() => table.place('a.x', twelve), { code: 'no_route', message: /"a\.x" is in none of the ranges/ })
   assert.throws(() => table.partitionsFor('a.x', twelve), { code: 'no_route' })
   assert.throws(() => table.partitionsFor('a.>', twelve), { code: 'no_route' })
-  assert.equal(check(table, 'calls', 0, 'a.x', 12), 'no_route')
+  assert.equal(check(table, 'a.x', { stream: 'calls', partition: 0, count: 12 }), 'no_route')
 })
 
 test('a pattern reaches the ranges that its first tokens allow', () => {
@@ -126,9 +126,12 @@ test('a subject of another stream, or of none, has no route here', () => {
     { subjects: 'alarm.>', stream: 'alarms', by },
     { subjects: 'mail.>', stream: 'mails', by },
   ])
-  assert.equal(check(table, 'alarms', javaPartition('mail.x', 12), 'mail.x', 12), 'no_route')
-  assert.equal(check(table, 'mails', javaPartition('mail.x', 12), 'mail.x', 12), 'ok')
-  assert.equal(check(table, 'mails', 0, 'chat.x', 12), 'no_route')
+  assert.equal(
+    check(table, 'mail.x', { stream: 'alarms', partition: javaPartition('mail.x', 12), count: 12 }),
+    'no_route',
+  )
+  assert.equal(check(table, 'mail.x', { stream: 'mails', partition: javaPartition('mail.x', 12), count: 12 }), 'ok')
+  assert.equal(check(table, 'chat.x', { stream: 'mails', partition: 0, count: 12 }), 'no_route')
   assert.throws(() => table.place('chat.x', twelve), { code: 'no_route', message: /"chat\.x".*alarm\.>, mail\.>/ })
   assert.deepEqual(
     table.partitionsFor('*.x', twelve).map(({ stream }) => stream),
@@ -142,7 +145,7 @@ test('a prefix stands before the keys: the partition is that of the key, without
   const table = new RoutingTable([orders])
   const partition = javaPartition('c1.paid', 12)
   assert.deepEqual(table.place('shop.orders.c1.paid', twelve), { stream: 'orders', partition, key: 'c1.paid' })
-  assert.equal(check(table, 'orders', partition, 'shop.orders.c1.paid', 12), 'ok')
+  assert.equal(check(table, 'shop.orders.c1.paid', { stream: 'orders', partition: partition, count: 12 }), 'ok')
   assert.deepEqual(table.partitionsFor('shop.*.c1.paid', twelve), [{ stream: 'orders', partitions: [partition] }])
   assert.equal(table.partitionsFor('shop.>', twelve)[0]!.partitions.length, 12)
   assert.throws(() => table.place('shop.orders', twelve), { code: 'no_route', message: /shop\.orders\.>/ })
@@ -235,7 +238,7 @@ test('an event is where it is looked for: by its place, by each pattern that mat
         const bytes = Buffer.from(published)
         if (!table.routes[0]!.covers(bytes, 0, bytes.length)) {
           assert.throws(() => table.place(published, () => count), { code: 'no_route' })
-          assert.equal(check(table, 'events', 0, published, count), 'no_route')
+          assert.equal(check(table, published, { stream: 'events', partition: 0, count: count }), 'no_route')
           return
         }
         const exact = table.partitionsFor(published, () => count)[0]!.partitions
@@ -243,7 +246,7 @@ test('an event is where it is looked for: by its place, by each pattern that mat
         assert.equal(partition, exact.length === 1 ? exact[0] : undefined)
         for (let each = 0; each < count; each++) {
           const expected = exact.includes(each) ? 'ok' : 'misrouted'
-          assert.equal(check(table, 'events', each, published, count), expected)
+          assert.equal(check(table, published, { stream: 'events', partition: each, count: count }), expected)
         }
         const wide = table.partitionsFor(patternFor(published, ...subscribed), () => count)[0]!.partitions
         assert.ok(exact.every((each) => wide.includes(each)))

@@ -9,7 +9,11 @@ const owner = { wake() {}, watchAhead() {} } as unknown as ReaderOwner
 
 test('when another log begins, each reader stands where its client stood in the old one, with the history that is known there', () => {
   const options = { pool: smallPool({ payloadBytes: 4096, entries: 16 }), seed: 1 }
-  const feed = new PartitionFeed('events', 'one', 0, options, new Instruments().stream('events'))
+  const feed = new PartitionFeed(
+    { stream: 'events', incarnation: 'one', partition: 0 },
+    options,
+    new Instruments().stream('events'),
+  )
   feed.window.start(8, 3)
   const reader = (offset: number, generation: number) => new Reader(owner, { feed, offset, gaps: [], generation })
   const [atHead, ahead, behind] = [reader(8, -1), reader(12, 7), reader(5, 2)]

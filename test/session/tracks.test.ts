@@ -11,7 +11,9 @@ import { smallPool } from '../model/window.ts'
 test('a token names the partitions in which a session is, and none that it has left', () => {
   const options = { pool: smallPool({ payloadBytes: 4096, entries: 16 }), seed: 1 }
   const instruments = new Instruments().stream('events')
-  const [a, b] = [0, 1].map((partition) => new PartitionFeed('events', 'one', partition, options, instruments))
+  const [a, b] = [0, 1].map(
+    (partition) => new PartitionFeed({ stream: 'events', incarnation: 'one', partition }, options, instruments),
+  )
   const owner = { wake() {}, readBack: { forget() {} } } as unknown as ReaderOwner
   const tracks = new Tracks(owner, false)
   const enter = (feed: PartitionFeed): Leg => {

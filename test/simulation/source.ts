@@ -1,3 +1,4 @@
+import { ByteRange } from '../../src/base/byte-range.ts'
 import { CarillonError } from '../../src/base/errors.ts'
 import type { Random } from '../../src/base/random.ts'
 import type { Generations, HeaderSink, SourceRecord } from '../../src/log/record.ts'
@@ -199,6 +200,8 @@ class RecordView {
   }
   readonly #generations: Generations
   #headers: Headers = []
+  readonly #name = new ByteRange()
+  readonly #value = new ByteRange()
   /** Where they begin in the buffer. */
   #headersAt = 0
 
@@ -232,7 +235,7 @@ class RecordView {
     for (const [name, value] of this.#headers) {
       const nameEnd = at + buffer.write(name, at)
       const end = nameEnd + buffer.write(value, nameEnd)
-      sink.header(buffer, at, nameEnd, nameEnd, end)
+      sink.header(this.#name.set(buffer, at, nameEnd), this.#value.set(buffer, nameEnd, end))
       at = end
     }
   }

@@ -51,9 +51,8 @@ function boundedHeaders(record: SourceRecord, traceparent: string | null | undef
   const headers = new Map<string, string | null>()
   if (traceparent !== undefined) headers.set('traceparent', traceparent)
   record.eachHeader({
-    header(bytes, nameStart, nameEnd, valueStart, valueEnd) {
-      const value = valueStart < 0 ? null : bytes.toString('latin1', valueStart, valueEnd)
-      headers.set(bytes.toString('utf8', nameStart, nameEnd), value)
+    header(name, { bytes, start, end }) {
+      headers.set(name.toString(), start < 0 ? null : bytes.toString('latin1', start, end))
     },
   })
   return headers

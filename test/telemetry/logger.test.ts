@@ -16,12 +16,9 @@ const heldClock = (): Clock & { ms: number } => ({
 function logger(options: Partial<LoggerOptions> = {}, terminal = false) {
   const lines: string[] = []
   const clock = heldClock()
-  const created: Logger = createLogger(
-    { level: 'info', format: 'auto', ...options },
-    clock,
-    { write: (line) => lines.push(line) },
-    terminal,
-  )
+  const created: Logger = createLogger({ level: 'info', format: 'auto', terminal, ...options }, clock, {
+    write: (line) => lines.push(line),
+  })
   return { lines, clock, logger: created }
 }
 
@@ -78,13 +75,13 @@ test('what is below the level is left out', () => {
 
 test('a repeated message is logged once an interval, with the number left out', () => {
   const { lines, clock, logger: log } = logger()
-  for (let i = 0; i < 5; i++) log.every('events misrouted', 1000, 'warn', 'record skipped', { i })
+  for (let i = 0; i < 5; i++) log.every({ key: 'events misrouted', ms: 1000 }, 'warn', 'record skipped', { i })
   clock.ms = 999
-  log.every('events misrouted', 1000, 'warn', 'record skipped')
+  log.every({ key: 'events misrouted', ms: 1000 }, 'warn', 'record skipped')
   assert.equal(lines.length, 1)
   assert.equal(JSON.parse(lines[0]!).suppressed, undefined)
   clock.ms = 1000
-  log.every('events misrouted', 1000, 'warn', 'record skipped', { i: 9 })
+  log.every({ key: 'events misrouted', ms: 1000 }, 'warn', 'record skipped', { i: 9 })
   assert.equal(lines.length, 2)
   assert.equal(JSON.parse(lines[1]!).suppressed, 5)
   assert.equal(JSON.parse(lines[1]!).i, 9)
@@ -92,16 +89,16 @@ test('a repeated message is logged once an interval, with the number left out', 
 
 test('different keys do not silence each other', () => {
   const { lines, logger: log } = logger()
-  log.every('a', 1000, 'warn', 'one')
-  log.every('b', 1000, 'warn', 'two')
+  log.every({ key: 'a', ms: 1000 }, 'warn', 'one')
+  log.every({ key: 'b', ms: 1000 }, 'warn', 'two')
   assert.equal(lines.length, 2)
 })
 
 test('the keys that are remembered are bounded: the oldest is forgotten', () => {
   const { lines, logger: log } = logger()
-  for (let i = 0; i <= 1024; i++) log.every(`key ${i}`, 1e9, 'warn', 'once')
-  log.every('key 1024', 1e9, 'warn', 'again')
+  for (let i = 0; i <= 1024; i++) log.every({ key: `key ${i}`, ms: 1e9 }, 'warn', 'once')
+  log.every({ key: 'key 1024', ms: 1e9 }, 'warn', 'again')
   assert.equal(lines.length, 1025)
-  log.every('key 0', 1e9, 'warn', 'again')
+  log.every({ key: 'key 0', ms: 1e9 }, 'warn', 'again')
   assert.equal(lines.length, 1026)
 })

@@ -26,12 +26,13 @@ export class Spans {
 
   stream(options: Partial<TraceOptions> = {}, clock = new ManualClock()): StreamTraces {
     const all = { ...traceDefaults, ...options }
-    const budgets = {
+    const limits = {
       events: new Budget(all.eventsPerSecond, clock),
       deliveries: new Budget(all.deliveriesPerSecond, clock),
+      losses: this.losses,
     }
     const to = { system: 'kafka', topic: 'carillon', clientId: 'g1' }
-    return new StreamTraces(this.tracer, to, all, budgets, this.losses)
+    return new StreamTraces(this.tracer, to, all, limits)
   }
 }
 

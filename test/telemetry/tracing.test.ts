@@ -58,7 +58,7 @@ async function openTracing(t: TestContext, variables: Record<string, string> = {
     topicOf: (stream) => `topic-of-${stream}`,
     counts,
     clock,
-    logger: { every: (key, _intervalMs, level, message) => logged.push(`${key} ${level} ${message}`) },
+    logger: { every: ({ key }, level, message) => logged.push(`${key} ${level} ${message}`) },
   })
   for (const name of Object.keys(all)) delete process.env[name]
   t.after(() => collector.stop())

@@ -17,12 +17,14 @@ function zigzag(value: number): number[] {
 }
 
 /** Reads a frame that stands between other bytes; undefined = it is none. */
-function read(bytes: Uint8Array, isProtobuf: boolean) {
+function read(bytes: Uint8Array, content: 'protobuf' | 'other') {
   const all = Buffer.concat([Buffer.from([9, 9]), bytes, Buffer.from([0, 0])])
-  if (!frame.read(all, 2, 2 + bytes.length, isProtobuf)) return undefined
+  const isFramed =
+    content === 'protobuf' ? frame.readProtobuf(all, 2, 2 + bytes.length) : frame.read(all, 2, 2 + bytes.length)
+  if (!isFramed) return undefined
   return {
-    id: frame.schemaId.toString('latin1', 0, frame.schemaIdLength),
-    indexes: frame.indexes.toString('latin1', 0, frame.indexesLength),
+    id: frame.schemaId.toString(),
+    indexes: frame.indexes.toString(),
     content: all.subarray(frame.contentStart, 2 + bytes.length).toString(),
   }
 }
@@ -30,7 +32,7 @@ function read(bytes: Uint8Array, isProtobuf: boolean) {
 test('five bytes are the frame of Avro and JSON, whatever follows', () => {
   fc.assert(
     fc.property(fc.nat(0xffffffff), fc.string({ maxLength: 5 }), (id, text) => {
-      const read5 = read(Buffer.concat([header(id), Buffer.from(text)]), false)
+      const read5 = read(Buffer.concat([header(id), Buffer.from(text)]), 'other')
       assert.deepEqual(read5, { id: String(id), indexes: '', content: text })
     }),
   )
@@ -42,19 +44,19 @@ test("a protobuf frame also has the message's path within its schema", () => {
     fc.property(path, fc.string({ maxLength: 5 }), (indexes, text) => {
       const bytes = [...zigzag(indexes.length), ...indexes.flatMap(zigzag)]
       const expected = indexes.length === 1 && indexes[0] === 0 ? '' : indexes.join(',')
-      const got = read(Buffer.concat([header(7), Buffer.from(bytes), Buffer.from(text)]), true)
+      const got = read(Buffer.concat([header(7), Buffer.from(bytes), Buffer.from(text)]), 'protobuf')
       assert.deepEqual(got, { id: '7', indexes: expected, content: text })
     }),
   )
 })
 
 test('a value that is not protobuf has no path, whatever was read before it', () => {
-  read(Buffer.concat([header(7), Buffer.from([...zigzag(1), ...zigzag(3)])]), true)
-  assert.equal(read(Buffer.concat([header(7), Buffer.from('x')]), false)?.indexes, '')
+  read(Buffer.concat([header(7), Buffer.from([...zigzag(1), ...zigzag(3)])]), 'protobuf')
+  assert.equal(read(Buffer.concat([header(7), Buffer.from('x')]), 'other')?.indexes, '')
 })
 
 test('a count of 0 stands for the first message', () => {
-  assert.deepEqual(read(Buffer.concat([header(1), Buffer.from([0]), Buffer.from('x')]), true), {
+  assert.deepEqual(read(Buffer.concat([header(1), Buffer.from([0]), Buffer.from('x')]), 'protobuf'), {
     id: '1',
     indexes: '',
     content: 'x',
@@ -62,15 +64,15 @@ test('a count of 0 stands for the first message', () => {
 })
 
 test('what does not begin with a frame is none', () => {
-  assert.equal(read(Buffer.from('{"a":1}'), false), undefined)
-  assert.equal(read(Buffer.from([0, 0, 0, 1]), false), undefined, 'an id has four bytes')
-  assert.equal(read(new Uint8Array(0), false), undefined)
+  assert.equal(read(Buffer.from('{"a":1}'), 'other'), undefined)
+  assert.equal(read(Buffer.from([0, 0, 0, 1]), 'other'), undefined, 'an id has four bytes')
+  assert.equal(read(new Uint8Array(0), 'other'), undefined)
   assert.equal(hasFrame(Buffer.from([0, 0, 0, 0, 1]), 0, 5), true)
 })
 
 test('a protobuf frame whose path is cut off, negative or too long is none', () => {
   const refused = (...bytes: number[]) =>
-    assert.equal(read(Buffer.concat([header(1), Buffer.from(bytes)]), true), undefined)
+    assert.equal(read(Buffer.concat([header(1), Buffer.from(bytes)]), 'protobuf'), undefined)
   refused()
   refused(2 * 2, 0)
   refused(1)

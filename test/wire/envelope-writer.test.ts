@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
+import { ByteRange } from '../../src/base/byte-range.ts'
 import { encodeEvent, envelopeView, scanEnvelope } from '../../src/wire/envelope.ts'
 import { EnvelopeWriter } from '../../src/wire/envelope-writer.ts'
 import type { Event } from '../../src/wire/frames.ts'
@@ -24,7 +25,8 @@ function write(writer: EnvelopeWriter, written: Event, prefixBytes = 0): void {
   writer.field('data', ...within(written.data))
   writer.publishedAt(written.publishedAtUs)
   writer.field('collapseKey', ...within(written.collapseKey))
-  for (const [name, value] of Object.entries(written.attributes)) writer.attribute(...within(name), ...within(value))
+  const range = (text: string) => new ByteRange().set(...within(text))
+  for (const [name, value] of Object.entries(written.attributes)) writer.attribute(range(name), range(value))
   if (written.deleted) writer.deleted()
 }
 

@@ -1,5 +1,6 @@
+import { ByteRange } from '../../base/byte-range.ts'
 import { CarillonError } from '../../base/errors.ts'
-import type { HeaderSink, SourceRecord } from '../../log/record.ts'
+import { addHeaders, type HeaderSink, type SourceRecord } from '../../log/record.ts'
 import type { OutRecord } from '../source.ts'
 import { maxVarintBytes, VarintReader, writeVarint } from './varint.ts'
 
@@ -104,6 +105,8 @@ export class StoredRecord implements SourceRecord {
   #headersEnd = 0
   readonly #varints = new VarintReader()
   readonly #headerVarints = new VarintReader()
+  readonly #name = new ByteRange()
+  readonly #value = new ByteRange()
 
   /** Shows the record at `at`; `baseMs` is the time of the block's first record. Returns where the next one starts. */
   read(buffer: Buffer, at: number, baseMs: number): number {
@@ -133,12 +136,7 @@ export class StoredRecord implements SourceRecord {
   headers(): Map<string, Buffer | null> {
     const headers = new Map<string, Buffer | null>()
     if (this.traceStart >= 0) headers.set(traceHeader, this.buffer.subarray(this.traceStart, this.traceEnd))
-    this.eachHeader({
-      header(bytes, nameStart, nameEnd, valueStart, valueEnd) {
-        headers.set(bytes.toString('utf8', nameStart, nameEnd), bytes.subarray(valueStart, valueEnd))
-      },
-    })
-    return headers
+    return addHeaders(this, headers)
   }
 
   eachHeader(sink: HeaderSink): void {
@@ -147,12 +145,12 @@ export class StoredRecord implements SourceRecord {
     varints.at = this.#headersStart
     while (varints.at < this.#headersEnd) {
       const nameLength = varints.next(buffer)
-      const nameStart = varints.at
-      varints.at = nameStart + nameLength
+      this.#name.set(buffer, varints.at, varints.at + nameLength)
+      varints.at += nameLength
       const valueLength = varints.next(buffer)
-      const valueStart = varints.at
-      varints.at = valueStart + valueLength
-      sink.header(buffer, nameStart, nameStart + nameLength, valueStart, varints.at)
+      this.#value.set(buffer, varints.at, varints.at + valueLength)
+      varints.at += valueLength
+      sink.header(this.#name, this.#value)
     }
   }
 }

@@ -1,3 +1,4 @@
+import { ByteRange } from '../../base/byte-range.ts'
 import { CarillonError } from '../../base/errors.ts'
 import type { HeaderSink } from '../../log/record.ts'
 import type { OutRecord } from '../source.ts'
@@ -55,13 +56,18 @@ export class HeaderFacts {
   }
 }
 
+/** One header is shown at a time. */
+const [name, value] = [new ByteRange(), new ByteRange()]
+
 /** Shows the record's own headers. */
 export function eachHeader(bytes: Buffer, start: number, end: number, sink: HeaderSink): void {
   for (let at = start + versionBytes; at < end && bytes[at] !== cr; ) {
     const lineEnd = endOfLine(bytes, at, end)
     const nameEnd = bytes.indexOf(colon, at)
     if (nameEnd > at && nameEnd < lineEnd && !isServers(bytes, at)) {
-      sink.header(bytes, at, nameEnd, valueStart(bytes, nameEnd + 1, lineEnd), lineEnd)
+      name.set(bytes, at, nameEnd)
+      value.set(bytes, valueStart(bytes, nameEnd + 1, lineEnd), lineEnd)
+      sink.header(name, value)
     }
     at = lineEnd + 2
   }

@@ -1,5 +1,5 @@
 import type { MsgImpl } from '@nats-io/transport-node'
-import type { HeaderSink, SourceRecord } from '../../log/record.ts'
+import { addHeaders, type HeaderSink, type SourceRecord } from '../../log/record.ts'
 import type { Delivery } from './delivery.ts'
 import { eachHeader, HeaderFacts } from './headers.ts'
 
@@ -51,13 +51,7 @@ export class MessageView implements SourceRecord {
   }
 
   headers(): Map<string, Buffer | null> {
-    const headers = new Map<string, Buffer | null>()
-    this.eachHeader({
-      header(bytes, nameStart, nameEnd, valueStart, valueEnd) {
-        headers.set(bytes.toString('utf8', nameStart, nameEnd), bytes.subarray(valueStart, valueEnd))
-      },
-    })
-    return headers
+    return addHeaders(this, new Map())
   }
 
   eachHeader(sink: HeaderSink): void {

@@ -1,4 +1,5 @@
-import type { HeaderSink, SourceRecord } from '../../log/record.ts'
+import { absent, ByteRange } from '../../base/byte-range.ts'
+import { addHeaders, type HeaderSink, type SourceRecord } from '../../log/record.ts'
 
 /** The one record object of a decoder: bounds in the batch's bytes, headers decoded only when asked for. */
 export class RecordView implements SourceRecord {
@@ -16,31 +17,25 @@ export class RecordView implements SourceRecord {
   /** Where the first header begins, and how many there are; the decoder has checked that they are within the record. */
   headersStart = 0
   headerCount = 0
-
   #at = 0
+  readonly #name = new ByteRange()
+  readonly #value = new ByteRange()
 
   headers(): Map<string, Buffer | null> {
-    const headers = new Map<string, Buffer | null>()
-    this.eachHeader({
-      header(bytes, nameStart, nameEnd, valueStart, valueEnd) {
-        const value = valueStart < 0 ? null : bytes.subarray(valueStart, valueEnd)
-        headers.set(bytes.toString('utf8', nameStart, nameEnd), value)
-      },
-    })
-    return headers
+    return addHeaders(this, new Map())
   }
 
   eachHeader(sink: HeaderSink): void {
     this.#at = this.headersStart
     for (let i = 0; i < this.headerCount; i++) {
       const nameLength = this.#length()
-      const nameStart = this.#at
-      const nameEnd = nameStart + nameLength
-      this.#at = nameEnd
+      this.#name.set(this.buffer, this.#at, this.#at + nameLength)
+      this.#at += nameLength
       const valueLength = this.#length()
-      const valueStart = valueLength < 0 ? -1 : this.#at
+      if (valueLength < 0) this.#value.set(this.buffer, absent, absent)
+      else this.#value.set(this.buffer, this.#at, this.#at + valueLength)
       if (valueLength > 0) this.#at += valueLength
-      sink.header(this.buffer, nameStart, nameEnd, valueStart, valueLength < 0 ? -1 : this.#at)
+      sink.header(this.#name, this.#value)
     }
   }
 
