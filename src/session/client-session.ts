@@ -7,7 +7,7 @@ import type { EndReason } from '../telemetry/instruments.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { BadFrame } from '../wire/bad-frame.ts'
 import type { ClientFrame, ServerFrame, SubscribeOptions } from '../wire/frames.ts'
-import { encodeToken, growthPosition } from '../wire/token.ts'
+import { encodeSaid, partitionCount } from '../wire/partition-counts.ts'
 import { FrameWriter } from './frame-writer.ts'
 import type { OwedGap } from './gap.ts'
 import { type Outlet, type Session, type WriteOutcome, writeOutcome } from './outlet.ts'
@@ -35,7 +35,7 @@ interface Client {
 }
 
 /** It says as well how many partitions there are. */
-const isOfGrowth = ({ reason }: OwedGap): boolean => reason === 'repartitioned' || reason === 'recreated'
+const saysCount = ({ reason }: OwedGap): boolean => reason === 'repartitioned' || reason === 'recreated'
 
 /**
  * One client's conversation, whichever transport: its subscriptions as readers at positions. Nothing is queued for it but
@@ -167,8 +167,8 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
 
   tellGap(reader: Reader, gap: OwedGap, next: number): boolean {
     const { feed } = reader
-    const growth = isOfGrowth(gap) ? [growthPosition(feed, this.#context.feeds.countOf(feed))] : []
-    const after = encodeToken([feed.positionAt(next), ...growth])
+    const counts = saysCount(gap) ? [partitionCount(feed, this.#context.feeds.countOf(feed))] : []
+    const after = encodeSaid([feed.positionAt(next)], counts)
     const outcome = this.#writer.gap(reader, gap, after, this.#tracks.behind(reader, next))
     if (outcome !== writeOutcome.sent) this.#fallBehind()
     return outcome !== writeOutcome.refused

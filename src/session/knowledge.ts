@@ -1,5 +1,6 @@
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
-import { isGrowth, isSameLog, type Log, type Position } from '../wire/token.ts'
+import type { Token } from '../wire/partition-counts.ts'
+import { isSameLog, type Log, type Position } from '../wire/token.ts'
 
 /**
  * What a token says of one stream, looked up once for all of its partitions: a token may have 1024 positions, whatever the partitions,
@@ -12,7 +13,7 @@ export class StreamKnowledge {
    * Where it stands in an earlier log, if it was given before the new one was told in each partition: it does not say how many
    * partitions that has then.
    */
-  readonly earlier: Position | undefined
+  readonly earlier: Log | undefined
   /** Positions in the present log. */
   readonly #present: readonly Position[]
   readonly #byPartition = new Map<number, Position>()
@@ -21,11 +22,12 @@ export class StreamKnowledge {
   #highest = -1
   #isElsewhere = false
 
-  /** `positions` are those of the stream, of any incarnation, `log` is the present one, and `partitions` are those that are asked for. */
-  constructor(log: Log, positions: readonly Position[], partitions: ReadonlySet<number>) {
+  /** The token is what is said of the stream, in any incarnation, `log` is the present one, and `partitions` are those that are asked for. */
+  constructor(log: Log, { positions, counts }: Token, partitions: ReadonlySet<number>) {
+    const isEarlier = (said: Log) => !isSameLog(said, log)
     this.#present = positions.filter((position) => isSameLog(position, log))
-    this.count = this.#present.find(isGrowth)?.offset
-    this.earlier = this.count === undefined ? positions.find((position) => !isSameLog(position, log)) : undefined
+    this.count = counts.find((count) => isSameLog(count, log))?.count
+    this.earlier = this.count === undefined ? (positions.find(isEarlier) ?? counts.find(isEarlier)) : undefined
     for (const position of positions) {
       const { partition } = position
       this.#highest = Math.max(this.#highest, partition)
@@ -49,11 +51,11 @@ export class StreamKnowledge {
   }
 
   /**
-   * Whether subjects may have come into an empty partition from others since the token was given: it is above all partitions that the
-   * token names, or one that the token names is none of theirs any more.
+   * Whether subjects may have come into an empty partition from others since the token was given, where that does not know of as many
+   * partitions as there are: it says another number, or names none above this one, or one that is none of theirs any more.
    */
   mayBeNew({ partition }: PartitionFeed): boolean {
-    return this.#highest >= 0 && (this.#highest < partition || this.#isElsewhere)
+    return this.count !== undefined || (this.#highest >= 0 && (this.#highest < partition || this.#isElsewhere))
   }
 
   #isFrom(grownFrom: readonly number[]): boolean {
@@ -65,15 +67,17 @@ export class StreamKnowledge {
 
 /** What a token says of each stream of the feeds, by `nameHash`. */
 export function knowledgeOf(
-  positions: readonly Position[],
+  { positions, counts }: Token,
   feeds: readonly PartitionFeed[],
 ): ReadonlyMap<number, StreamKnowledge> {
-  const said = Map.groupBy(positions, ({ nameHash }) => nameHash)
+  const positionsOf = Map.groupBy(positions, ({ nameHash }) => nameHash)
+  const countsOf = Map.groupBy(counts, ({ nameHash }) => nameHash)
   const wanted = Map.groupBy(feeds, ({ nameHash }) => nameHash)
   const known = new Map<number, StreamKnowledge>()
   for (const [nameHash, partitions] of wanted) {
     const asked = new Set(partitions.map(({ partition }) => partition))
-    known.set(nameHash, new StreamKnowledge(partitions[0]!, said.get(nameHash) ?? [], asked))
+    const said = { positions: positionsOf.get(nameHash) ?? [], counts: countsOf.get(nameHash) ?? [] }
+    known.set(nameHash, new StreamKnowledge(partitions[0]!, said, asked))
   }
   return known
 }

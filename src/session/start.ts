@@ -1,5 +1,6 @@
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
-import { type After, growthPosition, isGrowth, isSameLog, type Position } from '../wire/token.ts'
+import { type Asked, type PartitionCount, partitionCount, saysNothing, type Token } from '../wire/partition-counts.ts'
+import { isSameLog, type Log, type Position } from '../wire/token.ts'
 import type { OwedGap } from './gap.ts'
 import { knowledgeOf, type StreamKnowledge } from './knowledge.ts'
 
@@ -37,7 +38,7 @@ export interface OffsetLookup {
 
 /** Start offsets for the feeds of one subscription; a promise only where the broker must be asked. */
 export function resolveStarts(
-  after: After,
+  after: Asked,
   feeds: readonly PartitionFeed[],
   growth: Growth,
   lookup: OffsetLookup,
@@ -46,7 +47,7 @@ export function resolveStarts(
     case 'latest':
       return feeds.map(atHead)
     case 'positions': {
-      const knowledge = knowledgeOf(after.positions, feeds)
+      const knowledge = knowledgeOf(after, feeds)
       return feeds.map((feed) => judge(feed, knowledge.get(feed.nameHash)!, growth))
     }
     case 'earliest':
@@ -56,27 +57,26 @@ export function resolveStarts(
   }
 }
 
-/** Positions of a token that none of the feeds answers for: carried through to the session's own tokens. */
-export function carriedPositions(after: After, feeds: readonly PartitionFeed[]): Position[] {
-  if (after.kind !== 'positions') return []
+/** What a token says that none of the feeds answers for: carried through to the session's own tokens. */
+export function carriedBy(after: Asked, feeds: readonly PartitionFeed[]): Token {
+  if (after.kind !== 'positions') return saysNothing
   const answered = new Map<number, Set<number>>()
   for (const { nameHash, partition } of feeds) {
     const partitions = answered.get(nameHash)
     if (partitions === undefined) answered.set(nameHash, new Set([partition]))
     else partitions.add(partition)
   }
-  const isAnswered = (position: Position) => {
-    const partitions = answered.get(position.nameHash)
-    return partitions !== undefined && (isGrowth(position) || partitions.has(position.partition))
+  return {
+    positions: after.positions.filter(({ nameHash, partition }) => answered.get(nameHash)?.has(partition) !== true),
+    counts: after.counts
+      .filter(({ nameHash }) => !answered.has(nameHash))
+      .map((each) => partitionCount(each, each.count)),
   }
-  return after.positions
-    .filter((position) => !isAnswered(position))
-    .map((position) => (isGrowth(position) ? growthPosition(position, position.offset) : position))
 }
 
-/** How many partitions of the feed's stream a token knows of; undefined = it does not say. */
-export function knownCount(feed: PartitionFeed, positions: readonly Position[]): number | undefined {
-  return positions.find((position) => isGrowth(position) && isSameLog(position, feed))?.offset
+/** How many partitions of the feed's log a token knows of; undefined = it does not say. */
+export function knownCount(feed: PartitionFeed, counts: readonly PartitionCount[]): number | undefined {
+  return counts.find((count) => isSameLog(count, feed))?.count
 }
 
 /** Where a start without a gap is: ahead of this gateway the token knows better than the window what lies below. */
@@ -168,9 +168,10 @@ function judgeKnown(feed: PartitionFeed, known: Position): Start {
   return isSameLog(known, feed) ? judgeGeneration(feed, known) : recreatedStart(feed, known)
 }
 
-/** The beginning of the feed's partition in the log of that position. */
-const inPartitionOf = ({ partition, firstOffset }: PartitionFeed, position: Position): Position => ({
-  ...position,
+/** The beginning of the feed's partition in that log. */
+const inPartitionOf = ({ partition, firstOffset }: PartitionFeed, { nameHash, incarnationHash }: Log): Position => ({
+  nameHash,
+  incarnationHash,
   partition,
   offset: firstOffset,
   generation: -1,

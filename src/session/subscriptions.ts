@@ -4,21 +4,14 @@ import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import type { Grant } from '../identity/grant.ts'
 import type { GatewayInstruments } from '../telemetry/instruments.ts'
 import type { ServerFrame, Subscribe, SubscribeOptions } from '../wire/frames.ts'
-import { type After, encodeToken, growthPosition, isSamePartition, type Position, parseAfter } from '../wire/token.ts'
+import { type Asked, encodeSaid, type PartitionCount, parseAsked, partitionCount } from '../wire/partition-counts.ts'
+import { isSamePartition, type Position } from '../wire/token.ts'
 import type { OwedGap } from './gap.ts'
 import { lastStarts } from './last.ts'
 import { requireRoom, requireTokenRoom } from './limits.ts'
 import type { SessionLimits } from './options.ts'
 import type { Outlet } from './outlet.ts'
-import {
-  arrivingStart,
-  carriedPositions,
-  type Growth,
-  knownCount,
-  resolveStarts,
-  type Start,
-  startPosition,
-} from './start.ts'
+import { arrivingStart, carriedBy, type Growth, knownCount, resolveStarts, type Start, startPosition } from './start.ts'
 import { type Leg, newSubscription, type Subscription } from './subscription.ts'
 import type { LegOwner } from './track.ts'
 import type { Tracks } from './tracks.ts'
@@ -51,7 +44,7 @@ const isRepartitioned = ({ reason }: OwedGap): boolean => reason === 'repartitio
 const aFeedOfEachStream = (starts: readonly Start[]): Iterable<PartitionFeed> =>
   new Map(starts.map(({ feed }) => [feed.stream, feed])).values()
 
-const positionsIn = (after: After): readonly Position[] => (after.kind === 'positions' ? after.positions : [])
+const countsIn = (after: Asked): readonly PartitionCount[] => (after.kind === 'positions' ? after.counts : [])
 
 /**
  * A session's subscriptions: where each begins, by `after` or `last`, and where it goes on when its stream has more partitions. Over
@@ -82,7 +75,7 @@ export class Subscriptions implements LegOwner {
     this.#owner.grant.checkSubscribe(subject)
     const wanted = () => this.#context.feeds.partitionsFor(subject)
     const feeds = wanted()
-    const parsed = parseAfter(after)
+    const parsed = parseAsked(after)
     const newest = last === undefined ? undefined : lastStarts(feeds, () => [subscription], last, after)
     this.#byRef.set(ref, subscription)
     this.#context.instruments.subscriptions++
@@ -108,7 +101,7 @@ export class Subscriptions implements LegOwner {
       requireTokenRoom(limits, all.length)
       return all
     }
-    const parsed = parseAfter(after)
+    const parsed = parseAsked(after)
     const begin = (starts: Start[]) => this.#beginAll(subscriptions, spans, starts, parsed)
     const all = wanted()
     if (last === undefined) this.#resolve(parsed, all, subscriptions, wanted, begin)
@@ -141,7 +134,7 @@ export class Subscriptions implements LegOwner {
       }
       if (this.#owner.ended) return
     }
-    for (const feed of this.#tracks.feeds()) this.#tracks.grew(feed, feeds.countOf(feed))
+    for (const feed of this.#tracks.feeds()) this.#tracks.counts?.grew(feed, feeds.countOf(feed))
     this.#owner.outlet.batch(() => this.#tracks.tellOwed())
   }
 
@@ -187,7 +180,7 @@ export class Subscriptions implements LegOwner {
    * other partitions than `feeds` by the time of the answer, or one of their logs has become another one, the broker is asked anew.
    */
   #resolve(
-    after: After,
+    after: Asked,
     feeds: PartitionFeed[],
     subscriptions: readonly Subscription[],
     wanted: () => PartitionFeed[],
@@ -231,18 +224,18 @@ export class Subscriptions implements LegOwner {
   }
 
   /** WebSocket: each ref from its own start, told `live` when it is. */
-  #begin(subscription: Subscription, starts: Start[], after: After): void {
+  #begin(subscription: Subscription, starts: Start[], after: Asked): void {
     const { ref } = subscription
-    const carried = carriedPositions(
+    const carried = carriedBy(
       after,
       starts.map(({ feed }) => feed),
     )
     const before = starts.map((start) => (start.gaps[0] === undefined ? startPosition(start) : start.gaps[0].before))
     // Where its subjects are elsewhere now, the client has nothing else to stand at until the gap is told.
     const known = before.filter((position) => position !== undefined)
-    const growth = this.#toldGrowth(starts, after)
-    this.#owner.control({ kind: 'subscribed', ref, after: encodeToken([...known, ...carried, ...growth]) })
-    this.#keep(subscription, carried, starts)
+    const counts = [...carried.counts, ...this.#toldCounts(starts, after)]
+    this.#owner.control({ kind: 'subscribed', ref, after: encodeSaid([...known, ...carried.positions], counts) })
+    this.#keep(subscription, carried.positions, starts)
     subscription.joining = starts.length
     for (const start of starts) {
       // A socket that takes no more answers ends the session.
@@ -270,26 +263,26 @@ export class Subscriptions implements LegOwner {
   }
 
   /** How many partitions the client knows of: as many as there are, unless it is still to be told of some. */
-  #toldGrowth(starts: readonly Start[], after: After): Position[] {
+  #toldCounts(starts: readonly Start[], after: Asked): PartitionCount[] {
     const owed = new Set(starts.filter(({ gaps }) => gaps.some(isRepartitioned)).map(({ feed }) => feed.stream))
-    const growth: Position[] = []
+    const counts: PartitionCount[] = []
     for (const feed of aFeedOfEachStream(starts)) {
-      const known = knownCount(feed, positionsIn(after))
+      const known = knownCount(feed, countsIn(after))
       const count = owed.has(feed.stream) ? known : Math.max(known ?? 0, this.#context.feeds.countOf(feed))
-      if (count !== undefined) growth.push(growthPosition(feed, count))
+      if (count !== undefined) counts.push(partitionCount(feed, count))
     }
-    return growth
+    return counts
   }
 
   /** SSE and poll: all subjects share the main readers, which start where the token says. */
-  #beginAll(subscriptions: Subscription[], spans: PartitionFeed[][], starts: Start[], after: After): void {
-    this.#tracks.carried = carriedPositions(
+  #beginAll(subscriptions: Subscription[], spans: PartitionFeed[][], starts: Start[], after: Asked): void {
+    this.#tracks.carried = carriedBy(
       after,
       starts.map(({ feed }) => feed),
     )
     for (const start of starts) this.#tracks.open(start)
     for (const feed of aFeedOfEachStream(starts)) {
-      this.#tracks.counts(feed, this.#context.feeds.countOf(feed), knownCount(feed, positionsIn(after)))
+      this.#tracks.counts?.set(feed, this.#context.feeds.countOf(feed), knownCount(feed, countsIn(after)))
     }
     subscriptions.forEach((subscription, i) => {
       this.#byRef.set(i + 1, subscription)
@@ -311,8 +304,8 @@ export class Subscriptions implements LegOwner {
   #moveInto(subscription: Subscription, feed: PartitionFeed, stood: Position | undefined): void {
     const { transport } = this.#owner.outlet
     const there = this.#tracks.get(feed)
-    const carried = [...subscription.carried, ...this.#tracks.carried]
-    const count = this.#tracks.toldCount(feed) ?? Number.POSITIVE_INFINITY
+    const carried = [...subscription.carried, ...this.#tracks.carried.positions]
+    const count = this.#tracks.counts?.of(feed) ?? Number.POSITIVE_INFINITY
     const start = arrivingStart(feed, { carried, stood, count })
     // Once it has been there, where it stood before says nothing more.
     this.#drop(subscription, (position) => isSamePartition(position, feed))

@@ -1,19 +1,12 @@
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
-import {
-  encodePosition,
-  encodeToken,
-  isSameLog,
-  isSamePartition,
-  keyOf,
-  type Log,
-  type Position,
-  readGrowth,
-} from '../wire/token.ts'
+import { encodeSaid, type PartitionCount, saysNothing, type Token } from '../wire/partition-counts.ts'
+import { encodePosition, isSamePartition, type Position } from '../wire/token.ts'
 import type { Look } from './matcher.ts'
 import type { Standing } from './outlet.ts'
 import type { Reader, ReaderOwner } from './reader.ts'
 import { atHead, type Start } from './start.ts'
 import type { Leg } from './subscription.ts'
+import { ToldCounts } from './told-counts.ts'
 import { type LegOwner, Track } from './track.ts'
 
 /** All partitions that a session touches. */
@@ -24,14 +17,15 @@ export class Tracks implements Standing {
   readonly #byFeed = new Map<PartitionFeed, Track>()
   /** Of a session that has one track and has left none since, as most: its token is made at each SSE delivery. */
   #only: Track | undefined
-  /** SSE and poll: positions of the client's token that no subscription touches, carried through to its next one. */
-  carried: readonly Position[] = []
-  /** SSE and poll: how many partitions each stream has, and of how many of a log its client has been told: of all once nothing is owed. */
-  readonly #counts = new Map<string, { readonly log: Log; readonly now: number; readonly told: number | undefined }>()
+  /** SSE and poll: what the client's token says of what no subscription touches, carried through to its next one. */
+  carried: Token = saysNothing
+  /** SSE and poll. */
+  readonly counts: ToldCounts | undefined
 
   constructor(owner: ReaderOwner, startLive: boolean) {
     this.#owner = owner
     this.#startLive = startLive
+    this.counts = startLive ? undefined : new ToldCounts()
   }
 
   get size(): number {
@@ -59,7 +53,7 @@ export class Tracks implements Standing {
     this.#byFeed.set(feed, track)
     this.#only = this.size === 1 ? track : undefined
     // From here on its own reader says where it stands.
-    this.carried = this.carried.filter((position) => !isSamePartition(position, feed))
+    this.#carry(this.carried.positions.filter((position) => !isSamePartition(position, feed)))
     return track
   }
 
@@ -72,26 +66,10 @@ export class Tracks implements Standing {
     track.leave(leg)
     if (!track.empty) return
     const position = carry ? track.main.position() : undefined
-    if (position !== undefined) this.carried = [...this.carried, position]
+    if (position !== undefined) this.#carry([...this.carried.positions, position])
     track.close()
     this.#byFeed.delete(leg.feed)
     this.#only = undefined
-  }
-
-  /** The feed's stream has so many partitions: what its client must be told of that is owed by now. */
-  counts({ stream, nameHash, incarnationHash }: PartitionFeed, now: number, told: number | undefined): void {
-    this.#counts.set(stream, { log: { nameHash, incarnationHash }, now, told })
-  }
-
-  /** The same, of a client that may not know it yet. */
-  grew(feed: PartitionFeed, now: number): void {
-    if (this.#counts.has(feed.stream)) this.counts(feed, now, this.toldCount(feed))
-  }
-
-  /** How many partitions of the feed's log its client has been told of; undefined = that is not known, as over WebSocket. */
-  toldCount(feed: PartitionFeed): number | undefined {
-    const known = this.#counts.get(feed.stream)
-    return known !== undefined && isSameLog(known.log, feed) ? known.told : undefined
   }
 
   /**
@@ -99,16 +77,18 @@ export class Tracks implements Standing {
    * only, without the number of partitions.
    */
   token(brief = false, step?: Step): string {
-    if (brief && this.#only !== undefined && this.carried.length === 0 && !this.#only.isJoinedAnew) {
-      const position = positionOf(this.#only, step)
+    const { carried } = this
+    const isOne = this.#only !== undefined && carried.positions.length + carried.counts.length === 0
+    if (brief && isOne && !this.#only!.isJoinedAnew) {
+      const position = positionOf(this.#only!, step)
       if (position !== undefined) return encodePosition(position)
     }
-    const positions = [...this.carried]
+    const positions = [...carried.positions]
     for (const track of this.#byFeed.values()) {
       const position = track.isJoinedAnew ? undefined : positionOf(track, step)
       if (position !== undefined) positions.push(position)
     }
-    return encodeToken([...positions, ...this.#growth(step)])
+    return encodeSaid(positions, [...carried.counts, ...this.#counts(step)])
   }
 
   /** Where the client stands once it has what is written next for one of its readers, which leads that to `next`: valid during one write. */
@@ -116,22 +96,14 @@ export class Tracks implements Standing {
     return step.of(this, reader, next)
   }
 
-  /** A gateway is to hold it against the number that the client was told of. */
-  #growth(step: Step | undefined): Position[] {
-    const growth = new Map<string, Position>()
+  #counts(step: Step | undefined): PartitionCount[] {
+    if (this.counts === undefined) return []
     const owes = [...this.#byFeed.values()].some(({ main }) => (main === step?.reader ? main.owesMore : main.owes))
-    for (const feed of this.#byFeed.keys()) {
-      const count = this.#counts.get(feed.stream)
-      if (count === undefined) continue
-      const before = this.toldCount(feed)
-      // Another gateway may have told it of more.
-      const told = owes ? before : Math.max(count.now, before ?? 0)
-      if (told === undefined) continue
-      if (told !== before) this.counts(feed, count.now, told)
-      const position = readGrowth(feed, told)
-      growth.set(keyOf(position), position)
-    }
-    return [...growth.values()]
+    return this.counts.say(this.#byFeed.keys(), owes)
+  }
+
+  #carry(positions: readonly Position[]): void {
+    if (positions.length !== this.carried.positions.length) this.carried = { ...this.carried, positions }
   }
 
   /**

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { resolveStarts } from '../../src/session/start.ts'
+import { saidBy } from '../../src/wire/partition-counts.ts'
 import { growthPosition, maxPositions, type Position } from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { TestGateway } from './harness.ts'
@@ -34,7 +35,7 @@ test('the work of judging a token is that of its positions and of the partitions
   for (const positions of lists) {
     let looks = 0
     const seen = positions.map((each) => watched(each, () => looks++))
-    const starts = await resolveStarts({ kind: 'positions', positions: seen }, feeds, growth, lookup)
+    const starts = await resolveStarts({ kind: 'positions', ...saidBy(seen) }, feeds, growth, lookup)
     assert.equal(starts.length, partitions)
     assert.ok(looks <= 8 * (positions.length + partitions), `looked ${looks} times`)
   }
