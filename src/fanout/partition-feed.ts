@@ -153,8 +153,7 @@ export class PartitionFeed {
   /** Nothing of it is kept. Nobody may stand there. */
   leave(): void {
     this.phase = 'absent'
-    this.rewrites++
-    this.window.start(0, -1)
+    this.#forget()
   }
 
   /** The log under this name is another one from here on. */
@@ -163,15 +162,21 @@ export class PartitionFeed {
     // The window forgets the old log, and with it what these stand on.
     const before = readers.map((reader) => reader.position())
     this.incarnationHash = hashOf(incarnation)
-    this.rewrites++
-    this.window.start(0, -1)
-    this.first = 0
-    this.brokerHead = 0
+    this.#forget()
     this.fresh = true
-    this.#unreadSinceMs = 0
     this.grownFrom = undefined
     readers.forEach((reader, i) => {
       reader.recreated(before[i])
     })
+  }
+
+  /** All that was read of the log, and what the broker said of it. */
+  #forget(): void {
+    this.rewrites++
+    this.window.start(0, -1)
+    this.first = 0
+    this.brokerHead = 0
+    this.lastTimeMs = 0
+    this.#unreadSinceMs = 0
   }
 }

@@ -38,6 +38,14 @@ export interface StreamIntakeOptions {
   readonly logger: Logger
 }
 
+/** A partition from the moment at which its reading began until it is dropped, or its log becomes another one. */
+interface Reading {
+  /** See `hasReached`. */
+  reached: boolean
+  /** The broker is being asked where the log ends. */
+  confirming: boolean
+}
+
 /** One stream from the broker's records to validated entries: its tail, chunks of its past, and what can't be used of both. */
 export class StreamIntake implements TailSink {
   readonly #options: StreamIntakeOptions
@@ -45,8 +53,8 @@ export class StreamIntake implements TailSink {
   readonly #intake: Intake
   /** undefined until the broker has said what the stream is. */
   #info: StreamInfo | undefined
-  /** By partition, see `hasReached`. */
-  readonly #reached: boolean[] = []
+  /** By partition; undefined = it is not read. */
+  #readings: (Reading | undefined)[] = []
   #tail: Tail | undefined
   #closed = false
   #cancelRetry: () => void = () => {}
@@ -79,12 +87,13 @@ export class StreamIntake implements TailSink {
 
   /** Reads an absent partition on from there. The stream must be up. */
   read(partition: number, from: number): void {
-    this.#reached[partition] = false
     this.#tail!.add(partition, from)
+    this.#begin(partition)
   }
 
   /** The partition is absent from now on: nothing more is said of it. */
   drop(partition: number): void {
+    this.#readings[partition] = undefined
     this.#tail?.drop(partition)
   }
 
@@ -130,7 +139,7 @@ export class StreamIntake implements TailSink {
 
   /** The tail has been where it began to read the partition: until then the log may have been cut below that. */
   hasReached(partition: number): boolean {
-    return this.#reached[partition] === true
+    return this.#readings[partition]?.reached === true
   }
 
   // TailSink
@@ -149,8 +158,9 @@ export class StreamIntake implements TailSink {
   }
 
   end(partition: number, next: number, offsets: Offsets): void {
-    if (offsets.head >= next) this.#reached[partition] = true
-    else if (!this.#reached[partition]) this.#confirmSoon(partition)
+    const reading = this.#readings[partition]!
+    if (offsets.head >= next) reading.reached = true
+    else if (!reading.reached && !reading.confirming) this.#confirmSoon(partition, reading)
     this.#sink.end(partition, next, offsets)
   }
 
@@ -163,7 +173,10 @@ export class StreamIntake implements TailSink {
       incarnation: info.incarnation,
     })
     const before = this.#info!.partitions
-    this.#adopt(info)
+    this.#info = info
+    // What was asked of the log before says nothing of this one.
+    const kept = this.#readings.slice(0, info.partitions)
+    this.#readings = kept.map((reading) => reading && { reached: reading.reached, confirming: false })
     this.#sink.recreated(info)
     this.#readFrom(before)
   }
@@ -174,7 +187,7 @@ export class StreamIntake implements TailSink {
       `stream ${this.#options.name} now has ${info.partitions} partitions: subjects may have moved`,
     )
     const before = this.#info!.partitions
-    this.#adopt(info)
+    this.#info = info
     this.#sink.grown(info)
     this.#readFrom(before)
   }
@@ -198,42 +211,50 @@ export class StreamIntake implements TailSink {
       bounds.push(await source.offsets(info, partition))
     }
     if (this.#closed) return true
-    this.#adopt(info)
+    this.#info = info
     await this.#sink.opened(info, bounds)
     if (this.#closed) return true
-    this.#tail = source.tail(info, this.#sink.heads(), this)
+    const heads = this.#sink.heads()
+    heads.forEach((head, partition) => {
+      if (head !== undefined) this.#begin(partition)
+    })
+    this.#tail = source.tail(info, heads, this)
     this.state('up', '')
     return true
   }
 
-  #adopt(info: StreamInfo): void {
-    this.#info = info
-    this.#reached.length = Math.min(this.#reached.length, info.partitions)
+  #begin(partition: number): void {
+    this.#readings[partition] = { reached: false, confirming: false }
   }
 
   /** Reads the partitions from this number on, which are new, from their beginning. */
   #readFrom(first: number): void {
-    for (let partition = first; partition < this.#info!.partitions; partition++) this.#tail?.add(partition)
+    for (let partition = first; partition < this.#info!.partitions; partition++) {
+      this.#tail?.add(partition)
+      this.#begin(partition)
+    }
   }
 
-  #confirmSoon(partition: number): void {
-    this.#options.clock.after(confirmMs, () => void this.#confirmEnd(partition))
+  #confirmSoon(partition: number, reading: Reading): void {
+    reading.confirming = true
+    this.#options.clock.after(confirmMs, () => void this.#confirmEnd(partition, reading))
   }
 
   /**
    * The log was cut between the moment at which its head was asked for and the tail's first read: the tail waits beyond the end,
    * where nobody is to wait. It reads on from the real one.
    */
-  async #confirmEnd(partition: number): Promise<void> {
-    const info = this.#info!
-    if (this.#closed || this.#reached[partition]) return
+  async #confirmEnd(partition: number, reading: Reading): Promise<void> {
+    const isOver = () => this.#closed || reading.reached || this.#readings[partition] !== reading
+    if (isOver()) return
     const bounds = await this.offsets(partition).catch(() => undefined)
-    if (this.#closed || this.#reached[partition] || this.#info !== info) return
+    if (isOver()) return
     const next = this.#sink.heads()[partition]!
     if (bounds === undefined || bounds.head >= next) {
-      this.#confirmSoon(partition)
+      this.#confirmSoon(partition, reading)
       return
     }
+    reading.confirming = false
     this.lost(partition, bounds.head, next - 1, 'rewritten')
     this.#tail!.drop(partition)
     this.#tail!.add(partition, bounds.head)

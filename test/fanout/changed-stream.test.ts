@@ -55,3 +55,31 @@ test('records that cannot be used count as read: positions behind them are of th
   broker.end(0)
   assert.equal(gateway.stream.partitions[0]!.positionAt(2).generation, 3)
 })
+
+test('of a partition that waits beyond its end the broker is asked once at a time, and not once it is gone', async () => {
+  const broker = new ModelBroker('events', 2)
+  const { stream, clock } = await TestGateway.start(broker)
+  let asked = 0
+  broker.offsets = async () => {
+    asked++
+    return { first: 0, head: 200 }
+  }
+  for (let head = 0; head < 50; head++) stream.intake.end(1, 100, { first: 0, head })
+  await clock.advance(3000)
+  assert.equal(asked, 3)
+  broker.recreate(1)
+  await clock.advance(5000)
+  assert.deepEqual([asked, clock.waiting], [3, 0])
+})
+
+test('a stream that grows while the broker is asked for the end of a log does not stop that', async () => {
+  const broker = new ModelBroker('events', 1)
+  const { stream, clock } = await TestGateway.start(broker)
+  stream.intake.end(0, 10, { first: 0, head: 4 })
+  broker.offsets = async () => {
+    if (broker.info.partitions === 1) broker.grow(2)
+    throw new Error('no leader')
+  }
+  await clock.advance(1000)
+  assert.equal(clock.waiting, 1)
+})

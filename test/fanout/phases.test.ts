@@ -108,3 +108,25 @@ test('a partition that cannot be filled, for the broker is away, stays absent an
   await taken
   assert.equal(stream.partitions[1]!.window.size, 1)
 })
+
+test('who waits beyond the end of a log is not put back there once the partition was left', async () => {
+  const { broker, gateway, stream } = await setUp()
+  stream.intake.end(1, 2, { first: 0, head: 0 })
+  await stream.leave(1)
+  await gateway.clock.advance(5000)
+  broker.append(1, null, null)
+  assert.equal(stream.partitions[1]!.window.head, 0)
+  const taken = stream.take(1)
+  await settled()
+  await taken
+  assert.equal(stream.partitions[1]!.window.head, 1)
+})
+
+test('a partition that was left has no figures of its log', async () => {
+  const { gateway, stream } = await setUp()
+  stream.intake.end(1, 2, { first: 1, head: 9 })
+  await stream.leave(1)
+  await gateway.clock.advance(60_000)
+  const { first, head, unreadAgeMs } = gateway.serving.status()[0]!.partitions[1]!
+  assert.deepEqual([first, head, unreadAgeMs], [0, 0, 0])
+})

@@ -94,10 +94,18 @@ export const fanoutMutants: readonly Mutant[] = [
   {
     name: 'a partition that waits beyond the end is left there',
     file: 'intake/stream-intake.ts',
-    from: 'else if (!this.#reached[partition]) this.#confirmSoon',
-    to: 'else if (this.#reached[partition]) this.#confirmSoon',
+    from: 'else if (!reading.reached && !reading',
+    to: 'else if (reading.reached && !reading',
     by: { unit: 'test/fanout/changed-stream.test.ts' },
     breaks: 'a log that was cut while the gateway started is read on from its real end',
+  },
+  {
+    name: 'where a log ends is asked on behalf of who does not read it any more',
+    file: 'intake/stream-intake.ts',
+    from: ' || this.#readings[partition] !== reading',
+    to: '',
+    by: { unit: 'test/fanout/phases.test.ts' },
+    breaks: 'a partition that was left is not read, and can be taken',
   },
   {
     name: 'partitions that are new are not read',
