@@ -45,6 +45,8 @@ export class Link {
   readonly #options: LinkOptions
   readonly #listener: LinkListener
   readonly #backoff: Backoff
+  /** Of shared requests that were left at once, until all have been told everything together: gateways may disagree for a while. */
+  readonly #tears: Backoff
   #candidates: Candidates
   /** Who wants to be served. */
   readonly #members = new Set<Followed>()
@@ -71,6 +73,7 @@ export class Link {
     this.#options = options
     this.#listener = listener
     this.#backoff = new Backoff(options.random, options.backoff)
+    this.#tears = new Backoff(options.random, options.backoff)
     this.#candidates = new Candidates(options.urls, options.transports)
     this.#better = new Better(options.clock, () => {
       this.#candidates.useBetter()
@@ -167,7 +170,10 @@ export class Link {
       heard: () => this.#works(),
       serves: () => this.#backoff.reset(),
       changed: () => this.#tell(),
-      judged: (members) => this.#sharing.live(members),
+      judged: (members) => {
+        this.#sharing.live(members)
+        if (members.length === this.#members.size) this.#tears.reset()
+      },
       outdated: () => this.#reopen(),
       torn: (share) => this.#torn(share),
       full: (followed) => this.#park(followed),
@@ -209,7 +215,8 @@ export class Link {
     if (!this.#sharing.isOther(share, [...this.#members])) return
     // What it still brings would carry them along.
     this.#letGo()
-    this.#attemptAfter(0)
+    this.#attemptAfter(this.#tears.next(0))
+    this.#setState({ name: 'catching-up' })
   }
 
   /** The gateway has answered. */

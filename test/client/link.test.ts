@@ -14,6 +14,9 @@ const stateText = (state: State) => {
   return state.name === 'closed' ? `closed ${state.reason.code}` : state.name
 }
 
+/** Until a shared request that was left at once is made anew, by these clients' randomness, ms. */
+const tornMs = 125
+
 /** A client over transports that the test plays, and what it told. */
 async function clientOf(options: Partial<ClientOptions> & { urls?: string[]; kinds?: string } = {}) {
   const net = new FakeNet()
@@ -279,7 +282,7 @@ test('where all share one position, who stands there or further on in another hi
   assert.equal(net.opened.length, 1, 'no history is said')
   net.last.handlers.position(token(28, 1))
   net.last.handlers.frame({ kind: 'live', ref: 0 })
-  await clock.advance(0)
+  await clock.advance(tornMs)
   assert.deepEqual(
     net.last.wishes.map(({ subject, after }) => [subject, after]),
     [['a', [token(28, 0)]]],
@@ -321,7 +324,7 @@ test('where all share one position, who was told everything of another log than 
   await isTold(stands(old, 5))
   assert.deepEqual(asked(), ['a', 'b'], 'a stream that is only carried through says nothing of its logs')
   net.last.handlers.position(says(made, 3))
-  await clock.advance(0)
+  await clock.advance(tornMs)
   assert.deepEqual(net.last.wishes, [{ ref: 1, subject: 'a', after: [says(old, 5)] }])
   const gap = { kind: 'gap', stream: 'events', partition: 0, from: 5, reason: 'recreated', certain: false } as const
   net.last.handlers.frame({ ...gap, after: stands(made, 0) })
@@ -329,6 +332,58 @@ test('where all share one position, who was told everything of another log than 
   assert.deepEqual(asked(), ['a', 'b'])
   await isTold(says(made, 0))
   assert.equal(net.opened.length, 5, 'each has been told all of that log')
+})
+
+test('where all share one position, and gateways that take turns read different logs, requests come apart until all are told together', async () => {
+  const { net, clock, states, subscribe } = await clientOf({ kinds: 'sse' })
+  const [old, made] = [logOf('events', 'one'), logOf('events', 'two')]
+  const at = (log: Log, offset: number) => ({ ...log, partition: 0, offset, generation: -1 })
+  const stands = (log: Log, offset: number) => encodeToken([at(log, offset), growthPosition(log, 1)])
+  const isTold = (log: Log, offset: number) => {
+    net.last.handlers.position(encodeToken([at(log, offset), readGrowth(log, 1)]))
+    net.last.handlers.frame({ kind: 'live', ref: 0 })
+  }
+  subscribe('a', [stands(old, 5)])
+  subscribe('b', [stands(made, 3)])
+  await clock.advance(0)
+  isTold(old, 5)
+  await clock.advance(0)
+  isTold(made, 3)
+  await clock.advance(0)
+  /** Until the next request, once this one was left. */
+  const waitMs = async () => {
+    const { length } = net.opened
+    const sinceMs = clock.monotonicMs()
+    while (net.opened.length === length) await clock.advance(1)
+    return clock.monotonicMs() - sinceMs
+  }
+  const waits: number[] = []
+  for (let i = 0; i < 4; i++) {
+    assert.equal(net.last.wishes.length, 2)
+    isTold(old, 5)
+    assert.equal(states.at(-1), 'catching-up')
+    waits.push(await waitMs())
+    isTold(made, 3)
+    await clock.advance(0)
+  }
+  assert.deepEqual(waits, [tornMs, 2 * tornMs, 4 * tornMs, 8 * tornMs])
+  isTold(made, 3)
+  await waitMs()
+  const gap = { kind: 'gap', stream: 'events', partition: 0, from: 5, reason: 'recreated', certain: false } as const
+  net.last.handlers.frame({ ...gap, after: stands(made, 0) })
+  isTold(made, 0)
+  await clock.advance(0)
+  isTold(made, 0)
+  assert.equal(states.at(-1), 'live')
+  subscribe('c', [stands(logOf('events', 'three'), 1)])
+  await clock.advance(0)
+  isTold(made, 3)
+  await clock.advance(0)
+  isTold(logOf('events', 'three'), 1)
+  await clock.advance(0)
+  assert.equal(net.last.wishes.length, 3)
+  isTold(made, 3)
+  assert.equal(await waitMs(), tornMs, 'all had been told together')
 })
 
 test('where all share one position, a refused request is asked for one by one, and only who is at fault ends', async () => {
