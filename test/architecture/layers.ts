@@ -72,7 +72,7 @@ export const workshop: Readonly<Record<string, readonly string[]>> = {
   'test/admin': ['test/model'],
   'test/base': [],
   'test/bench': ['test/support'],
-  'test/brokers': [],
+  'test/brokers': ['test/support'],
   'test/capacity': [],
   'test/cli': ['test/model'],
   'test/client': ['test/model', 'test/session'],

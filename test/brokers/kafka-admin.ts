@@ -1,4 +1,8 @@
-import { Kafka, logLevel } from 'kafkajs'
+import { type ITopicConfig, Kafka, logLevel } from 'kafkajs'
+import { until } from '../support/until.ts'
+
+/** How long a broker may take to hear of a new topic, ms. */
+const patienceMs = 20_000
 
 /** A kafkajs client for what tests do to a cluster behind the source's back; quiet, and quick to give up. */
 export function kafkaClient(brokers: readonly string[]): Kafka {
@@ -23,4 +27,17 @@ export async function administer<T>(brokers: readonly string[], request: (admin:
   } finally {
     await admin.disconnect()
   }
+}
+
+/** Creates topics, and waits until each partition has a leader. kafkajs's own wait fails where a broker has not heard of the topic yet. */
+export async function createTopics(brokers: readonly string[], topics: ITopicConfig[]): Promise<void> {
+  await administer(brokers, async (admin) => {
+    await admin.createTopics({ topics, waitForLeaders: false })
+    await until('the topics have leaders', patienceMs, async () => {
+      const known = await admin.fetchTopicMetadata({ topics: topics.map(({ topic }) => topic) })
+      return known.topics.every(
+        ({ partitions }) => partitions.length > 0 && partitions.every(({ leader }) => leader > 0),
+      )
+    })
+  })
 }

@@ -1,5 +1,5 @@
 import { type KafkaCluster, startKafka } from '../brokers/kafka.ts'
-import { administer } from '../brokers/kafka-admin.ts'
+import { administer, createTopics } from '../brokers/kafka-admin.ts'
 import { runKafkaTool } from '../brokers/kafka-java.ts'
 import { until } from '../support/until.ts'
 import { stream } from './people.ts'
@@ -27,9 +27,7 @@ export class KafkaBrokers {
     const brokers = new KafkaBrokers(await startKafka({ nodes: nodes.length, basePort, dir, properties }))
     const replicaAssignment = brokers.#assignment()
     const configEntries = [{ name: 'message.timestamp.type', value: 'LogAppendTime' }]
-    await administer(brokers.#cluster.brokers, (admin) => {
-      return admin.createTopics({ topics: [{ topic: stream, replicaAssignment, configEntries }], waitForLeaders: true })
-    })
+    await createTopics(brokers.#cluster.brokers, [{ topic: stream, replicaAssignment, configEntries }])
     return brokers
   }
 

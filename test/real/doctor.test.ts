@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test'
 import { crc32 } from 'node:zlib'
 import type { Finding } from '../../src/doctor/finding.ts'
 import { kafkaAvailable } from '../brokers/kafka.ts'
-import { administer, kafkaClient } from '../brokers/kafka-admin.ts'
+import { administer, createTopics, kafkaClient } from '../brokers/kafka-admin.ts'
 import { type NatsServer, natsAvailable, startNats } from '../brokers/nats.ts'
 import { administerNats } from '../brokers/nats-admin.ts'
 import { until } from '../client/recorder.ts'
@@ -62,8 +62,7 @@ describe('with a real Kafka', { skip: kafkaAvailable() ?? false }, () => {
       { name: 'max.message.bytes', value: '20000' },
       { name: 'unclean.leader.election.enable', value: 'true' },
     ]
-    const topics = [{ topic: 'bad', numPartitions: 4, configEntries }]
-    await administer(site.cluster.brokers, (admin) => admin.createTopics({ topics, waitForLeaders: true }))
+    await createTopics(site.cluster.brokers, [{ topic: 'bad', numPartitions: 4, configEntries }])
     file = configFile('kafka.json', {
       broker: site.url,
       streams: {

@@ -13,7 +13,7 @@ const mib = 1 << 20
 const dir = mkdtempSync(join(tmpdir(), 'carillon-large-'))
 const broker = `embedded:${join(dir, 'log')}`
 const limits = { maxEventBytes: 3 * mib, maxBodyBytes: 8 * mib, maxPollBytes: 8 * mib }
-const gateway = new GatewayProcess({ port: 19_992, dir, config: { broker, limits } })
+const gateway = new GatewayProcess({ port: 19_520, dir, config: { broker, limits } })
 
 after(async () => {
   await gateway.end()

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type KafkaCluster, kafkaAvailable, startKafka } from '../brokers/kafka.ts'
-import { administer } from '../brokers/kafka-admin.ts'
+import { administer, createTopics } from '../brokers/kafka-admin.ts'
 import { runKafkaTool } from '../brokers/kafka-java.ts'
 import type { GatewayProcess } from '../support/gateway-process.ts'
 import { until } from '../support/until.ts'
@@ -33,12 +33,12 @@ describe('faults of a Kafka cluster under a steady flow', skip === undefined ? {
 
   before(async () => {
     cluster = await startKafka({ nodes: nodes.length, basePort, dir })
-    await createTopics(streams.map(({ name }) => name))
+    await create(streams.map(({ name }) => name))
     site = await SteadySite.start({
       broker: `kafka://${brokers.join(',')}`,
       streams,
       dir,
-      ports: [basePort + 20, basePort + 22],
+      ports: [19_900, 19_902],
       // The publisher should not be what clients wait for.
       source: { kafka: { publishAttemptMs: 1000, maxRetryMs: 100 } },
     })
@@ -51,7 +51,7 @@ describe('faults of a Kafka cluster under a steady flow', skip === undefined ? {
   })
 
   /** Replicas are dealt so that each broker leads two partitions. */
-  async function createTopics(names: readonly string[]): Promise<void> {
+  async function create(names: readonly string[]): Promise<void> {
     const topics = names.map((topic) => {
       const replicaAssignment = Array.from({ length: partitions }, (_, partition) => ({
         partition,
@@ -60,7 +60,7 @@ describe('faults of a Kafka cluster under a steady flow', skip === undefined ? {
       const configEntries = [{ name: 'message.timestamp.type', value: 'LogAppendTime' }]
       return { topic, replicaAssignment, configEntries }
     })
-    await administer(brokers, (admin) => admin.createTopics({ topics, waitForLeaders: true }))
+    await createTopics(brokers, topics)
   }
 
   const described = (topic: string) =>
@@ -173,7 +173,7 @@ describe('faults of a Kafka cluster under a steady flow', skip === undefined ? {
     const running = await flow(t, 'again', 'topic re-created')
     await administer(brokers, (admin) => admin.deleteTopics({ topics: ['again'] }))
     await until('it can be created again', patienceMs, async () => {
-      await createTopics(['again'])
+      await create(['again'])
       return true
     })
     const row = await judged(running)

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { openKafka } from '../../src/source/kafka/source.ts'
 import type { Source, StreamInfo, Tail } from '../../src/source/source.ts'
 import { type KafkaCluster, kafkaAvailable, startKafka } from '../brokers/kafka.ts'
-import { administer } from '../brokers/kafka-admin.ts'
+import { administer, createTopics } from '../brokers/kafka-admin.ts'
 import { runKafkaTool } from '../brokers/kafka-java.ts'
 import { TailCollector } from '../source/collector.ts'
 import { until } from '../support/until.ts'
@@ -40,9 +40,7 @@ describe('three Kafka nodes', skip === undefined ? {} : { skip }, () => {
   async function topic(name: string, replicas: number[], config: Record<string, string> = {}): Promise<StreamInfo> {
     const configEntries = Object.entries(config).map(([key, value]) => ({ name: key, value }))
     const replicaAssignment = [{ partition: 0, replicas }]
-    await administer(brokers, (admin) => {
-      return admin.createTopics({ topics: [{ topic: name, replicaAssignment, configEntries }], waitForLeaders: true })
-    })
+    await createTopics(brokers, [{ topic: name, replicaAssignment, configEntries }])
     return until(`${name} exists`, patienceMs, () => source.describe(name))
   }
 

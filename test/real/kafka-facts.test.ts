@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test'
 import { openKafka } from '../../src/source/kafka/source.ts'
 import type { OutRecord, Source, StreamInfo, Tail } from '../../src/source/source.ts'
 import { type KafkaCluster, kafkaAvailable, startKafka } from '../brokers/kafka.ts'
-import { administer, kafkaClient } from '../brokers/kafka-admin.ts'
+import { administer, createTopics, kafkaClient } from '../brokers/kafka-admin.ts'
 import { runKafkaTool } from '../brokers/kafka-java.ts'
 import { RangeCollector, TailCollector } from '../source/collector.ts'
 import { until } from '../support/until.ts'
@@ -37,9 +37,7 @@ describe('a real Kafka', skip === undefined ? {} : { skip }, () => {
 
   async function topic(name: string, config: Record<string, string> = {}): Promise<StreamInfo> {
     const configEntries = Object.entries(config).map(([key, value]) => ({ name: key, value }))
-    await administer(brokers, (admin) =>
-      admin.createTopics({ topics: [{ topic: name, numPartitions: 1, configEntries }] }),
-    )
+    await createTopics(brokers, [{ topic: name, numPartitions: 1, configEntries }])
     return until(`${name} exists`, patienceMs, () => source.describe(name))
   }
 

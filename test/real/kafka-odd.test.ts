@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { WebSocket } from 'ws'
 import { kafkaAvailable } from '../brokers/kafka.ts'
-import { administer, kafkaClient } from '../brokers/kafka-admin.ts'
+import { administer, createTopics, kafkaClient } from '../brokers/kafka-admin.ts'
 import { type GatewayProcess, patienceMs } from '../support/gateway-process.ts'
 import { until } from '../support/until.ts'
 import { type Client, closeAll, connect, connectAll, haveEvents, transports } from './support/clients.ts'
@@ -51,8 +51,8 @@ describe('the less usual ways to use a Kafka', skip === undefined ? {} : { skip 
     await administer(site.cluster.brokers, async (admin) => {
       const cleaner = { type: 4, name: '1', configEntries: entries({ 'log.cleaner.backoff.ms': '100' }) }
       await admin.alterConfigs({ validateOnly: false, resources: [cleaner] })
-      await admin.createTopics({ topics: [{ topic: 'state', numPartitions: 1, configEntries }], waitForLeaders: true })
     })
+    await createTopics(site.cluster.brokers, [{ topic: 'state', numPartitions: 1, configEntries }])
   }
 
   /** A gateway that starts now, with nothing in its windows. */

@@ -12,7 +12,7 @@ import { openKafka } from '../../src/source/kafka/source.ts'
 import type { Source } from '../../src/source/source.ts'
 import { Authority, type Certificate, opensslMissing } from '../brokers/certificates.ts'
 import { kafkaAvailable } from '../brokers/kafka.ts'
-import { administer, kafkaClient } from '../brokers/kafka-admin.ts'
+import { administer, createTopics, kafkaClient } from '../brokers/kafka-admin.ts'
 import { setScramPassword } from '../brokers/kafka-scram.ts'
 import {
   admin,
@@ -51,9 +51,7 @@ describe('a Kafka that asks who it is', skip === undefined ? {} : { skip }, () =
     other = new Authority(dir, 'other')
     const brokers = [kafka.address('plaintext')]
     publisher = new KafkaPublisher(kafkaClient(brokers))
-    await administer(brokers, (client) =>
-      client.createTopics({ topics: [{ topic, numPartitions: 2 }], waitForLeaders: true }),
-    )
+    await createTopics(brokers, [{ topic, numPartitions: 2 }])
   })
 
   after(async () => {

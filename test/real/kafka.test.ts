@@ -9,7 +9,7 @@ import type { Harness } from '../source/conformance-run.ts'
 
 const skip = kafkaAvailable()
 const dir = mkdtempSync(join(tmpdir(), 'carillon-kafka-'))
-const brokers = ['127.0.0.1:19100']
+const brokers = ['127.0.0.1:19080']
 let cluster: KafkaCluster
 
 const open = () => openKafka({ brokers, publishTimeoutMs: 3000 }, { log: () => {} })
@@ -17,7 +17,7 @@ const open = () => openKafka({ brokers, publishTimeoutMs: 3000 }, { log: () => {
 const harness: Harness = {
   ...(skip === undefined ? {} : { skip }),
   start: async () => {
-    cluster = await startKafka({ nodes: 1, basePort: 19100, dir })
+    cluster = await startKafka({ nodes: 1, basePort: 19080, dir })
   },
   stop: async () => {
     await cluster.stop()

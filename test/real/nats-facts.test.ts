@@ -18,7 +18,7 @@ import { until } from '../support/until.ts'
 /** What a real JetStream does to its readers and writers, beyond what every broker does (conformance.ts). */
 
 const skip = natsAvailable()
-const port = 19_802
+const port = 19_790
 const patienceMs = 20_000
 
 const record = (value: string, partition = 0, key = 'key'): OutRecord => ({

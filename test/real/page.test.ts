@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, describe, test } from 'node:test'
@@ -10,27 +9,28 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import { chromiumMissing, startChromium } from '../brokers/chromium.ts'
+import { endsWithThis } from '../support/running.ts'
 
 const carillon = fileURLToPath(new URL('../../bin/carillon', import.meta.url))
 const startMs = 20_000
+const port = 19_590
 const transports = ['websocket', 'sse', 'poll'] as const
 type Transport = (typeof transports)[number]
 
 /** A gateway as a person starts it; the same ports and directory after a restart. */
 class Gateway {
   readonly #directory = mkdtempSync(join(tmpdir(), 'carillon-page-'))
-  #ports: readonly [number, number] = [0, 0]
   #child: ChildProcess | undefined
 
   get url(): string {
-    return `http://127.0.0.1:${this.#ports[0]}/`
+    return `http://127.0.0.1:${port}/`
   }
 
   async start(): Promise<void> {
-    if (this.#ports[0] === 0) this.#ports = await freePorts()
-    const [listen, admin] = this.#ports.map((port) => `127.0.0.1:${port}`) as [string, string]
+    const [listen, admin] = [`127.0.0.1:${port}`, `127.0.0.1:${port + 1}`]
     const options = ['--dev', '--broker', `embedded:${this.#directory}`, '--listen', listen, '--admin', admin]
     const child = spawn(carillon, ['serve', ...options], { stdio: ['ignore', 'ignore', 'pipe'] })
+    endsWithThis(child)
     this.#child = child
     let stderr = ''
     child.stderr!.on('data', (chunk) => {
@@ -55,18 +55,6 @@ class Gateway {
     await this.kill('SIGKILL')
     rmSync(this.#directory, { recursive: true, force: true })
   }
-}
-
-async function freePorts(): Promise<readonly [number, number]> {
-  const servers = [createServer(), createServer()]
-  const ports: number[] = []
-  for (const server of servers) {
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    ports.push((server.address() as { port: number }).port)
-  }
-  for (const server of servers) server.close()
-  return [ports[0]!, ports[1]!]
 }
 
 async function until(what: string, holds: () => Promise<boolean>, withinMs = 15_000): Promise<void> {

@@ -13,8 +13,8 @@ import { GatewayProcess } from '../support/gateway-process.ts'
 
 /** The SDK as a page loads it, in a real browser. */
 
-const port = 19_542
-const pagePort = 19_548
+const port = 19_570
+const pagePort = 19_572
 const url = `http://127.0.0.1:${port}`
 const dir = mkdtempSync(join(tmpdir(), 'carillon-sdk-browser-'))
 const config = { broker: `embedded:${join(dir, 'log')}`, allowOrigin: [`http://127.0.0.1:${pagePort}`] }

@@ -16,8 +16,8 @@ import { GatewayProcess } from '../support/gateway-process.ts'
 
 /** The samples of docs/sdk.md do what they say. */
 
-const port = 19_542
-const pagePort = 19_548
+const port = 19_580
+const pagePort = 19_582
 const dir = mkdtempSync(join(tmpdir(), 'carillon-sdk-docs-'))
 const config = { broker: `embedded:${join(dir, 'log')}`, allowOrigin: [`http://127.0.0.1:${pagePort}`] }
 const gateway = new GatewayProcess({ port, dir, config })

@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const tsc = join(root, 'node_modules/.bin/tsc')
 const dir = mkdtempSync(join(tmpdir(), 'carillon-pack-'))
 const project = join(dir, 'project')
-const gateway = new GatewayProcess({ port: 19_540, dir, config: { broker: `embedded:${join(dir, 'log')}` } })
+const gateway = new GatewayProcess({ port: 19_530, dir, config: { broker: `embedded:${join(dir, 'log')}` } })
 
 async function run(program: string, args: readonly string[], options: ExecFileOptions = {}): Promise<string> {
   // The project's Node is the one that runs this; npm's own settings of an outer run are not the project's.
@@ -31,7 +31,7 @@ import { fileStore } from 'carillon/client/node'
 import { protoCodec } from 'carillon/client/proto'
 
 const names: string[] = []
-const client = connect('http://127.0.0.1:19540', {
+const client = connect('http://127.0.0.1:19530', {
   store: fileStore('positions.json'),
   onState: ({ name }: State) => names.push(name),
 })
@@ -42,7 +42,7 @@ for await (const item of client.subscribe<{ n: number }>('packed.>', { after: 'e
   if (sum === 3) break
 }
 await client.close()
-await using proto = connect('http://127.0.0.1:19540', { codec: protoCodec })
+await using proto = connect('http://127.0.0.1:19530', { codec: protoCodec })
 for await (const item of proto.subscribe('packed.>', { last: 2, policy: 'latest' })) {
   console.log(JSON.stringify([results.length, sum, item.kind === 'event' && item.text(), names.includes('live')]))
   break

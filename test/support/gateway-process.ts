@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Answer, ask, postJson } from './http.ts'
+import { endsWithThis } from './running.ts'
 import { until } from './until.ts'
 
 export const carillon = fileURLToPath(new URL('../../bin/carillon', import.meta.url))
@@ -53,9 +54,7 @@ export class GatewayProcess {
         this.output = (this.output + chunk).slice(-20_000)
       })
     }
-    const kill = () => child.kill('SIGKILL')
-    process.once('exit', kill)
-    child.once('exit', () => process.off('exit', kill))
+    endsWithThis(child)
   }
 
   async becomesReady(): Promise<void> {

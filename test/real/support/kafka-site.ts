@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type KafkaCluster, startKafka } from '../../brokers/kafka.ts'
-import { administer, kafkaClient } from '../../brokers/kafka-admin.ts'
+import { administer, createTopics, kafkaClient } from '../../brokers/kafka-admin.ts'
 import { GatewayProcess, patienceMs } from '../../support/gateway-process.ts'
 import { until } from '../../support/until.ts'
 import { KafkaPublisher } from './publish.ts'
@@ -57,7 +57,7 @@ export class KafkaSite {
   async createTopics(streams: readonly SiteStream[]): Promise<void> {
     const configEntries = [{ name: 'message.timestamp.type', value: 'LogAppendTime' }]
     const topics = streams.map(({ name, partitions }) => ({ topic: name, numPartitions: partitions, configEntries }))
-    await administer(this.cluster.brokers, (admin) => admin.createTopics({ topics, waitForLeaders: true }))
+    await createTopics(this.cluster.brokers, topics)
   }
 
   /** The configuration of a gateway of these streams, all of the site's when none are named. */

@@ -1,23 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { endsWithThis } from '../../support/running.ts'
 
 const carillon = fileURLToPath(new URL('../../../bin/carillon', import.meta.url))
-
-const running = new Set<ChildProcess>()
-
-function killAll(): void {
-  for (const child of running) child.kill('SIGKILL')
-}
-
-// A suite that ends without its hooks, at a time limit or Ctrl-C, leaves nothing running.
-process.once('exit', killAll)
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  process.once(signal, () => {
-    killAll()
-    process.exit(1)
-  })
-}
 
 /** One run of a program, `bin/carillon` unless another is named, and what it wrote. */
 export class Run {
@@ -36,8 +22,7 @@ export class Run {
   ) {
     const { CARILLON_CONFIG: _, ...own } = process.env
     this.child = spawn(program, args, { cwd, stdio: 'pipe', env: { ...own, ...env }, ...as })
-    running.add(this.child)
-    this.child.once('close', () => running.delete(this.child))
+    endsWithThis(this.child)
     this.child.stdout!.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text
     })
