@@ -83,7 +83,8 @@ async function campaign({ seeds, ...share }: Share, jobs: number): Promise<Done 
     const perSecond = sum.histories / ((performance.now() - started) / 1000)
     return `${sum.histories} of ${seeds.length} histories, ${perSecond.toFixed(1)} a second, ${sum.delivered} events handed over`
   }
-  const progress = setInterval(() => console.error(line()), progressMs)
+  // Nobody watches a file or a pipe meanwhile.
+  const progress = process.stderr.isTTY ? setInterval(() => console.error(line()), progressMs) : undefined
   const workers = Array.from({ length: jobs }, (_, i) => {
     const own: Share = { ...share, seeds: seeds.filter((_, at) => at % jobs === i) }
     const worker = new Worker(new URL(import.meta.url), { workerData: own })
