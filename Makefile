@@ -14,10 +14,16 @@ MINUTES = 30
 FAULTS = 100
 CLIENTS = 1000
 PEERS =
-REAL = $(shell find test/real -name '*.test.ts' 2>/dev/null | sort)
-TEST = PATH="$(dir $(NODE)):$$PATH" $(RUN) --test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=./test/skipped.ts --test-reporter-destination=stdout
+# Real suites with bounds on milliseconds or memory run alone on the host, those with bounds on seconds one at a time; the others run
+# beside each other, each on ports of its own.
+ALONE = $(patsubst %,test/real/%.test.ts,gateway-pressure kafka-odd)
+TIMED = $(patsubst %,test/real/%.test.ts,faults-kafka faults-nats bench figures herd peers soak traces)
+BESIDE = $(filter-out $(ALONE) $(TIMED),$(shell find test/real -name '*.test.ts' | sort))
+REPORTERS = spec ./test/timing.ts ./test/skipped.ts
+# A test of four seconds of CPU takes over a minute at the side of busy processes: the limit ends what waits in vain.
+TEST = PATH="$(dir $(NODE)):$$PATH" $(RUN) --test --test-timeout=300000 $(foreach each,$(REPORTERS),--test-reporter=$(each) --test-reporter-destination=stdout)
 
-.PHONY: help start test check install lint types proto unit simulate fresh coverage mutants herd soak faults real brokers format figures peer-packages peers bench-check kafka nats jaeger pack clean
+.PHONY: help start test check install lint types proto unit simulate fresh coverage mutants herd soak faults real real-beside real-timed real-alone brokers format figures peer-packages peers bench-check kafka nats jaeger pack clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -33,7 +39,8 @@ install: $(STAMP) ## install the locked packages, Node 22 among them
 start: install ## run the gateway on its embedded log, with a page to try it on http://localhost:8080/
 	@exec bin/carillon serve --dev
 
-test: check real ## everything: check, then the suites on a real Kafka and a real browser
+test: install ## everything: check, and the suites on a real Kafka and a real browser; ends with what each part took
+	@$(RUN) scripts/test.ts
 
 check: install lint types proto unit simulate ## format, lint, types, generated code, unit tests, 3,400 histories on virtual time
 
@@ -47,8 +54,7 @@ proto: ## regenerate the protobuf code and fail when it differs from what is com
 	@$(RUN) scripts/proto.ts --check
 
 unit:
-	@# The limit ends what waits in vain: a test of four seconds of CPU takes over a minute at the side of busy processes.
-	@$(TEST) --test-concurrency=2 --test-timeout=300000 $(UNIT)
+	@$(TEST) --test-concurrency=2 $(UNIT)
 
 simulate: install ## histories of a whole cluster on virtual time, held against the promises: make simulate SEEDS=1-100000
 	@$(RUN) scripts/simulate.ts --seeds $(SEEDS) --failed --fresh $(FRESH)
@@ -65,8 +71,16 @@ coverage: install ## lines and branches of src that SEEDS run, and which unit te
 mutants: install ## what the tests catch: faults put into a copy of the code, one at a time; ONLY=session/ takes some (half an hour for all)
 	@$(RUN) scripts/mutants.ts $(if $(ONLY),--only '$(ONLY)')
 
-real: install brokers ## the suites that need a real broker, browser or process
-	@$(TEST) --test-concurrency=1 --test-timeout=300000 $(REAL)
+real: real-beside real-timed real-alone ## the suites that need a real broker, browser or process
+
+real-beside: install brokers
+	@$(TEST) --test-concurrency=2 $(BESIDE)
+
+real-timed: install brokers
+	@$(TEST) --test-concurrency=1 $(TIMED)
+
+real-alone: install brokers
+	@$(TEST) --test-concurrency=1 $(ALONE)
 
 brokers: kafka nats jaeger
 

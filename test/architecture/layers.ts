@@ -64,10 +64,10 @@ export const layers: Readonly<Record<string, Room>> = {
 export const workshop: Readonly<Record<string, readonly string[]>> = {
   scripts: [
     ...['test/brokers', 'test/simulation', 'test/mutants', 'test/coverage'],
-    ...['test/figures', 'test/herd', 'test/soak', 'test/peers', 'test/faults', 'scripts/window-bench'],
+    ...['test/figures', 'test/herd', 'test/soak', 'test/parts', 'test/peers', 'test/faults', 'scripts/window-bench'],
   ],
   'scripts/window-bench': [],
-  test: ['test/architecture'],
+  test: ['test/architecture', 'test/parts'],
   'test/architecture': [],
   'test/admin': ['test/model'],
   'test/base': [],
@@ -90,6 +90,7 @@ export const workshop: Readonly<Record<string, readonly string[]>> = {
   'test/log': ['test/model'],
   'test/model': [],
   'test/mutants': ['test/simulation'],
+  'test/parts': [],
   'test/peers': ['test/brokers'],
   'test/publish': ['test/intake', 'test/model', 'test/wire'],
   'test/real': [

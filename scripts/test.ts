@@ -1,0 +1,36 @@
+import { Lanes, type Part, type Stage } from '../test/parts/lanes.ts'
+import { failures, skips, timingTable } from '../test/parts/table.ts'
+import { runScript } from './usage.ts'
+
+const usage = `
+\`make test\`: its parts, side by side where one waits while another computes, and what each took.
+
+  $(bin/find-node) scripts/test.ts
+
+Each part is a target of the Makefile, and can be run alone. Exit status: 0 all passed, 1 one failed.
+`
+
+const part = (name: string): Part => ({ name, command: ['make', '--no-print-directory', name] })
+const lane = (...names: string[]) => ({ parts: names.map(part) })
+
+/**
+ * The real suites wait for brokers most of the time; unit tests and histories compute, and take what is left. Suites with the
+ * tightest bounds are last, with nothing beside them.
+ */
+const stages: readonly Stage[] = [
+  [lane('lint', 'types', 'proto')],
+  [lane('real-beside', 'real-timed'), { ...lane('unit', 'simulate'), isBackground: true }],
+  [lane('real-alone')],
+]
+
+async function main(): Promise<number> {
+  const lanes = new Lanes((text) => process.stdout.write(text))
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => lanes.stop(signal))
+  const started = performance.now()
+  const status = await lanes.run(stages)
+  const seconds = (performance.now() - started) / 1000
+  process.stdout.write(`\n${timingTable(lanes.took, seconds)}\n\n${skips(lanes.took)}${failures(lanes.took)}`)
+  return status
+}
+
+await runScript(usage, main)
