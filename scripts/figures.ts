@@ -68,7 +68,11 @@ class Figures {
     const runs: Measured[] = []
     for (const count of new Set([Math.round(clients / 5), clients])) {
       for (const transport of ['ws-proto', 'ws-json'] as const) {
-        runs.push(await this.#measure(this.#run('unicast', transport, count, count, rates.unicast)))
+        runs.push(
+          await this.#measure(
+            this.#run('unicast', transport, { clients: count, subjects: count, rate: rates.unicast }),
+          ),
+        )
       }
     }
     const what = `Broker: ${this.#broker}. Each client has a subject of its own; 512 bytes of data.`
@@ -79,7 +83,8 @@ class Figures {
 
   async #broadcast(): Promise<void> {
     const count = Math.round(this.#options.clients / 5)
-    const run = (transport: Transport, rate: number) => this.#run('broadcast', transport, count, 1, rate)
+    const run = (transport: Transport, rate: number) =>
+      this.#run('broadcast', transport, { clients: count, subjects: 1, rate })
     const { broadcast, poll } = rates
     const runs: Measured[] = []
     for (const each of [
@@ -117,9 +122,9 @@ class Figures {
     this.tables.push({ title: 'Idle connections', note, rows })
   }
 
-  #run(kind: string, transport: Transport, clients: number, subjects: number, rate: number): Run {
-    const name = `${kind} ${transport}, ${clients.toLocaleString('en')}`
-    return { name, broker: this.#broker, transport, clients, subjects, rate, seconds: this.#options.seconds }
+  #run(kind: string, transport: Transport, load: Pick<Run, 'clients' | 'subjects' | 'rate'>): Run {
+    const name = `${kind} ${transport}, ${load.clients.toLocaleString('en')}`
+    return { name, broker: this.#broker, transport, ...load, seconds: this.#options.seconds }
   }
 
   #intakeRun(broker: BrokerKind, rate: number): Run {

@@ -47,7 +47,7 @@ class Soak {
   async run(): Promise<Outcome> {
     const { broker, rate, clients, churn } = this.#options
     const config = { window: windowOf(this.#options), ...smallBuffers }
-    const gateway = await this.#site.gateway(broker, 'soak', true, config, true)
+    const gateway = await this.#site.gateway(broker, 'soak', { inspected: true, config, detached: true })
     const load = new Child<LoadHandlers>(new URL('../test/soak/load.ts', import.meta.url))
     const publisher = new Child<PublishHandlers>(new URL('../test/figures/publish.ts', import.meta.url))
     try {

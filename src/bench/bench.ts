@@ -64,7 +64,10 @@ export class Bench {
   /** A stretch of load; at another rate than the load's where one is given. */
   measure(load: Load = this.#options.load): Promise<Measured> {
     const { target, stop, progress } = this.#options
-    const measurement = new Measurement(target, this.#generator, load, stop, (second) => progress.second(second))
+    const measurement = new Measurement(target, this.#generator, load, {
+      stop,
+      progress: (second) => progress.second(second),
+    })
     return measurement.run()
   }
 

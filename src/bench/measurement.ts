@@ -20,6 +20,11 @@ const settlePollMs = 200
 /** A publisher that can't finish is not waited for longer, ms. */
 const secondMs = 1000
 
+interface Watch {
+  readonly stop: Stop
+  readonly progress?: (second: Second) => void
+}
+
 /** A stretch of load at one rate on clients that are live: warm-up, window, and until everything has come. */
 export class Measurement {
   readonly #target: Target
@@ -35,13 +40,7 @@ export class Measurement {
   #startUs = 0
   #windowUs = 0
 
-  constructor(
-    target: Target,
-    generator: Generator,
-    load: Load,
-    stop: Stop,
-    progress: (second: Second) => void = () => {},
-  ) {
+  constructor(target: Target, generator: Generator, load: Load, { stop, progress = () => {} }: Watch) {
     this.#target = target
     this.#generator = generator
     this.#load = load

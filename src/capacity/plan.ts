@@ -68,10 +68,8 @@ export function makePlan(request: PlanRequest, figures: HostFigures): Plan {
   const { hosts, cut } = cheapest(figures, demand)
   const used = usage(figures, demand, cut, hosts)
   const all = hosts + request.spares
-  const network = networkOf(demand, cut, hosts)
   const { memory } = figures
   const perHost = Math.ceil(request.clients / hosts)
-  const broker = brokerOf(request, demand, cut, all)
   return {
     hosts,
     spares: request.spares,
@@ -84,17 +82,17 @@ export function makePlan(request: PlanRequest, figures: HostFigures): Plan {
       clients: perHost * memory.residentBytes,
       kernel: perHost * memory.kernelBytes,
     },
-    network,
-    broker,
+    network: networkOf(demand, cut, hosts),
+    broker: brokerOf(request, demand, cut, all),
     settings: settingsOf(figures, perHost, cut),
     lines: [
       ...demandLines(request, demand),
       ...cpuLines(figures, demand, cut, hosts),
       ...memoryLines(figures, request, cut, hosts),
-      ...networkLines(demand, cut, hosts, network, figures),
+      ...networkLines(figures, demand, cut, hosts),
       ...hostLines(request, hosts, used),
-      ...brokerLines(request, demand, cut, all, broker),
-      ...stormLines(figures, request, demand, cut, all),
+      ...brokerLines(request, demand, cut, all),
+      ...stormLines(figures, demand, cut, all),
     ],
     notes: notesOf(request, figures, cut, used),
   }
@@ -199,13 +197,9 @@ function memoryLines(figures: HostFigures, { clients }: PlanRequest, cut: Cut, h
   ]
 }
 
-function networkLines(
-  { deliveries, events, wire }: Demand,
-  cut: Cut,
-  hosts: number,
-  network: Plan['network'],
-  { nicGbps }: HostFigures,
-): PlanLine[] {
+function networkLines({ nicGbps }: HostFigures, demand: Demand, cut: Cut, hosts: number): PlanLine[] {
+  const { deliveries, events, wire } = demand
+  const network = networkOf(demand, cut, hosts)
   const gbps = (value: number) => `${short((value * 8) / 1e9)} Gbit/s`
   const most = Math.max(network.out, network.in)
   return [
@@ -244,14 +238,10 @@ function hostLines({ clients, spares }: PlanRequest, hosts: number, used: Plan['
   ]
 }
 
-function brokerLines(
-  request: PlanRequest,
-  { events, wire }: Demand,
-  cut: Cut,
-  all: number,
-  broker: Plan['broker'],
-): PlanLine[] {
+function brokerLines(request: PlanRequest, demand: Demand, cut: Cut, all: number): PlanLine[] {
   const { replication, retentionMs } = request
+  const { events, wire } = demand
+  const broker = brokerOf(request, demand, cut, all)
   const rate = (value: number) => `${bytes(value)}/s`
   const each = events / cut.partitions
   const written = events * wire.record
@@ -279,10 +269,10 @@ function brokerLines(
 }
 
 /** A host goes: its clients connect elsewhere with the CPU that the others have left. */
-function stormLines(figures: HostFigures, { clients }: PlanRequest, demand: Demand, cut: Cut, all: number): PlanLine[] {
+function stormLines(figures: HostFigures, demand: Demand, cut: Cut, all: number): PlanLine[] {
   if (all < 2 || figures.cpu.connectUs === 0) return []
   const { cpu, gateway } = figures
-  const moved = Math.ceil(clients / all)
+  const moved = Math.ceil(demand.clients / all)
   const left = (all - 1) * cut.gatewaysPerHost * gateway.cores * (1 - usage(figures, demand, cut, all - 1).cpu)
   if (left <= 0) return [line('a host goes', 'the others have no CPU left to take its clients in', 'no end')]
   const seconds = (moved * cpu.connectUs) / 1e6 / left

@@ -5,7 +5,7 @@ import { type Loaded, loaded } from '../log/entry.ts'
 import type { Lost } from '../log/losses.ts'
 import type { Window } from '../log/window.ts'
 import type { Position } from '../wire/token.ts'
-import { type DropReason, dropReason } from './drops.ts'
+import { type CatchUp, type DropReason, dropReason } from './drops.ts'
 import type { OwedGap } from './gap.ts'
 import { type Look, Matcher } from './matcher.ts'
 import { type WriteOutcome, writeOutcome } from './outlet.ts'
@@ -47,6 +47,7 @@ export type ReaderMode = 'live' | 'behind' | 'waiting' | 'parked'
 export type Progress = 'head' | 'budget' | 'blocked' | 'waiting'
 
 const scratch: Loaded = loaded()
+const catchUp: CatchUp = { live: undefined, latest: false, nowMs: 0 }
 
 /** Events in a row that were left out, not told yet: only while a reader walks. */
 interface Dropped {
@@ -189,7 +190,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
 
   lost(lost: Lost): void {
     if (lost.reason === 'rewritten') {
-      if (this.standsAt > lost.from) this.#rewind(lost.from, lost.to, 'rewritten', lost.from)
+      if (this.standsAt > lost.from) this.#rewind(lost, lost.from)
     } else if (this.#mode === 'live') {
       // The window remembers the loss; it is told on the way past it.
       this.#mode = 'behind'
@@ -200,7 +201,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
 
   recreated(before: Position | undefined): void {
     const from = this.#mode === 'live' ? before!.offset : this.#next
-    this.#rewind(from, undefined, 'recreated', 0, before)
+    this.#rewind({ from, to: undefined, reason: 'recreated' }, 0, before)
   }
 
   moved(): void {
@@ -220,8 +221,10 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   #judge(): boolean {
     const agreed = this.#agreed()
     const next = this.#next
-    if (agreed < next) this.#rewind(this.feed.doubtfulFrom(agreed, this.#generation), next - 1, 'rewritten', agreed)
-    else if (this.feed.window.head >= next) this.#generation = -1
+    if (agreed < next) {
+      const from = this.feed.doubtfulFrom(agreed, this.#generation)
+      this.#rewind({ from, to: next - 1, reason: 'rewritten' }, agreed)
+    } else if (this.feed.window.head >= next) this.#generation = -1
     return agreed < next
   }
 
@@ -237,7 +240,8 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   /** Ahead of a log that really ends at `end`: told, and on from there. */
   cutBackTo(end: number): void {
     if (this.#mode !== 'parked' || this.#next <= end) return
-    this.#rewind(this.feed.doubtfulFrom(end, this.#generation), this.#next - 1, 'rewritten', end)
+    const from = this.feed.doubtfulFrom(end, this.#generation)
+    this.#rewind({ from, to: this.#next - 1, reason: 'rewritten' }, end)
   }
 
   // Catching up
@@ -349,8 +353,10 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
       return true
     }
     // Events that `last` asked for by number are wanted, each of them.
-    const latest = this.#only === undefined && this.#matcher.wantsLatest(scratch)
-    const reason = dropReason(scratch, window, ordinal, this.feed.window, latest, this.#owner.nowMs)
+    catchUp.latest = this.#only === undefined && this.#matcher.wantsLatest(scratch)
+    catchUp.nowMs = this.#owner.nowMs
+    catchUp.live = window === this.feed.window ? undefined : this.feed.window
+    const reason = dropReason(scratch, window, ordinal, catchUp)
     if (reason !== undefined) return this.#drop(reason)
     if (!this.#tellDropped()) return false
     const outcome = this.#owner.deliverMissed(this, scratch, offset + 1)
@@ -442,7 +448,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     return 'waiting'
   }
 
-  #rewind(from: number, to: number | undefined, reason: OwedGap['reason'], next: number, before?: Position): void {
+  #rewind({ from, to, reason }: Pick<OwedGap, 'from' | 'to' | 'reason'>, next: number, before?: Position): void {
     const stood = before ?? this.position()
     this.#generation = -1
     // Its offsets are those of the log that is gone.

@@ -83,7 +83,8 @@ export function matches(pattern: string, subject: string): boolean {
     const subjectEnd = tokenEnd(subject, from)
     const wildcard = patternEnd - at === 1 ? pattern.charCodeAt(at) : 0
     if (wildcard === greater) return true
-    if (wildcard !== star && !sameToken(pattern, at, patternEnd, subject, from, subjectEnd)) return false
+    const isAsLong = patternEnd - at === subjectEnd - from
+    if (wildcard !== star && !(isAsLong && sameToken(pattern, at, subject, from))) return false
     const patternDone = patternEnd === pattern.length
     if (patternDone || subjectEnd === subject.length) return patternDone && subjectEnd === subject.length
     at = patternEnd + 1
@@ -97,10 +98,10 @@ export function tokenEnd(subject: string, start: number): number {
   return end === -1 ? subject.length : end
 }
 
-function sameToken(a: string, aStart: number, aEnd: number, b: string, bStart: number, bEnd: number): boolean {
-  const length = aEnd - aStart
-  if (length !== bEnd - bStart) return false
-  for (let i = 0; i < length; i++) if (a.charCodeAt(aStart + i) !== b.charCodeAt(bStart + i)) return false
+/** Of two tokens of one length: `at` in one text, `from` in the other. */
+function sameToken(a: string, at: number, b: string, from: number): boolean {
+  const end = tokenEnd(a, at)
+  for (let i = at; i < end; i++) if (a.charCodeAt(i) !== b.charCodeAt(i - at + from)) return false
   return true
 }
 

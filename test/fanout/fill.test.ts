@@ -12,7 +12,7 @@ async function brokerWith(events: number): Promise<ModelBroker> {
   return broker
 }
 
-const start = (broker: ModelBroker, entries = 64) => TestGateway.start(broker, {}, entries, entries * 1024, filling)
+const start = (broker: ModelBroker, entries = 64) => TestGateway.start(broker, {}, { entries, fill: filling })
 
 test('a starting gateway has the newest stretch of each log in its windows, and goes on from there', async () => {
   const broker = await brokerWith(30)
@@ -40,7 +40,7 @@ test('records that are too old are left to be read back', async () => {
   const first = await TestGateway.start(broker)
   broker.nowMs += 3_600_000
   first.publish('a', 'new')
-  const gateway = new TestGateway(broker, {}, 64, 65_536, filling)
+  const gateway = new TestGateway(broker, {}, { fill: filling })
   await gateway.clock.advance(3_600_000)
   await gateway.feeds.start()
   const { window } = gateway.stream.partitions[0]!
@@ -71,7 +71,7 @@ test('a slow broker gives what it can in time, and a slower one nothing', async 
   const broker = await brokerWith(3000)
   const range = broker.range.bind(broker)
   const slowly = async (ms: number, maxBytes: number) => {
-    const gateway = new TestGateway(broker, {}, 4096, 4096 * 1024, filling)
+    const gateway = new TestGateway(broker, {}, { entries: 4096, fill: filling })
     broker.range = async (info, asked, sink) => {
       await gateway.clock.advance(ms)
       return range(info, { ...asked, maxBytes }, sink)

@@ -16,7 +16,7 @@ function feedAt(offset: number): PartitionFeed {
 }
 
 /** A batch whose last record, if it had any, is of this time. */
-function batch(feed: PartitionFeed, next: number, head: number, nowMs: number, lastTimeMs = 0): void {
+function batch(feed: PartitionFeed, [next, head]: readonly [number, number], nowMs: number, lastTimeMs = 0): void {
   feed.lastTimeMs = lastTimeMs
   feed.batchEnd(next, { first: 0, head }, nowMs)
 }
@@ -24,24 +24,24 @@ function batch(feed: PartitionFeed, next: number, head: number, nowMs: number, l
 test('with everything read there is nothing unread, however old the last record is', () => {
   const feed = feedAt(0)
   assert.equal(feed.unreadAgeMs(9000), 0)
-  batch(feed, 5, 5, 9000, 1000)
+  batch(feed, [5, 5], 9000, 1000)
   assert.equal(feed.unreadAgeMs(9000), 0)
 })
 
 test('while catching up, what is unread is as old as the last record read', () => {
   const feed = feedAt(0)
-  batch(feed, 5, 50, 9000, 1000)
+  batch(feed, [5, 50], 9000, 1000)
   assert.equal(feed.unreadAgeMs(9000), 8000)
-  batch(feed, 45, 50, 9100, 8900)
+  batch(feed, [45, 50], 9100, 8900)
   assert.equal(feed.unreadAgeMs(9200), 300)
-  batch(feed, 50, 50, 9300, 9250)
+  batch(feed, [50, 50], 9300, 9250)
   assert.equal(feed.unreadAgeMs(9400), 0)
 })
 
 test('after a batch without records, what is unread is as old as the knowledge of it', () => {
   const feed = feedAt(5)
-  batch(feed, 5, 6, 9000)
-  batch(feed, 5, 8, 9500)
+  batch(feed, [5, 6], 9000)
+  batch(feed, [5, 8], 9500)
   assert.equal(feed.unreadAgeMs(9700), 700)
 })
 
@@ -55,13 +55,13 @@ test('the time of a record that was read says nothing of a later batch that has 
 
 test('a producer whose clock is ahead makes no negative age', () => {
   const feed = feedAt(0)
-  batch(feed, 5, 6, 9000, 20_000)
+  batch(feed, [5, 6], 9000, 20_000)
   assert.equal(feed.unreadAgeMs(9000), 0)
 })
 
 test('another log under the name begins without anything unread', () => {
   const feed = feedAt(0)
-  batch(feed, 5, 50, 9000, 1000)
+  batch(feed, [5, 50], 9000, 1000)
   feed.restart('two')
   assert.equal(feed.unreadAgeMs(9000), 0)
 })

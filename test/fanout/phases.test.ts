@@ -8,7 +8,7 @@ const filling = { ageMs: 60_000, budgetMs: 800 }
 /** A gateway that serves two partitions, and a subject of each. */
 async function setUp() {
   const broker = new ModelBroker('events', 2)
-  const gateway = await TestGateway.start(broker, {}, 64, 65_536, filling)
+  const gateway = await TestGateway.start(broker, {}, { fill: filling })
   const place = (subject: string) => gateway.feeds.partitionsFor(subject)[0]!.partition
   const names = [...'abcdefgh']
   const there = names.find((name) => place(name) === 0)!

@@ -58,7 +58,7 @@ export class LogTruth {
     const event = published.get(digest)
     if (event === undefined || after === '') return
     const position = decodeToken(after).find((each) => each.partition === partition)
-    const record = recordOf(event, partition, offset, atMs, 0)
+    const record = recordOf(event, { partition, offset }, atMs, 0)
     this.#vanished.set(key, { ...record, timeMs: position?.generation ?? -1, gone: 'rewritten' })
   }
 
@@ -93,7 +93,7 @@ export class LogTruth {
         const { buffer, valueStart, valueEnd, partition, offset, timeMs, epoch } = record
         const event = decodeEvent(Buffer.from(buffer.subarray(valueStart, valueEnd)))
         const generation = source.generations === 'epochs' ? epoch : 0
-        const read = recordOf(event, partition, offset, timeMs, generation)
+        const read = recordOf(event, { partition, offset }, timeMs, generation)
         log.past.push(read)
         log.epoch = Math.max(log.epoch, generation)
         this.#byDigest.set(keyOf(partition, offset, digestOf(event)), read)
@@ -110,9 +110,14 @@ export class LogTruth {
   }
 }
 
+interface Place {
+  readonly partition: number
+  readonly offset: number
+}
+
 const keyOf = (partition: number, offset: number, digest: number) => `${partition}/${offset}/${digest}`
 
-function recordOf(event: Event, partition: number, offset: number, writtenMs: number, epoch: number): LogRecord {
+function recordOf(event: Event, { partition, offset }: Place, writtenMs: number, epoch: number): LogRecord {
   return {
     incarnation: 0,
     partition,

@@ -7,7 +7,7 @@ import { Witness } from '../simulation/witness.ts'
 import type { LogTruth } from './log-truth.ts'
 import type { Person } from './people.ts'
 import type { Starts } from './site.ts'
-import type { Line, ToldWish } from './story.ts'
+import type { Handed, Line, ToldWish } from './story.ts'
 
 /** What one client lived through, in figures. */
 export interface Lived {
@@ -60,7 +60,7 @@ export class Replay {
     )
     const name = `client ${person.number} (${person.ways.join(', ')})`
     this.#witnesses = person.subjects.map((subject) => {
-      return new Witness(name, { subject }, log.truth, this.#verdict, () => this.#nowMs)
+      return new Witness(name, { subject }, log.truth, { verdict: this.#verdict, nowMs: () => this.#nowMs })
     })
     this.#waitsMs = new Float64Array(timesMs.length)
     this.#gaps = timesMs.map(() => new Map())
@@ -107,8 +107,8 @@ export class Replay {
         this.#connections.get(line[3])?.handlers.position(line[4])
         break
       case 'event': {
-        const [, , , subscription, partition, offset, after, digest, token] = line
-        this.#given(subscription, partition, offset, after, digest, token)
+        const [, , ...handed] = line
+        this.#given(handed)
         break
       }
       case 'gap': {
@@ -143,7 +143,7 @@ export class Replay {
     overheard.reached({ sinceMs: () => startedMs, head: () => Number.POSITIVE_INFINITY })
   }
 
-  #given(subscription: number, partition: number, offset: number, after: string, digest: number, token: string): void {
+  #given([, subscription, partition, offset, after, digest, token]: Handed): void {
     const event = this.#event(partition, offset, digest)
     this.#verdict.note(() => `handed ${event.subject} "${event.id}" @${partition}/${offset}`)
     const witness = this.#witnesses[subscription]!

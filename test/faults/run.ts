@@ -62,7 +62,7 @@ export async function run(broker: BrokerKind, count: number, options: Options, p
   progress(`${broker}: brokers and gateways start, files are in ${dir}`)
   const site = await Site.start(broker, dir)
   try {
-    return await new Run(site, count, options, dir, progress).run()
+    return await new Run(site, { ...options, count }, dir, progress).run()
   } finally {
     await site.close()
     process.off('exit', clean)
@@ -82,8 +82,8 @@ class Run {
   readonly #growths: Growth[] = []
   #beganMs = 0
 
-  constructor(site: Site, count: number, options: Options, dir: string, progress: Progress) {
-    const { seed, clients, only } = options
+  constructor(site: Site, options: Options & { readonly count: number }, dir: string, progress: Progress) {
+    const { seed, clients, only, count } = options
     this.#site = site
     this.#dir = dir
     this.#progress = progress

@@ -11,6 +11,17 @@ import type { Event, ServerFrame } from '../../src/wire/frames.ts'
 /** A wish as the SDK had it: ref, number of the subscription, `after`. */
 export type ToldWish = readonly [ref: number, subscription: number, after: readonly string[]]
 
+/** An event was handed to the program; `token` is where it stood before. */
+export type Handed = readonly [
+  'event',
+  subscription: number,
+  partition: number,
+  offset: number,
+  after: string,
+  digest: number,
+  token: string,
+]
+
 export type Happened =
   /** A connection to the gateway of this number was wished for. */
   | readonly ['open', connection: number, gateway: number, wishes: readonly ToldWish[]]
@@ -27,16 +38,7 @@ export type Happened =
     ]
   | readonly ['frame', connection: number, frame: Exclude<ServerFrame, { kind: 'delivery' }>]
   | readonly ['position', connection: number, token: string]
-  /** Handed to the program; `token` is where it stood before. */
-  | readonly [
-      'event',
-      subscription: number,
-      partition: number,
-      offset: number,
-      after: string,
-      digest: number,
-      token: string,
-    ]
+  | Handed
   | readonly ['gap', subscription: number, gap: ReceivedGap, token: string]
   /** Where a subscription stood at the end. */
   | readonly ['stood', subscription: number, token: string]

@@ -15,7 +15,7 @@ const sampleMs = 200
 
 /** Memory of connections that have one subscription and get nothing. */
 export async function measureIdle(site: Site, transport: Transport, connections: number): Promise<Row> {
-  const gateway = await site.gateway('embedded', `idle-${transport}`, true)
+  const gateway = await site.gateway('embedded', `idle-${transport}`, { inspected: true })
   const load = new Child<LoadHandlers>(new URL('load.ts', import.meta.url))
   const connect = async (count: number, live: number) => {
     await load.ask('connect', { port: gateway.port, transport, count, subjects: connections })

@@ -20,6 +20,14 @@ interface Broker {
   readonly stop: () => Promise<void>
 }
 
+interface GatewayStart {
+  /** Its inspector listens. */
+  readonly inspected?: boolean
+  readonly config?: Partial<GatewayConfig>
+  /** In a process group of its own. */
+  readonly detached?: boolean
+}
+
 /** Where measurements take place: brokers that are started once, and a fresh gateway for each run. */
 export class Site {
   /** For `--cpu-prof`; undefined = no profiles. */
@@ -48,9 +56,7 @@ export class Site {
   async gateway(
     kind: BrokerKind,
     name: string,
-    inspected = false,
-    config: Partial<GatewayConfig> = {},
-    detached = false,
+    { inspected = false, config = {}, detached = false }: GatewayStart = {},
   ): Promise<Gateway> {
     const port = this.port()
     const profiled =

@@ -25,7 +25,7 @@ const readings = 3
 
 /** What it costs to come back after k events of one partition, by where they are and how they are asked for. */
 export async function measureCost(site: Site, { broker }: Options): Promise<Row[]> {
-  const gateway = await site.gateway(broker, 'herd-cost', false, config)
+  const gateway = await site.gateway(broker, 'herd-cost', { config })
   const flow = new Child<FlowHandlers>(new URL('./flow.ts', import.meta.url))
   try {
     const port = broker === 'embedded' ? gateway.port : undefined
@@ -33,13 +33,19 @@ export async function measureCost(site: Site, { broker }: Options): Promise<Row[
     const tokens = await publish(gateway, flow)
     const rows: Row[] = []
     for (const tier of ['memory', 'index', 'scan'] as const) {
-      rows.push(await cost(gateway, tier, 'one subject', herdSubject(0), tokens[tier]))
-      rows.push(await cost(gateway, tier, 'a pattern', `*.${herdSubject(0).split('.')[1]}`, tokens[tier]))
+      rows.push(await cost(gateway, tier, { asked: 'one subject', subject: herdSubject(0) }, tokens[tier]))
+      const pattern = `*.${herdSubject(0).split('.')[1]}`
+      rows.push(await cost(gateway, tier, { asked: 'a pattern', subject: pattern }, tokens[tier]))
     }
     return rows
   } finally {
     await Promise.all([flow.end(), gateway.end()])
   }
+}
+
+interface Question {
+  readonly asked: string
+  readonly subject: string
 }
 
 /** Publishes all that will be missed, and has the position before each part of it. */
@@ -59,7 +65,7 @@ async function publish(gateway: Gateway, flow: Child<FlowHandlers>): Promise<Rec
   return { scan, index, memory: await tokenBefore(tiers.memory) }
 }
 
-async function cost(gateway: Gateway, tier: Tier, asked: string, subject: string, token: string): Promise<Row> {
+async function cost(gateway: Gateway, tier: Tier, { asked, subject }: Question, token: string): Promise<Row> {
   for (let i = 1; i < readings; i++) await follow(gateway, subject, token)
   const before = await gateway.metrics()
   const [, { events, ms }] = await follow(gateway, subject, token)

@@ -66,9 +66,8 @@ export async function measureHerd(
   options: Options,
   config: Partial<GatewayConfig>,
 ): Promise<Herd> {
-  const gateway = await site.gateway(options.broker, `herd-${name}`, false, {
-    partitions: options.partitions,
-    ...config,
+  const gateway = await site.gateway(options.broker, `herd-${name}`, {
+    config: { partitions: options.partitions, ...config },
   })
   const herd = Array.from(
     { length: Math.ceil(options.clients / clientsPerProcess) },

@@ -121,21 +121,21 @@ async function natsWebSocket(site: PeerSite): Promise<Target> {
 
 async function wsServer(site: PeerSite): Promise<Target> {
   const settings = { perMessageDeflate: false, clientTracking: false, fanout: 'a Map of Sets, text frames' }
-  return ofPackage(site, 'ws', 'plain', 'ws-server.ts', settings)
+  return ofPackage(site, 'ws', { conversation: 'plain', file: 'ws-server.ts', settings })
 }
 
 async function socketioServer(site: PeerSite): Promise<Target> {
   const settings = { transports: 'websocket', perMessageDeflate: false, serveClient: false, fanout: 'rooms, objects' }
-  return ofPackage(site, 'socket.io', 'socketio', 'socketio-server.ts', settings)
+  return ofPackage(site, 'socket.io', { conversation: 'socketio', file: 'socketio-server.ts', settings })
 }
 
-function ofPackage(
-  site: PeerSite,
-  name: PeerPackage,
-  conversation: string,
-  file: string,
-  settings: Readonly<Record<string, unknown>>,
-): Target {
+interface OwnServer {
+  readonly conversation: string
+  readonly file: string
+  readonly settings: Readonly<Record<string, unknown>>
+}
+
+function ofPackage(site: PeerSite, name: PeerPackage, { conversation, file, settings }: OwnServer): Target {
   const port = site.ports()
   return new Peer({
     name: `${name} ${packages[name]}`,

@@ -1,11 +1,9 @@
 import type { Conversation, Converse, Listener } from '../../src/bench/load/conversation.ts'
 import { dueUsOf, findPayload, headBytes, numberOf } from '../../src/bench/load/payload.ts'
 import { SseConversation, type StreamDialect } from '../../src/bench/load/sse.ts'
-import { type Dialect, WebSocketConversation } from '../../src/bench/load/websocket.ts'
+import { type Dialect, type Send, WebSocketConversation } from '../../src/bench/load/websocket.ts'
 
 /** How each peer's clients talk. An event is found by its payload, wherever in a message it stands. */
-
-type Send = (payload: Uint8Array | string) => void
 
 /** Tells of all events in bytes [start, end); false where there was none. */
 function tellEvents(listener: Listener, bytes: Buffer, start: number, end: number): boolean {
@@ -27,6 +25,7 @@ const plain = perConnection((subject) => ({
   opened() {},
   message(listener, bytes, start, end) {
     if (!tellEvents(listener, bytes, start, end)) listener.live()
+    return undefined
   },
 }))
 
@@ -35,14 +34,17 @@ const socketio: Dialect = {
   path: '/socket.io/?EIO=4&transport=websocket',
   headers: '',
   opened() {},
-  message(listener, bytes, start, end, send) {
-    if (tellEvents(listener, bytes, start, end)) return
+  message(listener, bytes, start, end) {
+    if (tellEvents(listener, bytes, start, end)) return undefined
     const packet = bytes.toString('latin1', start, end)
-    if (packet.startsWith('0')) send('40')
-    else if (packet === '2') send('3')
-    else if (packet.startsWith('40')) send(`42${JSON.stringify(['subscribe', listener.subject])}`)
-    else if (packet === '42["live"]') listener.live()
-    else throw new Error(`expected a packet of this benchmark, got ${JSON.stringify(packet.slice(0, 100))}`)
+    if (packet.startsWith('0')) return '40'
+    if (packet === '2') return '3'
+    if (packet.startsWith('40')) return `42${JSON.stringify(['subscribe', listener.subject])}`
+    if (packet !== '42["live"]') {
+      throw new Error(`expected a packet of this benchmark, got ${JSON.stringify(packet.slice(0, 100))}`)
+    }
+    listener.live()
+    return undefined
   },
 }
 
@@ -55,26 +57,29 @@ class NatsDialect implements Dialect {
   readonly path = '/'
   readonly headers = ''
   #carry: Buffer = nothing
+  #answer = ''
 
   opened({ subject }: Listener, send: Send): void {
     const connect = { verbose: false, pedantic: false, lang: 'bench', version: '1', protocol: 1, echo: false }
     send(Buffer.from(`CONNECT ${JSON.stringify(connect)}\r\nSUB ${subject} 1\r\nPING\r\n`))
   }
 
-  message(listener: Listener, chunk: Buffer, from: number, to: number, send: Send): void {
+  message(listener: Listener, chunk: Buffer, from: number, to: number): Uint8Array | undefined {
+    this.#answer = ''
     let bytes = chunk.subarray(from, to)
     if (this.#carry.length > 0) bytes = Buffer.concat([this.#carry, bytes])
     let at = 0
     for (;;) {
-      const next = this.#operation(listener, bytes, at, send)
+      const next = this.#operation(listener, bytes, at)
       if (next < 0) break
       at = next
     }
     this.#carry = at === bytes.length ? nothing : Buffer.from(bytes.subarray(at))
+    return this.#answer === '' ? undefined : Buffer.from(this.#answer)
   }
 
   /** Returns where the next one begins; -1 = this one is not complete. */
-  #operation(listener: Listener, bytes: Buffer, at: number, send: Send): number {
+  #operation(listener: Listener, bytes: Buffer, at: number): number {
     const line = bytes.indexOf(lineFeed, at)
     if (line < 0) return -1
     switch (bytes[at]) {
@@ -86,7 +91,7 @@ class NatsDialect implements Dialect {
       }
       case 0x50:
         // PING or PONG
-        if (bytes[at + 1] === 0x49) send(Buffer.from('PONG\r\n'))
+        if (bytes[at + 1] === 0x49) this.#answer += 'PONG\r\n'
         else listener.live()
         return line + 1
       case 0x2d:
@@ -114,6 +119,7 @@ const nchan = perConnection((subject) => ({
   opened: (listener) => listener.live(),
   message(listener, bytes, start, end) {
     tellEvents(listener, bytes, start, end)
+    return undefined
   },
 }))
 
@@ -136,14 +142,15 @@ const centrifugo: Dialect = {
   opened({ subject }, send) {
     send(`{"id":1,"connect":{}}\n${JSON.stringify({ id: 2, subscribe: { channel: subject } })}`)
   },
-  message(listener, bytes, start, end, send) {
+  message(listener, bytes, start, end) {
     const hasEvents = tellEvents(listener, bytes, start, end)
     // Of a frame with events only a ping is of interest, which may stand anywhere among them.
-    if (hasEvents && !hasLine(bytes, start, end, centrifugoPing)) return
+    if (hasEvents && !hasLine(bytes, start, end, centrifugoPing)) return undefined
     const text = bytes.toString('utf8', start, end)
     if (!hasEvents && text.includes('"error"')) throw new Error(`Centrifugo said ${text}`)
-    if (text.split('\n').includes('{}')) send('{}')
-    else if (text.includes('"id":2')) listener.live()
+    if (text.split('\n').includes('{}')) return '{}'
+    if (text.includes('"id":2')) listener.live()
+    return undefined
   },
 }
 

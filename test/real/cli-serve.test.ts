@@ -54,7 +54,7 @@ test('the commands that serve --dev prints work when they are pasted', async (t)
   )
   const [subscribe, publish, curl] = pasted
   const paste = (line: string) => {
-    const run = new Run(['-c', `exec ${line}`], folder, {}, '/bin/sh')
+    const run = new Run(['-c', `exec ${line}`], folder, {}, { program: '/bin/sh' })
     t.after(() => run.child.kill('SIGKILL'))
     return run
   }

@@ -44,7 +44,7 @@ before(async () => {
 function start([program, ...args]: readonly string[], env: Readonly<Record<string, string>>): Run {
   // Without this host's PATH there is no other Node to fall back on.
   const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
-  return new Run(args, image.workdir, { ...image.env, PATH: path, ...env }, program, image.user)
+  return new Run(args, image.workdir, { ...image.env, PATH: path, ...env }, { program, as: image.user })
 }
 
 describe('the image', { timeout: 60_000 }, () => {
@@ -177,7 +177,7 @@ describe('the compose file', { timeout: 120_000 }, () => {
         ['-Xmx256m', '-cp', kafkaHome.classPath, main, ...args],
         folder,
         { ...environment('kafka'), CLUSTER_ID: clusterId },
-        'java',
+        { program: 'java' },
       )
     const setUp = java('kafka.docker.KafkaDockerWrapper', 'setup', ...dirs)
     assert.equal(await setUp.ended, 0, setUp.stderr)
@@ -205,7 +205,7 @@ describe('the compose file', { timeout: 120_000 }, () => {
     mkdirSync(join(folder, 'nats'), { recursive: true })
     const given = readFileSync(new URL('../../deploy/nats/nats.conf', import.meta.url), 'utf8')
     writeFileSync(file, here(given.replace(/^port: 4222$/m, 'listen: "nats:4222"').replace(...monitor)))
-    const nats = new Run(['--config', file], folder, {}, natsServer()!)
+    const nats = new Run(['--config', file], folder, {}, { program: natsServer()! })
     t.after(async () => {
       nats.child.kill('SIGKILL')
       await nats.ended

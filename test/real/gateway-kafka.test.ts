@@ -62,7 +62,7 @@ describe('gateways on a real Kafka', skip === undefined ? {} : { skip }, () => {
     const subject = movedByCrc32('events.kcat', 4)
     const file = join(site.dir, 'kcat-event')
     writeFileSync(file, envelope(subject, 'line one\nline two'))
-    const send = (settings: string[]) => publishWithKcat(site.broker, 'events', subject, file, settings)
+    const send = (settings: string[]) => publishWithKcat(site.broker, { topic: 'events', subject, file }, settings)
     await reach(subject, [[subject, 'line one\nline two']], () => send(['partitioner=murmur2_random']))
     await send([])
     await until('the record is rejected', patienceMs, async () => {

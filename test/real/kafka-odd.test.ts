@@ -250,7 +250,7 @@ describe('the less usual ways to use a Kafka', skip === undefined ? {} : { skip 
       const file = join(site.dir, `packed-${codec}`)
       writeFileSync(file, envelope('packed.a', `${codec} ${'x'.repeat(4000)}`))
       const settings = ['partitioner=murmur2_random', `compression.codec=${codec}`]
-      await publishWithKcat(site.broker, 'packed', 'packed.a', file, settings)
+      await publishWithKcat(site.broker, { topic: 'packed', subject: 'packed.a', file }, settings)
     }
     await haveEvents(clients, codecs.length)
     for (const { story } of clients)

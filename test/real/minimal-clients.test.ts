@@ -34,7 +34,7 @@ function client(t: TestContext, language: Client['language'], of = subject): Cli
     python: ['python3', '-u', '-c'],
   }[language]
   const [program, ...options] = command
-  const run = new Run([...options, text], dir, {}, program)
+  const run = new Run([...options, text], dir, {}, { program })
   t.after(() => run.child.kill('SIGKILL'))
   return { language, run }
 }

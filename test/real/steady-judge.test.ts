@@ -22,7 +22,7 @@ const gap = (reason: string, from: number, to?: number): SeenGap => {
 const all = published.map(given)
 
 function judged(parts: (SeenEvent | SeenGap)[][], mayRepeat = false, moved = false) {
-  const { lost, repeated, disordered, invented } = judge(parts, mayRepeat, byData, published, () => moved)
+  const { lost, repeated, disordered, invented } = judge({ parts, mayRepeat }, byData, published, () => moved)
   return {
     lost: lost.map(({ number }) => number),
     repeated: repeated.map(({ offset }) => offset),
@@ -57,7 +57,7 @@ test('a log that was created again ends the one before it, and no other', () => 
   const later: SteadyEvent = { ...published[5]!, log: 1, offset: 15 }
   const known = new Map(byData).set(later.data, later)
   const lost = (told: (SeenEvent | SeenGap)[]) =>
-    judge([told], false, known, [...known.values()], () => false).lost.map(({ number }) => number)
+    judge({ parts: [told], mayRepeat: false }, known, [...known.values()], () => false).lost.map(({ number }) => number)
   assert.deepEqual(lost([...all.slice(0, 3), gap('recreated', 13)]), [5])
   assert.deepEqual(lost([...all.slice(0, 3), gap('recreated', 13), given(later)]), [])
 })

@@ -230,15 +230,18 @@ const rangeRule = fc.uniqueArray(subject, { minLength: 1, maxLength: 4 }).map((b
 test('an event is where it is looked for: by its place, by each pattern that matches it, by the check of its record', () => {
   fc.assert(
     fc.property(
-      ...([subject, prefix, cut, fc.oneof(hashRule, rangeRule), cut, fc.integer({ min: 8, max: 13 })] as const),
-      (key, before, routed, by, subscribed, count) => {
+      fc.tuple(subject, prefix),
+      fc.tuple(cut, cut),
+      fc.oneof(hashRule, rangeRule),
+      fc.integer({ min: 8, max: 13 }),
+      ([key, before], [routed, subscribed], by, count) => {
         const published = before + key
         const subjects = before + patternFor(key, ...routed)
         const table = new RoutingTable([{ subjects, subject: `${before}{key}`, stream: 'events', by }])
         const bytes = Buffer.from(published)
         if (!table.routes[0]!.covers(bytes, 0, bytes.length)) {
           assert.throws(() => table.place(published, () => count), { code: 'no_route' })
-          assert.equal(check(table, published, { stream: 'events', partition: 0, count: count }), 'no_route')
+          assert.equal(check(table, published, { stream: 'events', partition: 0, count }), 'no_route')
           return
         }
         const exact = table.partitionsFor(published, () => count)[0]!.partitions
@@ -246,7 +249,7 @@ test('an event is where it is looked for: by its place, by each pattern that mat
         assert.equal(partition, exact.length === 1 ? exact[0] : undefined)
         for (let each = 0; each < count; each++) {
           const expected = exact.includes(each) ? 'ok' : 'misrouted'
-          assert.equal(check(table, published, { stream: 'events', partition: each, count: count }), expected)
+          assert.equal(check(table, published, { stream: 'events', partition: each, count }), expected)
         }
         const wide = table.partitionsFor(patternFor(published, ...subscribed), () => count)[0]!.partitions
         assert.ok(exact.every((each) => wide.includes(each)))

@@ -252,7 +252,7 @@ test('a rewrite that reaches below what the gateway knows is told from 0 on', as
 })
 
 test('an event without a collapse key takes no place, whatever the envelope before it had', async () => {
-  const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, 64, 16_000)
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, { entries: 64, payloadBytes: 16_000 })
   const client = gateway.connect()
   client.subscribe(1, 'a')
   client.room = 1

@@ -32,7 +32,7 @@ function firstAt(nowMs: number, ...events: readonly Given[]) {
   const first = loaded()
   window.load(window.tailOrdinal, first)
   assert.equal(first.offset, 0)
-  return dropReason(first, window, window.tailOrdinal, window, false, nowMs)
+  return dropReason(first, window, window.tailOrdinal, { live: undefined, latest: false, nowMs })
 }
 
 test('an event is left out for a later one of its collapse key, and for none of another or without', () => {

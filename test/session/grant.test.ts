@@ -28,7 +28,7 @@ test('a subscription that its grant refuses is an error of its ref, and others g
 })
 
 test('who may not have a subject does not learn what became of its stream', () => {
-  const gateway = new TestGateway(new ModelBroker('events', 1), {}, 64, 65_536, { ageMs: 0, budgetMs: 0 })
+  const gateway = new TestGateway(new ModelBroker('events', 1))
   const client = gateway.connect('websocket', onlyA)
   client.subscribe(1, 'a')
   client.subscribe(2, 'b')

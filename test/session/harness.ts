@@ -28,6 +28,17 @@ export const quiet: Logger = { log() {}, every() {} }
 /** As many records as a chunk has, it is full long before its payloads are. */
 const smallChunks = { chunkBytes: 0, entries: 32, payloadBytes: 32_768 }
 
+interface TestSize {
+  /** What the window's index holds. */
+  readonly entries?: number
+  /** Of its payload ring; 1 KiB an entry unless that is given. */
+  readonly payloadBytes?: number
+  readonly fill?: FillOptions
+  readonly readBack?: Partial<ReadBackOptions>
+}
+
+const noFill: FillOptions = { ageMs: 0, budgetMs: 0 }
+
 /** One gateway without sockets: real feeds, hub, window and sessions over a model broker. */
 export class TestGateway {
   readonly broker: ModelBroker
@@ -42,11 +53,8 @@ export class TestGateway {
 
   constructor(
     broker: ModelBroker,
-    limits: Partial<typeof sessionLimits>,
-    entries: number,
-    payloadBytes: number,
-    fill: FillOptions,
-    readBackOptions: Partial<ReadBackOptions> = {},
+    limits: Partial<typeof sessionLimits> = {},
+    { entries = 64, payloadBytes = entries * 1024, fill = noFill, readBack: readBackOptions = {} }: TestSize = {},
   ) {
     this.broker = broker
     this.routing = new RoutingTable([{ subjects: '>', stream: 'events', by: { hash: 'murmur2' } }])
@@ -85,16 +93,12 @@ export class TestGateway {
     this.stream = feeds.streams.get('events')!
   }
 
-  /** `entries` is what the window's index holds; of up to 1 KiB each in its payload ring, unless that is given. */
   static async start(
     broker = new ModelBroker('events', 1),
     limits: Partial<typeof sessionLimits> = {},
-    entries = 64,
-    payloadBytes = entries * 1024,
-    fill: FillOptions = { ageMs: 0, budgetMs: 0 },
-    readBack: Partial<ReadBackOptions> = {},
+    size: TestSize = {},
   ): Promise<TestGateway> {
-    const gateway = new TestGateway(broker, limits, entries, payloadBytes, fill, readBack)
+    const gateway = new TestGateway(broker, limits, size)
     await gateway.serving.start()
     return gateway
   }

@@ -111,7 +111,7 @@ class World {
   }
 
   async start(): Promise<void> {
-    this.gateway = await TestGateway.start(this.broker, {}, 64, this.#payloadBytes)
+    this.gateway = await TestGateway.start(this.broker, {}, { entries: 64, payloadBytes: this.#payloadBytes })
   }
 
   publish(subject: string, collapseKey: string, ttlMs: number): void {

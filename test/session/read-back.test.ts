@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import type { ReadBackOptions } from '../../src/session/options.ts'
 import { encodePosition } from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, TestGateway } from './harness.ts'
@@ -12,9 +13,16 @@ interface Setting {
   readonly inMemory?: number
 }
 
-function start(readBack: Parameters<typeof TestGateway.start>[5], { indexed = 64, inMemory = 16 }: Setting = {}) {
-  const noFill = { ageMs: 0, budgetMs: 0 }
-  return TestGateway.start(new ModelBroker('events', 1), {}, indexed, inMemory * 256, noFill, readBack)
+function start(readBack: Partial<ReadBackOptions>, { indexed = 64, inMemory = 16 }: Setting = {}) {
+  return TestGateway.start(
+    new ModelBroker('events', 1),
+    {},
+    {
+      entries: indexed,
+      payloadBytes: inMemory * 256,
+      readBack,
+    },
+  )
 }
 
 const feedOf = (gateway: TestGateway) => gateway.stream.partitions[0]!

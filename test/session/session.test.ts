@@ -129,7 +129,7 @@ test('what left the window is read back from the broker, once for all who need i
 
 test('what a chunk has no room for is read back by the next one', async () => {
   // More records than a chunk's index holds come with one read of the broker.
-  const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, 8)
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, { entries: 8 })
   const expected = Array.from({ length: 300 }, (_, i) => `${i}`)
   for (const text of expected) gateway.publish('a', text)
   const client = gateway.connect()
@@ -184,7 +184,7 @@ test('who is further ahead does not wait long for who is far behind', async () =
 })
 
 test('what was missed of quiet subjects costs its own records, however much else left the window meanwhile', async () => {
-  const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, 1024, 4096)
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, { entries: 1024, payloadBytes: 4096 })
   const before = gateway.stream.partitions[0]!.tokenAt(gateway.publish('quiet', '0') + 1)
   for (let i = 0; i < 200; i++) gateway.publish('busy', `${i}`)
   const client = gateway.connect()
@@ -277,7 +277,7 @@ test('a session with several subscriptions says whom an event was left out for, 
 })
 
 test('`last` brings the last events of each subject, in order, then goes on live', async () => {
-  const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, 1024, 1024)
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, { entries: 1024, payloadBytes: 1024 })
   for (let i = 0; i < 40; i++) gateway.publish(i % 10 === 0 ? 'b.rare' : 'b.often', `${i}`)
   const { window } = gateway.stream.partitions[0]!
   assert.ok(window.tail > 10 && window.tail < 30, `payloads from ${window.tail}`)
@@ -342,7 +342,7 @@ test('`last` for several subjects of one request tells of a partition only what 
 })
 
 test('`last` tells nothing where the index reaches back to the first event, though the payloads do not', async () => {
-  const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, 64, 4096)
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, { entries: 64, payloadBytes: 4096 })
   const expected = Array.from({ length: 40 }, (_, i) => `${i}`.padEnd(300, '.'))
   for (const text of expected) gateway.publish('a', text)
   assert.ok(gateway.stream.partitions[0]!.window.tail > 0)
@@ -667,7 +667,7 @@ test('while draining, sessions are told to reconnect and no other is opened', as
 })
 
 test('catching up takes several slices where much lies between, and joins the head only when it is there', async () => {
-  const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, 4096)
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, { entries: 4096 })
   const expected: string[] = []
   for (let i = 0; i < 3000; i++) {
     const matches = i % 400 === 0
@@ -761,7 +761,7 @@ test('more partitions are a gap, and subjects go on where they are now', async (
 })
 
 test('so does a poll, whose readers have no side', async () => {
-  const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, 4096)
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, { entries: 4096 })
   for (let i = 0; i < 2000; i++) gateway.publish(i === 1999 ? 'a.x' : 'noise', `${i}`)
   const client = gateway.connect('poll')
   client.session.start(['a.*'], ['earliest'])

@@ -38,7 +38,7 @@ export class Witnesses {
     this.#verdict = verdict
     const nameIn = (stream: SimStream) => (streams.length === 1 ? name : `${name} in ${stream.name}`)
     this.#byStream = new Map(
-      streams.map((stream) => [stream, new Witness(nameIn(stream), wished, stream.truth, verdict, nowMs)]),
+      streams.map((stream) => [stream, new Witness(nameIn(stream), wished, stream.truth, { verdict, nowMs })]),
     )
   }
 

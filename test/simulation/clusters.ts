@@ -6,7 +6,7 @@ import { KafkaCluster } from './wire/kafka-cluster.ts'
 
 const makers: Readonly<Record<SourceKind, (surroundings: ClusterSurroundings) => SimulatedCluster>> = {
   model: ({ time, broker }) => ({
-    open: (process, random, batch) => new SimSource(time, process, broker, random, batch),
+    open: (process, random, batch) => new SimSource(time, process, broker, { random, batch }),
   }),
   jetstream: (surroundings) => new JetStreamCluster(surroundings),
   kafka: (surroundings) => new KafkaCluster(surroundings.time, surroundings.broker, surroundings.seed, surroundings),

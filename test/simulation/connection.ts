@@ -56,6 +56,11 @@ export interface LinkOptions {
 /** Until a gateway notices that nobody is at the other end, ms. */
 const halfOpenMs = 25_000
 
+interface Ends {
+  readonly client: Process
+  readonly gateway: Process
+}
+
 /** One connection between a client and a gateway, as their network lets it be. */
 export class Connection {
   readonly client: Process
@@ -70,13 +75,13 @@ export class Connection {
   #clientOver = false
   #serverOver = false
 
-  constructor(time: VirtualTime, client: Process, gateway: Process, link: LinkOptions, onClosed: () => void) {
+  constructor(time: VirtualTime, { client, gateway }: Ends, link: LinkOptions, onClosed: () => void) {
     this.#time = time
     this.client = client
     this.gateway = gateway
     this.#latencyMs = link.latencyMs
     this.#onClosed = onClosed
-    this.down = new Pipe<Chunk>(time, gateway, client, link.latencyMs, link.capacity, (chunk) => this.#arrived(chunk))
+    this.down = new Pipe<Chunk>(time, { from: gateway, to: client, ...link }, (chunk) => this.#arrived(chunk))
     this.down.onWritable = () => {
       // Once it was answered, what is left of the answer goes out by itself.
       if (this.serverEnd === undefined) this.down.flush()

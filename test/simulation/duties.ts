@@ -27,8 +27,7 @@ export function lateFault(
   truth: Truth,
   asked: Asked,
   record: LogRecord,
-  gateway: GatewayKnowledge | undefined,
-  nowMs: number,
+  { gateway, nowMs }: { readonly gateway: GatewayKnowledge | undefined; readonly nowMs: number },
 ) {
   const clock = gateway?.clockMs?.()
   const ttlMs = record.event?.ttlMs ?? 0

@@ -16,6 +16,15 @@ const final: ReadonlySet<GapReason> = new Set([
   'collapsed',
 ])
 
+/** Offsets [from, to) of the lineage that ends in `epoch`. */
+interface Stretch {
+  readonly from: number
+  readonly to: number
+  readonly epoch: number
+  /** Also what subjects that moved left behind. */
+  readonly moved: boolean
+}
+
 /** What one subscription was given and told, held against what it is owed. */
 export class Ledger {
   readonly given = new Set<LogRecord>()
@@ -58,7 +67,7 @@ export class Ledger {
     const verified = this.#verified.get(place) ?? 0
     const epoch = this.#truth.epochOf(log, offset, generation)
     // That subjects moved is told in the partitions that they moved to, each in its time: it is asked for at the end.
-    const record = this.#missingIn(log, verified, offset, epoch, false)
+    const record = this.#missingIn(log, { from: verified, to: offset, epoch, moved: false })
     if (record === undefined) this.#verified.set(place, Math.max(verified, offset))
     return record
   }
@@ -67,7 +76,7 @@ export class Ledger {
   missing(): LogRecord | undefined {
     for (const { logs } of this.#truth.broker.incarnations) {
       for (const log of logs) {
-        const record = this.#missingIn(log, 0, log.head, Number.POSITIVE_INFINITY, true)
+        const record = this.#missingIn(log, { from: 0, to: log.head, epoch: Number.POSITIVE_INFINITY, moved: true })
         if (record !== undefined) return record
       }
     }
@@ -79,7 +88,7 @@ export class Ledger {
     if (verified !== undefined && verified > offset) this.#verified.set(place, offset)
   }
 
-  #missingIn(log: PartitionLog, from: number, to: number, epoch: number, moved: boolean): LogRecord | undefined {
+  #missingIn(log: PartitionLog, { from, to, epoch, moved }: Stretch): LogRecord | undefined {
     const start = this.#startOf(log)
     if (start === undefined) return undefined
     const least = Math.max(from, start)

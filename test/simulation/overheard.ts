@@ -228,7 +228,7 @@ export class Overheard {
   #given(served: Served, record: LogRecord, isNamed: boolean): void {
     if (this.#separate && !isNamed) return
     served.given.add(record)
-    const fault = lateFault(this.#truth, served.asked, record, this.#gateway, this.#nowMs())
+    const fault = lateFault(this.#truth, served.asked, record, { gateway: this.#gateway, nowMs: this.#nowMs() })
     if (fault !== undefined) served.witness.broken('time to live', fault)
   }
 

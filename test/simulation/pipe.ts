@@ -5,6 +5,14 @@ export interface Item {
   readonly bytes: number
 }
 
+interface PipeOptions {
+  readonly from: Process
+  readonly to: Process
+  readonly latencyMs: number
+  /** Of both kernels, bytes. */
+  readonly capacity: number
+}
+
 /**
  * One direction of a connection: in order, late, and no more than the two kernels' buffers take. What they don't take waits at
  * the sender, as in uWS's own buffer.
@@ -35,14 +43,7 @@ export class Pipe<T extends Item> {
   readonly #latencyMs: number
   readonly #deliver: (item: T) => void
 
-  constructor(
-    time: VirtualTime,
-    from: Process,
-    to: Process,
-    latencyMs: number,
-    capacity: number,
-    deliver: (item: T) => void,
-  ) {
+  constructor(time: VirtualTime, { from, to, latencyMs, capacity }: PipeOptions, deliver: (item: T) => void) {
     this.#time = time
     this.#from = from
     this.#to = to

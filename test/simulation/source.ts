@@ -13,6 +13,12 @@ import type { Process, VirtualTime } from './virtual-time.ts'
 /** How long a request to a broker that is away takes to fail, ms. */
 const timeoutMs = 700
 
+interface Reading {
+  readonly random: Random
+  /** Records in one answer, at most. */
+  readonly batch: number
+}
+
 /**
  * One gateway's connection to the broker, behind the real contract: requests take their time both ways, answers are of
  * when the broker looked, and the bytes that a sink is shown are gone when it returns.
@@ -35,7 +41,7 @@ export class SimSource implements SimulatedSource {
   readonly #tails = new Set<SimTail>()
   readonly #view: RecordView
 
-  constructor(time: VirtualTime, process: Process, broker: SimBroker, random: Random, batch: number) {
+  constructor(time: VirtualTime, process: Process, broker: SimBroker, { random, batch }: Reading) {
     this.#time = time
     this.process = process
     this.broker = broker
@@ -70,7 +76,7 @@ export class SimSource implements SimulatedSource {
   }
 
   tail(stream: StreamInfo, from: readonly (number | undefined)[], sink: TailSink): Tail {
-    const tail = new SimTail(this, stream, from, sink, () => this.#tails.delete(tail))
+    const tail = new SimTail(this, { info: stream, from }, sink, () => this.#tails.delete(tail))
     this.#tails.add(tail)
     return tail
   }

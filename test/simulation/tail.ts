@@ -52,6 +52,12 @@ const retryMs = 150
 /** Upper bound of what it takes until a tail learns of another incarnation or more partitions, ms. */
 const metadataMs = 2500
 
+export interface TailStart {
+  readonly info: StreamInfo
+  /** By partition; undefined = it is not read. */
+  readonly from: readonly (number | undefined)[]
+}
+
 /** A tail as Kafka's: one fetch under way a partition, which waits at the head until there is something. */
 export class SimTail implements Tail {
   readonly #source: TailHost
@@ -62,13 +68,7 @@ export class SimTail implements Tail {
   #state = ''
   #closed = false
 
-  constructor(
-    source: TailHost,
-    info: StreamInfo,
-    from: readonly (number | undefined)[],
-    sink: TailSink,
-    onClosed: () => void,
-  ) {
+  constructor(source: TailHost, { info, from }: TailStart, sink: TailSink, onClosed: () => void) {
     this.#source = source
     this.#sink = sink
     this.#info = info

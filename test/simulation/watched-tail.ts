@@ -1,6 +1,7 @@
 import type { StreamInfo, Tail, TailSink } from '../../src/source/source.ts'
 import type { SimBroker } from './broker.ts'
 import { type PartitionLog, type Pin, visible } from './partition-log.ts'
+import type { TailStart } from './tail.ts'
 
 /**
  * Where a tail stands in one partition, and of which rewrites it knows: of those that happened beyond its place, or that it told. It pins what
@@ -64,17 +65,11 @@ class Watched implements TailSink, Tail {
   readonly #tail: Tail
   readonly #standings = new Map<number, Standing>()
 
-  constructor(
-    broker: SimBroker,
-    stream: StreamInfo,
-    from: readonly (number | undefined)[],
-    sink: TailSink,
-    open: (sink: TailSink) => Tail,
-  ) {
+  constructor(broker: SimBroker, { info, from }: TailStart, sink: TailSink, open: (sink: TailSink) => Tail) {
     this.#broker = broker
     this.#sink = sink
     broker.watchers.add(this)
-    this.#learned(stream)
+    this.#learned(info)
     from.forEach((offset, partition) => {
       if (offset !== undefined) this.#stand(partition, offset)
     })
@@ -157,8 +152,7 @@ class Watched implements TailSink, Tail {
 
 export const watchedTail = (
   broker: SimBroker,
-  stream: StreamInfo,
-  from: readonly (number | undefined)[],
+  start: TailStart,
   sink: TailSink,
   open: (sink: TailSink) => Tail,
-): Tail => new Watched(broker, stream, from, sink, open)
+): Tail => new Watched(broker, start, sink, open)

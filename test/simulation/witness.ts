@@ -81,8 +81,7 @@ export class Witness implements Subscriber {
     name: string,
     { subject, after = [], last }: Wished,
     truth: Truth,
-    verdict: Verdict,
-    nowMs: () => number,
+    { verdict, nowMs }: { readonly verdict: Verdict; readonly nowMs: () => number },
   ) {
     this.name = name
     this.subject = subject

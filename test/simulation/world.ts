@@ -197,8 +197,11 @@ export class World implements Network {
     const all = this.connections.get(client) ?? new Set()
     this.connections.set(client, all)
     const { capacity } = reach
-    const connection: Connection = new Connection(time, client, gateway.process, { latencyMs, capacity }, () =>
-      all.delete(connection),
+    const connection: Connection = new Connection(
+      time,
+      { client, gateway: gateway.process },
+      { latencyMs, capacity },
+      () => all.delete(connection),
     )
     connection.down.slowMs = reach.slowMs
     connection.down.stalled = reach.stalled

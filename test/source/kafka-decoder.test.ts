@@ -25,7 +25,7 @@ function decode(
 ) {
   const records: SeenRecord[] = []
   const sink = { record: (record: SourceRecord) => void records.push(seen(record)) }
-  decoder.begin(3, bytes, aborted, from, to)
+  decoder.begin({ partition: 3, records: bytes, aborted }, from, to)
   let outcome = decoder.step(sink)
   while (outcome === 'read' || outcome === 'part') outcome = decoder.step(sink)
   return { records, outcome, decoder, offsets: records.map((record) => record.offset) }
@@ -40,7 +40,7 @@ describe('the record batch decoder', () => {
     const bytes = batch({ base: 2 ** 40, epoch: 5, baseTimeMs: 1_790_000_000_000, records })
     let epoch = 0
     const decoder = new BatchDecoder(maxBatchBytes)
-    decoder.begin(3, bytes, [], 0)
+    decoder.begin({ partition: 3, records: bytes, aborted: [] }, 0)
     decoder.step({
       record: (record) => {
         epoch = record.epoch
@@ -239,7 +239,7 @@ describe('the record batch decoder', () => {
 
   test('a sink that throws loses that one record', () => {
     const decoder = new BatchDecoder(maxBatchBytes)
-    decoder.begin(0, batch({ base: 0, records: letters('abc') }), [], 0)
+    decoder.begin({ partition: 0, records: batch({ base: 0, records: letters('abc') }), aborted: [] }, 0)
     const poisoned = () => {
       throw new Error('poison')
     }
@@ -253,7 +253,7 @@ describe('the record batch decoder', () => {
       batch({ base: 0, records: letters('abc') }),
       batch({ base: 3, records: letters('d') }),
     ])
-    decoder.begin(0, bytes, [], 0)
+    decoder.begin({ partition: 0, records: bytes, aborted: [] }, 0)
     const offsets: number[] = []
     const sink = {
       record: ({ offset }: SourceRecord) => {
@@ -273,13 +273,13 @@ describe('the record batch decoder', () => {
     const offsets: number[] = []
     const sink = { record: ({ offset }: SourceRecord) => void offsets.push(offset) }
     const decoder = new BatchDecoder(maxBatchBytes)
-    decoder.begin(0, bytes, [], 0)
+    decoder.begin({ partition: 0, records: bytes, aborted: [] }, 0)
     assert.equal(decoder.step(sink), 'part')
     assert.equal(decoder.step(sink), 'part')
     const some = offsets.length
     assert.ok(some > 1000 && some < 5000, `${some} in two steps`)
     assert.equal(decoder.next, 5 + some)
-    decoder.begin(0, bytes, [], decoder.next)
+    decoder.begin({ partition: 0, records: bytes, aborted: [] }, decoder.next)
     let steps = 1
     while (decoder.step(sink) === 'part') steps++
     assert.ok(steps > 3, `${steps} steps`)
@@ -295,7 +295,7 @@ describe('the record batch decoder', () => {
     assert.equal(outcome, 'damaged')
     assert.equal(offsets.length, 4000)
     assert.deepEqual([decoder.first, decoder.last, decoder.next], [0, 4999, 4000])
-    decoder.begin(0, batch({ base: 5000, records: letters('a') }), [], 5000)
+    decoder.begin({ partition: 0, records: batch({ base: 5000, records: letters('a') }), aborted: [] }, 5000)
     assert.equal(decoder.step({ record: () => {} }), 'read')
     assert.equal(decoder.next, 5001)
   })
@@ -354,7 +354,7 @@ describe('the record batch decoder', () => {
           record.headers()
         },
       }
-      decoder.begin(0, bytes, [{ producerId: 1, firstOffset: 8 }], 0)
+      decoder.begin({ partition: 0, records: bytes, aborted: [{ producerId: 1, firstOffset: 8 }] }, 0)
       let steps = 0
       while (['read', 'part'].includes(decoder.step(sink))) assert.ok(++steps < 100, 'it ends')
       assert.ok(decoder.next >= floor)

@@ -23,8 +23,12 @@ export const jsonDialect: Dialect = {
     const tokenAt = start + jsonDelivery.length
     // No other frame is as long and has this byte there: one comparison tells deliveries apart.
     const isDelivery = tokenAt < end && bytes[start + 2] === 0x64 && bytes[tokenAt - 1] === quote
-    if (isDelivery) tellDelivery(listener, bytes, tokenAt, bytes.indexOf(quote, tokenAt), end)
-    else hear(listener, decodeJson(bytes.toString('utf8', start, end)))
+    if (isDelivery) {
+      const tokenEnd = bytes.indexOf(quote, tokenAt)
+      tellEvent(listener, bytes, tokenEnd, end)
+      listener.position(bytes, tokenAt, tokenEnd)
+    } else hear(listener, decodeJson(bytes.toString('utf8', start, end)))
+    return undefined
   },
 }
 
@@ -40,18 +44,20 @@ export const protoDialect: Dialect = {
     while (at < end && bytes[at]! >= 0x80) at++
     const tokenAt = at + 3
     if (bytes[start] === protoKey.delivery && bytes[at + 1] === protoKey.after) {
-      tellDelivery(listener, bytes, tokenAt, tokenAt + bytes[at + 2]!, end)
+      const tokenEnd = tokenAt + bytes[at + 2]!
+      tellEvent(listener, bytes, tokenEnd, end)
+      listener.position(bytes, tokenAt, tokenEnd)
     } else hear(listener, decodeProto(Buffer.from(bytes.subarray(start, end))))
+    return undefined
   },
 }
 
 const afterOf = (token: string): string[] => (token === '' ? [] : [token])
 
-function tellDelivery(listener: Listener, bytes: Buffer, tokenAt: number, tokenEnd: number, end: number): void {
-  const at = findPayload(bytes, tokenEnd, end)
+function tellEvent(listener: Listener, bytes: Buffer, start: number, end: number): void {
+  const at = findPayload(bytes, start, end)
   if (at < 0) throw new Error('expected a delivery of an event of this benchmark, got another event')
   listener.event(dueUsOf(bytes, at), numberOf(bytes, at))
-  listener.position(bytes, tokenAt, tokenEnd)
 }
 
 /** Whatever is no delivery. */

@@ -23,6 +23,15 @@ export interface ClientHost {
   gone(client: Client, why: string): void
 }
 
+/** Which of the clients it is, and of which subject. */
+export interface ClientPlace {
+  readonly index: number
+  readonly subject: string
+  readonly subjectIndex: number
+  /** It stops reading now and then. */
+  readonly slow: boolean
+}
+
 /** One client over all of its connections: its subject, where it stands, what it has had. */
 export class Client implements Listener {
   readonly index: number
@@ -47,7 +56,7 @@ export class Client implements Listener {
   #conversation: Conversation | undefined
   #paused = false
 
-  constructor(host: ClientHost, index: number, subject: string, subjectIndex: number, slow: boolean) {
+  constructor(host: ClientHost, { index, subject, subjectIndex, slow }: ClientPlace) {
     this.#host = host
     this.index = index
     this.subject = subject
@@ -97,11 +106,15 @@ export class Client implements Listener {
     socket?.destroy()
   }
 
-  /** Reads nothing until it is told otherwise: the network's buffers fill. */
-  pause(paused: boolean): void {
-    this.#paused = paused
-    if (paused) this.#socket?.pause()
-    else this.#socket?.resume()
+  /** Reads nothing until it resumes: the network's buffers fill. */
+  pause(): void {
+    this.#paused = true
+    this.#socket?.pause()
+  }
+
+  resume(): void {
+    this.#paused = false
+    this.#socket?.resume()
   }
 
   // Listener

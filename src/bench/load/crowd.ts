@@ -110,8 +110,9 @@ export class Crowd implements ClientHost {
     this.#random = random
     const { first, subjects, prefix, slowEvery } = options
     this.#clients = Array.from(subjects, (subject, i) => {
-      const isSlow = slowEvery > 0 && (first + i) % slowEvery === slowEvery - 1
-      return new Client(this, first + i, subjectName(prefix, subject), subject, isSlow)
+      const index = first + i
+      const slow = slowEvery > 0 && index % slowEvery === slowEvery - 1
+      return new Client(this, { index, subject: subjectName(prefix, subject), subjectIndex: subject, slow })
     })
     setInterval(() => this.#tick(), tickMs).unref()
     this.#loop.enable()
@@ -149,7 +150,7 @@ export class Crowd implements ClientHost {
   /** Slow clients read as others do: what is left has to come. */
   hurry(): void {
     this.#slowSinceMs = Number.POSITIVE_INFINITY
-    for (const client of this.#clients) if (client.slow) client.pause(false)
+    for (const client of this.#clients) if (client.slow) client.resume()
   }
 
   lacking(published: Published): { late: number; lost: number; told: number } {
@@ -287,8 +288,11 @@ export class Crowd implements ClientHost {
     if (inPeriod < slow.pauseMs) return
     const over = inPeriod >= slow.pauseMs + slow.readMs
     if (over) this.#slowSinceMs = nowMs
-    for (const client of this.#clients)
-      if (client.slow) client.pause(over && client.liveUs !== Number.POSITIVE_INFINITY)
+    for (const client of this.#clients) {
+      if (!client.slow) continue
+      if (over && client.liveUs !== Number.POSITIVE_INFINITY) client.pause()
+      else client.resume()
+    }
   }
 }
 

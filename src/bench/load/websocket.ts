@@ -8,17 +8,14 @@ export interface Dialect {
   readonly path: string
   /** Header lines of the handshake beside WebSocket's own, each ended by CRLF. */
   readonly headers: string
-  /** The handshake is done: say what is wanted. `send` is a message. */
-  opened(listener: Listener, send: (payload: Uint8Array | string) => void): void
-  /** A message, bytes [start, end); overwritten afterwards. */
-  message(
-    listener: Listener,
-    bytes: Buffer,
-    start: number,
-    end: number,
-    send: (payload: Uint8Array | string) => void,
-  ): void
+  /** The handshake is done: say what is wanted. */
+  opened(listener: Listener, send: Send): void
+  /** A message, bytes [start, end); overwritten afterwards. Returns what it is answered with, if with anything. */
+  message(listener: Listener, bytes: Buffer, start: number, end: number): Uint8Array | string | undefined
 }
+
+/** Sends a message. */
+export type Send = (payload: Uint8Array | string) => void
 
 /** RFC 6455's own example: the server only hashes it. */
 const key = 'dGhlIHNhbXBsZSBub25jZQ=='
@@ -63,7 +60,8 @@ export class WebSocketConversation implements Conversation {
 
   readonly #frame = (code: number, bytes: Buffer, start: number, end: number): void => {
     if (code === opcode.text || code === opcode.binary) {
-      this.#dialect.message(this.#listener, bytes, start, end, this.#send)
+      const answer = this.#dialect.message(this.#listener, bytes, start, end)
+      if (answer !== undefined) this.#send(answer)
     } else if (code === opcode.ping) {
       this.#listener.send(clientFrame(opcode.pong, bytes.subarray(start, end)))
     } else if (code === opcode.close) {
@@ -72,7 +70,7 @@ export class WebSocketConversation implements Conversation {
     }
   }
 
-  readonly #send = (payload: Uint8Array | string): void => {
+  readonly #send: Send = (payload) => {
     const text = typeof payload === 'string'
     this.#listener.send(clientFrame(text ? opcode.text : opcode.binary, text ? Buffer.from(payload) : payload))
   }

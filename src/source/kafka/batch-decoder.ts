@@ -2,7 +2,7 @@ import { crc32c } from '@node-rs/crc32'
 import type { SourceRecord } from '../../log/record.ts'
 import { codec, decompress } from './codecs.ts'
 import { readInt64 } from './encoding.ts'
-import type { AbortedTransaction } from './fetch-request.ts'
+import type { AbortedTransaction, FetchedPartition } from './fetch-request.ts'
 import { RecordParser } from './record-parser.ts'
 import { RecordView } from './record-view.ts'
 
@@ -36,6 +36,9 @@ const stepRecords = 2048
  * can be told. `end`: nothing more, or a batch that the answer's size limit cut off.
  */
 export type BatchOutcome = 'read' | 'part' | 'damaged' | 'end'
+
+/** A partition's part of an answer. */
+export type Fetched = Pick<FetchedPartition, 'partition' | 'records' | 'aborted'>
 
 /**
  * Reads the record batches of one partition's answer, batch by batch: checks each checksum, shows the records from `from`
@@ -75,15 +78,9 @@ export class BatchDecoder {
     this.#maxBatchBytes = maxBatchBytes
   }
 
-  begin(
-    partition: number,
-    bytes: Buffer,
-    aborted: readonly AbortedTransaction[],
-    from: number,
-    to = Number.MAX_SAFE_INTEGER,
-  ): void {
+  begin({ partition, records, aborted }: Fetched, from: number, to = Number.MAX_SAFE_INTEGER): void {
     this.#view.partition = partition
-    this.#bytes = bytes
+    this.#bytes = records
     this.#at = 0
     this.#to = to
     this.#aborted.clear()

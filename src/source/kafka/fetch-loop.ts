@@ -15,6 +15,13 @@ import {
 import type { KafkaOptions } from './options.ts'
 import { Pace } from './pace.ts'
 
+export interface DamagedBatch {
+  readonly first: number
+  /** undefined = nobody knows how far it goes. */
+  readonly last: number | undefined
+  readonly problem: string
+}
+
 /** The tail, as its fetch loops see it. */
 export interface FetchHost {
   readonly options: KafkaOptions
@@ -32,8 +39,8 @@ export interface FetchHost {
   refused(cursor: Cursor, error: number, nodeId: number): Promise<void>
   /** The leader's log, which begins at `logStart`, is another one below the cursor. */
   diverged(cursor: Cursor, diverging: Divergence, logStart: number): void
-  /** A place that can't be read: the batch [first, last], or, with an undefined `last`, nobody knows how much. */
-  damaged(cursor: Cursor, first: number, last: number | undefined, head: number, problem: string): void
+  /** A place that can't be read. */
+  damaged(cursor: Cursor, damage: DamagedBatch, head: number): void
   sinkFailed(cursor: Cursor, offset: number, error: Error): void
   /** Tells the sink where the cursor stands, if that is news. */
   end(cursor: Cursor, first: number, head: number): void
@@ -168,7 +175,7 @@ export class FetchLoop {
     host.succeeded(cursor)
     if (this.#isOver(cursor)) return
     this.#showing = cursor
-    decoder.begin(cursor.partition, records, answer.aborted, cursor.offset)
+    decoder.begin(answer, cursor.offset)
     let batches = 0
     let outcome = this.#step(cursor)
     while (outcome === 'read' || outcome === 'part') {
@@ -189,9 +196,9 @@ export class FetchLoop {
     if (decoder.next > cursor.offset) cursor.passed(decoder.epoch, decoder.first, decoder.next)
     host.end(cursor, logStart, head)
     if (this.#isOver(cursor)) return
-    if (outcome === 'damaged') host.damaged(cursor, decoder.first, decoder.last, head, decoder.problem)
+    if (outcome === 'damaged') host.damaged(cursor, decoder, head)
     else if (batches === 0 && decoder.shown === 0 && records.length > 0) {
-      host.damaged(cursor, cursor.offset, undefined, head, 'its length is wrong')
+      host.damaged(cursor, { first: cursor.offset, last: undefined, problem: 'its length is wrong' }, head)
     }
   }
 

@@ -14,12 +14,16 @@ import { code, KafkaAnswerError } from './protocol-errors.ts'
 /** Records looked at before the event loop gets its turn: a chunk of compressed batches may hold a million. */
 const turnRecords = 2048
 
+export interface LedPartition {
+  readonly topic: string
+  readonly partition: number
+  readonly leaderEpoch: number
+}
+
 /** The partition's bounds, as the leader tells them. */
 export async function askOffsets(
   link: BrokerLink,
-  topic: string,
-  partition: number,
-  leaderEpoch: number,
+  { topic, partition, leaderEpoch }: LedPartition,
   timeoutMs: number,
 ): Promise<Offsets> {
   const ask = (time: number) => link.ask(offsetRequest(topic, partition, leaderEpoch, time), timeoutMs)
@@ -88,16 +92,18 @@ export class RangeRead {
 
   async #outOfRange(link: BrokerLink, leaderEpoch: number): Promise<void> {
     const { requestTimeoutMs } = this.#options
-    this.#offsets = await askOffsets(link, this.#stream.name, this.#partition, leaderEpoch, requestTimeoutMs)
+    const own = { topic: this.#stream.name, partition: this.#partition, leaderEpoch }
+    this.#offsets = await askOffsets(link, own, requestTimeoutMs)
     const { first, head } = this.#offsets
     if (this.#next > head) this.#done = true
     else if (this.#next < first) this.#advance(first)
     else throw new KafkaAnswerError(code.offsetOutOfRange, 'Fetch')
   }
 
-  async #show({ records, aborted }: FetchedPartition): Promise<void> {
+  async #show(answer: FetchedPartition): Promise<void> {
+    const { records } = answer
     const decoder = this.#decoder
-    decoder.begin(this.#partition, records, aborted, this.#next, this.#to)
+    decoder.begin(answer, this.#next, this.#to)
     let batches = 0
     let turnFrom = 0
     let outcome = decoder.step(this.#sink)

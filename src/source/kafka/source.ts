@@ -132,7 +132,7 @@ export class KafkaSource implements Source {
   offsets(stream: StreamInfo, partition: number): Promise<Offsets> {
     const { requestTimeoutMs } = this.#options
     return this.#ask(stream, partition, async (link, leaderEpoch) => {
-      const offsets = await askOffsets(link, stream.name, partition, leaderEpoch, requestTimeoutMs)
+      const offsets = await askOffsets(link, { topic: stream.name, partition, leaderEpoch }, requestTimeoutMs)
       this.#heads.saw(stream, partition, { offset: offsets.head, leaderEpoch })
       return offsets
     })
@@ -142,7 +142,7 @@ export class KafkaSource implements Source {
     const { requestTimeoutMs } = this.#options
     return this.#ask(stream, partition, async (link, epoch) => {
       const found = await link.ask(offsetRequest(stream.name, partition, epoch, Math.max(0, timeMs)), requestTimeoutMs)
-      const { head } = await askOffsets(link, stream.name, partition, epoch, requestTimeoutMs)
+      const { head } = await askOffsets(link, { topic: stream.name, partition, leaderEpoch: epoch }, requestTimeoutMs)
       return found < 0 ? head : Math.min(found, head)
     })
   }

@@ -7,7 +7,7 @@ import { TailHealth } from '../tail-health.ts'
 import { BrokerSet } from './broker-set.ts'
 import type { BrokerConnector } from './connector.ts'
 import { Cursor } from './cursor.ts'
-import { type FetchHost, FetchLoop } from './fetch-loop.ts'
+import { type DamagedBatch, type FetchHost, FetchLoop } from './fetch-loop.ts'
 import type { Divergence } from './fetch-request.ts'
 import { answerProblem } from './grants.ts'
 import type { HeardMetadata, PartitionLeader, TopicMetadata } from './metadata-request.ts'
@@ -88,7 +88,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
     from.forEach((offset, partition) => {
       if (offset !== undefined) this.#begin(partition, offset)
     })
-    this.#watch = new TopicWatch(stream.name, options, this.brokers, clock, random, this)
+    this.#watch = new TopicWatch(stream.name, options, { brokers: this.brokers, clock, random }, this)
     this.#watching = this.#watch.run()
   }
 
@@ -178,7 +178,10 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
       if (error === code.offsetOutOfRange) this.#outOfRange(cursor, offsets)
       // An answer that is an error has no bounds: what is not written yet must not pass for damaged.
       else if (cursor.offset >= offsets.head) this.#refused(cursor, error)
-      else this.damaged(cursor, cursor.offset, undefined, offsets.head, 'the broker found its copy damaged')
+      else {
+        const problem = 'the broker found its copy damaged'
+        this.damaged(cursor, { first: cursor.offset, last: undefined, problem }, offsets.head)
+      }
     } catch (problem) {
       if (!this.closed && cursor.version === version) this.brokerFailed(nodeId, [cursor], problem as Error)
     }
@@ -193,7 +196,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
     }
   }
 
-  damaged(cursor: Cursor, first: number, last: number | undefined, head: number, problem: string): void {
+  damaged(cursor: Cursor, { first, last, problem }: DamagedBatch, head: number): void {
     const { partition, offset } = cursor
     const to = cursor.damage.met(first, offset, last, head)
     if (to === undefined) return
@@ -224,7 +227,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
 
   async #bounds({ partition, leaderEpoch }: Cursor, nodeId: number): Promise<Offsets> {
     const link = await this.brokers.link(nodeId)
-    return askOffsets(link, this.#topic, partition, leaderEpoch, this.options.requestTimeoutMs)
+    return askOffsets(link, { topic: this.#topic, partition, leaderEpoch }, this.options.requestTimeoutMs)
   }
 
   /** The offset is below the log's start, or beyond its end. */

@@ -12,6 +12,12 @@ export interface WatchHost {
   unreachable(error: Error): void
 }
 
+export interface WatchContext {
+  readonly brokers: BrokerSet
+  readonly clock: Clock
+  readonly random: Random
+}
+
 /** Looks at a topic's metadata every few seconds, and at once when something went wrong. */
 export class TopicWatch {
   readonly #topic: string
@@ -25,7 +31,7 @@ export class TopicWatch {
   #failures = 0
   #closed = false
 
-  constructor(topic: string, options: KafkaOptions, brokers: BrokerSet, clock: Clock, random: Random, host: WatchHost) {
+  constructor(topic: string, options: KafkaOptions, { brokers, clock, random }: WatchContext, host: WatchHost) {
     this.#topic = topic
     this.#options = options
     this.#brokers = brokers

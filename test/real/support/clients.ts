@@ -28,9 +28,8 @@ export type Transport = (typeof transports)[number]
 export function connect(transport: Transport, url: string, subjects: readonly string[], after = ''): Client {
   switch (transport) {
     case 'websocket json':
-      return new WebSocketClient(transport, 'carillon.v1.json', url, subjects, after)
     case 'websocket protobuf':
-      return new WebSocketClient(transport, 'carillon.v1.proto', url, subjects, after)
+      return new WebSocketClient(transport, url, subjects, after)
     case 'sse':
       return new SseClient(url, subjects, after)
     case 'poll':
@@ -93,17 +92,19 @@ abstract class Base {
   }
 }
 
+const subprotocols = { 'websocket json': 'carillon.v1.json', 'websocket protobuf': 'carillon.v1.proto' } as const
+
 class WebSocketClient extends Base implements Client {
   readonly transport: Transport
   readonly #place = new Place()
   readonly #socket: WebSocket
   readonly #live = new Set<number>()
 
-  constructor(transport: Transport, protocol: string, url: string, subjects: readonly string[], after: string) {
+  constructor(transport: keyof typeof subprotocols, url: string, subjects: readonly string[], after: string) {
     super()
     this.transport = transport
-    const binary = protocol.endsWith('proto')
-    this.#socket = new WebSocket(`ws://${url}/v1/ws`, protocol)
+    const binary = transport === 'websocket protobuf'
+    this.#socket = new WebSocket(`ws://${url}/v1/ws`, subprotocols[transport])
     this.#socket.on('open', () => {
       for (const [i, subject] of subjects.entries()) {
         const text = JSON.stringify({ subscribe: { ref: i + 1, subject, ...(after === '' ? {} : { after }) } })

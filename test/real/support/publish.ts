@@ -121,12 +121,16 @@ export async function publishWithJava(
   await run('java', [...options, javaSource, broker, topic, ...settings], lines.join(''))
 }
 
+interface OneRecord {
+  readonly topic: string
+  readonly subject: string
+  readonly file: string
+}
+
 /** Publishes with kcat: one record, its value from a file, since kcat splits standard input at line breaks. */
 export async function publishWithKcat(
   broker: string,
-  topic: string,
-  subject: string,
-  file: string,
+  { topic, subject, file }: OneRecord,
   settings: readonly string[],
 ): Promise<void> {
   const extra = settings.flatMap((setting) => ['-X', setting])

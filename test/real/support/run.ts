@@ -5,6 +5,12 @@ import { endsWithThis } from '../../support/running.ts'
 
 const carillon = fileURLToPath(new URL('../../../bin/carillon', import.meta.url))
 
+interface Runner {
+  readonly program?: string | undefined
+  /** The user that runs it, which only root may choose. */
+  readonly as?: { readonly uid: number; readonly gid: number } | undefined
+}
+
 /** One run of a program, `bin/carillon` unless another is named, and what it wrote. */
 export class Run {
   readonly child: ChildProcess
@@ -12,13 +18,11 @@ export class Run {
   stderr = ''
   readonly ended: Promise<number | NodeJS.Signals>
 
-  /** `as`: the user that runs it, which only root may choose. */
   constructor(
     args: readonly string[],
     cwd: string,
     env: Record<string, string> = {},
-    program: string = carillon,
-    as: { readonly uid: number; readonly gid: number } | undefined = undefined,
+    { program = carillon, as }: Runner = {},
   ) {
     const { CARILLON_CONFIG: _, ...own } = process.env
     this.child = spawn(program, args, { cwd, stdio: 'pipe', env: { ...own, ...env }, ...as })

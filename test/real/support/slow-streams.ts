@@ -50,9 +50,8 @@ function follow(port: number, i: number): void {
 
 const site = new Site(undefined, 20_500)
 const limits = { maxEventBytes: 65_536 }
-const gateway = await site.gateway('embedded', 'slow', false, {
-  limits,
-  window: { windowMiB: 4, indexMiB: 2 },
+const gateway = await site.gateway('embedded', 'slow', {
+  config: { limits, window: { windowMiB: 4, indexMiB: 2 } },
 })
 const publisher = new Child<PublishHandlers>(new URL('../../figures/publish.ts', import.meta.url))
 for (let i = 0; i < clients; i++) follow(gateway.port, i)

@@ -77,7 +77,7 @@ export class SteadyClient {
   judge(events: ReadonlyMap<string, SteadyEvent>, written: readonly SteadyEvent[], moved: Moved): Judgement {
     const parts = this.#parts.map(({ client, length }) => client.story.told.slice(0, length))
     const followed = written.filter(({ subject }) => this.follows(subject))
-    return judge(parts, this.transport === 'sse', events, followed, moved)
+    return judge({ parts, mayRepeat: this.transport === 'sse' }, events, followed, moved)
   }
 
   #connect(after: string): void {

@@ -17,13 +17,19 @@ export interface Judgement {
 /** Whether an event is of a subject that moved, from the time while publisher and gateways disagree on its partition. */
 export type Moved = (event: SteadyEvent) => boolean
 
+export interface Story {
+  /** A connection each. */
+  readonly parts: readonly (readonly (SeenEvent | SeenGap)[])[]
+  /** Its tokens may be older than what it was given. */
+  readonly mayRepeat: boolean
+}
+
 /**
  * Holds what a client was told, connection by connection, against `events`, all that were published by their data, and
- * `written`, those in the log that it follows. `mayRepeat`: its tokens may be older than what it was given.
+ * `written`, those in the log that it follows.
  */
 export function judge(
-  parts: readonly (readonly (SeenEvent | SeenGap)[])[],
-  mayRepeat: boolean,
+  { parts, mayRepeat }: Story,
   events: ReadonlyMap<string, SteadyEvent>,
   written: readonly SteadyEvent[],
   moved: Moved,

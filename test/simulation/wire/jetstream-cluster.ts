@@ -54,7 +54,7 @@ export class JetStreamCluster implements SimulatedCluster {
   fault({ x, y, z }: BrokerFault): string {
     const kinds = Object.entries(faults)
     const [name, happen] = kinds[below(x, kinds.length)]!
-    happen(this.#server, this.#broker, this.#time, y, z)
+    happen({ server: this.#server, broker: this.#broker, time: this.#time }, y, z)
     return name
   }
 
@@ -64,48 +64,54 @@ export class JetStreamCluster implements SimulatedCluster {
   }
 }
 
-type Happen = (server: ModelServer, broker: SimBroker, time: VirtualTime, y: number, z: number) => void
+interface Place {
+  readonly server: ModelServer
+  readonly broker: SimBroker
+  readonly time: VirtualTime
+}
+
+type Happen = (at: Place, y: number, z: number) => void
 
 const steps: readonly Step[] = ['info', 'get', 'create', 'next']
 
 const faults: Readonly<Record<string, Happen>> = {
-  'retention takes one record': (_server, broker, time, y) => {
+  'retention takes one record': ({ broker, time }, y) => {
     const log = broker.missing ? undefined : broker.log(below(y, broker.partitions))
     log?.retain(log.first + 1, time.nowMs)
   },
-  'retention will pass between two questions': ({ faults }, _broker, _time, y, z) => {
+  'retention will pass between two questions': ({ server: { faults } }, y, z) => {
     faults.retention.set(steps[below(y, steps.length)]!, 1 + below(z ** 2, 12))
   },
-  'retention takes everything': (_server, broker, time, y) => {
+  'retention takes everything': ({ broker, time }, y) => {
     const log = broker.missing ? undefined : broker.log(below(y, broker.partitions))
     log?.retain(log.head, time.nowMs)
   },
-  'a server that is behind will answer once': ({ faults }, broker, _time, y) => {
+  'a server that is behind will answer once': ({ server: { faults }, broker }, y) => {
     if (broker.missing) return
     const log = broker.log(below(y, broker.partitions))
     faults.stale.set(log, stateOf(log))
   },
-  'consumers will be refused': ({ faults }, _broker, _time, y) => {
+  'consumers will be refused': ({ server: { faults } }, y) => {
     faults.refusing = 1 + below(y, 4)
   },
-  'a consumer falls silent': ({ consumers }, _broker, _time, y) => {
+  'a consumer falls silent': ({ server: { consumers } }, y) => {
     const consumer = [...consumers.values()][below(y, consumers.size)]
     if (consumer !== undefined) consumer.silent = true
   },
-  'a consumer is deleted': ({ consumers }, _broker, _time, y) => {
+  'a consumer is deleted': ({ server: { consumers } }, y) => {
     const key = [...consumers.keys()][below(y, consumers.size)]
     if (key !== undefined) consumers.delete(key)
   },
-  'messages are lost on their way': ({ consumers, faults }, _broker, _time, y, z) => {
+  'messages are lost on their way': ({ server: { consumers, faults } }, y, z) => {
     const consumer = [...consumers.values()][below(y * 2, consumers.size)]
     if (consumer !== undefined) consumer.losing = 1 + below(z, 3)
     else faults.losing = 1 + below(z, 3)
   },
-  'chunks will end early': ({ faults }, _broker, _time, y) => faults.endEarly(1 + below(y, 3)),
-  'answers will be lost': ({ faults }, _broker, _time, y) => {
+  'chunks will end early': ({ server: { faults } }, y) => faults.endEarly(1 + below(y, 3)),
+  'answers will be lost': ({ server: { faults } }, y) => {
     faults.losingAnswers = 1 + below(y, 2)
   },
-  'the server restarts': (server, _broker, _time, y) => server.restart(y * 2500),
+  'the server restarts': ({ server }, y) => server.restart(y * 2500),
 }
 
 class ModelledSource extends NatsSource implements SimulatedSource, PublishingSource {
@@ -143,6 +149,6 @@ class ModelledSource extends NatsSource implements SimulatedSource, PublishingSo
   }
 
   override tail(stream: StreamInfo, from: readonly (number | undefined)[], sink: TailSink): Tail {
-    return watchedTail(this.#broker, stream, from, sink, (watched) => super.tail(stream, from, watched))
+    return watchedTail(this.#broker, { info: stream, from }, sink, (watched) => super.tail(stream, from, watched))
   }
 }
