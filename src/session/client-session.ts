@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts'
+import type { LoopClock } from '../base/clock.ts'
 import { CarillonError, errors, toCarillonError } from '../base/errors.ts'
 import type { LiveRecord } from '../fanout/live-record.ts'
 import type { Grant } from '../identity/grant.ts'
@@ -22,7 +22,7 @@ export interface SessionContext extends SubscriptionsContext {
   readonly readBack: ReadBack
   readonly pump: Pump
   readonly ahead: { watch(reader: Reader): void }
-  readonly clock: Clock
+  readonly clock: LoopClock
   readonly logger: Logger
   readonly onEnded: (session: ClientSession, reason: EndReason) => void
 }

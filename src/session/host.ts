@@ -72,8 +72,12 @@ export class Sessions implements SessionHost {
     let ended = 0
     for (const session of [...this.#sessions]) {
       session.end(this.#goingAway())
-      if (++ended % endedPerTurn === 0) await new Promise((resolve) => setImmediate(resolve))
+      if (++ended % endedPerTurn === 0) await this.#turn()
     }
+  }
+
+  #turn(): Promise<void> {
+    return new Promise((resolve) => this.#context.clock.turn(resolve))
   }
 
   #greet(session: ClientSession): void {

@@ -46,6 +46,13 @@ const aFeedOfEachStream = (starts: readonly Start[]): Iterable<PartitionFeed> =>
 
 const countsIn = (after: Asked): readonly PartitionCount[] => (after.kind === 'positions' ? after.counts : [])
 
+/** Subscriptions that begin together. */
+interface Request {
+  readonly after: Asked
+  readonly subscriptions: readonly Subscription[]
+  readonly wanted: () => PartitionFeed[]
+}
+
 /**
  * A session's subscriptions: where each begins, by `after` or `last`, and where it goes on when its stream has more partitions. Over
  * WebSocket each has a ref and a start of its own; over SSE and long-poll all share one position.
@@ -80,7 +87,7 @@ export class Subscriptions implements LegOwner {
     this.#byRef.set(ref, subscription)
     this.#context.instruments.subscriptions++
     const begin = (starts: Start[]) => this.#begin(subscription, starts, parsed)
-    if (newest === undefined) this.#resolve(parsed, feeds, [subscription], wanted, begin)
+    if (newest === undefined) this.#resolve({ after: parsed, subscriptions: [subscription], wanted }, feeds, begin)
     else begin(newest)
   }
 
@@ -104,7 +111,7 @@ export class Subscriptions implements LegOwner {
     const parsed = parseAsked(after)
     const begin = (starts: Start[]) => this.#beginAll(subscriptions, spans, starts, parsed)
     const all = wanted()
-    if (last === undefined) this.#resolve(parsed, all, subscriptions, wanted, begin)
+    if (last === undefined) this.#resolve({ after: parsed, subscriptions, wanted }, all, begin)
     else {
       const read = (feed: PartitionFeed) => subscriptions.filter((_, i) => spans[i]!.includes(feed))
       begin(lastStarts(all, read, last, after))
@@ -179,13 +186,8 @@ export class Subscriptions implements LegOwner {
    * `then` runs at once where the broker need not be asked, and never for a subscription or session that is gone. Where `wanted` are
    * other partitions than `feeds` by the time of the answer, or one of their logs has become another one, the broker is asked anew.
    */
-  #resolve(
-    after: Asked,
-    feeds: PartitionFeed[],
-    subscriptions: readonly Subscription[],
-    wanted: () => PartitionFeed[],
-    then: (starts: Start[]) => void,
-  ): void {
+  #resolve(request: Request, feeds: PartitionFeed[], then: (starts: Start[]) => void): void {
+    const { after, subscriptions, wanted } = request
     const starts = resolveStarts(after, feeds, this.#growth(subscriptions), this.#context.feeds)
     if (Array.isArray(starts)) {
       then(starts)
@@ -199,7 +201,7 @@ export class Subscriptions implements LegOwner {
         if (gone()) return
         const now = wanted()
         if (now.length === feeds.length && now.every(isAsAsked)) then(resolved)
-        else this.#resolve(after, now, subscriptions, wanted, then)
+        else this.#resolve(request, now, then)
       })
       .catch((error: unknown) => {
         if (gone()) return

@@ -527,7 +527,7 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'a position is judged again by the generation that it had before',
     file: 'session/reader.ts',
-    from: '\n    else if (this.feed.window.head >= next) this.#generation = -1',
+    from: ' else if (this.feed.window.head >= next) this.#generation = -1',
     to: '',
     by: 'simulation',
     breaks: 'a gap `rewritten` is told only where the log was rewritten',

@@ -36,7 +36,7 @@ const lastRoundMs = 120_000
 export async function run(plan: Plan, wanted: Wanted = {}): Promise<Outcome> {
   const world = new World(plan, wanted)
   const { verdict, time } = world
-  const restore = replacePlatform(time, world)
+  const restore = replacePlatform(world)
   const failed = (error: unknown) =>
     verdict.broken('fault', error instanceof Error ? (error.stack ?? error.message) : String(error))
   process.on('unhandledRejection', failed)

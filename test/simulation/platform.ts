@@ -1,5 +1,4 @@
 import type { Chunk, ClientEnd, Connection, Request } from './connection.ts'
-import type { VirtualTime } from './virtual-time.ts'
 
 /** What connects the process that is running to a gateway, or to none. */
 export interface Network {
@@ -8,19 +7,15 @@ export interface Network {
 }
 
 interface Globals {
-  setImmediate: unknown
   WebSocket: unknown
   fetch: unknown
 }
 
 /** Replaces what the code under test takes from its platform, in this thread; returns what puts it back. */
-export function replacePlatform(time: VirtualTime, network: Network): () => void {
+export function replacePlatform(network: Network): () => void {
   const globals = globalThis as unknown as Globals
-  const { setImmediate, fetch } = globals
+  const { fetch } = globals
   const webSocket = Object.getOwnPropertyDescriptor(globalThis, 'WebSocket')!
-  globals.setImmediate = (run: (...args: unknown[]) => void, ...args: unknown[]) => {
-    time.add(time.running!, 0, () => run(...args))
-  }
   globals.fetch = (url: string, options?: FetchOptions) => simFetch(network, url, options)
   const value = class extends SimWebSocket {
     constructor(url: string, protocol: string) {
@@ -29,7 +24,6 @@ export function replacePlatform(time: VirtualTime, network: Network): () => void
   }
   Object.defineProperty(globalThis, 'WebSocket', { value, configurable: true, writable: true })
   return () => {
-    globals.setImmediate = setImmediate
     globals.fetch = fetch
     Object.defineProperty(globalThis, 'WebSocket', webSocket)
   }

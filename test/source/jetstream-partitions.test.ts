@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { afterEach, beforeEach, test } from 'node:test'
+import { beforeEach, test } from 'node:test'
 import { seededRandom } from '../../src/base/random.ts'
 import { SimBroker } from '../simulation/broker.ts'
-import { replacePlatform } from '../simulation/platform.ts'
 import type { ClusterSurroundings } from '../simulation/simulated-source.ts'
 import { VirtualTime } from '../simulation/virtual-time.ts'
 import { JetStreamCluster } from '../simulation/wire/jetstream-cluster.ts'
@@ -10,13 +9,10 @@ import { TailCollector } from './collector.ts'
 
 const partitions = 2
 let time: VirtualTime
-let restore: () => void
 
 beforeEach(() => {
   time = new VirtualTime()
-  restore = replacePlatform(time, { connect: () => undefined })
 })
-afterEach(() => restore())
 
 /** A tail of two partitions on the simulation's model of a server. */
 function opened() {

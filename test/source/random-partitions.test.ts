@@ -5,7 +5,6 @@ import type { SourceRecord } from '../../src/log/record.ts'
 import type { Offsets, Tail, TailSink } from '../../src/source/source.ts'
 import { SimBroker } from '../simulation/broker.ts'
 import { makeCluster } from '../simulation/clusters.ts'
-import { replacePlatform } from '../simulation/platform.ts'
 import type { ClusterSurroundings, SimulatedCluster } from '../simulation/simulated-source.ts'
 import { VirtualTime } from '../simulation/virtual-time.ts'
 
@@ -35,27 +34,22 @@ class RandomTail implements TailSink {
   }
 
   async run(): Promise<void> {
-    const restore = replacePlatform(this.#time, { connect: () => undefined })
-    try {
-      const source = this.#cluster.open(this.#gateway, this.#random, 1 + this.#below(20))
-      for (let i = 0; i < 20; i++) this.#write()
-      this.#gateway.after(0, () => {
-        this.#tail = source.tail(this.#broker.info!, [], this)
-      })
-      for (let i = 0; i < actions; i++) {
-        await this.#passes(this.#random.next() ** 3 * pauseMs)
-        this.#gateway.after(0, () => this.#act())
-      }
-      this.#cluster.heal?.()
-      await this.#passes(20_000)
-      this.#gateway.after(0, () => this.#addAll())
-      await this.#passes(20_000)
-      this.#judgeEnd()
-      this.#gateway.after(0, () => void source.close())
-      await this.#passes(5000)
-    } finally {
-      restore()
+    const source = this.#cluster.open(this.#gateway, this.#random, 1 + this.#below(20))
+    for (let i = 0; i < 20; i++) this.#write()
+    this.#gateway.after(0, () => {
+      this.#tail = source.tail(this.#broker.info!, [], this)
+    })
+    for (let i = 0; i < actions; i++) {
+      await this.#passes(this.#random.next() ** 3 * pauseMs)
+      this.#gateway.after(0, () => this.#act())
     }
+    this.#cluster.heal?.()
+    await this.#passes(20_000)
+    this.#gateway.after(0, () => this.#addAll())
+    await this.#passes(20_000)
+    this.#judgeEnd()
+    this.#gateway.after(0, () => void source.close())
+    await this.#passes(5000)
     assert.deepEqual(this.#violations, [])
   }
 

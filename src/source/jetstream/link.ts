@@ -1,5 +1,5 @@
 import { connect, errors, type NatsConnection, type NodeConnectionOptions } from '@nats-io/transport-node'
-import type { Clock } from '../../base/clock.ts'
+import type { LoopClock } from '../../base/clock.ts'
 import { CarillonError } from '../../base/errors.ts'
 import type { Random } from '../../base/random.ts'
 import { backOffMs } from '../pause.ts'
@@ -17,7 +17,7 @@ export type Dial = (options: NodeConnectionOptions) => Promise<NatsConnection>
 
 /** What connections are made of and paced by. */
 export interface LinkContext {
-  readonly clock: Clock
+  readonly clock: LoopClock
   readonly random: Random
   readonly dial: Dial
 }
@@ -41,7 +41,7 @@ export class Link {
   problem = 'not connected yet'
   current: NatsConnection | undefined
   readonly #options: NatsOptions
-  readonly #clock: Clock
+  readonly #clock: LoopClock
   readonly #random: Random
   readonly #connection: Dial
   readonly #host: LinkHost | undefined

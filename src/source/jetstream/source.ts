@@ -1,4 +1,4 @@
-import { systemClock } from '../../base/clock.ts'
+import { loopClock } from '../../base/clock.ts'
 import { CarillonError } from '../../base/errors.ts'
 import { systemRandom } from '../../base/random.ts'
 import type { NatsSettings } from '../settings.ts'
@@ -41,7 +41,7 @@ export async function openNats(
   if (all.servers.length === 0) throw new CarillonError('bad_request', 'expected at least one NATS server, got none')
   authenticator(all)
   if (all.tls !== undefined) tlsOptions(all.tls)
-  return new NatsSource(all, { clock: systemClock(), random: systemRandom, dial: dialServer, ...context })
+  return new NatsSource(all, { clock: loopClock(), random: systemRandom, dial: dialServer, ...context })
 }
 
 export class NatsSource implements Source {

@@ -1,5 +1,5 @@
 import type { NatsConnection } from '@nats-io/transport-node'
-import type { Clock } from '../../base/clock.ts'
+import type { LoopClock } from '../../base/clock.ts'
 import { expectAbsent } from '../partitions.ts'
 import { backOffMs, Pause } from '../pause.ts'
 import type { SourceContext, StreamInfo, Tail, TailSink } from '../source.ts'
@@ -33,7 +33,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   #partitions: number
   /** One a partition that is read. */
   #readers: readonly PartitionReader[] = []
-  readonly #clock: Clock
+  readonly #clock: LoopClock
   readonly #context: SourceContext
   readonly #health: TailHealth
   /** When a reader that is not reading is opened again, monotonic ms; absent = it is being opened, or reads. */
@@ -160,14 +160,14 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
     if (next === undefined) return
     this.#waiting.delete(next)
     this.#dueMs.set(next, 0)
-    setImmediate(() => this.#openDue())
+    this.#clock.turn(() => this.#openDue())
   }
 
   shown(reader: PartitionReader): void {
     reader.unended = true
     if (this.#ending) return
     this.#ending = true
-    setImmediate(() => {
+    this.#clock.turn(() => {
       this.#ending = false
       for (const each of this.#readers) if (each.unended) each.end()
     })
@@ -181,7 +181,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
     const again = now - (this.#brokenMs.get(reader) ?? Number.NEGATIVE_INFINITY) < this.options.maxRetryMs
     this.#brokenMs.set(reader, now)
     this.#dueMs.set(reader, again ? now + this.options.maxRetryMs : now)
-    setImmediate(() => this.#openDue())
+    this.#clock.turn(() => this.#openDue())
   }
 
   lacking(reader: PartitionReader): void {
