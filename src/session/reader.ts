@@ -348,12 +348,13 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   #give(window: Window, ordinal: number): boolean {
     window.load(ordinal, scratch)
     const { offset } = scratch
-    if (this.#only !== undefined && !this.#isAsked(this.#only, offset)) {
+    const only = this.#onlyAt(offset)
+    if (only?.offsets.has(offset) === false) {
       this.#walkTo(offset + 1)
       return true
     }
     // Events that `last` asked for by number are wanted, each of them.
-    catchUp.latest = this.#only === undefined && this.#matcher.wantsLatest(scratch)
+    catchUp.latest = only === undefined && this.#matcher.wantsLatest(scratch)
     catchUp.nowMs = this.#owner.nowMs
     catchUp.live = window === this.feed.window ? undefined : this.feed.window
     const reason = dropReason(scratch, window, ordinal, catchUp)
@@ -364,10 +365,12 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     return outcome === writeOutcome.sent
   }
 
-  #isAsked(only: Only, offset: number): boolean {
-    if (offset < only.until) return only.offsets.has(offset)
-    this.#only = undefined
-    return true
+  /** Forgotten once the reader stands behind it: what was left out may still have to be walked again. */
+  #onlyAt(offset: number): Only | undefined {
+    const only = this.#only
+    if (only === undefined || offset < only.until) return only
+    if (this.#dropped === undefined) this.#only = undefined
+    return undefined
   }
 
   /** Leaves out the record in `scratch`. False when the socket is full afterwards. */

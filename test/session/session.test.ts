@@ -306,6 +306,27 @@ test('what `last` asks for by number is given whole, also to who wants the `late
   assert.deepEqual([client.texts, client.gaps], [['2', '3'], []])
 })
 
+test('what `last` did not ask for is not given either where the socket refuses to take what was left out', async () => {
+  const gateway = await TestGateway.start()
+  gateway.publish('a', 'over', { ttlMs: 1 })
+  gateway.publish('b', 'not asked for')
+  gateway.publish('b', 'over too', { ttlMs: 1 })
+  await gateway.clock.advance(10_000)
+  const poll = gateway.connect('poll')
+  poll.refuses = true
+  poll.room = 0
+  poll.session.start(['a', 'b'], [], { last: 1 })
+  gateway.publish('a', 'over as well', { ttlMs: 1 })
+  await settled()
+  poll.drain()
+  await settled()
+  assert.deepEqual(poll.texts, [])
+  assert.deepEqual(
+    poll.gaps.map(({ reason, from, to, n }) => [reason, from, to, n]),
+    [['ttl', 0, 3, 3]],
+  )
+})
+
 test('`last` tells how far back it was looked where there may be more', async () => {
   const broker = new ModelBroker('events', 1)
   await TestGateway.start(broker).then((first) => {
