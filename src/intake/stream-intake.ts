@@ -177,8 +177,8 @@ export class StreamIntake implements TailSink {
     // What was asked of the log before says nothing of this one.
     const kept = this.#readings.slice(0, info.partitions)
     this.#readings = kept.map((reading) => reading && { reached: reading.reached, confirming: false })
-    this.#sink.recreated(info)
     this.#readFrom(before)
+    this.#sink.recreated(info)
   }
 
   grown(info: StreamInfo): void {
@@ -188,8 +188,8 @@ export class StreamIntake implements TailSink {
     )
     const before = this.#info!.partitions
     this.#info = info
-    this.#sink.grown(info)
     this.#readFrom(before)
+    this.#sink.grown(info)
   }
 
   state(state: TailState, detail: string): void {
@@ -227,7 +227,7 @@ export class StreamIntake implements TailSink {
     this.#readings[partition] = { reached: false, confirming: false }
   }
 
-  /** Reads the partitions from this number on, which are new, from their beginning. */
+  /** Reads the partitions from this number on, which are new, from their beginning: whatever becomes of whoever is told of them. */
   #readFrom(first: number): void {
     for (let partition = first; partition < this.#info!.partitions; partition++) {
       this.#tail?.add(partition)

@@ -83,3 +83,24 @@ test('a stream that grows while the broker is asked for the end of a log does no
   await clock.advance(1000)
   assert.equal(clock.waiting, 1)
 })
+
+test('partitions that are new are read though somebody who is told of them fails', async () => {
+  const broker = new ModelBroker('events', 1)
+  const gateway = await TestGateway.start(broker)
+  const client = gateway.connect()
+  client.subscribe(1, '>')
+  const failing = (change: () => void) => {
+    client.batch = () => {
+      throw new Error('a fault')
+    }
+    assert.throws(change, /a fault/)
+    client.batch = (run) => run()
+  }
+  const heads = () => gateway.stream.partitions.map(({ window }) => window.head)
+  failing(() => broker.grow(2))
+  for (const subject of 'abcdefgh') gateway.publish(subject, 'grown')
+  assert.ok(heads()[1]! > 0)
+  failing(() => broker.recreate(3))
+  for (const subject of 'abcdefgh') gateway.publish(subject, 'made anew')
+  assert.ok(heads()[2]! > 0)
+})
