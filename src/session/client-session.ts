@@ -135,7 +135,13 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
 
   /** A stream has more partitions than before: see `Subscriptions`. */
   replace(): void {
-    if (!this.#ended) this.#subscriptions.replace()
+    if (this.#ended) return
+    try {
+      this.#subscriptions.replace()
+    } catch (error) {
+      // A fault of ours ends this session and no other: the others have moved as well.
+      this.end(this.#known(error))
+    }
   }
 
   // ReaderOwner: what the readers call

@@ -324,3 +324,17 @@ test('how far a log was when it grew says nothing of the one that takes its plac
     [['unnamed', 2, 0, 0]],
   )
 })
+
+test('a fault in one session while its stream grows ends that one, and the others go on in the new partitions', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1))
+  const [faulty, other] = [gateway.connect(), gateway.connect()]
+  for (const client of [faulty, other]) client.subscribe(1, 'a.>')
+  faulty.batch = () => {
+    throw new Error('a fault')
+  }
+  gateway.broker.grow(4)
+  await settled()
+  for (let i = 0; i < 8; i++) gateway.publish(`a.${i}`, `${i}`)
+  assert.equal(faulty.ended instanceof Error && faulty.ended.code, 'internal')
+  assert.deepEqual(other.texts, ['0', '1', '2', '3', '4', '5', '6', '7'])
+})
