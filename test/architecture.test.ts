@@ -17,6 +17,7 @@ import {
 } from './architecture/imports.ts'
 import { generatedTypes, owners } from './architecture/layers.ts'
 import { excepted, realTime, unneeded } from './architecture/real-time.ts'
+import { booleanParameters } from './architecture/signatures.ts'
 
 const root = new URL('../', import.meta.url)
 const read = (file: string): string => readFileSync(new URL(file, root), 'utf8')
@@ -106,6 +107,25 @@ test('real time is found in whichever form it is written, and nowhere else', () 
   assert.equal(of('const day = new Date(clock.nowUs() / 1000)'), 0)
   assert.deepEqual(realTime(new Map([['src/cli/main.ts', 'Date.now()']]), ['src/cli/']), [])
   assert.deepEqual(unneeded(new Map([['src/telemetry/process.ts', 'performance']]), ['src/cli/']), ['src/cli/'])
+})
+
+/** The SDK's, which still have one. */
+const withBooleans = ['src/client/candidates.ts', 'src/client/service.ts', 'src/client/shared-service.ts']
+
+test('no parameter of the sources is a boolean that a call would give without its name', () => {
+  const found = files.filter((file) => /^src\/.*\.ts$/.test(file) && booleanParameters(read(file)).length > 0)
+  assert.deepEqual(found.sort(), withBooleans)
+})
+
+test('a boolean parameter is found in whichever signature it is, and no other boolean', () => {
+  assert.deepEqual(booleanParameters('function a(b: number, c: boolean) {}'), ['c'])
+  assert.deepEqual(booleanParameters('  method(\n    b?: boolean,\n    c = true,\n  ): void {'), ['b', 'c'])
+  assert.deepEqual(booleanParameters('constructor({ a }: { a: number }, readonly b: boolean | undefined) {}'), ['b'])
+  assert.deepEqual(booleanParameters("type A = (text: string, isLast: boolean) => 'x'"), ['isLast'])
+  assert.deepEqual(booleanParameters('function a({ b = false }: { readonly b?: boolean }): boolean {}'), [])
+  assert.deepEqual(booleanParameters('interface A {\n  readonly b: boolean\n  c(d: number): boolean\n}'), [])
+  assert.deepEqual(booleanParameters('a((b): boolean => true, [c: boolean]) // (d: boolean)'), [])
+  assert.deepEqual(booleanParameters('for (let done = false; !done; done = a()) b(")", c)'), [])
 })
 
 test('an import that breaks a rule is found in whichever form it is written', () => {

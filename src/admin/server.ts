@@ -36,8 +36,8 @@ export async function openAdmin(options: AdminOptions, contracts: AdminContracts
   server.keepAliveTimeout = options.keepAliveMs
   server.maxConnections = options.maxConnections
   const paths = pathsOf(contracts)
-  const loopbackOnly = isLoopback(options.host)
-  server.on('request', (request, response) => send(response, answer(request, paths, loopbackOnly)))
+  const hosts = isLoopback(options.host) ? 'loopback' : 'any'
+  server.on('request', (request, response) => send(response, answer(request, paths, hosts)))
   server.on('clientError', refuseMalformed)
   await listen(server, options)
   const { port } = server.address() as AddressInfo
@@ -74,10 +74,10 @@ function withLag(status: ReturnType<AdminContracts['status']>) {
   return { ...status, streams }
 }
 
-function answer(request: IncomingMessage, paths: Paths, loopbackOnly: boolean): Answer {
+function answer(request: IncomingMessage, paths: Paths, hosts: 'loopback' | 'any'): Answer {
   try {
     const host = request.headers.host ?? ''
-    if (loopbackOnly && !isLoopbackHostHeader(host)) {
+    if (hosts === 'loopback' && !isLoopbackHostHeader(host)) {
       const expected = 'a Host header that names the loopback, as this listener does (localhost, 127.0.0.1, [::1])'
       throw new CarillonError('origin_refused', `expected ${expected}, got "${host}"`)
     }

@@ -52,9 +52,9 @@ export class RateSearch {
   }
 
   /** How `next` did. */
-  tell(passed: boolean): void {
+  tell(outcome: 'passed' | 'failed'): void {
     const rate = this.#next!
-    if (passed) {
+    if (outcome === 'passed') {
       this.#passes.set(rate, (this.#passes.get(rate) ?? 0) + 1)
       this.#low = Math.max(this.#low, rate)
     } else {
@@ -105,7 +105,7 @@ export async function findRate({ bench, load, stop, p99Ms, step }: FindOptions):
     trials.push(trial)
     step(trialText(trial))
     if (trial.passed) best = last
-    search.tell(trial.passed)
+    search.tell(trial.passed ? 'passed' : 'failed')
   }
   return concluded(best ?? last!, { p99Ms, rate: search.found, failedAt: finite(search.failed), trials })
 }

@@ -128,7 +128,7 @@ class Measuring {
       const passed = report.problems.length === 0 && report.eventsPerSecond > rate * leastPublished && found <= p99Ms
       this.#progress.step(`${Math.round(rate)} events/s: p99 ${found.toFixed(1)} ms, ${passed ? 'passed' : 'failed'}`)
       if (passed && rate > (best?.rate ?? 0)) best = { rate, p99Ms: found, cores: runOf(report).cores }
-      search.tell(passed)
+      search.tell(passed ? 'passed' : 'failed')
     }
     return best
   }

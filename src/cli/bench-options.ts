@@ -131,7 +131,7 @@ export function targetFrom(scenario: ScenarioName, flags: BenchFlags, { config, 
     ...(flags.firstPort === undefined ? {} : { firstPort: flags.firstPort }),
     broker: embedded
       ? undefined
-      : brokerOf(config, running.length > 0 ? config.streams : streams, running.length === 0),
+      : brokerOf(config, { streams: running.length > 0 ? config.streams : streams, create: running.length === 0 }),
     gatewayOptions: {
       ...changed(config, origins),
       ...(embedded && !isGiven ? {} : { broker: config.broker }),
@@ -163,8 +163,7 @@ function changed(config: Config, origins: Loaded['origins']): Record<string, unk
 
 function brokerOf(
   { broker, kafka, nats, routes }: Config,
-  streams: BrokerWayTarget['streams'],
-  create: boolean,
+  { streams, create }: Pick<BrokerWayTarget, 'streams' | 'create'>,
 ): BrokerWayTarget {
   for (const [name, stream] of Object.entries(streams) as [string, { format?: string; framing?: string }][]) {
     const { format = 'event', framing = 'none' } = stream

@@ -68,7 +68,7 @@ Examples:
     const trace = given.trace ? await traceOf(publish, given) : undefined
     const target = given.broker === undefined ? throughGateway(given.gateway) : await throughBroker(publish)
     try {
-      const report = new Report(given, data === undefined, trace?.traceId)
+      const report = new Report({ json: given.json === true, many: data === undefined, traceId: trace?.traceId })
       await publishAll(events, sender(target, trace), report)
     } finally {
       await trace?.close()
@@ -200,6 +200,13 @@ async function publishAll(events: AsyncIterable<Event>, send: Send, report: Repo
   }
 }
 
+interface ReportOptions {
+  readonly json: boolean
+  /** Events are read from stdin. */
+  readonly many: boolean
+  readonly traceId: string | undefined
+}
+
 /** What the command prints: a line an event, and what became of many. */
 class Report {
   readonly #startedMs = performance.now()
@@ -209,8 +216,8 @@ class Report {
   #count = 0
   #shown = false
 
-  constructor(given: Given, many: boolean, traceId: string | undefined) {
-    this.#json = given.json === true
+  constructor({ json, many, traceId }: ReportOptions) {
+    this.#json = json
     this.#many = many
     this.#traceId = traceId
   }

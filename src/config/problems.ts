@@ -14,7 +14,7 @@ interface Check {
 const partitionsOf = ({ streams }: Config) => Object.values(streams).reduce((sum, each) => sum + each.partitions, 0)
 
 const together: readonly Check[] = [
-  { of: ['dev', 'listen'], problems: ({ dev, listen }) => devProblems(dev, listen) },
+  { of: ['dev', 'listen'], problems: devProblems },
   {
     of: ['window', 'limits', 'streams'],
     below: 'window',

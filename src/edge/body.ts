@@ -24,7 +24,10 @@ export function readBody(context: EdgeContext, exchange: Exchange, req: Request)
       else resolve(outcome)
     })
     exchange.onGone(() => reader.end(undefined))
-    exchange.res.onData((chunk, isLast) => reader.take(chunk, isLast))
+    exchange.res.onData((chunk, isLast) => {
+      reader.take(chunk)
+      if (isLast) reader.complete()
+    })
   })
 }
 
@@ -44,7 +47,7 @@ class BodyReader {
     context.wheel.schedule(this.#deadline, context.options.bodyMs)
   }
 
-  take(chunk: ArrayBuffer, isLast: boolean): void {
+  take(chunk: ArrayBuffer): void {
     if (this.#ended) return
     this.#bytes += chunk.byteLength
     const { maxBodyBytes } = this.#context.options
@@ -54,7 +57,10 @@ class BodyReader {
     }
     // uWS takes the chunk's memory back when this returns.
     this.#chunks.push(Buffer.from(chunk.slice(0)))
-    if (isLast) this.end(Buffer.concat(this.#chunks))
+  }
+
+  complete(): void {
+    this.end(Buffer.concat(this.#chunks))
   }
 
   end(outcome: Buffer | CarillonError | undefined): void {

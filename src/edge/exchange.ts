@@ -53,13 +53,13 @@ export class Exchange {
     this.res.cork(() => {
       this.writeHead(status, headers)
       if (status === 204) this.res.endWithoutBody(0, options.close)
-      else if (this.method === 'HEAD') this.#endHead(Buffer.byteLength(body), options.close)
+      else if (this.method === 'HEAD') this.#endHead(Buffer.byteLength(body), options)
       else this.res.end(body, options.close)
     })
   }
 
   /** uWS closes the connection wherever it writes the length itself, asked or not. */
-  #endHead(bytes: number, close: boolean | undefined): void {
+  #endHead(bytes: number, { close }: { close?: boolean }): void {
     if (close) this.res.endWithoutBody(bytes, true)
     else this.res.writeHeader('Content-Length', String(bytes)).endWithoutBody()
   }

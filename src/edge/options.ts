@@ -98,7 +98,7 @@ export const edgeDefaults: EdgeOptions = {
 }
 
 /** What is wrong with a try-it page that others could reach. */
-export function devProblems(dev: boolean, listen: string): Problem[] {
+export function devProblems({ dev, listen }: { readonly dev: boolean; readonly listen: string }): Problem[] {
   if (!dev || isLoopback(parseListen(listen).host)) return []
   const said = `expected a loopback address with dev, such as ${listenerSettings.listen.default}, got "${listen}"`
   return [{ path: 'listen', message: `${said}: the try-it page lets anyone publish` }]

@@ -1,7 +1,14 @@
 import { type CarillonError, errors } from '../base/errors.ts'
 import { WheelTimer } from '../base/wheel.ts'
 import type { Grant } from '../identity/grant.ts'
-import { type Outlet, type Session, type Standing, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
+import {
+  type FrameKind,
+  type Outlet,
+  type Session,
+  type Standing,
+  type WriteOutcome,
+  writeOutcome,
+} from '../session/outlet.ts'
 import { readBody } from './body.ts'
 import type { EdgeContext } from './context.ts'
 import type { Doorway } from './doorway.ts'
@@ -83,7 +90,7 @@ class PollOutlet implements Outlet {
     return 'json'
   }
 
-  write(frame: Uint8Array, delivery: boolean, after: Standing): WriteOutcome {
+  write(frame: Uint8Array, kind: FrameKind, after: Standing): WriteOutcome {
     const { maxPollFrames, maxPollBytes } = this.#context.options
     if (this.#closed) return writeOutcome.refused
     if (this.#frames.length > 0 && this.#bytes + frame.length > maxPollBytes) return writeOutcome.refused
@@ -91,9 +98,9 @@ class PollOutlet implements Outlet {
     if (this.#frames.length === 0) queueMicrotask(this.#answer)
     this.#frames.push(frame.slice())
     this.#bytes += frame.length
-    this.#after = after.token(true)
+    this.#after = after.token('brief')
     // Not by a gap: an answer that holds some only of those that a token calls for would call for all of them again.
-    return delivery && this.#frames.length >= maxPollFrames ? writeOutcome.full : writeOutcome.sent
+    return kind === 'delivery' && this.#frames.length >= maxPollFrames ? writeOutcome.full : writeOutcome.sent
   }
 
   batch(run: () => void): void {

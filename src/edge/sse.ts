@@ -1,7 +1,14 @@
 import { type CarillonError, errors, toCarillonError } from '../base/errors.ts'
 import { WheelTimer } from '../base/wheel.ts'
 import type { Grant } from '../identity/grant.ts'
-import { type Outlet, type Session, type Standing, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
+import {
+  type FrameKind,
+  type Outlet,
+  type Session,
+  type Standing,
+  type WriteOutcome,
+  writeOutcome,
+} from '../session/outlet.ts'
 import { encodeServerFrame, heartbeat, idLine, openingBlock, positionBlock, retryBlock } from '../wire/sse.ts'
 import type { EdgeContext } from './context.ts'
 import type { Doorway } from './doorway.ts'
@@ -131,9 +138,9 @@ class SseOutlet implements Outlet {
     return 'sse'
   }
 
-  write(frame: Uint8Array, delivery: boolean, after: Standing): WriteOutcome {
+  write(frame: Uint8Array, kind: FrameKind, after: Standing): WriteOutcome {
     if (this.#full || this.#state !== 'open') return writeOutcome.refused
-    const id = this.#dueId(delivery, after)
+    const id = this.#dueId(kind, after)
     return this.#send(id === '' ? frame : this.#joiner.join(id, frame)) ? writeOutcome.sent : writeOutcome.full
   }
 
@@ -148,7 +155,7 @@ class SseOutlet implements Outlet {
     const { heartbeatMs } = this.#context.options
     this.#res.cork(() => {
       this.#exchange.writeHead(200, headers)
-      this.#renewed(this.session.token(true))
+      this.#renewed(this.session.token('brief'))
       this.#send(`${this.#retry(0)}${openingBlock(this.session.token(), heartbeatMs)}`)
     })
     this.#context.wheel.schedule(this.#heartbeat, heartbeatMs)
@@ -210,15 +217,15 @@ class SseOutlet implements Outlet {
   }
 
   /** The id that goes with this frame; '' when the client is to keep the one it has. */
-  #dueId(delivery: boolean, after: Standing): string {
-    if (delivery && this.#id.length > shortTokenLength) {
+  #dueId(kind: FrameKind, after: Standing): string {
+    if (kind === 'delivery' && this.#id.length > shortTokenLength) {
       const now = this.#context.contracts.clock.monotonicMs()
       if (now < this.#nextIdMs) {
         this.#renewLater(this.#nextIdMs - now)
         return ''
       }
     }
-    return this.#renewed(after.token(true))
+    return this.#renewed(after.token('brief'))
   }
 
   #renewed(id: string): string {
@@ -235,7 +242,7 @@ class SseOutlet implements Outlet {
   /** Writes the id alone where it has moved; false when there was nothing to write. */
   #renew(): boolean {
     if (this.#full) return false
-    const id = this.session.token(true)
+    const id = this.session.token('brief')
     if (id === this.#id) return false
     this.#send(positionBlock(this.#renewed(id)))
     return true

@@ -50,7 +50,7 @@ export function serveWebSocket(app: TemplatedApp, context: EdgeContext, doorway:
     sendPingsAutomatically: false,
     upgrade: (res, req, native) => transport.upgrade(res, req, native),
     open: (ws) => transport.open(ws),
-    message: (ws, message, binary) => transport.message(ws.getUserData().outlet, message, binary),
+    message: (ws, message, binary) => transport.message(ws.getUserData().outlet, message, binary ? 'binary' : 'text'),
     drain: (ws) => ws.getUserData().outlet.drainedSoon(),
     close: (ws, code) => transport.close(ws.getUserData().outlet, code),
   })
@@ -115,7 +115,7 @@ class WebSocketTransport {
     this.#early.length = 0
   }
 
-  message(outlet: WebSocketOutlet, message: ArrayBuffer, binary: boolean): void {
+  message(outlet: WebSocketOutlet, message: ArrayBuffer, got: 'binary' | 'text'): void {
     outlet.heard()
     const { maxFrameBytes } = this.#context.options
     if (message.byteLength > maxFrameBytes) {
@@ -123,8 +123,8 @@ class WebSocketTransport {
       outlet.session.refuse(new CarillonError('frame_too_large', said))
       return
     }
-    if (binary !== outlet.binary) {
-      const [expected, got] = outlet.binary ? ['binary', 'text'] : ['text', 'binary']
+    const expected = outlet.binary ? 'binary' : 'text'
+    if (got !== expected) {
       const said = `expected ${expected} frames on this subprotocol, got a ${got} one`
       outlet.session.refuse(new CarillonError('bad_frame', said))
       return

@@ -31,7 +31,7 @@ export function rejectCause(reason: RejectReason, record: SourceRecord, context:
     case 'too_large':
       return 'as an event it is larger than limits.maxEventBytes: raise that, or send a reference to the data instead'
     case 'no_subject':
-      return noSubjectBecause(keyOf(record), prefix, record.valueStart < 0)
+      return noSubjectBecause(record, prefix)
     case 'bad_framing':
       return badFramingBecause(record, context)
     case 'bad_envelope':
@@ -43,8 +43,10 @@ function keyOf(record: SourceRecord): Buffer | undefined {
   return record.keyStart < 0 ? undefined : record.buffer.subarray(record.keyStart, record.keyEnd)
 }
 
-function noSubjectBecause(key: Buffer | undefined, prefix: string, deletion: boolean): string {
-  const what = deletion ? 'a null value deletes the subject that is its key, and' : 'its subject is its key, and'
+function noSubjectBecause(record: SourceRecord, prefix: string): string {
+  const key = keyOf(record)
+  const isDeletion = record.valueStart < 0
+  const what = isDeletion ? 'a null value deletes the subject that is its key, and' : 'its subject is its key, and'
   if (key === undefined || key.length === 0) return `${what} it has no key: its producer must set one`
   const strings = 'let its producer write keys as strings'
   if (key.length === 4 || key.length === 8) {

@@ -10,7 +10,7 @@ import type { ClientFrame, ServerFrame, SubscribeOptions } from '../wire/frames.
 import { encodeSaid, partitionCount } from '../wire/partition-counts.ts'
 import { FrameWriter } from './frame-writer.ts'
 import type { OwedGap } from './gap.ts'
-import { type Outlet, type Session, type WriteOutcome, writeOutcome } from './outlet.ts'
+import { type Outlet, type Session, type TokenForm, type WriteOutcome, writeOutcome } from './outlet.ts'
 import type { Pump, Runnable } from './pump.ts'
 import type { ReadBack } from './read-back.ts'
 import type { Reader, ReaderOwner } from './reader.ts'
@@ -64,7 +64,7 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     this.grant = grant
     this.#context = context
     this.#readBackLeft = context.readBack.maxBytesPerSession
-    this.#tracks = new Tracks(this, outlet.transport === 'websocket')
+    this.#tracks = new Tracks(this, outlet.transport === 'websocket' ? 'head' : 'asked')
     this.#subscriptions = new Subscriptions(this, context, this.#tracks)
     this.#writer = new FrameWriter(this, context)
   }
@@ -118,8 +118,8 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     if (this.#writer.drained()) this.wake()
   }
 
-  token(brief = false): string {
-    return this.#tracks.token(brief)
+  token(form?: TokenForm): string {
+    return this.#tracks.token(form)
   }
 
   closed(reason: EndReason = 'lost'): void {
@@ -182,7 +182,7 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
 
   wake(): void {
     if (this.#ended) return
-    this.#countBehind(true)
+    this.#count('behind')
     this.#context.pump.add(this)
   }
 
@@ -228,7 +228,7 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
   }
 
   #caughtUp(): void {
-    this.#countBehind(false)
+    this.#count('at the head')
     const { outlet } = this
     if (this.#saidLive || outlet.transport === 'websocket' || this.#tracks.size === 0) return
     this.#saidLive = true
@@ -236,7 +236,8 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     outlet.caughtUp()
   }
 
-  #countBehind(behind: boolean): void {
+  #count(where: 'behind' | 'at the head'): void {
+    const behind = where === 'behind'
     if (behind === this.#behind) return
     this.#behind = behind
     this.#context.instruments.behind += behind ? 1 : -1
@@ -244,7 +245,7 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
 
   /** The socket is full: every live reader stops at its head. */
   #fallBehind(): void {
-    this.#countBehind(true)
+    this.#count('behind')
     this.#tracks.fallBehind()
   }
 
@@ -269,7 +270,7 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
   #cleanUp(reason: EndReason): void {
     if (this.#ended) return
     this.#ended = true
-    this.#countBehind(false)
+    this.#count('at the head')
     this.#subscriptions.close()
     this.#tracks.close()
     this.#context.onEnded(this, reason)

@@ -9,7 +9,7 @@ import { encodeControl } from '../wire/control.ts'
 import type { ServerFrame } from '../wire/frames.ts'
 import type { OwedGap } from './gap.ts'
 import type { SessionLimits } from './options.ts'
-import { type Outlet, type Standing, type WriteOutcome, writeOutcome } from './outlet.ts'
+import { type FrameKind, type Outlet, type Standing, type WriteOutcome, writeOutcome } from './outlet.ts'
 
 /** The session whose frames they are, which stands where frames leave it that move nothing. */
 interface Client extends Standing {
@@ -58,7 +58,7 @@ export class FrameWriter {
   drained(): boolean {
     this.#full = false
     for (let frame = this.#waiting.shift(); frame !== undefined; frame = this.#waiting.shift()) {
-      const outcome = this.#write(frame, false, this.#client)
+      const outcome = this.#write(frame, 'control', this.#client)
       if (outcome === writeOutcome.refused) this.#waiting.unshift(frame)
       else this.#waitingBytes -= frame.length
       if (outcome !== writeOutcome.sent) return false
@@ -69,7 +69,7 @@ export class FrameWriter {
   /** False when too many wait already: the frame is lost, and the session must end. */
   control(frame: ServerFrame): boolean {
     const bytes = encodeControl(this.#client.outlet.encoding, frame)
-    if (!this.#full && this.#write(bytes, false, this.#client) !== writeOutcome.refused) return true
+    if (!this.#full && this.#write(bytes, 'control', this.#client) !== writeOutcome.refused) return true
     const { maxWaitingFrames, maxWaitingBytes } = this.#context.limits
     if (this.#waiting.length >= maxWaitingFrames) return false
     if (this.#waitingBytes + bytes.length > maxWaitingBytes) return false
@@ -81,7 +81,7 @@ export class FrameWriter {
   /** At the head: a live reader stands behind the record already. */
   live(feed: PartitionFeed, record: LiveRecord): WriteOutcome {
     const { outlet, id } = this.#client
-    const outcome = this.#write(record.frame(outlet.encoding), true, this.#client)
+    const outcome = this.#write(record.frame(outlet.encoding), 'delivery', this.#client)
     if (outcome === writeOutcome.refused) return outcome
     const { instruments } = feed
     instruments.deliveries++
@@ -94,7 +94,7 @@ export class FrameWriter {
 
   missed({ feed, refs }: Source, record: Loaded, after: Standing): WriteOutcome {
     missed.describeMissed(feed, record, refs)
-    const outcome = this.#write(missed.frame(this.#client.outlet.encoding), true, after)
+    const outcome = this.#write(missed.frame(this.#client.outlet.encoding), 'delivery', after)
     if (outcome === writeOutcome.refused) return outcome
     const { instruments } = feed
     instruments.deliveries++
@@ -124,7 +124,7 @@ export class FrameWriter {
       certain,
       after: token,
     } as const
-    const outcome = this.#write(encodeControl(this.#client.outlet.encoding, frame), false, after)
+    const outcome = this.#write(encodeControl(this.#client.outlet.encoding, frame), 'control', after)
     if (outcome !== writeOutcome.refused && reason !== 'unspecified') feed.instruments.gaps[reason]++
     return outcome
   }
@@ -136,9 +136,9 @@ export class FrameWriter {
     traces.missed(missed, { buffer, start, end, timeMs }, nowUs, receiver)
   }
 
-  #write(bytes: Uint8Array, delivery: boolean, after: Standing): WriteOutcome {
+  #write(bytes: Uint8Array, kind: FrameKind, after: Standing): WriteOutcome {
     const { instruments } = this.#context
-    const outcome = this.#client.outlet.write(bytes, delivery, after)
+    const outcome = this.#client.outlet.write(bytes, kind, after)
     if (outcome !== writeOutcome.refused) {
       instruments.framesOut++
       instruments.bytesOut += bytes.length

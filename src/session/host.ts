@@ -83,7 +83,7 @@ export class Sessions implements SessionHost {
   #greet(session: ClientSession): void {
     const { outlet } = session
     const frame = { kind: 'welcome', ...this.#options.welcome, nowUs: this.#context.clock.nowUs() } as const
-    outlet.write(encodeControl(outlet.encoding, frame), false, session)
+    outlet.write(encodeControl(outlet.encoding, frame), 'control', session)
   }
 
   #goingAway(): CarillonError {

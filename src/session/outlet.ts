@@ -20,21 +20,24 @@ export const writeOutcome = {
 } as const
 export type WriteOutcome = (typeof writeOutcome)[keyof typeof writeOutcome]
 
+/** `brief`: as short as it can be made, for one that goes with each event. */
+export type TokenForm = 'full' | 'brief'
+
+/** What a frame is: an event, or one of all others (subscribed, live, gap, pong, error). */
+export type FrameKind = 'delivery' | 'control'
+
 /** Where a client stands. */
 export interface Standing {
-  /** Positions of all that its socket was given, as one token. `brief`: as short as it can be made, for one that goes with each event. */
-  token(brief?: boolean): string
+  /** Positions of all that its socket was given, as one token; in full unless another form is given. */
+  token(form?: TokenForm): string
 }
 
 export interface Outlet {
   readonly transport: Transport
   /** How frames are encoded for it. Poll collects JSON frames. */
   readonly encoding: Encoding
-  /**
-   * Writes one encoded frame. `delivery` is false for control frames (subscribed, live, gap, pong, error). `after` is where the client
-   * stands once it has the frame; valid during the call.
-   */
-  write(frame: Uint8Array, delivery: boolean, after: Standing): WriteOutcome
+  /** Writes one encoded frame. `after` is where the client stands once it has the frame; valid during the call. */
+  write(frame: Uint8Array, kind: FrameKind, after: Standing): WriteOutcome
   /** Several writes follow within `run`: one system call where the transport can. */
   batch(run: () => void): void
   /** The start position of SSE and poll sessions is known: `session.token()` is it. Called once, before any write. */

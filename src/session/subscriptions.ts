@@ -156,7 +156,7 @@ export class Subscriptions implements LegOwner {
     for (const feed of fresh) this.#moveInto(subscription, feed, stood)
     for (const leg of gone) {
       const joining = leg.membership === undefined
-      this.#tracks.leave(leg, this.#owner.outlet.transport !== 'websocket')
+      this.#tracks.leave(leg, this.#owner.outlet.transport === 'websocket' ? 'forgotten' : 'carried')
       // It may have been the last that was on its way.
       if (joining) this.joined(leg)
     }

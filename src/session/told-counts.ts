@@ -35,17 +35,17 @@ export class ToldCounts {
   }
 
   /** What the client is told now, by a token: a gateway is to hold it against that number. */
-  say(feeds: Iterable<PartitionFeed>, owes: boolean): PartitionCount[] {
+  say(feeds: Iterable<PartitionFeed>, owed: 'nothing' | 'something'): PartitionCount[] {
     const said: PartitionCount[] = []
     for (const feed of feeds) {
       const known = this.#find(feed)
       if (known === undefined) continue
       const before = this.of(feed)
       // Another gateway may have told it of more.
-      const told = owes ? before : Math.max(known.now, before ?? 0)
+      const told = owed === 'something' ? before : Math.max(known.now, before ?? 0)
       if (told === undefined) continue
       if (told !== before) this.set(feed, known.now, told)
-      if (!said.some((each) => isSameLog(each, feed))) said.push(partitionCount(feed, told, true))
+      if (!said.some((each) => isSameLog(each, feed))) said.push(partitionCount(feed, told, { isRead: true }))
     }
     return said
   }

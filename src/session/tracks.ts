@@ -2,18 +2,20 @@ import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import { encodeSaid, type PartitionCount, saysNothing, type Token } from '../wire/partition-counts.ts'
 import { encodePosition, isSamePartition, type Position } from '../wire/token.ts'
 import type { Look } from './matcher.ts'
-import type { Standing } from './outlet.ts'
+import type { Standing, TokenForm } from './outlet.ts'
 import type { Reader, ReaderOwner } from './reader.ts'
 import { atHead, type Start } from './start.ts'
 import type { Leg } from './subscription.ts'
 import { ToldCounts } from './told-counts.ts'
 import { type LegOwner, Track } from './track.ts'
 
+/** Main readers start at the head (WebSocket), or where the client's token says. */
+type MainStart = 'head' | 'asked'
+
 /** All partitions that a session touches. */
 export class Tracks implements Standing {
   readonly #owner: ReaderOwner
-  /** Main readers start at the head (WebSocket), else where the client's token says. */
-  readonly #startLive: boolean
+  readonly #mains: MainStart
   readonly #byFeed = new Map<PartitionFeed, Track>()
   /** Of a session that has one track and has left none since, as most: its token is made at each SSE delivery. */
   #only: Track | undefined
@@ -22,10 +24,10 @@ export class Tracks implements Standing {
   /** SSE and poll. */
   readonly counts: ToldCounts | undefined
 
-  constructor(owner: ReaderOwner, startLive: boolean) {
+  constructor(owner: ReaderOwner, mains: MainStart) {
     this.#owner = owner
-    this.#startLive = startLive
-    this.counts = startLive ? undefined : new ToldCounts()
+    this.#mains = mains
+    this.counts = mains === 'head' ? undefined : new ToldCounts()
   }
 
   get size(): number {
@@ -48,8 +50,8 @@ export class Tracks implements Standing {
     const { feed } = start
     const known = this.#byFeed.get(feed)
     if (known !== undefined) return known
-    const track = new Track(this.#owner, this.#startLive ? atHead(feed) : start)
-    if (this.#startLive) track.main.goLive()
+    const track = new Track(this.#owner, this.#mains === 'head' ? atHead(feed) : start)
+    if (this.#mains === 'head') track.main.goLive()
     this.#byFeed.set(feed, track)
     this.#only = this.size === 1 ? track : undefined
     // From here on its own reader says where it stands.
@@ -57,16 +59,16 @@ export class Tracks implements Standing {
     return track
   }
 
-  /** `carry`: where it stood stays in the token, for a gateway that does not know yet that its events are elsewhere. */
-  leave(leg: Leg, carry = false): void {
+  /** `carried`: where it stood stays in the token, for a gateway that does not know yet that its events are elsewhere. */
+  leave(leg: Leg, position: 'forgotten' | 'carried' = 'forgotten'): void {
     const { legs } = leg.subscription
     legs.splice(legs.indexOf(leg), 1)
     const track = this.#byFeed.get(leg.feed)
     if (track === undefined) return
     track.leave(leg)
     if (!track.empty) return
-    const position = carry ? track.main.position() : undefined
-    if (position !== undefined) this.#carry([...this.carried.positions, position])
+    const stood = position === 'carried' ? track.main.position() : undefined
+    if (stood !== undefined) this.#carry([...this.carried.positions, stood])
     track.close()
     this.#byFeed.delete(leg.feed)
     this.#only = undefined
@@ -76,10 +78,10 @@ export class Tracks implements Standing {
    * The session's position in all of them, behind what `step` has; whoever asks for it gives it to the client. `brief`: where it is one
    * only, without the number of partitions.
    */
-  token(brief = false, step?: Step): string {
+  token(form: TokenForm = 'full', step?: Step): string {
     const { carried } = this
     const isOne = this.#only !== undefined && carried.positions.length + carried.counts.length === 0
-    if (brief && isOne && !this.#only!.isJoinedAnew) {
+    if (form === 'brief' && isOne && !this.#only!.isJoinedAnew) {
       const position = positionOf(this.#only!, step)
       if (position !== undefined) return encodePosition(position)
     }
@@ -99,7 +101,7 @@ export class Tracks implements Standing {
   #counts(step: Step | undefined): PartitionCount[] {
     if (this.counts === undefined) return []
     const owes = [...this.#byFeed.values()].some(({ main }) => (main === step?.reader ? main.owesMore : main.owes))
-    return this.counts.say(this.#byFeed.keys(), owes)
+    return this.counts.say(this.#byFeed.keys(), owes ? 'something' : 'nothing')
   }
 
   #carry(positions: readonly Position[]): void {
@@ -165,8 +167,8 @@ class Step implements Standing {
     return this
   }
 
-  token(brief?: boolean): string {
-    return this.#tracks!.token(brief, this)
+  token(form?: TokenForm): string {
+    return this.#tracks!.token(form, this)
   }
 }
 

@@ -122,13 +122,14 @@ function textFault(text: string): string | undefined {
   return undefined
 }
 
-type TokenFault = (token: string, isLast: boolean) => string | undefined
+/** `left`: how many tokens follow. */
+type TokenFault = (token: string, left: number) => string | undefined
 
 function firstFault(text: string, faultOf: TokenFault): string | undefined {
   const all = tokens(text)
   for (let i = 0; i < all.length; i++) {
     const token = all[i]!
-    const fault = token === '' ? emptyToken(i, all.length) : faultOf(token, i === all.length - 1)
+    const fault = token === '' ? emptyToken(i, all.length) : faultOf(token, all.length - 1 - i)
     if (fault !== undefined) return `token ${i + 1} ${fault}`
   }
   return undefined
@@ -142,9 +143,9 @@ function emptyToken(index: number, count: number): string {
 const subjectTokenFault: TokenFault = (token) =>
   isPattern(token) ? `(${quoted(token, 80)}) has a wildcard, which only a subscription may use` : undefined
 
-const patternTokenFault: TokenFault = (token, isLast) => {
+const patternTokenFault: TokenFault = (token, left) => {
   if (token === '*' || !isPattern(token)) return undefined
-  if (token === '>') return isLast ? undefined : 'is ">", which may only be the last token'
+  if (token === '>') return left === 0 ? undefined : 'is ">", which may only be the last token'
   return `(${quoted(token, 80)}) has a wildcard inside; "*" and ">" stand alone between dots`
 }
 

@@ -31,12 +31,11 @@ export const saysNothing: Token = { positions: [], counts: [] }
 /** Where a client asks to start. */
 export type Asked = Exclude<After, { readonly kind: 'positions' }> | ({ readonly kind: 'positions' } & Token)
 
-export const partitionCount = ({ nameHash, incarnationHash }: Log, count: number, isRead = false): PartitionCount => ({
-  nameHash,
-  incarnationHash,
-  count,
-  isRead,
-})
+export const partitionCount = (
+  { nameHash, incarnationHash }: Log,
+  count: number,
+  { isRead }: Pick<PartitionCount, 'isRead'> = { isRead: false },
+): PartitionCount => ({ nameHash, incarnationHash, count, isRead })
 
 /** As `parseAfter`. */
 export function parseAsked(after: readonly string[]): Asked {
@@ -47,7 +46,7 @@ export function parseAsked(after: readonly string[]): Asked {
 /** `entries`: as they lie in a token. */
 export const saidBy = (entries: readonly Position[]): Token => ({
   positions: entries.filter((entry) => !isGrowth(entry)),
-  counts: entries.filter(isGrowth).map((entry) => partitionCount(entry, entry.offset, isRead(entry))),
+  counts: entries.filter(isGrowth).map((entry) => partitionCount(entry, entry.offset, { isRead: isRead(entry) })),
 })
 
 export const encodeSaid = (positions: readonly Position[], counts: readonly PartitionCount[]): string =>

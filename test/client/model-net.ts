@@ -213,11 +213,11 @@ class ModelSse extends ModelConnection {
       const session = this.openSession({
         transport: 'sse',
         encoding: 'sse',
-        write: (frame, delivery, after) => {
+        write: (frame, kind, after) => {
           const outcome = this.took()
           if (outcome === writeOutcome.refused) return outcome
           const token = after.token()
-          const due = !delivery || token.length <= 24 || this.net.coin()
+          const due = kind === 'control' || token.length <= 24 || this.net.coin()
           const text = Buffer.from(frame).toString()
           if (due) this.#id = token
           send(due ? idLine(this.#id) + text : text)

@@ -59,11 +59,11 @@ export class FakeSession implements Session {
   /** A delivery in the transport's encoding, after which the session is at `position`. */
   deliver(position: string, body: unknown): WriteOutcome {
     this.position = position
-    return this.outlet.write(this.encode(body), true, this)
+    return this.outlet.write(this.encode(body), 'delivery', this)
   }
 
   control(body: unknown): WriteOutcome {
-    return this.outlet.write(this.encode(body), false, this)
+    return this.outlet.write(this.encode(body), 'control', this)
   }
 
   encode(body: unknown): Uint8Array {

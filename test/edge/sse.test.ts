@@ -65,7 +65,7 @@ test('sessions at different positions get the shared event with their own id', a
     [one!, 'TWO'],
   ] as const) {
     session.position = position
-    session.outlet.write(shared, true, session)
+    session.outlet.write(shared, 'delivery', session)
   }
   await until('all has come', () => clients.reduce((sum, { events }) => sum + events.length, 0) === 5)
   const ids = clients.map(({ events }) => events.slice(1).map(({ id }) => id))

@@ -71,7 +71,7 @@ export async function measureHerd(
   })
   const herd = Array.from(
     { length: Math.ceil(options.clients / clientsPerProcess) },
-    () => new Child<HerdHandlers>(new URL('./clients.ts', import.meta.url), true),
+    () => new Child<HerdHandlers>(new URL('./clients.ts', import.meta.url), { ownSession: true }),
   )
   const flow = new Child<FlowHandlers>(new URL('./flow.ts', import.meta.url))
   const live = new Child<LoadHandlers>(new URL('../figures/load.ts', import.meta.url))

@@ -13,7 +13,7 @@ export const sessionMutants: readonly Mutant[] = [
     name: 'of a stream that is only carried through it is said which log the gateway reads',
     file: 'session/start.ts',
     from: '.map((each) => partitionCount(each, each.count))',
-    to: '.map((each) => partitionCount(each, each.count, true))',
+    to: '.map((each) => partitionCount(each, each.count, { isRead: true }))',
     by: { unit: 'test/session/grown.test.ts' },
     breaks: 'a client knows of which logs a session can tell it',
   },
@@ -112,7 +112,7 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'over WebSocket a partition that a subject comes into is read live from where the token says, beyond the head as well',
     file: 'session/tracks.ts',
-    from: 'this.#startLive ? atHead(feed) : start)',
+    from: "this.#mains === 'head' ? atHead(feed) : start)",
     to: 'start)',
     by: 'simulation',
   },
@@ -503,8 +503,8 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'a control frame overtakes those that wait',
     file: 'session/frame-writer.ts',
-    from: 'if (!this.#full && this.#write(bytes, false, this.#client) !== writeOutcome.refused) return true',
-    to: 'if (this.#write(bytes, false, this.#client) !== writeOutcome.refused) return true',
+    from: "if (!this.#full && this.#write(bytes, 'control', this.#client) !== writeOutcome.refused) return true",
+    to: "if (this.#write(bytes, 'control', this.#client) !== writeOutcome.refused) return true",
     by: { unit: 'test/session/session.test.ts' },
     breaks: 'control frames go out in their order, and nothing is written before `drained`',
   },
@@ -559,7 +559,7 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'a client counts as told of new partitions before it is',
     file: 'session/told-counts.ts',
-    from: 'const told = owes ? before : Math.max(known.now, before ?? 0)',
+    from: "const told = owed === 'something' ? before : Math.max(known.now, before ?? 0)",
     to: 'const told = Math.max(known.now, before ?? 0)',
     by: { unit: 'test/session/grown.test.ts' },
     breaks: 'a token says that its holder knows of partitions only once every gap that they mean was told',

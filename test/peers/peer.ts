@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Target } from '../../src/bench/load/target.ts'
-import { guardProcess } from '../../src/bench/process/guarded.ts'
+import { guardProcess, unguardProcess } from '../../src/bench/process/guarded.ts'
 
 const patienceMs = 20_000
 const pollMs = 50
@@ -74,7 +74,7 @@ export class Peer implements Target {
     const { pid } = child
     if (pid !== undefined) {
       guardProcess(pid)
-      child.on('exit', () => guardProcess(pid, true))
+      child.on('exit', () => unguardProcess(pid))
     }
     await this.#listening()
   }

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { guardFolder } from '../../src/bench/process/guarded.ts'
+import { guardFolder, unguardFolder } from '../../src/bench/process/guarded.ts'
 import { listenerPid } from '../../src/bench/process/host.ts'
 import { kafkaAvailable, startKafka } from '../brokers/kafka.ts'
 import { natsAvailable, startNats } from '../brokers/nats.ts'
@@ -52,7 +52,7 @@ export class PeerSite {
   async close(): Promise<void> {
     await Promise.all([...this.#brokers.values()].map(async (broker) => (await broker).stop()))
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 })
-    guardFolder(this.dir, true)
+    unguardFolder(this.dir)
   }
 
   #start(kind: BrokerKind): Promise<Broker> {

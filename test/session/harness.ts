@@ -11,7 +11,7 @@ import type { ServingOptions } from '../../src/serving/options.ts'
 import { Serving } from '../../src/serving/serving.ts'
 import type { Sessions } from '../../src/session/host.ts'
 import { type ReadBackOptions, sessionLimits } from '../../src/session/options.ts'
-import type { Outlet, Session, Standing, Transport, WriteOutcome } from '../../src/session/outlet.ts'
+import type { FrameKind, Outlet, Session, Standing, Transport, WriteOutcome } from '../../src/session/outlet.ts'
 import { writeOutcome } from '../../src/session/outlet.ts'
 import { Instruments } from '../../src/telemetry/instruments.ts'
 import type { Logger } from '../../src/telemetry/logger.ts'
@@ -150,12 +150,12 @@ export class TestClient implements Outlet {
     this.session = gateway.sessions.open(this, grant)
   }
 
-  write(frame: Uint8Array, _delivery: boolean, after: Standing): WriteOutcome {
+  write(frame: Uint8Array, _kind: FrameKind, after: Standing): WriteOutcome {
     if (this.room <= 0) {
       if (!this.refuses) throw new Error('written to a full socket')
       return writeOutcome.refused
     }
-    if (this.transport === 'sse') this.stood.push(after.token(true))
+    if (this.transport === 'sse') this.stood.push(after.token('brief'))
     const text = Buffer.from(frame).toString('utf8')
     if (this.encoding === 'sse') this.blocks.push(text)
     else this.frames.push(JSON.parse(text))

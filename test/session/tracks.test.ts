@@ -15,7 +15,7 @@ test('a token names the partitions in which a session is, and none that it has l
     (partition) => new PartitionFeed({ stream: 'events', incarnation: 'one', partition }, options, instruments),
   )
   const owner = { wake() {}, readBack: { forget() {} } } as unknown as ReaderOwner
-  const tracks = new Tracks(owner, false)
+  const tracks = new Tracks(owner, 'asked')
   const enter = (feed: PartitionFeed): Leg => {
     const leg = { feed, subscription: { subject: 'a', legs: [] as Leg[] }, membership: undefined } as unknown as Leg
     leg.subscription.legs.push(leg)
@@ -23,7 +23,7 @@ test('a token names the partitions in which a session is, and none that it has l
     return leg
   }
   const names = (...feeds: PartitionFeed[]) => {
-    assert.equal(tracks.token(true), encodeToken(feeds.map((feed) => feed.positionAt(5))))
+    assert.equal(tracks.token('brief'), encodeToken(feeds.map((feed) => feed.positionAt(5))))
   }
   const inA = enter(a!)
   names(a!)

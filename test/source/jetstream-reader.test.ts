@@ -79,7 +79,7 @@ class Stage implements ReaderHost {
         return Promise.resolve(later?.[0] ?? this.facts.head)
       },
     } as unknown as JetStreamApi
-    this.reader = new PartitionReader(this, 0, next, false)
+    this.reader = new PartitionReader(this, 0, next)
   }
 
   get #full(): StreamFacts {

@@ -5,7 +5,7 @@ import { decodeToken, encodeToken, growthPosition, isGrowth, logOf, readGrowth }
 
 const [read, carried] = [logOf('orders', 'one'), logOf('alarms', 'two')]
 const position = { ...read, partition: 3, offset: 12, generation: 4 }
-const counts = [partitionCount(read, 5, true), partitionCount(carried, 2)]
+const counts = [partitionCount(read, 5, { isRead: true }), partitionCount(carried, 2)]
 
 test('what a token says of numbers of partitions is apart from its positions, and goes back into a token as it was', () => {
   const token = encodeToken([position, readGrowth(read, 5), growthPosition(carried, 2)])

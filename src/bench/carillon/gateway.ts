@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { guardFolder, guardProcess } from '../process/guarded.ts'
+import { guardFolder, guardProcess, unguardFolder, unguardProcess } from '../process/guarded.ts'
 import { Metrics } from '../process/metrics.ts'
 
 const carillon = fileURLToPath(new URL('../../../bin/carillon', import.meta.url))
@@ -83,7 +83,7 @@ export class Gateway {
     const { pid } = child
     if (pid !== undefined) guardProcess(pid)
     child.on('exit', () => {
-      if (pid !== undefined) guardProcess(pid, true)
+      if (pid !== undefined) unguardProcess(pid)
     })
     // Without it an executable that is missing would end this process.
     child.on('error', (error) => {
@@ -186,7 +186,7 @@ export class Gateway {
       clearTimeout(deadline)
     }
     rmSync(this.#dir, { recursive: true, force: true })
-    guardFolder(this.#dir, true)
+    unguardFolder(this.#dir)
   }
 
   get admin(): string {

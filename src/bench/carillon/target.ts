@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs'
 import type { Endpoint } from '../load/socket.ts'
 import type { Target } from '../load/target.ts'
 import { freePorts } from '../process/free-port.ts'
-import { guardFolder } from '../process/guarded.ts'
+import { unguardFolder } from '../process/guarded.ts'
 import { listenerPid } from '../process/host.ts'
 import { Metrics } from '../process/metrics.ts'
 import { type BrokerWayTarget, openBroker } from './broker-way.ts'
@@ -101,7 +101,7 @@ export class CarillonTarget implements Target {
     const { folder } = this.#certificate ?? {}
     if (folder === undefined) return
     rmSync(folder, { recursive: true, force: true })
-    guardFolder(folder, true)
+    unguardFolder(folder)
   }
 
   problem(): string | undefined {

@@ -35,7 +35,7 @@ export class Child<H extends Handlers> {
   #gone: Error | undefined
 
   /** `ownSession`: Linux may share the cores between sessions first, whatever the priorities in them. */
-  constructor(file: URL, ownSession = false) {
+  constructor(file: URL, { ownSession = false }: { readonly ownSession?: boolean } = {}) {
     this.#process = fork(fileURLToPath(file), {
       detached: ownSession,
       execArgv: ['--disable-warning=ExperimentalWarning'],

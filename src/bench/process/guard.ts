@@ -13,8 +13,8 @@ const pids = new Set<number>()
 const folders = new Set<string>()
 
 process.on('message', (message: GuardMessage) => {
-  if (message.kind === 'process') mark(pids, message.pid, message.over)
-  else mark(folders, message.path, message.over)
+  if (message.kind === 'process') mark(pids, message.pid, message)
+  else mark(folders, message.path, message)
 })
 process.on('disconnect', () => {
   for (const pid of pids) {
@@ -30,7 +30,7 @@ process.on('disconnect', () => {
 // Ctrl-C in a terminal reaches all of its processes; the parent decides.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
 
-function mark<T>(set: Set<T>, what: T, over: boolean): void {
+function mark<T>(set: Set<T>, what: T, { over }: GuardMessage): void {
   if (over) set.delete(what)
   else set.add(what)
 }

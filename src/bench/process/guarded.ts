@@ -18,12 +18,14 @@ function tell(message: GuardMessage): void {
   if (guard.connected) guard.send(message, () => {})
 }
 
-/** Ends with this process, even when this one is killed; `over` = it has ended. */
-export function guardProcess(pid: number, over = false): void {
-  tell({ kind: 'process', pid, over })
-}
+/** Ends with this process, even when this one is killed. */
+export const guardProcess = (pid: number): void => tell({ kind: 'process', pid, over: false })
 
-/** Is removed with this process; `over` = it has been. */
-export function guardFolder(path: string, over = false): void {
-  tell({ kind: 'folder', path, over })
-}
+/** It has ended. */
+export const unguardProcess = (pid: number): void => tell({ kind: 'process', pid, over: true })
+
+/** Is removed with this process. */
+export const guardFolder = (path: string): void => tell({ kind: 'folder', path, over: false })
+
+/** It has been removed. */
+export const unguardFolder = (path: string): void => tell({ kind: 'folder', path, over: true })

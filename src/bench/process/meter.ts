@@ -30,11 +30,11 @@ export class CpuMeter {
 
   constructor(pids: () => Readonly<Record<Part, readonly number[]>>) {
     this.#pids = pids
-    this.#look(false)
+    this.#look('now')
   }
 
   look(): void {
-    this.#look(true)
+    this.#look('its beginning')
   }
 
   result(): Usage {
@@ -53,14 +53,14 @@ export class CpuMeter {
   }
 
   /** A process that has come since the beginning counts from its own. */
-  #look(begun: boolean): void {
+  #look(from: 'now' | 'its beginning'): void {
     const pids = this.#pids()
     for (const part of parts) {
       for (const pid of pids[part]) {
         const now = cpuNow(pid)
         if (now === undefined) continue
         const seen = this.#seen.get(pid)
-        if (seen === undefined) this.#seen.set(pid, { part, first: begun ? none : now, last: now })
+        if (seen === undefined) this.#seen.set(pid, { part, first: from === 'now' ? now : none, last: now })
         else seen.last = now
       }
     }

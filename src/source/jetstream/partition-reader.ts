@@ -106,11 +106,12 @@ export class PartitionReader {
   /** A first sequence beyond `next` that the server told at the last look: told again, what is before it is lost. */
   #passedBy = 0
 
-  constructor(tail: ReaderHost, partition: number, next: number, fromStart: boolean) {
+  /** `from`: the first sequence to be shown; undefined = the first record that there is. */
+  constructor(tail: ReaderHost, partition: number, from: number | undefined) {
     this.#tail = tail
     this.partition = partition
-    this.next = Math.max(firstSequence, next)
-    this.fromStart = fromStart
+    this.next = Math.max(firstSequence, from ?? 0)
+    this.fromStart = from === undefined
     this.#stream = streamOf(tail.name, partition)
     this.#prefixLength = Buffer.byteLength(prefixOf(tail.name, partition))
   }

@@ -96,7 +96,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   #begin(partition: number, from: number | undefined): void {
     const stream = { name: this.name, partitions: this.#partitions }
     expectAbsent(stream, partition, (wanted) => this.#readers.some((reader) => reader.partition === wanted))
-    const reader = new PartitionReader(this, partition, from ?? 0, from === undefined)
+    const reader = new PartitionReader(this, partition, from)
     this.#readers = [...this.#readers, reader]
     this.#dueMs.set(reader, 0)
     this.#health.expect(partition, this.#clock.monotonicMs())
