@@ -191,6 +191,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   lost(lost: Lost): void {
     if (lost.reason === 'rewritten') {
       if (this.standsAt > lost.from) this.#rewind(lost, lost.from)
+      else this.#cutOnly(lost.from)
     } else if (this.#mode === 'live') {
       // The window remembers the loss; it is told on the way past it.
       this.#mode = 'behind'
@@ -371,6 +372,12 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     if (only === undefined || offset < only.until) return only
     if (this.#dropped === undefined) this.#only = undefined
     return undefined
+  }
+
+  /** From there on the log is another one, in which nothing was counted. */
+  #cutOnly(from: number): void {
+    const only = this.#only
+    if (only !== undefined && only.until > from) this.#only = { until: from, offsets: only.offsets }
   }
 
   /** Leaves out the record in `scratch`. False when the socket is full afterwards. */

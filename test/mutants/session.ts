@@ -96,6 +96,13 @@ export const sessionMutants: readonly Mutant[] = [
     seeds: '7401-7600',
   },
   {
+    name: '`last` counts in what is rewritten above the place where it has come to',
+    file: 'session/reader.ts',
+    from: 'only !== undefined && only.until > from',
+    to: 'only !== undefined && only.until < from',
+    by: { unit: 'test/session/changed-logs.test.ts' },
+  },
+  {
     name: 'a position ahead is not judged again when the log grows past it',
     file: 'session/reader.ts',
     from: 'return generation < 0 ? this.#next : this.feed.window.divergence(this.#next, generation)',

@@ -316,6 +316,21 @@ test('`last` counts in the log that it was asked of: of a new one, and of what w
   }
 })
 
+test('`last` counts nothing of what is rewritten above the place where it has come to: all of it is given', async () => {
+  const broker = new ModelBroker('events', 1)
+  const gateway = await TestGateway.start(broker)
+  for (const subject of ['a', 'a', 'a', 'b', 'a']) gateway.publish(subject, 'old')
+  const client = gateway.connect()
+  client.room = 1
+  client.ask(1, 'a', { last: 2 })
+  await settled()
+  broker.rewrite(0, 3)
+  for (let i = 0; i < 3; i++) gateway.publish('a', `new ${i}`)
+  client.drain()
+  await settled()
+  assert.deepEqual(client.texts, ['old', 'new 0', 'new 1', 'new 2'])
+})
+
 test('a pong names no partition that a live subscription has moved into and was not told of', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1))
   const moves = Array.from({ length: 100 }, (_, i) => `a.${i}`).find((each) => {

@@ -1,6 +1,6 @@
 import { placeOf } from './excuses.ts'
 import type { Asked } from './gap-truth.ts'
-import { isUnreadable, type LogRecord } from './partition-log.ts'
+import { isUnreadable, type LogRecord, type PartitionLog } from './partition-log.ts'
 import { shown } from './shown.ts'
 import { matesOf } from './subjects.ts'
 import type { Truth } from './truth.ts'
@@ -20,6 +20,15 @@ export function isCaughtUp(truth: Truth, { heads, atMs }: Asked, record: LogReco
   const head = heads?.get(placeOf(incarnation, partition)) ?? 0
   if (offset >= head || seenMs > atMs || gone === 'rewritten') return false
   return !truth.broker.incarnations[incarnation]!.logs[partition]!.rewrites.some(({ from }) => from <= offset)
+}
+
+/** Gone with a history that its gateway still held when it was asked: counted among the last ones, and no longer to be given. */
+function wasCounted(log: PartitionLog, { heads, epochs, atMs }: Asked, record: LogRecord): boolean {
+  const { incarnation, partition, offset, seenMs, gone } = record
+  const place = placeOf(incarnation, partition)
+  if (gone !== 'rewritten' || offset >= (heads?.get(place) ?? 0) || seenMs > atMs) return false
+  const epoch = epochs?.get(place) ?? -1
+  return epoch < 0 || log.inLineage(record, epoch)
 }
 
 /** Documented: who catches up is not given what had expired when it asked. */
@@ -61,7 +70,7 @@ export function lastFault(truth: Truth, { asked, given, told }: Served, isExact:
         log!.past.filter((record) => {
           const { event, offset, hidden } = record
           if (event === undefined || hidden || offset <= than.offset || !mates.has(event.subject)) return false
-          return given.has(record) || event.subject !== name
+          return given.has(record) || event.subject !== name || wasCounted(log!, asked, record)
         }).length
       const due = records.slice(-last).find((record) => !given.has(record) && later(record) < last)
       if (due !== undefined) return `asked for the last ${last} of ${name}, and was not given ${shown(due)}`

@@ -17,6 +17,8 @@ export interface Asked {
   readonly atMs: number
   /** How far its gateway had read then, by `placeOf`; undefined = nobody noted it. */
   readonly heads: ReadonlyMap<string, number> | undefined
+  /** Of the history that it held there, -1 = unknown. */
+  readonly epochs: ReadonlyMap<string, number> | undefined
 }
 
 /** A gap as it was told. */

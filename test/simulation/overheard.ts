@@ -53,7 +53,7 @@ export class Overheard {
     const presented = after.filter(isToken).flatMap((token) => decodeToken(token))
     const { subject } = witness
     const isLatest = policy === 'latest'
-    const asked = { subject, isLatest, last, presented, atMs: this.#nowMs(), heads: this.#heads() }
+    const asked = { subject, isLatest, last, presented, atMs: this.#nowMs(), ...this.#read() }
     const heard = { given: new Set<LogRecord>(), told: new Set<string>() }
     this.#byRef.set(ref, { witness, asked, first: asked, ...heard, live: false, last: new Map() })
     witness.asks(after, !this.#separate, !this.#separate && !isOne)
@@ -63,26 +63,32 @@ export class Overheard {
   reached(gateway: GatewayKnowledge): void {
     const isFirst = this.#gateway === undefined
     this.#gateway = gateway
-    const heads = this.#heads()
+    const read = this.#read()
     for (const served of this.#byRef.values()) {
-      served.asked = { ...served.asked, atMs: this.#nowMs(), heads }
+      served.asked = { ...served.asked, atMs: this.#nowMs(), ...read }
       if (isFirst) served.first = served.asked
       served.witness.reached(gateway)
     }
   }
 
-  /** How far its gateway has read by now, where that is known. */
-  #heads(): ReadonlyMap<string, number> | undefined {
+  /** How far its gateway has read by now, and of which history, where that is known. */
+  #read(): Pick<Asked, 'heads' | 'epochs'> {
     const gateway = this.#gateway
-    if (gateway === undefined) return undefined
+    if (gateway === undefined) return { heads: undefined, epochs: undefined }
     const heads = new Map<string, number>()
+    const epochs = new Map<string, number>()
     for (const { nameHash, incarnationHash, logs } of this.#truth.broker.incarnations) {
-      for (const { incarnation, partition } of logs) {
-        const head = gateway.head({ nameHash, incarnationHash, partition, offset: 0, generation: -1 })
-        if (head < Number.POSITIVE_INFINITY) heads.set(placeOf(incarnation, partition), head)
+      for (const log of logs) {
+        const { incarnation, partition } = log
+        const position = { nameHash, incarnationHash, partition, offset: 0, generation: -1 }
+        const head = gateway.head(position)
+        if (head === Number.POSITIVE_INFINITY) continue
+        const generation = gateway.memory?.(position, partition)?.generationAt(head) ?? -1
+        heads.set(placeOf(incarnation, partition), head)
+        epochs.set(placeOf(incarnation, partition), this.#truth.epochOf(log, head, generation))
       }
     }
-    return heads.size === 0 ? undefined : heads
+    return heads.size === 0 ? { heads: undefined, epochs: undefined } : { heads, epochs }
   }
 
   handlers(to: Handlers): Handlers {

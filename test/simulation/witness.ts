@@ -13,6 +13,8 @@ import type { PromiseName, Verdict } from './verdict.ts'
 export interface Memory {
   readonly tail: number
   readonly indexTail: number
+  /** That of the history that it holds below `offset`; -1 = it does not know. */
+  generationAt(offset: number): number
 }
 
 /** What a gateway has to judge a token by, and what it may spend. What nobody noted is absent. */
