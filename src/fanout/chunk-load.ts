@@ -1,3 +1,4 @@
+import { unknownGeneration } from '../base/generation.ts'
 import type { ChunkSink, Entry } from '../intake/entries.ts'
 import type { StreamIntake } from '../intake/stream-intake.ts'
 import type { Window } from '../log/window.ts'
@@ -38,7 +39,7 @@ export async function loadChunk(
     window.append(entry)
     return true
   })
-  window.start(from, -1)
+  window.start(from, unknownGeneration)
   instruments.readBacks++
   const { next, kept, records, bytes } = await intake.load({ partition, from, to, maxBytes }, sink)
   if (kept > from) window.lost(from, kept - 1, 'retention')

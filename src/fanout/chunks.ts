@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts'
+import { unknownGeneration } from '../base/generation.ts'
 import { Window } from '../log/window.ts'
 import { type PoolOptions, WindowPool } from '../log/window-pool.ts'
 import { ByteRate } from './byte-rate.ts'
@@ -159,7 +160,7 @@ export class Chunks {
 function contradict(seen: Window, chunk: Window): boolean {
   const { head } = chunk
   const generation = chunk.generationAt(head)
-  if (generation < 0) return false
+  if (generation === unknownGeneration) return false
   const before = seen.generationAt(head)
-  return before >= 0 && before !== generation
+  return before !== unknownGeneration && before !== generation
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts'
+import { unknownGeneration } from '../base/generation.ts'
 import type { StreamIntake } from '../intake/stream-intake.ts'
 import type { Window } from '../log/window.ts'
 import type { Offsets } from '../source/source.ts'
@@ -25,18 +26,18 @@ export async function fillWindow(place: Place, offsets: Offsets, { ageMs, budget
   const { intake, feed, clock } = place
   const { partition, window } = feed
   const { first, head } = offsets
-  window.start(head, -1)
+  window.start(head, unknownGeneration)
   if (ageMs === noFill || head <= first) return
   const deadline = clock.monotonicMs() + budgetMs
   try {
     const oldest = await intake.offsetAt(partition, clock.nowUs() / 1000 - ageMs)
     const probe = Math.max(first, oldest, head - probeRecords)
-    if (!(await readInto(place, probe, head, deadline))) return window.start(head, -1)
+    if (!(await readInto(place, probe, head, deadline))) return window.start(head, unknownGeneration)
     const reach = Math.max(first, oldest, head - reachable(window, probe, deadline - clock.monotonicMs(), budgetMs))
-    if (reach < probe && !(await readInto(place, reach, head, deadline))) window.start(head, -1)
+    if (reach < probe && !(await readInto(place, reach, head, deadline))) window.start(head, unknownGeneration)
   } catch {
     // The broker says it again to the tail, which has the patience for it.
-    window.start(head, -1)
+    window.start(head, unknownGeneration)
   } finally {
     window.behindMs = 0
   }
@@ -59,7 +60,7 @@ async function readInto(place: Place, from: number, to: number, deadline: number
     window.append(entry)
     return true
   })
-  window.start(from, -1)
+  window.start(from, unknownGeneration)
   for (let asked = from; asked < to; asked = window.head) {
     if (clock.monotonicMs() > deadline) return false
     const { next, kept } = await intake.load({ partition, from: asked, to, maxBytes: chunkBytes }, sink)

@@ -1,3 +1,4 @@
+import { unknownGeneration } from '../base/generation.ts'
 import type { Entry } from '../intake/entries.ts'
 import type { Loaded } from '../log/entry.ts'
 import type { EventTrace } from '../telemetry/stream-traces.ts'
@@ -25,8 +26,8 @@ export class LiveRecord implements DeliveryParts {
   stream = ''
   partition = 0
   offset = 0
-  /** Leader epoch of the record: the generation of the position after it; -1 unknown. */
-  epoch = -1
+  /** Leader epoch of the record: the generation of the position after it, which may be unknown. */
+  epoch = unknownGeneration
   nameHash = 0
   incarnationHash = 0
   hash = 0

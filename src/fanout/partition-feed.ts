@@ -1,3 +1,4 @@
+import { unknownGeneration } from '../base/generation.ts'
 import { seededHash } from '../base/hash.ts'
 import type { RejectedRecord } from '../intake/entries.ts'
 import type { RejectReason } from '../intake/rejected.ts'
@@ -173,7 +174,7 @@ export class PartitionFeed {
   /** All that was read of the log, and what the broker said of it. */
   #forget(): void {
     this.rewrites++
-    this.window.start(0, -1)
+    this.window.start(0, unknownGeneration)
     this.first = 0
     this.brokerHead = 0
     this.lastTimeMs = 0

@@ -5,7 +5,7 @@ import type { RoutingTable } from '../routing/table.ts'
 import { ConfluentFrame } from '../wire/confluent.ts'
 import type { EnvelopeWriter } from '../wire/envelope-writer.ts'
 import { beginsWithAscii } from '../wire/media-type.ts'
-import { rfc3339Us } from '../wire/rfc3339.ts'
+import { noTime, rfc3339Us } from '../wire/rfc3339.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
 import { type Composer, composeData } from './composer.ts'
 import { isContentType } from './raw-composer.ts'
@@ -185,9 +185,9 @@ export class CloudEventComposer implements Composer, HeaderSink {
   /** A time that is none of RFC 3339 is carried as it is. */
   #composeTime(record: SourceRecord, into: EnvelopeWriter): void {
     const { given, value } = this.#time
-    const us = given ? rfc3339Us(value.bytes, value.start, value.end) : -1
-    into.publishedAt(us >= 0 ? us : record.timeMs * 1000)
-    if (us < 0 && given) this.#carry(this.#time, into)
+    const us = given ? rfc3339Us(value.bytes, value.start, value.end) : noTime
+    into.publishedAt(us !== noTime ? us : record.timeMs * 1000)
+    if (us === noTime && given) this.#carry(this.#time, into)
   }
 
   /** Kafka's binding has it in `content-type`, NATS's in `ce-datacontenttype`. */

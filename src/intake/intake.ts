@@ -1,3 +1,5 @@
+import { absent } from '../base/byte-range.ts'
+import { unknownGeneration } from '../base/generation.ts'
 import { seededHash } from '../base/hash.ts'
 import type { SourceRecord } from '../log/record.ts'
 import type { RoutingTable } from '../routing/table.ts'
@@ -37,11 +39,11 @@ export class Intake {
     subjectAt: 0,
     subjectLength: 0,
     traceBuffer: Buffer.alloc(0),
-    traceStart: -1,
-    traceEnd: -1,
+    traceStart: absent,
+    traceEnd: absent,
     offset: 0,
     timeMs: 0,
-    epoch: -1,
+    epoch: unknownGeneration,
     hash: 0,
     publishedAtUs: 0,
   }

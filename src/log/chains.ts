@@ -4,6 +4,11 @@ import { SlabQueue } from './slab-queue.ts'
 /** How far a chain is followed back before a reader had better scan forward: bounds what one question costs. */
 const maxChainSteps = 4096
 
+/** In place of an ordinal: there is none. */
+export const noEntry = -1
+/** In place of an ordinal: there may be one, and it takes more steps to tell than may be taken now. */
+export const tooMany = -2
+
 /** One window's index: its entries in order, each chained to the previous and next one of its subject's hash. */
 export class Chains {
   /** Ordinal of the next entry. */
@@ -142,23 +147,23 @@ export class Chains {
   newest(hash: number): number {
     const { newest } = this.#arena
     const slot = newest.at(newest.placeOf(hash, this.#owner))
-    return slot < 0 ? -1 : this.headOrdinal - this.#distanceTo(slot)
+    return slot < 0 ? noEntry : this.headOrdinal - this.#distanceTo(slot)
   }
 
   previous(ordinal: number): number {
     const distance = this.#arena.previous[this.slotOf(ordinal)]!
-    if (distance === 0 || ordinal - distance < this.firstOrdinal) return -1
+    if (distance === 0 || ordinal - distance < this.firstOrdinal) return noEntry
     return ordinal - distance
   }
 
   following(ordinal: number): number {
     const distance = this.#arena.next[this.slotOf(ordinal)]!
-    return distance === 0 ? -1 : ordinal + distance
+    return distance === 0 ? noEntry : ordinal + distance
   }
 
   firstSince(hash: number, offset: number): number {
     let at = this.newest(hash)
-    if (at < 0 || this.offsetOf(at) < offset) return -1
+    if (at < 0 || this.offsetOf(at) < offset) return noEntry
     const before = this.lowerBound(offset - 1)
     if (this.offsetOf(before) === offset - 1 && this.hashOf(before) === hash) return this.following(before)
     const { offsets, previous } = this.#arena
@@ -171,7 +176,7 @@ export class Chains {
       if (offsets[slot]! < offset) return at
       at = earlier
     }
-    return -2
+    return tooMany
   }
 
   /** Ordinals from the one in a slot to the head: below 2^32, so that the low 32 bits of both tell it. */

@@ -1,3 +1,6 @@
+import { absent } from '../base/byte-range.ts'
+import { unknownGeneration } from '../base/generation.ts'
+
 /** What `append` takes; one object is reused. `subjectAt` counts from `eventStart`: the subject's bytes lie inside the event's. */
 export interface NewEntry {
   buffer: Buffer
@@ -6,7 +9,7 @@ export interface NewEntry {
   subjectAt: number
   subjectLength: number
   traceBuffer: Buffer
-  /** -1 = none. */
+  /** `absent` = none. */
   traceStart: number
   traceEnd: number
   offset: number
@@ -22,13 +25,13 @@ export interface Loaded {
   eventEnd: number
   subjectStart: number
   subjectEnd: number
-  /** -1 = none. */
+  /** `absent` = none. */
   traceStart: number
   traceEnd: number
   offset: number
   timeMs: number
   hash: number
-  /** Epoch of this record: the generation of the position behind it; -1 unknown. */
+  /** Epoch of this record: the generation of the position behind it, which may be unknown. */
   epoch: number
 }
 
@@ -39,11 +42,11 @@ export function loaded(): Loaded {
     eventEnd: 0,
     subjectStart: 0,
     subjectEnd: 0,
-    traceStart: -1,
-    traceEnd: -1,
+    traceStart: absent,
+    traceEnd: absent,
     offset: 0,
     timeMs: 0,
     hash: 0,
-    epoch: -1,
+    epoch: unknownGeneration,
   }
 }

@@ -1,3 +1,4 @@
+import { unknownGeneration } from '../base/generation.ts'
 import type { History } from './history.ts'
 import type { Losses } from './losses.ts'
 
@@ -15,9 +16,9 @@ const maxEpochs = 256
 /** Where each leader epoch of a partition starts, so that a token's generation is judged without asking the broker. */
 export class Epochs implements History {
   #list: Epoch[] = []
-  /** The lowest offset of whose record below something is known: its epoch, or -1. */
+  /** The lowest offset of whose record below something is known: its epoch, or `unknownGeneration`. */
   #from = 0
-  #epochBefore = -1
+  #epochBefore = unknownGeneration
   /** Where a loss begins that reaches up to the head; -1 = none. */
   #unreadFrom = -1
   readonly #losses: Losses
@@ -51,7 +52,7 @@ export class Epochs implements History {
 
   truncate(offset: number): void {
     this.#unreadFrom = -1
-    if (offset < this.#from) this.start(offset, -1)
+    if (offset < this.#from) this.start(offset, unknownGeneration)
     else this.#list = this.#list.filter(({ start }) => start < offset)
   }
 
@@ -60,7 +61,7 @@ export class Epochs implements History {
   }
 
   at(offset: number, head: number): number {
-    return this.#unreadFrom >= 0 && offset > this.#unreadFrom ? -1 : this.#before(offset, head)
+    return this.#unreadFrom >= 0 && offset > this.#unreadFrom ? unknownGeneration : this.#before(offset, head)
   }
 
   divergence(offset: number, epoch: number, head: number): number {
@@ -73,16 +74,16 @@ export class Epochs implements History {
     return before < 0 || (epoch >= 0 && before > epoch) ? 0 : seen
   }
 
-  /** Epoch of the last record below `offset`; -1 unknown, as it is beyond `head`, or where a later one may have begun unseen. */
+  /** Epoch of the last record below `offset`; unknown, as it is beyond `head`, or where a later one may have begun unseen. */
   #before(offset: number, head: number): number {
-    if (offset > head) return -1
+    if (offset > head) return unknownGeneration
     const list = this.#list
     for (let i = list.length - 1; i >= 0; i--) {
       const { start, from, epoch } = list[i]!
       if (start < offset) return epoch
-      if (from < offset) return -1
+      if (from < offset) return unknownGeneration
     }
-    return offset >= this.#from ? this.#epochBefore : -1
+    return offset >= this.#from ? this.#epochBefore : unknownGeneration
   }
 
   /** The first offset that is, or may be, of a later epoch; Infinity = none was seen. */

@@ -1,3 +1,4 @@
+import { unknownGeneration } from '../base/generation.ts'
 import type { Chains } from './chains.ts'
 import type { History } from './history.ts'
 import type { Losses } from './losses.ts'
@@ -30,7 +31,7 @@ export class RecordTimes implements History {
   at(offset: number): number {
     const ordinal = this.#chains.lowerBound(offset - 1)
     // A record of another offset may have been deleted elsewhere: only the one right below says something.
-    if (ordinal === this.#chains.headOrdinal || this.#chains.offsetOf(ordinal) !== offset - 1) return -1
+    if (ordinal === this.#chains.headOrdinal || this.#chains.offsetOf(ordinal) !== offset - 1) return unknownGeneration
     return this.ofEntry(ordinal)
   }
 

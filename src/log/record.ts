@@ -1,8 +1,8 @@
 import type { ByteRange } from '../base/byte-range.ts'
 
 /**
- * One record as a source hands it over and as the window keeps it. Bounds are [start, end) in `buffer`; a start of -1 means
- * null (a key or value that the broker stores as null, a header that is absent). A source reuses one object for all
+ * One record as a source hands it over and as the window keeps it. Bounds are [start, end) in `buffer`; a start that
+ * is `absent` means null (a key or value that the broker stores as null, a header that is absent). A source reuses one object for all
  * records, and `buffer` may be the network's: whoever keeps something copies it during the call.
  */
 export interface SourceRecord {

@@ -1,4 +1,6 @@
+import { absent } from '../base/byte-range.ts'
 import { CarillonError } from '../base/errors.ts'
+import { unknownGeneration } from '../base/generation.ts'
 import { Chains } from './chains.ts'
 import type { Loaded, NewEntry } from './entry.ts'
 import { Epochs } from './epochs.ts'
@@ -137,7 +139,7 @@ export class Window {
     return this.indexed === 0 ? undefined : this.#pool.entries.firstMs[this.#chains.slabs.oldest]!
   }
 
-  /** Empty, from `offset` on; `epoch` is that of the record before it, -1 where unknown. */
+  /** Empty, from `offset` on; `epoch` is that of the record before it, `unknownGeneration` where that is not known. */
   start(offset: number, epoch: number): void {
     this.#clear()
     this.head = offset
@@ -180,9 +182,9 @@ export class Window {
   }
 
   /** There is nothing more below `next`: markers, compacted and unusable records are passed, the last one of `epoch` where given. */
-  advance(next: number, epoch = -1): void {
+  advance(next: number, epoch = unknownGeneration): void {
     if (next <= this.head) return
-    if (epoch >= 0) this.#history.passed(next - 1, epoch)
+    if (epoch !== unknownGeneration) this.#history.passed(next - 1, epoch)
     this.head = next
   }
 
@@ -241,8 +243,8 @@ export class Window {
     out.eventEnd = end
     out.subjectStart = start + (subject >>> 8)
     out.subjectEnd = out.subjectStart + (subject & 255)
-    out.traceStart = trace === 0 ? -1 : end
-    out.traceEnd = trace === 0 ? -1 : end + trace
+    out.traceStart = trace === 0 ? absent : end
+    out.traceEnd = trace === 0 ? absent : end + trace
     out.offset = offsets[slot]!
     out.timeMs = times[at]!
     out.hash = hashes[slot]!
@@ -257,17 +259,17 @@ export class Window {
     return this.#chains.hashOf(ordinal)
   }
 
-  /** Ordinal of the newest entry with this hash, -1 = none. */
+  /** Ordinal of the newest entry with this hash; `noEntry` = none. */
   newest(hash: number): number {
     return this.#chains.newest(hash)
   }
 
-  /** The previous entry with the same hash that is still there, -1 = none. */
+  /** The previous entry with the same hash that is still there; `noEntry` = none. */
   previous(ordinal: number): number {
     return this.#chains.previous(ordinal)
   }
 
-  /** The next entry with the same hash, -1 = none. */
+  /** The next entry with the same hash; `noEntry` = none. */
   following(ordinal: number): number {
     return this.#chains.following(ordinal)
   }
@@ -280,7 +282,7 @@ export class Window {
     return this.#chains.firstSince(hash, offset)
   }
 
-  /** The generation of the position `offset`: that of the last record below it; -1 where this window doesn't know it. */
+  /** The generation of the position `offset`: that of the last record below it; `unknownGeneration` where this window doesn't know it. */
   generationAt(offset: number): number {
     return this.#history.at(offset, this.head)
   }

@@ -1,4 +1,5 @@
 import { CarillonError } from '../base/errors.ts'
+import { unknownGeneration } from '../base/generation.ts'
 import type { Grant } from '../identity/grant.ts'
 import type { RoutingTable } from '../routing/table.ts'
 import type { OutRecord, Source, StreamInfo } from '../source/source.ts'
@@ -63,7 +64,7 @@ export class Publisher {
     indexes.forEach((index, i) => {
       const { partition, offset } = acks[i]!
       // The generation is unknown: an acknowledgement does not name the leader's epoch.
-      const after = encodePosition({ ...log, partition, offset: offset + 1, generation: -1 })
+      const after = encodePosition({ ...log, partition, offset: offset + 1, generation: unknownGeneration })
       results[index] = { after, stream, partition, offset }
     })
   }

@@ -10,6 +10,9 @@ interface Range {
   readonly partitions: readonly number[]
 }
 
+/** In place of a partition: several are possible, or none is. */
+export const undecided = -1
+
 /** One of `count` partitions. */
 export interface PartitionOf {
   readonly partition: number
@@ -69,12 +72,12 @@ export class Route {
     return this.#hash?.hash
   }
 
-  /** The subject's partition; -1 where several are possible or none is. */
+  /** The subject's partition, or `undecided`. */
   partition(bytes: Uint8Array, start: number, end: number, count: number): number {
     const keyStart = start + this.#prefixBytes
     if (this.#hash === undefined) {
       const partitions = this.#range(bytes, keyStart, end)?.partitions
-      return partitions?.length === 1 ? partitions[0]! : -1
+      return partitions?.length === 1 ? partitions[0]! : undecided
     }
     return this.#hashOf(this.#hash, bytes, keyStart, end) % count
   }

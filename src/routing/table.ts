@@ -1,8 +1,9 @@
+import { absent } from '../base/byte-range.ts'
 import { CarillonError } from '../base/errors.ts'
 import { misroutedBecause } from './diagnosis.ts'
 import type { RouteConfig } from './options.ts'
 import { commonSubject } from './pattern.ts'
-import { type PartitionOf, Route } from './route.ts'
+import { type PartitionOf, Route, undecided } from './route.ts'
 
 /** How many partitions a stream has; may throw where that is not known yet. */
 export type PartitionCount = (stream: string) => number
@@ -65,8 +66,8 @@ export class RoutingTable {
       const said = `"${subject}" belongs in partition ${partition} of stream ${stream}, which has ${partitions} partitions`
       throw new CarillonError('no_route', `${said}: mend the route's ranges or add partitions`)
     }
-    if (partition < 0 && !route.covers(bytes, 0, bytes.length)) throw noRange(subject, route)
-    return { stream, partition: partition < 0 ? undefined : partition, key: route.key(subject) }
+    if (partition === undecided && !route.covers(bytes, 0, bytes.length)) throw noRange(subject, route)
+    return { stream, partition: partition === undecided ? undefined : partition, key: route.key(subject) }
   }
 
   /** Where events of a subject or pattern can be. Throws `no_route` where none of the routes has any of it. */
@@ -105,9 +106,9 @@ export class RoutingTable {
     return this.routes.find(({ config }) => config.stream === stream)?.prefix ?? ''
   }
 
-  /** Where the record key ends in the subject in bytes [start, end); -1 where no route has the subject. */
+  /** Where the record key ends in the subject in bytes [start, end); `absent` where no route has the subject. */
   keyEnd(bytes: Uint8Array, start: number, end: number): number {
-    return (this.#only ?? this.#match(bytes, start, end))?.keyEnd(bytes, start, end) ?? -1
+    return (this.#only ?? this.#match(bytes, start, end))?.keyEnd(bytes, start, end) ?? absent
   }
 
   /** Why a record of this stream with this key may be in this partition, which is not that of its subject. */

@@ -1,3 +1,4 @@
+import { noEntry, tooMany } from '../log/chains.ts'
 import type { Loaded } from '../log/entry.ts'
 import type { Window } from '../log/window.ts'
 import { isSubject } from '../subject/bytes.ts'
@@ -94,17 +95,17 @@ export class Matcher {
     let least = window.head
     for (const hash of hashes) {
       const ordinal = window.firstSince(hash, offset)
-      if (ordinal === -2) return offset
+      if (ordinal === tooMany) return offset
       if (ordinal >= 0) least = Math.min(least, window.offsetOf(ordinal))
     }
     return least
   }
 
-  /** The first wanted ordinal at or after `offset`; -1 = none up to the stretch's head, -2 = `looked` ran out at `stoppedAt`. */
+  /** The first wanted ordinal at or after `offset`; `noEntry` = none up to the stretch's head, `tooMany` = `look` ran out at `stoppedAt`. */
   first(window: Window, offset: number, scratch: Loaded, look: Look): number {
     const { single } = this
-    const chained = single === undefined ? -2 : window.firstSince(single.hash, offset)
-    return chained === -2
+    const chained = single === undefined ? tooMany : window.firstSince(single.hash, offset)
+    return chained === tooMany
       ? this.#scan(window, window.lowerBound(offset), scratch, look)
       : this.#follow(window, chained, scratch, look)
   }
@@ -120,13 +121,13 @@ export class Matcher {
     for (let ordinal = from; ordinal >= 0; ordinal = window.following(ordinal)) {
       if (look.left <= 0) {
         look.stoppedAt = window.offsetOf(ordinal)
-        return -2
+        return tooMany
       }
       window.load(ordinal, scratch)
       if (this.wants(scratch)) return ordinal
       look.left--
     }
-    return -1
+    return noEntry
   }
 
   #scan(window: Window, from: number, scratch: Loaded, look: Look): number {
@@ -135,14 +136,14 @@ export class Matcher {
     for (let ordinal = from; ordinal < headOrdinal; ordinal++) {
       if (look.left <= 0) {
         look.stoppedAt = window.offsetOf(ordinal)
-        return -2
+        return tooMany
       }
       look.left--
       if (hashesOnly && !this.#exact.has(window.hashOf(ordinal))) continue
       window.load(ordinal, scratch)
       if (this.wants(scratch)) return ordinal
     }
-    return -1
+    return noEntry
   }
 }
 

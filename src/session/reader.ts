@@ -1,6 +1,8 @@
+import { unknownGeneration } from '../base/generation.ts'
 import type { Member } from '../fanout/hub.ts'
 import type { LiveRecord } from '../fanout/live-record.ts'
 import type { FeedReader, PartitionFeed } from '../fanout/partition-feed.ts'
+import { noEntry, tooMany } from '../log/chains.ts'
 import { type Loaded, loaded } from '../log/entry.ts'
 import type { Lost } from '../log/losses.ts'
 import type { Window } from '../log/window.ts'
@@ -77,7 +79,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   #next: number
   /** Told before anything else, in order. */
   readonly #owed: OwedGap[]
-  /** Of the log below the position that it was asked for, until this gateway has read so far; -1 = unknown. */
+  /** Of the log below the position that it was asked for, until this gateway has read so far; after that it is unknown. */
   #generation: number
   /** Set where a client asked for the last events only. */
   #only: Only | undefined
@@ -87,7 +89,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   readonly #owner: ReaderOwner
 
   /** A main reader, or the side reader of `leg`. */
-  constructor(owner: ReaderOwner, { feed, offset, gaps, only, generation = -1 }: Start, leg?: Leg) {
+  constructor(owner: ReaderOwner, { feed, offset, gaps, only, generation = unknownGeneration }: Start, leg?: Leg) {
     this.#owner = owner
     this.feed = feed
     this.#main = leg === undefined
@@ -225,7 +227,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     if (agreed < next) {
       const from = this.feed.doubtfulFrom(agreed, this.#generation)
       this.#rewind({ from, to: next - 1, reason: 'rewritten' }, agreed)
-    } else if (this.feed.window.head >= next) this.#generation = -1
+    } else if (this.feed.window.head >= next) this.#generation = unknownGeneration
     return agreed < next
   }
 
@@ -326,7 +328,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     const matcher = this.#matcher
     let ordinal = matcher.first(window, this.#next, scratch, look)
     for (;;) {
-      const upTo = ordinal >= 0 ? window.offsetOf(ordinal) : ordinal === -2 ? look.stoppedAt : window.head
+      const upTo = ordinal >= 0 ? window.offsetOf(ordinal) : ordinal === tooMany ? look.stoppedAt : window.head
       const lost = window.nextLost(this.#next)
       if (lost !== undefined && lost.from < upTo) {
         if (!this.#tellLost(lost)) return 'blocked'
@@ -334,7 +336,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
       }
       if (ordinal < 0) {
         this.#walkTo(upTo)
-        return this.#tellDropped() ? (ordinal === -1 ? 'head' : 'budget') : 'blocked'
+        return this.#tellDropped() ? (ordinal === noEntry ? 'head' : 'budget') : 'blocked'
       }
       if (look.left-- <= 0) {
         this.#walkTo(upTo)
@@ -442,13 +444,13 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   /** Ahead of this gateway its client's token knows better than the window what lies below. */
   #positionAt(offset: number): Position {
     const position = this.feed.positionAt(offset)
-    return position.generation < 0 ? { ...position, generation: this.#generation } : position
+    return position.generation === unknownGeneration ? { ...position, generation: this.#generation } : position
   }
 
   /** Up to where this gateway's log is the one that the position was of. */
   #agreed(): number {
     const generation = this.#generation
-    return generation < 0 ? this.#next : this.feed.window.divergence(this.#next, generation)
+    return generation === unknownGeneration ? this.#next : this.feed.window.divergence(this.#next, generation)
   }
 
   #park(): Progress {
@@ -460,7 +462,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
 
   #rewind({ from, to, reason }: Pick<OwedGap, 'from' | 'to' | 'reason'>, next: number, before?: Position): void {
     const stood = before ?? this.position()
-    this.#generation = -1
+    this.#generation = unknownGeneration
     // Its offsets are those of the log that is gone.
     this.#only = undefined
     this.owe({ from, to, reason, certain: false, before: stood }, next)

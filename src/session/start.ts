@@ -1,3 +1,4 @@
+import { unknownGeneration } from '../base/generation.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import { type Asked, type PartitionCount, partitionCount, saysNothing, type Token } from '../wire/partition-counts.ts'
 import { isSameLog, type Log, type Position } from '../wire/token.ts'
@@ -17,7 +18,7 @@ export interface Start {
   readonly gaps: readonly OwedGap[]
   /** Of what is behind, these only. */
   readonly only?: Only
-  /** Of the log below, as the client's token has it; absent or -1 = unknown. */
+  /** Of the log below, as the client's token has it; absent = unknown, as `unknownGeneration`. */
   readonly generation?: number
 }
 
@@ -80,9 +81,9 @@ export function knownCount(feed: PartitionFeed, counts: readonly PartitionCount[
 }
 
 /** Where a start without a gap is: ahead of this gateway the token knows better than the window what lies below. */
-export function startPosition({ feed, offset, generation = -1 }: Start): Position {
+export function startPosition({ feed, offset, generation = unknownGeneration }: Start): Position {
   const position = feed.positionAt(offset)
-  return position.generation < 0 ? { ...position, generation } : position
+  return position.generation === unknownGeneration ? { ...position, generation } : position
 }
 
 /** In what the gateway reads next. */
@@ -174,13 +175,13 @@ const inPartitionOf = ({ partition, firstOffset }: PartitionFeed, { nameHash, in
   incarnationHash,
   partition,
   offset: firstOffset,
-  generation: -1,
+  generation: unknownGeneration,
 })
 
 /** A token agrees with this log up to where another history begins. */
 function judgeGeneration(feed: PartitionFeed, position: Position): Start {
   const { offset, generation } = position
-  const agreed = generation < 0 ? offset : feed.window.divergence(offset, generation)
+  const agreed = generation === unknownGeneration ? offset : feed.window.divergence(offset, generation)
   // One that is ahead of this gateway is judged again, by what comes meanwhile.
   if (agreed >= offset) return { ...plain(feed, offset), generation }
   const gap = owed('rewritten', feed.doubtfulFrom(agreed, generation), offset - 1, position)

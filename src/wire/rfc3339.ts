@@ -29,17 +29,20 @@ const zero = 0x30
 /** Days of the year before each month, as in a year that begins in March: so that a leap day is its last. */
 const daysBefore = [306, 337, 0, 31, 61, 92, 122, 153, 184, 214, 245, 275]
 
+/** In place of a time: there is none that could be read. */
+export const noTime = -1
+
 /**
- * The same from bytes [start, end) and to the microsecond, Unix µs; undefined becomes -1, which is also what times before 1970
- * give. Allocates nothing.
+ * The same from bytes [start, end) and to the microsecond, Unix µs; `noTime` in place of undefined, and of times before
+ * 1970. Allocates nothing.
  */
 export function rfc3339Us(bytes: Uint8Array, start: number, end: number): number {
-  if (end - start < 20 || !separated(bytes, start)) return -1
+  if (end - start < 20 || !separated(bytes, start)) return noTime
   const day = dayNumber(digits(bytes, start, 4), digits(bytes, start + 5, 2), digits(bytes, start + 8, 2))
   const hour = digits(bytes, start + 11, 2)
   const minute = digits(bytes, start + 14, 2)
   const second = digits(bytes, start + 17, 2)
-  if (!(day >= -1 && hour <= 23 && minute <= 59 && second <= 60)) return -1
+  if (!(day >= -1 && hour <= 23 && minute <= 59 && second <= 60)) return noTime
   let at = start + 19
   let fractionUs = 0
   if (bytes[at] === 0x2e) {
@@ -47,12 +50,12 @@ export function rfc3339Us(bytes: Uint8Array, start: number, end: number): number
     for (let unit = 100_000; at < end && isDigit(bytes[at]!); at++, unit = Math.floor(unit / 10)) {
       fractionUs += (bytes[at]! - zero) * unit
     }
-    if (at === first) return -1
+    if (at === first) return noTime
   }
   const zone = zoneMinutes(bytes, at, end)
-  if (Number.isNaN(zone)) return -1
+  if (Number.isNaN(zone)) return noTime
   const us = ((day * 1440 + hour * 60 + minute - zone) * 60 + second) * 1_000_000 + fractionUs
-  return us < 0 ? -1 : us
+  return us < 0 ? noTime : us
 }
 
 /** Days since 1970; NaN where the calendar has no such day, and where a number is none. */

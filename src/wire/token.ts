@@ -1,4 +1,5 @@
 import { CarillonError } from '../base/errors.ts'
+import { unknownGeneration } from '../base/generation.ts'
 import { fnv1a } from '../base/hash.ts'
 import { quoted } from '../base/shortened.ts'
 import { decodeBase64, encodeBase64Url } from './base64.ts'
@@ -29,7 +30,7 @@ export interface Position {
   readonly partition: number
   /** The next offset to read, below 2^53. */
   readonly offset: number
-  /** Which history the log had below the offset, below 2^32; -1 = unknown. */
+  /** Which history the log had below the offset, below 2^32; `unknownGeneration` = unknown. */
   readonly generation: number
 }
 
@@ -52,7 +53,7 @@ export const growthPosition = ({ nameHash, incarnationHash }: Log, partitions: n
   incarnationHash,
   partition: growthPartition,
   offset: partitions,
-  generation: -1,
+  generation: unknownGeneration,
 })
 
 /** Said by a session that reads the stream; what is only carried through says no generation. */
@@ -66,7 +67,7 @@ export const isRead = ({ partition, generation }: Position): boolean =>
 
 const version = 2
 const versionBits = version << 4
-const unknownGeneration = 5
+const withoutGeneration = 5
 const listForm = 8
 /** Of form, name and incarnation. */
 const headBytes = 1 + 4 + 4
@@ -119,7 +120,7 @@ const scratch = new Uint8Array(32)
 export function encodePosition(position: Position): string {
   const { generation } = position
   const generationBytes = generation < 0 ? 0 : byteCount(generation)
-  scratch[0] = versionBits | (generation < 0 ? unknownGeneration : generationBytes)
+  scratch[0] = versionBits | (generation < 0 ? withoutGeneration : generationBytes)
   let at = writeVarint(scratch, writeLog(scratch, 1, position), position.partition)
   at = writeUint(scratch, at, position.offset, byteCount(position.offset))
   at = writeUint(scratch, at, generation, generationBytes)
@@ -159,7 +160,7 @@ function writeLog(bytes: Uint8Array, at: number, { nameHash, incarnationHash }: 
 
 function writeEntry(bytes: Uint8Array, at: number, position: Position): number {
   const behindOffset = writeVarint(bytes, writeVarint(bytes, at, position.partition), position.offset)
-  return writeVarint(bytes, behindOffset, Math.max(-1, position.generation) + 1)
+  return writeVarint(bytes, behindOffset, Math.max(unknownGeneration, position.generation) + 1)
 }
 
 /** Throws `bad_token` for what is damaged, of another version, or no token at all. */
@@ -175,7 +176,7 @@ export function decodeToken(text: string): Position[] {
   }
   const form = bytes[0]! ^ versionBits
   if (form === listForm) return decodeList(text, bytes, end)
-  if (form <= unknownGeneration) return [decodeSingle(text, bytes, end, form)]
+  if (form <= withoutGeneration) return [decodeSingle(text, bytes, end, form)]
   const came = bytes[0]! >> 4
   if (came === version) throw badToken(text, 'it is of no known form')
   throw badToken(
@@ -185,7 +186,7 @@ export function decodeToken(text: string): Position[] {
 }
 
 function decodeSingle(text: string, bytes: Uint8Array, end: number, form: number): Position {
-  const generationBytes = form === unknownGeneration ? 0 : form
+  const generationBytes = form === withoutGeneration ? 0 : form
   const cursor: Cursor = { at: headBytes, low: 0, high: 0 }
   if (end < headBytes || !readVarint(bytes, end, cursor)) throw badToken(text, 'it ends too early')
   const partition = inPartition(text, cursorValue(cursor))
@@ -193,7 +194,7 @@ function decodeSingle(text: string, bytes: Uint8Array, end: number, form: number
   if (offsetEnd < cursor.at) throw badToken(text, 'it ends too early')
   if (offsetEnd - cursor.at > 7) throw badToken(text, 'its offset has more than 7 bytes')
   const offset = inOffset(text, readUint(bytes, cursor.at, offsetEnd))
-  const generation = form === unknownGeneration ? -1 : readUint(bytes, offsetEnd, end)
+  const generation = form === withoutGeneration ? unknownGeneration : readUint(bytes, offsetEnd, end)
   return { ...readLog(bytes, 1), partition, offset, generation }
 }
 

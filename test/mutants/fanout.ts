@@ -150,8 +150,8 @@ export const fanoutMutants: readonly Mutant[] = [
   {
     name: 'a log that was created again begins where the old one did',
     file: 'fanout/partition-feed.ts',
-    from: '    this.window.start(0, -1)\n    this.first = 0\n',
-    to: '    this.window.start(0, -1)\n',
+    from: '    this.window.start(0, unknownGeneration)\n    this.first = 0\n',
+    to: '    this.window.start(0, unknownGeneration)\n',
     by: { unit: 'test/fanout/partition-feed.test.ts' },
     breaks: 'after `recreated` the new log is read from its first record',
   },

@@ -125,8 +125,8 @@ export const kafkaMutants: readonly Mutant[] = [
   {
     name: 'the leader that told the head is forgotten',
     file: 'source/kafka/seen-heads.ts',
-    from: 'offset <= head.offset ? head.leaderEpoch : -1',
-    to: 'offset <= head.offset ? -1 : -1',
+    from: 'offset <= head.offset ? head.leaderEpoch : unknownGeneration',
+    to: 'offset <= head.offset ? unknownGeneration : unknownGeneration',
     by: { unit: 'test/source/kafka-wire.test.ts' },
   },
   {
@@ -160,7 +160,7 @@ export const kafkaMutants: readonly Mutant[] = [
   {
     name: 'that what was read again is through is no news',
     file: 'source/kafka/cursor.ts',
-    from: 'this.toldNext = -1\n    // What retention',
+    from: 'this.toldNext = untold\n    // What retention',
     to: '// What retention',
     by: { unit: 'test/source/kafka-wire.test.ts' },
   },

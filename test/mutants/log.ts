@@ -123,8 +123,8 @@ export const logMutants: readonly Mutant[] = [
   {
     name: 'what is no record gives its generation to the next offset',
     file: 'log/window.ts',
-    from: 'if (epoch >= 0) this.#history.passed(next - 1, epoch)',
-    to: 'if (epoch >= 0) this.#history.passed(next, epoch)',
+    from: 'if (epoch !== unknownGeneration) this.#history.passed(next - 1, epoch)',
+    to: 'if (epoch !== unknownGeneration) this.#history.passed(next, epoch)',
     by: { unit: 'test/log/window.test.ts' },
     breaks: 'the generation of a position is that of the record below it',
   },

@@ -52,8 +52,8 @@ export const routesMutants: readonly Mutant[] = [
   {
     name: 'the token of a publication stands before its event',
     file: 'publish/publisher.ts',
-    from: 'offset: offset + 1, generation: -1',
-    to: 'offset, generation: -1',
+    from: 'offset: offset + 1, generation: unknownGeneration',
+    to: 'offset, generation: unknownGeneration',
     by: { unit: 'test/publish/publisher.test.ts' },
     breaks: '`after` of a published event is the position behind it',
   },

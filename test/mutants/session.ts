@@ -105,14 +105,14 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'a position ahead is not judged again when the log grows past it',
     file: 'session/reader.ts',
-    from: 'return generation < 0 ? this.#next : this.feed.window.divergence(this.#next, generation)',
+    from: 'return generation === unknownGeneration ? this.#next : this.feed.window.divergence(this.#next, generation)',
     to: 'return this.#next + 0 * generation',
     by: 'simulation',
   },
   {
     name: 'a token of another history is taken as it is',
     file: 'session/start.ts',
-    from: 'const agreed = generation < 0 ? offset : feed.window.divergence(offset, generation)',
+    from: 'const agreed = generation === unknownGeneration ? offset : feed.window.divergence(offset, generation)',
     to: 'const agreed = offset',
     by: 'simulation',
   },
@@ -288,7 +288,7 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'too long a chain is taken for a subject without events',
     file: 'session/matcher.ts',
-    from: '      if (ordinal === -2) return offset\n',
+    from: '      if (ordinal === tooMany) return offset\n',
     to: '',
     by: { unit: 'test/session/matcher.test.ts' },
     breaks: 'a reader skips only records that are not its own',
@@ -534,7 +534,7 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'a position is judged again by the generation that it had before',
     file: 'session/reader.ts',
-    from: ' else if (this.feed.window.head >= next) this.#generation = -1',
+    from: ' else if (this.feed.window.head >= next) this.#generation = unknownGeneration',
     to: '',
     by: 'simulation',
     breaks: 'a gap `rewritten` is told only where the log was rewritten',

@@ -1,4 +1,4 @@
-import { ByteRange } from '../../base/byte-range.ts'
+import { absent, ByteRange } from '../../base/byte-range.ts'
 import { CarillonError } from '../../base/errors.ts'
 import { addHeaders, type HeaderSink, type SourceRecord } from '../../log/record.ts'
 import type { OutRecord } from '../source.ts'
@@ -95,12 +95,12 @@ export class StoredRecord implements SourceRecord {
   offset = 0
   timeMs = 0
   readonly epoch = 0
-  keyStart = -1
-  keyEnd = -1
-  valueStart = -1
-  valueEnd = -1
-  traceStart = -1
-  traceEnd = -1
+  keyStart = absent
+  keyEnd = absent
+  valueStart = absent
+  valueEnd = absent
+  traceStart = absent
+  traceEnd = absent
   #headersStart = 0
   #headersEnd = 0
   readonly #varints = new VarintReader()
@@ -122,12 +122,12 @@ export class StoredRecord implements SourceRecord {
     const valueStart = keyStart + bytesOf(key)
     const traceStart = valueStart + bytesOf(value)
     const headersStart = traceStart + bytesOf(trace)
-    this.keyStart = key === 0 ? -1 : keyStart
-    this.keyEnd = key === 0 ? -1 : valueStart
-    this.valueStart = value === 0 ? -1 : valueStart
-    this.valueEnd = value === 0 ? -1 : traceStart
-    this.traceStart = trace === 0 ? -1 : traceStart
-    this.traceEnd = trace === 0 ? -1 : headersStart
+    this.keyStart = key === 0 ? absent : keyStart
+    this.keyEnd = key === 0 ? absent : valueStart
+    this.valueStart = value === 0 ? absent : valueStart
+    this.valueEnd = value === 0 ? absent : traceStart
+    this.traceStart = trace === 0 ? absent : traceStart
+    this.traceEnd = trace === 0 ? absent : headersStart
     this.#headersStart = headersStart
     this.#headersEnd = headersStart + headers
     return this.#headersEnd

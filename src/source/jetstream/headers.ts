@@ -1,4 +1,4 @@
-import { ByteRange } from '../../base/byte-range.ts'
+import { absent, ByteRange } from '../../base/byte-range.ts'
 import { CarillonError } from '../../base/errors.ts'
 import type { HeaderSink } from '../../log/record.ts'
 import type { OutRecord } from '../source.ts'
@@ -23,14 +23,14 @@ const versionBytes = 10
 
 /** What the headers of a record say of the record itself; one object is reused. */
 export class HeaderFacts {
-  traceStart = -1
-  traceEnd = -1
+  traceStart = absent
+  traceEnd = absent
   nullKey = false
   nullValue = false
 
   read(bytes: Uint8Array, start: number, end: number): void {
-    this.traceStart = -1
-    this.traceEnd = -1
+    this.traceStart = absent
+    this.traceEnd = absent
     this.nullKey = false
     this.nullValue = false
     for (let at = start + versionBytes; at < end && bytes[at] !== cr; ) {

@@ -1,4 +1,5 @@
 import type { MsgImpl } from '@nats-io/transport-node'
+import { absent } from '../../base/byte-range.ts'
 import { addHeaders, type HeaderSink, type SourceRecord } from '../../log/record.ts'
 import type { Delivery } from './delivery.ts'
 import { eachHeader, HeaderFacts } from './headers.ts'
@@ -15,12 +16,12 @@ export class MessageView implements SourceRecord {
   offset = 0
   timeMs = 0
   epoch = 0
-  keyStart = -1
-  keyEnd = -1
-  valueStart = -1
-  valueEnd = -1
-  traceStart = -1
-  traceEnd = -1
+  keyStart = absent
+  keyEnd = absent
+  valueStart = absent
+  valueEnd = absent
+  traceStart = absent
+  traceEnd = absent
   #headersStart = 0
   #headersEnd = 0
   readonly #facts = new HeaderFacts()
@@ -45,8 +46,8 @@ export class MessageView implements SourceRecord {
     this.valueEnd = dataStart + data.length
     this.#headersStart = dataStart
     this.#headersEnd = dataStart + headerBytes
-    this.traceStart = -1
-    this.traceEnd = -1
+    this.traceStart = absent
+    this.traceEnd = absent
     if (headerBytes > 0) this.#readHeaders()
   }
 
@@ -86,12 +87,12 @@ export class MessageView implements SourceRecord {
     this.traceStart = facts.traceStart
     this.traceEnd = facts.traceEnd
     if (facts.nullKey) {
-      this.keyStart = -1
-      this.keyEnd = -1
+      this.keyStart = absent
+      this.keyEnd = absent
     }
     if (facts.nullValue && this.valueStart === this.valueEnd) {
-      this.valueStart = -1
-      this.valueEnd = -1
+      this.valueStart = absent
+      this.valueEnd = absent
     }
   }
 }

@@ -1,6 +1,6 @@
 import { BrokerAwayError, BrokerLink } from './broker-link.ts'
 import type { BrokerConnector } from './connector.ts'
-import { type HeardMetadata, metadataRequest } from './metadata-request.ts'
+import { type HeardMetadata, metadataRequest, noNode } from './metadata-request.ts'
 import type { KafkaOptions } from './options.ts'
 
 /** The brokers of a cluster as they become known, and one link to each that is in use. */
@@ -40,7 +40,7 @@ export class BrokerSet {
       const metadata = await link.ask(metadataRequest(topic), requestTimeoutMs)
       for (const { nodeId, address } of metadata.brokers) this.#addresses.set(nodeId, address)
       const own = metadata.brokers.find(({ address }) => address === link.address)
-      return { ...metadata, from: own?.nodeId ?? -1 }
+      return { ...metadata, from: own?.nodeId ?? noNode }
     })
   }
 

@@ -1,6 +1,10 @@
+import { unknownGeneration } from '../../base/generation.ts'
 import { Damage } from './damage.ts'
 import { EpochHistory } from './epoch-history.ts'
 import type { Divergence, FetchPartition } from './fetch-request.ts'
+import { noNode } from './metadata-request.ts'
+
+const untold = -1
 
 /** Where a tail stands in one partition; written into fetch requests as it is. */
 export class Cursor implements FetchPartition {
@@ -8,12 +12,12 @@ export class Cursor implements FetchPartition {
   /** The offset that is read next. */
   offset: number
   readonly epochs = new EpochHistory()
-  /** Node id; −1 = none known. */
-  leader = -1
+  /** Node id; `noNode` = none known. */
+  leader = noNode
   /** The newest that was heard of: an older leader's word counts for nothing. */
-  leaderEpoch = -1
-  /** Of the leader whose log was seen to reach up to `offset`; -1 = of none. */
-  answeredEpoch = -1
+  leaderEpoch = unknownGeneration
+  /** Of the leader whose log was seen to reach up to `offset`; unknown = of none. */
+  answeredEpoch = unknownGeneration
   /** Changes when another fetch takes over: an answer to an older one is dropped. */
   version = 0
   /** The tail does not read this partition any more, or has another cursor for it. */
@@ -29,11 +33,11 @@ export class Cursor implements FetchPartition {
   failures = 0
   pausedUntilMs = 0
   /** What `end` said last. */
-  toldNext = -1
-  toldFirst = -1
-  toldHead = -1
+  toldNext = untold
+  toldFirst = untold
+  toldHead = untold
 
-  constructor(partition: number, offset: number, answeredEpoch = -1) {
+  constructor(partition: number, offset: number, answeredEpoch = unknownGeneration) {
     this.partition = partition
     this.offset = offset
     this.answeredEpoch = answeredEpoch
@@ -47,9 +51,9 @@ export class Cursor implements FetchPartition {
 
   /** The leader's log, which begins at `logStart`, is another one; the offset up to which the two may agree, see EpochHistory. */
   cutBack({ epoch, endOffset }: Divergence, logStart: number): number {
-    this.answeredEpoch = -1
+    this.answeredEpoch = unknownGeneration
     // What is read again may end where it did: that it is through is news all the same.
-    this.toldNext = -1
+    this.toldNext = untold
     // What retention has taken since, the leader knows no more of: they may have parted anywhere below.
     const isGone = endOffset < this.offset && endOffset <= logStart
     return this.epochs.cutBack(epoch, isGone ? 0 : endOffset, this.offset)
@@ -69,21 +73,21 @@ export class Cursor implements FetchPartition {
     this.fromStart = false
   }
 
-  /** Goes on at `offset`, of whose predecessors nothing is known but that the log of a leader reached up to it: `answeredEpoch`, -1 = of none. */
+  /** Goes on at `offset`, of whose predecessors nothing is known but that the log of a leader reached up to it: `answeredEpoch`, unknown = of none. */
   jump(offset: number, answeredEpoch: number): void {
     this.offset = offset
     this.epochs.clear()
     this.answeredEpoch = answeredEpoch
     this.endsBelow = 0
-    this.toldNext = -1
+    this.toldNext = untold
   }
 
   /** Begins another log. */
   restart(): void {
-    this.jump(0, -1)
+    this.jump(0, unknownGeneration)
     this.version++
-    this.leader = -1
-    this.leaderEpoch = -1
+    this.leader = noNode
+    this.leaderEpoch = unknownGeneration
     this.reached = false
     this.fromStart = true
     this.damage.read()

@@ -1,5 +1,9 @@
+import { unknownGeneration } from '../../base/generation.ts'
 import { type ByteReader, ByteWriter } from './encoding.ts'
 import type { KafkaRequest } from './request.ts'
+
+/** In place of a node's id, as in the protocol. */
+export const noNode = -1
 
 export interface BrokerAddress {
   readonly nodeId: number
@@ -7,7 +11,7 @@ export interface BrokerAddress {
 }
 
 export interface PartitionLeader {
-  /** Node id; −1 = the partition has no leader now. */
+  /** Node id; `noNode` = the partition has no leader now. */
   readonly leader: number
   readonly leaderEpoch: number
   /** Copies that it should have, and those that are in sync. */
@@ -26,7 +30,7 @@ export interface TopicMetadata {
 
 /** What one broker said of a topic, which may be behind the others. */
 export interface HeardMetadata extends TopicMetadata {
-  /** Its node id; −1 = it was asked at an address that is no node's own. */
+  /** Its node id; `noNode` = it was asked at an address that is no node's own. */
   readonly from: number
 }
 
@@ -60,7 +64,8 @@ function decode(reader: ByteReader): TopicMetadata {
     const [index, leader] = decodePartition(reader)
     partitions[index] = leader
   }
-  for (let i = 0; i < partitions.length; i++) partitions[i] ??= { leader: -1, leaderEpoch: -1, replicas: 0, inSync: 0 }
+  for (let i = 0; i < partitions.length; i++)
+    partitions[i] ??= { leader: noNode, leaderEpoch: unknownGeneration, replicas: 0, inSync: 0 }
   return { brokers, error, topicId, partitions }
 }
 

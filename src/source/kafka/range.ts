@@ -1,4 +1,5 @@
 import type { LoopClock } from '../../base/clock.ts'
+import { unknownGeneration } from '../../base/generation.ts'
 import type { Chunk, Offsets, RangeEnd, RangeSink, StreamInfo } from '../source.ts'
 import { BatchDecoder } from './batch-decoder.ts'
 import type { BrokerLink } from './broker-link.ts'
@@ -75,7 +76,7 @@ export class RangeRead {
 
   async #fetch(link: BrokerLink, leaderEpoch: number): Promise<void> {
     const { connectTimeoutMs, requestTimeoutMs } = this.#options
-    const asked = { partition: this.#partition, leaderEpoch, offset: this.#next, lastFetchedEpoch: -1 }
+    const asked = { partition: this.#partition, leaderEpoch, offset: this.#next, lastFetchedEpoch: unknownGeneration }
     const request = fetchRequest(this.#body, this.#stream.incarnation, [asked], this.#limits)
     const fetched = await link.fetch(request, requestTimeoutMs, connectTimeoutMs)
     if (fetched.throttleMs > 0) link.throttled(fetched.throttleMs)

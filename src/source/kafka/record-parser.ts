@@ -1,3 +1,4 @@
+import { absent } from '../../base/byte-range.ts'
 import type { RecordView } from './record-view.ts'
 
 const traceparent = Buffer.from('traceparent')
@@ -31,13 +32,13 @@ export class RecordParser {
     view.timeMs = this.#varlong(end)
     view.offset = this.#varint(end)
     const keyLength = this.#length(end, -1)
-    view.keyStart = keyLength < 0 ? -1 : this.#at
+    view.keyStart = keyLength < 0 ? absent : this.#at
     this.#at += Math.max(0, keyLength)
-    view.keyEnd = keyLength < 0 ? -1 : this.#at
+    view.keyEnd = keyLength < 0 ? absent : this.#at
     const valueLength = this.#length(end, -1)
-    view.valueStart = valueLength < 0 ? -1 : this.#at
+    view.valueStart = valueLength < 0 ? absent : this.#at
     this.#at += Math.max(0, valueLength)
-    view.valueEnd = valueLength < 0 ? -1 : this.#at
+    view.valueEnd = valueLength < 0 ? absent : this.#at
     this.#headers(view, end)
     if (this.#at !== end) throw new RangeError('a record that is longer than its fields')
   }
@@ -46,16 +47,16 @@ export class RecordParser {
     const count = this.#length(end, 0)
     view.headerCount = count
     view.headersStart = this.#at
-    view.traceStart = -1
-    view.traceEnd = -1
+    view.traceStart = absent
+    view.traceEnd = absent
     for (let i = 0; i < count; i++) {
       const nameLength = this.#length(end, 0)
       const isTrace = nameLength === traceparent.length && this.#isTraceparent()
       this.#at += nameLength
       const valueLength = this.#length(end, -1)
       if (isTrace) {
-        view.traceStart = valueLength < 0 ? -1 : this.#at
-        view.traceEnd = valueLength < 0 ? -1 : this.#at + valueLength
+        view.traceStart = valueLength < 0 ? absent : this.#at
+        view.traceEnd = valueLength < 0 ? absent : this.#at + valueLength
       }
       this.#at += Math.max(0, valueLength)
     }

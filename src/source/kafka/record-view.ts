@@ -8,12 +8,12 @@ export class RecordView implements SourceRecord {
   offset = 0
   timeMs = 0
   epoch = 0
-  keyStart = -1
-  keyEnd = -1
-  valueStart = -1
-  valueEnd = -1
-  traceStart = -1
-  traceEnd = -1
+  keyStart = absent
+  keyEnd = absent
+  valueStart = absent
+  valueEnd = absent
+  traceStart = absent
+  traceEnd = absent
   /** Where the first header begins, and how many there are; the decoder has checked that they are within the record. */
   headersStart = 0
   headerCount = 0

@@ -1,3 +1,4 @@
+import { unknownGeneration } from '../../base/generation.ts'
 import type { StreamInfo } from '../source.ts'
 
 /** An offset that the log of a leader reached, and which leader that was. */
@@ -23,10 +24,10 @@ export class SeenHeads {
     topic.heads[partition] = head
   }
 
-  /** A place to read from, with the epoch of a leader that is known to have had it; -1 = none is. */
+  /** A place to read from, with the epoch of a leader that is known to have had it; unknown = none is. */
   start({ name, incarnation }: StreamInfo, partition: number, offset: number): SeenHead {
     const topic = this.#topics.get(name)
     const head = topic?.incarnation === incarnation ? topic.heads[partition] : undefined
-    return { offset, leaderEpoch: head !== undefined && offset <= head.offset ? head.leaderEpoch : -1 }
+    return { offset, leaderEpoch: head !== undefined && offset <= head.offset ? head.leaderEpoch : unknownGeneration }
   }
 }

@@ -1,4 +1,5 @@
 import type { LoopClock } from '../../base/clock.ts'
+import { unknownGeneration } from '../../base/generation.ts'
 import type { Random } from '../../base/random.ts'
 import { expectAbsent } from '../partitions.ts'
 import { backOffMs } from '../pause.ts'
@@ -10,7 +11,7 @@ import { Cursor } from './cursor.ts'
 import { type DamagedBatch, type FetchHost, FetchLoop } from './fetch-loop.ts'
 import type { Divergence } from './fetch-request.ts'
 import { answerProblem } from './grants.ts'
-import type { HeardMetadata, PartitionLeader, TopicMetadata } from './metadata-request.ts'
+import { type HeardMetadata, noNode, type PartitionLeader, type TopicMetadata } from './metadata-request.ts'
 import type { KafkaOptions } from './options.ts'
 import { code } from './protocol-errors.ts'
 import { askOffsets } from './range.ts'
@@ -148,7 +149,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
   }
 
   unreachable(error: Error): void {
-    for (const cursor of this.cursors) if (cursor.leader < 0) this.#failed(cursor, error.message)
+    for (const cursor of this.cursors) if (cursor.leader === noNode) this.#failed(cursor, error.message)
   }
 
   // FetchHost
@@ -239,7 +240,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
 
   /** The log moved meanwhile, or the leader knows nothing of the epoch below: ask without it. */
   #inRange(cursor: Cursor): void {
-    cursor.jump(cursor.offset, -1)
+    cursor.jump(cursor.offset, unknownGeneration)
     cursor.pausedUntilMs = this.clock.monotonicMs() + this.options.retryMs
   }
 
@@ -291,7 +292,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
     if (++this.#lacking === missingAnswers) {
       this.#leaders = []
       for (const cursor of this.cursors) {
-        cursor.leader = -1
+        cursor.leader = noNode
         cursor.version++
       }
       this.#health.missing(`the broker has no topic ${this.#topic}`)
@@ -365,7 +366,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
   #lead(cursor: Cursor): boolean {
     const known = this.#leaders[cursor.partition]
     if (known !== undefined) cursor.follow(known.leader, known.leaderEpoch)
-    if (cursor.leader < 0) return false
+    if (cursor.leader === noNode) return false
     this.#loop(cursor.leader)
     return true
   }
