@@ -1,17 +1,30 @@
-/** Time as the rest of the code sees it, so that tests and the simulation can hold it. */
-export interface Clock {
-  /** Wall clock, Unix microseconds (exact in a JS number). */
-  nowUs(): number
+/** Intervals as the rest of the code sees them, so that tests and the simulation can hold them. */
+export interface Timing {
   /** Monotonic milliseconds from an arbitrary start: for intervals, never for records. */
   monotonicMs(): number
   /** Runs `task` once after `ms`; the result cancels it. */
   after(ms: number, task: () => void): () => void
 }
 
+/** The same, and the time of day. */
+export interface Clock extends Timing {
+  /** Wall clock, Unix microseconds (exact in a JS number). */
+  nowUs(): number
+}
+
 /** The clock of a process that serves many: Node's, whose event loop can be let turn. Browsers have none. */
 export interface LoopClock extends Clock {
   /** Runs `task` soon, once other events had their turn. */
   turn(task: () => void): void
+}
+
+/** The system's. */
+export const systemTiming: Timing = {
+  monotonicMs: () => performance.now(),
+  after(ms, task) {
+    const timer = setTimeout(task, ms)
+    return () => clearTimeout(timer)
+  },
 }
 
 /** How far the wall clock may drift from the monotonic one before `nowUs` follows it, µs. */
@@ -28,6 +41,7 @@ export function systemClock(): Clock {
   let base = performance.timeOrigin * 1000
   let nextCheck = 0
   return {
+    ...systemTiming,
     nowUs() {
       const now = performance.now()
       if (now >= nextCheck) {
@@ -37,11 +51,6 @@ export function systemClock(): Clock {
         if (Math.abs(seen - base) > maxDriftUs) base = seen
       }
       return Math.round(base + now * 1000)
-    },
-    monotonicMs: () => performance.now(),
-    after(ms, task) {
-      const timer = setTimeout(task, ms)
-      return () => clearTimeout(timer)
     },
   }
 }

@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts'
+import type { Timing } from '../base/clock.ts'
 import type { Candidate } from './candidates.ts'
 import type { Connection } from './connection.ts'
 
@@ -11,13 +11,13 @@ const mostMs = 600_000
  * has answered. A gateway that was restarting is left on a lesser transport for seconds, a network that blocks WebSockets is asked rarely.
  */
 export class Better {
-  readonly #clock: Clock
+  readonly #clock: Timing
   readonly #found: () => void
   #waitMs = firstMs
   #probe: Connection | undefined
   #cancel: (() => void) | undefined
 
-  constructor(clock: Clock, found: () => void) {
+  constructor(clock: Timing, found: () => void) {
     this.#clock = clock
     this.#found = found
   }

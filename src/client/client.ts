@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '../base/clock.ts'
+import { systemTiming, type Timing } from '../base/clock.ts'
 import { CarillonError } from '../base/errors.ts'
 import { type Random, systemRandom } from '../base/random.ts'
 import type { Published } from '../wire/frames.ts'
@@ -9,8 +9,8 @@ import { type Environment, pageEnvironment } from './environment.ts'
 import { type InboxOptions, inboxDefaults } from './inbox.ts'
 import { Link } from './link.ts'
 import { openPoll } from './poll.ts'
-import { type OutgoingEvent, type PublishOptions, publish } from './publish.ts'
-import { RefusedError, throwLater } from './refusal.ts'
+import { type OutgoingEvent, type PublishContext, type PublishOptions, publish } from './publish.ts'
+import { RefusedError, refusedError, throwLater } from './refusal.ts'
 import { openSse } from './sse.ts'
 import { closed, type Reason, type State } from './state.ts'
 import { type PositionStore, Saver } from './store.ts'
@@ -43,7 +43,7 @@ export interface ClientOptions {
   /** A position that could not be stored: it is tried again with the next one. Without it the error is thrown where nobody catches it. */
   readonly onStoreError?: (error: unknown) => void
   /** For tests and simulations: what the rest stands on. */
-  readonly clock?: Clock
+  readonly clock?: Timing
   readonly random?: Random
   readonly environment?: Environment
   readonly ways?: readonly Transport[]
@@ -64,12 +64,8 @@ export function connect(urls: string | readonly string[], options: ClientOptions
 export class Client implements AsyncDisposable {
   /** Resolves with the reason when it is closed. Never rejects. */
   readonly closed: Promise<Reason>
-  readonly #urls: readonly string[]
   readonly #options: ClientOptions
-  readonly #clock: Clock
-  readonly #random: Random
-  readonly #backoff: BackoffOptions
-  readonly #inbox: InboxOptions
+  readonly #basis: PublishContext
   readonly #link: Link
   readonly #tabs: Tabs | undefined
   readonly #saver: Saver | undefined
@@ -80,19 +76,16 @@ export class Client implements AsyncDisposable {
   #state: State | undefined
 
   constructor(urls: readonly string[], options: ClientOptions) {
-    this.#urls = urls
+    const { clock = systemTiming, random = systemRandom, backoff = backoffDefaults } = options
     this.#options = options
-    this.#clock = options.clock ?? systemClock()
-    this.#random = options.random ?? systemRandom
-    this.#backoff = options.backoff ?? backoffDefaults
-    this.#inbox = options.inbox ?? inboxDefaults
+    this.#basis = { urls, backoff, clock, random }
     const environment = options.environment ?? pageEnvironment()
     const { promise, resolve } = Promise.withResolvers<Reason>()
     this.closed = promise
     this.#resolveClosed = resolve
     if (options.store !== undefined) {
       const everyMs = options.saveEveryMs ?? defaultSaveEveryMs
-      this.#saver = new Saver(options.store, everyMs, this.#clock, options.onStoreError ?? throwLater)
+      this.#saver = new Saver(options.store, everyMs, clock, options.onStoreError ?? throwLater)
     }
     const transports = options.ways ?? transportsOf(options)
     this.#tabs = this.#meetTabs(environment, transports)
@@ -119,10 +112,10 @@ export class Client implements AsyncDisposable {
         `"${key}" is subscribed already: give this one a key of its own, its position is stored there`,
       )
     }
-    const id = this.#saver === undefined ? `${key} ${this.#random.next()}` : key
+    const id = this.#saver === undefined ? `${key} ${this.#basis.random.next()}` : key
     const subscription = new Subscription<T>(subject, options, {
       link: this.#link,
-      inbox: this.#inbox,
+      inbox: this.#options.inbox ?? inboxDefaults,
       saver: this.#saver,
       forget: () => void this.#subscriptions.delete(id),
     })
@@ -132,8 +125,7 @@ export class Client implements AsyncDisposable {
 
   /** Resolves once the broker has all of them; positions in their order. All or none are wrong. Throws RefusedError. */
   publish(events: OutgoingEvent | readonly OutgoingEvent[], options: PublishOptions = {}): Promise<Published[]> {
-    const context = { urls: this.#urls, backoff: this.#backoff, clock: this.#clock, random: this.#random }
-    return publish([events].flat(), context, options)
+    return publish([events].flat(), this.#basis, options)
   }
 
   /** Closes all subscriptions and the connection; resolves when the positions are stored. */
@@ -149,33 +141,27 @@ export class Client implements AsyncDisposable {
   #meetTabs({ tabs: meeting }: Environment, transports: readonly Transport[]): Tabs | undefined {
     const { tabs: name } = this.#options
     if (name === undefined || meeting === undefined) return undefined
-    return new Tabs({ meeting, name: `carillon:${name}`, transports, clock: this.#clock, random: this.#random })
+    return new Tabs({ meeting, name: `carillon:${name}`, transports, ...this.#basis })
   }
 
   #makeLink(environment: Environment, transports: readonly Transport[]): Link {
-    const options = {
-      urls: this.#urls,
-      transports,
-      backoff: this.#backoff,
-      hiddenMs: this.#options.hiddenMs ?? Number.POSITIVE_INFINITY,
-      clock: this.#clock,
-      random: this.#random,
-      environment,
-    }
-    return new Link(options, {
-      state: (state) => {
-        this.#tabs?.linkIs(state)
-        this.#options.onState?.(state)
+    const { hiddenMs = Number.POSITIVE_INFINITY } = this.#options
+    return new Link(
+      { ...this.#basis, transports, hiddenMs, environment },
+      {
+        state: (state) => {
+          this.#tabs?.linkIs(state)
+          this.#options.onState?.(state)
+        },
+        refused: (refused) => this.#end(refused, refusedError(refused)),
       },
-      refused: ({ code, message, retryAfterMs }) => {
-        this.#end({ code, message }, new RefusedError(code, message, { retryAfterMs }))
-      },
-    })
+    )
   }
 
-  #end(reason: Reason, error: Error | undefined): void {
+  #end({ code, message }: Reason, error: Error | undefined): void {
     if (this.#state !== undefined) return
-    this.#state = closed(reason.code, reason.message)
+    const reason = { code, message }
+    this.#state = closed(code, message)
     for (const subscription of [...this.#subscriptions.values()]) subscription.end(reason, error)
     this.#tabs?.close()
     this.#link.close()

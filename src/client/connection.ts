@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts'
+import type { Timing } from '../base/clock.ts'
 import type { ServerFrame, SubscribeOptions } from '../wire/frames.ts'
 
 /** One subject or pattern to follow, from where and how. `last` never stands beside `after`. */
@@ -46,7 +46,7 @@ export interface Connection {
  * Opens one connection to `gateway` (`http://127.0.0.1:8080`), and tells nothing before it has returned. SSE and poll have one
  * `after`, `last` and `policy` for all wishes: the first one's. A connection that goes silent is closed, and told as lost.
  */
-export type Open = (gateway: string, wishes: readonly Wish[], handlers: Handlers, clock: Clock) => Connection
+export type Open = (gateway: string, wishes: readonly Wish[], handlers: Handlers, clock: Timing) => Connection
 
 /** A way of speaking with a gateway. */
 export interface Transport {

@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts'
+import type { Timing } from '../base/clock.ts'
 import { type Delivery, type Gap, type ServerFrame, subscribeOptions } from '../wire/frames.ts'
 import { decodeToken } from '../wire/token.ts'
 import type { Candidate } from './candidates.ts'
@@ -52,7 +52,7 @@ export class Conversation {
 
   constructor(
     { url, transport }: Candidate,
-    { members, share, clock }: { members: readonly Followed[]; share: Share | undefined; clock: Clock },
+    { members, share, clock }: { members: readonly Followed[]; share: Share | undefined; clock: Timing },
     host: ConversationHost,
   ) {
     this.#host = host

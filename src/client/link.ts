@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts'
+import type { Timing } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
 import { Backoff, type BackoffOptions } from './backoff.ts'
 import { Better } from './better.ts'
@@ -19,7 +19,7 @@ export interface LinkOptions {
   readonly backoff: BackoffOptions
   /** A page that nobody has seen for so long lets go of its connection until it is seen, ms; Infinity = never. */
   readonly hiddenMs: number
-  readonly clock: Clock
+  readonly clock: Timing
   readonly random: Random
   readonly environment: Environment
 }

@@ -1,10 +1,10 @@
-import type { Clock } from '../base/clock.ts'
+import type { Timing } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
 import { encodeBase64, encodeBase64Url } from '../wire/base64.ts'
 import type { Published } from '../wire/frames.ts'
 import { Backoff, type BackoffOptions } from './backoff.ts'
 import type { Refusal } from './connection.ts'
-import { RefusedError, refusalOf } from './refusal.ts'
+import { refusalOf, refusedError } from './refusal.ts'
 
 /** An event to publish: at most one of `data`, `text` and `bytes`. Fields at their defaults may be left out. */
 export interface OutgoingEvent {
@@ -38,7 +38,7 @@ const defaultTimeoutMs = 10_000
 export interface PublishContext {
   readonly urls: readonly string[]
   readonly backoff: BackoffOptions
-  readonly clock: Clock
+  readonly clock: Timing
   readonly random: Random
 }
 
@@ -59,9 +59,8 @@ export async function publish(
     if (Array.isArray(answer)) return answer
     // What a gateway said tells more than that the last attempt had no answer.
     said = answer.code === 'lost' ? (said ?? answer) : answer
-    const { code, message, retryAfterMs, final } = said
     const pauseMs = pauses.next(answer.retryAfterMs)
-    if (final || clock.monotonicMs() + pauseMs >= deadline) throw new RefusedError(code, message, { retryAfterMs })
+    if (said.final || clock.monotonicMs() + pauseMs >= deadline) throw refusedError(said)
     await pause(pauseMs, clock, signal)
   }
 }
@@ -70,13 +69,11 @@ async function post(
   url: string,
   body: string,
   leftMs: number,
-  clock: Clock,
+  clock: Timing,
   signal: AbortSignal | undefined,
 ): Promise<Published[] | Refusal> {
   const over = new AbortController()
-  const abort = () => over.abort()
-  const cancel = clock.after(leftMs, abort)
-  signal?.addEventListener('abort', abort)
+  const release = after(leftMs, clock, signal, () => over.abort())
   try {
     const headers = { 'content-type': 'application/json' }
     const response = await fetch(url, { method: 'POST', headers, body, signal: over.signal })
@@ -87,21 +84,27 @@ async function post(
     const message = `no answer from ${url}: ${error instanceof Error ? error.message : String(error)}`
     return { code: 'lost', message, retryAfterMs: 0, final: false }
   } finally {
-    cancel()
-    signal?.removeEventListener('abort', abort)
+    release()
   }
 }
 
-function pause(ms: number, clock: Clock, signal: AbortSignal | undefined): Promise<void> {
+function pause(ms: number, clock: Timing, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
-    const done = () => {
-      cancel()
-      signal?.removeEventListener('abort', done)
+    const release = after(ms, clock, signal, () => {
+      release()
       resolve()
-    }
-    const cancel = clock.after(ms, done)
-    signal?.addEventListener('abort', done)
+    })
   })
+}
+
+/** Runs `task` after `ms` or once it is aborted, until it is released. */
+function after(ms: number, clock: Timing, signal: AbortSignal | undefined, task: () => void): () => void {
+  const cancel = clock.after(ms, task)
+  signal?.addEventListener('abort', task)
+  return () => {
+    cancel()
+    signal?.removeEventListener('abort', task)
+  }
 }
 
 function wireEvent({ bytes, ...event }: OutgoingEvent): object {

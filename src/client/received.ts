@@ -5,17 +5,17 @@ const decoder = new TextDecoder()
 /** An event as a subscriber is given it. `T` is what its data is as JSON: a claim of the subscriber's, not checked. */
 export class ReceivedEvent<T = unknown> implements Event {
   readonly kind = 'event'
-  readonly subject: string
-  readonly id: string
-  readonly type: string
-  readonly contentType: string
-  readonly data: Uint8Array
-  readonly publishedAtUs: number
-  readonly ttlMs: number
-  readonly collapseKey: string
-  readonly priority: number
-  readonly attributes: Readonly<Record<string, string>>
-  readonly deleted: boolean
+  declare readonly subject: string
+  declare readonly id: string
+  declare readonly type: string
+  declare readonly contentType: string
+  declare readonly data: Uint8Array
+  declare readonly publishedAtUs: number
+  declare readonly ttlMs: number
+  declare readonly collapseKey: string
+  declare readonly priority: number
+  declare readonly attributes: Readonly<Record<string, string>>
+  declare readonly deleted: boolean
   /** Over SSE only; elsewhere the gateway does not say it. */
   readonly stream: string | undefined
   readonly partition: number
@@ -24,17 +24,7 @@ export class ReceivedEvent<T = unknown> implements Event {
   readonly after: string
 
   constructor({ event, stream, partition, offset, after }: Delivery) {
-    this.subject = event.subject
-    this.id = event.id
-    this.type = event.type
-    this.contentType = event.contentType
-    this.data = event.data
-    this.publishedAtUs = event.publishedAtUs
-    this.ttlMs = event.ttlMs
-    this.collapseKey = event.collapseKey
-    this.priority = event.priority
-    this.attributes = event.attributes
-    this.deleted = event.deleted
+    Object.assign(this, event)
     this.stream = stream
     this.partition = partition
     this.offset = offset
@@ -73,6 +63,6 @@ export interface ReceivedGap {
 /** What a subscription brings, in order. */
 export type Received<T = unknown> = ReceivedEvent<T> | ReceivedGap
 
-export function receivedGap({ reason, stream, partition, from, to, n, certain, after }: Gap): ReceivedGap {
-  return { kind: 'gap', reason, stream, partition, from, to, n, certain, after }
+export function receivedGap({ refs, ...gap }: Gap): ReceivedGap {
+  return { to: undefined, n: undefined, ...gap }
 }

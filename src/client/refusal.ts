@@ -3,7 +3,7 @@ import type { Refusal } from './connection.ts'
 
 /** A refusal by its code; what this version does not know is taken for temporary. */
 export function refusal(code: string, message: string, retryAfterMs: number): Refusal {
-  return { code, message, retryAfterMs, final: lasting.some((each) => each === code) }
+  return { code, message, retryAfterMs, final: (lasting as readonly string[]).includes(code) }
 }
 
 /** What a caller of the SDK is thrown: a gateway's refusal as an error. */
@@ -20,6 +20,9 @@ export class RefusedError extends Error {
     this.retryAfterMs = options.retryAfterMs ?? 0
   }
 }
+
+export const refusedError = ({ code, message, retryAfterMs }: Refusal): RefusedError =>
+  new RefusedError(code, message, { retryAfterMs })
 
 /** What came from the gateway and could not be read; undefined for any other failure: the connection was lost. */
 export function unreadable(error: unknown): Refusal | undefined {

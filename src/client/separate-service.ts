@@ -41,7 +41,10 @@ export class SeparateService implements Service {
   stands(positions: readonly Position[]): boolean {
     const { live, place } = this.followed
     if (!live) return false
-    const ahead = positions.filter((each) => (place.at(each)?.offset ?? Number.POSITIVE_INFINITY) < each.offset)
+    const ahead = positions.filter((each) => {
+      const own = place.at(each)
+      return own !== undefined && own.offset < each.offset
+    })
     if (ahead.length > 0) this.followed.move({ how: 'on', positions: ahead })
     return false
   }

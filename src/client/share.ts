@@ -70,7 +70,7 @@ function disagreements(all: readonly Followed[]): Map<string, Followed[]> {
   const byStream = new Map<number, [knowledge: string, Followed][]>()
   for (const followed of all) {
     for (const [stream, knowledge] of knowledgeOf(followed)) {
-      byStream.set(stream, [...(byStream.get(stream) ?? []), [knowledge, followed]])
+      append(byStream, stream, [knowledge, followed])
     }
   }
   const found = [...byStream].filter(([, known]) => known.some(([knowledge]) => knowledge !== known[0]![0]))
@@ -96,9 +96,7 @@ function histories(all: readonly Followed[]): Map<string, [Position, Followed][]
   for (const followed of all) {
     for (const position of followed.place.positions) {
       if (position.generation < 0) continue
-      const known = found.get(keyOf(position))
-      if (known === undefined) found.set(keyOf(position), [[position, followed]])
-      else known.push([position, followed])
+      append(found, keyOf(position), [position, followed])
     }
   }
   return found
@@ -152,8 +150,14 @@ function agreeing(all: readonly Followed[]): Followed[] {
     if (own.some(([stream, knowledge]) => (known.get(stream) ?? knowledge) !== knowledge)) return false
     const { positions } = followed.place
     if (positions.some((each) => accepted.get(keyOf(each))?.some((other) => contradict(other, each)))) return false
-    for (const each of positions) accepted.set(keyOf(each), [...(accepted.get(keyOf(each)) ?? []), each])
+    for (const each of positions) append(accepted, keyOf(each), each)
     for (const [stream, knowledge] of own) known.set(stream, knowledge)
     return true
   })
+}
+
+function append<K, V>(to: Map<K, V[]>, key: K, value: V): void {
+  const all = to.get(key)
+  if (all === undefined) to.set(key, [value])
+  else all.push(value)
 }

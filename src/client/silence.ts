@@ -1,14 +1,14 @@
-import type { Clock } from '../base/clock.ts'
+import type { Timing } from '../base/clock.ts'
 
 /** Notices that a connection has gone quiet: a half-open one reports no error, it just says nothing more. */
 export class Silence {
-  readonly #clock: Clock
+  readonly #clock: Timing
   readonly #onSilent: () => void
   #limitMs = 0
   #heardMs = 0
   #cancel: (() => void) | undefined
 
-  constructor(clock: Clock, onSilent: () => void) {
+  constructor(clock: Timing, onSilent: () => void) {
     this.#clock = clock
     this.#onSilent = onSilent
   }

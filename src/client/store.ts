@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts'
+import type { Timing } from '../base/clock.ts'
 
 /** Keeps positions over the end of a program or page. Keys are the subscriptions' own. */
 export interface PositionStore {
@@ -25,13 +25,13 @@ export function webStore(storage: Pick<Storage, 'getItem' | 'setItem'>, prefix =
 export class Saver {
   readonly #store: PositionStore
   readonly #everyMs: number
-  readonly #clock: Clock
+  readonly #clock: Timing
   readonly #failed: (error: unknown) => void
   readonly #moved = new Map<string, () => string | undefined>()
   #cancel: (() => void) | undefined
   #saving: Promise<void> | undefined
 
-  constructor(store: PositionStore, everyMs: number, clock: Clock, failed: (error: unknown) => void) {
+  constructor(store: PositionStore, everyMs: number, clock: Timing, failed: (error: unknown) => void) {
     this.#store = store
     this.#everyMs = everyMs
     this.#clock = clock

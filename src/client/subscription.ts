@@ -6,7 +6,7 @@ import { Inbox, type InboxOptions, type InboxOwner } from './inbox.ts'
 import type { Link } from './link.ts'
 import { Pull } from './pull.ts'
 import type { Received, ReceivedEvent, ReceivedGap } from './received.ts'
-import { RefusedError, throwLater } from './refusal.ts'
+import { RefusedError, refusedError, throwLater } from './refusal.ts'
 import { closed, isSameState, type Reason, type State, waiting } from './state.ts'
 import type { Saver } from './store.ts'
 
@@ -157,9 +157,7 @@ export class Subscription<T = unknown> implements AsyncIterable<Received<T>, und
       item: (item) => this.#item(item),
       live: () => this.#setState({ name: 'live' }),
       state: (state) => this.#setState(state),
-      refused: ({ code, message, retryAfterMs }) => {
-        this.#end(code, message, new RefusedError(code, message, { retryAfterMs }))
-      },
+      refused: (refused) => this.end(refused, refusedError(refused)),
       handled: () => this.#host.saver?.moved(this.key, () => this.token),
       room: () => this.#host.link.add(this.#followed!),
       failed: (error) => {

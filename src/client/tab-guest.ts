@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts'
+import type { Timing } from '../base/clock.ts'
 import type { ServerFrame } from '../wire/frames.ts'
 import type { Connection, Handlers, Wish } from './connection.ts'
 import { Silence } from './silence.ts'
@@ -26,7 +26,7 @@ export class TabGuest implements Connection {
     post: (message: TabMessage) => void,
     wishes: readonly Wish[],
     handlers: Handlers,
-    clock: Clock,
+    clock: Timing,
   ) {
     this.#id = id
     this.#post = post

@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts'
+import type { Timing } from '../base/clock.ts'
 import type { Delivery, Gap, ServerFrame } from '../wire/frames.ts'
 import type { Refusal, Wish } from './connection.ts'
 import { Followed, type Inflow } from './followed.ts'
@@ -24,12 +24,12 @@ interface Guest {
 export class TabHost {
   readonly #link: Link
   readonly #post: (message: TabMessage) => void
-  readonly #clock: Clock
+  readonly #clock: Timing
   readonly #guests = new Map<string, Guest>()
   #cancelSweep: (() => void) | undefined
   #hosting = true
 
-  constructor(link: Link, post: (message: TabMessage) => void, clock: Clock) {
+  constructor(link: Link, post: (message: TabMessage) => void, clock: Timing) {
     this.#link = link
     this.#post = post
     this.#clock = clock
@@ -73,7 +73,7 @@ export class TabHost {
       // Positions are frames as well: an answer of positions to so many frames would be the reason of the next one.
       if (asks.kind === 'taken') return
       for (const relay of guest.relays.values()) relay.renew()
-      this.#tell(from, { kind: 'pong', t: 0, nowUs: this.#clock.nowUs(), after: '' })
+      this.#tell(from, { kind: 'pong', t: 0, nowUs: 0, after: '' })
     }
   }
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts'
+import type { Timing } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
 import type { Transport } from './connection.ts'
 import type { TabChannel, TabMeeting } from './environment.ts'
@@ -14,7 +14,7 @@ export interface TabsOptions {
   readonly name: string
   /** For the tab that holds the connection. */
   readonly transports: readonly Transport[]
-  readonly clock: Clock
+  readonly clock: Timing
   readonly random: Random
 }
 

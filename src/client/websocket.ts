@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts'
+import type { Timing } from '../base/clock.ts'
 import type { ClientFrame, ServerFrame } from '../wire/frames.ts'
 import type { Codec } from './codec.ts'
 import type { Connection, Handlers, Open, Refusal, Wish } from './connection.ts'
@@ -27,7 +27,7 @@ class SocketConnection implements Connection {
   #pinged = true
   #over = false
 
-  constructor(codec: Codec, gateway: string, wishes: readonly Wish[], handlers: Handlers, clock: Clock) {
+  constructor(codec: Codec, gateway: string, wishes: readonly Wish[], handlers: Handlers, clock: Timing) {
     this.#codec = codec
     this.#early = new Map(wishes.map((wish) => [wish.ref, wish]))
     this.#handlers = handlers

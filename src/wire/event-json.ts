@@ -3,7 +3,7 @@ import { shortened } from '../base/shortened.ts'
 import { validUtf8 } from '../base/utf8.ts'
 import { validateSubject } from '../subject/subject.ts'
 import { decodeBase64, encodeBase64 } from './base64.ts'
-import { type Event, makeEvent } from './frames.ts'
+import type { Event } from './frames.ts'
 import { JsonFields, shown } from './json-fields.ts'
 import { memberTexts } from './json-members.ts'
 import { jsonText, scanJson } from './json-text.ts'
@@ -16,7 +16,7 @@ import { dataForm } from './media-type.ts'
  */
 
 const encoder = new TextEncoder()
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+const decoder = /* @__PURE__ */ new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** JSON text on one line, so that it can be the data of a server-sent event. */
 export function eventToJson(event: Event): string {
@@ -96,7 +96,7 @@ export function deliveredEvent(value: unknown, path: string): Event {
 function readEvent(fields: JsonFields, dataText: () => string): Event {
   const contentType = fields.string('contentType')
   const { data, implied } = readData(fields, contentType, dataText)
-  return makeEvent({
+  return {
     subject: fields.string('subject'),
     id: fields.string('id'),
     type: fields.string('type'),
@@ -108,7 +108,7 @@ function readEvent(fields: JsonFields, dataText: () => string): Event {
     priority: fields.integer('priority', -0x80000000, 0x7fffffff),
     attributes: fields.stringMap('attributes'),
     deleted: fields.boolean('deleted'),
-  })
+  }
 }
 
 /** The data's bytes and the content type that their field implies. */

@@ -26,8 +26,8 @@ export interface Event {
   readonly deleted: boolean
 }
 
-const noBytes = new Uint8Array(0)
-const noAttributes: Event['attributes'] = Object.freeze({})
+const noBytes = /* @__PURE__ */ new Uint8Array(0)
+const noAttributes: Event['attributes'] = /* @__PURE__ */ Object.freeze({})
 
 /** The event with defaults for what is not given. */
 export function makeEvent(fields: Partial<Event> & Pick<Event, 'subject'>): Event {

@@ -18,7 +18,7 @@ export type JsonText = (typeof jsonText)[keyof typeof jsonText]
 export const maxJsonDepth = 128
 
 // One scan runs at a time, to its end; each step below returns the index behind what it read, or -1.
-let bytes: Uint8Array = new Uint8Array(0)
+let bytes: Uint8Array = /* @__PURE__ */ new Uint8Array(0)
 let end = 0
 let broken = false
 

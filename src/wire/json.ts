@@ -19,7 +19,7 @@ import { JsonFields, shown } from './json-fields.ts'
  * not know. What is wrong is a `bad_frame` that names the field.
  */
 
-const encoder = new TextEncoder()
+const encoder = /* @__PURE__ */ new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** A client's frame, from a text message. The fields' values are checked by type only: see frames.ts. */

@@ -7,13 +7,13 @@ import { serverFrameBody } from './json.ts'
  * of its kind's name; the transport writes `id:` lines before them. sse-parser.ts reads them back.
  */
 
-const encoder = new TextEncoder()
+const encoder = /* @__PURE__ */ new TextEncoder()
 
 /** Names the event that says a position and nothing else; some clients ignore a block that has only an id. */
 export const positionEvent = 'after'
 
 /** What a connection is kept alive with: a comment. */
-export const heartbeat: Uint8Array = encoder.encode(':\n\n')
+export const heartbeat: Uint8Array = /* @__PURE__ */ encoder.encode(':\n\n')
 
 export function encodeServerFrame(frame: ServerFrame): Uint8Array {
   if (frame.kind !== 'delivery') return encoder.encode(`event: ${frame.kind}\ndata: ${serverFrameBody(frame)}\n\n`)
