@@ -72,7 +72,10 @@ export function eventFromJson(value: unknown, text: string, path = 'event'): Eve
     if (!known.has(name))
       throw fields.fail(shortened(name), `one of ${[...known].join(', ')}`, 'a field that events do not have')
   }
-  const event = readEvent(fields, () => memberTexts(text).get('data')!)
+  const event = readEvent(fields, () => {
+    requireJsonType(fields)
+    return memberTexts(text).get('data')!
+  })
   const payload = ['data', 'text', 'base64'].find((name) => fields.has(name))
   if (event.deleted && payload !== undefined) {
     throw fields.fail(payload, 'no payload beside deleted: a deletion is a record without a value', 'one')
@@ -95,7 +98,7 @@ export function deliveredEvent(value: unknown, path: string): Event {
 /** `dataText` is called where there is `data`: its JSON. */
 function readEvent(fields: JsonFields, dataText: () => string): Event {
   const contentType = fields.string('contentType')
-  const { data, implied } = readData(fields, contentType, dataText)
+  const { data, implied } = readData(fields, dataText)
   return {
     subject: fields.string('subject'),
     id: fields.string('id'),
@@ -112,23 +115,12 @@ function readEvent(fields: JsonFields, dataText: () => string): Event {
 }
 
 /** The data's bytes and the content type that their field implies. */
-function readData(
-  fields: JsonFields,
-  contentType: string,
-  dataText: () => string,
-): { data: Uint8Array; implied: string } {
+function readData(fields: JsonFields, dataText: () => string): { data: Uint8Array; implied: string } {
   const given = ['data', 'text', 'base64'].filter((name) => fields.has(name))
   if (given.length > 1)
     throw fields.fail(given[1]!, 'only one of data, text and base64', `${given.join(' and ')} together`)
   switch (given[0]) {
     case 'data':
-      if (contentType !== '' && dataForm(contentType) !== 'json') {
-        throw fields.fail(
-          'contentType',
-          'a JSON type beside data (or the content as text or base64)',
-          shown(contentType),
-        )
-      }
       return { data: encoder.encode(dataText()), implied: 'application/json' }
     case 'text':
       return { data: encoder.encode(fields.string('text')), implied: 'text/plain' }
@@ -140,6 +132,13 @@ function readData(
 }
 
 /** JSON.stringify recurses: what JSON.parse read without trouble may still be too deep for it. */
+/** Of what is published: a gateway that delivers it has looked. */
+function requireJsonType(fields: JsonFields): void {
+  const contentType = fields.string('contentType')
+  if (contentType === '' || dataForm(contentType) === 'json') return
+  throw fields.fail('contentType', 'a JSON type beside data (or the content as text or base64)', shown(contentType))
+}
+
 function printed(fields: JsonFields): string {
   try {
     return JSON.stringify(fields.raw('data'))
