@@ -36,7 +36,7 @@ export interface Connection {
   subscribe?(wish: Wish): void
   /** Until the gateway has heard it, more may be told for the ref. */
   unsubscribe?(ref: number): void
-  /** Asks for a sign of life: told as lost where none comes. Without it the connection can't tell sooner than it does anyway. */
+  /** Asks for a sign of life: told as lost where none comes. Only where each wish has a position of its own. */
   check?(): void
   /** Nothing is told after it. */
   close(): void

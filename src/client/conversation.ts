@@ -1,5 +1,5 @@
 import type { Timing } from '../base/clock.ts'
-import { type Delivery, type Gap, type ServerFrame, subscribeOptions } from '../wire/frames.ts'
+import { type Delivery, type ServerFrame, subscribeOptions } from '../wire/frames.ts'
 import { decodeToken } from '../wire/token.ts'
 import type { Candidate } from './candidates.ts'
 import type { Connection, Refusal, Wish } from './connection.ts'
@@ -7,27 +7,20 @@ import type { Followed } from './followed.ts'
 import { failure, refusal } from './refusal.ts'
 import { SeparateService } from './separate-service.ts'
 import type { Service } from './service.ts'
-import type { Share } from './share.ts'
+import type { Share, Sharing } from './share.ts'
 import { SharedService } from './shared-service.ts'
 
 /** What a connection means to its link. */
 export interface ConversationHost {
-  /** The gateway answers. */
-  heard(): void
+  step(event: 'heard' | 'outdated' | 'torn'): void
   /** It serves somebody: what failed before is over. */
   serves(): void
   /** Somebody may be live, or not any more. */
   changed(): void
-  /** These were told all that the gateway had to say of their positions. */
-  judged(members: readonly Followed[]): void
-  /** Another request, for others or for more, is due. */
-  outdated(): void
-  /** Somebody stands in another history than the position that all share. */
-  torn(share: Share): void
+  /** All have been told together what the gateway had to say of their positions. */
+  agreed(): void
   /** Somebody's subscriber can't keep up. */
   full(followed: Followed): void
-  /** Somebody has to be asked for anew. */
-  again(followed: Followed): void
   /** About one subscription; the connection goes on for the others. */
   refused(followed: Followed, refused: Refusal): void
   lost(refused: Refusal | undefined): void
@@ -40,6 +33,9 @@ type FrameTable = {
 /** One connection, from its opening until it is left: whom it serves, and what each kind of frame does. */
 export class Conversation {
   readonly #host: ConversationHost
+  /** Whoever wants to be served, at any time. */
+  readonly #all: ReadonlySet<Followed>
+  readonly #sharing: Sharing
   /** Where all share one position: whom it was opened for; else each has its own. */
   readonly #share: Share | undefined
   readonly #byRef = new Map<number, Service>()
@@ -52,23 +48,21 @@ export class Conversation {
 
   constructor(
     { url, transport }: Candidate,
-    { members, share, clock }: { members: readonly Followed[]; share: Share | undefined; clock: Timing },
+    { members, sharing, clock }: { members: ReadonlySet<Followed>; sharing: Sharing; clock: Timing },
     host: ConversationHost,
   ) {
     this.#host = host
-    this.#share = share
+    this.#all = members
+    this.#sharing = sharing
+    this.#share = transport.separate ? undefined : sharing.next([...members])
     this.#frames = this.#table()
-    const wishes = (share?.members ?? members).map((followed) => this.#serve(followed))
+    const wishes = (this.#share?.members ?? [...members]).map((followed) => this.#serve(followed))
     const handlers = {
       frame: (frame: ServerFrame) => this.#safely(() => this.#frame(frame)),
       position: (token: string) => this.#safely(() => this.#position(token)),
       closed: (refused: Refusal | undefined) => this.#safely(() => host.lost(refused)),
     }
     this.#connection = transport.open(url, wishes, handlers, clock)
-  }
-
-  get separate(): boolean {
-    return this.#share === undefined
   }
 
   get members(): Followed[] {
@@ -83,28 +77,27 @@ export class Conversation {
   /** It is not to be served any more. */
   remove(followed: Followed): void {
     const { ref } = followed
-    this.forget(followed)
+    this.#forget(followed)
     this.#connection.unsubscribe?.(ref)
+    if (this.#share !== undefined && this.#all.size > 0) this.#host.step('outdated')
   }
 
-  /** The gateway does not serve it. */
-  forget(followed: Followed): void {
+  #forget(followed: Followed): void {
     this.#fullAtPosition.delete(followed)
     this.#byRef.delete(followed.ref)
     followed.disconnected()
   }
 
-  /** False where the connection can't be asked for a sign of life. */
-  check(): boolean {
+  /** Asks for a sign of life, where that can be done. */
+  check(): void {
     this.#connection.check?.()
-    return this.#connection.check !== undefined
   }
 
   /** Leaves without a word. */
   close(): void {
     this.#over = true
     this.#connection.close()
-    for (const followed of this.members) this.forget(followed)
+    for (const followed of this.members) this.#forget(followed)
   }
 
   /** What can't be read ends the connection. What it says once it was left concerns nobody. */
@@ -120,7 +113,7 @@ export class Conversation {
   #frame(frame: ServerFrame): void {
     // Without a ref it is about the connection, which ends with it, or a fault of ours that ends nothing.
     if (frame.kind === 'error' && !frame.ref) return
-    this.#host.heard()
+    this.#host.step('heard')
     const take: (frame: never) => void = this.#frames[frame.kind]
     take(frame as never)
   }
@@ -137,7 +130,7 @@ export class Conversation {
         this.#parkFull()
       },
       delivery: (frame) => {
-        const position = frame.after === '' ? undefined : decodeToken(frame.after)[0]
+        const position = frame.stream === undefined ? decodeToken(frame.after)[0] : undefined
         for (const service of this.#whom(frame)) {
           if (!service.delivery(frame, position)) this.#full(service.followed)
         }
@@ -146,30 +139,43 @@ export class Conversation {
         for (const service of this.#whom(frame)) if (!service.gap(frame)) this.#full(service.followed)
         host.changed()
       },
-      live: (frame) => {
-        this.#live(frame.ref)
-        host.judged(this.members)
-        if (this.#share?.until === 'live') this.#outdated()
+      live: ({ ref }) => {
+        for (const service of [...this.#whom({ refs: ref === 0 ? [] : [ref] })]) {
+          const became = service.becameLive()
+          if (became === 'full') this.#full(service.followed)
+          else if (became === 'again') {
+            this.remove(service.followed)
+            this.add(service.followed)
+          }
+        }
+        const { members } = this
+        this.#sharing.live(members)
+        if (members.length === this.#all.size) host.agreed()
+        if (this.#share?.until === 'live' && !this.#over) host.step('outdated')
         host.changed()
       },
       pong: ({ after }) => {
         if (after !== '') this.#stand(after)
       },
-      error({ ref, code, message, retryAfterMs }) {
+      error: ({ ref, code, message, retryAfterMs }) => {
         const one = followed(ref!)
-        if (one !== undefined) host.refused(one, refusal(code, message, retryAfterMs))
+        if (one === undefined) return
+        this.#forget(one)
+        host.refused(one, refusal(code, message, retryAfterMs))
       },
     }
   }
 
   #position(token: string): void {
-    this.#host.heard()
+    this.#host.step('heard')
     this.#host.serves()
     const isTorn = this.#stand(token)
     this.#parkFull()
     const share = this.#share
-    if (share?.until === 'position' && share.members.every(({ placed }) => placed)) this.#outdated()
-    else if (isTorn && share !== undefined && !this.#over) this.#host.torn(share)
+    if (share === undefined || this.#over) return
+    if (share.until === 'position' && share.members.every(({ placed }) => placed)) this.#host.step('outdated')
+    // What it still brings would carry them along.
+    else if (isTorn && this.#sharing.isOther(share, [...this.#all])) this.#host.step('torn')
   }
 
   #stand(token: string): boolean {
@@ -179,22 +185,9 @@ export class Conversation {
     return isTorn
   }
 
-  /** `ref`: 0 = all. */
-  #live(ref: number): void {
-    for (const service of ref === 0 ? [...this.#byRef.values()] : this.#named([ref])) {
-      const became = service.becameLive()
-      if (became === 'full') this.#full(service.followed)
-      else if (became === 'again') this.#host.again(service.followed)
-    }
-  }
-
   /** What names no ref is for all. */
-  #whom({ refs = [] }: Delivery | Gap): Iterable<Service> {
-    return refs.length === 0 ? this.#byRef.values() : this.#named(refs)
-  }
-
-  #named(refs: readonly number[]): Service[] {
-    return refs.map((ref) => this.#byRef.get(ref)).filter((each) => each !== undefined)
+  #whom({ refs = [] }: Pick<Delivery, 'refs'>): Iterable<Service> {
+    return refs.length === 0 ? this.#byRef.values() : refs.flatMap((ref) => this.#byRef.get(ref) ?? [])
   }
 
   /** Where all share one position, they share what is asked for as well. */
@@ -206,11 +199,6 @@ export class Conversation {
     if (share === undefined) return wish
     const { after, last, policy } = share
     return { ref, subject: wish.subject, after, ...subscribeOptions(last, policy) }
-  }
-
-  /** Unless somebody who was told something has left the connection meanwhile. */
-  #outdated(): void {
-    if (!this.#over) this.#host.outdated()
   }
 
   /** Before its position is known, which may come behind events, it would start anew, and perhaps beyond what it has not had. */

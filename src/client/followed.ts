@@ -10,6 +10,7 @@ import {
   partitionKeyOf,
 } from '../wire/token.ts'
 import { Ahead } from './ahead.ts'
+import type { Backoff } from './backoff.ts'
 import type { Refusal, Wish } from './connection.ts'
 import { leadsBack, positionsOf } from './gap.ts'
 import { type Move, Place } from './place.ts'
@@ -51,6 +52,8 @@ export class Followed {
   alone: 'unneeded' | 'wanted' | 'well' = 'unneeded'
   /** The turn in which a gateway last told it everything; -1 = one may have more to say. */
   judged = -1
+  /** Of the times that it was refused for now. */
+  backoff: Backoff | undefined
   readonly policy: SubscribeOptions['policy']
   /**
    * SSE says positions less often than events: what came until then, by `keyOf` where the stream is known by its position, else by

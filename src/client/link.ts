@@ -7,8 +7,9 @@ import type { Refusal, Transport } from './connection.ts'
 import { Conversation, type ConversationHost } from './conversation.ts'
 import type { Environment, Happening } from './environment.ts'
 import type { Followed } from './followed.ts'
+import { type Effect, type LinkEvent, next, type Phase } from './phase.ts'
 import { isProxys } from './refusal.ts'
-import { type Share, Sharing } from './share.ts'
+import { Sharing } from './share.ts'
 import { isSameState, type State, waiting } from './state.ts'
 
 export interface LinkOptions {
@@ -30,16 +31,26 @@ export interface LinkListener {
   refused(refused: Refusal): void
 }
 
+interface Loss {
+  readonly refused: Refusal | undefined
+  readonly answered: boolean
+  /** Whom it served. */
+  readonly served: readonly Followed[]
+}
+
 /** A connection that nobody uses any more is kept so long, ms: its next user may come at once. */
 const lingerMs = 5000
 /** A client that is told to be online again waits up to so long, ms: others are told at the same time. */
 const onlineSpreadMs = 250
 
+const isAnswered = (phase: Phase): boolean => phase === 'open' || phase === 'streaming'
+
 const idle = waiting('idle', 'nothing is subscribed')
 
 /**
  * A client's one connection, for all that it follows: opens it, opens it again by back-off, here or at another gateway, over this
- * transport or the next. It knows no sockets and no timers but by contract.
+ * transport or the next. What it does when is in the table of phases (phase.ts); here is how. It knows no sockets and no timers but by
+ * contract.
  */
 export class Link {
   readonly #options: LinkOptions
@@ -52,13 +63,11 @@ export class Link {
   readonly #members = new Set<Followed>()
   /** Who was refused for now, and when it is asked for again. */
   readonly #refusedForNow = new Map<Followed, () => void>()
-  readonly #backoffs = new WeakMap<Followed, Backoff>()
   readonly #sharing = new Sharing()
   #conversation: Conversation | undefined
   readonly #host = this.#makeHost()
   readonly #better: Better
-  /** The gateway has answered over the present connection. */
-  #heard = false
+  #phase: Phase = 'idle'
   #cancelAttempt: (() => void) | undefined
   /** No attempt before this, whatever happens: the gateway asked for it. On the monotonic clock. */
   #notBeforeMs = 0
@@ -67,7 +76,8 @@ export class Link {
   #hidden = false
   readonly #unwatch: () => void
   #state: State = idle
-  #closed = false
+  /** How the last connection ended. */
+  #loss: Loss = { refused: undefined, answered: false, served: [] }
 
   constructor(options: LinkOptions, listener: LinkListener) {
     this.#options = options
@@ -77,7 +87,7 @@ export class Link {
     this.#candidates = new Candidates(options.urls, options.transports)
     this.#better = new Better(options.clock, () => {
       this.#candidates.useBetter()
-      this.#open()
+      this.#step('due')
     })
     this.#unwatch = options.environment.watch((what) => this.#happened(what))
   }
@@ -87,17 +97,9 @@ export class Link {
   }
 
   add(followed: Followed): void {
-    if (this.#closed || this.#members.has(followed)) return
+    if (this.#phase === 'closed' || this.#members.has(followed)) return
     this.#members.add(followed)
-    this.#cancelLinger?.()
-    this.#cancelLinger = undefined
-    if (this.#conversation === undefined) {
-      if (this.#cancelAttempt === undefined) this.#attemptAfter(0)
-      else if (this.#state !== idle) followed.inflow.state(this.#state)
-    } else if (this.#conversation.separate) {
-      this.#conversation.add(followed)
-      followed.inflow.state(this.#heard ? { name: 'catching-up' } : this.#state)
-    } else this.#reopen()
+    this.#step('joined')
     this.#tell()
   }
 
@@ -105,10 +107,7 @@ export class Link {
     this.#refusedForNow.get(followed)?.()
     this.#refusedForNow.delete(followed)
     if (!this.#members.delete(followed)) return
-    if (followed.ref !== 0) {
-      this.#conversation?.remove(followed)
-      if (!this.#conversation?.separate && this.#members.size > 0) this.#reopen()
-    }
+    if (followed.ref !== 0) this.#conversation?.remove(followed)
     this.#left()
   }
 
@@ -116,117 +115,140 @@ export class Link {
   use(transports: readonly Transport[]): void {
     this.#candidates = new Candidates(this.#options.urls, transports)
     this.#backoff.reset()
-    this.#letGo()
-    if (!this.#closed && this.#members.size > 0) this.#attemptAfter(0)
+    this.#step('rerouted')
   }
 
   /** Nothing is told after it. */
   close(): void {
-    this.#closed = true
+    this.#step('closed')
     this.#unwatch()
-    this.#letGo()
     this.#cancelHidden?.()
     for (const cancel of this.#refusedForNow.values()) cancel()
     this.#members.clear()
   }
 
-  // Opening and leaving
+  // Steps and their effects
+
+  #step(event: LinkEvent): void {
+    const [phase, ...effects] = next(this.#phase, event)
+    this.#phase = phase
+    for (const effect of effects) this.#effects[effect]()
+  }
+
+  readonly #effects: Readonly<Record<Effect, () => void>> = {
+    leave: () => {
+      this.#conversation?.close()
+      this.#conversation = undefined
+      this.#better.stop()
+      this.#cancelAttempt?.()
+      this.#cancelAttempt = undefined
+      this.#cancelLinger?.()
+    },
+    choose: () => {
+      if (this.#members.size === 0) this.#step('deserted')
+      else if (!this.#options.environment.online()) this.#bar('offline', 'the device is offline')
+      else if (this.#hidden) this.#bar('hidden', 'the page is hidden')
+      else this.#connect()
+    },
+    attempt: () => {
+      if (this.#cancelAttempt === undefined) this.#attemptAfter(0)
+    },
+    comeApart: () => {
+      this.#attemptAfter(this.#tears.next(0))
+      this.#setState({ name: 'catching-up' })
+    },
+    startOver: () => {
+      this.#backoff.reset()
+      this.#attemptAfter(this.#options.random.next() * onlineSpreadMs)
+    },
+    backOff: () => this.#backOff(),
+    linger: () => {
+      this.#cancelLinger = this.#options.clock.after(lingerMs, () => this.#step('unused'))
+    },
+    ask: () => {
+      this.#cancelLinger?.()
+      for (const followed of this.#members) {
+        if (followed.ref !== 0) continue
+        this.#conversation?.add(followed)
+        followed.inflow.state(this.#phase === 'open' ? { name: 'catching-up' } : this.#state)
+      }
+    },
+    inform: () => {
+      if (this.#state !== idle) this.#setState(this.#state)
+    },
+    greet: () => {
+      const conversation = this.#conversation
+      for (const { inflow } of conversation?.members ?? []) inflow.state({ name: 'catching-up' })
+      this.#tell()
+      const { better } = this.#candidates
+      if (better !== undefined && conversation === this.#conversation) this.#better.tryLater(better)
+    },
+    check: () => this.#conversation?.check(),
+    end: () => this.#listener.refused(this.#loss.refused!),
+    sort: () => this.#sort(),
+  }
 
   #attemptAfter(ms: number): void {
     const { clock } = this.#options
     const waitMs = Math.max(ms, this.#notBeforeMs - clock.monotonicMs())
     this.#cancelAttempt?.()
-    this.#cancelAttempt = clock.after(waitMs, () => {
-      this.#cancelAttempt = undefined
-      this.#open()
-    })
+    this.#cancelAttempt = clock.after(waitMs, () => this.#step('due'))
   }
 
-  /** A shared connection serves whom it was opened for: for others it is opened again, once for all that change together. */
-  #reopen(): void {
-    if (this.#cancelAttempt === undefined) this.#attemptAfter(0)
-  }
-
-  #open(): void {
-    this.#letGo()
-    if (this.#closed || this.#members.size === 0) return
-    if (!this.#options.environment.online()) this.#setState(waiting('offline', 'the device is offline'))
-    else if (this.#hidden) this.#setState(waiting('hidden', 'the page is hidden'))
-    else this.#connect()
+  #bar(code: string, message: string): void {
+    this.#step('barred')
+    this.#setState(waiting(code, message))
   }
 
   #connect(): void {
     const candidate = this.#candidates.current
     const { url, transport } = candidate
-    this.#heard = false
-    const members = [...this.#members]
-    const share = transport.separate ? undefined : this.#sharing.next(members)
     this.#setState({ name: 'connecting', url, transport: transport.name })
-    this.#conversation = new Conversation(candidate, { members, share, clock: this.#options.clock }, this.#host)
+    // Whoever was told may have closed it.
+    if (this.#phase !== 'choosing') return
+    this.#step(transport.separate ? 'separate' : 'shared')
+    const whom = { members: this.#members, sharing: this.#sharing, clock: this.#options.clock }
+    this.#conversation = new Conversation(candidate, whom, this.#host)
   }
 
-  #makeHost(): ConversationHost {
-    return {
-      heard: () => this.#works(),
-      serves: () => this.#backoff.reset(),
-      changed: () => this.#tell(),
-      judged: (members) => {
-        this.#sharing.live(members)
-        if (members.length === this.#members.size) this.#tears.reset()
-      },
-      outdated: () => this.#reopen(),
-      torn: (share) => this.#torn(share),
-      full: (followed) => this.#park(followed),
-      again: (followed) => {
-        this.remove(followed)
-        this.add(followed)
-      },
-      refused: (followed, refused) => {
-        this.#conversation?.forget(followed)
-        this.#refusedOne(followed, refused)
-      },
-      lost: (refused) => this.#lost(refused),
+  #backOff(): void {
+    const { refused, answered } = this.#loss
+    const { url } = this.#candidates.current
+    this.#candidates.lost(answered)
+    const { code, message, retryAfterMs } = refused ?? {
+      code: 'lost',
+      message: `no connection to ${url}`,
+      retryAfterMs: 0,
     }
+    this.#notBeforeMs = this.#options.clock.monotonicMs() + retryAfterMs
+    const pauseMs = this.#backoff.next(retryAfterMs)
+    this.#attemptAfter(pauseMs)
+    this.#setState(waiting(code, message, pauseMs))
   }
 
-  /** Leaves the present connection without a word. */
-  #letGo(): void {
-    this.#conversation?.close()
-    this.#conversation = undefined
-    this.#better.stop()
-    this.#cancelAttempt?.()
-    this.#cancelAttempt = undefined
-    this.#cancelLinger?.()
-    this.#cancelLinger = undefined
-  }
-
-  /** Somebody does not want to be served any more. */
-  #left(): void {
-    if (this.#members.size === 0 && this.#conversation !== undefined && this.#cancelLinger === undefined) {
-      if (this.#conversation.separate) this.#cancelLinger = this.#options.clock.after(lingerMs, () => this.#letGo())
-      else this.#letGo()
+  /** A request for several: each is asked for alone, so that only those end that are at fault, and then again together. */
+  #sort(): void {
+    const { refused, served } = this.#loss
+    const isClear = served.length === 1 || served.every(({ alone }) => alone === 'well')
+    for (const followed of served) {
+      if (isClear) this.#refusedOne(followed, refused!)
+      else followed.alone = 'wanted'
     }
-    this.#tell()
+    if (this.#members.size > 0) this.#step('retry')
   }
 
   // What a connection tells
 
-  #torn(share: Share): void {
-    if (!this.#sharing.isOther(share, [...this.#members])) return
-    // What it still brings would carry them along.
-    this.#letGo()
-    this.#attemptAfter(this.#tears.next(0))
-    this.#setState({ name: 'catching-up' })
-  }
-
-  /** The gateway has answered. */
-  #works(): void {
-    if (this.#heard) return
-    this.#heard = true
-    for (const { inflow } of this.#conversation?.members ?? []) inflow.state({ name: 'catching-up' })
-    this.#tell()
-    const { better } = this.#candidates
-    if (better !== undefined) this.#better.tryLater(better)
+  #makeHost(): ConversationHost {
+    return {
+      step: (event) => this.#step(event),
+      serves: () => this.#backoff.reset(),
+      changed: () => this.#tell(),
+      agreed: () => this.#tears.reset(),
+      full: (followed) => this.#park(followed),
+      refused: (followed, refused) => this.#refusedOne(followed, refused),
+      lost: (refused) => this.#lost(refused),
+    }
   }
 
   /** Its subscriber can't keep up: the gateway's log holds the rest. It comes back by `add` when there is room. */
@@ -245,9 +267,8 @@ export class Link {
 
   #retryOne(followed: Followed, { code, message, retryAfterMs }: Refusal): void {
     const { random, backoff, clock } = this.#options
-    const own = this.#backoffs.get(followed) ?? new Backoff(random, backoff)
-    this.#backoffs.set(followed, own)
-    const pauseMs = own.next(retryAfterMs)
+    followed.backoff ??= new Backoff(random, backoff)
+    const pauseMs = followed.backoff.next(retryAfterMs)
     const cancel = clock.after(pauseMs, () => {
       this.#refusedForNow.delete(followed)
       this.add(followed)
@@ -256,62 +277,37 @@ export class Link {
     followed.inflow.state(waiting(code, message, pauseMs))
   }
 
-  #lost(refused: Refusal | undefined): void {
-    const { url } = this.#candidates.current
-    const { separate = true, members: served = [] } = this.#conversation ?? {}
-    this.#letGo()
-    if (this.#members.size === 0) return
-    if (refused?.final && !(isProxys(refused) && this.#candidates.count > 1)) {
-      if (separate) this.#listener.refused(refused)
-      else this.#sharedRefused(refused, served)
-      return
-    }
-    this.#candidates.lost(this.#heard)
-    const { code, message, retryAfterMs } = refused ?? {
-      code: 'lost',
-      message: `no connection to ${url}`,
-      retryAfterMs: 0,
-    }
-    this.#notBeforeMs = this.#options.clock.monotonicMs() + retryAfterMs
-    const pauseMs = this.#backoff.next(retryAfterMs)
-    this.#attemptAfter(pauseMs)
-    this.#setState(waiting(code, message, pauseMs))
+  /** Somebody does not want to be served any more. */
+  #left(): void {
+    if (this.#members.size === 0) this.#step('deserted')
+    this.#tell()
   }
 
-  /** A request for several: each is asked for alone, so that only those end that are at fault, and then again together. */
-  #sharedRefused(refused: Refusal, served: readonly Followed[]): void {
-    const isClear = served.length === 1 || served.every(({ alone }) => alone === 'well')
-    for (const followed of served) {
-      if (isClear) this.#refusedOne(followed, refused)
-      else followed.alone = 'wanted'
-    }
-    if (this.#members.size > 0) this.#attemptAfter(0)
+  #lost(refused: Refusal | undefined): void {
+    const isForGood = refused?.final && !(isProxys(refused) && this.#candidates.count > 1)
+    this.#loss = { refused, answered: isAnswered(this.#phase), served: this.#conversation?.members ?? [] }
+    this.#step(isForGood ? 'refused' : 'lost')
   }
 
   // What happens around it
 
   #happened(what: Happening): void {
-    const { clock, hiddenMs, random } = this.#options
+    const { clock, hiddenMs } = this.#options
     this.#cancelHidden?.()
     if (what === 'hidden') {
-      if (hiddenMs < Number.POSITIVE_INFINITY) this.#cancelHidden = clock.after(hiddenMs, () => this.#hide())
-      return
-    }
-    if (what === 'leaving') return
-    if (what === 'visible') this.#hidden = false
-    if (this.#members.size === 0) return
-    if (this.#conversation !== undefined) {
-      if (!this.#conversation.check() && what === 'online') this.#open()
-    } else if (what === 'offline') this.#open()
-    else {
-      if (what === 'online') this.#backoff.reset()
-      this.#attemptAfter(what === 'online' ? random.next() * onlineSpreadMs : 0)
-    }
+      if (hiddenMs === Number.POSITIVE_INFINITY) return
+      this.#cancelHidden = clock.after(hiddenMs, () => {
+        this.#hidden = true
+        this.#around('due')
+      })
+    } else if (what === 'visible') {
+      this.#hidden = false
+      this.#around('retry')
+    } else if (what !== 'leaving') this.#around(what)
   }
 
-  #hide(): void {
-    this.#hidden = true
-    if (this.#members.size > 0) this.#open()
+  #around(event: LinkEvent): void {
+    if (this.#members.size > 0) this.#step(event)
   }
 
   // State
@@ -324,14 +320,14 @@ export class Link {
   /** The state while there is a connection, or nobody who wants one. */
   #tell(): void {
     if (this.#members.size === 0) this.#show(idle)
-    else if (this.#conversation !== undefined && this.#heard) {
+    else if (isAnswered(this.#phase)) {
       const live = [...this.#members].every((followed) => followed.live)
       this.#show({ name: live ? 'live' : 'catching-up' })
     }
   }
 
   #show(state: State): void {
-    if (this.#closed || isSameState(state, this.#state)) return
+    if (this.#phase === 'closed' || isSameState(state, this.#state)) return
     this.#state = state
     this.#listener.state(state)
   }

@@ -8,7 +8,7 @@ import type { Followed } from './followed.ts'
  */
 export interface Service {
   readonly followed: Followed
-  /** `position`: right behind it; undefined where positions come by themselves. */
+  /** `position`: right behind it; undefined where the delivery names its stream, and positions come by themselves. */
   delivery(delivery: Delivery, position: Position | undefined): boolean
   gap(gap: Gap): boolean
   /**

@@ -23,9 +23,8 @@ export class SharedService implements Service {
   delivery(delivery: Delivery, position: Position | undefined): boolean {
     const { followed } = this
     if (!matches(followed.subject, delivery.event.subject)) return true
-    // A poll says positions, and no names.
-    if (delivery.stream === undefined && position !== undefined) return followed.take(delivery, position)
-    return followed.takeNamed(delivery)
+    // A poll says positions, SSE names.
+    return position === undefined ? followed.takeNamed(delivery) : followed.take(delivery, position)
   }
 
   gap(gap: Gap): boolean {

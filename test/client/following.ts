@@ -25,7 +25,7 @@ export function gap(fields: Partial<Gap> & Pick<Gap, 'reason' | 'after'>): Gap {
   return { kind: 'gap', stream: 'events', partition: 0, from: 0, certain: true, ...fields }
 }
 
-const behind = ({ after }: Delivery) => (after === '' ? undefined : decodeToken(after)[0])
+const behind = ({ after, stream }: Delivery) => (stream === undefined ? decodeToken(after)[0] : undefined)
 
 /** As a WebSocket serves it, which says in each frame whom that is for. */
 function overSeparate(followed: Followed) {

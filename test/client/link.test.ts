@@ -487,6 +487,40 @@ test('once it is closed, nothing is told and nothing is opened', async () => {
   assert.throws(() => subscribe('b'), { code: 'bad_request' })
 })
 
+test('who is told that it connects may close it, and nothing is opened', async () => {
+  const net = new FakeNet()
+  const clock = new ManualClock()
+  const closing = async (ending: (client: Client, subscription: Subscription) => unknown) => {
+    const client: Client = new Client(['http://one'], {
+      ways: [net.transport('ws')],
+      clock,
+      onState: ({ name }) => name === 'connecting' && ending(client, subscription),
+    })
+    const subscription: Subscription = client.subscribe('a')
+    await clock.advance(10_000)
+  }
+  await closing((client) => client.close())
+  await closing((_, subscription) => subscription.close())
+  assert.equal(net.opened.length, 0)
+})
+
+test('who comes while it is told that it connects is served by that connection', async () => {
+  const net = new FakeNet()
+  const clock = new ManualClock()
+  const client: Client = new Client(['http://one'], {
+    ways: [net.transport('ws')],
+    clock,
+    onState: ({ name }) => name === 'connecting' && client.subscribe('b'),
+  })
+  client.subscribe('a')
+  await clock.advance(1000)
+  assert.equal(net.opened.length, 1)
+  assert.deepEqual(
+    net.last.wishes.map(({ subject }) => subject),
+    ['a', 'b'],
+  )
+})
+
 test('the states of a client say what it does', async () => {
   const { net, clock, states } = await live(['a'])
   net.last.handlers.closed(undefined)

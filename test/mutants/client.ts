@@ -46,7 +46,7 @@ export const clientMutants: readonly Mutant[] = [
   {
     name: 'what is told to one ref is told to all',
     file: 'client/conversation.ts',
-    from: 'return refs.length === 0 ? this.#byRef.values() : this.#named(refs)',
+    from: 'return refs.length === 0 ? this.#byRef.values() : refs.flatMap((ref) => this.#byRef.get(ref) ?? [])',
     to: 'return this.#byRef.values()',
     by: 'simulation',
   },
@@ -164,10 +164,10 @@ export const clientMutants: readonly Mutant[] = [
     breaks: 'a closed subscription is not asked for again',
   },
   {
-    name: 'a transport that was heard once is never given up',
+    name: 'a transport over which nobody answers is never given up',
     file: 'client/link.ts',
-    from: '    this.#heard = false\n    const members',
-    to: '    const members',
+    from: 'answered: isAnswered(this.#phase)',
+    to: 'answered: true',
     by: { unit: 'test/client/link.test.ts' },
     breaks: 'the next transport is tried where no gateway answers over this one',
   },
