@@ -85,6 +85,12 @@ export class Matcher {
     ]
   }
 
+  /** Of the subscriptions that want it; SSE and poll have no refs. */
+  refsOf(record: Loaded): readonly number[] | undefined {
+    const refs = this.wanting(record).map(({ ref }) => ref)
+    return refs.includes(0) ? undefined : refs.sort((a, b) => a - b)
+  }
+
   /**
    * Where the first record at or after `offset` that may be wanted is, as the index has it: an offset, `head` when there is
    * none. `offset` itself where the index can't tell: patterns, and more subjects than are worth asking for.
