@@ -4,14 +4,14 @@ import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import type { Grant } from '../identity/grant.ts'
 import type { GatewayInstruments } from '../telemetry/instruments.ts'
 import type { ServerFrame, Subscribe, SubscribeOptions } from '../wire/frames.ts'
-import { type Asked, encodeSaid, type PartitionCount, parseAsked, partitionCount } from '../wire/partition-counts.ts'
+import { type Asked, encodeSaid, parseAsked } from '../wire/partition-counts.ts'
 import { isSamePartition, type Position } from '../wire/token.ts'
-import type { OwedGap } from './gap.ts'
 import { lastStarts } from './last.ts'
 import { requireRoom, requireTokenRoom } from './limits.ts'
 import type { SessionLimits } from './options.ts'
 import type { Outlet } from './outlet.ts'
-import { arrivingStart, carriedBy, type Growth, knownCount, resolveStarts, type Start, startPosition } from './start.ts'
+import { arrivingStart, carriedBy, type Start, startPosition } from './start.ts'
+import { countsOf, type Starting, start, toldCounts } from './starting.ts'
 import { type Leg, newSubscription, type Subscription } from './subscription.ts'
 import type { LegOwner } from './track.ts'
 import type { Tracks } from './tracks.ts'
@@ -36,21 +36,6 @@ export interface SubscriptionsOwner {
   forgot(): void
   /** Nobody can say where it is to be read: an error of the ref's, or the end where it is 0. */
   startFailed(ref: number, error: unknown): void
-}
-
-const isRepartitioned = ({ reason }: OwedGap): boolean => reason === 'repartitioned'
-
-/** What is said of a stream is said once, however many of its partitions are read. */
-const aFeedOfEachStream = (starts: readonly Start[]): Iterable<PartitionFeed> =>
-  new Map(starts.map(({ feed }) => [feed.stream, feed])).values()
-
-const countsIn = (after: Asked): readonly PartitionCount[] => (after.kind === 'positions' ? after.counts : [])
-
-/** Subscriptions that begin together. */
-interface Request {
-  readonly after: Asked
-  readonly subscriptions: readonly Subscription[]
-  readonly wanted: () => PartitionFeed[]
 }
 
 /**
@@ -82,12 +67,12 @@ export class Subscriptions implements LegOwner {
     this.#owner.grant.checkSubscribe(subject)
     const wanted = () => this.#context.feeds.partitionsFor(subject)
     const feeds = wanted()
-    const parsed = parseAsked(after)
+    const asked = parseAsked(after)
     const newest = last === undefined ? undefined : lastStarts(feeds, () => [subscription], last, after)
     this.#byRef.set(ref, subscription)
     this.#context.instruments.subscriptions++
-    const begin = (starts: Start[]) => this.#begin(subscription, starts, parsed)
-    if (newest === undefined) this.#resolve({ after: parsed, subscriptions: [subscription], wanted }, feeds, begin)
+    const begin = (starts: Start[]) => this.#begin(subscription, starts, asked)
+    if (newest === undefined) this.#start({ asked, subscriptions: [subscription], wanted, begin }, feeds)
     else begin(newest)
   }
 
@@ -108,10 +93,10 @@ export class Subscriptions implements LegOwner {
       requireTokenRoom(limits, all.length)
       return all
     }
-    const parsed = parseAsked(after)
-    const begin = (starts: Start[]) => this.#beginAll(subscriptions, spans, starts, parsed)
+    const asked = parseAsked(after)
+    const begin = (starts: Start[]) => this.#beginAll(subscriptions, spans, starts, asked)
     const all = wanted()
-    if (last === undefined) this.#resolve({ after: parsed, subscriptions, wanted }, all, begin)
+    if (last === undefined) this.#start({ asked, subscriptions, wanted, begin }, all)
     else {
       const read = (feed: PartitionFeed) => subscriptions.filter((_, i) => spans[i]!.includes(feed))
       begin(lastStarts(all, read, last, after))
@@ -182,60 +167,24 @@ export class Subscriptions implements LegOwner {
     this.#owner.control({ kind: 'live', ref: subscription.ref })
   }
 
-  /**
-   * `then` runs at once where the broker need not be asked, and never for a subscription or session that is gone. Where `wanted` are
-   * other partitions than `feeds` by the time of the answer, or one of their logs has become another one, the broker is asked anew.
-   */
-  #resolve(request: Request, feeds: PartitionFeed[], then: (starts: Start[]) => void): void {
-    const { after, subscriptions, wanted } = request
-    const starts = resolveStarts(after, feeds, this.#growth(subscriptions), this.#context.feeds)
-    if (Array.isArray(starts)) {
-      then(starts)
-      return
-    }
-    const rewrites = feeds.map((feed) => feed.rewrites)
-    const isAsAsked = (feed: PartitionFeed, i: number) => feed === feeds[i] && feed.rewrites === rewrites[i]
-    const gone = () => this.#owner.ended || subscriptions.every(({ closed }) => closed)
-    starts
-      .then((resolved) => {
-        if (gone()) return
-        const now = wanted()
-        if (now.length === feeds.length && now.every(isAsAsked)) then(resolved)
-        else this.#resolve(request, now, then)
-      })
-      .catch((error: unknown) => {
-        if (gone()) return
-        this.#fail(subscriptions[0]!, error)
-      })
-  }
-
-  #growth(subscriptions: readonly Subscription[]): Growth {
-    const { feeds } = this.#context
-    // A token says one number for each stream: looked up once, not for each partition.
-    const moved = new Map<string, ReadonlySet<number>>()
-    const movedOf = ({ stream }: PartitionFeed, count: number) => {
-      const known = moved.get(stream) ?? feeds.movedSince(stream, subscriptions, count)
-      moved.set(stream, known)
-      return known
-    }
-    return {
-      own: subscriptions.length === 1 && subscriptions[0]!.pattern,
-      count: (feed) => feeds.countOf(feed),
-      moved: (feed, count) => movedOf(feed, count).has(feed.partition),
-    }
+  #start(starting: Omit<Starting, 'isGone' | 'failed'>, partitions: readonly PartitionFeed[]): void {
+    const { subscriptions } = starting
+    const isGone = () => this.#owner.ended || subscriptions.every(({ closed }) => closed)
+    const failed = (error: unknown) => this.#fail(subscriptions[0]!, error)
+    start(this.#context.feeds, { ...starting, isGone, failed }, partitions)
   }
 
   /** WebSocket: each ref from its own start, told `live` when it is. */
-  #begin(subscription: Subscription, starts: Start[], after: Asked): void {
+  #begin(subscription: Subscription, starts: Start[], asked: Asked): void {
     const { ref } = subscription
     const carried = carriedBy(
-      after,
+      asked,
       starts.map(({ feed }) => feed),
     )
     const before = starts.map((start) => (start.gaps[0] === undefined ? startPosition(start) : start.gaps[0].before))
     // Where its subjects are elsewhere now, the client has nothing else to stand at until the gap is told.
     const known = before.filter((position) => position !== undefined)
-    const counts = [...carried.counts, ...this.#toldCounts(starts, after)]
+    const counts = [...carried.counts, ...toldCounts(countsOf(this.#context.feeds, starts, asked), starts)]
     this.#owner.control({ kind: 'subscribed', ref, after: encodeSaid([...known, ...carried.positions], counts) })
     this.#keep(subscription, carried.positions, starts)
     subscription.joining = starts.length
@@ -264,27 +213,15 @@ export class Subscriptions implements LegOwner {
     this.#carried -= length - subscription.carried.length
   }
 
-  /** How many partitions the client knows of: as many as there are, unless it is still to be told of some. */
-  #toldCounts(starts: readonly Start[], after: Asked): PartitionCount[] {
-    const owed = new Set(starts.filter(({ gaps }) => gaps.some(isRepartitioned)).map(({ feed }) => feed.stream))
-    const counts: PartitionCount[] = []
-    for (const feed of aFeedOfEachStream(starts)) {
-      const known = knownCount(feed, countsIn(after))
-      const count = owed.has(feed.stream) ? known : Math.max(known ?? 0, this.#context.feeds.countOf(feed))
-      if (count !== undefined) counts.push(partitionCount(feed, count))
-    }
-    return counts
-  }
-
   /** SSE and poll: all subjects share the main readers, which start where the token says. */
-  #beginAll(subscriptions: Subscription[], spans: PartitionFeed[][], starts: Start[], after: Asked): void {
+  #beginAll(subscriptions: Subscription[], spans: PartitionFeed[][], starts: Start[], asked: Asked): void {
     this.#tracks.carried = carriedBy(
-      after,
+      asked,
       starts.map(({ feed }) => feed),
     )
     for (const start of starts) this.#tracks.open(start)
-    for (const feed of aFeedOfEachStream(starts)) {
-      this.#tracks.counts?.set(feed, this.#context.feeds.countOf(feed), knownCount(feed, countsIn(after)))
+    for (const { feed, now, known } of countsOf(this.#context.feeds, starts, asked)) {
+      this.#tracks.counts?.set(feed, now, known)
     }
     subscriptions.forEach((subscription, i) => {
       this.#byRef.set(i + 1, subscription)

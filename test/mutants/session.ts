@@ -125,7 +125,7 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: 'an offset that the broker said of another log is begun at',
-    file: 'session/subscriptions.ts',
+    file: 'session/starting.ts',
     from: ' && feed.rewrites === rewrites[i]',
     to: ' && rewrites.length > i',
     by: { unit: 'test/session/start-asked.test.ts' },

@@ -1,0 +1,82 @@
+import type { Feeds } from '../fanout/feeds.ts'
+import type { PartitionFeed } from '../fanout/partition-feed.ts'
+import { type Asked, type PartitionCount, partitionCount } from '../wire/partition-counts.ts'
+import type { OwedGap } from './gap.ts'
+import { type Growth, knownCount, resolveStarts, type Start } from './start.ts'
+import type { Subscription } from './subscription.ts'
+
+/** One subscription, or all that share a position, on its way to where it begins. */
+export interface Starting {
+  readonly asked: Asked
+  readonly subscriptions: readonly Subscription[]
+  /** Their partitions, as they are now. */
+  wanted(): PartitionFeed[]
+  /** They, or their session, are gone: nothing more is called. */
+  isGone(): boolean
+  begin(starts: Start[]): void
+  failed(error: unknown): void
+}
+
+/**
+ * Calls `begin` at once where the broker need not be asked. Where they want other partitions than `partitions` by the time of its answer,
+ * or one of their logs has become another one, it is asked anew.
+ */
+export function start(feeds: Feeds, starting: Starting, partitions: readonly PartitionFeed[]): void {
+  const starts = resolveStarts(starting.asked, partitions, growthOf(feeds, starting.subscriptions), feeds)
+  if (Array.isArray(starts)) {
+    starting.begin(starts)
+    return
+  }
+  const rewrites = partitions.map((feed) => feed.rewrites)
+  const isAsAsked = (feed: PartitionFeed, i: number) => feed === partitions[i] && feed.rewrites === rewrites[i]
+  starts
+    .then((resolved) => {
+      if (starting.isGone()) return
+      const now = starting.wanted()
+      if (now.length === partitions.length && now.every(isAsAsked)) starting.begin(resolved)
+      else start(feeds, starting, now)
+    })
+    .catch((error: unknown) => {
+      if (!starting.isGone()) starting.failed(error)
+    })
+}
+
+function growthOf(feeds: Feeds, subscriptions: readonly Subscription[]): Growth {
+  // A token says one number for each stream: looked up once, not for each partition.
+  const moved = new Map<string, ReadonlySet<number>>()
+  const movedOf = ({ stream }: PartitionFeed, count: number) => {
+    const known = moved.get(stream) ?? feeds.movedSince(stream, subscriptions, count)
+    moved.set(stream, known)
+    return known
+  }
+  return {
+    own: subscriptions.length === 1 && subscriptions[0]!.pattern,
+    count: (feed) => feeds.countOf(feed),
+    moved: (feed, count) => movedOf(feed, count).has(feed.partition),
+  }
+}
+
+/** Of each stream that is read: what is there, and what the client says that it was told of. */
+export interface StreamCount {
+  readonly feed: PartitionFeed
+  readonly now: number
+  readonly known: number | undefined
+}
+
+/** What is said of a stream is said once, however many of its partitions are read. */
+export function countsOf(feeds: Feeds, starts: readonly Start[], asked: Asked): StreamCount[] {
+  const ofEach = new Map(starts.map(({ feed }) => [feed.stream, feed]))
+  const said = asked.kind === 'positions' ? asked.counts : []
+  return [...ofEach.values()].map((feed) => ({ feed, now: feeds.countOf(feed), known: knownCount(feed, said) }))
+}
+
+const isRepartitioned = ({ reason }: OwedGap): boolean => reason === 'repartitioned'
+
+/** How many partitions a client knows of that begins there: as many as there are, unless it is still to be told of some. */
+export function toldCounts(counts: readonly StreamCount[], starts: readonly Start[]): PartitionCount[] {
+  const owed = new Set(starts.filter(({ gaps }) => gaps.some(isRepartitioned)).map(({ feed }) => feed.stream))
+  return counts.flatMap(({ feed, now, known }) => {
+    const count = owed.has(feed.stream) ? known : Math.max(known ?? 0, now)
+    return count === undefined ? [] : [partitionCount(feed, count)]
+  })
+}
