@@ -1,4 +1,5 @@
 import { noEntry, tooMany } from '../log/chains.ts'
+import { FewMap } from '../base/few.ts'
 import type { Loaded } from '../log/entry.ts'
 import type { Window } from '../log/window.ts'
 import { isSubject } from '../subject/bytes.ts'
@@ -14,7 +15,8 @@ const maxSkipSubjects = 64
  */
 export class Matcher {
   readonly legs: Leg[] = []
-  readonly #exact = new Map<number, Subscription[]>()
+  /** By hash. */
+  readonly #exact = new FewMap<number, Subscription[]>()
   readonly #patterns: Subscription[] = []
   /** Legs that want every event. */
   #lossless = 0

@@ -1,4 +1,5 @@
 import { CarillonError } from '../base/errors.ts'
+import { FewMap } from '../base/few.ts'
 import type { Feeds } from '../fanout/feeds.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import type { Grant } from '../identity/grant.ts'
@@ -46,7 +47,7 @@ export class Subscriptions implements LegOwner {
   readonly #owner: SubscriptionsOwner
   readonly #context: SubscriptionsContext
   readonly #tracks: Tracks
-  readonly #byRef = new Map<number, Subscription>()
+  readonly #byRef = new FewMap<number, Subscription>()
   /** Positions that its subscriptions keep for partitions to come, in number. */
   #carried = 0
 

@@ -1,3 +1,4 @@
+import { FewMap } from '../base/few.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import { encodeSaid, type PartitionCount, saysNothing, type Token } from '../wire/partition-counts.ts'
 import { encodePosition, isSamePartition, type Position } from '../wire/token.ts'
@@ -16,7 +17,7 @@ type MainStart = 'head' | 'asked'
 export class Tracks implements Standing {
   readonly #owner: ReaderOwner
   readonly #mains: MainStart
-  readonly #byFeed = new Map<PartitionFeed, Track>()
+  readonly #byFeed = new FewMap<PartitionFeed, Track>()
   /** Of a session that has one track and has left none since, as most: its token is made at each SSE delivery. */
   #only: Track | undefined
   /** SSE and poll: what the client's token says of what no subscription touches, carried through to its next one. */
