@@ -1,5 +1,5 @@
-import { noEntry, tooMany } from '../log/chains.ts'
 import { FewMap } from '../base/few.ts'
+import { noEntry, tooMany } from '../log/chains.ts'
 import type { Loaded } from '../log/entry.ts'
 import type { Window } from '../log/window.ts'
 import { isSubject } from '../subject/bytes.ts'
