@@ -20,8 +20,8 @@ ALONE = $(patsubst %,test/real/%.test.ts,gateway-pressure kafka-odd)
 TIMED = $(patsubst %,test/real/%.test.ts,faults-kafka faults-nats bench figures herd peers soak traces)
 BESIDE = $(filter-out $(ALONE) $(TIMED),$(shell find test/real -name '*.test.ts' | sort))
 REPORTERS = spec ./test/timing.ts ./test/skipped.ts
-# A test of four seconds of CPU takes over a minute at the side of busy processes: the limit ends what waits in vain.
-TEST = PATH="$(dir $(NODE)):$$PATH" $(RUN) --test --test-timeout=300000 $(foreach each,$(REPORTERS),--test-reporter=$(each) --test-reporter-destination=stdout)
+# Of a test and of a file. What takes four seconds of CPU takes over a minute at the side of busy processes: it ends what waits in vain.
+TEST = PATH="$(dir $(NODE)):$$PATH" $(RUN) --test --test-timeout=600000 $(foreach each,$(REPORTERS),--test-reporter=$(each) --test-reporter-destination=stdout)
 
 .PHONY: help start test check install lint types proto unit simulate fresh coverage mutants herd soak faults real real-beside real-timed real-alone brokers format figures peer-packages peers bench-check kafka nats jaeger pack clean
 

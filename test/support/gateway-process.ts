@@ -10,8 +10,8 @@ import { until } from './until.ts'
 
 export const carillon = fileURLToPath(new URL('../../bin/carillon', import.meta.url))
 
-/** How long anything may take that is waited for, ms. */
-export const patienceMs = 20_000
+/** How long anything may take that is waited for, ms: beside ten busy processes a gateway takes 20 s to start. */
+export const patienceMs = 60_000
 
 export interface GatewayPlace {
   /** Clients connect here, the admin listener is one above. */
