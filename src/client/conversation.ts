@@ -88,6 +88,11 @@ export class Conversation {
     followed.disconnected()
   }
 
+  /** Its subscriber can keep up again. */
+  hasRoom(followed: Followed): void {
+    this.#fullAtPosition.delete(followed)
+  }
+
   /** Asks for a sign of life, where that can be done. */
   check(): void {
     this.#connection.check?.()

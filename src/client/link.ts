@@ -97,7 +97,11 @@ export class Link {
   }
 
   add(followed: Followed): void {
-    if (this.#phase === 'closed' || this.#members.has(followed)) return
+    if (this.#phase === 'closed') return
+    if (this.#members.has(followed)) {
+      this.#conversation?.hasRoom(followed)
+      return
+    }
     this.#members.add(followed)
     this.#step('joined')
     this.#tell()

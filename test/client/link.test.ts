@@ -5,7 +5,7 @@ import type { Received } from '../../src/client/received.ts'
 import type { State } from '../../src/client/state.ts'
 import type { Subscription } from '../../src/client/subscription.ts'
 import { encodeToken, growthPosition, type Log, logOf, readGrowth } from '../../src/wire/token.ts'
-import { ManualClock } from '../model/clock.ts'
+import { ManualClock, settled } from '../model/clock.ts'
 import { delivery, FakeEnvironment, FakeNet, refused, token } from './fake-transport.ts'
 
 const stateText = (state: State) => {
@@ -519,6 +519,32 @@ test('who comes while it is told that it connects is served by that connection',
     net.last.wishes.map(({ subject }) => subject),
     ['a', 'b'],
   )
+})
+
+test('a subscription that was full before its position was known, and has room when it is, goes on', async () => {
+  const net = new FakeNet()
+  const clock = new ManualClock()
+  const client = new Client(['http://one'], {
+    ways: [net.transport('sse', false)],
+    clock,
+    inbox: { maxEvents: 2, maxBytes: 1e6 },
+  })
+  const told: number[] = []
+  const subscription = client.subscribe('a', {
+    after: 'earliest',
+    onEvent: async ({ offset }) => void told.push(offset),
+    onGap: () => {},
+  })
+  await clock.advance(0)
+  const sse = (offset: number) => net.last.handlers.frame({ ...delivery('a', offset), stream: 'events', after: '' })
+  for (const offset of [0, 1, 2, 3]) sse(offset)
+  await settled()
+  assert.deepEqual(told, [0, 1, 2, 3])
+  net.last.handlers.position(token(4))
+  await clock.advance(60_000)
+  sse(4)
+  await settled()
+  assert.deepEqual([subscription.state.name, told], ['catching-up', [0, 1, 2, 3, 4]])
 })
 
 test('the states of a client say what it does', async () => {
