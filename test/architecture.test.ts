@@ -109,12 +109,9 @@ test('real time is found in whichever form it is written, and nowhere else', () 
   assert.deepEqual(unneeded(new Map([['src/telemetry/process.ts', 'performance']]), ['src/cli/']), ['src/cli/'])
 })
 
-/** The SDK's, which still have one. */
-const withBooleans = ['src/client/candidates.ts', 'src/client/service.ts', 'src/client/shared-service.ts']
-
 test('no parameter of the sources is a boolean that a call would give without its name', () => {
   const found = files.filter((file) => /^src\/.*\.ts$/.test(file) && booleanParameters(read(file)).length > 0)
-  assert.deepEqual(found.sort(), withBooleans)
+  assert.deepEqual(found, [])
 })
 
 test('a boolean parameter is found in whichever signature it is, and no other boolean', () => {

@@ -45,7 +45,7 @@ export class Candidates {
   }
 
   /** `heard`: a gateway had answered over it. */
-  lost(heard: boolean): void {
+  lost({ heard }: { readonly heard: boolean }): void {
     this.#url = (this.#url + 1) % this.#urls.length
     this.#unheard = heard ? 0 : this.#unheard + 1
     if (this.#unheard < Math.max(leastAttempts, 2 * this.#urls.length)) return

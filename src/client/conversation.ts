@@ -186,7 +186,7 @@ export class Conversation {
   #stand(token: string): boolean {
     const positions = decodeToken(token)
     let isTorn = false
-    for (const service of this.#byRef.values()) isTorn = service.stands(positions, this.#byRef.size === 1) || isTorn
+    for (const service of this.#byRef.values()) isTorn = service.stands(positions, this.#byRef.size) || isTorn
     return isTorn
   }
 

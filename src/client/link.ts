@@ -218,7 +218,7 @@ export class Link {
   #backOff(): void {
     const { refused, answered } = this.#loss
     const { url } = this.#candidates.current
-    this.#candidates.lost(answered)
+    this.#candidates.lost({ heard: answered })
     const { code, message, retryAfterMs } = refused ?? {
       code: 'lost',
       message: `no connection to ${url}`,

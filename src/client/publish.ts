@@ -51,36 +51,37 @@ export async function publish(
   const body = JSON.stringify({ events: events.map(wireEvent) })
   const pauses = new Backoff(random, backoff)
   const deadline = clock.monotonicMs() + timeoutMs
+  const until = { clock, signal }
   let said: Refusal | undefined
   for (let attempt = 0; ; attempt++) {
     signal?.throwIfAborted()
     const leftMs = deadline - clock.monotonicMs()
-    const answer = await post(`${urls[attempt % urls.length]}/v1/publish`, body, leftMs, clock, signal)
+    const answer = await post(`${urls[attempt % urls.length]}/v1/publish`, body, leftMs, until)
     if (Array.isArray(answer)) return answer
     // What a gateway said tells more than that the last attempt had no answer.
     said = answer.code === 'lost' ? (said ?? answer) : answer
     const pauseMs = pauses.next(answer.retryAfterMs)
     if (said.final || clock.monotonicMs() + pauseMs >= deadline) throw refusedError(said)
-    await pause(pauseMs, clock, signal)
+    await pause(pauseMs, until)
   }
 }
 
-async function post(
-  url: string,
-  body: string,
-  leftMs: number,
-  clock: Timing,
-  signal: AbortSignal | undefined,
-): Promise<Published[] | Refusal> {
+/** What ends a wait. */
+interface Until {
+  readonly clock: Timing
+  readonly signal: AbortSignal | undefined
+}
+
+async function post(url: string, body: string, leftMs: number, until: Until): Promise<Published[] | Refusal> {
   const over = new AbortController()
-  const release = after(leftMs, clock, signal, () => over.abort())
+  const release = after(leftMs, until, () => over.abort())
   try {
     const headers = { 'content-type': 'application/json' }
     const response = await fetch(url, { method: 'POST', headers, body, signal: over.signal })
     if (response.status !== 200) return await refusalOf(response)
     return ((await response.json()) as { results: Published[] }).results
   } catch (error) {
-    signal?.throwIfAborted()
+    until.signal?.throwIfAborted()
     const message = `no answer from ${url}: ${error instanceof Error ? error.message : String(error)}`
     return { code: 'lost', message, retryAfterMs: 0, final: false }
   } finally {
@@ -88,9 +89,9 @@ async function post(
   }
 }
 
-function pause(ms: number, clock: Timing, signal: AbortSignal | undefined): Promise<void> {
+function pause(ms: number, until: Until): Promise<void> {
   return new Promise((resolve) => {
-    const release = after(ms, clock, signal, () => {
+    const release = after(ms, until, () => {
       release()
       resolve()
     })
@@ -98,7 +99,7 @@ function pause(ms: number, clock: Timing, signal: AbortSignal | undefined): Prom
 }
 
 /** Runs `task` after `ms` or once it is aborted, until it is released. */
-function after(ms: number, clock: Timing, signal: AbortSignal | undefined, task: () => void): () => void {
+function after(ms: number, { clock, signal }: Until, task: () => void): () => void {
   const cancel = clock.after(ms, task)
   signal?.addEventListener('abort', task)
   return () => {

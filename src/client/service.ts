@@ -12,10 +12,10 @@ export interface Service {
   delivery(delivery: Delivery, position: Position | undefined): boolean
   gap(gap: Gap): boolean
   /**
-   * The gateway says where those stand whom it serves, of whom it may be the only one. True where it is served no more to its good: it has
+   * The gateway says where those stand whom it serves, so many. True where it is served no more to its good: it has
    * not been told of a history that the others are in.
    */
-  stands(positions: readonly Position[], isOnly: boolean): boolean
+  stands(positions: readonly Position[], served: number): boolean
   /** What it missed has been told. `again`: not all could be kept meanwhile, it is to be asked for anew. */
   becameLive(): 'live' | 'full' | 'again'
 }

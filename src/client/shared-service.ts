@@ -54,7 +54,7 @@ export class SharedService implements Service {
    * otherwise it is another one's, unless events came from there. True where it stands there or further on in another history: it has
    * not been told of that, and stays.
    */
-  stands(positions: readonly Position[], isOnly: boolean): boolean {
+  stands(positions: readonly Position[], served: number): boolean {
     const { followed } = this
     const { place } = followed
     const torn = positions.filter((position) => {
@@ -62,7 +62,7 @@ export class SharedService implements Service {
       return own !== undefined && own.offset >= position.offset && contradict(own, position)
     })
     const isOwn = (position: Position) =>
-      isOnly ||
+      served === 1 ||
       this.#starting ||
       isGrowth(position) ||
       place.at(position) !== undefined ||

@@ -11,6 +11,12 @@ const aliveMs = 20_000
 /** Frames after which it says that it has taken them. */
 const framesPerWord = 256
 
+/** The tab that it is for. */
+interface Tab {
+  readonly id: string
+  readonly post: (message: TabMessage) => void
+}
+
 /** A connection to the gateway through another tab of the browser. */
 export class TabGuest implements Connection {
   readonly #id: string
@@ -21,13 +27,7 @@ export class TabGuest implements Connection {
   #frames = 0
   #over = false
 
-  constructor(
-    id: string,
-    post: (message: TabMessage) => void,
-    wishes: readonly Wish[],
-    handlers: Handlers,
-    clock: Timing,
-  ) {
+  constructor({ id, post }: Tab, wishes: readonly Wish[], handlers: Handlers, clock: Timing) {
     this.#id = id
     this.#post = post
     this.#handlers = handlers

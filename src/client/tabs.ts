@@ -43,7 +43,7 @@ export class Tabs {
       open: (_url, wishes, handlers) => {
         // Another id for each connection: what was posted for an earlier one is nobody's.
         const id = `${random.next()} ${random.next()}`
-        this.#guest = new TabGuest(id, post, wishes, handlers, clock)
+        this.#guest = new TabGuest({ id, post }, wishes, handlers, clock)
         return this.#guest
       },
     }

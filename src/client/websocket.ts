@@ -10,7 +10,12 @@ const answerMs = 10_000
 
 /** `GET /v1/ws`, with the codec's subprotocol. */
 export function openWebSocket(codec: Codec): Open {
-  return (gateway, wishes, handlers, clock) => new SocketConnection(codec, gateway, wishes, handlers, clock)
+  return (gateway, wishes, handlers, clock) => new SocketConnection({ codec, gateway }, wishes, handlers, clock)
+}
+
+interface Address {
+  readonly codec: Codec
+  readonly gateway: string
 }
 
 class SocketConnection implements Connection {
@@ -27,7 +32,7 @@ class SocketConnection implements Connection {
   #pinged = true
   #over = false
 
-  constructor(codec: Codec, gateway: string, wishes: readonly Wish[], handlers: Handlers, clock: Timing) {
+  constructor({ codec, gateway }: Address, wishes: readonly Wish[], handlers: Handlers, clock: Timing) {
     this.#codec = codec
     this.#early = new Map(wishes.map((wish) => [wish.ref, wish]))
     this.#handlers = handlers

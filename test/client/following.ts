@@ -46,8 +46,8 @@ function overShared(followed: Followed) {
   return {
     delivery: (each: Delivery) => service.delivery(each, behind(each)),
     gap: (each: Gap) => service.gap(each),
-    stands: (...positions: Position[]) => service.stands(positions, false),
-    standsAlone: (...positions: Position[]) => service.stands(positions, true),
+    stands: (...positions: Position[]) => service.stands(positions, 2),
+    standsAlone: (...positions: Position[]) => service.stands(positions, 1),
     becameLive: () => service.becameLive(),
   }
 }
