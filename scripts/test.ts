@@ -14,13 +14,13 @@ const part = (name: string): Part => ({ name, command: ['make', '--no-print-dire
 const lane = (...names: string[]) => ({ parts: names.map(part) })
 
 /**
- * The real suites wait for brokers most of the time; unit tests and histories compute, and take what is left. Suites with the
- * tightest bounds are last, with nothing beside them.
+ * The real suites wait for brokers most of the time; unit tests and histories compute, and take what is left. Suites that judge
+ * times are last, one at a time, with nothing beside them.
  */
 const stages: readonly Stage[] = [
   [lane('lint', 'types', 'proto')],
-  [lane('real-beside', 'real-timed'), { ...lane('unit', 'simulate'), isBackground: true }],
-  [lane('real-alone')],
+  [lane('real-beside'), { ...lane('unit', 'simulate'), isBackground: true }],
+  [lane('real-timed', 'real-alone')],
 ]
 
 async function main(): Promise<number> {

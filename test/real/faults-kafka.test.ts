@@ -22,8 +22,10 @@ const nodes = [1, 2, 3]
 const brokers = nodes.map((node) => `127.0.0.1:${basePort + node - 1}`)
 const partitions = 6
 const streams = ['steady', 'grown', 'again', 'kept'].map((name) => ({ name, partitions }))
-/** How long a fault may silence clients, ms: brokers are given up after 3 s without a heartbeat. */
-const electionMs = 8000
+/** How long a fault may silence clients, ms: brokers are given up after 3 s without a heartbeat, and a slow host takes its time with the election. */
+const electionMs = 15_000
+/** Longer than any election: who waited for the frozen broker shows. */
+const frozenMs = 20_000
 
 describe('faults of a Kafka cluster under a steady flow', skip === undefined ? {} : { skip }, () => {
   const dir = mkdtempSync(join(tmpdir(), 'carillon-faults-'))
@@ -95,10 +97,10 @@ describe('faults of a Kafka cluster under a steady flow', skip === undefined ? {
   })
 
   test('a broker that freezes does not freeze its readers', async (t) => {
-    const running = await flow(t, 'steady', 'broker frozen 10 s')
+    const running = await flow(t, 'steady', 'broker frozen 20 s')
     cluster.freeze(2)
     try {
-      await Promise.all([running.recovered(), delay(10_000)])
+      await Promise.all([running.recovered(), delay(frozenMs)])
     } finally {
       cluster.resume(2)
     }
