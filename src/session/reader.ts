@@ -172,8 +172,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
       else this.#place.rewrittenFrom(from)
     } else if (this.#mode === 'live') {
       // The window remembers the loss; it is told on the way past it.
-      this.#mode = 'behind'
-      this.#place.moveTo(from)
+      this.fallBehind(from)
       this.#owner.wake()
     }
   }
@@ -330,6 +329,8 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     const reason = dropReason(scratch, window, ordinal, catchUp)
     if (reason !== undefined) return this.#leaveOut(reason)
     if (!this.#tellLeftOut()) return false
+    // What lies below is not looked at again where the socket refuses this one.
+    this.#place.moveTo(offset)
     const outcome = this.#owner.deliverMissed(this, scratch, offset + 1)
     if (outcome !== writeOutcome.refused) this.#place.moveTo(offset + 1)
     return outcome === writeOutcome.sent

@@ -42,3 +42,18 @@ test('what is written goes with the position behind it, and a session stands beh
   await settled()
   assert.deepEqual(stands(), { frames: [1, 2, 3, 4, 5, 6], session: [6] })
 })
+
+test('what lies below a refused event is not looked at again', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1))
+  const begun = gateway.connect('sse')
+  begun.session.start(['a'], [])
+  for (const subject of ['b', 'b', 'a']) gateway.publish(subject, 'x')
+  const client = gateway.connect('sse')
+  Object.assign(client, { room: 0, refuses: true })
+  client.session.start(['a'], [begun.openedAt!])
+  await settled()
+  assert.deepEqual(offsets(client.session.token()), [2])
+  client.drain()
+  await settled()
+  assert.deepEqual(client.stood.flatMap(offsets), [3, 3])
+})
