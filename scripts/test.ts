@@ -25,7 +25,7 @@ const stages: readonly Stage[] = [
 
 async function main(): Promise<number> {
   const lanes = new Lanes((text) => process.stdout.write(text))
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => lanes.stop(signal))
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => lanes.stop(signal))
   const started = performance.now()
   const status = await lanes.run(stages)
   const seconds = (performance.now() - started) / 1000

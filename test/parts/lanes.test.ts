@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -41,8 +41,8 @@ test('a part that fails ends its lane and the run, but not its neighbours', asyn
   assert.equal(await lanes.run([[failing, beside], [{ parts: [part('later', 'true')] }]]), 1)
   const took = new Map(lanes.took.map((each) => [each.name, each]))
   assert.deepEqual([...took.keys()].sort(), ['fails', 'goes on', 'waits'])
-  assert.deepEqual([took.get('fails')!.hasFailed, took.get('fails')!.output], [true, 'why\n'])
-  assert.equal(took.get('goes on')!.hasFailed, false)
+  assert.deepEqual([took.get('fails')!.end, took.get('fails')!.output], ['failed', 'why\n'])
+  assert.equal(took.get('goes on')!.end, 'passed')
 })
 
 test('a program that is not there fails its part, and is named', async () => {
@@ -67,7 +67,17 @@ test('a signal ends what runs, begins nothing more, and is the exit status', asy
   const parts = [part('long', 'echo begun; exec sleep 60'), part('next', 'true')]
   assert.equal(await lanes.run([[{ parts }], [{ parts: [part('later', 'true')] }]]), 130)
   assert.deepEqual(
-    lanes.took.map(({ name }) => name),
-    ['long'],
+    lanes.took.map(({ name, end }) => [name, end]),
+    [['long', 'stopped']],
   )
+})
+
+test('a signal ends the processes that a part began, and not the part alone', async (t) => {
+  const at = inFolder(t)
+  const lanes = new Lanes((text) => {
+    if (text === 'begun\n') lanes.stop('SIGTERM')
+  })
+  const inner = `trap "touch ${at('ended')}; exit" TERM; echo begun; sleep 5 & wait`
+  assert.equal(await lanes.run([[{ parts: [part('long', `sh -c '${inner}'; true`)] }]]), 143)
+  assert.equal(existsSync(at('ended')), true)
 })

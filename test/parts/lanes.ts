@@ -36,15 +36,15 @@ export class Lanes {
     for (const stage of stages) {
       await Promise.all(stage.map((lane) => this.#lane(lane)))
       if (this.#stopped !== undefined) return 128 + constants.signals[this.#stopped]
-      if (this.took.some(({ hasFailed }) => hasFailed)) return 1
+      if (this.took.some(({ end }) => end === 'failed')) return 1
     }
     return 0
   }
 
-  /** Ends what runs, and begins nothing more. TERM, whichever signal came: `make` hands on no other one. */
+  /** Ends what runs, with all processes of it, and begins nothing more. TERM, whichever signal came: `make` hands on no other one. */
   stop(signal: NodeJS.Signals): void {
     this.#stopped ??= signal
-    for (const child of this.#running) child.kill('SIGTERM')
+    for (const child of this.#running) endGroup(child)
   }
 
   async #lane({ parts, isBackground = false }: Lane): Promise<void> {
@@ -53,14 +53,14 @@ export class Lanes {
       const took = await this.#part(part, isBackground)
       this.took.push(took)
       if (isBackground) this.#show(took.output)
-      if (took.hasFailed) return
+      if (took.end !== 'passed') return
     }
   }
 
   #part({ name, command }: Part, isBackground: boolean): Promise<Took> {
     const started = performance.now()
     const [program, ...args] = isBackground ? ['nice', '-n', String(backgroundNice), ...command] : command
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true })
     this.#running.add(child)
     let output = ''
     for (const stream of [child.stdout, child.stderr]) {
@@ -70,15 +70,26 @@ export class Lanes {
       })
     }
     return new Promise((resolve) => {
-      const end = (hasFailed: boolean): void => {
+      const settle = (passed: boolean): void => {
         this.#running.delete(child)
-        resolve({ name, seconds: (performance.now() - started) / 1000, hasFailed, output })
+        const end = passed ? 'passed' : this.#stopped === undefined ? 'failed' : 'stopped'
+        resolve({ name, seconds: (performance.now() - started) / 1000, end, output })
       }
       child.on('error', (error) => {
         output += `${error.message}\n`
-        end(true)
+        settle(false)
       })
-      child.on('close', (code) => end(code !== 0))
+      child.on('close', (code) => settle(code === 0))
     })
+  }
+}
+
+/** Its process group: each part has one of its own. */
+function endGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, 'SIGTERM')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }

@@ -2,7 +2,8 @@
 export interface Took {
   readonly name: string
   readonly seconds: number
-  readonly hasFailed: boolean
+  /** `stopped`: a signal to the run ended it. */
+  readonly end: 'passed' | 'failed' | 'stopped'
   readonly output: string
 }
 
@@ -22,7 +23,10 @@ const testCounts = /^ℹ tests (\d+)$/gm
 
 /** A row a part, and below it one for each of its longer suites; `seconds` is what all took together. */
 export function timingTable(all: readonly Took[], seconds: number): string {
-  const rows = all.flatMap((took) => [row(took.name, took.seconds, testsOf(took.output)), ...suiteRows(took.output)])
+  const rows = all.flatMap((took) => [
+    row(took.end === 'stopped' ? `${took.name} (stopped)` : took.name, took.seconds, testsOf(took.output)),
+    ...suiteRows(took.output),
+  ])
   return [row('part, suite', 'seconds', 'tests'), ...rows, row('all', seconds, '')].join('\n')
 }
 
@@ -53,7 +57,7 @@ export function skips(all: readonly Took[]): string {
 
 /** The end of what each failed part said: of a run of tests all that failed. */
 export function failures(all: readonly Took[]): string {
-  const failed = all.filter(({ hasFailed }) => hasFailed)
+  const failed = all.filter(({ end }) => end === 'failed')
   return failed.map(({ name, output }) => `failed: ${name}\n${endOf(output)}\n`).join('\n')
 }
 
