@@ -26,7 +26,7 @@ const slowShare = 0.01
 const silent = 2
 const nuisances = 5
 /** What is bounded is to be full early; a window holds four of the largest events at least. */
-const smallBuffers = { limits: { maxEventBytes: 65_536 }, readBack: { cacheMiB: 8 } }
+const smallBuffers = { limits: { maxEventBytes: 65_536 }, readBack: { cacheMiB: 16 } }
 /** Everybody has everything within this time after the last event, ms. */
 const settleMs = 120_000
 

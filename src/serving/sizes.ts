@@ -13,7 +13,7 @@ export interface WindowBudgets {
   readonly slabEntries?: number
 }
 
-/** What a chunk of read-back has at least, and how many chunks there are at least. */
+/** What a chunk of read-back has at least, and how many chunks are kept at least. */
 export interface ChunkFloors {
   /** What one read asks for, bytes; any event fits unless given. */
   readonly chunkBytes?: number
@@ -29,7 +29,7 @@ export const chunkFloors: ChunkFloors = { entries: 1024, chunks: 2 }
 const spareBytes = 65_536
 
 export interface ReadBackBudgets extends Omit<ReadBackOptions, 'chunks'> {
-  /** Memory for the payloads of all chunks. */
+  /** Memory for all chunks, payloads and index, those that are being read among them. */
   readonly cacheBytes: number
   /** `chunkFloors` where they are not given: smaller ones are for tests that want to be at their limits. */
   readonly floors?: Partial<ChunkFloors>
@@ -61,8 +61,9 @@ export function chunkSizes(budgets: ReadBackBudgets, maxEventBytes: number, gene
   const entries = 2 ** Math.ceil(Math.log2(Math.max(least.entries, chunkBytes / bytesPerRecord)))
   // Values of 100 bytes and more fill it; of shorter ones, which need more room beside their bytes, a read is cut short.
   const payloadBytes = least.payloadBytes ?? Math.ceil(1.25 * chunkBytes) + spareBytes
+  const chunks = Math.floor(cacheBytes / (payloadBytes + entries * bytesPerEntry(generations)))
   return {
-    options: { ...options, chunkBytes, chunks: Math.max(least.chunks, Math.floor(cacheBytes / payloadBytes)) },
+    options: { ...options, chunkBytes, chunks: Math.max(least.chunks, chunks - options.concurrency) },
     pool: { payloadBytes, payloadSlabBytes: payloadBytes, entries, slabEntries: entries, generations },
   }
 }

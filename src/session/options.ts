@@ -43,7 +43,11 @@ export interface ReadBackOptions extends ChunkOptions {
 
 export const readBackSection = section('how what left the window is read from the broker', {
   chunkBytes: setting(whole(65_536, 64 << 20), 1 << 20, 'one read of the broker'),
-  cacheMiB: setting(whole(1, 65_536), 64, 'chunks kept for others who need them, MiB'),
+  cacheMiB: setting(
+    whole(1, 65_536),
+    64,
+    'chunks that are read and kept for others who need them, with their index, MiB; 2 are kept at least',
+  ),
   concurrency: setting(whole(1, 256), 4, 'reads at once'),
   bytesPerSecond: setting(
     whole(noLimit, 2 ** 40),

@@ -32,7 +32,7 @@ describe('clients that read slowly', skip === undefined ? {} : { skip }, () => {
 
   before(async () => {
     site = await KafkaSite.start(basePort, [{ name: 'busy', partitions: 1 }])
-    gateway = await site.gateway(basePort + 2, { ...site.config(), window, readBack: { cacheMiB: 8 } })
+    gateway = await site.gateway(basePort + 2, { ...site.config(), window, readBack: { cacheMiB: 16 } })
   })
 
   after(() => site?.close())

@@ -23,13 +23,30 @@ test('a small pool has the slabs that it is given', () => {
 
 test('a chunk of read-back holds what one read brings, the largest event at least, in one slab of each tier', () => {
   const { options, pool } = chunkSizes(readBack, 1_000_000, 'times')
-  assert.deepEqual([options.chunkBytes, options.chunks], [mib, 48])
+  assert.deepEqual([options.chunkBytes, options.chunks], [mib, 36])
   assert.deepEqual([pool.payloadBytes, pool.entries], [1.25 * mib + 65_536, 8192])
   assert.deepEqual([pool.payloadSlabBytes, pool.slabEntries], [pool.payloadBytes, pool.entries])
   assert.equal(pool.generations, 'times')
   const large = chunkSizes({ ...readBack, chunkBytes: 65_536 }, 8 * mib, 'epochs')
   assert.equal(large.options.chunkBytes, 8 * mib)
   assert.ok(large.pool.payloadBytes > 8 * mib)
+})
+
+test('what the chunks take, payloads and index, those that are kept and those that are being read, is within their memory', () => {
+  for (const generations of ['epochs', 'times'] as const) {
+    for (const [cacheMiB, chunkBytes, concurrency] of [
+      [64, mib, 4],
+      [64, 65_536, 4],
+      [1024, 8 * mib, 32],
+    ] as const) {
+      const cacheBytes = cacheMiB * mib
+      const { options, pool } = chunkSizes({ ...readBack, cacheBytes, chunkBytes, concurrency }, 65_536, generations)
+      const { payload, index } = new WindowPool(pool).figures()
+      const chunk = payload.limitBytes + index.limitBytes
+      const taken = (options.chunks + concurrency) * chunk
+      assert.ok(taken <= cacheBytes && taken > cacheBytes - chunk, `${taken} bytes of ${cacheBytes}`)
+    }
+  }
 })
 
 test('of chunks there are two at least, however small their memory', () => {
