@@ -1,5 +1,5 @@
 import { type SubscribeOptions, subscribeOptions } from '../wire/frames.ts'
-import { isSameLog, keyOf, type Position } from '../wire/token.ts'
+import { isSameLog, keyOf, type Position, partitionKeyOf } from '../wire/token.ts'
 import type { Followed } from './followed.ts'
 import { contradict, lowestToken } from './place.ts'
 
@@ -17,8 +17,9 @@ export interface Share extends SubscribeOptions {
  * - what starts at `latest`, `earliest` or a time is asked for by itself, until its position is known; with `last`, until it is live: a
  *   position does not say which events below the head were wanted;
  * - after a refusal each is asked for by itself, to find out whom it is about;
- * - of two that know different incarnations of a stream, or histories of a partition, only the gateway can tell what that means for each,
- *   and likewise where one does not say how many partitions it knows of: they are served apart until each is live, and so has been told.
+ * - of two that know different incarnations of a stream or of a partition, or different histories of one, only the gateway can tell what
+ *   that means for each, and likewise where one does not say how many partitions it knows of: they are served apart until each is live, and
+ *   so has been told.
  *   What they still disagree in is a position that one of them only carries.
  */
 export class Sharing {
@@ -65,17 +66,15 @@ export class Sharing {
   }
 }
 
-/** What some know of a stream and others do not, in words that are the same as long as it is, with who knows any of it. */
+/** What some know of a stream or partition and others do not, in words that are the same as long as it is, with who knows any of it. */
 function disagreements(all: readonly Followed[]): Map<string, Followed[]> {
-  const byStream = new Map<number, [knowledge: string, Followed][]>()
+  const byWhat = new Map<string, [knowledge: string, Followed][]>()
   for (const followed of all) {
-    for (const [stream, knowledge] of knowledgeOf(followed)) {
-      append(byStream, stream, [knowledge, followed])
-    }
+    for (const [what, knowledge] of knowledgeOf(followed)) append(byWhat, what, [knowledge, followed])
   }
-  const found = [...byStream].filter(([, known]) => known.some(([knowledge]) => knowledge !== known[0]![0]))
+  const found = [...byWhat].filter(([, known]) => known.some(([knowledge]) => knowledge !== known[0]![0]))
   const contradictory = [...histories(all)].filter(([, known]) => isContradictory(known.map(([position]) => position)))
-  const said: [string | number, [unknown, Followed][]][] = [
+  const said: [string, [unknown, Followed][]][] = [
     ...found,
     ...contradictory.map(([key, known]): [string, [unknown, Followed][]] => [
       key,
@@ -108,17 +107,22 @@ function isContradictory(positions: readonly Position[]): boolean {
   return sorted.some((position, i) => i > 0 && contradict(sorted[i - 1]!, position))
 }
 
-/** By stream, whatever the incarnation: which incarnations it knows, and up to which partition, where it does not say of how many. */
-function knowledgeOf({ place }: Followed): Map<number, string> {
-  const known = new Map<number, { incarnations: Set<number>; last: number }>()
+/**
+ * By stream, which incarnations it knows, and up to which partition, where it does not say of how many; by partition, in which of them it
+ * stands there: of two positions in one partition a gateway takes the one of the log that it reads, and says nothing of the other.
+ */
+function knowledgeOf({ place }: Followed): Map<string, string> {
+  const incarnations = new Map<string, Set<number>>()
+  const last = new Map<string, number>()
   for (const position of place.positions) {
-    const { nameHash, incarnationHash, partition } = position
-    const own = known.get(nameHash) ?? { incarnations: new Set(), last: -1 }
-    own.incarnations.add(incarnationHash)
-    if (!place.growth.some((each) => isSameLog(each, position))) own.last = Math.max(own.last, partition)
-    known.set(nameHash, own)
+    const stream = `${position.nameHash}`
+    for (const what of [stream, partitionKeyOf(position)]) {
+      incarnations.set(what, (incarnations.get(what) ?? new Set()).add(position.incarnationHash))
+    }
+    const isSaid = place.growth.some((each) => isSameLog(each, position))
+    if (!isSaid) last.set(stream, Math.max(last.get(stream) ?? -1, position.partition))
   }
-  return new Map([...known].map(([stream, { incarnations, last }]) => [stream, `${[...incarnations].sort()} ${last}`]))
+  return new Map([...incarnations].map(([what, known]) => [what, `${[...known].sort()} ${last.get(what) ?? -1}`]))
 }
 
 function share(members: readonly Followed[], all: readonly Followed[], until: Share['until']): Share {
@@ -141,17 +145,17 @@ function startsLike(first: Followed): (followed: Followed) => boolean {
   return (followed) => start(followed) === own
 }
 
-/** The first one, and those who know the same of each stream as those before them, or nothing. */
+/** The first one, and those who know the same of each stream and partition as those before them, or nothing. */
 function agreeing(all: readonly Followed[]): Followed[] {
-  const known = new Map<number, string>()
+  const known = new Map<string, string>()
   const accepted = new Map<string, Position[]>()
   return all.filter((followed) => {
     const own = [...knowledgeOf(followed)]
-    if (own.some(([stream, knowledge]) => (known.get(stream) ?? knowledge) !== knowledge)) return false
+    if (own.some(([what, knowledge]) => (known.get(what) ?? knowledge) !== knowledge)) return false
     const { positions } = followed.place
     if (positions.some((each) => accepted.get(keyOf(each))?.some((other) => contradict(other, each)))) return false
     for (const each of positions) append(accepted, keyOf(each), each)
-    for (const [stream, knowledge] of own) known.set(stream, knowledge)
+    for (const [what, knowledge] of own) known.set(what, knowledge)
     return true
   })
 }

@@ -39,6 +39,24 @@ test('who stands in different histories of a partition is served apart, until ea
   assert.deepEqual(asked(sharing, [older, later]), ['a', 'b'], 'nobody has anything else to tell them')
 })
 
+test('who stands in different logs of a partition is served apart, though all know the same logs of the stream', () => {
+  const sharing = new Sharing()
+  const later = logOf('events', 'second')
+  const inLater = (offset: number, partition: number): Position => ({ ...at(offset, -1, partition), ...later })
+  const growth = [growthPosition(log, 2), growthPosition(later, 4)]
+  const one = standing('a', inLater(1, 1), at(49), ...growth)
+  const all = standing('>', inLater(1, 2), at(49), at(2, 0, 1), ...growth)
+  assert.deepEqual(asked(sharing, [one, all]), ['a'])
+  sharing.live([one])
+  assert.deepEqual(
+    asked(sharing, [one, all]),
+    ['>'],
+    'a gateway of the later log tells it that partition 1 was made anew',
+  )
+  sharing.live([all])
+  assert.deepEqual(asked(sharing, [one, all]), ['a', '>'])
+})
+
 test('who stands in one history is served together, from the lowest position of each partition', () => {
   const growth = growthPosition(log, 2)
   const all = [

@@ -36,6 +36,10 @@ const overModel: readonly FailedSeed[] = [
     'one request for several who know different incarnations, as gateways disagree which is present: some hear of no new log',
   ],
   [3_002_578, 'the same, where a request names two incarnations and only the handlers say who stands in which'],
+  [
+    11_005_056,
+    'gateways disagree which log is present: two who share a request know both, and stand in different ones in a partition',
+  ],
   [1_800_560_163, 'who asks for last events is led back to the log before by a gateway that lags'],
   [9_500_288, 'an empty answer to a long-poll is taken for a live one, while the last events are on their way'],
   [4_000_064, 'polls of a second each, whose position is beyond the end of the log: none lasts until that is certain'],
