@@ -87,7 +87,9 @@ export class SimClient {
   slow = 0
   readonly #surroundings: ClientSurroundings
   readonly #followed: Followed[] = []
-  readonly #overheard: OverheardStreams[] = []
+  /** By the name that each has in the URL it connects to. */
+  readonly #overheard = new Map<string, OverheardStreams>()
+  #opened = 0
   #environment = new SimEnvironment(undefined)
   #tab: Tab | undefined
   readonly #store: SimStore | undefined
@@ -184,9 +186,9 @@ export class SimClient {
 
   // What happens to it
 
-  /** A connection of it has reached a gateway. */
-  reached(gateway: GatewayKnowledge): void {
-    this.#overheard.at(-1)?.reached(gateway)
+  /** A request of it has reached a gateway. */
+  reached(url: URL, gateway: GatewayKnowledge): void {
+    this.#overheard.get(url.username)?.reached(gateway)
   }
 
   /** Its stored positions, held against what it has handled. */
@@ -312,15 +314,17 @@ export class SimClient {
         return `${this.name} connects over ${name}: ${said}`
       })
       const overheard = new OverheardStreams(separate, this.#books)
-      this.#overheard.push(overheard)
-      if (this.#overheard.length > 8) this.#overheard.shift()
+      const id = String(++this.#opened)
+      this.#overheard.set(id, overheard)
       for (const wish of wishes) overheard.asks(wish, witnessOf(wish.subject, wish.after), wishes)
       const heard = overheard.handlers(handlers)
       const closed: Handlers['closed'] = (refused) => {
         if (this.isUndisturbed) verdict.broken('steady', `${this.name}: its ${name} ended: ${refused?.code ?? 'lost'}`)
         heard.closed(refused)
       }
-      return overheard.connection(open(url, wishes, { ...heard, closed }, clock), witnessOf)
+      // A client polls through several gateways, and may try a WebSocket meanwhile: each request says whose it is.
+      const own = url.replace('://', `://${id}@`)
+      return overheard.connection(open(own, wishes, { ...heard, closed }, clock), witnessOf)
     }
     return { name, separate, open: overheardOpen }
   }

@@ -207,7 +207,7 @@ export class World implements Network {
     connection.down.stalled = reach.stalled
     connection.clientEnd = end
     all.add(connection)
-    this.clients.find(({ process }) => process === client)?.reached(this.#knowledgeOf(gateway))
+    this.clients.find(({ process }) => process === client)?.reached(url, this.#knowledgeOf(gateway))
     this.verdict.note(() => `${client.name} is connected to ${gateway.name}`)
     connection.request(() => {
       if (gateway.listening) gateway.accept(connection, request)
