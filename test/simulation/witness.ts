@@ -72,7 +72,7 @@ export class Witness implements Subscriber {
   /** When it was asked for last. */
   #askedMs = 0
   #presented: readonly Position[] = []
-  /** Incarnations that its request names together, for several who know different ones: which of them is its own, its handlers tell. */
+  /** Incarnations that its request names together: several may know different ones, or one may keep a position that the new log has no place for. */
   #mixed: ReadonlySet<number> = new Set()
   /** A gateway said where it stands. */
   #hasPosition = false
@@ -111,12 +111,18 @@ export class Witness implements Subscriber {
     const named = new Set(this.#presented.flatMap((position) => this.#truth.broker.byLog(position)?.index ?? []))
     this.#mixed = shared && named.size > 1 ? named : new Set()
     for (const position of this.#mixed.size > 0 ? [] : this.#presented) {
-      const incarnation = this.#truth.broker.byLog(position)
-      if (incarnation === undefined) continue
-      this.#stands.set(position.partition, incarnation.index)
-      if (!this.#handedStands.has(position.partition)) this.#handedStands.set(position.partition, incarnation.index)
+      const incarnation = this.#standsAt(position)
+      if (incarnation !== undefined && !this.#handedStands.has(position.partition))
+        this.#handedStands.set(position.partition, incarnation)
     }
     this.claimed(this.#presented, 'presents')
+  }
+
+  /** A position of its own: which incarnation it is in. */
+  #standsAt(position: Position): number | undefined {
+    const incarnation = this.#truth.broker.byLog(position)?.index
+    if (incarnation !== undefined) this.#stands.set(position.partition, incarnation)
+    return incarnation
   }
 
   presents(positions: readonly Position[]): void {
@@ -156,6 +162,7 @@ export class Witness implements Subscriber {
       const { partition, offset } = position
       const incarnation = this.#truth.broker.byLog(position)
       if (incarnation === undefined) continue
+      if (this.#mixed.size === 0) this.#standsAt(position)
       beginning.incarnation = Math.max(beginning.incarnation, incarnation.index)
       beginning.starts.set(
         placeOf(incarnation.index, partition),
@@ -208,10 +215,11 @@ export class Witness implements Subscriber {
     }
   }
 
-  /** Documented: of several subjects a position is of those who know its log, and were there with as many partitions as the token says. */
+  /** Documented: of several subjects a position is of those who stand in its log, and were there with as many partitions as the token says. */
   #isAnothers(position: Position, said: readonly Position[]): boolean {
-    if (this.#mixed.has(this.#truth.broker.byLog(position)?.index ?? -1)) return true
     const { partition } = position
+    const { index = -1 } = this.#truth.broker.byLog(position) ?? {}
+    if (this.#mixed.has(index) && this.#stands.get(partition) !== index) return true
     const growth = said.find((each) => isGrowth(each) && isSameLog(each, position))
     if (growth === undefined) return false
     return (
@@ -267,10 +275,11 @@ export class Witness implements Subscriber {
     if (token === undefined) this.#forgetBeginning()
     else this.begins(positions)
     this.#handed.forgetBeyond(positions)
+    this.#stands.clear()
     this.#handedStands.clear()
     for (const position of positions) {
-      const incarnation = this.#truth.broker.byLog(position)
-      if (incarnation !== undefined) this.#handedStands.set(position.partition, incarnation.index)
+      const incarnation = this.#standsAt(position)
+      if (incarnation !== undefined) this.#handedStands.set(position.partition, incarnation)
     }
     for (const [key, last] of this.#last) if (!this.#handed.given.has(last)) this.#last.delete(key)
   }

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { makeEvent } from '../../src/wire/frames.ts'
+import { encodeToken, type Position } from '../../src/wire/token.ts'
+import { SimBroker } from './broker.ts'
+import { Truth } from './truth.ts'
+import { Verdict } from './verdict.ts'
+import { VirtualTime } from './virtual-time.ts'
+import { Witness } from './witness.ts'
+
+/** Of a log of three partitions that was created again with two: nothing takes the place of a position in the third. */
+function watched(subject = 'a.>') {
+  const broker = new SimBroker(new VirtualTime(), 3, 'epochs')
+  broker.delete()
+  broker.create(2)
+  let nowMs = 0
+  const verdict = new Verdict(
+    () => nowMs,
+    () => {},
+    {},
+  )
+  const witness = new Witness('client', { subject }, new Truth(broker), { verdict, nowMs: () => nowMs })
+  const at = (incarnation: 0 | 1, partition: number, offset: number, generation = 0): Position => {
+    const { nameHash, incarnationHash } = broker.incarnations[incarnation]!
+    return { nameHash, incarnationHash, partition, offset, generation }
+  }
+  const write = (partition: number) => {
+    const event = makeEvent({ subject: 'a.2' })
+    const record = { key: null, value: null, event, timeMs: nowMs, damaged: false, transaction: undefined }
+    return broker.log(partition).append(record, nowMs)
+  }
+  const older = [at(0, 0, 0), at(0, 1, 0), at(0, 2, 0)]
+  const newer = [at(1, 0, 0), at(1, 1, 0)]
+  return {
+    witness,
+    log: broker.log(1),
+    at,
+    write,
+    older,
+    newer,
+    asks: (...positions: Position[]) => witness.asks([encodeToken(positions)], true, true),
+    isTold: (partition: number) => {
+      const after = encodeToken([at(1, partition, 0)])
+      const gap = { kind: 'gap', stream: 'events', partition, from: 0, reason: 'recreated', certain: false } as const
+      witness.told({ ...gap, after })
+      witness.gap({ ...gap, after, to: undefined, n: undefined })
+    },
+    passes: (ms: number) => {
+      nowMs += ms
+    },
+    get broken() {
+      return verdict.failure?.promise
+    },
+  }
+}
+
+test('in a request that names two logs, the position of who stands in its log covers what it was not given', () => {
+  const told = watched()
+  told.witness.begins(told.older)
+  told.isTold(0)
+  told.isTold(1)
+  const begun = watched()
+  begun.witness.begins(begun.newer)
+  for (const client of [told, begun]) {
+    client.write(1)
+    client.asks(client.at(0, 2, 0), client.at(1, 0, 0), client.at(1, 1, 1))
+    assert.equal(client.broken, 'covered')
+  }
+})
+
+test('in a request that names two logs, a position is not that of who was not told of its log', () => {
+  const other = watched()
+  other.witness.begins(other.older)
+  const restarted = watched()
+  restarted.witness.begins(restarted.older)
+  restarted.isTold(1)
+  restarted.witness.restarts(encodeToken(restarted.older.slice(2)))
+  for (const client of [other, restarted]) {
+    client.write(1)
+    const asked = [...client.older, client.at(1, 0, 0), client.at(1, 1, 1)]
+    client.asks(...asked)
+    assert.equal(client.broken, undefined)
+    client.isTold(1)
+    client.asks(...asked)
+    assert.equal(client.broken, 'covered')
+  }
+})
+
+test('where a request names two logs, who stood beyond a rewrite may not hear of it, and who stood at it has what follows', () => {
+  for (const [stood, broken] of [
+    [5, undefined],
+    [4, 'covered'],
+  ] as const) {
+    const client = watched()
+    client.witness.begins(client.older)
+    client.isTold(0)
+    client.isTold(1)
+    client.log.skip(5, 1)
+    client.asks(client.at(0, 2, 0), client.at(1, 0, 0), client.at(1, 1, stood))
+    client.passes(10)
+    client.log.rewrite(4, 10)
+    client.write(1)
+    client.witness.stands(encodeToken([client.at(1, 1, 5, 1)]))
+    assert.equal(client.broken, broken, `it stood at ${stood}`)
+  }
+})
