@@ -1,5 +1,6 @@
 import { Command } from 'commander'
-import { decodeToken, isGrowth } from '../wire/token.ts'
+import { decodeSaid, type Token } from '../wire/partition-counts.ts'
+import type { Log } from '../wire/token.ts'
 import { table } from './text.ts'
 
 export function command(): Command {
@@ -9,19 +10,29 @@ export function command(): Command {
     .option('--json', 'as JSON')
   command.addHelpText('after', '\nExample:\n  carillon token IBLY44R-AwgVAQHJ')
   return command.action((text: string) => {
-    const positions = decodeToken(text)
+    const said = decodeSaid(text)
     if (command.opts<{ json?: boolean }>().json) {
-      console.log(JSON.stringify(positions))
+      console.log(JSON.stringify(said))
       return
     }
-    const rows = positions.map((position) => {
-      const { nameHash, incarnationHash, partition, offset, generation } = position
-      const log = [hex(nameHash), hex(incarnationHash)]
-      if (isGrowth(position)) return [...log, `of ${offset}`, '', '']
-      return [...log, String(partition), String(offset), generation < 0 ? 'unknown' : String(generation)]
-    })
-    console.log(table(['stream', 'incarnation', 'partition', 'next offset', 'generation'], rows))
+    console.log(table(['stream', 'incarnation', 'partition', 'next offset', 'generation'], tokenRows(said)))
   })
 }
+
+/** Of each log its positions, and how many partitions its holder was told of. */
+export function tokenRows({ positions, counts }: Token): string[][] {
+  const rows = [
+    ...positions.map((position) => {
+      const { partition, offset, generation } = position
+      return [...hashes(position), String(partition), String(offset), generation < 0 ? 'unknown' : String(generation)]
+    }),
+    ...counts.map((each) => [...hashes(each), `of ${each.count}`, '', '']),
+  ]
+  return rows.sort((a, b) => logOf(a).localeCompare(logOf(b)))
+}
+
+const hashes = ({ nameHash, incarnationHash }: Log): string[] => [hex(nameHash), hex(incarnationHash)]
+
+const logOf = ([stream, incarnation]: string[]): string => `${stream} ${incarnation}`
 
 const hex = (hash: number): string => hash.toString(16).padStart(8, '0')

@@ -1,5 +1,6 @@
 import type { Timing } from '../base/clock.ts'
 import { type Delivery, type ServerFrame, subscribeOptions } from '../wire/frames.ts'
+import { decodeSaid } from '../wire/partition-counts.ts'
 import { decodeToken } from '../wire/token.ts'
 import type { Candidate } from './candidates.ts'
 import type { Connection, Refusal, Wish } from './connection.ts'
@@ -184,9 +185,9 @@ export class Conversation {
   }
 
   #stand(token: string): boolean {
-    const positions = decodeToken(token)
+    const said = decodeSaid(token)
     let isTorn = false
-    for (const service of this.#byRef.values()) isTorn = service.stands(positions, this.#byRef.size) || isTorn
+    for (const service of this.#byRef.values()) isTorn = service.stands(said, this.#byRef.size) || isTorn
     return isTorn
   }
 

@@ -1,14 +1,6 @@
 import { type Delivery, type Gap, type SubscribeOptions, subscribeOptions } from '../wire/frames.ts'
-import {
-  decodeToken,
-  hashOf,
-  isSamePartition,
-  keyOf,
-  type Log,
-  type Position,
-  parseAfter,
-  partitionKeyOf,
-} from '../wire/token.ts'
+import { decodeSaid, parseAsked } from '../wire/partition-counts.ts'
+import { hashOf, isSamePartition, keyOf, type Log, type Position, partitionKeyOf } from '../wire/token.ts'
 import { Ahead } from './ahead.ts'
 import type { Backoff } from './backoff.ts'
 import type { Refusal, Wish } from './connection.ts'
@@ -74,10 +66,10 @@ export class Followed {
     this.policy = policy
     this.#start = after
     this.#last = last
-    const parsed = parseAfter(after)
+    const parsed = parseAsked(after)
     if (parsed.kind !== 'positions') return
     this.placed = true
-    this.place.move({ how: 'all', positions: parsed.positions })
+    this.place.move({ ...parsed, how: 'all' })
   }
 
   /** What to ask a gateway for. */
@@ -105,7 +97,7 @@ export class Followed {
 
   /** The gateway says from where it is served. */
   subscribed(after: string): void {
-    this.move({ how: 'all', positions: decodeToken(after) })
+    this.move({ how: 'all', ...decodeSaid(after) })
     this.placed = true
   }
 

@@ -1,13 +1,16 @@
 import type { Gap, GapReason } from '../wire/frames.ts'
-import { decodeToken, isGrowth, type Position } from '../wire/token.ts'
+import { decodeSaid, type PartitionCount, saysNothing, type Token } from '../wire/partition-counts.ts'
+import type { Position } from '../wire/token.ts'
 
 /** Gaps behind which everything is new, wherever they end. */
 export const leadsBack: ReadonlySet<GapReason> = new Set(['rewritten', 'recreated', 'repartitioned'])
 
+type Behind = Pick<Gap, 'after'>
+
+const saidBehind = ({ after }: Behind): Token => (after === '' ? saysNothing : decodeSaid(after))
+
 /** Where its reader goes on; none where that is not known. */
-export const positionsOf = ({ after }: Gap): Position[] =>
-  after === '' ? [] : decodeToken(after).filter((position) => !isGrowth(position))
+export const positionsOf = (frame: Behind): readonly Position[] => saidBehind(frame).positions
 
 /** How many partitions there are, where the gap says it. */
-export const growthOf = ({ after }: Gap): Position | undefined =>
-  after === '' ? undefined : decodeToken(after).find(isGrowth)
+export const countOf = (gap: Gap): PartitionCount | undefined => saidBehind(gap).counts[0]

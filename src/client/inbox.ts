@@ -2,7 +2,7 @@ import type { Delivery, Gap } from '../wire/frames.ts'
 import { isSamePartition, keyOf } from '../wire/token.ts'
 import type { Refusal } from './connection.ts'
 import type { Inflow } from './followed.ts'
-import { isOn, type Move, Place } from './place.ts'
+import { isOn, type Move, Place, saysMore } from './place.ts'
 import { type Received, ReceivedEvent, receivedGap } from './received.ts'
 import type { State } from './state.ts'
 
@@ -103,7 +103,7 @@ export class Inbox<T> implements Inflow {
   /** Where it stands once the item in hand is handled; the same as `handled` where there is none. */
   get inHand(): Place {
     const place = new Place()
-    place.move({ how: 'all', positions: this.handled.all })
+    place.moveTo(this.handled)
     for (const move of this.#inHand?.moves.values() ?? []) place.move(move)
     return place
   }
@@ -171,9 +171,9 @@ export class Inbox<T> implements Inflow {
   }
 }
 
-/** What two moves of a position come to is one, in the place of the first: no more of them than partitions. */
+/** What two moves of a position, or of a count, come to is one, in the place of the first: no more of them than partitions and logs. */
 function attach(moves: Map<string, Move>, move: Move): void {
-  const { how, positions } = move
+  const { how, positions = [], counts = [] } = move
   if (how === 'all') {
     moves.clear()
     moves.set(how, move)
@@ -182,12 +182,16 @@ function attach(moves: Map<string, Move>, move: Move): void {
   for (const position of positions) {
     const key = keyOf(position)
     const before = moves.get(key)
-    if (how === 'on' && !isOn(before?.positions[0], position)) continue
+    if (how === 'on' && !isOn(before?.positions?.[0], position)) continue
     for (const [other, earlier] of how === 'to' ? moves : []) {
-      const isOver = other !== key && earlier.how !== 'all' && isSamePartition(earlier.positions[0]!, position)
-      if (isOver) moves.delete(other)
+      const of = earlier.how === 'all' ? undefined : earlier.positions?.[0]
+      if (other !== key && of !== undefined && isSamePartition(of, position)) moves.delete(other)
     }
     moves.set(key, { how: how === 'to' ? how : (before?.how ?? how), positions: [position] })
+  }
+  for (const count of counts) {
+    const key = `${count.nameHash} ${count.incarnationHash}`
+    if (saysMore(moves.get(key)?.counts?.[0], count)) moves.set(key, { how, counts: [count] })
   }
 }
 

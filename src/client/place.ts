@@ -1,22 +1,13 @@
-import {
-  decodeToken,
-  encodeToken,
-  hashOf,
-  isGrowth,
-  isSameLog,
-  isSamePartition,
-  keyOf,
-  type Position,
-} from '../wire/token.ts'
+import { decodeSaid, encodeSaid, type PartitionCount, type Token } from '../wire/partition-counts.ts'
+import { hashOf, isSameLog, isSamePartition, keyOf, type Log, type Position } from '../wire/token.ts'
 
-/** How what was told moves the place that somebody stands at. */
-export interface Move {
+/** How what was told moves the place that somebody stands at. What it leaves out it says nothing of. */
+export interface Move extends Partial<Token> {
   /**
    * `all`: these are all of its positions. `on`: none of them goes back. `to`: just there, also back; positions in earlier
    * incarnations of the same partition are forgotten (a gap).
    */
   readonly how: 'all' | 'on' | 'to'
-  readonly positions: readonly Position[]
 }
 
 /** They can't be of one history: in a log generations rise with offsets. */
@@ -30,10 +21,15 @@ export function contradict(a: Position, b: Position): boolean {
 export const isOn = (own: Position | undefined, { offset, generation }: Position): boolean =>
   own === undefined || own.offset < offset || (own.offset === offset && generation >= 0)
 
-/** Where a subscription stands: one position for each partition of each stream, and one in the growth of each. */
+/** Whether it is of more partitions than `own`, or of as many and said by who reads them. */
+export const saysMore = (own: PartitionCount | undefined, { count, isRead }: PartitionCount): boolean =>
+  own === undefined || own.count < count || (own.count === count && isRead)
+
+/** Where a subscription stands: one position for each partition of each stream, and how many partitions of each it knows of. */
 export class Place {
   readonly #positions = new Map<string, Position>()
-  readonly #growth = new Map<string, Position>()
+  /** One a log. */
+  counts: readonly PartitionCount[] = []
 
   get size(): number {
     return this.#positions.size
@@ -45,16 +41,7 @@ export class Place {
 
   /** `after` of a request that goes on here; undefined while nothing is known. */
   get token(): string | undefined {
-    return this.#positions.size === 0 ? undefined : encodeToken(this.all)
-  }
-
-  /** Its positions, and those in the growth of the streams. */
-  get all(): Position[] {
-    return [...this.positions, ...this.growth]
-  }
-
-  get growth(): Position[] {
-    return [...this.#growth.values()]
+    return this.#positions.size === 0 ? undefined : encodeSaid(this.positions, this.counts)
   }
 
   /** The position in the same incarnation and partition. */
@@ -69,30 +56,32 @@ export class Place {
     return found.length === 1 ? found[0] : undefined
   }
 
-  move({ how, positions }: Move): void {
+  move({ how, positions = [], counts = [] }: Move): void {
     let told = positions
     if (how === 'all') {
       told = positions.map((position) => this.#withGeneration(position))
       this.#positions.clear()
-      this.#growth.clear()
+      this.counts = []
     }
     for (const position of told) {
-      if (isGrowth(position)) {
-        this.#grow(position)
-        continue
-      }
       if (how === 'to') this.#forget(position)
       if (how !== 'on' || isOn(this.at(position), position)) this.#positions.set(keyOf(position), position)
     }
+    for (const count of counts) this.#count(count)
   }
 
-  /** Of the incarnation that is known; never back. What is known of older ones speaks until the stream's own new growth does. */
-  #grow(position: Position): void {
-    const isIn = (log: Position) => this.positions.some((own) => isSameLog(own, log))
-    if (!isIn(position)) return
-    for (const [key, other] of this.#growth)
-      if (!isIn(other) && isSamePartition(other, position)) this.#growth.delete(key)
-    if (isOn(this.#growth.get(keyOf(position)), position)) this.#growth.set(keyOf(position), position)
+  /** Where the other one is. */
+  moveTo({ positions, counts }: Place): void {
+    this.move({ how: 'all', positions, counts })
+  }
+
+  /** Of the incarnation that is known; never back. What is known of older ones speaks until the stream's own new count does. */
+  #count(said: PartitionCount): void {
+    const isIn = (log: Log) => this.positions.some((own) => isSameLog(own, log))
+    if (!isIn(said)) return
+    const known = this.counts.find((each) => isSameLog(each, said))
+    const others = this.counts.filter((each) => each !== known && (isIn(each) || each.nameHash !== said.nameHash))
+    this.counts = [...others, saysMore(known, said) ? said : known!]
   }
 
   /** A gateway that can't tell the generation of a position says nothing against the one that is known. */
@@ -107,22 +96,26 @@ export class Place {
 }
 
 /**
- * One token for several places: the lowest position of each partition, so that nobody misses anything; also of growth, and none where
- * somebody does not say what it knows.
+ * One token for several places: the lowest position of each partition, so that nobody misses anything; also the lowest count of a log,
+ * and none where somebody does not say what it knows.
  */
 export function lowestToken(tokens: readonly string[]): string | undefined {
   const lowest = new Map<string, Position>()
   const unsaid: Position[] = []
+  const said: PartitionCount[] = []
   for (const token of tokens) {
-    const positions = decodeToken(token)
-    const said = positions.filter(isGrowth)
+    const { positions, counts } = decodeSaid(token)
+    said.push(...counts)
     for (const position of positions) {
-      if (!said.some((each) => isSameLog(each, position))) unsaid.push(position)
+      if (!counts.some((each) => isSameLog(each, position))) unsaid.push(position)
       const other = lowest.get(keyOf(position))
       if (other === undefined || position.offset < other.offset) lowest.set(keyOf(position), position)
     }
   }
-  const isSaid = (growth: Position) => !unsaid.some((each) => isSameLog(each, growth))
-  const positions = [...lowest.values()].filter((each) => !isGrowth(each) || isSaid(each))
-  return positions.length === 0 ? undefined : encodeToken(positions)
+  said.sort((a, b) => a.count - b.count)
+  const counts = said.filter((count) => {
+    const isOf = (each: Log) => isSameLog(each, count)
+    return said.find(isOf) === count && !unsaid.some(isOf)
+  })
+  return lowest.size + counts.length === 0 ? undefined : encodeSaid([...lowest.values()], counts)
 }

@@ -1,8 +1,9 @@
 import { isPattern, matches } from '../subject/subject.ts'
 import type { Delivery, Gap } from '../wire/frames.ts'
-import { decodeToken, encodeToken, isSameLog, isSamePartition, keyOf, type Position } from '../wire/token.ts'
+import type { PartitionCount, Token } from '../wire/partition-counts.ts'
+import { encodeToken, isSameLog, isSamePartition, keyOf, type Position } from '../wire/token.ts'
 import type { Followed } from './followed.ts'
-import { growthOf, leadsBack, positionsOf } from './gap.ts'
+import { countOf, leadsBack, positionsOf } from './gap.ts'
 import type { Service } from './service.ts'
 
 /** Events that wait for `live`, in number: beyond that the gateway is asked again for all of them. */
@@ -12,7 +13,7 @@ const maxHeld = 256
 export class SeparateService implements Service {
   readonly followed: Followed
   /** How many partitions its subscription knows of once that is live: all that they mean for it has been told then. */
-  #growth: Position | undefined
+  #count: PartitionCount | undefined
   /** Events that name no ref, from before it was told to be live: only then it is clear whether they were for it. */
   #held: (Delivery | Gap)[] = []
   #heldTooMuch = false
@@ -38,7 +39,7 @@ export class SeparateService implements Service {
   }
 
   /** Where what is live stands: what is quiet stays near the head. */
-  stands(positions: readonly Position[]): boolean {
+  stands({ positions }: Token): boolean {
     const { live, place } = this.followed
     if (!live) return false
     const ahead = positions.filter((each) => {
@@ -56,8 +57,8 @@ export class SeparateService implements Service {
     this.#held = []
     followed.becameLive()
     const room = this.#takeAll(held)
-    if (this.#growth !== undefined) followed.move({ how: 'on', positions: [this.#growth] })
-    this.#growth = undefined
+    if (this.#count !== undefined) followed.move({ how: 'on', counts: [this.#count] })
+    this.#count = undefined
     followed.inflow.live()
     return room ? 'live' : 'full'
   }
@@ -85,11 +86,11 @@ export class SeparateService implements Service {
     // It joins in another partition now, and is told to be live there as at the start.
     if (gap.reason === 'repartitioned') followed.live = false
     const more = leadsBack.has(gap.reason) ? followed.takeGap(gap) : followed.takeGapIfNews(gap)
-    const growth = growthOf(gap)
+    const count = countOf(gap)
     // A subject has one partition: there is no other of which it could still be told.
-    if (growth !== undefined && (followed.live || !isPattern(followed.subject)))
-      followed.move({ how: 'on', positions: [growth] })
-    else if (growth !== undefined) this.#growth = growth
+    if (count !== undefined && (followed.live || !isPattern(followed.subject)))
+      followed.move({ how: 'on', counts: [count] })
+    else if (count !== undefined) this.#count = count
     return more && room
   }
 
@@ -108,7 +109,7 @@ export class SeparateService implements Service {
    */
   #release(position: Position, offset: number): boolean {
     if (this.#held.length === 0) return true
-    const isThere = ({ after }: Delivery | Gap) => decodeToken(after).some((each) => keyOf(each) === keyOf(position))
+    const isThere = (frame: Delivery | Gap) => positionsOf(frame).some((each) => keyOf(each) === keyOf(position))
     const released = this.#held.filter((frame) => isThere(frame) && (firstOf(frame) < offset || isBack(frame)))
     this.#held = this.#held.filter((frame) => !isThere(frame))
     return this.#takeAll(released.map((frame) => (frame.kind === 'gap' ? endingBy(frame, offset) : frame)))
@@ -118,7 +119,7 @@ export class SeparateService implements Service {
   #forgetHeld({ reason, from }: Gap, position: Position): void {
     if (reason !== 'recreated' && reason !== 'rewritten') return
     this.#held = this.#held.filter((frame) => {
-      const held = decodeToken(frame.after).find((each) => isSamePartition(each, position))
+      const held = positionsOf(frame).find((each) => isSamePartition(each, position))
       return held === undefined || (isSameLog(held, position) && (reason === 'recreated' || firstOf(frame) < from))
     })
   }
@@ -127,7 +128,7 @@ export class SeparateService implements Service {
     let room = true
     for (const frame of frames) {
       if (frame.kind === 'gap') room = this.followed.takeGapIfNews(frame) && room
-      else room = this.followed.take(frame, decodeToken(frame.after)[0]!) && room
+      else room = this.followed.take(frame, positionsOf(frame)[0]!) && room
     }
     return room
   }

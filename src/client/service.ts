@@ -1,4 +1,5 @@
 import type { Delivery, Gap } from '../wire/frames.ts'
+import type { Token } from '../wire/partition-counts.ts'
 import type { Position } from '../wire/token.ts'
 import type { Followed } from './followed.ts'
 
@@ -15,7 +16,7 @@ export interface Service {
    * The gateway says where those stand whom it serves, so many. True where it is served no more to its good: it has
    * not been told of a history that the others are in.
    */
-  stands(positions: readonly Position[], served: number): boolean
+  stands(said: Token, served: number): boolean
   /** What it missed has been told. `again`: not all could be kept meanwhile, it is to be asked for anew. */
   becameLive(): 'live' | 'full' | 'again'
 }

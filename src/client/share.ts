@@ -119,7 +119,7 @@ function knowledgeOf({ place }: Followed): Map<string, string> {
     for (const what of [stream, partitionKeyOf(position)]) {
       incarnations.set(what, (incarnations.get(what) ?? new Set()).add(position.incarnationHash))
     }
-    const isSaid = place.growth.some((each) => isSameLog(each, position))
+    const isSaid = place.counts.some((each) => isSameLog(each, position))
     if (!isSaid) last.set(stream, Math.max(last.get(stream) ?? -1, position.partition))
   }
   return new Map([...incarnations].map(([what, known]) => [what, `${[...known].sort()} ${last.get(what) ?? -1}`]))

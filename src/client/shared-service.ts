@@ -1,8 +1,9 @@
 import { isPattern, matches } from '../subject/subject.ts'
 import type { Delivery, Gap, GapReason } from '../wire/frames.ts'
-import { hashOf, isGrowth, isRead, isSameLog, keyOf, type Position, partitionKeyOf } from '../wire/token.ts'
+import type { Token } from '../wire/partition-counts.ts'
+import { hashOf, isSameLog, keyOf, type Position, partitionKeyOf } from '../wire/token.ts'
 import { type Followed, namedKeyOf } from './followed.ts'
-import { growthOf, positionsOf } from './gap.ts'
+import { countOf, positionsOf } from './gap.ts'
 import { contradict } from './place.ts'
 import type { Service } from './service.ts'
 
@@ -54,7 +55,7 @@ export class SharedService implements Service {
    * otherwise it is another one's, unless events came from there. True where it stands there or further on in another history: it has
    * not been told of that, and stays.
    */
-  stands(positions: readonly Position[], served: number): boolean {
+  stands({ positions, counts }: Token, served: number): boolean {
     const { followed } = this
     const { place } = followed
     const torn = positions.filter((position) => {
@@ -62,16 +63,12 @@ export class SharedService implements Service {
       return own !== undefined && own.offset >= position.offset && contradict(own, position)
     })
     const isOwn = (position: Position) =>
-      served === 1 ||
-      this.#starting ||
-      isGrowth(position) ||
-      place.at(position) !== undefined ||
-      followed.ahead.has(partitionKeyOf(position))
+      served === 1 || this.#starting || place.at(position) !== undefined || followed.ahead.has(partitionKeyOf(position))
     const own = positions.filter((position) => isOwn(position) && !torn.includes(position))
     for (const position of own) followed.ahead.get(keyOf(position))?.passed(position.offset)
-    followed.placed ||= own.length + place.size > 0
-    followed.move({ how: 'on', positions: own })
-    const logs = positions.filter(isRead)
+    followed.placed ||= own.length + counts.length + place.size > 0
+    followed.move({ how: 'on', positions: own, counts })
+    const logs = counts.filter(({ isRead }) => isRead)
     // Another log than the one of which it was told everything: nobody hears of a log in which others stand already.
     const isOther = logs.some((log) => !isSameLog(followed.logs.get(log.nameHash) ?? log, log))
     for (const log of logs) followed.logs.set(log.nameHash, log)
@@ -94,13 +91,13 @@ export class SharedService implements Service {
   #hasGrown(gap: Gap): boolean | undefined {
     const { followed } = this
     const { place } = followed
-    const now = growthOf(gap)
+    const now = countOf(gap)
     if (now === undefined) return undefined
     if (followed.standsIn(gap) && !positionsOf(gap).some((after) => place.at(after))) return undefined
     // Of incarnations that it stood in one after the other it may know several.
-    const known = place.growth.filter(({ nameHash }) => nameHash === now.nameHash)
+    const known = place.counts.filter(({ nameHash }) => nameHash === now.nameHash)
     if (known.length === 0) return undefined
     const same = known.find((own) => isSameLog(own, now))
-    return same ? same.offset < now.offset : known.some((own) => own.offset !== now.offset)
+    return same ? same.count < now.count : known.some((own) => own.count !== now.count)
   }
 }

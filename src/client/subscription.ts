@@ -148,7 +148,7 @@ export class Subscription<T = unknown> implements AsyncIterable<Received<T>, und
       this.#storeFailed(error)
       return
     }
-    this.#inbox.handled.move({ how: 'all', positions: this.#followed.place.all })
+    this.#inbox.handled.moveTo(this.#followed.place)
     this.#host.link.add(this.#followed)
   }
 

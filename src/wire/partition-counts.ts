@@ -1,13 +1,12 @@
 import {
   type After,
+  decodeToken,
   encodeToken,
   growthPosition,
   isGrowth,
-  isRead,
   type Log,
   type Position,
   parseAfter,
-  readGrowth,
 } from './token.ts'
 
 /**
@@ -43,11 +42,16 @@ export function parseAsked(after: readonly string[]): Asked {
   return parsed.kind === 'positions' ? { kind: 'positions', ...saidBy(parsed.positions) } : parsed
 }
 
+/** As `decodeToken`. */
+export const decodeSaid = (text: string): Token => saidBy(decodeToken(text))
+
 /** `entries`: as they lie in a token. */
 export const saidBy = (entries: readonly Position[]): Token => ({
   positions: entries.filter((entry) => !isGrowth(entry)),
-  counts: entries.filter(isGrowth).map((entry) => partitionCount(entry, entry.offset, { isRead: isRead(entry) })),
+  counts: entries.filter(isGrowth).map(({ nameHash, incarnationHash, offset, generation }) => {
+    return { nameHash, incarnationHash, count: offset, isRead: generation === 0 }
+  }),
 })
 
 export const encodeSaid = (positions: readonly Position[], counts: readonly PartitionCount[]): string =>
-  encodeToken([...positions, ...counts.map((each) => (each.isRead ? readGrowth : growthPosition)(each, each.count))])
+  encodeToken([...positions, ...counts.map((each) => growthPosition(each, each.count, each.isRead ? 0 : undefined))])

@@ -48,22 +48,12 @@ export const growthPartition = 0x7fffffff
 
 export const isGrowth = ({ partition }: Position): boolean => partition === growthPartition
 
-export const growthPosition = ({ nameHash, incarnationHash }: Log, partitions: number): Position => ({
-  nameHash,
-  incarnationHash,
-  partition: growthPartition,
-  offset: partitions,
-  generation: unknownGeneration,
-})
-
-/** Said by a session that reads the stream; what is only carried through says no generation. */
-export const readGrowth = (log: Log, partitions: number): Position => ({
-  ...growthPosition(log, partitions),
-  generation: 0,
-})
-
-export const isRead = ({ partition, generation }: Position): boolean =>
-  partition === growthPartition && generation === 0
+/** The generation is 0 where a session says it that reads the stream; what is only carried through says none. */
+export const growthPosition = (
+  { nameHash, incarnationHash }: Log,
+  partitions: number,
+  generation = unknownGeneration,
+): Position => ({ nameHash, incarnationHash, partition: growthPartition, offset: partitions, generation })
 
 const version = 2
 const versionBits = version << 4

@@ -3,6 +3,7 @@ import type { Move } from '../../src/client/place.ts'
 import { SeparateService } from '../../src/client/separate-service.ts'
 import { SharedService } from '../../src/client/shared-service.ts'
 import { type Delivery, type Gap, makeEvent } from '../../src/wire/frames.ts'
+import { saidBy } from '../../src/wire/partition-counts.ts'
 import { decodeToken, encodeToken, logOf, type Position } from '../../src/wire/token.ts'
 
 export const log = logOf('events', 'first')
@@ -35,7 +36,7 @@ function overSeparate(followed: Followed) {
     named: (each: Delivery) => service.delivery({ ...each, refs: [1] }, behind(each)),
     gap: (each: Gap) => service.gap(each),
     gapNamed: (each: Gap) => service.gap({ ...each, refs: [1] }),
-    stands: (...positions: Position[]) => service.stands(positions),
+    stands: (...positions: Position[]) => service.stands(saidBy(positions)),
     becameLive: () => service.becameLive(),
   }
 }
@@ -46,8 +47,8 @@ function overShared(followed: Followed) {
   return {
     delivery: (each: Delivery) => service.delivery(each, behind(each)),
     gap: (each: Gap) => service.gap(each),
-    stands: (...positions: Position[]) => service.stands(positions, 2),
-    standsAlone: (...positions: Position[]) => service.stands(positions, 1),
+    stands: (...positions: Position[]) => service.stands(saidBy(positions), 2),
+    standsAlone: (...positions: Position[]) => service.stands(saidBy(positions), 1),
     becameLive: () => service.becameLive(),
   }
 }

@@ -5,7 +5,8 @@ import { Inbox, type InboxOptions } from '../../src/client/inbox.ts'
 import { type Move, Place } from '../../src/client/place.ts'
 import type { Received } from '../../src/client/received.ts'
 import { type Delivery, makeEvent } from '../../src/wire/frames.ts'
-import { growthPosition, isSameLog, keyOf, type Position } from '../../src/wire/token.ts'
+import { saidBy } from '../../src/wire/partition-counts.ts'
+import { growthPosition, isSameLog, keyOf, type Log, type Position } from '../../src/wire/token.ts'
 import { settled } from '../model/clock.ts'
 
 const at = (offset: number): Position => ({ nameHash: 1, incarnationHash: 1, partition: 0, offset, generation: 0 })
@@ -128,18 +129,18 @@ test('moves that wait come to the same as if each had been made when it came', a
   const move = fc.oneof(
     {
       weight: 1,
-      arbitrary: fc.array(told, { maxLength: 3 }).map((all): Move => ({ how: 'all', positions: all.flat() })),
+      arbitrary: fc.array(told, { maxLength: 3 }).map((all): Move => ({ ...saidBy(all.flat()), how: 'all' })),
     },
     {
       weight: 8,
-      arbitrary: fc.array(told, { maxLength: 3 }).map((all): Move => ({ how: 'on', positions: all.flat() })),
+      arbitrary: fc.array(told, { maxLength: 3 }).map((all): Move => ({ ...saidBy(all.flat()), how: 'on' })),
     },
     { weight: 2, arbitrary: at.map((position): Move => ({ how: 'to', positions: [position] })) },
   )
-  const offsets = ({ positions, growth }: Place) => {
-    const isRead = (position: Position) => positions.some((each) => isSameLog(each, position))
-    const all = [...positions, ...growth.filter(isRead)]
-    return Object.fromEntries(all.map((each) => [keyOf(each), each.offset]))
+  const offsets = ({ positions, counts }: Place) => {
+    const isRead = (log: Log) => positions.some((each) => isSameLog(each, log))
+    const said = counts.filter(isRead).map((each) => growthPosition(each, each.count))
+    return Object.fromEntries([...positions, ...said].map((each) => [keyOf(each), each.offset]))
   }
   await fc.assert(
     fc.asyncProperty(fc.array(move, { maxLength: 8 }), fc.array(move, { maxLength: 12 }), async (before, waiting) => {

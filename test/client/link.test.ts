@@ -4,7 +4,7 @@ import { Client, type ClientOptions } from '../../src/client/client.ts'
 import type { Received } from '../../src/client/received.ts'
 import type { State } from '../../src/client/state.ts'
 import type { Subscription } from '../../src/client/subscription.ts'
-import { encodeToken, growthPosition, type Log, logOf, readGrowth } from '../../src/wire/token.ts'
+import { encodeToken, growthPosition, type Log, logOf } from '../../src/wire/token.ts'
 import { ManualClock, settled } from '../model/clock.ts'
 import { delivery, FakeEnvironment, FakeNet, refused, token } from './fake-transport.ts'
 
@@ -306,7 +306,7 @@ test('where all share one position, who was told everything of another log than 
   const [old, made] = [logOf('events', 'one'), logOf('events', 'two')]
   const at = (log: Log, offset: number) => ({ ...log, partition: 0, offset, generation: -1 })
   const stands = (log: Log, offset: number) => encodeToken([at(log, offset), growthPosition(log, 1)])
-  const says = (log: Log, offset: number) => encodeToken([at(log, offset), readGrowth(log, 1)])
+  const says = (log: Log, offset: number) => encodeToken([at(log, offset), growthPosition(log, 1, 0)])
   const asked = () => net.last.wishes.map(({ subject }) => subject)
   const isTold = async (token: string) => {
     net.last.handlers.position(token)
@@ -340,7 +340,7 @@ test('where all share one position, and gateways that take turns read different 
   const at = (log: Log, offset: number) => ({ ...log, partition: 0, offset, generation: -1 })
   const stands = (log: Log, offset: number) => encodeToken([at(log, offset), growthPosition(log, 1)])
   const isTold = (log: Log, offset: number) => {
-    net.last.handlers.position(encodeToken([at(log, offset), readGrowth(log, 1)]))
+    net.last.handlers.position(encodeToken([at(log, offset), growthPosition(log, 1, 0)]))
     net.last.handlers.frame({ kind: 'live', ref: 0 })
   }
   subscribe('a', [stands(old, 5)])

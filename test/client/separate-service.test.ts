@@ -178,7 +178,7 @@ test('a subject, which has one partition, knows of new ones as soon as it is tol
   const { followed, separate } = following('a', at(3), growthPosition(log, 2))
   separate.gapNamed(gap({ reason: 'repartitioned', partition: 2, after: token(at(0, 2), growthPosition(log, 3)) }))
   assert.deepEqual(
-    followed.place.growth.map(({ offset }) => offset),
+    followed.place.counts.map(({ count }) => count),
     [3],
   )
 })

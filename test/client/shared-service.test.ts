@@ -234,7 +234,7 @@ test('until it is live, all positions of a connection that began at its start ar
 
 test('it knows of new partitions once it is live in them, and tells them apart from positions', () => {
   const { followed, offsets, separate, shared } = following('>', at(3), growthPosition(log, 2))
-  const known = () => followed.place.growth.map(({ offset }) => offset)
+  const known = () => followed.place.counts.map(({ count }) => count)
   separate.becameLive()
   separate.gapNamed(gap({ reason: 'repartitioned', partition: 2, after: token(at(0, 2), growthPosition(log, 3)) }))
   assert.deepEqual(

@@ -190,8 +190,8 @@ export const clientMutants: readonly Mutant[] = [
   {
     name: 'behind one that is torn the others do not move',
     file: 'client/conversation.ts',
-    from: 'isTorn = service.stands(positions, this.#byRef.size) || isTorn',
-    to: 'isTorn ||= service.stands(positions, this.#byRef.size)',
+    from: 'isTorn = service.stands(said, this.#byRef.size) || isTorn',
+    to: 'isTorn ||= service.stands(said, this.#byRef.size)',
     by: { unit: 'test/client/link.test.ts' },
     breaks: 'all that share a position stand there',
   },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { arrivingStart } from '../../src/session/start.ts'
-import { decodeToken, encodeToken, growthPosition, isGrowth, logOf, readGrowth } from '../../src/wire/token.ts'
+import { decodeToken, encodeToken, growthPosition, isGrowth, logOf } from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, type TestClient, TestGateway } from './harness.ts'
 
@@ -62,12 +62,12 @@ test('a number of partitions says whether its session reads the stream, or carri
   const other = logOf('others', 'one')
   const position = { ...other, partition: 0, offset: 7, generation: 2 }
   const client = gateway.connect('poll')
-  client.session.start(['a'], [encodeToken([position, readGrowth(other, 3)])])
+  client.session.start(['a'], [encodeToken([position, growthPosition(other, 3, 0)])])
   await settled()
   const growth = decodeToken(client.session.token()).filter(isGrowth)
   assert.deepEqual(
     growth.toSorted((a, b) => a.offset - b.offset),
-    [readGrowth(gateway.stream.partitions[0]!, 2), growthPosition(other, 3)],
+    [growthPosition(gateway.stream.partitions[0]!, 2, 0), growthPosition(other, 3)],
   )
 })
 

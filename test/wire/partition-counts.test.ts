@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encodeSaid, parseAsked, partitionCount, saidBy } from '../../src/wire/partition-counts.ts'
-import { decodeToken, encodeToken, growthPosition, isGrowth, logOf, readGrowth } from '../../src/wire/token.ts'
+import { decodeToken, encodeToken, growthPosition, isGrowth, logOf } from '../../src/wire/token.ts'
 
 const [read, carried] = [logOf('orders', 'one'), logOf('alarms', 'two')]
 const position = { ...read, partition: 3, offset: 12, generation: 4 }
 const counts = [partitionCount(read, 5, { isRead: true }), partitionCount(carried, 2)]
 
 test('what a token says of numbers of partitions is apart from its positions, and goes back into a token as it was', () => {
-  const token = encodeToken([position, readGrowth(read, 5), growthPosition(carried, 2)])
+  const token = encodeToken([position, growthPosition(read, 5, 0), growthPosition(carried, 2)])
   assert.equal(encodeSaid([position], counts), token)
   const said = saidBy(decodeToken(token))
   assert.deepEqual(said.positions, [position])
