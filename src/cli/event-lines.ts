@@ -1,6 +1,6 @@
 import { escapedJson, printable } from '../base/printable.ts'
 import { eventToJson } from '../wire/event-json.ts'
-import type { Delivery, Gap } from '../wire/frames.ts'
+import { type Delivery, type Gap, unknownPublishedAtUs } from '../wire/frames.ts'
 import { time } from './text.ts'
 
 /** Characters of an event's data that a line for people shows. */
@@ -8,7 +8,9 @@ const maxShown = 2000
 
 /** `12:34:56.789  alarm.zone7.door  [3@17] 4 ms  {"open":true}` */
 export function deliveryText({ partition, offset, event }: Delivery, now: Date): string {
-  const latency = event.publishedAtUs === 0 ? '' : ` ${(now.getTime() - event.publishedAtUs / 1000).toFixed(0)} ms`
+  const { publishedAtUs } = event
+  const isKnown = publishedAtUs !== unknownPublishedAtUs
+  const latency = isKnown ? ` ${(now.getTime() - publishedAtUs / 1000).toFixed(0)} ms` : ''
   const data = event.deleted ? '(deleted)' : shown(event.data)
   return `${time(now)}  ${printable(event.subject)}  [${partition}@${offset}]${latency}  ${data}`
 }

@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { CarillonError } from '../base/errors.ts'
 import { validateSubject } from '../subject/subject.ts'
 import { eventFromJson } from '../wire/event-json.ts'
-import { type Event, makeEvent, type Published } from '../wire/frames.ts'
+import { type Event, makeEvent, type Published, publishedAt } from '../wire/frames.ts'
 import { decodePublishResponse, encodePublishRequest } from '../wire/publish.ts'
 import { Batches, type Send } from './batches.ts'
 import { endSoon, exitCodes } from './exit.ts'
@@ -157,7 +157,7 @@ function isJson(data: Uint8Array): boolean {
 
 /** The publisher's clock and id, not the gateway's: a retry and the latency are counted from here. */
 function complete(event: Event): Event {
-  return { ...event, id: event.id || randomUUID(), publishedAtUs: event.publishedAtUs || Date.now() * 1000 }
+  return { ...event, id: event.id || randomUUID(), publishedAtUs: publishedAt(event, Date.now() * 1000) }
 }
 
 /**

@@ -4,7 +4,7 @@ import { isLoopback, isLoopbackHostHeader } from '../base/loopback.ts'
 import type { Grant } from '../identity/grant.ts'
 import { parseTraceparent, traceparentHeader } from '../telemetry/trace-context.ts'
 import { eventFromJson } from '../wire/event-json.ts'
-import type { Event, Published } from '../wire/frames.ts'
+import { type Event, type Published, publishedAt } from '../wire/frames.ts'
 import { elementTexts, memberTexts } from '../wire/json-members.ts'
 import { decodePublishRequest, encodePublishResponse } from '../wire/publish.ts'
 import { readBody } from './body.ts'
@@ -99,6 +99,6 @@ function complete(context: EdgeContext, events: readonly Event[]): Event[] {
   return events.map((event) => ({
     ...event,
     id: event.id || randomUUID(),
-    publishedAtUs: event.publishedAtUs || context.contracts.clock.nowUs(),
+    publishedAtUs: publishedAt(event, context.contracts.clock.nowUs()),
   }))
 }

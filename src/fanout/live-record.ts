@@ -4,7 +4,7 @@ import type { Loaded } from '../log/entry.ts'
 import type { EventTrace } from '../telemetry/stream-traces.ts'
 import { type DeliveryParts, encodeDelivery } from '../wire/delivery.ts'
 import { envelopeView, scanEnvelope } from '../wire/envelope.ts'
-import type { Encoding } from '../wire/frames.ts'
+import { type Encoding, publishedAt } from '../wire/frames.ts'
 import { encodePosition, type Log } from '../wire/token.ts'
 
 const envelope = envelopeView()
@@ -90,7 +90,7 @@ export class LiveRecord implements DeliveryParts {
     this.subjectStart = record.subjectStart
     this.subjectEnd = record.subjectEnd
     scanEnvelope(record.buffer, record.eventStart, record.eventEnd, envelope)
-    this.publishedAtUs = envelope.publishedAtUs > 0 ? envelope.publishedAtUs : record.timeMs * 1000
+    this.publishedAtUs = publishedAt(envelope, record.timeMs * 1000)
     this.refs = refs
     this.begin()
   }

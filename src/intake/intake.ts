@@ -6,6 +6,7 @@ import type { RoutingTable } from '../routing/table.ts'
 import { ConfluentFrame } from '../wire/confluent.ts'
 import { type EnvelopeView, envelopeView, scanEnvelope } from '../wire/envelope.ts'
 import { EnvelopeWriter } from '../wire/envelope-writer.ts'
+import { publishedAt } from '../wire/frames.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
 import { CloudEventComposer } from './cloudevent-composer.ts'
 import type { Composer } from './composer.ts'
@@ -91,8 +92,7 @@ export class Intake {
     entry.offset = record.offset
     entry.timeMs = record.timeMs
     entry.epoch = record.epoch
-    const { publishedAtUs } = this.envelope
-    entry.publishedAtUs = publishedAtUs > 0 ? publishedAtUs : record.timeMs * 1000
+    entry.publishedAtUs = publishedAt(this.envelope, record.timeMs * 1000)
     return undefined
   }
 

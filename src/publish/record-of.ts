@@ -1,6 +1,6 @@
 import { CarillonError } from '../base/errors.ts'
 import type { OutRecord, Source } from '../source/source.ts'
-import type { Event } from '../wire/frames.ts'
+import { type Event, unknownPublishedAtUs } from '../wire/frames.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
 
 export interface PublishTarget {
@@ -65,7 +65,7 @@ function cloudEventHeaders(event: Event, target: PublishTarget): Record<string, 
   }
   Object.assign(all, { specversion: '1.0', id, type, subject: subject.slice(target.prefix.length) })
   all.source ||= 'carillon'
-  if (publishedAtUs > 0) all.time = rfc3339(publishedAtUs)
+  if (publishedAtUs !== unknownPublishedAtUs) all.time = rfc3339(publishedAtUs)
   const headers: Record<string, string> = {}
   if (target.broker === 'kafka' || target.broker === 'embedded') {
     for (const [name, value] of Object.entries(all)) headers[`ce_${name}`] = value

@@ -1,7 +1,7 @@
 import { CarillonError } from '../base/errors.ts'
 import { validUtf8 } from '../base/utf8.ts'
 import { validateSubject, validSubjectBytes } from '../subject/subject.ts'
-import { type Event, makeEvent } from './frames.ts'
+import { type Event, makeEvent, unknownPublishedAtUs } from './frames.ts'
 import { messages } from './schema.ts'
 import { type Cursor, cursorValue, readVarint } from './varint.ts'
 
@@ -20,7 +20,7 @@ export interface EnvelopeView {
   contentTypeLength: number
   dataAt: number
   dataLength: number
-  /** Unix µs; 0 = unknown. */
+  /** Unix µs; or `unknownPublishedAtUs`. */
   publishedAtUs: number
   ttlMs: number
   collapseKeyAt: number
@@ -45,7 +45,7 @@ export function envelopeView(): EnvelopeView {
     contentTypeLength: 0,
     dataAt: 0,
     dataLength: 0,
-    publishedAtUs: 0,
+    publishedAtUs: unknownPublishedAtUs,
     ttlMs: 0,
     collapseKeyAt: 0,
     collapseKeyLength: 0,
@@ -63,7 +63,7 @@ function clear(view: EnvelopeView): void {
   view.typeLength = 0
   view.contentTypeLength = 0
   view.dataLength = 0
-  view.publishedAtUs = 0
+  view.publishedAtUs = unknownPublishedAtUs
   view.ttlMs = 0
   view.collapseKeyLength = 0
   view.priority = 0

@@ -3,7 +3,7 @@ import { shortened } from '../base/shortened.ts'
 import { validUtf8 } from '../base/utf8.ts'
 import { validateSubject } from '../subject/subject.ts'
 import { decodeBase64, encodeBase64 } from './base64.ts'
-import type { Event } from './frames.ts'
+import { type Event, unknownPublishedAtUs } from './frames.ts'
 import { JsonFields, shown } from './json-fields.ts'
 import { memberTexts } from './json-members.ts'
 import { jsonText, scanJson } from './json-text.ts'
@@ -25,7 +25,7 @@ export function eventToJson(event: Event): string {
   if (event.type !== '') text += `,"type":${JSON.stringify(event.type)}`
   if (event.contentType !== '') text += `,"contentType":${JSON.stringify(event.contentType)}`
   if (event.data.length > 0) text += dataField(event.data, event.contentType)
-  if (event.publishedAtUs !== 0) text += `,"publishedAtUs":${event.publishedAtUs}`
+  if (event.publishedAtUs !== unknownPublishedAtUs) text += `,"publishedAtUs":${event.publishedAtUs}`
   if (event.ttlMs !== 0) text += `,"ttlMs":${event.ttlMs}`
   if (event.collapseKey !== '') text += `,"collapseKey":${JSON.stringify(event.collapseKey)}`
   if (event.priority !== 0) text += `,"priority":${event.priority}`
@@ -63,7 +63,7 @@ const known = new Set([
 /**
  * An event to be published, from parsed JSON and the text that it was parsed from, out of which `data` is taken as it stands:
  * JSON.parse rounds numbers beyond 2^53. Throws `bad_event` naming the field, also for a field that events don't have, and
- * `bad_subject`. `id` and `publishedAtUs` stay empty and 0 when they are absent: the caller fills them. Without a
+ * `bad_subject`. `id` and `publishedAtUs` stay empty and unknown when they are absent: the caller fills them. Without a
  * `contentType`, `data` is application/json and `text` is text/plain.
  */
 export function eventFromJson(value: unknown, text: string, path = 'event'): Event {

@@ -16,7 +16,7 @@ export interface Event {
   /** Media type of `data`. */
   readonly contentType: string
   readonly data: Uint8Array
-  /** Publisher's clock, Unix µs; 0 = unknown. */
+  /** Publisher's clock, Unix µs; or `unknownPublishedAtUs`. */
   readonly publishedAtUs: number
   /** 0 = for ever. */
   readonly ttlMs: number
@@ -25,6 +25,13 @@ export interface Event {
   readonly attributes: Readonly<Record<string, string>>
   readonly deleted: boolean
 }
+
+/** That nobody knows when an event was published. */
+export const unknownPublishedAtUs = 0
+
+/** When an event was published: by its publisher's clock, or by another one where that is unknown. */
+export const publishedAt = ({ publishedAtUs }: Pick<Event, 'publishedAtUs'>, otherwiseUs: number): number =>
+  publishedAtUs === unknownPublishedAtUs ? otherwiseUs : publishedAtUs
 
 const noBytes = /* @__PURE__ */ new Uint8Array(0)
 const noAttributes: Event['attributes'] = /* @__PURE__ */ Object.freeze({})
@@ -36,7 +43,7 @@ export function makeEvent(fields: Partial<Event> & Pick<Event, 'subject'>): Even
     type: '',
     contentType: '',
     data: noBytes,
-    publishedAtUs: 0,
+    publishedAtUs: unknownPublishedAtUs,
     ttlMs: 0,
     collapseKey: '',
     priority: 0,

@@ -142,7 +142,7 @@ export const fanoutMutants: readonly Mutant[] = [
   {
     name: 'a missed event without its time is published when the one before was',
     file: 'fanout/live-record.ts',
-    from: 'this.publishedAtUs = envelope.publishedAtUs > 0 ? envelope.publishedAtUs : record.timeMs * 1000',
+    from: 'this.publishedAtUs = publishedAt(envelope, record.timeMs * 1000)',
     to: 'if (envelope.publishedAtUs > 0) this.publishedAtUs = envelope.publishedAtUs',
     by: { unit: 'test/fanout/live-record.test.ts' },
     breaks: 'latencies are those of the event that was written',

@@ -2,12 +2,15 @@ import { crc32c } from '@node-rs/crc32'
 import type { OutRecord } from '../source.ts'
 import { ByteWriter } from './encoding.ts'
 
-/** Who writes, by which the broker knows a repeated batch (KIP-98); −1 = nobody in particular. */
+/** Who writes, by which the broker knows a repeated batch (KIP-98). */
 export interface BatchIdentity {
   readonly producerId: number
   readonly producerEpoch: number
   readonly firstSequence: number
 }
+
+/** Nobody in particular: a repeated batch is written twice. */
+export const nobody: BatchIdentity = { producerId: -1, producerEpoch: -1, firstSequence: -1 }
 
 // A record batch of format 2 (https://kafka.apache.org/documentation/#recordbatch), byte offsets.
 const headerBytes = 61

@@ -1,7 +1,7 @@
 import type { Clock } from '../../base/clock.ts'
 import type { CarillonError } from '../../base/errors.ts'
 import type { Ack, OutRecord, StreamInfo } from '../source.ts'
-import { encodeBatch } from './batch-encoder.ts'
+import { type BatchIdentity, encodeBatch, nobody } from './batch-encoder.ts'
 import type { BrokerLink } from './broker-link.ts'
 import { type LeaderCalls, refusal } from './leader-calls.ts'
 import type { KafkaOptions } from './options.ts'
@@ -136,15 +136,9 @@ export class Lane {
     this.#identity ??= await this.#identify(link)
     const identity = this.#identity
     try {
-      const { producerId, producerEpoch, sequence } = identity
-      const firstSequence = producerId === undefined ? -1 : sequence
       const records = batch.map(({ record }) => record)
       // The clock is the producer's, as everywhere in Kafka, unless the topic says LogAppendTime.
-      const bytes = encodeBatch(records, Math.floor(this.#clock.nowUs() / 1000), {
-        producerId: Number(producerId ?? -1),
-        producerEpoch: producerId === undefined ? -1 : producerEpoch,
-        firstSequence,
-      })
+      const bytes = encodeBatch(records, Math.floor(this.#clock.nowUs() / 1000), writerOf(identity))
       const base = await link.ask(
         produceRequest(this.#stream.name, this.#partition, bytes, publishAttemptMs),
         publishAttemptMs,
@@ -185,6 +179,11 @@ export class Lane {
     publication.failed = true
     publication.reject(error)
   }
+}
+
+function writerOf({ producerId, producerEpoch, sequence }: Identity): BatchIdentity {
+  if (producerId === undefined) return nobody
+  return { producerId: Number(producerId), producerEpoch, firstSequence: sequence }
 }
 
 interface IdentifyingBroker {
