@@ -349,7 +349,7 @@ export const kafkaMutants: readonly Mutant[] = [
   {
     name: 'what was asked for a partition is shown to whoever reads it now',
     file: 'source/kafka/fetch-loop.ts',
-    from: 'const cursor = this.#claimants[answer.partition]',
+    from: 'const cursor = this.#claims[answer.partition]?.cursor',
     to: 'const cursor = host.cursors.find((each) => each.partition === answer.partition)',
     by: partitions,
     breaks: 'a partition that is added again is read from its new offset',

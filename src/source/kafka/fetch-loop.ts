@@ -46,6 +46,12 @@ export interface FetchHost {
   end(cursor: Cursor, first: number, head: number): void
 }
 
+interface Claim {
+  readonly cursor: Cursor
+  /** Of the cursor, when it was asked for. */
+  readonly version: number
+}
+
 /** Fetches all partitions that one broker leads, one request at a time, for as long as it leads any. */
 export class FetchLoop {
   readonly nodeId: number
@@ -55,9 +61,8 @@ export class FetchLoop {
   readonly #pause: Pause
   readonly #pace: Pace
   readonly #asked: Cursor[] = []
-  /** By partition: the cursor that was asked for last, and its version then. */
-  readonly #claimants: Cursor[] = []
-  readonly #claims: number[] = []
+  /** By partition: what was asked for last. */
+  readonly #claims: (Claim | undefined)[] = []
   /** Whose records the decoder has. */
   #showing: Cursor | undefined
   #turn = 0
@@ -126,8 +131,7 @@ export class FetchLoop {
       }
       // Whether it can be read at all is news that should not wait for records.
       if (cursor.toldNext < 0 || cursor.failures > 0) waitMs = 1
-      this.#claimants[cursor.partition] = cursor
-      this.#claims[cursor.partition] = cursor.version
+      this.#claims[cursor.partition] = { cursor, version: cursor.version }
       asked.push(cursor)
     }
     return waitMs
@@ -147,7 +151,7 @@ export class FetchLoop {
     }
   }
 
-  readonly #current = (cursor: Cursor): boolean => cursor.version === this.#claims[cursor.partition]
+  readonly #current = (cursor: Cursor): boolean => cursor.version === this.#claims[cursor.partition]?.version
 
   async #deliver(fetched: Fetched): Promise<void> {
     const host = this.#host
@@ -158,7 +162,7 @@ export class FetchLoop {
       return
     }
     for (const answer of fetched.partitions) {
-      const cursor = this.#claimants[answer.partition]
+      const cursor = this.#claims[answer.partition]?.cursor
       if (cursor === undefined || !this.#current(cursor)) continue
       if (answer.error !== 0) await host.refused(cursor, answer.error, this.nodeId)
       else if (answer.diverging !== undefined) {
