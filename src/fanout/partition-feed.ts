@@ -66,8 +66,8 @@ export class PartitionFeed {
   misrouted = false
   /** The window begins at 0 though nothing was read yet: the log may begin later. */
   fresh = false
-  /** Of a partition that was added while this gateway ran: where those before it stood then, by partition. */
-  grownFrom: readonly number[] | undefined
+  /** Of a partition that was added while this gateway ran: where those before it stood then, by partition; undefined = it did not read that one. */
+  grownFrom: readonly (number | undefined)[] | undefined
   /** Record time of the last record of the batch that is being read, ms; 0 = it had none yet. */
   lastTimeMs = 0
   /** As of the last batch: since when there are records that this gateway has not read, Unix ms; 0 = it has read all. */

@@ -97,7 +97,7 @@ export class StreamFeed implements EntrySink {
   }
 
   heads(): (number | undefined)[] {
-    return this.partitions.map(({ phase, window }) => (phase === 'absent' ? undefined : window.head))
+    return this.partitions.map(({ phase, window }) => (phase === 'live' ? window.head : undefined))
   }
 
   entry(partition: number, entry: Entry): void {
@@ -149,7 +149,7 @@ export class StreamFeed implements EntrySink {
 
   grown(info: StreamInfo): void {
     for (const feed of this.partitions) feed.regrown()
-    const heads = this.partitions.map(({ window }) => window.head)
+    const heads = this.heads()
     this.#adopt(info)
     for (const feed of this.partitions.slice(heads.length)) feed.grownFrom = heads
     this.#options.onRepartitioned()

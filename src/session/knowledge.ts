@@ -18,7 +18,7 @@ export class StreamKnowledge {
   readonly #present: readonly Position[]
   readonly #byPartition = new Map<number, Position>()
   /** By `grownFrom`, which partitions that were added together have in common. */
-  readonly #isOlder = new Map<readonly number[], boolean>()
+  readonly #isOlder = new Map<readonly (number | undefined)[], boolean>()
   #highest = -1
   #isElsewhere = false
 
@@ -58,9 +58,10 @@ export class StreamKnowledge {
     return this.count !== undefined || (this.#highest >= 0 && (this.#highest < partition || this.#isElsewhere))
   }
 
-  #isFrom(grownFrom: readonly number[]): boolean {
-    // Those that were added with it say nothing: their clients may have been told of some and not of others yet.
-    const before = this.#present.filter(({ partition }) => partition < grownFrom.length)
+  #isFrom(grownFrom: readonly (number | undefined)[]): boolean {
+    // Those that were added with it say nothing: their clients may have been told of some and not of others yet. Nor do those that this
+    // gateway did not read then.
+    const before = this.#present.filter(({ partition }) => grownFrom[partition] !== undefined)
     return before.length > 0 && before.every(({ partition, offset }) => offset <= grownFrom[partition]!)
   }
 }

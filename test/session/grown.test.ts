@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { arrivingStart } from '../../src/session/start.ts'
-import { decodeToken, encodeToken, growthPosition, isGrowth, logOf } from '../../src/wire/token.ts'
+import { decodeToken, encodeToken, growthPosition, isGrowth, logOf, type Position } from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, type TestClient, TestGateway } from './harness.ts'
 
@@ -323,6 +323,32 @@ test('how far a log was when it grew says nothing of the one that takes its plac
     other.gaps.map(({ reason, partition, from, to }) => [reason, partition, from, to]),
     [['unnamed', 2, 0, 0]],
   )
+})
+
+test('a partition that its gateway did not read when the stream grew does not speak for or against a token from before', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 2))
+  for (let i = 0; i < 8; i++) gateway.publish(`a.${i}`, 'before')
+  const [absent, read] = gateway.stream.partitions.map((feed) => feed.positionAt(feed.window.head))
+  await gateway.stream.leave(0)
+  gateway.broker.grow(4)
+  await gateway.stream.take(0)
+  for (const [i, text] of after.entries()) gateway.publish(`a.${i}`, text)
+  await settled()
+  const told = async (...positions: Position[]) => {
+    const client = gateway.connect('poll')
+    client.session.start(['a.>'], [encodeToken(positions)])
+    for (let i = 0; i < 10; i++) await settled()
+    return client.gaps.map(({ reason, partition }) => [reason, partition])
+  }
+  assert.deepEqual(await told(absent!, read!), [
+    ['repartitioned', 2],
+    ['repartitioned', 3],
+  ])
+  assert.deepEqual(await told(absent!), [
+    ['unnamed', 1],
+    ['unnamed', 2],
+    ['unnamed', 3],
+  ])
 })
 
 test('a fault in one session while its stream grows ends that one, and the others go on in the new partitions', async () => {
