@@ -12,6 +12,8 @@ export interface Served {
   readonly given: ReadonlySet<LogRecord>
   /** Where a gap was told, by `placeOf`. */
   readonly told: ReadonlySet<string>
+  /** How far the gateway has read that says that all was given, where this is not the one that counted what was asked. */
+  readonly heads?: Asked['heads']
 }
 
 /** Read by its gateway before it was asked for: given, it is caught up with. */
@@ -48,10 +50,13 @@ export function lateFault(
 }
 
 /** Documented: `last: n` gives the last n events of each subject, or a gap says that there may be more. */
-export function lastFault(truth: Truth, { asked, given, told }: Served, isExact: boolean): string | undefined {
+export function lastFault(truth: Truth, served: Served, isExact: boolean): string | undefined {
+  const { asked, given, told } = served
   const { last, heads, subject } = asked
   if (last === undefined || heads === undefined) return undefined
   for (const place of heads.keys()) {
+    // What is not there yet comes later, as all that is new does.
+    const head = served.heads === undefined ? Number.POSITIVE_INFINITY : (served.heads.get(place) ?? 0)
     const [index, partition] = place.split('/').map(Number)
     const incarnation = truth.broker.incarnations[index!]
     const log = incarnation?.logs[partition!]
@@ -72,7 +77,9 @@ export function lastFault(truth: Truth, { asked, given, told }: Served, isExact:
           if (event === undefined || hidden || offset <= than.offset || !mates.has(event.subject)) return false
           return given.has(record) || event.subject !== name || wasCounted(log!, asked, record)
         }).length
-      const due = records.slice(-last).find((record) => !given.has(record) && later(record) < last)
+      const due = records
+        .slice(-last)
+        .find((record) => record.offset < head && !given.has(record) && later(record) < last)
       if (due !== undefined) return `asked for the last ${last} of ${name}, and was not given ${shown(due)}`
       if (isExact && found > last) return `asked for the last ${last} of ${name}, and was given ${found}`
     }

@@ -222,10 +222,9 @@ export class Overheard {
     const isFirst = !served.live
     served.live = true
     served.witness.begins([], true)
-    // A poll that goes on asks for all that follows. Its gateway may be another one, which has not heard of some partitions yet: it is live without.
+    // A poll that goes on asks for all that follows. Its gateway may be another one, which lags: it is live without what that has not read.
     const { asked, first } = served
-    const heads = first.heads && new Map([...first.heads].filter(([place]) => asked.heads?.has(place) ?? true))
-    const due = { ...served, asked: { ...first, heads } }
+    const due = { ...served, asked: first, heads: asked.heads }
     const fault = isFirst ? lastFault(this.#truth, due, this.#separate) : undefined
     if (fault !== undefined) served.witness.broken('last', fault)
   }
