@@ -2,8 +2,9 @@ import { AckPolicy, DeliverPolicy } from '@nats-io/jetstream'
 import { createInbox, type Msg, type MsgImpl, type NatsConnection, type Subscription } from '@nats-io/transport-node'
 import type { TailSink } from '../source.ts'
 import type { JetStreamApi, StreamFacts } from './api.ts'
-import { Delivery, formatTime } from './delivery.ts'
+import { Delivery } from './delivery.ts'
 import { firstSequence, prefixOf, streamOf } from './family.ts'
+import { LastRead } from './last-read.ts'
 import { MessageView } from './message-view.ts'
 import type { NatsOptions } from './options.ts'
 
@@ -18,12 +19,6 @@ const nsPerMs = 1_000_000
 const backlogBytes = 256 << 10
 /** A reader with fewer messages before it has caught up. */
 const caughtUpMessages = 64
-
-/**
- * Times in a row that a server must say that the log is shorter than what was read of it, or has again what was gone: one that is behind
- * says so too, once.
- */
-const confirmations = 2
 
 /** What it costs to hold a message while the server is asked, beside its bytes. */
 const heldOverheadBytes = 300
@@ -76,19 +71,11 @@ export class PartitionReader {
   readonly #tail: ReaderHost
   readonly #stream: string
   readonly #prefixLength: number
+  readonly #last: LastRead
   readonly #delivery = new Delivery()
   readonly #view = new MessageView()
   #first = 0
   #head = 0
-  /** Time of the newest record that is known below `next`; -1 = none is. */
-  #lastMs = -1
-  #lastNs = 0
-  /** That record is at `next - 1`; otherwise there was none when it was looked for. */
-  #lastIsBelow = false
-  /** The log was seen to reach up to `next`, and what is at `next - 1` was looked for: before that an end below says nothing. */
-  #reached = false
-  /** Times in a row that the server said that the log is shorter, or has again what was gone. */
-  #doubts = 0
   /** `next` at the last look at the stream. */
   #nextAtLook = 0
   /** Counts consumers: what an earlier one still brings is not looked at. */
@@ -113,6 +100,7 @@ export class PartitionReader {
     this.next = Math.max(firstSequence, from ?? 0)
     this.fromStart = from === undefined
     this.#stream = streamOf(tail.name, partition)
+    this.#last = new LastRead(tail.api, this.#stream)
     this.#prefixLength = Buffer.byteLength(prefixOf(tail.name, partition))
   }
 
@@ -151,7 +139,7 @@ export class PartitionReader {
     this.next = firstSequence
     this.fromStart = true
     this.created = ''
-    this.#forgetLast()
+    this.#last.forget()
     this.#first = 0
     this.#head = 0
   }
@@ -171,12 +159,13 @@ export class PartitionReader {
       if (this.created !== '') this.#anotherStream(stream)
     }
     this.created = stream.created
-    const agreed = await this.#agreedWith(stream)
+    const agreed = await this.#last.agreed(this.next, stream)
     if (stale()) return
     if (agreed === undefined) return this.#tail.doubtful(this)
     this.#begin(stream, agreed)
     if (stale()) return
-    await this.#rememberLast(stream)
+    const { next } = this
+    await this.#last.look(next - 1, stream, () => this.next !== next)
     if (stale()) return
     this.#tail.read(this)
     this.end()
@@ -229,34 +218,6 @@ export class PartitionReader {
 
   // Opening
 
-  /** Up to which offset the log is the one that was read; `next` where nothing speaks against it. undefined = it must be asked again. */
-  async #agreedWith({ first, head }: StreamFacts): Promise<number | undefined> {
-    if (!this.#reached) return this.next
-    const last = this.next - 1
-    const below = head < this.next ? 'less' : await this.#lookBelow(first)
-    if (below === 'same') this.#doubts = 0
-    if (below === 'same') return this.next
-    if (below === 'less' && ++this.#doubts < confirmations) return undefined
-    this.#doubts = 0
-    // Where no record of it was ever known, any may be of another history.
-    if (this.#lastMs < 0) return firstSequence
-    // Records of another history were stored after the last that was read of this one.
-    const after = await this.#tail.api.sequenceAt(this.#stream, formatTime(this.#lastMs, this.#lastNs + 1))
-    const now = await this.#tail.api.stream(this.#stream)
-    // Where all that is left is of another one, that may have begun with what is gone, also since the first question.
-    return now === undefined || after <= now.first ? firstSequence : Math.min(after, head, last)
-  }
-
-  /** What is at `next - 1` now: `less` = what was gone is there, so that the log is older than what was read, or another one. */
-  async #lookBelow(first: number): Promise<'same' | 'less' | 'another'> {
-    const last = this.next - 1
-    if (last < first) return 'same'
-    const time = await this.#tail.api.timeOf(this.#stream, last)
-    if (time === undefined) return 'same'
-    if (!this.#lastIsBelow) return 'less'
-    return time.timeMs === this.#lastMs && time.timeNs === this.#lastNs ? 'same' : 'another'
-  }
-
   #begin({ first, head }: StreamFacts, agreed: number): void {
     const { sink } = this.#tail
     this.#first = first
@@ -268,7 +229,7 @@ export class PartitionReader {
     if (agreed < this.next) {
       const to = this.next - 1
       this.next = agreed
-      this.#forgetLast()
+      this.#last.forget()
       sink.lost(this.partition, agreed, to, 'rewritten')
     }
     if (this.#isOver) return
@@ -282,34 +243,11 @@ export class PartitionReader {
   /** The stream of this partition alone was deleted and created again: told as a rewrite from its first record on. */
   #anotherStream({ first }: StreamFacts): void {
     const to = this.next - 1
-    this.#forgetLast()
+    this.#last.forget()
     if (first <= to) {
       this.next = first
       this.#tail.sink.lost(this.partition, first, to, 'rewritten')
     }
-  }
-
-  #forgetLast(): void {
-    this.#lastMs = -1
-    this.#lastIsBelow = false
-    this.#reached = false
-    this.#doubts = 0
-  }
-
-  /** The record below the start was read by others; by its time another history is known later. */
-  async #rememberLast({ first, head }: StreamFacts): Promise<void> {
-    const last = this.next - 1
-    if (last >= head) return
-    if (!this.#lastIsBelow && last >= first) {
-      const time = await this.#tail.api.timeOf(this.#stream, last)
-      if (this.next - 1 !== last) return
-      if (time !== undefined) {
-        this.#lastMs = time.timeMs
-        this.#lastNs = time.timeNs
-        this.#lastIsBelow = true
-      }
-    }
-    this.#reached = true
   }
 
   async #subscribe(connection: NatsConnection, { head }: StreamFacts, version: number): Promise<void> {
@@ -326,7 +264,7 @@ export class PartitionReader {
     this.#heard = true
     // With the record below `next`: it shows that the log is still the one that was looked at. A start beyond the end would be the end on
     // some servers.
-    const start = Math.max(1, Math.min(this.#lastIsBelow ? this.next - 1 : this.next, head))
+    const start = Math.max(1, Math.min(this.#last.isBelow ? this.next - 1 : this.next, head))
     // It may be another stream's, which took the place of this one: nothing is shown before that is known.
     this.#held = []
     this.#heldBytes = 0
@@ -368,10 +306,7 @@ export class PartitionReader {
       return
     }
     this.next = delivery.streamSequence + 1
-    this.#lastMs = delivery.timeMs
-    this.#lastNs = delivery.timeNs
-    this.#lastIsBelow = true
-    this.#reached = true
+    this.#last.set(delivery)
     this.#view.set(message, delivery, this.partition, this.#prefixLength)
     this.#tail.sink.record(this.#view)
     if (delivery.pending === 0) this.end()
@@ -380,10 +315,9 @@ export class PartitionReader {
 
   /** It was read before: the consumer begins with the record below `next`. */
   #compare(): void {
-    const { streamSequence, timeMs, timeNs } = this.#delivery
-    const isOther = timeMs !== this.#lastMs || timeNs !== this.#lastNs
-    if (this.#lastIsBelow && streamSequence === this.next - 1 && isOther) {
-      this.#tail.broken(this, `the record at ${streamSequence} is another one than was read`)
+    const delivery = this.#delivery
+    if (this.#last.isAnother(delivery, this.next)) {
+      this.#tail.broken(this, `the record at ${delivery.streamSequence} is another one than was read`)
     }
   }
 
@@ -449,7 +383,7 @@ export class PartitionReader {
   /** Throws where the answer is of another stream, or of a server that is behind: it says nothing of what is held. */
   #expectOwn(stream: StreamFacts | undefined, known: number): asserts stream is StreamFacts {
     if (stream === undefined) throw new Error(`stream ${this.#stream} is gone`)
-    let end = this.#reached ? this.next : 0
+    let end = this.#last.reached ? this.next : 0
     if (known > 0) {
       this.#delivery.read(this.#held![known - 1]!._msg.reply!)
       end = this.#delivery.streamSequence + 1
@@ -483,8 +417,7 @@ export class PartitionReader {
   #lost(first: number): void {
     const from = this.next
     this.next = first
-    this.#lastIsBelow = false
-    this.#reached = true
+    this.#last.passedLoss()
     this.#passedBy = 0
     this.#tail.sink.lost(this.partition, from, first - 1, 'retention')
   }
