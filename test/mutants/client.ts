@@ -112,7 +112,7 @@ export const clientMutants: readonly Mutant[] = [
     file: 'client/better.ts',
     from: '      this.#waitMs = Math.min(mostMs, this.#waitMs * 2)\n',
     to: '',
-    by: { unit: 'test/client/link.test.ts' },
+    by: { unit: 'test/client/reconnecting.test.ts' },
     breaks: 'a network that blocks WebSockets is asked rarely',
   },
   {
@@ -120,7 +120,7 @@ export const clientMutants: readonly Mutant[] = [
     file: 'client/candidates.ts',
     from: 'this.#unheard = heard ? 0 : this.#unheard + 1',
     to: 'this.#unheard++',
-    by: { unit: 'test/client/link.test.ts' },
+    by: { unit: 'test/client/reconnecting.test.ts' },
     breaks: 'a gateway that restarts is no reason to leave the WebSocket',
   },
   {
@@ -144,7 +144,7 @@ export const clientMutants: readonly Mutant[] = [
     file: 'client/shared-service.ts',
     from: 'isOwn(position) && !torn.includes(position)',
     to: 'isOwn(position)',
-    by: { unit: 'test/client/link.test.ts' },
+    by: { unit: 'test/client/shared-position.test.ts' },
     breaks: 'a rewrite is told to everyone who stood in the old history',
   },
   {
@@ -152,7 +152,7 @@ export const clientMutants: readonly Mutant[] = [
     file: 'client/shared-service.ts',
     from: '    if (isOther) followed.judged = -1\n',
     to: '',
-    by: { unit: 'test/client/link.test.ts' },
+    by: { unit: 'test/client/shared-position.test.ts' },
     breaks: 'a log made anew is told to everyone who stood in the old one',
   },
   {
@@ -168,7 +168,7 @@ export const clientMutants: readonly Mutant[] = [
     file: 'client/link.ts',
     from: 'answered: isAnswered(this.#phase)',
     to: 'answered: true',
-    by: { unit: 'test/client/link.test.ts' },
+    by: { unit: 'test/client/reconnecting.test.ts' },
     breaks: 'the next transport is tried where no gateway answers over this one',
   },
   {
@@ -192,7 +192,7 @@ export const clientMutants: readonly Mutant[] = [
     file: 'client/conversation.ts',
     from: 'isTorn = service.stands(said, this.#byRef.size) || isTorn',
     to: 'isTorn ||= service.stands(said, this.#byRef.size)',
-    by: { unit: 'test/client/link.test.ts' },
+    by: { unit: 'test/client/shared-position.test.ts' },
     breaks: 'all that share a position stand there',
   },
   {
@@ -200,7 +200,7 @@ export const clientMutants: readonly Mutant[] = [
     file: 'client/backoff.ts',
     from: 'return retryAfterMs + this.#random.next() * bound',
     to: 'return Math.max(retryAfterMs, this.#random.next() * bound)',
-    by: { unit: 'test/client/link.test.ts' },
+    by: { unit: 'test/client/reconnecting.test.ts' },
     breaks: 'clients that were asked to wait for the same time come back apart',
   },
   {
@@ -232,7 +232,7 @@ export const clientMutants: readonly Mutant[] = [
     file: 'client/link.ts',
     from: '    this.#notBeforeMs = this.#options.clock.monotonicMs() + retryAfterMs\n',
     to: '',
-    by: { unit: 'test/client/link.test.ts' },
+    by: { unit: 'test/client/reconnecting.test.ts' },
     breaks: 'a client comes back no earlier than it was asked to',
   },
   {

@@ -80,7 +80,7 @@ export const fanoutMutants: readonly Mutant[] = [
     file: 'intake/stream-intake.ts',
     from: 'next: full ? undefined : next,',
     to: 'next,',
-    by: { unit: 'test/session/session.test.ts' },
+    by: { unit: 'test/session/catching-up.test.ts' },
     breaks: 'what did not fit into a chunk is read by the next one',
   },
   {
@@ -136,7 +136,7 @@ export const fanoutMutants: readonly Mutant[] = [
     file: 'intake/intake.ts',
     from: '    entry.epoch = record.epoch\n',
     to: '',
-    by: { unit: 'test/session/session.test.ts' },
+    by: { unit: 'test/session/gaps.test.ts' },
     breaks: 'a token names the generation of the record below its offset',
   },
   {

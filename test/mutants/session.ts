@@ -244,7 +244,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'session/client-session.ts',
     from: '      this.#errorsInRow = 0\n',
     to: '',
-    by: { unit: 'test/session/session.test.ts' },
+    by: { unit: 'test/session/refusals.test.ts' },
     breaks: '`too_many_errors` ends a session after so many refused frames in a row, and not before',
   },
   {
@@ -260,7 +260,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'session/frame-writer.ts',
     from: '    if (this.#waitingBytes + bytes.length > maxWaitingBytes) return false\n',
     to: '',
-    by: { unit: 'test/session/session.test.ts' },
+    by: { unit: 'test/session/refusals.test.ts' },
   },
   {
     name: 'a session keeps positions for partitions to come without a bound',
@@ -274,7 +274,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'session/frame-writer.ts',
     from: '    if (this.#waiting.length >= maxWaitingFrames) return false\n',
     to: '',
-    by: { unit: 'test/session/session.test.ts' },
+    by: { unit: 'test/session/refusals.test.ts' },
     breaks: 'the only queue of a session is bounded: `overloaded` ends it',
   },
   {
@@ -282,7 +282,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'session/last.ts',
     from: 'if (++found === n) return undefined',
     to: 'if (found++ === n) return undefined',
-    by: { unit: 'test/session/session.test.ts' },
+    by: { unit: 'test/session/last-and-policy.test.ts' },
     breaks: '`last: n` gives the last n events of a subject',
   },
   {
@@ -322,7 +322,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'session/reader.ts',
     from: 'if (this.#tell({ from, to, reason, certain: false, before: undefined }, to + 1)) this.#place',
     to: 'this.#tell({ from, to, reason, certain: false, before: undefined }, to + 1)\n    this.#place',
-    by: { unit: 'test/session/session.test.ts' },
+    by: { unit: 'test/session/gaps.test.ts' },
     breaks: 'a loss is told before anything behind it',
   },
   {
@@ -496,7 +496,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'session/client-session.ts',
     from: "reason === 'repartitioned' || reason === 'recreated'",
     to: "reason === 'repartitioned'",
-    by: { unit: 'test/session/session.test.ts' },
+    by: { unit: 'test/session/gaps.test.ts' },
     breaks: 'the token of a gap `recreated` holds the number of partitions',
   },
   {
@@ -512,7 +512,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'session/frame-writer.ts',
     from: "if (!this.#full && this.#write(bytes, 'control', this.#client) !== writeOutcome.refused) return true",
     to: "if (this.#write(bytes, 'control', this.#client) !== writeOutcome.refused) return true",
-    by: { unit: 'test/session/session.test.ts' },
+    by: { unit: 'test/session/refusals.test.ts' },
     breaks: 'control frames go out in their order, and nothing is written before `drained`',
   },
   {
@@ -520,7 +520,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'session/last.ts',
     from: 'return at < 0 ? window.indexTail : window.offsetOf(at) + 1',
     to: 'return at < 0 ? window.tail : window.offsetOf(at) + 1',
-    by: { unit: 'test/session/session.test.ts' },
+    by: { unit: 'test/session/last-and-policy.test.ts' },
     breaks: 'the gap of `last` ends where the index does: what the index knows was looked for',
   },
   {

@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { clientOf, live } from './clients.ts'
+import { delivery, refused, token } from './fake-transport.ts'
+
+test('after a loss it connects again by back-off, behind what each was given', async () => {
+  const { net, clock, states } = await live(['a', 'b'])
+  net.last.handlers.frame(delivery('a', 7, [1]))
+  net.last.handlers.closed(undefined)
+  assert.equal(states.at(-1), 'waiting lost 125')
+  await clock.advance(124)
+  assert.equal(net.opened.length, 1)
+  await clock.advance(1)
+  assert.deepEqual(
+    net.last.wishes.map(({ after }) => after),
+    [[token(8)], [token(3)]],
+  )
+})
+
+test('it waits as long as the gateway asked for, whatever happens meanwhile', async () => {
+  const { net, clock, environment, states } = await live(['a'])
+  net.last.handlers.closed(refused('overloaded', 9000))
+  assert.equal(states.at(-1), 'waiting overloaded 9125')
+  environment.happens('online')
+  environment.happens('visible')
+  await clock.advance(8999)
+  assert.equal(net.opened.length, 1)
+  await clock.advance(1)
+  assert.equal(net.opened.length, 2)
+})
+
+test('failures in a row wait longer, and a subscription that works starts over', async () => {
+  const { net, clock, states } = await live(['a'])
+  for (const ms of [125, 250, 500]) {
+    net.last.handlers.closed(undefined)
+    assert.equal(states.at(-1), `waiting lost ${ms}`)
+    await clock.advance(ms)
+  }
+  net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: token(3) })
+  net.last.handlers.closed(undefined)
+  assert.equal(states.at(-1), 'waiting lost 125')
+})
+
+test('each loss goes on to the next gateway', async () => {
+  const { net, clock } = await live(['a'], { urls: ['http://one', 'http://two'] })
+  for (let i = 0; i < 3; i++) {
+    net.last.handlers.closed(undefined)
+    await clock.advance(10_000)
+  }
+  assert.deepEqual(
+    net.opened.map(({ url }) => url),
+    ['http://one', 'http://two', 'http://one', 'http://two'],
+  )
+})
+
+test('a transport that brings nothing three times is left for the next, and tried again beside it', async () => {
+  const { net, clock, subscribe, told } = await clientOf({ kinds: 'ws sse' })
+  subscribe('a')
+  await clock.advance(0)
+  for (let i = 0; i < 3; i++) {
+    net.last.handlers.closed(undefined)
+    await clock.advance(1000)
+  }
+  const sse = net.last
+  assert.equal(sse.transport, 'sse')
+  sse.handlers.position(token(4))
+  sse.handlers.frame({ kind: 'live', ref: 0 })
+  await clock.advance(10_000)
+  assert.deepEqual([net.last.transport, net.last.wishes, sse.closed], ['ws', [], false])
+  net.last.handlers.closed(undefined)
+  sse.handlers.frame({ ...delivery('a', 6), stream: 'events', after: '' })
+  sse.handlers.position(token(7))
+  await clock.advance(20_000)
+  const limits = { maxFrameBytes: 1, maxEventBytes: 1, maxSubjectBytes: 1, maxSubscriptions: 1 }
+  net.last.handlers.frame({ kind: 'welcome', gateway: 'g', version: '1', limits, heartbeatMs: 1, nowUs: 1 })
+  assert.equal(sse.closed, true)
+  assert.deepEqual(net.last.wishes, [{ ref: 1, subject: 'a', after: [token(7)] }])
+  assert.deepEqual(told, { a: [6] })
+})
+
+test('a better transport that does not answer is tried again after twice as long, and not sooner', async () => {
+  const { net, clock, subscribe } = await clientOf({ kinds: 'ws sse' })
+  subscribe('a')
+  await clock.advance(0)
+  for (let i = 0; i < 3; i++) {
+    net.last.handlers.closed(undefined)
+    await clock.advance(1000)
+  }
+  net.last.handlers.position(token(4))
+  for (const ms of [10_000, 20_000, 40_000]) {
+    const before = net.opened.length
+    await clock.advance(ms - 1)
+    assert.equal(net.opened.length, before)
+    await clock.advance(1)
+    assert.equal(net.opened.length, before + 1)
+    net.last.handlers.closed(undefined)
+  }
+})
+
+test('a gateway that has answered is no reason to leave the transport', async () => {
+  const { net, clock } = await live(['a'], { kinds: 'ws sse' })
+  for (let i = 0; i < 5; i++) {
+    net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: token(3) })
+    net.last.handlers.closed(undefined)
+    await clock.advance(1000)
+  }
+  assert.ok(net.opened.every(({ transport }) => transport === 'ws'))
+})
+
+test("a proxy's refusal is no gateway's while there is another way", async () => {
+  const { net, clock, subscribe, told } = await clientOf({ kinds: 'sse poll' })
+  subscribe('a')
+  await clock.advance(0)
+  for (let i = 0; i < 3; i++) {
+    net.last.handlers.closed(refused('http_404', 0, true))
+    await clock.advance(1000)
+  }
+  assert.equal(net.last.transport, 'poll')
+  const alone = await clientOf({ kinds: 'poll' })
+  alone.subscribe('a')
+  await alone.clock.advance(0)
+  alone.net.last.handlers.closed(refused('http_404', 0, true))
+  assert.deepEqual([told, alone.told], [{ a: [] }, { a: ['closed http_404'] }])
+})
+
+test('a device that is offline is not kept trying, and connects when it is online', async () => {
+  const { net, clock, environment, states } = await live(['a'])
+  environment.happens('offline')
+  assert.deepEqual(net.last.asked, ['check'])
+  net.last.handlers.closed(undefined)
+  await clock.advance(60_000)
+  assert.deepEqual([states.at(-1), net.opened.length], ['waiting offline', 1])
+  environment.happens('online')
+  await clock.advance(250)
+  assert.equal(net.opened.length, 2)
+})
+
+test('a page that is seen again looks after its connection, or connects at once', async () => {
+  const { net, clock, environment } = await live(['a'])
+  environment.happens('hidden')
+  environment.happens('visible')
+  assert.deepEqual(net.last.asked, ['check'])
+  net.last.handlers.closed(undefined)
+  environment.happens('visible')
+  await clock.advance(0)
+  assert.equal(net.opened.length, 2)
+})
+
+test('a page that is hidden for as long as it was told lets go until it is seen', async () => {
+  const { net, clock, environment, states } = await live(['a'], { hiddenMs: 5000 })
+  environment.happens('hidden')
+  await clock.advance(5000)
+  assert.deepEqual([net.last.closed, states.at(-1)], [true, 'waiting hidden'])
+  environment.happens('visible')
+  await clock.advance(0)
+  assert.deepEqual(net.last.wishes, [{ ref: 1, subject: 'a', after: [token(3)] }])
+})

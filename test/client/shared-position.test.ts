@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { encodeToken, growthPosition, type Log, logOf } from '../../src/wire/token.ts'
+import { clientOf, tornMs } from './clients.ts'
+import { delivery, refused, token } from './fake-transport.ts'
+
+test('where all share one position, they start together where they start alike', async () => {
+  const { net, clock, subscribe } = await clientOf({ kinds: 'sse' })
+  subscribe('a', ['earliest'])
+  subscribe('b', ['earliest'])
+  await clock.advance(0)
+  assert.deepEqual(
+    net.last.wishes.map(({ subject, after }) => [subject, after]),
+    [
+      ['a', ['earliest']],
+      ['b', ['earliest']],
+    ],
+  )
+})
+
+test('where all share one position, a new one finds its own first, then all go on from the lowest', async () => {
+  const { net, clock, subscribe, told } = await clientOf({ kinds: 'sse' })
+  subscribe('a')
+  await clock.advance(0)
+  net.last.handlers.position(token(4))
+  net.last.handlers.frame({ ...delivery('a', 6), stream: 'events', after: '' })
+  net.last.handlers.position(token(7))
+  subscribe('a.b')
+  subscribe('b')
+  await clock.advance(0)
+  assert.equal(net.opened[0]!.closed, true)
+  assert.deepEqual(
+    net.last.wishes.map(({ subject, after }) => [subject, after]),
+    [
+      ['a.b', []],
+      ['b', []],
+    ],
+  )
+  net.last.handlers.position(token(9))
+  await clock.advance(0)
+  assert.deepEqual(
+    net.last.wishes.map(({ subject, after }) => [subject, after]),
+    [
+      ['a', [token(7)]],
+      ['a.b', [token(7)]],
+      ['b', [token(7)]],
+    ],
+  )
+  net.last.handlers.frame({ ...delivery('b', 8), stream: 'events', after: '' })
+  net.last.handlers.frame({ ...delivery('a', 8), stream: 'events', after: '' })
+  net.last.handlers.frame({ ...delivery('b', 9), stream: 'events', after: '' })
+  assert.deepEqual(told, { a: [6, 8], 'a.b': [], b: [9] })
+})
+
+test('where all share one position, who stands there or further on in another history is asked for apart, to be told of it', async () => {
+  const { net, clock, subscribe } = await clientOf({ kinds: 'sse' })
+  subscribe('a', [token(28, 0)])
+  subscribe('b', [token(0, -1)])
+  await clock.advance(0)
+  net.last.handlers.position(token(0, -1))
+  await clock.advance(0)
+  assert.equal(net.opened.length, 1, 'no history is said')
+  net.last.handlers.position(token(28, 1))
+  net.last.handlers.frame({ kind: 'live', ref: 0 })
+  await clock.advance(tornMs)
+  assert.deepEqual(
+    net.last.wishes.map(({ subject, after }) => [subject, after]),
+    [['a', [token(28, 0)]]],
+  )
+  net.last.handlers.frame({ kind: 'live', ref: 0 })
+  await clock.advance(0)
+  assert.deepEqual(
+    net.last.wishes.map(({ subject }) => subject),
+    ['b'],
+  )
+  net.last.handlers.frame({ kind: 'live', ref: 0 })
+  await clock.advance(0)
+  assert.equal(net.last.wishes.length, 2)
+  net.last.handlers.position(token(6, 1))
+  await clock.advance(0)
+  assert.equal(net.opened.length, 4, 'each has been told all that there was to tell')
+})
+
+test('where all share one position, who was told everything of another log than the gateway reads is asked for apart again', async () => {
+  const { net, clock, subscribe } = await clientOf({ kinds: 'sse' })
+  const [old, made] = [logOf('events', 'one'), logOf('events', 'two')]
+  const at = (log: Log, offset: number) => ({ ...log, partition: 0, offset, generation: -1 })
+  const stands = (log: Log, offset: number) => encodeToken([at(log, offset), growthPosition(log, 1)])
+  const says = (log: Log, offset: number) => encodeToken([at(log, offset), growthPosition(log, 1, 0)])
+  const asked = () => net.last.wishes.map(({ subject }) => subject)
+  const isTold = async (token: string) => {
+    net.last.handlers.position(token)
+    net.last.handlers.frame({ kind: 'live', ref: 0 })
+    await clock.advance(0)
+  }
+  subscribe('a', [stands(old, 5)])
+  subscribe('b', [stands(made, 3)])
+  await clock.advance(0)
+  assert.deepEqual(asked(), ['a'])
+  await isTold(says(old, 5))
+  assert.deepEqual(asked(), ['b'])
+  await isTold(says(made, 3))
+  assert.deepEqual(asked(), ['a', 'b'])
+  await isTold(stands(old, 5))
+  assert.deepEqual(asked(), ['a', 'b'], 'a stream that is only carried through says nothing of its logs')
+  net.last.handlers.position(says(made, 3))
+  await clock.advance(tornMs)
+  assert.deepEqual(net.last.wishes, [{ ref: 1, subject: 'a', after: [says(old, 5)] }])
+  const gap = { kind: 'gap', stream: 'events', partition: 0, from: 5, reason: 'recreated', certain: false } as const
+  net.last.handlers.frame({ ...gap, after: stands(made, 0) })
+  await isTold(says(made, 0))
+  assert.deepEqual(asked(), ['a', 'b'])
+  await isTold(says(made, 0))
+  assert.equal(net.opened.length, 5, 'each has been told all of that log')
+})
+
+test('where all share one position, and gateways that take turns read different logs, requests come apart until all are told together', async () => {
+  const { net, clock, states, subscribe } = await clientOf({ kinds: 'sse' })
+  const [old, made] = [logOf('events', 'one'), logOf('events', 'two')]
+  const at = (log: Log, offset: number) => ({ ...log, partition: 0, offset, generation: -1 })
+  const stands = (log: Log, offset: number) => encodeToken([at(log, offset), growthPosition(log, 1)])
+  const isTold = (log: Log, offset: number) => {
+    net.last.handlers.position(encodeToken([at(log, offset), growthPosition(log, 1, 0)]))
+    net.last.handlers.frame({ kind: 'live', ref: 0 })
+  }
+  subscribe('a', [stands(old, 5)])
+  subscribe('b', [stands(made, 3)])
+  await clock.advance(0)
+  isTold(old, 5)
+  await clock.advance(0)
+  isTold(made, 3)
+  await clock.advance(0)
+  /** Until the next request, once this one was left. */
+  const waitMs = async () => {
+    const { length } = net.opened
+    const sinceMs = clock.monotonicMs()
+    while (net.opened.length === length) await clock.advance(1)
+    return clock.monotonicMs() - sinceMs
+  }
+  const waits: number[] = []
+  for (let i = 0; i < 4; i++) {
+    assert.equal(net.last.wishes.length, 2)
+    isTold(old, 5)
+    assert.equal(states.at(-1), 'catching-up')
+    waits.push(await waitMs())
+    isTold(made, 3)
+    await clock.advance(0)
+  }
+  assert.deepEqual(waits, [tornMs, 2 * tornMs, 4 * tornMs, 8 * tornMs])
+  isTold(made, 3)
+  await waitMs()
+  const gap = { kind: 'gap', stream: 'events', partition: 0, from: 5, reason: 'recreated', certain: false } as const
+  net.last.handlers.frame({ ...gap, after: stands(made, 0) })
+  isTold(made, 0)
+  await clock.advance(0)
+  isTold(made, 0)
+  assert.equal(states.at(-1), 'live')
+  subscribe('c', [stands(logOf('events', 'three'), 1)])
+  await clock.advance(0)
+  isTold(made, 3)
+  await clock.advance(0)
+  isTold(logOf('events', 'three'), 1)
+  await clock.advance(0)
+  assert.equal(net.last.wishes.length, 3)
+  isTold(made, 3)
+  assert.equal(await waitMs(), tornMs, 'all had been told together')
+})
+
+test('where all share one position, a refused request is asked for one by one, and only who is at fault ends', async () => {
+  const { net, clock, subscribe, told } = await clientOf({ kinds: 'sse' })
+  subscribe('a', [token(1)])
+  subscribe('b', [token(1)])
+  subscribe('c', [token(1)])
+  await clock.advance(0)
+  const asked = () => net.last.wishes.map(({ subject }) => subject)
+  net.last.handlers.closed(refused('no_route', 0, true))
+  await clock.advance(0)
+  assert.deepEqual(asked(), ['a'])
+  net.last.handlers.position(token(2))
+  await clock.advance(0)
+  assert.deepEqual(asked(), ['b'])
+  net.last.handlers.closed(refused('no_route', 0, true))
+  await clock.advance(0)
+  assert.deepEqual(asked(), ['c'])
+  net.last.handlers.position(token(2))
+  await clock.advance(0)
+  assert.deepEqual(asked(), ['a', 'c'])
+  assert.deepEqual(told, { a: [], b: ['closed no_route'], c: [] })
+  net.last.handlers.closed(refused('bad_request', 0, true))
+  await clock.advance(0)
+  assert.deepEqual(told, { a: ['closed bad_request'], b: ['closed no_route'], c: ['closed bad_request'] })
+})

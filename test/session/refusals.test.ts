@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { CarillonError } from '../../src/base/errors.ts'
+import { BadFrame } from '../../src/wire/bad-frame.ts'
+import { encodeToken } from '../../src/wire/token.ts'
+import { ModelBroker } from '../model/broker.ts'
+import { settled, TestGateway } from './harness.ts'
+
+test('subscriptions beyond the limit, bad refs and bad subjects are refused, and the rest goes on', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxSubscriptions: 2 })
+  const client = gateway.connect()
+  client.subscribe(1, 'a')
+  client.subscribe(1, 'b')
+  client.subscribe(0, 'b')
+  client.subscribe(2, 'a..b')
+  client.subscribe(2, 'b', 'nonsense')
+  client.subscribe(2, 'b')
+  client.subscribe(3, 'c')
+  client.session.receive({ kind: 'unsubscribe', ref: 9 })
+  gateway.publish('a', 'still there')
+  const codes = client.frames.flatMap((frame) => ('error' in frame ? [frame.error.code] : []))
+  assert.deepEqual(codes, ['bad_ref', 'bad_ref', 'bad_subject', 'bad_token', 'too_many_subscriptions', 'bad_ref'])
+  assert.deepEqual(client.texts, ['still there'])
+})
+
+test('a frame that could not be read is refused under its ref, where it has one', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1))
+  const client = gateway.connect()
+  client.session.refuse(new BadFrame('subscribe.subject: expected a string, got 5', 7))
+  client.session.refuse(new CarillonError('bad_frame', 'expected JSON text'))
+  const refs = client.frames.flatMap((frame) => ('error' in frame ? [frame.error.ref] : []))
+  assert.deepEqual(refs, [7, undefined])
+})
+
+test('a client that does not stop being refused is closed', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxErrors: 5 })
+  const client = gateway.connect()
+  for (let i = 0; i < 9; i++) client.subscribe(1, '')
+  assert.ok(client.ended !== 'normally')
+  assert.equal(client.ended?.code, 'too_many_errors')
+})
+
+test('refused frames end a session only where they follow each other', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxErrors: 5 })
+  const client = gateway.connect()
+  for (let i = 0; i < 20; i++) {
+    for (let error = 0; error < 4; error++) client.subscribe(1, '')
+    client.session.receive({ kind: 'ping', t: i })
+  }
+  assert.equal(client.ended, undefined)
+  assert.equal(client.kinds.filter((kind) => kind === 'error').length, 80)
+})
+
+test('answers to a client whose socket is full come when it drains, in order and before events', async () => {
+  for (const refuses of [false, true]) {
+    const gateway = await TestGateway.start()
+    const client = gateway.connect()
+    client.subscribe(1, 'a')
+    client.refuses = refuses
+    client.room = 1
+    gateway.publish('a', 'fills')
+    gateway.publish('a', 'waits')
+    client.session.receive({ kind: 'ping', t: 7 })
+    client.subscribe(2, 'b')
+    client.session.receive({ kind: 'unsubscribe', ref: 2 })
+    client.drain()
+    await settled()
+    const since = client.kinds.slice(client.kinds.indexOf('delivery') + 1)
+    assert.deepEqual(since, ['pong', 'subscribed', 'unsubscribed', 'delivery'])
+    assert.deepEqual(client.texts, ['fills', 'waits'])
+  }
+})
+
+test('a client that asks without reading is closed at a bound', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxWaitingFrames: 10 })
+  const client = gateway.connect()
+  client.room = 1
+  for (let i = 0; i < 20; i++) client.session.receive({ kind: 'ping', t: i })
+  assert.ok(client.ended !== 'normally')
+  assert.equal(client.ended?.code, 'overloaded')
+})
+
+test('a client that asks for long answers without reading is closed at a bound of bytes', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxWaitingBytes: 20_000 })
+  const client = gateway.connect()
+  client.room = 1
+  const position = { ...gateway.stream.partitions[0]!.positionAt(0), generation: -1 }
+  const after = encodeToken(Array.from({ length: 1000 }, (_, i) => ({ ...position, partition: 1 + i })))
+  for (let ref = 1; ref <= 10; ref++) client.subscribe(ref, 'a', after)
+  assert.ok(client.ended !== 'normally')
+  assert.equal(client.ended?.code, 'overloaded')
+})
