@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
+import { stripTypeScriptTypes } from 'node:module'
 import { test } from 'node:test'
 import { mutants } from './all.ts'
 
@@ -10,6 +11,22 @@ test('each fault of `make mutants` names a text that is in its file once', () =>
     readFileSync(new URL(`src/${file}`, root), 'utf8').split(from).length - 1
   assert.deepEqual(
     mutants.filter((mutant) => times(mutant) !== 1).map(({ name }) => name),
+    [],
+  )
+})
+
+test('each fault of `make mutants` leaves code that can be run', () => {
+  const isBroken = ({ file, from, to }: (typeof mutants)[number]) => {
+    const text = readFileSync(new URL(`src/${file}`, root), 'utf8')
+    try {
+      stripTypeScriptTypes(text.replace(from, () => to))
+      return false
+    } catch {
+      return true
+    }
+  }
+  assert.deepEqual(
+    mutants.filter(isBroken).map(({ name }) => name),
     [],
   )
 })

@@ -189,8 +189,8 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'control frames that waited are dropped',
     file: 'session/frame-writer.ts',
-    from: 'if (outcome === writeOutcome.refused) this.#waiting.unshift(frame)\n',
-    to: '',
+    from: 'if (outcome === writeOutcome.refused) this.#waiting.unshift(frame)\n      else this.#waitingBytes',
+    to: 'this.#waitingBytes',
     by: 'simulation',
   },
   {
