@@ -312,8 +312,8 @@ test('health says whether the gateway is ready, and token what is in one', async
   const healthy = await carillonEnds(['health', '--admin', admin])
   assert.deepEqual([healthy.code, healthy.stdout], [0, 'ready\n'])
   const { after: token, partition, offset } = JSON.parse((await publish('a.b', 'x', '--json')).stdout)
-  const [position] = JSON.parse((await carillonEnds(['token', token, '--json'])).stdout)
-  assert.deepEqual([position.partition, position.offset], [partition, offset + 1])
+  const { positions } = JSON.parse((await carillonEnds(['token', token, '--json'])).stdout)
+  assert.deepEqual([positions[0].partition, positions[0].offset], [partition, offset + 1])
 })
 
 test('every command has help with an example', async () => {
