@@ -13,10 +13,10 @@ import { Hub } from './hub.ts'
 export interface FeedReader {
   /** A stretch is lost; the window has it already. */
   lost(lost: Lost): void
-  /** Where its client stands; undefined = nowhere yet. */
-  position(): Position | undefined
-  /** Another log under the same name, read from offset 0; `before` is where its client stood in the old one. */
-  recreated(before: Position | undefined): void
+  /** Where its client stands once it has all that it is owed. */
+  destination(): Position
+  /** Another log under the same name, read from offset 0; `before` is what it was to come to in the old one. */
+  recreated(before: Position): void
   /** A batch is through and `window.head` has moved; only called while the reader is in `parked`. */
   moved(): void
   /** The broker's log ends at `end`, certainly: what is ahead of it is gone. Only called while in `parked`. */
@@ -161,13 +161,13 @@ export class PartitionFeed {
   restart(incarnation: string): void {
     const readers = [...this.readers]
     // The window forgets the old log, and with it what these stand on.
-    const before = readers.map((reader) => reader.position())
+    const before = readers.map((reader) => reader.destination())
     this.incarnationHash = hashOf(incarnation)
     this.#forget()
     this.fresh = true
     this.grownFrom = undefined
     readers.forEach((reader, i) => {
-      reader.recreated(before[i])
+      reader.recreated(before[i]!)
     })
   }
 

@@ -8,6 +8,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import { BadFrame } from '../wire/bad-frame.ts'
 import type { ClientFrame, ServerFrame, SubscribeOptions } from '../wire/frames.ts'
 import { encodeSaid, partitionCount } from '../wire/partition-counts.ts'
+import { isSameLog } from '../wire/token.ts'
 import { FrameWriter } from './frame-writer.ts'
 import type { OwedGap } from './gap.ts'
 import { type Outlet, type Session, type TokenForm, type WriteOutcome, writeOutcome } from './outlet.ts'
@@ -173,8 +174,11 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
 
   tellGap(reader: Reader, gap: OwedGap, next: number): boolean {
     const { feed } = reader
-    const counts = saysCount(gap) ? [partitionCount(feed, this.#context.feeds.countOf(feed))] : []
-    const after = encodeSaid([feed.positionAt(next)], counts)
+    const position = reader.positionAfter(next)
+    // Of the present log its client knows nothing before it comes to it.
+    const isPresent = saysCount(gap) && isSameLog(position, feed)
+    const counts = isPresent ? [partitionCount(feed, this.#context.feeds.countOf(feed))] : []
+    const after = encodeSaid([position], counts)
     const outcome = this.#writer.gap(reader, gap, after, this.#tracks.behind(reader, next))
     if (outcome !== writeOutcome.sent) this.#fallBehind()
     return outcome !== writeOutcome.refused

@@ -40,13 +40,18 @@ export class Place {
   /** What its client's token says, which was given all below `offset`, unless something is owed. */
   position(offset: number): Position | undefined {
     const [owed] = this.#owed
-    return owed === undefined ? this.#at(offset) : owed.before
+    return owed === undefined ? this.at(offset) : owed.before
   }
 
-  /** The same once it has been told what is owed first, if anything. */
-  positionAfter(offset: number): Position | undefined {
-    const later = this.#owed[1]
-    return later === undefined ? this.#at(offset) : later.before
+  /** The same once it has been told what is owed first, if anything: only that may have nothing before it. */
+  positionAfter(offset: number): Position {
+    return this.#owed[1]?.before ?? this.at(offset)
+  }
+
+  /** The same once it has been told all that is owed. Ahead of this gateway the client's token knows better than the window what lies below. */
+  at(offset: number): Position {
+    const position = this.feed.positionAt(offset)
+    return position.generation === unknownGeneration ? { ...position, generation: this.#generation } : position
   }
 
   moveTo(next: number): void {
@@ -87,7 +92,7 @@ export class Place {
 
   /** The same for one that is ahead of `agreed`, where the gateway's log ends or another history begins. */
   cutBack(agreed: number): void {
-    const before = this.position(this.#next)
+    const before = this.at(this.#next)
     const from = this.feed.doubtfulFrom(agreed, this.#generation)
     this.rewind({ from, to: this.#next - 1, reason: 'rewritten', before }, agreed)
   }
@@ -103,11 +108,5 @@ export class Place {
     if (isOther) this.cutBack(agreed)
     else if (window.head >= this.#next) this.#generation = unknownGeneration
     return isOther
-  }
-
-  /** Ahead of this gateway the client's token knows better than the window what lies below. */
-  #at(offset: number): Position {
-    const position = this.feed.positionAt(offset)
-    return position.generation === unknownGeneration ? { ...position, generation: this.#generation } : position
   }
 }

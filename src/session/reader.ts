@@ -131,8 +131,13 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   }
 
   /** Where its client stands once it has what is being written, which leads to `next`. */
-  positionAfter(next: number): Position | undefined {
+  positionAfter(next: number): Position {
     return this.#place.positionAfter(next)
+  }
+
+  /** Where its client stands once it has all that it is owed. */
+  destination(): Position {
+    return this.#place.at(this.standsAt)
   }
 
   /** The next offset that its client is to be given; while live, the head when that is higher. */
@@ -168,7 +173,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   lost(lost: Lost): void {
     const { from, to, reason } = lost
     if (reason === 'rewritten') {
-      if (this.standsAt > from) this.#rewind({ from, to, reason, before: this.position() }, from)
+      if (this.standsAt > from) this.#rewind({ from, to, reason, before: this.destination() }, from)
       else this.#place.rewrittenFrom(from)
     } else if (this.#mode === 'live') {
       // The window remembers the loss; it is told on the way past it.
@@ -177,9 +182,8 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     }
   }
 
-  recreated(before: Position | undefined): void {
-    const from = this.#mode === 'live' ? before!.offset : this.#place.next
-    this.#rewind({ from, to: undefined, reason: 'recreated', before: before ?? this.position() }, 0)
+  recreated(before: Position): void {
+    this.#rewind({ from: before.offset, to: undefined, reason: 'recreated', before }, 0)
   }
 
   moved(): void {
@@ -287,7 +291,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   /** [next, to) is not read back: told, and on from there. */
   #pass(to: number): void {
     const { next } = this.#place
-    this.owe({ from: next, to: to - 1, reason: 'budget', certain: false, before: this.position() }, to)
+    this.owe({ from: next, to: to - 1, reason: 'budget', certain: false, before: this.destination() }, to)
   }
 
   #walk(window: Window, look: Look): Progress {

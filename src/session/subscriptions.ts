@@ -262,8 +262,10 @@ export class Subscriptions implements LegOwner {
     track.join(leg)
     if (there === undefined) this.#owner.wake()
     // One position is for all: it goes on where the others stand, who have been told what became of the log.
-    else
-      main.owe({ from: main.standsAt, to: undefined, reason: 'repartitioned', certain: false, before: main.position() })
+    else {
+      const before = main.destination()
+      main.owe({ from: before.offset, to: undefined, reason: 'repartitioned', certain: false, before })
+    }
   }
 
   #forget(subscription: Subscription): void {

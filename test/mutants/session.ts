@@ -582,10 +582,18 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'a gap goes on one further than it says',
     file: 'session/client-session.ts',
-    from: 'encodeSaid([feed.positionAt(next)]',
-    to: 'encodeSaid([feed.positionAt(next + 1)]',
+    from: 'const position = reader.positionAfter(next)',
+    to: 'const position = reader.positionAfter(next + 1)',
     by: 'simulation',
     seeds: '1-100',
+  },
+  {
+    name: 'of two gaps that are owed the first goes on where the second does',
+    file: 'session/place.ts',
+    from: 'return this.#owed[1]?.before ?? this.at(offset)',
+    to: 'return this.at(offset)',
+    by: { unit: 'test/session/changed-logs.test.ts' },
+    breaks: 'the position behind a gap covers no gap that is told after it',
   },
   {
     name: 'a partition that a token names is told as unnamed',

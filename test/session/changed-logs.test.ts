@@ -68,6 +68,69 @@ test('a subscription that queues hears of a rewrite and of a new log, and is tol
   }
 })
 
+test('of two gaps that are owed the first leads to a place in the log of then: who has no more of them is told the second by any gateway', async () => {
+  for (const change of ['rewritten', 'recreated'] as const) {
+    for (const transport of ['websocket', 'sse'] as const) {
+      const broker = new ModelBroker('events', 1)
+      const gateway = await TestGateway.start(broker)
+      for (let i = 0; i < 100; i++) gateway.publish('a', `${i}`)
+      const old = position(gateway, 36, 0)
+      const client = gateway.connect(transport)
+      client.room = transport === 'websocket' ? 1 : 0
+      client.refuses = transport === 'sse'
+      if (transport === 'websocket') client.ask(1, 'a', { last: 100 })
+      else client.session.start(['a'], [], { last: 100 })
+      await settled()
+      if (change === 'rewritten') broker.rewrite(0, 10)
+      else broker.recreate()
+      gateway.publish('a', 'new')
+      client.drain()
+      await settled()
+      const tokens =
+        transport === 'websocket'
+          ? client.gaps.filter(({ refs }) => refs?.[0] === 1).map(({ after }) => after)
+          : client.stood
+      assert.deepEqual(decodeToken(tokens[0]).slice(0, 1), [old], `${change}, ${transport}`)
+      const again = gateway.connect()
+      again.subscribe(1, 'a', tokens[0])
+      await settled()
+      assert.deepEqual(
+        told(again)[0]?.slice(1, 3),
+        [change, change === 'rewritten' ? 10 : 36],
+        `${change}, ${transport}`,
+      )
+      assert.equal(again.texts.at(-1), 'new')
+    }
+  }
+})
+
+test('a growth that is told once its log is gone says nothing of the partitions of the next log', async () => {
+  const broker = new ModelBroker('events', 1)
+  const gateway = await TestGateway.start(broker)
+  gateway.publish('a', 'old')
+  const client = gateway.connect()
+  client.subscribe(1, '>')
+  client.room = 1
+  gateway.publish('a', 'fills the socket')
+  broker.grow(2)
+  const added = position(gateway, 0, -1, 1)
+  broker.recreate()
+  client.drain()
+  await settled()
+  const { after } = client.gaps.find(({ reason }) => reason === 'repartitioned')
+  assert.deepEqual(decodeToken(after), [added])
+  const again = gateway.connect()
+  again.subscribe(1, '>', after)
+  await settled()
+  assert.deepEqual(
+    again.gaps.map(({ reason, partition }) => [reason, partition]),
+    [
+      ['recreated', 0],
+      ['recreated', 1],
+    ],
+  )
+})
+
 test('who is on its way hears of a rewrite of what others were given, also once those have left', async () => {
   const broker = new ModelBroker('events', 1)
   const gateway = await TestGateway.start(broker)
