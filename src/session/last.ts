@@ -33,19 +33,17 @@ export function lastStarts(
 function lastStart(feed: PartitionFeed, subscriptions: readonly Subscription[], n: number): Start {
   const { window } = feed
   const offsets = new Set<number>()
-  let complete = true
-  let searched = window.head
+  // They share one gap: it reaches as far as was not looked for the one whose search ended first.
+  let searched = feed.first
   for (const subscription of subscriptions) {
     const down = subscription.pattern
       ? patternLast(window, subscription, n, offsets)
       : exactLast(window, subscription, n, offsets)
-    if (down === undefined) continue
-    complete = false
-    searched = Math.min(searched, down)
+    if (down !== undefined) searched = Math.max(searched, down)
   }
   const offset = offsets.size === 0 ? window.head : Math.min(...offsets)
   const only: Only = { until: window.head, offsets }
-  if (complete || searched <= feed.first) return { feed, offset, gaps: [], only }
+  if (searched === feed.first) return { feed, offset, gaps: [], only }
   const gap = { from: feed.first, to: searched - 1, reason: 'budget', certain: false, before: undefined } as const
   return { feed, offset, gaps: [gap], only }
 }

@@ -141,6 +141,27 @@ test('`last` for several subjects of one request tells of a partition only what 
   assert.deepEqual(poll.texts, ['new'])
 })
 
+test('`last` for several of one request tells down to where it was looked for each of them', async () => {
+  const broker = new ModelBroker('events', 1)
+  const ask = async (gateway: TestGateway) => {
+    const poll = gateway.connect('poll')
+    poll.session.start(['none', 'b.*'], [], { last: 100 })
+    for (let round = 0; round < 3; round++) await settled()
+    return poll.gaps.map(({ reason, from, to }) => [reason, from, to])
+  }
+  const first = await TestGateway.start(broker, {}, { entries: 1024, payloadBytes: 1024 })
+  for (let i = 0; i < 40; i++) first.publish('b.often', `${i}`)
+  const { window } = first.stream.partitions[0]!
+  assert.deepEqual([window.indexTail, window.tail > 0], [0, true])
+  assert.deepEqual(await ask(first), [['budget', 0, window.tail - 1]], 'the index reaches back to the first event')
+
+  const second = await TestGateway.start(broker, {}, { entries: 1024, payloadBytes: 1024 })
+  for (let i = 0; i < 40; i++) second.publish('b.often', `${i}`)
+  const { indexTail, tail } = second.stream.partitions[0]!.window
+  assert.ok(indexTail > 0 && indexTail < tail)
+  assert.deepEqual(await ask(second), [['budget', 0, tail - 1]], 'neither reaches back so far')
+})
+
 test('`last` tells nothing where the index reaches back to the first event, though the payloads do not', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, { entries: 64, payloadBytes: 4096 })
   const expected = Array.from({ length: 40 }, (_, i) => `${i}`.padEnd(300, '.'))

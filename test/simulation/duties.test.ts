@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { makeEvent } from '../../src/wire/frames.ts'
 import { SimBroker } from './broker.ts'
-import { lastFault } from './duties.ts'
+import { lastFault, type Told } from './duties.ts'
 import { placeOf } from './excuses.ts'
 import { Truth } from './truth.ts'
 import { VirtualTime } from './virtual-time.ts'
@@ -26,7 +26,7 @@ test('of the last events, those that its gateway counted before they were rewrit
     const epochs = new Map([[placeOf(0, 0), epoch]])
     const asked = { subject: 'a', isLatest: false, last: 2, presented: [], atMs: 10, heads: at, epochs }
     const fault = (given: readonly (typeof older)[]) =>
-      lastFault(new Truth(broker), { asked, given: new Set(given), told: new Set<string>() }, true)
+      lastFault(new Truth(broker), { asked, given: new Set(given), told: [] }, true)
     assert.equal(fault([newest!]) !== undefined, isDue, `held the history of epoch ${epoch}`)
     assert.ok(fault([]), 'what is still there of those it counted is due')
     assert.equal(fault([older!, newest!]), undefined)
@@ -44,15 +44,42 @@ test('of the last events, those that the gateway has not read which says that al
   const headed = (head: number) => new Map([[placeOf(0, 0), head]])
   const asked = { subject: 'a', isLatest: false, last: 2, presented: [], atMs: 10, heads: headed(3), epochs: headed(0) }
   const fault = (given: readonly (typeof older)[], heads?: ReadonlyMap<string, number>) =>
-    lastFault(
-      new Truth(broker),
-      { asked, given: new Set(given), told: new Set<string>(), ...(heads && { heads }) },
-      true,
-    )
+    lastFault(new Truth(broker), { asked, given: new Set(given), told: [], ...(heads && { heads }) }, true)
   assert.equal(fault([older, newest]), undefined)
   assert.ok(fault([older]), 'it was counted by the gateway that was asked')
   assert.ok(fault([older], headed(3)))
   assert.equal(fault([older], headed(2)), undefined)
   assert.equal(fault([], new Map()), undefined, 'nor has it heard of the partition')
   assert.ok(fault([], headed(2)), 'the older one is there')
+})
+
+test('of the last events, a gap stands for those that it covers, and for no others', () => {
+  const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
+  const write = (atMs: number) => {
+    const event = makeEvent({ subject: 'a' })
+    const record = { key: null, value: null, event, timeMs: atMs, damaged: false, transaction: undefined }
+    return broker.log(0).append(record, atMs)
+  }
+  const [, older, newest] = [write(1), write(2), write(3)]
+  const at = (value: number) => new Map([[placeOf(0, 0), value]])
+  const asked = { subject: 'a', isLatest: false, last: 2, presented: [], atMs: 10, epochs: at(0) }
+  const fault = (given: readonly (typeof newest)[], gap: Partial<Told>, head = 3) => {
+    const told: Told[] = [{ incarnation: 0, partition: 0, from: 0, to: 0, reason: 'budget', ...gap }]
+    const served = { asked: { ...asked, heads: at(head) }, given: new Set(given), told }
+    return lastFault(new Truth(broker), served, true)
+  }
+  assert.equal(fault([newest], { to: 1 }), undefined)
+  assert.ok(fault([newest], { to: 0 }), 'the gap ends below one that is due')
+  assert.ok(fault([], { to: 1 }), 'and below the newest here')
+  assert.ok(fault([newest], { to: 1, partition: 1 }), 'it is of another partition')
+  assert.ok(fault([newest], { from: 2, to: 2, reason: 'ttl' }))
+  assert.equal(fault([newest], { from: 1, to: 1, reason: 'ttl' }), undefined, 'of the two, one had expired')
+  assert.equal(fault([], { from: 1, to: 2, reason: 'ttl' }), undefined, 'both had')
+  assert.ok(fault([older], { from: 9, to: 9, reason: 'ttl' }, 2))
+  assert.equal(
+    fault([older], { from: 2, to: 2, reason: 'ttl' }, 2),
+    undefined,
+    'the newest came before its gateway looked',
+  )
+  assert.equal(fault([], { to: undefined, reason: 'recreated' }), undefined, 'it was led to another log')
 })

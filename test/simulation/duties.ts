@@ -1,3 +1,4 @@
+import type { Gap, GapReason } from '../../src/wire/frames.ts'
 import { placeOf } from './excuses.ts'
 import type { Asked } from './gap-truth.ts'
 import { isUnreadable, type LogRecord, type PartitionLog } from './partition-log.ts'
@@ -6,12 +7,16 @@ import { matesOf } from './subjects.ts'
 import type { Truth } from './truth.ts'
 import type { GatewayKnowledge } from './witness.ts'
 
+/** A gap, as far as it counts here. */
+export interface Told extends Pick<Gap, 'partition' | 'from' | 'to' | 'reason'> {
+  readonly incarnation: number
+}
+
 /** What a subscription was given and told on one connection, as far as it counts for what it asked. */
 export interface Served {
   readonly asked: Asked
   readonly given: ReadonlySet<LogRecord>
-  /** Where a gap was told, by `placeOf`. */
-  readonly told: ReadonlySet<string>
+  readonly told: readonly Told[]
   /** How far the gateway has read that says that all was given, where this is not the one that counted what was asked. */
   readonly heads?: Asked['heads']
 }
@@ -49,6 +54,9 @@ export function lateFault(
     : undefined
 }
 
+/** After these its gateway goes on elsewhere, or in a log that is not the one in which it had counted. */
+const leadsAway: ReadonlySet<GapReason> = new Set(['rewritten', 'recreated', 'repartitioned'])
+
 /** Documented: `last: n` gives the last n events of each subject, or a gap says that there may be more. */
 export function lastFault(truth: Truth, served: Served, isExact: boolean): string | undefined {
   const { asked, given, told } = served
@@ -61,8 +69,10 @@ export function lastFault(truth: Truth, served: Served, isExact: boolean): strin
     const incarnation = truth.broker.incarnations[index!]
     const log = incarnation?.logs[partition!]
     // The stream may have become another one before its gateway had looked; or another gateway, which lags, still tells of the one before.
-    const isTold = [...told].some((each) => each.endsWith(`/${partition}`))
-    if (isTold || incarnation?.deletedMs !== Number.POSITIVE_INFINITY) continue
+    const here = told.filter((gap) => gap.partition === partition)
+    const isLedAway = here.some((gap) => gap.incarnation !== index || leadsAway.has(gap.reason))
+    if (isLedAway || incarnation?.deletedMs !== Number.POSITIVE_INFINITY) continue
+    const isTold = ({ offset }: LogRecord) => here.some(({ from, to = from }) => offset >= from && offset <= to)
     const theirs = (log?.past ?? []).filter((record) => {
       const isThere = record.gone === undefined && !record.hidden && !isUnreadable(record)
       return isThere && truth.wants(subject, record) && !truth.strayed(record) && isCaughtUp(truth, asked, record)
@@ -75,11 +85,11 @@ export function lastFault(truth: Truth, served: Served, isExact: boolean): strin
         log!.past.filter((record) => {
           const { event, offset, hidden } = record
           if (event === undefined || hidden || offset <= than.offset || !mates.has(event.subject)) return false
-          return given.has(record) || event.subject !== name || wasCounted(log!, asked, record)
+          return given.has(record) || isTold(record) || event.subject !== name || wasCounted(log!, asked, record)
         }).length
       const due = records
         .slice(-last)
-        .find((record) => record.offset < head && !given.has(record) && later(record) < last)
+        .find((record) => record.offset < head && !given.has(record) && !isTold(record) && later(record) < last)
       if (due !== undefined) return `asked for the last ${last} of ${name}, and was not given ${shown(due)}`
       if (isExact && found > last) return `asked for the last ${last} of ${name}, and was given ${found}`
     }

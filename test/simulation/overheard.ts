@@ -1,7 +1,7 @@
 import type { Connection, Handlers, Wish } from '../../src/client/connection.ts'
 import type { Delivery, Gap, ServerFrame } from '../../src/wire/frames.ts'
 import { decodeToken, type Position } from '../../src/wire/token.ts'
-import { lastFault, lateFault } from './duties.ts'
+import { lastFault, lateFault, type Told } from './duties.ts'
 import { placeOf } from './excuses.ts'
 import { type Asked, gapFault } from './gap-truth.ts'
 import type { LogRecord } from './partition-log.ts'
@@ -18,7 +18,7 @@ interface Served {
   /** What was asked for when the connection, or it on this connection, began; then `given` and `told` count. */
   first: Asked
   readonly given: Set<LogRecord>
-  readonly told: Set<string>
+  readonly told: Told[]
   /** Told to be live. */
   live: boolean
   /** Offset of the last record that this connection gave it, by incarnation and partition. */
@@ -54,7 +54,7 @@ export class Overheard {
     const { subject } = witness
     const isLatest = policy === 'latest'
     const asked = { subject, isLatest, last, presented, atMs: this.#nowMs(), ...this.#read() }
-    const heard = { given: new Set<LogRecord>(), told: new Set<string>() }
+    const heard = { given: new Set<LogRecord>(), told: [] }
     this.#byRef.set(ref, { witness, asked, first: asked, ...heard, live: false, last: new Map() })
     witness.asks(after, !this.#separate, !this.#separate && !isOne)
     if (this.#gateway !== undefined) witness.reached(this.#gateway)
@@ -246,7 +246,7 @@ export class Overheard {
       if (refs.length > 0 ? !refs.includes(ref) : !this.#truth.readsPartition(served.witness.subject, partition))
         continue
       asked.push(served.asked)
-      served.told.add(placeOf(incarnation.index, partition))
+      served.told.push({ incarnation: incarnation.index, partition, reason, from, to })
       served.witness.told(gap)
       // What is told to all may be about those only whom its reader serves.
       if (refs.length > 0 || !this.#separate) served.witness.claimed(decodeToken(after), 'is told by a gap to stand at')
