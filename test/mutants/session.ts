@@ -399,10 +399,17 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: '`last` tells of a budget though all was found',
     file: 'session/last.ts',
-    from: 'if (complete || searched <= feed.first)',
-    to: 'if (searched <= feed.first)',
+    from: 'if (down !== undefined) searched = Math.max(searched, down)',
+    to: 'searched = Math.max(searched, down ?? window.head)',
     by: 'simulation',
     seeds: '1-300',
+  },
+  {
+    name: '`last` for several tells of a budget only where none of them was looked for further back',
+    file: 'session/last.ts',
+    from: 'if (down !== undefined) searched = Math.max(searched, down)',
+    to: 'if (down !== undefined) searched = searched === feed.first ? down : Math.min(searched, down)',
+    by: { unit: 'test/session/last-and-policy.test.ts' },
   },
   {
     name: 'who wants all is left out what only the latest is wanted of',
