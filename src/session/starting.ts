@@ -1,9 +1,11 @@
 import type { Feeds } from '../fanout/feeds.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import { type Asked, type PartitionCount, partitionCount } from '../wire/partition-counts.ts'
+import { isSameLog, type Position } from '../wire/token.ts'
 import type { OwedGap } from './gap.ts'
 import { type Growth, knownCount, resolveStarts, type Start } from './start.ts'
 import type { Subscription } from './subscription.ts'
+import { type StreamCount, spokenOf } from './told-counts.ts'
 
 /** One subscription, or all that share a position, on its way to where it begins. */
 export interface Starting {
@@ -56,27 +58,36 @@ function growthOf(feeds: Feeds, subscriptions: readonly Subscription[]): Growth 
   }
 }
 
-/** Of each stream that is read: what is there, and what the client says that it was told of. */
-export interface StreamCount {
-  readonly feed: PartitionFeed
-  readonly now: number
-  readonly known: number | undefined
-}
-
 /** What is said of a stream is said once, however many of its partitions are read. */
 export function countsOf(feeds: Feeds, starts: readonly Start[], asked: Asked): StreamCount[] {
   const ofEach = new Map(starts.map(({ feed }) => [feed.stream, feed]))
   const said = asked.kind === 'positions' ? asked.counts : []
-  return [...ofEach.values()].map((feed) => ({ feed, now: feeds.countOf(feed), known: knownCount(feed, said) }))
+  return [...ofEach.values()].map((feed) => {
+    const others = said.filter((count) => count.nameHash === feed.nameHash && !isSameLog(count, feed))
+    return {
+      feed,
+      now: feeds.countOf(feed),
+      told: knownCount(feed, said),
+      others: others.map((each) => partitionCount(each, each.count)),
+    }
+  })
 }
 
 const isRepartitioned = ({ reason }: OwedGap): boolean => reason === 'repartitioned'
 
-/** How many partitions a client knows of that begins there: as many as there are, unless it is still to be told of some. */
-export function toldCounts(counts: readonly StreamCount[], starts: readonly Start[]): PartitionCount[] {
+/**
+ * How many partitions a client knows of that begins there, and stands at these positions: as many as there are, unless it is still to be
+ * told of some.
+ */
+export function toldCounts(
+  counts: readonly StreamCount[],
+  starts: readonly Start[],
+  positions: readonly Position[],
+): PartitionCount[] {
   const owed = new Set(starts.filter(({ gaps }) => gaps.some(isRepartitioned)).map(({ feed }) => feed.stream))
-  return counts.flatMap(({ feed, now, known }) => {
-    const count = owed.has(feed.stream) ? known : Math.max(known ?? 0, now)
-    return count === undefined ? [] : [partitionCount(feed, count)]
+  return counts.flatMap(({ feed, now, told, others }) => {
+    const count = owed.has(feed.stream) ? told : Math.max(told ?? 0, now)
+    const own = count === undefined ? [] : [partitionCount(feed, count)]
+    return [...own, ...spokenOf(others, positions)]
   })
 }

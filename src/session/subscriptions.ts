@@ -184,9 +184,9 @@ export class Subscriptions implements LegOwner {
     )
     const before = starts.map((start) => (start.gaps[0] === undefined ? startPosition(start) : start.gaps[0].before))
     // Where its subjects are elsewhere now, the client has nothing else to stand at until the gap is told.
-    const known = before.filter((position) => position !== undefined)
-    const counts = [...carried.counts, ...toldCounts(countsOf(this.#context.feeds, starts, asked), starts)]
-    this.#owner.control({ kind: 'subscribed', ref, after: encodeSaid([...known, ...carried.positions], counts) })
+    const positions = [...before.filter((position) => position !== undefined), ...carried.positions]
+    const told = toldCounts(countsOf(this.#context.feeds, starts, asked), starts, positions)
+    this.#owner.control({ kind: 'subscribed', ref, after: encodeSaid(positions, [...carried.counts, ...told]) })
     this.#keep(subscription, carried.positions, starts)
     subscription.joining = starts.length
     for (const start of starts) {
@@ -221,9 +221,7 @@ export class Subscriptions implements LegOwner {
       starts.map(({ feed }) => feed),
     )
     for (const start of starts) this.#tracks.open(start)
-    for (const { feed, now, known } of countsOf(this.#context.feeds, starts, asked)) {
-      this.#tracks.counts?.set(feed, now, known)
-    }
+    for (const count of countsOf(this.#context.feeds, starts, asked)) this.#tracks.counts?.begin(count)
     subscriptions.forEach((subscription, i) => {
       this.#byRef.set(i + 1, subscription)
       for (const feed of spans[i]!) {

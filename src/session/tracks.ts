@@ -81,7 +81,8 @@ export class Tracks implements Standing {
    */
   token(form: TokenForm = 'full', step?: Step): string {
     const { carried } = this
-    const isOne = this.#only !== undefined && carried.positions.length + carried.counts.length === 0
+    const carries = carried.positions.length + carried.counts.length > 0 || this.counts?.hasOthers === true
+    const isOne = this.#only !== undefined && !carries
     if (form === 'brief' && isOne && !this.#only!.isJoinedAnew) {
       const position = positionOf(this.#only!, step)
       if (position !== undefined) return encodePosition(position)
@@ -91,7 +92,7 @@ export class Tracks implements Standing {
       const position = track.isJoinedAnew ? undefined : positionOf(track, step)
       if (position !== undefined) positions.push(position)
     }
-    return encodeSaid(positions, [...carried.counts, ...this.#counts(step)])
+    return encodeSaid(positions, [...carried.counts, ...this.#counts(positions, step)])
   }
 
   /** Where the client stands once it has what is written next for one of its readers, which leads that to `next`: valid during one write. */
@@ -99,10 +100,10 @@ export class Tracks implements Standing {
     return step.of(this, reader, next)
   }
 
-  #counts(step: Step | undefined): PartitionCount[] {
+  #counts(positions: readonly Position[], step: Step | undefined): PartitionCount[] {
     if (this.counts === undefined) return []
     const owes = [...this.#byFeed.values()].some(({ main }) => (main === step?.reader ? main.owesMore : main.owes))
-    return this.counts.say(this.#byFeed.keys(), owes ? 'something' : 'nothing')
+    return this.counts.say(this.#byFeed.keys(), owes ? 'something' : 'nothing', positions)
   }
 
   #carry(positions: readonly Position[]): void {

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { arrivingStart } from '../../src/session/start.ts'
-import { decodeToken, encodeToken, growthPosition, isGrowth, logOf, type Position } from '../../src/wire/token.ts'
+import {
+  decodeToken,
+  encodeToken,
+  growthPosition,
+  isGrowth,
+  isSameLog,
+  logOf,
+  type Position,
+} from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, type TestClient, TestGateway } from './harness.ts'
 
@@ -230,23 +238,74 @@ test('a token knows of new partitions once their gaps are told, and not before',
   assert.equal(known(), 4)
 })
 
-test('how many partitions its client knows of an old log says nothing of the one that takes its place', async () => {
+/** A log of 2 partitions that has 3 now, and a token of several subjects: one was told of the third partition, the others were not. */
+async function inOldLog() {
+  const lagging = await TestGateway.start(new ModelBroker('events', 2))
+  const stood = lagging.stream.partitions.map((feed) => feed.positionAt(0))
+  lagging.broker.grow(3)
+  const subject = Array.from({ length: 100 }, (_, i) => `a.${i}`).find((each) => {
+    return lagging.routing.place(each, () => 3).partition === 2
+  })!
+  lagging.publish(subject, 'missed')
+  await settled()
+  const third = lagging.stream.partitions[2]!
+  const token = encodeToken([...stood, third.positionAt(1), growthPosition(third, 2)])
+  const broker = new ModelBroker('events', 4)
+  broker.recreate()
+  return { lagging, subject, token, gateway: await TestGateway.start(broker) }
+}
+
+const growthIn = (token: string) => decodeToken(token).filter(isGrowth)
+
+for (const transport of ['sse', 'poll', 'websocket'] as const) {
+  test(`who still stands in an old log is known to have been told of as many partitions of it as before: ${transport}`, async () => {
+    const { lagging, subject, token, gateway } = await inOldLog()
+    const client = gateway.connect(transport)
+    if (transport === 'websocket') client.subscribe(1, subject, token)
+    else client.session.start([subject, '>'], [token])
+    const said: string =
+      transport === 'websocket'
+        ? client.frames.find((frame) => 'subscribed' in frame)!.subscribed.after
+        : client.session.token()
+    assert.deepEqual(
+      growthIn(said).find((growth) => isSameLog(growth, lagging.stream.partitions[0]!)),
+      growthPosition(lagging.stream.partitions[0]!, 2),
+    )
+    const back = lagging.connect('poll')
+    back.session.start([subject, '>'], [said])
+    await settled()
+    assert.deepEqual(back.texts, ['missed'])
+    if (transport === 'websocket') return
+    for (let i = 0; i < 5; i++) await settled()
+    assert.deepEqual(growthIn(client.session.token()), [growthPosition(gateway.stream.partitions[0]!, 4, 0)])
+  })
+}
+
+test('a number of partitions of one log says nothing of another that takes its place, and is said while its client stands there', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 2))
   const client = gateway.connect('poll')
   const stood = gateway.stream.partitions.map((feed) => feed.positionAt(0))
   // Another gateway had told it of a third partition.
   client.session.start(['>'], [encodeToken([...stood, growthPosition(stood[0]!, 3)])])
   await settled()
-  const known = () =>
-    decodeToken(client.session.token())
-      .filter(isGrowth)
-      .map(({ offset }) => offset)
-  assert.deepEqual(known(), [3])
+  const known = () => growthIn(client.session.token())
+  assert.deepEqual(known(), [growthPosition(stood[0]!, 3, 0)])
   gateway.broker.recreate()
   // It has been told of nothing of the new log yet.
-  assert.deepEqual(known(), [])
+  assert.deepEqual(known(), [growthPosition(stood[0]!, 3)])
   for (let i = 0; i < 5; i++) await settled()
-  assert.deepEqual(known(), [2])
+  assert.deepEqual(known(), [growthPosition(gateway.stream.partitions[0]!, 2, 0)])
+})
+
+test('a gateway that comes to read the log in which its client stands says the number of partitions that the token said', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 2))
+  const next = logOf('events', 'incarnation-2')
+  const client = gateway.connect('poll')
+  const stood = [0, 1].map((partition) => ({ ...next, partition, offset: 4, generation: 0 }))
+  client.session.start(['>'], [encodeToken([...stood, growthPosition(next, 3)])])
+  assert.deepEqual(growthIn(client.session.token()), [growthPosition(next, 3)])
+  gateway.broker.recreate()
+  assert.deepEqual(growthIn(client.session.token()), [growthPosition(next, 3, 0)])
 })
 
 test('until a move is told, a token names the place that a rewrite of where it goes on has led back to', async () => {
