@@ -17,7 +17,7 @@ PEERS =
 # Real suites with bounds on milliseconds or memory run alone on the host, those with bounds on seconds one at a time; the others run
 # beside each other, each on ports of its own.
 ALONE = $(patsubst %,test/real/%.test.ts,gateway-pressure kafka-odd)
-TIMED = $(patsubst %,test/real/%.test.ts,faults-kafka faults-nats bench figures herd peers soak traces)
+TIMED = $(patsubst %,test/real/%.test.ts,faults-kafka faults-nats bench figures herd peers soak sse-clients traces)
 BESIDE = $(filter-out $(ALONE) $(TIMED),$(shell find test/real -name '*.test.ts' | sort))
 REPORTERS = spec ./test/timing.ts ./test/skipped.ts
 # Of a test and of a file. What takes four seconds of CPU takes over a minute at the side of busy processes: it ends what waits in vain.
@@ -99,7 +99,7 @@ pack: install ## the package as a .tgz, with the SDK compiled into it
 figures: install kafka nats ## measure CPU, latency and memory on this host (two minutes; keep it quiet) into docs/figures.md
 	@$(RUN) scripts/figures.ts --docs
 
-peer-packages: install ## fetch what `peers` and its suite compare with into .cache/peers
+peer-packages: install ## fetch what `peers` and its suite compare with, and the clients and proxies of other suites, into .cache/peers
 	@$(RUN) scripts/peers.ts install
 
 peers: peer-packages kafka nats ## Carillon and others under the same load, one after the other (a quarter of an hour; keep the host quiet) into docs/benchmarks.md

@@ -9,7 +9,7 @@ import {
   type WriteOutcome,
   writeOutcome,
 } from '../session/outlet.ts'
-import { encodeServerFrame, heartbeat, idLine, openingBlock, positionBlock, retryBlock } from '../wire/sse.ts'
+import { comment, encodeServerFrame, idLine, openingBlock, positionBlock, retryLine } from '../wire/sse.ts'
 import type { EdgeContext } from './context.ts'
 import type { Doorway } from './doorway.ts'
 import type { Exchange, Headers } from './exchange.ts'
@@ -119,6 +119,13 @@ class SseOutlet implements Outlet {
   readonly #writeChunk = (): void => {
     this.#taken = this.#res.write(this.#chunk)
   }
+  /**
+   * uWS ends a chunk with the beginning of the next one, and readers that wait for the end of a chunk (urllib3 and all that stands on
+   * it) would have each block one block late. The comment ends the block's chunk; its own end may come late.
+   */
+  readonly #writeEnd = (): void => {
+    this.#taken = this.#res.write(this.#chunk) && this.#res.write(comment)
+  }
   readonly #drained = (): void => {
     if (this.#state === 'open' && !this.#full) this.session.drained()
   }
@@ -199,21 +206,34 @@ class SseOutlet implements Outlet {
   }
 
   /** True = taken by the socket; false = taken by uWS's buffer, and nothing more until it is writable. */
-  #send(chunk: string | Uint8Array): boolean {
-    if (chunk.length * (typeof chunk === 'string' ? maxUtf8Bytes : 1) <= maxCorkedBytes) this.#cork(chunk)
+  #send(block: string | Uint8Array): boolean {
+    if (block.length * (typeof block === 'string' ? maxUtf8Bytes : 1) <= maxCorkedBytes)
+      this.#cork(block, this.#writeEnd)
     else {
       // A block may be cut anywhere: it goes whole, into uWS's buffer where the socket is full.
-      const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
-      for (let at = 0; at < bytes.length; at += maxCorkedBytes) this.#cork(bytes.subarray(at, at + maxCorkedBytes))
+      const bytes = typeof block === 'string' ? Buffer.from(block) : block
+      const last = bytes.length - 1 - ((bytes.length - 1) % maxCorkedBytes)
+      for (let at = 0; at < last; at += maxCorkedBytes)
+        this.#cork(bytes.subarray(at, at + maxCorkedBytes), this.#writeChunk)
+      this.#cork(bytes.subarray(last), this.#writeEnd)
     }
-    this.#full = !this.#taken
-    return this.#taken
+    return this.#outcome()
   }
 
-  #cork(chunk: string | Uint8Array): void {
+  #sendComment(): boolean {
+    this.#cork(comment, this.#writeChunk)
+    return this.#outcome()
+  }
+
+  #cork(chunk: string | Uint8Array, write: () => void): void {
     this.#chunk = chunk
-    this.#res.cork(this.#writeChunk)
+    this.#res.cork(write)
     this.#chunk = ''
+  }
+
+  #outcome(): boolean {
+    this.#full = !this.#taken
+    return this.#taken
   }
 
   /** The id that goes with this frame; '' when the client is to keep the one it has. */
@@ -250,7 +270,7 @@ class SseOutlet implements Outlet {
 
   #beat(): void {
     if (this.#full) this.#stalledHeartbeats++
-    else if (!this.#renew()) this.#send(heartbeat)
+    else if (!this.#renew()) this.#sendComment()
     if (this.#stalledHeartbeats === maxStalledHeartbeats) {
       this.#res.close()
       return
@@ -263,11 +283,11 @@ class SseOutlet implements Outlet {
     if (this.#state !== 'open') return true
     this.#stalledHeartbeats = 0
     // What the session writes is not for uWS's own cork of this handler.
-    if (this.#send(heartbeat)) this.#context.contracts.clock.turn(this.#drained)
+    if (this.#sendComment()) this.#context.contracts.clock.turn(this.#drained)
     return !this.#full
   }
 
-  /** The last blocks of a stream: when to come back, and why. */
+  /** The last block of a stream: when to come back, and why. */
   #farewell(error: CarillonError): string {
     const { code, message, retryAfterMs } = error
     const block = encodeServerFrame({ kind: 'error', code, message, retryAfterMs })
@@ -277,6 +297,6 @@ class SseOutlet implements Outlet {
   /** How long EventSource waits before it connects again. */
   #retry(ms: number): string {
     const { random } = this.#context.contracts
-    return retryBlock(ms || retryMs.least + random.next() * retryMs.spread)
+    return retryLine(ms || retryMs.least + random.next() * retryMs.spread)
   }
 }

@@ -12,8 +12,11 @@ const encoder = /* @__PURE__ */ new TextEncoder()
 /** Names the event that says a position and nothing else; some clients ignore a block that has only an id. */
 export const positionEvent = 'after'
 
-/** What a connection is kept alive with: a comment. */
-export const heartbeat: Uint8Array = /* @__PURE__ */ encoder.encode(':\n\n')
+/**
+ * A comment: what a connection is kept alive with. No blank line follows it, nor a `retry:` of its own: some clients make an event of
+ * every blank line once an id has come, and fail on its empty data.
+ */
+export const comment: Uint8Array = /* @__PURE__ */ encoder.encode(':\n')
 
 export function encodeServerFrame(frame: ServerFrame): Uint8Array {
   if (frame.kind !== 'delivery') return encoder.encode(`event: ${frame.kind}\ndata: ${serverFrameBody(frame)}\n\n`)
@@ -37,7 +40,7 @@ export function positionBlock(token: string): string {
   return `event: ${positionEvent}\ndata: {}\n${idLine(token)}\n`
 }
 
-/** How long the client is to wait before it connects again, ms. */
-export function retryBlock(ms: number): string {
-  return `retry: ${Math.ceil(ms)}\n\n`
+/** How long the client is to wait before it connects again, ms: the first line of a block. */
+export function retryLine(ms: number): string {
+  return `retry: ${Math.ceil(ms)}\n`
 }

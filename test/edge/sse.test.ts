@@ -114,7 +114,7 @@ test('the end of a stream is well-formed: when to come back, why, and the last c
   harness.sessions.last.deliver('B', {})
   harness.sessions.last.outlet.end(new CarillonError('shutting_down', 'bye', { retryAfterMs: 20 }))
   await until('it has ended', () => raw.text.endsWith('\r\n0\r\n\r\n'))
-  const farewell = 'retry: 20\n\nevent: error\ndata: {"code":"shutting_down","message":"bye","retryAfterMs":20}\n\n'
+  const farewell = 'retry: 20\nevent: error\ndata: {"code":"shutting_down","message":"bye","retryAfterMs":20}\n\n'
   assert.ok(raw.text.endsWith(`\r\n${farewell.length.toString(16)}\r\n${farewell}\r\n0\r\n\r\n`))
   assert.ok(!raw.text.includes('Connection: close'))
 })
@@ -144,13 +144,13 @@ test('a request that can succeed later gets 200, the time to come back, and the 
   harness.sessions.refusal = new CarillonError('overloaded', 'no room', { retryAfterMs: 1234 })
   const refused = await ask(harness.port, '/v1/sse?subject=a')
   assert.equal(refused.status, 200)
-  assert.match(refused.text, /^retry: 1234\n\nevent: error\ndata: .*"overloaded".*\n\n$/)
+  assert.match(refused.text, /^retry: 1234\nevent: error\ndata: .*"overloaded".*\n\n$/)
   harness.sessions.refusal = undefined
   harness.sessions.onStart = (session) =>
     setImmediate(() => session.outlet.end(new CarillonError('broker_unavailable', 'the broker is away')))
   const later = await ask(harness.port, '/v1/sse?subject=a')
   assert.equal(later.status, 200)
-  const [, ms] = /^retry: (\d+)\n\n/.exec(later.text)!
+  const [, ms] = /^retry: (\d+)\n/.exec(later.text)!
   assert.ok(Number(ms) >= 1000 && Number(ms) <= 4000, ms)
 })
 
@@ -208,7 +208,7 @@ test('a silent stream gets a comment every heartbeat, and its position when that
   await clock.advance(24_900)
   assert.equal(raw.text.length, opening)
   await clock.advance(200)
-  await until('the comment has come', () => raw.text.endsWith('3\r\n:\n\n'))
+  await until('the comment has come', () => raw.text.endsWith('2\r\n:\n'))
   harness.sessions.last.position = 'MOVED'
   await clock.advance(25_100)
   await until('the position has come', () => raw.text.includes('event: after\ndata: {}\nid: MOVED\n\n'))
@@ -244,7 +244,7 @@ test('a full socket stops the stream at its first refusal, and it goes on withou
   assert.ok(!raw.text.includes('never'))
 })
 
-/** The blocks of a chunked stream whose last chunk is complete (uWS ends a chunk with the beginning of the next one). Throws where a chunk is not as long as it says. */
+/** What the complete chunks of a stream hold: uWS ends a chunk with the beginning of the next one. Throws where a chunk is not as long as it says. */
 function blocksOf(text: string): string {
   let body = ''
   for (let at = text.indexOf('\r\n\r\n') + 4; at < text.length; ) {
@@ -252,6 +252,7 @@ function blocksOf(text: string): string {
     assert.ok(size !== null, `expected the size of a chunk, got ${JSON.stringify(text.slice(at, at + 60))}`)
     const start = at + size[0].length
     const end = start + Number.parseInt(size[1]!, 16)
+    if (text.length < end + 2) break
     assert.equal(
       text.slice(end, end + 2),
       '\r\n',
@@ -262,6 +263,34 @@ function blocksOf(text: string): string {
   }
   return body
 }
+
+test('a block comes with the end of its chunk: no reader has to wait for the next one', async (t) => {
+  const harness = await withEdge(t)
+  const raw = await open(harness, 'subject=a')
+  assert.match(blocksOf(raw.text), /^retry: \d+\nevent: after\n.*\n.*\n\n$/)
+  for (const length of [10, 14_900, 15_300, 40_000]) {
+    harness.sessions.last.deliver(`p${length}`, { length, body: 'x'.repeat(length) })
+    await until('it has come', () => raw.text.includes(`"length":${length},`) && raw.text.endsWith(':\n'))
+    assert.ok(blocksOf(raw.text).endsWith('x"}\n\n'), String(length))
+  }
+})
+
+test('every blank line ends a block with data, whatever is written', async (t) => {
+  const clock = new ManualClock()
+  const harness = await withEdge(t, { heartbeatMs: 25_000 }, clock)
+  const raw = await open(harness, 'subject=a')
+  const { last: session } = harness.sessions
+  session.deliver('B', { n: 1 })
+  await clock.advance(25_100)
+  session.control({ live: 1 })
+  session.position = 'MOVED'
+  await clock.advance(25_100)
+  session.outlet.end(new CarillonError('shutting_down', 'bye', { retryAfterMs: 20 }))
+  await until('it has ended', () => raw.text.endsWith('\r\n0\r\n\r\n'))
+  const blocks = blocksOf(raw.text).split('\n\n').slice(0, -1)
+  assert.equal(blocks.length, 5)
+  for (const block of blocks) assert.match(block, /^data: /m)
+})
 
 for (const [what, length] of [
   ['small blocks of a batch', 700],
@@ -290,7 +319,7 @@ for (const [what, length] of [
     // A comment may come behind the last block, when what uWS had buffered is through.
     const isThere = () => {
       const end = raw.text.slice(-2 * length - 1000)
-      return end.includes(`"n":${goal - 1},`) && /x"\}\n\n(\r\n3\r\n:\n\n)*$/.test(end.slice(-200))
+      return end.includes(`"n":${goal - 1},`) && /x"\}\n\n(\r\n2\r\n:\n)*$/.test(end.slice(-200))
     }
     await until('all has come', () => taken === goal && isThere(), 20_000)
     const numbers = [...blocksOf(`${raw.text}\r\n`).matchAll(/"n":(\d+)/g)].map(([, n]) => Number(n))

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { CarillonError } from '../../src/base/errors.ts'
-import { encodeServerFrame, heartbeat, idLine, positionBlock, retryBlock } from '../../src/wire/sse.ts'
+import { comment, encodeServerFrame, idLine, openingBlock, positionBlock, retryLine } from '../../src/wire/sse.ts'
 import { frameOfEvent, type ServerSentEvent, SseParser } from '../../src/wire/sse-parser.ts'
 import { comparable, controlFrame, delivery } from './arbitraries.ts'
 
@@ -137,9 +137,11 @@ test('a stream opens with its position, in an event that has data', () => {
   assert.deepEqual(frameOfEvent(events[0]!), { kind: 'after', after: 'Eab' })
 })
 
-test('a heartbeat is no event, a retry block only a time', () => {
-  const { events, parser } = parse(new TextDecoder().decode(heartbeat) + retryBlock(1200.5))
-  assert.deepEqual([events.length, parser.retryMs], [0, 1201])
+test('a comment ends no block, and a time to wait is part of one that has data', () => {
+  const stream = `${new TextDecoder().decode(comment)}${retryLine(1200.5)}${openingBlock('Eab', 25_000)}`
+  const { events, parser } = parse(stream)
+  assert.deepEqual([events.length, parser.retryMs], [1, 1201])
+  assert.deepEqual(stream.match(/\n\n/g)?.length, 1)
 })
 
 test('an event that is no frame is a bad_frame, one of a newer gateway undefined', () => {
