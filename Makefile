@@ -17,7 +17,7 @@ PEERS =
 # Real suites with bounds on milliseconds or memory run alone on the host, those with bounds on seconds one at a time; the others run
 # beside each other, each on ports of its own.
 ALONE = $(patsubst %,test/real/%.test.ts,gateway-pressure kafka-odd)
-TIMED = $(patsubst %,test/real/%.test.ts,faults-kafka faults-nats bench figures herd peers soak sse-clients traces)
+TIMED = $(patsubst %,test/real/%.test.ts,faults-kafka faults-nats bench figures herd peers proxies soak sse-clients traces)
 BESIDE = $(filter-out $(ALONE) $(TIMED),$(shell find test/real -name '*.test.ts' | sort))
 REPORTERS = spec ./test/timing.ts ./test/skipped.ts
 # Of a test and of a file. What takes four seconds of CPU takes over a minute at the side of busy processes: it ends what waits in vain.

@@ -20,6 +20,8 @@ export class Exchange {
   readonly origin: string
   /** The router has found the page's origin allowed: it may read the answer. */
   crossOrigin = false
+  /** Where the request ends is in doubt: what follows on the connection is not to be taken for another one. */
+  endsConnection = false
   #open = true
   #gone: (() => void) | undefined
 
@@ -74,7 +76,9 @@ export class Exchange {
     const retryAfterMs = error.retryAfterMs || (row.retry === 'later' ? defaultRetryAfterMs : 0)
     const retry: Headers = retryAfterMs === 0 ? [] : [['Retry-After', String(Math.ceil(retryAfterMs / 1000))]]
     const body = { code: error.code, message: error.message, ...(retryAfterMs === 0 ? {} : { retryAfterMs }) }
-    this.answerJson(row.http, { error: body }, [...headers, ...retry], { close: closes.has(error.code) })
+    this.answerJson(row.http, { error: body }, [...headers, ...retry], {
+      close: this.endsConnection || closes.has(error.code),
+    })
   }
 
   /** Status line and headers, for a handler that streams its body. To be called in a cork. */

@@ -2,6 +2,7 @@ import { CarillonError, toCarillonError } from '../base/errors.ts'
 import { isLoopback } from '../base/loopback.ts'
 import type { EdgeContext } from './context.ts'
 import { Exchange, type Headers } from './exchange.ts'
+import { checkHead } from './head.ts'
 import type { Connection, Request } from './listener.ts'
 import { isHostAllowed, isOriginAllowed } from './origin.ts'
 import { quote } from './query.ts'
@@ -18,7 +19,7 @@ export interface Route {
 /** How long a browser may remember the answer to a preflight, s. */
 const preflightMaxAge = 600
 
-/** All paths but the WebSocket's upgrade: the origin first, then path and method, then the route's handler. */
+/** All paths but the WebSocket's upgrade: head and origin first, then path and method, then the route's handler. */
 export class Router {
   readonly #context: EdgeContext
   readonly #routes: ReadonlyMap<string, Route>
@@ -39,6 +40,7 @@ export class Router {
   }
 
   #dispatch(exchange: Exchange, req: Request): void | Promise<void> {
+    checkHead(exchange, req)
     checkOrigin(this.#context, exchange)
     const route = this.#routes.get(exchange.path)
     if (route === undefined) {
@@ -63,7 +65,9 @@ export function refuse(context: EdgeContext, exchange: Exchange, thrown: unknown
     context.contracts.log('error', 'a request failed', { path: exchange.path, method: exchange.method, error: thrown })
   }
   context.countRefusal(error.code)
-  exchange.refuse(error, headers)
+  // Not at once: uWS would go on to what follows in the same bytes. While an answer is due it ends the connection there.
+  if (exchange.endsConnection) context.contracts.clock.turn(() => exchange.refuse(error, headers))
+  else exchange.refuse(error, headers)
 }
 
 /** Throws `origin_refused` for pages that may not connect; from then on the answers are readable for the others. */

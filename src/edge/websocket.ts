@@ -8,6 +8,7 @@ import { decodeClientFrame as decodeProto } from '../wire/proto.ts'
 import type { EdgeContext } from './context.ts'
 import type { Caller, Doorway } from './doorway.ts'
 import { Exchange } from './exchange.ts'
+import { checkHead } from './head.ts'
 import type { Connection, Request, TemplatedApp, us_socket_context_t, WebSocket } from './listener.ts'
 import { parseQuery, quote } from './query.ts'
 import { checkOrigin, type Handler, refuse } from './router.ts'
@@ -91,6 +92,7 @@ class WebSocketTransport {
   upgrade(res: Connection, req: Request, native: us_socket_context_t): void {
     const exchange = new Exchange(res, req)
     try {
+      checkHead(exchange, req)
       checkOrigin(this.#context, exchange)
       parseQuery(exchange.query, [])
       const grant = this.#context.contracts.identify(req)

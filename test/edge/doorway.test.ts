@@ -107,7 +107,13 @@ function websockets() {
       socket = { getUserData: () => userData, send: () => 1 }
       behavior.open(socket)
     }
-    const request = { getMethod: () => 'get', getUrl: () => '/v1/ws', getQuery: () => '', getHeader: () => '' }
+    const request = {
+      getMethod: () => 'get',
+      getUrl: () => '/v1/ws',
+      getQuery: () => '',
+      getHeader: () => '',
+      forEach() {},
+    }
     behavior.upgrade({ onAborted() {}, upgrade }, request, undefined)
     return {
       send: (frame: Uint8Array) => behavior.message(socket, new Uint8Array(frame).buffer, false),

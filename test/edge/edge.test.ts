@@ -225,7 +225,7 @@ test('all transports work over TLS', async (t) => {
   })
   await until('the stream is open', () => stream.includes('id: AAAAAAAA'))
   sessions.last.deliver('B', { n: 1 })
-  await until('the event is there', () => stream.endsWith('id: B\ndata: {"n":1}\n\n'))
+  await until('the event is there', () => stream.endsWith('id: B\ndata: {"n":1}\n\n:\n'))
   sse.destroy()
   ws.terminate()
 })

@@ -179,6 +179,9 @@ export const requestOf = ({ method, path, query, headers }: Request): NativeRequ
     getUrl: () => path,
     getQuery: () => query,
     getHeader: (name: string) => headers[name] ?? '',
+    forEach: (each: (name: string, value: string) => void) => {
+      for (const [name, value] of Object.entries(headers)) each(name, value ?? '')
+    },
   }) as unknown as NativeRequest
 
 /** What the edge registers for WebSockets, as far as it is used here. */
