@@ -6,9 +6,11 @@ import { options } from '../../src/config/options.ts'
 import { maxWaitMs } from '../../src/edge/subscribe-request.ts'
 import { sessionLimits } from '../../src/session/options.ts'
 import { maxSubjectBytes } from '../../src/subject/subject.ts'
+import { encodeDelivery } from '../../src/wire/delivery.ts'
+import { encodeEvent } from '../../src/wire/envelope.ts'
 import { decodeClientFrame, decodeServerFrame, encodeServerFrame } from '../../src/wire/json.ts'
 import { frameOfEvent, type ServerSentEvent, SseParser } from '../../src/wire/sse-parser.ts'
-import { decodeToken, maxPositions } from '../../src/wire/token.ts'
+import { decodeToken, encodePosition, maxPositions } from '../../src/wire/token.ts'
 import { codeBlocks, headings, readPage, section, tables, uncode } from './markdown.ts'
 
 const page = readPage('protocol.md')
@@ -154,4 +156,32 @@ test('the limits in protocol.md are the defaults', () => {
   }
   assert.equal(rows!.filter(([, , option]) => option === '').length, fixed.size)
   assert.ok(options.some(({ path }) => path === 'limits.maxSessions'))
+})
+
+test('a frame is no larger than protocol.md says of the largest event', () => {
+  const limit = 1_000_000
+  const rows = tables(section(page, 'How large a frame may be'))[0]!
+  assert.match(rows[0]![1]!, /^the event and 100 bytes$/)
+  assert.match(rows[1]![1]!, /a third more where it is `base64`, up to six times as much where .*; and 200 bytes$/)
+  const after = encodePosition({
+    nameHash: 2 ** 32 - 1,
+    incarnationHash: 2 ** 32 - 1,
+    partition: 999,
+    offset: 2 ** 53 - 2,
+    generation: 2 ** 31,
+  })
+  const place = { after, stream: 'x'.repeat(40), partition: 999, offset: 2 ** 53 - 2, eventStart: 0 }
+  for (const [contentType, byte, factor] of [
+    ['application/octet-stream', 0xff, 4 / 3],
+    ['text/plain', 0x01, 6],
+    ['text/plain', 0x61, 1],
+  ] as const) {
+    const event = Buffer.from(encodeEvent({ subject: 'a', contentType, data: new Uint8Array(limit - 60).fill(byte) }))
+    assert.ok(event.length <= limit && event.length > limit - 50)
+    const parts = { ...place, event, eventEnd: event.length, refs: [1] }
+    assert.ok(encodeDelivery('proto', parts).length <= limit + 100)
+    for (const encoding of ['json', 'sse'] as const) {
+      assert.ok(encodeDelivery(encoding, parts).length <= limit * factor + 200, `${encoding} ${contentType}`)
+    }
+  }
 })
