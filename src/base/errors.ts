@@ -105,8 +105,11 @@ export class CarillonError extends Error {
   }
 }
 
-/** The error as it is shown to a client: ours as they are, anything else as `internal` without its text. */
+/** All that is said of a fault of ours. */
+export const internalText = 'the gateway failed on this request; its log has the cause'
+
+/** Ours as they are, anything else as `internal` without its text. What clients are told: client-error.ts. */
 export function toCarillonError(error: unknown): CarillonError {
   if (error instanceof CarillonError) return error
-  return new CarillonError('internal', 'the gateway failed on this request; its log has the cause', { cause: error })
+  return new CarillonError('internal', internalText, { cause: error })
 }

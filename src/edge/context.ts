@@ -25,6 +25,8 @@ export interface EdgeContracts {
   readonly random: Random
   /** A fault that the client is not told of: answered by `internal`. */
   log(level: 'warn' | 'error', message: string, fields: Record<string, unknown>): void
+  /** What a client is told by `code` alone: logged, seldom. */
+  withheld(code: ErrorCode, message: string): void
 }
 
 /** Plain numbers that an instrument reads. */

@@ -1,4 +1,5 @@
-import { CarillonError, toCarillonError } from '../base/errors.ts'
+import { forClient } from '../base/client-error.ts'
+import { CarillonError } from '../base/errors.ts'
 import { isLoopback } from '../base/loopback.ts'
 import type { EdgeContext } from './context.ts'
 import { Exchange, type Headers } from './exchange.ts'
@@ -60,14 +61,20 @@ export class Router {
 
 /** Answers a request by the error that its handler threw. */
 export function refuse(context: EdgeContext, exchange: Exchange, thrown: unknown, headers?: Headers): void {
-  const error = toCarillonError(thrown)
-  if (error.code === 'internal') {
-    context.contracts.log('error', 'a request failed', { path: exchange.path, method: exchange.method, error: thrown })
-  }
+  const error = clientError(context, exchange, thrown)
   context.countRefusal(error.code)
   // Not at once: uWS would go on to what follows in the same bytes. While an answer is due it ends the connection there.
   if (exchange.endsConnection) context.contracts.clock.turn(() => exchange.refuse(error, headers))
   else exchange.refuse(error, headers)
+}
+
+/** The error as the client is told of it; what it is not told is logged. */
+export function clientError(context: EdgeContext, { path, method }: Exchange, thrown: unknown): CarillonError {
+  const { contracts } = context
+  const { error, withheld } = forClient(thrown)
+  if (error.code === 'internal') contracts.log('error', 'a request failed', { path, method, error: thrown })
+  if (withheld !== undefined) contracts.withheld(error.code, `a request for ${path} was refused: ${withheld}`)
+  return error
 }
 
 /** Throws `origin_refused` for pages that may not connect; from then on the answers are readable for the others. */

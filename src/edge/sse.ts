@@ -1,4 +1,4 @@
-import { type CarillonError, errors, toCarillonError } from '../base/errors.ts'
+import { type CarillonError, errors } from '../base/errors.ts'
 import { WheelTimer } from '../base/wheel.ts'
 import type { Grant } from '../identity/grant.ts'
 import {
@@ -14,7 +14,7 @@ import type { EdgeContext } from './context.ts'
 import type { Doorway } from './doorway.ts'
 import type { Exchange, Headers } from './exchange.ts'
 import type { Connection } from './listener.ts'
-import type { Handler } from './router.ts'
+import { clientError, type Handler } from './router.ts'
 import { type SubscribeRequest, sseRequest } from './subscribe-request.ts'
 
 export const ssePath = '/v1/sse'
@@ -49,7 +49,7 @@ export function serveSse(context: EdgeContext, doorway: Doorway): Handler {
     const request = sseRequest(exchange.query, req.getHeader('last-event-id'))
     doorway.admit(exchange, () => {
       const outlet = new SseOutlet(context, exchange, joiner)
-      if (open(context, exchange, outlet, grant)) follow(outlet, request)
+      if (open(context, exchange, outlet, grant)) follow(context, outlet, request)
     })
   }
 }
@@ -59,19 +59,19 @@ function open(context: EdgeContext, exchange: Exchange, outlet: SseOutlet, grant
   try {
     outlet.session = context.openSession(outlet, grant)
   } catch (error) {
-    outlet.refuse(toCarillonError(error))
+    outlet.refuse(clientError(context, exchange, error))
     return false
   }
   exchange.onGone(() => outlet.close('lost'))
   return true
 }
 
-function follow(outlet: SseOutlet, request: SubscribeRequest): void {
+function follow(context: EdgeContext, outlet: SseOutlet, request: SubscribeRequest): void {
   try {
     outlet.session.start(request.subjects, request.after, request)
   } catch (error) {
     outlet.close('answered')
-    outlet.refuse(toCarillonError(error))
+    outlet.refuse(clientError(context, outlet.exchange, error))
   }
 }
 
@@ -99,7 +99,7 @@ class BlockJoiner {
 
 class SseOutlet implements Outlet {
   readonly #context: EdgeContext
-  readonly #exchange: Exchange
+  readonly exchange: Exchange
   readonly #res: Connection
   readonly #joiner: BlockJoiner
   session!: Session
@@ -132,7 +132,7 @@ class SseOutlet implements Outlet {
 
   constructor(context: EdgeContext, exchange: Exchange, joiner: BlockJoiner) {
     this.#context = context
-    this.#exchange = exchange
+    this.exchange = exchange
     this.#res = exchange.res
     this.#joiner = joiner
   }
@@ -161,7 +161,7 @@ class SseOutlet implements Outlet {
     this.#res.onWritable(() => this.#writable())
     const { heartbeatMs } = this.#context.options
     this.#res.cork(() => {
-      this.#exchange.writeHead(200, headers)
+      this.exchange.writeHead(200, headers)
       this.#renewed(this.session.token('brief'))
       this.#send(`${this.#retry(0)}${openingBlock(this.session.token(), heartbeatMs)}`)
     })
@@ -171,16 +171,16 @@ class SseOutlet implements Outlet {
   caughtUp(): void {}
 
   end(error: CarillonError | undefined): void {
-    const { open } = this.#exchange
+    const { open } = this.exchange
     const streaming = this.#state === 'open'
     this.close('answered')
     if (!open) return
     if (!streaming) {
-      if (error === undefined) this.#exchange.answer(204, [], '')
+      if (error === undefined) this.exchange.answer(204, [], '')
       else this.refuse(error)
       return
     }
-    this.#exchange.ended()
+    this.exchange.ended()
     // Not uWS's way to close the connection as well: it would write `Connection: close` into the middle of the body.
     this.#res.cork(() => this.#res.end(error === undefined ? '' : this.#farewell(error)))
   }
@@ -190,7 +190,7 @@ class SseOutlet implements Outlet {
    * is told when to come back.
    */
   refuse(error: CarillonError): void {
-    const exchange = this.#exchange
+    const exchange = this.exchange
     this.#context.countRefusal(error.code)
     if (errors[error.code].retry === 'no') exchange.refuse(error)
     else exchange.answer(200, headers, this.#farewell(error), { close: true })

@@ -1,3 +1,4 @@
+import { withheldEveryMs } from '../base/client-error.ts'
 import { parseListen } from '../base/listen-address.ts'
 import { type Edge, startEdge } from '../edge/edge.ts'
 import { edgeDefaults } from '../edge/options.ts'
@@ -31,6 +32,9 @@ export function openEdge(shared: Shared, behind: Behind): Promise<Edge> {
       clock,
       random,
       log: (level, message, fields) => logger.log(level, message, fields),
+      withheld: (code, message) => {
+        logger.every({ key: `refused ${code}`, ms: withheldEveryMs }, 'warn', message, { code })
+      },
     },
   )
 }

@@ -1,5 +1,6 @@
+import { forClient, withheldEveryMs } from '../base/client-error.ts'
 import type { LoopClock } from '../base/clock.ts'
-import { CarillonError, errors, toCarillonError } from '../base/errors.ts'
+import { CarillonError, errors } from '../base/errors.ts'
 import type { LiveRecord } from '../fanout/live-record.ts'
 import type { Grant } from '../identity/grant.ts'
 import type { Loaded } from '../log/entry.ts'
@@ -266,8 +267,13 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
   }
 
   #known(error: unknown): CarillonError {
-    const known = toCarillonError(error)
-    if (known.code === 'internal') this.#context.logger.log('error', `session ${this.id}: ${String(error)}`, { error })
+    const { logger } = this.#context
+    const { error: known, withheld } = forClient(error)
+    if (known.code === 'internal') logger.log('error', `session ${this.id}: ${String(error)}`, { error })
+    if (withheld !== undefined) {
+      const limit = { key: `refused ${known.code}`, ms: withheldEveryMs }
+      logger.every(limit, 'warn', `session ${this.id} was refused: ${withheld}`, { code: known.code })
+    }
     return known
   }
 

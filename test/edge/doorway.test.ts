@@ -90,6 +90,7 @@ function websockets() {
     clock,
     random: seededRandom(1),
     log() {},
+    withheld() {},
   }
   const context = new EdgeContext({ ...edgeDefaults, host: '0.0.0.0' }, contracts, new TimingWheel(clock))
   const never = new Pump({ turn: () => {}, monotonicMs: () => 0 })

@@ -40,7 +40,8 @@ export async function withEdge(
   const publisher = new FakePublisher()
   const logged: string[] = []
   const log = (level: string, message: string) => logged.push(`${level}: ${message}`)
-  const contracts = { sessions, publisher, identify, clock, random: seededRandom(1), log }
+  const withheld = (code: string, message: string) => logged.push(`${code}: ${message}`)
+  const contracts = { sessions, publisher, identify, clock, random: seededRandom(1), log, withheld }
   const edge = await startEdge({ ...edgeDefaults, host: '127.0.0.1', port: 0, ...options }, contracts)
   t.after(() => {
     edge.stop()

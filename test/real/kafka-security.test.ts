@@ -376,7 +376,8 @@ describe('a Kafka that asks who it is', skip === undefined ? {} : { skip }, () =
     await isLive(client)
     const refused = await gateway.publish({ subject: 'guests.x', text: 'no' })
     assert.deepEqual([refused.status, refused.json.error.code], [403, 'publish_forbidden'])
-    assert.match(refused.json.error.message, needs('Write'))
+    assert.match(refused.json.error.message, /^the gateway may not write to the stream of this subject$/)
+    assert.match(gateway.output, needs('Write'))
     await publisher.events(topic, [['guests.x', 'read']])
     await haveEvents([client], 1)
     await grant(WRITE)
@@ -415,7 +416,8 @@ describe('a Kafka that asks who it is', skip === undefined ? {} : { skip }, () =
       gateway.publish({ subject: 'guests.x', text: 'no' }).catch(() => undefined),
     )
     assert.deepEqual([answer.status, answer.json.error.code], [503, 'broker_unavailable'])
-    assert.match(answer.json.error.message, /may not Describe/)
+    assert.match(answer.json.error.message, /^the gateway cannot use its broker now/)
+    assert.match(gateway.output, /may not Describe/)
   })
 
   test('when its session is over the gateway has authenticated again on the same connections', async () => {

@@ -43,6 +43,8 @@ const noFill: FillOptions = { ageMs: 0, budgetMs: 0 }
 export class TestGateway {
   readonly broker: ModelBroker
   readonly clock = new ManualClock()
+  /** What it wrote to its log. */
+  readonly logged: string[] = []
   readonly instruments = new Instruments()
   readonly serving: Serving
   readonly rejected: RejectedRing
@@ -83,7 +85,10 @@ export class TestGateway {
       routing: this.routing,
       clock: this.clock,
       random: systemRandom,
-      logger: quiet,
+      logger: {
+        log: (_level, message) => this.logged.push(message),
+        every: (_limit, _level, message) => this.logged.push(message),
+      },
       instruments: this.instruments,
     })
     const { feeds, sessions, rejected } = this.serving

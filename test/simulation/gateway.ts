@@ -172,6 +172,7 @@ export class SimGateway {
       log: (level: string, message: string, fields: Record<string, unknown>) => {
         if (level === 'error') onError(`${this.name}: ${message} ${String(fields.error)}`)
       },
+      withheld() {},
     }
     return new EdgeContext(options, contracts, new TimingWheel(this.process, { tickMs: 32, slots: 256 }))
   }

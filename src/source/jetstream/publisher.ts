@@ -261,10 +261,11 @@ interface ApiFailure {
 /** What a refusal means for its record; undefined = it passes, so that the record is sent again. */
 function failureOf(stream: string, error: ApiFailure): CarillonError | undefined {
   const said = `stream ${stream} refuses the record: ${error.description} (${error.err_code})`
+  const tooLarge = `stream ${stream} takes no record of this size; publish a smaller event or raise the stream's max_msg_size`
   switch (error.err_code) {
     case apiCode.messageTooLarge:
     case apiCode.headersTooLarge:
-      return new CarillonError('event_too_large', `${said}; publish a smaller event or raise the stream's max_msg_size`)
+      return new CarillonError('event_too_large', tooLarge)
     case apiCode.insufficientResources:
     case apiCode.storageExceeded:
     case apiCode.memoryExceeded:
@@ -272,6 +273,7 @@ function failureOf(stream: string, error: ApiFailure): CarillonError | undefined
     case apiCode.duplicateInProcess:
       return undefined
     case apiCode.storeFailed:
+      if (/too large/.test(error.description)) return new CarillonError('event_too_large', tooLarge)
       return storeFailure(said, error.description)
   }
   if (error.code >= 500 || error.code === 408 || error.code === 429) return undefined
@@ -280,7 +282,6 @@ function failureOf(stream: string, error: ApiFailure): CarillonError | undefined
 
 /** "maximum bytes exceeded", "maximum messages exceeded" and the like, of a stream that discards new records. */
 function storeFailure(said: string, description: string): CarillonError | undefined {
-  if (/too large/.test(description)) return new CarillonError('event_too_large', said)
   if (!/maximum|no space|insufficient|resource/.test(description)) return undefined
   return new CarillonError('storage_full', `${said}; raise the stream's limits, or let it discard old records`)
 }
