@@ -98,9 +98,10 @@ function notFound(path: string, paths: Paths): CarillonError {
 }
 
 function failure({ code, message, retryAfterMs }: CarillonError): Answer {
-  const body = { error: { code, message, ...(retryAfterMs > 0 ? { retryAfterMs } : {}) } }
+  const { http, retry } = errors[code]
+  const body = { error: { code, message, retry, ...(retryAfterMs > 0 ? { retryAfterMs } : {}) } }
   const headers = code === 'method_not_allowed' ? { Allow: 'GET, HEAD' } : {}
-  return { ...json(errors[code].http, body), headers }
+  return { ...json(http, body), headers }
 }
 
 function json(status: number, value: unknown): Answer {

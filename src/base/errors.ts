@@ -11,11 +11,13 @@
 export interface ErrorRow {
   readonly http: number
   readonly close: number
-  readonly retry: 'no' | 'later'
+  readonly retry: Retry
 }
 
-/** The request is wrong and stays wrong: `retry` is `no`. That is all that the SDK has to know of an error. */
-export const lasting = [
+export type Retry = 'no' | 'later'
+
+/** The request is wrong and stays wrong: `retry` is `no`. */
+const lasting = [
   'bad_frame',
   'bad_request',
   'bad_subject',

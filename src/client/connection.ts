@@ -1,4 +1,5 @@
 import type { Timing } from '../base/clock.ts'
+import type { Retry } from '../base/errors.ts'
 import type { ServerFrame, SubscribeOptions } from '../wire/frames.ts'
 
 /** One subject or pattern to follow, from where and how. `last` never stands beside `after`. */
@@ -27,8 +28,8 @@ export interface Refusal {
   readonly message: string
   /** Ask again no earlier, ms; 0 = the client's own choice. */
   readonly retryAfterMs: number
-  /** The same request can never succeed. */
-  readonly final: boolean
+  /** Whether the same request can succeed later. */
+  readonly retry: Retry
 }
 
 export interface Connection {

@@ -163,11 +163,11 @@ export class Conversation {
       pong: ({ after }) => {
         if (after !== '') this.#stand(after)
       },
-      error: ({ ref, code, message, retryAfterMs }) => {
-        const one = followed(ref!)
+      error: (frame) => {
+        const one = followed(frame.ref!)
         if (one === undefined) return
         this.#forget(one)
-        host.refused(one, refusal(code, message, retryAfterMs))
+        host.refused(one, refusal(frame))
       },
     }
   }

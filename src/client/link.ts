@@ -264,7 +264,7 @@ export class Link {
   /** The connection goes on for the others. */
   #refusedOne(followed: Followed, refused: Refusal): void {
     this.#members.delete(followed)
-    if (refused.final) followed.inflow.refused(refused)
+    if (refused.retry === 'no') followed.inflow.refused(refused)
     else this.#retryOne(followed, refused)
     this.#left()
   }
@@ -288,7 +288,7 @@ export class Link {
   }
 
   #lost(refused: Refusal | undefined): void {
-    const isForGood = refused?.final && !(isProxys(refused) && this.#candidates.count > 1)
+    const isForGood = refused?.retry === 'no' && !(isProxys(refused) && this.#candidates.count > 1)
     this.#loss = { refused, answered: isAnswered(this.#phase), served: this.#conversation?.members ?? [] }
     this.#step(isForGood ? 'refused' : 'lost')
   }

@@ -61,7 +61,7 @@ export async function publish(
     // What a gateway said tells more than that the last attempt had no answer.
     said = answer.code === 'lost' ? (said ?? answer) : answer
     const pauseMs = pauses.next(answer.retryAfterMs)
-    if (said.final || clock.monotonicMs() + pauseMs >= deadline) throw refusedError(said)
+    if (said.retry === 'no' || clock.monotonicMs() + pauseMs >= deadline) throw refusedError(said)
     await pause(pauseMs, until)
   }
 }
@@ -83,7 +83,7 @@ async function post(url: string, body: string, leftMs: number, until: Until): Pr
   } catch (error) {
     until.signal?.throwIfAborted()
     const message = `no answer from ${url}: ${error instanceof Error ? error.message : String(error)}`
-    return { code: 'lost', message, retryAfterMs: 0, final: false }
+    return { code: 'lost', message, retryAfterMs: 0, retry: 'later' }
   } finally {
     release()
   }

@@ -1,37 +1,40 @@
-import { CarillonError, lasting } from '../base/errors.ts'
+import { CarillonError, type Retry } from '../base/errors.ts'
 import type { Refusal } from './connection.ts'
 
-/** A refusal by its code; what this version does not know is taken for temporary. */
-export function refusal(code: string, message: string, retryAfterMs: number): Refusal {
-  return { code, message, retryAfterMs, final: (lasting as readonly string[]).includes(code) }
+/** What an error frame says. */
+export function refusal({ code, message, retry, retryAfterMs }: Refusal): Refusal {
+  return { code, message, retry, retryAfterMs }
 }
 
 /** What a caller of the SDK is thrown: a gateway's refusal as an error. */
 export class RefusedError extends Error {
   /** As `Reason.code`. */
   readonly code: string
+  /** Whether the same call can succeed later. */
+  readonly retry: Retry
   /** How long to wait before trying again, ms; 0 = the caller's own choice. */
   readonly retryAfterMs: number
 
-  constructor(code: string, message: string, options: { retryAfterMs?: number; cause?: unknown } = {}) {
+  constructor(code: string, message: string, options: Partial<Refusal> & { cause?: unknown } = {}) {
     super(message, options)
     this.name = 'RefusedError'
     this.code = code
+    this.retry = options.retry ?? 'no'
     this.retryAfterMs = options.retryAfterMs ?? 0
   }
 }
 
-export const refusedError = ({ code, message, retryAfterMs }: Refusal): RefusedError =>
-  new RefusedError(code, message, { retryAfterMs })
+export const refusedError = (refused: Refusal): RefusedError => new RefusedError(refused.code, refused.message, refused)
 
 /** What came from the gateway and could not be read; undefined for any other failure: the connection was lost. */
 export function unreadable(error: unknown): Refusal | undefined {
-  return error instanceof CarillonError ? refusal(error.code, error.message, 0) : undefined
+  if (!(error instanceof CarillonError)) return undefined
+  return { code: error.code, message: error.message, retryAfterMs: 0, retry: 'no' }
 }
 
 /** Whatever was thrown. */
 export function failure(error: unknown): Refusal {
-  return unreadable(error) ?? refusal('internal', String(error), 0)
+  return unreadable(error) ?? { code: 'internal', message: String(error), retryAfterMs: 0, retry: 'later' }
 }
 
 /** An HTTP answer that no gateway gave: a proxy's. */
@@ -42,15 +45,16 @@ export function isProxys({ code }: Refusal): boolean {
 /** The refusal in an HTTP answer that is not 200. */
 export async function refusalOf(response: Response): Promise<Refusal> {
   const { status } = response
+  // 204 says stop; all else is a proxy's answer, not a gateway's.
+  const final = status === 204 || (status >= 400 && status < 500 && status !== 408 && status !== 429)
+  const byStatus = final ? 'no' : 'later'
   const text = await response.text().catch(() => '')
   try {
-    const { error } = JSON.parse(text) as { error: { code: string; message: string; retryAfterMs?: number } }
-    return refusal(error.code, error.message, error.retryAfterMs ?? 0)
+    const { code, message, retry = byStatus, retryAfterMs = 0 } = (JSON.parse(text) as { error: Refusal }).error
+    return { code, message, retry, retryAfterMs }
   } catch {
-    // 204 says stop; all else is a proxy's answer, not a gateway's.
-    const final = status === 204 || (status >= 400 && status < 500 && status !== 408 && status !== 429)
     const message = status === 204 ? 'the gateway says that there is no more' : text.slice(0, 200)
-    return { code: `http_${status}`, message, retryAfterMs: 0, final }
+    return { code: `http_${status}`, message, retry: byStatus, retryAfterMs: 0 }
   }
 }
 

@@ -50,7 +50,7 @@ async function read(url: string, handlers: Handlers, silence: Silence, signal: A
   const onEvent = (event: ServerSentEvent) => {
     if (signal.aborted) return
     const frame = frameOfEvent(event)
-    if (frame?.kind === 'error') refused = refusal(frame.code, frame.message, frame.retryAfterMs)
+    if (frame?.kind === 'error') refused = refusal(frame)
     if (frame?.kind === 'after') {
       if (frame.heartbeatMs !== undefined) silence.start(2 * frame.heartbeatMs + graceMs)
     } else if (frame !== undefined) handlers.frame(frame)
@@ -63,5 +63,5 @@ async function read(url: string, handlers: Handlers, silence: Silence, signal: A
     silence.heard()
     parser.feed(chunk)
   }
-  return refused ?? { code: 'closed', message: 'the stream ended', retryAfterMs: parser.retryMs ?? 0, final: false }
+  return refused ?? { code: 'closed', message: 'the stream ended', retryAfterMs: parser.retryMs ?? 0, retry: 'later' }
 }

@@ -182,5 +182,5 @@ class Relay implements Inflow {
 
 function refusedBy(state: State): Refusal | undefined {
   if (state.name !== 'waiting' || state.reason.code === 'lost') return undefined
-  return { ...state.reason, retryAfterMs: 0, final: false }
+  return { ...state.reason, retryAfterMs: 0, retry: 'later' }
 }

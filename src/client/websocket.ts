@@ -90,7 +90,7 @@ class SocketConnection implements Connection {
       this.#heartbeatMs = frame.heartbeatMs
       this.#silence.start(frame.heartbeatMs)
     }
-    this.#refused = frame.kind === 'error' ? refusal(frame.code, frame.message, frame.retryAfterMs) : undefined
+    this.#refused = frame.kind === 'error' ? refusal(frame) : undefined
     this.#handlers.frame(frame)
   }
 

@@ -72,11 +72,12 @@ export class Exchange {
 
   /** The one shape of a refused request. A client that may be back soon keeps its connection, except from a gateway that leaves. */
   refuse(error: CarillonError, headers: Headers = []): void {
-    const row = errors[error.code]
-    const retryAfterMs = error.retryAfterMs || (row.retry === 'later' ? defaultRetryAfterMs : 0)
-    const retry: Headers = retryAfterMs === 0 ? [] : [['Retry-After', String(Math.ceil(retryAfterMs / 1000))]]
-    const body = { code: error.code, message: error.message, ...(retryAfterMs === 0 ? {} : { retryAfterMs }) }
-    this.answerJson(row.http, { error: body }, [...headers, ...retry], {
+    const { code, message } = error
+    const { http, retry } = errors[code]
+    const retryAfterMs = error.retryAfterMs || (retry === 'later' ? defaultRetryAfterMs : 0)
+    const after: Headers = retryAfterMs === 0 ? [] : [['Retry-After', String(Math.ceil(retryAfterMs / 1000))]]
+    const body = { code, message, retry, ...(retryAfterMs === 0 ? {} : { retryAfterMs }) }
+    this.answerJson(http, { error: body }, [...headers, ...after], {
       close: this.endsConnection || closes.has(error.code),
     })
   }

@@ -290,7 +290,8 @@ class SseOutlet implements Outlet {
   /** The last block of a stream: when to come back, and why. */
   #farewell(error: CarillonError): string {
     const { code, message, retryAfterMs } = error
-    const block = encodeServerFrame({ kind: 'error', code, message, retryAfterMs })
+    const { retry } = errors[code]
+    const block = encodeServerFrame({ kind: 'error', code, message, retry, retryAfterMs })
     return this.#retry(retryAfterMs) + Buffer.from(block.buffer, block.byteOffset, block.byteLength).toString()
   }
 

@@ -293,7 +293,8 @@ class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
       return
     }
     const { code, message, retryAfterMs } = error
-    ws.send(encodeControl(this.encoding, { kind: 'error', code, message, retryAfterMs }), this.binary, false)
+    const { retry } = errors[code]
+    ws.send(encodeControl(this.encoding, { kind: 'error', code, message, retry, retryAfterMs }), this.binary, false)
     ws.end(closeCode(error), code)
   }
 

@@ -256,12 +256,13 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
 
   #refuse(ref: number, error: CarillonError): void {
     const { code, message, retryAfterMs } = error
+    const { close, retry } = errors[code]
     this.#context.instruments.errors[code]++
-    if (errors[code].close !== 0) {
+    if (close !== 0) {
       this.end(error)
       return
     }
-    this.control({ kind: 'error', ref, code, message, retryAfterMs })
+    this.control({ kind: 'error', ref, code, message, retry, retryAfterMs })
     if (++this.#errorsInRow < this.#context.limits.maxErrors) return
     this.end(new CarillonError('too_many_errors', `${this.#errorsInRow} frames in a row were refused`))
   }

@@ -1,3 +1,4 @@
+import type { Retry } from '../base/errors.ts'
 import { gapReasons as knownReasons } from '../base/gap-reasons.ts'
 
 /**
@@ -173,6 +174,8 @@ export interface ErrorFrame {
   /** A code of the errors table; a newer gateway may have others. */
   readonly code: string
   readonly message: string
+  /** Whether the same request can succeed later. */
+  readonly retry: Retry
   /** 0 = the client's own choice. */
   readonly retryAfterMs: number
 }

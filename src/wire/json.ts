@@ -65,8 +65,8 @@ export function serverFrameBody(frame: ServerFrame): string {
       return JSON.stringify({ refs: listed(frame.refs), stream, partition, from, to, n, reason, certain, after })
     }
     case 'error': {
-      const { code, message, retryAfterMs } = frame
-      return JSON.stringify({ ref: frame.ref || undefined, code, message, retryAfterMs })
+      const { code, message, retry, retryAfterMs } = frame
+      return JSON.stringify({ ref: frame.ref || undefined, code, message, retry, retryAfterMs })
     }
     case 'live':
       return JSON.stringify({ ref: frame.ref || undefined })
@@ -213,6 +213,7 @@ function readError(fields: JsonFields): ServerFrame {
     ref: fields.uint32('ref') || undefined,
     code: fields.string('code'),
     message: fields.string('message'),
+    retry: fields.string('retry') === 'no' ? 'no' : 'later',
     retryAfterMs: fields.uint32('retryAfterMs'),
   }
 }

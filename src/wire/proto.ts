@@ -1,4 +1,4 @@
-import { CarillonError } from '../base/errors.ts'
+import { CarillonError, type Retry } from '../base/errors.ts'
 import { BadFrame } from './bad-frame.ts'
 import { eventOfMessage } from './envelope.ts'
 import {
@@ -64,7 +64,9 @@ export function encodeServerFrame(frame: ServerFrame): Uint8Array {
     case 'pong':
       return messages.ServerFrame.encode({ pong: frame }).finish()
     case 'error':
-      return messages.ServerFrame.encode({ error: { ...frame, ref: frame.ref ?? 0 } }).finish()
+      return messages.ServerFrame.encode({
+        error: { ...frame, ref: frame.ref ?? 0, retry: retries.indexOf(frame.retry) },
+      }).finish()
   }
 }
 
@@ -134,17 +136,21 @@ function readGap(message: FieldsOf<'gap'>): ServerFrame {
   }
 }
 
+/** In the order of the enum. */
+const retries: readonly Retry[] = ['later', 'no']
+
 function reasonOf(value: number): GapReason {
   return gapReasons[value] ?? 'unspecified'
 }
 
 function readError(message: FieldsOf<'error'>): ServerFrame {
-  const { ref, code, retryAfterMs } = message
+  const { ref, code, retry, retryAfterMs } = message
   return {
     kind: 'error',
     ref: ref || undefined,
     code: code ?? '',
     message: message.message ?? '',
+    retry: retries[retry ?? 0] ?? 'later',
     retryAfterMs: retryAfterMs ?? 0,
   }
 }

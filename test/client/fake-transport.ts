@@ -10,11 +10,11 @@ export function delivery(subject: string, offset: number, refs?: number[]): Deli
   return { kind: 'delivery', after: token(offset + 1), partition: 0, offset, event: makeEvent({ subject }), refs }
 }
 
-export const refused = (code: string, retryAfterMs = 0, final = false): Refusal => ({
+export const refused = (code: string, retryAfterMs = 0, retry: Refusal['retry'] = 'later'): Refusal => ({
   code,
   message: `it is ${code}`,
   retryAfterMs,
-  final,
+  retry,
 })
 
 /** One connection that the test plays. */

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { type ErrorCode, errors } from '../../src/base/errors.ts'
 import type { Wish } from '../../src/client/connection.ts'
 import { openPoll } from '../../src/client/poll.ts'
 import { openSse } from '../../src/client/sse.ts'
@@ -46,7 +47,8 @@ async function connected(t: TestContext, open: typeof openSse, asks: readonly Wi
 
 const delivery = (offset: number, more = '') =>
   `{"stream":"events","partition":0,"offset":${offset},"event":{"subject":"b"}${more}}`
-const error = (code: string, retryAfterMs: number) => JSON.stringify({ error: { code, message: 'no', retryAfterMs } })
+const error = (code: ErrorCode, retryAfterMs: number) =>
+  JSON.stringify({ error: { code, message: 'no', retry: errors[code].retry, retryAfterMs } })
 
 test('a stream is asked for by subjects and token, and its events are told with their positions', async (t) => {
   const { request, response, recorder } = await connected(t, openSse)
@@ -64,13 +66,15 @@ test('a stream that ends is told with the pause that it asked for', async (t) =>
   const { response, recorder } = await connected(t, openSse)
   response.writeHead(200).end('retry: 2500\n\n')
   const refused = await recorder.ended
-  assert.deepEqual([refused?.retryAfterMs, refused?.final], [2500, false])
+  assert.deepEqual([refused?.retryAfterMs, refused?.retry], [2500, 'later'])
 })
 
 test('a stream that ends with an error is told with it', async (t) => {
   const { response, recorder } = await connected(t, openSse)
-  response.writeHead(200).end('event: error\ndata: {"code":"shutting_down","message":"bye","retryAfterMs":700}\n\n')
-  assert.deepEqual(await recorder.ended, { code: 'shutting_down', message: 'bye', retryAfterMs: 700, final: false })
+  response
+    .writeHead(200)
+    .end('event: error\ndata: {"code":"shutting_down","message":"bye","retry":"later","retryAfterMs":700}\n\n')
+  assert.deepEqual(await recorder.ended, { code: 'shutting_down', message: 'bye', retry: 'later', retryAfterMs: 700 })
 })
 
 test('a stream that says nothing for a minute is lost', async (t) => {
@@ -100,7 +104,7 @@ test('a stream that can not be read is refused for good', async (t) => {
   const { response, recorder } = await connected(t, openSse)
   response.writeHead(200).write('data: {"stream":\n\n')
   const refused = await recorder.ended
-  assert.deepEqual([refused?.code, refused?.final], ['bad_frame', true])
+  assert.deepEqual([refused?.code, refused?.retry], ['bad_frame', 'no'])
 })
 
 test('polls follow one another, each behind the position of the last, and are live once an answer says so', async (t) => {
@@ -165,24 +169,24 @@ for (const [name, open] of [
       code: 'overloaded',
       message: 'no',
       retryAfterMs: 1200,
-      final: false,
+      retry: 'later',
     })
     const never = await connected(t, open)
     never.response.writeHead(400).end(error('bad_token', 0))
-    assert.equal((await never.recorder.ended)?.final, true)
+    assert.equal((await never.recorder.ended)?.retry, 'no')
   })
 
   test(`a ${name} that a proxy answers is tried again where another answer is possible`, async (t) => {
-    for (const [status, final] of [
-      [502, false],
-      [429, false],
-      [404, true],
-      [204, true],
+    for (const [status, retry] of [
+      [502, 'later'],
+      [429, 'later'],
+      [404, 'no'],
+      [204, 'no'],
     ] as const) {
       const { response, recorder } = await connected(t, open)
       response.writeHead(status).end(status === 204 ? undefined : '<html>')
       const refused = await recorder.ended
-      assert.deepEqual([refused?.code, refused?.final], [`http_${status}`, final])
+      assert.deepEqual([refused?.code, refused?.retry], [`http_${status}`, retry])
     }
   })
 

@@ -38,7 +38,7 @@ test('each subscription is given what matches it, once, whoever else it is for',
 
 test('a refusal for ever closes the client and all of its subscriptions', async () => {
   const { client, net, clock, told, states } = await live(['a', 'b'])
-  net.last.handlers.closed(refused('too_many_errors', 0, true))
+  net.last.handlers.closed(refused('too_many_errors', 0, 'no'))
   await clock.advance(100_000)
   assert.deepEqual(told, { a: ['closed too_many_errors'], b: ['closed too_many_errors'] })
   assert.equal(states.at(-1), 'closed too_many_errors')
@@ -49,8 +49,8 @@ test('a refusal for ever closes the client and all of its subscriptions', async 
 test('an error about one subscription ends that one, or has it wait by itself', async () => {
   const { net, clock, told, subscriptions } = await live(['a', 'b', 'c'])
   const error = { kind: 'error', message: '' } as const
-  net.last.handlers.frame({ ...error, ref: 1, code: 'no_route', retryAfterMs: 0 })
-  net.last.handlers.frame({ ...error, ref: 2, code: 'stream_missing', retryAfterMs: 700 })
+  net.last.handlers.frame({ ...error, ref: 1, code: 'no_route', retry: 'no', retryAfterMs: 0 })
+  net.last.handlers.frame({ ...error, ref: 2, code: 'stream_missing', retry: 'later', retryAfterMs: 700 })
   net.last.handlers.frame(delivery('c', 5))
   assert.deepEqual(told, { a: ['closed no_route'], b: [], c: [5] })
   assert.equal(stateText(subscriptions[1]!.state), 'waiting stream_missing 825')
@@ -61,7 +61,14 @@ test('an error about one subscription ends that one, or has it wait by itself', 
 
 test('a subscription that is closed while it waits by itself is not asked for again', async () => {
   const { net, clock, subscriptions } = await live(['a', 'b'])
-  net.last.handlers.frame({ kind: 'error', ref: 2, code: 'stream_missing', message: '', retryAfterMs: 700 })
+  net.last.handlers.frame({
+    kind: 'error',
+    ref: 2,
+    code: 'stream_missing',
+    message: '',
+    retry: 'later',
+    retryAfterMs: 700,
+  })
   subscriptions[1]!.close()
   await clock.advance(60_000)
   assert.deepEqual(net.last.asked, [])

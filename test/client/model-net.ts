@@ -1,7 +1,6 @@
 import { type CarillonError, errors } from '../../src/base/errors.ts'
 import type { Random } from '../../src/base/random.ts'
 import type { Connection, Handlers, Open, Transport, Wish } from '../../src/client/connection.ts'
-import { refusal } from '../../src/client/refusal.ts'
 import { allowAll } from '../../src/identity/grant.ts'
 import type { Sessions } from '../../src/session/host.ts'
 import type { Outlet, Session, WriteOutcome } from '../../src/session/outlet.ts'
@@ -121,7 +120,11 @@ abstract class ModelConnection implements Connection {
     if (this.over) return
     this.over = true
     this.leave()
-    this.handlers.closed(error === undefined ? undefined : refusal(error.code, error.message, error.retryAfterMs))
+    if (error === undefined) this.handlers.closed(undefined)
+    else {
+      const { code, message, retryAfterMs } = error
+      this.handlers.closed({ code, message, retry: errors[code].retry, retryAfterMs })
+    }
   }
 
   protected leave(): void {

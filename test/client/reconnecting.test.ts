@@ -112,14 +112,14 @@ test("a proxy's refusal is no gateway's while there is another way", async () =>
   subscribe('a')
   await clock.advance(0)
   for (let i = 0; i < 3; i++) {
-    net.last.handlers.closed(refused('http_404', 0, true))
+    net.last.handlers.closed(refused('http_404', 0, 'no'))
     await clock.advance(1000)
   }
   assert.equal(net.last.transport, 'poll')
   const alone = await clientOf({ kinds: 'poll' })
   alone.subscribe('a')
   await alone.clock.advance(0)
-  alone.net.last.handlers.closed(refused('http_404', 0, true))
+  alone.net.last.handlers.closed(refused('http_404', 0, 'no'))
   assert.deepEqual([told, alone.told], [{ a: [] }, { a: ['closed http_404'] }])
 })
 

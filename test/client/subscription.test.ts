@@ -61,7 +61,14 @@ test('a loop that waits ends when its subscription does: quietly by the caller, 
   const refusedOne = all.client.subscribe('b')
   const throwing = refusedOne[Symbol.asyncIterator]().next()
   await all.clock.advance(0)
-  all.net.last.handlers.frame({ kind: 'error', ref: 1, code: 'no_route', message: 'none', retryAfterMs: 0 })
+  all.net.last.handlers.frame({
+    kind: 'error',
+    ref: 1,
+    code: 'no_route',
+    message: 'none',
+    retry: 'no',
+    retryAfterMs: 0,
+  })
   await assert.rejects(throwing, { name: 'RefusedError', code: 'no_route', message: 'none' })
   assert.equal((await refusedOne.closed).code, 'no_route')
 })

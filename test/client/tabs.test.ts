@@ -130,7 +130,7 @@ test('gaps and refusals reach the tab that they are about', async () => {
   const ref = (net.last.asked.find((each) => typeof each === 'object') as { ref: number }).ref
   const gap = { kind: 'gap', stream: 's', partition: 0, from: 6, to: 7, reason: 'retention', certain: true } as const
   net.last.handlers.frame({ ...gap, after: token(8), refs: [ref] })
-  net.last.handlers.frame({ kind: 'error', ref, code: 'no_route', message: '', retryAfterMs: 0 })
+  net.last.handlers.frame({ kind: 'error', ref, code: 'no_route', message: '', retry: 'no', retryAfterMs: 0 })
   await settled()
   assert.deepEqual([all[0]!.told, all[1]!.told], [[], ['retention', 'no_route']])
   assert.equal((await other.closed).code, 'no_route')

@@ -68,7 +68,13 @@ test('a connection that is lost is told once, without a reason', async (t) => {
 })
 
 test('an error before the end is the reason; one that was followed by other frames is not', async (t) => {
-  const error: ServerFrame = { kind: 'error', code: 'shutting_down', message: 'bye', retryAfterMs: 1500 }
+  const error: ServerFrame = {
+    kind: 'error',
+    code: 'shutting_down',
+    message: 'bye',
+    retry: 'later',
+    retryAfterMs: 1500,
+  }
   const first = await connected(t, 'json')
   first.say(error)
   first.socket.close(1012)
@@ -76,7 +82,7 @@ test('an error before the end is the reason; one that was followed by other fram
     code: 'shutting_down',
     message: 'bye',
     retryAfterMs: 1500,
-    final: false,
+    retry: 'later',
   })
   const second = await connected(t, 'json')
   second.say(error)
@@ -88,7 +94,7 @@ test('an error before the end is the reason; one that was followed by other fram
 test('a frame that can not be read ends the connection for good', async (t) => {
   const { socket, recorder } = await connected(t, 'json')
   socket.send('{"live":')
-  assert.deepEqual(await recorder.ended.then((refused) => [refused?.code, refused?.final]), ['bad_frame', true])
+  assert.deepEqual(await recorder.ended.then((refused) => [refused?.code, refused?.retry]), ['bad_frame', 'no'])
 })
 
 test('nobody there, and no gateway there, are connections that are lost', async (t) => {

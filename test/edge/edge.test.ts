@@ -39,7 +39,7 @@ test('every refusal has the status of the errors table and one shape', async (t)
   const { port } = await withEdge(t)
   for (const path of ['/nowhere', '/v1/sse', '/v1/poll', '/v1/poll?wait=x&subject=a', '/v1/ws', '/v1/publish']) {
     const { status, json, headers } = await ask(port, path)
-    assert.deepEqual(Object.keys(json.error), ['code', 'message'], path)
+    assert.deepEqual([Object.keys(json.error), json.error.retry], [['code', 'message', 'retry'], 'no'], path)
     assert.equal(status, errors[json.error.code as keyof typeof errors].http, path)
     assert.equal(headers['cache-control'], 'no-cache, no-store')
     assert.equal(headers['x-content-type-options'], 'nosniff')

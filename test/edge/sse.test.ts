@@ -114,7 +114,8 @@ test('the end of a stream is well-formed: when to come back, why, and the last c
   harness.sessions.last.deliver('B', {})
   harness.sessions.last.outlet.end(new CarillonError('shutting_down', 'bye', { retryAfterMs: 20 }))
   await until('it has ended', () => raw.text.endsWith('\r\n0\r\n\r\n'))
-  const farewell = 'retry: 20\nevent: error\ndata: {"code":"shutting_down","message":"bye","retryAfterMs":20}\n\n'
+  const farewell =
+    'retry: 20\nevent: error\ndata: {"code":"shutting_down","message":"bye","retry":"later","retryAfterMs":20}\n\n'
   assert.ok(raw.text.endsWith(`\r\n${farewell.length.toString(16)}\r\n${farewell}\r\n0\r\n\r\n`))
   assert.ok(!raw.text.includes('Connection: close'))
 })

@@ -93,7 +93,7 @@ test('a gateway without room answers the handshake by 503 and the time to come b
   assert.equal(client.refused!.status, 503)
   assert.equal(client.refused!.retryAfter, '3')
   assert.deepEqual(JSON.parse(client.refused!.body), {
-    error: { code: 'overloaded', message: 'no room', retryAfterMs: 2500 },
+    error: { code: 'overloaded', message: 'no room', retry: 'later', retryAfterMs: 2500 },
   })
   assert.equal(harness.edge.counters.refused.overloaded, 1)
 })

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
+import { WebSocketServer } from 'ws'
 import { codeBlocks, readPage, section } from '../docs/markdown.ts'
 import { GatewayProcess, patienceMs } from '../support/gateway-process.ts'
 import { until } from '../support/until.ts'
@@ -24,10 +25,10 @@ interface Client {
   readonly run: Run
 }
 
-function client(t: TestContext, language: Client['language'], of = subject): Client {
+function client(t: TestContext, language: Client['language'], of = subject, at = port): Client {
   const [block, ...others] = codeBlocks(page, language)
   assert.deepEqual(others, [])
-  const text = block!.text.replaceAll('127.0.0.1:8080', `127.0.0.1:${port}`).replaceAll(subject, of)
+  const text = block!.text.replaceAll('127.0.0.1:8080', `127.0.0.1:${at}`).replaceAll(subject, of)
   const command = {
     js: [process.execPath, '--disable-warning=ExperimentalWarning', '-e'],
     sh: ['sh', '-c'],
@@ -107,4 +108,27 @@ test('each of them gives up a request that stays wrong', { skip }, async (t) => 
     assert.match(run.stderr, /bad_subject/)
     assert.equal(run.stdout, '')
   }
+})
+
+test('the JavaScript client subscribes again on the same connection when it was told to come later, and not otherwise', async (t) => {
+  const server = new WebSocketServer({ host: '127.0.0.1', port: port + 2 })
+  t.after(() => server.close())
+  const asked: string[] = []
+  const error = { ref: 1, code: 'broker_unavailable', message: 'not now' }
+  const answers = [
+    { error: { ...error, retry: 'later', retryAfterMs: 10 } },
+    { error: { ...error, retry: 'later', retryAfterMs: 0 } },
+    { error: { ...error, code: 'no_route', retry: 'no', retryAfterMs: 0 } },
+  ]
+  server.on('connection', (socket) => {
+    socket.on('message', (data) => {
+      asked.push(String(data))
+      socket.send(JSON.stringify(answers[asked.length - 1]))
+    })
+  })
+  const { run } = client(t, 'js', subject, port + 2)
+  await until('it was refused for good', patienceMs, () => run.stdout.includes('no_route'))
+  await new Promise((resolve) => setTimeout(resolve, 1500))
+  assert.equal(asked.length, answers.length)
+  assert.equal(server.clients.size, 1)
 })

@@ -127,6 +127,7 @@ export const controlFrame: fc.Arbitrary<Exclude<ServerFrame, { kind: 'delivery' 
     ref: fc.option(ref, { nil: undefined }),
     code: text,
     message: text,
+    retry: fc.constantFrom('no' as const, 'later' as const),
     retryAfterMs: uint32,
   }),
 )

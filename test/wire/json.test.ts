@@ -77,8 +77,11 @@ test('frames have their documented forms', () => {
     text(encodeServerFrame(gap)),
     '{"gap":{"stream":"s","partition":0,"from":0,"reason":"retention","certain":false,"after":"E"}}',
   )
-  const error = { kind: 'error', ref: 0, code: 'bad_ref', message: 'm', retryAfterMs: 0 } as const
-  assert.equal(text(encodeServerFrame(error)), '{"error":{"code":"bad_ref","message":"m","retryAfterMs":0}}')
+  const error = { kind: 'error', ref: 0, code: 'bad_ref', message: 'm', retry: 'no', retryAfterMs: 0 } as const
+  assert.equal(
+    text(encodeServerFrame(error)),
+    '{"error":{"code":"bad_ref","message":"m","retry":"no","retryAfterMs":0}}',
+  )
   assert.equal(text(encodeServerFrame({ kind: 'live', ref: 3 })), '{"live":{"ref":3}}')
 })
 

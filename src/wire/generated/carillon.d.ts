@@ -1187,6 +1187,9 @@ export namespace carillon {
             /** Error retryAfterMs. */
             retryAfterMs: number;
 
+            /** Error retry. */
+            retry: carillon.v1.Retry;
+
             /**
              * Encodes the specified Error message. Does not implicitly {@link carillon.v1.Error.verify|verify} messages.
              * @param message Error message or plain object to encode
@@ -1223,12 +1226,25 @@ export namespace carillon {
                 /** Error retryAfterMs */
                 retryAfterMs?: (number|null);
 
+                /** Error retry */
+                retry?: (carillon.v1.Retry|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of an Error. */
             type $Shape = carillon.v1.Error.$Properties;
+        }
+
+        /** Retry enum. */
+        enum Retry {
+
+            /** RETRY_LATER value */
+            RETRY_LATER = 0,
+
+            /** RETRY_NO value */
+            RETRY_NO = 1
         }
 
         /**

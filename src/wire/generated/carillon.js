@@ -1777,6 +1777,7 @@ export const carillon = $root.carillon = (() => {
             Error.prototype.code = "";
             Error.prototype.message = "";
             Error.prototype.retryAfterMs = 0;
+            Error.prototype.retry = 0;
 
             Error.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -1793,6 +1794,8 @@ export const carillon = $root.carillon = (() => {
                     writer.uint32(26).string(message.message);
                 if (message.retryAfterMs != null && $Object.hasOwnProperty.call(message, "retryAfterMs") && message.retryAfterMs !== 0)
                     writer.uint32(32).uint32(message.retryAfterMs);
+                if (message.retry != null && $Object.hasOwnProperty.call(message, "retry") && message.retry !== 0)
+                    writer.uint32(40).int32(message.retry);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -1862,6 +1865,15 @@ export const carillon = $root.carillon = (() => {
                                 delete message.retryAfterMs;
                             continue;
                         }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.retry = value;
+                            else
+                                delete message.retry;
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -1880,6 +1892,13 @@ export const carillon = $root.carillon = (() => {
             };
 
             return Error;
+        })();
+
+        v1.Retry = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "RETRY_LATER"] = 0;
+            values[valuesById[1] = "RETRY_NO"] = 1;
+            return values;
         })();
 
         v1.PublishRequest = (function() {

@@ -103,7 +103,14 @@ for (const [name, dialect, encode, code] of [
 test('an error frame and a close end the conversation with their reason', () => {
   const ws = (frame: Buffer) =>
     heard((listener) => new WebSocketConversation(listener, jsonDialect), Buffer.concat([upgraded, frame]), 9999)
-  const error: ServerFrame = { kind: 'error', ref: 1, code: 'no_route', message: 'nowhere', retryAfterMs: 0 }
+  const error: ServerFrame = {
+    kind: 'error',
+    ref: 1,
+    code: 'no_route',
+    message: 'nowhere',
+    retry: 'no',
+    retryAfterMs: 0,
+  }
   assert.throws(() => ws(message(1, jsonFrame(error))), /no_route: nowhere/)
   assert.throws(() => ws(message(8, Buffer.from([0x03, 0xf4, 0x62, 0x79, 0x65]))), /closed the connection \(1012 bye\)/)
   assert.throws(
