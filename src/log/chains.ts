@@ -2,7 +2,7 @@ import type { EntryArena } from './entry-arena.ts'
 import { SlabQueue } from './slab-queue.ts'
 
 /** How far a chain is followed back before a reader had better scan forward: bounds what one question costs. */
-const maxChainSteps = 4096
+export const maxChainSteps = 4096
 
 /** In place of an ordinal: there is none. */
 export const noEntry = -1
@@ -161,14 +161,14 @@ export class Chains {
     return distance === 0 ? noEntry : ordinal + distance
   }
 
-  firstSince(hash: number, offset: number): number {
+  firstSince(hash: number, offset: number, maxSteps: number): number {
     let at = this.newest(hash)
     if (at < 0 || this.offsetOf(at) < offset) return noEntry
     const before = this.lowerBound(offset - 1)
     if (this.offsetOf(before) === offset - 1 && this.hashOf(before) === hash) return this.following(before)
     const { offsets, previous } = this.#arena
     let slot = this.slotOf(at)
-    for (let steps = 0; steps < maxChainSteps; steps++) {
+    for (let steps = 0; steps < maxSteps; steps++) {
       const distance = previous[slot]!
       const earlier = at - distance
       if (distance === 0 || earlier < this.firstOrdinal) return at

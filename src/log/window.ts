@@ -1,7 +1,7 @@
 import { absent } from '../base/byte-range.ts'
 import { CarillonError } from '../base/errors.ts'
 import { unknownGeneration } from '../base/generation.ts'
-import { Chains } from './chains.ts'
+import { Chains, maxChainSteps } from './chains.ts'
 import type { Loaded, NewEntry } from './entry.ts'
 import { Epochs } from './epochs.ts'
 import type { History } from './history.ts'
@@ -278,8 +278,8 @@ export class Window {
    * The first entry with this hash whose offset is ≥ `offset`, -1 = none, -2 = there are too many to find it cheaply. Who
    * asks from right behind an entry of that hash, as a reader that goes on does, has it by binary search.
    */
-  firstSince(hash: number, offset: number): number {
-    return this.#chains.firstSince(hash, offset)
+  firstSince(hash: number, offset: number, maxSteps: number = maxChainSteps): number {
+    return this.#chains.firstSince(hash, offset, maxSteps)
   }
 
   /** The generation of the position `offset`: that of the last record below it; `unknownGeneration` where this window doesn't know it. */

@@ -90,11 +90,10 @@ export class Route {
 
   /** Where events of a subject or pattern, which this route matches, can be. */
   partitionsFor(subject: string, count: number): number[] {
-    const all = Array.from({ length: count }, (_, partition) => partition)
     const keys = keyPattern(subject, this.prefix)
     if (this.#hash === undefined) return this.#rangePartitions(keys).filter((partition) => partition < count)
     const fixed = this.#fixedPart(keys, this.#hash)
-    if (fixed === undefined) return all
+    if (fixed === undefined) return [...Array(count).keys()]
     const bytes = Buffer.from(fixed)
     return [this.#hashOf(this.#hash, bytes, 0, bytes.length) % count]
   }

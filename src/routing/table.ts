@@ -74,16 +74,15 @@ export class RoutingTable {
   partitionsFor(subject: string, count: PartitionCount): { stream: string; partitions: number[] }[] {
     const routes = this.routes.filter((route) => commonSubject(route.subjects, subject) !== undefined)
     this.#require(subject, routes[0])
-    const found = new Map<string, Set<number>>()
+    const found = new Map<string, number[]>()
     for (const route of routes) {
       const { stream } = route.config
-      const partitions = found.get(stream) ?? new Set()
-      for (const partition of route.partitionsFor(subject, count(stream))) partitions.add(partition)
-      found.set(stream, partitions)
+      const partitions = route.partitionsFor(subject, count(stream))
+      found.set(stream, inOrder([...(found.get(stream) ?? []), ...partitions]))
     }
-    const places = [...found].filter(([, partitions]) => partitions.size > 0)
+    const places = [...found].filter(([, partitions]) => partitions.length > 0)
     if (places.length === 0) throw noRange(subject, routes[0]!)
-    return places.map(([stream, partitions]) => ({ stream, partitions: [...partitions].sort((a, b) => a - b) }))
+    return places.map(([stream, partitions]) => ({ stream, partitions }))
   }
 
   /** Where events of a subject or pattern are in a stream of `count` partitions; nowhere where no route has any of it. */
@@ -137,6 +136,12 @@ export class RoutingTable {
     const known = this.routes.map(({ subjects }) => subjects).join(', ')
     throw new CarillonError('no_route', `no route has "${subject}"; the routes are for: ${known}`)
   }
+}
+
+/** Each once; as they are where they are in order, as all of a stream's are. */
+function inOrder(partitions: number[]): number[] {
+  const areInOrder = partitions.every((partition, i) => i === 0 || partition > partitions[i - 1]!)
+  return areInOrder ? partitions : [...new Set(partitions)].sort((a, b) => a - b)
 }
 
 function noRange(subject: string, route: Route): CarillonError {

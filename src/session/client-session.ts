@@ -12,6 +12,7 @@ import { encodeSaid, partitionCount } from '../wire/partition-counts.ts'
 import { isSameLog } from '../wire/token.ts'
 import { FrameWriter } from './frame-writer.ts'
 import type { OwedGap } from './gap.ts'
+import type { Look } from './matcher.ts'
 import { type Outlet, type Session, type TokenForm, type WriteOutcome, writeOutcome } from './outlet.ts'
 import type { Pump, Runnable } from './pump.ts'
 import type { ReadBack } from './read-back.ts'
@@ -21,10 +22,10 @@ import { Tracks } from './tracks.ts'
 
 /** What all sessions of a gateway share. */
 export interface SessionContext extends SubscriptionsContext {
+  readonly clock: LoopClock
   readonly readBack: ReadBack
   readonly pump: Pump
   readonly ahead: { watch(reader: Reader): void }
-  readonly clock: LoopClock
   readonly logger: Logger
   readonly onEnded: (session: ClientSession, reason: EndReason) => void
 }
@@ -185,6 +186,10 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     return outcome !== writeOutcome.refused
   }
 
+  owing(): void {
+    this.#tracks.owing = true
+  }
+
   wake(): void {
     if (this.#ended) return
     this.#count('behind')
@@ -217,18 +222,32 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     else this.#refuse(ref, known)
   }
 
-  // Runnable: one slice of catching up
+  // Runnable: one slice of catching up, or of leaving once it is over
 
   run(): boolean {
+    const { lookPerSlice } = this.#context.limits
+    if (this.#ended) return this.#tracks.depart(lookPerSlice)
     if (!this.writable) return false
     let more = false
-    const { lookPerSlice } = this.#context.limits
     const look = { left: lookPerSlice, stoppedAt: 0 }
+    this.#subscriptions.enter(look)
+    if (this.#subscriptions.entering) return true
     this.outlet.batch(() => {
-      more = this.#tracks.read(look, this.#subscriptions)
+      more = this.#search(look)
+      if (this.#tracks.read(look, this.#subscriptions)) more = true
     })
     this.#context.instruments.looked += lookPerSlice - look.left
-    if (this.writable && this.#tracks.allLive) this.#caughtUp()
+    if (this.writable && this.#tracks.allLive && !this.#subscriptions.searching) this.#caughtUp()
+    return more
+  }
+
+  /** Half of a slice: those that have begun go on meanwhile. */
+  #search(look: Look): boolean {
+    if (!this.#subscriptions.searching) return false
+    const kept = look.left >> 1
+    look.left -= kept
+    const more = this.#subscriptions.search(look)
+    look.left += kept
     return more
   }
 
@@ -284,6 +303,7 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     this.#count('at the head')
     this.#subscriptions.close()
     this.#tracks.close()
+    if (this.#tracks.depart(this.#context.limits.lookPerSlice)) this.#context.pump.add(this)
     this.#context.onEnded(this, reason)
   }
 }

@@ -1,86 +1,128 @@
-import { CarillonError } from '../base/errors.ts'
+import type { Timing } from '../base/clock.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
-import { type Loaded, loaded } from '../log/entry.ts'
-import type { Window } from '../log/window.ts'
-import { isSubject } from '../subject/bytes.ts'
-import { matches } from '../subject/subject.ts'
-import type { Only, Start } from './start.ts'
+import type { GatewayInstruments } from '../telemetry/instruments.ts'
+import { LastSearch, LastWish, type SearchOwner } from './last-search.ts'
+import type { Look } from './matcher.ts'
+import type { SessionLimits } from './options.ts'
+import type { ReaderOwner } from './reader.ts'
+import type { Start } from './start.ts'
 import type { Subscription } from './subscription.ts'
 
-/** Entries of the index that are looked at for one subscription, and events that it may bring along. */
-const maxLooked = 65_536
-const maxEvents = 10_000
+/** How long a request may wait for the log below the memory, ms. */
+const patienceMs = 2000
 
-const scratch: Loaded = loaded()
-
-/** In each partition for those who `read` it, see `lastStart`. Throws where the client gave positions as well. */
-export function lastStarts(
-  feeds: readonly PartitionFeed[],
-  read: (feed: PartitionFeed) => readonly Subscription[],
-  n: number,
-  after: readonly string[],
-): Start[] {
-  if (after.length > 0) {
-    throw new CarillonError('bad_request', 'expected after or last, got both: a position says where to start already')
-  }
-  return feeds.map((feed) => lastStart(feed, read(feed), n))
+interface LastContext {
+  readonly clock: Timing
+  readonly instruments: Pick<GatewayInstruments, 'looked'>
+  readonly limits: Pick<SessionLimits, 'lookPerSlice'>
 }
 
-/**
- * Where to start for the last `n` events of each subject, as far back as the index reaches for a subject and the payloads
- * for a pattern. Where older events may be wanted as well, a gap says so: the log is not searched for them.
- */
-function lastStart(feed: PartitionFeed, subscriptions: readonly Subscription[], n: number): Start {
-  const { window } = feed
-  const offsets = new Set<number>()
-  // They share one gap: it reaches as far as was not looked for the one whose search ended first.
-  let searched = feed.first
-  for (const subscription of subscriptions) {
-    const down = subscription.pattern
-      ? patternLast(window, subscription, n, offsets)
-      : exactLast(window, subscription, n, offsets)
-    if (down !== undefined) searched = Math.max(searched, down)
-  }
-  const offset = offsets.size === 0 ? window.head : Math.min(...offsets)
-  const only: Only = { until: window.head, offsets }
-  if (searched === feed.first) return { feed, offset, gaps: [], only }
-  const gap = { from: feed.first, to: searched - 1, reason: 'budget', certain: false, before: undefined } as const
-  return { feed, offset, gaps: [gap], only }
+type LastOwner = SearchOwner & Pick<ReaderOwner, 'wake'>
+
+/** The last so many events of each of these subscriptions. */
+export interface LastAsked {
+  readonly n: number
+  readonly subscriptions: readonly Subscription[]
+  /** Who of them reads a partition. */
+  readers(feed: PartitionFeed): readonly Subscription[]
+  isGone(): boolean
 }
 
-/** Returns undefined when all are found, else down to which offset it was looked. */
-function exactLast(window: Window, subscription: Subscription, n: number, offsets: Set<number>): number | undefined {
-  let found = 0
-  let at = window.newest(subscription.hash)
-  for (let looked = 0; at >= 0 && looked < maxLooked; looked++) {
-    if (offsets.size >= maxEvents) return window.offsetOf(at) + 1
-    // Without its payload an entry is known by its hash alone; its reader compares the subject.
-    if (at < window.tailOrdinal || isOf(window, at, subscription)) {
-      offsets.add(window.offsetOf(at))
-      if (++found === n) return undefined
+interface Request {
+  readonly asked: LastAsked
+  readonly searches: readonly LastSearch[]
+  /** Searches that are not done. */
+  left: number
+  resolve(starts: Start[]): void
+  /** Set once it waits for the log. */
+  cancelTimer: (() => void) | undefined
+}
+
+/** A session's searches for last events: they run in slices, so that others wait for one slice only, whatever a request asks for. */
+export class LastSearches {
+  readonly #owner: LastOwner
+  readonly #context: LastContext
+  readonly #requests = new Set<Request>()
+  /** Those that can go on at once. */
+  readonly #ready = new Map<LastSearch, Request>()
+
+  constructor(owner: LastOwner, context: LastContext) {
+    this.#owner = owner
+    this.#context = context
+  }
+
+  /** Somebody's beginning has not been found yet. */
+  get pending(): boolean {
+    return this.#requests.size > 0
+  }
+
+  /** Where they begin in each partition; a promise where one slice does not suffice. Of no use where a log becomes another one meanwhile. */
+  find(asked: LastAsked, feeds: readonly PartitionFeed[]): Start[] | Promise<Start[]> {
+    const { n, subscriptions } = asked
+    const wish = new LastWish(n, this.#owner, subscriptions)
+    const { promise, resolve } = Promise.withResolvers<Start[]>()
+    const wake = (search: LastSearch) => this.#resume(search, request)
+    const searches = feeds.map((feed) => new LastSearch(wish, feed, asked.readers(feed), wake))
+    const request: Request = { asked, searches, left: searches.length, resolve, cancelTimer: undefined }
+    this.#requests.add(request)
+    for (const search of searches) this.#ready.set(search, request)
+    const { limits, instruments } = this.#context
+    const look = { left: limits.lookPerSlice, stoppedAt: 0 }
+    for (const search of searches) if (look.left > 0) this.#advance(search, request, look)
+    instruments.looked += limits.lookPerSlice - look.left
+    if (!this.#requests.has(request)) return startsOf(request)
+    this.#owner.wake()
+    return promise
+  }
+
+  /** One slice. True when there is more to do at once. */
+  run(look: Look): boolean {
+    for (const [search, request] of this.#ready) {
+      if (look.left <= 0) break
+      if (request.asked.isGone()) this.#drop(request)
+      else this.#advance(search, request, look)
     }
-    at = window.previous(at)
+    return this.#ready.size > 0
   }
-  return at < 0 ? window.indexTail : window.offsetOf(at) + 1
+
+  /** Nobody waits for those any more whose subscriptions are gone. */
+  dropGone(): void {
+    for (const request of this.#requests) if (request.asked.isGone()) this.#drop(request)
+  }
+
+  #advance(search: LastSearch, request: Request, look: Look): void {
+    const progress = search.run(look)
+    if (progress === 'more') return
+    this.#ready.delete(search)
+    if (progress === 'waiting') {
+      request.cancelTimer ??= this.#context.clock.after(patienceMs, () => this.#stop(request))
+      return
+    }
+    if (--request.left > 0 && !search.isOutdated) return
+    this.#drop(request)
+    request.resolve(startsOf(request))
+  }
+
+  #resume(search: LastSearch, request: Request): void {
+    this.#ready.set(search, request)
+    this.#owner.wake()
+  }
+
+  /** The log has taken too long: what was found in memory, and of the log so far, is all. */
+  #stop(request: Request): void {
+    for (const search of request.searches) search.stop()
+    this.#drop(request)
+    request.resolve(startsOf(request))
+  }
+
+  #drop(request: Request): void {
+    this.#requests.delete(request)
+    request.cancelTimer?.()
+    for (const search of request.searches) {
+      this.#ready.delete(search)
+      search.stop()
+    }
+  }
 }
 
-function patternLast(window: Window, subscription: Subscription, n: number, offsets: Set<number>): number {
-  const found = new Map<string, number>()
-  const least = Math.max(window.tailOrdinal, window.headOrdinal - maxLooked)
-  for (let ordinal = window.headOrdinal - 1; ordinal >= least; ordinal--) {
-    if (offsets.size >= maxEvents) return window.offsetOf(ordinal) + 1
-    window.load(ordinal, scratch)
-    const subject = scratch.buffer.toString('utf8', scratch.subjectStart, scratch.subjectEnd)
-    if (!matches(subscription.subject, subject)) continue
-    const count = (found.get(subject) ?? 0) + 1
-    if (count > n) continue
-    found.set(subject, count)
-    offsets.add(scratch.offset)
-  }
-  return least === window.tailOrdinal ? window.tail : window.offsetOf(least)
-}
-
-function isOf(window: Window, ordinal: number, { bytes }: Subscription): boolean {
-  window.load(ordinal, scratch)
-  return isSubject(bytes, scratch.buffer, scratch.subjectStart, scratch.subjectEnd)
-}
+const startsOf = ({ searches }: Request): Start[] => searches.map(({ start }) => start)

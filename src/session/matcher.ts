@@ -1,5 +1,5 @@
 import { FewMap } from '../base/few.ts'
-import { noEntry, tooMany } from '../log/chains.ts'
+import { maxChainSteps, noEntry, tooMany } from '../log/chains.ts'
 import type { Loaded } from '../log/entry.ts'
 import type { Window } from '../log/window.ts'
 import { isSubject } from '../subject/bytes.ts'
@@ -8,6 +8,10 @@ import type { Leg, Subscription } from './subscription.ts'
 
 /** Subjects of one reader that the index is asked for, one by one; with more, the stretch is read. */
 const maxSkipSubjects = 64
+/** Entries of the index that one question of where to go on may take, for all subjects. */
+const maxSkipSteps = 4 * maxChainSteps
+/** Patterns that a record is held against at the cost of one more record looked at. */
+const patternsPerLook = 32
 
 /**
  * Which records of a stretch of log a reader wants. One exact subject follows the window's chain, so it costs what was
@@ -101,8 +105,9 @@ export class Matcher {
     const { hashes } = this
     if (hashes === undefined) return offset
     let least = window.head
+    const steps = Math.min(maxChainSteps, Math.floor(maxSkipSteps / hashes.length))
     for (const hash of hashes) {
-      const ordinal = window.firstSince(hash, offset)
+      const ordinal = window.firstSince(hash, offset, steps)
       if (ordinal === tooMany) return offset
       if (ordinal >= 0) least = Math.min(least, window.offsetOf(ordinal))
     }
@@ -141,12 +146,13 @@ export class Matcher {
   #scan(window: Window, from: number, scratch: Loaded, look: Look): number {
     const { headOrdinal } = window
     const hashesOnly = this.#patterns.length === 0
+    const cost = 1 + Math.floor(this.#patterns.length / patternsPerLook)
     for (let ordinal = from; ordinal < headOrdinal; ordinal++) {
       if (look.left <= 0) {
         look.stoppedAt = window.offsetOf(ordinal)
         return tooMany
       }
-      look.left--
+      look.left -= cost
       if (hashesOnly && !this.#exact.has(window.hashOf(ordinal))) continue
       window.load(ordinal, scratch)
       if (this.wants(scratch)) return ordinal
@@ -162,7 +168,7 @@ export interface Look {
 }
 
 function take<T>(list: T[], item: T): boolean {
-  const at = list.indexOf(item)
+  const at = list.lastIndexOf(item)
   if (at >= 0) list.splice(at, 1)
   return at >= 0
 }

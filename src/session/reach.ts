@@ -1,7 +1,7 @@
 import type { Window } from '../log/window.ts'
 
-/** Entries of one subject that are followed back: bounds what one answer costs. */
-const maxSteps = 4096
+/** Entries that are followed back, of one subject and of all: bounds what one answer costs. */
+const maxSteps = { each: 4096, all: 16_384 }
 
 /** What the index knows of a reader's stretch in the window's lower tier. */
 interface Entries {
@@ -29,20 +29,24 @@ export function reach(
   const plain = tail - offsets(bytes)
   if (hashes === undefined || plain <= indexTail) return Math.max(0, plain)
   const most = Math.floor(bytes / chunkBytes / hashes.length)
-  const found = hashes.map((hash) => entriesOf(window, hash, most))
+  const steps = Math.min(maxSteps.each, Math.floor(maxSteps.all / hashes.length))
+  const found = hashes.map((hash) => entriesOf(window, { hash, most, steps }))
   const from = Math.max(...found.map((entries) => entries.from))
   if (from > indexTail) return Math.min(plain, from)
   const spent = found.reduce((sum, { count }) => sum + count, 0) * chunkBytes
   return Math.max(0, indexTail - offsets(bytes - spent))
 }
 
-/** The newest `most` entries of one subject whose payloads have left the memory. */
-function entriesOf(window: Window, hash: number, most: number): Entries {
+/** The newest `most` entries of one subject whose payloads have left the memory, `steps` back at most. */
+function entriesOf(
+  window: Window,
+  { hash, most, steps }: { readonly hash: number; readonly most: number; readonly steps: number },
+): Entries {
   let count = 0
   let at = window.newest(hash)
-  for (let steps = 0; at >= 0; steps++) {
+  for (let step = 0; at >= 0; step++) {
     if (at < window.tailOrdinal && ++count > most) return { count: most, from: window.offsetOf(at) + 1 }
-    if (steps === maxSteps) return { count, from: window.offsetOf(at) }
+    if (step === steps) return { count, from: window.offsetOf(at) }
     at = window.previous(at)
   }
   return { count, from: window.indexTail }

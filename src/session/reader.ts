@@ -34,6 +34,8 @@ export interface ReaderOwner {
   deliverMissed(reader: Reader, record: Loaded, next: number): WriteOutcome
   /** The same of a gap. False when the socket did not take it. */
   tellGap(reader: Reader, gap: OwedGap, next: number): boolean
+  /** A reader owes its client something. */
+  owing(): void
   /** The reader can go on: run the session soon. */
   wake(): void
   /** Its position is ahead of this gateway's head: the other gateway, or the old leader, was quicker, or the log was cut. */
@@ -42,9 +44,9 @@ export interface ReaderOwner {
 
 /**
  * `live`: gets records as they arrive. `behind`: reads on from `next` whenever its session runs. `waiting`: for read-back.
- * `parked`: `next` is ahead of the head.
+ * `parked`: `next` is ahead of the head. `closed`: nothing more.
  */
-export type ReaderMode = 'live' | 'behind' | 'waiting' | 'parked'
+export type ReaderMode = 'live' | 'behind' | 'waiting' | 'parked' | 'closed'
 
 /** What became of one turn of a reader that is behind. */
 export type Progress = 'head' | 'budget' | 'blocked' | 'waiting'
@@ -80,11 +82,13 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     this.#main = leg === undefined
     this.refs = leg && [leg.subscription.ref]
     if (leg !== undefined) this.#matcher.add(leg)
+    if (this.owes) owner.owing()
     feed.readers.add(this)
   }
 
+  /** It gives nothing more. Its legs may leave later. */
   close(): void {
-    for (const { membership } of this.legs) if (membership !== undefined) this.feed.hub.leave(membership)
+    this.#mode = 'closed'
     this.feed.readers.delete(this)
     this.feed.parked.delete(this)
     this.#owner.readBack.forget(this)
@@ -400,6 +404,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   #resume(): void {
     this.feed.parked.delete(this)
     this.#mode = 'behind'
+    if (this.owes) this.#owner.owing()
     this.#owner.wake()
   }
 }

@@ -9,8 +9,9 @@ import { type StreamCount, spokenOf } from './told-counts.ts'
 
 /** One subscription, or all that share a position, on its way to where it begins. */
 export interface Starting {
-  readonly asked: Asked
   readonly subscriptions: readonly Subscription[]
+  /** Where that is; a promise where it takes time to find out. */
+  find(partitions: readonly PartitionFeed[]): Start[] | Promise<Start[]>
   /** Their partitions, as they are now. */
   wanted(): PartitionFeed[]
   /** They, or their session, are gone: nothing more is called. */
@@ -19,12 +20,21 @@ export interface Starting {
   failed(error: unknown): void
 }
 
+/** Where they begin that ask for it by `after`: the broker may have to be asked. */
+export function findAfter(
+  feeds: Feeds,
+  asked: Asked,
+  subscriptions: readonly Subscription[],
+): (partitions: readonly PartitionFeed[]) => Start[] | Promise<Start[]> {
+  return (partitions) => resolveStarts(asked, partitions, growthOf(feeds, subscriptions), feeds)
+}
+
 /**
- * Calls `begin` at once where the broker need not be asked. Where they want other partitions than `partitions` by the time of its answer,
- * or one of their logs has become another one, it is asked anew.
+ * Calls `begin` at once where that is known at once. Where they want other partitions than `partitions` by the time that it is found,
+ * or one of their logs has become another one, it is found anew.
  */
-export function start(feeds: Feeds, starting: Starting, partitions: readonly PartitionFeed[]): void {
-  const starts = resolveStarts(starting.asked, partitions, growthOf(feeds, starting.subscriptions), feeds)
+export function start(starting: Starting, partitions: readonly PartitionFeed[]): void {
+  const starts = starting.find(partitions)
   if (Array.isArray(starts)) {
     starting.begin(starts)
     return
@@ -36,7 +46,7 @@ export function start(feeds: Feeds, starting: Starting, partitions: readonly Par
       if (starting.isGone()) return
       const now = starting.wanted()
       if (now.length === partitions.length && now.every(isAsAsked)) starting.begin(resolved)
-      else start(feeds, starting, now)
+      else start(starting, now)
     })
     .catch((error: unknown) => {
       if (!starting.isGone()) starting.failed(error)

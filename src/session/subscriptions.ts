@@ -1,3 +1,4 @@
+import type { Clock } from '../base/clock.ts'
 import { CarillonError } from '../base/errors.ts'
 import { FewMap } from '../base/few.ts'
 import type { Feeds } from '../fanout/feeds.ts'
@@ -7,12 +8,14 @@ import type { GatewayInstruments } from '../telemetry/instruments.ts'
 import type { ServerFrame, Subscribe, SubscribeOptions } from '../wire/frames.ts'
 import { type Asked, encodeSaid, parseAsked } from '../wire/partition-counts.ts'
 import { isSamePartition, type Position } from '../wire/token.ts'
-import { lastStarts } from './last.ts'
+import { type LastAsked, LastSearches } from './last.ts'
+import type { SearchOwner } from './last-search.ts'
 import { requireRoom, requireTokenRoom } from './limits.ts'
+import type { Look } from './matcher.ts'
 import type { SessionLimits } from './options.ts'
 import type { Outlet } from './outlet.ts'
 import { arrivingStart, carriedBy, type Start, startPosition } from './start.ts'
-import { countsOf, type Starting, start, toldCounts } from './starting.ts'
+import { countsOf, findAfter, type Starting, start, toldCounts } from './starting.ts'
 import { type Leg, newSubscription, type Subscription } from './subscription.ts'
 import type { LegOwner } from './track.ts'
 import type { Tracks } from './tracks.ts'
@@ -21,12 +24,13 @@ export interface SubscriptionsContext {
   readonly feeds: Feeds
   readonly limits: SessionLimits
   readonly instruments: GatewayInstruments
+  readonly clock: Clock
   /** Seed of the subject hash, the window's. */
   readonly seed: number
 }
 
 /** What the session does for its subscriptions. */
-export interface SubscriptionsOwner {
+export interface SubscriptionsOwner extends SearchOwner {
   readonly outlet: Outlet
   readonly grant: Grant
   readonly ended: boolean
@@ -48,6 +52,10 @@ export class Subscriptions implements LegOwner {
   readonly #context: SubscriptionsContext
   readonly #tracks: Tracks
   readonly #byRef = new FewMap<number, Subscription>()
+  /** SSE and poll: those that have not joined yet. */
+  #entering: Iterator<Leg, undefined> | undefined
+  /** While some of them ask for last events and have not begun. */
+  #searches: LastSearches | undefined
   /** Positions that its subscriptions keep for partitions to come, in number. */
   #carried = 0
 
@@ -69,17 +77,17 @@ export class Subscriptions implements LegOwner {
     const wanted = () => this.#context.feeds.partitionsFor(subject)
     const feeds = wanted()
     const asked = parseAsked(after)
-    const newest = last === undefined ? undefined : lastStarts(feeds, () => [subscription], last, after)
+    requireOne(last, after)
     this.#byRef.set(ref, subscription)
     this.#context.instruments.subscriptions++
-    const begin = (starts: Start[]) => this.#begin(subscription, starts, asked)
-    if (newest === undefined) this.#start({ asked, subscriptions: [subscription], wanted, begin }, feeds)
-    else begin(newest)
+    const subscriptions = [subscription]
+    const find = this.#finder(asked, last, { subscriptions, readers: () => subscriptions })
+    this.#start({ subscriptions, find, wanted, begin: (starts) => this.#begin(subscription, starts, asked) }, feeds)
   }
 
   /** SSE and poll: all there will be. Throws what is wrong with the request. */
   addAll(subjects: readonly string[], after: readonly string[], { last, policy }: SubscribeOptions): void {
-    const { feeds, limits, seed } = this.#context
+    const { limits, seed } = this.#context
     const distinct = [...new Set(subjects)]
     if (distinct.length === 0) {
       throw new CarillonError('bad_request', 'expected at least one `subject` parameter, got none')
@@ -87,21 +95,18 @@ export class Subscriptions implements LegOwner {
     requireRoom(limits, this.#byRef.size, distinct.length)
     const subscriptions = distinct.map((subject) => newSubscription(0, subject, seed, policy))
     for (const { subject } of subscriptions) this.#owner.grant.checkSubscribe(subject)
-    let spans: PartitionFeed[][] = []
+    let readers: ReadonlyMap<PartitionFeed, readonly Subscription[]> = new Map()
     const wanted = () => {
-      spans = subscriptions.map(({ subject }) => feeds.partitionsFor(subject))
-      const all = [...new Set(spans.flat())]
-      requireTokenRoom(limits, all.length)
-      return all
+      readers = this.#readersOf(subscriptions)
+      requireTokenRoom(limits, readers.size)
+      return [...readers.keys()]
     }
     const asked = parseAsked(after)
-    const begin = (starts: Start[]) => this.#beginAll(subscriptions, spans, starts, asked)
+    requireOne(last, after)
     const all = wanted()
-    if (last === undefined) this.#start({ asked, subscriptions, wanted, begin }, all)
-    else {
-      const read = (feed: PartitionFeed) => subscriptions.filter((_, i) => spans[i]!.includes(feed))
-      begin(lastStarts(all, read, last, after))
-    }
+    const find = this.#finder(asked, last, { subscriptions, readers: (feed) => readers.get(feed)! })
+    const begin = (starts: Start[]) => this.#beginAll(subscriptions, readers, starts, asked)
+    this.#start({ subscriptions, find, wanted, begin }, all)
   }
 
   /** WebSocket. */
@@ -117,6 +122,7 @@ export class Subscriptions implements LegOwner {
   /** A stream has another number of partitions than before: each subscription goes on where its events are now, and is told. */
   replace(): void {
     const { feeds } = this.#context
+    this.enter({ left: Number.POSITIVE_INFINITY, stoppedAt: 0 })
     for (const subscription of this.#byRef.values()) {
       // It has not begun: the broker is being asked where, and its partitions are looked up again then.
       if (subscription.legs.length === 0) continue
@@ -155,11 +161,24 @@ export class Subscriptions implements LegOwner {
     this.#owner.startFailed(ref, error)
   }
 
+  /** Somebody's last events are being looked for. */
+  get searching(): boolean {
+    return this.#searches?.pending === true
+  }
+
+  /** One slice of looking for last events. True when there is more to do at once. */
+  search(look: Look): boolean {
+    const more = this.#searches?.run(look) === true
+    if (!this.searching) this.#searches = undefined
+    return more
+  }
+
   /** The session is over. */
   close(): void {
     this.#context.instruments.subscriptions -= this.#byRef.size
     for (const subscription of this.#byRef.values()) subscription.closed = true
     this.#byRef.clear()
+    this.#searches?.dropGone()
   }
 
   joined({ subscription }: Leg): void {
@@ -170,9 +189,38 @@ export class Subscriptions implements LegOwner {
 
   #start(starting: Omit<Starting, 'isGone' | 'failed'>, partitions: readonly PartitionFeed[]): void {
     const { subscriptions } = starting
-    const isGone = () => this.#owner.ended || subscriptions.every(({ closed }) => closed)
     const failed = (error: unknown) => this.#fail(subscriptions[0]!, error)
-    start(this.#context.feeds, { ...starting, isGone, failed }, partitions)
+    start({ ...starting, isGone: () => this.#areGone(subscriptions), failed }, partitions)
+  }
+
+  #areGone(subscriptions: readonly Subscription[]): boolean {
+    return this.#owner.ended || subscriptions.every(({ closed }) => closed)
+  }
+
+  /** Where they begin, by `after` unless they want last events. */
+  #finder(asked: Asked, n: number | undefined, those: Pick<LastAsked, 'subscriptions' | 'readers'>): Starting['find'] {
+    const { subscriptions } = those
+    if (n === undefined) return findAfter(this.#context.feeds, asked, subscriptions)
+    const isGone = () => this.#areGone(subscriptions)
+    return (partitions) => {
+      this.#searches ??= new LastSearches(this.#owner, this.#context)
+      const starts = this.#searches.find({ ...those, n, isGone }, partitions)
+      if (!this.searching) this.#searches = undefined
+      return starts
+    }
+  }
+
+  /** Who of them reads which partition. */
+  #readersOf(subscriptions: readonly Subscription[]): Map<PartitionFeed, Subscription[]> {
+    const readers = new Map<PartitionFeed, Subscription[]>()
+    for (const subscription of subscriptions) {
+      for (const feed of this.#context.feeds.partitionsFor(subscription.subject)) {
+        const known = readers.get(feed)
+        if (known === undefined) readers.set(feed, [subscription])
+        else known.push(subscription)
+      }
+    }
+    return readers
   }
 
   /** WebSocket: each ref from its own start, told `live` when it is. */
@@ -215,7 +263,12 @@ export class Subscriptions implements LegOwner {
   }
 
   /** SSE and poll: all subjects share the main readers, which start where the token says. */
-  #beginAll(subscriptions: Subscription[], spans: PartitionFeed[][], starts: Start[], asked: Asked): void {
+  #beginAll(
+    subscriptions: readonly Subscription[],
+    readers: ReadonlyMap<PartitionFeed, readonly Subscription[]>,
+    starts: Start[],
+    asked: Asked,
+  ): void {
     this.#tracks.carried = carriedBy(
       asked,
       starts.map(({ feed }) => feed),
@@ -224,15 +277,32 @@ export class Subscriptions implements LegOwner {
     for (const count of countsOf(this.#context.feeds, starts, asked)) this.#tracks.counts?.begin(count)
     subscriptions.forEach((subscription, i) => {
       this.#byRef.set(i + 1, subscription)
-      for (const feed of spans[i]!) {
-        const leg: Leg = { subscription, feed, membership: undefined }
-        subscription.legs.push(leg)
-        this.#tracks.get(feed)!.join(leg)
-      }
     })
     this.#context.instruments.subscriptions += subscriptions.length
-    this.#owner.outlet.opened()
-    this.#owner.wake()
+    this.#entering = legsOf(readers)
+    this.enter({ left: this.#context.limits.lookPerSlice, stoppedAt: 0 })
+    if (this.entering) this.#owner.wake()
+  }
+
+  /** SSE and poll: not all have joined their partitions' readers, which do not read before. */
+  get entering(): boolean {
+    return this.#entering !== undefined
+  }
+
+  /** As many of them join as may be looked at. */
+  enter(look: Look): void {
+    if (this.#entering === undefined) return
+    for (; look.left > 0; look.left--) {
+      const { value: leg } = this.#entering.next()
+      if (leg === undefined) {
+        this.#entering = undefined
+        this.#owner.outlet.opened()
+        this.#owner.wake()
+        return
+      }
+      leg.subscription.legs.push(leg)
+      this.#tracks.get(leg.feed)!.join(leg)
+    }
   }
 
   /**
@@ -271,7 +341,20 @@ export class Subscriptions implements LegOwner {
     this.#drop(subscription, () => true)
     this.#byRef.delete(subscription.ref)
     this.#context.instruments.subscriptions--
+    if (subscription.legs.length === 0) this.#searches?.dropGone()
     for (const leg of [...subscription.legs]) this.#tracks.leave(leg)
     this.#owner.forgot()
+  }
+}
+
+/** A position says where to start already. */
+function requireOne(last: number | undefined, after: readonly string[]): void {
+  if (last === undefined || after.length === 0) return
+  throw new CarillonError('bad_request', 'expected after or last, got both: a position says where to start already')
+}
+
+function* legsOf(readers: ReadonlyMap<PartitionFeed, readonly Subscription[]>): Generator<Leg, undefined> {
+  for (const [feed, subscriptions] of readers) {
+    for (const subscription of subscriptions) yield { subscription, feed, membership: undefined }
   }
 }

@@ -20,6 +20,10 @@ export class Tracks implements Standing {
   readonly #byFeed = new FewMap<PartitionFeed, Track>()
   /** Of a session that has one track and has left none since, as most: its token is made at each SSE delivery. */
   #only: Track | undefined
+  /** One of its readers may owe something: thousands may wait for their turn, and each slice would ask them all. */
+  owing = false
+  /** Once it is closed. */
+  readonly #departing: Reader[] = []
   /** SSE and poll: what the client's token says of what no subscription touches, carried through to its next one. */
   carried: Token = saysNothing
   /** SSE and poll. */
@@ -115,7 +119,9 @@ export class Tracks implements Standing {
    * new one yet looks like one that never wanted it.
    */
   tellOwed(): void {
+    if (!this.owing) return
     for (const track of this.#byFeed.values()) track.tellOwed()
+    this.owing = !this.#owner.writable
   }
 
   /** One slice of catching up; `legs` hears of those that reached the head. True when there is more to do at once. */
@@ -143,10 +149,25 @@ export class Tracks implements Standing {
     for (const { main } of this.#byFeed.values()) main.fallBehind()
   }
 
+  /** Nothing is given any more. Its readers' places in hubs are left by `depart`: there may be a thousand in each partition. */
   close(): void {
-    for (const track of this.#byFeed.values()) track.close()
+    for (const track of this.#byFeed.values()) {
+      track.close()
+      if (track.main.legs.length > 0) this.#departing.push(track.main)
+    }
     this.#byFeed.clear()
     this.#only = undefined
+  }
+
+  /** Leaves up to so many places. True when there are more. */
+  depart(places: number): boolean {
+    for (let left = places; left > 0 && this.#departing.length > 0; left--) {
+      const reader = this.#departing.at(-1)!
+      const leg = reader.legs.at(-1)
+      if (leg === undefined) this.#departing.pop()
+      else reader.leave(leg)
+    }
+    return this.#departing.length > 0
   }
 
   /** True when the reader used up its slice before it was at the head. */

@@ -66,9 +66,9 @@ export class PatternTrie<Value> {
     return true
   }
 
-  /** Visits the value of each pair whose pattern matches: twice where a value has two such patterns. */
-  match(subject: string, visit: (value: Value) => void): void {
-    walk(this.#root, subject, 0, visit)
+  /** Visits the value of each pair whose pattern matches: twice where a value has two such patterns. Returns how many nodes that took. */
+  match(subject: string, visit: (value: Value) => void): number {
+    return walk(this.#root, subject, 0, visit)
   }
 
   #childOrNew(node: Node<Value>, token: string): Node<Value> {
@@ -96,16 +96,18 @@ function child<Value>(node: Node<Value>, token: string): Node<Value> | undefined
 }
 
 /** As deep as the subject has tokens: 128 at most, by its length. */
-function walk<Value>(node: Node<Value>, subject: string, start: number, visit: (value: Value) => void): void {
+function walk<Value>(node: Node<Value>, subject: string, start: number, visit: (value: Value) => void): number {
   if (start > subject.length) {
     for (const value of node.ends) visit(value)
-    return
+    return 1
   }
   for (const value of node.rest) visit(value)
   const end = tokenEnd(subject, start)
+  let nodes = 1
   if (node.literals.size > 0) {
     const next = node.literals.get(subject.slice(start, end))
-    if (next !== undefined) walk(next, subject, end + 1, visit)
+    if (next !== undefined) nodes += walk(next, subject, end + 1, visit)
   }
-  if (node.any !== undefined) walk(node.any, subject, end + 1, visit)
+  if (node.any !== undefined) nodes += walk(node.any, subject, end + 1, visit)
+  return nodes
 }

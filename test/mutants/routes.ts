@@ -76,7 +76,7 @@ export const routesMutants: readonly Mutant[] = [
   {
     name: 'a literal token hides the wildcard beside it',
     file: 'subject/trie.ts',
-    from: '    if (next !== undefined) walk(next, subject, end + 1, visit)\n  }',
+    from: '    if (next !== undefined) nodes += walk(next, subject, end + 1, visit)\n  }',
     to: '    if (next !== undefined) return walk(next, subject, end + 1, visit)\n  }',
     by: 'simulation',
     breaks: 'an event is given to every pattern that matches',

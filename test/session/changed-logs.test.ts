@@ -78,9 +78,11 @@ test('of two gaps that are owed the first leads to a place in the log of then: w
       const client = gateway.connect(transport)
       client.room = transport === 'websocket' ? 1 : 0
       client.refuses = transport === 'sse'
+      broker.away = true
       if (transport === 'websocket') client.ask(1, 'a', { last: 100 })
       else client.session.start(['a'], [], { last: 100 })
-      await settled()
+      await gateway.clock.advance(2100)
+      broker.away = false
       if (change === 'rewritten') broker.rewrite(0, 10)
       else broker.recreate()
       gateway.publish('a', 'new')
@@ -128,6 +130,25 @@ test('a growth that is told once its log is gone says nothing of the partitions 
       ['recreated', 0],
       ['recreated', 1],
     ],
+  )
+})
+
+test('who waits for another that waits for the broker is told at once what happens to the log', async () => {
+  const broker = new ModelBroker('events', 1)
+  const gateway = await TestGateway.start(broker, {}, { entries: 16 })
+  for (let i = 0; i < 100; i++) gateway.publish('a', `${i}`)
+  broker.away = true
+  const client = gateway.connect()
+  client.subscribe(1, 'a', encodePosition(position(gateway, 1, 0)))
+  client.subscribe(2, 'a', encodePosition(position(gateway, 98, 0)))
+  client.subscribe(3, 'a', encodePosition(position(gateway, 10, 0)))
+  await settled()
+  broker.rewrite(0, 95)
+  await settled()
+  assert.deepEqual(client.texts, [], 'the first still waits')
+  assert.deepEqual(
+    client.gaps.flatMap(({ reason, refs, from }) => (refs === undefined ? [] : [[reason, refs, from]])),
+    [['rewritten', [2], 95]],
   )
 })
 

@@ -80,3 +80,23 @@ test('a slice ends where it may look no further, among others of the same hash t
   const window = windowOf(['aa', ...new Array<string>(100).fill('ab'), 'aa'])
   assert.deepEqual(wanted(matcherOf('aa'), window, 1, { left: 10, stoppedAt: 0 }), [-11])
 })
+
+test('a slice is shorter where each record is held against many patterns', () => {
+  const window = windowOf(new Array<string>(200).fill('a'))
+  const slice = { left: 128, stoppedAt: 0 }
+  assert.deepEqual(wanted(matcherOf('z.*'), window, 0, { ...slice }), [-128])
+  assert.deepEqual(wanted(matcherOf(...new Array<string>(320).fill('z.*')), window, 0, { ...slice }), [-12])
+})
+
+test('the more subjects the index is asked for, the less deep it is looked into for each', () => {
+  const letters = [...'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678']
+  const window = windowOf(['!', ...Array.from({ length: 100 }, () => letters).flat()], 1 << 24)
+  let steps = 0
+  const firstSince = window.firstSince.bind(window)
+  window.firstSince = (hash, offset, most = 4096) => {
+    steps += most
+    return firstSince(hash, offset, most)
+  }
+  matcherOf(...letters).skipTo(window, 0)
+  assert.ok(steps <= 16_384, `${steps} steps`)
+})

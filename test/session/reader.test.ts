@@ -5,7 +5,7 @@ import { Reader, type ReaderOwner } from '../../src/session/reader.ts'
 import { Instruments } from '../../src/telemetry/instruments.ts'
 import { smallPool } from '../model/window.ts'
 
-const owner = { wake() {}, watchAhead() {} } as unknown as ReaderOwner
+const owner = { wake() {}, owing() {}, watchAhead() {} } as unknown as ReaderOwner
 
 test('when another log begins, each reader stands where its client stood in the old one, with the history that is known there', () => {
   const options = { pool: smallPool({ payloadBytes: 4096, entries: 16 }), seed: 1 }

@@ -1,0 +1,286 @@
+import type { PartitionFeed } from '../fanout/partition-feed.ts'
+import { noEntry, tooMany } from '../log/chains.ts'
+import { type Loaded, loaded } from '../log/entry.ts'
+import type { Window } from '../log/window.ts'
+import { isSubject } from '../subject/bytes.ts'
+import { PatternTrie } from '../subject/trie.ts'
+import type { Look } from './matcher.ts'
+import type { ReadBackWaiter } from './read-back.ts'
+import type { ReaderOwner } from './reader.ts'
+import type { Start } from './start.ts'
+import type { Subscription } from './subscription.ts'
+
+/** In one partition: records that are looked at, in memory and in the log below it, and events that are brought along. */
+const maxLooked = 65_536
+const maxEvents = 10_000
+/** What one request may read of the log below the memory, in all of its partitions. */
+const maxReadBytes = 32 << 20
+/** Nodes of the tree of patterns that count as one record looked at. */
+const nodesPerLook = 16
+/** How far below itself a search reads on at first, in offsets, until it knows how far a chunk reaches. */
+const firstStep = 1024
+
+/** `more`: it can go on at once. `waiting`: for read-back. */
+type SearchProgress = 'more' | 'waiting' | 'done'
+
+/** What a search needs of its session. */
+export type SearchOwner = Pick<ReaderOwner, 'readBack' | 'readBackLeft' | 'charge'>
+
+/** What all searches of a request have in common. */
+export class LastWish {
+  readonly n: number
+  readonly owner: SearchOwner
+  #readLeft = maxReadBytes
+  /** Of what its session may have read back. */
+  #charged = 0
+  readonly #tree = new PatternTrie<Subscription>()
+  #matched = 0
+  readonly #count = (): void => {
+    this.#matched++
+  }
+
+  constructor(n: number, owner: SearchOwner, subscriptions: readonly Subscription[]) {
+    this.n = n
+    this.owner = owner
+    for (const each of subscriptions) this.#tree.add(each.subject, each)
+  }
+
+  /** Half of what its session may have read back is for what is found. */
+  get mayRead(): boolean {
+    return this.#readLeft > 0 && this.owner.readBackLeft > this.#charged
+  }
+
+  charge({ usedBytes }: Window): void {
+    this.#readLeft -= usedBytes
+    this.#charged += usedBytes
+    this.owner.charge(usedBytes)
+  }
+
+  wants(subject: string, look: Look): boolean {
+    this.#matched = 0
+    look.left -= Math.floor(this.#tree.match(subject, this.#count) / nodesPerLook)
+    return this.#matched > 0
+  }
+}
+
+const scratch: Loaded = loaded()
+
+/**
+ * Finds where the last events of each subject are in one partition, a slice at a time: a subject's by the index, a pattern's among the
+ * records in memory, newest first, and what is missing then in the log below, which is read in stretches downwards. Between two slices it
+ * stands at an offset, for ordinals are no longer good then.
+ */
+export class LastSearch implements ReadBackWaiter {
+  readonly feed: PartitionFeed
+  /** The place in the log that it waits for. */
+  next = 0
+  readonly #wish: LastWish
+  readonly #wake: (search: LastSearch) => void
+  readonly #exact: readonly Subscription[]
+  /** Of the subjects; absent where a pattern is among them. */
+  readonly #hashes: ReadonlySet<number> | undefined
+  readonly #rewrites: number
+  /** Counted from here down: what comes later is given as it is. */
+  readonly #until: number
+  readonly #offsets = new Set<number>()
+  /** How many were found of each subject. */
+  readonly #found = new Map<string, number>()
+  /** Subjects that the index has answered for, and the offset at which the chain of the next one goes on. */
+  #answered = 0
+  #chainAt: number | undefined
+  /** Subjects of which the index has fewer than wanted, and down to where it was asked for them. */
+  #missing = 0
+  #indexed = 0
+  /** Down to here each record was looked at that the index does not answer for. */
+  #below: number
+  #looksLeft = maxLooked
+  /** Where chunks of the log begin that lie below, the next one last. */
+  #chunks: number[] = []
+  #step = firstStep
+  /** Nothing below is to be read. */
+  #floor = 0
+  #stopped = false
+
+  constructor(
+    wish: LastWish,
+    feed: PartitionFeed,
+    subscriptions: readonly Subscription[],
+    wake: (search: LastSearch) => void,
+  ) {
+    this.feed = feed
+    this.#wish = wish
+    this.#wake = wake
+    this.#rewrites = feed.rewrites
+    this.#until = feed.window.head
+    this.#below = this.#until
+    this.#exact = subscriptions.filter(({ pattern }) => !pattern)
+    const areExact = this.#exact.length === subscriptions.length
+    this.#hashes = areExact ? new Set(subscriptions.map(({ hash }) => hash)) : undefined
+  }
+
+  /** The log in which it counts has become another one. */
+  get isOutdated(): boolean {
+    return this.feed.rewrites !== this.#rewrites
+  }
+
+  /** What it found. */
+  get start(): Start {
+    const { feed } = this
+    const offset = this.#offsets.size === 0 ? this.#until : Math.min(...this.#offsets)
+    const only = { until: this.#until, offsets: this.#offsets }
+    if (this.#isComplete || this.#below <= feed.first) return { feed, offset, gaps: [], only }
+    const gap = { from: feed.first, to: this.#below - 1, reason: 'budget', certain: false, before: undefined } as const
+    return { feed, offset, gaps: [gap], only }
+  }
+
+  run(look: Look): SearchProgress {
+    if (this.#stopped || this.isOutdated) return 'done'
+    if (!this.#followIndex(look)) return 'more'
+    const { window } = this.feed
+    if (this.#hashes === undefined && !this.#lookThrough(window, window.tail, look)) return 'more'
+    return this.#readOn(look)
+  }
+
+  /** What it has found by now is all that is given. */
+  stop(): void {
+    this.#stopped = true
+    this.#wish.owner.readBack.forget(this)
+  }
+
+  resume(): void {
+    this.#wake(this)
+  }
+
+  passTo(to: number): void {
+    this.#floor = to
+    this.#chunks = []
+    this.#wake(this)
+  }
+
+  get #isComplete(): boolean {
+    return this.#hashes !== undefined && this.#missing === 0
+  }
+
+  get #isFull(): boolean {
+    return this.#offsets.size >= maxEvents
+  }
+
+  /** True when the index has said all. */
+  #followIndex(look: Look): boolean {
+    const { window } = this.feed
+    while (this.#answered < this.#exact.length) {
+      const subscription = this.#exact[this.#answered]!
+      const at = this.#follow(subscription, look)
+      if (at === tooMany) return false
+      if (this.#foundOf(subscription.subject) < this.#wish.n) {
+        this.#missing++
+        this.#indexed = Math.max(this.#indexed, at === noEntry ? window.indexTail : window.offsetOf(at) + 1)
+      }
+      this.#answered++
+      this.#chainAt = undefined
+      if (this.#answered === this.#exact.length && this.#hashes !== undefined) this.#below = this.#indexed
+    }
+    return true
+  }
+
+  /** One subject's chain, down to an entry that is not looked at any more; `noEntry` = to its end, `tooMany` = `look` ran out at `#chainAt`. */
+  #follow(subscription: Subscription, look: Look): number {
+    const { window } = this.feed
+    const { hash, subject } = subscription
+    let at = this.#chainAt === undefined ? window.newest(hash) : ordinalAt(window, this.#chainAt)
+    for (; at >= 0 && this.#foundOf(subject) < this.#wish.n && !this.#isFull; at = window.previous(at)) {
+      const offset = window.offsetOf(at)
+      if (look.left-- <= 0) {
+        this.#chainAt = offset
+        return tooMany
+      }
+      // Without its payload an entry is known by its hash alone; its reader compares the subject.
+      if (offset < this.#until && (at < window.tailOrdinal || isOf(window, at, subscription)))
+        this.#add(subject, offset)
+    }
+    return at
+  }
+
+  /** The records of `window` from `low` on, newest first. True when all were looked at, or no more are to be. */
+  #lookThrough(window: Window, low: number, look: Look): boolean {
+    const least = window.lowerBound(low)
+    for (let ordinal = window.lowerBound(this.#below) - 1; ordinal >= least; ordinal--) {
+      if (this.#isFull || this.#looksLeft === 0) return true
+      if (look.left <= 0) return false
+      look.left--
+      this.#looksLeft--
+      if (this.#hashes?.has(window.hashOf(ordinal)) !== false) this.#lookAt(window, ordinal, look)
+      this.#below = window.offsetOf(ordinal)
+    }
+    this.#below = Math.min(this.#below, low)
+    return true
+  }
+
+  #lookAt(window: Window, ordinal: number, look: Look): void {
+    window.load(ordinal, scratch)
+    const subject = scratch.buffer.toString('utf8', scratch.subjectStart, scratch.subjectEnd)
+    const found = this.#foundOf(subject)
+    if (found >= this.#wish.n || this.#offsets.has(scratch.offset) || !this.#wish.wants(subject, look)) return
+    this.#add(subject, scratch.offset)
+    if (this.#hashes !== undefined && found + 1 === this.#wish.n) this.#missing--
+  }
+
+  /** In the log below the memory, as far as budgets reach. */
+  #readOn(look: Look): SearchProgress {
+    const { feed } = this
+    const { readBack } = this.#wish.owner
+    const least = Math.max(feed.first, feed.firstOffset, this.#floor)
+    while (this.#below > least && this.#goesOn) {
+      const from = this.#nextChunk(least)
+      const chunk = readBack.find(feed, from)
+      if (chunk === undefined) {
+        this.next = from
+        readBack.want(this)
+        return 'waiting'
+      }
+      const step = stepOf(chunk)
+      if (chunk.head >= this.#below) {
+        if (!this.#lookThrough(chunk, from, look)) return 'more'
+        if (this.#below > from) break
+      } else if (step < this.#step) this.#chunks = []
+      else this.#chunks.push(chunk.head)
+      this.#step = step
+      this.#wish.charge(chunk)
+    }
+    return 'done'
+  }
+
+  get #goesOn(): boolean {
+    return !this.#isComplete && !this.#isFull && this.#looksLeft > 0 && this.#wish.mayRead
+  }
+
+  /** Where the chunk begins that is to be looked at next: it hardly reaches beyond what has been looked at. */
+  #nextChunk(least: number): number {
+    const chunks = this.#chunks
+    while (chunks.length > 0 && chunks.at(-1)! >= this.#below) chunks.pop()
+    if (chunks.length === 0) chunks.push(Math.max(this.#below - this.#step, least))
+    return chunks.at(-1)!
+  }
+
+  #foundOf(subject: string): number {
+    return this.#found.get(subject) ?? 0
+  }
+
+  #add(subject: string, offset: number): void {
+    this.#offsets.add(offset)
+    this.#found.set(subject, this.#foundOf(subject) + 1)
+  }
+}
+
+function isOf(window: Window, ordinal: number, { bytes }: Subscription): boolean {
+  window.load(ordinal, scratch)
+  return isSubject(bytes, scratch.buffer, scratch.subjectStart, scratch.subjectEnd)
+}
+
+/** The entry at an offset, where it has not been evicted. */
+function ordinalAt(window: Window, offset: number): number {
+  return offset < window.indexTail ? noEntry : window.lowerBound(offset)
+}
+
+/** Offsets that a chunk like this one reaches over, as a rule. */
+const stepOf = ({ tail, head }: Window): number => Math.ceil((head - tail) * 0.75)
