@@ -1,3 +1,4 @@
+import type { Lost } from '../../src/log/losses.ts'
 import { isPattern } from '../../src/subject/subject.ts'
 import type { Gap, GapReason } from '../../src/wire/frames.ts'
 import { hashOf, isSamePartition, type Position } from '../../src/wire/token.ts'
@@ -19,6 +20,8 @@ export interface Asked {
   readonly heads: ReadonlyMap<string, number> | undefined
   /** Of the history that it held there, -1 = unknown. */
   readonly epochs: ReadonlyMap<string, number> | undefined
+  /** What retention had taken there before it came to read it. */
+  readonly lost?: ReadonlyMap<string, readonly Lost[]> | undefined
 }
 
 /** A gap as it was told. */
@@ -229,7 +232,7 @@ const unheardMs = 15_000
 /** Documented: `last` looks as far back as the index reaches for a subject, and the payloads for a pattern. */
 function lastFault(
   { truth, log, to, isRewritten, nowMs }: Case,
-  { subject, last, heads }: Asked,
+  { subject, last, heads, lost }: Asked,
   tail = Number.POSITIVE_INFINITY,
   indexTail = Number.POSITIVE_INFINITY,
 ): string | undefined {
@@ -238,11 +241,14 @@ function lastFault(
   if (to >= (isPattern(subject) ? tail : indexTail))
     return `its gateway's memory reaches to ${tail}, its index to ${indexTail}`
   if (isPattern(subject)) return undefined
-  const head = heads?.get(placeOfLog(log)) ?? 0
+  const place = placeOfLog(log)
+  const head = heads?.get(place) ?? 0
+  const missed = lost?.get(place) ?? []
   const found = log.past.filter((record) => {
     const { offset, hidden, seenMs, gone, epoch } = record
     if (offset <= to || offset >= head || hidden || gone === 'rewritten' || seenMs > nowMs) return false
     if (isUnreadable(record) || truth.strayed(record)) return false
+    if (gone === 'retention' && missed.some(({ from, to }) => offset >= from && offset <= to)) return false
     if (epoch > 0 && seenMs > nowMs - unheardMs) return false
     return truth.wants(subject, record)
   })

@@ -1,4 +1,5 @@
 import type { Connection, Handlers, Wish } from '../../src/client/connection.ts'
+import type { Lost } from '../../src/log/losses.ts'
 import type { Delivery, Gap, ServerFrame } from '../../src/wire/frames.ts'
 import { decodeToken, type Position } from '../../src/wire/token.ts'
 import { lastFault, lateFault, type Told } from './duties.ts'
@@ -8,7 +9,7 @@ import type { LogRecord } from './partition-log.ts'
 import { isToken, shown, shownToken } from './shown.ts'
 import type { Truth } from './truth.ts'
 import type { Verdict } from './verdict.ts'
-import type { GatewayKnowledge, Witness } from './witness.ts'
+import type { GatewayKnowledge, Memory, Witness } from './witness.ts'
 
 /** One ref of a connection. */
 interface Served {
@@ -71,24 +72,27 @@ export class Overheard {
     }
   }
 
-  /** How far its gateway has read by now, and of which history, where that is known. */
-  #read(): Pick<Asked, 'heads' | 'epochs'> {
+  /** How far its gateway has read by now, of which history, and what it missed, where that is known. */
+  #read(): Pick<Asked, 'heads' | 'epochs' | 'lost'> {
     const gateway = this.#gateway
     if (gateway === undefined) return { heads: undefined, epochs: undefined }
     const heads = new Map<string, number>()
     const epochs = new Map<string, number>()
+    const lost = new Map<string, readonly Lost[]>()
     for (const { nameHash, incarnationHash, logs } of this.#truth.broker.incarnations) {
       for (const log of logs) {
         const { incarnation, partition } = log
         const position = { nameHash, incarnationHash, partition, offset: 0, generation: -1 }
         const head = gateway.head(position)
         if (head === Number.POSITIVE_INFINITY) continue
-        const generation = gateway.memory?.(position, partition)?.generationAt(head) ?? -1
-        heads.set(placeOf(incarnation, partition), head)
-        epochs.set(placeOf(incarnation, partition), this.#truth.epochOf(log, head, generation))
+        const place = placeOf(incarnation, partition)
+        const memory = gateway.memory?.(position, partition)
+        heads.set(place, head)
+        epochs.set(place, this.#truth.epochOf(log, head, memory?.generationAt(head) ?? -1))
+        if (memory !== undefined) lost.set(place, unreadOf(memory))
       }
     }
-    return heads.size === 0 ? { heads: undefined, epochs: undefined } : { heads, epochs }
+    return heads.size === 0 ? { heads: undefined, epochs: undefined } : { heads, epochs, lost }
   }
 
   handlers(to: Handlers): Handlers {
@@ -262,6 +266,15 @@ export class Overheard {
     if (fault === undefined) return
     this.#verdict.broken('true gap', `${reason} ${from} to ${to} of partition ${partition}: ${fault}`)
   }
+}
+
+/** What of its stretch a gateway did not read, as retention had taken it. */
+function unreadOf(memory: Memory): Lost[] {
+  const all: Lost[] = []
+  for (let lost = memory.nextLost(memory.indexTail); lost !== undefined; lost = memory.nextLost(lost.to + 1)) {
+    if (lost.reason === 'retention') all.push(lost)
+  }
+  return all
 }
 
 function rewind(last: Map<string, number>, { reason, partition, from }: Gap, incarnation: number): void {

@@ -1,4 +1,5 @@
 import type { ReceivedEvent, ReceivedGap } from '../../src/client/received.ts'
+import type { Lost } from '../../src/log/losses.ts'
 import { isPattern } from '../../src/subject/subject.ts'
 import type { Gap } from '../../src/wire/frames.ts'
 import { decodeToken, isGrowth, isSameLog, type Log, type Position } from '../../src/wire/token.ts'
@@ -15,6 +16,8 @@ export interface Memory {
   readonly indexTail: number
   /** That of the history that it holds below `offset`; -1 = it does not know. */
   generationAt(offset: number): number
+  /** What it could not have of that stretch: the first loss that ends at `offset` or above. */
+  nextLost(offset: number): Lost | undefined
 }
 
 /** What a gateway has to judge a token by, and what it may spend. What nobody noted is absent. */

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import type { Lost } from '../../src/log/losses.ts'
+import { makeEvent } from '../../src/wire/frames.ts'
+import { encodeToken } from '../../src/wire/token.ts'
+import { SimBroker } from './broker.ts'
+import { placeOf } from './excuses.ts'
+import { gapFault } from './gap-truth.ts'
+import { Truth } from './truth.ts'
+import { VirtualTime } from './virtual-time.ts'
+import type { GatewayKnowledge } from './witness.ts'
+
+test('of the last events, its gateway found those that it read: not what retention had taken before', () => {
+  const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
+  const log = broker.log(0)
+  for (const atMs of [1, 2, 3, 4]) {
+    const event = makeEvent({ subject: 'a' })
+    log.append({ key: null, value: null, event, timeMs: atMs, damaged: false, transaction: undefined }, atMs)
+  }
+  const incarnation = broker.incarnations[0]!
+  const [index, head] = [1, 4]
+  const generationAt = () => 0
+  const memory = () => ({ tail: index, indexTail: index, generationAt, nextLost: () => undefined })
+  const sinceMs = () => 0
+  const gateway: GatewayKnowledge = { sinceMs, head: () => head, memory, maxBytesPerSession: 0 }
+  const after = encodeToken([
+    {
+      nameHash: incarnation.nameHash,
+      incarnationHash: incarnation.incarnationHash,
+      partition: 0,
+      offset: 1,
+      generation: 0,
+    },
+  ])
+  const { name: stream } = broker
+  const gap = { kind: 'gap', stream, partition: 0, from: 0, to: 0, reason: 'budget', certain: false, after } as const
+  const at = (value: number) => new Map([[placeOf(0, 0), value]])
+  const fault = (last: number, ...missed: Lost[]) => {
+    const lost = new Map([[placeOf(0, 0), missed]])
+    const counted = { last, heads: at(head), epochs: at(0), lost }
+    const asked = [{ subject: 'a', isLatest: false, presented: [], atMs: 10, ...counted }]
+    return gapFault(new Truth(broker), { gap, incarnation, asked, isOfOne: true, gateway, nowMs: 20 })
+  }
+  const missed = { from: 2, to: 2, reason: 'retention' } as const
+  assert.equal(fault(4), undefined, 'there may be a fourth one')
+  assert.ok(fault(3))
+  assert.ok(fault(3, missed), 'what is still there was not taken')
+  log.retain(3, 15)
+  assert.ok(fault(3), 'its gateway had read what is gone by now')
+  assert.equal(fault(3, missed), undefined)
+  assert.ok(fault(2, missed), 'two it had read')
+  assert.ok(fault(3, { ...missed, from: 0, to: 0 }), 'what lies below its index does not count')
+})
