@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { CarillonError } from '../base/errors.ts'
+import { shortJson } from '../base/shortened.ts'
 
 /**
  * What a host of one kind can do, as it was measured: `carillon plan` computes with these alone. `carillon doctor --measure` writes
@@ -86,5 +87,5 @@ function expectValue(file: string, name: string, value: unknown, rule: (typeof s
 const isMapping = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-const shown = (value: unknown) => (value === undefined ? 'nothing' : JSON.stringify(value).slice(0, 100))
+const shown = (value: unknown) => shortJson(value, 100)
 const bad = (file: string, what: string) => new CarillonError('bad_request', `--host ${file}: ${what}`)

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { escapedJson, printable } from '../base/printable.ts'
+import { shortened, shortJson } from '../base/shortened.ts'
 import { options } from './options.ts'
 import { get, type Tree } from './tree.ts'
 
@@ -26,8 +27,7 @@ export const firstLine = (error: unknown) =>
 
 /** A value as JSON, in short: a file of another kind may be one long text. */
 export function shortly(value: unknown): string {
-  const text = escapedJson(JSON.stringify(value))
-  return text.length <= maxShown ? text : `${text.slice(0, maxShown)}...`
+  return shortened(escapedJson(shortJson(value, Number.POSITIVE_INFINITY)), maxShown)
 }
 
 export function mistakeOf(issue: z.core.$ZodIssue, merged: Tree, origins: Origins, file: string | undefined): string {

@@ -1,9 +1,11 @@
+import { withheldEveryMs } from '../base/client-error.ts'
 import type { LoopClock } from '../base/clock.ts'
 import { CarillonError, type ErrorCode } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
 import type { TimingWheel } from '../base/wheel.ts'
 import type { Grant, Identify } from '../identity/grant.ts'
 import type { Outlet, Session, SessionHost } from '../session/outlet.ts'
+import type { LimitedLogger } from '../telemetry/logger.ts'
 import type { Event, Published } from '../wire/frames.ts'
 import type { EdgeOptions } from './options.ts'
 
@@ -23,10 +25,7 @@ export interface EdgeContracts {
   readonly identify: Identify
   readonly clock: LoopClock
   readonly random: Random
-  /** A fault that the client is not told of: answered by `internal`. */
-  log(level: 'warn' | 'error', message: string, fields: Record<string, unknown>): void
-  /** What a client is told by `code` alone: logged, seldom. */
-  withheld(code: ErrorCode, message: string): void
+  readonly logger: LimitedLogger
 }
 
 /** Plain numbers that an instrument reads. */
@@ -38,6 +37,9 @@ export interface EdgeCounters {
   /** Requests refused, by code. */
   readonly refused: Partial<Record<ErrorCode, number>>
 }
+
+/** Faults of one kind are logged once in so many ms: whoever found one can repeat it. */
+const faultLogMs = 10_000
 
 /** What the handlers of one edge share. */
 export class EdgeContext {
@@ -84,6 +86,16 @@ export class EdgeContext {
   closeSession(session: Session, reason: 'client' | 'lost' | 'answered'): void {
     this.sessions--
     session.closed(reason)
+  }
+
+  /** A fault of ours: the client is told `internal` and no more. */
+  logFault(message: string, fields: Record<string, unknown>): void {
+    this.contracts.logger.every({ key: message, ms: faultLogMs }, 'error', message, fields)
+  }
+
+  /** What a client is told by `code` alone. */
+  logWithheld(code: ErrorCode, message: string): void {
+    this.contracts.logger.every({ key: `refused ${code}`, ms: withheldEveryMs }, 'warn', message, { code })
   }
 
   countRefusal(code: ErrorCode): void {

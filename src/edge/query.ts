@@ -1,4 +1,5 @@
 import { CarillonError } from '../base/errors.ts'
+import { quoted, shown } from '../base/shortened.ts'
 
 /**
  * A query string, parameter by parameter in order. Percent-encoding must be complete and UTF-8; `+` is itself, since times
@@ -41,10 +42,9 @@ export function wholeMs(name: string, value: unknown, max: number): number {
   )
 }
 
-/** What came, cut short, for an error message. */
+/** What came, cut short, for an error message: any value, however deep. */
 export function quote(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value)
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text
+  return typeof value === 'string' ? quoted(value, 80) : shown(value)
 }
 
 function decode(text: string): string {

@@ -70,10 +70,9 @@ export function refuse(context: EdgeContext, exchange: Exchange, thrown: unknown
 
 /** The error as the client is told of it; what it is not told is logged. */
 export function clientError(context: EdgeContext, { path, method }: Exchange, thrown: unknown): CarillonError {
-  const { contracts } = context
   const { error, withheld } = forClient(thrown)
-  if (error.code === 'internal') contracts.log('error', 'a request failed', { path, method, error: thrown })
-  if (withheld !== undefined) contracts.withheld(error.code, `a request for ${path} was refused: ${withheld}`)
+  if (error.code === 'internal') context.logFault('a request failed', { path, method, error: thrown })
+  if (withheld !== undefined) context.logWithheld(error.code, `a request for ${path} was refused: ${withheld}`)
   return error
 }
 

@@ -231,7 +231,7 @@ class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
       this.session.refuse(error)
       return
     }
-    this.#context.contracts.log('error', 'a frame could not be handled', { session: this.session.id, error: thrown })
+    this.#context.logFault('a frame could not be handled', { session: this.session.id, error: thrown })
     this.end(error)
   }
 

@@ -1,4 +1,3 @@
-import { withheldEveryMs } from '../base/client-error.ts'
 import { parseListen } from '../base/listen-address.ts'
 import { type Edge, startEdge } from '../edge/edge.ts'
 import { edgeDefaults } from '../edge/options.ts'
@@ -31,10 +30,7 @@ export function openEdge(shared: Shared, behind: Behind): Promise<Edge> {
       identify: () => allowAll,
       clock,
       random,
-      log: (level, message, fields) => logger.log(level, message, fields),
-      withheld: (code, message) => {
-        logger.every({ key: `refused ${code}`, ms: withheldEveryMs }, 'warn', message, { code })
-      },
+      logger,
     },
   )
 }

@@ -1,4 +1,5 @@
 import { CarillonError } from '../base/errors.ts'
+import { shortJson } from '../base/shortened.ts'
 import type { OutRecord, Source } from '../source/source.ts'
 import { type Event, unknownPublishedAtUs } from '../wire/frames.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
@@ -89,7 +90,7 @@ function set(headers: Record<string, string>, name: string, value: string): void
 
 function noPlace(name: string, value: unknown, { stream, format }: PublishTarget): CarillonError {
   const said = `a record of stream ${stream}, whose format is ${format.format}, has no place for ${name}`
-  return new CarillonError('bad_event', `${said}, got ${JSON.stringify(value)}: leave it out`)
+  return new CarillonError('bad_event', `${said}, got ${shortJson(value, 100)}: leave it out`)
 }
 
 /** Unix µs in RFC 3339, to the microsecond. */

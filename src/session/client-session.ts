@@ -5,7 +5,7 @@ import type { LiveRecord } from '../fanout/live-record.ts'
 import type { Grant } from '../identity/grant.ts'
 import type { Loaded } from '../log/entry.ts'
 import type { EndReason } from '../telemetry/instruments.ts'
-import type { Logger } from '../telemetry/logger.ts'
+import type { LimitedLogger } from '../telemetry/logger.ts'
 import { BadFrame } from '../wire/bad-frame.ts'
 import type { ClientFrame, ServerFrame, SubscribeOptions } from '../wire/frames.ts'
 import { encodeSaid, partitionCount } from '../wire/partition-counts.ts'
@@ -26,7 +26,7 @@ export interface SessionContext extends SubscriptionsContext {
   readonly readBack: ReadBack
   readonly pump: Pump
   readonly ahead: { watch(reader: Reader): void }
-  readonly logger: Logger
+  readonly logger: LimitedLogger
   readonly onEnded: (session: ClientSession, reason: EndReason) => void
 }
 
@@ -36,6 +36,9 @@ interface Client {
   readonly outlet: Outlet
   readonly grant: Grant
 }
+
+/** Faults are logged once in so many ms: whoever found one can repeat it. */
+const faultLogMs = 10_000
 
 /** It says as well how many partitions there are. */
 const saysCount = ({ reason }: OwedGap): boolean => reason === 'repartitioned' || reason === 'recreated'
@@ -289,7 +292,10 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
   #known(error: unknown): CarillonError {
     const { logger } = this.#context
     const { error: known, withheld } = forClient(error)
-    if (known.code === 'internal') logger.log('error', `session ${this.id}: ${String(error)}`, { error })
+    if (known.code === 'internal') {
+      const message = 'a session failed on a request'
+      logger.every({ key: message, ms: faultLogMs }, 'error', message, { session: this.id, error })
+    }
     if (withheld !== undefined) {
       const limit = { key: `refused ${known.code}`, ms: withheldEveryMs }
       logger.every(limit, 'warn', `session ${this.id} was refused: ${withheld}`, { code: known.code })

@@ -22,6 +22,9 @@ export interface Logger {
   every(limit: LogLimit, level: LogLevel, message: string, fields?: Record<string, unknown>): void
 }
 
+/** For rooms that strangers reach: what they can cause again and again fills no disk. */
+export type LimitedLogger = Pick<Logger, 'every'>
+
 /** One line of a key in so many ms. */
 export interface LogLimit {
   readonly key: string

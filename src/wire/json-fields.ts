@@ -1,5 +1,5 @@
 import { CarillonError, type ErrorCode } from '../base/errors.ts'
-import { quoted, shortened } from '../base/shortened.ts'
+import { shortened, shown } from '../base/shortened.ts'
 
 /**
  * The fields of a JSON object that somebody else wrote: each is read with its type, and what does not fit is an error that
@@ -106,13 +106,4 @@ export class JsonFields {
   #wrong(path: string, expected: string, value: unknown): CarillonError {
     return new CarillonError(this.#code, `${shortened(path, 120)}: expected ${expected}, got ${shown(value)}`)
   }
-}
-
-/** A value in words, short whatever it is. */
-export function shown(value: unknown): string {
-  if (value === undefined) return 'nothing'
-  if (Array.isArray(value)) return 'an array'
-  if (typeof value === 'object' && value !== null) return 'an object'
-  if (typeof value !== 'string') return String(value)
-  return `the string ${quoted(value)}`
 }

@@ -1,4 +1,5 @@
 import { CarillonError } from '../base/errors.ts'
+import { shown } from '../base/shortened.ts'
 import { BadFrame } from './bad-frame.ts'
 import { deliveredEvent, eventToJson } from './event-json.ts'
 import {
@@ -12,7 +13,7 @@ import {
   type ServerFrame,
   subscribeOptions,
 } from './frames.ts'
-import { JsonFields, shown } from './json-fields.ts'
+import { JsonFields } from './json-fields.ts'
 
 /**
  * Frames as JSON: an object with one key, the frame's kind. Reading is strict about types, and ignores fields that it does

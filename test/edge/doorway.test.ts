@@ -89,8 +89,7 @@ function websockets() {
     identify: () => allowAll,
     clock,
     random: seededRandom(1),
-    log() {},
-    withheld() {},
+    logger: { every() {} },
   }
   const context = new EdgeContext({ ...edgeDefaults, host: '0.0.0.0' }, contracts, new TimingWheel(clock))
   const never = new Pump({ turn: () => {}, monotonicMs: () => 0 })

@@ -5,6 +5,7 @@ import type { EventPublisher } from '../../src/edge/context.ts'
 import { type Edge, startEdge } from '../../src/edge/edge.ts'
 import { type EdgeOptions, edgeDefaults } from '../../src/edge/options.ts'
 import { allowAll, type Grant, type Identify } from '../../src/identity/grant.ts'
+import type { LimitedLogger } from '../../src/telemetry/logger.ts'
 import type { Event, Published } from '../../src/wire/frames.ts'
 import { FakeSessions } from './fake-sessions.ts'
 
@@ -39,9 +40,8 @@ export async function withEdge(
   const sessions = new FakeSessions()
   const publisher = new FakePublisher()
   const logged: string[] = []
-  const log = (level: string, message: string) => logged.push(`${level}: ${message}`)
-  const withheld = (code: string, message: string) => logged.push(`${code}: ${message}`)
-  const contracts = { sessions, publisher, identify, clock, random: seededRandom(1), log, withheld }
+  const logger: LimitedLogger = { every: (_limit, level, message) => logged.push(`${level}: ${message}`) }
+  const contracts = { sessions, publisher, identify, clock, random: seededRandom(1), logger }
   const edge = await startEdge({ ...edgeDefaults, host: '127.0.0.1', port: 0, ...options }, contracts)
   t.after(() => {
     edge.stop()

@@ -98,7 +98,7 @@ test('what the publisher refuses is answered by its code', async (t) => {
   const fault = await postJson(port, path, { subject: 'a' })
   assert.equal(fault.status, 500)
   assert.ok(!fault.text.includes('secret'))
-  const withheld = 'broker_unavailable: a request for /v1/publish was refused: away'
+  const withheld = 'warn: a request for /v1/publish was refused: away'
   assert.deepEqual(logged, [withheld, 'error: a request failed'])
 })
 

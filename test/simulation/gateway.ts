@@ -169,10 +169,7 @@ export class SimGateway {
       identify: () => allowAll,
       clock: this.process,
       random: this.#random,
-      log: (level: string, message: string, fields: Record<string, unknown>) => {
-        if (level === 'error') onError(`${this.name}: ${message} ${String(fields.error)}`)
-      },
-      withheld() {},
+      logger: loggerOf(this.name, onError),
     }
     return new EdgeContext(options, contracts, new TimingWheel(this.process, { tickMs: 32, slots: 256 }))
   }
@@ -195,12 +192,10 @@ export class SimGateway {
 
 /** A gateway that logs an error has a fault: clients and brokers of any kind can't bring one about. */
 function loggerOf(name: string, onError: (message: string) => void): Logger {
-  return {
-    log: (level, message, fields) => {
-      if (level === 'error') onError(`${name}: ${message} ${stackOf(fields?.error)}`)
-    },
-    every: () => {},
+  const log: Logger['log'] = (level, message, fields) => {
+    if (level === 'error') onError(`${name}: ${message} ${stackOf(fields?.error)}`)
   }
+  return { log, every: (_limit, ...line) => log(...line) }
 }
 
 const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : '')
