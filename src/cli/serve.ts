@@ -6,7 +6,7 @@ import { invoked } from './invoked.ts'
 import { configOf, withConfig } from './options.ts'
 
 export function command(): Command {
-  const serve = new Command('carillon serve').description('Run a gateway until SIGTERM or SIGINT.')
+  const serve = new Command('carillon serve').description('Run a gateway until SIGTERM, SIGINT or SIGHUP.')
   withConfig(serve, ({ kind }) => kind !== 'structure')
   serve.addHelpText('after', '\nExample:\n  carillon serve --broker kafka://127.0.0.1:9092 --listen 127.0.0.1:8080')
   return serve.action(async () => {
@@ -22,11 +22,11 @@ export function command(): Command {
   })
 }
 
-/** Resolves at the first signal; a second one does not wait for clients. */
+/** Resolves at the first signal; a second one does not wait for clients. SIGHUP is one of them: nothing can be reloaded. */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
     let asked = false
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
       process.on(signal, () => {
         if (asked) process.exit(exitCodes.interrupted)
         asked = true

@@ -73,6 +73,25 @@ test('without --dev, a script is told where it listens, and nothing else', async
   assert.match(gateway.stdout, /^carillon: clients on [^\n]*\n$/)
 })
 
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+  test(`${signal} says goodbye to clients before the gateway ends`, async (t) => {
+    const { url, args } = place(signal)
+    const gateway = await serving(t, ...args)
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/ws`)
+    const frames: string[] = []
+    let code = 0
+    socket.addEventListener('message', ({ data }) => frames.push(Object.keys(JSON.parse(String(data)))[0]!))
+    socket.addEventListener('close', (event) => {
+      code = event.code
+    })
+    await until('greeted', () => frames.length === 1)
+    gateway.child.kill(signal)
+    assert.equal(await gateway.ended, 0)
+    await until('closed', () => code !== 0)
+    assert.deepEqual([...frames, code], ['welcome', 'error', 1012])
+  })
+}
+
 test('subscribers over each transport go on after the gateway was killed, without loss or repetition', async (t) => {
   const { url, args } = place('killed')
   const publish = (...texts: string[]) => {
