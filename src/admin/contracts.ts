@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts'
+import type { LimitName, LimitRow } from '../base/limits.ts'
 
 /**
  * What the admin listener asks of the gateway. Each callback answers at once, from memory: a scrape or a probe never waits
@@ -15,6 +16,8 @@ export interface AdminContracts {
   status(): GatewayStatus
   /** The newest records that could not be used, newest first, and how many there were in all. */
   rejected(): { readonly total: number; readonly records: readonly object[] }
+  /** A limit of this listener refused `who`, an address. */
+  refused(limit: LimitName, who: string): void
   /** The routing table's rows. */
   routes(): readonly object[]
 }
@@ -26,6 +29,8 @@ export interface GatewayStatus {
   readonly sessions: Readonly<Record<'websocket' | 'sse' | 'poll', number>>
   readonly subscriptions: number
   readonly streams: readonly StreamStatus[]
+  /** Who was refused by which limit, since the start. */
+  readonly limits: readonly LimitRow[]
 }
 
 export interface StreamStatus {

@@ -6,13 +6,13 @@ export interface AdminOptions {
   readonly host: string
   /** 0 = any free port. */
   readonly port: number
-  /** Connections at once; further ones are closed. */
+  /** Connections at once; a further one takes the place of the one that has been silent for longest, of the address with the most. */
   readonly maxConnections: number
   /** A request's line and headers. */
   readonly maxHeaderBytes: number
-  /** A request must be complete this long after its first byte, ms. */
+  /** A request must be complete this long after its connection was opened, or its first byte came, ms. */
   readonly requestMs: number
-  /** A kept connection is closed when no request comes for this long, ms. */
+  /** A connection is closed when nothing comes, and nothing of an answer is taken, for this long, ms. */
   readonly keepAliveMs: number
 }
 

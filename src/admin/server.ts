@@ -1,9 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import type { Duplex } from 'node:stream'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { CarillonError, type ErrorCode, errors, toCarillonError } from '../base/errors.ts'
 import { isLoopback, isLoopbackHostHeader } from '../base/loopback.ts'
+import { type Place, Places } from '../base/places.ts'
+import { quoted } from '../base/shortened.ts'
 import type { AdminContracts } from './contracts.ts'
 import type { AdminOptions } from './options.ts'
 
@@ -21,6 +22,9 @@ interface Answer {
   readonly headers?: Readonly<Record<string, string>>
 }
 
+/** The last answer on a connection is given so long to leave before it is cut, ms. */
+const lingerMs = 1000
+
 /** What each path answers. */
 type Paths = ReadonlyMap<string, () => Answer>
 
@@ -34,15 +38,44 @@ export async function openAdmin(options: AdminOptions, contracts: AdminContracts
   // Node looks for overdue requests at this interval only.
   const server = createServer({ ...limits, connectionsCheckingInterval: Math.ceil(requestMs / 5) })
   server.keepAliveTimeout = options.keepAliveMs
-  server.maxConnections = options.maxConnections
+  server.timeout = options.keepAliveMs
+  sharePlaces(server, options.maxConnections, contracts)
   const paths = pathsOf(contracts)
   const hosts = isLoopback(options.host) ? 'loopback' : 'any'
   server.on('request', (request, response) => send(response, answer(request, paths, hosts)))
-  server.on('clientError', refuseMalformed)
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) =>
+    refuseMalformed(error, socket as Socket, contracts),
+  )
   await listen(server, options)
   const { port } = server.address() as AddressInfo
   const host = options.host.includes(':') ? `[${options.host}]` : options.host
   return { url: `http://${host}:${port}`, close: (deadlineMs) => close(server, contracts.clock, deadlineMs) }
+}
+
+/**
+ * Whoever connects gets a place: where all are taken, the connection that has been silent for longest is cut, of the address that has the most. So no
+ * number of connections keeps a probe out.
+ */
+function sharePlaces(server: Server, maxConnections: number, { clock, refused }: AdminContracts): void {
+  const places = new Places(maxConnections, 0, clock)
+  const placeOf = new WeakMap<Socket, Place>()
+  server.on('connection', (socket: Socket) => {
+    const address = socket.remoteAddress ?? ''
+    const place = {
+      address,
+      evicted: () => {
+        refused('adminConnections', address)
+        socket.destroy()
+      },
+    }
+    placeOf.set(socket, place)
+    places.take(place)
+    socket.once('close', () => places.leave(place))
+  })
+  server.on('request', ({ socket }) => {
+    const place = placeOf.get(socket)
+    if (place !== undefined) places.heard(place)
+  })
 }
 
 function pathsOf(contracts: AdminContracts): Paths {
@@ -79,7 +112,7 @@ function answer(request: IncomingMessage, paths: Paths, hosts: 'loopback' | 'any
     const host = request.headers.host ?? ''
     if (hosts === 'loopback' && !isLoopbackHostHeader(host)) {
       const expected = 'a Host header that names the loopback, as this listener does (localhost, 127.0.0.1, [::1])'
-      throw new CarillonError('origin_refused', `expected ${expected}, got "${host}"`)
+      throw new CarillonError('origin_refused', `expected ${expected}, got ${quoted(host, 100)}`)
     }
     const path = (request.url ?? '').split('?', 1)[0]!
     const handler = paths.get(path)
@@ -120,16 +153,20 @@ function send(response: ServerResponse, { status, contentType, body, headers }: 
 }
 
 /** Node's parser gave up on a request: too long, too slow or not HTTP. */
-function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
+function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket, { clock, refused }: AdminContracts): void {
   if (!socket.writable) {
     socket.destroy()
     return
   }
   const [status, code] = malformed(error.code)
+  if (code === 'request_timeout') refused('adminRequestMs', socket.remoteAddress ?? '')
   const message = code === 'request_timeout' ? 'the request did not arrive in time' : 'expected an HTTP/1.1 request'
   const { body } = failure(new CarillonError(code, message))
   const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json\r\nConnection: close`
   socket.end(`${head}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`)
+  // Whoever does not read the answer does not close its side either.
+  const cancel = clock.after(lingerMs, () => socket.destroy())
+  socket.once('close', cancel)
 }
 
 function malformed(nodeCode: string | undefined): readonly [number, ErrorCode] {

@@ -1,4 +1,6 @@
 import { CarillonError } from '../base/errors.ts'
+import { LimitReached } from '../base/limits.ts'
+import type { Place } from '../base/places.ts'
 import { WheelTimer } from '../base/wheel.ts'
 import type { EdgeContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
@@ -6,23 +8,19 @@ import type { Request } from './listener.ts'
 
 /**
  * The whole body; undefined when the client has gone meanwhile. Rejects with `frame_too_large` beyond `maxBodyBytes`,
- * `request_timeout` when it is not complete in time, `overloaded` when too many bodies are being read. To be called
- * before the handler first awaits.
+ * `request_timeout` when it is not complete in time, or stops while others wait for its place, `overloaded` when too many bodies are being read.
+ * To be called before the handler first awaits.
  */
 export function readBody(context: EdgeContext, exchange: Exchange, req: Request): Promise<Buffer | undefined> {
-  const { maxBodies, maxBodyBytes } = context.options
-  if (context.bodies >= maxBodies) {
-    throw new CarillonError(
-      'overloaded',
-      `the gateway is reading ${maxBodies} bodies already; send this one again later`,
-    )
-  }
+  const { maxBodyBytes } = context.options
   if (Number(req.getHeader('content-length')) > maxBodyBytes) throw tooLarge(maxBodyBytes)
   return new Promise((resolve, reject) => {
-    const reader = new BodyReader(context, (outcome) => {
+    const reader = new BodyReader(context, exchange.peer, (outcome) => {
       if (outcome instanceof CarillonError) reject(outcome)
       else resolve(outcome)
     })
+    if (!context.bodies.take(reader)) throw noPlace(context.options.maxBodies)
+    reader.begin()
     exchange.onGone(() => reader.end(undefined))
     exchange.res.onData((chunk, isLast) => {
       reader.take(chunk)
@@ -31,7 +29,8 @@ export function readBody(context: EdgeContext, exchange: Exchange, req: Request)
   })
 }
 
-class BodyReader {
+class BodyReader implements Place {
+  readonly address: string
   readonly #context: EdgeContext
   readonly #done: (outcome: Buffer | CarillonError | undefined) => void
   readonly #deadline: WheelTimer
@@ -39,16 +38,27 @@ class BodyReader {
   #bytes = 0
   #ended = false
 
-  constructor(context: EdgeContext, done: (outcome: Buffer | CarillonError | undefined) => void) {
+  constructor(context: EdgeContext, address: string, done: (outcome: Buffer | CarillonError | undefined) => void) {
     this.#context = context
+    this.address = address
     this.#done = done
     this.#deadline = new WheelTimer(() => this.end(tooSlow(context.options.bodyMs)))
-    context.bodies++
-    context.wheel.schedule(this.#deadline, context.options.bodyMs)
+  }
+
+  /** It has a place. */
+  begin(): void {
+    this.#context.wheel.schedule(this.#deadline, this.#context.options.bodyMs)
+  }
+
+  /** Nothing came of it while another one wanted its place. */
+  evicted(): void {
+    const said = 'nothing came of the body for a while, and others waited for its place; send it again, in one go'
+    this.end(new LimitReached('maxBodies', 'request_timeout', said))
   }
 
   take(chunk: ArrayBuffer): void {
     if (this.#ended) return
+    this.#context.bodies.heard(this)
     this.#bytes += chunk.byteLength
     const { maxBodyBytes } = this.#context.options
     if (this.#bytes > maxBodyBytes) {
@@ -67,19 +77,28 @@ class BodyReader {
     if (this.#ended) return
     this.#ended = true
     this.#chunks.length = 0
-    this.#context.bodies--
+    this.#context.bodies.leave(this)
     this.#context.wheel.cancel(this.#deadline)
     this.#done(outcome)
   }
 }
 
+function noPlace(maxBodies: number): CarillonError {
+  return new LimitReached(
+    'maxBodies',
+    'overloaded',
+    `the gateway is reading ${maxBodies} bodies already; send this one again later`,
+  )
+}
+
 function tooLarge(maxBodyBytes: number): CarillonError {
-  return new CarillonError(
+  return new LimitReached(
+    'maxBodyBytes',
     'frame_too_large',
     `expected a body of at most ${maxBodyBytes} bytes; send less in one request`,
   )
 }
 
 function tooSlow(bodyMs: number): CarillonError {
-  return new CarillonError('request_timeout', `expected the whole body within ${bodyMs} ms; send it again`)
+  return new LimitReached('bodyMs', 'request_timeout', `expected the whole body within ${bodyMs} ms; send it again`)
 }

@@ -1,6 +1,8 @@
 import { withheldEveryMs } from '../base/client-error.ts'
 import type { LoopClock } from '../base/clock.ts'
 import { CarillonError, type ErrorCode } from '../base/errors.ts'
+import type { LimitName, Refusals } from '../base/limits.ts'
+import { Places } from '../base/places.ts'
 import type { Random } from '../base/random.ts'
 import type { TimingWheel } from '../base/wheel.ts'
 import type { Grant, Identify } from '../identity/grant.ts'
@@ -18,6 +20,14 @@ export interface EventPublisher {
   publish(events: readonly Event[], grant: Grant, options: { traceparent?: string }): Promise<Published[]>
 }
 
+/** Descriptors of this process, of which each connection takes one. */
+export interface Descriptors {
+  /** How many connections of clients may have in all; the rest is the gateway's own, to reach its broker and answer its operators. */
+  readonly forClients: number
+  /** One can be opened now: neither the process nor the host is at its limit. */
+  canOpen(): boolean
+}
+
 /** What the edge needs from the rest of the gateway. */
 export interface EdgeContracts {
   readonly sessions: SessionHost
@@ -26,14 +36,16 @@ export interface EdgeContracts {
   readonly clock: LoopClock
   readonly random: Random
   readonly logger: LimitedLogger
+  /** Counted in. */
+  readonly refusals: Refusals
+  readonly descriptors: Descriptors
 }
 
 /** Plain numbers that an instrument reads. */
 export interface EdgeCounters {
   /** Connections that are not WebSockets. */
   httpConnections: number
-  /** Connections closed unanswered at `maxHttpConnections`. */
-  connectionsRefused: number
+  websockets: number
   /** Requests refused, by code. */
   readonly refused: Partial<Record<ErrorCode, number>>
 }
@@ -41,14 +53,17 @@ export interface EdgeCounters {
 /** Faults of one kind are logged once in so many ms: whoever found one can repeat it. */
 const faultLogMs = 10_000
 
+/** A body of which nothing came for so long gives its place to one that has none, ms. */
+const silentBodyMs = 100
+
 /** What the handlers of one edge share. */
 export class EdgeContext {
   readonly options: EdgeOptions
   readonly contracts: EdgeContracts
   readonly wheel: TimingWheel
-  readonly counters: EdgeCounters = { httpConnections: 0, connectionsRefused: 0, refused: {} }
-  /** Bodies that are being read, of `maxBodies`. */
-  bodies = 0
+  readonly counters: EdgeCounters = { httpConnections: 0, websockets: 0, refused: {} }
+  /** Bodies that are being read. */
+  readonly bodies: Places
   /** Sessions that are open, and publish requests that wait for the broker: what a graceful end waits for. */
   sessions = 0
   publishes = 0
@@ -58,10 +73,16 @@ export class EdgeContext {
     this.options = options
     this.contracts = contracts
     this.wheel = wheel
+    this.bodies = new Places(options.maxBodies, silentBodyMs, contracts.clock)
   }
 
   close(): void {
     this.#closing = true
+  }
+
+  /** Of all kinds; each takes a descriptor. */
+  get connections(): number {
+    return this.counters.httpConnections + this.counters.websockets
   }
 
   /** Nothing is under way that a graceful end would wait for. */
@@ -98,7 +119,15 @@ export class EdgeContext {
     this.contracts.logger.every({ key: `refused ${code}`, ms: withheldEveryMs }, 'warn', message, { code })
   }
 
-  countRefusal(code: ErrorCode): void {
+  /** A request that is refused; `who` asked. */
+  countRefusal(error: CarillonError, who: string): void {
+    const { code } = error
     this.counters.refused[code] = (this.counters.refused[code] ?? 0) + 1
+    this.contracts.refusals.note(error, { who, atUs: this.contracts.clock.nowUs() })
+  }
+
+  /** Somebody who is cut off without an answer. */
+  countCut(limit: LimitName, who: string): void {
+    this.contracts.refusals.count(limit, { who, atUs: this.contracts.clock.nowUs() })
   }
 }

@@ -1,5 +1,7 @@
+import { addressText } from '../base/address.ts'
 import { TimingWheel } from '../base/wheel.ts'
 import { Pump } from '../session/pump.ts'
+import { Accepting } from './accepting.ts'
 import { Arrivals, arrivalsPerTurn } from './arrivals.ts'
 import { EdgeContext, type EdgeContracts, type EdgeCounters } from './context.ts'
 import { Doorway } from './doorway.ts'
@@ -18,6 +20,8 @@ export interface Edge {
   readonly url: string
   readonly port: number
   readonly counters: Readonly<EdgeCounters>
+  /** No connections are taken now, for want of descriptors. */
+  readonly paused: boolean
   /** No further connections, and no further sessions on those that are open: the start of a graceful end. */
   stop(): void
   /**
@@ -37,14 +41,16 @@ export async function startEdge(options: EdgeOptions, contracts: EdgeContracts):
   const context = new EdgeContext(options, contracts, new TimingWheel(contracts.clock))
   const listener = await makeListener(options)
   try {
-    limitConnections(listener, context)
+    const accepting = new Accepting(listener, context)
+    limitConnections(listener, context, accepting)
     register(listener, context)
     listener.listen(options.port)
+    accepting.start()
+    return new RunningEdge(listener, context, accepting)
   } catch (error) {
     listener.close()
     throw error
   }
-  return new RunningEdge(listener, context)
 }
 
 function register(listener: Listener, context: EdgeContext): void {
@@ -62,17 +68,19 @@ function register(listener: Listener, context: EdgeContext): void {
 }
 
 /** Counts connections before they have sent a byte, closes those over the limit, and has the others take their turn. */
-function limitConnections(listener: Listener, { contracts, counters, options }: EdgeContext): void {
+function limitConnections(listener: Listener, context: EdgeContext, accepting: Accepting): void {
+  const { contracts, counters, options } = context
   const perTurn = listener.tls ? arrivalsPerTurn.tls : arrivalsPerTurn.plain
   const arrivals = new Arrivals(contracts.clock, perTurn)
   listener.onConnection((res, change) => {
     counters.httpConnections += change
     if (change < 0) return
+    accepting.came(res)
     if (counters.httpConnections <= options.maxHttpConnections) {
       arrivals.add(res)
       return
     }
-    counters.connectionsRefused++
+    context.countCut('maxHttpConnections', addressText(res.getRemoteAddress()))
     res.close()
   })
 }
@@ -82,9 +90,11 @@ class RunningEdge implements Edge {
   readonly port: number
   readonly #listener: Listener
   readonly #context: EdgeContext
+  readonly #accepting: Accepting
 
-  constructor(listener: Listener, context: EdgeContext) {
+  constructor(listener: Listener, context: EdgeContext, accepting: Accepting) {
     this.#listener = listener
+    this.#accepting = accepting
     this.#context = context
     this.port = listener.port
     const host = listener.host.includes(':') ? `[${listener.host}]` : listener.host
@@ -95,9 +105,14 @@ class RunningEdge implements Edge {
     return this.#context.counters
   }
 
+  get paused(): boolean {
+    return this.#accepting.paused
+  }
+
   stop(): void {
     this.#context.close()
-    this.#listener.stop()
+    this.#accepting.stop()
+    this.#listener.pause()
   }
 
   async close(deadlineMs: number): Promise<void> {

@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http'
+import { addressText } from '../base/address.ts'
 import { type CarillonError, errors } from '../base/errors.ts'
 import type { Connection, Request } from './listener.ts'
 
@@ -41,6 +42,11 @@ export class Exchange {
   /** Neither answered nor abandoned by the client. */
   get open(): boolean {
     return this.#open
+  }
+
+  /** The client's address, for operators; '' once it is gone. */
+  get peer(): string {
+    return this.#open ? addressText(this.res.getRemoteAddress()) : ''
   }
 
   /** `gone` runs once when the client leaves before it was answered; it replaces an earlier one. */

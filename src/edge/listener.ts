@@ -57,6 +57,14 @@ export class Listener {
 
   /** Routes are to be registered before. Throws `listen_failed` when another process has the port, shared or not. */
   listen(port: number): void {
+    this.#open(port)
+    if (port !== 0) return
+    // uSockets lets a port be listened on again, beside connections of it, only where it was named.
+    this.pause()
+    this.#open(this.#port)
+  }
+
+  #open(port: number): void {
     let opened: us_listen_socket | false = false
     const app = this.app as unknown as ListenWithOptions
     app.listen(this.host, port, exclusivePort, (socket) => {
@@ -67,10 +75,20 @@ export class Listener {
     this.#port = this.#native.us_socket_local_port(opened as unknown as us_socket)
   }
 
-  /** No further connections; those that are open go on. */
-  stop(): void {
+  /** No further connections until `resume`; those that are open go on. Also from within `onConnection`. */
+  pause(): void {
     if (this.#socket !== undefined) this.#native.us_listen_socket_close(this.#socket)
     this.#socket = undefined
+  }
+
+  /** False where another process has taken the port meanwhile. */
+  resume(): boolean {
+    try {
+      this.#open(this.#port)
+      return true
+    } catch {
+      return false
+    }
   }
 
   /** Ends every connection at once; their close and abort handlers run before it returns. */

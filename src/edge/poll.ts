@@ -90,6 +90,10 @@ class PollOutlet implements Outlet {
     return 'json'
   }
 
+  get peer(): string {
+    return this.#exchange.peer
+  }
+
   write(frame: Uint8Array, kind: FrameKind, after: Standing): WriteOutcome {
     const { maxPollFrames, maxPollBytes } = this.#context.options
     if (this.#closed) return writeOutcome.refused

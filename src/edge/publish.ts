@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { CarillonError } from '../base/errors.ts'
+import { LimitReached } from '../base/limits.ts'
 import { isLoopback, isLoopbackHostHeader } from '../base/loopback.ts'
 import type { Grant } from '../identity/grant.ts'
 import { parseTraceparent, traceparentHeader } from '../telemetry/trace-context.ts'
@@ -46,7 +47,8 @@ async function publish(
 ): Promise<Published[]> {
   const { maxPublishes } = context.options
   if (context.publishes >= maxPublishes) {
-    throw new CarillonError(
+    throw new LimitReached(
+      'maxPublishes',
       'overloaded',
       `${maxPublishes} publish requests wait for the broker already; send this one later`,
     )
@@ -94,7 +96,8 @@ function eventsFromJson(text: string): Event[] {
 function complete(context: EdgeContext, events: readonly Event[]): Event[] {
   const { maxPublishEvents } = context.options
   if (events.length === 0 || events.length > maxPublishEvents) {
-    throw new CarillonError('bad_request', `expected 1 to ${maxPublishEvents} events, got ${events.length}`)
+    const said = `expected 1 to ${maxPublishEvents} events, got ${events.length}`
+    throw new LimitReached('maxPublishEvents', 'bad_request', said)
   }
   return events.map((event) => ({
     ...event,

@@ -62,7 +62,7 @@ export class Router {
 /** Answers a request by the error that its handler threw. */
 export function refuse(context: EdgeContext, exchange: Exchange, thrown: unknown, headers?: Headers): void {
   const error = clientError(context, exchange, thrown)
-  context.countRefusal(error.code)
+  context.countRefusal(error, exchange.peer)
   // Not at once: uWS would go on to what follows in the same bytes. While an answer is due it ends the connection there.
   if (exchange.endsConnection) context.contracts.clock.turn(() => exchange.refuse(error, headers))
   else exchange.refuse(error, headers)

@@ -145,6 +145,10 @@ class SseOutlet implements Outlet {
     return 'sse'
   }
 
+  get peer(): string {
+    return this.exchange.peer
+  }
+
   write(frame: Uint8Array, kind: FrameKind, after: Standing): WriteOutcome {
     if (this.#full || this.#state !== 'open') return writeOutcome.refused
     const id = this.#dueId(kind, after)
@@ -191,7 +195,7 @@ class SseOutlet implements Outlet {
    */
   refuse(error: CarillonError): void {
     const exchange = this.exchange
-    this.#context.countRefusal(error.code)
+    this.#context.countRefusal(error, exchange.peer)
     if (errors[error.code].retry === 'no') exchange.refuse(error)
     else exchange.answer(200, headers, this.#farewell(error), { close: true })
   }
@@ -272,6 +276,7 @@ class SseOutlet implements Outlet {
     if (this.#full) this.#stalledHeartbeats++
     else if (!this.#renew()) this.#sendComment()
     if (this.#stalledHeartbeats === maxStalledHeartbeats) {
+      this.#context.countCut('stalled', this.peer)
       this.#res.close()
       return
     }

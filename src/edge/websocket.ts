@@ -1,4 +1,6 @@
+import { addressText } from '../base/address.ts'
 import { CarillonError, errors, toCarillonError } from '../base/errors.ts'
+import { LimitReached } from '../base/limits.ts'
 import { WheelEntry } from '../base/wheel.ts'
 import { type Outlet, type Session, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
 import { encodeControl } from '../wire/control.ts'
@@ -28,6 +30,10 @@ const subprotocols: Readonly<Record<string, 'json' | 'proto'>> = {
 const oversizeMarginBytes = 1024 * 1024
 /** Frames that a session writes while its handshake runs (`welcome`). */
 const maxEarlyFrames = 16
+/** A socket that has taken nothing for so many heartbeats, or whose client has not subscribed, is ended. */
+const maxIdleHeartbeats = 2
+/** A socket that takes what it is given. */
+const notStuck = -1
 /** Of one connection, while others wait for their turn. */
 const framesPerTurn = 8
 /** Closing a connection over an error that has no close code of its own: RFC 6455's private range, see base/errors.ts. */
@@ -104,6 +110,7 @@ class WebSocketTransport {
       exchange.ended()
       // uWS's filter counts an upgraded connection in, but not out.
       this.#context.counters.httpConnections--
+      this.#context.counters.websockets++
       res.upgrade<UserData>({ outlet }, req.getHeader('sec-websocket-key'), protocol ?? '', '', native)
     } catch (error) {
       refuse(this.#context, exchange, error)
@@ -122,7 +129,7 @@ class WebSocketTransport {
     const { maxFrameBytes } = this.#context.options
     if (message.byteLength > maxFrameBytes) {
       const said = `expected a frame of at most ${maxFrameBytes} bytes, got ${message.byteLength}`
-      outlet.session.refuse(new CarillonError('frame_too_large', said))
+      outlet.session.refuse(new LimitReached('maxFrameBytes', 'frame_too_large', said))
       return
     }
     const expected = outlet.binary ? 'binary' : 'text'
@@ -136,6 +143,7 @@ class WebSocketTransport {
 
   close(outlet: WebSocketOutlet, code: number): void {
     outlet.gone()
+    this.#context.counters.websockets--
     this.#context.closeSession(outlet.session, code === 1006 ? 'lost' : 'client')
   }
 }
@@ -159,8 +167,11 @@ class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
   ws: WebSocket<UserData> | undefined = undefined
   /** The session is about to be told that it can write again. */
   #draining = false
-  /** When a frame came last, ms on the monotonic clock. */
+  /** When the handshake was through, and when a frame came last, ms on the monotonic clock. */
+  #openedMs = 0
   #heardMs = 0
+  /** Since when a write has been waiting and nothing has gone; `notStuck` where none is known to wait. uWS's `getBufferedAmount` says 0 all the time. */
+  #stuckMs = notStuck
   queued = false
   waitingBytes = 0
   readonly #context: EdgeContext
@@ -239,10 +250,16 @@ class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
     return 'websocket'
   }
 
+  get peer(): string {
+    return this.ws === undefined ? '' : addressText(this.ws.getRemoteAddress())
+  }
+
   write(frame: Uint8Array): WriteOutcome {
     if (this.ws === undefined) return this.#writeEarly(frame)
     // uWS numbers its outcomes as writeOutcome does.
-    return this.ws.send(frame, this.binary, false) as WriteOutcome
+    const outcome = this.ws.send(frame, this.binary, false) as WriteOutcome
+    if (outcome !== writeOutcome.sent && this.#stuckMs === notStuck) this.#stuckMs = this.#nowMs
+    return outcome
   }
 
   /**
@@ -250,6 +267,7 @@ class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
    * does not note the failed write), and the session would never hear of it.
    */
   drainedSoon(): void {
+    this.#stuckMs = notStuck
     if (this.#draining) return
     this.#draining = true
     this.#context.contracts.clock.turn(() => {
@@ -268,19 +286,41 @@ class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
   connected(ws: WebSocket<UserData>): void {
     this.ws = ws
     this.heard()
+    this.#openedMs = this.#heardMs
     this.#context.wheel.schedule(this, this.#context.options.heartbeatMs)
   }
 
   heard(): void {
-    this.#heardMs = this.#context.contracts.clock.monotonicMs()
+    this.#heardMs = this.#nowMs
   }
 
-  /** Its heartbeat: a client that has been silent for so long is pinged. */
+  get #nowMs(): number {
+    return this.#context.contracts.clock.monotonicMs()
+  }
+
+  /** Its heartbeat: a client that has been silent for so long is pinged, and one that only takes up room has to go. */
   task(): void {
-    const { contracts, options, wheel } = this.#context
-    const leftMs = this.#heardMs + options.heartbeatMs - contracts.clock.monotonicMs()
+    const { options, wheel } = this.#context
+    if (this.#isStuck()) {
+      this.#context.countCut('stalled', this.peer)
+      this.ws?.close()
+      return
+    }
+    const patienceMs = maxIdleHeartbeats * options.heartbeatMs
+    if (!this.session.subscribed && this.#nowMs - this.#openedMs >= patienceMs) {
+      const said = `expected a subscription within ${patienceMs} ms; connect again when there is one to make`
+      this.session.end(new LimitReached('unsubscribed', 'request_timeout', said))
+      return
+    }
+    const leftMs = this.#heardMs + options.heartbeatMs - this.#nowMs
     if (leftMs <= 0) this.ws?.ping()
     wheel.schedule(this, leftMs <= 0 ? options.heartbeatMs : leftMs)
+  }
+
+  /** Nothing that waits for the socket has gone for so long that its client reads no more, whatever it sends. */
+  #isStuck(): boolean {
+    if (this.#stuckMs === notStuck) return false
+    return this.#nowMs - this.#stuckMs >= maxIdleHeartbeats * this.#context.options.heartbeatMs
   }
 
   caughtUp(): void {}

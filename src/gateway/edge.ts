@@ -7,6 +7,7 @@ import { Publisher } from '../publish/publisher.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { Source } from '../source/source.ts'
 import type { PublishTraces } from '../telemetry/publish-traces.ts'
+import { descriptorsForClients } from './open-files.ts'
 import type { Shared } from './surroundings.ts'
 
 /** What clients are served and published for from. */
@@ -31,6 +32,8 @@ export function openEdge(shared: Shared, behind: Behind): Promise<Edge> {
       clock,
       random,
       logger,
+      descriptors: descriptorsForClients(),
+      refusals: shared.instruments.gateway.refusals,
     },
   )
 }

@@ -1,5 +1,6 @@
 import { CarillonError } from '../base/errors.ts'
 import { unknownGeneration } from '../base/generation.ts'
+import { LimitReached } from '../base/limits.ts'
 import type { Grant } from '../identity/grant.ts'
 import type { RoutingTable } from '../routing/table.ts'
 import type { OutRecord, Source, StreamInfo } from '../source/source.ts'
@@ -79,7 +80,7 @@ export class Publisher {
     const envelope = encodeEvent(event)
     if (envelope.length > maxEventBytes) {
       const said = `event ${index} is ${envelope.length} bytes as an envelope, the limit is ${maxEventBytes}`
-      throw new CarillonError('event_too_large', `${said}: send a reference to the data instead`)
+      throw new LimitReached('maxEventBytes', 'event_too_large', `${said}: send a reference to the data instead`)
     }
     const format = this.#options.format(place.stream)
     const prefix = routing.prefixOf(place.stream)

@@ -1,6 +1,7 @@
 import { forClient, withheldEveryMs } from '../base/client-error.ts'
 import type { LoopClock } from '../base/clock.ts'
-import { CarillonError, errors } from '../base/errors.ts'
+import { type CarillonError, errors } from '../base/errors.ts'
+import { LimitReached } from '../base/limits.ts'
 import type { LiveRecord } from '../fanout/live-record.ts'
 import type { Grant } from '../identity/grant.ts'
 import type { Loaded } from '../log/entry.ts'
@@ -58,6 +59,8 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
   readonly #tracks: Tracks
   readonly #writer: FrameWriter
   #errorsInRow = 0
+  /** Refused frames in all that stay wrong. */
+  #mistakes = 0
   #ended = false
   /** Counted as behind: the socket is full, or something is still catching up. */
   #behind = false
@@ -81,6 +84,10 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
 
   get nowMs(): number {
     return this.#context.clock.nowUs() / 1000
+  }
+
+  get subscribed(): boolean {
+    return this.#subscriptions.begun
   }
 
   get writable(): boolean {
@@ -132,9 +139,9 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     this.#cleanUp(reason)
   }
 
-  /** Ends it from the gateway's side. */
   end(error: CarillonError | undefined): void {
     if (this.#ended) return
+    if (error !== undefined) this.#note(error)
     this.#cleanUp(error?.code ?? 'answered')
     this.outlet.end(error)
   }
@@ -211,7 +218,11 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     if (this.#writer.full) this.#fallBehind()
     if (isKept) return
     this.end(
-      new CarillonError('overloaded', 'too many answers wait for this socket: the client asks for more than it reads'),
+      new LimitReached(
+        'waitingFrames',
+        'overloaded',
+        'too many answers wait for this socket: the client asks for more than it reads',
+      ),
     )
   }
 
@@ -284,9 +295,23 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
       this.end(error)
       return
     }
+    this.#note(error)
     this.control({ kind: 'error', ref, code, message, retry, retryAfterMs })
-    if (++this.#errorsInRow < this.#context.limits.maxErrors) return
-    this.end(new CarillonError('too_many_errors', `${this.#errorsInRow} frames in a row were refused`))
+    this.#errorsInRow++
+    // What can succeed later is no mistake: in a long life there may be any number of them.
+    if (retry === 'no') this.#mistakes++
+    const { maxErrors, maxMistakes } = this.#context.limits
+    if (this.#errorsInRow >= maxErrors) this.#endForErrors(`${this.#errorsInRow} frames in a row were refused`)
+    else if (this.#mistakes >= maxMistakes) this.#endForErrors(`${this.#mistakes} frames of this session were refused`)
+  }
+
+  #endForErrors(said: string): void {
+    this.end(new LimitReached('refusedFrames', 'too_many_errors', said))
+  }
+
+  #note(error: CarillonError): void {
+    const { instruments, clock } = this.#context
+    instruments.refusals.note(error, { who: this.outlet.peer, atUs: clock.nowUs() })
   }
 
   #known(error: unknown): CarillonError {

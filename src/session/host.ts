@@ -1,4 +1,5 @@
 import { CarillonError } from '../base/errors.ts'
+import { LimitReached } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
 import type { Grant } from '../identity/grant.ts'
 import { encodeControl } from '../wire/control.ts'
@@ -49,9 +50,8 @@ export class Sessions implements SessionHost {
     const { maxSessions } = this.#options
     if (this.#sessions.size >= maxSessions) {
       const retryAfterMs = Math.ceil(1000 + this.#random.next() * spreadMs)
-      throw new CarillonError('overloaded', `this gateway serves ${maxSessions} sessions and has no room`, {
-        retryAfterMs,
-      })
+      const said = `this gateway serves ${maxSessions} sessions and has no room`
+      throw new LimitReached('maxSessions', 'overloaded', said, { retryAfterMs })
     }
     const session = new ClientSession({ id: ++this.#lastId, outlet, grant }, this.#context)
     this.#sessions.add(session)

@@ -1,16 +1,17 @@
-import { CarillonError } from '../base/errors.ts'
+import { LimitReached } from '../base/limits.ts'
 import type { SessionLimits } from './options.ts'
 
 /** Throws where a session that has so many subscriptions may not have so many more. */
 export function requireRoom({ maxSubscriptions }: SessionLimits, has: number, more: number): void {
   if (has + more <= maxSubscriptions) return
   const said = `a session may have ${maxSubscriptions} subscriptions, this would be ${has + more}`
-  throw new CarillonError('too_many_subscriptions', `${said}: unsubscribe some, use a pattern, or open another session`)
+  const advice = 'unsubscribe some, use a pattern, or open another session'
+  throw new LimitReached('maxSubscriptions', 'too_many_subscriptions', `${said}: ${advice}`)
 }
 
 /** Throws where a token can't name so many partitions. */
 export function requireTokenRoom({ maxTokenPartitions }: SessionLimits, partitions: number): void {
   if (partitions <= maxTokenPartitions) return
   const said = `these subjects span ${partitions} partitions; at most ${maxTokenPartitions} fit in the token of this transport`
-  throw new CarillonError('bad_request', `${said}: use the WebSocket, or fewer or narrower subjects`)
+  throw new LimitReached('tokenPartitions', 'bad_request', `${said}: use the WebSocket, or fewer or narrower subjects`)
 }

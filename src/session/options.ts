@@ -8,6 +8,8 @@ export interface SessionLimits {
   readonly maxTokenPartitions: number
   /** Refused frames, one after the other, until the session ends. */
   readonly maxErrors: number
+  /** Refused frames in all that stay wrong however often they come, until the session ends. */
+  readonly maxMistakes: number
   /** Control frames that wait for a full socket, until the session ends. */
   readonly maxWaitingFrames: number
   /** The same in bytes: `subscribed` may say 1024 positions. */
@@ -30,6 +32,7 @@ export const sessionLimits: SessionLimits = {
   ...defaultsOf(sessionSettings),
   maxTokenPartitions: 128,
   maxErrors: 32,
+  maxMistakes: 1024,
   maxWaitingFrames: 4096,
   maxWaitingBytes: 4 << 20,
   maxCarried: 16_384,

@@ -34,6 +34,8 @@ export interface Standing {
 
 export interface Outlet {
   readonly transport: Transport
+  /** The client's address, for operators; '' once it is gone. */
+  readonly peer: string
   /** How frames are encoded for it. Poll collects JSON frames. */
   readonly encoding: Encoding
   /** Writes one encoded frame. `after` is where the client stands once it has the frame; valid during the call. */
@@ -54,6 +56,8 @@ export interface Outlet {
 
 export interface Session extends Standing {
   readonly id: number
+  /** It has, or has had, a subscription. */
+  readonly subscribed: boolean
   /** A decoded frame of a WebSocket client; what is wrong with it is answered by an error frame. */
   receive(frame: ClientFrame): void
   /** The transport could not decode a frame: answered by an error frame, or by the end where `errors` says so. */
@@ -65,6 +69,8 @@ export interface Session extends Standing {
   start(subjects: readonly string[], after: readonly string[], options?: SubscribeOptions): void
   /** The socket takes bytes again. */
   drained(): void
+  /** Ends it for a reason that the transport has; undefined = normally. `outlet.end` follows within this call. */
+  end(error: CarillonError | undefined): void
   /** The socket is gone: the client `closed` it properly, it was `lost`, or it was `answered` (a poll). No call to the outlet follows. */
   closed(reason?: 'client' | 'lost' | 'answered'): void
 }

@@ -56,6 +56,8 @@ export class Subscriptions implements LegOwner {
   #entering: Iterator<Leg, undefined> | undefined
   /** While some of them ask for last events and have not begun. */
   #searches: LastSearches | undefined
+  /** There was one. */
+  begun = false
   /** Positions that its subscriptions keep for partitions to come, in number. */
   #carried = 0
 
@@ -79,6 +81,7 @@ export class Subscriptions implements LegOwner {
     const asked = parseAsked(after)
     requireOne(last, after)
     this.#byRef.set(ref, subscription)
+    this.begun = true
     this.#context.instruments.subscriptions++
     const subscriptions = [subscription]
     const find = this.#finder(asked, last, { subscriptions, readers: () => subscriptions })

@@ -45,6 +45,11 @@ function sessionFamilies(gateway: GatewayInstruments): MetricFamily[] {
 function doorFamilies(gateway: GatewayInstruments): MetricFamily[] {
   return [
     counter('carillon_requests_refused', 'Requests answered by an error status', pointsBy('code', gateway.refused)),
+    counter(
+      'carillon_limit_refusals',
+      'Connections, requests, frames and sessions that a limit refused or ended',
+      pointsBy('limit', gateway.refusals.counts()),
+    ),
     counter('carillon_error_frames', 'Error frames sent', pointsBy('code', gateway.errors)),
     counter('carillon_frames_received', 'Frames from clients', pointsBy('frame', gateway.framesIn)),
     counter('carillon_frames_sent', 'Frames to clients', [point(gateway.framesOut)]),

@@ -1,5 +1,6 @@
 import { type ErrorCode, errors } from '../base/errors.ts'
 import { gapReasons } from '../base/gap-reasons.ts'
+import { Refusals } from '../base/limits.ts'
 import { Histogram } from './histogram.ts'
 import type { StreamTraces } from './stream-traces.ts'
 
@@ -141,6 +142,8 @@ export class GatewayInstruments {
   readonly publishFailed = zeroes(errorCodes)
   /** Request → the broker's acknowledgement, µs. */
   readonly publishToAck = new Histogram()
+  /** Who was refused by which limit. */
+  readonly refusals = new Refusals()
   /** What became of spans; `over_budget` were not made. All 0 while traces are off. */
   readonly traceSpans = zeroes(spanOutcomes)
 }

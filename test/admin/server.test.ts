@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { request } from 'node:http'
-import { connect } from 'node:net'
+import { Agent, request } from 'node:http'
+import { connect, type Socket } from 'node:net'
 import { after, before, test } from 'node:test'
 import type { AdminContracts } from '../../src/admin/contracts.ts'
 import { adminDefaults } from '../../src/admin/options.ts'
@@ -8,9 +8,11 @@ import { type Admin, openAdmin } from '../../src/admin/server.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { CarillonError } from '../../src/base/errors.ts'
 import { settled } from '../model/clock.ts'
+import { until } from '../support/until.ts'
 
 let reasons: string[] = []
 let broken = false
+const refusedBy: string[] = []
 
 const contracts: AdminContracts = {
   gateway: 'g-1',
@@ -25,6 +27,7 @@ const contracts: AdminContracts = {
       broker: 'kafka://h:9092',
       sessions: { websocket: 1, sse: 2, poll: 3 },
       subscriptions: 9,
+      limits: [],
       streams: [
         {
           name: 'events',
@@ -37,11 +40,13 @@ const contracts: AdminContracts = {
       ],
     }
   },
+  refused: (limit) => refusedBy.push(limit),
   rejected: () => ({ total: 7, records: [{ stream: 'events', reason: 'misrouted' }] }),
   routes: () => [{ subjects: '>', stream: 'events' }],
 }
 
 const options = { ...adminDefaults, port: 0, requestMs: 500, maxConnections: 8 }
+const patienceMs = 30_000
 let admin: Admin
 
 before(async () => {
@@ -51,20 +56,31 @@ after(() => admin.close(0))
 
 interface Reply {
   status: number
+  /** Over a connection that another request had used before. */
+  reused: boolean
   headers: Record<string, string | string[] | undefined>
   text: string
 }
 
-function ask(path: string, { method = 'GET', host }: { method?: string; host?: string } = {}): Promise<Reply> {
+interface Ask {
+  method?: string
+  host?: string
+  agent?: Agent
+}
+
+function ask(path: string, { method = 'GET', host, agent }: Ask = {}): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const headers = host === undefined ? {} : { Host: host }
-    const outgoing = request(`${admin.url}${path}`, { method, headers, agent: false }, (response) => {
+    const outgoing = request(`${admin.url}${path}`, { method, headers, agent: agent ?? false }, (response) => {
       let text = ''
       response.setEncoding('utf8')
       response.on('data', (chunk: string) => {
         text += chunk
       })
-      response.on('end', () => resolve({ status: response.statusCode!, headers: response.headers, text }))
+      response.on('end', () => {
+        const { reusedSocket: reused } = outgoing
+        resolve({ status: response.statusCode!, reused, headers: response.headers, text })
+      })
     })
     outgoing.on('error', reject)
     outgoing.end()
@@ -190,12 +206,67 @@ test('a request that does not arrive in time is answered by 408 and closed', asy
   assert.match(await raw('GET /livez HTTP/1.1\r\nHost: localhost\r\n'), /^HTTP\/1\.1 408 [\s\S]*"request_timeout"/)
 })
 
-test('connections over the limit are closed, and the ones before go on', async () => {
-  const port = Number(new URL(admin.url).port)
-  const sockets = Array.from({ length: options.maxConnections }, () => connect(port, '127.0.0.1'))
+/** So many connections that are there for the server. */
+async function connections(to: Admin, count: number, localAddress = '127.0.0.1'): Promise<Socket[]> {
+  const port = Number(new URL(to.url).port)
+  const sockets = Array.from({ length: count }, () => connect({ port, host: '127.0.0.1', localAddress }))
+  for (const socket of sockets) socket.on('error', () => {})
   await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('connect', resolve))))
-  await assert.rejects(ask('/livez'))
-  await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve).resume().destroy())))
+  return sockets
+}
+
+test('no number of silent connections keeps a probe out, and only as many as that takes are cut', async () => {
+  const silent = await connections(admin, 2 * options.maxConnections)
+  let cut = 0
+  for (const socket of silent) socket.once('close', () => cut++)
+  refusedBy.length = 0
+  for (let i = 0; i < 5; i++) assert.equal((await ask('/livez')).status, 200)
+  await until('the oldest are cut', patienceMs, () => cut === options.maxConnections + 1)
+  assert.deepEqual(new Set(refusedBy), new Set(['adminConnections']))
+  for (const socket of silent) socket.destroy()
+})
+
+test('a connection that is used stays when others of its address are cut', async () => {
+  const kept = new Agent({ keepAlive: true, maxSockets: 1 })
+  assert.equal((await ask('/livez', { agent: kept })).status, 200)
+  const silent = await connections(admin, options.maxConnections - 1)
+  const [first] = silent
+  const gone = new Promise((resolve) => first!.once('close', resolve))
+  assert.equal((await ask('/livez', { agent: kept })).status, 200)
+  const more = await connections(admin, 1)
+  await gone
+  assert.equal((await ask('/livez', { agent: kept })).reused, true)
+  kept.destroy()
+  for (const socket of [...silent, ...more]) socket.destroy()
+})
+
+test('an address with few connections keeps them, however many another one opens', async () => {
+  const [one] = await connections(admin, 1, '127.0.0.2')
+  let cut = false
+  one!.once('close', () => {
+    cut = true
+  })
+  const many = await connections(admin, 3 * options.maxConnections, '127.0.0.3')
+  assert.equal((await ask('/livez')).status, 200)
+  assert.equal(cut, false)
+  for (const socket of [one!, ...many]) socket.destroy()
+})
+
+test('a connection that says nothing is cut, also one that does not read why', async () => {
+  refusedBy.length = 0
+  const [reading, deaf] = await connections(admin, 2)
+  deaf!.pause()
+  let text = ''
+  reading!.on('data', (chunk) => {
+    text += chunk.toString()
+  })
+  await new Promise((resolve) => reading!.once('close', resolve))
+  assert.match(text, /^HTTP\/1\.1 408 /)
+  await until('the server has let go of the other one', patienceMs, () => {
+    deaf!.write('x')
+    return deaf!.destroyed
+  })
+  assert.deepEqual(refusedBy, ['adminRequestMs', 'adminRequestMs'])
 })
 
 test('a port in use is an error that names the option and the address', async () => {

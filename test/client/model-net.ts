@@ -160,6 +160,7 @@ class ModelWebSocket extends ModelConnection {
       this.openSession({
         transport: 'websocket',
         encoding: 'json',
+        peer: '192.0.2.1',
         write: (frame) => {
           const outcome = this.took()
           const text = Buffer.from(frame).toString()
@@ -216,6 +217,7 @@ class ModelSse extends ModelConnection {
       const session = this.openSession({
         transport: 'sse',
         encoding: 'sse',
+        peer: '192.0.2.1',
         write: (frame, kind, after) => {
           const outcome = this.took()
           if (outcome === writeOutcome.refused) return outcome
@@ -272,6 +274,7 @@ class ModelPoll extends ModelConnection {
     const session = this.openSession({
       transport: 'poll',
       encoding: 'json',
+      peer: '192.0.2.1',
       write: (frame) => {
         if (answered || frames.length === maxPollFrames) return writeOutcome.refused
         if (frames.length === 0) queueMicrotask(answer)

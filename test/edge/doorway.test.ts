@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CarillonError } from '../../src/base/errors.ts'
+import { Refusals } from '../../src/base/limits.ts'
 import { seededRandom } from '../../src/base/random.ts'
 import { TimingWheel } from '../../src/base/wheel.ts'
 import { EdgeContext } from '../../src/edge/context.ts'
@@ -13,14 +14,14 @@ import { allowAll } from '../../src/identity/grant.ts'
 import { Pump } from '../../src/session/pump.ts'
 import { ManualClock } from '../model/clock.ts'
 import { FakeSessions } from './fake-sessions.ts'
-import { FakePublisher } from './harness.ts'
+import { endlessDescriptors, FakePublisher } from './harness.ts'
 
 /** A doorway whose turns are run by hand, each entry taking 0.1 ms. */
 function doorway() {
   const turns: (() => void)[] = []
   let nowMs = 0
   const refused: string[] = []
-  const context = { countRefusal: (code: string) => refused.push(code) } as unknown as EdgeContext
+  const context = { countRefusal: ({ code }: CarillonError) => refused.push(code) } as unknown as EdgeContext
   const door = new Doorway(context, new Pump({ turn: (task) => turns.push(task), monotonicMs: () => nowMs }))
   const entered: number[] = []
   const knock = (number: number, exchange = { open: true, refuse: () => {} }) => {
@@ -48,7 +49,7 @@ test('who has gone meanwhile does not enter, and what an entry throws is its ans
   const gone = knock(1)
   gone.open = false
   const answers: string[] = []
-  const exchange = { open: true, refuse: ({ code }: CarillonError) => answers.push(code) }
+  const exchange = { open: true, peer: '192.0.2.1', refuse: ({ code }: CarillonError) => answers.push(code) }
   door.admit(exchange as unknown as Exchange, () => {
     throw new CarillonError('overloaded', 'full')
   })
@@ -90,6 +91,8 @@ function websockets() {
     clock,
     random: seededRandom(1),
     logger: { every() {} },
+    refusals: new Refusals(),
+    descriptors: endlessDescriptors,
   }
   const context = new EdgeContext({ ...edgeDefaults, host: '0.0.0.0' }, contracts, new TimingWheel(clock))
   const never = new Pump({ turn: () => {}, monotonicMs: () => 0 })

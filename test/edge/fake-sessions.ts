@@ -17,6 +17,7 @@ export class FakeSession implements Session {
   after: readonly string[] = []
   position = 'AAAAAAAA'
   drains = 0
+  subscribed = false
   closes: (string | undefined)[] = []
 
   constructor(id: number, outlet: Outlet, host: FakeSessions, grant: Grant) {
@@ -28,6 +29,7 @@ export class FakeSession implements Session {
 
   receive(frame: ClientFrame): void {
     this.received.push(frame)
+    this.subscribed ||= frame.kind === 'subscribe'
     this.#host.onReceive(this, frame)
   }
 
@@ -41,6 +43,10 @@ export class FakeSession implements Session {
     this.subjects = subjects
     this.after = after
     this.#host.onStart(this)
+  }
+
+  end(error: CarillonError | undefined): void {
+    this.outlet.end(error)
   }
 
   drained(): void {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Refusals } from '../../src/base/limits.ts'
 import { seededRandom } from '../../src/base/random.ts'
 import { TimingWheel } from '../../src/base/wheel.ts'
 import { EdgeContext } from '../../src/edge/context.ts'
@@ -9,7 +10,7 @@ import { createLogger } from '../../src/telemetry/logger.ts'
 import { ManualClock } from '../model/clock.ts'
 import { ask } from '../support/http.ts'
 import { FakeSessions } from './fake-sessions.ts'
-import { FakePublisher, withEdge } from './harness.ts'
+import { endlessDescriptors, FakePublisher, withEdge } from './harness.ts'
 
 test('JSON that is nested too deep to be written again is refused as any other mistake, and is no fault of the gateway', async (t) => {
   const { port, logged } = await withEdge(t)
@@ -48,6 +49,8 @@ test('a fault that a stranger can repeat is one line in ten seconds, which says 
       clock,
       random: seededRandom(1),
       logger,
+      refusals: new Refusals(),
+      descriptors: endlessDescriptors,
     },
     new TimingWheel(clock),
   )

@@ -1,7 +1,8 @@
 import type { TestContext } from 'node:test'
 import { type LoopClock, loopClock } from '../../src/base/clock.ts'
+import { Refusals } from '../../src/base/limits.ts'
 import { seededRandom } from '../../src/base/random.ts'
-import type { EventPublisher } from '../../src/edge/context.ts'
+import type { Descriptors, EventPublisher } from '../../src/edge/context.ts'
 import { type Edge, startEdge } from '../../src/edge/edge.ts'
 import { type EdgeOptions, edgeDefaults } from '../../src/edge/options.ts'
 import { allowAll, type Grant, type Identify } from '../../src/identity/grant.ts'
@@ -28,26 +29,35 @@ export interface Harness {
   readonly port: number
   /** What the edge wrote to its log. */
   readonly logged: string[]
+  readonly refusals: Refusals
+}
+
+interface Given {
+  readonly identify: Identify
+  readonly descriptors: Descriptors
 }
 
 /** An edge on a free loopback port with fakes behind it, closed with the test. */
+export const endlessDescriptors: Descriptors = { forClients: Number.POSITIVE_INFINITY, canOpen: () => true }
+
 export async function withEdge(
   t: TestContext,
   options: Partial<EdgeOptions> = {},
   clock: LoopClock = loopClock(),
-  identify: Identify = () => allowAll,
+  { identify = () => allowAll, descriptors = endlessDescriptors }: Partial<Given> = {},
 ): Promise<Harness> {
   const sessions = new FakeSessions()
   const publisher = new FakePublisher()
   const logged: string[] = []
+  const refusals = new Refusals()
   const logger: LimitedLogger = { every: (_limit, level, message) => logged.push(`${level}: ${message}`) }
-  const contracts = { sessions, publisher, identify, clock, random: seededRandom(1), logger }
+  const contracts = { sessions, publisher, identify, clock, random: seededRandom(1), logger, refusals, descriptors }
   const edge = await startEdge({ ...edgeDefaults, host: '127.0.0.1', port: 0, ...options }, contracts)
   t.after(() => {
     edge.stop()
     return Promise.race([edge.close(0), advanceUntilClosed(clock)])
   })
-  return { edge, sessions, publisher, port: edge.port, logged }
+  return { edge, sessions, publisher, port: edge.port, logged, refusals }
 }
 
 /** A clock by hand has to pass for the edge to close. */

@@ -32,7 +32,7 @@ const ways: readonly [string, (port: number) => unknown][] = [
 for (const [name, open] of ways) {
   test(`the session of ${name} has the grant of who asked for it`, async (t) => {
     const grants = new Grants()
-    const { port, sessions } = await withEdge(t, {}, loopClock(), grants.identify)
+    const { port, sessions } = await withEdge(t, {}, loopClock(), grants)
     open(port)
     await until('it is there', () => sessions.opened.length === 1)
     assert.equal(grants.given[0]![0], 'who=alice')
@@ -42,13 +42,13 @@ for (const [name, open] of ways) {
 
 test('what is published has the grant of who publishes it', async (t) => {
   const grants = new Grants()
-  const { port, publisher } = await withEdge(t, {}, loopClock(), grants.identify)
+  const { port, publisher } = await withEdge(t, {}, loopClock(), grants)
   await postJson(port, '/v1/publish', { subject: 'a', data: 'x' }, cookie)
   assert.equal(publisher.calls[0]!.grant, grants.given[0]![1])
 })
 
 test('who is not identified is refused on each way in, before anything else is looked at', async (t) => {
-  const { port, sessions, publisher } = await withEdge(t, {}, loopClock(), new Grants().identify)
+  const { port, sessions, publisher } = await withEdge(t, {}, loopClock(), new Grants())
   const answers = [
     await ask(port, '/v1/sse?nonsense=1'),
     await ask(port, '/v1/poll?nonsense=1'),

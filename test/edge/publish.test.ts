@@ -142,6 +142,33 @@ test('a body that does not arrive in time is refused, however it drips', async (
   assert.equal((await postJson(port, path, { subject: 'a' })).status, 200)
 })
 
+test('bodies that stop on their way make room for others, of their own address and of other ones', async (t) => {
+  const clock = new ManualClock()
+  const { port, edge, refusals } = await withEdge(t, { maxBodies: 4 }, clock)
+  const head = [`POST ${path} HTTP/1.1`, 'Host: localhost', 'Content-Type: application/json', 'Content-Length: 100']
+  const slow = Array.from({ length: 4 }, () => new RawClient(port))
+  for (const each of slow) each.send(...head, '', '{')
+  await until('their heads are read', () => edge.counters.httpConnections === 4)
+  const post = (localAddress: string) => {
+    const headers = { 'Content-Type': 'application/json' }
+    return ask(port, path, { method: 'POST', headers, body: '{"subject":"a.b"}', localAddress })
+  }
+  assert.equal((await post('127.0.0.2')).status, 200, 'an address that has none')
+  await until(
+    'one of the others made room',
+    () => slow.filter(({ text }) => text.includes('request_timeout')).length === 1,
+  )
+  // What is left is full again, and speaks.
+  const last = new RawClient(port)
+  last.send(...head, '', '{')
+  await until('its head is read', () => edge.counters.httpConnections === 4)
+  assert.equal((await post('127.0.0.1')).json.error.code, 'overloaded')
+  await clock.advance(100)
+  assert.equal((await post('127.0.0.1')).status, 200)
+  assert.equal(refusals.counts().maxBodies, 3)
+  assert.equal(refusals.rows().find(({ limit }) => limit === 'maxBodies')!.last, '127.0.0.1')
+})
+
 test('a body may come in pieces', async (t) => {
   const { port, publisher, edge } = await withEdge(t)
   const body = '{"subject":"a.b","text":"in pieces"}'

@@ -295,7 +295,7 @@ test('connections over the limit are closed unanswered, and there is room again 
   await until('both are there', () => harness.edge.counters.httpConnections === 2)
   const third = new RawClient(harness.port)
   await until('it is closed', () => third.closed)
-  assert.equal(harness.edge.counters.connectionsRefused, 1)
+  assert.equal(harness.refusals.counts().maxHttpConnections, 1)
   for (const client of idle) client.socket.destroy()
   await until('they have left', () => harness.edge.counters.httpConnections === 0)
   await connected(harness)
@@ -325,9 +325,11 @@ test('a client is pinged when it has sent nothing for a heartbeat, and not once 
   const harness = await withEdge(t, { heartbeatMs: 25_000 }, clock)
   const pings = { silent: 0, talking: 0 }
   const silent = await connected(harness)
+  harness.sessions.last.subscribed = true
   silent.ws.on('ping', () => pings.silent++)
   const talking = await connected(harness)
   const talks = harness.sessions.last
+  talks.subscribed = true
   talking.ws.on('ping', () => pings.talking++)
   // Each part of the way is behind what the clients were sent before: a ping would have come.
   const passes = async (ms: number) => {
@@ -352,4 +354,66 @@ test('a client is pinged when it has sent nothing for a heartbeat, and not once 
   talking.ws.close()
   await until('both are gone', () => harness.sessions.opened.every(({ closes }) => closes.length === 1))
   assert.equal(clock.waiting, 0, 'nothing waits for them')
+})
+
+test('a client that sends frames and reads nothing is cut after two heartbeats in which nothing went, and not before', async (t) => {
+  const clock = new ManualClock()
+  const heartbeatMs = 25_000
+  const harness = await withEdge(t, { heartbeatMs, maxBackpressureBytes: 64 * 1024 }, clock)
+  const client = await connected(harness)
+  client.ws.send('{"subscribe":{"ref":1,"subject":"a"}}')
+  const { last: session } = harness.sessions
+  await until('it has subscribed', () => session.subscribed)
+  /** Until nothing more goes: the kernels on the way take some. */
+  const fill = async () => {
+    for (let drains = -1; drains !== session.drains; ) {
+      drains = session.drains
+      while (session.deliver('p', { body: 'x'.repeat(16 * 1024) }) !== 2);
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+  let received = session.received.length
+  const beat = async () => {
+    client.ws.send('{"ping":{"t":1}}')
+    await until('its frame is there', () => session.received.length > received)
+    received = session.received.length
+    await clock.advance(heartbeatMs)
+  }
+  client.ws.pause()
+  await fill()
+  await beat()
+  const drains = session.drains
+  client.ws.resume()
+  await until('it drained', () => session.drains > drains)
+  client.ws.pause()
+  await fill()
+  for (let i = 0; i < 2; i++) await beat()
+  assert.deepEqual(session.closes, [], 'something went meanwhile')
+  await beat()
+  await until('it is cut', () => session.closes.length === 1)
+  assert.deepEqual(session.closes, ['lost'])
+  assert.equal(harness.refusals.counts().stalled, 1)
+  assert.equal(harness.refusals.rows().find(({ limit }) => limit === 'stalled')!.last, '127.0.0.1')
+  client.ws.terminate()
+})
+
+test('a client that never subscribes is ended after two heartbeats, however often it speaks, and one that has subscribed is not', async (t) => {
+  const clock = new ManualClock()
+  const heartbeatMs = 25_000
+  const harness = await withEdge(t, { heartbeatMs }, clock)
+  const subscriber = await connected(harness)
+  const subscribed = harness.sessions.last
+  subscriber.ws.send('{"subscribe":{"ref":1,"subject":"a"}}')
+  await until('it has subscribed', () => subscribed.subscribed)
+  const talker = await connected(harness)
+  const session = harness.sessions.last
+  for (let i = 1; i <= 3; i++) {
+    assert.equal(talker.closed, undefined)
+    talker.ws.send('{"ping":{"t":1}}')
+    await until('its frame is there', () => session.received.length === i)
+    await clock.advance(heartbeatMs)
+  }
+  await until('it is closed', () => talker.closed !== undefined)
+  assert.deepEqual(talker.closed, { code: 3000, reason: 'request_timeout' })
+  assert.equal(subscriber.closed, undefined)
 })

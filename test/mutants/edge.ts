@@ -104,7 +104,7 @@ export const edgeMutants: readonly Mutant[] = [
   {
     name: 'a body that was read counts as being read',
     file: 'edge/body.ts',
-    from: '    this.#context.bodies--\n',
+    from: '    this.#context.bodies.leave(this)\n',
     to: '',
     by: { unit: 'test/edge/publish.test.ts' },
     breaks: '`maxBodies` bounds the bodies that are being read at once',

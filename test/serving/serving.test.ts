@@ -53,6 +53,7 @@ function outlet() {
   const outlet: Outlet = {
     transport: 'websocket',
     encoding: 'json',
+    peer: '192.0.2.1',
     write: (frame) => {
       frames.push(JSON.parse(Buffer.from(frame).toString('utf8')))
       return writeOutcome.sent

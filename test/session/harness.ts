@@ -135,6 +135,7 @@ export class TestGateway {
 export class TestClient implements Outlet {
   readonly transport: Transport
   readonly encoding: Encoding
+  readonly peer = '192.0.2.1'
   readonly session: Session
   /** All frames, parsed: `{delivery: …}`, `{gap: …}`; of SSE the blocks as text. */
   readonly frames: Record<string, Json>[] = []

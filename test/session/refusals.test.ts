@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { CarillonError } from '../../src/base/errors.ts'
+import { LimitReached } from '../../src/base/limits.ts'
 import { BadFrame } from '../../src/wire/bad-frame.ts'
 import { encodeToken } from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
@@ -89,4 +90,32 @@ test('a client that asks for long answers without reading is closed at a bound o
   for (let ref = 1; ref <= 10; ref++) client.subscribe(ref, 'a', after)
   assert.ok(client.ended !== 'normally')
   assert.equal(client.ended?.code, 'overloaded')
+})
+
+test('mistakes that are spread over the life of a session end it in the end, refusals that may pass do not', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxErrors: 5, maxMistakes: 20 })
+  const patient = gateway.connect()
+  const client = gateway.connect()
+  for (let i = 0; i < 40; i++) {
+    patient.session.refuse(new CarillonError('broker_unavailable', 'away'))
+    patient.session.receive({ kind: 'ping', t: i })
+    client.subscribe(1, '')
+    client.session.receive({ kind: 'ping', t: i })
+  }
+  assert.equal(patient.ended, undefined)
+  assert.ok(client.ended !== 'normally')
+  assert.equal(client.ended?.code, 'too_many_errors')
+  assert.equal(client.kinds.filter((kind) => kind === 'error').length, 20)
+  const refused = gateway.instruments.gateway.refusals.rows().find(({ limit }) => limit === 'refusedFrames')
+  assert.deepEqual([refused?.count, refused?.last], [1, client.peer])
+})
+
+test('who is refused by a limit of a session is counted by its address', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxSubscriptions: 1 })
+  const client = gateway.connect()
+  for (let ref = 1; ref <= 3; ref++) client.subscribe(ref, 'a')
+  client.session.end(new LimitReached('unsubscribed', 'request_timeout', 'nothing came'))
+  const { refusals } = gateway.instruments.gateway
+  assert.deepEqual([refusals.counts().maxSubscriptions, refusals.counts().unsubscribed], [2, 1])
+  assert.equal(refusals.rows().find(({ limit }) => limit === 'maxSubscriptions')!.last, client.peer)
 })

@@ -170,6 +170,8 @@ export class SimGateway {
       clock: this.process,
       random: this.#random,
       logger: loggerOf(this.name, onError),
+      refusals: this.instruments.gateway.refusals,
+      descriptors: { forClients: Number.POSITIVE_INFINITY, canOpen: () => true },
     }
     return new EdgeContext(options, contracts, new TimingWheel(this.process, { tickMs: 32, slots: 256 }))
   }

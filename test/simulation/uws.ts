@@ -255,6 +255,10 @@ export class SimServerSocket implements ServerEnd {
     return this
   }
 
+  close(): void {
+    if (this.#open) this.#socket.connection.abort()
+  }
+
   end(code: number): void {
     if (!this.#open) return
     this.#open = false

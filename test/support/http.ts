@@ -14,16 +14,18 @@ export interface Ask {
   readonly headers?: http.OutgoingHttpHeaders
   readonly body?: string | Uint8Array
   readonly agent?: http.Agent
+  /** Where it comes from: any of 127.0.0.0/8. */
+  readonly localAddress?: string
 }
 
 /** One HTTP request and its whole answer. */
 export function ask(
   port: number,
   path: string,
-  { method = 'GET', headers = {}, body, agent }: Ask = {},
+  { method = 'GET', headers = {}, body, agent, localAddress = '127.0.0.1' }: Ask = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const options = { host: '127.0.0.1', port, path, method, headers, agent: agent ?? false }
+    const options = { host: '127.0.0.1', port, path, method, headers, localAddress, agent: agent ?? false }
     const request = http.request(options, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))

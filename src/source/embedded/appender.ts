@@ -1,4 +1,5 @@
 import { CarillonError } from '../../base/errors.ts'
+import { LimitReached } from '../../base/limits.ts'
 import type { Ack } from '../source.ts'
 import type { Batch } from './batch.ts'
 import { BlockBuilder } from './block.ts'
@@ -41,7 +42,8 @@ export class Appender {
     for (const record of records) bytes += record.bytes
     const { maxQueuedBytes } = this.#options
     if (this.#queuedBytes > 0 && this.#queuedBytes + bytes > maxQueuedBytes) {
-      throw new CarillonError(
+      throw new LimitReached(
+        'publishQueue',
         'overloaded',
         `expected at most ${maxQueuedBytes} bytes to wait for the embedded log's disk, got ${bytes} more than fit; ` +
           'publish again later',

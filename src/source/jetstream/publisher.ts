@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { createInbox, type MsgHdrs, type MsgImpl, type NatsConnection } from '@nats-io/transport-node'
 import type { Clock } from '../../base/clock.ts'
 import { CarillonError } from '../../base/errors.ts'
+import { LimitReached } from '../../base/limits.ts'
 import { backOffMs } from '../pause.ts'
 import type { Ack, OutRecord, StreamInfo } from '../source.ts'
 import { JetStreamApi } from './api.ts'
@@ -141,7 +142,7 @@ export class Publisher implements LinkHost {
     const { maxQueuedBytes } = this.#options
     if (this.#queuedBytes > 0 && this.#queuedBytes + bytes > maxQueuedBytes) {
       const said = `expected at most ${maxQueuedBytes} bytes to wait for NATS`
-      throw new CarillonError('overloaded', `${said}, got ${bytes} more than fit; publish again later`)
+      throw new LimitReached('publishQueue', 'overloaded', `${said}, got ${bytes} more than fit; publish again later`)
     }
     this.#queuedBytes += bytes
     for (const flight of flights) this.#flights.set(flight.id, flight)

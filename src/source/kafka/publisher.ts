@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.ts'
-import { CarillonError } from '../../base/errors.ts'
+import { LimitReached } from '../../base/limits.ts'
 import type { Ack, OutRecord, StreamInfo } from '../source.ts'
 import { Lane, type LaneHost, type Publication } from './lane.ts'
 import type { LeaderCalls } from './leader-calls.ts'
@@ -45,7 +45,8 @@ export class Publisher {
   #admit(bytes: number): void {
     const { maxQueuedBytes } = this.#options
     if (this.#queuedBytes > 0 && this.#queuedBytes + bytes > maxQueuedBytes) {
-      throw new CarillonError(
+      throw new LimitReached(
+        'publishQueue',
         'overloaded',
         `expected at most ${maxQueuedBytes} bytes to wait for Kafka, got ${bytes} more than fit; publish again later`,
       )

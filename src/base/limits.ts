@@ -1,0 +1,107 @@
+import { CarillonError, type ErrorCode } from './errors.ts'
+
+/** One limit at which somebody is refused, or their connection or session ended. */
+interface Limit {
+  /** What is refused or ended, for people. */
+  readonly refuses: string
+  /** The configuration's option; where there is none, what else sets it, or '' for a fixed one. */
+  readonly option: string
+}
+
+/** All that refuse somebody, in the order in which somebody on the way in meets them. docs/operations.md is tested against them. */
+export const limits = {
+  openFiles: {
+    refuses: 'times that no further connections were taken, for want of descriptors',
+    option: 'LimitNOFILE',
+  },
+  maxHttpConnections: { refuses: 'connections, closed unanswered', option: 'limits.maxHttpConnections' },
+  maxSessions: { refuses: 'sessions', option: 'limits.maxSessions' },
+  maxBodies: { refuses: 'bodies, for want of a place to be read in', option: 'limits.maxBodies' },
+  maxBodyBytes: { refuses: 'bodies that are too large', option: 'limits.maxBodyBytes' },
+  bodyMs: { refuses: 'bodies that did not arrive in time', option: 'limits.bodyMs' },
+  maxPublishes: { refuses: 'publish requests, while too many wait for the broker', option: 'limits.maxPublishes' },
+  maxPublishEvents: { refuses: 'publish requests of too many events', option: 'limits.maxPublishEvents' },
+  maxEventBytes: { refuses: 'events that are too large', option: 'limits.maxEventBytes' },
+  publishQueue: { refuses: 'publish requests, while too many bytes wait for the broker', option: '' },
+  maxFrameBytes: { refuses: 'WebSockets, for a message that is too large', option: 'limits.maxFrameBytes' },
+  maxSubscriptions: { refuses: 'subscriptions', option: 'limits.maxSubscriptions' },
+  tokenPartitions: { refuses: 'SSE streams and polls that span too many partitions', option: '' },
+  refusedFrames: { refuses: 'sessions of which too many frames were refused', option: '' },
+  waitingFrames: { refuses: 'sessions that ask for more than they read', option: '' },
+  stalled: { refuses: 'WebSockets and SSE streams that read nothing', option: 'heartbeatMs' },
+  unsubscribed: { refuses: 'WebSockets that never subscribed', option: 'heartbeatMs' },
+  adminConnections: { refuses: 'connections to the admin listener, closed for newer ones', option: '' },
+  adminRequestMs: { refuses: 'requests to the admin listener that did not arrive in time', option: '' },
+} as const satisfies Readonly<Record<string, Limit>>
+
+export type LimitName = keyof typeof limits
+
+export const limitNames = Object.keys(limits) as LimitName[]
+
+/** A refusal by a limit. */
+export class LimitReached extends CarillonError {
+  readonly limit: LimitName
+
+  constructor(limit: LimitName, code: ErrorCode, message: string, options?: { retryAfterMs?: number }) {
+    super(code, message, options)
+    this.limit = limit
+  }
+}
+
+/** Whom a limit refused, and when. */
+export interface Refusal {
+  /** An address; '' where it is not known any more. */
+  readonly who: string
+  /** Unix µs. */
+  readonly atUs: number
+}
+
+interface Refused {
+  count: number
+  last: Refusal | undefined
+}
+
+/** Who was refused by which limit, since the start. */
+export class Refusals {
+  readonly #refused = Object.fromEntries(limitNames.map((name) => [name, { count: 0, last: undefined }])) as Record<
+    LimitName,
+    Refused
+  >
+  /** An error goes through several hands, and counts once. */
+  readonly #counted = new WeakSet<CarillonError>()
+
+  count(limit: LimitName, refusal: Refusal): void {
+    const refused = this.#refused[limit]
+    refused.count++
+    refused.last = refusal
+  }
+
+  /** Counts the error where a limit made it. */
+  note(error: CarillonError, refusal: Refusal): void {
+    if (!(error instanceof LimitReached) || this.#counted.has(error)) return
+    this.#counted.add(error)
+    this.count(error.limit, refusal)
+  }
+
+  counts(): Record<LimitName, number> {
+    return Object.fromEntries(limitNames.map((name) => [name, this.#refused[name].count])) as Record<LimitName, number>
+  }
+
+  /** A row for each limit, as the admin API shows it. */
+  rows(): LimitRow[] {
+    return limitNames.map((name) => {
+      const { count, last } = this.#refused[name]
+      const when = last === undefined ? {} : { lastMs: Math.floor(last.atUs / 1000), last: last.who }
+      return { limit: name, ...limits[name], count, ...when }
+    })
+  }
+}
+
+export interface LimitRow extends Limit {
+  readonly limit: LimitName
+  readonly count: number
+  /** Of the last refusal; absent where there was none. */
+  readonly lastMs?: number
+  /** Whom: an address. */
+  readonly last?: string
+}
