@@ -254,6 +254,7 @@ test('the exit code says what went wrong: 1 it failed, 2 it was asked wrongly, 3
     [3, /no answer from/, 'subscribe', 'a', '--timeout', '0.3', '--gateway', nobody],
     [3, /no answer from/, 'health', '--admin', nobody],
     [3, /not as an admin listener does/, 'health', '--admin', url],
+    [3, /no answer from/, 'status', '--admin', nobody],
   ]
   for (const [expected, said, ...args] of cases) {
     const { code, stderr } = await carillonEnds(args)
@@ -316,8 +317,34 @@ test('health says whether the gateway is ready, and token what is in one', async
   assert.deepEqual([positions[0].partition, positions[0].offset], [partition, offset + 1])
 })
 
+test('status says what the gateway does, and who was refused by which limit', async () => {
+  const tooMany = await fetch(`${url}/v1/poll?${Array.from({ length: 1001 }, (_, i) => `subject=s${i}`).join('&')}`)
+  assert.equal((await tooMany.json()).error.code, 'too_many_subscriptions')
+  const { code, stdout } = await carillonEnds(['status', '--admin', admin])
+  assert.equal(code, 0)
+  assert.match(stdout, /^ready$/m)
+  assert.match(stdout, /^events +carillon +up +4 +0$/m)
+  assert.match(stdout, /^maxSubscriptions +1 +\S+ +127\.0\.0\.1 +subscriptions +limits\.maxSubscriptions$/m)
+  const json = JSON.parse((await carillonEnds(['status', '--admin', admin, '--json'])).stdout)
+  const row = json.limits.find(({ limit }: { limit: string }) => limit === 'maxSubscriptions')
+  assert.deepEqual([row.count, row.last, json.degraded], [1, '127.0.0.1', []])
+  const metrics = await (await fetch(`${admin}/metrics`)).text()
+  assert.match(metrics, /^carillon_limit_refusals_total\{(.*,)?limit="maxSubscriptions".*\} 1$/m)
+})
+
 test('every command has help with an example', async () => {
-  const commands = ['serve', 'publish', 'subscribe', 'routes', 'streams', 'config', 'token', 'health', 'errors']
+  const commands = [
+    'serve',
+    'publish',
+    'subscribe',
+    'routes',
+    'streams',
+    'config',
+    'token',
+    'health',
+    'status',
+    'errors',
+  ]
   const overview = await carillonEnds([])
   for (const command of commands) {
     assert.match(overview.stdout, new RegExp(`^ {2}${command} `, 'm'))

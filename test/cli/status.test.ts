@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { limits } from '../../src/base/limits.ts'
+import { shown } from '../../src/cli/status.ts'
+
+const status = {
+  gateway: 'g1',
+  version: '0.1.0',
+  uptimeMs: 3 * 86_400_000 + 3_700_000,
+  broker: 'kafka://h:9092',
+  sessions: { websocket: 3, sse: 1, poll: 0 },
+  subscriptions: 9,
+  streams: [{ name: 'events', topic: 'carillon', state: 'up', partitions: [{ lag: 2 }, { lag: 3 }] }],
+  limits: [
+    { limit: 'maxSessions', ...limits.maxSessions, count: 12, lastMs: 0, last: '192.0.2.7' },
+    { limit: 'maxBodies', ...limits.maxBodies, count: 0 },
+  ],
+  reasons: [],
+  degraded: [],
+}
+
+test('status says who was refused by which limit, and by which option that is changed', () => {
+  const text = shown(status, 'limits that refused somebody')
+  assert.match(text, /^gateway g1, Carillon 0\.1\.0, up 3 d 1 h, broker kafka:\/\/h:9092\nready\n/)
+  assert.match(text, /^events +carillon +up +2 +5$/m)
+  assert.match(text, /^maxSessions +12 +[\d:.]+ +192\.0\.2\.7 +sessions +limits\.maxSessions$/m)
+  assert.doesNotMatch(text, /maxBodies/)
+  assert.match(shown(status, 'all limits'), /^maxBodies +0 /m)
+  assert.match(shown({ ...status, limits: [] }, 'limits that refused somebody'), /no limit has refused anybody/)
+})
+
+test('status says why a gateway takes no clients, and what it lacks, without what would steer a terminal', () => {
+  const said = shown({ ...status, reasons: ['it is starting'], degraded: ['a\u001b[31m'] }, 'all limits')
+  assert.match(said, /^not ready:\n {2}it is starting\n {2}a\\u001b\[31m\n/m)
+  assert.match(shown({ ...status, degraded: ['away'] }, 'all limits'), /^ready, but:\n {2}away\n/m)
+})
