@@ -10,8 +10,7 @@ export interface AdminContracts {
   readonly gateway: string
   readonly version: string
   readonly clock: Clock
-  /** Why the gateway can't serve now, for people; empty = it is ready. */
-  notReady(): readonly string[]
+  readiness(): Readiness
   metrics(): { readonly contentType: string; readonly text: string }
   status(): GatewayStatus
   /** The newest records that could not be used, newest first, and how many there were in all. */
@@ -20,6 +19,14 @@ export interface AdminContracts {
   refused(limit: LimitName, who: string): void
   /** The routing table's rows. */
   routes(): readonly object[]
+}
+
+/** For people. */
+export interface Readiness {
+  /** Why new clients should go elsewhere; empty = the gateway is ready. */
+  readonly reasons: readonly string[]
+  /** What is wrong although it is ready. */
+  readonly degraded: readonly string[]
 }
 
 export interface GatewayStatus {

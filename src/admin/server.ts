@@ -5,7 +5,7 @@ import { CarillonError, type ErrorCode, errors, toCarillonError } from '../base/
 import { isLoopback, isLoopbackHostHeader } from '../base/loopback.ts'
 import { type Place, Places } from '../base/places.ts'
 import { quoted } from '../base/shortened.ts'
-import type { AdminContracts } from './contracts.ts'
+import type { AdminContracts, Readiness } from './contracts.ts'
 import type { AdminOptions } from './options.ts'
 
 export interface Admin {
@@ -82,16 +82,20 @@ function pathsOf(contracts: AdminContracts): Paths {
   const { gateway, version } = contracts
   return new Map([
     ['/livez', () => json(200, { live: true })],
-    ['/readyz', () => readiness(contracts.notReady())],
+    ['/readyz', () => readiness(contracts.readiness())],
     ['/metrics', () => metrics(contracts)],
-    ['/v1/admin/status', () => json(200, { gateway, version, ...withLag(contracts.status()) })],
+    [
+      '/v1/admin/status',
+      () => json(200, { gateway, version, ...withLag(contracts.status()), ...contracts.readiness() }),
+    ],
     ['/v1/admin/rejected', () => json(200, contracts.rejected())],
     ['/v1/admin/routes', () => json(200, { routes: contracts.routes() })],
   ])
 }
 
-function readiness(reasons: readonly string[]): Answer {
-  return json(reasons.length === 0 ? 200 : 503, { ready: reasons.length === 0, reasons })
+function readiness({ reasons, degraded }: Readiness): Answer {
+  const ready = reasons.length === 0
+  return json(ready ? 200 : 503, { ready, reasons, degraded })
 }
 
 function metrics(contracts: AdminContracts): Answer {

@@ -20,6 +20,8 @@ export interface Edge {
   readonly url: string
   readonly port: number
   readonly counters: Readonly<EdgeCounters>
+  /** As many as descriptors allow. */
+  readonly maxConnections: number
   /** No connections are taken now, for want of descriptors. */
   readonly paused: boolean
   /** No further connections, and no further sessions on those that are open: the start of a graceful end. */
@@ -103,6 +105,10 @@ class RunningEdge implements Edge {
 
   get counters(): EdgeCounters {
     return this.#context.counters
+  }
+
+  get maxConnections(): number {
+    return this.#context.contracts.descriptors.forClients
   }
 
   get paused(): boolean {

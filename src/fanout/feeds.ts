@@ -6,6 +6,14 @@ import { type ChunkStart, loadChunk } from './chunk-load.ts'
 import type { PartitionFeed } from './partition-feed.ts'
 import type { StreamFeed } from './stream-feed.ts'
 
+/** A stream that is not up. */
+export interface StreamTrouble {
+  /** For people. */
+  readonly what: string
+  /** Once it is served sessions stay on it, whatever becomes of the broker. */
+  readonly when: 'before it was served' | 'while it is served'
+}
+
 /** All streams of this gateway, and where a subject's events are among them. */
 export class Feeds {
   readonly streams = new Map<string, StreamFeed>()
@@ -69,13 +77,13 @@ export class Feeds {
     return this.#intake(feed).offsets(feed.partition)
   }
 
-  /** Why this gateway is not ready to serve; empty = it is. */
-  notReady(): string[] {
-    const reasons: string[] = []
-    for (const feed of this.streams.values()) {
-      if (feed.condition !== 'up') reasons.push(`stream ${feed.name} is ${feed.condition}: ${feed.detail}`)
-    }
-    return reasons
+  /** What is wrong with streams now; empty = nothing is. */
+  troubles(): StreamTrouble[] {
+    const ailing = [...this.streams.values()].filter(({ condition }) => condition !== 'up')
+    return ailing.map(({ name, condition, detail, info }) => ({
+      what: `stream ${name} is ${condition}: ${detail}`,
+      when: info === undefined ? 'before it was served' : 'while it is served',
+    }))
   }
 
   async start(): Promise<void> {

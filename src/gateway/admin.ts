@@ -1,12 +1,14 @@
 import { adminDefaults } from '../admin/options.ts'
 import { type Admin, openAdmin } from '../admin/server.ts'
 import { parseListen } from '../base/listen-address.ts'
-import type { EdgeCounters } from '../edge/context.ts'
+import type { Edge } from '../edge/edge.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { Source } from '../source/source.ts'
 import { families } from '../telemetry/families.ts'
+import type { GatewayInstruments } from '../telemetry/instruments.ts'
 import type { ProcessInstruments } from '../telemetry/process.ts'
 import { metricsContentType, prometheusText } from '../telemetry/sdk.ts'
+import { type Door, readiness } from './readiness.ts'
 import { type Shared, version } from './surroundings.ts'
 
 /** What health, metrics and the admin API tell of. */
@@ -16,7 +18,7 @@ interface Watched {
   readonly process: ProcessInstruments
   readonly isLeaving: () => boolean
   /** undefined until clients are let in. */
-  readonly edgeCounters: () => EdgeCounters | undefined
+  readonly edge: () => Pick<Edge, 'counters' | 'paused' | 'maxConnections'> | undefined
 }
 
 /** The listener for operators; rejects with `listen_failed`. */
@@ -31,7 +33,8 @@ export function openAdminOf(shared: Shared, watched: Watched): Promise<Admin> {
       gateway: id,
       version,
       clock,
-      notReady: () => (watched.isLeaving() ? ['the gateway is going away'] : serving.feeds.notReady()),
+      readiness: () =>
+        readiness({ leaving: watched.isLeaving(), door: doorOf(watched.edge()), streams: serving.troubles() }),
       metrics: () => ({ contentType: metricsContentType, text: text() }),
       status: () => ({
         uptimeMs: Math.round(clock.monotonicMs() - startedMs),
@@ -48,7 +51,24 @@ export function openAdminOf(shared: Shared, watched: Watched): Promise<Admin> {
   )
 }
 
-function collected({ instruments }: Shared, { edgeCounters, process }: Watched) {
-  Object.assign(instruments.gateway.refused, edgeCounters()?.refused)
-  return [...families(instruments), ...process.families()]
+function doorOf(edge: Pick<Edge, 'paused'> | undefined): Door {
+  if (edge === undefined) return 'not yet'
+  return edge.paused ? 'no descriptors' : 'open'
+}
+
+function collected({ instruments }: Shared, watched: Watched) {
+  const edge = watched.edge()
+  if (edge !== undefined) observe(instruments.gateway, edge)
+  return [...families(instruments), ...watched.process.families()]
+}
+
+function observe(
+  gateway: GatewayInstruments,
+  { counters, paused, maxConnections }: NonNullable<ReturnType<Watched['edge']>>,
+): void {
+  const { refused, httpConnections, websockets } = counters
+  Object.assign(gateway.refused, refused)
+  gateway.connections = { websocket: websockets, http: httpConnections }
+  gateway.maxConnections = maxConnections
+  gateway.accepting = paused ? 0 : 1
 }

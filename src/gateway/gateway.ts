@@ -73,7 +73,7 @@ class RunningGateway implements Gateway {
       serving,
       process: this.#process,
       isLeaving: () => this.#closing !== undefined,
-      edgeCounters: () => this.#edge?.counters,
+      edge: () => this.#edge,
     })
     this.admin = this.#admin.url
     await serving.start()

@@ -1,6 +1,6 @@
 import { closeAll } from '../base/close-all.ts'
 import { Chunks } from '../fanout/chunks.ts'
-import { Feeds } from '../fanout/feeds.ts'
+import { Feeds, type StreamTrouble } from '../fanout/feeds.ts'
 import { StreamFeed } from '../fanout/stream-feed.ts'
 import { RejectedRing } from '../intake/rejected.ts'
 import { WindowPool } from '../log/window-pool.ts'
@@ -14,6 +14,8 @@ import { streamFormatDefaults } from '../wire/stream-format.ts'
 import { type StreamStatus, streamFigures, streamStatus } from './figures.ts'
 import type { ServedStream, ServingContracts, ServingOptions } from './options.ts'
 import { chunkSizes, windowPool } from './sizes.ts'
+
+export type { StreamTrouble } from '../fanout/feeds.ts'
 
 /** Clients are let in once the streams are there; where the broker keeps them waiting, after this long, ms. */
 const firstClientMs = 1000
@@ -71,6 +73,11 @@ export class Serving {
   /** Nothing is read from the broker once it has resolved. */
   close(): Promise<void> {
     return closeAll([() => this.feeds.close(), () => this.#chunks.close()])
+  }
+
+  /** What is wrong with streams now; empty = nothing is. */
+  troubles(): StreamTrouble[] {
+    return this.feeds.troubles()
   }
 
   status(): StreamStatus[] {

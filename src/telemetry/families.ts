@@ -44,6 +44,11 @@ function sessionFamilies(gateway: GatewayInstruments): MetricFamily[] {
 
 function doorFamilies(gateway: GatewayInstruments): MetricFamily[] {
   return [
+    gauge('carillon_connections', 'Connections of clients now', pointsBy('kind', gateway.connections)),
+    gauge('carillon_connections_limit', 'Connections of clients that descriptors allow', [
+      point(gateway.maxConnections),
+    ]),
+    gauge('carillon_accepting', '1 while further connections are taken', [point(gateway.accepting)]),
     counter('carillon_requests_refused', 'Requests answered by an error status', pointsBy('code', gateway.refused)),
     counter(
       'carillon_limit_refusals',

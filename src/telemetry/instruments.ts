@@ -121,6 +121,10 @@ export class GatewayInstruments {
   /** Now. */
   readonly sessions = zeroes(transports)
   subscriptions = 0
+  /** Connections of clients, of WebSockets and of all else; how many descriptors allow; 1 while more are taken. */
+  connections = { websocket: 0, http: 0 }
+  maxConnections = Number.POSITIVE_INFINITY
+  accepting = 0
   /** Sessions whose socket is full or that are catching up, now. */
   behind = 0
   /** Since the start. */

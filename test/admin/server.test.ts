@@ -11,6 +11,7 @@ import { settled } from '../model/clock.ts'
 import { until } from '../support/until.ts'
 
 let reasons: string[] = []
+let degraded: string[] = []
 let broken = false
 const refusedBy: string[] = []
 
@@ -18,7 +19,7 @@ const contracts: AdminContracts = {
   gateway: 'g-1',
   clock: systemClock(),
   version: '0.1.0',
-  notReady: () => reasons,
+  readiness: () => ({ reasons, degraded }),
   metrics: () => ({ contentType: 'text/plain; version=0.0.4', text: 'carillon_sessions 1\n' }),
   status: () => {
     if (broken) throw new Error('secret detail')
@@ -109,15 +110,20 @@ test('livez is 200 also when the gateway is not ready', async () => {
   assert.equal(reply.status, 200)
 })
 
-test('readyz is 200 when ready, and 503 with the reasons when not', async () => {
+test('readyz is 200 when ready, with what is wrong all the same, and 503 with the reasons when not', async () => {
   const ready = await ask('/readyz')
   assert.equal(ready.status, 200)
-  assert.deepEqual(JSON.parse(ready.text), { ready: true, reasons: [] })
-  reasons = ['stream events is away: connection refused']
+  assert.deepEqual(JSON.parse(ready.text), { ready: true, reasons: [], degraded: [] })
+  degraded = ['stream events is away: connection refused']
+  const still = await ask('/readyz')
+  assert.equal(still.status, 200)
+  assert.deepEqual(JSON.parse(still.text), { ready: true, reasons: [], degraded })
+  reasons = ['the gateway is going away']
   const reply = await ask('/readyz')
-  reasons = []
   assert.equal(reply.status, 503)
-  assert.deepEqual(JSON.parse(reply.text), { ready: false, reasons: ['stream events is away: connection refused'] })
+  assert.deepEqual(JSON.parse(reply.text), { ready: false, reasons, degraded })
+  reasons = []
+  degraded = []
 })
 
 test('metrics are the contract’s text and content type, with any query', async () => {

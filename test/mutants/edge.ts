@@ -25,8 +25,8 @@ export const edgeMutants: readonly Mutant[] = [
   {
     name: 'a full WebSocket is taken for one that refused',
     file: 'edge/websocket.ts',
-    from: 'return this.ws.send(frame, this.binary, false) as WriteOutcome',
-    to: 'return (this.ws.send(frame, this.binary, false) || writeOutcome.refused) as WriteOutcome',
+    from: 'this.ws.send(frame, this.binary, false) as WriteOutcome',
+    to: '(this.ws.send(frame, this.binary, false) || writeOutcome.refused) as WriteOutcome',
     by: 'simulation',
   },
   {

@@ -108,8 +108,8 @@ export const operationsMutants: readonly Mutant[] = [
   {
     name: 'a gateway that leaves is ready',
     file: 'gateway/admin.ts',
-    from: "(watched.isLeaving() ? ['the gateway is going away'] : serving.feeds.notReady())",
-    to: 'serving.feeds.notReady()',
+    from: 'leaving: watched.isLeaving()',
+    to: 'leaving: false',
     by: { unit: 'test/admin/leaving.test.ts' },
     breaks: '`/readyz` says 503 from the beginning of a graceful end on',
   },

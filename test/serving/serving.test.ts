@@ -69,7 +69,7 @@ function outlet() {
 test('clients are let in once each stream is read, and no timer is left', async () => {
   const { serving, clock } = setUp()
   await serving.start()
-  assert.deepEqual(serving.feeds.notReady(), [])
+  assert.deepEqual(serving.troubles(), [])
   assert.equal(clock.waiting, 0)
 })
 
@@ -85,7 +85,7 @@ test('where the broker keeps them waiting, clients are let in after a second', a
   assert.equal(started, false)
   await clock.advance(1)
   assert.equal(started, true)
-  assert.equal(serving.feeds.notReady().length, 1)
+  assert.equal(serving.troubles().length, 1)
 })
 
 test('a client is told the limits that it is held to', async () => {

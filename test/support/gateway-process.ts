@@ -57,8 +57,9 @@ export class GatewayProcess {
     endsWithThis(child)
   }
 
+  /** And lacks nothing. */
   async becomesReady(): Promise<void> {
-    await this.readiness((answer) => answer.status === 200)
+    await this.readiness(({ status, json }) => status === 200 && json.degraded.length === 0)
   }
 
   /** Resolves with the first `/readyz` answer that is as expected. */

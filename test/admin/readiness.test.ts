@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { StreamTrouble } from '../../src/fanout/feeds.ts'
+import { readiness, type Standing } from '../../src/gateway/readiness.ts'
+
+const away: StreamTrouble = { what: 'stream events is away: refused', when: 'while it is served' }
+const starting: StreamTrouble = { what: 'stream events is starting: not asked yet', when: 'before it was served' }
+const well: Standing = { leaving: false, door: 'open', streams: [] }
+
+/** One table: what is so, whether new clients are sent elsewhere, and whether it is said although they are not. */
+const table: readonly (readonly [Partial<Standing>, reasons: RegExp | undefined, degraded: RegExp | undefined])[] = [
+  [{}, undefined, undefined],
+  [{ door: 'not yet' }, /starting/, undefined],
+  [{ streams: [starting] }, /events is starting/, undefined],
+  [{ streams: [away] }, undefined, /events is away/],
+  [{ streams: [starting, away] }, /events is starting/, /events is away/],
+  [{ door: 'no descriptors' }, /descriptors are used up/, undefined],
+  [{ door: 'no descriptors', streams: [away] }, /descriptors are used up/, /events is away/],
+  [{ leaving: true, streams: [away] }, /going away/, undefined],
+]
+
+for (const [standing, reasons, degraded] of table) {
+  test(`/readyz of a gateway with ${JSON.stringify(standing)}`, () => {
+    const said = readiness({ ...well, ...standing })
+    assert.match(said.reasons.join('\n'), reasons ?? /^$/)
+    assert.match(said.degraded.join('\n'), degraded ?? /^$/)
+  })
+}
