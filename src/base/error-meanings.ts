@@ -23,7 +23,7 @@ export const errorMeanings: Readonly<Record<ErrorCode, string>> = {
   stream_missing: "the route's stream does not exist on the broker yet",
   stream_unusable: "the route's stream is set up on the broker in a way that cannot be used",
   broker_unavailable: 'the broker cannot be reached or refused the request',
-  request_timeout: 'a body that did not arrive in time',
+  request_timeout: 'a body, or the first subscription of a WebSocket, that did not arrive in time',
   listen_failed: 'the listener cannot be opened: its port is taken, or its TLS files are of no use',
   storage_full: 'the log cannot store more: its disk or its limit is full',
   storage_locked: 'the embedded log is open in another process',

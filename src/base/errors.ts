@@ -77,7 +77,7 @@ export const errors = /* @__PURE__ */ table({
   stream_missing: [503],
   stream_unusable: [503],
   broker_unavailable: [503],
-  request_timeout: [408],
+  request_timeout: [408, 3000],
   listen_failed: [500],
   storage_full: [507],
   storage_locked: [500],

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { errors } from '../../src/base/errors.ts'
 import { gapReasons } from '../../src/base/gap-reasons.ts'
+import { limitNames } from '../../src/base/limits.ts'
 import { defaultAdmin } from '../../src/cli/gateway-url.ts'
 import { streamStates } from '../../src/telemetry/instruments.ts'
 import { readPage, section, tables, uncode } from '../docs/markdown.ts'
@@ -25,7 +26,7 @@ const metrics = new Map(
     .flat()
     .map(([name, , labels]) => [uncode(name!), [...labels!.matchAll(/`(\w+)`/g)].map(([, label]) => label!)]),
 )
-const known = { state: [...streamStates], reason: [...gapReasons], code: Object.keys(errors) }
+const known = { state: [...streamStates], reason: [...gapReasons], code: Object.keys(errors), limit: limitNames }
 
 test('Prometheus scrapes each gateway of the compose file on its admin port', () => {
   const [{ job_name, dns_sd_configs }, ...others] = scrape_configs

@@ -48,6 +48,9 @@ class Socket {
   }
 }
 
+/** Where all clients come from. */
+const address = new Uint8Array([192, 0, 2, 1]).buffer
+
 type Status = 'open' | 'ended'
 
 /** uWS's HttpResponse as far as the edge uses it. What uWS forbids, as touching it once it is over, throws here. */
@@ -94,6 +97,11 @@ export class SimResponse implements ServerEnd {
   }
 
   // HttpResponse
+
+  getRemoteAddress(): ArrayBuffer {
+    this.#requireOpen('getRemoteAddress')
+    return address
+  }
 
   onAborted(handler: () => void): this {
     this.#aborted = handler
@@ -233,6 +241,11 @@ export class SimServerSocket implements ServerEnd {
   }
 
   // WebSocket
+
+  getRemoteAddress(): ArrayBuffer {
+    if (!this.#open) throw new Error('getRemoteAddress on a closed WebSocket: uWS throws here')
+    return address
+  }
 
   getUserData(): unknown {
     return this.#userData

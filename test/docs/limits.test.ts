@@ -1,0 +1,13 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { limitNames, limits } from '../../src/base/limits.ts'
+import { readPage, section, tables, uncode } from './markdown.ts'
+
+test('operations.md lists each limit that refuses somebody, what it refuses and what sets it', () => {
+  const [rows] = tables(section(readPage('operations.md'), 'Who was refused'))
+  const expected = limitNames.map((name) => [name, limits[name].refuses, limits[name].option])
+  assert.deepEqual(
+    rows!.map(([name, refuses, option]) => [uncode(name!), refuses, uncode(option!)]),
+    expected,
+  )
+})
