@@ -64,8 +64,6 @@ export class PartitionFeed {
   brokerHead = 0
   /** A record that belongs into another partition was passed over since the partitions are as many as they are. */
   misrouted = false
-  /** The window begins at 0 though nothing was read yet: the log may begin later. */
-  fresh = false
   /** Of a partition that was added while this gateway ran: where those before it stood then, by partition; undefined = it did not read that one. */
   grownFrom: readonly (number | undefined)[] | undefined
   /** Record time of the last record of the batch that is being read, ms; 0 = it had none yet. */
@@ -164,7 +162,6 @@ export class PartitionFeed {
     const before = readers.map((reader) => reader.destination())
     this.incarnationHash = hashOf(incarnation)
     this.#forget()
-    this.fresh = true
     this.grownFrom = undefined
     readers.forEach((reader, i) => {
       reader.recreated(before[i]!)

@@ -3,7 +3,7 @@ import { CarillonError } from '../base/errors.ts'
 import type { Entry, EntrySink, RejectedRecord } from '../intake/entries.ts'
 import type { RejectReason } from '../intake/rejected.ts'
 import { retryMs, StreamIntake, type StreamIntakeOptions } from '../intake/stream-intake.ts'
-import type { Lost, LostReason } from '../log/losses.ts'
+import type { LostReason } from '../log/losses.ts'
 import type { WindowOptions } from '../log/window.ts'
 import { rangeProblem } from '../routing/range-check.ts'
 import type { Offsets, StreamInfo, TailState } from '../source/source.ts'
@@ -102,7 +102,6 @@ export class StreamFeed implements EntrySink {
 
   entry(partition: number, entry: Entry): void {
     const feed = this.partitions[partition]!
-    if (feed.fresh) this.#begins(feed, entry.offset)
     feed.lastTimeMs = entry.timeMs
     feed.window.append(entry)
     const { live, instruments } = this
@@ -118,22 +117,20 @@ export class StreamFeed implements EntrySink {
 
   rejected(partition: number, record: RejectedRecord, reason: RejectReason): void {
     const feed = this.partitions[partition]!
-    if (feed.fresh) this.#begins(feed, record.offset)
     feed.lastTimeMs = record.timeMs
     feed.passed(feed.window, record, reason)
   }
 
   end(partition: number, next: number, offsets: Offsets): void {
     const feed = this.partitions[partition]!
-    if (feed.fresh) this.#begins(feed, Math.min(offsets.first, next))
     feed.batchEnd(next, offsets, this.#clock.nowUs() / 1000)
     if (feed.parked.size > 0) for (const reader of [...feed.parked]) reader.moved()
   }
 
   lost(partition: number, from: number, to: number, reason: LostReason): void {
-    const feed = this.partitions[partition]!
-    if (feed.fresh && reason !== 'rewritten') this.#begins(feed, from)
-    this.#lose(feed, { from, to, reason })
+    const said = `stream ${this.name}: offsets ${from} to ${to} of partition ${partition} are lost`
+    this.#options.logger.log('warn', said, { reason })
+    this.partitions[partition]!.lost({ from, to, reason })
   }
 
   recreated(info: StreamInfo): void {
@@ -196,7 +193,6 @@ export class StreamFeed implements EntrySink {
     }
     // A log that was created again may have fewer partitions.
     if (this.partitions[partition] !== feed) return
-    feed.fresh = false
     feed.phase = 'live'
     this.intake.read(partition, feed.window.head)
   }
@@ -213,20 +209,6 @@ export class StreamFeed implements EntrySink {
     const { ageMs, budgetMs } = this.#options.fill ?? fillDefaults
     const share = { ageMs, budgetMs: budgetMs / this.partitions.length }
     await fillWindow({ intake: this.intake, feed, clock: this.#clock }, bounds, share)
-  }
-
-  /** Tails begin where a new log does, without a word; whoever stands below is told, though there may have been nothing. */
-  #begins(feed: PartitionFeed, first: number): void {
-    feed.fresh = false
-    const { firstOffset } = feed
-    if (first > firstOffset) this.#lose(feed, { from: firstOffset, to: first - 1, reason: 'retention' })
-  }
-
-  #lose(feed: PartitionFeed, lost: Lost): void {
-    const { from, to, reason } = lost
-    const said = `stream ${this.name}: offsets ${from} to ${to} of partition ${feed.partition} are lost`
-    this.#options.logger.log('warn', said, { reason })
-    feed.lost(lost)
   }
 
   /** A record whose publisher wants a trace of it. */
@@ -253,7 +235,6 @@ export class StreamFeed implements EntrySink {
       const { window, instruments, source } = this.#options
       const own = { stream: this.name, incarnation: info.incarnation, partition: this.partitions.length }
       const feed = new PartitionFeed({ ...own, firstOffset: source.firstOffset }, window, instruments)
-      feed.fresh = this.info !== undefined
       this.partitions.push(feed)
     }
     this.#checkPartitions(info.partitions)

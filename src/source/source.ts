@@ -82,8 +82,8 @@ export interface TailSink {
    */
   lost(partition: number, from: number, to: number, reason: 'retention' | 'corrupt' | 'rewritten'): void
   /**
-   * Deleted and created again under its name: the tail goes on at `firstOffset` (or the first there is) of each partition that it reads. Absent
-   * ones stay absent; those that the stream has no more are dropped.
+   * Deleted and created again under its name: the tail goes on at `firstOffset` of each partition that it reads, and what retention took
+   * since is told by `lost`. Absent ones stay absent; those that the stream has no more are dropped.
    */
   recreated(stream: StreamInfo): void
   /** More partitions than before: the new ones are absent. */
@@ -100,9 +100,9 @@ export type TailState = 'up' | 'away' | 'missing'
 /** Reads what it was given: no partition becomes another one's, nor begins by itself. All of it may be called from within the sink. */
 export interface Tail {
   /**
-   * Begins to read an absent partition at `from`, just as tail() does; without `from` where the log begins, and what retention took of it
-   * before is not told. Throws `stream_missing` for a partition that the stream does not have, going by what the sink was told last,
-   * and `internal` for one that is read. The sink is not called before this returns.
+   * Begins to read an absent partition at `from`, just as tail() does; without `from` at `firstOffset`. Throws `stream_missing` for a
+   * partition that the stream does not have, going by what the sink was told last, and `internal` for one that is read. The sink is not
+   * called before this returns.
    */
   add(partition: number, from?: number): void
   /**

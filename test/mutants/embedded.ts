@@ -79,7 +79,7 @@ export const embeddedMutants: readonly Mutant[] = [
   {
     name: 'retention takes one record more than it took',
     file: 'source/embedded/tail.ts',
-    from: 'if (start < first && start !== fromStart) this.#dropped(first)\n    let next = Math.max(start, first)',
+    from: 'if (start < first) this.#dropped(first)\n    let next = Math.max(start, first)',
     to: 'if (start < first) this.#dropped(first + 1)\n    let next = start < first ? first + 1 : start',
     by: retention,
     breaks: 'a record that is in the log is shown',
@@ -87,7 +87,7 @@ export const embeddedMutants: readonly Mutant[] = [
   {
     name: 'a tail goes on where the log begins, and does not say so',
     file: 'source/embedded/tail.ts',
-    from: 'if (start < first && start !== fromStart) this.#dropped(first)\n',
+    from: 'if (start < first) this.#dropped(first)\n',
     to: '',
     by: retention,
     breaks: 'what retention took is told',
@@ -208,8 +208,8 @@ export const embeddedMutants: readonly Mutant[] = [
   {
     name: 'all partitions of a stream that is created again are read',
     file: 'source/embedded/tail.ts',
-    from: 'this.#places = kept.map(({ partition }) => placeAt(partition, fromStart))',
-    to: 'this.#places = Array.from(kept.concat(absent), (_, partition) => placeAt(partition, fromStart))',
+    from: 'this.#places = kept.map(({ partition }) => placeAt(partition, 0))',
+    to: 'this.#places = Array.from(kept.concat(absent), (_, partition) => placeAt(partition, 0))',
     by: { unit: 'test/source/embedded.test.ts' },
     breaks: 'partitions that were absent stay so',
   },

@@ -281,42 +281,27 @@ test('a record that was in its new place too early for this gateway is given to 
   assert.deepEqual(client.texts, ['early'])
 })
 
-test('what a new log had lost before this gateway read of it is told to who stands below', async () => {
-  const broker = new ModelBroker('events', 1)
-  const gateway = await TestGateway.start(broker)
-  const client = gateway.connect()
-  client.subscribe(1, 'a')
-  broker.recreate()
-  const { end } = broker
-  broker.end = () => {}
-  broker.hole(0, 5)
-  broker.retain(0, 5)
-  broker.end = end
-  gateway.publish('a', 'first')
-  await settled()
-  assert.deepEqual(
-    client.gaps.map(({ reason, from, to }) => [reason, from, to]),
-    [
-      ['recreated', 0, undefined],
-      ['retention', 0, 4],
-    ],
-  )
-  assert.deepEqual(client.texts, ['first'])
-})
-
-test('what a new log lost before anything of it came begins at its first offset', async () => {
-  const broker = new ModelBroker('events', 1)
-  const gateway = await TestGateway.start(broker)
-  const client = gateway.connect()
-  client.subscribe(1, 'a')
-  broker.recreate()
-  gateway.stream.lost(0, 2, 4, 'retention')
-  await settled()
-  const losses = client.gaps.slice(1).map(({ reason, from, to }) => [reason, from, to])
-  assert.deepEqual(losses, [
-    ['retention', 0, 1],
-    ['retention', 2, 4],
-  ])
+test('a new log that begins with offsets without records has lost nothing, and what it has lost is told to who stands below', async () => {
+  for (const isLost of [false, true]) {
+    const broker = new ModelBroker('events', 1)
+    const gateway = await TestGateway.start(broker)
+    const [client, further] = [gateway.connect(), gateway.connect()]
+    client.subscribe(1, 'a')
+    broker.recreate()
+    further.subscribe(1, 'a', encodePosition(position(gateway, 2, -1)))
+    const { end } = broker
+    broker.end = () => {}
+    broker.hole(0, 5)
+    broker.end = end
+    if (isLost) gateway.stream.lost(0, 0, 4, 'retention')
+    gateway.publish('a', 'first')
+    await settled()
+    const losses = (from: number) => (isLost ? [['retention', from, 4]] : [])
+    const reasons = ({ gaps }: TestClient) => gaps.map(({ reason, from, to }) => [reason, from, to])
+    assert.deepEqual(reasons(client), [['recreated', 0, undefined], ...losses(0)])
+    assert.deepEqual(reasons(further), losses(2))
+    assert.deepEqual([client.texts, further.texts], [['first'], ['first']])
+  }
 })
 
 test('a rewrite that reaches below what the gateway knows is told from 0 on', async () => {

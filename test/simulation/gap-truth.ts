@@ -135,13 +135,9 @@ function isBesideDamage({ past }: PartitionLog, from: number, to: number): boole
   return beside.some((record) => record !== undefined && isUnreadable(record))
 }
 
-function retentionFault({ kept, log, from, to }: Case): string | undefined {
+function retentionFault({ kept, log, to }: Case): string | undefined {
   if (kept.length > 0) return `${shown(kept[0]!)} is still there`
-  if (log.first > to) return undefined
-  // A gateway that sees a partition come does not know why its first record has a later offset: offsets without records may follow what is gone.
-  const isFirst = from <= log.first && (log.incarnation > 0 || log.partition > 0)
-  const isHole = !log.past.some(({ offset, hidden, gone }) => offset <= to && !hidden && gone === undefined)
-  return isFirst && isHole ? undefined : `the log begins at ${log.first}`
+  return log.first > to ? undefined : `the log begins at ${log.first}`
 }
 
 function rewrittenFault({ truth, log, from, to, gap }: Case): string | undefined {

@@ -144,7 +144,7 @@ export class SimTail implements Tail {
     this.#cursors.clear()
     for (const partition of partitions) {
       const log = current.logs[partition]
-      if (log !== undefined) this.#read(partition, log.first, log)
+      if (log !== undefined) this.#read(partition, this.#source.broker.firstOffset, log)
     }
     this.#sink.recreated(this.#info)
   }

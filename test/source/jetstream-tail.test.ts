@@ -72,7 +72,7 @@ test('a family that was created again is told once all of its streams are there,
   assert.deepEqual(stage.told, ['a@0/1', 'recreated 20'])
 })
 
-test('partitions that a new family has more, or that are added, are read from where each begins, and nothing is lost before', async () => {
+test('partitions that a new family has more, or that are added, are read from their first sequence on, and what retention took of them is told', async () => {
   const stage = new Stage(1)
   stage.write(0, 'a', 'b')
   await stage.passes(2000)
@@ -83,10 +83,17 @@ test('partitions that a new family has more, or that are added, are read from wh
   for (const partition of [0, 1]) stage.broker.log(partition).retain(2, stage.time.nowMs)
   await stage.passes(10_000)
   assert.deepEqual(stage.told.slice(0, 3), ['a@0/1', 'b@0/2', 'recreated 3'])
-  assert.deepEqual(stage.told.splice(3).sort(), ['c@2/1', 'd@0/2', 'd@1/2', 'd@2/2'])
+  assert.deepEqual(stage.told.splice(3).sort(), [
+    'c@2/1',
+    'd@0/2',
+    'd@1/2',
+    'd@2/2',
+    'retention 0/1-1',
+    'retention 1/1-1',
+  ])
   stage.broker.grow()
   stage.write(3, 'e', 'f')
   stage.broker.log(3).retain(2, stage.time.nowMs)
   await stage.passes(10_000)
-  assert.deepEqual(stage.told.slice(3), ['grown 4', 'f@3/2'])
+  assert.deepEqual(stage.told.slice(3), ['grown 4', 'retention 3/1-1', 'f@3/2'])
 })

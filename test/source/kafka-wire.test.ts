@@ -59,20 +59,22 @@ test('a tail that has passed damage, or what retention took, still hears that th
   assert.deepEqual(late.told, ['retention 0-3', 'rewritten 0-3', 'retention 0-2', 'x@3', 'y@4'])
 })
 
-test('what retention takes of a new log before it was read is told, once the log was seen to begin', async () => {
-  const brokers = new Brokers()
-  brokers.tail(0)
-  await brokers.passes(2000)
-  brokers.broker.delete()
-  brokers.broker.create(1)
-  await brokers.passes(10_000)
-  const { leader } = brokers
-  leader.state = 'frozen'
-  brokers.write('a', 'b', 'c')
-  brokers.log.retain(2, brokers.time.nowMs)
-  brokers.cluster.revive(leader)
-  await brokers.passes(10_000)
-  assert.deepEqual(brokers.told, ['recreated', 'retention 0-1', 'c@2'])
+test('what retention takes of a new log before it was read is told, whether or not the log was seen to begin', async () => {
+  for (const isSeen of [true, false]) {
+    const brokers = new Brokers()
+    brokers.tail(0)
+    await brokers.passes(2000)
+    brokers.broker.delete()
+    brokers.broker.create(1)
+    if (isSeen) await brokers.passes(10_000)
+    const { leader } = brokers
+    leader.state = 'frozen'
+    brokers.write('a', 'b', 'c')
+    brokers.log.retain(2, brokers.time.nowMs)
+    brokers.cluster.revive(leader)
+    await brokers.passes(10_000)
+    assert.deepEqual(brokers.told, ['recreated', 'retention 0-1', 'c@2'])
+  }
 })
 
 test('a tail that a broker which is behind took back to the topic before comes to the present one, with the broker or without', async () => {

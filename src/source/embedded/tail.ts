@@ -25,13 +25,10 @@ interface Place {
   dropped: boolean
 }
 
-/** Before any offset: where a partition begins that is read from wherever its log does. */
-const fromStart = -1
-
 const placeAt = (partition: number, next: number): Place => ({ partition, next, told: false, dropped: false })
 
 /** Where nothing was read yet. */
-const absent: Place = { ...placeAt(-1, fromStart), dropped: true }
+const absent: Place = { ...placeAt(-1, 0), dropped: true }
 
 /**
  * Reads a stream on from its positions. It is woken after each commit and whenever the stream changed, and shows what is
@@ -76,10 +73,10 @@ export class EmbeddedTail implements Tail {
     this.wake()
   }
 
-  add(partition: number, from?: number): void {
+  add(partition: number, from = 0): void {
     if (this.#closed) return
     expectAbsent(this.#info, partition, (wanted) => this.#places.some((place) => place.partition === wanted))
-    this.#places = [...this.#places, placeAt(partition, from ?? fromStart)]
+    this.#places = [...this.#places, placeAt(partition, from)]
     this.wake()
   }
 
@@ -136,7 +133,7 @@ export class EmbeddedTail implements Tail {
     place.told = true
     this.#from = start
     this.#first = first
-    if (start < first && start !== fromStart) this.#dropped(first)
+    if (start < first) this.#dropped(first)
     let next = Math.max(start, first)
     while (next < head && this.#shown < this.#host.turnRecords && !this.#isOver) {
       this.#from = next
@@ -170,7 +167,7 @@ export class EmbeddedTail implements Tail {
   #recreated(info: StreamInfo): void {
     this.#info = info
     const kept = this.#places.filter(({ partition }) => partition < info.partitions)
-    this.#places = kept.map(({ partition }) => placeAt(partition, fromStart))
+    this.#places = kept.map(({ partition }) => placeAt(partition, 0))
     this.#turn = 0
     this.#sink.recreated(info)
   }

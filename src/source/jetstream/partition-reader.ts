@@ -58,8 +58,6 @@ export class PartitionReader {
   readonly partition: number
   /** The next sequence to be shown. */
   next: number
-  /** Begins with the first record that there is: what is gone before is not told. */
-  fromStart: boolean
   /** The creation of the stream that is read; '' before it is known. */
   created = ''
   failures = 0
@@ -93,12 +91,11 @@ export class PartitionReader {
   /** A first sequence beyond `next` that the server told at the last look: told again, what is before it is lost. */
   #passedBy = 0
 
-  /** `from`: the first sequence to be shown; undefined = the first record that there is. */
-  constructor(tail: ReaderHost, partition: number, from: number | undefined) {
+  /** `from`: the first sequence to be shown. */
+  constructor(tail: ReaderHost, partition: number, from = firstSequence) {
     this.#tail = tail
     this.partition = partition
-    this.next = Math.max(firstSequence, from ?? 0)
-    this.fromStart = from === undefined
+    this.next = Math.max(firstSequence, from)
     this.#stream = streamOf(tail.name, partition)
     this.#last = new LastRead(tail.api, this.#stream)
     this.#prefixLength = Buffer.byteLength(prefixOf(tail.name, partition))
@@ -137,7 +134,6 @@ export class PartitionReader {
   restart(): void {
     this.stop()
     this.next = firstSequence
-    this.fromStart = true
     this.created = ''
     this.#last.forget()
     this.#first = 0
@@ -233,11 +229,7 @@ export class PartitionReader {
       sink.lost(this.partition, agreed, to, 'rewritten')
     }
     if (this.#isOver) return
-    if (this.next < first) {
-      if (this.fromStart) this.next = first
-      else this.#lost(first)
-    }
-    this.fromStart = false
+    if (this.next < first) this.#lost(first)
   }
 
   /** The stream of this partition alone was deleted and created again: told as a rewrite from its first record on. */

@@ -24,8 +24,6 @@ export class Cursor implements FetchPartition {
   dropped = false
   /** Whether the log was seen to reach up to `offset`; before that an end below it says nothing. */
   reached = false
-  /** Reads from wherever the log begins: a new partition, a new topic. */
-  fromStart = false
   /** Times that a leader said that its log ends below what was read. */
   endsBelow = 0
   readonly damage = new Damage()
@@ -70,7 +68,6 @@ export class Cursor implements FetchPartition {
     this.epochs.passed(epoch, first)
     this.offset = next
     this.reached = true
-    this.fromStart = false
   }
 
   /** Goes on at `offset`, of whose predecessors nothing is known but that the log of a leader reached up to it: `answeredEpoch`, unknown = of none. */
@@ -89,7 +86,6 @@ export class Cursor implements FetchPartition {
     this.leader = noNode
     this.leaderEpoch = unknownGeneration
     this.reached = false
-    this.fromStart = true
     this.damage.read()
     this.failures = 0
     this.pausedUntilMs = 0

@@ -105,7 +105,6 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
     expectAbsent(stream, partition, (wanted) => this.cursors.some((cursor) => cursor.partition === wanted))
     const start = from === undefined ? undefined : this.#heads.start(stream, partition, from)
     const cursor = new Cursor(partition, start?.offset ?? 0, start?.leaderEpoch)
-    cursor.fromStart = start === undefined
     this.cursors = [...this.cursors, cursor]
     this.#health.expect(partition, this.clock.monotonicMs())
     return cursor
@@ -162,8 +161,6 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
   succeeded(cursor: Cursor): void {
     // The leader answered at this offset, so its log reached up to it: an end below it later on is one that moved back.
     cursor.reached = true
-    // What goes from here on, it was there for us.
-    cursor.fromStart = false
     cursor.answeredEpoch = cursor.leaderEpoch
     cursor.failures = 0
     cursor.endsBelow = 0
@@ -245,9 +242,9 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
   }
 
   #belowStart(cursor: Cursor, first: number): void {
-    const { partition, offset, fromStart, leaderEpoch } = cursor
+    const { partition, offset, leaderEpoch } = cursor
     cursor.jump(first, leaderEpoch)
-    if (!fromStart) this.sink.lost(partition, offset, first - 1, 'retention')
+    this.sink.lost(partition, offset, first - 1, 'retention')
   }
 
   /** To wait is right for a start that another reader gave us; what we read ourselves must be there. */
