@@ -37,6 +37,11 @@ export class Place {
     return this.#owed.length > 1
   }
 
+  /** What is owed last is that subjects came there. */
+  get owesMove(): boolean {
+    return this.#owed.at(-1)?.reason === 'repartitioned'
+  }
+
   /** What its client's token says, which was given all below `offset`, unless something is owed. */
   position(offset: number): Position | undefined {
     const [owed] = this.#owed
@@ -48,10 +53,10 @@ export class Place {
     return this.#owed[1]?.before ?? this.at(offset)
   }
 
-  /** The same once it has been told all that is owed. Ahead of this gateway the client's token knows better than the window what lies below. */
+  /** The same once it has been told all that is owed. Until it is held against the window, the client's token knows better what lies below. */
   at(offset: number): Position {
     const position = this.feed.positionAt(offset)
-    return position.generation === unknownGeneration ? { ...position, generation: this.#generation } : position
+    return this.#generation === unknownGeneration ? position : { ...position, generation: this.#generation }
   }
 
   moveTo(next: number): void {

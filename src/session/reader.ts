@@ -112,6 +112,11 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     return this.#place.owesMore
   }
 
+  /** See `Place.owesMove`. */
+  get owesMove(): boolean {
+    return this.#place.owesMove
+  }
+
   /** Whom it reads for. */
   get legs(): readonly Leg[] {
     return this.#matcher.legs

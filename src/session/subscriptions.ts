@@ -332,8 +332,8 @@ export class Subscriptions implements LegOwner {
     }
     track.join(leg)
     if (there === undefined) this.#owner.wake()
-    // One position is for all: it goes on where the others stand, who have been told what became of the log.
-    else {
+    // One position is for all: it goes on where the others stand, who have been told what became of the log. One gap is for all who come.
+    else if (!main.owesMove) {
       const before = main.destination()
       main.owe({ from: before.offset, to: undefined, reason: 'repartitioned', certain: false, before })
     }

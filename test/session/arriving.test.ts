@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { encodeToken, growthPosition, type Position } from '../../src/wire/token.ts'
+import { decodeToken, encodeToken, growthPosition, type Position } from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, type TestClient, TestGateway } from './harness.ts'
 
@@ -58,6 +58,8 @@ for (const transport of ['websocket', 'poll'] as const) {
       ['repartitioned', 2, 10, undefined],
       ['rewritten', 2, 0, 9],
     ])
+    const [behind] = decodeToken(client.gaps[0].after)
+    assert.deepEqual([behind!.offset, behind!.generation], [10, 0])
   })
 
   test(`a log that grows past a position that a subject comes back to is held against its generation: ${transport}`, async () => {
@@ -87,6 +89,8 @@ for (const transport of ['websocket', 'poll'] as const) {
       ['repartitioned', 2, 10, undefined],
       ['rewritten', 2, 0, 9],
     ])
+    const [behind] = decodeToken(client.gaps[0].after)
+    assert.deepEqual([behind!.offset, behind!.generation], [10, 0])
   })
 
   test(`a subject that comes into a partition of a new log is told of the new log first: ${transport}`, async () => {
@@ -184,6 +188,25 @@ test('of several subjects one that is the first to come into a partition is read
   await publishAll(gateway, moves, 9)
   assert.deepEqual(client.texts, texts(9))
   assert.deepEqual(told(client), [['repartitioned', 2, 0, undefined]])
+})
+
+test('subjects that come into a partition together are told of it once, and no token goes on from where another stood there', async () => {
+  const broker = new ModelBroker('events', 2)
+  const gateway = await TestGateway.start(broker)
+  const moves = subjectWhere(gateway, { 2: 0, 3: 2 })
+  const stood = [position(gateway, 0, 0, -1), position(gateway, 1, 0, -1), position(gateway, 2, 5, -1)]
+  const client = gateway.connect('sse')
+  client.session.start(['>', moves, '*'], [encodeToken([...stood, growthPosition(stood[0]!, 2)])])
+  await settled()
+  const { length } = client.stood
+  broker.grow(3)
+  await publishAll(gateway, moves, 9)
+  assert.equal(client.blocks.filter((block) => block.startsWith('event: gap')).length, 1)
+  const offsets = client.stood
+    .slice(length)
+    .map((token) => decodeToken(token).find((each) => each.partition === 2)?.offset)
+  // The gap, and nine events.
+  assert.deepEqual(offsets, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
 })
 
 test('a session keeps a bounded number of positions for partitions to come; beyond it a subject begins there as if its token named none', async () => {

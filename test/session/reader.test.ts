@@ -7,14 +7,17 @@ import { smallPool } from '../model/window.ts'
 
 const owner = { wake() {}, owing() {}, watchAhead() {} } as unknown as ReaderOwner
 
-test('when another log begins, each reader stands where its client stood in the old one, with the history that is known there', () => {
+/** A partition whose head is 8, in history 3, and of which nothing is in memory. */
+function emptyFeed(): PartitionFeed {
   const options = { pool: smallPool({ payloadBytes: 4096, entries: 16 }), seed: 1 }
-  const feed = new PartitionFeed(
-    { stream: 'events', incarnation: 'one', partition: 0 },
-    options,
-    new Instruments().stream('events'),
-  )
+  const instruments = new Instruments().stream('events')
+  const feed = new PartitionFeed({ stream: 'events', incarnation: 'one', partition: 0 }, options, instruments)
   feed.window.start(8, 3)
+  return feed
+}
+
+test('when another log begins, each reader stands where its client stood in the old one, with the history that is known there', () => {
+  const feed = emptyFeed()
   const reader = (offset: number, generation: number) => new Reader(owner, { feed, offset, gaps: [], generation })
   const [atHead, ahead, behind] = [reader(8, -1), reader(12, 7), reader(5, 2)]
   const { nameHash, incarnationHash } = feed
@@ -27,4 +30,17 @@ test('when another log begins, each reader stands where its client stood in the 
       { nameHash, incarnationHash, partition: 0, offset: 5, generation: 2 },
     ],
   )
+})
+
+test('until a client that is ahead is told that the log was rewritten, its position is of the history that it was of', () => {
+  const feed = emptyFeed()
+  const reader = new Reader(owner, { feed, offset: 12, gaps: [], generation: 3 })
+  reader.queue()
+  feed.window.advance(10, 3)
+  feed.window.advance(12, 4)
+  const isAsBefore = () => assert.deepEqual([reader.position()!.offset, reader.position()!.generation], [12, 3])
+  isAsBefore()
+  reader.moved()
+  assert.equal(reader.owes, true)
+  isAsBefore()
 })

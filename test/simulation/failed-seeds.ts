@@ -61,6 +61,11 @@ const overModel: readonly FailedSeed[] = [
     'a poll for the last events goes on at a gateway that has not read the newest of them: it is live there',
   ],
   [
+    13_008_327,
+    'two who share a request come into a new partition, in which a third stood already: told the second time, they are led on to where that one stood',
+  ],
+  [13_022_757, 'the same, at a gateway that has not heard what retention took of the new partition'],
+  [
     11_007_674,
     'a position is left of a partition that the new log does not have: who stood beyond a rewrite shares a request that names both logs',
   ],
