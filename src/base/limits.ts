@@ -24,6 +24,10 @@ export const limits = {
   maxEventBytes: { refuses: 'events that are too large', option: 'limits.maxEventBytes' },
   publishQueue: { refuses: 'publish requests, while too many bytes wait for the broker', option: '' },
   maxFrameBytes: { refuses: 'WebSockets, for a message that is too large', option: 'limits.maxFrameBytes' },
+  maxWaitingFrameBytes: {
+    refuses: 'WebSockets that send faster than their turn comes',
+    option: 'limits.maxWaitingFrameBytes',
+  },
   maxSubscriptions: { refuses: 'subscriptions', option: 'limits.maxSubscriptions' },
   tokenPartitions: { refuses: 'SSE streams and polls that span too many partitions', option: '' },
   refusedFrames: { refuses: 'sessions of which too many frames were refused', option: '' },

@@ -1,30 +1,46 @@
+import type { CarillonError } from '../base/errors.ts'
+import { LimitReached } from '../base/limits.ts'
 import type { Pump, Runnable } from '../session/pump.ts'
 import type { EdgeContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
-import { refuse } from './router.ts'
+import { refuse, type Turns } from './router.ts'
 
-/** Bytes of frames that may wait, of one connection and in all; beyond, they are taken in at once as they come. */
-export const doorwayLimits = { callerBytes: 64 * 1024, bytes: 16 * 1024 * 1024 }
+/**
+ * Frames may wait in all that are so many times what one connection may have waiting; who has no more than a few bytes is sent away last;
+ * and each frame counts for some bytes more than its own.
+ */
+export const doorwayLimits = { connections: 32, fewBytes: 64 << 10, frameBytes: 256 }
 
-/** A connection whose frames wait for their turn, which is a frame each. */
+/** Who is sent away comes back after this long at least, and not all at once, ms. */
+const retryMs = { least: 1000, spread: 2000 }
+
+/** A connection whose frames wait for their turn. */
 export interface Caller extends Runnable {
   /** Bytes of the frames that wait. */
   waitingBytes: number
+  /** Ends it. */
+  sendAway(error: CarillonError): void
 }
 
 /**
- * Lets sessions and subscriptions in, in the order in which they came, for half a millisecond before other events have their turn: uWS hands
+ * Lets sessions and frames in, in the order in which they came, for half a millisecond before other events have their turn: uWS hands
  * over what a thousand sockets sent in one go, and when a herd comes back every live event would wait for all of it. Requests that
- * wait are bounded by `maxHttpConnections`.
+ * wait are bounded by `maxHttpConnections`, frames by `maxWaitingFrameBytes` for each connection and `doorwayLimits` for all: uWS cannot stop reading from a
+ * WebSocket.
  */
-export class Doorway {
+export class Doorway implements Turns {
   readonly #context: EdgeContext
   readonly #pump: Pump
+  /** Bytes of frames that may wait in all. */
+  readonly #maxBytes: number
   #waitingBytes = 0
+  /** Those with more than a few bytes. */
+  readonly #large = new Set<Caller>()
 
   constructor(context: EdgeContext, pump: Pump) {
     this.#context = context
     this.#pump = pump
+    this.#maxBytes = doorwayLimits.connections * context.options.maxWaitingFrameBytes
   }
 
   /** `enter` runs soon, unless the client has gone by then; what it throws is the answer. */
@@ -41,19 +57,51 @@ export class Doorway {
     this.#pump.add({ queued: false, run })
   }
 
-  /** Whether a frame of so many bytes may wait; then the caller is run soon. */
-  takes(caller: Caller, bytes: number): boolean {
-    if (caller.waitingBytes + bytes > doorwayLimits.callerBytes) return false
-    if (this.#waitingBytes + bytes > doorwayLimits.bytes) return false
-    this.#waitingBytes += bytes
-    caller.waitingBytes += bytes
+  /** The caller is run soon. */
+  call(caller: Caller): void {
     this.#pump.add(caller)
+  }
+
+  /** A frame of so many bytes is to wait. Where there is no room its caller goes, or whoever has the most waiting. False where it has gone. */
+  takes(caller: Caller, bytes: number): boolean {
+    const { maxWaitingFrameBytes } = this.#context.options
+    const before = caller.waitingBytes
+    if (before > 0 && before + bytes > maxWaitingFrameBytes) {
+      const said = `expected at most ${maxWaitingFrameBytes} bytes of frames that wait for their turn on one connection, got more`
+      this.#sendAway(caller, `${said}: send fewer at a time`)
+      return false
+    }
+    this.#count(caller, bytes)
+    while (this.#waitingBytes > this.#maxBytes) {
+      const most = this.#largest() ?? caller
+      this.#sendAway(most, `more than ${this.#maxBytes} bytes of frames wait for their turn on this gateway`)
+      if (most === caller) return false
+    }
     return true
   }
 
   /** So many bytes of the caller's wait no more. */
   taken(caller: Caller, bytes: number): void {
-    this.#waitingBytes -= bytes
-    caller.waitingBytes -= bytes
+    this.#count(caller, -bytes)
+  }
+
+  #count(caller: Caller, bytes: number): void {
+    this.#waitingBytes += bytes
+    caller.waitingBytes += bytes
+    if (caller.waitingBytes > doorwayLimits.fewBytes) this.#large.add(caller)
+    else this.#large.delete(caller)
+  }
+
+  #largest(): Caller | undefined {
+    let largest: Caller | undefined
+    for (const caller of this.#large) if (caller.waitingBytes > (largest?.waitingBytes ?? 0)) largest = caller
+    return largest
+  }
+
+  /** All that waits of it is given up. */
+  #sendAway(caller: Caller, message: string): void {
+    this.taken(caller, caller.waitingBytes)
+    const retryAfterMs = Math.ceil(retryMs.least + this.#context.contracts.random.next() * retryMs.spread)
+    caller.sendAway(new LimitReached('maxWaitingFrameBytes', 'overloaded', message, { retryAfterMs }))
   }
 }

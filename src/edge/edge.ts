@@ -64,7 +64,7 @@ function register(listener: Listener, context: EdgeContext): void {
     { path: publishPath, methods: { POST: servePublish(context) } },
     ...pageRoutes(context),
   ]
-  const router = new Router(context, routes)
+  const router = new Router(context, doorway, routes)
   serveWebSocket(listener.app, context, doorway)
   listener.app.any('/*', (res, req) => router.handle(res, req))
 }

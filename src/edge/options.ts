@@ -23,6 +23,8 @@ export interface EdgeOptions {
   readonly maxFrameBytes: number
   /** Bytes that may wait in user space for a WebSocket whose kernel buffer is full, before frames are refused. */
   readonly maxBackpressureBytes: number
+  /** Of the frames of one WebSocket that wait for their turn, with what each takes beside; a single one may be larger. */
+  readonly maxWaitingFrameBytes: number
   /** Largest event to be published, as protobuf. */
   readonly maxEventBytes: number
   /** Largest body of a request. */
@@ -73,6 +75,7 @@ export const listenerSettings = {
 /** What stands in the configuration's `limits`. */
 export const edgeLimits = {
   maxFrameBytes: setting(whole(1024, 16 * mib), 65_536, 'one frame from a client'),
+  maxWaitingFrameBytes: setting(whole(1024, 1024 * mib), mib, "one WebSocket's frames that wait for their turn"),
   // With its key and headers it still fits into Kafka's own default of 1,048,588 bytes.
   maxEventBytes: setting(whole(1024, 16 * mib - 1), 1_000_000, 'one event, as protobuf'),
   maxBackpressureBytes: setting(whole(1024, 64 * mib), 65_536, 'what may wait for one full WebSocket'),

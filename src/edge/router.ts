@@ -20,13 +20,25 @@ export interface Route {
 /** How long a browser may remember the answer to a preflight, s. */
 const preflightMaxAge = 600
 
-/** All paths but the WebSocket's upgrade: head and origin first, then path and method, then the route's handler. */
+/** Where refusals wait for their turn, see `Doorway`. */
+export interface Turns {
+  /** `enter` runs soon; what it throws is the answer. */
+  admit(exchange: Exchange, enter: () => void): void
+}
+
+/**
+ * All paths but the WebSocket's upgrade: head and origin first, then path and method, then the route's handler. Nothing is answered before the
+ * handler has returned, but the files of the try-it page: uWS hands over all requests that a socket sent in one go as long as each is answered
+ * at once, and ends the connection where one comes while an answer is due.
+ */
 export class Router {
   readonly #context: EdgeContext
+  readonly #turns: Turns
   readonly #routes: ReadonlyMap<string, Route>
 
-  constructor(context: EdgeContext, routes: readonly Route[]) {
+  constructor(context: EdgeContext, turns: Turns, routes: readonly Route[]) {
     this.#context = context
+    this.#turns = turns
     this.#routes = new Map(routes.map((route) => [route.path, route]))
   }
 
@@ -34,9 +46,11 @@ export class Router {
     const exchange = new Exchange(res, req)
     try {
       const done = this.#dispatch(exchange, req)
-      if (done !== undefined) done.catch((error: unknown) => this.#refuse(exchange, error))
+      if (done !== undefined) done.catch((error: unknown) => refuse(this.#context, exchange, error))
     } catch (error) {
-      this.#refuse(exchange, error)
+      this.#turns.admit(exchange, () => {
+        throw error
+      })
     }
   }
 
@@ -50,12 +64,9 @@ export class Router {
     }
     const handler = route.methods[exchange.method]
     if (handler !== undefined) return handler(exchange, req)
-    if (exchange.method === 'OPTIONS') return answerPreflight(exchange, route)
-    this.#refuse(exchange, wrongMethod(exchange, route), [['Allow', allow(route)]])
-  }
-
-  #refuse(exchange: Exchange, thrown: unknown, headers?: Headers): void {
-    refuse(this.#context, exchange, thrown, headers)
+    if (exchange.method === 'OPTIONS') return this.#turns.admit(exchange, () => answerPreflight(exchange, route))
+    const allowed: Headers = [['Allow', allow(route)]]
+    this.#turns.admit(exchange, () => refuse(this.#context, exchange, wrongMethod(exchange, route), allowed))
   }
 }
 
@@ -63,9 +74,7 @@ export class Router {
 export function refuse(context: EdgeContext, exchange: Exchange, thrown: unknown, headers?: Headers): void {
   const error = clientError(context, exchange, thrown)
   context.countRefusal(error, exchange.peer)
-  // Not at once: uWS would go on to what follows in the same bytes. While an answer is due it ends the connection there.
-  if (exchange.endsConnection) context.contracts.clock.turn(() => exchange.refuse(error, headers))
-  else exchange.refuse(error, headers)
+  exchange.refuse(error, headers)
 }
 
 /** The error as the client is told of it; what it is not told is logged. */

@@ -1,19 +1,19 @@
 import { addressText } from '../base/address.ts'
 import { CarillonError, errors, toCarillonError } from '../base/errors.ts'
 import { LimitReached } from '../base/limits.ts'
-import { WheelEntry } from '../base/wheel.ts'
+import { WheelEntry, WheelTimer } from '../base/wheel.ts'
 import { type Outlet, type Session, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
 import { encodeControl } from '../wire/control.ts'
-import type { ClientFrame } from '../wire/frames.ts'
 import { decodeClientFrame as decodeJson } from '../wire/json.ts'
 import { decodeClientFrame as decodeProto } from '../wire/proto.ts'
+import { Allowance } from './allowance.ts'
 import type { EdgeContext } from './context.ts'
-import type { Caller, Doorway } from './doorway.ts'
+import { type Caller, type Doorway, doorwayLimits } from './doorway.ts'
 import { Exchange } from './exchange.ts'
 import { checkHead } from './head.ts'
 import type { Connection, Request, TemplatedApp, us_socket_context_t, WebSocket } from './listener.ts'
 import { parseQuery, quote } from './query.ts'
-import { checkOrigin, type Handler, refuse } from './router.ts'
+import { checkOrigin, type Handler } from './router.ts'
 
 export const websocketPath = '/v1/ws'
 
@@ -34,8 +34,8 @@ const maxEarlyFrames = 16
 const maxIdleHeartbeats = 2
 /** A socket that takes what it is given. */
 const notStuck = -1
-/** Of one connection, while others wait for their turn. */
-const framesPerTurn = 8
+/** Of one connection, before others have their turn. */
+const slice = { frames: 8, ms: 0.25 }
 /** Closing a connection over an error that has no close code of its own: RFC 6455's private range, see base/errors.ts. */
 const closeForGood = 3500
 const closeForNow = 3000
@@ -113,7 +113,9 @@ class WebSocketTransport {
       this.#context.counters.websockets++
       res.upgrade<UserData>({ outlet }, req.getHeader('sec-websocket-key'), protocol ?? '', '', native)
     } catch (error) {
-      refuse(this.#context, exchange, error)
+      this.#doorway.admit(exchange, () => {
+        throw error
+      })
     }
   }
 
@@ -129,16 +131,17 @@ class WebSocketTransport {
     const { maxFrameBytes } = this.#context.options
     if (message.byteLength > maxFrameBytes) {
       const said = `expected a frame of at most ${maxFrameBytes} bytes, got ${message.byteLength}`
-      outlet.session.refuse(new LimitReached('maxFrameBytes', 'frame_too_large', said))
+      outlet.receive(new LimitReached('maxFrameBytes', 'frame_too_large', said))
       return
     }
     const expected = outlet.binary ? 'binary' : 'text'
     if (got !== expected) {
       const said = `expected ${expected} frames on this subprotocol, got a ${got} one`
-      outlet.session.refuse(new CarillonError('bad_frame', said))
+      outlet.receive(new CarillonError('bad_frame', said))
       return
     }
-    outlet.receive(new Uint8Array(message))
+    // uWS takes the memory back when this returns.
+    outlet.receive(new Uint8Array(message.slice(0)))
   }
 
   close(outlet: WebSocketOutlet, code: number): void {
@@ -177,8 +180,11 @@ class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
   readonly #context: EdgeContext
   readonly #doorway: Doorway
   readonly #early: Uint8Array[]
-  /** Frames that came and were not handled yet: subscriptions, and what is behind them. */
-  #waiting: { readonly frame: ClientFrame; readonly bytes: number }[] = []
+  /** Frames that came and were not handled yet, as they came, and errors in place of those that can't be read. */
+  #waiting: (Uint8Array | CarillonError)[] = []
+  readonly #allowance = new Allowance()
+  /** Set while it has used up its allowance. */
+  #rest: WheelTimer | undefined
 
   constructor(encoding: 'json' | 'proto', context: EdgeContext, doorway: Doorway, early: Uint8Array[]) {
     super()
@@ -189,47 +195,72 @@ class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
     this.#early = early
   }
 
-  receive(bytes: Uint8Array): void {
-    let frame: ClientFrame
-    try {
-      frame = this.binary ? decodeProto(bytes) : decodeJson(bytes)
-    } catch (error) {
-      this.#take(this.#waiting.length)
-      this.#fail(error)
-      return
-    }
-    const mayWait = frame.kind === 'subscribe' || this.#waiting.length > 0
-    if (mayWait && this.#doorway.takes(this, bytes.length)) {
-      this.#waiting.push({ frame, bytes: bytes.length })
-      return
-    }
-    this.#take(this.#waiting.length)
-    this.#handle(frame)
+  /** It waits for its turn, in order, whatever it is. */
+  receive(frame: Uint8Array | CarillonError): void {
+    if (!this.#doorway.takes(this, costOf(frame))) return
+    this.#waiting.push(frame)
+    if (this.#rest === undefined) this.#doorway.call(this)
   }
 
   run(): boolean {
-    this.ws?.cork(() => this.#take(framesPerTurn))
-    return this.#waiting.length > 0
+    let waitMs = 0
+    this.ws?.cork(() => {
+      waitMs = this.#handleSome()
+    })
+    if (this.#waiting.length === 0) return false
+    if (waitMs > 0) this.#restFor(waitMs)
+    return waitMs === 0
   }
 
   gone(): void {
     this.ws = undefined
-    this.#context.wheel.cancel(this)
+    const { wheel } = this.#context
+    wheel.cancel(this)
+    if (this.#rest !== undefined) wheel.cancel(this.#rest)
     this.#waiting = []
     this.#doorway.taken(this, this.waitingBytes)
   }
 
-  /** Handles up to so many frames that wait. */
-  #take(count: number): void {
-    for (const { frame, bytes } of this.#waiting.splice(0, count)) {
-      this.#doorway.taken(this, bytes)
-      this.#handle(frame)
-    }
+  sendAway(error: CarillonError): void {
+    this.#waiting = []
+    this.session.refuse(error)
   }
 
-  #handle(frame: ClientFrame): void {
+  /** One slice. Returns how long the next one has to wait, ms. */
+  #handleSome(): number {
+    const { clock } = this.#context.contracts
+    let nowMs = clock.monotonicMs()
+    const endMs = nowMs + slice.ms
+    let handled = 0
+    let waitMs = this.#allowance.waitMs(nowMs)
+    while (waitMs === 0 && handled < slice.frames && handled < this.#waiting.length) {
+      const frame = this.#waiting[handled++]!
+      this.#doorway.taken(this, costOf(frame))
+      this.#handle(frame)
+      // It may have ended the session, and with it all that waits.
+      if (this.ws === undefined) return 0
+      const beganMs = nowMs
+      nowMs = clock.monotonicMs()
+      this.#allowance.use(nowMs - beganMs, nowMs)
+      waitMs = this.#allowance.waitMs(nowMs)
+      if (nowMs >= endMs) break
+    }
+    this.#waiting.splice(0, handled)
+    return waitMs
+  }
+
+  #restFor(ms: number): void {
+    this.#rest = new WheelTimer(() => {
+      this.#rest = undefined
+      this.#doorway.call(this)
+    })
+    this.#context.wheel.schedule(this.#rest, ms)
+  }
+
+  #handle(frame: Uint8Array | CarillonError): void {
     try {
-      this.session.receive(frame)
+      if (frame instanceof CarillonError) throw frame
+      this.session.receive(this.binary ? decodeProto(frame) : decodeJson(frame))
     } catch (error) {
       this.#fail(error)
     }
@@ -349,4 +380,9 @@ function closeCode({ code }: CarillonError): number {
   const { close, retry } = errors[code]
   if (close !== 0) return close
   return retry === 'no' ? closeForGood : closeForNow
+}
+
+/** What a frame that waits takes. */
+function costOf(frame: Uint8Array | CarillonError): number {
+  return doorwayLimits.frameBytes + (frame instanceof CarillonError ? 0 : frame.length)
 }

@@ -250,6 +250,21 @@ test('many connections that arrive at once over TLS are all answered, but for th
   await until('none is left', () => edge.counters.httpConnections === 0)
 })
 
+test('a socket that sends requests without waiting for their answers has none of them handled in its own turn, and is closed', async (t) => {
+  const harness = await withEdge(t)
+  for (const path of ['/nowhere', '/v1/poll', '/v1/poll?subject=a', '/v1/ws', '/v1/sse?last=x']) {
+    for (const method of ['GET', 'OPTIONS', 'DELETE']) {
+      const before = harness.sessions.opened.length
+      const refused = () => Object.values(harness.edge.counters.refused).reduce((sum, count) => sum + count, 0)
+      const [at, client] = [refused(), new RawClient(harness.port)]
+      client.send(`${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`.repeat(100))
+      await until('it is closed', () => client.closed)
+      assert.ok(refused() - at + harness.sessions.opened.length - before <= 1, `${method} ${path}`)
+      assert.ok(client.text.split('HTTP/1.1').length <= 2)
+    }
+  }
+})
+
 test('TLS files of no use are named before anything listens', async (t) => {
   const { cert, key } = selfSigned(t)
   await assert.rejects(

@@ -185,7 +185,7 @@ export class SimGateway {
       },
     }
     serveWebSocket(app as unknown as TemplatedApp, this.#edge, doorway)
-    return new Router(this.#edge, [
+    return new Router(this.#edge, doorway, [
       { path: ssePath, methods: { GET: serveSse(this.#edge, doorway) } },
       { path: pollPath, methods: { GET: servePoll(this.#edge, doorway), POST: servePollBody(this.#edge, doorway) } },
     ])
