@@ -51,3 +51,33 @@ test('of the last events, its gateway found those that it read: not what retenti
   assert.ok(fault(2, missed), 'two it had read')
   assert.ok(fault(3, { ...missed, from: 0, to: 0 }), 'what lies below its index does not count')
 })
+
+test('what is older than a gateway reads back is so in the log as it had that, unless it knew of a rewrite when it was asked', () => {
+  const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
+  const log = broker.log(0)
+  const write = (atMs: number) => {
+    const record = { key: null, value: null, event: makeEvent({ subject: 'a' }), timeMs: atMs, damaged: false }
+    log.append({ ...record, transaction: undefined }, atMs)
+  }
+  for (let i = 0; i < 3; i++) write(1)
+  log.rewrite(0, 100)
+  for (let i = 0; i < 3; i++) write(101)
+  const incarnation = broker.current
+  const { nameHash, incarnationHash } = incarnation
+  const after = encodeToken([{ nameHash, incarnationHash, partition: 0, offset: 2, generation: -1 }])
+  const { name: stream } = broker
+  const gap = { kind: 'gap', stream, partition: 0, from: 0, to: 1, reason: 'budget', certain: false, after } as const
+  const fault = (epoch: number, nowMs: number) => {
+    const memory = () => ({ tail: 2, indexTail: 2, generationAt: () => epoch, nextLost: () => undefined })
+    const clockMs = () => ({ most: nowMs, least: nowMs })
+    const bounds = { maxBytesPerSession: 0, maxAgeMs: nowMs - 50 }
+    const gateway = { sinceMs: () => 0, head: () => 3, memory, ...bounds, clockMs }
+    const epochs = new Map([[placeOf(0, 0), epoch]])
+    const asked = [{ subject: 'a', isLatest: false, last: undefined, presented: [], atMs: 0, heads: new Map(), epochs }]
+    return gapFault(new Truth(broker), { gap, incarnation, asked, isOfOne: true, gateway, nowMs })
+  }
+  assert.equal(fault(0, 120), undefined)
+  assert.equal(fault(-1, 120), undefined, 'nobody knows which history it had')
+  assert.ok(fault(1, 120), 'it had the history of now')
+  assert.ok(fault(0, 60_000), 'it has heard of the rewrite by then')
+})

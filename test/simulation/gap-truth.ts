@@ -210,14 +210,18 @@ function budgetFault(told: Case): string | undefined {
   return faults.includes(undefined) ? undefined : (faults[0] ?? 'it is for nobody')
 }
 
-/** Documented: what is older than a gateway reads back, in the log as it is or as it was before a rewrite that the gateway has not heard of. */
-function isTooOld({ gateway, theirs, kept, log, to, nowMs }: Case): boolean {
+/**
+ * Documented: what is older than a gateway reads back, in the log as it is or as it was before a rewrite that the gateway had not heard of when
+ * it was asked, nor may have since.
+ */
+function isTooOld({ gateway, asked, theirs, kept, log, to, nowMs }: Case): boolean {
   const { maxAgeMs = 0, clockMs } = gateway ?? {}
   const least = (clockMs?.().most ?? Number.POSITIVE_INFINITY) + 1 - maxAgeMs
   const areOld = (records: readonly LogRecord[]) => records.every(({ timeMs }) => timeMs < least)
   if (maxAgeMs === 0 || areOld(kept)) return maxAgeMs > 0
   return log.rewrites.some(({ epoch, from, atMs }) => {
-    if (from > to || atMs < nowMs - unheardMs) return false
+    const mayBeUnheard = asked.some(({ epochs }) => (epochs?.get(placeOfLog(log)) ?? -1) < epoch)
+    if (from > to || atMs < nowMs - unheardMs || !mayBeUnheard) return false
     return areOld(theirs.filter((record) => record.gone !== 'retention' && log.inLineage(record, epoch - 1)))
   })
 }
