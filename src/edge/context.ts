@@ -39,6 +39,8 @@ export interface EdgeContracts {
   /** Counted in. */
   readonly refusals: Refusals
   readonly descriptors: Descriptors
+  /** `known` runs once it is known what can be subscribed to, or there is no point in waiting for that; the result cancels it. */
+  whenKnown(known: () => void): () => void
 }
 
 /** Plain numbers that an instrument reads. */
@@ -68,6 +70,7 @@ export class EdgeContext {
   sessions = 0
   publishes = 0
   #closing = false
+  readonly #onClose: (() => void)[] = []
 
   constructor(options: EdgeOptions, contracts: EdgeContracts, wheel: TimingWheel) {
     this.options = options
@@ -78,6 +81,12 @@ export class EdgeContext {
 
   close(): void {
     this.#closing = true
+    for (const task of this.#onClose.splice(0)) task()
+  }
+
+  /** Runs when it closes. */
+  onClose(task: () => void): void {
+    this.#onClose.push(task)
   }
 
   /** Of all kinds; each takes a descriptor. */

@@ -36,11 +36,35 @@ export class Doorway implements Turns {
   #waitingBytes = 0
   /** Those with more than a few bytes. */
   readonly #large = new Set<Caller>()
+  /** What came while it is held, in order; undefined while it is open. */
+  #held: Runnable[] | undefined = undefined
 
   constructor(context: EdgeContext, pump: Pump) {
     this.#context = context
     this.#pump = pump
     this.#maxBytes = doorwayLimits.connections * context.options.maxWaitingFrameBytes
+  }
+
+  /** Nobody enters until it is opened: what comes waits, within the same bounds. */
+  hold(): void {
+    this.#held ??= []
+  }
+
+  open(): void {
+    const held = this.#held ?? []
+    this.#held = undefined
+    for (const item of held) {
+      item.queued = false
+      this.#pump.add(item)
+    }
+  }
+
+  #add(item: Runnable): void {
+    if (this.#held === undefined) this.#pump.add(item)
+    else if (!item.queued) {
+      item.queued = true
+      this.#held.push(item)
+    }
   }
 
   /** `enter` runs soon, unless the client has gone by then; what it throws is the answer. */
@@ -54,12 +78,12 @@ export class Doorway implements Turns {
       }
       return false
     }
-    this.#pump.add({ queued: false, run })
+    this.#add({ queued: false, run })
   }
 
   /** The caller is run soon. */
   call(caller: Caller): void {
-    this.#pump.add(caller)
+    this.#add(caller)
   }
 
   /** A frame of so many bytes is to wait. Where there is no room its caller goes, or whoever has the most waiting. False where it has gone. */

@@ -45,9 +45,11 @@ export async function startEdge(options: EdgeOptions, contracts: EdgeContracts):
   try {
     const accepting = new Accepting(listener, context)
     limitConnections(listener, context, accepting)
-    register(listener, context)
+    const doorway = new Doorway(context, new Pump(context.contracts.clock))
+    register(listener, context, doorway)
     listener.listen(options.port)
     accepting.start()
+    holdUntilKnown(doorway, context)
     return new RunningEdge(listener, context, accepting)
   } catch (error) {
     listener.close()
@@ -55,8 +57,14 @@ export async function startEdge(options: EdgeOptions, contracts: EdgeContracts):
   }
 }
 
-function register(listener: Listener, context: EdgeContext): void {
-  const doorway = new Doorway(context, new Pump(context.contracts.clock))
+/** Nothing has been read from a connection before. */
+function holdUntilKnown(doorway: Doorway, context: EdgeContext): void {
+  doorway.hold()
+  context.onClose(context.contracts.whenKnown(() => doorway.open()))
+  context.onClose(() => doorway.open())
+}
+
+function register(listener: Listener, context: EdgeContext, doorway: Doorway): void {
   const routes: Route[] = [
     { path: websocketPath, methods: { GET: upgradeRequired } },
     { path: ssePath, methods: { GET: serveSse(context, doorway) } },

@@ -77,6 +77,11 @@ export class Feeds {
     return this.#intake(feed).offsets(feed.partition)
   }
 
+  /** Of each stream it has been found out what it is, or that it is not there. */
+  get known(): boolean {
+    return [...this.streams.values()].every(({ info, condition }) => info !== undefined || condition === 'missing')
+  }
+
   /** What is wrong with streams now; empty = nothing is. */
   troubles(): StreamTrouble[] {
     const ailing = [...this.streams.values()].filter(({ condition }) => condition !== 'up')

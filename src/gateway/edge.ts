@@ -1,3 +1,4 @@
+import type { Clock } from '../base/clock.ts'
 import { parseListen } from '../base/listen-address.ts'
 import { type Edge, startEdge } from '../edge/edge.ts'
 import { edgeDefaults } from '../edge/options.ts'
@@ -34,8 +35,25 @@ export function openEdge(shared: Shared, behind: Behind): Promise<Edge> {
       logger,
       descriptors: descriptorsForClients(),
       refusals: shared.instruments.gateway.refusals,
+      whenKnown: (known) => whenKnown(() => behind.serving.feeds.known, clock, known),
     },
   )
+}
+
+/** A stream that its broker does not tell of within this time is refused: the client can ask elsewhere. */
+const knownWithinMs = 5000
+const lookEveryMs = 20
+
+/** Whoever comes back to a gateway that has just started need not be told that it knows nothing yet. */
+function whenKnown(isKnown: () => boolean, clock: Clock, known: () => void): () => void {
+  const deadlineMs = clock.monotonicMs() + knownWithinMs
+  let cancel = () => {}
+  const look = (): void => {
+    if (isKnown() || clock.monotonicMs() >= deadlineMs) known()
+    else cancel = clock.after(lookEveryMs, look)
+  }
+  look()
+  return () => cancel()
 }
 
 function makePublisher(shared: Shared, { source, serving, traces }: Behind): MeasuredPublisher {

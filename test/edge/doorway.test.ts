@@ -80,6 +80,36 @@ class Waiter implements Caller {
   }
 }
 
+test('nobody enters while it is held, and all in their order once it is open', () => {
+  const { door, turns, entered, knock } = doorway()
+  door.hold()
+  for (let i = 0; i < 3; i++) knock(i)
+  const gone = knock(3)
+  const ran: string[] = []
+  const caller = (name: string): Caller => ({
+    queued: false,
+    waitingBytes: 0,
+    run: () => ran.push(name) > 9,
+    sendAway() {},
+  })
+  const callers = [caller('a'), caller('b')]
+  for (const each of [...callers, ...callers]) door.call(each)
+  assert.deepEqual([entered, ran, turns.length], [[], [], 0])
+  gone.open = false
+  door.open()
+  knock(4)
+  while (turns.length > 0) turns.shift()!()
+  assert.deepEqual(
+    [entered, ran],
+    [
+      [0, 1, 2, 4],
+      ['a', 'b'],
+    ],
+  )
+  door.open()
+  assert.equal(turns.length, 0)
+})
+
 test('more frames of one connection than may wait end it, with an error that names the bound', () => {
   const { door } = doorway()
   const { maxWaitingFrameBytes } = edgeDefaults
@@ -142,6 +172,7 @@ function websockets(frameMs = 0.01) {
     logger: { every() {} },
     refusals: new Refusals(),
     descriptors: endlessDescriptors,
+    whenKnown: () => () => {},
   }
   const context = new EdgeContext({ ...edgeDefaults, host: '0.0.0.0' }, contracts, new TimingWheel(timing))
   const door = new Doorway(context, new Pump(timing))

@@ -51,6 +51,7 @@ test('a fault that a stranger can repeat is one line in ten seconds, which says 
       logger,
       refusals: new Refusals(),
       descriptors: endlessDescriptors,
+      whenKnown: () => () => {},
     },
     new TimingWheel(clock),
   )

@@ -51,7 +51,21 @@ export async function withEdge(
   const logged: string[] = []
   const refusals = new Refusals()
   const logger: LimitedLogger = { every: (_limit, level, message) => logged.push(`${level}: ${message}`) }
-  const contracts = { sessions, publisher, identify, clock, random: seededRandom(1), logger, refusals, descriptors }
+  const whenKnown = (known: () => void) => {
+    known()
+    return () => {}
+  }
+  const contracts = {
+    sessions,
+    publisher,
+    identify,
+    clock,
+    random: seededRandom(1),
+    logger,
+    refusals,
+    descriptors,
+    whenKnown,
+  }
   const edge = await startEdge({ ...edgeDefaults, host: '127.0.0.1', port: 0, ...options }, contracts)
   t.after(() => {
     edge.stop()

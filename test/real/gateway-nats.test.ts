@@ -6,12 +6,13 @@ import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { natsAvailable } from '../brokers/nats.ts'
 import { administerNats } from '../brokers/nats-admin.ts'
-import { carillon, type GatewayProcess, patienceMs } from '../support/gateway-process.ts'
-import type { Answer } from '../support/http.ts'
+import { carillon, GatewayProcess, patienceMs } from '../support/gateway-process.ts'
+import { type Answer, ask } from '../support/http.ts'
 import { until } from '../support/until.ts'
 import { closeAll, connect, connectAll, haveEvents } from './support/clients.ts'
 import { gatewayFacts, siteStreams } from './support/gateway-facts.ts'
 import { NatsSite } from './support/nats-site.ts'
+import { TcpProxy } from './support/proxy.ts'
 import { envelope } from './support/publish.ts'
 
 /** Whoever publishes to a real JetStream, clients of real gateways get each event once and in order, and resume exactly. */
@@ -45,6 +46,21 @@ describe('gateways on a real JetStream', skip === undefined ? {} : { skip }, () 
       ['events.nats.tür', 'b'],
     ] as const
     await reach('events.nats.tür', events, () => site.publisher.events('events', [['events.other', 'x'], ...events]))
+  })
+
+  test('whoever comes before the streams are known waits for them', async (t) => {
+    const proxy = await TcpProxy.start(basePort + 12, basePort)
+    t.after(() => proxy.close())
+    // A broker that takes its time to say what there is.
+    proxy.delayMs = 250
+    const config = { ...site.config(['events']), broker: `nats://127.0.0.1:${basePort + 12}` }
+    const gateway = new GatewayProcess({ port: basePort + 14, dir: site.dir, config })
+    t.after(() => gateway.end())
+    gateway.start()
+    const early = () => ask(gateway.port, '/v1/poll?subject=events.early').catch(() => undefined)
+    const answer = await until('it listens', patienceMs, early)
+    assert.equal(answer.status, 200, answer.text)
+    assert.equal((await gateway.admin('/readyz')).status, 200)
   })
 
   test('what core NATS publishes through an account mapping reaches every transport', async () => {

@@ -172,6 +172,7 @@ export class SimGateway {
       logger: loggerOf(this.name, onError),
       refusals: this.instruments.gateway.refusals,
       descriptors: { forClients: Number.POSITIVE_INFINITY, canOpen: () => true },
+      whenKnown: () => () => {},
     }
     return new EdgeContext(options, contracts, new TimingWheel(this.process, { tickMs: 32, slots: 256 }))
   }
