@@ -85,7 +85,24 @@ test('where the broker keeps them waiting, clients are let in after a second', a
   assert.equal(started, false)
   await clock.advance(1)
   assert.equal(started, true)
-  assert.equal(serving.troubles().length, 1)
+  assert.deepEqual(
+    serving.troubles().map(({ when }) => when),
+    ['before it was served'],
+  )
+})
+
+test('once its streams are served, what becomes of the broker is told apart from what keeps clients out', async () => {
+  const { serving } = setUp()
+  await serving.start()
+  const feed = serving.feeds.streams.get('events')!
+  for (const state of ['away', 'missing'] as const) {
+    feed.state(state, 'nobody answers')
+    assert.deepEqual(serving.troubles(), [
+      { what: `stream events is ${state}: nobody answers`, when: 'while it is served' },
+    ])
+  }
+  feed.state('up', '')
+  assert.deepEqual(serving.troubles(), [])
 })
 
 test('a client is told the limits that it is held to', async () => {
