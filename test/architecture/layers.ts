@@ -65,11 +65,13 @@ export const workshop: Readonly<Record<string, readonly string[]>> = {
   scripts: [
     ...['test/brokers', 'test/simulation', 'test/mutants', 'test/coverage'],
     ...['test/figures', 'test/herd', 'test/soak', 'test/parts', 'test/peers', 'test/faults', 'scripts/window-bench'],
+    'test/attack',
   ],
   'scripts/window-bench': [],
   test: ['test/architecture', 'test/parts'],
   'test/architecture': [],
   'test/admin': ['test/model', 'test/support'],
+  'test/attack': ['test/figures', 'test/support'],
   'test/base': ['test/model'],
   'test/bench': ['test/support'],
   'test/brokers': ['test/support'],

@@ -1,0 +1,15 @@
+import { answer } from '../../src/bench/process/child.ts'
+import { type AttackName, attacks } from './attacks.ts'
+import { type Aim, done } from './sockets.ts'
+
+/** The process that carries out one attack until it is ended, or the time is over. */
+const handlers = {
+  begin: ({ name, aim, seconds }: { name: AttackName; aim: Aim; seconds: number }): void => {
+    setTimeout(() => process.exit(), seconds * 1000)
+    attacks[name].begin(aim)
+  },
+  done: (_: null) => done,
+}
+export type AttackerHandlers = typeof handlers
+
+answer(handlers)

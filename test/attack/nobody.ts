@@ -1,0 +1,23 @@
+import { once } from 'node:events'
+import { createServer, type Socket } from 'node:net'
+import { answer } from '../../src/bench/process/child.ts'
+import type { Aim } from './sockets.ts'
+
+/** A server that accepts and discards: what attacks on it cost the host is not the gateway's affair. */
+const take = (socket: Socket): void => {
+  socket.on('error', () => {})
+  socket.resume()
+}
+
+const handlers = {
+  listen: async ({ port, admin }: Aim): Promise<void> => {
+    for (const each of [port, admin]) {
+      const server = createServer(take)
+      server.listen(each, '127.0.0.1')
+      await once(server, 'listening')
+    }
+  },
+}
+export type NobodyHandlers = typeof handlers
+
+answer(handlers)

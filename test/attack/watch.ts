@@ -1,0 +1,123 @@
+import { readFileSync } from 'node:fs'
+import { get } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Gateway } from '../../src/bench/carillon/gateway.ts'
+import { Metrics } from '../../src/bench/process/metrics.ts'
+
+const probeMs = 250
+const sampleMs = 100
+/** A probe that is not answered within this time has failed. */
+const patienceMs = 3000
+/** Who has not come to itself within this time after an attack does not do so. */
+const recoveryMs = 30_000
+const mebi = 2 ** 20
+
+/** The gateway's memory and readiness to answer over a stretch of time: the worst of both. */
+export class Watch {
+  residentMiB = 0
+  livezMs = 0
+  readonly #gateway: Gateway
+  /** Of the program's files: what is read in of the log's file later is the kernel's. */
+  readonly #filesKiB: number
+  readonly #stop = new AbortController()
+  readonly #running: Promise<unknown>
+
+  constructor(gateway: Gateway, filesKiB: number) {
+    this.#gateway = gateway
+    this.#filesKiB = filesKiB
+    this.#running = Promise.all([this.#each(sampleMs, () => this.#sample()), this.#each(probeMs, () => this.#probe())])
+  }
+
+  async end(): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+  }
+
+  async #each(periodMs: number, look: () => void | Promise<void>): Promise<void> {
+    const { signal } = this.#stop
+    while (!signal.aborted && !this.#gateway.ended) {
+      await look()
+      await sleep(periodMs, undefined, { signal }).catch(() => {})
+    }
+  }
+
+  #sample(): void {
+    const { anonymous } = pages(this.#gateway.pid)
+    this.residentMiB = Math.max(this.residentMiB, (anonymous + this.#filesKiB) / 1024)
+  }
+
+  async #probe(): Promise<void> {
+    const startMs = performance.now()
+    const answered = await fetchText(`${this.#gateway.admin}/livez`).catch(() => undefined)
+    const ms = answered === undefined ? Number.POSITIVE_INFINITY : performance.now() - startMs
+    this.livezMs = Math.max(this.livezMs, ms)
+  }
+}
+
+/** Pages in RAM, KiB: those of no file, and those of files. Zero once the process has gone. */
+export function pages(pid: number): { anonymous: number; files: number } {
+  const text = status(pid)
+  const of = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0)
+  return { anonymous: of('RssAnon'), files: of('RssFile') }
+}
+
+function status(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/status`, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+/** A scrape, also of a gateway that takes a while to come to itself; undefined where it does not. */
+export async function metricsOf(gateway: Gateway): Promise<Metrics | undefined> {
+  for (
+    const endMs = performance.now() + recoveryMs;
+    performance.now() < endMs && !gateway.ended;
+    await sleep(probeMs)
+  ) {
+    const text = await fetchText(`${gateway.admin}/metrics`).catch(() => undefined)
+    if (text !== undefined) return new Metrics(text)
+  }
+  return undefined
+}
+
+/** MiB, after a full collection; NaN where it does not answer. */
+export async function memoryOf(gateway: Gateway): Promise<{ heap: number; external: number }> {
+  if ((await metricsOf(gateway)) !== undefined) await gateway.collectGarbage()
+  const metrics = await metricsOf(gateway)
+  const of = (name: string) => (metrics?.sum(`nodejs_${name}_bytes`) ?? Number.NaN) / mebi
+  return { heap: of('heap_size_used'), external: of('external_memory') }
+}
+
+/** On a connection of its own, as a prober comes. Rejects where the answer is not 200, or late. */
+function fetchText(url: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const request = get(url, { agent: false, signal: AbortSignal.timeout(patienceMs) }, (response) => {
+      let text = ''
+      response.setEncoding('utf8')
+      response.on('data', (chunk: string) => {
+        text += chunk
+      })
+      response.on('error', reject)
+      response.on('end', () => {
+        if (response.statusCode === 200) resolve(text)
+        else reject(new Error(`expected 200 for ${url}, got ${response.statusCode}`))
+      })
+    })
+    request.on('error', reject)
+  })
+}
+
+/** The value that the share `q` of what was recorded between two scrapes is not above, within its bucket by interpolation; NaN where nothing was. */
+export function quantile(before: Map<number, number>, after: Map<number, number>, q: number): number {
+  const counts = [...after].map(([bound, count]) => ({ bound, count: count - (before.get(bound) ?? 0) }))
+  counts.sort((a, b) => a.bound - b.bound)
+  const wanted = q * (counts.at(-1)?.count ?? 0)
+  if (wanted === 0) return Number.NaN
+  const i = counts.findIndex(({ count }) => count >= wanted)
+  const { bound, count } = counts[i]!
+  const below = counts[i - 1] ?? { bound: 0, count: 0 }
+  if (bound === Number.POSITIVE_INFINITY) return below.bound
+  return below.bound + ((bound - below.bound) * (wanted - below.count)) / (count - below.count)
+}
