@@ -17,13 +17,13 @@ PEERS =
 # Real suites with bounds on milliseconds or memory run alone on the host, those with bounds on seconds one at a time; the others run
 # beside each other, each on ports of its own.
 ALONE = $(patsubst %,test/real/%.test.ts,gateway-pressure kafka-odd)
-TIMED = $(patsubst %,test/real/%.test.ts,faults-kafka faults-nats bench figures herd peers proxies soak sse-clients traces)
+TIMED = $(patsubst %,test/real/%.test.ts,attack faults-kafka faults-nats bench figures herd peers proxies soak sse-clients traces)
 BESIDE = $(filter-out $(ALONE) $(TIMED),$(shell find test/real -name '*.test.ts' | sort))
 REPORTERS = spec ./test/timing.ts ./test/skipped.ts
 # Of a test and of a file. What takes four seconds of CPU takes over a minute at the side of busy processes: it ends what waits in vain.
 TEST = PATH="$(dir $(NODE)):$$PATH" $(RUN) --test --test-timeout=600000 $(foreach each,$(REPORTERS),--test-reporter=$(each) --test-reporter-destination=stdout)
 
-.PHONY: help start test check install lint types proto unit simulate fresh coverage mutants herd soak faults real real-beside real-timed real-alone brokers format figures peer-packages peers bench-check kafka nats jaeger pack clean
+.PHONY: help start test check install lint types proto unit simulate fresh coverage mutants herd soak attack faults real real-beside real-timed real-alone brokers format figures peer-packages peers bench-check kafka nats jaeger pack clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -113,6 +113,9 @@ herd: install ## ten thousand clients come back at once: range reads, latency, l
 
 soak: install ## MINUTES=30 of churn, slow clients and a steady flow: whether the gateway's memory stays flat, and nothing is lost
 	@$(RUN) scripts/soak.ts --minutes $(MINUTES)
+
+attack: install ## attacks on a gateway beside honest clients, each alone and all at once (40 minutes; keep the host quiet): make attack SECONDS=10 ONLY=json-pings,together
+	@$(RUN) scripts/attack.ts $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only '$(ONLY)')
 
 faults: install kafka nats ## FAULTS=100 real faults of brokers, gateways and network under CLIENTS=1000: nothing lost, nothing twice
 	@$(RUN) scripts/faults.ts --faults $(FAULTS) --clients $(CLIENTS)

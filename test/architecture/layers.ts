@@ -96,7 +96,7 @@ export const workshop: Readonly<Record<string, readonly string[]>> = {
   'test/peers': ['test/brokers'],
   'test/publish': ['test/intake', 'test/model', 'test/wire'],
   'test/real': [
-    ...['test/brokers', 'test/client', 'test/deploy', 'test/docs'],
+    ...['test/attack', 'test/brokers', 'test/client', 'test/deploy', 'test/docs'],
     ...['test/figures', 'test/peers', 'test/source', 'test/support'],
   ],
   'test/routing': [],

@@ -3,6 +3,7 @@ import { get } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Gateway } from '../../src/bench/carillon/gateway.ts'
 import { Metrics } from '../../src/bench/process/metrics.ts'
+import type { Memory } from './judge.ts'
 
 const probeMs = 250
 const sampleMs = 100
@@ -83,11 +84,23 @@ export async function metricsOf(gateway: Gateway): Promise<Metrics | undefined> 
 }
 
 /** MiB, after a full collection; NaN where it does not answer. */
-export async function memoryOf(gateway: Gateway): Promise<{ heap: number; external: number }> {
-  if ((await metricsOf(gateway)) !== undefined) await gateway.collectGarbage()
-  const metrics = await metricsOf(gateway)
+export async function memoryOf(gateway: Gateway): Promise<Memory> {
+  const collected = (await metricsOf(gateway)) !== undefined && (await collect(gateway))
+  const metrics = collected ? await metricsOf(gateway) : undefined
   const of = (name: string) => (metrics?.sum(`nodejs_${name}_bytes`) ?? Number.NaN) / mebi
   return { heap: of('heap_size_used'), external: of('external_memory') }
+}
+
+/** False where it does not, as one that has ended meanwhile. */
+async function collect(gateway: Gateway): Promise<boolean> {
+  const deadline = new AbortController()
+  const late = sleep(recoveryMs, false, { signal: deadline.signal })
+  late.catch(() => {})
+  const collected = gateway.collectGarbage().then(
+    () => true,
+    () => false,
+  )
+  return Promise.race([collected, late]).finally(() => deadline.abort())
 }
 
 /** On a connection of its own, as a prober comes. Rejects where the answer is not 200, or late. */
