@@ -5,13 +5,14 @@
 
 import { describeHost } from '../src/bench/process/host.ts'
 import { niceness, pin, prioritise, twoCores } from '../test/attack/cores.ts'
-import { type Outcome, problems, row } from '../test/attack/judge.ts'
+import { type Outcome, problems, row, verdict } from '../test/attack/judge.ts'
 import { type Options, optionsOf, usage } from '../test/attack/options.ts'
 import { measure } from '../test/attack/run.ts'
 import { render } from '../test/figures/table.ts'
 
 const note = 'quiet → under attack, memory before → after; quiet: the same attackers at a server that discards'
 
+const text = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 const progress = (line: string): void => void process.stderr.write(`${line}\n`)
 
 async function main({ plans, json }: Options): Promise<void> {
@@ -22,18 +23,24 @@ async function main({ plans, json }: Options): Promise<void> {
     progress('not root: honest clients have no priority, their figures are worse')
   const outcomes: Outcome[] = []
   for (const plan of plans) {
-    const outcome = await measure(plan, cores, progress)
-    for (const problem of problems(outcome)) progress(`${plan.name}: FALLS: ${problem}`)
-    outcomes.push(outcome)
+    try {
+      const outcome = await measure(plan, cores, progress)
+      outcomes.push(outcome)
+      progress(`${plan.name}: ${[verdict(outcome), ...problems(outcome)].join('; ')}`)
+    } catch (error) {
+      progress(`${plan.name}: could not be measured: ${text(error)}`)
+    }
   }
-  const judged = outcomes.map((outcome) => ({ ...outcome, problems: problems(outcome) }))
+  const judged = outcomes.map((outcome) => ({ ...outcome, verdict: verdict(outcome), problems: problems(outcome) }))
   const host = describeHost()
   process.stdout.write(
     json
       ? `${JSON.stringify({ host, outcomes: judged }, null, 2)}\n`
       : render({ title: `Attacks: ${host}`, note, rows: outcomes.map(row) }, false),
   )
-  process.exitCode = judged.every((each) => each.problems.length === 0) ? 0 : 1
+  const verdicts = judged.map((each) => each.verdict)
+  if (outcomes.length < plans.length || verdicts.includes('host too busy')) process.exitCode = 2
+  else if (verdicts.includes('FALLS')) process.exitCode = 1
 }
 
 // Gateways have an `exit` handler, and children notice that this process has gone.
@@ -43,6 +50,6 @@ try {
   if (options === undefined) process.stdout.write(`${usage}\n`)
   else await main(options)
 } catch (error) {
-  progress(error instanceof Error ? error.message : String(error))
+  progress(text(error))
   process.exit(2)
 }

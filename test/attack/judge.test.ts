@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Outcome, problems, row } from './judge.ts'
+import { type Outcome, problems, row, verdict } from './judge.ts'
 
 const quiet = {
   writtenP99Ms: 4,
@@ -33,7 +33,7 @@ const during = (more: Partial<Outcome['attack']>): number => found({ attack: { .
 
 test('a gateway stands an attack when each figure is at its bound', () => {
   assert.deepEqual(problems(stood), [])
-  assert.equal(row(stood).verdict, 'stands')
+  assert.deepEqual([verdict(stood), row(stood).verdict], ['stands', 'stands'])
 })
 
 test('each figure beyond its bound is a problem of its own', () => {
@@ -47,13 +47,18 @@ test('each figure beyond its bound is a problem of its own', () => {
   assert.equal(found({ after: { heap: 22.1, external: 66 } }), 1)
   assert.equal(found({ after: { heap: 22, external: 66.1 } }), 1)
   assert.equal(found({ ended: 'out of memory' }), 1)
-  assert.equal(row({ ...stood, lost: 1 }).verdict, 'FALLS')
 })
 
 test('where the host is slow when it is quiet, 50 ms are the bound', () => {
   const slow = { quiet: { ...quiet, writtenP99Ms: 30, receivedP99Ms: 30 } }
   assert.equal(found({ ...slow, attack: { ...stood.attack, writtenP99Ms: 50, receivedP99Ms: 50 } }), 0)
   assert.equal(found({ ...slow, attack: { ...stood.attack, writtenP99Ms: 51, receivedP99Ms: 51 } }), 2)
+})
+
+test('a host that is too slow when it is quiet makes no verdict', () => {
+  assert.equal(verdict({ ...stood, quiet: { ...quiet, writtenP99Ms: 51 } }), 'host too busy')
+  assert.equal(verdict({ ...stood, lost: 1, quiet: { ...quiet, livezMs: 101 } }), 'host too busy')
+  assert.equal(verdict({ ...stood, lost: 1 }), 'FALLS')
 })
 
 test('a figure that could not be had keeps no bound, also behind JSON, which has no such number', () => {

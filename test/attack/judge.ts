@@ -79,12 +79,21 @@ export function problems(
   ]
 }
 
+/** Where honest clients already have no more to lose when it is quiet, the host says nothing of the gateway. */
+export const tooBusy = ({ quiet }: Outcome): boolean =>
+  quiet.writtenP99Ms > bounds.p99Ms || quiet.livezMs > bounds.livezMs
+
 /** A figure that is none, as one that JSON has no number for, keeps no bound. */
 const isAtMost = (value: number, bound: number): boolean => typeof value === 'number' && value <= bound
 
 function shown(value: number): string {
   if (Number.isNaN(value)) return 'unknown'
   return Number.isFinite(value) ? value.toFixed(value < 10 ? 1 : 0) : 'no answer'
+}
+
+export function verdict(outcome: Outcome): 'stands' | 'FALLS' | 'host too busy' {
+  if (tooBusy(outcome)) return 'host too busy'
+  return problems(outcome).length === 0 ? 'stands' : 'FALLS'
 }
 
 /** For people: quiet figures stand before those under attack. */
@@ -104,6 +113,6 @@ export function row(outcome: Outcome): Row {
     'CPU %': two(quiet.cpu * 100, attack.cpu * 100),
     'sent MiB': attackers.bytes / 2 ** 20,
     connections: attackers.connections,
-    verdict: problems(outcome).length === 0 ? 'stands' : 'FALLS',
+    verdict: verdict(outcome),
   }
 }
