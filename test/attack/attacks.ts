@@ -146,11 +146,11 @@ export const attacks = {
     },
   },
   'unfinished-messages': {
-    about: '150 sockets with 1.05 MB each of a message that does not end',
-    sessions: 150,
+    about: '300 sockets with 1.05 MB each of a message that does not end',
+    sessions: 300,
     begin({ port }) {
       const begun = Buffer.concat([frameHead(0x80 | opcode.text, 1_100_000), Buffer.alloc(1_050_000, 0x20)])
-      times(150, () => webSocket(port, (socket) => send(socket.resume(), begun)))
+      times(300, () => webSocket(port, (socket) => send(socket.resume(), begun)))
     },
   },
   'everything-often': {

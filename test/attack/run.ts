@@ -32,6 +32,8 @@ const warmUpMs = 2000
 /** How long memory may take to come back, ms. */
 const restMs = 20_000
 const restPollMs = 1000
+/** Attackers have the lowest priority: who does not say in time what it has done is ended all the same. */
+const doneMs = 2000
 /** An attacker that nobody ends does so itself. */
 const spareSeconds = 120
 
@@ -141,14 +143,14 @@ class Run {
     )
   }
 
-  /** Returns what they have done; those that went by themselves have done nothing. */
+  /** Returns what they have done, as far as they say. */
   async #stop(): Promise<{ connections: number; bytes: number }> {
     const sum = { connections: 0, bytes: 0 }
     const ended = this.#attackers
     this.#attackers = []
     await Promise.all(
       ended.map(async (child) => {
-        const done = await child.ask('done', null).catch(() => undefined)
+        const done = await child.ask('done', null, doneMs).catch(() => undefined)
         sum.connections += done?.connections ?? 0
         sum.bytes += done?.bytes ?? 0
         await child.end()
