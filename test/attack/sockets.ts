@@ -9,6 +9,9 @@ export interface Aim {
   readonly admin: number
 }
 
+/** All attackers have this one, and no honest client has it: what is shared out by address protects those. */
+const address = '127.0.0.2'
+
 /** What this process has done so far. */
 export const done = { connections: 0, bytes: 0 }
 
@@ -20,7 +23,7 @@ const handshakeMs = 300
 
 /** A connection that comes again. Nothing is read from it until `begin` reads. */
 export function stay(port: number, begin: (socket: Socket) => void): void {
-  const socket = connect({ host: '127.0.0.1', port, noDelay: true })
+  const socket = connect({ host: '127.0.0.1', port, localAddress: address, noDelay: true })
   done.connections++
   socket.on('error', () => {})
   socket.on('connect', () => begin(socket))

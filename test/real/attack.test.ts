@@ -15,7 +15,6 @@ const skip =
 
 /** Attacks that a gateway does not stand yet; who mends one takes it out. */
 const unmended = [
-  'last-request',
   'last-subscribe',
   'subscribe-flood',
   'fragments',
@@ -23,8 +22,6 @@ const unmended = [
   'carried-positions',
   'waiting-frames',
   'unfinished-messages',
-  'silent-admin',
-  'slow-bodies',
 ]
 /** Other suites may have run right before, and other processes have the cores too. */
 const wide: Bounds = { timesQuiet: 1000, p99Ms: 2000, livezMs: 2000, growth: 0.25, slackMiB: 64 }
