@@ -113,6 +113,8 @@ export class LastSearches {
     for (const search of request.searches) search.stop()
     this.#drop(request)
     request.resolve(startsOf(request))
+    // Its session waited for this, and may have nothing to read.
+    this.#owner.wake()
   }
 
   #drop(request: Request): void {

@@ -239,6 +239,19 @@ test('where the broker does not answer, `last` gives what is in memory after two
   assert.equal(gateway.instruments.stream('events').readBackWaiting, 0)
 })
 
+test('a session that is at the head once the broker has been waited for in vain does not count as behind', async () => {
+  const gateway = await restarted(5, () => 'a')
+  gateway.broker.range = () => new Promise(() => {})
+  const client = gateway.connect()
+  client.ask(1, 'a', { last: 3 })
+  await settled()
+  gateway.broker.recreate()
+  assert.equal(gateway.instruments.gateway.behind, 1)
+  await gateway.clock.advance(2100)
+  assert.deepEqual(client.kinds, ['welcome', 'subscribed', 'live'])
+  assert.equal(gateway.instruments.gateway.behind, 0)
+})
+
 test('nothing is looked for any more for a subscription, or a session, that has gone', async () => {
   const gateway = await restarted(5, () => 'a')
   gateway.broker.away = true
