@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Msg, MsgImpl, type NatsConnection } from '@nats-io/transport-node'
+import { errors, type Msg, MsgImpl, type NatsConnection } from '@nats-io/transport-node'
 import { seededRandom } from '../../src/base/random.ts'
 import { natsDefaults } from '../../src/source/jetstream/options.ts'
 import { Publisher } from '../../src/source/jetstream/publisher.ts'
@@ -54,4 +54,22 @@ test('what another stream has taken is not published, also where its name begins
     assert.equal(error.code, 'stream_unusable')
     assert.match(error.message, new RegExp(`expected n-1 to take n\\.1\\._, but ${other} did`))
   }
+})
+
+test('a connection that has ended by the time it is there is made anew', async () => {
+  const ended = { ...serverOf(''), isClosed: () => true, closed: async () => undefined }
+  ended.subscribe = () => {
+    throw new errors.ClosedConnectionError()
+  }
+  const servers = [ended, serverOf('{"stream":"n-1","seq":7}')]
+  const clock = new ManualClock()
+  const publisher = new Publisher(
+    { ...natsDefaults, servers: [] },
+    { clock, random: seededRandom(1), dial: async () => servers.shift()! },
+  )
+  const records = [{ partition: 1, key: null, value: Buffer.from('v') }]
+  const published = publisher.publish({ name: 'n', incarnation: 'then', partitions: 11 }, records)
+  await clock.advance(natsDefaults.maxRetryMs)
+  assert.deepEqual(await published, [{ partition: 1, offset: 7 }])
+  await publisher.close()
 })

@@ -148,6 +148,11 @@ export class Link {
       void connection.close().catch(() => {})
       return
     }
+    // A server may end it behind the greeting.
+    if (connection.isClosed()) {
+      this.#retry(new Error('the connection ended'))
+      return
+    }
     this.current = connection
     this.problem = ''
     this.#attempts = 0
