@@ -12,7 +12,7 @@ import { Run } from './support/run.ts'
 
 /** Each client library hands an event over when it has come, not with what comes next: that may be a heartbeat, 25 s later. */
 
-const port = 19_920
+const port = 21_520
 const dir = mkdtempSync(join(tmpdir(), 'carillon-sse-clients-'))
 const gateway = new GatewayProcess({ port, dir, config: { broker: `embedded:${join(dir, 'log')}` } })
 const program = (name: string) => fileURLToPath(new URL(`support/sse/${name}`, import.meta.url))
