@@ -201,7 +201,7 @@ class Watch {
   #timedOut(): void {
     if (this.#refused !== undefined) this.#ended(this.#refused)
     else if (this.#token === undefined) {
-      console.error(`carillon: no answer from ${this.#given.gateway}: is a gateway running there?`)
+      console.error(`carillon: no answer from ${this.#given.gateway}: is a gateway running there, and is its broker?`)
       this.#end(exitCodes.unreachable)
     } else this.#end(this.#given.count === undefined ? exitCodes.ok : exitCodes.failed)
   }

@@ -139,7 +139,7 @@ test('a refusal is told in full once, then shortly, and is the reason when the t
   nextPort += 2
   const listeners = ['--listen', `127.0.0.1:${port}`, '--admin', `127.0.0.1:${port + 1}`]
   await serving(t, 'serve', '--broker', 'kafka://127.0.0.1:19349', ...listeners)
-  const run = await ends('subscribe', 'a.b', '--gateway', `http://127.0.0.1:${port}`, '--timeout', '3')
+  const run = await ends('subscribe', 'a.b', '--gateway', `http://127.0.0.1:${port}`, '--timeout', '9')
   assert.equal(run.code, 3, run.stderr)
   const said = run.stderr.split('\n').filter((line) => line.startsWith('-- ') && line.includes('broker_unavailable'))
   assert.ok(said.length >= 2, run.stderr)
