@@ -13,8 +13,8 @@ const skip =
     ? 'memory is read from /proc'
     : availableParallelism() < 2 && 'a core for the gateway, and one for all else'
 
-/** Attacks that a gateway does not stand yet; who mends one takes it out. */
-const unmended = [
+/** Attacks that a gateway does not stand yet; who defends it against one takes it out. */
+const undefended = [
   'last-subscribe',
   'subscribe-flood',
   'fragments',
@@ -43,7 +43,7 @@ test('honest clients beside all attacks at once get every event in time, and mem
   skip,
   timeout: 240_000,
 }, async () => {
-  const { child, wrote } = start('--only', 'together', '--without', unmended.join(), '--seconds', '6', '--json')
+  const { child, wrote } = start('--only', 'together', '--without', undefended.join(), '--seconds', '6', '--json')
   const [code] = await once(child, 'close')
   // Its verdict is by bounds for a quiet host.
   assert.ok(wrote.stdout.startsWith('{'), `${code}: ${wrote.stderr}`)
