@@ -14,10 +14,11 @@ MINUTES = 30
 FAULTS = 100
 CLIENTS = 1000
 PEERS =
-# Real suites with bounds on milliseconds or memory run alone on the host, those with bounds on seconds one at a time; the others run
-# beside each other, each on ports of its own.
-ALONE = $(patsubst %,test/real/%.test.ts,gateway-pressure kafka-odd)
-TIMED = $(patsubst %,test/real/%.test.ts,attack faults-kafka faults-nats bench figures herd peers proxies soak sse-clients traces)
+# Real suites that measure, or have bounds on milliseconds or memory, run alone on the host. Those with bounds on seconds run two at a time with nothing
+# else beside them, the others three at a time; each has ports of its own.
+suites = $(patsubst %,test/real/%.test.ts,$(1))
+ALONE = $(call suites,attack bench figures gateway-pressure herd kafka-odd peers)
+TIMED = $(call suites,faults-kafka faults-nats proxies soak sse-clients traces)
 BESIDE = $(filter-out $(ALONE) $(TIMED),$(shell find test/real -name '*.test.ts' | sort))
 REPORTERS = spec ./test/timing.ts ./test/skipped.ts
 # Of a test and of a file. What takes four seconds of CPU takes over a minute at the side of busy processes: it ends what waits in vain.
@@ -74,10 +75,10 @@ mutants: install ## what the tests catch: faults put into a copy of the code, on
 real: real-beside real-timed real-alone ## the suites that need a real broker, browser or process
 
 real-beside: install brokers
-	@$(TEST) --test-concurrency=2 $(BESIDE)
+	@$(TEST) --test-concurrency=3 $(BESIDE)
 
 real-timed: install brokers
-	@$(TEST) --test-concurrency=1 $(TIMED)
+	@$(TEST) --test-concurrency=2 $(TIMED)
 
 real-alone: install brokers
 	@$(TEST) --test-concurrency=1 $(ALONE)

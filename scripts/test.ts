@@ -15,7 +15,7 @@ const lane = (...names: string[]) => ({ parts: names.map(part) })
 
 /**
  * The real suites wait for brokers most of the time; unit tests and histories compute, and take what is left. Suites that judge
- * times are last, one at a time, with nothing beside them.
+ * times are last, with nothing else beside them.
  */
 const stages: readonly Stage[] = [
   [lane('lint', 'types', 'proto')],
