@@ -54,6 +54,8 @@ export class Followed {
   readonly ahead = new Map<string, Ahead>()
   /** Of each stream, by `nameHash`, the log that its gateway reads, as it was said last. */
   readonly logs = new Map<number, Log>()
+  /** Of each partition, the `repartitioned` that it was told last there, and where it stood then. */
+  readonly #repartitioned = new Map<string, string>()
   readonly #start: readonly string[]
   readonly #last: number | undefined
   /** The last events only are being told, until it is live. */
@@ -152,6 +154,21 @@ export class Followed {
     const move: Move = { how: 'to', positions }
     this.place.move(move)
     return this.inflow.gap(gap, move)
+  }
+
+  /**
+   * Its subjects may have come there. Gateways tell all such partitions again until a position says that all were told: what was told
+   * before, and nothing has moved since, is not news. Else an inbox with less room than that would be filled by the same ones each time.
+   */
+  takeRepartitioned(gap: Gap): boolean {
+    const key = namedKeyOf(gap)
+    const said = () => `${gap.after} ${positionsOf(gap).map((after) => this.place.at(after)?.offset)}`
+    if (this.#repartitioned.get(key) === said()) return true
+    // Where it stands in that partition already it may have come there just now: a position may be another's.
+    const isBelow = positionsOf(gap).some((after) => (this.place.at(after)?.offset ?? -1) < after.offset)
+    const room = isBelow ? this.takeGap(gap) : this.inflow.gap(gap, undefined)
+    this.#repartitioned.set(key, said())
+    return room
   }
 
   /**

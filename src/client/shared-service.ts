@@ -33,10 +33,7 @@ export class SharedService implements Service {
     const { place } = followed
     const hasGrown = this.#hasGrown(gap)
     if (gap.reason === 'repartitioned' && hasGrown !== undefined) {
-      if (!hasGrown) return true
-      // Where it stands in that partition already it may have come there just now: a position may be another's.
-      const isBelow = positionsOf(gap).some((after) => (place.at(after)?.offset ?? -1) < after.offset)
-      return isBelow ? followed.takeGap(gap) : followed.inflow.gap(gap, undefined)
+      return hasGrown ? followed.takeRepartitioned(gap) : true
     }
     const places = place.positions.filter(({ nameHash }) => nameHash === hashOf(gap.stream)).length
     // With another number of partitions its subjects may be in any of them, and so where its place does not say how many there were.

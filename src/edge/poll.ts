@@ -97,14 +97,16 @@ class PollOutlet implements Outlet {
   write(frame: Uint8Array, kind: FrameKind, after: Standing): WriteOutcome {
     const { maxPollFrames, maxPollBytes } = this.#context.options
     if (this.#closed) return writeOutcome.refused
-    if (this.#frames.length > 0 && this.#bytes + frame.length > maxPollBytes) return writeOutcome.refused
+    // Gaps always fit: an answer that holds some only of those that a token calls for would call for all of them again.
+    const isBounded = kind === 'delivery'
+    const isTooMuch = this.#frames.length > 0 && this.#bytes + frame.length > maxPollBytes
+    if (isBounded && isTooMuch) return writeOutcome.refused
     // Frames of one turn go out together; the session may reuse a frame's memory for the next one.
     if (this.#frames.length === 0) queueMicrotask(this.#answer)
     this.#frames.push(frame.slice())
     this.#bytes += frame.length
     this.#after = after.token('brief')
-    // Not by a gap: an answer that holds some only of those that a token calls for would call for all of them again.
-    return kind === 'delivery' && this.#frames.length >= maxPollFrames ? writeOutcome.full : writeOutcome.sent
+    return isBounded && this.#frames.length >= maxPollFrames ? writeOutcome.full : writeOutcome.sent
   }
 
   batch(run: () => void): void {

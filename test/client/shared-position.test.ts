@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encodeToken, growthPosition, type Log, logOf } from '../../src/wire/token.ts'
+import { settled } from '../model/clock.ts'
 import { clientOf, tornMs } from './clients.ts'
 import { delivery, refused, token } from './fake-transport.ts'
 
@@ -189,4 +190,30 @@ test('where all share one position, a refused request is asked for one by one, a
   net.last.handlers.closed(refused('bad_request', 0, 'no'))
   await clock.advance(0)
   assert.deepEqual(told, { a: ['closed bad_request'], b: ['closed no_route'], c: ['closed bad_request'] })
+})
+
+test('where all share one position, an inbox with less room than a stream has new partitions is told of all of them', async () => {
+  const log = logOf('events', 'one')
+  const after = (count: number, ...partitions: number[]) =>
+    encodeToken([
+      ...partitions.map((partition) => ({ ...log, partition, offset: 0, generation: -1 })),
+      growthPosition(log, count, 0),
+    ])
+  const { client, net, clock } = await clientOf({ kinds: 'poll', inbox: { maxEvents: 2, maxBytes: 1e6 } })
+  const told: number[] = []
+  const handler = async ({ partition }: { partition: number }) => void told.push(partition)
+  const subscription = client.subscribe('*', { after: after(1, 0), onEvent: handler, onGap: handler })
+  const gap = { kind: 'gap', stream: 'events', from: 0, reason: 'repartitioned', certain: false } as const
+  const partitions = [1, 2, 3, 4, 5, 6, 7]
+  for (let answers = 0; answers < 5 && subscription.state.name !== 'live'; answers++) {
+    await clock.advance(0)
+    const { handlers } = net.last
+    for (const partition of partitions) {
+      if (!net.last.closed) handlers.frame({ ...gap, partition, after: after(8, partition) })
+    }
+    handlers.position(after(8, 0, ...partitions))
+    handlers.frame({ kind: 'live', ref: 0 })
+    await settled()
+  }
+  assert.deepEqual([subscription.state.name, told], ['live', partitions])
 })

@@ -281,6 +281,23 @@ test('over a shared connection who knows of fewer partitions is told, and goes b
   )
 })
 
+test('over a shared connection who was told that it may be in a partition is told once, however often connections say the same', () => {
+  const { told, shared } = following('a', at(3), at(5, 1), growthPosition(log, 2))
+  const grown = (offset: number, partition: number, count = 4) =>
+    gap({ reason: 'repartitioned', partition, after: token(at(offset, partition), growthPosition(log, count)) })
+  const isTold = (...gaps: ReturnType<typeof grown>[]) => {
+    const { length } = told
+    for (const each of gaps) shared.gap(each)
+    return told.length - length
+  }
+  assert.equal(isTold(grown(5, 1), grown(0, 2), grown(2, 0)), 3)
+  assert.equal(isTold(grown(5, 1), grown(0, 2), grown(2, 0)), 0)
+  assert.equal(isTold(grown(5, 1), grown(0, 2), grown(1, 0), grown(0, 3)), 2, 'from another place, and of another one')
+  assert.equal(isTold(grown(5, 1, 5)), 1, 'there are more of them')
+  shared.stands(at(8, 1), growthPosition(log, 2))
+  assert.equal(isTold(grown(5, 1, 5)), 1, 'a position that may be another one’s has moved it')
+})
+
 for (const reason of ['repartitioned', 'unnamed', 'recreated'] as const) {
   test(`over a shared connection a gap of another log is told to who stands in the old one, whatever its reason: ${reason}`, () => {
     const second = logOf('events', 'second')

@@ -113,6 +113,17 @@ test('an answer holds at most its number of frames and bytes, and one frame alwa
   assert.deepEqual(outcomes, [1, 2])
 })
 
+test('an answer holds all gaps of a turn, however small its bounds: some of them only would be called for again', async (t) => {
+  const { port, sessions } = await withEdge(t, { maxPollFrames: 3, maxPollBytes: 1000 })
+  const answer = ask(port, '/v1/poll?subject=a&after=x')
+  await until('it waits', () => sessions.opened.length === 1)
+  const gaps = Array.from({ length: 5 }, (_, partition) => ({ partition, reason: 'x'.repeat(400) }))
+  const outcomes = gaps.map((gap) => sessions.last.control(gap))
+  outcomes.push(sessions.last.deliver('B', 'small'))
+  assert.deepEqual(outcomes, [1, 1, 1, 1, 1, 2])
+  assert.deepEqual((await answer).json.frames, gaps)
+})
+
 test('the end of the wait answers with the position as it is then', async (t) => {
   const clock = new ManualClock()
   const { port, sessions } = await withEdge(t, {}, clock)
