@@ -13,8 +13,10 @@ export const tooMany = -2
 export class Chains {
   /** Ordinal of the next entry. */
   headOrdinal = 0
-  /** The oldest that is there. */
+  /** The oldest that chains lead to. */
   firstOrdinal = 0
+  /** The oldest that is there: what lies below `firstOrdinal` is in no chain. */
+  oldestOrdinal = 0
   /** Numbered as ordinals are, by the slab: number k is for ordinals from k << shift on, of each as far as 32 bits go. */
   readonly slabs = new SlabQueue()
   readonly #arena: EntryArena
@@ -77,15 +79,22 @@ export class Chains {
     return Math.min(first + this.#within + 1, headOrdinal)
   }
 
-  /** Forgets the entries below `ordinal`, and gives back the slabs that have no others. */
-  dropBelow(ordinal: number): void {
-    const { newest, next, tier } = this.#arena
+  /** Takes the entries below `ordinal` out of their chains. */
+  unchainBelow(ordinal: number): void {
+    const { newest, next } = this.#arena
     for (let each = this.firstOrdinal; each < ordinal; each++) {
       const slot = this.slotOf(each)
       // Only the last of a chain can be in the table.
       if (next[slot] === 0) newest.remove(slot)
     }
     this.firstOrdinal = Math.max(this.firstOrdinal, ordinal)
+  }
+
+  /** Forgets the entries below `ordinal`, and gives back the slabs that have no others. */
+  dropBelow(ordinal: number): void {
+    const { tier } = this.#arena
+    this.unchainBelow(ordinal)
+    this.oldestOrdinal = Math.max(this.oldestOrdinal, ordinal)
     while (this.slabs.count > 0 && this.endOfOldest <= ordinal) tier.giveBack(this.slabs.shift())
     if (this.slabs.count === 0) this.#openUntil = this.headOrdinal
   }
@@ -101,6 +110,7 @@ export class Chains {
       next[this.slotOf(before)] = 0
     }
     this.headOrdinal = ordinal
+    this.firstOrdinal = Math.min(this.firstOrdinal, ordinal)
     if ((ordinal & this.#within) !== 0) return
     tier.giveBack(this.slabs.pop())
     this.#openUntil = ordinal
@@ -111,11 +121,12 @@ export class Chains {
     const { newest, tier, slots } = this.#arena
     const isAlone = tier.holders.length === 1
     // Taking out each entry costs more than emptying the table where they are many.
-    if (isAlone && (this.headOrdinal - this.firstOrdinal) * 8 > slots) newest.clear()
+    if (isAlone && (this.headOrdinal - this.oldestOrdinal) * 8 > slots) newest.clear()
     else this.dropBelow(this.headOrdinal)
     while (this.slabs.count > 0) tier.giveBack(this.slabs.shift())
     this.headOrdinal += -this.headOrdinal & this.#within
     this.firstOrdinal = this.headOrdinal
+    this.oldestOrdinal = this.headOrdinal
     this.#openUntil = this.headOrdinal
   }
 
@@ -133,8 +144,8 @@ export class Chains {
     return this.#arena.places[this.slotOf(ordinal)]!
   }
 
-  lowerBound(offset: number): number {
-    let low = this.firstOrdinal
+  lowerBound(offset: number, from = this.firstOrdinal): number {
+    let low = from
     let high = this.headOrdinal
     while (low < high) {
       const middle = Math.floor((low + high) / 2)

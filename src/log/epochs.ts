@@ -15,6 +15,7 @@ const maxEpochs = 256
 
 /** Where each leader epoch of a partition starts, so that a token's generation is judged without asking the broker. */
 export class Epochs implements History {
+  readonly isInEntries = false
   #list: Epoch[] = []
   /** The lowest offset of whose record below something is known: its epoch, or `unknownGeneration`. */
   #from = 0

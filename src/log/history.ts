@@ -3,6 +3,8 @@
  * pass for one of now. Generations are as `Generations` says; -1 = unknown. `head` is the window's.
  */
 export interface History {
+  /** It lies in the index's entries: those that readers are not to see any more still say what it was. */
+  readonly isInEntries: boolean
   /** Begins anew at `offset`, behind a record of this generation. */
   start(offset: number, generation: number): void
   /** `slot`: its place in the index. */

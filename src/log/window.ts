@@ -74,7 +74,7 @@ export class Window {
     return this.#chains.headOrdinal
   }
 
-  /** The oldest ordinal that the index has. */
+  /** The oldest ordinal that readers are shown. */
   get indexOrdinal(): number {
     return this.#chains.firstOrdinal
   }
@@ -84,7 +84,7 @@ export class Window {
     return this.headOrdinal - this.tailOrdinal
   }
 
-  /** Records that the index has. */
+  /** Records that the index has for readers. */
   get indexed(): number {
     return this.headOrdinal - this.indexOrdinal
   }
@@ -136,7 +136,9 @@ export class Window {
 
   /** Record time of about the oldest entry, of the first one in its slab, ms; undefined = there is none. */
   get indexOldestMs(): number | undefined {
-    return this.indexed === 0 ? undefined : this.#pool.entries.firstMs[this.#chains.slabs.oldest]!
+    if (this.indexed === 0) return undefined
+    const { firstMs, shift } = this.#pool.entries
+    return firstMs[this.#chains.slotOf(this.indexOrdinal) >>> shift]!
   }
 
   /** Empty, from `offset` on; `epoch` is that of the record before it, `unknownGeneration` where that is not known. */
@@ -198,14 +200,15 @@ export class Window {
     this.advance(to + 1)
   }
 
-  /** What was read cannot be trusted to be all that there is: readers of it get it anew. Epochs and the head stay. */
+  /** What was read cannot be trusted to be all that there is: readers of it get it anew. Its generations and the head stay. */
   forget(): void {
     this.#dropBelow(this.head)
   }
 
   /** The log was rewritten from `offset` on: what was read of it since is dropped. */
   truncate(offset: number): void {
-    while (this.indexed > 0 && this.offsetOf(this.headOrdinal - 1) >= offset) this.#dropNewest()
+    while (this.#chains.oldestOrdinal < this.headOrdinal && this.offsetOf(this.headOrdinal - 1) >= offset)
+      this.#dropNewest()
     if (this.size === 0) this.#payloads.releaseBelow(this.headOrdinal, this.headOrdinal)
     this.#history.truncate(offset)
     this.#losses.truncate(offset)
@@ -358,7 +361,11 @@ export class Window {
   }
 
   #dropBelow(offset: number): void {
-    this.#evictEntries(this.lowerBound(offset))
+    const to = this.lowerBound(offset)
+    if (this.#history.isInEntries) {
+      this.#evictPayloads(to)
+      this.#chains.unchainBelow(to)
+    } else this.#evictEntries(to)
     this.indexTail = offset
     this.tail = Math.max(this.tail, offset)
   }

@@ -99,6 +99,72 @@ test('a rewrite that was read, and eviction, leave the generations right', () =>
   )
 })
 
+test('readers are to read it all again: what each record was is known all the same, as far as the log is not cut', () => {
+  const again = {
+    forget: (window: Window) => window.forget(),
+    losses: (window: Window) => {
+      for (let i = 0; i < 65; i++) window.lost(window.head, window.head, 'corrupt')
+      window.lost(window.head, window.head, 'corrupt')
+    },
+  }
+  for (const anew of Object.values(again)) {
+    const window = windowOf([
+      [1, 100],
+      [2, 200],
+      [3, 900],
+      [4, 950],
+    ])
+    anew(window)
+    assert.ok(window.tail > 4 && window.indexTail > 4)
+    assert.equal(window.newest(1), -1)
+    assert.equal(window.generationAt(5), 950)
+    assert.equal(window.divergence(5, 310), 3)
+    assert.equal(window.divergence(5, 950), Number.POSITIVE_INFINITY)
+    window.append(record(window.head, 960))
+    assert.equal(window.divergence(window.head, 310), 3)
+    assert.deepEqual([window.indexed, window.previous(window.newest(1))], [1, -1])
+    window.truncate(4)
+    assert.equal(window.generationAt(5), -1)
+    window.append(record(4, 990))
+    assert.deepEqual([window.generationAt(4), window.generationAt(5)], [900, 990])
+    assert.equal(window.divergence(5, 950), 4)
+    assert.deepEqual([window.indexed, window.previous(window.newest(1))], [1, -1])
+  }
+})
+
+test('a record that nobody here could use has its time, and may be the first of another history', () => {
+  const window = windowOf([
+    [1, 100],
+    [2, 200],
+  ])
+  window.advance(4, 900)
+  assert.equal(window.generationAt(4), 900)
+  assert.equal(window.divergence(4, 310), 3)
+  assert.equal(window.divergence(4, 900), Number.POSITIVE_INFINITY)
+  window.append(record(4, 950))
+  assert.equal(window.divergence(60, 310), 3)
+  assert.equal(window.divergence(5, 310), 3)
+  window.truncate(3)
+  window.advance(4)
+  assert.equal(window.generationAt(4), -1, 'it went with the log that was cut')
+  window.advance(5, 980)
+  window.start(1, -1)
+  window.advance(5)
+  assert.equal(window.generationAt(5), -1, 'it was of another log')
+  window.start(1, -1)
+  window.advance(4, 990)
+  assert.equal(window.divergence(4, 310), 3, 'nothing is known of what lies below')
+})
+
+test('of records that nobody here could use the newest 256 have their times', () => {
+  const window = windowOf([])
+  for (let offset = 1; offset <= 300; offset++) window.advance(offset + 1, offset)
+  assert.deepEqual(
+    [44, 45, 46, 301].map((offset) => window.generationAt(offset)),
+    [-1, -1, 45, 300],
+  )
+})
+
 test('a rewritten log is in doubt from the loss right below where it was noticed, not from one of before', () => {
   const window = windowOf([
     [1, 100],

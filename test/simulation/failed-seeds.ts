@@ -97,6 +97,10 @@ const overModel: readonly FailedSeed[] = [
     13_030_590,
     'the same with offsets without records, at a gateway that has not heard of a later history which has records there',
   ],
+  [
+    13_005_938,
+    'a gateway reads a partition again for what belongs there since there are more: it forgot of when the records of a rewritten log were',
+  ],
 ]
 
 /** The seeds of each source. */
