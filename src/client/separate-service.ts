@@ -1,13 +1,16 @@
 import { isPattern, matches } from '../subject/subject.ts'
 import type { Delivery, Gap } from '../wire/frames.ts'
 import type { PartitionCount, Token } from '../wire/partition-counts.ts'
-import { encodeToken, isSameLog, isSamePartition, keyOf, type Position } from '../wire/token.ts'
+import { encodeToken, isSameLog, isSamePartition, keyOf, type Position, partitionKeyOf } from '../wire/token.ts'
 import type { Followed } from './followed.ts'
 import { countOf, leadsBack, positionsOf } from './gap.ts'
 import type { Service } from './service.ts'
 
 /** Events that wait for `live`, in number: beyond that the gateway is asked again for all of them. */
 const maxHeld = 256
+
+/** Below each offset: a gap that leads back was discarded. */
+const below = -1
 
 /** On a connection on which each subscription has a position of its own: a WebSocket, or another tab. */
 export class SeparateService implements Service {
@@ -16,7 +19,11 @@ export class SeparateService implements Service {
   #count: PartitionCount | undefined
   /** Events that name no ref, from before it was told to be live: only then it is clear whether they were for it. */
   #held: (Delivery | Gap)[] = []
-  #heldTooMuch = false
+  /**
+   * Once they were too many: the lowest offset discarded in each partition that it has not passed, by `partitionKeyOf`. A side reader gives
+   * it by name, or leads back, before it goes on.
+   */
+  #discarded: Map<string, number> | undefined
 
   constructor(followed: Followed) {
     this.followed = followed
@@ -26,6 +33,7 @@ export class SeparateService implements Service {
     // From another tab whose connection is a shared one.
     if (position === undefined) return this.followed.takeNamed(delivery)
     if (!isNamed(delivery)) return this.#common(delivery, position)
+    if (this.#isBeyondDiscarded(delivery, position)) return true
     const room = this.#release(position, delivery.offset)
     return this.followed.take(delivery, position) && room
   }
@@ -51,7 +59,7 @@ export class SeparateService implements Service {
   }
 
   becameLive(): 'live' | 'full' | 'again' {
-    if (this.#heldTooMuch) return 'again'
+    if (this.#discarded !== undefined) return 'again'
     const { followed } = this
     const held = this.#held
     this.#held = []
@@ -81,6 +89,7 @@ export class SeparateService implements Service {
   #gapNamed(gap: Gap): boolean {
     const { followed } = this
     const [position] = positionsOf(gap)
+    if (position !== undefined && this.#isBeyondDiscarded(gap, position)) return true
     const room = position === undefined || leadsBack.has(gap.reason) || this.#release(position, gap.from)
     if (position !== undefined) this.#forgetHeld(gap, position)
     // It joins in another partition now, and is told to be live there as at the start.
@@ -96,11 +105,33 @@ export class SeparateService implements Service {
 
   /** In one partition, what names no ref is for those that are live; in several, it may be live in some and behind in others. */
   #hold(frame: Delivery | Gap): void {
-    if (this.followed.place.size <= 1 || this.#heldTooMuch) return
+    if (this.followed.place.size <= 1) return
     this.#held.push(frame)
-    if (this.#held.length <= maxHeld) return
-    this.#heldTooMuch = true
-    this.#held = []
+    if (this.#held.length <= maxHeld && this.#discarded === undefined) return
+    for (const each of this.#held.splice(0)) this.#discard(each)
+  }
+
+  #discard(frame: Delivery | Gap): void {
+    this.#discarded ??= new Map()
+    const discarded = this.#discarded
+    for (const position of positionsOf(frame)) {
+      const key = partitionKeyOf(position)
+      const own = this.followed.place.at(position)?.offset ?? 0
+      const first = isBack(frame) ? below : Math.max(own, firstOf(frame))
+      if (first < position.offset) discarded.set(key, Math.min(first, discarded.get(key) ?? first))
+    }
+  }
+
+  /**
+   * Whether it would carry the place past what was discarded: the main reader tells by name what it leaves out. It comes again once the
+   * gateway is asked again.
+   */
+  #isBeyondDiscarded(frame: Delivery | Gap, position: Position): boolean {
+    const key = partitionKeyOf(position)
+    const first = this.#discarded?.get(key) ?? Number.POSITIVE_INFINITY
+    if (!isBack(frame) && first < firstOf(frame)) return true
+    if (first < position.offset) this.#discarded?.delete(key)
+    return false
   }
 
   /**

@@ -61,6 +61,78 @@ test('more than it can hold before it is live is asked for again', () => {
   assert.equal(followed.live, false)
 })
 
+/** More than is held, in partition 0, from the offset on. */
+function discard({ separate }: ReturnType<typeof following>, from: number): void {
+  for (let offset = from; offset < from + 300; offset++) separate.delivery(delivery('a.x', offset))
+}
+
+/** What the main reader left out. */
+const leftOut = (offset: number, partition = 0, own = log) =>
+  gap({ reason: 'ttl', partition, from: offset, to: offset, after: token(at(offset + 1, partition, own, 1)) })
+
+test('what was discarded is not passed by what comes by name behind it', () => {
+  const each = following('a.*', at(5, 0), at(0, 1))
+  const { told, offsets, separate } = each
+  separate.named(delivery('a.x', 5))
+  discard(each, 100)
+  separate.gapNamed(leftOut(402))
+  separate.named(delivery('a.x', 403))
+  separate.gapNamed(leftOut(7, 1))
+  assert.deepEqual(told, [5, 'ttl'], 'of the other partition')
+  assert.deepEqual(offsets(), [
+    [0, 6],
+    [1, 8],
+  ])
+  assert.equal(separate.becameLive(), 'again')
+})
+
+test('its own reader brings what was discarded by name, until it joins the main reader', () => {
+  const each = following('a.*', at(5, 0), at(0, 1))
+  const { told, offsets, separate } = each
+  discard(each, 100)
+  separate.named(delivery('a.x', 50))
+  separate.named(delivery('a.x', 100))
+  separate.gapNamed(leftOut(101))
+  separate.named(delivery('a.x', 399))
+  separate.delivery(delivery('a.x', 400))
+  separate.gapNamed(leftOut(401))
+  assert.deepEqual(told, [50, 100, 'ttl', 399])
+  assert.deepEqual(offsets().sort(), [
+    [0, 400],
+    [1, 0],
+  ])
+})
+
+test('what lies below its place is not missing, also where a gap that was discarded begins there', () => {
+  const each = following('a.*', at(500, 0), at(0, 1))
+  const { told, separate } = each
+  discard(each, 100)
+  separate.named(delivery('a.x', 600))
+  separate.gap(gap({ reason: 'retention', from: 100, to: 700, after: token(at(701)) }))
+  separate.gapNamed(gap({ reason: 'retention', from: 601, to: 700, after: token(at(701)) }))
+  separate.named(delivery('a.x', 701))
+  assert.deepEqual(told, [600, 'retention', 701])
+})
+
+test('after a discarded gap that leads back, nothing comes by name before that gap does', () => {
+  for (const [reason, own] of [
+    ['rewritten', log],
+    ['recreated', logOf('events', 'second')],
+  ] as const) {
+    const each = following('a.*', at(50, 0), at(0, 1))
+    const { told, separate } = each
+    discard(each, 100)
+    const back = gap({ reason, from: 20, after: token(at(20, 0, own, 1)) })
+    separate.gap(back)
+    separate.gapNamed(leftOut(50, 0, own))
+    separate.gapNamed(leftOut(30, 0, own))
+    assert.deepEqual(told, [])
+    separate.gapNamed(back)
+    separate.gapNamed(leftOut(30, 0, own))
+    assert.deepEqual(told, [reason, 'ttl'])
+  }
+})
+
 test('after a gap that goes back, lower offsets are new again', () => {
   const { told, offsets, separate } = following('a', at(0))
   separate.becameLive()
