@@ -7,6 +7,9 @@ export const leadsBack: ReadonlySet<GapReason> = new Set(['rewritten', 'recreate
 
 type Behind = Pick<Gap, 'after'>
 
+/** As another tab passes it on: one that moves nothing has no `after`. `behind` is its token then, for the subscriber alone. */
+export type RelayedGap = Gap & { readonly behind?: string }
+
 const saidBehind = ({ after }: Behind): Token => (after === '' ? saysNothing : decodeSaid(after))
 
 /** Where its reader goes on; none where that is not known. */

@@ -1,4 +1,5 @@
-import type { Delivery, Event, Gap, GapReason } from '../wire/frames.ts'
+import type { Delivery, Event, GapReason } from '../wire/frames.ts'
+import type { RelayedGap } from './gap.ts'
 
 const decoder = new TextDecoder()
 
@@ -63,6 +64,6 @@ export interface ReceivedGap {
 /** What a subscription brings, in order. */
 export type Received<T = unknown> = ReceivedEvent<T> | ReceivedGap
 
-export function receivedGap({ refs, ...gap }: Gap): ReceivedGap {
-  return { to: undefined, n: undefined, ...gap }
+export function receivedGap({ refs, behind, ...gap }: RelayedGap): ReceivedGap {
+  return { to: undefined, n: undefined, ...gap, after: behind ?? gap.after }
 }

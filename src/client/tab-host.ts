@@ -2,6 +2,7 @@ import type { Timing } from '../base/clock.ts'
 import type { Delivery, Gap, ServerFrame } from '../wire/frames.ts'
 import type { Refusal, Wish } from './connection.ts'
 import { Followed, type Inflow } from './followed.ts'
+import type { RelayedGap } from './gap.ts'
 import type { Link } from './link.ts'
 import type { Move } from './place.ts'
 import { failure } from './refusal.ts'
@@ -155,7 +156,8 @@ class Relay implements Inflow {
   }
 
   gap(gap: Gap, move: Move | undefined): boolean {
-    this.#tell({ ...gap, refs: [this.#ref], after: move === undefined ? '' : gap.after })
+    const relayed: RelayedGap = move === undefined ? { ...gap, after: '', behind: gap.after } : gap
+    this.#tell({ ...relayed, refs: [this.#ref] })
     // Its tab waits for `live` behind such a gap, which names it there.
     if (gap.reason === 'repartitioned' && this.followed.live) this.live()
     return true

@@ -4,7 +4,7 @@ import { seededRandom } from '../../src/base/random.ts'
 import { Client } from '../../src/client/client.ts'
 import type { TabMeeting } from '../../src/client/environment.ts'
 import { inboxDefaults } from '../../src/client/inbox.ts'
-import type { Received, ReceivedEvent, ReceivedGap } from '../../src/client/received.ts'
+import type { ReceivedEvent, ReceivedGap } from '../../src/client/received.ts'
 import type { SubscribeOptions } from '../../src/client/subscription.ts'
 import { decodeToken, encodeToken, growthPosition } from '../../src/wire/token.ts'
 import { ManualClock, settled } from '../model/clock.ts'
@@ -78,16 +78,19 @@ async function tabs(count: number, separate = true) {
     const ways = [net.transport(separate ? 'ws' : 'sse', separate)]
     const client = new Client(['http://one'], { tabs: 'app', ways, clock, random, environment })
     const told: unknown[] = []
+    const gaps: ReceivedGap[] = []
     const follow = (subject: string, options: SubscribeOptions = {}) => {
-      const item = (each: Received) => void told.push(each.kind === 'event' ? each.offset : each.reason)
       return client.subscribe(subject, {
         ...options,
-        onEvent: item,
-        onGap: item,
+        onEvent: ({ offset }) => told.push(offset),
+        onGap: (gap) => {
+          told.push(gap.reason)
+          gaps.push(gap)
+        },
         onClosed: ({ code }) => told.push(code),
       })
     }
-    return { client, told, follow }
+    return { client, told, gaps, follow }
   })
   await settled()
   return { all, net, clock, browser }
@@ -461,4 +464,7 @@ test('a gap that is told without moving the place moves that of the other tab no
   assert.deepEqual([all[1]!.told, guest!.state.name], [['repartitioned'], 'live'])
   assert.equal(guest!.token, withGrowth(50, 4))
   assert.equal(all[1]!.client.state.name, 'live')
+  const [own, others] = all.map(({ gaps }) => gaps)
+  assert.equal(others![0]!.after, withGrowth(20, 6))
+  assert.deepEqual(others, own)
 })

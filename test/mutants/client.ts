@@ -95,9 +95,17 @@ export const clientMutants: readonly Mutant[] = [
   {
     name: 'a gap is not passed on to another tab',
     file: 'client/tab-host.ts',
-    from: "this.#tell({ ...gap, refs: [this.#ref], after: move === undefined ? '' : gap.after })",
-    to: 'void move',
+    from: 'this.#tell({ ...relayed, refs: [this.#ref] })',
+    to: 'void relayed',
     by: 'simulation',
+  },
+  {
+    name: 'another tab is not told where a gap ends that moves nothing',
+    file: 'client/tab-host.ts',
+    from: "after: '', behind: gap.after }",
+    to: "after: '' }",
+    by: { unit: 'test/client/tabs.test.ts' },
+    breaks: 'a gap that is told without moving the place moves that of the other tab no more',
   },
   {
     name: 'an event from below moves back what is new',

@@ -104,3 +104,13 @@ test('where a request names two logs, who stood beyond a rewrite may not hear of
     assert.equal(client.broken, broken, `it stood at ${stood}`)
   }
 })
+
+test('a gap that is handed over without its token tells nothing', () => {
+  const told = watched()
+  told.witness.begins(told.newer)
+  const gap = { kind: 'gap', stream: 'events', partition: 1, from: 0, reason: 'repartitioned', certain: false } as const
+  told.witness.gap({ ...gap, after: encodeToken([told.at(1, 1, 0)]), to: undefined, n: undefined })
+  assert.equal(told.broken, undefined)
+  told.witness.gap({ ...gap, after: '', to: undefined, n: undefined })
+  assert.equal(told.broken, 'true gap')
+})

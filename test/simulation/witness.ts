@@ -253,6 +253,7 @@ export class Witness implements Subscriber {
   }
 
   gap(gap: ReceivedGap): void {
+    if (gap.after === '') this.broken('true gap', `was handed a gap ${gap.reason} that does not say where it goes on`)
     const told = this.#told(gap, this.#handedStands)
     if (told === undefined) return
     this.#handed.gap(told)
