@@ -9,7 +9,7 @@ import { VirtualTime } from './virtual-time.ts'
 import { Witness } from './witness.ts'
 
 /** Of a log of three partitions that was created again with two: nothing takes the place of a position in the third. */
-function watched(subject = 'a.>') {
+function watched(...after: string[]) {
   const broker = new SimBroker(new VirtualTime(), 3, 'epochs')
   broker.delete()
   broker.create(2)
@@ -19,7 +19,7 @@ function watched(subject = 'a.>') {
     () => {},
     {},
   )
-  const witness = new Witness('client', { subject }, new Truth(broker), { verdict, nowMs: () => nowMs })
+  const witness = new Witness('client', { subject: 'a.>', after }, new Truth(broker), { verdict, nowMs: () => nowMs })
   const at = (incarnation: 0 | 1, partition: number, offset: number, generation = 0): Position => {
     const { nameHash, incarnationHash } = broker.incarnations[incarnation]!
     return { nameHash, incarnationHash, partition, offset, generation }
@@ -113,4 +113,29 @@ test('a gap that is handed over without its token tells nothing', () => {
   assert.equal(told.broken, undefined)
   told.witness.gap({ ...gap, after: '', to: undefined, n: undefined })
   assert.equal(told.broken, 'true gap')
+})
+
+test('who stood beyond a rewrite by its first position may not hear of it, and who has begun anew since has what follows', () => {
+  for (const [beginsAnew, broken] of [
+    [false, undefined],
+    [true, 'covered'],
+  ] as const) {
+    const client = watched('earliest')
+    const first = [client.at(1, 0, 0), client.at(1, 1, 5)]
+    client.log.skip(4, 1)
+    client.write(1)
+    client.witness.asks(['earliest'], true, false)
+    client.witness.claimed(first, 'is told to stand at')
+    client.witness.begins(first)
+    if (beginsAnew) {
+      client.witness.restarts(undefined)
+      client.witness.begins(client.newer)
+    }
+    client.passes(10)
+    client.log.rewrite(4, 10)
+    client.write(1)
+    client.asks(...client.newer)
+    client.witness.stands(encodeToken([client.at(1, 1, 5, 1)]))
+    assert.equal(client.broken, broken, `it begins anew: ${beginsAnew}`)
+  }
 })

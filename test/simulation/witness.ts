@@ -55,7 +55,7 @@ export class Witness implements Subscriber {
   readonly beginning = { starts: new Map<string, number>(), ms: Number.POSITIVE_INFINITY, incarnation: -1 }
   readonly unjudged: Subscriber['unjudged'] = []
   readonly blind: Subscriber['blind'] = []
-  readonly stood = new Stood()
+  stood = new Stood()
   /** What its connections brought. */
   readonly received: Ledger
   /** What its handlers were given. */
@@ -199,6 +199,7 @@ export class Witness implements Subscriber {
 
   #forgetBeginning(): void {
     this.#hasPosition = false
+    this.stood = new Stood()
     this.beginning.starts.clear()
     this.beginning.ms = Number.POSITIVE_INFINITY
     this.beginning.incarnation = -1
@@ -206,9 +207,9 @@ export class Witness implements Subscriber {
 
   /** Somebody says that it stands there. */
   claimed(said: readonly Position[], who: string): void {
-    if (this.beginning.incarnation < 0) return
     const positions = this.shared ? said.filter((position) => !this.#isAnothers(position, said)) : said
-    for (const position of positions) this.#check(this.received, position, who)
+    const hasBegun = this.beginning.incarnation >= 0
+    for (const position of hasBegun ? positions : []) this.#check(this.received, position, who)
     for (const position of positions) {
       const { partition, offset, generation } = position
       const log = this.#truth.broker.byLog(position)?.logs[partition]
