@@ -382,7 +382,7 @@ function happening(what: Happening, end: Happening): Act {
     if (client === undefined) return
     world.verdict.note(() => `${client.name} is ${what}`)
     client.process.after(0, () => client.happens(what))
-    world.time.add(client.process, y * 8000, () => client.happens(end))
+    world.passes(client.process, y * 8000, () => client.happens(end))
   }
 }
 

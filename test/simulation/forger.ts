@@ -1,4 +1,4 @@
-import type { Handlers } from '../../src/client/connection.ts'
+import type { Connection, Handlers } from '../../src/client/connection.ts'
 import { decodeToken, encodeToken, type Position } from '../../src/wire/token.ts'
 import { wayNames, ways } from './client.ts'
 import { type Action, anyUrl } from './plan.ts'
@@ -6,7 +6,7 @@ import { shown, shownToken } from './shown.ts'
 import { streamOf } from './streams.ts'
 import type { World } from './world.ts'
 
-/** How long somebody with a token of their own making stays, ms. */
+/** How long somebody with a token of their own making stays, ms, at most. */
 const staysMs = 4000
 
 /** A client that made its token itself: it may get any error or any position, but never what is not so, and breaks nothing. */
@@ -33,10 +33,11 @@ export function forge(world: World, { x, y, z }: Action): void {
     position: () => {},
     closed: () => {},
   }
+  let connection: Connection | undefined
   process.after(0, () => {
-    const connection = ways[way].open(anyUrl, [{ ref: 1, subject, after: [forged] }], handlers, process)
-    process.after(staysMs, () => connection.close())
+    connection = ways[way].open(anyUrl, [{ ref: 1, subject, after: [forged] }], handlers, process)
   })
+  world.passes(process, staysMs, () => connection?.close())
 }
 
 function forgedToken(token: string, choice: number): string {

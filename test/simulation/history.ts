@@ -77,7 +77,7 @@ async function happen(world: World): Promise<void> {
   await leaveAll(world)
 }
 
-/** All faults end. Connections that died without a word are left to be noticed. */
+/** All faults end, and nothing of them happens later. Connections that died without a word are left to be noticed. */
 function heal(world: World): void {
   const { streams, cluster, gateways, clients, plan } = world
   for (const { owner, publishers } of streams) {
@@ -85,6 +85,7 @@ function heal(world: World): void {
     while (publishers.finish(true));
   }
   cluster.heal?.()
+  world.endAllPassing()
   for (let count = gateways.length; count < plan.gateways; count++) world.startGateway()
   for (const { process, source } of gateways) {
     process.resume()

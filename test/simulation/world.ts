@@ -49,6 +49,8 @@ export class World implements Network {
   readonly connections = new Map<Process, Set<Connection>>()
   readonly reach = new Map<Process, Reach>()
   readonly #routing: RoutingTable
+  /** Each ends at once what else passes by itself. */
+  readonly #passing = new Set<() => void>()
   readonly #browsers = new Map<number, { readonly browser: SimBrowser; readonly followed: Map<string, Followed> }>()
   #gatewaysMade = 0
   #clientsMade = 0
@@ -102,6 +104,24 @@ export class World implements Network {
   /** A record in the stream that the routes name; undefined while there is none. */
   publish(subject: string, transaction?: number) {
     return this.streamFor(subject).publishers.publish(subject, transaction)
+  }
+
+  /** Something goes on until `end`: for so long, or until all heals. */
+  passes(process: Process, afterMs: number, end: () => void): void {
+    const cancel = process.after(afterMs, () => {
+      this.#passing.delete(endNow)
+      end()
+    })
+    const endNow = () => {
+      cancel()
+      process.after(0, end)
+    }
+    this.#passing.add(endNow)
+  }
+
+  endAllPassing(): void {
+    for (const endNow of this.#passing) endNow()
+    this.#passing.clear()
   }
 
   startGateway(): void {
