@@ -146,8 +146,13 @@ export class Followed {
 
   takeGap(gap: Gap): boolean {
     const positions = positionsOf(gap)
-    // What follows a gap that may lead back is new, whatever its offset; but where another tab says so, nothing moves by `repartitioned`.
-    if ((gap.after || gap.reason !== 'repartitioned') && (gap.to === undefined || leadsBack.has(gap.reason))) {
+    // What follows a gap that may lead back is new, whatever its offset. `repartitioned` leads back where it ends below the place there,
+    // or in another log; where another tab says so, nothing moves by it.
+    const mayLeadBack =
+      gap.reason === 'repartitioned'
+        ? positions.some((after) => isBeyond(this.place.at(after)?.offset, after))
+        : gap.to === undefined || leadsBack.has(gap.reason)
+    if (mayLeadBack) {
       const own = namedKeyOf(gap)
       for (const key of this.ahead.keys()) if (key.startsWith(own)) this.ahead.delete(key)
     }
@@ -207,6 +212,8 @@ export class Followed {
 
 /** Whether a gap that ends at `after` is about one who expects the offset `own` next. */
 function isAbout({ reason }: Gap, after: Position, own: number | undefined): boolean {
-  if (own === undefined) return true
-  return reason === 'rewritten' ? own > after.offset : own < after.offset
+  return reason === 'rewritten' ? isBeyond(own, after) : own === undefined || own < after.offset
 }
+
+/** Also where nothing is known. */
+const isBeyond = (own: number | undefined, { offset }: Position): boolean => own === undefined || own > offset

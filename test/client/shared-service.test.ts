@@ -326,3 +326,31 @@ test('what a tab has had is not new behind a repartitioned gap that moves nothin
   tab(14)
   assert.deepEqual(told, [12, 13, 'repartitioned', 14])
 })
+
+test('what came over SSE before is not new behind a repartitioned gap that goes on below it', () => {
+  const { told, offsets, shared } = following('>', at(0), at(18, 2), growthPosition(log, 3))
+  const came = (...offsets: number[]) => {
+    for (const offset of offsets) shared.delivery({ ...delivery('a', offset, 2), stream: 'events', after: '' })
+  }
+  came(18, 19, 20, 22)
+  // The next connection begins at the last position, and the stream grows on the way up.
+  came(18, 19)
+  shared.gap(gap({ reason: 'repartitioned', partition: 2, after: token(at(20, 2), growthPosition(log, 4)) }))
+  came(20, 21, 22, 23)
+  assert.deepEqual(told, [18, 19, 20, 22, 'repartitioned', 21, 23])
+  assert.deepEqual(offsets(), [
+    [0, 0],
+    [2, 20],
+  ])
+})
+
+test('what came over SSE before is not new over a WebSocket behind a repartitioned gap, unless that leads back', () => {
+  const { told, separate, shared } = following('a', at(18, 2))
+  const again = (offset: number) => separate.named(delivery('a', offset, 2))
+  for (const offset of [18, 19]) shared.delivery({ ...delivery('a', offset, 2), stream: 'events', after: '' })
+  separate.gapNamed(gap({ reason: 'repartitioned', partition: 2, after: token(at(18, 2)) }))
+  again(18)
+  separate.gapNamed(gap({ reason: 'repartitioned', partition: 2, after: token(at(0, 2)) }))
+  again(19)
+  assert.deepEqual(told, [18, 19, 'repartitioned', 'repartitioned', 19])
+})

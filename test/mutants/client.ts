@@ -108,6 +108,22 @@ export const clientMutants: readonly Mutant[] = [
     breaks: 'a gap that is told without moving the place moves that of the other tab no more',
   },
   {
+    name: 'what came over SSE is new behind every repartitioned gap',
+    file: 'client/followed.ts',
+    from: 'positions.some((after) => isBeyond(this.place.at(after)?.offset, after))',
+    to: 'positions.length > 0',
+    by: { unit: 'test/client/shared-service.test.ts' },
+    breaks: 'an event is handed over once',
+  },
+  {
+    name: 'what came over SSE is not new behind a repartitioned gap that leads back',
+    file: 'client/followed.ts',
+    from: 'positions.some((after) => isBeyond(this.place.at(after)?.offset, after))',
+    to: 'false',
+    by: { unit: 'test/client/shared-service.test.ts' },
+    breaks: 'what follows a gap that leads back is new',
+  },
+  {
     name: 'an event from below moves back what is new',
     file: 'client/ahead.ts',
     from: 'this.next = Math.max(this.next, offset + 1)',
