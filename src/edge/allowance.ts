@@ -1,5 +1,5 @@
 /** The part of the gateway's time that one connection's frames may take, 2 ms in 100 ms, and what it may have saved up, ms. */
-export const allowance = { share: 0.02, savedMs: 100 }
+export const allowance = { share: 0.02, savedMs: 300 }
 
 /** What one connection has used of its part. */
 export class Allowance {
