@@ -10,13 +10,15 @@ const maxEvents = 2048
 export class Ahead {
   /** The next new offset. */
   next = 0
-  /** What each event was, by offset, from `#from` on. */
+  /** What each event was, by offset. */
   readonly #events = new Map<number, string>()
+  /** Below it what is not remembered is not new. */
   #from = 0
 
   /** Whether it came before. */
   has(offset: number, event: Event): boolean {
-    return offset < this.next && (offset < this.#from || this.remembers(offset, event))
+    if (offset >= this.next) return false
+    return this.#events.has(offset) ? this.remembers(offset, event) : offset < this.#from
   }
 
   /** Whether it is known to be this very one. */
@@ -26,17 +28,24 @@ export class Ahead {
 
   took(offset: number, event: Event): void {
     // Something else was there: what looks as before behind it, as one deletion looks like the other, may be another one too.
-    if (this.#events.has(offset))
+    if (this.#events.has(offset)) {
+      this.#from = Math.min(this.#from, offset)
       for (const [other, was] of this.#events) if (other >= offset && was[0] === ',') this.#events.delete(other)
+    }
     // What comes below others is of another history, or of a subject that has moved since: those above it are known all the same.
     this.next = Math.max(this.next, offset + 1)
     this.#events.set(offset, fingerprint(event))
     if (this.#events.size > maxEvents) this.passed(this.#events.keys().next().value! + 1)
   }
 
+  /** What lies below `offset` and did not come was not asked for. */
+  skipped(offset: number): void {
+    this.#from = Math.max(this.#from, offset)
+  }
+
   /** A position says that all below `offset` is behind it. */
   passed(offset: number): void {
-    this.#from = Math.max(this.#from, offset)
+    this.skipped(offset)
     for (const other of this.#events.keys()) {
       if (other >= offset) return
       this.#events.delete(other)

@@ -140,7 +140,7 @@ export class Followed {
     this.ahead.set(key, ahead)
     ahead.took(offset, event)
     // What lies between the last events was not asked for, and is not new when the next connection brings it.
-    if (this.#givenLast) ahead.passed(offset + 1)
+    if (this.#givenLast) ahead.skipped(offset)
     return this.inflow.event(delivery, undefined)
   }
 

@@ -47,3 +47,27 @@ test('behind an event that took the place of another one a deletion is new, thou
   ahead.took(4, event('other'))
   assert.deepEqual([ahead.has(5, deletion), ahead.has(6, event('e6'))], [false, true])
 })
+
+test('what lies between events that were all that was asked for is not new, until something else takes the place of one of them', () => {
+  const deletion = makeEvent({ subject: 'a', deleted: true })
+  const ahead = new Ahead()
+  for (const [offset, each] of [
+    [3, event('e3')],
+    [6, event('e6')],
+    [7, deletion],
+    [9, event('e9')],
+  ] as const) {
+    ahead.took(offset, each)
+    ahead.skipped(offset)
+  }
+  assert.deepEqual(
+    [ahead.has(3, event('e3')), ahead.has(4, event('e4')), ahead.has(8, event('e8')), ahead.has(9, event('e9'))],
+    [true, true, true, true],
+  )
+  assert.equal(ahead.has(6, event('other')), false)
+  ahead.took(6, event('other'))
+  assert.deepEqual(
+    [ahead.has(5, event('e5')), ahead.has(7, deletion), ahead.has(8, event('e8')), ahead.has(9, event('e9'))],
+    [true, false, false, true],
+  )
+})

@@ -5,6 +5,7 @@ import { Client, type TransportName } from '../../src/client/client.ts'
 import type { Received } from '../../src/client/received.ts'
 import { memoryStore, type PositionStore } from '../../src/client/store.ts'
 import type { SubscribeOptions } from '../../src/client/subscription.ts'
+import { makeEvent } from '../../src/wire/frames.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { ManualClock, settled } from '../model/clock.ts'
 import { TestGateway } from '../session/harness.ts'
@@ -197,6 +198,29 @@ test('where all share one request, those with the same `last` are asked for by t
   assert.deepEqual(asked(), [{ subject: 'c', after: [], last: 3 }])
   net.last.handlers.frame({ kind: 'live', ref: 0 })
   net.last.handlers.position(token(4))
+})
+
+test('over SSE, what takes the place of last events while the connection is lost is new, and what was left out is not', async () => {
+  const { net, clock, client, asked } = played('sse')
+  const told: string[] = []
+  client.subscribe('a', { last: 3, onEvent: ({ offset, id }) => void told.push(`${offset} ${id}`), onGap() {} })
+  await clock.advance(0)
+  const brings = (offset: number, id: string) => {
+    const event = makeEvent({ subject: 'a', id })
+    net.last.handlers.frame({ ...delivery('a', offset), stream: 'events', after: '', event })
+  }
+  net.last.handlers.position(token(3))
+  for (const offset of [3, 6, 8]) brings(offset, 'old')
+  brings(9, '')
+  net.last.handlers.closed(undefined)
+  await clock.advance(1000)
+  assert.deepEqual(asked(), [{ subject: 'a', after: [token(3)] }])
+  for (const offset of [3, 4, 6, 7]) brings(offset, 'old')
+  brings(8, 'new')
+  brings(9, '')
+  brings(10, 'new')
+  assert.deepEqual(told, ['3 old', '6 old', '8 old', '9 ', '8 new', '9 ', '10 new'])
+  await client.close()
 })
 
 test('where all share one request, it is for the `latest` only if all of them want that', async () => {

@@ -18,9 +18,26 @@ export const clientMutants: readonly Mutant[] = [
   {
     name: 'after a rewrite an offset is taken for the event that had it',
     file: 'client/ahead.ts',
-    from: '(offset < this.#from || this.remembers(offset, event))',
-    to: '(offset < this.#from || this.#events.has(offset) || this.remembers(offset, event))',
+    from: 'this.#events.has(offset) ? this.remembers(offset, event) : offset < this.#from',
+    to: 'this.#events.has(offset) || offset < this.#from',
     by: 'simulation',
+  },
+  {
+    name: 'above an event that took the place of another one what was left out is known',
+    file: 'client/ahead.ts',
+    from: 'this.#from = Math.min(this.#from, offset)',
+    to: '',
+    by: { unit: 'test/client/ahead.test.ts' },
+    breaks:
+      'what lies between events that were all that was asked for is not new, until something else takes the place',
+  },
+  {
+    name: 'what the last events were is forgotten',
+    file: 'client/followed.ts',
+    from: 'ahead.skipped(offset)',
+    to: 'ahead.passed(offset + 1)',
+    by: { unit: 'test/client/last-and-policy.test.ts' },
+    breaks: 'over SSE, what takes the place of last events while the connection is lost is new',
   },
   {
     name: 'one subscription advances with the other before it is live',

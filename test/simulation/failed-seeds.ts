@@ -117,6 +117,10 @@ const overModel: readonly FailedSeed[] = [
     17_025_780,
     'a stream grows while a client reads again over SSE what it has had: what lay above the gap came to it twice',
   ],
+  [
+    18_002_329,
+    'over SSE, the connection is lost while last events come, and the log is rewritten from one of them on: what took their place was no news',
+  ],
 ]
 
 /** The seeds of each source. */
