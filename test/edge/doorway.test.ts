@@ -259,7 +259,7 @@ test('a connection has 300 ms of the gateway at once, and 2 ms in 100 ms, and ot
   for (let t = 0; t < 1000; t++) flood.send(ping(t))
   run()
   const atOnce = flood.handled * frameMs
-  assert.ok(atOnce >= 300 && atOnce < 303, `${atOnce} ms at once`)
+  assert.ok(atOnce >= 300 && atOnce < 310, `${atOnce} ms at once`)
   for (let i = 0; i < 20; i++) {
     await clock.advance(100)
     run()
