@@ -1,7 +1,12 @@
 import { Command } from 'commander'
+import { systemTiming } from '../base/clock.ts'
 import { CarillonError } from '../base/errors.ts'
+import type { Source, StreamInfo } from '../source/source.ts'
 import { configOf, isOfBroker, withConfig } from './options.ts'
 import { table } from './text.ts'
+
+/** How long what was created may be unknown to a broker that has not heard of it yet, and how often it is asked, ms. */
+const creation = { withinMs: 5000, everyMs: 50 }
 
 export function command(): Command {
   const command = new Command('carillon streams')
@@ -26,7 +31,7 @@ export function command(): Command {
           continue
         }
         if (what === 'create') await source.create(topic, partitions)
-        const info = await source.describe(topic)
+        const info = what === 'create' ? await created(source, topic) : await source.describe(topic)
         found.push({ name, topic, partitions: info?.partitions, incarnation: info?.incarnation })
       }
       if (print) return
@@ -41,4 +46,15 @@ export function command(): Command {
       await source.close()
     }
   })
+}
+
+/** Undefined where no broker knows it in time. */
+async function created(source: Source, topic: string): Promise<StreamInfo | undefined> {
+  const { monotonicMs, after } = systemTiming
+  const deadlineMs = monotonicMs() + creation.withinMs
+  for (;;) {
+    const info = await source.describe(topic)
+    if (info !== undefined || monotonicMs() >= deadlineMs) return info
+    await new Promise<void>((resolve) => after(creation.everyMs, resolve))
+  }
 }

@@ -244,7 +244,8 @@ describe('faults of a Kafka cluster under a steady flow', skip === undefined ? {
     assert.equal(refused.json.error.code, 'broker_unavailable', refused.text)
     t.diagnostic(`a publisher is told: ${refused.json.error.message}`)
     assert.match(refused.json.error.message, /^the gateway cannot use its broker now/)
-    assert.match(site.gateways[0].output, /\/v1\/publish was refused: topic steady, partition \d+: .*\w{10}/)
+    const logged = /\/v1\/publish was refused: topic steady, partition \d+: .*\w{10}/
+    await until('the log says why', patienceMs, () => logged.test(site.gateways[0].output))
     await Promise.all([cluster.restart(2), cluster.restart(3)])
     await inSync()
     const row = await judged(running)

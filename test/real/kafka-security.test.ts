@@ -377,7 +377,7 @@ describe('a Kafka that asks who it is', skip === undefined ? {} : { skip }, () =
     const refused = await gateway.publish({ subject: 'guests.x', text: 'no' })
     assert.deepEqual([refused.status, refused.json.error.code], [403, 'publish_forbidden'])
     assert.match(refused.json.error.message, /^the gateway may not write to the stream of this subject$/)
-    assert.match(gateway.output, needs('Write'))
+    await until('the log names the right', patienceMs, () => needs('Write').test(gateway.output))
     await publisher.events(topic, [['guests.x', 'read']])
     await haveEvents([client], 1)
     await grant(WRITE)
@@ -417,7 +417,7 @@ describe('a Kafka that asks who it is', skip === undefined ? {} : { skip }, () =
     )
     assert.deepEqual([answer.status, answer.json.error.code], [503, 'broker_unavailable'])
     assert.match(answer.json.error.message, /^the gateway cannot use its broker now/)
-    assert.match(gateway.output, /may not Describe/)
+    await until('the log names the right', patienceMs, () => /may not Describe/.test(gateway.output))
   })
 
   test('when its session is over the gateway has authenticated again on the same connections', async () => {
