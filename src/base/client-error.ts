@@ -24,6 +24,3 @@ export function forClient(thrown: unknown): ClientError {
   if (text === undefined || text === message) return { error, withheld: undefined }
   return { error: new CarillonError(code, text, { retryAfterMs, cause: error }), withheld: message }
 }
-
-/** A broker that is away refuses thousands: what was withheld is logged once in so many ms for each code. */
-export const withheldEveryMs = 10_000

@@ -36,7 +36,7 @@ export class Places {
     return this.#taken
   }
 
-  /** False where there is none to be had. */
+  /** False where no place is free and none can be taken from another. */
   take(place: Place): boolean {
     if (this.#taken >= this.#size) {
       const loser = this.#loserTo(neighbourhood(place.address))

@@ -1,4 +1,3 @@
-import { withheldEveryMs } from '../base/client-error.ts'
 import type { LoopClock } from '../base/clock.ts'
 import { CarillonError, type ErrorCode } from '../base/errors.ts'
 import type { LimitName, Refusals } from '../base/limits.ts'
@@ -51,9 +50,6 @@ export interface EdgeCounters {
   /** Requests refused, by code. */
   readonly refused: Partial<Record<ErrorCode, number>>
 }
-
-/** Faults of one kind are logged once in so many ms: whoever found one can repeat it. */
-const faultLogMs = 10_000
 
 /** A body of which nothing came for so long gives its place to one that has none, ms. */
 const silentBodyMs = 100
@@ -116,16 +112,6 @@ export class EdgeContext {
   closeSession(session: Session, reason: 'client' | 'lost' | 'answered'): void {
     this.sessions--
     session.closed(reason)
-  }
-
-  /** A fault of ours: the client is told `internal` and no more. */
-  logFault(message: string, fields: Record<string, unknown>): void {
-    this.contracts.logger.every({ key: message, ms: faultLogMs }, 'error', message, fields)
-  }
-
-  /** What a client is told by `code` alone. */
-  logWithheld(code: ErrorCode, message: string): void {
-    this.contracts.logger.every({ key: `refused ${code}`, ms: withheldEveryMs }, 'warn', message, { code })
   }
 
   /** A request that is refused; `who` asked. */

@@ -1,6 +1,7 @@
 import { forClient } from '../base/client-error.ts'
 import { CarillonError } from '../base/errors.ts'
 import { isLoopback } from '../base/loopback.ts'
+import { logFault, logWithheld } from '../telemetry/client-faults.ts'
 import type { EdgeContext } from './context.ts'
 import { Exchange, type Headers } from './exchange.ts'
 import { checkHead } from './head.ts'
@@ -77,11 +78,12 @@ export function refuse(context: EdgeContext, exchange: Exchange, thrown: unknown
   exchange.refuse(error, headers)
 }
 
-/** The error as the client is told of it; what it is not told is logged. */
+/** The error as the client hears it; the rest is logged. */
 export function clientError(context: EdgeContext, { path, method }: Exchange, thrown: unknown): CarillonError {
   const { error, withheld } = forClient(thrown)
-  if (error.code === 'internal') context.logFault('a request failed', { path, method, error: thrown })
-  if (withheld !== undefined) context.logWithheld(error.code, `a request for ${path} was refused: ${withheld}`)
+  const { logger } = context.contracts
+  if (error.code === 'internal') logFault(logger, 'a request failed', { path, method, error: thrown })
+  if (withheld !== undefined) logWithheld(logger, error.code, `a request for ${path} was refused: ${withheld}`)
   return error
 }
 

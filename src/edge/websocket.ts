@@ -3,6 +3,7 @@ import { CarillonError, errors, toCarillonError } from '../base/errors.ts'
 import { LimitReached } from '../base/limits.ts'
 import { WheelEntry, WheelTimer } from '../base/wheel.ts'
 import { type Outlet, type Session, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
+import { logFault } from '../telemetry/client-faults.ts'
 import { encodeControl } from '../wire/control.ts'
 import { decodeClientFrame as decodeJson } from '../wire/json.ts'
 import { decodeClientFrame as decodeProto } from '../wire/proto.ts'
@@ -273,7 +274,10 @@ class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
       this.session.refuse(error)
       return
     }
-    this.#context.logFault('a frame could not be handled', { session: this.session.id, error: thrown })
+    logFault(this.#context.contracts.logger, 'a frame could not be handled', {
+      session: this.session.id,
+      error: thrown,
+    })
     this.end(error)
   }
 

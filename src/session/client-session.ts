@@ -1,10 +1,11 @@
-import { forClient, withheldEveryMs } from '../base/client-error.ts'
+import { forClient } from '../base/client-error.ts'
 import type { LoopClock } from '../base/clock.ts'
 import { type CarillonError, errors } from '../base/errors.ts'
 import { LimitReached } from '../base/limits.ts'
 import type { LiveRecord } from '../fanout/live-record.ts'
 import type { Grant } from '../identity/grant.ts'
 import type { Loaded } from '../log/entry.ts'
+import { logFault, logWithheld } from '../telemetry/client-faults.ts'
 import type { EndReason } from '../telemetry/instruments.ts'
 import type { LimitedLogger } from '../telemetry/logger.ts'
 import { BadFrame } from '../wire/bad-frame.ts'
@@ -37,9 +38,6 @@ interface Client {
   readonly outlet: Outlet
   readonly grant: Grant
 }
-
-/** Faults are logged once in so many ms: whoever found one can repeat it. */
-const faultLogMs = 10_000
 
 /** It says as well how many partitions there are. */
 const saysCount = ({ reason }: OwedGap): boolean => reason === 'repartitioned' || reason === 'recreated'
@@ -318,12 +316,10 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     const { logger } = this.#context
     const { error: known, withheld } = forClient(error)
     if (known.code === 'internal') {
-      const message = 'a session failed on a request'
-      logger.every({ key: message, ms: faultLogMs }, 'error', message, { session: this.id, error })
+      logFault(logger, 'a session failed on a request', { session: this.id, error })
     }
     if (withheld !== undefined) {
-      const limit = { key: `refused ${known.code}`, ms: withheldEveryMs }
-      logger.every(limit, 'warn', `session ${this.id} was refused: ${withheld}`, { code: known.code })
+      logWithheld(logger, known.code, `session ${this.id} was refused: ${withheld}`)
     }
     return known
   }

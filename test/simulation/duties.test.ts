@@ -7,6 +7,18 @@ import { placeOf } from './excuses.ts'
 import { Truth } from './truth.ts'
 import { VirtualTime } from './virtual-time.ts'
 
+/** A log of three records of one subject, of which the last two are the last events. */
+function written() {
+  const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
+  const write = (atMs: number) => {
+    const event = makeEvent({ subject: 'a' })
+    const record = { key: null, value: null, event, timeMs: atMs, damaged: false, transaction: undefined }
+    return broker.log(0).append(record, atMs)
+  }
+  const [, older, newest] = [write(1), write(2), write(3)]
+  return { broker, older, newest }
+}
+
 test('of the last events, those that its gateway counted before they were rewritten away are no longer due', () => {
   for (const [epoch, isDue] of [
     [0, false],
@@ -34,13 +46,7 @@ test('of the last events, those that its gateway counted before they were rewrit
 })
 
 test('of the last events, those that the gateway has not read which says that all were given are not due yet', () => {
-  const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
-  const write = (atMs: number) => {
-    const event = makeEvent({ subject: 'a' })
-    const record = { key: null, value: null, event, timeMs: atMs, damaged: false, transaction: undefined }
-    return broker.log(0).append(record, atMs)
-  }
-  const [, older, newest] = [write(1), write(2), write(3)]
+  const { broker, older, newest } = written()
   const headed = (head: number) => new Map([[placeOf(0, 0), head]])
   const asked = { subject: 'a', isLatest: false, last: 2, presented: [], atMs: 10, heads: headed(3), epochs: headed(0) }
   const fault = (given: readonly (typeof older)[], heads?: ReadonlyMap<string, number>) =>
@@ -54,13 +60,7 @@ test('of the last events, those that the gateway has not read which says that al
 })
 
 test('of the last events, a gap stands for those that it covers, and for no others', () => {
-  const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
-  const write = (atMs: number) => {
-    const event = makeEvent({ subject: 'a' })
-    const record = { key: null, value: null, event, timeMs: atMs, damaged: false, transaction: undefined }
-    return broker.log(0).append(record, atMs)
-  }
-  const [, older, newest] = [write(1), write(2), write(3)]
+  const { broker, older, newest } = written()
   const at = (value: number) => new Map([[placeOf(0, 0), value]])
   const asked = { subject: 'a', isLatest: false, last: 2, presented: [], atMs: 10, epochs: at(0) }
   const fault = (given: readonly (typeof newest)[], gap: Partial<Told>, head = 3) => {

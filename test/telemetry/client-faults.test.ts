@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { logFault } from '../../src/telemetry/client-faults.ts'
+import { createLogger } from '../../src/telemetry/logger.ts'
+import { ManualClock } from '../model/clock.ts'
+
+test('a fault that a stranger can repeat is one line in ten seconds, which says how many there were', async () => {
+  const lines: string[] = []
+  const clock = new ManualClock()
+  const logger = createLogger({ level: 'info', format: 'json', terminal: false }, clock, {
+    write: (line) => lines.push(line),
+  })
+  const repeat = () => {
+    for (let i = 0; i < 100; i++)
+      logFault(logger, 'a request failed', { path: `/v1/poll?${i}`, error: new Error(`number ${i}`) })
+  }
+  repeat()
+  assert.equal(lines.length, 1)
+  await clock.advance(10_000)
+  repeat()
+  assert.equal(lines.length, 2)
+  assert.equal(JSON.parse(lines[1]!).suppressed, 99)
+})
