@@ -16,7 +16,7 @@ export interface Subscription {
   readonly bytes: string
   readonly hash: number
   readonly legs: Leg[]
-  /** WebSocket: positions of its token that no partition has answered for, of other streams and of partitions that come later. */
+  /** WebSocket: positions of its token in partitions that it does not read, to which its subjects may come. */
   carried: readonly Position[]
   /** Legs that have not joined the main reader of their partition yet; at 0 the client is told `live`. */
   joining: number

@@ -7,7 +7,7 @@ import type { Grant } from '../identity/grant.ts'
 import type { GatewayInstruments } from '../telemetry/instruments.ts'
 import type { ServerFrame, Subscribe, SubscribeOptions } from '../wire/frames.ts'
 import { type Asked, encodeSaid, parseAsked } from '../wire/partition-counts.ts'
-import { isSamePartition, type Position } from '../wire/token.ts'
+import { isSameLog, isSamePartition, type Position } from '../wire/token.ts'
 import { type LastAsked, LastSearches } from './last.ts'
 import type { SearchOwner } from './last-search.ts'
 import { requireRoom, requireTokenRoom } from './limits.ts'
@@ -151,7 +151,9 @@ export class Subscriptions implements LegOwner {
     for (const feed of fresh) this.#moveInto(subscription, feed, stood)
     for (const leg of gone) {
       const joining = leg.membership === undefined
-      this.#tracks.leave(leg, this.#owner.outlet.transport === 'websocket' ? 'forgotten' : 'carried')
+      const isSeparate = this.#owner.outlet.transport === 'websocket'
+      if (isSeparate) this.#keepAhead(leg)
+      this.#tracks.leave(leg, isSeparate ? 'forgotten' : 'carried')
       // It may have been the last that was on its way.
       if (joining) this.joined(leg)
     }
@@ -253,10 +255,24 @@ export class Subscriptions implements LegOwner {
   /** Its subjects may come into other partitions of their streams; positions in other streams have been handed back. */
   #keep(subscription: Subscription, carried: readonly Position[], starts: readonly Start[]): void {
     const streams = new Set(starts.map(({ feed }) => feed.nameHash))
-    const own = carried.filter(({ nameHash }) => streams.has(nameHash))
-    if (this.#carried + own.length > this.#context.limits.maxCarried) return
-    this.#carried += own.length
-    subscription.carried = own
+    this.#carry(
+      subscription,
+      carried.filter(({ nameHash }) => streams.has(nameHash)),
+    )
+  }
+
+  /** Its subjects may come back before this gateway has read so far: at the head they would be given again what their client has. */
+  #keepAhead(leg: Leg): void {
+    const { subscription, feed } = leg
+    const stood = this.#tracks.get(feed)?.positionOf(leg)
+    const isAhead = stood !== undefined && isSameLog(stood, feed) && stood.offset > feed.window.head
+    if (isAhead) this.#carry(subscription, [stood])
+  }
+
+  #carry(subscription: Subscription, positions: readonly Position[]): void {
+    if (this.#carried + positions.length > this.#context.limits.maxCarried) return
+    this.#carried += positions.length
+    subscription.carried = [...subscription.carried, ...positions]
   }
 
   #drop(subscription: Subscription, isOver: (position: Position) => boolean): void {

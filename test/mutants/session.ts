@@ -264,9 +264,17 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'a session keeps positions for partitions to come without a bound',
     file: 'session/subscriptions.ts',
-    from: '    if (this.#carried + own.length > this.#context.limits.maxCarried) return\n',
+    from: '    if (this.#carried + positions.length > this.#context.limits.maxCarried) return\n',
     to: '',
     by: { unit: 'test/session/arriving.test.ts' },
+  },
+  {
+    name: 'who leaves a partition ahead of its gateway comes back to it at the head',
+    file: 'session/subscriptions.ts',
+    from: '      if (isSeparate) this.#keepAhead(leg)\n',
+    to: '',
+    by: { unit: 'test/session/arriving.test.ts' },
+    breaks: 'an event is given once',
   },
   {
     name: 'control frames that wait for a full socket have no bound',

@@ -62,6 +62,44 @@ for (const transport of ['websocket', 'poll'] as const) {
     assert.deepEqual([behind!.offset, behind!.generation], [10, 0])
   })
 
+  test(`a subject that leaves a partition ahead of its gateway, and comes back, is not given again what its client has: ${transport}`, async () => {
+    const broker = new ModelBroker('events', 5)
+    const gateway = await TestGateway.start(broker)
+    const subject = subjectWhere(gateway, { 5: 2, 6: 4, 7: 2 })
+    const client = begin(gateway, transport, subject, [position(gateway, 2, 10, 0)])
+    await publishAll(gateway, subject, 4)
+    for (const count of [6, 7]) {
+      broker.grow(count)
+      await settled()
+    }
+    for (const text of texts(14).slice(4)) gateway.publish(subject, text)
+    for (let i = 0; i < 10; i++) await settled()
+    assert.deepEqual(client.texts, texts(14).slice(10))
+    assert.deepEqual(told(client), [
+      ['repartitioned', 4, 0, undefined],
+      ['repartitioned', 2, 10, undefined],
+    ])
+  })
+
+  test(`where it was ahead of the log, it is held against what that has by the time that it comes back: ${transport}`, async () => {
+    const broker = new ModelBroker('events', 5)
+    const gateway = await TestGateway.start(broker)
+    const subject = subjectWhere(gateway, { 5: 2, 6: 4, 7: 2 })
+    const client = begin(gateway, transport, subject, [position(gateway, 2, 10, 0)])
+    await settled()
+    broker.grow(6)
+    await settled()
+    broker.epoch = 1
+    broker.grow(7)
+    await publishAll(gateway, subject, 14)
+    assert.deepEqual(client.texts, texts(14))
+    assert.deepEqual(told(client), [
+      ['repartitioned', 4, 0, undefined],
+      ['repartitioned', 2, 10, undefined],
+      ['rewritten', 2, 0, 9],
+    ])
+  })
+
   test(`a log that grows past a position that a subject comes back to is held against its generation: ${transport}`, async () => {
     const broker = new ModelBroker('events', 5)
     const gateway = await TestGateway.start(broker)
@@ -207,6 +245,39 @@ test('subjects that come into a partition together are told of it once, and no t
     .map((token) => decodeToken(token).find((each) => each.partition === 2)?.offset)
   // The gap, and nine events.
   assert.deepEqual(offsets, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+})
+
+test('over a WebSocket a subject that comes back to a partition, of which its gateway had read all that its client has, goes on at its head', async () => {
+  const broker = new ModelBroker('events', 5)
+  const gateway = await TestGateway.start(broker)
+  const subject = subjectWhere(gateway, { 5: 2, 6: 4, 7: 2 })
+  const client = begin(gateway, 'websocket', subject, [position(gateway, 2, 0, -1)])
+  await publishAll(gateway, subject, 3)
+  broker.grow(6)
+  await publishAll(gateway, subjectWhere(gateway, { 6: 2 }), 2)
+  broker.grow(7)
+  await settled()
+  assert.deepEqual(told(client), [
+    ['repartitioned', 4, 0, undefined],
+    ['repartitioned', 2, 5, undefined],
+  ])
+})
+
+test('over a WebSocket a position of a log that is gone is not kept once its subject is told of the new one elsewhere', async () => {
+  const broker = new ModelBroker('events', 2)
+  const gateway = await TestGateway.start(broker)
+  const subject = subjectWhere(gateway, { 2: 1, 3: 2, 4: 1 })
+  const client = begin(gateway, 'websocket', subject, [position(gateway, 1, 7, 0)])
+  await settled()
+  broker.recreate(3)
+  await publishAll(gateway, subject, 2)
+  broker.grow(4)
+  await settled()
+  assert.deepEqual(told(client), [
+    ['recreated', 2, 0, undefined],
+    ['repartitioned', 2, 0, undefined],
+    ['repartitioned', 1, 0, undefined],
+  ])
 })
 
 test('a session keeps a bounded number of positions for partitions to come; beyond it a subject begins there as if its token named none', async () => {
