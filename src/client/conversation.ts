@@ -70,6 +70,11 @@ export class Conversation {
     return [...this.#byRef.values()].map(({ followed }) => followed)
   }
 
+  /** Whom its request named, also those who have left since. */
+  get asked(): readonly Followed[] {
+    return this.#share?.members ?? this.members
+  }
+
   /** Only where each has its own position. */
   add(followed: Followed): void {
     this.#connection.subscribe?.(this.#serve(followed))
@@ -187,7 +192,7 @@ export class Conversation {
   #stand(token: string): boolean {
     const said = decodeSaid(token)
     let isTorn = false
-    for (const service of this.#byRef.values()) isTorn = service.stands(said, this.#byRef.size) || isTorn
+    for (const service of this.#byRef.values()) isTorn = service.stands(said) || isTorn
     return isTorn
   }
 
@@ -200,7 +205,9 @@ export class Conversation {
   #serve(followed: Followed): Wish {
     const ref = ++this.#lastRef
     const share = this.#share
-    this.#byRef.set(ref, share === undefined ? new SeparateService(followed) : new SharedService(followed))
+    const service =
+      share === undefined ? new SeparateService(followed) : new SharedService(followed, share.members.length)
+    this.#byRef.set(ref, service)
     const wish = followed.connected(ref)
     if (share === undefined) return wish
     const { after, last, policy } = share

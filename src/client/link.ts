@@ -34,8 +34,10 @@ export interface LinkListener {
 interface Loss {
   readonly refused: Refusal | undefined
   readonly answered: boolean
-  /** Whom it served. */
+  /** Whom it served last. */
   readonly served: readonly Followed[]
+  /** Whom its request named. */
+  readonly asked: readonly Followed[]
 }
 
 /** A connection that nobody uses any more is kept so long, ms: its next user may come at once. */
@@ -77,7 +79,7 @@ export class Link {
   readonly #unwatch: () => void
   #state: State = idle
   /** How the last connection ended. */
-  #loss: Loss = { refused: undefined, answered: false, served: [] }
+  #loss: Loss = { refused: undefined, answered: false, served: [], asked: [] }
 
   constructor(options: LinkOptions, listener: LinkListener) {
     this.#options = options
@@ -232,8 +234,8 @@ export class Link {
 
   /** A request for several: each is asked for alone, so that only those end that are at fault, and then again together. */
   #sort(): void {
-    const { refused, served } = this.#loss
-    const isClear = served.length === 1 || served.every(({ alone }) => alone === 'well')
+    const { refused, served, asked } = this.#loss
+    const isClear = asked.length === 1 || asked.every(({ alone }) => alone === 'well')
     for (const followed of served) {
       if (isClear) this.#refusedOne(followed, refused!)
       else followed.alone = 'wanted'
@@ -289,7 +291,8 @@ export class Link {
 
   #lost(refused: Refusal | undefined): void {
     const isForGood = refused?.retry === 'no' && !(isProxys(refused) && this.#candidates.count > 1)
-    this.#loss = { refused, answered: isAnswered(this.#phase), served: this.#conversation?.members ?? [] }
+    const { members: served = [], asked = [] } = this.#conversation ?? {}
+    this.#loss = { refused, answered: isAnswered(this.#phase), served, asked }
     this.#step(isForGood ? 'refused' : 'lost')
   }
 

@@ -13,10 +13,10 @@ export interface Service {
   delivery(delivery: Delivery, position: Position | undefined): boolean
   gap(gap: Gap): boolean
   /**
-   * The gateway says where those stand whom it serves, so many. True where it is served no more to its good: it has
-   * not been told of a history that the others are in.
+   * The gateway says where those stand whom it serves. True where it is served no more to its good: it has not been told of a history
+   * that the others are in.
    */
-  stands(said: Token, served: number): boolean
+  stands(said: Token): boolean
   /** What it missed has been told. `again`: not all could be kept meanwhile, it is to be asked for anew. */
   becameLive(): 'live' | 'full' | 'again'
 }

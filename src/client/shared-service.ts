@@ -13,11 +13,14 @@ const opens: ReadonlySet<GapReason> = new Set(['repartitioned', 'unnamed'])
 /** On a connection on which all subscriptions share one position: SSE or long-poll. */
 export class SharedService implements Service {
   readonly followed: Followed
+  /** How many the request named: its positions are of all of them, also once some have left. */
+  readonly #asked: number
   /** It has asked for its start, and is not live yet: whatever positions it is told on this connection are its own. */
   #starting: boolean
 
-  constructor(followed: Followed) {
+  constructor(followed: Followed, asked: number) {
     this.followed = followed
+    this.#asked = asked
     this.#starting = !followed.placed
   }
 
@@ -48,11 +51,11 @@ export class SharedService implements Service {
   }
 
   /**
-   * All stand there, or further on. A position in a partition that it did not know is its own when it is the only one, or starting:
+   * All stand there, or further on. A position in a partition that it did not know is its own when it was asked for alone, or is starting:
    * otherwise it is another one's, unless events came from there. True where it stands there or further on in another history: it has
    * not been told of that, and stays.
    */
-  stands({ positions, counts }: Token, served: number): boolean {
+  stands({ positions, counts }: Token): boolean {
     const { followed } = this
     const { place } = followed
     const torn = positions.filter((position) => {
@@ -60,7 +63,10 @@ export class SharedService implements Service {
       return own !== undefined && own.offset >= position.offset && contradict(own, position)
     })
     const isOwn = (position: Position) =>
-      served === 1 || this.#starting || place.at(position) !== undefined || followed.ahead.has(partitionKeyOf(position))
+      this.#asked === 1 ||
+      this.#starting ||
+      place.at(position) !== undefined ||
+      followed.ahead.has(partitionKeyOf(position))
     const own = positions.filter((position) => isOwn(position) && !torn.includes(position))
     for (const position of own) followed.ahead.get(keyOf(position))?.passed(position.offset)
     followed.placed ||= own.length + counts.length + place.size > 0

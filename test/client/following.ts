@@ -43,12 +43,12 @@ function overSeparate(followed: Followed) {
 
 /** As SSE and long-poll serve it, beside others or alone. */
 function overShared(followed: Followed) {
-  const service = new SharedService(followed)
+  const service = new SharedService(followed, 2)
   return {
     delivery: (each: Delivery) => service.delivery(each, behind(each)),
     gap: (each: Gap) => service.gap(each),
-    stands: (...positions: Position[]) => service.stands(saidBy(positions), 2),
-    standsAlone: (...positions: Position[]) => service.stands(saidBy(positions), 1),
+    stands: (...positions: Position[]) => service.stands(saidBy(positions)),
+    standsAlone: (...positions: Position[]) => new SharedService(followed, 1).stands(saidBy(positions)),
     becameLive: () => service.becameLive(),
   }
 }

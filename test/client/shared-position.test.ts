@@ -192,6 +192,59 @@ test('where all share one position, a refused request is asked for one by one, a
   assert.deepEqual(told, { a: ['closed bad_request'], b: ['closed no_route'], c: ['closed bad_request'] })
 })
 
+test('where all share one position, what is left of a refused request for several is asked for alone, whoever was at fault', async () => {
+  const { net, clock, subscribe, told } = await clientOf({ kinds: 'sse' })
+  subscribe('a', [token(1)])
+  const leaving = subscribe('b', [token(1)])
+  await clock.advance(0)
+  leaving.close()
+  net.last.handlers.closed(refused('no_route', 0, 'no'))
+  await clock.advance(0)
+  assert.deepEqual(
+    net.last.wishes.map(({ subject }) => subject),
+    ['a'],
+  )
+  assert.deepEqual(told.a, [])
+})
+
+for (const leaves of ['is closed', 'has no room']) {
+  test(`where all share one position, no place of a subscription that ${leaves} passes to the one that is left`, async () => {
+    const log = logOf('events', 'one')
+    const after = (count: number, ...offsets: number[]) =>
+      encodeToken([
+        ...offsets.map((offset, partition) => ({ ...log, partition, offset, generation: 0 })),
+        growthPosition(log, count, 0),
+      ])
+    const { client, net, clock, subscribe, told } = await clientOf({
+      kinds: 'poll',
+      inbox: { maxEvents: 1, maxBytes: 1e6 },
+    })
+    const slow = client.subscribe('b', { after: after(2, 5, 2), onEvent: () => new Promise(() => {}), onGap: () => {} })
+    const left = subscribe('a', [after(1, 5)])
+    await clock.advance(0)
+    assert.deepEqual(
+      net.last.wishes.map((wish) => wish.after),
+      [[after(1, 5, 2)], [after(1, 5, 2)]],
+    )
+    const { handlers } = net.last
+    if (leaves === 'is closed') slow.close()
+    else for (const offset of [5, 6]) handlers.frame(delivery('b', offset))
+    handlers.position(after(1, 7, 2))
+    await clock.advance(0)
+    assert.deepEqual(
+      net.last.wishes.map((wish) => [wish.subject, ...wish.after]),
+      [['a', after(1, 7)]],
+    )
+    assert.equal(left.token, after(1, 7))
+    const gap = { kind: 'gap', stream: 'events', partition: 1, certain: true } as const
+    const at = (offset: number) => encodeToken([{ ...log, partition: 1, offset, generation: 0 }])
+    net.last.handlers.frame({ ...gap, from: 0, reason: 'repartitioned', after: after(2, 7, 0) })
+    net.last.handlers.frame({ ...delivery('a', 0), partition: 1, after: at(1) })
+    net.last.handlers.frame({ ...gap, from: 1, to: 1, n: 1, reason: 'ttl', after: at(2) })
+    assert.deepEqual(told.a, ['repartitioned', 0, 'ttl'])
+  })
+}
+
 test('where all share one position, an inbox with less room than a stream has new partitions is told of all of them', async () => {
   const log = logOf('events', 'one')
   const after = (count: number, ...partitions: number[]) =>

@@ -231,10 +231,18 @@ export const clientMutants: readonly Mutant[] = [
   {
     name: 'behind one that is torn the others do not move',
     file: 'client/conversation.ts',
-    from: 'isTorn = service.stands(said, this.#byRef.size) || isTorn',
-    to: 'isTorn ||= service.stands(said, this.#byRef.size)',
+    from: 'isTorn = service.stands(said) || isTorn',
+    to: 'isTorn ||= service.stands(said)',
     by: { unit: 'test/client/shared-position.test.ts' },
     breaks: 'all that share a position stand there',
+  },
+  {
+    name: 'the last one left of a refused request for several is at fault',
+    file: 'client/link.ts',
+    from: 'asked.length === 1 || asked.every',
+    to: 'served.length === 1 || served.every',
+    by: { unit: 'test/client/shared-position.test.ts' },
+    breaks: 'a subscription ends only by a refusal that is about it',
   },
   {
     name: 'clients wait for exactly as long as the gateway asks',

@@ -125,6 +125,10 @@ const overModel: readonly FailedSeed[] = [
     18_015_631,
     'over a WebSocket a subject leaves a partition while its client is ahead of the gateway there, comes back, and is given again what it had',
   ],
+  [
+    19_006_933,
+    'a poll answers for two, one of which has no room for it: the one that is left took its place in another partition',
+  ],
 ]
 
 /** The seeds of each source. */
