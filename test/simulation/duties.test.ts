@@ -59,6 +59,57 @@ test('of the last events, those that the gateway has not read which says that al
   assert.ok(fault([], headed(2)), 'the older one is there')
 })
 
+test('of the last events, those count that its gateway read while the request was on its way, and the other one has not', () => {
+  const at = (head: number, epoch = 0) => ({
+    heads: new Map([[placeOf(0, 0), head]]),
+    epochs: new Map([[placeOf(0, 0), epoch]]),
+    atMs: 10,
+  })
+  const ask = (head: number, epoch?: number) => ({
+    ...at(head, epoch),
+    subject: 'a',
+    isLatest: false,
+    last: 2,
+    presented: [],
+  })
+  const { broker, older } = written()
+  const fault = (asked: ReturnType<typeof ask>, answered: ReturnType<typeof at>, head: number) =>
+    lastFault(new Truth(broker), { asked, given: new Set([older!]), told: [], answered, heads: at(head).heads }, false)
+  assert.equal(fault(ask(2), at(3), 2), undefined)
+  assert.ok(fault(ask(2), at(2), 2), 'it had not read the newest')
+  assert.ok(fault(ask(2), { ...at(3), atMs: 2 }, 2), 'nobody could have')
+  assert.ok(fault(ask(2), at(3), 3), 'the other one has read it')
+  broker.log(0).rewrite(2, 20)
+  assert.equal(fault(ask(2), at(3), 2), undefined, 'it was rewritten away since')
+  assert.ok(fault(ask(2), at(3, 1), 2), 'it was rewritten away before')
+})
+
+test('of the last events, those of a newer history count that its gateway had, and the other one has not', () => {
+  const { broker, older } = written()
+  const log = broker.log(0)
+  log.rewrite(2, 5)
+  const event = makeEvent({ subject: 'a' })
+  log.append({ key: null, value: null, event, timeMs: 6, damaged: false, transaction: undefined }, 6)
+  const heads = (head: number) => new Map([[placeOf(0, 0), head]])
+  for (const [head, epoch, isDue] of [
+    [2, 1, false],
+    [3, 1, true],
+    [2, 0, false],
+  ] as const) {
+    const asked = {
+      subject: 'a',
+      isLatest: false,
+      last: 2,
+      presented: [],
+      atMs: 10,
+      heads: heads(3),
+      epochs: heads(epoch),
+    }
+    const fault = lastFault(new Truth(broker), { asked, given: new Set([older!]), told: [], heads: heads(head) }, false)
+    assert.equal(fault !== undefined, isDue, `the other one had read up to ${head}, the first held epoch ${epoch}`)
+  }
+})
+
 test('of the last events, a gap stands for those that it covers, and for no others', () => {
   const { broker, older, newest } = written()
   const at = (value: number) => new Map([[placeOf(0, 0), value]])

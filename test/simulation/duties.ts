@@ -19,7 +19,12 @@ export interface Served {
   readonly told: readonly Told[]
   /** How far the gateway has read that says that all was given, where this is not the one that counted what was asked. */
   readonly heads?: Asked['heads']
+  /** What the gateway that counted had read when its answer came: more than when it was asked, as the request is under way for a while. */
+  readonly answered?: Read | undefined
 }
+
+/** What a gateway had read at a time. */
+export type Read = Pick<Asked, 'heads' | 'epochs' | 'atMs'>
 
 /** Read by its gateway before it was asked for: given, it is caught up with. */
 export function isCaughtUp(truth: Truth, { heads, atMs }: Asked, record: LogRecord): boolean {
@@ -29,11 +34,11 @@ export function isCaughtUp(truth: Truth, { heads, atMs }: Asked, record: LogReco
   return !truth.broker.incarnations[incarnation]!.logs[partition]!.rewrites.some(({ from }) => from <= offset)
 }
 
-/** Gone with a history that its gateway still held when it was asked: counted among the last ones, and no longer to be given. */
-function wasCounted(log: PartitionLog, { heads, epochs, atMs }: Asked, record: LogRecord): boolean {
-  const { incarnation, partition, offset, seenMs, gone } = record
+/** In the history that a gateway held then. */
+function wasRead(log: PartitionLog, { heads, epochs, atMs }: Read, record: LogRecord): boolean {
+  const { incarnation, partition, offset, seenMs } = record
   const place = placeOf(incarnation, partition)
-  if (gone !== 'rewritten' || offset >= (heads?.get(place) ?? 0) || seenMs > atMs) return false
+  if (offset >= (heads?.get(place) ?? 0) || seenMs > atMs) return false
   const epoch = epochs?.get(place) ?? -1
   return epoch < 0 || log.inLineage(record, epoch)
 }
@@ -59,7 +64,7 @@ const leadsAway: ReadonlySet<GapReason> = new Set(['rewritten', 'recreated', 're
 
 /** Documented: `last: n` gives the last n events of each subject, or a gap says that there may be more. */
 export function lastFault(truth: Truth, served: Served, isExact: boolean): string | undefined {
-  const { asked, given, told } = served
+  const { asked, given, told, answered = asked } = served
   const { last, heads, subject } = asked
   if (last === undefined || heads === undefined) return undefined
   for (const place of heads.keys()) {
@@ -81,11 +86,15 @@ export function lastFault(truth: Truth, served: Served, isExact: boolean): strin
       const found = records.filter((record) => given.has(record)).length
       // Later ones may have come before its gateway had looked. Known limit: the index knows subjects by their hashes.
       const mates = new Set([name, ...matesOf(name)])
+      // Among the last ones when its gateway counted, and rewritten away before it was given, or not read yet where all else was given.
+      const wasCounted = (record: LogRecord) =>
+        (record.gone === 'rewritten' || record.offset >= head) &&
+        (wasRead(log!, asked, record) || wasRead(log!, answered, record))
       const later = (than: LogRecord) =>
         log!.past.filter((record) => {
           const { event, offset, hidden } = record
           if (event === undefined || hidden || offset <= than.offset || !mates.has(event.subject)) return false
-          return given.has(record) || isTold(record) || event.subject !== name || wasCounted(log!, asked, record)
+          return given.has(record) || isTold(record) || event.subject !== name || wasCounted(record)
         }).length
       const due = records
         .slice(-last)

@@ -2,7 +2,7 @@ import type { Connection, Handlers, Wish } from '../../src/client/connection.ts'
 import type { Lost } from '../../src/log/losses.ts'
 import type { Delivery, Gap, ServerFrame } from '../../src/wire/frames.ts'
 import { decodeToken, type Position } from '../../src/wire/token.ts'
-import { lastFault, lateFault, type Told } from './duties.ts'
+import { lastFault, lateFault, type Read, type Told } from './duties.ts'
 import { placeOf } from './excuses.ts'
 import { type Asked, gapFault } from './gap-truth.ts'
 import type { LogRecord } from './partition-log.ts'
@@ -18,6 +18,8 @@ interface Served {
   asked: Asked
   /** What was asked for when the connection, or it on this connection, began; then `given` and `told` count. */
   first: Asked
+  /** What its gateway had read when it first said where that begins. */
+  answered: Read | undefined
   readonly given: Set<LogRecord>
   readonly told: Told[]
   /** Told to be live. */
@@ -54,8 +56,8 @@ export class Overheard {
     const presented = after.filter(isToken).flatMap((token) => decodeToken(token))
     const { subject } = witness
     const isLatest = policy === 'latest'
-    const asked = { subject, isLatest, last, presented, atMs: this.#nowMs(), ...this.#read() }
-    const heard = { given: new Set<LogRecord>(), told: [] }
+    const asked = { subject, isLatest, last, presented, ...this.#read() }
+    const heard = { given: new Set<LogRecord>(), told: [], answered: undefined }
     this.#byRef.set(ref, { witness, asked, first: asked, ...heard, live: false, last: new Map() })
     witness.asks(after, !this.#separate, !this.#separate && !isOne)
     if (this.#gateway !== undefined) witness.reached(this.#gateway)
@@ -66,16 +68,17 @@ export class Overheard {
     this.#gateway = gateway
     const read = this.#read()
     for (const served of this.#byRef.values()) {
-      served.asked = { ...served.asked, atMs: this.#nowMs(), ...read }
+      served.asked = { ...served.asked, ...read }
       if (isFirst) served.first = served.asked
       served.witness.reached(gateway)
     }
   }
 
   /** How far its gateway has read by now, of which history, and what it missed, where that is known. */
-  #read(): Pick<Asked, 'heads' | 'epochs' | 'lost'> {
+  #read(): Read & Pick<Asked, 'lost'> {
     const gateway = this.#gateway
-    if (gateway === undefined) return { heads: undefined, epochs: undefined }
+    const atMs = this.#nowMs()
+    if (gateway === undefined) return { atMs, heads: undefined, epochs: undefined }
     const heads = new Map<string, number>()
     const epochs = new Map<string, number>()
     const lost = new Map<string, readonly Lost[]>()
@@ -92,7 +95,7 @@ export class Overheard {
         if (memory !== undefined) lost.set(place, unreadOf(memory))
       }
     }
-    return heads.size === 0 ? { heads: undefined, epochs: undefined } : { heads, epochs, lost }
+    return heads.size === 0 ? { atMs, heads: undefined, epochs: undefined } : { atMs, heads, epochs, lost }
   }
 
   handlers(to: Handlers): Handlers {
@@ -139,6 +142,7 @@ export class Overheard {
   position(token: string): void {
     const positions = decodeToken(token)
     for (const served of this.#byRef.values()) {
+      served.answered ??= this.#read()
       const { witness } = served
       this.#judged(witness)
       witness.claimed(positions, 'is told to stand at')
@@ -182,10 +186,13 @@ export class Overheard {
   }
 
   #subscribed(ref: number, positions: readonly Position[]): void {
-    const witness = this.#byRef.get(ref)?.witness
-    if (witness !== undefined) this.#judged(witness)
-    witness?.claimed(positions, 'is subscribed at')
-    witness?.begins(positions)
+    const served = this.#byRef.get(ref)
+    if (served === undefined) return
+    served.answered = this.#read()
+    const { witness } = served
+    this.#judged(witness)
+    witness.claimed(positions, 'is subscribed at')
+    witness.begins(positions)
   }
 
   #delivery(delivery: Delivery): void {
@@ -231,6 +238,9 @@ export class Overheard {
     const due = { ...served, asked: first, heads: asked.heads }
     const fault = isFirst ? lastFault(this.#truth, due, this.#separate) : undefined
     if (fault !== undefined) served.witness.broken('last', fault)
+    const { heads, presented } = asked
+    if (first.last !== undefined && heads !== undefined && asked.atMs > first.atMs)
+      served.witness.goesOn(heads, presented)
   }
 
   /** What names no ref over a WebSocket may be for others. */

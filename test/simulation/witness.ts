@@ -180,6 +180,21 @@ export class Witness implements Subscriber {
     }
   }
 
+  /** It has its last events from a gateway that may lag behind the one which counted them: what that has not read is owed like all that is new. */
+  goesOn(heads: ReadonlyMap<string, number>, presented: readonly Position[]): void {
+    const { starts } = this.beginning
+    for (const [place, head] of heads) {
+      const start = starts.get(place)
+      const own = presented.find((position) => this.#placeAt(position) === place)
+      if (start !== undefined && own !== undefined) starts.set(place, Math.min(start, Math.max(head, own.offset)))
+    }
+  }
+
+  #placeAt(position: Position): string | undefined {
+    const incarnation = this.#truth.broker.byLog(position)
+    return incarnation && placeOf(incarnation.index, position.partition)
+  }
+
   /** The first record that it asked for by its time, wherever its gateway begins. */
   #dueIn(log: PartitionLog | undefined): number {
     const sinceMs = this.#sinceMs
