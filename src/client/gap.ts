@@ -7,7 +7,7 @@ export const leadsBack: ReadonlySet<GapReason> = new Set(['rewritten', 'recreate
 
 type Behind = Pick<Gap, 'after'>
 
-/** As another tab passes it on: one that moves nothing has no `after`. `behind` is its token then, for the subscriber alone. */
+/** As another tab passes it on: `after` says how it moves the place, '' = not at all. `behind` is its token, for the subscriber alone. */
 export type RelayedGap = Gap & { readonly behind?: string }
 
 const saidBehind = ({ after }: Behind): Token => (after === '' ? saysNothing : decodeSaid(after))

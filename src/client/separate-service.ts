@@ -94,12 +94,11 @@ export class SeparateService implements Service {
     if (position !== undefined) this.#forgetHeld(gap, position)
     // It joins in another partition now, and is told to be live there as at the start.
     if (gap.reason === 'repartitioned') followed.live = false
-    const more = leadsBack.has(gap.reason) ? followed.takeGap(gap) : followed.takeGapIfNews(gap)
     const count = countOf(gap)
+    this.#count = count ?? this.#count
     // A subject has one partition: there is no other of which it could still be told.
-    if (count !== undefined && (followed.live || !isPattern(followed.subject)))
-      followed.move({ how: 'on', counts: [count] })
-    else if (count !== undefined) this.#count = count
+    const counts = count === undefined || isPattern(followed.subject) ? [] : [count]
+    const more = leadsBack.has(gap.reason) ? followed.takeGap(gap, counts) : followed.takeGapIfNews(gap)
     return more && room
   }
 

@@ -1,5 +1,6 @@
 import type { Timing } from '../base/clock.ts'
 import type { Delivery, Gap, ServerFrame } from '../wire/frames.ts'
+import { encodeSaid } from '../wire/partition-counts.ts'
 import type { Refusal, Wish } from './connection.ts'
 import { Followed, type Inflow } from './followed.ts'
 import type { RelayedGap } from './gap.ts'
@@ -128,7 +129,7 @@ class Relay implements Inflow {
   readonly followed: Followed
   readonly #ref: number
   readonly #tell: (frame: ServerFrame) => void
-  /** Its tab knows no position yet, or has events without theirs, as over SSE: it is told the next one at once. */
+  /** Its tab knows no position yet, or not all that came with an event or gap, as over SSE: it is told the next one at once. */
   #positionOwed: boolean
   /** It stands further on than its tab knows. */
   #isStale = false
@@ -156,8 +157,11 @@ class Relay implements Inflow {
   }
 
   gap(gap: Gap, move: Move | undefined): boolean {
-    const relayed: RelayedGap = move === undefined ? { ...gap, after: '', behind: gap.after } : gap
-    this.#tell({ ...relayed, refs: [this.#ref] })
+    // A gap says how many partitions there are before all of them are told: only a move says that they are.
+    const after = move === undefined ? '' : encodeSaid(move.positions ?? [], move.counts ?? [])
+    this.#positionOwed ||= after !== gap.after
+    const relayed: RelayedGap = { ...gap, refs: [this.#ref], after, behind: gap.after }
+    this.#tell(relayed)
     // Its tab waits for `live` behind such a gap, which names it there.
     if (gap.reason === 'repartitioned' && this.followed.live) this.live()
     return true

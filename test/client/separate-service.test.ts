@@ -254,3 +254,19 @@ test('a subject, which has one partition, knows of new ones as soon as it is tol
     [3],
   )
 })
+
+test('a pattern knows of new partitions once it is live again, whatever it is told of one of them, and was live or not', () => {
+  const fresh = logOf('events', 'second')
+  for (const isLive of [false, true]) {
+    for (const reason of ['recreated', 'repartitioned'] as const) {
+      const { followed, separate } = following('a.*', at(3), at(5, 1), growthPosition(log, 2))
+      if (isLive) separate.becameLive()
+      const known = () => followed.place.counts.map(({ count }) => count)
+      separate.gapNamed(gap({ reason, partition: 2, after: token(at(0, 2, fresh), growthPosition(fresh, 4)) }))
+      assert.deepEqual(known(), [2], reason)
+      separate.gapNamed(gap({ reason, partition: 3, after: token(at(0, 3, fresh), growthPosition(fresh, 4)) }))
+      separate.becameLive()
+      assert.deepEqual(known(), [2, 4], reason)
+    }
+  }
+})

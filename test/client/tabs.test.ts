@@ -6,7 +6,8 @@ import type { TabMeeting } from '../../src/client/environment.ts'
 import { inboxDefaults } from '../../src/client/inbox.ts'
 import type { ReceivedEvent, ReceivedGap } from '../../src/client/received.ts'
 import type { SubscribeOptions } from '../../src/client/subscription.ts'
-import { decodeToken, encodeToken, growthPosition } from '../../src/wire/token.ts'
+import { decodeSaid } from '../../src/wire/partition-counts.ts'
+import { decodeToken, encodeToken, growthPosition, logOf } from '../../src/wire/token.ts'
 import { ManualClock, settled } from '../model/clock.ts'
 import { delivery, FakeEnvironment, FakeNet, token } from './fake-transport.ts'
 
@@ -467,4 +468,43 @@ test('a gap that is told without moving the place moves that of the other tab no
   const [own, others] = all.map(({ gaps }) => gaps)
   assert.equal(others![0]!.after, withGrowth(20, 6))
   assert.deepEqual(others, own)
+})
+
+for (const reason of ['recreated', 'repartitioned'] as const) {
+  test(`over a shared connection, another tab knows how many partitions there are once all are told: ${reason}`, async () => {
+    const { all, net, clock } = await tabs(2, false)
+    const guests = ['b', 'b.*'].map((subject) => all[1]!.follow(subject))
+    for (let i = 0; i < 4; i++) await clock.advance(1)
+    net.last.handlers.position(withGrowth(50, 2))
+    for (let i = 0; i < 4; i++) await clock.advance(1)
+    net.last.handlers.frame({ kind: 'live', ref: 0 })
+    await settled()
+    const known = () => guests.map(({ token }) => decodeSaid(token!).counts.map(({ count }) => count))
+    const now = reason === 'recreated' ? logOf('events', 'two') : logOf('events', 'one')
+    const at = (partition: number) => ({ ...now, partition, offset: 0, generation: -1 })
+    for (const partition of [1, 2, 3]) {
+      const after = encodeToken([at(partition), growthPosition(now, 4)])
+      const gap = { kind: 'gap', stream: 'events', partition, from: 0, certain: false, reason, after } as const
+      net.last.handlers.frame(gap)
+      await settled()
+      assert.deepEqual(known(), [[2], [2]], `of partition ${partition}`)
+      assert.equal(all[1]!.gaps.at(-1)!.after, after)
+    }
+    net.last.handlers.position(encodeToken([at(0), at(1), at(2), at(3), growthPosition(now, 4, 0)]))
+    await settled()
+    assert.deepEqual(
+      known().map((counts) => counts.at(-1)),
+      [4, 4],
+    )
+  })
+}
+
+test('a subject of another tab knows of new partitions as soon as the tab with the connection does', async () => {
+  const { all, net, clock } = await tabs(2)
+  const [, guest] = all.map(({ follow }, i) => follow(i === 0 ? 'a' : 'b'))
+  await live(net, clock)
+  const gap = { kind: 'gap', stream: 'events', partition: 0, from: 3, certain: false, reason: 'repartitioned' } as const
+  net.last.handlers.frame({ ...gap, after: withGrowth(3, 6), refs: [2] })
+  await settled()
+  assert.equal(guest!.token, withGrowth(3, 6))
 })
