@@ -29,6 +29,16 @@ export const limits = {
     option: 'limits.maxWaitingFrameBytes',
   },
   maxSubscriptions: { refuses: 'subscriptions', option: 'limits.maxSubscriptions' },
+  maxTotalSubscriptions: {
+    refuses: 'subscriptions, while all sessions have too many',
+    option: 'limits.maxTotalSubscriptions',
+  },
+  maxTotalPatterns: { refuses: 'patterns, while all sessions have too many', option: 'limits.maxTotalPatterns' },
+  maxSessionBytes: { refuses: 'sessions that take too much memory', option: 'limits.maxSessionBytes' },
+  maxTotalSessionMiB: {
+    refuses: 'sessions and subscriptions, while all sessions take too much memory',
+    option: 'limits.maxTotalSessionMiB',
+  },
   tokenPartitions: { refuses: 'SSE streams and polls that span too many partitions', option: '' },
   refusedFrames: { refuses: 'sessions of which too many frames were refused', option: '' },
   waitingFrames: { refuses: 'sessions that ask for more than they read', option: '' },

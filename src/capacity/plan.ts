@@ -1,4 +1,5 @@
 import { bytes, counted, duration, grouped, roundUp } from '../base/numbers.ts'
+import { sessionLimits } from '../session/options.ts'
 import type { HostFigures } from './host-figures.ts'
 import { binding, type Cut, ceilings, cheapest, type Demand, gatewayBytes, type Resource, usage } from './model.ts'
 import { sessionCost } from './session-cost.ts'
@@ -289,6 +290,10 @@ function settingsOf({ gateway }: HostFigures, clients: number, { gatewaysPerHost
   const each = Math.ceil(clients / gatewaysPerHost)
   const files = Math.min(gateway.descriptors, roundUp(each + sessionCost.otherDescriptors))
   const heapMiB = (sessionCost.processHeapBytes + each * sessionCost.heapBytes) / 2 ** 20
+  const sessionMiB = Math.max(
+    sessionLimits.maxTotalSessionMiB,
+    Math.ceil((1.5 * each * sessionCost.countedBytes) / 2 ** 28) * 256,
+  )
   const pages = Math.ceil((clients * 16_384) / 4096)
   return [
     `LimitNOFILE=${files} (systemd, of each gateway)`,
@@ -300,7 +305,7 @@ function settingsOf({ gateway }: HostFigures, clients: number, { gatewaysPerHost
     'net.core.somaxconn = 4096',
     'net.ipv4.tcp_syncookies = 1',
     `net.netfilter.nf_conntrack_max = ${roundUp(2 * clients)}, where a firewall tracks connections`,
-    ...[`limits.maxSessions: ${files}`, ...windowOptions(windows)].map(
+    ...[`limits.maxSessions: ${files}`, `limits.maxTotalSessionMiB: ${sessionMiB}`, ...windowOptions(windows)].map(
       (each) => `${each} (each gateway's configuration)`,
     ),
     `CARILLON_NODE_OPTIONS=--max-old-space-size=${Math.max(2048, Math.ceil((2 * heapMiB) / 256) * 256)} (each gateway's environment)`,

@@ -23,7 +23,8 @@ interface Topic {
   readonly hash: number
   /** Of an exact subject: its `subjectBytes`. */
   readonly bytes: string
-  readonly members: Membership[]
+  /** Of most exact subjects there is one: a list that is pushed to begins with room for 17. */
+  members: Membership[]
 }
 
 const initialSlots = 64
@@ -60,7 +61,8 @@ export class Hub {
   join(subject: string, member: Member): Membership {
     const topic = isPattern(subject) ? this.#patternTopic(subject) : this.#exactTopic(subject)
     const membership: Membership = { topic, member, index: topic.members.length }
-    topic.members.push(membership)
+    if (topic.members.length === 0) topic.members = [membership]
+    else topic.members.push(membership)
     this.#memberships++
     return membership
   }

@@ -12,6 +12,7 @@ import { BadFrame } from '../wire/bad-frame.ts'
 import type { ClientFrame, ServerFrame, SubscribeOptions } from '../wire/frames.ts'
 import { encodeSaid, partitionCount } from '../wire/partition-counts.ts'
 import { isSameLog } from '../wire/token.ts'
+import { Account, sizes, type Totals } from './account.ts'
 import { FrameWriter } from './frame-writer.ts'
 import type { OwedGap } from './gap.ts'
 import type { Look } from './matcher.ts'
@@ -27,6 +28,7 @@ export interface SessionContext extends SubscriptionsContext {
   readonly clock: LoopClock
   readonly readBack: ReadBack
   readonly pump: Pump
+  readonly totals: Totals
   readonly ahead: { watch(reader: Reader): void }
   readonly logger: LimitedLogger
   readonly onEnded: (session: ClientSession, reason: EndReason) => void
@@ -50,6 +52,7 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
   readonly id: number
   readonly outlet: Outlet
   readonly grant: Grant
+  readonly account: Account
   queued = false
   #readBackLeft: number
   readonly #context: SessionContext
@@ -70,6 +73,8 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     this.outlet = outlet
     this.grant = grant
     this.#context = context
+    this.account = new Account(context.totals)
+    this.account.charge(sizes.session)
     this.#readBackLeft = context.readBack.maxBytesPerSession
     this.#tracks = new Tracks(this, outlet.transport === 'websocket' ? 'head' : 'asked')
     this.#subscriptions = new Subscriptions(this, context, this.#tracks)
@@ -212,16 +217,9 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
 
   control(frame: ServerFrame): void {
     if (this.#ended) return
-    const isKept = this.#writer.control(frame)
+    const reached = this.#writer.control(frame)
     if (this.#writer.full) this.#fallBehind()
-    if (isKept) return
-    this.end(
-      new LimitReached(
-        'waitingFrames',
-        'overloaded',
-        'too many answers wait for this socket: the client asks for more than it reads',
-      ),
-    )
+    if (reached !== undefined) this.end(reached)
   }
 
   forgot(): void {
@@ -328,6 +326,7 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     if (this.#ended) return
     this.#ended = true
     this.#count('at the head')
+    this.account.close()
     this.#subscriptions.close()
     this.#tracks.close()
     if (this.#tracks.depart(this.#context.limits.lookPerSlice)) this.#context.pump.add(this)

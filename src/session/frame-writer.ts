@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts'
+import { LimitReached } from '../base/limits.ts'
 import { LiveRecord } from '../fanout/live-record.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import type { Loaded } from '../log/entry.ts'
@@ -7,12 +8,14 @@ import type { StreamTraces } from '../telemetry/stream-traces.ts'
 import { maySample } from '../telemetry/trace-context.ts'
 import { encodeControl } from '../wire/control.ts'
 import type { ServerFrame } from '../wire/frames.ts'
+import { type Account, sizes } from './account.ts'
 import type { OwedGap } from './gap.ts'
 import type { SessionLimits } from './options.ts'
 import { type FrameKind, type Outlet, type Standing, type WriteOutcome, writeOutcome } from './outlet.ts'
 
 /** The session whose frames they are, which stands where frames leave it that move nothing. */
 interface Client extends Standing {
+  readonly account: Account
   /** Names it in traces. */
   readonly id: number
   readonly outlet: Outlet
@@ -21,7 +24,7 @@ interface Client extends Standing {
 interface Context {
   readonly instruments: GatewayInstruments
   readonly clock: Clock
-  readonly limits: Pick<SessionLimits, 'maxWaitingFrames' | 'maxWaitingBytes'>
+  readonly limits: Pick<SessionLimits, 'maxWaitingFrames'>
 }
 
 /** Who reads for whom. */
@@ -41,7 +44,6 @@ export class FrameWriter {
   readonly #client: Client
   readonly #context: Context
   #waiting: Uint8Array[] = []
-  #waitingBytes = 0
   #full = false
 
   constructor(client: Client, context: Context) {
@@ -60,22 +62,24 @@ export class FrameWriter {
     for (let frame = this.#waiting.shift(); frame !== undefined; frame = this.#waiting.shift()) {
       const outcome = this.#write(frame, 'control', this.#client)
       if (outcome === writeOutcome.refused) this.#waiting.unshift(frame)
-      else this.#waitingBytes -= frame.length
+      else this.#client.account.give(costOf(frame))
       if (outcome !== writeOutcome.sent) return false
     }
     return true
   }
 
-  /** False when too many wait already: the frame is lost, and the session must end. */
-  control(frame: ServerFrame): boolean {
-    const bytes = encodeControl(this.#client.outlet.encoding, frame)
-    if (!this.#full && this.#write(bytes, 'control', this.#client) !== writeOutcome.refused) return true
-    const { maxWaitingFrames, maxWaitingBytes } = this.#context.limits
-    if (this.#waiting.length >= maxWaitingFrames) return false
-    if (this.#waitingBytes + bytes.length > maxWaitingBytes) return false
+  /** Returns which limit is reached where too many wait already: the frame is lost, and the session must end. */
+  control(frame: ServerFrame): LimitReached | undefined {
+    const { outlet, account } = this.#client
+    const bytes = encodeControl(outlet.encoding, frame)
+    if (!this.#full && this.#write(bytes, 'control', this.#client) !== writeOutcome.refused) return undefined
+    if (this.#waiting.length >= this.#context.limits.maxWaitingFrames) {
+      const said = 'too many answers wait for this socket: the client asks for more than it reads'
+      return new LimitReached('waitingFrames', 'overloaded', said)
+    }
+    if (!account.tryTake(costOf(bytes))) return account.refusal(costOf(bytes))
     this.#waiting.push(bytes)
-    this.#waitingBytes += bytes.length
-    return true
+    return undefined
   }
 
   /** At the head: a live reader stands behind the record already. */
@@ -150,3 +154,6 @@ export class FrameWriter {
     return outcome
   }
 }
+
+/** What a frame that waits takes. */
+const costOf = (frame: Uint8Array): number => sizes.frame + frame.length

@@ -1,9 +1,9 @@
 import { CarillonError } from '../base/errors.ts'
-import { LimitReached } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
 import type { Grant } from '../identity/grant.ts'
 import { encodeControl } from '../wire/control.ts'
 import type { Welcome } from '../wire/frames.ts'
+import { sizes, Totals } from './account.ts'
 import { ClientSession, type SessionContext } from './client-session.ts'
 import type { Outlet, Session, SessionHost } from './outlet.ts'
 
@@ -27,11 +27,12 @@ export class Sessions implements SessionHost {
   #lastId = 0
   #draining = false
 
-  constructor(options: SessionHostOptions, context: Omit<SessionContext, 'onEnded'>, random: Random) {
+  constructor(options: SessionHostOptions, context: Omit<SessionContext, 'onEnded' | 'totals'>, random: Random) {
     this.#options = options
     this.#random = random
     this.#context = {
       ...context,
+      totals: new Totals(context.limits, context.instruments, random),
       onEnded: (session, reason) => {
         this.#sessions.delete(session)
         const { instruments } = this.#context
@@ -48,11 +49,9 @@ export class Sessions implements SessionHost {
   open(outlet: Outlet, grant: Grant): Session {
     if (this.#draining) throw this.#goingAway()
     const { maxSessions } = this.#options
-    if (this.#sessions.size >= maxSessions) {
-      const retryAfterMs = Math.ceil(1000 + this.#random.next() * spreadMs)
-      const said = `this gateway serves ${maxSessions} sessions and has no room`
-      throw new LimitReached('maxSessions', 'overloaded', said, { retryAfterMs })
-    }
+    const { totals } = this.#context
+    if (this.#sessions.size >= maxSessions) throw totals.full('maxSessions', `${maxSessions} sessions`)
+    if (!totals.fits(sizes.session)) throw totals.noRoom()
     const session = new ClientSession({ id: ++this.#lastId, outlet, grant }, this.#context)
     this.#sessions.add(session)
     this.#context.instruments.sessions[outlet.transport]++

@@ -4,6 +4,7 @@ import { type Loaded, loaded } from '../log/entry.ts'
 import type { Window } from '../log/window.ts'
 import { isSubject } from '../subject/bytes.ts'
 import { PatternTrie } from '../subject/trie.ts'
+import { sizes } from './account.ts'
 import type { Look } from './matcher.ts'
 import type { ReadBackWaiter } from './read-back.ts'
 import type { ReaderOwner } from './reader.ts'
@@ -24,7 +25,7 @@ const firstStep = 1024
 type SearchProgress = 'more' | 'waiting' | 'done'
 
 /** What a search needs of its session. */
-export type SearchOwner = Pick<ReaderOwner, 'readBack' | 'readBackLeft' | 'charge'>
+export type SearchOwner = Pick<ReaderOwner, 'readBack' | 'readBackLeft' | 'charge' | 'account'>
 
 /** What all searches of a request have in common. */
 export class LastWish {
@@ -83,8 +84,11 @@ export class LastSearch implements ReadBackWaiter {
   /** Counted from here down: what comes later is given as it is. */
   readonly #until: number
   readonly #offsets = new Set<number>()
-  /** How many were found of each subject. */
+  /** How many were found of each subject, and what that takes until the end of the search. */
   readonly #found = new Map<string, number>()
+  #foundBytes = 0
+  /** Its session has no room for more. */
+  #noRoom = false
   /** Subjects that the index has answered for, and the offset at which the chain of the next one goes on. */
   #answered = 0
   #chainAt: number | undefined
@@ -127,7 +131,7 @@ export class LastSearch implements ReadBackWaiter {
   get start(): Start {
     const { feed } = this
     const offset = this.#offsets.size === 0 ? this.#until : Math.min(...this.#offsets)
-    const only = { until: this.#until, offsets: this.#offsets }
+    const only = { until: this.#until, offsets: this.#offsets, bytes: this.#offsets.size * sizes.found }
     if (this.#isComplete || this.#below <= feed.first) return { feed, offset, gaps: [], only }
     const gap = { from: feed.first, to: this.#below - 1, reason: 'budget', certain: false, before: undefined } as const
     return { feed, offset, gaps: [gap], only }
@@ -138,13 +142,22 @@ export class LastSearch implements ReadBackWaiter {
     if (!this.#followIndex(look)) return 'more'
     const { window } = this.feed
     if (this.#hashes === undefined && !this.#lookThrough(window, window.tail, look)) return 'more'
-    return this.#readOn(look)
+    const progress = this.#readOn(look)
+    if (progress === 'done') this.#forgetSubjects()
+    return progress
   }
 
   /** What it has found by now is all that is given. */
   stop(): void {
     this.#stopped = true
+    this.#forgetSubjects()
     this.#wish.owner.readBack.forget(this)
+  }
+
+  #forgetSubjects(): void {
+    this.#wish.owner.account.give(this.#foundBytes)
+    this.#foundBytes = 0
+    this.#found.clear()
   }
 
   resume(): void {
@@ -162,7 +175,7 @@ export class LastSearch implements ReadBackWaiter {
   }
 
   get #isFull(): boolean {
-    return this.#offsets.size >= maxEvents
+    return this.#noRoom || this.#offsets.size >= maxEvents
   }
 
   /** True when the index has said all. */
@@ -195,8 +208,8 @@ export class LastSearch implements ReadBackWaiter {
         return tooMany
       }
       // Without its payload an entry is known by its hash alone; its reader compares the subject.
-      if (offset < this.#until && (at < window.tailOrdinal || isOf(window, at, subscription)))
-        this.#add(subject, offset)
+      const isWanted = offset < this.#until && (at < window.tailOrdinal || isOf(window, at, subscription))
+      if (isWanted && !this.#add(subject, offset)) break
     }
     return at
   }
@@ -209,20 +222,22 @@ export class LastSearch implements ReadBackWaiter {
       if (look.left <= 0) return false
       look.left--
       this.#looksLeft--
-      if (this.#hashes?.has(window.hashOf(ordinal)) !== false) this.#lookAt(window, ordinal, look)
+      if (this.#hashes?.has(window.hashOf(ordinal)) !== false && !this.#lookAt(window, ordinal, look)) return true
       this.#below = window.offsetOf(ordinal)
     }
     this.#below = Math.min(this.#below, low)
     return true
   }
 
-  #lookAt(window: Window, ordinal: number, look: Look): void {
+  /** False where it is wanted, and its session has no room for it. */
+  #lookAt(window: Window, ordinal: number, look: Look): boolean {
     window.load(ordinal, scratch)
     const subject = scratch.buffer.toString('utf8', scratch.subjectStart, scratch.subjectEnd)
     const found = this.#foundOf(subject)
-    if (found >= this.#wish.n || this.#offsets.has(scratch.offset) || !this.#wish.wants(subject, look)) return
-    this.#add(subject, scratch.offset)
+    if (found >= this.#wish.n || this.#offsets.has(scratch.offset) || !this.#wish.wants(subject, look)) return true
+    if (!this.#add(subject, scratch.offset)) return false
     if (this.#hashes !== undefined && found + 1 === this.#wish.n) this.#missing--
+    return true
   }
 
   /** In the log below the memory, as far as budgets reach. */
@@ -266,9 +281,18 @@ export class LastSearch implements ReadBackWaiter {
     return this.#found.get(subject) ?? 0
   }
 
-  #add(subject: string, offset: number): void {
+  /** False where its session has no room for it. */
+  #add(subject: string, offset: number): boolean {
+    const found = this.#foundOf(subject)
+    const bytes = found === 0 ? sizes.foundSubject + subject.length : 0
+    if (!this.#wish.owner.account.tryTake(sizes.found + bytes)) {
+      this.#noRoom = true
+      return false
+    }
+    this.#foundBytes += bytes
     this.#offsets.add(offset)
-    this.#found.set(subject, this.#foundOf(subject) + 1)
+    this.#found.set(subject, found + 1)
+    return true
   }
 }
 

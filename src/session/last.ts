@@ -1,6 +1,7 @@
 import type { Timing } from '../base/clock.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import type { GatewayInstruments } from '../telemetry/instruments.ts'
+import type { Account } from './account.ts'
 import { LastSearch, LastWish, type SearchOwner } from './last-search.ts'
 import type { Look } from './matcher.ts'
 import type { SessionLimits } from './options.ts'
@@ -79,7 +80,7 @@ export class LastSearches {
   run(look: Look): boolean {
     for (const [search, request] of this.#ready) {
       if (look.left <= 0) break
-      if (request.asked.isGone()) this.#drop(request)
+      if (request.asked.isGone()) this.#discard(request)
       else this.#advance(search, request, look)
     }
     return this.#ready.size > 0
@@ -87,7 +88,7 @@ export class LastSearches {
 
   /** Nobody waits for those any more whose subscriptions are gone. */
   dropGone(): void {
-    for (const request of this.#requests) if (request.asked.isGone()) this.#drop(request)
+    for (const request of this.#requests) if (request.asked.isGone()) this.#discard(request)
   }
 
   #advance(search: LastSearch, request: Request, look: Look): void {
@@ -117,6 +118,11 @@ export class LastSearches {
     this.#owner.wake()
   }
 
+  #discard(request: Request): void {
+    this.#drop(request)
+    freeFound(this.#owner.account, startsOf(request))
+  }
+
   #drop(request: Request): void {
     this.#requests.delete(request)
     request.cancelTimer?.()
@@ -125,6 +131,11 @@ export class LastSearches {
       search.stop()
     }
   }
+}
+
+/** What was found is not given. */
+export function freeFound(account: Account, starts: readonly Start[]): void {
+  for (const { only } of starts) if (only !== undefined) account.give(only.bytes)
 }
 
 const startsOf = ({ searches }: Request): Start[] => searches.map(({ start }) => start)

@@ -18,7 +18,7 @@ const patternsPerLook = 32
  * missed; anything else looks at each record.
  */
 export class Matcher {
-  readonly legs: Leg[] = []
+  legs: Leg[] = []
   /** By hash. */
   readonly #exact = new FewMap<number, Subscription[]>()
   readonly #patterns: Subscription[] = []
@@ -26,7 +26,9 @@ export class Matcher {
   #lossless = 0
 
   add(leg: Leg): void {
-    this.legs.push(leg)
+    // A list that is pushed to begins with room for 17, and most have one.
+    if (this.legs.length === 0) this.legs = [leg]
+    else this.legs.push(leg)
     const { subscription } = leg
     if (subscription.policy === 'lossless') this.#lossless++
     if (subscription.pattern) this.#patterns.push(subscription)

@@ -4,6 +4,12 @@ import { type ChunkOptions, noLimit } from '../fanout/options.ts'
 export interface SessionLimits {
   /** Subscriptions a session may have. */
   readonly maxSubscriptions: number
+  /** Memory that one session may take, see account.ts. */
+  readonly maxSessionBytes: number
+  /** Subscriptions, patterns among them, and memory of all sessions together. */
+  readonly maxTotalSubscriptions: number
+  readonly maxTotalPatterns: number
+  readonly maxTotalSessionMiB: number
   /** Partitions that one SSE or poll session may span: its token names each. */
   readonly maxTokenPartitions: number
   /** Refused frames, one after the other, until the session ends. */
@@ -12,8 +18,6 @@ export interface SessionLimits {
   readonly maxMistakes: number
   /** Control frames that wait for a full socket, until the session ends. */
   readonly maxWaitingFrames: number
-  /** The same in bytes: `subscribed` may say 1024 positions. */
-  readonly maxWaitingBytes: number
   /**
    * WebSocket: positions of its tokens in partitions that its subjects may come into later. Of a subscription that would have more of them
    * none are kept: its subject begins there as if its token did not name it, and it is told.
@@ -26,6 +30,10 @@ export interface SessionLimits {
 /** What stands in the configuration's `limits`. */
 export const sessionSettings = {
   maxSubscriptions: setting(whole(1, 1_000_000), 1000, 'subscriptions of one session'),
+  maxSessionBytes: setting(whole(4096, 2 ** 40), 1 << 20, 'memory of one session'),
+  maxTotalSubscriptions: setting(whole(1, 100_000_000), 1_000_000, 'subscriptions of all sessions'),
+  maxTotalPatterns: setting(whole(1, 100_000_000), 100_000, 'subscriptions of all sessions that are patterns'),
+  maxTotalSessionMiB: setting(whole(1, 1 << 20), 512, 'memory of all sessions, MiB: 100,000 with one subject each'),
 }
 
 export const sessionLimits: SessionLimits = {
@@ -34,8 +42,7 @@ export const sessionLimits: SessionLimits = {
   maxErrors: 32,
   maxMistakes: 1024,
   maxWaitingFrames: 4096,
-  maxWaitingBytes: 4 << 20,
-  maxCarried: 16_384,
+  maxCarried: 3072,
   lookPerSlice: 128,
 }
 

@@ -1,6 +1,7 @@
 import { unknownGeneration } from '../base/generation.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import type { Position } from '../wire/token.ts'
+import type { Account } from './account.ts'
 import type { OwedGap } from './gap.ts'
 import type { Only, Start } from './start.ts'
 
@@ -15,8 +16,11 @@ export class Place {
   /** Set where a client asked for the last events only. */
   #only: Only | undefined
 
-  constructor({ feed, offset, gaps, only, generation = unknownGeneration }: Start) {
+  readonly #account: Account
+
+  constructor({ feed, offset, gaps, only, generation = unknownGeneration }: Start, account: Account) {
     this.feed = feed
+    this.#account = account
     this.#next = offset
     this.#owed = [...gaps]
     this.#only = only
@@ -62,7 +66,17 @@ export class Place {
   moveTo(next: number): void {
     this.#next = next
     // Not before it stands behind: what was left out may still have to be walked again.
-    if (this.#only !== undefined && next >= this.#only.until) this.#only = undefined
+    if (this.#only !== undefined && next >= this.#only.until) this.#free()
+  }
+
+  /** Nothing is given there any more. */
+  close(): void {
+    this.#free()
+  }
+
+  #free(): void {
+    if (this.#only !== undefined) this.#account.give(this.#only.bytes)
+    this.#only = undefined
   }
 
   /** What was asked for there by number, and nothing else; undefined = whatever comes. */
@@ -73,7 +87,7 @@ export class Place {
   /** Above it the log is another one, in which nothing was counted. */
   rewrittenFrom(offset: number): void {
     const only = this.#only
-    if (only !== undefined && only.until > offset) this.#only = { until: offset, offsets: only.offsets }
+    if (only !== undefined && only.until > offset) this.#only = { ...only, until: offset }
   }
 
   /** The client is told of it before anything else, and goes on at `next`. */
@@ -91,7 +105,7 @@ export class Place {
   rewind(gap: Pick<OwedGap, 'from' | 'to' | 'reason' | 'before'>, next: number): void {
     this.#generation = unknownGeneration
     // Its offsets are those of the log that is gone.
-    this.#only = undefined
+    this.#free()
     this.owe({ ...gap, certain: false }, next)
   }
 

@@ -6,6 +6,7 @@ import { type Loaded, loaded } from '../log/entry.ts'
 import type { Lost } from '../log/losses.ts'
 import type { Window } from '../log/window.ts'
 import type { Position } from '../wire/token.ts'
+import { type Account, sizes } from './account.ts'
 import { type CatchUp, type DropReason, dropReason } from './drops.ts'
 import type { OwedGap } from './gap.ts'
 import { LeftOut } from './left-out.ts'
@@ -24,6 +25,7 @@ export interface ReaderOwner {
   /** Wall clock, Unix ms. */
   readonly nowMs: number
   readonly readBack: ReadBack
+  readonly account: Account
   /** Bytes of log that may still be read back for it; Infinity = there is no limit. */
   readonly readBackLeft: number
   /** So many bytes of log were read back for it. */
@@ -64,8 +66,9 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   readonly feed: PartitionFeed
   /** Whom its deliveries and gaps are for: a side reader's one ref; undefined = every live ref. */
   readonly refs: readonly number[] | undefined
-  readonly #main: boolean
-  readonly #matcher = new Matcher()
+  /** A side reader's. */
+  readonly leg: Leg | undefined
+  #matcher: Matcher | undefined
   readonly #place: Place
   #mode: ReaderMode = 'behind'
   #leftOut: LeftOut | undefined
@@ -78,17 +81,20 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     const { feed } = start
     this.#owner = owner
     this.feed = feed
-    this.#place = new Place(start)
-    this.#main = leg === undefined
+    this.#place = new Place(start, owner.account)
+    this.leg = leg
     this.refs = leg && [leg.subscription.ref]
-    if (leg !== undefined) this.#matcher.add(leg)
+    owner.account.charge(sizeOf(this))
     if (this.owes) owner.owing()
     feed.readers.add(this)
   }
 
   /** It gives nothing more. Its legs may leave later. */
   close(): void {
+    if (this.#mode === 'closed') return
     this.#mode = 'closed'
+    this.#owner.account.give(sizeOf(this))
+    this.#place.close()
     this.feed.readers.delete(this)
     this.feed.parked.delete(this)
     this.#owner.readBack.forget(this)
@@ -119,19 +125,32 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
 
   /** Whom it reads for. */
   get legs(): readonly Leg[] {
-    return this.#matcher.legs
+    return this.#wanted.legs
+  }
+
+  /** Made when it is first needed: a thousand side readers may wait for their turn. */
+  get #wanted(): Matcher {
+    if (this.#matcher === undefined) {
+      this.#matcher = new Matcher()
+      if (this.leg !== undefined) this.#matcher.add(this.leg)
+    }
+    return this.#matcher
+  }
+
+  get #isMain(): boolean {
+    return this.leg === undefined
   }
 
   /** A main reader's: it serves the leg from where it stands on. */
   join(leg: Leg): void {
-    this.#matcher.add(leg)
+    this.#wanted.add(leg)
     leg.membership = this.feed.hub.join(leg.subscription.subject, this)
   }
 
   leave(leg: Leg): void {
     if (leg.membership !== undefined) this.feed.hub.leave(leg.membership)
     leg.membership = undefined
-    this.#matcher.remove(leg)
+    this.#wanted.remove(leg)
   }
 
   /** Where its client stands: all below was given or told. */
@@ -259,7 +278,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
       if (!inMemory) this.#charge(stretch, next)
       if (progress !== 'head') return progress
       if (!inMemory) continue
-      if (this.#main) this.goLive()
+      if (this.#isMain) this.goLive()
       return 'head'
     }
     return 'blocked'
@@ -268,7 +287,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   /** Passes what the index knows to be nobody's here, without reading it; a loss on the way is told. True when it moved. */
   #skip(window: Window): boolean {
     const { next } = this.#place
-    const to = this.#matcher.skipTo(window, next)
+    const to = this.#wanted.skipTo(window, next)
     if (to <= next) return false
     const lost = window.nextLost(next)
     if (lost === undefined || lost.from >= to) this.#place.moveTo(to)
@@ -285,7 +304,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     const { readBackLeft } = this.#owner
     if (readBackLeft === Number.POSITIVE_INFINITY || (this.#measured && readBackLeft > 0)) return false
     this.#measured = true
-    const to = reach(window, this.#matcher.hashes, readBackLeft, this.#owner.readBack.chunkBytes)
+    const to = reach(window, this.#wanted.hashes, readBackLeft, this.#owner.readBack.chunkBytes)
     if (to <= this.#place.next) return false
     this.#pass(Math.min(to, window.tail))
     return true
@@ -304,7 +323,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   }
 
   #walk(window: Window, look: Look): Progress {
-    const matcher = this.#matcher
+    const matcher = this.#wanted
     let ordinal = matcher.first(window, this.#place.next, scratch, look)
     for (;;) {
       const upTo = ordinal >= 0 ? window.offsetOf(ordinal) : ordinal === tooMany ? look.stoppedAt : window.head
@@ -336,7 +355,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
       return true
     }
     // Events that `last` asked for by number are wanted, each of them.
-    catchUp.latest = only === undefined && this.#matcher.wantsLatest(scratch)
+    catchUp.latest = only === undefined && this.#wanted.wantsLatest(scratch)
     catchUp.nowMs = this.#owner.nowMs
     catchUp.live = window === this.feed.window ? undefined : this.feed.window
     const reason = dropReason(scratch, window, ordinal, catchUp)
@@ -352,7 +371,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   /** Leaves out the record in `scratch`. False when the socket is full afterwards. */
   #leaveOut(reason: DropReason): boolean {
     const { offset } = scratch
-    const refs = this.#main && this.legs.length > 1 ? this.#matcher.refsOf(scratch) : undefined
+    const refs = this.#isMain && this.legs.length > 1 ? this.#wanted.refsOf(scratch) : undefined
     if (this.#leftOut?.add(offset, reason, refs)) return true
     if (!this.#tellLeftOut()) return false
     this.#place.moveTo(offset)
@@ -390,7 +409,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
    * back: their clients may hold what it gave to others who have left, and learn by it that this is of no more use.
    */
   #tell(gap: OwedGap, next: number): boolean {
-    if (this.#main && this.#matcher.legs.length === 0 && gap.reason !== 'rewritten') return true
+    if (this.#isMain && this.legs.length === 0 && gap.reason !== 'rewritten') return true
     return this.#owner.tellGap(this, gap, next)
   }
 
@@ -413,3 +432,5 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     this.#owner.wake()
   }
 }
+
+const sizeOf = ({ leg }: Reader): number => (leg === undefined ? sizes.track : sizes.reader)

@@ -9,6 +9,8 @@ import { knowledgeOf, type StreamKnowledge } from './knowledge.ts'
 export interface Only {
   readonly until: number
   readonly offsets: ReadonlySet<number>
+  /** What its session has taken for them. */
+  readonly bytes: number
 }
 
 /** Where a subscription starts in one partition, and what it must be told first, in order. */

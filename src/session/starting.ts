@@ -16,6 +16,8 @@ export interface Starting {
   wanted(): PartitionFeed[]
   /** They, or their session, are gone: nothing more is called. */
   isGone(): boolean
+  /** They begin elsewhere: what was found is of no use. */
+  discard(starts: readonly Start[]): void
   begin(starts: Start[]): void
   failed(error: unknown): void
 }
@@ -43,10 +45,14 @@ export function start(starting: Starting, partitions: readonly PartitionFeed[]):
   const isAsAsked = (feed: PartitionFeed, i: number) => feed === partitions[i] && feed.rewrites === rewrites[i]
   starts
     .then((resolved) => {
-      if (starting.isGone()) return
-      const now = starting.wanted()
-      if (now.length === partitions.length && now.every(isAsAsked)) starting.begin(resolved)
-      else start(starting, now)
+      const isGone = starting.isGone()
+      const now = isGone ? [] : starting.wanted()
+      if (!isGone && now.length === partitions.length && now.every(isAsAsked)) {
+        starting.begin(resolved)
+        return
+      }
+      starting.discard(resolved)
+      if (!isGone) start(starting, now)
     })
     .catch((error: unknown) => {
       if (!starting.isGone()) starting.failed(error)

@@ -8,7 +8,8 @@ import type { GatewayInstruments } from '../telemetry/instruments.ts'
 import type { ServerFrame, Subscribe, SubscribeOptions } from '../wire/frames.ts'
 import { type Asked, encodeSaid, parseAsked } from '../wire/partition-counts.ts'
 import { isSameLog, isSamePartition, type Position } from '../wire/token.ts'
-import { type LastAsked, LastSearches } from './last.ts'
+import { sizes, type Totals } from './account.ts'
+import { freeFound, type LastAsked, LastSearches } from './last.ts'
 import type { SearchOwner } from './last-search.ts'
 import { requireRoom, requireTokenRoom } from './limits.ts'
 import type { Look } from './matcher.ts'
@@ -16,7 +17,7 @@ import type { SessionLimits } from './options.ts'
 import type { Outlet } from './outlet.ts'
 import { arrivingStart, carriedBy, type Start, startPosition } from './start.ts'
 import { countsOf, findAfter, type Starting, start, toldCounts } from './starting.ts'
-import { type Leg, newSubscription, type Subscription } from './subscription.ts'
+import { type Leg, newLeg, newSubscription, type Subscription } from './subscription.ts'
 import type { LegOwner } from './track.ts'
 import type { Tracks } from './tracks.ts'
 
@@ -27,6 +28,7 @@ export interface SubscriptionsContext {
   readonly clock: Clock
   /** Seed of the subject hash, the window's. */
   readonly seed: number
+  readonly totals: Pick<Totals, 'requireRoom'>
 }
 
 /** What the session does for its subscriptions. */
@@ -80,10 +82,11 @@ export class Subscriptions implements LegOwner {
     const feeds = wanted()
     const asked = parseAsked(after)
     requireOne(last, after)
+    const subscriptions = [subscription]
+    this.#reserve(subscriptions, { feeds, legBytes: feeds.length * (subscription.legBytes + sizes.reader) })
     this.#byRef.set(ref, subscription)
     this.begun = true
-    this.#context.instruments.subscriptions++
-    const subscriptions = [subscription]
+    this.#count(subscription, 1)
     const find = this.#finder(asked, last, { subscriptions, readers: () => subscriptions })
     this.#start({ subscriptions, find, wanted, begin: (starts) => this.#begin(subscription, starts, asked) }, feeds)
   }
@@ -107,6 +110,7 @@ export class Subscriptions implements LegOwner {
     const asked = parseAsked(after)
     requireOne(last, after)
     const all = wanted()
+    this.#reserve(subscriptions, { feeds: all, legBytes: legBytesOf(readers) })
     const find = this.#finder(asked, last, { subscriptions, readers: (feed) => readers.get(feed)! })
     const begin = (starts: Start[]) => this.#beginAll(subscriptions, readers, starts, asked)
     this.#start({ subscriptions, find, wanted, begin }, all)
@@ -153,7 +157,7 @@ export class Subscriptions implements LegOwner {
       const joining = leg.membership === undefined
       const isSeparate = this.#owner.outlet.transport === 'websocket'
       if (isSeparate) this.#keepAhead(leg)
-      this.#tracks.leave(leg, isSeparate ? 'forgotten' : 'carried')
+      this.#leave(leg, isSeparate ? 'forgotten' : 'carried')
       // It may have been the last that was on its way.
       if (joining) this.joined(leg)
     }
@@ -180,8 +184,10 @@ export class Subscriptions implements LegOwner {
 
   /** The session is over. */
   close(): void {
-    this.#context.instruments.subscriptions -= this.#byRef.size
-    for (const subscription of this.#byRef.values()) subscription.closed = true
+    for (const subscription of this.#byRef.values()) {
+      subscription.closed = true
+      this.#count(subscription, -1)
+    }
     this.#byRef.clear()
     this.#searches?.dropGone()
   }
@@ -192,10 +198,44 @@ export class Subscriptions implements LegOwner {
     this.#owner.control({ kind: 'live', ref: subscription.ref })
   }
 
-  #start(starting: Omit<Starting, 'isGone' | 'failed'>, partitions: readonly PartitionFeed[]): void {
+  #start(starting: Omit<Starting, 'isGone' | 'discard' | 'failed'>, partitions: readonly PartitionFeed[]): void {
     const { subscriptions } = starting
     const failed = (error: unknown) => this.#fail(subscriptions[0]!, error)
-    start({ ...starting, isGone: () => this.#areGone(subscriptions), failed }, partitions)
+    const discard = (starts: readonly Start[]) => freeFound(this.#owner.account, starts)
+    start({ ...starting, isGone: () => this.#areGone(subscriptions), discard, failed }, partitions)
+  }
+
+  /** Takes their memory, and keeps as much free as they need once they have begun. Throws `overloaded` where there is no room. */
+  #reserve(subscriptions: readonly Subscription[], { feeds, legBytes }: Needs): void {
+    const { totals } = this.#context
+    totals.requireRoom(subscriptions.length, subscriptions.filter(({ pattern }) => pattern).length)
+    const own = subscriptions.reduce((sum, { ownBytes }) => sum + ownBytes, 0)
+    const fresh = feeds.filter((feed) => this.#tracks.get(feed) === undefined).length
+    const reserved = legBytes + fresh * sizes.track
+    this.#owner.account.take(own + reserved)
+    subscriptions[0]!.reserved = reserved
+  }
+
+  /** They begin: their parts are counted one by one. */
+  #release(subscription: Subscription): void {
+    this.#owner.account.give(subscription.reserved)
+    subscription.reserved = 0
+  }
+
+  #count({ pattern }: Subscription, by: 1 | -1): void {
+    const { instruments } = this.#context
+    instruments.subscriptions += by
+    if (pattern) instruments.patterns += by
+  }
+
+  #addLeg(subscription: Subscription, feed: PartitionFeed): Leg {
+    this.#owner.account.charge(subscription.legBytes)
+    return newLeg(subscription, feed)
+  }
+
+  #leave(leg: Leg, position?: 'forgotten' | 'carried'): void {
+    this.#tracks.leave(leg, position)
+    this.#owner.account.give(leg.subscription.legBytes)
   }
 
   #areGone(subscriptions: readonly Subscription[]): boolean {
@@ -242,12 +282,12 @@ export class Subscriptions implements LegOwner {
     this.#owner.control({ kind: 'subscribed', ref, after: encodeSaid(positions, [...carried.counts, ...told]) })
     this.#keep(subscription, carried.positions, starts)
     subscription.joining = starts.length
+    this.#release(subscription)
     for (const start of starts) {
       // A socket that takes no more answers ends the session.
       if (this.#owner.ended) return
       const { feed } = start
-      const leg: Leg = { subscription, feed, membership: undefined }
-      subscription.legs.push(leg)
+      const leg = this.#addLeg(subscription, feed)
       if (this.#tracks.open(start).enter(leg, start)) this.joined(leg)
     }
   }
@@ -270,15 +310,19 @@ export class Subscriptions implements LegOwner {
   }
 
   #carry(subscription: Subscription, positions: readonly Position[]): void {
-    if (this.#carried + positions.length > this.#context.limits.maxCarried) return
-    this.#carried += positions.length
+    const { length } = positions
+    if (length === 0 || this.#carried + length > this.#context.limits.maxCarried) return
+    if (!this.#owner.account.tryTake(length * sizes.position)) return
+    this.#carried += length
     subscription.carried = [...subscription.carried, ...positions]
   }
 
   #drop(subscription: Subscription, isOver: (position: Position) => boolean): void {
     const { length } = subscription.carried
     subscription.carried = subscription.carried.filter((position) => !isOver(position))
-    this.#carried -= length - subscription.carried.length
+    const dropped = length - subscription.carried.length
+    this.#carried -= dropped
+    this.#owner.account.give(dropped * sizes.position)
   }
 
   /** SSE and poll: all subjects share the main readers, which start where the token says. */
@@ -288,16 +332,18 @@ export class Subscriptions implements LegOwner {
     starts: Start[],
     asked: Asked,
   ): void {
+    this.#release(subscriptions[0]!)
     this.#tracks.carried = carriedBy(
       asked,
       starts.map(({ feed }) => feed),
     )
+    this.#owner.account.charge(this.#tracks.carried.positions.length * sizes.position)
     for (const start of starts) this.#tracks.open(start)
     for (const count of countsOf(this.#context.feeds, starts, asked)) this.#tracks.counts?.begin(count)
     subscriptions.forEach((subscription, i) => {
       this.#byRef.set(i + 1, subscription)
+      this.#count(subscription, 1)
     })
-    this.#context.instruments.subscriptions += subscriptions.length
     this.#entering = legsOf(readers)
     this.enter({ left: this.#context.limits.lookPerSlice, stoppedAt: 0 })
     if (this.entering) this.#owner.wake()
@@ -319,7 +365,7 @@ export class Subscriptions implements LegOwner {
         this.#owner.wake()
         return
       }
-      leg.subscription.legs.push(leg)
+      this.#owner.account.charge(leg.subscription.legBytes)
       this.#tracks.get(leg.feed)!.join(leg)
     }
   }
@@ -337,8 +383,8 @@ export class Subscriptions implements LegOwner {
     // Once it has been there, where it stood before says nothing more.
     this.#drop(subscription, (position) => isSamePartition(position, feed))
     if (this.#owner.ended) return
-    const leg: Leg = { subscription, feed, membership: undefined }
-    subscription.legs.push(leg)
+    this.#owner.account.ensure(subscription.legBytes + sizes.track + sizes.reader)
+    const leg = this.#addLeg(subscription, feed)
     const track = this.#tracks.open(start)
     const { main } = track
     if (transport === 'websocket') {
@@ -359,9 +405,11 @@ export class Subscriptions implements LegOwner {
     subscription.closed = true
     this.#drop(subscription, () => true)
     this.#byRef.delete(subscription.ref)
-    this.#context.instruments.subscriptions--
+    this.#count(subscription, -1)
+    this.#release(subscription)
+    this.#owner.account.give(subscription.ownBytes)
     if (subscription.legs.length === 0) this.#searches?.dropGone()
-    for (const leg of [...subscription.legs]) this.#tracks.leave(leg)
+    for (const leg of [...subscription.legs]) this.#leave(leg)
     this.#owner.forgot()
   }
 }
@@ -372,8 +420,20 @@ function requireOne(last: number | undefined, after: readonly string[]): void {
   throw new CarillonError('bad_request', 'expected after or last, got both: a position says where to start already')
 }
 
+/** What subscriptions need in their partitions, bytes. */
+interface Needs {
+  readonly feeds: readonly PartitionFeed[]
+  readonly legBytes: number
+}
+
+function legBytesOf(readers: ReadonlyMap<PartitionFeed, readonly Subscription[]>): number {
+  let sum = 0
+  for (const subscriptions of readers.values()) for (const { legBytes } of subscriptions) sum += legBytes
+  return sum
+}
+
 function* legsOf(readers: ReadonlyMap<PartitionFeed, readonly Subscription[]>): Generator<Leg, undefined> {
   for (const [feed, subscriptions] of readers) {
-    for (const subscription of subscriptions) yield { subscription, feed, membership: undefined }
+    for (const subscription of subscriptions) yield newLeg(subscription, feed)
   }
 }

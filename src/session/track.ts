@@ -23,13 +23,13 @@ export class Track {
 
   /** Subscriptions that were live elsewhere are on their way in: where the main reader stands, they don't. */
   get isJoinedAnew(): boolean {
-    const isAnew = ({ legs }: Reader) => legs[0]!.subscription.toldLive
+    const isAnew = ({ leg }: Reader) => leg!.subscription.toldLive
     return this.side !== undefined && (isAnew(this.side) || this.#waiting.some(isAnew))
   }
 
   /** Where the leg's client stands. */
   positionOf(leg: Leg): Position | undefined {
-    const own = [this.side, ...this.#waiting].find((reader) => reader?.legs[0] === leg)
+    const own = [this.side, ...this.#waiting].find((reader) => reader?.leg === leg)
     return (own ?? this.main).position()
   }
 
@@ -81,7 +81,7 @@ export class Track {
     while (this.side !== undefined && this.side.mode === 'behind' && this.main.mode === 'live') {
       const { side } = this
       if (side.owes || side.next !== this.feed.window.head) return
-      const leg = side.legs[0]!
+      const leg = side.leg!
       this.#dropSide()
       this.join(leg)
       legs.joined(leg)
@@ -91,11 +91,11 @@ export class Track {
 
   leave(leg: Leg): void {
     if (leg.membership !== undefined) this.main.leave(leg)
-    else if (this.side?.legs[0] === leg) {
+    else if (this.side?.leg === leg) {
       this.#dropSide()
       this.#promote()
     } else {
-      const at = this.#waiting.findIndex(({ legs }) => legs[0] === leg)
+      const at = this.#waiting.findIndex((reader) => reader.leg === leg)
       if (at >= 0) this.#waiting.splice(at, 1)[0]!.close()
     }
   }

@@ -1,17 +1,22 @@
+import { FewMap } from '../base/few.ts'
 import { tokenEnd, tokens } from './subject.ts'
 
-/** One token deep in the patterns; it exists only while a pattern goes through or ends here. */
+/**
+ * One token deep in the patterns; it exists only while a pattern goes through or ends here. A client's own pattern has one for each of its
+ * tokens, in each partition: what it does not need, it does not have.
+ */
 class Node<Value> {
-  readonly literals = new Map<string, Node<Value>>()
+  literals: FewMap<string, Node<Value>> | undefined = undefined
   /** What follows a `*` at this place. */
   any: Node<Value> | undefined = undefined
-  /** Values of the patterns that end here. */
-  readonly ends = new Set<Value>()
+  /** Values of the patterns that end here: few, as a rule one. */
+  ends: Value[] | undefined = undefined
   /** Values of the patterns that end here with a `>`. */
-  readonly rest = new Set<Value>()
+  rest: Value[] | undefined = undefined
 
   get empty(): boolean {
-    return this.literals.size === 0 && this.any === undefined && this.ends.size === 0 && this.rest.size === 0
+    const { literals, any, ends, rest } = this
+    return literals === undefined && any === undefined && ends === undefined && rest === undefined
   }
 }
 
@@ -41,9 +46,11 @@ export class PatternTrie<Value> {
     if (toRest) path.pop()
     let node = this.#root
     for (const token of path) node = this.#childOrNew(node, token)
-    const values = toRest ? node.rest : node.ends
-    if (values.has(value)) return false
-    values.add(value)
+    const list = toRest ? 'rest' : 'ends'
+    const values = node[list]
+    if (values === undefined) node[list] = [value]
+    else if (values.includes(value)) return false
+    else values.push(value)
     this.#size++
     return true
   }
@@ -60,7 +67,12 @@ export class PatternTrie<Value> {
       trail.push(next)
     }
     const node = trail.at(-1)!
-    if (!(toRest ? node.rest : node.ends).delete(value)) return false
+    const list = toRest ? 'rest' : 'ends'
+    const values = node[list]
+    const at = values === undefined ? -1 : values.indexOf(value)
+    if (at < 0) return false
+    if (values!.length === 1) node[list] = undefined
+    else values!.splice(at, 1)
     this.#size--
     this.#prune(trail, path)
     return true
@@ -76,7 +88,10 @@ export class PatternTrie<Value> {
     if (found !== undefined) return found
     const fresh = new Node<Value>()
     if (token === '*') node.any = fresh
-    else node.literals.set(token, fresh)
+    else {
+      node.literals ??= new FewMap()
+      node.literals.set(token, fresh)
+    }
     this.#nodes++
     return fresh
   }
@@ -85,26 +100,27 @@ export class PatternTrie<Value> {
     for (let depth = path.length; depth > 0 && trail[depth]!.empty; depth--) {
       const parent = trail[depth - 1]!
       if (path[depth - 1] === '*') parent.any = undefined
-      else parent.literals.delete(path[depth - 1]!)
+      else {
+        parent.literals!.delete(path[depth - 1]!)
+        if (parent.literals!.size === 0) parent.literals = undefined
+      }
       this.#nodes--
     }
   }
 }
 
 function child<Value>(node: Node<Value>, token: string): Node<Value> | undefined {
-  return token === '*' ? node.any : node.literals.get(token)
+  return token === '*' ? node.any : node.literals?.get(token)
 }
 
 /** As deep as the subject has tokens: 128 at most, by its length. */
 function walk<Value>(node: Node<Value>, subject: string, start: number, visit: (value: Value) => void): number {
-  if (start > subject.length) {
-    for (const value of node.ends) visit(value)
-    return 1
-  }
-  for (const value of node.rest) visit(value)
+  const here = start > subject.length ? node.ends : node.rest
+  if (here !== undefined) for (let i = 0; i < here.length; i++) visit(here[i]!)
+  if (start > subject.length) return 1
   const end = tokenEnd(subject, start)
   let nodes = 1
-  if (node.literals.size > 0) {
+  if (node.literals !== undefined) {
     const next = node.literals.get(subject.slice(start, end))
     if (next !== undefined) nodes += walk(next, subject, end + 1, visit)
   }

@@ -37,6 +37,8 @@ function sessionFamilies(gateway: GatewayInstruments): MetricFamily[] {
     gauge('carillon_sessions', 'Sessions now', pointsBy('transport', gateway.sessions)),
     gauge('carillon_sessions_behind', 'Sessions with a full socket or catching up now', [point(gateway.behind)]),
     gauge('carillon_subscriptions', 'Subscriptions of all sessions now', [point(gateway.subscriptions)]),
+    gauge('carillon_patterns', 'Subscriptions of all sessions that are patterns now', [point(gateway.patterns)]),
+    gauge('carillon_session_bytes', 'Memory that all sessions are counted as now', [point(gateway.sessionBytes)]),
     counter('carillon_sessions_opened', 'Sessions opened', pointsBy('transport', gateway.opened)),
     counter('carillon_sessions_ended', 'Sessions ended, by how', pointsBy('reason', gateway.ended)),
   ]

@@ -121,6 +121,9 @@ export class GatewayInstruments {
   /** Now. */
   readonly sessions = zeroes(transports)
   subscriptions = 0
+  /** Those of the subscriptions that are patterns; what all sessions are counted as, bytes. */
+  patterns = 0
+  sessionBytes = 0
   /** Connections of clients, of WebSockets and of all else; how many descriptors allow; 1 while more are taken. */
   connections = { websocket: 0, http: 0 }
   maxConnections = Number.POSITIVE_INFINITY

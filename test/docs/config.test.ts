@@ -106,5 +106,5 @@ test('the sizes in the table of memory are defaults of the options beside them',
       assert.ok(defaults.includes(amount(count!, unit)), `${part}: ${said}`)
     }
   }
-  assert.equal(given, 6)
+  assert.equal(given, 10)
 })

@@ -146,7 +146,6 @@ test('the limits in protocol.md are the defaults', () => {
     ['refused frames in a row', sessionLimits.maxErrors],
     ['refused frames of a session that stay wrong (`retry` no)', sessionLimits.maxMistakes],
     ['control frames waiting for a full socket', sessionLimits.maxWaitingFrames],
-    ['bytes of control frames waiting for a full socket', sessionLimits.maxWaitingBytes],
     ['`wait` of a poll, ms', maxWaitMs],
   ])
   const [rows] = tables(section(page, 'Limits'))

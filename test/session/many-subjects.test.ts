@@ -8,7 +8,7 @@ const slice = 128
 const partitions = 4
 const patterns = Array.from({ length: 500 }, (_, i) => `a${i}.*`)
 
-const start = () => TestGateway.start(new ModelBroker('events', partitions))
+const start = () => TestGateway.start(new ModelBroker('events', partitions), { maxSessionBytes: 4 << 20 })
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
 const placesIn = ({ stream }: TestGateway) => stream.partitions.reduce((sum, { hub }) => sum + hub.size, 0)

@@ -5,7 +5,8 @@ import { Reader, type ReaderOwner } from '../../src/session/reader.ts'
 import { Instruments } from '../../src/telemetry/instruments.ts'
 import { smallPool } from '../model/window.ts'
 
-const owner = { wake() {}, owing() {}, watchAhead() {} } as unknown as ReaderOwner
+const account = { charge() {}, give() {} }
+const owner = { account, wake() {}, owing() {}, watchAhead() {} } as unknown as ReaderOwner
 
 /** A partition whose head is 8, in history 3, and of which nothing is in memory. */
 function emptyFeed(): PartitionFeed {

@@ -82,7 +82,7 @@ test('a client that asks without reading is closed at a bound', async () => {
 })
 
 test('a client that asks for long answers without reading is closed at a bound of bytes', async () => {
-  const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxWaitingBytes: 20_000 })
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxSessionBytes: 20_000 })
   const client = gateway.connect()
   client.room = 1
   const position = { ...gateway.stream.partitions[0]!.positionAt(0), generation: -1 }

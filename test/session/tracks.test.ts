@@ -14,7 +14,8 @@ test('a token names the partitions in which a session is, and none that it has l
   const [a, b] = [0, 1].map(
     (partition) => new PartitionFeed({ stream: 'events', incarnation: 'one', partition }, options, instruments),
   )
-  const owner = { wake() {}, owing() {}, readBack: { forget() {} } } as unknown as ReaderOwner
+  const account = { charge() {}, give() {} }
+  const owner = { account, wake() {}, owing() {}, readBack: { forget() {} } } as unknown as ReaderOwner
   const tracks = new Tracks(owner, 'asked')
   const enter = (feed: PartitionFeed): Leg => {
     const leg = { feed, subscription: { subject: 'a', legs: [] as Leg[] }, membership: undefined } as unknown as Leg
