@@ -1,10 +1,11 @@
 import type { Timing } from '../base/clock.ts'
 import { type Delivery, type ServerFrame, subscribeOptions } from '../wire/frames.ts'
 import { decodeSaid } from '../wire/partition-counts.ts'
-import { decodeToken } from '../wire/token.ts'
+import { decodeToken, type Log } from '../wire/token.ts'
 import type { Candidate } from './candidates.ts'
 import type { Connection, Refusal, Wish } from './connection.ts'
 import type { Followed } from './followed.ts'
+import { positionsOf } from './gap.ts'
 import { failure, refusal } from './refusal.ts'
 import { SeparateService } from './separate-service.ts'
 import type { Service } from './service.ts'
@@ -141,12 +142,14 @@ export class Conversation {
         this.#parkFull()
       },
       delivery: (frame) => {
-        const position = frame.stream === undefined ? decodeToken(frame.after)[0] : undefined
+        const positions = frame.stream === undefined ? decodeToken(frame.after) : []
+        this.#reads(positions)
         for (const service of this.#whom(frame)) {
-          if (!service.delivery(frame, position)) this.#full(service.followed)
+          if (!service.delivery(frame, positions[0])) this.#full(service.followed)
         }
       },
       gap: (frame) => {
+        this.#reads(positionsOf(frame))
         for (const service of this.#whom(frame)) if (!service.gap(frame)) this.#full(service.followed)
         host.changed()
       },
@@ -185,13 +188,26 @@ export class Conversation {
     const share = this.#share
     if (share === undefined || this.#over) return
     if (share.until === 'position' && share.members.every(({ placed }) => placed)) this.#host.step('outdated')
-    // What it still brings would carry them along.
-    else if (isTorn && this.#sharing.isOther(share, [...this.#all])) this.#host.step('torn')
+    else if (isTorn) this.#leave(share)
+  }
+
+  /** A poll's events come before the position that says which logs its gateway reads. Once it is left it serves nobody. */
+  #reads(logs: readonly Log[]): void {
+    const share = this.#share
+    if (share !== undefined && this.#sharing.reads(this.members, logs)) this.#leave(share)
+  }
+
+  /** What it still brings would carry them along, where others are to be asked for now. */
+  #leave({ members }: Share): void {
+    if (this.#sharing.next([...this.#all]).members.length !== members.length) this.#host.step('torn')
   }
 
   #stand(token: string): boolean {
     const said = decodeSaid(token)
-    let isTorn = false
+    let isTorn = this.#sharing.reads(
+      this.members,
+      said.counts.filter(({ isRead }) => isRead),
+    )
     for (const service of this.#byRef.values()) isTorn = service.stands(said) || isTorn
     return isTorn
   }

@@ -1,5 +1,6 @@
 import { type SubscribeOptions, subscribeOptions } from '../wire/frames.ts'
-import { isSameLog, keyOf, type Position, partitionKeyOf } from '../wire/token.ts'
+import { isSameLog, keyOf, type Log, type Position, partitionKeyOf } from '../wire/token.ts'
+import type { Wish } from './connection.ts'
 import type { Followed } from './followed.ts'
 import { contradict, lowestToken } from './place.ts'
 
@@ -38,12 +39,7 @@ export class Sharing {
     }
     const unjudged = this.#unjudged(all)
     if (unjudged.length === 0) return share(all, all, 'change')
-    return share(agreeing([...unjudged, ...all.filter((followed) => !unjudged.includes(followed))]), all, 'live')
-  }
-
-  /** Whether others would be asked for now: what was heard since tells some of them apart. */
-  isOther({ members }: Share, all: readonly Followed[]): boolean {
-    return this.next(all).members.length !== members.length
+    return share(agreeing([...new Set([...unjudged, ...all])]), all, 'live')
   }
 
   /** They have been told everything that the gateway had to say of their positions. */
@@ -52,17 +48,22 @@ export class Sharing {
     for (const followed of members) followed.judged = this.#turn
   }
 
-  /** Those who disagree with others, and have not been told by the gateway since. */
+  /**
+   * Their gateway reads these logs. True where that is not the one of which somebody was told everything: nobody hears of a log in which
+   * others stand already.
+   */
+  reads(members: readonly Followed[], logs: readonly Log[]): boolean {
+    const others = members.filter((each) => logs.some((log) => !isSameLog(each.logs.get(log.nameHash) ?? log, log)))
+    for (const followed of others) followed.judged = -1
+    for (const followed of members) for (const log of logs) followed.logs.set(log.nameHash, log)
+    return others.length > 0
+  }
+
+  /** Those who disagree with others, and have not been told by the gateway since: once for each disagreement. */
   #unjudged(all: readonly Followed[]): Followed[] {
     const present = disagreements(all)
     this.#since = new Map([...present.keys()].map((each) => [each, this.#since.get(each) ?? this.#turn]))
-    const unjudged = new Set<Followed>()
-    for (const [each, members] of present) {
-      for (const followed of members) {
-        if (followed.judged <= this.#since.get(each)!) unjudged.add(followed)
-      }
-    }
-    return [...unjudged]
+    return [...present].flatMap(([each, members]) => members.filter(({ judged }) => judged <= this.#since.get(each)!))
   }
 }
 
@@ -128,7 +129,8 @@ function knowledgeOf({ place }: Followed): Map<string, string> {
 function share(members: readonly Followed[], all: readonly Followed[], until: Share['until']): Share {
   const isPlaced = members.every(({ placed }) => placed)
   const lowest = isPlaced ? lowestToken(members.flatMap(({ place }) => place.token ?? [])) : undefined
-  const { after, last } = lowest === undefined ? members[0]!.wish(0) : { after: [lowest], last: undefined }
+  const { after, last }: Omit<Wish, 'subject' | 'ref'> =
+    lowest === undefined ? members[0]!.wish(0) : { after: [lowest] }
   // What one may leave out, another wants.
   const policy = members.every((followed) => followed.policy === 'latest') ? 'latest' : undefined
   return {

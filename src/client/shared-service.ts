@@ -71,13 +71,8 @@ export class SharedService implements Service {
     for (const position of own) followed.ahead.get(keyOf(position))?.passed(position.offset)
     followed.placed ||= own.length + counts.length + place.size > 0
     followed.move({ how: 'on', positions: own, counts })
-    const logs = counts.filter(({ isRead }) => isRead)
-    // Another log than the one of which it was told everything: nobody hears of a log in which others stand already.
-    const isOther = logs.some((log) => !isSameLog(followed.logs.get(log.nameHash) ?? log, log))
-    for (const log of logs) followed.logs.set(log.nameHash, log)
-    if (isOther) followed.judged = -1
     if (followed.alone === 'wanted') followed.alone = 'well'
-    return isOther || torn.length > 0
+    return torn.length > 0
   }
 
   becameLive(): 'live' {

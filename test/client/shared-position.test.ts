@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { encodeToken, growthPosition, type Log, logOf } from '../../src/wire/token.ts'
+import { decodeToken, encodeToken, growthPosition, type Log, logOf, type Position } from '../../src/wire/token.ts'
 import { settled } from '../model/clock.ts'
 import { clientOf, tornMs } from './clients.ts'
 import { delivery, refused, token } from './fake-transport.ts'
@@ -114,6 +114,41 @@ test('where all share one position, who was told everything of another log than 
   await isTold(says(made, 0))
   assert.equal(net.opened.length, 5, 'each has been told all of that log')
 })
+
+for (const first of ['event', 'gap']) {
+  test(`where all share one position, a poll whose first ${first} is of another log than they were told of carries nobody along`, async () => {
+    const { net, clock, subscribe, told } = await clientOf({ kinds: 'poll' })
+    const [old, made] = [logOf('events', 'one'), logOf('events', 'two')]
+    const at = (log: Log, partition: number, offset: number) => ({ ...log, partition, offset, generation: -1 })
+    const inOld = [at(old, 0, 5), at(old, 1, 2), growthPosition(old, 2, 0)]
+    const inBoth = [at(old, 1, 2), at(made, 0, 3), growthPosition(old, 2, 0)]
+    const asked = () => net.last.wishes.map(({ subject }) => subject)
+    const answers = async (...positions: Position[]) => {
+      net.last.handlers.position(encodeToken(positions))
+      net.last.handlers.frame({ kind: 'live', ref: 0 })
+      await clock.advance(0)
+    }
+    const all = subscribe('*', [encodeToken(inOld)])
+    subscribe('b', [encodeToken(inBoth)])
+    await clock.advance(0)
+    await answers(...inOld)
+    assert.deepEqual(asked(), ['b'], 'its subject is in the other partition of the old log')
+    await answers(...inBoth)
+    assert.deepEqual(asked(), ['*', 'b'])
+    assert.deepEqual(decodeToken(net.last.wishes[0]!.after[0]!), [...inOld, at(made, 0, 3)])
+    const gap = { kind: 'gap', stream: 'events', partition: 0, certain: true } as const
+    const after = encodeToken([at(made, 0, 4)])
+    if (first === 'event') net.last.handlers.frame({ ...delivery('a', 3), after })
+    else net.last.handlers.frame({ ...gap, from: 3, to: 3, n: 1, reason: 'ttl', after })
+    assert.deepEqual(told, { '*': [], b: [] })
+    assert.equal(all.token, encodeToken(inOld))
+    await clock.advance(tornMs)
+    assert.deepEqual(net.last.wishes, [{ ref: 1, subject: '*', after: [encodeToken(inOld)] }])
+    net.last.handlers.frame({ ...gap, from: 5, reason: 'recreated', after: encodeToken([at(made, 0, 0)]) })
+    net.last.handlers.frame({ ...delivery('a', 3), after })
+    assert.deepEqual(told, { '*': ['recreated', 3], b: [] })
+  })
+}
 
 test('where all share one position, and gateways that take turns read different logs, requests come apart until all are told together', async () => {
   const { net, clock, states, subscribe } = await clientOf({ kinds: 'sse' })

@@ -190,11 +190,19 @@ export const clientMutants: readonly Mutant[] = [
   },
   {
     name: 'who was told everything of one log shares a request with those who stand in another',
-    file: 'client/shared-service.ts',
-    from: '    if (isOther) followed.judged = -1\n',
+    file: 'client/share.ts',
+    from: '    for (const followed of others) followed.judged = -1\n',
     to: '',
     by: { unit: 'test/client/shared-position.test.ts' },
     breaks: 'a log made anew is told to everyone who stood in the old one',
+  },
+  {
+    name: 'a poll that begins in another log carries all along',
+    file: 'client/conversation.ts',
+    from: '        this.#reads(positions)\n',
+    to: '',
+    by: { unit: 'test/client/shared-position.test.ts' },
+    breaks: 'a log made anew is told to everyone who stood in the old one, before its events',
   },
   {
     name: 'a subscription that was closed while it was refused comes back',

@@ -86,6 +86,38 @@ test('in a request that names two logs, a position is not that of who was not to
   }
 })
 
+test('in a request that names two logs, a gap inside of one is told to who stands there, and not to who stands in the other', () => {
+  const inside = (client: ReturnType<typeof watched>) => {
+    client.write(1)
+    client.write(1)
+    client.asks(...client.older, client.at(1, 1, 1))
+    const positions = [client.at(1, 1, 2)]
+    const gap = {
+      kind: 'gap',
+      stream: 'events',
+      partition: 1,
+      from: 1,
+      to: 1,
+      n: 1,
+      reason: 'ttl',
+      certain: true,
+    } as const
+    const told = client.witness.told({ ...gap, after: encodeToken(positions) })
+    client.witness.claimed(positions, 'is told by a gap to stand at')
+    return told !== undefined
+  }
+  const other = watched()
+  other.witness.begins(other.older)
+  assert.deepEqual([inside(other), other.broken], [false, undefined])
+  other.isTold(1)
+  other.witness.claimed([other.at(1, 1, 2)], 'is told to stand at')
+  assert.equal(other.broken, 'covered', 'it stands there from then on')
+  const there = watched()
+  there.witness.begins(there.older)
+  there.isTold(1)
+  assert.deepEqual([inside(there), there.broken], [true, 'covered'])
+})
+
 test('where a request names two logs, who stood beyond a rewrite may not hear of it, and who stood at it has what follows', () => {
   for (const [stood, broken] of [
     [5, undefined],

@@ -1,7 +1,7 @@
 import type { ReceivedEvent, ReceivedGap } from '../../src/client/received.ts'
 import type { Lost } from '../../src/log/losses.ts'
 import { isPattern } from '../../src/subject/subject.ts'
-import type { Gap } from '../../src/wire/frames.ts'
+import type { Gap, GapReason } from '../../src/wire/frames.ts'
 import { decodeToken, isGrowth, isSameLog, type Log, type Position } from '../../src/wire/token.ts'
 import { placeOf, Stood, type Subscriber, type ToldGap } from './excuses.ts'
 import { Ledger } from './ledger.ts'
@@ -247,9 +247,17 @@ export class Witness implements Subscriber {
   }
 
   told(gap: Gap): ToldGap | undefined {
+    if (this.#isInAnothersLog(gap)) return undefined
     const told = this.#told(gap, this.#stands)
     if (told !== undefined) this.received.gap(told)
     return told
+  }
+
+  /** Of several that stand in different logs of a partition, a gap inside of one is of those who stand there: the others leave before it. */
+  #isInAnothersLog({ after, partition, reason }: Gap): boolean {
+    const { index = -1 } = this.#truth.incarnationOf(after, partition) ?? {}
+    const own = this.#stands.get(partition)
+    return this.#mixed.has(index) && own !== undefined && own !== index && !opens.has(reason)
   }
 
   // What its handlers are given
@@ -358,6 +366,9 @@ export class Witness implements Subscriber {
     return !this.#truth.tooEarly(record) && !this.#truth.misplaced(record)
   }
 }
+
+/** Gaps by which one comes to stand in another log. */
+const opens: ReadonlySet<GapReason> = new Set(['recreated', 'repartitioned', 'unnamed'])
 
 /** Unix ms of `@time`, and of `earliest`; undefined for all else. */
 function sinceMsOf([first = 'latest']: readonly string[]): number | undefined {
