@@ -20,4 +20,5 @@ test('IPv6 addresses of one network of 64 bits count as one, IPv4 addresses each
   assert.equal(neighbourhood('2001:db8:0:1::1'), '2001:db8:0:1')
   assert.equal(neighbourhood('::1'), '0:0:0:0')
   assert.equal(neighbourhood('fe80::'), 'fe80:0:0:0')
+  assert.equal(neighbourhood('1::2:3:4:5:6:7'), '1:0:2:3')
 })
