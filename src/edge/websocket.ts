@@ -25,10 +25,10 @@ const subprotocols: Readonly<Record<string, 'json' | 'proto'>> = {
 }
 
 /**
- * uWS ends a connection without a word (1006) at its own limit; up to so many bytes above ours a frame is still taken in, so that its
- * sender is told (an error frame, then 1009).
+ * Up to so many times the limit a frame is still taken in, so that its sender is answered (an error frame, then 1009); beyond, uWS ends the
+ * connection with no close frame. No more: uWS keeps what has come of a message that is not complete, where nothing can count it.
  */
-const oversizeMarginBytes = 1024 * 1024
+const oversizeFactor = 2
 /** Frames that a session writes while its handshake runs (`welcome`). */
 const maxEarlyFrames = 16
 /** A socket that has taken nothing for so many heartbeats, or whose client has not subscribed, is ended. */
@@ -50,7 +50,7 @@ interface UserData {
 export function serveWebSocket(app: TemplatedApp, context: EdgeContext, doorway: Doorway): void {
   const transport = new WebSocketTransport(context, doorway)
   app.ws<UserData>(websocketPath, {
-    maxPayloadLength: context.options.maxFrameBytes + oversizeMarginBytes,
+    maxPayloadLength: oversizeFactor * context.options.maxFrameBytes,
     maxBackpressure: context.options.maxBackpressureBytes,
     closeOnBackpressureLimit: false,
     idleTimeout: idleTimeoutSeconds(context.options.heartbeatMs),

@@ -56,7 +56,7 @@ export function documentedMiB(attacking: number): number {
   const { maxBackpressureBytes, maxFrameBytes, maxWaitingFrameBytes, maxBodies } = edgeDefaults
   const sessions = clients + attacking
   const counted = Math.min(sessions * sessionLimits.maxSessionBytes, sessionLimits.maxTotalSessionMiB * mib)
-  const sockets = sessions * (maxBackpressureBytes + maxEventBytes + maxFrameBytes)
+  const sockets = sessions * (maxBackpressureBytes + maxEventBytes + 2 * maxFrameBytes)
   const bodies = maxBodies * maxBodyBytes
   const frames = doorwayLimits.connections * maxWaitingFrameBytes
   return processMiB + windowMiB + indexMiB + config.readBack.cacheMiB + (counted + sockets + bodies + frames) / mib

@@ -184,12 +184,12 @@ test('what is not a frame is refused as bad_frame and the connection goes on', a
   assert.equal(json.closed, undefined)
 })
 
-test('a frame over the limit is answered by an error frame and close code 1009', async (t) => {
+test('a frame over the limit is answered by an error frame and close code 1009, up to twice the limit', async (t) => {
   const harness = await withEdge(t, { maxFrameBytes: 1000 })
   const exact = await connected(harness)
   exact.ws.send(`{"ping":{"t":1}}${' '.repeat(1000 - 16)}`)
   await until('a frame of the limit passes', () => harness.sessions.last.received.length === 1)
-  for (const bytes of [1001, 1024 * 1024]) {
+  for (const bytes of [1001, 2000]) {
     const client = await connected(harness)
     client.ws.send('x'.repeat(bytes))
     await until('it is closed', () => client.closed !== undefined)
@@ -198,6 +198,10 @@ test('a frame over the limit is answered by an error frame and close code 1009',
     assert.equal(last.error.code, 'frame_too_large')
     assert.match(last.error.message, new RegExp(`at most 1000 bytes, got ${bytes}`))
   }
+  const far = await connected(harness)
+  far.ws.send('x'.repeat(2001))
+  await until('it is closed', () => far.closed !== undefined)
+  assert.equal(far.closed?.code, 1006)
 })
 
 test('text that is not UTF-8 ends that connection only', async (t) => {

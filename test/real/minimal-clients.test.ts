@@ -99,7 +99,7 @@ test('each of the three goes on after kill -9 and after a restart, and loses and
 
 test('each of them gives up a request that stays wrong', { skip }, async (t) => {
   // For the WebSocket it is a frame over the limit, which is answered by 1009.
-  const js = client(t, 'js', `a.${'x'.repeat(2000)}`)
+  const js = client(t, 'js', `a.${'x'.repeat(1500)}`)
   const others = [client(t, 'sh', 'a..b'), client(t, 'python', 'a..b')]
   assert.equal(await js.run.ended, 0)
   assert.match(js.run.stdout, /^error frame_too_large/m)
