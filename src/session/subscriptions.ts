@@ -9,6 +9,7 @@ import type { ServerFrame, Subscribe, SubscribeOptions } from '../wire/frames.ts
 import { type Asked, encodeSaid, parseAsked } from '../wire/partition-counts.ts'
 import { isSameLog, isSamePartition, type Position } from '../wire/token.ts'
 import { sizes, type Totals } from './account.ts'
+import { Holdings, legBytesOf } from './holdings.ts'
 import { freeFound, type LastAsked, LastSearches } from './last.ts'
 import type { SearchOwner } from './last-search.ts'
 import { requireRoom, requireTokenRoom } from './limits.ts'
@@ -53,6 +54,7 @@ export class Subscriptions implements LegOwner {
   readonly #owner: SubscriptionsOwner
   readonly #context: SubscriptionsContext
   readonly #tracks: Tracks
+  readonly #holdings: Holdings
   readonly #byRef = new FewMap<number, Subscription>()
   /** SSE and poll: those that have not joined yet. */
   #entering: Iterator<Leg, undefined> | undefined
@@ -60,13 +62,12 @@ export class Subscriptions implements LegOwner {
   #searches: LastSearches | undefined
   /** There was one. */
   begun = false
-  /** Positions that its subscriptions keep for partitions to come, in number. */
-  #carried = 0
 
   constructor(owner: SubscriptionsOwner, context: SubscriptionsContext, tracks: Tracks) {
     this.#owner = owner
     this.#context = context
     this.#tracks = tracks
+    this.#holdings = new Holdings(owner.account, tracks, context)
   }
 
   /** WebSocket: one more. Throws what is wrong with the request. */
@@ -83,10 +84,10 @@ export class Subscriptions implements LegOwner {
     const asked = parseAsked(after)
     requireOne(last, after)
     const subscriptions = [subscription]
-    this.#reserve(subscriptions, { feeds, legBytes: feeds.length * (subscription.legBytes + sizes.reader) })
+    this.#holdings.reserve(subscriptions, { feeds, bytes: feeds.length * (subscription.legBytes + sizes.reader) })
     this.#byRef.set(ref, subscription)
     this.begun = true
-    this.#count(subscription, 1)
+    this.#holdings.count(subscription, 1)
     const find = this.#finder(asked, last, { subscriptions, readers: () => subscriptions })
     this.#start({ subscriptions, find, wanted, begin: (starts) => this.#begin(subscription, starts, asked) }, feeds)
   }
@@ -110,7 +111,8 @@ export class Subscriptions implements LegOwner {
     const asked = parseAsked(after)
     requireOne(last, after)
     const all = wanted()
-    this.#reserve(subscriptions, { feeds: all, legBytes: legBytesOf(readers) })
+    const positions = asked.kind === 'positions' ? asked.positions.length : 0
+    this.#holdings.reserve(subscriptions, { feeds: all, bytes: legBytesOf(readers) + positions * sizes.position })
     const find = this.#finder(asked, last, { subscriptions, readers: (feed) => readers.get(feed)! })
     const begin = (starts: Start[]) => this.#beginAll(subscriptions, readers, starts, asked)
     this.#start({ subscriptions, find, wanted, begin }, all)
@@ -157,7 +159,7 @@ export class Subscriptions implements LegOwner {
       const joining = leg.membership === undefined
       const isSeparate = this.#owner.outlet.transport === 'websocket'
       if (isSeparate) this.#keepAhead(leg)
-      this.#leave(leg, isSeparate ? 'forgotten' : 'carried')
+      this.#holdings.leave(leg, isSeparate ? 'forgotten' : 'carried')
       // It may have been the last that was on its way.
       if (joining) this.joined(leg)
     }
@@ -186,7 +188,7 @@ export class Subscriptions implements LegOwner {
   close(): void {
     for (const subscription of this.#byRef.values()) {
       subscription.closed = true
-      this.#count(subscription, -1)
+      this.#holdings.count(subscription, -1)
     }
     this.#byRef.clear()
     this.#searches?.dropGone()
@@ -203,39 +205,6 @@ export class Subscriptions implements LegOwner {
     const failed = (error: unknown) => this.#fail(subscriptions[0]!, error)
     const discard = (starts: readonly Start[]) => freeFound(this.#owner.account, starts)
     start({ ...starting, isGone: () => this.#areGone(subscriptions), discard, failed }, partitions)
-  }
-
-  /** Takes their memory, and keeps as much free as they need once they have begun. Throws `overloaded` where there is no room. */
-  #reserve(subscriptions: readonly Subscription[], { feeds, legBytes }: Needs): void {
-    const { totals } = this.#context
-    totals.requireRoom(subscriptions.length, subscriptions.filter(({ pattern }) => pattern).length)
-    const own = subscriptions.reduce((sum, { ownBytes }) => sum + ownBytes, 0)
-    const fresh = feeds.filter((feed) => this.#tracks.get(feed) === undefined).length
-    const reserved = legBytes + fresh * sizes.track
-    this.#owner.account.take(own + reserved)
-    subscriptions[0]!.reserved = reserved
-  }
-
-  /** They begin: their parts are counted one by one. */
-  #release(subscription: Subscription): void {
-    this.#owner.account.give(subscription.reserved)
-    subscription.reserved = 0
-  }
-
-  #count({ pattern }: Subscription, by: 1 | -1): void {
-    const { instruments } = this.#context
-    instruments.subscriptions += by
-    if (pattern) instruments.patterns += by
-  }
-
-  #addLeg(subscription: Subscription, feed: PartitionFeed): Leg {
-    this.#owner.account.charge(subscription.legBytes)
-    return newLeg(subscription, feed)
-  }
-
-  #leave(leg: Leg, position?: 'forgotten' | 'carried'): void {
-    this.#tracks.leave(leg, position)
-    this.#owner.account.give(leg.subscription.legBytes)
   }
 
   #areGone(subscriptions: readonly Subscription[]): boolean {
@@ -282,12 +251,12 @@ export class Subscriptions implements LegOwner {
     this.#owner.control({ kind: 'subscribed', ref, after: encodeSaid(positions, [...carried.counts, ...told]) })
     this.#keep(subscription, carried.positions, starts)
     subscription.joining = starts.length
-    this.#release(subscription)
+    this.#holdings.release(subscription)
     for (const start of starts) {
       // A socket that takes no more answers ends the session.
       if (this.#owner.ended) return
       const { feed } = start
-      const leg = this.#addLeg(subscription, feed)
+      const leg = this.#holdings.addLeg(subscription, feed)
       if (this.#tracks.open(start).enter(leg, start)) this.joined(leg)
     }
   }
@@ -295,7 +264,7 @@ export class Subscriptions implements LegOwner {
   /** Its subjects may come into other partitions of their streams; positions in other streams have been handed back. */
   #keep(subscription: Subscription, carried: readonly Position[], starts: readonly Start[]): void {
     const streams = new Set(starts.map(({ feed }) => feed.nameHash))
-    this.#carry(
+    this.#holdings.carry(
       subscription,
       carried.filter(({ nameHash }) => streams.has(nameHash)),
     )
@@ -306,23 +275,7 @@ export class Subscriptions implements LegOwner {
     const { subscription, feed } = leg
     const stood = this.#tracks.get(feed)?.positionOf(leg)
     const isAhead = stood !== undefined && isSameLog(stood, feed) && stood.offset > feed.window.head
-    if (isAhead) this.#carry(subscription, [stood])
-  }
-
-  #carry(subscription: Subscription, positions: readonly Position[]): void {
-    const { length } = positions
-    if (length === 0 || this.#carried + length > this.#context.limits.maxCarried) return
-    if (!this.#owner.account.tryTake(length * sizes.position)) return
-    this.#carried += length
-    subscription.carried = [...subscription.carried, ...positions]
-  }
-
-  #drop(subscription: Subscription, isOver: (position: Position) => boolean): void {
-    const { length } = subscription.carried
-    subscription.carried = subscription.carried.filter((position) => !isOver(position))
-    const dropped = length - subscription.carried.length
-    this.#carried -= dropped
-    this.#owner.account.give(dropped * sizes.position)
+    if (isAhead) this.#holdings.carry(subscription, [stood])
   }
 
   /** SSE and poll: all subjects share the main readers, which start where the token says. */
@@ -332,7 +285,7 @@ export class Subscriptions implements LegOwner {
     starts: Start[],
     asked: Asked,
   ): void {
-    this.#release(subscriptions[0]!)
+    this.#holdings.release(subscriptions[0]!)
     this.#tracks.carried = carriedBy(
       asked,
       starts.map(({ feed }) => feed),
@@ -342,7 +295,7 @@ export class Subscriptions implements LegOwner {
     for (const count of countsOf(this.#context.feeds, starts, asked)) this.#tracks.counts?.begin(count)
     subscriptions.forEach((subscription, i) => {
       this.#byRef.set(i + 1, subscription)
-      this.#count(subscription, 1)
+      this.#holdings.count(subscription, 1)
     })
     this.#entering = legsOf(readers)
     this.enter({ left: this.#context.limits.lookPerSlice, stoppedAt: 0 })
@@ -381,10 +334,10 @@ export class Subscriptions implements LegOwner {
     const count = this.#tracks.counts?.of(feed) ?? Number.POSITIVE_INFINITY
     const start = arrivingStart(feed, { carried, stood, count })
     // Once it has been there, where it stood before says nothing more.
-    this.#drop(subscription, (position) => isSamePartition(position, feed))
+    this.#holdings.drop(subscription, (position) => isSamePartition(position, feed))
     if (this.#owner.ended) return
     this.#owner.account.ensure(subscription.legBytes + sizes.track + sizes.reader)
-    const leg = this.#addLeg(subscription, feed)
+    const leg = this.#holdings.addLeg(subscription, feed)
     const track = this.#tracks.open(start)
     const { main } = track
     if (transport === 'websocket') {
@@ -403,13 +356,10 @@ export class Subscriptions implements LegOwner {
 
   #forget(subscription: Subscription): void {
     subscription.closed = true
-    this.#drop(subscription, () => true)
     this.#byRef.delete(subscription.ref)
-    this.#count(subscription, -1)
-    this.#release(subscription)
-    this.#owner.account.give(subscription.ownBytes)
+    this.#holdings.forget(subscription)
     if (subscription.legs.length === 0) this.#searches?.dropGone()
-    for (const leg of [...subscription.legs]) this.#leave(leg)
+    for (const leg of [...subscription.legs]) this.#holdings.leave(leg)
     this.#owner.forgot()
   }
 }
@@ -418,18 +368,6 @@ export class Subscriptions implements LegOwner {
 function requireOne(last: number | undefined, after: readonly string[]): void {
   if (last === undefined || after.length === 0) return
   throw new CarillonError('bad_request', 'expected after or last, got both: a position says where to start already')
-}
-
-/** What subscriptions need in their partitions, bytes. */
-interface Needs {
-  readonly feeds: readonly PartitionFeed[]
-  readonly legBytes: number
-}
-
-function legBytesOf(readers: ReadonlyMap<PartitionFeed, readonly Subscription[]>): number {
-  let sum = 0
-  for (const subscriptions of readers.values()) for (const { legBytes } of subscriptions) sum += legBytes
-  return sum
 }
 
 function* legsOf(readers: ReadonlyMap<PartitionFeed, readonly Subscription[]>): Generator<Leg, undefined> {

@@ -263,7 +263,7 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: 'a session keeps positions for partitions to come without a bound',
-    file: 'session/subscriptions.ts',
+    file: 'session/holdings.ts',
     from: '    if (length === 0 || this.#carried + length > this.#context.limits.maxCarried) return\n',
     to: '',
     by: { unit: 'test/session/arriving.test.ts' },
@@ -310,8 +310,8 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: 'a leg that leaves stays counted',
-    file: 'session/subscriptions.ts',
-    from: '    this.#owner.account.give(leg.subscription.legBytes)\n',
+    file: 'session/holdings.ts',
+    from: '    this.#account.give(leg.subscription.legBytes)\n',
     to: '',
     by: { unit: 'test/session/account.test.ts' },
     breaks: 'a session has room again for what it gave back',
@@ -603,8 +603,8 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'a subscription that is removed keeps every other partition',
     file: 'session/subscriptions.ts',
-    from: 'for (const leg of [...subscription.legs]) this.#leave(leg)',
-    to: 'for (const leg of subscription.legs) this.#leave(leg)',
+    from: 'for (const leg of [...subscription.legs]) this.#holdings.leave(leg)',
+    to: 'for (const leg of subscription.legs) this.#holdings.leave(leg)',
     by: 'simulation',
     breaks: 'after `unsubscribed` nothing more comes for the ref',
   },
