@@ -141,6 +141,10 @@ const overModel: readonly FailedSeed[] = [
     19_026_895,
     'a poll answers for two, one of which has a place in a log that the other was not told of: what came first in the answer carried the other past it',
   ],
+  [
+    19_044_745,
+    'gateways disagree which log is present, and a poll is left at the gap that leads back to the older one: the checker took its client to stand there',
+  ],
 ]
 
 /** The seeds of each source. */

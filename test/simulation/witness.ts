@@ -68,6 +68,8 @@ export class Witness implements Subscriber {
   /** The incarnation that it has positions of, by partition, as its connections say and as its handlers know. */
   readonly #stands = new Map<number, number>()
   readonly #handedStands = new Map<number, number>()
+  /** The last gap that its connections brought: one may have been left at it. */
+  #lastTold: ToldGap | undefined
   /** It asked for the last events only of what was there. */
   readonly #lastOnly: number | undefined
   /** It asked for what is as young as that, Unix ms; undefined where it did not ask for any time. */
@@ -111,6 +113,7 @@ export class Witness implements Subscriber {
     if (hadPosition && this.#presented.length === 0) {
       this.broken('resumes', `had a position, and asks for ${after.join(' ') || 'latest'}`)
     }
+    this.#staysBefore(this.#lastTold)
     const named = new Set(this.#presented.flatMap((position) => this.#truth.broker.byLog(position)?.index ?? []))
     this.#mixed = shared && named.size > 1 ? named : new Set()
     for (const position of this.#mixed.size > 0 ? [] : this.#presented) {
@@ -119,6 +122,16 @@ export class Witness implements Subscriber {
         this.#handedStands.set(position.partition, incarnation)
     }
     this.claimed(this.#presented, 'presents')
+  }
+
+  /** Its connection was left at that gap, before it took it: it asks from where it stood in the partition, and names no place behind the gap. */
+  #staysBefore(gap: ToldGap | undefined): void {
+    const named = this.#presented.filter(({ partition }) => partition === gap?.partition)
+    const isNamed = (incarnation: number) =>
+      named.some((position) => this.#truth.broker.byLog(position)?.index === incarnation)
+    if (gap?.before === undefined || this.#stands.get(gap.partition) !== gap.incarnation) return
+    if (isNamed(gap.incarnation) || !isNamed(gap.before)) return
+    this.#stands.set(gap.partition, gap.before)
   }
 
   /** A position of its own: which incarnation it is in. */
@@ -250,6 +263,7 @@ export class Witness implements Subscriber {
     if (this.#isInAnothersLog(gap)) return undefined
     const told = this.#told(gap, this.#stands)
     if (told !== undefined) this.received.gap(told)
+    this.#lastTold = told
     return told
   }
 
