@@ -139,8 +139,9 @@ export class Replay {
     this.#connections.set(number, { overheard, handlers: overheard.handlers(deaf), connection })
     for (const wish of wishes) overheard.asks(this.#wish(wish), this.#witnesses[wish[1]]!, wishes.length === 1)
     const startedMs = starts[gateway]!.findLast((atMs) => atMs <= this.#nowMs) ?? 0
-    // Nobody noted how far it had read: so nothing is excused by that.
-    overheard.reached({ sinceMs: () => startedMs, head: () => Number.POSITIVE_INFINITY })
+    // Nobody noted how far it had read, so nothing is excused by that; nor where it began, so all that lies below may have been unknown to it.
+    const reading = { sinceMs: startedMs, from: Number.POSITIVE_INFINITY }
+    overheard.reached({ reading: () => reading, head: () => Number.POSITIVE_INFINITY })
   }
 
   #given([, subscription, partition, offset, after, digest, token]: Handed): void {

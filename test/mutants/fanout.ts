@@ -156,6 +156,14 @@ export const fanoutMutants: readonly Mutant[] = [
     breaks: 'after `recreated` the new log is read from its first record',
   },
   {
+    name: 'positions say no generation, though what lies right below was read',
+    file: 'fanout/partition-feed.ts',
+    from: 'generation: this.window.generationAt(offset),',
+    to: 'generation: unknownGeneration,',
+    by: 'simulation',
+    seeds: '460-480',
+  },
+  {
     name: 'chunks of before a growth are still used',
     file: 'fanout/partition-feed.ts',
     from: '    this.window.forget()\n    this.rewrites++',

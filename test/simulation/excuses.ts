@@ -26,7 +26,10 @@ export interface Beginning {
   incarnation: number
 }
 
-/** Records that a token passed over that its gateway could not judge: it has seen no epochs of before its start. */
+/**
+ * Records that a token passed over that its gateway could not judge. Of a rewrite before its start it has seen nothing below the place where it
+ * began to read; and a token says no generation where who gave it had not read the record right below.
+ */
 export interface Unjudged {
   readonly place: string
   readonly from: number
@@ -81,6 +84,13 @@ export class Stood {
   /** It was told that it stands in that history, or a later one, at `offset` or below. */
   wasIn(place: string, epoch: number, offset: number): boolean {
     return this.#steps.get(place)?.some((each) => each.epoch >= epoch && each.offset <= offset) ?? false
+  }
+
+  /** The same, before it was told to stand at `offset` without being told in which history. */
+  wasInBefore(place: string, { epoch, offset }: Pick<Step, 'epoch' | 'offset'>): boolean {
+    const steps = this.#steps.get(place) ?? []
+    const at = steps.findIndex((each) => each.epoch < 0 && each.offset === offset)
+    return steps.slice(0, Math.max(at, 0)).some((each) => each.epoch >= epoch && each.offset <= offset)
   }
 
   /**

@@ -21,8 +21,8 @@ test('of the last events, its gateway found those that it read: not what retenti
   const [index, head] = [1, 4]
   const generationAt = () => 0
   const memory = () => ({ tail: index, indexTail: index, generationAt, nextLost: () => undefined })
-  const sinceMs = () => 0
-  const gateway: GatewayKnowledge = { sinceMs, head: () => head, memory, maxBytesPerSession: 0 }
+  const reading = () => ({ sinceMs: 0, from: 0 })
+  const gateway: GatewayKnowledge = { reading, head: () => head, memory, maxBytesPerSession: 0 }
   const after = encodeToken([
     {
       nameHash: incarnation.nameHash,
@@ -71,7 +71,7 @@ test('what is older than a gateway reads back is so in the log as it had that, u
     const memory = () => ({ tail: 2, indexTail: 2, generationAt: () => epoch, nextLost: () => undefined })
     const clockMs = () => ({ most: nowMs, least: nowMs })
     const bounds = { maxBytesPerSession: 0, maxAgeMs: nowMs - 50 }
-    const gateway = { sinceMs: () => 0, head: () => 3, memory, ...bounds, clockMs }
+    const gateway = { reading: () => ({ sinceMs: 0, from: 0 }), head: () => 3, memory, ...bounds, clockMs }
     const epochs = new Map([[placeOf(0, 0), epoch]])
     const asked = [{ subject: 'a', isLatest: false, last: undefined, presented: [], atMs: 0, heads: new Map(), epochs }]
     return gapFault(new Truth(broker), { gap, incarnation, asked, isOfOne: true, gateway, nowMs })

@@ -1,4 +1,5 @@
 import type { LoopClock } from '../../src/base/clock.ts'
+import { unknownGeneration } from '../../src/base/generation.ts'
 import { type Random, seededRandom } from '../../src/base/random.ts'
 import { TimingWheel } from '../../src/base/wheel.ts'
 import { EdgeContext } from '../../src/edge/context.ts'
@@ -20,12 +21,13 @@ import type { Sessions } from '../../src/session/host.ts'
 import { Pump } from '../../src/session/pump.ts'
 import { Instruments } from '../../src/telemetry/instruments.ts'
 import type { Logger } from '../../src/telemetry/logger.ts'
-import { hashOf } from '../../src/wire/token.ts'
+import { isSameLog, keyOf, logOf, type Position } from '../../src/wire/token.ts'
 import type { Connection, Request } from './connection.ts'
 import { type GatewaySize, maxEventBytes, servingSize } from './gateway-size.ts'
 import type { SimulatedCluster, SimulatedSource } from './simulated-source.ts'
 import { type Behavior, requestOf, SimResponse, SimServerSocket } from './uws.ts'
 import type { Process, VirtualTime } from './virtual-time.ts'
+import type { Reading } from './witness.ts'
 
 export interface GatewaySurroundings {
   /** Its own, which another one may have after it. */
@@ -42,6 +44,9 @@ export interface GatewaySurroundings {
   /** A fault of the gateway's own. */
   readonly onError: (message: string) => void
 }
+
+/** Of another incarnation, or a partition that was added: its tail comes to that by itself. */
+const fromItsBeginning: Reading = { sinceMs: Number.NEGATIVE_INFINITY, from: 0 }
 
 /** How soon what the gateway put off runs, virtual ms: else it could work through everything in no time. */
 const turnMs = 0.05
@@ -64,8 +69,8 @@ export class SimGateway {
   readonly instruments = new Instruments()
   readonly size: GatewaySize
   readonly hashSeed: number
-  /** Since when it reads each stream, by the hash of its name. */
-  readonly sinceMs = new Map<number, number>()
+  /** Of each partition that its tails were told where to begin in, by `keyOf` its position. */
+  readonly #readings = new Map<string, Reading>()
   /** Clients are let in. */
   listening = false
   readonly #random: Random
@@ -149,14 +154,35 @@ export class SimGateway {
     void this.source.close()
   }
 
-  /** A stream may be there long after clients are let in. */
+  /** Since when it reads the log of that position, and from where on; undefined = it does not. */
+  reading(position: Position): Reading | undefined {
+    const noted = this.#readings.get(keyOf(position))
+    if (noted !== undefined) return noted
+    const isRead = this.partitions.some((feed) => isSameLog(feed, position) && feed.partition === position.partition)
+    return isRead ? fromItsBeginning : undefined
+  }
+
+  /** A stream may be there long after clients are let in, and a partition is read again when somebody comes for it. */
   #noteTails(time: VirtualTime): void {
-    const { source, sinceMs } = this
+    const { source } = this
     const tail = source.tail.bind(source)
-    source.tail = (stream, ...rest) => {
-      const nameHash = hashOf(stream.name)
-      if (!sinceMs.has(nameHash)) sinceMs.set(nameHash, time.nowMs)
-      return tail(stream, ...rest)
+    const note = (name: string, incarnation: string, partition: number, offset: number) => {
+      const key = keyOf({ ...logOf(name, incarnation), partition, offset, generation: unknownGeneration })
+      const { sinceMs, from } = this.#readings.get(key) ?? { sinceMs: time.nowMs, from: offset }
+      this.#readings.set(key, { sinceMs, from: Math.max(from, offset) })
+    }
+    source.tail = (stream, heads, sink) => {
+      heads.forEach((head, partition) => {
+        if (head !== undefined) note(stream.name, stream.incarnation, partition, head)
+      })
+      const made = tail(stream, heads, sink)
+      const add = made.add.bind(made)
+      made.add = (partition, from) => {
+        const { incarnation } = this.feeds.streams.get(stream.name)?.info ?? stream
+        if (from !== undefined) note(stream.name, incarnation, partition, from)
+        add(partition, from)
+      }
+      return made
     }
   }
 

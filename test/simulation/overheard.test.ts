@@ -37,7 +37,7 @@ function polling() {
     sentTo: (head: number) => {
       nowMs += 10
       const gateway = { at: head }
-      overheard.reached({ sinceMs: () => 0, head: () => gateway.at })
+      overheard.reached({ reading: () => ({ sinceMs: 0, from: 0 }), head: () => gateway.at })
       return gateway
     },
     answered: (events: readonly LogRecord[], position: number, isLive: boolean) => {

@@ -145,7 +145,7 @@ export class Overheard {
       served.answered ??= this.#read()
       const { witness } = served
       this.#judged(witness)
-      witness.claimed(positions, 'is told to stand at')
+      witness.claimed(positions, 'is told to stand at', this.#gateway)
       witness.begins(positions)
       // The next poll of this connection presents it.
       witness.presents(positions)
@@ -175,7 +175,8 @@ export class Overheard {
         break
       case 'pong': {
         const positions = frame.after === '' ? [] : decodeToken(frame.after)
-        for (const { live, witness } of this.#byRef.values()) if (live) witness.claimed(positions, 'is told in a pong')
+        for (const { live, witness } of this.#byRef.values())
+          if (live) witness.claimed(positions, 'is told in a pong', this.#gateway)
       }
     }
   }
@@ -191,7 +192,7 @@ export class Overheard {
     served.answered = this.#read()
     const { witness } = served
     this.#judged(witness)
-    witness.claimed(positions, 'is subscribed at')
+    witness.claimed(positions, 'is subscribed at', this.#gateway)
     witness.begins(positions)
   }
 
@@ -263,7 +264,8 @@ export class Overheard {
       served.told.push({ incarnation: incarnation.index, partition, reason, from, to })
       served.witness.told(gap)
       // What is told to all may be about those only whom its reader serves.
-      if (refs.length > 0 || !this.#separate) served.witness.claimed(decodeToken(after), 'is told by a gap to stand at')
+      if (refs.length > 0 || !this.#separate)
+        served.witness.claimed(decodeToken(after), 'is told by a gap to stand at', this.#gateway)
       if (refs.length > 0 && reason === 'repartitioned') served.live = false
       if (reason === 'rewritten' || reason === 'recreated') rewind(served.last, gap, incarnation.index)
     }

@@ -6,7 +6,7 @@ import { SimBroker } from './broker.ts'
 import { Truth } from './truth.ts'
 import { Verdict } from './verdict.ts'
 import { VirtualTime } from './virtual-time.ts'
-import { Witness } from './witness.ts'
+import { type GatewayKnowledge, Witness } from './witness.ts'
 
 /** Of a log of three partitions that was created again with two: nothing takes the place of a position in the third. */
 function watched(...after: string[]) {
@@ -24,8 +24,8 @@ function watched(...after: string[]) {
     const { nameHash, incarnationHash } = broker.incarnations[incarnation]!
     return { nameHash, incarnationHash, partition, offset, generation }
   }
-  const write = (partition: number) => {
-    const event = makeEvent({ subject: 'a.2' })
+  const write = (partition: number, subject = 'a.2') => {
+    const event = makeEvent({ subject })
     const record = { key: null, value: null, event, timeMs: nowMs, damaged: false, transaction: undefined }
     return broker.log(partition).append(record, nowMs)
   }
@@ -191,5 +191,65 @@ test('who stood beyond a rewrite by its first position may not hear of it, and w
     client.asks(...client.newer)
     client.witness.stands(encodeToken([client.at(1, 1, 5, 1)]))
     assert.equal(client.broken, broken, `it begins anew: ${beginsAnew}`)
+  }
+})
+
+/** It reads the log from there on, up to its head. */
+const reads = (sinceMs: number, from: number, head: number): GatewayKnowledge => ({
+  reading: () => ({ sinceMs, from }),
+  head: () => head,
+})
+
+test('a position without a generation excuses a rewrite below it only where its gateway had not read the record right below', () => {
+  for (const [from, isExcused] of [
+    [3, true],
+    [2, false],
+  ] as const) {
+    const { witness, log, write, newer, at, passes } = watched()
+    const gateway = reads(0, from, 3)
+    const named = at(1, 1, 3, -1)
+    witness.begins(newer)
+    for (let i = 0; i < 3; i++) write(1, 'b')
+    witness.claimed([named], 'is subscribed at', gateway)
+    passes(10)
+    log.rewrite(1, 10)
+    write(1)
+    witness.asks([encodeToken([named])], false, false)
+    witness.reached(reads(0, 0, 3))
+    assert.equal(witness.missing() === undefined, isExcused, `its gateway reads from ${from} on`)
+  }
+})
+
+test('a position without a generation excuses no rewrite that its subscription was told of before', () => {
+  for (const wasTold of [false, true]) {
+    const { witness, log, write, newer, at } = watched()
+    const named = at(1, 1, 3, -1)
+    witness.begins(newer)
+    log.skip(1, 0)
+    log.rewrite(1, 0)
+    write(1, 'b')
+    write(1)
+    if (wasTold) witness.claimed([at(1, 1, 2, 1)], 'is told by a gap to stand at', reads(0, 0, 2))
+    witness.claimed([named], 'is subscribed at', reads(0, 3, 3))
+    witness.asks([encodeToken([named])], false, false)
+    witness.reached(reads(0, 0, 3))
+    assert.equal(witness.missing() === undefined, !wasTold, `it was told: ${wasTold}`)
+  }
+})
+
+test('of a rewrite before its start a gateway does not know what lies below the place where it began, and all that follows', () => {
+  for (const [from, isExcused] of [
+    [2, true],
+    [1, false],
+  ] as const) {
+    const { witness, log, write, newer, at, passes } = watched()
+    witness.begins(newer)
+    log.skip(9, 0)
+    log.rewrite(1, 0)
+    write(1)
+    passes(10)
+    witness.asks([encodeToken([at(1, 1, 9, 0)])], false, false)
+    witness.reached(reads(10, from, 2))
+    assert.equal(witness.missing() === undefined, isExcused, `it reads from ${from} on`)
   }
 })

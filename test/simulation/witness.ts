@@ -2,10 +2,10 @@ import type { ReceivedEvent, ReceivedGap } from '../../src/client/received.ts'
 import type { Lost } from '../../src/log/losses.ts'
 import { isPattern } from '../../src/subject/subject.ts'
 import type { Gap, GapReason } from '../../src/wire/frames.ts'
-import { decodeToken, isGrowth, isSameLog, type Log, type Position } from '../../src/wire/token.ts'
+import { decodeToken, isGrowth, isSameLog, keyOf, type Log, type Position } from '../../src/wire/token.ts'
 import { placeOf, Stood, type Subscriber, type ToldGap } from './excuses.ts'
 import { Ledger } from './ledger.ts'
-import type { LogRecord, PartitionLog } from './partition-log.ts'
+import { isUnreadable, type LogRecord, type PartitionLog } from './partition-log.ts'
 import { isToken, shown, shownToken } from './shown.ts'
 import { partitionOf, type Truth } from './truth.ts'
 import type { PromiseName, Verdict } from './verdict.ts'
@@ -20,10 +20,16 @@ export interface Memory {
   nextLost(offset: number): Lost | undefined
 }
 
+/** Since when a gateway reads a log, and from where on: what lies below it reads only for those who ask for it. */
+export interface Reading {
+  readonly sinceMs: number
+  readonly from: number
+}
+
 /** What a gateway has to judge a token by, and what it may spend. What nobody noted is absent. */
 export interface GatewayKnowledge {
-  /** Since when it reads the log of that position; Infinity = it does not yet. */
-  sinceMs(position: Position): number
+  /** Its reading of the log of that position; undefined = it does not read it. */
+  reading(position: Position): Reading | undefined
   /** How far it has read where the position is; Infinity where it does not read. */
   head(position: Position): number
   /** What it holds now of the partition of a stream; undefined where it does not read it. */
@@ -55,6 +61,8 @@ export class Witness implements Subscriber {
   readonly beginning = { starts: new Map<string, number>(), ms: Number.POSITIVE_INFINITY, incarnation: -1 }
   readonly unjudged: Subscriber['unjudged'] = []
   readonly blind: Subscriber['blind'] = []
+  /** Positions that a gateway named without a generation, though it had read what lies right below, by place and offset. */
+  readonly #withheld = new Set<string>()
   stood = new Stood()
   /** What its connections brought. */
   readonly received: Ledger
@@ -146,21 +154,27 @@ export class Witness implements Subscriber {
   }
 
   /** What was asked has reached a gateway that reads the log since then. */
-  reached({ sinceMs, head }: GatewayKnowledge): void {
+  reached({ reading, head }: GatewayKnowledge): void {
     for (const position of this.#presented) {
       const { partition, offset, generation } = position
       const log = this.#truth.broker.byLog(position)?.logs[partition]
       if (log === undefined) continue
+      const place = placeOf(log.incarnation, partition)
       const known = this.#truth.epochOf(log, offset, generation)
       if (known < 0 && offset > head(position)) {
-        this.blind.push({ place: placeOf(log.incarnation, partition), to: offset, sinceMs: this.#nowMs() })
+        this.blind.push({ place, to: offset, sinceMs: this.#nowMs() })
       }
+      const isUnsaid = generation < 0 && !this.#withheld.has(withOffset(place, offset))
+      const read = reading(position)
+      // It is held against the log once its gateway reads that.
+      if (read === undefined || (known < 0 && !isUnsaid)) continue
+      // Times are compared with those of the records that are there; epochs are remembered.
+      const isGone = this.#truth.broker.generations === 'times' && offset <= log.first
+      const to = isUnsaid || isGone ? offset : Math.min(offset, read.from)
       for (const { epoch, from, atMs } of log.rewrites) {
-        if (from >= offset || epoch <= known) continue
-        // Times are compared with those of the records that are there; epochs are remembered.
-        const isGone = this.#truth.broker.generations === 'times' && offset <= log.first
-        if (known >= 0 && atMs > sinceMs(position) && !isGone) continue
-        this.unjudged.push({ place: placeOf(log.incarnation, partition), from, to: offset, epoch })
+        if (from >= to || epoch <= known) continue
+        const isKnown = isUnsaid ? this.stood.wasInBefore(place, { epoch, offset }) : atMs > read.sinceMs && !isGone
+        if (!isKnown) this.unjudged.push({ place, from, to, epoch })
       }
     }
   }
@@ -233,8 +247,8 @@ export class Witness implements Subscriber {
     this.beginning.incarnation = -1
   }
 
-  /** Somebody says that it stands there. */
-  claimed(said: readonly Position[], who: string): void {
+  /** Somebody says that it stands there: a gateway, or its own client. */
+  claimed(said: readonly Position[], who: string, gateway?: GatewayKnowledge): void {
     const positions = this.shared ? said.filter((position) => !this.#isAnothers(position, said)) : said
     const hasBegun = this.beginning.incarnation >= 0
     for (const position of hasBegun ? positions : []) this.#check(this.received, position, who)
@@ -242,9 +256,28 @@ export class Witness implements Subscriber {
       const { partition, offset, generation } = position
       const log = this.#truth.broker.byLog(position)?.logs[partition]
       if (log === undefined) continue
+      const place = placeOf(log.incarnation, partition)
       const step = { offset, epoch: this.#truth.epochOf(log, offset, generation), atMs: this.#nowMs() }
-      this.stood.reached(placeOf(log.incarnation, partition), step)
+      this.stood.reached(place, step)
+      if (gateway !== undefined && this.#isWithheld(position, log, gateway))
+        this.#withheld.add(withOffset(place, offset))
     }
+  }
+
+  /** Its gateway has read the record right below, and does not say of which history that is. Who came without a generation goes on so. */
+  #isWithheld(position: Position, log: PartitionLog, { reading, head, memory }: GatewayKnowledge): boolean {
+    const { partition, offset, generation } = position
+    const { from = Number.POSITIVE_INFINITY } = reading(position) ?? {}
+    if (generation >= 0 || offset <= from || offset > head(position)) return false
+    if (this.#presented.some((each) => each.generation < 0 && keyOf(each) === keyOf(position))) return false
+    const isForgotten =
+      this.#truth.broker.generations === 'times' && offset <= (memory?.(position, partition)?.indexTail ?? 0)
+    return (
+      !isForgotten &&
+      log.entries.some((record) => {
+        return record.offset === offset - 1 && !record.hidden && !isUnreadable(record) && record.seenMs <= this.#nowMs()
+      })
+    )
   }
 
   /** Documented: of several subjects a position is of those who stand in its log, and were there with as many partitions as the token says. */
@@ -383,6 +416,8 @@ export class Witness implements Subscriber {
 
 /** Gaps by which one comes to stand in another log. */
 const opens: ReadonlySet<GapReason> = new Set(['recreated', 'repartitioned', 'unnamed'])
+
+const withOffset = (place: string, offset: number): string => `${place}@${offset}`
 
 /** Unix ms of `@time`, and of `earliest`; undefined for all else. */
 function sinceMsOf([first = 'latest']: readonly string[]): number | undefined {

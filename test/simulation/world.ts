@@ -241,7 +241,7 @@ export class World implements Network {
       gateway.partitions.find((each) => isSameLog(each, log) && each.partition === partition)?.window
     const head = (position: Position) => memory(position, position.partition)?.head ?? Number.POSITIVE_INFINITY
     return {
-      sinceMs: (position) => gateway.sinceMs.get(position.nameHash) ?? Number.POSITIVE_INFINITY,
+      reading: (position) => gateway.reading(position),
       head,
       memory,
       maxBytesPerSession: this.plan.size.maxBytesPerSession,
