@@ -136,6 +136,19 @@ test('over a shared connection a position of another stream takes nothing from w
   ])
 })
 
+test('over a shared connection a log made anew with as many partitions is told once, also where another stream says a position meanwhile', () => {
+  const [second, another] = [logOf('events', 'second'), logOf('others', 'first')]
+  const { told, shared } = following('*', at(4), growthPosition(log, 3), at(7, 0, another), growthPosition(another, 1))
+  const recreated = (partition: number) => {
+    const after = token(at(1, partition, second), growthPosition(second, 3))
+    return gap({ reason: 'recreated', partition, from: 4, after })
+  }
+  shared.gap(recreated(0))
+  shared.stands(at(8, 0, another), growthPosition(another, 1), at(1, 0, second))
+  for (const partition of [1, 2]) shared.gap(recreated(partition))
+  assert.deepEqual(told, ['recreated'])
+})
+
 test('what came over SSE while the stream was known by name only is not new over a WebSocket', () => {
   const second = at(3, 0, logOf('events', 'second'))
   const { followed, told, take, shared } = following('a', at(9, 0), second)

@@ -134,3 +134,15 @@ test('of the last events, a gap stands for those that it covers, and for no othe
   )
   assert.equal(fault([], { to: undefined, reason: 'recreated' }), undefined, 'it was led to another log')
 })
+
+test('of the last events none is due where a gap of another log came in their partition', () => {
+  const { broker } = written()
+  const at = new Map([[placeOf(0, 0), 3]])
+  const asked = { subject: 'a', isLatest: false, last: 2, presented: [], atMs: 10, heads: at, epochs: undefined }
+  const fault = (incarnation: number) => {
+    const told = [{ incarnation, partition: 0, reason: 'budget', from: 0, to: 0 } as const]
+    return lastFault(new Truth(broker), { asked, given: new Set(), told }, true)
+  }
+  assert.equal(fault(1), undefined)
+  assert.ok(fault(0), 'it tells of none of them')
+})

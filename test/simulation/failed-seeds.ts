@@ -95,7 +95,7 @@ const overModel: readonly FailedSeed[] = [
   ],
   [
     13_030_590,
-    'the same with offsets without records, at a gateway that has not heard of a later history which has records there',
+    'a gateway that has not heard of a later history tells offsets without records as retention, and that history has records there',
   ],
   [
     13_005_938,
