@@ -141,8 +141,7 @@ class WebSocketTransport {
       outlet.receive(new CarillonError('bad_frame', said))
       return
     }
-    // uWS takes the memory back when this returns.
-    outlet.receive(new Uint8Array(message.slice(0)))
+    outlet.receive(message)
   }
 
   close(outlet: WebSocketOutlet, code: number): void {
@@ -197,9 +196,11 @@ class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
   }
 
   /** It waits for its turn, in order, whatever it is. */
-  receive(frame: Uint8Array | CarillonError): void {
-    if (!this.#doorway.takes(this, costOf(frame))) return
-    this.#waiting.push(frame)
+  receive(frame: ArrayBuffer | CarillonError): void {
+    const bytes = frame instanceof CarillonError ? 0 : frame.byteLength
+    if (!this.#doorway.takes(this, doorwayLimits.frameBytes + bytes)) return
+    // uWS takes the memory back when its call returns.
+    this.#waiting.push(frame instanceof CarillonError ? frame : new Uint8Array(frame.slice(0)))
     if (this.#rest === undefined) this.#doorway.call(this)
   }
 

@@ -72,8 +72,8 @@ export const edgeMutants: readonly Mutant[] = [
   {
     name: 'a frame that is not a subscription overtakes what waits',
     file: 'edge/websocket.ts',
-    from: '    this.#waiting.push(frame)\n',
-    to: "    this.#waiting[frame instanceof CarillonError || frame.length > 40 ? 'push' : 'unshift'](frame)\n",
+    from: '    this.#waiting.push(frame instanceof',
+    to: "    this.#waiting[frame instanceof CarillonError || bytes > 40 ? 'push' : 'unshift'](frame instanceof",
     by: { unit: 'test/edge/websocket.test.ts' },
     breaks: 'frames of a client are handled in their order',
   },
