@@ -65,7 +65,7 @@ async function main(argv: readonly string[]): Promise<void> {
       return
     }
     const program = new Command('carillon').version(version()).exitOverride().configureOutput(output)
-    program.description('Events from Kafka or an embedded log to WebSocket, SSE and long-poll clients')
+    program.description('Events from Kafka, NATS JetStream or an embedded log to WebSocket, SSE and long-poll clients')
     for (const each of names) program.command(each).description(summaries[each])
     program.addHelpText(
       'after',

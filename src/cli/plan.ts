@@ -102,7 +102,7 @@ function figuresOf({ host, cores, memoryGib }: Flags): HostFigures {
 
 function report(plan: Plan): string {
   const { hosts, spares, gatewaysPerHost, binds } = plan
-  const all = `${grouped(hosts + spares)} hosts (${grouped(hosts)} carry everything, ${grouped(spares)} spare)`
+  const all = `${grouped(hosts + spares)} hosts (${grouped(hosts)} ${hosts === 1 ? 'carries' : 'carry'} everything, ${grouped(spares)} spare)`
   const share = Math.round(binds.share * 100)
   const head = `${all} with ${gatewaysPerHost} gateway${gatewaysPerHost === 1 ? '' : 's'} each; ${binds.resource} binds first, at ${share} % of what may be used`
   const rows = plan.lines.map(({ what, arithmetic, result }) => [what, arithmetic, result])
