@@ -20,8 +20,9 @@ export class Commands {
     const gateway = [defaultGateway, 'http://localhost:8080'].includes(origin) ? '' : ` --gateway ${quote(origin)}`
     const from = after === 'latest' ? '' : ` --after ${quote(after)}`
     this.#set('Subscribe', `bin/carillon subscribe ${quote(subject)}${from}${gateway}`)
-    const flag = json ? ' --json' : ''
-    this.#set('Publish', `bin/carillon publish ${quote(publishSubject)} ${quote(payload)}${flag}${gateway}`)
+    // The command takes for JSON what is JSON, unless the type says otherwise.
+    const type = json ? '' : ' --content-type text/plain'
+    this.#set('Publish', `bin/carillon publish ${quote(publishSubject)} ${quote(payload)}${type}${gateway}`)
     const query = new URLSearchParams(after === 'latest' ? { subject } : { subject, after })
     this.#set('Subscribe with curl', `curl -N ${quote(`${origin}/v1/sse?${query}`)}`)
     const body = `{"subject":${JSON.stringify(publishSubject)},${json ? `"data":${payload}` : `"text":${JSON.stringify(payload)}`}}`
