@@ -6,16 +6,22 @@ import type { EdgeContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
 import type { Request } from './listener.ts'
 
+/** A request whose body is read, of so many bytes at most. */
+interface Incoming {
+  readonly exchange: Exchange
+  readonly req: Request
+  readonly maxBytes: number
+}
+
 /**
- * The whole body; undefined when the client has gone meanwhile. Rejects with `frame_too_large` beyond `maxBodyBytes`,
+ * The whole body; undefined when the client has gone meanwhile. Rejects with `frame_too_large` beyond `maxBytes`,
  * `request_timeout` when it is not complete in time, or stops while others wait for its place, `overloaded` when too many bodies are being read.
  * To be called before the handler first awaits.
  */
-export function readBody(context: EdgeContext, exchange: Exchange, req: Request): Promise<Buffer | undefined> {
-  const { maxBodyBytes } = context.options
-  if (Number(req.getHeader('content-length')) > maxBodyBytes) throw tooLarge(maxBodyBytes)
+export function readBody(context: EdgeContext, { exchange, req, maxBytes }: Incoming): Promise<Buffer | undefined> {
+  if (Number(req.getHeader('content-length')) > maxBytes) throw tooLarge(maxBytes)
   return new Promise((resolve, reject) => {
-    const reader = new BodyReader(context, exchange.peer, (outcome) => {
+    const reader = new BodyReader(context, { address: exchange.peer, maxBytes }, (outcome) => {
       if (outcome instanceof CarillonError) reject(outcome)
       else resolve(outcome)
     })
@@ -32,14 +38,20 @@ export function readBody(context: EdgeContext, exchange: Exchange, req: Request)
 class BodyReader implements Place {
   readonly address: string
   readonly #context: EdgeContext
+  readonly #maxBytes: number
   readonly #done: (outcome: Buffer | CarillonError | undefined) => void
   readonly #deadline: WheelTimer
   readonly #chunks: Buffer[] = []
   #bytes = 0
   #ended = false
 
-  constructor(context: EdgeContext, address: string, done: (outcome: Buffer | CarillonError | undefined) => void) {
+  constructor(
+    context: EdgeContext,
+    { address, maxBytes }: { readonly address: string; readonly maxBytes: number },
+    done: (outcome: Buffer | CarillonError | undefined) => void,
+  ) {
     this.#context = context
+    this.#maxBytes = maxBytes
     this.address = address
     this.#done = done
     this.#deadline = new WheelTimer(() => this.end(tooSlow(context.options.bodyMs)))
@@ -60,9 +72,8 @@ class BodyReader implements Place {
     if (this.#ended) return
     this.#context.bodies.heard(this)
     this.#bytes += chunk.byteLength
-    const { maxBodyBytes } = this.#context.options
-    if (this.#bytes > maxBodyBytes) {
-      this.end(tooLarge(maxBodyBytes))
+    if (this.#bytes > this.#maxBytes) {
+      this.end(tooLarge(this.#maxBytes))
       return
     }
     // uWS takes the chunk's memory back when this returns.
@@ -91,11 +102,11 @@ function noPlace(maxBodies: number): CarillonError {
   )
 }
 
-function tooLarge(maxBodyBytes: number): CarillonError {
+function tooLarge(maxBytes: number): CarillonError {
   return new LimitReached(
     'maxBodyBytes',
     'frame_too_large',
-    `expected a body of at most ${maxBodyBytes} bytes; send less in one request`,
+    `expected a body of at most ${maxBytes} bytes; send less in one request`,
   )
 }
 

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { parseListen } from '../base/listen-address.ts'
 import { isLoopback } from '../base/loopback.ts'
 import { defaultsOf, list, onOff, optional, type Problem, setting, text, whole } from '../base/setting.ts'
+import { sessionSettings } from '../session/options.ts'
 
 /** What the listener and its transports take; each limit that is reached is an outcome that the client is told of. */
 export interface EdgeOptions {
@@ -27,8 +28,9 @@ export interface EdgeOptions {
   readonly maxWaitingFrameBytes: number
   /** Largest event to be published, as protobuf. */
   readonly maxEventBytes: number
-  /** Largest body of a request. */
+  /** Largest body of a request; a poll's is bounded by `maxSubscriptions` as well. */
   readonly maxBodyBytes: number
+  readonly maxSubscriptions: number
   /** A body must be complete this long after its head. Below 8 s: then uWS cuts a slow one (under 16 KB a timeout) without an answer. */
   readonly bodyMs: number
   /** Requests whose body is being read: `maxBodies * maxBodyBytes` bounds the memory. */
@@ -98,6 +100,7 @@ export const edgeDefaults: EdgeOptions = {
   dev,
   heartbeatMs,
   ...defaultsOf(edgeLimits),
+  maxSubscriptions: sessionSettings.maxSubscriptions.default,
 }
 
 /** What is wrong with a try-it page that others could reach. */

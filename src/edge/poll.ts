@@ -1,6 +1,7 @@
 import { type CarillonError, errors } from '../base/errors.ts'
 import { WheelTimer } from '../base/wheel.ts'
 import type { Grant } from '../identity/grant.ts'
+import { maxRequestBytes } from '../session/limits.ts'
 import {
   type FrameKind,
   type Outlet,
@@ -14,6 +15,7 @@ import type { EdgeContext } from './context.ts'
 import type { Doorway } from './doorway.ts'
 import { type Exchange, jsonType } from './exchange.ts'
 import { jsonBody, mediaType } from './media.ts'
+import type { EdgeOptions } from './options.ts'
 import { parseQuery } from './query.ts'
 import { type Handler, refuse } from './router.ts'
 import { type PollRequest, pollRequest, pollRequestFromJson } from './subscribe-request.ts'
@@ -41,12 +43,15 @@ export function servePollBody(context: EdgeContext, doorway: Doorway): Handler {
     parseQuery(exchange.query, [])
     const grant = context.contracts.identify(req)
     mediaType(req, ['application/json'])
-    const body = await readBody(context, exchange, req)
+    const body = await readBody(context, { exchange, req, maxBytes: maxBytesOf(context.options) })
     if (body === undefined) return
     const request = pollRequestFromJson(jsonBody(body))
     doorway.admit(exchange, () => poll(context, exchange, request, grant))
   }
 }
+
+/** Of a request's body, which anybody may send, and which is parsed in one go. */
+const maxBytesOf = (options: EdgeOptions): number => Math.min(options.maxBodyBytes, maxRequestBytes(options))
 
 function poll(context: EdgeContext, exchange: Exchange, request: PollRequest, grant: Grant): void {
   const outlet = new PollOutlet(context, exchange, request)
@@ -64,7 +69,10 @@ function poll(context: EdgeContext, exchange: Exchange, request: PollRequest, gr
 class PollOutlet implements Outlet {
   readonly #context: EdgeContext
   readonly #exchange: Exchange
-  readonly #request: PollRequest
+  readonly #waitMs: number
+  readonly #untilLive: boolean
+  /** It has no position yet: that is all it asks for. */
+  readonly #isFirst: boolean
   session!: Session
   #closed = false
   /** The position after all frames taken; '' before the session has one. */
@@ -76,10 +84,13 @@ class PollOutlet implements Outlet {
   readonly #answer = (): void => this.#answerNow()
   readonly #wait = new WheelTimer(this.#answer)
 
-  constructor(context: EdgeContext, exchange: Exchange, request: PollRequest) {
+  /** The request itself is not kept while it waits. */
+  constructor(context: EdgeContext, exchange: Exchange, { after, last, waitMs, untilLive }: PollRequest) {
     this.#context = context
     this.#exchange = exchange
-    this.#request = request
+    this.#waitMs = waitMs
+    this.#untilLive = untilLive
+    this.#isFirst = after.length === 0 && last === undefined
   }
 
   get transport(): 'poll' {
@@ -114,17 +125,15 @@ class PollOutlet implements Outlet {
   }
 
   opened(): void {
-    const { after, last, waitMs } = this.#request
     this.#after = this.session.token()
-    this.#live = after.length === 0 && last === undefined
+    this.#live = this.#isFirst
     if (this.#live) queueMicrotask(this.#answer)
-    else this.#context.wheel.schedule(this.#wait, Math.max(leastWaitMs, waitMs))
+    else this.#context.wheel.schedule(this.#wait, Math.max(leastWaitMs, this.#waitMs))
   }
 
   caughtUp(): void {
-    const { untilLive, waitMs } = this.#request
     this.#live = true
-    if (untilLive || waitMs <= leastWaitMs) queueMicrotask(this.#answer)
+    if (this.#untilLive || this.#waitMs <= leastWaitMs) queueMicrotask(this.#answer)
   }
 
   end(error: CarillonError | undefined): void {

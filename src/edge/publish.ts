@@ -29,7 +29,7 @@ export function servePublish(context: EdgeContext): Handler {
     const grant = context.contracts.identify(req)
     const type = mediaType(req, mediaTypes)
     const traceparent = req.getHeader(traceparentHeader)
-    const body = await readBody(context, exchange, req)
+    const body = await readBody(context, { exchange, req, maxBytes: context.options.maxBodyBytes })
     if (body === undefined) return
     const events = complete(context, type === json ? eventsFromJson(jsonText(body)) : decodePublishRequest(body))
     const options = parseTraceparent(traceparent) === undefined ? {} : { traceparent }

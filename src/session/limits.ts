@@ -1,5 +1,15 @@
 import { LimitReached } from '../base/limits.ts'
+import { maxSubjectBytes } from '../subject/subject.ts'
+import { maxTokenLength } from '../wire/token.ts'
 import type { SessionLimits } from './options.ts'
+
+/** Beside its subject or pattern: quotes, a comma and some that are escaped. */
+const quotingBytes = 16
+
+/** As long as JSON may be that names so many subscriptions, and tokens with as many positions as there may be. */
+export function maxRequestBytes({ maxSubscriptions }: Pick<SessionLimits, 'maxSubscriptions'>): number {
+  return maxSubscriptions * (maxSubjectBytes + quotingBytes) + 2 * maxTokenLength
+}
 
 /** Throws where a session that has so many subscriptions may not have so many more. */
 export function requireRoom({ maxSubscriptions }: SessionLimits, has: number, more: number): void {

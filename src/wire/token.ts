@@ -67,7 +67,7 @@ export const maxPositions = 1024
 /** Bytes of a position in a list, at most: name, incarnation and count of its own, and three varints. */
 const maxPositionBytes = 4 + 4 + 1 + 5 + 8 + 5
 /** Characters of a token, at most. */
-const maxTokenLength = Math.ceil(((maxPositions * maxPositionBytes + 2) * 4) / 3)
+export const maxTokenLength = Math.ceil(((maxPositions * maxPositionBytes + 2) * 4) / 3)
 
 /** x^8 + x^2 + x + 1. */
 const crcTable = new Uint8Array(256)

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
 import http from 'node:http'
 import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { CarillonError } from '../../src/base/errors.ts'
 import { ManualClock } from '../model/clock.ts'
 import { ask, postJson, RawClient } from '../support/http.ts'
 import { until, withEdge } from './harness.ts'
+
+setFlagsFromString('--expose-gc')
+const collect: () => void = runInNewContext('gc')
 
 test('without a position a poll answers at once with the one to go on from', async (t) => {
   const { port, sessions } = await withEdge(t)
@@ -92,6 +97,29 @@ test('POST takes the subjects as JSON', async (t) => {
   assert.equal((await postJson(port, '/v1/poll', { subjects: 'a' })).json.error.code, 'bad_request')
   const text = await ask(port, '/v1/poll', { method: 'POST', body: '{}', headers: { 'Content-Type': 'text/plain' } })
   assert.equal(text.status, 415)
+})
+
+test("a poll's body is no longer than its subjects and tokens may need", async (t) => {
+  const { port, sessions } = await withEdge(t, { maxSubscriptions: 10 })
+  const longest = Array.from({ length: 10 }, (_, i) => `${i}`.padEnd(255, 's'))
+  const most = await postJson(port, '/v1/poll', { subjects: longest, after: 'A'.repeat(30_000), wait: 0 })
+  assert.equal(most.status, 200)
+  const more = await postJson(port, '/v1/poll', { subjects: new Array(50_000).fill('a') })
+  assert.deepEqual([more.status, more.json.error.code], [413, 'frame_too_large'])
+  assert.equal(sessions.opened.length, 1)
+})
+
+test('what a poll asked for is not kept while it waits', async (t) => {
+  const { port, sessions } = await withEdge(t)
+  void postJson(port, '/v1/poll', { subjects: ['a'], after: new Array(1000).fill('latest') }).catch(() => {})
+  await until('it waits', () => sessions.opened.length === 1)
+  const after = new WeakRef(sessions.last.after)
+  sessions.last.after = []
+  await until('it is gone', () => {
+    collect()
+    return after.deref() === undefined
+  })
+  sessions.last.outlet.caughtUp()
 })
 
 test('an answer holds at most its number of frames and bytes, and one frame always', async (t) => {

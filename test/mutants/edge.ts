@@ -86,6 +86,22 @@ export const edgeMutants: readonly Mutant[] = [
     breaks: 'frames of a client are handled in their order',
   },
   {
+    name: 'a WebSocket is closed within a cork',
+    file: 'edge/websocket.ts',
+    from: 'if (this.#corks === 0) this.ws',
+    to: 'if (this.#corks >= 0) this.ws',
+    by: { unit: 'test/edge/websocket.test.ts' },
+    breaks: 'the gateway closes the connection of a session that it ends',
+  },
+  {
+    name: 'a poll keeps what it asked for while it waits',
+    file: 'edge/poll.ts',
+    from: '    this.#isFirst = after.length === 0 && last === undefined\n',
+    to: '    this.#isFirst = after.length === 0 && last === undefined\n    this.#wait.keeps = after\n',
+    by: { unit: 'test/edge/poll.test.ts' },
+    breaks: 'nothing uncounted is kept for a client',
+  },
+  {
     name: 'a frame as large as the limit is refused',
     file: 'edge/websocket.ts',
     from: 'if (message.byteLength > maxFrameBytes) {',
@@ -112,8 +128,8 @@ export const edgeMutants: readonly Mutant[] = [
   {
     name: 'a poll that names a position waits for the shorter of both times',
     file: 'edge/poll.ts',
-    from: 'Math.max(leastWaitMs, waitMs)',
-    to: 'Math.min(leastWaitMs, waitMs)',
+    from: 'Math.max(leastWaitMs, this.#waitMs)',
+    to: 'Math.min(leastWaitMs, this.#waitMs)',
     by: { unit: 'test/edge/poll.test.ts' },
     breaks: '`wait` is how long a poll is held',
   },
@@ -136,7 +152,7 @@ export const edgeMutants: readonly Mutant[] = [
   {
     name: 'a poll that wants to know when it is live waits for an event',
     file: 'edge/poll.ts',
-    from: 'if (untilLive || waitMs <= leastWaitMs)',
+    from: 'if (this.#untilLive || this.#waitMs <= leastWaitMs)',
     to: 'if (waitMs <= leastWaitMs)',
     by: { unit: 'test/edge/poll.test.ts' },
     breaks: 'with `until=live` a poll answers as soon as it is live',
