@@ -177,6 +177,9 @@ class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
   #stuckMs = notStuck
   queued = false
   waitingBytes = 0
+  /** How many corks it is in, and how it is to be closed behind the last one. */
+  #corks = 0
+  #farewell: readonly [code: number, reason: string] | undefined
   readonly #context: EdgeContext
   readonly #doorway: Doorway
   readonly #early: Uint8Array[]
@@ -206,7 +209,9 @@ class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
 
   run(): boolean {
     let waitMs = 0
-    this.ws?.cork(() => {
+    const { ws } = this
+    if (ws === undefined) return false
+    this.#cork(ws, () => {
       waitMs = this.#handleSome()
     })
     if (this.#waiting.length === 0) return false
@@ -314,7 +319,7 @@ class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
 
   batch(run: () => void): void {
     if (this.ws === undefined) run()
-    else this.ws.cork(run)
+    else this.#cork(this.ws, run)
   }
 
   opened(): void {}
@@ -365,13 +370,28 @@ class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
     const { ws } = this
     if (ws === undefined) return
     if (error === undefined) {
-      ws.end(1000)
+      this.#close(1000, '')
       return
     }
     const { code, message, retryAfterMs } = error
     const { retry } = errors[code]
     ws.send(encodeControl(this.encoding, { kind: 'error', code, message, retry, retryAfterMs }), this.binary, false)
-    ws.end(closeCode(error), code)
+    this.#close(closeCode(error), code)
+  }
+
+  /** Not within a cork, after which uWS sends no FIN: its client would wait for it until uWS gives the socket up. */
+  #close(code: number, reason: string): void {
+    if (this.#corks === 0) this.ws?.end(code, reason)
+    else this.#farewell = [code, reason]
+  }
+
+  #cork(ws: WebSocket<UserData>, run: () => void): void {
+    this.#corks++
+    ws.cork(run)
+    if (--this.#corks > 0 || this.#farewell === undefined) return
+    const [code, reason] = this.#farewell
+    this.#farewell = undefined
+    this.#close(code, reason)
   }
 
   #writeEarly(frame: Uint8Array): WriteOutcome {

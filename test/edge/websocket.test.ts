@@ -236,6 +236,27 @@ test('the end of a session is an error frame, then the close code of the errors 
   assert.equal(client.closed!.code, 1000)
 })
 
+test('a session that ends over a frame, or while it writes, closes its connection at once, as clients wait for', async (t) => {
+  const harness = await withEdge(t)
+  const error = new CarillonError('overloaded', 'too much')
+  harness.sessions.onReceive = ({ outlet }, frame) => {
+    if (frame.kind === 'ping') outlet.end(error)
+    else outlet.batch(() => outlet.end(error))
+  }
+  for (const frame of ['{"ping":{"t":1}}', '{"unsubscribe":{"ref":1}}']) {
+    // The one of `ws` closes its socket itself.
+    const client = new globalThis.WebSocket(`ws://127.0.0.1:${harness.port}/v1/ws`)
+    let code = 0
+    client.onopen = () => client.send(frame)
+    client.onclose = (closed) => {
+      code = closed.code
+    }
+    // uWS gives up a socket that is silent after 8 s at the earliest.
+    await until('it is closed', () => code !== 0, 6000)
+    assert.equal(code, 3000)
+  }
+})
+
 test('a fault of the gateway ends the session that met it, and is logged', async (t) => {
   const harness = await withEdge(t)
   const client = await connected(harness)
