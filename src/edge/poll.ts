@@ -2,14 +2,7 @@ import { type CarillonError, errors } from '../base/errors.ts'
 import { WheelTimer } from '../base/wheel.ts'
 import type { Grant } from '../identity/grant.ts'
 import { maxRequestBytes } from '../session/limits.ts'
-import {
-  type FrameKind,
-  type Outlet,
-  type Session,
-  type Standing,
-  type WriteOutcome,
-  writeOutcome,
-} from '../session/outlet.ts'
+import { type FrameKind, type Outlet, type Session, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
 import { readBody } from './body.ts'
 import type { EdgeContext } from './context.ts'
 import type { Doorway } from './doorway.ts'
@@ -75,7 +68,7 @@ class PollOutlet implements Outlet {
   readonly #isFirst: boolean
   session!: Session
   #closed = false
-  /** The position after all frames taken; '' before the session has one. */
+  /** The position of the answer; before that of where the session began, '' before it has. Not of each frame: a client's token may have a thousand positions. */
   #after = ''
   /** All that was missed is among the frames: an empty answer may as well be one whose events the broker has not given yet. */
   #live = false
@@ -105,7 +98,7 @@ class PollOutlet implements Outlet {
     return this.#exchange.peer
   }
 
-  write(frame: Uint8Array, kind: FrameKind, after: Standing): WriteOutcome {
+  write(frame: Uint8Array, kind: FrameKind): WriteOutcome {
     const { maxPollFrames, maxPollBytes } = this.#context.options
     if (this.#closed) return writeOutcome.refused
     // Gaps always fit: an answer that holds some only of those that a token calls for would call for all of them again.
@@ -116,7 +109,6 @@ class PollOutlet implements Outlet {
     if (this.#frames.length === 0) queueMicrotask(this.#answer)
     this.#frames.push(frame.slice())
     this.#bytes += frame.length
-    this.#after = after.token('brief')
     return isBounded && this.#frames.length >= maxPollFrames ? writeOutcome.full : writeOutcome.sent
   }
 
@@ -140,8 +132,7 @@ class PollOutlet implements Outlet {
     if (this.#closed) return
     const answerable = this.#after !== '' && (error === undefined || errors[error.code].retry === 'later')
     this.close('answered')
-    // The client loses nothing by an early answer, and its next poll finds another gateway.
-    if (answerable) this.#reply()
+    if (answerable) this.#sendAway()
     else if (error === undefined) this.#exchange.answer(204, [], '')
     else refuse(this.#context, this.#exchange, error)
   }
@@ -159,6 +150,13 @@ class PollOutlet implements Outlet {
     // Between two frames the position moves on past what is not for this client.
     this.#after = this.session.token()
     this.close('answered')
+    this.#reply()
+  }
+
+  /** The client loses nothing by an early answer from where it began, and its next poll finds another gateway. */
+  #sendAway(): void {
+    if (this.#frames.length > 0) this.#live = false
+    this.#frames = []
     this.#reply()
   }
 

@@ -176,6 +176,26 @@ test('a gateway that goes answers at once with the last position', async (t) => 
   assert.deepEqual((await answer).json, { frames: [], live: false, after: 'AAAAAAAA' })
 })
 
+test('one that goes in the turn in which something came answers from where the poll began', async (t) => {
+  const { port, sessions } = await withEdge(t)
+  const answer = ask(port, '/v1/poll?subject=a&after=x')
+  await until('it waits', () => sessions.opened.length === 1)
+  sessions.last.deliver('B', { delivery: 1 })
+  sessions.last.outlet.caughtUp()
+  sessions.last.outlet.end(new CarillonError('shutting_down', 'bye'))
+  assert.deepEqual((await answer).json, { frames: [], live: false, after: 'AAAAAAAA' })
+})
+
+test('a token, which may be of a thousand positions, is made for an answer and not for each of its frames', async (t) => {
+  const { port, sessions } = await withEdge(t)
+  const answer = ask(port, '/v1/poll?subject=a&after=x')
+  await until('it waits', () => sessions.opened.length === 1)
+  const token = t.mock.method(sessions.last, 'token')
+  for (let i = 0; i < 100; i++) sessions.last.deliver('B', { delivery: i })
+  assert.equal((await answer).json.frames.length, 100)
+  assert.equal(token.mock.callCount(), 1)
+})
+
 test('a poll that cannot begin is answered by the error', async (t) => {
   const { port, sessions } = await withEdge(t)
   sessions.onStart = (session) =>
