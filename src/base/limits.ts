@@ -34,7 +34,10 @@ export const limits = {
     option: 'limits.maxTotalSubscriptions',
   },
   maxTotalPatterns: { refuses: 'patterns, while all sessions have too many', option: 'limits.maxTotalPatterns' },
-  maxSessionBytes: { refuses: 'sessions that take too much memory', option: 'limits.maxSessionBytes' },
+  maxSessionBytes: {
+    refuses: 'subscriptions for which a session has no memory left, and sessions whose answers have none',
+    option: 'limits.maxSessionBytes',
+  },
   maxTotalSessionMiB: {
     refuses: 'sessions and subscriptions, while all sessions take too much memory',
     option: 'limits.maxTotalSessionMiB',

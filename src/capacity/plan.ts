@@ -305,9 +305,12 @@ function settingsOf({ gateway }: HostFigures, clients: number, { gatewaysPerHost
     'net.core.somaxconn = 4096',
     'net.ipv4.tcp_syncookies = 1',
     `net.netfilter.nf_conntrack_max = ${roundUp(2 * clients)}, where a firewall tracks connections`,
-    ...[`limits.maxSessions: ${files}`, `limits.maxTotalSessionMiB: ${sessionMiB}`, ...windowOptions(windows)].map(
-      (each) => `${each} (each gateway's configuration)`,
-    ),
+    ...[
+      `limits.maxSessions: ${files}`,
+      `limits.maxTotalSubscriptions: ${Math.max(sessionLimits.maxTotalSubscriptions, files)}, or as many as they make`,
+      `limits.maxTotalSessionMiB: ${sessionMiB}`,
+      ...windowOptions(windows),
+    ].map((each) => `${each} (each gateway's configuration)`),
     `CARILLON_NODE_OPTIONS=--max-old-space-size=${Math.max(2048, Math.ceil((2 * heapMiB) / 256) * 256)} (each gateway's environment)`,
   ]
 }

@@ -3,7 +3,7 @@ import type { Random } from '../base/random.ts'
 import { group, onOff, type Problem, required, type Setting, setting, table, text, whole } from '../base/setting.ts'
 import type { FillOptions } from '../fanout/options.ts'
 import type { RoutingTable } from '../routing/table.ts'
-import type { SessionLimits } from '../session/options.ts'
+import type { ConfiguredSessionLimits, SessionLimits } from '../session/options.ts'
 import type { Source } from '../source/source.ts'
 import type { Instruments } from '../telemetry/instruments.ts'
 import type { Logger } from '../telemetry/logger.ts'
@@ -74,12 +74,10 @@ function nameProblems(streams: Readonly<Record<string, ServedStream>>): Problem[
   })
 }
 
-/** What clients are told at `welcome`, and held to. */
-export interface ServingLimits {
+/** What clients are held to, and told of at `welcome`: each limit of a session that a configuration names, and these. */
+export interface ServingLimits extends ConfiguredSessionLimits {
   /** Sessions at once, over all transports. */
   readonly maxSessions: number
-  /** Subscriptions of one session. */
-  readonly maxSubscriptions: number
   /** The edge holds clients to it. */
   readonly maxFrameBytes: number
   readonly maxEventBytes: number
@@ -92,7 +90,7 @@ export interface ServingOptions {
   readonly heartbeatMs: number
   readonly limits: ServingLimits
   /** Limits of a session that no configuration names; `sessionLimits` where they are not given. */
-  readonly session?: Partial<Omit<SessionLimits, 'maxSubscriptions'>>
+  readonly session?: Partial<Omit<SessionLimits, keyof ConfiguredSessionLimits>>
   /** By the names that routes and tokens have for them. */
   readonly streams: Readonly<Record<string, ServedStream>>
   /** Creates a stream that the broker does not have, or waits for it. An embedded log is always created. */

@@ -122,7 +122,8 @@ export class Serving {
   #makeSessions(pump: Pump): Sessions {
     const { gateway, version, heartbeatMs, limits, session, seed } = this.#options
     const { clock, logger, instruments, random } = this.#contracts
-    const { maxSessions, maxFrameBytes, maxEventBytes, maxSubscriptions } = limits
+    const { maxSessions, maxFrameBytes, maxEventBytes, ...ofSession } = limits
+    const { maxSubscriptions } = ofSession
     const told = { maxFrameBytes, maxEventBytes, maxSubjectBytes, maxSubscriptions }
     return new Sessions(
       { maxSessions, welcome: { gateway, version, heartbeatMs, limits: told } },
@@ -131,7 +132,7 @@ export class Serving {
         readBack: this.readBack,
         pump,
         ahead: new AheadWatch(this.feeds, clock),
-        limits: { ...sessionLimits, ...session, maxSubscriptions },
+        limits: { ...sessionLimits, ...session, ...ofSession },
         instruments: instruments.gateway,
         clock,
         logger,

@@ -287,7 +287,9 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     const { code, message, retryAfterMs } = error
     const { close, retry } = errors[code]
     this.#context.instruments.errors[code]++
-    if (close !== 0) {
+    // Where there is no room for one more subscription, those that are there go on.
+    const isOfOne = ref !== 0 && code === 'overloaded'
+    if (close !== 0 && !isOfOne) {
       this.end(error)
       return
     }

@@ -1,4 +1,4 @@
-import { defaultsOf, section, setting, whole } from '../base/setting.ts'
+import { defaultsOf, section, setting, type Values, whole } from '../base/setting.ts'
 import { type ChunkOptions, noLimit } from '../fanout/options.ts'
 
 export interface SessionLimits {
@@ -35,6 +35,8 @@ export const sessionSettings = {
   maxTotalPatterns: setting(whole(1, 100_000_000), 100_000, 'subscriptions of all sessions that are patterns'),
   maxTotalSessionMiB: setting(whole(1, 1 << 20), 512, 'memory of all sessions, MiB: 100,000 with one subject each'),
 }
+
+export type ConfiguredSessionLimits = Values<typeof sessionSettings>
 
 export const sessionLimits: SessionLimits = {
   ...defaultsOf(sessionSettings),

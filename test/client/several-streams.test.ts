@@ -4,6 +4,7 @@ import { seededRandom, systemRandom } from '../../src/base/random.ts'
 import { Client, type TransportName } from '../../src/client/client.ts'
 import { RoutingTable } from '../../src/routing/table.ts'
 import { Serving } from '../../src/serving/serving.ts'
+import { sessionLimits } from '../../src/session/options.ts'
 import { Instruments } from '../../src/telemetry/instruments.ts'
 import { encodeEvent } from '../../src/wire/envelope.ts'
 import { decodeToken, encodePosition, hashOf, isGrowth, logOf } from '../../src/wire/token.ts'
@@ -34,7 +35,7 @@ class Site {
         gateway: 'test',
         version: '0',
         heartbeatMs: 25_000,
-        limits: { maxSessions: 10, maxSubscriptions: 10, maxFrameBytes: 65_536, maxEventBytes: 4096 },
+        limits: { ...sessionLimits, maxSessions: 10, maxSubscriptions: 10, maxFrameBytes: 65_536, maxEventBytes: 4096 },
         streams: Object.fromEntries(names.map((topic) => [topic, { topic, partitions: 1 }])),
         createTopics: false,
         window: { payloadBytes: 4 << 20, indexBytes: 4 << 20 },

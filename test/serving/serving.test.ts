@@ -8,7 +8,7 @@ import { defaultRoutes } from '../../src/routing/options.ts'
 import { RoutingTable } from '../../src/routing/table.ts'
 import type { ServingOptions } from '../../src/serving/options.ts'
 import { Serving } from '../../src/serving/serving.ts'
-import { readBackDefaults } from '../../src/session/options.ts'
+import { readBackDefaults, sessionLimits } from '../../src/session/options.ts'
 import { type Outlet, writeOutcome } from '../../src/session/outlet.ts'
 import { Instruments } from '../../src/telemetry/instruments.ts'
 import { ModelBroker } from '../model/broker.ts'
@@ -21,7 +21,7 @@ const options: ServingOptions = {
   gateway: 'one',
   version: '1.2.3',
   heartbeatMs: 25_000,
-  limits: { maxSessions: 2, maxSubscriptions: 3, maxFrameBytes: 4000, maxEventBytes: 5000 },
+  limits: { ...sessionLimits, maxSessions: 2, maxSubscriptions: 3, maxFrameBytes: 4000, maxEventBytes: 5000 },
   streams: { events: { topic: 'carillon', partitions: 1 } },
   createTopics: false,
   window: { payloadBytes: mib, indexBytes: mib },

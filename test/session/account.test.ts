@@ -14,22 +14,28 @@ const bytesOf = ({ session }: TestClient): number => (session as ClientSession).
 const refusals = ({ instruments }: TestGateway, limit: LimitName): number =>
   instruments.gateway.refusals.counts()[limit]
 
-function endedBy(client: TestClient): string {
-  const { ended } = client
-  assert.ok(ended !== undefined && ended !== 'normally', 'it goes on')
-  assert.equal(ended.code, 'overloaded')
-  return ended.message
+/** Its last subscription was refused, and it goes on. */
+function refusedBy(client: TestClient) {
+  assert.equal(client.ended, undefined)
+  const { error } = client.frames.at(-1)!
+  assert.deepEqual([error?.code, error?.retry], ['overloaded', 'later'])
+  return error
 }
 
-test('a session that takes more memory than it may is ended, and the limit named', async () => {
+const isRefused = ({ frames }: TestClient): boolean => 'error' in (frames.at(-1) ?? {})
+
+test('a subscription for which its session has no memory left is refused, the limit is named, and the others go on', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 64))
   const client = gateway.connect()
-  for (let ref = 1; ref <= sessionLimits.maxSubscriptions && client.ended === undefined; ref++) {
+  for (let ref = 1; ref <= sessionLimits.maxSubscriptions && !isRefused(client); ref++) {
     client.subscribe(ref, '>')
     assert.ok(bytesOf(client) <= sessionLimits.maxSessionBytes)
   }
-  assert.match(endedBy(client), /limits\.maxSessionBytes/)
+  assert.match(refusedBy(client).message, /limits\.maxSessionBytes/)
   assert.equal(refusals(gateway, 'maxSessionBytes'), 1)
+  gateway.publish('a', 'goes on')
+  assert.equal(client.texts.at(-1), 'goes on')
+  client.session.closed()
   const poll = gateway.connect('poll')
   const patterns = Array.from({ length: 100 }, (_, i) => `a${i}.>`)
   assert.throws(() => poll.session.start(patterns, []), /limits\.maxSessionBytes/)
@@ -59,9 +65,10 @@ test('subscriptions, patterns and memory of all sessions have limits of their ow
     const early = [gateway.connect(), gateway.connect()]
     for (const client of early) client.subscribe(1, subject)
     const late = gateway.connect()
-    for (let ref = 1; ref <= 3 && late.ended === undefined; ref++) late.subscribe(ref, subject)
-    assert.match(endedBy(late), new RegExp(`limits\\.${limit}`))
-    assert.ok((late.ended as { retryAfterMs: number }).retryAfterMs >= 1000)
+    for (let ref = 1; ref <= 3 && !isRefused(late); ref++) late.subscribe(ref, subject)
+    const { message, retryAfterMs } = refusedBy(late)
+    assert.match(message, new RegExp(`limits\\.${limit}`))
+    assert.ok(retryAfterMs >= 1000)
     assert.equal(refusals(gateway, limit), 1)
     early[0]!.session.receive({ kind: 'unsubscribe', ref: 1 })
     early[1]!.session.closed()

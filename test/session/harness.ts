@@ -60,14 +60,13 @@ export class TestGateway {
   ) {
     this.broker = broker
     this.routing = new RoutingTable([{ subjects: '>', stream: 'events', by: { hash: 'murmur2' } }])
-    const { maxSubscriptions = sessionLimits.maxSubscriptions, ...session } = limits
     const { chunks = 8, ...readBack } = readBackOptions
     const options: ServingOptions = {
       gateway: 'test',
       version: '0',
       heartbeatMs: 25_000,
-      limits: { maxSessions: 1000, maxSubscriptions, maxFrameBytes: 65_536, maxEventBytes: 4096 },
-      session,
+      limits: { ...sessionLimits, ...limits, maxSessions: 1000, maxFrameBytes: 65_536, maxEventBytes: 4096 },
+      session: limits,
       streams: { events: { topic: 'events', partitions: 1 } },
       createTopics: false,
       window: {

@@ -2,6 +2,7 @@ import { bytesPerEntry } from '../../src/log/entry-arena.ts'
 import type { Generations } from '../../src/log/record.ts'
 import { slackBytes } from '../../src/log/window-pool.ts'
 import type { ServingOptions } from '../../src/serving/options.ts'
+import { sessionLimits } from '../../src/session/options.ts'
 
 /** How large a gateway is; small ones are met at their limits. */
 export interface GatewaySize {
@@ -38,7 +39,7 @@ export function servingSize(size: GatewaySize, generations: Generations) {
   const { payloadBytes, entries, fillAgeMs, maxSessions, maxWaitingFrames, lookPerSlice } = size
   const { chunkBytes, concurrency, bytesPerSecond, maxBytesPerSession, maxAgeMs } = size
   return {
-    limits: { maxSessions, maxSubscriptions: 100, maxFrameBytes: 65_536, maxEventBytes },
+    limits: { ...sessionLimits, maxSessions, maxSubscriptions: 100, maxFrameBytes: 65_536, maxEventBytes },
     session: { maxWaitingFrames, lookPerSlice },
     window: {
       payloadBytes,
