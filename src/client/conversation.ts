@@ -222,7 +222,9 @@ export class Conversation {
     const ref = ++this.#lastRef
     const share = this.#share
     const service =
-      share === undefined ? new SeparateService(followed) : new SharedService(followed, share.members.length)
+      share === undefined
+        ? new SeparateService(followed)
+        : new SharedService(followed, share.members.length, () => this.#leave(share))
     this.#byRef.set(ref, service)
     const wish = followed.connected(ref)
     if (share === undefined) return wish

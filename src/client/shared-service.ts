@@ -3,7 +3,7 @@ import type { Delivery, Gap, GapReason } from '../wire/frames.ts'
 import type { Token } from '../wire/partition-counts.ts'
 import { hashOf, isSameLog, keyOf, type Position, partitionKeyOf } from '../wire/token.ts'
 import { type Followed, namedKeyOf } from './followed.ts'
-import { countOf, positionsOf } from './gap.ts'
+import { countOf, leadsBack, positionsOf } from './gap.ts'
 import { contradict } from './place.ts'
 import type { Service } from './service.ts'
 
@@ -15,12 +15,15 @@ export class SharedService implements Service {
   readonly followed: Followed
   /** How many the request named: its positions are of all of them, also once some have left. */
   readonly #asked: number
+  readonly #leave: () => void
   /** It has asked for its start, and is not live yet: whatever positions it is told on this connection are its own. */
   #starting: boolean
 
-  constructor(followed: Followed, asked: number) {
+  /** `leave`: it is to be asked for alone, before this connection brings anything else. */
+  constructor(followed: Followed, asked: number, leave: () => void) {
     this.followed = followed
     this.#asked = asked
+    this.#leave = leave
     this.#starting = !followed.placed
   }
 
@@ -28,7 +31,9 @@ export class SharedService implements Service {
     const { followed } = this
     if (!matches(followed.subject, delivery.event.subject)) return true
     // A poll says positions, SSE names.
-    return position === undefined ? followed.takeNamed(delivery) : followed.take(delivery, position)
+    if (position === undefined) return followed.takeNamed(delivery)
+    this.#leaveIfTorn(position)
+    return followed.take(delivery, position)
   }
 
   gap(gap: Gap): boolean {
@@ -41,6 +46,7 @@ export class SharedService implements Service {
     const places = place.positions.filter(({ nameHash }) => nameHash === hashOf(gap.stream)).length
     // With another number of partitions its subjects may be in any of them, and so where its place does not say how many there were.
     const mayBeHere = opens.has(gap.reason) || (gap.reason === 'recreated' && (hasGrown ?? places > 0))
+    if (!leadsBack.has(gap.reason)) for (const after of positionsOf(gap)) this.#leaveIfTorn(after)
     if (this.#starting || mayBeHere || followed.standsIn(gap)) return followed.takeGapIfNews(gap)
     // Its place may not name where its subject is now; that is no place of its own all the same.
     // A subject has one partition: with places in several of the stream it has moved, to a new one or to one of before.
@@ -58,10 +64,7 @@ export class SharedService implements Service {
   stands({ positions, counts }: Token): boolean {
     const { followed } = this
     const { place } = followed
-    const torn = positions.filter((position) => {
-      const own = place.at(position)
-      return own !== undefined && own.offset >= position.offset && contradict(own, position)
-    })
+    const torn = positions.filter((position) => this.#isTorn(position))
     const isOwn = (position: Position) =>
       this.#asked === 1 ||
       this.#starting ||
@@ -80,6 +83,19 @@ export class SharedService implements Service {
     this.#starting = false
     this.followed.inflow.live()
     return 'live'
+  }
+
+  /** It stands there or further on, in another history. */
+  #isTorn(position: Position): boolean {
+    const own = this.followed.place.at(position)
+    return own !== undefined && own.offset >= position.offset && contradict(own, position)
+  }
+
+  /** Asked by the lowest position of several, its gateway could not tell this one of the rewrite; asked by its own, it can. */
+  #leaveIfTorn(position: Position): void {
+    if (!this.#isTorn(position)) return
+    this.followed.alone = 'wanted'
+    this.#leave()
   }
 
   /**

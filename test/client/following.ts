@@ -43,13 +43,18 @@ function overSeparate(followed: Followed) {
 
 /** As SSE and long-poll serve it, beside others or alone. */
 function overShared(followed: Followed) {
-  const service = new SharedService(followed, 2)
+  let left = false
+  const leave = () => {
+    left = true
+  }
+  const service = new SharedService(followed, 2, leave)
   return {
     delivery: (each: Delivery) => service.delivery(each, behind(each)),
     gap: (each: Gap) => service.gap(each),
     stands: (...positions: Position[]) => service.stands(saidBy(positions)),
-    standsAlone: (...positions: Position[]) => new SharedService(followed, 1).stands(saidBy(positions)),
+    standsAlone: (...positions: Position[]) => new SharedService(followed, 1, leave).stands(saidBy(positions)),
     becameLive: () => service.becameLive(),
+    hasLeft: () => left,
   }
 }
 

@@ -82,6 +82,38 @@ test('where all share one position, who stands there or further on in another hi
   assert.equal(net.opened.length, 4, 'each has been told all that there was to tell')
 })
 
+for (const first of ['event', 'gap']) {
+  test(`where all share one position, a poll whose ${first} is of a later history than who stood further on carries that one nowhere`, async () => {
+    const { net, clock, subscribe, told } = await clientOf({ kinds: 'poll' })
+    const asked = () => net.last.wishes.map(({ subject, after }) => [subject, after])
+    const further = subscribe('a', [token(16, 0)])
+    subscribe('b', [token(10, 0)])
+    await clock.advance(0)
+    assert.deepEqual(asked(), [
+      ['a', [token(10, 0)]],
+      ['b', [token(10, 0)]],
+    ])
+    const gap = { kind: 'gap', stream: 'events', partition: 0, certain: false } as const
+    const given = (offset: number) => net.last.handlers.frame({ ...delivery('a', offset), after: token(offset + 1, 1) })
+    if (first === 'event') given(14)
+    else net.last.handlers.frame({ ...gap, from: 10, to: 15, reason: 'budget', after: token(16, 1) })
+    given(16)
+    net.last.handlers.position(token(17, 1))
+    assert.deepEqual([told.a, further.token], [[], token(16, 0)])
+    await clock.advance(tornMs)
+    assert.deepEqual(asked(), [['a', [token(16, 0)]]])
+    net.last.handlers.frame({ ...gap, from: 14, to: 15, reason: 'rewritten', certain: true, after: token(14, 0) })
+    for (const offset of [14, 15, 16]) given(offset)
+    net.last.handlers.position(token(17, 1))
+    assert.deepEqual(told.a, ['rewritten', 14, 15, 16])
+    await clock.advance(0)
+    assert.deepEqual(asked(), [
+      ['a', [token(10, 0)]],
+      ['b', [token(10, 0)]],
+    ])
+  })
+}
+
 test('where all share one position, who was told everything of another log than the gateway reads is asked for apart again', async () => {
   const { net, clock, subscribe } = await clientOf({ kinds: 'sse' })
   const [old, made] = [logOf('events', 'one'), logOf('events', 'two')]

@@ -54,6 +54,25 @@ test('over a shared connection a gap is told to those who stand before its end',
   assert.deepEqual(told, ['retention', 'unnamed'])
 })
 
+test('over a shared connection who stands further on in an earlier history leaves what would not tell it of the later one', () => {
+  const inLater = (offset: number) => token(at(offset, 0, log, 1))
+  const leaves = (kind: 'gap' | 'delivery', offset: number, after: string) => {
+    const { told, shared } = following('a', at(5))
+    if (kind === 'delivery') shared.delivery({ ...delivery('a', offset), after })
+    else shared.gap(gap({ reason: 'budget', from: 2, to: offset, after }))
+    return [shared.hasLeft(), told]
+  }
+  for (const kind of ['gap', 'delivery'] as const) {
+    assert.deepEqual(leaves(kind, 3, inLater(4)), [true, []], kind)
+    assert.deepEqual(leaves(kind, 4, inLater(5)), [true, []], kind)
+    assert.deepEqual(leaves(kind, 3, token(at(4))), [false, []], kind)
+    assert.deepEqual(leaves(kind, 5, inLater(6)), [false, [kind === 'gap' ? 'budget' : 5]], kind)
+  }
+  const { told, shared } = following('a', at(5))
+  shared.gap(gap({ reason: 'rewritten', from: 3, to: 4, after: inLater(3) }))
+  assert.deepEqual([shared.hasLeft(), told], [false, ['rewritten']], 'that tells it')
+})
+
 test('a gap by name below what came over SSE is told, for that may have been of another history, and brings nothing back', () => {
   const { told, take, separate, shared } = following('a', at(3))
   for (const offset of [3, 7]) shared.delivery({ ...delivery('a', offset), stream: 'events', after: '' })

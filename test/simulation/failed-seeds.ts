@@ -145,6 +145,10 @@ const overModel: readonly FailedSeed[] = [
     19_044_745,
     'gateways disagree which log is present, and a poll is left at the gap that leads back to the older one: the checker took its client to stand there',
   ],
+  [
+    21_017_266,
+    'polls for several go on from the place of who had no room, and the log is rewritten between it and one further on, who dropped what came new',
+  ],
 ]
 
 /** The seeds of each source. */
