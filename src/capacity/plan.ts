@@ -2,7 +2,7 @@ import { bytes, counted, duration, grouped, roundUp } from '../base/numbers.ts'
 import { sessionLimits } from '../session/options.ts'
 import type { HostFigures } from './host-figures.ts'
 import { binding, type Cut, ceilings, cheapest, type Demand, gatewayBytes, type Resource, usage } from './model.ts'
-import { sessionCost } from './session-cost.ts'
+import { roomyMiB, sessionCost } from './session-cost.ts'
 import { type GatewayWindows, windowOptions, windowSum } from './windows.ts'
 import { wireBytes } from './wire-bytes.ts'
 
@@ -290,10 +290,7 @@ function settingsOf({ gateway }: HostFigures, clients: number, { gatewaysPerHost
   const each = Math.ceil(clients / gatewaysPerHost)
   const files = Math.min(gateway.descriptors, roundUp(each + sessionCost.otherDescriptors))
   const heapMiB = (sessionCost.processHeapBytes + each * sessionCost.heapBytes) / 2 ** 20
-  const sessionMiB = Math.max(
-    sessionLimits.maxTotalSessionMiB,
-    Math.ceil((1.5 * each * sessionCost.countedBytes) / 2 ** 28) * 256,
-  )
+  const sessionMiB = Math.max(sessionLimits.maxTotalSessionMiB, roomyMiB(each))
   const pages = Math.ceil((clients * 16_384) / 4096)
   return [
     `LimitNOFILE=${files} (systemd, of each gateway)`,

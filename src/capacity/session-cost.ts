@@ -15,3 +15,7 @@ export const sessionCost = {
   /** Descriptors that are no client's: the broker, the log's files, the admin listener, and room to accept what is then refused. */
   otherDescriptors: 1000,
 } as const
+
+/** For so many sessions with one subject each, and half as many again, in steps of 256 MiB. */
+export const roomyMiB = (sessions: number): number =>
+  Math.ceil((1.5 * sessions * sessionCost.countedBytes) / 2 ** 28) * 256

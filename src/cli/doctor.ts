@@ -64,7 +64,7 @@ export function command(): Command {
 
 async function examine(config: Config, flags: Flags, host: HostReader): Promise<Finding[]> {
   const findings = flags.hostOnly ? [] : await broker(config, flags, host)
-  const load = { clients: flags.clients, windows: configuredWindows(config) }
+  const load = { clients: flags.clients, windows: configuredWindows(config), limits: config.limits }
   return [...hostChecks(readHostFacts(host), load), ...findings]
 }
 

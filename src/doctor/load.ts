@@ -6,6 +6,12 @@ export interface HostLoad {
   readonly clients: number
   /** When they are full. */
   readonly windows: GatewayWindows
+  /** Its limits of sessions. */
+  readonly limits: {
+    readonly maxSessions: number
+    readonly maxTotalSubscriptions: number
+    readonly maxTotalSessionMiB: number
+  }
 }
 
 export const loadDefaults = { clients: 10_000 } as const

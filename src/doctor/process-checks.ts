@@ -1,5 +1,5 @@
 import { bytes, counted, grouped } from '../base/numbers.ts'
-import { sessionCost } from '../capacity/session-cost.ts'
+import { roomyMiB, sessionCost } from '../capacity/session-cost.ts'
 import { windowBytes, windowSum } from '../capacity/windows.ts'
 import { type Finding, fail, pass, unknown, warn } from './finding.ts'
 import type { HostFacts } from './host-facts.ts'
@@ -19,6 +19,7 @@ export function processChecks(facts: HostFacts, load: HostLoad): Finding[] {
   return [
     node(facts),
     heap(facts, load),
+    sessions(load),
     memory(facts, load),
     cgroupMemory(facts, load),
     cgroupCpu(facts),
@@ -69,6 +70,22 @@ function heap({ runtime: { heapLimitBytes } }: HostFacts, { clients }: HostLoad)
   if (needed > heapLimitBytes) return fail(check, figure, `${said}, so the process would end`, fix)
   if (needed > heapLimitBytes * 0.7) return warn(check, figure, `${said}: near its end V8 collects all the time`, fix)
   return pass(check, figure, said)
+}
+
+/** With one subscription each. */
+function sessions({ clients, limits }: HostLoad): Finding {
+  const check = 'session limits'
+  const { maxSessions, maxTotalSubscriptions, maxTotalSessionMiB } = limits
+  const fitting = Math.floor((maxTotalSessionMiB * 2 ** 20) / sessionCost.countedBytes)
+  const room = Math.min(maxSessions, maxTotalSubscriptions, fitting)
+  const figure = `${grouped(room)} sessions with one subscription each`
+  if (room >= clients) return pass(check, figure, 'the configuration lets all clients in')
+  const raised = [
+    ...(maxSessions < clients ? [`limits.maxSessions: ${clients}`] : []),
+    ...(maxTotalSubscriptions < clients ? [`limits.maxTotalSubscriptions: ${clients}`] : []),
+    ...(fitting < clients ? [`limits.maxTotalSessionMiB: ${roomyMiB(clients)}`] : []),
+  ]
+  return fail(check, figure, `${grouped(clients)} are to come, and the others are refused`, raised.join(', '))
 }
 
 /** Resident and kernel memory of the gateway with its clients. */

@@ -4,6 +4,7 @@ import test from 'node:test'
 import { loadConfig } from '../../src/config/load.ts'
 import { options } from '../../src/config/options.ts'
 import { maxWaitMs } from '../../src/edge/subscribe-request.ts'
+import { maxRequestBytes } from '../../src/session/limits.ts'
 import { sessionLimits } from '../../src/session/options.ts'
 import { maxSubjectBytes } from '../../src/subject/subject.ts'
 import { encodeDelivery } from '../../src/wire/delivery.ts'
@@ -147,6 +148,10 @@ test('the limits in protocol.md are the defaults', () => {
     ['refused frames of a session that stay wrong (`retry` no)', sessionLimits.maxMistakes],
     ['control frames waiting for a full socket', sessionLimits.maxWaitingFrames],
     ['`wait` of a poll, ms', maxWaitMs],
+    [
+      "a poll's body, bytes: 271 for each subscription that `limits.maxSubscriptions` allows, and 73734 for tokens",
+      maxRequestBytes(sessionLimits),
+    ],
   ])
   const [rows] = tables(section(page, 'Limits'))
   for (const [limit, value, option] of rows!) {

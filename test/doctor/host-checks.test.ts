@@ -7,7 +7,8 @@ import type { HostFacts } from '../../src/doctor/host-facts.ts'
 import { factsWith } from './facts.ts'
 
 const gib = 2 ** 30
-const load = { clients: 10_000, windows: { windowMiB: 256, indexMiB: 192, cacheMiB: 64 } }
+const limits = { maxSessions: 4e6, maxTotalSubscriptions: 4e6, maxTotalSessionMiB: 20_000 }
+const load = { clients: 10_000, windows: { windowMiB: 256, indexMiB: 192, cacheMiB: 64 }, limits }
 
 function check(name: string, facts: HostFacts, change: Partial<typeof load> = {}): Finding {
   const found = hostChecks(facts, { ...load, ...change }).filter((each) => each.check === name)
@@ -120,6 +121,19 @@ test('limits of the cgroup are held against what the gateway takes when it is fu
   const pids = (most: number) =>
     check('cgroup pids', factsWith({ cgroup: { ...limits, pids: most, pidsNow: 10 } })).level
   assert.deepEqual([pids(73), pids(74)], ['fail', 'pass'])
+})
+
+test('each limit of sessions that is reached before all clients are there is named, with what lets them in', () => {
+  const lacking = (change: Partial<typeof limits>, clients = 200_000) =>
+    check('session limits', factsWith(), { clients, limits: { ...limits, ...change } })
+  assert.equal(lacking({}).level, 'pass')
+  assert.match(lacking({ maxSessions: 199_999 }).fix, /^limits\.maxSessions: 200000$/)
+  assert.match(lacking({ maxTotalSubscriptions: 199_999 }).fix, /^limits\.maxTotalSubscriptions: 200000$/)
+  const { level, figure, fix } = lacking({ maxTotalSessionMiB: 512 })
+  assert.equal(level, 'fail')
+  assert.match(figure, /^109,\d{3} sessions/)
+  assert.equal(fix, 'limits.maxTotalSessionMiB: 1536')
+  assert.equal(lacking({ maxTotalSessionMiB: 1536 }).level, 'pass')
 })
 
 test('memory, heap, Node and clock are held against what is needed', () => {
