@@ -88,7 +88,8 @@ export class Totals {
 
 /**
  * What one session takes, in bytes, of `limits.maxSessionBytes` and of what all may take together. What it asks for is taken or refused as a
- * whole; what was taken is given back by whoever took it, and all of it when the session ends.
+ * whole; what was taken is given back by whoever took it, and all of it when the session has ended and left
+ * its places.
  */
 export class Account {
   readonly #totals: Totals
@@ -142,8 +143,13 @@ export class Account {
     this.charge(-bytes)
   }
 
+  /** Its session is over: nothing is taken or given any more, until all is given back. */
   close(): void {
-    this.give(this.#bytes)
     this.#closed = true
+  }
+
+  giveBack(): void {
+    this.#totals.count(-this.#bytes)
+    this.#bytes = 0
   }
 }

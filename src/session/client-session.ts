@@ -236,7 +236,7 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
 
   run(): boolean {
     const { lookPerSlice } = this.#context.limits
-    if (this.#ended) return this.#tracks.depart(lookPerSlice)
+    if (this.#ended) return this.#depart()
     if (!this.writable) return false
     let more = false
     const look = { left: lookPerSlice, stoppedAt: 0 }
@@ -331,7 +331,14 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     this.account.close()
     this.#subscriptions.close()
     this.#tracks.close()
-    if (this.#tracks.depart(this.#context.limits.lookPerSlice)) this.#context.pump.add(this)
+    if (this.#depart()) this.#context.pump.add(this)
     this.#context.onEnded(this, reason)
+  }
+
+  /** One slice of leaving. True when there is more to leave: until then it takes what it took. */
+  #depart(): boolean {
+    const more = this.#tracks.depart(this.#context.limits.lookPerSlice)
+    if (!more) this.account.giveBack()
+    return more
   }
 }

@@ -13,7 +13,7 @@ interface HoldingsContext {
 }
 
 /** What subscriptions need once they have begun: the partitions that they read, and bytes beside those of these. */
-interface Needs {
+export interface Needs {
   readonly feeds: readonly PartitionFeed[]
   readonly bytes: number
 }
@@ -33,13 +33,25 @@ export class Holdings {
   }
 
   /** Takes their memory, and keeps as much free as they need once they have begun. Throws `overloaded` where there is no room. */
-  reserve(subscriptions: readonly Subscription[], { feeds, bytes }: Needs): void {
+  take(subscriptions: readonly Subscription[], needs: Needs): void {
     this.#context.totals.requireRoom(subscriptions.length, subscriptions.filter(({ pattern }) => pattern).length)
     const own = subscriptions.reduce((sum, { ownBytes }) => sum + ownBytes, 0)
-    const fresh = feeds.filter((feed) => this.#tracks.get(feed) === undefined).length
-    const reserved = bytes + fresh * sizes.track
+    const reserved = this.#bytesFor(needs)
     this.#account.take(own + reserved)
     subscriptions[0]!.reserved = reserved
+  }
+
+  /** Its partitions may be others by now. Throws as `take`. */
+  reserve(subscription: Subscription, needs: Needs): void {
+    const reserved = this.#bytesFor(needs)
+    if (reserved > subscription.reserved) this.#account.ensure(reserved - subscription.reserved)
+    this.#account.charge(reserved - subscription.reserved)
+    subscription.reserved = reserved
+  }
+
+  #bytesFor({ feeds, bytes }: Needs): number {
+    const fresh = feeds.filter((feed) => this.#tracks.get(feed) === undefined).length
+    return bytes + fresh * sizes.track
   }
 
   /** They begin: their parts are counted one by one. */

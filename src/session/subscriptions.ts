@@ -9,7 +9,7 @@ import type { ServerFrame, Subscribe, SubscribeOptions } from '../wire/frames.ts
 import { type Asked, encodeSaid, parseAsked } from '../wire/partition-counts.ts'
 import { isSameLog, isSamePartition, type Position } from '../wire/token.ts'
 import { sizes, type Totals } from './account.ts'
-import { Holdings, legBytesOf } from './holdings.ts'
+import { Holdings, legBytesOf, type Needs } from './holdings.ts'
 import { freeFound, type LastAsked, LastSearches } from './last.ts'
 import type { SearchOwner } from './last-search.ts'
 import { requireRoom, requireTokenRoom } from './limits.ts'
@@ -21,6 +21,11 @@ import { countsOf, findAfter, type Starting, start, toldCounts } from './startin
 import { type Leg, newLeg, newSubscription, type Subscription } from './subscription.ts'
 import type { LegOwner } from './track.ts'
 import type { Tracks } from './tracks.ts'
+
+/** Those that begin together, and what they need for it in these partitions. */
+interface Beginning extends Pick<LastAsked, 'subscriptions' | 'readers'> {
+  needs(partitions: readonly PartitionFeed[]): Needs
+}
 
 export interface SubscriptionsContext {
   readonly feeds: Feeds
@@ -84,11 +89,13 @@ export class Subscriptions implements LegOwner {
     const asked = parseAsked(after)
     requireOne(last, after)
     const subscriptions = [subscription]
-    this.#holdings.reserve(subscriptions, { feeds, bytes: feeds.length * (subscription.legBytes + sizes.reader) })
+    const each = subscription.legBytes + sizes.reader
+    const needs = (those: readonly PartitionFeed[]) => ({ feeds: those, bytes: those.length * each })
+    this.#holdings.take(subscriptions, needs(feeds))
     this.#byRef.set(ref, subscription)
     this.begun = true
     this.#holdings.count(subscription, 1)
-    const find = this.#finder(asked, last, { subscriptions, readers: () => subscriptions })
+    const find = this.#finder(asked, last, { subscriptions, needs, readers: () => subscriptions })
     this.#start({ subscriptions, find, wanted, begin: (starts) => this.#begin(subscription, starts, asked) }, feeds)
   }
 
@@ -112,8 +119,16 @@ export class Subscriptions implements LegOwner {
     requireOne(last, after)
     const all = wanted()
     const positions = asked.kind === 'positions' ? asked.positions.length : 0
-    this.#holdings.reserve(subscriptions, { feeds: all, bytes: legBytesOf(readers) + positions * sizes.position })
-    const find = this.#finder(asked, last, { subscriptions, readers: (feed) => readers.get(feed)! })
+    const needs = (feeds: readonly PartitionFeed[]) => ({
+      feeds,
+      bytes: legBytesOf(readers) + positions * sizes.position,
+    })
+    this.#holdings.take(subscriptions, needs(all))
+    const find = this.#finder(asked, last, { subscriptions, needs, readers: (feed) => readers.get(feed)! })
+    subscriptions.forEach((subscription, i) => {
+      this.#byRef.set(i + 1, subscription)
+      this.#holdings.count(subscription, 1)
+    })
     const begin = (starts: Start[]) => this.#beginAll(subscriptions, readers, starts, asked)
     this.#start({ subscriptions, find, wanted, begin }, all)
   }
@@ -211,12 +226,21 @@ export class Subscriptions implements LegOwner {
     return this.#owner.ended || subscriptions.every(({ closed }) => closed)
   }
 
-  /** Where they begin, by `after` unless they want last events. */
-  #finder(asked: Asked, n: number | undefined, those: Pick<LastAsked, 'subscriptions' | 'readers'>): Starting['find'] {
+  /** Where they begin, by `after` unless they want last events. Their partitions may be others each time. */
+  #finder(asked: Asked, n: number | undefined, { needs, ...those }: Beginning): Starting['find'] {
     const { subscriptions } = those
-    if (n === undefined) return findAfter(this.#context.feeds, asked, subscriptions)
+    const reserve = (partitions: readonly PartitionFeed[]) =>
+      this.#holdings.reserve(subscriptions[0]!, needs(partitions))
+    if (n === undefined) {
+      const find = findAfter(this.#context.feeds, asked, subscriptions)
+      return (partitions) => {
+        reserve(partitions)
+        return find(partitions)
+      }
+    }
     const isGone = () => this.#areGone(subscriptions)
     return (partitions) => {
+      reserve(partitions)
       this.#searches ??= new LastSearches(this.#owner, this.#context)
       const starts = this.#searches.find({ ...those, n, isGone }, partitions)
       if (!this.searching) this.#searches = undefined
@@ -290,13 +314,9 @@ export class Subscriptions implements LegOwner {
       asked,
       starts.map(({ feed }) => feed),
     )
-    this.#owner.account.charge(this.#tracks.carried.positions.length * sizes.position)
+    this.#owner.account.charge(legBytesOf(readers) + this.#tracks.carried.positions.length * sizes.position)
     for (const start of starts) this.#tracks.open(start)
     for (const count of countsOf(this.#context.feeds, starts, asked)) this.#tracks.counts?.begin(count)
-    subscriptions.forEach((subscription, i) => {
-      this.#byRef.set(i + 1, subscription)
-      this.#holdings.count(subscription, 1)
-    })
     this.#entering = legsOf(readers)
     this.enter({ left: this.#context.limits.lookPerSlice, stoppedAt: 0 })
     if (this.entering) this.#owner.wake()
@@ -318,7 +338,6 @@ export class Subscriptions implements LegOwner {
         this.#owner.wake()
         return
       }
-      this.#owner.account.charge(leg.subscription.legBytes)
       this.#tracks.get(leg.feed)!.join(leg)
     }
   }

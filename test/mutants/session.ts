@@ -295,10 +295,26 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'a session that ends keeps what it took',
     file: 'session/client-session.ts',
-    from: '    this.account.close()\n',
+    from: '    if (!more) this.account.giveBack()\n',
     to: '',
     by: { unit: 'test/session/account.test.ts' },
     breaks: 'a gateway has room again when its clients have gone',
+  },
+  {
+    name: 'a session is counted as gone before it has left its places',
+    file: 'session/client-session.ts',
+    from: '    if (!more) this.account.giveBack()\n',
+    to: '    this.account.giveBack()\n',
+    by: { unit: 'test/session/account.test.ts' },
+    breaks: 'the memory of all sessions is bounded',
+  },
+  {
+    name: 'a session begins in whatever partitions there are by then',
+    file: 'session/holdings.ts',
+    from: '    if (reserved > subscription.reserved) this.#account.ensure(reserved - subscription.reserved)\n',
+    to: '',
+    by: { unit: 'test/session/account.test.ts' },
+    breaks: 'no session takes more memory than `limits.maxSessionBytes`',
   },
   {
     name: 'last events that were given are counted for ever',
@@ -792,7 +808,7 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'a session that ends keeps the places of all but a slice of its subjects',
     file: 'session/client-session.ts',
-    from: 'if (this.#ended) return this.#tracks.depart(lookPerSlice)',
+    from: 'if (this.#ended) return this.#depart()',
     to: 'if (this.#ended) return false',
     by: { unit: 'test/session/many-subjects.test.ts' },
     breaks: 'nothing is left of a session that is over',

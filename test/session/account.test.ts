@@ -40,6 +40,7 @@ test('a subscription for which its session has no memory left is refused, the li
   const patterns = Array.from({ length: 100 }, (_, i) => `a${i}.>`)
   assert.throws(() => poll.session.start(patterns, []), /limits\.maxSessionBytes/)
   poll.session.closed()
+  for (let i = 0; i < 3; i++) await settled()
   assert.deepEqual(gateway.instruments.gateway.sessionBytes, 0)
 })
 
@@ -131,6 +132,49 @@ test('what was found for a subscription that is gone, or begins anew where its s
   }
 })
 
+test('what an SSE stream subscribes to counts from the start, also while the broker is asked where it begins', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxTotalSubscriptions: 3 })
+  const early = gateway.connect('sse')
+  early.session.start(['a', 'b'], ['earliest'])
+  const late = gateway.connect('sse')
+  assert.throws(() => late.session.start(['a', 'b'], ['earliest']), /limits\.maxTotalSubscriptions/)
+  late.session.closed()
+  early.session.closed()
+  await settled()
+  const { subscriptions, sessionBytes } = gateway.instruments.gateway
+  assert.deepEqual([subscriptions, sessionBytes], [0, 0])
+})
+
+test('a session that enters its partitions, or leaves them, slice by slice takes all of its memory meanwhile', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 64))
+  const { gateway: figures } = gateway.instruments
+  const client = gateway.connect('sse')
+  client.session.start(['a.*', 'b.*', 'c.*', 'd.*'], [])
+  assert.equal(client.openedAt, undefined, 'it is on its way')
+  const bytes = bytesOf(client)
+  await settled()
+  assert.notEqual(client.openedAt, undefined)
+  assert.deepEqual([bytesOf(client), figures.sessionBytes], [bytes, bytes])
+  client.session.closed()
+  assert.equal(figures.sessionBytes, bytes)
+  await settled()
+  assert.equal(figures.sessionBytes, 0)
+})
+
+test('what a session begins in counts as it is by then: its stream may have grown meanwhile', async () => {
+  for (const transport of ['websocket', 'sse'] as const) {
+    const broker = new ModelBroker('events', 1)
+    const gateway = await TestGateway.start(broker, { maxSessionBytes: 32_768 })
+    const client = gateway.connect(transport)
+    if (transport === 'sse') client.session.start(['>'], ['earliest'])
+    else client.subscribe(1, '>', 'earliest')
+    broker.grow(64)
+    for (let i = 0; i < 10; i++) await settled()
+    assert.match(endedBy(client), /limits\.maxSessionBytes/)
+    assert.equal(gateway.instruments.gateway.sessionBytes, 0)
+  }
+})
+
 const partitions = 3
 const subjects = ['a', 'b.c', 'ü', '*', 'b.>', '>']
 
@@ -152,6 +196,53 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constant('unsubscribe' as const), ref: fc.integer({ min: 1, max: 20 }) }),
   fc.record({ kind: fc.constantFrom('publish', 'full', 'drain', 'ping', 'grow', 'settle') }),
 )
+
+test('whatever a session did, in whatever room, it stays within that and all is given back at its end', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...transports),
+      fc.integer({ min: 5000, max: 16_000 }),
+      fc.array(step, { maxLength: 40 }),
+      async (transport, maxSessionBytes, steps) => {
+        const broker = new ModelBroker('events', partitions)
+        const gateway = await TestGateway.start(broker, { maxSessionBytes })
+        const { gateway: figures } = gateway.instruments
+        const client = gateway.connect(transport)
+        const open = new Set<number>()
+        for (const [i, each] of steps.entries()) {
+          if (client.ended !== undefined) break
+          if (transport === 'websocket') await take(each, { gateway, client, open, ref: i + 1 })
+          else if (each.kind === 'subscribe' && !open.has(0)) begin(each, { gateway, client, open })
+          else if (each.kind !== 'subscribe' && each.kind !== 'ping')
+            await take(each, { gateway, client, open, ref: 0 })
+          assert.ok(bytesOf(client) <= maxSessionBytes, `${bytesOf(client)} of ${maxSessionBytes}`)
+          assert.equal(figures.sessionBytes, bytesOf(client))
+        }
+        client.session.closed()
+        await settled()
+        assert.deepEqual([figures.sessionBytes, figures.subscriptions, figures.patterns], [0, 0, 0])
+      },
+    ),
+    { numRuns: 300 },
+  )
+})
+
+const transports = ['websocket', 'sse', 'poll'] as const
+
+/** SSE and poll: all there will be. */
+function begin(
+  { subject, how }: Extract<Step, { kind: 'subscribe' }>,
+  { gateway, client, open }: Omit<Scene, 'ref'>,
+): void {
+  open.add(0)
+  const { after, ...options } = startOf(gateway, how)
+  try {
+    client.session.start([subject, 'a', 'b.*'], after, options)
+  } catch {
+    client.session.closed()
+    client.ended = 'normally'
+  }
+}
 
 test('whatever a session did, its subscriptions give back what they took', async () => {
   await fc.assert(
