@@ -248,7 +248,10 @@ export class Link {
   #makeHost(): ConversationHost {
     return {
       step: (event) => this.#step(event),
-      serves: () => this.#backoff.reset(),
+      serves: () => {
+        // Who asks for more than it may have is served in part each time, until it is sent away again.
+        if (this.#loss.refused?.code !== 'overloaded') this.#backoff.reset()
+      },
       changed: () => this.#tell(),
       agreed: () => this.#tears.reset(),
       full: (followed) => this.#park(followed),
@@ -329,6 +332,7 @@ export class Link {
     if (this.#members.size === 0) this.#show(idle)
     else if (isAnswered(this.#phase)) {
       const live = [...this.#members].every((followed) => followed.live)
+      if (live) this.#backoff.reset()
       this.#show({ name: live ? 'live' : 'catching-up' })
     }
   }

@@ -1,4 +1,4 @@
-import { LimitReached } from '../base/limits.ts'
+import { type LimitName, LimitReached } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
 import type { GatewayInstruments } from '../telemetry/instruments.ts'
 import type { SessionLimits } from './options.ts'
@@ -80,8 +80,12 @@ export class Totals {
 
   /** Of all sessions together: another gateway may have room. */
   full(limit: 'maxSessions' | 'maxTotalSubscriptions' | 'maxTotalPatterns' | 'maxTotalSessionMiB', said: string) {
-    const retryAfterMs = Math.ceil(retryMs.least + this.#random.next() * retryMs.spread)
     const message = `this gateway takes ${said} at most (limits.${limit}) and has no room: try again later, or another one`
+    return this.refusal(limit, message)
+  }
+
+  refusal(limit: LimitName, message: string): LimitReached {
+    const retryAfterMs = Math.ceil(retryMs.least + this.#random.next() * retryMs.spread)
     return new LimitReached(limit, 'overloaded', message, { retryAfterMs })
   }
 }
@@ -110,7 +114,7 @@ export class Account {
     if (this.#bytes + bytes <= maxSessionBytes) return this.#totals.fits(bytes) ? undefined : this.#totals.noRoom()
     const said = `a session may take ${maxSessionBytes} bytes of memory (limits.maxSessionBytes) and asks for more`
     const advice = 'subscribe to fewer subjects, use narrower patterns, read what is sent, or open another session'
-    return new LimitReached('maxSessionBytes', 'overloaded', `${said}: ${advice}`)
+    return this.#totals.refusal('maxSessionBytes', `${said}: ${advice}`)
   }
 
   /** Throws the refusal where there is no room. */

@@ -41,6 +41,23 @@ test('failures in a row wait longer, and a subscription that works starts over',
   assert.equal(states.at(-1), 'waiting lost 125')
 })
 
+test('who is sent away as overloaded while some are served waits longer each time, until all are live', async () => {
+  const { net, clock, states } = await live(['a', 'b'])
+  const subscribed = (ref: number) => net.last.handlers.frame({ kind: 'subscribed', ref, after: token(3) })
+  for (const ms of [125, 250, 500]) {
+    subscribed(1)
+    net.last.handlers.closed(refused('overloaded', 0))
+    assert.equal(states.at(-1), `waiting overloaded ${ms}`)
+    await clock.advance(ms)
+  }
+  for (const ref of [1, 2]) {
+    subscribed(ref)
+    net.last.handlers.frame({ kind: 'live', ref })
+  }
+  net.last.handlers.closed(undefined)
+  assert.equal(states.at(-1), 'waiting lost 125')
+})
+
 test('each loss goes on to the next gateway', async () => {
   const { net, clock } = await live(['a'], { urls: ['http://one', 'http://two'] })
   for (let i = 0; i < 3; i++) {

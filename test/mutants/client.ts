@@ -2,6 +2,14 @@ import type { Mutant } from './mutant.ts'
 
 export const clientMutants: readonly Mutant[] = [
   {
+    name: 'who is sent away as overloaded starts over once some are served',
+    file: 'client/link.ts',
+    from: "if (this.#loss.refused?.code !== 'overloaded') this.#backoff.reset()",
+    to: 'this.#backoff.reset()',
+    by: { unit: 'test/client/reconnecting.test.ts' },
+    breaks: 'the SDK does not come back at once, again and again, to what refuses it',
+  },
+  {
     name: 'an event that comes again by name is new',
     file: 'client/followed.ts',
     from: 'if (offset < (this.place.at(position)?.offset ?? 0)) return true\n    if (this.#aheadAt',

@@ -31,7 +31,9 @@ test('a subscription for which its session has no memory left is refused, the li
     client.subscribe(ref, '>')
     assert.ok(bytesOf(client) <= sessionLimits.maxSessionBytes)
   }
-  assert.match(refusedBy(client).message, /limits\.maxSessionBytes/)
+  const { message, retryAfterMs } = refusedBy(client)
+  assert.match(message, /limits\.maxSessionBytes/)
+  assert.ok(retryAfterMs >= 1000)
   assert.equal(refusals(gateway, 'maxSessionBytes'), 1)
   gateway.publish('a', 'goes on')
   assert.equal(client.texts.at(-1), 'goes on')
@@ -170,7 +172,9 @@ test('what a session begins in counts as it is by then: its stream may have grow
     else client.subscribe(1, '>', 'earliest')
     broker.grow(64)
     for (let i = 0; i < 10; i++) await settled()
-    assert.match(endedBy(client), /limits\.maxSessionBytes/)
+    if (transport === 'websocket') assert.match(refusedBy(client).message, /limits\.maxSessionBytes/)
+    else assert.equal((client.ended as { code?: string } | undefined)?.code, 'overloaded')
+    client.session.closed()
     assert.equal(gateway.instruments.gateway.sessionBytes, 0)
   }
 })
