@@ -295,9 +295,10 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     }
     this.#note(error)
     this.control({ kind: 'error', ref, code, message, retry, retryAfterMs })
+    // What can succeed later is no mistake: a client may ask for any number at once of what there is no room for now.
+    if (retry === 'later') return
     this.#errorsInRow++
-    // What can succeed later is no mistake: in a long life there may be any number of them.
-    if (retry === 'no') this.#mistakes++
+    this.#mistakes++
     const { maxErrors, maxMistakes } = this.#context.limits
     if (this.#errorsInRow >= maxErrors) this.#endForErrors(`${this.#errorsInRow} frames in a row were refused`)
     else if (this.#mistakes >= maxMistakes) this.#endForErrors(`${this.#mistakes} frames of this session were refused`)

@@ -12,9 +12,9 @@ export interface SessionLimits {
   readonly maxTotalSessionMiB: number
   /** Partitions that one SSE or poll session may span: its token names each. */
   readonly maxTokenPartitions: number
-  /** Refused frames, one after the other, until the session ends. */
+  /** Refused frames that stay wrong however often they come, one after the other, until the session ends. */
   readonly maxErrors: number
-  /** Refused frames in all that stay wrong however often they come, until the session ends. */
+  /** The same in all. */
   readonly maxMistakes: number
   /** Control frames that wait for a full socket, until the session ends. */
   readonly maxWaitingFrames: number

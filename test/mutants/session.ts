@@ -301,6 +301,14 @@ export const sessionMutants: readonly Mutant[] = [
     breaks: 'a gateway has room again when its clients have gone',
   },
   {
+    name: 'a client that asks for more than there is room for is taken for one that makes mistakes',
+    file: 'session/client-session.ts',
+    from: "    if (retry === 'later') return\n",
+    to: '',
+    by: { unit: 'test/session/account.test.ts' },
+    breaks: 'a subscription without room is refused alone',
+  },
+  {
     name: 'a session is counted as gone before it has left its places',
     file: 'session/client-session.ts',
     from: '    if (!more) this.account.giveBack()\n',

@@ -46,6 +46,16 @@ test('a subscription for which its session has no memory left is refused, the li
   assert.deepEqual(gateway.instruments.gateway.sessionBytes, 0)
 })
 
+test('any number of subscriptions may find no room: those that did go on', async () => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxTotalSubscriptions: 2 })
+  const client = gateway.connect()
+  for (let ref = 1; ref <= 1000; ref++) client.subscribe(ref, 'a')
+  refusedBy(client)
+  assert.equal(client.frames.filter((frame) => 'error' in frame).length, 998)
+  gateway.publish('a', 'goes on')
+  assert.deepEqual(client.texts, ['goes on'])
+})
+
 test('a thousand subscriptions fit, also while all of them catch up', async () => {
   const gateway = await TestGateway.start()
   const token = gateway.stream.partitions[0]!.tokenAt(0)
