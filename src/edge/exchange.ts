@@ -10,14 +10,12 @@ const defaultRetryAfterMs = 1000
 
 /**
  * One HTTP request and its answer. uWS allows nothing on a response after it was answered or its client has gone, so everything goes
- * through here; the request itself can be read only while its handler runs, so what is needed later is kept.
+ * through here; the request itself can be read only while its handler runs, so what is needed later is kept, and nothing else: a stream may last for days.
  */
 export class Exchange {
   readonly res: Connection
   readonly method: string
   readonly path: string
-  readonly query: string
-  readonly host: string
   readonly origin: string
   /** The router has found the page's origin allowed: it may read the answer. */
   crossOrigin = false
@@ -30,8 +28,6 @@ export class Exchange {
     this.res = res
     this.method = req.getMethod().toUpperCase()
     this.path = req.getUrl()
-    this.query = req.getQuery() ?? ''
-    this.host = req.getHeader('host')
     this.origin = req.getHeader('origin')
     res.onAborted(() => {
       this.#open = false
@@ -103,6 +99,8 @@ export class Exchange {
     this.#open = false
   }
 }
+
+export const queryOf = (req: Request): string => req.getQuery() ?? ''
 
 export const jsonType = ['Content-Type', 'application/json; charset=utf-8'] as const
 

@@ -4,6 +4,7 @@ import { CarillonError } from '../base/errors.ts'
 import { isLoopback, isLoopbackHostHeader } from '../base/loopback.ts'
 import type { EdgeContext } from './context.ts'
 import type { Exchange, Headers } from './exchange.ts'
+import type { Request } from './listener.ts'
 import { quote } from './query.ts'
 import type { Route } from './router.ts'
 
@@ -28,9 +29,10 @@ export function pageRoutes(context: EdgeContext): Route[] {
 
 function fileRoute(name: string): Route {
   const body = readFileSync(new URL(name, folder))
-  const serve = (exchange: Exchange): void => {
-    checkHost(exchange)
-    exchange.answer(200, fileHeaders(types[extname(name)]!, exchange.host), body)
+  const serve = (exchange: Exchange, req: Request): void => {
+    const host = req.getHeader('host')
+    checkHost(host)
+    exchange.answer(200, fileHeaders(types[extname(name)]!, host), body)
   }
   return { path: name === 'index.html' ? '/' : `/${name}`, methods: { GET: serve, HEAD: serve } }
 }
@@ -47,7 +49,7 @@ function fileHeaders(type: string, host: string): Headers {
   ]
 }
 
-function checkHost({ host }: Exchange): void {
+function checkHost(host: string): void {
   if (isLoopbackHostHeader(host)) return
   throw new CarillonError('not_found', `expected a Host header that names the loopback, got ${quote(host)}`)
 }

@@ -6,7 +6,7 @@ import { type FrameKind, type Outlet, type Session, type WriteOutcome, writeOutc
 import { readBody } from './body.ts'
 import type { EdgeContext } from './context.ts'
 import type { Doorway } from './doorway.ts'
-import { type Exchange, jsonType } from './exchange.ts'
+import { type Exchange, jsonType, queryOf } from './exchange.ts'
 import { jsonBody, mediaType } from './media.ts'
 import type { EdgeOptions } from './options.ts'
 import { parseQuery } from './query.ts'
@@ -24,7 +24,7 @@ const comma = Buffer.from(',')
 export function servePoll(context: EdgeContext, doorway: Doorway): Handler {
   return (exchange, req) => {
     const grant = context.contracts.identify(req)
-    const request = pollRequest(exchange.query)
+    const request = pollRequest(queryOf(req))
     doorway.admit(exchange, () => poll(context, exchange, request, grant))
   }
 }
@@ -33,7 +33,7 @@ export function servePoll(context: EdgeContext, doorway: Doorway): Handler {
 export function servePollBody(context: EdgeContext, doorway: Doorway): Handler {
   return async (exchange, req) => {
     context.admit()
-    parseQuery(exchange.query, [])
+    parseQuery(queryOf(req), [])
     const grant = context.contracts.identify(req)
     mediaType(req, ['application/json'])
     const body = await readBody(context, { exchange, req, maxBytes: maxBytesOf(context.options) })

@@ -10,7 +10,8 @@ import { elementTexts, memberTexts } from '../wire/json-members.ts'
 import { decodePublishRequest, encodePublishResponse } from '../wire/publish.ts'
 import { readBody } from './body.ts'
 import type { EdgeContext } from './context.ts'
-import type { Exchange } from './exchange.ts'
+import { queryOf } from './exchange.ts'
+import type { Request } from './listener.ts'
 import { jsonText, mediaType, parseJson } from './media.ts'
 import { parseQuery, quote } from './query.ts'
 import type { Handler } from './router.ts'
@@ -24,8 +25,8 @@ const mediaTypes = [json, protobuf, 'application/protobuf'] as const
 /** `POST /v1/publish`: one event, or a batch of which all or none are wrong. Answers after the broker's acknowledgement. */
 export function servePublish(context: EdgeContext): Handler {
   return async (exchange, req) => {
-    checkOpen(context, exchange)
-    parseQuery(exchange.query, [])
+    checkOpen(context, req)
+    parseQuery(queryOf(req), [])
     const grant = context.contracts.identify(req)
     const type = mediaType(req, mediaTypes)
     const traceparent = req.getHeader(traceparentHeader)
@@ -62,7 +63,7 @@ async function publish(
 }
 
 /** Anyone who reaches the listener may publish, so it has to be this machine only, and no page of another site. */
-function checkOpen(context: EdgeContext, exchange: Exchange): void {
+function checkOpen(context: EdgeContext, req: Request): void {
   context.admit()
   const { host } = context.options
   if (!isLoopback(host)) {
@@ -72,11 +73,9 @@ function checkOpen(context: EdgeContext, exchange: Exchange): void {
       `${said}: publish to the broker, or to a gateway with --listen 127.0.0.1:8080`,
     )
   }
-  if (isLoopbackHostHeader(exchange.host)) return
-  throw new CarillonError(
-    'publish_closed',
-    `expected a Host header that names the loopback, got ${quote(exchange.host)}`,
-  )
+  const asked = req.getHeader('host')
+  if (isLoopbackHostHeader(asked)) return
+  throw new CarillonError('publish_closed', `expected a Host header that names the loopback, got ${quote(asked)}`)
 }
 
 /** One event, or `{"events": […]}`. */

@@ -57,7 +57,7 @@ export class Router {
 
   #dispatch(exchange: Exchange, req: Request): void | Promise<void> {
     checkHead(exchange, req)
-    checkOrigin(this.#context, exchange)
+    checkOrigin(this.#context, exchange, req)
     const route = this.#routes.get(exchange.path)
     if (route === undefined) {
       const paths = [...this.#routes.keys()].join(', ')
@@ -88,8 +88,9 @@ export function clientError(context: EdgeContext, { path, method }: Exchange, th
 }
 
 /** Throws `origin_refused` for pages that may not connect; from then on the answers are readable for the others. */
-export function checkOrigin(context: EdgeContext, exchange: Exchange): void {
-  const { origin, host } = exchange
+export function checkOrigin(context: EdgeContext, exchange: Exchange, req: Request): void {
+  const { origin } = exchange
+  const host = req.getHeader('host')
   const { host: listensOn, allowOrigin } = context.options
   if (isLoopback(listensOn) && !isHostAllowed(host, allowOrigin)) {
     const expected = 'expected a Host header that names the loopback, as this listener does, or the host of an origin'

@@ -12,7 +12,7 @@ import {
 import { comment, encodeServerFrame, idLine, openingBlock, positionBlock, retryLine } from '../wire/sse.ts'
 import type { EdgeContext } from './context.ts'
 import type { Doorway } from './doorway.ts'
-import type { Exchange, Headers } from './exchange.ts'
+import { type Exchange, type Headers, queryOf } from './exchange.ts'
 import type { Connection } from './listener.ts'
 import { clientError, type Handler } from './router.ts'
 import { type SubscribeRequest, sseRequest } from './subscribe-request.ts'
@@ -46,7 +46,7 @@ export function serveSse(context: EdgeContext, doorway: Doorway): Handler {
   const joiner = new BlockJoiner()
   return (exchange, req) => {
     const grant = context.contracts.identify(req)
-    const request = sseRequest(exchange.query, req.getHeader('last-event-id'))
+    const request = sseRequest(queryOf(req), req.getHeader('last-event-id'))
     doorway.admit(exchange, () => {
       const outlet = new SseOutlet(context, exchange, joiner)
       if (open(context, exchange, outlet, grant)) follow(context, outlet, request)

@@ -10,7 +10,7 @@ import { decodeClientFrame as decodeProto } from '../wire/proto.ts'
 import { Allowance } from './allowance.ts'
 import type { EdgeContext } from './context.ts'
 import { type Caller, type Doorway, doorwayLimits } from './doorway.ts'
-import { Exchange } from './exchange.ts'
+import { Exchange, queryOf } from './exchange.ts'
 import { checkHead } from './head.ts'
 import type { Connection, Request, TemplatedApp, us_socket_context_t, WebSocket } from './listener.ts'
 import { parseQuery, quote } from './query.ts'
@@ -100,8 +100,8 @@ class WebSocketTransport {
     const exchange = new Exchange(res, req)
     try {
       checkHead(exchange, req)
-      checkOrigin(this.#context, exchange)
-      parseQuery(exchange.query, [])
+      checkOrigin(this.#context, exchange, req)
+      parseQuery(queryOf(req), [])
       const grant = this.#context.contracts.identify(req)
       const protocol = chooseSubprotocol(req.getHeader('sec-websocket-protocol'))
       this.#early.length = 0

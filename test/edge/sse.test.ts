@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { EventSource } from 'eventsource'
 import { CarillonError } from '../../src/base/errors.ts'
 import { ManualClock } from '../model/clock.ts'
 import { ask, RawClient } from '../support/http.ts'
 import { type Harness, until, withEdge } from './harness.ts'
+
+setFlagsFromString('--expose-gc')
+const collect: () => void = runInNewContext('gc')
 
 interface Client {
   readonly source: EventSource
@@ -368,4 +373,27 @@ test('a client that leaves ends its session once', async (t) => {
   await until('the session knows', () => harness.sessions.last.closes.length > 0)
   assert.deepEqual(harness.sessions.last.closes, ['lost'])
   assert.equal(harness.sessions.last.deliver('x', {}), 2)
+})
+
+test('a stream does not keep the request that it came by', async (t) => {
+  const harness = await withEdge(t)
+  const { sessions, port } = harness
+  const many = async (count: number): Promise<number> => {
+    const before = sessions.opened.length
+    for (let i = 0; i < count; i++) {
+      const query = `subject=a${'&subject=a'.repeat(1000)}`
+      new RawClient(port).send(`GET /v1/sse?${query} HTTP/1.1`, `Host: 127.0.0.1:${port}`, '', '')
+    }
+    await until('all are there', () => sessions.opened.length === before + count)
+    for (const session of sessions.opened) session.subjects = []
+    for (let i = 0; i < 3; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      collect()
+    }
+    return process.memoryUsage().heapUsed
+  }
+  const before = await many(50)
+  const each = (await many(300)) / 300 - before / 300
+  // The query is 10 KB; its client is in this process as well.
+  assert.ok(each < 6000, `${each} bytes`)
 })

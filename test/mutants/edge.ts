@@ -94,6 +94,14 @@ export const edgeMutants: readonly Mutant[] = [
     breaks: 'the gateway closes the connection of a session that it ends',
   },
   {
+    name: 'a stream keeps the query of its request',
+    file: 'edge/exchange.ts',
+    from: "    this.origin = req.getHeader('origin')\n",
+    to: "    this.origin = req.getHeader('origin')\n    Object.assign(this, { query: req.getQuery() })\n",
+    by: { unit: 'test/edge/sse.test.ts' },
+    breaks: 'nothing uncounted is kept for a client',
+  },
+  {
     name: 'a poll keeps what it asked for while it waits',
     file: 'edge/poll.ts',
     from: '    this.#isFirst = after.length === 0 && last === undefined\n',
