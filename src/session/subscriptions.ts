@@ -109,6 +109,7 @@ export class Subscriptions implements LegOwner {
     requireRoom(limits, this.#byRef.size, distinct.length)
     const subscriptions = distinct.map((subject) => newSubscription(0, subject, seed, policy))
     for (const { subject } of subscriptions) this.#owner.grant.checkSubscribe(subject)
+    this.#ensureLegs(subscriptions)
     let readers: ReadonlyMap<PartitionFeed, readonly Subscription[]> = new Map()
     const wanted = () => {
       readers = this.#readersOf(subscriptions)
@@ -245,6 +246,15 @@ export class Subscriptions implements LegOwner {
       const starts = this.#searches.find({ ...those, n, isGone }, partitions)
       if (!this.searching) this.#searches = undefined
       return starts
+    }
+  }
+
+  /** Throws `overloaded` once there is no room for their legs, of which there may be a thousand in each partition, before they are made. */
+  #ensureLegs(subscriptions: readonly Subscription[]): void {
+    let bytes = 0
+    for (const { subject, legBytes } of subscriptions) {
+      bytes += this.#context.feeds.partitionsFor(subject).length * legBytes
+      this.#owner.account.ensure(bytes)
     }
   }
 

@@ -309,6 +309,14 @@ export const sessionMutants: readonly Mutant[] = [
     breaks: 'a subscription without room is refused alone',
   },
   {
+    name: 'a request for far more than fits is looked at as a whole',
+    file: 'session/subscriptions.ts',
+    from: '    this.#ensureLegs(subscriptions)\n',
+    to: '',
+    by: { unit: 'test/session/account.test.ts' },
+    breaks: 'no request takes more than a slice of the event loop',
+  },
+  {
     name: 'a session is counted as gone before it has left its places',
     file: 'session/client-session.ts',
     from: '    if (!more) this.account.giveBack()\n',

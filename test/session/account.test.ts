@@ -173,6 +173,15 @@ test('a session that enters its partitions, or leaves them, slice by slice takes
   assert.equal(figures.sessionBytes, 0)
 })
 
+test('a request for far more than fits is refused without a look at all of it', async (t) => {
+  const gateway = await TestGateway.start(new ModelBroker('events', 64))
+  const poll = gateway.connect('poll')
+  const asked = t.mock.method(gateway.feeds, 'partitionsFor')
+  const patterns = Array.from({ length: 1000 }, (_, i) => `a${i}.>`)
+  assert.throws(() => poll.session.start(patterns, []), /limits\.maxSessionBytes/)
+  assert.ok(asked.mock.callCount() < 50, `${asked.mock.callCount()} of 1000`)
+})
+
 test('what a session begins in counts as it is by then: its stream may have grown meanwhile', async () => {
   for (const transport of ['websocket', 'sse'] as const) {
     const broker = new ModelBroker('events', 1)
