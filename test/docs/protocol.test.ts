@@ -144,7 +144,7 @@ test('the limits in protocol.md are the defaults', () => {
     ['a subject or pattern, bytes', maxSubjectBytes],
     ['partitions of an SSE or poll request', sessionLimits.maxTokenPartitions],
     ['positions in all tokens', maxPositions],
-    ['refused frames in a row', sessionLimits.maxErrors],
+    ['refused frames in a row that stay wrong (`retry` no)', sessionLimits.maxErrors],
     ['refused frames of a session that stay wrong (`retry` no)', sessionLimits.maxMistakes],
     ['control frames waiting for a full socket', sessionLimits.maxWaitingFrames],
     ['`wait` of a poll, ms', maxWaitMs],
