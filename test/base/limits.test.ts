@@ -24,7 +24,7 @@ test('each limit is one that something in src reaches, and each option of one ex
     .map((file) => readFileSync(new URL(file, src), 'utf8'))
     .join('\n')
   for (const name of limitNames) {
-    assert.ok(new RegExp(`(LimitReached|countCut|refused|full)\\(\\s*'${name}'`).test(code), name)
+    assert.ok(new RegExp(`(LimitReached|countCut|refused|refusal|full)\\(\\s*'${name}'`).test(code), name)
     const { option } = limits[name]
     if (option !== '' && option !== 'LimitNOFILE')
       assert.ok(
