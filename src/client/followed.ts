@@ -22,6 +22,12 @@ export interface Inflow {
   refused(refused: Refusal): void
 }
 
+/**
+ * How often a subscription is asked for alone by one position that is of another history. A gateway may not have heard of the rewrite the
+ * first time; one that only carries the position, in a partition that the subject has left, never says anything of it.
+ */
+const mostTears = 3
+
 /** As `partitionKeyOf`, by the stream's name. */
 export const namedKeyOf = ({ stream = '', partition }: Pick<Delivery, 'stream' | 'partition'>): string =>
   partitionKeyOf({ nameHash: hashOf(stream), partition })
@@ -42,6 +48,8 @@ export class Followed {
   placed = false
   /** Over SSE or poll, a request for several was refused: this one is to be asked for alone, or was, and is well. */
   alone: 'unneeded' | 'wanted' | 'well' = 'unneeded'
+  /** Another history was heard of than it stands in: it is to be asked for alone, until it is live. */
+  torn = false
   /** The turn in which a gateway last told it everything; -1 = one may have more to say. */
   judged = -1
   /** Of the times that it was refused for now. */
@@ -54,6 +62,8 @@ export class Followed {
   readonly ahead = new Map<string, Ahead>()
   /** Of each stream, by `nameHash`, the log that its gateway reads, as it was said last. */
   readonly logs = new Map<number, Log>()
+  /** By `keyOf`, where it stood when it was torn last, and how often there. */
+  readonly #tears = new Map<string, readonly [at: string, times: number]>()
   /** Of each partition, the `repartitioned` that it was told last there, and where it stood then. */
   readonly #repartitioned = new Map<string, string>()
   readonly #start: readonly string[]
@@ -106,6 +116,17 @@ export class Followed {
   becameLive(): void {
     this.live = true
     this.#givenLast = false
+  }
+
+  /** It stands there in another history than is heard of. False: it was asked for alone often enough. */
+  tears(own: Position): boolean {
+    const key = keyOf(own)
+    const at = `${own.offset} ${own.generation}`
+    const [before, times] = this.#tears.get(key) ?? []
+    const now = before === at ? times! + 1 : 1
+    this.#tears.set(key, [at, now])
+    this.torn = now <= mostTears
+    return this.torn
   }
 
   move(move: Move): void {

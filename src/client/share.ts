@@ -14,10 +14,11 @@ export interface Share extends SubscribeOptions {
 
 /**
  * Who is asked for together, where there is one position for all. It is the lowest of each partition: what some have had already comes
- * again, and is known by its offset. Three things have to come first:
+ * again, and is known by its offset. Four things have to come first:
  * - what starts at `latest`, `earliest` or a time is asked for by itself, until its position is known; with `last`, until it is live: a
  *   position does not say which events below the head were wanted;
  * - after a refusal each is asked for by itself, to find out whom it is about;
+ * - who stands in another history than the others are told of is asked for by itself, until it is live;
  * - of two that know different incarnations of a stream or of a partition, or different histories of one, only the gateway can tell what
  *   that means for each, and likewise where one does not say how many partitions it knows of: they are served apart until each is live, and
  *   so has been told.
@@ -32,6 +33,8 @@ export class Sharing {
   next(all: readonly Followed[]): Share {
     const alone = all.find((followed) => followed.alone === 'wanted')
     if (alone !== undefined) return share([alone], all, 'position')
+    const torn = all.find((followed) => followed.torn)
+    if (torn !== undefined) return share([torn], all, 'live')
     const fresh = all.filter(({ placed }) => !placed)
     if (fresh.length > 0) {
       const { last } = fresh[0]!.wish(0)

@@ -80,6 +80,7 @@ export class SharedService implements Service {
 
   becameLive(): 'live' {
     this.followed.becameLive()
+    if (this.#asked === 1) this.followed.torn = false
     this.#starting = false
     this.followed.inflow.live()
     return 'live'
@@ -93,9 +94,7 @@ export class SharedService implements Service {
 
   /** Asked by the lowest position of several, its gateway could not tell this one of the rewrite; asked by its own, it can. */
   #leaveIfTorn(position: Position): void {
-    if (!this.#isTorn(position)) return
-    this.followed.alone = 'wanted'
-    this.#leave()
+    if (this.#isTorn(position) && this.followed.tears(this.followed.place.at(position)!)) this.#leave()
   }
 
   /**

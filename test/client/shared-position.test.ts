@@ -106,11 +106,66 @@ for (const first of ['event', 'gap']) {
     for (const offset of [14, 15, 16]) given(offset)
     net.last.handlers.position(token(17, 1))
     assert.deepEqual(told.a, ['rewritten', 14, 15, 16])
+    net.last.handlers.frame({ kind: 'live', ref: 0 })
     await clock.advance(0)
     assert.deepEqual(asked(), [
       ['a', [token(10, 0)]],
       ['b', [token(10, 0)]],
     ])
+  })
+}
+
+const laterGap = {
+  kind: 'gap',
+  stream: 'events',
+  partition: 0,
+  from: 10,
+  to: 10,
+  reason: 'ttl',
+  certain: true,
+} as const
+
+test('where all share one position, an SSE stream for who stood further on in an earlier history is kept until it has told the rewrite', async () => {
+  const { net, clock, subscribe, told } = await clientOf({ kinds: 'sse' })
+  const asked = () => net.last.wishes.map(({ subject }) => subject)
+  subscribe('a', [token(16, 0)])
+  subscribe('b', [token(10, 0)])
+  await clock.advance(0)
+  net.last.handlers.frame({ ...laterGap, after: token(11, 1) })
+  await clock.advance(tornMs)
+  assert.deepEqual(asked(), ['a'])
+  net.last.handlers.position(token(16, 0))
+  await clock.advance(0)
+  net.last.handlers.frame({ ...laterGap, to: 15, reason: 'rewritten', after: token(10, 0) })
+  assert.deepEqual(told.a, ['rewritten'])
+  net.last.handlers.frame({ kind: 'live', ref: 0 })
+  await clock.advance(0)
+  assert.deepEqual(asked(), ['a', 'b'])
+})
+
+for (const kinds of ['sse', 'poll'] as const) {
+  test(`where all share one position, a place of another history that no gateway has anything to say of does not keep the others from their events, ${kinds}`, async () => {
+    const { net, clock, subscribe, told } = await clientOf({ kinds })
+    const asked = () => net.last.wishes.map(({ subject }) => subject)
+    const carried = subscribe('a', [token(16, 0)])
+    subscribe('b', [token(10, 0)])
+    await clock.advance(0)
+    for (const time of [1, 2, 3]) {
+      assert.deepEqual(asked(), ['a', 'b'])
+      net.last.handlers.frame({ ...laterGap, after: token(11, 1) })
+      await clock.advance(2 ** time * tornMs)
+      assert.deepEqual(asked(), ['a'], `${time}`)
+      net.last.handlers.position(token(16, 0))
+      net.last.handlers.frame({ kind: 'live', ref: 0 })
+      await clock.advance(0)
+    }
+    assert.deepEqual(asked(), ['a', 'b'])
+    net.last.handlers.frame({ ...laterGap, after: token(11, 1) })
+    net.last.handlers.frame({
+      ...delivery('b', 11),
+      ...(kinds === 'sse' ? { stream: 'events', after: '' } : { after: token(12, 1) }),
+    })
+    assert.deepEqual([told.a, told.b, carried.token], [[], ['ttl', 11], token(16, 0)])
   })
 }
 

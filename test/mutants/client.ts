@@ -2,6 +2,20 @@ import type { Mutant } from './mutant.ts'
 
 export const clientMutants: readonly Mutant[] = [
   {
+    name: 'who stands in another history is left before its gateway has told it everything',
+    file: 'client/share.ts',
+    from: "if (torn !== undefined) return share([torn], all, 'live')",
+    to: "if (torn !== undefined) return share([torn], all, 'position')",
+    by: { unit: 'test/client/shared-position.test.ts' },
+  },
+  {
+    name: 'a position that is only carried is asked for alone without an end',
+    file: 'client/followed.ts',
+    from: 'this.torn = now <= mostTears',
+    to: 'this.torn = true',
+    by: { unit: 'test/client/shared-position.test.ts' },
+  },
+  {
     name: 'who is sent away as overloaded starts over once some are served',
     file: 'client/link.ts',
     from: "if (this.#loss.refused?.code !== 'overloaded') this.#backoff.reset()",
