@@ -162,7 +162,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'session/start.ts',
     from: "return { feed, offset: head, gaps: [owed('unnamed', firstOffset, head - 1, undefined)] }",
     to: 'return plain(feed, head)',
-    by: 'simulation',
+    by: { unit: 'test/session/gaps.test.ts' },
   },
   {
     name: 'subjects that share a hash are taken for one',
