@@ -57,7 +57,8 @@ export const kafkaMutants: readonly Mutant[] = [
     file: 'source/kafka/fetch-loop.ts',
     from: 'if (cursor === undefined || !this.#current(cursor)) continue',
     to: 'if (cursor === undefined) continue',
-    by: { source: 'kafka' },
+    by: tail,
+    breaks: 'what a former leader says late is not told as a rewrite of what the next one has shown',
   },
   {
     name: 'what was aborted is shown',

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { code } from '../../src/source/kafka/protocol-errors.ts'
+import type { KafkaNode } from '../simulation/wire/kafka-node.ts'
 import { Brokers } from './kafka-brokers.ts'
 
 const fetchKey = 1
@@ -178,6 +179,36 @@ test('the bounds of a log that is gone say nothing of the one that has taken its
   brokers.write('x', 'y', 'z')
   await brokers.passes(5000)
   assert.deepEqual(brokers.told, ['recreated', 'x@0', 'y@1', 'z@2'])
+})
+
+test('an answer that a former leader gives late, once the next one is read, rewrites nothing', async () => {
+  const brokers = new Brokers(2)
+  const { cluster, time, told } = brokers
+  const [former, next, other] = cluster.nodes as [KafkaNode, KafkaNode, KafkaNode]
+  const lead = (partition: number, { id }: KafkaNode) => {
+    cluster.move(partition, id)
+    for (const node of cluster.nodes) cluster.hear(node)
+  }
+  lead(0, next)
+  lead(1, other)
+  brokers.write('a', 'b', 'c', 'd')
+  brokers.tail(0, 0)
+  await brokers.passes(5000)
+  brokers.log.rewrite(1, time.nowMs)
+  brokers.write('x', 'y', 'z')
+  const answers: (() => void)[] = []
+  const { handle } = former
+  former.handle = (key, body, reply) =>
+    handle.call(former, key, body, key === fetchKey ? (answer) => answers.push(() => reply(answer)) : reply)
+  lead(0, former)
+  while (answers.length === 0) await brokers.passes(1)
+  lead(0, next)
+  // A lost connection to another broker makes the tail ask who leads.
+  cluster.breakConnections(other)
+  while (!told.includes('z@3')) await brokers.passes(1)
+  for (const answer of answers) answer()
+  await brokers.passes(5000)
+  assert.deepEqual(told, ['a@0', 'b@1', 'c@2', 'd@3', 'rewritten 1-3', 'x@1', 'y@2', 'z@3'])
 })
 
 test('a partition that is added is asked for with the next fetch of the leader that it is known to have', async () => {
