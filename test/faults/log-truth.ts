@@ -73,8 +73,9 @@ export class LogTruth {
         const lost = here.filter(({ writtenMs }) => writtenMs <= endMs && writtenMs > (atMs[i - 1] ?? 0))
         if (lost.length === 0) continue
         log.epoch++
-        const from = Math.min(...lost.map(({ offset }) => offset))
-        log.rewrites.push({ epoch: log.epoch, from, atMs: endMs })
+        const offsets = lost.map(({ offset }) => offset)
+        const from = Math.min(...offsets)
+        log.rewrites.push({ epoch: log.epoch, from, head: Math.max(...offsets) + 1, atMs: endMs })
       }
       const all = [...log.past, ...here].map((record) => {
         return { ...record, epoch: log.rewrites.filter((rewrite) => rewrite.atMs < record.writtenMs).length }

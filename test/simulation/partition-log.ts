@@ -36,6 +36,8 @@ export interface LogRecord {
 export interface Rewrite {
   readonly epoch: number
   readonly from: number
+  /** Of the history before it. */
+  readonly head: number
   readonly atMs: number
 }
 
@@ -168,6 +170,7 @@ export class PartitionLog {
   /** Another leader's history from `from` on. */
   rewrite(from: number, nowMs: number): void {
     const at = Math.max(this.first, from)
+    const { head } = this
     this.#drop(({ offset }) => offset >= at, 'rewritten', nowMs)
     for (const [transaction, begin] of this.#open) if (begin >= at) this.#open.delete(transaction)
     this.unmarked.push(...this.ended.filter(({ first, offset, committed }) => !committed && first < at && offset >= at))
@@ -176,7 +179,7 @@ export class PartitionLog {
     this.epoch++
     this.#begin(at)
     this.#histories.push(this.past.length)
-    this.rewrites.push({ epoch: this.epoch, from: at, atMs: nowMs })
+    this.rewrites.push({ epoch: this.epoch, from: at, head, atMs: nowMs })
     this.#changed(nowMs)
   }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import type { Generations } from '../../src/log/record.ts'
 import { makeEvent } from '../../src/wire/frames.ts'
 import { encodeToken, type Position } from '../../src/wire/token.ts'
 import { SimBroker } from './broker.ts'
@@ -9,8 +10,10 @@ import { VirtualTime } from './virtual-time.ts'
 import { type GatewayKnowledge, Witness } from './witness.ts'
 
 /** Of a log of three partitions that was created again with two: nothing takes the place of a position in the third. */
-function watched(...after: string[]) {
-  const broker = new SimBroker(new VirtualTime(), 3, 'epochs')
+const watched = (...after: string[]) => watchedBy('epochs', ...after)
+
+function watchedBy(generations: Generations, ...after: string[]) {
+  const broker = new SimBroker(new VirtualTime(), 3, generations)
   broker.delete()
   broker.create(2)
   let nowMs = 0
@@ -234,6 +237,56 @@ test('a position without a generation excuses no rewrite that its subscription w
     witness.asks([encodeToken([named])], false, false)
     witness.reached(reads(0, 0, 3))
     assert.equal(witness.missing() === undefined, !wasTold, `it was told: ${wasTold}`)
+  }
+})
+
+test('a position without a generation excuses a rewrite that its gateway had not heard of, where it had read that far and no record', () => {
+  /** Before the log was rewritten from its beginning on, how many records it had, and then how many offsets without. */
+  for (const { generations = 'epochs', records = 0, holes = 3, first = 0, sinceMs = 0, from = 0, isExcused } of [
+    { isExcused: true },
+    { sinceMs: 10, isExcused: false },
+    { holes: 2, isExcused: false },
+    { records: 1, holes: 2, isExcused: false },
+    { records: 1, holes: 2, from: 1, isExcused: true },
+    { records: 1, holes: 2, first: 1, isExcused: true },
+    { records: 1, holes: 2, generations: 'times', isExcused: true },
+    { records: 3, holes: 0, generations: 'times', isExcused: false },
+  ] as const) {
+    const { witness, log, write, newer, at, passes } = watchedBy(generations)
+    witness.begins(newer)
+    for (let i = 0; i < records; i++) write(1, 'b')
+    log.skip(holes, 0)
+    log.retain(first, 0)
+    passes(10)
+    log.rewrite(0, 10)
+    write(1)
+    while (log.end < 3) write(1, 'b')
+    const gateway = reads(sinceMs, from, 3)
+    witness.claimed([at(1, 1, 3, -1)], 'is told to stand at', gateway)
+    witness.presents([at(1, 1, 3, -1)])
+    witness.reached(gateway)
+    const was = `${records} records, ${holes} offsets, ${generations}, from ${first} on, read since ${sinceMs} ms from ${from} on`
+    assert.equal(witness.missing() === undefined, isExcused, was)
+  }
+})
+
+test('a gateway has read a record below where it began where an earlier rewrite led it back there', () => {
+  for (const back of [1, 2]) {
+    const { witness, log, write, newer, at, passes } = watched()
+    witness.begins(newer)
+    log.skip(2, 0)
+    passes(10)
+    log.rewrite(back, 10)
+    if (back < 2) write(1, 'b')
+    log.skip(4 - log.end, 10)
+    log.rewrite(0, 10)
+    write(1)
+    for (let i = 0; i < 3; i++) write(1, 'b')
+    const gateway = reads(0, 2, 4)
+    witness.claimed([at(1, 1, 4, -1)], 'is told to stand at', gateway)
+    witness.presents([at(1, 1, 4, -1)])
+    witness.reached(gateway)
+    assert.equal(witness.missing() === undefined, back === 2, `it went back to ${back}`)
   }
 })
 

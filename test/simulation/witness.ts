@@ -267,17 +267,36 @@ export class Witness implements Subscriber {
   /** Its gateway has read the record right below, and does not say of which history that is. Who came without a generation goes on so. */
   #isWithheld(position: Position, log: PartitionLog, { reading, head, memory }: GatewayKnowledge): boolean {
     const { partition, offset, generation } = position
-    const { from = Number.POSITIVE_INFINITY } = reading(position) ?? {}
-    if (generation >= 0 || offset <= from || offset > head(position)) return false
+    const read = reading(position)
+    if (read === undefined || generation >= 0 || offset <= read.from || offset > head(position)) return false
     if (this.#presented.some((each) => each.generation < 0 && keyOf(each) === keyOf(position))) return false
     const isForgotten =
       this.#truth.broker.generations === 'times' && offset <= (memory?.(position, partition)?.indexTail ?? 0)
-    return (
-      !isForgotten &&
-      log.entries.some((record) => {
-        return record.offset === offset - 1 && !record.hidden && !isUnreadable(record) && record.seenMs <= this.#nowMs()
-      })
-    )
+    const isBelow = (record: LogRecord) => record.offset === offset - 1 && this.#isReadable(record)
+    return !isForgotten && log.entries.some(isBelow) && !this.#isOfEmptyHistory(offset, log, read)
+  }
+
+  #isReadable(record: LogRecord): boolean {
+    return !record.hidden && !isUnreadable(record) && record.seenMs <= this.#nowMs()
+  }
+
+  /**
+   * When its gateway named the position, it may not have heard of a rewrite that it knows of now: in the history before, it had read up to
+   * there, and no record by which it could say which history that was.
+   */
+  #isOfEmptyHistory(offset: number, log: PartitionLog, { sinceMs, from }: Reading): boolean {
+    const { generations } = this.#truth.broker
+    let least = from
+    for (const rewrite of log.rewrites) {
+      if (rewrite.atMs <= sinceMs) continue
+      const isOfIt = (record: LogRecord) =>
+        record.gone !== 'retention' && this.#isReadable(record) && log.inLineage(record, rewrite.epoch - 1)
+      // Of times only that of the record right below says something.
+      const low = generations === 'times' ? offset - 1 : least
+      if (rewrite.head >= offset && log.find(low, offset, isOfIt) === undefined) return true
+      least = Math.min(least, rewrite.from)
+    }
+    return false
   }
 
   /** Documented: of several subjects a position is of those who stand in its log, and were there with as many partitions as the token says. */
