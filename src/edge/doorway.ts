@@ -1,3 +1,4 @@
+import { comeBackMs } from '../base/come-back.ts'
 import type { CarillonError } from '../base/errors.ts'
 import { LimitReached } from '../base/limits.ts'
 import type { Pump, Runnable } from '../session/pump.ts'
@@ -10,9 +11,6 @@ import { refuse, type Turns } from './router.ts'
  * and each frame counts for some bytes more than its own.
  */
 export const doorwayLimits = { connections: 32, fewBytes: 64 << 10, frameBytes: 256 }
-
-/** Who is sent away comes back after this long at least, and not all at once, ms. */
-const retryMs = { least: 1000, spread: 2000 }
 
 /** A connection whose frames wait for their turn. */
 export interface Caller extends Runnable {
@@ -125,7 +123,7 @@ export class Doorway implements Turns {
   /** All that waits of it is given up. */
   #sendAway(caller: Caller, message: string): void {
     this.taken(caller, caller.waitingBytes)
-    const retryAfterMs = Math.ceil(retryMs.least + this.#context.contracts.random.next() * retryMs.spread)
+    const retryAfterMs = comeBackMs(this.#context.contracts.random)
     caller.sendAway(new LimitReached('maxWaitingFrameBytes', 'overloaded', message, { retryAfterMs }))
   }
 }

@@ -1,3 +1,4 @@
+import { comeBackMs } from '../base/come-back.ts'
 import { type LimitName, LimitReached } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
 import type { GatewayInstruments } from '../telemetry/instruments.ts'
@@ -30,9 +31,6 @@ export const sizes = {
   /** Its subject, beside its text, while others are looked for. */
   foundSubject: 110,
 } as const
-
-/** The shortest time after which a client that was refused comes back, and by how much that varies, ms. */
-const retryMs = { least: 1000, spread: 2000 }
 
 const mib = 1 << 20
 
@@ -85,8 +83,7 @@ export class Totals {
   }
 
   refusal(limit: LimitName, message: string): LimitReached {
-    const retryAfterMs = Math.ceil(retryMs.least + this.#random.next() * retryMs.spread)
-    return new LimitReached(limit, 'overloaded', message, { retryAfterMs })
+    return new LimitReached(limit, 'overloaded', message, { retryAfterMs: comeBackMs(this.#random) })
   }
 }
 
@@ -110,9 +107,8 @@ export class Account {
 
   /** Which limit stands against so many bytes more; undefined = there is room. */
   refusal(bytes: number): LimitReached | undefined {
-    const { maxSessionBytes } = this.#totals
-    if (this.#bytes + bytes <= maxSessionBytes) return this.#totals.fits(bytes) ? undefined : this.#totals.noRoom()
-    const said = `a session may take ${maxSessionBytes} bytes of memory (limits.maxSessionBytes) and asks for more`
+    if (this.#fitsSession(bytes)) return this.#totals.fits(bytes) ? undefined : this.#totals.noRoom()
+    const said = `a session may take ${this.#totals.maxSessionBytes} bytes of memory (limits.maxSessionBytes) and asks for more`
     const advice = 'subscribe to fewer subjects, use narrower patterns, read what is sent, or open another session'
     return this.#totals.refusal('maxSessionBytes', `${said}: ${advice}`)
   }
@@ -131,9 +127,13 @@ export class Account {
 
   /** Takes them where there is room. */
   tryTake(bytes: number): boolean {
-    if (this.#bytes + bytes > this.#totals.maxSessionBytes || !this.#totals.fits(bytes)) return false
-    this.charge(bytes)
-    return true
+    const fits = this.#fitsSession(bytes) && this.#totals.fits(bytes)
+    if (fits) this.charge(bytes)
+    return fits
+  }
+
+  #fitsSession(bytes: number): boolean {
+    return this.#bytes + bytes <= this.#totals.maxSessionBytes
   }
 
   /** Takes what room was required for, or what is no choice of its client's. */

@@ -230,18 +230,16 @@ export class Subscriptions implements LegOwner {
   /** Where they begin, by `after` unless they want last events. Their partitions may be others each time. */
   #finder(asked: Asked, n: number | undefined, { needs, ...those }: Beginning): Starting['find'] {
     const { subscriptions } = those
-    const reserve = (partitions: readonly PartitionFeed[]) =>
-      this.#holdings.reserve(subscriptions[0]!, needs(partitions))
-    if (n === undefined) {
-      const find = findAfter(this.#context.feeds, asked, subscriptions)
-      return (partitions) => {
-        reserve(partitions)
-        return find(partitions)
-      }
-    }
-    const isGone = () => this.#areGone(subscriptions)
+    const find = n === undefined ? findAfter(this.#context.feeds, asked, subscriptions) : this.#finderOfLast(n, those)
     return (partitions) => {
-      reserve(partitions)
+      this.#holdings.reserve(subscriptions[0]!, needs(partitions))
+      return find(partitions)
+    }
+  }
+
+  #finderOfLast(n: number, those: Pick<LastAsked, 'subscriptions' | 'readers'>): Starting['find'] {
+    const isGone = () => this.#areGone(those.subscriptions)
+    return (partitions) => {
       this.#searches ??= new LastSearches(this.#owner, this.#context)
       const starts = this.#searches.find({ ...those, n, isGone }, partitions)
       if (!this.searching) this.#searches = undefined

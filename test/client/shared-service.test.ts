@@ -4,6 +4,14 @@ import type { Delivery } from '../../src/wire/frames.ts'
 import { growthPosition, type Log, logOf } from '../../src/wire/token.ts'
 import { at, delivery, following, gap, log, token } from './following.ts'
 
+const [second, another] = [logOf('events', 'second'), logOf('others', 'first')]
+
+/** The log was made anew with three partitions, of which this one is told. */
+function recreated(partition: number) {
+  const after = token(at(1, partition, second), growthPosition(second, 3))
+  return gap({ reason: 'recreated', partition, from: 4, after })
+}
+
 test('over SSE, what is below its position or was given before is not new', () => {
   const { told, offsets, shared } = following('a.*', at(5, 0), at(0, 1))
   const sse = (offset: number, partition: number): Delivery => ({
@@ -121,7 +129,6 @@ test('over a shared connection a log made anew with other partitions tells each 
 })
 
 test('over a shared connection who does not know how many partitions a log had is told in each of the one that took its place', () => {
-  const [second, another] = [logOf('events', 'second'), logOf('others', 'first')]
   const recreated = gap({ reason: 'recreated', after: token(at(0, 0, second), growthPosition(second, 2)) })
   const { told, offsets, shared } = following('a', at(5, 2))
   shared.gap(recreated)
@@ -136,13 +143,8 @@ test('over a shared connection who does not know how many partitions a log had i
 })
 
 test('over a shared connection a position of another stream takes nothing from what is known of a log that was made anew', () => {
-  const [second, another] = [logOf('events', 'second'), logOf('others', 'first')]
   const stood = [at(4), growthPosition(log, 1), at(7, 0, another), growthPosition(another, 1)]
   const { told, offsets, shared } = following('*', ...stood)
-  const recreated = (partition: number) => {
-    const after = token(at(1, partition, second), growthPosition(second, 3))
-    return gap({ reason: 'recreated', partition, from: 4, after })
-  }
   shared.gap(recreated(0))
   shared.stands(at(8, 0, another), growthPosition(another, 1), at(1, 0, second))
   for (const partition of [1, 2]) shared.gap(recreated(partition))
@@ -156,12 +158,7 @@ test('over a shared connection a position of another stream takes nothing from w
 })
 
 test('over a shared connection a log made anew with as many partitions is told once, also where another stream says a position meanwhile', () => {
-  const [second, another] = [logOf('events', 'second'), logOf('others', 'first')]
   const { told, shared } = following('*', at(4), growthPosition(log, 3), at(7, 0, another), growthPosition(another, 1))
-  const recreated = (partition: number) => {
-    const after = token(at(1, partition, second), growthPosition(second, 3))
-    return gap({ reason: 'recreated', partition, from: 4, after })
-  }
   shared.gap(recreated(0))
   shared.stands(at(8, 0, another), growthPosition(another, 1), at(1, 0, second))
   for (const partition of [1, 2]) shared.gap(recreated(partition))

@@ -531,9 +531,9 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: 'who finds no room is sent away for minutes',
-    file: 'session/account.ts',
-    from: 'const retryAfterMs = Math.ceil(retryMs.least + this.#random.next() * retryMs.spread)',
-    to: 'const retryAfterMs = Math.ceil(100_000 + this.#random.next() * retryMs.spread)',
+    file: 'base/come-back.ts',
+    from: 'Math.ceil(leastMs + random.next() * spreadMs)',
+    to: 'Math.ceil(100_000 + random.next() * spreadMs)',
     by: { unit: 'test/serving/serving.test.ts' },
   },
   {
