@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { Generations } from '../../src/log/record.ts'
 import { makeEvent } from '../../src/wire/frames.ts'
-import { encodeToken, type Position } from '../../src/wire/token.ts'
+import { encodeToken, growthPosition, type Position } from '../../src/wire/token.ts'
 import { SimBroker } from './broker.ts'
 import { Truth } from './truth.ts'
 import { Verdict } from './verdict.ts'
@@ -159,6 +159,31 @@ test('where a request names two logs, who stood beyond a rewrite may not hear of
     client.write(1)
     client.witness.stands(encodeToken([client.at(1, 1, 5, 1)]))
     assert.equal(client.broken, broken, `it stood at ${stood}`)
+  }
+})
+
+test('who stood in a partition that its subject left is carried on there, and may not hear of a rewrite below where it was carried to', () => {
+  for (const [stood, carried, broken] of [
+    ['there', 5, undefined],
+    ['there', 4, 'covered'],
+    ['never there', 5, 'covered'],
+    ['there, and in the older log since', 5, 'covered'],
+  ] as const) {
+    const client = watched()
+    client.witness.begins(client.newer)
+    client.log.skip(5, 1)
+    client.asks(client.at(1, 0, 0), ...(stood === 'never there' ? [] : [client.at(1, 1, 3)]))
+    if (stood === 'there, and in the older log since') {
+      const gap = { kind: 'gap', stream: 'events', partition: 1, from: 0, reason: 'recreated', certain: false } as const
+      client.witness.told({ ...gap, after: encodeToken([client.at(0, 1, 0)]) })
+    }
+    const ofOnePartition = growthPosition(client.at(1, 0, 0), 1)
+    client.witness.claimed([client.at(1, 0, 0), client.at(1, 1, carried), ofOnePartition], 'is told to stand at')
+    client.passes(10)
+    client.log.rewrite(4, 10)
+    client.write(1)
+    client.witness.stands(encodeToken([client.at(1, 1, 5, 1)]))
+    assert.equal(client.broken, broken, `it stood ${stood}, and was carried to ${carried}`)
   }
 })
 

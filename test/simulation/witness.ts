@@ -252,11 +252,14 @@ export class Witness implements Subscriber {
     const positions = this.shared ? said.filter((position) => !this.#isAnothers(position, said)) : said
     const hasBegun = this.beginning.incarnation >= 0
     for (const position of hasBegun ? positions : []) this.#check(this.received, position, who)
-    for (const position of positions) {
+    for (const position of said) {
       const { partition, offset, generation } = position
       const log = this.#truth.broker.byLog(position)?.logs[partition]
       if (log === undefined) continue
       const place = placeOf(log.incarnation, partition)
+      // Where its subject has left a partition, its client carries its place on there with the others' all the same.
+      const isCarried = this.#stands.get(partition) === log.incarnation && this.stood.isIn(place)
+      if (!isCarried && !positions.includes(position)) continue
       const step = { offset, epoch: this.#truth.epochOf(log, offset, generation), atMs: this.#nowMs() }
       this.stood.reached(place, step)
       if (gateway !== undefined && this.#isWithheld(position, log, gateway))
