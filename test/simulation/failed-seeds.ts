@@ -161,6 +161,10 @@ const overModel: readonly FailedSeed[] = [
     23_034_276,
     'over SSE a subject leaves a partition where the others of its client carry its place on, comes back, and does not hear of a rewrite below',
   ],
+  [
+    23_039_268,
+    'a tab begins again while the connection still serves its former program: a gap that leads back to an older log comes to it by two refs',
+  ],
 ]
 
 /** The seeds of each source. */

@@ -123,24 +123,28 @@ test('in a request that names two logs, a gap inside of one is told to who stand
 
 test('a gap at which its connection was left has moved nothing: it stands in the log that its next request names', () => {
   const gap = { kind: 'gap', stream: 'events', partition: 1, from: 0, certain: true } as const
-  const leaves = () => {
-    const client = watched()
-    client.witness.begins(client.older)
-    client.isTold(1)
-    client.witness.told({ ...gap, reason: 'recreated', after: encodeToken([client.at(0, 1, 0)]) })
-    client.write(1)
-    return client
+  for (const times of [1, 2]) {
+    const leaves = () => {
+      const client = watched()
+      client.witness.begins(client.older)
+      client.isTold(1)
+      const after = encodeToken([client.at(0, 1, 0)])
+      for (let i = 0; i < times; i++) client.witness.told({ ...gap, reason: 'recreated', after })
+      client.write(1)
+      return client
+    }
+    const isGiven = ({ witness, at }: ReturnType<typeof watched>) =>
+      witness.told({ ...gap, to: 0, reason: 'budget', after: encodeToken([at(1, 1, 1)]) }) !== undefined
+    const left = leaves()
+    const without = leaves()
+    const took = leaves()
+    for (const client of [left, without]) client.asks(client.at(0, 2, 0), client.at(1, 1, 0))
+    took.asks(...took.older, took.at(1, 1, 0))
+    assert.deepEqual([isGiven(left), isGiven(took)], [true, false], `it came ${times} times`)
+    for (const { witness, at } of [left, without, took]) witness.claimed([at(1, 1, 1)], 'is told to stand at')
+    const broken = [left.broken, without.broken, took.broken]
+    assert.deepEqual(broken, [undefined, 'covered', undefined], `it came ${times} times`)
   }
-  const isGiven = ({ witness, at }: ReturnType<typeof watched>) =>
-    witness.told({ ...gap, to: 0, reason: 'budget', after: encodeToken([at(1, 1, 1)]) }) !== undefined
-  const left = leaves()
-  const without = leaves()
-  const took = leaves()
-  for (const client of [left, without]) client.asks(client.at(0, 2, 0), client.at(1, 1, 0))
-  took.asks(...took.older, took.at(1, 1, 0))
-  assert.deepEqual([isGiven(left), isGiven(took)], [true, false])
-  for (const { witness, at } of [left, without, took]) witness.claimed([at(1, 1, 1)], 'is told to stand at')
-  assert.deepEqual([left.broken, without.broken, took.broken], [undefined, 'covered', undefined])
 })
 
 test('where a request names two logs, who stood beyond a rewrite may not hear of it, and who stood at it has what follows', () => {

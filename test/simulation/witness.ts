@@ -76,8 +76,8 @@ export class Witness implements Subscriber {
   /** The incarnation that it has positions of, by partition, as its connections say and as its handlers know. */
   readonly #stands = new Map<number, number>()
   readonly #handedStands = new Map<number, number>()
-  /** The last gap that its connections brought: one may have been left at it. */
-  #lastTold: ToldGap | undefined
+  /** The last gap by which its connections brought it into another log: one may have been left at it. */
+  #lastMove: ToldGap | undefined
   /** It asked for the last events only of what was there. */
   readonly #lastOnly: number | undefined
   /** It asked for what is as young as that, Unix ms; undefined where it did not ask for any time. */
@@ -121,7 +121,7 @@ export class Witness implements Subscriber {
     if (hadPosition && this.#presented.length === 0) {
       this.broken('resumes', `had a position, and asks for ${after.join(' ') || 'latest'}`)
     }
-    this.#staysBefore(this.#lastTold)
+    this.#staysBefore(this.#lastMove)
     const named = new Set(this.#presented.flatMap((position) => this.#truth.broker.byLog(position)?.index ?? []))
     this.#mixed = shared && named.size > 1 ? named : new Set()
     for (const position of this.#mixed.size > 0 ? [] : this.#presented) {
@@ -318,7 +318,8 @@ export class Witness implements Subscriber {
     if (this.#isInAnothersLog(gap)) return undefined
     const told = this.#told(gap, this.#stands)
     if (told !== undefined) this.received.gap(told)
-    this.#lastTold = told
+    // One that comes twice, by two refs of the same subscription or with refs and without, moves it only once.
+    if (told?.before !== told?.incarnation) this.#lastMove = told
     return told
   }
 
