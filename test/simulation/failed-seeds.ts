@@ -165,6 +165,10 @@ const overModel: readonly FailedSeed[] = [
     23_039_268,
     'a tab begins again while the connection still serves its former program: a gap that leads back to an older log comes to it by two refs',
   ],
+  [
+    23_039_658,
+    "a subject leaves a partition that a pattern of its connection reads at a gateway further behind: that reader's gap moved its place back",
+  ],
 ]
 
 /** The seeds of each source. */
