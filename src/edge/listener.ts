@@ -19,6 +19,17 @@ export type Request = HttpRequest
  */
 const exclusivePort = 1
 
+/** RFC 6455's code for a connection that ended without a close frame. */
+export const abnormalClosure = 1006
+
+/** Why uWS has cut a WebSocket for what came on it, as the reason that it gives to `close` says; undefined where that was not why. */
+export function cutOf(code: number, reason: ArrayBuffer): 'too large' | 'invalid' | undefined {
+  if (code !== abnormalClosure || reason.byteLength === 0) return undefined
+  const said = Buffer.from(reason).toString('latin1')
+  if (said.startsWith('Received too big')) return 'too large'
+  return said.startsWith('Received invalid') ? 'invalid' : undefined
+}
+
 /** The package's declarations lack the form with host and options that the addon takes. */
 interface ListenWithOptions {
   listen(host: string, port: number, options: number, done: (socket: us_listen_socket | false) => void): void
