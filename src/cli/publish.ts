@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { Command, InvalidArgumentError } from 'commander'
 import { CarillonError } from '../base/errors.ts'
+import { printable } from '../base/printable.ts'
 import { validateSubject } from '../subject/subject.ts'
 import { eventFromJson } from '../wire/event-json.ts'
 import { type Event, makeEvent, type Published, publishedAt } from '../wire/frames.ts'
@@ -11,6 +12,7 @@ import { endSoon, exitCodes } from './exit.ts'
 import { ask, defaultGateway, gatewayUrl, wholeNumber } from './gateway-url.ts'
 import { splitLines } from './lines.ts'
 import { configOf, isOfBroker, withConfig } from './options.ts'
+import { jsonLine } from './text.ts'
 import type { EventTrace } from './trace.ts'
 
 interface Given {
@@ -225,8 +227,9 @@ class Report {
   async published(results: readonly Published[]): Promise<void> {
     const lines = results.map(({ after, stream, partition, offset }) => {
       const traceId = this.#traceId
-      if (this.#json) return `${JSON.stringify({ after, stream, partition, offset, traceId })}\n`
-      return `${stream} [${partition}@${offset}] ${after}${traceId === undefined ? '' : ` trace ${traceId}`}\n`
+      if (this.#json) return `${jsonLine({ after, stream, partition, offset, traceId })}\n`
+      const trace = traceId === undefined ? '' : ` trace ${traceId}`
+      return `${printable(`${stream} [${partition}@${offset}] ${after}${trace}`)}\n`
     })
     this.#count += results.length
     this.#showProgress()

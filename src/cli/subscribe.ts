@@ -13,6 +13,7 @@ import { deliveryJson, deliveryText, gapJson, gapText } from './event-lines.ts'
 import { exitCodeOfCode, exitCodes } from './exit.ts'
 import { defaultGateway, gatewayUrl, wholeNumber } from './gateway-url.ts'
 import { invoked } from './invoked.ts'
+import { jsonLine } from './text.ts'
 
 interface Given {
   transport: 'ws' | 'sse' | 'poll'
@@ -195,7 +196,7 @@ class Watch {
   }
 
   #note(json: object, text: string): void {
-    if (!this.#over) console.error(this.#given.json ? JSON.stringify(json) : `-- ${printable(text)}`)
+    if (!this.#over) console.error(this.#given.json ? jsonLine(json) : `-- ${printable(text)}`)
   }
 
   #timedOut(): void {
@@ -214,7 +215,7 @@ class Watch {
     clearTimeout(this.#timer)
     process.exitCode = exitCode
     if (this.#given.json) {
-      console.error(JSON.stringify({ ended: { events: this.#received, gaps: this.#gaps, after: token } }))
+      console.error(jsonLine({ ended: { events: this.#received, gaps: this.#gaps, after: token } }))
     } else this.#summarise(token)
     this.#done()
     // Sockets that are closing must not keep the command, nor a reader that does not read.
