@@ -191,6 +191,25 @@ test('an id that spans partitions comes at most once a second, at the end as wel
   assert.deepEqual(client.events.at(-1), { type: 'message', data: '{"n":4}', id: manyPositions(4) })
 })
 
+test('an event at which another history may begin carries the id at once, whatever it spans', async (t) => {
+  const harness = await withEdge(t, {}, new ManualClock())
+  harness.sessions.onStart = (session) => {
+    session.position = manyPositions(0)
+    session.outlet.opened()
+  }
+  const client = follow(t, harness, 'subject=>')
+  await until('it is open', () => client.events.length === 1)
+  const { last: session } = harness.sessions
+  session.deliver(manyPositions(1), { n: 1 })
+  session.deliver(manyPositions(2), { n: 2 }, 'turn')
+  session.deliver(manyPositions(3), { n: 3 })
+  await until('they have come', () => client.events.length === 4)
+  assert.deepEqual(
+    client.events.slice(1).map(({ id }) => id),
+    [manyPositions(0), manyPositions(2), manyPositions(2)],
+  )
+})
+
 test('a control frame carries the id at once, whatever it spans', async (t) => {
   const clock = new ManualClock()
   const harness = await withEdge(t, {}, clock)
