@@ -1,13 +1,14 @@
+import { beginsWithAscii, copyLowered } from '../base/ascii.ts'
 import { ByteRange } from '../base/byte-range.ts'
 import { validUtf8 } from '../base/utf8.ts'
 import type { HeaderSink, SourceRecord } from '../log/record.ts'
 import type { RoutingTable } from '../routing/table.ts'
 import { ConfluentFrame } from '../wire/confluent.ts'
 import type { EnvelopeWriter } from '../wire/envelope-writer.ts'
-import { beginsWithAscii } from '../wire/media-type.ts'
 import { noTime, rfc3339Us } from '../wire/rfc3339.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
 import { type Composer, composeData } from './composer.ts'
+import { isTraceHeader } from './header-filter.ts'
 import { isContentType } from './raw-composer.ts'
 import type { RejectReason } from './rejected.ts'
 
@@ -39,7 +40,7 @@ class Slot {
 
 /**
  * A CloudEvent in binary mode as an event: `id` and `type` are its fields, `time` its publication (the record's time where it has
- * none), all other attributes and extensions but `specversion` are attributes. Headers that are no CloudEvents attributes are
+ * none), all other attributes and extensions but `specversion` and trace context are attributes. Headers that are no CloudEvents attributes are
  * not part of the event. https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/kafka-protocol-binding.md
  *
  * The subject is the record's key behind the route's prefix, since that says where the record is; where the key is but the
@@ -62,11 +63,13 @@ export class CloudEventComposer implements Composer, HeaderSink {
   readonly #defaultType: ByteRange
   /** What CloudEvents 1.0 requires. */
   readonly #required = [this.#id, this.#source, this.#type, this.#specversion]
-  readonly #slots = [...this.#required, this.#subject, this.#time, this.#dataContentType]
+  readonly #traceparent = new Slot('traceparent')
+  readonly #slots = [...this.#required, this.#subject, this.#time, this.#dataContentType, this.#traceparent]
   /** The record's key, the one that its route asks for, and the name of the attribute that is read. */
   readonly #key = new ByteRange()
   readonly #asked = new ByteRange()
   readonly #name = new ByteRange()
+  #lowered = Buffer.alloc(64)
   #into: EnvelopeWriter | undefined
   #ill = ''
 
@@ -75,6 +78,11 @@ export class CloudEventComposer implements Composer, HeaderSink {
     this.#defaultType = ByteRange.of(format.contentType)
     this.#routing = routing
     this.#frame = format.framing === 'confluent' ? new ConfluentFrame() : undefined
+  }
+
+  /** The attribute of the extension for distributed tracing. */
+  get trace(): ByteRange {
+    return this.#traceparent.value
   }
 
   compose(record: SourceRecord, into: EnvelopeWriter): RejectReason | undefined {
@@ -105,9 +113,16 @@ export class CloudEventComposer implements Composer, HeaderSink {
     const { bytes, start, end } = name
     if (name.length <= prefixLength || !beginsWithAscii(bytes, start, end, 'ce')) return
     const separator = bytes[start + 2]
-    this.#name.set(bytes, start + prefixLength, end)
-    if (separator === dash) this.#take(this.#name, this.#decoded(value))
-    else if (separator === underscore) this.#take(this.#name, value)
+    if (separator !== dash && separator !== underscore) return
+    this.#take(this.#nameIn(bytes, start + prefixLength, end), separator === dash ? this.#decoded(value) : value)
+  }
+
+  /** Names are of lowercase letters and digits; who writes headers may give them capitals. */
+  #nameIn(bytes: Buffer, start: number, end: number): ByteRange {
+    const length = end - start
+    if (length > this.#lowered.length) this.#lowered = Buffer.alloc(2 * length)
+    copyLowered(bytes, start, end, this.#lowered)
+    return this.#name.set(this.#lowered, 0, length)
   }
 
   /** NATS and HTTP percent-encode what is not printable ASCII. */
@@ -126,7 +141,7 @@ export class CloudEventComposer implements Composer, HeaderSink {
       slot.value.setTo(value)
       return
     }
-    this.#into!.attribute(name, value)
+    if (!isTraceHeader(name)) this.#into!.attribute(name, value)
   }
 
   #faultOf(): string {

@@ -9,6 +9,8 @@ import type { RejectReason } from './rejected.ts'
 export interface Composer {
   /** What is wrong with the record refused last, where its reason alone does not say it; for people. */
   readonly fault: string
+  /** The `traceparent` of the record composed last where it is not among the headers of that name; empty or undefined = none. */
+  readonly trace?: ByteRange
   /**
    * Writes the envelope; undefined = done. Strings are UTF-8, but for the subject: whoever scans the result finds whether that
    * one is valid.

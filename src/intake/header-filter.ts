@@ -1,23 +1,32 @@
-import { ByteRange } from '../base/byte-range.ts'
+import { isAscii } from '../base/ascii.ts'
+import type { ByteRange } from '../base/byte-range.ts'
+import { traceHeaders } from '../telemetry/trace-context.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
 
-/** What the gateway, and whoever traces, reads for itself. */
-const never = ['traceparent', 'tracestate', 'baggage']
+/** Whether it is the name of a header that subscribers are never shown: trace context. */
+export function isTraceHeader({ bytes, start, end }: ByteRange): boolean {
+  for (const name of traceHeaders) if (isAscii(bytes, start, end, name)) return true
+  return false
+}
 
 /** Which record headers become attributes of an event. */
 export class HeaderFilter {
   readonly #all: boolean
-  /** Those to take; with `all`, those to leave. */
-  readonly #names: readonly ByteRange[]
+  readonly #names: readonly Buffer[]
 
   constructor(headers: StreamFormat['headers']) {
     this.#all = headers === 'all'
-    const names = typeof headers === 'string' ? [] : headers.filter((name) => !never.includes(name))
-    this.#names = (this.#all ? never : names).map((name) => ByteRange.of(name))
+    this.#names = typeof headers === 'string' ? [] : headers.map((name) => Buffer.from(name))
   }
 
   takes(name: ByteRange): boolean {
-    for (const each of this.#names) if (each.equals(name)) return !this.#all
-    return this.#all
+    return (this.#all || this.#isListed(name)) && !isTraceHeader(name)
+  }
+
+  #isListed(name: ByteRange): boolean {
+    const { bytes, start, end } = name
+    for (const each of this.#names)
+      if (each.length === end - start && each.compare(bytes, start, end) === 0) return true
+    return false
   }
 }

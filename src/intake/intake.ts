@@ -86,9 +86,7 @@ export class Intake {
     const check = this.#routing.check(this.#place, entry.buffer, start, end)
     if (check !== 'ok') return check
     entry.hash = seededHash(entry.buffer, start, end, this.#seed)
-    entry.traceBuffer = record.buffer
-    entry.traceStart = record.traceStart
-    entry.traceEnd = record.traceEnd
+    this.#traceOf(record)
     entry.offset = record.offset
     entry.timeMs = record.timeMs
     entry.epoch = record.epoch
@@ -102,6 +100,15 @@ export class Intake {
     const prefix = this.#prefix.toString()
     const of = { stream: this.#place.stream, format: this.#format, prefix, routing: this.#routing, partitions, fault }
     return rejectCause(reason, record, of)
+  }
+
+  #traceOf({ buffer, traceStart, traceEnd }: SourceRecord): void {
+    const { entry } = this
+    const composed = this.#composer?.trace
+    const isComposed = traceStart === absent && composed !== undefined && composed.length > 0
+    entry.traceBuffer = isComposed ? composed.bytes : buffer
+    entry.traceStart = isComposed ? composed.start : traceStart
+    entry.traceEnd = isComposed ? composed.end : traceEnd
   }
 
   #takeEvent(record: SourceRecord): RejectReason | undefined {

@@ -1,19 +1,17 @@
+import { isAscii } from '../base/ascii.ts'
 import { ByteRange } from '../base/byte-range.ts'
 import { validUtf8 } from '../base/utf8.ts'
 import type { HeaderSink, SourceRecord } from '../log/record.ts'
 import { ConfluentFrame } from '../wire/confluent.ts'
 import type { EnvelopeWriter } from '../wire/envelope-writer.ts'
-import { beginsWithAscii } from '../wire/media-type.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
 import { type Composer, composeData } from './composer.ts'
 import { HeaderFilter } from './header-filter.ts'
 import type { RejectReason } from './rejected.ts'
 
-const contentTypeName = 'content-type'
-
 /** Whether it is the name of the header `content-type`, in letters of either case. */
 export function isContentType({ bytes, start, end }: ByteRange): boolean {
-  return end - start === contentTypeName.length && beginsWithAscii(bytes, start, end, contentTypeName)
+  return isAscii(bytes, start, end, 'content-type')
 }
 
 /**

@@ -87,8 +87,7 @@ function badEnvelopeBecause(record: SourceRecord, { stream, format, fault }: Rej
     const id = schemaIdOf(buffer, valueStart)
     return `${said}; it begins as a schema registry's frame does (0x00, schema ${id}): ${set('framing', 'confluent')}, and for values that are no such events ${set('format', 'raw')}`
   }
-  const headers = record.headers()
-  if (headers.has('ce_specversion') || headers.has('ce-specversion')) {
+  if ([...record.headers().keys()].some((name) => /^ce[_-]specversion$/i.test(name))) {
     return `${said} but a CloudEvent in binary mode: ${set('format', 'cloudevents')}`
   }
   return `${said}: see proto/carillon/v1/event.proto, or, for a topic with values of its own, ${set('format', 'raw')}`

@@ -17,7 +17,7 @@ export interface SourceRecord {
   keyEnd: number
   valueStart: number
   valueEnd: number
-  /** The `traceparent` header's value. */
+  /** The value of the header `traceparent`, named in letters of either case; of several the last. */
   traceStart: number
   traceEnd: number
   /** All headers, decoded when asked; the last of a repeated name wins. Values are views: copy what is kept. */

@@ -1,6 +1,7 @@
 import { CarillonError } from '../base/errors.ts'
 import { shortJson } from '../base/shortened.ts'
 import type { OutRecord, Source } from '../source/source.ts'
+import { traceHeaders } from '../telemetry/trace-context.ts'
 import { type Event, unknownPublishedAtUs } from '../wire/frames.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
 
@@ -17,7 +18,7 @@ type Content = Pick<OutRecord, 'value'> & { readonly headers: Readonly<Record<st
 
 /** Fields for which a record of another format has no place. */
 const unplaced = ['ttlMs', 'collapseKey', 'priority'] as const
-const reservedHeaders = new Set(['content-type', 'traceparent', 'tracestate', 'baggage'])
+const reservedHeaders = new Set(['content-type', ...traceHeaders])
 
 /**
  * An event as a record's value and headers, in the stream's format; `envelope` is the event as protobuf. Throws `bad_event` for what
@@ -78,8 +79,8 @@ function cloudEventHeaders(event: Event, target: PublishTarget): Record<string, 
   return headers
 }
 
-/** Attributes that are fields of an event, or the encoding's own. */
-const reserved = new Set(['specversion', 'id', 'type', 'time', 'datacontenttype', 'data'])
+/** Attributes that are fields of an event, the encoding's own, or not shown to subscribers. */
+const reserved = new Set(['specversion', 'id', 'type', 'time', 'datacontenttype', 'data', ...traceHeaders])
 
 const isEmpty = (value: unknown): boolean => value === '' || value === 0
 

@@ -10,6 +10,9 @@ export interface TraceContext {
 
 export const traceparentHeader = 'traceparent'
 
+/** Trace context and what travels with it, W3C: for gateways and tracers, never for subscribers. Compared in letters of either case. */
+export const traceHeaders: readonly string[] = [traceparentHeader, 'tracestate', 'baggage']
+
 const form = /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})($|-)/
 const headerLength = 55
 /** Where the flags' second digit is: its lowest bit says sampled. */

@@ -1,3 +1,5 @@
+import { beginsWithAscii } from '../base/ascii.ts'
+
 /** How a JSON client is given an event's data: JSON as it is, text as a string, anything else in base64. */
 export type DataForm = 'json' | 'text' | 'base64'
 
@@ -24,17 +26,6 @@ const space = 0x20
 export function isProtobufType(bytes: Uint8Array, start: number, end: number): boolean {
   for (const type of protobufTypes) if (hasEssence(bytes, start, end, type)) return true
   return false
-}
-
-/** Whether bytes [start, end) begin with `text`, letters of either case; `text` is lowercase ASCII. */
-export function beginsWithAscii(bytes: Uint8Array, start: number, end: number, text: string): boolean {
-  if (end - start < text.length) return false
-  for (let i = 0; i < text.length; i++) {
-    const byte = bytes[start + i]!
-    const lower = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte
-    if (lower !== text.charCodeAt(i)) return false
-  }
-  return true
 }
 
 function hasEssence(bytes: Uint8Array, start: number, end: number, type: string): boolean {

@@ -49,6 +49,40 @@ test("NATS's headers say the same, percent-encoded", () => {
   assert.deepEqual({ ...event!.attributes }, { zone: 'süd %zz 100%', source: '/shop' })
 })
 
+test('names of attributes have lowercase letters, whatever their headers have', () => {
+  for (const separator of ['_', '-']) {
+    const headers: Headers = [
+      ...needed.map(([name, value]) => [`Ce${separator}${String(name).slice(3).toUpperCase()}`, value] as const),
+      [`Ce${separator}Subject`, 'order.c1'],
+      [`CE${separator}Region`, 'EU'],
+      [`Ce${separator}${'Long'.repeat(30)}`, 'x'],
+      ['Content-Type', 'text/plain'],
+    ]
+    const { event, cause } = take({ key: 'order.c1', value: 'hi', headers })
+    assert.deepEqual(
+      [event?.id, event?.type, event?.contentType, cause],
+      ['i-1', 'order.paid', 'text/plain', undefined],
+    )
+    assert.deepEqual({ ...event!.attributes }, { region: 'EU', ['long'.repeat(30)]: 'x', source: '/shop' })
+  }
+})
+
+test('trace context is no attribute; its traceparent counts where the record has no header of that name', () => {
+  const intake = intakeOf({ format })
+  const traceWith = (...headers: Headers) => {
+    const { event, trace } = intake({ key: 'a', value: '1', headers: [...needed, ...headers] })
+    assert.deepEqual({ ...event!.attributes }, { source: '/shop' })
+    return trace
+  }
+  const [own, extension] = ['00-1-own', '00-1-extension']
+  assert.equal(
+    traceWith(['ce_traceparent', extension], ['ce_tracestate', 'a=b'], ['Ce-Baggage', 'user=alice']),
+    extension,
+  )
+  assert.equal(traceWith(['Ce-Traceparent', extension], ['Traceparent', own], ['baggage', 'user=alice']), own)
+  assert.equal(traceWith(), undefined)
+})
+
 test('without a time of its own, or with none of RFC 3339, it is of the record time', () => {
   assert.equal(take({ key: 'a', value: '1', headers: needed, timeMs: 9 }).event?.publishedAtUs, 9000)
   const { event } = take({ key: 'a', value: '1', headers: [...needed, ['ce_time', 'noon']], timeMs: 9 })

@@ -60,11 +60,15 @@ const headers = [
   ['bytes', Buffer.from([0xff, 0xfe])],
   [Buffer.from([0xff]), 'x'],
   ['traceparent', '00-1-2-01'],
+  ['Traceparent', '00-1-2-01'],
   ['tracestate', 'a=b'],
+  ['TraceState', 'a=b'],
   ['baggage', 'a=b'],
+  ['Baggage', 'a=b'],
+  ['BAGGAGE', 'a=b'],
 ] as const
 
-test('headers that are UTF-8 are attributes, the last of a name; trace context is not', () => {
+test('headers that are UTF-8 are attributes, the last of a name; trace context is not, in letters of either case', () => {
   const { event } = raw({ key: 'a', value: '1', headers })
   assert.deepEqual({ ...event!.attributes }, { zone: '8', tür: 'zu', empty: '' })
 })
@@ -75,7 +79,7 @@ test('of the headers none are taken, or those that are named, where the stream s
     return { ...take({ key: 'a', value: '1', headers }).event!.attributes }
   }
   assert.deepEqual(attributesWith('none'), {})
-  assert.deepEqual(attributesWith(['tür', 'traceparent', 'zon']), { tür: 'zu' })
+  assert.deepEqual(attributesWith(['tür', 'traceparent', 'Baggage', 'zon']), { tür: 'zu' })
 })
 
 test('a key that is no subject is refused, with the rule that it breaks', () => {

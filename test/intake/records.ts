@@ -42,8 +42,12 @@ export function recordOf({
   const placed = headers.map(([name, content]) => [place(name), place(content)] as const)
   const buffer = Buffer.concat([...parts, Buffer.from([0xff])])
   const rangeOf = (bounds: readonly [number, number]) => new ByteRange().set(buffer, ...bounds)
+  const trace = placed.flatMap(([name, value]) => {
+    return buffer.toString('utf8', ...name).toLowerCase() === 'traceparent' ? [rangeOf(value)] : []
+  })[0]
   return {
-    ...{ buffer, partition, offset: 7, timeMs, epoch: 0, traceStart: -1, traceEnd: -1 },
+    ...{ buffer, partition, offset: 7, timeMs, epoch: 0 },
+    ...{ traceStart: trace?.start ?? -1, traceEnd: trace?.end ?? -1 },
     ...{ keyStart, keyEnd, valueStart, valueEnd },
     headers: () =>
       new Map(
@@ -67,6 +71,8 @@ export interface IntakeSpec {
 
 export interface Taken {
   readonly event?: Event
+  /** The traceparent that it carries. */
+  readonly trace?: string
   readonly reason?: RejectReason
   readonly cause?: string
 }
@@ -85,7 +91,8 @@ export function intakeOf({ format = {}, route = {}, partitions = 1, maxEventByte
     const record = recordOf(spec)
     const reason = intake.accept(record, partitions)
     if (reason !== undefined) return { reason, cause: intake.cause(record, reason, partitions) }
-    const { buffer, eventStart, eventEnd } = intake.entry
-    return { event: decodeEvent(Buffer.from(buffer.subarray(eventStart, eventEnd))) }
+    const { buffer, eventStart, eventEnd, traceBuffer, traceStart, traceEnd } = intake.entry
+    const event = decodeEvent(Buffer.from(buffer.subarray(eventStart, eventEnd)))
+    return traceStart < 0 ? { event } : { event, trace: traceBuffer.toString('latin1', traceStart, traceEnd) }
   }
 }

@@ -124,6 +124,14 @@ export const fanoutMutants: readonly Mutant[] = [
     breaks: "a record without the header has the stream's content type",
   },
   {
+    name: 'trace context in capitals reaches subscribers',
+    file: 'intake/header-filter.ts',
+    from: 'if (isAscii(bytes, start, end, name)) return true',
+    to: 'if (bytes.toString("utf8", start, end) === name) return true',
+    by: { unit: 'test/intake/raw.test.ts' },
+    breaks: '`Baggage` is no attribute',
+  },
+  {
     name: 'who follows an event twice gets it twice',
     file: 'fanout/hub.ts',
     from: 'membership === undefined || membership.member.stamp === record.sequence) continue',

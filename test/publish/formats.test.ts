@@ -134,6 +134,7 @@ test('what a format has no place for is refused, and named', async () => {
   const cloud = { format: 'cloudevents' } as const
   await refuses({}, cloud, /needs an id and a type, got id "i" and type ""/)
   await refuses({ type: 't', priority: 1 }, cloud, /no place for priority/)
+  await refuses({ type: 't', attributes: { baggage: 'x' } }, cloud, /no place for attributes, got "baggage"/)
   await refuses({ type: 't', attributes: { dataSchema: 'x' } }, cloud, /no place for attributes, got "dataSchema"/)
   await refuses({}, { framing: 'confluent' }, /schema registry's framing.*publish to the broker/)
 })

@@ -196,7 +196,7 @@ export function conformance(name: string, harness: Harness, options: Conformance
       const binary = Uint8Array.from([0, 1, 128, 255])
       await published(stream, [
         { partition: 0, key: bytes('k'), value: bytes('v'), headers: { traceparent, tenant: 'zone7', raw: binary } },
-        { partition: 0, key: bytes('k'), value: bytes('v'), headers: { zone: '7', traceparent } },
+        { partition: 0, key: bytes('k'), value: bytes('v'), headers: { zone: '7', Traceparent: traceparent } },
         { partition: 0, key: null, value: bytes('keyless') },
         { partition: 0, key: bytes('k'), value: null, headers: { reason: '' } },
         { partition: 0, key: bytes('k'), value: new Uint8Array(0) },

@@ -80,9 +80,14 @@ describe('the record batch decoder', () => {
     assert.deepEqual([empty!.key, empty!.value, empty!.headers.size], ['', '', 0])
   })
 
-  test('takes no header for a traceparent whose name only resembles it', () => {
-    const headers = [['Traceparent', trace] as const, ['traceparen', trace] as const, ['xraceparent', trace] as const]
-    assert.equal(decode(batch({ base: 0, records: [{ offsetDelta: 0, headers }] })).records[0]!.trace, null)
+  test('knows a traceparent in letters of either case, and takes no header for one whose name only resembles it', () => {
+    const traceOf = (...names: string[]) => {
+      const headers = names.map((name) => [name, trace] as const)
+      return decode(batch({ base: 0, records: [{ offsetDelta: 0, headers }] })).records[0]!.trace
+    }
+    assert.equal(traceOf('Traceparent'), trace)
+    assert.equal(traceOf('a', 'TRACEPARENT', 'b'), trace)
+    assert.equal(traceOf('traceparen', 'xraceparent', 'traceparent2'), null)
   })
 
   test('a log that stamps records itself gives each the time of the batch', () => {

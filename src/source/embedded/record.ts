@@ -36,7 +36,7 @@ export function prepare(record: OutRecord, maxEventBytes: number): PreparedRecor
   const headers: Uint8Array[] = []
   for (const [name, value] of Object.entries(record.headers ?? {})) {
     const bytes = typeof value === 'string' ? Buffer.from(value) : value
-    if (name === traceHeader) trace = bytes
+    if (name.toLowerCase() === traceHeader) trace = bytes
     else headers.push(Buffer.from(name), bytes)
   }
   let overhead = 5 * maxVarintBytes + (record.key?.length ?? 0) + (trace?.length ?? 0)

@@ -1,7 +1,8 @@
+import { isAscii } from '../../base/ascii.ts'
 import { absent } from '../../base/byte-range.ts'
 import type { RecordView } from './record-view.ts'
 
-const traceparent = Buffer.from('traceparent')
+const traceparent = 'traceparent'
 
 /**
  * Walks the records of one batch (https://kafka.apache.org/documentation/#record): varint lengths, offsets and times as
@@ -51,7 +52,7 @@ export class RecordParser {
     view.traceEnd = absent
     for (let i = 0; i < count; i++) {
       const nameLength = this.#length(end, 0)
-      const isTrace = nameLength === traceparent.length && this.#isTraceparent()
+      const isTrace = isAscii(this.#bytes, this.#at, this.#at + nameLength, traceparent)
       this.#at += nameLength
       const valueLength = this.#length(end, -1)
       if (isTrace) {
@@ -60,12 +61,6 @@ export class RecordParser {
       }
       this.#at += Math.max(0, valueLength)
     }
-  }
-
-  #isTraceparent(): boolean {
-    const at = this.#at
-    for (let i = 0; i < traceparent.length; i++) if (this.#bytes[at + i] !== traceparent[i]) return false
-    return true
   }
 
   /** A length that is at least `lowest` and fits before `end`. */
