@@ -8,6 +8,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
 import type { ChunkEnd, ChunkSink, EntrySink } from './entries.ts'
 import { Intake } from './intake.ts'
+import { Judged } from './judged.ts'
 import type { RejectedRing, RejectReason } from './rejected.ts'
 
 /** How long to wait before asking again for a broker or a stream that is not there, ms. */
@@ -55,6 +56,8 @@ export class StreamIntake implements TailSink {
   #info: StreamInfo | undefined
   /** By partition; undefined = it is not read. */
   #readings: (Reading | undefined)[] = []
+  /** By partition: which of its rejected records are counted. */
+  readonly #judged: Judged[] = []
   #tail: Tail | undefined
   #closed = false
   #cancelRetry: () => void = () => {}
@@ -88,12 +91,13 @@ export class StreamIntake implements TailSink {
   /** Reads an absent partition on from there. The stream must be up. */
   read(partition: number, from: number): void {
     this.#tail!.add(partition, from)
-    this.#begin(partition)
+    this.#begin(partition, from)
   }
 
   /** The partition is absent from now on: nothing more is said of it. */
   drop(partition: number): void {
     this.#readings[partition] = undefined
+    this.#judgedOf(partition).tailEnds(this.#sink.heads()[partition]!)
     this.#tail?.drop(partition)
   }
 
@@ -121,7 +125,10 @@ export class StreamIntake implements TailSink {
         const reason = this.#intake.accept(record, this.#info!.partitions)
         bytes += record.keyEnd - record.keyStart + record.valueEnd - record.valueStart
         if (reason === undefined) full = !sink.entry(this.#intake.entry)
-        else sink.rejected(record, reason)
+        else {
+          this.#rejectPast(record, reason, chunk.from)
+          sink.rejected(record, reason)
+        }
         if (full) return
         records++
         got = Math.min(got, record.offset)
@@ -165,6 +172,7 @@ export class StreamIntake implements TailSink {
   }
 
   lost(partition: number, from: number, to: number, reason: LostReason): void {
+    if (reason === 'rewritten') this.#judgedOf(partition).rewritten(from)
     this.#sink.lost(partition, from, to, reason)
   }
 
@@ -174,9 +182,13 @@ export class StreamIntake implements TailSink {
     })
     const before = this.#info!.partitions
     this.#info = info
-    // What was asked of the log before says nothing of this one.
+    // What was asked of the log before says nothing of this one, and none of its records was counted.
     const kept = this.#readings.slice(0, info.partitions)
     this.#readings = kept.map((reading) => reading && { reached: reading.reached, confirming: false })
+    this.#judged.length = 0
+    kept.forEach((reading, partition) => {
+      if (reading !== undefined) this.#judgedOf(partition).tailFrom = 0
+    })
     this.#readFrom(before)
     this.#sink.recreated(info)
   }
@@ -211,27 +223,34 @@ export class StreamIntake implements TailSink {
       bounds.push(await source.offsets(info, partition))
     }
     if (this.#closed) return true
+    if (this.#info?.incarnation !== info.incarnation) this.#judged.length = 0
     this.#info = info
     await this.#sink.opened(info, bounds)
     if (this.#closed) return true
     const heads = this.#sink.heads()
     heads.forEach((head, partition) => {
-      if (head !== undefined) this.#begin(partition)
+      if (head !== undefined) this.#begin(partition, head)
     })
     this.#tail = source.tail(info, heads, this)
     this.state('up', '')
     return true
   }
 
-  #begin(partition: number): void {
+  #begin(partition: number, from: number): void {
     this.#readings[partition] = { reached: false, confirming: false }
+    this.#judgedOf(partition).tailFrom = from
+  }
+
+  #judgedOf(partition: number): Judged {
+    this.#judged[partition] ??= new Judged()
+    return this.#judged[partition]
   }
 
   /** Reads the partitions from this number on, which are new, from their beginning: whatever becomes of whoever is told of them. */
   #readFrom(first: number): void {
     for (let partition = first; partition < this.#info!.partitions; partition++) {
       this.#tail?.add(partition)
-      this.#begin(partition)
+      this.#begin(partition, 0)
     }
   }
 
@@ -258,6 +277,13 @@ export class StreamIntake implements TailSink {
     this.lost(partition, bounds.head, next - 1, 'rewritten')
     this.#tail!.drop(partition)
     this.#tail!.add(partition, bounds.head)
+  }
+
+  /** A record of a stretch of the past that is read from `from` on: it counts where it did not before. */
+  #rejectPast(record: SourceRecord, reason: RejectReason, from: number): void {
+    const judged = this.#judgedOf(record.partition)
+    if (!judged.has(record.offset)) this.#reject(record, reason)
+    judged.add(from, record.offset + 1)
   }
 
   #reject(record: SourceRecord, reason: RejectReason): void {

@@ -124,6 +124,22 @@ export const fanoutMutants: readonly Mutant[] = [
     breaks: "a record without the header has the stream's content type",
   },
   {
+    name: 'what was rejected before is counted each time that it is read back',
+    file: 'intake/stream-intake.ts',
+    from: 'if (!judged.has(record.offset)) this.#reject',
+    to: 'this.#reject',
+    by: { unit: 'test/session/rejected.test.ts' },
+    breaks: 'a rejected record is counted once',
+  },
+  {
+    name: 'what lay in the log before the gateway is rejected unreported',
+    file: 'intake/stream-intake.ts',
+    from: '          this.#rejectPast(record, reason, chunk.from)\n',
+    to: '',
+    by: { unit: 'test/session/rejected.test.ts' },
+    breaks: 'each rejected record is counted and kept',
+  },
+  {
     name: 'trace context in capitals reaches subscribers',
     file: 'intake/header-filter.ts',
     from: 'if (isAscii(bytes, start, end, name)) return true',
