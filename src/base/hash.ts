@@ -24,6 +24,20 @@ export function murmur2(bytes: Uint8Array, start: number, end: number): number {
   return (h ^ (h >>> 15)) >>> 0
 }
 
+/** CRC-32 of each byte (IEEE 802.3, the polynomial reversed). */
+const crcOfByte = Int32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte
+  for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0)
+  return crc
+})
+
+/** CRC-32 as zlib has it: librdkafka's default partition of a key is `crc32(key) % partitions`. */
+export function crc32(bytes: Uint8Array, start: number, end: number): number {
+  let crc = -1
+  for (let i = start; i < end; i++) crc = (crc >>> 8) ^ crcOfByte[(crc ^ bytes[i]!) & 0xff]!
+  return ~crc >>> 0
+}
+
 /** FNV-1a's start; `fnv1a` goes on from an earlier result. */
 export const fnv1aStart = 0x811c9dc5
 

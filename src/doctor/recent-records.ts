@@ -1,11 +1,14 @@
 import type { SourceRecord } from '../log/record.ts'
 import type { Source, StreamInfo } from '../source/source.ts'
 
-/** Why a gateway can't use a record; undefined = it can. `misplaced`: it is not where the routes look for its subject. */
+/**
+ * Why a gateway can't use a record; undefined = it can. `misplaced`: it is not where the routes look for its subject. Records of one `kind`
+ * have one fault, of which the last one's cause says the most.
+ */
 export type RecordJudge = (
   record: SourceRecord,
   partitions: number,
-) => { readonly misplaced: boolean; readonly cause: string } | undefined
+) => { readonly misplaced: boolean; readonly kind: string; readonly cause: string } | undefined
 
 /** What the newest records of a stream are like. */
 export interface RecentRecords {
@@ -66,10 +69,11 @@ class Sample {
     this.#newestMs = Math.max(this.#newestMs ?? 0, record.timeMs)
     const fault = this.#judge(record, this.#partitions)
     if (fault === undefined) return
-    const known = this.#faults.get(fault.cause)
+    const { kind, misplaced, cause } = fault
+    const known = this.#faults.get(kind)
     const example = `partition ${record.partition}, offset ${record.offset}`
-    if (known !== undefined) this.#faults.set(fault.cause, { ...known, count: known.count + 1 })
-    else if (this.#faults.size < mostFaults) this.#faults.set(fault.cause, { ...fault, count: 1, example })
+    if (known !== undefined) this.#faults.set(kind, { ...known, cause, count: known.count + 1 })
+    else if (this.#faults.size < mostFaults) this.#faults.set(kind, { misplaced, cause, count: 1, example })
   }
 
   lost(): void {}

@@ -14,6 +14,10 @@ export function recordJudge(
   return (record, partitions) => {
     const reason = intake.accept(record, partitions)
     if (reason === undefined) return undefined
-    return { misplaced: reason === 'misrouted', cause: intake.cause(record, reason, partitions) }
+    const cause = intake.cause(record, reason, partitions)
+    const misplaced = reason === 'misrouted'
+    // What places keys elsewhere is told by many of them.
+    const kind = misplaced && record.keyEnd > record.keyStart ? reason : cause
+    return { misplaced, kind, cause }
   }
 }

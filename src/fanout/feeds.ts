@@ -32,6 +32,11 @@ export class Feeds {
     return feeds
   }
 
+  /** Whether events of a subject or pattern may be in several partitions of a stream at a time. */
+  isSpread({ subject, pattern }: { readonly subject: string; readonly pattern: boolean }): boolean {
+    return pattern || this.#routing.isSpread(subject)
+  }
+
   /** How many partitions the feed's stream has. */
   countOf(feed: PartitionFeed): number {
     return this.#stream(feed.stream).partitions.length

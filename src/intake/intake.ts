@@ -2,6 +2,7 @@ import { absent } from '../base/byte-range.ts'
 import { unknownGeneration } from '../base/generation.ts'
 import { seededHash } from '../base/hash.ts'
 import type { SourceRecord } from '../log/record.ts'
+import type { Misrouted } from '../routing/diagnosis.ts'
 import type { RoutingTable } from '../routing/table.ts'
 import { ConfluentFrame } from '../wire/confluent.ts'
 import { type EnvelopeView, envelopeView, scanEnvelope } from '../wire/envelope.ts'
@@ -51,6 +52,7 @@ export class Intake {
   /** Where the record is whose subject is held against the routes. */
   readonly #place: { readonly stream: string; partition: number; count: number }
   readonly #routing: RoutingTable
+  readonly #misrouted: Misrouted
   readonly #seed: number
   readonly #maxEventBytes: number
   readonly #format: StreamFormat
@@ -65,6 +67,7 @@ export class Intake {
     this.#place = { stream, partition: 0, count: 0 }
     this.#format = format
     this.#routing = routing
+    this.#misrouted = routing.misroutedOf(stream)
     this.#seed = seed
     this.#maxEventBytes = maxEventBytes
     const prefix = routing.prefixOf(stream)
@@ -98,7 +101,14 @@ export class Intake {
   cause(record: SourceRecord, reason: RejectReason, partitions: number): string {
     const fault = this.#composer?.fault || this.envelope.fault
     const prefix = this.#prefix.toString()
-    const of = { stream: this.#place.stream, format: this.#format, prefix, routing: this.#routing, partitions, fault }
+    const of = {
+      stream: this.#place.stream,
+      format: this.#format,
+      prefix,
+      misrouted: this.#misrouted,
+      partitions,
+      fault,
+    }
     return rejectCause(reason, record, of)
   }
 

@@ -1,7 +1,7 @@
 import { CarillonError } from '../base/errors.ts'
 import { validUtf8 } from '../base/utf8.ts'
 import type { SourceRecord } from '../log/record.ts'
-import type { RoutingTable } from '../routing/table.ts'
+import type { Misrouted } from '../routing/diagnosis.ts'
 import { validateSubject } from '../subject/subject.ts'
 import { hasFrame, schemaIdOf } from '../wire/confluent.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
@@ -12,7 +12,7 @@ export interface RejectContext {
   readonly format: StreamFormat
   /** What the stream's route puts before the keys. */
   readonly prefix: string
-  readonly routing: RoutingTable
+  readonly misrouted: Misrouted
   readonly partitions: number
   /** What was found wrong with the envelope, or the headers that stand for it. */
   readonly fault: string
@@ -20,11 +20,11 @@ export interface RejectContext {
 
 /** What to tell the operator of a record that can't be used: what was found, and what to do about it. */
 export function rejectCause(reason: RejectReason, record: SourceRecord, context: RejectContext): string {
-  const { stream, routing, partitions, prefix } = context
+  const { misrouted, partitions, prefix } = context
   switch (reason) {
     case 'misrouted': {
       const said = "it is in a partition that is not its subject's"
-      return `${said}: ${routing.misroutedBecause(stream, keyOf(record), record.partition, partitions)}`
+      return `${said}: ${misrouted.because(keyOf(record), record.partition, partitions)}`
     }
     case 'no_route':
       return 'no route of this stream has its subject: add one, or publish it to the stream of its route'

@@ -1,34 +1,153 @@
-import { crc32 } from 'node:zlib'
 import { murmur2 } from '../base/hash.ts'
+import { type HashRule, hashRuleOf, type RouteConfig, type RouteHash, routeHashes } from './options.ts'
+import { hashes, Route } from './route.ts'
 
 /** Partition counts that a topic may have had before. */
 const maxEarlierCount = 1024
+/** Different keys of misrouted records by which the rule of their producer is told. */
+const mostKeys = 256
+/** A rule that fits so many of them is the one: of two partitions any other fits half. */
+const mostlyFits = 0.75
+
+/** A rule that producers may have followed. */
+interface Candidate {
+  /** Whose it is, for people. */
+  readonly whose: string
+  /** What to do about it, for people. */
+  readonly mend: string
+  readonly partition: (key: Buffer, count: number) => number
+  fits: number
+}
+
+const users: Readonly<Record<RouteHash, string>> = {
+  java: "Java's hash (murmur2)",
+  librdkafka: "librdkafka's default hash (CRC32)",
+  sarama: "Sarama's hash (FNV-1a without its sign)",
+  nats: "NATS's {{partition(n,…)}}",
+  'nats-subject': "NATS's {{partition(n)}}",
+}
 
 /**
- * Why a record with this key may be in this partition, which is not that of its subject: the known mistakes of producers,
- * each with its mend.
+ * Why records of one stream lie in partitions that are not their subjects': by what their keys have in common, for each rule fits some by
+ * chance. Partitions count as they are now: with another number it begins anew.
  */
-export function misroutedBecause(key: Buffer | undefined, partition: number, count: number): string {
-  if (key === undefined || key.length === 0) {
-    return 'the record has no key, so its producer chose the partition: set the key that "carillon routes SUBJECT" names'
+export class Misrouted {
+  readonly #candidates: readonly Candidate[]
+  readonly #own: HashRule | undefined
+  readonly #keys = new Set<string>()
+  #count = 0
+
+  /** The routes of the stream. */
+  constructor(routes: readonly Route[]) {
+    const route = routes.find(({ rule }) => hashRuleOf(rule) !== undefined)
+    this.#own = route && hashRuleOf(route.rule)
+    this.#candidates = route === undefined ? [] : candidatesOf(route, this.#own!)
   }
-  const javas = murmur2(key, 0, key.length)
-  if ((javas & 0x7fffffff) % count === partition) {
-    return 'the key\'s own partition is right, but the route asks for another key of this event: "carillon routes SUBJECT" names it'
+
+  /** For people, with what to do. */
+  because(key: Buffer | undefined, partition: number, count: number): string {
+    const own = this.#own
+    if (own === undefined) {
+      return 'its producer chose another one than its route says: "carillon routes SUBJECT" names the right one'
+    }
+    if (key === undefined || key.length === 0) {
+      const said = 'the record has no key, so its producer chose the partition'
+      return `${said}: set the key that "carillon routes SUBJECT" names, or by: any for its route`
+    }
+    if (own.hash !== 'nats' && hashes[own.hash](key, 0, key.length) % count === partition) {
+      return 'the key\'s own partition is right, but the route asks for another key of this event: "carillon routes SUBJECT" names it'
+    }
+    this.#take(key, partition, count)
+    const fitting = this.#candidates.filter(
+      (each) => each.partition(key, count) === partition && each.fits >= mostlyFits * this.#keys.size,
+    )
+    const [best] = fitting.sort((a, b) => b.fits - a.fits)
+    return best === undefined ? this.#unknown(key, partition, own) : this.#told(best, fitting)
   }
-  if (crc32(key) % count === partition) {
-    return "its producer hashes keys with CRC32, librdkafka's default: set partitioner=murmur2_random there (kcat: -X partitioner=murmur2_random)"
+
+  #take(key: Buffer, partition: number, count: number): void {
+    if (count !== this.#count) {
+      this.#count = count
+      this.#keys.clear()
+      for (const each of this.#candidates) each.fits = 0
+    }
+    const text = key.toString('latin1')
+    if (this.#keys.has(text) || this.#keys.size >= mostKeys) return
+    this.#keys.add(text)
+    for (const each of this.#candidates) if (each.partition(key, count) === partition) each.fits++
   }
-  if (javas % count === partition) {
-    return 'its producer takes murmur2 without clearing the sign bit: give it a Java-compatible partitioner'
+
+  #told(best: Candidate, fitting: readonly Candidate[]): string {
+    const { size } = this.#keys
+    const also = fitting.filter((each) => each !== best && each.fits === best.fits).map(({ whose }) => whose)
+    const how = size === 1 ? '' : `, as ${best.fits} of ${size} misrouted keys show`
+    const others = also.length === 0 ? '' : `, or by ${also.join(' or ')}; more keys tell`
+    return `its producer places keys by ${best.whose}${how}${others}: ${best.mend}`
   }
-  const earlier = earlierCount(javas & 0x7fffffff, partition, count)
-  const guess = earlier === undefined ? '' : ` (with ${earlier} partitions, for example, it would be here)`
-  return `neither murmur2 nor CRC32 of its key gives this partition: a partitioner of its own, or a partition count that changed${guess}`
+
+  #unknown(key: Buffer, partition: number, own: HashRule): string {
+    const earlier =
+      own.hash === 'nats' ? undefined : earlierCount(hashes[own.hash](key, 0, key.length), partition, this.#count)
+    const guess = earlier === undefined ? '' : ` (with ${earlier} partitions, for example, it would be here)`
+    const said = `no hash that routes know gives this partition: a partitioner of its own, or a partition count that changed${guess}`
+    return `${said}: set by: any for its route, which reads a subject from all partitions`
+  }
+}
+
+/** The rules that the route could have instead of its own. */
+function candidatesOf(route: Route, own: HashRule): Candidate[] {
+  const byKey = routeHashes.flatMap((hash) => (hash === 'nats' || hash === own.hash ? [] : [byKeyOf(hash, own)]))
+  const ofTokens = [undefined, 1, 2, 3].filter((tokens) => own.hash !== 'nats' || tokens !== own.tokens)
+  const byTokens = ofTokens.map((tokens) => byTokensOf(tokens, route))
+  const signed: Candidate = {
+    whose: 'murmur2 without its sign bit cleared',
+    mend: 'give it a Java-compatible partitioner, or set by: any for its route',
+    partition: (key, count) => murmur2(key, 0, key.length) % count,
+    fits: 0,
+  }
+  return isOfNats(own.hash) ? [...byTokens, ...byKey] : [...byKey, signed, ...byTokens]
+}
+
+const isOfNats = (hash: RouteHash): boolean => hash === 'nats' || hash === 'nats-subject'
+
+/** Over the record's key, which is of the same tokens as by the route's own rule. */
+function byKeyOf(hash: Exclude<RouteHash, 'nats'>, own: HashRule): Candidate {
+  const tokens = isOfNats(own.hash) || isOfNats(hash) ? undefined : own.tokens
+  const setting = 'partitioner=murmur2_random'
+  const isSetting = hash === 'librdkafka' && own.hash === 'java'
+  const orProducer = isSetting ? `, or ${setting} in its producer (kcat: -X ${setting})` : ''
+  return {
+    whose: users[hash],
+    mend: `set by: ${ruleText(hash, tokens)} for its route${orProducer}`,
+    partition: (key, count) => hashes[hash](key, 0, key.length) % count,
+    fits: 0,
+  }
+}
+
+/** Over tokens of the subject, by the route's pattern. */
+function byTokensOf(tokens: number | undefined, { config, prefix }: Route): Candidate {
+  return {
+    whose: users.nats,
+    mend: `set by: ${ruleText('nats', tokens)} for its route`,
+    partition: partitionBy({ ...config, by: { hash: 'nats', tokens } }, prefix),
+    fits: 0,
+  }
+}
+
+const ruleText = (hash: RouteHash, tokens: number | undefined): string =>
+  tokens === undefined ? `{hash: ${hash}}` : `{hash: ${hash}, tokens: ${tokens}}`
+
+function partitionBy(config: RouteConfig, prefix: string): Candidate['partition'] {
+  const route = new Route(config)
+  return (key, count) => {
+    const subject = Buffer.concat([Buffer.from(prefix), key])
+    return route.partition(subject, 0, subject.length, count)
+  }
 }
 
 function earlierCount(hash: number, partition: number, count: number): number | undefined {
-  for (let earlier = count - 1; earlier > partition; earlier--) if (hash % earlier === partition) return earlier
+  for (let earlier = count - 1; earlier > Math.max(partition, 1); earlier--)
+    if (hash % earlier === partition) return earlier
   for (let later = count + 1; later <= maxEarlierCount; later++) if (hash % later === partition) return later
   return undefined
 }

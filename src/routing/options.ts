@@ -2,13 +2,16 @@ import { choice, either, group, list, optional, required, setting, text, whole }
 import { validatePattern } from '../subject/subject.ts'
 
 /**
- * How a hash route finds the partition. The key is the subject, without what the route puts before its keys.
- * - `murmur2`: Kafka's default for keyed records, over the record's key: the whole, or its first `tokens` tokens.
- * - `fnv1a`: NATS's `{{partition(n,1,2)}}`, over the tokens that the route's pattern leaves open (`*` and what `>` stands for), one
+ * How a hash route finds the partition, each named after what places records so. The key is the subject, without what the route puts
+ * before its keys.
+ * - `java`: Kafka's own client, and what is compatible with it: murmur2 over the record's key, the whole or its first `tokens` tokens.
+ * - `librdkafka`: its default, `consistent_random`: CRC-32 over the same.
+ * - `sarama`: its default, `NewHashPartitioner`, which librdkafka's `fnv1a_random` follows: FNV-1a as a signed number, without its sign.
+ * - `nats`: `{{partition(n,1,2)}}`, FNV-1a over the tokens that the route's pattern leaves open (`*` and what `>` stands for), one
  *   after the other without dots, or the first `tokens` of them.
- * - `fnv1a-subject`: NATS 2.12's `{{partition(n)}}`, over the dotted key or its first `tokens` tokens.
+ * - `nats-subject`: NATS 2.12's `{{partition(n)}}`, FNV-1a over the dotted key or its first `tokens` tokens.
  */
-export const routeHashes = ['murmur2', 'fnv1a', 'fnv1a-subject'] as const
+export const routeHashes = ['java', 'librdkafka', 'sarama', 'nats', 'nats-subject'] as const
 export type RouteHash = (typeof routeHashes)[number]
 
 export interface HashRule {
@@ -24,6 +27,9 @@ export interface RangeRule {
   readonly partitions: readonly number[]
 }
 
+/** `any`: a subject's records may be in all partitions, and each of these has an order of its own. */
+export type RouteRule = 'any' | HashRule | { readonly ranges: readonly RangeRule[] }
+
 export interface RouteConfig {
   /** The subjects it is for: a pattern, `>` for all. May be left out where `subject` says it. */
   readonly subjects?: string | undefined
@@ -31,13 +37,26 @@ export interface RouteConfig {
   readonly subject?: string | undefined
   /** The stream that has their events. */
   readonly stream: string
-  readonly by: HashRule | { readonly ranges: readonly RangeRule[] }
+  /** `{hash: java}` unless given. */
+  readonly by?: RouteRule | undefined
 }
+
+export const javas: HashRule = { hash: 'java' }
+
+export const ruleOf = ({ by = javas }: RouteConfig): RouteRule => by
+
+/** undefined = it is no rule by hash. */
+export const hashRuleOf = (rule: RouteRule): HashRule | undefined =>
+  rule !== 'any' && 'hash' in rule ? rule : undefined
+
+/** None where it is no rule by ranges. */
+export const rangesOf = (rule: RouteRule): readonly RangeRule[] =>
+  rule !== 'any' && 'ranges' in rule ? rule.ranges : []
 
 const hashRule = group<HashRule>({
   hash: required(
     choice('hash', routeHashes),
-    'murmur2 (Kafka), fnv1a (NATS: the open tokens, unjoined), fnv1a-subject',
+    'java (murmur2), librdkafka (CRC32), sarama (FNV-1a), nats (FNV-1a of the open tokens, unjoined), nats-subject',
   ),
   tokens: optional(whole(1, 128), 'only the first so many tokens count'),
 })
@@ -60,17 +79,17 @@ const route = group<RouteConfig>({
   subjects: optional(text('pattern', { check: validatePattern }), 'the subjects it is for: a pattern'),
   subject: optional(text('template'), 'how a subject comes of a key: {key}, or with tokens before it, orders.{key}'),
   stream: required(text('name', { least: 1 }), 'the stream that has their events'),
-  by: required(
-    either<RouteConfig['by']>(
-      [hashRule, rangeRule],
-      `expected {hash: ${routeHashes.join(' or ')}, tokens?: whole number} or {ranges: [{from, to?, partitions}]}`,
+  by: optional(
+    either<RouteRule>(
+      [choice<'any'>('rule', ['any']), hashRule, rangeRule],
+      `expected any, {hash: ${routeHashes.join(' or ')}, tokens?: whole number} or {ranges: [{from, to?, partitions}]}`,
     ),
-    '{hash, tokens?} or {ranges}',
+    'any, {hash, tokens?} or {ranges}; {hash: java} unless given',
   ),
 })
 
-/** With no configuration: every subject in the stream `events`, by Kafka's own hash of the subject. */
-export const defaultRoutes: readonly RouteConfig[] = [{ subjects: '>', stream: 'events', by: { hash: 'murmur2' } }]
+/** With no configuration: every subject in the stream `events`, by Java's hash of the subject. */
+export const defaultRoutes: readonly RouteConfig[] = [{ subjects: '>', stream: 'events' }]
 
 export const routeSettings = {
   routes: setting(list(route, { least: 1 }), defaultRoutes, 'which subjects are in which partitions'),

@@ -1,11 +1,14 @@
 import type { Problem } from '../base/setting.ts'
-import type { RouteConfig } from './options.ts'
+import { hashRuleOf, type RouteConfig, type RouteHash, ruleOf } from './options.ts'
 import { RoutingTable } from './table.ts'
 
 /** What routes have to know of a stream. */
 interface RoutedStream {
   readonly format: string
 }
+
+/** What Kafka's producers compute of a key, which is a raw record's subject. */
+const ofWholeKeys: ReadonlySet<RouteHash | undefined> = new Set(['java', 'librdkafka', 'sarama'])
 
 /** What is wrong with routes that are right one by one. */
 export function routeProblems(
@@ -16,14 +19,15 @@ export function routeProblems(
 }
 
 function problemsOf(route: RouteConfig, path: string, streams: Readonly<Record<string, RoutedStream>>): Problem[] {
-  const { by, stream: name } = route
+  const { stream: name } = route
+  const rule = hashRuleOf(ruleOf(route))
   const found: Problem[] = []
   const stream = Object.hasOwn(streams, name) ? streams[name]! : undefined
   if (stream === undefined) {
     const message = `expected one of the streams ${Object.keys(streams).join(', ')}, got "${name}"`
     found.push({ path: `${path}.stream`, message })
-  } else if (stream.format === 'raw' && 'hash' in by && by.hash === 'murmur2' && by.tokens !== undefined) {
-    const said = `expected no tokens for the raw stream ${name}, got ${by.tokens}`
+  } else if (stream.format === 'raw' && ofWholeKeys.has(rule?.hash) && rule?.tokens !== undefined) {
+    const said = `expected no tokens for the raw stream ${name}, got ${rule.tokens}`
     const message = `${said}: its subjects are its keys, and Kafka's producers hash a key as a whole`
     found.push({ path: `${path}.by`, message })
   }

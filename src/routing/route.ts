@@ -1,13 +1,33 @@
 import { CarillonError } from '../base/errors.ts'
-import { fnv1a, fnv1aStart, murmur2 } from '../base/hash.ts'
+import { crc32, fnv1a, fnv1aStart, murmur2 } from '../base/hash.ts'
 import { firstTokens, isPattern, tokens, validatePattern, validateSubject } from '../subject/subject.ts'
-import type { HashRule, RangeRule, RouteConfig, RouteHash } from './options.ts'
+import {
+  type HashRule,
+  hashRuleOf,
+  javas,
+  type RangeRule,
+  type RouteConfig,
+  type RouteRule,
+  rangesOf,
+  ruleOf,
+} from './options.ts'
 import { BytePattern, tokenEnd } from './pattern.ts'
 
 interface Range {
   readonly from: Buffer
   readonly to: Buffer | undefined
   readonly partitions: readonly number[]
+}
+
+type BytesHash = (bytes: Uint8Array, start: number, end: number) => number
+
+/** None is negative: the rest of a division by the partition count is the partition. */
+export const hashes: Readonly<Record<Exclude<HashRule['hash'], 'nats'>, BytesHash>> = {
+  java: (bytes, start, end) => murmur2(bytes, start, end) & 0x7fffffff,
+  librdkafka: crc32,
+  // As a signed number: that of the rest of a negative one without its sign is the same.
+  sarama: (bytes, start, end) => Math.abs(fnv1a(bytes, start, end) | 0),
+  'nats-subject': (bytes, start, end) => fnv1a(bytes, start, end),
 }
 
 /** In place of a partition: several are possible, or none is. */
@@ -22,6 +42,7 @@ export interface PartitionOf {
 /** One route, ready to use. What it says of subjects, it says of those that its pattern matches. */
 export class Route {
   readonly config: RouteConfig
+  readonly rule: RouteRule
   readonly subjects: string
   /** What stands before a record's key in its subject: tokens with a dot behind each, mostly none. */
   readonly prefix: string
@@ -29,6 +50,7 @@ export class Route {
   /** The pattern of the keys. */
   readonly #keys: BytePattern
   readonly #prefixBytes: number
+  readonly #any: boolean
   readonly #hash: HashRule | undefined
   readonly #ranges: readonly Range[]
 
@@ -40,8 +62,10 @@ export class Route {
     this.pattern = new BytePattern(this.subjects)
     this.#keys = new BytePattern(keyPattern(this.subjects, this.prefix))
     this.#prefixBytes = Buffer.byteLength(this.prefix)
-    this.#hash = 'hash' in config.by ? config.by : undefined
-    this.#ranges = 'ranges' in config.by ? compileRanges(this.subjects, config.by.ranges) : []
+    this.rule = ruleOf(config)
+    this.#any = this.rule === 'any'
+    this.#hash = hashRuleOf(this.rule)
+    this.#ranges = compileRanges(this.subjects, rangesOf(this.rule))
   }
 
   /** The record key of a subject. */
@@ -59,22 +83,18 @@ export class Route {
 
   /** The key is only so many tokens; undefined = all of them. */
   get #keyTokens(): number | undefined {
-    return this.#hash?.hash === 'fnv1a' ? undefined : this.#hash?.tokens
+    return this.#hash?.hash === 'nats' ? undefined : this.#hash?.tokens
   }
 
   /** Whether it says where the subject is: a route by ranges may have none for it. */
   covers(bytes: Uint8Array, start: number, end: number): boolean {
-    return this.#hash !== undefined || this.#range(bytes, start + this.#prefixBytes, end) !== undefined
+    return this.#any || this.#hash !== undefined || this.#range(bytes, start + this.#prefixBytes, end) !== undefined
   }
 
-  /** The hash that places its subjects, undefined for ranges. */
-  get hash(): RouteHash | undefined {
-    return this.#hash?.hash
-  }
-
-  /** The subject's partition, or `undecided`. */
+  /** The partition in which its gateways put the subject, or `undecided`. */
   partition(bytes: Uint8Array, start: number, end: number, count: number): number {
     const keyStart = start + this.#prefixBytes
+    if (this.#any) return this.#hashOf(javas, bytes, keyStart, end) % count
     if (this.#hash === undefined) {
       const partitions = this.#range(bytes, keyStart, end)?.partitions
       return partitions?.length === 1 ? partitions[0]! : undecided
@@ -84,12 +104,14 @@ export class Route {
 
   /** Whether the subject's events may be in this partition. */
   allows({ partition, count }: PartitionOf, bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.#any) return true
     if (this.#hash !== undefined) return this.partition(bytes, start, end, count) === partition
     return this.#range(bytes, start + this.#prefixBytes, end)?.partitions.includes(partition) === true
   }
 
   /** Where events of a subject or pattern, which this route matches, can be. */
   partitionsFor(subject: string, count: number): number[] {
+    if (this.#any) return [...Array(count).keys()]
     const keys = keyPattern(subject, this.prefix)
     if (this.#hash === undefined) return this.#rangePartitions(keys).filter((partition) => partition < count)
     const fixed = this.#fixedPart(keys, this.#hash)
@@ -105,7 +127,7 @@ export class Route {
     const parts = tokens(keys)
     let counted = 0
     for (let i = 0; i < parts.length && parts[i] !== '>'; i++) {
-      const literal = rule.hash === 'fnv1a' && this.#keys.isLiteral(i)
+      const literal = rule.hash === 'nats' && this.#keys.isLiteral(i)
       if (!literal && parts[i] === '*') return undefined
       if (!literal && ++counted === rule.tokens) return parts.slice(0, i + 1).join('.')
     }
@@ -114,9 +136,9 @@ export class Route {
 
   /** Of the key in bytes [start, end): its partition is the rest of a division by their count. */
   #hashOf(rule: HashRule, bytes: Uint8Array, start: number, end: number): number {
-    if (rule.hash === 'fnv1a') return this.#hashOpenTokens(rule, bytes, start, end)
-    const keyEnd = rule.tokens === undefined ? end : endOfTokens(bytes, start, end, rule.tokens)
-    return rule.hash === 'murmur2' ? murmur2(bytes, start, keyEnd) & 0x7fffffff : fnv1a(bytes, start, keyEnd)
+    const { hash, tokens } = rule
+    if (hash === 'nats') return this.#hashOpenTokens(rule, bytes, start, end)
+    return hashes[hash](bytes, start, tokens === undefined ? end : endOfTokens(bytes, start, end, tokens))
   }
 
   #hashOpenTokens({ tokens }: HashRule, bytes: Uint8Array, start: number, end: number): number {

@@ -1,7 +1,7 @@
 import { absent } from '../base/byte-range.ts'
 import { CarillonError } from '../base/errors.ts'
-import { misroutedBecause } from './diagnosis.ts'
-import type { RouteConfig } from './options.ts'
+import { Misrouted } from './diagnosis.ts'
+import { hashRuleOf, type RangeRule, type RouteConfig, type RouteRule, rangesOf } from './options.ts'
 import { commonSubject } from './pattern.ts'
 import { type PartitionOf, Route, undecided } from './route.ts'
 
@@ -92,6 +92,11 @@ export class RoutingTable {
     return this.routes.filter(isTheirs).flatMap((route) => route.partitionsFor(subject, count))
   }
 
+  /** Whether events of a subject may be in several partitions of a stream at a time. */
+  isSpread(subject: string): boolean {
+    return this.routes.some(({ rule, subjects }) => rule === 'any' && commonSubject(subjects, subject) !== undefined)
+  }
+
   /** Whether a subject, given as bytes, may be in this place. On the hot path: give the same object again. */
   check(place: RecordPlace, bytes: Uint8Array, start: number, end: number): 'ok' | 'misrouted' | 'no_route' {
     const route = this.#only ?? this.#match(bytes, start, end)
@@ -110,18 +115,16 @@ export class RoutingTable {
     return (this.#only ?? this.#match(bytes, start, end))?.keyEnd(bytes, start, end) ?? absent
   }
 
-  /** Why a record of this stream with this key may be in this partition, which is not that of its subject. */
-  misroutedBecause(stream: string, key: Buffer | undefined, partition: number, count: number): string {
-    const hashed = this.routes.some(({ config, hash }) => config.stream === stream && hash === 'murmur2')
-    if (hashed) return misroutedBecause(key, partition, count)
-    return 'its producer chose another one than its route says: "carillon routes SUBJECT" names the right one'
+  /** What is to be found out of the stream's misrouted records. */
+  misroutedOf(stream: string): Misrouted {
+    return new Misrouted(this.routes.filter(({ config }) => config.stream === stream))
   }
 
   rows(): RouteRow[] {
-    return this.routes.map(({ config, subjects, prefix }) => ({
+    return this.routes.map(({ config, rule, subjects, prefix }) => ({
       subjects,
       stream: config.stream,
-      rule: ruleText(config, prefix),
+      rule: ruleText(rule, prefix),
       ...(prefix === '' ? {} : { subject: `${prefix}{key}` }),
     }))
   }
@@ -155,20 +158,19 @@ function twoPrefixes(a: Route, b: Route): CarillonError {
   return new CarillonError('bad_request', `${said}: all routes of a stream need the same one`)
 }
 
-function ruleText(config: RouteConfig, prefix: string): string {
-  const rule = ruleOf(config)
-  return prefix === '' ? rule : `${rule}, of {key} in ${prefix}{key}`
+function ruleText(rule: RouteRule, prefix: string): string {
+  const text = textOf(rule)
+  return prefix === '' || rule === 'any' ? text : `${text}, of {key} in ${prefix}{key}`
 }
 
-function ruleOf({ by }: RouteConfig): string {
-  if ('ranges' in by) {
-    return by.ranges
-      .map(
-        ({ from, to, partitions }) =>
-          `["${from}", ${to === undefined ? 'end' : `"${to}"`}) in ${partitions.join(', ')}`,
-      )
-      .join('; ')
-  }
-  if (by.tokens === undefined) return by.hash
-  return `${by.hash} of the first ${by.tokens === 1 ? 'token' : `${by.tokens} tokens`}`
+function textOf(rule: RouteRule): string {
+  if (rule === 'any') return 'any'
+  const hash = hashRuleOf(rule)
+  if (hash === undefined) return rangesOf(rule).map(rangeText).join('; ')
+  const { tokens } = hash
+  return tokens === undefined ? hash.hash : `${hash.hash} of the first ${tokens === 1 ? 'token' : `${tokens} tokens`}`
+}
+
+function rangeText({ from, to, partitions }: RangeRule): string {
+  return `["${from}", ${to === undefined ? 'end' : `"${to}"`}) in ${partitions.join(', ')}`
 }

@@ -26,7 +26,10 @@ export interface Start {
 
 /** How many partitions a stream has, and where the subjects that are asked for were when it had fewer. */
 export interface Growth {
-  /** Positions are of one pattern, which has one in each partition that it was told of; of subjects one may be another's. */
+  /**
+   * Positions are of one pattern, or one subject that is in all partitions, which has one in each that it was told of; of other subjects
+   * one may be another's.
+   */
   readonly own: boolean
   count(feed: PartitionFeed): number
   /** Whether one of them came into this partition since its stream had `count` partitions. */

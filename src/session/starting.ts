@@ -68,7 +68,7 @@ function growthOf(feeds: Feeds, subscriptions: readonly Subscription[]): Growth 
     return known
   }
   return {
-    own: subscriptions.length === 1 && subscriptions[0]!.pattern,
+    own: subscriptions.length === 1 && feeds.isSpread(subscriptions[0]!),
     count: (feed) => feeds.countOf(feed),
     moved: (feed, count) => movedOf(feed, count).has(feed.partition),
   }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import * as zlib from 'node:zlib'
 import fc from 'fast-check'
-import { fnv1a, halfSipHash, murmur2, seededHash } from '../../src/base/hash.ts'
+import { crc32, fnv1a, halfSipHash, murmur2, seededHash } from '../../src/base/hash.ts'
 
 type Hash = (bytes: Uint8Array, start: number, end: number) => number
 
@@ -17,6 +18,16 @@ test("murmur2 gives the values of Kafka's own test", () => {
     ['abc', 479470107],
   ]
   for (const [text, value] of published) assert.equal(of(murmur2, text) | 0, value)
+})
+
+test("crc32 gives the value of the CRC catalogue's check, and those of zlib", () => {
+  assert.equal(of(crc32, '123456789'), 0xcbf43926)
+  fc.assert(
+    fc.property(fc.uint8Array(), fc.nat(9), (bytes, from) => {
+      const start = Math.min(from, bytes.length)
+      assert.equal(crc32(bytes, start, bytes.length), zlib.crc32(bytes.subarray(start)))
+    }),
+  )
 })
 
 test("fnv1a gives the published values, and NATS's partitions", () => {

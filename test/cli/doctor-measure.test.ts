@@ -8,7 +8,7 @@ test('only a broker that the command line names is loaded, and never the streams
   const env = {
     CARILLON_BROKER: 'kafka://production:9092',
     CARILLON_STREAMS: JSON.stringify(streams),
-    CARILLON_ROUTES: '[{"subjects": ">", "stream": "orders", "by": {"hash": "murmur2"}}]',
+    CARILLON_ROUTES: '[{"subjects": ">", "stream": "orders", "by": {"hash": "java"}}]',
   }
   const left = loadedForMeasuring(loadConfig({ flags: {}, env }))
   assert.equal(left.config.broker, 'embedded:.carillon/dev')

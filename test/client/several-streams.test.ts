@@ -45,9 +45,7 @@ class Site {
       },
       {
         source: severalStreams(Object.values(this.brokers)),
-        routing: new RoutingTable(
-          names.map((stream) => ({ subjects: `${stream}.>`, stream, by: { hash: 'murmur2' } })),
-        ),
+        routing: new RoutingTable(names.map((stream) => ({ subjects: `${stream}.>`, stream, by: { hash: 'java' } }))),
         clock: this.clock,
         random: systemRandom,
         logger: quiet,

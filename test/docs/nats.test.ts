@@ -49,7 +49,7 @@ test('the routes in nats.md are right, and match the mapping beside each', () =>
     const [, numbers] = /\{\{partition\(4((?:,\d)*)\)\}\}/.exec(mapping!)!
     const counted = numbers!.split(',').length - 1
     const wildcards = mapping!.split(' to ')[0]!.match(/\*/g)?.length ?? 0
-    assert.equal(route.by.hash, counted === 0 ? 'fnv1a-subject' : 'fnv1a', mapping)
+    assert.equal(route.by.hash, counted === 0 ? 'nats-subject' : 'nats', mapping)
     assert.equal(route.by.tokens, counted === 0 || counted === wildcards ? undefined : counted, mapping)
   }
 })

@@ -25,9 +25,10 @@ test('the newest records of each partition are looked at, in as many reads as it
   assert.deepEqual([offsets[0], offsets.at(-1)], [50, 249])
 })
 
-test('faults of one cause are counted together, with the first of them as an example', async () => {
-  const judge = ({ offset }: { offset: number }) => (offset < 3 ? { misplaced: false, cause: 'no event' } : undefined)
+test('faults of one kind are counted together, with the first of them as an example and what the last one says', async () => {
+  const judge = ({ offset }: { offset: number }) =>
+    offset < 3 ? { misplaced: false, kind: 'a', cause: `no event ${offset}` } : undefined
   const broker = brokerWith(1, 5)
   const { faults } = await readRecent(broker, broker.info, judge)
-  assert.deepEqual(faults, [{ misplaced: false, cause: 'no event', count: 3, example: 'partition 0, offset 0' }])
+  assert.deepEqual(faults, [{ misplaced: false, cause: 'no event 2', count: 3, example: 'partition 0, offset 0' }])
 })

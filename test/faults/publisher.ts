@@ -29,7 +29,7 @@ export class Publisher {
   info: StreamInfo | undefined
   readonly #source: Source
   readonly #rate: number
-  readonly #routing = new RoutingTable([{ subjects: `${stream}.>`, stream, by: { hash: 'murmur2' } }])
+  readonly #routing = new RoutingTable([{ subjects: `${stream}.>`, stream, by: { hash: 'java' } }])
   readonly #waiting = new Map<number, number>()
   #sent = 0
   #startedMs = 0

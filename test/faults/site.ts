@@ -49,7 +49,7 @@ export class Site {
     const config = {
       broker: brokers.url,
       streams: { [stream]: { topic: stream, partitions: brokers.partitions } },
-      routes: [{ subjects: `${stream}.>`, stream, by: { hash: 'murmur2' } }],
+      routes: [{ subjects: `${stream}.>`, stream, by: { hash: 'java' } }],
     }
     const gateways = Array.from({ length: gatewayCount }, (_, i) => {
       return new GatewayProcess({ port: ports.gateways + 2 * i, dir, config })

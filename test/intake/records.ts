@@ -79,7 +79,7 @@ export interface Taken {
 
 /** What becomes of records of the stream `s` on one intake. */
 export function intakeOf({ format = {}, route = {}, partitions = 1, maxEventBytes = 1000 }: IntakeSpec = {}) {
-  const routing = new RoutingTable([{ stream: 's', by: { hash: 'murmur2' }, ...route }])
+  const routing = new RoutingTable([{ stream: 's', by: { hash: 'java' }, ...route }])
   const intake = new Intake({
     stream: 's',
     format: { ...streamFormatDefaults, ...format },

@@ -75,7 +75,7 @@ export class PeerSite {
 export const brokerWay = (url: string, named = topic) => ({
   url,
   options: {},
-  routes: [{ subjects: '>', stream: 'events', by: { hash: 'murmur2' as const } }],
+  routes: [{ subjects: '>', stream: 'events', by: { hash: 'java' as const } }],
   streams: { events: { topic: named, partitions } },
   create: true,
 })

@@ -306,7 +306,7 @@ test('routes says where a subject is, by the counts that are asked for', async (
   assert.deepEqual(partitions, [JSON.parse(written.stdout).partition])
   assert.equal((await where('a.>', '--partitions', '12'))[0].partitions.length, 12)
   assert.deepEqual((await where('a.>', '--admin', admin))[0].partitions, [0, 1, 2, 3])
-  assert.deepEqual(await where(), [{ subjects: '>', stream: 'events', rule: 'murmur2', topic: 'carillon' }])
+  assert.deepEqual(await where(), [{ subjects: '>', stream: 'events', rule: 'java', topic: 'carillon' }])
 })
 
 test('health says whether the gateway is ready, and token what is in one', async () => {

@@ -70,11 +70,11 @@ describe('with a real Kafka', { skip: kafkaAvailable() ?? false }, () => {
         bad: { topic: 'bad', format: 'raw', contentType: 'text/plain' },
         gone: { topic: 'gone' },
       },
-      routes: ['good', 'bad', 'gone'].map((stream) => ({ subjects: `${stream}.>`, stream, by: { hash: 'murmur2' } })),
+      routes: ['good', 'bad', 'gone'].map((stream) => ({ subjects: `${stream}.>`, stream, by: { hash: 'java' } })),
     })
     const only = configFile('good.json', {
       streams: { good: { topic: 'good' } },
-      routes: [{ subjects: '>', stream: 'good', by: { hash: 'murmur2' } }],
+      routes: [{ subjects: '>', stream: 'good', by: { hash: 'java' } }],
     })
     for (let i = 0; i < 4; i++) {
       const { code, stderr } = await carillon('publish', '--config', only, '--broker', site.url, `good.s${i}`, 'hello')
@@ -165,7 +165,7 @@ describe('with a real NATS', { skip: natsAvailable() ?? false }, () => {
     file = configFile('nats.json', {
       broker: `nats://${server.address}`,
       streams: { good: { topic: 'good', partitions: 2 }, bad: { topic: 'bad', partitions: 1 } },
-      routes: ['good', 'bad'].map((stream) => ({ subjects: `${stream}.>`, stream, by: { hash: 'murmur2' } })),
+      routes: ['good', 'bad'].map((stream) => ({ subjects: `${stream}.>`, stream, by: { hash: 'java' } })),
     })
     const { code, stderr } = await carillon('streams', 'create', '--config', file)
     assert.equal(code, 0, stderr)

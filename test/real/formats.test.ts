@@ -21,7 +21,7 @@ const skip = kafkaAvailable()
 const basePort = 19_940
 const partitions = 3
 const topics = ['shop-orders', 'shop-refunds', 'shop-payments', 'shop-cloud']
-const by = { hash: 'murmur2' }
+const by = { hash: 'java' }
 const noKcat = missingProgram('kcat', '-V')
 
 const config = (broker: string) => ({

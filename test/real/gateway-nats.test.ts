@@ -92,7 +92,7 @@ describe('gateways on a real JetStream', skip === undefined ? {} : { skip }, () 
 
   test('the command line lists, prints and creates streams', async () => {
     const file = join(site.dir, 'made.yaml')
-    const route = '{subjects: made.>, stream: made, by: {hash: fnv1a}}'
+    const route = '{subjects: made.>, stream: made, by: {hash: nats}}'
     writeFileSync(file, `broker: ${site.url}\nstreams: {made: {topic: made, partitions: 2}}\nroutes: [${route}]\n`)
     const run = async (...args: string[]) => {
       return (await promisify(execFile)(carillon, ['streams', ...args, '--config', file])).stdout

@@ -37,7 +37,7 @@ const basePort = 19_850
 /** Beside the broker's ports. */
 const [impostorPort, gatewayPort, secondPort, sessionPort] = [19_861, 19_862, 19_864, 19_866]
 const topic = 'secured'
-const routes = [{ subjects: '>', stream: 'secured', by: { hash: 'murmur2' } }]
+const routes = [{ subjects: '>', stream: 'secured', by: { hash: 'java' } }]
 const streams = { secured: { topic, partitions: 2 } }
 
 describe('a Kafka that asks who it is', skip === undefined ? {} : { skip }, () => {

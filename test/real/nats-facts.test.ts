@@ -379,7 +379,7 @@ describe('JetStream', skip === undefined ? {} : { skip }, () => {
   })
 
   test('a core NATS publisher through an account mapping reaches the partition that fnv1a routes say', async () => {
-    const routes = new RoutingTable([{ subjects: '>', stream: 'mapped', by: { hash: 'fnv1a' } }])
+    const routes = new RoutingTable([{ subjects: '>', stream: 'mapped', by: { hash: 'nats' } }])
     const mapped = await startNats({
       port: port + 2,
       dir: join(dir, 'mapped'),

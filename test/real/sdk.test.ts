@@ -189,7 +189,7 @@ test('a subscription that is refused ends alone, over each transport', async (t)
     config: {
       broker: `embedded:${join(dir, 'routed')}`,
       streams: { events: { topic: 'events' } },
-      routes: [{ subjects: 'known.>', stream: 'events', by: { hash: 'murmur2' } }],
+      routes: [{ subjects: 'known.>', stream: 'events', by: { hash: 'java' } }],
     },
   })
   routed.start()

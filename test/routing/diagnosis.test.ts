@@ -1,48 +1,116 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { crc32 } from 'node:zlib'
 import { murmur2 } from '../../src/base/hash.ts'
-import { misroutedBecause } from '../../src/routing/diagnosis.ts'
+import type { RouteConfig, RouteRule } from '../../src/routing/options.ts'
+import { RoutingTable } from '../../src/routing/table.ts'
 
 const count = 12
-const javas = (key: Buffer) => murmur2(key, 0, key.length)
+const table = (by: RouteRule, more: Partial<RouteConfig> = {}) =>
+  new RoutingTable([{ subjects: '>', stream: 's', by, ...more }])
+const keys = Array.from({ length: 200 }, (_, i) => Buffer.from(`alarm.zone${i}.door`))
 
-/** A key that one rule puts into a partition where no earlier diagnosis finds it. */
-function keyWhere(chosen: (key: Buffer) => number, ...others: ((key: Buffer) => number)[]): Buffer {
-  for (let i = 0; ; i++) {
-    const key = Buffer.from(`alarm.zone${i}.door`)
-    if (others.every((other) => other(key) !== chosen(key))) return key
-  }
+type Place = (key: Buffer, count: number) => number
+
+/** Where producers that follow another rule put a key. */
+const placeBy =
+  (by: RouteRule, more: Partial<RouteConfig> = {}): Place =>
+  (key, count) =>
+    table(by, more).place(key.toString(), () => count).partition!
+
+/** What is said of the misrouted ones of these keys, one after the other. */
+function causes(own: RouteRule, place: Place, more: Partial<RouteConfig> = {}): string[] {
+  const misrouted = table(own, more).misroutedOf('s')
+  const right = placeBy(own, more)
+  return keys.flatMap((key) => {
+    const partition = place(key, count)
+    return partition === right(key, count) ? [] : [misrouted.because(key, partition, count)]
+  })
 }
 
-const right = (key: Buffer) => (javas(key) & 0x7fffffff) % count
-const byCrc = (key: Buffer) => crc32(key) % count
-const unsigned = (key: Buffer) => javas(key) % count
-const withEight = (key: Buffer) => (javas(key) & 0x7fffffff) % 8
+const open = { subjects: 'alarm.*.*' }
 
-test("librdkafka's default partitioner is recognised, and its setting named", () => {
-  const key = keyWhere(byCrc, right)
-  assert.match(misroutedBecause(key, byCrc(key), count), /CRC32.*partitioner=murmur2_random/)
+test('the rule of other producers is found out by the keys that were misrouted, and is named for the route', () => {
+  const rules: [RouteRule, RegExp][] = [
+    [
+      { hash: 'java' },
+      /Java's hash \(murmur2\), as (\d+) of \1 misrouted keys show: set by: \{hash: java\} for its route$/,
+    ],
+    [{ hash: 'librdkafka' }, /librdkafka's default hash \(CRC32\).*: set by: \{hash: librdkafka\} for its route/],
+    [{ hash: 'sarama' }, /Sarama's .*: set by: \{hash: sarama\} for its route$/],
+    [{ hash: 'nats' }, /\{\{partition\(n,…\)\}\}.*: set by: \{hash: nats\} for its route$/],
+    [{ hash: 'nats', tokens: 1 }, /\{\{partition\(n,…\)\}\}.*: set by: \{hash: nats, tokens: 1\} for its route$/],
+    [{ hash: 'nats-subject' }, /\{\{partition\(n\)\}\}.*: set by: \{hash: nats-subject\} for its route$/],
+  ]
+  for (const [own] of rules) {
+    for (const [other, expected] of rules) {
+      if (own === other) continue
+      const said = causes(own, placeBy(other, open), open)
+      assert.ok(said.length > 50)
+      assert.match(said.at(-1)!, expected)
+    }
+  }
+})
+
+test("librdkafka's default is told with the producer's setting as well, where the route is Java's", () => {
+  const [first] = causes({ hash: 'java' }, placeBy({ hash: 'librdkafka' }))
+  assert.match(first!, /CRC32.*\{hash: librdkafka\}.*partitioner=murmur2_random in its producer/)
+  assert.doesNotMatch(causes({ hash: 'sarama' }, placeBy({ hash: 'librdkafka' }))[0]!, /murmur2_random/)
+})
+
+test('the route keeps its tokens where the rule changes', () => {
+  const said = causes({ hash: 'java', tokens: 3 }, placeBy({ hash: 'librdkafka', tokens: 3 }))
+  assert.match(said.at(-1)!, /set by: \{hash: librdkafka, tokens: 3\}/)
+})
+
+test('a rule that one key fits by chance is told beside the other one until more keys are known', () => {
+  const byCrc = placeBy({ hash: 'librdkafka' })
+  const both = keys.find((key) => byCrc(key, count) === placeBy({ hash: 'sarama' })(key, count))!
+  const misrouted = table({ hash: 'java' }).misroutedOf('s')
+  const first = misrouted.because(both, byCrc(both, count), count)
+  assert.match(first, /librdkafka's default.*or by Sarama's .*; more keys tell: set by/)
+  for (const key of keys.slice(0, 5)) misrouted.because(key, byCrc(key, count), count)
+  assert.doesNotMatch(misrouted.because(both, byCrc(both, count), count), /Sarama/)
+})
+
+test('keys of one number of partitions say nothing of another', () => {
+  const misrouted = table({ hash: 'java' }).misroutedOf('s')
+  const [byCrc, bySarama] = [placeBy({ hash: 'librdkafka' }), placeBy({ hash: 'sarama' })]
+  for (const key of keys) misrouted.because(key, byCrc(key, count), count)
+  const said = keys.map((key) => misrouted.because(key, bySarama(key, 31), 31))
+  assert.match(said.at(-1)!, /Sarama's/)
 })
 
 test('murmur2 with its sign bit is recognised', () => {
-  const key = keyWhere(unsigned, right, byCrc)
-  assert.match(misroutedBecause(key, unsigned(key), count), /sign bit/)
+  const said = causes({ hash: 'java' }, (key, count) => murmur2(key, 0, key.length) % count)
+  assert.match(said.at(-1)!, /sign bit.*: give it a Java-compatible partitioner, or set by: any/)
 })
 
 test('a changed partition count is recognised, with a count that would explain it', () => {
-  const key = keyWhere(withEight, right, byCrc, unsigned)
-  const said = misroutedBecause(key, withEight(key), count)
-  const named = Number(/with (\d+) partitions/.exec(said)![1])
-  assert.equal((javas(key) & 0x7fffffff) % named, withEight(key))
+  const withEight = (key: Buffer) => placeBy({ hash: 'java' })(key, 8)
+  const said = causes({ hash: 'java' }, withEight).filter((each) => each.includes('no hash that routes know'))
+  assert.ok(said.length > 50)
+  const misrouted = table({ hash: 'java' }).misroutedOf('s')
+  for (const key of keys.slice(0, 20)) misrouted.because(key, withEight(key), count)
+  const key = keys.find((each) => withEight(each) !== placeBy({ hash: 'java' })(each, count))!
+  const named = Number(/with (\d+) partitions/.exec(misrouted.because(key, withEight(key), count))![1])
+  assert.equal(placeBy({ hash: 'java' })(key, named), withEight(key))
 })
 
 test('a record in the partition of its key has a key that is not its subject', () => {
-  const key = Buffer.from('alarm.zone7.door')
-  assert.match(misroutedBecause(key, right(key), count), /the key's own partition is right.*carillon routes/)
+  for (const hash of ['java', 'librdkafka', 'sarama', 'nats-subject'] as const) {
+    const [key] = keys
+    const said = table({ hash }).misroutedOf('s').because(key, placeBy({ hash })(key!, count), count)
+    assert.match(said, /the key's own partition is right.*carillon routes/)
+  }
 })
 
 test('a record without a key is told as such', () => {
-  assert.match(misroutedBecause(undefined, 3, count), /no key/)
-  assert.match(misroutedBecause(Buffer.alloc(0), 3, count), /no key/)
+  const misrouted = table({ hash: 'java' }).misroutedOf('s')
+  assert.match(misrouted.because(undefined, 3, count), /no key.*by: any/)
+  assert.match(misrouted.because(Buffer.alloc(0), 3, count), /no key/)
+})
+
+test('of a route by ranges nothing is found out by hashes', () => {
+  const ranges = table({ ranges: [{ from: 'a', partitions: [0] }] }).misroutedOf('s')
+  assert.match(ranges.because(Buffer.from('b'), 3, count), /its producer chose another one than its route says/)
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
 import { fnv1a, murmur2 } from '../../src/base/hash.ts'
-import { defaultRoutes, type RouteConfig, routeHashes } from '../../src/routing/options.ts'
+import { defaultRoutes, type RouteConfig, type RouteHash, routeHashes } from '../../src/routing/options.ts'
 import { type RecordPlace, RoutingTable } from '../../src/routing/table.ts'
 
 const twelve = () => 12
@@ -31,11 +31,79 @@ test("with no configuration every subject is in the stream events, where Kafka's
   const table = new RoutingTable(defaultRoutes)
   const expected = { stream: 'events', partition: javaPartition('alarm.zone7.door', 12), key: 'alarm.zone7.door' }
   assert.deepEqual(table.place('alarm.zone7.door', twelve), expected)
-  assert.deepEqual(table.rows(), [{ subjects: '>', stream: 'events', rule: 'murmur2' }])
+  assert.deepEqual(table.rows(), [{ subjects: '>', stream: 'events', rule: 'java' }])
+})
+
+/** From librdkafka's tests/0048-partitioner.c, which has them of crc32 on macOS, of Go's hash/fnv and of Java. */
+const librdkafkas: [key: string, crc32: number, murmur2: number, fnv1a: number][] = [
+  ['23456', 0xb1b451d7, 0x058d780f, 0x27e6f469],
+  ['this is another string with more length to it perhaps', 0xb0150df7, 0x4f7703da, 0x155e3e5f],
+  ['hejsan', 0xd077037e, 0x5ec19395, 0x17b1e27a],
+]
+const placedBy = (hash: RouteHash, key: string, count: number) =>
+  // Some keys are no subjects.
+  new RoutingTable([{ subjects: '>', stream: 's', by: { hash } }]).routes[0]!.partition(
+    Buffer.from(key),
+    0,
+    key.length,
+    count,
+  )
+
+test("keys are where librdkafka's partitioners put them: consistent_random, murmur2_random, fnv1a_random", () => {
+  for (const count of [7, 17, 1000]) {
+    for (const [key, crc32, murmur2, fnv1a] of librdkafkas) {
+      assert.equal(placedBy('librdkafka', key, count), crc32 % count)
+      assert.equal(placedBy('java', key, count), murmur2 % count)
+      assert.equal(placedBy('sarama', key, count), fnv1a % count)
+    }
+  }
+})
+
+test("keys are where Sarama's partitioners put them", () => {
+  // From its tests of NewConsistentCRCHashPartitioner, over 100 partitions.
+  const byCrc = [
+    ['abc123def456', 57],
+    ['SheetJS', 26],
+    ['9e8c7f4cf45857cfff7645d6', 24],
+    ['3900446192ff85a5f67da10c', 75],
+    ['0f4407b7a67d6d27de372198', 50],
+  ] as const
+  for (const [key, partition] of byCrc) assert.equal(placedBy('librdkafka', key, 100), partition)
+  // NewHashPartitioner: the rest of a signed number, without its sign. From librdkafka's rdfnv1a.c, which has it of Go.
+  const byFnv = [
+    ['kafka', 0xd33c4e1],
+    ['giberish123456789', 0x77a58295],
+    ['1234', 0x23bdd03],
+    ['PreAmbleWillBeRemoved,ThePrePartThatIs', 0x65cbd69c],
+  ] as const
+  for (const [key, value] of byFnv) assert.equal(placedBy('sarama', key, 4099), value % 4099)
+  // The key of its test of the lowest number, which has no positive one of 32 bits: -2147483648 % 50 is -48.
+  assert.equal(fnv1a(Buffer.from('1468509572224'), 0, 13), 2 ** 31)
+  assert.equal(placedBy('sarama', '1468509572224', 50), 48)
+})
+
+test('a route without a rule has that of Java', () => {
+  const table = new RoutingTable([{ subjects: '>', stream: 's' }])
+  assert.equal(table.place('a.b', twelve).partition, javaPartition('a.b', 12))
+  assert.equal(table.rows()[0]!.rule, 'java')
+})
+
+test('by any a subject may be in all partitions, and what gateways publish goes where Java puts the key', () => {
+  const any: RouteConfig = { subject: 'shop.{key}', stream: 's', by: 'any' }
+  const table = new RoutingTable([any, { subjects: 'other', stream: 't' }])
+  const all = Array.from({ length: 12 }, (_, partition) => partition)
+  for (const subject of ['shop.a', 'shop.*', 'shop.>']) {
+    assert.deepEqual(table.partitionsFor(subject, twelve), [{ stream: 's', partitions: all }])
+    assert.deepEqual(table.partitionsIn('s', subject, 12), all)
+  }
+  for (const partition of all) assert.equal(check(table, 'shop.a', { stream: 's', partition, count: 12 }), 'ok')
+  assert.equal(check(table, 'shop.a', { stream: 't', partition: 0, count: 12 }), 'no_route')
+  assert.deepEqual(table.place('shop.a', twelve), { stream: 's', partition: javaPartition('a', 12), key: 'a' })
+  assert.deepEqual(table.rows()[0], { subjects: 'shop.>', stream: 's', rule: 'any', subject: 'shop.{key}' })
 })
 
 test('routes that can match one subject are refused, both named with such a subject', () => {
-  const by = { hash: 'murmur2' } as const
+  const by = { hash: 'java' } as const
   const both: RouteConfig[] = [
     { subjects: 'alarm.*.door', stream: 'a', by },
     { subjects: 'mail.>', stream: 'b', by },
@@ -47,7 +115,7 @@ test('routes that can match one subject are refused, both named with such a subj
 })
 
 test('a route by its first tokens has one key and one partition for all below them', () => {
-  const table = new RoutingTable([{ subjects: '>', stream: 'events', by: { hash: 'murmur2', tokens: 2 } }])
+  const table = new RoutingTable([{ subjects: '>', stream: 'events', by: { hash: 'java', tokens: 2 } }])
   const partition = javaPartition('alarm.zone7', 12)
   assert.deepEqual(table.place('alarm.zone7.door.3', twelve), { stream: 'events', partition, key: 'alarm.zone7' })
   assert.deepEqual(table.partitionsFor('alarm.zone7.>', twelve), [{ stream: 'events', partitions: [partition] }])
@@ -56,14 +124,14 @@ test('a route by its first tokens has one key and one partition for all below th
   assert.equal(table.place('alarm', twelve).partition, javaPartition('alarm', 12), 'fewer tokens: the whole subject')
 })
 
-test('fnv1a hashes the tokens that the pattern leaves open, unjoined; fnv1a-subject the dotted ones', () => {
-  const open = new RoutingTable([{ subjects: 'in.*.x.*', stream: 'n', by: { hash: 'fnv1a' } }])
+test('nats hashes the tokens that the pattern leaves open, unjoined; nats-subject the dotted ones', () => {
+  const open = new RoutingTable([{ subjects: 'in.*.x.*', stream: 'n', by: { hash: 'nats' } }])
   assert.equal(open.place('in.eu.x.u1', twelve).partition, fnvPartition('euu1', 12))
-  const first = new RoutingTable([{ subjects: 'in.*.*', stream: 'n', by: { hash: 'fnv1a', tokens: 1 } }])
+  const first = new RoutingTable([{ subjects: 'in.*.*', stream: 'n', by: { hash: 'nats', tokens: 1 } }])
   const place = { stream: 'n', partition: fnvPartition('eu', 12), key: 'in.eu.u1' }
   assert.deepEqual(first.place('in.eu.u1', twelve), place)
   assert.deepEqual(first.partitionsFor('*.eu.*', twelve), [{ stream: 'n', partitions: [fnvPartition('eu', 12)] }])
-  const dotted = new RoutingTable([{ subjects: 'in.>', stream: 'n', by: { hash: 'fnv1a-subject' } }])
+  const dotted = new RoutingTable([{ subjects: 'in.>', stream: 'n', by: { hash: 'nats-subject' } }])
   assert.equal(dotted.place('in.eu.u1', twelve).partition, fnvPartition('in.eu.u1', 12))
 })
 
@@ -121,7 +189,7 @@ test('ranges that overlap or are empty are refused', () => {
 })
 
 test('a subject of another stream, or of none, has no route here', () => {
-  const by = { hash: 'murmur2' } as const
+  const by = { hash: 'java' } as const
   const table = new RoutingTable([
     { subjects: 'alarm.>', stream: 'alarms', by },
     { subjects: 'mail.>', stream: 'mails', by },
@@ -139,7 +207,7 @@ test('a subject of another stream, or of none, has no route here', () => {
   )
 })
 
-const orders: RouteConfig = { subject: 'shop.orders.{key}', stream: 'orders', by: { hash: 'murmur2' } }
+const orders: RouteConfig = { subject: 'shop.orders.{key}', stream: 'orders', by: { hash: 'java' } }
 
 test('a prefix stands before the keys: the partition is that of the key, without it', () => {
   const table = new RoutingTable([orders])
@@ -154,7 +222,7 @@ test('a prefix stands before the keys: the partition is that of the key, without
 })
 
 test('a prefix and a count of tokens: the key is so many tokens behind the prefix', () => {
-  const table = new RoutingTable([{ ...orders, by: { hash: 'murmur2', tokens: 1 } }])
+  const table = new RoutingTable([{ ...orders, by: { hash: 'java', tokens: 1 } }])
   const partition = javaPartition('c1', 12)
   assert.deepEqual(table.place('shop.orders.c1.paid', twelve), { stream: 'orders', partition, key: 'c1' })
   assert.deepEqual(table.partitionsFor('shop.orders.c1.>', twelve), [{ stream: 'orders', partitions: [partition] }])
@@ -167,10 +235,10 @@ test('ranges and the FNV hashes are over the key too', () => {
   const calls = new RoutingTable([{ subject: 'call.{key}', stream: 'calls', by: { ranges } }])
   assert.deepEqual(calls.place('call.0043123', twelve), { stream: 'calls', partition: 3, key: '0043123' })
   assert.deepEqual(calls.partitionsFor('*.*', twelve), [{ stream: 'calls', partitions: [3] }])
-  const nats = (hash: 'fnv1a' | 'fnv1a-subject') =>
+  const nats = (hash: 'nats' | 'nats-subject') =>
     new RoutingTable([{ subjects: 'in.*.x.*', subject: 'in.{key}', stream: 'n', by: { hash } }])
-  assert.equal(nats('fnv1a').place('in.eu.x.u1', twelve).partition, fnvPartition('euu1', 12), 'as without the prefix')
-  assert.equal(nats('fnv1a-subject').place('in.eu.x.u1', twelve).partition, fnvPartition('eu.x.u1', 12))
+  assert.equal(nats('nats').place('in.eu.x.u1', twelve).partition, fnvPartition('euu1', 12), 'as without the prefix')
+  assert.equal(nats('nats-subject').place('in.eu.x.u1', twelve).partition, fnvPartition('eu.x.u1', 12))
 })
 
 test('two streams with the same keys do not overlap behind prefixes of their own', () => {
@@ -260,25 +328,25 @@ test('an event is where it is looked for: by its place, by each pattern that mat
 })
 
 test('why a record is in a wrong partition is judged by the routes of its own stream', () => {
-  const by = { hash: 'murmur2' } as const
+  const by = { hash: 'java' } as const
   const table = new RoutingTable([blocks, { subjects: 'x', stream: 'events', by }])
-  assert.match(table.misroutedBecause('events', undefined, 0, 12), /the record has no key/)
-  assert.match(table.misroutedBecause('calls', Buffer.from('01511.x'), 0, 12), /carillon routes/)
+  assert.match(table.misroutedOf('events').because(undefined, 0, 12), /the record has no key/)
+  assert.match(table.misroutedOf('calls').because(Buffer.from('01511.x'), 0, 12), /carillon routes/)
 })
 
 test('routes are shown as people read them', () => {
-  const fnv: RouteConfig = { subjects: 'in.*.*', stream: 'n', by: { hash: 'fnv1a', tokens: 1 } }
+  const fnv: RouteConfig = { subjects: 'in.*.*', stream: 'n', by: { hash: 'nats', tokens: 1 } }
   assert.deepEqual(new RoutingTable([orders]).rows(), [
     {
       subjects: 'shop.orders.>',
       stream: 'orders',
-      rule: 'murmur2, of {key} in shop.orders.{key}',
+      rule: 'java, of {key} in shop.orders.{key}',
       subject: 'shop.orders.{key}',
     },
   ])
   assert.deepEqual(
     [fnv, blocks].map((each) => new RoutingTable([each]).rows()[0]!.rule),
-    ['fnv1a of the first token', '["0", "01511") in 0; ["01511", "0152") in 1, 2; ["é", end) in 3'],
+    ['nats of the first token', '["0", "01511") in 0; ["01511", "0152") in 1, 2; ["é", end) in 3'],
   )
 })
 

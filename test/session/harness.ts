@@ -6,6 +6,7 @@ import type { StreamFeed } from '../../src/fanout/stream-feed.ts'
 import { allowAll, type Grant } from '../../src/identity/grant.ts'
 import type { RejectedRing } from '../../src/intake/rejected.ts'
 import { bytesPerEntry } from '../../src/log/entry-arena.ts'
+import type { RouteRule } from '../../src/routing/options.ts'
 import { RoutingTable } from '../../src/routing/table.ts'
 import type { ServingOptions } from '../../src/serving/options.ts'
 import { Serving } from '../../src/serving/serving.ts'
@@ -35,6 +36,8 @@ interface TestSize {
   readonly payloadBytes?: number
   readonly fill?: FillOptions
   readonly readBack?: Partial<ReadBackOptions>
+  /** Of the stream `events`; by Java's hash unless given. */
+  readonly by?: RouteRule
 }
 
 const noFill: FillOptions = { ageMs: 0, budgetMs: 0 }
@@ -56,10 +59,10 @@ export class TestGateway {
   constructor(
     broker: ModelBroker,
     limits: Partial<typeof sessionLimits> = {},
-    { entries = 64, payloadBytes = entries * 1024, fill = noFill, readBack: readBackOptions = {} }: TestSize = {},
+    { entries = 64, payloadBytes = entries * 1024, fill = noFill, readBack: readBackOptions = {}, by }: TestSize = {},
   ) {
     this.broker = broker
-    this.routing = new RoutingTable([{ subjects: '>', stream: 'events', by: { hash: 'murmur2' } }])
+    this.routing = new RoutingTable([{ subjects: '>', stream: 'events', by }])
     const { chunks = 8, ...readBack } = readBackOptions
     const options: ServingOptions = {
       gateway: 'test',

@@ -5,7 +5,7 @@ import { hashOf, isSamePartition, type Position } from '../../src/wire/token.ts'
 import type { Incarnation } from './broker.ts'
 import { isUnreadable, type LogRecord, type PartitionLog } from './partition-log.ts'
 import { shown } from './shown.ts'
-import { partitionOf, type Truth } from './truth.ts'
+import type { Truth } from './truth.ts'
 import type { GatewayKnowledge } from './witness.ts'
 
 /** What one subscription asked its gateway for. */
@@ -175,10 +175,10 @@ function repartitionedFault({ truth, gap, from, asked, log, incarnation, nowMs }
   const { partition } = gap
   const before = truth.countsUntil(incarnation, nowMs)
   const isMoved = ({ subject }: Asked) =>
-    isPattern(subject)
+    truth.isSpread(subject)
       ? before.some((count) => count <= partition)
-      : before.some((count) => partitionOf(subject, count) !== partition) &&
-        truth.countsOf(incarnation).some((count) => partitionOf(subject, count) === partition)
+      : before.some((count) => !truth.isPlace(subject, count, partition)) &&
+        truth.countsOf(incarnation).some((count) => truth.isPlace(subject, count, partition))
   if (asked.some(isMoved)) return undefined
   // Told of each empty partition that a token of its stream does not name.
   if (from > truth.broker.firstOffset) return 'nothing came into that partition'

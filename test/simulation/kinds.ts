@@ -115,6 +115,16 @@ export function withManyPartitions(seed: number, source: SourceKind, streams: re
   return streams.map((stream, i) => (isMany && i === 0 ? { ...stream, partitions: between(random, [8, 16]) } : stream))
 }
 
+/** Share of the histories with a stream whose publishers put a subject's records into any partition. */
+const anyShare = 0.12
+
+export function withAny(seed: number, streams: readonly StreamPlan[]): readonly StreamPlan[] {
+  const random = seededRandom(seed ^ 0x6a09e667)
+  if (random.next() >= anyShare) return streams
+  const chosen = Math.floor(random.next() * streams.length)
+  return streams.map((stream, i) => (i === chosen ? { ...stream, by: 'any' } : stream))
+}
+
 /** Share of the histories in which a stream grows twice, so that a subject moves away and comes back. */
 const returnsShare = 0.1
 /** Until every gateway has heard of a growth, ms, and a little. */

@@ -8,6 +8,7 @@ import {
   endings,
   recreations,
   streamsOf,
+  withAny,
   withDisagreement,
   withFormats,
   withManyPartitions,
@@ -143,7 +144,7 @@ export function makePlan(seed: number, size: 'small' | 'large', source: SourceKi
   const actions = makeActions(random, scale, generations)
   const spanMs = actions.at(-1)?.atMs ?? 0
   const formatted = withFormats(seed, source, streamsOf(seed, source, partitions))
-  const several = withManyPartitions(seed, source, formatted)
+  const several = withAny(seed, withManyPartitions(seed, source, formatted))
   const returning = withReturn(seed, source, { streams: several, subjects: list, clients })
   const joined = withDisagreement(seed, source, returning)
   const more = [...returning.actions, ...joined.actions, ...recreations(seed, spanMs), ...endings(seed, spanMs)]

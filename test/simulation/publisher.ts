@@ -19,6 +19,8 @@ interface Writing {
   /** Share of the events that have a time to live. */
   readonly ttlShare: number
   readonly format: Format
+  /** Where: see `StreamPlan`. */
+  readonly by: 'any' | undefined
 }
 
 /** All who write to the log. */
@@ -29,24 +31,26 @@ export class Publishers {
   readonly #random: Random
   readonly #ttlShare: number
   readonly #format: Format
+  readonly #by: 'any' | undefined
   /** Open transactions, oldest first. */
   readonly transactions: number[] = []
   #transaction = 0
   #count = 0
 
-  constructor({ time, broker, owner }: Written, random: Random, { ttlShare, format }: Writing) {
+  constructor({ time, broker, owner }: Written, random: Random, { ttlShare, format, by }: Writing) {
     this.#time = time
     this.#broker = broker
     this.#owner = owner
     this.#random = random
     this.#ttlShare = ttlShare
     this.#format = format
+    this.#by = by
   }
 
   /** Undefined while there is no stream to write to, or where the record is stored later. */
   publish(subject: string, transaction?: number): LogRecord | undefined {
     if (this.#broker.missing) return undefined
-    return this.#append(partitionOf(subject, this.#broker.partitions), { ...this.#event(subject), transaction })
+    return this.#append(this.#place(subject), { ...this.#event(subject), transaction })
   }
 
   begin(): number {
@@ -65,7 +69,7 @@ export class Publishers {
   /** A record that no gateway can use: no event, another partition than its subject's, a deletion of nothing. */
   unusable(subject: string, partition: number, choice: number): LogRecord | undefined {
     if (this.#broker.missing) return undefined
-    const own = partitionOf(subject, this.#broker.partitions)
+    const own = this.#place(subject)
     const wrong = this.#event(subject)
     if (choice < 0.3 && own !== partition) return this.#append(partition, wrong)
     if (choice < 0.6) return this.#append(partition, { ...wrong, key: null, value: null, event: undefined })
@@ -77,18 +81,24 @@ export class Publishers {
   /** A record of another stream's subject, which no gateway can use here. */
   foreign(subject: string): LogRecord | undefined {
     if (this.#broker.missing) return undefined
-    const partition = partitionOf(subject, this.#broker.partitions)
+    const partition = this.#place(subject)
     return this.#append(partition, { ...this.#event(subject), event: undefined })
   }
 
   /** A record whose bytes are damaged on disk. */
   damaged(subject: string): LogRecord | undefined {
     if (this.#broker.missing) return undefined
-    return this.#append(partitionOf(subject, this.#broker.partitions), {
+    return this.#append(this.#place(subject), {
       ...this.#event(subject),
       event: undefined,
       damaged: true,
     })
+  }
+
+  /** The partition of its hash, or any. */
+  #place(subject: string): number {
+    const { partitions } = this.#broker
+    return this.#by === 'any' ? Math.floor(this.#random.next() * partitions) : partitionOf(subject, partitions)
   }
 
   #append(partition: number, record: NewRecord): LogRecord | undefined {

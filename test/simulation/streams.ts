@@ -13,6 +13,8 @@ export interface StreamPlan {
   readonly partitions: number
   /** Of the values of its records. */
   readonly format: Format
+  /** A subject's records are in all of its partitions; absent = each in the one of its hash. */
+  readonly by?: 'any'
 }
 
 /** One stream of a history: its logs, who writes to them, and what was written. */

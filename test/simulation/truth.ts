@@ -22,12 +22,25 @@ export class Truth {
   readonly broker: BrokerPast
   /** Whether routes lead a subject or pattern to this stream. */
   readonly carries: (pattern: string) => boolean
+  /** A subject is in all partitions; undefined = in that of its hash. */
+  readonly by: 'any' | undefined
   readonly #byPlace = new Map<string, LogRecord[]>()
   readonly #matches = new Map<string, Map<string, boolean>>()
 
-  constructor(broker: BrokerPast, carries: (pattern: string) => boolean = () => true) {
+  constructor(broker: BrokerPast, carries: (pattern: string) => boolean = () => true, by?: 'any') {
     this.broker = broker
     this.carries = carries
+    this.by = by
+  }
+
+  /** Whether events of a subject may be in the partition, of so many. */
+  isPlace(subject: string, count: number, partition: number): boolean {
+    return this.by === 'any' ? partition < count : partitionOf(subject, count) === partition
+  }
+
+  /** Whether events of a subject or pattern may be in several partitions at a time. */
+  isSpread(pattern: string): boolean {
+    return this.by === 'any' || isPattern(pattern)
   }
 
   add(record: LogRecord): void {
@@ -66,7 +79,7 @@ export class Truth {
   reads(pattern: string, log: PartitionLog): boolean {
     if (!this.carries(pattern)) return false
     const { logs } = this.broker.incarnations[log.incarnation]!
-    return isPattern(pattern) || partitionOf(pattern, logs.length) === log.partition
+    return isPattern(pattern) || this.isPlace(pattern, logs.length, log.partition)
   }
 
   /** Where who follows this reads the stream as it is now, whatever is published to others. */
@@ -79,7 +92,7 @@ export class Truth {
     if (!this.carries(pattern)) return false
     return this.broker.incarnations.some((incarnation) => {
       if (incarnation.logs[partition] === undefined) return false
-      return isPattern(pattern) || this.countsOf(incarnation).some((count) => partitionOf(pattern, count) === partition)
+      return isPattern(pattern) || this.countsOf(incarnation).some((count) => this.isPlace(pattern, count, partition))
     })
   }
 
@@ -140,7 +153,7 @@ export class Truth {
     after.push(logs.length)
     const { subject } = record.event
     const at = growths.findIndex(
-      ({ atMs }, i) => atMs >= record.writtenMs && partitionOf(subject, after[i]!) !== record.partition,
+      ({ atMs }, i) => atMs >= record.writtenMs && !this.isPlace(subject, after[i]!, record.partition),
     )
     return at < 0 ? undefined : growths[at]!.atMs
   }
@@ -153,12 +166,12 @@ export class Truth {
     const { growths, logs } = this.broker.incarnations[incarnation]!
     const since = growths.filter(({ atMs }) => atMs > displacedMs && atMs <= nowMs).map(({ before }) => before)
     const now = growths.find(({ atMs }) => atMs > nowMs)?.before ?? logs.length
-    return [...since, now].some((count) => partitionOf(event.subject, count) === partition)
+    return [...since, now].some((count) => this.isPlace(event.subject, count, partition))
   }
 
   /** Whether who follows this may have read another partition since the record was written. */
   strayedFor(pattern: string, { incarnation }: LogRecord): boolean {
-    return !isPattern(pattern) && this.broker.incarnations[incarnation]!.growths.length > 0
+    return !this.isSpread(pattern) && this.broker.incarnations[incarnation]!.growths.length > 0
   }
 
   /** In the wrong place for all or some of those who read it. */
@@ -169,14 +182,14 @@ export class Truth {
   /** Written to a partition that was not its subject's. */
   misplaced(record: LogRecord): boolean {
     if (record.event === undefined) return false
-    return partitionOf(record.event.subject, this.#countAt(record)) !== record.partition
+    return !this.isPlace(record.event.subject, this.#countAt(record), record.partition)
   }
 
   /** In a partition that was not its subject's, however many of them a gateway knew. */
   neverBelonged({ event, incarnation, partition }: LogRecord): boolean {
     if (event === undefined) return false
     const { growths, logs } = this.broker.incarnations[incarnation]!
-    const isItsOwn = (count: number) => partitionOf(event.subject, count) === partition
+    const isItsOwn = (count: number) => this.isPlace(event.subject, count, partition)
     return !isItsOwn(logs.length) && !growths.some(({ before }) => isItsOwn(before))
   }
 
@@ -191,7 +204,7 @@ export class Truth {
     if (event === undefined) return false
     return this.broker.incarnations[incarnation]!.growths.some(({ atMs, before, adoptedMs }) => {
       const isUnknown = writtenMs >= atMs && writtenMs <= adoptedMs && partition < before
-      return isUnknown && partitionOf(event.subject, before) !== partition
+      return isUnknown && !this.isPlace(event.subject, before, partition)
     })
   }
 }

@@ -1,13 +1,12 @@
 import type { ReceivedEvent, ReceivedGap } from '../../src/client/received.ts'
 import type { Lost } from '../../src/log/losses.ts'
-import { isPattern } from '../../src/subject/subject.ts'
 import type { Gap, GapReason } from '../../src/wire/frames.ts'
 import { decodeToken, isGrowth, isSameLog, keyOf, type Log, type Position } from '../../src/wire/token.ts'
 import { placeOf, Stood, type Subscriber, type ToldGap } from './excuses.ts'
 import { Ledger } from './ledger.ts'
 import { isUnreadable, type LogRecord, type PartitionLog } from './partition-log.ts'
 import { isToken, shown, shownToken } from './shown.ts'
-import { partitionOf, type Truth } from './truth.ts'
+import type { Truth } from './truth.ts'
 import type { PromiseName, Verdict } from './verdict.ts'
 
 /** A stretch of log in a gateway's memory: the payloads from `tail` on, the index from `indexTail` on. */
@@ -156,7 +155,7 @@ export class Witness implements Subscriber {
   }
 
   /** What was asked has reached a gateway that reads the log since then. */
-  reached({ reading, head }: GatewayKnowledge): void {
+  reached({ reading, head, memory }: GatewayKnowledge): void {
     for (const position of this.#presented) {
       const { partition, offset, generation } = position
       const log = this.#truth.broker.byLog(position)?.logs[partition]
@@ -170,8 +169,9 @@ export class Witness implements Subscriber {
       const read = reading(position)
       // It is held against the log once its gateway reads that.
       if (read === undefined || (known < 0 && !isUnsaid)) continue
-      // Times are compared with those of the records that are there; epochs are remembered.
-      const isGone = this.#truth.broker.generations === 'times' && offset <= log.first
+      // Times are compared with those of the records that are there and in its index; epochs are remembered.
+      const kept = Math.max(log.first, memory?.(position, partition)?.indexTail ?? 0)
+      const isGone = this.#truth.broker.generations === 'times' && offset <= kept
       const to = isUnsaid || isGone ? offset : Math.min(offset, read.from)
       for (const { epoch, from, atMs } of log.rewrites) {
         if (from >= to || epoch <= known) continue
@@ -314,7 +314,8 @@ export class Witness implements Subscriber {
     const growth = said.find((each) => isGrowth(each) && isSameLog(each, position))
     if (growth === undefined) return false
     return (
-      partition >= growth.offset || (!isPattern(this.subject) && partitionOf(this.subject, growth.offset) !== partition)
+      partition >= growth.offset ||
+      (!this.#truth.isSpread(this.subject) && !this.#truth.isPlace(this.subject, growth.offset, partition))
     )
   }
 

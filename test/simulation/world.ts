@@ -73,7 +73,11 @@ export class World implements Network {
     this.cluster = clusterOf(clusters)
   }
 
-  #stream({ name, partitions, format }: StreamPlan, index: number, clusters: Map<string, SimulatedCluster>): SimStream {
+  #stream(
+    { name, partitions, format, by }: StreamPlan,
+    index: number,
+    clusters: Map<string, SimulatedCluster>,
+  ): SimStream {
     const { time, plan, verdict } = this
     const broker = new SimBroker(time, partitions, plan.generations, name)
     const routing = this.#routing
@@ -85,14 +89,14 @@ export class World implements Network {
       carried.set(pattern, found)
       return found
     }
-    const truth = new Truth(broker, carries)
+    const truth = new Truth(broker, carries, by)
     const seed = (plan.seed ^ 0x2545f491) + index
     const crash = (process: Process) => this.#crashWhere(process)
     const cluster = makeCluster(plan.source, { time, broker, truth, verdict, seed, crash })
     clusters.set(name, cluster)
     const owner = cluster.owner ?? new DirectOwner(time, broker, truth, verdict)
     const random = seededRandom((plan.seed ^ 0x1b873593) + index)
-    const publishers = new Publishers({ time, broker, owner }, random, { ttlShare: plan.ttlShare, format })
+    const publishers = new Publishers({ time, broker, owner }, random, { ttlShare: plan.ttlShare, format, by })
     return simStream({ name, format, broker, truth, owner, publishers })
   }
 
@@ -265,7 +269,7 @@ export class World implements Network {
   }
 }
 
-const routesOf = ({ name, subjects }: StreamPlan): RouteConfig[] =>
-  subjects.map((pattern) => ({ subjects: pattern, stream: name, by: { hash: 'murmur2' } }))
+const routesOf = ({ name, subjects, by }: StreamPlan): RouteConfig[] =>
+  subjects.map((pattern) => ({ subjects: pattern, stream: name, by }))
 
 const hostOf = (url: string): string => url.slice('http://'.length)

@@ -66,7 +66,7 @@ export class KafkaSite {
     return {
       broker: this.url,
       streams: Object.fromEntries(streams.map(({ name, partitions }) => [name, { topic: name, partitions }])),
-      routes: streams.map(({ name }) => ({ subjects: `${name}.>`, stream: name, by: { hash: 'murmur2' } })),
+      routes: streams.map(({ name }) => ({ subjects: `${name}.>`, stream: name, by: { hash: 'java' } })),
     }
   }
 

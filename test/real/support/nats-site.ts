@@ -44,7 +44,7 @@ export class NatsSite implements Site {
     return {
       broker: this.url,
       streams: Object.fromEntries(streams.map(({ name, partitions }) => [name, { topic: name, partitions }])),
-      routes: streams.map(({ name }) => ({ subjects: `${name}.>`, stream: name, by: { hash: 'fnv1a' } })),
+      routes: streams.map(({ name }) => ({ subjects: `${name}.>`, stream: name, by: { hash: 'nats' } })),
     }
   }
 
@@ -88,7 +88,7 @@ class NatsPublisher {
 
   /** Where the site's routes put the subject. */
   partitionOf(stream: string, subject: string): number {
-    const routes = new RoutingTable([{ subjects: `${stream}.>`, stream, by: { hash: 'fnv1a' } }])
+    const routes = new RoutingTable([{ subjects: `${stream}.>`, stream, by: { hash: 'nats' } }])
     return routes.place(subject, () => this.#partitions.get(stream)!).partition!
   }
 

@@ -58,7 +58,7 @@ export class SteadyPublisher {
     this.#source = source
     this.#topic = topic
     this.#subjects = subjects
-    this.#routing = new RoutingTable([{ subjects: '>', stream: topic, by: { hash: 'murmur2' } }])
+    this.#routing = new RoutingTable([{ subjects: '>', stream: topic, by: { hash: 'java' } }])
   }
 
   /** The stream as the publisher sees it. */

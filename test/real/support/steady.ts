@@ -65,7 +65,7 @@ export class SteadySite {
     const whole = {
       broker,
       streams: Object.fromEntries(streams.map(({ name, partitions }) => [name, { topic: name, partitions }])),
-      routes: streams.map(({ name }) => ({ subjects: `${name}.>`, stream: name, by: { hash: 'murmur2' } })),
+      routes: streams.map(({ name }) => ({ subjects: `${name}.>`, stream: name, by: { hash: 'java' } })),
       ...config,
     }
     const [a, b] = ports.map((port) => new GatewayProcess({ port, dir, config: whole }))
