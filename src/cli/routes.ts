@@ -61,6 +61,8 @@ async function partitionCounts(admin: string): Promise<Map<string, number>> {
 
 function whereIs(subject: string, routing: RoutingTable, count: (stream: string) => number) {
   validatePattern(subject)
-  const key = isPattern(subject) ? undefined : routing.place(subject, count).key
-  return routing.partitionsFor(subject, count).map((each) => ({ ...each, key }))
+  const places = routing.partitionsFor(subject, count)
+  const hasKey = !isPattern(subject) && places.every(({ stream }) => routing.templateOf(stream) === undefined)
+  const key = hasKey ? routing.place(subject, count).key : undefined
+  return places.map((each) => ({ ...each, key }))
 }

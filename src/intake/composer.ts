@@ -1,8 +1,8 @@
-import { ByteRange } from '../base/byte-range.ts'
+import { absent, ByteRange } from '../base/byte-range.ts'
 import type { SourceRecord } from '../log/record.ts'
 import type { ConfluentFrame } from '../wire/confluent.ts'
 import type { EnvelopeWriter } from '../wire/envelope-writer.ts'
-import { isProtobufType } from '../wire/media-type.ts'
+import { isProtobufType } from '../wire/protobuf-type.ts'
 import type { RejectReason } from './rejected.ts'
 
 /** Makes an envelope of a record that has none: one for each format but `event`. Reused for all records of a stream. */
@@ -21,6 +21,20 @@ export interface Composer {
 const schemaIdName = ByteRange.of('schemaId')
 const indexesName = ByteRange.of('messageIndexes')
 
+/** Where the content of the value begins, behind the frame where there is one; `absent` = it has none. */
+export function contentStartOf(
+  { buffer, valueStart, valueEnd }: SourceRecord,
+  frame: ConfluentFrame | undefined,
+  type: ByteRange,
+): number {
+  if (frame === undefined) return valueStart
+  const isProtobuf = isProtobufType(type.bytes, type.start, type.end)
+  const isFramed = isProtobuf
+    ? frame.readProtobuf(buffer, valueStart, valueEnd)
+    : frame.read(buffer, valueStart, valueEnd)
+  return isFramed ? frame.contentStart : absent
+}
+
 /**
  * The value as the event's data, of this content type. With a frame, that is taken off, and the schema's id goes into the attribute `schemaId`, for a protobuf message that is not its schema's first its path into
  * `messageIndexes`. A null value is a deletion.
@@ -36,16 +50,9 @@ export function composeData(
     into.deleted()
     return undefined
   }
-  let dataStart = valueStart
-  if (frame !== undefined) {
-    const isProtobuf = isProtobufType(type.bytes, type.start, type.end)
-    const framed = isProtobuf
-      ? frame.readProtobuf(buffer, valueStart, valueEnd)
-      : frame.read(buffer, valueStart, valueEnd)
-    if (!framed) return 'bad_framing'
-    dataStart = frame.contentStart
-    writeSchema(into, frame)
-  }
+  const dataStart = contentStartOf(record, frame, type)
+  if (dataStart === absent) return 'bad_framing'
+  if (frame !== undefined) writeSchema(into, frame)
   into.field('contentType', type.bytes, type.start, type.end)
   into.field('data', buffer, dataStart, valueEnd)
   return undefined

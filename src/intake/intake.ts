@@ -73,7 +73,7 @@ export class Intake {
     const prefix = routing.prefixOf(stream)
     this.#prefix = Buffer.from(prefix)
     this.#writer = new EnvelopeWriter(maxEventBytes)
-    this.#composer = composerOf(format, prefix, routing)
+    this.#composer = composerOf(stream, format, routing)
     this.#frame = format.framing === 'confluent' ? new ConfluentFrame() : undefined
   }
 
@@ -169,12 +169,13 @@ export class Intake {
   }
 }
 
-function composerOf(format: StreamFormat, prefix: string, routing: RoutingTable): Composer | undefined {
+function composerOf(stream: string, format: StreamFormat, routing: RoutingTable): Composer | undefined {
+  const prefix = routing.prefixOf(stream)
   switch (format.format) {
     case 'event':
       return undefined
     case 'raw':
-      return new RawComposer(format, prefix)
+      return new RawComposer(format, prefix, routing.templateOf(stream))
     case 'cloudevents':
       return new CloudEventComposer(format, prefix, routing)
   }

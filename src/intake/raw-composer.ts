@@ -1,13 +1,15 @@
 import { isAscii } from '../base/ascii.ts'
-import { ByteRange } from '../base/byte-range.ts'
+import { absent, ByteRange } from '../base/byte-range.ts'
 import { validUtf8 } from '../base/utf8.ts'
 import type { HeaderSink, SourceRecord } from '../log/record.ts'
+import type { SubjectTemplate } from '../routing/template.ts'
 import { ConfluentFrame } from '../wire/confluent.ts'
 import type { EnvelopeWriter } from '../wire/envelope-writer.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
-import { type Composer, composeData } from './composer.ts'
+import { type Composer, composeData, contentStartOf } from './composer.ts'
 import { HeaderFilter } from './header-filter.ts'
 import type { RejectReason } from './rejected.ts'
+import { SubjectComposer } from './subject-composer.ts'
 
 /** Whether it is the name of the header `content-type`, in letters of either case. */
 export function isContentType({ bytes, start, end }: ByteRange): boolean {
@@ -15,37 +17,56 @@ export function isContentType({ bytes, start, end }: ByteRange): boolean {
 }
 
 /**
- * A record with any value as an event: subject = the key behind the route's prefix, data = the value, published when the
+ * A record with any value as an event: subject = the key behind the route's prefix, or what its template makes, data = the value, published when the
  * record's time says, headers as attributes where they are UTF-8 (a null one is left out). Its content type is that of its
  * header `content-type`, else the stream's.
  */
 export class RawComposer implements Composer, HeaderSink {
-  readonly fault = ''
+  fault = ''
   readonly #prefix: Buffer
+  readonly #subject: SubjectComposer | undefined
   readonly #contentType: ByteRange
   readonly #filter: HeaderFilter
   readonly #frame: ConfluentFrame | undefined
   #into: EnvelopeWriter | undefined
   readonly #type = new ByteRange()
 
-  constructor(format: StreamFormat, prefix: string) {
+  /** `template`: how subjects come of records whose keys are none; undefined = of keys. */
+  constructor(format: StreamFormat, prefix: string, template: SubjectTemplate | undefined) {
     this.#prefix = Buffer.from(prefix)
+    this.#subject = template && new SubjectComposer(template)
     this.#contentType = ByteRange.of(format.contentType)
     this.#filter = new HeaderFilter(format.headers)
     this.#frame = format.framing === 'confluent' ? new ConfluentFrame() : undefined
   }
 
   compose(record: SourceRecord, into: EnvelopeWriter): RejectReason | undefined {
-    if (record.keyStart < 0) return 'no_subject'
-    into.subject(this.#prefix, record.buffer, record.keyStart, record.keyEnd)
+    if (this.#subject !== undefined) this.#subject.begin()
+    else if (record.keyStart < 0) return 'no_subject'
+    else into.subject(this.#prefix, record.buffer, record.keyStart, record.keyEnd)
     this.#into = into
     this.#type.setTo(this.#contentType)
     record.eachHeader(this)
+    const reason = this.#subject && this.#composeSubject(record, into, this.#subject)
+    if (reason !== undefined) return reason
     into.publishedAt(record.timeMs * 1000)
     return composeData(record, into, this.#frame, this.#type)
   }
 
+  #composeSubject(record: SourceRecord, into: EnvelopeWriter, by: SubjectComposer): RejectReason | undefined {
+    const { buffer, valueStart, valueEnd } = record
+    const start = valueStart < 0 ? absent : contentStartOf(record, this.#frame, this.#type)
+    if (valueStart >= 0 && start === absent) return 'bad_framing'
+    const subject = by.compose(buffer, start, valueEnd)
+    this.fault = by.fault
+    if (subject === undefined) return 'bad_subject'
+    const bytes = Buffer.from(subject)
+    into.subject(this.#prefix, bytes, 0, bytes.length)
+    return undefined
+  }
+
   header(name: ByteRange, value: ByteRange): void {
+    this.#subject?.header(name, value)
     if (value.start < 0 || !validUtf8(value.bytes, value.start, value.end)) return
     if (isContentType(name)) {
       if (value.length > 0) this.#type.setTo(value)

@@ -32,6 +32,8 @@ export function rejectCause(reason: RejectReason, record: SourceRecord, context:
       return 'as an event it is larger than limits.maxEventBytes: raise that, or send a reference to the data instead'
     case 'no_subject':
       return noSubjectBecause(record, prefix)
+    case 'bad_subject':
+      return context.fault
     case 'bad_framing':
       return badFramingBecause(record, context)
     case 'bad_envelope':

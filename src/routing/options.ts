@@ -1,5 +1,6 @@
 import { choice, either, group, list, optional, required, setting, text, whole } from '../base/setting.ts'
 import { validatePattern } from '../subject/subject.ts'
+import { isComposed } from './template.ts'
 
 /**
  * How a hash route finds the partition, each named after what places records so. The key is the subject, without what the route puts
@@ -33,17 +34,20 @@ export type RouteRule = 'any' | HashRule | { readonly ranges: readonly RangeRule
 export interface RouteConfig {
   /** The subjects it is for: a pattern, `>` for all. May be left out where `subject` says it. */
   readonly subjects?: string | undefined
-  /** How a subject comes of a record's key: `{key}`, or `orders.{key}` for keys that don't begin with `orders`. */
+  /**
+   * How a subject comes of a record's key: `{key}`, or `orders.{key}` for keys that don't begin with `orders`; of records whose keys are no
+   * subjects, `orders.{header:region}.{json:id}`.
+   */
   readonly subject?: string | undefined
   /** The stream that has their events. */
   readonly stream: string
-  /** `{hash: java}` unless given. */
+  /** `{hash: java}` unless given, `any` where subjects don't come of keys. */
   readonly by?: RouteRule | undefined
 }
 
 export const javas: HashRule = { hash: 'java' }
 
-export const ruleOf = ({ by = javas }: RouteConfig): RouteRule => by
+export const ruleOf = ({ by, subject }: RouteConfig): RouteRule => by ?? (isComposed(subject) ? 'any' : javas)
 
 /** undefined = it is no rule by hash. */
 export const hashRuleOf = (rule: RouteRule): HashRule | undefined =>
@@ -77,7 +81,10 @@ const rangeRule = group<{ readonly ranges: readonly RangeRule[] }>({
 
 const route = group<RouteConfig>({
   subjects: optional(text('pattern', { check: validatePattern }), 'the subjects it is for: a pattern'),
-  subject: optional(text('template'), 'how a subject comes of a key: {key}, or with tokens before it, orders.{key}'),
+  subject: optional(
+    text('template'),
+    'how a subject comes of a record: {key}, orders.{key}, or orders.{header:region}.{json:id}',
+  ),
   stream: required(text('name', { least: 1 }), 'the stream that has their events'),
   by: optional(
     either<RouteRule>(

@@ -1,6 +1,7 @@
 import type { Problem } from '../base/setting.ts'
 import { hashRuleOf, type RouteConfig, type RouteHash, ruleOf } from './options.ts'
 import { RoutingTable } from './table.ts'
+import { isComposed } from './template.ts'
 
 /** What routes have to know of a stream. */
 interface RoutedStream {
@@ -30,6 +31,10 @@ function problemsOf(route: RouteConfig, path: string, streams: Readonly<Record<s
     const said = `expected no tokens for the raw stream ${name}, got ${rule.tokens}`
     const message = `${said}: its subjects are its keys, and Kafka's producers hash a key as a whole`
     found.push({ path: `${path}.by`, message })
+  }
+  if (stream !== undefined && stream.format !== 'raw' && isComposed(route.subject)) {
+    const said = `expected {key} in the subject of the ${stream.format} stream ${name}, got "${route.subject}"`
+    found.push({ path: `${path}.subject`, message: `${said}: only raw records have none of their own` })
   }
   if (route.subjects === undefined && route.subject === undefined) {
     const message = 'expected subjects (a pattern) or subject (a template such as orders.{key}), got neither'

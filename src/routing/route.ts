@@ -11,7 +11,8 @@ import {
   rangesOf,
   ruleOf,
 } from './options.ts'
-import { BytePattern, tokenEnd } from './pattern.ts'
+import { BytePattern, commonSubject, tokenEnd } from './pattern.ts'
+import { composedTemplate, prefixBeforeKey, type SubjectTemplate } from './template.ts'
 
 interface Range {
   readonly from: Buffer
@@ -46,6 +47,8 @@ export class Route {
   readonly subjects: string
   /** What stands before a record's key in its subject: tokens with a dot behind each, mostly none. */
   readonly prefix: string
+  /** How its subjects come of records whose keys are none. */
+  readonly template: SubjectTemplate | undefined
   readonly pattern: BytePattern
   /** The pattern of the keys. */
   readonly #keys: BytePattern
@@ -56,8 +59,9 @@ export class Route {
 
   constructor(config: RouteConfig) {
     this.config = config
-    this.prefix = prefixOf(config)
-    this.subjects = config.subjects ?? `${this.prefix}>`
+    this.template = templateOf(config)
+    this.prefix = this.template === undefined ? prefixOf(config) : ''
+    this.subjects = config.subjects ?? this.template?.pattern ?? `${this.prefix}>`
     validatePattern(this.subjects)
     this.pattern = new BytePattern(this.subjects)
     this.#keys = new BytePattern(keyPattern(this.subjects, this.prefix))
@@ -183,15 +187,23 @@ export class Route {
   }
 }
 
-const template = /^((?:[^{}]+\.)?)\{key\}$/
-
-/** What the route's template puts before the key. Throws `bad_request` where it is none, or the pattern is not below it. */
-function prefixOf({ subjects, subject = '{key}' }: RouteConfig): string {
-  const prefix = template.exec(subject)?.[1]
-  if (prefix === undefined) {
-    const said = 'expected {key}, or tokens before it as in orders.{key}'
-    throw new CarillonError('bad_request', `${said}, got "${subject}"`)
+/** Throws where it is none, none of its subjects is one of the route's, or the route looks for them by their keys. */
+function templateOf(config: RouteConfig): SubjectTemplate | undefined {
+  const { subjects, subject } = config
+  if (subject === undefined || prefixBeforeKey(subject) !== undefined) return undefined
+  const template = composedTemplate(subject)
+  if (ruleOf(config) !== 'any') {
+    const said = `expected by: any, or no by, beside the template "${subject}"`
+    throw new CarillonError('bad_request', `${said}: records whose keys are no subjects may be in any partition`)
   }
+  if (subjects === undefined || commonSubject(subjects, template.pattern) !== undefined) return template
+  const said = `expected subjects as the template "${subject}" makes them, such as ${template.pattern}`
+  throw new CarillonError('bad_request', `${said}, got "${subjects}"`)
+}
+
+/** What the route's template puts before the key. Throws `bad_request` where the pattern is not below it. */
+function prefixOf({ subjects, subject = '{key}' }: RouteConfig): string {
+  const prefix = prefixBeforeKey(subject)!
   if (prefix !== '') validateSubject(prefix.slice(0, -1))
   if (subjects === undefined || (subjects.startsWith(prefix) && subjects.length > prefix.length)) return prefix
   const said = `expected subjects below ${prefix.slice(0, -1)}, as the template "${subject}" makes them`

@@ -4,6 +4,7 @@ import { Misrouted } from './diagnosis.ts'
 import { hashRuleOf, type RangeRule, type RouteConfig, type RouteRule, rangesOf } from './options.ts'
 import { commonSubject } from './pattern.ts'
 import { type PartitionOf, Route, undecided } from './route.ts'
+import type { SubjectTemplate } from './template.ts'
 
 /** How many partitions a stream has; may throw where that is not known yet. */
 export type PartitionCount = (stream: string) => number
@@ -39,14 +40,14 @@ export class RoutingTable {
 
   /**
    * Throws where two routes can match one subject: which of them it was published by could not be told; and where routes of
-   * one stream put different prefixes before its keys: which of them a key is meant for could not be told.
+   * one stream make subjects by different templates: which of them a record is meant for could not be told.
    */
   constructor(configs: readonly RouteConfig[]) {
     this.routes = configs.map((config) => new Route(config))
     this.#only = this.routes.length === 1 && this.routes[0]!.pattern.all ? this.routes[0] : undefined
     this.routes.forEach((a, i) => {
       for (const b of this.routes.slice(i + 1)) {
-        if (a.config.stream === b.config.stream && a.prefix !== b.prefix) throw twoPrefixes(a, b)
+        if (a.config.stream === b.config.stream && templateText(a) !== templateText(b)) throw twoTemplates(a, b)
         const example = commonSubject(a.subjects, b.subjects)
         if (example === undefined) continue
         const said = `the routes "${a.subjects}" and "${b.subjects}" overlap`
@@ -55,11 +56,20 @@ export class RoutingTable {
     })
   }
 
-  /** Throws `no_route`, also where the route names a partition that the stream doesn't have. */
+  /** How subjects of the stream come of records whose keys are none. */
+  templateOf(stream: string): SubjectTemplate | undefined {
+    return this.routes.find(({ config }) => config.stream === stream)?.template
+  }
+
+  /** Throws `no_route`, also where the route names a partition that the stream doesn't have, or where its subjects don't come of keys. */
   place(subject: string, count: PartitionCount): Place {
     const bytes = Buffer.from(subject)
     const route = this.#require(subject, this.#match(bytes, 0, bytes.length))
     const { stream } = route.config
+    if (route.template !== undefined) {
+      const said = `"${subject}" is of the route "${route.subjects}", whose subjects are composed by the template "${route.template.text}"`
+      throw new CarillonError('no_route', `${said}: publish to the broker, with the headers and values that it names`)
+    }
     const partitions = count(stream)
     const partition = route.partition(bytes, 0, bytes.length, partitions)
     if (partition >= partitions) {
@@ -121,11 +131,11 @@ export class RoutingTable {
   }
 
   rows(): RouteRow[] {
-    return this.routes.map(({ config, rule, subjects, prefix }) => ({
-      subjects,
-      stream: config.stream,
-      rule: ruleText(rule, prefix),
-      ...(prefix === '' ? {} : { subject: `${prefix}{key}` }),
+    return this.routes.map((route) => ({
+      subjects: route.subjects,
+      stream: route.config.stream,
+      rule: ruleText(route),
+      ...(isPlain(route) ? {} : { subject: templateText(route) }),
     }))
   }
 
@@ -152,15 +162,21 @@ function noRange(subject: string, route: Route): CarillonError {
   return new CarillonError('no_route', `${said}: give it one`)
 }
 
-function twoPrefixes(a: Route, b: Route): CarillonError {
+const templateText = ({ template, prefix }: Route): string => template?.text ?? `${prefix}{key}`
+
+function twoTemplates(a: Route, b: Route): CarillonError {
   const { stream } = a.config
-  const said = `the routes of stream ${stream} have the subjects "${a.prefix}{key}" and "${b.prefix}{key}"`
+  const said = `the routes of stream ${stream} have the subjects "${templateText(a)}" and "${templateText(b)}"`
   return new CarillonError('bad_request', `${said}: all routes of a stream need the same one`)
 }
 
-function ruleText(rule: RouteRule, prefix: string): string {
-  const text = textOf(rule)
-  return prefix === '' || rule === 'any' ? text : `${text}, of {key} in ${prefix}{key}`
+/** Its keys are its subjects. */
+const isPlain = ({ template, prefix }: Route): boolean => template === undefined && prefix === ''
+
+function ruleText(route: Route): string {
+  const text = textOf(route.rule)
+  if (isPlain(route)) return text
+  return `${text}, ${route.rule === 'any' ? 'as' : 'of {key} in'} ${templateText(route)}`
 }
 
 function textOf(rule: RouteRule): string {

@@ -195,7 +195,20 @@ test('a raw stream has no routes by first tokens, and a route says which subject
     /ROUTES\.0\.by: expected no tokens for the raw stream/,
   )
   assert.match(of({ stream: 'events', by: { hash: 'java' } })[0]!, /ROUTES\.0: expected subjects .* got neither/)
-  assert.match(of({ ...route, subject: 'orders', by: { hash: 'java' } })[0]!, /expected \{key\}.*got "orders"/)
+  assert.match(of({ ...route, subject: 'orders', by: { hash: 'java' } })[0]!, /expected by: any, or no by/)
+  assert.match(of({ ...route, subject: '{id}' })[0]!, /expected \{key\}.*got "\{id\}"/)
+})
+
+test('subjects are composed for raw streams only', () => {
+  const of = (format: string) => {
+    const env = {
+      CARILLON_STREAMS: JSON.stringify({ events: { topic: 'orders', format } }),
+      CARILLON_ROUTES: JSON.stringify([{ subject: 'orders.{json:id}', stream: 'events' }]),
+    }
+    return mistakes({ env })
+  }
+  assert.deepEqual(of('raw'), [])
+  assert.match(of('event')[0]!, /ROUTES\.0\.subject: expected \{key\} in the subject of the event stream events/)
 })
 
 test('what a stream can not be is told with what it can', () => {

@@ -140,6 +140,22 @@ export const fanoutMutants: readonly Mutant[] = [
     breaks: 'each rejected record is counted and kept',
   },
   {
+    name: 'a field with a dot makes two tokens',
+    file: 'intake/subject-composer.ts',
+    from: '/[.*> ]/',
+    to: '/[*> ]/',
+    by: { unit: 'test/intake/template.test.ts' },
+    breaks: 'a field or header is one token of a composed subject',
+  },
+  {
+    name: 'a header of the record before is in the subject',
+    file: 'intake/subject-composer.ts',
+    from: 'value.set(value.bytes, -1, -1)',
+    to: 'void value',
+    by: { unit: 'test/intake/template.test.ts' },
+    breaks: 'nothing of one record is in the next',
+  },
+  {
     name: 'trace context in capitals reaches subscribers',
     file: 'intake/header-filter.ts',
     from: 'if (isAscii(bytes, start, end, name)) return true',

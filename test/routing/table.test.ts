@@ -99,7 +99,12 @@ test('by any a subject may be in all partitions, and what gateways publish goes 
   for (const partition of all) assert.equal(check(table, 'shop.a', { stream: 's', partition, count: 12 }), 'ok')
   assert.equal(check(table, 'shop.a', { stream: 't', partition: 0, count: 12 }), 'no_route')
   assert.deepEqual(table.place('shop.a', twelve), { stream: 's', partition: javaPartition('a', 12), key: 'a' })
-  assert.deepEqual(table.rows()[0], { subjects: 'shop.>', stream: 's', rule: 'any', subject: 'shop.{key}' })
+  assert.deepEqual(table.rows()[0], {
+    subjects: 'shop.>',
+    stream: 's',
+    rule: 'any, as shop.{key}',
+    subject: 'shop.{key}',
+  })
 })
 
 test('routes that can match one subject are refused, both named with such a subject', () => {
@@ -256,7 +261,6 @@ test('a template that is none, and subjects that it does not make, are refused',
     assert.throws(() => new RoutingTable([{ ...orders, ...route }]), { code: /bad_request|bad_subject/, message })
   for (const subject of [
     '',
-    'orders',
     '{key}.x',
     'orders{key}',
     '{key}{key}',
@@ -273,6 +277,55 @@ test('a template that is none, and subjects that it does not make, are refused',
     () => new RoutingTable([orders, { ...orders, subject: 'x.{key}' }]),
     /stream orders.*"shop\.orders\.\{key\}" and "x\.\{key\}"/,
   )
+})
+
+test('subjects of records whose keys are none are composed: of constants, headers and fields, in any partition', () => {
+  const composed: RouteConfig = { subject: 'orders.{header:region}.n{json:order.id}', stream: 's' }
+  const table = new RoutingTable([composed, { subjects: 'other.>', stream: 't' }])
+  assert.deepEqual(table.rows()[0], {
+    subjects: 'orders.*.*',
+    stream: 's',
+    rule: 'any, as orders.{header:region}.n{json:order.id}',
+    subject: composed.subject,
+  })
+  assert.equal(table.partitionsFor('orders.eu.n1', twelve)[0]!.partitions.length, 12)
+  assert.equal(check(table, 'orders.eu.n1', { stream: 's', partition: 7, count: 12 }), 'ok')
+  assert.equal(check(table, 'orders.eu', { stream: 's', partition: 7, count: 12 }), 'no_route')
+  const message =
+    /"orders\.eu\.n1" is of the route "orders\.\*\.\*".*template "orders\.\{header:region\}\.n\{json:order\.id\}": publish to the broker/
+  assert.throws(() => table.place('orders.eu.n1', twelve), { code: 'no_route', message })
+  assert.equal(new RoutingTable([{ subject: 'clock', stream: 's' }]).routes[0]!.subjects, 'clock')
+  assert.equal(new RoutingTable([{ ...composed, subjects: 'orders.eu.*' }]).routes[0]!.subjects, 'orders.eu.*')
+})
+
+test('a composed template that is none, or beside which something is wrong, is refused', () => {
+  const refused = (route: Partial<RouteConfig>, message: RegExp) =>
+    assert.throws(() => new RoutingTable([{ stream: 's', ...route }]), { code: /bad_request|bad_subject/, message })
+  for (const subject of [
+    'a.{value:x}',
+    'a.{header:}',
+    'a.{json:x..y}',
+    'a.{json:x',
+    'a.}',
+    'a.{key}.{json:x}',
+    '{header:{a}}',
+  ]) {
+    refused({ subject }, /expected \{key\}.*\{header:name\} and \{json:field\}/)
+  }
+  refused({ subject: 'a.{header:é}' }, /header names of printable ASCII.*"é"/)
+  for (const subject of ['a..{json:x}', '.{json:x}', 'a b.{json:x}', 'a.>', '*']) refused({ subject }, /subject "/)
+  const subject = 'a.{json:x}'
+  refused({ subject, by: { hash: 'java' } }, /expected by: any, or no by/)
+  refused({ subject, by: { ranges: [{ from: 'a', partitions: [0] }] } }, /expected by: any, or no by/)
+  refused(
+    { subject, subjects: 'b.>' },
+    /expected subjects as the template "a\.\{json:x\}" makes them, such as a\.\*, got "b\.>"/,
+  )
+  const two = [
+    { subject, stream: 's' },
+    { subject: 'b.{json:x}', stream: 's' },
+  ]
+  assert.throws(() => new RoutingTable(two), /stream s.*"a\.\{json:x\}" and "b\.\{json:x\}"/)
 })
 
 const token = fc.constantFrom('a', 'b', 'c', 'dé')

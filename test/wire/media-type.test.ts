@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { dataForm, isProtobufType } from '../../src/wire/media-type.ts'
+import { dataForm } from '../../src/wire/media-type.ts'
+import { isProtobufType } from '../../src/wire/protobuf-type.ts'
 
 test('application/json and every +json is JSON, whatever its case and parameters', () => {
   for (const type of [

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import fc from 'fast-check'
+import { type Headers, intakeOf } from './records.ts'
+
+/** Records without keys, whose subjects come of headers, fields and constants. */
+
+const taking = (subject: string, more: Parameters<typeof intakeOf>[0] = {}) =>
+  intakeOf({ ...more, format: { format: 'raw', ...more?.format }, route: { subject, by: undefined }, partitions: 9 })
+
+const orders = taking('orders.{header:region}.{json:id}')
+
+const eu: Headers = [['region', 'eu']]
+
+test('a subject is composed of constants, headers and fields of the value, in whichever partition the record is', () => {
+  for (const partition of [0, 8]) {
+    const { event } = orders({ value: '{"id":7,"total":12.50}', headers: [...eu, ['zone', '3']], partition })
+    assert.deepEqual([event!.subject, Buffer.from(event!.data).toString()], ['orders.eu.7', '{"id":7,"total":12.50}'])
+    assert.deepEqual({ ...event!.attributes }, { region: 'eu', zone: '3' })
+  }
+  assert.equal(taking('clock')({ value: 'x', key: 'k' }).event?.subject, 'clock')
+  assert.equal(
+    taking('a.x{json:b.c}-{header:d}')({ value: '{"b":{"c":"1"}}', headers: [['D', 'e']] }).event?.subject,
+    'a.x1-e',
+  )
+})
+
+test('texts, numbers and booleans are tokens, numbers with all of their digits', () => {
+  const token = (value: string) => taking('{json:v}')({ value: `{"v": ${value}}` }).event?.subject
+  assert.deepEqual(['"tür"', '7', '-7', '1e3', '12345678901234567890', 'true', '"\\u0061"'].map(token), [
+    'tür',
+    '7',
+    '-7',
+    '1000',
+    '12345678901234567890',
+    'true',
+    'a',
+  ])
+})
+
+test('what is no token is refused as bad_subject, by the name of its place', () => {
+  const causeOf = (value: string | null, headers: Headers = eu) => {
+    const { reason, cause } = orders({ value, headers })
+    assert.equal(reason, 'bad_subject')
+    assert.match(cause!, /^the template "orders\.\{header:region\}\.\{json:id\}" makes no subject of it: /)
+    return cause!
+  }
+  for (const text of ['a.b', 'a b', '*', 'a>', '']) {
+    assert.match(
+      causeOf('{"id":1}', [['region', text]]),
+      text === '' ? /header region is empty/ : /header region is .*one token/,
+    )
+    assert.match(causeOf(JSON.stringify({ id: text })), text === '' ? /field id is empty/ : /field id is .*one token/)
+  }
+  assert.match(causeOf('{"id":1}', []), /it has no header region/)
+  assert.match(causeOf('{"id":1}', [['region', null]]), /it has no header region/)
+  assert.match(causeOf('{"id":1}', [['region', Buffer.from([0xff])]]), /header region is not UTF-8/)
+  assert.match(causeOf('{"id":1}', [['region', 'a\u0007']]), /control character/)
+  assert.match(causeOf(`{"id":"${'x'.repeat(250)}"}`), /255/)
+  assert.match(causeOf('{"id":1.5}'), /field id is .*one token/)
+  for (const value of ['{}', '{"id":null}', '{"id":{}}', '{"id":[1]}', '[1]', '1', 'null', '{"a":{"id":1}}']) {
+    assert.match(causeOf(value), /expected a text, a number or a boolean as its field id/)
+  }
+  assert.match(causeOf('no json'), /its value is no JSON/)
+  assert.match(causeOf(null), /it has no value/)
+})
+
+test('a null value deletes the subject that headers make', () => {
+  const { event } = taking('orders.{header:region}')({ value: null, headers: eu })
+  assert.deepEqual([event!.subject, event!.deleted], ['orders.eu', true])
+})
+
+test("fields are those behind a schema registry's frame", () => {
+  const framed = taking('a.{json:id}', { format: { framing: 'confluent' } })
+  const value = Buffer.concat([Buffer.from('000000002a', 'hex'), Buffer.from('{"id":1}')])
+  assert.deepEqual(
+    [framed({ value }).event?.subject, { ...framed({ value }).event?.attributes }],
+    ['a.1', { schemaId: '42' }],
+  )
+  assert.equal(framed({ value: '{"id":1}' }).reason, 'bad_framing')
+})
+
+test('nothing of one record is in the next', () => {
+  assert.equal(orders({ value: '{"id":1}', headers: eu }).event?.subject, 'orders.eu.1')
+  assert.equal(orders({ value: '{"id":1}', headers: [] }).reason, 'bad_subject')
+  assert.equal(orders({ value: '{"id":2}', headers: eu }).event?.subject, 'orders.eu.2')
+})
+
+test('whatever a record has in these places, it has such a subject or is refused', () => {
+  const text = fc.oneof(fc.string(), fc.constantFrom('a', 'b.c', '*'))
+  fc.assert(
+    fc.property(text, fc.oneof(text, fc.jsonValue()), (region, id) => {
+      const { event, reason } = orders({ value: JSON.stringify({ id }), headers: [['region', region]] })
+      if (event === undefined) assert.equal(reason, 'bad_subject')
+      else assert.deepEqual(event.subject.split('.'), ['orders', region, String(id)])
+    }),
+  )
+})
