@@ -25,7 +25,7 @@ export function murmur2(bytes: Uint8Array, start: number, end: number): number {
 }
 
 /** CRC-32 of each byte (IEEE 802.3, the polynomial reversed). */
-const crcOfByte = Int32Array.from({ length: 256 }, (_, byte) => {
+const crcOfByte = /* @__PURE__ */ Int32Array.from({ length: 256 }, (_, byte) => {
   let crc = byte
   for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0)
   return crc

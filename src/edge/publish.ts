@@ -3,7 +3,8 @@ import { CarillonError } from '../base/errors.ts'
 import { LimitReached } from '../base/limits.ts'
 import { isLoopback, isLoopbackHostHeader } from '../base/loopback.ts'
 import type { Grant } from '../identity/grant.ts'
-import { parseTraceparent, traceparentHeader } from '../telemetry/trace-context.ts'
+import { parseTraceparent, traceHeaders, traceparentHeader } from '../telemetry/trace-context.ts'
+import { eventFromCloudEvent, readCloudEvent } from '../wire/cloudevent-json.ts'
 import { eventFromJson } from '../wire/event-json.ts'
 import { type Event, type Published, publishedAt } from '../wire/frames.ts'
 import { elementTexts, memberTexts } from '../wire/json-members.ts'
@@ -20,7 +21,9 @@ export const publishPath = '/v1/publish'
 
 const json = 'application/json'
 const protobuf = 'application/x-protobuf'
-const mediaTypes = [json, protobuf, 'application/protobuf'] as const
+const cloudEvent = 'application/cloudevents+json'
+const cloudEvents = 'application/cloudevents-batch+json'
+const mediaTypes = [json, protobuf, 'application/protobuf', cloudEvent, cloudEvents] as const
 
 /** `POST /v1/publish`: one event, or a batch of which all or none are wrong. Answers after the broker's acknowledgement. */
 export function servePublish(context: EdgeContext): Handler {
@@ -32,11 +35,32 @@ export function servePublish(context: EdgeContext): Handler {
     const traceparent = req.getHeader(traceparentHeader)
     const body = await readBody(context, { exchange, req, maxBytes: context.options.maxBodyBytes })
     if (body === undefined) return
-    const events = complete(context, type === json ? eventsFromJson(jsonText(body)) : decodePublishRequest(body))
-    const options = parseTraceparent(traceparent) === undefined ? {} : { traceparent }
-    const results = await publish(context, events, grant, options)
-    if (type === json) exchange.answerJson(200, { results })
-    else exchange.answer(200, [['Content-Type', protobuf]], encodePublishResponse(results))
+    const asked = readRequest(type, body)
+    const events = complete(context, asked.events)
+    const trace = [traceparent, asked.traceparent ?? ''].find((each) => parseTraceparent(each) !== undefined)
+    const results = await publish(context, events, grant, trace === undefined ? {} : { traceparent: trace })
+    if (type === protobuf || type === 'application/protobuf') {
+      exchange.answer(200, [['Content-Type', protobuf]], encodePublishResponse(results))
+    } else exchange.answerJson(200, { results })
+  }
+}
+
+interface Asked {
+  readonly events: readonly Event[]
+  /** Of the one event that a request is for, where that has one of its own. */
+  readonly traceparent?: string | undefined
+}
+
+function readRequest(type: (typeof mediaTypes)[number], body: Uint8Array): Asked {
+  switch (type) {
+    case json:
+      return { events: eventsFromJson(jsonText(body)) }
+    case cloudEvent:
+      return cloudEventFrom(jsonText(body))
+    case cloudEvents:
+      return { events: cloudEventsFrom(jsonText(body)) }
+    default:
+      return { events: decodePublishRequest(body) }
   }
 }
 
@@ -89,6 +113,27 @@ function eventsFromJson(text: string): Event[] {
   if (other !== undefined) throw new CarillonError('bad_request', `expected nothing beside events, got ${quote(other)}`)
   const texts = elementTexts(memberTexts(text).get('events')!)
   return events.map((event, index) => eventFromJson(event, texts[index]!, `events[${index}]`))
+}
+
+/** A CloudEvent in structured mode. */
+function cloudEventFrom(text: string): Asked {
+  const read = readCloudEvent(parseJson(text), text)
+  return {
+    events: [eventFromCloudEvent(read, 'event', traceHeaders)],
+    traceparent: read.attributes.get(traceparentHeader),
+  }
+}
+
+/** CloudEvents in batched mode: an array of them. */
+function cloudEventsFrom(text: string): Event[] {
+  const body = parseJson(text)
+  if (!Array.isArray(body))
+    throw new CarillonError('bad_request', `expected an array of CloudEvents, got ${quote(body)}`)
+  const texts = elementTexts(text)
+  return body.map((each, index) => {
+    const path = `[${index}]`
+    return eventFromCloudEvent(readCloudEvent(each, texts[index]!, path), path, traceHeaders)
+  })
 }
 
 /** Bounds the batch and fills in what the gateway knows as well as its publisher. */

@@ -1,20 +1,23 @@
 import { beginsWithAscii, copyLowered } from '../base/ascii.ts'
-import { ByteRange } from '../base/byte-range.ts'
+import { absent, ByteRange } from '../base/byte-range.ts'
+import { CarillonError } from '../base/errors.ts'
 import { validUtf8 } from '../base/utf8.ts'
 import type { HeaderSink, SourceRecord } from '../log/record.ts'
 import type { RoutingTable } from '../routing/table.ts'
+import { type CloudEventJson, readCloudEvent } from '../wire/cloudevent-json.ts'
 import { ConfluentFrame } from '../wire/confluent.ts'
 import type { EnvelopeWriter } from '../wire/envelope-writer.ts'
 import { noTime, rfc3339Us } from '../wire/rfc3339.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
-import { type Composer, composeData } from './composer.ts'
+import { type Composer, composeData, contentStartOf, writeSchema } from './composer.ts'
 import { isTraceHeader } from './header-filter.ts'
 import { isContentType } from './raw-composer.ts'
 import type { RejectReason } from './rejected.ts'
 
 const structuredType = 'application/cloudevents'
+const jsonType = 'application/cloudevents+json'
 const prefixLength = 3
-const [dash, underscore, percent, one] = [0x2d, 0x5f, 0x25, 0x31]
+const [dash, underscore, percent, one, semicolon, space] = [0x2d, 0x5f, 0x25, 0x31, 0x3b, 0x20]
 const none = new ByteRange()
 
 /** Where a record's value of one attribute is. */
@@ -39,9 +42,9 @@ class Slot {
 }
 
 /**
- * A CloudEvent in binary mode as an event: `id` and `type` are its fields, `time` its publication (the record's time where it has
- * none), all other attributes and extensions but `specversion` and trace context are attributes. Headers that are no CloudEvents attributes are
- * not part of the event. https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/kafka-protocol-binding.md
+ * A CloudEvent as an event, in binary mode, or, where its content type says so, in structured mode in JSON: `id` and `type` are its
+ * fields, `time` its publication (the record's time where it has none), all other attributes and extensions but `specversion` and trace
+ * context are attributes. Headers that are no CloudEvents attributes are not part of the event. https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/kafka-protocol-binding.md
  *
  * The subject is the record's key behind the route's prefix, since that says where the record is; where the key is but the
  * first tokens of `ce_subject`, as the route wants it, or absent, it is `ce_subject` behind the prefix. A `ce_subject` that is
@@ -72,6 +75,8 @@ export class CloudEventComposer implements Composer, HeaderSink {
   #lowered = Buffer.alloc(64)
   #into: EnvelopeWriter | undefined
   #ill = ''
+  /** What is wrong with the value of a record in structured mode. */
+  #unreadable = ''
 
   constructor(format: StreamFormat, prefix: string, routing: RoutingTable) {
     this.#prefix = Buffer.from(prefix)
@@ -86,12 +91,23 @@ export class CloudEventComposer implements Composer, HeaderSink {
   }
 
   compose(record: SourceRecord, into: EnvelopeWriter): RejectReason | undefined {
-    for (const { value } of this.#slots) value.setTo(none)
+    this.#forget()
     this.#contentType.value.setTo(none)
-    this.#ill = ''
+    this.#unreadable = ''
     this.#into = into
     record.eachHeader(this)
     if (record.valueStart < 0 && !this.#specversion.given) return this.#composeDeletion(record, into)
+    if (record.valueStart >= 0 && this.#isStructured()) return this.#composeStructured(record, into)
+    return this.#composeEnvelope(record, into) ?? composeData(record, into, this.#frame, this.#mediaType())
+  }
+
+  /** Nothing is known of a record's attributes. */
+  #forget(): void {
+    for (const { value } of this.#slots) value.setTo(none)
+    this.#ill = ''
+  }
+
+  #composeEnvelope(record: SourceRecord, into: EnvelopeWriter): RejectReason | undefined {
     this.fault = this.#faultOf()
     if (this.fault !== '') return 'bad_envelope'
     if (!this.#composeSubject(record, into)) return 'no_subject'
@@ -101,7 +117,44 @@ export class CloudEventComposer implements Composer, HeaderSink {
     into.field('type', type.bytes, type.start, type.end)
     this.#carry(this.#source, into)
     this.#composeTime(record, into)
-    return composeData(record, into, this.#frame, this.#mediaType())
+    return undefined
+  }
+
+  #isStructured(): boolean {
+    const { bytes, start, end } = this.#contentType.value
+    if (!beginsWithAscii(bytes, start, end, jsonType)) return false
+    const behind = start + jsonType.length
+    return behind === end || bytes[behind] === semicolon || bytes[behind] === space
+  }
+
+  /** Attributes and data are in the value; those that are headers as well say the same. Decodes and parses: nothing of it lasts. */
+  #composeStructured(record: SourceRecord, into: EnvelopeWriter): RejectReason | undefined {
+    const { buffer, valueEnd } = record
+    const start = contentStartOf(record, this.#frame, this.#contentType.value)
+    if (start === absent) return 'bad_framing'
+    into.begin()
+    this.#forget()
+    const read = this.#read(buffer, start, valueEnd)
+    for (const [name, value] of read?.attributes ?? []) this.#take(ByteRange.of(name), ByteRange.of(value))
+    const reason = this.#composeEnvelope(record, into)
+    if (reason !== undefined) return reason
+    if (this.#frame !== undefined) writeSchema(into, this.#frame)
+    const type = ByteRange.of(read!.contentType)
+    into.field('contentType', type.bytes, type.start, type.end)
+    const data = Buffer.from(read!.data)
+    into.field('data', data, 0, data.length)
+    return undefined
+  }
+
+  #read(buffer: Buffer, start: number, end: number): CloudEventJson | undefined {
+    try {
+      if (!validUtf8(buffer, start, end)) throw new CarillonError('bad_event', 'it is not UTF-8')
+      const text = buffer.toString('utf8', start, end)
+      return readCloudEvent(JSON.parse(text), text)
+    } catch (error) {
+      this.#unreadable = error instanceof CarillonError ? error.message : 'it is no JSON'
+      return undefined
+    }
   }
 
   header(name: ByteRange, value: ByteRange): void {
@@ -145,10 +198,12 @@ export class CloudEventComposer implements Composer, HeaderSink {
   }
 
   #faultOf(): string {
+    if (this.#unreadable !== '')
+      return `it is a CloudEvent in structured mode, and its value can't be used: ${this.#unreadable}`
     const { bytes, start, end } = this.#contentType.value
-    if (beginsWithAscii(bytes, start, end, structuredType)) {
-      const said = `it is a CloudEvent in structured mode (content-type ${this.#contentType.text})`
-      return `${said}, only binary mode can be read: set the producer's encoding to binary, so that the attributes are headers`
+    if (beginsWithAscii(bytes, start, end, structuredType) && !this.#isStructured()) {
+      const said = `its content-type is ${this.#contentType.text}, and of structured CloudEvents only single ones in JSON can be read`
+      return `${said}: let its producer use ${jsonType}, or binary mode, with attributes as headers`
     }
     if (this.#ill !== '') return `its CloudEvents attribute ${this.#ill} is not UTF-8`
     for (const { given, name } of this.#required) {

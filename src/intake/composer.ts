@@ -58,7 +58,7 @@ export function composeData(
   return undefined
 }
 
-function writeSchema(into: EnvelopeWriter, frame: ConfluentFrame): void {
+export function writeSchema(into: EnvelopeWriter, frame: ConfluentFrame): void {
   into.attribute(schemaIdName, frame.schemaId)
   if (frame.indexes.length > 0) into.attribute(indexesName, frame.indexes)
 }

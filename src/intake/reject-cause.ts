@@ -89,10 +89,14 @@ function badEnvelopeBecause(record: SourceRecord, { stream, format, fault }: Rej
     const id = schemaIdOf(buffer, valueStart)
     return `${said}; it begins as a schema registry's frame does (0x00, schema ${id}): ${set('framing', 'confluent')}, and for values that are no such events ${set('format', 'raw')}`
   }
-  if ([...record.headers().keys()].some((name) => /^ce[_-]specversion$/i.test(name))) {
-    return `${said} but a CloudEvent in binary mode: ${set('format', 'cloudevents')}`
-  }
+  if ([...record.headers()].some(isOfCloudEvent)) return `${said} but a CloudEvent: ${set('format', 'cloudevents')}`
   return `${said}: see proto/carillon/v1/event.proto, or, for a topic with values of its own, ${set('format', 'raw')}`
+}
+
+/** In binary mode, or in structured mode. */
+function isOfCloudEvent([name, value]: [string, Buffer | null]): boolean {
+  if (/^ce[_-]specversion$/i.test(name)) return true
+  return /^content-type$/i.test(name) && /^application\/cloudevents\b/i.test(String(value))
 }
 
 function hex(buffer: Buffer, start: number, end: number): string {

@@ -6,8 +6,9 @@ import { hashes, Route } from './route.ts'
 const maxEarlierCount = 1024
 /** Different keys of misrouted records by which the rule of their producer is told. */
 const mostKeys = 256
-/** A rule that fits so many of them is the one: of two partitions any other fits half. */
+/** A rule that fits so many of them is the one: of two partitions any other fits half. Of fewer than `tellingKeys` each one counts. */
 const mostlyFits = 0.75
+const tellingKeys = 8
 
 /** A rule that producers may have followed. */
 interface Candidate {
@@ -16,6 +17,8 @@ interface Candidate {
   /** What to do about it, for people. */
   readonly mend: string
   readonly partition: (key: Buffer, count: number) => number
+  /** Of brokers of the kind that the route's own rule is of. */
+  readonly isLikely: boolean
   fits: number
 }
 
@@ -58,9 +61,9 @@ export class Misrouted {
       return 'the key\'s own partition is right, but the route asks for another key of this event: "carillon routes SUBJECT" names it'
     }
     this.#take(key, partition, count)
-    const fitting = this.#candidates.filter(
-      (each) => each.partition(key, count) === partition && each.fits >= mostlyFits * this.#keys.size,
-    )
+    const { size } = this.#keys
+    const least = size < tellingKeys ? 1 : mostlyFits * size
+    const fitting = this.#candidates.filter((each) => each.partition(key, count) === partition && each.fits >= least)
     const [best] = fitting.sort((a, b) => b.fits - a.fits)
     return best === undefined ? this.#unknown(key, partition, own) : this.#told(best, fitting)
   }
@@ -79,7 +82,9 @@ export class Misrouted {
 
   #told(best: Candidate, fitting: readonly Candidate[]): string {
     const { size } = this.#keys
-    const also = fitting.filter((each) => each !== best && each.fits === best.fits).map(({ whose }) => whose)
+    const also = fitting
+      .filter((each) => each !== best && each.fits === best.fits && each.isLikely)
+      .map(({ whose }) => whose)
     const how = size === 1 ? '' : `, as ${best.fits} of ${size} misrouted keys show`
     const others = also.length === 0 ? '' : `, or by ${also.join(' or ')}; more keys tell`
     return `its producer places keys by ${best.whose}${how}${others}: ${best.mend}`
@@ -98,11 +103,12 @@ export class Misrouted {
 function candidatesOf(route: Route, own: HashRule): Candidate[] {
   const byKey = routeHashes.flatMap((hash) => (hash === 'nats' || hash === own.hash ? [] : [byKeyOf(hash, own)]))
   const ofTokens = [undefined, 1, 2, 3].filter((tokens) => own.hash !== 'nats' || tokens !== own.tokens)
-  const byTokens = ofTokens.map((tokens) => byTokensOf(tokens, route))
+  const byTokens = ofTokens.map((tokens) => byTokensOf(tokens, route, own))
   const signed: Candidate = {
     whose: 'murmur2 without its sign bit cleared',
     mend: 'give it a Java-compatible partitioner, or set by: any for its route',
     partition: (key, count) => murmur2(key, 0, key.length) % count,
+    isLikely: !isOfNats(own.hash),
     fits: 0,
   }
   return isOfNats(own.hash) ? [...byTokens, ...byKey] : [...byKey, signed, ...byTokens]
@@ -120,16 +126,18 @@ function byKeyOf(hash: Exclude<RouteHash, 'nats'>, own: HashRule): Candidate {
     whose: users[hash],
     mend: `set by: ${ruleText(hash, tokens)} for its route${orProducer}`,
     partition: (key, count) => hashes[hash](key, 0, key.length) % count,
+    isLikely: isOfNats(hash) === isOfNats(own.hash),
     fits: 0,
   }
 }
 
 /** Over tokens of the subject, by the route's pattern. */
-function byTokensOf(tokens: number | undefined, { config, prefix }: Route): Candidate {
+function byTokensOf(tokens: number | undefined, { config, prefix }: Route, own: HashRule): Candidate {
   return {
     whose: users.nats,
     mend: `set by: ${ruleText('nats', tokens)} for its route`,
     partition: partitionBy({ ...config, by: { hash: 'nats', tokens } }, prefix),
+    isLikely: isOfNats(own.hash),
     fits: 0,
   }
 }

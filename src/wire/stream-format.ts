@@ -4,7 +4,8 @@ import { choice, defaultsOf, either, list, type Settings, setting, text } from '
  * What the values of a stream's records are.
  * - `event`: a protobuf Event (proto/carillon/v1/event.proto).
  * - `raw`: anything; the subject is the record's key, the value is the event's data.
- * - `cloudevents`: CloudEvents 1.0 in binary mode, attributes in headers (`ce_id`; `ce-id` on NATS).
+ * - `cloudevents`: CloudEvents 1.x in binary mode, attributes in headers (`ce_id`; `ce-id` on NATS), or in structured mode in JSON, where the
+ *   record's content type says so.
  */
 export const streamFormats = ['event', 'raw', 'cloudevents'] as const
 

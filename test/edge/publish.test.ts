@@ -56,6 +56,71 @@ test('protobuf is answered by protobuf', async (t) => {
   assert.deepEqual([...publisher.calls[0]!.events[0]!.data], [0, 255])
 })
 
+const cloudEvent = { specversion: '1.0', id: 'i-1', source: '/shop', type: 'order.paid', subject: 'orders.c1' }
+
+test('a CloudEvent in structured mode is published, its subject is the attribute', async (t) => {
+  const { port, publisher } = await withEdge(t)
+  const time = '2026-11-23T05:00:00.123456Z'
+  const body = `{"data":{"n":12345678901234567890},"time":"${time}","zone":7,"traceparent":"${trace}","baggage":"u=a",${JSON.stringify(cloudEvent).slice(1)}`
+  const headers = { 'Content-Type': 'application/cloudevents+json; charset=UTF-8' }
+  const answer = await ask(port, path, { method: 'POST', headers, body })
+  assert.deepEqual([answer.status, answer.json.results.length], [200, 1])
+  const [{ events, options }] = publisher.calls as [(typeof publisher.calls)[0]]
+  assert.equal(Buffer.from(events[0]!.data).toString(), '{"n":12345678901234567890}')
+  const { subject, id, type, contentType, publishedAtUs, attributes } = events[0]!
+  assert.deepEqual([subject, id, type, contentType], ['orders.c1', 'i-1', 'order.paid', 'application/json'])
+  assert.equal(publishedAtUs, Date.UTC(2026, 10, 23, 5) * 1000 + 123_456)
+  assert.deepEqual({ ...attributes }, { source: '/shop', zone: '7' })
+  assert.deepEqual(options, { traceparent: trace })
+  await ask(port, path, { method: 'POST', headers: { ...headers, traceparent: trace.replace('-b7', '-c7') }, body })
+  assert.deepEqual(
+    publisher.calls[1]!.options,
+    { traceparent: trace.replace('-b7', '-c7') },
+    'the request says it first',
+  )
+})
+
+test('CloudEvents in batched mode are published together, all or none', async (t) => {
+  const clock = new ManualClock()
+  const { port, publisher } = await withEdge(t, { maxPublishEvents: 2 }, clock)
+  const send = (events: unknown) =>
+    ask(port, path, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/cloudevents-batch+json' },
+      body: JSON.stringify(events),
+    })
+  const second = { ...cloudEvent, id: 'i-2', datacontenttype: 'text/plain', data: 'hi' }
+  assert.equal((await send([cloudEvent, second])).json.results.length, 2)
+  const { events } = publisher.calls[0]!
+  assert.deepEqual(
+    events.map(({ id, contentType, data, publishedAtUs }) => [
+      id,
+      contentType,
+      Buffer.from(data).toString(),
+      publishedAtUs,
+    ]),
+    [
+      ['i-1', '', '', clock.nowUs()],
+      ['i-2', 'text/plain', 'hi', clock.nowUs()],
+    ],
+  )
+  const refusals: [events: unknown, code: string, message: RegExp][] = [
+    [[cloudEvent, { ...cloudEvent, subject: undefined }], 'bad_subject', /\[1\]\.subject/],
+    [[{ ...cloudEvent, subject: 'a.*' }], 'bad_subject', /\[0\]\.subject.*wildcard/],
+    [[{ ...cloudEvent, time: 'noon' }], 'bad_event', /\[0\]\.time: expected a time of RFC 3339/],
+    [[{ ...cloudEvent, id: undefined }], 'bad_event', /\[0\]\.id/],
+    [cloudEvent, 'bad_request', /expected an array of CloudEvents/],
+    [[], 'bad_request', /1 to 2 events/],
+    [[cloudEvent, cloudEvent, cloudEvent], 'bad_request', /1 to 2 events/],
+  ]
+  for (const [body, code, message] of refusals) {
+    const { status, json } = await send(body)
+    assert.deepEqual([status, json.error.code], [400, code])
+    assert.match(json.error.message, message)
+  }
+  assert.equal(publisher.calls.length, 1)
+})
+
 test('a batch with one wrong event publishes nothing and names its index', async (t) => {
   const { port, publisher } = await withEdge(t)
   const answer = await postJson(port, path, { events: [{ subject: 'a' }, { subject: 'b', ttl: 3 }] })

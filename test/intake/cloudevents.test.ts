@@ -130,11 +130,94 @@ test('what is no CloudEvent in binary mode is refused, and the header that lacks
   assert.match(causeOf(needed.map(([name, value]) => [name, name === 'ce_id' ? '' : value])), /no header ce_id/)
   assert.match(causeOf([...needed.slice(1), ['ce_specversion', '0.3']]), /CloudEvents 1\.x, its specversion is 0\.3/)
   assert.match(causeOf([...needed, ['ce_zone', Buffer.from([0xff])]]), /attribute zone is not UTF-8/)
-  const structured = causeOf([['content-type', 'Application/CloudEvents+JSON; charset=UTF-8']])
-  assert.match(
-    structured,
-    /structured mode \(content-type Application\/CloudEvents\+JSON; charset=UTF-8\).*encoding to binary/,
-  )
+  for (const type of [
+    'application/cloudevents-batch+json',
+    'application/cloudevents+avro',
+    'application/cloudevents',
+  ]) {
+    assert.match(
+      causeOf([['content-type', type]]),
+      /content-type is .*only single ones in JSON.*: let its producer use application\/cloudevents\+json/,
+    )
+  }
+})
+
+/** In structured mode. */
+const structured: Headers = [['Content-Type', 'Application/CloudEvents+JSON; charset=UTF-8']]
+const plain = { specversion: '1.0', id: 'i-1', source: '/shop', type: 'order.paid' }
+
+test('a CloudEvent in structured mode is the same event as in binary mode', () => {
+  const trace = '00-1-2-01'
+  const more = {
+    time: '2026-11-23T05:00:00.123456Z',
+    subject: 'order.c1',
+    dataschema: 'https://example.com/s',
+    zone: 'süd',
+  }
+  const attributes = { ...plain, ...more, traceparent: trace, baggage: 'user=alice' }
+  const value = `{ "data": {"n": 12345678901234567890 }, ${JSON.stringify(attributes).slice(1)}`
+  const headers = [...Object.entries({ ...attributes }).map(([name, text]) => [`ce_${name}`, text] as const)]
+  for (const key of ['order.c1', null]) {
+    const inJson = take({ key, value, headers: structured })
+    const binary = take({ key, value: '{"n": 12345678901234567890 }', headers })
+    assert.deepEqual(comparable(inJson.event), comparable(binary.event))
+    assert.equal(inJson.event!.contentType, 'application/json')
+    assert.deepEqual(
+      { ...inJson.event!.attributes },
+      { dataschema: 'https://example.com/s', zone: 'süd', source: '/shop' },
+    )
+    assert.deepEqual([inJson.trace, binary.trace], [trace, trace])
+  }
+})
+
+test('data in structured mode is JSON as it stands, a text, or base64, as its content type says', () => {
+  const dataOf = (fields: object) => {
+    const { event, cause } = take({ key: 'a', value: JSON.stringify({ ...plain, ...fields }), headers: structured })
+    return [event ? Buffer.from(event.data).toString() : cause, event?.contentType]
+  }
+  assert.deepEqual(dataOf({ data: 'a' }), ['"a"', 'application/json'])
+  assert.deepEqual(dataOf({ data: 'a', datacontenttype: 'text/plain' }), ['a', 'text/plain'])
+  assert.deepEqual(dataOf({ data: [1], datacontenttype: 'application/x+json' }), ['[1]', 'application/x+json'])
+  assert.deepEqual(dataOf({ data_base64: 'aGk=', datacontenttype: 'a/b' }), ['hi', 'a/b'])
+  assert.deepEqual(dataOf({ data_base64: 'aGk=' }), ['hi', ''])
+  assert.deepEqual(dataOf({ data: null }), ['', ''])
+  assert.match(dataOf({ data: {}, datacontenttype: 'text/plain' })[0]!, /event\.data: expected a text/)
+})
+
+test('numbers and booleans are attributes as texts, and what is null is absent', () => {
+  const value = JSON.stringify({ ...plain, n: 7, on: true, off: null, time: null })
+  const { event } = take({ key: 'a', value, headers: [...structured, ['ce_zone', 'of the header']], timeMs: 9 })
+  assert.deepEqual({ ...event!.attributes }, { n: '7', on: 'true', source: '/shop' })
+  assert.equal(event!.publishedAtUs, 9000)
+})
+
+test('what is no CloudEvent in structured mode is refused, with what is wrong', () => {
+  const causeOf = (value: string | Uint8Array) => {
+    const { reason, cause } = take({ key: 'a', value, headers: structured })
+    assert.equal(reason, 'bad_envelope')
+    return cause!
+  }
+  const of = (fields: object) => causeOf(JSON.stringify({ ...plain, ...fields }))
+  assert.match(causeOf('{'), /structured mode, and its value can't be used: it is no JSON/)
+  assert.match(causeOf('[]'), /expected an object, got an array/)
+  assert.match(causeOf(Buffer.from([0x22, 0xff, 0x22])), /not UTF-8/)
+  for (const name of Object.keys(plain))
+    assert.match(of({ [name]: undefined }), new RegExp(`event\\.${name}: expected`))
+  assert.match(of({ specversion: '0.3' }), /expected 1\.x/)
+  assert.match(of({ zone: {} }), /event\.zone: expected a text, a number or a boolean, got an object/)
+  assert.match(of({ dataSchema: 'x' }), /event\.dataSchema: expected a name of lowercase letters/)
+  assert.match(of({ data: 1, data_base64: 'aGk=' }), /only one of data and data_base64/)
+  assert.match(of({ data_base64: 'a' }), /expected base64/)
+})
+
+test("a null value is a deletion whatever its content type, and a schema registry's frame is taken off in structured mode", () => {
+  assert.equal(take({ key: 'a', value: null, headers: structured }).event?.deleted, true)
+  assert.equal(take({ key: 'a', value: null, headers: [...needed, ...structured] }).event?.deleted, true)
+  const framed = intakeOf({ format: { ...format, framing: 'confluent' } })
+  const value = Buffer.concat([Buffer.from('000000002a', 'hex'), Buffer.from(JSON.stringify({ ...plain, data: 1 }))])
+  const { event } = framed({ key: 'a', value, headers: structured })
+  assert.deepEqual([event!.id, Buffer.from(event!.data).toString(), event!.attributes.schemaId], ['i-1', '1', '42'])
+  assert.equal(framed({ key: 'a', value: JSON.stringify(plain), headers: structured }).reason, 'bad_framing')
 })
 
 test('nothing of one record is left in the next', () => {

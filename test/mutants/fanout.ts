@@ -156,6 +156,14 @@ export const fanoutMutants: readonly Mutant[] = [
     breaks: 'nothing of one record is in the next',
   },
   {
+    name: 'extensions among the headers of a structured CloudEvent are attributes',
+    file: 'intake/cloudevent-composer.ts',
+    from: '    into.begin()\n    this.#forget()\n',
+    to: '    this.#forget()\n',
+    by: { unit: 'test/intake/cloudevents.test.ts' },
+    breaks: "a structured CloudEvent's attributes are in its value",
+  },
+  {
     name: 'trace context in capitals reaches subscribers',
     file: 'intake/header-filter.ts',
     from: 'if (isAscii(bytes, start, end, name)) return true',

@@ -20,7 +20,7 @@ import { Run } from './support/run.ts'
 const skip = kafkaAvailable()
 const basePort = 19_940
 const partitions = 3
-const topics = ['shop-orders', 'shop-refunds', 'shop-payments', 'shop-cloud']
+const topics = ['shop-orders', 'shop-refunds', 'shop-payments', 'shop-cloud', 'shop-crc', 'shop-loose']
 const by = { hash: 'java' }
 const noKcat = missingProgram('kcat', '-V')
 
@@ -31,8 +31,14 @@ const config = (broker: string) => ({
     refunds: { topic: 'shop-refunds', format: 'raw', contentType: 'text/plain' },
     payments: { topic: 'shop-payments', format: 'raw', framing: 'confluent' },
     cloud: { topic: 'shop-cloud', format: 'cloudevents' },
+    crc: { topic: 'shop-crc', format: 'raw' },
+    loose: { topic: 'shop-loose', format: 'raw' },
   },
-  routes: ['orders', 'refunds', 'payments', 'cloud'].map((name) => ({ subject: `${name}.{key}`, stream: name, by })),
+  routes: [
+    ...['orders', 'refunds', 'payments', 'cloud'].map((name) => ({ subject: `${name}.{key}`, stream: name, by })),
+    { subject: 'crc.{key}', stream: 'crc', by: { hash: 'librdkafka' } },
+    { subject: 'loose.{header:region}.{json:id}', stream: 'loose' },
+  ],
 })
 
 // biome-ignore lint/suspicious/noExplicitAny: the test knows what it published
@@ -184,7 +190,7 @@ describe('existing topics on a real Kafka', skip === undefined ? {} : { skip }, 
     await rejected(/payments +\d@2 +bad_framing +framed +streams\.payments\.framing is confluent, but/)
   })
 
-  test('CloudEvents in binary mode are events, and those in structured mode are rejected and named', {
+  test('CloudEvents in binary and in structured mode are events, and what is none is rejected and named', {
     skip: noKcat,
   }, async () => {
     const value = join(site.dir, 'cloud')
@@ -210,8 +216,17 @@ describe('existing topics on a real Kafka', skip === undefined ? {} : { skip }, 
         attributes: { zone: '7', source: '/house' },
       },
     ])
-    await kcat('shop-cloud', ['-k', 'door', ...murmur2, '-H', 'content-type=application/cloudevents+json', value])
-    await rejected(/cloud +\d@1 +bad_envelope +door +it is a CloudEvent in structured mode/)
+    const structured = join(site.dir, 'structured')
+    const event = { specversion: '1.0', id: 'i-2', type: 'door', source: '/house', data: { open: false } }
+    writeFileSync(structured, JSON.stringify(event))
+    const json = ['-H', 'content-type=application/cloudevents+json']
+    await kcat('shop-cloud', ['-k', 'yard', ...murmur2, ...json, structured])
+    const [yard] = await eventsOf('cloud.yard', 1)
+    assert.deepEqual([yard.id, yard.data, yard.attributes], ['i-2', { open: false }, { source: '/house' }])
+    await kcat('shop-cloud', ['-k', 'door', ...murmur2, ...json, value])
+    await rejected(
+      /cloud +\d@\d +bad_envelope +door +it is a CloudEvent in structured mode, and its value can't be used/,
+    )
   })
 
   /** Waits until `carillon rejected` has such a line. */
@@ -233,7 +248,7 @@ describe('existing topics on a real Kafka', skip === undefined ? {} : { skip }, 
     await until('it follows', patienceMs, async () => follow.stdout !== '' || follow.stderr !== '')
     const key = movedByCrc32('crc', partitions)
     await kcat('shop-orders', ['-k', key, value])
-    const mistake = /hashes keys with CRC32, librdkafka's default: set partitioner=murmur2_random/
+    const mistake = /places keys by librdkafka's default hash \(CRC32\).*or partitioner=murmur2_random/
     await rejected(new RegExp(`orders +\\d@\\d+ +misrouted +${key} .*${mistake.source}`))
     await until('the follower has it', patienceMs, async () =>
       follow.lines.some((line) => JSON.parse(line).key === key),
@@ -243,6 +258,35 @@ describe('existing topics on a real Kafka', skip === undefined ? {} : { skip }, 
     assert.deepEqual([last.key, last.reason, last.stream], [key, 'misrouted', 'orders'])
     follow.child.kill('SIGINT')
     assert.equal(await follow.ended, 130)
+  })
+
+  test("what kcat's default partitioner writes is read by the route that names its hash", {
+    skip: noKcat,
+  }, async () => {
+    const keys = Array.from({ length: 20 }, (_, i) => `key-${i}`)
+    const lines = join(site.dir, 'lines')
+    writeFileSync(lines, keys.map((key) => `${key}:"${key}"\n`).join(''))
+    await kcat('shop-crc', ['-K:', '-l', lines])
+    const found = await eventsOf('crc.>', keys.length)
+    assert.deepEqual(found.map(({ subject }) => subject).sort(), keys.map((key) => `crc.${key}`).sort())
+    for (const key of keys) assert.equal((await eventsOf(`crc.${key}`, 1))[0].data, key)
+  })
+
+  test('records without keys have subjects of a header and a field, from whichever partition', {
+    skip: noKcat,
+  }, async () => {
+    const lines = join(site.dir, 'loose')
+    for (const [partition, region] of ['eu', 'us', 'eu'].entries()) {
+      writeFileSync(lines, `{"id":"c1","n":${partition}}\n{"id":"c.1"}\n`)
+      await kcat('shop-loose', ['-p', `${partition}`, '-H', `region=${region}`, '-l', lines])
+    }
+    const eu = await eventsOf('loose.eu.c1', 2)
+    assert.deepEqual(eu.map(({ data }) => data.n).sort(), [0, 2])
+    assert.equal((await eventsOf('loose.us.c1', 1))[0].data.n, 1)
+    await rejected(/loose +\d@1 +bad_subject +.*its field id is the string "c\.1": it must be one token/)
+    const refused = await gateway.publish({ subject: 'loose.eu.c1', data: 1 })
+    assert.deepEqual([refused.status, refused.json.error.code], [404, 'no_route'])
+    assert.match(refused.json.error.message, /"loose\.\{header:region\}\.\{json:id\}": publish to the broker/)
   })
 
   test('what is posted to a gateway is a record of the topic as it was: the data alone, or with ce_ headers', {
@@ -299,7 +343,9 @@ describe('existing topics on a real Kafka', skip === undefined ? {} : { skip }, 
   })
 
   test('without a rejected record, and without a gateway, the command says so', async () => {
-    const third = await site.gateway(basePort + 6, config(site.broker))
+    const { streams, routes, ...others } = config(site.broker)
+    const sound = { streams: { refunds: streams.refunds }, routes: routes.filter(({ stream }) => stream === 'refunds') }
+    const third = await site.gateway(basePort + 6, { ...others, ...sound })
     const of = (port: number) => carillon('rejected', '--admin', `http://127.0.0.1:${port}`)
     const none = await of(basePort + 7)
     assert.deepEqual([none.code, none.stdout], [0, ''])

@@ -188,7 +188,7 @@ describe('a gateway whose Kafka misbehaves', skip === undefined ? {} : { skip },
     )
     assert.match(
       shown.find(({ key }) => key === crc32)!.detail,
-      /CRC32, librdkafka's default: set partitioner=murmur2_random/,
+      /librdkafka's default hash \(CRC32\).*set by: \{hash: librdkafka\} for its route, or partitioner=murmur2_random/,
     )
     assert.match(shown.find(({ key, reason }) => key === '' && reason === 'misrouted')!.detail, /the record has no key/)
     for (const reason of ['bad_envelope', 'no_subject', 'no_route', 'misrouted', 'too_large']) {

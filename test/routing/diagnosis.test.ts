@@ -72,6 +72,16 @@ test('a rule that one key fits by chance is told beside the other one until more
   assert.doesNotMatch(misrouted.because(both, byCrc(both, count), count), /Sarama/)
 })
 
+test('a key that was put somewhere by hand does not hide the rule of the others', () => {
+  const byCrc = placeBy({ hash: 'librdkafka' })
+  const misrouted = table({ hash: 'java' }).misroutedOf('s')
+  misrouted.because(keys[0], (byCrc(keys[0]!, count) + 1) % count, count)
+  const places = keys
+    .slice(1)
+    .flatMap((key) => (byCrc(key, count) === placeBy({ hash: 'java' })(key, count) ? [] : [key]))
+  for (const key of places) assert.match(misrouted.because(key, byCrc(key, count), count), /librdkafka's default/)
+})
+
 test('keys of one number of partitions say nothing of another', () => {
   const misrouted = table({ hash: 'java' }).misroutedOf('s')
   const [byCrc, bySarama] = [placeBy({ hash: 'librdkafka' }), placeBy({ hash: 'sarama' })]
