@@ -47,6 +47,13 @@ interface Reading {
   confirming: boolean
 }
 
+/** Rejected records of one reason, of which the last one's cause says the most. */
+interface RejectedSoFar {
+  readonly count: number
+  readonly where: string
+  readonly detail: string
+}
+
 /** One stream from the broker's records to validated entries: its tail, chunks of its past, and what can't be used of both. */
 export class StreamIntake implements TailSink {
   readonly #options: StreamIntakeOptions
@@ -58,6 +65,8 @@ export class StreamIntake implements TailSink {
   #readings: (Reading | undefined)[] = []
   /** By partition: which of its rejected records are counted. */
   readonly #judged: Judged[] = []
+  /** While the past is loaded before the stream is served: what is to be logged of it, by reason. */
+  #unlogged: Map<RejectReason, RejectedSoFar> | undefined
   #tail: Tail | undefined
   #closed = false
   #cancelRetry: () => void = () => {}
@@ -225,7 +234,7 @@ export class StreamIntake implements TailSink {
     if (this.#closed) return true
     if (this.#info?.incarnation !== info.incarnation) this.#judged.length = 0
     this.#info = info
-    await this.#sink.opened(info, bounds)
+    await this.#opened(info, bounds)
     if (this.#closed) return true
     const heads = this.#sink.heads()
     heads.forEach((head, partition) => {
@@ -234,6 +243,23 @@ export class StreamIntake implements TailSink {
     this.#tail = source.tail(info, heads, this)
     this.state('up', '')
     return true
+  }
+
+  /** Many records may be rejected by now, and one line says why. */
+  async #opened(info: StreamInfo, bounds: readonly Offsets[]): Promise<void> {
+    this.#unlogged = new Map()
+    try {
+      await this.#sink.opened(info, bounds)
+    } finally {
+      for (const [reason, { count, where, detail }] of this.#unlogged) {
+        const what = count === 1 ? '1 record' : `${count} records`
+        this.#logRejected(
+          reason,
+          `${what} from before the start skipped (${reason}), the last one at ${where}: ${detail}`,
+        )
+      }
+      this.#unlogged = undefined
+    }
   }
 
   #begin(partition: number, from: number): void {
@@ -287,7 +313,7 @@ export class StreamIntake implements TailSink {
   }
 
   #reject(record: SourceRecord, reason: RejectReason): void {
-    const { name, instruments, rejected, logger } = this.#options
+    const { name, instruments, rejected } = this.#options
     instruments.skipped[reason]++
     const key = record.keyStart < 0 ? undefined : record.buffer.subarray(record.keyStart, record.keyEnd)
     const detail = this.#intake.cause(record, reason, this.#info!.partitions)
@@ -301,11 +327,17 @@ export class StreamIntake implements TailSink {
       detail,
     })
     const where = `stream ${name}, partition ${record.partition}, offset ${record.offset}`
-    logger.every(
-      { key: `${name} ${reason}`, ms: rejectLogMs },
-      'warn',
-      `record skipped (${reason}) at ${where}: ${detail}`,
-    )
+    if (this.#unlogged === undefined) {
+      this.#logRejected(reason, `record skipped (${reason}) at ${where}: ${detail}`)
+      return
+    }
+    const count = (this.#unlogged.get(reason)?.count ?? 0) + 1
+    this.#unlogged.set(reason, { count, where, detail })
+  }
+
+  #logRejected(reason: RejectReason, message: string): void {
+    const { name, logger } = this.#options
+    logger.every({ key: `${name} ${reason}`, ms: rejectLogMs }, 'warn', message)
   }
 
   #missing(): string {

@@ -38,6 +38,8 @@ test('a value that is no event names the formats for what it is', () => {
   assert.match(json.cause!, /not a carillon\.v1\.Event \(.+\).*set streams\.s\.format: raw/)
   const cloud = take({ key: 'a', value: '{}', headers: [['ce_specversion', '1.0']] })
   assert.match(cloud.cause!, /set streams\.s\.format: cloudevents/)
+  const structured = take({ key: 'a', value: '{}', headers: [['Content-Type', 'application/cloudevents+json']] })
+  assert.match(structured.cause!, /set streams\.s\.format: cloudevents/)
 })
 
 test('an event may be as large as the limit, and not larger', () => {

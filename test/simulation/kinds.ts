@@ -119,7 +119,7 @@ export function withManyPartitions(seed: number, source: SourceKind, streams: re
 const anyShare = 0.12
 
 export function withAny(seed: number, streams: readonly StreamPlan[]): readonly StreamPlan[] {
-  const random = seededRandom(seed ^ 0x6a09e667)
+  const random = seededRandom(seed ^ 0xef23ee61)
   if (random.next() >= anyShare) return streams
   const chosen = Math.floor(random.next() * streams.length)
   return streams.map((stream, i) => (i === chosen ? { ...stream, by: 'any' } : stream))
