@@ -326,7 +326,7 @@ describe('existing topics on a real Kafka', skip === undefined ? {} : { skip }, 
     assert.deepEqual([refused.status, refused.json.error.code], [400, 'bad_event'])
   })
 
-  test('a gateway that was not there reads the same back, and has nothing unread', async () => {
+  test('a gateway that was not there reads the same back, rejects the same, and has nothing unread', async () => {
     await produce(
       'shop-orders',
       Array.from({ length: 30 }, (_, i) => ({ key: `back.${i % 5}`, value: `${i}`, headers: { i: `${i}` } })),
@@ -337,6 +337,14 @@ describe('existing topics on a real Kafka', skip === undefined ? {} : { skip }, 
       const bySubject = (events: Json[]) => events.toSorted((a, b) => a.data - b.data)
       assert.deepEqual(bySubject(await eventsOf('orders.back.>', 30, second)), bySubject(live))
       assert.equal(await second.metric('carillon_partition_lag_seconds{stream="orders",partition="0"}'), 0)
+      const rejectedBy = async (process: GatewayProcess) => {
+        const { total, records } = (await process.admin('/v1/admin/rejected')).json
+        const places = records.map(({ stream, partition, offset, reason }: Json) =>
+          [stream, partition, offset, reason].join(),
+        )
+        return [total, places.sort()]
+      }
+      assert.deepEqual(await rejectedBy(second), await rejectedBy(gateway), 'what lay there is rejected as well')
     } finally {
       await second.end()
     }
