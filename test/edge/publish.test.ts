@@ -82,7 +82,7 @@ test('a CloudEvent in structured mode is published, its subject is the attribute
 
 test('CloudEvents in batched mode are published together, all or none', async (t) => {
   const clock = new ManualClock()
-  const { port, publisher } = await withEdge(t, { maxPublishEvents: 2 }, clock)
+  const { port, publisher } = await withEdge(t, { maxPublishEvents: 3 }, clock)
   const send = (events: unknown) =>
     ask(port, path, {
       method: 'POST',
@@ -90,7 +90,8 @@ test('CloudEvents in batched mode are published together, all or none', async (t
       body: JSON.stringify(events),
     })
   const second = { ...cloudEvent, id: 'i-2', datacontenttype: 'text/plain', data: 'hi' }
-  assert.equal((await send([cloudEvent, second])).json.results.length, 2)
+  const third = { ...cloudEvent, id: 'i-3', data: { n: [1, 'x'] } }
+  assert.equal((await send([cloudEvent, second, third])).json.results.length, 3)
   const { events } = publisher.calls[0]!
   assert.deepEqual(
     events.map(({ id, contentType, data, publishedAtUs }) => [
@@ -102,6 +103,7 @@ test('CloudEvents in batched mode are published together, all or none', async (t
     [
       ['i-1', '', '', clock.nowUs()],
       ['i-2', 'text/plain', 'hi', clock.nowUs()],
+      ['i-3', 'application/json', '{"n":[1,"x"]}', clock.nowUs()],
     ],
   )
   const refusals: [events: unknown, code: string, message: RegExp][] = [
@@ -110,8 +112,8 @@ test('CloudEvents in batched mode are published together, all or none', async (t
     [[{ ...cloudEvent, time: 'noon' }], 'bad_event', /\[0\]\.time: expected a time of RFC 3339/],
     [[{ ...cloudEvent, id: undefined }], 'bad_event', /\[0\]\.id/],
     [cloudEvent, 'bad_request', /expected an array of CloudEvents/],
-    [[], 'bad_request', /1 to 2 events/],
-    [[cloudEvent, cloudEvent, cloudEvent], 'bad_request', /1 to 2 events/],
+    [[], 'bad_request', /1 to 3 events/],
+    [[cloudEvent, cloudEvent, cloudEvent, cloudEvent], 'bad_request', /1 to 3 events/],
   ]
   for (const [body, code, message] of refusals) {
     const { status, json } = await send(body)
