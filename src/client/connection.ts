@@ -30,6 +30,8 @@ export interface Refusal {
   readonly retryAfterMs: number
   /** Whether the same request can succeed later. */
   readonly retry: Retry
+  /** Nobody said it: what came could not be read. The next connection may bring something else. */
+  readonly unreadable?: true
 }
 
 export interface Connection {

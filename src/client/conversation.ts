@@ -15,8 +15,6 @@ import { SharedService } from './shared-service.ts'
 /** What a connection means to its link. */
 export interface ConversationHost {
   step(event: 'heard' | 'outdated' | 'torn'): void
-  /** It serves somebody: what failed before is over. */
-  serves(): void
   /** Somebody may be live, or not any more. */
   changed(): void
   /** All have been told together what the gateway had to say of their positions. */
@@ -137,7 +135,6 @@ export class Conversation {
       welcome() {},
       unsubscribed() {},
       subscribed: ({ ref, after }) => {
-        host.serves()
         followed(ref)?.subscribed(after)
         this.#parkFull()
       },
@@ -182,7 +179,6 @@ export class Conversation {
 
   #position(token: string): void {
     this.#host.step('heard')
-    this.#host.serves()
     const isTorn = this.#stand(token)
     this.#parkFull()
     const share = this.#share

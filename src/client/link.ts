@@ -40,6 +40,8 @@ interface Loss {
   readonly asked: readonly Followed[]
 }
 
+/** What failed before a connection is forgotten once it has stood for so long, ms: one that is accepted and then closed is a failure. */
+const steadyMs = 5000
 /** A connection that nobody uses any more is kept so long, ms: its next user may come at once. */
 const lingerMs = 5000
 /** A client that is told to be online again waits up to so long, ms: others are told at the same time. */
@@ -74,6 +76,9 @@ export class Link {
   /** No attempt before this, whatever happens: the gateway asked for it. On the monotonic clock. */
   #notBeforeMs = 0
   #cancelLinger: (() => void) | undefined
+  #cancelSteady: (() => void) | undefined
+  /** What came last time, or shortly before, could not be read. */
+  #unreadable = false
   #cancelHidden: (() => void) | undefined
   #hidden = false
   readonly #unwatch: () => void
@@ -149,6 +154,7 @@ export class Link {
       this.#cancelAttempt?.()
       this.#cancelAttempt = undefined
       this.#cancelLinger?.()
+      this.#cancelSteady?.()
     },
     choose: () => {
       if (this.#members.size === 0) this.#step('deserted')
@@ -183,6 +189,10 @@ export class Link {
       if (this.#state !== idle) this.#setState(this.#state)
     },
     greet: () => {
+      this.#cancelSteady = this.#options.clock.after(steadyMs, () => {
+        this.#backoff.reset()
+        this.#unreadable = false
+      })
       const conversation = this.#conversation
       for (const { inflow } of conversation?.members ?? []) inflow.state({ name: 'catching-up' })
       this.#tell()
@@ -248,10 +258,6 @@ export class Link {
   #makeHost(): ConversationHost {
     return {
       step: (event) => this.#step(event),
-      serves: () => {
-        // Who asks for more than it may have is served in part each time, until it is sent away again.
-        if (this.#loss.refused?.code !== 'overloaded') this.#backoff.reset()
-      },
       changed: () => this.#tell(),
       agreed: () => this.#tears.reset(),
       full: (followed) => this.#park(followed),
@@ -293,7 +299,9 @@ export class Link {
   }
 
   #lost(refused: Refusal | undefined): void {
-    const isForGood = refused?.retry === 'no' && !(isProxys(refused) && this.#candidates.count > 1)
+    const isOnce = refused?.unreadable === true && !this.#unreadable
+    this.#unreadable ||= isOnce
+    const isForGood = refused?.retry === 'no' && !isOnce && !(isProxys(refused) && this.#candidates.count > 1)
     const { members: served = [], asked = [] } = this.#conversation ?? {}
     this.#loss = { refused, answered: isAnswered(this.#phase), served, asked }
     this.#step(isForGood ? 'refused' : 'lost')
@@ -332,7 +340,6 @@ export class Link {
     if (this.#members.size === 0) this.#show(idle)
     else if (isAnswered(this.#phase)) {
       const live = [...this.#members].every((followed) => followed.live)
-      if (live) this.#backoff.reset()
       this.#show({ name: live ? 'live' : 'catching-up' })
     }
   }

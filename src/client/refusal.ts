@@ -29,7 +29,7 @@ export const refusedError = (refused: Refusal): RefusedError => new RefusedError
 /** What came from the gateway and could not be read; undefined for any other failure: the connection was lost. */
 export function unreadable(error: unknown): Refusal | undefined {
   if (!(error instanceof CarillonError)) return undefined
-  return { code: error.code, message: error.message, retryAfterMs: 0, retry: 'no' }
+  return { code: error.code, message: error.message, retryAfterMs: 0, retry: 'no', unreadable: true }
 }
 
 /** Whatever was thrown. */

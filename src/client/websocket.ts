@@ -25,7 +25,7 @@ class SocketConnection implements Connection {
   readonly #silence: Silence
   /** By ref; sent once the socket is open. undefined from then on. */
   #early: Map<number, Wish> | undefined
-  /** The last word, when it was an error. */
+  /** The last word, when it was an error about the connection. */
   #refused: Refusal | undefined
   #heartbeatMs = answerMs
   /** Asked for a sign of life. The gateway's own pings are answered below this API, unseen. */
@@ -90,7 +90,7 @@ class SocketConnection implements Connection {
       this.#heartbeatMs = frame.heartbeatMs
       this.#silence.start(frame.heartbeatMs)
     }
-    this.#refused = frame.kind === 'error' ? refusal(frame) : undefined
+    this.#refused = frame.kind === 'error' && !frame.ref ? refusal(frame) : undefined
     this.#handlers.frame(frame)
   }
 

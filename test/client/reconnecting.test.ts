@@ -29,34 +29,30 @@ test('it waits as long as the gateway asked for, whatever happens meanwhile', as
   assert.equal(net.opened.length, 2)
 })
 
-test('failures in a row wait longer, and a subscription that works starts over', async () => {
-  const { net, clock, states } = await live(['a'])
-  for (const ms of [125, 250, 500]) {
+for (const kinds of ['ws', 'sse']) {
+  test(`over ${kinds}, failures in a row wait longer, also of connections that served, until one has stood for 5 s`, async () => {
+    const { net, clock, states, subscribe } = await clientOf({ kinds })
+    subscribe('a', [token(3)])
+    await clock.advance(0)
+    const works = () => {
+      if (kinds === 'sse') net.last.handlers.position(token(3))
+      else net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: token(3) })
+      net.last.handlers.frame({ kind: 'live', ref: 0 })
+    }
+    const failures = [undefined, refused('overloaded'), undefined, refused('shutting_down')]
+    for (const [i, failure] of failures.entries()) {
+      if (i > 0) works()
+      await clock.advance(4999)
+      net.last.handlers.closed(failure)
+      assert.equal(states.at(-1), `waiting ${failure?.code ?? 'lost'} ${125 * 2 ** i}`)
+      await clock.advance(125 * 2 ** i)
+    }
+    works()
+    await clock.advance(5000)
     net.last.handlers.closed(undefined)
-    assert.equal(states.at(-1), `waiting lost ${ms}`)
-    await clock.advance(ms)
-  }
-  net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: token(3) })
-  net.last.handlers.closed(undefined)
-  assert.equal(states.at(-1), 'waiting lost 125')
-})
-
-test('who is sent away as overloaded while some are served waits longer each time, until all are live', async () => {
-  const { net, clock, states } = await live(['a', 'b'])
-  const subscribed = (ref: number) => net.last.handlers.frame({ kind: 'subscribed', ref, after: token(3) })
-  for (const ms of [125, 250, 500]) {
-    subscribed(1)
-    net.last.handlers.closed(refused('overloaded', 0))
-    assert.equal(states.at(-1), `waiting overloaded ${ms}`)
-    await clock.advance(ms)
-  }
-  for (const ref of [1, 2]) {
-    subscribed(ref)
-    net.last.handlers.frame({ kind: 'live', ref })
-  }
-  net.last.handlers.closed(undefined)
-  assert.equal(states.at(-1), 'waiting lost 125')
-})
+    assert.equal(states.at(-1), 'waiting lost 125')
+  })
+}
 
 test('each loss goes on to the next gateway', async () => {
   const { net, clock } = await live(['a'], { urls: ['http://one', 'http://two'] })

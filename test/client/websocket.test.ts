@@ -91,10 +91,24 @@ test('an error before the end is the reason; one that was followed by other fram
   assert.equal(await second.recorder.ended, undefined)
 })
 
-test('a frame that can not be read ends the connection for good', async (t) => {
+for (const encoding of ['json', 'proto'] as const) {
+  test(`in ${encoding}, an error about a subscription is not the reason of a loss that follows, also where that was closed meanwhile`, async (t) => {
+    for (const isClosed of [false, true]) {
+      const { socket, recorder, connection, say } = await connected(t, encoding)
+      if (isClosed) connection.unsubscribe?.(2)
+      say({ kind: 'error', ref: 2, code: 'no_route', message: 'no route', retry: 'no', retryAfterMs: 0 })
+      await until('told', () => recorder.frames.length === 1)
+      socket.terminate()
+      assert.equal(await recorder.ended, undefined)
+    }
+  })
+}
+
+test('a frame that can not be read ends the connection', async (t) => {
   const { socket, recorder } = await connected(t, 'json')
   socket.send('{"live":')
-  assert.deepEqual(await recorder.ended.then((refused) => [refused?.code, refused?.retry]), ['bad_frame', 'no'])
+  const { code, retry, unreadable } = (await recorder.ended) ?? {}
+  assert.deepEqual([code, retry, unreadable], ['bad_frame', 'no', true])
 })
 
 test('nobody there, and no gateway there, are connections that are lost', async (t) => {
