@@ -10,7 +10,7 @@ import { type InboxOptions, inboxDefaults } from './inbox.ts'
 import { Link } from './link.ts'
 import { openPoll } from './poll.ts'
 import { type OutgoingEvent, type PublishContext, type PublishOptions, publish } from './publish.ts'
-import { RefusedError, refusedError, throwLater } from './refusal.ts'
+import { RefusedError, refusedError, tell, throwLater } from './refusal.ts'
 import { openSse } from './sse.ts'
 import { closed, type Reason, type State } from './state.ts'
 import { type PositionStore, Saver } from './store.ts'
@@ -38,7 +38,7 @@ export interface ClientOptions {
   readonly hiddenMs?: number
   /** Closes the client. */
   readonly signal?: AbortSignal
-  /** Each change of the client's state. Must not throw. */
+  /** Each change of the client's state. What it throws is thrown where nobody catches it. */
   readonly onState?: (state: State) => void
   /** A position that could not be stored: it is tried again with the next one. Without it the error is thrown where nobody catches it. */
   readonly onStoreError?: (error: unknown) => void
@@ -85,7 +85,8 @@ export class Client implements AsyncDisposable {
     this.#resolveClosed = resolve
     if (options.store !== undefined) {
       const everyMs = options.saveEveryMs ?? defaultSaveEveryMs
-      this.#saver = new Saver(options.store, everyMs, clock, options.onStoreError ?? throwLater)
+      const { onStoreError = throwLater } = options
+      this.#saver = new Saver(options.store, everyMs, clock, (error) => tell(() => onStoreError(error)))
     }
     const transports = options.ways ?? transportsOf(options)
     this.#tabs = this.#meetTabs(environment, transports)
@@ -151,7 +152,7 @@ export class Client implements AsyncDisposable {
       {
         state: (state) => {
           this.#tabs?.linkIs(state)
-          this.#options.onState?.(state)
+          tell(() => this.#options.onState?.(state))
         },
         refused: (refused) => this.#end(refused, refusedError(refused)),
       },
@@ -162,13 +163,13 @@ export class Client implements AsyncDisposable {
     if (this.#state !== undefined) return
     const reason = { code, message }
     this.#state = closed(code, message)
-    for (const subscription of [...this.#subscriptions.values()]) subscription.end(reason, error)
     this.#tabs?.close()
     this.#link.close()
     this.#unwatch()
     this.#options.signal?.removeEventListener('abort', this.#onAbort)
-    this.#options.onState?.(this.#state)
     this.#resolveClosed(reason)
+    for (const subscription of [...this.#subscriptions.values()]) subscription.end(reason, error)
+    tell(() => this.#options.onState?.(closed(code, message)))
   }
 }
 

@@ -330,9 +330,10 @@ export class Link {
 
   // State
 
+  /** Who is told may change it: those behind are told of that instead. */
   #setState(state: State): void {
-    for (const { inflow } of this.#members) inflow.state(state)
     this.#show(state)
+    for (const { inflow } of this.#members) if (this.#state === state) inflow.state(state)
   }
 
   /** The state while there is a connection, or nobody who wants one. */
@@ -345,8 +346,9 @@ export class Link {
   }
 
   #show(state: State): void {
-    if (this.#phase === 'closed' || isSameState(state, this.#state)) return
+    if (this.#phase === 'closed') return
+    const isNews = !isSameState(state, this.#state)
     this.#state = state
-    this.#listener.state(state)
+    if (isNews) this.#listener.state(state)
   }
 }

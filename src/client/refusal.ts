@@ -58,6 +58,15 @@ export async function refusalOf(response: Response): Promise<Refusal> {
   }
 }
 
+/** Calls a user's function: an error in it is thrown where nobody catches it, and touches nobody else. */
+export function tell(run: () => unknown): void {
+  try {
+    run()
+  } catch (error) {
+    throwLater(error)
+  }
+}
+
 /** Where nobody catches it. */
 export function throwLater(error: unknown): void {
   queueMicrotask(() => {

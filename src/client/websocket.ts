@@ -10,7 +10,14 @@ const answerMs = 10_000
 
 /** `GET /v1/ws`, with the codec's subprotocol. */
 export function openWebSocket(codec: Codec): Open {
-  return (gateway, wishes, handlers, clock) => new SocketConnection({ codec, gateway }, wishes, handlers, clock)
+  return (gateway, wishes, handlers, clock) => {
+    try {
+      return new SocketConnection({ codec, gateway }, wishes, handlers, clock)
+    } catch {
+      // There is none, or it may not be opened: `ws:` from a page of `https:`, a blocked port, a policy.
+      return { close: clock.after(0, () => handlers.closed(undefined)) }
+    }
+  }
 }
 
 interface Address {

@@ -124,6 +124,28 @@ test('nobody there, and no gateway there, are connections that are lost', async 
   }
 })
 
+test('where no WebSocket can be made, that is told as a loss, behind the call that asked for it', async (t) => {
+  const clock = new ManualClock()
+  const make = () => {
+    const recorder = new Recorder()
+    const connection = openWebSocket(jsonCodec)('http://127.0.0.1:1', wishes, recorder, clock)
+    assert.deepEqual(recorder.ends, [])
+    return { recorder, connection }
+  }
+  const own = Object.getOwnPropertyDescriptor(globalThis, 'WebSocket')!
+  t.after(() => Object.defineProperty(globalThis, 'WebSocket', own))
+  const forbidden = () => {
+    throw new DOMException('an insecure connection may not be opened', 'SecurityError')
+  }
+  for (const value of [forbidden, undefined]) {
+    Object.defineProperty(globalThis, 'WebSocket', { ...own, value })
+    const [lost, left] = [make(), make()]
+    left.connection.close()
+    await clock.advance(0)
+    assert.deepEqual([lost.recorder.ends.length, left.recorder.ends.length], [1, 0])
+  }
+})
+
 test('a silent gateway is pinged after its heartbeat, and lost when it does not answer', async (t) => {
   const { recorder, clock, received, say } = await connected(t, 'json')
   say({ ...welcome, heartbeatMs: 5000 })
