@@ -17,13 +17,13 @@ export interface Handlers {
   frame(frame: ServerFrame): void
   /** SSE and poll: the position of all subjects together, behind what was told so far. */
   position(token: string): void
-  /** `error` is undefined where the connection was lost without a word. */
-  closed(error: Refusal | undefined): void
+  /** By a gateway's refusal, or as `lost`. */
+  closed(refused: Refusal): void
 }
 
-/** Why the gateway ended it. */
+/** Why it ended. */
 export interface Refusal {
-  /** From the errors table; a newer gateway may have others. */
+  /** From the errors table, where a newer gateway may have others; or one of the SDK's own, see `Reason`. */
   readonly code: string
   readonly message: string
   /** Ask again no earlier, ms; 0 = the client's own choice. */

@@ -23,7 +23,7 @@ export interface ConversationHost {
   full(followed: Followed): void
   /** About one subscription; the connection goes on for the others. */
   refused(followed: Followed, refused: Refusal): void
-  lost(refused: Refusal | undefined): void
+  lost(refused: Refusal): void
 }
 
 type FrameTable = {
@@ -60,7 +60,7 @@ export class Conversation {
     const handlers = {
       frame: (frame: ServerFrame) => this.#safely(() => this.#frame(frame)),
       position: (token: string) => this.#safely(() => this.#position(token)),
-      closed: (refused: Refusal | undefined) => this.#safely(() => host.lost(refused)),
+      closed: (refused: Refusal) => this.#safely(() => host.lost(refused)),
     }
     this.#connection = transport.open(url, wishes, handlers, clock)
   }

@@ -32,7 +32,7 @@ export interface LinkListener {
 }
 
 interface Loss {
-  readonly refused: Refusal | undefined
+  readonly refused: Refusal
   readonly answered: boolean
   /** Whom it served last. */
   readonly served: readonly Followed[]
@@ -84,7 +84,7 @@ export class Link {
   readonly #unwatch: () => void
   #state: State = idle
   /** How the last connection ended. */
-  #loss: Loss = { refused: undefined, answered: false, served: [], asked: [] }
+  #loss: Loss | undefined
 
   constructor(options: LinkOptions, listener: LinkListener) {
     this.#options = options
@@ -200,7 +200,7 @@ export class Link {
       if (better !== undefined && conversation === this.#conversation) this.#better.tryLater(better)
     },
     check: () => this.#conversation?.check(),
-    end: () => this.#listener.refused(this.#loss.refused!),
+    end: () => this.#listener.refused(this.#loss!.refused),
     sort: () => this.#sort(),
   }
 
@@ -228,14 +228,9 @@ export class Link {
   }
 
   #backOff(): void {
-    const { refused, answered } = this.#loss
-    const { url } = this.#candidates.current
+    const { refused, answered } = this.#loss!
     this.#candidates.lost({ heard: answered })
-    const { code, message, retryAfterMs } = refused ?? {
-      code: 'lost',
-      message: `no connection to ${url}`,
-      retryAfterMs: 0,
-    }
+    const { code, message, retryAfterMs } = refused
     this.#notBeforeMs = this.#options.clock.monotonicMs() + retryAfterMs
     const pauseMs = this.#backoff.next(retryAfterMs)
     this.#attemptAfter(pauseMs)
@@ -244,10 +239,10 @@ export class Link {
 
   /** A request for several: each is asked for alone, so that only those end that are at fault, and then again together. */
   #sort(): void {
-    const { refused, served, asked } = this.#loss
+    const { refused, served, asked } = this.#loss!
     const isClear = asked.length === 1 || asked.every(({ alone }) => alone === 'well')
     for (const followed of served) {
-      if (isClear) this.#refusedOne(followed, refused!)
+      if (isClear) this.#refusedOne(followed, refused)
       else followed.alone = 'wanted'
     }
     if (this.#members.size > 0) this.#step('retry')
@@ -298,10 +293,10 @@ export class Link {
     this.#tell()
   }
 
-  #lost(refused: Refusal | undefined): void {
-    const isOnce = refused?.unreadable === true && !this.#unreadable
+  #lost(refused: Refusal): void {
+    const isOnce = refused.unreadable === true && !this.#unreadable
     this.#unreadable ||= isOnce
-    const isForGood = refused?.retry === 'no' && !isOnce && !(isProxys(refused) && this.#candidates.count > 1)
+    const isForGood = refused.retry === 'no' && !isOnce && !(isProxys(refused) && this.#candidates.count > 1)
     const { members: served = [], asked = [] } = this.#conversation ?? {}
     this.#loss = { refused, answered: isAnswered(this.#phase), served, asked }
     this.#step(isForGood ? 'refused' : 'lost')

@@ -6,7 +6,7 @@ import { Followed, type Inflow } from './followed.ts'
 import type { RelayedGap } from './gap.ts'
 import type { Link } from './link.ts'
 import type { Move } from './place.ts'
-import { failure } from './refusal.ts'
+import { failure, lost } from './refusal.ts'
 import type { State } from './state.ts'
 import type { TabMessage, ToHost } from './tab-messages.ts'
 
@@ -40,11 +40,11 @@ export class TabHost {
 
   /** The link's state is the guests' as well: while there is no connection they wait like this tab. */
   linkIs(state: State): void {
-    const lost = state.name === 'waiting' && state.reason.code !== 'idle'
-    if (lost && this.#hosting) {
+    const reason = state.name === 'waiting' && state.reason.code !== 'idle' ? state.reason : undefined
+    if (reason !== undefined && this.#hosting) {
       this.#hosting = false
-      this.#leave(refusedBy(state))
-    } else if (!lost && !this.#hosting && state.name !== 'connecting') {
+      this.#leave({ ...reason, retryAfterMs: 0, retry: 'later' })
+    } else if (reason === undefined && !this.#hosting && state.name !== 'connecting') {
       this.#hosting = true
       this.#post({ kind: 'hosting' })
     }
@@ -62,7 +62,7 @@ export class TabHost {
 
   close(): void {
     this.#cancelSweep?.()
-    this.#leave(undefined)
+    this.#leave(lost('another tab', 'it was closed'))
   }
 
   #asked(from: string, guest: Guest, asks: ToHost['asks']): void {
@@ -101,7 +101,7 @@ export class TabHost {
     this.#guests.delete(from)
   }
 
-  #leave(refused: Refusal | undefined): void {
+  #leave(refused: Refusal): void {
     for (const [from, { relays }] of [...this.#guests]) {
       for (const relay of relays.values()) relay.renew()
       this.#dismiss(from)
@@ -184,9 +184,4 @@ class Relay implements Inflow {
   refused(refused: Refusal): void {
     this.#tell({ kind: 'error', ref: this.#ref, ...refused })
   }
-}
-
-function refusedBy(state: State): Refusal | undefined {
-  if (state.name !== 'waiting' || state.reason.code === 'lost') return undefined
-  return { ...state.reason, retryAfterMs: 0, retry: 'later' }
 }

@@ -2,31 +2,35 @@ import type { Timing } from '../base/clock.ts'
 import type { ClientFrame, ServerFrame } from '../wire/frames.ts'
 import type { Codec } from './codec.ts'
 import type { Connection, Handlers, Open, Refusal, Wish } from './connection.ts'
-import { refusal, unreadable } from './refusal.ts'
-import { Silence } from './silence.ts'
+import type { NetworkOptions } from './network.ts'
+import { lost, refusal, unreadable } from './refusal.ts'
+import { Silence, silent } from './silence.ts'
 
 /** A socket that does not open, or a ping that is not answered, within this time is given up, ms. */
 const answerMs = 10_000
 
 /** `GET /v1/ws`, with the codec's subprotocol. */
-export function openWebSocket(codec: Codec): Open {
+export function openWebSocket(codec: Codec, own?: NetworkOptions['WebSocket']): Open {
   return (gateway, wishes, handlers, clock) => {
     try {
-      return new SocketConnection({ codec, gateway }, wishes, handlers, clock)
-    } catch {
+      const socket = new (own ?? WebSocket)(`${gateway.replace(/^http/, 'ws')}/v1/ws`, codec.subprotocol)
+      return new SocketConnection({ codec, gateway, socket }, wishes, handlers, clock)
+    } catch (error) {
       // There is none, or it may not be opened: `ws:` from a page of `https:`, a blocked port, a policy.
-      return { close: clock.after(0, () => handlers.closed(undefined)) }
+      return { close: clock.after(0, () => handlers.closed(lost(gateway, error))) }
     }
   }
 }
 
-interface Address {
+interface Way {
   readonly codec: Codec
   readonly gateway: string
+  readonly socket: WebSocket
 }
 
 class SocketConnection implements Connection {
   readonly #codec: Codec
+  readonly #gateway: string
   readonly #handlers: Handlers
   readonly #socket: WebSocket
   readonly #silence: Silence
@@ -39,18 +43,18 @@ class SocketConnection implements Connection {
   #pinged = true
   #over = false
 
-  constructor({ codec, gateway }: Address, wishes: readonly Wish[], handlers: Handlers, clock: Timing) {
+  constructor({ codec, gateway, socket }: Way, wishes: readonly Wish[], handlers: Handlers, clock: Timing) {
     this.#codec = codec
+    this.#gateway = gateway
     this.#early = new Map(wishes.map((wish) => [wish.ref, wish]))
     this.#handlers = handlers
-    const socket = new WebSocket(`${gateway.replace(/^http/, 'ws')}/v1/ws`, codec.subprotocol)
     this.#socket = socket
     socket.binaryType = 'arraybuffer'
     socket.onopen = () => this.#opened()
     socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => this.#receive(data)
-    socket.onclose = () => this.#end()
+    socket.onclose = ({ code, reason }) => this.#end(`closed with ${code} ${reason}`)
     // Node 22 fires no `close` for a socket that never opened.
-    socket.onerror = () => this.#end()
+    socket.onerror = (event) => this.#end((event as Partial<ErrorEvent> | undefined)?.message || 'it failed')
     this.#silence = new Silence(clock, () => this.#silent())
     this.#silence.start(answerMs)
   }
@@ -82,7 +86,7 @@ class SocketConnection implements Connection {
   }
 
   #send(frame: ClientFrame): void {
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(this.#codec.encode(frame))
+    if (this.#socket.readyState === 1) this.#socket.send(this.#codec.encode(frame))
   }
 
   #receive(data: string | ArrayBuffer): void {
@@ -107,14 +111,14 @@ class SocketConnection implements Connection {
       return this.#codec.decode(typeof data === 'string' ? data : new Uint8Array(data))
     } catch (error) {
       this.#refused = unreadable(error)
-      this.#end()
+      this.#end(error)
       return undefined
     }
   }
 
   #silent(): void {
     if (this.#pinged) {
-      this.#end()
+      this.#end(silent)
       return
     }
     this.#pinged = true
@@ -122,9 +126,9 @@ class SocketConnection implements Connection {
     this.#silence.start(answerMs)
   }
 
-  #end(): void {
+  #end(cause: unknown): void {
     if (this.#over) return
     this.close()
-    this.#handlers.closed(this.#refused)
+    this.#handlers.closed(this.#refused ?? lost(this.#gateway, cause))
   }
 }

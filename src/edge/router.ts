@@ -6,7 +6,7 @@ import type { EdgeContext } from './context.ts'
 import { Exchange, type Headers } from './exchange.ts'
 import { checkHead } from './head.ts'
 import type { Connection, Request } from './listener.ts'
-import { isHostAllowed, isOriginAllowed } from './origin.ts'
+import { isHostAllowed, isOriginAllowed, isOriginNamed } from './origin.ts'
 import { quote } from './query.ts'
 
 /** Answers one request. `req` is valid until the handler returns or first awaits; what it throws becomes the refusal. */
@@ -100,14 +100,14 @@ export function checkOrigin(context: EdgeContext, exchange: Exchange, req: Reque
     const message = `expected a page of ${host} or of an origin given by --allow-origin, got ${origin.slice(0, 200)}`
     throw new CarillonError('origin_refused', message)
   }
-  exchange.crossOrigin = origin !== ''
+  if (origin !== '') exchange.crossOrigin = isOriginNamed(origin, host, allowOrigin) ? 'credentials' : 'plain'
 }
 
 function answerPreflight(exchange: Exchange, route: Route): void {
   const headers: Headers = [
     ['Allow', allow(route)],
     ['Access-Control-Allow-Methods', allow(route)],
-    ['Access-Control-Allow-Headers', 'Content-Type, Last-Event-ID, traceparent'],
+    ['Access-Control-Allow-Headers', 'Authorization, Content-Type, Last-Event-ID, traceparent'],
     ['Access-Control-Max-Age', String(preflightMaxAge)],
   ]
   exchange.answer(204, headers, '')

@@ -72,7 +72,7 @@ test('who closes all that is subscribed when it is told of a state leaves a clie
       for (const { handlers } of net.opened) {
         handlers.frame({ kind: 'subscribed', ref: 1, after: token(3) })
         handlers.frame({ kind: 'live', ref: 1 })
-        handlers.closed(undefined)
+        handlers.closed(refused('lost'))
       }
       await clock.advance(20_000)
       assert.equal(states.at(-1), 'waiting idle', `${kinds}, closed while ${at}: ${states}`)
@@ -141,7 +141,8 @@ class Wild {
       () => handlers.frame(delivery('a', offset, ref === 0 ? undefined : [ref])),
       () => handlers.frame(delivery('b', offset)),
       () => handlers.frame({ ...error, retry: this.#pick(['no', 'later'] as const) }),
-      () => handlers.closed(this.#pick([undefined, undefined, refused('overloaded'), refused('no', 0, 'no')])),
+      () =>
+        handlers.closed(this.#pick([refused('lost'), refused('lost'), refused('overloaded'), refused('no', 0, 'no')])),
     ])()
   }
 

@@ -115,7 +115,7 @@ test('over a shared connection, what can not be read ends only whose alone it is
 
 test('once it is closed, nothing is told and nothing is opened', async () => {
   const { client, net, clock, told, subscribe } = await live(['a'])
-  net.last.handlers.closed(undefined)
+  net.last.handlers.closed(refused('lost'))
   await client.close()
   await clock.advance(100_000)
   net.last.handlers.frame(delivery('a', 0, [1]))
@@ -186,7 +186,7 @@ test('a subscription that was full before its position was known, and has room w
 
 test('the states of a client say what it does', async () => {
   const { net, clock, states } = await live(['a'])
-  net.last.handlers.closed(undefined)
+  net.last.handlers.closed(refused('lost'))
   await clock.advance(125)
   net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: token(3) })
   assert.deepEqual(states, [

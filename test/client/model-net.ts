@@ -1,6 +1,7 @@
 import { type CarillonError, errors } from '../../src/base/errors.ts'
 import type { Random } from '../../src/base/random.ts'
 import type { Connection, Handlers, Open, Transport, Wish } from '../../src/client/connection.ts'
+import { lost } from '../../src/client/refusal.ts'
 import { allowAll } from '../../src/identity/grant.ts'
 import type { Sessions } from '../../src/session/host.ts'
 import type { Outlet, Session, WriteOutcome } from '../../src/session/outlet.ts'
@@ -120,7 +121,7 @@ abstract class ModelConnection implements Connection {
     if (this.over) return
     this.over = true
     this.leave()
-    if (error === undefined) this.handlers.closed(undefined)
+    if (error === undefined) this.handlers.closed(lost('the model', 'cut'))
     else {
       const { code, message, retryAfterMs } = error
       this.handlers.closed({ code, message, retry: errors[code].retry, retryAfterMs })

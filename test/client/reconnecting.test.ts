@@ -6,7 +6,7 @@ import { delivery, refused, token } from './fake-transport.ts'
 test('after a loss it connects again by back-off, behind what each was given', async () => {
   const { net, clock, states } = await live(['a', 'b'])
   net.last.handlers.frame(delivery('a', 7, [1]))
-  net.last.handlers.closed(undefined)
+  net.last.handlers.closed(refused('lost'))
   assert.equal(states.at(-1), 'waiting lost 125')
   await clock.advance(124)
   assert.equal(net.opened.length, 1)
@@ -39,17 +39,17 @@ for (const kinds of ['ws', 'sse']) {
       else net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: token(3) })
       net.last.handlers.frame({ kind: 'live', ref: 0 })
     }
-    const failures = [undefined, refused('overloaded'), undefined, refused('shutting_down')]
+    const failures = ['lost', 'overloaded', 'lost', 'shutting_down']
     for (const [i, failure] of failures.entries()) {
       if (i > 0) works()
       await clock.advance(4999)
-      net.last.handlers.closed(failure)
-      assert.equal(states.at(-1), `waiting ${failure?.code ?? 'lost'} ${125 * 2 ** i}`)
+      net.last.handlers.closed(refused(failure))
+      assert.equal(states.at(-1), `waiting ${failure} ${125 * 2 ** i}`)
       await clock.advance(125 * 2 ** i)
     }
     works()
     await clock.advance(5000)
-    net.last.handlers.closed(undefined)
+    net.last.handlers.closed(refused('lost'))
     assert.equal(states.at(-1), 'waiting lost 125')
   })
 }
@@ -57,7 +57,7 @@ for (const kinds of ['ws', 'sse']) {
 test('each loss goes on to the next gateway', async () => {
   const { net, clock } = await live(['a'], { urls: ['http://one', 'http://two'] })
   for (let i = 0; i < 3; i++) {
-    net.last.handlers.closed(undefined)
+    net.last.handlers.closed(refused('lost'))
     await clock.advance(10_000)
   }
   assert.deepEqual(
@@ -71,7 +71,7 @@ test('a transport that brings nothing three times is left for the next, and trie
   subscribe('a')
   await clock.advance(0)
   for (let i = 0; i < 3; i++) {
-    net.last.handlers.closed(undefined)
+    net.last.handlers.closed(refused('lost'))
     await clock.advance(1000)
   }
   const sse = net.last
@@ -80,7 +80,7 @@ test('a transport that brings nothing three times is left for the next, and trie
   sse.handlers.frame({ kind: 'live', ref: 0 })
   await clock.advance(10_000)
   assert.deepEqual([net.last.transport, net.last.wishes, sse.closed], ['ws', [], false])
-  net.last.handlers.closed(undefined)
+  net.last.handlers.closed(refused('lost'))
   sse.handlers.frame({ ...delivery('a', 6), stream: 'events', after: '' })
   sse.handlers.position(token(7))
   await clock.advance(20_000)
@@ -96,7 +96,7 @@ test('a better transport that does not answer is tried again after twice as long
   subscribe('a')
   await clock.advance(0)
   for (let i = 0; i < 3; i++) {
-    net.last.handlers.closed(undefined)
+    net.last.handlers.closed(refused('lost'))
     await clock.advance(1000)
   }
   net.last.handlers.position(token(4))
@@ -106,7 +106,7 @@ test('a better transport that does not answer is tried again after twice as long
     assert.equal(net.opened.length, before)
     await clock.advance(1)
     assert.equal(net.opened.length, before + 1)
-    net.last.handlers.closed(undefined)
+    net.last.handlers.closed(refused('lost'))
   }
 })
 
@@ -114,7 +114,7 @@ test('a gateway that has answered is no reason to leave the transport', async ()
   const { net, clock } = await live(['a'], { kinds: 'ws sse' })
   for (let i = 0; i < 5; i++) {
     net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: token(3) })
-    net.last.handlers.closed(undefined)
+    net.last.handlers.closed(refused('lost'))
     await clock.advance(1000)
   }
   assert.ok(net.opened.every(({ transport }) => transport === 'ws'))
@@ -140,7 +140,7 @@ test('a device that is offline is not kept trying, and connects when it is onlin
   const { net, clock, environment, states } = await live(['a'])
   environment.happens('offline')
   assert.deepEqual(net.last.asked, ['check'])
-  net.last.handlers.closed(undefined)
+  net.last.handlers.closed(refused('lost'))
   await clock.advance(60_000)
   assert.deepEqual([states.at(-1), net.opened.length], ['waiting offline', 1])
   environment.happens('online')
@@ -153,7 +153,7 @@ test('a page that is seen again looks after its connection, or connects at once'
   environment.happens('hidden')
   environment.happens('visible')
   assert.deepEqual(net.last.asked, ['check'])
-  net.last.handlers.closed(undefined)
+  net.last.handlers.closed(refused('lost'))
   environment.happens('visible')
   await clock.advance(0)
   assert.equal(net.opened.length, 2)

@@ -9,7 +9,7 @@ import type { SubscribeOptions } from '../../src/client/subscription.ts'
 import { decodeSaid } from '../../src/wire/partition-counts.ts'
 import { decodeToken, encodeToken, growthPosition, logOf } from '../../src/wire/token.ts'
 import { ManualClock, settled } from '../model/clock.ts'
-import { delivery, FakeEnvironment, FakeNet, token } from './fake-transport.ts'
+import { delivery, FakeEnvironment, FakeNet, refused, token } from './fake-transport.ts'
 
 /** Of one partition, by who was told of so many. */
 function withGrowth(offset: number, count: number): string {
@@ -203,7 +203,7 @@ test('tabs wait together while there is no connection, and go on together', asyn
   const { all, net, clock } = await tabs(2)
   const [, other] = all.map(({ follow }) => follow('a'))
   await live(net, clock)
-  net.last.handlers.closed(undefined)
+  net.last.handlers.closed(refused('lost'))
   await settled()
   assert.equal(other!.state.name, 'waiting')
   await clock.advance(20_000)
@@ -414,7 +414,7 @@ test('the tab with the connection says where the others stand before it closes, 
     await live(net, clock)
     net.last.handlers.frame({ kind: 'pong', t: 0, nowUs: 0, after: token(1000) })
     if (closes) await all[0]!.client.close()
-    else net.last.handlers.closed(undefined)
+    else net.last.handlers.closed(refused('lost'))
     await settled()
     assert.equal(guest!.token, token(1000))
   }
@@ -427,7 +427,7 @@ test('where a tab stands is never said ahead of what it was given', async () => 
   browser.frozen = true
   net.last.handlers.frame(delivery('b', 5))
   net.last.handlers.frame({ kind: 'pong', t: 0, nowUs: 0, after: token(1000) })
-  net.last.handlers.closed(undefined)
+  net.last.handlers.closed(refused('lost'))
   assert.equal(guest!.token, token(3))
   const seen: unknown[] = []
   for (const deliver of browser.posted.splice(0)) {

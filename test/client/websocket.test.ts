@@ -60,11 +60,12 @@ for (const encoding of ['json', 'proto'] as const) {
   })
 }
 
-test('a connection that is lost is told once, without a reason', async (t) => {
+test('a connection that is lost is told once, as `lost`', async (t) => {
   const { socket, recorder } = await connected(t, 'json')
   socket.terminate()
-  assert.equal(await recorder.ended, undefined)
-  assert.equal(recorder.ends.length, 1)
+  const { code, message } = await recorder.ended
+  assert.deepEqual([code, recorder.ends.length], ['lost', 1])
+  assert.match(message, /closed with 1006/)
 })
 
 test('an error before the end is the reason; one that was followed by other frames is not', async (t) => {
@@ -88,7 +89,7 @@ test('an error before the end is the reason; one that was followed by other fram
   second.say(error)
   second.say(live)
   second.socket.close(1012)
-  assert.equal(await second.recorder.ended, undefined)
+  assert.equal((await second.recorder.ended).code, 'lost')
 })
 
 for (const encoding of ['json', 'proto'] as const) {
@@ -99,7 +100,7 @@ for (const encoding of ['json', 'proto'] as const) {
       say({ kind: 'error', ref: 2, code: 'no_route', message: 'no route', retry: 'no', retryAfterMs: 0 })
       await until('told', () => recorder.frames.length === 1)
       socket.terminate()
-      assert.equal(await recorder.ended, undefined)
+      assert.equal((await recorder.ended).code, 'lost')
     }
   })
 }
@@ -107,7 +108,7 @@ for (const encoding of ['json', 'proto'] as const) {
 test('a frame that can not be read ends the connection', async (t) => {
   const { socket, recorder } = await connected(t, 'json')
   socket.send('{"live":')
-  const { code, retry, unreadable } = (await recorder.ended) ?? {}
+  const { code, retry, unreadable } = await recorder.ended
   assert.deepEqual([code, retry, unreadable], ['bad_frame', 'no', true])
 })
 
@@ -120,7 +121,9 @@ test('nobody there, and no gateway there, are connections that are lost', async 
   for (const url of ['http://127.0.0.1:1', `http://127.0.0.1:${port}`]) {
     const recorder = new Recorder()
     openWebSocket(jsonCodec)(url, wishes, recorder, systemClock())
-    assert.equal(await recorder.ended, undefined)
+    const { code, message } = await recorder.ended
+    assert.equal(code, 'lost')
+    assert.match(message, /^no connection to .*: Received network error or non-101 status code/)
   }
 })
 
@@ -158,7 +161,7 @@ test('a silent gateway is pinged after its heartbeat, and lost when it does not 
   await clock.advance(5000)
   assert.deepEqual(recorder.ends, [])
   await clock.advance(10_000)
-  assert.deepEqual(recorder.ends, [undefined])
+  assert.deepEqual(recorder.codes, ['lost'])
 })
 
 test('a socket on which nobody says welcome is given up', async (t) => {
@@ -166,7 +169,7 @@ test('a socket on which nobody says welcome is given up', async (t) => {
   await clock.advance(9999)
   assert.deepEqual(recorder.ends, [])
   await clock.advance(1)
-  assert.deepEqual(recorder.ends, [undefined])
+  assert.deepEqual(recorder.codes, ['lost'])
 })
 
 test('nothing is told after close, not even its end', async (t) => {

@@ -3,11 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, type TestContext, test } from 'node:test'
-import { type Client, type ClientOptions, connect, type TransportName } from '../../src/client/client.ts'
+import { type Client, type ClientOptions, connect } from '../../src/client/client.ts'
 import { fileStore } from '../../src/client/file-store.ts'
 import { protoCodec } from '../../src/client/proto-codec.ts'
 import type { ReceivedEvent } from '../../src/client/received.ts'
 import type { SubscribeOptions } from '../../src/client/subscription.ts'
+import type { TransportName } from '../../src/client/transports.ts'
 import { kafkaAvailable } from '../brokers/kafka.ts'
 import { until } from '../client/recorder.ts'
 import { GatewayProcess } from '../support/gateway-process.ts'
@@ -35,7 +36,7 @@ after(async () => {
 
 /** Closed with the test. */
 function clientOf(t: TestContext, urls: string | string[] = url, options: ClientOptions = {}): Client {
-  const client = connect(urls, { backoff, ...options })
+  const client = connect(urls, { backoff, keepOrder: true, ...options })
   t.after(() => client.close())
   return client
 }

@@ -1,16 +1,13 @@
 import type { Random } from '../../src/base/random.ts'
 import { Client } from '../../src/client/client.ts'
-import { jsonCodec } from '../../src/client/codec.ts'
 import type { Handlers, Open, Transport } from '../../src/client/connection.ts'
 import type { Environment, Happening, TabMeeting } from '../../src/client/environment.ts'
 import type { InboxOptions } from '../../src/client/inbox.ts'
-import { openPoll } from '../../src/client/poll.ts'
 import { protoCodec } from '../../src/client/proto-codec.ts'
 import type { Received } from '../../src/client/received.ts'
-import { openSse } from '../../src/client/sse.ts'
 import type { Reason } from '../../src/client/state.ts'
 import type { SubscribeHandlers, Subscription } from '../../src/client/subscription.ts'
-import { openWebSocket } from '../../src/client/websocket.ts'
+import { transportsOf } from '../../src/client/transports.ts'
 import { type Policy, subscribeOptions } from '../../src/wire/frames.ts'
 import { decodeToken } from '../../src/wire/token.ts'
 import { OverheardStreams, Witnesses } from './accounts.ts'
@@ -22,12 +19,14 @@ import type { Verdict } from './verdict.ts'
 import type { Process } from './virtual-time.ts'
 import type { GatewayKnowledge } from './witness.ts'
 
+const [websocket, sse, poll] = transportsOf({})
+
 /** Ways to a gateway, as a plan names them: each once a client at most. */
 export const ways: Readonly<Record<WayName, Transport>> = {
-  websocket: { name: 'websocket', separate: true, open: openWebSocket(jsonCodec) },
-  'websocket-proto': { name: 'websocket', separate: true, open: openWebSocket(protoCodec) },
-  sse: { name: 'sse', separate: false, open: openSse },
-  poll: { name: 'poll', separate: false, open: openPoll },
+  websocket: websocket!,
+  'websocket-proto': transportsOf({ codec: protoCodec })[0]!,
+  sse: sse!,
+  poll: poll!,
 }
 
 export type WayName = 'websocket' | 'websocket-proto' | 'sse' | 'poll'

@@ -1,0 +1,33 @@
+import { CarillonError } from '../base/errors.ts'
+import { type Codec, jsonCodec } from './codec.ts'
+import type { Transport } from './connection.ts'
+import { type Ask, askOf, type NetworkOptions } from './network.ts'
+import { openPoll } from './poll.ts'
+import { openSse } from './sse.ts'
+import { openWebSocket } from './websocket.ts'
+
+export const transportNames = ['websocket', 'sse', 'poll'] as const
+export type TransportName = (typeof transportNames)[number]
+
+export interface TransportOptions extends NetworkOptions {
+  /** In order of preference; the next one is tried when no gateway answers over the one before. All three unless given. */
+  readonly transports?: readonly TransportName[]
+  /** Of the WebSocket's frames; JSON unless given. */
+  readonly codec?: Codec
+}
+
+/** Throws `bad_request` where there is none, or one that is unknown. */
+export function transportsOf(options: TransportOptions, ask: Ask = askOf(options)): Transport[] {
+  const { transports = transportNames, codec = jsonCodec } = options
+  const all: Record<TransportName, Transport> = {
+    websocket: { name: 'websocket', separate: true, open: openWebSocket(codec, options.WebSocket) },
+    sse: { name: 'sse', separate: false, open: openSse(ask) },
+    poll: { name: 'poll', separate: false, open: openPoll(ask) },
+  }
+  const found = transports.map((name) => all[name]).filter((each) => each !== undefined)
+  if (found.length === transports.length && found.length > 0) return found
+  throw new CarillonError(
+    'bad_request',
+    `transports: expected some of ${transportNames.join(', ')}, got ${transports.join(', ')}`,
+  )
+}
