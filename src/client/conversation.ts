@@ -45,6 +45,8 @@ export class Conversation {
   readonly #fullAtPosition = new Set<Followed>()
   readonly #frames: FrameTable
   #over = false
+  /** It has brought something: more than where it begins. A large event may never come over it. */
+  isOfUse = false
 
   constructor(
     { url, transport }: Candidate,
@@ -121,6 +123,7 @@ export class Conversation {
   }
 
   #frame(frame: ServerFrame): void {
+    this.isOfUse ||= frame.kind !== 'welcome' && frame.kind !== 'subscribed'
     // Without a ref it is about the connection, which ends with it, or a fault of ours that ends nothing.
     if (frame.kind === 'error' && !frame.ref) return
     this.#host.step('heard')
@@ -178,6 +181,7 @@ export class Conversation {
   }
 
   #position(token: string): void {
+    this.isOfUse = true
     this.#host.step('heard')
     const isTorn = this.#stand(token)
     this.#parkFull()

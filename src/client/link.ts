@@ -33,7 +33,8 @@ export interface LinkListener {
 
 interface Loss {
   readonly refused: Refusal
-  readonly answered: boolean
+  /** How long it had been there where it brought nothing, ms. */
+  readonly vainMs: number | undefined
   /** Whom it served last. */
   readonly served: readonly Followed[]
   /** Whom its request named. */
@@ -69,6 +70,8 @@ export class Link {
   readonly #refusedForNow = new Map<Followed, () => void>()
   readonly #sharing = new Sharing()
   #conversation: Conversation | undefined
+  /** When that was opened. */
+  #connectedMs = 0
   readonly #host = this.#makeHost()
   readonly #better: Better
   #phase: Phase = 'idle'
@@ -192,12 +195,10 @@ export class Link {
       this.#cancelSteady = this.#options.clock.after(steadyMs, () => {
         this.#backoff.reset()
         this.#unreadable = false
+        if (this.#conversation?.isOfUse && this.#candidates.better === undefined) this.#better.reset()
       })
-      const conversation = this.#conversation
-      for (const { inflow } of conversation?.members ?? []) inflow.state({ name: 'catching-up' })
+      for (const { inflow } of this.#conversation?.members ?? []) inflow.state({ name: 'catching-up' })
       this.#tell()
-      const { better } = this.#candidates
-      if (better !== undefined && conversation === this.#conversation) this.#better.tryLater(better)
     },
     check: () => this.#conversation?.check(),
     end: () => this.#listener.refused(this.#loss!.refused),
@@ -223,13 +224,14 @@ export class Link {
     // Whoever was told may have closed it.
     if (this.#phase !== 'choosing') return
     this.#step(transport.separate ? 'separate' : 'shared')
+    this.#connectedMs = this.#options.clock.monotonicMs()
     const whom = { members: this.#members, sharing: this.#sharing, clock: this.#options.clock }
     this.#conversation = new Conversation(candidate, whom, this.#host)
   }
 
   #backOff(): void {
-    const { refused, answered } = this.#loss!
-    this.#candidates.lost({ heard: answered })
+    const { refused, vainMs } = this.#loss!
+    this.#candidates.lost(vainMs)
     const { code, message, retryAfterMs } = refused
     this.#notBeforeMs = this.#options.clock.monotonicMs() + retryAfterMs
     const pauseMs = this.#backoff.next(retryAfterMs)
@@ -297,8 +299,9 @@ export class Link {
     const isOnce = refused.unreadable === true && !this.#unreadable
     this.#unreadable ||= isOnce
     const isForGood = refused.retry === 'no' && !isOnce && !(isProxys(refused) && this.#candidates.count > 1)
-    const { members: served = [], asked = [] } = this.#conversation ?? {}
-    this.#loss = { refused, answered: isAnswered(this.#phase), served, asked }
+    const { members: served, asked, isOfUse } = this.#conversation!
+    const vainMs = isOfUse ? undefined : this.#options.clock.monotonicMs() - this.#connectedMs
+    this.#loss = { refused, vainMs, served, asked }
     this.#step(isForGood ? 'refused' : 'lost')
   }
 
@@ -336,6 +339,8 @@ export class Link {
     if (this.#members.size === 0) this.#show(idle)
     else if (isAnswered(this.#phase)) {
       const live = [...this.#members].every((followed) => followed.live)
+      // Before that something may be coming which the better one can't bring.
+      if (live) this.#better.tryLater(this.#candidates.better)
       this.#show({ name: live ? 'live' : 'catching-up' })
     }
   }

@@ -1,4 +1,5 @@
 import { serverFrameFromJson } from '../wire/json.ts'
+import { readBody } from './body.ts'
 import type { Open, Refusal } from './connection.ts'
 import type { Ask } from './network.ts'
 import { lost, refusalOf, unreadable } from './refusal.ts'
@@ -6,7 +7,7 @@ import { Silence, silent } from './silence.ts'
 
 /** How long the gateway may hold a poll, ms. */
 const waitMs = 25_000
-/** An answer that is so much later than that will not come, ms. */
+/** An answer that has not begun so long after that, or whose next byte is as late, will not come, ms. */
 const graceMs = 15_000
 
 interface Answer {
@@ -62,7 +63,12 @@ export const openPoll =
           signal: asking.signal,
         })
         if (response.status !== 200) return refusalOf(response)
-        take((await response.json()) as Answer)
+        let text = ''
+        const decoder = new TextDecoder()
+        await readBody(response, silence, (piece) => {
+          text += decoder.decode(piece, { stream: true })
+        })
+        take(JSON.parse(text) as Answer)
         if (over) return lost(gateway, 'left')
       }
     }

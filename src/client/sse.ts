@@ -1,4 +1,5 @@
 import { frameOfEvent, type ServerSentEvent, SseParser } from '../wire/sse-parser.ts'
+import { readBody } from './body.ts'
 import type { Handlers, Open, Refusal, Wish } from './connection.ts'
 import type { Ask } from './network.ts'
 import { lost, refusal, refusalOf, unreadable } from './refusal.ts'
@@ -6,7 +7,9 @@ import { Silence, silent } from './silence.ts'
 
 /** Characters of one event, at most: the largest event of a gateway in base64, and its JSON. */
 const maxEventLength = 32 * 1024 * 1024
-/** A stream that has not opened within this time is given up, ms; so is one of a gateway that does not say its `heartbeatMs`. */
+/** A stream on which nothing has come within this time is given up, ms: a gateway writes at once, and a proxy that holds that back holds back events. */
+const openMs = 10_000
+/** The same once something has come, of a gateway that does not say its `heartbeatMs`. */
 const silenceMs = 60_000
 /** Once it says it, a silence of two heartbeats and this much is too long, ms. */
 const graceMs = 10_000
@@ -28,7 +31,7 @@ export const openSse =
       handlers.closed(refused)
     }
     const silence = new Silence(clock, () => end(lost(gateway, silent)))
-    silence.start(silenceMs)
+    silence.start(openMs)
     const { signal } = abort
     ask(streamUrl(gateway, wishes), { signal, headers: { accept: 'text/event-stream' } })
       .then((response) => read(response, handlers, silence, signal))
@@ -62,9 +65,11 @@ async function read(response: Response, handlers: Handlers, silence: Silence, si
     handlers.position(position)
   }
   const parser = new SseParser(onEvent, maxEventLength)
-  for await (const chunk of response.body) {
-    silence.heard()
-    parser.feed(chunk)
-  }
+  let isFirst = true
+  await readBody(response, silence, (piece) => {
+    if (isFirst) silence.start(silenceMs)
+    isFirst = false
+    parser.feed(piece)
+  })
   return refused ?? { code: 'closed', message: 'the stream ended', retryAfterMs: parser.retryMs ?? 0, retry: 'later' }
 }

@@ -8,13 +8,20 @@ import { Silence, silent } from './silence.ts'
 
 /** A socket that does not open, or a ping that is not answered, within this time is given up, ms. */
 const answerMs = 10_000
+/**
+ * An answer waits behind what is on its way, and nothing shows of a large event before its end. So after a ping without an answer the next
+ * connection waits `patienceGrowth` times as long, up to this, ms; and twice as long as the last answer took.
+ */
+const mostPatienceMs = 160_000
+const patienceGrowth = 4
 
 /** `GET /v1/ws`, with the codec's subprotocol. */
 export function openWebSocket(codec: Codec, own?: NetworkOptions['WebSocket']): Open {
+  const patience = { ms: answerMs }
   return (gateway, wishes, handlers, clock) => {
     try {
       const socket = new (own ?? WebSocket)(`${gateway.replace(/^http/, 'ws')}/v1/ws`, codec.subprotocol)
-      return new SocketConnection({ codec, gateway, socket }, wishes, handlers, clock)
+      return new SocketConnection({ codec, gateway, socket, patience, clock }, wishes, handlers)
     } catch (error) {
       // There is none, or it may not be opened: `ws:` from a page of `https:`, a blocked port, a policy.
       return { close: clock.after(0, () => handlers.closed(lost(gateway, error))) }
@@ -26,29 +33,30 @@ interface Way {
   readonly codec: Codec
   readonly gateway: string
   readonly socket: WebSocket
+  /** For the answer to a ping; of all connections of a client. */
+  readonly patience: { ms: number }
+  readonly clock: Timing
 }
 
 class SocketConnection implements Connection {
-  readonly #codec: Codec
-  readonly #gateway: string
+  readonly #way: Way
   readonly #handlers: Handlers
-  readonly #socket: WebSocket
   readonly #silence: Silence
   /** By ref; sent once the socket is open. undefined from then on. */
   #early: Map<number, Wish> | undefined
   /** The last word, when it was an error about the connection. */
   #refused: Refusal | undefined
   #heartbeatMs = answerMs
-  /** Asked for a sign of life. The gateway's own pings are answered below this API, unseen. */
-  #pinged = true
+  /** When it asked for a sign of life that it has not had, ms. The gateway's own pings are answered below this API, unseen. */
+  #pingedMs: number | undefined
+  #isOpen = false
   #over = false
 
-  constructor({ codec, gateway, socket }: Way, wishes: readonly Wish[], handlers: Handlers, clock: Timing) {
-    this.#codec = codec
-    this.#gateway = gateway
+  constructor(way: Way, wishes: readonly Wish[], handlers: Handlers) {
+    const { socket, clock } = way
+    this.#way = way
     this.#early = new Map(wishes.map((wish) => [wish.ref, wish]))
     this.#handlers = handlers
-    this.#socket = socket
     socket.binaryType = 'arraybuffer'
     socket.onopen = () => this.#opened()
     socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => this.#receive(data)
@@ -70,13 +78,14 @@ class SocketConnection implements Connection {
   }
 
   check(): void {
-    if (!this.#over && !this.#pinged) this.#silent()
+    if (this.#isOpen && this.#pingedMs === undefined) this.#silent()
   }
 
   close(): void {
     this.#over = true
+    this.#isOpen = false
     this.#silence.stop()
-    this.#socket.close(1000)
+    this.#way.socket.close(1000)
   }
 
   #opened(): void {
@@ -86,15 +95,13 @@ class SocketConnection implements Connection {
   }
 
   #send(frame: ClientFrame): void {
-    if (this.#socket.readyState === 1) this.#socket.send(this.#codec.encode(frame))
+    const { socket, codec } = this.#way
+    if (socket.readyState === 1) socket.send(codec.encode(frame))
   }
 
   #receive(data: string | ArrayBuffer): void {
     if (this.#over) return
-    if (this.#pinged) {
-      this.#pinged = false
-      this.#silence.start(this.#heartbeatMs)
-    } else this.#silence.heard()
+    this.#answered()
     const frame = this.#decode(data)
     if (frame === undefined || this.#over) return
     if (frame.kind === 'welcome') {
@@ -108,7 +115,7 @@ class SocketConnection implements Connection {
   /** undefined for a kind of frame that this version does not know. What can't be read ends the connection. */
   #decode(data: string | ArrayBuffer): ServerFrame | undefined {
     try {
-      return this.#codec.decode(typeof data === 'string' ? data : new Uint8Array(data))
+      return this.#way.codec.decode(typeof data === 'string' ? data : new Uint8Array(data))
     } catch (error) {
       this.#refused = unreadable(error)
       this.#end(error)
@@ -116,19 +123,34 @@ class SocketConnection implements Connection {
     }
   }
 
-  #silent(): void {
-    if (this.#pinged) {
-      this.#end(silent)
+  #answered(): void {
+    const { patience, clock } = this.#way
+    if (this.#isOpen && this.#pingedMs === undefined) {
+      this.#silence.heard()
       return
     }
-    this.#pinged = true
-    this.#send({ kind: 'ping', t: 0 })
-    this.#silence.start(answerMs)
+    if (this.#pingedMs !== undefined) patience.ms = Math.max(answerMs, 2 * (clock.monotonicMs() - this.#pingedMs))
+    this.#pingedMs = undefined
+    this.#isOpen = true
+    this.#silence.start(this.#heartbeatMs)
+  }
+
+  #silent(): void {
+    const { patience, clock } = this.#way
+    if (!this.#isOpen) this.#end(silent)
+    else if (this.#pingedMs === undefined) {
+      this.#pingedMs = clock.monotonicMs()
+      this.#send({ kind: 'ping', t: 0 })
+      this.#silence.start(patience.ms)
+    } else {
+      patience.ms = Math.min(mostPatienceMs, patienceGrowth * patience.ms)
+      this.#end(silent)
+    }
   }
 
   #end(cause: unknown): void {
     if (this.#over) return
     this.close()
-    this.#handlers.closed(this.#refused ?? lost(this.#gateway, cause))
+    this.#handlers.closed(this.#refused ?? lost(this.#way.gateway, cause))
   }
 }

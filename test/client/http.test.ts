@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { type ErrorCode, errors } from '../../src/base/errors.ts'
 import type { Open, Wish } from '../../src/client/connection.ts'
+import { Silence } from '../../src/client/silence.ts'
 import { transportsOf } from '../../src/client/transports.ts'
 import { ManualClock } from '../model/clock.ts'
 import { Recorder, until } from './recorder.ts'
@@ -76,6 +77,38 @@ test('a stream that ends with an error is told with it', async (t) => {
     .writeHead(200)
     .end('event: error\ndata: {"code":"shutting_down","message":"bye","retry":"later","retryAfterMs":700}\n\n')
   assert.deepEqual(await recorder.ended, { code: 'shutting_down', message: 'bye', retry: 'later', retryAfterMs: 700 })
+})
+
+test('a stream on which nothing comes is lost after ten seconds: a proxy may hold back all of it', async (t) => {
+  for (const isAnswered of [true, false]) {
+    const { response, recorder, clock } = await connected(t, openSse)
+    if (isAnswered) response.writeHead(200).flushHeaders()
+    await clock.advance(9999)
+    assert.deepEqual(recorder.ends, [])
+    await clock.advance(1)
+    assert.deepEqual(recorder.codes, ['lost'])
+  }
+})
+
+test('one large event may take as long as it takes, as long as bytes of it come', async (t) => {
+  const heard = t.mock.method(Silence.prototype, 'heard')
+  for (const [open, before, after] of [
+    [openSse, 'data: ', '\n\n'],
+    [openPoll, '{"frames":[{"delivery":', '}],"live":false,"after":"T1"}'],
+  ] as const) {
+    const { response, recorder, clock } = await connected(t, open)
+    const bytes = Buffer.from(before + delivery(4, ',"after":"T1"').replace('"b"', '"ö"') + after)
+    response.writeHead(200, { 'content-length': bytes.length })
+    for (let at = 0; at < bytes.length; at += 9) {
+      const { length } = heard.mock.calls
+      response.write(bytes.subarray(at, at + 9))
+      await until('it has come', () => heard.mock.calls.length > length)
+      await clock.advance(30_000)
+    }
+    await until('it is told', () => recorder.frames.length > 0)
+    const [frame] = recorder.frames
+    assert.equal(frame?.kind === 'delivery' && frame.event.subject, 'ö')
+  }
 })
 
 test('a stream that says nothing for a minute is lost', async (t) => {

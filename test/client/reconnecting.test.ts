@@ -3,6 +3,8 @@ import { test } from 'node:test'
 import { clientOf, live } from './clients.ts'
 import { delivery, refused, token } from './fake-transport.ts'
 
+const limits = { maxFrameBytes: 1, maxEventBytes: 1, maxSubjectBytes: 1, maxSubscriptions: 1 }
+
 test('after a loss it connects again by back-off, behind what each was given', async () => {
   const { net, clock, states } = await live(['a', 'b'])
   net.last.handlers.frame(delivery('a', 7, [1]))
@@ -84,7 +86,6 @@ test('a transport that brings nothing three times is left for the next, and trie
   sse.handlers.frame({ ...delivery('a', 6), stream: 'events', after: '' })
   sse.handlers.position(token(7))
   await clock.advance(20_000)
-  const limits = { maxFrameBytes: 1, maxEventBytes: 1, maxSubjectBytes: 1, maxSubscriptions: 1 }
   net.last.handlers.frame({ kind: 'welcome', gateway: 'g', version: '1', limits, heartbeatMs: 1, nowUs: 1 })
   assert.equal(sse.closed, true)
   assert.deepEqual(net.last.wishes, [{ ref: 1, subject: 'a', after: [token(7)] }])
@@ -100,6 +101,10 @@ test('a better transport that does not answer is tried again after twice as long
     await clock.advance(1000)
   }
   net.last.handlers.position(token(4))
+  await clock.advance(60_000)
+  assert.equal(net.last.transport, 'sse')
+  // What is missed may be what the better one can't bring.
+  net.last.handlers.frame({ kind: 'live', ref: 0 })
   for (const ms of [10_000, 20_000, 40_000]) {
     const before = net.opened.length
     await clock.advance(ms - 1)
@@ -110,14 +115,70 @@ test('a better transport that does not answer is tried again after twice as long
   }
 })
 
-test('a gateway that has answered is no reason to leave the transport', async () => {
-  const { net, clock } = await live(['a'], { kinds: 'ws sse' })
-  for (let i = 0; i < 5; i++) {
-    net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: token(3) })
+test('a transport that brings something is no reason to leave it; one that says only where it begins is', async () => {
+  const welcome = { kind: 'welcome', gateway: 'g', version: '1', limits, heartbeatMs: 1, nowUs: 1 } as const
+  const error = { kind: 'error', code: 'overloaded', message: '', retry: 'later', retryAfterMs: 0 } as const
+  for (const frame of [
+    delivery('a', 3, [1]),
+    { kind: 'live', ref: 1 } as const,
+    { kind: 'pong', t: 0, nowUs: 0, after: '' } as const,
+    { ...error, ref: 1 },
+    error,
+    undefined,
+  ]) {
+    const { net, clock } = await live(['a'], { kinds: 'ws sse' })
+    net.last.handlers.closed(refused('lost'))
+    await clock.advance(1000)
+    for (let i = 0; i < 3; i++) {
+      net.last.handlers.frame(welcome)
+      net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: token(3) })
+      if (frame !== undefined) net.last.handlers.frame(frame)
+      net.last.handlers.closed(refused('lost'))
+      await clock.advance(10_000)
+    }
+    assert.equal(net.last.transport, frame === undefined ? 'sse' : 'ws', frame?.kind)
+  }
+})
+
+test('a transport over which nothing has come in 10 s of attempts is left for the next', async () => {
+  const { net, clock, subscribe } = await clientOf({ kinds: 'ws sse poll', urls: ['http://one'] })
+  subscribe('a')
+  await clock.advance(0)
+  // A network that swallows handshakes, and a proxy that holds streams back.
+  for (const transport of ['ws', 'sse']) {
+    assert.equal(net.last.transport, transport)
+    await clock.advance(10_000)
     net.last.handlers.closed(refused('lost'))
     await clock.advance(1000)
   }
-  assert.ok(net.opened.every(({ transport }) => transport === 'ws'))
+  assert.equal(net.last.transport, 'poll')
+})
+
+test('a better transport that opens and brings nothing is tried ever more rarely', async () => {
+  const { net, clock, subscribe } = await clientOf({ kinds: 'ws sse' })
+  subscribe('a')
+  await clock.advance(0)
+  const works = () => {
+    net.last.handlers.position(token(4))
+    net.last.handlers.frame({ kind: 'live', ref: 0 })
+  }
+  const opensInVain = async () => {
+    assert.equal(net.last.transport, 'ws')
+    net.last.handlers.frame({ kind: 'welcome', gateway: 'g', version: '1', limits, heartbeatMs: 1, nowUs: 1 })
+    await clock.advance(10_000)
+    net.last.handlers.closed(refused('lost'))
+    await clock.advance(1000)
+    assert.equal(net.last.transport, 'sse')
+  }
+  await opensInVain()
+  for (const ms of [10_000, 20_000, 40_000]) {
+    works()
+    await clock.advance(ms - 1)
+    assert.equal(net.last.transport, 'sse')
+    await clock.advance(1)
+    net.last.handlers.frame({ kind: 'welcome', gateway: 'g', version: '1', limits, heartbeatMs: 1, nowUs: 1 })
+    await opensInVain()
+  }
 })
 
 test("a proxy's refusal is no gateway's while there is another way", async () => {

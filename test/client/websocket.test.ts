@@ -24,7 +24,12 @@ const welcome: ServerFrame = { kind: 'welcome', gateway: 'g', version: '1', limi
 const live: ServerFrame = { kind: 'live', ref: 1 }
 
 /** A gateway that the test plays, and the one connection to it. */
-async function connected(t: TestContext, encoding: 'json' | 'proto', clock = new ManualClock()) {
+async function connected(
+  t: TestContext,
+  encoding: 'json' | 'proto',
+  clock = new ManualClock(),
+  open = openWebSocket(encoding === 'json' ? jsonCodec : protoCodec),
+) {
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0, path: '/v1/ws' })
   t.after(() => {
     for (const client of server.clients) client.terminate()
@@ -33,7 +38,7 @@ async function connected(t: TestContext, encoding: 'json' | 'proto', clock = new
   await once(server, 'listening')
   const recorder = new Recorder()
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const connection = openWebSocket(encoding === 'json' ? jsonCodec : protoCodec)(url, wishes, recorder, clock)
+  const connection = open(url, wishes, recorder, clock)
   t.after(() => connection.close())
   const [socket] = (await once(server, 'connection')) as [WebSocket]
   const received: Buffer[] = []
@@ -162,6 +167,36 @@ test('a silent gateway is pinged after its heartbeat, and lost when it does not 
   assert.deepEqual(recorder.ends, [])
   await clock.advance(10_000)
   assert.deepEqual(recorder.codes, ['lost'])
+})
+
+test('an answer may be behind a large event: the next connection waits longer for it, until one comes soon', async (t) => {
+  const clock = new ManualClock()
+  const open = openWebSocket(jsonCodec)
+  const again = async () => {
+    const all = await connected(t, 'json', clock, open)
+    all.say({ ...welcome, heartbeatMs: 5000 })
+    await until('welcomed', () => all.recorder.frames.length === 1)
+    await clock.advance(5000)
+    await until('pinged', () => all.received.length === 3)
+    return all
+  }
+  const givesUpAfter = async (ms: number) => {
+    const { recorder } = await again()
+    await clock.advance(ms - 1)
+    assert.deepEqual(recorder.codes, [])
+    await clock.advance(1)
+    assert.deepEqual(recorder.codes, ['lost'])
+  }
+  for (const ms of [10_000, 40_000, 160_000, 160_000]) await givesUpAfter(ms)
+  const late = await again()
+  await clock.advance(56_000)
+  late.say(live)
+  await until('it has come', () => late.recorder.frames.length === 2)
+  await givesUpAfter(112_000)
+  const soon = await again()
+  soon.say({ kind: 'pong', t: 0, nowUs: 1, after: '' })
+  await until('answered', () => soon.recorder.frames.length === 2)
+  await givesUpAfter(10_000)
 })
 
 test('a socket on which nobody says welcome is given up', async (t) => {

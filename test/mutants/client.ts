@@ -189,7 +189,7 @@ export const clientMutants: readonly Mutant[] = [
   {
     name: 'a better transport is tried as often as at first',
     file: 'client/better.ts',
-    from: '      this.#waitMs = Math.min(mostMs, this.#waitMs * 2)\n',
+    from: '    this.#waitMs = Math.min(mostMs, this.#waitMs * 2)\n',
     to: '',
     by: { unit: 'test/client/reconnecting.test.ts' },
     breaks: 'a network that blocks WebSockets is asked rarely',
@@ -197,8 +197,8 @@ export const clientMutants: readonly Mutant[] = [
   {
     name: 'a transport over which a gateway was heard is given up',
     file: 'client/candidates.ts',
-    from: 'this.#unheard = heard ? 0 : this.#unheard + 1',
-    to: 'this.#unheard++',
+    from: 'this.#vain = vainMs === undefined ? 0 : this.#vain + 1',
+    to: 'this.#vain++',
     by: { unit: 'test/client/reconnecting.test.ts' },
     breaks: 'a gateway that restarts is no reason to leave the WebSocket',
   },
@@ -253,10 +253,26 @@ export const clientMutants: readonly Mutant[] = [
   {
     name: 'a transport over which nobody answers is never given up',
     file: 'client/link.ts',
-    from: 'answered: isAnswered(this.#phase)',
-    to: 'answered: true',
+    from: 'const vainMs = isOfUse ? undefined :',
+    to: 'const vainMs = isOfUse || 1 ? undefined :',
     by: { unit: 'test/client/reconnecting.test.ts' },
     breaks: 'the next transport is tried where no gateway answers over this one',
+  },
+  {
+    name: 'a transport that only says where it begins is never given up',
+    file: 'client/conversation.ts',
+    from: " && frame.kind !== 'subscribed'",
+    to: '',
+    by: { unit: 'test/client/reconnecting.test.ts' },
+    breaks: 'the next transport is tried where nothing comes over this one',
+  },
+  {
+    name: 'a stream that brings bytes of one large event is given up',
+    file: 'client/body.ts',
+    from: '    silence.heard()\n',
+    to: '',
+    by: { unit: 'test/client/http.test.ts' },
+    breaks: 'a slow link brings large events',
   },
   {
     name: 'a long-poll asks for `last` again',
@@ -397,9 +413,9 @@ export const clientMutants: readonly Mutant[] = [
   {
     name: 'a quiet WebSocket is given up without being asked',
     file: 'client/websocket.ts',
-    from: '      this.#pinged = false\n',
+    from: '    this.#pingedMs = undefined\n',
     to: '',
-    by: 'simulation',
+    by: { unit: 'test/client/websocket.test.ts' },
     breaks: 'a quiet connection is asked for a sign of life before it is given up',
   },
   {
