@@ -52,7 +52,8 @@ export class Candidates {
     this.#url = (this.#url + 1) % length
     this.#vain = vainMs === undefined ? 0 : this.#vain + 1
     this.#vainMs = vainMs === undefined ? 0 : this.#vainMs + vainMs
-    if (this.#vain >= Math.max(leastAttempts, 2 * length) || this.#vainMs >= mostMs * length) {
+    const { attempts = Math.max(leastAttempts, 2 * length) } = this.current.transport
+    if (this.#vain >= attempts || this.#vainMs >= mostMs * length) {
       this.#use((this.#transport + 1) % this.#transports.length)
     }
   }

@@ -84,7 +84,7 @@ export class Client implements AsyncDisposable {
     }
     const transports = options.ways ?? transportsOf(options, ask)
     this.#tabs = this.#meetTabs(environment, transports)
-    this.#link = this.#makeLink(environment, this.#tabs === undefined ? transports : [this.#tabs.transport])
+    this.#link = this.#makeLink(environment, this.#tabs?.transports ?? transports)
     this.#unwatch = environment.watch((what) => {
       if (what === 'hidden' || what === 'leaving') void this.#saver?.flush()
     })

@@ -32,6 +32,8 @@ export interface Refusal {
   readonly retry: Retry
   /** Nobody said it: what came could not be read. The next connection may bring something else. */
   readonly unreadable?: true
+  /** Who says it is there, and waits as well: there is no better way for now. */
+  readonly waits?: boolean
 }
 
 export interface Connection {
@@ -57,5 +59,7 @@ export interface Transport {
   readonly name: string
   /** Each wish has its own position, and wishes come and go on a connection; else all share one, and a change opens another. */
   readonly separate: boolean
+  /** Attempts in a row that bring nothing, until the next transport is tried; as many as `Candidates` says unless given. */
+  readonly attempts?: number
   readonly open: Open
 }

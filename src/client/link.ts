@@ -300,7 +300,7 @@ export class Link {
     this.#unreadable ||= isOnce
     const isForGood = refused.retry === 'no' && !isOnce && !(isProxys(refused) && this.#candidates.count > 1)
     const { members: served, asked, isOfUse } = this.#conversation!
-    const vainMs = isOfUse ? undefined : this.#options.clock.monotonicMs() - this.#connectedMs
+    const vainMs = isOfUse || refused.waits ? undefined : this.#options.clock.monotonicMs() - this.#connectedMs
     this.#loss = { refused, vainMs, served, asked }
     this.#step(isForGood ? 'refused' : 'lost')
   }

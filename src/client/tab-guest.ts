@@ -62,7 +62,8 @@ export class TabGuest implements Connection {
   /** What another tab posted. */
   heard(message: TabMessage): void {
     if (this.#over) return
-    if (message.kind === 'not-hosting') this.#end(message.refused)
+    // A tab that is hidden need not connect, and this one may be seen.
+    if (message.kind === 'not-hosting') this.#end({ ...message.refused, waits: message.refused.code !== 'hidden' })
     else if (message.kind === 'to-guest' && message.to === this.#id) this.#told(message.frame)
   }
 

@@ -29,7 +29,8 @@ export class TabHost {
   readonly #clock: Timing
   readonly #guests = new Map<string, Guest>()
   #cancelSweep: (() => void) | undefined
-  #hosting = true
+  /** Why there is no connection; undefined while there is one, or one is being made. */
+  #away: Refusal | undefined
 
   constructor(link: Link, post: (message: TabMessage) => void, clock: Timing) {
     this.#link = link
@@ -41,18 +42,23 @@ export class TabHost {
   /** The link's state is the guests' as well: while there is no connection they wait like this tab. */
   linkIs(state: State): void {
     const reason = state.name === 'waiting' && state.reason.code !== 'idle' ? state.reason : undefined
-    if (reason !== undefined && this.#hosting) {
-      this.#hosting = false
-      this.#leave({ ...reason, retryAfterMs: 0, retry: 'later' })
-    } else if (reason === undefined && !this.#hosting && state.name !== 'connecting') {
-      this.#hosting = true
+    if (reason !== undefined) {
+      const isNew = this.#away === undefined
+      this.#away = { ...reason, retryAfterMs: 0, retry: 'later' }
+      if (isNew) this.#leave(this.#away)
+    } else if (this.#away !== undefined && state.name !== 'connecting') {
+      this.#away = undefined
       this.#post({ kind: 'hosting' })
     }
   }
 
   heard(message: TabMessage): void {
-    if (message.kind !== 'to-host' || !this.#hosting) return
+    if (message.kind !== 'to-host') return
     const { from, asks } = message
+    if (this.#away !== undefined) {
+      if (asks.kind === 'open') this.#post({ kind: 'not-hosting', refused: this.#away })
+      return
+    }
     if (asks.kind === 'open') this.#guests.set(from, { relays: new Map(), heardMs: 0, untaken: 0 })
     const guest = this.#guests.get(from)
     if (asks.kind === 'bye') this.#dismiss(from)

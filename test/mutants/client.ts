@@ -253,10 +253,18 @@ export const clientMutants: readonly Mutant[] = [
   {
     name: 'a transport over which nobody answers is never given up',
     file: 'client/link.ts',
-    from: 'const vainMs = isOfUse ? undefined :',
-    to: 'const vainMs = isOfUse || 1 ? undefined :',
+    from: 'const vainMs = isOfUse || refused.waits ?',
+    to: 'const vainMs = isOfUse || refused.waits || 1 ?',
     by: { unit: 'test/client/reconnecting.test.ts' },
     breaks: 'the next transport is tried where no gateway answers over this one',
+  },
+  {
+    name: 'a tab that is not answered waits for the frozen one',
+    file: 'client/tabs.ts',
+    from: 'this.transports = [tab, ...transports]',
+    to: 'this.transports = [tab]',
+    by: { unit: 'test/client/tabs.test.ts' },
+    breaks: 'a frozen tab holds up no other',
   },
   {
     name: 'a transport that only says where it begins is never given up',
