@@ -29,11 +29,14 @@ export class Pull<T> implements AsyncIterableIterator<Received<T>, undefined> {
     const { promise, resolve } = Promise.withResolvers<void>()
     const offered = { item, settle: resolve }
     const asking = this.#asking.shift()
-    if (asking === undefined) this.#offered = offered
-    else {
-      this.#inHand = offered
-      asking.resolve({ value: item, done: false })
+    if (asking === undefined) {
+      this.#offered = offered
+      return promise
     }
+    asking.resolve({ value: item, done: false })
+    // The next one is asked for already.
+    if (this.#asking.length > 0) resolve()
+    else this.#inHand = offered
     return promise
   }
 

@@ -2,12 +2,15 @@ import type { Timing } from '../base/clock.ts'
 import type { ClientFrame, ServerFrame } from '../wire/frames.ts'
 import type { Codec } from './codec.ts'
 import type { Connection, Handlers, Open, Refusal, Wish } from './connection.ts'
+import { type Made, makeSocket } from './made.ts'
 import type { NetworkOptions } from './network.ts'
 import { lost, refusal, unreadable } from './refusal.ts'
 import { Silence, silent } from './silence.ts'
 
 /** A socket that does not open, or a ping that is not answered, within this time is given up, ms. */
 const answerMs = 10_000
+/** The other side has so long to answer a close, ms. */
+const closeMs = 2000
 /**
  * An answer waits behind what is on its way, and nothing shows of a large event before its end. So after a ping without an answer the next
  * connection waits `patienceGrowth` times as long, up to this, ms; and twice as long as the last answer took.
@@ -20,8 +23,9 @@ export function openWebSocket(codec: Codec, own?: NetworkOptions['WebSocket']): 
   const patience = { ms: answerMs }
   return (gateway, wishes, handlers, clock) => {
     try {
-      const socket = new (own ?? WebSocket)(`${gateway.replace(/^http/, 'ws')}/v1/ws`, codec.subprotocol)
-      return new SocketConnection({ codec, gateway, socket, patience, clock }, wishes, handlers)
+      const url = `${gateway.replace(/^http/, 'ws')}/v1/ws`
+      const made = makeSocket(() => new (own ?? WebSocket)(url, codec.subprotocol))
+      return new SocketConnection({ codec, gateway, ...made, patience, clock }, wishes, handlers)
     } catch (error) {
       // There is none, or it may not be opened: `ws:` from a page of `https:`, a blocked port, a policy.
       return { close: clock.after(0, () => handlers.closed(lost(gateway, error))) }
@@ -29,10 +33,9 @@ export function openWebSocket(codec: Codec, own?: NetworkOptions['WebSocket']): 
   }
 }
 
-interface Way {
+interface Way extends Made {
   readonly codec: Codec
   readonly gateway: string
-  readonly socket: WebSocket
   /** For the answer to a ping; of all connections of a client. */
   readonly patience: { ms: number }
   readonly clock: Timing
@@ -85,7 +88,12 @@ class SocketConnection implements Connection {
     this.#over = true
     this.#isOpen = false
     this.#silence.stop()
-    this.#way.socket.close(1000)
+    const { socket, destroy, clock } = this.#way
+    if (destroy !== undefined) {
+      const cancel = clock.after(closeMs, destroy)
+      socket.onclose = cancel
+    }
+    socket.close(1000)
   }
 
   #opened(): void {

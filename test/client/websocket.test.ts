@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { systemClock } from '../../src/base/clock.ts'
@@ -130,6 +132,84 @@ test('nobody there, and no gateway there, are connections that are lost', async 
     assert.equal(code, 'lost')
     assert.match(message, /^no connection to .*: Received network error or non-101 status code/)
   }
+})
+
+/** Shakes hands as RFC 6455 says, and answers nothing more; the connections that it has. */
+async function deafServer(t: TestContext) {
+  const sockets: Duplex[] = []
+  const server = createServer()
+  server.on('upgrade', ({ headers }, socket) => {
+    sockets.push(socket)
+    const key = `${headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`
+    const accept = createHash('sha1').update(key).digest('base64')
+    const head = `Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}`
+    const protocol = `Sec-WebSocket-Protocol: ${headers['sec-websocket-protocol']}`
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\n${head}\r\n${protocol}\r\n\r\n`)
+    socket.on('error', () => {}).resume()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return { sockets, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+}
+
+for (const ending of ['closed', 'silent']) {
+  test(`the connection of a WebSocket that is ${ending} ends though the other side does not answer`, async (t) => {
+    const { sockets, url } = await deafServer(t)
+    const clock = new ManualClock()
+    const made: globalThis.WebSocket[] = []
+    class Seen extends globalThis.WebSocket {
+      constructor(url: string, subprotocol: string) {
+        super(url, subprotocol)
+        made.push(this)
+      }
+    }
+    const open = openWebSocket(jsonCodec, Seen)
+    // Of two at the same time, each has its own.
+    const [first, second] = [new Recorder(), new Recorder()]
+    const connections = [first, second].map((recorder) => open(url, [], recorder, clock))
+    await until('connected', () => sockets.length === 2)
+    const ended = () => sockets.filter(({ readableEnded }) => readableEnded).length
+    await until('open', () => made.every(({ readyState }) => readyState === 1))
+    if (ending === 'closed') connections[0]!.close()
+    else await clock.advance(10_000)
+    await clock.advance(1999)
+    assert.equal(ended(), 0)
+    await clock.advance(1)
+    const now = ending === 'closed' ? 1 : 2
+    await until('ended', () => ended() === now)
+    connections[1]!.close()
+    await clock.advance(2000)
+    await until('both ended', () => ended() === 2)
+  })
+}
+
+test("a WebSocket of the caller's own is terminated where it can be, unless its close is answered", async () => {
+  const clock = new ManualClock()
+  const made: { onclose?: () => void }[] = []
+  const ended: string[] = []
+  class Own {
+    onclose?: () => void
+    constructor() {
+      made.push(this)
+    }
+    close() {
+      ended.push('close')
+    }
+    terminate() {
+      ended.push('terminate')
+    }
+  }
+  for (const isAnswered of [true, false]) {
+    const open = openWebSocket(jsonCodec, Own as never)
+    open('http://one', [], new Recorder(), clock).close()
+    if (isAnswered) made.at(-1)!.onclose!()
+    await clock.advance(60_000)
+  }
+  assert.deepEqual(ended, ['close', 'close', 'terminate'])
 })
 
 test('where no WebSocket can be made, that is told as a loss, behind the call that asked for it', async (t) => {

@@ -185,6 +185,31 @@ describe('the SDK in a browser', { skip: chromiumMissing() ?? false }, () => {
     await tells(first, 1, 2, 3)
   })
 
+  test('over sse, a browser whose streams can not be iterated gets its events', async () => {
+    const page = await context.newPage()
+    await page.addInitScript(() => {
+      for (const name of [Symbol.asyncIterator, 'values']) Reflect.deleteProperty(ReadableStream.prototype, name)
+    })
+    await load(page)
+    await follow(page, 'safari.a', { transports: ['sse'] })
+    await publish('safari.a', 1)
+    await tells(page, 1)
+  })
+
+  test('a page that is hidden from its start lets go of its connection after hiddenMs', async () => {
+    const page = await context.newPage()
+    await page.addInitScript(() =>
+      Object.defineProperty(Document.prototype, 'visibilityState', { get: () => 'hidden' }),
+    )
+    await load(page)
+    await follow(page, 'hidden.a', { hiddenMs: 1000 })
+    await isIn(page, 'waiting')
+    assert.equal(
+      await page.evaluate(() => window.client.state.name === 'waiting' && window.client.state.reason.code),
+      'hidden',
+    )
+  })
+
   test('a device that is offline waits, and goes on when it is online', async () => {
     const page = await open()
     await follow(page, 'offline.a')

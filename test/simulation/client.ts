@@ -15,7 +15,7 @@ import type { SimBrowser, Tab } from './browser.ts'
 import { isToken, shownToken } from './shown.ts'
 import { SimStore, type StorePlan, type StoreWatcher } from './store.ts'
 import type { SimStream } from './streams.ts'
-import type { Verdict } from './verdict.ts'
+import { Verdict } from './verdict.ts'
 import type { Process } from './virtual-time.ts'
 import type { GatewayKnowledge } from './witness.ts'
 
@@ -330,10 +330,13 @@ export class SimClient {
 
   /** Who is asked for. In a tab without the connection, what the gateway said may not have come: then it may begin once more. */
   #asks(subject: string, after: readonly string[]): Witnesses {
-    const { witness, subscription } = this.#surroundings.followed.get(subject)!
-    if (this.plan.browser !== undefined && !after.some(isToken)) {
-      witness.beginsAgain(subscription?.token)
-    }
+    const { witness, subscription, wish } = this.#surroundings.followed.get(subject)!
+    if (this.plan.browser === undefined || after.some(isToken)) return witness
+    // A tab that was frozen asks for what another one had wanted meanwhile, which has gone on by itself: what comes for that is nobody's.
+    const isStale = this.process.resumedMs === this.process.monotonicMs() && subscription?.token !== undefined
+    const verdict = new Verdict(this.#books.nowMs, () => {}, {})
+    if (isStale) return new Witnesses(`${this.name} for nobody`, wish, { ...this.#books, verdict })
+    witness.beginsAgain(subscription?.token)
     return witness
   }
 }
