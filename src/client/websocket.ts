@@ -2,13 +2,16 @@ import type { Timing } from '../base/clock.ts'
 import type { ClientFrame, ServerFrame } from '../wire/frames.ts'
 import type { Codec } from './codec.ts'
 import type { Connection, Handlers, Open, Refusal, Wish } from './connection.ts'
-import { type Made, makeSocket } from './made.ts'
+import { type Made, makeSocket } from './make-socket.ts'
 import type { NetworkOptions } from './network.ts'
 import { lost, refusal, unreadable } from './refusal.ts'
 import { Silence, silent } from './silence.ts'
 
 /** A socket that does not open, or a ping that is not answered, within this time is given up, ms. */
 const answerMs = 10_000
+/** The platform's `readyState`: a WebSocket of the caller's own need not have its constants. */
+const openState = 1
+const closedState = 3
 /** The other side has so long to answer a close, ms. */
 const closeMs = 2000
 /**
@@ -63,7 +66,7 @@ class SocketConnection implements Connection {
     socket.binaryType = 'arraybuffer'
     socket.onopen = () => this.#opened()
     socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => this.#receive(data)
-    socket.onclose = ({ code, reason }) => this.#end(`closed with ${code} ${reason}`)
+    socket.onclose = ({ code, reason }) => this.#end(`closed with ${code} ${reason}`.trimEnd())
     // Node 22 fires no `close` for a socket that never opened.
     socket.onerror = (event) => this.#end((event as Partial<ErrorEvent> | undefined)?.message || 'it failed')
     this.#silence = new Silence(clock, () => this.#silent())
@@ -85,13 +88,18 @@ class SocketConnection implements Connection {
   }
 
   close(): void {
+    if (this.#over) return
     this.#over = true
     this.#isOpen = false
     this.#silence.stop()
     const { socket, destroy, clock } = this.#way
-    if (destroy !== undefined) {
+    if (socket.readyState === closedState) destroy?.()
+    else if (destroy !== undefined) {
       const cancel = clock.after(closeMs, destroy)
-      socket.onclose = cancel
+      socket.onclose = () => {
+        cancel()
+        destroy()
+      }
     }
     socket.close(1000)
   }
@@ -104,7 +112,7 @@ class SocketConnection implements Connection {
 
   #send(frame: ClientFrame): void {
     const { socket, codec } = this.#way
-    if (socket.readyState === 1) socket.send(codec.encode(frame))
+    if (socket.readyState === openState) socket.send(codec.encode(frame))
   }
 
   #receive(data: string | ArrayBuffer): void {

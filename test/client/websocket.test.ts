@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { hasSubscribers } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -187,7 +188,30 @@ for (const ending of ['closed', 'silent']) {
   })
 }
 
-test("a WebSocket of the caller's own is terminated where it can be, unless its close is answered", async () => {
+test('nothing listens for a connection any more once it has ended, whether it was made or not', async (t) => {
+  const clock = new ManualClock()
+  const isWatched = () => hasSubscribers('undici:client:sendHeaders') || hasSubscribers('undici:request:create')
+  const recorder = new Recorder()
+  const nobody = createServer().listen(0, '127.0.0.1')
+  await once(nobody, 'listening')
+  const { port } = nobody.address() as AddressInfo
+  nobody.close()
+  openWebSocket(jsonCodec)(`http://127.0.0.1:${port}`, [], recorder, clock)
+  assert.ok(isWatched())
+  await recorder.ended
+  await clock.advance(2000)
+  assert.ok(!isWatched())
+  const { url, sockets } = await deafServer(t)
+  openWebSocket(jsonCodec)(url, [], recorder, clock).close()
+  await clock.advance(2000)
+  assert.ok(!isWatched())
+  const connection = openWebSocket(jsonCodec)(url, [], recorder, clock)
+  await until('connected', () => sockets.length === 1)
+  assert.ok(!isWatched())
+  connection.close()
+})
+
+test("a WebSocket of the caller's own is terminated where it can be: as its close is answered, or 2 s later", async () => {
   const clock = new ManualClock()
   const made: { onclose?: () => void }[] = []
   const ended: string[] = []
@@ -204,12 +228,16 @@ test("a WebSocket of the caller's own is terminated where it can be, unless its 
     }
   }
   for (const isAnswered of [true, false]) {
+    ended.length = 0
     const open = openWebSocket(jsonCodec, Own as never)
     open('http://one', [], new Recorder(), clock).close()
     if (isAnswered) made.at(-1)!.onclose!()
+    assert.deepEqual(ended, isAnswered ? ['close', 'terminate'] : ['close'])
+    await clock.advance(1999)
+    assert.equal(ended.includes('terminate'), isAnswered)
     await clock.advance(60_000)
+    assert.deepEqual(ended, ['close', 'terminate'])
   }
-  assert.deepEqual(ended, ['close', 'close', 'terminate'])
 })
 
 test('where no WebSocket can be made, that is told as a loss, behind the call that asked for it', async (t) => {

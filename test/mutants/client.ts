@@ -259,6 +259,22 @@ export const clientMutants: readonly Mutant[] = [
     breaks: 'the next transport is tried where no gateway answers over this one',
   },
   {
+    name: 'a WebSocket whose network is gone holds its process',
+    file: 'client/make-socket.ts',
+    from: '      connection?.destroy()\n',
+    to: '',
+    by: { unit: 'test/client/websocket.test.ts' },
+    breaks: 'a program ends once it has closed its client',
+  },
+  {
+    name: 'an item is in hand until the next one is asked for once more',
+    file: 'client/pull.ts',
+    from: 'if (this.#asking.length > 0) resolve()\n    else this',
+    to: 'this',
+    by: { unit: 'test/client/subscription.test.ts' },
+    breaks: 'several next() at once all settle',
+  },
+  {
     name: 'a tab that is not answered waits for the frozen one',
     file: 'client/tabs.ts',
     from: 'this.transports = [tab, ...transports]',

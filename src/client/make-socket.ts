@@ -1,4 +1,4 @@
-/** A WebSocket, and what ends its connection without waiting for the other side; undefined where nothing does, and nothing has to. */
+/** A WebSocket, and what ends its connection without waiting for the other side, to be called at its end; undefined where nothing has to be done. */
 export interface Made {
   readonly socket: WebSocket
   readonly destroy: (() => void) | undefined
