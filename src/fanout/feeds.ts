@@ -6,7 +6,7 @@ import { type ChunkStart, loadChunk } from './chunk-load.ts'
 import type { PartitionFeed } from './partition-feed.ts'
 import type { StreamFeed } from './stream-feed.ts'
 
-/** A stream that is not up. */
+/** A stream that is not up, or that an operator should look at. */
 export interface StreamTrouble {
   /** For people. */
   readonly what: string
@@ -84,11 +84,10 @@ export class Feeds {
 
   /** What is wrong with streams now; empty = nothing is. */
   troubles(): StreamTrouble[] {
-    const ailing = [...this.streams.values()].filter(({ condition }) => condition !== 'up')
-    return ailing.map(({ name, condition, detail, info }) => ({
-      what: `stream ${name} is ${condition}: ${detail}`,
-      when: info === undefined ? 'before it was served' : 'while it is served',
-    }))
+    return [...this.streams.values()].flatMap(({ trouble, info }) => {
+      if (trouble === undefined) return []
+      return [{ what: trouble, when: info === undefined ? 'before it was served' : 'while it is served' }]
+    })
   }
 
   async start(): Promise<void> {

@@ -37,7 +37,7 @@ export class StreamFeed implements EntrySink {
   /** undefined until clients may be served. */
   info: StreamInfo | undefined
   condition: FeedState = 'starting'
-  /** Why it is not `up`, for people. */
+  /** Why it is not `up`, or what is to be looked at though it is, for people. */
   detail = 'not asked yet'
   readonly #options: StreamFeedOptions
   readonly #clock: Clock
@@ -158,15 +158,22 @@ export class StreamFeed implements EntrySink {
     this.condition = state
     this.detail = detail
     const { logger } = this.#options
-    const news = `stream ${this.name} is ${state}: ${detail}`
-    if (!changed) {
-      // Another reason than before, which may go to and fro.
-      logger.every({ key: news, ms: reasonLogMs }, 'warn', news)
-      return
+    if (changed && state === 'away') this.instruments.outages++
+    if (changed && state === 'up') {
+      logger.log('info', `stream ${this.name} is up`, { partitions: this.partitions.length })
     }
-    if (state === 'away') this.instruments.outages++
-    if (state === 'up') logger.log('info', `stream ${this.name} is up`, { partitions: this.partitions.length })
-    else logger.log('warn', news)
+    const { trouble } = this
+    if (trouble === undefined) return
+    if (changed && state !== 'up') logger.log('warn', trouble)
+    // Another reason than before, which may go to and fro.
+    else logger.every({ key: trouble, ms: reasonLogMs }, 'warn', trouble)
+  }
+
+  /** What is wrong with it now, for people. */
+  get trouble(): string | undefined {
+    const { name, condition, detail } = this
+    if (condition !== 'up') return `stream ${name} is ${condition}: ${detail}`
+    return detail === '' ? undefined : `stream ${name} is read, but ${detail}`
   }
 
   #inTurn(partition: number, act: (feed: PartitionFeed) => Promise<void>): Promise<void> {

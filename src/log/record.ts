@@ -20,6 +20,11 @@ export interface SourceRecord {
   /** The `traceparent` header's value. */
   traceStart: number
   traceEnd: number
+  /**
+   * What its name on the broker should begin with, and does not: the log holds it, but it is no record of the stream, and its key is that whole name. JetStream: a NATS
+   * subject that is not below the partition's.
+   */
+  readonly foreign?: string | undefined
   /** All headers, decoded when asked; the last of a repeated name wins. Values are views: copy what is kept. */
   headers(): Map<string, Buffer | null>
   /** Calls `sink.header` for each header, in order, with bounds instead of copies; `traceparent`, known by its bounds above, may be left out. */

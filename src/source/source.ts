@@ -89,7 +89,7 @@ export interface TailSink {
   /** More partitions than before: the new ones are absent. */
   grown(stream: StreamInfo): void
   /**
-   * `up`: reads work, of all partitions that are read. `away`: the broker (or the partition's leader) can't be reached or refuses us; the tail retries. `missing`: it has no such
+   * `up`: reads work, of all partitions that are read; a `detail` is what an operator should look at all the same. `away`: the broker (or the partition's leader) can't be reached or refuses us; the tail retries. `missing`: it has no such
    * stream. Told again when `detail`, the reason, is another one.
    */
   state(state: TailState, detail: string): void

@@ -10,6 +10,8 @@ export class TailHealth {
   #detail = ''
   /** The partition whose problem was told: of several that fail, one speaks. */
   #speaker = -1
+  /** What is wrong while reads work, by what it is about. */
+  readonly #warnings = new Map<string, string>()
 
   constructor(awayAfterMs: number, tell: (state: TailState, detail: string) => void) {
     this.#awayAfterMs = awayAfterMs
@@ -23,7 +25,7 @@ export class TailHealth {
 
   /** It was read, or is not to be read any more. */
   read(partition: number): void {
-    if (this.#failing.delete(partition) && this.#failing.size === 0) this.#become('up', '')
+    if (this.#failing.delete(partition) && this.#failing.size === 0) this.#becomeUp()
   }
 
   failed(partition: number, nowMs: number, detail: string): void {
@@ -34,6 +36,13 @@ export class TailHealth {
     this.#become('away', detail)
   }
 
+  /** Reads work, and yet something of the stream should be looked at: `about` names it. '' = no more. */
+  warn(about: string, detail: string): void {
+    if (detail === '') this.#warnings.delete(about)
+    else this.#warnings.set(about, detail)
+    if (this.#state === 'up') this.#becomeUp()
+  }
+
   missing(detail: string): void {
     this.#become('missing', detail)
   }
@@ -42,6 +51,11 @@ export class TailHealth {
   found(partitions: Iterable<number>, nowMs: number): void {
     this.#failing.clear()
     for (const partition of partitions) this.#failing.set(partition, nowMs)
+  }
+
+  #becomeUp(): void {
+    const [warning = ''] = this.#warnings.values()
+    this.#become('up', warning)
   }
 
   #become(state: TailState, detail: string): void {

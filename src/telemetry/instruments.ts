@@ -11,7 +11,15 @@ import type { StreamTraces } from './stream-traces.ts'
  */
 
 export const transports = ['websocket', 'sse', 'poll'] as const
-export const skipReasons = ['bad_envelope', 'bad_framing', 'no_subject', 'no_route', 'misrouted', 'too_large'] as const
+export const skipReasons = [
+  'bad_envelope',
+  'bad_framing',
+  'no_subject',
+  'foreign_subject',
+  'no_route',
+  'misrouted',
+  'too_large',
+] as const
 export const errorCodes = Object.keys(errors) as ErrorCode[]
 /**
  * How a session ended: `client` said so, `lost` its socket went without a word, `answered` (a poll); else the error that the

@@ -4,6 +4,22 @@ const tail = { unit: 'test/source/jetstream-tail.test.ts' } as const
 
 export const jetstreamMutants: readonly Mutant[] = [
   {
+    name: 'any subject is taken for one of its partition',
+    file: 'source/jetstream/message-view.ts',
+    from: 'if (subject[i] !== bytes[i]) return false',
+    to: '{}',
+    by: { unit: 'test/source/jetstream-message.test.ts' },
+    breaks: 'a key is what stands behind the subject of its partition',
+  },
+  {
+    name: 'records of a foreign subject are taken for events',
+    file: 'intake/intake.ts',
+    from: "    if (record.foreign !== undefined) return 'foreign_subject'\n",
+    to: '',
+    by: { unit: 'test/intake/intake.test.ts' },
+    breaks: 'a key is what stands behind the subject of its partition',
+  },
+  {
     name: 'what a new consumer brings again is shown again',
     file: 'source/jetstream/partition-reader.ts',
     from: '      this.#compare()\n      return\n',

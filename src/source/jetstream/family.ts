@@ -106,11 +106,15 @@ export function createCommand(name: string, partitions: number, servers: string,
   return `${loop} ${stream} --allow-direct --defaults; done`
 }
 
-/** Whether records and their keys can be read from the stream as it is set up. */
-function expectUsable(name: string, partition: number, { config }: StreamFacts): void {
+function expectUsable(name: string, partition: number, facts: StreamFacts): void {
+  const problem = setUpProblem(name, partition, facts)
+  if (problem !== '') throw new CarillonError('stream_unusable', problem)
+}
+
+/** Why records or their keys can't be read from a partition's stream as it is set up; '' where they can. */
+export function setUpProblem(name: string, partition: number, { config }: StreamFacts): string {
   const problem = problemOf(name, partition, config)
-  if (problem === undefined) return
-  throw new CarillonError('stream_unusable', `JetStream stream ${streamOf(name, partition)}: ${problem}`)
+  return problem === undefined ? '' : `JetStream stream ${streamOf(name, partition)}: ${problem}`
 }
 
 function problemOf(name: string, partition: number, config: StreamConfig): string | undefined {

@@ -5,7 +5,7 @@ import type { JetStreamApi, StreamFacts } from './api.ts'
 import { Delivery } from './delivery.ts'
 import { firstSequence, prefixOf, streamOf } from './family.ts'
 import { LastRead } from './last-read.ts'
-import { MessageView } from './message-view.ts'
+import { KeyPrefix, MessageView } from './message-view.ts'
 import type { NatsOptions } from './options.ts'
 
 /** The server forgets a consumer that nobody listens to after so long, ms. */
@@ -68,7 +68,7 @@ export class PartitionReader {
   #inTurn = false
   readonly #tail: ReaderHost
   readonly #stream: string
-  readonly #prefixLength: number
+  readonly #prefix: KeyPrefix
   readonly #last: LastRead
   readonly #delivery = new Delivery()
   readonly #view = new MessageView()
@@ -98,7 +98,7 @@ export class PartitionReader {
     this.next = Math.max(firstSequence, from)
     this.#stream = streamOf(tail.name, partition)
     this.#last = new LastRead(tail.api, this.#stream)
-    this.#prefixLength = Buffer.byteLength(prefixOf(tail.name, partition))
+    this.#prefix = new KeyPrefix(prefixOf(tail.name, partition))
   }
 
   /** Nothing more is to be told: the sink may have closed the tail or dropped the partition. */
@@ -299,7 +299,7 @@ export class PartitionReader {
     }
     this.next = delivery.streamSequence + 1
     this.#last.set(delivery)
-    this.#view.set(message, delivery, this.partition, this.#prefixLength)
+    this.#view.set(message, delivery, this.partition, this.#prefix)
     this.#tail.sink.record(this.#view)
     if (delivery.pending === 0) this.end()
     else this.#tail.shown(this)

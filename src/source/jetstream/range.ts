@@ -6,7 +6,7 @@ import type { Chunk, RangeEnd, RangeSink, StreamInfo } from '../source.ts'
 import { type JetStreamApi, passing, type StreamFacts } from './api.ts'
 import { Delivery } from './delivery.ts'
 import { familyFacts, prefixOf, streamOf } from './family.ts'
-import { MessageView } from './message-view.ts'
+import { KeyPrefix, MessageView } from './message-view.ts'
 import type { NatsOptions } from './options.ts'
 
 /** Records of one chunk. */
@@ -140,7 +140,7 @@ export class RangeRead {
     const { partition } = this.#chunk
     const delivery = new Delivery()
     const view = new MessageView()
-    const prefixLength = Buffer.byteLength(prefixOf(this.#stream.name, partition))
+    const prefix = new KeyPrefix(prefixOf(this.#stream.name, partition))
     let next = start
     for (const message of messages) {
       delivery.read(message._msg.reply!)
@@ -148,7 +148,7 @@ export class RangeRead {
       // Retention may have passed this hole: the next chunk begins with it, and its caller sees by `first` what is gone.
       if (streamSequence > next && next < first && next > start) return next
       if (streamSequence >= end) return end
-      view.set(message, delivery, partition, prefixLength)
+      view.set(message, delivery, partition, prefix)
       sink.record(view)
       next = streamSequence + 1
     }

@@ -5,7 +5,7 @@ import { backOffMs, Pause } from '../pause.ts'
 import type { SourceContext, StreamInfo, Tail, TailSink } from '../source.ts'
 import { TailHealth } from '../tail-health.ts'
 import { JetStreamApi, type StreamFacts } from './api.ts'
-import { describeFamily, streamOf } from './family.ts'
+import { describeFamily, setUpProblem, streamOf } from './family.ts'
 import { Link, type LinkContext, type LinkHost } from './link.ts'
 import type { NatsOptions } from './options.ts'
 import { PartitionReader, type ReaderHost } from './partition-reader.ts'
@@ -107,6 +107,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
     this.#readers = this.#readers.filter((each) => each !== reader)
     this.#waiting.delete(reader)
     this.endTurn(reader)
+    this.#health.warn(`set-up of ${reader.partition}`, '')
   }
 
   async close(): Promise<void> {
@@ -297,7 +298,9 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
     this.#lookedAt = (this.#lookedAt + 1) % this.#readers.length
     const reader = this.#readers[this.#lookedAt]!
     const facts = reader.partition === 0 ? zero : await this.api.stream(streamOf(this.name, reader.partition))
-    if (facts !== undefined && !this.closed) reader.learned(facts)
+    if (facts === undefined || this.closed) return
+    this.#health.warn(`set-up of ${reader.partition}`, setUpProblem(this.name, reader.partition, facts))
+    reader.learned(facts)
   }
 
   #vanished(): void {
