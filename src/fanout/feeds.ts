@@ -10,7 +10,7 @@ import type { StreamFeed } from './stream-feed.ts'
 export interface StreamTrouble {
   /** For people. */
   readonly what: string
-  /** Once it is served sessions stay on it, whatever becomes of the broker. */
+  /** Once it was read sessions stay on it, whatever becomes of the broker. A gateway that never could read it is of no use to new ones. */
   readonly when: 'before it was served' | 'while it is served'
 }
 
@@ -84,9 +84,9 @@ export class Feeds {
 
   /** What is wrong with streams now; empty = nothing is. */
   troubles(): StreamTrouble[] {
-    return [...this.streams.values()].flatMap(({ trouble, info }) => {
+    return [...this.streams.values()].flatMap(({ trouble, wasRead }) => {
       if (trouble === undefined) return []
-      return [{ what: trouble, when: info === undefined ? 'before it was served' : 'while it is served' }]
+      return [{ what: trouble, when: wasRead ? 'while it is served' : 'before it was served' }]
     })
   }
 

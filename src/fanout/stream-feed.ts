@@ -39,6 +39,8 @@ export class StreamFeed implements EntrySink {
   condition: FeedState = 'starting'
   /** Why it is not `up`, or what is to be looked at though it is, for people. */
   detail = 'not asked yet'
+  /** All of its partitions have been read since this gateway started. */
+  wasRead = false
   readonly #options: StreamFeedOptions
   readonly #clock: Clock
 
@@ -94,6 +96,7 @@ export class StreamFeed implements EntrySink {
     }
     // Nobody is let in before: what is known of a subject would change under its readers.
     this.info = info
+    if (this.condition === 'starting') this.detail = 'its partitions are not read yet'
   }
 
   heads(): (number | undefined)[] {
@@ -155,6 +158,7 @@ export class StreamFeed implements EntrySink {
   state(state: TailState, detail: string): void {
     if (state === this.condition && detail === this.detail) return
     const changed = state !== this.condition
+    if (state === 'up') this.wasRead = true
     this.condition = state
     this.detail = detail
     const { logger } = this.#options

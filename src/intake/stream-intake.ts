@@ -218,8 +218,8 @@ export class StreamIntake implements TailSink {
     heads.forEach((head, partition) => {
       if (head !== undefined) this.#begin(partition)
     })
+    // It says when it reads.
     this.#tail = source.tail(info, heads, this)
-    this.state('up', '')
     return true
   }
 

@@ -34,6 +34,10 @@ export interface NatsSettings {
   readonly maxRecords: number | undefined
   readonly maxRecordsPerSubject: number | undefined
   readonly maxRecordBytes: number | undefined
+  /** Consumers of one partition, of gateways and of others. */
+  readonly maxConsumers: number | undefined
+  /** Why the server refuses a gateway's consumer, of the first partition that has none for it; undefined = it does not. */
+  readonly consumerProblem: string | undefined
   /** `new`: what is full refuses records instead of dropping the oldest. */
   readonly discard: 'old' | 'new'
   /** The server's clock less ours, ms, as far as one round trip shows it; the truth is within `clockErrorMs` of it. */

@@ -28,9 +28,15 @@ export class TailHealth {
     if (this.#failing.delete(partition) && this.#failing.size === 0) this.#becomeUp()
   }
 
+  /** It should have been read by now. */
+  isLate(partition: number, nowMs: number): boolean {
+    const sinceMs = this.#failing.get(partition)
+    return sinceMs !== undefined && nowMs - sinceMs >= this.#awayAfterMs
+  }
+
   failed(partition: number, nowMs: number, detail: string): void {
     this.expect(partition, nowMs)
-    if (nowMs - this.#failing.get(partition)! < this.#awayAfterMs) return
+    if (!this.isLate(partition, nowMs)) return
     if (this.#state === 'away' && this.#speaker !== partition && this.#failing.has(this.#speaker)) return
     this.#speaker = partition
     this.#become('away', detail)

@@ -92,6 +92,11 @@ test('settings of JetStream that lose events or mislead are told', () => {
   assert.deepEqual([ofNats('in sync', { current: 2 }).level, ofNats('in sync', { current: 1 }).level], ['warn', 'fail'])
   assert.equal(ofNats('record limits', { maxRecordsPerSubject: 1 }).level, 'warn')
   assert.equal(ofNats('record limits', { maxRecords: 1e6 }).level, 'warn')
+  const refused = ofNats('consumers', { maxConsumers: 3, consumerProblem: 'maximum consumers limit reached' })
+  assert.deepEqual(
+    [refused.level, refused.figure, refused.reason],
+    ['fail', 'at most 3 a partition', 'the gateway gets none: maximum consumers limit reached'],
+  )
   assert.equal(ofNats('discard', { discard: 'new' }).level, 'pass')
   assert.equal(ofNats('discard', { discard: 'new', maxBytes: 1e9 }).level, 'warn')
   assert.equal(ofNats('storage', { storage: 'memory' }).level, 'fail')

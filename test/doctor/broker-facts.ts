@@ -32,6 +32,8 @@ export const goodNats: NatsSettings = {
   maxRecords: undefined,
   maxRecordsPerSubject: undefined,
   maxRecordBytes: undefined,
+  maxConsumers: undefined,
+  consumerProblem: undefined,
   discard: 'old',
   clockOffsetMs: 3,
   clockErrorMs: 2,

@@ -4,6 +4,38 @@ const tail = { unit: 'test/source/jetstream-tail.test.ts' } as const
 
 export const jetstreamMutants: readonly Mutant[] = [
   {
+    name: 'a consumer that gives nothing is kept',
+    file: 'source/jetstream/partition-reader.ts',
+    from: '    this.#barren++\n    this.#tail.broken(this, why)\n',
+    to: '    this.#barren++\n',
+    by: { unit: 'test/source/jetstream-tail.test.ts' },
+    breaks: 'what is in the log is shown',
+  },
+  {
+    name: 'a partition counts as read before it has a consumer',
+    file: 'source/jetstream/partition-reader.ts',
+    from: '    this.#awaitedAt = this.next\n    const pending',
+    to: '    this.#tail.read(this)\n    const pending',
+    by: { unit: 'test/source/jetstream-tail.test.ts' },
+    breaks: 'a stream that is not read is told',
+  },
+  {
+    name: 'what is late and does not say so is not told',
+    file: 'source/jetstream/tail.ts',
+    from: ' else if (!this.#gone && !stalled) this.#tellLate(now)',
+    to: '',
+    by: { unit: 'test/source/jetstream-tail.test.ts' },
+    breaks: 'a stream that is not read is told',
+  },
+  {
+    name: 'records that were deleted at the end of a stream count as records that do not come',
+    file: 'source/jetstream/partition-reader.ts',
+    from: '      this.#emptyUpTo = head\n',
+    to: '',
+    by: { unit: 'test/source/jetstream-reader.test.ts' },
+    breaks: 'a consumer that has nothing to give is left alone',
+  },
+  {
     name: 'any subject is taken for one of its partition',
     file: 'source/jetstream/message-view.ts',
     from: 'if (subject[i] !== bytes[i]) return false',
@@ -254,8 +286,8 @@ export const jetstreamMutants: readonly Mutant[] = [
   {
     name: 'a partition that is dropped is opened again',
     file: 'source/jetstream/tail.ts',
-    from: '    if (reader.dropped) return\n',
-    to: '',
+    from: '    if (reader.dropped) return\n    try {',
+    to: '    try {',
     by: { unit: 'test/source/random-partitions.test.ts' },
     breaks: 'of a partition that is dropped nothing is told any more',
   },
@@ -278,8 +310,8 @@ export const jetstreamMutants: readonly Mutant[] = [
   {
     name: 'a reader that is dropped fails on',
     file: 'source/jetstream/tail.ts',
-    from: 'if (!reader.dropped) this.#health.failed(',
-    to: 'this.#health.failed(',
+    from: '    if (reader.dropped) return\n    this.#problems',
+    to: '    this.#problems',
     by: { unit: 'test/source/jetstream-partitions.test.ts' },
     breaks: 'a tail is up where all that it reads can be read',
   },

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
 import { nkeys } from '@nats-io/transport-node'
 import { openNats } from '../../src/source/jetstream/source.ts'
+import type { NatsSettings } from '../../src/source/settings.ts'
 import type { Source } from '../../src/source/source.ts'
 import { Authority, type Certificate, opensslMissing } from '../brokers/certificates.ts'
 import { type NatsServer, natsAvailable, startNats } from '../brokers/nats.ts'
@@ -168,6 +169,47 @@ describe('a secured nats-server', skip === undefined ? {} : { skip }, () => {
       { user: 'eve', passwordFile: file('eve', 'eve') },
       /may not publish to "\$JS\.API\.STREAM\.INFO\.secured-0"/,
     )
+  })
+
+  test('that lets us create no consumer, or not answer flow control, is told as long as it does not', async () => {
+    const mayAsk = '"$JS.API.STREAM.INFO.*", "$JS.API.STREAM.MSG.GET.*"'
+    const user = (name: string, publish: string) =>
+      `{ user: ${name}, password: ${name}, permissions: { publish: [${publish}], subscribe: "_INBOX.>" } }`
+    const mayRead = `${mayAsk}, "$JS.API.CONSUMER.>"`
+    const users = [
+      '{ user: root, password: root }',
+      user('blind', mayAsk),
+      user('slow', mayRead),
+      user('seeing', `${mayRead}, "$JS.FC.>"`),
+    ]
+    await serve(`authorization { users: [ ${users.join(', ')} ] }\n`)
+    const openAs = (name: string) => open({ user: name, passwordFile: file(name, name) })
+    const root = await openAs('root')
+    await root.create('secured', 1)
+    const stream = (await root.describe('secured'))!
+    const value = Buffer.alloc(100_000)
+    for (let i = 0; i < 4; i++) {
+      await root.publish(
+        stream,
+        Array.from({ length: 20 }, () => ({ partition: 0, key: null, value })),
+      )
+    }
+    const tailAs = async (name: string) => {
+      const collector = new TailCollector()
+      ;(await openAs(name)).tail(stream, [1], collector)
+      return collector
+    }
+    const blind = await tailAs('blind')
+    const slow = await tailAs('slow')
+    const seeing = await tailAs('seeing')
+    const says = (collector: TailCollector, state: string, detail: RegExp) =>
+      until(`it is ${state}`, 20_000, () => collector.states.at(-1) === state && detail.test(collector.detail))
+    await says(blind, 'away', /may not publish to "\$JS\.API\.CONSUMER\.CREATE\.secured-0\..*": allow it/)
+    await says(slow, 'up', /may not publish to "\$JS\.FC\..*": allow it/)
+    await says(seeing, 'up', /^$/)
+    assert.deepEqual(blind.records, [])
+    const { consumerProblem } = (await (await openAs('blind')).settings!(stream)) as NatsSettings
+    assert.match(consumerProblem!, /may not publish to "\$JS\.API\.CONSUMER\.CREATE/)
   })
 
   test('that lets us listen nowhere is named', async () => {

@@ -10,6 +10,7 @@ import type { ServingOptions } from '../../src/serving/options.ts'
 import { Serving } from '../../src/serving/serving.ts'
 import { readBackDefaults, sessionLimits } from '../../src/session/options.ts'
 import { type Outlet, writeOutcome } from '../../src/session/outlet.ts'
+import type { TailSink } from '../../src/source/source.ts'
 import { Instruments } from '../../src/telemetry/instruments.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { ManualClock, settled } from '../model/clock.ts'
@@ -103,6 +104,32 @@ test('once its streams are served, what becomes of the broker is told apart from
   }
   feed.state('up', '')
   assert.deepEqual(serving.troubles(), [])
+})
+
+test('a stream that this gateway could never read keeps clients out, though it knows the stream', async () => {
+  const broker = new ModelBroker('carillon', 1)
+  const { tail } = broker
+  let opened: TailSink | undefined
+  broker.tail = (stream, from, sink) => {
+    opened = sink
+    return tail.call(broker, stream, from, Object.assign(Object.create(sink), { state: () => {} }))
+  }
+  const { serving } = setUp({}, broker)
+  await serving.start()
+  const [starting] = serving.troubles()
+  assert.deepEqual(starting, {
+    what: 'stream events is starting: its partitions are not read yet',
+    when: 'before it was served',
+  })
+  opened!.state('away', 'no more consumers')
+  assert.deepEqual(
+    serving.troubles().map(({ when }) => when),
+    ['before it was served'],
+  )
+  opened!.state('up', 'the set-up is odd')
+  assert.deepEqual(serving.troubles(), [
+    { what: 'stream events is read, but the set-up is odd', when: 'while it is served' },
+  ])
 })
 
 test('a client is told the limits that it is held to', async () => {

@@ -70,6 +70,8 @@ export class TailCollector implements TailSink, Tail {
   readonly streams: StreamInfo[] = []
   readonly growths: StreamInfo[] = []
   readonly states: TailState[] = []
+  /** What was said with the last of them. */
+  detail = ''
   #told = ''
   readonly violations: string[] = []
   /** All calls, of whichever kind. */
@@ -144,6 +146,7 @@ export class TailCollector implements TailSink, Tail {
     if (this.#told === told) this.violations.push(`state ${told} was told twice in a row`)
     this.#told = told
     this.states.push(state)
+    this.detail = detail
   }
 
   #called(partition: number): void {

@@ -17,6 +17,8 @@ class Stage implements ReaderHost {
   readonly api: JetStreamApi
   readonly reader: PartitionReader
   readonly ended: string[] = []
+  /** Whether it can be read, as it says. */
+  readonly told: string[] = []
   /** Subjects that were published to. */
   readonly published: string[] = []
   facts: Pick<StreamFacts, 'first' | 'head'> = { first: 1, head: 100 }
@@ -33,6 +35,8 @@ class Stage implements ReaderHost {
   onSearch = () => {}
   /** Happens when a consumer is created. */
   onCreation = () => {}
+  /** Whether the stream has a record from there on. */
+  hasFrom = (sequence: number) => sequence < this.facts.head
   created = 'then'
   /** The family is another one by now. */
   isAnother = false
@@ -64,9 +68,10 @@ class Stage implements ReaderHost {
       addConsumer: (_: string, { opt_start_seq: start }: { opt_start_seq: number }) => {
         this.start = start
         this.onCreation()
-        return Promise.resolve({})
+        return Promise.resolve({ num_pending: Math.max(0, this.facts.head - start) })
       },
       dropConsumer: () => {},
+      hasFrom: (_: string, sequence: number) => Promise.resolve(this.hasFrom(sequence)),
       timeOf: (_: string, sequence: number) => {
         const timeMs = this.times.get(sequence)
         return Promise.resolve(timeMs === undefined ? undefined : { timeMs, timeNs: 0 })
@@ -122,7 +127,12 @@ class Stage implements ReaderHost {
     await settled()
   }
 
-  read(): void {}
+  awaits(_: PartitionReader, why: string): void {
+    this.told.push(`awaits ${why}`.trim())
+  }
+  read(): void {
+    this.told.push('read')
+  }
   takeTurn(): boolean {
     return this.turn
   }
@@ -434,4 +444,121 @@ test('where retention takes the place of a rewrite while it is looked for, the r
   }
   await stage.open()
   assert.deepEqual(stage.sink.losses[0], { partition: 0, from: 1, to: 3, reason: 'rewritten' })
+})
+
+const gives = (next: number) => `its consumer gives nothing, and the stream has records from ${next} on`
+
+test('a partition counts as read once a record has come that was to come, or the stream has none for it', async () => {
+  const stage = new Stage()
+  await stage.open()
+  assert.deepEqual(stage.told, ['awaits'])
+  stage.send(1)
+  stage.reader.end()
+  assert.deepEqual(stage.told, ['awaits', 'read'])
+  const idle = new Stage(1 << 20, 100)
+  await idle.open()
+  assert.deepEqual(idle.told, ['awaits', 'read'])
+})
+
+test('a partition whose consumer cannot be created is awaited, also where it waited for its turn before', async () => {
+  const stage = new Stage()
+  stage.recordBytes = 10_000
+  stage.turn = false
+  stage.onCreation = () => {
+    throw new Error('maximum consumers limit reached')
+  }
+  await stage.open()
+  // Others are read before it: that is nobody's fault.
+  assert.deepEqual(stage.told, ['awaits', 'read'])
+  stage.turn = true
+  await assert.rejects(stage.open(), /maximum consumers/)
+  // As its tail counts.
+  stage.reader.failures++
+  stage.turn = false
+  await stage.open()
+  assert.deepEqual(stage.told, ['awaits', 'read', 'awaits', 'awaits'])
+})
+
+/** Looks until the consumer is made anew; how many it took. */
+async function looksUntilEnded(stage: Stage): Promise<number> {
+  const { length } = stage.ended
+  for (let looks = 1; ; looks++) {
+    await stage.reader.lookWhileQuiet()
+    if (stage.ended.length > length) return looks
+    assert.ok(looks < 100, 'it was never made anew')
+  }
+}
+
+test('a consumer that gives nothing of what the stream has is made anew after some looks, and later where the next one gives nothing either', async () => {
+  const stage = new Stage()
+  await stage.open()
+  stage.send(1)
+  stage.reader.end()
+  stage.told.length = 0
+  const looks = []
+  for (let i = 0; i < 7; i++) {
+    looks.push(await looksUntilEnded(stage))
+    await stage.open()
+  }
+  assert.deepEqual(looks, [3, 6, 12, 24, 48, 48, 48])
+  assert.ok(stage.told.every((said) => said === 'awaits' || said === `awaits ${gives(2)}`))
+  assert.equal(stage.ended[0], gives(2))
+  assert.equal(stage.sink.ends.get(0)?.offsets.head, 100)
+  stage.send(2)
+  stage.reader.end()
+  assert.equal(stage.told.at(-1), 'read')
+  assert.equal(await looksUntilEnded(stage), 3)
+})
+
+test('a record between two looks begins the count anew, and is no reason to look', async () => {
+  const stage = new Stage()
+  await stage.open()
+  stage.send(1)
+  stage.reader.end()
+  assert.deepEqual([stage.reader.isQuiet(), stage.reader.isQuiet()], [false, true])
+  await stage.reader.lookWhileQuiet()
+  await stage.reader.lookWhileQuiet()
+  stage.send(2)
+  stage.reader.end()
+  assert.equal(stage.reader.isQuiet(), false)
+  assert.equal(await looksUntilEnded(stage), 3)
+})
+
+test('a consumer that has nothing to give is left alone, also where the last records of the stream were deleted', async () => {
+  const stage = new Stage()
+  await stage.open()
+  for (let sequence = 1; sequence < 98; sequence++) stage.send(sequence)
+  stage.reader.end()
+  stage.told.length = 0
+  let asked = 0
+  stage.hasFrom = () => {
+    asked++
+    return false
+  }
+  for (let i = 0; i < 10; i++) await stage.reader.lookWhileQuiet()
+  assert.deepEqual([stage.ended, stage.told, asked], [[], [], 1])
+  // One more was written.
+  stage.facts = { first: 1, head: 101 }
+  stage.hasFrom = () => true
+  await stage.reader.lookWhileQuiet()
+  assert.deepEqual(stage.told, [`awaits ${gives(98)}`])
+})
+
+test('a look whose answer comes when a record has come, or from another stream, says nothing', async () => {
+  const stage = new Stage()
+  await stage.open()
+  stage.send(1)
+  stage.reader.end()
+  stage.told.length = 0
+  stage.asked = []
+  for (let i = 0; i < 5; i++) {
+    const look = stage.reader.lookWhileQuiet()
+    stage.send(2 + i)
+    await stage.answer({ first: 1, head: 100 })
+    await look
+  }
+  stage.asked = undefined
+  stage.created = 'now'
+  for (let i = 0; i < 5; i++) await stage.reader.lookWhileQuiet()
+  assert.deepEqual([stage.told, stage.ended], [[], []])
 })

@@ -19,6 +19,7 @@ export async function familySettings(api: JetStreamApi, stream: StreamInfo, cloc
       ...(await Promise.all(Array.from({ length: count }, (_, i) => infoOf(api, streamOf(stream.name, from + i))))),
     )
   }
+  const consumerProblem = await problemOfConsumers(api, stream)
   const configs = infos.map(({ config }) => config)
   return {
     kind: 'nats',
@@ -32,6 +33,8 @@ export async function familySettings(api: JetStreamApi, stream: StreamInfo, cloc
     maxRecords: least(configs.map(({ max_msgs }) => max_msgs)),
     maxRecordsPerSubject: least(configs.map(({ max_msgs_per_subject }) => max_msgs_per_subject)),
     maxRecordBytes: least(configs.map(({ max_msg_size }) => max_msg_size)),
+    maxConsumers: least(configs.map(({ max_consumers }) => max_consumers)),
+    consumerProblem,
     discard: configs.some(({ discard }) => discard === DiscardPolicy.New) ? 'new' : 'old',
     ...read,
   }
@@ -39,6 +42,17 @@ export async function familySettings(api: JetStreamApi, stream: StreamInfo, cloc
 
 const infoOf = (api: JetStreamApi, name: string): Promise<JetStreamInfo> =>
   api.run(`stream ${name}`, (manager) => manager.streams.info(name))
+
+/** Tries one of each partition, as a gateway needs it, and drops it again. */
+async function problemOfConsumers(api: JetStreamApi, stream: StreamInfo): Promise<string | undefined> {
+  for (let from = 0; from < stream.partitions; from += asksAtOnce) {
+    const count = Math.min(asksAtOnce, stream.partitions - from)
+    const tried = Array.from({ length: count }, (_, i) => api.tryConsumer(streamOf(stream.name, from + i)))
+    const refused = (await Promise.allSettled(tried)).find(({ status }) => status === 'rejected')
+    if (refused !== undefined) return ((refused as PromiseRejectedResult).reason as Error).message
+  }
+  return undefined
+}
 
 /** Whom we ask, and what its clock says: each answer carries the server's time. */
 function serverOf(api: JetStreamApi, name: string, clock: Clock) {

@@ -19,6 +19,9 @@ const silentBeats = 2.5
 const settleMs = 200
 /** How often a stream that is missing is looked for, ms. */
 const missingMs = 500
+/** How often readers to which nothing comes are looked after, ms, and how many of them at once. */
+const quietLookMs = 1000
+const quietLooks = 32
 /** How long after a server said less of a log than was read of it it is asked again, ms. */
 const confirmMs = 500
 
@@ -40,6 +43,10 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   readonly #dueMs = new Map<PartitionReader, number>()
   /** When a consumer last broke, monotonic ms: the next one is at once, the one after that not. */
   readonly #brokenMs = new WeakMap<PartitionReader, number>()
+  /** Why a reader that is to be read is not. */
+  readonly #problems = new Map<PartitionReader, string>()
+  /** When a partition last came to be read, monotonic ms. */
+  #readMs = Number.NEGATIVE_INFINITY
   /** Who reads a backlog, and who waits to. */
   #inTurn: PartitionReader | undefined
   readonly #waiting = new Set<PartitionReader>()
@@ -47,8 +54,13 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   #ending = false
   #gone = false
   #lookedAt = 0
+  /** The first reader that is looked after next, should it be quiet. */
+  #quietFrom = 0
+  /** Why the last look at the family failed; '' = it did not. */
+  #lookProblem = ''
   #beatAtMs: number
   #cancelBeat: () => void
+  #cancelQuiet: () => void
   readonly #watching: Promise<void>
 
   constructor(
@@ -75,6 +87,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
     })
     this.#beatAtMs = clock.monotonicMs()
     this.#cancelBeat = clock.after(beatMs, () => this.#beat())
+    this.#cancelQuiet = clock.after(quietLookMs, () => void this.#lookAtQuiet())
     this.api.link.start()
     this.#watching = this.#watch()
   }
@@ -104,6 +117,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
 
   #forget(reader: PartitionReader): void {
     reader.drop()
+    this.#problems.delete(reader)
     this.#readers = this.#readers.filter((each) => each !== reader)
     this.#waiting.delete(reader)
     this.endTurn(reader)
@@ -113,6 +127,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   async close(): Promise<void> {
     this.closed = true
     this.#cancelBeat()
+    this.#cancelQuiet()
     for (const reader of this.#readers) reader.stop()
     this.#pause.wake()
     await this.api.link.close()
@@ -123,6 +138,8 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
 
   up(_connection: NatsConnection): void {
     this.#forgetTurns()
+    // The permissions may be others by now.
+    this.#health.warn('permissions', '')
     for (const reader of this.#readers) this.#dueMs.set(reader, 0)
     this.#openDue()
   }
@@ -139,11 +156,21 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   /** Of questions, whose askers are told too, and of flow control, without which a consumer stands still. */
   denied(subject: string): void {
     this.#context.log('error', `reading stream ${this.name}: ${deniedText(subject)}`)
+    this.#health.warn('permissions', deniedText(subject))
   }
 
   // ReaderHost
 
+  awaits(reader: PartitionReader, why: string): void {
+    if (reader.dropped) return
+    if (why !== '') this.#problems.set(reader, `${streamOf(this.name, reader.partition)}: ${why}`)
+    if (!this.#gone) this.#health.expect(reader.partition, this.#clock.monotonicMs())
+  }
+
   read(reader: PartitionReader): void {
+    if (reader.dropped) return
+    this.#readMs = this.#clock.monotonicMs()
+    this.#problems.delete(reader)
     this.#health.read(reader.partition)
   }
 
@@ -177,7 +204,10 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   broken(reader: PartitionReader, why: string): void {
     reader.stop()
     this.endTurn(reader)
-    if (why !== '') this.#context.log('info', `reading ${streamOf(this.name, reader.partition)} anew: ${why}`)
+    if (why !== '') {
+      this.#context.log('info', `reading ${streamOf(this.name, reader.partition)} anew: ${why}`)
+      this.awaits(reader, why)
+    }
     const now = this.#clock.monotonicMs()
     const again = now - (this.#brokenMs.get(reader) ?? Number.NEGATIVE_INFINITY) < this.options.maxRetryMs
     this.#brokenMs.set(reader, now)
@@ -195,6 +225,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
 
   doubtful(reader: PartitionReader): void {
     this.endTurn(reader)
+    this.awaits(reader, 'the server has less of it than was read')
     this.#dueMs.set(reader, this.#clock.monotonicMs() + confirmMs)
   }
 
@@ -241,7 +272,21 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   }
 
   #failed(reader: PartitionReader, nowMs: number, problem: string): void {
-    if (!reader.dropped) this.#health.failed(reader.partition, nowMs, problem)
+    if (reader.dropped) return
+    this.#problems.set(reader, problem)
+    this.#health.failed(reader.partition, nowMs, problem)
+  }
+
+  /** Tells of readers that should have been read by now: whatever keeps them, and whether it says so or not. */
+  #tellLate(nowMs: number): void {
+    for (const reader of this.#readers) {
+      if (this.#waiting.has(reader) || !this.#health.isLate(reader.partition, nowMs)) continue
+      const stream = streamOf(this.name, reader.partition)
+      const known = this.api.trouble(stream) ?? (this.#lookProblem || this.#problems.get(reader))
+      // Where many begin at once, each waits for those before it.
+      if (known === undefined && nowMs - this.#readMs < this.options.awayAfterMs) continue
+      this.#health.failed(reader.partition, nowMs, known ?? `${stream}: the server has not answered yet`)
+    }
   }
 
   #beat(): void {
@@ -259,7 +304,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
     }
     if (current === undefined && !this.#gone) {
       for (const reader of this.#readers) this.#failed(reader, now, problem)
-    }
+    } else if (!this.#gone && !stalled) this.#tellLate(now)
     this.#openDue()
     this.#cancelBeat = this.#clock.after(beatMs, () => this.#beat())
   }
@@ -272,12 +317,34 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
       if (this.closed) return
       try {
         await this.#look()
+        this.#looked('')
       } catch (error) {
         // Away, which the readers tell; or set up in a way that can't be read.
-        if (!this.closed)
-          this.#context.log('warn', `looking at stream ${this.name} failed: ${(error as Error).message}`)
+        this.#looked((error as Error).message)
       }
     }
+  }
+
+  #looked(problem: string): void {
+    if (this.closed || problem === this.#lookProblem) return
+    this.#lookProblem = problem
+    this.#health.warn('look', problem)
+    if (problem !== '') this.#context.log('warn', `looking at stream ${this.name} failed: ${problem}`)
+  }
+
+  /** Those to which nothing comes, in turn: there may be nothing, or their consumers give nothing. */
+  async #lookAtQuiet(): Promise<void> {
+    const readers = this.api.link.current === undefined || this.#gone ? [] : this.#readers
+    const quiet: PartitionReader[] = []
+    let looked = 0
+    for (; looked < readers.length && quiet.length < quietLooks; looked++) {
+      const reader = readers[(this.#quietFrom + looked) % readers.length]!
+      if (reader.isQuiet()) quiet.push(reader)
+    }
+    if (readers.length > 0) this.#quietFrom = (this.#quietFrom + looked) % readers.length
+    // What keeps the server from answering is told by the look at the family.
+    await Promise.all(quiet.map((reader) => reader.lookWhileQuiet().catch(() => {})))
+    if (!this.closed) this.#cancelQuiet = this.#clock.after(quietLookMs, () => void this.#lookAtQuiet())
   }
 
   async #look(): Promise<void> {
