@@ -4,6 +4,14 @@ const tail = { unit: 'test/source/jetstream-tail.test.ts' } as const
 
 export const jetstreamMutants: readonly Mutant[] = [
   {
+    name: 'below the place where the sequences of a stream begin retention is told',
+    file: 'source/jetstream/partition-reader.ts',
+    from: '    this.next = Math.max(this.next, begin)\n',
+    to: '',
+    by: { unit: 'test/source/jetstream-reader.test.ts' },
+    breaks: 'each gap is true',
+  },
+  {
     name: 'a consumer that gives nothing is kept',
     file: 'source/jetstream/partition-reader.ts',
     from: '    this.#barren++\n    this.#tail.broken(this, why)\n',

@@ -364,6 +364,51 @@ describe('JetStream', skip === undefined ? {} : { skip }, () => {
     }
   })
 
+  test('a family that is created again with higher sequences is a new log, of which nothing is lost, in any way of reading', async () => {
+    const stream = await created()
+    await source.publish(stream, records('old', 3))
+    const collector = tailed(stream, [1])
+    await count(collector, 3)
+    const name = `${stream.name}-0`
+    await administer(async ({ streams }) => {
+      const { config } = await streams.info(name)
+      await streams.delete(name)
+      await streams.add({ ...config, first_seq: 9000 } as typeof config)
+    })
+    const anew = await eventually('the tail tells of the new stream', () => collector.streams[0])
+    assert.deepEqual(await source.offsets(anew, 0), { first: 1, head: 9000 })
+    await eventually('it is read from its beginning', () => collector.ends.get(0)?.next === 9000)
+    await source.publish(anew, records('new', 3))
+    await count(collector, 6)
+    const chunk = { partition: 0, from: 1, to: 9003, maxBytes: 1 << 20 }
+    const range = new TailCollector()
+    const end = await source.range(anew, chunk, { record: (each) => range.record(each), lost: () => {} })
+    assert.deepEqual([range.offsets(), end], [numbers(9000, 9003), { next: 9003, offsets: { first: 1, head: 9003 } }])
+    await administer(({ streams }) => streams.purge(name, { seq: 9002 }))
+    assert.deepEqual(await source.offsets(anew, 0), { first: 9002, head: 9003 })
+    tailed(anew, [1], range)
+    await eventually('what is left is shown', () => range.offsets().length === 4)
+    assert.deepEqual(range.losses, [{ partition: 0, from: 9000, to: 9001, reason: 'retention' }])
+    assert.deepEqual([collector.offsets(), collector.losses], [[1, 2, 3, ...numbers(9000, 9003)], []])
+  })
+
+  test('what the server refuses for good is told at once, in its own words, and not as a server that is away', async () => {
+    const three = await open({ replicas: 3 })
+    const unusable = (promise: Promise<unknown>, message: RegExp) => rejected(promise, 'stream_unusable', message)
+    await unusable(
+      three.create('three', 1),
+      /stream three-0: the server refuses: replicas > 1 not supported in non-clu/,
+    )
+    await administer(({ streams }) => streams.add({ name: 'taken', subjects: ['overlap.>'] }))
+    await unusable(
+      source.create('overlap', 1),
+      /overlap-0: the server refuses: subjects overlap with an existing stream/,
+    )
+    const stream = await created()
+    await administer(({ streams }) => streams.update(`${stream.name}-0`, { sealed: true } as object))
+    await unusable(source.publish(stream, [record('v')]), /refuses the record: invalid operation on sealed stream/)
+  })
+
   test('the command that creates a stream makes what create() makes', async () => {
     const command = source.createCommand('pasted', 3)
     const made: string[][] = []

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
 import { nkeys } from '@nats-io/transport-node'
+import type { ErrorCode } from '../../src/base/errors.ts'
 import { openNats } from '../../src/source/jetstream/source.ts'
 import type { NatsSettings } from '../../src/source/settings.ts'
 import type { Source } from '../../src/source/source.ts'
@@ -72,10 +73,10 @@ describe('a secured nats-server', skip === undefined ? {} : { skip }, () => {
     await until('the record is shown', 10_000, () => collector.values().includes('in'))
   }
 
-  async function refused(options: Options, message: RegExp): Promise<void> {
+  async function refused(options: Options, message: RegExp, code: ErrorCode = 'broker_unavailable'): Promise<void> {
     const source = await open(options)
     await assert.rejects(source.describe('secured'), (error: Error & { code?: string }) => {
-      assert.equal(error.code, 'broker_unavailable', error.message)
+      assert.equal(error.code, code, error.message)
       assert.match(error.message, message)
       assert.doesNotMatch(error.message, /s3cret|SU[A-Z0-9]{50}/)
       return true
@@ -168,6 +169,7 @@ describe('a secured nats-server', skip === undefined ? {} : { skip }, () => {
     await refused(
       { user: 'eve', passwordFile: file('eve', 'eve') },
       /may not publish to "\$JS\.API\.STREAM\.INFO\.secured-0"/,
+      'stream_unusable',
     )
   })
 
@@ -215,7 +217,11 @@ describe('a secured nats-server', skip === undefined ? {} : { skip }, () => {
   test('that lets us listen nowhere is named', async () => {
     const mute = '{ user: dan, password: dan, permissions: { publish: ">", subscribe: "none" } }'
     await serve(`authorization { users: [ ${mute} ] }\n`)
-    await refused({ user: 'dan', passwordFile: file('dan', 'dan') }, /may not subscribe to "_INBOX\..*": allow it/)
+    await refused(
+      { user: 'dan', passwordFile: file('dan', 'dan') },
+      /may not subscribe to "_INBOX\..*": allow it/,
+      'stream_unusable',
+    )
   })
 
   test('that is older than what is needed is named', async () => {

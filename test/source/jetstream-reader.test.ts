@@ -21,7 +21,7 @@ class Stage implements ReaderHost {
   readonly told: string[] = []
   /** Subjects that were published to. */
   readonly published: string[] = []
-  facts: Pick<StreamFacts, 'first' | 'head'> = { first: 1, head: 100 }
+  facts: Pick<StreamFacts, 'first' | 'head'> & Partial<StreamFacts> = { first: 1, head: 100 }
   /** Questions for the stream's facts that wait for `answer`; undefined = answered at once. */
   asked: ((facts: StreamFacts) => void)[] | undefined
   unsubscribed = 0
@@ -88,7 +88,13 @@ class Stage implements ReaderHost {
   }
 
   get #full(): StreamFacts {
-    return { ...this.facts, created: this.created, config: {} as StreamFacts['config'], recordBytes: this.recordBytes }
+    return {
+      begin: 1,
+      ...this.facts,
+      created: this.created,
+      config: {} as StreamFacts['config'],
+      recordBytes: this.recordBytes,
+    }
   }
 
   open(): Promise<void> {
@@ -242,7 +248,7 @@ test('more than may be held ends the consumer, and the next one goes on behind w
 test('a reader that the log has passed by is told at the second look, when nothing can be on its way any more', async () => {
   const stage = new Stage()
   await stage.open()
-  const look = { first: 5, head: 9, created: 'then', config: {} as StreamFacts['config'], recordBytes: 1 }
+  const look = { first: 5, head: 9, created: 'then', begin: 1, config: {} as StreamFacts['config'], recordBytes: 1 }
   stage.reader.learned(look)
   assert.deepEqual(stage.sink.losses, [])
   stage.reader.learned(look)
@@ -360,7 +366,7 @@ test('a start beyond the end waits there', async () => {
 test('a reader that the stream ends below at a look is opened again', async () => {
   const stage = new Stage()
   await stage.open()
-  const look = { created: 'then', config: {} as StreamFacts['config'], recordBytes: 1 }
+  const look = { created: 'then', begin: 1, config: {} as StreamFacts['config'], recordBytes: 1 }
   for (const sequence of [1, 2, 3]) stage.send(sequence)
   // This one was asked for before they came.
   stage.reader.learned({ first: 1, head: 2, ...look })
@@ -561,4 +567,18 @@ test('a look whose answer comes when a record has come, or from another stream, 
   stage.created = 'now'
   for (let i = 0; i < 5; i++) await stage.reader.lookWhileQuiet()
   assert.deepEqual([stage.told, stage.ended], [[], []])
+})
+
+test('below the place where the sequences of a stream begin nothing was lost', async () => {
+  const stage = new Stage()
+  stage.facts = { begin: 9000, first: 1, head: 9000 }
+  await stage.open()
+  assert.deepEqual([stage.sink.ends.get(0)?.next, stage.sink.losses], [9000, []])
+  stage.send(9000)
+  stage.send(9001)
+  assert.deepEqual([stage.sink.offsets(), stage.sink.losses], [[9000, 9001], []])
+  const trimmed = new Stage()
+  trimmed.facts = { begin: 9000, first: 9005, head: 9010 }
+  await trimmed.open()
+  assert.deepEqual(trimmed.sink.losses, [{ partition: 0, from: 9000, to: 9004, reason: 'retention' }])
 })

@@ -19,8 +19,13 @@ import { type Link, serversOf } from './link.ts'
 import type { NatsOptions } from './options.ts'
 import { isFinal, isMissing, isNoMessage, refusal } from './problems.ts'
 
-/** One JetStream stream as it is now. */
+/** The offset of a stream's first record, where its configuration does not say another one. */
+export const firstSequence = 1
+
+/** One JetStream stream as it is now. `first` is 1 as long as nothing of it is gone, wherever its sequences begin. */
 export interface StreamFacts extends Offsets {
+  /** Where its sequences begin (`first_seq` of its configuration): below there never was a record. */
+  readonly begin: number
   /** Tells it from an earlier one of its name: its time of creation. */
   readonly created: string
   readonly config: StreamConfig
@@ -166,8 +171,10 @@ const passingMs = 5000
 
 function facts({ created, config, state }: StreamInfo): StreamFacts {
   const head = state.last_seq + 1
+  const begin = Math.max(firstSequence, config.first_seq ?? 0)
   // Servers name the first sequence of an empty stream differently.
-  const first = state.messages === 0 ? head : Math.max(1, state.first_seq)
+  const kept = state.messages === 0 ? head : Math.max(begin, state.first_seq)
+  const first = kept > begin ? kept : firstSequence
   const recordBytes = state.messages === 0 ? 0 : state.bytes / state.messages
-  return { created: String(created), config, first, head, recordBytes }
+  return { created: String(created), config, begin, first, head: Math.max(begin, head), recordBytes }
 }

@@ -16,9 +16,6 @@ const maxPartitions = 4096
 /** What can stand in the name of a stream and as a token of a subject; JetStream takes at most 255 bytes with the number. */
 const nameRule = /^[A-Za-z0-9_-]{1,200}$/
 
-/** Sequences begin here: the offset of a stream's first record. */
-export const firstSequence = 1
-
 export const streamOf = (name: string, partition: number) => `${name}-${partition}`
 /** What a subject has before the key. */
 export const prefixOf = (name: string, partition: number) => `${name}.${partition}.`

@@ -1,9 +1,9 @@
 import { AckPolicy, DeliverPolicy } from '@nats-io/jetstream'
 import { createInbox, type Msg, type MsgImpl, type NatsConnection, type Subscription } from '@nats-io/transport-node'
 import type { TailSink } from '../source.ts'
-import type { JetStreamApi, StreamFacts } from './api.ts'
+import { firstSequence, type JetStreamApi, type StreamFacts } from './api.ts'
 import { Delivery } from './delivery.ts'
-import { firstSequence, prefixOf, streamOf } from './family.ts'
+import { prefixOf, streamOf } from './family.ts'
 import { LastRead } from './last-read.ts'
 import { KeyPrefix, MessageView } from './message-view.ts'
 import type { NatsOptions } from './options.ts'
@@ -301,7 +301,7 @@ export class PartitionReader {
 
   // Opening
 
-  #begin({ first, head }: StreamFacts, agreed: number): void {
+  #begin({ begin, first, head }: StreamFacts, agreed: number): void {
     const { sink } = this.#tail
     this.#first = first
     this.#head = head
@@ -316,11 +316,14 @@ export class PartitionReader {
       sink.lost(this.partition, agreed, to, 'rewritten')
     }
     if (this.#isOver) return
+    // Nothing ever was below its beginning.
+    this.next = Math.max(this.next, begin)
     if (this.next < first) this.#lost(first)
   }
 
   /** The stream of this partition alone was deleted and created again: told as a rewrite from its first record on. */
-  #anotherStream({ first }: StreamFacts): void {
+  #anotherStream(stream: StreamFacts): void {
+    const first = Math.max(stream.begin, stream.first)
     const to = this.next - 1
     this.#last.forget()
     if (first <= to) {

@@ -11,7 +11,7 @@ import { encodeHeaders } from './headers.ts'
 import { type Flight, Lane, type Publication } from './lane.ts'
 import { Link, type LinkContext, type LinkHost } from './link.ts'
 import type { NatsOptions } from './options.ts'
-import { apiCode, deniedText } from './problems.ts'
+import { apiCode, deniedText, isLasting } from './problems.ts'
 
 /** How often it looks for acknowledgements that are overdue, ms. */
 const beatMs = 100
@@ -277,8 +277,7 @@ function failureOf(stream: string, error: ApiFailure): CarillonError | undefined
       if (/too large/.test(error.description)) return new CarillonError('event_too_large', tooLarge)
       return storeFailure(said, error.description)
   }
-  if (error.code >= 500 || error.code === 408 || error.code === 429) return undefined
-  return new CarillonError('broker_unavailable', said)
+  return isLasting(error.code, error.err_code) ? new CarillonError('stream_unusable', said) : undefined
 }
 
 /** "maximum bytes exceeded", "maximum messages exceeded" and the like, of a stream that discards new records. */

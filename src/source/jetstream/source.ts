@@ -15,10 +15,10 @@ import type {
   Tail,
   TailSink,
 } from '../source.ts'
-import { JetStreamApi } from './api.ts'
+import { firstSequence, JetStreamApi } from './api.ts'
 import { authenticator, tlsOptions } from './credentials.ts'
 import { formatTime } from './delivery.ts'
-import { createCommand, createFamily, describeFamily, familyFacts, firstSequence, streamOf } from './family.ts'
+import { createCommand, createFamily, describeFamily, familyFacts, streamOf } from './family.ts'
 import { dialServer, Link, type LinkContext, serversOf } from './link.ts'
 import { type NatsOptions, natsDefaults } from './options.ts'
 import { Publisher } from './publisher.ts'
