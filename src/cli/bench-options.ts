@@ -165,8 +165,13 @@ function brokerOf(
   { broker, kafka, nats, routes }: Config,
   { streams, create }: Pick<BrokerWayTarget, 'streams' | 'create'>,
 ): BrokerWayTarget {
-  for (const [name, stream] of Object.entries(streams) as [string, { format?: string; framing?: string }][]) {
-    const { format = 'event', framing = 'none' } = stream
+  for (const [name, stream] of Object.entries(streams) as [
+    string,
+    { format?: string; framing?: string; layout?: string },
+  ][]) {
+    const { format = 'event', framing = 'none', layout } = stream
+    if (layout === 'single')
+      throw mistake(`bench publishes events of its own, and stream ${name} is read as it is (layout: single)`)
     if (format === 'event' && framing === 'none') continue
     throw mistake(`bench publishes events, but stream ${name} has format ${format}, framing ${framing}`)
   }

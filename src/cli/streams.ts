@@ -25,13 +25,21 @@ export function command(): Command {
     const source = await openBroker(config)
     try {
       const found = []
-      for (const [name, { topic, partitions }] of Object.entries(config.streams)) {
+      for (const [name, { topic, partitions, layout }] of Object.entries(config.streams)) {
         if (print) {
           console.log(source.createCommand(topic, partitions))
           continue
         }
-        if (what === 'create') await source.create(topic, partitions)
-        const info = what === 'create' ? await created(source, topic) : await source.describe(topic)
+        // One that is read as it is belongs to somebody else.
+        const creates = what === 'create' && layout !== 'single'
+        if (creates) await source.create(topic, partitions)
+        const info = creates ? await created(source, topic) : await source.describe(topic)
+        if (what === 'create' && info === undefined && !creates) {
+          const how = source.createCommand(topic, partitions)
+          console.error(
+            `carillon: stream ${name} is read as it is (layout: single) and is missing; create it with: ${how}`,
+          )
+        }
         found.push({ name, topic, partitions: info?.partitions, incarnation: info?.incarnation })
       }
       if (print) return

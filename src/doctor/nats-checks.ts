@@ -10,6 +10,7 @@ export interface NatsFamily {
   readonly name: string
   readonly topic: string
   readonly partitions: number
+  readonly layout: NatsSettings['layout']
 }
 
 interface Needs extends Reach {
@@ -45,8 +46,9 @@ export function natsChecks(settings: NatsSettings, of: NatsFamily, needs: Needs)
 }
 
 /** For each stream of the family. */
-function edit({ name, topic, partitions }: NatsFamily, change: string): string {
-  const each = partitions === 1 ? `${topic}-0` : `${topic}-$p`
+function edit({ name, topic, partitions, layout }: NatsFamily, change: string): string {
+  const first = layout === 'single' ? topic : `${topic}-0`
+  const each = partitions === 1 ? first : `${topic}-$p`
   const command = `nats -s ${name} stream edit ${each} ${change} --force`
   return partitions === 1 ? command : `for p in $(seq 0 ${partitions - 1}); do ${command}; done`
 }

@@ -20,6 +20,8 @@ export interface KafkaSettings {
 
 export interface NatsSettings {
   readonly kind: 'nats'
+  /** One JetStream stream as it is, or one a partition. */
+  readonly layout: 'family' | 'single'
   /** Of the server that was asked. */
   readonly version: string
   /** Whether that server is one of a cluster. */

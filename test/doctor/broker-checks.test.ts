@@ -75,6 +75,12 @@ test('what a log keeps is held against what a starting gateway and its clients r
     /nats -s nats:\/\/h:4222 stream edit carillon-\$p --max-age=86400s/,
   )
   assert.equal(ofNats('retention', { maxAgeMs: undefined }).figure, 'unlimited')
+  const one = streamOf({
+    settings: { ...nats, layout: 'single', maxAgeMs: 1000 },
+    info: { name: 'ORDERS', incarnation: 'i', partitions: 1 },
+    topic: 'ORDERS',
+  })
+  assert.match(check('retention', { ...one, name: 'nats://h:4222' }).fix, /stream edit ORDERS --max-age=86400s/)
 })
 
 test('settings of a topic that lose events or mislead are told', () => {

@@ -22,6 +22,7 @@ export const goodKafka: KafkaSettings = {
 
 export const goodNats: NatsSettings = {
   kind: 'nats',
+  layout: 'family',
   version: '2.12.2',
   clustered: true,
   replicas: 3,

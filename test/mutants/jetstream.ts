@@ -4,6 +4,14 @@ const tail = { unit: 'test/source/jetstream-tail.test.ts' } as const
 
 export const jetstreamMutants: readonly Mutant[] = [
   {
+    name: 'a stream that is read as it is may be given more than its one partition',
+    file: 'source/options.ts',
+    from: '    if (partitions === 1) return []\n',
+    to: '    return []\n',
+    by: { unit: 'test/config/load.test.ts' },
+    breaks: 'plan, routes and windows count the partitions that there are',
+  },
+  {
     name: 'below the place where the sequences of a stream begin retention is told',
     file: 'source/jetstream/partition-reader.ts',
     from: '    this.next = Math.max(this.next, begin)\n',

@@ -112,10 +112,88 @@ describe('gateways on JetStream streams that others change', skip === undefined 
     await gateway.becomesReady()
     assert.deepEqual(client.story.gaps, [])
   })
+
+  test('a stream that programs have is served as it is: their publishes, wildcards, resuming, publishing to it, and the commands', async (t) => {
+    const config = {
+      broker: site.url,
+      streams: { orders: { topic: 'ORDERS', layout: 'single', partitions: 1, format: 'raw' } },
+      routes: [{ subjects: '>', stream: 'orders', by: { hash: 'fnv1a' } }],
+    }
+    const gateway = site.startGateway(basePort + 8, config)
+    const { json } = await gateway.readiness(({ status, json: { reasons } }) => {
+      return status === 503 && reasons.some((each: string) => each.includes('missing'))
+    })
+    assert.match(
+      json.reasons.join(),
+      /no stream "ORDERS"; create it with: nats -s \S+ stream add ORDERS --subjects SUBJE/,
+    )
+    const run = (...args: string[]) => promisify(execFile)(carillon, [...args, '--config', gateway.configFile])
+    const { stdout: missing, stderr } = await run('streams', 'create')
+    assert.match(missing, /orders +ORDERS +missing/)
+    assert.match(stderr, /stream orders is read as it is \(layout: single\) and is missing; create it with: nats/)
+    await administer(({ streams }) => streams.add({ name: 'ORDERS', subjects: ['orders.>', 'refunds.*'] }))
+    await gateway.becomesReady()
+    assert.match((await run('streams')).stdout, /orders +ORDERS +1 /)
+    const eu = connect('websocket json', gateway.url, ['orders.eu.*'])
+    const all = connect('sse', gateway.url, ['>'])
+    t.after(() => closeAll([eu, all]))
+    await until('they are live', patienceMs, () => eu.live && all.live)
+    // Requests of JetStream's clients, and what core NATS publishes.
+    await write('orders.eu.c1', 2)
+    await administer(async (_, connection) => {
+      connection.publish('orders.us.c2', 'core')
+      await connection.flush()
+      await connection.request('refunds.c1', 'refund')
+    })
+    await haveEvents([eu], 2)
+    const { token } = eu
+    closeAll([eu])
+    const heard: string[] = []
+    await administer(async (_, connection) => {
+      const subscription = connection.subscribe('orders.>', { callback: (__, { subject }) => void heard.push(subject) })
+      await connection.flush()
+      const published = await gateway.publish({ subject: 'orders.eu.c3', contentType: 'text/plain', text: 'ours' })
+      assert.equal(published.status, 200, published.text)
+      assert.deepEqual([published.json.results[0].partition, published.json.results[0].offset], [0, 5])
+      await until('whoever else listens hears it', patienceMs, () => heard.length > 0)
+      subscription.unsubscribe()
+    })
+    assert.deepEqual(heard, ['orders.eu.c3'])
+    const stranger = await gateway.publish({ subject: 'others.a', text: 'x' })
+    assert.deepEqual([stranger.status, stranger.json.error.code], [404, 'no_route'])
+    const resumed = connect('websocket json', gateway.url, ['orders.eu.*'], token)
+    t.after(() => closeAll([resumed]))
+    await haveEvents([resumed], 1)
+    await haveEvents([all], 5)
+    assert.deepEqual(
+      resumed.story.events.map(({ subject, data, offset }) => [subject, data, offset]),
+      [['orders.eu.c3', 'ours', 5]],
+    )
+    assert.deepEqual(
+      all.story.events.map(({ subject, offset }) => [subject, offset]),
+      [
+        ['orders.eu.c1', 1],
+        ['orders.eu.c1', 2],
+        ['orders.us.c2', 3],
+        ['refunds.c1', 4],
+        ['orders.eu.c3', 5],
+      ],
+    )
+    assert.deepEqual([resumed.story.gaps, all.story.gaps], [[], []])
+    assert.match((await findings(gateway, 'replication')).fix, /cluster|stream edit ORDERS --replicas/)
+    const { stdout: where } = await run('routes', 'orders.eu.c1')
+    assert.match(where, /orders +0 +orders\.eu\.c1/)
+    const { stdout: sent } = await run('publish', 'refunds.c9', 'by hand', '--broker', site.url)
+    assert.match(sent, /orders/)
+    await haveEvents([all], 6)
+  })
 })
 
 /** What the doctor finds with the gateway's configuration. */
-async function findings(gateway: GatewayProcess, check: string): Promise<{ level: string; figure: string }> {
+async function findings(
+  gateway: GatewayProcess,
+  check: string,
+): Promise<Readonly<Record<'level' | 'figure' | 'fix', string>>> {
   const run = promisify(execFile)(carillon, ['doctor', '--config', gateway.configFile, '--json'])
   const { stdout } = await run.catch((error: { stdout: string }) => error)
   return JSON.parse(stdout).findings.find((each: { check: string }) => each.check === check)

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { headers, type Msg, MsgImpl, type NatsConnection } from '@nats-io/transport-node'
 import type { JetStreamApi, StreamFacts } from '../../src/source/jetstream/api.ts'
 import { parseTime } from '../../src/source/jetstream/delivery.ts'
+import { familyLayout } from '../../src/source/jetstream/layout.ts'
 import { natsDefaults } from '../../src/source/jetstream/options.ts'
 import { PartitionReader, type ReaderHost } from '../../src/source/jetstream/partition-reader.ts'
 import { settled } from '../model/clock.ts'
@@ -10,7 +11,7 @@ import { TailCollector } from './collector.ts'
 
 /** One reader whose consumer is played by the test: what comes over the wire, and what the stream's facts are when asked. */
 class Stage implements ReaderHost {
-  readonly name = 'n'
+  readonly layout = familyLayout('n')
   readonly sink = new TailCollector()
   readonly closed = false
   readonly options

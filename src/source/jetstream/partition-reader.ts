@@ -3,8 +3,8 @@ import { createInbox, type Msg, type MsgImpl, type NatsConnection, type Subscrip
 import type { TailSink } from '../source.ts'
 import { firstSequence, type JetStreamApi, type StreamFacts } from './api.ts'
 import { Delivery } from './delivery.ts'
-import { prefixOf, streamOf } from './family.ts'
 import { LastRead } from './last-read.ts'
+import type { Layout } from './layout.ts'
 import { KeyPrefix, MessageView } from './message-view.ts'
 import type { NatsOptions } from './options.ts'
 
@@ -31,8 +31,7 @@ const heldOverheadBytes = 300
 
 /** The tail, as its readers see it. */
 export interface ReaderHost {
-  /** The family's name. */
-  readonly name: string
+  readonly layout: Layout
   readonly api: JetStreamApi
   readonly options: NatsOptions
   readonly sink: TailSink
@@ -115,9 +114,9 @@ export class PartitionReader {
     this.#tail = tail
     this.partition = partition
     this.next = Math.max(firstSequence, from)
-    this.#stream = streamOf(tail.name, partition)
+    this.#stream = tail.layout.stream(partition)
     this.#last = new LastRead(tail.api, this.#stream)
-    this.#prefix = new KeyPrefix(prefixOf(tail.name, partition))
+    this.#prefix = new KeyPrefix(tail.layout.prefix(partition))
   }
 
   /** Nothing more is to be told: the sink may have closed the tail or dropped the partition. */

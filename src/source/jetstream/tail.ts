@@ -5,7 +5,8 @@ import { backOffMs, Pause } from '../pause.ts'
 import type { SourceContext, StreamInfo, Tail, TailSink } from '../source.ts'
 import { TailHealth } from '../tail-health.ts'
 import { JetStreamApi, type StreamFacts } from './api.ts'
-import { describeFamily, setUpProblem, streamOf } from './family.ts'
+import { describeFamily, setUpProblem } from './family.ts'
+import { type Layout, layoutOf } from './layout.ts'
 import { Link, type LinkContext, type LinkHost } from './link.ts'
 import type { NatsOptions } from './options.ts'
 import { PartitionReader, type ReaderHost } from './partition-reader.ts'
@@ -27,7 +28,7 @@ const confirmMs = 500
 
 /** Reads partitions of one family over a connection of its own: one reader a partition, one look at the family now and then. */
 export class JetStreamTail implements Tail, LinkHost, ReaderHost {
-  readonly name: string
+  readonly layout: Layout
   readonly api: JetStreamApi
   readonly options: NatsOptions
   readonly sink: TailSink
@@ -70,7 +71,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
     { options, context }: { options: NatsOptions; context: SourceContext & LinkContext },
   ) {
     const { clock } = context
-    this.name = stream.name
+    this.layout = layoutOf(options, stream.name)
     this.options = options
     this.sink = sink
     this.#incarnation = stream.incarnation
@@ -107,7 +108,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   }
 
   #begin(partition: number, from: number | undefined): void {
-    const stream = { name: this.name, partitions: this.#partitions }
+    const stream = { name: this.layout.name, partitions: this.#partitions }
     expectAbsent(stream, partition, (wanted) => this.#readers.some((reader) => reader.partition === wanted))
     const reader = new PartitionReader(this, partition, from)
     this.#readers = [...this.#readers, reader]
@@ -155,7 +156,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
 
   /** Of questions, whose askers are told too, and of flow control, without which a consumer stands still. */
   denied(subject: string): void {
-    this.#context.log('error', `reading stream ${this.name}: ${deniedText(subject)}`)
+    this.#context.log('error', `reading stream ${this.layout.name}: ${deniedText(subject)}`)
     this.#health.warn('permissions', deniedText(subject))
   }
 
@@ -163,7 +164,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
 
   awaits(reader: PartitionReader, why: string): void {
     if (reader.dropped) return
-    if (why !== '') this.#problems.set(reader, `${streamOf(this.name, reader.partition)}: ${why}`)
+    if (why !== '') this.#problems.set(reader, `${this.layout.stream(reader.partition)}: ${why}`)
     if (!this.#gone) this.#health.expect(reader.partition, this.#clock.monotonicMs())
   }
 
@@ -205,7 +206,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
     reader.stop()
     this.endTurn(reader)
     if (why !== '') {
-      this.#context.log('info', `reading ${streamOf(this.name, reader.partition)} anew: ${why}`)
+      this.#context.log('info', `reading ${this.layout.stream(reader.partition)} anew: ${why}`)
       this.awaits(reader, why)
     }
     const now = this.#clock.monotonicMs()
@@ -218,7 +219,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   lacking(reader: PartitionReader): void {
     this.endTurn(reader)
     this.#health.expect(reader.partition, this.#clock.monotonicMs())
-    this.#health.missing(`the server has no stream ${streamOf(this.name, reader.partition)}`)
+    this.#health.missing(`the server has no stream ${this.layout.stream(reader.partition)}`)
     this.#dueMs.set(reader, this.#clock.monotonicMs() + missingMs)
     this.#pause.wake()
   }
@@ -230,7 +231,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   }
 
   async familyChanged(reader: PartitionReader): Promise<boolean> {
-    const zero = await this.api.stream(streamOf(this.name, 0))
+    const zero = await this.api.stream(this.layout.stream(0))
     const changed = zero?.created !== this.#incarnation
     if (!changed) return false
     this.endTurn(reader)
@@ -281,7 +282,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   #tellLate(nowMs: number): void {
     for (const reader of this.#readers) {
       if (this.#waiting.has(reader) || !this.#health.isLate(reader.partition, nowMs)) continue
-      const stream = streamOf(this.name, reader.partition)
+      const stream = this.layout.stream(reader.partition)
       const known = this.api.trouble(stream) ?? (this.#lookProblem || this.#problems.get(reader))
       // Where many begin at once, each waits for those before it.
       if (known === undefined && nowMs - this.#readMs < this.options.awayAfterMs) continue
@@ -329,7 +330,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
     if (this.closed || problem === this.#lookProblem) return
     this.#lookProblem = problem
     this.#health.warn('look', problem)
-    if (problem !== '') this.#context.log('warn', `looking at stream ${this.name} failed: ${problem}`)
+    if (problem !== '') this.#context.log('warn', `looking at stream ${this.layout.name} failed: ${problem}`)
   }
 
   /** Those to which nothing comes, in turn: there may be nothing, or their consumers give nothing. */
@@ -349,13 +350,14 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
 
   async #look(): Promise<void> {
     if (this.api.link.current === undefined) return
-    const zero = await this.api.stream(streamOf(this.name, 0))
+    const zero = await this.api.stream(this.layout.stream(0))
     if (this.closed) return
     if (zero === undefined) return this.#vanished()
     if (zero.created !== this.#incarnation) return this.#recreated()
     if (this.#gone) this.#found()
     await this.#lookAtOne(zero)
-    const more = await this.api.stream(streamOf(this.name, this.#partitions))
+    if (this.#partitions >= this.layout.maxPartitions) return
+    const more = await this.api.stream(this.layout.stream(this.#partitions))
     if (more !== undefined && !this.closed) await this.#grown()
   }
 
@@ -364,9 +366,9 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
     if (this.#readers.length === 0) return
     this.#lookedAt = (this.#lookedAt + 1) % this.#readers.length
     const reader = this.#readers[this.#lookedAt]!
-    const facts = reader.partition === 0 ? zero : await this.api.stream(streamOf(this.name, reader.partition))
+    const facts = reader.partition === 0 ? zero : await this.api.stream(this.layout.stream(reader.partition))
     if (facts === undefined || this.closed) return
-    this.#health.warn(`set-up of ${reader.partition}`, setUpProblem(this.name, reader.partition, facts))
+    this.#health.warn(`set-up of ${reader.partition}`, setUpProblem(this.layout, reader.partition, facts))
     reader.learned(facts)
   }
 
@@ -377,7 +379,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
       reader.stop()
       this.#dueMs.set(reader, 0)
     }
-    this.#health.missing(`the server has no stream ${streamOf(this.name, 0)}`)
+    this.#health.missing(`the server has no stream ${this.layout.stream(0)}`)
   }
 
   #found(): void {
@@ -391,10 +393,10 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
 
   /** The family, when two looks in a row see the same. */
   async #settled(): Promise<StreamInfo | undefined> {
-    const before = await describeFamily(this.api, this.name)
+    const before = await describeFamily(this.api, this.layout)
     await new Pause(this.#clock).sleep(settleMs)
     if (this.closed) return undefined
-    const after = await describeFamily(this.api, this.name)
+    const after = await describeFamily(this.api, this.layout)
     const same = before?.incarnation === after?.incarnation && before?.partitions === after?.partitions
     return same && !this.closed ? after : undefined
   }
