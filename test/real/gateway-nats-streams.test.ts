@@ -12,7 +12,7 @@ import { NatsSite } from './support/nats-site.ts'
 /** What others do to JetStream streams that gateways read: a gateway says so, and goes on. */
 
 const skip = natsAvailable()
-const basePort = 19_950
+const basePort = 21_640
 
 describe('gateways on JetStream streams that others change', skip === undefined ? {} : { skip }, () => {
   let site: NatsSite
