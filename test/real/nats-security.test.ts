@@ -30,6 +30,8 @@ describe('a secured nats-server', skip === undefined ? {} : { skip }, () => {
   let server: NatsServer | undefined
   let servers = 0
   const sources: Source[] = []
+  /** What sources told their operators. */
+  const log: string[] = []
 
   before(() => {
     authority = new Authority(dir, 'authority')
@@ -56,7 +58,10 @@ describe('a secured nats-server', skip === undefined ? {} : { skip }, () => {
 
   async function open(options: Options): Promise<Source> {
     const quick = { askTimeoutMs: 1000, requestTimeoutMs: 500 }
-    const source = await openNats({ servers: [`127.0.0.1:${port}`], ...quick, ...options }, { log: () => {} })
+    const source = await openNats(
+      { servers: [`127.0.0.1:${port}`], ...quick, ...options },
+      { log: (_, text) => log.push(text) },
+    )
     sources.push(source)
     return source
   }
@@ -206,10 +211,15 @@ describe('a secured nats-server', skip === undefined ? {} : { skip }, () => {
     const seeing = await tailAs('seeing')
     const says = (collector: TailCollector, state: string, detail: RegExp) =>
       until(`it is ${state}`, 20_000, () => collector.states.at(-1) === state && detail.test(collector.detail))
-    await says(blind, 'away', /may not publish to "\$JS\.API\.CONSUMER\.CREATE\.secured-0\..*": allow it/)
-    await says(slow, 'up', /may not publish to "\$JS\.FC\..*": allow it/)
+    await says(blind, 'away', /may not publish to "\$JS\.API\.CONSUMER\.CREATE\.secured-0\.>": allow it/)
+    await says(slow, 'up', /may not publish to "\$JS\.FC\.secured-0\.>": allow it/)
     await says(seeing, 'up', /^$/)
     assert.deepEqual(blind.records, [])
+    // In the same words each time that it is tried, so told once.
+    assert.deepEqual(blind.states, ['away'])
+    for (const denied of ['CONSUMER.CREATE', '$JS.FC']) {
+      assert.equal(log.filter((each) => each.includes(denied)).length, 1, log.join('; '))
+    }
     const { consumerProblem } = (await (await openAs('blind')).settings!(stream)) as NatsSettings
     assert.match(consumerProblem!, /may not publish to "\$JS\.API\.CONSUMER\.CREATE/)
   })

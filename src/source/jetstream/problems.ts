@@ -60,14 +60,17 @@ function violation(error: unknown): PermissionViolationError | undefined {
   return cause instanceof natsErrors.PermissionViolationError ? cause : undefined
 }
 
-export const deniedText = (subject: string) => `the account may not publish to "${subject}": allow it`
+export const deniedText = (subject: string) => `the account may not publish to "${allOf(subject)}": allow it`
+
+/** Without what is random in it, the name of a consumer or an inbox: the same refusal is told in the same words. */
+const allOf = (subject: string): string => subject.replace(/\.(carillon_)?[0-9A-Za-z]{22}(\..*)?$/, '.>')
 
 /** What an error of the client library means, and what to do. Never repeats a secret: the library's texts have none. */
 export function problemText(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const denied = violation(error)
   if (denied?.operation === 'publish') return deniedText(denied.subject)
-  if (denied !== undefined) return `the account may not subscribe to "${denied.subject}": allow it`
+  if (denied !== undefined) return `the account may not subscribe to "${allOf(denied.subject)}": allow it`
   if (error instanceof jserrors.JetStreamNotEnabled) {
     return 'JetStream does not answer: it is off (start nats-server with -js, and enable it for the account) or just starting'
   }

@@ -57,6 +57,8 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   #lookedAt = 0
   /** The first reader that is looked after next, should it be quiet. */
   #quietFrom = 0
+  /** What the server did not let us do over this connection: some things for each partition. */
+  readonly #denied = new Set<string>()
   /** Why the last look at the family failed; '' = it did not. */
   #lookProblem = ''
   #beatAtMs: number
@@ -140,7 +142,8 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   up(_connection: NatsConnection): void {
     this.#forgetTurns()
     // The permissions may be others by now.
-    this.#health.warn('permissions', '')
+    for (const text of this.#denied) this.#health.warn(text, '')
+    this.#denied.clear()
     for (const reader of this.#readers) this.#dueMs.set(reader, 0)
     this.#openDue()
   }
@@ -156,8 +159,11 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
 
   /** Of questions, whose askers are told too, and of flow control, without which a consumer stands still. */
   denied(subject: string): void {
-    this.#context.log('error', `reading stream ${this.layout.name}: ${deniedText(subject)}`)
-    this.#health.warn('permissions', deniedText(subject))
+    const text = deniedText(subject)
+    if (this.#denied.has(text)) return
+    this.#denied.add(text)
+    this.#context.log('error', `reading stream ${this.layout.name}: ${text}`)
+    this.#health.warn(text, text)
   }
 
   // ReaderHost
