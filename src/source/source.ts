@@ -6,7 +6,8 @@ import type { StreamSettings } from './settings.ts'
  * (test/source/conformance.ts) runs against every adapter.
  *
  * Failures that a caller can act on are CarillonErrors: `broker_unavailable` (away, timed out, refused), `stream_missing`,
- * `stream_unusable`, `event_too_large`, `storage_full`, `storage_locked`. No adapter keeps state about its readers in the broker.
+ * `stream_unusable` (set up wrongly, or refused for good), `no_route` (a subject that the stream does not take), `event_too_large`, `storage_full`,
+ * `storage_locked`. No adapter keeps state about its readers in the broker.
  */
 export interface Source {
   readonly kind: 'kafka' | 'embedded' | 'nats'

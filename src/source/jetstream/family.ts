@@ -76,7 +76,7 @@ export async function familyFacts(
 
 /**
  * Creates the family unless there is a `NAME-0`, which is created last: the family is seen once it is complete. One stream as it is has subjects of which nothing is known
- * here: where it is missing this rejects with `bad_request`.
+ * here: where it is missing this rejects with `stream_missing`.
  */
 export async function createFamily(
   api: JetStreamApi,
@@ -90,7 +90,7 @@ export async function createFamily(
   if (layout.isSingle) {
     const how = createCommand(layout, partitions, serversOf(options), options)
     const said = `expected the JetStream stream ${layout.name}, found none: nobody but its owner knows its subjects`
-    throw new CarillonError('bad_request', `${said}; create it with: ${how}`)
+    throw new CarillonError('stream_missing', `${said}; create it with: ${how}`)
   }
   for (let partition = partitions - 1; partition >= 0; partition--) {
     // One that is there already, after a creation that was interrupted, may be set up otherwise.
