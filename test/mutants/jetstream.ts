@@ -144,7 +144,7 @@ export const jetstreamMutants: readonly Mutant[] = [
     file: 'source/jetstream/tail.ts',
     from: '      if (heard) continue\n',
     to: '      if (heard || now > 0) continue\n',
-    by: { source: 'jetstream' },
+    by: tail,
     breaks: 'a consumer that is gone is replaced',
   },
   {
@@ -160,7 +160,7 @@ export const jetstreamMutants: readonly Mutant[] = [
     file: 'source/jetstream/partition-reader.ts',
     from: "if (last !== '' && Number(last) !== this.#consumerSequence) {",
     to: "if (last !== '' && Number(last) < 0) {",
-    by: { source: 'jetstream' },
+    by: { unit: 'test/source/jetstream-reader.test.ts' },
     breaks: 'the last messages of a consumer that were lost on their way are read again',
   },
   {

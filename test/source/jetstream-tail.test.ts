@@ -161,3 +161,17 @@ test('a family that cannot be read as it was created again is told as away, with
   assert.deepEqual(stage.told, ['a@0/1', 'recreated 1'])
   assert.equal(since(stage, nowMs).at(-1)![1], 'up')
 })
+
+test('a consumer that says nothing any more is made anew, also where there is nothing to read', async () => {
+  const stage = new Stage(1)
+  stage.write(0, 'a')
+  await stage.passes(5000)
+  const [silent] = stage.server.consumers
+  silent!.silent = true
+  await stage.passes(4000)
+  const [next, ...others] = stage.server.consumers
+  assert.deepEqual([next === silent, others], [false, []])
+  stage.write(0, 'b')
+  await stage.passes(100)
+  assert.deepEqual(stage.told, ['a@0/1', 'b@0/2'])
+})
