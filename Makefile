@@ -48,8 +48,9 @@ check: install lint types proto unit simulate ## format, lint, types, generated 
 lint:
 	@$(RUN) $(BIN)/biome check .
 
-types:
+types: # the SDK against the platforms that docs/sdk.md promises as well
 	@$(RUN) $(BIN)/tsc
+	@$(RUN) $(BIN)/tsc -p tsconfig.sdk.json --noEmit
 
 proto: ## regenerate the protobuf code and fail when it differs from what is committed
 	@$(RUN) scripts/proto.ts --check
@@ -94,8 +95,8 @@ nats: ## build nats-server into .cache (needs Go; says so when it is missing)
 jaeger: ## build Jaeger into .cache (needs Go; four minutes on two cores, once)
 	@$(RUN) scripts/jaeger.ts install
 
-pack: install ## the package as a .tgz, with the SDK compiled into it
-	@npm pack --ignore-scripts=false --loglevel=error
+pack: install ## the packages that users install, into dist/: carillon (the gateway) and carillon-client (the SDK, no dependencies)
+	@$(RUN) scripts/pack.ts
 
 figures: install kafka nats ## measure CPU, latency and memory on this host (two minutes; keep it quiet) into docs/figures.md
 	@$(RUN) scripts/figures.ts --docs
