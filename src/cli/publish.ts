@@ -5,12 +5,12 @@ import { CarillonError } from '../base/errors.ts'
 import { validateSubject } from '../subject/subject.ts'
 import { eventFromJson } from '../wire/event-json.ts'
 import { type Event, makeEvent, type Published, publishedAt } from '../wire/frames.ts'
-import { decodePublishResponse, encodePublishRequest } from '../wire/publish.ts'
 import { Batches, type Send } from './batches.ts'
 import { endSoon, exitCodes } from './exit.ts'
-import { ask, defaultGateway, gatewayUrl, wholeNumber } from './gateway-url.ts'
+import { gatewayOption, wholeNumber } from './gateway-url.ts'
 import { splitLines } from './lines.ts'
 import { configOf, isOfBroker, withConfig } from './options.ts'
+import { type Target, targetOf } from './publish-target.ts'
 import type { EventTrace } from './trace.ts'
 
 interface Given {
@@ -27,14 +27,8 @@ interface Given {
   broker?: string
 }
 
-interface Target {
-  readonly send: (batch: readonly Event[], traceparent?: string) => Promise<readonly Published[]>
-  readonly close: () => Promise<void>
-}
-
 /** Progress is shown for what takes longer, ms. */
 const patienceMs = 2000
-const protobuf = 'application/x-protobuf'
 
 export function command(): Command {
   const publish = new Command('carillon publish')
@@ -50,12 +44,13 @@ export function command(): Command {
     .option('--collapse-key <key>', 'of events with one key the newest is enough')
     .option('--attribute <name=value>', 'an attribute; may be repeated', attribute)
     .option('--trace', 'make a trace of it, of one event, and print its id')
-    .option('--gateway <url>', 'publish through this gateway', gatewayUrl, defaultGateway)
+    .addOption(gatewayOption('publish through this gateway'))
   withConfig(publish, isOfBroker)
   publish.addHelpText(
     'after',
     `
-With --broker the events go to the broker directly, routed as the configuration says.
+With --broker the events go to the broker directly, routed as the configuration says; to an embedded log that a gateway has open, through that
+gateway. So they do where the gateway on this host takes none over HTTP because it listens beyond the loopback.
 
 Examples:
   carillon publish alarm.zone7.door '{"open":true}'
@@ -66,7 +61,7 @@ Examples:
     const given = publish.opts<Given>()
     const events = eventsOf(subject, data, given)
     const trace = given.trace ? await traceOf(publish, given) : undefined
-    const target = given.broker === undefined ? throughGateway(given.gateway) : await throughBroker(publish)
+    const target = await targetOf(publish, given)
     try {
       const report = new Report({ json: given.json === true, many: data === undefined, traceId: trace?.traceId })
       await publishAll(events, sender(target, trace), report)
@@ -264,26 +259,4 @@ function sender(target: Target, trace: EventTrace | undefined): Send {
       throw error
     }
   }
-}
-
-function throughGateway(gateway: string): Target {
-  return {
-    close: () => Promise.resolve(),
-    async send(batch, traceparent) {
-      // As protobuf: JSON would round what is beyond 2^53 in the data.
-      const body = new Uint8Array(encodePublishRequest(batch))
-      const response = await ask(`${gateway}/v1/publish`, {
-        method: 'POST',
-        headers: { 'content-type': protobuf, ...(traceparent === undefined ? {} : { traceparent }) },
-        body,
-      })
-      return decodePublishResponse(new Uint8Array(await response.arrayBuffer()))
-    },
-  }
-}
-
-async function throughBroker(command: Command): Promise<Target> {
-  const { config } = configOf(command)
-  const { openPublisher } = await import('./broker.ts')
-  return openPublisher(config)
 }

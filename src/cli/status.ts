@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { printable } from '../base/printable.ts'
 import { exitCodes } from './exit.ts'
-import { ask, defaultAdmin, gatewayUrl } from './gateway-url.ts'
+import { adminOption, ask } from './gateway-url.ts'
 import { table, time } from './text.ts'
 
 /** As the admin listener shows it. */
@@ -39,7 +39,7 @@ interface Limit {
 export function command(): Command {
   const command = new Command('carillon status')
     .description('What a gateway does now, and who was refused by which limit since it started.')
-    .option('--admin <url>', "the gateway's admin listener", gatewayUrl, defaultAdmin)
+    .addOption(adminOption())
     .option('--all', 'also the limits that refused nobody')
     .option('--json', 'as JSON')
   command.addHelpText(

@@ -11,7 +11,7 @@ import { type Delivery, maxLast, type Policy, policies } from '../wire/frames.ts
 import { parseAfter } from '../wire/token.ts'
 import { deliveryJson, deliveryText, gapJson, gapText } from './event-lines.ts'
 import { exitCodeOfCode, exitCodes } from './exit.ts'
-import { defaultGateway, gatewayUrl, wholeNumber } from './gateway-url.ts'
+import { defaultGateway, gatewayOption, wholeNumber } from './gateway-url.ts'
 import { invoked } from './invoked.ts'
 
 interface Given {
@@ -57,7 +57,7 @@ export function command(): Command {
     )
     .option('--count <n>', 'end after so many events', wholeNumber)
     .option('--timeout <seconds>', 'end after so long, with exit code 1 when --count was not reached', seconds)
-    .option('--gateway <url>', 'where the gateway is', gatewayUrl, defaultGateway)
+    .addOption(gatewayOption('where the gateway is'))
   subscribe.addHelpText('after', "\nExample:\n  carillon subscribe 'alarm.>' --after earliest --json")
   return subscribe.action((subjects: string[]) => follow(subjects, subscribe.opts<Given>()))
 }

@@ -7,21 +7,25 @@ import test from 'node:test'
 import { errors } from '../../src/base/errors.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { startGateway } from '../../src/gateway/gateway.ts'
+import { localSocket } from '../../src/source/open.ts'
 import { skipReasons, spanOutcomes } from '../../src/telemetry/instruments.ts'
+import { ask } from '../support/http.ts'
 import { anchor, headings, pages, prose, readPage, section, tables, uncode } from './markdown.ts'
 
 const quiet = { log: () => {}, every: () => {} }
 const docs = new URL('../../docs/', import.meta.url)
 
-/** The paths that both listeners name when they are asked for one that they do not have. */
+/** The paths that all listeners name when they are asked for one that they do not have. */
 async function servedPaths(): Promise<Set<string>> {
   const folder = await mkdtemp(join(tmpdir(), 'carillon-docs-'))
-  const flags = { broker: `embedded:${folder}`, listen: '127.0.0.1:0', admin: '127.0.0.1:0', drainMs: '0' }
+  const broker = `embedded:${folder}`
+  const flags = { broker, listen: '127.0.0.1:0', admin: '127.0.0.1:0', drainMs: '0' }
   const gateway = await startGateway(loadConfig({ flags, env: {} }).config, { logger: quiet })
   try {
     const found = new Set<string>()
-    for (const url of [gateway.listen, gateway.admin]) {
-      const { error } = (await (await fetch(`${url}/none`)).json()) as { error: { message: string } }
+    const places = [...[gateway.listen, gateway.admin].map((url) => Number(new URL(url).port)), localSocket(broker)!]
+    for (const place of places) {
+      const { error } = (await ask(place, '/none')).json as { error: { message: string } }
       for (const [path] of error.message.matchAll(/\/[a-z0-9/]+/g)) if (path !== '/none') found.add(path)
     }
     return found

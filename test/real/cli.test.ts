@@ -182,12 +182,6 @@ test('events written to the broker directly are read by a gateway on it', async 
   )
 })
 
-test('the log of a running gateway can not be written to directly, and is named', async () => {
-  const { code, stderr } = await carillonEnds(['publish', '--broker', log, 'direct.a', 'x'])
-  assert.equal(code, 1)
-  assert.match(stderr, /\(storage_locked\)/)
-})
-
 test('what is shown to people can not steer their terminal', async () => {
   await publish('hostile.a', 'x\u001b[31mred\u0007')
   const { stdout } = await carillonEnds([
