@@ -195,6 +195,14 @@ export const clientMutants: readonly Mutant[] = [
     breaks: 'a position is never ahead of what its subscriber was given',
   },
   {
+    name: 'a gap of a reader that is not its own moves a live subscription back',
+    file: 'client/separate-service.ts',
+    from: 'followed.standsIn(gap)) return followed.takeGapIfNews(gap)',
+    to: 'followed.standsIn(gap)) return followed.takeGap(gap)',
+    by: { unit: 'test/client/separate-service.test.ts' },
+    breaks: 'a gap without refs moves a place that its subject has left forward only',
+  },
+  {
     name: 'a subscription that was live on a connection is live on the next',
     file: 'client/followed.ts',
     from: '    this.ref = 0\n    this.live = false\n',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { Generations } from '../../src/log/record.ts'
 import { makeEvent } from '../../src/wire/frames.ts'
-import { encodeToken, type Position } from '../../src/wire/token.ts'
+import { encodeToken, growthPosition, type Position } from '../../src/wire/token.ts'
 import { SimBroker } from './broker.ts'
 import { Truth } from './truth.ts'
 import { Verdict } from './verdict.ts'
@@ -123,24 +123,28 @@ test('in a request that names two logs, a gap inside of one is told to who stand
 
 test('a gap at which its connection was left has moved nothing: it stands in the log that its next request names', () => {
   const gap = { kind: 'gap', stream: 'events', partition: 1, from: 0, certain: true } as const
-  const leaves = () => {
-    const client = watched()
-    client.witness.begins(client.older)
-    client.isTold(1)
-    client.witness.told({ ...gap, reason: 'recreated', after: encodeToken([client.at(0, 1, 0)]) })
-    client.write(1)
-    return client
+  for (const times of [1, 2]) {
+    const leaves = () => {
+      const client = watched()
+      client.witness.begins(client.older)
+      client.isTold(1)
+      const after = encodeToken([client.at(0, 1, 0)])
+      for (let i = 0; i < times; i++) client.witness.told({ ...gap, reason: 'recreated', after })
+      client.write(1)
+      return client
+    }
+    const isGiven = ({ witness, at }: ReturnType<typeof watched>) =>
+      witness.told({ ...gap, to: 0, reason: 'budget', after: encodeToken([at(1, 1, 1)]) }) !== undefined
+    const left = leaves()
+    const without = leaves()
+    const took = leaves()
+    for (const client of [left, without]) client.asks(client.at(0, 2, 0), client.at(1, 1, 0))
+    took.asks(...took.older, took.at(1, 1, 0))
+    assert.deepEqual([isGiven(left), isGiven(took)], [true, false], `it came ${times} times`)
+    for (const { witness, at } of [left, without, took]) witness.claimed([at(1, 1, 1)], 'is told to stand at')
+    const broken = [left.broken, without.broken, took.broken]
+    assert.deepEqual(broken, [undefined, 'covered', undefined], `it came ${times} times`)
   }
-  const isGiven = ({ witness, at }: ReturnType<typeof watched>) =>
-    witness.told({ ...gap, to: 0, reason: 'budget', after: encodeToken([at(1, 1, 1)]) }) !== undefined
-  const left = leaves()
-  const without = leaves()
-  const took = leaves()
-  for (const client of [left, without]) client.asks(client.at(0, 2, 0), client.at(1, 1, 0))
-  took.asks(...took.older, took.at(1, 1, 0))
-  assert.deepEqual([isGiven(left), isGiven(took)], [true, false])
-  for (const { witness, at } of [left, without, took]) witness.claimed([at(1, 1, 1)], 'is told to stand at')
-  assert.deepEqual([left.broken, without.broken, took.broken], [undefined, 'covered', undefined])
 })
 
 test('where a request names two logs, who stood beyond a rewrite may not hear of it, and who stood at it has what follows', () => {
@@ -159,6 +163,31 @@ test('where a request names two logs, who stood beyond a rewrite may not hear of
     client.write(1)
     client.witness.stands(encodeToken([client.at(1, 1, 5, 1)]))
     assert.equal(client.broken, broken, `it stood at ${stood}`)
+  }
+})
+
+test('who stood in a partition that its subject left is carried on there, and may not hear of a rewrite below where it was carried to', () => {
+  for (const [stood, carried, broken] of [
+    ['there', 5, undefined],
+    ['there', 4, 'covered'],
+    ['never there', 5, 'covered'],
+    ['there, and in the older log since', 5, 'covered'],
+  ] as const) {
+    const client = watched()
+    client.witness.begins(client.newer)
+    client.log.skip(5, 1)
+    client.asks(client.at(1, 0, 0), ...(stood === 'never there' ? [] : [client.at(1, 1, 3)]))
+    if (stood === 'there, and in the older log since') {
+      const gap = { kind: 'gap', stream: 'events', partition: 1, from: 0, reason: 'recreated', certain: false } as const
+      client.witness.told({ ...gap, after: encodeToken([client.at(0, 1, 0)]) })
+    }
+    const ofOnePartition = growthPosition(client.at(1, 0, 0), 1)
+    client.witness.claimed([client.at(1, 0, 0), client.at(1, 1, carried), ofOnePartition], 'is told to stand at')
+    client.passes(10)
+    client.log.rewrite(4, 10)
+    client.write(1)
+    client.witness.stands(encodeToken([client.at(1, 1, 5, 1)]))
+    assert.equal(client.broken, broken, `it stood ${stood}, and was carried to ${carried}`)
   }
 })
 
