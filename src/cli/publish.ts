@@ -1,7 +1,10 @@
+import { isUtf8 } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { CarillonError } from '../base/errors.ts'
+import { positionText } from '../base/position-text.ts'
+import { printable } from '../base/printable.ts'
 import { validateSubject } from '../subject/subject.ts'
 import { eventFromJson } from '../wire/event-json.ts'
 import { type Event, makeEvent, type Published, publishedAt } from '../wire/frames.ts'
@@ -10,7 +13,9 @@ import { endSoon, exitCodes } from './exit.ts'
 import { gatewayOption, wholeNumber } from './gateway-url.ts'
 import { splitLines } from './lines.ts'
 import { configOf, isOfBroker, withConfig } from './options.ts'
+import { payloadOf } from './payload.ts'
 import { type Target, targetOf } from './publish-target.ts'
+import { subjectHint } from './subject-hints.ts'
 import type { EventTrace } from './trace.ts'
 
 interface Given {
@@ -19,6 +24,8 @@ interface Given {
   json?: boolean
   type?: string
   contentType?: string
+  text?: boolean
+  raw?: boolean
   id?: string
   ttl?: number
   collapseKey?: string
@@ -34,11 +41,16 @@ export function command(): Command {
   const publish = new Command('carillon publish')
     .description('Publish one event, or each line of stdin as one; prints the position of each once the broker has it.')
     .argument('[subject]', 'the subject; not with --json-lines')
-    .argument('[data]', 'the payload: JSON where it is JSON, else text; none = each line of stdin')
+    .argument(
+      '[data]',
+      'the payload: JSON where it is JSON, else text; @FILE = what is in the file, @- = all of stdin, @@ = an @; none = each line of stdin',
+    )
     .option('--json-lines', 'each line of stdin is a whole event: {"subject": …, "data": …}')
     .option('--json', 'print {after, stream, partition, offset} a line')
     .option('--type <type>', 'the event type')
-    .option('--content-type <type>', 'the media type; guessed otherwise')
+    .addOption(new Option('--content-type <type>', 'the media type; guessed otherwise').conflicts(['text', 'raw']))
+    .addOption(new Option('--text', 'the payload is text, also where it looks like JSON').conflicts('raw'))
+    .option('--raw', 'the payload is bytes (application/octet-stream)')
     .option('--id <id>', 'the event id, of one event; a UUID otherwise')
     .option('--ttl <ms>', 'not to be delivered later than this', wholeNumber)
     .option('--collapse-key <key>', 'of events with one key the newest is enough')
@@ -55,6 +67,7 @@ gateway. So they do where the gateway on this host takes none over HTTP because 
 Examples:
   carillon publish alarm.zone7.door '{"open":true}'
   tail -f events.txt | carillon publish alarm.zone7.log
+  carillon publish --raw camera.zone7 @picture.jpg
   carillon publish --broker kafka://127.0.0.1:9092 alarm.zone7.door open`,
   )
   return publish.action(async (subject: string | undefined, data: string | undefined) => {
@@ -89,6 +102,8 @@ function eventsOf(subject: string | undefined, data: string | undefined, given: 
   }
   if (subject === undefined) throw mistake('expected a subject, or --json-lines')
   validateSubject(subject)
+  const hint = subjectHint(subject)
+  if (hint !== undefined) console.error(`-- ${printable(hint)}`)
   if (data !== undefined) return fromArgument(subject, data, given)
   if (given.trace) throw mistake('expected --trace for one event only, got it for the lines of stdin')
   if (given.id !== undefined) throw mistake('expected --id for one event only, got it for the lines of stdin')
@@ -96,7 +111,7 @@ function eventsOf(subject: string | undefined, data: string | undefined, given: 
 }
 
 async function* fromArgument(subject: string, data: string, given: Given): AsyncGenerator<Event> {
-  yield eventWith(subject, Buffer.from(data), given)
+  yield eventWith(subject, await payloadOf(data, process.stdin), given)
 }
 
 async function* fromLines(subject: string, given: Given): AsyncGenerator<Event> {
@@ -131,7 +146,7 @@ function eventWith(subject: string, data: Uint8Array, given: Given): Event {
     makeEvent({
       subject,
       data,
-      contentType: given.contentType ?? (isJson(data) ? 'application/json' : 'text/plain'),
+      contentType: given.contentType ?? contentTypeOf(data, given),
       id: given.id ?? '',
       type: given.type ?? '',
       ttlMs: given.ttl ?? 0,
@@ -139,6 +154,14 @@ function eventWith(subject: string, data: Uint8Array, given: Given): Event {
       attributes: given.attribute ?? {},
     }),
   )
+}
+
+function contentTypeOf(data: Uint8Array, { text, raw }: Given): string {
+  if (text && !isUtf8(data)) {
+    throw new CarillonError('bad_event', '--text: expected UTF-8, got other bytes: publish them with --raw')
+  }
+  if (raw || !isUtf8(data)) return 'application/octet-stream'
+  return !text && isJson(data) ? 'application/json' : 'text/plain'
 }
 
 function isJson(data: Uint8Array): boolean {
@@ -221,7 +244,7 @@ class Report {
     const lines = results.map(({ after, stream, partition, offset }) => {
       const traceId = this.#traceId
       if (this.#json) return `${JSON.stringify({ after, stream, partition, offset, traceId })}\n`
-      return `${stream} [${partition}@${offset}] ${after}${traceId === undefined ? '' : ` trace ${traceId}`}\n`
+      return `${stream} ${positionText(partition, offset)} ${after}${traceId === undefined ? '' : ` trace ${traceId}`}\n`
     })
     this.#count += results.length
     this.#showProgress()

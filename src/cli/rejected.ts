@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
+import { positionText } from '../base/position-text.ts'
 import { escapedJson, printable } from '../base/printable.ts'
 import { exitCodes } from './exit.ts'
 import { adminOption, ask } from './gateway-url.ts'
@@ -92,7 +93,7 @@ function show(lines: readonly string[]): void {
 
 /** Keys and causes hold what producers wrote: nothing of it may steer a terminal. */
 function row({ stream, partition, offset, timeMs, reason, key, detail }: Rejected): string[] {
-  return [time(new Date(timeMs)), stream, `${partition}@${offset}`, reason, printable(key), printable(detail)]
+  return [time(new Date(timeMs)), stream, positionText(partition, offset), reason, printable(key), printable(detail)]
 }
 
 const asJson = (record: Rejected): string => escapedJson(JSON.stringify(record))

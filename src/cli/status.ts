@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import { printable } from '../base/printable.ts'
 import { exitCodes } from './exit.ts'
 import { adminOption, ask } from './gateway-url.ts'
-import { table, time } from './text.ts'
+import { period, table, time } from './text.ts'
 
 /** As the admin listener shows it. */
 interface Status {
@@ -71,7 +71,7 @@ export function shown(status: Status, which: 'all limits' | 'limits that refused
   const bySession = Object.entries(sessions).map(([transport, count]) => `${count} ${transport}`)
   const parts = [
     [
-      `gateway ${gateway}, Carillon ${version}, up ${uptime(status.uptimeMs)}, broker ${printable(broker)}`,
+      `gateway ${gateway}, Carillon ${version}, up ${period(status.uptimeMs)}, broker ${printable(broker)}`,
       ...readinessLines(status),
       `sessions: ${bySession.join(', ')}; ${subscriptions} subscriptions`,
     ].join('\n'),
@@ -97,28 +97,4 @@ function streamRow({ name, topic, state, partitions }: Stream): string[] {
 function limitRow({ limit, count, lastMs, last, refuses, option }: Limit): string[] {
   const when = lastMs === undefined ? '' : time(new Date(lastMs))
   return [limit, String(count), when, printable(last ?? ''), refuses, option]
-}
-
-const units = [
-  ['d', 86_400_000],
-  ['h', 3_600_000],
-  ['min', 60_000],
-  ['s', 1000],
-] as const
-
-/** The two greatest units. */
-function uptime(ms: number): string {
-  let left = ms
-  const parts = units.map(([unit, size]) => {
-    const count = Math.floor(left / size)
-    left -= count * size
-    return [count, unit] as const
-  })
-  const first = parts.findIndex(([count]) => count > 0)
-  return first < 0
-    ? '0 s'
-    : parts
-        .slice(first, first + 2)
-        .map(([count, unit]) => `${count} ${unit}`)
-        .join(' ')
 }

@@ -9,10 +9,12 @@ import type { Subscription } from '../client/subscription.ts'
 import { matches, validatePattern } from '../subject/subject.ts'
 import { type Delivery, maxLast, type Policy, policies } from '../wire/frames.ts'
 import { parseAfter } from '../wire/token.ts'
+import { afterForms, afterOf } from './after.ts'
 import { deliveryJson, deliveryText, gapJson, gapText } from './event-lines.ts'
 import { exitCodeOfCode, exitCodes } from './exit.ts'
 import { defaultGateway, gatewayOption, wholeNumber } from './gateway-url.ts'
 import { invoked } from './invoked.ts'
+import { subjectHint } from './subject-hints.ts'
 
 interface Given {
   transport: 'ws' | 'sse' | 'poll'
@@ -43,7 +45,7 @@ export function command(): Command {
     .addOption(new Option('--transport <name>', 'how').choices(['ws', 'sse', 'poll']).default('ws'))
     .option('--proto', 'protobuf frames on the WebSocket')
     .option('--json', 'events on stdout and what else happens on stderr, one JSON document a line')
-    .option('--after <where...>', 'start behind a TOKEN (several are merged), at earliest, latest or @TIME (RFC 3339)')
+    .option('--after <where...>', `where to start: ${afterForms}; several tokens are merged`)
     .option(
       '--last <n>',
       `the last so many events of each subject first, up to ${maxLast}; not with --after`,
@@ -70,7 +72,8 @@ function seconds(text: string): number {
 
 function follow(subjects: readonly string[], given: Given): Promise<void> {
   subjects.forEach(validatePattern)
-  parseAfter(given.after ?? [])
+  const after = given.after?.map((text) => afterOf(text, Date.now()))
+  parseAfter(after ?? [])
   if (given.last !== undefined && given.after !== undefined) {
     throw new CarillonError(
       'bad_request',
@@ -81,7 +84,7 @@ function follow(subjects: readonly string[], given: Given): Promise<void> {
     throw new CarillonError('bad_request', `--proto: expected --transport ws beside it, got ${given.transport}`)
   }
   return new Promise((resolve, reject) => {
-    new Watch(subjects, given, resolve).start().catch(reject)
+    new Watch(subjects, after === undefined ? given : { ...given, after }, resolve).start().catch(reject)
   })
 }
 
@@ -116,6 +119,8 @@ class Watch {
     const transports = [transport === 'ws' ? 'websocket' : transport] as const
     this.#client = connect(gateway, { transports, ...codec, inbox, onState: (state) => this.#clientIs(state) })
     for (const subject of this.#subjects) {
+      const hint = subjectHint(subject)
+      if (hint !== undefined) this.#note({ hint }, hint)
       const subscription: Subscription = this.#client.subscribe(subject, {
         after,
         ...(last === undefined ? {} : { last }),
@@ -139,7 +144,8 @@ class Watch {
     this.#shown = ''
     const { after, stream, partition, offset } = received
     const delivery: Delivery = { kind: 'delivery', after, stream, partition, offset, event: received }
-    const line = json ? deliveryJson(delivery, Date.now()) : deliveryText(delivery, new Date())
+    const came = this.#subscriptions[this.#subjects.indexOf(subject)]?.state.name === 'live' ? 'new' : 'missed'
+    const line = json ? deliveryJson(delivery, Date.now()) : deliveryText(delivery, new Date(), came)
     process.stdout.write(`${line}\n`)
     if (this.#received === count) setImmediate(() => this.#end(exitCodes.ok))
     if (process.stdout.writableLength <= maxUnwrittenBytes) return undefined

@@ -147,7 +147,7 @@ test('the gateway runs as an installed package, on the Node that is installed be
   const said = await run(carillon, ['--version'])
   assert.equal(said.trim(), version)
   const position = await run(carillon, ['publish', '--gateway', `http://127.0.0.1:${port}`, 'site.a', 'x'])
-  assert.match(position, /^events \[\d@0\] /)
+  assert.match(position, /^events \d@0 /)
 })
 
 test('what the gateway starts as processes of their own is in its package under the name that it has there', () => {

@@ -15,8 +15,9 @@ export class EventSourceConnection extends Connection {
     this.#source = source
     source.addEventListener('after', (block) => {
       this.#passed(block)
-      this.connected()
+      this.connected(false)
     })
+    source.addEventListener('live', () => this.connected())
     source.addEventListener('gap', (block) => {
       const gap = JSON.parse(block.data)
       this.gap(`${gap.stream}/${gap.partition}`, gap)
@@ -51,7 +52,7 @@ export class EventSourceConnection extends Connection {
   async #askWhy(source) {
     let reason = new Error('refused')
     try {
-      await pollOnce(this.subject, this.after, 0)
+      await pollOnce(this.subject, this.after, { wait: 0 })
     } catch (error) {
       reason = error instanceof Refused ? error : reason
     }
