@@ -1,7 +1,7 @@
 import { renameSync, writeFileSync } from 'node:fs'
-import { Command } from 'commander'
+import { Argument, Command } from 'commander'
 import type { Progress } from '../bench/bench.ts'
-import { scenarios } from '../bench/load/scenario.ts'
+import { scenarioNames, scenarios } from '../bench/load/scenario.ts'
 import { reportHtml } from '../bench/report/html.ts'
 import type { Report, Second } from '../bench/report/report.ts'
 import { runBench } from '../bench/run.ts'
@@ -15,7 +15,9 @@ import { table } from './text.ts'
 export function command(): Command {
   const bench = new Command('carillon bench')
     .description('Put a load on gateways and measure: latency of every message, losses, CPU, memory.')
-    .argument('<scenario>', 'what happens, see below')
+    .addArgument(
+      Object.assign(new Argument('<scenario>', 'what happens, see below'), { argChoices: [...scenarioNames] }),
+    )
   addBenchOptions(bench)
   withConfig(bench, isOfBroker)
   bench.addHelpText('after', help())

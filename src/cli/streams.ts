@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Argument, Command } from 'commander'
 import { systemTiming } from '../base/clock.ts'
 import { CarillonError } from '../base/errors.ts'
 import type { Config } from '../config/config.ts'
@@ -13,7 +13,7 @@ const creation = { withinMs: 5000, everyMs: 50 }
 export function command(): Command {
   const command = new Command('carillon streams')
     .description('The streams of the configuration on the broker: list them, or create those that are missing.')
-    .argument('[what]', 'list or create', 'list')
+    .addArgument(Object.assign(new Argument('[what]').default('list'), { argChoices: ['list', 'create'] }))
     .option('--print', 'print the commands that create them, and do nothing')
     .option('--json', 'as JSON')
   withConfig(command, (option) => isOfBroker(option) || option.path === 'streams')

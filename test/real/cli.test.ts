@@ -284,6 +284,8 @@ test('a reader that goes away ends the command quietly', async (t) => {
 test('the exit code says what went wrong: 1 it failed, 2 it was asked wrongly, 3 nobody is there', async () => {
   const cases: readonly (readonly [number, RegExp, ...string[]])[] = [
     [2, /unknown command 'nope'/, 'nope'],
+    [2, /unknown command 'pubish'\n\(Did you mean publish\?\)/, 'pubish'],
+    [2, /unknown command 'sub'\n\(Did you mean subscribe\?\)/, 'sub'],
     [2, /unknown option '--nope'/, 'publish', '--nope'],
     [2, /expected a subject, or --json-lines/, 'publish', '--gateway', url],
     [2, /\(bad_subject\)/, 'publish', 'a..b', 'x', '--gateway', url],
@@ -388,6 +390,7 @@ test('every command has help with an example', async () => {
     'health',
     'status',
     'errors',
+    'completion',
   ]
   const overview = await carillonEnds([])
   for (const command of commands) {
