@@ -20,6 +20,8 @@ suites = $(patsubst %,test/real/%.test.ts,$(1))
 ALONE = $(call suites,attack bench figures gateway-pressure herd kafka-odd peers)
 TIMED = $(call suites,faults-kafka faults-nats proxies soak sse-clients traces)
 BESIDE = $(filter-out $(ALONE) $(TIMED),$(shell find test/real -name '*.test.ts' | sort))
+# Where the command line says so: programs of other kinds have a PORT in the environment.
+ports = $(if $(filter command%,$(origin PORT)),--listen 127.0.0.1:$(PORT) --admin 127.0.0.1:$(shell expr $(PORT) + 1))
 REPORTERS = spec ./test/timing.ts ./test/skipped.ts
 # Of a test and of a file. What takes four seconds of CPU takes over a minute at the side of busy processes: it ends what waits in vain.
 TEST = PATH="$(dir $(NODE)):$$PATH" $(RUN) --test --test-timeout=600000 $(foreach each,$(REPORTERS),--test-reporter=$(each) --test-reporter-destination=stdout)
@@ -37,8 +39,9 @@ $(STAMP): package.json package-lock.json
 
 install: $(STAMP) ## install the locked packages, Node 22 among them
 
-start: install ## run the gateway on its embedded log, with a page to try it on http://localhost:8080/
-	@exec bin/carillon serve --dev
+start: install ## run the gateway on its embedded log, with a page to try it on http://localhost:8080/; PORT=9080: there, and the admin listener on 9081
+	@echo '-- on other ports: make start PORT=9080'
+	@exec bin/carillon serve --dev $(ports)
 
 test: install ## everything: check, and the suites on a real Kafka and a real browser; ends with what each part took
 	@$(RUN) scripts/test.ts

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { errors } from '../../src/base/errors.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { startGateway } from '../../src/gateway/gateway.ts'
@@ -105,4 +107,26 @@ test('closes that protocol.md names are those of the errors', () => {
 test('kafka.md has a row for each reason why a record is rejected', () => {
   const [rows] = tables(section(readPage('kafka.md'), 'Rejected records'))
   assert.deepEqual(rows!.map(([reason]) => uncode(reason!)).toSorted(), skipReasons.toSorted())
+})
+
+test('scripts are named as they run whatever Node is on the PATH', () => {
+  const root = new URL('../../', import.meta.url)
+  const places = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', ...pages.map((page) => `docs/${page}`)]
+  const scripts = readdirSync(new URL('scripts', root)).filter((name) => name.endsWith('.ts'))
+  let named = 0
+  for (const place of [...places, ...scripts.map((name) => `scripts/${name}`)]) {
+    const text = readFileSync(new URL(place, root), 'utf8')
+    named += text.split('$(bin/find-node) scripts/').length - 1
+    assert.doesNotMatch(text, /\bnode (-\S+ )*scripts\//, place)
+  }
+  assert.ok(named > 20, String(named))
+})
+
+test('`make start` takes other ports, and says how', () => {
+  const root = fileURLToPath(new URL('../../', import.meta.url))
+  const started = (...args: string[]) =>
+    execFileSync('make', ['-n', 'start', ...args], { cwd: root, encoding: 'utf8', env })
+  const env = { ...process.env, PORT: '3000' }
+  assert.match(started('PORT=9080'), /serve --dev --listen 127\.0\.0\.1:9080 --admin 127\.0\.0\.1:9081$/m)
+  assert.match(started(), /-- on other ports: make start PORT=9080'\nexec bin\/carillon serve --dev $/m)
 })
