@@ -15,6 +15,7 @@ import { exitCodeOfCode, exitCodes } from './exit.ts'
 import { defaultGateway, gatewayOption, wholeNumber } from './gateway-url.ts'
 import { invoked } from './invoked.ts'
 import { subjectHint } from './subject-hints.ts'
+import { refusalNow } from './why-lost.ts'
 
 interface Given {
   transport: 'ws' | 'sse' | 'poll'
@@ -98,6 +99,10 @@ class Watch {
   #timer: NodeJS.Timeout | undefined
   /** Why it waits; undefined where the connection was lost, and once it goes on. */
   #refused: Reason | undefined
+  /** Why no WebSocket comes about, as far as a poll tells. */
+  #whyLost: Reason | undefined
+  /** It was asked since the client was live, or began. */
+  #asked = false
   /** All subscriptions are told of a lost connection, and of a gap: it is shown once. */
   #shown = ''
   #over = false
@@ -163,6 +168,8 @@ class Watch {
   #clientIs(state: State): void {
     if (state.name !== 'live') return
     this.#refused = undefined
+    this.#whyLost = undefined
+    this.#asked = false
     this.#note({ live: true }, 'live')
   }
 
@@ -175,6 +182,7 @@ class Watch {
       this.#note({ paused: true }, 'slow reader: going on when it has taken what is here')
       return
     }
+    if (reason.code === 'lost' && this.#given.transport === 'ws' && !this.#asked) void this.#askWhy()
     const refused = reason.code === 'lost' ? undefined : reason
     const { code, message } = refused ?? {}
     const isKnown = refused !== undefined && this.#refused?.code === code && this.#refused?.message === message
@@ -188,6 +196,14 @@ class Watch {
     if (JSON.stringify(waiting) === this.#shown) return
     this.#shown = JSON.stringify(waiting)
     this.#note({ waiting }, `${why}; again in ${(pauseMs / 1000).toFixed(1)} s`)
+  }
+
+  async #askWhy(): Promise<void> {
+    this.#asked = true
+    const refused = await refusalNow(this.#given.gateway, this.#subjects[0]!)
+    if (refused === undefined || !this.#asked) return
+    this.#whyLost = refused
+    this.#note({ refused }, `it is refused: ${reasonText(refused)}`)
   }
 
   #closed(reason: Reason): void {
@@ -205,7 +221,8 @@ class Watch {
   }
 
   #timedOut(): void {
-    if (this.#refused !== undefined) this.#ended(this.#refused)
+    const refused = this.#refused ?? this.#whyLost
+    if (refused !== undefined) this.#ended(refused)
     else if (this.#token === undefined) {
       console.error(`carillon: no answer from ${this.#given.gateway}: is a gateway running there, and is its broker?`)
       this.#end(exitCodes.unreachable)
