@@ -2,7 +2,7 @@ import { positionText } from '../base/position-text.ts'
 import { escapedJson, printable } from '../base/printable.ts'
 import { eventToJson } from '../wire/event-json.ts'
 import { type Delivery, type Event, type Gap, unknownPublishedAtUs } from '../wire/frames.ts'
-import { period, time } from './text.ts'
+import { jsonLine, period, time } from './text.ts'
 
 /** Characters of an event's data that a line for people shows. */
 const maxShown = 2000
@@ -34,7 +34,7 @@ export function gapText({ stream, partition, from, to, n, reason, certain }: Gap
 }
 
 export function gapJson({ kind, ...gap }: Gap): string {
-  return escapedJson(JSON.stringify({ [kind]: gap }))
+  return jsonLine({ [kind]: gap })
 }
 
 function shown(data: Uint8Array): string {

@@ -16,6 +16,7 @@ import { configOf, isOfBroker, withConfig } from './options.ts'
 import { payloadOf } from './payload.ts'
 import { type Target, targetOf } from './publish-target.ts'
 import { subjectHint } from './subject-hints.ts'
+import { jsonLine } from './text.ts'
 import type { EventTrace } from './trace.ts'
 
 interface Given {
@@ -243,8 +244,9 @@ class Report {
   async published(results: readonly Published[]): Promise<void> {
     const lines = results.map(({ after, stream, partition, offset }) => {
       const traceId = this.#traceId
-      if (this.#json) return `${JSON.stringify({ after, stream, partition, offset, traceId })}\n`
-      return `${stream} ${positionText(partition, offset)} ${after}${traceId === undefined ? '' : ` trace ${traceId}`}\n`
+      if (this.#json) return `${jsonLine({ after, stream, partition, offset, traceId })}\n`
+      const trace = traceId === undefined ? '' : ` trace ${traceId}`
+      return `${printable(`${stream} ${positionText(partition, offset)} ${after}${trace}`)}\n`
     })
     this.#count += results.length
     this.#showProgress()

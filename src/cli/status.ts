@@ -2,7 +2,8 @@ import { Command } from 'commander'
 import { printable } from '../base/printable.ts'
 import { exitCodes } from './exit.ts'
 import { adminOption, ask } from './gateway-url.ts'
-import { period, table, time } from './text.ts'
+import { readinessLines } from './health.ts'
+import { jsonLine, period, table, time } from './text.ts'
 
 /** As the admin listener shows it. */
 interface Status {
@@ -53,7 +54,7 @@ Example:
   return command.action(async () => {
     const { admin, all, json } = command.opts<{ admin: string; all?: boolean; json?: boolean }>()
     const status = (await (await ask(`${admin}/v1/admin/status`)).json()) as Status
-    if (json) console.log(JSON.stringify(status))
+    if (json) console.log(jsonLine(status))
     else console.log(shown(status, all ? 'all limits' : 'limits that refused somebody'))
     process.exitCode = exitCodeOf(status)
   })
@@ -66,14 +67,14 @@ function exitCodeOf({ reasons, degraded }: Status): number {
 
 /** Names and causes are what others wrote: nothing of them may steer a terminal. */
 export function shown(status: Status, which: 'all limits' | 'limits that refused somebody'): string {
-  const { gateway, version, broker, sessions, subscriptions, streams } = status
+  const { gateway, version, broker, sessions, subscriptions, streams, reasons, degraded } = status
   const limits = status.limits.filter(({ count }) => count > 0 || which === 'all limits')
   const bySession = Object.entries(sessions).map(([transport, count]) => `${count} ${transport}`)
   const parts = [
     [
-      `gateway ${gateway}, Carillon ${version}, up ${period(status.uptimeMs)}, broker ${printable(broker)}`,
-      ...readinessLines(status),
-      `sessions: ${bySession.join(', ')}; ${subscriptions} subscriptions`,
+      printable(`gateway ${gateway}, Carillon ${version}, up ${period(status.uptimeMs)}, broker ${broker}`),
+      ...readinessLines({ ready: reasons.length === 0, reasons, degraded }),
+      printable(`sessions: ${bySession.join(', ')}; ${subscriptions} subscriptions`),
     ].join('\n'),
     table(['stream', 'topic', 'state', 'partitions', 'lag'], streams.map(streamRow)),
     limits.length === 0
@@ -83,12 +84,6 @@ export function shown(status: Status, which: 'all limits' | 'limits that refused
   return parts.join('\n\n')
 }
 
-function readinessLines({ reasons, degraded }: Status): string[] {
-  if (reasons.length === 0 && degraded.length === 0) return ['ready']
-  const head = reasons.length > 0 ? 'not ready:' : 'ready, but:'
-  return [head, ...[...reasons, ...degraded].map((each) => `  ${printable(each)}`)]
-}
-
 function streamRow({ name, topic, state, partitions }: Stream): string[] {
   const lag = partitions.reduce((sum, partition) => sum + partition.lag, 0)
   return [name, topic, state, String(partitions.length), String(lag)]
@@ -96,5 +91,5 @@ function streamRow({ name, topic, state, partitions }: Stream): string[] {
 
 function limitRow({ limit, count, lastMs, last, refuses, option }: Limit): string[] {
   const when = lastMs === undefined ? '' : time(new Date(lastMs))
-  return [limit, String(count), when, printable(last ?? ''), refuses, option]
+  return [limit, String(count), when, last ?? '', refuses, option]
 }

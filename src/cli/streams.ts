@@ -5,7 +5,7 @@ import type { Config } from '../config/config.ts'
 import type { Source, StreamInfo } from '../source/source.ts'
 import { type AskLocal, localInsteadOf, localStreams } from './local-gateway.ts'
 import { configOf, isOfBroker, withConfig } from './options.ts'
-import { table } from './text.ts'
+import { jsonLine, table } from './text.ts'
 
 /** How long what was created may be unknown to a broker that has not heard of it yet, and how often it is asked, ms. */
 const creation = { withinMs: 5000, everyMs: 50 }
@@ -42,7 +42,7 @@ export function command(): Command {
         String(each.partitions ?? 'missing'),
         each.incarnation ?? '',
       ])
-      console.log(json ? JSON.stringify(found) : table(['stream', 'topic', 'partitions', 'incarnation'], rows))
+      console.log(json ? jsonLine(found) : table(['stream', 'topic', 'partitions', 'incarnation'], rows))
     } finally {
       await broker.close()
     }

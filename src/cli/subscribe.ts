@@ -15,6 +15,7 @@ import { exitCodeOfCode, exitCodes } from './exit.ts'
 import { defaultGateway, gatewayOption, wholeNumber } from './gateway-url.ts'
 import { invoked } from './invoked.ts'
 import { subjectHint } from './subject-hints.ts'
+import { jsonLine } from './text.ts'
 import { refusalNow } from './why-lost.ts'
 
 interface Given {
@@ -217,7 +218,7 @@ class Watch {
   }
 
   #note(json: object, text: string): void {
-    if (!this.#over) console.error(this.#given.json ? JSON.stringify(json) : `-- ${printable(text)}`)
+    if (!this.#over) console.error(this.#given.json ? jsonLine(json) : `-- ${printable(text)}`)
   }
 
   #timedOut(): void {
@@ -237,7 +238,7 @@ class Watch {
     clearTimeout(this.#timer)
     process.exitCode = exitCode
     if (this.#given.json) {
-      console.error(JSON.stringify({ ended: { events: this.#received, gaps: this.#gaps, after: token } }))
+      console.error(jsonLine({ ended: { events: this.#received, gaps: this.#gaps, after: token } }))
     } else this.#summarise(token)
     this.#done()
     // Sockets that are closing must not keep the command, nor a reader that does not read.

@@ -1,3 +1,5 @@
+import { escapedJson, printable } from '../base/printable.ts'
+
 /** `12:34:56.789`, local time. */
 export function time(date: Date): string {
   const two = (value: number) => String(value).padStart(2, '0')
@@ -5,9 +7,9 @@ export function time(date: Date): string {
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${ms}`
 }
 
-/** Columns under their heads, two spaces apart. */
+/** Columns under their heads, two spaces apart. Cells may hold what others wrote: nothing of it steers a terminal. */
 export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [heads, ...rows]
+  const all = [heads, ...rows].map((row) => row.map(printable))
   const widths = heads.map((_, column) => Math.max(...all.map((row) => row[column]!.length)))
   return all
     .map((row) =>
@@ -42,3 +44,5 @@ export function period(ms: number): string {
         .map(([count, unit]) => `${count} ${unit}`)
         .join(' ')
 }
+/** One line of JSON, which steers no terminal either. */
+export const jsonLine = (value: unknown): string => escapedJson(JSON.stringify(value))

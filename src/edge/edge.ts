@@ -106,7 +106,7 @@ function limitConnections(listener: Listener, context: EdgeContext, accepting: A
     if (change < 0) return
     accepting.came(res)
     if (counters.httpConnections <= options.maxHttpConnections) {
-      arrivals.add(res)
+      if (!context.penalties.holds(res)) arrivals.add(res)
       return
     }
     context.countCut('maxHttpConnections', addressText(res.getRemoteAddress()))

@@ -21,6 +21,16 @@ const exclusivePort = 1
 
 /** Of a Unix socket, with room for its end: `sun_path` of macOS; Linux has four bytes more. */
 const maxSocketPathBytes = 103
+/** RFC 6455's code for a connection that ended without a close frame. */
+export const abnormalClosure = 1006
+
+/** Why uWS has cut a WebSocket for what came on it, as the reason that it gives to `close` says; undefined where that was not why. */
+export function cutOf(code: number, reason: ArrayBuffer): 'too large' | 'invalid' | undefined {
+  if (code !== abnormalClosure || reason.byteLength === 0) return undefined
+  const said = Buffer.from(reason).toString('latin1')
+  if (said.startsWith('Received too big')) return 'too large'
+  return said.startsWith('Received invalid') ? 'invalid' : undefined
+}
 
 /** The package's declarations lack the form with host and options that the addon takes. */
 interface ListenWithOptions {

@@ -29,6 +29,22 @@ test('status says who was refused by which limit, and by which option that is ch
   assert.match(shown({ ...status, limits: [] }, 'limits that refused somebody'), /no limit has refused anybody/)
 })
 
+test('nothing that others named steers a terminal in what status shows', () => {
+  const name = 'h\u001b]0;x\u0007\u202e\n'
+  const shownName = String.raw`h\u001b]0;x\u0007\u202e\u000a`
+  const stream = { name, topic: name, state: name, partitions: [] }
+  const limit = { limit: 'maxSessions', ...limits.maxSessions, count: 1, lastMs: 0, last: name }
+  const named = { gateway: name, version: name, broker: name, streams: [stream], limits: [limit], reasons: [name] }
+  const text = shown({ ...status, ...named, sessions: { [name]: 1 } }, 'all limits')
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  assert.doesNotMatch(text, /[\u0000-\u0009\u000b-\u001f\u202e]/)
+  assert.equal(text.split(shownName).length - 1, 9)
+  assert.deepEqual(
+    text.split('\n').map((line) => line.length > 0),
+    [true, true, true, true, false, true, true, false, true, true],
+  )
+})
+
 test('status says why a gateway takes no clients, and what it lacks, without what would steer a terminal', () => {
   const said = shown({ ...status, reasons: ['it is starting'], degraded: ['a\u001b[31m'] }, 'all limits')
   assert.match(said, /^not ready:\n {2}it is starting\n {2}a\\u001b\[31m\n/m)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { escapedJson, printable } from '../../src/base/printable.ts'
 import { deliveryJson, deliveryText, gapJson, gapText } from '../../src/cli/event-lines.ts'
-import { table } from '../../src/cli/text.ts'
+import { jsonLine, table } from '../../src/cli/text.ts'
 import { type Delivery, type Gap, makeEvent } from '../../src/wire/frames.ts'
 
 function delivery(fields: Partial<Delivery['event']>): Delivery {
@@ -83,4 +83,24 @@ test('a gap says what is gone, and whether something was lost for certain', () =
 
 test('a table is as wide as its widest cells', () => {
   assert.equal(table(['a', 'head'], [['long cell', 'b']]), 'a          head\nlong cell  b')
+})
+
+test('a table shows its cells so that they steer no terminal, as wide as they are then', () => {
+  assert.equal(
+    table(
+      ['a', 'b'],
+      [
+        ['\u009b31m', 'c'],
+        ['d', '\n'],
+      ],
+    ),
+    'a          b\n\\u009b31m  c\nd          \\u000a',
+  )
+})
+
+test('a line of JSON has the value that it was made of, and steers no terminal', () => {
+  const value = { name: 'a\u001b\u009b\u202e\n' }
+  const line = jsonLine(value)
+  assert.match(line, /^[\u0020-\u007e]*$/)
+  assert.deepEqual(JSON.parse(line), value)
 })

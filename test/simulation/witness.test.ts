@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { Generations } from '../../src/log/record.ts'
 import { makeEvent } from '../../src/wire/frames.ts'
-import { encodeToken, growthPosition, type Position } from '../../src/wire/token.ts'
+import { decodeToken, encodeToken, growthPosition, type Position } from '../../src/wire/token.ts'
 import { SimBroker } from './broker.ts'
 import { Truth } from './truth.ts'
 import { Verdict } from './verdict.ts'
@@ -333,5 +333,39 @@ test('of a rewrite before its start a gateway does not know what lies below the 
     witness.asks([encodeToken([at(1, 1, 9, 0)])], false, false)
     witness.reached(reads(10, from, 2))
     assert.equal(witness.missing() === undefined, isExcused, `it reads from ${from} on`)
+  }
+})
+
+test('a program that goes on with a stored position stands in its log, whatever logs it had heard of', () => {
+  for (const [stored, isOwed] of [
+    [0, false],
+    [1, true],
+  ] as const) {
+    const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
+    const truth = new Truth(broker)
+    const nowMs = () => 0
+    const verdict = new Verdict(nowMs, () => {}, {})
+    const tokenIn = (incarnation: number) => {
+      const { nameHash, incarnationHash } = broker.incarnations[incarnation]!
+      return encodeToken([{ nameHash, incarnationHash, partition: 0, offset: 0, generation: 0 }])
+    }
+    const witness = new Witness('client', { subject: 'a' }, truth, { verdict, nowMs })
+    const isTold = (from: number) => {
+      const after = tokenIn(broker.current.index)
+      const gap = { kind: 'gap', stream: 'events', partition: 0, from, reason: 'recreated', certain: false } as const
+      witness.gap({ ...gap, after, to: undefined, n: undefined })
+    }
+    witness.begins(decodeToken(tokenIn(0)))
+    broker.delete()
+    broker.create(1)
+    const event = makeEvent({ subject: 'a' })
+    broker.log(0).append({ key: null, value: null, event, timeMs: 0, damaged: false, transaction: undefined }, 0)
+    isTold(0)
+    witness.restarts(tokenIn(stored))
+    broker.delete()
+    broker.create(1)
+    // Behind what was given in the log where it stood: of the log between two that it knew nothing is told.
+    isTold(1)
+    assert.equal(witness.missing() !== undefined, isOwed, `the position is of log ${stored}`)
   }
 })
