@@ -418,4 +418,12 @@ export const clientMutants: readonly Mutant[] = [
     by: { unit: 'test/client/subscription.test.ts' },
     breaks: 'what has moved is stored',
   },
+  {
+    name: 'a platform without WebSockets is tried by one',
+    file: 'client/client.ts',
+    from: "name !== 'websocket' || typeof WebSocket !== 'undefined'",
+    to: "name !== 'websocket' || true",
+    by: { unit: 'test/client/transports.test.ts' },
+    breaks: 'where the platform has no WebSocket, the next transport is the first',
+  },
 ]

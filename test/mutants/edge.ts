@@ -341,4 +341,20 @@ export const edgeMutants: readonly Mutant[] = [
     by: { unit: 'test/serving/serving.test.ts' },
     breaks: 'a balancer does not empty all gateways at once when the broker goes',
   },
+  {
+    name: 'the socket beside the embedded log takes what a listener that others reach takes: nothing',
+    file: 'edge/local.ts',
+    from: 'POST: servePublish(context, host)',
+    to: 'POST: servePublish(context)',
+    by: { unit: 'test/edge/local.test.ts' },
+    breaks: 'a gateway that others can reach takes events through its socket, and over HTTP none',
+  },
+  {
+    name: 'the socket beside the embedded log outlives its gateway',
+    file: 'edge/listener.ts',
+    from: '    if (this.#path !== undefined) rmSync(this.#path, { force: true })\n',
+    to: '',
+    by: { unit: 'test/edge/local.test.ts' },
+    breaks: 'the socket is gone with its gateway',
+  },
 ]
