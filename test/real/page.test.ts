@@ -192,6 +192,11 @@ describe('the try-it page', { skip: chromiumMissing() ?? false }, () => {
       assert.match((await cell.textContent())!, / ms$/, transport)
       assert.match((await latencies(transport))!, / ms$/, transport)
     }
+    // An EventSource is told its position once a second, and is live all the same.
+    const token = await position('sse')
+    await publish('newer')
+    await until('a position comes by itself', async () => (await position('sse')) !== token)
+    assert.equal(await state('sse'), 'live')
   })
 
   test('the list of events is reached and scrolled by the keyboard', async () => {

@@ -7,17 +7,23 @@ export class EventSourceConnection extends Connection {
   static title = 'EventSource'
   static endpoint = '/v1/sse'
   #source
+  /** All that is older than the connection has come; positions come on, each second. */
+  #live = false
 
   open() {
     const query = new URLSearchParams({ subject: this.subject })
     for (const after of this.after) query.append('after', after)
     const source = new EventSource(`v1/sse?${query}`)
     this.#source = source
+    this.#live = false
     source.addEventListener('after', (block) => {
       this.#passed(block)
-      this.connected(false)
+      this.connected(this.#live)
     })
-    source.addEventListener('live', () => this.connected())
+    source.addEventListener('live', () => {
+      this.#live = true
+      this.connected()
+    })
     source.addEventListener('gap', (block) => {
       const gap = JSON.parse(block.data)
       this.gap(`${gap.stream}/${gap.partition}`, gap)
@@ -44,6 +50,7 @@ export class EventSourceConnection extends Connection {
   /** The gateway's own `error` block (it has data), or EventSource's word that the connection is gone. */
   #broken(source, { data }) {
     if (source !== this.#source) return
+    this.#live = false
     if (source.readyState === EventSource.CLOSED) void this.#askWhy(source)
     else this.interrupted(new Error(data === undefined ? 'closed' : JSON.parse(data).message))
   }
