@@ -296,6 +296,11 @@ export class Window {
   }
 
   /** See `History`. */
+  mayBegin(before: number, after: number): boolean {
+    return this.#history.mayBegin(before, after)
+  }
+
+  /** See `History`. */
   doubtfulFrom(offset: number, generation: number): number {
     return this.#history.doubtfulFrom(offset, generation, this.head)
   }

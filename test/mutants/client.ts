@@ -235,6 +235,14 @@ export const clientMutants: readonly Mutant[] = [
     breaks: 'a log made anew is told to everyone who stood in the old one, before its events',
   },
   {
+    name: 'a request that would carry one along is left only where the next one names more or fewer',
+    file: 'client/conversation.ts',
+    from: 'members.some((each) => !next.includes(each))',
+    to: 'members.length !== next.length',
+    by: { unit: 'test/client/shared-position.test.ts' },
+    breaks: 'a log made anew is told to everyone who stood in the old one, before its events',
+  },
+  {
     name: 'a subscription that was closed while it was refused comes back',
     file: 'client/link.ts',
     from: '    this.#refusedForNow.get(followed)?.()\n    this.#refusedForNow.delete(followed)\n    if (!this.#members',

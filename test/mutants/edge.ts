@@ -190,6 +190,14 @@ export const edgeMutants: readonly Mutant[] = [
     breaks: 'a session has the grant of who asked for it',
   },
   {
+    name: 'an event at which another history may begin waits for its id',
+    file: 'edge/sse.ts',
+    from: "if (kind === 'delivery' && this.#id",
+    to: "if (kind !== 'control' && this.#id",
+    by: { unit: 'test/edge/sse.test.ts' },
+    breaks: 'who stands beyond a rewrite that its connection comes to hears of it',
+  },
+  {
     name: 'a block of an event-stream ends with the next one',
     file: 'edge/sse.ts',
     from: ' && this.#res.write(comment)',

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { ReceivedEvent } from '../../src/client/received.ts'
 import type { Generations } from '../../src/log/record.ts'
 import { makeEvent } from '../../src/wire/frames.ts'
 import { decodeToken, encodeToken, growthPosition, type Position } from '../../src/wire/token.ts'
@@ -22,7 +23,8 @@ function watchedBy(generations: Generations, ...after: string[]) {
     () => {},
     {},
   )
-  const witness = new Witness('client', { subject: 'a.>', after }, new Truth(broker), { verdict, nowMs: () => nowMs })
+  const truth = new Truth(broker)
+  const witness = new Witness('client', { subject: 'a.>', after }, truth, { verdict, nowMs: () => nowMs })
   const at = (incarnation: 0 | 1, partition: number, offset: number, generation = 0): Position => {
     const { nameHash, incarnationHash } = broker.incarnations[incarnation]!
     return { nameHash, incarnationHash, partition, offset, generation }
@@ -30,7 +32,9 @@ function watchedBy(generations: Generations, ...after: string[]) {
   const write = (partition: number, subject = 'a.2') => {
     const event = makeEvent({ subject })
     const record = { key: null, value: null, event, timeMs: nowMs, damaged: false, transaction: undefined }
-    return broker.log(partition).append(record, nowMs)
+    const written = broker.log(partition).append(record, nowMs)
+    truth.add(written)
+    return written
   }
   const older = [at(0, 0, 0), at(0, 1, 0), at(0, 2, 0)]
   const newer = [at(1, 0, 0), at(1, 1, 0)]
@@ -367,5 +371,27 @@ test('a program that goes on with a stored position stands in its log, whatever 
     // Behind what was given in the log where it stood: of the log between two that it knew nothing is told.
     isTold(1)
     assert.equal(witness.missing() !== undefined, isOwed, `the position is of log ${stored}`)
+  }
+})
+
+test('an event of a log that was made anew comes behind a gap that leads there', () => {
+  for (const [story, broken] of [
+    ['told of it', undefined],
+    ['told of nothing', 'told first'],
+    ['told before its program began again in the older log', 'told first'],
+    ['told, and it began again in the new log', undefined],
+    ['begun there', undefined],
+    ['not begun', undefined],
+  ] as const) {
+    const client = watched()
+    const { witness, older, newer } = client
+    if (story !== 'not begun') witness.begins(story === 'begun there' ? newer : older)
+    if (story.startsWith('told') && story !== 'told of nothing') client.isTold(0)
+    if (story === 'told before its program began again in the older log') witness.restarts(encodeToken(older))
+    if (story === 'told, and it began again in the new log') witness.restarts(encodeToken(newer))
+    const { event, partition, offset } = client.write(1)
+    const given = { kind: 'delivery', after: '', stream: 'events', partition, offset, event: event! } as const
+    witness.event(new ReceivedEvent(given))
+    assert.equal(client.broken, broken, story)
   }
 })
