@@ -9,6 +9,7 @@ import { type KafkaCluster, kafkaAvailable, startKafka } from '../brokers/kafka.
 import { administer, createTopics, kafkaClient } from '../brokers/kafka-admin.ts'
 import { runKafkaTool } from '../brokers/kafka-java.ts'
 import { RangeCollector, TailCollector } from '../source/collector.ts'
+import { oldEntry } from '../source/kafka-old-entry.ts'
 import { until } from '../support/until.ts'
 
 const skip = kafkaAvailable()
@@ -215,6 +216,30 @@ describe('a real Kafka', skip === undefined ? {} : { skip }, () => {
       next = (await source.range(stream, { partition: 0, from: next, to: 6, maxBytes: 1 << 20 }, ranged)).next
     assert.deepEqual(ranged.offsets(), [0, 1, 4, 5])
     assert.deepEqual(ranged.losses, [{ from: 2, to: 3, reason: 'corrupt' }])
+    collector.assertWellFormed()
+  })
+
+  test('records that a broker has kept in an older message format are told as unsupported, and the partition goes on', async () => {
+    const stream = await topic('old')
+    await source.publish(stream, letters('abc'))
+    await cluster.shutDown(1)
+    const folder = cluster.logDir(1, 'old', 0)
+    const segment = join(folder, readdirSync(folder).find((name) => name.endsWith('.log'))!)
+    const newer = readFileSync(segment)
+    newer.writeBigInt64BE(4n, 0)
+    // The broker makes its indexes anew.
+    for (const name of readdirSync(folder)) if (name.endsWith('index')) rmSync(join(folder, name))
+    writeFileSync(segment, Buffer.concat([oldEntry(0, 0, 'A'), oldEntry(1, 1, 'B'), oldEntry(1, 3, 'C'), newer]))
+    await cluster.restart(1)
+    const collector = tailed(stream)
+    await count(collector, 3)
+    assert.deepEqual(collector.losses, [{ partition: 0, from: 0, to: 3, reason: 'unsupported' }])
+    assert.deepEqual(collector.offsets(), [4, 5, 6])
+    assert.ok(logged.some((message) => message.includes('topic old: offsets 0 to 3')))
+    const ranged = new RangeCollector()
+    const chunk = { partition: 0, from: 1, to: 3, maxBytes: 1 << 20 }
+    assert.equal((await source.range(stream, chunk, ranged)).next, 3)
+    assert.deepEqual([ranged.offsets(), ranged.losses], [[], [{ from: 1, to: 2, reason: 'unsupported' }]])
     collector.assertWellFormed()
   })
 })

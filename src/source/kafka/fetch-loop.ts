@@ -15,7 +15,8 @@ import {
 import type { KafkaOptions } from './options.ts'
 import { Pace } from './pace.ts'
 
-export interface DamagedBatch {
+/** A stretch that can't be read; where it is damaged, for all that is known. */
+export interface UnreadableBatch {
   readonly first: number
   /** undefined = nobody knows how far it goes. */
   readonly last: number | undefined
@@ -40,7 +41,9 @@ export interface FetchHost {
   /** The leader's log, which begins at `logStart`, is another one below the cursor. */
   diverged(cursor: Cursor, diverging: Divergence, logStart: number): void
   /** A place that can't be read. */
-  damaged(cursor: Cursor, damage: DamagedBatch, head: number): void
+  damaged(cursor: Cursor, damage: UnreadableBatch, head: number): void
+  /** Sound records up to `last` that we can't read. */
+  unsupported(cursor: Cursor, batch: { readonly last: number; readonly problem: string }): void
   sinkFailed(cursor: Cursor, offset: number, error: Error): void
   /** Tells the sink where the cursor stands, if that is news. */
   end(cursor: Cursor, first: number, head: number): void
@@ -201,6 +204,7 @@ export class FetchLoop {
     host.end(cursor, logStart, head)
     if (this.#isOver(cursor)) return
     if (outcome === 'damaged') host.damaged(cursor, decoder, head)
+    else if (outcome === 'unsupported') host.unsupported(cursor, decoder)
     else if (batches === 0 && decoder.shown === 0 && records.length > 0) {
       host.damaged(cursor, { first: cursor.offset, last: undefined, problem: 'its length is wrong' }, head)
     }

@@ -1,5 +1,6 @@
 import type { LoopClock } from '../../base/clock.ts'
 import { unknownGeneration } from '../../base/generation.ts'
+import type { UnreadableReason } from '../../log/record.ts'
 import type { Chunk, Offsets, RangeEnd, RangeSink, StreamInfo } from '../source.ts'
 import { BatchDecoder } from './batch-decoder.ts'
 import type { BrokerLink } from './broker-link.ts'
@@ -123,13 +124,17 @@ export class RangeRead {
     this.#advance(decoder.next)
     if (decoder.shown > 0) this.#done = true
     else if (outcome === 'damaged') this.#damaged(decoder.first, decoder.last)
+    else if (outcome === 'unsupported') this.#skip(Math.min(decoder.last, this.#to - 1), 'unsupported')
     else if (outcome === 'end' && batches === 0 && records.length > 0) this.#damaged(this.#next, undefined)
   }
 
   #damaged(first: number, last: number | undefined): void {
     const to = this.#damage.met(first, this.#next, last, Math.min(this.#offsets.head, this.#to))
-    if (to === undefined) return
-    this.#sink.lost(this.#next, to, 'corrupt')
+    if (to !== undefined) this.#skip(to, 'corrupt')
+  }
+
+  #skip(to: number, reason: UnreadableReason): void {
+    this.#sink.lost(this.#next, to, reason)
     this.#advance(to + 1)
   }
 

@@ -1,6 +1,7 @@
 import type { LoopClock } from '../../base/clock.ts'
 import { unknownGeneration } from '../../base/generation.ts'
 import type { Random } from '../../base/random.ts'
+import type { UnreadableReason } from '../../log/record.ts'
 import { expectAbsent } from '../partitions.ts'
 import { backOffMs } from '../pause.ts'
 import type { Offsets, SourceContext, StreamInfo, Tail, TailSink } from '../source.ts'
@@ -8,7 +9,7 @@ import { TailHealth } from '../tail-health.ts'
 import { BrokerSet } from './broker-set.ts'
 import type { BrokerConnector } from './connector.ts'
 import { Cursor } from './cursor.ts'
-import { type DamagedBatch, type FetchHost, FetchLoop } from './fetch-loop.ts'
+import { type FetchHost, FetchLoop, type UnreadableBatch } from './fetch-loop.ts'
 import type { Divergence } from './fetch-request.ts'
 import { answerProblem } from './grants.ts'
 import { type HeardMetadata, noNode, type PartitionLeader, type TopicMetadata } from './metadata-request.ts'
@@ -194,17 +195,24 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
     }
   }
 
-  damaged(cursor: Cursor, { first, last, problem }: DamagedBatch, head: number): void {
+  damaged(cursor: Cursor, { first, last, problem }: UnreadableBatch, head: number): void {
+    const to = cursor.damage.met(first, cursor.offset, last, head)
+    if (to !== undefined) this.#skip(cursor, to, problem, 'corrupt')
+  }
+
+  unsupported(cursor: Cursor, { last, problem }: { readonly last: number; readonly problem: string }): void {
+    this.#skip(cursor, last, problem, 'unsupported')
+  }
+
+  #skip(cursor: Cursor, to: number, problem: string, reason: UnreadableReason): void {
     const { partition, offset } = cursor
-    const to = cursor.damage.met(first, offset, last, head)
-    if (to === undefined) return
     this.#context.log('error', `topic ${this.#topic}: offsets ${offset} to ${to} can't be read and are skipped`, {
       partition,
       problem,
     })
     cursor.jump(to + 1, cursor.leaderEpoch)
     cursor.reached = true
-    this.sink.lost(partition, offset, to, 'corrupt')
+    this.sink.lost(partition, offset, to, reason)
   }
 
   sinkFailed(cursor: Cursor, offset: number, error: Error): void {
