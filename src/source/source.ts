@@ -1,3 +1,4 @@
+import type { BrokerUse } from '../base/broker-uses.ts'
 import type { Generations, LostReason, SourceRecord, UnreadableReason } from '../log/record.ts'
 import type { StreamSettings } from './settings.ts'
 
@@ -148,8 +149,19 @@ export interface Ack {
   readonly offset: number
 }
 
+/** A broker has asked for a pause: it reads nothing more of a connection for `ms`, because a quota is used up. */
+export interface Throttle {
+  readonly use: BrokerUse
+  /** By which name the broker knows that use, and which broker it is. */
+  readonly client: string
+  readonly broker: string
+  readonly ms: number
+}
+
 /** What an adapter takes from its surroundings. */
 export interface SourceContext {
+  /** Absent where nobody counts pauses. */
+  readonly throttled?: ((throttle: Throttle) => void) | undefined
   /** Something that an operator should know, once per change and not per record. */
   log(level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>): void
 }

@@ -1,3 +1,4 @@
+import { brokerUses } from '../base/broker-uses.ts'
 import type { Histogram } from './histogram.ts'
 import {
   type GatewayInstruments,
@@ -70,6 +71,11 @@ function doorFamilies(gateway: GatewayInstruments): MetricFamily[] {
     histogram('carillon_publish_to_ack_seconds', "Publish request to the broker's acknowledgement", [
       durations(gateway.publishToAck, liveBoundsUs),
     ]),
+    counter(
+      'carillon_broker_throttled_seconds',
+      'Pauses that the broker asked for because a quota was used up',
+      brokerUses.map((use) => point(gateway.brokerPausedMs[use] / 1000, { use })),
+    ),
     counter('carillon_trace_spans', 'Spans of traces, by what became of them', pointsBy('outcome', gateway.traceSpans)),
   ]
 }

@@ -1,3 +1,4 @@
+import { brokerUses } from '../base/broker-uses.ts'
 import { type ErrorCode, errors } from '../base/errors.ts'
 import { gapReasons } from '../base/gap-reasons.ts'
 import { Refusals } from '../base/limits.ts'
@@ -149,6 +150,8 @@ export class GatewayInstruments {
   readonly publishFailed = zeroes(errorCodes)
   /** Request → the broker's acknowledgement, µs. */
   readonly publishToAck = new Histogram()
+  /** Pauses that brokers asked for because a quota was used up, ms. */
+  readonly brokerPausedMs = zeroes(brokerUses)
   /** Who was refused by which limit. */
   readonly refusals = new Refusals()
   /** What became of spans; `over_budget` were not made. All 0 while traces are off. */

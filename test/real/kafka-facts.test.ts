@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { openKafka } from '../../src/source/kafka/source.ts'
-import type { OutRecord, Source, StreamInfo, Tail } from '../../src/source/source.ts'
+import type { OutRecord, Source, StreamInfo, Tail, Throttle } from '../../src/source/source.ts'
 import { type KafkaCluster, kafkaAvailable, startKafka } from '../brokers/kafka.ts'
 import { administer, createTopics, kafkaClient } from '../brokers/kafka-admin.ts'
 import { runKafkaTool } from '../brokers/kafka-java.ts'
+import { setClientQuotas } from '../brokers/kafka-quota.ts'
 import { RangeCollector, TailCollector } from '../source/collector.ts'
 import { oldEntry } from '../source/kafka-old-entry.ts'
 import { until } from '../support/until.ts'
@@ -20,13 +21,21 @@ const brokers = [`127.0.0.1:${basePort}`]
 describe('a real Kafka', skip === undefined ? {} : { skip }, () => {
   const dir = mkdtempSync(join(tmpdir(), 'carillon-kafka-'))
   const logged: string[] = []
+  const throttles: Throttle[] = []
   const tails: Tail[] = []
   let cluster: KafkaCluster
   let source: Source
 
   before(async () => {
-    cluster = await startKafka({ nodes: 1, basePort, dir, properties: { 'log.index.interval.bytes': '1' } })
-    source = await openKafka({ brokers }, { log: (_, message) => void logged.push(message) })
+    const properties = { 'log.index.interval.bytes': '1', 'quota.window.num': '3' }
+    cluster = await startKafka({ nodes: 1, basePort, dir, properties })
+    source = await openKafka(
+      { brokers },
+      {
+        log: (_, message) => void logged.push(message),
+        throttled: (throttle) => void throttles.push(throttle),
+      },
+    )
   })
 
   after(async () => {
@@ -217,6 +226,28 @@ describe('a real Kafka', skip === undefined ? {} : { skip }, () => {
     assert.deepEqual(ranged.offsets(), [0, 1, 4, 5])
     assert.deepEqual(ranged.losses, [{ from: 2, to: 3, reason: 'corrupt' }])
     collector.assertWellFormed()
+  })
+
+  test("who has used up a quota reads on at the broker's pace, without a failure, and others as before", async () => {
+    const stream = await topic('quota')
+    await setClientQuotas(brokers[0]!, [
+      { clientId: 'carillon-readback', name: 'consumer_byte_rate', value: 60_000 },
+      { clientId: 'carillon-publish', name: 'producer_byte_rate', value: 60_000 },
+    ])
+    const collector = tailed(stream)
+    throttles.length = 0
+    const value = 'x'.repeat(20_000)
+    for (let i = 0; i < 12; i++) await source.publish(stream, [record(value)])
+    const ranged = new RangeCollector()
+    for (let next = 0; next < 12; ) {
+      next = (await source.range(stream, { partition: 0, from: next, to: 12, maxBytes: 60_000 }, ranged)).next
+    }
+    assert.deepEqual([ranged.offsets().length, ranged.losses], [12, []])
+    await count(collector, 12)
+    assert.deepEqual([...new Set(throttles.map(({ client }) => client))].sort(), [
+      'carillon-publish',
+      'carillon-readback',
+    ])
   })
 
   test('records that a broker has kept in an older message format are told as unsupported, and the partition goes on', async () => {

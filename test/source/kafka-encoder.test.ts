@@ -3,10 +3,15 @@ import test from 'node:test'
 import fc from 'fast-check'
 import { BatchDecoder } from '../../src/source/kafka/batch-decoder.ts'
 import { encodeBatch } from '../../src/source/kafka/batch-encoder.ts'
-import { ByteReader } from '../../src/source/kafka/encoding.ts'
+import { ByteReader, ByteWriter } from '../../src/source/kafka/encoding.ts'
+import { fetchRequest } from '../../src/source/kafka/fetch-request.ts'
+import { metadataRequest } from '../../src/source/kafka/metadata-request.ts'
+import { offsetRequest } from '../../src/source/kafka/offsets-request.ts'
 import { produceRequest } from '../../src/source/kafka/produce-request.ts'
 import { KafkaAnswerError } from '../../src/source/kafka/protocol-errors.ts'
+import type { KafkaRequest } from '../../src/source/kafka/request.ts'
 import type { OutRecord } from '../../src/source/source.ts'
+import { writeFetch, writeMetadata, writeOffset, writeProduced } from '../simulation/wire/kafka-answers.ts'
 
 const identity = { producerId: 4_000_000_001, producerEpoch: 3, firstSequence: 2 ** 31 - 2 }
 
@@ -94,8 +99,36 @@ test('a produce request is answered with the offset of its first record, or with
     bytes.writeInt32BE(5, 11)
     bytes.writeInt16BE(error, 15)
     bytes.writeBigInt64BE(8_589_934_600n, 17)
+    bytes.writeInt32BE(700, 41)
     return new ByteReader(bytes)
   }
-  assert.equal(request.decode(answer(0)), 8_589_934_600)
-  assert.throws(() => request.decode(answer(6)), KafkaAnswerError)
+  const pauses: number[] = []
+  const throttled = (ms: number) => void pauses.push(ms)
+  assert.equal(request.decode(answer(0), throttled), 8_589_934_600)
+  assert.throws(() => request.decode(answer(6), throttled), KafkaAnswerError)
+  assert.deepEqual(pauses, [700, 700])
+})
+
+test('the pause that an answer asks for is heard, whichever request it answers, also where it is an error', () => {
+  const asked = { topic: 't', partition: 0, leaderEpoch: 0, timeMs: 0 }
+  const metadata = { nodes: [], topic: 't', error: 3, topicId: '0'.repeat(32), partitions: [] }
+  const produced = { topic: 't', partition: 0, timeoutMs: 0, batch: Buffer.alloc(0) }
+  const limits = { waitMs: 0, bytes: 1, partitionBytes: 1 }
+  const answers: readonly (readonly [KafkaRequest<unknown>, Buffer])[] = [
+    [metadataRequest('t'), writeMetadata(metadata, 700)],
+    [offsetRequest('t', 0, 0, 0), writeOffset(asked, { error: 0, offset: 5 }, 700)],
+    [offsetRequest('t', 0, 0, 0), writeOffset(asked, { error: 6, offset: -1 }, 700)],
+    [produceRequest('t', 0, Buffer.alloc(0), 0), writeProduced(produced, 0, 5, 700)],
+    [produceRequest('t', 0, Buffer.alloc(0), 0), writeProduced(produced, 6, -1, 700)],
+    [fetchRequest(new ByteWriter(), '0'.repeat(32), [], limits), writeFetch('0'.repeat(32), [], 700)],
+  ]
+  for (const [{ apiName, decode }, bytes] of answers) {
+    const pauses: number[] = []
+    try {
+      decode(new ByteReader(bytes), (ms) => void pauses.push(ms))
+    } catch (error) {
+      assert.ok(error instanceof KafkaAnswerError)
+    }
+    assert.deepEqual(pauses, [700], apiName)
+  }
 })

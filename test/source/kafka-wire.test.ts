@@ -188,6 +188,90 @@ test('a chunk is read although the broker throttles fetches for a while, and it 
   assert.ok(fetches <= 4, `${fetches} fetches`)
 })
 
+test('a leader that does not answer is given up, also where it has asked for a pause before', async () => {
+  const brokers = new Brokers()
+  for (const throttleMs of [0, 1000]) {
+    const { leader } = brokers
+    leader.throttlesAll = true
+    leader.throttleMs = throttleMs
+    leader.throttledUntilMs = brokers.time.nowMs + 100
+    await brokers.done(brokers.source.offsets(brokers.info, 0))
+    leader.state = 'frozen'
+    await assert.rejects(brokers.done(brokers.source.offsets(brokers.info, 0)), { code: 'broker_unavailable' })
+    brokers.cluster.revive(leader)
+    await brokers.done(brokers.source.offsets(brokers.info, 0))
+  }
+})
+
+test('a pause that a broker asks for in whatever answer is waited for, counted by use, and is no failure', async () => {
+  const brokers = new Brokers()
+  brokers.write('a', 'b')
+  brokers.tail(0)
+  await brokers.passes(2000)
+  for (const node of brokers.cluster.nodes) {
+    node.throttlesAll = true
+    node.throttleMs = 2500
+    node.throttledUntilMs = brokers.time.nowMs + 8000
+  }
+  const asked = [
+    brokers.source.describe(brokers.info.name),
+    brokers.source.offsets(brokers.info, 0),
+    brokers.source.offsetAt(brokers.info, 0, 0),
+    brokers.range(0, 2),
+  ]
+  brokers.write('c')
+  const [, offsets, first, shown] = await Promise.all(asked.map((each) => brokers.done<unknown>(each)))
+  assert.deepEqual([offsets, first, shown], [{ first: 0, head: 3 }, 0, ['a', 'b']])
+  await brokers.passes(10_000)
+  assert.deepEqual([brokers.told, brokers.states], [['a@0', 'b@1', 'c@2'], ['up']])
+  const { live, readback, questions } = brokers.paused
+  for (const ms of [live, readback, questions]) assert.ok(ms >= 2500 && ms % 2500 === 0, `${ms} ms`)
+})
+
+test('who waits for less than the pause that a broker asks for is told of the quota, and the connection stays', async () => {
+  const brokers = new Brokers()
+  await brokers.done(brokers.source.offsets(brokers.info, 0))
+  for (const node of brokers.cluster.nodes) {
+    node.throttlesAll = true
+    node.throttleMs = 50_000
+    node.throttledUntilMs = brokers.time.nowMs + 1000
+  }
+  const refused = {
+    code: 'broker_unavailable',
+    message: /holds client id "carillon" back, whose quota is used up, for \d+ s more/,
+  }
+  await assert.rejects(brokers.done(brokers.source.offsets(brokers.info, 0)), refused)
+  const { connections } = brokers
+  await assert.rejects(brokers.done(brokers.source.offsets(brokers.info, 0)), refused)
+  assert.equal(brokers.connections, connections)
+  await brokers.passes(50_000)
+  assert.deepEqual(await brokers.done(brokers.source.offsets(brokers.info, 0)), { first: 0, head: 0 })
+})
+
+test('a broker that asks for a pause of days is asked on another connection after a minute', async () => {
+  const brokers = new Brokers()
+  brokers.write('a')
+  for (const node of brokers.cluster.nodes) {
+    node.throttleMs = 2 ** 31 - 1
+    node.throttledUntilMs = brokers.time.nowMs + 5000
+  }
+  const refused = { code: 'broker_unavailable', message: /"carillon-readback" back, whose quota is used up/ }
+  await assert.rejects(brokers.done(brokers.range(0, 1), 62_000), refused)
+  assert.deepEqual(await brokers.done(brokers.range(0, 1)), ['a'])
+})
+
+test('a source that is closed while a broker pauses it does not wait for the end of the pause', async () => {
+  const brokers = new Brokers()
+  for (const node of brokers.cluster.nodes) {
+    node.throttleMs = 30_000
+    node.throttledUntilMs = brokers.time.nowMs + 5000
+  }
+  brokers.write('a')
+  brokers.tail(0)
+  await brokers.passes(2000)
+  await brokers.done(brokers.opened!.close(), 100)
+})
+
 test('a chunk comes from the newest leader that a tail has heard of, though a former one goes on answering', async () => {
   const brokers = new Brokers()
   brokers.write('a', 'b', 'c')

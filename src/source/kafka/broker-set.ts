@@ -1,3 +1,4 @@
+import type { BrokerUse } from '../../base/broker-uses.ts'
 import { BrokerAwayError, BrokerLink } from './broker-link.ts'
 import type { BrokerConnector } from './connector.ts'
 import { type HeardMetadata, metadataRequest, noNode } from './metadata-request.ts'
@@ -7,6 +8,7 @@ import type { KafkaOptions } from './options.ts'
 export class BrokerSet {
   readonly #options: KafkaOptions
   readonly #connector: BrokerConnector
+  readonly #use: BrokerUse
   /** By node id, as of the last metadata. */
   readonly #addresses = new Map<number, string>()
   /** By address: two that need the same broker share one link, also while it opens. */
@@ -16,8 +18,9 @@ export class BrokerSet {
   #turn = 0
   #closed = false
 
-  constructor(connector: BrokerConnector) {
+  constructor(connector: BrokerConnector, use: BrokerUse) {
     this.#options = connector.options
+    this.#use = use
     this.#connector = connector
   }
 
@@ -95,7 +98,7 @@ export class BrokerSet {
     if (this.#closed) throw this.#closedError()
     let opening = this.#links.get(address)
     if (opening === undefined) {
-      opening = BrokerLink.open(this.#connector, address, this.#options.connectTimeoutMs)
+      opening = BrokerLink.open(this.#connector, address, this.#use)
       this.#links.set(address, opening)
       opening.then(
         (link) => this.#opened(address, link),

@@ -142,12 +142,12 @@ export class FetchLoop {
 
   async #fetch(waitMs: number): Promise<Fetched | undefined> {
     const host = this.#host
-    const { fetchBytes, fetchPartitionBytes, fetchGraceMs, connectTimeoutMs } = host.options
+    const { fetchBytes, fetchPartitionBytes, fetchGraceMs } = host.options
     const limits: FetchLimits = { waitMs, bytes: fetchBytes, partitionBytes: fetchPartitionBytes }
     try {
       const link = await host.brokers.link(this.nodeId)
       const request = fetchRequest(this.#body, host.topicId, this.#asked, limits)
-      return await link.fetch(request, waitMs + fetchGraceMs, connectTimeoutMs)
+      return await link.fetch(request, waitMs + fetchGraceMs)
     } catch (error) {
       if (!host.closed) host.brokerFailed(this.nodeId, this.#asked.filter(this.#current), error as Error)
       return undefined
@@ -232,7 +232,6 @@ export class FetchLoop {
 
   async #rest(fetched: Fetched): Promise<void> {
     const { fetchPartitionBytes } = this.#host.options
-    if (fetched.throttleMs > 0) return this.#pause.sleep(fetched.throttleMs)
     let backlog = false
     let any = false
     for (const { records } of fetched.partitions) {

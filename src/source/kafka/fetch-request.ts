@@ -1,5 +1,5 @@
 import type { ByteReader, ByteWriter } from './encoding.ts'
-import type { KafkaRequest } from './request.ts'
+import type { KafkaRequest, Throttled } from './request.ts'
 
 export interface FetchPartition {
   readonly partition: number
@@ -42,8 +42,8 @@ export interface FetchedPartition {
 }
 
 export interface Fetched {
-  /** A quota is used up: the broker asks for a pause, ms. */
-  readonly throttleMs: number
+  /** A quota is used up: the broker asks for a pause, and gave nothing. */
+  readonly isThrottled: boolean
   readonly error: number
   readonly partitions: readonly FetchedPartition[]
 }
@@ -77,9 +77,10 @@ export function fetchRequest(
   return { apiKey: 1, apiName: 'Fetch', apiVersion: 13, body: body.written(), decode }
 }
 
-function decode(reader: ByteReader): Fetched {
+function decode(reader: ByteReader, throttled: Throttled): Fetched {
   reader.tags()
   const throttleMs = reader.int32()
+  throttled(throttleMs)
   const error = reader.int16()
   reader.int32()
   const partitions: FetchedPartition[] = []
@@ -88,7 +89,7 @@ function decode(reader: ByteReader): Fetched {
     for (let n = reader.compactLength(); n > 0; n--) partitions.push(decodePartition(reader))
     reader.tags()
   }
-  return { throttleMs, error, partitions }
+  return { isThrottled: throttleMs > 0 && partitions.length === 0, error, partitions }
 }
 
 const divergingTag = 0

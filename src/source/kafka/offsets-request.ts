@@ -1,6 +1,6 @@
 import { type ByteReader, ByteWriter } from './encoding.ts'
 import { KafkaAnswerError } from './protocol-errors.ts'
-import type { KafkaRequest } from './request.ts'
+import type { KafkaRequest, Throttled } from './request.ts'
 
 /** Times with a meaning of their own. */
 export const earliest = -2
@@ -21,11 +21,17 @@ export function offsetRequest(
   const readCommitted = 1
   const body = new ByteWriter(64 + topic.length).int32(consumer).int8(readCommitted)
   body.int32(1).string(topic).int32(1).int32(partition).int32(leaderEpoch).int64(timeMs)
-  return { apiKey: 2, apiName: 'ListOffsets', apiVersion: 4, body: body.written(), decode: (r) => decode(r, topic) }
+  return {
+    apiKey: 2,
+    apiName: 'ListOffsets',
+    apiVersion: 4,
+    body: body.written(),
+    decode: (r, throttled) => decode(r, throttled, topic),
+  }
 }
 
-function decode(reader: ByteReader, topic: string): number {
-  reader.int32()
+function decode(reader: ByteReader, throttled: Throttled, topic: string): number {
+  throttled(reader.int32())
   const topics = reader.int32()
   if (topics !== 1) throw new RangeError(`expected the offsets of one topic, got ${topics}`)
   reader.string()

@@ -1,6 +1,6 @@
 import { type ByteReader, ByteWriter } from './encoding.ts'
 import { KafkaAnswerError } from './protocol-errors.ts'
-import type { KafkaRequest } from './request.ts'
+import type { KafkaRequest, Throttled } from './request.ts'
 
 const allInSync = -1
 const notTransactional = -1
@@ -20,17 +20,22 @@ export function produceRequest(
     apiName: 'Produce',
     apiVersion: 7,
     body: body.written(),
-    decode: (reader) => decode(reader, topic, partition),
+    decode: (reader, throttled) => decode(reader, throttled, topic, partition),
   }
 }
 
-function decode(reader: ByteReader, topic: string, partition: number): number {
+function decode(reader: ByteReader, throttled: Throttled, topic: string, partition: number): number {
   const topics = reader.int32()
   if (topics !== 1) throw new RangeError(`expected the answer of one topic, got ${topics}`)
   reader.string()
   reader.int32()
   reader.int32()
   const error = reader.int16()
+  const base = reader.int64()
+  // The log's time and its start.
+  reader.int64()
+  reader.int64()
+  throttled(reader.int32())
   if (error !== 0) throw new KafkaAnswerError(error, `produce to topic ${topic}, partition ${partition}`)
-  return reader.int64()
+  return base
 }

@@ -76,13 +76,11 @@ export class RangeRead {
   }
 
   async #fetch(link: BrokerLink, leaderEpoch: number): Promise<void> {
-    const { connectTimeoutMs, requestTimeoutMs } = this.#options
     const asked = { partition: this.#partition, leaderEpoch, offset: this.#next, lastFetchedEpoch: unknownGeneration }
     const request = fetchRequest(this.#body, this.#stream.incarnation, [asked], this.#limits)
-    const fetched = await link.fetch(request, requestTimeoutMs, connectTimeoutMs)
-    if (fetched.throttleMs > 0) link.throttled(fetched.throttleMs)
-    // Who is throttled gets no partitions: the same fetch again, after the pause.
-    if (fetched.throttleMs > 0 && fetched.partitions.length === 0) return
+    const fetched = await link.fetch(request, this.#options.requestTimeoutMs)
+    // The same fetch again, after the pause.
+    if (fetched.isThrottled) return
     const answer = fetched.partitions[0]
     const error = fetched.error !== 0 ? fetched.error : (answer?.error ?? code.unknownTopicOrPartition)
     if (error === code.offsetOutOfRange) return this.#outOfRange(link, leaderEpoch)

@@ -75,10 +75,12 @@ export class KafkaSource implements Source {
   readonly #context: SourceContext
   readonly #clock: LoopClock
   readonly #random: Random
-  /** For questions and ranges; writes and each tail have connections of their own. */
+  /** Questions, ranges, writes and each tail have connections of their own, the brokers' quotas one for each of these uses. */
   readonly #connector: BrokerConnector
   readonly #askBrokers: BrokerSet
   readonly #asks: LeaderCalls
+  readonly #rangeBrokers: BrokerSet
+  readonly #ranges: LeaderCalls
   readonly #publishBrokers: BrokerSet
   readonly #publishes: LeaderCalls
   readonly #publisher: Publisher
@@ -91,10 +93,12 @@ export class KafkaSource implements Source {
     this.#context = context
     this.#clock = context.clock ?? loopClock()
     this.#random = context.random ?? systemRandom
-    this.#connector = context.connector ?? new Connector(options, this.#clock)
-    this.#askBrokers = new BrokerSet(this.#connector)
+    this.#connector = context.connector ?? new Connector(options, this.#clock, (each) => context.throttled?.(each))
+    this.#askBrokers = new BrokerSet(this.#connector, 'questions')
     this.#asks = new LeaderCalls(this.#askBrokers, options, this.#clock)
-    this.#publishBrokers = new BrokerSet(this.#connector)
+    this.#rangeBrokers = new BrokerSet(this.#connector, 'readback')
+    this.#ranges = new LeaderCalls(this.#rangeBrokers, options, this.#clock)
+    this.#publishBrokers = new BrokerSet(this.#connector, 'publish')
     this.#publishes = new LeaderCalls(this.#publishBrokers, options, this.#clock)
     this.#publisher = new Publisher(options, this.#publishes, this.#clock)
   }
@@ -153,7 +157,10 @@ export class KafkaSource implements Source {
       context: this.#context,
       random: this.#random,
       heads: this.#heads,
-      heard: (metadata: TopicMetadata) => this.#asks.heard(stream.name, metadata),
+      heard: (metadata: TopicMetadata) => {
+        this.#asks.heard(stream.name, metadata)
+        this.#ranges.heard(stream.name, metadata)
+      },
     }
     const tail = new KafkaTail(stream, from, sink, surroundings)
     this.#tails.add(tail)
@@ -169,7 +176,7 @@ export class KafkaSource implements Source {
 
   async range(stream: StreamInfo, chunk: Chunk, sink: RangeSink): Promise<RangeEnd> {
     try {
-      return await new RangeRead(stream, chunk, sink, this.#connector).run(this.#asks)
+      return await new RangeRead(stream, chunk, sink, this.#connector).run(this.#ranges)
     } catch (error) {
       throw refusal(error, { operation: 'Read', topic: stream.name, partition: chunk.partition }, this.#options)
     }
@@ -185,10 +192,8 @@ export class KafkaSource implements Source {
   }
 
   async close(): Promise<void> {
-    this.#asks.close()
-    this.#publishes.close()
-    this.#askBrokers.close()
-    this.#publishBrokers.close()
+    for (const calls of [this.#asks, this.#ranges, this.#publishes]) calls.close()
+    for (const brokers of [this.#askBrokers, this.#rangeBrokers, this.#publishBrokers]) brokers.close()
     await Promise.all([...this.#tails].map((tail) => tail.close()))
   }
 

@@ -78,7 +78,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
     this.clock = clock
     this.sink = sink
     this.topicId = stream.incarnation
-    this.brokers = new BrokerSet(connector)
+    this.brokers = new BrokerSet(connector, 'live')
     this.#topic = stream.name
     this.#partitions = stream.partitions
     this.#heads = heads

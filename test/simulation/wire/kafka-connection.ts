@@ -1,3 +1,4 @@
+import type { BrokerUse } from '../../../src/base/broker-uses.ts'
 import type { Random } from '../../../src/base/random.ts'
 import type { BrokerConnector, RawBroker, RawConnection, RawRequest } from '../../../src/source/kafka/connector.ts'
 import { readInt64 } from '../../../src/source/kafka/encoding.ts'
@@ -20,6 +21,8 @@ export interface Route {
   /** Runs `task` once the link is open again. */
   hold(task: () => void): void
   readonly connections: Set<ModelConnection>
+  /** A broker has asked for a pause. */
+  throttled(use: BrokerUse, ms: number): void
 }
 
 interface Sent {
@@ -225,6 +228,10 @@ export class ModelConnector implements BrokerConnector {
     const pool = [new ModelConnection(node, this.#route), new ModelConnection(node, this.#route)] as const
     const initProducerId = () => pool[0].send(initProducerIdRequest)
     return Promise.resolve({ versions, connectionPool: { pool }, connect: () => pool[0].connect(), initProducerId })
+  }
+
+  throttled(use: BrokerUse, _address: string, ms: number): void {
+    this.#route.throttled(use, ms)
   }
 
   refused(): void {}

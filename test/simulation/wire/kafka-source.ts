@@ -1,3 +1,4 @@
+import type { BrokerUse } from '../../../src/base/broker-uses.ts'
 import type { Random } from '../../../src/base/random.ts'
 import type { Generations } from '../../../src/log/record.ts'
 import { KafkaSource } from '../../../src/source/kafka/source.ts'
@@ -42,6 +43,8 @@ export class SimKafkaSource implements SimulatedSource, Route {
   readonly gateway: Process
   readonly random: Random
   readonly connections = new Set<ModelConnection>()
+  /** For how long the brokers asked for pauses, ms. */
+  readonly pausedMs: Record<BrokerUse, number> = { live: 0, readback: 0, publish: 0, questions: 0 }
   link: Route['link'] = 'open'
   latencyMs = 6
   isClosed = false
@@ -74,6 +77,10 @@ export class SimKafkaSource implements SimulatedSource, Route {
     }
     this.link = 'open'
     for (const task of this.#held.splice(0)) task()
+  }
+
+  throttled(use: BrokerUse, ms: number): void {
+    this.pausedMs[use] += ms
   }
 
   hold(task: () => void): void {
