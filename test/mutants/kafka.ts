@@ -23,8 +23,8 @@ export const kafkaMutants: readonly Mutant[] = [
   {
     name: 'a batch that is given up leaves its numbers behind',
     file: 'source/kafka/lane.ts',
-    from: '      this.#identity = undefined\n      const { name: topic }',
-    to: '      const { name: topic }',
+    from: '    this.#identity = undefined\n    const { name: topic }',
+    to: '    const { name: topic }',
     by: { unit: 'test/source/kafka-publisher.test.ts' },
     breaks: 'a publication is acknowledged only once the broker has it',
   },
@@ -176,8 +176,8 @@ export const kafkaMutants: readonly Mutant[] = [
   {
     name: 'half of a batch that is too large goes behind what was published later',
     file: 'source/kafka/lane.ts',
-    from: 'this.#queue.unshift(...batch)',
-    to: 'this.#queue.push(...batch)',
+    from: 'this.#queue.unshift(...this.#batch',
+    to: 'this.#queue.push(...this.#batch',
     by: { source: 'kafka' },
   },
   {
@@ -200,6 +200,22 @@ export const kafkaMutants: readonly Mutant[] = [
     from: 'else if (this.#next < first) this.#advance(first)',
     to: 'else if (this.#next < first) this.#advance(head)',
     by: { source: 'kafka' },
+  },
+  {
+    name: 'what waits behind a dead leader has no deadline of its own',
+    file: 'source/kafka/lane.ts',
+    from: '    if (this.#cancelExpiry === undefined) this.#expire()\n',
+    to: '',
+    by: { unit: 'test/source/kafka-publisher.test.ts' },
+    breaks: 'a publication is answered within its time limit, whatever it waits for',
+  },
+  {
+    name: 'a partition without a leader may take all of the queue',
+    file: 'source/kafka/publisher.ts',
+    from: 'if (bytes <= freeBytes || this.#queuedBytes === 0) continue',
+    to: 'if (bytes - lane.queuedBytes <= freeBytes || this.#queuedBytes === 0) continue',
+    by: { unit: 'test/source/kafka-publisher.test.ts' },
+    breaks: 'partitions that have a leader are published to, whatever becomes of others',
   },
   {
     name: 'a pause that a broker asks for is not waited for',

@@ -107,8 +107,13 @@ export class BrokerLink {
    * it rejects with a BrokerPausedError.
    */
   async ask<T>(request: KafkaRequest<T>, timeoutMs: number, patienceMs = this.#askTimeoutMs): Promise<T> {
-    await this.#paused(control, patienceMs)
-    return this.#within(request.apiName, { timeoutMs, patienceMs }, control, this.#send(control, request))
+    await this.#paused(control, Math.max(0, patienceMs))
+    return this.#within(
+      request.apiName,
+      { timeoutMs, patienceMs: Math.max(0, patienceMs) },
+      control,
+      this.#send(control, request),
+    )
   }
 
   /** Sends a fetch, behind all of a pause: the broker answers them one after the other. */

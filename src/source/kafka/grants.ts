@@ -24,7 +24,7 @@ export function answerProblem(error: number, attempt: Attempt, client: Client): 
   return `${missingGrant(attempt, client)} (${protocolError(error)})`
 }
 
-export function placeOf({ topic, partition }: Attempt): string {
+export function placeOf({ topic, partition }: Omit<Attempt, 'operation'>): string {
   return `topic ${topic}${partition === undefined ? '' : `, partition ${partition}`}`
 }
 
