@@ -70,6 +70,15 @@ export interface StreamInfo {
 export interface Offsets {
   readonly first: number
   readonly head: number
+  /** Absent = the log ends at the head. */
+  readonly blocked?: Blocked
+}
+
+/** What the log has behind the head, and nobody may read before an open transaction ends. */
+export interface Blocked {
+  readonly offsets: number
+  /** Since when the head is seen to stand where it stands, Unix ms. */
+  readonly sinceMs: number
 }
 
 export interface TailSink {

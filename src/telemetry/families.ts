@@ -242,6 +242,16 @@ function partitionFamilies(streams: readonly StreamInstruments[]): MetricFamily[
       each((figures) => figures.unreadAgeMs / 1000),
     ),
     gauge(
+      'carillon_partition_blocked',
+      'Offsets behind the head that an open transaction holds back',
+      each((figures) => figures.blocked),
+    ),
+    gauge(
+      'carillon_partition_blocked_seconds',
+      'For how long a transaction has held the head where it is; 0 = none does',
+      each((figures) => figures.blockedAgeMs / 1000),
+    ),
+    gauge(
       'carillon_partition_subscriptions',
       'Subscriptions that read it',
       each((figures) => figures.subscriptions),

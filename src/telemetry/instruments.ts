@@ -110,6 +110,9 @@ export interface PartitionFigures {
   readonly read: number
   /** Age of the oldest record not read, ms; 0 = none. */
   readonly unreadAgeMs: number
+  /** Offsets behind the head that an open transaction holds back, and for how long the head has stood there, ms; 0 = none. */
+  readonly blocked: number
+  readonly blockedAgeMs: number
   /** The oldest offset that the window has the payload of. */
   readonly windowTail: number
   readonly tiers: Readonly<Record<WindowTier, TierFigures>>

@@ -105,8 +105,8 @@ export const kafkaMutants: readonly Mutant[] = [
   {
     name: 'the high watermark passes for the last stable offset',
     file: 'source/kafka/fetch-request.ts',
-    from: '  reader.int64()\n  const lastStableOffset = reader.int64()',
-    to: '  const lastStableOffset = reader.int64()\n  reader.int64()',
+    from: '  const highWatermark = reader.int64()\n  const lastStableOffset = reader.int64()',
+    to: '  const lastStableOffset = reader.int64()\n  const highWatermark = reader.int64()',
     by: { unit: 'test/source/kafka-wire.test.ts' },
   },
   {
@@ -200,6 +200,14 @@ export const kafkaMutants: readonly Mutant[] = [
     from: 'else if (this.#next < first) this.#advance(first)',
     to: 'else if (this.#next < first) this.#advance(head)',
     by: { source: 'kafka' },
+  },
+  {
+    name: 'an open transaction is as old as the last look at it',
+    file: 'source/kafka/cursor.ts',
+    from: 'this.#blockedAt === head && this.blocked !== undefined ? this.blocked.sinceMs : nowMs',
+    to: 'nowMs',
+    by: { unit: 'test/source/kafka-wire.test.ts' },
+    breaks: 'for how long a transaction has held readers back is told',
   },
   {
     name: 'what waits behind a dead leader has no deadline of its own',

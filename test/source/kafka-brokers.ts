@@ -42,6 +42,11 @@ export class Brokers {
     return (this.source as SimKafkaSource).connections.size
   }
 
+  /** What the adapter had to tell operators. */
+  get logged(): string[] {
+    return (this.source as SimKafkaSource).logged
+  }
+
   get log(): PartitionLog {
     return this.broker.log(0)
   }

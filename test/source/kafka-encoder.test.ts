@@ -116,8 +116,8 @@ test('the pause that an answer asks for is heard, whichever request it answers, 
   const limits = { waitMs: 0, bytes: 1, partitionBytes: 1 }
   const answers: readonly (readonly [KafkaRequest<unknown>, Buffer])[] = [
     [metadataRequest('t'), writeMetadata(metadata, 700)],
-    [offsetRequest('t', 0, 0, 0), writeOffset(asked, { error: 0, offset: 5 }, 700)],
-    [offsetRequest('t', 0, 0, 0), writeOffset(asked, { error: 6, offset: -1 }, 700)],
+    [offsetRequest(asked, 0), writeOffset(asked, { error: 0, offset: 5 }, 700)],
+    [offsetRequest(asked, 0), writeOffset(asked, { error: 6, offset: -1 }, 700)],
     [produceRequest('t', 0, Buffer.alloc(0), 0), writeProduced(produced, 0, 5, 700)],
     [produceRequest('t', 0, Buffer.alloc(0), 0), writeProduced(produced, 6, -1, 700)],
     [fetchRequest(new ByteWriter(), '0'.repeat(32), [], limits), writeFetch('0'.repeat(32), [], 700)],

@@ -151,10 +151,40 @@ test('the head is where the oldest open transaction begins, however far the log 
   brokers.write('b')
   brokers.tail(0)
   await brokers.passes(2000)
-  assert.deepEqual([brokers.told, brokers.bounds], [['a@0'], { first: 0, head: 1 }])
+  assert.deepEqual([brokers.told, brokers.bounds?.head], [['a@0'], 1])
   brokers.log.finish(1, false, brokers.time.nowMs)
   await brokers.passes(2000)
   assert.deepEqual([brokers.told, brokers.bounds], [['a@0', 'b@2'], { first: 0, head: 4 }])
+})
+
+test('a tail says how much an open transaction holds back and since when, and logs one that lasts', async () => {
+  const brokers = new Brokers()
+  const nowMs = () => brokers.broker.process.nowUs() / 1000
+  brokers.write('a')
+  brokers.tail(0)
+  await brokers.passes(2000)
+  const beganMs = nowMs()
+  brokers.begin(1, 'hidden')
+  brokers.write('b')
+  await brokers.passes(5000)
+  const first = brokers.bounds!.blocked!
+  assert.equal(first.offsets, 2)
+  assert.ok(first.sinceMs >= beganMs && first.sinceMs < beganMs + 2500, `${first.sinceMs - beganMs} ms`)
+  brokers.write('c')
+  await brokers.passes(5000)
+  assert.deepEqual(brokers.bounds, { first: 0, head: 1, blocked: { offsets: 3, sinceMs: first.sinceMs } })
+  assert.deepEqual(brokers.logged, [])
+  await brokers.passes(30_000)
+  const said =
+    /^topic \S+, partition 0: an open transaction has held back 3 offsets behind 1 for 1\d(\.\d)? seconds; whether it hangs says kafka-transactions\.sh .* find-hanging --topic/
+  assert.equal(brokers.logged.length, 1)
+  assert.match(brokers.logged[0]!, said)
+  brokers.log.finish(1, true, brokers.time.nowMs)
+  brokers.begin(2, 'next')
+  await brokers.passes(5000)
+  const { head, blocked } = brokers.bounds!
+  assert.deepEqual([head, blocked!.offsets], [5, 1])
+  assert.ok(blocked!.sinceMs > first.sinceMs + 30_000, 'another transaction has an age of its own')
 })
 
 test('a clean change of leaders is no rewrite to a tail that has read nothing yet', async () => {

@@ -46,7 +46,7 @@ export interface FetchHost {
   unsupported(cursor: Cursor, batch: { readonly last: number; readonly problem: string }): void
   sinkFailed(cursor: Cursor, offset: number, error: Error): void
   /** Tells the sink where the cursor stands, if that is news. */
-  end(cursor: Cursor, first: number, head: number): void
+  end(cursor: Cursor, first: number, head: number, highWatermark: number): void
 }
 
 interface Claim {
@@ -177,7 +177,7 @@ export class FetchLoop {
 
   async #show(cursor: Cursor, answer: FetchedPartition): Promise<void> {
     const host = this.#host
-    const { logStart, lastStableOffset: head, records } = answer
+    const { logStart, lastStableOffset: head, highWatermark, records } = answer
     const decoder = this.#decoder
     host.succeeded(cursor)
     if (this.#isOver(cursor)) return
@@ -193,7 +193,7 @@ export class FetchLoop {
         cursor.passed(decoder.epoch, decoder.first, decoder.next)
       }
       if (host.clock.monotonicMs() > this.#yieldAtMs) {
-        host.end(cursor, logStart, head)
+        host.end(cursor, logStart, head, highWatermark)
         await this.#yield()
         if (this.#isOver(cursor)) return
       }
@@ -201,7 +201,7 @@ export class FetchLoop {
     }
     if (this.#isOver(cursor)) return
     if (decoder.next > cursor.offset) cursor.passed(decoder.epoch, decoder.first, decoder.next)
-    host.end(cursor, logStart, head)
+    host.end(cursor, logStart, head, highWatermark)
     if (this.#isOver(cursor)) return
     if (outcome === 'damaged') host.damaged(cursor, decoder, head)
     else if (outcome === 'unsupported') host.unsupported(cursor, decoder)

@@ -32,7 +32,9 @@ export interface FetchedPartition {
   readonly partition: number
   /** 0, or the protocol's error code; the bounds are −1 then. */
   readonly error: number
-  /** The head of a read-committed reader. */
+  /** The end of what is committed to all replicas. */
+  readonly highWatermark: number
+  /** The head of a read-committed reader: below the high watermark where a transaction is open. */
   readonly lastStableOffset: number
   readonly logStart: number
   readonly aborted: readonly AbortedTransaction[]
@@ -97,7 +99,7 @@ const divergingTag = 0
 function decodePartition(reader: ByteReader): FetchedPartition {
   const partition = reader.int32()
   const error = reader.int16()
-  reader.int64()
+  const highWatermark = reader.int64()
   const lastStableOffset = reader.int64()
   const logStart = reader.int64()
   const aborted = decodeAborted(reader)
@@ -108,7 +110,7 @@ function decodePartition(reader: ByteReader): FetchedPartition {
   reader.tags((tag) => {
     if (tag === divergingTag) diverging = { epoch: reader.int32(), endOffset: reader.int64() }
   })
-  return { partition, error, lastStableOffset, logStart, aborted, diverging, records }
+  return { partition, error, highWatermark, lastStableOffset, logStart, aborted, diverging, records }
 }
 
 function decodeAborted(reader: ByteReader): readonly AbortedTransaction[] {

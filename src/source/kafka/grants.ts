@@ -39,6 +39,11 @@ function missingGrant({ operation, topic }: Attempt, { brokers, tls, sasl }: Cli
   return `${who} may not ${operation} topic ${topic}; grant it: kafka-acls.sh --bootstrap-server ${brokers.join(',')} ${allow} ${on}`
 }
 
+/** What shows a person which transaction of a topic has lost its producer. */
+export function hangingCommand(brokers: readonly string[], topic: string): string {
+  return `kafka-transactions.sh --bootstrap-server ${brokers.join(',')} find-hanging --topic ${shellWord(topic)}`
+}
+
 /** As a POSIX shell takes it. */
 export function shellWord(text: string): string {
   return /^[\w.:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`

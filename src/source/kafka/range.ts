@@ -9,26 +9,16 @@ import { Damage } from './damage.ts'
 import { ByteWriter } from './encoding.ts'
 import { type FetchedPartition, type FetchLimits, fetchRequest } from './fetch-request.ts'
 import type { LeaderCalls } from './leader-calls.ts'
-import { earliest, latest, offsetRequest } from './offsets-request.ts'
+import { earliest, type LedPartition, latest, offsetRequest } from './offsets-request.ts'
 import type { KafkaOptions } from './options.ts'
 import { code, KafkaAnswerError } from './protocol-errors.ts'
 
 /** Records looked at before the event loop gets its turn: a chunk of compressed batches may hold a million. */
 const turnRecords = 2048
 
-export interface LedPartition {
-  readonly topic: string
-  readonly partition: number
-  readonly leaderEpoch: number
-}
-
 /** The partition's bounds, as the leader tells them. */
-export async function askOffsets(
-  link: BrokerLink,
-  { topic, partition, leaderEpoch }: LedPartition,
-  timeoutMs: number,
-): Promise<Offsets> {
-  const ask = (time: number) => link.ask(offsetRequest(topic, partition, leaderEpoch, time), timeoutMs)
+export async function askOffsets(link: BrokerLink, asked: LedPartition, timeoutMs: number): Promise<Offsets> {
+  const ask = (time: number) => link.ask(offsetRequest(asked, time), timeoutMs)
   const [first, head] = await Promise.all([ask(earliest), ask(latest)])
   return { first, head: Math.max(first, head) }
 }

@@ -21,7 +21,7 @@ import { type BrokerConnector, Connector, parseAddress } from './connector.ts'
 import { type Operation, shellWord } from './grants.ts'
 import { LeaderCalls, refusal } from './leader-calls.ts'
 import type { TopicMetadata } from './metadata-request.ts'
-import { offsetRequest } from './offsets-request.ts'
+import { latest, offsetRequest } from './offsets-request.ts'
 import { type KafkaOptions, kafkaDefaults } from './options.ts'
 import { code, KafkaAnswerError } from './protocol-errors.ts'
 import { Publisher } from './publisher.ts'
@@ -29,7 +29,7 @@ import { askOffsets, RangeRead } from './range.ts'
 import { securityWarning } from './security.ts'
 import { SeenHeads } from './seen-heads.ts'
 import { KafkaTail } from './tail.ts'
-import { topicSettings } from './topic-settings.ts'
+import { type LogEnds, lastingBlocks, topicSettings } from './topic-settings.ts'
 
 export interface KafkaContext extends SourceContext {
   /** Times all that waits; the system's clock unless a test holds it. */
@@ -144,9 +144,10 @@ export class KafkaSource implements Source {
 
   offsetAt(stream: StreamInfo, partition: number, timeMs: number): Promise<number> {
     const { requestTimeoutMs } = this.#options
-    return this.#ask(stream, partition, async (link, epoch) => {
-      const found = await link.ask(offsetRequest(stream.name, partition, epoch, Math.max(0, timeMs)), requestTimeoutMs)
-      const { head } = await askOffsets(link, { topic: stream.name, partition, leaderEpoch: epoch }, requestTimeoutMs)
+    return this.#ask(stream, partition, async (link, leaderEpoch) => {
+      const asked = { topic: stream.name, partition, leaderEpoch }
+      const found = await link.ask(offsetRequest(asked, Math.max(0, timeMs)), requestTimeoutMs)
+      const { head } = await askOffsets(link, asked, requestTimeoutMs)
       return found < 0 ? head : Math.min(found, head)
     })
   }
@@ -186,9 +187,21 @@ export class KafkaSource implements Source {
     return this.#publisher.publish(stream, records)
   }
 
-  settings(stream: StreamInfo): Promise<KafkaSettings> {
+  async settings(stream: StreamInfo): Promise<KafkaSettings> {
     const asked = topicSettings(this.#askBrokers, stream.name, this.#options.requestTimeoutMs)
-    return this.#answered(stream.name, 'DescribeConfigs', asked)
+    const settings = await this.#answered(stream.name, 'DescribeConfigs', asked)
+    const blocked = await lastingBlocks((partition) => this.#ends(stream, partition), stream.partitions, this.#clock)
+    return { ...settings, blocked }
+  }
+
+  #ends(stream: StreamInfo, partition: number): Promise<LogEnds> {
+    const { requestTimeoutMs } = this.#options
+    return this.#ask(stream, partition, async (link, leaderEpoch) => {
+      const asked = { topic: stream.name, partition, leaderEpoch }
+      // The head first: what is committed between the two is no block.
+      const end = await link.ask(offsetRequest(asked, latest, 'all'), requestTimeoutMs)
+      return { end, head: await link.ask(offsetRequest(asked, latest), requestTimeoutMs) }
+    })
   }
 
   async close(): Promise<void> {

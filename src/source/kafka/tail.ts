@@ -1,17 +1,18 @@
 import type { LoopClock } from '../../base/clock.ts'
 import { unknownGeneration } from '../../base/generation.ts'
+import { counted, duration } from '../../base/numbers.ts'
 import type { Random } from '../../base/random.ts'
 import type { UnreadableReason } from '../../log/record.ts'
 import { expectAbsent } from '../partitions.ts'
 import { backOffMs } from '../pause.ts'
-import type { Offsets, SourceContext, StreamInfo, Tail, TailSink } from '../source.ts'
+import type { Blocked, Offsets, SourceContext, StreamInfo, Tail, TailSink } from '../source.ts'
 import { TailHealth } from '../tail-health.ts'
 import { BrokerSet } from './broker-set.ts'
 import type { BrokerConnector } from './connector.ts'
 import { Cursor } from './cursor.ts'
 import { type FetchHost, FetchLoop, type UnreadableBatch } from './fetch-loop.ts'
 import type { Divergence } from './fetch-request.ts'
-import { answerProblem } from './grants.ts'
+import { answerProblem, hangingCommand } from './grants.ts'
 import { type HeardMetadata, noNode, type PartitionLeader, type TopicMetadata } from './metadata-request.ts'
 import type { KafkaOptions } from './options.ts'
 import { code } from './protocol-errors.ts'
@@ -25,6 +26,9 @@ const beyondEndMs = 100
 const confirmMs = 500
 /** Times that it must say so. */
 const confirmations = 2
+/** A transaction that is open for so long is worth a line in the log, and a topic one line in so long, ms. */
+const longBlockedMs = 10_000
+const blockedLogMs = 60_000
 /** Times that metadata must lack the topic before it counts as deleted: a broker that just started may not know it yet. */
 const missingAnswers = 2
 /** Ids of topics that had the name before: a broker that is behind may still name them. */
@@ -66,6 +70,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
   readonly #watching: Promise<void>
   readonly #heard: (metadata: TopicMetadata) => void
   #lacking = 0
+  #warnAgainMs = 0
 
   constructor(
     stream: StreamInfo,
@@ -220,13 +225,25 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
     this.#context.log('error', `a record could not be taken and is passed: ${where}`, { error })
   }
 
-  end(cursor: Cursor, first: number, head: number): void {
+  end(cursor: Cursor, first: number, head: number, highWatermark: number): void {
     const { offset } = cursor
-    if (offset === cursor.toldNext && first === cursor.toldFirst && head === cursor.toldHead) return
+    const nowMs = this.clock.nowUs() / 1000
+    const isNews = cursor.sawEnd(head, highWatermark, nowMs)
+    const { blocked } = cursor
+    if (blocked !== undefined && nowMs - blocked.sinceMs >= longBlockedMs) this.#warnOf(cursor, blocked, nowMs)
+    if (!isNews && offset === cursor.toldNext && first === cursor.toldFirst && head === cursor.toldHead) return
     cursor.toldNext = offset
     cursor.toldFirst = first
     cursor.toldHead = head
-    this.sink.end(cursor.partition, offset, { first, head })
+    this.sink.end(cursor.partition, offset, blocked === undefined ? { first, head } : { first, head, blocked })
+  }
+
+  #warnOf({ partition, offset }: Cursor, { offsets, sinceMs }: Blocked, nowMs: number): void {
+    if (nowMs < this.#warnAgainMs) return
+    this.#warnAgainMs = nowMs + blockedLogMs
+    const held = `an open transaction has held back ${counted(offsets, 'offset')} behind ${offset} for ${duration(nowMs - sinceMs)}`
+    const command = hangingCommand(this.options.brokers, this.#topic)
+    this.#context.log('warn', `topic ${this.#topic}, partition ${partition}: ${held}; whether it hangs says ${command}`)
   }
 
   // Offsets out of range
@@ -263,7 +280,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
     if (this.closed || cursor.dropped) return
     if (!cursor.reached) {
       cursor.pausedUntilMs = now + beyondEndMs
-      this.end(cursor, first, head)
+      this.end(cursor, first, head, head)
     } else if (++cursor.endsBelow < confirmations) {
       cursor.pausedUntilMs = now + confirmMs
       this.#watch.refresh()

@@ -43,6 +43,8 @@ export class SimKafkaSource implements SimulatedSource, Route {
   readonly gateway: Process
   readonly random: Random
   readonly connections = new Set<ModelConnection>()
+  /** Messages for operators. */
+  readonly logged: string[] = []
   /** For how long the brokers asked for pauses, ms. */
   readonly pausedMs: Record<BrokerUse, number> = { live: 0, readback: 0, publish: 0, questions: 0 }
   link: Route['link'] = 'open'
@@ -61,7 +63,8 @@ export class SimKafkaSource implements SimulatedSource, Route {
     this.#broker = broker
     const options = { ...kafkaOptions(nodes, batch, random), ...publishing }
     const connector = new ModelConnector(options, nodes, this)
-    this.#source = new KafkaSource(options, { log: () => {}, clock: process, random, connector })
+    const log = (_level: string, message: string) => void this.logged.push(message)
+    this.#source = new KafkaSource(options, { log, clock: process, random, connector })
   }
 
   get name(): string {
