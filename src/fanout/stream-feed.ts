@@ -12,7 +12,7 @@ import type { StreamTraces } from '../telemetry/stream-traces.ts'
 import { maySample } from '../telemetry/trace-context.ts'
 import { fillWindow } from './fill.ts'
 import { LiveRecord } from './live-record.ts'
-import { type FillOptions, fillDefaults } from './options.ts'
+import { type FillOptions, fillDefaults, noFill } from './options.ts'
 import { PartitionFeed } from './partition-feed.ts'
 
 /** One reason why a stream can't be read, among others that take turns, is logged at most this often, ms. */
@@ -87,9 +87,10 @@ export class StreamFeed implements EntrySink {
 
   async opened(info: StreamInfo, bounds: readonly Offsets[]): Promise<void> {
     this.#addPartitions(info)
+    let isPrompt = true
     for (const feed of this.partitions) {
       feed.phase = 'filling'
-      await this.#fill(feed, bounds[feed.partition]!)
+      isPrompt = await this.#fill(feed, bounds[feed.partition]!, isPrompt)
       feed.phase = 'live'
     }
     // Nobody is let in before: what is known of a subject would change under its readers.
@@ -205,10 +206,12 @@ export class StreamFeed implements EntrySink {
     feed.leave()
   }
 
-  async #fill(feed: PartitionFeed, bounds: Offsets): Promise<void> {
+  /** Whether the broker is prompt; where it is not, nothing is read. */
+  async #fill(feed: PartitionFeed, bounds: Offsets, isPrompt = true): Promise<boolean> {
     const { ageMs, budgetMs } = this.#options.fill ?? fillDefaults
-    const share = { ageMs, budgetMs: budgetMs / this.partitions.length }
-    await fillWindow({ intake: this.intake, feed, clock: this.#clock }, bounds, share)
+    const share = { ageMs: isPrompt ? ageMs : noFill, budgetMs: budgetMs / this.partitions.length }
+    const filled = await fillWindow({ intake: this.intake, feed, clock: this.#clock }, bounds, share)
+    return isPrompt && filled
   }
 
   /** A record whose publisher wants a trace of it. */
