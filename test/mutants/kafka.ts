@@ -202,6 +202,22 @@ export const kafkaMutants: readonly Mutant[] = [
     by: { source: 'kafka' },
   },
   {
+    name: 'what a broker refuses for good passes for an outage',
+    file: 'source/kafka/leader-calls.ts',
+    from: "isPassing(error) ? 'broker_unavailable' : 'stream_unusable'",
+    to: "'broker_unavailable'",
+    by: { unit: 'test/source/kafka-security.test.ts' },
+    breaks: 'who cannot be helped by waiting is told so',
+  },
+  {
+    name: 'an address of the URL is blamed on advertised.listeners',
+    file: 'source/kafka/broker-set.ts',
+    from: 'this.#options.brokers.includes(address) || this.#reached.has(address)',
+    to: 'false',
+    by: { unit: 'test/source/kafka-wire.test.ts' },
+    breaks: 'the likely cause is said only where it is likely',
+  },
+  {
     name: 'an open transaction is as old as the last look at it',
     file: 'source/kafka/cursor.ts',
     from: 'this.#blockedAt === head && this.blocked !== undefined ? this.blocked.sinceMs : nowMs',

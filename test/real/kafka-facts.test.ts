@@ -174,6 +174,22 @@ describe('a real Kafka', skip === undefined ? {} : { skip }, () => {
     await assert.rejects(source.publish(stream, [record('x'.repeat(3000))]), { code: 'event_too_large' })
   })
 
+  test("what a broker refuses for good is told in the broker's own words, and not as if it were away", async () => {
+    await source.create('a_b', 1)
+    await assert.rejects(source.create('a.b', 1), {
+      code: 'stream_unusable',
+      message: /^topic a\.b: .*INVALID_TOPIC_EXCEPTION\); it said: Topic 'a\.b' collides with existing topics?: a_b$/,
+    })
+    const stream = await topic('compacted', { 'cleanup.policy': 'compact' })
+    const startMs = performance.now()
+    await assert.rejects(source.publish(stream, [{ ...record('x'), key: null }]), {
+      code: 'stream_unusable',
+      message:
+        /^topic compacted, partition 0: .*INVALID_RECORD\); it said: Compacted topic cannot accept message without key/,
+    })
+    assert.ok(performance.now() - startMs < 5000, 'it is not tried again')
+  })
+
   test('a gateway that starts before its broker says away, then reads', async () => {
     const port = basePort + 5
     const late = await openKafka({ brokers: [`127.0.0.1:${port}`], awayAfterMs: 100 }, { log: () => {} })
@@ -183,9 +199,14 @@ describe('a real Kafka', skip === undefined ? {} : { skip }, () => {
     })
     const collector = tailed({ name: 'late', incarnation: '0'.repeat(32), partitions: 1 }, 0, late)
     await until('it says away', patienceMs, () => collector.states.at(-1) === 'away')
-    const second = await startKafka({ nodes: 1, basePort: port, dir: join(dir, 'late') })
+    const properties = { 'default.replication.factor': '3' }
+    const second = await startKafka({ nodes: 1, basePort: port, dir: join(dir, 'late'), properties })
     try {
-      await late.create('late', 1)
+      await assert.rejects(late.create('late', 1), {
+        code: 'stream_unusable',
+        message: /default\.replication\.factor .*; it said: Unable to replicate the partition 3 time/,
+      })
+      await createTopics([`127.0.0.1:${port}`], [{ topic: 'late', numPartitions: 1, replicationFactor: 1 }])
       await until('it says up', patienceMs, () => collector.states.at(-1) === 'up')
     } finally {
       await late.close()

@@ -57,8 +57,8 @@ class Cluster {
 
   #link(node: number): BrokerLink {
     const link = {
-      call: () => Promise.resolve({ producerId: String(++this.#identities), producerEpoch: 0 }),
-      ask: async ({ body }: KafkaRequest<number>) => {
+      ask: async ({ apiName, body }: KafkaRequest<number>) => {
+        if (apiName === 'InitProducerId') return { producerId: ++this.#identities, producerEpoch: 0 }
         const batch = batchOf(body)
         this.batches.push({ node, ...batch })
         if (node !== (batch.partition === 0 ? this.leader : this.other))

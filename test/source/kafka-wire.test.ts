@@ -332,3 +332,35 @@ test('a time is where the first record lies that is not older, and after all of 
   const offsets = [await at(beganMs - 1000), await at(laterMs - 500), await at(laterMs), await at(nowMs() + 1000)]
   assert.deepEqual(offsets, [0, 2, 2, 3])
 })
+
+test('where the brokers that were named answer, and an address that only they name does not, the likely cause is said', async () => {
+  const brokers = new Brokers()
+  const ask = () => brokers.done(brokers.source.offsets(brokers.info, 0))
+  const problem = async () => {
+    try {
+      await ask()
+      return 'none'
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+  const [named, , told] = brokers.cluster.nodes
+  brokers.cluster.move(0, told!.id)
+  await brokers.passes(1000)
+  told!.state = 'down'
+  const hint = /ECONNREFUSED; the cluster names this address by advertised\.listeners: /
+  assert.match(await problem(), hint)
+  brokers.cluster.revive(told!)
+  await ask()
+  // What was reached once is an address that can be.
+  told!.state = 'down'
+  brokers.cluster.breakConnections(told!)
+  const plain = /ECONNREFUSED$/
+  assert.match(await problem(), plain)
+  brokers.cluster.revive(told!)
+  brokers.cluster.move(0, named!.id)
+  await brokers.passes(1000)
+  named!.state = 'down'
+  brokers.cluster.breakConnections(named!)
+  assert.match(await problem(), plain)
+})

@@ -131,16 +131,6 @@ export class BrokerLink {
     return this.#within(request.apiName, patience, fetches, this.#send(fetches, request))
   }
 
-  /** One of kafkajs's own requests; sent on the control connection, as `ask` does. */
-  async call<T>(what: string, timeoutMs: number, request: (broker: RawBroker) => Promise<T>): Promise<T> {
-    const patienceMs = this.#askTimeoutMs
-    await this.#paused(control, patienceMs)
-    const work = request(this.#broker).catch((error: Error) => {
-      throw answered(error, what)
-    })
-    return this.#within(what, { timeoutMs, patienceMs }, control, work)
-  }
-
   /** Ends both connections at once; what is under way is rejected with `error`. */
   drop(error: Error): void {
     if (this.#dropped !== undefined) return
@@ -268,11 +258,4 @@ export class BrokerLink {
 /** A connection that can't even be tried. */
 const away = (address: string) => (error: Error) => {
   throw error instanceof BrokerAwayError ? error : new BrokerAwayError(address, error.message, error)
-}
-
-/** kafkajs's errors that are the broker's own answer, as ours: its connection is fine then. */
-function answered(error: Error & { code?: unknown; errors?: readonly Error[] }, what: string): Error {
-  if (error.name === 'KafkaJSAggregateError' && error.errors?.[0] !== undefined) return answered(error.errors[0], what)
-  const isAnswer = typeof error.code === 'number' && /ProtocolError|CreateTopicError/.test(error.name)
-  return isAnswer ? new KafkaAnswerError(error.code as number, what) : error
 }

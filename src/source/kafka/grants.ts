@@ -1,4 +1,4 @@
-import { code, protocolError } from './protocol-errors.ts'
+import { answerText, code, protocolError } from './protocol-errors.ts'
 import type { SecurityOptions } from './security.ts'
 
 /** The operations of Kafka's ACLs that our requests need. */
@@ -18,9 +18,9 @@ export function isForbidden(error: number): boolean {
   return error === code.topicAuthorizationFailed || error === code.clusterAuthorizationFailed
 }
 
-/** For people: where it was, what the answer means, and, where an ACL is missing, the command that adds it. */
-export function answerProblem(error: number, attempt: Attempt, client: Client): string {
-  if (!isForbidden(error)) return `${placeOf(attempt)}: ${protocolError(error)}`
+/** For people: where it was, what the answer means and says, and, where an ACL is missing, the command that adds it. */
+export function answerProblem(error: number, attempt: Attempt, client: Client, said = ''): string {
+  if (!isForbidden(error)) return `${placeOf(attempt)}: ${answerText(error, said)}`
   return `${missingGrant(attempt, client)} (${protocolError(error)})`
 }
 

@@ -6,6 +6,7 @@ import type { BrokerLink } from './broker-link.ts'
 import { type LeaderCalls, refusal, unavailable } from './leader-calls.ts'
 import type { KafkaOptions } from './options.ts'
 import { produceRequest } from './produce-request.ts'
+import { type ProducerId, producerIdRequest } from './producer-id-request.ts'
 import { code, KafkaAnswerError } from './protocol-errors.ts'
 
 /** One call of `publish`: settled when all of its records are, or the first of them has failed. */
@@ -29,11 +30,10 @@ export interface Entry {
   settled: boolean
 }
 
-/** Who writes, by which the broker knows a repeated batch (KIP-98). */
+/** Who writes, and the number of the next record. */
 interface Identity {
-  /** kafkajs's own form; undefined = this client may not write idempotently. */
-  readonly producerId: string | undefined
-  readonly producerEpoch: number
+  /** undefined = this client may not write idempotently. */
+  readonly writer: ProducerId | undefined
   sequence: number
 }
 
@@ -206,17 +206,10 @@ export class Lane {
 
   async #identify(link: BrokerLink): Promise<Identity> {
     try {
-      const { producerId, producerEpoch } = await link.call(
-        'InitProducerId',
-        this.#options.requestTimeoutMs,
-        (broker) => {
-          return (broker as unknown as IdentifyingBroker).initProducerId({ transactionTimeout: 60_000 })
-        },
-      )
-      return { producerId, producerEpoch, sequence: 0 }
+      return { writer: await link.ask(producerIdRequest(), this.#options.requestTimeoutMs), sequence: 0 }
     } catch (error) {
       if (!(error instanceof KafkaAnswerError) || !notGranted.includes(error.code)) throw error
-      return { producerId: undefined, producerEpoch: 0, sequence: 0 }
+      return { writer: undefined, sequence: 0 }
     }
   }
 
@@ -243,13 +236,8 @@ export class Lane {
   }
 }
 
-function writerOf({ producerId, producerEpoch, sequence }: Identity): BatchIdentity {
-  if (producerId === undefined) return nobody
-  return { producerId: Number(producerId), producerEpoch, firstSequence: sequence }
-}
-
-interface IdentifyingBroker {
-  initProducerId(request: { transactionTimeout: number }): Promise<{ producerId: string; producerEpoch: number }>
+function writerOf({ writer, sequence }: Identity): BatchIdentity {
+  return writer === undefined ? nobody : { ...writer, firstSequence: sequence }
 }
 
 /** The broker has forgotten the identity, or its numbers don't fit: nothing was written under them. */

@@ -7,13 +7,23 @@ import type { BrokerSet } from './broker-set.ts'
 import { type Attempt, answerProblem, isForbidden, placeOf } from './grants.ts'
 import type { PartitionLeader, TopicMetadata } from './metadata-request.ts'
 import type { KafkaOptions } from './options.ts'
-import { code, KafkaAnswerError, protocolError } from './protocol-errors.ts'
+import { answerText, code, KafkaAnswerError } from './protocol-errors.ts'
 
 /** Topics whose leaders are remembered; beyond that the oldest is asked for anew. */
 const maxTopics = 1024
 
 /** Errors that the same request will meet again. */
 const lasting: readonly number[] = [
+  code.invalidTopic,
+  code.invalidTimestamp,
+  code.invalidPartitions,
+  code.invalidReplicationFactor,
+  code.invalidReplicaAssignment,
+  code.invalidConfig,
+  code.invalidRequest,
+  code.unsupportedForMessageFormat,
+  code.policyViolation,
+  code.invalidRecord,
   code.messageTooLarge,
   code.recordListTooLarge,
   code.topicAuthorizationFailed,
@@ -149,7 +159,7 @@ function missing(topic: string, why: string): CarillonError {
 
 /** What a caller is told of a broker that can't be used. */
 export function unavailable(error: Error, { name }: StreamInfo, partition: number): CarillonError {
-  const problem = error instanceof KafkaAnswerError ? protocolError(error.code) : error.message
+  const problem = error instanceof KafkaAnswerError ? answerText(error.code, error.said) : error.message
   return new CarillonError('broker_unavailable', `${placeOf({ topic: name, partition })}: ${problem}`, { cause: error })
 }
 
@@ -162,6 +172,6 @@ export function refusal(error: unknown, attempt: Attempt, options: KafkaOptions)
     return new CarillonError('event_too_large', `${placeOf(attempt)}: ${advice}`, { cause: error })
   }
   const forbidden = attempt.operation === 'Write' && isForbidden(error.code)
-  const refused = forbidden ? 'publish_forbidden' : 'broker_unavailable'
-  return new CarillonError(refused, answerProblem(error.code, attempt, options), { cause: error })
+  const refused = forbidden ? 'publish_forbidden' : isPassing(error) ? 'broker_unavailable' : 'stream_unusable'
+  return new CarillonError(refused, answerProblem(error.code, attempt, options, error.said), { cause: error })
 }

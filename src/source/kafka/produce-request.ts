@@ -5,7 +5,7 @@ import type { KafkaRequest, Throttled } from './request.ts'
 const allInSync = -1
 const notTransactional = -1
 
-/** Produce v7: one batch for one partition, acknowledged by all replicas in sync. Answers with the offset of its first record. */
+/** Produce v8 (KIP-467), whose refusals have a sentence: one batch for one partition, acknowledged by all replicas in sync. Answers with the offset of its first record. */
 export function produceRequest(
   topic: string,
   partition: number,
@@ -18,7 +18,7 @@ export function produceRequest(
   return {
     apiKey: 0,
     apiName: 'Produce',
-    apiVersion: 7,
+    apiVersion: 8,
     body: body.written(),
     decode: (reader, throttled) => decode(reader, throttled, topic, partition),
   }
@@ -35,7 +35,13 @@ function decode(reader: ByteReader, throttled: Throttled, topic: string, partiti
   // The log's time and its start.
   reader.int64()
   reader.int64()
+  let said: string | null = null
+  for (let n = reader.int32(); n > 0; n--) {
+    reader.int32()
+    said ??= reader.nullableString()
+  }
+  said = reader.nullableString() ?? said
   throttled(reader.int32())
-  if (error !== 0) throw new KafkaAnswerError(error, `produce to topic ${topic}, partition ${partition}`)
+  if (error !== 0) throw new KafkaAnswerError(error, `produce to topic ${topic}, partition ${partition}`, said)
   return base
 }

@@ -18,6 +18,7 @@ import type {
 import { BrokerAwayError } from './broker-link.ts'
 import { BrokerSet } from './broker-set.ts'
 import { type BrokerConnector, Connector, parseAddress } from './connector.ts'
+import { createRequest } from './create-request.ts'
 import { type Operation, shellWord } from './grants.ts'
 import { LeaderCalls, refusal } from './leader-calls.ts'
 import type { TopicMetadata } from './metadata-request.ts'
@@ -114,13 +115,8 @@ export class KafkaSource implements Source {
   }
 
   async create(stream: string, partitions: number): Promise<void> {
-    const replicationFactor = -1
-    const topic = { topic: stream, numPartitions: partitions, replicationFactor, configEntries: [topicConfig] }
-    const created = this.#askBrokers.any().then((link) => {
-      return link.call('CreateTopics', createTimeoutMs, (broker) => {
-        return (broker as unknown as CreatingBroker).createTopics({ topics: [topic], timeout: createTimeoutMs })
-      })
-    })
+    const request = createRequest(stream, partitions, topicConfig, createTimeoutMs)
+    const created = this.#askBrokers.any().then((link) => link.ask(request, createTimeoutMs))
     await this.#answered(stream, 'Create', created).catch((error: CarillonError) => {
       const cause = error.cause
       if (!(cause instanceof KafkaAnswerError) || cause.code !== code.topicAlreadyExists) throw error
@@ -230,8 +226,4 @@ export class KafkaSource implements Source {
       throw new CarillonError('broker_unavailable', error.message, { cause: error })
     }
   }
-}
-
-interface CreatingBroker {
-  createTopics(request: { topics: readonly unknown[]; timeout: number }): Promise<unknown>
 }

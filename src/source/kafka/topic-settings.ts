@@ -1,10 +1,8 @@
 import type { Clock } from '../../base/clock.ts'
 import type { BlockedPartition, KafkaSettings } from '../settings.ts'
 import type { BrokerSet } from './broker-set.ts'
+import { configsRequest } from './configs-request.ts'
 import { KafkaAnswerError } from './protocol-errors.ts'
-
-/** Kafka's number for topics among the things that have a configuration. */
-const topicResource = 2
 
 /** What the cluster says of a topic: its copies by the metadata, its configuration by DescribeConfigs, which an ACL may forbid. */
 export async function topicSettings(
@@ -16,19 +14,14 @@ export async function topicSettings(
   if (metadata.error !== 0) throw new KafkaAnswerError(metadata.error, `topic ${topic}`)
   const { partitions } = metadata
   const link = await brokers.any()
-  const answer = await link.call('DescribeConfigs', timeoutMs, (broker) => {
-    return (broker as unknown as ConfiguredBroker).describeConfigs({
-      resources: [{ type: topicResource, name: topic }],
-    })
-  })
-  const entries = answer.resources.flatMap(({ configEntries }) => configEntries)
+  const configs = await link.ask(configsRequest(topic), timeoutMs)
   return {
     kind: 'kafka',
     brokers: metadata.brokers.length,
     replicas: Math.min(...partitions.map(({ replicas }) => replicas)),
     inSync: Math.min(...partitions.map(({ inSync }) => inSync)),
     leaderless: partitions.filter(({ leader }) => leader < 0).length,
-    configs: new Map(entries.map(({ configName, configValue }) => [configName, configValue ?? ''])),
+    configs,
   }
 }
 
@@ -59,10 +52,4 @@ export async function lastingBlocks(
     if (end > head && head === before) blocked.push({ partition, from: head, offsets: end - head })
   }
   return blocked
-}
-
-interface ConfiguredBroker {
-  describeConfigs(request: { resources: readonly { type: number; name: string }[] }): Promise<{
-    resources: readonly { configEntries: readonly { configName: string; configValue: string | null }[] }[]
-  }>
 }

@@ -2,7 +2,7 @@ import { type ByteReader, ByteWriter } from '../../../src/source/kafka/encoding.
 import type { Aborted } from './kafka-log.ts'
 
 // Requests as the adapter writes them and answers as Kafka does (https://kafka.apache.org/protocol): Fetch v13, Metadata v12,
-// ListOffsets v4, Produce v7, InitProducerId v1. Bodies of flexible versions begin with their header's section of tags.
+// ListOffsets v4, Produce v8, InitProducerId v1. Bodies of flexible versions begin with their header's section of tags.
 
 export const apiKey = { produce: 0, fetch: 1, listOffsets: 2, metadata: 3, initProducerId: 22 } as const
 
@@ -174,5 +174,9 @@ export function readProduce(reader: ByteReader): AskedProduce {
 export function writeProduced(asked: AskedProduce, error: number, base: number, throttleMs: number): Buffer {
   const { topic, partition } = asked
   const writer = new ByteWriter().int32(1).string(topic).int32(1).int32(partition).int16(error)
-  return writer.int64(base).int64(-1).int64(-1).int32(throttleMs).written()
+  return writer.int64(base).int64(-1).int64(-1).int32(0).int16(-1).int32(throttleMs).written()
+}
+
+export function writeProducerId(producerId: number, throttleMs: number): Buffer {
+  return new ByteWriter().int32(throttleMs).int16(0).int64(producerId).int16(0).written()
 }

@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter } from '../../../src/source/kafka/encoding.ts'
+import { ByteReader } from '../../../src/source/kafka/encoding.ts'
 import { code } from '../../../src/source/kafka/protocol-errors.ts'
 import type { Incarnation } from '../broker.ts'
 import {
@@ -16,6 +16,7 @@ import {
   writeMetadata,
   writeOffset,
   writeProduced,
+  writeProducerId,
 } from './kafka-answers.ts'
 import type { KafkaLog, LogImage } from './kafka-log.ts'
 import { numbersOf } from './kafka-producers.ts'
@@ -124,7 +125,7 @@ export class KafkaNode {
       case apiKey.produce:
         return this.#produce(reader, reply)
       case apiKey.initProducerId:
-        reply({ bytes: new ByteWriter().int64(this.#host.newProducerId()).written(), throttleMs: 0 })
+        reply(this.#throttled((ms) => writeProducerId(this.#host.newProducerId(), ms)))
         break
       case apiKey.metadata:
         reply(this.#throttled((ms) => this.#metadata(readMetadata(reader), ms)))
