@@ -87,10 +87,11 @@ export class StreamFeed implements EntrySink {
 
   async opened(info: StreamInfo, bounds: readonly Offsets[]): Promise<void> {
     this.#addPartitions(info)
-    let isPrompt = true
+    let { ageMs } = this.#options.fill ?? fillDefaults
     for (const feed of this.partitions) {
       feed.phase = 'filling'
-      isPrompt = await this.#fill(feed, bounds[feed.partition]!, isPrompt)
+      // A broker that has held one read back would hold back the others as well.
+      if (!(await this.#fill(feed, bounds[feed.partition]!, ageMs))) ageMs = noFill
       feed.phase = 'live'
     }
     // Nobody is let in before: what is known of a subject would change under its readers.
@@ -206,12 +207,11 @@ export class StreamFeed implements EntrySink {
     feed.leave()
   }
 
-  /** Whether the broker is prompt; where it is not, nothing is read. */
-  async #fill(feed: PartitionFeed, bounds: Offsets, isPrompt = true): Promise<boolean> {
-    const { ageMs, budgetMs } = this.#options.fill ?? fillDefaults
-    const share = { ageMs: isPrompt ? ageMs : noFill, budgetMs: budgetMs / this.partitions.length }
-    const filled = await fillWindow({ intake: this.intake, feed, clock: this.#clock }, bounds, share)
-    return isPrompt && filled
+  /** False where the broker kept it waiting. */
+  #fill(feed: PartitionFeed, bounds: Offsets, ageMs?: number): Promise<boolean> {
+    const all = this.#options.fill ?? fillDefaults
+    const share = { ageMs: ageMs ?? all.ageMs, budgetMs: all.budgetMs / this.partitions.length }
+    return fillWindow({ intake: this.intake, feed, clock: this.#clock }, bounds, share)
   }
 
   /** A record whose publisher wants a trace of it. */

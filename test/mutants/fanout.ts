@@ -54,8 +54,8 @@ export const fanoutMutants: readonly Mutant[] = [
   {
     name: 'each partition of a starting gateway waits for a broker that holds reads back',
     file: 'fanout/stream-feed.ts',
-    from: 'ageMs: isPrompt ? ageMs : noFill',
-    to: 'ageMs',
+    from: 'bounds[feed.partition]!, ageMs))) ageMs = noFill',
+    to: 'bounds[feed.partition]!, ageMs))) void noFill',
     by: { unit: 'test/fanout/fill.test.ts' },
     breaks: 'a gateway starts within seconds, whatever the broker does',
   },

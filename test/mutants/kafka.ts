@@ -250,6 +250,14 @@ export const kafkaMutants: readonly Mutant[] = [
     breaks: 'who is throttled asks no sooner than it was told to',
   },
   {
+    name: 'a pause that follows another is none',
+    file: 'source/kafka/broker-link.ts',
+    from: 'while (pause.leftMs > 0 &&',
+    to: 'if (pause.leftMs > 0 &&',
+    by: { unit: 'test/source/kafka-wire.test.ts' },
+    breaks: 'who is throttled asks no sooner than it was told to',
+  },
+  {
     name: 'an answer to metadata says nothing of a pause',
     file: 'source/kafka/metadata-request.ts',
     from: 'throttled(reader.int32())',

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { seededRandom } from '../../src/base/random.ts'
 import { Brokers } from './kafka-brokers.ts'
 
 test('a tail that waits at the head of a quiet log hears that the log was cut below it, and written further than that', async () => {
@@ -256,6 +257,21 @@ test('a pause that a broker asks for in whatever answer is waited for, counted b
   assert.deepEqual([brokers.told, brokers.states], [['a@0', 'b@1', 'c@2'], ['up']])
   const { live, readback, questions } = brokers.paused
   for (const ms of [live, readback, questions]) assert.ok(ms >= 2500 && ms % 2500 === 0, `${ms} ms`)
+})
+
+test('reads that share a connection wait together, also where one of them is told of the next pause', async () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    const brokers = new Brokers(1, seededRandom(seed))
+    brokers.write('a', 'b')
+    await brokers.done(brokers.range(0, 2))
+    const { leader } = brokers
+    leader.throttleMs = 2500
+    leader.throttledUntilMs = brokers.time.nowMs + 6000
+    const reads = [brokers.range(0, 2), brokers.range(0, 2)]
+    await brokers.passes(700)
+    reads.push(brokers.range(0, 2), brokers.range(0, 2))
+    for (const read of reads) assert.deepEqual(await brokers.done(read), ['a', 'b'])
+  }
 })
 
 test('who waits for less than the pause that a broker asks for is told of the quota, and the connection stays', async () => {

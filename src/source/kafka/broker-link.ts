@@ -167,7 +167,12 @@ export class BrokerLink {
   async #paused(which: Which, patienceMs: number): Promise<void> {
     const pause = this.#pauses[which]
     if (pause.leftMs > patienceMs) throw this.#pausedError(which)
-    if (pause.leftMs > 0) await pause.wait(Math.min(pause.leftMs, maxPauseMs))
+    const { clock } = this.#connector
+    const latestMs = clock.monotonicMs() + maxPauseMs
+    // Another one that shares the connection may be told of the next pause meanwhile.
+    while (pause.leftMs > 0 && this.#dropped === undefined && clock.monotonicMs() < latestMs) {
+      await pause.wait(Math.min(pause.leftMs, latestMs - clock.monotonicMs()))
+    }
     // Its connections must not be opened again: nobody would close them.
     if (this.#dropped !== undefined) throw this.#dropped
     if (pause.leftMs <= 0) return
