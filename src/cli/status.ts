@@ -24,7 +24,7 @@ interface Stream {
   readonly name: string
   readonly topic: string
   readonly state: string
-  readonly partitions: readonly { readonly lag: number }[]
+  readonly partitions: readonly { readonly lag: number; readonly blocked: number }[]
 }
 
 /** One limit, and whom it refused. */
@@ -76,7 +76,7 @@ export function shown(status: Status, which: 'all limits' | 'limits that refused
       ...readinessLines({ ready: reasons.length === 0, reasons, degraded }),
       printable(`sessions: ${bySession.join(', ')}; ${subscriptions} subscriptions`),
     ].join('\n'),
-    table(['stream', 'topic', 'state', 'partitions', 'lag'], streams.map(streamRow)),
+    table(['stream', 'topic', 'state', 'partitions', 'lag', 'blocked'], streams.map(streamRow)),
     limits.length === 0
       ? 'no limit has refused anybody since the gateway started'
       : table(['limit', 'refused', 'last', 'whom', 'what', 'option'], limits.map(limitRow)),
@@ -86,7 +86,8 @@ export function shown(status: Status, which: 'all limits' | 'limits that refused
 
 function streamRow({ name, topic, state, partitions }: Stream): string[] {
   const lag = partitions.reduce((sum, partition) => sum + partition.lag, 0)
-  return [name, topic, state, String(partitions.length), String(lag)]
+  const blocked = partitions.reduce((sum, partition) => sum + partition.blocked, 0)
+  return [name, topic, state, String(partitions.length), String(lag), String(blocked)]
 }
 
 function limitRow({ limit, count, lastMs, last, refuses, option }: Limit): string[] {

@@ -344,8 +344,8 @@ export const edgeMutants: readonly Mutant[] = [
   {
     name: 'a gateway whose broker went away is not ready',
     file: 'fanout/feeds.ts',
-    from: "when: info === undefined ? 'before it was served' : 'while it is served'",
-    to: "when: info === undefined ? 'before it was served' : 'before it was served'",
+    from: "when = info === undefined ? 'before it was served' : 'while it is served'",
+    to: "when = info === undefined ? 'before it was served' : 'before it was served'",
     by: { unit: 'test/serving/serving.test.ts' },
     breaks: 'a balancer does not empty all gateways at once when the broker goes',
   },
