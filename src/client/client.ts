@@ -22,7 +22,10 @@ export const transportNames = ['websocket', 'sse', 'poll'] as const
 export type TransportName = (typeof transportNames)[number]
 
 export interface ClientOptions {
-  /** In order of preference; the next one is tried when no gateway answers over the one before. All three unless given. */
+  /**
+   * In order of preference; the next one is tried when no gateway answers over the one before. All three unless given; where the
+   * platform has no WebSocket (Node before 22) that one is passed over.
+   */
   readonly transports?: readonly TransportName[]
   /** Of the WebSocket's frames; JSON unless given. */
   readonly codec?: Codec
@@ -71,7 +74,7 @@ export class Client implements AsyncDisposable {
   readonly #saver: Saver | undefined
   readonly #subscriptions = new Map<string, Pick<Subscription, 'end'>>()
   readonly #unwatch: () => void
-  readonly #resolveClosed: (reason: Reason) => void
+  #resolveClosed!: (reason: Reason) => void
   readonly #onAbort = (): void => void this.close()
   #state: State | undefined
 
@@ -80,9 +83,9 @@ export class Client implements AsyncDisposable {
     this.#options = options
     this.#basis = { urls, backoff, clock, random }
     const environment = options.environment ?? pageEnvironment()
-    const { promise, resolve } = Promise.withResolvers<Reason>()
-    this.closed = promise
-    this.#resolveClosed = resolve
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve
+    })
     if (options.store !== undefined) {
       const everyMs = options.saveEveryMs ?? defaultSaveEveryMs
       this.#saver = new Saver(options.store, everyMs, clock, options.onStoreError ?? throwLater)
@@ -178,11 +181,12 @@ function transportsOf({ transports = transportNames, codec = jsonCodec }: Client
     sse: { name: 'sse', separate: false, open: openSse },
     poll: { name: 'poll', separate: false, open: openPoll },
   }
-  const found = transports.map((name) => all[name]).filter((each) => each !== undefined)
-  if (found.length === transports.length && found.length > 0) return found
+  const here = transportNames.filter((name) => name !== 'websocket' || typeof WebSocket !== 'undefined')
+  const found = transports.filter((name) => here.includes(name)).map((name) => all[name])
+  if (found.length > 0 && transports.every((name) => name in all)) return found
   throw new CarillonError(
     'bad_request',
-    `transports: expected some of ${transportNames.join(', ')}, got ${transports.join(', ')}`,
+    `transports: expected some of ${here.join(', ')}, got ${transports.join(', ')}`,
   )
 }
 

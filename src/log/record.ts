@@ -50,3 +50,9 @@ export function addHeaders(record: Pick<SourceRecord, 'eachHeader'>, to: Map<str
   })
   return to
 }
+
+/** Why a stretch that is there can't be read: it is damaged, or in a form that its adapter does not read. */
+export type UnreadableReason = 'corrupt' | 'unsupported'
+
+/** Why a stretch of the log can't be had. */
+export type LostReason = 'retention' | UnreadableReason | 'rewritten'

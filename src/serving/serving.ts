@@ -77,7 +77,7 @@ export class Serving {
 
   /** What is wrong with streams now; empty = nothing is. */
   troubles(): StreamTrouble[] {
-    return this.feeds.troubles()
+    return this.feeds.troubles(this.#nowMs())
   }
 
   status(): StreamStatus[] {

@@ -14,8 +14,17 @@ export interface KafkaSettings {
   readonly inSync: number
   /** Partitions without a leader now. */
   readonly leaderless: number
+  /** Partitions in which an open transaction held readers back while they were looked at. */
+  readonly blocked: readonly BlockedPartition[]
   /** The topic's configuration in Kafka's own names, defaults included. */
   readonly configs: ReadonlyMap<string, string>
+}
+
+export interface BlockedPartition {
+  readonly partition: number
+  /** Where readers are held, and how many offsets there are behind it. */
+  readonly from: number
+  readonly offsets: number
 }
 
 export interface NatsSettings {

@@ -1,4 +1,5 @@
-import type { Generations, SourceRecord } from '../log/record.ts'
+import type { BrokerUse } from '../base/broker-uses.ts'
+import type { Generations, LostReason, SourceRecord, UnreadableReason } from '../log/record.ts'
 import type { StreamSettings } from './settings.ts'
 
 /**
@@ -70,6 +71,15 @@ export interface StreamInfo {
 export interface Offsets {
   readonly first: number
   readonly head: number
+  /** Absent = the log ends at the head. */
+  readonly blocked?: Blocked
+}
+
+/** What the log has behind the head, and nobody may read before an open transaction ends. */
+export interface Blocked {
+  readonly offsets: number
+  /** Since when the head is seen to stand where it stands, Unix ms. */
+  readonly sinceMs: number
 }
 
 export interface TailSink {
@@ -78,10 +88,10 @@ export interface TailSink {
   end(partition: number, next: number, offsets: Offsets): void
   /**
    * What [from, to] held can't be read any more and the tail goes on at `to + 1`, or, after a rewrite, at `from`:
-   * `retention` the log's start moved past the reader; `corrupt` a batch whose checksum is wrong twice; `rewritten` the
-   * log changed below the reader (an unclean election, an end that moved back): records are read again from `from`.
+   * `retention` the log's start moved past the reader; `corrupt` a batch whose checksum is wrong twice; `unsupported` records in a
+   * form that the adapter does not read; `rewritten` the log changed below the reader (an unclean election, an end that moved back): records are read again from `from`.
    */
-  lost(partition: number, from: number, to: number, reason: 'retention' | 'corrupt' | 'rewritten'): void
+  lost(partition: number, from: number, to: number, reason: LostReason): void
   /**
    * Deleted and created again under its name: the tail goes on at `firstOffset` of each partition that it reads, and what retention took
    * since is told by `lost`. Absent ones stay absent; those that the stream has no more are dropped.
@@ -126,8 +136,8 @@ export interface RangeSink {
   record(record: SourceRecord): void
   /** True = nothing more is wanted: the chunk may end before its next record. */
   readonly full?: boolean
-  /** [from, to] can't be read: its checksum is wrong twice. */
-  lost(from: number, to: number, reason: 'corrupt'): void
+  /** [from, to] can't be read: as in TailSink. */
+  lost(from: number, to: number, reason: UnreadableReason): void
 }
 
 export interface RangeEnd {
@@ -149,8 +159,19 @@ export interface Ack {
   readonly offset: number
 }
 
+/** A broker has asked for a pause: it reads nothing more of a connection for `ms`, because a quota is used up. */
+export interface Throttle {
+  readonly use: BrokerUse
+  /** By which name the broker knows that use, and which broker it is. */
+  readonly client: string
+  readonly broker: string
+  readonly ms: number
+}
+
 /** What an adapter takes from its surroundings. */
 export interface SourceContext {
+  /** Absent where nobody counts pauses. */
+  readonly throttled?: ((throttle: Throttle) => void) | undefined
   /** Something that an operator should know, once per change and not per record. */
   log(level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>): void
 }

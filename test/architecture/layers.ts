@@ -94,7 +94,7 @@ export const workshop: Readonly<Record<string, readonly string[]>> = {
   'test/config': [],
   'test/coverage': [],
   'test/deploy': ['test/brokers', 'test/docs'],
-  'test/docs': ['test/doctor'],
+  'test/docs': ['test/doctor', 'test/support'],
   'test/doctor': ['test/model'],
   'test/edge': ['test/model', 'test/support'],
   'test/fanout': ['test/model', 'test/session'],

@@ -88,6 +88,10 @@ test('settings of a topic that lose events or mislead are told', () => {
   assert.equal(ofConfig('record time', 'message.timestamp.type', 'CreateTime').level, 'warn')
   assert.equal(ofConfig('event size', 'max.message.bytes', '1000000').level, 'warn')
   assert.equal(ofConfig('unclean elections', 'unclean.leader.election.enable', 'true').level, 'fail')
+  const blocked = [{ partition: 2, from: 17, offsets: 51 }]
+  const held = check('open transactions', streamOf({ settings: { ...kafka, blocked } }))
+  assert.deepEqual([held.level, held.figure], ['warn', '51 offsets in 1 partition held back'])
+  assert.match(held.fix, /find-hanging --topic carillon;.* abort --topic carillon --partition 2 --start-offset 17$/)
   const ahead = check('broker clock', streamOf({ recent: { ...recent, newestMs: 1e12 + 60_000 } }))
   assert.deepEqual([ahead.level, ahead.figure], ['warn', '1 minute ahead of this host'])
 })

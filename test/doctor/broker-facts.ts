@@ -9,6 +9,7 @@ export const goodKafka: KafkaSettings = {
   replicas: 3,
   inSync: 3,
   leaderless: 0,
+  blocked: [],
   configs: new Map([
     ['retention.ms', String(168 * hourMs)],
     ['retention.bytes', '-1'],

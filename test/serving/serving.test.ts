@@ -132,6 +132,33 @@ test('a stream that this gateway could never read keeps clients out, though it k
   ])
 })
 
+test('a partition that stands still is told after a second: behind an open transaction, or where nothing comes', async () => {
+  const { serving, clock } = setUp({}, new ModelBroker('carillon', 3))
+  await serving.start()
+  const stream = serving.feeds.streams.get('events')!
+  const sinceMs = clock.nowUs() / 1000
+  stream.end(1, 0, { first: 0, head: 0, blocked: { offsets: 51, sinceMs } })
+  stream.end(2, 0, { first: 0, head: 7 })
+  await clock.advance(999)
+  assert.deepEqual(serving.troubles(), [])
+  await clock.advance(1001)
+  const told = (what: string) => [{ what: `stream events, partition ${what}`, when: 'while it is served' }]
+  const blocked = '1: an open transaction holds back 51 offsets, for 2 seconds'
+  assert.deepEqual(serving.troubles(), told(`${blocked} (and 1 more)`))
+  stream.end(2, 3, { first: 0, head: 7 })
+  assert.deepEqual(serving.troubles(), told(blocked))
+  stream.end(1, 0, { first: 0, head: 0 })
+  assert.deepEqual(serving.troubles(), [])
+  await clock.advance(1000)
+  assert.deepEqual(serving.troubles(), told('2: the broker gives nothing of 4 offsets that it has, for 1 second'))
+  assert.deepEqual(
+    serving.status()[0]!.partitions.map(({ blocked: held }) => held),
+    [0, 0, 0],
+  )
+  stream.end(2, 7, { first: 0, head: 7 })
+  assert.deepEqual(serving.troubles(), [])
+})
+
 test('a client is told the limits that it is held to', async () => {
   const { serving } = setUp()
   await serving.start()
