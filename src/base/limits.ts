@@ -15,6 +15,10 @@ export const limits = {
     option: 'LimitNOFILE',
   },
   maxHttpConnections: { refuses: 'connections, closed unanswered', option: 'limits.maxHttpConnections' },
+  maxCutsPerSecond: {
+    refuses: 'connections that wait, for too many from their address were cut',
+    option: 'limits.maxCutsPerSecond',
+  },
   maxSessions: { refuses: 'sessions', option: 'limits.maxSessions' },
   maxBodies: { refuses: 'bodies, for want of a place to be read in', option: 'limits.maxBodies' },
   maxBodyBytes: { refuses: 'bodies that are too large', option: 'limits.maxBodyBytes' },

@@ -15,6 +15,7 @@ import { parseBrokerUrl } from '../source/open.ts'
 import { exitCodes } from './exit.ts'
 import { gatewayUrl, wholeNumber } from './gateway-url.ts'
 import { configOf, isOfBroker, withConfig } from './options.ts'
+import { jsonLine } from './text.ts'
 
 interface Flags {
   readonly clients: number
@@ -56,7 +57,7 @@ export function command(): Command {
     if (flags.measure) return (await import('./doctor-measure.ts')).measure(loaded, flags)
     const findings = await examine(config, flags, thisHost())
     const level = gravest(findings)
-    if (flags.json) console.log(JSON.stringify({ level, clients: flags.clients, findings }))
+    if (flags.json) console.log(jsonLine({ level, clients: flags.clients, findings }))
     else console.log(report(findings))
     process.exitCode = level === 'fail' ? exitCodes.failed : level === 'warn' ? exitCodes.warned : exitCodes.ok
   })

@@ -1,20 +1,22 @@
 import { Command } from 'commander'
+import { printable } from '../base/printable.ts'
 import { exitCodes, Unreachable } from './exit.ts'
-import { defaultAdmin, gatewayUrl, reach } from './gateway-url.ts'
+import { adminOption, reach } from './gateway-url.ts'
+import { jsonLine } from './text.ts'
 
 export function command(): Command {
   const command = new Command('carillon health')
     .description(
       'Ask a gateway whether it takes clients: exit code 0 (also where it lacks something, which it says), 1 (it says why not) or 3 (no answer).',
     )
-    .option('--admin <url>', "the gateway's admin listener", gatewayUrl, defaultAdmin)
+    .addOption(adminOption())
     .option('--json', 'as JSON')
   command.addHelpText('after', '\nExample:\n  carillon health --admin http://127.0.0.1:8081')
   return command.action(async () => {
     const { admin, json } = command.opts<{ admin: string; json?: boolean }>()
     const answer = await readiness(admin)
-    if (json) console.log(JSON.stringify(answer))
-    else for (const line of lines(answer)) console.log(line)
+    if (json) console.log(jsonLine(answer))
+    else console.log(readinessLines(answer).join('\n'))
     process.exitCode = answer.ready ? exitCodes.ok : exitCodes.failed
   })
 }
@@ -25,9 +27,11 @@ interface Readiness {
   readonly degraded: readonly string[]
 }
 
-function lines({ ready, reasons, degraded }: Readiness): string[] {
+/** Causes are what a broker said, or whoever answers for one: nothing of them steers a terminal. */
+export function readinessLines({ ready, reasons, degraded }: Readiness): string[] {
   const head = ready ? 'ready' : 'not ready:'
-  return [ready && degraded.length > 0 ? 'ready, but:' : head, ...[...reasons, ...degraded].map((each) => `  ${each}`)]
+  const causes = [...reasons, ...degraded].map((each) => `  ${printable(each)}`)
+  return [ready && degraded.length > 0 ? 'ready, but:' : head, ...causes]
 }
 
 /** `/readyz` says why it is not ready with status 503, so the status alone is no failure to ask. */

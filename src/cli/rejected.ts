@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
-import { escapedJson, printable } from '../base/printable.ts'
+import { positionText } from '../base/position-text.ts'
+import { printable } from '../base/printable.ts'
 import { exitCodes } from './exit.ts'
-import { ask, defaultAdmin, gatewayUrl } from './gateway-url.ts'
-import { table, time } from './text.ts'
+import { adminOption, ask } from './gateway-url.ts'
+import { jsonLine, table, time } from './text.ts'
 
 /** As the admin listener shows it. */
 interface Rejected {
@@ -29,7 +30,7 @@ const heads = ['time', 'stream', 'partition@offset', 'reason', 'key', 'cause'] a
 export function command(): Command {
   const command = new Command('carillon rejected')
     .description('The newest records that a gateway could not use, why, and what to do; the newest one last.')
-    .option('--admin <url>', "the gateway's admin listener", gatewayUrl, defaultAdmin)
+    .addOption(adminOption())
     .option('--follow', 'go on with those that come; Ctrl-C ends')
     .option('--json', 'as JSON, a record a line')
   command.addHelpText(
@@ -44,10 +45,13 @@ Example:
     const { admin, follow, json } = command.opts<{ admin: string; follow?: boolean; json?: boolean }>()
     const first = await fetchRejected(admin)
     const records = first.records.toReversed()
-    if (json) show(records.map(asJson))
+    if (json) show(records.map(jsonLine))
     else if (records.length > 0) show([table(heads, records.map(row))])
     note(first, records.length)
-    if (follow) await followOn(admin, first.total, (record) => show([json ? asJson(record) : row(record).join('  ')]))
+    if (follow)
+      await followOn(admin, first.total, (record) =>
+        show([json ? jsonLine(record) : printable(row(record).join('  '))]),
+      )
   })
 }
 
@@ -90,9 +94,6 @@ function show(lines: readonly string[]): void {
   for (const line of lines) console.log(line)
 }
 
-/** Keys and causes hold what producers wrote: nothing of it may steer a terminal. */
 function row({ stream, partition, offset, timeMs, reason, key, detail }: Rejected): string[] {
-  return [time(new Date(timeMs)), stream, `${partition}@${offset}`, reason, printable(key), printable(detail)]
+  return [time(new Date(timeMs)), stream, positionText(partition, offset), reason, key, detail]
 }
-
-const asJson = (record: Rejected): string => escapedJson(JSON.stringify(record))

@@ -3,7 +3,7 @@ import { RoutingTable } from '../routing/table.ts'
 import { isPattern, validatePattern } from '../subject/subject.ts'
 import { ask, gatewayUrl, wholeNumber } from './gateway-url.ts'
 import { configOf, withConfig } from './options.ts'
-import { table } from './text.ts'
+import { jsonLine, table } from './text.ts'
 
 export function command(): Command {
   const command = new Command('carillon routes')
@@ -28,7 +28,7 @@ Example:
     const { json, partitions, admin } = command.opts<{ json?: boolean; partitions?: number; admin?: string }>()
     if (subject === undefined) {
       const rows = routing.rows().map((row) => ({ ...row, topic: config.streams[row.stream]!.topic }))
-      if (json) console.log(JSON.stringify(rows))
+      if (json) console.log(jsonLine(rows))
       else
         console.log(
           table(
@@ -41,7 +41,7 @@ Example:
     const known = admin === undefined ? undefined : await partitionCounts(admin)
     const count = (stream: string) => partitions ?? known?.get(stream) ?? config.streams[stream]!.partitions
     const found = whereIs(subject, routing, count)
-    if (json) console.log(JSON.stringify(found))
+    if (json) console.log(jsonLine(found))
     else
       console.log(
         table(

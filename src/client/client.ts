@@ -64,7 +64,7 @@ export class Client implements AsyncDisposable {
   readonly #saver: Saver | undefined
   readonly #subscriptions = new Map<string, Pick<Subscription, 'end'>>()
   readonly #unwatch: () => void
-  readonly #resolveClosed: (reason: Reason) => void
+  #resolveClosed!: (reason: Reason) => void
   readonly #onAbort = (): void => void this.close()
   #state: State | undefined
 
@@ -74,9 +74,9 @@ export class Client implements AsyncDisposable {
     const ask = askOf(options)
     this.#basis = { urls, backoff, clock, random, ask }
     const environment = options.environment ?? pageEnvironment()
-    const { promise, resolve } = Promise.withResolvers<Reason>()
-    this.closed = promise
-    this.#resolveClosed = resolve
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve
+    })
     if (options.store !== undefined) {
       const everyMs = options.saveEveryMs ?? defaultSaveEveryMs
       const { onStoreError = throwLater } = options

@@ -199,7 +199,8 @@ export class Conversation {
 
   /** What it still brings would carry them along, where others are to be asked for now. */
   #leave({ members }: Share): void {
-    if (this.#sharing.next([...this.#all]).members.length !== members.length) this.#host.step('torn')
+    const next = this.#sharing.next([...this.#all]).members
+    if (members.some((each) => !next.includes(each))) this.#host.step('torn')
   }
 
   #stand(token: string): boolean {

@@ -199,8 +199,8 @@ export class Followed {
   }
 
   /**
-   * A gap of a reader that may have been behind this subscription, or is not its reader yet. What it passes may have come before over SSE;
-   * or, where the log was rewritten since, something else under the same offsets: so it is told of where the place is below.
+   * A gap of a reader that may have been behind this subscription, or is not its reader yet, or not any more. What it passes may have come
+   * before; or, where the log was rewritten since, something else under the same offsets: so it is told of where the place is below.
    */
   takeGapIfNews(gap: Gap): boolean {
     const passes = gap.to !== undefined && !leadsBack.has(gap.reason)

@@ -41,7 +41,7 @@ export class SeparateService implements Service {
   gap(gap: Gap): boolean {
     const { followed } = this
     if (isNamed(gap)) return this.#gapNamed(gap)
-    if (followed.live && followed.standsIn(gap)) return followed.takeGap(gap)
+    if (followed.live && followed.standsIn(gap)) return followed.takeGapIfNews(gap)
     this.#hold(gap)
     return true
   }

@@ -54,7 +54,7 @@ export class Subscription<T = unknown> implements AsyncIterable<Received<T>, und
   readonly #options: SubscribeOptions & Partial<SubscribeHandlers<T>>
   readonly #inbox: Inbox<T>
   readonly #pull: Pull<T> | undefined
-  readonly #resolveClosed: (reason: Reason) => void
+  #resolveClosed!: (reason: Reason) => void
   readonly #onAbort = (): void => this.#end('done', 'aborted', undefined)
   #followed: Followed | undefined
   #state: State = waiting('idle', 'it has not started')
@@ -74,9 +74,9 @@ export class Subscription<T = unknown> implements AsyncIterable<Received<T>, und
       throw new RefusedError('bad_request', 'expected onEvent and onGap together: what is missed is told to onGap')
     }
     if (onEvent === undefined) this.#pull = new Pull(() => this.close())
-    const { promise, resolve } = Promise.withResolvers<Reason>()
-    this.closed = promise
-    this.#resolveClosed = resolve
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve
+    })
     this.#inbox = new Inbox(this.#owner(), host.inbox)
     options.signal?.addEventListener('abort', this.#onAbort)
     if (options.signal?.aborted) this.#onAbort()

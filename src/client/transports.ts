@@ -10,7 +10,10 @@ export const transportNames = ['websocket', 'sse', 'poll'] as const
 export type TransportName = (typeof transportNames)[number]
 
 export interface TransportOptions extends NetworkOptions {
-  /** In order of preference; the next one is tried when no gateway answers over the one before. All three unless given. */
+  /**
+   * In order of preference; the next one is tried when no gateway answers over the one before. All three unless given; where the
+   * platform has no WebSocket (Node before 22) that one is passed over.
+   */
   readonly transports?: readonly TransportName[]
   /** Of the WebSocket's frames; JSON unless given. */
   readonly codec?: Codec
@@ -24,10 +27,12 @@ export function transportsOf(options: TransportOptions, ask: Ask = askOf(options
     sse: { name: 'sse', separate: false, open: openSse(ask) },
     poll: { name: 'poll', separate: false, open: openPoll(ask) },
   }
-  const found = transports.map((name) => all[name]).filter((each) => each !== undefined)
-  if (found.length === transports.length && found.length > 0) return found
+  const hasWebSocket = typeof (options.WebSocket ?? globalThis.WebSocket) !== 'undefined'
+  const here = transportNames.filter((name) => name !== 'websocket' || hasWebSocket)
+  const found = transports.filter((name) => here.includes(name)).map((name) => all[name])
+  if (found.length > 0 && transports.every((name) => name in all)) return found
   throw new CarillonError(
     'bad_request',
-    `transports: expected some of ${transportNames.join(', ')}, got ${transports.join(', ')}`,
+    `transports: expected some of ${here.join(', ')}, got ${transports.join(', ')}`,
   )
 }

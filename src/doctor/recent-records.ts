@@ -1,3 +1,4 @@
+import { positionText } from '../base/position-text.ts'
 import type { SourceRecord } from '../log/record.ts'
 import type { Source, StreamInfo } from '../source/source.ts'
 
@@ -22,7 +23,7 @@ export interface RecordFault {
   readonly misplaced: boolean
   readonly cause: string
   readonly count: number
-  /** The first of them: `partition 3, offset 1041`. */
+  /** Where the first of them is: `3@1041`. */
   readonly example: string
 }
 
@@ -67,7 +68,7 @@ class Sample {
     const fault = this.#judge(record, this.#partitions)
     if (fault === undefined) return
     const known = this.#faults.get(fault.cause)
-    const example = `partition ${record.partition}, offset ${record.offset}`
+    const example = positionText(record.partition, record.offset)
     if (known !== undefined) this.#faults.set(fault.cause, { ...known, count: known.count + 1 })
     else if (this.#faults.size < mostFaults) this.#faults.set(fault.cause, { ...fault, count: 1, example })
   }

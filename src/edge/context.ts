@@ -9,6 +9,7 @@ import type { Outlet, Session, SessionHost } from '../session/outlet.ts'
 import type { LimitedLogger } from '../telemetry/logger.ts'
 import type { Event, Published } from '../wire/frames.ts'
 import type { EdgeOptions } from './options.ts'
+import { Penalties } from './penalties.ts'
 
 /** Where published events go. */
 export interface EventPublisher {
@@ -62,6 +63,8 @@ export class EdgeContext {
   readonly counters: EdgeCounters = { httpConnections: 0, websockets: 0, refused: {} }
   /** Bodies that are being read. */
   readonly bodies: Places
+  /** Of addresses from which connections are cut again and again. */
+  readonly penalties: Penalties
   /** Sessions that are open, and publish requests that wait for the broker: what a graceful end waits for. */
   sessions = 0
   publishes = 0
@@ -72,7 +75,11 @@ export class EdgeContext {
     this.options = options
     this.contracts = contracts
     this.wheel = wheel
-    this.bodies = new Places(options.maxBodies, silentBodyMs, contracts.clock)
+    const { clock, random } = contracts
+    this.bodies = new Places(options.maxBodies, silentBodyMs, clock)
+    const held = (address: string) => this.countCut('maxCutsPerSecond', address)
+    this.penalties = new Penalties({ clock, random, wheel, maxCutsPerSecond: options.maxCutsPerSecond, held })
+    this.onClose(() => this.penalties.end())
   }
 
   close(): void {
@@ -121,7 +128,7 @@ export class EdgeContext {
     this.contracts.refusals.note(error, { who, atUs: this.contracts.clock.nowUs() })
   }
 
-  /** Somebody who is cut off without an answer. */
+  /** Somebody who is cut off without an answer, or has to wait for one. */
   countCut(limit: LimitName, who: string): void {
     this.contracts.refusals.count(limit, { who, atUs: this.contracts.clock.nowUs() })
   }

@@ -44,6 +44,8 @@ export interface EdgeOptions {
   readonly maxPollBytes: number
   /** Connections that are not (or not yet) WebSockets: handshakes, kept-alive HTTP, SSE and polls. Beyond, they are closed unanswered. */
   readonly maxHttpConnections: number
+  /** WebSockets from one address that are cut for what they send: beyond, the next connections from there are read from at this rate. */
+  readonly maxCutsPerSecond: number
   /** A request's line and headers. Set once a process, by the first listener. */
   readonly maxHeaderBytes: number
 }
@@ -89,6 +91,11 @@ export const edgeLimits = {
   maxPollFrames: setting(whole(1, 10_000), 256, 'frames of one poll answer'),
   maxPollBytes: setting(whole(1024, 64 * mib), mib, 'bytes of one poll answer'),
   maxHttpConnections: setting(whole(1, 10_000_000), 100_000, 'connections that are not WebSockets'),
+  maxCutsPerSecond: setting(
+    whole(1, 1_000_000),
+    10,
+    'WebSockets from one address, cut for what they send, before the next ones from there wait; raise it behind a proxy',
+  ),
   maxHeaderBytes: setting(whole(1024, mib), 16 * 1024, "a request's line and headers"),
 }
 

@@ -36,9 +36,12 @@ export class Router {
   readonly #context: EdgeContext
   readonly #turns: Turns
   readonly #routes: ReadonlyMap<string, Route>
+  readonly #host: string
 
-  constructor(context: EdgeContext, turns: Turns, routes: readonly Route[]) {
+  /** `host`: what its listener listens on. */
+  constructor(context: EdgeContext, turns: Turns, routes: readonly Route[], host = context.options.host) {
     this.#context = context
+    this.#host = host
     this.#turns = turns
     this.#routes = new Map(routes.map((route) => [route.path, route]))
   }
@@ -57,7 +60,7 @@ export class Router {
 
   #dispatch(exchange: Exchange, req: Request): void | Promise<void> {
     checkHead(exchange, req)
-    checkOrigin(this.#context, exchange, req)
+    checkOrigin(this.#context, exchange, req, this.#host)
     const route = this.#routes.get(exchange.path)
     if (route === undefined) {
       const paths = [...this.#routes.keys()].join(', ')
@@ -88,10 +91,15 @@ export function clientError(context: EdgeContext, { path, method }: Exchange, th
 }
 
 /** Throws `origin_refused` for pages that may not connect; from then on the answers are readable for the others. */
-export function checkOrigin(context: EdgeContext, exchange: Exchange, req: Request): void {
+export function checkOrigin(
+  context: EdgeContext,
+  exchange: Exchange,
+  req: Request,
+  listensOn = context.options.host,
+): void {
   const { origin } = exchange
   const host = req.getHeader('host')
-  const { host: listensOn, allowOrigin } = context.options
+  const { allowOrigin } = context.options
   if (isLoopback(listensOn) && !isHostAllowed(host, allowOrigin)) {
     const expected = 'expected a Host header that names the loopback, as this listener does, or the host of an origin'
     throw new CarillonError('origin_refused', `${expected} given by --allow-origin, got ${quote(host)}`)

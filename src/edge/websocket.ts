@@ -1,6 +1,6 @@
 import { addressText } from '../base/address.ts'
 import { CarillonError, errors, toCarillonError } from '../base/errors.ts'
-import { LimitReached } from '../base/limits.ts'
+import { type LimitName, LimitReached } from '../base/limits.ts'
 import { WheelEntry, WheelTimer } from '../base/wheel.ts'
 import { type Outlet, type Session, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
 import { logFault } from '../telemetry/client-faults.ts'
@@ -12,7 +12,15 @@ import type { EdgeContext } from './context.ts'
 import { type Caller, type Doorway, doorwayLimits } from './doorway.ts'
 import { Exchange, queryOf } from './exchange.ts'
 import { checkHead } from './head.ts'
-import type { Connection, Request, TemplatedApp, us_socket_context_t, WebSocket } from './listener.ts'
+import {
+  abnormalClosure,
+  type Connection,
+  cutOf,
+  type Request,
+  type TemplatedApp,
+  type us_socket_context_t,
+  type WebSocket,
+} from './listener.ts'
 import { parseQuery, quote } from './query.ts'
 import { checkOrigin, type Handler } from './router.ts'
 
@@ -40,6 +48,13 @@ const slice = { frames: 8, ms: 0.25 }
 /** Closing a connection over an error that has no close code of its own: RFC 6455's private range, see base/errors.ts. */
 const closeForGood = 3500
 const closeForNow = 3000
+/** Limits that a client reaches by what it sends, and nobody else's doing. */
+const ofSender: ReadonlySet<LimitName> = new Set([
+  'maxFrameBytes',
+  'maxWaitingFrameBytes',
+  'refusedFrames',
+  'waitingFrames',
+])
 
 /** uWS copies its properties to the WebSocket object itself, so the outlet, which has private fields, is one of them. */
 interface UserData {
@@ -60,7 +75,7 @@ export function serveWebSocket(app: TemplatedApp, context: EdgeContext, doorway:
     open: (ws) => transport.open(ws),
     message: (ws, message, binary) => transport.message(ws.getUserData().outlet, message, binary ? 'binary' : 'text'),
     drain: (ws) => ws.getUserData().outlet.drainedSoon(),
-    close: (ws, code) => transport.close(ws.getUserData().outlet, code),
+    close: (ws, code, reason) => transport.close(ws.getUserData().outlet, code, reason),
   })
 }
 
@@ -144,10 +159,13 @@ class WebSocketTransport {
     outlet.receive(message)
   }
 
-  close(outlet: WebSocketOutlet, code: number): void {
+  close(outlet: WebSocketOutlet, code: number, reason: ArrayBuffer): void {
+    const cut = cutOf(code, reason)
+    if (cut === 'too large') this.#context.countCut('maxFrameBytes', outlet.peer)
+    if (cut !== undefined) this.#context.penalties.cut(outlet.peer)
     outlet.gone()
     this.#context.counters.websockets--
-    this.#context.closeSession(outlet.session, code === 1006 ? 'lost' : 'client')
+    this.#context.closeSession(outlet.session, code === abnormalClosure ? 'lost' : 'client')
   }
 }
 
@@ -166,6 +184,8 @@ class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
   readonly encoding: 'json' | 'proto'
   readonly binary: boolean
   session!: Session
+  /** uWS says it only while the socket is open. */
+  peer = ''
   /** Undefined before the handshake is through and after the socket has closed. */
   ws: WebSocket<UserData> | undefined = undefined
   /** The session is about to be told that it can write again. */
@@ -291,10 +311,6 @@ class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
     return 'websocket'
   }
 
-  get peer(): string {
-    return this.ws === undefined ? '' : addressText(this.ws.getRemoteAddress())
-  }
-
   write(frame: Uint8Array): WriteOutcome {
     if (this.ws === undefined) return this.#writeEarly(frame)
     // uWS numbers its outcomes as writeOutcome does.
@@ -326,6 +342,7 @@ class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
 
   connected(ws: WebSocket<UserData>): void {
     this.ws = ws
+    this.peer = addressText(ws.getRemoteAddress())
     this.heard()
     this.#openedMs = this.#heardMs
     this.#context.wheel.schedule(this, this.#context.options.heartbeatMs)
@@ -375,14 +392,19 @@ class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
     }
     const { code, message, retryAfterMs } = error
     const { retry } = errors[code]
+    const isCut = error instanceof LimitReached && ofSender.has(error.limit)
+    if (isCut) this.#context.penalties.cut(this.peer)
     ws.send(encodeControl(this.encoding, { kind: 'error', code, message, retry, retryAfterMs }), this.binary, false)
-    this.#close(closeCode(error), code)
+    // Who reads nothing does not see that it is closed, and uWS would read on for as long as it sends.
+    const isDeaf = isCut && this.#stuckMs !== notStuck
+    this.#close(isDeaf ? abnormalClosure : closeCode(error), code)
   }
 
   /** Not within a cork, after which uWS sends no FIN: its client would wait for it until uWS gives the socket up. */
   #close(code: number, reason: string): void {
-    if (this.#corks === 0) this.ws?.end(code, reason)
-    else this.#farewell = [code, reason]
+    if (this.#corks > 0) this.#farewell = [code, reason]
+    else if (code === abnormalClosure) this.ws?.close()
+    else this.ws?.end(code, reason)
   }
 
   #cork(ws: WebSocket<UserData>, run: () => void): void {

@@ -69,6 +69,10 @@ export class Epochs implements History {
     return Math.min(this.#end(epoch), this.#unread(offset, head))
   }
 
+  mayBegin(before: number, after: number): boolean {
+    return before !== after
+  }
+
   doubtfulFrom(offset: number, epoch: number, head: number): number {
     const seen = this.#unreadFrom < 0 ? offset : Math.min(offset, this.#unreadFrom)
     const before = this.#before(seen, head)

@@ -20,6 +20,8 @@ export interface History {
   at(offset: number, head: number): number
   /** Where the log stops being the one of a position (`offset`, `generation`); Infinity where nothing speaks against it. */
   divergence(offset: number, generation: number, head: number): number
+  /** Whether another history may begin between two records of these generations that follow one another for a reader. */
+  mayBegin(before: number, after: number): boolean
   /**
    * From where on the log of a position with this generation may be another one, which is known to be one at `offset`: there, or 0 where
    * nothing is known of what lies right below.

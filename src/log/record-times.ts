@@ -5,6 +5,8 @@ import type { Losses } from './losses.ts'
 
 /** Records that are in no entry and whose times are kept. */
 const maxPassed = 256
+/** Whoever writes a log anew has first stopped the server or lost it: so long at least nothing is stored. */
+const leastPauseMs = 1000
 
 /**
  * The generations of a log that has no epochs: when each record was stored, Unix ms modulo 2^32, by entry of the index. Times rise with
@@ -55,6 +57,10 @@ export class RecordTimes implements History {
     const { oldestOrdinal, headOrdinal } = this.#chains
     const isOther = offset > head && oldestOrdinal < headOrdinal && this.#isYounger(headOrdinal - 1, time)
     return isOther ? this.#agreed(time, offset) : Number.POSITIVE_INFINITY
+  }
+
+  mayBegin(before: number, after: number): boolean {
+    return before === unknownGeneration || ((after - before) | 0) >= leastPauseMs
   }
 
   doubtfulFrom(offset: number): number {

@@ -5,9 +5,10 @@ import { Chains, maxChainSteps } from './chains.ts'
 import type { Loaded, NewEntry } from './entry.ts'
 import { Epochs } from './epochs.ts'
 import type { History } from './history.ts'
-import { Losses, type Lost, type LostReason } from './losses.ts'
+import { Losses, type Lost } from './losses.ts'
 import { type PayloadArena, unit } from './payload-arena.ts'
 import { Payloads } from './payloads.ts'
+import type { LostReason } from './record.ts'
 import { RecordTimes } from './record-times.ts'
 import type { SlabHolder } from './slab-tier.ts'
 import { slackBytes, type WindowPool } from './window-pool.ts'
@@ -293,6 +294,11 @@ export class Window {
   /** Where the log stops being the one of a position (`offset`, `generation`); Infinity where nothing speaks against it. */
   divergence(offset: number, generation: number): number {
     return this.#history.divergence(offset, generation, this.head)
+  }
+
+  /** See `History`. */
+  mayBegin(before: number, after: number): boolean {
+    return this.#history.mayBegin(before, after)
   }
 
   /** See `History`. */

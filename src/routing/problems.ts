@@ -5,6 +5,7 @@ import { RoutingTable } from './table.ts'
 /** What routes have to know of a stream. */
 interface RoutedStream {
   readonly format: string
+  readonly layout: string
 }
 
 /** What is wrong with routes that are right one by one. */
@@ -22,6 +23,12 @@ function problemsOf(route: RouteConfig, path: string, streams: Readonly<Record<s
   if (stream === undefined) {
     const message = `expected one of the streams ${Object.keys(streams).join(', ')}, got "${name}"`
     found.push({ path: `${path}.stream`, message })
+  } else if (stream.layout === 'single' && 'hash' in by && by.tokens !== undefined) {
+    const said = `expected no tokens for ${name}, whose layout is single, got ${by.tokens}`
+    found.push({
+      path: `${path}.by`,
+      message: `${said}: its one partition has every subject, and its keys are the subjects`,
+    })
   } else if (stream.format === 'raw' && 'hash' in by && by.hash === 'murmur2' && by.tokens !== undefined) {
     const said = `expected no tokens for the raw stream ${name}, got ${by.tokens}`
     const message = `${said}: its subjects are its keys, and Kafka's producers hash a key as a whole`

@@ -175,14 +175,14 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
   }
 
   deliverLive(reader: Reader, record: LiveRecord): void {
-    const outcome = this.#writer.live(reader.feed, record)
+    const outcome = this.#writer.live(reader, record)
     if (outcome === writeOutcome.sent) return
     if (outcome === writeOutcome.refused) reader.fallBehind(record.offset)
     this.#fallBehind()
   }
 
   deliverMissed(reader: Reader, record: Loaded, next: number): WriteOutcome {
-    const outcome = this.#writer.missed(reader, record, this.#tracks.behind(reader, next))
+    const outcome = this.#writer.missed(reader, record, this.#tracks.behind(reader, next, record.epoch))
     if (outcome !== writeOutcome.sent) this.#fallBehind()
     return outcome
   }

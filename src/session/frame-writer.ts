@@ -31,6 +31,8 @@ interface Context {
 interface Source {
   readonly feed: PartitionFeed
   readonly refs: readonly number[] | undefined
+  /** Of the event that its client was given last. */
+  generation: number
 }
 
 /** Catch-up deliveries are encoded from here: one object for all sessions, valid during one write. */
@@ -83,11 +85,11 @@ export class FrameWriter {
   }
 
   /** At the head: a live reader stands behind the record already. */
-  live(feed: PartitionFeed, record: LiveRecord): WriteOutcome {
+  live(source: Source, record: LiveRecord): WriteOutcome {
     const { outlet, id } = this.#client
-    const outcome = this.#write(record.frame(outlet.encoding), 'delivery', this.#client)
+    const outcome = this.#deliver(source, record, this.#client)
     if (outcome === writeOutcome.refused) return outcome
-    const { instruments } = feed
+    const { instruments } = source.feed
     instruments.deliveries++
     const nowUs = this.#context.clock.nowUs()
     instruments.publishToWritten.record(nowUs - record.publishedAtUs)
@@ -96,9 +98,10 @@ export class FrameWriter {
     return outcome
   }
 
-  missed({ feed, refs }: Source, record: Loaded, after: Standing): WriteOutcome {
+  missed(source: Source, record: Loaded, after: Standing): WriteOutcome {
+    const { feed, refs } = source
     missed.describeMissed(feed, record, refs)
-    const outcome = this.#write(missed.frame(this.#client.outlet.encoding), 'delivery', after)
+    const outcome = this.#deliver(source, missed, after)
     if (outcome === writeOutcome.refused) return outcome
     const { instruments } = feed
     instruments.deliveries++
@@ -130,6 +133,14 @@ export class FrameWriter {
     } as const
     const outcome = this.#write(encodeControl(this.#client.outlet.encoding, frame), 'control', after)
     if (outcome !== writeOutcome.refused && reason !== 'unspecified') feed.instruments.gaps[reason]++
+    return outcome
+  }
+
+  #deliver(source: Source, record: LiveRecord, after: Standing): WriteOutcome {
+    const { epoch } = record
+    const kind = source.feed.window.mayBegin(source.generation, epoch) ? 'turn' : 'delivery'
+    const outcome = this.#write(record.frame(this.#client.outlet.encoding), kind, after)
+    if (outcome !== writeOutcome.refused) source.generation = epoch
     return outcome
   }
 

@@ -23,8 +23,11 @@ export type WriteOutcome = (typeof writeOutcome)[keyof typeof writeOutcome]
 /** `brief`: as short as it can be made, for one that goes with each event. */
 export type TokenForm = 'full' | 'brief'
 
-/** What a frame is: an event, or one of all others (subscribed, live, gap, pong, error). */
-export type FrameKind = 'delivery' | 'control'
+/**
+ * What a frame is: an event; a `turn`, which is an event at which its reader may have come into another history of the log; or one of all
+ * others (subscribed, live, gap, pong, error).
+ */
+export type FrameKind = 'delivery' | 'turn' | 'control'
 
 /** Where a client stands. */
 export interface Standing {

@@ -52,9 +52,13 @@ export class Place {
     return owed === undefined ? this.at(offset) : owed.before
   }
 
-  /** The same once it has been told what is owed first, if anything: only that may have nothing before it. */
-  positionAfter(offset: number): Position {
-    return this.#owed[1]?.before ?? this.at(offset)
+  /**
+   * The same once it has been told what is owed first, if anything: only that may have nothing before it. `generation`: of the record right
+   * below, where that is being given; the window may not reach so far back.
+   */
+  positionAfter(offset: number, generation: number = unknownGeneration): Position {
+    const position = this.#owed[1]?.before ?? this.at(offset)
+    return position.generation === unknownGeneration ? { ...position, generation } : position
   }
 
   /** The same once it has been told all that is owed. Until it is held against the window, the client's token knows better what lies below. */

@@ -59,10 +59,12 @@ const catchUp: CatchUp = { live: undefined, latest: false, nowMs: 0 }
 /**
  * A reader of one partition at a position, for one session: its main reader, shared by all refs that are live, or the side
  * reader of one ref that is still catching up. Live, behind, slow and reconnecting are the same thing at other offsets.
- * Nobody but itself moves it; only `stamp` is the hub's.
+ * Nobody but itself moves it; `stamp` is the hub's.
  */
 export class Reader implements Member, FeedReader, ReadBackWaiter {
   stamp = 0
+  /** Of the event that its client was given last, at first of the position at which it began. Nobody but who writes its frames sets it. */
+  generation: number
   readonly feed: PartitionFeed
   /** Whom its deliveries and gaps are for: a side reader's one ref; undefined = every live ref. */
   readonly refs: readonly number[] | undefined
@@ -82,6 +84,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     this.#owner = owner
     this.feed = feed
     this.#place = new Place(start, owner.account)
+    this.generation = this.#place.at(start.offset).generation
     this.leg = leg
     this.refs = leg && [leg.subscription.ref]
     owner.account.charge(sizeOf(this))
@@ -158,9 +161,9 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     return this.#place.position(this.standsAt)
   }
 
-  /** Where its client stands once it has what is being written, which leads to `next`. */
-  positionAfter(next: number): Position {
-    return this.#place.positionAfter(next)
+  /** Where its client stands once it has what is being written, which leads to `next`: an event of this generation, if that is known. */
+  positionAfter(next: number, generation?: number): Position {
+    return this.#place.positionAfter(next, generation)
   }
 
   /** Where its client stands once it has all that it is owed. */

@@ -1,4 +1,5 @@
 import { FewMap } from '../base/few.ts'
+import { unknownGeneration } from '../base/generation.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import { encodeSaid, type PartitionCount, saysNothing, type Token } from '../wire/partition-counts.ts'
 import { encodePosition, isSamePartition, type Position } from '../wire/token.ts'
@@ -99,9 +100,12 @@ export class Tracks implements Standing {
     return encodeSaid(positions, [...carried.counts, ...this.#counts(positions, step)])
   }
 
-  /** Where the client stands once it has what is written next for one of its readers, which leads that to `next`: valid during one write. */
-  behind(reader: Reader, next: number): Standing {
-    return step.of(this, reader, next)
+  /**
+   * Where the client stands once it has what is written next for one of its readers, which leads that to `next`: valid during one write.
+   * `generation`: of an event.
+   */
+  behind(reader: Reader, next: number, generation: number = unknownGeneration): Standing {
+    return step.of(this, reader, next, generation)
   }
 
   #counts(positions: readonly Position[], step: Step | undefined): PartitionCount[] {
@@ -182,11 +186,13 @@ class Step implements Standing {
   #tracks: Tracks | undefined
   reader: Reader | undefined
   next = 0
+  generation = unknownGeneration
 
-  of(tracks: Tracks, reader: Reader, next: number): this {
+  of(tracks: Tracks, reader: Reader, next: number, generation: number): this {
     this.#tracks = tracks
     this.reader = reader
     this.next = next
+    this.generation = generation
     return this
   }
 
@@ -199,4 +205,4 @@ class Step implements Standing {
 const step = new Step()
 
 const positionOf = ({ main }: Track, step: Step | undefined): Position | undefined =>
-  main === step?.reader ? main.positionAfter(step.next) : main.position()
+  main === step?.reader ? main.positionAfter(step.next, step.generation) : main.position()

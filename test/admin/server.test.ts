@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { Agent, request } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { after, before, test } from 'node:test'
@@ -36,7 +37,7 @@ const contracts: AdminContracts = {
           state: 'up',
           detail: '',
           incarnation: 'abc',
-          partitions: [{ partition: 0, first: 1, head: 10, read: 8, windowTail: 4 }],
+          partitions: [{ partition: 0, first: 1, head: 10, read: 8, blocked: 3, windowTail: 4 }],
         },
       ],
     }
@@ -138,7 +139,9 @@ test('status names the gateway and gives each partition its lag', async () => {
   assert.equal(status.gateway, 'g-1')
   assert.equal(status.version, '0.1.0')
   assert.deepEqual(status.sessions, { websocket: 1, sse: 2, poll: 3 })
-  assert.deepEqual(status.streams[0].partitions, [{ partition: 0, first: 1, head: 10, read: 8, windowTail: 4, lag: 2 }])
+  assert.deepEqual(status.streams[0].partitions, [
+    { partition: 0, first: 1, head: 10, read: 8, blocked: 3, windowTail: 4, lag: 2 },
+  ])
 })
 
 test('rejected records and routes are shown as they are', async () => {
@@ -274,6 +277,35 @@ test('a connection that says nothing is cut, also one that does not read why', a
   })
   assert.deepEqual(refusedBy, ['adminRequestMs', 'adminRequestMs'])
 })
+
+for (const [fact, sent] of [
+  ['over which nothing comes', ''],
+  ['whose client takes nothing of an answer', 'GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+] as const) {
+  test(`a connection ${fact} is closed, although no request is late`, async (t) => {
+    const text = 'x'.repeat(32 << 20)
+    const metrics = () => ({ contentType: 'text/plain', text })
+    const quiet = { ...options, requestMs: 3_600_000, keepAliveMs: 200 }
+    const other = await openAdmin(quiet, { ...contracts, metrics })
+    t.after(() => other.close(0))
+    /** The server's end: a client that reads nothing does not see that it is closed. */
+    const served: Socket[] = []
+    const accepted = (message: unknown) => served.push((message as { socket: Socket }).socket)
+    subscribe('net.server.socket', accepted)
+    t.after(() => unsubscribe('net.server.socket', accepted))
+    const [socket] = await connections(other, 1)
+    t.after(() => socket!.destroy())
+    let came = 0
+    socket!.on('data', ({ length }) => {
+      came += length
+      socket!.pause()
+    })
+    socket!.write(sent)
+    await until('its end is closed', patienceMs, () => served[0]?.destroyed === true)
+    assert.equal(served.length, 1)
+    assert.ok(came < text.length)
+  })
+}
 
 test('a port in use is an error that names the option and the address', async () => {
   const port = Number(new URL(admin.url).port)

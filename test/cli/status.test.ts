@@ -10,7 +10,17 @@ const status = {
   broker: 'kafka://h:9092',
   sessions: { websocket: 3, sse: 1, poll: 0 },
   subscriptions: 9,
-  streams: [{ name: 'events', topic: 'carillon', state: 'up', partitions: [{ lag: 2 }, { lag: 3 }] }],
+  streams: [
+    {
+      name: 'events',
+      topic: 'carillon',
+      state: 'up',
+      partitions: [
+        { lag: 2, blocked: 51 },
+        { lag: 3, blocked: 0 },
+      ],
+    },
+  ],
   limits: [
     { limit: 'maxSessions', ...limits.maxSessions, count: 12, lastMs: 0, last: '192.0.2.7' },
     { limit: 'maxBodies', ...limits.maxBodies, count: 0 },
@@ -22,11 +32,27 @@ const status = {
 test('status says who was refused by which limit, and by which option that is changed', () => {
   const text = shown(status, 'limits that refused somebody')
   assert.match(text, /^gateway g1, Carillon 0\.1\.0, up 3 d 1 h, broker kafka:\/\/h:9092\nready\n/)
-  assert.match(text, /^events +carillon +up +2 +5$/m)
+  assert.match(text, /^events +carillon +up +2 +5 +51$/m)
   assert.match(text, /^maxSessions +12 +[\d:.]+ +192\.0\.2\.7 +sessions +limits\.maxSessions$/m)
   assert.doesNotMatch(text, /maxBodies/)
   assert.match(shown(status, 'all limits'), /^maxBodies +0 /m)
   assert.match(shown({ ...status, limits: [] }, 'limits that refused somebody'), /no limit has refused anybody/)
+})
+
+test('nothing that others named steers a terminal in what status shows', () => {
+  const name = 'h\u001b]0;x\u0007\u202e\n'
+  const shownName = String.raw`h\u001b]0;x\u0007\u202e\u000a`
+  const stream = { name, topic: name, state: name, partitions: [] }
+  const limit = { limit: 'maxSessions', ...limits.maxSessions, count: 1, lastMs: 0, last: name }
+  const named = { gateway: name, version: name, broker: name, streams: [stream], limits: [limit], reasons: [name] }
+  const text = shown({ ...status, ...named, sessions: { [name]: 1 } }, 'all limits')
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  assert.doesNotMatch(text, /[\u0000-\u0009\u000b-\u001f\u202e]/)
+  assert.equal(text.split(shownName).length - 1, 9)
+  assert.deepEqual(
+    text.split('\n').map((line) => line.length > 0),
+    [true, true, true, true, false, true, true, false, true, true],
+  )
 })
 
 test('status says why a gateway takes no clients, and what it lacks, without what would steer a terminal', () => {

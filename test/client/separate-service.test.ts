@@ -235,6 +235,33 @@ test('what names no ref is not for it in a partition that it has not been told o
   assert.deepEqual([told, offsets()], [['live'], [[0, 3]]])
 })
 
+test('a gap that names no ref, of a partition that its subject has left, moves its place there forward only', () => {
+  for (const reason of ['retention', 'budget', 'ttl', 'corrupt'] as const) {
+    const { followed, told, separate } = following('a', at(4), at(0, 3))
+    separate.becameLive()
+    const tell = (to: number) =>
+      separate.gap(gap({ reason, from: 2, to, after: token({ ...at(to + 1), generation: -1 }) }))
+    for (const to of [2, 3]) tell(to)
+    assert.deepEqual(followed.place.at(at(0)), at(4), reason)
+    tell(4)
+    assert.equal(followed.place.at(at(0))?.offset, 5, reason)
+    assert.deepEqual(told, ['live', reason])
+  }
+})
+
+test('a gap that names no ref and leads to where it stands already, or further on, does not move it', () => {
+  const fresh = logOf('events', 'second')
+  for (const [back, own] of [
+    [gap({ reason: 'rewritten', from: 7, to: 9, after: token(at(7)) }), at(4)],
+    [gap({ reason: 'recreated', from: 9, after: token(at(0, 0, fresh)) }), at(4, 0, fresh)],
+  ] as const) {
+    const { followed, told, separate } = following('a', own, at(0, 3))
+    separate.becameLive()
+    separate.gap(back)
+    assert.deepEqual([followed.place.at(own), told], [own, ['live']], back.reason)
+  }
+})
+
 test('what is held of a log that is gone is not given behind the gap that tells of it', () => {
   const { told, separate } = following('a.*', at(0), at(0, 1))
   separate.delivery(delivery('a.x', 3))

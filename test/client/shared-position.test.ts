@@ -289,6 +289,29 @@ test('where all share one position, and gateways that take turns read different 
   assert.equal(await waitMs(), tornMs, 'all had been told together')
 })
 
+test('where all share one position, an SSE stream that would carry one into a new log is left also while as many others join', async () => {
+  const { net, clock, subscribe, told } = await clientOf({ kinds: 'sse' })
+  const [old, made] = [logOf('events', 'one'), logOf('events', 'two')]
+  const stands = (log: Log, offset: number, generation = -1) =>
+    encodeToken([{ ...log, partition: 0, offset, generation: -1 }, growthPosition(log, 1, generation)])
+  const isTold = async (log: Log, offset: number) => {
+    net.last.handlers.position(stands(log, offset, 0))
+    net.last.handlers.frame({ kind: 'live', ref: 0 })
+    await clock.advance(0)
+  }
+  subscribe('a', [stands(old, 5)])
+  subscribe('b', [stands(made, 3)])
+  await clock.advance(0)
+  await isTold(old, 5)
+  await isTold(made, 3)
+  assert.equal(net.last.wishes.length, 2)
+  subscribe('c')
+  subscribe('d')
+  net.last.handlers.position(stands(made, 3, 0))
+  net.last.handlers.frame({ ...delivery('a', 7), stream: 'events', after: '' })
+  assert.deepEqual([net.last.closed, told.a], [true, []])
+})
+
 test('where all share one position, a refused request is asked for one by one, and only who is at fault ends', async () => {
   const { net, clock, subscribe, told } = await clientOf({ kinds: 'sse' })
   subscribe('a', [token(1)])

@@ -29,5 +29,5 @@ test('faults of one cause are counted together, with the first of them as an exa
   const judge = ({ offset }: { offset: number }) => (offset < 3 ? { misplaced: false, cause: 'no event' } : undefined)
   const broker = brokerWith(1, 5)
   const { faults } = await readRecent(broker, broker.info, judge)
-  assert.deepEqual(faults, [{ misplaced: false, cause: 'no event', count: 3, example: 'partition 0, offset 0' }])
+  assert.deepEqual(faults, [{ misplaced: false, cause: 'no event', count: 3, example: '0@0' }])
 })

@@ -144,7 +144,7 @@ interface Behavior {
   upgrade(response: unknown, request: unknown, context: unknown): void
   open(socket: unknown): void
   message(socket: unknown, message: ArrayBuffer, binary: boolean): void
-  close(socket: unknown, code: number): void
+  close(socket: unknown, code: number, reason: ArrayBuffer): void
 }
 
 /** WebSockets before a doorway whose turns a test runs; each frame takes so much of the model's time. */
@@ -189,7 +189,7 @@ function websockets(frameMs = 0.01) {
     const upgrade = (userData: unknown) => {
       const end = (code: number) => {
         closed.push(code)
-        behavior.close(socket, code)
+        behavior.close(socket, code, new ArrayBuffer(0))
       }
       socket = { getUserData: () => userData, send: () => 1, cork: (run: () => void) => run(), end }
       behavior.open(socket)
@@ -207,7 +207,7 @@ function websockets(frameMs = 0.01) {
       closed,
       session,
       send: (frame: Uint8Array | string) => behavior.message(socket, new Uint8Array(Buffer.from(frame)).buffer, false),
-      close: () => behavior.close(socket, 1006),
+      close: () => behavior.close(socket, 1006, new ArrayBuffer(0)),
       get handled() {
         return session.received.length
       },

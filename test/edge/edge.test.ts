@@ -78,7 +78,7 @@ test('pages of origins that are allowed by name may send credentials; `*` names 
 })
 
 test('a second listener on the port fails and names the option', async (t) => {
-  const { port } = await withEdge(t, { port: 19_401 })
+  const { port } = await withEdge(t)
   await assert.rejects(withEdge(t, { port }), (error: CarillonError) => {
     assert.equal(error.code, 'listen_failed')
     assert.match(error.message, new RegExp(`--listen: cannot listen on 127.0.0.1:${port}`))
@@ -88,7 +88,7 @@ test('a second listener on the port fails and names the option', async (t) => {
 })
 
 test('a port is free again as soon as its edge has closed, whatever connections it had', async (t) => {
-  const first = await withEdge(t, { port: 19_400 })
+  const first = await withEdge(t)
   const ws = new WebSocket(`ws://127.0.0.1:${first.port}/v1/ws`)
   await until('it is open', () => ws.readyState === WebSocket.OPEN)
   await first.edge.close(0)

@@ -1,6 +1,6 @@
 import { type CarillonError, errors } from '../../src/base/errors.ts'
 import type { Grant } from '../../src/identity/grant.ts'
-import type { Outlet, Session, SessionHost, WriteOutcome } from '../../src/session/outlet.ts'
+import type { FrameKind, Outlet, Session, SessionHost, WriteOutcome } from '../../src/session/outlet.ts'
 import type { ClientFrame } from '../../src/wire/frames.ts'
 
 const encoder = new TextEncoder()
@@ -63,9 +63,9 @@ export class FakeSession implements Session {
   }
 
   /** A delivery in the transport's encoding, after which the session is at `position`. */
-  deliver(position: string, body: unknown): WriteOutcome {
+  deliver(position: string, body: unknown, kind: FrameKind = 'delivery'): WriteOutcome {
     this.position = position
-    return this.outlet.write(this.encode(body), 'delivery', this)
+    return this.outlet.write(this.encode(body), kind, this)
   }
 
   control(body: unknown): WriteOutcome {

@@ -202,6 +202,7 @@ test('a frame over the limit is answered by an error frame and close code 1009, 
   far.ws.send('x'.repeat(2001))
   await until('it is closed', () => far.closed !== undefined)
   assert.equal(far.closed?.code, 1006)
+  assert.equal(harness.refusals.counts().maxFrameBytes, 1, 'sessions, here fakes, count the others')
 })
 
 test('text that is not UTF-8 ends that connection only', async (t) => {
@@ -421,6 +422,27 @@ test('a client that sends frames and reads nothing is cut after two heartbeats i
   assert.equal(harness.refusals.counts().stalled, 1)
   assert.equal(harness.refusals.rows().find(({ limit }) => limit === 'stalled')!.last, '127.0.0.1')
   client.ws.terminate()
+})
+
+test('a client that floods and reads nothing is cut, so that nothing more is read from it', async (t) => {
+  const harness = await withEdge(t, { maxWaitingFrameBytes: 64 * 1024 })
+  const client = await connected(harness)
+  const { last: session } = harness.sessions
+  client.ws.pause()
+  while (session.deliver('p', { body: 'x'.repeat(16 * 1024) }) !== 2)
+    await new Promise((resolve) => setImmediate(resolve))
+  let bursts = 0
+  const flood = setInterval(() => {
+    bursts++
+    for (let i = 0; i < 4; i++) client.ws.send('{"ping":{"t":1}}'.padEnd(60_000))
+  }, 10)
+  t.after(() => {
+    clearInterval(flood)
+    client.ws.terminate()
+  })
+  await until('its connection ends', () => client.closed !== undefined)
+  assert.equal(client.closed?.code, 1006)
+  assert.ok(bursts < 200, `${bursts} bursts were read: uWS reads on for 8 s and more`)
 })
 
 test('a client that never subscribes is ended after two heartbeats, however often it speaks, and one that has subscribed is not', async (t) => {

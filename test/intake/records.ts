@@ -16,6 +16,7 @@ export interface RecordSpec {
   readonly headers?: Headers
   readonly timeMs?: number
   readonly partition?: number
+  readonly foreign?: string
 }
 
 const bytesOf = (content: string | Uint8Array) => (typeof content === 'string' ? Buffer.from(content) : content)
@@ -27,6 +28,7 @@ export function recordOf({
   headers = [],
   timeMs = 5,
   partition = 0,
+  foreign,
 }: RecordSpec): SourceRecord {
   const parts: Uint8Array[] = []
   let length = 0
@@ -43,7 +45,7 @@ export function recordOf({
   const buffer = Buffer.concat([...parts, Buffer.from([0xff])])
   const rangeOf = (bounds: readonly [number, number]) => new ByteRange().set(buffer, ...bounds)
   return {
-    ...{ buffer, partition, offset: 7, timeMs, epoch: 0, traceStart: -1, traceEnd: -1 },
+    ...{ buffer, partition, offset: 7, timeMs, epoch: 0, traceStart: -1, traceEnd: -1, foreign },
     ...{ keyStart, keyEnd, valueStart, valueEnd },
     headers: () =>
       new Map(

@@ -53,3 +53,8 @@ test('an epoch that may begin in what was lost unseen agrees with no more than w
     [1, -1, -1, 2],
   )
 })
+
+test('another history may begin between records of two epochs only', () => {
+  const epochs = new Epochs(new Losses())
+  assert.deepEqual([epochs.mayBegin(3, 3), epochs.mayBegin(3, 4), epochs.mayBegin(-1, 3)], [false, true, true])
+})

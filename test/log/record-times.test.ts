@@ -179,3 +179,18 @@ test('a rewritten log is in doubt from the loss right below where it was noticed
   assert.equal(window.doubtfulFrom(2, 150), 2)
   assert.equal(window.doubtfulFrom(1, 50), 0, 'nothing is known below')
 })
+
+test('another history may begin between records that are a second apart, also where times repeat, and where the first is unknown', () => {
+  const window = windowOf([])
+  const pairs = [
+    [5000, 5999],
+    [5000, 6000],
+    [2 ** 32 - 500, 499],
+    [2 ** 32 - 500, 500],
+    [-1, 5000],
+  ] as const
+  assert.deepEqual(
+    pairs.map(([before, after]) => window.mayBegin(before, after)),
+    [false, true, false, true, true],
+  )
+})

@@ -211,6 +211,14 @@ export const clientMutants: readonly Mutant[] = [
     breaks: 'a position is never ahead of what its subscriber was given',
   },
   {
+    name: 'a gap of a reader that is not its own moves a live subscription back',
+    file: 'client/separate-service.ts',
+    from: 'followed.standsIn(gap)) return followed.takeGapIfNews(gap)',
+    to: 'followed.standsIn(gap)) return followed.takeGap(gap)',
+    by: { unit: 'test/client/separate-service.test.ts' },
+    breaks: 'a gap without refs moves a place that its subject has left forward only',
+  },
+  {
     name: 'a subscription that was live on a connection is live on the next',
     file: 'client/followed.ts',
     from: '    this.ref = 0\n    this.live = false\n',
@@ -239,6 +247,14 @@ export const clientMutants: readonly Mutant[] = [
     file: 'client/conversation.ts',
     from: '        this.#reads(positions)\n',
     to: '',
+    by: { unit: 'test/client/shared-position.test.ts' },
+    breaks: 'a log made anew is told to everyone who stood in the old one, before its events',
+  },
+  {
+    name: 'a request that would carry one along is left only where the next one names more or fewer',
+    file: 'client/conversation.ts',
+    from: 'members.some((each) => !next.includes(each))',
+    to: 'members.length !== next.length',
     by: { unit: 'test/client/shared-position.test.ts' },
     breaks: 'a log made anew is told to everyone who stood in the old one, before its events',
   },
@@ -465,5 +481,13 @@ export const clientMutants: readonly Mutant[] = [
     to: 'saved.catch(this.#failed).then(() => void (this.#saving = undefined))',
     by: { unit: 'test/client/subscription.test.ts' },
     breaks: 'what has moved is stored',
+  },
+  {
+    name: 'a platform without WebSockets is tried by one',
+    file: 'client/transports.ts',
+    from: "name !== 'websocket' || hasWebSocket",
+    to: "name !== 'websocket' || true",
+    by: { unit: 'test/client/transports.test.ts' },
+    breaks: 'where the platform has no WebSocket, the next transport is the first',
   },
 ]

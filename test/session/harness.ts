@@ -147,6 +147,8 @@ export class TestClient implements Outlet {
   openedAt: string | undefined
   /** SSE: where it stands by each frame. */
   readonly stood: string[] = []
+  /** As which kind each frame was written. */
+  readonly wroteAs: FrameKind[] = []
   caughtUps = 0
 
   constructor(gateway: TestGateway, transport: Transport, grant: Grant) {
@@ -155,11 +157,12 @@ export class TestClient implements Outlet {
     this.session = gateway.sessions.open(this, grant)
   }
 
-  write(frame: Uint8Array, _kind: FrameKind, after: Standing): WriteOutcome {
+  write(frame: Uint8Array, kind: FrameKind, after: Standing): WriteOutcome {
     if (this.room <= 0) {
       if (!this.refuses) throw new Error('written to a full socket')
       return writeOutcome.refused
     }
+    this.wroteAs.push(kind)
     if (this.transport === 'sse') this.stood.push(after.token('brief'))
     const text = Buffer.from(frame).toString('utf8')
     if (this.encoding === 'sse') this.blocks.push(text)

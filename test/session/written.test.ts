@@ -57,3 +57,68 @@ test('what lies below a refused event is not looked at again', async () => {
   await settled()
   assert.deepEqual(client.stood.flatMap(offsets), [3, 3])
 })
+
+for (const generations of ['epochs', 'times'] as const) {
+  test(`${generations}: the first event that a client is given of what may be another history is a turn, missed and live, however often it is refused`, async () => {
+    const broker = new ModelBroker('events', 1)
+    broker.generations = generations
+    const gateway = await TestGateway.start(broker)
+    const publishOn = (more: 'soon' | 'turned', subject = 'a') => {
+      if (generations === 'epochs') broker.epoch += more === 'turned' ? 1 : 0
+      else broker.nowMs += more === 'turned' ? 1000 : 999
+      gateway.publish(subject, more)
+    }
+    publishOn('soon')
+    const begun = gateway.connect('sse')
+    begun.session.start(['a'], [])
+    publishOn('soon')
+    publishOn('turned', 'b')
+    publishOn('soon')
+    publishOn('soon')
+    publishOn('turned')
+    const client = gateway.connect('sse')
+    Object.assign(client, { room: 2, refuses: true })
+    client.session.start(['a'], [begun.openedAt!])
+    await settled()
+    client.drain()
+    await settled()
+    const given = (from: number) => client.wroteAs.slice(from).filter((kind) => kind !== 'control')
+    assert.deepEqual(given(0), ['delivery', 'turn', 'delivery', 'turn'])
+    const taken = client.wroteAs.length
+    publishOn('soon')
+    Object.assign(client, { room: 0 })
+    publishOn('turned')
+    client.drain()
+    await settled()
+    publishOn('soon')
+    publishOn('turned')
+    assert.deepEqual(given(taken), ['delivery', 'turn', 'delivery', 'turn'])
+  })
+}
+
+test('who starts where nothing is known of the history below is given a turn first', async () => {
+  const broker = new ModelBroker('events', 1)
+  const gateway = await TestGateway.start(broker)
+  const client = gateway.connect('sse')
+  client.session.start(['a'], ['earliest'])
+  await settled()
+  gateway.publish('a', '1')
+  gateway.publish('a', '2')
+  assert.deepEqual(client.wroteAs, ['control', 'turn', 'delivery'])
+})
+
+test('the position behind an event that is read back has its generation, where the window does not reach so far as well', async () => {
+  const broker = new ModelBroker('events', 1)
+  const first = await TestGateway.start(broker)
+  first.publish('a', '1')
+  broker.epoch++
+  first.publish('a', '2')
+  const gateway = await TestGateway.start(broker)
+  const client = gateway.connect('sse')
+  client.session.start(['a'], ['earliest'])
+  for (let i = 0; i < 10; i++) await settled()
+  const generations = client.stood
+    .flatMap(decodeToken)
+    .flatMap((each) => (each.partition === 0 ? [each.generation] : []))
+  assert.deepEqual(generations.slice(0, 2), [0, 1])
+})

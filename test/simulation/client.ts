@@ -50,6 +50,8 @@ export interface ClientPlan {
   readonly inbox: InboxOptions
   /** Clients of the same number are tabs of one browser. No two of them have a subject in common. */
   readonly browser?: number | undefined
+  /** Pairs that take each other's place, some times when a gateway has answered and said nothing else yet. */
+  readonly joining?: readonly (readonly WishPlan[])[]
   /** Where its positions are kept; none = it goes on from where it stood, whatever became of the program. */
   readonly store?: StorePlan
 }
@@ -67,6 +69,8 @@ export interface ClientSurroundings {
 
 /** How long a slow handler takes, ms, at most. */
 const slowMs = 400
+/** Of the times that a gateway answers, the share at which others join; see `ClientPlan.joining`. */
+const joiningShare = 0.25
 
 /** One subscription, with who watches it. */
 export interface Followed {
@@ -89,6 +93,8 @@ export class SimClient {
   /** By the name that each has in the URL it connects to. */
   readonly #overheard = new Map<string, OverheardStreams>()
   #opened = 0
+  /** Of `joining`, the next pair. */
+  #nextPair = 0
   #environment = new SimEnvironment(undefined)
   #tab: Tab | undefined
   readonly #store: SimStore | undefined
@@ -227,7 +233,20 @@ export class SimClient {
       clock: this.process,
       random,
       environment: this.#environment,
+      onState: ({ name }) => {
+        if (name === 'catching-up' && this.plan.joining !== undefined && random.next() < joiningShare)
+          this.#join(this.plan.joining)
+      },
     })
+  }
+
+  #join(pairs: readonly (readonly WishPlan[])[]): void {
+    const before = pairs[this.#nextPair - 1] ?? []
+    for (const { subject } of before) {
+      const at = this.#followed.findIndex(({ wish }) => wish.subject === subject)
+      if (at >= 0) this.unsubscribe(at)
+    }
+    for (const wish of pairs[this.#nextPair++] ?? []) this.subscribe(wish)
   }
 
   /** Of what is stored, and found by the next program. */

@@ -76,6 +76,10 @@ export class Stood {
     this.#steps.set(place, steps)
   }
 
+  isIn(place: string): boolean {
+    return this.#steps.has(place)
+  }
+
   /** It stood right there, in a history before that one. */
   wasAt(place: string, epoch: number, offset: number): boolean {
     return this.#steps.get(place)?.some((each) => each.epoch < epoch && each.offset === offset) ?? false

@@ -157,6 +157,22 @@ const overModel: readonly FailedSeed[] = [
     22_000_222,
     'a gateway that had read offsets without records says no generation, and hears of a rewrite before its answer is there',
   ],
+  [
+    23_034_276,
+    'over SSE a subject leaves a partition where the others of its client carry its place on, comes back, and does not hear of a rewrite below',
+  ],
+  [
+    23_039_268,
+    'a tab begins again while the connection still serves its former program: a gap that leads back to an older log comes to it by two refs',
+  ],
+  [
+    23_039_658,
+    "a subject leaves a partition that a pattern of its connection reads at a gateway further behind: that reader's gap moved its place back",
+  ],
+  [
+    24_032_973,
+    'over SSE a log was rewritten between the place that all share and the one of a subscription, and no position came from in between',
+  ],
 ]
 
 /** The seeds of each source. */

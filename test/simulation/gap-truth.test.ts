@@ -5,7 +5,7 @@ import { makeEvent } from '../../src/wire/frames.ts'
 import { encodeToken } from '../../src/wire/token.ts'
 import { SimBroker } from './broker.ts'
 import { placeOf } from './excuses.ts'
-import { gapFault } from './gap-truth.ts'
+import { type Asked, gapFault } from './gap-truth.ts'
 import { Truth } from './truth.ts'
 import { VirtualTime } from './virtual-time.ts'
 import type { GatewayKnowledge } from './witness.ts'
@@ -80,4 +80,36 @@ test('what is older than a gateway reads back is so in the log as it had that, u
   assert.equal(fault(-1, 120), undefined, 'nobody knows which history it had')
   assert.ok(fault(1, 120), 'it had the history of now')
   assert.ok(fault(0, 60_000), 'it has heard of the rewrite by then')
+})
+
+test('of several who ask for their last events together the gap is that of who found least, and may reach past what another one found', () => {
+  const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
+  const log = broker.log(0)
+  for (const atMs of [1, 2, 3, 4]) {
+    const event = makeEvent({ subject: 'a' })
+    log.append({ key: null, value: null, event, timeMs: atMs, damaged: false, transaction: undefined }, atMs)
+  }
+  const { name: stream, current: incarnation } = broker
+  const { nameHash, incarnationHash } = incarnation
+  // The payloads, where a pattern is looked for, reach less far back than the index, by which a subject is.
+  const memory = () => ({ tail: 3, indexTail: 1, generationAt: () => 0, nextLost: () => undefined })
+  const reading = () => ({ sinceMs: 0, from: 0 })
+  const gateway: GatewayKnowledge = { reading, head: () => 4, memory, maxBytesPerSession: 0 }
+  const read = { heads: new Map([[placeOf(0, 0), 4]]), epochs: new Map([[placeOf(0, 0), 0]]) }
+  const wish = (subject: string, last: number | undefined): Asked => {
+    return { subject, isLatest: false, last, presented: [], atMs: 10, ...read }
+  }
+  const fault = (asked: readonly Asked[], to = 2, reason: 'budget' | 'retention' = 'budget') => {
+    const after = encodeToken([{ nameHash, incarnationHash, partition: 0, offset: 1, generation: 0 }])
+    const gap = { kind: 'gap', stream, partition: 0, from: 0, to, reason, certain: false, after } as const
+    return gapFault(new Truth(broker), { gap, incarnation, asked, isOfOne: false, gateway, nowMs: 20 })
+  }
+  const both = [wish('>', 3), wish('a', 3)]
+  const goesOnInside = 'it goes on at 1'
+  assert.equal(fault(both), undefined)
+  for (const one of both) assert.equal(fault([one]), goesOnInside, `${one.subject} alone`)
+  assert.equal(fault([wish('>', undefined), wish('a', undefined)]), goesOnInside, 'nobody asks for last events')
+  assert.ok(fault(both, 3), 'all of them had looked that far')
+  log.retain(3, 15)
+  assert.equal(fault(both, 2, 'retention'), goesOnInside, 'retention is the same for all')
 })

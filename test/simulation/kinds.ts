@@ -133,7 +133,7 @@ interface Return extends Setting {
 /** An action of the plan. */
 interface Happening {
   readonly atMs: number
-  readonly kind: 'publish' | 'grow' | 'massReconnect' | 'cutBack' | 'recreate'
+  readonly kind: 'publish' | 'grow' | 'massReconnect' | 'cutBack' | 'recreate' | 'linkAway' | 'pauseClient'
   readonly x: number
   readonly y: number
   readonly z: number
@@ -206,4 +206,59 @@ export function recreations(seed: number, spanMs: number): Happening[] {
     const [atMs, x] = [random.next() * spanMs, random.next()]
     return { atMs, kind: 'recreate', x, y: 0.6 + 0.4 * random.next(), z: random.next() } as const
   })
+}
+
+/** Share of the histories in which gateways disagree which log is present, while others join the subscriptions of an SSE client. */
+const disagreeingShare = 0.06
+/** How long one of them does not reach the broker, ms: the longest that an action has. */
+const disagreeingMs = 6000
+
+interface Joined extends Pick<Setting, 'clients'> {
+  readonly actions: readonly Happening[]
+}
+
+/**
+ * One gateway does not hear that a stream is created again. Meanwhile the first client's connections end again and again, so that its
+ * subscriptions come to stand in different logs, and are asked for together and apart in turn, as others join.
+ */
+export function withDisagreement(seed: number, source: SourceKind, { streams, subjects, clients }: Setting): Joined {
+  const random = seededRandom(seed ^ 0xab1c5ed5)
+  const [first, ...others] = clients
+  if (source !== 'model' || first === undefined || random.next() >= disagreeingShare) return { clients, actions: [] }
+  const happens = (kind: Happening['kind'], atMs: number, x: number, y: number): Happening => {
+    return { atMs, kind, x, y, z: random.next() }
+  }
+  const madeMs = 1500 + random.next() * 1000
+  const stream = { stream: Math.floor(random.next() * streams.length), of: streams.length }
+  const cuts = Array.from({ length: between(random, [2, 6]) }, () => {
+    const atMs = madeMs + heardMs + random.next() * (disagreeingMs - heardMs)
+    return [0.2, 0.7].map((gateway) => happens('massReconnect', atMs, gateway, 0))
+  })
+  // What comes meanwhile it finds all at once.
+  const pauses = Array.from({ length: between(random, [4, 12]) }, () =>
+    happens(
+      'pauseClient',
+      madeMs + heardMs + random.next() * (disagreeingMs - heardMs),
+      0,
+      0.02 + random.next() * 0.06,
+    ),
+  )
+  const events = Array.from({ length: 12 }, () =>
+    happens('publish', madeMs + random.next() * disagreeingMs, random.next(), random.next()),
+  )
+  // As many join as there are.
+  const pairs = Array.from({ length: subjects.length >> 1 }, (_, i) =>
+    subjects.slice(2 * i, 2 * i + 2).map((subject): WishPlan => ({ subject, after: [] })),
+  )
+  const [wishes = [], ...joining] = pairs
+  return {
+    clients: [{ ...first, wishes, ways: ['sse'], browser: undefined, joining }, ...others],
+    actions: [
+      happens('linkAway', madeMs - 10, random.next(), 0.99),
+      happens('recreate', aimed(madeMs, stream), 0, random.next()),
+      ...cuts.flat(),
+      ...pauses,
+      ...events,
+    ],
+  }
 }

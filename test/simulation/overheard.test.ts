@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { makeEvent } from '../../src/wire/frames.ts'
-import { encodeToken } from '../../src/wire/token.ts'
+import { decodeToken, encodeToken } from '../../src/wire/token.ts'
 import { SimBroker } from './broker.ts'
 import { Overheard } from './overheard.ts'
 import type { LogRecord } from './partition-log.ts'
@@ -87,4 +87,42 @@ test('of the last events, who has them is owed nothing else of what was there, w
   client.answered([], 3, true)
   assert.equal(client.broken, undefined)
   assert.equal(client.missing, undefined)
+})
+
+test('where two refs of a connection are of one subscription, the positions of both count as presented', () => {
+  for (const [generation, isExcused] of [
+    [-1, true],
+    [0, false],
+  ] as const) {
+    const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
+    const truth = new Truth(broker)
+    let nowMs = 0
+    const clock = () => nowMs
+    const verdict = new Verdict(clock, () => {}, {})
+    const log = broker.log(0)
+    const write = () => {
+      const event = makeEvent({ subject: 'a' })
+      truth.add(
+        log.append({ key: null, value: null, event, timeMs: nowMs, damaged: false, transaction: undefined }, nowMs),
+      )
+    }
+    const at = (offset: number, of: number) =>
+      encodeToken([{ ...broker.current, partition: 0, offset, generation: of }])
+    const witness = new Witness('client', { subject: 'a' }, truth, { verdict, nowMs: clock })
+    witness.begins(decodeToken(at(0, 0)))
+    log.skip(2, nowMs)
+    nowMs = 10
+    log.rewrite(0, nowMs)
+    write()
+    write()
+    const overheard = new Overheard(true, truth, verdict, clock)
+    overheard.asks({ ref: 1, subject: 'a', after: [at(2, generation)] }, witness)
+    overheard.asks({ ref: 2, subject: 'a', after: [at(0, 0)] }, witness)
+    overheard.reached({ reading: () => ({ sinceMs: 0, from: 0 }), head: () => 2 })
+    overheard.frame({ kind: 'subscribed', ref: 1, after: at(2, generation) })
+    overheard.frame({ kind: 'subscribed', ref: 2, after: at(0, 0) })
+    const was = `the first of them came with generation ${generation}`
+    assert.equal(verdict.failure, undefined, was)
+    assert.equal(witness.missing() === undefined, isExcused, was)
+  }
 })

@@ -60,7 +60,7 @@ export class Overheard {
     const heard = { given: new Set<LogRecord>(), told: [], answered: undefined }
     this.#byRef.set(ref, { witness, asked, first: asked, ...heard, live: false, last: new Map() })
     witness.asks(after, !this.#separate, !this.#separate && !isOne)
-    if (this.#gateway !== undefined) witness.reached(this.#gateway)
+    this.#judged(witness)
   }
 
   reached(gateway: GatewayKnowledge): void {
@@ -70,7 +70,7 @@ export class Overheard {
     for (const served of this.#byRef.values()) {
       served.asked = { ...served.asked, ...read }
       if (isFirst) served.first = served.asked
-      served.witness.reached(gateway)
+      this.#judged(served.witness)
     }
   }
 
@@ -147,8 +147,10 @@ export class Overheard {
       this.#judged(witness)
       witness.claimed(positions, 'is told to stand at', this.#gateway)
       witness.begins(positions)
-      // The next poll of this connection presents it.
-      witness.presents(positions)
+    }
+    // The next poll of this connection presents it.
+    for (const served of this.#byRef.values()) {
+      served.witness.presents(positions)
       served.asked = { ...served.asked, presented: positions }
     }
   }
@@ -181,9 +183,12 @@ export class Overheard {
     }
   }
 
-  /** Only now the gateway has judged what it was asked. */
+  /** Only now the gateway has judged what it was asked, by each ref: after a tab began again, two may be of one subscription. */
   #judged(witness: Witness): void {
-    if (this.#gateway !== undefined) witness.reached(this.#gateway)
+    if (this.#gateway === undefined) return
+    const own = [...this.#byRef.values()].filter((served) => served.witness === witness)
+    witness.presents(own.flatMap(({ asked }) => asked.presented))
+    witness.reached(this.#gateway)
   }
 
   #subscribed(ref: number, positions: readonly Position[]): void {

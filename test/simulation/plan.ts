@@ -8,6 +8,7 @@ import {
   endings,
   recreations,
   streamsOf,
+  withDisagreement,
   withFormats,
   withManyPartitions,
   withReturn,
@@ -144,7 +145,8 @@ export function makePlan(seed: number, size: 'small' | 'large', source: SourceKi
   const formatted = withFormats(seed, source, streamsOf(seed, source, partitions))
   const several = withManyPartitions(seed, source, formatted)
   const returning = withReturn(seed, source, { streams: several, subjects: list, clients })
-  const more = [...returning.actions, ...recreations(seed, spanMs), ...endings(seed, spanMs)]
+  const joined = withDisagreement(seed, source, returning)
+  const more = [...returning.actions, ...joined.actions, ...recreations(seed, spanMs), ...endings(seed, spanMs)]
   return {
     seed,
     source,
@@ -154,7 +156,7 @@ export function makePlan(seed: number, size: 'small' | 'large', source: SourceKi
     gateways: apart[source]?.gateways ?? scale.gateways,
     size: gatewaySize,
     subjects: list,
-    clients: withStores(seed, withTabs(seed, withStarts(seed, returning.clients, spanMs))),
+    clients: withStores(seed, withTabs(seed, withStarts(seed, joined.clients, spanMs))),
     ttlShare,
     capacity,
     actions: withFaults(

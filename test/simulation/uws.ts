@@ -199,7 +199,7 @@ export interface Behavior {
   open(ws: unknown): void
   message(ws: unknown, message: ArrayBuffer, binary: boolean): void
   drain(ws: unknown): void
-  close(ws: unknown, code: number): void
+  close(ws: unknown, code: number, reason: ArrayBuffer): void
 }
 
 /** uWS's WebSocket. */
@@ -237,7 +237,7 @@ export class SimServerSocket implements ServerEnd {
   gone(code: number): void {
     if (!this.#open) return
     this.#open = false
-    this.#behavior.close(this, code)
+    this.#behavior.close(this, code, new ArrayBuffer(0))
   }
 
   // WebSocket
@@ -277,7 +277,7 @@ export class SimServerSocket implements ServerEnd {
     this.#open = false
     this.#socket.write(chunkOf('fin', undefined, code))
     this.#socket.connection.closeByServer()
-    this.#behavior.close(this, code)
+    this.#behavior.close(this, code, new ArrayBuffer(0))
   }
 }
 

@@ -16,6 +16,7 @@ export const promises = {
   steady: 'where nothing happens no connection ends',
   resumes: 'a subscription that had a position goes on from one',
   'true gap': 'a gap tells what really happened to the log, and a certain one what was really lost',
+  'told first': 'an event of a log that was made anew comes behind a gap that leads there',
   quiet: 'when all is quiet every session is at the head',
   fresh: 'when all is quiet each position comes to the head, also of who is given nothing',
   window: "a window's index answers as a full scan does, and holds what the log holds",

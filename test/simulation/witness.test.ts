@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { ReceivedEvent } from '../../src/client/received.ts'
 import type { Generations } from '../../src/log/record.ts'
 import { makeEvent } from '../../src/wire/frames.ts'
-import { encodeToken, type Position } from '../../src/wire/token.ts'
+import { decodeToken, encodeToken, growthPosition, type Position } from '../../src/wire/token.ts'
 import { SimBroker } from './broker.ts'
 import { Truth } from './truth.ts'
 import { Verdict } from './verdict.ts'
@@ -22,7 +23,8 @@ function watchedBy(generations: Generations, ...after: string[]) {
     () => {},
     {},
   )
-  const witness = new Witness('client', { subject: 'a.>', after }, new Truth(broker), { verdict, nowMs: () => nowMs })
+  const truth = new Truth(broker)
+  const witness = new Witness('client', { subject: 'a.>', after }, truth, { verdict, nowMs: () => nowMs })
   const at = (incarnation: 0 | 1, partition: number, offset: number, generation = 0): Position => {
     const { nameHash, incarnationHash } = broker.incarnations[incarnation]!
     return { nameHash, incarnationHash, partition, offset, generation }
@@ -30,7 +32,9 @@ function watchedBy(generations: Generations, ...after: string[]) {
   const write = (partition: number, subject = 'a.2') => {
     const event = makeEvent({ subject })
     const record = { key: null, value: null, event, timeMs: nowMs, damaged: false, transaction: undefined }
-    return broker.log(partition).append(record, nowMs)
+    const written = broker.log(partition).append(record, nowMs)
+    truth.add(written)
+    return written
   }
   const older = [at(0, 0, 0), at(0, 1, 0), at(0, 2, 0)]
   const newer = [at(1, 0, 0), at(1, 1, 0)]
@@ -123,24 +127,28 @@ test('in a request that names two logs, a gap inside of one is told to who stand
 
 test('a gap at which its connection was left has moved nothing: it stands in the log that its next request names', () => {
   const gap = { kind: 'gap', stream: 'events', partition: 1, from: 0, certain: true } as const
-  const leaves = () => {
-    const client = watched()
-    client.witness.begins(client.older)
-    client.isTold(1)
-    client.witness.told({ ...gap, reason: 'recreated', after: encodeToken([client.at(0, 1, 0)]) })
-    client.write(1)
-    return client
+  for (const times of [1, 2]) {
+    const leaves = () => {
+      const client = watched()
+      client.witness.begins(client.older)
+      client.isTold(1)
+      const after = encodeToken([client.at(0, 1, 0)])
+      for (let i = 0; i < times; i++) client.witness.told({ ...gap, reason: 'recreated', after })
+      client.write(1)
+      return client
+    }
+    const isGiven = ({ witness, at }: ReturnType<typeof watched>) =>
+      witness.told({ ...gap, to: 0, reason: 'budget', after: encodeToken([at(1, 1, 1)]) }) !== undefined
+    const left = leaves()
+    const without = leaves()
+    const took = leaves()
+    for (const client of [left, without]) client.asks(client.at(0, 2, 0), client.at(1, 1, 0))
+    took.asks(...took.older, took.at(1, 1, 0))
+    assert.deepEqual([isGiven(left), isGiven(took)], [true, false], `it came ${times} times`)
+    for (const { witness, at } of [left, without, took]) witness.claimed([at(1, 1, 1)], 'is told to stand at')
+    const broken = [left.broken, without.broken, took.broken]
+    assert.deepEqual(broken, [undefined, 'covered', undefined], `it came ${times} times`)
   }
-  const isGiven = ({ witness, at }: ReturnType<typeof watched>) =>
-    witness.told({ ...gap, to: 0, reason: 'budget', after: encodeToken([at(1, 1, 1)]) }) !== undefined
-  const left = leaves()
-  const without = leaves()
-  const took = leaves()
-  for (const client of [left, without]) client.asks(client.at(0, 2, 0), client.at(1, 1, 0))
-  took.asks(...took.older, took.at(1, 1, 0))
-  assert.deepEqual([isGiven(left), isGiven(took)], [true, false])
-  for (const { witness, at } of [left, without, took]) witness.claimed([at(1, 1, 1)], 'is told to stand at')
-  assert.deepEqual([left.broken, without.broken, took.broken], [undefined, 'covered', undefined])
 })
 
 test('where a request names two logs, who stood beyond a rewrite may not hear of it, and who stood at it has what follows', () => {
@@ -159,6 +167,31 @@ test('where a request names two logs, who stood beyond a rewrite may not hear of
     client.write(1)
     client.witness.stands(encodeToken([client.at(1, 1, 5, 1)]))
     assert.equal(client.broken, broken, `it stood at ${stood}`)
+  }
+})
+
+test('who stood in a partition that its subject left is carried on there, and may not hear of a rewrite below where it was carried to', () => {
+  for (const [stood, carried, broken] of [
+    ['there', 5, undefined],
+    ['there', 4, 'covered'],
+    ['never there', 5, 'covered'],
+    ['there, and in the older log since', 5, 'covered'],
+  ] as const) {
+    const client = watched()
+    client.witness.begins(client.newer)
+    client.log.skip(5, 1)
+    client.asks(client.at(1, 0, 0), ...(stood === 'never there' ? [] : [client.at(1, 1, 3)]))
+    if (stood === 'there, and in the older log since') {
+      const gap = { kind: 'gap', stream: 'events', partition: 1, from: 0, reason: 'recreated', certain: false } as const
+      client.witness.told({ ...gap, after: encodeToken([client.at(0, 1, 0)]) })
+    }
+    const ofOnePartition = growthPosition(client.at(1, 0, 0), 1)
+    client.witness.claimed([client.at(1, 0, 0), client.at(1, 1, carried), ofOnePartition], 'is told to stand at')
+    client.passes(10)
+    client.log.rewrite(4, 10)
+    client.write(1)
+    client.witness.stands(encodeToken([client.at(1, 1, 5, 1)]))
+    assert.equal(client.broken, broken, `it stood ${stood}, and was carried to ${carried}`)
   }
 })
 
@@ -304,5 +337,61 @@ test('of a rewrite before its start a gateway does not know what lies below the 
     witness.asks([encodeToken([at(1, 1, 9, 0)])], false, false)
     witness.reached(reads(10, from, 2))
     assert.equal(witness.missing() === undefined, isExcused, `it reads from ${from} on`)
+  }
+})
+
+test('a program that goes on with a stored position stands in its log, whatever logs it had heard of', () => {
+  for (const [stored, isOwed] of [
+    [0, false],
+    [1, true],
+  ] as const) {
+    const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
+    const truth = new Truth(broker)
+    const nowMs = () => 0
+    const verdict = new Verdict(nowMs, () => {}, {})
+    const tokenIn = (incarnation: number) => {
+      const { nameHash, incarnationHash } = broker.incarnations[incarnation]!
+      return encodeToken([{ nameHash, incarnationHash, partition: 0, offset: 0, generation: 0 }])
+    }
+    const witness = new Witness('client', { subject: 'a' }, truth, { verdict, nowMs })
+    const isTold = (from: number) => {
+      const after = tokenIn(broker.current.index)
+      const gap = { kind: 'gap', stream: 'events', partition: 0, from, reason: 'recreated', certain: false } as const
+      witness.gap({ ...gap, after, to: undefined, n: undefined })
+    }
+    witness.begins(decodeToken(tokenIn(0)))
+    broker.delete()
+    broker.create(1)
+    const event = makeEvent({ subject: 'a' })
+    broker.log(0).append({ key: null, value: null, event, timeMs: 0, damaged: false, transaction: undefined }, 0)
+    isTold(0)
+    witness.restarts(tokenIn(stored))
+    broker.delete()
+    broker.create(1)
+    // Behind what was given in the log where it stood: of the log between two that it knew nothing is told.
+    isTold(1)
+    assert.equal(witness.missing() !== undefined, isOwed, `the position is of log ${stored}`)
+  }
+})
+
+test('an event of a log that was made anew comes behind a gap that leads there', () => {
+  for (const [story, broken] of [
+    ['told of it', undefined],
+    ['told of nothing', 'told first'],
+    ['told before its program began again in the older log', 'told first'],
+    ['told, and it began again in the new log', undefined],
+    ['begun there', undefined],
+    ['not begun', undefined],
+  ] as const) {
+    const client = watched()
+    const { witness, older, newer } = client
+    if (story !== 'not begun') witness.begins(story === 'begun there' ? newer : older)
+    if (story.startsWith('told') && story !== 'told of nothing') client.isTold(0)
+    if (story === 'told before its program began again in the older log') witness.restarts(encodeToken(older))
+    if (story === 'told, and it began again in the new log') witness.restarts(encodeToken(newer))
+    const { event, partition, offset } = client.write(1)
+    const given = { kind: 'delivery', after: '', stream: 'events', partition, offset, event: event! } as const
+    witness.event(new ReceivedEvent(given))
+    assert.equal(client.broken, broken, story)
   }
 })

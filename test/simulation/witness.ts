@@ -76,8 +76,10 @@ export class Witness implements Subscriber {
   /** The incarnation that it has positions of, by partition, as its connections say and as its handlers know. */
   readonly #stands = new Map<number, number>()
   readonly #handedStands = new Map<number, number>()
-  /** The last gap that its connections brought: one may have been left at it. */
-  #lastTold: ToldGap | undefined
+  /** The logs that its handlers know of: where it began, and what gaps led them to. */
+  readonly #knownLogs = new Set<number>()
+  /** The last gap by which its connections brought it into another log: one may have been left at it. */
+  #lastMove: ToldGap | undefined
   /** It asked for the last events only of what was there. */
   readonly #lastOnly: number | undefined
   /** It asked for what is as young as that, Unix ms; undefined where it did not ask for any time. */
@@ -121,7 +123,7 @@ export class Witness implements Subscriber {
     if (hadPosition && this.#presented.length === 0) {
       this.broken('resumes', `had a position, and asks for ${after.join(' ') || 'latest'}`)
     }
-    this.#staysBefore(this.#lastTold)
+    this.#staysBefore(this.#lastMove)
     const named = new Set(this.#presented.flatMap((position) => this.#truth.broker.byLog(position)?.index ?? []))
     this.#mixed = shared && named.size > 1 ? named : new Set()
     for (const position of this.#mixed.size > 0 ? [] : this.#presented) {
@@ -193,6 +195,7 @@ export class Witness implements Subscriber {
       const incarnation = this.#truth.broker.byLog(position)
       if (incarnation === undefined) continue
       if (this.#mixed.size === 0) this.#standsAt(position)
+      this.#knownLogs.add(incarnation.index)
       beginning.incarnation = Math.max(beginning.incarnation, incarnation.index)
       beginning.starts.set(
         placeOf(incarnation.index, partition),
@@ -245,6 +248,7 @@ export class Witness implements Subscriber {
     this.beginning.starts.clear()
     this.beginning.ms = Number.POSITIVE_INFINITY
     this.beginning.incarnation = -1
+    this.#knownLogs.clear()
   }
 
   /** Somebody says that it stands there: a gateway, or its own client. */
@@ -252,11 +256,14 @@ export class Witness implements Subscriber {
     const positions = this.shared ? said.filter((position) => !this.#isAnothers(position, said)) : said
     const hasBegun = this.beginning.incarnation >= 0
     for (const position of hasBegun ? positions : []) this.#check(this.received, position, who)
-    for (const position of positions) {
+    for (const position of said) {
       const { partition, offset, generation } = position
       const log = this.#truth.broker.byLog(position)?.logs[partition]
       if (log === undefined) continue
       const place = placeOf(log.incarnation, partition)
+      // Where its subject has left a partition, its client carries its place on there with the others' all the same.
+      const isCarried = this.#stands.get(partition) === log.incarnation && this.stood.isIn(place)
+      if (!isCarried && !positions.includes(position)) continue
       const step = { offset, epoch: this.#truth.epochOf(log, offset, generation), atMs: this.#nowMs() }
       this.stood.reached(place, step)
       if (gateway !== undefined && this.#isWithheld(position, log, gateway))
@@ -315,7 +322,8 @@ export class Witness implements Subscriber {
     if (this.#isInAnothersLog(gap)) return undefined
     const told = this.#told(gap, this.#stands)
     if (told !== undefined) this.received.gap(told)
-    this.#lastTold = told
+    // One that comes twice, by two refs of the same subscription or with refs and without, moves it only once.
+    if (told?.before !== told?.incarnation) this.#lastMove = told
     return told
   }
 
@@ -340,6 +348,10 @@ export class Witness implements Subscriber {
     }
     if (last === undefined || record.offset > last.offset || last.gone === 'rewritten') this.#last.set(key, record)
     this.#handed.given.add(record)
+    if (this.#knownLogs.size > 0 && !this.#knownLogs.has(record.incarnation)) {
+      this.broken('told first', `was handed ${shown(record)}, and no gap that leads to that log`)
+    }
+    this.#knownLogs.add(record.incarnation)
   }
 
   gap(gap: ReceivedGap): void {
@@ -347,6 +359,7 @@ export class Witness implements Subscriber {
     const told = this.#told(gap, this.#handedStands)
     if (told === undefined) return
     this.#handed.gap(told)
+    this.#knownLogs.add(told.incarnation)
     // Documented: where gateways disagree how many partitions a stream that was created again has, one may give its partition once more.
     const mayBeAgain = told.reason === 'repartitioned' && this.#truth.broker.incarnations.length > 1
     if (told.reason !== 'rewritten' && told.reason !== 'recreated' && !mayBeAgain) return
@@ -371,9 +384,12 @@ export class Witness implements Subscriber {
     this.#handed.forgetBeyond(positions)
     this.#stands.clear()
     this.#handedStands.clear()
+    this.#knownLogs.clear()
     for (const position of positions) {
       const incarnation = this.#standsAt(position)
-      if (incarnation !== undefined) this.#handedStands.set(position.partition, incarnation)
+      if (incarnation === undefined) continue
+      this.#handedStands.set(position.partition, incarnation)
+      this.#knownLogs.add(incarnation)
     }
     for (const [key, last] of this.#last) if (!this.#handed.given.has(last)) this.#last.delete(key)
   }

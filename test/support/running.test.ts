@@ -6,12 +6,12 @@ import { test } from 'node:test'
 const program = `
   import { spawn } from 'node:child_process'
   import { endsWithThis } from '${new URL('running.ts', import.meta.url)}'
-  endsWithThis(spawn('sleep', ['60'], { stdio: 'inherit' }))
+  endsWithThis(spawn('sleep', ['300'], { stdio: 'inherit' }))
   setInterval(() => {}, 1000)
   console.log('started')`
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  test(`what a suite has started ends with it at ${signal}`, { timeout: 60_000 }, async () => {
+  test(`what a suite has started ends with it at ${signal}`, { timeout: 300_000 }, async () => {
     const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', program]
     const suite = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
     await once(suite.stdout, 'data')
