@@ -285,7 +285,7 @@ export const clientMutants: readonly Mutant[] = [
   {
     name: 'an item is in hand until the next one is asked for once more',
     file: 'client/pull.ts',
-    from: 'if (this.#asking.length > 0) resolve()\n    else this',
+    from: 'if (this.#asking.length > 0) settle()\n      else this',
     to: 'this',
     by: { unit: 'test/client/subscription.test.ts' },
     breaks: 'several next() at once all settle',
