@@ -20,6 +20,8 @@ suites = $(patsubst %,test/real/%.test.ts,$(1))
 ALONE = $(call suites,attack bench figures gateway-pressure herd kafka-odd peers)
 TIMED = $(call suites,faults-kafka faults-nats proxies soak sse-clients traces)
 BESIDE = $(filter-out $(ALONE) $(TIMED),$(shell find test/real -name '*.test.ts' | sort))
+# Where the command line says so: programs of other kinds have a PORT in the environment.
+ports = $(if $(filter command%,$(origin PORT)),--listen 127.0.0.1:$(PORT) --admin 127.0.0.1:$(shell expr $(PORT) + 1))
 REPORTERS = spec ./test/timing.ts ./test/skipped.ts
 # Of a test and of a file. What takes four seconds of CPU takes over a minute at the side of busy processes: it ends what waits in vain.
 TEST = PATH="$(dir $(NODE)):$$PATH" $(RUN) --test --test-timeout=600000 $(foreach each,$(REPORTERS),--test-reporter=$(each) --test-reporter-destination=stdout)
@@ -37,8 +39,9 @@ $(STAMP): package.json package-lock.json
 
 install: $(STAMP) ## install the locked packages, Node 22 among them
 
-start: install ## run the gateway on its embedded log, with a page to try it on http://localhost:8080/
-	@exec bin/carillon serve --dev
+start: install ## run the gateway on its embedded log, with a page to try it on http://localhost:8080/; PORT=9080: there, and the admin listener on 9081
+	@echo '-- on other ports: make start PORT=9080'
+	@exec bin/carillon serve --dev $(ports)
 
 test: install ## everything: check, and the suites on a real Kafka and a real browser; ends with what each part took
 	@$(RUN) scripts/test.ts
@@ -48,8 +51,9 @@ check: install lint types proto unit simulate ## format, lint, types, generated 
 lint:
 	@$(RUN) $(BIN)/biome check .
 
-types:
+types: # the SDK against the platforms that docs/sdk.md promises as well
 	@$(RUN) $(BIN)/tsc
+	@$(RUN) $(BIN)/tsc -p tsconfig.sdk.json --noEmit
 
 proto: ## regenerate the protobuf code and fail when it differs from what is committed
 	@$(RUN) scripts/proto.ts --check
@@ -94,8 +98,8 @@ nats: ## build nats-server into .cache (needs Go; says so when it is missing)
 jaeger: ## build Jaeger into .cache (needs Go; four minutes on two cores, once)
 	@$(RUN) scripts/jaeger.ts install
 
-pack: install ## the package as a .tgz, with the SDK compiled into it
-	@npm pack --ignore-scripts=false --loglevel=error
+pack: install ## the packages that users install, into dist/: carillon (the gateway) and carillon-client (the SDK, no dependencies)
+	@$(RUN) scripts/pack.ts
 
 figures: install kafka nats ## measure CPU, latency and memory on this host (two minutes; keep it quiet) into docs/figures.md
 	@$(RUN) scripts/figures.ts --docs

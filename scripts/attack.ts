@@ -1,5 +1,5 @@
 /**
- * Attacks on a gateway beside honest clients, each alone and all at once, and whether those notice: `node scripts/attack.ts --help`.
+ * Attacks on a gateway beside honest clients, each alone and all at once, and whether those notice: `$(bin/find-node) scripts/attack.ts --help`.
  * docs/attacks.md has what is measured and judged.
  */
 

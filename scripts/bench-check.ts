@@ -2,8 +2,8 @@
  * Is the gateway slower than it was? Ratios of Carillon over the bare yardstick (test/peers/bare-server.ts), measured in turn, against
  * test/peers/baseline.json. Exit status: 1 where one is worse, 2 where nothing could be measured or the host is too restless to tell,
  * 130 after Ctrl-C.
- *   node scripts/bench-check.ts            measure and judge (under three minutes; needs Kafka)
- *   node scripts/bench-check.ts --update   measure and write the baseline instead: on a quiet host, for a change that is meant
+ *   $(bin/find-node) scripts/bench-check.ts            measure and judge (under three minutes; needs Kafka)
+ *   $(bin/find-node) scripts/bench-check.ts --update   measure and write the baseline instead: on a quiet host, for a change that is meant
  *   --rounds N                             more of them (3) tell smaller differences apart
  *   --duration S                           seconds of each of a round's four stretches (3)
  */

@@ -1,5 +1,5 @@
 /**
- * Real faults at size: `node scripts/faults.ts --help`. Many clients of the real SDK on real gateways and brokers, which are killed, frozen
+ * Real faults at size: `$(bin/find-node) scripts/faults.ts --help`. Many clients of the real SDK on real gateways and brokers, which are killed, frozen
  * and cut off; each client's story is judged by the witnesses of the simulation. Exit status: 1 where a promise was broken, 2 where it
  * could not be run.
  */

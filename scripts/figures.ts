@@ -1,5 +1,5 @@
 /**
- * Measures the gateway on this host: `node scripts/figures.ts --help`. docs/figures.md says what the figures mean. Exit status: 1
+ * Measures the gateway on this host: `$(bin/find-node) scripts/figures.ts --help`. docs/figures.md says what the figures mean. Exit status: 1
  * where something was lost or repeated, 2 where it could not be measured.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'

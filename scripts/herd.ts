@@ -1,5 +1,5 @@
 /**
- * Ten thousand clients leave, ten minutes of events pass, and all come back within a second: `node scripts/herd.ts --help`. What
+ * Ten thousand clients leave, ten minutes of events pass, and all come back within a second: `$(bin/find-node) scripts/herd.ts --help`. What
  * the columns mean is in docs/figures.md. Exit status: 1 where something was lost or repeated, 2 where it could not be measured.
  */
 import { mkdirSync } from 'node:fs'

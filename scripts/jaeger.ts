@@ -1,8 +1,8 @@
 /**
  * Jaeger for tests and trials, on loopback, its traces in memory:
- *   node scripts/jaeger.ts install   build it with Go into .cache (once, about four minutes)
- *   node scripts/jaeger.ts start     start one that runs on after this command: OTLP on 4318 (HTTP) and 4317 (gRPC), UI and API on 16686
- *   node scripts/jaeger.ts stop      end it
+ *   $(bin/find-node) scripts/jaeger.ts install   build it with Go into .cache (once, about four minutes)
+ *   $(bin/find-node) scripts/jaeger.ts start     start one that runs on after this command: OTLP on 4318 (HTTP) and 4317 (gRPC), UI and API on 16686
+ *   $(bin/find-node) scripts/jaeger.ts stop      end it
  */
 import { Jaeger, jaegerPorts, stopDetachedJaeger } from '../test/brokers/jaeger.ts'
 import { installJaeger, jaegerHome, jaegerInstalled, missingGo } from '../test/brokers/jaeger-install.ts'
@@ -25,7 +25,7 @@ async function runStart(): Promise<void> {
   const jaeger = new Jaeger({ ports: jaegerPorts, dir: jaegerHome.data, detached: true })
   await jaeger.start()
   say(`Jaeger is up on ${jaeger.url}. Send it spans with: export OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318`)
-  say('End it with: node scripts/jaeger.ts stop')
+  say('End it with: $(bin/find-node) scripts/jaeger.ts stop')
 }
 
 const [command] = process.argv.slice(2)
@@ -34,6 +34,6 @@ else if (command === 'start') await runStart()
 else if (command === 'stop')
   say(stopDetachedJaeger(jaegerHome.data) ? 'Jaeger is ended' : 'no Jaeger of ours is running')
 else {
-  process.stderr.write('usage: node scripts/jaeger.ts install | start | stop\n')
+  process.stderr.write('usage: $(bin/find-node) scripts/jaeger.ts install | start | stop\n')
   process.exitCode = 2
 }

@@ -1,8 +1,8 @@
 /**
  * Apache Kafka for tests and trials, on loopback:
- *   node scripts/kafka.ts install          fetch it from Maven Central into .cache (once)
- *   node scripts/kafka.ts start [PORT]     start one node (9092) that runs on after this command
- *   node scripts/kafka.ts stop             end it; its data stays in .cache/kafka-data
+ *   $(bin/find-node) scripts/kafka.ts install          fetch it from Maven Central into .cache (once)
+ *   $(bin/find-node) scripts/kafka.ts start [PORT]     start one node (9092) that runs on after this command
+ *   $(bin/find-node) scripts/kafka.ts stop             end it; its data stays in .cache/kafka-data
  */
 import { join } from 'node:path'
 import { install, startKafka, stopDetached } from '../test/brokers/kafka.ts'
@@ -25,7 +25,7 @@ async function runInstall(): Promise<void> {
 async function runStart(port: number): Promise<void> {
   await install(say)
   const { brokers } = await startKafka({ nodes: 1, basePort: port, dir, detached: true })
-  say(`Kafka is up: kafka://${brokers.join(',')}; end it with: node scripts/kafka.ts stop`)
+  say(`Kafka is up: kafka://${brokers.join(',')}; end it with: $(bin/find-node) scripts/kafka.ts stop`)
 }
 
 const [command, port] = process.argv.slice(2)
@@ -33,6 +33,6 @@ if (command === 'install') await runInstall()
 else if (command === 'start') await runStart(Number(port ?? 9092))
 else if (command === 'stop') say(stopDetached(dir) > 0 ? 'Kafka is ended' : 'no Kafka of ours is running')
 else {
-  process.stderr.write('usage: node scripts/kafka.ts install | start [PORT] | stop\n')
+  process.stderr.write('usage: $(bin/find-node) scripts/kafka.ts install | start [PORT] | stop\n')
   process.exitCode = 2
 }

@@ -1,8 +1,8 @@
 /**
  * nats-server for tests and trials, on loopback:
- *   node scripts/nats.ts install          build it with Go into .cache (once)
- *   node scripts/nats.ts start [PORT]     start one with JetStream (4222) that runs on after this command
- *   node scripts/nats.ts stop             end it; its data stays in .cache/nats-data
+ *   $(bin/find-node) scripts/nats.ts install          build it with Go into .cache (once)
+ *   $(bin/find-node) scripts/nats.ts start [PORT]     start one with JetStream (4222) that runs on after this command
+ *   $(bin/find-node) scripts/nats.ts stop             end it; its data stays in .cache/nats-data
  */
 import { startNats, stopDetachedNats } from '../test/brokers/nats.ts'
 import { installNats, missingGo, natsData, natsServer } from '../test/brokers/nats-install.ts'
@@ -23,7 +23,7 @@ async function runInstall(): Promise<void> {
 async function runStart(port: number): Promise<void> {
   await installNats(say)
   const { address } = await startNats({ port, dir: natsData, detached: true })
-  say(`nats-server is up: nats://${address}; end it with: node scripts/nats.ts stop`)
+  say(`nats-server is up: nats://${address}; end it with: $(bin/find-node) scripts/nats.ts stop`)
 }
 
 const [command, port] = process.argv.slice(2)
@@ -32,6 +32,6 @@ else if (command === 'start') await runStart(Number(port ?? 4222))
 else if (command === 'stop')
   say(stopDetachedNats(natsData) ? 'nats-server is ended' : 'no nats-server of ours is running')
 else {
-  process.stderr.write('usage: node scripts/nats.ts install | start [PORT] | stop\n')
+  process.stderr.write('usage: $(bin/find-node) scripts/nats.ts install | start [PORT] | stop\n')
   process.exitCode = 2
 }

@@ -1,5 +1,5 @@
 /**
- * Carillon and others under the same load, one after the other: `node scripts/peers.ts --help`. Exit status: 1 where a peer failed, 2 where
+ * Carillon and others under the same load, one after the other: `$(bin/find-node) scripts/peers.ts --help`. Exit status: 1 where a peer failed, 2 where
  * nothing could be measured, 130 after Ctrl-C (what was measured until then is shown).
  */
 import { writeFileSync } from 'node:fs'
@@ -11,7 +11,7 @@ import { installPeers } from '../test/peers/install.ts'
 import { PeerMeasurement, type PeerRun, parts } from '../test/peers/measure.ts'
 import { PeerSite } from '../test/peers/site.ts'
 
-const usage = `usage: node scripts/peers.ts install | [options]
+const usage = `usage: $(bin/find-node) scripts/peers.ts install | [options]
   install            fetch the peers' packages into .cache/peers (once)
   --only IDS         of the peers, comma-separated (all that are installed)
   --parts NAMES      of ${parts.join(', ')} (all)
@@ -123,7 +123,7 @@ function commandLine(): string {
     .slice(2)
     .filter((option) => option !== '--docs')
     .map((option) => (option.startsWith('/') ? 'PATH' : option))
-  return options.length === 0 ? 'make peers' : `node scripts/peers.ts ${options.join(' ')}`
+  return options.length === 0 ? 'make peers' : `$(bin/find-node) scripts/peers.ts ${options.join(' ')}`
 }
 
 try {

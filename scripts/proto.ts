@@ -1,5 +1,5 @@
 /**
- * Generates src/wire/generated/ from proto/: `node scripts/proto.ts`. With `--check` it generates into a temporary folder
+ * Generates src/wire/generated/ from proto/: `$(bin/find-node) scripts/proto.ts`. With `--check` it generates into a temporary folder
  * instead and fails when that differs from what is committed.
  */
 import { execFileSync } from 'node:child_process'
@@ -59,7 +59,7 @@ try {
     for (const text of found) if (text !== undefined) process.stderr.write(`${text}\n`)
     if (found.some((text) => text !== undefined)) {
       process.stderr.write(
-        'The generated code is not that of proto/: run `node scripts/proto.ts` and commit the result.\n',
+        'The generated code is not that of proto/: run `$(bin/find-node) scripts/proto.ts` and commit the result.\n',
       )
       process.exitCode = 1
     }

@@ -1,6 +1,6 @@
 /**
  * Lets a gateway run for long under churn, with slow and silent clients, and looks whether its memory grows and whether anybody missed
- * anything: `node scripts/soak.ts --help`. Exit status: 1 where something grows, was lost or repeated, 2 where it could not be run.
+ * anything: `$(bin/find-node) scripts/soak.ts --help`. Exit status: 1 where something grows, was lost or repeated, 2 where it could not be run.
  */
 import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'

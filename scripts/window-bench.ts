@@ -1,5 +1,5 @@
 /**
- * What the log window costs, alone: `node scripts/window-bench.ts --help`. Each measurement is a process of its own, rounds go through
+ * What the log window costs, alone: `$(bin/find-node) scripts/window-bench.ts --help`. Each measurement is a process of its own, rounds go through
  * all of them in turn, and with `--against` another checkout's take turns with this one's, so that what a host does meanwhile meets both.
  */
 import { execFileSync } from 'node:child_process'
@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util'
 import { describeHost } from '../src/bench/process/host.ts'
 import type { Figures } from './window-bench/measure.ts'
 
-const usage = `usage: node scripts/window-bench.ts [options]
+const usage = `usage: $(bin/find-node) scripts/window-bench.ts [options]
   --rounds N       measurements of each kind (7)
   --subjects LIST  numbers of subjects, comma-separated (10000,1000000)
   --against DIR    another checkout that has this script: measured in turns with this one

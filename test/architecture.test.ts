@@ -71,7 +71,7 @@ test('no folder, file or import is overlooked', () => {
   for (const [from, to] of filesOf(imports)) assert.ok(files.includes(to), `${from} imports ${to}, which was not read`)
   const written = imports.map(({ from, what }) => `${from} ${what}`)
   for (const known of [
-    'src/cli/main.ts ./serve.ts',
+    'src/cli/commands.ts ./serve.ts',
     'src/source/open.ts ./kafka/source.ts',
     'src/edge/listener.ts uWebSockets.js',
     'src/bench/carillon/target.ts ./clients.ts',

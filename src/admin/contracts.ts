@@ -51,7 +51,7 @@ export interface StreamStatus {
   readonly partitions: readonly PartitionStatus[]
 }
 
-/** Offsets; `head - read` is the lag. */
+/** Offsets; `head - read` is the lag, and `blocked` lie behind the head while a transaction is open. */
 export interface PartitionStatus {
   readonly partition: number
   /** The first that the broker keeps. */
@@ -60,6 +60,7 @@ export interface PartitionStatus {
   readonly head: number
   /** The next that this gateway reads. */
   readonly read: number
+  readonly blocked: number
   /** The oldest in this gateway's window. */
   readonly windowTail: number
 }

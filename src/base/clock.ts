@@ -18,11 +18,18 @@ export interface LoopClock extends Clock {
   turn(task: () => void): void
 }
 
+/** The longest time that `setTimeout` takes, 24.8 days, ms: with a longer one it runs at once. */
+const longestMs = 2 ** 31 - 1
+
 /** The system's. */
 export const systemTiming: Timing = {
   monotonicMs: () => performance.now(),
   after(ms, task) {
-    const timer = setTimeout(task, ms)
+    let timer: ReturnType<typeof setTimeout>
+    const wait = (leftMs: number): void => {
+      timer = leftMs > longestMs ? setTimeout(() => wait(leftMs - longestMs), longestMs) : setTimeout(task, leftMs)
+    }
+    wait(ms)
     return () => clearTimeout(timer)
   },
 }

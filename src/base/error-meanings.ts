@@ -21,7 +21,8 @@ export const errorMeanings: Readonly<Record<ErrorCode, string>> = {
   too_many_subscriptions: 'more subscriptions than a session may have',
   too_many_errors: 'a client that goes on sending frames that are refused',
   stream_missing: "the route's stream does not exist on the broker yet",
-  stream_unusable: "the route's stream is set up on the broker in a way that cannot be used",
+  stream_unusable:
+    "the route's stream is set up on the broker in a way that cannot be used, or the broker refuses its use for good",
   broker_unavailable: 'the broker cannot be reached or refused the request',
   request_timeout: 'a body, or the first subscription of a WebSocket, that did not arrive in time',
   listen_failed: 'the listener cannot be opened: its port is taken, or its TLS files are of no use',

@@ -11,4 +11,5 @@ export const gapReasons = [
   'latest',
   'collapsed',
   'corrupt',
+  'unsupported',
 ] as const

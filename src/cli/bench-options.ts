@@ -27,7 +27,8 @@ export interface BenchFlags {
   readonly tls?: boolean
   readonly find?: number
   readonly calibrate: boolean
-  readonly json?: string
+  /** True = stdout. */
+  readonly json?: string | true
   readonly html?: string
   readonly firstPort?: number
 }
@@ -73,7 +74,7 @@ export function addBenchOptions(command: Command): void {
       'gateways that are started listen from here on (default: 21700)',
       number(1024, 65_000),
     )
-    .option('--json <file>', 'write the report as JSON; - = to stdout, instead of the tables')
+    .option('--json [file]', 'write the report as JSON: to stdout, instead of the tables, unless there is a file')
     .option('--html <file>', 'write the report as one page')
 }
 
@@ -165,8 +166,13 @@ function brokerOf(
   { broker, kafka, nats, routes }: Config,
   { streams, create }: Pick<BrokerWayTarget, 'streams' | 'create'>,
 ): BrokerWayTarget {
-  for (const [name, stream] of Object.entries(streams) as [string, { format?: string; framing?: string }][]) {
-    const { format = 'event', framing = 'none' } = stream
+  for (const [name, stream] of Object.entries(streams) as [
+    string,
+    { format?: string; framing?: string; layout?: string },
+  ][]) {
+    const { format = 'event', framing = 'none', layout } = stream
+    if (layout === 'single')
+      throw mistake(`bench publishes events of its own, and stream ${name} is read as it is (layout: single)`)
     if (format === 'event' && framing === 'none') continue
     throw mistake(`bench publishes events, but stream ${name} has format ${format}, framing ${framing}`)
   }

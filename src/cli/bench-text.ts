@@ -11,7 +11,7 @@ export function digits(value: number): string {
 
 /** One line a second. */
 export function secondLine({ second, published, received, p50Ms, p99Ms, maxMs, live }: Second): string {
-  const when = second < 0 ? `warm-up ${second} s` : `${second} s`
+  const when = second < 0 ? `warm-up, ${-second} s to go` : `${second} s`
   const latency = `p50 ${digits(p50Ms)} p99 ${digits(p99Ms)} max ${digits(maxMs)} ms`
   return `${when}: ${digits(published)} events, ${digits(received)} deliveries, ${latency}, ${digits(live)} live`
 }

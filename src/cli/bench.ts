@@ -1,7 +1,7 @@
 import { renameSync, writeFileSync } from 'node:fs'
-import { Command } from 'commander'
+import { Argument, Command } from 'commander'
 import type { Progress } from '../bench/bench.ts'
-import { scenarios } from '../bench/load/scenario.ts'
+import { scenarioNames, scenarios } from '../bench/load/scenario.ts'
 import { reportHtml } from '../bench/report/html.ts'
 import type { Report, Second } from '../bench/report/report.ts'
 import { runBench } from '../bench/run.ts'
@@ -15,7 +15,9 @@ import { table } from './text.ts'
 export function command(): Command {
   const bench = new Command('carillon bench')
     .description('Put a load on gateways and measure: latency of every message, losses, CPU, memory.')
-    .argument('<scenario>', 'what happens, see below')
+    .addArgument(
+      Object.assign(new Argument('<scenario>', 'what happens, see below'), { argChoices: [...scenarioNames] }),
+    )
   addBenchOptions(bench)
   withConfig(bench, isOfBroker)
   bench.addHelpText('after', help())
@@ -34,7 +36,7 @@ was lost or repeated or the run failed, 130 after Ctrl-C (what was measured unti
 Examples:
   carillon bench unicast --clients 1000 --rate 5000
   carillon bench storm --broker kafka://127.0.0.1:9092 --gateways 2 --html storm.html
-  carillon bench broadcast --url http://127.0.0.1:8080 --transport sse --json -`
+  carillon bench broadcast --url http://127.0.0.1:8080 --transport sse --json`
 }
 
 async function run(scenario: string, command: Command): Promise<void> {
@@ -58,11 +60,12 @@ function unmeasured({ problem }: Stop): void {
 }
 
 function publish(report: Report, { json, html }: BenchFlags): void {
-  if (json === '-') process.stdout.write(`${jsonOf(report)}\n`)
+  const file = json === '-' || json === true ? undefined : json
+  if (json !== undefined && file === undefined) process.stdout.write(`${jsonOf(report)}\n`)
   else process.stdout.write(reportText(report))
   if (report.problems.length > 0) process.exitCode = exitCodes.failed
   else if (report.interrupted) process.exitCode = exitCodes.interrupted
-  if (json !== undefined && json !== '-') write(json, `${jsonOf(report)}\n`)
+  if (file !== undefined) write(file, `${jsonOf(report)}\n`)
   if (html !== undefined) write(html, reportHtml(report))
 }
 

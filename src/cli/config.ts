@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Argument, Command } from 'commander'
 import { CarillonError } from '../base/errors.ts'
 import { options } from '../config/options.ts'
 import { jsonSchema } from '../config/schema.ts'
@@ -13,7 +13,7 @@ export function command(): Command {
     .description(
       'check: is it right? print: the effective values and where each came from. schema: JSON Schema of the file.',
     )
-    .argument('<what>', actions.join(', '))
+    .addArgument(Object.assign(new Argument('<what>'), { argChoices: [...actions] }))
     .option('--json', 'as JSON')
   withConfig(command, ({ kind }) => kind !== 'structure')
   command.addHelpText('after', '\nExample:\n  carillon config print --config carillon.yaml')

@@ -1,18 +1,22 @@
+import { positionText } from '../base/position-text.ts'
 import { escapedJson, printable } from '../base/printable.ts'
 import { eventToJson } from '../wire/event-json.ts'
-import { type Delivery, type Gap, unknownPublishedAtUs } from '../wire/frames.ts'
-import { jsonLine, time } from './text.ts'
+import { type Delivery, type Event, type Gap, unknownPublishedAtUs } from '../wire/frames.ts'
+import { jsonLine, period, time } from './text.ts'
 
 /** Characters of an event's data that a line for people shows. */
 const maxShown = 2000
 
-/** `12:34:56.789  alarm.zone7.door  [3@17] 4 ms  {"open":true}` */
-export function deliveryText({ partition, offset, event }: Delivery, now: Date): string {
-  const { publishedAtUs } = event
-  const isKnown = publishedAtUs !== unknownPublishedAtUs
-  const latency = isKnown ? ` ${(now.getTime() - publishedAtUs / 1000).toFixed(0)} ms` : ''
+/** `12:34:56.789  alarm.zone7.door  3@17  4 ms  {"open":true}`; what was missed, or asked for from the past, has no latency but an age: `3 min 2 s ago`. */
+export function deliveryText({ partition, offset, event }: Delivery, now: Date, came: 'new' | 'missed'): string {
   const data = event.deleted ? '(deleted)' : shown(event.data)
-  return `${time(now)}  ${printable(event.subject)}  [${partition}@${offset}]${latency}  ${data}`
+  return `${time(now)}  ${printable(event.subject)}  ${positionText(partition, offset)}${ageText(event, now, came)}  ${data}`
+}
+
+function ageText({ publishedAtUs }: Event, now: Date, came: 'new' | 'missed'): string {
+  if (publishedAtUs === unknownPublishedAtUs) return ''
+  const ms = now.getTime() - publishedAtUs / 1000
+  return came === 'new' ? `  ${ms.toFixed(0)} ms` : `  ${period(Math.max(0, ms))} ago`
 }
 
 /** One line of JSON: the delivery, and when it came. */
@@ -23,10 +27,10 @@ export function deliveryJson(delivery: Delivery, nowMs: number): string {
 }
 
 export function gapText({ stream, partition, from, to, n, reason, certain }: Gap): string {
-  const range = to === undefined ? `from ${from}` : `${from} to ${to}`
+  const range = `from ${positionText(partition, from)}${to === undefined ? '' : ` to ${positionText(partition, to)}`}`
   // Only what was left out on purpose has been counted.
   const lost = n !== undefined ? `${n} left out` : certain ? 'events were lost' : 'events may be missing'
-  return printable(`gap: ${stream}, partition ${partition}, offsets ${range}: ${reason}, ${lost}`)
+  return printable(`gap: ${stream}, ${range}: ${reason}, ${lost}`)
 }
 
 export function gapJson({ kind, ...gap }: Gap): string {

@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 import type { ErrorCode } from '../base/errors.ts'
 import { CarillonError, errors } from '../base/errors.ts'
 import { refusalOf } from '../client/refusal.ts'
@@ -7,12 +7,28 @@ import { Unreachable } from './exit.ts'
 export const defaultGateway = 'http://127.0.0.1:8080'
 export const defaultAdmin = 'http://127.0.0.1:8081'
 
+/** `--gateway`; without it where `serve` would listen by the same environment, as in a container. */
+export const gatewayOption = (description: string): Option =>
+  new Option('--gateway <url>', description).argParser(gatewayUrl).default(defaultGateway).env('CARILLON_LISTEN')
+
+/** `--admin`, in the same way. */
+export const adminOption = (): Option =>
+  new Option('--admin <url>', "the gateway's admin listener")
+    .argParser(gatewayUrl)
+    .default(defaultAdmin)
+    .env('CARILLON_ADMIN')
+
+/** Every address of this host, by which nobody can be reached everywhere, and the one by which this host reaches itself. */
+const wildcards: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '[::]': '[::1]' }
+
 /** The base URL of a gateway's listener, without a path; HOST:PORT, as `serve` takes it, is http. */
 export function gatewayUrl(text: string): string {
   const full = text.includes('://') ? text : `http://${text}`
   const url = URL.canParse(full) ? new URL(full) : undefined
-  if (url !== undefined && /^https?:$/.test(url.protocol) && url.pathname === '/' && url.search === '')
+  if (url !== undefined && /^https?:$/.test(url.protocol) && url.pathname === '/' && url.search === '') {
+    url.hostname = wildcards[url.hostname] ?? url.hostname
     return url.origin
+  }
   throw new InvalidArgumentError('expected a URL such as http://127.0.0.1:8080, or HOST:PORT')
 }
 
@@ -38,9 +54,13 @@ export async function reach(url: string, init: RequestInit = {}): Promise<Respon
 
 /** Asks a gateway; what it refuses is thrown as the error that it named, no answer as Unreachable. */
 export async function ask(url: string, init: RequestInit = {}): Promise<Response> {
-  const response = await reach(url, init)
+  return accepted(await reach(url, init), url)
+}
+
+/** The answer of `who`, unless it refused. */
+export async function accepted(response: Response, who: string): Promise<Response> {
   if (response.ok) return response
   const { code, message, retryAfterMs } = await refusalOf(response)
-  if (!Object.hasOwn(errors, code)) throw new Unreachable(`${url} answered ${response.status}: ${message}`)
+  if (!Object.hasOwn(errors, code)) throw new Unreachable(`${who} answered ${response.status}: ${message}`)
   throw new CarillonError(code as ErrorCode, message, { retryAfterMs })
 }

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { printable } from '../base/printable.ts'
 import { exitCodes, Unreachable } from './exit.ts'
-import { defaultAdmin, gatewayUrl, reach } from './gateway-url.ts'
+import { adminOption, reach } from './gateway-url.ts'
 import { jsonLine } from './text.ts'
 
 export function command(): Command {
@@ -9,7 +9,7 @@ export function command(): Command {
     .description(
       'Ask a gateway whether it takes clients: exit code 0 (also where it lacks something, which it says), 1 (it says why not) or 3 (no answer).',
     )
-    .option('--admin <url>', "the gateway's admin listener", gatewayUrl, defaultAdmin)
+    .addOption(adminOption())
     .option('--json', 'as JSON')
   command.addHelpText('after', '\nExample:\n  carillon health --admin http://127.0.0.1:8081')
   return command.action(async () => {

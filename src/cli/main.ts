@@ -1,52 +1,33 @@
 import { Command, CommanderError } from 'commander'
+import { commands, names, summaries } from './commands.ts'
+import type { Described } from './completion.ts'
 import { exitCodes, fail } from './exit.ts'
 import { version } from './version.ts'
-
-/** Where a command lives: its file is loaded when it is used, so that none waits for another's packages. */
-const commands = {
-  serve: () => import('./serve.ts'),
-  publish: () => import('./publish.ts'),
-  subscribe: () => import('./subscribe.ts'),
-  routes: () => import('./routes.ts'),
-  streams: () => import('./streams.ts'),
-  config: () => import('./config.ts'),
-  token: () => import('./token.ts'),
-  health: () => import('./health.ts'),
-  status: () => import('./status.ts'),
-  rejected: () => import('./rejected.ts'),
-  doctor: () => import('./doctor.ts'),
-  plan: () => import('./plan.ts'),
-  errors: () => import('./errors.ts'),
-  bench: () => import('./bench.ts'),
-} as const
-
-const summaries: Readonly<Record<keyof typeof commands, string>> = {
-  serve: 'run a gateway',
-  publish: 'publish events',
-  subscribe: 'show the events of subjects as they come',
-  routes: 'where subjects are',
-  streams: 'create the streams of the configuration on the broker',
-  config: 'check and show the configuration',
-  token: 'show the positions in a token',
-  health: 'ask a gateway whether it is ready',
-  status: 'what a gateway does, and who was refused by which limit',
-  rejected: 'the records that a gateway could not use, and why',
-  doctor: 'check this host and the broker, and say what to mend',
-  plan: 'how many hosts a load takes, and what they need',
-  errors: 'the errors, and what to do',
-  bench: 'put a load on gateways and measure them',
-}
-
-const names = Object.keys(commands) as (keyof typeof commands)[]
 
 /** `help COMMAND` is `COMMAND --help`. */
 function helpFirst(argv: readonly string[]): readonly string[] {
   return argv[0] === 'help' && argv[1] !== undefined ? [argv[1], '--help'] : argv
 }
 
-/** commander's mistakes look like all others. */
+/** commander's mistakes look like all others; it does not see that `pub` is short for something. */
 const output = {
-  outputError: (text: string, write: (text: string) => void) => write(text.replace(/^error: /, 'carillon: ')),
+  outputError(text: string, write: (text: string) => void) {
+    const [, typed] = /unknown command '(.+)'\n$/.exec(text) ?? []
+    const meant = typed === undefined ? [] : names.filter((name) => name.startsWith(typed))
+    const hint = meant.length === 0 ? '' : `(Did you mean ${meant.join(' or ')}?)\n`
+    write(text.replace(/^error: /, 'carillon: ') + hint)
+  },
+}
+
+/** All commands, loaded. */
+function described(): Promise<Described[]> {
+  return Promise.all(
+    names.map(async (name) => ({
+      name,
+      summary: summaries[name],
+      command: (await commands[name]()).command(described),
+    })),
+  )
 }
 
 async function main(argv: readonly string[]): Promise<void> {
@@ -60,7 +41,7 @@ async function main(argv: readonly string[]): Promise<void> {
   try {
     if (name !== undefined) {
       const { command } = await commands[name]()
-      const program = command().exitOverride().configureOutput(output)
+      const program = command(described).exitOverride().configureOutput(output)
       await program.parseAsync(argv.slice(1), { from: 'user' })
       return
     }

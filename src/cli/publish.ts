@@ -1,17 +1,21 @@
+import { isUtf8 } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { CarillonError } from '../base/errors.ts'
+import { positionText } from '../base/position-text.ts'
 import { printable } from '../base/printable.ts'
 import { validateSubject } from '../subject/subject.ts'
 import { eventFromJson } from '../wire/event-json.ts'
 import { type Event, makeEvent, type Published, publishedAt } from '../wire/frames.ts'
-import { decodePublishResponse, encodePublishRequest } from '../wire/publish.ts'
 import { Batches, type Send } from './batches.ts'
 import { endSoon, exitCodes } from './exit.ts'
-import { ask, defaultGateway, gatewayUrl, wholeNumber } from './gateway-url.ts'
+import { gatewayOption, wholeNumber } from './gateway-url.ts'
 import { splitLines } from './lines.ts'
 import { configOf, isOfBroker, withConfig } from './options.ts'
+import { payloadOf } from './payload.ts'
+import { type Target, targetOf } from './publish-target.ts'
+import { subjectHint } from './subject-hints.ts'
 import { jsonLine } from './text.ts'
 import type { EventTrace } from './trace.ts'
 
@@ -21,6 +25,8 @@ interface Given {
   json?: boolean
   type?: string
   contentType?: string
+  text?: boolean
+  raw?: boolean
   id?: string
   ttl?: number
   collapseKey?: string
@@ -29,46 +35,47 @@ interface Given {
   broker?: string
 }
 
-interface Target {
-  readonly send: (batch: readonly Event[], traceparent?: string) => Promise<readonly Published[]>
-  readonly close: () => Promise<void>
-}
-
 /** Progress is shown for what takes longer, ms. */
 const patienceMs = 2000
-const protobuf = 'application/x-protobuf'
 
 export function command(): Command {
   const publish = new Command('carillon publish')
     .description('Publish one event, or each line of stdin as one; prints the position of each once the broker has it.')
     .argument('[subject]', 'the subject; not with --json-lines')
-    .argument('[data]', 'the payload: JSON where it is JSON, else text; none = each line of stdin')
+    .argument(
+      '[data]',
+      'the payload: JSON where it is JSON, else text; @FILE = what is in the file, @- = all of stdin, @@ = an @; none = each line of stdin',
+    )
     .option('--json-lines', 'each line of stdin is a whole event: {"subject": …, "data": …}')
     .option('--json', 'print {after, stream, partition, offset} a line')
     .option('--type <type>', 'the event type')
-    .option('--content-type <type>', 'the media type; guessed otherwise')
+    .addOption(new Option('--content-type <type>', 'the media type; guessed otherwise').conflicts(['text', 'raw']))
+    .addOption(new Option('--text', 'the payload is text, also where it looks like JSON').conflicts('raw'))
+    .option('--raw', 'the payload is bytes (application/octet-stream)')
     .option('--id <id>', 'the event id, of one event; a UUID otherwise')
     .option('--ttl <ms>', 'not to be delivered later than this', wholeNumber)
     .option('--collapse-key <key>', 'of events with one key the newest is enough')
     .option('--attribute <name=value>', 'an attribute; may be repeated', attribute)
     .option('--trace', 'make a trace of it, of one event, and print its id')
-    .option('--gateway <url>', 'publish through this gateway', gatewayUrl, defaultGateway)
+    .addOption(gatewayOption('publish through this gateway'))
   withConfig(publish, isOfBroker)
   publish.addHelpText(
     'after',
     `
-With --broker the events go to the broker directly, routed as the configuration says.
+With --broker the events go to the broker directly, routed as the configuration says; to an embedded log that a gateway has open, through that
+gateway. So they do where the gateway on this host takes none over HTTP because it listens beyond the loopback.
 
 Examples:
   carillon publish alarm.zone7.door '{"open":true}'
   tail -f events.txt | carillon publish alarm.zone7.log
+  carillon publish --raw camera.zone7 @picture.jpg
   carillon publish --broker kafka://127.0.0.1:9092 alarm.zone7.door open`,
   )
   return publish.action(async (subject: string | undefined, data: string | undefined) => {
     const given = publish.opts<Given>()
     const events = eventsOf(subject, data, given)
     const trace = given.trace ? await traceOf(publish, given) : undefined
-    const target = given.broker === undefined ? throughGateway(given.gateway) : await throughBroker(publish)
+    const target = await targetOf(publish, given)
     try {
       const report = new Report({ json: given.json === true, many: data === undefined, traceId: trace?.traceId })
       await publishAll(events, sender(target, trace), report)
@@ -96,6 +103,8 @@ function eventsOf(subject: string | undefined, data: string | undefined, given: 
   }
   if (subject === undefined) throw mistake('expected a subject, or --json-lines')
   validateSubject(subject)
+  const hint = subjectHint(subject)
+  if (hint !== undefined) console.error(`-- ${printable(hint)}`)
   if (data !== undefined) return fromArgument(subject, data, given)
   if (given.trace) throw mistake('expected --trace for one event only, got it for the lines of stdin')
   if (given.id !== undefined) throw mistake('expected --id for one event only, got it for the lines of stdin')
@@ -103,7 +112,7 @@ function eventsOf(subject: string | undefined, data: string | undefined, given: 
 }
 
 async function* fromArgument(subject: string, data: string, given: Given): AsyncGenerator<Event> {
-  yield eventWith(subject, Buffer.from(data), given)
+  yield eventWith(subject, await payloadOf(data, process.stdin), given)
 }
 
 async function* fromLines(subject: string, given: Given): AsyncGenerator<Event> {
@@ -138,7 +147,7 @@ function eventWith(subject: string, data: Uint8Array, given: Given): Event {
     makeEvent({
       subject,
       data,
-      contentType: given.contentType ?? (isJson(data) ? 'application/json' : 'text/plain'),
+      contentType: given.contentType ?? contentTypeOf(data, given),
       id: given.id ?? '',
       type: given.type ?? '',
       ttlMs: given.ttl ?? 0,
@@ -146,6 +155,14 @@ function eventWith(subject: string, data: Uint8Array, given: Given): Event {
       attributes: given.attribute ?? {},
     }),
   )
+}
+
+function contentTypeOf(data: Uint8Array, { text, raw }: Given): string {
+  if (text && !isUtf8(data)) {
+    throw new CarillonError('bad_event', '--text: expected UTF-8, got other bytes: publish them with --raw')
+  }
+  if (raw || !isUtf8(data)) return 'application/octet-stream'
+  return !text && isJson(data) ? 'application/json' : 'text/plain'
 }
 
 function isJson(data: Uint8Array): boolean {
@@ -229,7 +246,7 @@ class Report {
       const traceId = this.#traceId
       if (this.#json) return `${jsonLine({ after, stream, partition, offset, traceId })}\n`
       const trace = traceId === undefined ? '' : ` trace ${traceId}`
-      return `${printable(`${stream} [${partition}@${offset}] ${after}${trace}`)}\n`
+      return `${printable(`${stream} ${positionText(partition, offset)} ${after}${trace}`)}\n`
     })
     this.#count += results.length
     this.#showProgress()
@@ -267,26 +284,4 @@ function sender(target: Target, trace: EventTrace | undefined): Send {
       throw error
     }
   }
-}
-
-function throughGateway(gateway: string): Target {
-  return {
-    close: () => Promise.resolve(),
-    async send(batch, traceparent) {
-      // As protobuf: JSON would round what is beyond 2^53 in the data.
-      const body = new Uint8Array(encodePublishRequest(batch))
-      const response = await ask(`${gateway}/v1/publish`, {
-        method: 'POST',
-        headers: { 'content-type': protobuf, ...(traceparent === undefined ? {} : { traceparent }) },
-        body,
-      })
-      return decodePublishResponse(new Uint8Array(await response.arrayBuffer()))
-    },
-  }
-}
-
-async function throughBroker(command: Command): Promise<Target> {
-  const { config } = configOf(command)
-  const { openPublisher } = await import('./broker.ts')
-  return openPublisher(config)
 }

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
+import { positionText } from '../base/position-text.ts'
 import { printable } from '../base/printable.ts'
 import { exitCodes } from './exit.ts'
-import { ask, defaultAdmin, gatewayUrl } from './gateway-url.ts'
+import { adminOption, ask } from './gateway-url.ts'
 import { jsonLine, table, time } from './text.ts'
 
 /** As the admin listener shows it. */
@@ -29,7 +30,7 @@ const heads = ['time', 'stream', 'partition@offset', 'reason', 'key', 'cause'] a
 export function command(): Command {
   const command = new Command('carillon rejected')
     .description('The newest records that a gateway could not use, why, and what to do; the newest one last.')
-    .option('--admin <url>', "the gateway's admin listener", gatewayUrl, defaultAdmin)
+    .addOption(adminOption())
     .option('--follow', 'go on with those that come; Ctrl-C ends')
     .option('--json', 'as JSON, a record a line')
   command.addHelpText(
@@ -94,5 +95,5 @@ function show(lines: readonly string[]): void {
 }
 
 function row({ stream, partition, offset, timeMs, reason, key, detail }: Rejected): string[] {
-  return [time(new Date(timeMs)), stream, `${partition}@${offset}`, reason, key, detail]
+  return [time(new Date(timeMs)), stream, positionText(partition, offset), reason, key, detail]
 }

@@ -1,9 +1,9 @@
 import { Command } from 'commander'
 import { printable } from '../base/printable.ts'
 import { exitCodes } from './exit.ts'
-import { ask, defaultAdmin, gatewayUrl } from './gateway-url.ts'
+import { adminOption, ask } from './gateway-url.ts'
 import { readinessLines } from './health.ts'
-import { jsonLine, table, time } from './text.ts'
+import { jsonLine, period, table, time } from './text.ts'
 
 /** As the admin listener shows it. */
 interface Status {
@@ -24,7 +24,7 @@ interface Stream {
   readonly name: string
   readonly topic: string
   readonly state: string
-  readonly partitions: readonly { readonly lag: number }[]
+  readonly partitions: readonly { readonly lag: number; readonly blocked: number }[]
 }
 
 /** One limit, and whom it refused. */
@@ -40,7 +40,7 @@ interface Limit {
 export function command(): Command {
   const command = new Command('carillon status')
     .description('What a gateway does now, and who was refused by which limit since it started.')
-    .option('--admin <url>', "the gateway's admin listener", gatewayUrl, defaultAdmin)
+    .addOption(adminOption())
     .option('--all', 'also the limits that refused nobody')
     .option('--json', 'as JSON')
   command.addHelpText(
@@ -72,11 +72,11 @@ export function shown(status: Status, which: 'all limits' | 'limits that refused
   const bySession = Object.entries(sessions).map(([transport, count]) => `${count} ${transport}`)
   const parts = [
     [
-      printable(`gateway ${gateway}, Carillon ${version}, up ${uptime(status.uptimeMs)}, broker ${broker}`),
+      printable(`gateway ${gateway}, Carillon ${version}, up ${period(status.uptimeMs)}, broker ${broker}`),
       ...readinessLines({ ready: reasons.length === 0, reasons, degraded }),
       printable(`sessions: ${bySession.join(', ')}; ${subscriptions} subscriptions`),
     ].join('\n'),
-    table(['stream', 'topic', 'state', 'partitions', 'lag'], streams.map(streamRow)),
+    table(['stream', 'topic', 'state', 'partitions', 'lag', 'blocked'], streams.map(streamRow)),
     limits.length === 0
       ? 'no limit has refused anybody since the gateway started'
       : table(['limit', 'refused', 'last', 'whom', 'what', 'option'], limits.map(limitRow)),
@@ -86,34 +86,11 @@ export function shown(status: Status, which: 'all limits' | 'limits that refused
 
 function streamRow({ name, topic, state, partitions }: Stream): string[] {
   const lag = partitions.reduce((sum, partition) => sum + partition.lag, 0)
-  return [name, topic, state, String(partitions.length), String(lag)]
+  const blocked = partitions.reduce((sum, partition) => sum + partition.blocked, 0)
+  return [name, topic, state, String(partitions.length), String(lag), String(blocked)]
 }
 
 function limitRow({ limit, count, lastMs, last, refuses, option }: Limit): string[] {
   const when = lastMs === undefined ? '' : time(new Date(lastMs))
   return [limit, String(count), when, last ?? '', refuses, option]
-}
-
-const units = [
-  ['d', 86_400_000],
-  ['h', 3_600_000],
-  ['min', 60_000],
-  ['s', 1000],
-] as const
-
-/** The two greatest units. */
-function uptime(ms: number): string {
-  let left = ms
-  const parts = units.map(([unit, size]) => {
-    const count = Math.floor(left / size)
-    left -= count * size
-    return [count, unit] as const
-  })
-  const first = parts.findIndex(([count]) => count > 0)
-  return first < 0
-    ? '0 s'
-    : parts
-        .slice(first, first + 2)
-        .map(([count, unit]) => `${count} ${unit}`)
-        .join(' ')
 }

@@ -1,7 +1,9 @@
-import { Command } from 'commander'
+import { Argument, Command } from 'commander'
 import { systemTiming } from '../base/clock.ts'
 import { CarillonError } from '../base/errors.ts'
+import type { Config } from '../config/config.ts'
 import type { Source, StreamInfo } from '../source/source.ts'
+import { type AskLocal, localInsteadOf, localStreams } from './local-gateway.ts'
 import { configOf, isOfBroker, withConfig } from './options.ts'
 import { jsonLine, table } from './text.ts'
 
@@ -11,7 +13,7 @@ const creation = { withinMs: 5000, everyMs: 50 }
 export function command(): Command {
   const command = new Command('carillon streams')
     .description('The streams of the configuration on the broker: list them, or create those that are missing.')
-    .argument('[what]', 'list or create', 'list')
+    .addArgument(Object.assign(new Argument('[what]').default('list'), { argChoices: ['list', 'create'] }))
     .option('--print', 'print the commands that create them, and do nothing')
     .option('--json', 'as JSON')
   withConfig(command, (option) => isOfBroker(option) || option.path === 'streams')
@@ -21,17 +23,24 @@ export function command(): Command {
       throw new CarillonError('bad_request', `expected list or create, got "${what}"`)
     const { config } = configOf(command)
     const { json, print } = command.opts<{ json?: boolean; print?: boolean }>()
-    const { openBroker } = await import('./broker.ts')
-    const source = await openBroker(config)
+    const broker = await openStreams(config)
     try {
       const found = []
-      for (const [name, { topic, partitions }] of Object.entries(config.streams)) {
+      for (const [name, { topic, partitions, layout }] of Object.entries(config.streams)) {
         if (print) {
-          console.log(source.createCommand(topic, partitions))
+          console.log(broker.createCommand(topic, partitions))
           continue
         }
-        if (what === 'create') await source.create(topic, partitions)
-        const info = what === 'create' ? await created(source, topic) : await source.describe(topic)
+        // One that is read as it is belongs to somebody else.
+        const creates = what === 'create' && layout !== 'single'
+        if (creates) await broker.create(topic, partitions)
+        const info = creates ? await created(broker, topic) : await broker.describe(topic)
+        if (what === 'create' && info === undefined && !creates) {
+          const how = broker.createCommand(topic, partitions)
+          console.error(
+            `carillon: stream ${name} is read as it is (layout: single) and is missing; create it with: ${how}`,
+          )
+        }
         found.push({ name, topic, partitions: info?.partitions, incarnation: info?.incarnation })
       }
       if (print) return
@@ -43,13 +52,46 @@ export function command(): Command {
       ])
       console.log(json ? jsonLine(found) : table(['stream', 'topic', 'partitions', 'incarnation'], rows))
     } finally {
-      await source.close()
+      await broker.close()
     }
   })
 }
 
+/** What is asked of a broker. */
+type Streams = Pick<Source, 'describe' | 'create' | 'createCommand' | 'close'>
+
+/** The configuration's broker; the gateway that has its embedded log open, where one has. */
+async function openStreams(config: Config): Promise<Streams> {
+  const { openBroker } = await import('./broker.ts')
+  try {
+    return await openBroker(config)
+  } catch (error) {
+    return streamsOf(await localInsteadOf(error, 'storage_locked', () => config), config)
+  }
+}
+
+/** A gateway shows its streams, and creates those of its own configuration when it starts. */
+function streamsOf(askLocal: AskLocal, { broker }: Config): Streams {
+  const createCommand = (topic: string, partitions: number) =>
+    `carillon serve --broker ${broker}  # in place of the one that runs: it creates ${topic} with ${partitions} partitions`
+  const describe = async (topic: string) => {
+    const { partitions, incarnation } = (await localStreams(askLocal)).find((each) => each.topic === topic) ?? {}
+    return partitions === undefined || incarnation === undefined ? undefined : { name: topic, partitions, incarnation }
+  }
+  return {
+    describe,
+    async create(topic, partitions) {
+      if ((await describe(topic)) !== undefined) return
+      const said = `the gateway that has ${broker} open does not serve "${topic}"`
+      throw new CarillonError('stream_missing', `${said}; create it with: ${createCommand(topic, partitions)}`)
+    },
+    createCommand,
+    close: () => Promise.resolve(),
+  }
+}
+
 /** Undefined where no broker knows it in time. */
-async function created(source: Source, topic: string): Promise<StreamInfo | undefined> {
+async function created(source: Streams, topic: string): Promise<StreamInfo | undefined> {
   const { monotonicMs, after } = systemTiming
   const deadlineMs = monotonicMs() + creation.withinMs
   for (;;) {

@@ -9,11 +9,14 @@ import type { Subscription } from '../client/subscription.ts'
 import { matches, validatePattern } from '../subject/subject.ts'
 import { type Delivery, maxLast, type Policy, policies } from '../wire/frames.ts'
 import { parseAfter } from '../wire/token.ts'
+import { afterForms, afterOf } from './after.ts'
 import { deliveryJson, deliveryText, gapJson, gapText } from './event-lines.ts'
 import { exitCodeOfCode, exitCodes } from './exit.ts'
-import { defaultGateway, gatewayUrl, wholeNumber } from './gateway-url.ts'
+import { defaultGateway, gatewayOption, wholeNumber } from './gateway-url.ts'
 import { invoked } from './invoked.ts'
+import { subjectHint } from './subject-hints.ts'
 import { jsonLine } from './text.ts'
+import { refusalNow } from './why-lost.ts'
 
 interface Given {
   transport: 'ws' | 'sse' | 'poll'
@@ -44,7 +47,7 @@ export function command(): Command {
     .addOption(new Option('--transport <name>', 'how').choices(['ws', 'sse', 'poll']).default('ws'))
     .option('--proto', 'protobuf frames on the WebSocket')
     .option('--json', 'events on stdout and what else happens on stderr, one JSON document a line')
-    .option('--after <where...>', 'start behind a TOKEN (several are merged), at earliest, latest or @TIME (RFC 3339)')
+    .option('--after <where...>', `where to start: ${afterForms}; several tokens are merged`)
     .option(
       '--last <n>',
       `the last so many events of each subject first, up to ${maxLast}; not with --after`,
@@ -58,7 +61,7 @@ export function command(): Command {
     )
     .option('--count <n>', 'end after so many events', wholeNumber)
     .option('--timeout <seconds>', 'end after so long, with exit code 1 when --count was not reached', seconds)
-    .option('--gateway <url>', 'where the gateway is', gatewayUrl, defaultGateway)
+    .addOption(gatewayOption('where the gateway is'))
   subscribe.addHelpText('after', "\nExample:\n  carillon subscribe 'alarm.>' --after earliest --json")
   return subscribe.action((subjects: string[]) => follow(subjects, subscribe.opts<Given>()))
 }
@@ -71,7 +74,8 @@ function seconds(text: string): number {
 
 function follow(subjects: readonly string[], given: Given): Promise<void> {
   subjects.forEach(validatePattern)
-  parseAfter(given.after ?? [])
+  const after = given.after?.map((text) => afterOf(text, Date.now()))
+  parseAfter(after ?? [])
   if (given.last !== undefined && given.after !== undefined) {
     throw new CarillonError(
       'bad_request',
@@ -82,7 +86,7 @@ function follow(subjects: readonly string[], given: Given): Promise<void> {
     throw new CarillonError('bad_request', `--proto: expected --transport ws beside it, got ${given.transport}`)
   }
   return new Promise((resolve, reject) => {
-    new Watch(subjects, given, resolve).start().catch(reject)
+    new Watch(subjects, after === undefined ? given : { ...given, after }, resolve).start().catch(reject)
   })
 }
 
@@ -96,6 +100,10 @@ class Watch {
   #timer: NodeJS.Timeout | undefined
   /** Why it waits; undefined where the connection was lost, and once it goes on. */
   #refused: Reason | undefined
+  /** Why no WebSocket comes about, as far as a poll tells. */
+  #whyLost: Reason | undefined
+  /** It was asked since the client was live, or began. */
+  #asked = false
   /** All subscriptions are told of a lost connection, and of a gap: it is shown once. */
   #shown = ''
   #over = false
@@ -117,6 +125,8 @@ class Watch {
     const transports = [transport === 'ws' ? 'websocket' : transport] as const
     this.#client = connect(gateway, { transports, ...codec, inbox, onState: (state) => this.#clientIs(state) })
     for (const subject of this.#subjects) {
+      const hint = subjectHint(subject)
+      if (hint !== undefined) this.#note({ hint }, hint)
       const subscription: Subscription = this.#client.subscribe(subject, {
         after,
         ...(last === undefined ? {} : { last }),
@@ -140,7 +150,8 @@ class Watch {
     this.#shown = ''
     const { after, stream, partition, offset } = received
     const delivery: Delivery = { kind: 'delivery', after, stream, partition, offset, event: received }
-    const line = json ? deliveryJson(delivery, Date.now()) : deliveryText(delivery, new Date())
+    const came = this.#subscriptions[this.#subjects.indexOf(subject)]?.state.name === 'live' ? 'new' : 'missed'
+    const line = json ? deliveryJson(delivery, Date.now()) : deliveryText(delivery, new Date(), came)
     process.stdout.write(`${line}\n`)
     if (this.#received === count) setImmediate(() => this.#end(exitCodes.ok))
     if (process.stdout.writableLength <= maxUnwrittenBytes) return undefined
@@ -158,6 +169,8 @@ class Watch {
   #clientIs(state: State): void {
     if (state.name !== 'live') return
     this.#refused = undefined
+    this.#whyLost = undefined
+    this.#asked = false
     this.#note({ live: true }, 'live')
   }
 
@@ -170,6 +183,7 @@ class Watch {
       this.#note({ paused: true }, 'slow reader: going on when it has taken what is here')
       return
     }
+    if (reason.code === 'lost' && this.#given.transport === 'ws' && !this.#asked) void this.#askWhy()
     const refused = reason.code === 'lost' ? undefined : reason
     const { code, message } = refused ?? {}
     const isKnown = refused !== undefined && this.#refused?.code === code && this.#refused?.message === message
@@ -183,6 +197,14 @@ class Watch {
     if (JSON.stringify(waiting) === this.#shown) return
     this.#shown = JSON.stringify(waiting)
     this.#note({ waiting }, `${why}; again in ${(pauseMs / 1000).toFixed(1)} s`)
+  }
+
+  async #askWhy(): Promise<void> {
+    this.#asked = true
+    const refused = await refusalNow(this.#given.gateway, this.#subjects[0]!)
+    if (refused === undefined || !this.#asked) return
+    this.#whyLost = refused
+    this.#note({ refused }, `it is refused: ${reasonText(refused)}`)
   }
 
   #closed(reason: Reason): void {
@@ -200,7 +222,8 @@ class Watch {
   }
 
   #timedOut(): void {
-    if (this.#refused !== undefined) this.#ended(this.#refused)
+    const refused = this.#refused ?? this.#whyLost
+    if (refused !== undefined) this.#ended(refused)
     else if (this.#token === undefined) {
       console.error(`carillon: no answer from ${this.#given.gateway}: is a gateway running there, and is its broker?`)
       this.#end(exitCodes.unreachable)

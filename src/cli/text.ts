@@ -21,5 +21,28 @@ export function table(heads: readonly string[], rows: readonly (readonly string[
     .join('\n')
 }
 
+const units = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['min', 60_000],
+  ['s', 1000],
+] as const
+
+/** A time in its two greatest units: `3 d 4 h`, `12 s`. */
+export function period(ms: number): string {
+  let left = ms
+  const parts = units.map(([unit, size]) => {
+    const count = Math.floor(left / size)
+    left -= count * size
+    return [count, unit] as const
+  })
+  const first = parts.findIndex(([count]) => count > 0)
+  return first < 0
+    ? '0 s'
+    : parts
+        .slice(first, first + 2)
+        .map(([count, unit]) => `${count} ${unit}`)
+        .join(' ')
+}
 /** One line of JSON, which steers no terminal either. */
 export const jsonLine = (value: unknown): string => escapedJson(JSON.stringify(value))

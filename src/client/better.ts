@@ -8,7 +8,8 @@ const mostMs = 600_000
 
 /**
  * While a transport works that is not the best one, tries the best one beside it: what is connected is left only once the better one
- * has answered. A gateway that was restarting is left on a lesser transport for seconds, a network that blocks WebSockets is asked rarely.
+ * has answered. A gateway that was restarting is left on a lesser transport for seconds; a network that blocks WebSockets, or lets them open and
+ * nothing more, is asked rarely.
  */
 export class Better {
   readonly #clock: Timing
@@ -22,11 +23,15 @@ export class Better {
     this.#found = found
   }
 
-  /** Only transports that can be opened for nobody can be tried. */
-  tryLater(candidate: Candidate): void {
-    if (!candidate.transport.separate) return
-    this.stop()
+  /** Once, until it is stopped. Only transports that can be opened for nobody can be tried. */
+  tryLater(candidate: Candidate | undefined): void {
+    if (candidate?.transport.separate !== true || this.#cancel !== undefined) return
     this.#cancel = this.#clock.after(this.#waitMs, () => this.#try(candidate))
+  }
+
+  /** The better one has worked. */
+  reset(): void {
+    this.#waitMs = firstMs
   }
 
   stop(): void {
@@ -37,16 +42,15 @@ export class Better {
   }
 
   #try(candidate: Candidate): void {
+    this.#waitMs = Math.min(mostMs, this.#waitMs * 2)
     const answered = () => {
       if (this.#probe !== probe) return
       this.stop()
-      this.#waitMs = firstMs
       this.#found()
     }
     const failed = () => {
       if (this.#probe !== probe) return
-      this.#probe = undefined
-      this.#waitMs = Math.min(mostMs, this.#waitMs * 2)
+      this.stop()
       this.tryLater(candidate)
     }
     const probe = candidate.transport.open(

@@ -6,19 +6,22 @@ export interface Candidate {
   readonly transport: Transport
 }
 
-/** Attempts in a row, over all URLs, in which nothing was heard, until the next transport is tried: at least so many. */
+/** Attempts in a row, over all URLs, that brought nothing, until the next transport is tried: at least so many. */
 const leastAttempts = 3
+/** Fewer where they took so long together, ms a URL: what is held back on the way will not come. */
+const mostMs = 10_000
 
 /**
  * Which gateway to try next, and how. Each loss goes on to the next URL. A transport is given up for the next one only after
- * several attempts in which no gateway was heard: a gateway that restarts is no reason to leave the WebSocket.
+ * several attempts that brought nothing: a gateway that restarts is no reason to leave the WebSocket.
  */
 export class Candidates {
   readonly #urls: readonly string[]
   readonly #transports: readonly Transport[]
   #url = 0
   #transport = 0
-  #unheard = 0
+  #vain = 0
+  #vainMs = 0
 
   /** Both in order of preference, at least one of each. */
   constructor(urls: readonly string[], transports: readonly Transport[]) {
@@ -40,16 +43,24 @@ export class Candidates {
   }
 
   useBetter(): void {
-    this.#transport = 0
-    this.#unheard = 0
+    this.#use(0)
   }
 
-  /** `heard`: a gateway had answered over it. */
-  lost({ heard }: { readonly heard: boolean }): void {
-    this.#url = (this.#url + 1) % this.#urls.length
-    this.#unheard = heard ? 0 : this.#unheard + 1
-    if (this.#unheard < Math.max(leastAttempts, 2 * this.#urls.length)) return
-    this.#unheard = 0
-    this.#transport = (this.#transport + 1) % this.#transports.length
+  /** An attempt is over. `vainMs`: how long it took where it brought nothing, else undefined. */
+  lost(vainMs: number | undefined): void {
+    const { length } = this.#urls
+    this.#url = (this.#url + 1) % length
+    this.#vain = vainMs === undefined ? 0 : this.#vain + 1
+    this.#vainMs = vainMs === undefined ? 0 : this.#vainMs + vainMs
+    const { attempts = Math.max(leastAttempts, 2 * length) } = this.current.transport
+    if (this.#vain >= attempts || this.#vainMs >= mostMs * length) {
+      this.#use((this.#transport + 1) % this.#transports.length)
+    }
+  }
+
+  #use(transport: number): void {
+    this.#transport = transport
+    this.#vain = 0
+    this.#vainMs = 0
   }
 }

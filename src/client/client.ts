@@ -3,29 +3,22 @@ import { CarillonError } from '../base/errors.ts'
 import { type Random, systemRandom } from '../base/random.ts'
 import type { Published } from '../wire/frames.ts'
 import { type BackoffOptions, backoffDefaults } from './backoff.ts'
-import { type Codec, jsonCodec } from './codec.ts'
 import type { Transport } from './connection.ts'
 import { type Environment, pageEnvironment } from './environment.ts'
 import { type InboxOptions, inboxDefaults } from './inbox.ts'
 import { Link } from './link.ts'
-import { openPoll } from './poll.ts'
+import { askOf } from './network.ts'
 import { type OutgoingEvent, type PublishContext, type PublishOptions, publish } from './publish.ts'
-import { RefusedError, refusedError, throwLater } from './refusal.ts'
-import { openSse } from './sse.ts'
+import { RefusedError, refusedError, tell, throwLater } from './refusal.ts'
 import { closed, type Reason, type State } from './state.ts'
 import { type PositionStore, Saver } from './store.ts'
 import { type SubscribeHandlers, type SubscribeOptions, Subscription } from './subscription.ts'
 import { Tabs } from './tabs.ts'
-import { openWebSocket } from './websocket.ts'
+import { type TransportOptions, transportsOf } from './transports.ts'
 
-export const transportNames = ['websocket', 'sse', 'poll'] as const
-export type TransportName = (typeof transportNames)[number]
-
-export interface ClientOptions {
-  /** In order of preference; the next one is tried when no gateway answers over the one before. All three unless given. */
-  readonly transports?: readonly TransportName[]
-  /** Of the WebSocket's frames; JSON unless given. */
-  readonly codec?: Codec
+export interface ClientOptions extends TransportOptions {
+  /** The gateways are tried in the order in which they are given; unless it is true, each client has a random order of its own. */
+  readonly keepOrder?: boolean
   /** Keeps positions over the end of the program or page; nothing does unless given. */
   readonly store?: PositionStore
   /** A position is stored so long after its event was handled, ms; and when the client is closed or the page left. */
@@ -38,7 +31,7 @@ export interface ClientOptions {
   readonly hiddenMs?: number
   /** Closes the client. */
   readonly signal?: AbortSignal
-  /** Each change of the client's state. Must not throw. */
+  /** Each change of the client's state. What it throws is thrown where nobody catches it. */
   readonly onState?: (state: State) => void
   /** A position that could not be stored: it is tried again with the next one. Without it the error is thrown where nobody catches it. */
   readonly onStoreError?: (error: unknown) => void
@@ -52,13 +45,13 @@ export interface ClientOptions {
 const defaultSaveEveryMs = 1000
 
 /**
- * A client of one or several gateways of the same broker, tried in this order. It connects with its first subscription. Throws
- * `bad_request` for what is no URL of a gateway.
+ * A client of one or several gateways of the same broker. It connects with its first subscription. Throws `bad_request` for what is no
+ * URL of a gateway.
  */
 export function connect(urls: string | readonly string[], options: ClientOptions = {}): Client {
   const all = [urls].flat().map(gatewayUrl)
   if (all.length === 0) throw new CarillonError('bad_request', 'expected the URL of a gateway, got none')
-  return new Client(all, options)
+  return new Client(options.keepOrder === true ? all : shuffled(all, options.random ?? systemRandom), options)
 }
 
 export class Client implements AsyncDisposable {
@@ -71,25 +64,27 @@ export class Client implements AsyncDisposable {
   readonly #saver: Saver | undefined
   readonly #subscriptions = new Map<string, Pick<Subscription, 'end'>>()
   readonly #unwatch: () => void
-  readonly #resolveClosed: (reason: Reason) => void
+  #resolveClosed!: (reason: Reason) => void
   readonly #onAbort = (): void => void this.close()
   #state: State | undefined
 
   constructor(urls: readonly string[], options: ClientOptions) {
     const { clock = systemTiming, random = systemRandom, backoff = backoffDefaults } = options
     this.#options = options
-    this.#basis = { urls, backoff, clock, random }
+    const ask = askOf(options)
+    this.#basis = { urls, backoff, clock, random, ask }
     const environment = options.environment ?? pageEnvironment()
-    const { promise, resolve } = Promise.withResolvers<Reason>()
-    this.closed = promise
-    this.#resolveClosed = resolve
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve
+    })
     if (options.store !== undefined) {
       const everyMs = options.saveEveryMs ?? defaultSaveEveryMs
-      this.#saver = new Saver(options.store, everyMs, clock, options.onStoreError ?? throwLater)
+      const { onStoreError = throwLater } = options
+      this.#saver = new Saver(options.store, everyMs, clock, (error) => tell(() => onStoreError(error)))
     }
-    const transports = options.ways ?? transportsOf(options)
+    const transports = options.ways ?? transportsOf(options, ask)
     this.#tabs = this.#meetTabs(environment, transports)
-    this.#link = this.#makeLink(environment, this.#tabs === undefined ? transports : [this.#tabs.transport])
+    this.#link = this.#makeLink(environment, this.#tabs?.transports ?? transports)
     this.#unwatch = environment.watch((what) => {
       if (what === 'hidden' || what === 'leaving') void this.#saver?.flush()
     })
@@ -151,7 +146,7 @@ export class Client implements AsyncDisposable {
       {
         state: (state) => {
           this.#tabs?.linkIs(state)
-          this.#options.onState?.(state)
+          tell(() => this.#options.onState?.(state))
         },
         refused: (refused) => this.#end(refused, refusedError(refused)),
       },
@@ -162,34 +157,28 @@ export class Client implements AsyncDisposable {
     if (this.#state !== undefined) return
     const reason = { code, message }
     this.#state = closed(code, message)
-    for (const subscription of [...this.#subscriptions.values()]) subscription.end(reason, error)
     this.#tabs?.close()
     this.#link.close()
     this.#unwatch()
     this.#options.signal?.removeEventListener('abort', this.#onAbort)
-    this.#options.onState?.(this.#state)
     this.#resolveClosed(reason)
+    for (const subscription of [...this.#subscriptions.values()]) subscription.end(reason, error)
+    tell(() => this.#options.onState?.(closed(code, message)))
   }
 }
 
-function transportsOf({ transports = transportNames, codec = jsonCodec }: ClientOptions): Transport[] {
-  const all: Record<TransportName, Transport> = {
-    websocket: { name: 'websocket', separate: true, open: openWebSocket(codec) },
-    sse: { name: 'sse', separate: false, open: openSse },
-    poll: { name: 'poll', separate: false, open: openPoll },
-  }
-  const found = transports.map((name) => all[name]).filter((each) => each !== undefined)
-  if (found.length === transports.length && found.length > 0) return found
-  throw new CarillonError(
-    'bad_request',
-    `transports: expected some of ${transportNames.join(', ')}, got ${transports.join(', ')}`,
-  )
+/** Else all clients of a list would be at its first gateway, and all of that one's at the next once it is gone. */
+function shuffled(urls: readonly string[], random: Random): string[] {
+  return urls
+    .map((url) => ({ url, at: random.next() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ url }) => url)
 }
 
-/** Its origin. */
+/** Without a slash at its end. */
 function gatewayUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url !== undefined && /^https?:$/.test(url.protocol) && url.pathname === '/' && url.search === '')
-    return url.origin
+  if (url !== undefined && /^https?:$/.test(url.protocol) && url.search === '')
+    return url.origin + url.pathname.replace(/\/+$/, '')
   throw new CarillonError('bad_request', `expected the URL of a gateway such as http://127.0.0.1:8080, got "${text}"`)
 }

@@ -17,19 +17,23 @@ export interface Handlers {
   frame(frame: ServerFrame): void
   /** SSE and poll: the position of all subjects together, behind what was told so far. */
   position(token: string): void
-  /** `error` is undefined where the connection was lost without a word. */
-  closed(error: Refusal | undefined): void
+  /** By a gateway's refusal, or as `lost`. */
+  closed(refused: Refusal): void
 }
 
-/** Why the gateway ended it. */
+/** Why it ended. */
 export interface Refusal {
-  /** From the errors table; a newer gateway may have others. */
+  /** From the errors table, where a newer gateway may have others; or one of the SDK's own, see `Reason`. */
   readonly code: string
   readonly message: string
   /** Ask again no earlier, ms; 0 = the client's own choice. */
   readonly retryAfterMs: number
   /** Whether the same request can succeed later. */
   readonly retry: Retry
+  /** Nobody said it: what came could not be read. The next connection may bring something else. */
+  readonly unreadable?: true
+  /** Who says it is there, and waits as well: there is no better way for now. */
+  readonly waits?: boolean
 }
 
 export interface Connection {
@@ -55,5 +59,7 @@ export interface Transport {
   readonly name: string
   /** Each wish has its own position, and wishes come and go on a connection; else all share one, and a change opens another. */
   readonly separate: boolean
+  /** Attempts in a row that bring nothing, until the next transport is tried; as many as `Candidates` says unless given. */
+  readonly attempts?: number
   readonly open: Open
 }

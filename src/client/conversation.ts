@@ -15,8 +15,6 @@ import { SharedService } from './shared-service.ts'
 /** What a connection means to its link. */
 export interface ConversationHost {
   step(event: 'heard' | 'outdated' | 'torn'): void
-  /** It serves somebody: what failed before is over. */
-  serves(): void
   /** Somebody may be live, or not any more. */
   changed(): void
   /** All have been told together what the gateway had to say of their positions. */
@@ -25,7 +23,7 @@ export interface ConversationHost {
   full(followed: Followed): void
   /** About one subscription; the connection goes on for the others. */
   refused(followed: Followed, refused: Refusal): void
-  lost(refused: Refusal | undefined): void
+  lost(refused: Refusal): void
 }
 
 type FrameTable = {
@@ -47,6 +45,8 @@ export class Conversation {
   readonly #fullAtPosition = new Set<Followed>()
   readonly #frames: FrameTable
   #over = false
+  /** It has brought something: more than where it begins. A large event may never come over it. */
+  isOfUse = false
 
   constructor(
     { url, transport }: Candidate,
@@ -62,7 +62,7 @@ export class Conversation {
     const handlers = {
       frame: (frame: ServerFrame) => this.#safely(() => this.#frame(frame)),
       position: (token: string) => this.#safely(() => this.#position(token)),
-      closed: (refused: Refusal | undefined) => this.#safely(() => host.lost(refused)),
+      closed: (refused: Refusal) => this.#safely(() => host.lost(refused)),
     }
     this.#connection = transport.open(url, wishes, handlers, clock)
   }
@@ -123,6 +123,7 @@ export class Conversation {
   }
 
   #frame(frame: ServerFrame): void {
+    this.isOfUse ||= frame.kind !== 'welcome' && frame.kind !== 'subscribed'
     // Without a ref it is about the connection, which ends with it, or a fault of ours that ends nothing.
     if (frame.kind === 'error' && !frame.ref) return
     this.#host.step('heard')
@@ -137,7 +138,6 @@ export class Conversation {
       welcome() {},
       unsubscribed() {},
       subscribed: ({ ref, after }) => {
-        host.serves()
         followed(ref)?.subscribed(after)
         this.#parkFull()
       },
@@ -181,8 +181,8 @@ export class Conversation {
   }
 
   #position(token: string): void {
+    this.isOfUse = true
     this.#host.step('heard')
-    this.#host.serves()
     const isTorn = this.#stand(token)
     this.#parkFull()
     const share = this.#share

@@ -5,7 +5,7 @@ export type Happening = 'online' | 'offline' | 'visible' | 'hidden' | 'leaving'
 export interface Environment {
   /** False = certainly no network; true says little. */
   online(): boolean
-  /** Tells changes until the result is called. `leaving`: the page may not run again. */
+  /** Tells changes until the result is called, and first of all where the page is hidden. `leaving`: it may not run again. */
   watch(happened: (what: Happening) => void): () => void
   /** How the tabs of a browser find each other; undefined where there are none. */
   readonly tabs: TabMeeting | undefined
@@ -52,6 +52,7 @@ function watchPage(happened: (what: Happening) => void): () => void {
   addEventListener('pagehide', () => happened('leaving'), { signal })
   const visibility = () => happened(document.visibilityState === 'hidden' ? 'hidden' : 'visible')
   document.addEventListener('visibilitychange', visibility, { signal })
+  if (document.visibilityState === 'hidden') happened('hidden')
   return () => over.abort()
 }
 

@@ -32,14 +32,17 @@ export interface LinkListener {
 }
 
 interface Loss {
-  readonly refused: Refusal | undefined
-  readonly answered: boolean
+  readonly refused: Refusal
+  /** How long it had been there where it brought nothing, ms. */
+  readonly vainMs: number | undefined
   /** Whom it served last. */
   readonly served: readonly Followed[]
   /** Whom its request named. */
   readonly asked: readonly Followed[]
 }
 
+/** What failed before a connection is forgotten once it has stood for so long, ms: one that is accepted and then closed is a failure. */
+const steadyMs = 5000
 /** A connection that nobody uses any more is kept so long, ms: its next user may come at once. */
 const lingerMs = 5000
 /** A client that is told to be online again waits up to so long, ms: others are told at the same time. */
@@ -67,6 +70,8 @@ export class Link {
   readonly #refusedForNow = new Map<Followed, () => void>()
   readonly #sharing = new Sharing()
   #conversation: Conversation | undefined
+  /** When that was opened. */
+  #connectedMs = 0
   readonly #host = this.#makeHost()
   readonly #better: Better
   #phase: Phase = 'idle'
@@ -74,12 +79,15 @@ export class Link {
   /** No attempt before this, whatever happens: the gateway asked for it. On the monotonic clock. */
   #notBeforeMs = 0
   #cancelLinger: (() => void) | undefined
+  #cancelSteady: (() => void) | undefined
+  /** What came last time, or shortly before, could not be read. */
+  #unreadable = false
   #cancelHidden: (() => void) | undefined
   #hidden = false
   readonly #unwatch: () => void
   #state: State = idle
   /** How the last connection ended. */
-  #loss: Loss = { refused: undefined, answered: false, served: [], asked: [] }
+  #loss: Loss | undefined
 
   constructor(options: LinkOptions, listener: LinkListener) {
     this.#options = options
@@ -149,6 +157,7 @@ export class Link {
       this.#cancelAttempt?.()
       this.#cancelAttempt = undefined
       this.#cancelLinger?.()
+      this.#cancelSteady?.()
     },
     choose: () => {
       if (this.#members.size === 0) this.#step('deserted')
@@ -183,14 +192,16 @@ export class Link {
       if (this.#state !== idle) this.#setState(this.#state)
     },
     greet: () => {
-      const conversation = this.#conversation
-      for (const { inflow } of conversation?.members ?? []) inflow.state({ name: 'catching-up' })
+      this.#cancelSteady = this.#options.clock.after(steadyMs, () => {
+        this.#backoff.reset()
+        this.#unreadable = false
+        if (this.#conversation?.isOfUse && this.#candidates.better === undefined) this.#better.reset()
+      })
+      for (const { inflow } of this.#conversation?.members ?? []) inflow.state({ name: 'catching-up' })
       this.#tell()
-      const { better } = this.#candidates
-      if (better !== undefined && conversation === this.#conversation) this.#better.tryLater(better)
     },
     check: () => this.#conversation?.check(),
-    end: () => this.#listener.refused(this.#loss.refused!),
+    end: () => this.#listener.refused(this.#loss!.refused),
     sort: () => this.#sort(),
   }
 
@@ -213,19 +224,15 @@ export class Link {
     // Whoever was told may have closed it.
     if (this.#phase !== 'choosing') return
     this.#step(transport.separate ? 'separate' : 'shared')
+    this.#connectedMs = this.#options.clock.monotonicMs()
     const whom = { members: this.#members, sharing: this.#sharing, clock: this.#options.clock }
     this.#conversation = new Conversation(candidate, whom, this.#host)
   }
 
   #backOff(): void {
-    const { refused, answered } = this.#loss
-    const { url } = this.#candidates.current
-    this.#candidates.lost({ heard: answered })
-    const { code, message, retryAfterMs } = refused ?? {
-      code: 'lost',
-      message: `no connection to ${url}`,
-      retryAfterMs: 0,
-    }
+    const { refused, vainMs } = this.#loss!
+    this.#candidates.lost(vainMs)
+    const { code, message, retryAfterMs } = refused
     this.#notBeforeMs = this.#options.clock.monotonicMs() + retryAfterMs
     const pauseMs = this.#backoff.next(retryAfterMs)
     this.#attemptAfter(pauseMs)
@@ -234,10 +241,10 @@ export class Link {
 
   /** A request for several: each is asked for alone, so that only those end that are at fault, and then again together. */
   #sort(): void {
-    const { refused, served, asked } = this.#loss
+    const { refused, served, asked } = this.#loss!
     const isClear = asked.length === 1 || asked.every(({ alone }) => alone === 'well')
     for (const followed of served) {
-      if (isClear) this.#refusedOne(followed, refused!)
+      if (isClear) this.#refusedOne(followed, refused)
       else followed.alone = 'wanted'
     }
     if (this.#members.size > 0) this.#step('retry')
@@ -248,10 +255,6 @@ export class Link {
   #makeHost(): ConversationHost {
     return {
       step: (event) => this.#step(event),
-      serves: () => {
-        // Who asks for more than it may have is served in part each time, until it is sent away again.
-        if (this.#loss.refused?.code !== 'overloaded') this.#backoff.reset()
-      },
       changed: () => this.#tell(),
       agreed: () => this.#tears.reset(),
       full: (followed) => this.#park(followed),
@@ -292,10 +295,13 @@ export class Link {
     this.#tell()
   }
 
-  #lost(refused: Refusal | undefined): void {
-    const isForGood = refused?.retry === 'no' && !(isProxys(refused) && this.#candidates.count > 1)
-    const { members: served = [], asked = [] } = this.#conversation ?? {}
-    this.#loss = { refused, answered: isAnswered(this.#phase), served, asked }
+  #lost(refused: Refusal): void {
+    const isOnce = refused.unreadable === true && !this.#unreadable
+    this.#unreadable ||= isOnce
+    const isForGood = refused.retry === 'no' && !isOnce && !(isProxys(refused) && this.#candidates.count > 1)
+    const { members: served, asked, isOfUse } = this.#conversation!
+    const vainMs = isOfUse || refused.waits ? undefined : this.#options.clock.monotonicMs() - this.#connectedMs
+    this.#loss = { refused, vainMs, served, asked }
     this.#step(isForGood ? 'refused' : 'lost')
   }
 
@@ -322,9 +328,10 @@ export class Link {
 
   // State
 
+  /** Who is told may change it: those behind are told of that instead. */
   #setState(state: State): void {
-    for (const { inflow } of this.#members) inflow.state(state)
     this.#show(state)
+    for (const { inflow } of this.#members) if (this.#state === state) inflow.state(state)
   }
 
   /** The state while there is a connection, or nobody who wants one. */
@@ -332,14 +339,16 @@ export class Link {
     if (this.#members.size === 0) this.#show(idle)
     else if (isAnswered(this.#phase)) {
       const live = [...this.#members].every((followed) => followed.live)
-      if (live) this.#backoff.reset()
+      // Before that something may be coming which the better one can't bring.
+      if (live) this.#better.tryLater(this.#candidates.better)
       this.#show({ name: live ? 'live' : 'catching-up' })
     }
   }
 
   #show(state: State): void {
-    if (this.#phase === 'closed' || isSameState(state, this.#state)) return
+    if (this.#phase === 'closed') return
+    const isNews = !isSameState(state, this.#state)
     this.#state = state
-    this.#listener.state(state)
+    if (isNews) this.#listener.state(state)
   }
 }

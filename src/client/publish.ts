@@ -4,7 +4,8 @@ import { encodeBase64, encodeBase64Url } from '../wire/base64.ts'
 import type { Published } from '../wire/frames.ts'
 import { Backoff, type BackoffOptions } from './backoff.ts'
 import type { Refusal } from './connection.ts'
-import { refusalOf, refusedError } from './refusal.ts'
+import type { Ask } from './network.ts'
+import { lost, refusalOf, refusedError } from './refusal.ts'
 
 /** An event to publish: at most one of `data`, `text` and `bytes`. Fields at their defaults may be left out. */
 export interface OutgoingEvent {
@@ -37,6 +38,7 @@ const defaultTimeoutMs = 10_000
 
 export interface PublishContext {
   readonly urls: readonly string[]
+  readonly ask: Ask
   readonly backoff: BackoffOptions
   readonly clock: Timing
   readonly random: Random
@@ -45,13 +47,13 @@ export interface PublishContext {
 /** Resolves once the broker has all of them, or none is wrong: positions in their order. Throws RefusedError. */
 export async function publish(
   events: readonly OutgoingEvent[],
-  { urls, backoff, clock, random }: PublishContext,
+  { urls, backoff, clock, random, ask }: PublishContext,
   { timeoutMs = defaultTimeoutMs, signal }: PublishOptions,
 ): Promise<Published[]> {
   const body = JSON.stringify({ events: events.map(wireEvent) })
   const pauses = new Backoff(random, backoff)
   const deadline = clock.monotonicMs() + timeoutMs
-  const until = { clock, signal }
+  const until = { clock, signal, ask }
   let said: Refusal | undefined
   for (let attempt = 0; ; attempt++) {
     signal?.throwIfAborted()
@@ -72,18 +74,22 @@ interface Until {
   readonly signal: AbortSignal | undefined
 }
 
-async function post(url: string, body: string, leftMs: number, until: Until): Promise<Published[] | Refusal> {
+async function post(
+  url: string,
+  body: string,
+  leftMs: number,
+  until: Until & Pick<PublishContext, 'ask'>,
+): Promise<Published[] | Refusal> {
   const over = new AbortController()
   const release = after(leftMs, until, () => over.abort())
   try {
     const headers = { 'content-type': 'application/json' }
-    const response = await fetch(url, { method: 'POST', headers, body, signal: over.signal })
+    const response = await until.ask(url, { method: 'POST', headers, body, signal: over.signal })
     if (response.status !== 200) return await refusalOf(response)
     return ((await response.json()) as { results: Published[] }).results
   } catch (error) {
     until.signal?.throwIfAborted()
-    const message = `no answer from ${url}: ${error instanceof Error ? error.message : String(error)}`
-    return { code: 'lost', message, retryAfterMs: 0, retry: 'later' }
+    return lost(url, error)
   } finally {
     release()
   }

@@ -2,6 +2,12 @@ import type { Received } from './received.ts'
 import { RefusedError } from './refusal.ts'
 import type { Reason } from './state.ts'
 
+/** A call of `next` that waits. */
+interface Asking<T> {
+  resolve(result: IteratorResult<Received<T>, undefined>): void
+  reject(error: unknown): void
+}
+
 interface Offered<T> {
   readonly item: Received<T>
   /** It has been handled. */
@@ -16,7 +22,7 @@ export class Pull<T> implements AsyncIterableIterator<Received<T>, undefined> {
   readonly #leave: () => void
   #offered: Offered<T> | undefined
   #inHand: Offered<T> | undefined
-  #asking: PromiseWithResolvers<IteratorResult<Received<T>, undefined>>[] = []
+  #asking: Asking<T>[] = []
   #over: Reason | undefined
 
   /** `leave`: nobody will ask any more. */
@@ -26,15 +32,18 @@ export class Pull<T> implements AsyncIterableIterator<Received<T>, undefined> {
 
   /** Resolves when it has been handled. */
   offer(item: Received<T>): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const offered = { item, settle: resolve }
-    const asking = this.#asking.shift()
-    if (asking === undefined) this.#offered = offered
-    else {
-      this.#inHand = offered
+    return new Promise((settle) => {
+      const offered = { item, settle }
+      const asking = this.#asking.shift()
+      if (asking === undefined) {
+        this.#offered = offered
+        return
+      }
       asking.resolve({ value: item, done: false })
-    }
-    return promise
+      // The next one is asked for already.
+      if (this.#asking.length > 0) settle()
+      else this.#inHand = offered
+    })
   }
 
   /** No more items come. */
@@ -51,9 +60,7 @@ export class Pull<T> implements AsyncIterableIterator<Received<T>, undefined> {
     this.#offered = undefined
     if (this.#inHand !== undefined) return Promise.resolve({ value: this.#inHand.item, done: false })
     if (this.#over !== undefined) return this.#finish()
-    const asking = Promise.withResolvers<IteratorResult<Received<T>, undefined>>()
-    this.#asking.push(asking)
-    return asking.promise
+    return new Promise((resolve, reject) => this.#asking.push({ resolve, reject }))
   }
 
   async return(): Promise<IteratorResult<Received<T>, undefined>> {

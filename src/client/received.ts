@@ -1,7 +1,8 @@
 import type { Delivery, Event, GapReason } from '../wire/frames.ts'
 import type { RelayedGap } from './gap.ts'
 
-const decoder = new TextDecoder()
+/** U+FEFF at the start is text like any other. */
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** An event as a subscriber is given it. `T` is what its data is as JSON: a claim of the subscriber's, not checked. */
 export class ReceivedEvent<T = unknown> implements Event {
@@ -37,9 +38,9 @@ export class ReceivedEvent<T = unknown> implements Event {
     return decoder.decode(this.data)
   }
 
-  /** The data as JSON. Throws SyntaxError where it is none. */
+  /** The data as JSON, a byte order mark before it aside. Throws SyntaxError where it is none. */
   json(): T {
-    return JSON.parse(this.text())
+    return JSON.parse(this.text().replace(/^\ufeff/, ''))
   }
 }
 

@@ -26,10 +26,23 @@ export class RefusedError extends Error {
 
 export const refusedError = (refused: Refusal): RefusedError => new RefusedError(refused.code, refused.message, refused)
 
-/** What came from the gateway and could not be read; undefined for any other failure: the connection was lost. */
+/** `cause`: what the platform shows of it, an error or words. */
+export function lost(url: string, cause: unknown): Refusal {
+  return { code: 'lost', message: `no connection to ${url}: ${textOf(cause)}`, retryAfterMs: 0, retry: 'later' }
+}
+
+/** Node says in an error's cause what `fetch failed` is about. */
+function textOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause)
+  const { message, code } = (cause.cause ?? {}) as { message?: string; code?: string }
+  const more = message || code
+  return more ? `${cause.message}: ${more}` : cause.message
+}
+
+/** What came from the gateway and could not be read; undefined for any other failure. */
 export function unreadable(error: unknown): Refusal | undefined {
   if (!(error instanceof CarillonError)) return undefined
-  return { code: error.code, message: error.message, retryAfterMs: 0, retry: 'no' }
+  return { code: error.code, message: error.message, retryAfterMs: 0, retry: 'no', unreadable: true }
 }
 
 /** Whatever was thrown. */
@@ -42,19 +55,39 @@ export function isProxys({ code }: Refusal): boolean {
   return code.startsWith('http_') && code !== 'http_204'
 }
 
+/** A proxy's wish counts up to this, ms. */
+const mostRetryAfterMs = 3_600_000
+
+/** Of the header `Retry-After`, ms: seconds, or a date to be held against the answer's own. 0 where it is not there. */
+function retryAfterMsOf(headers: Response['headers']): number {
+  const after = headers.get('retry-after') ?? ''
+  const ms = /^\d+$/.test(after) ? Number(after) * 1000 : Date.parse(after) - Date.parse(headers.get('date') ?? '')
+  return ms > 0 ? Math.min(ms, mostRetryAfterMs) : 0
+}
+
 /** The refusal in an HTTP answer that is not 200. */
 export async function refusalOf(response: Response): Promise<Refusal> {
   const { status } = response
   // 204 says stop; all else is a proxy's answer, not a gateway's.
   const final = status === 204 || (status >= 400 && status < 500 && status !== 408 && status !== 429)
   const byStatus = final ? 'no' : 'later'
+  const asked = retryAfterMsOf(response.headers)
   const text = await response.text().catch(() => '')
   try {
-    const { code, message, retry = byStatus, retryAfterMs = 0 } = (JSON.parse(text) as { error: Refusal }).error
+    const { code, message, retry = byStatus, retryAfterMs = asked } = (JSON.parse(text) as { error: Refusal }).error
     return { code, message, retry, retryAfterMs }
   } catch {
     const message = status === 204 ? 'the gateway says that there is no more' : text.slice(0, 200)
-    return { code: `http_${status}`, message, retry: byStatus, retryAfterMs: 0 }
+    return { code: `http_${status}`, message, retry: byStatus, retryAfterMs: asked }
+  }
+}
+
+/** Calls a user's function: an error in it is thrown where nobody catches it, and touches nobody else. */
+export function tell(run: () => unknown): void {
+  try {
+    run()
+  } catch (error) {
+    throwLater(error)
   }
 }
 

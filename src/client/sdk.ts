@@ -1,8 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-/** What users of the package name: `carillon/client`. */
+/** What users of the package name: `carillon-client`. */
 export type { Policy, Published } from '../wire/frames.ts'
 export type { BackoffOptions } from './backoff.ts'
-export { type Client, type ClientOptions, connect, type TransportName } from './client.ts'
+export { type Client, type ClientOptions, connect } from './client.ts'
 export type { Codec } from './codec.ts'
 export type { InboxOptions } from './inbox.ts'
 export type { OutgoingEvent, PublishOptions } from './publish.ts'
@@ -11,3 +11,4 @@ export { RefusedError } from './refusal.ts'
 export type { Reason, State } from './state.ts'
 export { memoryStore, type PositionStore, webStore } from './store.ts'
 export type { SubscribeHandlers, SubscribeOptions, Subscription } from './subscription.ts'
+export type { TransportName } from './transports.ts'

@@ -1,36 +1,43 @@
 import { frameOfEvent, type ServerSentEvent, SseParser } from '../wire/sse-parser.ts'
+import { readBody } from './body.ts'
 import type { Handlers, Open, Refusal, Wish } from './connection.ts'
-import { refusal, refusalOf, unreadable } from './refusal.ts'
-import { Silence } from './silence.ts'
+import type { Ask } from './network.ts'
+import { lost, refusal, refusalOf, unreadable } from './refusal.ts'
+import { Silence, silent } from './silence.ts'
 
 /** Characters of one event, at most: the largest event of a gateway in base64, and its JSON. */
 const maxEventLength = 32 * 1024 * 1024
-/** A stream that has not opened within this time is given up, ms; so is one of a gateway that does not say its `heartbeatMs`. */
+/** A stream on which nothing has come within this time is given up, ms: a gateway writes at once, and a proxy that holds that back holds back events. */
+const openMs = 10_000
+/** The same once something has come, of a gateway that does not say its `heartbeatMs`. */
 const silenceMs = 60_000
 /** Once it says it, a silence of two heartbeats and this much is too long, ms. */
 const graceMs = 10_000
 
 /** `GET /v1/sse`: an EventSource of our own, whose position and refusals can be seen. */
-export const openSse: Open = (gateway, wishes, handlers, clock) => {
-  const abort = new AbortController()
-  let over = false
-  const close = () => {
-    over = true
-    silence.stop()
-    abort.abort()
+export const openSse =
+  (ask: Ask): Open =>
+  (gateway, wishes, handlers, clock) => {
+    const abort = new AbortController()
+    let over = false
+    const close = () => {
+      over = true
+      silence.stop()
+      abort.abort()
+    }
+    const end = (refused: Refusal) => {
+      if (over) return
+      close()
+      handlers.closed(refused)
+    }
+    const silence = new Silence(clock, () => end(lost(gateway, silent)))
+    silence.start(openMs)
+    const { signal } = abort
+    ask(streamUrl(gateway, wishes), { signal, headers: { accept: 'text/event-stream' } })
+      .then((response) => read(response, handlers, silence, signal))
+      .then(end, (error: unknown) => end(unreadable(error) ?? lost(gateway, error)))
+    return { close }
   }
-  const end = (refused: Refusal | undefined) => {
-    if (over) return
-    close()
-    handlers.closed(refused)
-  }
-  const silence = new Silence(clock, () => end(undefined))
-  silence.start(silenceMs)
-  read(streamUrl(gateway, wishes), handlers, silence, abort.signal).then(end, (error: unknown) =>
-    end(unreadable(error)),
-  )
-  return { close }
-}
 
 function streamUrl(gateway: string, wishes: readonly Wish[]): string {
   const query = new URLSearchParams(wishes.map(({ subject }) => ['subject', subject]))
@@ -42,8 +49,7 @@ function streamUrl(gateway: string, wishes: readonly Wish[]): string {
 }
 
 /** Resolves when the stream has ended, with the reason. */
-async function read(url: string, handlers: Handlers, silence: Silence, signal: AbortSignal): Promise<Refusal> {
-  const response = await fetch(url, { signal, headers: { accept: 'text/event-stream' } })
+async function read(response: Response, handlers: Handlers, silence: Silence, signal: AbortSignal): Promise<Refusal> {
   if (response.status !== 200 || response.body === null) return refusalOf(response)
   let refused: Refusal | undefined
   let position = ''
@@ -59,9 +65,11 @@ async function read(url: string, handlers: Handlers, silence: Silence, signal: A
     handlers.position(position)
   }
   const parser = new SseParser(onEvent, maxEventLength)
-  for await (const chunk of response.body) {
-    silence.heard()
-    parser.feed(chunk)
-  }
+  let isFirst = true
+  await readBody(response, silence, (piece) => {
+    if (isFirst) silence.start(silenceMs)
+    isFirst = false
+    parser.feed(piece)
+  })
   return refused ?? { code: 'closed', message: 'the stream ended', retryAfterMs: parser.retryMs ?? 0, retry: 'later' }
 }

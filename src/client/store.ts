@@ -26,6 +26,7 @@ export class Saver {
   readonly #store: PositionStore
   readonly #everyMs: number
   readonly #clock: Timing
+  /** Must not throw. */
   readonly #failed: (error: unknown) => void
   readonly #moved = new Map<string, () => string | undefined>()
   #cancel: (() => void) | undefined
@@ -62,8 +63,7 @@ export class Saver {
       const text = token()
       if (text === undefined) continue
       const saved = this.#save(key, text)
-      // biome-ignore lint/nursery/noMisusedPromises: `finally` waits for it, whether `failed` throws or not
-      if (saved !== undefined) return saved.catch(this.#failed).finally(() => this.#saveAll())
+      if (saved !== undefined) return saved.catch(this.#failed).then(() => this.#saveAll())
     }
     this.#saving = undefined
     return undefined

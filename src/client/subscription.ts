@@ -6,7 +6,7 @@ import { Inbox, type InboxOptions, type InboxOwner } from './inbox.ts'
 import type { Link } from './link.ts'
 import { Pull } from './pull.ts'
 import type { Received, ReceivedEvent, ReceivedGap } from './received.ts'
-import { RefusedError, refusedError, throwLater } from './refusal.ts'
+import { RefusedError, refusedError, tell, throwLater } from './refusal.ts'
 import { closed, isSameState, type Reason, type State, waiting } from './state.ts'
 import type { Saver } from './store.ts'
 
@@ -24,7 +24,7 @@ export interface SubscribeOptions {
   readonly key?: string
   /** Closes the subscription. */
   readonly signal?: AbortSignal
-  /** Each change of the state. Must not throw. */
+  /** Each change of the state. What it throws is thrown where nobody catches it. */
   readonly onState?: (state: State) => void
 }
 
@@ -54,7 +54,7 @@ export class Subscription<T = unknown> implements AsyncIterable<Received<T>, und
   readonly #options: SubscribeOptions & Partial<SubscribeHandlers<T>>
   readonly #inbox: Inbox<T>
   readonly #pull: Pull<T> | undefined
-  readonly #resolveClosed: (reason: Reason) => void
+  #resolveClosed!: (reason: Reason) => void
   readonly #onAbort = (): void => this.#end('done', 'aborted', undefined)
   #followed: Followed | undefined
   #state: State = waiting('idle', 'it has not started')
@@ -74,9 +74,9 @@ export class Subscription<T = unknown> implements AsyncIterable<Received<T>, und
       throw new RefusedError('bad_request', 'expected onEvent and onGap together: what is missed is told to onGap')
     }
     if (onEvent === undefined) this.#pull = new Pull(() => this.close())
-    const { promise, resolve } = Promise.withResolvers<Reason>()
-    this.closed = promise
-    this.#resolveClosed = resolve
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve
+    })
     this.#inbox = new Inbox(this.#owner(), host.inbox)
     options.signal?.addEventListener('abort', this.#onAbort)
     if (options.signal?.aborted) this.#onAbort()
@@ -179,22 +179,24 @@ export class Subscription<T = unknown> implements AsyncIterable<Received<T>, und
   #end(code: string, message: string, error: Error | undefined): void {
     if (this.#state.name === 'closed') return
     const reason = { code, message }
+    const state = closed(code, message)
+    this.#state = state
     this.#inbox.close()
-    if (this.#followed !== undefined) this.#host.link.remove(this.#followed)
     this.#host.forget(this.key)
     this.#options.signal?.removeEventListener('abort', this.#onAbort)
-    this.#setState(closed(code, message))
     this.#pull?.end(reason)
     this.#resolveClosed(reason)
-    const { onClosed } = this.#options
-    if (onClosed !== undefined) onClosed(reason, error)
+    if (this.#followed !== undefined) this.#host.link.remove(this.#followed)
+    const options = this.#options
+    tell(() => options.onState?.(state))
+    if (options.onClosed !== undefined) tell(() => options.onClosed?.(reason, error))
     else if (error !== undefined && this.#pull === undefined) throwLater(error)
   }
 
   #setState(state: State): void {
     if (this.#state.name === 'closed' || isSameState(state, this.#state)) return
     this.#state = state
-    this.#options.onState?.(state)
+    tell(() => this.#options.onState?.(state))
   }
 }
 

@@ -1,7 +1,8 @@
 import type { Timing } from '../base/clock.ts'
 import type { ServerFrame } from '../wire/frames.ts'
-import type { Connection, Handlers, Wish } from './connection.ts'
-import { Silence } from './silence.ts'
+import type { Connection, Handlers, Refusal, Wish } from './connection.ts'
+import { lost } from './refusal.ts'
+import { Silence, silent } from './silence.ts'
 import type { TabMessage, ToHost } from './tab-messages.ts'
 
 /** A tab that does not answer within this time is gone or asleep, ms. */
@@ -10,6 +11,9 @@ const answerMs = 2000
 const aliveMs = 20_000
 /** Frames after which it says that it has taken them. */
 const framesPerWord = 256
+
+/** As losses name it. */
+const host = 'another tab'
 
 /** The tab that it is for. */
 interface Tab {
@@ -58,12 +62,13 @@ export class TabGuest implements Connection {
   /** What another tab posted. */
   heard(message: TabMessage): void {
     if (this.#over) return
-    if (message.kind === 'not-hosting') this.#end(message.refused)
+    // A tab that is hidden need not connect, and this one may be seen.
+    if (message.kind === 'not-hosting') this.#end({ ...message.refused, waits: message.refused.code !== 'hidden' })
     else if (message.kind === 'to-guest' && message.to === this.#id) this.#told(message.frame)
   }
 
   #told(frame: ServerFrame | undefined): void {
-    if (frame === undefined) this.#end()
+    if (frame === undefined) this.#end(lost(host, 'it does not serve this one'))
     else {
       if (++this.#frames % framesPerWord === 0) this.#ask({ kind: 'taken' })
       if (this.#asked) this.#silence.start(aliveMs)
@@ -73,7 +78,7 @@ export class TabGuest implements Connection {
   }
 
   #askAlive(): void {
-    if (this.#asked) this.#end()
+    if (this.#asked) this.#end(lost(host, silent))
     else {
       this.#asked = true
       this.#ask({ kind: 'alive' })
@@ -81,7 +86,7 @@ export class TabGuest implements Connection {
     }
   }
 
-  #end(refused?: Parameters<Handlers['closed']>[0]): void {
+  #end(refused: Refusal): void {
     this.close()
     this.#handlers.closed(refused)
   }

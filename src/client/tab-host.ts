@@ -6,7 +6,7 @@ import { Followed, type Inflow } from './followed.ts'
 import type { RelayedGap } from './gap.ts'
 import type { Link } from './link.ts'
 import type { Move } from './place.ts'
-import { failure } from './refusal.ts'
+import { failure, lost } from './refusal.ts'
 import type { State } from './state.ts'
 import type { TabMessage, ToHost } from './tab-messages.ts'
 
@@ -29,7 +29,8 @@ export class TabHost {
   readonly #clock: Timing
   readonly #guests = new Map<string, Guest>()
   #cancelSweep: (() => void) | undefined
-  #hosting = true
+  /** Why there is no connection; undefined while there is one, or one is being made. */
+  #away: Refusal | undefined
 
   constructor(link: Link, post: (message: TabMessage) => void, clock: Timing) {
     this.#link = link
@@ -40,19 +41,24 @@ export class TabHost {
 
   /** The link's state is the guests' as well: while there is no connection they wait like this tab. */
   linkIs(state: State): void {
-    const lost = state.name === 'waiting' && state.reason.code !== 'idle'
-    if (lost && this.#hosting) {
-      this.#hosting = false
-      this.#leave(refusedBy(state))
-    } else if (!lost && !this.#hosting && state.name !== 'connecting') {
-      this.#hosting = true
+    const reason = state.name === 'waiting' && state.reason.code !== 'idle' ? state.reason : undefined
+    if (reason !== undefined) {
+      const isNew = this.#away === undefined
+      this.#away = { ...reason, retryAfterMs: 0, retry: 'later' }
+      if (isNew) this.#leave(this.#away)
+    } else if (this.#away !== undefined && state.name !== 'connecting') {
+      this.#away = undefined
       this.#post({ kind: 'hosting' })
     }
   }
 
   heard(message: TabMessage): void {
-    if (message.kind !== 'to-host' || !this.#hosting) return
+    if (message.kind !== 'to-host') return
     const { from, asks } = message
+    if (this.#away !== undefined) {
+      if (asks.kind === 'open') this.#post({ kind: 'not-hosting', refused: this.#away })
+      return
+    }
     if (asks.kind === 'open') this.#guests.set(from, { relays: new Map(), heardMs: 0, untaken: 0 })
     const guest = this.#guests.get(from)
     if (asks.kind === 'bye') this.#dismiss(from)
@@ -62,7 +68,7 @@ export class TabHost {
 
   close(): void {
     this.#cancelSweep?.()
-    this.#leave(undefined)
+    this.#leave(lost('another tab', 'it was closed'))
   }
 
   #asked(from: string, guest: Guest, asks: ToHost['asks']): void {
@@ -101,7 +107,7 @@ export class TabHost {
     this.#guests.delete(from)
   }
 
-  #leave(refused: Refusal | undefined): void {
+  #leave(refused: Refusal): void {
     for (const [from, { relays }] of [...this.#guests]) {
       for (const relay of relays.values()) relay.renew()
       this.#dismiss(from)
@@ -184,9 +190,4 @@ class Relay implements Inflow {
   refused(refused: Refusal): void {
     this.#tell({ kind: 'error', ref: this.#ref, ...refused })
   }
-}
-
-function refusedBy(state: State): Refusal | undefined {
-  if (state.name !== 'waiting' || state.reason.code === 'lost') return undefined
-  return { ...state.reason, retryAfterMs: 0, retry: 'later' }
 }

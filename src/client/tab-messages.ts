@@ -35,7 +35,7 @@ export interface Hosting {
 /** It has none any more, or none yet. */
 export interface NotHosting {
   readonly kind: 'not-hosting'
-  readonly refused: Refusal | undefined
+  readonly refused: Refusal
 }
 
 export type TabMessage = ToHost | ToGuest | Hosting | NotHosting

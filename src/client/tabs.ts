@@ -12,7 +12,7 @@ export interface TabsOptions {
   readonly meeting: TabMeeting
   /** Tabs of the same name share one connection. */
   readonly name: string
-  /** For the tab that holds the connection. */
+  /** For the tab that holds the connection, and for others while that one is frozen. */
   readonly transports: readonly Transport[]
   readonly clock: Timing
   readonly random: Random
@@ -20,11 +20,12 @@ export interface TabsOptions {
 
 /**
  * One connection for all tabs of a browser: the tab that holds the lock has it, and is the gateway of the others. When it goes, the
- * lock finds the next one, and each tab goes on from the positions that it has itself.
+ * lock finds the next one, and each tab goes on from the positions that it has itself. A browser may freeze a tab that nobody sees, lock and
+ * all: a tab that it does not answer connects by itself, until it answers.
  */
 export class Tabs {
   /** How a tab that does not hold the lock reaches a gateway. */
-  readonly transport: Transport
+  readonly transports: readonly Transport[]
   readonly #options: TabsOptions
   readonly #channel: TabChannel
   #link: Link | undefined
@@ -34,12 +35,13 @@ export class Tabs {
 
   constructor(options: TabsOptions) {
     this.#options = options
-    const { meeting, name, clock, random } = options
+    const { meeting, name, transports, clock, random } = options
     this.#channel = meeting.join(name, (message) => this.#heard(message))
     const post = this.#channel.post.bind(this.#channel)
-    this.transport = {
+    const tab: Transport = {
       name: 'tab',
       separate: true,
+      attempts: 1,
       open: (_url, wishes, handlers) => {
         // Another id for each connection: what was posted for an earlier one is nobody's.
         const id = `${random.next()} ${random.next()}`
@@ -47,9 +49,10 @@ export class Tabs {
         return this.#guest
       },
     }
+    this.transports = [tab, ...transports]
   }
 
-  /** `link` has `transport` alone until this tab holds the lock. */
+  /** `link` has `transports` until this tab holds the lock. */
   start(link: Link): void {
     const { meeting, name, transports, clock } = this.#options
     this.#link = link
@@ -73,7 +76,7 @@ export class Tabs {
   #heard(message: unknown): void {
     if (!isTabMessage(message)) return
     if (this.#host !== undefined) this.#host.heard(message)
-    else if (message.kind === 'hosting') this.#link?.use([this.transport])
+    else if (message.kind === 'hosting') this.#link?.use(this.transports)
     else this.#guest?.heard(message)
   }
 }

@@ -2,48 +2,73 @@ import type { Timing } from '../base/clock.ts'
 import type { ClientFrame, ServerFrame } from '../wire/frames.ts'
 import type { Codec } from './codec.ts'
 import type { Connection, Handlers, Open, Refusal, Wish } from './connection.ts'
-import { refusal, unreadable } from './refusal.ts'
-import { Silence } from './silence.ts'
+import { type Made, makeSocket } from './make-socket.ts'
+import type { NetworkOptions } from './network.ts'
+import { lost, refusal, unreadable } from './refusal.ts'
+import { Silence, silent } from './silence.ts'
 
 /** A socket that does not open, or a ping that is not answered, within this time is given up, ms. */
 const answerMs = 10_000
+/** The platform's `readyState`: a WebSocket of the caller's own need not have its constants. */
+const openState = 1
+const closedState = 3
+/** The other side has so long to answer a close, ms. */
+const closeMs = 2000
+/**
+ * An answer waits behind what is on its way, and nothing shows of a large event before its end. So after a ping without an answer the next
+ * connection waits `patienceGrowth` times as long, up to this, ms; and twice as long as the last answer took.
+ */
+const mostPatienceMs = 160_000
+const patienceGrowth = 4
 
 /** `GET /v1/ws`, with the codec's subprotocol. */
-export function openWebSocket(codec: Codec): Open {
-  return (gateway, wishes, handlers, clock) => new SocketConnection({ codec, gateway }, wishes, handlers, clock)
+export function openWebSocket(codec: Codec, own?: NetworkOptions['WebSocket']): Open {
+  const patience = { ms: answerMs }
+  return (gateway, wishes, handlers, clock) => {
+    try {
+      const url = `${gateway.replace(/^http/, 'ws')}/v1/ws`
+      const made = makeSocket(() => new (own ?? WebSocket)(url, codec.subprotocol))
+      return new SocketConnection({ codec, gateway, ...made, patience, clock }, wishes, handlers)
+    } catch (error) {
+      // There is none, or it may not be opened: `ws:` from a page of `https:`, a blocked port, a policy.
+      return { close: clock.after(0, () => handlers.closed(lost(gateway, error))) }
+    }
+  }
 }
 
-interface Address {
+interface Way extends Made {
   readonly codec: Codec
   readonly gateway: string
+  /** For the answer to a ping; of all connections of a client. */
+  readonly patience: { ms: number }
+  readonly clock: Timing
 }
 
 class SocketConnection implements Connection {
-  readonly #codec: Codec
+  readonly #way: Way
   readonly #handlers: Handlers
-  readonly #socket: WebSocket
   readonly #silence: Silence
   /** By ref; sent once the socket is open. undefined from then on. */
   #early: Map<number, Wish> | undefined
-  /** The last word, when it was an error. */
+  /** The last word, when it was an error about the connection. */
   #refused: Refusal | undefined
   #heartbeatMs = answerMs
-  /** Asked for a sign of life. The gateway's own pings are answered below this API, unseen. */
-  #pinged = true
+  /** When it asked for a sign of life that it has not had, ms. The gateway's own pings are answered below this API, unseen. */
+  #pingedMs: number | undefined
+  #isOpen = false
   #over = false
 
-  constructor({ codec, gateway }: Address, wishes: readonly Wish[], handlers: Handlers, clock: Timing) {
-    this.#codec = codec
+  constructor(way: Way, wishes: readonly Wish[], handlers: Handlers) {
+    const { socket, clock } = way
+    this.#way = way
     this.#early = new Map(wishes.map((wish) => [wish.ref, wish]))
     this.#handlers = handlers
-    const socket = new WebSocket(`${gateway.replace(/^http/, 'ws')}/v1/ws`, codec.subprotocol)
-    this.#socket = socket
     socket.binaryType = 'arraybuffer'
     socket.onopen = () => this.#opened()
     socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => this.#receive(data)
-    socket.onclose = () => this.#end()
+    socket.onclose = ({ code, reason }) => this.#end(`closed with ${code} ${reason}`.trimEnd())
     // Node 22 fires no `close` for a socket that never opened.
-    socket.onerror = () => this.#end()
+    socket.onerror = (event) => this.#end((event as Partial<ErrorEvent> | undefined)?.message || 'it failed')
     this.#silence = new Silence(clock, () => this.#silent())
     this.#silence.start(answerMs)
   }
@@ -59,13 +84,24 @@ class SocketConnection implements Connection {
   }
 
   check(): void {
-    if (!this.#over && !this.#pinged) this.#silent()
+    if (this.#isOpen && this.#pingedMs === undefined) this.#silent()
   }
 
   close(): void {
+    if (this.#over) return
     this.#over = true
+    this.#isOpen = false
     this.#silence.stop()
-    this.#socket.close(1000)
+    const { socket, destroy, clock } = this.#way
+    if (socket.readyState === closedState) destroy?.()
+    else if (destroy !== undefined) {
+      const cancel = clock.after(closeMs, destroy)
+      socket.onclose = () => {
+        cancel()
+        destroy()
+      }
+    }
+    socket.close(1000)
   }
 
   #opened(): void {
@@ -75,49 +111,62 @@ class SocketConnection implements Connection {
   }
 
   #send(frame: ClientFrame): void {
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(this.#codec.encode(frame))
+    const { socket, codec } = this.#way
+    if (socket.readyState === openState) socket.send(codec.encode(frame))
   }
 
   #receive(data: string | ArrayBuffer): void {
     if (this.#over) return
-    if (this.#pinged) {
-      this.#pinged = false
-      this.#silence.start(this.#heartbeatMs)
-    } else this.#silence.heard()
+    this.#answered()
     const frame = this.#decode(data)
     if (frame === undefined || this.#over) return
     if (frame.kind === 'welcome') {
       this.#heartbeatMs = frame.heartbeatMs
       this.#silence.start(frame.heartbeatMs)
     }
-    this.#refused = frame.kind === 'error' ? refusal(frame) : undefined
+    this.#refused = frame.kind === 'error' && !frame.ref ? refusal(frame) : undefined
     this.#handlers.frame(frame)
   }
 
   /** undefined for a kind of frame that this version does not know. What can't be read ends the connection. */
   #decode(data: string | ArrayBuffer): ServerFrame | undefined {
     try {
-      return this.#codec.decode(typeof data === 'string' ? data : new Uint8Array(data))
+      return this.#way.codec.decode(typeof data === 'string' ? data : new Uint8Array(data))
     } catch (error) {
       this.#refused = unreadable(error)
-      this.#end()
+      this.#end(error)
       return undefined
     }
   }
 
-  #silent(): void {
-    if (this.#pinged) {
-      this.#end()
+  #answered(): void {
+    const { patience, clock } = this.#way
+    if (this.#isOpen && this.#pingedMs === undefined) {
+      this.#silence.heard()
       return
     }
-    this.#pinged = true
-    this.#send({ kind: 'ping', t: 0 })
-    this.#silence.start(answerMs)
+    if (this.#pingedMs !== undefined) patience.ms = Math.max(answerMs, 2 * (clock.monotonicMs() - this.#pingedMs))
+    this.#pingedMs = undefined
+    this.#isOpen = true
+    this.#silence.start(this.#heartbeatMs)
   }
 
-  #end(): void {
+  #silent(): void {
+    const { patience, clock } = this.#way
+    if (!this.#isOpen) this.#end(silent)
+    else if (this.#pingedMs === undefined) {
+      this.#pingedMs = clock.monotonicMs()
+      this.#send({ kind: 'ping', t: 0 })
+      this.#silence.start(patience.ms)
+    } else {
+      patience.ms = Math.min(mostPatienceMs, patienceGrowth * patience.ms)
+      this.#end(silent)
+    }
+  }
+
+  #end(cause: unknown): void {
     if (this.#over) return
     this.close()
-    this.#handlers.closed(this.#refused)
+    this.#handlers.closed(this.#refused ?? lost(this.#way.gateway, cause))
   }
 }

@@ -2,6 +2,7 @@ import type { Problem, Setting } from '../base/setting.ts'
 import { devProblems, tlsProblems } from '../edge/options.ts'
 import { windowProblems } from '../log/options.ts'
 import { routeProblems } from '../routing/problems.ts'
+import { layoutProblems } from '../source/options.ts'
 import { type Config, settings } from './config.ts'
 
 /** What rooms find in options of several of them: the names of the file that they look at, and under which their answers are. */
@@ -14,6 +15,11 @@ interface Check {
 const partitionsOf = ({ streams }: Config) => Object.values(streams).reduce((sum, each) => sum + each.partitions, 0)
 
 const together: readonly Check[] = [
+  {
+    of: ['broker', 'streams'],
+    below: 'streams',
+    problems: ({ broker, streams }) => layoutProblems(broker, streams),
+  },
   { of: ['dev', 'listen'], problems: devProblems },
   {
     of: ['window', 'limits', 'streams'],

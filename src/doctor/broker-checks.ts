@@ -53,7 +53,7 @@ function settingsChecks(facts: BrokerFacts, stream: StreamFacts, needs: BrokerNe
   }
   const { topic, recent } = stream
   const of = { name: facts.name, topic, partitions: stream.info!.partitions }
-  if (settings.kind === 'nats') return natsChecks(settings, of, needs)
+  if (settings.kind === 'nats') return natsChecks(settings, { ...of, layout: settings.layout }, needs)
   return kafkaChecks(settings, { ...of, newestMs: recent?.newestMs }, needs)
 }
 

@@ -32,6 +32,7 @@ export function kafkaChecks(settings: KafkaSettings, of: KafkaTopic, needs: Need
     inSync(settings, of),
     minInSync(settings, of),
     unclean(settings, of),
+    transactions(settings, of),
     ...retentionChecks(
       { ageMs: number('retention.ms'), bytes: number('retention.bytes') },
       needs,
@@ -110,6 +111,23 @@ function unclean({ configs }: KafkaSettings, of: KafkaTopic): Finding {
   const said =
     'a copy that is behind may become the leader: acknowledged events vanish (clients are told gap rewritten)'
   return fail(check, 'on', said, alter(of, 'unclean.leader.election.enable=false'))
+}
+
+function transactions({ blocked }: KafkaSettings, of: KafkaTopic): Finding {
+  const check = 'open transactions'
+  if (blocked.length === 0) return pass(check, 'none that lasts', 'no transaction holds readers back')
+  const offsets = blocked.reduce((sum, each) => sum + each.offsets, 0)
+  const figure = `${counted(offsets, 'offset')} in ${counted(blocked.length, 'partition')} held back`
+  const { partition, from } = blocked[0]!
+  const where = `--topic ${of.topic} --partition ${partition} --start-offset ${from}`
+  const said = `a transaction that is open for a second or more keeps them from all clients, in partition ${partition} from offset ${from} on`
+  const find = `kafka-transactions.sh ${server(of)} find-hanging --topic ${of.topic}`
+  return warn(
+    check,
+    figure,
+    said,
+    `${find}; where its producer is gone: kafka-transactions.sh ${server(of)} abort ${where}`,
+  )
 }
 
 function cleanup({ configs }: KafkaSettings, of: KafkaTopic): Finding {

@@ -10,6 +10,7 @@ export interface NatsFamily {
   readonly name: string
   readonly topic: string
   readonly partitions: number
+  readonly layout: NatsSettings['layout']
 }
 
 interface Needs extends Reach {
@@ -34,6 +35,7 @@ export function natsChecks(settings: NatsSettings, of: NatsFamily, needs: Needs)
       (ms) => edit(of, `--max-age=${Math.ceil(ms / 1000)}s`),
       (size) => edit(of, `--max-bytes=${size}`),
     ),
+    consumers(settings),
     counts(settings, of),
     discard(settings, of),
     storage(settings),
@@ -44,8 +46,9 @@ export function natsChecks(settings: NatsSettings, of: NatsFamily, needs: Needs)
 }
 
 /** For each stream of the family. */
-function edit({ name, topic, partitions }: NatsFamily, change: string): string {
-  const each = partitions === 1 ? `${topic}-0` : `${topic}-$p`
+function edit({ name, topic, partitions, layout }: NatsFamily, change: string): string {
+  const first = layout === 'single' ? topic : `${topic}-0`
+  const each = partitions === 1 ? first : `${topic}-$p`
   const command = `nats -s ${name} stream edit ${each} ${change} --force`
   return partitions === 1 ? command : `for p in $(seq 0 ${partitions - 1}); do ${command}; done`
 }
@@ -67,6 +70,16 @@ function inSync({ current, replicas }: NatsSettings, { name }: NatsFamily): Find
   if (current >= replicas) return pass(check, figure, 'each copy is up to date')
   if (current <= replicas / 2) return fail(check, figure, 'without a majority nothing can be published', fix)
   return warn(check, figure, 'copies are missing or behind now', fix)
+}
+
+/** Each gateway needs one of each partition for as long as it runs, and each read of the past one more for a moment. */
+function consumers({ maxConsumers, consumerProblem }: NatsSettings): Finding {
+  const check = 'consumers'
+  const figure = maxConsumers === undefined ? 'unlimited' : `at most ${maxConsumers} a partition`
+  const raise =
+    "delete consumers that nobody needs, raise max_consumers of the stream and the account's limit, or give the rights in docs/nats.md"
+  if (consumerProblem !== undefined) return fail(check, figure, `the gateway gets none: ${consumerProblem}`, raise)
+  return pass(check, figure, 'the gateway gets one of each partition')
 }
 
 function counts({ maxRecords, maxRecordsPerSubject }: NatsSettings, of: NatsFamily): Finding {

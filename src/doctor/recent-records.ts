@@ -1,3 +1,4 @@
+import { positionText } from '../base/position-text.ts'
 import type { SourceRecord } from '../log/record.ts'
 import type { Source, StreamInfo } from '../source/source.ts'
 
@@ -25,7 +26,7 @@ export interface RecordFault {
   readonly misplaced: boolean
   readonly cause: string
   readonly count: number
-  /** The first of them: `partition 3, offset 1041`. */
+  /** Where the first of them is: `3@1041`. */
   readonly example: string
 }
 
@@ -71,7 +72,7 @@ class Sample {
     if (fault === undefined) return
     const { kind, misplaced, cause } = fault
     const known = this.#faults.get(kind)
-    const example = `partition ${record.partition}, offset ${record.offset}`
+    const example = positionText(record.partition, record.offset)
     if (known !== undefined) this.#faults.set(kind, { ...known, cause, count: known.count + 1 })
     else if (this.#faults.size < mostFaults) this.#faults.set(kind, { misplaced, cause, count: 1, example })
   }

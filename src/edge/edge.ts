@@ -1,4 +1,5 @@
 import { addressText } from '../base/address.ts'
+import { CarillonError } from '../base/errors.ts'
 import { TimingWheel } from '../base/wheel.ts'
 import { Pump } from '../session/pump.ts'
 import { Accepting } from './accepting.ts'
@@ -6,6 +7,7 @@ import { Arrivals, arrivalsPerTurn } from './arrivals.ts'
 import { EdgeContext, type EdgeContracts, type EdgeCounters } from './context.ts'
 import { Doorway } from './doorway.ts'
 import { type Listener, makeListener } from './listener.ts'
+import { type LocalAccess, openLocal } from './local.ts'
 import type { EdgeOptions } from './options.ts'
 import { pageRoutes } from './page.ts'
 import { pollPath, servePoll, servePollBody } from './poll.ts'
@@ -38,8 +40,11 @@ const idleCheckMs = 10
 /** Last bytes are given so long to leave before connections are cut, ms. */
 const lingerMs = 50
 
-/** Listens. Throws `listen_failed` when the port is taken or the TLS files are of no use. */
-export async function startEdge(options: EdgeOptions, contracts: EdgeContracts): Promise<Edge> {
+/**
+ * Listens. Throws `listen_failed` when the port is taken or the TLS files are of no use. `local` is opened beside it where the system has such
+ * sockets: without it the gateway serves all the same, and says so in its log.
+ */
+export async function startEdge(options: EdgeOptions, contracts: EdgeContracts, local?: LocalAccess): Promise<Edge> {
   const context = new EdgeContext(options, contracts, new TimingWheel(contracts.clock))
   const listener = await makeListener(options)
   try {
@@ -50,10 +55,24 @@ export async function startEdge(options: EdgeOptions, contracts: EdgeContracts):
     listener.listen(options.port)
     accepting.start()
     holdUntilKnown(doorway, context)
-    return new RunningEdge(listener, context, accepting)
+    const beside =
+      local && (await openBeside(context, doorway, local, (each) => limitConnections(each, context, accepting)))
+    return new RunningEdge([listener, ...(beside === undefined ? [] : [beside])], context, accepting)
   } catch (error) {
     listener.close()
     throw error
+  }
+}
+
+async function openBeside(...given: Parameters<typeof openLocal>): Promise<Listener | undefined> {
+  try {
+    return await openLocal(...given)
+  } catch (error) {
+    if (!(error instanceof CarillonError)) throw error
+    const [{ contracts }] = given
+    const said = `${error.message}: commands on this host can't publish to a gateway that listens beyond the loopback`
+    contracts.logger.every({ key: 'local', ms: 1 }, 'warn', said)
+    return undefined
   }
 }
 
@@ -98,12 +117,14 @@ function limitConnections(listener: Listener, context: EdgeContext, accepting: A
 class RunningEdge implements Edge {
   readonly url: string
   readonly port: number
-  readonly #listener: Listener
+  readonly #listeners: readonly Listener[]
   readonly #context: EdgeContext
   readonly #accepting: Accepting
 
-  constructor(listener: Listener, context: EdgeContext, accepting: Accepting) {
-    this.#listener = listener
+  /** Clients connect to the first one. */
+  constructor(listeners: readonly [Listener, ...Listener[]], context: EdgeContext, accepting: Accepting) {
+    const [listener] = listeners
+    this.#listeners = listeners
     this.#accepting = accepting
     this.#context = context
     this.port = listener.port
@@ -126,7 +147,7 @@ class RunningEdge implements Edge {
   stop(): void {
     this.#context.close()
     this.#accepting.stop()
-    this.#listener.pause()
+    for (const listener of this.#listeners) listener.pause()
   }
 
   async close(deadlineMs: number): Promise<void> {
@@ -135,7 +156,7 @@ class RunningEdge implements Edge {
     const deadline = clock.monotonicMs() + deadlineMs
     while (!this.#context.idle && clock.monotonicMs() < deadline) await this.#pause(idleCheckMs)
     await this.#pause(Math.max(0, Math.min(lingerMs, deadline - clock.monotonicMs())))
-    this.#listener.close()
+    for (const listener of this.#listeners) listener.close()
   }
 
   #pause(ms: number): Promise<void> {

@@ -17,8 +17,11 @@ export class Exchange {
   readonly method: string
   readonly path: string
   readonly origin: string
-  /** The router has found the page's origin allowed: it may read the answer. */
-  crossOrigin = false
+  /**
+   * The router has found the page's origin allowed, and its page may read the answer. With what the browser keeps for this host, such as a proxy's
+   * cookies, it may only where the origin is allowed by its name: `*` would hand every page what its visitor may see.
+   */
+  crossOrigin: 'none' | 'plain' | 'credentials' = 'none'
   /** Where the request ends is in doubt: what follows on the connection is not to be taken for another one. */
   endsConnection = false
   #open = true
@@ -89,9 +92,10 @@ export class Exchange {
     this.res.writeStatus(`${status} ${STATUS_CODES[status] ?? ''}`)
     for (const [name, value] of headers) this.res.writeHeader(name, value)
     this.res.writeHeader('Cache-Control', 'no-cache, no-store').writeHeader('X-Content-Type-Options', 'nosniff')
-    if (!this.crossOrigin) return
+    if (this.crossOrigin === 'none') return
     this.res.writeHeader('Access-Control-Allow-Origin', this.origin).writeHeader('Vary', 'Origin')
     this.res.writeHeader('Access-Control-Expose-Headers', 'Retry-After')
+    if (this.crossOrigin === 'credentials') this.res.writeHeader('Access-Control-Allow-Credentials', 'true')
   }
 
   /** The handler ended the response by itself. */

@@ -1,5 +1,5 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_socket } from 'uWebSockets.js'
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { CarillonError } from '../base/errors.ts'
 import type { EdgeOptions } from './options.ts'
 
@@ -19,6 +19,8 @@ export type Request = HttpRequest
  */
 const exclusivePort = 1
 
+/** Of a Unix socket, with room for its end: `sun_path` of macOS; Linux has four bytes more. */
+const maxSocketPathBytes = 103
 /** RFC 6455's code for a connection that ended without a close frame. */
 export const abnormalClosure = 1006
 
@@ -47,6 +49,7 @@ export class Listener {
   readonly #native: Native
   #socket: us_listen_socket | undefined
   #port = 0
+  #path: string | undefined
   #closed = false
 
   constructor(native: Native, app: TemplatedApp, options: ListenOptions) {
@@ -64,6 +67,22 @@ export class Listener {
   /** Told +1 and -1 for each connection, before it has sent a byte and after it has closed. An upgraded one is never told -1. */
   onConnection(told: (connection: Connection, change: number) => void): void {
     this.app.filter(told)
+  }
+
+  /**
+   * On a Unix socket instead, which only this process's user may use; what was left of an earlier one is replaced. Throws `listen_failed`
+   * where the system takes no socket of this path.
+   */
+  listenOn(path: string): void {
+    if (Buffer.byteLength(path) > maxSocketPathBytes)
+      throw noSocket(path, `its path has over ${maxSocketPathBytes} bytes`)
+    let opened: us_listen_socket | false = false
+    this.app.listen_unix((socket) => {
+      opened = socket
+    }, path)
+    if (opened === false) throw noSocket(path, 'its folder takes none')
+    this.#path = path
+    this.#socket = opened
   }
 
   /** Routes are to be registered before. Throws `listen_failed` when another process has the port, shared or not. */
@@ -108,6 +127,7 @@ export class Listener {
     this.#closed = true
     this.#socket = undefined
     this.app.close()
+    if (this.#path !== undefined) rmSync(this.#path, { force: true })
   }
 }
 
@@ -132,6 +152,9 @@ function makeApp(native: Native, { tlsCert, tlsKey }: ListenOptions): TemplatedA
     throw new CarillonError('listen_failed', message, { cause })
   }
 }
+
+const noSocket = (path: string, why: string) =>
+  new CarillonError('listen_failed', `cannot listen on the Unix socket ${path}: ${why}`)
 
 function listenFailed(host: string, port: number): CarillonError {
   const hint = 'is another gateway running there? Stop it, or choose another port'

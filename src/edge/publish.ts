@@ -25,10 +25,13 @@ const cloudEvent = 'application/cloudevents+json'
 const cloudEvents = 'application/cloudevents-batch+json'
 const mediaTypes = [json, protobuf, 'application/protobuf', cloudEvent, cloudEvents] as const
 
-/** `POST /v1/publish`: one event, or a batch of which all or none are wrong. Answers after the broker's acknowledgement. */
-export function servePublish(context: EdgeContext): Handler {
+/**
+ * `POST /v1/publish`: one event, or a batch of which all or none are wrong. Answers after the broker's acknowledgement. `listensOn` is its
+ * listener's host.
+ */
+export function servePublish(context: EdgeContext, listensOn = context.options.host): Handler {
   return async (exchange, req) => {
-    checkOpen(context, req)
+    checkOpen(context, req, listensOn)
     parseQuery(queryOf(req), [])
     const grant = context.contracts.identify(req)
     const type = mediaType(req, mediaTypes)
@@ -87,14 +90,13 @@ async function publish(
 }
 
 /** Anyone who reaches the listener may publish, so it has to be this machine only, and no page of another site. */
-function checkOpen(context: EdgeContext, req: Request): void {
+function checkOpen(context: EdgeContext, req: Request, host: string): void {
   context.admit()
-  const { host } = context.options
   if (!isLoopback(host)) {
     const said = `publishing over HTTP needs a loopback listener, this one is ${host}`
     throw new CarillonError(
       'publish_closed',
-      `${said}: publish to the broker, or to a gateway with --listen 127.0.0.1:8080`,
+      `${said}: publish to the broker (carillon publish --broker), or to a gateway with --listen 127.0.0.1:8080`,
     )
   }
   const asked = req.getHeader('host')

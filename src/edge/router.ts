@@ -6,7 +6,7 @@ import type { EdgeContext } from './context.ts'
 import { Exchange, type Headers } from './exchange.ts'
 import { checkHead } from './head.ts'
 import type { Connection, Request } from './listener.ts'
-import { isHostAllowed, isOriginAllowed } from './origin.ts'
+import { isHostAllowed, isOriginAllowed, isOriginNamed } from './origin.ts'
 import { quote } from './query.ts'
 
 /** Answers one request. `req` is valid until the handler returns or first awaits; what it throws becomes the refusal. */
@@ -36,9 +36,12 @@ export class Router {
   readonly #context: EdgeContext
   readonly #turns: Turns
   readonly #routes: ReadonlyMap<string, Route>
+  readonly #host: string
 
-  constructor(context: EdgeContext, turns: Turns, routes: readonly Route[]) {
+  /** `host`: what its listener listens on. */
+  constructor(context: EdgeContext, turns: Turns, routes: readonly Route[], host = context.options.host) {
     this.#context = context
+    this.#host = host
     this.#turns = turns
     this.#routes = new Map(routes.map((route) => [route.path, route]))
   }
@@ -57,7 +60,7 @@ export class Router {
 
   #dispatch(exchange: Exchange, req: Request): void | Promise<void> {
     checkHead(exchange, req)
-    checkOrigin(this.#context, exchange, req)
+    checkOrigin(this.#context, exchange, req, this.#host)
     const route = this.#routes.get(exchange.path)
     if (route === undefined) {
       const paths = [...this.#routes.keys()].join(', ')
@@ -88,10 +91,15 @@ export function clientError(context: EdgeContext, { path, method }: Exchange, th
 }
 
 /** Throws `origin_refused` for pages that may not connect; from then on the answers are readable for the others. */
-export function checkOrigin(context: EdgeContext, exchange: Exchange, req: Request): void {
+export function checkOrigin(
+  context: EdgeContext,
+  exchange: Exchange,
+  req: Request,
+  listensOn = context.options.host,
+): void {
   const { origin } = exchange
   const host = req.getHeader('host')
-  const { host: listensOn, allowOrigin } = context.options
+  const { allowOrigin } = context.options
   if (isLoopback(listensOn) && !isHostAllowed(host, allowOrigin)) {
     const expected = 'expected a Host header that names the loopback, as this listener does, or the host of an origin'
     throw new CarillonError('origin_refused', `${expected} given by --allow-origin, got ${quote(host)}`)
@@ -100,14 +108,14 @@ export function checkOrigin(context: EdgeContext, exchange: Exchange, req: Reque
     const message = `expected a page of ${host} or of an origin given by --allow-origin, got ${origin.slice(0, 200)}`
     throw new CarillonError('origin_refused', message)
   }
-  exchange.crossOrigin = origin !== ''
+  if (origin !== '') exchange.crossOrigin = isOriginNamed(origin, host, allowOrigin) ? 'credentials' : 'plain'
 }
 
 function answerPreflight(exchange: Exchange, route: Route): void {
   const headers: Headers = [
     ['Allow', allow(route)],
     ['Access-Control-Allow-Methods', allow(route)],
-    ['Access-Control-Allow-Headers', 'Content-Type, Last-Event-ID, traceparent'],
+    ['Access-Control-Allow-Headers', 'Authorization, Content-Type, Last-Event-ID, traceparent'],
     ['Access-Control-Max-Age', String(preflightMaxAge)],
   ]
   exchange.answer(204, headers, '')

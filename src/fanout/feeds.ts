@@ -1,3 +1,4 @@
+import { duration } from '../base/numbers.ts'
 import type { StreamIntake } from '../intake/stream-intake.ts'
 import type { Window } from '../log/window.ts'
 import type { RoutingTable } from '../routing/table.ts'
@@ -6,13 +7,16 @@ import { type ChunkStart, loadChunk } from './chunk-load.ts'
 import type { PartitionFeed } from './partition-feed.ts'
 import type { StreamFeed } from './stream-feed.ts'
 
-/** A stream that is not up. */
+/** A stream that is not up, or that an operator should look at. */
 export interface StreamTrouble {
   /** For people. */
   readonly what: string
-  /** Once it is served sessions stay on it, whatever becomes of the broker. */
+  /** Once it was read sessions stay on it, whatever becomes of the broker. A gateway that never could read it is of no use to new ones. */
   readonly when: 'before it was served' | 'while it is served'
 }
+
+/** A partition that stands still is told after so long, as one whose broker is away (`awayAfterMs`), ms. */
+const standstillMs = 1000
 
 /** All streams of this gateway, and where a subject's events are among them. */
 export class Feeds {
@@ -87,13 +91,9 @@ export class Feeds {
     return [...this.streams.values()].every(({ info, condition }) => info !== undefined || condition === 'missing')
   }
 
-  /** What is wrong with streams now; empty = nothing is. */
-  troubles(): StreamTrouble[] {
-    const ailing = [...this.streams.values()].filter(({ condition }) => condition !== 'up')
-    return ailing.map(({ name, condition, detail, info }) => ({
-      what: `stream ${name} is ${condition}: ${detail}`,
-      when: info === undefined ? 'before it was served' : 'while it is served',
-    }))
+  /** What is wrong with streams now, Unix ms; empty = nothing is. */
+  troubles(nowMs: number): StreamTrouble[] {
+    return [...this.streams.values()].flatMap((stream) => troublesOf(stream, nowMs))
   }
 
   async start(): Promise<void> {
@@ -116,4 +116,19 @@ export class Feeds {
     if (feed === undefined) throw new Error(`route names the stream "${name}", which is not configured`)
     return feed
   }
+}
+
+function troublesOf(stream: StreamFeed, nowMs: number): StreamTrouble[] {
+  const { name, trouble, wasRead } = stream
+  if (trouble !== undefined) return [{ what: trouble, when: wasRead ? 'while it is served' : 'before it was served' }]
+  const still = stream.partitions.flatMap((feed) => {
+    const found = feed.standstill()
+    return found === undefined || nowMs - found.sinceMs < standstillMs ? [] : [{ ...found, partition: feed.partition }]
+  })
+  const [longest] = still.sort((a, b) => a.sinceMs - b.sinceMs)
+  if (longest === undefined) return []
+  const { what, partition, sinceMs } = longest
+  const others = still.length === 1 ? '' : ` (and ${still.length - 1} more)`
+  const said = `stream ${name}, partition ${partition}: ${what}, for ${duration(nowMs - sinceMs)}${others}`
+  return [{ what: said, when: 'while it is served' }]
 }

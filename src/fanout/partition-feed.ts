@@ -1,10 +1,11 @@
 import { unknownGeneration } from '../base/generation.ts'
 import { seededHash } from '../base/hash.ts'
+import { counted } from '../base/numbers.ts'
 import type { RejectedRecord } from '../intake/entries.ts'
 import type { RejectReason } from '../intake/rejected.ts'
 import type { Lost } from '../log/losses.ts'
 import { Window, type WindowOptions } from '../log/window.ts'
-import type { Offsets } from '../source/source.ts'
+import type { Blocked, Offsets } from '../source/source.ts'
 import type { StreamInstruments } from '../telemetry/instruments.ts'
 import { encodePosition, hashOf, type Position } from '../wire/token.ts'
 import { Hub } from './hub.ts'
@@ -64,12 +65,17 @@ export class PartitionFeed {
   brokerHead = 0
   /** A record that belongs into another partition was passed over since the partitions are as many as they are. */
   misrouted = false
+  /** What the broker has and gives nobody yet, as of the last batch; undefined = nothing. */
+  blocked: Blocked | undefined
   /** Of a partition that was added while this gateway ran: where those before it stood then, by partition; undefined = it did not read that one. */
   grownFrom: readonly (number | undefined)[] | undefined
   /** Record time of the last record of the batch that is being read, ms; 0 = it had none yet. */
   lastTimeMs = 0
   /** As of the last batch: since when there are records that this gateway has not read, Unix ms; 0 = it has read all. */
   #unreadSinceMs = 0
+  /** Where the last batch ended, and since when it stands there though there is more, Unix ms; 0 = there is not. */
+  #next = 0
+  #stuckSinceMs = 0
 
   constructor(
     { stream, incarnation, partition, firstOffset = 0 }: ServedPartition,
@@ -133,6 +139,10 @@ export class PartitionFeed {
     this.window.advance(next)
     this.first = offsets.first
     this.brokerHead = offsets.head
+    this.blocked = offsets.blocked
+    if (next >= offsets.head) this.#stuckSinceMs = 0
+    else if (next !== this.#next || this.#stuckSinceMs === 0) this.#stuckSinceMs = nowMs
+    this.#next = next
     if (next >= offsets.head) this.#unreadSinceMs = 0
     else if (this.lastTimeMs > 0) this.#unreadSinceMs = this.lastTimeMs
     else if (this.#unreadSinceMs === 0) this.#unreadSinceMs = nowMs
@@ -142,6 +152,17 @@ export class PartitionFeed {
   /** Age of the oldest record that this gateway has not read, ms, as `batchEnd` tells; 0 = there is none. */
   unreadAgeMs(nowMs: number): number {
     return this.#unreadSinceMs === 0 ? 0 : Math.max(0, nowMs - this.#unreadSinceMs)
+  }
+
+  /** Why nothing comes though the broker has more, and since when, Unix ms; undefined = it has not, or it comes. */
+  standstill(): { readonly what: string; readonly sinceMs: number } | undefined {
+    if (this.#stuckSinceMs > 0) {
+      const unread = counted(this.brokerHead - this.#next, 'offset')
+      return { what: `the broker gives nothing of ${unread} that it has`, sinceMs: this.#stuckSinceMs }
+    }
+    if (this.blocked === undefined) return undefined
+    const { offsets, sinceMs } = this.blocked
+    return { what: `an open transaction holds back ${counted(offsets, 'offset')}`, sinceMs }
   }
 
   /** `Window.doubtfulFrom`, at the log's first offset at least. */
@@ -174,7 +195,9 @@ export class PartitionFeed {
     this.window.start(0, unknownGeneration)
     this.first = 0
     this.brokerHead = 0
+    this.blocked = undefined
     this.lastTimeMs = 0
     this.#unreadSinceMs = 0
+    this.#stuckSinceMs = 0
   }
 }

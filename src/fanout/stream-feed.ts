@@ -3,7 +3,7 @@ import { CarillonError } from '../base/errors.ts'
 import type { Entry, EntrySink, RejectedRecord } from '../intake/entries.ts'
 import type { RejectReason } from '../intake/rejected.ts'
 import { retryMs, StreamIntake, type StreamIntakeOptions } from '../intake/stream-intake.ts'
-import type { LostReason } from '../log/losses.ts'
+import type { LostReason } from '../log/record.ts'
 import type { WindowOptions } from '../log/window.ts'
 import { rangeProblem } from '../routing/range-check.ts'
 import type { Offsets, StreamInfo, TailState } from '../source/source.ts'
@@ -12,7 +12,7 @@ import type { StreamTraces } from '../telemetry/stream-traces.ts'
 import { maySample } from '../telemetry/trace-context.ts'
 import { fillWindow } from './fill.ts'
 import { LiveRecord } from './live-record.ts'
-import { type FillOptions, fillDefaults } from './options.ts'
+import { type FillOptions, fillDefaults, noFill } from './options.ts'
 import { PartitionFeed } from './partition-feed.ts'
 
 /** One reason why a stream can't be read, among others that take turns, is logged at most this often, ms. */
@@ -37,8 +37,10 @@ export class StreamFeed implements EntrySink {
   /** undefined until clients may be served. */
   info: StreamInfo | undefined
   condition: FeedState = 'starting'
-  /** Why it is not `up`, for people. */
+  /** Why it is not `up`, or what is to be looked at though it is, for people. */
   detail = 'not asked yet'
+  /** All of its partitions have been read since this gateway started. */
+  wasRead = false
   readonly #options: StreamFeedOptions
   readonly #clock: Clock
 
@@ -87,13 +89,16 @@ export class StreamFeed implements EntrySink {
 
   async opened(info: StreamInfo, bounds: readonly Offsets[]): Promise<void> {
     this.#addPartitions(info)
+    let { ageMs } = this.#options.fill ?? fillDefaults
     for (const feed of this.partitions) {
       feed.phase = 'filling'
-      await this.#fill(feed, bounds[feed.partition]!)
+      // A broker that has held one read back would hold back the others as well.
+      if (!(await this.#fill(feed, bounds[feed.partition]!, ageMs))) ageMs = noFill
       feed.phase = 'live'
     }
     // Nobody is let in before: what is known of a subject would change under its readers.
     this.info = info
+    if (this.condition === 'starting') this.detail = 'its partitions are not read yet'
   }
 
   heads(): (number | undefined)[] {
@@ -155,18 +160,26 @@ export class StreamFeed implements EntrySink {
   state(state: TailState, detail: string): void {
     if (state === this.condition && detail === this.detail) return
     const changed = state !== this.condition
+    if (state === 'up') this.wasRead = true
     this.condition = state
     this.detail = detail
     const { logger } = this.#options
-    const news = `stream ${this.name} is ${state}: ${detail}`
-    if (!changed) {
-      // Another reason than before, which may go to and fro.
-      logger.every({ key: news, ms: reasonLogMs }, 'warn', news)
-      return
+    if (changed && state === 'away') this.instruments.outages++
+    if (changed && state === 'up') {
+      logger.log('info', `stream ${this.name} is up`, { partitions: this.partitions.length })
     }
-    if (state === 'away') this.instruments.outages++
-    if (state === 'up') logger.log('info', `stream ${this.name} is up`, { partitions: this.partitions.length })
-    else logger.log('warn', news)
+    const { trouble } = this
+    if (trouble === undefined) return
+    if (changed && state !== 'up') logger.log('warn', trouble)
+    // Another reason than before, which may go to and fro.
+    else logger.every({ key: trouble, ms: reasonLogMs }, 'warn', trouble)
+  }
+
+  /** What is wrong with it now, for people. */
+  get trouble(): string | undefined {
+    const { name, condition, detail } = this
+    if (condition !== 'up') return `stream ${name} is ${condition}: ${detail}`
+    return detail === '' ? undefined : `stream ${name} is read, but ${detail}`
   }
 
   #inTurn(partition: number, act: (feed: PartitionFeed) => Promise<void>): Promise<void> {
@@ -205,10 +218,11 @@ export class StreamFeed implements EntrySink {
     feed.leave()
   }
 
-  async #fill(feed: PartitionFeed, bounds: Offsets): Promise<void> {
-    const { ageMs, budgetMs } = this.#options.fill ?? fillDefaults
-    const share = { ageMs, budgetMs: budgetMs / this.partitions.length }
-    await fillWindow({ intake: this.intake, feed, clock: this.#clock }, bounds, share)
+  /** False where the broker kept it waiting. */
+  #fill(feed: PartitionFeed, bounds: Offsets, ageMs?: number): Promise<boolean> {
+    const all = this.#options.fill ?? fillDefaults
+    const share = { ageMs: ageMs ?? all.ageMs, budgetMs: all.budgetMs / this.partitions.length }
+    return fillWindow({ intake: this.intake, feed, clock: this.#clock }, bounds, share)
   }
 
   /** A record whose publisher wants a trace of it. */

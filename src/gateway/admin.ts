@@ -8,6 +8,7 @@ import { families } from '../telemetry/families.ts'
 import type { GatewayInstruments } from '../telemetry/instruments.ts'
 import type { ProcessInstruments } from '../telemetry/process.ts'
 import { metricsContentType, prometheusText } from '../telemetry/sdk.ts'
+import type { QuotaPauses } from './quotas.ts'
 import { type Door, readiness } from './readiness.ts'
 import { type Shared, version } from './surroundings.ts'
 
@@ -15,6 +16,7 @@ import { type Shared, version } from './surroundings.ts'
 interface Watched {
   readonly source: Source
   readonly serving: Serving
+  readonly quotas: QuotaPauses
   readonly process: ProcessInstruments
   readonly isLeaving: () => boolean
   /** undefined until clients are let in. */
@@ -24,7 +26,7 @@ interface Watched {
 /** The listener for operators; rejects with `listen_failed`. */
 export function openAdminOf(shared: Shared, watched: Watched): Promise<Admin> {
   const { id, startedMs, config, clock, routing, instruments } = shared
-  const { source, serving } = watched
+  const { source, serving, quotas } = watched
   const { gateway } = instruments
   const text = prometheusText({ gateway: id, version }, () => collected(shared, watched), clock)
   return openAdmin(
@@ -34,7 +36,12 @@ export function openAdminOf(shared: Shared, watched: Watched): Promise<Admin> {
       version,
       clock,
       readiness: () =>
-        readiness({ leaving: watched.isLeaving(), door: doorOf(watched.edge()), streams: serving.troubles() }),
+        readiness({
+          leaving: watched.isLeaving(),
+          door: doorOf(watched.edge()),
+          streams: serving.troubles(),
+          pauses: quotas.now(),
+        }),
       metrics: () => ({ contentType: metricsContentType, text: text() }),
       status: () => ({
         uptimeMs: Math.round(clock.monotonicMs() - startedMs),

@@ -1,11 +1,13 @@
 import type { Clock } from '../base/clock.ts'
 import { parseListen } from '../base/listen-address.ts'
 import { type Edge, startEdge } from '../edge/edge.ts'
+import type { LocalAccess } from '../edge/local.ts'
 import { edgeDefaults } from '../edge/options.ts'
 import { allowAll } from '../identity/grant.ts'
 import { MeasuredPublisher } from '../publish/measured-publisher.ts'
 import { Publisher } from '../publish/publisher.ts'
 import type { Serving } from '../serving/serving.ts'
+import { localSocket } from '../source/open.ts'
 import type { Source } from '../source/source.ts'
 import type { PublishTraces } from '../telemetry/publish-traces.ts'
 import { descriptorsForClients } from './open-files.ts'
@@ -37,7 +39,19 @@ export function openEdge(shared: Shared, behind: Behind): Promise<Edge> {
       refusals: shared.instruments.gateway.refusals,
       whenKnown: (known) => whenKnown(() => behind.serving.feeds.known, clock, known),
     },
+    localAccess(shared, behind.serving),
   )
+}
+
+/** The embedded log is open in this process alone: commands on this host that want to write to it come here. */
+function localAccess({ config }: Shared, serving: Serving): LocalAccess | undefined {
+  const socket = localSocket(config.broker)
+  if (socket === undefined) return undefined
+  const streams = () =>
+    serving.status().map(({ name, topic, partitions, incarnation }) => {
+      return { name, topic, partitions: partitions.length || undefined, incarnation }
+    })
+  return { socket, streams }
 }
 
 /** A stream that its broker does not tell of within this time is refused: the client can ask elsewhere. */

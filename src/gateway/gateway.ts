@@ -9,6 +9,7 @@ import type { Tracing } from '../telemetry/tracing.ts'
 import { openAdminOf } from './admin.ts'
 import { openBroker } from './broker.ts'
 import { openEdge } from './edge.ts'
+import { QuotaPauses } from './quotas.ts'
 import { makeServing } from './serving.ts'
 import { type GatewaySurroundings, type Shared, shared } from './surroundings.ts'
 import { openTracing } from './tracing.ts'
@@ -63,7 +64,9 @@ class RunningGateway implements Gateway {
   }
 
   async start(): Promise<void> {
-    const source = await openBroker(this.#shared)
+    const { clock, logger, instruments } = this.#shared
+    const quotas = new QuotaPauses(clock, logger, instruments.gateway)
+    const source = await openBroker(this.#shared, quotas)
     this.#source = source
     this.#tracing = await openTracing(this.#shared, source)
     const serving = makeServing(this.#shared, source)
@@ -71,6 +74,7 @@ class RunningGateway implements Gateway {
     this.#admin = await openAdminOf(this.#shared, {
       source,
       serving,
+      quotas,
       process: this.#process,
       isLeaving: () => this.#closing !== undefined,
       edge: () => this.#edge,

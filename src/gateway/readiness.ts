@@ -8,6 +8,8 @@ export interface Standing {
   readonly leaving: boolean
   readonly door: Door
   readonly streams: readonly StreamTrouble[]
+  /** What brokers hold back, for people. */
+  readonly pauses: readonly string[]
 }
 
 const doorReasons = {
@@ -21,8 +23,11 @@ const doorReasons = {
  * all gateways alike is no reason: a broker that went away, or a partition that can't be read, leaves sessions where they are, and a balancer that
  * believed them all unready would end them all.
  */
-export function readiness({ leaving, door, streams }: Standing): Readiness {
+export function readiness({ leaving, door, streams, pauses }: Standing): Readiness {
   if (leaving) return { reasons: ['the gateway is going away'], degraded: [] }
   const told = (wanted: StreamTrouble['when']) => streams.filter(({ when }) => when === wanted).map(({ what }) => what)
-  return { reasons: [...told('before it was served'), ...doorReasons[door]], degraded: told('while it is served') }
+  return {
+    reasons: [...told('before it was served'), ...doorReasons[door]],
+    degraded: [...told('while it is served'), ...pauses],
+  }
 }

@@ -1,5 +1,5 @@
 import type { NewEntry } from '../log/entry.ts'
-import type { LostReason } from '../log/losses.ts'
+import type { LostReason, UnreadableReason } from '../log/record.ts'
 import type { Offsets, StreamInfo, TailState } from '../source/source.ts'
 import type { RejectReason } from './rejected.ts'
 
@@ -45,7 +45,7 @@ export interface ChunkSink {
   /** False = there is no room for it: the chunk ends before it. The entry is valid during the call. */
   entry(entry: Entry): boolean
   rejected(record: RejectedRecord, reason: RejectReason): void
-  lost(from: number, to: number, reason: 'corrupt'): void
+  lost(from: number, to: number, reason: UnreadableReason): void
 }
 
 export interface ChunkEnd {

@@ -80,6 +80,7 @@ export class Intake {
   /** undefined = accepted: `entry` and `envelope` describe it until the next call. */
   accept(record: SourceRecord, partitions: number): RejectReason | undefined {
     const { entry } = this
+    if (record.foreign !== undefined) return 'foreign_subject'
     const reason = this.#composer === undefined ? this.#takeEvent(record) : this.#take(record, this.#composer)
     if (reason !== undefined) return reason
     const start = entry.eventStart + entry.subjectAt

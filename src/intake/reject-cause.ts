@@ -1,4 +1,5 @@
 import { CarillonError } from '../base/errors.ts'
+import { quoted } from '../base/shortened.ts'
 import { validUtf8 } from '../base/utf8.ts'
 import type { SourceRecord } from '../log/record.ts'
 import type { Misrouted } from '../routing/diagnosis.ts'
@@ -34,6 +35,11 @@ export function rejectCause(reason: RejectReason, record: SourceRecord, context:
       return noSubjectBecause(record, prefix)
     case 'bad_subject':
       return context.fault
+    case 'foreign_subject': {
+      const subject = quoted(String(keyOf(record) ?? ''), 255)
+      const said = `its NATS subject ${subject} does not begin with ${record.foreign}, so nothing says what its key is`
+      return `${said}: let no other subject into the JetStream stream of this partition`
+    }
     case 'bad_framing':
       return badFramingBecause(record, context)
     case 'bad_envelope':

@@ -1,6 +1,5 @@
 import type { Clock } from '../base/clock.ts'
-import type { LostReason } from '../log/losses.ts'
-import type { SourceRecord } from '../log/record.ts'
+import type { LostReason, SourceRecord } from '../log/record.ts'
 import type { RoutingTable } from '../routing/table.ts'
 import type { Chunk, Offsets, Source, StreamInfo, Tail, TailSink, TailState } from '../source/source.ts'
 import type { StreamInstruments } from '../telemetry/instruments.ts'
@@ -240,8 +239,8 @@ export class StreamIntake implements TailSink {
     heads.forEach((head, partition) => {
       if (head !== undefined) this.#begin(partition, head)
     })
+    // It says when it reads.
     this.#tail = source.tail(info, heads, this)
-    this.state('up', '')
     return true
   }
 

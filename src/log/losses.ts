@@ -1,4 +1,4 @@
-export type LostReason = 'retention' | 'corrupt' | 'rewritten'
+import type { LostReason } from './record.ts'
 
 /** Offsets [from, to], both inclusive. */
 export interface Lost {

@@ -20,6 +20,11 @@ export interface SourceRecord {
   /** The value of the header `traceparent`, named in letters of either case; of several the last. */
   traceStart: number
   traceEnd: number
+  /**
+   * What its name on the broker should begin with, and does not: the log holds it, but it is no record of the stream, and its key is that whole name. JetStream: a NATS
+   * subject that is not below the partition's.
+   */
+  readonly foreign?: string | undefined
   /** All headers, decoded when asked; the last of a repeated name wins. Values are views: copy what is kept. */
   headers(): Map<string, Buffer | null>
   /** Calls `sink.header` for each header, in order, with bounds instead of copies; `traceparent`, known by its bounds above, may be left out. */
@@ -45,3 +50,9 @@ export function addHeaders(record: Pick<SourceRecord, 'eachHeader'>, to: Map<str
   })
   return to
 }
+
+/** Why a stretch that is there can't be read: it is damaged, or in a form that its adapter does not read. */
+export type UnreadableReason = 'corrupt' | 'unsupported'
+
+/** Why a stretch of the log can't be had. */
+export type LostReason = 'retention' | UnreadableReason | 'rewritten'

@@ -6,6 +6,7 @@ import { isComposed } from './template.ts'
 /** What routes have to know of a stream. */
 interface RoutedStream {
   readonly format: string
+  readonly layout: string
 }
 
 /** What Kafka's producers compute of a key, which is a raw record's subject. */
@@ -27,6 +28,12 @@ function problemsOf(route: RouteConfig, path: string, streams: Readonly<Record<s
   if (stream === undefined) {
     const message = `expected one of the streams ${Object.keys(streams).join(', ')}, got "${name}"`
     found.push({ path: `${path}.stream`, message })
+  } else if (stream.layout === 'single' && rule?.tokens !== undefined) {
+    const said = `expected no tokens for ${name}, whose layout is single, got ${rule.tokens}`
+    found.push({
+      path: `${path}.by`,
+      message: `${said}: its one partition has every subject, and its keys are the subjects`,
+    })
   } else if (stream.format === 'raw' && ofWholeKeys.has(rule?.hash) && rule?.tokens !== undefined) {
     const said = `expected no tokens for the raw stream ${name}, got ${rule.tokens}`
     const message = `${said}: its subjects are its keys, and Kafka's producers hash a key as a whole`

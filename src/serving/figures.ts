@@ -31,6 +31,8 @@ function partitionFigures(feed: PartitionFeed, nowMs: number): PartitionFigures 
     head: Math.max(brokerHead, window.head),
     read: window.head,
     unreadAgeMs: feed.unreadAgeMs(nowMs),
+    blocked: feed.blocked?.offsets ?? 0,
+    blockedAgeMs: feed.blocked === undefined ? 0 : Math.max(0, nowMs - feed.blocked.sinceMs),
     windowTail: window.tail,
     tiers: {
       payload: { records: window.size, bytes: window.usedBytes, ageMs: ageMs(window.oldestMs, nowMs) },

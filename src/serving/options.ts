@@ -4,6 +4,7 @@ import { group, onOff, type Problem, required, type Setting, setting, table, tex
 import type { FillOptions } from '../fanout/options.ts'
 import type { RoutingTable } from '../routing/table.ts'
 import type { ConfiguredSessionLimits, SessionLimits } from '../session/options.ts'
+import { layoutSetting, type StreamLayout } from '../source/options.ts'
 import type { Source } from '../source/source.ts'
 import type { Instruments } from '../telemetry/instruments.ts'
 import type { Logger } from '../telemetry/logger.ts'
@@ -16,6 +17,8 @@ export interface ServedStream extends Partial<StreamFormat> {
   readonly topic: string
   /** How many partitions it gets where this gateway creates it. */
   readonly partitions: number
+  /** What the topic is on NATS; `family` unless given. */
+  readonly layout?: StreamLayout
 }
 
 /** The same, as the configuration has it. */
@@ -29,11 +32,12 @@ const streams: Setting<Readonly<Record<string, ConfiguredStream>>> = {
     group<ConfiguredStream>({
       topic: required(text('name', { least: 1 }), "the broker's name for it"),
       partitions: setting(whole(1, 100_000), usual.partitions, 'where the gateway creates it'),
+      layout: layoutSetting,
       ...streamFormatSettings,
     }),
   ),
-  about: 'name -> {topic, partitions, format, framing, contentType, headers}',
-  default: { events: { ...usual, ...streamFormatDefaults } },
+  about: 'name -> {topic, partitions, layout, format, framing, contentType, headers}',
+  default: { events: { ...usual, layout: 'family', ...streamFormatDefaults } },
   written: { events: usual },
   problems: (streams) => [...topicProblems(streams), ...nameProblems(streams)],
 }

@@ -77,7 +77,7 @@ export class Serving {
 
   /** What is wrong with streams now; empty = nothing is. */
   troubles(): StreamTrouble[] {
-    return this.feeds.troubles()
+    return this.feeds.troubles(this.#nowMs())
   }
 
   status(): StreamStatus[] {
@@ -94,7 +94,7 @@ export class Serving {
     return new WindowPool(windowPool(window, limits.maxEventBytes, source.generations), () => clock.monotonicMs())
   }
 
-  #feed(name: string, { topic, partitions, ...format }: ServedStream): StreamFeed {
+  #feed(name: string, { topic, partitions, layout, ...format }: ServedStream): StreamFeed {
     const { limits, fill, createTopics, seed } = this.#options
     const { source, routing, clock, logger } = this.#contracts
     const instruments = this.#contracts.instruments.stream(name)
@@ -108,7 +108,8 @@ export class Serving {
       fill,
       maxEventBytes: limits.maxEventBytes,
       partitions,
-      creates: createTopics || source.kind === 'embedded',
+      // What others have made is theirs to make.
+      creates: layout !== 'single' && (createTopics || source.kind === 'embedded'),
       instruments,
       rejected: this.rejected,
       clock,

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { LoopClock } from '../base/clock.ts'
 import { CarillonError } from '../base/errors.ts'
 import type { Source, SourceContext } from './source.ts'
@@ -39,6 +39,15 @@ export function parseBrokerUrl(text: string): BrokerUrl {
   }
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]
   throw badUrl(text, scheme === undefined ? 'it has no scheme' : `"${scheme}" is no broker that Carillon can read`)
+}
+
+/**
+ * Where the gateway that has an embedded log open takes commands of its own user: a Unix socket beside the log. undefined for other brokers.
+ * Throws `bad_request`.
+ */
+export function localSocket(url: string): string | undefined {
+  const broker = parseBrokerUrl(url)
+  return broker.kind === 'embedded' ? join(broker.dir, 'gateway.sock') : undefined
 }
 
 /**

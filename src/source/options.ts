@@ -1,4 +1,4 @@
-import { setting, text } from '../base/setting.ts'
+import { choice, type Problem, setting, text } from '../base/setting.ts'
 import { parseBrokerUrl } from './open.ts'
 
 export const brokerSettings = {
@@ -7,4 +7,39 @@ export const brokerSettings = {
     'embedded:.carillon/dev',
     'kafka://HOST:PORT[,HOST:PORT], nats://HOST:PORT (or tls://), or embedded:DIRECTORY',
   ),
+}
+
+/** What a topic is on NATS: `family` = one JetStream stream a partition, which Carillon can create; `single` = one JetStream stream as it is. */
+export const streamLayouts = ['family', 'single'] as const
+export type StreamLayout = (typeof streamLayouts)[number]
+
+export const layoutSetting = setting(
+  choice('layout', streamLayouts),
+  'family',
+  'NATS only. family: one JetStream stream a partition; single: one JetStream stream as it is, whose NATS subjects are the subjects',
+)
+
+interface LaidOut {
+  readonly topic: string
+  readonly partitions: number
+  readonly layout: StreamLayout
+}
+
+/** What is wrong with the layouts of streams that are right one by one. */
+export function layoutProblems(broker: string, streams: Readonly<Record<string, LaidOut>>): Problem[] {
+  const { kind } = parseBrokerUrl(broker)
+  return Object.entries(streams).flatMap(([name, { layout, partitions }]) => {
+    if (layout === 'family') return []
+    if (kind !== 'nats') {
+      return [{ path: `${name}.layout`, message: `expected no layout beside a broker that is not NATS, got ${layout}` }]
+    }
+    if (partitions === 1) return []
+    const message = `expected 1 for layout single, which has one partition, got ${partitions}: say partitions: 1`
+    return [{ path: `${name}.partitions`, message }]
+  })
+}
+
+/** Topics that are one JetStream stream as it is. */
+export function singleStreams(streams: Readonly<Record<string, Pick<LaidOut, 'topic' | 'layout'>>>): string[] {
+  return Object.values(streams).flatMap(({ topic, layout }) => (layout === 'single' ? [topic] : []))
 }

@@ -14,12 +14,23 @@ export interface KafkaSettings {
   readonly inSync: number
   /** Partitions without a leader now. */
   readonly leaderless: number
+  /** Partitions in which an open transaction held readers back while they were looked at. */
+  readonly blocked: readonly BlockedPartition[]
   /** The topic's configuration in Kafka's own names, defaults included. */
   readonly configs: ReadonlyMap<string, string>
 }
 
+export interface BlockedPartition {
+  readonly partition: number
+  /** Where readers are held, and how many offsets there are behind it. */
+  readonly from: number
+  readonly offsets: number
+}
+
 export interface NatsSettings {
   readonly kind: 'nats'
+  /** One JetStream stream as it is, or one a partition. */
+  readonly layout: 'family' | 'single'
   /** Of the server that was asked. */
   readonly version: string
   /** Whether that server is one of a cluster. */
@@ -34,6 +45,10 @@ export interface NatsSettings {
   readonly maxRecords: number | undefined
   readonly maxRecordsPerSubject: number | undefined
   readonly maxRecordBytes: number | undefined
+  /** Consumers of one partition, of gateways and of others. */
+  readonly maxConsumers: number | undefined
+  /** Why the server refuses a gateway's consumer, of the first partition that has none for it; undefined = it does not. */
+  readonly consumerProblem: string | undefined
   /** `new`: what is full refuses records instead of dropping the oldest. */
   readonly discard: 'old' | 'new'
   /** The server's clock less ours, ms, as far as one round trip shows it; the truth is within `clockErrorMs` of it. */

@@ -1,4 +1,5 @@
-import type { Generations, SourceRecord } from '../log/record.ts'
+import type { BrokerUse } from '../base/broker-uses.ts'
+import type { Generations, LostReason, SourceRecord, UnreadableReason } from '../log/record.ts'
 import type { StreamSettings } from './settings.ts'
 
 /**
@@ -6,7 +7,8 @@ import type { StreamSettings } from './settings.ts'
  * (test/source/conformance.ts) runs against every adapter.
  *
  * Failures that a caller can act on are CarillonErrors: `broker_unavailable` (away, timed out, refused), `stream_missing`,
- * `stream_unusable`, `event_too_large`, `storage_full`, `storage_locked`. No adapter keeps state about its readers in the broker.
+ * `stream_unusable` (set up wrongly, or refused for good), `no_route` (a subject that the stream does not take), `event_too_large`, `storage_full`,
+ * `storage_locked`. No adapter keeps state about its readers in the broker.
  */
 export interface Source {
   readonly kind: 'kafka' | 'embedded' | 'nats'
@@ -69,6 +71,15 @@ export interface StreamInfo {
 export interface Offsets {
   readonly first: number
   readonly head: number
+  /** Absent = the log ends at the head. */
+  readonly blocked?: Blocked
+}
+
+/** What the log has behind the head, and nobody may read before an open transaction ends. */
+export interface Blocked {
+  readonly offsets: number
+  /** Since when the head is seen to stand where it stands, Unix ms. */
+  readonly sinceMs: number
 }
 
 export interface TailSink {
@@ -77,10 +88,10 @@ export interface TailSink {
   end(partition: number, next: number, offsets: Offsets): void
   /**
    * What [from, to] held can't be read any more and the tail goes on at `to + 1`, or, after a rewrite, at `from`:
-   * `retention` the log's start moved past the reader; `corrupt` a batch whose checksum is wrong twice; `rewritten` the
-   * log changed below the reader (an unclean election, an end that moved back): records are read again from `from`.
+   * `retention` the log's start moved past the reader; `corrupt` a batch whose checksum is wrong twice; `unsupported` records in a
+   * form that the adapter does not read; `rewritten` the log changed below the reader (an unclean election, an end that moved back): records are read again from `from`.
    */
-  lost(partition: number, from: number, to: number, reason: 'retention' | 'corrupt' | 'rewritten'): void
+  lost(partition: number, from: number, to: number, reason: LostReason): void
   /**
    * Deleted and created again under its name: the tail goes on at `firstOffset` of each partition that it reads, and what retention took
    * since is told by `lost`. Absent ones stay absent; those that the stream has no more are dropped.
@@ -89,7 +100,7 @@ export interface TailSink {
   /** More partitions than before: the new ones are absent. */
   grown(stream: StreamInfo): void
   /**
-   * `up`: reads work, of all partitions that are read. `away`: the broker (or the partition's leader) can't be reached or refuses us; the tail retries. `missing`: it has no such
+   * `up`: reads work, of all partitions that are read; a `detail` is what an operator should look at all the same. `away`: the broker (or the partition's leader) can't be reached or refuses us; the tail retries. `missing`: it has no such
    * stream. Told again when `detail`, the reason, is another one.
    */
   state(state: TailState, detail: string): void
@@ -125,8 +136,8 @@ export interface RangeSink {
   record(record: SourceRecord): void
   /** True = nothing more is wanted: the chunk may end before its next record. */
   readonly full?: boolean
-  /** [from, to] can't be read: its checksum is wrong twice. */
-  lost(from: number, to: number, reason: 'corrupt'): void
+  /** [from, to] can't be read: as in TailSink. */
+  lost(from: number, to: number, reason: UnreadableReason): void
 }
 
 export interface RangeEnd {
@@ -148,8 +159,19 @@ export interface Ack {
   readonly offset: number
 }
 
+/** A broker has asked for a pause: it reads nothing more of a connection for `ms`, because a quota is used up. */
+export interface Throttle {
+  readonly use: BrokerUse
+  /** By which name the broker knows that use, and which broker it is. */
+  readonly client: string
+  readonly broker: string
+  readonly ms: number
+}
+
 /** What an adapter takes from its surroundings. */
 export interface SourceContext {
+  /** Absent where nobody counts pauses. */
+  readonly throttled?: ((throttle: Throttle) => void) | undefined
   /** Something that an operator should know, once per change and not per record. */
   log(level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>): void
 }

@@ -10,6 +10,8 @@ export class TailHealth {
   #detail = ''
   /** The partition whose problem was told: of several that fail, one speaks. */
   #speaker = -1
+  /** What is wrong while reads work, by what it is about. */
+  readonly #warnings = new Map<string, string>()
 
   constructor(awayAfterMs: number, tell: (state: TailState, detail: string) => void) {
     this.#awayAfterMs = awayAfterMs
@@ -23,15 +25,28 @@ export class TailHealth {
 
   /** It was read, or is not to be read any more. */
   read(partition: number): void {
-    if (this.#failing.delete(partition) && this.#failing.size === 0) this.#become('up', '')
+    if (this.#failing.delete(partition) && this.#failing.size === 0) this.#becomeUp()
+  }
+
+  /** It should have been read by now. */
+  isLate(partition: number, nowMs: number): boolean {
+    const sinceMs = this.#failing.get(partition)
+    return sinceMs !== undefined && nowMs - sinceMs >= this.#awayAfterMs
   }
 
   failed(partition: number, nowMs: number, detail: string): void {
     this.expect(partition, nowMs)
-    if (nowMs - this.#failing.get(partition)! < this.#awayAfterMs) return
+    if (!this.isLate(partition, nowMs)) return
     if (this.#state === 'away' && this.#speaker !== partition && this.#failing.has(this.#speaker)) return
     this.#speaker = partition
     this.#become('away', detail)
+  }
+
+  /** Reads work, and yet something of the stream should be looked at: `about` names it. '' = no more. */
+  warn(about: string, detail: string): void {
+    if (detail === '') this.#warnings.delete(about)
+    else this.#warnings.set(about, detail)
+    if (this.#state === 'up') this.#becomeUp()
   }
 
   missing(detail: string): void {
@@ -42,6 +57,11 @@ export class TailHealth {
   found(partitions: Iterable<number>, nowMs: number): void {
     this.#failing.clear()
     for (const partition of partitions) this.#failing.set(partition, nowMs)
+  }
+
+  #becomeUp(): void {
+    const [warning = ''] = this.#warnings.values()
+    this.#become('up', warning)
   }
 
   #become(state: TailState, detail: string): void {

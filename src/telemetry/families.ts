@@ -1,3 +1,4 @@
+import { brokerUses } from '../base/broker-uses.ts'
 import type { Histogram } from './histogram.ts'
 import {
   type GatewayInstruments,
@@ -70,6 +71,11 @@ function doorFamilies(gateway: GatewayInstruments): MetricFamily[] {
     histogram('carillon_publish_to_ack_seconds', "Publish request to the broker's acknowledgement", [
       durations(gateway.publishToAck, liveBoundsUs),
     ]),
+    counter(
+      'carillon_broker_throttled_seconds',
+      'Pauses that the broker asked for because a quota was used up',
+      brokerUses.map((use) => point(gateway.brokerPausedMs[use] / 1000, { use })),
+    ),
     counter('carillon_trace_spans', 'Spans of traces, by what became of them', pointsBy('outcome', gateway.traceSpans)),
   ]
 }
@@ -234,6 +240,16 @@ function partitionFamilies(streams: readonly StreamInstruments[]): MetricFamily[
       'carillon_partition_lag_seconds',
       'Age of the oldest record not read yet; 0 = none',
       each((figures) => figures.unreadAgeMs / 1000),
+    ),
+    gauge(
+      'carillon_partition_blocked',
+      'Offsets behind the head that an open transaction holds back',
+      each((figures) => figures.blocked),
+    ),
+    gauge(
+      'carillon_partition_blocked_seconds',
+      'For how long a transaction has held the head where it is; 0 = none does',
+      each((figures) => figures.blockedAgeMs / 1000),
     ),
     gauge(
       'carillon_partition_subscriptions',

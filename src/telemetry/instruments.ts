@@ -1,3 +1,4 @@
+import { brokerUses } from '../base/broker-uses.ts'
 import { type ErrorCode, errors } from '../base/errors.ts'
 import { gapReasons } from '../base/gap-reasons.ts'
 import { Refusals } from '../base/limits.ts'
@@ -16,6 +17,7 @@ export const skipReasons = [
   'bad_framing',
   'no_subject',
   'bad_subject',
+  'foreign_subject',
   'no_route',
   'misrouted',
   'too_large',
@@ -117,6 +119,9 @@ export interface PartitionFigures {
   readonly read: number
   /** Age of the oldest record not read, ms; 0 = none. */
   readonly unreadAgeMs: number
+  /** Offsets behind the head that an open transaction holds back, and for how long the head has stood there, ms; 0 = none. */
+  readonly blocked: number
+  readonly blockedAgeMs: number
   /** The oldest offset that the window has the payload of. */
   readonly windowTail: number
   readonly tiers: Readonly<Record<WindowTier, TierFigures>>
@@ -157,6 +162,8 @@ export class GatewayInstruments {
   readonly publishFailed = zeroes(errorCodes)
   /** Request → the broker's acknowledgement, µs. */
   readonly publishToAck = new Histogram()
+  /** Pauses that brokers asked for because a quota was used up, ms. */
+  readonly brokerPausedMs = zeroes(brokerUses)
   /** Who was refused by which limit. */
   readonly refusals = new Refusals()
   /** What became of spans; `over_budget` were not made. All 0 while traces are off. */

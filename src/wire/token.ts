@@ -320,7 +320,10 @@ function inGeneration(text: string, value: number): number {
 }
 
 function badToken(text: string, fault: string): CarillonError {
-  return new CarillonError('bad_token', `after: ${quoted(text)} is not a token that this gateway can read: ${fault}`)
+  return new CarillonError(
+    'bad_token',
+    `after: expected a token, latest, earliest or @time, got ${quoted(text)}: ${fault}`,
+  )
 }
 
 function tooMany(count: number): CarillonError {

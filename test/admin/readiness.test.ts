@@ -5,7 +5,7 @@ import { readiness, type Standing } from '../../src/gateway/readiness.ts'
 
 const away: StreamTrouble = { what: 'stream events is away: refused', when: 'while it is served' }
 const starting: StreamTrouble = { what: 'stream events is starting: not asked yet', when: 'before it was served' }
-const well: Standing = { leaving: false, door: 'open', streams: [] }
+const well: Standing = { leaving: false, door: 'open', streams: [], pauses: [] }
 
 /** One table: what is so, whether new clients are sent elsewhere, and whether it is said although they are not. */
 const table: readonly (readonly [Partial<Standing>, reasons: RegExp | undefined, degraded: RegExp | undefined])[] = [
@@ -16,6 +16,7 @@ const table: readonly (readonly [Partial<Standing>, reasons: RegExp | undefined,
   [{ streams: [starting, away] }, /events is starting/, /events is away/],
   [{ door: 'no descriptors' }, /descriptors are used up/, undefined],
   [{ door: 'no descriptors', streams: [away] }, /descriptors are used up/, /events is away/],
+  [{ pauses: ['broker b:9092 holds client id "carillon-live" back'] }, undefined, /holds client id/],
   [{ leaving: true, streams: [away] }, /going away/, undefined],
 ]
 

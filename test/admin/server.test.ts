@@ -37,7 +37,7 @@ const contracts: AdminContracts = {
           state: 'up',
           detail: '',
           incarnation: 'abc',
-          partitions: [{ partition: 0, first: 1, head: 10, read: 8, windowTail: 4 }],
+          partitions: [{ partition: 0, first: 1, head: 10, read: 8, blocked: 3, windowTail: 4 }],
         },
       ],
     }
@@ -139,7 +139,9 @@ test('status names the gateway and gives each partition its lag', async () => {
   assert.equal(status.gateway, 'g-1')
   assert.equal(status.version, '0.1.0')
   assert.deepEqual(status.sessions, { websocket: 1, sse: 2, poll: 3 })
-  assert.deepEqual(status.streams[0].partitions, [{ partition: 0, first: 1, head: 10, read: 8, windowTail: 4, lag: 2 }])
+  assert.deepEqual(status.streams[0].partitions, [
+    { partition: 0, first: 1, head: 10, read: 8, blocked: 3, windowTail: 4, lag: 2 },
+  ])
 })
 
 test('rejected records and routes are shown as they are', async () => {

@@ -11,6 +11,7 @@ interface Room {
 
 const brokerContract = 'source/source.ts'
 const brokerSettings = 'source/settings.ts'
+const brokerOptions = 'source/options.ts'
 const brokerOpener = 'source/open.ts'
 /** What each room says of its own options, in a file of this name. */
 const optionsOfRooms = '**/options.ts'
@@ -24,13 +25,25 @@ export const layers: Readonly<Record<string, Room>> = {
   telemetry: { may: ['base'] },
   identity: { may: [] },
   log: { may: ['base'] },
-  source: { may: ['base', 'log/record.ts'] },
+  source: { may: ['base', 'log/record.ts', 'subject/subject.ts'] },
   publish: { may: ['base', 'identity', 'wire', 'routing', 'telemetry', brokerContract] },
   intake: { may: ['base', 'subject', 'wire', 'routing', 'log', 'telemetry', brokerContract] },
   fanout: { may: ['base', 'subject', 'wire', 'routing', 'log', 'intake', 'telemetry', brokerContract] },
   session: { may: ['base', 'subject', 'identity', 'wire', 'log', 'fanout', 'telemetry'] },
   serving: {
-    may: ['base', 'subject', 'wire', 'routing', 'log', 'intake', 'fanout', 'session', 'telemetry', brokerContract],
+    may: [
+      'base',
+      'subject',
+      'wire',
+      'routing',
+      'log',
+      'intake',
+      'fanout',
+      'session',
+      'telemetry',
+      brokerContract,
+      brokerOptions,
+    ],
   },
   edge: { may: ['base', 'identity', 'wire', 'session', 'telemetry'] },
   admin: { may: ['base'] },
@@ -51,7 +64,7 @@ export const layers: Readonly<Record<string, Room>> = {
   cli: {
     may: [
       ...['base', 'subject', 'identity', 'wire', 'routing', 'publish', 'client', 'config', 'gateway', 'telemetry'],
-      ...[brokerContract, brokerOpener, 'doctor', 'capacity'],
+      ...[brokerContract, brokerOpener, brokerOptions, 'doctor', 'capacity'],
       ...['bench', 'bench/load', 'bench/report', 'bench/carillon'],
     ],
   },
@@ -81,7 +94,7 @@ export const workshop: Readonly<Record<string, readonly string[]>> = {
   'test/config': [],
   'test/coverage': [],
   'test/deploy': ['test/brokers', 'test/docs'],
-  'test/docs': ['test/doctor'],
+  'test/docs': ['test/doctor', 'test/support'],
   'test/doctor': ['test/model'],
   'test/edge': ['test/model', 'test/support'],
   'test/fanout': ['test/model', 'test/session'],

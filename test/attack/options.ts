@@ -8,7 +8,7 @@ const defaults = { alone: 20, together: 300 } as const
 /** A quiet time says all within so many seconds. */
 const maxQuietSeconds = 30
 
-export const usage = `usage: node scripts/attack.ts [options]
+export const usage = `usage: $(bin/find-node) scripts/attack.ts [options]
   --seconds N     how long each attack goes on (${defaults.alone}; all together ${defaults.together})
   --only NAMES    attacks, comma-separated, each alone; '${together}' is all at once (all, and all at once)
   --without NAMES leave these out of '${together}'
@@ -20,7 +20,7 @@ ${attackNames.map((name) => `  ${name.padEnd(20)} ${attacks[name].about}`).join(
 
 exit status: 0 the gateway stood them all, 1 not all, 2 it could not be measured, 130 Ctrl-C
 
-example: node scripts/attack.ts --only json-pings,${together} --seconds 10`
+example: $(bin/find-node) scripts/attack.ts --only json-pings,${together} --seconds 10`
 
 export interface Options {
   readonly plans: readonly Plan[]

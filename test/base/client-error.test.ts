@@ -7,7 +7,7 @@ import { CarillonError, type ErrorCode } from '../../src/base/errors.ts'
 const sources = new URL('../../src/source/', import.meta.url)
 
 /** Adapters say these in words that name no address, command, right or path: of the client's own event, of a configuration, of a limit. */
-const safe = ['bad_event', 'bad_request', 'event_too_large', 'overloaded']
+const safe = ['bad_event', 'bad_request', 'event_too_large', 'no_route', 'overloaded']
 
 test('what an adapter says of its broker reaches no client', () => {
   const files = readdirSync(sources, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { type Browser, chromium } from 'playwright-core'
+import { type Browser, chromium, type Page } from 'playwright-core'
 
 /** Debian's package; CARILLON_TEST_CHROMIUM names another one. */
 const path = process.env.CARILLON_TEST_CHROMIUM ?? '/usr/bin/chromium'
@@ -21,6 +21,24 @@ export function chromiumMissing(): string | undefined {
   return existsSync(path) ? undefined : `no Chromium at ${path} (apt-get install chromium)`
 }
 
-export function startChromium(): Promise<Browser> {
-  return chromium.launch({ executablePath: path, args })
+/** `more`: further arguments. */
+export function startChromium(more: readonly string[] = []): Promise<Browser> {
+  return chromium.launch({ executablePath: path, args: [...args, ...more] })
+}
+
+/** The process of a page: the one whose CPU time grows while the page computes. */
+export async function rendererOf(browser: Browser, page: Page): Promise<number> {
+  const devtools = await browser.newBrowserCDPSession()
+  const cpuTimes = async () => {
+    const { processInfo } = await devtools.send('SystemInfo.getProcessInfo')
+    return new Map(processInfo.filter(({ type }) => type === 'renderer').map(({ id, cpuTime }) => [id, cpuTime]))
+  }
+  const before = await cpuTimes()
+  await page.evaluate(() => {
+    let sum = 0
+    for (let i = 0; i < 5e8; i++) sum += i % 7
+    return sum
+  })
+  const grew = [...(await cpuTimes())].map(([id, time]) => ({ id, by: time - (before.get(id) ?? 0) }))
+  return grew.sort((a, b) => b.by - a.by)[0]!.id
 }

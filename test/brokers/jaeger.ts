@@ -39,7 +39,7 @@ export interface JaegerOptions {
 /** Why no Jaeger can be started here; undefined when it can. */
 export function jaegerAvailable(): string | undefined {
   if (jaegerInstalled()) return undefined
-  return `Jaeger is not installed: ${missingGo() ?? 'run `node scripts/jaeger.ts install`'}`
+  return `Jaeger is not installed: ${missingGo() ?? 'run `$(bin/find-node) scripts/jaeger.ts install`'}`
 }
 
 /** A Jaeger on loopback with its traces in memory. It ends with this process unless detached. */

@@ -18,7 +18,8 @@ const iterations = 4096
  * kafkajs lacks and Kafka's own tool takes a JVM for. `broker` is a plaintext listener.
  */
 export async function setScramPassword(broker: string, user: string, password: string): Promise<void> {
-  const link = await BrokerLink.open(new Connector({ ...kafkaDefaults, brokers: [broker] }, loopClock()), broker, 5000)
+  const options = { ...kafkaDefaults, brokers: [broker], connectTimeoutMs: 5000 }
+  const link = await BrokerLink.open(new Connector(options, loopClock(), () => {}), broker, 'questions')
   try {
     // One request each: a user may occur in it only once.
     for (const digest of digests) {

@@ -24,7 +24,9 @@ export interface NatsServerOptions {
 
 /** Why no nats-server can be started here; undefined when it can. */
 export function natsAvailable(): string | undefined {
-  return natsServer() === undefined ? 'nats-server is not installed: run `node scripts/nats.ts install`' : undefined
+  return natsServer() === undefined
+    ? 'nats-server is not installed: run `$(bin/find-node) scripts/nats.ts install`'
+    : undefined
 }
 
 /** One nats-server with JetStream, on loopback. */

@@ -10,7 +10,17 @@ const status = {
   broker: 'kafka://h:9092',
   sessions: { websocket: 3, sse: 1, poll: 0 },
   subscriptions: 9,
-  streams: [{ name: 'events', topic: 'carillon', state: 'up', partitions: [{ lag: 2 }, { lag: 3 }] }],
+  streams: [
+    {
+      name: 'events',
+      topic: 'carillon',
+      state: 'up',
+      partitions: [
+        { lag: 2, blocked: 51 },
+        { lag: 3, blocked: 0 },
+      ],
+    },
+  ],
   limits: [
     { limit: 'maxSessions', ...limits.maxSessions, count: 12, lastMs: 0, last: '192.0.2.7' },
     { limit: 'maxBodies', ...limits.maxBodies, count: 0 },
@@ -22,7 +32,7 @@ const status = {
 test('status says who was refused by which limit, and by which option that is changed', () => {
   const text = shown(status, 'limits that refused somebody')
   assert.match(text, /^gateway g1, Carillon 0\.1\.0, up 3 d 1 h, broker kafka:\/\/h:9092\nready\n/)
-  assert.match(text, /^events +carillon +up +2 +5$/m)
+  assert.match(text, /^events +carillon +up +2 +5 +51$/m)
   assert.match(text, /^maxSessions +12 +[\d:.]+ +192\.0\.2\.7 +sessions +limits\.maxSessions$/m)
   assert.doesNotMatch(text, /maxBodies/)
   assert.match(shown(status, 'all limits'), /^maxBodies +0 /m)

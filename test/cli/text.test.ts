@@ -28,16 +28,27 @@ test('escaped JSON has the same value, and its tabs between tokens', () => {
 
 test('an event is a line of its time, subject, place, latency and data', () => {
   const publishedAtUs = (now.getTime() - 4) * 1000
-  const line = deliveryText(delivery({ data: bytes('{"open":true}'), publishedAtUs }), now)
-  assert.equal(line, '03:04:05.006  a.b  [3@17] 4 ms  {"open":true}')
+  const line = deliveryText(delivery({ data: bytes('{"open":true}'), publishedAtUs }), now, 'new')
+  assert.equal(line, '03:04:05.006  a.b  3@17  4 ms  {"open":true}')
+})
+
+test('what was missed has no latency, but an age', () => {
+  const line = (ageMs: number) => {
+    const publishedAtUs = (now.getTime() - ageMs) * 1000
+    return deliveryText(delivery({ data: bytes('1'), publishedAtUs }), now, 'missed')
+  }
+  assert.equal(line(182_000), '03:04:05.006  a.b  3@17  3 min 2 s ago  1')
+  assert.equal(line(4), '03:04:05.006  a.b  3@17  0 s ago  1')
+  // A publisher's clock that is ahead.
+  assert.equal(line(-4000), '03:04:05.006  a.b  3@17  0 s ago  1')
 })
 
 test("without the publisher's time there is no latency, and a deletion says so", () => {
-  assert.equal(deliveryText(delivery({ deleted: true }), now), '03:04:05.006  a.b  [3@17]  (deleted)')
+  assert.equal(deliveryText(delivery({ deleted: true }), now, 'new'), '03:04:05.006  a.b  3@17  (deleted)')
 })
 
 test('long data is cut, with its size', () => {
-  const line = deliveryText(delivery({ data: bytes('x'.repeat(5000)) }), now)
+  const line = deliveryText(delivery({ data: bytes('x'.repeat(5000)) }), now, 'new')
   assert.ok(line.endsWith('x\u2026 (5000 bytes)'))
   assert.ok(line.length < 2100)
 })
@@ -61,15 +72,12 @@ test('a gap says what is gone, and whether something was lost for certain', () =
     certain: true,
     after: 'T',
   }
-  assert.equal(gapText(gap), 'gap: events, partition 2, offsets 5 to 9: retention, events were lost')
+  assert.equal(gapText(gap), 'gap: events, from 2@5 to 2@9: retention, events were lost')
   assert.equal(
     gapText({ ...gap, to: undefined, certain: false }),
-    'gap: events, partition 2, offsets from 5: retention, events may be missing',
+    'gap: events, from 2@5: retention, events may be missing',
   )
-  assert.equal(
-    gapText({ ...gap, reason: 'latest', n: 4 }),
-    'gap: events, partition 2, offsets 5 to 9: latest, 4 left out',
-  )
+  assert.equal(gapText({ ...gap, reason: 'latest', n: 4 }), 'gap: events, from 2@5 to 2@9: latest, 4 left out')
   assert.deepEqual(JSON.parse(gapJson(gap)).gap.reason, 'retention')
 })
 

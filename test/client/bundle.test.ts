@@ -3,9 +3,13 @@ import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { bundle } from './bundle.ts'
 
-const mostBytes = 20_900
+/**
+ * What it was raised for, from 20.9 kB: ways round frozen tabs, slow links and half-open WebSockets, networks of the caller's own, and users'
+ * functions that throw.
+ */
+const mostBytes = 22_500
 
-test('what a page loads for JSON is below 20.9 kB, and has no protobuf in it', async (t) => {
+test('what a page loads for JSON is below 22.5 kB, and has no protobuf in it', async (t) => {
   const { code, inputs } = await bundle('sdk.ts')
   const bytes = gzipSync(code, { level: 9 }).length
   t.diagnostic(`${code.length} bytes, ${bytes} with gzip`)

@@ -4,13 +4,15 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { type ErrorCode, errors } from '../../src/base/errors.ts'
-import type { Wish } from '../../src/client/connection.ts'
-import { openPoll } from '../../src/client/poll.ts'
-import { openSse } from '../../src/client/sse.ts'
+import type { Open, Wish } from '../../src/client/connection.ts'
+import { Silence } from '../../src/client/silence.ts'
+import { transportsOf } from '../../src/client/transports.ts'
 import { ManualClock } from '../model/clock.ts'
 import { Recorder, until } from './recorder.ts'
 
 /** Server-sent events and long poll: the two transports over plain HTTP. */
+
+const [openSse, openPoll] = transportsOf({ transports: ['sse', 'poll'] }).map(({ open }) => open) as [Open, Open]
 
 const wishes: Wish[] = [
   { ref: 1, subject: 'a.*', after: ['T0'] },
@@ -24,7 +26,7 @@ interface Asked {
 }
 
 /** A gateway that the test plays, request by request, and a connection to it. */
-async function connected(t: TestContext, open: typeof openSse, asks: readonly Wish[] = wishes) {
+async function connected(t: TestContext, open: Open, asks: readonly Wish[] = wishes) {
   const asked: Asked[] = []
   const server = createServer(async (request, response) => {
     let body = ''
@@ -66,7 +68,7 @@ test('a stream that ends is told with the pause that it asked for', async (t) =>
   const { response, recorder } = await connected(t, openSse)
   response.writeHead(200).end('retry: 2500\n\n')
   const refused = await recorder.ended
-  assert.deepEqual([refused?.retryAfterMs, refused?.retry], [2500, 'later'])
+  assert.deepEqual([refused.retryAfterMs, refused.retry], [2500, 'later'])
 })
 
 test('a stream that ends with an error is told with it', async (t) => {
@@ -75,6 +77,38 @@ test('a stream that ends with an error is told with it', async (t) => {
     .writeHead(200)
     .end('event: error\ndata: {"code":"shutting_down","message":"bye","retry":"later","retryAfterMs":700}\n\n')
   assert.deepEqual(await recorder.ended, { code: 'shutting_down', message: 'bye', retry: 'later', retryAfterMs: 700 })
+})
+
+test('a stream on which nothing comes is lost after ten seconds: a proxy may hold back all of it', async (t) => {
+  for (const isAnswered of [true, false]) {
+    const { response, recorder, clock } = await connected(t, openSse)
+    if (isAnswered) response.writeHead(200).flushHeaders()
+    await clock.advance(9999)
+    assert.deepEqual(recorder.ends, [])
+    await clock.advance(1)
+    assert.deepEqual(recorder.codes, ['lost'])
+  }
+})
+
+test('one large event may take as long as it takes, as long as bytes of it come', async (t) => {
+  const heard = t.mock.method(Silence.prototype, 'heard')
+  for (const [open, before, after] of [
+    [openSse, 'data: ', '\n\n'],
+    [openPoll, '{"frames":[{"delivery":', '}],"live":false,"after":"T1"}'],
+  ] as const) {
+    const { response, recorder, clock } = await connected(t, open)
+    const bytes = Buffer.from(before + delivery(4, ',"after":"T1"').replace('"b"', '"ö"') + after)
+    response.writeHead(200, { 'content-length': bytes.length })
+    for (let at = 0; at < bytes.length; at += 9) {
+      const { length } = heard.mock.calls
+      response.write(bytes.subarray(at, at + 9))
+      await until('it has come', () => heard.mock.calls.length > length)
+      await clock.advance(30_000)
+    }
+    await until('it is told', () => recorder.frames.length > 0)
+    const [frame] = recorder.frames
+    assert.equal(frame?.kind === 'delivery' && frame.event.subject, 'ö')
+  }
 })
 
 test('a stream that says nothing for a minute is lost', async (t) => {
@@ -87,7 +121,7 @@ test('a stream that says nothing for a minute is lost', async (t) => {
   await clock.advance(59_999)
   assert.deepEqual(recorder.ends, [])
   await clock.advance(1)
-  assert.deepEqual(recorder.ends, [undefined])
+  assert.deepEqual(recorder.codes, ['lost'])
 })
 
 test('a stream may be as quiet as its gateway said that it would be', async (t) => {
@@ -97,14 +131,14 @@ test('a stream may be as quiet as its gateway said that it would be', async (t) 
   await clock.advance(2 * 900_000 + 9_999)
   assert.deepEqual(recorder.ends, [])
   await clock.advance(1)
-  assert.deepEqual(recorder.ends, [undefined])
+  assert.deepEqual(recorder.codes, ['lost'])
 })
 
 test('a stream that can not be read is refused for good', async (t) => {
   const { response, recorder } = await connected(t, openSse)
   response.writeHead(200).write('data: {"stream":\n\n')
   const refused = await recorder.ended
-  assert.deepEqual([refused?.code, refused?.retry], ['bad_frame', 'no'])
+  assert.deepEqual([refused.code, refused.retry], ['bad_frame', 'no'])
 })
 
 test('polls follow one another, each behind the position of the last, and are live once an answer says so', async (t) => {
@@ -155,7 +189,7 @@ test('a poll that is not answered in time is lost', async (t) => {
   await clock.advance(39_999)
   assert.deepEqual(recorder.ends, [])
   await clock.advance(1)
-  assert.deepEqual(recorder.ends, [undefined])
+  assert.deepEqual(recorder.codes, ['lost'])
 })
 
 for (const [name, open] of [
@@ -173,7 +207,7 @@ for (const [name, open] of [
     })
     const never = await connected(t, open)
     never.response.writeHead(400).end(error('bad_token', 0))
-    assert.equal((await never.recorder.ended)?.retry, 'no')
+    assert.equal((await never.recorder.ended).retry, 'no')
   })
 
   test(`a ${name} that a proxy answers is tried again where another answer is possible`, async (t) => {
@@ -186,14 +220,35 @@ for (const [name, open] of [
       const { response, recorder } = await connected(t, open)
       response.writeHead(status).end(status === 204 ? undefined : '<html>')
       const refused = await recorder.ended
-      assert.deepEqual([refused?.code, refused?.retry], [`http_${status}`, retry])
+      assert.deepEqual([refused.code, refused.retry], [`http_${status}`, retry])
     }
   })
 
-  test(`a ${name} whose connection is cut is lost`, async (t) => {
+  test(`a ${name} waits as long as a proxy asks for in Retry-After, an hour at most`, async (t) => {
+    const date = 'Tue, 01 Dec 2026 10:00:00 GMT'
+    for (const [after, ms] of [
+      ['8', 8000],
+      ['Tue, 01 Dec 2026 10:00:30 GMT', 30_000],
+      ['Tue, 01 Dec 2026 09:00:00 GMT', 0],
+      ['86400', 3_600_000],
+      ['soon', 0],
+    ] as const) {
+      for (const status of [429, 503]) {
+        const { response, recorder } = await connected(t, open)
+        response.writeHead(status, { 'retry-after': after, date }).end('busy')
+        const { code, retry, retryAfterMs } = await recorder.ended
+        assert.deepEqual([code, retry, retryAfterMs], [`http_${status}`, 'later', ms], after)
+      }
+    }
+  })
+
+  test(`a ${name} whose connection is cut is lost, and says what the platform shows of it`, async (t) => {
     const { response, recorder } = await connected(t, open)
     response.destroy()
-    assert.equal(await recorder.ended, undefined)
+    assert.equal((await recorder.ended).code, 'lost')
+    const nobody = new Recorder()
+    open('http://127.0.0.1:1', wishes, nobody, new ManualClock())
+    assert.match((await nobody.ended).message, /^no connection to http:\/\/127.0.0.1:1: .*(bad port|ECONNREFUSED)/)
   })
 
   test(`nothing is told of a ${name} after close`, async (t) => {

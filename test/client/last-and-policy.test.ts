@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '../../src/base/random.ts'
-import { Client, type TransportName } from '../../src/client/client.ts'
+import { Client } from '../../src/client/client.ts'
 import type { Received } from '../../src/client/received.ts'
 import { memoryStore, type PositionStore } from '../../src/client/store.ts'
 import type { SubscribeOptions } from '../../src/client/subscription.ts'
+import type { TransportName } from '../../src/client/transports.ts'
 import { makeEvent } from '../../src/wire/frames.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { ManualClock, settled } from '../model/clock.ts'
 import { TestGateway } from '../session/harness.ts'
-import { delivery, FakeEnvironment, FakeNet, token } from './fake-transport.ts'
+import { delivery, FakeEnvironment, FakeNet, refused, token } from './fake-transport.ts'
 import { ModelNet } from './model-net.ts'
 
 /** `last` and `policy` through the SDK: over a model network to real sessions, and as they are asked for. */
@@ -156,11 +157,11 @@ test('`last` is asked for until a position is known, `policy` always', async () 
     { subject: 'b', after: [], last: 3 },
   ]
   assert.deepEqual(asked(), first)
-  net.last.handlers.closed(undefined)
+  net.last.handlers.closed(refused('lost'))
   await clock.advance(1000)
   assert.deepEqual(asked(), first)
   net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: token(3) })
-  net.last.handlers.closed(undefined)
+  net.last.handlers.closed(refused('lost'))
   await clock.advance(1000)
   assert.deepEqual(asked(), [{ subject: 'a', after: [token(3)], policy: 'latest' }, first[1]])
 })
@@ -212,7 +213,7 @@ test('over SSE, what takes the place of last events while the connection is lost
   net.last.handlers.position(token(3))
   for (const offset of [3, 6, 8]) brings(offset, 'old')
   brings(9, '')
-  net.last.handlers.closed(undefined)
+  net.last.handlers.closed(refused('lost'))
   await clock.advance(1000)
   assert.deepEqual(asked(), [{ subject: 'a', after: [token(3)] }])
   for (const offset of [3, 4, 6, 7]) brings(offset, 'old')

@@ -84,15 +84,38 @@ test('a connection that nobody uses is kept for the next subscription, and then 
   assert.deepEqual([net.last.closed, states.at(-1)], [true, 'waiting idle'])
 })
 
-test('a position that can not be read closes the connection, not the program', async () => {
-  const { net, states } = await live(['a'])
-  net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: 'nonsense' })
-  assert.deepEqual([net.last.closed, states.at(-1)], [true, 'closed bad_token'])
+test('what can not be read ends a connection, and the client where the next one brings the same', async () => {
+  const { net, clock, states, told } = await live(['a'])
+  const nonsense = () => net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: 'nonsense' })
+  nonsense()
+  assert.deepEqual([net.last.closed, states.at(-1)], [true, 'waiting bad_token 125'])
+  await clock.advance(125)
+  net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: token(3) })
+  await clock.advance(5000)
+  nonsense()
+  assert.deepEqual([net.opened.length, states.at(-1)], [2, 'waiting bad_token 125'])
+  await clock.advance(125)
+  nonsense()
+  assert.deepEqual([net.last.closed, states.at(-1), told], [true, 'closed bad_token', { a: ['closed bad_token'] }])
+})
+
+test('over a shared connection, what can not be read ends only whose alone it is', async () => {
+  const { net, clock, told, subscribe } = await clientOf({ kinds: 'sse' })
+  subscribe('a', [token(3)])
+  subscribe('b', [token(3)])
+  await clock.advance(0)
+  const isFor = (subject: string) => net.last.wishes.some((wish) => wish.subject === subject)
+  for (let i = 0; i < 8; i++) {
+    if (isFor('a')) net.last.handlers.position('nonsense')
+    else net.last.handlers.position(token(4))
+    await clock.advance(1000)
+  }
+  assert.deepEqual([told, net.last.wishes.map(({ subject }) => subject)], [{ a: ['closed bad_token'], b: [] }, ['b']])
 })
 
 test('once it is closed, nothing is told and nothing is opened', async () => {
   const { client, net, clock, told, subscribe } = await live(['a'])
-  net.last.handlers.closed(undefined)
+  net.last.handlers.closed(refused('lost'))
   await client.close()
   await clock.advance(100_000)
   net.last.handlers.frame(delivery('a', 0, [1]))
@@ -163,7 +186,7 @@ test('a subscription that was full before its position was known, and has room w
 
 test('the states of a client say what it does', async () => {
   const { net, clock, states } = await live(['a'])
-  net.last.handlers.closed(undefined)
+  net.last.handlers.closed(refused('lost'))
   await clock.advance(125)
   net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: token(3) })
   assert.deepEqual(states, [

@@ -1,6 +1,7 @@
 import { type CarillonError, errors } from '../../src/base/errors.ts'
 import type { Random } from '../../src/base/random.ts'
 import type { Connection, Handlers, Open, Transport, Wish } from '../../src/client/connection.ts'
+import { lost } from '../../src/client/refusal.ts'
 import { allowAll } from '../../src/identity/grant.ts'
 import type { Sessions } from '../../src/session/host.ts'
 import type { Outlet, Session, WriteOutcome } from '../../src/session/outlet.ts'
@@ -12,6 +13,8 @@ import { frameOfEvent, SseParser } from '../../src/wire/sse-parser.ts'
 import type { ManualClock } from '../model/clock.ts'
 import type { TestGateway } from '../session/harness.ts'
 
+/** How long a poll waits for events, ms. */
+const pollMs = 250
 /** Frames of a poll's answer, at most. */
 const maxPollFrames = 4
 
@@ -120,7 +123,7 @@ abstract class ModelConnection implements Connection {
     if (this.over) return
     this.over = true
     this.leave()
-    if (error === undefined) this.handlers.closed(undefined)
+    if (error === undefined) this.handlers.closed(lost('the model', 'cut'))
     else {
       const { code, message, retryAfterMs } = error
       this.handlers.closed({ code, message, retry: errors[code].retry, retryAfterMs })
@@ -263,13 +266,14 @@ class ModelPoll extends ModelConnection {
     if (this.over) return
     const frames: string[] = []
     let answered = false
+    let isLive = this.#after.length === 0 && this.#how.last === undefined
     const answer = (error?: CarillonError) => {
       if (answered) return
       answered = true
       const after = error === undefined ? session.token() : ''
       session.closed('answered')
       if (error !== undefined && errors[error.code].retry === 'no') this.later(() => this.end(error))
-      else this.later(() => this.#take(frames, after))
+      else this.later(() => this.#take(frames, after, isLive))
     }
     const session = this.openSession({
       transport: 'poll',
@@ -283,11 +287,12 @@ class ModelPoll extends ModelConnection {
       },
       batch: (run) => run(),
       opened: () => {
-        if (this.#after.length === 0 && this.#how.last === undefined) queueMicrotask(answer)
-        else this.net.clock.after(50, answer)
+        if (isLive) queueMicrotask(answer)
+        else this.net.clock.after(pollMs, answer)
       },
       caughtUp: () => {
-        if (this.#how.last !== undefined) queueMicrotask(answer)
+        isLive = true
+        if (!this.#live) queueMicrotask(answer)
       },
       end: (error) => answer(error),
     })
@@ -298,7 +303,7 @@ class ModelPoll extends ModelConnection {
     }
   }
 
-  #take(frames: readonly string[], after: string): void {
+  #take(frames: readonly string[], after: string, isLive: boolean): void {
     for (const text of frames) {
       const frame = decodeServerFrame(text)
       if (frame !== undefined && !this.over) this.handlers.frame(frame)
@@ -308,7 +313,7 @@ class ModelPoll extends ModelConnection {
       this.#after = [after]
       this.#how = subscribeOptions(undefined, this.#how.policy)
       this.handlers.position(after)
-      if (!this.#live && frames.length === 0 && !this.over) {
+      if (!this.#live && isLive && !this.over) {
         this.#live = true
         this.handlers.frame({ kind: 'live', ref: 0 })
       }

@@ -77,7 +77,7 @@ test('a signal ends it', async (t) => {
 })
 
 test('a URL that is no gateway is refused', () => {
-  for (const url of ['localhost:8080', 'ws://localhost', 'http://localhost/path']) {
+  for (const url of ['localhost:8080', 'ws://localhost', 'http://localhost/?a=b']) {
     assert.throws(() => connect(url), { code: 'bad_request' })
   }
   assert.throws(() => connect([]), { code: 'bad_request' })

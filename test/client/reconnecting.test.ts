@@ -3,10 +3,12 @@ import { test } from 'node:test'
 import { clientOf, live } from './clients.ts'
 import { delivery, refused, token } from './fake-transport.ts'
 
+const limits = { maxFrameBytes: 1, maxEventBytes: 1, maxSubjectBytes: 1, maxSubscriptions: 1 }
+
 test('after a loss it connects again by back-off, behind what each was given', async () => {
   const { net, clock, states } = await live(['a', 'b'])
   net.last.handlers.frame(delivery('a', 7, [1]))
-  net.last.handlers.closed(undefined)
+  net.last.handlers.closed(refused('lost'))
   assert.equal(states.at(-1), 'waiting lost 125')
   await clock.advance(124)
   assert.equal(net.opened.length, 1)
@@ -29,39 +31,35 @@ test('it waits as long as the gateway asked for, whatever happens meanwhile', as
   assert.equal(net.opened.length, 2)
 })
 
-test('failures in a row wait longer, and a subscription that works starts over', async () => {
-  const { net, clock, states } = await live(['a'])
-  for (const ms of [125, 250, 500]) {
-    net.last.handlers.closed(undefined)
-    assert.equal(states.at(-1), `waiting lost ${ms}`)
-    await clock.advance(ms)
-  }
-  net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: token(3) })
-  net.last.handlers.closed(undefined)
-  assert.equal(states.at(-1), 'waiting lost 125')
-})
-
-test('who is sent away as overloaded while some are served waits longer each time, until all are live', async () => {
-  const { net, clock, states } = await live(['a', 'b'])
-  const subscribed = (ref: number) => net.last.handlers.frame({ kind: 'subscribed', ref, after: token(3) })
-  for (const ms of [125, 250, 500]) {
-    subscribed(1)
-    net.last.handlers.closed(refused('overloaded', 0))
-    assert.equal(states.at(-1), `waiting overloaded ${ms}`)
-    await clock.advance(ms)
-  }
-  for (const ref of [1, 2]) {
-    subscribed(ref)
-    net.last.handlers.frame({ kind: 'live', ref })
-  }
-  net.last.handlers.closed(undefined)
-  assert.equal(states.at(-1), 'waiting lost 125')
-})
+for (const kinds of ['ws', 'sse']) {
+  test(`over ${kinds}, failures in a row wait longer, also of connections that served, until one has stood for 5 s`, async () => {
+    const { net, clock, states, subscribe } = await clientOf({ kinds })
+    subscribe('a', [token(3)])
+    await clock.advance(0)
+    const works = () => {
+      if (kinds === 'sse') net.last.handlers.position(token(3))
+      else net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: token(3) })
+      net.last.handlers.frame({ kind: 'live', ref: 0 })
+    }
+    const failures = ['lost', 'overloaded', 'lost', 'shutting_down']
+    for (const [i, failure] of failures.entries()) {
+      if (i > 0) works()
+      await clock.advance(4999)
+      net.last.handlers.closed(refused(failure))
+      assert.equal(states.at(-1), `waiting ${failure} ${125 * 2 ** i}`)
+      await clock.advance(125 * 2 ** i)
+    }
+    works()
+    await clock.advance(5000)
+    net.last.handlers.closed(refused('lost'))
+    assert.equal(states.at(-1), 'waiting lost 125')
+  })
+}
 
 test('each loss goes on to the next gateway', async () => {
   const { net, clock } = await live(['a'], { urls: ['http://one', 'http://two'] })
   for (let i = 0; i < 3; i++) {
-    net.last.handlers.closed(undefined)
+    net.last.handlers.closed(refused('lost'))
     await clock.advance(10_000)
   }
   assert.deepEqual(
@@ -75,7 +73,7 @@ test('a transport that brings nothing three times is left for the next, and trie
   subscribe('a')
   await clock.advance(0)
   for (let i = 0; i < 3; i++) {
-    net.last.handlers.closed(undefined)
+    net.last.handlers.closed(refused('lost'))
     await clock.advance(1000)
   }
   const sse = net.last
@@ -84,11 +82,10 @@ test('a transport that brings nothing three times is left for the next, and trie
   sse.handlers.frame({ kind: 'live', ref: 0 })
   await clock.advance(10_000)
   assert.deepEqual([net.last.transport, net.last.wishes, sse.closed], ['ws', [], false])
-  net.last.handlers.closed(undefined)
+  net.last.handlers.closed(refused('lost'))
   sse.handlers.frame({ ...delivery('a', 6), stream: 'events', after: '' })
   sse.handlers.position(token(7))
   await clock.advance(20_000)
-  const limits = { maxFrameBytes: 1, maxEventBytes: 1, maxSubjectBytes: 1, maxSubscriptions: 1 }
   net.last.handlers.frame({ kind: 'welcome', gateway: 'g', version: '1', limits, heartbeatMs: 1, nowUs: 1 })
   assert.equal(sse.closed, true)
   assert.deepEqual(net.last.wishes, [{ ref: 1, subject: 'a', after: [token(7)] }])
@@ -100,28 +97,88 @@ test('a better transport that does not answer is tried again after twice as long
   subscribe('a')
   await clock.advance(0)
   for (let i = 0; i < 3; i++) {
-    net.last.handlers.closed(undefined)
+    net.last.handlers.closed(refused('lost'))
     await clock.advance(1000)
   }
   net.last.handlers.position(token(4))
+  await clock.advance(60_000)
+  assert.equal(net.last.transport, 'sse')
+  // What is missed may be what the better one can't bring.
+  net.last.handlers.frame({ kind: 'live', ref: 0 })
   for (const ms of [10_000, 20_000, 40_000]) {
     const before = net.opened.length
     await clock.advance(ms - 1)
     assert.equal(net.opened.length, before)
     await clock.advance(1)
     assert.equal(net.opened.length, before + 1)
-    net.last.handlers.closed(undefined)
+    net.last.handlers.closed(refused('lost'))
   }
 })
 
-test('a gateway that has answered is no reason to leave the transport', async () => {
-  const { net, clock } = await live(['a'], { kinds: 'ws sse' })
-  for (let i = 0; i < 5; i++) {
-    net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: token(3) })
-    net.last.handlers.closed(undefined)
+test('a transport that brings something is no reason to leave it; one that says only where it begins is', async () => {
+  const welcome = { kind: 'welcome', gateway: 'g', version: '1', limits, heartbeatMs: 1, nowUs: 1 } as const
+  const error = { kind: 'error', code: 'overloaded', message: '', retry: 'later', retryAfterMs: 0 } as const
+  for (const frame of [
+    delivery('a', 3, [1]),
+    { kind: 'live', ref: 1 } as const,
+    { kind: 'pong', t: 0, nowUs: 0, after: '' } as const,
+    { ...error, ref: 1 },
+    error,
+    undefined,
+  ]) {
+    const { net, clock } = await live(['a'], { kinds: 'ws sse' })
+    net.last.handlers.closed(refused('lost'))
+    await clock.advance(1000)
+    for (let i = 0; i < 3; i++) {
+      net.last.handlers.frame(welcome)
+      net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: token(3) })
+      if (frame !== undefined) net.last.handlers.frame(frame)
+      net.last.handlers.closed(refused('lost'))
+      await clock.advance(10_000)
+    }
+    assert.equal(net.last.transport, frame === undefined ? 'sse' : 'ws', frame?.kind)
+  }
+})
+
+test('a transport over which nothing has come in 10 s of attempts is left for the next', async () => {
+  const { net, clock, subscribe } = await clientOf({ kinds: 'ws sse poll', urls: ['http://one'] })
+  subscribe('a')
+  await clock.advance(0)
+  // A network that swallows handshakes, and a proxy that holds streams back.
+  for (const transport of ['ws', 'sse']) {
+    assert.equal(net.last.transport, transport)
+    await clock.advance(10_000)
+    net.last.handlers.closed(refused('lost'))
     await clock.advance(1000)
   }
-  assert.ok(net.opened.every(({ transport }) => transport === 'ws'))
+  assert.equal(net.last.transport, 'poll')
+})
+
+test('a better transport that opens and brings nothing is tried ever more rarely', async () => {
+  const { net, clock, subscribe } = await clientOf({ kinds: 'ws sse' })
+  subscribe('a')
+  await clock.advance(0)
+  const works = () => {
+    net.last.handlers.position(token(4))
+    net.last.handlers.frame({ kind: 'live', ref: 0 })
+  }
+  const opensInVain = async () => {
+    assert.equal(net.last.transport, 'ws')
+    net.last.handlers.frame({ kind: 'welcome', gateway: 'g', version: '1', limits, heartbeatMs: 1, nowUs: 1 })
+    await clock.advance(10_000)
+    net.last.handlers.closed(refused('lost'))
+    await clock.advance(1000)
+    assert.equal(net.last.transport, 'sse')
+  }
+  await opensInVain()
+  for (const ms of [10_000, 20_000, 40_000]) {
+    works()
+    await clock.advance(ms - 1)
+    assert.equal(net.last.transport, 'sse')
+    await clock.advance(1)
+    net.last.handlers.frame({ kind: 'welcome', gateway: 'g', version: '1', limits, heartbeatMs: 1, nowUs: 1 })
+    await opensInVain()
+  }
 })
 
 test("a proxy's refusal is no gateway's while there is another way", async () => {
@@ -144,7 +201,7 @@ test('a device that is offline is not kept trying, and connects when it is onlin
   const { net, clock, environment, states } = await live(['a'])
   environment.happens('offline')
   assert.deepEqual(net.last.asked, ['check'])
-  net.last.handlers.closed(undefined)
+  net.last.handlers.closed(refused('lost'))
   await clock.advance(60_000)
   assert.deepEqual([states.at(-1), net.opened.length], ['waiting offline', 1])
   environment.happens('online')
@@ -157,7 +214,7 @@ test('a page that is seen again looks after its connection, or connects at once'
   environment.happens('hidden')
   environment.happens('visible')
   assert.deepEqual(net.last.asked, ['check'])
-  net.last.handlers.closed(undefined)
+  net.last.handlers.closed(refused('lost'))
   environment.happens('visible')
   await clock.advance(0)
   assert.equal(net.opened.length, 2)

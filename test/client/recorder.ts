@@ -6,18 +6,22 @@ export class Recorder implements Handlers {
   readonly frames: ServerFrame[] = []
   readonly positions: string[] = []
   /** One entry a call of `closed`: there may be one only. */
-  readonly ends: (Refusal | undefined)[] = []
-  readonly ended: Promise<Refusal | undefined>
-  #end: (refused: Refusal | undefined) => void
+  readonly ends: Refusal[] = []
+  readonly ended: Promise<Refusal>
+  #end: (refused: Refusal) => void
 
   constructor() {
-    const end = Promise.withResolvers<Refusal | undefined>()
+    const end = Promise.withResolvers<Refusal>()
     this.ended = end.promise
     this.#end = end.resolve
   }
 
   get kinds(): string[] {
     return this.frames.map(({ kind }) => kind)
+  }
+
+  get codes(): string[] {
+    return this.ends.map(({ code }) => code)
   }
 
   frame(frame: ServerFrame): void {
@@ -28,7 +32,7 @@ export class Recorder implements Handlers {
     this.positions.push(token)
   }
 
-  closed(refused: Refusal | undefined): void {
+  closed(refused: Refusal): void {
     this.ends.push(refused)
     this.#end(refused)
   }

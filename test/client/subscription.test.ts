@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Client, type ClientOptions } from '../../src/client/client.ts'
+import { ReceivedEvent } from '../../src/client/received.ts'
 import { memoryStore, type PositionStore } from '../../src/client/store.ts'
 import { ManualClock, settled } from '../model/clock.ts'
 import { delivery, FakeEnvironment, FakeNet, refused, token } from './fake-transport.ts'
@@ -287,6 +288,39 @@ test('states of a subscription come in order with its events', async () => {
   frame({ kind: 'live', ref: 1 })
   closed(refused('shutting_down', 10))
   assert.deepEqual(told, ['connecting', 'catching-up', 3, 'live', 'waiting'])
+})
+
+test('items that are asked for before the ones before them are there come in order, and the last one is in hand', async () => {
+  const all = clientOf()
+  const subscription = all.client.subscribe('a')
+  await connected(all)
+  const items = subscription[Symbol.asyncIterator]()
+  for (const isEarly of [true, false]) {
+    const offsets = isEarly ? [5, 6, 7] : [8, 9, 10]
+    const give = () => {
+      for (const offset of offsets) all.net.last.handlers.frame(delivery('a', offset, [1]))
+    }
+    if (!isEarly) give()
+    const asked = Promise.all(offsets.map(() => items.next()))
+    if (isEarly) give()
+    const given = await asked
+    assert.deepEqual(
+      given.map(({ value }) => value?.kind === 'event' && value.offset),
+      offsets,
+    )
+    const last = offsets.at(-1)!
+    assert.deepEqual([subscription.token, subscription.tokenInHand], [token(last), token(last + 1)])
+  }
+  await items.return?.()
+})
+
+test('a byte order mark is text like any other, and none of JSON', async () => {
+  const { event, ...rest } = delivery('a', 5)
+  const received = new ReceivedEvent({
+    ...rest,
+    event: { ...event, data: new TextEncoder().encode('\ufeff{"open":true}') },
+  })
+  assert.deepEqual([received.text(), received.json()], ['\ufeff{"open":true}', { open: true }])
 })
 
 test('an event gives its data as text and as JSON', async () => {

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '../../src/base/random.ts'
 import { Client } from '../../src/client/client.ts'
-import type { TabMeeting } from '../../src/client/environment.ts'
 import { inboxDefaults } from '../../src/client/inbox.ts'
 import type { ReceivedEvent, ReceivedGap } from '../../src/client/received.ts'
 import type { SubscribeOptions } from '../../src/client/subscription.ts'
 import { decodeSaid } from '../../src/wire/partition-counts.ts'
 import { decodeToken, encodeToken, growthPosition, logOf } from '../../src/wire/token.ts'
 import { ManualClock, settled } from '../model/clock.ts'
-import { delivery, FakeEnvironment, FakeNet, token } from './fake-transport.ts'
+import { FakeBrowser } from './fake-browser.ts'
+import { delivery, FakeEnvironment, FakeNet, refused, token } from './fake-transport.ts'
 
 /** Of one partition, by who was told of so many. */
 function withGrowth(offset: number, count: number): string {
@@ -17,67 +17,17 @@ function withGrowth(offset: number, count: number): string {
   return encodeToken([position, growthPosition(position, count)])
 }
 
-/** A browser's locks and channels. */
-class Browser implements TabMeeting {
-  readonly #waiting: (() => void)[] = []
-  readonly #listeners = new Set<(message: unknown) => void>()
-  #held = false
-  /** What was posted while the tabs were frozen. */
-  readonly posted: (() => void)[] = []
-  #frozen = false
-
-  set frozen(frozen: boolean) {
-    this.#frozen = frozen
-    if (!frozen) for (const deliver of this.posted.splice(0)) deliver()
-  }
-
-  lead(_name: string, granted: () => void): () => void {
-    this.#waiting.push(granted)
-    queueMicrotask(() => this.#grant())
-    let isMine = false
-    this.#waiting[this.#waiting.indexOf(granted)] = () => {
-      isMine = true
-      granted()
-    }
-    return () => {
-      if (!isMine) return
-      this.#held = false
-      queueMicrotask(() => this.#grant())
-    }
-  }
-
-  join(_name: string, heard: (message: unknown) => void) {
-    const own = (message: unknown) => heard(structuredClone(message))
-    this.#listeners.add(own)
-    return {
-      post: (message: unknown) => {
-        const deliver = () => {
-          for (const other of this.#listeners) if (other !== own) other(message)
-        }
-        if (this.#frozen) this.posted.push(deliver)
-        else queueMicrotask(deliver)
-      },
-      close: () => this.#listeners.delete(own),
-    }
-  }
-
-  #grant(): void {
-    if (this.#held || this.#waiting.length === 0) return
-    this.#held = true
-    this.#waiting.shift()!()
-  }
-}
-
 /** Tabs of one browser; their one network. */
-async function tabs(count: number, separate = true) {
-  const browser = new Browser()
+async function tabs(count: number, separate = true, hiddenMs = Number.POSITIVE_INFINITY) {
+  const browser = new FakeBrowser()
   const net = new FakeNet()
   const clock = new ManualClock()
   const random = seededRandom(1)
   const all = Array.from({ length: count }, () => {
-    const environment = new FakeEnvironment(browser)
+    const tab = browser.open()
+    const environment = new FakeEnvironment(tab)
     const ways = [net.transport(separate ? 'ws' : 'sse', separate)]
-    const client = new Client(['http://one'], { tabs: 'app', ways, clock, random, environment })
+    const client = new Client(['http://one'], { tabs: 'app', ways, clock, random, environment, hiddenMs })
     const told: unknown[] = []
     const gaps: ReceivedGap[] = []
     const follow = (subject: string, options: SubscribeOptions = {}) => {
@@ -91,7 +41,7 @@ async function tabs(count: number, separate = true) {
         onClosed: ({ code }) => told.push(code),
       })
     }
-    return { client, told, gaps, follow }
+    return { client, told, gaps, follow, tab, environment }
   })
   await settled()
   return { all, net, clock, browser }
@@ -203,7 +153,7 @@ test('tabs wait together while there is no connection, and go on together', asyn
   const { all, net, clock } = await tabs(2)
   const [, other] = all.map(({ follow }) => follow('a'))
   await live(net, clock)
-  net.last.handlers.closed(undefined)
+  net.last.handlers.closed(refused('lost'))
   await settled()
   assert.equal(other!.state.name, 'waiting')
   await clock.advance(20_000)
@@ -266,7 +216,7 @@ test('a tab that was taken for gone is told so when it says a word', async () =>
   all[0]!.follow('a')
   await live(net, clock)
   const heard: unknown[] = []
-  const channel = browser.join('carillon:app', (message) => heard.push(message))
+  const channel = browser.open().join('carillon:app', (message) => heard.push(message))
   const say = async (kind: string) => {
     channel.post({ kind: 'to-host', from: 'x', asks: { kind } })
     await settled()
@@ -352,7 +302,7 @@ test('a quiet subscription of another tab stays near the head, in one message ho
   const [, guest] = all.map(({ follow }, i) => follow(i === 0 ? 'a' : 'b'))
   await live(net, clock)
   const heard: unknown[] = []
-  browser.join('carillon:app', (message) => heard.push(message))
+  browser.open().join('carillon:app', (message) => heard.push(message))
   for (let i = 1; i <= 100; i++) net.last.handlers.frame({ kind: 'pong', t: 0, nowUs: 0, after: token(1000 * i) })
   await clock.advance(25_000)
   assert.equal(guest!.token, token(100_000))
@@ -414,7 +364,7 @@ test('the tab with the connection says where the others stand before it closes, 
     await live(net, clock)
     net.last.handlers.frame({ kind: 'pong', t: 0, nowUs: 0, after: token(1000) })
     if (closes) await all[0]!.client.close()
-    else net.last.handlers.closed(undefined)
+    else net.last.handlers.closed(refused('lost'))
     await settled()
     assert.equal(guest!.token, token(1000))
   }
@@ -427,7 +377,7 @@ test('where a tab stands is never said ahead of what it was given', async () => 
   browser.frozen = true
   net.last.handlers.frame(delivery('b', 5))
   net.last.handlers.frame({ kind: 'pong', t: 0, nowUs: 0, after: token(1000) })
-  net.last.handlers.closed(undefined)
+  net.last.handlers.closed(refused('lost'))
   assert.equal(guest!.token, token(3))
   const seen: unknown[] = []
   for (const deliver of browser.posted.splice(0)) {
@@ -507,4 +457,95 @@ test('a subject of another tab knows of new partitions as soon as the tab with t
   net.last.handlers.frame({ ...gap, after: withGrowth(3, 6), refs: [2] })
   await settled()
   assert.equal(guest!.token, withGrowth(3, 6))
+})
+
+test('while the tab with the connection is frozen, another one connects by itself, and comes back once it answers', async () => {
+  const { all, net, clock } = await tabs(2)
+  const [leader, guest] = all
+  leader!.follow('a')
+  const subscription = guest!.follow('b')
+  await live(net, clock)
+  const shared = net.last
+  shared.handlers.frame(delivery('b', 5))
+  await settled()
+  leader!.tab.frozen = true
+  await clock.advance(30_000)
+  const own = net.last
+  assert.deepEqual(
+    own.wishes.map(({ subject, after }) => [subject, after]),
+    [['b', [token(6)]]],
+  )
+  own.handlers.frame({ kind: 'subscribed', ref: 1, after: token(6) })
+  own.handlers.frame({ kind: 'live', ref: 1 })
+  own.handlers.frame(delivery('b', 7))
+  assert.deepEqual([guest!.told, subscription.state.name], [[5, 7], 'live'])
+  leader!.tab.frozen = false
+  await clock.advance(40_000)
+  assert.equal(own.closed, true)
+  const asked = shared.asked.at(-1) as { ref: number; subject: string; after: string[] }
+  assert.deepEqual([asked.subject, asked.after], ['b', [token(8)]])
+  shared.handlers.frame({ kind: 'subscribed', ref: asked.ref, after: token(8) })
+  shared.handlers.frame(delivery('b', 9, [asked.ref]))
+  await settled()
+  assert.deepEqual([guest!.told, net.opened.length], [[5, 7, 9], 2])
+})
+
+test('a tab that is seen again and is not answered connects by itself within seconds', async () => {
+  const { all, net, clock } = await tabs(2)
+  const [leader, guest] = all
+  for (const { follow } of all) follow('a')
+  await live(net, clock)
+  leader!.tab.frozen = true
+  guest!.environment.happens('visible')
+  await clock.advance(5000)
+  assert.equal(net.opened.length, 2)
+})
+
+test('a tab that is frozen before others come holds the lock, and they connect by themselves', async () => {
+  const { all, net, clock } = await tabs(2)
+  const [leader, guest] = all
+  leader!.follow('a')
+  await live(net, clock)
+  leader!.tab.frozen = true
+  guest!.follow('b')
+  await clock.advance(3000)
+  assert.deepEqual(
+    net.last.wishes.map(({ subject }) => subject),
+    ['b'],
+  )
+})
+
+test('while the tab with the connection has none, the others wait with it and do not connect by themselves', async () => {
+  const { all, net, clock } = await tabs(2)
+  const [leader, guest] = all
+  leader!.follow('a')
+  await live(net, clock)
+  net.last.handlers.closed(refused('lost'))
+  const other = guest!.follow('b')
+  for (let i = 0; i < 60; i++) {
+    await clock.advance(1000)
+    if (!net.last.closed) net.last.handlers.closed(refused('shutting_down'))
+  }
+  assert.ok(net.opened.every(({ wishes }) => wishes.every(({ subject }) => subject === 'a')))
+  const { state } = other
+  assert.ok(state.name === 'waiting' && ['shutting_down', 'lost'].includes(state.reason.code), JSON.stringify(state))
+  assert.ok(net.opened.length > 4)
+})
+
+test('a tab with the connection that lets go of it since nobody sees it leaves the others to connect by themselves', async () => {
+  const { all, net, clock } = await tabs(2, true, 1000)
+  const [leader, guest] = all
+  leader!.follow('a')
+  guest!.follow('b')
+  await live(net, clock)
+  leader!.environment.happens('hidden')
+  await clock.advance(15_000)
+  assert.deepEqual(
+    net.last.wishes.map(({ subject }) => subject),
+    ['b'],
+  )
+  assert.deepEqual(
+    net.opened.map(({ closed }) => closed),
+    [true, false],
+  )
 })

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { hasSubscribers } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { systemClock } from '../../src/base/clock.ts'
@@ -24,7 +27,12 @@ const welcome: ServerFrame = { kind: 'welcome', gateway: 'g', version: '1', limi
 const live: ServerFrame = { kind: 'live', ref: 1 }
 
 /** A gateway that the test plays, and the one connection to it. */
-async function connected(t: TestContext, encoding: 'json' | 'proto', clock = new ManualClock()) {
+async function connected(
+  t: TestContext,
+  encoding: 'json' | 'proto',
+  clock = new ManualClock(),
+  open = openWebSocket(encoding === 'json' ? jsonCodec : protoCodec),
+) {
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0, path: '/v1/ws' })
   t.after(() => {
     for (const client of server.clients) client.terminate()
@@ -33,7 +41,7 @@ async function connected(t: TestContext, encoding: 'json' | 'proto', clock = new
   await once(server, 'listening')
   const recorder = new Recorder()
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const connection = openWebSocket(encoding === 'json' ? jsonCodec : protoCodec)(url, wishes, recorder, clock)
+  const connection = open(url, wishes, recorder, clock)
   t.after(() => connection.close())
   const [socket] = (await once(server, 'connection')) as [WebSocket]
   const received: Buffer[] = []
@@ -60,11 +68,12 @@ for (const encoding of ['json', 'proto'] as const) {
   })
 }
 
-test('a connection that is lost is told once, without a reason', async (t) => {
+test('a connection that is lost is told once, as `lost`', async (t) => {
   const { socket, recorder } = await connected(t, 'json')
   socket.terminate()
-  assert.equal(await recorder.ended, undefined)
-  assert.equal(recorder.ends.length, 1)
+  const { code, message } = await recorder.ended
+  assert.deepEqual([code, recorder.ends.length], ['lost', 1])
+  assert.match(message, /closed with 1006/)
 })
 
 test('an error before the end is the reason; one that was followed by other frames is not', async (t) => {
@@ -88,13 +97,27 @@ test('an error before the end is the reason; one that was followed by other fram
   second.say(error)
   second.say(live)
   second.socket.close(1012)
-  assert.equal(await second.recorder.ended, undefined)
+  assert.equal((await second.recorder.ended).code, 'lost')
 })
 
-test('a frame that can not be read ends the connection for good', async (t) => {
+for (const encoding of ['json', 'proto'] as const) {
+  test(`in ${encoding}, an error about a subscription is not the reason of a loss that follows, also where that was closed meanwhile`, async (t) => {
+    for (const isClosed of [false, true]) {
+      const { socket, recorder, connection, say } = await connected(t, encoding)
+      if (isClosed) connection.unsubscribe?.(2)
+      say({ kind: 'error', ref: 2, code: 'no_route', message: 'no route', retry: 'no', retryAfterMs: 0 })
+      await until('told', () => recorder.frames.length === 1)
+      socket.terminate()
+      assert.equal((await recorder.ended).code, 'lost')
+    }
+  })
+}
+
+test('a frame that can not be read ends the connection', async (t) => {
   const { socket, recorder } = await connected(t, 'json')
   socket.send('{"live":')
-  assert.deepEqual(await recorder.ended.then((refused) => [refused?.code, refused?.retry]), ['bad_frame', 'no'])
+  const { code, retry, unreadable } = await recorder.ended
+  assert.deepEqual([code, retry, unreadable], ['bad_frame', 'no', true])
 })
 
 test('nobody there, and no gateway there, are connections that are lost', async (t) => {
@@ -106,7 +129,136 @@ test('nobody there, and no gateway there, are connections that are lost', async 
   for (const url of ['http://127.0.0.1:1', `http://127.0.0.1:${port}`]) {
     const recorder = new Recorder()
     openWebSocket(jsonCodec)(url, wishes, recorder, systemClock())
-    assert.equal(await recorder.ended, undefined)
+    const { code, message } = await recorder.ended
+    assert.equal(code, 'lost')
+    assert.match(message, /^no connection to .*: Received network error or non-101 status code/)
+  }
+})
+
+/** Shakes hands as RFC 6455 says, and answers nothing more; the connections that it has. */
+async function deafServer(t: TestContext) {
+  const sockets: Duplex[] = []
+  const server = createServer()
+  server.on('upgrade', ({ headers }, socket) => {
+    sockets.push(socket)
+    const key = `${headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`
+    const accept = createHash('sha1').update(key).digest('base64')
+    const head = `Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}`
+    const protocol = `Sec-WebSocket-Protocol: ${headers['sec-websocket-protocol']}`
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\n${head}\r\n${protocol}\r\n\r\n`)
+    socket.on('error', () => {}).resume()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return { sockets, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+}
+
+for (const ending of ['closed', 'silent']) {
+  test(`the connection of a WebSocket that is ${ending} ends though the other side does not answer`, async (t) => {
+    const { sockets, url } = await deafServer(t)
+    const clock = new ManualClock()
+    const made: globalThis.WebSocket[] = []
+    class Seen extends globalThis.WebSocket {
+      constructor(url: string, subprotocol: string) {
+        super(url, subprotocol)
+        made.push(this)
+      }
+    }
+    const open = openWebSocket(jsonCodec, Seen)
+    // Of two at the same time, each has its own.
+    const [first, second] = [new Recorder(), new Recorder()]
+    const connections = [first, second].map((recorder) => open(url, [], recorder, clock))
+    await until('connected', () => sockets.length === 2)
+    const ended = () => sockets.filter(({ readableEnded }) => readableEnded).length
+    await until('open', () => made.every(({ readyState }) => readyState === 1))
+    if (ending === 'closed') connections[0]!.close()
+    else await clock.advance(10_000)
+    await clock.advance(1999)
+    assert.equal(ended(), 0)
+    await clock.advance(1)
+    const now = ending === 'closed' ? 1 : 2
+    await until('ended', () => ended() === now)
+    connections[1]!.close()
+    await clock.advance(2000)
+    await until('both ended', () => ended() === 2)
+  })
+}
+
+test('nothing listens for a connection any more once it has ended, whether it was made or not', async (t) => {
+  const clock = new ManualClock()
+  const isWatched = () => hasSubscribers('undici:client:sendHeaders') || hasSubscribers('undici:request:create')
+  const recorder = new Recorder()
+  const nobody = createServer().listen(0, '127.0.0.1')
+  await once(nobody, 'listening')
+  const { port } = nobody.address() as AddressInfo
+  nobody.close()
+  openWebSocket(jsonCodec)(`http://127.0.0.1:${port}`, [], recorder, clock)
+  assert.ok(isWatched())
+  await recorder.ended
+  await clock.advance(2000)
+  assert.ok(!isWatched())
+  const { url, sockets } = await deafServer(t)
+  openWebSocket(jsonCodec)(url, [], recorder, clock).close()
+  await clock.advance(2000)
+  assert.ok(!isWatched())
+  const connection = openWebSocket(jsonCodec)(url, [], recorder, clock)
+  await until('connected', () => sockets.length === 1)
+  assert.ok(!isWatched())
+  connection.close()
+})
+
+test("a WebSocket of the caller's own is terminated where it can be: as its close is answered, or 2 s later", async () => {
+  const clock = new ManualClock()
+  const made: { onclose?: () => void }[] = []
+  const ended: string[] = []
+  class Own {
+    onclose?: () => void
+    constructor() {
+      made.push(this)
+    }
+    close() {
+      ended.push('close')
+    }
+    terminate() {
+      ended.push('terminate')
+    }
+  }
+  for (const isAnswered of [true, false]) {
+    ended.length = 0
+    const open = openWebSocket(jsonCodec, Own as never)
+    open('http://one', [], new Recorder(), clock).close()
+    if (isAnswered) made.at(-1)!.onclose!()
+    assert.deepEqual(ended, isAnswered ? ['close', 'terminate'] : ['close'])
+    await clock.advance(1999)
+    assert.equal(ended.includes('terminate'), isAnswered)
+    await clock.advance(60_000)
+    assert.deepEqual(ended, ['close', 'terminate'])
+  }
+})
+
+test('where no WebSocket can be made, that is told as a loss, behind the call that asked for it', async (t) => {
+  const clock = new ManualClock()
+  const make = () => {
+    const recorder = new Recorder()
+    const connection = openWebSocket(jsonCodec)('http://127.0.0.1:1', wishes, recorder, clock)
+    assert.deepEqual(recorder.ends, [])
+    return { recorder, connection }
+  }
+  const own = Object.getOwnPropertyDescriptor(globalThis, 'WebSocket')!
+  t.after(() => Object.defineProperty(globalThis, 'WebSocket', own))
+  const forbidden = () => {
+    throw new DOMException('an insecure connection may not be opened', 'SecurityError')
+  }
+  for (const value of [forbidden, undefined]) {
+    Object.defineProperty(globalThis, 'WebSocket', { ...own, value })
+    const [lost, left] = [make(), make()]
+    left.connection.close()
+    await clock.advance(0)
+    assert.deepEqual([lost.recorder.ends.length, left.recorder.ends.length], [1, 0])
   }
 })
 
@@ -122,7 +274,37 @@ test('a silent gateway is pinged after its heartbeat, and lost when it does not 
   await clock.advance(5000)
   assert.deepEqual(recorder.ends, [])
   await clock.advance(10_000)
-  assert.deepEqual(recorder.ends, [undefined])
+  assert.deepEqual(recorder.codes, ['lost'])
+})
+
+test('an answer may be behind a large event: the next connection waits longer for it, until one comes soon', async (t) => {
+  const clock = new ManualClock()
+  const open = openWebSocket(jsonCodec)
+  const again = async () => {
+    const all = await connected(t, 'json', clock, open)
+    all.say({ ...welcome, heartbeatMs: 5000 })
+    await until('welcomed', () => all.recorder.frames.length === 1)
+    await clock.advance(5000)
+    await until('pinged', () => all.received.length === 3)
+    return all
+  }
+  const givesUpAfter = async (ms: number) => {
+    const { recorder } = await again()
+    await clock.advance(ms - 1)
+    assert.deepEqual(recorder.codes, [])
+    await clock.advance(1)
+    assert.deepEqual(recorder.codes, ['lost'])
+  }
+  for (const ms of [10_000, 40_000, 160_000, 160_000]) await givesUpAfter(ms)
+  const late = await again()
+  await clock.advance(56_000)
+  late.say(live)
+  await until('it has come', () => late.recorder.frames.length === 2)
+  await givesUpAfter(112_000)
+  const soon = await again()
+  soon.say({ kind: 'pong', t: 0, nowUs: 1, after: '' })
+  await until('answered', () => soon.recorder.frames.length === 2)
+  await givesUpAfter(10_000)
 })
 
 test('a socket on which nobody says welcome is given up', async (t) => {
@@ -130,7 +312,7 @@ test('a socket on which nobody says welcome is given up', async (t) => {
   await clock.advance(9999)
   assert.deepEqual(recorder.ends, [])
   await clock.advance(1)
-  assert.deepEqual(recorder.ends, [undefined])
+  assert.deepEqual(recorder.codes, ['lost'])
 })
 
 test('nothing is told after close, not even its end', async (t) => {

@@ -38,7 +38,9 @@ test('with nothing given, everything has its default', () => {
   assert.equal(config.broker, 'embedded:.carillon/dev')
   assert.equal(config.listen, '127.0.0.1:8080')
   assert.equal(config.dev, false)
-  assert.deepEqual(config.streams, { events: { topic: 'carillon', partitions: 4, ...streamFormatDefaults } })
+  assert.deepEqual(config.streams, {
+    events: { topic: 'carillon', partitions: 4, layout: 'family', ...streamFormatDefaults },
+  })
   assert.deepEqual(config.routes, [{ subjects: '>', stream: 'events' }])
   assert.equal(config.limits.maxSubscriptions, 1000)
 })
@@ -221,6 +223,25 @@ test('what a stream can not be is told with what it can', () => {
   assert.match(of({ framing: 'avro' }), /expected one of none, confluent, got "avro"/)
   assert.match(of({ contentType: 'json' }), /expected a media type such as application\/json.*got "json"/)
   assert.match(of({ headers: 'some' }), /expected all, none, or a list of header names.*got "some"/)
+})
+
+test('a JetStream stream that is read as it is has one partition, routes without tokens, and a NATS server', () => {
+  const of = (broker: string, stream: object, by: object = { hash: 'java' }) =>
+    mistakes({
+      env: {
+        CARILLON_BROKER: broker,
+        CARILLON_STREAMS: JSON.stringify({ orders: { topic: 'ORDERS', layout: 'single', ...stream } }),
+        CARILLON_ROUTES: JSON.stringify([{ subjects: '>', stream: 'orders', by }]),
+      },
+    })
+  const nats = 'nats://h'
+  assert.deepEqual(of(nats, { partitions: 1 }), [])
+  assert.match(of(nats, {})[0]!, /STREAMS\.orders\.partitions: expected 1 for layout single.*got 4: say partitions: 1/)
+  assert.match(of('kafka://h', { partitions: 1 })[0]!, /STREAMS\.orders\.layout: expected no layout beside a broker/)
+  assert.match(
+    of(nats, { partitions: 1 }, { hash: 'nats', tokens: 1 })[0]!,
+    /ROUTES\.0\.by: expected no tokens for orders, whose layout is single, got 1/,
+  )
 })
 
 test('a route of no known rule is told which rules there are', () => {

@@ -1,27 +1,33 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { errors } from '../../src/base/errors.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { startGateway } from '../../src/gateway/gateway.ts'
+import { localSocket } from '../../src/source/open.ts'
 import { skipReasons, spanOutcomes } from '../../src/telemetry/instruments.ts'
+import { ask } from '../support/http.ts'
 import { anchor, headings, pages, prose, readPage, section, tables, uncode } from './markdown.ts'
 
 const quiet = { log: () => {}, every: () => {} }
 const docs = new URL('../../docs/', import.meta.url)
 
-/** The paths that both listeners name when they are asked for one that they do not have. */
+/** The paths that all listeners name when they are asked for one that they do not have. */
 async function servedPaths(): Promise<Set<string>> {
   const folder = await mkdtemp(join(tmpdir(), 'carillon-docs-'))
-  const flags = { broker: `embedded:${folder}`, listen: '127.0.0.1:0', admin: '127.0.0.1:0', drainMs: '0' }
+  const broker = `embedded:${folder}`
+  const flags = { broker, listen: '127.0.0.1:0', admin: '127.0.0.1:0', drainMs: '0' }
   const gateway = await startGateway(loadConfig({ flags, env: {} }).config, { logger: quiet })
   try {
     const found = new Set<string>()
-    for (const url of [gateway.listen, gateway.admin]) {
-      const { error } = (await (await fetch(`${url}/none`)).json()) as { error: { message: string } }
+    const places = [...[gateway.listen, gateway.admin].map((url) => Number(new URL(url).port)), localSocket(broker)!]
+    for (const place of places) {
+      const { error } = (await ask(place, '/none')).json as { error: { message: string } }
       for (const [path] of error.message.matchAll(/\/[a-z0-9/]+/g)) if (path !== '/none') found.add(path)
     }
     return found
@@ -101,4 +107,26 @@ test('closes that protocol.md names are those of the errors', () => {
 test('kafka.md has a row for each reason why a record is rejected', () => {
   const [rows] = tables(section(readPage('kafka.md'), 'Rejected records'))
   assert.deepEqual(rows!.map(([reason]) => uncode(reason!)).toSorted(), skipReasons.toSorted())
+})
+
+test('scripts are named as they run whatever Node is on the PATH', () => {
+  const root = new URL('../../', import.meta.url)
+  const places = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', ...pages.map((page) => `docs/${page}`)]
+  const scripts = readdirSync(new URL('scripts', root)).filter((name) => name.endsWith('.ts'))
+  let named = 0
+  for (const place of [...places, ...scripts.map((name) => `scripts/${name}`)]) {
+    const text = readFileSync(new URL(place, root), 'utf8')
+    named += text.split('$(bin/find-node) scripts/').length - 1
+    assert.doesNotMatch(text, /\bnode (-\S+ )*scripts\//, place)
+  }
+  assert.ok(named > 20, String(named))
+})
+
+test('`make start` takes other ports, and says how', () => {
+  const root = fileURLToPath(new URL('../../', import.meta.url))
+  const started = (...args: string[]) =>
+    execFileSync('make', ['-n', 'start', ...args], { cwd: root, encoding: 'utf8', env })
+  const env = { ...process.env, PORT: '3000' }
+  assert.match(started('PORT=9080'), /serve --dev --listen 127\.0\.0\.1:9080 --admin 127\.0\.0\.1:9081$/m)
+  assert.match(started(), /-- on other ports: make start PORT=9080'\nexec bin\/carillon serve --dev $/m)
 })

@@ -32,8 +32,9 @@ function configurations(): Config[] {
 
 test('the configurations in nats.md are right, and the first one has the event of the example where it came', () => {
   const all = configurations()
-  assert.equal(all.length, 2)
-  const [{ routes, streams }] = all as [Config]
+  assert.equal(all.length, 3)
+  const [{ routes, streams }, asItIs] = all as [Config, Config]
+  assert.equal(asItIs.streams.orders!.layout, 'single')
   const shown = codeBlocks(page, 'text').find(({ text }) => text.startsWith('data: '))!
   const { partition, event } = JSON.parse(shown.text.slice('data: '.length))
   const [place] = new RoutingTable(routes).partitionsFor(event.subject, (name) => streams[name]!.partitions)

@@ -75,6 +75,12 @@ test('what a log keeps is held against what a starting gateway and its clients r
     /nats -s nats:\/\/h:4222 stream edit carillon-\$p --max-age=86400s/,
   )
   assert.equal(ofNats('retention', { maxAgeMs: undefined }).figure, 'unlimited')
+  const one = streamOf({
+    settings: { ...nats, layout: 'single', maxAgeMs: 1000 },
+    info: { name: 'ORDERS', incarnation: 'i', partitions: 1 },
+    topic: 'ORDERS',
+  })
+  assert.match(check('retention', { ...one, name: 'nats://h:4222' }).fix, /stream edit ORDERS --max-age=86400s/)
 })
 
 test('settings of a topic that lose events or mislead are told', () => {
@@ -82,6 +88,10 @@ test('settings of a topic that lose events or mislead are told', () => {
   assert.equal(ofConfig('record time', 'message.timestamp.type', 'CreateTime').level, 'warn')
   assert.equal(ofConfig('event size', 'max.message.bytes', '1000000').level, 'warn')
   assert.equal(ofConfig('unclean elections', 'unclean.leader.election.enable', 'true').level, 'fail')
+  const blocked = [{ partition: 2, from: 17, offsets: 51 }]
+  const held = check('open transactions', streamOf({ settings: { ...kafka, blocked } }))
+  assert.deepEqual([held.level, held.figure], ['warn', '51 offsets in 1 partition held back'])
+  assert.match(held.fix, /find-hanging --topic carillon;.* abort --topic carillon --partition 2 --start-offset 17$/)
   const ahead = check('broker clock', streamOf({ recent: { ...recent, newestMs: 1e12 + 60_000 } }))
   assert.deepEqual([ahead.level, ahead.figure], ['warn', '1 minute ahead of this host'])
 })
@@ -92,6 +102,11 @@ test('settings of JetStream that lose events or mislead are told', () => {
   assert.deepEqual([ofNats('in sync', { current: 2 }).level, ofNats('in sync', { current: 1 }).level], ['warn', 'fail'])
   assert.equal(ofNats('record limits', { maxRecordsPerSubject: 1 }).level, 'warn')
   assert.equal(ofNats('record limits', { maxRecords: 1e6 }).level, 'warn')
+  const refused = ofNats('consumers', { maxConsumers: 3, consumerProblem: 'maximum consumers limit reached' })
+  assert.deepEqual(
+    [refused.level, refused.figure, refused.reason],
+    ['fail', 'at most 3 a partition', 'the gateway gets none: maximum consumers limit reached'],
+  )
   assert.equal(ofNats('discard', { discard: 'new' }).level, 'pass')
   assert.equal(ofNats('discard', { discard: 'new', maxBytes: 1e9 }).level, 'warn')
   assert.equal(ofNats('storage', { storage: 'memory' }).level, 'fail')

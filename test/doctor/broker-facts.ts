@@ -9,6 +9,7 @@ export const goodKafka: KafkaSettings = {
   replicas: 3,
   inSync: 3,
   leaderless: 0,
+  blocked: [],
   configs: new Map([
     ['retention.ms', String(168 * hourMs)],
     ['retention.bytes', '-1'],
@@ -22,6 +23,7 @@ export const goodKafka: KafkaSettings = {
 
 export const goodNats: NatsSettings = {
   kind: 'nats',
+  layout: 'family',
   version: '2.12.2',
   clustered: true,
   replicas: 3,
@@ -32,6 +34,8 @@ export const goodNats: NatsSettings = {
   maxRecords: undefined,
   maxRecordsPerSubject: undefined,
   maxRecordBytes: undefined,
+  maxConsumers: undefined,
+  consumerProblem: undefined,
   discard: 'old',
   clockOffsetMs: 3,
   clockErrorMs: 2,

@@ -30,5 +30,5 @@ test('faults of one kind are counted together, with the first of them as an exam
     offset < 3 ? { misplaced: false, kind: 'a', cause: `no event ${offset}` } : undefined
   const broker = brokerWith(1, 5)
   const { faults } = await readRecent(broker, broker.info, judge)
-  assert.deepEqual(faults, [{ misplaced: false, cause: 'no event 2', count: 3, example: 'partition 0, offset 0' }])
+  assert.deepEqual(faults, [{ misplaced: false, cause: 'no event 2', count: 3, example: '0@0' }])
 })

@@ -53,12 +53,28 @@ test('a preflight is answered for allowed origins only, and answers are readable
   assert.equal(allowed.status, 204)
   assert.equal(allowed.headers['access-control-allow-origin'], 'https://app.example')
   assert.equal(allowed.headers['access-control-allow-methods'], 'GET, POST, OPTIONS')
-  assert.match(allowed.headers['access-control-allow-headers']!, /Content-Type, Last-Event-ID/)
+  assert.match(allowed.headers['access-control-allow-headers']!, /^Authorization, Content-Type, Last-Event-ID/)
   const foreign = await ask(port, '/v1/poll', { method: 'OPTIONS', headers: { Origin: 'https://evil.example' } })
   assert.equal(foreign.status, 403)
   assert.equal(foreign.headers['access-control-allow-origin'], undefined)
   const none = await ask(port, '/v1/poll?subject=a')
   assert.equal(none.headers['access-control-allow-origin'], undefined)
+})
+
+test('pages of origins that are allowed by name may send credentials; `*` names nobody', async (t) => {
+  const { port } = await withEdge(t, { allowOrigin: ['https://app.example', '*'] })
+  for (const [origin, credentials] of [
+    ['https://app.example', 'true'],
+    [`http://127.0.0.1:${port}`, 'true'],
+    ['https://other.example', undefined],
+  ] as const) {
+    for (const method of ['OPTIONS', 'GET']) {
+      const headers = { Origin: origin, Host: `127.0.0.1:${port}` }
+      const answer = await ask(port, '/v1/poll?subject=a', { method, headers })
+      assert.equal(answer.headers['access-control-allow-origin'], origin)
+      assert.equal(answer.headers['access-control-allow-credentials'], credentials, `${method} of ${origin}`)
+    }
+  }
 })
 
 test('a second listener on the port fails and names the option', async (t) => {

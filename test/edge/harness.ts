@@ -4,6 +4,7 @@ import { Refusals } from '../../src/base/limits.ts'
 import { seededRandom } from '../../src/base/random.ts'
 import type { Descriptors, EventPublisher } from '../../src/edge/context.ts'
 import { type Edge, startEdge } from '../../src/edge/edge.ts'
+import type { LocalAccess } from '../../src/edge/local.ts'
 import { type EdgeOptions, edgeDefaults } from '../../src/edge/options.ts'
 import { allowAll, type Grant, type Identify } from '../../src/identity/grant.ts'
 import type { LimitedLogger } from '../../src/telemetry/logger.ts'
@@ -35,6 +36,7 @@ export interface Harness {
 interface Given {
   readonly identify: Identify
   readonly descriptors: Descriptors
+  readonly local: LocalAccess
 }
 
 /** An edge on a free loopback port with fakes behind it, closed with the test. */
@@ -44,7 +46,7 @@ export async function withEdge(
   t: TestContext,
   options: Partial<EdgeOptions> = {},
   clock: LoopClock = loopClock(),
-  { identify = () => allowAll, descriptors = endlessDescriptors }: Partial<Given> = {},
+  { identify = () => allowAll, descriptors = endlessDescriptors, local }: Partial<Given> = {},
 ): Promise<Harness> {
   const sessions = new FakeSessions()
   const publisher = new FakePublisher()
@@ -66,7 +68,7 @@ export async function withEdge(
     descriptors,
     whenKnown,
   }
-  const edge = await startEdge({ ...edgeDefaults, host: '127.0.0.1', port: 0, ...options }, contracts)
+  const edge = await startEdge({ ...edgeDefaults, host: '127.0.0.1', port: 0, ...options }, contracts, local)
   t.after(() => {
     edge.stop()
     return Promise.race([edge.close(0), advanceUntilClosed(clock)])

@@ -83,3 +83,35 @@ test('a slow broker gives what it can in time, and a slower one nothing', async 
   assert.deepEqual(await slowly(700, 1 << 20), [1976, 3000])
   assert.deepEqual(await slowly(300, 1 << 12), [3000, 3000])
 })
+
+test('a broker that holds reads back keeps a starting gateway waiting no longer than one read may take', async () => {
+  const broker = new ModelBroker('events', 4)
+  const first = await TestGateway.start(broker)
+  for (let i = 0; i < 40; i++) first.publish(`a${i}`, `${i}`)
+  const range = broker.range.bind(broker)
+  const held: (() => void)[] = []
+  broker.range = async (...args) => {
+    await new Promise<void>((resolve) => held.push(resolve))
+    return range(...args)
+  }
+  const gateway = new TestGateway(broker, {}, { fill: filling })
+  let isUp = false
+  void gateway.feeds.start().then(() => {
+    isUp = true
+  })
+  await settled()
+  await gateway.clock.advance(1199)
+  assert.equal(isUp, false)
+  await gateway.clock.advance(1)
+  assert.deepEqual([isUp, held.length], [true, 1])
+  const heads = () => gateway.stream.partitions.map(({ window }) => [window.size, window.head, window.behindMs])
+  const before = heads()
+  for (const end of held) end()
+  await settled()
+  assert.deepEqual(heads(), before, 'what comes too late is not taken')
+  first.publish('a1', 'live')
+  assert.equal(
+    gateway.stream.partitions.reduce((sum, { window }) => sum + window.size, 0),
+    1,
+  )
+})

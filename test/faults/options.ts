@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import type { BrokerKind } from './site.ts'
 
-export const usage = `usage: node scripts/faults.ts [options]
+export const usage = `usage: $(bin/find-node) scripts/faults.ts [options]
   --faults N       faults of the whole run; of both brokers, Kafka takes seven in ten (100)
   --clients N      clients of the real SDK, a quarter each over WebSocket JSON, WebSocket protobuf, SSE and long-poll (1000)
   --rate N         events a second (150)

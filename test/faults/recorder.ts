@@ -1,21 +1,20 @@
 import { Client } from '../../src/client/client.ts'
-import { jsonCodec } from '../../src/client/codec.ts'
 import type { Connection, Handlers, Open, Transport, Wish } from '../../src/client/connection.ts'
-import { openPoll } from '../../src/client/poll.ts'
 import { protoCodec } from '../../src/client/proto-codec.ts'
 import type { Received } from '../../src/client/received.ts'
-import { openSse } from '../../src/client/sse.ts'
 import type { Subscription } from '../../src/client/subscription.ts'
-import { openWebSocket } from '../../src/client/websocket.ts'
+import { transportsOf } from '../../src/client/transports.ts'
 import type { ServerFrame } from '../../src/wire/frames.ts'
 import type { Door, Person, WayName } from './people.ts'
 import { digestOf, type Happened, nowMs, type StoryFile, type ToldWish } from './story.ts'
 
+const [websocket, sse, poll] = transportsOf({})
+
 const ways: Readonly<Record<WayName, Transport>> = {
-  websocket: { name: 'websocket', separate: true, open: openWebSocket(jsonCodec) },
-  'websocket protobuf': { name: 'websocket', separate: true, open: openWebSocket(protoCodec) },
-  sse: { name: 'sse', separate: false, open: openSse },
-  poll: { name: 'poll', separate: false, open: openPoll },
+  websocket: websocket!,
+  'websocket protobuf': transportsOf({ codec: protoCodec })[0]!,
+  sse: sse!,
+  poll: poll!,
 }
 
 /** As recently as this something must have come to a client that is not told to be live, ms. */

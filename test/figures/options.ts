@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { type BrokerKind, brokerKinds } from './site.ts'
 
-export const usage = `usage: node scripts/figures.ts [options]
+export const usage = `usage: $(bin/find-node) scripts/figures.ts [options]
   --broker KIND    embedded, kafka or nats: where the delivered events come from (kafka where it is installed)
   --clients N      clients of the largest run; others scale with it (5000)
   --seconds S      how long each run is measured, after a warm-up of at most 2 s (5)

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { type BrokerKind, brokerKinds } from '../figures/site.ts'
 
-export const usage = `usage: node scripts/herd.ts [options]
+export const usage = `usage: $(bin/find-node) scripts/herd.ts [options]
   --broker KIND      embedded, kafka or nats (embedded)
   --clients N        clients that leave and come back (10000)
   --each N           subjects that each of them follows (3)

@@ -47,3 +47,12 @@ test('an event may be as large as the limit, and not larger', () => {
   assert.ok(exact({ key: 'a.b', value: envelope }).event)
   assert.equal(exact({ key: 'a.b', value: Buffer.concat([envelope, envelope]) }).reason, 'too_large')
 })
+
+test('a record that came into the log under a foreign name is no event, whatever the format, and the cause names both', () => {
+  const record = { key: 'other.a.b', value: envelope, foreign: 'shop.0.' }
+  for (const format of ['event', 'raw', 'cloudevents'] as const) {
+    const { reason, cause } = intakeOf({ format: { format } })(record)
+    assert.equal(reason, 'foreign_subject', format)
+    assert.match(cause!, /NATS subject "other\.a\.b" does not begin with shop\.0\.,.*: let no other subject into/)
+  }
+})

@@ -16,6 +16,7 @@ export interface RecordSpec {
   readonly headers?: Headers
   readonly timeMs?: number
   readonly partition?: number
+  readonly foreign?: string
 }
 
 const bytesOf = (content: string | Uint8Array) => (typeof content === 'string' ? Buffer.from(content) : content)
@@ -27,6 +28,7 @@ export function recordOf({
   headers = [],
   timeMs = 5,
   partition = 0,
+  foreign,
 }: RecordSpec): SourceRecord {
   const parts: Uint8Array[] = []
   let length = 0
@@ -46,7 +48,7 @@ export function recordOf({
     return buffer.toString('utf8', ...name).toLowerCase() === 'traceparent' ? [rangeOf(value)] : []
   })[0]
   return {
-    ...{ buffer, partition, offset: 7, timeMs, epoch: 0 },
+    ...{ buffer, partition, offset: 7, timeMs, epoch: 0, foreign },
     ...{ traceStart: trace?.start ?? -1, traceEnd: trace?.end ?? -1 },
     ...{ keyStart, keyEnd, valueStart, valueEnd },
     headers: () =>

@@ -93,6 +93,7 @@ export class ModelBroker implements Source {
       if (offset !== undefined) reads.add(partition)
     })
     this.#reads = reads
+    queueMicrotask(() => sink.state('up', ''))
     return {
       add: (partition) => {
         expectAbsent(this.info, partition, (wanted) => reads.has(wanted))

@@ -44,6 +44,22 @@ export const fanoutMutants: readonly Mutant[] = [
     by: 'simulation',
   },
   {
+    name: 'what comes too late is filled in',
+    file: 'fanout/fill.ts',
+    from: '      isOver = true\n',
+    to: '',
+    by: { unit: 'test/fanout/fill.test.ts' },
+    breaks: 'a window has no records behind its head',
+  },
+  {
+    name: 'each partition of a starting gateway waits for a broker that holds reads back',
+    file: 'fanout/stream-feed.ts',
+    from: 'bounds[feed.partition]!, ageMs))) ageMs = noFill',
+    to: 'bounds[feed.partition]!, ageMs))) void noFill',
+    by: { unit: 'test/fanout/fill.test.ts' },
+    breaks: 'a gateway starts within seconds, whatever the broker does',
+  },
+  {
     name: 'what retention took while a gateway started is in its window',
     file: 'fanout/fill.ts',
     from: '    if (kept > asked) return readInto(place, kept, to, deadline)\n',

@@ -58,7 +58,7 @@ export function catalog(site: PeerSite, binaries: Binaries): Entry[] {
   ]
 }
 
-const notInstalled = 'it is not installed: run `node scripts/peers.ts install`'
+const notInstalled = 'it is not installed: run `$(bin/find-node) scripts/peers.ts install`'
 /** Its folder for temporary files is made by `unshare --mount`, see below. */
 const lacksNchan = () => {
   if (installedNchan() === undefined) return notInstalled

@@ -50,7 +50,7 @@ describe('bench on gateways that it starts', { skip: benchSkip, timeout: 240_000
 
   test('Ctrl-C ends a run with its report, and nothing is left', async () => {
     const options = ['--rate', '100', '--clients', '20', '--duration', '600', '--warmup', '0', '--no-calibrate']
-    const run = runs.start('unicast', ...options, ...started, '--json', '-')
+    const run = runs.start('unicast', ...options, ...started, '--json')
     await until('a second was measured', 30_000, () => run.stderr.includes(' deliveries,'))
     run.child.kill('SIGINT')
     assert.equal(await run.ended, 130, run.stderr)

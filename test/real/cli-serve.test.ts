@@ -148,6 +148,23 @@ test('a refusal is told in full once, then shortly, and is the reason when the t
   assert.match(run.stderr, /^carillon: .* \(broker_unavailable\)$/m)
 })
 
+test('a WebSocket that is refused has the reason that the gateway gives', async (t) => {
+  const { url, args } = place('full')
+  await serving(t, ...args, '--limits-max-sessions', '1')
+  const first = start(t, 'subscribe', 'full.a', '--gateway', url, '--json')
+  await until('live', () => first.stderr.includes('"live"'))
+  for (const encoding of [[], ['--proto']]) {
+    const { code, stderr } = await ends('subscribe', 'full.a', '--gateway', url, '--timeout', '3', ...encoding)
+    assert.equal(code, 1, stderr)
+    assert.match(stderr, /^-- it is refused: .* \(overloaded\)$/m)
+    assert.match(stderr, /^carillon: .* \(overloaded\)$/m)
+  }
+  const json = await ends('subscribe', 'full.a', '--gateway', url, '--timeout', '3', '--json')
+  const told = json.stderr.split('\n').filter((line) => line.includes('"refused"'))
+  assert.equal(JSON.parse(told[0]!).refused.code, 'overloaded')
+  assert.equal(told.length, 1)
+})
+
 test('a log that another gateway has open is refused by its name', async (t) => {
   const { args } = place('locked')
   await serving(t, ...args)

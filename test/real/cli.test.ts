@@ -182,10 +182,54 @@ test('events written to the broker directly are read by a gateway on it', async 
   )
 })
 
-test('the log of a running gateway can not be written to directly, and is named', async () => {
-  const { code, stderr } = await carillonEnds(['publish', '--broker', log, 'direct.a', 'x'])
-  assert.equal(code, 1)
-  assert.match(stderr, /\(storage_locked\)/)
+test('a payload is text or bytes where that is said, and may come from a file or all of stdin', async () => {
+  const file = join(folder, 'payload.json')
+  writeFileSync(file, '{"n":\n1}\n')
+  const cases: readonly (readonly [string, readonly string[], string?])[] = [
+    ['{"contentType":"application/json","data":{"n":1}}', [`@${file}`]],
+    ['{"contentType":"text/plain","text":"5"}', ['5', '--text']],
+    ['{"contentType":"application/octet-stream","base64":"NQ=="}', ['5', '--raw']],
+    ['{"contentType":"text/plain","text":"two\\nlines"}', ['@-'], 'two\nlines'],
+    ['{"contentType":"text/plain","text":"@home"}', ['@@home']],
+  ]
+  for (const [, args, input = ''] of cases) {
+    const { code, stderr } = await carillonEnds(['publish', '--gateway', url, 'payload.a', ...args], { input })
+    assert.equal(code, 0, stderr)
+  }
+  const many = ['--gateway', url, 'payload.a', '--after', 'earliest', '--count', String(cases.length), '--json']
+  const { lines } = await carillonEnds(['subscribe', ...many])
+  const shown = lines.map((line) => {
+    const { contentType, data, text, base64 } = JSON.parse(line).event
+    return JSON.stringify({ contentType, data, text, base64 })
+  })
+  assert.deepEqual(
+    shown,
+    cases.map(([event]) => event),
+  )
+  for (const args of [['5', '--text', '--raw'], ['5', '--text', '--content-type', 'a/b'], [`@${folder}/none`]]) {
+    assert.equal((await publish('payload.a', ...args)).code, 2, args.join())
+  }
+})
+
+test('who writes subjects as MQTT has them is given a hint, and served', async () => {
+  const { code, stderr } = await publish('home/door', 'x')
+  assert.deepEqual([code, /^-- hint: .*Did you mean 'home\.door'\?$/m.test(stderr)], [0, true])
+  const watched = await carillonEnds(['subscribe', '--gateway', url, 'home.#', '--timeout', '2', '--json'])
+  assert.equal(watched.code, 0)
+  assert.match(watched.stderr, /^\{"hint":"hint: .*'home\.>'\?"\}$/m)
+})
+
+test('--after takes what people say, and names it where something else is said', async () => {
+  await publish('after.a', 'x')
+  for (const after of ['@1h', `@${new Date().getFullYear() - 1}-01-31`, 'earliest']) {
+    const args = ['subscribe', '--gateway', url, 'after.a', '--after', after, '--count', '1', '--json']
+    assert.deepEqual((await carillonEnds(args)).texts(), ['x'], after)
+  }
+  const { code, stderr } = await carillonEnds(['subscribe', 'after.a', '--after', 'beginning', '--gateway', url])
+  assert.equal(code, 2)
+  assert.match(stderr, /--after: expected earliest, latest, a token, or a time: @1h .*got "beginning" \(bad_token\)/)
+  const http = await (await fetch(`${url}/v1/poll?subject=a&after=beginning`)).json()
+  assert.match(http.error.message, /expected a token, latest, earliest or @time, got "beginning"/)
 })
 
 test('what is shown to people can not steer their terminal', async () => {
@@ -200,7 +244,7 @@ test('what is shown to people can not steer their terminal', async () => {
     '--count',
     '1',
   ])
-  assert.match(stdout, /hostile\.a {2}\[\d+@\d+\] -?\d+ ms {2}x\\u001b\[31mred\\u0007\n$/)
+  assert.match(stdout, /hostile\.a {2}\d+@\d+ {2}\d+ s ago {2}x\\u001b\[31mred\\u0007\n$/)
 })
 
 test('Ctrl-C ends a subscriber well, with what it saw and how to go on', async (t) => {
@@ -240,6 +284,8 @@ test('a reader that goes away ends the command quietly', async (t) => {
 test('the exit code says what went wrong: 1 it failed, 2 it was asked wrongly, 3 nobody is there', async () => {
   const cases: readonly (readonly [number, RegExp, ...string[]])[] = [
     [2, /unknown command 'nope'/, 'nope'],
+    [2, /unknown command 'pubish'\n\(Did you mean publish\?\)/, 'pubish'],
+    [2, /unknown command 'sub'\n\(Did you mean subscribe\?\)/, 'sub'],
     [2, /unknown option '--nope'/, 'publish', '--nope'],
     [2, /expected a subject, or --json-lines/, 'publish', '--gateway', url],
     [2, /\(bad_subject\)/, 'publish', 'a..b', 'x', '--gateway', url],
@@ -344,6 +390,7 @@ test('every command has help with an example', async () => {
     'health',
     'status',
     'errors',
+    'completion',
   ]
   const overview = await carillonEnds([])
   for (const command of commands) {

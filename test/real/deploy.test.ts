@@ -26,8 +26,9 @@ const context = fileURLToPath(new URL('../..', import.meta.url))
 const scratch = mkdtempSync(join(tmpdir(), 'carillon-image-'))
 after(() => rmSync(scratch, { recursive: true, force: true }))
 
-const listen = '127.0.0.1:19980'
-const admin = '127.0.0.1:19981'
+/** As the image has them, on other ports. */
+const listen = '0.0.0.0:19980'
+const admin = '0.0.0.0:19981'
 /** What Debian's slim image has (libc6, libstdc++6, libgcc-s1), as `ldd` names it. */
 const baseLibraries = /^(linux-vdso|ld-linux-[\w-]+|lib(c|m|dl|rt|pthread|stdc\+\+|gcc_s))\.so\.\d+$/
 let image: Image
@@ -75,14 +76,16 @@ describe('the image', { timeout: 60_000 }, () => {
   })
 
   test('serves, is found healthy by its own check, and ends when it is told to, as a user who owns nothing', async () => {
-    const run = start(image.command, { CARILLON_LISTEN: listen, CARILLON_ADMIN: admin, CARILLON_BROKER: log() })
+    const env = { CARILLON_LISTEN: listen, CARILLON_ADMIN: admin, CARILLON_BROKER: log() }
+    const run = start(image.command, env)
     await until('serving', patienceMs, () => run.child.exitCode !== null || run.stdout.includes('clients on'))
     assert.match(run.stdout, new RegExp(`clients on http://${listen}, admin on http://${admin}`), run.stderr)
     await until('up', patienceMs, () => run.stderr.includes('"stream events is up"'))
     const [program, ...rest] = image.healthcheck
-    const healthy = start([program!, ...rest, '--admin', `http://${admin}`], {})
+    const healthy = start([program!, ...rest], env)
     assert.deepEqual([await healthy.ended, healthy.stdout, healthy.stderr], [0, 'ready\n', ''])
-    const published = start([program!, 'publish', '--gateway', `http://${listen}`, 'image.a', 'b'], {})
+    // docker exec
+    const published = start([program!, 'publish', 'image.a', 'b'], env)
     assert.equal(await published.ended, 0, published.stderr)
     if (image.user !== undefined) assert.equal(ownerOf(run.child.pid!), image.user.uid)
     run.child.kill('SIGTERM')
@@ -91,7 +94,7 @@ describe('the image', { timeout: 60_000 }, () => {
 
   test('is not healthy when no gateway answers', async () => {
     const [program, ...rest] = image.healthcheck
-    const asked = start([program!, ...rest, '--admin', `http://${admin}`], {})
+    const asked = start([program!, ...rest], { CARILLON_ADMIN: admin })
     assert.notEqual(await asked.ended, 0)
   })
 

@@ -189,6 +189,7 @@ describe('with a real NATS', { skip: natsAvailable() ?? false }, () => {
       'in sync',
       'retention',
       'retention size',
+      'consumers',
       'record limits',
       'discard',
       'storage',

@@ -60,7 +60,7 @@ describe('gateways on a real JetStream', skip === undefined ? {} : { skip }, () 
     const early = () => ask(gateway.port, '/v1/poll?subject=events.early').catch(() => undefined)
     const answer = await until('it listens', patienceMs, early)
     assert.equal(answer.status, 200, answer.text)
-    assert.equal((await gateway.admin('/readyz')).status, 200)
+    await gateway.becomesReady()
   })
 
   test('what core NATS publishes through an account mapping reaches every transport', async () => {

@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { openKafka } from '../../src/source/kafka/source.ts'
-import type { OutRecord, Source, StreamInfo, Tail } from '../../src/source/source.ts'
+import type { OutRecord, Source, StreamInfo, Tail, Throttle } from '../../src/source/source.ts'
 import { type KafkaCluster, kafkaAvailable, startKafka } from '../brokers/kafka.ts'
 import { administer, createTopics, kafkaClient } from '../brokers/kafka-admin.ts'
 import { runKafkaTool } from '../brokers/kafka-java.ts'
+import { setClientQuotas } from '../brokers/kafka-quota.ts'
 import { RangeCollector, TailCollector } from '../source/collector.ts'
+import { oldEntry } from '../source/kafka-old-entry.ts'
 import { until } from '../support/until.ts'
 
 const skip = kafkaAvailable()
@@ -19,13 +21,21 @@ const brokers = [`127.0.0.1:${basePort}`]
 describe('a real Kafka', skip === undefined ? {} : { skip }, () => {
   const dir = mkdtempSync(join(tmpdir(), 'carillon-kafka-'))
   const logged: string[] = []
+  const throttles: Throttle[] = []
   const tails: Tail[] = []
   let cluster: KafkaCluster
   let source: Source
 
   before(async () => {
-    cluster = await startKafka({ nodes: 1, basePort, dir, properties: { 'log.index.interval.bytes': '1' } })
-    source = await openKafka({ brokers }, { log: (_, message) => void logged.push(message) })
+    const properties = { 'log.index.interval.bytes': '1', 'quota.window.num': '3' }
+    cluster = await startKafka({ nodes: 1, basePort, dir, properties })
+    source = await openKafka(
+      { brokers },
+      {
+        log: (_, message) => void logged.push(message),
+        throttled: (throttle) => void throttles.push(throttle),
+      },
+    )
   })
 
   after(async () => {
@@ -164,6 +174,22 @@ describe('a real Kafka', skip === undefined ? {} : { skip }, () => {
     await assert.rejects(source.publish(stream, [record('x'.repeat(3000))]), { code: 'event_too_large' })
   })
 
+  test("what a broker refuses for good is told in the broker's own words, and not as if it were away", async () => {
+    await source.create('a_b', 1)
+    await assert.rejects(source.create('a.b', 1), {
+      code: 'stream_unusable',
+      message: /^topic a\.b: .*INVALID_TOPIC_EXCEPTION\); it said: Topic 'a\.b' collides with existing topics?: a_b$/,
+    })
+    const stream = await topic('compacted', { 'cleanup.policy': 'compact' })
+    const startMs = performance.now()
+    await assert.rejects(source.publish(stream, [{ ...record('x'), key: null }]), {
+      code: 'stream_unusable',
+      message:
+        /^topic compacted, partition 0: .*INVALID_RECORD\); it said: .*Compacted topic cannot accept message without key/,
+    })
+    assert.ok(performance.now() - startMs < 5000, 'it is not tried again')
+  })
+
   test('a gateway that starts before its broker says away, then reads', async () => {
     const port = basePort + 5
     const late = await openKafka({ brokers: [`127.0.0.1:${port}`], awayAfterMs: 100 }, { log: () => {} })
@@ -173,9 +199,14 @@ describe('a real Kafka', skip === undefined ? {} : { skip }, () => {
     })
     const collector = tailed({ name: 'late', incarnation: '0'.repeat(32), partitions: 1 }, 0, late)
     await until('it says away', patienceMs, () => collector.states.at(-1) === 'away')
-    const second = await startKafka({ nodes: 1, basePort: port, dir: join(dir, 'late') })
+    const properties = { 'default.replication.factor': '3' }
+    const second = await startKafka({ nodes: 1, basePort: port, dir: join(dir, 'late'), properties })
     try {
-      await late.create('late', 1)
+      await assert.rejects(late.create('late', 1), {
+        code: 'stream_unusable',
+        message: /default\.replication\.factor .*; it said: Unable to replicate the partition 3 time/,
+      })
+      await createTopics([`127.0.0.1:${port}`], [{ topic: 'late', numPartitions: 1, replicationFactor: 1 }])
       await until('it says up', patienceMs, () => collector.states.at(-1) === 'up')
     } finally {
       await late.close()
@@ -215,6 +246,52 @@ describe('a real Kafka', skip === undefined ? {} : { skip }, () => {
       next = (await source.range(stream, { partition: 0, from: next, to: 6, maxBytes: 1 << 20 }, ranged)).next
     assert.deepEqual(ranged.offsets(), [0, 1, 4, 5])
     assert.deepEqual(ranged.losses, [{ from: 2, to: 3, reason: 'corrupt' }])
+    collector.assertWellFormed()
+  })
+
+  test("who has used up a quota reads on at the broker's pace, without a failure, and others as before", async () => {
+    const stream = await topic('quota')
+    await setClientQuotas(brokers[0]!, [
+      { clientId: 'carillon-readback', name: 'consumer_byte_rate', value: 60_000 },
+      { clientId: 'carillon-publish', name: 'producer_byte_rate', value: 60_000 },
+    ])
+    const collector = tailed(stream)
+    throttles.length = 0
+    const value = 'x'.repeat(20_000)
+    for (let i = 0; i < 12; i++) await source.publish(stream, [record(value)])
+    const ranged = new RangeCollector()
+    for (let next = 0; next < 12; ) {
+      next = (await source.range(stream, { partition: 0, from: next, to: 12, maxBytes: 60_000 }, ranged)).next
+    }
+    assert.deepEqual([ranged.offsets().length, ranged.losses], [12, []])
+    await count(collector, 12)
+    assert.deepEqual([...new Set(throttles.map(({ client }) => client))].sort(), [
+      'carillon-publish',
+      'carillon-readback',
+    ])
+  })
+
+  test('records that a broker has kept in an older message format are told as unsupported, and the partition goes on', async () => {
+    const stream = await topic('old')
+    await source.publish(stream, letters('abc'))
+    await cluster.shutDown(1)
+    const folder = cluster.logDir(1, 'old', 0)
+    const segment = join(folder, readdirSync(folder).find((name) => name.endsWith('.log'))!)
+    const newer = readFileSync(segment)
+    newer.writeBigInt64BE(4n, 0)
+    // The broker makes its indexes anew.
+    for (const name of readdirSync(folder)) if (name.endsWith('index')) rmSync(join(folder, name))
+    writeFileSync(segment, Buffer.concat([oldEntry(0, 0, 'A'), oldEntry(1, 1, 'B'), oldEntry(1, 3, 'C'), newer]))
+    await cluster.restart(1)
+    const collector = tailed(stream)
+    await count(collector, 3)
+    assert.deepEqual(collector.losses, [{ partition: 0, from: 0, to: 3, reason: 'unsupported' }])
+    assert.deepEqual(collector.offsets(), [4, 5, 6])
+    assert.ok(logged.some((message) => message.includes('topic old: offsets 0 to 3')))
+    const ranged = new RangeCollector()
+    const chunk = { partition: 0, from: 1, to: 3, maxBytes: 1 << 20 }
+    assert.equal((await source.range(stream, chunk, ranged)).next, 3)
+    assert.deepEqual([ranged.offsets(), ranged.losses], [[], [{ from: 1, to: 2, reason: 'unsupported' }]])
     collector.assertWellFormed()
   })
 })

@@ -3,6 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { WebSocket } from 'ws'
+import { openKafka } from '../../src/source/kafka/source.ts'
+import type { KafkaSettings } from '../../src/source/settings.ts'
 import { kafkaAvailable } from '../brokers/kafka.ts'
 import { administer, createTopics, kafkaClient } from '../brokers/kafka-admin.ts'
 import { type GatewayProcess, patienceMs } from '../support/gateway-process.ts'
@@ -192,8 +194,15 @@ describe('the less usual ways to use a Kafka', skip === undefined ? {} : { skip 
         return read === offset
       })
       assert.equal(told[0]!.length, until1)
-      assert.equal((await gateway.admin('/readyz')).status, 200)
+      const said = /stream tx, partition 0: an open transaction holds back 3 offsets, for /
+      const { status } = await gateway.readiness(({ json }) => said.test(json.degraded.join()))
+      assert.equal(status, 200)
+      const blocked = 'carillon_partition_blocked{stream="tx",partition="0"}'
+      assert.equal(await gateway.metric(blocked), 3)
+      if (outcome === 'commit')
+        assert.deepEqual((await settings('tx')).blocked, [{ partition: 0, from: offset, offsets: 3 }])
       await transaction[outcome]()
+      await until('nothing is held back', patienceMs, async () => (await gateway.metric(blocked)) === 0)
       if (outcome === 'commit') told[0]!.push(`${offset} ${subject[0]} commita`, `${offset + 1} ${subject[0]} commitb`)
       told[0]!.push(`${plain!.offset} ${subject[0]} behind ${outcome}`)
       // The marker takes an offset, too.
@@ -288,6 +297,16 @@ describe('the less usual ways to use a Kafka', skip === undefined ? {} : { skip 
       return (await fresh.metric('carillon_events_skipped_total{stream="wide",reason="misrouted"}')) === 1
     })
   })
+
+  /** What a doctor would see. */
+  async function settings(topic: string): Promise<KafkaSettings> {
+    const source = await openKafka({ brokers: site.cluster.brokers }, { log: () => {} })
+    try {
+      return (await source.settings!((await source.describe(topic))!)) as KafkaSettings
+    } finally {
+      await source.close()
+    }
+  }
 
   /** Each is told this of each partition, and no more. */
   async function are(clients: readonly Client[], told: readonly (readonly string[])[]): Promise<void> {

@@ -404,7 +404,7 @@ describe('a Kafka that asks who it is', skip === undefined ? {} : { skip }, () =
   test('a topic that may not be created is told with the right that lacks', async (t) => {
     const source = await opened(t, kafka.address('sasl'), { sasl: sasl('plain', guest, guestPassword) })
     await assert.rejects(source.create('mine', 1), {
-      code: 'broker_unavailable',
+      code: 'stream_unusable',
       message: /User:bob may not Create topic mine; grant it: .*--operation Create --topic mine/,
     })
   })

@@ -9,6 +9,7 @@ import { RetentionPolicy } from '@nats-io/jetstream'
 import type { ErrorCode } from '../../src/base/errors.ts'
 import { RoutingTable } from '../../src/routing/table.ts'
 import { openNats } from '../../src/source/jetstream/source.ts'
+import type { NatsSettings } from '../../src/source/settings.ts'
 import type { OutRecord, Source, StreamInfo, Tail } from '../../src/source/source.ts'
 import { type NatsServer, natsAvailable, startNats } from '../brokers/nats.ts'
 import { administerNats } from '../brokers/nats-admin.ts'
@@ -364,6 +365,135 @@ describe('JetStream', skip === undefined ? {} : { skip }, () => {
     }
   })
 
+  test('a family that is created again with higher sequences is a new log, of which nothing is lost, in any way of reading', async () => {
+    const stream = await created()
+    await source.publish(stream, records('old', 3))
+    const collector = tailed(stream, [1])
+    await count(collector, 3)
+    const name = `${stream.name}-0`
+    await administer(async ({ streams }) => {
+      const { config } = await streams.info(name)
+      await streams.delete(name)
+      await streams.add({ ...config, first_seq: 9000 } as typeof config)
+    })
+    const anew = await eventually('the tail tells of the new stream', () => collector.streams[0])
+    assert.deepEqual(await source.offsets(anew, 0), { first: 1, head: 9000 })
+    await eventually('it is read from its beginning', () => collector.ends.get(0)?.next === 9000)
+    await source.publish(anew, records('new', 3))
+    await count(collector, 6)
+    const chunk = { partition: 0, from: 1, to: 9003, maxBytes: 1 << 20 }
+    const range = new TailCollector()
+    const end = await source.range(anew, chunk, { record: (each) => range.record(each), lost: () => {} })
+    assert.deepEqual([range.offsets(), end], [numbers(9000, 9003), { next: 9003, offsets: { first: 1, head: 9003 } }])
+    await administer(({ streams }) => streams.purge(name, { seq: 9002 }))
+    assert.deepEqual(await source.offsets(anew, 0), { first: 9002, head: 9003 })
+    tailed(anew, [1], range)
+    await eventually('what is left is shown', () => range.offsets().length === 4)
+    assert.deepEqual(range.losses, [{ partition: 0, from: 9000, to: 9001, reason: 'retention' }])
+    assert.deepEqual([collector.offsets(), collector.losses], [[1, 2, 3, ...numbers(9000, 9003)], []])
+  })
+
+  test('what the server refuses for good is told at once, in its own words, and not as a server that is away', async () => {
+    const three = await open({ replicas: 3 })
+    const unusable = (promise: Promise<unknown>, message: RegExp) => rejected(promise, 'stream_unusable', message)
+    await unusable(
+      three.create('three', 1),
+      /stream three-0: the server refuses: replicas > 1 not supported in non-clu/,
+    )
+    await administer(({ streams }) => streams.add({ name: 'taken', subjects: ['overlap.>'] }))
+    await unusable(
+      source.create('overlap', 1),
+      /overlap-0: the server refuses: subjects overlap with an existing stream/,
+    )
+    const stream = await created()
+    await administer(({ streams }) => streams.update(`${stream.name}-0`, { sealed: true } as object))
+    await unusable(source.publish(stream, [record('v')]), /refuses the record: invalid operation on sealed stream/)
+  })
+
+  test('one stream as it is: its subjects are the keys, wherever they come from, and it is not ours to make', async () => {
+    const own = await open({ singleStreams: ['ORDERS', 'ALL'] })
+    assert.equal(await own.describe('ORDERS'), undefined)
+    await rejected(
+      own.create('ORDERS', 1),
+      'stream_missing',
+      /nobody but its owner.*nats -s \S+ stream add ORDERS --subj/,
+    )
+    await rejected(own.describe('with.dot'), 'bad_request', /expected a stream name that NATS can carry/)
+    const limits = { max_msgs_per_subject: 2 }
+    await administer(({ streams }) => streams.add({ name: 'ORDERS', subjects: ['orders.*.*', 'refunds'], ...limits }))
+    // A family of that name beside it is another stream.
+    await administer(({ streams }) => streams.add({ name: 'ORDERS-0', subjects: ['ORDERS.0.>'] }))
+    const stream = (await own.describe('ORDERS'))!
+    assert.equal(stream.partitions, 1)
+    const collector = new TailCollector()
+    tails.push(own.tail(stream, [1], collector))
+    await administer(async (_, connection) => {
+      for (const subject of ['orders.eu.c1', 'refunds']) await connection.request(subject, 'outside')
+    })
+    const acks = await own.publish(stream, [record('inside', 0, 'orders.us.c2'), record('inside', 0, 'refunds')])
+    assert.deepEqual(
+      acks.map(({ offset }) => offset),
+      [3, 4],
+    )
+    await count(collector, 4)
+    const keys = ['orders.eu.c1', 'refunds', 'orders.us.c2', 'refunds']
+    assert.deepEqual(
+      collector.records.map(({ key }) => key),
+      keys,
+    )
+    assert.deepEqual(await own.offsets(stream, 0), { first: 1, head: 5 })
+    const again = new TailCollector()
+    const chunk = { partition: 0, from: 2, to: 5, maxBytes: 1 << 20 }
+    await own.range(stream, chunk, { record: (each) => again.record(each), lost: () => {} })
+    assert.deepEqual(
+      again.records.map(({ key }) => key),
+      keys.slice(1),
+    )
+    assert.equal(((await own.settings!(stream)) as NatsSettings).layout, 'single')
+    collector.assertWellFormed()
+  })
+
+  test('to one stream as it is nothing goes that it does not take, least of all to the server itself', async () => {
+    const own = await open({ singleStreams: ['DESK', 'ALL'] })
+    await administer(({ streams }) => streams.add({ name: 'DESK', subjects: ['desk.>'] }))
+    const desk = (await own.describe('DESK'))!
+    const untaken = (stream: StreamInfo, key: string) =>
+      rejected(
+        own.publish(stream, [record('v', 0, key)]),
+        'no_route',
+        /subject that the stream on the broker takes, got/,
+      )
+    await untaken(desk, 'other.a')
+    await rejected(own.publish(desk, [{ partition: 0, key: null, value: null }]), 'bad_event', /expected a key/)
+    // What was added since is asked for.
+    await administer(({ streams }) => streams.update('DESK', { subjects: ['desk.>', 'other.>'] }))
+    assert.equal((await own.publish(desk, [record('v', 0, 'other.a')])).length, 1)
+    // What was taken away is found by the server's silence.
+    await administer(({ streams }) => streams.update('DESK', { subjects: ['desk.>'] }))
+    await rejected(
+      own.publish(desk, [record('v', 0, 'other.a')]),
+      'stream_unusable',
+      /DESK to take "other\.a", which is no/,
+    )
+    await administer(({ streams }) => streams.delete('DESK'))
+    await rejected(own.publish(desk, [record('v', 0, 'desk.a')]), 'stream_missing', /DESK/)
+    const everything = await startNats({ port: port + 3, dir: join(dir, 'everything') })
+    try {
+      await administerNats(everything.address, ({ streams }) =>
+        streams.add({ name: 'ALL', subjects: ['>'], no_ack: true }),
+      )
+      const there = await open({ servers: [everything.address], singleStreams: ['ALL'] })
+      const all = (await there.describe('ALL'))!
+      for (const key of ['$JS.API.STREAM.DELETE.ALL', '$SYS.REQ.SERVER.PING', '_INBOX.a.b']) {
+        await rejected(there.publish(all, [record('', 0, key)]), 'no_route', /takes, got/)
+      }
+      assert.equal((await there.describe('ALL'))!.incarnation, all.incarnation)
+      await there.close()
+    } finally {
+      await everything.kill()
+    }
+  })
+
   test('the command that creates a stream makes what create() makes', async () => {
     const command = source.createCommand('pasted', 3)
     const made: string[][] = []
@@ -378,7 +508,7 @@ describe('JetStream', skip === undefined ? {} : { skip }, () => {
     )
   })
 
-  test('a core NATS publisher through an account mapping reaches the partition that fnv1a routes say', async () => {
+  test('a core NATS publisher through an account mapping reaches the partition that routes by nats say', async () => {
     const routes = new RoutingTable([{ subjects: '>', stream: 'mapped', by: { hash: 'nats' } }])
     const mapped = await startNats({
       port: port + 2,

@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
 import { nkeys } from '@nats-io/transport-node'
+import type { ErrorCode } from '../../src/base/errors.ts'
 import { openNats } from '../../src/source/jetstream/source.ts'
+import type { NatsSettings } from '../../src/source/settings.ts'
 import type { Source } from '../../src/source/source.ts'
 import { Authority, type Certificate, opensslMissing } from '../brokers/certificates.ts'
 import { type NatsServer, natsAvailable, startNats } from '../brokers/nats.ts'
@@ -28,6 +30,8 @@ describe('a secured nats-server', skip === undefined ? {} : { skip }, () => {
   let server: NatsServer | undefined
   let servers = 0
   const sources: Source[] = []
+  /** What sources told their operators. */
+  const log: string[] = []
 
   before(() => {
     authority = new Authority(dir, 'authority')
@@ -54,7 +58,10 @@ describe('a secured nats-server', skip === undefined ? {} : { skip }, () => {
 
   async function open(options: Options): Promise<Source> {
     const quick = { askTimeoutMs: 1000, requestTimeoutMs: 500 }
-    const source = await openNats({ servers: [`127.0.0.1:${port}`], ...quick, ...options }, { log: () => {} })
+    const source = await openNats(
+      { servers: [`127.0.0.1:${port}`], ...quick, ...options },
+      { log: (_, text) => log.push(text) },
+    )
     sources.push(source)
     return source
   }
@@ -71,10 +78,10 @@ describe('a secured nats-server', skip === undefined ? {} : { skip }, () => {
     await until('the record is shown', 10_000, () => collector.values().includes('in'))
   }
 
-  async function refused(options: Options, message: RegExp): Promise<void> {
+  async function refused(options: Options, message: RegExp, code: ErrorCode = 'broker_unavailable'): Promise<void> {
     const source = await open(options)
     await assert.rejects(source.describe('secured'), (error: Error & { code?: string }) => {
-      assert.equal(error.code, 'broker_unavailable', error.message)
+      assert.equal(error.code, code, error.message)
       assert.match(error.message, message)
       assert.doesNotMatch(error.message, /s3cret|SU[A-Z0-9]{50}/)
       return true
@@ -167,13 +174,64 @@ describe('a secured nats-server', skip === undefined ? {} : { skip }, () => {
     await refused(
       { user: 'eve', passwordFile: file('eve', 'eve') },
       /may not publish to "\$JS\.API\.STREAM\.INFO\.secured-0"/,
+      'stream_unusable',
     )
+  })
+
+  test('that lets us create no consumer, or not answer flow control, is told as long as it does not', async () => {
+    const mayAsk = '"$JS.API.STREAM.INFO.*", "$JS.API.STREAM.MSG.GET.*"'
+    const user = (name: string, publish: string) =>
+      `{ user: ${name}, password: ${name}, permissions: { publish: [${publish}], subscribe: "_INBOX.>" } }`
+    const mayRead = `${mayAsk}, "$JS.API.CONSUMER.>"`
+    const users = [
+      '{ user: root, password: root }',
+      user('blind', mayAsk),
+      user('slow', mayRead),
+      user('seeing', `${mayRead}, "$JS.FC.>"`),
+    ]
+    await serve(`authorization { users: [ ${users.join(', ')} ] }\n`)
+    const openAs = (name: string) => open({ user: name, passwordFile: file(name, name) })
+    const root = await openAs('root')
+    await root.create('secured', 1)
+    const stream = (await root.describe('secured'))!
+    const value = Buffer.alloc(100_000)
+    for (let i = 0; i < 4; i++) {
+      await root.publish(
+        stream,
+        Array.from({ length: 20 }, () => ({ partition: 0, key: null, value })),
+      )
+    }
+    const tailAs = async (name: string) => {
+      const collector = new TailCollector()
+      ;(await openAs(name)).tail(stream, [1], collector)
+      return collector
+    }
+    const blind = await tailAs('blind')
+    const slow = await tailAs('slow')
+    const seeing = await tailAs('seeing')
+    const says = (collector: TailCollector, state: string, detail: RegExp) =>
+      until(`it is ${state}`, 20_000, () => collector.states.at(-1) === state && detail.test(collector.detail))
+    await says(blind, 'away', /may not publish to "\$JS\.API\.CONSUMER\.CREATE\.secured-0\.>": allow it/)
+    await says(slow, 'up', /may not publish to "\$JS\.FC\.secured-0\.>": allow it/)
+    await says(seeing, 'up', /^$/)
+    assert.deepEqual(blind.records, [])
+    // In the same words each time that it is tried, so told once.
+    assert.deepEqual(blind.states, ['away'])
+    for (const denied of ['CONSUMER.CREATE', '$JS.FC']) {
+      assert.equal(log.filter((each) => each.includes(denied)).length, 1, log.join('; '))
+    }
+    const { consumerProblem } = (await (await openAs('blind')).settings!(stream)) as NatsSettings
+    assert.match(consumerProblem!, /may not publish to "\$JS\.API\.CONSUMER\.CREATE/)
   })
 
   test('that lets us listen nowhere is named', async () => {
     const mute = '{ user: dan, password: dan, permissions: { publish: ">", subscribe: "none" } }'
     await serve(`authorization { users: [ ${mute} ] }\n`)
-    await refused({ user: 'dan', passwordFile: file('dan', 'dan') }, /may not subscribe to "_INBOX\..*": allow it/)
+    await refused(
+      { user: 'dan', passwordFile: file('dan', 'dan') },
+      /may not subscribe to "_INBOX\..*": allow it/,
+      'stream_unusable',
+    )
   })
 
   test('that is older than what is needed is named', async () => {

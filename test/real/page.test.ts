@@ -132,7 +132,7 @@ describe('the try-it page', { skip: chromiumMissing() ?? false }, () => {
     for (const transport of transports) {
       const row = page.locator(`#timeline .event.${transport}`).filter({ hasText: 'first light' })
       assert.equal(await row.locator('.subject').textContent(), 'demo.hello')
-      assert.match((await row.locator('.position').textContent())!, /\d+\/\d+$/)
+      assert.match((await row.locator('.position').textContent())!, /\d+@\d+$/)
       assert.match((await row.locator('.latency').textContent())!, /^\d+(\.\d)? ms$/)
       assert.equal(await counter(transport, 'duplicates'), 0)
       assert.equal(await counter(transport, 'gaps'), 0)
@@ -168,6 +168,52 @@ describe('the try-it page', { skip: chromiumMissing() ?? false }, () => {
       assert.equal(await counter(transport, 'gaps'), 0)
       assert.equal(await counter(transport, 'duplicates'), 0)
     }
+  })
+
+  test('shows the age of what was missed as an age, and not as a latency', async () => {
+    await publish('old')
+    await arrives('old')
+    const latencies = (transport: Transport) =>
+      page.locator(`.transport.${transport} [data-count=latency]`).textContent()
+    await page.click('#clear')
+    await page.selectOption('#after', 'earliest')
+    await page.click('#subscribe button[type=submit]')
+    await arrives('old')
+    await allLive()
+    for (const transport of transports) {
+      const cell = page.locator(`#timeline .event.${transport}`).filter({ hasText: 'old' }).locator('.latency')
+      assert.match((await cell.textContent())!, / ago$/, transport)
+      assert.equal(await latencies(transport), '–', transport)
+    }
+    await publish('new')
+    await arrives('new')
+    for (const transport of transports) {
+      const cell = page.locator(`#timeline .event.${transport}`).filter({ hasText: 'new' }).locator('.latency')
+      assert.match((await cell.textContent())!, / ms$/, transport)
+      assert.match((await latencies(transport))!, / ms$/, transport)
+    }
+    // An EventSource is told its position once a second, and is live all the same.
+    const token = await position('sse')
+    await publish('newer')
+    await until('a position comes by itself', async () => (await position('sse')) !== token)
+    assert.equal(await state('sse'), 'live')
+  })
+
+  test('the list of events is reached and scrolled by the keyboard', async () => {
+    for (let i = 0; i < 3; i++) {
+      const answered = page.waitForResponse(/v1\/publish/)
+      await page.click('#publish-ten')
+      await answered
+    }
+    await until('all have arrived', async () => (await counter('poll', 'received')) >= 30)
+    // Not every browser reaches what scrolls by itself, as Chromium does.
+    assert.equal(await page.getAttribute('#timeline', 'tabindex'), '0')
+    await page.focus('#clear')
+    await page.keyboard.press('Tab')
+    assert.equal(await page.evaluate(() => document.activeElement?.id), 'timeline')
+    await page.keyboard.press('End')
+    const scrolled = () => page.evaluate(() => document.getElementById('timeline')!.scrollTop)
+    await until('it is scrolled', async () => (await scrolled()) > 0)
   })
 
   test('comes back by itself when the gateway is killed and started again, and loses nothing', async () => {

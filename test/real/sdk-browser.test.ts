@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import type * as sdk from '../../src/client/sdk.ts'
-import { chromiumMissing, startChromium } from '../brokers/chromium.ts'
+import { chromiumMissing, rendererOf, startChromium } from '../brokers/chromium.ts'
 import { bundle } from '../client/bundle.ts'
 import { GatewayProcess } from '../support/gateway-process.ts'
 
@@ -151,6 +151,63 @@ describe('the SDK in a browser', { skip: chromiumMissing() ?? false }, () => {
     await tells(second, 2, 3)
     await isIn(second, 'live')
     await until('one connection', async () => (await websockets()) === 1)
+  })
+
+  test('a tab that is frozen holds up no other: that one connects by itself, and comes back once it is answered', async (t) => {
+    const websockets = () => gateway.metric('carillon_sessions{transport="websocket"}')
+    await until('no others', async () => (await websockets()) === 0)
+    // Each tab has a process of its own.
+    const apart = await startChromium(['--disable-features=ProcessPerSiteUpToMainFrameThreshold'])
+    t.after(() => apart.close())
+    context = await apart.newContext()
+    const [first, second] = [await open(), await open()]
+    await follow(first, 'frozen.*', { tabs: 'frozen' })
+    await follow(second, 'frozen.b', { tabs: 'frozen' })
+    await publish('frozen.b', 1)
+    await tells(second, 1)
+    assert.equal(await websockets(), 1)
+    const renderer = await rendererOf(apart, first)
+    assert.notEqual(renderer, await rendererOf(apart, second))
+    // As a browser does to a tab that nobody sees: it runs nothing, and keeps its lock.
+    process.kill(renderer, 'SIGSTOP')
+    try {
+      await publish('frozen.b', 2)
+      // It is seen again: else it asks within 20 s.
+      await second.evaluate(() => document.dispatchEvent(new Event('visibilitychange')))
+      await tells(second, 1, 2)
+      assert.equal(await websockets(), 2)
+    } finally {
+      process.kill(renderer, 'SIGCONT')
+    }
+    await until('one connection', async () => (await websockets()) === 1, 60_000)
+    await publish('frozen.b', 3)
+    await tells(second, 1, 2, 3)
+    await tells(first, 1, 2, 3)
+  })
+
+  test('over sse, a browser whose streams can not be iterated gets its events', async () => {
+    const page = await context.newPage()
+    await page.addInitScript(() => {
+      for (const name of [Symbol.asyncIterator, 'values']) Reflect.deleteProperty(ReadableStream.prototype, name)
+    })
+    await load(page)
+    await follow(page, 'safari.a', { transports: ['sse'] })
+    await publish('safari.a', 1)
+    await tells(page, 1)
+  })
+
+  test('a page that is hidden from its start lets go of its connection after hiddenMs', async () => {
+    const page = await context.newPage()
+    await page.addInitScript(() =>
+      Object.defineProperty(Document.prototype, 'visibilityState', { get: () => 'hidden' }),
+    )
+    await load(page)
+    await follow(page, 'hidden.a', { hiddenMs: 1000 })
+    await isIn(page, 'waiting')
+    assert.equal(
+      await page.evaluate(() => window.client.state.name === 'waiting' && window.client.state.reason.code),
+      'hidden',
+    )
   })
 
   test('a device that is offline waits, and goes on when it is online', async () => {

@@ -21,7 +21,11 @@ const pagePort = 19_582
 const dir = mkdtempSync(join(tmpdir(), 'carillon-sdk-docs-'))
 const config = { broker: `embedded:${join(dir, 'log')}`, allowOrigin: [`http://127.0.0.1:${pagePort}`] }
 const gateway = new GatewayProcess({ port, dir, config })
-const modules = { client: 'sdk.ts', 'client/node': 'file-store.ts', 'client/proto': 'proto-codec.ts' }
+const modules = {
+  'carillon-client': 'sdk.ts',
+  'carillon-client/node': 'file-store.ts',
+  'carillon-client/proto': 'proto-codec.ts',
+}
 
 before(async () => {
   gateway.start()
@@ -35,7 +39,7 @@ after(async () => {
 /** The sample's code with this test's gateway and modules. */
 function here(code: string, urlOf: (file: string) => string): string {
   const imports = Object.entries(modules).reduce((text, [name, file]) => {
-    return text.replaceAll(`'carillon/${name}'`, `'${urlOf(file)}'`)
+    return text.replaceAll(`'${name}'`, `'${urlOf(file)}'`)
   }, code)
   return imports.replaceAll(':8080', `:${port}`)
 }

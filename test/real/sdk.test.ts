@@ -1,16 +1,20 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, type TestContext, test } from 'node:test'
-import { type Client, type ClientOptions, connect, type TransportName } from '../../src/client/client.ts'
+import { type Client, type ClientOptions, connect } from '../../src/client/client.ts'
 import { fileStore } from '../../src/client/file-store.ts'
 import { protoCodec } from '../../src/client/proto-codec.ts'
 import type { ReceivedEvent } from '../../src/client/received.ts'
 import type { SubscribeOptions } from '../../src/client/subscription.ts'
+import type { TransportName } from '../../src/client/transports.ts'
 import { kafkaAvailable } from '../brokers/kafka.ts'
 import { until } from '../client/recorder.ts'
 import { GatewayProcess } from '../support/gateway-process.ts'
+import { endsWithThis } from '../support/running.ts'
 import { KafkaSite } from './support/kafka-site.ts'
 import { TcpProxy } from './support/proxy.ts'
 
@@ -35,7 +39,7 @@ after(async () => {
 
 /** Closed with the test. */
 function clientOf(t: TestContext, urls: string | string[] = url, options: ClientOptions = {}): Client {
-  const client = connect(urls, { backoff, ...options })
+  const client = connect(urls, { backoff, keepOrder: true, ...options })
   t.after(() => client.close())
   return client
 }
@@ -143,6 +147,46 @@ test('where a network blocks WebSockets it goes on over SSE, and leaves that onc
   await until('all', () => numbers.length >= all.length)
   assert.deepEqual([used.at(-1), numbers, gaps], ['websocket', all, []])
 })
+
+test('where a network blocks WebSockets and holds streams back, events come by long-poll within seconds', async (t) => {
+  const proxy = await TcpProxy.start(19_548, port)
+  proxy.blocksWebSockets = true
+  proxy.passes = (chunk) => !chunk.includes('text/event-stream')
+  t.after(() => proxy.close())
+  const beganMs = performance.now()
+  const client = clientOf(t, 'http://127.0.0.1:19548')
+  const { numbers, gaps } = await following(client, 'held.a')
+  const tookMs = performance.now() - beganMs
+  assert.ok(tookMs < 20_000, `${tookMs} ms`)
+  const all = await publish(client, 'held.a', 3)
+  await until('three', () => numbers.length === 3)
+  assert.deepEqual([numbers, gaps], [all, []])
+})
+
+for (const transport of ['websocket', 'sse', 'poll'] as TransportName[]) {
+  test(`over ${transport}, a program ends soon after it has closed its client, though the network is gone`, async (t) => {
+    const proxy = await TcpProxy.start(19_549, port)
+    t.after(() => proxy.close())
+    const code = `
+      const { connect } = await import(${JSON.stringify(new URL('../../src/client/sdk.ts', import.meta.url).href)})
+      const client = connect('http://127.0.0.1:19549', { transports: ['${transport}'] })
+      const onState = ({ name }) => name === 'live' && process.send('live')
+      client.subscribe('gone.a', { onEvent() {}, onGap() {}, onState })
+      process.once('message', async () => {
+        await client.close()
+        process.disconnect()
+      })`
+    const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', code]
+    const program = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    endsWithThis(program)
+    assert.deepEqual(await once(program, 'message').then(([said]) => said), 'live')
+    proxy.freeze(true)
+    const beganMs = performance.now()
+    program.send('close')
+    assert.deepEqual(await once(program, 'exit'), [0, null])
+    assert.ok(performance.now() - beganMs < 15_000)
+  })
+}
 
 test('a consumer that is slow holds nothing but its bound, and is given everything once', async (t) => {
   const inbox = { maxEvents: 16, maxBytes: 1_000_000 }

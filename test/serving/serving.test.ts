@@ -10,6 +10,7 @@ import type { ServingOptions } from '../../src/serving/options.ts'
 import { Serving } from '../../src/serving/serving.ts'
 import { readBackDefaults, sessionLimits } from '../../src/session/options.ts'
 import { type Outlet, writeOutcome } from '../../src/session/outlet.ts'
+import type { TailSink } from '../../src/source/source.ts'
 import { Instruments } from '../../src/telemetry/instruments.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { ManualClock, settled } from '../model/clock.ts'
@@ -102,6 +103,59 @@ test('once its streams are served, what becomes of the broker is told apart from
     ])
   }
   feed.state('up', '')
+  assert.deepEqual(serving.troubles(), [])
+})
+
+test('a stream that this gateway could never read keeps clients out, though it knows the stream', async () => {
+  const broker = new ModelBroker('carillon', 1)
+  const { tail } = broker
+  let opened: TailSink | undefined
+  broker.tail = (stream, from, sink) => {
+    opened = sink
+    return tail.call(broker, stream, from, Object.assign(Object.create(sink), { state: () => {} }))
+  }
+  const { serving } = setUp({}, broker)
+  await serving.start()
+  const [starting] = serving.troubles()
+  assert.deepEqual(starting, {
+    what: 'stream events is starting: its partitions are not read yet',
+    when: 'before it was served',
+  })
+  opened!.state('away', 'no more consumers')
+  assert.deepEqual(
+    serving.troubles().map(({ when }) => when),
+    ['before it was served'],
+  )
+  opened!.state('up', 'the set-up is odd')
+  assert.deepEqual(serving.troubles(), [
+    { what: 'stream events is read, but the set-up is odd', when: 'while it is served' },
+  ])
+})
+
+test('a partition that stands still is told after a second: behind an open transaction, or where nothing comes', async () => {
+  const { serving, clock } = setUp({}, new ModelBroker('carillon', 3))
+  await serving.start()
+  const stream = serving.feeds.streams.get('events')!
+  const sinceMs = clock.nowUs() / 1000
+  stream.end(1, 0, { first: 0, head: 0, blocked: { offsets: 51, sinceMs } })
+  stream.end(2, 0, { first: 0, head: 7 })
+  await clock.advance(999)
+  assert.deepEqual(serving.troubles(), [])
+  await clock.advance(1001)
+  const told = (what: string) => [{ what: `stream events, partition ${what}`, when: 'while it is served' }]
+  const blocked = '1: an open transaction holds back 51 offsets, for 2 seconds'
+  assert.deepEqual(serving.troubles(), told(`${blocked} (and 1 more)`))
+  stream.end(2, 3, { first: 0, head: 7 })
+  assert.deepEqual(serving.troubles(), told(blocked))
+  stream.end(1, 0, { first: 0, head: 0 })
+  assert.deepEqual(serving.troubles(), [])
+  await clock.advance(1000)
+  assert.deepEqual(serving.troubles(), told('2: the broker gives nothing of 4 offsets that it has, for 1 second'))
+  assert.deepEqual(
+    serving.status()[0]!.partitions.map(({ blocked: held }) => held),
+    [0, 0, 0],
+  )
+  stream.end(2, 7, { first: 0, head: 7 })
   assert.deepEqual(serving.troubles(), [])
 })
 

@@ -245,7 +245,9 @@ const acts: Readonly<Record<ActionKind, Act>> = {
     if (client === undefined) return
     world.verdict.note(() => `${client.name} sleeps`)
     client.process.pause()
-    world.time.add(world.outside, y * 8000, () => client.process.resume())
+    // Other tabs of its browser notice that one is frozen within 26 s.
+    const mostMs = client.plan.browser === undefined ? 8000 : 40_000
+    world.time.add(world.outside, y * mostMs, () => client.process.resume())
   },
 
   slowHandler(world, { x, y }) {

@@ -1,16 +1,13 @@
 import type { Random } from '../../src/base/random.ts'
 import { Client } from '../../src/client/client.ts'
-import { jsonCodec } from '../../src/client/codec.ts'
 import type { Handlers, Open, Transport } from '../../src/client/connection.ts'
 import type { Environment, Happening, TabMeeting } from '../../src/client/environment.ts'
 import type { InboxOptions } from '../../src/client/inbox.ts'
-import { openPoll } from '../../src/client/poll.ts'
 import { protoCodec } from '../../src/client/proto-codec.ts'
 import type { Received } from '../../src/client/received.ts'
-import { openSse } from '../../src/client/sse.ts'
 import type { Reason } from '../../src/client/state.ts'
 import type { SubscribeHandlers, Subscription } from '../../src/client/subscription.ts'
-import { openWebSocket } from '../../src/client/websocket.ts'
+import { transportsOf } from '../../src/client/transports.ts'
 import { type Policy, subscribeOptions } from '../../src/wire/frames.ts'
 import { decodeToken } from '../../src/wire/token.ts'
 import { OverheardStreams, Witnesses } from './accounts.ts'
@@ -18,16 +15,18 @@ import type { SimBrowser, Tab } from './browser.ts'
 import { isToken, shownToken } from './shown.ts'
 import { SimStore, type StorePlan, type StoreWatcher } from './store.ts'
 import type { SimStream } from './streams.ts'
-import type { Verdict } from './verdict.ts'
+import { Verdict } from './verdict.ts'
 import type { Process } from './virtual-time.ts'
 import type { GatewayKnowledge } from './witness.ts'
 
+const [websocket, sse, poll] = transportsOf({})
+
 /** Ways to a gateway, as a plan names them: each once a client at most. */
 export const ways: Readonly<Record<WayName, Transport>> = {
-  websocket: { name: 'websocket', separate: true, open: openWebSocket(jsonCodec) },
-  'websocket-proto': { name: 'websocket', separate: true, open: openWebSocket(protoCodec) },
-  sse: { name: 'sse', separate: false, open: openSse },
-  poll: { name: 'poll', separate: false, open: openPoll },
+  websocket: websocket!,
+  'websocket-proto': transportsOf({ codec: protoCodec })[0]!,
+  sse: sse!,
+  poll: poll!,
 }
 
 export type WayName = 'websocket' | 'websocket-proto' | 'sse' | 'poll'
@@ -350,10 +349,13 @@ export class SimClient {
 
   /** Who is asked for. In a tab without the connection, what the gateway said may not have come: then it may begin once more. */
   #asks(subject: string, after: readonly string[]): Witnesses {
-    const { witness, subscription } = this.#surroundings.followed.get(subject)!
-    if (this.plan.browser !== undefined && !after.some(isToken)) {
-      witness.beginsAgain(subscription?.token)
-    }
+    const { witness, subscription, wish } = this.#surroundings.followed.get(subject)!
+    if (this.plan.browser === undefined || after.some(isToken)) return witness
+    // A tab that was frozen asks for what another one had wanted meanwhile, which has gone on by itself: what comes for that is nobody's.
+    const isStale = this.process.resumedMs === this.process.monotonicMs() && subscription?.token !== undefined
+    const verdict = new Verdict(this.#books.nowMs, () => {}, {})
+    if (isStale) return new Witnesses(`${this.name} for nobody`, wish, { ...this.#books, verdict })
+    witness.beginsAgain(subscription?.token)
     return witness
   }
 }

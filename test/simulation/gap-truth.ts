@@ -123,6 +123,7 @@ const judges: Readonly<Record<GapReason, Judge>> = {
   ttl: droppedFault,
   latest: droppedFault,
   collapsed: droppedFault,
+  unsupported: () => 'all is in a form that is read',
 }
 
 /**

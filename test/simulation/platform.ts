@@ -157,21 +157,17 @@ class SimAnswer implements ClientEnd {
     this.#wake()
   }
 
-  get body(): AsyncIterable<Uint8Array> {
-    return { [Symbol.asyncIterator]: () => ({ next: () => this.#next() }) }
+  get body() {
+    return { getReader: () => ({ read: () => this.#read() }) }
   }
 
   async text(): Promise<string> {
     const parts: Uint8Array[] = []
-    for await (const part of this.body) parts.push(part)
+    for (let next = await this.#read(); !next.done; next = await this.#read()) parts.push(next.value)
     return Buffer.concat(parts).toString('utf8')
   }
 
-  async json(): Promise<unknown> {
-    return JSON.parse(await this.text())
-  }
-
-  async #next(): Promise<IteratorResult<Uint8Array>> {
+  async #read(): Promise<ReadableStreamReadResult<Uint8Array>> {
     for (;;) {
       const value = this.#chunks.shift()
       if (value !== undefined) return { value, done: false }

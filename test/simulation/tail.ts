@@ -232,6 +232,6 @@ export class SimTail implements Tail {
   #tell(state: 'up' | 'away' | 'missing'): void {
     if (state === this.#state) return
     this.#state = state
-    this.#sink.state(state, state)
+    this.#sink.state(state, state === 'up' ? '' : state)
   }
 }

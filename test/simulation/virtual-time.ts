@@ -106,6 +106,8 @@ export class Process implements LoopClock {
   readonly name: string
   dead = false
   paused = false
+  /** When it was last paused, until when it held what came: only then it runs that, ms. */
+  resumedMs = Number.NEGATIVE_INFINITY
   readonly #time: VirtualTime
   readonly #held: Task[] = []
   #stepMs = 0
@@ -155,6 +157,7 @@ export class Process implements LoopClock {
 
   resume(): void {
     this.paused = false
+    if (this.#held.length > 0) this.resumedMs = this.#time.nowMs
     for (const task of this.#held.splice(0)) this.#time.again(task)
   }
 

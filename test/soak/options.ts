@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { type BrokerKind, brokerKinds } from '../figures/site.ts'
 
-export const usage = `usage: node scripts/soak.ts [options]
+export const usage = `usage: $(bin/find-node) scripts/soak.ts [options]
   --minutes M         how long (30)
   --broker KIND       embedded, kafka or nats (embedded)
   --rate N            events a second, of 512 bytes (500)

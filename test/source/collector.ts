@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { SourceRecord } from '../../src/log/record.ts'
+import type { LostReason, SourceRecord, UnreadableReason } from '../../src/log/record.ts'
 import type { Offsets, RangeSink, StreamInfo, Tail, TailSink, TailState } from '../../src/source/source.ts'
 
 /** A record as it was shown, copied: what the source hands over is valid during the call only. */
@@ -70,6 +70,8 @@ export class TailCollector implements TailSink, Tail {
   readonly streams: StreamInfo[] = []
   readonly growths: StreamInfo[] = []
   readonly states: TailState[] = []
+  /** What was said with the last of them. */
+  detail = ''
   #told = ''
   readonly violations: string[] = []
   /** All calls, of whichever kind. */
@@ -118,7 +120,7 @@ export class TailCollector implements TailSink, Tail {
     this.ends.set(partition, { next, offsets: { ...offsets } })
   }
 
-  lost(partition: number, from: number, to: number, reason: 'retention' | 'corrupt' | 'rewritten'): void {
+  lost(partition: number, from: number, to: number, reason: LostReason): void {
     this.#called(partition)
     if (to < from) this.violations.push(`lost says [${from}, ${to}]`)
     this.#floor.set(partition, reason === 'rewritten' ? from : to + 1)
@@ -144,6 +146,7 @@ export class TailCollector implements TailSink, Tail {
     if (this.#told === told) this.violations.push(`state ${told} was told twice in a row`)
     this.#told = told
     this.states.push(state)
+    this.detail = detail
   }
 
   #called(partition: number): void {
@@ -175,7 +178,7 @@ export class RangeCollector implements RangeSink {
     this.records.push(seen(record))
   }
 
-  lost(from: number, to: number, reason: 'corrupt'): void {
+  lost(from: number, to: number, reason: UnreadableReason): void {
     this.losses.push({ from, to, reason })
   }
 

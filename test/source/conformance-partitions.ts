@@ -171,7 +171,7 @@ function againFacts({ at, ats, eventually, created, published, tailed, count }: 
     }
     await eventually('the other one is shown', () => collector.offsets(1).length >= 13)
     assert.deepEqual(collector.offsets(1), ats(0, 13))
-    assert.deepEqual([collector.states, collector.losses], [['up'], []])
+    assert.deepEqual([collector.states.at(-1), collector.losses], ['up', []])
     collector.assertWellFormed()
   })
 }

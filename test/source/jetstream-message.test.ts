@@ -4,7 +4,7 @@ import { MsgImpl } from '@nats-io/transport-node'
 import fc from 'fast-check'
 import { Delivery, formatTime, parseTime } from '../../src/source/jetstream/delivery.ts'
 import { encodeHeaders } from '../../src/source/jetstream/headers.ts'
-import { MessageView } from '../../src/source/jetstream/message-view.ts'
+import { KeyPrefix, MessageView } from '../../src/source/jetstream/message-view.ts'
 import type { OutRecord } from '../../src/source/source.ts'
 import { seen } from './collector.ts'
 
@@ -24,8 +24,8 @@ delivery.timeMs = 1_763_878_932_123
 
 function shown(subject: string, headers: Buffer, value: Uint8Array, whole = true) {
   const view = new MessageView()
-  view.set(message(subject, headers, value, whole), delivery, 3, 'n.3.'.length)
-  return { ...seen(view), epoch: view.epoch }
+  view.set(message(subject, headers, value, whole), delivery, 3, new KeyPrefix('n.3.'))
+  return { ...seen(view), epoch: view.epoch, foreign: view.foreign }
 }
 
 const none = Buffer.alloc(0)
@@ -67,6 +67,18 @@ test('a key or value that is null is told from one that is empty', () => {
   assert.equal(shown('n.3._', headers({ value: none }), Buffer.from('v')).key, null)
   const marker = Buffer.from('NATS/1.0\r\nNats-Marker-Reason: MaxAge\r\nNats-TTL: 60s\r\n\r\n')
   assert.deepEqual([shown('n.3.k', marker, none).value, shown('n.3.k', marker, none).headers.size], [null, 0])
+})
+
+test('a subject that is not below the prefix of its partition is shown whole, as a foreign one', () => {
+  const foreign = ['other.thing.x', 'b', 'n.3', 'n.3.', 'n.33.k', 'm.3.k', 'n']
+  for (const whole of [true, false]) {
+    for (const subject of foreign) {
+      const { key, foreign: expected } = shown(subject, none, Buffer.from('v'), whole)
+      assert.deepEqual([key, expected], [subject, 'n.3.'])
+    }
+    const { key, foreign: expected } = shown('n.3.k', none, Buffer.from('v'), whole)
+    assert.deepEqual([key, expected], ['k', undefined])
+  }
 })
 
 test('headers of other writers are read: no space behind the colon, a traceparent in other letters', () => {

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { headers, type Msg, MsgImpl, type NatsConnection } from '@nats-io/transport-node'
 import type { JetStreamApi, StreamFacts } from '../../src/source/jetstream/api.ts'
 import { parseTime } from '../../src/source/jetstream/delivery.ts'
+import { familyLayout } from '../../src/source/jetstream/layout.ts'
 import { natsDefaults } from '../../src/source/jetstream/options.ts'
 import { PartitionReader, type ReaderHost } from '../../src/source/jetstream/partition-reader.ts'
 import { settled } from '../model/clock.ts'
@@ -10,16 +11,18 @@ import { TailCollector } from './collector.ts'
 
 /** One reader whose consumer is played by the test: what comes over the wire, and what the stream's facts are when asked. */
 class Stage implements ReaderHost {
-  readonly name = 'n'
+  readonly layout = familyLayout('n')
   readonly sink = new TailCollector()
   readonly closed = false
   readonly options
   readonly api: JetStreamApi
   readonly reader: PartitionReader
   readonly ended: string[] = []
+  /** Whether it can be read, as it says. */
+  readonly told: string[] = []
   /** Subjects that were published to. */
   readonly published: string[] = []
-  facts: Pick<StreamFacts, 'first' | 'head'> = { first: 1, head: 100 }
+  facts: Pick<StreamFacts, 'first' | 'head'> & Partial<StreamFacts> = { first: 1, head: 100 }
   /** Questions for the stream's facts that wait for `answer`; undefined = answered at once. */
   asked: ((facts: StreamFacts) => void)[] | undefined
   unsubscribed = 0
@@ -33,6 +36,8 @@ class Stage implements ReaderHost {
   onSearch = () => {}
   /** Happens when a consumer is created. */
   onCreation = () => {}
+  /** Whether the stream has a record from there on. */
+  hasFrom = (sequence: number) => sequence < this.facts.head
   created = 'then'
   /** The family is another one by now. */
   isAnother = false
@@ -64,9 +69,10 @@ class Stage implements ReaderHost {
       addConsumer: (_: string, { opt_start_seq: start }: { opt_start_seq: number }) => {
         this.start = start
         this.onCreation()
-        return Promise.resolve({})
+        return Promise.resolve({ num_pending: Math.max(0, this.facts.head - start) })
       },
       dropConsumer: () => {},
+      hasFrom: (_: string, sequence: number) => Promise.resolve(this.hasFrom(sequence)),
       timeOf: (_: string, sequence: number) => {
         const timeMs = this.times.get(sequence)
         return Promise.resolve(timeMs === undefined ? undefined : { timeMs, timeNs: 0 })
@@ -83,7 +89,13 @@ class Stage implements ReaderHost {
   }
 
   get #full(): StreamFacts {
-    return { ...this.facts, created: this.created, config: {} as StreamFacts['config'], recordBytes: this.recordBytes }
+    return {
+      begin: 1,
+      ...this.facts,
+      created: this.created,
+      config: {} as StreamFacts['config'],
+      recordBytes: this.recordBytes,
+    }
   }
 
   open(): Promise<void> {
@@ -122,7 +134,12 @@ class Stage implements ReaderHost {
     await settled()
   }
 
-  read(): void {}
+  awaits(_: PartitionReader, why: string): void {
+    this.told.push(`awaits ${why}`.trim())
+  }
+  read(): void {
+    this.told.push('read')
+  }
   takeTurn(): boolean {
     return this.turn
   }
@@ -232,7 +249,7 @@ test('more than may be held ends the consumer, and the next one goes on behind w
 test('a reader that the log has passed by is told at the second look, when nothing can be on its way any more', async () => {
   const stage = new Stage()
   await stage.open()
-  const look = { first: 5, head: 9, created: 'then', config: {} as StreamFacts['config'], recordBytes: 1 }
+  const look = { first: 5, head: 9, created: 'then', begin: 1, config: {} as StreamFacts['config'], recordBytes: 1 }
   stage.reader.learned(look)
   assert.deepEqual(stage.sink.losses, [])
   stage.reader.learned(look)
@@ -350,7 +367,7 @@ test('a start beyond the end waits there', async () => {
 test('a reader that the stream ends below at a look is opened again', async () => {
   const stage = new Stage()
   await stage.open()
-  const look = { created: 'then', config: {} as StreamFacts['config'], recordBytes: 1 }
+  const look = { created: 'then', begin: 1, config: {} as StreamFacts['config'], recordBytes: 1 }
   for (const sequence of [1, 2, 3]) stage.send(sequence)
   // This one was asked for before they came.
   stage.reader.learned({ first: 1, head: 2, ...look })
@@ -434,4 +451,135 @@ test('where retention takes the place of a rewrite while it is looked for, the r
   }
   await stage.open()
   assert.deepEqual(stage.sink.losses[0], { partition: 0, from: 1, to: 3, reason: 'rewritten' })
+})
+
+const gives = (next: number) => `its consumer gives nothing, and the stream has records from ${next} on`
+
+test('a partition counts as read once a record has come that was to come, or the stream has none for it', async () => {
+  const stage = new Stage()
+  await stage.open()
+  assert.deepEqual(stage.told, ['awaits'])
+  stage.send(1)
+  stage.reader.end()
+  assert.deepEqual(stage.told, ['awaits', 'read'])
+  const idle = new Stage(1 << 20, 100)
+  await idle.open()
+  assert.deepEqual(idle.told, ['awaits', 'read'])
+})
+
+test('a partition whose consumer cannot be created is awaited, also where it waited for its turn before', async () => {
+  const stage = new Stage()
+  stage.recordBytes = 10_000
+  stage.turn = false
+  stage.onCreation = () => {
+    throw new Error('maximum consumers limit reached')
+  }
+  await stage.open()
+  // Others are read before it: that is nobody's fault.
+  assert.deepEqual(stage.told, ['awaits', 'read'])
+  stage.turn = true
+  await assert.rejects(stage.open(), /maximum consumers/)
+  // As its tail counts.
+  stage.reader.failures++
+  stage.turn = false
+  await stage.open()
+  assert.deepEqual(stage.told, ['awaits', 'read', 'awaits', 'awaits'])
+})
+
+/** Looks until the consumer is made anew; how many it took. */
+async function looksUntilEnded(stage: Stage): Promise<number> {
+  const { length } = stage.ended
+  for (let looks = 1; ; looks++) {
+    await stage.reader.lookWhileQuiet()
+    if (stage.ended.length > length) return looks
+    assert.ok(looks < 100, 'it was never made anew')
+  }
+}
+
+test('a consumer that gives nothing of what the stream has is made anew after some looks, and later where the next one gives nothing either', async () => {
+  const stage = new Stage()
+  await stage.open()
+  stage.send(1)
+  stage.reader.end()
+  stage.told.length = 0
+  const looks = []
+  for (let i = 0; i < 7; i++) {
+    looks.push(await looksUntilEnded(stage))
+    await stage.open()
+  }
+  assert.deepEqual(looks, [3, 6, 12, 24, 48, 48, 48])
+  assert.ok(stage.told.every((said) => said === 'awaits' || said === `awaits ${gives(2)}`))
+  assert.equal(stage.ended[0], gives(2))
+  assert.equal(stage.sink.ends.get(0)?.offsets.head, 100)
+  stage.send(2)
+  stage.reader.end()
+  assert.equal(stage.told.at(-1), 'read')
+  assert.equal(await looksUntilEnded(stage), 3)
+})
+
+test('a record between two looks begins the count anew, and is no reason to look', async () => {
+  const stage = new Stage()
+  await stage.open()
+  stage.send(1)
+  stage.reader.end()
+  assert.deepEqual([stage.reader.isQuiet(), stage.reader.isQuiet()], [false, true])
+  await stage.reader.lookWhileQuiet()
+  await stage.reader.lookWhileQuiet()
+  stage.send(2)
+  stage.reader.end()
+  assert.equal(stage.reader.isQuiet(), false)
+  assert.equal(await looksUntilEnded(stage), 3)
+})
+
+test('a consumer that has nothing to give is left alone, also where the last records of the stream were deleted', async () => {
+  const stage = new Stage()
+  await stage.open()
+  for (let sequence = 1; sequence < 98; sequence++) stage.send(sequence)
+  stage.reader.end()
+  stage.told.length = 0
+  let asked = 0
+  stage.hasFrom = () => {
+    asked++
+    return false
+  }
+  for (let i = 0; i < 10; i++) await stage.reader.lookWhileQuiet()
+  assert.deepEqual([stage.ended, stage.told, asked], [[], [], 1])
+  // One more was written.
+  stage.facts = { first: 1, head: 101 }
+  stage.hasFrom = () => true
+  await stage.reader.lookWhileQuiet()
+  assert.deepEqual(stage.told, [`awaits ${gives(98)}`])
+})
+
+test('a look whose answer comes when a record has come, or from another stream, says nothing', async () => {
+  const stage = new Stage()
+  await stage.open()
+  stage.send(1)
+  stage.reader.end()
+  stage.told.length = 0
+  stage.asked = []
+  for (let i = 0; i < 5; i++) {
+    const look = stage.reader.lookWhileQuiet()
+    stage.send(2 + i)
+    await stage.answer({ first: 1, head: 100 })
+    await look
+  }
+  stage.asked = undefined
+  stage.created = 'now'
+  for (let i = 0; i < 5; i++) await stage.reader.lookWhileQuiet()
+  assert.deepEqual([stage.told, stage.ended], [[], []])
+})
+
+test('below the place where the sequences of a stream begin nothing was lost', async () => {
+  const stage = new Stage()
+  stage.facts = { begin: 9000, first: 1, head: 9000 }
+  await stage.open()
+  assert.deepEqual([stage.sink.ends.get(0)?.next, stage.sink.losses], [9000, []])
+  stage.send(9000)
+  stage.send(9001)
+  assert.deepEqual([stage.sink.offsets(), stage.sink.losses], [[9000, 9001], []])
+  const trimmed = new Stage()
+  trimmed.facts = { begin: 9000, first: 9005, head: 9010 }
+  await trimmed.open()
+  assert.deepEqual(trimmed.sink.losses, [{ partition: 0, from: 9000, to: 9004, reason: 'retention' }])
 })

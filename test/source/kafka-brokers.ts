@@ -5,6 +5,7 @@ import type { PartitionLog } from '../simulation/partition-log.ts'
 import type { SimulatedSource } from '../simulation/simulated-source.ts'
 import { VirtualTime } from '../simulation/virtual-time.ts'
 import { KafkaCluster } from '../simulation/wire/kafka-cluster.ts'
+import type { SimKafkaSource } from '../simulation/wire/kafka-source.ts'
 
 /** The adapter on the simulation's model of brokers, with faults that are said rather than drawn. */
 export class Brokers {
@@ -30,6 +31,20 @@ export class Brokers {
     this.broker = new SimBroker(this.time, partitions, 'epochs')
     this.cluster = new KafkaCluster(this.time, this.broker, 1)
     this.source = this.cluster.open(this.gateway, random, batch)
+  }
+
+  /** For how long brokers asked for pauses, by use, ms. */
+  get paused(): SimKafkaSource['pausedMs'] {
+    return (this.source as SimKafkaSource).pausedMs
+  }
+
+  get connections(): number {
+    return (this.source as SimKafkaSource).connections.size
+  }
+
+  /** What the adapter had to tell operators. */
+  get logged(): string[] {
+    return (this.source as SimKafkaSource).logged
   }
 
   get log(): PartitionLog {

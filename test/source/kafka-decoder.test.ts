@@ -1,11 +1,22 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
 import fc from 'fast-check'
+import { compressFrameSync } from 'lz4-napi'
 import type { SourceRecord } from '../../src/log/record.ts'
 import { BatchDecoder } from '../../src/source/kafka/batch-decoder.ts'
 import type { AbortedTransaction } from '../../src/source/kafka/fetch-request.ts'
-import { type BatchSpec, batch, type RecordSpec, sealed, varint } from '../simulation/wire/kafka-batch.ts'
+import {
+  type BatchSpec,
+  batch,
+  compressedBy,
+  type RecordSpec,
+  sealed,
+  varint,
+  xerial,
+} from '../simulation/wire/kafka-batch.ts'
 import { type SeenRecord, seen } from './collector.ts'
+import { oldEntry } from './kafka-old-entry.ts'
 
 const maxBatchBytes = 1 << 20
 const trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
@@ -169,6 +180,34 @@ describe('the record batch decoder', () => {
     assert.deepEqual(decode(bytes, { aborted: [{ producerId: 7, firstOffset: 2 }] }).offsets, [0])
   })
 
+  test('a marker that compaction has emptied ends its transaction and is passed', () => {
+    const open = { transactional: true, producerId: 7 }
+    const bytes = Buffer.concat([
+      batch({ base: 0, ...open, records: letters('a') }),
+      batch({ base: 1, marker: 'emptied', producerId: 7, records: [] }),
+      batch({ base: 2, ...open, records: letters('b') }),
+      batch({ base: 3, marker: 1, producerId: 7, records: [] }),
+    ])
+    const { offsets, outcome, decoder } = decode(bytes, { aborted: [{ producerId: 7, firstOffset: 0 }] })
+    assert.deepEqual([offsets, outcome, decoder.next], [[2], 'end', 4])
+  })
+
+  for (const codec of codecs) {
+    test(`a batch by ${codec} that compaction has emptied is passed, whatever is left of its frame`, () => {
+      const emptied = { base: 0, codec, records: [], lastDelta: 5 }
+      for (const bytes of [batch(emptied), compressedBy(emptied, () => Buffer.alloc(0))]) {
+        const { offsets, outcome, decoder } = decode(Buffer.concat([bytes, batch({ base: 6, records: letters('a') })]))
+        assert.deepEqual([offsets, outcome, decoder.next], [[6], 'end', 7])
+      }
+    })
+  }
+
+  test('a negative number of records is damage', () => {
+    const bytes = batch({ base: 0, records: letters('a') })
+    bytes.writeInt32BE(-2, 57)
+    assert.equal(decode(sealed(bytes)).outcome, 'damaged')
+  })
+
   test('a batch with a wrong checksum shows nothing, and what comes before it is shown', () => {
     const good = batch({ base: 0, records: letters('ab') })
     const bad = batch({ base: 2, records: letters('cd') })
@@ -195,20 +234,104 @@ describe('the record batch decoder', () => {
     assert.deepEqual([outcome, decoder.first, decoder.last], ['damaged', 2, 2])
   })
 
-  test('an older record format is damage that says so', () => {
-    const bytes = batch({ base: 0, records: letters('a') })
-    bytes[16] = 1
-    const { outcome, decoder } = decode(bytes)
-    assert.deepEqual([outcome, decoder.problem], ['damaged', 'expected record format 2, got 1'])
+  for (const magic of [0, 1] as const) {
+    test(`entries of message format v${magic} are one unsupported stretch up to the next batch`, () => {
+      const old = [5, 6, 9].map((offset) => oldEntry(magic, offset, 'x'.repeat(offset % 3)))
+      const bytes = Buffer.concat([batch({ base: 3, records: letters('ab') }), ...old])
+      const { offsets, outcome, decoder } = decode(Buffer.concat([bytes, batch({ base: 10, records: letters('c') })]))
+      assert.deepEqual([offsets, outcome, decoder.next, decoder.last], [[3, 4], 'unsupported', 5, 9])
+      assert.equal(decoder.problem, `unsupported message format v${magic}`)
+    })
+  }
+
+  test('an old entry alone, shorter than a batch may be, is told as well', () => {
+    const { outcome, decoder } = decode(oldEntry(0, 7, ''), { from: 7 })
+    assert.deepEqual([outcome, decoder.last], ['unsupported', 7])
   })
 
+  test('old entries below the position are passed', () => {
+    const bytes = Buffer.concat([oldEntry(1, 3, 'x'), oldEntry(1, 4, 'x'), batch({ base: 5, records: letters('a') })])
+    assert.deepEqual(decode(bytes, { from: 5 }).offsets, [5])
+  })
+
+  test('another format number whose checksum is wrong is damage', () => {
+    for (const magic of [0, 1, 3]) {
+      const bytes = batch({ base: 0, records: letters('a') })
+      bytes[16] = magic
+      const { outcome, decoder } = decode(bytes)
+      assert.deepEqual([outcome, decoder.problem], ['damaged', `unsupported message format v${magic}, or damage`])
+    }
+  })
+
+  test('a codec that nobody knows yet is unsupported', () => {
+    const bytes = batch({ base: 4, records: letters('ab') })
+    bytes[22]! |= 5
+    const { outcome, decoder } = decode(sealed(bytes))
+    assert.deepEqual([outcome, decoder.last, decoder.problem], ['unsupported', 5, 'unsupported compression codec 5'])
+  })
+
+  const skippable = Buffer.from([0x5a, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4])
+  const inParts = (compress: (part: Buffer) => Buffer) => (records: Buffer) =>
+    Buffer.concat(
+      [0, 1, 2, 3].map((i) => compress(records.subarray((records.length * i) / 4, (records.length * (i + 1)) / 4))),
+    )
+  const streams: readonly (readonly [string, 'gzip' | 'snappy' | 'lz4' | 'zstd', (records: Buffer) => Buffer])[] = [
+    ['zstd in several frames', 'zstd', inParts((part) => zstdCompressSync(part))],
+    ['zstd behind a skippable frame', 'zstd', (records) => Buffer.concat([skippable, zstdCompressSync(records)])],
+    ['zstd before a skippable frame', 'zstd', (records) => Buffer.concat([zstdCompressSync(records), skippable])],
+    ['zstd with an empty frame', 'zstd', (records) => Buffer.concat([zstdCompressSync(''), zstdCompressSync(records)])],
+    ['gzip in several members', 'gzip', inParts((part) => gzipSync(part))],
+    ['lz4 in several frames', 'lz4', inParts((part) => compressFrameSync(part))],
+    [
+      'lz4 with skippable frames',
+      'lz4',
+      (records) => Buffer.concat([skippable, compressFrameSync(records), skippable]),
+    ],
+    ['xerial snappy in several streams', 'snappy', inParts(xerial)],
+  ]
+  for (const [name, codec, compress] of streams) {
+    test(`reads ${name}`, () => {
+      for (const length of [1, 3000]) {
+        const records = Array.from({ length: 5 }, (_, i) => ({ offsetDelta: i, value: `${i}`.repeat(length) }))
+        const { records: shown, outcome } = decode(compressedBy({ base: 10, codec, records }, compress))
+        assert.deepEqual([shown.map(({ value }) => value), outcome], [records.map(({ value }) => value), 'end'])
+      }
+    })
+
+    test(`${name} may take no more memory in all than one frame`, () => {
+      const records = Array.from({ length: 20 }, (_, offsetDelta) => ({ offsetDelta, value: 'x'.repeat(1 << 16) }))
+      const bytes = compressedBy({ base: 0, codec, records }, compress)
+      assert.deepEqual([decode(bytes).offsets, decode(bytes).outcome], [[], 'unsupported'])
+      assert.equal(decode(bytes, {}, new BatchDecoder(2 << 20)).offsets.length, 20)
+    })
+  }
+
+  for (const codec of ['lz4', 'zstd'] as const) {
+    test(`a ${codec} batch of very many frames is unsupported`, () => {
+      const frame = codec === 'zstd' ? zstdCompressSync('') : compressFrameSync(Buffer.alloc(0))
+      const bytes = compressedBy({ base: 0, codec, records: letters('a') }, () =>
+        Buffer.concat(Array(1025).fill(frame)),
+      )
+      const { outcome, decoder } = decode(bytes)
+      assert.deepEqual([outcome, decoder.problem], ['unsupported', 'a batch of more than 1024 compressed frames'])
+    })
+
+    test(`a ${codec} batch with something else behind its frame is damage`, () => {
+      const compress = codec === 'zstd' ? zstdCompressSync : compressFrameSync
+      const bytes = compressedBy({ base: 0, codec, records: letters('a') }, (records) =>
+        Buffer.concat([compress(records), Buffer.from('something else')]),
+      )
+      assert.equal(decode(bytes).outcome, 'damaged')
+    })
+  }
+
   for (const codec of ['gzip', 'snappy', 'snappy-raw', 'lz4', 'zstd'] as const) {
-    test(`a ${codec} batch that would take more memory than it may is damage`, () => {
+    test(`a ${codec} batch that would take more memory than it may is unsupported`, () => {
       const records = Array.from({ length: 40 }, (_, offsetDelta) => ({ offsetDelta, value: 'x'.repeat(1 << 16) }))
       const bytes = batch({ base: 0, codec, records })
       assert.ok(bytes.length < maxBatchBytes, 'small as it comes')
       const { offsets, outcome } = decode(bytes)
-      assert.deepEqual([offsets, outcome], [[], 'damaged'])
+      assert.deepEqual([offsets, outcome], [[], 'unsupported'])
       assert.equal(decode(bytes, {}, new BatchDecoder(8 << 20)).offsets.length, 40)
     })
   }

@@ -3,10 +3,24 @@ import test from 'node:test'
 import fc from 'fast-check'
 import { BatchDecoder } from '../../src/source/kafka/batch-decoder.ts'
 import { encodeBatch } from '../../src/source/kafka/batch-encoder.ts'
-import { ByteReader } from '../../src/source/kafka/encoding.ts'
+import { configsRequest } from '../../src/source/kafka/configs-request.ts'
+import { createRequest } from '../../src/source/kafka/create-request.ts'
+import { ByteReader, ByteWriter } from '../../src/source/kafka/encoding.ts'
+import { fetchRequest } from '../../src/source/kafka/fetch-request.ts'
+import { metadataRequest } from '../../src/source/kafka/metadata-request.ts'
+import { offsetRequest } from '../../src/source/kafka/offsets-request.ts'
 import { produceRequest } from '../../src/source/kafka/produce-request.ts'
+import { producerIdRequest } from '../../src/source/kafka/producer-id-request.ts'
 import { KafkaAnswerError } from '../../src/source/kafka/protocol-errors.ts'
+import type { KafkaRequest } from '../../src/source/kafka/request.ts'
 import type { OutRecord } from '../../src/source/source.ts'
+import {
+  writeFetch,
+  writeMetadata,
+  writeOffset,
+  writeProduced,
+  writeProducerId,
+} from '../simulation/wire/kafka-answers.ts'
 
 const identity = { producerId: 4_000_000_001, producerEpoch: 3, firstSequence: 2 ** 31 - 2 }
 
@@ -86,7 +100,7 @@ test('a produce request is answered with the offset of its first record, or with
   const request = produceRequest('t', 5, Buffer.from('batch'), 4000)
   assert.ok(request.body.includes(Buffer.from('\0\0\0\x05batch')))
   const answer = (error: number) => {
-    const bytes = Buffer.alloc(4 + 3 + 4 + 4 + 2 + 24 + 4)
+    const bytes = Buffer.alloc(4 + 3 + 4 + 4 + 2 + 24 + 6 + 4)
     bytes.writeInt32BE(1, 0)
     bytes.writeInt16BE(1, 4)
     bytes.write('t', 6)
@@ -94,8 +108,66 @@ test('a produce request is answered with the offset of its first record, or with
     bytes.writeInt32BE(5, 11)
     bytes.writeInt16BE(error, 15)
     bytes.writeBigInt64BE(8_589_934_600n, 17)
+    bytes.writeInt16BE(-1, 45)
+    bytes.writeInt32BE(700, 47)
     return new ByteReader(bytes)
   }
-  assert.equal(request.decode(answer(0)), 8_589_934_600)
-  assert.throws(() => request.decode(answer(6)), KafkaAnswerError)
+  const pauses: number[] = []
+  const throttled = (ms: number) => void pauses.push(ms)
+  assert.equal(request.decode(answer(0), throttled), 8_589_934_600)
+  assert.throws(() => request.decode(answer(6), throttled), KafkaAnswerError)
+  assert.deepEqual(pauses, [700, 700])
+})
+
+test('the pause that an answer asks for is heard, whichever request it answers, also where it is an error', () => {
+  const asked = { topic: 't', partition: 0, leaderEpoch: 0, timeMs: 0 }
+  const metadata = { nodes: [], topic: 't', error: 3, topicId: '0'.repeat(32), partitions: [] }
+  const produced = { topic: 't', partition: 0, timeoutMs: 0, batch: Buffer.alloc(0) }
+  const config = { name: 'a', value: 'b' }
+  const limits = { waitMs: 0, bytes: 1, partitionBytes: 1 }
+  const answers: readonly (readonly [KafkaRequest<unknown>, Buffer])[] = [
+    [metadataRequest('t'), writeMetadata(metadata, 700)],
+    [offsetRequest(asked, 0), writeOffset(asked, { error: 0, offset: 5 }, 700)],
+    [offsetRequest(asked, 0), writeOffset(asked, { error: 6, offset: -1 }, 700)],
+    [producerIdRequest(), writeProducerId(5, 700)],
+    [configsRequest('t'), new ByteWriter().int32(700).int32(0).written()],
+    [createRequest('t', 1, config, 0), created(36, null)],
+    [produceRequest('t', 0, Buffer.alloc(0), 0), writeProduced(produced, 0, 5, 700)],
+    [produceRequest('t', 0, Buffer.alloc(0), 0), writeProduced(produced, 6, -1, 700)],
+    [fetchRequest(new ByteWriter(), '0'.repeat(32), [], limits), writeFetch('0'.repeat(32), [], 700)],
+  ]
+  for (const [{ apiName, decode }, bytes] of answers) {
+    const pauses: number[] = []
+    try {
+      decode(new ByteReader(bytes), (ms) => void pauses.push(ms))
+    } catch (error) {
+      assert.ok(error instanceof KafkaAnswerError)
+    }
+    assert.deepEqual(pauses, [700], apiName)
+  }
+})
+
+/** An answer to CreateTopics. */
+function created(error: number, said: string | null): Buffer {
+  const writer = new ByteWriter().int32(700).int32(1).string('t').int16(error)
+  return (said === null ? writer.int16(-1) : writer.string(said)).written()
+}
+
+test("a broker's own sentence is told with what its answer means, as it may be shown", () => {
+  const { decode } = createRequest('t', 1, { name: 'a', value: 'b' }, 0)
+  const told = (said: string | null) => {
+    try {
+      return decode(new ByteReader(created(44, said)), () => {})
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+  const meant = "topic t: the broker's policy forbids it (POLICY_VIOLATION)"
+  assert.deepEqual([told(null), told('')], [meant, meant])
+  assert.equal(told('not on Fridays\u001b[31m '), `${meant}; it said: not on Fridays\\u001b[31m`)
+  assert.equal(told('x'.repeat(5000)), `${meant}; it said: ${'x'.repeat(300)}`)
+  assert.equal(
+    decode(new ByteReader(created(0, null)), () => {}),
+    true,
+  )
 })

@@ -18,6 +18,7 @@ const producerIdAt = 43
 
 interface Batch {
   readonly node: number
+  readonly records: number
   readonly producerId: bigint
   readonly sequence: number
 }
@@ -27,7 +28,10 @@ class Cluster {
   readonly clock = new ManualClock()
   readonly batches: Batch[] = []
   leader = 1
+  /** Of partition 1, which the test seldom needs; −1 = it has none. */
+  other = -1
   topicId = 'first'
+  topicError = 0
   /** What the next produce requests meet; a number is an error that the broker answers. */
   readonly faults: (number | 'lost')[] = []
   #identities = 0
@@ -43,21 +47,22 @@ class Cluster {
   )
 
   get stream() {
-    return { name: 'events', incarnation: this.topicId, partitions: 1 }
+    return { name: 'events', incarnation: this.topicId, partitions: 2 }
   }
 
   #metadata(): TopicMetadata {
-    const partitions = [{ leader: this.leader, leaderEpoch: 0, replicas: 1, inSync: 1 }]
-    return { brokers: [], error: 0, topicId: this.topicId, partitions }
+    const partitions = [this.leader, this.other].map((leader) => ({ leader, leaderEpoch: 0, replicas: 1, inSync: 1 }))
+    return { brokers: [], error: this.topicError, topicId: this.topicId, partitions }
   }
 
   #link(node: number): BrokerLink {
     const link = {
-      call: () => Promise.resolve({ producerId: String(++this.#identities), producerEpoch: 0 }),
-      ask: async ({ body }: KafkaRequest<number>) => {
+      ask: async ({ apiName, body }: KafkaRequest<number>) => {
+        if (apiName === 'InitProducerId') return { producerId: ++this.#identities, producerEpoch: 0 }
         const batch = batchOf(body)
         this.batches.push({ node, ...batch })
-        if (node !== this.leader) throw new KafkaAnswerError(code.notLeader, 'produce')
+        if (node !== (batch.partition === 0 ? this.leader : this.other))
+          throw new KafkaAnswerError(code.notLeader, 'produce')
         const fault = this.faults.shift()
         if (fault === 'lost') throw new BrokerAwayError('one:9092', 'no answer')
         if (fault !== undefined) throw new KafkaAnswerError(fault, 'produce')
@@ -69,24 +74,27 @@ class Cluster {
   }
 }
 
-function batchOf(body: Buffer): { producerId: bigint; sequence: number; records: number } {
+function batchOf(body: Buffer): { partition: number; producerId: bigint; sequence: number; records: number } {
   const reader = new ByteReader(body)
   reader.int16()
   reader.int16()
   reader.int32()
   reader.int32()
   reader.string()
-  for (let i = 0; i < 2; i++) reader.int32()
+  reader.int32()
+  const partition = reader.int32()
   const batch = reader.bytes(reader.int32())
   return {
+    partition,
     producerId: batch.readBigInt64BE(producerIdAt),
     sequence: batch.readInt32BE(sequenceAt),
     records: batch.readInt32BE(57),
   }
 }
 
-const records = (count: number): OutRecord[] =>
-  Array.from({ length: count }, (_, i) => ({ partition: 0, key: null, value: Buffer.from(`${i}`) }))
+const records = (count: number, partition = 0): OutRecord[] =>
+  Array.from({ length: count }, (_, i) => ({ partition, key: null, value: Buffer.from(`${i}`) }))
+const large = (partition: number): OutRecord[] => [{ partition, key: null, value: Buffer.alloc(300_000) }]
 
 test('a batch goes on behind the numbers of the records before it', async () => {
   const cluster = new Cluster()
@@ -159,4 +167,86 @@ test('a topic that was created again takes what is published to it', async () =>
   cluster.topicId = 'second'
   await publisher.publish(cluster.stream, records(1))
   await assert.rejects(publisher.publish(before, records(1)), { code: 'stream_missing' })
+})
+
+test('each publication to a partition without a leader fails at its own deadline, with the reason', async () => {
+  const cluster = new Cluster()
+  const publisher = new Publisher(options, cluster.calls, cluster.clock)
+  const waited: number[] = []
+  for (let i = 0; i < 5; i++) {
+    const takenMs = cluster.clock.monotonicMs()
+    const refused = {
+      code: 'broker_unavailable',
+      message: /^topic events, partition 1: the partition has no leader now \(LEADER_NOT_AVAILABLE\)$/,
+    }
+    void assert.rejects(publisher.publish(cluster.stream, large(1)), refused).then(() => {
+      waited.push(cluster.clock.monotonicMs() - takenMs)
+    })
+    await cluster.clock.advance(1000)
+  }
+  for (let i = 0; i < 30; i++) await cluster.clock.advance(500)
+  assert.equal(waited.length, 5)
+  for (const ms of waited) assert.ok(ms > 8000 && ms <= options.publishTimeoutMs, `${ms} ms`)
+  // Later ones are not left without a deadline.
+  const late = assert.rejects(publisher.publish(cluster.stream, large(1)), { code: 'broker_unavailable' })
+  await cluster.clock.advance(options.publishTimeoutMs)
+  await late
+})
+
+test('what waits behind a batch whose fate is unknown fails at its own deadline, too, and is not written afterwards', async () => {
+  const cluster = new Cluster()
+  const publisher = new Publisher(options, cluster.calls, cluster.clock)
+  await publisher.publish(cluster.stream, records(1))
+  cluster.faults.push(...new Array(100).fill('lost'))
+  const failed: string[] = []
+  const publish = (name: string, count: number) => {
+    publisher.publish(cluster.stream, records(count)).catch((error) => failed.push(`${name} ${error.code}`))
+  }
+  publish('first', 1)
+  await cluster.clock.advance(3000)
+  publish('second', 2)
+  await cluster.clock.advance(options.publishTimeoutMs - 3000)
+  assert.deepEqual(failed, ['first broker_unavailable'])
+  await cluster.clock.advance(3000)
+  assert.deepEqual(failed, ['first broker_unavailable', 'second broker_unavailable'])
+  cluster.faults.length = 0
+  cluster.batches.length = 0
+  await publisher.publish(cluster.stream, records(3))
+  assert.deepEqual(
+    cluster.batches.map(({ records: count }) => count),
+    [3],
+  )
+})
+
+test('partitions without a leader leave room for those that have one', async () => {
+  const cluster = new Cluster()
+  const own = { ...options, maxQueuedBytes: 2_000_000 }
+  const publisher = new Publisher(own, cluster.calls, cluster.clock)
+  const waiting: Promise<unknown>[] = []
+  const stuck = () => void waiting.push(publisher.publish(cluster.stream, large(1)))
+  assert.throws(
+    () => {
+      for (let i = 0; i < 10; i++) stuck()
+    },
+    { code: 'overloaded', message: /topic events, partition 1: expected at most \d+ bytes to wait for its leader/ },
+  )
+  assert.equal(waiting.length, 3)
+  for (let i = 0; i < 10; i++) await publisher.publish(cluster.stream, large(0))
+  const failed = waiting.map((each) => assert.rejects(each, { code: 'broker_unavailable' }))
+  await cluster.clock.advance(options.publishTimeoutMs)
+  await Promise.all(failed)
+  // What has failed takes no room any more.
+  cluster.other = 1
+  for (let i = 0; i < 3; i++) stuck()
+  await settled()
+  await cluster.clock.advance(options.maxRetryMs)
+  await Promise.all(waiting.slice(3))
+})
+
+test('a partition that may not be asked about fails all that waits for it at once', async () => {
+  const cluster = new Cluster()
+  cluster.topicError = code.topicAuthorizationFailed
+  const publisher = new Publisher(options, cluster.calls, cluster.clock)
+  const waiting = [1, 2, 3].map(() => publisher.publish(cluster.stream, large(0)))
+  for (const each of waiting) await assert.rejects(each, { code: 'publish_forbidden' })
 })

@@ -4,10 +4,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import type { CarillonError } from '../../src/base/errors.ts'
 import { connectionProblem, isRefusal, strangeAnswer } from '../../src/source/kafka/connection-problem.ts'
-import { answerProblem } from '../../src/source/kafka/grants.ts'
-import { securityDefaults } from '../../src/source/kafka/options.ts'
-import { code } from '../../src/source/kafka/protocol-errors.ts'
+import { answerProblem, type Operation } from '../../src/source/kafka/grants.ts'
+import { refusal } from '../../src/source/kafka/leader-calls.ts'
+import { kafkaDefaults, securityDefaults } from '../../src/source/kafka/options.ts'
+import { code, KafkaAnswerError } from '../../src/source/kafka/protocol-errors.ts'
 import { readSecurity, type SecurityOptions } from '../../src/source/kafka/security.ts'
 import { openKafka } from '../../src/source/kafka/source.ts'
 import { TailHealth } from '../../src/source/tail-health.ts'
@@ -143,6 +145,24 @@ test('a missing right is told with the command that grants it, by the name that 
   assert.match(told(securityDefaults, 'Write', "a'b"), /User:ANONYMOUS may not Write .* --topic 'a'\\''b' /)
   const byCertificate = options({ tls: { enabled: true, certFile: 'me.pem', keyFile: 'me.key' } })
   assert.match(told(byCertificate, 'Read'), /^the principal of me\.pem may not Read/)
+})
+
+test('an answer that the same request would meet again is no outage', () => {
+  const attempt = { operation: 'Create', topic: 't' } as const
+  const told = (error: number, operation: Operation = 'Create') => {
+    const thrown = refusal(
+      new KafkaAnswerError(error, ''),
+      { ...attempt, operation },
+      { ...kafkaDefaults, brokers: [] },
+    )
+    return (thrown as CarillonError).code
+  }
+  for (const error of [17, 29, 31, 32, 35, 37, 38, 39, 40, 42, 43, 44, 87]) assert.equal(told(error), 'stream_unusable')
+  for (const error of [-1, 3, 5, 6, 7, 9, 19, 20, 41, 56, 74, 89]) assert.equal(told(error), 'broker_unavailable')
+  assert.deepEqual(
+    [told(29, 'Write'), told(10, 'Write'), told(18, 'Write')],
+    ['publish_forbidden', 'event_too_large', 'event_too_large'],
+  )
 })
 
 test('of several partitions that fail one speaks, until it is read, and only news are told', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { seededRandom } from '../../src/base/random.ts'
 import { Brokers } from './kafka-brokers.ts'
 
 test('a tail that waits at the head of a quiet log hears that the log was cut below it, and written further than that', async () => {
@@ -151,10 +152,40 @@ test('the head is where the oldest open transaction begins, however far the log 
   brokers.write('b')
   brokers.tail(0)
   await brokers.passes(2000)
-  assert.deepEqual([brokers.told, brokers.bounds], [['a@0'], { first: 0, head: 1 }])
+  assert.deepEqual([brokers.told, brokers.bounds?.head], [['a@0'], 1])
   brokers.log.finish(1, false, brokers.time.nowMs)
   await brokers.passes(2000)
   assert.deepEqual([brokers.told, brokers.bounds], [['a@0', 'b@2'], { first: 0, head: 4 }])
+})
+
+test('a tail says how much an open transaction holds back and since when, and logs one that lasts', async () => {
+  const brokers = new Brokers()
+  const nowMs = () => brokers.broker.process.nowUs() / 1000
+  brokers.write('a')
+  brokers.tail(0)
+  await brokers.passes(2000)
+  const beganMs = nowMs()
+  brokers.begin(1, 'hidden')
+  brokers.write('b')
+  await brokers.passes(5000)
+  const first = brokers.bounds!.blocked!
+  assert.equal(first.offsets, 2)
+  assert.ok(first.sinceMs >= beganMs && first.sinceMs < beganMs + 2500, `${first.sinceMs - beganMs} ms`)
+  brokers.write('c')
+  await brokers.passes(5000)
+  assert.deepEqual(brokers.bounds, { first: 0, head: 1, blocked: { offsets: 3, sinceMs: first.sinceMs } })
+  assert.deepEqual(brokers.logged, [])
+  await brokers.passes(30_000)
+  const said =
+    /^topic \S+, partition 0: an open transaction has held back 3 offsets behind 1 for 1\d(\.\d)? seconds; whether it hangs says kafka-transactions\.sh .* find-hanging --topic/
+  assert.equal(brokers.logged.length, 1)
+  assert.match(brokers.logged[0]!, said)
+  brokers.log.finish(1, true, brokers.time.nowMs)
+  brokers.begin(2, 'next')
+  await brokers.passes(5000)
+  const { head, blocked } = brokers.bounds!
+  assert.deepEqual([head, blocked!.offsets], [5, 1])
+  assert.ok(blocked!.sinceMs > first.sinceMs + 30_000, 'another transaction has an age of its own')
 })
 
 test('a clean change of leaders is no rewrite to a tail that has read nothing yet', async () => {
@@ -188,6 +219,105 @@ test('a chunk is read although the broker throttles fetches for a while, and it 
   assert.ok(fetches <= 4, `${fetches} fetches`)
 })
 
+test('a leader that does not answer is given up, also where it has asked for a pause before', async () => {
+  const brokers = new Brokers()
+  for (const throttleMs of [0, 1000]) {
+    const { leader } = brokers
+    leader.throttlesAll = true
+    leader.throttleMs = throttleMs
+    leader.throttledUntilMs = brokers.time.nowMs + 100
+    await brokers.done(brokers.source.offsets(brokers.info, 0))
+    leader.state = 'frozen'
+    await assert.rejects(brokers.done(brokers.source.offsets(brokers.info, 0)), { code: 'broker_unavailable' })
+    brokers.cluster.revive(leader)
+    await brokers.done(brokers.source.offsets(brokers.info, 0))
+  }
+})
+
+test('a pause that a broker asks for in whatever answer is waited for, counted by use, and is no failure', async () => {
+  const brokers = new Brokers()
+  brokers.write('a', 'b')
+  brokers.tail(0)
+  await brokers.passes(2000)
+  for (const node of brokers.cluster.nodes) {
+    node.throttlesAll = true
+    node.throttleMs = 2500
+    node.throttledUntilMs = brokers.time.nowMs + 8000
+  }
+  const asked = [
+    brokers.source.describe(brokers.info.name),
+    brokers.source.offsets(brokers.info, 0),
+    brokers.source.offsetAt(brokers.info, 0, 0),
+    brokers.range(0, 2),
+  ]
+  brokers.write('c')
+  const [, offsets, first, shown] = await Promise.all(asked.map((each) => brokers.done<unknown>(each)))
+  assert.deepEqual([offsets, first, shown], [{ first: 0, head: 3 }, 0, ['a', 'b']])
+  await brokers.passes(10_000)
+  assert.deepEqual([brokers.told, brokers.states], [['a@0', 'b@1', 'c@2'], ['up']])
+  const { live, readback, questions } = brokers.paused
+  for (const ms of [live, readback, questions]) assert.ok(ms >= 2500 && ms % 2500 === 0, `${ms} ms`)
+})
+
+test('reads that share a connection wait together, also where one of them is told of the next pause', async () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    const brokers = new Brokers(1, seededRandom(seed))
+    brokers.write('a', 'b')
+    await brokers.done(brokers.range(0, 2))
+    const { leader } = brokers
+    leader.throttleMs = 2500
+    leader.throttledUntilMs = brokers.time.nowMs + 6000
+    const reads = [brokers.range(0, 2), brokers.range(0, 2)]
+    await brokers.passes(700)
+    reads.push(brokers.range(0, 2), brokers.range(0, 2))
+    for (const read of reads) assert.deepEqual(await brokers.done(read), ['a', 'b'])
+  }
+})
+
+test('who waits for less than the pause that a broker asks for is told of the quota, and the connection stays', async () => {
+  const brokers = new Brokers()
+  await brokers.done(brokers.source.offsets(brokers.info, 0))
+  for (const node of brokers.cluster.nodes) {
+    node.throttlesAll = true
+    node.throttleMs = 50_000
+    node.throttledUntilMs = brokers.time.nowMs + 1000
+  }
+  const refused = {
+    code: 'broker_unavailable',
+    message: /holds client id "carillon" back, whose quota is used up, for \d+ s more/,
+  }
+  await assert.rejects(brokers.done(brokers.source.offsets(brokers.info, 0)), refused)
+  const { connections } = brokers
+  await assert.rejects(brokers.done(brokers.source.offsets(brokers.info, 0)), refused)
+  assert.equal(brokers.connections, connections)
+  await brokers.passes(50_000)
+  assert.deepEqual(await brokers.done(brokers.source.offsets(brokers.info, 0)), { first: 0, head: 0 })
+})
+
+test('a broker that asks for a pause of days is asked on another connection after a minute', async () => {
+  const brokers = new Brokers()
+  brokers.write('a')
+  for (const node of brokers.cluster.nodes) {
+    node.throttleMs = 2 ** 31 - 1
+    node.throttledUntilMs = brokers.time.nowMs + 5000
+  }
+  const refused = { code: 'broker_unavailable', message: /"carillon-readback" back, whose quota is used up/ }
+  await assert.rejects(brokers.done(brokers.range(0, 1), 62_000), refused)
+  assert.deepEqual(await brokers.done(brokers.range(0, 1)), ['a'])
+})
+
+test('a source that is closed while a broker pauses it does not wait for the end of the pause', async () => {
+  const brokers = new Brokers()
+  for (const node of brokers.cluster.nodes) {
+    node.throttleMs = 30_000
+    node.throttledUntilMs = brokers.time.nowMs + 5000
+  }
+  brokers.write('a')
+  brokers.tail(0)
+  await brokers.passes(2000)
+  await brokers.done(brokers.opened!.close(), 100)
+})
+
 test('a chunk comes from the newest leader that a tail has heard of, though a former one goes on answering', async () => {
   const brokers = new Brokers()
   brokers.write('a', 'b', 'c')
@@ -217,4 +347,36 @@ test('a time is where the first record lies that is not older, and after all of 
   await brokers.passes(1000)
   const offsets = [await at(beganMs - 1000), await at(laterMs - 500), await at(laterMs), await at(nowMs() + 1000)]
   assert.deepEqual(offsets, [0, 2, 2, 3])
+})
+
+test('where the brokers that were named answer, and an address that only they name does not, the likely cause is said', async () => {
+  const brokers = new Brokers()
+  const ask = () => brokers.done(brokers.source.offsets(brokers.info, 0))
+  const problem = async () => {
+    try {
+      await ask()
+      return 'none'
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+  const [named, , told] = brokers.cluster.nodes
+  brokers.cluster.move(0, told!.id)
+  await brokers.passes(1000)
+  told!.state = 'down'
+  const hint = /ECONNREFUSED; the cluster names this address by advertised\.listeners: /
+  assert.match(await problem(), hint)
+  brokers.cluster.revive(told!)
+  await ask()
+  // What was reached once is an address that can be.
+  told!.state = 'down'
+  brokers.cluster.breakConnections(told!)
+  const plain = /ECONNREFUSED$/
+  assert.match(await problem(), plain)
+  brokers.cluster.revive(told!)
+  brokers.cluster.move(0, named!.id)
+  await brokers.passes(1000)
+  named!.state = 'down'
+  brokers.cluster.breakConnections(named!)
+  assert.match(await problem(), plain)
 })

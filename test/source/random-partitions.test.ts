@@ -26,6 +26,8 @@ class RandomTail implements TailSink {
   readonly #violations: string[] = []
   #partitions = 3
   #tail: Tail | undefined
+  /** Nothing is moved any more. */
+  #isResting = false
 
   constructor(kind: keyof typeof kinds, seed: number) {
     this.#random = seededRandom(seed)
@@ -116,6 +118,7 @@ class RandomTail implements TailSink {
 
   /** Drops a partition that is read, adds one that is not, or moves one to another place at once. */
   #move(): void {
+    if (this.#isResting) return
     const partition = this.#below(this.#partitions)
     const isRead = this.#next.delete(partition)
     if (isRead) this.#tail!.drop(partition)
@@ -132,6 +135,7 @@ class RandomTail implements TailSink {
   }
 
   #addAll(): void {
+    this.#isResting = true
     for (let partition = 0; partition < this.#partitions; partition++) {
       if (!this.#next.has(partition)) this.#add(partition)
     }

@@ -18,15 +18,15 @@ export interface Ask {
   readonly localAddress?: string
 }
 
-/** One HTTP request and its whole answer. */
+/** One HTTP request and its whole answer, from a port or a Unix socket. */
 export function ask(
-  port: number,
+  place: number | string,
   path: string,
   { method = 'GET', headers = {}, body, agent, localAddress = '127.0.0.1' }: Ask = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const options = { host: '127.0.0.1', port, path, method, headers, localAddress, agent: agent ?? false }
-    const request = http.request(options, (response) => {
+    const to = typeof place === 'string' ? { socketPath: place } : { host: '127.0.0.1', port: place, localAddress }
+    const request = http.request({ ...to, path, method, headers, agent: agent ?? false }, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.on('end', () => {

@@ -11,7 +11,16 @@ const clock: Clock = { nowUs: () => 0, monotonicMs: () => 0, after: () => () => 
 
 function allFamilies(): MetricFamily[] {
   const instruments = new Instruments()
-  const partition = { partition: 0, first: 0, head: 0, read: 0, unreadAgeMs: 0, subscriptions: 0 }
+  const partition = {
+    partition: 0,
+    first: 0,
+    head: 0,
+    read: 0,
+    unreadAgeMs: 0,
+    blocked: 0,
+    blockedAgeMs: 0,
+    subscriptions: 0,
+  }
   const tier = { records: 0, bytes: 0, ageMs: 0 }
   const window = { windowTail: 0, tiers: { payload: tier, index: tier } }
   instruments.stream('events').observe = () => ({ state: 'up', partitions: [{ ...partition, ...window }] })

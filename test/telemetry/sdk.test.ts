@@ -20,6 +20,8 @@ const figures = (partition: number): PartitionFigures => ({
   head: 1000,
   read: 990,
   unreadAgeMs: 1500,
+  blocked: 0,
+  blockedAgeMs: 0,
   windowTail: 500,
   tiers: {
     payload: { records: 490, bytes: 4096, ageMs: 2500 },

@@ -265,7 +265,7 @@ test('after of two kinds, or of none that there is, is a bad_token', () => {
     [['@yesterday'], /expected @ and an RFC 3339 time such as .*, got "@yesterday"/],
     [['@2026-01-31T12:00:00 01:00'], /%2B/],
     [[''], /not base64url/],
-    [['Latest'], /is not a token/],
+    [['Latest'], /expected a token, latest, earliest or @time/],
   ]
   for (const [after, message] of wrong)
     assert.match(

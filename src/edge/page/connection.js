@@ -8,7 +8,8 @@ export class Refused extends Error {}
  * What the three transports share: one subscription, where it stands, and coming back after a loss. A transport has `open()`,
  * which connects at `this.after`, and `shut()`; it calls `moved` with the position of what it was given.
  *
- * `listener`: `state(state, detail)`, `position(token)`, `delivery(delivery)`, `duplicate()`, `gap(gap)`, `note(text)`.
+ * `listener`: `state(state, detail)`, `position(token)`, `delivery(delivery, missed)`, `duplicate()`, `gap(gap)`, `note(text)`. An event is `missed`
+ * where it came before all was told that is older than the connection: its age is no latency.
  */
 export class Connection {
   #listener
@@ -99,7 +100,7 @@ export class Connection {
       return
     }
     this.#next.set(key, delivery.offset + 1)
-    this.#listener.delivery(delivery)
+    this.#listener.delivery(delivery, this.#told.state !== 'live')
   }
 
   /** After a gap the log may start at lower offsets again. */

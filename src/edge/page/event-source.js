@@ -7,14 +7,21 @@ export class EventSourceConnection extends Connection {
   static title = 'EventSource'
   static endpoint = '/v1/sse'
   #source
+  /** All that is older than the connection has come; positions come on, each second. */
+  #live = false
 
   open() {
     const query = new URLSearchParams({ subject: this.subject })
     for (const after of this.after) query.append('after', after)
     const source = new EventSource(`v1/sse?${query}`)
     this.#source = source
+    this.#live = false
     source.addEventListener('after', (block) => {
       this.#passed(block)
+      this.connected(this.#live)
+    })
+    source.addEventListener('live', () => {
+      this.#live = true
       this.connected()
     })
     source.addEventListener('gap', (block) => {
@@ -43,6 +50,7 @@ export class EventSourceConnection extends Connection {
   /** The gateway's own `error` block (it has data), or EventSource's word that the connection is gone. */
   #broken(source, { data }) {
     if (source !== this.#source) return
+    this.#live = false
     if (source.readyState === EventSource.CLOSED) void this.#askWhy(source)
     else this.interrupted(new Error(data === undefined ? 'closed' : JSON.parse(data).message))
   }
@@ -51,7 +59,7 @@ export class EventSourceConnection extends Connection {
   async #askWhy(source) {
     let reason = new Error('refused')
     try {
-      await pollOnce(this.subject, this.after, 0)
+      await pollOnce(this.subject, this.after, { wait: 0 })
     } catch (error) {
       reason = error instanceof Refused ? error : reason
     }

@@ -21,15 +21,16 @@ export class LongPollConnection extends Connection {
   }
 
   async #follow(signal) {
-    let wait = 0
+    let how = { wait: 0 }
     try {
       while (!signal.aborted) {
-        const { frames, after } = await pollOnce(this.subject, this.after, wait, signal)
+        const { frames, after, live } = await pollOnce(this.subject, this.after, how, signal)
         if (signal.aborted) return
-        if (wait === 0) this.connected()
-        wait = waitMs
+        if (how.wait === 0) this.connected(false)
         for (const frame of frames) this.#receive(frame)
         this.moved(after)
+        if (live) this.connected()
+        how = live ? { wait: waitMs } : { wait: waitMs, until: 'live' }
       }
     } catch (error) {
       if (!signal.aborted) this.failed(error, error.retryAfterMs)
@@ -44,8 +45,8 @@ export class LongPollConnection extends Connection {
 }
 
 /** One request; throws `Refused` where repeating it is of no use. */
-export async function pollOnce(subject, after, wait, signal = null) {
-  const query = new URLSearchParams({ subject, wait })
+export async function pollOnce(subject, after, how, signal = null) {
+  const query = new URLSearchParams({ subject, ...how })
   for (const each of after) query.append('after', each)
   const response = await fetch(`v1/poll?${query}`, { signal, cache: 'no-store' })
   const answer = await response.json()

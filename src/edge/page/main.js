@@ -29,11 +29,11 @@ function openTransport(name, Connection) {
       if (state === 'live' || state === 'refused') announce(`${Connection.title}: ${detail || state}`)
     },
     position: (token) => card.position(token),
-    delivery(delivery) {
+    delivery(delivery, missed) {
       const { publishedAtUs } = delivery.event
       const latencyMs = publishedAtUs === undefined ? undefined : (nowUs() - publishedAtUs) / 1000
-      card.received(latencyMs)
-      timeline.event(transport, delivery, latencyMs)
+      card.received(missed ? undefined : latencyMs)
+      timeline.event(transport, delivery, { latencyMs, missed })
     },
     duplicate: () => card.duplicate(),
     gap(gap) {
@@ -78,7 +78,7 @@ async function publishDraft(count) {
     const results = await publish(draft(), count)
     const { stream, partition, offset } = results.at(-1)
     const what = count === 1 ? 'stored' : `${count} stored, the last`
-    outcome.textContent = `${what} at ${stream}/${partition}/${offset} in ${duration(performance.now() - started)}`
+    outcome.textContent = `${what} at ${stream} ${partition}@${offset} in ${duration(performance.now() - started)}`
     outcome.classList.remove('failed')
   } catch (error) {
     outcome.textContent = error.message

@@ -15,23 +15,24 @@ export class Timeline {
     this.#empty = empty
   }
 
-  event(transport, delivery, latencyMs) {
+  /** `missed`: what `latencyMs` says is its age, not how long it took. */
+  event(transport, delivery, { latencyMs, missed }) {
     const { event, partition, offset, stream } = delivery
-    const position = stream === undefined ? `${partition}/${offset}` : `${stream}/${partition}/${offset}`
+    const position = stream === undefined ? `${partition}@${offset}` : `${stream} ${partition}@${offset}`
     const payload = payloadOf(event)
     this.#add('event', transport, [
       cell('subject', event.subject),
       cell('payload', payload.slice(0, maxPayloadLength)),
       cell('position', position, 'partition and offset in the log'),
-      cell('latency', latencyMs === undefined ? '–' : duration(latencyMs), 'from publish to this page'),
+      latencyMs === undefined ? cell('latency', '–') : missed ? age(latencyMs) : latency(latencyMs),
     ])
   }
 
   gap(transport, gap) {
-    const to = gap.to === undefined ? '' : ` to ${gap.to}`
+    const to = gap.to === undefined ? '' : ` to ${gap.partition}@${gap.to}`
     const n = gap.n === undefined ? '' : `, ${gap.n} events`
     const lost = gap.certain ? 'something was lost' : 'maybe nothing was lost'
-    const text = `Gap (${gap.reason}): ${gap.stream}/${gap.partition}, offsets ${gap.from}${to}${n}; ${lost}`
+    const text = `Gap (${gap.reason}): ${gap.stream} ${gap.partition}@${gap.from}${to}${n}; ${lost}`
     this.#add('gap', transport, [cell('text', text)])
   }
 
@@ -76,6 +77,15 @@ export function duration(ms) {
   if (size < 3_600_000) return `${Math.round(ms / 60_000)} min`
   return `${Math.round(ms / 3_600_000)} h`
 }
+
+const latency = (ms) => cell('latency', duration(ms), 'from publish to this page')
+
+const age = (ms) =>
+  cell(
+    'latency missed',
+    `${duration(Math.max(0, ms))} ago`,
+    'published so long before it came: it was missed, or asked for',
+  )
 
 function payloadOf({ data, text, base64, deleted }) {
   if (deleted) return '(deleted)'

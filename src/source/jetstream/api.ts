@@ -5,6 +5,8 @@ import {
   DeliverPolicy,
   type JetStreamManager,
   jetstreamManager,
+  type MsgRequest,
+  type NextMsgRequest,
   type StreamConfig,
   type StreamInfo,
 } from '@nats-io/jetstream'
@@ -17,8 +19,13 @@ import { type Link, serversOf } from './link.ts'
 import type { NatsOptions } from './options.ts'
 import { isFinal, isMissing, isNoMessage, refusal } from './problems.ts'
 
-/** One JetStream stream as it is now. */
+/** The offset of a stream's first record, where its configuration does not say another one. */
+export const firstSequence = 1
+
+/** One JetStream stream as it is now. `first` is 1 as long as nothing of it is gone, wherever its sequences begin. */
 export interface StreamFacts extends Offsets {
+  /** Where its sequences begin (`first_seq` of its configuration): below there never was a record. */
+  readonly begin: number
   /** Tells it from an earlier one of its name: its time of creation. */
   readonly created: string
   readonly config: StreamConfig
@@ -31,6 +38,8 @@ export class JetStreamApi {
   readonly link: Link
   readonly #options: NatsOptions
   readonly #clock: Clock
+  /** What is wrong with questions that are asked again now, by what they are about. */
+  readonly #troubles = new Map<string, string>()
   #manager: { readonly of: NatsConnection; readonly manager: Promise<JetStreamManager> } | undefined
 
   constructor(link: Link, options: NatsOptions, clock: Clock) {
@@ -39,9 +48,14 @@ export class JetStreamApi {
     this.#clock = clock
   }
 
+  /** What keeps a question about this stream from being answered, while it is asked again. */
+  trouble(stream: string): string | undefined {
+    return this.#troubles.get(about(stream))
+  }
+
   /** undefined when the server answers that there is none. */
   stream(name: string): Promise<StreamFacts | undefined> {
-    return this.run(`stream ${name}`, async (manager) => {
+    return this.run(about(name), async (manager) => {
       const info = await manager.streams.info(name).catch((error: unknown) => {
         if (isMissing(error)) return undefined
         throw error
@@ -51,11 +65,18 @@ export class JetStreamApi {
   }
 
   async addStream(config: Partial<StreamConfig> & { name: string }): Promise<void> {
-    await this.run(`stream ${config.name}`, (manager) => manager.streams.add(config))
+    await this.run(about(config.name), (manager) => manager.streams.add(config))
   }
 
   addConsumer(stream: string, config: Partial<ConsumerConfig>): Promise<ConsumerInfo> {
-    return this.run(`stream ${stream}`, (manager) => manager.consumers.add(stream, config))
+    return this.run(about(stream), (manager) => manager.consumers.add(stream, config))
+  }
+
+  /** Creates one for nothing: rejects where the server refuses it. */
+  async tryConsumer(stream: string): Promise<void> {
+    const inbox = createInbox(this.#options.inboxPrefix)
+    const { name } = await this.addConsumer(stream, { ...passing(inbox), deliver_policy: DeliverPolicy.New })
+    this.dropConsumer(stream, name)
   }
 
   /** Not waited for: the server forgets an idle consumer by itself. */
@@ -66,12 +87,20 @@ export class JetStreamApi {
 
   /** When the record at `sequence` was stored; undefined when it is not there (any more). */
   timeOf(stream: string, sequence: number): Promise<{ timeMs: number; timeNs: number } | undefined> {
-    return this.run(`stream ${stream}`, async (manager) => {
+    return this.run(about(stream), async (manager) => {
       const message = await manager.streams.getMessage(stream, { seq: sequence }).catch((error: unknown) => {
         if (isNoMessage(error)) return undefined
         throw error
       })
       return message === null || message === undefined ? undefined : parseTime(message.timestamp)
+    })
+  }
+
+  /** Whether the stream has a record at or behind `sequence`. */
+  hasFrom(stream: string, sequence: number): Promise<boolean> {
+    return this.run(about(stream), async (manager) => {
+      const query: MsgRequest & NextMsgRequest = { seq: sequence, next_by_subj: '>' }
+      return (await manager.streams.getMessage(stream, query)) !== null
     })
   }
 
@@ -98,12 +127,17 @@ export class JetStreamApi {
     for (let attempt = 0; ; attempt++) {
       const connection = await this.link.connected(Math.max(1, deadline - this.#clock.monotonicMs()))
       try {
-        return await ask(await this.#managerOf(connection), connection)
+        const answer = await ask(await this.#managerOf(connection), connection)
+        this.#troubles.delete(what)
+        return answer
       } catch (error) {
         if (error instanceof errors.TimeoutError) void this.link.suspect(connection)
+        const refused = refusal(error, `${serversOf(this.#options)}, ${what}`)
         if (isMissing(error) || isFinal(error) || this.#clock.monotonicMs() >= deadline) {
-          throw refusal(error, `${serversOf(this.#options)}, ${what}`)
+          this.#troubles.delete(what)
+          throw refused
         }
+        this.#troubles.set(what, refused.message)
       }
       await new Pause(this.#clock).sleep(backOffMs(attempt, retryMs, maxRetryMs))
     }
@@ -118,6 +152,8 @@ export class JetStreamApi {
     return this.#manager.manager
   }
 }
+
+const about = (stream: string): string => `stream ${stream}`
 
 /** A pull consumer for one use, in the server's memory. */
 export function passing(inbox: string): Partial<ConsumerConfig> & { name: string } {
@@ -135,8 +171,10 @@ const passingMs = 5000
 
 function facts({ created, config, state }: StreamInfo): StreamFacts {
   const head = state.last_seq + 1
+  const begin = Math.max(firstSequence, config.first_seq ?? 0)
   // Servers name the first sequence of an empty stream differently.
-  const first = state.messages === 0 ? head : Math.max(1, state.first_seq)
+  const kept = state.messages === 0 ? head : Math.max(begin, state.first_seq)
+  const first = kept > begin ? kept : firstSequence
   const recordBytes = state.messages === 0 ? 0 : state.bytes / state.messages
-  return { created: String(created), config, first, head, recordBytes }
+  return { created: String(created), config, begin, first, head: Math.max(begin, head), recordBytes }
 }

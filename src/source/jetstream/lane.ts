@@ -106,6 +106,11 @@ export class Lane {
     this.#land()
   }
 
+  /** Those that records are on their way to. */
+  subjects(): ReadonlySet<string> {
+    return new Set([...this.#flying, ...this.#waiting].map(({ subject }) => subject))
+  }
+
   /** The calls that have a record for `subject` fail. */
   failSubject(subject: string, error: CarillonError): void {
     for (const flight of [...this.#flying, ...this.#waiting]) {

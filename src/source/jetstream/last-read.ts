@@ -1,6 +1,5 @@
-import type { JetStreamApi, StreamFacts } from './api.ts'
+import { firstSequence, type JetStreamApi, type StreamFacts } from './api.ts'
 import { type Delivery, formatTime } from './delivery.ts'
-import { firstSequence } from './family.ts'
 
 /**
  * Times in a row that a server must say that the log is shorter than what was read of it, or has again what was gone: one that is behind

@@ -6,6 +6,29 @@ import { eachHeader, HeaderFacts } from './headers.ts'
 
 const nothing = new Uint8Array(0)
 
+/** What a partition's subjects have before their keys. */
+export class KeyPrefix {
+  readonly text: string
+  readonly #bytes: Buffer
+
+  constructor(text: string) {
+    this.text = text
+    this.#bytes = Buffer.from(text)
+  }
+
+  get length(): number {
+    return this.#bytes.length
+  }
+
+  /** Whether there is a key behind it in `subject`. */
+  begins(subject: Uint8Array): boolean {
+    const bytes = this.#bytes
+    if (subject.length <= bytes.length) return false
+    for (let i = 0; i < bytes.length; i++) if (subject[i] !== bytes[i]) return false
+    return true
+  }
+}
+
 /**
  * The one record object of a reader: bounds in the bytes that came from the socket. Subject and payload nearly always came in one
  * piece; where they did not, both are copied into a buffer of our own, of which there is one, as large as the largest such message.
@@ -22,6 +45,7 @@ export class MessageView implements SourceRecord {
   valueEnd = absent
   traceStart = absent
   traceEnd = absent
+  foreign: string | undefined
   #headersStart = 0
   #headersEnd = 0
   readonly #facts = new HeaderFacts()
@@ -29,8 +53,7 @@ export class MessageView implements SourceRecord {
   #piece: Buffer = this.buffer
   #own: Buffer = this.buffer
 
-  /** `prefixLength`: bytes of the subject before the key. */
-  set(message: MsgImpl, delivery: Delivery, partition: number, prefixLength: number): void {
+  set(message: MsgImpl, delivery: Delivery, partition: number, prefix: KeyPrefix): void {
     const { subject, hdr } = message._msg
     const data = message._rdata ?? nothing
     const subjectStart = this.#place(subject, data)
@@ -40,7 +63,8 @@ export class MessageView implements SourceRecord {
     this.offset = delivery.streamSequence
     this.timeMs = delivery.timeMs
     this.epoch = delivery.timeMs % 2 ** 32
-    this.keyStart = subjectStart + prefixLength
+    this.foreign = prefix.begins(subject) ? undefined : prefix.text
+    this.keyStart = this.foreign === undefined ? subjectStart + prefix.length : subjectStart
     this.keyEnd = subjectStart + subject.length
     this.valueStart = dataStart + headerBytes
     this.valueEnd = dataStart + data.length

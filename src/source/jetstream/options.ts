@@ -33,6 +33,9 @@ export interface NatsOptions extends NatsCredentials {
   /** JetStream domain, where the streams are behind a leaf node. */
   readonly domain?: string | undefined
 
+  /** Topics that are one JetStream stream as it is, and no family. */
+  readonly singleStreams: readonly string[]
+
   /** Of streams that are created here: copies in the cluster, 1 to 5. */
   readonly replicas: number
   /** Of streams that are created here: how old a record may grow, ms. */
@@ -115,6 +118,7 @@ export const natsSection = section(
 
 export const natsDefaults: Omit<NatsOptions, 'servers'> = {
   ...defaultsOf(adapterSettings),
+  singleStreams: [],
   clientName: 'carillon',
   pingMs: 2000,
   refreshMs: 3000,

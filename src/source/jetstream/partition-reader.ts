@@ -1,11 +1,11 @@
 import { AckPolicy, DeliverPolicy } from '@nats-io/jetstream'
 import { createInbox, type Msg, type MsgImpl, type NatsConnection, type Subscription } from '@nats-io/transport-node'
 import type { TailSink } from '../source.ts'
-import type { JetStreamApi, StreamFacts } from './api.ts'
+import { firstSequence, type JetStreamApi, type StreamFacts } from './api.ts'
 import { Delivery } from './delivery.ts'
-import { firstSequence, prefixOf, streamOf } from './family.ts'
 import { LastRead } from './last-read.ts'
-import { MessageView } from './message-view.ts'
+import type { Layout } from './layout.ts'
+import { KeyPrefix, MessageView } from './message-view.ts'
 import type { NatsOptions } from './options.ts'
 
 /** The server forgets a consumer that nobody listens to after so long, ms. */
@@ -20,18 +20,25 @@ const backlogBytes = 256 << 10
 /** A reader with fewer messages before it has caught up. */
 const caughtUpMessages = 64
 
+/**
+ * Looks in a row by which a consumer must have given nothing of what its stream has, until it is made anew: doubled, so many times at most, for each one that gave nothing either.
+ */
+const patientLooks = 3
+const maxDoublings = 4
+
 /** What it costs to hold a message while the server is asked, beside its bytes. */
 const heldOverheadBytes = 300
 
 /** The tail, as its readers see it. */
 export interface ReaderHost {
-  /** The family's name. */
-  readonly name: string
+  readonly layout: Layout
   readonly api: JetStreamApi
   readonly options: NatsOptions
   readonly sink: TailSink
   readonly closed: boolean
-  /** It can be read. */
+  /** It is to show records, or that there are none: until `read` it counts as one that can't be read, and `why` is told. '' = nothing is known to be wrong. */
+  awaits(reader: PartitionReader, why: string): void
+  /** It can be read: it has shown a record that it was to show, or the stream has none for it. */
   read(reader: PartitionReader): void
   /** Asks to read a backlog: one reader at a time. False = not yet; it is opened again when it may. */
   takeTurn(reader: PartitionReader): boolean
@@ -68,7 +75,7 @@ export class PartitionReader {
   #inTurn = false
   readonly #tail: ReaderHost
   readonly #stream: string
-  readonly #prefixLength: number
+  readonly #prefix: KeyPrefix
   readonly #last: LastRead
   readonly #delivery = new Delivery()
   readonly #view = new MessageView()
@@ -76,12 +83,15 @@ export class PartitionReader {
   #head = 0
   /** `next` at the last look at the stream. */
   #nextAtLook = 0
+  #nextAtQuietLook = -1
   /** Counts consumers: what an earlier one still brings is not looked at. */
   #version = 0
   #connection: NatsConnection | undefined
   #subscription: Subscription | undefined
   #consumer = ''
   #consumerSequence = 0
+  /** The consumer is there, and its stream is the one that is read. */
+  #isConsuming = false
   #heardMs = 0
   #heard = false
   /** Messages behind a hole, until the server has said whether the hole is a loss. */
@@ -90,15 +100,23 @@ export class PartitionReader {
   #flowReply: string | undefined
   /** A first sequence beyond `next` that the server told at the last look: told again, what is before it is lost. */
   #passedBy = 0
+  /** Where `next` stood when a record was awaited; -1 = none is. */
+  #awaitedAt = -1
+  /** Looks in a row at which the stream had records and `next` did not move. */
+  #idleLooks = 0
+  /** Consumers in a row that gave nothing. */
+  #barren = 0
+  /** There is no record from `next` up to here: they were deleted. */
+  #emptyUpTo = 0
 
   /** `from`: the first sequence to be shown. */
   constructor(tail: ReaderHost, partition: number, from = firstSequence) {
     this.#tail = tail
     this.partition = partition
     this.next = Math.max(firstSequence, from)
-    this.#stream = streamOf(tail.name, partition)
+    this.#stream = tail.layout.stream(partition)
     this.#last = new LastRead(tail.api, this.#stream)
-    this.#prefixLength = Buffer.byteLength(prefixOf(tail.name, partition))
+    this.#prefix = new KeyPrefix(tail.layout.prefix(partition))
   }
 
   /** Nothing more is to be told: the sink may have closed the tail or dropped the partition. */
@@ -112,11 +130,15 @@ export class PartitionReader {
 
   /** Ends what is open. */
   stop(): void {
+    if (!this.#isOver) this.#noticeShown()
     this.#version++
     this.unended = false
     this.#held = undefined
     this.#flowReply = undefined
     this.#inTurn = false
+    this.#awaitedAt = -1
+    this.#idleLooks = 0
+    this.#isConsuming = false
     const { current } = this.#tail.api.link
     if (this.#subscription !== undefined && current === this.#connection) {
       this.#subscription.unsubscribe()
@@ -138,11 +160,13 @@ export class PartitionReader {
     this.#last.forget()
     this.#first = 0
     this.#head = 0
+    this.#emptyUpTo = 0
   }
 
   /** Begins to read, with what is open ended before. Rejects when it can't; nothing is open then. */
   async open(connection: NatsConnection): Promise<void> {
     this.stop()
+    this.#tail.awaits(this, '')
     const version = this.#version
     const stale = () => this.#version !== version || this.#tail.closed
     const { api } = this.#tail
@@ -163,20 +187,41 @@ export class PartitionReader {
     const { next } = this
     await this.#last.look(next - 1, stream, () => this.next !== next)
     if (stale()) return
-    this.#tail.read(this)
     this.end()
     if (stale()) return
     this.#inTurn = (stream.head - this.next) * stream.recordBytes > backlogBytes
     if (!this.#inTurn) this.#tail.endTurn(this)
-    else if (!this.#tail.takeTurn(this)) return
-    await this.#subscribe(connection, stream, version)
-    if (!stale()) this.failures = 0
+    else if (!this.#tail.takeTurn(this)) {
+      // Others are read meanwhile, and it is nobody's fault.
+      if (this.failures === 0) this.#tail.read(this)
+      return
+    }
+    this.#awaitedAt = this.next
+    const pending = await this.#subscribe(connection, stream, version)
+    if (stale()) return
+    this.#isConsuming = true
+    this.failures = 0
+    if (pending === 0) this.#proven()
+  }
+
+  /** What was awaited has come. */
+  #noticeShown(): void {
+    if (this.#awaitedAt >= 0 && this.next > this.#awaitedAt) this.#proven()
+  }
+
+  #proven(): void {
+    this.#awaitedAt = -1
+    this.#idleLooks = 0
+    this.#barren = 0
+    this.#tail.read(this)
   }
 
   /** Closes the batch that was shown since the last call. */
   end(): void {
     if (this.#isOver) return
     this.unended = false
+    this.#noticeShown()
+    if (this.#isOver) return
     if (this.#inTurn && this.#consumerSequence > 0 && this.#delivery.pending < caughtUpMessages) {
       this.#inTurn = false
       this.#tail.endTurn(this)
@@ -190,6 +235,47 @@ export class PartitionReader {
     if (this.#heard) this.#heardMs = nowMs
     this.#heard = false
     return this.#subscription === undefined || nowMs - this.#heardMs < silenceMs
+  }
+
+  /** Nothing was shown since the last time this was asked. */
+  isQuiet(): boolean {
+    const { next } = this
+    const isQuiet = this.#isConsuming && next === this.#nextAtQuietLook
+    this.#nextAtQuietLook = next
+    return isQuiet
+  }
+
+  /**
+   * A look at the stream while nothing is shown. A consumer may be alive, by its heartbeats, and give nothing of what the stream has: it was paused, its
+   * flow control got lost, the server's own faults. Nothing but another one helps.
+   */
+  async lookWhileQuiet(): Promise<void> {
+    const version = this.#version
+    const { next } = this
+    const isOver = () => version !== this.#version || this.#isOver || this.next !== next
+    const { api } = this.#tail
+    const stream = await api.stream(this.#stream)
+    if (isOver() || stream === undefined || stream.created !== this.created) return
+    const { head } = stream
+    if (head <= Math.max(next, this.#emptyUpTo)) {
+      if (this.#awaitedAt >= 0) this.#proven()
+      return
+    }
+    if (!(await api.hasFrom(this.#stream, next))) {
+      if (isOver()) return
+      this.#emptyUpTo = head
+      if (this.#awaitedAt >= 0) this.#proven()
+      return
+    }
+    if (isOver()) return
+    this.#head = Math.max(this.#head, head)
+    this.#awaitedAt = next
+    const why = `its consumer gives nothing, and the stream has records from ${next} on`
+    this.#tail.awaits(this, why)
+    this.end()
+    if (isOver() || ++this.#idleLooks < patientLooks * 2 ** Math.min(this.#barren, maxDoublings)) return
+    this.#barren++
+    this.#tail.broken(this, why)
   }
 
   /** What a look at the stream has told, from time to time. */
@@ -214,7 +300,7 @@ export class PartitionReader {
 
   // Opening
 
-  #begin({ first, head }: StreamFacts, agreed: number): void {
+  #begin({ begin, first, head }: StreamFacts, agreed: number): void {
     const { sink } = this.#tail
     this.#first = first
     this.#head = head
@@ -229,11 +315,14 @@ export class PartitionReader {
       sink.lost(this.partition, agreed, to, 'rewritten')
     }
     if (this.#isOver) return
+    // Nothing ever was below its beginning.
+    this.next = Math.max(this.next, begin)
     if (this.next < first) this.#lost(first)
   }
 
   /** The stream of this partition alone was deleted and created again: told as a rewrite from its first record on. */
-  #anotherStream({ first }: StreamFacts): void {
+  #anotherStream(stream: StreamFacts): void {
+    const first = Math.max(stream.begin, stream.first)
     const to = this.next - 1
     this.#last.forget()
     if (first <= to) {
@@ -242,7 +331,8 @@ export class PartitionReader {
     }
   }
 
-  async #subscribe(connection: NatsConnection, { head }: StreamFacts, version: number): Promise<void> {
+  /** Messages that the new consumer has for us, beside what was read before. */
+  async #subscribe(connection: NatsConnection, { head }: StreamFacts, version: number): Promise<number> {
     const { options, api } = this.#tail
     const inbox = createInbox(options.inboxPrefix)
     const name = `carillon_${inbox.slice(inbox.lastIndexOf('.') + 1)}`
@@ -260,7 +350,7 @@ export class PartitionReader {
     // It may be another stream's, which took the place of this one: nothing is shown before that is known.
     this.#held = []
     this.#heldBytes = 0
-    await api.addConsumer(this.#stream, {
+    const { num_pending: pending } = await api.addConsumer(this.#stream, {
       name,
       deliver_subject: inbox,
       deliver_policy: DeliverPolicy.StartSequence,
@@ -273,6 +363,7 @@ export class PartitionReader {
       inactive_threshold: inactiveMs * nsPerMs,
     })
     await this.#judge(version)
+    return Math.max(0, pending - (start < this.next ? 1 : 0))
   }
 
   // The hot path
@@ -299,7 +390,7 @@ export class PartitionReader {
     }
     this.next = delivery.streamSequence + 1
     this.#last.set(delivery)
-    this.#view.set(message, delivery, this.partition, this.#prefixLength)
+    this.#view.set(message, delivery, this.partition, this.#prefix)
     this.#tail.sink.record(this.#view)
     if (delivery.pending === 0) this.end()
     else this.#tail.shown(this)

@@ -1,6 +1,6 @@
 import { JetStreamApiError, jserrors } from '@nats-io/jetstream/internal'
 import { errors as natsErrors, type PermissionViolationError } from '@nats-io/transport-node'
-import { CarillonError } from '../../base/errors.ts'
+import { CarillonError, type ErrorCode } from '../../base/errors.ts'
 
 /** The server's error numbers that mean something of their own. */
 export const apiCode = {
@@ -13,6 +13,7 @@ export const apiCode = {
   storeFailed: 10077,
   headersTooLarge: 10097,
   duplicateInProcess: 10158,
+  replicasUnsupported: 10074,
 } as const
 
 /** The stream (or its incarnation) is not there; of no use to retry. */
@@ -28,7 +29,12 @@ export function isNoMessage(error: unknown): boolean {
 export function isFinal(error: unknown): boolean {
   if (error instanceof CarillonError) return error.code !== 'broker_unavailable'
   if (violation(error) !== undefined) return true
-  return error instanceof JetStreamApiError && error.status < 500 && error.status !== 408 && error.status !== 429
+  return error instanceof JetStreamApiError && (isLasting(error.status, error.code) || error.status === 404)
+}
+
+/** Whether a refusal of the server stays one until somebody changes something: by its status and its own number. */
+export function isLasting(status: number, code: number): boolean {
+  return code === apiCode.replicasUnsupported || (status >= 400 && status < 500 && ![404, 408, 429].includes(status))
 }
 
 /** What went wrong, as a user of Carillon can act on it; `where` names server and stream. */
@@ -37,7 +43,14 @@ export function refusal(error: unknown, where: string): CarillonError {
   if (isMissing(error)) {
     return new CarillonError('stream_missing', `${where}: the server has no such stream; create it`, { cause: error })
   }
-  return new CarillonError('broker_unavailable', `${where}: ${problemText(error)}`, { cause: error })
+  return new CarillonError(codeOf(error), `${where}: ${problemText(error)}`, { cause: error })
+}
+
+function codeOf(error: unknown): ErrorCode {
+  if (violation(error) !== undefined) return 'stream_unusable'
+  if (!(error instanceof JetStreamApiError)) return 'broker_unavailable'
+  if (error.code === apiCode.storageExceeded || error.code === apiCode.memoryExceeded) return 'storage_full'
+  return isLasting(error.status, error.code) ? 'stream_unusable' : 'broker_unavailable'
 }
 
 /** What the server did not let us do; of a question it is the error's cause. */
@@ -47,14 +60,17 @@ function violation(error: unknown): PermissionViolationError | undefined {
   return cause instanceof natsErrors.PermissionViolationError ? cause : undefined
 }
 
-export const deniedText = (subject: string) => `the account may not publish to "${subject}": allow it`
+export const deniedText = (subject: string) => `the account may not publish to "${allOf(subject)}": allow it`
+
+/** Without what is random in it, the name of a consumer or an inbox: the same refusal is told in the same words. */
+const allOf = (subject: string): string => subject.replace(/\.(carillon_)?[0-9A-Za-z]{22}(\..*)?$/, '.>')
 
 /** What an error of the client library means, and what to do. Never repeats a secret: the library's texts have none. */
 export function problemText(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const denied = violation(error)
   if (denied?.operation === 'publish') return deniedText(denied.subject)
-  if (denied !== undefined) return `the account may not subscribe to "${denied.subject}": allow it`
+  if (denied !== undefined) return `the account may not subscribe to "${allOf(denied.subject)}": allow it`
   if (error instanceof jserrors.JetStreamNotEnabled) {
     return 'JetStream does not answer: it is off (start nats-server with -js, and enable it for the account) or just starting'
   }

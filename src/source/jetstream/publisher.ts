@@ -3,15 +3,16 @@ import { createInbox, type MsgHdrs, type MsgImpl, type NatsConnection } from '@n
 import type { Clock } from '../../base/clock.ts'
 import { CarillonError } from '../../base/errors.ts'
 import { LimitReached } from '../../base/limits.ts'
+import { matches } from '../../subject/subject.ts'
 import { backOffMs } from '../pause.ts'
 import type { Ack, OutRecord, StreamInfo } from '../source.ts'
 import { JetStreamApi } from './api.ts'
-import { prefixOf, streamOf } from './family.ts'
 import { encodeHeaders } from './headers.ts'
 import { type Flight, Lane, type Publication } from './lane.ts'
+import { type Layout, layoutOf } from './layout.ts'
 import { Link, type LinkContext, type LinkHost } from './link.ts'
 import type { NatsOptions } from './options.ts'
-import { apiCode, deniedText } from './problems.ts'
+import { apiCode, deniedText, isLasting } from './problems.ts'
 
 /** How often it looks for acknowledgements that are overdue, ms. */
 const beatMs = 100
@@ -35,6 +36,8 @@ export class Publisher implements LinkHost {
   readonly #flights = new Map<number, Flight>()
   readonly #lanes = new Map<string, Lane>()
   readonly #asking = new Set<Lane>()
+  /** By stream that is read as it is: the subjects that it takes, as of when it was asked. */
+  readonly #subjects = new Map<string, readonly string[]>()
   #ids = 0
   #queuedBytes = 0
   #closed = false
@@ -50,16 +53,29 @@ export class Publisher implements LinkHost {
   }
 
   publish(stream: StreamInfo, records: readonly OutRecord[]): Promise<Ack[]> {
-    if (this.#closed) return Promise.reject(this.#link.unavailable())
     if (records.length === 0) return Promise.resolve([])
     this.#link.start()
+    const layout = layoutOf(this.#options, stream.name)
+    if (!layout.isSingle || this.#untaken(layout, records) === undefined) return this.#enqueue(layout, records)
+    const bytes = records.reduce((sum, { key, value }) => sum + recordBytes + lengthOf(key) + lengthOf(value), 0)
+    this.#reserve(bytes)
+    return this.#askWhatIsTaken(layout, records)
+      .finally(() => {
+        this.#queuedBytes -= bytes
+      })
+      .then(() => this.#enqueue(layout, records))
+  }
+
+  #enqueue(layout: Layout, records: readonly OutRecord[]): Promise<Ack[]> {
+    if (this.#closed) return Promise.reject(this.#link.unavailable())
     return new Promise((resolve, reject) => {
       const deadlineMs = this.#clock.monotonicMs() + this.#options.publishTimeoutMs
       const acks = new Array<Ack>(records.length)
       const publication: Publication = { acks, waiting: records.length, done: false, deadlineMs, resolve, reject }
       // All are looked at before one is sent.
-      const flights = records.map((record, index) => this.#flight(stream, record, publication, index))
-      this.#admit(flights)
+      const flights = records.map((record, index) => this.#flight(layout, record, publication, index))
+      this.#reserve(flights.reduce((sum, flight) => sum + flight.bytes, 0))
+      for (const flight of flights) this.#flights.set(flight.id, flight)
       const lanes = new Set<Lane>()
       for (const flight of flights) {
         flight.lane.add(flight)
@@ -100,16 +116,34 @@ export class Publisher implements LinkHost {
     for (const lane of this.#lanes.values()) lane.failSubject(subject, error)
   }
 
+  // One stream as it is: what is published goes to whoever takes its subject, which must be this stream
+
+  /** The first key that is no subject of the stream, as far as is known. */
+  #untaken(layout: Layout, records: readonly OutRecord[]): string | undefined {
+    const subjects = this.#subjects.get(layout.name) ?? []
+    return records.map(({ key }) => keyOf(key, layout)).find((subject) => !isTaken(subjects, subject))
+  }
+
+  /** Rejects with `no_route` for a subject that the stream does not take. */
+  async #askWhatIsTaken(layout: Layout, records: readonly OutRecord[]): Promise<void> {
+    const stream = await this.#api.stream(layout.name)
+    if (stream === undefined) throw missing(layout.name)
+    this.#subjects.set(layout.name, stream.config.subjects ?? [])
+    const subject = this.#untaken(layout, records)
+    if (subject === undefined) return
+    throw new CarillonError('no_route', `expected a subject that the stream on the broker takes, got "${subject}"`)
+  }
+
   // The way out
 
-  #flight(stream: StreamInfo, record: OutRecord, publication: Publication, index: number): Flight {
+  #flight(layout: Layout, record: OutRecord, publication: Publication, index: number): Flight {
     const { partition, key, value } = record
     const id = this.#ids++
-    const lane = this.#lane(stream, partition)
+    const lane = this.#lane(layout, partition)
     const headers = encodeHeaders(record, `${this.#inbox.slice(-22)}.${id}`)
     const payload = value ?? nothing
     this.#expectFits(headers.length + payload.length, partition)
-    const subject = prefixOf(stream.name, partition) + keyOf(key)
+    const subject = layout.prefix(partition) + keyOf(key, layout)
     const bytes = recordBytes + subject.length + headers.length + payload.length
     const reply = `${this.#inbox}.${id}`
     return {
@@ -137,19 +171,18 @@ export class Publisher implements LinkHost {
     )
   }
 
-  #admit(flights: readonly Flight[]): void {
-    const bytes = flights.reduce((sum, flight) => sum + flight.bytes, 0)
+  /** Throws `overloaded` where so much more would wait than may. */
+  #reserve(bytes: number): void {
     const { maxQueuedBytes } = this.#options
     if (this.#queuedBytes > 0 && this.#queuedBytes + bytes > maxQueuedBytes) {
       const said = `expected at most ${maxQueuedBytes} bytes to wait for NATS`
       throw new LimitReached('publishQueue', 'overloaded', `${said}, got ${bytes} more than fit; publish again later`)
     }
     this.#queuedBytes += bytes
-    for (const flight of flights) this.#flights.set(flight.id, flight)
   }
 
-  #lane(stream: StreamInfo, partition: number): Lane {
-    const name = streamOf(stream.name, partition)
+  #lane(layout: Layout, partition: number): Lane {
+    const name = layout.stream(partition)
     let lane = this.#lanes.get(name)
     if (lane === undefined) {
       lane = new Lane(name, partition, this.#options, (flight) => this.#finished(flight))
@@ -220,8 +253,15 @@ export class Publisher implements LinkHost {
     if (this.#asking.has(lane) || connection !== this.#link.current) return
     this.#asking.add(lane)
     try {
-      if ((await this.#api.stream(lane.stream)) === undefined) lane.failAll(missing(lane.stream))
-      else this.#pause(lane)
+      const stream = await this.#api.stream(lane.stream)
+      this.#subjects.delete(lane.stream)
+      if (stream === undefined) lane.failAll(missing(lane.stream))
+      else {
+        for (const subject of lane.subjects()) {
+          if (!isTaken(stream.config.subjects ?? [], subject)) lane.failSubject(subject, untaken(lane.stream, subject))
+        }
+        this.#pause(lane)
+      }
     } catch {
       this.#pause(lane)
     } finally {
@@ -277,8 +317,7 @@ function failureOf(stream: string, error: ApiFailure): CarillonError | undefined
       if (/too large/.test(error.description)) return new CarillonError('event_too_large', tooLarge)
       return storeFailure(said, error.description)
   }
-  if (error.code >= 500 || error.code === 408 || error.code === 429) return undefined
-  return new CarillonError('broker_unavailable', said)
+  return isLasting(error.code, error.err_code) ? new CarillonError('stream_unusable', said) : undefined
 }
 
 /** "maximum bytes exceeded", "maximum messages exceeded" and the like, of a stream that discards new records. */
@@ -293,9 +332,24 @@ const missing = (stream: string) =>
     `expected the JetStream stream ${stream}, found none; create it or describe it again`,
   )
 
-/** The key as the rest of a subject. Throws `bad_event` for one that no subject can have. */
-function keyOf(key: Uint8Array | null): string {
-  if (key === null) return noKey
+const lengthOf = (bytes: Uint8Array | null): number => bytes?.length ?? 0
+
+const untaken = (stream: string, subject: string) =>
+  new CarillonError(
+    'stream_unusable',
+    `expected the JetStream stream ${stream} to take "${subject}", which is none of its subjects; edit it`,
+  )
+
+/** Whether one of a stream's subjects matches. What begins with `$` or `_` is the server's or an inbox, unless the stream names it. */
+function isTaken(subjects: readonly string[], subject: string): boolean {
+  const isReserved = /^[$_]/.test(subject)
+  return subjects.some((pattern) => !(isReserved && /^[*>]/.test(pattern)) && matches(pattern, subject))
+}
+
+/** The key as the rest of a subject, or all of it. Throws `bad_event` for one that no subject can have. */
+function keyOf(key: Uint8Array | null, { isSingle }: Layout): string {
+  if (key === null && !isSingle) return noKey
+  if (key === null) throw new CarillonError('bad_event', 'expected a key, which is the NATS subject, got none')
   const text = Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('utf8')
   if (isKey.test(text) && key.length <= maxKeyBytes && isUtf8(key) && !wildcard.test(text)) return text
   const said = `expected a key that NATS can carry as a subject: tokens between single dots, without spaces or wildcards`

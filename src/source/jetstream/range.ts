@@ -5,8 +5,9 @@ import { CarillonError } from '../../base/errors.ts'
 import type { Chunk, RangeEnd, RangeSink, StreamInfo } from '../source.ts'
 import { type JetStreamApi, passing, type StreamFacts } from './api.ts'
 import { Delivery } from './delivery.ts'
-import { familyFacts, prefixOf, streamOf } from './family.ts'
-import { MessageView } from './message-view.ts'
+import { familyFacts } from './family.ts'
+import { type Layout, layoutOf } from './layout.ts'
+import { KeyPrefix, MessageView } from './message-view.ts'
 import type { NatsOptions } from './options.ts'
 
 /** Records of one chunk. */
@@ -30,6 +31,7 @@ export class RangeRead {
   readonly #clock: Clock
   readonly #stream: StreamInfo
   readonly #chunk: Chunk
+  readonly #layout: Layout
   readonly #name: string
 
   constructor(
@@ -43,18 +45,19 @@ export class RangeRead {
     this.#clock = clock
     this.#stream = stream
     this.#chunk = chunk
-    this.#name = streamOf(stream.name, chunk.partition)
+    this.#layout = layoutOf(options, stream.name)
+    this.#name = this.#layout.stream(chunk.partition)
   }
 
   async read(sink: RangeSink): Promise<RangeEnd> {
     const { partition, from, to } = this.#chunk
-    const before = await familyFacts(this.#api, this.#stream, partition)
+    const before = await familyFacts(this.#api, this.#layout, this.#stream, partition)
     const { head } = before
     const start = Math.max(from, before.first)
     const end = Math.min(to, head)
     if (start >= end) return { next: Math.max(from, Math.min(to, Math.max(before.first, head))), offsets: before }
     const messages = await this.#fetch(start, end)
-    const after = await familyFacts(this.#api, this.#stream, partition)
+    const after = await familyFacts(this.#api, this.#layout, this.#stream, partition)
     this.#expectNewer(before, after, messages.at(-1))
     const next = this.#show(messages, { start, end, first: after.first }, sink)
     return { next, offsets: { first: after.first, head: Math.max(head, after.first) } }
@@ -140,7 +143,7 @@ export class RangeRead {
     const { partition } = this.#chunk
     const delivery = new Delivery()
     const view = new MessageView()
-    const prefixLength = Buffer.byteLength(prefixOf(this.#stream.name, partition))
+    const prefix = new KeyPrefix(this.#layout.prefix(partition))
     let next = start
     for (const message of messages) {
       delivery.read(message._msg.reply!)
@@ -148,7 +151,7 @@ export class RangeRead {
       // Retention may have passed this hole: the next chunk begins with it, and its caller sees by `first` what is gone.
       if (streamSequence > next && next < first && next > start) return next
       if (streamSequence >= end) return end
-      view.set(message, delivery, partition, prefixLength)
+      view.set(message, delivery, partition, prefix)
       sink.record(view)
       next = streamSequence + 1
     }

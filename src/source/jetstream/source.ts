@@ -15,10 +15,11 @@ import type {
   Tail,
   TailSink,
 } from '../source.ts'
-import { JetStreamApi } from './api.ts'
+import { firstSequence, JetStreamApi } from './api.ts'
 import { authenticator, tlsOptions } from './credentials.ts'
 import { formatTime } from './delivery.ts'
-import { createCommand, createFamily, describeFamily, familyFacts, firstSequence, streamOf } from './family.ts'
+import { createCommand, createFamily, describeFamily, familyFacts } from './family.ts'
+import { type Layout, layoutOf } from './layout.ts'
 import { dialServer, Link, type LinkContext, serversOf } from './link.ts'
 import { type NatsOptions, natsDefaults } from './options.ts'
 import { Publisher } from './publisher.ts'
@@ -65,27 +66,27 @@ export class NatsSource implements Source {
   }
 
   describe(stream: string): Promise<StreamInfo | undefined> {
-    return describeFamily(this.#api, stream)
+    return describeFamily(this.#api, this.#layout(stream))
   }
 
   create(stream: string, partitions: number): Promise<void> {
-    return createFamily(this.#api, stream, partitions, this.#options)
+    return createFamily(this.#api, this.#layout(stream), partitions, this.#options)
   }
 
   createCommand(stream: string, partitions: number): string {
-    return createCommand(stream, partitions, this.name, this.#options)
+    return createCommand(this.#layout(stream), partitions, this.name, this.#options)
   }
 
   async offsets(stream: StreamInfo, partition: number): Promise<Offsets> {
-    const { first, head } = await familyFacts(this.#api, stream, partition)
+    const { first, head } = await familyFacts(this.#api, this.#layout(stream.name), stream, partition)
     return { first, head }
   }
 
   async offsetAt(stream: StreamInfo, partition: number, timeMs: number): Promise<number> {
-    const name = streamOf(stream.name, partition)
+    const name = this.#layout(stream.name).stream(partition)
     const offset = await this.#api.sequenceAt(name, formatTime(Math.max(0, Math.ceil(timeMs)), 0))
     // Asked behind it: the answer was of this family.
-    await familyFacts(this.#api, stream, partition)
+    await familyFacts(this.#api, this.#layout(stream.name), stream, partition)
     return offset
   }
 
@@ -112,7 +113,11 @@ export class NatsSource implements Source {
   }
 
   settings(stream: StreamInfo): Promise<NatsSettings> {
-    return familySettings(this.#api, stream, this.#context.clock)
+    return familySettings(this.#api, this.#layout(stream.name), stream, this.#context.clock)
+  }
+
+  #layout(topic: string): Layout {
+    return layoutOf(this.#options, topic)
   }
 
   async close(): Promise<void> {

@@ -3,25 +3,30 @@ import type { Clock } from '../../base/clock.ts'
 import type { NatsSettings } from '../settings.ts'
 import type { StreamInfo } from '../source.ts'
 import type { JetStreamApi } from './api.ts'
-import { streamOf } from './family.ts'
+import type { Layout } from './layout.ts'
 
 /** Streams that are asked for at once. */
 const asksAtOnce = 16
 const msOfNs = 1e-6
 
 /** What the server says of a family's streams. */
-export async function familySettings(api: JetStreamApi, stream: StreamInfo, clock: Clock): Promise<NatsSettings> {
-  const { version, clustered, clock: read } = await serverOf(api, streamOf(stream.name, 0), clock)
+export async function familySettings(
+  api: JetStreamApi,
+  layout: Layout,
+  stream: StreamInfo,
+  clock: Clock,
+): Promise<NatsSettings> {
+  const { version, clustered, clock: read } = await serverOf(api, layout.stream(0), clock)
   const infos: JetStreamInfo[] = []
   for (let from = 0; from < stream.partitions; from += asksAtOnce) {
     const count = Math.min(asksAtOnce, stream.partitions - from)
-    infos.push(
-      ...(await Promise.all(Array.from({ length: count }, (_, i) => infoOf(api, streamOf(stream.name, from + i))))),
-    )
+    infos.push(...(await Promise.all(Array.from({ length: count }, (_, i) => infoOf(api, layout.stream(from + i))))))
   }
+  const consumerProblem = await problemOfConsumers(api, layout, stream)
   const configs = infos.map(({ config }) => config)
   return {
     kind: 'nats',
+    layout: layout.isSingle ? 'single' : 'family',
     version,
     clustered,
     replicas: Math.min(...configs.map(({ num_replicas }) => num_replicas)),
@@ -32,6 +37,8 @@ export async function familySettings(api: JetStreamApi, stream: StreamInfo, cloc
     maxRecords: least(configs.map(({ max_msgs }) => max_msgs)),
     maxRecordsPerSubject: least(configs.map(({ max_msgs_per_subject }) => max_msgs_per_subject)),
     maxRecordBytes: least(configs.map(({ max_msg_size }) => max_msg_size)),
+    maxConsumers: least(configs.map(({ max_consumers }) => max_consumers)),
+    consumerProblem,
     discard: configs.some(({ discard }) => discard === DiscardPolicy.New) ? 'new' : 'old',
     ...read,
   }
@@ -39,6 +46,17 @@ export async function familySettings(api: JetStreamApi, stream: StreamInfo, cloc
 
 const infoOf = (api: JetStreamApi, name: string): Promise<JetStreamInfo> =>
   api.run(`stream ${name}`, (manager) => manager.streams.info(name))
+
+/** Tries one of each partition, as a gateway needs it, and drops it again. */
+async function problemOfConsumers(api: JetStreamApi, layout: Layout, stream: StreamInfo): Promise<string | undefined> {
+  for (let from = 0; from < stream.partitions; from += asksAtOnce) {
+    const count = Math.min(asksAtOnce, stream.partitions - from)
+    const tried = Array.from({ length: count }, (_, i) => api.tryConsumer(layout.stream(from + i)))
+    const refused = (await Promise.allSettled(tried)).find(({ status }) => status === 'rejected')
+    if (refused !== undefined) return ((refused as PromiseRejectedResult).reason as Error).message
+  }
+  return undefined
+}
 
 /** Whom we ask, and what its clock says: each answer carries the server's time. */
 function serverOf(api: JetStreamApi, name: string, clock: Clock) {

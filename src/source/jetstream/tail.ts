@@ -5,7 +5,8 @@ import { backOffMs, Pause } from '../pause.ts'
 import type { SourceContext, StreamInfo, Tail, TailSink } from '../source.ts'
 import { TailHealth } from '../tail-health.ts'
 import { JetStreamApi, type StreamFacts } from './api.ts'
-import { describeFamily, streamOf } from './family.ts'
+import { describeFamily, setUpProblem } from './family.ts'
+import { type Layout, layoutOf } from './layout.ts'
 import { Link, type LinkContext, type LinkHost } from './link.ts'
 import type { NatsOptions } from './options.ts'
 import { PartitionReader, type ReaderHost } from './partition-reader.ts'
@@ -19,12 +20,15 @@ const silentBeats = 2.5
 const settleMs = 200
 /** How often a stream that is missing is looked for, ms. */
 const missingMs = 500
+/** How often readers to which nothing comes are looked after, ms, and how many of them at once. */
+const quietLookMs = 1000
+const quietLooks = 32
 /** How long after a server said less of a log than was read of it it is asked again, ms. */
 const confirmMs = 500
 
 /** Reads partitions of one family over a connection of its own: one reader a partition, one look at the family now and then. */
 export class JetStreamTail implements Tail, LinkHost, ReaderHost {
-  readonly name: string
+  readonly layout: Layout
   readonly api: JetStreamApi
   readonly options: NatsOptions
   readonly sink: TailSink
@@ -40,6 +44,10 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   readonly #dueMs = new Map<PartitionReader, number>()
   /** When a consumer last broke, monotonic ms: the next one is at once, the one after that not. */
   readonly #brokenMs = new WeakMap<PartitionReader, number>()
+  /** Why a reader that is to be read is not. */
+  readonly #problems = new Map<PartitionReader, string>()
+  /** When a partition last came to be read, monotonic ms. */
+  #readMs = Number.NEGATIVE_INFINITY
   /** Who reads a backlog, and who waits to. */
   #inTurn: PartitionReader | undefined
   readonly #waiting = new Set<PartitionReader>()
@@ -47,8 +55,15 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   #ending = false
   #gone = false
   #lookedAt = 0
+  /** The first reader that is looked after next, should it be quiet. */
+  #quietFrom = 0
+  /** What the server did not let us do over this connection: some things for each partition. */
+  readonly #denied = new Set<string>()
+  /** Why the last look at the family failed; '' = it did not. */
+  #lookProblem = ''
   #beatAtMs: number
   #cancelBeat: () => void
+  #cancelQuiet: () => void
   readonly #watching: Promise<void>
 
   constructor(
@@ -58,7 +73,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
     { options, context }: { options: NatsOptions; context: SourceContext & LinkContext },
   ) {
     const { clock } = context
-    this.name = stream.name
+    this.layout = layoutOf(options, stream.name)
     this.options = options
     this.sink = sink
     this.#incarnation = stream.incarnation
@@ -75,6 +90,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
     })
     this.#beatAtMs = clock.monotonicMs()
     this.#cancelBeat = clock.after(beatMs, () => this.#beat())
+    this.#cancelQuiet = clock.after(quietLookMs, () => void this.#lookAtQuiet())
     this.api.link.start()
     this.#watching = this.#watch()
   }
@@ -94,7 +110,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   }
 
   #begin(partition: number, from: number | undefined): void {
-    const stream = { name: this.name, partitions: this.#partitions }
+    const stream = { name: this.layout.name, partitions: this.#partitions }
     expectAbsent(stream, partition, (wanted) => this.#readers.some((reader) => reader.partition === wanted))
     const reader = new PartitionReader(this, partition, from)
     this.#readers = [...this.#readers, reader]
@@ -104,14 +120,17 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
 
   #forget(reader: PartitionReader): void {
     reader.drop()
+    this.#problems.delete(reader)
     this.#readers = this.#readers.filter((each) => each !== reader)
     this.#waiting.delete(reader)
     this.endTurn(reader)
+    this.#health.warn(`set-up of ${reader.partition}`, '')
   }
 
   async close(): Promise<void> {
     this.closed = true
     this.#cancelBeat()
+    this.#cancelQuiet()
     for (const reader of this.#readers) reader.stop()
     this.#pause.wake()
     await this.api.link.close()
@@ -122,6 +141,9 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
 
   up(_connection: NatsConnection): void {
     this.#forgetTurns()
+    // The permissions may be others by now.
+    for (const text of this.#denied) this.#health.warn(text, '')
+    this.#denied.clear()
     for (const reader of this.#readers) this.#dueMs.set(reader, 0)
     this.#openDue()
   }
@@ -137,12 +159,25 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
 
   /** Of questions, whose askers are told too, and of flow control, without which a consumer stands still. */
   denied(subject: string): void {
-    this.#context.log('error', `reading stream ${this.name}: ${deniedText(subject)}`)
+    const text = deniedText(subject)
+    if (this.#denied.has(text)) return
+    this.#denied.add(text)
+    this.#context.log('error', `reading stream ${this.layout.name}: ${text}`)
+    this.#health.warn(text, text)
   }
 
   // ReaderHost
 
+  awaits(reader: PartitionReader, why: string): void {
+    if (reader.dropped) return
+    if (why !== '') this.#problems.set(reader, `${this.layout.stream(reader.partition)}: ${why}`)
+    if (!this.#gone) this.#health.expect(reader.partition, this.#clock.monotonicMs())
+  }
+
   read(reader: PartitionReader): void {
+    if (reader.dropped) return
+    this.#readMs = this.#clock.monotonicMs()
+    this.#problems.delete(reader)
     this.#health.read(reader.partition)
   }
 
@@ -176,7 +211,10 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   broken(reader: PartitionReader, why: string): void {
     reader.stop()
     this.endTurn(reader)
-    if (why !== '') this.#context.log('info', `reading ${streamOf(this.name, reader.partition)} anew: ${why}`)
+    if (why !== '') {
+      this.#context.log('info', `reading ${this.layout.stream(reader.partition)} anew: ${why}`)
+      this.awaits(reader, why)
+    }
     const now = this.#clock.monotonicMs()
     const again = now - (this.#brokenMs.get(reader) ?? Number.NEGATIVE_INFINITY) < this.options.maxRetryMs
     this.#brokenMs.set(reader, now)
@@ -187,18 +225,19 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   lacking(reader: PartitionReader): void {
     this.endTurn(reader)
     this.#health.expect(reader.partition, this.#clock.monotonicMs())
-    this.#health.missing(`the server has no stream ${streamOf(this.name, reader.partition)}`)
+    this.#health.missing(`the server has no stream ${this.layout.stream(reader.partition)}`)
     this.#dueMs.set(reader, this.#clock.monotonicMs() + missingMs)
     this.#pause.wake()
   }
 
   doubtful(reader: PartitionReader): void {
     this.endTurn(reader)
+    this.awaits(reader, 'the server has less of it than was read')
     this.#dueMs.set(reader, this.#clock.monotonicMs() + confirmMs)
   }
 
   async familyChanged(reader: PartitionReader): Promise<boolean> {
-    const zero = await this.api.stream(streamOf(this.name, 0))
+    const zero = await this.api.stream(this.layout.stream(0))
     const changed = zero?.created !== this.#incarnation
     if (!changed) return false
     this.endTurn(reader)
@@ -240,7 +279,21 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
   }
 
   #failed(reader: PartitionReader, nowMs: number, problem: string): void {
-    if (!reader.dropped) this.#health.failed(reader.partition, nowMs, problem)
+    if (reader.dropped) return
+    this.#problems.set(reader, problem)
+    this.#health.failed(reader.partition, nowMs, problem)
+  }
+
+  /** Tells of readers that should have been read by now: whatever keeps them, and whether it says so or not. */
+  #tellLate(nowMs: number): void {
+    for (const reader of this.#readers) {
+      if (this.#waiting.has(reader) || !this.#health.isLate(reader.partition, nowMs)) continue
+      const stream = this.layout.stream(reader.partition)
+      const known = this.api.trouble(stream) ?? (this.#lookProblem || this.#problems.get(reader))
+      // Where many begin at once, each waits for those before it.
+      if (known === undefined && nowMs - this.#readMs < this.options.awayAfterMs) continue
+      this.#health.failed(reader.partition, nowMs, known ?? `${stream}: the server has not answered yet`)
+    }
   }
 
   #beat(): void {
@@ -258,7 +311,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
     }
     if (current === undefined && !this.#gone) {
       for (const reader of this.#readers) this.#failed(reader, now, problem)
-    }
+    } else if (!this.#gone && !stalled) this.#tellLate(now)
     this.#openDue()
     this.#cancelBeat = this.#clock.after(beatMs, () => this.#beat())
   }
@@ -271,23 +324,46 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
       if (this.closed) return
       try {
         await this.#look()
+        this.#looked('')
       } catch (error) {
         // Away, which the readers tell; or set up in a way that can't be read.
-        if (!this.closed)
-          this.#context.log('warn', `looking at stream ${this.name} failed: ${(error as Error).message}`)
+        this.#looked((error as Error).message)
       }
     }
   }
 
+  #looked(problem: string): void {
+    if (this.closed || problem === this.#lookProblem) return
+    this.#lookProblem = problem
+    this.#health.warn('look', problem)
+    if (problem !== '') this.#context.log('warn', `looking at stream ${this.layout.name} failed: ${problem}`)
+  }
+
+  /** Those to which nothing comes, in turn: there may be nothing, or their consumers give nothing. */
+  async #lookAtQuiet(): Promise<void> {
+    const readers = this.api.link.current === undefined || this.#gone ? [] : this.#readers
+    const quiet: PartitionReader[] = []
+    let looked = 0
+    for (; looked < readers.length && quiet.length < quietLooks; looked++) {
+      const reader = readers[(this.#quietFrom + looked) % readers.length]!
+      if (reader.isQuiet()) quiet.push(reader)
+    }
+    if (readers.length > 0) this.#quietFrom = (this.#quietFrom + looked) % readers.length
+    // What keeps the server from answering is told by the look at the family.
+    await Promise.all(quiet.map((reader) => reader.lookWhileQuiet().catch(() => {})))
+    if (!this.closed) this.#cancelQuiet = this.#clock.after(quietLookMs, () => void this.#lookAtQuiet())
+  }
+
   async #look(): Promise<void> {
     if (this.api.link.current === undefined) return
-    const zero = await this.api.stream(streamOf(this.name, 0))
+    const zero = await this.api.stream(this.layout.stream(0))
     if (this.closed) return
     if (zero === undefined) return this.#vanished()
     if (zero.created !== this.#incarnation) return this.#recreated()
     if (this.#gone) this.#found()
     await this.#lookAtOne(zero)
-    const more = await this.api.stream(streamOf(this.name, this.#partitions))
+    if (this.#partitions >= this.layout.maxPartitions) return
+    const more = await this.api.stream(this.layout.stream(this.#partitions))
     if (more !== undefined && !this.closed) await this.#grown()
   }
 
@@ -296,8 +372,10 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
     if (this.#readers.length === 0) return
     this.#lookedAt = (this.#lookedAt + 1) % this.#readers.length
     const reader = this.#readers[this.#lookedAt]!
-    const facts = reader.partition === 0 ? zero : await this.api.stream(streamOf(this.name, reader.partition))
-    if (facts !== undefined && !this.closed) reader.learned(facts)
+    const facts = reader.partition === 0 ? zero : await this.api.stream(this.layout.stream(reader.partition))
+    if (facts === undefined || this.closed) return
+    this.#health.warn(`set-up of ${reader.partition}`, setUpProblem(this.layout, reader.partition, facts))
+    reader.learned(facts)
   }
 
   #vanished(): void {
@@ -307,7 +385,7 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
       reader.stop()
       this.#dueMs.set(reader, 0)
     }
-    this.#health.missing(`the server has no stream ${streamOf(this.name, 0)}`)
+    this.#health.missing(`the server has no stream ${this.layout.stream(0)}`)
   }
 
   #found(): void {
@@ -321,10 +399,10 @@ export class JetStreamTail implements Tail, LinkHost, ReaderHost {
 
   /** The family, when two looks in a row see the same. */
   async #settled(): Promise<StreamInfo | undefined> {
-    const before = await describeFamily(this.api, this.name)
+    const before = await describeFamily(this.api, this.layout)
     await new Pause(this.#clock).sleep(settleMs)
     if (this.closed) return undefined
-    const after = await describeFamily(this.api, this.name)
+    const after = await describeFamily(this.api, this.layout)
     const same = before?.incarnation === after?.incarnation && before?.partitions === after?.partitions
     return same && !this.closed ? after : undefined
   }

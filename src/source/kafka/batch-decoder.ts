@@ -1,6 +1,8 @@
+import { crc32 } from 'node:zlib'
 import { crc32c } from '@node-rs/crc32'
+import { unknownGeneration } from '../../base/generation.ts'
 import type { SourceRecord } from '../../log/record.ts'
-import { codec, decompress } from './codecs.ts'
+import { codec, decompress, Unsupported } from './codecs.ts'
 import { readInt64 } from './encoding.ts'
 import type { AbortedTransaction, FetchedPartition } from './fetch-request.ts'
 import { RecordParser } from './record-parser.ts'
@@ -25,7 +27,10 @@ const logAppendTime = 0x08
 const transactional = 0x10
 const control = 0x20
 
-const abortMarker = 0
+// An entry of format 0 or 1 (KIP-98 has the three beside one another): offset, length, CRC-32, format and attributes come first.
+const oldCrcAt = 12
+/** With a key and a value that are null. */
+const oldHeaderBytes = 26
 
 /** Records looked at in one step: a megabyte of a compressed batch may hold a million, which take seconds. */
 const stepRecords = 2048
@@ -33,9 +38,12 @@ const stepRecords = 2048
 /**
  * What stands at a place in an answer's record batches. `read`: shown as far as it was asked for. `part`: the batch has more,
  * the next step goes on with it. `damaged`: checksum or contents are wrong; `first` and `last` say what it held, as far as
- * can be told. `end`: nothing more, or a batch that the answer's size limit cut off.
+ * can be told. `unsupported`: sound, and nothing that we read, up to `last`. `end`: nothing more, or a batch that the answer's size limit
+ * cut off.
  */
-export type BatchOutcome = 'read' | 'part' | 'damaged' | 'end'
+export type BatchOutcome = 'read' | 'part' | Unreadable | 'end'
+
+export type Unreadable = 'damaged' | 'unsupported'
 
 /** A partition's part of an answer. */
 export type Fetched = Pick<FetchedPartition, 'partition' | 'records' | 'aborted'>
@@ -50,7 +58,7 @@ export class BatchDecoder {
   first = 0
   last = 0
   epoch = 0
-  /** Why it is damaged, for people. */
+  /** Why it is damaged or unsupported, for people. */
   problem = ''
   /** The offset after the last record shown or batch passed. */
   next = 0
@@ -98,11 +106,12 @@ export class BatchDecoder {
     this.#left = 0
   }
 
-  /** Reads the next batch, or some more of it. One that is damaged stays where it is: the caller begins with another answer. */
+  /** Reads the next batch, or some more of it. One that can't be read stays where it is: the caller begins with another answer. */
   step(sink: { record(record: SourceRecord): void }): BatchOutcome {
     if (this.#left > 0) return this.#showSome(sink)
     const bytes = this.#bytes
     const at = this.#at
+    if (this.#oldEnd(at) > 0) return this.#passOld(at)
     if (at + headerBytes > bytes.length) return 'end'
     const end = at + lengthBase + bytes.readInt32BE(at + lengthAt)
     if (end < at + headerBytes || end > bytes.length) return 'end'
@@ -116,11 +125,10 @@ export class BatchDecoder {
     // Before the records: a sink may stop us.
     this.#at = end
     this.#batchAt = at
-    if (!this.#read(at, end)) {
-      this.#at = at
-      return 'damaged'
-    }
-    return this.#showSome(sink)
+    const unreadable = this.#read(at, end)
+    if (unreadable === undefined) return this.#showSome(sink)
+    this.#at = at
+    return unreadable
   }
 
   #showSome(sink: { record(record: SourceRecord): void }): BatchOutcome {
@@ -134,10 +142,35 @@ export class BatchDecoder {
     return 'read'
   }
 
+  /** Where the entry of format 0 or 1 ends that is at this place; 0 = there is none. Its own checksum tells it from damage. */
+  #oldEnd(at: number): number {
+    const bytes = this.#bytes
+    if (at + oldHeaderBytes > bytes.length || bytes[at + magicAt]! > 1) return 0
+    const end = at + lengthBase + bytes.readInt32BE(at + lengthAt)
+    if (end < at + oldHeaderBytes || end > bytes.length) return 0
+    return crc32(bytes.subarray(at + magicAt, end)) === bytes.readUInt32BE(at + oldCrcAt) ? end : 0
+  }
+
+  /** All entries of old formats that follow one another. Each is at the offset of its last record. */
+  #passOld(at: number): 'read' | 'unsupported' {
+    const bytes = this.#bytes
+    this.problem = `unsupported message format v${bytes[at + magicAt]}`
+    this.first = this.next
+    this.epoch = unknownGeneration
+    let from = at
+    for (let end = this.#oldEnd(at); end > 0; end = this.#oldEnd(end)) {
+      this.last = readInt64(bytes, from)
+      from = end
+    }
+    if (this.last >= this.next) return 'unsupported'
+    this.#at = from
+    return 'read'
+  }
+
   #checked(at: number, end: number): boolean {
     const bytes = this.#bytes
     const magic = bytes[at + magicAt]!
-    if (magic !== 2) return this.#damaged(`expected record format 2, got ${magic}`)
+    if (magic !== 2) return this.#damaged(`unsupported message format v${magic}, or damage`)
     const expected = bytes.readUInt32BE(at + crcAt)
     const got = crc32c(bytes.subarray(at + attributesAt, end))
     if (got !== expected) return this.#damaged(`expected checksum ${hex(expected)}, got ${hex(got)}`)
@@ -161,49 +194,52 @@ export class BatchDecoder {
     }
   }
 
-  /** Whether the batch could be opened; its records are then to be shown, if any are. */
-  #read(at: number, end: number): boolean {
+  /** Opens the batch, and says why it can't be; its records are then to be shown, if any are. */
+  #read(at: number, end: number): Unreadable | undefined {
     const bytes = this.#bytes
     const attributes = bytes.readInt16BE(at + attributesAt)
     const producerId = readInt64(bytes, at + producerIdAt)
     while (this.#ahead.length > 0 && this.#ahead.at(-1)!.firstOffset <= this.last) {
       this.#aborted.add(this.#ahead.pop()!.producerId)
     }
-    if ((attributes & control) !== 0) return this.#readMarker(at, end, producerId)
-    if (this.last < this.next) return true
-    if ((attributes & transactional) !== 0 && this.#aborted.has(producerId)) return true
-    if (!this.#open(at, end, attributes & 7)) return false
-    this.#left = Math.max(0, bytes.readInt32BE(at + recordCountAt))
+    if ((attributes & control) !== 0) {
+      // Whichever marker it is, its producer's transaction ends here: compaction empties it and leaves the batch.
+      this.#aborted.delete(producerId)
+      return undefined
+    }
+    if (this.last < this.next) return undefined
+    if ((attributes & transactional) !== 0 && this.#aborted.has(producerId)) return undefined
+    const count = bytes.readInt32BE(at + recordCountAt)
+    if (count < 0) {
+      this.#damaged(`a batch of ${count} records`)
+      return 'damaged'
+    }
+    // Compaction leaves such a batch of a producer's last records, whatever its codec says.
+    if (count === 0) return undefined
+    const unreadable = this.#open(at, end, attributes & 7)
+    if (unreadable !== undefined) return unreadable
+    this.#left = count
     this.#baseTimeMs = readInt64(bytes, at + baseTimeAt)
     this.#appendTimeMs = (attributes & logAppendTime) === 0 ? -1 : readInt64(bytes, at + maxTimeAt)
     this.#view.epoch = this.epoch
-    return true
-  }
-
-  /** A marker ends its producer's transaction; its key is a version and a type, each 16 bits. */
-  #readMarker(at: number, end: number, producerId: number): boolean {
-    if (!this.#open(at, end, codec.none) || !this.#parse()) return false
-    const { keyStart, keyEnd } = this.#view
-    if (keyStart < 0 || keyEnd - keyStart < 4) return this.#damaged('a transaction marker without its type')
-    const type = this.#bytes.readInt16BE(keyStart + 2)
-    if (type === abortMarker) this.#aborted.delete(producerId)
-    return true
+    return undefined
   }
 
   /** Points the parser at the batch's records, decompressed. */
-  #open(at: number, end: number, kind: number): boolean {
+  #open(at: number, end: number, kind: number): Unreadable | undefined {
     if (kind === codec.none) {
       this.#view.buffer = this.#bytes
       this.#parser.begin(this.#bytes, at + headerBytes, end)
-      return true
+      return undefined
     }
     try {
       const records = decompress(kind, this.#bytes.subarray(at + headerBytes, end), this.#maxBatchBytes)
       this.#view.buffer = records
       this.#parser.begin(records, 0, records.length)
-      return true
+      return undefined
     } catch (error) {
-      return this.#damaged((error as Error).message)
+      this.#damaged((error as Error).message)
+      return error instanceof Unsupported ? 'unsupported' : 'damaged'
     }
   }
 

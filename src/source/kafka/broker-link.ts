@@ -1,8 +1,10 @@
+import type { BrokerUse } from '../../base/broker-uses.ts'
 import { connectionProblem, isRefusal, mechanismProblem, type Stage, saslCode } from './connection-problem.ts'
-import type { BrokerConnector, RawBroker, RawConnection } from './connector.ts'
+import { type BrokerConnector, clientIdOf, type RawBroker, type RawConnection } from './connector.ts'
 import { ByteReader } from './encoding.ts'
 import { mechanismsRequest } from './mechanisms-request.ts'
 import { KafkaAnswerError } from './protocol-errors.ts'
+import { QuotaPause } from './quota-pause.ts'
 import type { KafkaRequest } from './request.ts'
 
 /** A broker that can't be reached or doesn't answer; the link to it is gone. */
@@ -17,8 +19,30 @@ export class BrokerAwayError extends Error {
   }
 }
 
+/** A quota is used up, and the broker reads nothing for longer than the caller waits. The link stays. */
+export class BrokerPausedError extends BrokerAwayError {
+  constructor(address: string, clientId: string, ms: number) {
+    super(address, `it holds client id "${clientId}" back, whose quota is used up, for ${Math.ceil(ms / 1000)} s more`)
+    this.name = 'BrokerPausedError'
+  }
+}
+
 /** A timer that fires this much late tells of a stuck event loop, ms. */
 const lateMs = 50
+
+/** The longest pause that is waited for, ms: what a broker asks for follows from its quota's window, of 11 s by default. */
+const maxPauseMs = 60_000
+
+/** How long an answer may take, and the end of a pause before that, ms. */
+interface Patience {
+  readonly timeoutMs: number
+  readonly patienceMs: number
+}
+
+/** A connection of the link: one for questions, and one for fetches, which wait. */
+type Which = 0 | 1
+const control = 0
+const fetches = 1
 
 const neededVersions = [
   { apiKey: 1, apiName: 'Fetch', version: 13 },
@@ -34,17 +58,24 @@ export class BrokerLink {
   readonly address: string
   readonly #connector: BrokerConnector
   readonly #broker: RawBroker
+  readonly #use: BrokerUse
   #stage: Stage = 'opening'
   #fetchConnected: Promise<unknown> | undefined
-  /** Until then the broker leaves fetches unread: they used up a quota. */
-  #mutedUntilMs = 0
+  /** Of each connection. */
+  readonly #pauses: readonly [QuotaPause, QuotaPause]
   #dropped: Error | undefined
 
   /** Resolves when the broker is connected, authenticated and known to speak what we need. */
-  static async open(connector: BrokerConnector, address: string, timeoutMs: number): Promise<BrokerLink> {
-    const link = new BrokerLink(connector, address, await connector.broker(address).catch(away(address)))
-    const connected = link.#broker.connect().catch((error) => link.#nameMechanisms(error))
-    await link.#within('a connection', timeoutMs, connected)
+  static async open(connector: BrokerConnector, address: string, use: BrokerUse): Promise<BrokerLink> {
+    let opened: BrokerLink | undefined
+    const throttled = (which: Which, ms: number) => {
+      if (opened !== undefined) opened.#throttled(which, ms)
+    }
+    const broker = await connector.broker(address, use, throttled).catch(away(address))
+    const link = new BrokerLink(connector, address, use, broker)
+    opened = link
+    const connected = broker.connect().catch((error) => link.#nameMechanisms(error))
+    await link.#within('a connection', link.#connecting, control, connected)
     link.#stage = 'first request'
     for (const { apiKey, apiName, version } of neededVersions) {
       const has = link.#broker.versions[apiKey]?.maxVersion ?? -1
@@ -59,55 +90,52 @@ export class BrokerLink {
     return link
   }
 
-  private constructor(connector: BrokerConnector, address: string, broker: RawBroker) {
+  private constructor(connector: BrokerConnector, address: string, use: BrokerUse, broker: RawBroker) {
     this.#connector = connector
     this.address = address
+    this.#use = use
+    this.#pauses = [new QuotaPause(connector.clock), new QuotaPause(connector.clock)]
     this.#broker = broker
   }
 
   get usable(): boolean {
-    return this.#dropped === undefined && this.#control.isConnected()
+    return this.#dropped === undefined && this.#connection(control).isConnected()
   }
 
-  /** Sends a short question on the connection that no fetch holds up. */
-  ask<T>(request: KafkaRequest<T>, timeoutMs: number): Promise<T> {
-    return this.#within(request.apiName, timeoutMs, this.#send(this.#control, request))
+  /**
+   * Sends a short question on the connection that no fetch holds up. Waits for the end of a pause before it, for `patienceMs` at most: else
+   * it rejects with a BrokerPausedError.
+   */
+  async ask<T>(request: KafkaRequest<T>, timeoutMs: number, patienceMs = this.#askTimeoutMs): Promise<T> {
+    await this.#paused(control, Math.max(0, patienceMs))
+    return this.#within(
+      request.apiName,
+      { timeoutMs, patienceMs: Math.max(0, patienceMs) },
+      control,
+      this.#send(control, request),
+    )
   }
 
-  /** The broker asks for a pause between fetches (KIP-219), ms. */
-  throttled(ms: number): void {
-    this.#mutedUntilMs = this.#connector.clock.monotonicMs() + ms
-  }
-
-  /** Sends a fetch: the broker answers them one after the other. */
-  async fetch<T>(request: KafkaRequest<T>, timeoutMs: number, connectTimeoutMs: number): Promise<T> {
-    const { clock } = this.#connector
-    const mutedMs = this.#mutedUntilMs - clock.monotonicMs()
-    if (mutedMs > 0) await new Promise<void>((resolve) => clock.after(mutedMs, resolve))
-    // Its connections must not be opened again: nobody would close them.
-    if (this.#dropped !== undefined) throw this.#dropped
-    const connection = this.#broker.connectionPool.pool[1]
+  /** Sends a fetch, behind all of a pause: the broker answers them one after the other. */
+  async fetch<T>(request: KafkaRequest<T>, timeoutMs: number): Promise<T> {
+    await this.#paused(fetches, Number.POSITIVE_INFINITY)
+    const connection = this.#connection(fetches)
     if (!connection.isConnected()) {
-      this.#fetchConnected ??= this.#within('a connection', connectTimeoutMs, connection.connect()).finally(() => {
+      const connected = () => this.#within('a connection', this.#connecting, fetches, connection.connect())
+      this.#fetchConnected ??= connected().finally(() => {
         this.#fetchConnected = undefined
       })
       await this.#fetchConnected
     }
-    return this.#within(request.apiName, timeoutMs, this.#send(connection, request))
-  }
-
-  /** One of kafkajs's own requests; sent on the control connection. */
-  call<T>(what: string, timeoutMs: number, request: (broker: RawBroker) => Promise<T>): Promise<T> {
-    const work = request(this.#broker).catch((error: Error) => {
-      throw answered(error, what)
-    })
-    return this.#within(what, timeoutMs, work)
+    const patience = { timeoutMs, patienceMs: maxPauseMs }
+    return this.#within(request.apiName, patience, fetches, this.#send(fetches, request))
   }
 
   /** Ends both connections at once; what is under way is rejected with `error`. */
   drop(error: Error): void {
     if (this.#dropped !== undefined) return
     this.#dropped = error
+    for (const pause of this.#pauses) pause.giveUp()
     for (const connection of this.#broker.connectionPool.pool) {
       connection.rejectRequests(error)
       connection.disconnect().catch(() => {})
@@ -115,16 +143,56 @@ export class BrokerLink {
     }
   }
 
-  get #control(): RawConnection {
-    return this.#broker.connectionPool.pool[0]
+  get #connecting(): Patience {
+    const { connectTimeoutMs, askTimeoutMs } = this.#connector.options
+    return { timeoutMs: connectTimeoutMs, patienceMs: askTimeoutMs }
   }
 
-  #send<T>(connection: RawConnection, { apiKey, apiName, apiVersion, body, decode }: KafkaRequest<T>): Promise<T> {
+  get #askTimeoutMs(): number {
+    return this.#connector.options.askTimeoutMs
+  }
+
+  #connection(which: Which): RawConnection {
+    return this.#broker.connectionPool.pool[which]
+  }
+
+  /** The broker asks for a pause. */
+  #throttled(which: Which, ms: number): void {
+    if (ms <= 0) return
+    this.#pauses[which].begin(ms)
+    this.#connector.throttled(this.#use, this.address, ms)
+  }
+
+  /** Resolves at the end of the pause. One that is longer than any should be ends the link: another connection may be read. */
+  async #paused(which: Which, patienceMs: number): Promise<void> {
+    const pause = this.#pauses[which]
+    if (pause.leftMs > patienceMs) throw this.#pausedError(which)
+    const { clock } = this.#connector
+    const latestMs = clock.monotonicMs() + maxPauseMs
+    // Another one that shares the connection may be told of the next pause meanwhile.
+    while (pause.leftMs > 0 && this.#dropped === undefined && clock.monotonicMs() < latestMs) {
+      await pause.wait(Math.min(pause.leftMs, latestMs - clock.monotonicMs()))
+    }
+    // Its connections must not be opened again: nobody would close them.
+    if (this.#dropped !== undefined) throw this.#dropped
+    if (pause.leftMs <= 0) return
+    const error = this.#pausedError(which)
+    this.drop(error)
+    throw error
+  }
+
+  #pausedError(which: Which): BrokerPausedError {
+    const clientId = clientIdOf(this.#connector.options, this.#use)
+    return new BrokerPausedError(this.address, clientId, this.#pauses[which].leftMs)
+  }
+
+  #send<T>(which: Which, { apiKey, apiName, apiVersion, body, decode }: KafkaRequest<T>): Promise<T> {
     const encoded = { buf: body, buffer: body }
-    return connection.send<T>({
+    const throttled = (ms: number) => this.#throttled(which, ms)
+    return this.#connection(which).send<T>({
       request: { apiKey, apiName, apiVersion, encode: () => Promise.resolve(encoded) },
       response: {
-        decode: async (bytes: Buffer) => decode(new ByteReader(bytes)),
+        decode: async (bytes: Buffer) => decode(new ByteReader(bytes), throttled),
         parse: (answer) => Promise.resolve(answer),
       },
       logResponseError: false,
@@ -136,9 +204,8 @@ export class BrokerLink {
     const { mechanism } = this.#connector.options.sasl
     if (error.code !== saslCode.unsupportedMechanism || mechanism === undefined) throw error
     // It has closed the first connection; a handshake may begin the second.
-    const connection = this.#broker.connectionPool.pool[1]
-    await connection.connect()
-    const offered = await this.#send(connection, mechanismsRequest(mechanism))
+    await this.#connection(fetches).connect()
+    const offered = await this.#send(fetches, mechanismsRequest(mechanism))
     throw new BrokerAwayError(this.address, mechanismProblem(mechanism, offered), error)
   }
 
@@ -152,7 +219,11 @@ export class BrokerLink {
     return failed
   }
 
-  #within<T>(what: string, timeoutMs: number, work: Promise<T>): Promise<T> {
+  /**
+   * What the broker does not answer in time ends the link. The time counts anew from the end of a pause that another answer brought upon the
+   * connection meanwhile; where that is too long for who waits, the link stays.
+   */
+  #within<T>(what: string, { timeoutMs, patienceMs }: Patience, which: Which, work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const fail = (error: Error) => {
         this.drop(error)
@@ -160,12 +231,19 @@ export class BrokerLink {
       }
       const expired = () => fail(new BrokerAwayError(this.address, `no answer to ${what} within ${timeoutMs} ms`))
       const { clock } = this.#connector
-      const deadline = clock.monotonicMs() + timeoutMs
-      let cancel = clock.after(timeoutMs, () => {
+      const pause = this.#pauses[which]
+      let deadline = clock.monotonicMs() + timeoutMs
+      const due = () => {
+        const now = clock.monotonicMs()
+        if (pause.leftMs > patienceMs) reject(this.#pausedError(which))
+        else if (pause.untilMs + timeoutMs > deadline) {
+          deadline = pause.untilMs + timeoutMs
+          cancel = clock.after(deadline - now, due)
+        } else if (now - deadline < lateMs) expired()
         // When this process itself was stuck, the answer may be there, unread: sockets are polled before the next timer.
-        if (clock.monotonicMs() - deadline < lateMs) expired()
         else cancel = clock.after(lateMs, expired)
-      })
+      }
+      let cancel = clock.after(timeoutMs, due)
       work.then(
         (value) => {
           cancel()
@@ -185,11 +263,4 @@ export class BrokerLink {
 /** A connection that can't even be tried. */
 const away = (address: string) => (error: Error) => {
   throw error instanceof BrokerAwayError ? error : new BrokerAwayError(address, error.message, error)
-}
-
-/** kafkajs's errors that are the broker's own answer, as ours: its connection is fine then. */
-function answered(error: Error & { code?: unknown; errors?: readonly Error[] }, what: string): Error {
-  if (error.name === 'KafkaJSAggregateError' && error.errors?.[0] !== undefined) return answered(error.errors[0], what)
-  const isAnswer = typeof error.code === 'number' && /ProtocolError|CreateTopicError/.test(error.name)
-  return isAnswer ? new KafkaAnswerError(error.code as number, what) : error
 }

@@ -1,23 +1,32 @@
+import type { BrokerUse } from '../../base/broker-uses.ts'
 import { BrokerAwayError, BrokerLink } from './broker-link.ts'
 import type { BrokerConnector } from './connector.ts'
 import { type HeardMetadata, metadataRequest, noNode } from './metadata-request.ts'
 import type { KafkaOptions } from './options.ts'
 
+/** What says that nobody is reached at an address, as Node, kafkajs and we put it. */
+const unreachable =
+  /\bE(?:CONNREFUSED|NOTFOUND|AI_AGAIN|HOSTUNREACH|NETUNREACH|TIMEDOUT)\b|Connection timeout|no answer to a connection/
+
 /** The brokers of a cluster as they become known, and one link to each that is in use. */
 export class BrokerSet {
   readonly #options: KafkaOptions
   readonly #connector: BrokerConnector
+  readonly #use: BrokerUse
   /** By node id, as of the last metadata. */
   readonly #addresses = new Map<number, string>()
   /** By address: two that need the same broker share one link, also while it opens. */
   readonly #links = new Map<string, Promise<BrokerLink>>()
   /** Addresses whose link is open, for `metadata` to prefer. */
   readonly #open = new Map<string, BrokerLink>()
+  /** Addresses that were connected to once. */
+  readonly #reached = new Set<string>()
   #turn = 0
   #closed = false
 
-  constructor(connector: BrokerConnector) {
+  constructor(connector: BrokerConnector, use: BrokerUse) {
     this.#options = connector.options
+    this.#use = use
     this.#connector = connector
   }
 
@@ -95,7 +104,7 @@ export class BrokerSet {
     if (this.#closed) throw this.#closedError()
     let opening = this.#links.get(address)
     if (opening === undefined) {
-      opening = BrokerLink.open(this.#connector, address, this.#options.connectTimeoutMs)
+      opening = BrokerLink.open(this.#connector, address, this.#use).catch((error) => this.#unreached(address, error))
       this.#links.set(address, opening)
       opening.then(
         (link) => this.#opened(address, link),
@@ -105,11 +114,21 @@ export class BrokerSet {
     return opening
   }
 
+  /** An address that only the cluster names, and that never answered: it may be one that others reach. */
+  #unreached(address: string, error: unknown): never {
+    const isTold = this.#options.brokers.includes(address) || this.#reached.has(address)
+    if (isTold || !(error instanceof BrokerAwayError) || !unreachable.test(error.problem)) throw error
+    const hint =
+      'the cluster names this address by advertised.listeners: is the broker down, or is it an address that this host cannot reach?'
+    throw new BrokerAwayError(address, `${error.problem}; ${hint}`, error)
+  }
+
   #closedError(): BrokerAwayError {
     return new BrokerAwayError(this.#options.brokers.join(', '), 'this source is closed')
   }
 
   #opened(address: string, link: BrokerLink): void {
+    this.#reached.add(address)
     if (this.#closed) link.drop(this.#closedError())
     else this.#open.set(address, link)
   }

@@ -1,31 +1,48 @@
-import { gunzipSync, zstdDecompressSync } from 'node:zlib'
+import { gunzipSync, type ZstdOptions, zstdDecompressSync } from 'node:zlib'
 import { decompressFrameSync } from 'lz4-napi'
 import { uncompressSync } from 'snappy'
 
 /** Bits 0–2 of a batch's attributes. */
 export const codec = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const
 
+/** A batch that is sound, and none that we decompress. */
+export class Unsupported extends Error {}
+
 /**
- * The records of a compressed batch. Throws when they are damaged, or when they would take more than `maxBytes`: a batch of
- * a megabyte can claim gigabytes, and none of these decoders may be asked to find out.
+ * The records of a compressed batch. Throws an `Unsupported` where they would take more than `maxBytes` (a batch of a megabyte can claim
+ * gigabytes, and none of these decoders may be asked to find out) or by another codec; other errors say that they are damaged.
  */
 export function decompress(kind: number, bytes: Buffer, maxBytes: number): Buffer {
   switch (kind) {
     case codec.gzip:
-      return gunzipSync(bytes, { maxOutputLength: maxBytes })
+      return within(maxBytes, () => gunzipSync(bytes, { maxOutputLength: maxBytes }))
     case codec.snappy:
       return isXerial(bytes) ? decompressXerial(bytes, maxBytes) : decompressSnappy(bytes, 0, bytes.length, maxBytes)
     case codec.lz4:
-      return decompressLz4(bytes, maxBytes)
+      return decompressFrames(bytes, maxBytes, decompressLz4)
     case codec.zstd:
-      return zstdDecompressSync(bytes, { maxOutputLength: maxBytes })
+      return decompressFrames(bytes, maxBytes, decompressZstd)
     default:
-      throw new RangeError(`expected a codec from 0 to 4, got ${kind}`)
+      throw new Unsupported(`unsupported compression codec ${kind}`)
   }
 }
 
-function tooLarge(bytes: number, maxBytes: number): RangeError {
-  return new RangeError(`expected at most ${maxBytes} bytes decompressed, got ${bytes} or more`)
+function tooLarge(maxBytes: number): Unsupported {
+  return new Unsupported(`it decompresses to more than ${maxBytes} bytes`)
+}
+
+/** With zlib's own word for what takes too much. */
+function within<T>(maxBytes: number, decompressed: () => T): T {
+  try {
+    return decompressed()
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE' ? tooLarge(maxBytes) : error
+  }
+}
+
+/** `blocks`, of `bytes` in all, as one. */
+function joined(blocks: readonly Buffer[], bytes: number): Buffer {
+  return blocks.length === 1 ? blocks[0]! : Buffer.concat(blocks, bytes)
 }
 
 // Snappy: Java frames blocks as its xerial library does, others send one raw block.
@@ -33,14 +50,19 @@ function tooLarge(bytes: number, maxBytes: number): RangeError {
 const xerialMagic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0])
 const xerialHeaderBytes = 16
 
-function isXerial(bytes: Buffer): boolean {
-  return bytes.length >= xerialHeaderBytes && xerialMagic.compare(bytes, 0, xerialMagic.length) === 0
+function isXerial(bytes: Buffer, at = 0): boolean {
+  return bytes.length >= at + xerialHeaderBytes && xerialMagic.equals(bytes.subarray(at, at + xerialMagic.length))
 }
 
+/** Streams of this form may follow one another, each with its header. */
 function decompressXerial(bytes: Buffer, maxBytes: number): Buffer {
   const blocks: Buffer[] = []
   let total = 0
-  for (let at = xerialHeaderBytes; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length; ) {
+    if (isXerial(bytes, at)) {
+      at += xerialHeaderBytes
+      continue
+    }
     const length = bytes.readInt32BE(at)
     at += 4
     if (length <= 0 || at + length > bytes.length) throw new RangeError('a snappy block ends outside of its batch')
@@ -49,12 +71,11 @@ function decompressXerial(bytes: Buffer, maxBytes: number): Buffer {
     blocks.push(block)
     at += length
   }
-  return blocks.length === 1 ? blocks[0]! : Buffer.concat(blocks, total)
+  return joined(blocks, total)
 }
 
 function decompressSnappy(bytes: Buffer, start: number, end: number, maxBytes: number): Buffer {
-  const length = snappyLength(bytes, start, end)
-  if (length > maxBytes) throw tooLarge(length, maxBytes)
+  if (snappyLength(bytes, start, end) > maxBytes) throw tooLarge(maxBytes)
   return uncompressSync(bytes.subarray(start, end), { asBuffer: true }) as Buffer
 }
 
@@ -69,6 +90,59 @@ function snappyLength(bytes: Buffer, start: number, end: number): number {
   throw new RangeError('a snappy block without its length')
 }
 
+// LZ4 and zstd: frames one after the other, as streaming compressors write them where they are flushed or closed in between. Both know
+// the same frames without data (RFC 8878, section 3.1.2), and both decoders stop behind the first frame.
+
+const skippableMagic = 0x184d2a50
+const skippableHeaderBytes = 8
+/** A frame without data costs some 30 µs, and a batch of a megabyte has room for 100,000. */
+const maxFrames = 1024
+
+interface Frame {
+  readonly records: Buffer
+  /** What it took of the input. */
+  readonly bytes: number
+}
+
+function decompressFrames(
+  bytes: Buffer,
+  maxBytes: number,
+  decompressFrame: (bytes: Buffer, maxBytes: number) => Frame,
+): Buffer {
+  const blocks: Buffer[] = []
+  let total = 0
+  for (let at = 0; at < bytes.length; ) {
+    const skipped = skippableBytes(bytes, at)
+    at += skipped
+    if (skipped > 0) continue
+    if (blocks.length === maxFrames) throw new Unsupported(`a batch of more than ${maxFrames} compressed frames`)
+    const frame = decompressFrame(bytes.subarray(at), maxBytes - total)
+    blocks.push(frame.records)
+    total += frame.records.length
+    at += frame.bytes
+  }
+  return joined(blocks, total)
+}
+
+/** Of the frame without data at this place; 0 = there is none. */
+function skippableBytes(bytes: Buffer, at: number): number {
+  if (at + skippableHeaderBytes > bytes.length || (bytes.readUInt32LE(at) & 0xfffffff0) !== skippableMagic) return 0
+  return skippableHeaderBytes + bytes.readUInt32LE(at + 4)
+}
+
+/** With `info` zlib's synchronous functions tell how much they took, which their typings leave out. */
+const zstdInfo = zstdDecompressSync as unknown as (
+  bytes: Buffer,
+  options: ZstdOptions & { readonly info: true },
+) => { readonly buffer: Buffer; readonly engine: { readonly bytesWritten: number } }
+
+function decompressZstd(bytes: Buffer, maxBytes: number): Frame {
+  // zlib takes no limit of 0, and a frame may be empty.
+  const options = { info: true, maxOutputLength: Math.max(1, maxBytes) } as const
+  const { buffer, engine } = within(maxBytes, () => zstdInfo(bytes, options))
+  return { records: buffer, bytes: engine.bytesWritten }
+}
+
 // LZ4 frames (https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md)
 
 const lz4Magic = 0x184d2204
@@ -76,23 +150,24 @@ const lz4Magic = 0x184d2204
 const lz4Ratio = 255
 const uncompressedBit = 0x80000000
 
-function decompressLz4(bytes: Buffer, maxBytes: number): Buffer {
-  const bound = lz4Bound(bytes)
-  if (bound > maxBytes) throw tooLarge(bound, maxBytes)
-  return decompressFrameSync(bytes)
+function decompressLz4(bytes: Buffer, maxBytes: number): Frame {
+  const { end, bound } = lz4Extent(bytes)
+  if (bound > maxBytes) throw tooLarge(maxBytes)
+  return { records: decompressFrameSync(bytes.subarray(0, end)), bytes: end }
 }
 
-/** What the frame's blocks can decompress to at most: all but its last are full as a rule, so this is close. */
-function lz4Bound(bytes: Buffer): number {
+/** Where the frame ends, and what its blocks can decompress to at most: all but its last are full as a rule, so this is close. */
+function lz4Extent(bytes: Buffer): { readonly end: number; readonly bound: number } {
   if (bytes.length < 7 || bytes.readUInt32LE(0) !== lz4Magic) throw new RangeError('expected an LZ4 frame')
   const flags = bytes[4]!
   const blockChecksumBytes = (flags & 0x10) === 0 ? 0 : 4
+  const contentChecksumBytes = (flags & 0x04) === 0 ? 0 : 4
   const contentSizeBytes = (flags & 0x08) === 0 ? 0 : 8
   const blockSize = 1 << (8 + 2 * ((bytes[5]! >> 4) & 7))
   let bound = 0
   for (let at = 7 + contentSizeBytes; at + 4 <= bytes.length; ) {
     const word = bytes.readUInt32LE(at)
-    if (word === 0) return bound
+    if (word === 0) return { end: at + 4 + contentChecksumBytes, bound }
     const length = word & ~uncompressedBit & 0x7fffffff
     bound += word >= uncompressedBit ? length : Math.min(blockSize, length * lz4Ratio)
     at += 4 + length + blockChecksumBytes

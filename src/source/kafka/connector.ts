@@ -1,7 +1,9 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { type ConnectionOptions, checkServerIdentity, connect as connectTls } from 'node:tls'
 import { Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
+import type { BrokerUse } from '../../base/broker-uses.ts'
 import type { LoopClock } from '../../base/clock.ts'
+import type { Throttle } from '../source.ts'
 import { nameProblem, strangeAnswer } from './connection-problem.ts'
 import type { KafkaOptions } from './options.ts'
 import { readSecurity, type Security } from './security.ts'
@@ -38,18 +40,36 @@ export interface RawConnection {
   send<T>(request: RawRequest<T>): Promise<T>
 }
 
+/** What a client id has behind `clientId`, so that each use has a quota of its own. */
+const suffixes: Readonly<Record<BrokerUse, string>> = {
+  questions: '',
+  live: '-live',
+  readback: '-readback',
+  publish: '-publish',
+}
+
+/** By which client id brokers know that use. */
+export const clientIdOf = ({ clientId }: KafkaOptions, use: BrokerUse): string => clientId + suffixes[use]
+
 /** Where the links to brokers get their connections: kafkajs's, or a model's. */
 export interface BrokerConnector {
   readonly options: KafkaOptions
   readonly clock: LoopClock
-  /** A broker at `host:port`, not connected yet. */
-  broker(address: string): Promise<RawBroker>
+  /** A broker at `host:port`, not connected yet; `throttled` hears of the pauses that answers to kafkajs's own requests ask for. */
+  broker(address: string, use: BrokerUse, throttled: (connection: 0 | 1, ms: number) => void): Promise<RawBroker>
+  /** The broker leaves a connection unread for so long, because a quota is used up. */
+  throttled(use: BrokerUse, address: string, ms: number): void
   /** The broker refused our credentials. */
   refused(address: string, broker: RawBroker, error: Error): void
 }
 
 interface QueueingConnection {
-  readonly requestQueue: { readonly pending: readonly unknown[]; scheduleCheckPendingRequests: () => void }
+  readonly requestQueue: {
+    readonly pending: readonly unknown[]
+    scheduleCheckPendingRequests: () => void
+    /** `null` or undefined = the answer says nothing of it. */
+    maybeThrottle: (ms: number | null | undefined) => void
+  }
 }
 
 interface RawCluster {
@@ -77,25 +97,40 @@ export class Connector implements BrokerConnector {
   /** By address: brokers that refused our credentials. */
   readonly #refused = new Map<string, Refused>()
   readonly #used = new WeakMap<RawBroker, Security['sasl']>()
+  readonly #throttled: (throttle: Throttle) => void
 
-  constructor(options: KafkaOptions, clock: LoopClock) {
+  constructor(options: KafkaOptions, clock: LoopClock, throttled: (throttle: Throttle) => void) {
     this.options = options
     this.clock = clock
+    this.#throttled = throttled
   }
 
   /**
    * A broker at `host:port`, not connected yet. Throws a SecurityError when a file is of no use, and, for `refusedMs` after
    * the broker has refused the credentials that are still the same, its error again.
    */
-  async broker(address: string): Promise<RawBroker> {
+  async broker(
+    address: string,
+    use: BrokerUse,
+    throttled: (connection: 0 | 1, ms: number) => void,
+  ): Promise<RawBroker> {
     const security = readSecurity(this.options)
     this.#admit(address, security.sasl)
-    const pool = brokerPool(this.options, security)
+    const pool = brokerPool(this.options, clientIdOf(this.options, use), security)
     const connectionPool = await pool.connectionPoolBuilder.build({ ...parseAddress(address), rack: null })
     const broker = pool.createBroker({ connectionPool, logger: pool.rootLogger })
-    for (const connection of broker.connectionPool.pool) quietQueue(connection as unknown as QueueingConnection)
+    const [control, fetches] = broker.connectionPool.pool as unknown as readonly [
+      QueueingConnection,
+      QueueingConnection,
+    ]
+    quietQueue(control, (ms) => throttled(0, ms))
+    quietQueue(fetches, (ms) => throttled(1, ms))
     this.#used.set(broker, security.sasl)
     return broker
+  }
+
+  throttled(use: BrokerUse, address: string, ms: number): void {
+    this.#throttled({ use, client: clientIdOf(this.options, use), broker: address, ms })
   }
 
   refused(address: string, broker: RawBroker, error: Error): void {
@@ -113,8 +148,8 @@ export class Connector implements BrokerConnector {
 }
 
 /** kafkajs's factory of brokers, which has its configuration once and for all. */
-function brokerPool(options: KafkaOptions, { tls, sasl }: Security): RawCluster['brokerPool'] {
-  const { clientId, connectTimeoutMs } = options
+function brokerPool(options: KafkaOptions, clientId: string, { tls, sasl }: Security): RawCluster['brokerPool'] {
+  const { connectTimeoutMs } = options
   const config: KafkaConfig = {
     clientId,
     brokers: [...options.brokers],
@@ -148,9 +183,11 @@ function brokerPool(options: KafkaOptions, { tls, sasl }: Security): RawCluster[
 
 /**
  * From its first answer on, kafkajs looks every millisecond whether a request waits for the end of a quota's pause, also
- * where none does: a percent of a core for each connection. It needs to look only while one waits.
+ * where none does: a percent of a core for each connection. It needs to look only while one waits. The pause itself is ours to keep: what
+ * waited in that queue would count as unanswered.
  */
-function quietQueue({ requestQueue }: QueueingConnection): void {
+function quietQueue({ requestQueue }: QueueingConnection, throttled: (ms: number) => void): void {
+  requestQueue.maybeThrottle = (ms) => throttled(ms ?? 0)
   const schedule = requestQueue.scheduleCheckPendingRequests.bind(requestQueue)
   requestQueue.scheduleCheckPendingRequests = () => {
     if (requestQueue.pending.length > 0) schedule()

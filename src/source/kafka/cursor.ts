@@ -1,4 +1,5 @@
 import { unknownGeneration } from '../../base/generation.ts'
+import type { Blocked } from '../source.ts'
 import { Damage } from './damage.ts'
 import { EpochHistory } from './epoch-history.ts'
 import type { Divergence, FetchPartition } from './fetch-request.ts'
@@ -34,6 +35,9 @@ export class Cursor implements FetchPartition {
   toldNext = untold
   toldFirst = untold
   toldHead = untold
+  /** What was behind the head at the last look; undefined = nothing. */
+  blocked: Blocked | undefined
+  #blockedAt = untold
 
   constructor(partition: number, offset: number, answeredEpoch = unknownGeneration) {
     this.partition = partition
@@ -89,6 +93,16 @@ export class Cursor implements FetchPartition {
     this.damage.read()
     this.failures = 0
     this.pausedUntilMs = 0
+  }
+
+  /** The log's end, and where a transaction holds the head; true where that is news. */
+  sawEnd(head: number, highWatermark: number, nowMs: number): boolean {
+    const offsets = Math.max(0, highWatermark - head)
+    if (offsets === (this.blocked?.offsets ?? 0) && (offsets === 0 || this.#blockedAt === head)) return false
+    const sinceMs = this.#blockedAt === head && this.blocked !== undefined ? this.blocked.sinceMs : nowMs
+    this.blocked = offsets === 0 ? undefined : { offsets, sinceMs }
+    this.#blockedAt = head
+    return true
   }
 
   drop(): void {

@@ -151,6 +151,11 @@ export class ByteReader {
     return this.bytes(this.int16()).toString('utf8')
   }
 
+  nullableString(): string | null {
+    const length = this.int16()
+    return length < 0 ? null : this.bytes(length).toString('utf8')
+  }
+
   compactString(): string | null {
     const length = this.compactLength()
     return length < 0 ? null : this.bytes(length).toString('utf8')

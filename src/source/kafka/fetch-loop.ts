@@ -15,7 +15,8 @@ import {
 import type { KafkaOptions } from './options.ts'
 import { Pace } from './pace.ts'
 
-export interface DamagedBatch {
+/** A stretch that can't be read; where it is damaged, for all that is known. */
+export interface UnreadableBatch {
   readonly first: number
   /** undefined = nobody knows how far it goes. */
   readonly last: number | undefined
@@ -40,10 +41,12 @@ export interface FetchHost {
   /** The leader's log, which begins at `logStart`, is another one below the cursor. */
   diverged(cursor: Cursor, diverging: Divergence, logStart: number): void
   /** A place that can't be read. */
-  damaged(cursor: Cursor, damage: DamagedBatch, head: number): void
+  damaged(cursor: Cursor, damage: UnreadableBatch, head: number): void
+  /** Sound records up to `last` that we can't read. */
+  unsupported(cursor: Cursor, batch: { readonly last: number; readonly problem: string }): void
   sinkFailed(cursor: Cursor, offset: number, error: Error): void
   /** Tells the sink where the cursor stands, if that is news. */
-  end(cursor: Cursor, first: number, head: number): void
+  end(cursor: Cursor, first: number, head: number, highWatermark: number): void
 }
 
 interface Claim {
@@ -139,12 +142,12 @@ export class FetchLoop {
 
   async #fetch(waitMs: number): Promise<Fetched | undefined> {
     const host = this.#host
-    const { fetchBytes, fetchPartitionBytes, fetchGraceMs, connectTimeoutMs } = host.options
+    const { fetchBytes, fetchPartitionBytes, fetchGraceMs } = host.options
     const limits: FetchLimits = { waitMs, bytes: fetchBytes, partitionBytes: fetchPartitionBytes }
     try {
       const link = await host.brokers.link(this.nodeId)
       const request = fetchRequest(this.#body, host.topicId, this.#asked, limits)
-      return await link.fetch(request, waitMs + fetchGraceMs, connectTimeoutMs)
+      return await link.fetch(request, waitMs + fetchGraceMs)
     } catch (error) {
       if (!host.closed) host.brokerFailed(this.nodeId, this.#asked.filter(this.#current), error as Error)
       return undefined
@@ -174,7 +177,7 @@ export class FetchLoop {
 
   async #show(cursor: Cursor, answer: FetchedPartition): Promise<void> {
     const host = this.#host
-    const { logStart, lastStableOffset: head, records } = answer
+    const { logStart, lastStableOffset: head, highWatermark, records } = answer
     const decoder = this.#decoder
     host.succeeded(cursor)
     if (this.#isOver(cursor)) return
@@ -190,7 +193,7 @@ export class FetchLoop {
         cursor.passed(decoder.epoch, decoder.first, decoder.next)
       }
       if (host.clock.monotonicMs() > this.#yieldAtMs) {
-        host.end(cursor, logStart, head)
+        host.end(cursor, logStart, head, highWatermark)
         await this.#yield()
         if (this.#isOver(cursor)) return
       }
@@ -198,9 +201,10 @@ export class FetchLoop {
     }
     if (this.#isOver(cursor)) return
     if (decoder.next > cursor.offset) cursor.passed(decoder.epoch, decoder.first, decoder.next)
-    host.end(cursor, logStart, head)
+    host.end(cursor, logStart, head, highWatermark)
     if (this.#isOver(cursor)) return
     if (outcome === 'damaged') host.damaged(cursor, decoder, head)
+    else if (outcome === 'unsupported') host.unsupported(cursor, decoder)
     else if (batches === 0 && decoder.shown === 0 && records.length > 0) {
       host.damaged(cursor, { first: cursor.offset, last: undefined, problem: 'its length is wrong' }, head)
     }
@@ -228,7 +232,6 @@ export class FetchLoop {
 
   async #rest(fetched: Fetched): Promise<void> {
     const { fetchPartitionBytes } = this.#host.options
-    if (fetched.throttleMs > 0) return this.#pause.sleep(fetched.throttleMs)
     let backlog = false
     let any = false
     for (const { records } of fetched.partitions) {

@@ -1,5 +1,5 @@
 import type { ByteReader, ByteWriter } from './encoding.ts'
-import type { KafkaRequest } from './request.ts'
+import type { KafkaRequest, Throttled } from './request.ts'
 
 export interface FetchPartition {
   readonly partition: number
@@ -32,7 +32,9 @@ export interface FetchedPartition {
   readonly partition: number
   /** 0, or the protocol's error code; the bounds are −1 then. */
   readonly error: number
-  /** The head of a read-committed reader. */
+  /** The end of what is committed to all replicas. */
+  readonly highWatermark: number
+  /** The head of a read-committed reader: below the high watermark where a transaction is open. */
   readonly lastStableOffset: number
   readonly logStart: number
   readonly aborted: readonly AbortedTransaction[]
@@ -42,8 +44,8 @@ export interface FetchedPartition {
 }
 
 export interface Fetched {
-  /** A quota is used up: the broker asks for a pause, ms. */
-  readonly throttleMs: number
+  /** A quota is used up: the broker asks for a pause, and gave nothing. */
+  readonly isThrottled: boolean
   readonly error: number
   readonly partitions: readonly FetchedPartition[]
 }
@@ -77,9 +79,10 @@ export function fetchRequest(
   return { apiKey: 1, apiName: 'Fetch', apiVersion: 13, body: body.written(), decode }
 }
 
-function decode(reader: ByteReader): Fetched {
+function decode(reader: ByteReader, throttled: Throttled): Fetched {
   reader.tags()
   const throttleMs = reader.int32()
+  throttled(throttleMs)
   const error = reader.int16()
   reader.int32()
   const partitions: FetchedPartition[] = []
@@ -88,7 +91,7 @@ function decode(reader: ByteReader): Fetched {
     for (let n = reader.compactLength(); n > 0; n--) partitions.push(decodePartition(reader))
     reader.tags()
   }
-  return { throttleMs, error, partitions }
+  return { isThrottled: throttleMs > 0 && partitions.length === 0, error, partitions }
 }
 
 const divergingTag = 0
@@ -96,7 +99,7 @@ const divergingTag = 0
 function decodePartition(reader: ByteReader): FetchedPartition {
   const partition = reader.int32()
   const error = reader.int16()
-  reader.int64()
+  const highWatermark = reader.int64()
   const lastStableOffset = reader.int64()
   const logStart = reader.int64()
   const aborted = decodeAborted(reader)
@@ -107,7 +110,7 @@ function decodePartition(reader: ByteReader): FetchedPartition {
   reader.tags((tag) => {
     if (tag === divergingTag) diverging = { epoch: reader.int32(), endOffset: reader.int64() }
   })
-  return { partition, error, lastStableOffset, logStart, aborted, diverging, records }
+  return { partition, error, highWatermark, lastStableOffset, logStart, aborted, diverging, records }
 }
 
 function decodeAborted(reader: ByteReader): readonly AbortedTransaction[] {

@@ -1,4 +1,4 @@
-import { code, protocolError } from './protocol-errors.ts'
+import { answerText, code, protocolError } from './protocol-errors.ts'
 import type { SecurityOptions } from './security.ts'
 
 /** The operations of Kafka's ACLs that our requests need. */
@@ -18,13 +18,13 @@ export function isForbidden(error: number): boolean {
   return error === code.topicAuthorizationFailed || error === code.clusterAuthorizationFailed
 }
 
-/** For people: where it was, what the answer means, and, where an ACL is missing, the command that adds it. */
-export function answerProblem(error: number, attempt: Attempt, client: Client): string {
-  if (!isForbidden(error)) return `${placeOf(attempt)}: ${protocolError(error)}`
+/** For people: where it was, what the answer means and says, and, where an ACL is missing, the command that adds it. */
+export function answerProblem(error: number, attempt: Attempt, client: Client, said = ''): string {
+  if (!isForbidden(error)) return `${placeOf(attempt)}: ${answerText(error, said)}`
   return `${missingGrant(attempt, client)} (${protocolError(error)})`
 }
 
-export function placeOf({ topic, partition }: Attempt): string {
+export function placeOf({ topic, partition }: Omit<Attempt, 'operation'>): string {
   return `topic ${topic}${partition === undefined ? '' : `, partition ${partition}`}`
 }
 
@@ -37,6 +37,11 @@ function missingGrant({ operation, topic }: Attempt, { brokers, tls, sasl }: Cli
   const allow = `--add --allow-principal ${principal === undefined ? 'User:…' : shellWord(principal)}`
   const on = `--operation ${operation} --topic ${shellWord(topic)}`
   return `${who} may not ${operation} topic ${topic}; grant it: kafka-acls.sh --bootstrap-server ${brokers.join(',')} ${allow} ${on}`
+}
+
+/** What shows a person which transaction of a topic has lost its producer. */
+export function hangingCommand(brokers: readonly string[], topic: string): string {
+  return `kafka-transactions.sh --bootstrap-server ${brokers.join(',')} find-hanging --topic ${shellWord(topic)}`
 }
 
 /** As a POSIX shell takes it. */

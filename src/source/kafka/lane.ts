@@ -3,14 +3,17 @@ import type { CarillonError } from '../../base/errors.ts'
 import type { Ack, OutRecord, StreamInfo } from '../source.ts'
 import { type BatchIdentity, encodeBatch, nobody } from './batch-encoder.ts'
 import type { BrokerLink } from './broker-link.ts'
-import { type LeaderCalls, refusal } from './leader-calls.ts'
+import { type LeaderCalls, refusal, unavailable } from './leader-calls.ts'
 import type { KafkaOptions } from './options.ts'
 import { produceRequest } from './produce-request.ts'
+import { type ProducerId, producerIdRequest } from './producer-id-request.ts'
 import { code, KafkaAnswerError } from './protocol-errors.ts'
 
 /** One call of `publish`: settled when all of its records are, or the first of them has failed. */
 export interface Publication {
   readonly acks: Ack[]
+  /** When it fails, monotonic ms: none waits longer, whatever it waits for. */
+  readonly deadlineMs: number
   waiting: number
   failed: boolean
   resolve(acks: Ack[]): void
@@ -23,13 +26,14 @@ export interface Entry {
   readonly publication: Publication
   /** Its place in the publication. */
   readonly index: number
+  /** It waits no more: it was acknowledged, or has failed. */
+  settled: boolean
 }
 
-/** Who writes, by which the broker knows a repeated batch (KIP-98). */
+/** Who writes, and the number of the next record. */
 interface Identity {
-  /** kafkajs's own form; undefined = this client may not write idempotently. */
-  readonly producerId: string | undefined
-  readonly producerEpoch: number
+  /** undefined = this client may not write idempotently. */
+  readonly writer: ProducerId | undefined
   sequence: number
 }
 
@@ -45,22 +49,32 @@ export interface LaneHost {
 }
 
 /**
- * Writes to one partition: one batch at a time, what is published meanwhile gathers for the next. A batch whose fate is
+ * Writes to one partition: one batch at a time, what is published meanwhile gathers for the next. A batch is taken from the queue once there is a
+ * leader to send it to; what reaches its deadline before that, or while the batch is under way, fails by itself. A batch whose fate is
  * unknown is repeated under its own sequence numbers, so the broker writes it once; when it is given up, so is the identity:
  * under used-up numbers the broker would take other records for a repetition, and acknowledge what it never wrote.
  */
 export class Lane {
+  /** What waits here. */
+  queuedBytes = 0
   readonly #stream: StreamInfo
   readonly #partition: number
   readonly #options: KafkaOptions
   readonly #calls: LeaderCalls
   readonly #clock: Clock
   readonly #settled: (bytes: number) => void
+  /** In the order of their deadlines, as are those of the batch before them. */
   readonly #queue: Entry[] = []
+  /** The batch that was sent; empty = none was. */
+  #batch: readonly Entry[] = []
   #identity: Identity | undefined
   /** Lowered while the topic takes less. */
   #batchBytes: number
   #running = false
+  /** Why the last attempt failed. */
+  #problem: Error | undefined
+  /** Of the look at deadlines that is due; undefined = none is. */
+  #cancelExpiry: (() => void) | undefined
 
   constructor(stream: StreamInfo, partition: number, { options, calls, clock, settled }: LaneHost) {
     this.#stream = stream
@@ -74,6 +88,8 @@ export class Lane {
 
   add(entry: Entry): void {
     this.#queue.push(entry)
+    this.queuedBytes += entry.bytes
+    if (this.#cancelExpiry === undefined) this.#expire()
     if (this.#running) return
     this.#running = true
     // After the caller has added all of its records: they share a batch.
@@ -81,11 +97,32 @@ export class Lane {
   }
 
   async #run(): Promise<void> {
-    while (this.#queue.length > 0) {
-      const batch = this.#take()
-      if (batch.length > 0) await this.#write(batch)
-    }
+    while (this.#queue.length > 0) await this.#write()
     this.#running = false
+    this.#cancelExpiry?.()
+    this.#cancelExpiry = undefined
+  }
+
+  /** Fails all whose deadline has come, and looks again when the next one's does. */
+  #expire(): void {
+    this.#cancelExpiry = undefined
+    const now = this.#clock.monotonicMs()
+    const waiting = [...this.#batch, ...this.#queue].filter(({ settled }) => !settled)
+    const due = waiting.filter(({ publication }) => publication.deadlineMs <= now)
+    if (due.length > 0) {
+      const problem = this.#problem ?? new Error('its leader has not acknowledged it in time')
+      const error = unavailable(problem, this.#stream, this.#partition)
+      for (const entry of due) this.#fail(entry, error)
+      this.#dropSettled()
+    }
+    const next = waiting[due.length]
+    if (next === undefined) return
+    this.#cancelExpiry = this.#clock.after(next.publication.deadlineMs - now, () => this.#expire())
+  }
+
+  #dropSettled(): void {
+    const left = this.#queue.filter(({ settled }) => !settled)
+    this.#queue.splice(0, this.#queue.length, ...left)
   }
 
   /** The next batch; what belongs to a publication that has failed is dropped. */
@@ -97,7 +134,7 @@ export class Lane {
       if (batch.length > 0 && bytes + entry.bytes > this.#batchBytes) break
       this.#queue.shift()
       if (entry.publication.failed) {
-        this.#settled(entry.bytes)
+        this.#settle(entry)
         continue
       }
       bytes += entry.bytes
@@ -106,35 +143,50 @@ export class Lane {
     return batch
   }
 
-  async #write(batch: readonly Entry[]): Promise<void> {
-    const { publishTimeoutMs } = this.#options
-    try {
-      const base = await this.#calls.run(this.#stream, this.#partition, publishTimeoutMs, (link) => {
-        return this.#produce(link, batch)
-      })
-      for (const [i, entry] of batch.entries()) this.#acknowledge(entry, base + i)
-    } catch (error) {
-      if (this.#halve(batch, error)) return
-      this.#identity = undefined
-      const { name: topic } = this.#stream
-      const refused = refusal(error, { operation: 'Write', topic, partition: this.#partition }, this.#options)
-      for (const entry of batch) this.#fail(entry, refused as CarillonError)
+  async #write(): Promise<void> {
+    const attempts = {
+      deadlineMs: () => (this.#batch.at(-1) ?? this.#queue.at(-1))?.publication.deadlineMs ?? 0,
+      failed: (error: Error) => {
+        this.#problem = error
+      },
     }
+    try {
+      const base = await this.#calls.run(this.#stream, this.#partition, attempts, (link) => this.#produce(link))
+      for (const [i, entry] of this.#batch.entries()) this.#acknowledge(entry, base + i)
+    } catch (error) {
+      if (!this.#halve(error)) this.#giveUp(error)
+    }
+    this.#batch = []
+    this.#problem = undefined
+  }
+
+  /** Where nothing was sent, all that waits meets the same. */
+  #giveUp(error: unknown): void {
+    this.#identity = undefined
+    const { name: topic } = this.#stream
+    const refused = refusal(error, { operation: 'Write', topic, partition: this.#partition }, this.#options)
+    const failed = this.#batch.length > 0 ? this.#batch : this.#queue.splice(0)
+    for (const entry of failed) this.#fail(entry, refused as CarillonError)
   }
 
   /** The topic's size limit counts whole batches: a smaller one may pass. */
-  #halve(batch: readonly Entry[], error: unknown): boolean {
+  #halve(error: unknown): boolean {
     const tooLarge = error instanceof KafkaAnswerError && error.code === code.messageTooLarge
-    if (!tooLarge || batch.length === 1) return false
+    if (!tooLarge || this.#batch.length === 1) return false
     this.#batchBytes = Math.max(1, this.#batchBytes >> 1)
-    this.#queue.unshift(...batch)
+    this.#queue.unshift(...this.#batch.filter(({ settled }) => !settled))
     return true
   }
 
-  async #produce(link: BrokerLink, batch: readonly Entry[]): Promise<number> {
+  /** Sends the batch, again if there is one already. */
+  async #produce(link: BrokerLink): Promise<number> {
     const { publishAttemptMs } = this.#options
     this.#identity ??= await this.#identify(link)
     const identity = this.#identity
+    if (this.#batch.length === 0) this.#batch = this.#take()
+    const batch = this.#batch
+    // All have failed meanwhile.
+    if (batch.length === 0) return 0
     try {
       const records = batch.map(({ record }) => record)
       // The clock is the producer's, as everywhere in Kafka, unless the topic says LogAppendTime.
@@ -142,6 +194,7 @@ export class Lane {
       const base = await link.ask(
         produceRequest(this.#stream.name, this.#partition, bytes, publishAttemptMs),
         publishAttemptMs,
+        batch.at(-1)!.publication.deadlineMs - this.#clock.monotonicMs(),
       )
       identity.sequence = (identity.sequence + batch.length) % sequences
       return base
@@ -153,41 +206,38 @@ export class Lane {
 
   async #identify(link: BrokerLink): Promise<Identity> {
     try {
-      const { producerId, producerEpoch } = await link.call(
-        'InitProducerId',
-        this.#options.requestTimeoutMs,
-        (broker) => {
-          return (broker as unknown as IdentifyingBroker).initProducerId({ transactionTimeout: 60_000 })
-        },
-      )
-      return { producerId, producerEpoch, sequence: 0 }
+      return { writer: await link.ask(producerIdRequest(), this.#options.requestTimeoutMs), sequence: 0 }
     } catch (error) {
       if (!(error instanceof KafkaAnswerError) || !notGranted.includes(error.code)) throw error
-      return { producerId: undefined, producerEpoch: 0, sequence: 0 }
+      return { writer: undefined, sequence: 0 }
     }
   }
 
-  #acknowledge({ bytes, index, publication }: Entry, offset: number): void {
-    this.#settled(bytes)
+  #settle(entry: Entry): void {
+    if (entry.settled) return
+    entry.settled = true
+    this.queuedBytes -= entry.bytes
+    this.#settled(entry.bytes)
+  }
+
+  #acknowledge(entry: Entry, offset: number): void {
+    const { index, publication } = entry
+    this.#settle(entry)
     publication.acks[index] = { partition: this.#partition, offset }
     if (--publication.waiting === 0 && !publication.failed) publication.resolve(publication.acks)
   }
 
-  #fail({ bytes, publication }: Entry, error: unknown): void {
-    this.#settled(bytes)
+  #fail(entry: Entry, error: unknown): void {
+    const { publication } = entry
+    this.#settle(entry)
     if (publication.failed) return
     publication.failed = true
     publication.reject(error)
   }
 }
 
-function writerOf({ producerId, producerEpoch, sequence }: Identity): BatchIdentity {
-  if (producerId === undefined) return nobody
-  return { producerId: Number(producerId), producerEpoch, firstSequence: sequence }
-}
-
-interface IdentifyingBroker {
-  initProducerId(request: { transactionTimeout: number }): Promise<{ producerId: string; producerEpoch: number }>
+function writerOf({ writer, sequence }: Identity): BatchIdentity {
+  return writer === undefined ? nobody : { ...writer, firstSequence: sequence }
 }
 
 /** The broker has forgotten the identity, or its numbers don't fit: nothing was written under them. */

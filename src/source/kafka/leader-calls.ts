@@ -7,13 +7,23 @@ import type { BrokerSet } from './broker-set.ts'
 import { type Attempt, answerProblem, isForbidden, placeOf } from './grants.ts'
 import type { PartitionLeader, TopicMetadata } from './metadata-request.ts'
 import type { KafkaOptions } from './options.ts'
-import { code, KafkaAnswerError } from './protocol-errors.ts'
+import { answerText, code, KafkaAnswerError } from './protocol-errors.ts'
 
 /** Topics whose leaders are remembered; beyond that the oldest is asked for anew. */
 const maxTopics = 1024
 
 /** Errors that the same request will meet again. */
 const lasting: readonly number[] = [
+  code.invalidTopic,
+  code.invalidTimestamp,
+  code.invalidPartitions,
+  code.invalidReplicationFactor,
+  code.invalidReplicaAssignment,
+  code.invalidConfig,
+  code.invalidRequest,
+  code.unsupportedForMessageFormat,
+  code.policyViolation,
+  code.invalidRecord,
   code.messageTooLarge,
   code.recordListTooLarge,
   code.topicAuthorizationFailed,
@@ -21,6 +31,14 @@ const lasting: readonly number[] = [
   code.transactionalIdAuthorizationFailed,
   code.unsupportedVersion,
 ]
+
+/** For how long a request is tried. */
+export interface Attempts {
+  /** Until when, monotonic ms; asked before each further attempt. */
+  deadlineMs(): number
+  /** An attempt has failed, and another one may follow. */
+  failed(error: Error): void
+}
 
 /** Single requests to a partition's leader, repeated while leaders move or brokers are away. */
 export class LeaderCalls {
@@ -38,16 +56,16 @@ export class LeaderCalls {
 
   /**
    * Runs `request` against the partition's leader until it resolves. Rejects with `stream_missing` when the incarnation is
-   * gone, and with `broker_unavailable` after `timeoutMs`, or at once when trying again is of no use; other errors of
+   * gone, and with `broker_unavailable` after `patience` (ms, where it is a number), or at once when trying again is of no use; other errors of
    * `request` come out as they are, KafkaAnswerErrors that last among them.
    */
   async run<T>(
     stream: StreamInfo,
     partition: number,
-    timeoutMs: number,
+    patience: number | Attempts,
     request: (link: BrokerLink, leaderEpoch: number) => Promise<T>,
   ): Promise<T> {
-    const deadline = this.#clock.monotonicMs() + timeoutMs
+    const attempts = typeof patience === 'number' ? this.#within(patience) : patience
     let avoid: readonly number[] = []
     for (let attempt = 0; ; attempt++) {
       let leader: number | undefined
@@ -58,12 +76,19 @@ export class LeaderCalls {
         return await request(await this.#brokers.link(leader), found.leaderEpoch)
       } catch (error) {
         if (!isPassing(error)) throw error
+        attempts.failed(error)
         const pauseMs = backOffMs(attempt, this.#options.retryMs, this.#options.maxRetryMs)
-        if (this.#closed || this.#clock.monotonicMs() + pauseMs >= deadline) throw unavailable(error, stream, partition)
+        const isLast = this.#closed || this.#clock.monotonicMs() + pauseMs >= attempts.deadlineMs()
+        if (isLast) throw unavailable(error, stream, partition)
         avoid = error instanceof BrokerAwayError && leader !== undefined ? [leader] : []
         await new Promise<void>((resolve) => this.#clock.after(pauseMs, resolve))
       }
     }
+  }
+
+  #within(timeoutMs: number): Attempts {
+    const deadlineMs = this.#clock.monotonicMs() + timeoutMs
+    return { deadlineMs: () => deadlineMs, failed: () => {} }
   }
 
   /** Requests fail at their next attempt. */
@@ -133,9 +158,9 @@ function missing(topic: string, why: string): CarillonError {
 }
 
 /** What a caller is told of a broker that can't be used. */
-function unavailable(error: Error, stream: StreamInfo, partition: number): CarillonError {
-  const what = `topic ${stream.name}, partition ${partition}`
-  return new CarillonError('broker_unavailable', `${what}: ${error.message}`, { cause: error })
+export function unavailable(error: Error, { name }: StreamInfo, partition: number): CarillonError {
+  const problem = error instanceof KafkaAnswerError ? answerText(error.code, error.said) : error.message
+  return new CarillonError('broker_unavailable', `${placeOf({ topic: name, partition })}: ${problem}`, { cause: error })
 }
 
 /** A lasting answer as a caller is told of it; other errors as they are. */
@@ -147,6 +172,6 @@ export function refusal(error: unknown, attempt: Attempt, options: KafkaOptions)
     return new CarillonError('event_too_large', `${placeOf(attempt)}: ${advice}`, { cause: error })
   }
   const forbidden = attempt.operation === 'Write' && isForbidden(error.code)
-  const refused = forbidden ? 'publish_forbidden' : 'broker_unavailable'
-  return new CarillonError(refused, answerProblem(error.code, attempt, options), { cause: error })
+  const refused = forbidden ? 'publish_forbidden' : isPassing(error) ? 'broker_unavailable' : 'stream_unusable'
+  return new CarillonError(refused, answerProblem(error.code, attempt, options, error.said), { cause: error })
 }

@@ -1,6 +1,6 @@
 import { unknownGeneration } from '../../base/generation.ts'
 import { type ByteReader, ByteWriter } from './encoding.ts'
-import type { KafkaRequest } from './request.ts'
+import type { KafkaRequest, Throttled } from './request.ts'
 
 /** In place of a node's id, as in the protocol. */
 export const noNode = -1
@@ -43,12 +43,12 @@ export function metadataRequest(topic: string): KafkaRequest<TopicMetadata> {
   const autoCreate = 0
   const authorizedOperations = 0
   body.int8(autoCreate).int8(authorizedOperations).noTags()
-  return { apiKey: 3, apiName: 'Metadata', apiVersion: 12, body: body.written(), decode: (reader) => decode(reader) }
+  return { apiKey: 3, apiName: 'Metadata', apiVersion: 12, body: body.written(), decode }
 }
 
-function decode(reader: ByteReader): TopicMetadata {
+function decode(reader: ByteReader, throttled: Throttled): TopicMetadata {
   reader.tags()
-  reader.int32()
+  throttled(reader.int32())
   const brokers: BrokerAddress[] = []
   for (let n = reader.compactLength(); n > 0; n--) brokers.push(decodeBroker(reader))
   reader.compactString()

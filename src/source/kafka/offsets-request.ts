@@ -1,31 +1,45 @@
 import { type ByteReader, ByteWriter } from './encoding.ts'
 import { KafkaAnswerError } from './protocol-errors.ts'
-import type { KafkaRequest } from './request.ts'
+import type { KafkaRequest, Throttled } from './request.ts'
 
 /** Times with a meaning of their own. */
 export const earliest = -2
 /** The end of what is committed. */
 export const latest = -1
 
+export interface LedPartition {
+  readonly topic: string
+  readonly partition: number
+  readonly leaderEpoch: number
+}
+
+/** Whose head is asked for: that of readers of committed records, or the log's end. */
+export type Isolation = 'committed' | 'all'
+
 /**
- * ListOffsets v4, read committed: the first offset whose record time is ≥ `timeMs`, or −1 when there is none. It names the
+ * ListOffsets v4: the first offset whose record time is ≥ `timeMs`, or −1 when there is none. It names the
  * topic, not its id: who must know the incarnation asks for metadata first.
  */
 export function offsetRequest(
-  topic: string,
-  partition: number,
-  leaderEpoch: number,
+  { topic, partition, leaderEpoch }: LedPartition,
   timeMs: number,
+  isolation: Isolation = 'committed',
 ): KafkaRequest<number> {
   const consumer = -1
-  const readCommitted = 1
+  const readCommitted = isolation === 'committed' ? 1 : 0
   const body = new ByteWriter(64 + topic.length).int32(consumer).int8(readCommitted)
   body.int32(1).string(topic).int32(1).int32(partition).int32(leaderEpoch).int64(timeMs)
-  return { apiKey: 2, apiName: 'ListOffsets', apiVersion: 4, body: body.written(), decode: (r) => decode(r, topic) }
+  return {
+    apiKey: 2,
+    apiName: 'ListOffsets',
+    apiVersion: 4,
+    body: body.written(),
+    decode: (r, throttled) => decode(r, throttled, topic),
+  }
 }
 
-function decode(reader: ByteReader, topic: string): number {
-  reader.int32()
+function decode(reader: ByteReader, throttled: Throttled, topic: string): number {
+  throttled(reader.int32())
   const topics = reader.int32()
   if (topics !== 1) throw new RangeError(`expected the offsets of one topic, got ${topics}`)
   reader.string()

@@ -28,7 +28,7 @@ export interface KafkaOptions extends SecurityOptions {
   readonly fetchBytes: number
   /** A pause before the next fetch while records stream in, ms: see `Pace`. */
   readonly busyPauseMs: number
-  /** What a batch may decompress to, bytes; a larger one is skipped as corrupt. */
+  /** What a batch may decompress to, bytes; a larger one is skipped as `unsupported`. */
   readonly maxBatchBytes: number
   /** For how long a tail decodes before it lets the event loop turn, ms; rounded up to whole batches. */
   readonly turnMs: number

@@ -1,11 +1,11 @@
 import { type ByteReader, ByteWriter } from './encoding.ts'
 import { KafkaAnswerError } from './protocol-errors.ts'
-import type { KafkaRequest } from './request.ts'
+import type { KafkaRequest, Throttled } from './request.ts'
 
 const allInSync = -1
 const notTransactional = -1
 
-/** Produce v7: one batch for one partition, acknowledged by all replicas in sync. Answers with the offset of its first record. */
+/** Produce v8 (KIP-467), whose refusals have a sentence: one batch for one partition, acknowledged by all replicas in sync. Answers with the offset of its first record. */
 export function produceRequest(
   topic: string,
   partition: number,
@@ -18,19 +18,30 @@ export function produceRequest(
   return {
     apiKey: 0,
     apiName: 'Produce',
-    apiVersion: 7,
+    apiVersion: 8,
     body: body.written(),
-    decode: (reader) => decode(reader, topic, partition),
+    decode: (reader, throttled) => decode(reader, throttled, topic, partition),
   }
 }
 
-function decode(reader: ByteReader, topic: string, partition: number): number {
+function decode(reader: ByteReader, throttled: Throttled, topic: string, partition: number): number {
   const topics = reader.int32()
   if (topics !== 1) throw new RangeError(`expected the answer of one topic, got ${topics}`)
   reader.string()
   reader.int32()
   reader.int32()
   const error = reader.int16()
-  if (error !== 0) throw new KafkaAnswerError(error, `produce to topic ${topic}, partition ${partition}`)
-  return reader.int64()
+  const base = reader.int64()
+  // The log's time and its start.
+  reader.int64()
+  reader.int64()
+  let said: string | null = null
+  for (let n = reader.int32(); n > 0; n--) {
+    reader.int32()
+    said ??= reader.nullableString()
+  }
+  said = reader.nullableString() ?? said
+  throttled(reader.int32())
+  if (error !== 0) throw new KafkaAnswerError(error, `produce to topic ${topic}, partition ${partition}`, said)
+  return base
 }

@@ -1,3 +1,8 @@
+import { printable } from '../../base/printable.ts'
+
+/** A sentence of a broker is cut behind so many characters. */
+const maxSaidChars = 300
+
 /** Kafka's error codes that we act on (https://kafka.apache.org/protocol#protocol_error_codes). */
 export const code = {
   offsetOutOfRange: 1,
@@ -11,13 +16,22 @@ export const code = {
   recordListTooLarge: 18,
   topicAuthorizationFailed: 29,
   clusterAuthorizationFailed: 31,
+  invalidTimestamp: 32,
   unsupportedVersion: 35,
   topicAlreadyExists: 36,
+  invalidPartitions: 37,
+  invalidReplicationFactor: 38,
+  invalidReplicaAssignment: 39,
+  invalidConfig: 40,
+  invalidRequest: 42,
+  unsupportedForMessageFormat: 43,
+  policyViolation: 44,
   outOfOrderSequence: 45,
   duplicateSequence: 46,
   invalidProducerEpoch: 47,
   transactionalIdAuthorizationFailed: 53,
   unknownProducerId: 59,
+  invalidRecord: 87,
   unknownTopicId: 100,
   inconsistentTopicId: 103,
 } as const
@@ -36,7 +50,18 @@ const texts: Record<number, string> = {
   [code.topicAuthorizationFailed]: 'TOPIC_AUTHORIZATION_FAILED',
   [code.clusterAuthorizationFailed]: 'CLUSTER_AUTHORIZATION_FAILED',
   [code.unsupportedVersion]: 'the broker is too old; Carillon needs Kafka 3.1 or newer (UNSUPPORTED_VERSION)',
-  44: "the broker's policy forbids it (POLICY_VIOLATION)",
+  [code.invalidTopic]:
+    'no topic may have this name, or another one has it but for "." and "_" (INVALID_TOPIC_EXCEPTION)',
+  [code.invalidTimestamp]: "the topic does not take the records' time: look at this host's clock (INVALID_TIMESTAMP)",
+  [code.invalidPartitions]: 'the number of partitions is not allowed (INVALID_PARTITIONS)',
+  [code.invalidReplicationFactor]:
+    "the broker's default.replication.factor is more than it has brokers (INVALID_REPLICATION_FACTOR)",
+  [code.invalidReplicaAssignment]: 'the copies cannot be placed so (INVALID_REPLICA_ASSIGNMENT)',
+  [code.invalidConfig]: 'the broker does not take the configuration (INVALID_CONFIG)',
+  [code.invalidRequest]: 'the broker does not take the request (INVALID_REQUEST)',
+  [code.unsupportedForMessageFormat]: "the topic's message format is too old (UNSUPPORTED_FOR_MESSAGE_FORMAT)",
+  [code.policyViolation]: "the broker's policy forbids it (POLICY_VIOLATION)",
+  [code.invalidRecord]: 'the topic does not take the record (INVALID_RECORD)',
   56: "the broker's disk failed (KAFKA_STORAGE_ERROR)",
   74: 'the partition has a newer leader (FENCED_LEADER_EPOCH)',
   75: 'the broker does not know the newest leader yet (UNKNOWN_LEADER_EPOCH)',
@@ -53,10 +78,18 @@ export function protocolError(error: number): string {
 /** An answer that is an error code. */
 export class KafkaAnswerError extends Error {
   readonly code: number
+  /** The broker's own sentence, as it may be shown; '' = it said none. */
+  readonly said: string
 
-  constructor(error: number, what: string) {
-    super(`${what}: ${protocolError(error)}`)
+  constructor(error: number, what: string, said: string | null = null) {
+    const own = printable((said ?? '').trim().slice(0, maxSaidChars))
+    super(`${what}: ${answerText(error, own)}`)
     this.name = 'KafkaAnswerError'
     this.code = error
+    this.said = own
   }
 }
+
+/** What the code means, and what the broker said itself. */
+export const answerText = (error: number, said: string): string =>
+  said === '' ? protocolError(error) : `${protocolError(error)}; it said: ${said}`

@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts'
 import { LimitReached } from '../../base/limits.ts'
 import type { Ack, OutRecord, StreamInfo } from '../source.ts'
+import { placeOf } from './grants.ts'
 import { Lane, type LaneHost, type Publication } from './lane.ts'
 import type { LeaderCalls } from './leader-calls.ts'
 import type { KafkaOptions } from './options.ts'
@@ -13,15 +14,20 @@ interface Topic {
 /** What a record costs beside its bytes, roughly. */
 const recordBytes = 32
 
-/** Hands records to the lane of their partition; bounds what waits in all of them. */
+/**
+ * Hands records to the lane of their partition, and bounds what waits: of one partition no more than is free for all of them. So those
+ * without a leader never take all, and leave their share to the others: half of it where it is one, a third where there are two.
+ */
 export class Publisher {
   readonly #options: KafkaOptions
   readonly #host: LaneHost
+  readonly #clock: Clock
   readonly #topics = new Map<string, Topic>()
   #queuedBytes = 0
 
   constructor(options: KafkaOptions, calls: LeaderCalls, clock: Clock) {
     this.#options = options
+    this.#clock = clock
     const settled = (bytes: number) => {
       this.#queuedBytes -= bytes
     }
@@ -31,27 +37,30 @@ export class Publisher {
   publish(stream: StreamInfo, records: readonly OutRecord[]): Promise<Ack[]> {
     if (records.length === 0) return Promise.resolve([])
     const sizes = records.map(recordSize)
-    const bytes = sizes.reduce((sum, size) => sum + size, 0)
-    this.#admit(bytes)
+    const lanes = records.map(({ partition }) => this.#lane(stream, partition))
+    this.#admit(stream, records, sizes, lanes)
+    const deadlineMs = this.#clock.monotonicMs() + this.#options.publishTimeoutMs
     return new Promise((resolve, reject) => {
       const acks = new Array<Ack>(records.length)
-      const publication: Publication = { acks, waiting: records.length, failed: false, resolve, reject }
+      const publication: Publication = { acks, deadlineMs, waiting: records.length, failed: false, resolve, reject }
       for (const [index, record] of records.entries()) {
-        this.#lane(stream, record.partition).add({ record, bytes: sizes[index]!, publication, index })
+        lanes[index]!.add({ record, bytes: sizes[index]!, publication, index, settled: false })
       }
     })
   }
 
-  #admit(bytes: number): void {
-    const { maxQueuedBytes } = this.#options
-    if (this.#queuedBytes > 0 && this.#queuedBytes + bytes > maxQueuedBytes) {
-      throw new LimitReached(
-        'publishQueue',
-        'overloaded',
-        `expected at most ${maxQueuedBytes} bytes to wait for Kafka, got ${bytes} more than fit; publish again later`,
-      )
+  #admit(stream: StreamInfo, records: readonly OutRecord[], sizes: readonly number[], lanes: readonly Lane[]): void {
+    const wanted = new Map<Lane, number>()
+    for (const [i, lane] of lanes.entries()) wanted.set(lane, (wanted.get(lane) ?? lane.queuedBytes) + sizes[i]!)
+    const freeBytes = this.#options.maxQueuedBytes - this.#queuedBytes
+    for (const [lane, bytes] of wanted) {
+      // An empty queue takes any one publication.
+      if (bytes <= freeBytes || this.#queuedBytes === 0) continue
+      const { partition } = records[lanes.indexOf(lane)]!
+      const said = `${placeOf({ topic: stream.name, partition })}: expected at most ${Math.max(0, freeBytes)} bytes to wait for its leader`
+      throw new LimitReached('publishQueue', 'overloaded', `${said}, got ${bytes}; publish again later`)
     }
-    this.#queuedBytes += bytes
+    this.#queuedBytes += sizes.reduce((sum, size) => sum + size, 0)
   }
 
   #lane(stream: StreamInfo, partition: number): Lane {

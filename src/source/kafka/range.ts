@@ -1,5 +1,6 @@
 import type { LoopClock } from '../../base/clock.ts'
 import { unknownGeneration } from '../../base/generation.ts'
+import type { UnreadableReason } from '../../log/record.ts'
 import type { Chunk, Offsets, RangeEnd, RangeSink, StreamInfo } from '../source.ts'
 import { BatchDecoder } from './batch-decoder.ts'
 import type { BrokerLink } from './broker-link.ts'
@@ -8,26 +9,16 @@ import { Damage } from './damage.ts'
 import { ByteWriter } from './encoding.ts'
 import { type FetchedPartition, type FetchLimits, fetchRequest } from './fetch-request.ts'
 import type { LeaderCalls } from './leader-calls.ts'
-import { earliest, latest, offsetRequest } from './offsets-request.ts'
+import { earliest, type LedPartition, latest, offsetRequest } from './offsets-request.ts'
 import type { KafkaOptions } from './options.ts'
 import { code, KafkaAnswerError } from './protocol-errors.ts'
 
 /** Records looked at before the event loop gets its turn: a chunk of compressed batches may hold a million. */
 const turnRecords = 2048
 
-export interface LedPartition {
-  readonly topic: string
-  readonly partition: number
-  readonly leaderEpoch: number
-}
-
 /** The partition's bounds, as the leader tells them. */
-export async function askOffsets(
-  link: BrokerLink,
-  { topic, partition, leaderEpoch }: LedPartition,
-  timeoutMs: number,
-): Promise<Offsets> {
-  const ask = (time: number) => link.ask(offsetRequest(topic, partition, leaderEpoch, time), timeoutMs)
+export async function askOffsets(link: BrokerLink, asked: LedPartition, timeoutMs: number): Promise<Offsets> {
+  const ask = (time: number) => link.ask(offsetRequest(asked, time), timeoutMs)
   const [first, head] = await Promise.all([ask(earliest), ask(latest)])
   return { first, head: Math.max(first, head) }
 }
@@ -75,13 +66,11 @@ export class RangeRead {
   }
 
   async #fetch(link: BrokerLink, leaderEpoch: number): Promise<void> {
-    const { connectTimeoutMs, requestTimeoutMs } = this.#options
     const asked = { partition: this.#partition, leaderEpoch, offset: this.#next, lastFetchedEpoch: unknownGeneration }
     const request = fetchRequest(this.#body, this.#stream.incarnation, [asked], this.#limits)
-    const fetched = await link.fetch(request, requestTimeoutMs, connectTimeoutMs)
-    if (fetched.throttleMs > 0) link.throttled(fetched.throttleMs)
-    // Who is throttled gets no partitions: the same fetch again, after the pause.
-    if (fetched.throttleMs > 0 && fetched.partitions.length === 0) return
+    const fetched = await link.fetch(request, this.#options.requestTimeoutMs)
+    // The same fetch again, after the pause.
+    if (fetched.isThrottled) return
     const answer = fetched.partitions[0]
     const error = fetched.error !== 0 ? fetched.error : (answer?.error ?? code.unknownTopicOrPartition)
     if (error === code.offsetOutOfRange) return this.#outOfRange(link, leaderEpoch)
@@ -123,13 +112,17 @@ export class RangeRead {
     this.#advance(decoder.next)
     if (decoder.shown > 0) this.#done = true
     else if (outcome === 'damaged') this.#damaged(decoder.first, decoder.last)
+    else if (outcome === 'unsupported') this.#skip(Math.min(decoder.last, this.#to - 1), 'unsupported')
     else if (outcome === 'end' && batches === 0 && records.length > 0) this.#damaged(this.#next, undefined)
   }
 
   #damaged(first: number, last: number | undefined): void {
     const to = this.#damage.met(first, this.#next, last, Math.min(this.#offsets.head, this.#to))
-    if (to === undefined) return
-    this.#sink.lost(this.#next, to, 'corrupt')
+    if (to !== undefined) this.#skip(to, 'corrupt')
+  }
+
+  #skip(to: number, reason: UnreadableReason): void {
+    this.#sink.lost(this.#next, to, reason)
     this.#advance(to + 1)
   }
 

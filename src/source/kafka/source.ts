@@ -18,10 +18,11 @@ import type {
 import { BrokerAwayError } from './broker-link.ts'
 import { BrokerSet } from './broker-set.ts'
 import { type BrokerConnector, Connector, parseAddress } from './connector.ts'
+import { createRequest } from './create-request.ts'
 import { type Operation, shellWord } from './grants.ts'
 import { LeaderCalls, refusal } from './leader-calls.ts'
 import type { TopicMetadata } from './metadata-request.ts'
-import { offsetRequest } from './offsets-request.ts'
+import { latest, offsetRequest } from './offsets-request.ts'
 import { type KafkaOptions, kafkaDefaults } from './options.ts'
 import { code, KafkaAnswerError } from './protocol-errors.ts'
 import { Publisher } from './publisher.ts'
@@ -29,7 +30,7 @@ import { askOffsets, RangeRead } from './range.ts'
 import { securityWarning } from './security.ts'
 import { SeenHeads } from './seen-heads.ts'
 import { KafkaTail } from './tail.ts'
-import { topicSettings } from './topic-settings.ts'
+import { type LogEnds, lastingBlocks, topicSettings } from './topic-settings.ts'
 
 export interface KafkaContext extends SourceContext {
   /** Times all that waits; the system's clock unless a test holds it. */
@@ -75,10 +76,12 @@ export class KafkaSource implements Source {
   readonly #context: SourceContext
   readonly #clock: LoopClock
   readonly #random: Random
-  /** For questions and ranges; writes and each tail have connections of their own. */
+  /** Questions, ranges, writes and each tail have connections of their own, the brokers' quotas one for each of these uses. */
   readonly #connector: BrokerConnector
   readonly #askBrokers: BrokerSet
   readonly #asks: LeaderCalls
+  readonly #rangeBrokers: BrokerSet
+  readonly #ranges: LeaderCalls
   readonly #publishBrokers: BrokerSet
   readonly #publishes: LeaderCalls
   readonly #publisher: Publisher
@@ -91,10 +94,12 @@ export class KafkaSource implements Source {
     this.#context = context
     this.#clock = context.clock ?? loopClock()
     this.#random = context.random ?? systemRandom
-    this.#connector = context.connector ?? new Connector(options, this.#clock)
-    this.#askBrokers = new BrokerSet(this.#connector)
+    this.#connector = context.connector ?? new Connector(options, this.#clock, (each) => context.throttled?.(each))
+    this.#askBrokers = new BrokerSet(this.#connector, 'questions')
     this.#asks = new LeaderCalls(this.#askBrokers, options, this.#clock)
-    this.#publishBrokers = new BrokerSet(this.#connector)
+    this.#rangeBrokers = new BrokerSet(this.#connector, 'readback')
+    this.#ranges = new LeaderCalls(this.#rangeBrokers, options, this.#clock)
+    this.#publishBrokers = new BrokerSet(this.#connector, 'publish')
     this.#publishes = new LeaderCalls(this.#publishBrokers, options, this.#clock)
     this.#publisher = new Publisher(options, this.#publishes, this.#clock)
   }
@@ -110,13 +115,8 @@ export class KafkaSource implements Source {
   }
 
   async create(stream: string, partitions: number): Promise<void> {
-    const replicationFactor = -1
-    const topic = { topic: stream, numPartitions: partitions, replicationFactor, configEntries: [topicConfig] }
-    const created = this.#askBrokers.any().then((link) => {
-      return link.call('CreateTopics', createTimeoutMs, (broker) => {
-        return (broker as unknown as CreatingBroker).createTopics({ topics: [topic], timeout: createTimeoutMs })
-      })
-    })
+    const request = createRequest(stream, partitions, topicConfig, createTimeoutMs)
+    const created = this.#askBrokers.any().then((link) => link.ask(request, createTimeoutMs))
     await this.#answered(stream, 'Create', created).catch((error: CarillonError) => {
       const cause = error.cause
       if (!(cause instanceof KafkaAnswerError) || cause.code !== code.topicAlreadyExists) throw error
@@ -140,9 +140,10 @@ export class KafkaSource implements Source {
 
   offsetAt(stream: StreamInfo, partition: number, timeMs: number): Promise<number> {
     const { requestTimeoutMs } = this.#options
-    return this.#ask(stream, partition, async (link, epoch) => {
-      const found = await link.ask(offsetRequest(stream.name, partition, epoch, Math.max(0, timeMs)), requestTimeoutMs)
-      const { head } = await askOffsets(link, { topic: stream.name, partition, leaderEpoch: epoch }, requestTimeoutMs)
+    return this.#ask(stream, partition, async (link, leaderEpoch) => {
+      const asked = { topic: stream.name, partition, leaderEpoch }
+      const found = await link.ask(offsetRequest(asked, Math.max(0, timeMs)), requestTimeoutMs)
+      const { head } = await askOffsets(link, asked, requestTimeoutMs)
       return found < 0 ? head : Math.min(found, head)
     })
   }
@@ -153,7 +154,10 @@ export class KafkaSource implements Source {
       context: this.#context,
       random: this.#random,
       heads: this.#heads,
-      heard: (metadata: TopicMetadata) => this.#asks.heard(stream.name, metadata),
+      heard: (metadata: TopicMetadata) => {
+        this.#asks.heard(stream.name, metadata)
+        this.#ranges.heard(stream.name, metadata)
+      },
     }
     const tail = new KafkaTail(stream, from, sink, surroundings)
     this.#tails.add(tail)
@@ -169,7 +173,7 @@ export class KafkaSource implements Source {
 
   async range(stream: StreamInfo, chunk: Chunk, sink: RangeSink): Promise<RangeEnd> {
     try {
-      return await new RangeRead(stream, chunk, sink, this.#connector).run(this.#asks)
+      return await new RangeRead(stream, chunk, sink, this.#connector).run(this.#ranges)
     } catch (error) {
       throw refusal(error, { operation: 'Read', topic: stream.name, partition: chunk.partition }, this.#options)
     }
@@ -179,16 +183,26 @@ export class KafkaSource implements Source {
     return this.#publisher.publish(stream, records)
   }
 
-  settings(stream: StreamInfo): Promise<KafkaSettings> {
+  async settings(stream: StreamInfo): Promise<KafkaSettings> {
     const asked = topicSettings(this.#askBrokers, stream.name, this.#options.requestTimeoutMs)
-    return this.#answered(stream.name, 'DescribeConfigs', asked)
+    const settings = await this.#answered(stream.name, 'DescribeConfigs', asked)
+    const blocked = await lastingBlocks((partition) => this.#ends(stream, partition), stream.partitions, this.#clock)
+    return { ...settings, blocked }
+  }
+
+  #ends(stream: StreamInfo, partition: number): Promise<LogEnds> {
+    const { requestTimeoutMs } = this.#options
+    return this.#ask(stream, partition, async (link, leaderEpoch) => {
+      const asked = { topic: stream.name, partition, leaderEpoch }
+      // The head first: what is committed between the two is no block.
+      const end = await link.ask(offsetRequest(asked, latest, 'all'), requestTimeoutMs)
+      return { end, head: await link.ask(offsetRequest(asked, latest), requestTimeoutMs) }
+    })
   }
 
   async close(): Promise<void> {
-    this.#asks.close()
-    this.#publishes.close()
-    this.#askBrokers.close()
-    this.#publishBrokers.close()
+    for (const calls of [this.#asks, this.#ranges, this.#publishes]) calls.close()
+    for (const brokers of [this.#askBrokers, this.#rangeBrokers, this.#publishBrokers]) brokers.close()
     await Promise.all([...this.#tails].map((tail) => tail.close()))
   }
 
@@ -212,8 +226,4 @@ export class KafkaSource implements Source {
       throw new CarillonError('broker_unavailable', error.message, { cause: error })
     }
   }
-}
-
-interface CreatingBroker {
-  createTopics(request: { topics: readonly unknown[]; timeout: number }): Promise<unknown>
 }

@@ -1,16 +1,18 @@
 import type { LoopClock } from '../../base/clock.ts'
 import { unknownGeneration } from '../../base/generation.ts'
+import { counted, duration } from '../../base/numbers.ts'
 import type { Random } from '../../base/random.ts'
+import type { UnreadableReason } from '../../log/record.ts'
 import { expectAbsent } from '../partitions.ts'
 import { backOffMs } from '../pause.ts'
-import type { Offsets, SourceContext, StreamInfo, Tail, TailSink } from '../source.ts'
+import type { Blocked, Offsets, SourceContext, StreamInfo, Tail, TailSink } from '../source.ts'
 import { TailHealth } from '../tail-health.ts'
 import { BrokerSet } from './broker-set.ts'
 import type { BrokerConnector } from './connector.ts'
 import { Cursor } from './cursor.ts'
-import { type DamagedBatch, type FetchHost, FetchLoop } from './fetch-loop.ts'
+import { type FetchHost, FetchLoop, type UnreadableBatch } from './fetch-loop.ts'
 import type { Divergence } from './fetch-request.ts'
-import { answerProblem } from './grants.ts'
+import { answerProblem, hangingCommand } from './grants.ts'
 import { type HeardMetadata, noNode, type PartitionLeader, type TopicMetadata } from './metadata-request.ts'
 import type { KafkaOptions } from './options.ts'
 import { code } from './protocol-errors.ts'
@@ -24,6 +26,9 @@ const beyondEndMs = 100
 const confirmMs = 500
 /** Times that it must say so. */
 const confirmations = 2
+/** A transaction that is open for so long is worth a line in the log, and a topic one line in so long, ms. */
+const longBlockedMs = 10_000
+const blockedLogMs = 60_000
 /** Times that metadata must lack the topic before it counts as deleted: a broker that just started may not know it yet. */
 const missingAnswers = 2
 /** Ids of topics that had the name before: a broker that is behind may still name them. */
@@ -65,6 +70,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
   readonly #watching: Promise<void>
   readonly #heard: (metadata: TopicMetadata) => void
   #lacking = 0
+  #warnAgainMs = 0
 
   constructor(
     stream: StreamInfo,
@@ -77,7 +83,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
     this.clock = clock
     this.sink = sink
     this.topicId = stream.incarnation
-    this.brokers = new BrokerSet(connector)
+    this.brokers = new BrokerSet(connector, 'live')
     this.#topic = stream.name
     this.#partitions = stream.partitions
     this.#heads = heads
@@ -194,17 +200,24 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
     }
   }
 
-  damaged(cursor: Cursor, { first, last, problem }: DamagedBatch, head: number): void {
+  damaged(cursor: Cursor, { first, last, problem }: UnreadableBatch, head: number): void {
+    const to = cursor.damage.met(first, cursor.offset, last, head)
+    if (to !== undefined) this.#skip(cursor, to, problem, 'corrupt')
+  }
+
+  unsupported(cursor: Cursor, { last, problem }: { readonly last: number; readonly problem: string }): void {
+    this.#skip(cursor, last, problem, 'unsupported')
+  }
+
+  #skip(cursor: Cursor, to: number, problem: string, reason: UnreadableReason): void {
     const { partition, offset } = cursor
-    const to = cursor.damage.met(first, offset, last, head)
-    if (to === undefined) return
     this.#context.log('error', `topic ${this.#topic}: offsets ${offset} to ${to} can't be read and are skipped`, {
       partition,
       problem,
     })
     cursor.jump(to + 1, cursor.leaderEpoch)
     cursor.reached = true
-    this.sink.lost(partition, offset, to, 'corrupt')
+    this.sink.lost(partition, offset, to, reason)
   }
 
   sinkFailed(cursor: Cursor, offset: number, error: Error): void {
@@ -212,13 +225,25 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
     this.#context.log('error', `a record could not be taken and is passed: ${where}`, { error })
   }
 
-  end(cursor: Cursor, first: number, head: number): void {
+  end(cursor: Cursor, first: number, head: number, highWatermark: number): void {
     const { offset } = cursor
-    if (offset === cursor.toldNext && first === cursor.toldFirst && head === cursor.toldHead) return
+    const nowMs = this.clock.nowUs() / 1000
+    const isNews = cursor.sawEnd(head, highWatermark, nowMs)
+    const { blocked } = cursor
+    if (blocked !== undefined && nowMs - blocked.sinceMs >= longBlockedMs) this.#warnOf(cursor, blocked, nowMs)
+    if (!isNews && offset === cursor.toldNext && first === cursor.toldFirst && head === cursor.toldHead) return
     cursor.toldNext = offset
     cursor.toldFirst = first
     cursor.toldHead = head
-    this.sink.end(cursor.partition, offset, { first, head })
+    this.sink.end(cursor.partition, offset, blocked === undefined ? { first, head } : { first, head, blocked })
+  }
+
+  #warnOf({ partition, offset }: Cursor, { offsets, sinceMs }: Blocked, nowMs: number): void {
+    if (nowMs < this.#warnAgainMs) return
+    this.#warnAgainMs = nowMs + blockedLogMs
+    const held = `an open transaction has held back ${counted(offsets, 'offset')} behind ${offset} for ${duration(nowMs - sinceMs)}`
+    const command = hangingCommand(this.options.brokers, this.#topic)
+    this.#context.log('warn', `topic ${this.#topic}, partition ${partition}: ${held}; whether it hangs says ${command}`)
   }
 
   // Offsets out of range
@@ -255,7 +280,7 @@ export class KafkaTail implements Tail, FetchHost, WatchHost {
     if (this.closed || cursor.dropped) return
     if (!cursor.reached) {
       cursor.pausedUntilMs = now + beyondEndMs
-      this.end(cursor, first, head)
+      this.end(cursor, first, head, head)
     } else if (++cursor.endsBelow < confirmations) {
       cursor.pausedUntilMs = now + confirmMs
       this.#watch.refresh()

@@ -1,34 +1,55 @@
-import type { KafkaSettings } from '../settings.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { BlockedPartition, KafkaSettings } from '../settings.ts'
 import type { BrokerSet } from './broker-set.ts'
+import { configsRequest } from './configs-request.ts'
 import { KafkaAnswerError } from './protocol-errors.ts'
 
-/** Kafka's number for topics among the things that have a configuration. */
-const topicResource = 2
-
 /** What the cluster says of a topic: its copies by the metadata, its configuration by DescribeConfigs, which an ACL may forbid. */
-export async function topicSettings(brokers: BrokerSet, topic: string, timeoutMs: number): Promise<KafkaSettings> {
+export async function topicSettings(
+  brokers: BrokerSet,
+  topic: string,
+  timeoutMs: number,
+): Promise<Omit<KafkaSettings, 'blocked'>> {
   const metadata = await brokers.metadata(topic)
   if (metadata.error !== 0) throw new KafkaAnswerError(metadata.error, `topic ${topic}`)
   const { partitions } = metadata
   const link = await brokers.any()
-  const answer = await link.call('DescribeConfigs', timeoutMs, (broker) => {
-    return (broker as unknown as ConfiguredBroker).describeConfigs({
-      resources: [{ type: topicResource, name: topic }],
-    })
-  })
-  const entries = answer.resources.flatMap(({ configEntries }) => configEntries)
+  const configs = await link.ask(configsRequest(topic), timeoutMs)
   return {
     kind: 'kafka',
     brokers: metadata.brokers.length,
     replicas: Math.min(...partitions.map(({ replicas }) => replicas)),
     inSync: Math.min(...partitions.map(({ inSync }) => inSync)),
     leaderless: partitions.filter(({ leader }) => leader < 0).length,
-    configs: new Map(entries.map(({ configName, configValue }) => [configName, configValue ?? ''])),
+    configs,
   }
 }
 
-interface ConfiguredBroker {
-  describeConfigs(request: { resources: readonly { type: number; name: string }[] }): Promise<{
-    resources: readonly { configEntries: readonly { configName: string; configValue: string | null }[] }[]
-  }>
+/** Where a log ends, and where readers of committed records are held. */
+export interface LogEnds {
+  readonly end: number
+  readonly head: number
+}
+
+/** A transaction that ends within this time holds nobody up, ms. */
+const secondLookMs = 1000
+
+/** Partitions whose head stood for a second though the log goes on behind it. */
+export async function lastingBlocks(
+  ask: (partition: number) => Promise<LogEnds>,
+  partitions: number,
+  clock: Clock,
+): Promise<BlockedPartition[]> {
+  const held = new Map<number, number>()
+  for (let partition = 0; partition < partitions; partition++) {
+    const { end, head } = await ask(partition)
+    if (end > head) held.set(partition, head)
+  }
+  if (held.size > 0) await new Promise<void>((resolve) => clock.after(secondLookMs, resolve))
+  const blocked: BlockedPartition[] = []
+  for (const [partition, before] of held) {
+    const { end, head } = await ask(partition)
+    if (end > head && head === before) blocked.push({ partition, from: head, offsets: end - head })
+  }
+  return blocked
 }

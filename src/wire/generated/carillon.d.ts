@@ -1027,7 +1027,10 @@ export namespace carillon {
             COLLAPSED = 10,
 
             /** CORRUPT value */
-            CORRUPT = 11
+            CORRUPT = 11,
+
+            /** UNSUPPORTED value */
+            UNSUPPORTED = 12
         }
 
         /**

@@ -1573,6 +1573,7 @@ export const carillon = $root.carillon = (() => {
             values[valuesById[9] = "LATEST"] = 9;
             values[valuesById[10] = "COLLAPSED"] = 10;
             values[valuesById[11] = "CORRUPT"] = 11;
+            values[valuesById[12] = "UNSUPPORTED"] = 12;
             return values;
         })();
 

@@ -19,7 +19,7 @@ export class BenchRuns {
 
   /** The report of a run, and its exit code. */
   async measured(...args: string[]): Promise<{ report: Report; code: number | NodeJS.Signals; stderr: string }> {
-    const run = this.start(...args, '--json', '-')
+    const run = this.start(...args, '--json')
     const code = await run.ended
     if (run.stdout === '') throw new Error(run.stderr)
     return { report: JSON.parse(run.stdout), code, stderr: run.stderr }

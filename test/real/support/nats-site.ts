@@ -49,10 +49,15 @@ export class NatsSite implements Site {
   }
 
   async gateway(port: number, config: Record<string, unknown> = this.config()): Promise<GatewayProcess> {
+    const gateway = this.startGateway(port, config)
+    await gateway.becomesReady()
+    return gateway
+  }
+
+  startGateway(port: number, config: Record<string, unknown>): GatewayProcess {
     const gateway = new GatewayProcess({ port, dir: this.dir, config })
     this.#gateways.push(gateway)
     gateway.start()
-    await gateway.becomesReady()
     return gateway
   }
 

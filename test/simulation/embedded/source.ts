@@ -1,4 +1,4 @@
-import type { SourceRecord } from '../../../src/log/record.ts'
+import type { LostReason, SourceRecord } from '../../../src/log/record.ts'
 import type { EmbeddedOptions } from '../../../src/source/embedded/options.ts'
 import { EmbeddedSource } from '../../../src/source/embedded/source.ts'
 import { Store } from '../../../src/source/embedded/store.ts'
@@ -172,7 +172,7 @@ class WatchedTail implements TailSink, MetadataWatcher {
     this.#sink.end(partition, next, offsets)
   }
 
-  lost(partition: number, from: number, to: number, reason: 'retention' | 'corrupt' | 'rewritten'): void {
+  lost(partition: number, from: number, to: number, reason: LostReason): void {
     this.#judge.lost(this.incarnation, partition, [from, to], reason)
     this.#sink.lost(partition, from, to, reason)
   }

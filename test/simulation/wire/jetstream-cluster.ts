@@ -10,7 +10,8 @@ import type { Process, VirtualTime } from '../virtual-time.ts'
 import { watchedTail } from '../watched-tail.ts'
 import type { PublishingSource } from './adapter-publishers.ts'
 import { Line } from './jetstream-connection.ts'
-import { type Step, stateOf } from './jetstream-faults.ts'
+import type { Consumer } from './jetstream-consumer.ts'
+import { refusals, type Step, stateOf } from './jetstream-faults.ts'
 import { JetStreamPublishing } from './jetstream-publishing.ts'
 import { ModelServer } from './jetstream-server.ts'
 
@@ -37,6 +38,21 @@ export class JetStreamCluster implements SimulatedCluster {
 
   get owner(): LogOwner | undefined {
     return this.#publishing?.owner
+  }
+
+  /** Those that there are now. */
+  get consumers(): Iterable<Consumer> {
+    return this.#server.consumers.values()
+  }
+
+  /** Each consumer is refused by this, one of `refusals`, from now on; undefined = no more. */
+  refuse(description: string | undefined): void {
+    this.#server.faults.refusesAll = refusals.find((refusal) => refusal.description === description)
+  }
+
+  /** The streams' subjects, where they are not those of the partitions. */
+  set subjects(subjects: readonly string[] | undefined) {
+    this.#server.subjects = subjects
   }
 
   unfinished(): string | undefined {
@@ -97,6 +113,10 @@ const faults: Readonly<Record<string, Happen>> = {
   'a consumer falls silent': ({ server: { consumers } }, y) => {
     const consumer = [...consumers.values()][below(y, consumers.size)]
     if (consumer !== undefined) consumer.silent = true
+  },
+  'a consumer gives nothing any more': ({ server: { consumers } }, y) => {
+    const consumer = [...consumers.values()][below(y, consumers.size)]
+    if (consumer !== undefined) consumer.paused = true
   },
   'a consumer is deleted': ({ server: { consumers } }, y) => {
     const key = [...consumers.keys()][below(y, consumers.size)]

@@ -45,6 +45,8 @@ export class Consumer {
   sequence = 0
   /** It sends nothing any more, and does not say so. */
   silent = false
+  /** It sends nothing but heartbeats any more. */
+  paused = false
   /** Messages that it will lose on their way. */
   losing: number
   deleted = false
@@ -89,7 +91,7 @@ export class Consumer {
   }
 
   #push(): void {
-    if (this.#host.isGone(this) || this.silent) return
+    if (this.#host.isGone(this) || this.silent || this.paused) return
     const { batch, deliverTo } = this.settings
     // What was asked for a moment ago is not wanted any more.
     if (this.#flow.length >= maxFlowQuestions || !this.connection.interest.has(deliverTo!)) return

@@ -31,6 +31,7 @@ export class ArmedFaults {
   readonly stale = new Map<PartitionLog, LogState>()
   early: { most: number; status: string }[] = []
   refusing = 0
+  refusesAll: (typeof refusals)[number] | undefined
   losingAnswers = 0
   /** First messages of the next consumer that get lost on their way. */
   losing = 0
@@ -76,6 +77,7 @@ export class ArmedFaults {
   }
 
   refusal(): (typeof refusals)[number] | undefined {
+    if (this.refusesAll !== undefined) return this.refusesAll
     if (this.refusing === 0) return undefined
     this.refusing--
     return refusals[Math.floor(this.random.next() * refusals.length)]

@@ -12,6 +12,12 @@ const api = '$JS.API.'
 const nothing = Buffer.alloc(0)
 const nsPerMs = 1e6
 
+interface GetRequest {
+  readonly seq: number
+  /** The first one from there on, of this subject. */
+  readonly next_by_subj?: '>'
+}
+
 interface CreateRequest {
   readonly config: {
     readonly name: string
@@ -41,6 +47,8 @@ export class ModelServer implements ServerEnd, ConsumerHost {
   readonly consumers = new Map<string, Consumer>()
   /** Messages that a consumer sends at once. */
   batch = 20
+  /** The streams' subjects, where they are not those of the partitions. */
+  subjects: readonly string[] | undefined
   readonly #time: VirtualTime
   readonly #broker: SimBroker
   readonly #random: Random
@@ -151,7 +159,7 @@ export class ModelServer implements ServerEnd, ConsumerHost {
         case 'STREAM.INFO':
           return this.#info(stream, this.#logOf(stream))
         case 'STREAM.MSG':
-          return this.#get(this.#logOf(name), JSON.parse(payload).seq)
+          return this.#get(this.#logOf(name), JSON.parse(payload))
         case 'CONSUMER.CREATE':
           return this.#create(connection, stream, this.#logOf(stream), JSON.parse(payload))
         case 'CONSUMER.INFO':
@@ -181,7 +189,7 @@ export class ModelServer implements ServerEnd, ConsumerHost {
     if (log === undefined) throw new Refused(404, 10059, 'stream not found')
     const { first, end, messages } = this.faults.state(log)
     const { id } = this.#broker.current
-    const subjects = [`${this.#broker.name}.${log.partition}.>`]
+    const subjects = this.subjects ?? [`${this.#broker.name}.${log.partition}.>`]
     // A stream that never had a record, and servers before 2.10, have no first sequence.
     const firstSequence = messages === 0 && end === 1 ? 0 : first
     this.faults.after('info', log, this.#time.nowMs)
@@ -192,12 +200,14 @@ export class ModelServer implements ServerEnd, ConsumerHost {
     }
   }
 
-  #get(log: PartitionLog | undefined, sequence: number) {
+  #get(log: PartitionLog | undefined, { seq: sequence, next_by_subj: orNext }: GetRequest) {
     if (log === undefined) throw new Refused(404, 10059, 'stream not found')
-    const record = log.entries.find(({ offset }) => offset === sequence)
+    const record = log.entries.find(({ offset }) => (orNext === undefined ? offset === sequence : offset >= sequence))
     if (record === undefined) throw new Refused(404, 10037, 'no message found')
     this.faults.after('get', log, this.#time.nowMs)
-    return { message: { subject: `${this.#broker.name}.${log.partition}.key`, seq: sequence, time: timeText(record) } }
+    return {
+      message: { subject: `${this.#broker.name}.${log.partition}.key`, seq: record.offset, time: timeText(record) },
+    }
   }
 
   #create(connection: ModelConnection, stream: string, log: PartitionLog | undefined, { config }: CreateRequest) {
@@ -219,7 +229,14 @@ export class ModelServer implements ServerEnd, ConsumerHost {
     this.consumers.set(`${stream}.${name}`, consumer)
     if (deliverTo !== undefined) consumer.begin()
     this.faults.after('create', log, this.#time.nowMs)
-    return { stream_name: stream, name, config, delivered: { consumer_seq: 0, stream_seq: start - 1 } }
+    const pending = log.entries.filter(({ offset }) => offset >= start).length
+    return {
+      stream_name: stream,
+      name,
+      config,
+      delivered: { consumer_seq: 0, stream_seq: start - 1 },
+      num_pending: pending,
+    }
   }
 
   #pull(connection: ModelConnection, [, stream = '', name = '']: string[], payload: string, to: string): void {

@@ -2,7 +2,7 @@ import { type ByteReader, ByteWriter } from '../../../src/source/kafka/encoding.
 import type { Aborted } from './kafka-log.ts'
 
 // Requests as the adapter writes them and answers as Kafka does (https://kafka.apache.org/protocol): Fetch v13, Metadata v12,
-// ListOffsets v4, Produce v7, InitProducerId v1. Bodies of flexible versions begin with their header's section of tags.
+// ListOffsets v4, Produce v8, InitProducerId v1. Bodies of flexible versions begin with their header's section of tags.
 
 export const apiKey = { produce: 0, fetch: 1, listOffsets: 2, metadata: 3, initProducerId: 22 } as const
 
@@ -100,8 +100,9 @@ export function readMetadata(reader: ByteReader): string {
 
 const leaderNotAvailable = 5
 
-export function writeMetadata({ nodes, topic, error, topicId, partitions }: MetadataAnswer): Buffer {
-  const writer = new ByteWriter().noTags().int32(0).compactLength(nodes.length)
+export function writeMetadata(answer: MetadataAnswer, throttleMs: number): Buffer {
+  const { nodes, topic, error, topicId, partitions } = answer
+  const writer = new ByteWriter().noTags().int32(throttleMs).compactLength(nodes.length)
   for (const { id, host, port } of nodes) writer.int32(id).compactString(host).int32(port).uvarint(0).noTags()
   writer
     .compactString('cluster')
@@ -130,6 +131,12 @@ export interface AskedOffset {
   readonly timeMs: number
 }
 
+/** `offset` −1 = there is none. */
+export interface OffsetAnswer {
+  readonly error: number
+  readonly offset: number
+}
+
 export function readOffsets(reader: ByteReader): AskedOffset {
   reader.int32()
   reader.int8()
@@ -139,8 +146,10 @@ export function readOffsets(reader: ByteReader): AskedOffset {
   return { topic, partition: reader.int32(), leaderEpoch: reader.int32(), timeMs: reader.int64() }
 }
 
-export function writeOffset({ topic, partition }: AskedOffset, error: number, offset: number): Buffer {
-  const writer = new ByteWriter().int32(0).int32(1).string(topic).int32(1).int32(partition).int16(error)
+export function writeOffset(asked: AskedOffset, answer: OffsetAnswer, throttleMs: number): Buffer {
+  const { topic, partition } = asked
+  const { error, offset } = answer
+  const writer = new ByteWriter().int32(throttleMs).int32(1).string(topic).int32(1).int32(partition).int16(error)
   return writer.int64(-1).int64(offset).int32(-1).written()
 }
 
@@ -162,7 +171,12 @@ export function readProduce(reader: ByteReader): AskedProduce {
   return { timeoutMs, topic, partition, batch: reader.bytes(reader.int32()) }
 }
 
-export function writeProduced({ topic, partition }: AskedProduce, error: number, base: number): Buffer {
+export function writeProduced(asked: AskedProduce, error: number, base: number, throttleMs: number): Buffer {
+  const { topic, partition } = asked
   const writer = new ByteWriter().int32(1).string(topic).int32(1).int32(partition).int16(error)
-  return writer.int64(base).int64(-1).int64(-1).int32(0).written()
+  return writer.int64(base).int64(-1).int64(-1).int32(0).int16(-1).int32(throttleMs).written()
+}
+
+export function writeProducerId(producerId: number, throttleMs: number): Buffer {
+  return new ByteWriter().int32(throttleMs).int16(0).int64(producerId).int16(0).written()
 }

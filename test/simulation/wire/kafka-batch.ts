@@ -22,17 +22,26 @@ export interface BatchSpec {
   readonly maxTimeMs?: number
   readonly logAppendTime?: boolean
   readonly transactional?: boolean
-  /** 0 = an abort, 1 = a commit. */
-  readonly marker?: 0 | 1
+  /** 0 = an abort, 1 = a commit, `emptied` = either of them, as compaction leaves it. */
+  readonly marker?: 0 | 1 | 'emptied'
   readonly producerId?: number
 }
 
 /** One record batch of format 2, as a broker stores it. */
 export function batch(spec: BatchSpec): Buffer {
-  const specs = spec.marker === undefined ? spec.records : [markerRecord(spec.marker)]
-  const records = Buffer.concat(specs.map(record))
-  const codec = spec.codec ?? 'none'
-  const body = compressed(codec, records)
+  const marked = typeof spec.marker === 'number' ? [markerRecord(spec.marker)] : []
+  const specs = spec.marker === undefined ? spec.records : marked
+  return stored(spec, specs, compressed(spec.codec ?? 'none', encoded(specs)))
+}
+
+/** A batch whose records are compressed in a way of the caller's, by the codec that `spec` names. */
+export function compressedBy(spec: BatchSpec, compress: (records: Buffer) => Buffer): Buffer {
+  return stored(spec, spec.records, compress(encoded(spec.records)))
+}
+
+const encoded = (records: readonly RecordSpec[]) => Buffer.concat(records.map(record))
+
+function stored(spec: BatchSpec, specs: readonly RecordSpec[], body: Buffer): Buffer {
   const header = Buffer.alloc(61)
   header.writeBigInt64BE(BigInt(spec.base), 0)
   header.writeInt32BE(61 - 12 + body.length, 8)
@@ -81,7 +90,7 @@ function compressed(codec: keyof typeof codecNumbers, records: Buffer): Buffer {
 }
 
 /** As Java's snappy stream: a header, then blocks with their lengths. */
-function xerial(records: Buffer): Buffer {
+export function xerial(records: Buffer): Buffer {
   const parts: Buffer[] = [Buffer.from('82534e41505059000000000100000001', 'hex')]
   const blockBytes = 32 << 10
   for (let at = 0; at < records.length; at += blockBytes) {

@@ -1,6 +1,6 @@
+import type { BrokerUse } from '../../../src/base/broker-uses.ts'
 import type { Random } from '../../../src/base/random.ts'
 import type { BrokerConnector, RawBroker, RawConnection, RawRequest } from '../../../src/source/kafka/connector.ts'
-import { readInt64 } from '../../../src/source/kafka/encoding.ts'
 import type { KafkaOptions } from '../../../src/source/kafka/options.ts'
 import type { Process, VirtualTime } from '../virtual-time.ts'
 import { apiKey } from './kafka-answers.ts'
@@ -20,6 +20,8 @@ export interface Route {
   /** Runs `task` once the link is open again. */
   hold(task: () => void): void
   readonly connections: Set<ModelConnection>
+  /** A broker has asked for a pause. */
+  throttled(use: BrokerUse, ms: number): void
 }
 
 interface Sent {
@@ -179,8 +181,6 @@ export class ModelConnection implements RawConnection {
   }
 }
 
-const none = Buffer.alloc(0)
-
 const versions = Object.fromEntries(
   [
     [0, 9],
@@ -189,21 +189,6 @@ const versions = Object.fromEntries(
     [3, 12],
   ].map(([key, maxVersion]) => [key!, { minVersion: 0, maxVersion: maxVersion! }]),
 )
-
-/** As kafkajs asks. */
-const initProducerIdRequest: RawRequest<{ producerId: string; producerEpoch: number }> = {
-  request: {
-    apiKey: apiKey.initProducerId,
-    apiName: 'InitProducerId',
-    apiVersion: 1,
-    encode: () => Promise.resolve({ buf: none, buffer: none }),
-  },
-  response: {
-    decode: async (bytes) => ({ producerId: String(readInt64(bytes, 0)), producerEpoch: 0 }),
-    parse: (answer) => Promise.resolve(answer),
-  },
-  logResponseError: false,
-}
 
 /** In place of kafkajs: brokers by their address. */
 export class ModelConnector implements BrokerConnector {
@@ -223,8 +208,11 @@ export class ModelConnector implements BrokerConnector {
     const node = this.#nodes.find((each) => each.address === address)
     if (node === undefined) return Promise.reject(new Error(`getaddrinfo ENOTFOUND ${address}`))
     const pool = [new ModelConnection(node, this.#route), new ModelConnection(node, this.#route)] as const
-    const initProducerId = () => pool[0].send(initProducerIdRequest)
-    return Promise.resolve({ versions, connectionPool: { pool }, connect: () => pool[0].connect(), initProducerId })
+    return Promise.resolve({ versions, connectionPool: { pool }, connect: () => pool[0].connect() })
+  }
+
+  throttled(use: BrokerUse, _address: string, ms: number): void {
+    this.#route.throttled(use, ms)
   }
 
   refused(): void {}

@@ -96,7 +96,8 @@ export const faults: readonly Fault[] = [
     const node = nodeAt(cluster, y)
     node.throttleMs = Math.ceil(30 + z * 2500)
     node.throttledUntilMs = cluster.nowMs + 200 + y * 4000
-    return `node ${node.id} throttles fetches by ${node.throttleMs} ms`
+    node.throttlesAll = y < 0.3
+    return `node ${node.id} throttles ${node.throttlesAll ? 'all requests' : 'fetches'} by ${node.throttleMs} ms`
   },
 
   function fails(cluster, y, z) {

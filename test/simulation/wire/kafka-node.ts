@@ -1,11 +1,13 @@
-import { ByteReader, ByteWriter } from '../../../src/source/kafka/encoding.ts'
+import { ByteReader } from '../../../src/source/kafka/encoding.ts'
 import { code } from '../../../src/source/kafka/protocol-errors.ts'
 import type { Incarnation } from '../broker.ts'
 import {
+  type AskedOffset,
   type AskedPartition,
   apiKey,
   type FetchAnswer,
   type Leader,
+  type OffsetAnswer,
   readFetch,
   readMetadata,
   readOffsets,
@@ -14,6 +16,7 @@ import {
   writeMetadata,
   writeOffset,
   writeProduced,
+  writeProducerId,
 } from './kafka-answers.ts'
 import type { KafkaLog, LogImage } from './kafka-log.ts'
 import { numbersOf } from './kafka-producers.ts'
@@ -81,9 +84,10 @@ export class KafkaNode {
   deaf = false
   /** Upper bound of what it takes for an answer, ms. */
   slowMs = 0
-  /** Fetches are throttled until then, by so much, ms. */
+  /** Fetches, or all requests, are throttled until then, by so much, ms. */
   throttledUntilMs = 0
   throttleMs = 0
+  throttlesAll = false
   /** An error that it answers for one partition until then. */
   failing: { readonly partition: number; readonly error: number; readonly untilMs: number } | undefined
   image: ClusterImage
@@ -121,18 +125,24 @@ export class KafkaNode {
       case apiKey.produce:
         return this.#produce(reader, reply)
       case apiKey.initProducerId:
-        reply({ bytes: new ByteWriter().int64(this.#host.newProducerId()).written(), throttleMs: 0 })
+        reply(this.#throttled((ms) => writeProducerId(this.#host.newProducerId(), ms)))
         break
       case apiKey.metadata:
-        reply({ bytes: this.#metadata(readMetadata(reader)), throttleMs: 0 })
+        reply(this.#throttled((ms) => this.#metadata(readMetadata(reader), ms)))
         break
       case apiKey.listOffsets:
-        reply({ bytes: this.#offsets(reader), throttleMs: 0 })
+        reply(this.#throttled((ms) => this.#offsets(readOffsets(reader), ms)))
         break
       default:
         throw new Error(`the model knows no request ${key}`)
     }
     return () => {}
+  }
+
+  /** An answer to anything but a fetch. */
+  #throttled(write: (throttleMs: number) => Buffer): Reply {
+    const throttleMs = this.throttlesAll && this.#host.nowMs < this.throttledUntilMs ? this.throttleMs : 0
+    return { bytes: write(throttleMs), throttleMs }
   }
 
   // Fetch
@@ -218,7 +228,7 @@ export class KafkaNode {
     const host = this.#host
     const asked = readProduce(reader)
     const { partition, batch, timeoutMs } = asked
-    const answer = (error: number, base = -1) => reply({ bytes: writeProduced(asked, error, base), throttleMs: 0 })
+    const answer = (error: number, base = -1) => reply(this.#throttled((ms) => writeProduced(asked, error, base, ms)))
     const { incarnation } = this.image
     const problem = this.#problem(partition, -1)
     if (problem !== 0) answer(problem)
@@ -259,32 +269,37 @@ export class KafkaNode {
 
   // Metadata and offsets
 
-  #metadata(topic: string): Buffer {
+  #metadata(topic: string, throttleMs: number): Buffer {
     const { incarnation, leaders, alive } = this.image
     const nodes = this.#host.nodes.filter(({ id }) => alive.includes(id))
     const partitions = leaders.map((leader, index) => ({ index, leader }))
     if (this.#host.chance() < 0.3) partitions.reverse()
-    return writeMetadata({
+    const answer = {
       nodes: nodes.map(({ id, port }) => ({ id, host: `kafka-${id}`, port })),
       topic,
       error: incarnation === undefined ? code.unknownTopicOrPartition : 0,
       topicId: incarnation?.id ?? '0'.repeat(32),
       partitions: incarnation === undefined ? [] : partitions,
-    })
+    }
+    return writeMetadata(answer, throttleMs)
   }
 
-  #offsets(reader: ByteReader): Buffer {
-    const asked = readOffsets(reader)
+  #offsets(asked: AskedOffset, throttleMs: number): Buffer {
+    return writeOffset(asked, this.#offset(asked), throttleMs)
+  }
+
+  #offset(asked: AskedOffset): OffsetAnswer {
+    const told = (error: number, offset = -1) => ({ error, offset })
     const problem = this.#problem(asked.partition, asked.leaderEpoch)
     // Reading fails, not the log's bounds.
-    if (problem !== 0 && problem !== code.corruptMessage) return writeOffset(asked, problem, -1)
+    if (problem !== 0 && problem !== code.corruptMessage) return told(problem)
     const { first, high, end, stable, entries } = this.#replica(asked.partition)
-    if (asked.timeMs === -2) return writeOffset(asked, 0, first)
+    if (asked.timeMs === -2) return told(0, first)
     // What a new leader has committed it does not know yet (KIP-207).
-    if (high < end) return writeOffset(asked, code.leaderNotAvailable, -1)
-    if (asked.timeMs === -1) return writeOffset(asked, 0, stable)
+    if (high < end) return told(code.leaderNotAvailable)
+    if (asked.timeMs === -1) return told(0, stable)
     const found = entries.find(({ offset, timeMs }) => offset < stable && Math.floor(timeMs) >= asked.timeMs)
-    return writeOffset(asked, 0, found?.offset ?? -1)
+    return told(0, found?.offset)
   }
 }
 

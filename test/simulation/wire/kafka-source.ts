@@ -1,3 +1,4 @@
+import type { BrokerUse } from '../../../src/base/broker-uses.ts'
 import type { Random } from '../../../src/base/random.ts'
 import type { Generations } from '../../../src/log/record.ts'
 import { KafkaSource } from '../../../src/source/kafka/source.ts'
@@ -42,6 +43,10 @@ export class SimKafkaSource implements SimulatedSource, Route {
   readonly gateway: Process
   readonly random: Random
   readonly connections = new Set<ModelConnection>()
+  /** Messages for operators. */
+  readonly logged: string[] = []
+  /** For how long the brokers asked for pauses, ms. */
+  readonly pausedMs: Record<BrokerUse, number> = { live: 0, readback: 0, publish: 0, questions: 0 }
   link: Route['link'] = 'open'
   latencyMs = 6
   isClosed = false
@@ -58,7 +63,8 @@ export class SimKafkaSource implements SimulatedSource, Route {
     this.#broker = broker
     const options = { ...kafkaOptions(nodes, batch, random), ...publishing }
     const connector = new ModelConnector(options, nodes, this)
-    this.#source = new KafkaSource(options, { log: () => {}, clock: process, random, connector })
+    const log = (_level: string, message: string) => void this.logged.push(message)
+    this.#source = new KafkaSource(options, { log, clock: process, random, connector })
   }
 
   get name(): string {
@@ -74,6 +80,10 @@ export class SimKafkaSource implements SimulatedSource, Route {
     }
     this.link = 'open'
     for (const task of this.#held.splice(0)) task()
+  }
+
+  throttled(use: BrokerUse, ms: number): void {
+    this.pausedMs[use] += ms
   }
 
   hold(task: () => void): void {

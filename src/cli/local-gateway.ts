@@ -1,0 +1,72 @@
+import { request } from 'node:http'
+import { CarillonError, type ErrorCode } from '../base/errors.ts'
+import type { Config } from '../config/config.ts'
+import { localSocket } from '../source/open.ts'
+import { Unreachable } from './exit.ts'
+import { accepted } from './gateway-url.ts'
+
+interface Asked {
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: Uint8Array
+}
+
+/** Asks the gateway that has the embedded log open, through the socket beside the log; throws as `ask` does. */
+export type AskLocal = (path: string, asked?: Asked) => Promise<Response>
+
+/** A stream as the gateway knows it; without partitions until its log has told them. */
+interface StreamThere {
+  readonly name: string
+  readonly topic: string
+  readonly partitions?: number
+  readonly incarnation?: string
+}
+
+/** Those that the gateway serves. */
+export async function localStreams(askLocal: AskLocal): Promise<readonly StreamThere[]> {
+  const response = await askLocal('/v1/streams')
+  return ((await response.json()) as { streams: StreamThere[] }).streams
+}
+
+/**
+ * Another way than the one that was refused with this `code`: the gateway that has the configuration's embedded log open, where it answers. Else
+ * `refusal` is thrown.
+ */
+export async function localInsteadOf(refusal: unknown, code: ErrorCode, config: () => Config): Promise<AskLocal> {
+  const isMeant = refusal instanceof CarillonError && refusal.code === code
+  const askLocal = isMeant ? localGateway(config()) : undefined
+  if (askLocal === undefined) throw refusal
+  try {
+    await localStreams(askLocal)
+    return askLocal
+  } catch (error) {
+    throw error instanceof Unreachable ? refusal : error
+  }
+}
+
+/** undefined where the broker is no embedded log. */
+function localGateway({ broker }: Config): AskLocal | undefined {
+  const socket = localSocket(broker)
+  if (socket === undefined) return undefined
+  return async (path, asked = {}) => accepted(await reachLocal(socket, path, asked), `the gateway on ${broker}`)
+}
+
+function reachLocal(socketPath: string, path: string, { method = 'GET', headers, body }: Asked): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    const unreachable = (error: NodeJS.ErrnoException) => {
+      reject(
+        new Unreachable(
+          `no answer on ${socketPath} (${error.code ?? error.message}): is a gateway running on that log?`,
+        ),
+      )
+    }
+    const asking = request({ socketPath, path, method, headers: { ...headers, host: 'localhost' } }, (answer) => {
+      const chunks: Buffer[] = []
+      answer.on('data', (chunk: Buffer) => chunks.push(chunk))
+      answer.on('error', unreachable)
+      answer.on('end', () => resolve(new Response(Buffer.concat(chunks), { status: answer.statusCode ?? 500 })))
+    })
+    asking.on('error', unreachable)
+    asking.end(body)
+  })
+}

@@ -1,0 +1,49 @@
+import type { EdgeContext } from './context.ts'
+import type { Doorway } from './doorway.ts'
+import { type Listener, makeListener } from './listener.ts'
+import { publishPath, servePublish } from './publish.ts'
+import type { Handler } from './router.ts'
+import { Router } from './router.ts'
+
+/** How programs of this host's user reach a gateway, whatever address it listens on. */
+export interface LocalAccess {
+  /** Path of a Unix socket: who may write to the file may publish. */
+  readonly socket: string
+  /** What `GET /v1/streams` shows. */
+  streams(): readonly object[]
+}
+
+export const streamsPath = '/v1/streams'
+
+/** As which its requests count: whoever reached the file is on this host, as by the loopback. */
+const host = 'localhost'
+
+/** Publishing, and which streams there are; nothing for clients. `limit` is told of the listener before it listens. Throws `listen_failed`. */
+export async function openLocal(
+  context: EdgeContext,
+  doorway: Doorway,
+  { socket, streams }: LocalAccess,
+  limit: (listener: Listener) => void,
+): Promise<Listener> {
+  const { port, maxHeaderBytes } = context.options
+  const listener = await makeListener({ host, port, maxHeaderBytes })
+  const showStreams: Handler = (exchange) => exchange.answerJson(200, { streams: streams() })
+  const router = new Router(
+    context,
+    doorway,
+    [
+      { path: publishPath, methods: { POST: servePublish(context, host) } },
+      { path: streamsPath, methods: { GET: showStreams } },
+    ],
+    host,
+  )
+  limit(listener)
+  listener.app.any('/*', (res, req) => router.handle(res, req))
+  try {
+    listener.listenOn(socket)
+  } catch (error) {
+    listener.close()
+    throw error
+  }
+  return listener
+}

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type Random, seededRandom } from '../../src/base/random.ts'
+import { Client } from '../../src/client/client.ts'
+import type { Received } from '../../src/client/received.ts'
+import type { SubscribeOptions, Subscription } from '../../src/client/subscription.ts'
+import type { TransportName } from '../../src/client/transports.ts'
+import { matches } from '../../src/subject/subject.ts'
+import { ModelBroker } from '../model/broker.ts'
+import { ManualClock, settled } from '../model/clock.ts'
+import { TestGateway } from '../session/harness.ts'
+import { FakeBrowser } from './fake-browser.ts'
+import { FakeEnvironment } from './fake-transport.ts'
+import { ModelNet } from './model-net.ts'
+
+/** Tabs of one browser, whose subjects never fall silent: subscriptions with `last` beside others, and the tab with the connection leaves again and again. */
+
+const subjects = ['a.1', 'a.2', 'b.1']
+const patterns = ['a.1', 'a.*', 'b.1', '>']
+const starts: SubscribeOptions[] = [{ last: 2 }, { last: 3 }, { after: 'earliest' }, {}]
+
+interface Followed {
+  readonly pattern: string
+  readonly subscription: Subscription
+  readonly items: Received[]
+}
+
+interface Tab {
+  readonly client: Client
+  readonly followed: Followed[]
+}
+
+class World {
+  readonly tabs: Tab[] = []
+  readonly #random: Random
+  readonly #ways: readonly TransportName[]
+  readonly #gateway: TestGateway
+  readonly #clock = new ManualClock()
+  readonly #net: ModelNet
+  readonly #browser = new FakeBrowser()
+  readonly #published: { readonly subject: string; readonly text: string }[] = []
+
+  private constructor(gateway: TestGateway, seed: number, ways: readonly TransportName[]) {
+    this.#random = seededRandom(seed)
+    this.#ways = ways
+    this.#gateway = gateway
+    this.#net = new ModelNet(gateway, this.#clock, this.#random)
+  }
+
+  static async start(seed: number, ways: readonly TransportName[]): Promise<World> {
+    return new World(await TestGateway.start(new ModelBroker('events', 2)), seed, ways)
+  }
+
+  open(): void {
+    const client = new Client(['http://one.example'], {
+      tabs: 'app',
+      ways: this.#ways.map((name) => this.#net.transport(name)),
+      clock: this.#clock,
+      random: this.#random,
+      environment: new FakeEnvironment(this.#browser.open()),
+    })
+    const tab: Tab = { client, followed: [] }
+    this.tabs.push(tab)
+    this.follow(tab)
+    this.follow(tab)
+  }
+
+  follow({ client, followed }: Tab): void {
+    const pattern = this.pick(patterns)
+    const items: Received[] = []
+    const item = (each: Received) => void items.push(each)
+    followed.push({
+      pattern,
+      items,
+      subscription: client.subscribe(pattern, { ...this.pick(starts), onEvent: item, onGap: item }),
+    })
+  }
+
+  cut(): void {
+    this.#net.cut()
+  }
+
+  publish(): void {
+    for (const subject of subjects) {
+      const text = `${this.#published.length}`
+      this.#gateway.publish(subject, text)
+      this.#published.push({ subject, text })
+    }
+  }
+
+  /** While each subject has an event every 50 ms, which is more often than a poll takes. */
+  async flow(ms: number): Promise<void> {
+    for (let left = ms; left > 0; left -= 50) {
+      this.publish()
+      await this.quiet(50)
+    }
+  }
+
+  async quiet(ms: number): Promise<void> {
+    for (let left = ms; left > 0; left -= 25) {
+      await Promise.all([this.#clock.advance(25), this.#gateway.clock.advance(25)])
+    }
+    await settled()
+  }
+
+  pick<T>(from: readonly T[]): T {
+    return from[Math.floor(this.#random.next() * from.length)]!
+  }
+
+  get waiting(): string[] {
+    const all = this.tabs.flatMap(({ followed }) => followed)
+    return all
+      .filter(({ subscription }) => subscription.state.name !== 'live')
+      .map(({ pattern, subscription }) => `${pattern}: ${JSON.stringify(subscription.state)}`)
+  }
+
+  /** Each was given, of each of its subjects, all from its first event on, once and in order. */
+  check(): void {
+    for (const { pattern, items } of this.tabs.flatMap(({ followed }) => followed)) {
+      const gaps = items.filter((item) => item.kind === 'gap')
+      assert.deepEqual(gaps, [], pattern)
+      for (const subject of subjects.filter((each) => matches(pattern, each))) {
+        const given = items.flatMap((item) => (item.kind === 'event' && item.subject === subject ? [item.text()] : []))
+        const all = this.#published.filter((each) => each.subject === subject).map(({ text }) => text)
+        assert.ok(given.length > 0, `${pattern} has nothing of ${subject}`)
+        assert.deepEqual(given, all.slice(all.indexOf(given[0]!)), `${pattern}, ${subject}`)
+      }
+    }
+  }
+}
+
+const ways: Record<string, readonly TransportName[]> = {
+  WebSocket: ['websocket'],
+  SSE: ['sse'],
+  'long-poll': ['poll'],
+  'whatever works': ['websocket', 'sse', 'poll'],
+}
+
+for (const [name, transports] of Object.entries(ways)) {
+  test(`over ${name}, tabs are live while events flow, and have each once, whoever comes and goes`, async () => {
+    for (let seed = 1; seed <= 3; seed++) {
+      const world = await World.start(seed, transports)
+      world.publish()
+      world.open()
+      world.open()
+      for (let i = 0; i < 12; i++) {
+        await world.flow(world.pick([100, 300, 700]))
+        const tab = world.pick(world.tabs)
+        world.pick([
+          () => {
+            if (world.tabs.length < 4) world.open()
+          },
+          // The oldest one has the connection.
+          () => {
+            if (world.tabs.length > 1) void world.tabs.shift()!.client.close()
+          },
+          () => world.follow(tab),
+          () => {
+            if (tab.followed.length > 1) tab.followed.shift()!.subscription.close()
+          },
+          () => world.cut(),
+        ])()
+      }
+      await world.flow(8000)
+      assert.deepEqual(world.waiting, [], `seed ${seed}`)
+      await world.quiet(3000)
+      world.check()
+      for (const { client } of world.tabs) await client.close()
+    }
+  })
+}

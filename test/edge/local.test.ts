@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import type { EdgeOptions } from '../../src/edge/options.ts'
+import { type Ask, ask } from '../support/http.ts'
+import { until, withEdge } from './harness.ts'
+
+const streams = () => [{ name: 'events', topic: 'carillon', partitions: 4, incarnation: 'i' }]
+
+/** An edge that others can reach, and the socket beside it. */
+async function withLocal(t: TestContext, options: Partial<EdgeOptions> = {}, name = 'gateway.sock') {
+  const dir = mkdtempSync(join(tmpdir(), 'carillon-local-'))
+  t.after(() => rmSync(dir, { recursive: true }))
+  const socket = join(dir, name)
+  writeFileSync(join(dir, 'gateway.sock'), 'left by one that was killed')
+  const harness = await withEdge(t, { host: '0.0.0.0', ...options }, undefined, { local: { socket, streams } })
+  const asked = (path: string, options: Ask = {}) => ask(socket, path, options)
+  return { ...harness, socket, asked }
+}
+
+const event: Ask = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"subject":"a"}' }
+
+test('a gateway that others can reach takes events through its socket, and over HTTP none', async (t) => {
+  const { port, asked, publisher } = await withLocal(t)
+  assert.equal((await ask(port, '/v1/publish', event)).json.error.code, 'publish_closed')
+  assert.equal(publisher.calls.length, 0)
+  const { status, json } = await asked('/v1/publish', event)
+  assert.deepEqual([status, json.results.length, publisher.calls.length], [200, 1, 1])
+})
+
+test('nobody but the user of the gateway may use the socket', async (t) => {
+  const { socket } = await withLocal(t)
+  const { mode, uid } = statSync(socket)
+  assert.deepEqual([mode & 0o077, uid], [0, process.getuid!()])
+})
+
+test('the socket shows the streams, and serves no clients', async (t) => {
+  const { port, asked } = await withLocal(t)
+  assert.deepEqual((await asked('/v1/streams')).json, { streams: streams() })
+  assert.equal((await ask(port, '/v1/streams')).status, 404)
+  for (const path of ['/', '/v1/ws', '/v1/sse?subject=a', '/v1/poll?subject=a']) {
+    assert.equal((await asked(path)).json.error.code, 'not_found', path)
+  }
+  assert.equal((await asked('/v1/publish', { ...event, headers: { ...event.headers, host: 'a.example' } })).status, 403)
+})
+
+test('what comes by the socket is bounded like what comes over HTTP', async (t) => {
+  const { asked, publisher, edge } = await withLocal(t, { maxPublishes: 1, maxBodyBytes: 1024 })
+  publisher.answer = () => new Promise(() => {})
+  const waiting = asked('/v1/publish', event).catch(() => {})
+  await until('it waits for the broker', () => publisher.calls.length === 1)
+  assert.equal((await asked('/v1/publish', event)).json.error.code, 'overloaded')
+  assert.equal((await asked('/v1/publish', { ...event, body: 'x'.repeat(2000) })).json.error.code, 'frame_too_large')
+  assert.deepEqual(edge.counters.refused, { overloaded: 1, frame_too_large: 1 })
+  await edge.close(0)
+  await waiting
+})
+
+test('the socket is gone with its gateway', async (t) => {
+  const { socket, edge } = await withLocal(t)
+  assert.ok(statSync(socket).isSocket())
+  await edge.close(0)
+  assert.equal(existsSync(socket), false)
+})
+
+test('where no socket can be, the gateway serves and says what does not work', async (t) => {
+  for (const name of ['x'.repeat(120), 'missing/gateway.sock']) {
+    const { port, logged } = await withLocal(t, {}, name)
+    assert.equal((await ask(port, '/v1/publish', event)).status, 403)
+    assert.match(logged.join(), /^warn: cannot listen on the Unix socket .*: commands on this host can't publish/)
+  }
+})
