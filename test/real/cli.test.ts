@@ -369,7 +369,7 @@ test('status says what the gateway does, and who was refused by which limit', as
   const { code, stdout } = await carillonEnds(['status', '--admin', admin])
   assert.equal(code, 0)
   assert.match(stdout, /^ready$/m)
-  assert.match(stdout, /^events +carillon +up +4 +0$/m)
+  assert.match(stdout, /^events +carillon +up +4 +0 +0$/m)
   assert.match(stdout, /^maxSubscriptions +1 +\S+ +127\.0\.0\.1 +subscriptions +limits\.maxSubscriptions$/m)
   const json = JSON.parse((await carillonEnds(['status', '--admin', admin, '--json'])).stdout)
   const row = json.limits.find(({ limit }: { limit: string }) => limit === 'maxSubscriptions')

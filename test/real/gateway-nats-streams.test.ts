@@ -106,8 +106,9 @@ describe('gateways on JetStream streams that others change', skip === undefined 
       }
     })
     await write('paused.0.a', 20)
-    const { json } = await gateway.readiness(({ status, json: { degraded } }) => status === 200 && degraded.length > 0)
-    assert.match(json.degraded.join(), /paused-0: its consumer gives nothing, and the stream has records from 1 on/)
+    // What is known of any broker comes first: that nothing comes.
+    const reason = /paused-0: its consumer gives nothing, and the stream has records from 1 on/
+    await gateway.readiness(({ status, json: { degraded } }) => status === 200 && reason.test(degraded.join()))
     await haveEvents([client], 20)
     await gateway.becomesReady()
     assert.deepEqual(client.story.gaps, [])
