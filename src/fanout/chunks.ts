@@ -1,5 +1,4 @@
 import type { Clock } from '../base/clock.ts'
-import { unknownGeneration } from '../base/generation.ts'
 import { Window } from '../log/window.ts'
 import { type PoolOptions, WindowPool } from '../log/window-pool.ts'
 import { ByteRate } from './byte-rate.ts'
@@ -103,7 +102,6 @@ export class Chunks {
     try {
       bytes = await this.#feeds.load({ feed, from, maxBytes: chunkBytes }, window)
       if (window.head <= from) throw new Error('the broker returned nothing')
-      if (contradict(feed.window, window)) throw new Error('the log is another one, which its tail has not noticed yet')
     } catch (error) {
       this.#rate.take(-chunkBytes)
       this.#spare.push(window)
@@ -151,16 +149,4 @@ export class Chunks {
       this.#startReads()
     })
   }
-}
-
-/**
- * What was read is of another history than what the gateway has seen of the same offsets: given to a client, its position would be of
- * that one, and what lies below it untold.
- */
-function contradict(seen: Window, chunk: Window): boolean {
-  const { head } = chunk
-  const generation = chunk.generationAt(head)
-  if (generation === unknownGeneration) return false
-  const before = seen.generationAt(head)
-  return before !== unknownGeneration && before !== generation
 }

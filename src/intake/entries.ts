@@ -53,6 +53,8 @@ export interface ChunkEnd {
   readonly next: number | undefined
   /** The first offset that the log still had: above `from`, what lies between was lost to retention. */
   readonly kept: number
+  /** Where the log ended as of this read. */
+  readonly head: number
   /** Records that it has, and bytes of the keys and values that were read. */
   readonly records: number
   readonly bytes: number

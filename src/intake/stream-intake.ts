@@ -149,7 +149,8 @@ export class StreamIntake implements TailSink {
       },
     })
     // The log's start may have passed its first offset, before this read or while it ran: what came all the same is not lost.
-    return { next: full ? undefined : next, kept: Math.min(offsets.first, got), records, bytes }
+    const { first, head } = offsets
+    return { next: full ? undefined : next, kept: Math.min(first, got), head, records, bytes }
   }
 
   /** The tail has been where it began to read the partition: until then the log may have been cut below that. */

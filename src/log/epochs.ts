@@ -79,6 +79,12 @@ export class Epochs implements History {
     return before < 0 || (epoch >= 0 && before > epoch) ? 0 : seen
   }
 
+  hasOlder(offset: number, epoch: number): boolean {
+    const isAbove = this.#from > offset && this.#epochBefore >= 0
+    const first = isAbove ? this.#epochBefore : this.#list.find(({ start }) => start >= offset)?.epoch
+    return first !== undefined && first < epoch
+  }
+
   /** Epoch of the last record below `offset`; unknown, as it is beyond `head`, or where a later one may have begun unseen. */
   #before(offset: number, head: number): number {
     if (offset > head) return unknownGeneration

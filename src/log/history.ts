@@ -27,4 +27,6 @@ export interface History {
    * nothing is known of what lies right below.
    */
   doubtfulFrom(offset: number, generation: number, head: number): number
+  /** What is known at `offset` or above begins with an older generation than this one, as it can't below a record of the same history. */
+  hasOlder(offset: number, generation: number): boolean
 }

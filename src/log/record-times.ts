@@ -70,6 +70,11 @@ export class RecordTimes implements History {
     return lost === undefined ? offset : Math.min(lost.from, offset)
   }
 
+  hasOlder(offset: number, time: number): boolean {
+    const first = this.#lowerBound(offset)
+    return first < this.#chains.headOrdinal && isYounger(time, this.ofEntry(first))
+  }
+
   start(): void {
     this.#passed.clear()
   }
@@ -96,9 +101,8 @@ export class RecordTimes implements History {
     return end > oldestOrdinal ? this.#chains.offsetOf(oldestOrdinal) : Number.POSITIVE_INFINITY
   }
 
-  /** Compares as times do that lie within 24 days of each other, half of the 49 after which they repeat. */
   #isYounger(ordinal: number, time: number): boolean {
-    return ((this.ofEntry(ordinal) - time) | 0) > 0
+    return isYounger(this.ofEntry(ordinal), time)
   }
 
   /** The first ordinal below `end` whose record is younger than `time`; `end` where none is. */
@@ -112,4 +116,9 @@ export class RecordTimes implements History {
     }
     return low
   }
+}
+
+/** Compares as times do that lie within 24 days of each other, half of the 49 after which they repeat. */
+function isYounger(time: number, than: number): boolean {
+  return ((time - than) | 0) > 0
 }

@@ -80,6 +80,12 @@ export class Window {
     return this.#chains.firstOrdinal
   }
 
+  /** Of the newest record that is in the index, also where readers are not to see it any more; -1 = there is none. */
+  get newestOffset(): number {
+    const { oldestOrdinal, headOrdinal } = this.#chains
+    return oldestOrdinal < headOrdinal ? this.offsetOf(headOrdinal - 1) : -1
+  }
+
   /** Records that can be loaded. */
   get size(): number {
     return this.headOrdinal - this.tailOrdinal
@@ -304,6 +310,11 @@ export class Window {
   /** See `History`. */
   doubtfulFrom(offset: number, generation: number): number {
     return this.#history.doubtfulFrom(offset, generation, this.head)
+  }
+
+  /** See `History`. */
+  hasOlder(offset: number, generation: number): boolean {
+    return this.#history.hasOlder(offset, generation)
   }
 
   // Slabs

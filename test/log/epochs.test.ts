@@ -34,6 +34,20 @@ test('a log cut below where it was first seen says nothing of the records before
   assert.equal(epochs.divergence(0, 3, 5000), 160)
 })
 
+test('an epoch is older than what is below it only where another history begins there', () => {
+  const epochs = new Epochs(new Losses())
+  epochs.start(100, 3)
+  assert.deepEqual(
+    [epochs.hasOlder(50, 3), epochs.hasOlder(50, 4), epochs.hasOlder(100, 4)],
+    [false, true, false],
+    'below what is known of the record before its start',
+  )
+  epochs.start(100, -1)
+  assert.equal(epochs.hasOlder(50, 9), false)
+  epochs.passed(100, 5)
+  assert.deepEqual([epochs.hasOlder(50, 5), epochs.hasOlder(50, 6), epochs.hasOlder(101, 6)], [false, true, false])
+})
+
 test('a log that starts in a later epoch than a token ends for that token where it starts', () => {
   const epochs = new Epochs(new Losses())
   epochs.start(100, 3)

@@ -56,6 +56,19 @@ test('a position of another history diverges at the first record that is younger
   assert.equal(window.divergence(1, 70), Number.POSITIVE_INFINITY)
 })
 
+test('what is younger than the first record above it is not of the same history', () => {
+  const window = windowOf([
+    [10, 1000],
+    [11, 2000],
+  ])
+  assert.deepEqual(
+    [999, 1000, 1001, 2500].map((time) => window.hasOlder(5, time)),
+    [false, false, true, true],
+  )
+  assert.deepEqual([window.hasOlder(11, 1500), window.hasOlder(12, 9999)], [false, false])
+  assert.equal(windowOf([]).hasOlder(0, 1), false)
+})
+
 test('a position ahead of the log is of another history when the log has younger records than the one below it', () => {
   const window = windowOf([
     [1, 100],

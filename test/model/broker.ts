@@ -191,11 +191,12 @@ export class ModelBroker implements Source {
     this.#sinkOf(partition)?.lost(partition, offset, last, 'rewritten')
   }
 
-  /** Another leader's history from `offset` on, of which the tail has not heard yet: as many records as the log had. */
+  /** Another leader's history from `offset` on, of which the tail has not heard yet: as many records as the log had, stored now. */
   rewriteUnheard(partition: number, offset: number): void {
     const log = this.#logs[partition]!
-    this.epoch++
-    log.entries = log.entries.map((entry) => (entry.offset < offset ? entry : { ...entry, epoch: this.epoch }))
+    const { nowMs: timeMs } = this
+    const epoch = ++this.epoch
+    log.entries = log.entries.map((entry) => (entry.offset < offset ? entry : { ...entry, epoch, timeMs }))
   }
 
   /** The end moves back without a word, as after a restored backup. */

@@ -2,6 +2,30 @@ import type { Mutant } from './mutant.ts'
 
 export const fanoutMutants: readonly Mutant[] = [
   {
+    name: 'a chunk below the index is of any history',
+    file: 'fanout/chunk-load.ts',
+    from: 'return window.hasOlder(at, generation) && (await isRewritten(intake, feed))',
+    to: 'return false',
+    by: { unit: 'test/session/read-back.test.ts' },
+    breaks: 'no position is of a history whose rewrite its client was not told of',
+  },
+  {
+    name: 'a chunk of a log that ends below what was read of it is used',
+    file: 'fanout/chunk-load.ts',
+    from: 'head < seen || ',
+    to: '',
+    by: { unit: 'test/session/read-back.test.ts' },
+    breaks: 'no position is of a history whose rewrite its client was not told of',
+  },
+  {
+    name: 'a clock that was set back stops read-back',
+    file: 'fanout/chunk-load.ts',
+    from: ' && (await isRewritten(intake, feed))',
+    to: '',
+    by: { unit: 'test/session/read-back.test.ts' },
+    breaks: 'who waits for read-back is given what the log has',
+  },
+  {
     name: 'retention while a stretch is read back is not told',
     file: 'fanout/chunk-load.ts',
     from: "if (kept > from) window.lost(from, kept - 1, 'retention')",

@@ -13,9 +13,13 @@ interface Setting {
   readonly inMemory?: number
 }
 
-function start(readBack: Partial<ReadBackOptions>, { indexed = 64, inMemory = 16 }: Setting = {}) {
+function start(
+  readBack: Partial<ReadBackOptions>,
+  { indexed = 64, inMemory = 16 }: Setting = {},
+  broker = new ModelBroker('events', 1),
+) {
   return TestGateway.start(
-    new ModelBroker('events', 1),
+    broker,
     {},
     {
       entries: indexed,
@@ -294,4 +298,62 @@ test('what is of another history than this gateway has seen there is not given b
   assert.ok(counted(gateway).readBacksFailed > 0)
   assert.deepEqual(got(client), upTo(100, 100 + got(client).length))
   assert.ok(got(client).length <= 50, `${got(client).length} records`)
+})
+
+for (const generations of ['epochs', 'times'] as const) {
+  /** A gateway that begins at the head of a log of so many records, and has read nothing of them. */
+  const behind = async (count: number) => {
+    const broker = new ModelBroker('events', 1)
+    broker.generations = generations
+    write(await start({}, {}, broker), count)
+    return start({ chunkBytes: 4096 }, {}, broker)
+  }
+  /** Each record is stored a millisecond after the one before. */
+  const write = (gateway: TestGateway, count: number) => {
+    for (let i = 0; i < count; i++) {
+      gateway.broker.nowMs++
+      publish(gateway, 1)
+    }
+  }
+
+  test(`what is younger than the index, and lies below it, is not given before the tail has noticed (${generations})`, async () => {
+    const gateway = await behind(200)
+    write(gateway, 10)
+    gateway.broker.nowMs += 1000
+    gateway.broker.rewriteUnheard(0, 20)
+    const clients = [cameBack(gateway, 's0', 20), cameBack(gateway, 's0', 100)]
+    await patiently()
+    for (const client of clients) assert.deepEqual([client.deliveries, client.gaps], [[], []])
+    assert.ok(counted(gateway).readBacksFailed > 0)
+    gateway.broker.rewrite(0, 20)
+    write(gateway, 60)
+    await gateway.clock.advance(1000)
+    await patiently()
+    for (const client of clients) assert.equal(client.deliveries.length, 60)
+    const told = clients[1]!.gaps.map(({ reason, from }) => [reason, from])
+    assert.deepEqual(told[0], ['rewritten', 20])
+  })
+
+  test(`what a log has that ends below what was read of it is not given before the tail has noticed (${generations})`, async () => {
+    const gateway = await behind(100)
+    gateway.broker.cut(0, 60)
+    const client = cameBack(gateway, 's0', 20)
+    await patiently()
+    assert.deepEqual([feedOf(gateway).window.newestOffset, client.deliveries, client.gaps], [-1, [], []])
+    assert.ok(counted(gateway).readBacksFailed > 0)
+  })
+}
+
+test('a clock of the server that was set back holds nothing back', async () => {
+  const broker = new ModelBroker('events', 1)
+  broker.generations = 'times'
+  const gateway = await start({ chunkBytes: 4096 }, {}, broker)
+  publish(gateway, 100)
+  broker.nowMs -= 60_000
+  publish(gateway, 100)
+  const client = cameBack(gateway, 's0', 0)
+  await patiently()
+  assert.deepEqual([got(client).length, counted(gateway).readBacksFailed], [200, 0])
+  const { readBacks } = counted(gateway)
+  assert.ok(broker.ranges > readBacks, `${broker.ranges} reads for ${readBacks} chunks: it was asked what is there`)
 })

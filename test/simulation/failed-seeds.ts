@@ -179,6 +179,10 @@ const overModel: readonly FailedSeed[] = [
 export const failedSeeds: Readonly<Record<SourceKind, readonly FailedSeed[]>> = {
   model: overModel,
   jetstream: [
+    [
+      198,
+      'what is read back below the index of a gateway whose tail has not noticed a rewrite yet is of the new history',
+    ],
     [20_403, 'a token is judged where retention took the place in which the logs part: the gap goes on behind it'],
     [
       20_405,
