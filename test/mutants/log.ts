@@ -91,8 +91,8 @@ export const logMutants: readonly Mutant[] = [
   {
     name: 'a record of the same time counts as younger',
     file: 'log/record-times.ts',
-    from: 'return ((this.ofEntry(ordinal) - time) | 0) > 0',
-    to: 'return ((this.ofEntry(ordinal) - time) | 0) >= 0',
+    from: 'return ((time - than) | 0) > 0',
+    to: 'return ((time - than) | 0) >= 0',
     by: { unit: 'test/log/record-times.test.ts' },
     breaks: 'where the log has times, a position is cut back to the last record that is not younger',
   },

@@ -190,6 +190,7 @@ export const failedSeeds: Readonly<Record<SourceKind, readonly FailedSeed[]>> = 
     ],
   ],
   kafka: [
+    [111, 'what the broker refuses to read is passed in a chunk, whose log seems to end at 0'],
     [20_110, 'retention takes all of a newer history up to where a tail stands in the older one'],
     [20_244, 'a gateway lets clients in while its stream is not there yet, and the log is rewritten meanwhile'],
     [20_317, 'offsets without records lie before a batch that the broker refuses to read'],

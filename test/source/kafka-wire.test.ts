@@ -202,6 +202,17 @@ test('a clean change of leaders is no rewrite to a tail that has read nothing ye
   assert.deepEqual(brokers.told, ['d@3'])
 })
 
+test('a chunk of damaged batches says where the log begins and ends, also where the broker refuses to read them', async () => {
+  const brokers = new Brokers()
+  const count = 12
+  for (let i = 0; i < count; i++) brokers.write(`!${i}`)
+  for (let from = 0; from < count; from++) {
+    const chunk = { partition: 0, from, to: from + 1, maxBytes: 1 << 20 }
+    const { next, offsets } = await brokers.done(brokers.source.range(brokers.info, chunk, { record() {}, lost() {} }))
+    assert.deepEqual({ next, offsets }, { next: from + 1, offsets: { first: 0, head: count } })
+  }
+})
+
 test('a chunk is read although the broker throttles fetches for a while, and it is asked no more than it says', async () => {
   const brokers = new Brokers()
   brokers.write('a', 'b')

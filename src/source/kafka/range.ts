@@ -74,20 +74,27 @@ export class RangeRead {
     const answer = fetched.partitions[0]
     const error = fetched.error !== 0 ? fetched.error : (answer?.error ?? code.unknownTopicOrPartition)
     if (error === code.offsetOutOfRange) return this.#outOfRange(link, leaderEpoch)
-    if (error === code.corruptMessage) return this.#damaged(this.#next, undefined)
+    if (error === code.corruptMessage) {
+      await this.#ask(link, leaderEpoch)
+      return this.#damaged(this.#next, undefined)
+    }
     if (error !== 0) throw new KafkaAnswerError(error, 'Fetch')
     this.#offsets = { first: answer!.logStart, head: answer!.lastStableOffset }
     await this.#show(answer!)
   }
 
   async #outOfRange(link: BrokerLink, leaderEpoch: number): Promise<void> {
-    const { requestTimeoutMs } = this.#options
-    const own = { topic: this.#stream.name, partition: this.#partition, leaderEpoch }
-    this.#offsets = await askOffsets(link, own, requestTimeoutMs)
-    const { first, head } = this.#offsets
+    const { first, head } = await this.#ask(link, leaderEpoch)
     if (this.#next > head) this.#done = true
     else if (this.#next < first) this.#advance(first)
     else throw new KafkaAnswerError(code.offsetOutOfRange, 'Fetch')
+  }
+
+  /** The bounds, which an answer with an error does not tell. */
+  async #ask(link: BrokerLink, leaderEpoch: number): Promise<Offsets> {
+    const own = { topic: this.#stream.name, partition: this.#partition, leaderEpoch }
+    this.#offsets = await askOffsets(link, own, this.#options.requestTimeoutMs)
+    return this.#offsets
   }
 
   async #show(answer: FetchedPartition): Promise<void> {
