@@ -73,12 +73,25 @@ export async function refusalOf(response: Response): Promise<Refusal> {
   const byStatus = final ? 'no' : 'later'
   const asked = retryAfterMsOf(response.headers)
   const text = await response.text().catch(() => '')
+  const { code, message, retry, retryAfterMs } = errorIn(text)
+  if (typeof code !== 'string' || typeof message !== 'string') {
+    const shown = status === 204 ? 'the gateway says that there is no more' : text.slice(0, 200)
+    return { code: `http_${status}`, message: shown, retry: byStatus, retryAfterMs: asked }
+  }
+  return {
+    code,
+    message,
+    retry: retry === 'no' || retry === 'later' ? retry : byStatus,
+    retryAfterMs: typeof retryAfterMs === 'number' && retryAfterMs >= 0 ? retryAfterMs : asked,
+  }
+}
+
+/** What a body in JSON has as its `error`, which may be a proxy's and of any form; nothing where it has none. */
+function errorIn(text: string): { readonly [field in keyof Refusal]?: unknown } {
   try {
-    const { code, message, retry = byStatus, retryAfterMs = asked } = (JSON.parse(text) as { error: Refusal }).error
-    return { code, message, retry, retryAfterMs }
+    return Object((JSON.parse(text) as { error?: unknown } | null)?.error)
   } catch {
-    const message = status === 204 ? 'the gateway says that there is no more' : text.slice(0, 200)
-    return { code: `http_${status}`, message, retry: byStatus, retryAfterMs: asked }
+    return {}
   }
 }
 

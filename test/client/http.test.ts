@@ -224,6 +224,24 @@ for (const [name, open] of [
     }
   })
 
+  test(`a ${name} takes an error in JSON that no gateway wrote for a proxy's`, async (t) => {
+    for (const body of ['{"error":"no"}', '{"error":{"code":403,"message":"no"}}', '{"error":{}}', 'null', '[]']) {
+      for (const [status, retry] of [
+        [403, 'no'],
+        [503, 'later'],
+      ] as const) {
+        const { response, recorder } = await connected(t, open)
+        response.writeHead(status, { 'retry-after': '8' }).end(body)
+        assert.deepEqual(await recorder.ended, { code: `http_${status}`, message: body, retry, retryAfterMs: 8000 })
+      }
+    }
+    for (const wrong of ['"99"', '-1e300', 'null', '{}']) {
+      const { response, recorder } = await connected(t, open)
+      response.writeHead(503).end(`{"error":{"code":"x","message":"m","retry":"maybe","retryAfterMs":${wrong}}}`)
+      assert.deepEqual(await recorder.ended, { code: 'x', message: 'm', retry: 'later', retryAfterMs: 0 }, wrong)
+    }
+  })
+
   test(`a ${name} waits as long as a proxy asks for in Retry-After, an hour at most`, async (t) => {
     const date = 'Tue, 01 Dec 2026 10:00:00 GMT'
     for (const [after, ms] of [
