@@ -1,4 +1,5 @@
 import { murmur2 } from '../base/hash.ts'
+import { maxSubjectBytes } from '../subject/subject.ts'
 import { type HashRule, hashRuleOf, type RouteConfig, type RouteHash, routeHashes } from './options.ts'
 import { hashes, Route } from './route.ts'
 
@@ -56,6 +57,9 @@ export class Misrouted {
     if (key === undefined || key.length === 0) {
       const said = 'the record has no key, so its producer chose the partition'
       return `${said}: set the key that "carillon routes SUBJECT" names, or by: any for its route`
+    }
+    if (key.length > maxSubjectBytes) {
+      return 'its key is longer than any that its route asks for: "carillon routes SUBJECT" names the right one'
     }
     if (own.hash !== 'nats' && hashes[own.hash](key, 0, key.length) % count === partition) {
       return 'the key\'s own partition is right, but the route asks for another key of this event: "carillon routes SUBJECT" names it'

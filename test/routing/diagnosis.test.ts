@@ -120,6 +120,14 @@ test('a record without a key is told as such', () => {
   assert.match(misrouted.because(Buffer.alloc(0), 3, count), /no key/)
 })
 
+test('a key that is longer than any subject is neither hashed nor kept', () => {
+  const misrouted = table({ hash: 'java' }).misroutedOf('s')
+  const placed = placeBy({ hash: 'librdkafka' })
+  for (let i = 0; i < 300; i++) assert.match(misrouted.because(Buffer.alloc(256, `${i}`), 3, count), /longer than any/)
+  const key = keys.find((each) => placed(each, count) !== placeBy({ hash: 'java' })(each, count))!
+  assert.match(misrouted.because(key, placed(key, count), count), /CRC32\)(?!, as)/)
+})
+
 test('of a route by ranges nothing is found out by hashes', () => {
   const ranges = table({ ranges: [{ from: 'a', partitions: [0] }] }).misroutedOf('s')
   assert.match(ranges.because(Buffer.from('b'), 3, count), /its producer chose another one than its route says/)
