@@ -77,6 +77,7 @@ class JsonValue {
 
   constructor(buffer: Buffer, start: number, end: number) {
     if (start < 0) throw bad('it has no value, and with that no fields')
+    if (!validUtf8(buffer, start, end)) throw bad('its value is not UTF-8')
     this.#text = buffer.toString('utf8', start, end)
     try {
       this.#parsed = JSON.parse(this.#text)

@@ -39,7 +39,7 @@ test('texts, numbers and booleans are tokens, numbers with all of their digits',
 })
 
 test('what is no token is refused as bad_subject, by the name of its place', () => {
-  const causeOf = (value: string | null, headers: Headers = eu) => {
+  const causeOf = (value: string | Buffer | null, headers: Headers = eu) => {
     const { reason, cause } = orders({ value, headers })
     assert.equal(reason, 'bad_subject')
     assert.match(cause!, /^the template "orders\.\{header:region\}\.\{json:id\}" makes no subject of it: /)
@@ -57,6 +57,7 @@ test('what is no token is refused as bad_subject, by the name of its place', () 
   assert.match(causeOf('{"id":1}', [['region', Buffer.from([0xff])]]), /header region is not UTF-8/)
   assert.match(causeOf('{"id":1}', [['region', 'a\u0007']]), /control character/)
   assert.match(causeOf(`{"id":"${'x'.repeat(250)}"}`), /255/)
+  assert.match(causeOf(Buffer.from('{"id":"\xff"}', 'latin1')), /its value is not UTF-8/)
   assert.match(causeOf('{"id":1.5}'), /field id is .*one token/)
   for (const value of ['{}', '{"id":null}', '{"id":{}}', '{"id":[1]}', '[1]', '1', 'null', '{"a":{"id":1}}']) {
     assert.match(causeOf(value), /expected a text, a number or a boolean as its field id/)
