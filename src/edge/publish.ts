@@ -38,7 +38,7 @@ export function servePublish(context: EdgeContext, listensOn = context.options.h
     const traceparent = req.getHeader(traceparentHeader)
     const body = await readBody(context, { exchange, req, maxBytes: context.options.maxBodyBytes })
     if (body === undefined) return
-    const asked = readRequest(type, body)
+    const asked = readRequest(type, body, (events) => expectFew(context, events))
     const events = complete(context, asked.events)
     const trace = [traceparent, asked.traceparent ?? ''].find((each) => parseTraceparent(each) !== undefined)
     const results = await publish(context, events, grant, trace === undefined ? {} : { traceparent: trace })
@@ -48,22 +48,26 @@ export function servePublish(context: EdgeContext, listensOn = context.options.h
   }
 }
 
+/** Throws where a request has too many. */
+type Counted = (events: number) => void
+
 interface Asked {
   readonly events: readonly Event[]
   /** Of the one event that a request is for, where that has one of its own. */
   readonly traceparent?: string | undefined
 }
 
-function readRequest(type: (typeof mediaTypes)[number], body: Uint8Array): Asked {
+/** `counted` is told how many events there are before any is read. */
+function readRequest(type: (typeof mediaTypes)[number], body: Uint8Array, counted: Counted): Asked {
   switch (type) {
     case json:
-      return { events: eventsFromJson(jsonText(body)) }
+      return { events: eventsFromJson(jsonText(body), counted) }
     case cloudEvent:
       return cloudEventFrom(jsonText(body))
     case cloudEvents:
-      return { events: cloudEventsFrom(jsonText(body)) }
+      return { events: cloudEventsFrom(jsonText(body), counted) }
     default:
-      return { events: decodePublishRequest(body) }
+      return { events: decodePublishRequest(body, counted) }
   }
 }
 
@@ -105,7 +109,7 @@ function checkOpen(context: EdgeContext, req: Request, host: string): void {
 }
 
 /** One event, or `{"events": […]}`. */
-function eventsFromJson(text: string): Event[] {
+function eventsFromJson(text: string, counted: Counted): Event[] {
   const body = parseJson(text)
   if (typeof body !== 'object' || body === null || !Object.hasOwn(body, 'events')) return [eventFromJson(body, text)]
   const { events, ...others } = body as Record<string, unknown>
@@ -113,6 +117,7 @@ function eventsFromJson(text: string): Event[] {
     throw new CarillonError('bad_request', `expected events to be an array, got ${quote(events)}`)
   const other = Object.keys(others)[0]
   if (other !== undefined) throw new CarillonError('bad_request', `expected nothing beside events, got ${quote(other)}`)
+  counted(events.length)
   const texts = elementTexts(memberTexts(text).get('events')!)
   return events.map((event, index) => eventFromJson(event, texts[index]!, `events[${index}]`))
 }
@@ -127,10 +132,11 @@ function cloudEventFrom(text: string): Asked {
 }
 
 /** CloudEvents in batched mode: an array of them. */
-function cloudEventsFrom(text: string): Event[] {
+function cloudEventsFrom(text: string, counted: Counted): Event[] {
   const body = parseJson(text)
   if (!Array.isArray(body))
     throw new CarillonError('bad_request', `expected an array of CloudEvents, got ${quote(body)}`)
+  counted(body.length)
   const texts = elementTexts(text)
   return body.map((each, index) => {
     const path = `[${index}]`
@@ -138,13 +144,15 @@ function cloudEventsFrom(text: string): Event[] {
   })
 }
 
-/** Bounds the batch and fills in what the gateway knows as well as its publisher. */
+/** Throws unless a request has so many events: none are made of one that has too many. */
+function expectFew({ options: { maxPublishEvents } }: EdgeContext, events: number): void {
+  if (events >= 1 && events <= maxPublishEvents) return
+  const said = `expected 1 to ${maxPublishEvents} events, got ${events}`
+  throw new LimitReached('maxPublishEvents', 'bad_request', said)
+}
+
+/** Fills in what the gateway knows as well as its publisher. */
 function complete(context: EdgeContext, events: readonly Event[]): Event[] {
-  const { maxPublishEvents } = context.options
-  if (events.length === 0 || events.length > maxPublishEvents) {
-    const said = `expected 1 to ${maxPublishEvents} events, got ${events.length}`
-    throw new LimitReached('maxPublishEvents', 'bad_request', said)
-  }
   return events.map((event) => ({
     ...event,
     id: event.id || randomUUID(),

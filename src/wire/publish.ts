@@ -11,10 +11,15 @@ const eventsKey = 0x0a
 
 /**
  * Throws `bad_request` when it is not a PublishRequest, and `bad_event` naming the index of an event that breaks the rules.
- * The events' data are views of `body`.
+ * `counted` is told how many events there are before any is read, and may throw. The events' data are views of `body`.
  */
-export function decodePublishRequest(body: Uint8Array): Event[] {
-  return eventBytes(body).map((bytes, index) => {
+export function decodePublishRequest(body: Uint8Array, counted: (events: number) => void = () => {}): Event[] {
+  let count = 0
+  eachEvent(body, () => count++)
+  counted(count)
+  const events: Uint8Array[] = []
+  eachEvent(body, (start, end) => events.push(body.subarray(start, end)))
+  return events.map((bytes, index) => {
     try {
       return publishable(decodeEvent(bytes))
     } catch (error) {
@@ -65,23 +70,21 @@ function publishable(event: Event): Event {
   throw new CarillonError('bad_event', `${expected}, got ${event.data.length} bytes`)
 }
 
-/** The events' own bytes, so that each can be judged and named by itself. Unknown fields are an error: they would be lost. */
-function eventBytes(body: Uint8Array): Uint8Array[] {
-  const events: Uint8Array[] = []
+/** Where each event's own bytes are, so that each can be judged and named by itself. Unknown fields are an error: they would be lost. */
+function eachEvent(body: Uint8Array, take: (start: number, end: number) => void): void {
   const cursor: Cursor = { at: 0, low: 0, high: 0 }
-  while (cursor.at < body.length) {
+  for (let index = 0; cursor.at < body.length; index++) {
     if (!readVarint(body, body.length, cursor) || cursor.high !== 0 || cursor.low !== eventsKey)
-      throw notARequest(events)
-    if (!readVarint(body, body.length, cursor)) throw notARequest(events)
-    if (cursor.high !== 0 || cursor.low > body.length - cursor.at) throw notARequest(events)
+      throw notARequest(index)
+    if (!readVarint(body, body.length, cursor)) throw notARequest(index)
+    if (cursor.high !== 0 || cursor.low > body.length - cursor.at) throw notARequest(index)
     const start = cursor.at
     cursor.at += cursor.low
-    events.push(body.subarray(start, cursor.at))
+    take(start, cursor.at)
   }
-  return events
 }
 
-function notARequest(events: readonly Uint8Array[]): CarillonError {
-  const where = events.length === 0 ? 'from its first byte' : `behind events[${events.length - 1}]`
+function notARequest(index: number): CarillonError {
+  const where = index === 0 ? 'from its first byte' : `behind events[${index - 1}]`
   return new CarillonError('bad_request', `expected a protobuf PublishRequest, got other bytes ${where}`)
 }

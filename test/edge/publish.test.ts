@@ -132,6 +132,20 @@ test('a batch with one wrong event publishes nothing and names its index', async
   assert.equal(publisher.calls.length, 0)
 })
 
+test('a request of too many events is refused before any of them is read', async (t) => {
+  const { port } = await withEdge(t, { maxPublishEvents: 2 })
+  // None of them is an event.
+  const bodies: [body: string | Uint8Array, type: string][] = [
+    ['{"events":[1,2,3]}', 'application/json'],
+    ['[1,2,3]', 'application/cloudevents-batch+json'],
+    [Buffer.from([0x0a, 1, 0xff, 0x0a, 1, 0xff, 0x0a, 1, 0xff]), 'application/x-protobuf'],
+  ]
+  for (const [body, type] of bodies) {
+    const { json } = await ask(port, path, { method: 'POST', headers: { 'Content-Type': type }, body })
+    assert.deepEqual([json.error.code, json.error.message], ['bad_request', 'expected 1 to 2 events, got 3'], type)
+  }
+})
+
 test('bodies of another form are refused for what they are', async (t) => {
   const { port, publisher } = await withEdge(t, { maxPublishEvents: 2 })
   const refusals: [body: string | Uint8Array, type: string, status: number, code: string][] = [
