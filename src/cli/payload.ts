@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
 import { CarillonError } from '../base/errors.ts'
 import { maxLineBytes } from './lines.ts'
 
@@ -10,25 +10,24 @@ export async function payloadOf(text: string, stdin: AsyncIterable<Uint8Array>):
   if (!text.startsWith('@')) return Buffer.from(text)
   const file = text.slice(1)
   if (file.startsWith('@')) return Buffer.from(file)
-  return file === '-' ? all(stdin) : read(file)
+  return file === '-' ? all(stdin, '@-') : read(file)
 }
 
-async function all(stdin: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+/** A pipe, as a shell's <(…) is one, and a device do not say how much is in them. */
+async function all(from: AsyncIterable<Uint8Array>, what: string): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let bytes = 0
-  for await (const chunk of stdin) {
+  for await (const chunk of from) {
     chunks.push(chunk)
     bytes += chunk.length
-    if (bytes > maxLineBytes) throw tooMuch('@-')
+    if (bytes > maxLineBytes) throw tooMuch(what)
   }
   return Buffer.concat(chunks)
 }
 
 async function read(file: string): Promise<Uint8Array> {
   try {
-    // Of a pipe, as a shell's <(…) is one, the size is 0.
-    if ((await stat(file)).size > maxLineBytes) throw tooMuch(`@${file}`)
-    return await readFile(file)
+    return await all(createReadStream(file), `@${file}`)
   } catch (error) {
     if (error instanceof CarillonError) throw error
     const hint = 'write @@ for a payload that begins with @'

@@ -27,6 +27,8 @@ test('what can not be read, and what no gateway takes, is refused by name', asyn
   writeFileSync(file, '')
   truncateSync(file, maxLineBytes + 1)
   await assert.rejects(payload(`@${file}`), { code: 'bad_request', message: /at most 67108864 bytes/ })
+  // It says of itself that it is empty, and never ends.
+  await assert.rejects(payload('@/dev/zero'), { code: 'bad_request', message: /zero: expected at most 67108864 bytes/ })
   const mib = Buffer.alloc(1 << 20)
   await assert.rejects(payload('@-', Array(65).fill(mib)), { code: 'bad_request', message: /@-: expected at most/ })
 })
