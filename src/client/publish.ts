@@ -86,7 +86,9 @@ async function post(
     const headers = { 'content-type': 'application/json' }
     const response = await until.ask(url, { method: 'POST', headers, body, signal: over.signal })
     if (response.status !== 200) return await refusalOf(response)
-    return ((await response.json()) as { results: Published[] }).results
+    const { results } = (await response.json()) as { results?: unknown }
+    if (Array.isArray(results)) return results as Published[]
+    throw new Error("an answer that is no gateway's")
   } catch (error) {
     until.signal?.throwIfAborted()
     return lost(url, error)

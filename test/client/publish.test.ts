@@ -50,6 +50,14 @@ test('it tries again, elsewhere too, with the same id', async (t) => {
   assert.equal(asked[0]!.events[0]!.id, asked[1]!.events[0]!.id)
 })
 
+test("an answer that is no gateway's, such as a proxy's page of its own, publishes nothing", async (t) => {
+  const strange: Answer[] = [null, {}, [], 'hello', { results: {} }].map((body) => [200, body])
+  const { url, asked } = await gateway(t, ...strange, [403, { error: 'forbidden' }])
+  const client = connect(url, { backoff })
+  await assert.rejects(client.publish({ subject: 'a' }), { name: 'RefusedError', code: 'http_403' })
+  assert.equal(asked.length, strange.length + 1)
+})
+
 test('what is wrong is refused at once, and what takes too long in the end', async (t) => {
   const { url, asked } = await gateway(
     t,
