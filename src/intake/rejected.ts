@@ -27,7 +27,7 @@ export class RejectedRing {
   }
 
   add(entry: Rejected): void {
-    this.#entries[this.#next] = entry
+    this.#entries[this.#next] = { ...entry, key: owned(entry.key), detail: owned(entry.detail) }
     this.#next = (this.#next + 1) % this.#capacity
     this.total++
   }
@@ -38,3 +38,6 @@ export class RejectedRing {
     return Array.from({ length }, (_, i) => this.#entries[(this.#next - 1 - i + 2 * length) % length]!)
   }
 }
+
+/** A text that is cut out of another one, or put together of such, keeps all of that in memory. */
+const owned = (text: string): string => Buffer.from(text).toString()

@@ -16,6 +16,9 @@ export const retryMs = 1000
 const confirmMs = 1000
 /** Rejected records are logged with their likely cause at most this often for each reason, ms. */
 const rejectLogMs = 60_000
+/** What is kept of a rejected record's key, in characters; so many are in so many bytes at least. */
+const maxKeyLength = 255
+const maxKeyBytes = 4 * maxKeyLength
 
 export interface StreamIntakeOptions {
   /** The stream's name in routes and tokens. */
@@ -323,7 +326,7 @@ export class StreamIntake implements TailSink {
       offset: record.offset,
       timeMs: record.timeMs,
       reason,
-      key: key === undefined ? '' : key.toString('utf8').slice(0, 255),
+      key: key === undefined ? '' : key.toString('utf8', 0, maxKeyBytes).slice(0, maxKeyLength),
       detail,
     })
     const where = `stream ${name}, partition ${record.partition}, offset ${record.offset}`
