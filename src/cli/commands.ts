@@ -30,7 +30,7 @@ export const summaries: Readonly<Record<CommandName, string>> = {
   health: 'ask a gateway whether it is ready',
   status: 'what a gateway does, and who was refused by which limit',
   rejected: 'the records that a gateway could not use, and why',
-  doctor: 'check this host and the broker, and say what to mend',
+  doctor: 'check this host and the broker, and say what to fix',
   plan: 'how many hosts a load takes, and what they need',
   errors: 'the errors, and what to do',
   bench: 'put a load on gateways and measure them',

@@ -47,7 +47,7 @@ export function command(): Command {
   withConfig(command, isOfBroker)
   command.addHelpText(
     'after',
-    '\nExit code: 0 nothing to mend, 4 warnings, 1 something fails. What a host does not show is no fault. --measure: 130 after Ctrl-C.',
+    '\nExit code: 0 nothing to fix, 4 warnings, 1 something fails. What a host does not show is no fault. --measure: 130 after Ctrl-C.',
   )
   command.addHelpText('after', '\nExample:\n  carillon doctor --config carillon.yaml --clients 100000')
   return command.action(async () => {

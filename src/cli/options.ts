@@ -12,7 +12,8 @@ export function withConfig(command: Command, wanted: (option: Option) => boolean
   for (const option of chosen) {
     const flag = new Flag(`${option.flag}${placeholder(option)}`, describe(option)).helpGroup(groupOf(option))
     if (option.kind === 'list') flag.argParser((value: string, all: string[] | undefined) => [...(all ?? []), value])
-    // No parser of its own: values are validated together, by the schema.
+    // No parser of its own: values are validated together, by the schema. The words are for help and completion.
+    if (option.choices !== undefined) flag.argChoices = [...option.choices]
     command.addOption(flag)
   }
   return command
@@ -65,8 +66,7 @@ function groupOf({ path }: Option): string {
   return section === '' ? 'Options:' : `${section}: ${sections.get(section)}`
 }
 
-function describe({ kind, description, default: value, accepts }: Option): string {
-  const choices = kind === 'text' && accepts !== undefined ? `; ${accepts}` : ''
+function describe({ kind, description, default: value }: Option): string {
   const isBare = value === undefined || kind === 'switch' || (Array.isArray(value) && value.length === 0)
-  return `${description}${choices}${isBare ? '' : ` (default: ${typeof value === 'string' ? value : JSON.stringify(value)})`}`
+  return `${description}${isBare ? '' : ` (default: ${typeof value === 'string' ? value : JSON.stringify(value)})`}`
 }

@@ -15,7 +15,7 @@ import { exitCodeOfCode, exitCodes } from './exit.ts'
 import { defaultGateway, gatewayOption, wholeNumber } from './gateway-url.ts'
 import { invoked } from './invoked.ts'
 import { subjectHint } from './subject-hints.ts'
-import { jsonLine } from './text.ts'
+import { counted, jsonLine } from './text.ts'
 import { refusalNow } from './why-lost.ts'
 
 interface Given {
@@ -252,7 +252,7 @@ class Watch {
   }
 
   #summarise(token: string | undefined): void {
-    console.error(`-- ${this.#received} events, ${this.#gaps} gaps`)
+    console.error(`-- ${counted(this.#received, 'event')}, ${counted(this.#gaps, 'gap')}`)
     if (token === undefined) return
     const { transport, proto, policy, gateway } = this.#given
     const subjects = this.#subjects.map((subject) => `'${subject}'`).join(' ')

@@ -44,5 +44,9 @@ export function period(ms: number): string {
         .map(([count, unit]) => `${count} ${unit}`)
         .join(' ')
 }
+
+/** `1 event`, `2 events`. */
+export const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
+
 /** One line of JSON, which steers no terminal either. */
 export const jsonLine = (value: unknown): string => escapedJson(JSON.stringify(value))

@@ -15,6 +15,8 @@ export interface Option {
   readonly label: string | undefined
   /** What it takes, where that can be said in a few words: `a whole number from 1 to 256`. */
   readonly accepts: string | undefined
+  /** The words of which it takes one. */
+  readonly choices: readonly string[] | undefined
   readonly default: unknown
 }
 
@@ -42,6 +44,7 @@ function optionsOf(settings: Readonly<Record<string, Setting>>, above: readonly 
         kind: kindOf(form),
         label: labelOf(form),
         accepts: acceptedBy(form),
+        choices: form.kind === 'choice' ? form.of : undefined,
         default: setting.written ?? setting.default,
       },
     ]

@@ -23,7 +23,7 @@ export interface BrokerNeeds {
 
 export function brokerChecks(facts: BrokerFacts, needs: BrokerNeeds): Finding[] {
   if (facts.problem !== undefined) {
-    const fix = 'start the broker, or mend --broker, its TLS and credentials in the configuration'
+    const fix = 'start the broker, or correct --broker, its TLS and credentials in the configuration'
     return [fail('broker', facts.name, facts.problem, fix)]
   }
   const reached = pass('broker', facts.name, 'it answers')

@@ -124,7 +124,10 @@ function eventsFromJson(text: string, counted: Counted): Event[] {
 
 /** A CloudEvent in structured mode. */
 function cloudEventFrom(text: string): Asked {
-  const read = readCloudEvent(parseJson(text), text)
+  const body = parseJson(text)
+  if (Array.isArray(body))
+    throw new CarillonError('bad_request', `expected one CloudEvent, got an array: send it as ${cloudEvents}`)
+  const read = readCloudEvent(body, text)
   return {
     events: [eventFromCloudEvent(read, 'event', traceHeaders)],
     traceparent: read.attributes.get(traceparentHeader),
@@ -135,7 +138,10 @@ function cloudEventFrom(text: string): Asked {
 function cloudEventsFrom(text: string, counted: Counted): Event[] {
   const body = parseJson(text)
   if (!Array.isArray(body))
-    throw new CarillonError('bad_request', `expected an array of CloudEvents, got ${quote(body)}`)
+    throw new CarillonError(
+      'bad_request',
+      `expected an array of CloudEvents, got ${quote(body)}: send a single one as ${cloudEvent}`,
+    )
   counted(body.length)
   const texts = elementTexts(text)
   return body.map((each, index) => {

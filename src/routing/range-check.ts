@@ -8,7 +8,7 @@ export function rangeProblem(routes: readonly RouteConfig[], stream: string, cou
   const has = `stream ${stream} has ${count} partitions`
   const beyond = [...named].filter((partition) => partition >= count).sort((a, b) => a - b)
   if (beyond.length > 0) {
-    return `${has}, but its ranges name partition ${beyond.join(', ')}: add partitions, or mend the ranges`
+    return `${has}, but its ranges name partition ${beyond.join(', ')}: add partitions, or correct the ranges`
   }
   // All others may use any.
   if (rules.some((rule) => rangesOf(rule).length === 0)) return ''

@@ -74,7 +74,7 @@ export class RoutingTable {
     const partition = route.partition(bytes, 0, bytes.length, partitions)
     if (partition >= partitions) {
       const said = `"${subject}" belongs in partition ${partition} of stream ${stream}, which has ${partitions} partitions`
-      throw new CarillonError('no_route', `${said}: mend the route's ranges or add partitions`)
+      throw new CarillonError('no_route', `${said}: correct the route's ranges or add partitions`)
     }
     if (partition === undecided && !route.covers(bytes, 0, bytes.length)) throw noRange(subject, route)
     return { stream, partition: partition === undecided ? undefined : partition, key: route.key(subject) }

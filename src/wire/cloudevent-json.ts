@@ -99,7 +99,10 @@ export function eventFromCloudEvent(cloudEvent: CloudEventJson, path: string, hi
 }
 
 function subjectOf(attributes: CloudEventJson['attributes'], path: string): string {
-  const subject = attributes.get('subject') ?? ''
+  const subject = attributes.get('subject')
+  if (subject === undefined) {
+    throw new CarillonError('bad_subject', `${path}.subject: expected the subject to publish to, got nothing`)
+  }
   try {
     validateSubject(subject)
     return subject

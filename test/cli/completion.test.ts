@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { test } from 'node:test'
 import { commands, names, summaries } from '../../src/cli/commands.ts'
 import { command as completion, type Described } from '../../src/cli/completion.ts'
+import { options } from '../../src/config/options.ts'
 
 const all: readonly Described[] = await Promise.all(
   names.map(async (name) => {
@@ -45,6 +46,18 @@ test('bash completes commands, options, what options take, and arguments', async
   for (const { name, command } of all) {
     const flags = command.options.map(({ long }) => long)
     assert.deepEqual(completed(name, '--').toSorted(), [...flags, '--help'].toSorted(), name)
+  }
+})
+
+test('an option of the configuration that takes one of some words is completed by them, in each shell', async () => {
+  const choices = options.filter(({ accepts }) => accepts?.startsWith('one of '))
+  assert.ok(choices.length >= 3)
+  const [bash, zsh, fish] = await Promise.all(['bash', 'zsh', 'fish'].map(script))
+  for (const { flag, accepts } of choices) {
+    const words = accepts!.slice('one of '.length).replaceAll(', ', ' ')
+    assert.ok(bash!.includes(`'serve ${flag}') COMPREPLY=($(compgen -W '${words}' `), flag)
+    assert.ok(zsh!.includes(`: :(${words})'`), flag)
+    assert.match(fish!, new RegExp(`-l ${flag.slice(2)} .*'${words}'`), flag)
   }
 })
 

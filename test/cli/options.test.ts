@@ -47,7 +47,7 @@ test('the help names what a value is: its unit, or what kind of text', () => {
 
 test('the help shows defaults and choices, and no default where it is nothing', () => {
   assert.match(help, /--listen <host:port> .*\(default: 127\.0\.0\.1:8080\)$/m)
-  assert.match(help, /--log-level <level> .*one of debug, info, warn, error \(default: info\)$/m)
+  assert.match(help, /--log-level <level> .*\(default: info\) \(choices: "debug", "info", "warn", "error"\)$/m)
   assert.doesNotMatch(help, /--(allow-origin|tls-cert|dev)\b.*default:/)
 })
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { escapedJson, printable } from '../../src/base/printable.ts'
 import { deliveryJson, deliveryText, gapJson, gapText } from '../../src/cli/event-lines.ts'
-import { jsonLine, table } from '../../src/cli/text.ts'
+import { counted, jsonLine, table } from '../../src/cli/text.ts'
 import { type Delivery, type Gap, makeEvent } from '../../src/wire/frames.ts'
 
 function delivery(fields: Partial<Delivery['event']>): Delivery {
@@ -103,4 +103,11 @@ test('a line of JSON has the value that it was made of, and steers no terminal',
   const line = jsonLine(value)
   assert.match(line, /^[\u0020-\u007e]*$/)
   assert.deepEqual(JSON.parse(line), value)
+})
+
+test('what is counted is singular for one alone', () => {
+  assert.deepEqual(
+    [0, 1, 2].map((count) => counted(count, 'gap')),
+    ['0 gaps', '1 gap', '2 gaps'],
+  )
 })

@@ -107,11 +107,15 @@ test('CloudEvents in batched mode are published together, all or none', async (t
     ],
   )
   const refusals: [events: unknown, code: string, message: RegExp][] = [
-    [[cloudEvent, { ...cloudEvent, subject: undefined }], 'bad_subject', /\[1\]\.subject/],
+    [
+      [cloudEvent, { ...cloudEvent, subject: undefined }],
+      'bad_subject',
+      /\[1\]\.subject: expected the subject .* got nothing/,
+    ],
     [[{ ...cloudEvent, subject: 'a.*' }], 'bad_subject', /\[0\]\.subject.*wildcard/],
     [[{ ...cloudEvent, time: 'noon' }], 'bad_event', /\[0\]\.time: expected a time of RFC 3339/],
     [[{ ...cloudEvent, id: undefined }], 'bad_event', /\[0\]\.id/],
-    [cloudEvent, 'bad_request', /expected an array of CloudEvents/],
+    [cloudEvent, 'bad_request', /expected an array of CloudEvents, got an object: .* application\/cloudevents\+json$/],
     [[], 'bad_request', /1 to 3 events/],
     [[cloudEvent, cloudEvent, cloudEvent, cloudEvent], 'bad_request', /1 to 3 events/],
   ]
@@ -121,6 +125,9 @@ test('CloudEvents in batched mode are published together, all or none', async (t
     assert.match(json.error.message, message)
   }
   assert.equal(publisher.calls.length, 1)
+  const headers = { 'Content-Type': 'application/cloudevents+json' }
+  const { json } = await ask(port, path, { method: 'POST', headers, body: JSON.stringify([cloudEvent]) })
+  assert.match(json.error.message, /expected one CloudEvent, got an array: .* application\/cloudevents-batch\+json$/)
 })
 
 test('a batch with one wrong event publishes nothing and names its index', async (t) => {

@@ -254,7 +254,7 @@ test('Ctrl-C ends a subscriber well, with what it saw and how to go on', async (
   await until('shown', () => run.lines.length === 1)
   run.child.kill('SIGINT')
   assert.equal(await run.ended, 0)
-  assert.match(run.stderr, /^-- 1 events, 0 gaps$/m)
+  assert.match(run.stderr, /^-- 1 event, 0 gaps$/m)
   const [, command] = /^-- go on with: \S*bin\/carillon (.*)$/m.exec(run.stderr)!
   await publish('goes.on', 'two')
   const again = await carillonEnds([...command!.replaceAll("'", '').split(' '), '--count', '1', '--json'])
