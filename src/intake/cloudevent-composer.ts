@@ -4,7 +4,7 @@ import { CarillonError } from '../base/errors.ts'
 import { validUtf8 } from '../base/utf8.ts'
 import type { HeaderSink, SourceRecord } from '../log/record.ts'
 import type { RoutingTable } from '../routing/table.ts'
-import { type CloudEventJson, readCloudEvent } from '../wire/cloudevent-json.ts'
+import { type CloudEventJson, readCloudEvent, structuredType } from '../wire/cloudevent-json.ts'
 import { ConfluentFrame } from '../wire/confluent.ts'
 import type { EnvelopeWriter } from '../wire/envelope-writer.ts'
 import { noTime, rfc3339Us } from '../wire/rfc3339.ts'
@@ -14,8 +14,7 @@ import { isTraceHeader } from './header-filter.ts'
 import { isContentType } from './raw-composer.ts'
 import type { RejectReason } from './rejected.ts'
 
-const structuredType = 'application/cloudevents'
-const jsonType = 'application/cloudevents+json'
+const jsonType = `${structuredType}+json`
 const prefixLength = 3
 const [dash, underscore, percent, one, semicolon, space] = [0x2d, 0x5f, 0x25, 0x31, 0x3b, 0x20]
 const none = new ByteRange()

@@ -2,6 +2,7 @@ import { CarillonError } from '../base/errors.ts'
 import { shortJson } from '../base/shortened.ts'
 import type { OutRecord, Source } from '../source/source.ts'
 import { traceHeaders } from '../telemetry/trace-context.ts'
+import { structuredType } from '../wire/cloudevent-json.ts'
 import { type Event, unknownPublishedAtUs } from '../wire/frames.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
 
@@ -70,6 +71,7 @@ function cloudEventHeaders(event: Event, target: PublishTarget): Record<string, 
   if (publishedAtUs !== unknownPublishedAtUs) all.time = rfc3339(publishedAtUs)
   const headers: Record<string, string> = {}
   if (target.broker === 'kafka' || target.broker === 'embedded') {
+    if (contentType.toLowerCase().startsWith(structuredType)) throw structured(contentType, target)
     for (const [name, value] of Object.entries(all)) headers[`ce_${name}`] = value
     if (contentType !== '') headers['content-type'] = contentType
   } else {
@@ -80,7 +82,7 @@ function cloudEventHeaders(event: Event, target: PublishTarget): Record<string, 
 }
 
 /** Attributes that are fields of an event, the encoding's own, or not shown to subscribers. */
-const reserved = new Set(['specversion', 'id', 'type', 'time', 'datacontenttype', 'data', ...traceHeaders])
+const reserved = new Set(['specversion', 'id', 'type', 'subject', 'time', 'datacontenttype', 'data', ...traceHeaders])
 
 const isEmpty = (value: unknown): boolean => value === '' || value === 0
 
@@ -92,6 +94,12 @@ function set(headers: Record<string, string>, name: string, value: string): void
 function noPlace(name: string, value: unknown, { stream, format }: PublishTarget): CarillonError {
   const said = `a record of stream ${stream}, whose format is ${format.format}, has no place for ${name}`
   return new CarillonError('bad_event', `${said}, got ${shortJson(value, 100)}: leave it out`)
+}
+
+/** The event's attributes would be read from its data. */
+function structured(contentType: string, { stream }: PublishTarget): CarillonError {
+  const said = `a record of the cloudevents stream ${stream} with the content type ${shortJson(contentType, 100)} is read as a structured CloudEvent`
+  return new CarillonError('bad_event', `${said}: give the data another content type`)
 }
 
 /** Unix µs in RFC 3339, to the microsecond. */

@@ -20,6 +20,9 @@ export interface CloudEventJson {
   readonly contentType: string
 }
 
+/** What the content type of a record whose value is a CloudEvent, or several, begins with; in letters of either case. */
+export const structuredType = 'application/cloudevents'
+
 const json = 'application/json'
 const required = ['specversion', 'id', 'source', 'type'] as const
 const encoder = new TextEncoder()
