@@ -111,7 +111,8 @@ function candidatesOf(route: Route, own: HashRule): Candidate[] {
   const signed: Candidate = {
     whose: 'murmur2 without its sign bit cleared',
     mend: 'give it a Java-compatible partitioner, or set by: any for its route',
-    partition: (key, count) => murmur2(key, 0, key.length) % count,
+    // Of as many partitions as a power of two it is Java's hash: nothing tells the two apart, and nothing has to.
+    partition: (key, count) => (2 ** 31 % count === 0 ? -1 : murmur2(key, 0, key.length) % count),
     isLikely: !isOfNats(own.hash),
     fits: 0,
   }

@@ -18,12 +18,12 @@ const placeBy =
     table(by, more).place(key.toString(), () => count).partition!
 
 /** What is said of the misrouted ones of these keys, one after the other. */
-function causes(own: RouteRule, place: Place, more: Partial<RouteConfig> = {}): string[] {
+function causes(own: RouteRule, place: Place, more: Partial<RouteConfig> = {}, partitions = count): string[] {
   const misrouted = table(own, more).misroutedOf('s')
   const right = placeBy(own, more)
   return keys.flatMap((key) => {
-    const partition = place(key, count)
-    return partition === right(key, count) ? [] : [misrouted.because(key, partition, count)]
+    const partition = place(key, partitions)
+    return partition === right(key, partitions) ? [] : [misrouted.because(key, partition, partitions)]
   })
 }
 
@@ -88,6 +88,15 @@ test('keys of one number of partitions say nothing of another', () => {
   for (const key of keys) misrouted.because(key, byCrc(key, count), count)
   const said = keys.map((key) => misrouted.because(key, bySarama(key, 31), 31))
   assert.match(said.at(-1)!, /Sarama's/)
+})
+
+test("Java's hash alone is named where the one with the sign bit gives the same partitions: of powers of two", () => {
+  for (const hash of ['librdkafka', 'sarama'] as const) {
+    for (const partitions of [4, 16]) {
+      const said = causes({ hash }, placeBy({ hash: 'java' }), {}, partitions)
+      assert.match(said.at(-1)!, /Java's hash \(murmur2\), as (\d+) of \1 misrouted keys show: set by: \{hash: java\}/)
+    }
+  }
 })
 
 test('murmur2 with its sign bit is recognised', () => {
