@@ -69,6 +69,16 @@ test('a key or value that is null is told from one that is empty', () => {
   assert.deepEqual([shown('n.3.k', marker, none).value, shown('n.3.k', marker, none).headers.size], [null, 0])
 })
 
+test('a header that would be read as what the record lacks is refused, in whatever case', () => {
+  for (const name of ['Carillon-Null', 'carillon-null', 'NATS-MARKER-REASON', 'nats-marker-reason', 'Nats-X']) {
+    const record = { partition: 3, key: Buffer.from('k'), value: none, headers: { [name]: 'value' } }
+    assert.throws(() => encodeHeaders(record, 'i'), { code: 'bad_event', message: new RegExp(`got "${name}"`) })
+  }
+  const headers = { 'nats-x': 'value' }
+  const other = shown('n.3.k', encodeHeaders({ partition: 3, key: Buffer.from('k'), value: none, headers }, 'i'), none)
+  assert.deepEqual([other.key, other.value, [...other.headers]], ['k', '', [['nats-x', 'value']]])
+})
+
 test('a subject that is not below the prefix of its partition is shown whole, as a foreign one', () => {
   const foreign = ['other.thing.x', 'b', 'n.3', 'n.3.', 'n.33.k', 'm.3.k', 'n']
   for (const whole of [true, false]) {

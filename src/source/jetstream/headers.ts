@@ -15,6 +15,8 @@ const idHeader = 'Nats-Msg-Id'
 const markerHeader = 'Nats-Marker-Reason'
 /** What is said to the server, and by it, is no header of the record. */
 const serverPrefix = 'Nats-'
+/** Headers by which a reader knows what a record has not: it takes them in letters of either case. */
+const telling: ReadonlySet<string> = new Set([nullHeader, markerHeader].map((header) => header.toLowerCase()))
 const trace = 'traceparent'
 
 const [cr, lf, colon, space] = [13, 10, 58, 32]
@@ -114,8 +116,8 @@ export function encodeHeaders(record: OutRecord, id: string): Buffer {
 const lineEnd = Buffer.from('\r\n')
 
 function expectCarried(name: string, value: Buffer): void {
-  if (!/^[!-9;-~]+$/.test(name) || name.startsWith(serverPrefix) || name === nullHeader) {
-    const said = `expected header names of printable ASCII without ":" that don't begin with "${serverPrefix}"`
+  if (!/^[!-9;-~]+$/.test(name) || name.startsWith(serverPrefix) || telling.has(name.toLowerCase())) {
+    const said = `expected header names of printable ASCII without ":" that don't begin with "${serverPrefix}", and none that says what a record lacks`
     throw new CarillonError(
       'bad_event',
       `${said}, got ${JSON.stringify(name)}: NATS has no place for others; rename it`,
