@@ -314,6 +314,7 @@ test('a broker that asks for a pause of days is asked on another connection afte
   }
   const refused = { code: 'broker_unavailable', message: /"carillon-readback" back, whose quota is used up/ }
   await assert.rejects(brokers.done(brokers.range(0, 1), 62_000), refused)
+  assert.equal(brokers.paused.readback, 60_000, 'no more counts, and is told to operators, than is waited for')
   assert.deepEqual(await brokers.done(brokers.range(0, 1)), ['a'])
 })
 

@@ -160,7 +160,8 @@ export class BrokerLink {
   #throttled(which: Which, ms: number): void {
     if (ms <= 0) return
     this.#pauses[which].begin(ms)
-    this.#connector.throttled(this.#use, this.address, ms)
+    // No longer is it waited for.
+    this.#connector.throttled(this.#use, this.address, Math.min(ms, maxPauseMs))
   }
 
   /** Resolves at the end of the pause. One that is longer than any should be ends the link: another connection may be read. */
