@@ -16,21 +16,20 @@ export function command(): Command {
     const { startGateway } = await import('../gateway/gateway.ts')
     const gateway = await startGateway(config)
     announce(config, gateway.listen, gateway.admin)
-    await stop
-    await gateway.close()
+    await gateway.close(await stop)
     endSoon()
   })
 }
 
-/** Resolves at the first signal; a second one does not wait for clients. SIGHUP is one of them: nothing can be reloaded. */
-function stopSignal(): Promise<void> {
+/** Resolves with the first signal; a second one does not wait for clients. SIGHUP is one of them: nothing can be reloaded. */
+function stopSignal(): Promise<string> {
   return new Promise((resolve) => {
     let asked = false
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
       process.on(signal, () => {
         if (asked) process.exit(exitCodes.interrupted)
         asked = true
-        resolve()
+        resolve(signal)
       })
     }
   })

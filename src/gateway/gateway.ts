@@ -20,8 +20,8 @@ export interface Gateway {
   readonly listen: string
   /** Health, metrics, admin API: `http://127.0.0.1:8081`. */
   readonly admin: string
-  /** Says goodbye to all clients, within `drainMs`, and releases ports, connections and files. */
-  close(): Promise<void>
+  /** Says goodbye to all clients, within `drainMs`, and releases ports, connections and files. `signal`: what asked for it, for the log. */
+  close(signal?: string): Promise<void>
 }
 
 /** How long the admin listener may take to answer what is under way, ms. */
@@ -85,7 +85,8 @@ class RunningGateway implements Gateway {
     this.listen = this.#edge.url
   }
 
-  close(): Promise<void> {
+  close(signal?: string): Promise<void> {
+    if (signal !== undefined) this.#shared.logger.log('info', `${signal}: the gateway is going away`)
     this.#closing ??= this.#close()
     return this.#closing
   }

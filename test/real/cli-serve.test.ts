@@ -89,6 +89,7 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     assert.equal(await gateway.ended, 0)
     await until('closed', () => code !== 0)
     assert.deepEqual([...frames, code], ['welcome', 'error', 1012])
+    assert.match(gateway.stderr, new RegExp(`"message":"${signal}: the gateway is going away"`))
   })
 }
 
