@@ -8,7 +8,7 @@ import { encodeEvent } from '../wire/envelope.ts'
 import type { Event, Published } from '../wire/frames.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
 import { encodePosition, logOf } from '../wire/token.ts'
-import { contentOf } from './record-of.ts'
+import { asRead, contentOf } from './record-of.ts'
 
 export interface PublisherOptions {
   readonly source: Source
@@ -77,12 +77,14 @@ export class Publisher {
       const said = `event ${index}: subject "${event.subject}" is in a range with several partitions`
       throw new CarillonError('no_route', `${said}: its publisher must choose one; publish it to the broker directly`)
     }
+    const format = this.#options.format(place.stream)
     const envelope = encodeEvent(event)
-    if (envelope.length > maxEventBytes) {
-      const said = `event ${index} is ${envelope.length} bytes as an envelope, the limit is ${maxEventBytes}`
+    const read = asRead(event, format)
+    const bytes = read === event ? envelope.length : encodeEvent(read).length
+    if (bytes > maxEventBytes) {
+      const said = `event ${index} is ${bytes} bytes as an envelope, the limit is ${maxEventBytes}`
       throw new LimitReached('maxEventBytes', 'event_too_large', `${said}: send a reference to the data instead`)
     }
-    const format = this.#options.format(place.stream)
     const prefix = routing.prefixOf(place.stream)
     const target = { stream: place.stream, format, prefix, broker: source.kind }
     const { value, headers } = contentOf(event, envelope, target)

@@ -19,6 +19,8 @@ type Content = Pick<OutRecord, 'value'> & { readonly headers: Readonly<Record<st
 
 /** Fields for which a record of another format has no place. */
 const unplaced = ['ttlMs', 'collapseKey', 'priority'] as const
+/** `source` of a CloudEvent whose publisher gives none. */
+const ownSource = 'carillon'
 const reservedHeaders = new Set(['content-type', ...traceHeaders])
 
 /**
@@ -41,6 +43,13 @@ export function contentOf(event: Event, envelope: Uint8Array, target: PublishTar
     case 'cloudevents':
       return { value: event.data, headers: cloudEventHeaders(event, target) }
   }
+}
+
+/** The event as it is read back where its record says nothing of a content type or source: what the stream's format says of it. */
+export function asRead(event: Event, { format, contentType }: StreamFormat): Event {
+  if (format === 'event' || event.deleted) return event
+  const source = format === 'raw' ? {} : { source: event.attributes.source || ownSource }
+  return { ...event, contentType: event.contentType || contentType, attributes: { ...event.attributes, ...source } }
 }
 
 function rawHeaders(event: Event, target: PublishTarget): Record<string, string> {
@@ -67,7 +76,7 @@ function cloudEventHeaders(event: Event, target: PublishTarget): Record<string, 
     set(all, name, value)
   }
   Object.assign(all, { specversion: '1.0', id, type, subject: subject.slice(target.prefix.length) })
-  all.source ||= 'carillon'
+  all.source ||= ownSource
   if (publishedAtUs !== unknownPublishedAtUs) all.time = rfc3339(publishedAtUs)
   const headers: Record<string, string> = {}
   if (target.broker === 'kafka' || target.broker === 'embedded') {

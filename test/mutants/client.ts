@@ -32,6 +32,14 @@ export const clientMutants: readonly Mutant[] = [
     breaks: 'an error about one subscription ends no other',
   },
   {
+    name: "a proxy's error in JSON is taken for a gateway's",
+    file: 'client/refusal.ts',
+    from: "typeof code !== 'string' || typeof message !== 'string'",
+    to: 'code === null',
+    by: { unit: 'test/client/http.test.ts' },
+    breaks: "a proxy's answer ends or delays a client, and never confuses it",
+  },
+  {
     name: 'what a user throws is thrown in the middle of the rest',
     file: 'client/refusal.ts',
     from: '  } catch (error) {\n    throwLater(error)\n  }',

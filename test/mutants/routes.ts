@@ -90,6 +90,22 @@ export const routesMutants: readonly Mutant[] = [
     breaks: '`after` of a published event is the position behind it',
   },
   {
+    name: 'an event is measured as it was given',
+    file: 'publish/publisher.ts',
+    from: 'read === event ? envelope.length : encodeEvent(read).length',
+    to: 'envelope.length',
+    by: { unit: 'test/publish/formats.test.ts' },
+    breaks: 'what is acknowledged can be read back',
+  },
+  {
+    name: 'data of the type of structured CloudEvents is written in binary mode',
+    file: 'publish/record-of.ts',
+    from: 'contentType.toLowerCase().startsWith(structuredType)',
+    to: 'contentType.startsWith(structuredType)',
+    by: { unit: 'test/publish/formats.test.ts' },
+    breaks: 'what is acknowledged can be read back',
+  },
+  {
     name: 'a reserved header in capitals is written',
     file: 'publish/record-of.ts',
     from: 'reservedHeaders.has(name.toLowerCase())',

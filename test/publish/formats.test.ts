@@ -102,6 +102,21 @@ test('ce_subject is the subject without the prefix, as the key is', async () => 
   assert.deepEqual([got?.subject, key, headers.ce_subject], ['shop.c1.paid', 'c1', 'c1.paid'])
 })
 
+test('what is taken is not too large once it is read back, whatever its format adds', async () => {
+  for (const format of ['event', 'raw', 'cloudevents'] as const) {
+    const refused: number[] = []
+    for (let bytes = 4000; bytes <= 4096; bytes++) {
+      const type = format === 'raw' ? '' : 't'
+      const data = Buffer.alloc(bytes)
+      const published = makeEvent({ subject: 'a', id: 'i', type, data, publishedAtUs: 5000 })
+      const got = await roundTrip(published, { format: { format } }).catch(({ code }) => code)
+      if (got === 'event_too_large') refused.push(bytes)
+      else assert.equal(got.event?.data.length, bytes, `${format}, ${bytes} bytes: ${got.reason}`)
+    }
+    assert.ok(refused.length > 10 && refused.length < 90, `${format}: ${refused.length}`)
+  }
+})
+
 test('a deletion is a null value under the key in every format', async () => {
   for (const format of ['event', 'raw', 'cloudevents'] as const) {
     const deleted = makeEvent({ subject: 'shop.c1', deleted: true })
