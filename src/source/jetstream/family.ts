@@ -143,7 +143,8 @@ function problemOf(layout: Layout, partition: number, config: StreamConfig): str
   const prefix = layout.prefix(partition)
   if (config.retention !== RetentionPolicy.Limits) {
     const said = `expected limits as its retention, got ${config.retention}, which drops records once they are read`
-    return `${said}; edit the stream`
+    const isFixed = config.retention === RetentionPolicy.Workqueue
+    return `${said}; ${isFixed ? 'the server changes no workqueue: use another stream' : 'edit the stream'}`
   }
   if (layout.isSingle) return undefined
   const transform = config.subject_transform
