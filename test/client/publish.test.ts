@@ -44,7 +44,7 @@ test('it publishes one event or several, and resolves with their positions', asy
 
 test('it tries again, elsewhere too, with the same id', async (t) => {
   const { url, asked } = await gateway(t, busy, [200, { results }])
-  const client = connect(['http://127.0.0.1:1', url], { backoff })
+  const client = connect(['http://127.0.0.1:1', url], { backoff, keepOrder: true })
   assert.deepEqual(await client.publish({ subject: 'a', text: 'x' }), results)
   assert.equal(asked.length, 2)
   assert.equal(asked[0]!.events[0]!.id, asked[1]!.events[0]!.id)
