@@ -151,6 +151,24 @@ test('a gap at which its connection was left has moved nothing: it stands in the
   }
 })
 
+test('of several gaps at which its connection was left none has moved it, once it asks from its log alone', () => {
+  for (const [asksAlone, broken] of [
+    [true, undefined],
+    [false, 'covered'],
+  ] as const) {
+    const client = watched()
+    client.witness.begins(client.older.slice(0, 1))
+    const gap = { kind: 'gap', stream: 'events', from: 0, reason: 'recreated', certain: false } as const
+    for (const partition of [1, 0]) {
+      client.witness.told({ ...gap, partition, after: encodeToken([client.at(1, partition, 0)]) })
+    }
+    client.write(1)
+    if (asksAlone) client.asks(client.at(0, 0, 0))
+    client.asks(client.at(0, 0, 0), client.at(1, 1, 1))
+    assert.equal(client.broken, broken, `it asks from its log alone before: ${asksAlone}`)
+  }
+})
+
 test('where a request names two logs, who stood beyond a rewrite may not hear of it, and who stood at it has what follows', () => {
   for (const [stood, broken] of [
     [5, undefined],

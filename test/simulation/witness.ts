@@ -125,6 +125,7 @@ export class Witness implements Subscriber {
     this.#staysBefore(this.#lastMove)
     const named = new Set(this.#presented.flatMap((position) => this.#truth.broker.byLog(position)?.index ?? []))
     this.#mixed = shared && named.size > 1 ? named : new Set()
+    if (named.size === 1) this.#standsOnlyIn(named)
     for (const position of this.#mixed.size > 0 ? [] : this.#presented) {
       const incarnation = this.#standsAt(position)
       if (incarnation !== undefined && !this.#handedStands.has(position.partition))
@@ -141,6 +142,11 @@ export class Witness implements Subscriber {
     if (gap?.before === undefined || this.#stands.get(gap.partition) !== gap.incarnation) return
     if (isNamed(gap.incarnation) || !isNamed(gap.before)) return
     this.#stands.set(gap.partition, gap.before)
+  }
+
+  /** It asks from nowhere else: gaps that led elsewhere came on a connection that was left at them, before it took any. */
+  #standsOnlyIn(named: ReadonlySet<number>): void {
+    for (const [partition, incarnation] of this.#stands) if (!named.has(incarnation)) this.#stands.delete(partition)
   }
 
   /** A position of its own: which incarnation it is in. */
