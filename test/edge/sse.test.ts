@@ -166,16 +166,21 @@ test('a session that ends before it began says stop by 204', async (t) => {
   assert.equal((await ask(harness.port, '/v1/sse?subject=a')).status, 204)
 })
 
-test('an id that spans partitions comes at most once a second, at the end as well', async (t) => {
-  const clock = new ManualClock()
-  const harness = await withEdge(t, {}, clock)
+/** A stream that is open, at a position in many partitions. */
+async function followMany(t: TestContext, harness: Harness) {
   harness.sessions.onStart = (session) => {
     session.position = manyPositions(0)
     session.outlet.opened()
   }
   const client = follow(t, harness, 'subject=>')
   await until('it is open', () => client.events.length === 1)
-  const { last: session } = harness.sessions
+  return { client, session: harness.sessions.last }
+}
+
+test('an id that spans partitions comes at most once a second, at the end as well', async (t) => {
+  const clock = new ManualClock()
+  const harness = await withEdge(t, {}, clock)
+  const { client, session } = await followMany(t, harness)
   for (let n = 1; n <= 3; n++) session.deliver(manyPositions(n), { n })
   await until('they have come', () => client.events.length === 4)
   assert.deepEqual(
@@ -193,13 +198,7 @@ test('an id that spans partitions comes at most once a second, at the end as wel
 
 test('an event at which another history may begin carries the id at once, whatever it spans', async (t) => {
   const harness = await withEdge(t, {}, new ManualClock())
-  harness.sessions.onStart = (session) => {
-    session.position = manyPositions(0)
-    session.outlet.opened()
-  }
-  const client = follow(t, harness, 'subject=>')
-  await until('it is open', () => client.events.length === 1)
-  const { last: session } = harness.sessions
+  const { client, session } = await followMany(t, harness)
   session.deliver(manyPositions(1), { n: 1 })
   session.deliver(manyPositions(2), { n: 2 }, 'turn')
   session.deliver(manyPositions(3), { n: 3 })
