@@ -3,15 +3,16 @@
  * where something was lost or repeated, 2 where it could not be measured.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { describeHost, maxDescriptors } from '../src/bench/process/host.ts'
+import { maxDescriptors } from '../src/bench/process/host.ts'
+import { endsAtCtrlC, exitCodes, progress, runScript } from '../test/command/command.ts'
 import type { Transport } from '../test/figures/clients.ts'
 import { type Measured, measure, type Run } from '../test/figures/delivery.ts'
 import { measureFirstMessage } from '../test/figures/first-message.ts'
 import { measureIdle } from '../test/figures/idle.ts'
-import { type Form, type Options, optionsOf, type Part } from '../test/figures/options.ts'
+import { command, type Options, type Part } from '../test/figures/options.ts'
 import { costRow, faults, intakeRow, intakeUs, latencyRow } from '../test/figures/rows.ts'
 import { type BrokerKind, brokerKinds, Site } from '../test/figures/site.ts'
-import { type Row, render, type Table } from '../test/figures/table.ts'
+import { type Results, type Row, resultText, type Table } from '../test/figures/table.ts'
 
 /** Events a second of the runs; unicast's is also that of the intake that is taken off its CPU. */
 const rates = { unicast: 5000, broadcast: 10, poll: 2, intake: 20_000 } as const
@@ -21,7 +22,7 @@ const docsFile = new URL('../docs/figures.md', import.meta.url)
 const docsHeading = '\n## Results\n'
 
 /** The measurements in their order, and what they found wrong. */
-class Figures {
+class Figures implements Results {
   readonly tables: Table[] = []
   readonly problems: string[] = []
   readonly #site: Site
@@ -141,19 +142,11 @@ class Figures {
   }
 }
 
-function progress(line: string): void {
-  process.stderr.write(`${line}\n`)
-}
-
-function print({ tables, problems }: Figures, form: Form): void {
-  const markdown = form === 'markdown' || form === 'docs'
-  const text =
-    form === 'json'
-      ? `${JSON.stringify({ host: describeHost(), tables, problems }, null, 2)}\n`
-      : `${describeHost()}\n\n${tables.map((table) => render(table, markdown)).join('\n')}`
-  if (form === 'docs') intoDocs(text)
+function print(results: Results, { docs, json, markdown }: Options): void {
+  const text = resultText(results, json && !docs ? 'json' : docs || markdown ? 'markdown' : 'text')
+  if (docs) intoDocs(text)
   else process.stdout.write(text)
-  for (const problem of problems) progress(`broken promise: ${problem}`)
+  for (const problem of results.problems) progress(`broken promise: ${problem}`)
 }
 
 /** Replaces everything below the heading. */
@@ -163,15 +156,15 @@ function intoDocs(text: string): void {
   if (end < docsHeading.length)
     throw new Error(`docs/figures.md: expected the heading "${docsHeading.trim()}", got none`)
   const day = new Date().toISOString().slice(0, 10)
-  writeFileSync(docsFile, `${docs.slice(0, end)}\n${day}, \`${command()}\`, on ${text}`)
+  writeFileSync(docsFile, `${docs.slice(0, end)}\n${day}, \`${commandLine()}\`, on ${text}`)
 }
 
-function command(): string {
+function commandLine(): string {
   const options = process.argv.slice(2).filter((option) => option !== '--docs')
   return ['make figures', ...(options.length === 0 ? [] : [`with ${options.join(' ')}`])].join(' ')
 }
 
-async function main(options: Options): Promise<void> {
+async function main(options: Options): Promise<number> {
   if (options.profile !== undefined) mkdirSync(options.profile, { recursive: true })
   const site = new Site(options.profile)
   const figures = new Figures(site, options)
@@ -180,15 +173,9 @@ async function main(options: Options): Promise<void> {
   } finally {
     await site.close()
   }
-  print(figures, options.form)
-  if (figures.problems.length > 0) process.exitCode = 1
+  print(figures, options)
+  return figures.problems.length > 0 ? exitCodes.failed : exitCodes.ok
 }
 
-// Gateways, brokers and children have `exit` handlers, or notice that this process has gone.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
-try {
-  await main(optionsOf(process.argv.slice(2)))
-} catch (error) {
-  progress(error instanceof Error ? error.message : String(error))
-  process.exit(2)
-}
+endsAtCtrlC()
+await runScript(command(), main)

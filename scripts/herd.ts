@@ -4,11 +4,12 @@
  */
 import { mkdirSync } from 'node:fs'
 import type { GatewayConfig } from '../src/bench/carillon/gateway.ts'
-import { describeHost, maxDescriptors } from '../src/bench/process/host.ts'
+import { maxDescriptors } from '../src/bench/process/host.ts'
+import { CannotRun, endsAtCtrlC, exitCodes, progress, runScript } from '../test/command/command.ts'
 import { Site } from '../test/figures/site.ts'
-import { type Row, render, type Table } from '../test/figures/table.ts'
+import { type Results, type Row, resultText, type Table } from '../test/figures/table.ts'
 import { measureCost } from '../test/herd/cost.ts'
-import { type Options, optionsOf, type Part } from '../test/herd/options.ts'
+import { command, expectSubjects, type Options, type Part } from '../test/herd/options.ts'
 import { type Herd, type Latency, measureHerd } from '../test/herd/run.ts'
 
 /** Descriptors that the gateway needs beside its connections. */
@@ -22,7 +23,6 @@ function settings(part: Exclude<Part, 'cost'>, partitions: number): Partial<Gate
   return { window: { windowMiB: partitions, indexMiB }, limits }
 }
 
-const progress = (line: string): void => void process.stderr.write(`${line}\n`)
 const percentile = (sorted: readonly number[], q: number) =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))]!
 
@@ -73,7 +73,7 @@ function latencyRows({ name, quiet, meanwhile }: Herd): Row[] {
   return [row('quiet', quiet), row('while they come', meanwhile)]
 }
 
-async function measureAll(site: Site, options: Options): Promise<{ tables: Table[]; problems: string[] }> {
+async function measureAll(site: Site, options: Options): Promise<Results> {
   const tables: Table[] = []
   const herds: Herd[] = []
   for (const part of ['memory', 'index', 'scan'] as const) {
@@ -82,10 +82,10 @@ async function measureAll(site: Site, options: Options): Promise<{ tables: Table
     herds.push(await measureHerd(site, part, options, settings(part, options.partitions)))
   }
   if (herds.length > 0) {
-    const { broker, clients, each, subjects, missed, withinMs, rate, live, partitions } = options
+    const { broker, clients, each, subjects, missed, within, rate, live, partitions } = options
     const away = `${missed.toLocaleString('en')} events of ${subjects.toLocaleString('en')} subjects were published as fast as it goes while they were away`
     const note =
-      `Broker: ${broker}, ${partitions} partitions. ${clients.toLocaleString('en')} clients with ${each} subjects each begin to come back within ${withinMs} ms; ${away}, ` +
+      `Broker: ${broker}, ${partitions} partitions. ${clients.toLocaleString('en')} clients with ${each} subjects each begin to come back within ${within} ms; ${away}, ` +
       `which is ${Math.round(missed / rate)} s of ${rate} events a second, the rate at which they flow before and meanwhile.`
     tables.push({ title: 'A herd comes back', note, rows: herds.map(herdRow) })
     const latency = `${live} live clients get one event a second each, due at a fixed rate. The herd's processes have the lowest priority.`
@@ -100,37 +100,27 @@ async function measureAll(site: Site, options: Options): Promise<{ tables: Table
   return { tables, problems: herds.flatMap(faults) }
 }
 
-async function main(options: Options): Promise<void> {
+async function main(options: Options): Promise<number> {
+  expectSubjects(options)
   const most = maxDescriptors() - spareDescriptors
   if (options.clients + options.live > most) {
-    throw new Error(
+    throw new CannotRun(
       `expected at most ${most} clients, for the gateway has a descriptor for each, got ${options.clients}`,
     )
   }
   if (options.profile !== undefined) mkdirSync(options.profile, { recursive: true })
   const site = new Site(options.profile)
   const lacking = site.lacks(options.broker)
-  if (lacking !== undefined) throw new Error(`${options.broker} can't be started: ${lacking}`)
+  if (lacking !== undefined) throw new CannotRun(`${options.broker} can't be started: ${lacking}`)
   try {
-    const { tables, problems } = await measureAll(site, options)
-    const { form } = options
-    process.stdout.write(
-      form === 'json'
-        ? `${JSON.stringify({ host: describeHost(), tables, problems }, null, 2)}\n`
-        : `${describeHost()}\n\n${tables.map((table) => render(table, form === 'markdown')).join('\n')}`,
-    )
-    for (const problem of problems) progress(`broken promise: ${problem}`)
-    if (problems.length > 0) process.exitCode = 1
+    const results = await measureAll(site, options)
+    process.stdout.write(resultText(results, options.json ? 'json' : options.markdown ? 'markdown' : 'text'))
+    for (const problem of results.problems) progress(`broken promise: ${problem}`)
+    return results.problems.length > 0 ? exitCodes.failed : exitCodes.ok
   } finally {
     await site.close()
   }
 }
 
-// Gateways, brokers and children have `exit` handlers, or notice that this process has gone.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
-try {
-  await main(optionsOf(process.argv.slice(2)))
-} catch (error) {
-  progress(error instanceof Error ? error.message : String(error))
-  process.exit(2)
-}
+endsAtCtrlC()
+await runScript(command(), main)

@@ -6,13 +6,13 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { runScript } from './usage.ts'
+import { Argument } from 'commander'
+import { exitCodes, runScript, script } from '../test/command/command.ts'
 
-const usage = `
-$(bin/find-node) scripts/pack.ts [FOLDER]
-
-Writes carillon-VERSION.tgz and carillon-client-VERSION.tgz into FOLDER (dist).
-`
+const command = script(
+  'pack',
+  'Writes carillon-VERSION.tgz and carillon-client-VERSION.tgz, which users install.',
+).addArgument(new Argument('[folder]', 'where they go').default('dist'))
 const root = fileURLToPath(new URL('..', import.meta.url))
 const own = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const { version, license, type, engines, description, dependencies, optionalDependencies } = own
@@ -87,8 +87,8 @@ function describePackage(folder: string, description: Readonly<Record<string, un
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(description, undefined, 2)}\n`)
 }
 
-await runScript(usage, async () => {
-  const target = resolve(process.argv[2] ?? join(root, 'dist'))
+await runScript(command, async (_, [folder]) => {
+  const target = resolve(folder ?? join(root, 'dist'))
   for (const [name, build] of Object.entries({ carillon: gateway, 'carillon-client': client })) {
     const folder = join(target, name)
     rmSync(folder, { recursive: true, force: true })
@@ -96,5 +96,5 @@ await runScript(usage, async () => {
     build(folder)
     execFileSync('npm', ['pack', '--loglevel=error', '--pack-destination', target], { cwd: folder, stdio: 'inherit' })
   }
-  return 0
+  return exitCodes.ok
 })

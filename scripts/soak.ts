@@ -7,10 +7,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Gateway } from '../src/bench/carillon/gateway.ts'
 import { Child } from '../src/bench/process/child.ts'
 import { cpuOf, describeHost } from '../src/bench/process/host.ts'
+import { CannotRun, exitCodes, interruptible, progress, runScript } from '../test/command/command.ts'
 import type { PublishHandlers } from '../test/figures/publish.ts'
 import { Site } from '../test/figures/site.ts'
 import type { LoadHandlers } from '../test/soak/load.ts'
-import { type Options, optionsOf } from '../test/soak/options.ts'
+import { command, type Options } from '../test/soak/options.ts'
 import { csv, type Outcome, problems, progressText, reportText, trends } from '../test/soak/report.ts'
 import { type Sample, sample } from '../test/soak/sample.ts'
 
@@ -137,24 +138,17 @@ function write(file: string | undefined, content: string): void {
   else if (file !== undefined) writeFileSync(file, content)
 }
 
-function progress(line: string): void {
-  process.stderr.write(`${line}\n`)
-}
-
 const text = (error: unknown) => (error instanceof Error ? error.message : String(error))
 
-async function main(options: Options): Promise<void> {
+async function main(options: Options): Promise<number> {
   const stop = new AbortController()
   const site = new Site(undefined, firstPort)
-  // The first Ctrl-C ends the flow, the second one everything: children notice, gateway and broker have `exit` handlers.
-  const interrupted = () => {
-    if (stop.signal.aborted) process.exit(130)
+  interruptible(() => {
     progress('ending; once more to end at once')
     stop.abort()
-  }
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, interrupted)
+  })
   const lacking = site.lacks(options.broker)
-  if (lacking !== undefined) throw new Error(`${options.broker}: ${lacking}`)
+  if (lacking !== undefined) throw new CannotRun(`${options.broker}: ${lacking}`)
   const outcome = await new Soak(site, options, stop.signal).run().finally(() => site.close())
   const found = problems(outcome)
   write(options.json, `${JSON.stringify({ ...outcome, trends: trends(outcome), problems: found }, null, 2)}\n`)
@@ -162,12 +156,7 @@ async function main(options: Options): Promise<void> {
   if (options.json !== '-' && options.csv !== '-') process.stdout.write(reportText(outcome))
   for (const problem of found) progress(`not well: ${problem}`)
   progress(found.length === 0 ? 'flat, and nothing was lost or repeated' : 'see above')
-  process.exit(found.length === 0 ? 0 : 1)
+  return found.length === 0 ? exitCodes.ok : exitCodes.failed
 }
 
-try {
-  await main(optionsOf(process.argv.slice(2)))
-} catch (error) {
-  progress(text(error))
-  process.exit(2)
-}
+await runScript(command(), main)

@@ -91,7 +91,7 @@ class Run {
     this.#publisher = new Publisher(site.source, options.rate)
     this.#people = drawPeople(clients, site.doors, this.#random)
     const possible = kinds.filter(
-      ({ brokers, name }) => brokers.includes(site.brokers.kind) && only?.includes(name) !== false,
+      ({ brokers, name }) => brokers.includes(site.brokers.kind) && only?.split(',').includes(name) !== false,
     )
     this.#faults = drawFaults(count, possible, this.#random)
   }

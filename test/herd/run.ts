@@ -129,7 +129,7 @@ async function stampede(crowd: Crowd, name: string, options: Options): Promise<H
   const cpuBefore = cpuOf(gateway.pid)
   let arrivals: Arrival[] = []
   const meanwhile = await latencyOf(crowd, async () => {
-    arrivals = await Promise.all(herd.map((child) => child.ask('come', options.withinMs)))
+    arrivals = await Promise.all(herd.map((child) => child.ask('come', options.within)))
   })
   const cpu = cpuBetween(cpuBefore, cpuOf(gateway.pid))
   const counted = countsBetween(before, await gateway.metrics())
