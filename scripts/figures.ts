@@ -3,7 +3,7 @@
  * where something was lost or repeated, 2 where it could not be measured.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { maxDescriptors } from '../src/bench/process/host.ts'
+import { maxConnections } from '../src/bench/process/host.ts'
 import { endsAtCtrlC, exitCodes, progress, runScript } from '../test/command/command.ts'
 import type { Transport } from '../test/figures/clients.ts'
 import { type Measured, measure, type Run } from '../test/figures/delivery.ts'
@@ -16,8 +16,6 @@ import { type Results, type Row, resultText, type Table } from '../test/figures/
 
 /** Events a second of the runs; unicast's is also that of the intake that is taken off its CPU. */
 const rates = { unicast: 5000, broadcast: 10, poll: 2, intake: 20_000 } as const
-/** Descriptors that a process needs beside its connections. */
-const spareDescriptors = 500
 const docsFile = new URL('../docs/figures.md', import.meta.url)
 const docsHeading = '\n## Results\n'
 
@@ -111,7 +109,7 @@ class Figures implements Results {
   }
 
   async #idle(): Promise<void> {
-    const connections = Math.min(this.#options.clients * 2, maxDescriptors() - spareDescriptors)
+    const connections = Math.min(this.#options.clients * 2, maxConnections())
     const rows: Row[] = []
     for (const transport of ['ws-proto', 'sse'] as const) {
       progress(`${connections.toLocaleString('en')} idle ${transport} ...`)

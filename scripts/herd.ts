@@ -4,7 +4,7 @@
  */
 import { mkdirSync } from 'node:fs'
 import type { GatewayConfig } from '../src/bench/carillon/gateway.ts'
-import { maxDescriptors } from '../src/bench/process/host.ts'
+import { maxConnections } from '../src/bench/process/host.ts'
 import { CannotRun, endsAtCtrlC, exitCodes, progress, runScript } from '../test/command/command.ts'
 import { Site } from '../test/figures/site.ts'
 import { type Results, type Row, resultText, type Table } from '../test/figures/table.ts'
@@ -12,8 +12,6 @@ import { measureCost } from '../test/herd/cost.ts'
 import { command, expectSubjects, type Options, type Part } from '../test/herd/options.ts'
 import { type Herd, type Latency, measureHerd } from '../test/herd/run.ts'
 
-/** Descriptors that the gateway needs beside its connections. */
-const spareDescriptors = 500
 const limits = { maxEventBytes: 200_000 }
 
 /** What a gateway has of the ten minutes when the herd comes back: for `scan`, the index has forgotten most of them too. */
@@ -102,7 +100,7 @@ async function measureAll(site: Site, options: Options): Promise<Results> {
 
 async function main(options: Options): Promise<number> {
   expectSubjects(options)
-  const most = maxDescriptors() - spareDescriptors
+  const most = maxConnections()
   if (options.clients + options.live > most) {
     throw new CannotRun(
       `expected at most ${most} clients, for the gateway has a descriptor for each, got ${options.clients}`,

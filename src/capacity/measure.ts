@@ -3,7 +3,7 @@ import { Bench, type Progress } from '../bench/bench.ts'
 import { RateSearch } from '../bench/find.ts'
 import { type Load, loadOf } from '../bench/load/scenario.ts'
 import type { Target } from '../bench/load/target.ts'
-import { cpuOf, maxDescriptors } from '../bench/process/host.ts'
+import { cpuOf, maxConnections } from '../bench/process/host.ts'
 import type { Report } from '../bench/report/report.ts'
 import { Stop } from '../bench/stop.ts'
 import type { HostFigures } from './host-figures.ts'
@@ -47,15 +47,13 @@ const searchMs = 30_000
 const leastPublished = 0.98
 /** Of the runs whose events hardly anybody follows: one in fifty is delivered. */
 const few = { clients: 10, subjects: 500 } as const
-/** Descriptors that a gateway needs beside its connections, and some more. */
-const spareDescriptors = 1000
 
 /**
  * Loads the target; the figures are those of its gateway on this host. undefined = interrupted. Rejects with what is wrong where nothing
  * can be measured.
  */
 export async function measureHost(options: MeasureOptions): Promise<MeasuredHost | undefined> {
-  const clients = Math.min(options.clients, maxDescriptors() - spareDescriptors)
+  const clients = Math.min(options.clients, maxConnections())
   const stop = new Stop()
   const interrupt = () => stop.interrupt()
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt)

@@ -12,8 +12,6 @@ export const sessionCost = {
   /** The process without clients and windows: 167 MiB in all less 10,000 of the above. */
   processBytes: 130 << 20,
   processHeapBytes: 40 << 20,
-  /** Descriptors that are no client's: the broker, the log's files, the admin listener, and room to accept what is then refused. */
-  otherDescriptors: 1000,
 } as const
 
 /** For so many sessions with one subject each, and half as many again, in steps of 256 MiB. */

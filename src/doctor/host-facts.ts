@@ -1,3 +1,4 @@
+import { type OpenFileLimits, openFileLimits } from '../base/descriptors.ts'
 import { type CgroupLimits, readCgroup } from './cgroup.ts'
 import type { HostReader, Runtime } from './host-reader.ts'
 
@@ -7,7 +8,7 @@ export interface HostFacts {
   /** Values of the kernel's options by their names as `sysctl` has them: `net.core.somaxconn`. */
   readonly sysctls: ReadonlyMap<string, readonly number[]>
   /** Descriptors that a process like this one may have; Node raises its own limit to the hard one. */
-  readonly openFiles: { readonly soft: number; readonly hard: number } | undefined
+  readonly openFiles: OpenFileLimits | undefined
   /** Network cards; none where only the loopback is shown. */
   readonly cards: readonly Card[]
   readonly cpus: number
@@ -56,7 +57,7 @@ export function readHostFacts(host: HostReader): HostFacts {
   return {
     platform: host.platform,
     sysctls: readSysctls(host),
-    openFiles: openFilesOf(host.read('/proc/self/limits')),
+    openFiles: openFileLimits(host.read('/proc/self/limits') ?? ''),
     cards: readCards(host),
     cpus: host.cpus,
     memory: memoryOf(host.read('/proc/meminfo')),
@@ -74,13 +75,6 @@ function readSysctls(host: HostReader): Map<string, readonly number[]> {
     if (values.length > 0 && values.every((value) => !Number.isNaN(value))) found.set(name, values)
   }
   return found
-}
-
-function openFilesOf(limits: string | undefined): HostFacts['openFiles'] {
-  const match = /^Max open files +(\d+|unlimited) +(\d+|unlimited)/m.exec(limits ?? '')
-  if (match === null) return undefined
-  const [soft, hard] = match.slice(1).map((text) => (text === 'unlimited' ? Number.POSITIVE_INFINITY : Number(text)))
-  return { soft: soft!, hard: hard! }
 }
 
 function memoryOf(text = ''): HostFacts['memory'] {

@@ -48,7 +48,7 @@ export const layers: Readonly<Record<string, Room>> = {
   edge: { may: ['base', 'identity', 'wire', 'session', 'telemetry'] },
   admin: { may: ['base'] },
   client: { may: ['base', 'subject', 'wire'], browser: ['client/file-store.ts'] },
-  'bench/process': { may: [] },
+  'bench/process': { may: ['base'] },
   'bench/load': { may: ['base', 'wire', 'bench/process'] },
   'bench/report': { may: ['bench/load', 'bench/process'] },
   'bench/carillon': { may: ['base', 'wire', 'routing', brokerContract, brokerOpener, 'bench/load', 'bench/process'] },

@@ -1,5 +1,5 @@
 import { Child } from '../process/child.ts'
-import { maxDescriptors } from '../process/host.ts'
+import { maxConnections } from '../process/host.ts'
 import type { Published } from './account.ts'
 import type { ClientHandlers } from './client-process.ts'
 import type { CrowdReport, CrowdResult } from './crowd.ts'
@@ -11,15 +11,13 @@ import type { Endpoint } from './socket.ts'
 import { followedSubjects } from './subjects.ts'
 import type { Target } from './target.ts'
 
-/** Clients that one process holds: a descriptor each, and more would be more than a core can serve. */
+/** Clients that one process holds at most: more would be more than a core can serve. */
 const clientsPerProcess = 18_000
-/** Descriptors of a process beside its connections. */
-const spareDescriptors = 500
 /** How long connecting, or a storm, may take, ms. */
 const comingMs = 600_000
 
 export function processesFor(clients: number): number {
-  return Math.ceil(clients / Math.min(clientsPerProcess, maxDescriptors() - spareDescriptors))
+  return Math.ceil(clients / Math.min(clientsPerProcess, maxConnections()))
 }
 
 /** All crowds together, with what was counted since the last report. */
