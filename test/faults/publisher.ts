@@ -5,7 +5,7 @@ import type { Source, StreamInfo } from '../../src/source/source.ts'
 import { encodeEvent } from '../../src/wire/envelope.ts'
 import { type Event, makeEvent } from '../../src/wire/frames.ts'
 import { until } from '../support/until.ts'
-import { stream, subjects } from './people.ts'
+import { stream, subjects } from './profiles.ts'
 import { digestOf } from './story.ts'
 
 const tickMs = 10

@@ -19,7 +19,7 @@ export interface Door {
   readonly port: number
 }
 
-export interface Person {
+export interface Profile {
   readonly number: number
   readonly subjects: readonly string[]
   /** In order of preference. */
@@ -32,7 +32,7 @@ export interface Person {
 const wholeGroup = 16
 const everything = 125
 
-export function drawPeople(count: number, doors: readonly Door[], random: Random): Person[] {
+export function drawProfiles(count: number, doors: readonly Door[], random: Random): Profile[] {
   return Array.from({ length: count }, (_, number) => {
     const way = wayNames[number % wayNames.length]!
     // Every second one may change the way where no gateway answers.
@@ -43,7 +43,7 @@ export function drawPeople(count: number, doors: readonly Door[], random: Random
 
 function drawSubjects(number: number, random: Random): string[] {
   const group = Math.floor(random.next() * groups)
-  // Numbers that differ from person to person of the same way.
+  // Numbers that differ from profile to profile of the same way.
   const turn = Math.floor(number / wayNames.length)
   if (turn % (everything / 4) === 0) return [`${stream}.>`]
   if (turn % (wholeGroup / 4) === 0) return [`${stream}.${group}.*`]
