@@ -5,12 +5,11 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { maxConnections } from '../src/bench/process/host.ts'
 import { endsAtCtrlC, exitCodes, progress, runScript } from '../test/command/command.ts'
-import type { Transport } from '../test/figures/clients.ts'
-import { type Measured, measure, type Run } from '../test/figures/delivery.ts'
+import { measure, type Run, type Transport } from '../test/figures/delivery.ts'
 import { measureFirstMessage } from '../test/figures/first-message.ts'
 import { measureIdle } from '../test/figures/idle.ts'
 import { command, type Options, type Part } from '../test/figures/options.ts'
-import { costRow, faults, intakeRow, intakeUs, latencyRow } from '../test/figures/rows.ts'
+import { costRow, faults, intakeRow, intakeUs, latencyRow, type Outcome } from '../test/figures/rows.ts'
 import { type BrokerKind, brokerKinds, Site } from '../test/figures/site.ts'
 import { type Results, type Row, resultText, type Table } from '../test/figures/table.ts'
 
@@ -63,8 +62,9 @@ class Figures implements Results {
 
   async #unicast(): Promise<void> {
     const { clients } = this.#options
-    const intake = intakeUs(await this.#measure(this.#intakeRun(this.#broker, rates.unicast)))
-    const runs: Measured[] = []
+    const { measured } = await this.#measure(this.#intakeRun(this.#broker, rates.unicast))
+    const intake = intakeUs(measured)
+    const runs: Outcome[] = []
     for (const count of new Set([Math.round(clients / 5), clients])) {
       for (const transport of ['ws-proto', 'ws-json'] as const) {
         runs.push(
@@ -85,7 +85,7 @@ class Figures implements Results {
     const run = (transport: Transport, rate: number) =>
       this.#run('broadcast', transport, { clients: count, subjects: 1, rate })
     const { broadcast, poll } = rates
-    const runs: Measured[] = []
+    const runs: Outcome[] = []
     for (const each of [
       run('ws-proto', broadcast),
       run('ws-json', broadcast),
@@ -98,8 +98,8 @@ class Figures implements Results {
     this.#delivered('Broadcast', note, runs, undefined)
   }
 
-  #delivered(title: string, note: string, runs: readonly Measured[], intake: number | undefined): void {
-    const cost = runs.map((measured) => costRow(measured, intake))
+  #delivered(title: string, note: string, runs: readonly Outcome[], intake: number | undefined): void {
+    const cost = runs.map((outcome) => costRow(outcome, intake))
     const shares = "CPU of the gateway's process, all threads; the shares are of one core."
     const legs =
       '`received`: from when the event was due to be published to its arrival in the client, `late` included: how far the publisher was ' +
@@ -132,11 +132,11 @@ class Figures implements Results {
     return { name, broker, transport: undefined, clients: 0, subjects: clients, rate, seconds }
   }
 
-  async #measure(run: Run): Promise<Measured> {
+  async #measure(run: Run): Promise<Outcome> {
     progress(`${run.name} at ${run.rate.toLocaleString('en')} events/s ...`)
-    const measured = await measure(this.#site, run)
-    this.problems.push(...faults(measured))
-    return measured
+    const outcome = { run, measured: await measure(this.#site, run) }
+    this.problems.push(...faults(outcome))
+    return outcome
   }
 }
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { eventText, monotonicUs } from '../../src/bench/load/payload.ts'
-import { openClient } from './clients.ts'
+import { LoneClient } from './lone-client.ts'
 import type { Site } from './site.ts'
 import type { Row } from './table.ts'
 
@@ -39,13 +39,11 @@ async function coldStart(site: Site): Promise<{ listeningMs: number; deliveredMs
   }
   process.once('exit', kill)
   try {
-    let delivered: () => void = () => {}
+    const client = new LoneClient({ conversation: 'ws-json', subject })
     const delivery = new Promise<void>((resolve) => {
-      delivered = resolve
+      client.onEvent = resolve
     })
-    const client = await insist(gateway, () =>
-      openClient({ port, transport: 'ws-json', subject, onEvent: () => delivered(), onGone: () => {} }),
-    )
+    await insist(gateway, () => client.come(port))
     const listeningMs = performance.now() - startMs
     await insist(gateway, () => publish(port))
     const late = sleep(patienceMs, undefined, { ref: false }).then(() => {
@@ -53,7 +51,7 @@ async function coldStart(site: Site): Promise<{ listeningMs: number; deliveredMs
     })
     await Promise.race([delivery, late])
     const deliveredMs = performance.now() - startMs
-    client.close()
+    client.leave()
     return { listeningMs, deliveredMs }
   } finally {
     process.off('exit', kill)

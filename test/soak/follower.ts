@@ -1,6 +1,7 @@
+import { findPayload, numberOf } from '../../src/bench/load/payload.ts'
+import { subjectName } from '../../src/bench/load/subjects.ts'
 import type { Delivery, ServerFrame } from '../../src/wire/frames.ts'
-import type { Transport } from '../figures/clients.ts'
-import { subjectOf } from '../figures/subjects.ts'
+import type { Transport } from '../figures/delivery.ts'
 import { type Connection, open } from './connection.ts'
 import { Story, type Tally } from './story.ts'
 
@@ -17,11 +18,10 @@ export interface Wish {
   readonly fromFirst: boolean
 }
 
-export const everything = 'figures.>'
-const numberMarker = Buffer.from('"n":"')
-const numberDigits = 8
-/** Of a subject's number in its name. */
-const subjectAt = subjectOf(0).length - 1
+/** Of the events of the run. */
+export const run = 'soak'
+const prefix = `bench.${run}.s`
+const everything = `bench.${run}.>`
 
 export class Follower {
   readonly wish: Wish
@@ -61,7 +61,7 @@ export class Follower {
     const wanted = {
       port,
       transport,
-      subject: subject === undefined ? everything : subjectOf(subject),
+      subject: subject === undefined ? everything : subjectName(prefix, subject),
       after,
       last: after.length === 0 ? last : undefined,
     }
@@ -112,9 +112,8 @@ export class Follower {
 
   #delivery({ event, partition, offset, after }: Delivery): void {
     const data = Buffer.from(event.data.buffer, event.data.byteOffset, event.data.length)
-    const at = data.indexOf(numberMarker) + numberMarker.length
-    const number = Number(data.toString('latin1', at, at + numberDigits))
-    this.story.event(Number(event.subject.slice(subjectAt)), number, partition, offset)
+    const number = numberOf(data, findPayload(data, 0, data.length))
+    this.story.event(Number(event.subject.slice(prefix.length)), number, partition, offset)
     if (this.#separate) this.#positions.set(partition, after)
   }
 

@@ -1,7 +1,7 @@
 import { answer } from '../../src/bench/process/child.ts'
-import { type Transport, transports } from '../figures/clients.ts'
+import { conversations, type Transport } from '../figures/delivery.ts'
+import { misbehave } from './faulty-client.ts'
 import { Follower, type Wish } from './follower.ts'
-import { disturb } from './nuisance.ts'
 import { type Tally, tally } from './story.ts'
 
 /** The process that holds the followers: connects them, closes and opens connections all the time, and keeps some slow. */
@@ -19,7 +19,7 @@ export interface LoadOptions {
   /** Of a silent one's silence, s. */
   readonly silentSeconds: number
   /** Wrong and useless requests a second. */
-  readonly nuisances: number
+  readonly faultyRequests: number
 }
 
 export interface LoadReport extends Omit<Tally, 'gaps'> {
@@ -70,7 +70,7 @@ class Load {
   #startMs = 0
   #lastMs = 0
   #closing = 0
-  #disturbing = 0
+  #misbehaving = 0
   #over = false
 
   constructor(options: LoadOptions) {
@@ -167,9 +167,9 @@ class Load {
     // On a busy host a tick comes late: it makes up for it.
     const seconds = (now - this.#lastMs) / 1000
     this.#lastMs = now
-    const { churn, nuisances, port, silentSeconds } = this.#options
+    const { churn, faultyRequests, port, silentSeconds } = this.#options
     for (this.#closing += churn * seconds; this.#closing >= 1; this.#closing--) this.#closeOne()
-    for (this.#disturbing += nuisances * seconds; this.#disturbing >= 1; this.#disturbing--) disturb(port)
+    for (this.#misbehaving += faultyRequests * seconds; this.#misbehaving >= 1; this.#misbehaving--) misbehave(port)
     const isNow = (everySeconds: number) => Math.floor((now - this.#startMs) / 1000 / everySeconds) % 2 === 0
     const isTrickling = isNow(trickleSeconds)
     for (const each of this.#slow) each.readOn(isTrickling ? trickle : Number.POSITIVE_INFINITY)
@@ -197,7 +197,7 @@ class Load {
 
 function transportOf(i: number, clients: number): Transport {
   let left = i
-  for (const transport of transports) {
+  for (const transport of Object.keys(conversations) as Transport[]) {
     left -= shares[transport] * clients
     if (left < 0) return transport
   }
@@ -224,6 +224,6 @@ const handlers = {
   settle: (_: null): void => load!.settle(),
   end: (counts: readonly number[]): LoadReport => load!.end(counts),
 }
-export type LoadHandlers = typeof handlers
+export type ClientHandlers = typeof handlers
 
 answer(handlers)

@@ -1,8 +1,10 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Random, systemRandom } from '../../base/random.ts'
 import { Account, type Published } from './account.ts'
 import { Client, type ClientHost } from './client.ts'
 import type { Converse } from './conversation.ts'
+import { FollowedSubject } from './followed.ts'
 import { Latencies, type LatencyCounts } from './latencies.ts'
 import { monotonicUs } from './payload.ts'
 import type { Endpoint } from './socket.ts'
@@ -17,17 +19,22 @@ const returnMs = 1000
 /** Slow clients read nothing for so long, and then all there is for so long, ms. */
 const slow = { pauseMs: 5000, readMs: 250 } as const
 const tickMs = 50
+/** Those who come back within a time begin each so many ms, and so many at once where this process comes late to it: hosts of their own would not meet. */
+const arrivalTickMs = 5
+const maxArrivals = 50
 /** Node tells the time from one look to the next; what is above this is delay. */
 const loopPeriodMs = 10
 /** Reasons of lost connections that are kept. */
 const maxReasons = 5
 
-export interface CrowdOptions {
+export interface ClientsOptions {
   readonly endpoints: readonly Endpoint[]
   /** The number of its first client; decides the gateway that each comes to. */
   readonly first: number
-  /** The subject of each client, by its number. */
+  /** The subjects of the clients, one client's after the other's. */
   readonly subjects: Uint32Array
+  /** Subjects that each client follows; one where it is not given. */
+  readonly each?: number
   /** What stands before a subject's number. */
   readonly prefix: string
   readonly localAddress: string | undefined
@@ -36,7 +43,7 @@ export interface CrowdOptions {
 }
 
 /** What has happened since the last report. */
-export interface CrowdReport {
+export interface ClientsReport {
   readonly connected: number
   readonly live: number
   /** Of all events that came. */
@@ -48,7 +55,7 @@ export interface CrowdReport {
 }
 
 /** What has happened in all. */
-export interface CrowdResult {
+export interface ClientsResult {
   /** Of events that were due in the window: to who was live, to who had missed them, to slow readers. */
   readonly live: LatencyCounts
   readonly caughtUp: LatencyCounts
@@ -66,12 +73,20 @@ export interface CrowdResult {
   readonly loopDelayMaxMs: number
 }
 
+/** How all came back. */
+export interface Arrival {
+  /** From the first connection until the last one was begun, ms. */
+  readonly begunMs: number
+  /** From the first connection until the last client was live, ms. */
+  readonly allLiveMs: number
+}
+
 /** The clients of one process: connects them, keeps them connected, counts and times what they get. */
-export class Crowd implements ClientHost {
+export class Clients implements ClientHost {
   readonly converse: Converse
   readonly localAddress: string | undefined
   nowUs = 0
-  readonly #options: CrowdOptions
+  readonly #options: ClientsOptions
   readonly #random: Random
   readonly #clients: Client[]
   readonly #account = new Account()
@@ -103,16 +118,21 @@ export class Crowd implements ClientHost {
   #churnOwed = 0
   #slowSinceMs = 0
 
-  constructor(converse: Converse, options: CrowdOptions, random: Random = systemRandom) {
+  constructor(converse: Converse, options: ClientsOptions, random: Random = systemRandom) {
     this.converse = converse
     this.localAddress = options.localAddress
     this.#options = options
     this.#random = random
-    const { first, subjects, prefix, slowEvery } = options
-    this.#clients = Array.from(subjects, (subject, i) => {
+    const { first, subjects, each = 1, prefix, slowEvery } = options
+    this.#clients = Array.from({ length: subjects.length / each }, (_, i) => {
       const index = first + i
       const slow = slowEvery > 0 && index % slowEvery === slowEvery - 1
-      return new Client(this, { index, subject: subjectName(prefix, subject), subjectIndex: subject, slow })
+      const own = Array.from(subjects.subarray(i * each, (i + 1) * each))
+      return new Client(this, {
+        index,
+        slow,
+        followed: own.map((subject) => new FollowedSubject(subjectName(prefix, subject), subject)),
+      })
     })
     setInterval(() => this.#tick(), tickMs).unref()
     this.#loop.enable()
@@ -127,6 +147,34 @@ export class Crowd implements ClientHost {
   storm(): Promise<void> {
     for (const client of this.#clients) this.#leave(client)
     return this.#comeAll(maxStormHandshakes)
+  }
+
+  /** All lose their connections, and do not come back by themselves. */
+  leave(): void {
+    for (const client of this.#clients) {
+      this.#leave(client)
+      client.begunUs = 0
+    }
+  }
+
+  /** All who are away come back, spread over so many ms; resolves when all are live. */
+  async come(withinMs: number): Promise<Arrival> {
+    const away = this.#clients.filter((client) => !client.connected)
+    const startMs = performance.now()
+    this.#atOnce = Number.POSITIVE_INFINITY
+    const settled = new Promise<void>((resolve) => {
+      this.#settled = resolve
+    })
+    for (let begun = 0; begun < away.length; ) {
+      const share = Math.min(1, (performance.now() - startMs + arrivalTickMs) / withinMs)
+      const due = Math.ceil(away.length * share)
+      const most = begun + maxArrivals
+      for (const end = Math.min(due, most); begun < end; begun++) this.#enqueue(away[begun]!)
+      if (begun < away.length) await sleep(due > most ? 0 : arrivalTickMs)
+    }
+    const begunMs = performance.now() - startMs
+    await settled
+    return { begunMs, allLiveMs: performance.now() - startMs }
   }
 
   /** From now on so many clients a second leave and come back; 0 = none. */
@@ -154,10 +202,13 @@ export class Crowd implements ClientHost {
   }
 
   lacking(published: Published): { late: number; lost: number; told: number } {
-    return this.#account.lacking(this.#clients, published)
+    return this.#account.lacking(
+      this.#clients.flatMap(({ followed }) => followed),
+      published,
+    )
   }
 
-  report(): CrowdReport {
+  report(): ClientsReport {
     const arrivals = this.#arrivals.toCounts()
     this.#arrivals.clear()
     const { broken, gaps, bytes } = this.#told
@@ -172,7 +223,7 @@ export class Crowd implements ClientHost {
     }
   }
 
-  result(): CrowdResult {
+  result(): ClientsResult {
     return {
       live: this.#live.toCounts(),
       caughtUp: this.#caughtUp.toCounts(),
@@ -199,8 +250,8 @@ export class Crowd implements ClientHost {
     return performance.now() * 1000 + monotonicOffsetUs
   }
 
-  event(client: Client, dueUs: number, number: number): void {
-    this.#account.event(client, number)
+  event(client: Client, followed: FollowedSubject, dueUs: number, number: number): void {
+    this.#account.event(followed, number)
     const us = this.nowUs - dueUs
     this.#arrivals.record(us)
     if (dueUs < this.#fromUs || dueUs >= this.#toUs) return

@@ -26,7 +26,7 @@ export interface Options {
 
 export const command = () =>
   script(
-    'herd',
+    'reconnect-storm',
     'Clients leave, minutes of events pass, and all come back at once. docs/figures.md explains the columns.',
   )
     .addOption(new Option('--broker <kind>', 'where the events are').choices(brokerKinds).default('embedded'))

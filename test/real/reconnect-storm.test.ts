@@ -4,7 +4,7 @@ import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
-const script = fileURLToPath(new URL('../../scripts/herd.ts', import.meta.url))
+const script = fileURLToPath(new URL('../../scripts/reconnect-storm.ts', import.meta.url))
 const skip = process.platform === 'linux' ? false : 'CPU time is read from /proc'
 const partitions = 2
 const missed = 30_000
