@@ -65,7 +65,17 @@ function client(folder: string): void {
 
 function gateway(folder: string): void {
   compile('tsconfig.pack.json', join(folder, 'src'))
-  for (const each of ['bin', 'proto', 'deploy', 'docs', 'README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'LICENSE']) {
+  for (const each of [
+    'bin',
+    'proto',
+    'deploy',
+    'docs',
+    'examples',
+    'README.md',
+    'ARCHITECTURE.md',
+    'CHANGELOG.md',
+    'LICENSE',
+  ]) {
     cpSync(join(root, each), join(folder, each), { recursive: true })
   }
   cpSync(join(root, 'src/edge/page'), join(folder, 'src/edge/page'), { recursive: true })
