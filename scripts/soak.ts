@@ -5,6 +5,7 @@
 import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Gateway } from '../src/bench/carillon/gateway.ts'
+import type { Published } from '../src/bench/load/account.ts'
 import { Generator } from '../src/bench/load/generator.ts'
 import { monotonicUs } from '../src/bench/load/payload.ts'
 import { loadOf } from '../src/bench/load/scenario.ts'
@@ -90,16 +91,16 @@ class Soak {
 
   async #end(gateway: Gateway, load: Child<ClientHandlers>, publisher: Generator, loadShare: number): Promise<Outcome> {
     progress('no more events: everybody reads what is left ...')
-    const counts = Array.from((await publisher.stop()).counts)
+    const published = await publisher.stop()
     const [problem] = (await publisher.reports()).publisher.reasons
     if (problem !== undefined) this.#broken ??= `publishing failed: ${problem}`
     await load.ask('settle', null)
-    const settled = await this.#settled(load, counts)
-    const ended = await load.ask('end', counts)
+    const settled = await this.#settled(load, published)
+    const ended = await load.ask('end', published)
     const { rate, clients, churn, broker } = this.#options
     return {
       what: `${describeHost()}; ${gateway.port}, ${broker}: ${rate} events/s, ${clients} clients, churn ${churn}/s`,
-      published: counts.reduce((sum, count) => sum + count, 0),
+      published: published.counts.reduce((sum, count) => sum + count, 0),
       samples: this.#samples,
       clients: { ...ended, waiting: settled.waiting },
       loadShare,
@@ -107,9 +108,9 @@ class Soak {
     }
   }
 
-  async #settled(load: Child<ClientHandlers>, counts: readonly number[]) {
+  async #settled(load: Child<ClientHandlers>, published: Published) {
     for (const endMs = performance.now() + settleMs; ; ) {
-      const report = await load.ask('report', counts)
+      const report = await load.ask('report', published)
       if (report.waiting === 0 || performance.now() > endMs || this.#broken !== undefined) return report
       await sleep(500)
     }

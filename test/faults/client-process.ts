@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { answer } from '../../src/bench/process/child.ts'
 import type { Profile } from './profiles.ts'
 import { Recorder } from './recorder.ts'
-import { StoryFile } from './story.ts'
+import { StoryFile } from './story-file.ts'
 
 /** A process that holds clients. */
 

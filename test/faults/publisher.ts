@@ -6,7 +6,7 @@ import { encodeEvent } from '../../src/wire/envelope.ts'
 import { type Event, makeEvent } from '../../src/wire/frames.ts'
 import { until } from '../support/until.ts'
 import { stream, subjects } from './profiles.ts'
-import { digestOf } from './story.ts'
+import { digestOf } from './story-file.ts'
 
 const tickMs = 10
 /** How often it looks for more partitions, ms. */

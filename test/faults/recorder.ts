@@ -6,7 +6,7 @@ import type { Subscription } from '../../src/client/subscription.ts'
 import { transportsOf } from '../../src/client/transports.ts'
 import type { ServerFrame } from '../../src/wire/frames.ts'
 import type { Door, Profile, WayName } from './profiles.ts'
-import { digestOf, type Happened, nowMs, type StoryFile, type ToldWish } from './story.ts'
+import { digestOf, type Happened, nowMs, type StoryFile, type ToldWish } from './story-file.ts'
 
 const [websocket, sse, poll] = transportsOf({})
 

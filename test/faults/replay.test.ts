@@ -7,7 +7,7 @@ import { encodePosition, logOf } from '../../src/wire/token.ts'
 import { LogTruth } from './log-truth.ts'
 import type { Profile } from './profiles.ts'
 import { type Lived, Replay } from './replay.ts'
-import { digestOf, type Line } from './story.ts'
+import { digestOf, type Line } from './story-file.ts'
 
 /** The judge of a run of real faults: that it sees what a client was not given, and what it was given twice. */
 

@@ -7,7 +7,7 @@ import { Witness } from '../simulation/witness.ts'
 import type { LogTruth } from './log-truth.ts'
 import type { Profile } from './profiles.ts'
 import type { Starts } from './site.ts'
-import type { Handed, Line, ToldWish } from './story.ts'
+import type { Handed, Line, ToldWish } from './story-file.ts'
 
 /** What one client lived through, in figures. */
 export interface Lived {

@@ -13,7 +13,7 @@ import { drawProfiles, type Profile } from './profiles.ts'
 import { Publisher } from './publisher.ts'
 import { type Circumstances, type Lived, Replay } from './replay.ts'
 import { type BrokerKind, Site } from './site.ts'
-import { type Line, nowMs, storiesOf } from './story.ts'
+import { type Line, nowMs, storiesOf } from './story-file.ts'
 
 /** One fault as it was. */
 export interface Happened {

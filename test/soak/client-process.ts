@@ -1,8 +1,9 @@
+import type { Published } from '../../src/bench/load/account.ts'
 import { answer } from '../../src/bench/process/child.ts'
 import { conversations, type Transport } from '../figures/delivery.ts'
 import { misbehave } from './faulty-client.ts'
 import { Follower, type Wish } from './follower.ts'
-import { type Tally, tally } from './story.ts'
+import { type Tally, tally } from './follower-account.ts'
 
 /** The process that holds the followers: connects them, closes and opens connections all the time, and keeps some slow. */
 
@@ -22,7 +23,11 @@ export interface LoadOptions {
   readonly faultyRequests: number
 }
 
-export interface LoadReport extends Omit<Tally, 'gaps'> {
+export interface LoadReport extends Omit<Tally, 'gaps' | 'account'> {
+  /** Given twice: a broken promise. */
+  readonly repeated: number
+  /** Passed over, or not given by the end, outside of any gap: a broken promise. */
+  readonly lost: number
   readonly gaps: readonly (readonly [string, number])[]
   readonly followers: number
   readonly connected: number
@@ -95,11 +100,18 @@ class Load {
     this.#timer = setInterval(() => this.#tick(), tickMs)
   }
 
-  report(counts?: readonly number[]): LoadReport {
-    const { gaps, ...numbers } = this.all
+  /** Of what is published, where it is known; what has not come yet is lost only at the `end`. */
+  report(published?: Published, end?: 'end'): LoadReport {
+    const { gaps, account, ...numbers } = this.all
     const everyone = this.#everyone()
+    const { counts = new Uint32Array(), unknown = [] } = published ?? {}
+    const judged = end === undefined ? [] : everyone
+    const standings = judged.flatMap((each) => each.account.standings(subjectsOf(each, counts), counts))
+    const { lost, late } = account.lacking(standings, { counts, unknown })
     return {
       ...numbers,
+      repeated: account.repeated,
+      lost: lost + late,
       gaps: [...gaps],
       followers: everyone.length,
       connected: everyone.filter(({ connected }) => connected).length,
@@ -109,7 +121,7 @@ class Load {
       goneSlow: this.goneSlow,
       refused: Follower.refused,
       refusal: Follower.refusal,
-      waiting: counts === undefined ? 0 : everyone.filter((each) => !hasAll(each, counts)).length,
+      waiting: published === undefined ? 0 : everyone.filter((each) => !hasAll(each, counts)).length,
     }
   }
 
@@ -123,13 +135,10 @@ class Load {
     }
   }
 
-  /** `counts`: how many events each subject had. */
-  end(counts: readonly number[]): LoadReport {
-    for (const each of this.#everyone()) {
-      for (const subject of subjectsOf(each, counts)) each.story.end(subject, counts[subject]!)
-      each.close(true)
-    }
-    return this.report()
+  end(published: Published): LoadReport {
+    const report = this.report(published, 'end')
+    for (const each of this.#everyone()) each.close(true)
+    return report
   }
 
   #everyone(): Follower[] {
@@ -187,7 +196,6 @@ class Load {
       this.#later(follower)
       return
     }
-    follower.story.leave()
     const { subjects } = this.#options
     const last = Math.random() < lastShare ? lastEvents : undefined
     const wish = { subject: Math.floor(Math.random() * subjects), transport: follower.wish.transport, last }
@@ -204,12 +212,13 @@ function transportOf(i: number, clients: number): Transport {
   return 'sse'
 }
 
-function subjectsOf({ wish }: Follower, counts: readonly number[]): number[] {
-  return wish.subject === undefined ? counts.map((_, subject) => subject) : [wish.subject]
+function subjectsOf({ wish }: Follower, counts: Uint32Array): Iterable<number> {
+  return wish.subject === undefined ? counts.keys() : [wish.subject]
 }
 
-function hasAll(follower: Follower, counts: readonly number[]): boolean {
-  return subjectsOf(follower, counts).every((subject) => follower.story.has(subject, counts[subject]!))
+function hasAll(follower: Follower, counts: Uint32Array): boolean {
+  for (const subject of subjectsOf(follower, counts)) if (!follower.account.has(subject, counts[subject]!)) return false
+  return true
 }
 
 let load: Load | undefined
@@ -220,9 +229,9 @@ const handlers = {
   },
   unplaced: (_: null): number => load!.unplaced,
   churn: (_: null): void => load!.churn(),
-  report: (counts: readonly number[] | null): LoadReport => load!.report(counts ?? undefined),
+  report: (published: Published | null): LoadReport => load!.report(published ?? undefined),
   settle: (_: null): void => load!.settle(),
-  end: (counts: readonly number[]): LoadReport => load!.end(counts),
+  end: (published: Published): LoadReport => load!.end(published),
 }
 export type ClientHandlers = typeof handlers
 
