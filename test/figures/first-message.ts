@@ -1,16 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { Gateway } from '../../src/bench/carillon/gateway.ts'
 import { eventText, monotonicUs } from '../../src/bench/load/payload.ts'
 import { LoneClient } from './lone-client.ts'
 import type { Site } from './site.ts'
 import type { Row } from './table.ts'
 
-const carillon = fileURLToPath(new URL('../../bin/carillon', import.meta.url))
 const subject = 'figures.first'
 const patienceMs = 30_000
 const runs = 3
@@ -28,16 +22,9 @@ export async function measureFirstMessage(site: Site): Promise<Row> {
 }
 
 async function coldStart(site: Site): Promise<{ listeningMs: number; deliveredMs: number }> {
-  const dir = mkdtempSync(join(tmpdir(), 'carillon-figures-'))
   const port = site.port()
   const startMs = performance.now()
-  const options = ['--listen', `127.0.0.1:${port}`, '--admin', `127.0.0.1:${port + 1}`, '--broker', `embedded:${dir}`]
-  const gateway = spawn(carillon, ['serve', '--dev', ...options], { stdio: 'ignore' })
-  const kill = () => {
-    gateway.kill('SIGKILL')
-    rmSync(dir, { recursive: true, force: true })
-  }
-  process.once('exit', kill)
+  const gateway = new Gateway({ port, broker: 'embedded', topic: 'first', more: { dev: true } })
   try {
     const client = new LoneClient({ conversation: 'ws-json', subject })
     const delivery = new Promise<void>((resolve) => {
@@ -54,9 +41,7 @@ async function coldStart(site: Site): Promise<{ listeningMs: number; deliveredMs
     client.leave()
     return { listeningMs, deliveredMs }
   } finally {
-    process.off('exit', kill)
-    await end(gateway)
-    rmSync(dir, { recursive: true, force: true })
+    await gateway.end()
   }
 }
 
@@ -71,21 +56,14 @@ async function publish(port: number): Promise<void> {
 }
 
 /** Again and again until it succeeds. */
-async function insist<T>(gateway: ChildProcess, attempt: () => Promise<T>): Promise<T> {
+async function insist<T>(gateway: Gateway, attempt: () => Promise<T>): Promise<T> {
   const endMs = performance.now() + patienceMs
   for (;;) {
     try {
       return await attempt()
     } catch (error) {
-      if (gateway.exitCode !== null || performance.now() > endMs) throw error
+      if (gateway.ended || performance.now() > endMs) throw error
       await sleep(5)
     }
   }
-}
-
-async function end(gateway: ChildProcess): Promise<void> {
-  if (gateway.exitCode !== null || gateway.signalCode !== null) return
-  const ended = once(gateway, 'exit')
-  gateway.kill('SIGTERM')
-  await ended
 }

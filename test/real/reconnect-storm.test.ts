@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import test from 'node:test'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { runScript } from './support/run.ts'
 
-const script = fileURLToPath(new URL('../../scripts/reconnect-storm.ts', import.meta.url))
 const skip = process.platform === 'linux' ? false : 'CPU time is read from /proc'
 const partitions = 2
 const missed = 30_000
@@ -23,13 +20,10 @@ test('a thousand clients that come back at once cost a handful of range reads, a
     seconds: 1,
     only: 'memory,index,scan',
   }
-  const { stdout } = await promisify(execFile)(process.execPath, [
-    '--disable-warning=ExperimentalWarning',
-    script,
-    ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`]),
-    '--json',
-  ])
-  const { tables, problems } = JSON.parse(stdout)
+  const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`])
+  const run = runScript('reconnect-storm', ...flags, '--json')
+  assert.equal(await run.ended, 0, run.stderr)
+  const { tables, problems } = JSON.parse(run.stdout)
   assert.deepEqual(problems, [])
   const [memory, index, scan] = tables[0].rows
   for (const row of [memory, index, scan]) {
