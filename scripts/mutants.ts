@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Option } from 'commander'
+import { table } from '../src/cli/text.ts'
 import { CannotRun, endsAtCtrlC, exitCodes, jobsOption, runScript, script } from '../test/command/command.ts'
 import { mutants } from '../test/mutants/all.ts'
 import type { Check, Mutant } from '../test/mutants/mutant.ts'
@@ -99,7 +100,7 @@ function kindOf({ by }: Mutant): string {
 }
 
 /** By folder: how many there are, and how many each kind of check caught. */
-function table(survived: ReadonlySet<Mutant>, all: readonly Mutant[]): string {
+function resultTable(survived: ReadonlySet<Mutant>, all: readonly Mutant[]): string {
   const kinds = ['simulation', "adapter's model", 'unit test']
   const row = (name: string, of: readonly Mutant[]) => {
     const caught = of.filter((mutant) => !survived.has(mutant))
@@ -108,12 +109,10 @@ function table(survived: ReadonlySet<Mutant>, all: readonly Mutant[]): string {
   }
   const folders = Map.groupBy(all, folderOf)
   const rows = [
-    ['folder', 'caught', ...kinds],
     ...[...folders].sort(([a], [b]) => a.localeCompare(b)).map(([folder, of]) => row(folder, of)),
     row('all', all),
   ]
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((cells) => cells[column]!.length)))
-  return rows.map((cells) => cells.map((cell, column) => cell.padEnd(widths[column]!)).join('  ')).join('\n')
+  return table(['folder', 'caught', ...kinds], rows)
 }
 
 interface Options {
@@ -166,7 +165,7 @@ async function main({ only, by, seeds, jobs }: Options): Promise<number> {
   }
   endsAtCtrlC()
   await Promise.all(Array.from({ length: Math.min(jobs, all.length) }, worker))
-  console.log(`\n${table(survived, all)}`)
+  console.log(`\n${resultTable(survived, all)}`)
   for (const { name, file } of survived) console.log(`nothing caught: ${file}: ${name}`)
   return survived.size > 0 ? exitCodes.failed : exitCodes.ok
 }
