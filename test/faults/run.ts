@@ -146,7 +146,7 @@ class Run {
   /** The flow ends, and all that is under way arrives. */
   async #settle(clients: Clients): Promise<readonly string[]> {
     this.#progress('the flow ends')
-    await this.#publisher.stop()
+    await this.#publisher.end()
     const deadline = nowMs() + endMs
     for (let before = -1; nowMs() < deadline; ) {
       const { served, handed } = await clients.look()
@@ -160,7 +160,7 @@ class Run {
   async #judge(clients: Clients, unserved: readonly string[]): Promise<Outcome> {
     const { brokers, source, starts } = this.#site
     this.#progress('the log is read')
-    const log = await LogTruth.read(source, (await source.describe(this.#publisher.info!.name))!, this.#growths)
+    const log = await LogTruth.read(source, (await source.describe(this.#publisher.info.name))!, this.#growths)
     const { events, problems } = this.#publisher
     for (const file of clients.files) {
       for (const lines of storiesOf(file).values()) {
