@@ -177,6 +177,10 @@ const overModel: readonly FailedSeed[] = [
     208_256_513,
     'gateways disagree which log is present, and a guest tab asks again from the older one behind two gaps that came at once: it seemed to have taken the first',
   ],
+  [
+    25_008_827,
+    'gateways disagree which log is present, and a program that was led back to the older one ends there: what it had handled of that one seemed to be owed again',
+  ],
 ]
 
 /** The seeds of each source. */
