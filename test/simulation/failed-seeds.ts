@@ -180,6 +180,8 @@ const overModel: readonly FailedSeed[] = [
   [
     25_008_827,
     'gateways disagree which log is present, and a program that was led back to the older one ends there: what it had handled of that one seemed to be owed again',
+  ],
+  [
     4_051_027_474,
     'a gateway that has read nothing of a log yet looks through all of it for `last`, and tells of a budget at offset 0: that log begins at 1',
   ],
