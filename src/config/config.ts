@@ -28,8 +28,8 @@ export const settings = {
   drainMs: listenerSettings.drainMs,
   streams: servingSettings.streams,
   routes: routeSettings.routes,
-  window: section('what is kept in memory of the newest events', { ...windowSettings, ...fillSettings }),
-  limits: section('bounds; each that is reached is an answer from docs/errors.md', {
+  window: section('the newest events in memory', { ...windowSettings, ...fillSettings }),
+  limits: section('bounds; reaching one is answered with an error of docs/errors.md', {
     maxSessions: servingSettings.maxSessions,
     ...sessionSettings,
     ...edgeLimits,

@@ -14,9 +14,13 @@ export const fillSettings = {
   fillAgeMs: setting(
     whole(noFill, 2 ** 42),
     600_000,
-    'what a starting gateway reads into memory: records up to this old',
+    'maximum age of the records that a starting gateway reads into memory',
   ),
-  fillBudgetMs: setting(whole(0, 60_000), 800, 'for how long, a stream, before it serves clients'),
+  fillBudgetMs: setting(
+    whole(0, 60_000),
+    800,
+    'maximum time that a starting gateway spends on that for each stream before it serves clients',
+  ),
 }
 
 const { fillAgeMs, fillBudgetMs } = defaultsOf(fillSettings)

@@ -1,8 +1,8 @@
 import { unknownGeneration } from '../base/generation.ts'
 import { seededHash } from '../base/hash.ts'
 import { counted } from '../base/numbers.ts'
+import type { RejectReason } from '../base/reject-reasons.ts'
 import type { RejectedRecord } from '../intake/entries.ts'
-import type { RejectReason } from '../intake/rejected.ts'
 import type { Lost } from '../log/losses.ts'
 import { Window, type WindowOptions } from '../log/window.ts'
 import type { Blocked, Offsets } from '../source/source.ts'
@@ -16,7 +16,7 @@ export interface FeedReader {
   lost(lost: Lost): void
   /** Where its client stands once it has all that it is owed. */
   destination(): Position
-  /** Another log under the same name, read from offset 0; `before` is what it was to come to in the old one. */
+  /** Another log under the same name, read from its beginning; `before` is what it was to come to in the old one. */
   recreated(before: Position): void
   /** A batch is through and `window.head` has moved; only called while the reader is in `parked`. */
   moved(): void
@@ -60,8 +60,8 @@ export class PartitionFeed {
   incarnationHash: number
   /** How often what was read of the log was no longer to be used: what was read back before is not of it any more. */
   rewrites = 0
-  /** The broker's first retained offset and head, as of the last batch. */
-  first = 0
+  /** The broker's first retained offset and head, as of the last batch; `firstOffset` and 0 before there was one. */
+  first: number
   brokerHead = 0
   /** A record that belongs into another partition was passed over since the partitions are as many as they are. */
   misrouted = false
@@ -84,9 +84,11 @@ export class PartitionFeed {
   ) {
     this.stream = stream
     this.firstOffset = firstOffset
+    this.first = firstOffset
     this.instruments = instruments
     this.partition = partition
     this.window = new Window(options.pool)
+    this.window.start(firstOffset, unknownGeneration)
     this.hub = new Hub((bytes) => seededHash(bytes, 0, bytes.length, options.seed))
     this.nameHash = hashOf(stream)
     this.incarnationHash = hashOf(incarnation)
@@ -110,7 +112,7 @@ export class PartitionFeed {
   /** A record can't be used: `window`, the feed's or a chunk's, goes on behind it. */
   passed(window: Window, record: RejectedRecord, reason: RejectReason): void {
     this.misrouted ||= reason === 'misrouted'
-    window.advance(record.offset + 1, record.epoch)
+    window.advance(record.offset + 1, record.generation)
   }
 
   lost(lost: Lost): void {
@@ -192,8 +194,8 @@ export class PartitionFeed {
   /** All that was read of the log, and what the broker said of it. */
   #forget(): void {
     this.rewrites++
-    this.window.start(0, unknownGeneration)
-    this.first = 0
+    this.window.start(this.firstOffset, unknownGeneration)
+    this.first = this.firstOffset
     this.brokerHead = 0
     this.blocked = undefined
     this.lastTimeMs = 0

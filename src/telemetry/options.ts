@@ -13,8 +13,8 @@ export interface LoggerOptions {
 }
 
 export const loggerSettings = {
-  logLevel: setting(choice('level', logLevels), 'info', 'what is less grave is left out'),
-  logFormat: setting(choice('format', logFormats), 'auto', 'auto: text on a terminal, else json'),
+  logLevel: setting(choice('level', logLevels), 'info', 'minimum level to log'),
+  logFormat: setting(choice('format', logFormats), 'auto', 'auto: text on a terminal, json otherwise'),
 }
 
 /** Bounds of what traces may cost, whatever publishers sample. What is beyond is counted as `over_budget`. */
@@ -29,14 +29,18 @@ export interface TraceOptions {
   readonly replayAfterMs: number
 }
 
-export const traceSection = section<TraceOptions>('what traces may cost; the OTEL_* variables turn them on', {
-  eventsPerSecond: setting(whole(0, 100_000), 100, 'sampled events that become spans, a second'),
-  deliveriesPerEvent: setting(whole(0, 10_000), 10, 'delivery spans of one event: the first delivery and the latest'),
-  deliveriesPerSecond: setting(whole(0, 100_000), 500, 'delivery spans, a second'),
+export const traceSection = section<TraceOptions>('limits on traces; the OTEL_* variables turn traces on', {
+  eventsPerSecond: setting(whole(0, 100_000), 100, 'sampled events that get spans, per second'),
+  deliveriesPerEvent: setting(
+    whole(0, 10_000),
+    10,
+    'delivery spans of one event: its first delivery and the latest ones',
+  ),
+  deliveriesPerSecond: setting(whole(0, 100_000), 500, 'delivery spans per second'),
   replayAfterMs: setting(
     whole(0, 86_400_000),
     60_000,
-    "age of an event from which a delivery is a trace of its own that links to the event's",
+    "age of an event from which a delivery is traced separately, with a link to the event's trace",
   ),
 })
 

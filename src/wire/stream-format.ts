@@ -33,12 +33,12 @@ const headers = either<StreamFormat['headers']>(
 )
 
 export const streamFormatSettings: Settings<StreamFormat> = {
-  format: setting(choice('format', streamFormats), 'event', 'what the values of its records are'),
-  framing: setting(choice('framing', framings), 'none', "confluent: a schema registry's frame is taken off"),
+  format: setting(choice('format', streamFormats), 'event', 'format of the record values'),
+  framing: setting(choice('framing', framings), 'none', "confluent: strip a schema registry's frame from the values"),
   contentType: setting(
     text('type', mediaType),
     'application/json',
-    'of raw and cloudevents values whose record has no content-type header',
+    'media type of raw and cloudevents values whose record has no content-type header',
   ),
   headers: setting(headers, 'all', 'record headers that become attributes of a raw event'),
 }
