@@ -12,12 +12,12 @@ export const windowSettings = {
   windowMiB: setting(
     whole(1, 32_768),
     512,
-    'events in memory, of all partitions together, MiB; 16 to 24 bytes beside each one',
+    'memory for the events of all partitions, MiB; each event takes 16 to 24 bytes more',
   ),
   indexMiB: setting(
     whole(1, 8192),
     512,
-    'records known by subject, payload in memory or not, of all partitions together, MiB; 32 bytes each (36 on NATS): with equal budgets, of events of 512 bytes 17 times as many as are in memory',
+    'memory for the subject index of all partitions, MiB; 32 bytes a record (36 on NATS), whether or not its payload is in memory: at 512 bytes an event, the same budget indexes 17 times as many records as it holds events',
   ),
 }
 
@@ -26,7 +26,10 @@ const indexSlabBytes = slabEntries * bytesPerEntry('times')
 
 const leastMiB = (partitions: number, slabBytes: number) => Math.ceil((leastSlabs * partitions * slabBytes) / mib)
 
-/** A window needs a slab that it fills, and keeps another one: with fewer, partitions take them from each other all the time. */
+/**
+ * Minimum for two slabs per window: one to fill and one to keep. With less, partitions keep
+ * taking slabs from each other.
+ */
 export function leastMemory(partitions: number, maxEventBytes: number): WindowMemory {
   return {
     windowMiB: leastMiB(partitions, payloadSlabBytes(maxEventBytes)),
