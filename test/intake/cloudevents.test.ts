@@ -181,7 +181,7 @@ test('data in structured mode is JSON as it stands, a text, or base64, as its co
   assert.deepEqual(dataOf({ data_base64: 'aGk=', datacontenttype: 'a/b' }), ['hi', 'a/b'])
   assert.deepEqual(dataOf({ data_base64: 'aGk=' }), ['hi', ''])
   assert.deepEqual(dataOf({ data: null }), ['', ''])
-  assert.match(dataOf({ data: {}, datacontenttype: 'text/plain' })[0]!, /event\.data: expected a text/)
+  assert.match(dataOf({ data: {}, datacontenttype: 'text/plain' })[0]!, /event\.data: expected a string/)
 })
 
 test('numbers and booleans are attributes as texts, and what is null is absent', () => {
@@ -204,7 +204,7 @@ test('what is no CloudEvent in structured mode is refused, with what is wrong', 
   for (const name of Object.keys(plain))
     assert.match(of({ [name]: undefined }), new RegExp(`event\\.${name}: expected`))
   assert.match(of({ specversion: '0.3' }), /expected 1\.x/)
-  assert.match(of({ zone: {} }), /event\.zone: expected a text, a number or a boolean, got an object/)
+  assert.match(of({ zone: {} }), /event\.zone: expected a string, a number or a boolean, got an object/)
   assert.match(of({ dataSchema: 'x' }), /event\.dataSchema: expected a name of lowercase letters/)
   assert.match(of({ data: 1, data_base64: 'aGk=' }), /only one of data and data_base64/)
   assert.match(of({ data_base64: 'a' }), /expected base64/)
