@@ -24,14 +24,14 @@ function entry(offset: number, epoch: number): NewEntry {
   return { buffer: nothing, traceBuffer: nothing, ...bounds, offset, timeMs: 0, generation: epoch, hash: 1 }
 }
 
-test('a log that was created again begins at its own first record, not at that of the old one', () => {
+test("a log that was created again starts at its first record, not at the old log's", () => {
   const feed = feedAt(50)
   feed.batchEnd(60, { first: 40, head: 60 }, 9000)
   feed.restart('two')
   assert.deepEqual([feed.first, feed.brokerHead, feed.window.head], [0, 0, 0])
 })
 
-test('once there are more partitions, what was read past a record that was not its own is read again', () => {
+test('after the partition count grows, a window that skipped a misrouted record is read again', () => {
   const feed = feedAt(50)
   feed.batchEnd(60, { first: 40, head: 60 }, 9000)
   feed.regrown()
@@ -42,7 +42,7 @@ test('once there are more partitions, what was read past a record that was not i
 })
 
 for (const generations of ['ranges', 'times'] as const) {
-  test(`what is read again once there are more partitions is still of its history (${generations})`, () => {
+  test(`after the partition count grows, records are still of their history (${generations})`, () => {
     const feed = feedAt(50, generations)
     feed.batchEnd(50, { first: 50, head: 50 }, 9000)
     for (let offset = 50; offset < 53; offset++) feed.window.append(entry(offset, 1000))
@@ -52,7 +52,7 @@ for (const generations of ['ranges', 'times'] as const) {
     feed.regrown()
     assert.equal(feed.window.tail, 53)
     assert.equal(feed.positionAt(53).generation, 2000)
-    assert.equal(feed.window.divergence(53, 1000), 51, 'who has the history that was cut off')
+    assert.equal(feed.window.divergence(53, 1000), 51, 'a position of the history that was cut off')
     assert.equal(feed.window.divergence(52, 1000), 51)
     assert.equal(feed.window.divergence(53, 2000), Number.POSITIVE_INFINITY)
   })
