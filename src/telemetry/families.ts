@@ -12,15 +12,15 @@ import {
 } from './instruments.ts'
 import { counter, durations, gauge, histogram, type MetricFamily, point, pointsBy } from './metric.ts'
 
-/** Buckets of the live legs, µs: 100 µs to a minute. */
+/** Buckets of live latencies, µs: 100 µs to a minute. */
 const liveBoundsUs = [
   100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
   5_000_000, 10_000_000, 30_000_000, 60_000_000,
 ]
-/** Buckets of catching up, µs: 100 ms to a week. */
+/** Buckets of catch-up latencies, µs: 100 ms to a week. */
 const catchUpBoundsUs = [0.1, 1, 10, 60, 600, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600].map((seconds) => seconds * 1e6)
 
-/** Everything that the gateway counts, under the names that docs/metrics.md lists. */
+/** Returns all metrics of the gateway, under the names listed in docs/metrics.md. */
 export function families(instruments: Instruments): MetricFamily[] {
   const streams = [...instruments.streams.values()]
   return [
@@ -39,20 +39,20 @@ function sessionFamilies(gateway: GatewayInstruments): MetricFamily[] {
     gauge('carillon_sessions_behind', 'Sessions with a full socket or catching up now', [point(gateway.behind)]),
     gauge('carillon_subscriptions', 'Subscriptions of all sessions now', [point(gateway.subscriptions)]),
     gauge('carillon_patterns', 'Subscriptions of all sessions that are patterns now', [point(gateway.patterns)]),
-    gauge('carillon_session_bytes', 'Memory that all sessions are counted as now', [point(gateway.sessionBytes)]),
+    gauge('carillon_session_bytes', 'Memory accounted to all sessions now', [point(gateway.sessionBytes)]),
     counter('carillon_sessions_opened', 'Sessions opened', pointsBy('transport', gateway.opened)),
-    counter('carillon_sessions_ended', 'Sessions ended, by how', pointsBy('reason', gateway.ended)),
+    counter('carillon_sessions_ended', 'Sessions ended, by reason', pointsBy('reason', gateway.ended)),
   ]
 }
 
 function doorFamilies(gateway: GatewayInstruments): MetricFamily[] {
   return [
     gauge('carillon_connections', 'Connections of clients now', pointsBy('kind', gateway.connections)),
-    gauge('carillon_connections_limit', 'Connections of clients that descriptors allow', [
+    gauge('carillon_connections_limit', 'Maximum client connections with the available file descriptors', [
       point(gateway.maxConnections),
     ]),
-    gauge('carillon_accepting', '1 while further connections are taken', [point(gateway.accepting)]),
-    counter('carillon_requests_refused', 'Requests answered by an error status', pointsBy('code', gateway.refused)),
+    gauge('carillon_accepting', '1 while new connections are accepted', [point(gateway.accepting)]),
+    counter('carillon_requests_refused', 'Requests answered with an error status', pointsBy('code', gateway.refused)),
     counter(
       'carillon_limit_refusals',
       'Connections, requests, frames and sessions that a limit refused or ended',
@@ -62,8 +62,8 @@ function doorFamilies(gateway: GatewayInstruments): MetricFamily[] {
     counter('carillon_frames_received', 'Frames from clients', pointsBy('frame', gateway.framesIn)),
     counter('carillon_frames_sent', 'Frames to clients', [point(gateway.framesOut)]),
     counter('carillon_sent_bytes', 'Bytes of frames and bodies to clients', [point(gateway.bytesOut)]),
-    counter('carillon_catch_up_scanned', 'Records that readers looked at while catching up', [point(gateway.scanned)]),
-    counter('carillon_full_writes', 'Writes that filled a socket: its session falls behind', [
+    counter('carillon_catch_up_scanned', 'Records scanned by readers while catching up', [point(gateway.scanned)]),
+    counter('carillon_full_writes', 'Writes that filled a socket, after which its session falls behind', [
       point(gateway.fullWrites),
     ]),
     counter('carillon_published_events', 'Events written to the broker for clients', [point(gateway.published)]),
@@ -73,10 +73,10 @@ function doorFamilies(gateway: GatewayInstruments): MetricFamily[] {
     ]),
     counter(
       'carillon_broker_throttled_seconds',
-      'Pauses that the broker asked for because a quota was used up',
+      'Pauses requested by the broker because a quota was exceeded',
       brokerUses.map((use) => point(gateway.brokerPausedMs[use] / 1000, { use })),
     ),
-    counter('carillon_trace_spans', 'Spans of traces, by what became of them', pointsBy('outcome', gateway.traceSpans)),
+    counter('carillon_trace_spans', 'Trace spans, by outcome', pointsBy('outcome', gateway.traceSpans)),
   ]
 }
 
@@ -86,31 +86,31 @@ function streamFamilies(streams: readonly StreamInstruments[]): MetricFamily[] {
   const by = (label: string, counts: (stream: StreamInstruments) => Readonly<Record<string, number>>) =>
     streams.flatMap((stream) => pointsBy(label, counts(stream), { stream: stream.stream }))
   return [
-    gauge('carillon_stream_state', '1 for the state that the stream is in', by('state', stateSet)),
+    gauge('carillon_stream_state', '1 for the current state of the stream', by('state', stateSet)),
     counter(
       'carillon_broker_outages',
-      'Times that the broker went away',
+      'Times that the broker became unavailable',
       each((stream) => stream.outages),
     ),
     counter(
       'carillon_events_in',
-      'Records taken from the broker',
+      'Records read from the broker',
       each((stream) => stream.eventsIn),
     ),
     counter(
       'carillon_in_bytes',
-      'Bytes of records taken from the broker',
+      'Bytes of records read from the broker',
       each((stream) => stream.bytesIn),
     ),
     counter(
       'carillon_records_rejected',
-      'Records that can not be used',
+      'Records rejected',
       by('reason', (stream) => stream.rejected),
     ),
     counter('carillon_deliveries', 'Events written to sockets, live and catching up', by('mode', deliveriesByMode)),
     counter(
       'carillon_gaps',
-      'Gaps told to clients',
+      'Gaps sent to clients',
       by('reason', (stream) => stream.gaps),
     ),
     counter(
@@ -135,12 +135,12 @@ function streamFamilies(streams: readonly StreamInstruments[]): MetricFamily[] {
     ),
     gauge(
       'carillon_read_back_waiting',
-      'Readers that wait for a chunk now',
+      'Readers waiting for a chunk now',
       each((stream) => stream.readBackWaiting),
     ),
     counter(
       'carillon_read_back_throttled_seconds',
-      'Time that reads were held back by readBack.bytesPerSecond',
+      'Time for which readBack.bytesPerSecond delayed reads',
       each((stream) => stream.readBackThrottledMs / 1000),
     ),
   ]
@@ -194,7 +194,7 @@ function latencyFamilies(streams: readonly StreamInstruments[]): MetricFamily[] 
     ),
     counter(
       'carillon_negative_latencies',
-      'Latencies below zero: two clocks that disagree; in no histogram',
+      'Negative latencies, caused by clock differences; in no histogram',
       streams.flatMap((stream) => legs.map((leg) => point(stream[leg].negative, { stream: stream.stream, leg }))),
     ),
   ]
@@ -218,17 +218,17 @@ function partitionFamilies(streams: readonly StreamInstruments[]): MetricFamily[
   return [
     gauge(
       'carillon_partition_first_offset',
-      'First offset that the broker keeps',
+      'First offset that the broker retains',
       each((figures) => figures.first),
     ),
     gauge(
       'carillon_partition_head_offset',
-      'Next offset of the broker',
+      'Next offset that the broker will write',
       each((figures) => figures.head),
     ),
     gauge(
       'carillon_partition_read_offset',
-      'Next offset that this gateway reads',
+      'Next offset that this gateway will read',
       each((figures) => figures.read),
     ),
     gauge(
@@ -243,17 +243,17 @@ function partitionFamilies(streams: readonly StreamInstruments[]): MetricFamily[
     ),
     gauge(
       'carillon_partition_blocked',
-      'Offsets behind the head that an open transaction holds back',
+      'Offsets beyond the head that an open transaction holds back',
       each((figures) => figures.blocked),
     ),
     gauge(
       'carillon_partition_blocked_seconds',
-      'For how long a transaction has held the head where it is; 0 = none does',
+      'Time for which an open transaction has held the head in place; 0 = none',
       each((figures) => figures.blockedAgeMs / 1000),
     ),
     gauge(
       'carillon_partition_subscriptions',
-      'Subscriptions that read it',
+      'Subscriptions that read the partition',
       each((figures) => figures.subscriptions),
     ),
     gauge(
@@ -263,7 +263,7 @@ function partitionFamilies(streams: readonly StreamInstruments[]): MetricFamily[
     ),
     gauge(
       'carillon_window_records',
-      'Records in the window: those whose payload is there, those that the index knows',
+      'Records in the window: with payload, or in the index',
       eachTier(({ records }) => records),
     ),
     gauge(
@@ -273,7 +273,7 @@ function partitionFamilies(streams: readonly StreamInstruments[]): MetricFamily[
     ),
     gauge(
       'carillon_window_reach_seconds',
-      'Age of the oldest record in the window, by its own time',
+      'Age of the oldest record in the window, by record time',
       eachTier(({ ageMs }) => (ageMs === undefined ? undefined : ageMs / 1000)),
     ),
   ]
@@ -296,7 +296,7 @@ function poolFamilies(instruments: Instruments): MetricFamily[] {
     ),
     counter(
       'carillon_window_slabs_taken',
-      'Slabs whose records made room for newer ones, the oldest of all windows first',
+      'Slabs evicted for newer records, the oldest of all windows first',
       each(({ taken }) => taken),
     ),
   ]
