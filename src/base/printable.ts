@@ -2,7 +2,7 @@
  * Characters that could control a terminal or reorder its text: C0 and C1 controls, DEL, line and
  * paragraph separators, and Unicode's bidirectional marks ("Trojan Source").
  */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+// biome-ignore lint/suspicious/noControlCharactersInRegex: matches them on purpose
 const unprintable = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g
 /**
  * The same without the characters that JSON allows between tokens, which can't occur inside

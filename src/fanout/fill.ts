@@ -29,9 +29,9 @@ interface Place {
 /**
  * Reads the newest stretch of a partition into its empty window, so that clients that return
  * right after a start are served from memory. Records are at most `ageMs` old, take at most the
- * partition's share of the pool, and at most `budgetMs` of time. On any failure, the window is
- * empty and starts at the head. Returns false if the broker was too slow, so that the caller
- * skips the other partitions.
+ * partition's share of the pool, and at most `budgetMs` of time. The window always ends at the
+ * head or beyond; after a failure it is empty. Returns false if the broker was too slow, so that
+ * the caller skips the other partitions.
  */
 export async function fillWindow(place: Place, offsets: Offsets, { ageMs, budgetMs }: FillOptions): Promise<boolean> {
   const { intake, feed, clock } = place

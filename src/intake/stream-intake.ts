@@ -21,8 +21,8 @@ const confirmMs = 1000
 /** Minimum interval between log messages about rejected records, per reason, ms. */
 const rejectLogMs = 60_000
 /**
- * Maximum characters to keep of a rejected record's key. At most 4 bytes of UTF-8 encode one
- * character.
+ * Maximum characters to keep of a rejected record's key. For UTF-8, 4 bytes per character
+ * suffice.
  */
 const maxKeyLength = 255
 const maxKeyBytes = 4 * maxKeyLength

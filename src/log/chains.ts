@@ -7,9 +7,9 @@ import { SlabQueue } from './slab-queue.ts'
  */
 export const maxChainSteps = 4096
 
-/** Replaces an ordinal: no entry exists. */
+/** Sentinel ordinal: no such entry. */
 export const noEntry = -1
-/** Replaces an ordinal: an entry may exist, but finding it takes more steps than allowed. */
+/** Sentinel ordinal: an entry may exist, but finding it takes more steps than allowed. */
 export const tooMany = -2
 
 /**
@@ -24,8 +24,7 @@ export class Chains {
   /** The oldest ordinal still in the index. Entries below `firstOrdinal` are in no chain. */
   oldestOrdinal = 0
   /**
-   * Slab number k holds the ordinals from k << shift on. Slab numbers and ordinals compare by
-   * their low 32 bits.
+   * Slab number k holds the ordinals from k << shift on. Only the low 32 bits of ordinals count.
    */
   readonly slabs = new SlabQueue()
   readonly #arena: EntryArena
@@ -102,7 +101,7 @@ export class Chains {
   }
 
   /**
-   * Drops the entries below `ordinal` and returns their slabs, except one that also holds later
+   * Drops the entries below `ordinal`. Gives back their slabs, except one that also holds later
    * entries.
    */
   dropBelow(ordinal: number): void {

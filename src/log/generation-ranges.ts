@@ -21,7 +21,7 @@ export class GenerationRanges implements History {
   readonly isInEntries = false
   #list: GenerationRange[] = []
   /**
-   * The lowest position with a known answer. Its generation is `#generationBefore`, which may be
+   * The lowest position that the ranges cover. `#generationBefore` is its generation, or
    * `unknownGeneration`.
    */
   #from = 0

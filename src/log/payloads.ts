@@ -45,7 +45,7 @@ export class Payloads {
     return headOrdinal - ((headOrdinal - this.#arena.firstOrdinals[slabs.at(slabs.first + 1)]!) >>> 0)
   }
 
-  /** Returns each slab to the tier that holds nothing from `ordinal` on. */
+  /** Gives back each slab that holds nothing from `ordinal` on. */
   releaseBelow(ordinal: number, headOrdinal: number): void {
     while (this.slabs.count > 0 && this.endOfOldest(headOrdinal) <= ordinal) {
       this.#arena.tier.giveBack(this.slabs.shift())

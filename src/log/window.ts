@@ -185,7 +185,7 @@ export class Window {
     this.#losses.clear()
   }
 
-  /** Returns all slabs to the pool. The window must not be used afterwards. */
+  /** Gives all slabs back to the pool. The window must not be used afterwards. */
   close(): void {
     this.#clear()
     this.#arena.tier.leave(this.#payloadHolder)
@@ -228,11 +228,11 @@ export class Window {
     this.head = next
   }
 
-  /** Records that [from, to] is unavailable, for readers that pass through the window. */
+  /** Notes that [from, to] is unavailable, for readers that pass through the window. */
   lost(from: number, to: number, reason: LostReason): void {
     const forgotten = this.#losses.add({ from, to, reason })
-    // A loss that is no longer remembered must be below the window: whoever reads that stretch
-    // from the broker reports it.
+    // A loss that is no longer remembered must be below the window, where reads from the broker
+    // report it.
     if (forgotten !== undefined && forgotten.to >= this.indexTail) this.#dropBelow(forgotten.to + 1)
     if (to < this.head) return
     this.#history.unread(from)

@@ -41,21 +41,21 @@ const users: Readonly<Record<RouteHash, string>> = {
  */
 export class Misrouted {
   readonly #candidates: readonly Candidate[]
-  readonly #own: HashRule | undefined
+  readonly #configured: HashRule | undefined
   readonly #keys = new Set<string>()
   #count = 0
 
   /** Takes all routes of the stream. */
   constructor(routes: readonly Route[]) {
     const route = routes.find(({ rule }) => hashRuleOf(rule) !== undefined)
-    this.#own = route && hashRuleOf(route.rule)
-    this.#candidates = route === undefined ? [] : candidatesOf(route, this.#own!)
+    this.#configured = route && hashRuleOf(route.rule)
+    this.#candidates = route === undefined ? [] : candidatesOf(route, this.#configured!)
   }
 
   /** Returns the cause and what to do, as text for people. */
   because(key: Buffer | undefined, partition: number, count: number): string {
-    const own = this.#own
-    if (own === undefined) {
+    const configured = this.#configured
+    if (configured === undefined) {
       return 'its producer chose a partition that its route does not allow: "carillon routes SUBJECT" names the right one'
     }
     if (key === undefined || key.length === 0) {
@@ -65,7 +65,7 @@ export class Misrouted {
     if (key.length > maxSubjectBytes) {
       return 'its key is longer than any key of its route: "carillon routes SUBJECT" names the right one'
     }
-    if (own.hash !== 'nats' && hashes[own.hash](key, 0, key.length) % count === partition) {
+    if (configured.hash !== 'nats' && hashes[configured.hash](key, 0, key.length) % count === partition) {
       return 'the partition is right for this key, but the route requires another key for this event: "carillon routes SUBJECT" names it'
     }
     this.#take(key, partition, count)
@@ -73,7 +73,7 @@ export class Misrouted {
     const least = size < tellingKeys ? 1 : mostlyFits * size
     const fitting = this.#candidates.filter((each) => each.partition(key, count) === partition && each.fits >= least)
     const [best] = fitting.sort((a, b) => b.fits - a.fits)
-    return best === undefined ? this.#unknownCause(key, partition, own) : this.#likelyCause(best, fitting)
+    return best === undefined ? this.#unknownCause(key, partition, configured) : this.#likelyCause(best, fitting)
   }
 
   #take(key: Buffer, partition: number, count: number): void {
@@ -98,9 +98,11 @@ export class Misrouted {
     return `its producer places keys by ${best.whose}${how}${others}: ${best.fix}`
   }
 
-  #unknownCause(key: Buffer, partition: number, own: HashRule): string {
+  #unknownCause(key: Buffer, partition: number, configured: HashRule): string {
     const earlier =
-      own.hash === 'nats' ? undefined : earlierCount(hashes[own.hash](key, 0, key.length), partition, this.#count)
+      configured.hash === 'nats'
+        ? undefined
+        : earlierCount(hashes[configured.hash](key, 0, key.length), partition, this.#count)
     const guess = earlier === undefined ? '' : ` (it would be here with ${earlier} partitions, for example)`
     const cause = `no known hash leads to this partition: a custom partitioner, or a changed partition count${guess}`
     return `${cause}: set by: any for its route, which reads a subject from all partitions`
@@ -108,46 +110,48 @@ export class Misrouted {
 }
 
 /** Returns the rules that the route could have instead. */
-function candidatesOf(route: Route, own: HashRule): Candidate[] {
-  const byKey = routeHashes.flatMap((hash) => (hash === 'nats' || hash === own.hash ? [] : [byKeyOf(hash, own)]))
-  const ofTokens = [undefined, 1, 2, 3].filter((tokens) => own.hash !== 'nats' || tokens !== own.tokens)
-  const byTokens = ofTokens.map((tokens) => byTokensOf(tokens, route, own))
+function candidatesOf(route: Route, configured: HashRule): Candidate[] {
+  const byKey = routeHashes.flatMap((hash) =>
+    hash === 'nats' || hash === configured.hash ? [] : [byKeyOf(hash, configured)],
+  )
+  const ofTokens = [undefined, 1, 2, 3].filter((tokens) => configured.hash !== 'nats' || tokens !== configured.tokens)
+  const byTokens = ofTokens.map((tokens) => byTokensOf(tokens, route, configured))
   const signed: Candidate = {
     whose: 'murmur2 without its sign bit cleared',
     fix: 'give it a Java-compatible partitioner, or set by: any for its route',
     // If the partition count is a power of two, this equals Java's hash, which needs no separate
     // candidate.
     partition: (key, count) => (2 ** 31 % count === 0 ? -1 : murmur2(key, 0, key.length) % count),
-    isLikely: !isOfNats(own.hash),
+    isLikely: !isOfNats(configured.hash),
     fits: 0,
   }
-  return isOfNats(own.hash) ? [...byTokens, ...byKey] : [...byKey, signed, ...byTokens]
+  return isOfNats(configured.hash) ? [...byTokens, ...byKey] : [...byKey, signed, ...byTokens]
 }
 
 const isOfNats = (hash: RouteHash): boolean => hash === 'nats' || hash === 'nats-subject'
 
 /** Hashes the record's key, with the number of tokens of the route's rule. */
-function byKeyOf(hash: Exclude<RouteHash, 'nats'>, own: HashRule): Candidate {
-  const tokens = isOfNats(own.hash) || isOfNats(hash) ? undefined : own.tokens
+function byKeyOf(hash: Exclude<RouteHash, 'nats'>, configured: HashRule): Candidate {
+  const tokens = isOfNats(configured.hash) || isOfNats(hash) ? undefined : configured.tokens
   const setting = 'partitioner=murmur2_random'
-  const isSetting = hash === 'librdkafka' && own.hash === 'java'
+  const isSetting = hash === 'librdkafka' && configured.hash === 'java'
   const orProducer = isSetting ? `, or ${setting} in its producer (kcat: -X ${setting})` : ''
   return {
     whose: users[hash],
     fix: `set by: ${ruleText(hash, tokens)} for its route${orProducer}`,
     partition: (key, count) => hashes[hash](key, 0, key.length) % count,
-    isLikely: isOfNats(hash) === isOfNats(own.hash),
+    isLikely: isOfNats(hash) === isOfNats(configured.hash),
     fits: 0,
   }
 }
 
 /** Hashes tokens of the subject, by the route's pattern. */
-function byTokensOf(tokens: number | undefined, { config, prefix }: Route, own: HashRule): Candidate {
+function byTokensOf(tokens: number | undefined, { config, prefix }: Route, configured: HashRule): Candidate {
   return {
     whose: users.nats,
     fix: `set by: ${ruleText('nats', tokens)} for its route`,
     partition: partitionBy({ ...config, by: { hash: 'nats', tokens } }, prefix),
-    isLikely: isOfNats(own.hash),
+    isLikely: isOfNats(configured.hash),
     fits: 0,
   }
 }

@@ -43,7 +43,7 @@ function problemsOf(route: RouteConfig, path: string, streams: Readonly<Record<s
   }
   if (stream !== undefined && stream.format !== 'raw' && isComposed(route.subject)) {
     const expected = `expected {key} in the subject of the ${stream.format} stream ${name}, got "${route.subject}"`
-    found.push({ path: `${path}.subject`, message: `${expected}: only raw records have none of their own` })
+    found.push({ path: `${path}.subject`, message: `${expected}: only raw records lack a subject` })
   }
   if (route.subjects === undefined && route.subject === undefined) {
     const message = 'expected subjects (a pattern) or subject (a template such as orders.{key}), got neither'

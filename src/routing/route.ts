@@ -31,7 +31,7 @@ export const hashes: Readonly<Record<Exclude<HashRule['hash'], 'nats'>, BytesHas
   'nats-subject': (bytes, start, end) => fnv1a(bytes, start, end),
 }
 
-/** Replaces a partition: several are possible, or none. */
+/** Sentinel partition: several are possible, or none. */
 export const undecided = -1
 
 /** A partition of a stream with `count` partitions. */

@@ -154,7 +154,7 @@ export class GatewayInstruments {
   readonly framesIn = zeroes(clientFrames)
   framesOut = 0
   bytesOut = 0
-  /** Records that readers scanned and delivered while catching up. */
+  /** Records that readers scanned while catching up, including those delivered. */
   scanned = 0
   /** Writes that filled a socket; its session continues to read when the socket drains. */
   fullWrites = 0

@@ -71,7 +71,7 @@ export type Policy = (typeof policies)[number]
 export const maxLast = 1000
 
 export interface SubscribeOptions {
-  /** Start with the last events of each subject, this many; excludes `after`. */
+  /** Number of latest events of each subject to deliver first; excludes `after`. */
   readonly last?: number
   /** Absent = lossless. */
   readonly policy?: 'latest'

@@ -30,7 +30,7 @@ const days = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 /** Days before each month in a year that starts in March, which makes a leap day the last day. */
 const daysBefore = [306, 337, 0, 31, 61, 92, 122, 153, 184, 214, 245, 275]
 
-/** Replaces a time: none, or not readable. */
+/** Sentinel time: none, or not readable. */
 export const noTime = -1
 
 /**

@@ -314,7 +314,7 @@ test('a file of another format is quoted briefly, without characters that contro
   ]) {
     const found = mistakes({ file: file('binary', content) }).join('\n')
     assert.ok(found.length < 500, found.slice(0, 600))
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: what must not be there
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: asserts their absence
     assert.doesNotMatch(found, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/)
   }
 })

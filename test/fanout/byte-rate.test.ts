@@ -16,7 +16,7 @@ test("one second's worth may be taken at once, and anything beyond it delays the
   assert.equal(rate.waitMs(), 0)
 })
 
-test("a correction returns what an estimate took too much, and a long pause saves at most one second's worth", async () => {
+test("a correction returns the excess of an estimate, and a long pause saves at most one second's worth", async () => {
   const clock = new ManualClock()
   const rate = new ByteRate(1000, clock)
   rate.take(5000)

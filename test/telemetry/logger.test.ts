@@ -61,7 +61,7 @@ test('control characters of data are escaped in both formats', () => {
   for (const format of ['json', 'text'] as const) {
     const { lines, logger: log } = logger({ format })
     log.log('warn', 'key \u001b[2J\nforged line', { key: 'a\u001b[31m\r\n\u009b' })
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: matches them on purpose
     assert.doesNotMatch(lines[0]!.slice(0, -1), format === 'text' ? /[\u0000-\u001f\u007f-\u009f]/ : /[\u0000-\u001f]/)
   }
 })
