@@ -186,7 +186,7 @@ function malformed(nodeCode: string | undefined): readonly [number, ErrorCode] {
 function listen(server: Server, { host, port }: AdminOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {
-      const taken = 'the port is taken. Is another gateway running? Stop it, or choose another port'
+      const taken = 'the port is taken; is another gateway running there? Stop it, or choose another port'
       const why = cause.code === 'EADDRINUSE' ? taken : cause.message
       reject(new CarillonError('listen_failed', `--admin: cannot listen on ${host}:${port}: ${why}`, { cause }))
     })

@@ -46,7 +46,7 @@ export function utf8Length(text: string): number {
     const code = text.charCodeAt(i)
     if (code < 0x80) continue
     length += code < 0x800 ? 1 : 2
-    // A pair has two units and four bytes: the second unit stands for the fourth byte.
+    // A pair takes four bytes: one per unit, and the two added for its first unit.
     if (code >= 0xd800 && code < 0xdc00 && isLowSurrogate(text.charCodeAt(i + 1))) i++
   }
   return length

@@ -131,8 +131,8 @@ export class CloudEventComposer implements Composer, HeaderSink {
   }
 
   /**
-   * Composes from the value, which holds attributes and data; attributes that are also headers
-   * must agree. Decodes and parses the value, and keeps nothing of it.
+   * Composes from the value, which holds attributes and data. Attributes repeated in headers have
+   * the same values there. Decodes and parses the value, and keeps nothing of it.
    */
   #composeStructured(record: SourceRecord, into: EnvelopeWriter): RejectReason | undefined {
     const { buffer, valueEnd } = record
@@ -225,7 +225,10 @@ export class CloudEventComposer implements Composer, HeaderSink {
     return `expected CloudEvents 1.x, its specversion is ${this.#specversion.text}`
   }
 
-  /** Composes the deletion of a key in a compacted topic, which has no CloudEvents attributes. */
+  /**
+   * Composes a deletion from a null value without CloudEvents attributes, as it deletes a key of a
+   * compacted topic.
+   */
   #composeDeletion(record: SourceRecord, into: EnvelopeWriter): RejectReason | undefined {
     if (record.keyStart < 0) return 'no_subject'
     into.begin()

@@ -135,7 +135,7 @@ function readData(fields: JsonFields, dataText: () => string): { data: Uint8Arra
   }
 }
 
-/** Checks an event to publish. Deliveries need no check: the gateway has made it. */
+/** Checks the content type of an event to publish. The gateway has already checked deliveries. */
 function requireJsonType(fields: JsonFields): void {
   const contentType = fields.string('contentType')
   if (contentType === '' || dataForm(contentType) === 'json') return

@@ -295,7 +295,7 @@ test('the exit code says what went wrong: 1 it failed, 2 it was asked wrongly, 3
     [2, /expected one of bad_frame/, 'errors', 'nope'],
     [2, /--proto: expected --transport ws/, 'subscribe', 'a', '--proto', '--transport', 'sse'],
     [1, /^$/m, 'subscribe', 'never.published', '--count', '1', '--timeout', '4', '--gateway', url],
-    [1, /Is another gateway running/, 'serve', '--broker', `embedded:${join(folder, 'second')}`, ...listeners],
+    [1, /is another gateway running there/, 'serve', '--broker', `embedded:${join(folder, 'second')}`, ...listeners],
     [3, /no answer from/, 'publish', 'a', 'x', '--gateway', nobody],
     [3, /no answer from/, 'subscribe', 'a', '--timeout', '0.3', '--gateway', nobody],
     [3, /no answer from/, 'health', '--admin', nobody],
