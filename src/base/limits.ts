@@ -53,7 +53,7 @@ export const limits = {
     option: 'limits.maxTotalSessionMiB',
   },
   tokenPartitions: { refuses: 'SSE streams and polls that span too many partitions', option: '' },
-  refusedFrames: { refuses: 'sessions that sent too many invalid frames', option: '' },
+  refusedFrames: { refuses: 'sessions with too many refused frames', option: '' },
   waitingFrames: { refuses: 'sessions that request more than they read', option: '' },
   stalled: { refuses: 'WebSockets and SSE streams that read nothing', option: 'heartbeatMs' },
   unsubscribed: { refuses: 'WebSockets that never subscribed', option: 'heartbeatMs' },
