@@ -17,7 +17,7 @@ export interface FeedReader {
   /** Returns the client's position after it has received all pending gaps. */
   destination(): Position
   /**
-   * Another log has the same name, and is read from offset 0. `before` is the reader's
+   * Another log has the same name, and is read from its beginning. `before` is the reader's
    * `destination` in the old log.
    */
   recreated(before: Position): void
@@ -74,8 +74,11 @@ export class PartitionFeed {
    * is invalid too.
    */
   rewrites = 0
-  /** The broker's first retained offset, and its head, as of the last batch. */
-  first = 0
+  /**
+   * The broker's first retained offset, and its head, as of the last batch; `firstOffset` and 0
+   * before the first batch.
+   */
+  first: number
   brokerHead = 0
   /**
    * Whether a record that belongs to another partition was skipped since the partition count last
@@ -109,9 +112,11 @@ export class PartitionFeed {
   ) {
     this.stream = stream
     this.firstOffset = firstOffset
+    this.first = firstOffset
     this.instruments = instruments
     this.partition = partition
     this.window = new Window(options.pool)
+    this.window.start(firstOffset, unknownGeneration)
     this.hub = new Hub((bytes) => seededHash(bytes, 0, bytes.length, options.seed))
     this.nameHash = hashOf(stream)
     this.incarnationHash = hashOf(incarnation)
@@ -228,8 +233,8 @@ export class PartitionFeed {
   /** Drops everything read of the log, and its state on the broker. */
   #forget(): void {
     this.rewrites++
-    this.window.start(0, unknownGeneration)
-    this.first = 0
+    this.window.start(this.firstOffset, unknownGeneration)
+    this.first = this.firstOffset
     this.brokerHead = 0
     this.blocked = undefined
     this.lastTimeMs = 0

@@ -103,6 +103,8 @@ export class LastSearch implements ReadBackWaiter {
   #step = firstStep
   /** Nothing below is to be read. */
   #floor = 0
+  /** What was read of the log says that retention took all below. */
+  #kept = 0
   #stopped = false
 
   constructor(
@@ -132,8 +134,9 @@ export class LastSearch implements ReadBackWaiter {
     const { feed } = this
     const offset = this.#offsets.size === 0 ? this.#until : Math.min(...this.#offsets)
     const only = { until: this.#until, offsets: this.#offsets, bytes: this.#offsets.size * sizes.found }
-    if (this.#isComplete || this.#below <= feed.first) return { feed, offset, gaps: [], only }
-    const gap = { from: feed.first, to: this.#below - 1, reason: 'budget', certain: false, before: undefined } as const
+    const from = Math.max(feed.first, this.#kept)
+    if (this.#isComplete || this.#below <= from) return { feed, offset, gaps: [], only }
+    const gap = { from, to: this.#below - 1, reason: 'budget', certain: false, before: undefined } as const
     return { feed, offset, gaps: [gap], only }
   }
 
@@ -245,8 +248,9 @@ export class LastSearch implements ReadBackWaiter {
   #readOn(budget: ScanBudget): SearchProgress {
     const { feed } = this
     const { readBack } = this.#request.owner
-    const least = Math.max(feed.first, feed.firstOffset, this.#floor)
-    while (this.#below > least && this.#goesOn) {
+    while (this.#goesOn) {
+      const least = Math.max(feed.first, this.#kept, this.#floor)
+      if (this.#below <= least) break
       const from = this.#nextChunk(least)
       const chunk = readBack.find(feed, from)
       if (chunk === undefined) {
@@ -254,6 +258,8 @@ export class LastSearch implements ReadBackWaiter {
         readBack.want(this)
         return 'waiting'
       }
+      const lost = chunk.nextLost(from)
+      if (lost?.reason === 'retention') this.#kept = lost.to + 1
       const step = stepOf(chunk)
       if (chunk.head >= this.#below) {
         if (!this.#scan(chunk, from, budget)) return 'more'

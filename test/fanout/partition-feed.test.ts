@@ -6,13 +6,14 @@ import type { Generations } from '../../src/log/record.ts'
 import { Instruments } from '../../src/telemetry/instruments.ts'
 import { smallPool } from '../model/window.ts'
 
-function feedAt(offset: number, generations: Generations = 'ranges'): PartitionFeed {
+function feedOf(firstOffset: number, generations: Generations = 'ranges'): PartitionFeed {
   const options = { pool: smallPool({ payloadBytes: 4096, entries: 16, generations }), seed: 1 }
-  const feed = new PartitionFeed(
-    { stream: 'events', incarnation: 'one', partition: 0 },
-    options,
-    new Instruments().stream('events'),
-  )
+  const served = { stream: 'events', incarnation: 'one', partition: 0, firstOffset }
+  return new PartitionFeed(served, options, new Instruments().stream('events'))
+}
+
+function feedAt(offset: number, generations: Generations = 'ranges'): PartitionFeed {
+  const feed = feedOf(0, generations)
   feed.window.start(offset, -1)
   return feed
 }
@@ -24,11 +25,21 @@ function entry(offset: number, epoch: number): NewEntry {
   return { buffer: nothing, traceBuffer: nothing, ...bounds, offset, timeMs: 0, generation: epoch, hash: 1 }
 }
 
-test("a log that was created again starts at its first record, not at the old log's", () => {
-  const feed = feedAt(50)
-  feed.batchEnd(60, { first: 40, head: 60 }, 9000)
-  feed.restart('two')
-  assert.deepEqual([feed.first, feed.brokerHead, feed.window.head], [0, 0, 0])
+test('a partition starts at the first record of its log: before it is read, in a new log, and after it was left', () => {
+  for (const firstOffset of [0, 1]) {
+    const feed = feedOf(firstOffset)
+    const { window } = feed
+    const begins = () => [feed.first, window.head, window.tail, window.indexTail]
+    const beginning = [firstOffset, firstOffset, firstOffset, firstOffset]
+    assert.deepEqual(begins(), beginning)
+    for (const change of [() => feed.restart('two'), () => feed.leave()]) {
+      window.start(50, -1)
+      feed.batchEnd(60, { first: 40, head: 60 }, 9000)
+      change()
+      assert.deepEqual(begins(), beginning)
+      assert.equal(feed.brokerHead, 0)
+    }
+  }
 })
 
 test('after the partition count grows, a window that skipped a misrouted record is read again', () => {
