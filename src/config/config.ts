@@ -31,8 +31,8 @@ export const settings = {
   drainMs: listenerSettings.drainMs,
   streams: servingSettings.streams,
   routes: routeSettings.routes,
-  window: section('memory for the newest events', { ...windowSettings, ...fillSettings }),
-  limits: section('limits; a client that reaches one gets an error of docs/errors.md', {
+  window: section('the newest events in memory', { ...windowSettings, ...fillSettings }),
+  limits: section('bounds; reaching one is answered with an error of docs/errors.md', {
     maxSessions: servingSettings.maxSessions,
     ...sessionSettings,
     ...edgeLimits,

@@ -21,7 +21,7 @@ export const fillSettings = {
   fillBudgetMs: setting(
     whole(0, 60_000),
     800,
-    'maximum time to read them, per stream, before the gateway serves clients',
+    'maximum time that a starting gateway spends on that for each stream before it serves clients',
   ),
 }
 

@@ -12,12 +12,12 @@ export const windowSettings = {
   windowMiB: setting(
     whole(1, 32_768),
     512,
-    'memory for the events of all partitions, MiB; each event takes 16 to 24 bytes more',
+    'memory for event payloads, all partitions together, MiB; each event takes 16 to 24 bytes more than its size',
   ),
   indexMiB: setting(
     whole(1, 8192),
     512,
-    'memory for the subject index of all partitions, MiB; 32 bytes a record (36 on NATS), whether or not its payload is in memory: at 512 bytes an event, the same budget indexes 17 times as many records as it holds events',
+    'memory for the index of records by subject, all partitions together, MiB; 32 bytes a record (36 on NATS). With equal budgets it covers 17 times as many 512-byte events as have their payload in memory',
   ),
 }
 

@@ -73,9 +73,9 @@ export const rangesOf = (rule: RouteRule): readonly RangeRule[] =>
 const hashRule = group<HashRule>({
   hash: required(
     choice('hash', routeHashes),
-    'java (murmur2), librdkafka (CRC32), sarama (FNV-1a), nats (FNV-1a of the open tokens, unjoined), nats-subject',
+    'java (murmur2), librdkafka (CRC32), sarama (FNV-1a), nats (FNV-1a of the wildcard tokens, without dots), nats-subject',
   ),
-  tokens: optional(whole(1, 128), 'number of tokens to hash; default all'),
+  tokens: optional(whole(1, 128), 'use only the first so many tokens'),
 })
 
 const rangeRule = group<{ readonly ranges: readonly RangeRule[] }>({
@@ -93,18 +93,18 @@ const rangeRule = group<{ readonly ranges: readonly RangeRule[] }>({
 })
 
 const route = group<RouteConfig>({
-  subjects: optional(text('pattern', { check: validatePattern }), 'pattern of the subjects'),
+  subjects: optional(text('pattern', { check: validatePattern }), 'pattern of the subjects that the route covers'),
   subject: optional(
     text('template'),
     'template of the subject: {key}, orders.{key}, or orders.{header:region}.{json:id}',
   ),
-  stream: required(text('name', { least: 1 }), 'the stream that holds the events'),
+  stream: required(text('name', { least: 1 }), 'stream that contains their events'),
   by: optional(
     either<RouteRule>(
       [choice<'any'>('rule', ['any']), hashRule, rangeRule],
       `expected any, {hash: ${routeHashes.join(' or ')}, tokens?: whole number} or {ranges: [{from, to?, partitions}]}`,
     ),
-    'any, {hash, tokens?} or {ranges}; default {hash: java}',
+    'any, {hash, tokens?} or {ranges}; the default is {hash: java}',
   ),
 })
 
@@ -112,5 +112,5 @@ const route = group<RouteConfig>({
 export const defaultRoutes: readonly RouteConfig[] = [{ subjects: '>', stream: 'events' }]
 
 export const routeSettings = {
-  routes: setting(list(route, { least: 1 }), defaultRoutes, 'maps subjects to partitions'),
+  routes: setting(list(route, { least: 1 }), defaultRoutes, 'which subjects are in which stream and partitions'),
 }

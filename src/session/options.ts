@@ -30,10 +30,14 @@ export interface SessionLimits {
 /** What stands in the configuration's `limits`. */
 export const sessionSettings = {
   maxSubscriptions: setting(whole(1, 1_000_000), 1000, 'subscriptions of one session'),
-  maxSessionBytes: setting(whole(4096, 2 ** 40), 1 << 20, 'memory of one session'),
+  maxSessionBytes: setting(whole(4096, 2 ** 40), 1 << 20, 'memory of one session, as counted'),
   maxTotalSubscriptions: setting(whole(1, 100_000_000), 1_000_000, 'subscriptions of all sessions'),
-  maxTotalPatterns: setting(whole(1, 100_000_000), 100_000, 'subscriptions of all sessions that are patterns'),
-  maxTotalSessionMiB: setting(whole(1, 1 << 20), 512, 'memory of all sessions, MiB: 100,000 with one subject each'),
+  maxTotalPatterns: setting(whole(1, 100_000_000), 100_000, 'pattern subscriptions of all sessions'),
+  maxTotalSessionMiB: setting(
+    whole(1, 1 << 20),
+    512,
+    'memory of all sessions, as counted, MiB; 512 is enough for 100,000 sessions with one subject each',
+  ),
 }
 
 export type ConfiguredSessionLimits = Values<typeof sessionSettings>
@@ -53,24 +57,28 @@ export interface ReadBackOptions extends ChunkOptions {
   readonly maxBytesPerSession?: number
 }
 
-export const readBackSection = section('how what left the window is read from the broker', {
-  chunkBytes: setting(whole(65_536, 64 << 20), 1 << 20, 'one read of the broker'),
+export const readBackSection = section('reading from the broker what has left the window', {
+  chunkBytes: setting(whole(65_536, 64 << 20), 1 << 20, 'size of one read from the broker'),
   cacheMiB: setting(
     whole(1, 65_536),
     64,
-    'chunks that are read and kept for others who need them, with their index, MiB; 2 are kept at least',
+    'memory for chunks that are read and kept for other readers, with their index, MiB; at least 2 are kept',
   ),
-  concurrency: setting(whole(1, 256), 4, 'reads at once'),
+  concurrency: setting(whole(1, 256), 4, 'reads at the same time'),
   bytesPerSecond: setting(
     whole(noLimit, 2 ** 40),
     64 << 20,
-    'keys and values read in a second, for all clients; 0: no limit',
+    'bytes of keys and values read a second, for all clients; 0: no limit',
   ),
-  maxAgeMs: setting(whole(noLimit, 2 ** 42), noLimit, 'older records that left memory are a `gap budget`; 0: no limit'),
+  maxAgeMs: setting(
+    whole(noLimit, 2 ** 42),
+    noLimit,
+    'records that left memory and are older than this become a `gap budget`; 0: no limit',
+  ),
   maxBytesPerSession: setting(
     whole(noLimit, 2 ** 46),
     noLimit,
-    'log read back for one session; what lies further back is a `gap budget`; 0: no limit',
+    'bytes of log read back for one session; anything further back becomes a `gap budget`; 0: no limit',
   ),
 })
 

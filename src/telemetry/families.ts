@@ -36,10 +36,12 @@ export function families(instruments: Instruments): MetricFamily[] {
 function sessionFamilies(gateway: GatewayInstruments): MetricFamily[] {
   return [
     gauge('carillon_sessions', 'Sessions now', pointsBy('transport', gateway.sessions)),
-    gauge('carillon_sessions_behind', 'Sessions with a full socket or catching up now', [point(gateway.behind)]),
+    gauge('carillon_sessions_behind', 'Sessions now that are behind: with a full socket, or catching up', [
+      point(gateway.behind),
+    ]),
     gauge('carillon_subscriptions', 'Subscriptions of all sessions now', [point(gateway.subscriptions)]),
-    gauge('carillon_patterns', 'Subscriptions of all sessions that are patterns now', [point(gateway.patterns)]),
-    gauge('carillon_session_bytes', 'Memory accounted to all sessions now', [point(gateway.sessionBytes)]),
+    gauge('carillon_patterns', 'Pattern subscriptions of all sessions now', [point(gateway.patterns)]),
+    gauge('carillon_session_bytes', 'Counted memory of all sessions now', [point(gateway.sessionBytes)]),
     counter('carillon_sessions_opened', 'Sessions opened', pointsBy('transport', gateway.opened)),
     counter('carillon_sessions_ended', 'Sessions ended, by reason', pointsBy('reason', gateway.ended)),
   ]
@@ -47,8 +49,8 @@ function sessionFamilies(gateway: GatewayInstruments): MetricFamily[] {
 
 function doorFamilies(gateway: GatewayInstruments): MetricFamily[] {
   return [
-    gauge('carillon_connections', 'Connections of clients now', pointsBy('kind', gateway.connections)),
-    gauge('carillon_connections_limit', 'Maximum client connections with the available file descriptors', [
+    gauge('carillon_connections', 'Client connections now', pointsBy('kind', gateway.connections)),
+    gauge('carillon_connections_limit', 'Client connections that the available descriptors allow', [
       point(gateway.maxConnections),
     ]),
     gauge('carillon_accepting', '1 while new connections are accepted', [point(gateway.accepting)]),
@@ -62,18 +64,18 @@ function doorFamilies(gateway: GatewayInstruments): MetricFamily[] {
     counter('carillon_frames_received', 'Frames from clients', pointsBy('frame', gateway.framesIn)),
     counter('carillon_frames_sent', 'Frames to clients', [point(gateway.framesOut)]),
     counter('carillon_sent_bytes', 'Bytes of frames and bodies to clients', [point(gateway.bytesOut)]),
-    counter('carillon_catch_up_scanned', 'Records scanned by readers while catching up', [point(gateway.scanned)]),
-    counter('carillon_full_writes', 'Writes that filled a socket, after which its session falls behind', [
+    counter('carillon_catch_up_scanned', 'Records that readers examined while catching up', [point(gateway.scanned)]),
+    counter('carillon_full_writes', 'Writes that filled a socket, so that its session fell behind', [
       point(gateway.fullWrites),
     ]),
     counter('carillon_published_events', 'Events written to the broker for clients', [point(gateway.published)]),
     counter('carillon_publish_failed', 'Publish requests that failed', pointsBy('code', gateway.publishFailed)),
-    histogram('carillon_publish_to_ack_seconds', "Publish request to the broker's acknowledgement", [
+    histogram('carillon_publish_to_ack_seconds', "Time from a publish request to the broker's acknowledgement", [
       durations(gateway.publishToAck, liveBoundsUs),
     ]),
     counter(
       'carillon_broker_throttled_seconds',
-      'Pauses requested by the broker because a quota was exceeded',
+      'Time in pauses that the broker requested because a quota was exceeded',
       brokerUses.map((use) => point(gateway.brokerPausedMs[use] / 1000, { use })),
     ),
     counter('carillon_trace_spans', 'Trace spans, by outcome', pointsBy('outcome', gateway.traceSpans)),
@@ -104,7 +106,7 @@ function streamFamilies(streams: readonly StreamInstruments[]): MetricFamily[] {
     ),
     counter(
       'carillon_records_rejected',
-      'Records rejected',
+      'Records that cannot be used',
       by('reason', (stream) => stream.rejected),
     ),
     counter('carillon_deliveries', 'Events written to sockets, live and catching up', by('mode', deliveriesByMode)),
@@ -125,7 +127,7 @@ function streamFamilies(streams: readonly StreamInstruments[]): MetricFamily[] {
     ),
     counter(
       'carillon_read_back_records',
-      'Records read back',
+      'Records read back from the broker',
       each((stream) => stream.readBackRecords),
     ),
     counter(
@@ -140,7 +142,7 @@ function streamFamilies(streams: readonly StreamInstruments[]): MetricFamily[] {
     ),
     counter(
       'carillon_read_back_throttled_seconds',
-      'Time for which readBack.bytesPerSecond delayed reads',
+      'Time that readBack.bytesPerSecond delayed reads',
       each((stream) => stream.readBackThrottledMs / 1000),
     ),
   ]
@@ -169,32 +171,32 @@ function latencyFamilies(streams: readonly StreamInstruments[]): MetricFamily[] 
   return [
     histogram(
       'carillon_publish_to_broker_seconds',
-      "Publisher's clock to the broker's record time",
+      "Time from the publisher's clock to the broker's record time",
       each((stream) => stream.publishToBroker, liveBoundsUs),
     ),
     histogram(
       'carillon_broker_to_read_seconds',
-      "The broker's record time to this gateway",
+      "Time from the broker's record time until this gateway read the record",
       each((stream) => stream.brokerToRead, liveBoundsUs),
     ),
     histogram(
       'carillon_read_to_written_seconds',
-      'Read by this gateway to written to the socket, every live delivery',
+      'Time from reading the record to writing it to the socket, every live delivery',
       each((stream) => stream.readToWritten, liveBoundsUs),
     ),
     histogram(
       'carillon_publish_to_written_seconds',
-      "Publisher's clock to written to the socket, every live delivery",
+      "Time from the publisher's clock to writing to the socket, every live delivery",
       each((stream) => stream.publishToWritten, liveBoundsUs),
     ),
     histogram(
       'carillon_catch_up_publish_to_written_seconds',
-      "Publisher's clock to written to the socket, deliveries while catching up",
+      "Time from the publisher's clock to writing to the socket, deliveries while catching up",
       each((stream) => stream.catchUpPublishToWritten, catchUpBoundsUs),
     ),
     counter(
       'carillon_negative_latencies',
-      'Negative latencies, caused by clock differences; in no histogram',
+      'Negative latencies, because two clocks disagree; not in any histogram',
       streams.flatMap((stream) => legs.map((leg) => point(stream[leg].negative, { stream: stream.stream, leg }))),
     ),
   ]
@@ -223,7 +225,7 @@ function partitionFamilies(streams: readonly StreamInstruments[]): MetricFamily[
     ),
     gauge(
       'carillon_partition_head_offset',
-      'Next offset that the broker will write',
+      'Next offset that the broker will assign',
       each((figures) => figures.head),
     ),
     gauge(
@@ -233,22 +235,22 @@ function partitionFamilies(streams: readonly StreamInstruments[]): MetricFamily[
     ),
     gauge(
       'carillon_partition_lag',
-      'Offsets not read yet',
+      'Offsets that this gateway has not read yet',
       each((figures) => Math.max(0, figures.head - figures.read)),
     ),
     gauge(
       'carillon_partition_lag_seconds',
-      'Age of the oldest record not read yet; 0 = none',
+      'Age of the oldest record that is not read yet; 0 = none',
       each((figures) => figures.unreadAgeMs / 1000),
     ),
     gauge(
       'carillon_partition_blocked',
-      'Offsets beyond the head that an open transaction holds back',
+      'Offsets after the head that an open transaction holds back',
       each((figures) => figures.blocked),
     ),
     gauge(
       'carillon_partition_blocked_seconds',
-      'Time for which an open transaction has held the head in place; 0 = none',
+      'Time for which an open transaction has held the head back; 0 = none',
       each((figures) => figures.blockedAgeMs / 1000),
     ),
     gauge(
@@ -263,7 +265,7 @@ function partitionFamilies(streams: readonly StreamInstruments[]): MetricFamily[
     ),
     gauge(
       'carillon_window_records',
-      'Records in the window: with payload, or in the index',
+      'Records in the window, by tier: with their payload, or in the index',
       eachTier(({ records }) => records),
     ),
     gauge(
@@ -291,12 +293,12 @@ function poolFamilies(instruments: Instruments): MetricFamily[] {
     ),
     gauge(
       'carillon_window_held_bytes',
-      'Memory that windows hold, in slabs',
+      'Memory of the slabs that windows hold',
       each(({ heldBytes }) => heldBytes),
     ),
     counter(
       'carillon_window_slabs_taken',
-      'Slabs evicted for newer records, the oldest of all windows first',
+      'Slabs reused for newer records, the oldest of all windows first',
       each(({ taken }) => taken),
     ),
   ]

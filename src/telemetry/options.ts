@@ -17,7 +17,7 @@ export interface LoggerOptions {
 
 export const loggerSettings = {
   logLevel: setting(choice('level', logLevels), 'info', 'minimum level to log'),
-  logFormat: setting(choice('format', logFormats), 'auto', 'auto: text on a terminal, otherwise json'),
+  logFormat: setting(choice('format', logFormats), 'auto', 'auto: text on a terminal, json otherwise'),
 }
 
 /**
@@ -40,17 +40,17 @@ export interface TraceOptions {
 }
 
 export const traceSection = section<TraceOptions>('limits on traces; the OTEL_* variables turn traces on', {
-  eventsPerSecond: setting(whole(0, 100_000), 100, 'maximum sampled events per second that become spans'),
+  eventsPerSecond: setting(whole(0, 100_000), 100, 'sampled events that get spans, per second'),
   deliveriesPerEvent: setting(
     whole(0, 10_000),
     10,
-    'maximum delivery spans of one event: the first delivery and the latest',
+    'delivery spans of one event: its first delivery and the latest ones',
   ),
-  deliveriesPerSecond: setting(whole(0, 100_000), 500, 'maximum delivery spans per second'),
+  deliveriesPerSecond: setting(whole(0, 100_000), 500, 'delivery spans per second'),
   replayAfterMs: setting(
     whole(0, 86_400_000),
     60_000,
-    "age of an event from which a delivery is a separate trace, with a link to the event's",
+    "age of an event from which a delivery is traced separately, with a link to the event's trace",
   ),
 })
 

@@ -52,7 +52,7 @@ export class ProcessInstruments {
     const cpu = process.cpuUsage()
     return [
       gauge('process_resident_memory_bytes', 'Memory of this process in RAM', [point(memory.rss)]),
-      gauge('process_start_time_seconds', 'When this process started, Unix time', [
+      gauge('process_start_time_seconds', 'Start time of this process, Unix time', [
         point(performance.timeOrigin / 1000),
       ]),
       counter('process_cpu_seconds', 'CPU time of this process', [point((cpu.user + cpu.system) / 1e6)]),
@@ -63,7 +63,7 @@ export class ProcessInstruments {
       ]),
       counter(
         'nodejs_eventloop_active_seconds',
-        "Time in which the event loop was busy; its rate is the loop's utilization",
+        'Time for which the event loop was busy; its rate is the utilization',
         [point(performance.eventLoopUtilization().active / 1000)],
       ),
       histogram('nodejs_eventloop_delay_seconds', `How late timers ran, sampled every ${samplePeriodMs} ms`, [

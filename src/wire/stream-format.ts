@@ -37,8 +37,8 @@ const headers = either<StreamFormat['headers']>(
 )
 
 export const streamFormatSettings: Settings<StreamFormat> = {
-  format: setting(choice('format', streamFormats), 'event', "format of its records' values"),
-  framing: setting(choice('framing', framings), 'none', "confluent: removes a schema registry's frame"),
+  format: setting(choice('format', streamFormats), 'event', 'format of the record values'),
+  framing: setting(choice('framing', framings), 'none', "confluent: strip a schema registry's frame from the values"),
   contentType: setting(
     text('type', mediaType),
     'application/json',

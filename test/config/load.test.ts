@@ -126,7 +126,7 @@ test('all mistakes are reported at once, each in the form used', () => {
     [...mistakes({ file: yaml, env: { CARILLON_HEARTBEAT_MS: 'soon' }, flags: { admin: 'nowhere' } })].sort(),
     [
       `${yaml}: kafka: expected a mapping, got 3`,
-      `${yaml}: limits.maxSessions: expected a whole number from 1 to 10000000, got 0 (sessions at once)`,
+      `${yaml}: limits.maxSessions: expected a whole number from 1 to 10000000, got 0 (sessions open at the same time)`,
       `${yaml}: logLevel: expected one of debug, info, warn, error, got "loud" (minimum level to log)`,
       '--admin: expected HOST:PORT such as 127.0.0.1:8080, [::1]:8080 or 0.0.0.0:8080, got "nowhere" (HOST:PORT for health, metrics and the admin API)',
       `CARILLON_HEARTBEAT_MS: expected a whole number from 4000 to 900000, got "soon" (silence after which a client is pinged; keep it below the load balancer's idle timeout)`,
