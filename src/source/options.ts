@@ -9,7 +9,10 @@ export const brokerSettings = {
   ),
 }
 
-/** What a topic is on NATS: `family` = one JetStream stream a partition, which Carillon can create; `single` = one JetStream stream as it is. */
+/**
+ * Layout of a topic on NATS. `family` = one JetStream stream a partition, which Carillon can
+ * create; `single` = one JetStream stream as it is.
+ */
 export const streamLayouts = ['family', 'single'] as const
 export type StreamLayout = (typeof streamLayouts)[number]
 
@@ -25,7 +28,10 @@ interface LaidOut {
   readonly layout: StreamLayout
 }
 
-/** What is wrong with the layouts of streams that are right one by one. */
+/**
+ * Returns problems of layouts in combination with the broker and the partition count; each
+ * stream's options are valid on their own.
+ */
 export function layoutProblems(broker: string, streams: Readonly<Record<string, LaidOut>>): Problem[] {
   const { kind } = parseBrokerUrl(broker)
   return Object.entries(streams).flatMap(([name, { layout, partitions }]) => {
@@ -39,7 +45,7 @@ export function layoutProblems(broker: string, streams: Readonly<Record<string, 
   })
 }
 
-/** Topics that are one JetStream stream as it is. */
+/** Returns the topics with layout `single`. */
 export function singleStreams(streams: Readonly<Record<string, Pick<LaidOut, 'topic' | 'layout'>>>): string[] {
   return Object.values(streams).flatMap(({ topic, layout }) => (layout === 'single' ? [topic] : []))
 }

@@ -85,11 +85,11 @@ test('a directory that can not be made is refused at once', () => {
   `
   const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', script]
   const cwd = new URL('../../', import.meta.url)
-  // In a process of its own: what it must not do is to go on for ever.
+  // In a separate process, because the failure would be an endless call.
   const { stdout, signal } = spawnSync(process.execPath, args, { cwd, encoding: 'utf8', timeout: 10_000 })
   assert.equal(signal, null)
   assert.match(
     stdout,
-    /^broker_unavailable expected a directory for the embedded log .*, got \/proc\/nope\/log: ENOENT/,
+    /^broker_unavailable expected a readable and writable directory for the embedded log, got \/proc\/nope\/log: ENOENT/,
   )
 })
