@@ -9,24 +9,25 @@ import type { StreamFormat } from '../wire/stream-format.ts'
 export interface PublishTarget {
   readonly stream: string
   readonly format: StreamFormat
-  /** What stands before a key in its subject. */
+  /** Prefix of a key in its subject. */
   readonly prefix: string
-  /** Whose headers: CloudEvents names its attributes by the broker. */
+  /** Broker that the headers are for: CloudEvents names its attributes by the broker. */
   readonly broker: Source['kind']
 }
 
 type Content = Pick<OutRecord, 'value'> & { readonly headers: Readonly<Record<string, string>> }
 
-/** Fields for which a record of another format has no place. */
+/** Fields that a record of another format cannot hold. */
 const unplaced = ['ttlMs', 'collapseKey', 'priority'] as const
-/** `source` of a CloudEvent whose publisher gives none. */
+/** `source` of a CloudEvent whose publisher names none. */
 const ownSource = 'carillon'
 const reservedHeaders = new Set(['content-type', ...traceHeaders])
 
 /**
- * An event as a record's value and headers, in the stream's format; `envelope` is the event as protobuf. Throws `bad_event` for what
- * the format has no place for: what a subscriber gets must be what was published. `raw` has none for id and time of
- * publication either, which every publisher gives: those are left out.
+ * Returns an event as a record's value and headers, in the stream's format; `envelope` is the
+ * event as protobuf. Throws `bad_event` for fields that the format cannot hold: a subscriber must
+ * get what was published. `raw` cannot hold the id and the time of publication either; these are
+ * left out, because every publisher sets them.
  */
 export function contentOf(event: Event, envelope: Uint8Array, target: PublishTarget): Content {
   const { format, framing } = target.format
@@ -45,7 +46,10 @@ export function contentOf(event: Event, envelope: Uint8Array, target: PublishTar
   }
 }
 
-/** The event as it is read back where its record says nothing of a content type or source: what the stream's format says of it. */
+/**
+ * Returns the event as it is read back. A content type or source that its record does not name
+ * comes from the stream's format.
+ */
 export function asRead(event: Event, { format, contentType }: StreamFormat): Event {
   if (format === 'event' || event.deleted) return event
   const source = format === 'raw' ? {} : { source: event.attributes.source || ownSource }
@@ -90,12 +94,15 @@ function cloudEventHeaders(event: Event, target: PublishTarget): Record<string, 
   return headers
 }
 
-/** Attributes that are fields of an event, the encoding's own, or not shown to subscribers. */
+/**
+ * Attributes that are fields of an event, belong to the encoding, or are not shown to
+ * subscribers.
+ */
 const reserved = new Set(['specversion', 'id', 'type', 'subject', 'time', 'datacontenttype', 'data', ...traceHeaders])
 
 const isEmpty = (value: unknown): boolean => value === '' || value === 0
 
-/** An attribute may be named `__proto__`. */
+/** Sets a header, even one named `__proto__`. */
 function set(headers: Record<string, string>, name: string, value: string): void {
   Object.defineProperty(headers, name, { value, enumerable: true, writable: true, configurable: true })
 }
@@ -105,19 +112,25 @@ function noPlace(name: string, value: unknown, { stream, format }: PublishTarget
   return new CarillonError('bad_event', `${said}, got ${shortJson(value, 100)}: leave it out`)
 }
 
-/** The event's attributes would be read from its data. */
+/**
+ * Returns the error for a content type with which subscribers would read the event's attributes
+ * from its data.
+ */
 function structured(contentType: string, { stream }: PublishTarget): CarillonError {
   const said = `a record of the cloudevents stream ${stream} with the content type ${shortJson(contentType, 100)} is read as a structured CloudEvent`
   return new CarillonError('bad_event', `${said}: give the data another content type`)
 }
 
-/** Unix µs in RFC 3339, to the microsecond. */
+/** Formats Unix µs as RFC 3339, to the microsecond. */
 function rfc3339(us: number): string {
   const time = new Date(Math.floor(us / 1000)).toISOString().slice(0, -1)
   return `${time}${String(us % 1000).padStart(3, '0')}Z`
 }
 
-/** As CloudEvents' HTTP binding has it: all but printable ASCII, and of that not space, quote and percent. */
+/**
+ * Encodes a value as CloudEvents' HTTP binding requires: everything but printable ASCII, and
+ * space, quote and percent.
+ */
 function percentEncoded(value: string): string {
   return value.replace(/[^!#$&-~]/gu, (character) =>
     [...Buffer.from(character)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
