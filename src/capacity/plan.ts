@@ -8,16 +8,16 @@ import { wireBytes } from './wire-bytes.ts'
 
 export interface PlanRequest {
   readonly clients: number
-  /** Events that each client gets, a second. */
+  /** Events that each client receives, a second. */
   readonly ratePerClient: number
   /** Clients that each event goes to. */
   readonly fanOut: number
   /** Data of an event, bytes. */
   readonly payloadBytes: number
   readonly p99Ms: number
-  /** Hosts that may be gone at once. */
+  /** Hosts that may fail at the same time. */
   readonly spares: number
-  /** Copies that the broker keeps, and for how long, ms. */
+  /** Replicas in the broker, and retention, ms. */
   readonly replication: number
   readonly retentionMs: number
 }
@@ -32,22 +32,25 @@ export interface PlanLine {
 }
 
 export interface Plan {
-  /** That carry everything, and beside them. */
+  /** Hosts that carry everything, and additional spare hosts. */
   readonly hosts: number
   readonly spares: number
   readonly gatewaysPerHost: number
   readonly slices: number
   readonly partitions: number
-  /** Of each gateway. */
+  /** Windows of each gateway. */
   readonly windows: GatewayWindows
-  /** What ends first, and how near to its ceiling it is with the spares gone, 0 to 1. */
+  /**
+   * The resource that is exhausted first, and its share of its ceiling without the spares, 0 to
+   * 1.
+   */
   readonly binds: { readonly resource: Resource; readonly share: number }
-  /** Parts of a host that are used with the spares gone, and with all hosts there. */
+  /** Used shares of a host's resources, without the spares and with all hosts. */
   readonly used: Readonly<Record<Resource, number>>
   readonly usedByAll: Readonly<Record<Resource, number>>
-  /** Of one host with the spares gone, bytes. */
+  /** Memory of one host without the spares, bytes. */
   readonly memory: { readonly gateways: number; readonly clients: number; readonly kernel: number }
-  /** Of one host with the spares gone, bytes a second. */
+  /** Network traffic of one host without the spares, bytes a second. */
   readonly network: { readonly out: number; readonly in: number }
   readonly broker: {
     readonly eventsPerSecond: number
@@ -57,11 +60,14 @@ export interface Plan {
   }
   readonly settings: readonly string[]
   readonly lines: readonly PlanLine[]
-  /** What the plan does not say, and what it had to assume. */
+  /** Limits and assumptions of the plan. */
   readonly notes: readonly string[]
 }
 
-/** Hosts for the load, from the figures of one. Throws `bad_request` where no number of them carries it. */
+/**
+ * Plans the hosts for a load, from the figures of one. Throws `bad_request` if no number of hosts
+ * suffices.
+ */
 export function makePlan(request: PlanRequest, figures: HostFigures): Plan {
   const deliveries = request.clients * request.ratePerClient
   const wire = wireBytes(request.payloadBytes)
@@ -269,7 +275,10 @@ function brokerLines(request: PlanRequest, demand: Demand, cut: Cut, all: number
   ]
 }
 
-/** A host goes: its clients connect elsewhere with the CPU that the others have left. */
+/**
+ * Estimates how long reconnection takes after a host failure, with the CPU that the other hosts
+ * have left.
+ */
 function stormLines(figures: HostFigures, demand: Demand, cut: Cut, all: number): PlanLine[] {
   if (all < 2 || figures.cpu.connectUs === 0) return []
   const { cpu, gateway } = figures
@@ -312,7 +321,7 @@ function settingsOf({ gateway }: HostFigures, clients: number, { gatewaysPerHost
   ]
 }
 
-/** As deploy/systemd/carillon.service has it. */
+/** The limit in deploy/systemd/carillon.service. */
 const advisedDescriptors = 1_048_576
 
 function notesOf(
