@@ -34,12 +34,12 @@ test('fitted to the rows of 3 and 6 million clients, it predicts the CPU of 9 an
   )
 })
 
-test('a straight line does not: at 12 million it is nearly a quarter too low', () => {
+test('a straight line is nearly a quarter too low at 12 million clients', () => {
   assert.ok(naive(twelve) / twelve.cpuShare < 0.78)
   assert.ok(naive(nine) / nine.cpuShare < 1 - fitError)
 })
 
-test('what grows with the clients is what the pauses say: without longer ones nothing grows', () => {
+test('the growth with clients comes from the pauses: without longer pauses nothing grows', () => {
   const even = { ...six, maxMs: three.maxMs }
   assert.equal(fitCpu(three, even, cores).deliveryUsPerMillionClients, 0)
   assert.ok(fitCpu(three, six, cores).deliveryUsPerMillionClients > 0.5)

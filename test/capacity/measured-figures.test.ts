@@ -21,7 +21,7 @@ const runs: Runs = {
   best: { rate: 8000, p99Ms: 40, cores: 0.5 },
 }
 
-test('what an event, a delivery and nothing cost is found again from runs that had just these costs', () => {
+test('the costs of an event, a delivery and idling are recovered from runs with these costs', () => {
   const { cpu, memory, latency, gateway } = figuresOfRuns(runs, host, 'here')
   assert.deepEqual(cpu, { idleCores: 0.1, eventUs: 10, deliveryUs: 20, deliveryUsPerMillionClients: 0, connectUs: 100 })
   assert.deepEqual(memory, { residentBytes: 4000, kernelBytes: 4192 })
@@ -29,18 +29,18 @@ test('what an event, a delivery and nothing cost is found again from runs that h
   assert.deepEqual(gateway, { cores: 1, descriptors: 20_000, processMiB: 141 })
 })
 
-test('connections in a GiB count both sides of the kernel, deliveries the CPU that they took', () => {
+test('connections in a GiB include process and kernel memory, and deliveries are counted by their CPU', () => {
   const figures = figuresOfRuns(runs, host, 'here')
   assert.deepEqual(headlineOf(figures, runs), { connectionsPerGiB: gib / 8192, deliveriesPerCore: 16_000 })
   assert.equal(headlineOf(figures, { ...runs, best: undefined }).deliveriesPerCore, undefined)
 })
 
-test('a card that does not say its speed is taken for one of 10 Gbit/s', () => {
+test('a card that does not report its speed counts as 10 Gbit/s', () => {
   assert.equal(figuresOfRuns(runs, host, 'here').nicGbps, 25)
   assert.equal(figuresOfRuns(runs, { ...host, nicGbps: undefined }, 'here').nicGbps, 10)
 })
 
-test('runs that contradict each other are no figures', () => {
+test('runs that contradict each other are refused', () => {
   const busy = { ...runs, unicast: { ...runs.unicast, cores: 0.05 } }
   assert.throws(() => figuresOfRuns(busy, host, 'here'), {
     code: 'overloaded',

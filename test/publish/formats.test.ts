@@ -102,7 +102,7 @@ test('ce_subject is the subject without the prefix, as the key is', async () => 
   assert.deepEqual([got?.subject, key, headers.ce_subject], ['shop.c1.paid', 'c1', 'c1.paid'])
 })
 
-test('what is taken is not too large once it is read back, whatever its format adds', async () => {
+test('an accepted event is not too large when it is read back, whatever its format adds', async () => {
   for (const format of ['event', 'raw', 'cloudevents'] as const) {
     const refused: number[] = []
     for (let bytes = 4000; bytes <= 4096; bytes++) {
@@ -129,14 +129,14 @@ test('a deletion is a null value under the key in every format', async () => {
   }
 })
 
-test('a raw record has its content type in a header only where it is another than that of the stream', async () => {
+test('a raw record has its content type in a header only if it differs from that of the stream', async () => {
   const json = makeEvent({ subject: 'a', contentType: 'application/json', data: Buffer.from('1') })
   assert.deepEqual((await roundTrip(json, { format: { format: 'raw' } })).headers, {})
   const { headers } = await roundTrip({ ...json, contentType: 'text/plain' }, { format: { format: 'raw' } })
   assert.deepEqual(headers, { 'content-type': 'text/plain' })
 })
 
-test('what a format has no place for is refused, and named', async () => {
+test('a field that a format cannot hold is refused, and named', async () => {
   const refuses = (fields: Partial<Event>, format: Partial<StreamFormat>, message: RegExp) =>
     assert.rejects(roundTrip(makeEvent({ subject: 'a', id: 'i', ...fields }), { format }), {
       code: 'bad_event',

@@ -21,7 +21,7 @@ class Counting extends ModelBroker {
   }
 }
 
-test('each event is answered by its own position, whichever streams the others of its request are in', async () => {
+test('each event gets its own position, whichever streams the others of its request are in', async () => {
   const by = { hash: 'java' } as const
   const routing = new RoutingTable([
     { subjects: 'alarm.>', stream: 'alarms', by },
@@ -50,7 +50,7 @@ test('each event is answered by its own position, whichever streams the others o
   }
 })
 
-test('nothing of a request is written where its grant refuses one event, whether or not that has a route', async () => {
+test('nothing of a request is written if its grant refuses one event, whether or not the event has a route', async () => {
   const source = new Counting('events', 1)
   const routing = new RoutingTable([{ subject: '{key}', stream: 'alarms', by: { hash: 'java' } }])
   const publisher = new Publisher({

@@ -37,7 +37,7 @@ export function rangeFacts(run: ConformanceRun): void {
     assert.equal(next, at(3))
   })
 
-  test('a range below the first retained offset tells where the log starts now', async () => {
+  test('a range below the first retained offset reports where the log starts now', async () => {
     const stream = await created()
     await published(stream, letters(10))
     await retained(stream, 0, at(7))

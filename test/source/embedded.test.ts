@@ -111,7 +111,7 @@ describe('the embedded log', () => {
     assert.deepEqual((await tailed(again, stream, 3)).records, before.records)
   })
 
-  test('closes only after what was published before is stored', async (t) => {
+  test('closes only after earlier publishes are stored', async (t) => {
     const { source, dir } = await openOwn(t, { maxCommitBytes: 1 })
     const stream = await created(source)
     const publishes = ['a', 'b', 'c'].map((value) => source.publish(stream, [record(value)]))
@@ -138,7 +138,7 @@ describe('the embedded log', () => {
     assert.throws(() => source.tail(stream, [0], new TailCollector()), closed)
   })
 
-  test('puts what is published while a commit is in flight into one next commit', async (t) => {
+  test('collects publishes during a commit into one next commit', async (t) => {
     const { source, dir } = await openOwn(t)
     const stream = await created(source)
     const first = source.publish(stream, [record('first')])
@@ -150,7 +150,7 @@ describe('the embedded log', () => {
     assert.ok(blocks.length <= 2, `${blocks.length} blocks for 51 publishes`)
   })
 
-  test('refuses a publish that would make the queue longer than its limit, and takes it later', async (t) => {
+  test('refuses a publish that would exceed the queue limit, and accepts it later', async (t) => {
     const { source } = await openOwn(t, { maxQueuedBytes: 1000 })
     const stream = await created(source)
     const first = source.publish(stream, [record(new Uint8Array(900))])
@@ -171,7 +171,7 @@ describe('the embedded log', () => {
     assert.deepEqual(await small, [{ partition: 0, offset: 10 }])
   })
 
-  test('refuses what was published to a stream that is deleted before it is stored', async (t) => {
+  test('refuses a publish to a stream that is deleted before it is stored', async (t) => {
     const { source } = await openOwn(t)
     const stream = await created(source)
     const deletion = source.delete('stream')
@@ -181,7 +181,7 @@ describe('the embedded log', () => {
     assert.equal(await source.describe('stream'), undefined)
   })
 
-  test('refuses partitions that the stream has not', async (t) => {
+  test('refuses partitions that the stream does not have', async (t) => {
     const { source } = await openOwn(t)
     const stream = await created(source, 2)
     await assert.rejects(source.publish(stream, [record('a', 2)]), {
@@ -300,14 +300,14 @@ describe('the embedded log', () => {
     })
   }
 
-  test('tells only the asked part of a damaged block as lost', async (t) => {
+  test('reports only the requested part of a damaged block as lost', async (t) => {
     const { source, stream } = await damaged(t, () => null)
     const range = new RangeCollector()
     await source.range(stream, { partition: 0, from: 3, to: 4, maxBytes: 1 << 20 }, range)
     assert.deepEqual(range.losses, [{ from: 3, to: 3, reason: 'corrupt' }])
   })
 
-  test('lets the event loop turn between batches of a long backlog', async (t) => {
+  test('yields to the event loop between batches of a long backlog', async (t) => {
     const { source } = await openOwn(t, { turnRecords: 10, blockBytes: 1000 })
     const stream = await created(source)
     await source.publish(
@@ -367,7 +367,7 @@ describe('the embedded log', () => {
     })
   })
 
-  test('a range that is asked for while a record is shown leaves that record as it is', async (t) => {
+  test('a range requested from within a sink leaves the current record intact', async (t) => {
     const { source } = await openOwn(t)
     const stream = await created(source)
     await publishSingly(source, stream, ['aaaa', 'bbbb'])
@@ -389,7 +389,7 @@ describe('the embedded log', () => {
     assert.deepEqual(ranged.offsets(), [1, 1])
   })
 
-  test('a directory that is open already is refused, naming it and the process', async (t) => {
+  test('a directory that is already open is refused, naming it and the process', async (t) => {
     const { dir } = await openOwn(t)
     await assert.rejects(openEmbedded({ dir }, { log() {} }), {
       code: 'storage_locked',
@@ -397,7 +397,7 @@ describe('the embedded log', () => {
     })
   })
 
-  test('a directory that can not be made is refused by name', async () => {
+  test('a directory that cannot be created is refused by name', async () => {
     await assert.rejects(openEmbedded({ dir: '/dev/null/log' }, { log() {} }), {
       code: 'broker_unavailable',
       message: /\/dev\/null\/log/,
