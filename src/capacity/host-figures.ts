@@ -77,7 +77,7 @@ export function readHostFigures(file: string): HostFigures {
 
 function expectValue(file: string, name: string, value: unknown, rule: (typeof shape)[string]): void {
   if (rule === 'text') {
-    if (typeof value !== 'string' || value === '') throw bad(file, `${name}: expected a text, got ${shown(value)}`)
+    if (typeof value !== 'string' || value === '') throw bad(file, `${name}: expected a string, got ${shown(value)}`)
   } else if (typeof rule === 'number') {
     if (typeof value !== 'number' || !Number.isFinite(value) || value < rule) {
       throw bad(file, `${name}: expected a number of at least ${rule}, got ${shown(value)}`)

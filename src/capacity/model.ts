@@ -64,7 +64,7 @@ function mostGateways({ cores, gateway }: HostFigures): number {
  */
 function leastSlices({ cpu, gateway }: HostFigures, { events }: Demand): number {
   const budget = (ceilings.cpu * gateway.cores) / 2 - cpu.idleCores
-  if (budget <= 0) throw impossible('a gateway of this kind uses more than a quarter of its CPU for nothing')
+  if (budget <= 0) throw impossible('a gateway of this kind uses more than a quarter of its CPU without load')
   return Math.max(1, Math.ceil((events * cpu.eventUs) / 1e6 / budget))
 }
 
@@ -121,7 +121,7 @@ export function cheapest(figures: HostFigures, demand: Demand): Layout {
   }
   if (Number.isFinite(best.hosts)) return best
   const { resource } = binding(usage(figures, demand, best.cut, mostHosts))
-  throw impossible(`${grouped(mostHosts)} of them have too little ${resource}`)
+  throw impossible(`even ${grouped(mostHosts)} of them have too little ${resource}`)
 }
 
 /**
@@ -160,5 +160,5 @@ function leastHosts(figures: HostFigures, demand: Demand, cut: Cut): number {
 const impossible = (why: string) =>
   new CarillonError(
     'bad_request',
-    `no number of such hosts carries this: ${why}; give --host figures of larger ones, or a lower rate`,
+    `no number of such hosts carries this: ${why}; pass --host with figures of larger hosts, or lower the rate`,
   )

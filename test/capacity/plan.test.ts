@@ -87,7 +87,7 @@ test('more events than a gateway can take in are divided into slices, with a not
   assert.equal(few.slices, 1)
   assert.ok(many.slices > 1 && many.partitions % many.slices === 0)
   assert.ok(many.hosts * many.gatewaysPerHost >= 2 * many.slices, 'each slice has two gateways')
-  assert.match(many.notes.join('\n'), /cut the subjects into \d+ slices/)
+  assert.match(many.notes.join('\n'), /divide the subjects into \d+ slices/)
   const shared = makePlan({ ...base, fanOut: 1000 }, ours)
   assert.equal(shared.slices, 1)
 })
@@ -141,8 +141,8 @@ test('latency is not predicted, and notes say what the figures do not show', () 
   const notes = (p99Ms: number, figures: HostFigures) =>
     makePlan({ ...base, clients: 1e6, p99Ms }, figures).notes.join('\n')
   assert.match(notes(500, ours), /Latency is not predicted/)
-  assert.match(notes(5, ours), /99th percentile of 5 ms is not shown: the figures were measured at 14 ms/)
-  assert.match(notes(500, theirs), /say nothing of the 99th percentile/)
+  assert.match(notes(5, ours), /do not support a 99th percentile of 5 ms: they were measured at 14 ms/)
+  assert.match(notes(500, theirs), /do not include the 99th percentile/)
 })
 
 test('the broker writes each copy and is read by each gateway', () => {
@@ -181,7 +181,7 @@ test('a file of figures is read as written, and missing figures are named', () =
     for (const [value, said] of [
       ['{', /expected a readable JSON file/],
       [[1], /expected a mapping/],
-      [{ ...ours, source: '' }, /source: expected a text, got ""/],
+      [{ ...ours, source: '' }, /source: expected a string, got ""/],
       [{ ...ours, cores: 0 }, /cores: expected a number of at least 1, got 0/],
       [{ ...ours, cpu: undefined }, /cpu: expected a mapping with idleCores, .*, got nothing/],
       [{ ...ours, memory: { residentBytes: 1 } }, /memory\.kernelBytes: expected a number of at least 0, got nothing/],
