@@ -40,7 +40,7 @@ async function publishAll(gateway: TestGateway, subject: string, count: number):
 }
 
 for (const transport of ['websocket', 'poll'] as const) {
-  test(`a subject that comes back to a partition that was cut below its position loses nothing: ${transport}`, async () => {
+  test(`a subject that returns to a partition that was truncated below its position loses nothing: ${transport}`, async () => {
     const broker = new ModelBroker('events', 5)
     const gateway = await TestGateway.start(broker)
     const subject = subjectWhere(gateway, { 5: 4, 6: 2 })
@@ -62,7 +62,7 @@ for (const transport of ['websocket', 'poll'] as const) {
     assert.deepEqual([behind!.offset, behind!.generation], [10, 0])
   })
 
-  test(`a subject that leaves a partition ahead of its gateway, and comes back, is not given again what its client has: ${transport}`, async () => {
+  test(`a subject that leaves a partition ahead of its gateway, and returns, gets no event again: ${transport}`, async () => {
     const broker = new ModelBroker('events', 5)
     const gateway = await TestGateway.start(broker)
     const subject = subjectWhere(gateway, { 5: 2, 6: 4, 7: 2 })
@@ -81,7 +81,7 @@ for (const transport of ['websocket', 'poll'] as const) {
     ])
   })
 
-  test(`where it was ahead of the log, it is held against what that has by the time that it comes back: ${transport}`, async () => {
+  test(`a position ahead of the log is checked against the log when its subject returns: ${transport}`, async () => {
     const broker = new ModelBroker('events', 5)
     const gateway = await TestGateway.start(broker)
     const subject = subjectWhere(gateway, { 5: 2, 6: 4, 7: 2 })
@@ -100,7 +100,7 @@ for (const transport of ['websocket', 'poll'] as const) {
     ])
   })
 
-  test(`a log that grows past a position that a subject comes back to is held against its generation: ${transport}`, async () => {
+  test(`a log that grows past a position that a subject returns to is checked against its generation: ${transport}`, async () => {
     const broker = new ModelBroker('events', 5)
     const gateway = await TestGateway.start(broker)
     const subject = subjectWhere(gateway, { 5: 4, 6: 2 })
@@ -114,7 +114,7 @@ for (const transport of ['websocket', 'poll'] as const) {
     assert.deepEqual(told(client).at(-1), ['rewritten', 2, 0, 9])
   })
 
-  test(`a token from before its partitions were more keeps its generation where it is ahead of the log: ${transport}`, async () => {
+  test(`a token from before the stream grew keeps its generation where it is ahead of the log: ${transport}`, async () => {
     const broker = new ModelBroker('events', 6)
     const gateway = await TestGateway.start(broker)
     const subject = subjectWhere(gateway, { 5: 4, 6: 2 })
@@ -131,7 +131,7 @@ for (const transport of ['websocket', 'poll'] as const) {
     assert.deepEqual([behind!.offset, behind!.generation], [10, 0])
   })
 
-  test(`a subject that comes into a partition of a new log is told of the new log first: ${transport}`, async () => {
+  test(`a subject that moves into a partition of a new log gets the gap of the new log first: ${transport}`, async () => {
     const broker = new ModelBroker('events', 4)
     const gateway = await TestGateway.start(broker)
     const subject = subjectWhere(gateway, { 4: 0, 5: 2 })
@@ -149,7 +149,7 @@ for (const transport of ['websocket', 'poll'] as const) {
     ])
   })
 
-  test(`a position of an earlier log is recreated also where the number of partitions says that subjects moved: ${transport}`, async () => {
+  test(`a position of an earlier log is a recreated gap even if the partition count says that subjects moved: ${transport}`, async () => {
     const broker = new ModelBroker('events', 4)
     const gateway = await TestGateway.start(broker)
     const subject = subjectWhere(gateway, { 5: 0, 6: 2 })
@@ -166,7 +166,7 @@ for (const transport of ['websocket', 'poll'] as const) {
     ])
   })
 
-  test(`a token that names other partitions of an earlier log has seen nothing of the new one: ${transport}`, async () => {
+  test(`a token that names other partitions of an earlier log has nothing of the new one: ${transport}`, async () => {
     const broker = new ModelBroker('events', 4)
     const gateway = await TestGateway.start(broker)
     const subject = subjectWhere(gateway, { 4: 0, 5: 2 })
@@ -180,7 +180,7 @@ for (const transport of ['websocket', 'poll'] as const) {
     assert.deepEqual(told(client), [['recreated', 2, 0, undefined]])
   })
 
-  test(`a subject that is elsewhere in a log that was created again is told so there, before it is told that it moved: ${transport}`, async () => {
+  test(`a subject that has moved in a re-created log gets the recreated gap in its new partition before the repartitioned one: ${transport}`, async () => {
     const broker = new ModelBroker('events', 2)
     const gateway = await TestGateway.start(broker)
     const subject = subjectWhere(gateway, { 2: 1, 3: 2 })
@@ -195,7 +195,7 @@ for (const transport of ['websocket', 'poll'] as const) {
     ])
   })
 
-  test(`a token that names a new log in some of its partitions has seen nothing of the others: ${transport}`, async () => {
+  test(`a token that names a new log in some of its partitions has nothing of the others: ${transport}`, async () => {
     const broker = new ModelBroker('events', 2)
     const gateway = await TestGateway.start(broker)
     const subject = subjectWhere(gateway, { 3: 2 })
@@ -213,7 +213,7 @@ for (const transport of ['websocket', 'poll'] as const) {
   })
 }
 
-test('of several subjects one that is the first to come into a partition is read it from its beginning', async () => {
+test('the first of several subjects to move into a partition gets it from its beginning', async () => {
   const broker = new ModelBroker('events', 2)
   const gateway = await TestGateway.start(broker)
   const [moves, stays] = [subjectWhere(gateway, { 2: 0, 3: 2 }), subjectWhere(gateway, { 2: 1, 3: 1 })]
@@ -228,7 +228,7 @@ test('of several subjects one that is the first to come into a partition is read
   assert.deepEqual(told(client), [['repartitioned', 2, 0, undefined]])
 })
 
-test('subjects that come into a partition together are told of it once, and no token goes on from where another stood there', async () => {
+test('subjects that move into a partition together get one gap, and no token resumes from the position of another subject there', async () => {
   const broker = new ModelBroker('events', 2)
   const gateway = await TestGateway.start(broker)
   const moves = subjectWhere(gateway, { 2: 0, 3: 2 })
@@ -247,7 +247,7 @@ test('subjects that come into a partition together are told of it once, and no t
   assert.deepEqual(offsets, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
 })
 
-test('over a WebSocket a subject that comes back to a partition, of which its gateway had read all that its client has, goes on at its head', async () => {
+test('over a WebSocket a subject that returns to a partition goes on at its head if the gateway had read everything its client has', async () => {
   const broker = new ModelBroker('events', 5)
   const gateway = await TestGateway.start(broker)
   const subject = subjectWhere(gateway, { 5: 2, 6: 4, 7: 2 })
@@ -263,7 +263,7 @@ test('over a WebSocket a subject that comes back to a partition, of which its ga
   ])
 })
 
-test('over a WebSocket a position of a log that is gone is not kept once its subject is told of the new one elsewhere', async () => {
+test('over a WebSocket a position of a deleted log is not kept once its subject has the gap of the new log in another partition', async () => {
   const broker = new ModelBroker('events', 2)
   const gateway = await TestGateway.start(broker)
   const subject = subjectWhere(gateway, { 2: 1, 3: 2, 4: 1 })
@@ -280,7 +280,7 @@ test('over a WebSocket a position of a log that is gone is not kept once its sub
   ])
 })
 
-test('a session keeps a bounded number of positions for partitions to come; beyond it a subject begins there as if its token named none', async () => {
+test('a session keeps a bounded number of positions for other partitions; beyond it a subject starts there as if its token did not name them', async () => {
   const broker = new ModelBroker('events', 5)
   const gateway = await TestGateway.start(broker, { maxCarried: 3 })
   const subject = subjectWhere(gateway, { 5: 4, 6: 2 })

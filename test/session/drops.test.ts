@@ -42,7 +42,7 @@ test('an event is left out for a later one of its collapse key, and for none of 
   assert.equal(firstOf({ collapseKey: '', bytes: 10 }, { collapseKey: '', bytes: 10 }), undefined)
 })
 
-test('an event without a collapse key at the end of the ring, behind one with, is none that takes a place', () => {
+test('an event without a collapse key at the end of the ring, after one with a key, replaces none', () => {
   const [old, long, last] = [
     { collapseKey: 'k', bytes: 10 },
     { collapseKey: 'other', bytes: 500 },

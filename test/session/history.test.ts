@@ -279,7 +279,7 @@ function newestOf(tokens: readonly string[]): string[] {
 
 const histories = fc.array(step, { minLength: 10, maxLength: 60, size: 'max' })
 
-test('over full sockets, reconnects, restarts, holes and retention each event comes once, in order, or is told', async () => {
+test('over full sockets, reconnects, restarts, holes and retention each event arrives once, in order, or in a gap', async () => {
   await fc.assert(
     fc.asyncProperty(histories, fc.constantFrom(1024, 65_536), async (steps, payloadBytes) => {
       const world = new World(payloadBytes)

@@ -21,7 +21,7 @@ function watched(position: Position, looked: () => void): Position {
   }
 }
 
-test('the work of judging a token is that of its positions and of the partitions, not of each position for each partition', async () => {
+test('judging a token costs the sum of its positions and partitions, not their product', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', partitions), {}, { entries: partitions })
   const feeds = gateway.stream.partitions
   const last = { ...feeds.at(-1)!.positionAt(0), generation: -1 }

@@ -18,7 +18,7 @@ async function ranged(partitions: number): Promise<TestGateway> {
   return gateway
 }
 
-test('a subject whose partition is no more is refused, and all others go on', async () => {
+test('a subject whose partition no longer exists is refused, and all others go on', async () => {
   const gateway = await ranged(3)
   const [both, shared, pattern] = [gateway.connect(), gateway.connect('poll'), gateway.connect()]
   both.subscribe(1, 'a.7')

@@ -29,7 +29,7 @@ async function gatewayAt50() {
   return { gateway, broker, come }
 }
 
-test('who is ahead is told once the broker has said twice that its log ends below, and goes on at the higher end', async () => {
+test('a reader ahead gets a gap once the broker has said twice that its log ends below, and goes on at the higher end', async () => {
   const { gateway, broker, come } = await gatewayAt50()
   const client = come()
   broker.ends.push(50, 70)
@@ -42,7 +42,7 @@ test('who is ahead is told once the broker has said twice that its log ends belo
   )
 })
 
-test('who came between the two questions is not judged by them', async () => {
+test('a reader that came between the two queries is not judged by them', async () => {
   const { gateway, come } = await gatewayAt50()
   const first = come()
   await gateway.clock.advance(1000)

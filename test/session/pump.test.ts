@@ -38,20 +38,20 @@ class Bench {
   }
 }
 
-test('a turn ends after half a millisecond, whoever waits, and the others have the next ones', () => {
+test('a turn ends after half a millisecond, even with items left, and these have the next turns', () => {
   const bench = new Bench()
   for (const name of ['a', 'b', 'c']) bench.work(name, 2, 0.3)
   assert.deepEqual([bench.turn(), bench.turn(), bench.turn(), bench.turn()], ['ab', 'ca', 'bc', ''])
 })
 
-test('one slice that takes long ends its turn', () => {
+test('a long slice ends its turn', () => {
   const bench = new Bench()
   bench.work('a', 1, 50)
   bench.work('b', 1, 0)
   assert.deepEqual([bench.turn(), bench.turn()], ['a', 'b'])
 })
 
-test('a turn is bounded in slices where time stands still, and nobody is left out', () => {
+test('a turn is bounded in slices if the clock stands still, and no item is skipped', () => {
   const bench = new Bench()
   for (let i = 0; i < 5000; i++) bench.work('x', 1, 0)
   let ran = 0
@@ -64,7 +64,7 @@ test('a turn is bounded in slices where time stands still, and nobody is left ou
   assert.equal(bench.pump.length, 0)
 })
 
-test('a round is over when all that waited had a slice, and not before', () => {
+test('a round is over when everything queued has had a slice, and not before', () => {
   const bench = new Bench()
   for (const name of ['a', 'b', 'c']) bench.work(name, 9, 0.3)
   bench.pump.afterRound(() => bench.ran.push('!'))

@@ -26,7 +26,7 @@ const readAll = async () => {
   for (let i = 0; i < 20; i++) await settled()
 }
 
-test('records that were in the log before the gateway are counted and kept where they are rejected, each once', async () => {
+test('rejected records from before the start of the gateway are counted and kept, each once', async () => {
   const { broker, home } = await halfMisrouted()
   const gateway = await TestGateway.start(broker, {}, { fill: { ageMs: 3_600_000, budgetMs: 5000 } })
   const { rejected: skipped } = gateway.stream.instruments
@@ -50,7 +50,7 @@ test('records that were in the log before the gateway are counted and kept where
   assert.equal(gateway.rejected.total, 21)
 })
 
-test('what a client is the first to read back is counted then, and not again by the next one', async () => {
+test('a rejected record that a client is the first to read back is counted then, and not again for the next client', async () => {
   const { broker } = await halfMisrouted()
   const gateway = await TestGateway.start(broker, {}, { readBack: { chunkBytes: 64, chunks: 1 } })
   assert.equal(gateway.rejected.total, 0)
@@ -63,7 +63,7 @@ test('what a client is the first to read back is counted then, and not again by 
   }
 })
 
-test('what the tail rejected is not counted again when it is read back; a log that was created again counts anew', async () => {
+test('a record that the tail rejected is not counted again when it is read back; a re-created log counts again', async () => {
   const broker = new ModelBroker('events', 2)
   const gateway = await TestGateway.start(broker, {}, { entries: 4, readBack: { chunkBytes: 64, chunks: 1 } })
   const away = 1 - gateway.routing.place('a', () => 2).partition!

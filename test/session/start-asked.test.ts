@@ -36,7 +36,7 @@ async function begun(transport: 'websocket' | 'poll', after: string, answer: 'of
 }
 
 for (const transport of ['websocket', 'poll'] as const) {
-  test(`an answer about a log that was deleted meanwhile says nothing of the one that took its place: ${transport}`, async () => {
+  test(`an answer about a log that was deleted meanwhile does not apply to its successor: ${transport}`, async () => {
     const { broker, gateway, client, come } = await begun(transport, '@1970-01-01T00:30:00Z', 'offsetAt')
     broker.recreate()
     for (const text of texts(14)) gateway.publish('a', text)
@@ -56,7 +56,7 @@ for (const transport of ['websocket', 'poll'] as const) {
     assert.deepEqual(client.texts, texts(14))
   })
 
-  test(`an offset by time counts anew where the log was rewritten meanwhile: ${transport}`, async () => {
+  test(`an offset by time is looked up again if the log was rewritten meanwhile: ${transport}`, async () => {
     const { broker, gateway, client, come } = await begun(transport, '@1970-01-01T00:30:00Z', 'offsetAt')
     broker.nowMs = 1_800_000
     broker.rewrite(0, 5)
