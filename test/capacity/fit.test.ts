@@ -14,7 +14,7 @@ const [three, six, nine, twelve] = twelveMillion as [
 const predicted = (load: (typeof twelveMillion)[0]) =>
   cpuCores(fitCpu(three, six, cores), load.clients, load.rate) / cores
 
-/** The straight line through the CPU of both rows. */
+/** Returns the straight line through the CPU of both rows. */
 function naive({ rate }: (typeof twelveMillion)[0]): number {
   return three.cpuShare + ((six.cpuShare - three.cpuShare) / (six.rate - three.rate)) * (rate - three.rate)
 }

@@ -6,7 +6,7 @@ import { makePlan, planDefaults } from '../../src/capacity/plan.ts'
 const gib = 2 ** 30
 const host: HostSize = { cores: 4, memoryBytes: 16 * gib, nicGbps: 25, descriptors: 20_000 }
 
-/** 0.1 cores for nothing, 10 us an event, 20 us a delivery. */
+/** Costs 0.1 cores idle, 10 us an event, 20 us a delivery. */
 const cores = (events: number, deliveries: number) => 0.1 + events * 10e-6 + deliveries * 20e-6
 const run = (events: number, deliveries: number) => ({ events, deliveries, cores: cores(events, deliveries) })
 const runs: Runs = {

@@ -37,7 +37,7 @@ test('streams that are set up well pass every check, on Kafka and on NATS', () =
   for (const settings of [kafka, nats]) {
     const monitor = { syncAlways: true, syncIntervalMs: undefined }
     const wrong = brokerChecks(streamOf({ settings }), { ...needs, monitor }).filter(({ level }) => level !== 'pass')
-    // Kafka's answers have no time.
+    // Kafka's answers carry no time.
     assert.deepEqual(
       wrong.map((each) => [each.check, each.level]),
       settings === kafka ? [[clock, 'unknown']] : [],

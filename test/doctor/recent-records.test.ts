@@ -3,7 +3,7 @@ import test from 'node:test'
 import { readRecent } from '../../src/doctor/recent-records.ts'
 import { ModelBroker } from '../model/broker.ts'
 
-/** Of which one fits in a read. */
+/** Size of a value, such that one fits in a read. */
 const large = Buffer.alloc(600_000)
 
 function brokerWith(partitions: number, records: number): ModelBroker {

@@ -12,7 +12,7 @@ import { intakeOf } from '../intake/records.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { comparable, event, jsonData } from '../wire/arbitraries.ts'
 
-/** Keeps what is published, as a broker of that kind would. */
+/** Keeps published records, as a broker of that kind would. */
 class Shelf extends ModelBroker {
   readonly records: OutRecord[] = []
 
@@ -41,7 +41,7 @@ async function roundTrip(published: Event, { format, route = {}, kind = 'kafka' 
   return { ...read(record), key: key === null ? null : Buffer.from(key).toString(), value, headers }
 }
 
-/** What a raw record can carry; id and time of publication are not given back. */
+/** An event that a raw record can hold; id and time of publication are not read back. */
 const rawEvent = event.map((each) => {
   const { subject, data, contentType, attributes } = each
   return makeEvent({ subject, data, contentType: contentType || 'text/plain', attributes, id: 'i', publishedAtUs: 7 })

@@ -12,7 +12,7 @@ import { ModelBroker } from '../model/broker.ts'
 
 const infoOf = (name: string): StreamInfo => ({ name, incarnation: `${name}-1`, partitions: 1 })
 
-/** A broker whose stream \`name\` has so many records already. */
+/** A broker whose stream `name` already has this many records. */
 class Counting extends ModelBroker {
   readonly heads: Record<string, number> = { alarms: 100, trades: 7 }
 

@@ -48,7 +48,7 @@ function setUp(more: Partial<ServingOptions> = {}, broker = new ModelBroker('car
   return { serving, clock, instruments, broker }
 }
 
-/** A WebSocket that keeps what it is given. */
+/** A WebSocket that keeps the frames it receives. */
 function outlet() {
   const frames: Record<string, ReturnType<typeof JSON.parse>>[] = []
   const outlet: Outlet = {

@@ -14,7 +14,7 @@ const bytesOf = ({ session }: TestClient): number => (session as ClientSession).
 const refusals = ({ instruments }: TestGateway, limit: LimitName): number =>
   instruments.gateway.refusals.counts()[limit]
 
-/** Its last subscription was refused, and it goes on. */
+/** Asserts that its last subscription was refused and that the session goes on. */
 function refusedBy(client: TestClient) {
   assert.equal(client.ended, undefined)
   const { error } = client.frames.at(-1)!
@@ -252,7 +252,7 @@ test('a session stays within its memory limit whatever it does, and returns ever
 
 const transports = ['websocket', 'sse', 'poll'] as const
 
-/** SSE and poll: all there will be. */
+/** SSE and poll: all subscriptions of the session. */
 function begin(
   { subject, how }: Extract<Step, { kind: 'subscribe' }>,
   { gateway, client, open }: Omit<Scene, 'ref'>,
@@ -292,9 +292,9 @@ test('subscriptions return what they took, whatever their session did', async ()
 interface Scene {
   readonly gateway: TestGateway
   readonly client: TestClient
-  /** Refs of what is subscribed. */
+  /** Refs of the current subscriptions. */
   readonly open: Set<number>
-  /** The next one's. */
+  /** Next ref. */
   readonly ref: number
 }
 

@@ -6,7 +6,7 @@ import { decodeToken, isGrowth } from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, type TestClient, TestGateway } from './harness.ts'
 
-/** A route by any: publishers put a subject's records where they like. */
+/** A route by `any`: publishers put a subject's records into any partition. */
 
 class Spread {
   readonly broker: ModelBroker
@@ -28,13 +28,13 @@ class Spread {
     this.broker.end(partition)
   }
 
-  /** `from` to `to` - 1 in turn over all partitions, each named by its partition: `1:4`. */
+  /** Writes `from` to `to` - 1 to all partitions in turn, each named by its partition: `1:4`. */
   spread(from: number, to: number): void {
     const { partitions } = this.broker.info
     for (let i = from; i < to; i++) this.append(i % partitions, `${i % partitions}:${i}`)
   }
 
-  /** Follows the subject, on whichever transport. */
+  /** Subscribes to the subject, over any transport. */
   follow(client: TestClient, after: string[], options: { last?: number } = {}): void {
     if (client.transport === 'websocket') client.ask(1, 'a', options, ...after)
     else client.session.start(['a'], after, options)
@@ -45,7 +45,7 @@ const rest = async () => {
   for (let i = 0; i < 10; i++) await settled()
 }
 
-/** Those of each partition, in the order in which they came. */
+/** Returns the events of each partition, in order of arrival. */
 const byPartition = (texts: readonly string[]) =>
   Object.fromEntries(Object.entries(Object.groupBy(texts, (text) => text.split(':')[0]!)).sort())
 

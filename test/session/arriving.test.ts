@@ -4,9 +4,12 @@ import { decodeToken, encodeToken, growthPosition, type Position } from '../../s
 import { ModelBroker } from '../model/broker.ts'
 import { settled, type TestClient, TestGateway } from './harness.ts'
 
-/** Subjects that come into a partition in which the client's token stood before, while its log became another one. */
+/**
+ * Subjects that move into a partition in which the client's token had a position, while the
+ * partition's log was replaced.
+ */
 
-/** A subject by the partitions that it is in. */
+/** Returns a subject that is in these partitions. */
 function subjectWhere(gateway: TestGateway, partitions: Readonly<Record<number, number>>): string {
   for (let i = 0; ; i++) {
     const subject = `s${i}`
@@ -44,7 +47,8 @@ for (const transport of ['websocket', 'poll'] as const) {
     const broker = new ModelBroker('events', 5)
     const gateway = await TestGateway.start(broker)
     const subject = subjectWhere(gateway, { 5: 4, 6: 2 })
-    // It stood at 2@10 before it moved to partition 4. Since then partition 2 was cut back to its beginning.
+    // It was at 2@10 before it moved to partition 4. Partition 2 has been truncated to its
+    // beginning since.
     broker.epoch = 1
     const stood = [position(gateway, 2, 10, 0), position(gateway, 4, 0, -1)]
     const client = begin(gateway, transport, subject, stood)
@@ -135,7 +139,7 @@ for (const transport of ['websocket', 'poll'] as const) {
     const broker = new ModelBroker('events', 4)
     const gateway = await TestGateway.start(broker)
     const subject = subjectWhere(gateway, { 4: 0, 5: 2 })
-    // Another gateway knew of five partitions already.
+    // Another gateway already knew of five partitions.
     const stood = [position(gateway, 0, 0, -1), position(gateway, 2, 7, 0)]
     const client = begin(gateway, transport, subject, stood)
     await settled()
@@ -202,7 +206,8 @@ for (const transport of ['websocket', 'poll'] as const) {
     const stood = position(gateway, 1, 7, 0)
     broker.recreate(3)
     await publishAll(gateway, subject, 9)
-    // Its connection was cut while it was told: of partition 0, of 1 not yet, and 2 was to come.
+    // Its connection was cut between gaps: that of partition 0 was sent, those of 1 and 2 were
+    // not.
     const client = begin(gateway, transport, '>', [position(gateway, 0, 0, -1), stood])
     for (let i = 0; i < 10; i++) await settled()
     assert.deepEqual(client.texts, texts(9))
@@ -217,7 +222,8 @@ test('the first of several subjects to move into a partition gets it from its be
   const broker = new ModelBroker('events', 2)
   const gateway = await TestGateway.start(broker)
   const [moves, stays] = [subjectWhere(gateway, { 2: 0, 3: 2 }), subjectWhere(gateway, { 2: 1, 3: 1 })]
-  // Another subject of the same client stands in the third partition already, by a gateway that knew of it before; this one does not.
+  // Another subject of the same client has a position in the third partition already, from a
+  // gateway that knew of it earlier than this one.
   const stood = [position(gateway, 0, 0, -1), position(gateway, 1, 0, -1), position(gateway, 2, 5, -1)]
   const client = gateway.connect('poll')
   client.session.start([moves, stays], [encodeToken([...stood, growthPosition(stood[0]!, 2)])])

@@ -28,7 +28,7 @@ test('records that left the window are read back from the broker, once for all r
 })
 
 test('records that do not fit in a chunk are read back in the next one', async () => {
-  // More records than a chunk's index holds come with one read of the broker.
+  // One read of the broker returns more records than a chunk's index holds.
   const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, { entries: 8 })
   const expected = Array.from({ length: 300 }, (_, i) => `${i}`)
   for (const text of expected) gateway.publish('a', text)
@@ -56,7 +56,8 @@ test('a stretch is read once for clients at different positions in it, in any or
   }
   const alone = await readsFor([0])
   const together = await readsFor([8, 7, 6, 5, 4, 3, 2, 1, 0])
-  // Not one read more for each: the first to come begins at once, and then one read serves all the others.
+  // Not one more read for each client: the read for the first client starts at once, and then one
+  // read serves all the others.
   assert.ok(alone >= 5 && together <= alone + 2, `${alone} reads for one client, ${together} for nine`)
 })
 

@@ -4,7 +4,7 @@ import { decodeToken, encodePosition, encodeToken, type Position } from '../../s
 import { ModelBroker } from '../model/broker.ts'
 import { settled, type TestClient, TestGateway } from './harness.ts'
 
-/** What the simulation found: positions while the log becomes another one, or is shared out anew. */
+/** Cases that the simulation found: positions while the log is replaced or repartitioned. */
 
 const told = (client: TestClient) => client.gaps.map(({ refs, reason, from, to }) => [refs, reason, from, to])
 const position = (gateway: TestGateway, offset: number, generation: number, partition = 0): Position => ({
@@ -368,7 +368,7 @@ test('an event without a collapse key replaces none, whatever the envelope befor
   )
 })
 
-/** A subject by what its partition is before and after a growth. */
+/** Returns a subject by its partitions before and after a growth. */
 function subjectWhere(gateway: TestGateway, holds: (partition: (count: number) => number) => boolean): string {
   for (let i = 0; ; i++) {
     const subject = `s${i}`
@@ -380,7 +380,7 @@ const movedBy = (gateway: TestGateway, before: number, after: number) =>
   subjectWhere(gateway, (partition) => partition(before) !== partition(after))
 const movedTo = (gateway: TestGateway, partitionNow: number, after: number) =>
   subjectWhere(gateway, (partition) => partition(after) === partitionNow)
-/** To a partition that was there before. */
+/** Moves to a partition that existed before. */
 const movedFrom = (gateway: TestGateway, before: number, after: number, below: number) =>
   subjectWhere(gateway, (partition) => partition(before) !== partition(after) && partition(after) < below)
 

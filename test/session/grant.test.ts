@@ -5,7 +5,7 @@ import { allowAll, type Grant } from '../../src/identity/grant.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, TestGateway } from './harness.ts'
 
-/** Only `a` may be subscribed to. */
+/** Grants subscriptions to `a` only. */
 const onlyA: Grant = {
   ...allowAll,
   checkSubscribe(subject) {

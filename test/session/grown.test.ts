@@ -13,7 +13,7 @@ import {
 import { ModelBroker } from '../model/broker.ts'
 import { settled, type TestClient, TestGateway } from './harness.ts'
 
-/** Clients that were away, or between two polls, while their stream got more partitions. */
+/** Clients that were away, or between two polls, while their stream grew. */
 
 const kindsOf = ({ blocks, kinds, transport }: TestClient) =>
   transport === 'sse' ? blocks.map((block) => /^event: (.*)$/m.exec(block)?.[1] ?? 'delivery') : kinds
@@ -191,7 +191,7 @@ test('an empty partition below one that the token names existed before: it has n
   const lowest = Array.from({ length: 100 }, (_, i) => `a.${i}`).find((each) => {
     return gateway.routing.place(each, () => 3).partition === 0
   })!
-  // Its subject was elsewhere.
+  // Its subject was in another partition.
   assert.deepEqual(await resume(lowest, 1), [['repartitioned', 0]])
 })
 
@@ -238,7 +238,10 @@ test('a token knows of new partitions once their gaps are sent, and not before',
   assert.equal(known(), 4)
 })
 
-/** A log of 2 partitions that has 3 now, and a token of several subjects: one was told of the third partition, the others were not. */
+/**
+ * A log that grew from 2 to 3 partitions, and a token of several subjects: one was told of the
+ * third partition, the others were not.
+ */
 async function inOldLog() {
   const lagging = await TestGateway.start(new ModelBroker('events', 2))
   const stood = lagging.stream.partitions.map((feed) => feed.positionAt(0))
@@ -285,13 +288,13 @@ test('a partition count of one log says nothing about its successor, and is stat
   const gateway = await TestGateway.start(new ModelBroker('events', 2))
   const client = gateway.connect('poll')
   const stood = gateway.stream.partitions.map((feed) => feed.positionAt(0))
-  // Another gateway had told it of a third partition.
+  // Another gateway had announced a third partition.
   client.session.start(['>'], [encodeToken([...stood, growthPosition(stood[0]!, 3)])])
   await settled()
   const known = () => growthIn(client.session.token())
   assert.deepEqual(known(), [growthPosition(stood[0]!, 3, 0)])
   gateway.broker.recreate()
-  // It has been told of nothing of the new log yet.
+  // Nothing of the new log has been announced to it yet.
   assert.deepEqual(known(), [growthPosition(stood[0]!, 3)])
   for (let i = 0; i < 5; i++) await settled()
   assert.deepEqual(known(), [growthPosition(gateway.stream.partitions[0]!, 2, 0)])
@@ -332,7 +335,7 @@ test('until the gap of a move is sent, a token names the position to which a rew
   )
 })
 
-/** A subject that is in these partitions of two and of four. */
+/** Returns a subject that is in these partitions of two and of four. */
 function subjectIn(gateway: TestGateway, ofTwo: number, ofFour: number): string {
   return Array.from({ length: 100 }, (_, i) => `a.${i}`).find((each) => {
     const [before, now] = [2, 4].map((count) => gateway.routing.place(each, () => count).partition)
@@ -340,7 +343,7 @@ function subjectIn(gateway: TestGateway, ofTwo: number, ofFour: number): string 
   })!
 }
 
-/** Where its client stands behind the last event: it does not say how many partitions there are. */
+/** The client's position after the last event: it states no partition count. */
 const lastOf = ({ deliveries }: TestClient): string => deliveries.at(-1).after
 
 test('the position of an event from before new partitions gets the gap of the one that its subject moved into, and reads it from its beginning', async () => {

@@ -10,7 +10,7 @@ const partitions = 256
 const lookup = { first: () => Promise.resolve(0), atTime: () => Promise.resolve(0) }
 const growth = { own: true, count: () => partitions, moved: () => false }
 
-/** A position that counts how often it is looked at. */
+/** A position that counts reads of it. */
 function watched(position: Position, looked: () => void): Position {
   return {
     ...position,

@@ -6,7 +6,7 @@ import { settled, TestGateway } from './harness.ts'
 
 const scanPerSlice = 128
 
-/** One turn of the event loop. */
+/** Waits for one turn of the event loop. */
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
 async function patiently(): Promise<void> {
@@ -17,7 +17,7 @@ const upTo = (from: number, to: number) => Array.from({ length: to - from }, (_,
 
 type RestartedOptions = { partitions?: number; firstOffset?: number } & ConstructorParameters<typeof TestGateway>[2]
 
-/** A gateway that has been started after `count` events were written, and knows nothing of them. */
+/** Starts a gateway after `count` events were written, none of which it has read. */
 async function restarted(
   count: number,
   subjectOf: (i: number) => string,
@@ -119,7 +119,7 @@ test('a search for last events delays others by one slice, and examines each rec
   let [looked, meanwhile] = [counted.scanned, 0]
   while (poll.openedAt === undefined) {
     await turn()
-    // A slice of each.
+    // A slice of each session.
     assert.ok(counted.scanned - looked <= 64 * scanPerSlice, `${counted.scanned - looked} in one turn`)
     looked = counted.scanned
     meanwhile = behind.texts.length

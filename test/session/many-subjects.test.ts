@@ -13,7 +13,10 @@ const turn = () => new Promise((resolve) => setImmediate(resolve))
 
 const placesIn = ({ stream }: TestGateway) => stream.partitions.reduce((sum, { hub }) => sum + hub.size, 0)
 
-/** How many places are taken or left in each turn, until nothing changes any more. */
+/**
+ * Returns how many hub memberships are taken or left in each turn, until nothing changes any
+ * more.
+ */
 async function changes(gateway: TestGateway, from: number): Promise<number[]> {
   const seen = [Math.abs(placesIn(gateway) - from)]
   for (let before = placesIn(gateway); ; before = placesIn(gateway)) {

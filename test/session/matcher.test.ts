@@ -8,7 +8,7 @@ import { subjectBytes } from '../../src/subject/bytes.ts'
 import { isPattern } from '../../src/subject/subject.ts'
 import { smallWindow } from '../model/window.ts'
 
-/** The first letter's code: subjects that begin alike share a hash. */
+/** Hashes to the first letter's code: subjects with the same first letter share a hash. */
 const hashOf = (subject: string) => subject.charCodeAt(0)
 
 function windowOf(subjects: readonly string[], payloadBytes = 65_536): Window {

@@ -4,7 +4,10 @@ import { RoutingTable } from '../../src/routing/table.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, TestGateway } from './harness.ts'
 
-/** A gateway whose route names partitions: `a.5` and what is behind it has the last one alone. */
+/**
+ * A gateway whose route names partitions: `a.5` and the subjects under it are in the last one
+ * only.
+ */
 async function ranged(partitions: number): Promise<TestGateway> {
   const gateway = await TestGateway.start(new ModelBroker('events', partitions))
   const ranges = [

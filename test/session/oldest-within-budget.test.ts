@@ -6,12 +6,15 @@ import { smallWindow } from '../model/window.ts'
 
 const [rare, often] = [1, 2]
 const eventBytes = 84
-/** With the ring's header. */
+/** Including the ring's header. */
 const recordBytes = 104
 const inMemory = 10
 const chunkBytes = 1000
 
-/** 1,000 records, of which the index has the last 512 and the memory the last ten; each hundredth is of the rare subject. */
+/**
+ * 1,000 records, of which the last 512 are in the index and the last ten in memory; every
+ * hundredth is of the rare subject.
+ */
 function windowOf(): Window {
   const window = smallWindow({
     payloadBytes: inMemory * recordBytes,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { Pump, type Runnable } from '../../src/session/pump.ts'
 
-/** A pump whose turns a test runs, on a clock that slices move. */
+/** A pump whose turns a test runs, on a clock that slices advance. */
 class Bench {
   nowMs = 0
   readonly ran: string[] = []
@@ -14,7 +14,7 @@ class Bench {
   })
   #next: (() => void) | undefined
 
-  /** Works for `slices` slices of `sliceMs` each. */
+  /** Adds work of `slices` slices of `sliceMs` each. */
   work(name: string, slices: number, sliceMs: number): void {
     let left = slices
     const item: Runnable = {
@@ -28,7 +28,7 @@ class Bench {
     this.pump.add(item)
   }
 
-  /** Returns who ran. */
+  /** Returns the items that ran. */
   turn(): string {
     this.ran.length = 0
     const task = this.#next

@@ -11,14 +11,17 @@ import { StreamInstruments } from '../../src/telemetry/instruments.ts'
 import { ManualClock } from '../model/clock.ts'
 import { quiet } from './harness.ts'
 
-/** Offsets that one read brings. */
+/** Number of offsets in one read. */
 const perRead = 100
 const readMs = 20
 
-/** Read-back of a log without end, whose reads take their time; a waiter goes on from `next` to `until` by the chunks that it gets. */
+/**
+ * Read-back of an endless log with reads that take time. A waiter moves from `next` to `until` by
+ * the chunks that it gets.
+ */
 class Bench {
   readonly clock = new ManualClock()
-  /** Where each read started. */
+  /** Start offset of each read. */
   readonly reads: number[] = []
   readonly instruments = new StreamInstruments('events')
   readonly readBack: ReadBack
@@ -53,7 +56,7 @@ class Bench {
       if (waiter.next < until) readBack.want(waiter)
     }
     const feed = this.#feed as unknown as PartitionFeed
-    // Where it brought nothing, its turn comes later.
+    // If the chunk does not help, its turn comes later.
     const resume = () => (this.failing ? void this.clock.after(0, go) : go())
     const waiter = { feed, next: from, resume, passTo() {} } satisfies ReadBackWaiter
     go()

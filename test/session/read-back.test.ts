@@ -8,7 +8,7 @@ import { settled, TestGateway } from './harness.ts'
 const dataBytes = 100
 
 interface Setting {
-  /** Records that the window's index has, and those of them that are in memory, about. */
+  /** Approximate records in the window's index, and in memory. */
   readonly indexed?: number
   readonly inMemory?: number
 }
@@ -34,7 +34,7 @@ const counted = (gateway: TestGateway) => gateway.instruments.stream('events')
 const tokenOf = (gateway: TestGateway, offset: number) =>
   encodePosition({ ...feedOf(gateway).positionAt(offset), generation: -1 })
 
-/** `count` events, over so many subjects in turn: s0, s1, ... */
+/** Writes `count` events, over the subjects s0, s1, ... in turn. */
 function publish(gateway: TestGateway, count: number, subjects = 1): void {
   for (let i = 0; i < count; i++) gateway.publish(`s${i % subjects}`, `${i}`.padEnd(dataBytes, '.'))
 }
@@ -207,7 +207,8 @@ test('each session is charged separately, whoever caused the read; one that has 
   await patiently()
   for (const client of clients) {
     assert.deepEqual([client.gaps, got(client)], [[], upTo(900, 1000)])
-    // Another ref of the same session, over the same stretch: what is left does not suffice for it.
+    // Another ref of the same session over the same stretch: the remaining budget does not
+    // suffice for it.
     client.subscribe(2, '*', tokenOf(gateway, 800))
   }
   await patiently()
@@ -301,7 +302,9 @@ test('records of another history than this gateway has read are not delivered be
 })
 
 for (const generations of ['ranges', 'times'] as const) {
-  /** A gateway that begins at the head of a log of so many records, and has read nothing of them. */
+  /**
+   * A gateway that begins at the head of a log of this many records, and has read none of them.
+   */
   const behind = async (count: number) => {
     const broker = new ModelBroker('events', 1)
     broker.generations = generations

@@ -8,7 +8,7 @@ import { smallPool } from '../model/window.ts'
 const account = { charge() {}, give() {} }
 const owner = { account, wake() {}, gapsPending() {}, watchParked() {} } as unknown as ReaderOwner
 
-/** A partition whose head is 8, in history 3, and of which nothing is in memory. */
+/** A partition with head 8 in generation 3, and no records in memory. */
 function emptyFeed(): PartitionFeed {
   const options = { pool: smallPool({ payloadBytes: 4096, entries: 16 }), seed: 1 }
   const instruments = new Instruments().stream('events')

@@ -5,7 +5,7 @@ import { ModelBroker } from '../model/broker.ts'
 import { settled } from '../model/clock.ts'
 import { TestGateway } from './harness.ts'
 
-/** Appends an event to the partition that is not its subject's, or to the one that is. */
+/** Appends an event to its subject's partition, or to another one. */
 function append(broker: ModelBroker, subject: string, text: string, partition: number): number {
   const value = encodeEvent({ subject, id: text, contentType: 'text/plain', data: Buffer.from(text) })
   const offset = broker.append(partition, Buffer.from(subject), Buffer.from(value))
@@ -13,7 +13,9 @@ function append(broker: ModelBroker, subject: string, text: string, partition: n
   return offset
 }
 
-/** Two partitions, of which `a` is in the first; of 40 records of `a` the odd ones are in the other one. */
+/**
+ * Two partitions; `a` belongs to the first, and of its 40 records the odd ones are in the other.
+ */
 async function halfMisrouted() {
   const broker = new ModelBroker('events', 2)
   const { routing } = new TestGateway(broker)

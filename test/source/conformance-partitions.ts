@@ -4,7 +4,10 @@ import type { StreamInfo } from '../../src/source/source.ts'
 import { TailCollector } from './collector.ts'
 import { type ConformanceRun, letters, record } from './conformance-run.ts'
 
-/** What every adapter holds of the partitions that a tail reads: those that it was given, those that are added, not those that are dropped. */
+/**
+ * The contract of every adapter for the partitions of a tail: it reads those given and those
+ * added, and not those dropped.
+ */
 export function partitionFacts(run: ConformanceRun): void {
   const { grow } = run.harness
   addFacts(run)
@@ -159,7 +162,7 @@ function againFacts({ at, ats, eventually, created, published, tailed, count }: 
     for (let round = 1; round <= 12; round++) {
       const before = collector.offsets(0).length
       const publishing = published(stream, [record(`${round}`, 0), record(`${round}`, 1)])
-      // At another moment each time: before, while and after the answer comes.
+      // At a different moment each time: before, while and after the answer arrives.
       for (let i = 0; i < round; i++) await new Promise(setImmediate)
       collector.drop(0)
       const shown = collector.offsets(0).length
@@ -256,7 +259,7 @@ function outageFacts(run: ConformanceRun, outage: Outage): void {
   })
 }
 
-/** Calls `act` once, from within the sink, when this record is shown. */
+/** Calls `act` once, from within the sink, at this record. */
 function whenShown(collector: TailCollector, partition: number, offset: number, act: () => void): void {
   const { record: keep } = collector
   let isDue = true

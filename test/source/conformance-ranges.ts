@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { RangeCollector } from './collector.ts'
 import { bytes, type ConformanceRun, letters, numbers, record, traceparent } from './conformance-run.ts'
 
-/** What every adapter holds of `range`. */
+/** The contract of every adapter for `range`. */
 export function rangeFacts(run: ConformanceRun): void {
   const { at, ats, created, recreated, published, retained, ranged, rejected } = run
 

@@ -9,10 +9,10 @@ import { RangeCollector, TailCollector } from './collector.ts'
 import { MemoryDisk } from './memory-disk.ts'
 
 const { sweepIntervalMs } = embeddedDefaults
-/** Of the stream that `open` creates. */
+/** Store id of the stream that `open` creates. */
 const id = 1
 
-/** A log on a disk that takes no time: once the clock was moved, every sweep that was due is done. */
+/** A log on a disk without delay: once the clock has advanced, every due sweep is done. */
 class Log {
   readonly disk: MemoryDisk
   readonly clock: ManualClock
@@ -35,7 +35,7 @@ class Log {
     )
   }
 
-  /** One commit a record, so that each has a block of its own. */
+  /** Publishes with one commit a record, so that each has a separate block. */
   async publish(...bytes: readonly number[]): Promise<void> {
     for (const length of bytes) {
       await this.source.publish(this.stream, [{ partition: 0, key: null, value: Buffer.alloc(length) }])
@@ -198,7 +198,7 @@ describe('retention of the embedded log', () => {
     log.disk.telling = telling.promise
     const dropping = log.source.dropBefore(log.stream, 0, 3)
     await settled()
-    // The bounds are durable, the blocks follow.
+    // The bounds are durable already; the commit drops the blocks next.
     log.disk.harm(id, 0, 1, undefined)
     log.disk.harm(id, 0, 2, undefined)
     assert.equal(await log.first(), 1)

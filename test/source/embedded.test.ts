@@ -16,7 +16,7 @@ import { RangeCollector, TailCollector } from './collector.ts'
 import { conformance } from './conformance.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'carillon-embedded-'))
-/** A busy host may take long: this is only to end a test that waits in vain. */
+/** A busy host may take long: this only ends a test that waits in vain. */
 const patienceMs = 30_000
 const dirs = new Map<Source, string>()
 let opened = 0
@@ -49,7 +49,7 @@ interface Opened {
   readonly logged: string[]
 }
 
-/** A source of the test's own, which ends with it. */
+/** Opens a source that is closed at the end of the test. */
 async function openOwn(
   t: TestContext,
   options: Partial<EmbeddedOptions> = {},
@@ -70,12 +70,12 @@ async function created(source: Source, partitions = 1): Promise<StreamInfo> {
 
 const record = (value: string | Uint8Array, partition = 0) => ({ partition, key: null, value: Buffer.from(value) })
 
-/** One commit a record, so that each has a block of its own. */
+/** Publishes with one commit a record, so that each has a separate block. */
 async function publishSingly(source: Source, stream: StreamInfo, values: readonly (string | Uint8Array)[]) {
   for (const value of values) await source.publish(stream, [record(value)])
 }
 
-/** All that a tail from offset 0 shows until it has read up to `head`. */
+/** Collects everything that a tail from offset 0 reports until it has read up to `head`. */
 async function tailed(source: Source, stream: StreamInfo, head: number): Promise<TailCollector> {
   const collector = new TailCollector()
   const tail = source.tail(stream, [0], collector)
@@ -85,7 +85,7 @@ async function tailed(source: Source, stream: StreamInfo, head: number): Promise
   return collector
 }
 
-/** What the store in `dir` has, while no source is open on it. */
+/** Returns the contents of the store in `dir`, while no source is open on it. */
 async function inspected<T>(dir: string, look: (store: Store) => T): Promise<Awaited<T>> {
   const store = new Store(new LmdbDisk(dir, loopClock()), loopClock())
   try {
@@ -262,7 +262,7 @@ describe('the embedded log', () => {
     assert.deepEqual(await inspected(dir, (store) => bases(store, id)), [])
   })
 
-  /** Three blocks of two records each; what `harm` does to the middle one is found by readers. */
+  /** Writes three blocks of two records each; readers find what `harm` does to the middle one. */
   async function damaged(t: TestContext, harm: (block: Buffer) => Buffer | null) {
     const { source, dir } = await openOwn(t)
     const stream = await created(source)
