@@ -71,8 +71,8 @@ function placement({ topic, recent, info }: StreamFacts): Finding {
   const figure = `${grouped(count)} of ${counted(recent.looked, 'recent record')} misplaced`
   const [worst] = misplaced
   if (worst === undefined) return pass(check, figure, 'records are where the routes look for their subjects')
-  const said = `${worst.cause} (${worst.example})`
-  return fail(check, figure, `clients never see them: ${said}`, fixOf(worst.cause, info!.partitions))
+  const reason = `${worst.cause} (${worst.example})`
+  return fail(check, figure, `clients never see them: ${reason}`, fixOf(worst.cause, info!.partitions))
 }
 
 /** Checks for records that are not events. */

@@ -22,9 +22,9 @@ function openFiles({ openFiles }: HostFacts, load: HostLoad): Finding {
   const allowed = Math.max(openFiles.soft, openFiles.hard)
   const needed = neededBy(load)
   const figure = `${grouped(allowed)} for this process`
-  const said = `${grouped(load.clients)} clients take ${grouped(needed)} descriptors, including the gateway's own`
-  if (allowed >= needed) return pass(check, figure, said)
-  const more = `${said}: at the limit, connections fail`
+  const reason = `${grouped(load.clients)} clients take ${grouped(needed)} descriptors, including the gateway's own`
+  if (allowed >= needed) return pass(check, figure, reason)
+  const more = `${reason}: at the limit, connections fail`
   return fail(
     check,
     figure,

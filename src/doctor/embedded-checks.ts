@@ -56,12 +56,12 @@ function storage({ dir, fileSystem, retentionBytes, partitions, retentionMs }: E
     return fail(check, `${dir} on another host's disk`, "the log's lock and sync need a disk of this host", fix)
   const most = retentionBytes * partitions
   const figure = `${dir}, ${bytes(freeBytes)} free`
-  const said = `${duration(retentionMs)} or ${bytes(most)} are kept, whichever is less`
-  if (freeBytes >= most) return pass(check, figure, said)
+  const reason = `${duration(retentionMs)} or ${bytes(most)} are kept, whichever is less`
+  if (freeBytes >= most) return pass(check, figure, reason)
   return warn(
     check,
     figure,
-    `${said}: the disk may fill first, and publishing stops`,
+    `${reason}: the disk may fill first, and publishing stops`,
     'embedded.retentionBytes below the free space divided by the partitions',
   )
 }

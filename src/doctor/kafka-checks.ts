@@ -65,9 +65,9 @@ function replication({ replicas, brokers }: KafkaSettings, of: KafkaTopic): Find
       ? `three brokers, then kafka-reassign-partitions.sh ${server(of)} --execute with three replicas for each partition of ${of.topic}`
       : `kafka-reassign-partitions.sh ${server(of)} --execute with three replicas for each partition of ${of.topic}`
   if (replicas >= goodReplicas) return pass(check, figure, 'its events survive the loss of two brokers')
-  const said =
+  const reason =
     replicas === 1 ? 'its events are lost with that one disk' : 'while one broker is down, the other has the only copy'
-  return replicas === 1 && brokers > 1 ? fail(check, figure, said, fix) : warn(check, figure, said, fix)
+  return replicas === 1 && brokers > 1 ? fail(check, figure, reason, fix) : warn(check, figure, reason, fix)
 }
 
 function inSync({ inSync, replicas, leaderless, configs }: KafkaSettings, of: KafkaTopic): Finding {
@@ -107,8 +107,8 @@ function unclean({ configs }: KafkaSettings, of: KafkaTopic): Finding {
   const check = 'unclean elections'
   const value = configs.get('unclean.leader.election.enable') ?? 'false'
   if (value !== 'true') return pass(check, 'off', 'a copy that is behind never becomes the leader')
-  const said = 'a copy that is behind may become the leader: acknowledged events vanish (clients get gap rewritten)'
-  return fail(check, 'on', said, alter(of, 'unclean.leader.election.enable=false'))
+  const reason = 'a copy that is behind may become the leader: acknowledged events vanish (clients get gap rewritten)'
+  return fail(check, 'on', reason, alter(of, 'unclean.leader.election.enable=false'))
 }
 
 function transactions({ blocked }: KafkaSettings, of: KafkaTopic): Finding {
@@ -118,12 +118,12 @@ function transactions({ blocked }: KafkaSettings, of: KafkaTopic): Finding {
   const figure = `${counted(offsets, 'offset')} in ${counted(blocked.length, 'partition')} held back`
   const { partition, from } = blocked[0]!
   const where = `--topic ${of.topic} --partition ${partition} --start-offset ${from}`
-  const said = `a transaction that has been open for a second or more hides them from all clients, in partition ${partition} from offset ${from} on`
+  const reason = `a transaction that has been open for a second or more hides them from all clients, in partition ${partition} from offset ${from} on`
   const find = `kafka-transactions.sh ${server(of)} find-hanging --topic ${of.topic}`
   return warn(
     check,
     figure,
-    said,
+    reason,
     `${find}; where its producer is gone: kafka-transactions.sh ${server(of)} abort ${where}`,
   )
 }
@@ -132,9 +132,9 @@ function cleanup({ configs }: KafkaSettings, of: KafkaTopic): Finding {
   const check = 'cleanup'
   const policy = configs.get('cleanup.policy') ?? 'delete'
   if (!policy.includes('compact')) return pass(check, policy, 'events are deleted by age and size only')
-  const said =
+  const reason =
     'only the newest event of each key is kept: a client that comes back misses the earlier ones, and gets gap compacted'
-  return warn(check, policy, said, alter(of, 'cleanup.policy=delete'))
+  return warn(check, policy, reason, alter(of, 'cleanup.policy=delete'))
 }
 
 function recordTime({ configs }: KafkaSettings, of: KafkaTopic): Finding {
@@ -142,9 +142,9 @@ function recordTime({ configs }: KafkaSettings, of: KafkaTopic): Finding {
   const type = configs.get('message.timestamp.type') ?? 'CreateTime'
   if (type === 'LogAppendTime')
     return pass(check, type, "records have the broker's time: ttl and latency trust one clock")
-  const said =
+  const reason =
     "records have their producers' time: retention, ttl, `after: @time` and latency depend on clocks that may be wrong"
-  return warn(check, type, said, alter(of, 'message.timestamp.type=LogAppendTime'))
+  return warn(check, type, reason, alter(of, 'message.timestamp.type=LogAppendTime'))
 }
 
 function eventSize({ configs }: KafkaSettings, of: KafkaTopic, { maxEventBytes }: Needs): Finding {
@@ -158,8 +158,8 @@ function eventSize({ configs }: KafkaSettings, of: KafkaTopic, { maxEventBytes }
   // worth a warning.
   if (most >= maxEventBytes)
     return pass(check, figure, `all but the very largest events (limits.maxEventBytes, ${bytes(maxEventBytes)}) fit`)
-  const said = `the gateway takes events of up to ${grouped(maxEventBytes)} bytes (limits.maxEventBytes), which the topic refuses`
-  return warn(check, figure, said, alter(of, `max.message.bytes=${needed}`))
+  const reason = `the gateway takes events of up to ${grouped(maxEventBytes)} bytes (limits.maxEventBytes), which the topic refuses`
+  return warn(check, figure, reason, alter(of, `max.message.bytes=${needed}`))
 }
 
 function clock({ configs }: KafkaSettings, { newestMs }: KafkaTopic, { nowMs }: Needs): Finding {

@@ -58,12 +58,12 @@ function replication({ replicas, clustered, version }: NatsSettings, of: NatsFam
   const figure = `${counted(replicas, 'copy', 'copies')}, nats-server ${version}${clustered ? '' : ' without a cluster'}`
   if (replicas >= goodReplicas) return pass(check, figure, 'one server may fail, and the streams stay available')
   const change = edit(of, `--replicas=${goodReplicas}`)
-  const said =
+  const reason =
     replicas === 1
       ? 'its events are lost with that one disk'
       : 'two copies are available only while both servers are up'
-  if (!clustered) return warn(check, figure, said, `a cluster of three servers, then: ${change}`)
-  return replicas === 1 ? fail(check, figure, said, change) : warn(check, figure, said, change)
+  if (!clustered) return warn(check, figure, reason, `a cluster of three servers, then: ${change}`)
+  return replicas === 1 ? fail(check, figure, reason, change) : warn(check, figure, reason, change)
 }
 
 function inSync({ current, replicas }: NatsSettings, { name }: NatsFamily): Finding {
@@ -92,9 +92,9 @@ function consumers({ maxConsumers, consumerProblem }: NatsSettings): Finding {
 function counts({ maxRecords, maxRecordsPerSubject }: NatsSettings, of: NatsFamily): Finding {
   const check = 'record limits'
   if (maxRecordsPerSubject !== undefined) {
-    const said =
+    const reason =
       'each new event of a subject deletes older ones: a client that comes back misses them, and gets gap retention'
-    return warn(check, `${grouped(maxRecordsPerSubject)} a subject`, said, edit(of, '--max-msgs-per-subject=-1'))
+    return warn(check, `${grouped(maxRecordsPerSubject)} a subject`, reason, edit(of, '--max-msgs-per-subject=-1'))
   }
   if (maxRecords === undefined) return pass(check, 'none', 'only age and size bound the log')
   const figure = `${grouped(maxRecords)} a partition`
@@ -117,8 +117,8 @@ function discard({ discard, maxBytes, maxRecords }: NatsSettings, of: NatsFamily
 function storage({ storage }: NatsSettings): Finding {
   const check = 'storage'
   if (storage === 'file') return pass(check, 'file', 'events survive a restart of the server')
-  const said = 'a restart of the server loses the events, and storage cannot be changed later'
-  return fail(check, 'memory', said, 'create a stream with --storage=file, under another name or again')
+  const reason = 'a restart of the server loses the events, and storage cannot be changed later'
+  return fail(check, 'memory', reason, 'create a stream with --storage=file, under another name or again')
 }
 
 function sync({ replicas }: NatsSettings, monitor: NatsMonitor | undefined): Finding {
@@ -139,8 +139,8 @@ function sync({ replicas }: NatsSettings, monitor: NatsMonitor | undefined): Fin
   const figure = `every ${duration(syncIntervalMs)}`
   if (syncIntervalMs <= syncMs) return pass(check, figure, 'a power failure loses little')
   const whose = replicas === 1 ? 'the one copy' : 'copies whose servers lose power together'
-  const said = `a power failure loses up to ${duration(syncIntervalMs)} of acknowledged events on ${whose}; clients get gap rewritten`
-  return warn(check, figure, said, fix)
+  const reason = `a power failure loses up to ${duration(syncIntervalMs)} of acknowledged events on ${whose}; clients get gap rewritten`
+  return warn(check, figure, reason, fix)
 }
 
 function eventSize({ maxRecordBytes }: NatsSettings, of: NatsFamily, { maxEventBytes }: Needs): Finding {
@@ -149,8 +149,8 @@ function eventSize({ maxRecordBytes }: NatsSettings, of: NatsFamily, { maxEventB
   const figure = bytes(maxRecordBytes)
   if (maxRecordBytes >= maxEventBytes)
     return pass(check, figure, `the largest event (limits.maxEventBytes, ${bytes(maxEventBytes)}) fits`)
-  const said = `the gateway takes events of up to ${grouped(maxEventBytes)} bytes (limits.maxEventBytes), which the stream refuses`
-  return warn(check, figure, said, edit(of, `--max-msg-size=${maxEventBytes}`))
+  const reason = `the gateway takes events of up to ${grouped(maxEventBytes)} bytes (limits.maxEventBytes), which the stream refuses`
+  return warn(check, figure, reason, edit(of, `--max-msg-size=${maxEventBytes}`))
 }
 
 function clock({ clockOffsetMs, clockErrorMs }: NatsSettings): Finding {

@@ -49,11 +49,11 @@ function portRange([from = 0, to = 0]: readonly number[], { clients }: HostLoad)
     )
   }
   if (ports >= clients) return pass(check, figure, 'even a proxy on this host has a port for each client')
-  const said = `a proxy on this host needs one port a client for each address of a gateway, so it is limited to ${grouped(ports)} clients; without a proxy this does not matter`
+  const reason = `a proxy on this host needs one port a client for each address of a gateway, so it is limited to ${grouped(ports)} clients; without a proxy this does not matter`
   return warn(
     check,
     figure,
-    said,
+    reason,
     `${sysctlFix(check, '1024 65535')}; above 64 thousand clients, give the gateway several addresses`,
   )
 }
@@ -62,8 +62,8 @@ function somaxconn([value = 0]: readonly number[]): Finding {
   const check = 'net.core.somaxconn'
   if (value >= listenBacklog)
     return pass(check, grouped(value), `the gateway gets the queue of ${listenBacklog} that it requests`)
-  const said = `the gateway requests a queue of ${listenBacklog} connections to accept and gets ${value}: a reconnect storm overflows it`
-  return fail(check, grouped(value), said, sysctlFix(check, 4096))
+  const reason = `the gateway requests a queue of ${listenBacklog} connections to accept and gets ${value}: a reconnect storm overflows it`
+  return fail(check, grouped(value), reason, sysctlFix(check, 4096))
 }
 
 function synBacklog([value = 0]: readonly number[], _: HostLoad, { sysctls }: HostFacts): Finding {
@@ -73,8 +73,8 @@ function synBacklog([value = 0]: readonly number[], _: HostLoad, { sysctls }: Ho
   if (cookies !== undefined && cookies > 0)
     return pass(check, figure, 'further connections are answered with SYN cookies, not dropped')
   if (value >= 4096) return pass(check, figure, 'there is room for the half-open connections of a reconnect storm')
-  const said = 'further half-open connections are dropped when many clients connect at once'
-  return warn(check, figure, said, sysctlFix('net.ipv4.tcp_syncookies', 1))
+  const reason = 'further half-open connections are dropped when many clients connect at once'
+  return warn(check, figure, reason, sysctlFix('net.ipv4.tcp_syncookies', 1))
 }
 
 function notsentLowat([value = 0]: readonly number[]): Finding {
@@ -84,9 +84,9 @@ function notsentLowat([value = 0]: readonly number[]): Finding {
   const figure = isUnbounded ? 'unlimited' : bytes(value)
   if (!isUnbounded && value <= lowatBytes)
     return pass(check, figure, 'the gateway soon notices a client that stops reading')
-  const said =
+  const reason =
     'a client that stops reading takes megabytes of kernel memory before the gateway sees that its socket is full'
-  return warn(check, figure, said, sysctlFix(check, advisedLowatBytes))
+  return warn(check, figure, reason, sysctlFix(check, advisedLowatBytes))
 }
 
 function sendBuffer([least = 0, first = 0, most = 0]: readonly number[]): Finding {
@@ -117,8 +117,8 @@ function receiveBuffer([least = 0, first = 0, most = 0]: readonly number[]): Fin
   const figure = `${least} ${first} ${most}`
   if (most >= 1 << 20)
     return pass(check, figure, "the broker's batches arrive at full speed; an idle socket uses none of it")
-  const said = `the broker may have at most ${bytes(most)} in flight: at a round-trip time of 10 ms that is ${bytes(most * 100)} a second`
-  return warn(check, figure, said, sysctlFix(check, '4096 131072 6291456'))
+  const reason = `the broker may have at most ${bytes(most)} in flight: at a round-trip time of 10 ms that is ${bytes(most * 100)} a second`
+  return warn(check, figure, reason, sysctlFix(check, '4096 131072 6291456'))
 }
 
 function tcpMemory([, pressure = 0, most = 0]: readonly number[], { clients }: HostLoad): Finding {
@@ -127,8 +127,8 @@ function tcpMemory([, pressure = 0, most = 0]: readonly number[], { clients }: H
   const figure = `pressure at ${bytes(pressure * pageBytes)}, maximum ${bytes(most * pageBytes)}`
   const all = `${grouped(clients)} stalled clients hold ${bytes(held * pageBytes)}`
   if (held <= pressure) return pass(check, figure, `${all}, which is below`)
-  const said = `${all} with tcp_notsent_lowat set: above the pressure mark the kernel shrinks every socket's buffers, and above the maximum drops packets`
-  return warn(check, figure, said, sysctlFix(check, `${held} ${Math.ceil(held * 1.33)} ${held * 2}`))
+  const reason = `${all} with tcp_notsent_lowat set: above the pressure mark the kernel shrinks every socket's buffers, and above the maximum drops packets`
+  return warn(check, figure, reason, sysctlFix(check, `${held} ${Math.ceil(held * 1.33)} ${held * 2}`))
 }
 
 function conntrack({ sysctls }: HostFacts, { clients }: HostLoad): Finding {
@@ -178,6 +178,6 @@ function queues({ cards, cpus }: HostFacts): Finding {
   if (narrow === undefined || cpus < 2) return pass(check, figure, 'network interrupts are spread over the CPUs')
   const mask = (2 ** Math.min(cpus, 32) - 1).toString(16)
   const all = `echo ${mask} > /sys/class/net/${narrow.name}/queues/rx-0/rps_cpus`
-  const said = `one of ${cpus} CPUs handles everything that ${narrow.name} receives, and is the first to be overloaded`
-  return warn(check, figure, said, `ethtool -L ${narrow.name} combined ${cpus}; if the card has one queue: ${all}`)
+  const reason = `one of ${cpus} CPUs handles everything that ${narrow.name} receives, and is the first to be overloaded`
+  return warn(check, figure, reason, `ethtool -L ${narrow.name} combined ${cpus}; if the card has one queue: ${all}`)
 }

@@ -65,12 +65,12 @@ function heap({ runtime: { heapLimitBytes } }: HostFacts, { clients }: HostLoad)
   const check = 'heap'
   const needed = sessionCost.processHeapBytes + clients * sessionCost.heapBytes
   const figure = `V8 may use ${bytes(heapLimitBytes)}`
-  const said = `${grouped(clients)} sessions are about ${bytes(needed)} of JavaScript objects; windows are outside the heap`
+  const reason = `${grouped(clients)} sessions are about ${bytes(needed)} of JavaScript objects; windows are outside the heap`
   const fix = `CARILLON_NODE_OPTIONS=--max-old-space-size=${Math.ceil((needed * 2) / 2 ** 20 / 256) * 256}`
-  if (needed > heapLimitBytes) return fail(check, figure, `${said}: the process would run out of memory`, fix)
+  if (needed > heapLimitBytes) return fail(check, figure, `${reason}: the process would run out of memory`, fix)
   if (needed > heapLimitBytes * 0.7)
-    return warn(check, figure, `${said}: near the limit V8 collects garbage all the time`, fix)
-  return pass(check, figure, said)
+    return warn(check, figure, `${reason}: near the limit V8 collects garbage all the time`, fix)
+  return pass(check, figure, reason)
 }
 
 /** Checks the session limits, for one subscription a session. */
@@ -103,11 +103,11 @@ function memory({ memory }: HostFacts, load: HostLoad): Finding {
   const check = 'memory'
   if (memory === undefined) return unknown(check, 'this system has no /proc/meminfo')
   const figure = `${bytes(memory.availableBytes)} of ${bytes(memory.totalBytes)} available`
-  const said = `at full load the gateway needs ${sum(load)}`
-  if (neededBytes(load) > memory.totalBytes * 0.9) return fail(check, figure, said, smaller)
+  const reason = `at full load the gateway needs ${sum(load)}`
+  if (neededBytes(load) > memory.totalBytes * 0.9) return fail(check, figure, reason, smaller)
   if (neededBytes(load) > memory.availableBytes)
-    return warn(check, figure, `${said}; that much is not available now`, smaller)
-  return pass(check, figure, said)
+    return warn(check, figure, `${reason}; that much is not available now`, smaller)
+  return pass(check, figure, reason)
 }
 
 function cgroupMemory({ cgroup }: HostFacts, load: HostLoad): Finding {
@@ -121,11 +121,11 @@ function cgroupMemory({ cgroup }: HostFacts, load: HostLoad): Finding {
   const limit = cgroup.memoryBytes
   if (limit === undefined) return pass(check, 'no limit', 'the host decides')
   const needed = neededBytes(load)
-  const said = `at full load the gateway needs ${sum(load)}`
-  if (needed <= limit * 0.85) return pass(check, bytes(limit), said)
+  const reason = `at full load the gateway needs ${sum(load)}`
+  if (needed <= limit * 0.85) return pass(check, bytes(limit), reason)
   const fix = `MemoryMax=${Math.ceil((needed * 1.25) / 2 ** 20)}M in the systemd unit, or the container's limit; or ${smaller}`
-  if (needed > limit) return fail(check, bytes(limit), `${said}: above the limit the kernel kills it`, fix)
-  return warn(check, bytes(limit), `${said}: with less than 15 % to spare a reconnect storm may reach the limit`, fix)
+  if (needed > limit) return fail(check, bytes(limit), `${reason}: above the limit the kernel kills it`, fix)
+  return warn(check, bytes(limit), `${reason}: with less than 15 % to spare a reconnect storm may reach the limit`, fix)
 }
 
 function cgroupCpu({ cgroup, cpus }: HostFacts): Finding {

@@ -39,12 +39,12 @@ function age(
   const check = 'retention'
   const figure = duration(ageMs)
   if (ageMs < fillAgeMs) {
-    const said = `a starting gateway reads back ${duration(fillAgeMs)} (window.fillAgeMs), and clients that were away for longer than the log's retention get a gap`
-    return fail(check, figure, said, fix(Math.max(fillAgeMs, maxAgeMs, 24 * shortMs)))
+    const reason = `a starting gateway reads back ${duration(fillAgeMs)} (window.fillAgeMs), and clients that were away for longer than the log's retention get a gap`
+    return fail(check, figure, reason, fix(Math.max(fillAgeMs, maxAgeMs, 24 * shortMs)))
   }
   if (ageMs < maxAgeMs) {
-    const said = `clients may ask for ${duration(maxAgeMs)} (readBack.maxAgeMs), which the log does not keep: they get gap retention`
-    return warn(check, figure, said, fix(maxAgeMs))
+    const reason = `clients may ask for ${duration(maxAgeMs)} (readBack.maxAgeMs), which the log does not keep: they get gap retention`
+    return warn(check, figure, reason, fix(maxAgeMs))
   }
   if (ageMs < shortMs)
     return warn(
@@ -62,6 +62,6 @@ function size({ bytes: limit }: Kept, { windowBytes }: Reach, fix: (size: number
   const figure = `${bytes(limit)} a partition`
   if (limit >= windowBytes)
     return pass(check, figure, `at least what a gateway holds in memory (${bytes(windowBytes)})`)
-  const said = `the log is smaller than a gateway's window in memory (${bytes(windowBytes)}): a restarted gateway has less than before`
-  return warn(check, figure, said, fix(windowBytes * 4))
+  const reason = `the log is smaller than a gateway's window in memory (${bytes(windowBytes)}): a restarted gateway has less than before`
+  return warn(check, figure, reason, fix(windowBytes * 4))
 }

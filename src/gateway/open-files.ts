@@ -26,8 +26,8 @@ export function descriptorsForClients(): Descriptors {
 export function forClients(limit: number, own: number): number {
   const kept = Math.max(own + leastSpare, Math.min(mostKept, Math.floor(limit / 4)))
   if (limit > kept) return limit - kept
-  const said = `expected to be allowed more than ${kept} open files, which the gateway needs for itself, got ${limit}`
-  throw new CarillonError('listen_failed', `${said}: raise LimitNOFILE (systemd), or ulimit -n`)
+  const problem = `expected to be allowed more than ${kept} open files, which the gateway needs for itself, got ${limit}`
+  throw new CarillonError('listen_failed', `${problem}: raise LimitNOFILE (systemd), or ulimit -n`)
 }
 
 /** Returns the limit of open files: Node has raised its soft limit to the hard one. */

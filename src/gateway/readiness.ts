@@ -27,9 +27,10 @@ const doorReasons = {
  */
 export function readiness({ leaving, door, streams, pauses }: ReadinessFacts): Readiness {
   if (leaving) return { reasons: ['the gateway is going away'], degraded: [] }
-  const told = (wanted: StreamTrouble['when']) => streams.filter(({ when }) => when === wanted).map(({ what }) => what)
+  const troubles = (wanted: StreamTrouble['when']) =>
+    streams.filter(({ when }) => when === wanted).map(({ what }) => what)
   return {
-    reasons: [...told('before it was served'), ...doorReasons[door]],
-    degraded: [...told('while it is served'), ...pauses],
+    reasons: [...troubles('before it was served'), ...doorReasons[door]],
+    degraded: [...troubles('while it is served'), ...pauses],
   }
 }

@@ -79,16 +79,19 @@ export class Publisher {
     const { source, routing, stream, maxEventBytes } = this.#options
     const place = routing.place(event.subject, (name) => stream(name).partitions)
     if (place.partition === undefined) {
-      const said = `event ${index}: subject "${event.subject}" is in a range with several partitions`
-      throw new CarillonError('no_route', `${said}: its publisher must choose one; publish it to the broker directly`)
+      const problem = `event ${index}: subject "${event.subject}" is in a range with several partitions`
+      throw new CarillonError(
+        'no_route',
+        `${problem}: its publisher must choose one; publish it to the broker directly`,
+      )
     }
     const format = this.#options.format(place.stream)
     const envelope = encodeEvent(event)
     const read = asRead(event, format)
     const bytes = read === event ? envelope.length : encodeEvent(read).length
     if (bytes > maxEventBytes) {
-      const said = `event ${index} is ${bytes} bytes as an envelope, the limit is ${maxEventBytes}`
-      throw new LimitReached('maxEventBytes', 'event_too_large', `${said}: send a reference to the data instead`)
+      const problem = `event ${index} is ${bytes} bytes as an envelope, the limit is ${maxEventBytes}`
+      throw new LimitReached('maxEventBytes', 'event_too_large', `${problem}: send a reference to the data instead`)
     }
     const prefix = routing.prefixOf(place.stream)
     const target = { stream: place.stream, format, prefix, broker: source.kind }

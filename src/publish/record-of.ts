@@ -33,8 +33,8 @@ export function contentOf(event: Event, envelope: Uint8Array, target: PublishTar
   const { format, framing } = target.format
   if (event.deleted) return { value: null, headers: {} }
   if (framing !== 'none') {
-    const said = `stream ${target.stream} has a schema registry's framing, and the gateway has no schema to name`
-    throw new CarillonError('bad_event', `${said}: publish to the broker with the registry's serializer`)
+    const problem = `stream ${target.stream} has a schema registry's framing, and the gateway has no schema to name`
+    throw new CarillonError('bad_event', `${problem}: publish to the broker with the registry's serializer`)
   }
   switch (format) {
     case 'event':
@@ -71,8 +71,8 @@ function cloudEventHeaders(event: Event, target: PublishTarget): Record<string, 
   const { id, type, subject, contentType, publishedAtUs, attributes } = event
   for (const name of unplaced) if (!isEmpty(event[name])) throw noPlace(name, event[name], target)
   if (id === '' || type === '') {
-    const said = `an event of the cloudevents stream ${target.stream} needs an id and a type`
-    throw new CarillonError('bad_event', `${said}, got id "${id}" and type "${type}"`)
+    const problem = `an event of the cloudevents stream ${target.stream} needs an id and a type`
+    throw new CarillonError('bad_event', `${problem}, got id "${id}" and type "${type}"`)
   }
   const all: Record<string, string> = {}
   for (const [name, value] of Object.entries(attributes)) {
@@ -108,8 +108,8 @@ function set(headers: Record<string, string>, name: string, value: string): void
 }
 
 function noPlace(name: string, value: unknown, { stream, format }: PublishTarget): CarillonError {
-  const said = `a record of stream ${stream}, whose format is ${format.format}, has no place for ${name}`
-  return new CarillonError('bad_event', `${said}, got ${shortJson(value, 100)}: leave it out`)
+  const problem = `a record of stream ${stream}, whose format is ${format.format}, has no place for ${name}`
+  return new CarillonError('bad_event', `${problem}, got ${shortJson(value, 100)}: leave it out`)
 }
 
 /**
@@ -117,8 +117,8 @@ function noPlace(name: string, value: unknown, { stream, format }: PublishTarget
  * from its data.
  */
 function structured(contentType: string, { stream }: PublishTarget): CarillonError {
-  const said = `a record of the cloudevents stream ${stream} with the content type ${shortJson(contentType, 100)} is read as a structured CloudEvent`
-  return new CarillonError('bad_event', `${said}: give the data another content type`)
+  const problem = `a record of the cloudevents stream ${stream} with the content type ${shortJson(contentType, 100)} is read as a structured CloudEvent`
+  return new CarillonError('bad_event', `${problem}: give the data another content type`)
 }
 
 /** Formats Unix µs as RFC 3339, to the microsecond. */

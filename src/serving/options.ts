@@ -71,8 +71,8 @@ function topicProblems(streams: Readonly<Record<string, ServedStream>>): Problem
       byTopic.set(topic, name)
       return []
     }
-    const said = `expected a topic that no other stream has, got "${topic}", which is the topic of ${other}`
-    return [{ path: `${name}.topic`, message: `${said}: let the routes name ${other} instead` }]
+    const problem = `expected a topic that no other stream has, got "${topic}", which is the topic of ${other}`
+    return [{ path: `${name}.topic`, message: `${problem}: let the routes name ${other} instead` }]
   })
 }
 
@@ -89,8 +89,8 @@ function nameProblems(streams: Readonly<Record<string, ServedStream>>): Problem[
       byHash.set(hash, name)
       return []
     }
-    const said = `expected names whose 32-bit hashes in tokens differ, and "${name}" has the same one as "${other}"`
-    return [{ path: name, message: `${said}: rename either of the two streams, and in its routes; its topic stays` }]
+    const problem = `expected names whose 32-bit hashes in tokens differ, and "${name}" has the same one as "${other}"`
+    return [{ path: name, message: `${problem}: rename either of the two streams, and in its routes; its topic stays` }]
   })
 }
 

@@ -129,9 +129,9 @@ export class Serving {
     const { clock, logger, instruments, random } = this.#contracts
     const { maxSessions, maxFrameBytes, maxEventBytes, ...ofSession } = limits
     const { maxSubscriptions } = ofSession
-    const told = { maxFrameBytes, maxEventBytes, maxSubjectBytes, maxSubscriptions }
+    const announced = { maxFrameBytes, maxEventBytes, maxSubjectBytes, maxSubscriptions }
     return new Sessions(
-      { maxSessions, welcome: { gateway, version, heartbeatMs, limits: told } },
+      { maxSessions, welcome: { gateway, version, heartbeatMs, limits: announced } },
       {
         feeds: this.feeds,
         readBack: this.readBack,

@@ -173,16 +173,16 @@ export function arrivingStart(feed: PartitionFeed, { carried, stood, count }: Ar
  * partition is read from the head, or from the position known there.
  */
 function movedInto(feed: PartitionFeed, known: Position | undefined, count: number): Start {
-  const told = known === undefined ? atHead(feed) : judgeKnown(feed, known)
+  const start = known === undefined ? atHead(feed) : judgeKnown(feed, known)
   const { first } = feed
   // A position below `first` is kept: its client must also learn what retention took.
   const isNew = feed.partition >= count
-  const offset = isNew ? Math.min(first, known === undefined ? first : told.offset) : told.offset
+  const offset = isNew ? Math.min(first, known === undefined ? first : start.offset) : start.offset
   // Until this gap is sent, a token names the position that the gap before it leads back to.
-  const before = told.gaps.length === 0 ? known : startPosition(told)
-  const gaps = [...told.gaps, gapAt('repartitioned', offset, undefined, before)]
+  const before = start.gaps.length === 0 ? known : startPosition(start)
+  const gaps = [...start.gaps, gapAt('repartitioned', offset, undefined, before)]
   // At another offset the token's generation does not apply.
-  return offset === told.offset ? { ...told, gaps } : { feed, offset, gaps }
+  return offset === start.offset ? { ...start, gaps } : { feed, offset, gaps }
 }
 
 /**

@@ -78,13 +78,13 @@ function growthOf(feeds: Feeds, subscriptions: readonly Subscription[]): Growth 
 /** Returns one count a stream, however many of its partitions are read. */
 export function countsOf(feeds: Feeds, starts: readonly Start[], asked: Asked): StreamCount[] {
   const ofEach = new Map(starts.map(({ feed }) => [feed.stream, feed]))
-  const said = asked.kind === 'positions' ? asked.counts : []
+  const stated = asked.kind === 'positions' ? asked.counts : []
   return [...ofEach.values()].map((feed) => {
-    const others = said.filter((count) => count.nameHash === feed.nameHash && !isSameLog(count, feed))
+    const others = stated.filter((count) => count.nameHash === feed.nameHash && !isSameLog(count, feed))
     return {
       feed,
       now: feeds.countOf(feed),
-      told: knownCount(feed, said),
+      told: knownCount(feed, stated),
       others: others.map((each) => partitionCount(each, each.count)),
     }
   })

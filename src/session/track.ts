@@ -33,8 +33,8 @@ export class Track {
 
   /** Returns the position of the leg's client. */
   positionOf(leg: Leg): Position | undefined {
-    const own = [this.side, ...this.#waiting].find((reader) => reader?.leg === leg)
-    return (own ?? this.main).position()
+    const reader = [this.side, ...this.#waiting].find((each) => each?.leg === leg)
+    return (reader ?? this.main).position()
   }
 
   /** The main reader starts at `start`. */

@@ -3,8 +3,8 @@ import type { StreamInfo } from './source.ts'
 
 /** Returns the error for a partition that the stream does not have. */
 export function noPartition({ name, partitions }: Omit<StreamInfo, 'incarnation'>, partition: number): CarillonError {
-  const said = `expected a partition below ${partitions} of stream ${name}, got ${partition}`
-  return new CarillonError('stream_missing', `${said}; describe the stream again`)
+  const problem = `expected a partition below ${partitions} of stream ${name}, got ${partition}`
+  return new CarillonError('stream_missing', `${problem}; describe the stream again`)
 }
 
 /**
@@ -20,6 +20,6 @@ export function expectAbsent(
     throw noPartition(stream, partition)
   }
   if (!isRead(partition)) return
-  const said = `expected a partition that this tail does not read, got ${partition} of stream ${stream.name}`
-  throw new CarillonError('internal', `${said}; drop it first`)
+  const problem = `expected a partition that this tail does not read, got ${partition} of stream ${stream.name}`
+  throw new CarillonError('internal', `${problem}; drop it first`)
 }

@@ -23,11 +23,11 @@ interface Place {
   readonly partition: number
   next: number
   /** Whether its bounds have been reported. */
-  told: boolean
+  reported: boolean
   dropped: boolean
 }
 
-const placeAt = (partition: number, next: number): Place => ({ partition, next, told: false, dropped: false })
+const placeAt = (partition: number, next: number): Place => ({ partition, next, reported: false, dropped: false })
 
 /** Initial value before anything was read. */
 const absent: Place = { ...placeAt(-1, 0), dropped: true }
@@ -133,10 +133,10 @@ export class EmbeddedTail implements Tail {
     this.#place = place
     if (this.#isOver) return
     const { first, head } = log.bounds
-    const { partition, next: start, told } = place
+    const { partition, next: start, reported } = place
     const hasWork = start < head && this.#shown < this.#host.turnRecords
-    if (!hasWork && told) return
-    place.told = true
+    if (!hasWork && reported) return
+    place.reported = true
     this.#from = start
     this.#first = first
     if (start < first) this.#dropped(first)
