@@ -46,6 +46,14 @@ export const edgeMutants: readonly Mutant[] = [
     breaks: '`maxPublishes` bounds the publications that wait at once',
   },
   {
+    name: 'headers beside a CloudEvent in structured mode are its attributes',
+    file: 'wire/cloudevent-headers.ts',
+    from: ' || contentType.toLowerCase().startsWith(structuredType)',
+    to: '',
+    by: { unit: 'test/edge/publish.test.ts' },
+    breaks: "a structured CloudEvent's attributes are in its body",
+  },
+  {
     name: 'a session that ended is waited for at the end',
     file: 'edge/context.ts',
     from: '    this.sessions--\n',
