@@ -376,9 +376,17 @@ export const edgeMutants: readonly Mutant[] = [
   {
     name: 'the socket beside the embedded log outlives its gateway',
     file: 'edge/listener.ts',
-    from: '    if (this.#path !== undefined) rmSync(this.#path, { force: true })\n',
+    from: "    if (this.#path !== undefined && at(this.#path) === 'socket') rmSync(this.#path, { force: true })\n",
     to: '',
     by: { unit: 'test/edge/local.test.ts' },
     breaks: 'the socket is gone with its gateway',
+  },
+  {
+    name: 'whatever has the path of the socket is removed',
+    file: 'edge/listener.ts',
+    from: "if (at(path) === 'something else') throw",
+    to: "if (at(path) === 'something else' && path === '') throw",
+    by: { unit: 'test/edge/local.test.ts' },
+    breaks: 'a file of somebody else stays',
   },
 ]
