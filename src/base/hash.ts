@@ -60,7 +60,7 @@ export function seededHash(bytes: Uint8Array, start: number, end: number, seed: 
 }
 
 /** Of the seed that is hashed with: set again for each hash. */
-const key = new Int32Array(2)
+const key = /* @__PURE__ */ new Int32Array(2)
 
 /** The 64-bit key as two words, its lower half first. */
 export function halfSipHash(bytes: Uint8Array, start: number, end: number, key: Int32Array): number {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -13,16 +14,12 @@ import { localInsteadOf, reachLocal } from '../../src/cli/local-gateway.ts'
 import type { Config } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { ManualClock } from '../model/clock.ts'
-import { until } from '../support/until.ts'
 
 /** How each command asks: over TCP, and by the socket beside an embedded log. */
 const ways = ['tcp', 'socket'] as const
 async function asking(t: TestContext, way: (typeof ways)[number], listener: http.RequestListener) {
-  let asked = 0
-  const server = http.createServer((request, response) => {
-    asked++
-    listener(request, response)
-  })
+  const server = http.createServer(listener)
+  const asked = once(server, 'request')
   const dir = mkdtempSync(join(tmpdir(), 'carillon-in-time-'))
   const socket = join(dir, 'gateway.sock')
   await new Promise<void>((resolve) => {
@@ -37,7 +34,7 @@ async function asking(t: TestContext, way: (typeof ways)[number], listener: http
   const origin = way === 'tcp' ? `http://127.0.0.1:${(server.address() as AddressInfo).port}` : socket
   const ask = (patience: Patience) =>
     way === 'tcp' ? reach(`${origin}/v1/x`, {}, patience) : reachLocal(socket, '/v1/x', {}, patience)
-  return { origin, ask, asked: () => asked === 1 }
+  return { origin, ask, asked }
 }
 
 const isLate = (who: string) => (error: unknown) => {
@@ -66,7 +63,7 @@ for (const way of ways) {
     const { origin, ask, asked } = await asking(t, way, () => {})
     const timing = new ManualClock()
     const refused = assert.rejects(ask({ ms: 30_000, timing }), isLate(origin))
-    await until('it is asked', 10_000, asked)
+    await asked
     await timing.advance(30_000)
     await refused
   })
@@ -87,7 +84,7 @@ test('a gateway that has the log open and hangs is named, not the lock that it h
   const locked = new CarillonError('storage_locked', 'it is open')
   const instead = (broker: Config) => localInsteadOf(locked, 'storage_locked', () => broker, { ms: 30_000, timing })
   const late = assert.rejects(instead(config), isLate(origin))
-  await until('it is asked', 10_000, asked)
+  await asked
   await timing.advance(30_000)
   await late
   await assert.rejects(instead({ ...config, broker: 'embedded:/nowhere' }), locked)
