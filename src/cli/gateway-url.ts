@@ -66,6 +66,18 @@ export async function ask(url: string, init: RequestInit = {}): Promise<Response
   return accepted(await reach(url, init), url)
 }
 
+/** What an admin listener shows in JSON, which has that field; throws as `ask`, and Unreachable where somebody else answers. */
+export async function askAdmin<T>(url: string, field: keyof T & string): Promise<T> {
+  const response = await ask(url)
+  const shown = (await response.json().catch(() => undefined)) as T | null | undefined
+  if (typeof shown === 'object' && shown !== null && Object.hasOwn(shown, field)) return shown
+  throw stranger(url, response)
+}
+
+/** Nobody who is asked for the state of a gateway answers like this. */
+export const stranger = (url: string, { status }: Response): Unreachable =>
+  new Unreachable(`${url} answered ${status}, not as an admin listener does: is it one?`)
+
 /** The answer of `who`, unless it refused. */
 export async function accepted(response: Response, who: string): Promise<Response> {
   if (response.ok) return response

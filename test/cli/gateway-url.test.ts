@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { gatewayUrl, seconds } from '../../src/cli/gateway-url.ts'
+import { Unreachable } from '../../src/cli/exit.ts'
+import { askAdmin, gatewayUrl, seconds } from '../../src/cli/gateway-url.ts'
 
 test('a listener is named by its URL, or as `serve` takes it', () => {
   assert.equal(gatewayUrl('http://127.0.0.1:8081'), 'http://127.0.0.1:8081')
@@ -21,4 +22,18 @@ test('a time is as long as somebody says, also longer than a timer of the platfo
   for (const text of ['0', '-1', 'x', '', 'Infinity', '1e999']) {
     assert.throws(() => seconds(text), { message: 'expected seconds above 0, such as 30 or 0.5' }, text)
   }
+})
+
+test('who answers as no admin listener does is named, whatever comes', async (t) => {
+  const bodies = ['{}', 'null', '[]', '<html>', '', '{"streams":[]}']
+  t.mock.method(globalThis, 'fetch', async () => new Response(bodies.shift()))
+  const ask = () => askAdmin<{ streams: unknown[] }>('http://127.0.0.1:8081/v1/admin/status', 'streams')
+  while (bodies.length > 1) {
+    await assert.rejects(ask(), (error: unknown) => {
+      assert.ok(error instanceof Unreachable)
+      assert.match(error.message, /^http:.*\/status answered 200, not as an admin listener does: is it one\?$/)
+      return true
+    })
+  }
+  assert.deepEqual(await ask(), { streams: [] })
 })
