@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse, S
 import type { AddressInfo, Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { CarillonError, type ErrorCode, errors, toCarillonError } from '../base/errors.ts'
+import { FairSlots, type SlotHolder } from '../base/fair-slots.ts'
 import { isLoopback, isLoopbackHostHeader } from '../base/loopback.ts'
-import { type Place, Places } from '../base/places.ts'
 import { quoted } from '../base/shortened.ts'
 import type { AdminContracts, Readiness } from './contracts.ts'
 import type { AdminOptions } from './options.ts'
@@ -57,8 +57,8 @@ export async function openAdmin(options: AdminOptions, contracts: AdminContracts
  * number of connections keeps a probe out.
  */
 function sharePlaces(server: Server, maxConnections: number, { clock, refused }: AdminContracts): void {
-  const places = new Places(maxConnections, 0, clock)
-  const placeOf = new WeakMap<Socket, Place>()
+  const places = new FairSlots(maxConnections, 0, clock)
+  const placeOf = new WeakMap<Socket, SlotHolder>()
   server.on('connection', (socket: Socket) => {
     const address = socket.remoteAddress ?? ''
     const place = {

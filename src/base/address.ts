@@ -13,7 +13,7 @@ export function addressText(address: ArrayBuffer): string {
 }
 
 /** Who counts as one among others: an IPv4 address, and of an IPv6 one the network of 64 bits that one host has to itself. */
-export function neighbourhood(address: string): string {
+export function addressGroup(address: string): string {
   if (address.startsWith(ipv4InIpv6) && address.includes('.')) return address.slice(ipv4InIpv6.length)
   if (!address.includes(':')) return address
   const [head, tail = ''] = address.split('::', 2)

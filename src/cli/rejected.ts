@@ -36,7 +36,7 @@ export function command(): Command {
   command.addHelpText(
     'after',
     `
-The time is the record's own. A gateway keeps the newest 256; carillon_events_skipped_total in /metrics counts all.
+The time is the record's own. A gateway keeps the newest 256; carillon_records_rejected_total in /metrics counts all.
 
 Example:
   carillon rejected --admin http://127.0.0.1:8081`,

@@ -2,9 +2,9 @@ import { isPattern, matches } from '../subject/subject.ts'
 import type { Delivery, Gap } from '../wire/frames.ts'
 import type { PartitionCount, Token } from '../wire/partition-counts.ts'
 import { encodeToken, isSameLog, isSamePartition, keyOf, type Position, partitionKeyOf } from '../wire/token.ts'
-import type { Followed } from './followed.ts'
 import { countOf, leadsBack, positionsOf } from './gap.ts'
 import type { Service } from './service.ts'
+import type { TrackedSubscription } from './tracked-subscription.ts'
 
 /** Events that wait for `live`, in number: beyond that the gateway is asked again for all of them. */
 const maxHeld = 256
@@ -14,7 +14,7 @@ const below = -1
 
 /** On a connection on which each subscription has a position of its own: a WebSocket, or another tab. */
 export class SeparateService implements Service {
-  readonly followed: Followed
+  readonly followed: TrackedSubscription
   /** How many partitions its subscription knows of once that is live: all that they mean for it has been told then. */
   #count: PartitionCount | undefined
   /** Events that name no ref, from before it was told to be live: only then it is clear whether they were for it. */
@@ -25,8 +25,8 @@ export class SeparateService implements Service {
    */
   #discarded: Map<string, number> | undefined
 
-  constructor(followed: Followed) {
-    this.followed = followed
+  constructor(tracked: TrackedSubscription) {
+    this.followed = tracked
   }
 
   delivery(delivery: Delivery, position: Position | undefined): boolean {
@@ -39,16 +39,16 @@ export class SeparateService implements Service {
   }
 
   gap(gap: Gap): boolean {
-    const { followed } = this
+    const { followed: tracked } = this
     if (isNamed(gap)) return this.#gapNamed(gap)
-    if (followed.live && followed.standsIn(gap)) return followed.takeGapIfNews(gap)
+    if (tracked.live && tracked.standsIn(gap)) return tracked.takeGapIfNews(gap)
     this.#hold(gap)
     return true
   }
 
   /** Where what is live stands: what is quiet stays near the head. */
   stands({ positions }: Token): boolean {
-    const { live, place } = this.followed
+    const { live, resumePoint: place } = this.followed
     if (!live) return false
     const ahead = positions.filter((each) => {
       const own = place.at(each)
@@ -60,51 +60,51 @@ export class SeparateService implements Service {
 
   becameLive(): 'live' | 'full' | 'again' {
     if (this.#discarded !== undefined) return 'again'
-    const { followed } = this
+    const { followed: tracked } = this
     const held = this.#held
     this.#held = []
-    followed.becameLive()
+    tracked.becameLive()
     const room = this.#takeAll(held)
-    if (this.#count !== undefined) followed.move({ how: 'on', counts: [this.#count] })
+    if (this.#count !== undefined) tracked.move({ how: 'on', counts: [this.#count] })
     this.#count = undefined
-    followed.inflow.live()
+    tracked.sink.live()
     return room ? 'live' : 'full'
   }
 
   /** A delivery to every subscription that is live in its partition and matches. */
   #common(delivery: Delivery, position: Position): boolean {
-    const { followed } = this
-    const matching = matches(followed.subject, delivery.event.subject)
+    const { followed: tracked } = this
+    const matching = matches(tracked.subject, delivery.event.subject)
     // In a partition that it was not told of, it is behind until it is: its subjects have just moved there.
-    if (!followed.live || followed.place.at(position) === undefined) {
+    if (!tracked.live || tracked.resumePoint.at(position) === undefined) {
       if (matching) this.#hold(delivery)
       return true
     }
-    if (matching) return followed.take(delivery, position)
+    if (matching) return tracked.take(delivery, position)
     // One reader serves all that are live: it has passed this one's events before that as well.
-    followed.move({ how: 'on', positions: [position] })
+    tracked.move({ how: 'on', positions: [position] })
     return true
   }
 
   #gapNamed(gap: Gap): boolean {
-    const { followed } = this
+    const { followed: tracked } = this
     const [position] = positionsOf(gap)
     if (position !== undefined && this.#isBeyondDiscarded(gap, position)) return true
     const room = position === undefined || leadsBack.has(gap.reason) || this.#release(position, gap.from)
     if (position !== undefined) this.#forgetHeld(gap, position)
     // It joins in another partition now, and is told to be live there as at the start.
-    if (gap.reason === 'repartitioned') followed.live = false
+    if (gap.reason === 'repartitioned') tracked.live = false
     const count = countOf(gap)
     this.#count = count ?? this.#count
     // A subject has one partition: there is no other of which it could still be told.
-    const counts = count === undefined || isPattern(followed.subject) ? [] : [count]
-    const more = leadsBack.has(gap.reason) ? followed.takeGap(gap, counts) : followed.takeGapIfNews(gap)
+    const counts = count === undefined || isPattern(tracked.subject) ? [] : [count]
+    const more = leadsBack.has(gap.reason) ? tracked.takeGap(gap, counts) : tracked.takeGapIfNews(gap)
     return more && room
   }
 
   /** In one partition, what names no ref is for those that are live; in several, it may be live in some and behind in others. */
   #hold(frame: Delivery | Gap): void {
-    if (this.followed.place.size <= 1) return
+    if (this.followed.resumePoint.size <= 1) return
     this.#held.push(frame)
     if (this.#held.length <= maxHeld && this.#discarded === undefined) return
     for (const each of this.#held.splice(0)) this.#discard(each)
@@ -115,7 +115,7 @@ export class SeparateService implements Service {
     const discarded = this.#discarded
     for (const position of positionsOf(frame)) {
       const key = partitionKeyOf(position)
-      const own = this.followed.place.at(position)?.offset ?? 0
+      const own = this.followed.resumePoint.at(position)?.offset ?? 0
       const first = isBack(frame) ? below : Math.max(own, firstOf(frame))
       if (first < position.offset) discarded.set(key, Math.min(first, discarded.get(key) ?? first))
     }

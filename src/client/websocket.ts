@@ -1,7 +1,7 @@
 import type { Timing } from '../base/clock.ts'
 import { type ClientFrame, leastFrameBytes, type ServerFrame } from '../wire/frames.ts'
 import type { Codec } from './codec.ts'
-import type { Connection, Handlers, Open, Refusal, Wish } from './connection.ts'
+import type { Connection, Handlers, Open, Refusal, SubscribeRequest } from './connection.ts'
 import { type Made, makeSocket } from './make-socket.ts'
 import type { NetworkOptions } from './network.ts'
 import { lost, refusal, unreadable } from './refusal.ts'
@@ -49,7 +49,7 @@ class SocketConnection implements Connection {
   readonly #handlers: Handlers
   readonly #silence: Silence
   /** By ref: until the socket is open, and those that not every gateway takes until this one has said what it takes. */
-  readonly #unsent: Map<number, Wish>
+  readonly #unsent: Map<number, SubscribeRequest>
   /** Bytes of a frame; undefined until the gateway says it. */
   #maxFrameBytes: number | undefined
   /** The last word, when it was an error about the connection. */
@@ -60,7 +60,7 @@ class SocketConnection implements Connection {
   #isOpen = false
   #over = false
 
-  constructor(way: Way, wishes: readonly Wish[], handlers: Handlers) {
+  constructor(way: Way, wishes: readonly SubscribeRequest[], handlers: Handlers) {
     const { socket, clock } = way
     this.#way = way
     this.#unsent = new Map(wishes.map((wish) => [wish.ref, wish]))
@@ -75,7 +75,7 @@ class SocketConnection implements Connection {
     this.#silence.start(answerMs)
   }
 
-  subscribe(wish: Wish): void {
+  subscribe(wish: SubscribeRequest): void {
     const { socket, codec } = this.#way
     const isOpen = socket.readyState === openState
     const message = codec.encode({ kind: 'subscribe', ...wish })

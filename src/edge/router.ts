@@ -26,7 +26,7 @@ export const pageHeaders = ['Authorization', 'Content-Type', 'Last-Event-ID', 't
 /** Extensions of CloudEvents have names of their own: those that a page asks for are allowed. */
 const attributeHeader = /^ce-[a-z0-9]+$/i
 
-/** Where refusals wait for their turn, see `Doorway`. */
+/** Where refusals wait for their turn, see `AdmissionQueue`. */
 export interface Turns {
   /** `enter` runs soon; what it throws is the answer. */
   admit(exchange: Exchange, enter: () => void): void

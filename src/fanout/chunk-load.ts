@@ -84,12 +84,12 @@ async function isRewritten(intake: StreamIntake, { partition, window }: Partitio
   const seen = window.generationAt(offset + 1)
   let found = unknownGeneration
   const sink: ChunkSink = {
-    entry({ epoch }) {
-      found = epoch
+    entry({ generation }) {
+      found = generation
       return true
     },
-    rejected({ epoch }) {
-      found = epoch
+    rejected({ generation }) {
+      found = generation
     },
     lost() {},
   }

@@ -1,14 +1,14 @@
 import { isSubject, subjectBytes } from '../subject/bytes.ts'
 import { isPattern } from '../subject/subject.ts'
 import { PatternTrie } from '../subject/trie.ts'
-import type { LiveRecord } from './live-record.ts'
+import type { OutgoingRecord } from './outgoing-record.ts'
 
 /** Whoever takes live records of one partition: a session's main reader. */
 export interface Member {
   /** `sequence` of the last record offered, written by the hub: what matches through two subscriptions is offered once. */
   stamp: number
   /** Called once for each matching record, during `Hub.publish`; must not throw. */
-  offer(record: LiveRecord): void
+  offer(record: OutgoingRecord): void
 }
 
 /** One join of one member; `leave` takes it back in O(1). */
@@ -80,7 +80,7 @@ export class Hub {
   }
 
   /** Offers the record to every member that matches, once each. Returns how many. */
-  publish(record: LiveRecord): number {
+  publish(record: OutgoingRecord): number {
     let offered = 0
     const exact = this.#find(record.hash, record.buffer, record.subjectStart, record.subjectEnd)
     if (exact !== undefined) offered += offerAll(exact.members, record)
@@ -88,7 +88,7 @@ export class Hub {
     return offered
   }
 
-  #publishToPatterns(record: LiveRecord): number {
+  #publishToPatterns(record: OutgoingRecord): number {
     const matched = this.#matched
     this.#trie.match(record.subject, this.#collect)
     let offered = 0
@@ -171,7 +171,7 @@ export class Hub {
 }
 
 /** Backwards: a member that leaves while it is offered the record moves one that was already offered it. */
-function offerAll(members: Membership[], record: LiveRecord): number {
+function offerAll(members: Membership[], record: OutgoingRecord): number {
   let offered = 0
   for (let i = members.length - 1; i >= 0; i--) {
     const membership = members[i]

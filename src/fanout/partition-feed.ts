@@ -1,8 +1,8 @@
 import { unknownGeneration } from '../base/generation.ts'
 import { seededHash } from '../base/hash.ts'
 import { counted } from '../base/numbers.ts'
+import type { RejectReason } from '../base/reject-reasons.ts'
 import type { RejectedRecord } from '../intake/entries.ts'
-import type { RejectReason } from '../intake/rejected.ts'
 import type { Lost } from '../log/losses.ts'
 import { Window, type WindowOptions } from '../log/window.ts'
 import type { Blocked, Offsets } from '../source/source.ts'
@@ -110,7 +110,7 @@ export class PartitionFeed {
   /** A record can't be used: `window`, the feed's or a chunk's, goes on behind it. */
   passed(window: Window, record: RejectedRecord, reason: RejectReason): void {
     this.misrouted ||= reason === 'misrouted'
-    window.advance(record.offset + 1, record.epoch)
+    window.advance(record.offset + 1, record.generation)
   }
 
   lost(lost: Lost): void {

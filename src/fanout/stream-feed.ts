@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { CarillonError } from '../base/errors.ts'
+import type { RejectReason } from '../base/reject-reasons.ts'
 import type { Entry, EntrySink, RejectedRecord } from '../intake/entries.ts'
-import type { RejectReason } from '../intake/rejected.ts'
 import { retryMs, StreamIntake, type StreamIntakeOptions } from '../intake/stream-intake.ts'
 import type { LostReason } from '../log/record.ts'
 import type { WindowOptions } from '../log/window.ts'
@@ -11,8 +11,8 @@ import type { StreamInstruments } from '../telemetry/instruments.ts'
 import type { StreamTraces } from '../telemetry/stream-traces.ts'
 import { maySample } from '../telemetry/trace-context.ts'
 import { fillWindow } from './fill.ts'
-import { LiveRecord } from './live-record.ts'
 import { type FillOptions, fillDefaults, noFill } from './options.ts'
+import { OutgoingRecord } from './outgoing-record.ts'
 import { PartitionFeed } from './partition-feed.ts'
 
 /** One reason why a stream can't be read, among others that take turns, is logged at most this often, ms. */
@@ -32,7 +32,7 @@ export type FeedState = 'starting' | TailState
 export class StreamFeed implements EntrySink {
   readonly name: string
   readonly partitions: PartitionFeed[] = []
-  readonly live = new LiveRecord()
+  readonly live = new OutgoingRecord()
   readonly intake: StreamIntake
   /** undefined until clients may be served. */
   info: StreamInfo | undefined

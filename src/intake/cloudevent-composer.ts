@@ -1,6 +1,7 @@
 import { beginsWithAscii, copyLowered } from '../base/ascii.ts'
 import { absent, ByteRange } from '../base/byte-range.ts'
 import { CarillonError } from '../base/errors.ts'
+import type { RejectReason } from '../base/reject-reasons.ts'
 import { validUtf8 } from '../base/utf8.ts'
 import type { HeaderSink, SourceRecord } from '../log/record.ts'
 import type { RoutingTable } from '../routing/table.ts'
@@ -14,7 +15,6 @@ import type { StreamFormat } from '../wire/stream-format.ts'
 import { type Composer, composeData, contentStartOf, writeSchema } from './composer.ts'
 import { isTraceHeader } from './header-filter.ts'
 import { isContentType } from './raw-composer.ts'
-import type { RejectReason } from './rejected.ts'
 
 const jsonType = `${structuredType}+json`
 const prefixLength = 3

@@ -1,9 +1,9 @@
 import { absent, ByteRange } from '../base/byte-range.ts'
+import type { RejectReason } from '../base/reject-reasons.ts'
 import type { SourceRecord } from '../log/record.ts'
 import type { ConfluentFrame } from '../wire/confluent.ts'
 import type { EnvelopeWriter } from '../wire/envelope-writer.ts'
 import { isProtobufType } from '../wire/protobuf-type.ts'
-import type { RejectReason } from './rejected.ts'
 
 /** Makes an envelope of a record that has none: one for each format but `event`. Reused for all records of a stream. */
 export interface Composer {

@@ -1,7 +1,7 @@
+import type { RejectReason } from '../base/reject-reasons.ts'
 import type { NewEntry } from '../log/entry.ts'
 import type { LostReason, UnreadableReason } from '../log/record.ts'
 import type { Offsets, StreamInfo, TailState } from '../source/source.ts'
-import type { RejectReason } from './rejected.ts'
 
 /** An event that intake has validated: a window's entry, and what a live delivery needs besides. One object is reused. */
 export interface Entry extends NewEntry {
@@ -12,7 +12,7 @@ export interface Entry extends NewEntry {
 /** Where a record lies that can't be used. */
 export interface RejectedRecord {
   readonly offset: number
-  readonly epoch: number
+  readonly generation: number
   readonly timeMs: number
 }
 

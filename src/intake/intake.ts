@@ -1,6 +1,7 @@
 import { absent } from '../base/byte-range.ts'
 import { unknownGeneration } from '../base/generation.ts'
 import { seededHash } from '../base/hash.ts'
+import type { RejectReason } from '../base/reject-reasons.ts'
 import type { SourceRecord } from '../log/record.ts'
 import type { Misrouted } from '../routing/diagnosis.ts'
 import type { RoutingTable } from '../routing/table.ts'
@@ -14,7 +15,6 @@ import type { Composer } from './composer.ts'
 import type { Entry } from './entries.ts'
 import { RawComposer } from './raw-composer.ts'
 import { rejectCause } from './reject-cause.ts'
-import type { RejectReason } from './rejected.ts'
 
 export interface IntakeOptions {
   /** As the routes name it. */
@@ -45,7 +45,7 @@ export class Intake {
     traceEnd: absent,
     offset: 0,
     timeMs: 0,
-    epoch: unknownGeneration,
+    generation: unknownGeneration,
     hash: 0,
     publishedAtUs: 0,
   }
@@ -93,7 +93,7 @@ export class Intake {
     this.#traceOf(record)
     entry.offset = record.offset
     entry.timeMs = record.timeMs
-    entry.epoch = record.epoch
+    entry.generation = record.generation
     entry.publishedAtUs = publishedAt(this.envelope, record.timeMs * 1000)
     return undefined
   }

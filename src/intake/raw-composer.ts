@@ -1,5 +1,6 @@
 import { isAscii } from '../base/ascii.ts'
 import { absent, ByteRange } from '../base/byte-range.ts'
+import type { RejectReason } from '../base/reject-reasons.ts'
 import { validUtf8 } from '../base/utf8.ts'
 import type { HeaderSink, SourceRecord } from '../log/record.ts'
 import type { SubjectTemplate } from '../routing/template.ts'
@@ -8,7 +9,6 @@ import type { EnvelopeWriter } from '../wire/envelope-writer.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
 import { type Composer, composeData, contentStartOf } from './composer.ts'
 import { HeaderFilter } from './header-filter.ts'
-import type { RejectReason } from './rejected.ts'
 import { SubjectComposer } from './subject-composer.ts'
 
 /** Whether it is the name of the header `content-type`, in letters of either case. */

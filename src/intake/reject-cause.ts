@@ -1,4 +1,5 @@
 import { CarillonError } from '../base/errors.ts'
+import type { RejectReason } from '../base/reject-reasons.ts'
 import { quoted } from '../base/shortened.ts'
 import { validUtf8 } from '../base/utf8.ts'
 import type { SourceRecord } from '../log/record.ts'
@@ -6,7 +7,6 @@ import type { Misrouted } from '../routing/diagnosis.ts'
 import { validateSubject } from '../subject/subject.ts'
 import { hasFrame, schemaIdOf } from '../wire/confluent.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
-import type { RejectReason } from './rejected.ts'
 
 export interface RejectContext {
   readonly stream: string

@@ -1,7 +1,4 @@
-import type { skipReasons } from '../telemetry/instruments.ts'
-
-/** Why a record can't be used. */
-export type RejectReason = (typeof skipReasons)[number]
+import type { RejectReason } from '../base/reject-reasons.ts'
 
 export interface Rejected {
   readonly stream: string

@@ -1,14 +1,15 @@
 import type { Clock } from '../base/clock.ts'
+import type { RejectReason } from '../base/reject-reasons.ts'
 import type { LostReason, SourceRecord } from '../log/record.ts'
 import type { RoutingTable } from '../routing/table.ts'
 import type { Chunk, Offsets, Source, StreamInfo, Tail, TailSink, TailState } from '../source/source.ts'
 import type { StreamInstruments } from '../telemetry/instruments.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
+import { CountedOffsets } from './counted-offsets.ts'
 import type { ChunkEnd, ChunkSink, EntrySink } from './entries.ts'
 import { Intake } from './intake.ts'
-import { Judged } from './judged.ts'
-import type { RejectedRing, RejectReason } from './rejected.ts'
+import type { RejectedRing } from './rejected.ts'
 
 /** How long to wait before asking again for a broker or a stream that is not there, ms. */
 export const retryMs = 1000
@@ -66,7 +67,7 @@ export class StreamIntake implements TailSink {
   /** By partition; undefined = it is not read. */
   #readings: (Reading | undefined)[] = []
   /** By partition: which of its rejected records are counted. */
-  readonly #judged: Judged[] = []
+  readonly #judged: CountedOffsets[] = []
   /** While the past is loaded before the stream is served: what is to be logged of it, by reason. */
   #unlogged: Map<RejectReason, RejectedSoFar> | undefined
   #tail: Tail | undefined
@@ -270,8 +271,8 @@ export class StreamIntake implements TailSink {
     this.#judgedOf(partition).tailFrom = from
   }
 
-  #judgedOf(partition: number): Judged {
-    this.#judged[partition] ??= new Judged()
+  #judgedOf(partition: number): CountedOffsets {
+    this.#judged[partition] ??= new CountedOffsets()
     return this.#judged[partition]
   }
 
@@ -317,7 +318,7 @@ export class StreamIntake implements TailSink {
 
   #reject(record: SourceRecord, reason: RejectReason): void {
     const { name, instruments, rejected } = this.#options
-    instruments.skipped[reason]++
+    instruments.rejected[reason]++
     const key = record.keyStart < 0 ? undefined : record.buffer.subarray(record.keyStart, record.keyEnd)
     const detail = this.#intake.cause(record, reason, this.#info!.partitions)
     rejected.add({

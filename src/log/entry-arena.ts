@@ -58,7 +58,7 @@ export class EntryArena {
   }
 
   get slabBytes(): number {
-    return bytesPerEntry(this.times === undefined ? 'epochs' : 'times') << this.shift
+    return bytesPerEntry(this.times === undefined ? 'ranges' : 'times') << this.shift
   }
 
   get slots(): number {

@@ -14,12 +14,12 @@ export interface NewEntry {
   traceEnd: number
   offset: number
   timeMs: number
-  epoch: number
+  generation: number
   hash: number
 }
 
 /** What `load` fills: bounds in the pool's memory, valid until a window of it changes. */
-export interface Loaded {
+export interface StoredEntry {
   buffer: Buffer
   eventStart: number
   eventEnd: number
@@ -32,10 +32,10 @@ export interface Loaded {
   timeMs: number
   hash: number
   /** Epoch of this record: the generation of the position behind it, which may be unknown. */
-  epoch: number
+  generation: number
 }
 
-export function loaded(): Loaded {
+export function storedEntry(): StoredEntry {
   return {
     buffer: Buffer.alloc(0),
     eventStart: 0,
@@ -47,6 +47,6 @@ export function loaded(): Loaded {
     offset: 0,
     timeMs: 0,
     hash: 0,
-    epoch: unknownGeneration,
+    generation: unknownGeneration,
   }
 }

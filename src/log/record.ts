@@ -12,7 +12,7 @@ export interface SourceRecord {
   /** Record time, Unix ms: the broker's clock where the log stamps records itself, else the producer's. */
   timeMs: number
   /** The generation of the position behind it, see `Generations`. */
-  epoch: number
+  generation: number
   keyStart: number
   keyEnd: number
   valueStart: number
@@ -32,11 +32,11 @@ export interface SourceRecord {
 }
 
 /**
- * How a position tells the history of a log that it is of, below 2^32. `epochs`: the leader epoch of the record below (Kafka; 0 where the
+ * How a position tells the history of a log that it is of, below 2^32. `ranges`: the leader epoch of the record below (Kafka; 0 where the
  * broker has none): an epoch's records lie together, and later ones follow. `times`: the time of the record right below, Unix ms modulo
  * 2^32 (JetStream, which has no epochs): a record of another history at that offset was stored at another time.
  */
-export type Generations = 'epochs' | 'times'
+export type Generations = 'ranges' | 'times'
 
 /** Takes headers as bounds, which are reused and hold during the call only. A value is null where its bounds are `absent`. */
 export interface HeaderSink {

@@ -13,7 +13,7 @@ export interface PoolOptions {
   readonly entries: number
   /** A slab of the index, records; a power of two. */
   readonly slabEntries: number
-  /** What the records' `epoch` is; `epochs` unless given. `times` takes 4 bytes a record more. */
+  /** What the records' `epoch` is; `ranges` unless given. `times` takes 4 bytes a record more. */
   readonly generations?: Generations
   /** Where the memory is from; `ownMemory` unless given. */
   readonly allocate?: Allocate

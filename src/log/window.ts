@@ -2,8 +2,8 @@ import { absent } from '../base/byte-range.ts'
 import { CarillonError } from '../base/errors.ts'
 import { unknownGeneration } from '../base/generation.ts'
 import { Chains, maxChainSteps } from './chains.ts'
-import type { Loaded, NewEntry } from './entry.ts'
-import { Epochs } from './epochs.ts'
+import type { NewEntry, StoredEntry } from './entry.ts'
+import { GenerationRanges } from './generation-ranges.ts'
 import type { History } from './history.ts'
 import { Losses, type Lost } from './losses.ts'
 import { type PayloadArena, unit } from './payload-arena.ts'
@@ -63,7 +63,8 @@ export class Window {
     this.#chains = new Chains(entries)
     this.#payloads = new Payloads(payloads)
     const { times } = entries
-    this.#history = times === undefined ? new Epochs(this.#losses) : new RecordTimes(times, this.#chains, this.#losses)
+    this.#history =
+      times === undefined ? new GenerationRanges(this.#losses) : new RecordTimes(times, this.#chains, this.#losses)
     this.#payloadHolder = { slabs: this.#payloads.slabs, giveUpOldest: () => this.#giveUpPayloads() }
     this.#entryHolder = { slabs: this.#chains.slabs, giveUpOldest: () => this.#giveUpEntries() }
     payloads.tier.join(this.#payloadHolder)
@@ -149,12 +150,12 @@ export class Window {
   }
 
   /** Empty, from `offset` on; `epoch` is that of the record before it, `unknownGeneration` where that is not known. */
-  start(offset: number, epoch: number): void {
+  start(offset: number, generation: number): void {
     this.#clear()
     this.head = offset
     this.tail = offset
     this.indexTail = offset
-    this.#history.start(offset, epoch)
+    this.#history.start(offset, generation)
     this.#losses.clear()
   }
 
@@ -185,15 +186,15 @@ export class Window {
     const place = this.#payloads.reserve(units)
     this.#copyIn(record, place)
     const slot = this.#chains.add(record.offset, record.hash, place)
-    this.#history.appended(slot, record.offset, record.epoch)
+    this.#history.appended(slot, record.offset, record.generation)
     this.head = record.offset + 1
     return this.headOrdinal - 1
   }
 
   /** There is nothing more below `next`: markers, compacted and unusable records are passed, the last one of `epoch` where given. */
-  advance(next: number, epoch = unknownGeneration): void {
+  advance(next: number, generation = unknownGeneration): void {
     if (next <= this.head) return
-    if (epoch !== unknownGeneration) this.#history.passed(next - 1, epoch)
+    if (generation !== unknownGeneration) this.#history.passed(next - 1, generation)
     this.head = next
   }
 
@@ -237,7 +238,7 @@ export class Window {
   }
 
   /** `ordinal` must be at least `tailOrdinal`. */
-  load(ordinal: number, out: Loaded): void {
+  load(ordinal: number, out: StoredEntry): void {
     const { offsets, hashes, places } = this.#pool.entries
     const slot = this.#chains.slotOf(ordinal)
     const place = places[slot]!
@@ -258,7 +259,7 @@ export class Window {
     out.offset = offsets[slot]!
     out.timeMs = times[at]!
     out.hash = hashes[slot]!
-    out.epoch = this.#history.ofEntry(ordinal, out.offset, this.head)
+    out.generation = this.#history.ofEntry(ordinal, out.offset, this.head)
   }
 
   offsetOf(ordinal: number): number {

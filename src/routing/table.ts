@@ -10,7 +10,7 @@ import type { SubjectTemplate } from './template.ts'
 export type PartitionCount = (stream: string) => number
 
 /** Where a published event goes. */
-export interface Place {
+export interface PublishDestination {
   readonly stream: string
   /** undefined = several are possible: the publisher chooses. */
   readonly partition: number | undefined
@@ -19,7 +19,7 @@ export interface Place {
 }
 
 /** Where a record is: in this partition of a stream of `count`. */
-export interface RecordPlace extends PartitionOf {
+export interface RecordLocation extends PartitionOf {
   readonly stream: string
 }
 
@@ -62,7 +62,7 @@ export class RoutingTable {
   }
 
   /** Throws `no_route`, also where the route names a partition that the stream doesn't have, or where its subjects don't come of keys. */
-  place(subject: string, count: PartitionCount): Place {
+  place(subject: string, count: PartitionCount): PublishDestination {
     const bytes = Buffer.from(subject)
     const route = this.#require(subject, this.#match(bytes, 0, bytes.length))
     const { stream } = route.config
@@ -108,7 +108,7 @@ export class RoutingTable {
   }
 
   /** Whether a subject, given as bytes, may be in this place. On the hot path: give the same object again. */
-  check(place: RecordPlace, bytes: Uint8Array, start: number, end: number): 'ok' | 'misrouted' | 'no_route' {
+  check(place: RecordLocation, bytes: Uint8Array, start: number, end: number): 'ok' | 'misrouted' | 'no_route' {
     const route = this.#only ?? this.#match(bytes, start, end)
     if (route === undefined || route.config.stream !== place.stream) return 'no_route'
     if (route.allows(place, bytes, start, end)) return 'ok'

@@ -1,6 +1,6 @@
-import { comeBackMs } from '../base/come-back.ts'
 import { type LimitName, LimitReached } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
+import { retryLaterMs } from '../base/retry-later.ts'
 import type { GatewayInstruments } from '../telemetry/instruments.ts'
 import type { SessionLimits } from './options.ts'
 
@@ -83,7 +83,7 @@ export class Totals {
   }
 
   refusal(limit: LimitName, message: string): LimitReached {
-    return new LimitReached(limit, 'overloaded', message, { retryAfterMs: comeBackMs(this.#random) })
+    return new LimitReached(limit, 'overloaded', message, { retryAfterMs: retryLaterMs(this.#random) })
   }
 }
 

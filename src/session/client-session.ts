@@ -1,12 +1,12 @@
 import { forClient } from '../base/client-error.ts'
 import type { LoopClock } from '../base/clock.ts'
+import type { EndReason } from '../base/end-reasons.ts'
 import { type CarillonError, errors } from '../base/errors.ts'
 import { LimitReached } from '../base/limits.ts'
-import type { LiveRecord } from '../fanout/live-record.ts'
+import type { OutgoingRecord } from '../fanout/outgoing-record.ts'
 import type { Grant } from '../identity/grant.ts'
-import type { Loaded } from '../log/entry.ts'
+import type { StoredEntry } from '../log/entry.ts'
 import { logFault, logWithheld } from '../telemetry/client-faults.ts'
-import type { EndReason } from '../telemetry/instruments.ts'
 import type { LimitedLogger } from '../telemetry/logger.ts'
 import { BadFrame } from '../wire/bad-frame.ts'
 import type { ClientFrame, ServerFrame, SubscribeOptions } from '../wire/frames.ts'
@@ -14,9 +14,9 @@ import { encodeSaid, partitionCount } from '../wire/partition-counts.ts'
 import { isSameLog } from '../wire/token.ts'
 import { Account, sizes, type Totals } from './account.ts'
 import { FrameWriter } from './frame-writer.ts'
-import type { OwedGap } from './gap.ts'
-import type { Look } from './matcher.ts'
+import type { ScanBudget } from './matcher.ts'
 import { type Outlet, type Session, type TokenForm, type WriteOutcome, writeOutcome } from './outlet.ts'
+import type { PendingGap } from './pending-gap.ts'
 import type { Pump, Runnable } from './pump.ts'
 import type { ReadBack } from './read-back.ts'
 import type { Reader, ReaderOwner } from './reader.ts'
@@ -42,7 +42,7 @@ interface Client {
 }
 
 /** It says as well how many partitions there are. */
-const saysCount = ({ reason }: OwedGap): boolean => reason === 'repartitioned' || reason === 'recreated'
+const saysCount = ({ reason }: PendingGap): boolean => reason === 'repartitioned' || reason === 'recreated'
 
 /**
  * One client's conversation, whichever transport: its subscriptions as readers at positions. Nothing is queued for it but
@@ -174,20 +174,20 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     this.#readBackLeft -= bytes
   }
 
-  deliverLive(reader: Reader, record: LiveRecord): void {
+  deliverLive(reader: Reader, record: OutgoingRecord): void {
     const outcome = this.#writer.live(reader, record)
     if (outcome === writeOutcome.sent) return
     if (outcome === writeOutcome.refused) reader.fallBehind(record.offset)
     this.#fallBehind()
   }
 
-  deliverMissed(reader: Reader, record: Loaded, next: number): WriteOutcome {
-    const outcome = this.#writer.missed(reader, record, this.#tracks.behind(reader, next, record.epoch))
+  deliverMissed(reader: Reader, record: StoredEntry, next: number): WriteOutcome {
+    const outcome = this.#writer.missed(reader, record, this.#tracks.behind(reader, next, record.generation))
     if (outcome !== writeOutcome.sent) this.#fallBehind()
     return outcome
   }
 
-  tellGap(reader: Reader, gap: OwedGap, next: number): boolean {
+  sendGap(reader: Reader, gap: PendingGap, next: number): boolean {
     const { feed } = reader
     const position = reader.positionAfter(next)
     // Of the present log its client knows nothing before it comes to it.
@@ -199,7 +199,7 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     return outcome !== writeOutcome.refused
   }
 
-  owing(): void {
+  gapsPending(): void {
     this.#tracks.owing = true
   }
 
@@ -209,7 +209,7 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     this.#context.pump.add(this)
   }
 
-  watchAhead(reader: Reader): void {
+  watchParked(reader: Reader): void {
     this.#context.ahead.watch(reader)
   }
 
@@ -235,29 +235,29 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
   // Runnable: one slice of catching up, or of leaving once it is over
 
   run(): boolean {
-    const { lookPerSlice } = this.#context.limits
+    const { scanPerSlice } = this.#context.limits
     if (this.#ended) return this.#depart()
     if (!this.writable) return false
     let more = false
-    const look = { left: lookPerSlice, stoppedAt: 0 }
-    this.#subscriptions.enter(look)
+    const budget = { left: scanPerSlice, stoppedAt: 0 }
+    this.#subscriptions.enter(budget)
     if (this.#subscriptions.entering) return true
     this.outlet.batch(() => {
-      more = this.#search(look)
-      if (this.#tracks.read(look, this.#subscriptions)) more = true
+      more = this.#search(budget)
+      if (this.#tracks.read(budget, this.#subscriptions)) more = true
     })
-    this.#context.instruments.looked += lookPerSlice - look.left
+    this.#context.instruments.scanned += scanPerSlice - budget.left
     if (this.writable && this.#tracks.allLive && !this.#subscriptions.searching) this.#caughtUp()
     return more
   }
 
   /** Half of a slice: those that have begun go on meanwhile. */
-  #search(look: Look): boolean {
+  #search(budget: ScanBudget): boolean {
     if (!this.#subscriptions.searching) return false
-    const kept = look.left >> 1
-    look.left -= kept
-    const more = this.#subscriptions.search(look)
-    look.left += kept
+    const kept = budget.left >> 1
+    budget.left -= kept
+    const more = this.#subscriptions.search(budget)
+    budget.left += kept
     return more
   }
 
@@ -338,7 +338,7 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
 
   /** One slice of leaving. True when there is more to leave: until then it takes what it took. */
   #depart(): boolean {
-    const more = this.#tracks.depart(this.#context.limits.lookPerSlice)
+    const more = this.#tracks.depart(this.#context.limits.scanPerSlice)
     if (!more) this.account.giveBack()
     return more
   }

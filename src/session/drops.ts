@@ -1,5 +1,5 @@
 import { ByteRange } from '../base/byte-range.ts'
-import { type Loaded, loaded } from '../log/entry.ts'
+import { type StoredEntry, storedEntry } from '../log/entry.ts'
 import type { Window } from '../log/window.ts'
 import { envelopeView, scanEnvelope } from '../wire/envelope.ts'
 
@@ -14,7 +14,7 @@ const maxSteps = 64
 /** One question at a time, answered at once. */
 const own = envelopeView()
 const later = envelopeView()
-const other: Loaded = loaded()
+const other: StoredEntry = storedEntry()
 const mine = new ByteRange()
 const theirs = new ByteRange()
 
@@ -32,7 +32,12 @@ export interface CatchUp {
  * nor when a later event of its subject, among the next ones that are in memory, takes its place, by its collapse key or,
  * for who wants the `latest` only, anyhow. What takes its place lies behind it, so its reader comes to it.
  */
-export function dropReason(record: Loaded, stretch: Window, ordinal: number, who: CatchUp): DropReason | undefined {
+export function dropReason(
+  record: StoredEntry,
+  stretch: Window,
+  ordinal: number,
+  who: CatchUp,
+): DropReason | undefined {
   if (!scanEnvelope(record.buffer, record.eventStart, record.eventEnd, own)) return undefined
   if (own.ttlMs > 0 && record.timeMs + own.ttlMs <= who.nowMs) return 'ttl'
   const by = who.latest ? 'latest' : 'collapsed'
@@ -41,7 +46,7 @@ export function dropReason(record: Loaded, stretch: Window, ordinal: number, who
   return who.live !== undefined && hasSuccessorAtHead(record, who.live, by) ? by : undefined
 }
 
-function hasSuccessor(record: Loaded, window: Window, ordinal: number, by: Displaced): boolean {
+function hasSuccessor(record: StoredEntry, window: Window, ordinal: number, by: Displaced): boolean {
   let at = window.following(ordinal)
   for (let steps = 0; at >= 0 && steps < maxSteps; steps++) {
     if (succeeds(record, window, at, by)) return true
@@ -51,7 +56,7 @@ function hasSuccessor(record: Loaded, window: Window, ordinal: number, by: Displ
 }
 
 /** For a record that was read back: the newest of its subject are in the partition's own window. */
-function hasSuccessorAtHead(record: Loaded, window: Window, by: Displaced): boolean {
+function hasSuccessorAtHead(record: StoredEntry, window: Window, by: Displaced): boolean {
   let at = window.newest(record.hash)
   for (let steps = 0; at >= window.tailOrdinal && steps < maxSteps; steps++) {
     if (window.offsetOf(at) <= record.offset) return false
@@ -61,7 +66,7 @@ function hasSuccessorAtHead(record: Loaded, window: Window, by: Displaced): bool
   return false
 }
 
-function succeeds(record: Loaded, window: Window, ordinal: number, by: Displaced): boolean {
+function succeeds(record: StoredEntry, window: Window, ordinal: number, by: Displaced): boolean {
   window.load(ordinal, other)
   mine.set(record.buffer, record.subjectStart, record.subjectEnd)
   theirs.set(other.buffer, other.subjectStart, other.subjectEnd)

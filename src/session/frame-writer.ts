@@ -1,20 +1,20 @@
 import type { Clock } from '../base/clock.ts'
 import { LimitReached } from '../base/limits.ts'
-import { LiveRecord } from '../fanout/live-record.ts'
+import { OutgoingRecord } from '../fanout/outgoing-record.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
-import type { Loaded } from '../log/entry.ts'
+import type { StoredEntry } from '../log/entry.ts'
 import type { GatewayInstruments } from '../telemetry/instruments.ts'
 import type { StreamTraces } from '../telemetry/stream-traces.ts'
 import { maySample } from '../telemetry/trace-context.ts'
 import { encodeControl } from '../wire/control.ts'
 import type { ServerFrame } from '../wire/frames.ts'
 import { type Account, sizes } from './account.ts'
-import type { OwedGap } from './gap.ts'
 import type { SessionLimits } from './options.ts'
-import { type FrameKind, type Outlet, type Standing, type WriteOutcome, writeOutcome } from './outlet.ts'
+import { type FrameKind, type Outlet, type PositionSource, type WriteOutcome, writeOutcome } from './outlet.ts'
+import type { PendingGap } from './pending-gap.ts'
 
 /** The session whose frames they are, which stands where frames leave it that move nothing. */
-interface Client extends Standing {
+interface Client extends PositionSource {
   readonly account: Account
   /** Names it in traces. */
   readonly id: number
@@ -36,7 +36,7 @@ interface Source {
 }
 
 /** Catch-up deliveries are encoded from here: one object for all sessions, valid during one write. */
-const missed = new LiveRecord()
+const missed = new OutgoingRecord()
 
 /**
  * Frames of one session onto its outlet, counted. Control frames that a full socket can't take are queued, the only thing
@@ -85,7 +85,7 @@ export class FrameWriter {
   }
 
   /** At the head: a live reader stands behind the record already. */
-  live(source: Source, record: LiveRecord): WriteOutcome {
+  live(source: Source, record: OutgoingRecord): WriteOutcome {
     const { outlet, id } = this.#client
     const outcome = this.#deliver(source, record, this.#client)
     if (outcome === writeOutcome.refused) return outcome
@@ -98,7 +98,7 @@ export class FrameWriter {
     return outcome
   }
 
-  missed(source: Source, record: Loaded, after: Standing): WriteOutcome {
+  missed(source: Source, record: StoredEntry, after: PositionSource): WriteOutcome {
     const { feed, refs } = source
     missed.describeMissed(feed, record, refs)
     const outcome = this.#deliver(source, missed, after)
@@ -116,7 +116,7 @@ export class FrameWriter {
   }
 
   /** `token` is what the gap itself says of where its reader goes on. */
-  gap({ feed, refs }: Source, gap: OwedGap, token: string, after: Standing): WriteOutcome {
+  gap({ feed, refs }: Source, gap: PendingGap, token: string, after: PositionSource): WriteOutcome {
     const { stream, partition } = feed
     const { from, to, n, reason, certain } = gap
     const frame = {
@@ -136,22 +136,22 @@ export class FrameWriter {
     return outcome
   }
 
-  #deliver(source: Source, record: LiveRecord, after: Standing): WriteOutcome {
-    const { epoch } = record
-    const kind = source.feed.window.mayBegin(source.generation, epoch) ? 'turn' : 'delivery'
+  #deliver(source: Source, record: OutgoingRecord, after: PositionSource): WriteOutcome {
+    const { generation } = record
+    const kind = source.feed.window.mayBegin(source.generation, generation) ? 'turn' : 'delivery'
     const outcome = this.#write(record.frame(this.#client.outlet.encoding), kind, after)
-    if (outcome !== writeOutcome.refused) source.generation = epoch
+    if (outcome !== writeOutcome.refused) source.generation = generation
     return outcome
   }
 
-  #traceMissed(traces: StreamTraces, record: Loaded, nowUs: number): void {
+  #traceMissed(traces: StreamTraces, record: StoredEntry, nowUs: number): void {
     const { buffer, traceStart: start, traceEnd: end, timeMs } = record
     const { id, outlet } = this.#client
     const receiver = { session: id, transport: outlet.transport }
     traces.missed(missed, { buffer, start, end, timeMs }, nowUs, receiver)
   }
 
-  #write(bytes: Uint8Array, kind: FrameKind, after: Standing): WriteOutcome {
+  #write(bytes: Uint8Array, kind: FrameKind, after: PositionSource): WriteOutcome {
     const { instruments } = this.#context
     const outcome = this.#client.outlet.write(bytes, kind, after)
     if (outcome !== writeOutcome.refused) {

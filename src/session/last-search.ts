@@ -1,23 +1,23 @@
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import { noEntry, tooMany } from '../log/chains.ts'
-import { type Loaded, loaded } from '../log/entry.ts'
+import { type StoredEntry, storedEntry } from '../log/entry.ts'
 import type { Window } from '../log/window.ts'
 import { isSubject } from '../subject/bytes.ts'
 import { PatternTrie } from '../subject/trie.ts'
 import { sizes } from './account.ts'
-import type { Look } from './matcher.ts'
+import type { ScanBudget } from './matcher.ts'
 import type { ReadBackWaiter } from './read-back.ts'
 import type { ReaderOwner } from './reader.ts'
 import type { Start } from './start.ts'
 import type { Subscription } from './subscription.ts'
 
 /** In one partition: records that are looked at, in memory and in the log below it, and events that are brought along. */
-const maxLooked = 65_536
+const maxScanned = 65_536
 const maxEvents = 10_000
 /** What one request may read of the log below the memory, in all of its partitions. */
 const maxReadBytes = 32 << 20
 /** Nodes of the tree of patterns that count as one record looked at. */
-const nodesPerLook = 16
+const nodesPerRecord = 16
 /** How far below itself a search reads on at first, in offsets, until it knows how far a chunk reaches. */
 const firstStep = 1024
 
@@ -28,7 +28,7 @@ type SearchProgress = 'more' | 'waiting' | 'done'
 export type SearchOwner = Pick<ReaderOwner, 'readBack' | 'readBackLeft' | 'charge' | 'account'>
 
 /** What all searches of a request have in common. */
-export class LastWish {
+export class LastRequest {
   readonly n: number
   readonly owner: SearchOwner
   #readLeft = maxReadBytes
@@ -57,14 +57,14 @@ export class LastWish {
     this.owner.charge(usedBytes)
   }
 
-  wants(subject: string, look: Look): boolean {
+  wants(subject: string, budget: ScanBudget): boolean {
     this.#matched = 0
-    look.left -= Math.floor(this.#tree.match(subject, this.#count) / nodesPerLook)
+    budget.left -= Math.floor(this.#tree.match(subject, this.#count) / nodesPerRecord)
     return this.#matched > 0
   }
 }
 
-const scratch: Loaded = loaded()
+const scratch: StoredEntry = storedEntry()
 
 /**
  * Finds where the last events of each subject are in one partition, a slice at a time: a subject's by the index, a pattern's among the
@@ -75,7 +75,7 @@ export class LastSearch implements ReadBackWaiter {
   readonly feed: PartitionFeed
   /** The place in the log that it waits for. */
   next = 0
-  readonly #wish: LastWish
+  readonly #request: LastRequest
   readonly #wake: (search: LastSearch) => void
   readonly #exact: readonly Subscription[]
   /** Of the subjects; absent where a pattern is among them. */
@@ -97,7 +97,7 @@ export class LastSearch implements ReadBackWaiter {
   #indexed = 0
   /** Down to here each record was looked at that the index does not answer for. */
   #below: number
-  #looksLeft = maxLooked
+  #scansLeft = maxScanned
   /** Where chunks of the log begin that lie below, the next one last. */
   #chunks: number[] = []
   #step = firstStep
@@ -106,13 +106,13 @@ export class LastSearch implements ReadBackWaiter {
   #stopped = false
 
   constructor(
-    wish: LastWish,
+    wish: LastRequest,
     feed: PartitionFeed,
     subscriptions: readonly Subscription[],
     wake: (search: LastSearch) => void,
   ) {
     this.feed = feed
-    this.#wish = wish
+    this.#request = wish
     this.#wake = wake
     this.#rewrites = feed.rewrites
     this.#until = feed.window.head
@@ -137,12 +137,12 @@ export class LastSearch implements ReadBackWaiter {
     return { feed, offset, gaps: [gap], only }
   }
 
-  run(look: Look): SearchProgress {
+  run(budget: ScanBudget): SearchProgress {
     if (this.#stopped || this.isOutdated) return 'done'
-    if (!this.#followIndex(look)) return 'more'
+    if (!this.#followIndex(budget)) return 'more'
     const { window } = this.feed
-    if (this.#hashes === undefined && !this.#lookThrough(window, window.tail, look)) return 'more'
-    const progress = this.#readOn(look)
+    if (this.#hashes === undefined && !this.#scan(window, window.tail, budget)) return 'more'
+    const progress = this.#readOn(budget)
     if (progress === 'done') this.#forgetSubjects()
     return progress
   }
@@ -151,11 +151,11 @@ export class LastSearch implements ReadBackWaiter {
   stop(): void {
     this.#stopped = true
     this.#forgetSubjects()
-    this.#wish.owner.readBack.forget(this)
+    this.#request.owner.readBack.forget(this)
   }
 
   #forgetSubjects(): void {
-    this.#wish.owner.account.give(this.#foundBytes)
+    this.#request.owner.account.give(this.#foundBytes)
     this.#foundBytes = 0
     this.#found.clear()
   }
@@ -179,13 +179,13 @@ export class LastSearch implements ReadBackWaiter {
   }
 
   /** True when the index has said all. */
-  #followIndex(look: Look): boolean {
+  #followIndex(budget: ScanBudget): boolean {
     const { window } = this.feed
     while (this.#answered < this.#exact.length) {
       const subscription = this.#exact[this.#answered]!
-      const at = this.#follow(subscription, look)
+      const at = this.#follow(subscription, budget)
       if (at === tooMany) return false
-      if (this.#foundOf(subscription.subject) < this.#wish.n) {
+      if (this.#foundOf(subscription.subject) < this.#request.n) {
         this.#missing++
         this.#indexed = Math.max(this.#indexed, at === noEntry ? window.indexTail : window.offsetOf(at) + 1)
       }
@@ -197,13 +197,13 @@ export class LastSearch implements ReadBackWaiter {
   }
 
   /** One subject's chain, down to an entry that is not looked at any more; `noEntry` = to its end, `tooMany` = `look` ran out at `#chainAt`. */
-  #follow(subscription: Subscription, look: Look): number {
+  #follow(subscription: Subscription, budget: ScanBudget): number {
     const { window } = this.feed
     const { hash, subject } = subscription
     let at = this.#chainAt === undefined ? window.newest(hash) : ordinalAt(window, this.#chainAt)
-    for (; at >= 0 && this.#foundOf(subject) < this.#wish.n && !this.#isFull; at = window.previous(at)) {
+    for (; at >= 0 && this.#foundOf(subject) < this.#request.n && !this.#isFull; at = window.previous(at)) {
       const offset = window.offsetOf(at)
-      if (look.left-- <= 0) {
+      if (budget.left-- <= 0) {
         this.#chainAt = offset
         return tooMany
       }
@@ -215,14 +215,14 @@ export class LastSearch implements ReadBackWaiter {
   }
 
   /** The records of `window` from `low` on, newest first. True when all were looked at, or no more are to be. */
-  #lookThrough(window: Window, low: number, look: Look): boolean {
+  #scan(window: Window, low: number, budget: ScanBudget): boolean {
     const least = window.lowerBound(low)
     for (let ordinal = window.lowerBound(this.#below) - 1; ordinal >= least; ordinal--) {
-      if (this.#isFull || this.#looksLeft === 0) return true
-      if (look.left <= 0) return false
-      look.left--
-      this.#looksLeft--
-      if (this.#hashes?.has(window.hashOf(ordinal)) !== false && !this.#lookAt(window, ordinal, look)) return true
+      if (this.#isFull || this.#scansLeft === 0) return true
+      if (budget.left <= 0) return false
+      budget.left--
+      this.#scansLeft--
+      if (this.#hashes?.has(window.hashOf(ordinal)) !== false && !this.#examine(window, ordinal, budget)) return true
       this.#below = window.offsetOf(ordinal)
     }
     this.#below = Math.min(this.#below, low)
@@ -230,20 +230,21 @@ export class LastSearch implements ReadBackWaiter {
   }
 
   /** False where it is wanted, and its session has no room for it. */
-  #lookAt(window: Window, ordinal: number, look: Look): boolean {
+  #examine(window: Window, ordinal: number, budget: ScanBudget): boolean {
     window.load(ordinal, scratch)
     const subject = scratch.buffer.toString('utf8', scratch.subjectStart, scratch.subjectEnd)
     const found = this.#foundOf(subject)
-    if (found >= this.#wish.n || this.#offsets.has(scratch.offset) || !this.#wish.wants(subject, look)) return true
+    if (found >= this.#request.n || this.#offsets.has(scratch.offset) || !this.#request.wants(subject, budget))
+      return true
     if (!this.#add(subject, scratch.offset)) return false
-    if (this.#hashes !== undefined && found + 1 === this.#wish.n) this.#missing--
+    if (this.#hashes !== undefined && found + 1 === this.#request.n) this.#missing--
     return true
   }
 
   /** In the log below the memory, as far as budgets reach. */
-  #readOn(look: Look): SearchProgress {
+  #readOn(budget: ScanBudget): SearchProgress {
     const { feed } = this
-    const { readBack } = this.#wish.owner
+    const { readBack } = this.#request.owner
     const least = Math.max(feed.first, feed.firstOffset, this.#floor)
     while (this.#below > least && this.#goesOn) {
       const from = this.#nextChunk(least)
@@ -255,18 +256,18 @@ export class LastSearch implements ReadBackWaiter {
       }
       const step = stepOf(chunk)
       if (chunk.head >= this.#below) {
-        if (!this.#lookThrough(chunk, from, look)) return 'more'
+        if (!this.#scan(chunk, from, budget)) return 'more'
         if (this.#below > from) break
       } else if (step < this.#step) this.#chunks = []
       else this.#chunks.push(chunk.head)
       this.#step = step
-      this.#wish.charge(chunk)
+      this.#request.charge(chunk)
     }
     return 'done'
   }
 
   get #goesOn(): boolean {
-    return !this.#isComplete && !this.#isFull && this.#looksLeft > 0 && this.#wish.mayRead
+    return !this.#isComplete && !this.#isFull && this.#scansLeft > 0 && this.#request.mayRead
   }
 
   /** Where the chunk begins that is to be looked at next: it hardly reaches beyond what has been looked at. */
@@ -285,7 +286,7 @@ export class LastSearch implements ReadBackWaiter {
   #add(subject: string, offset: number): boolean {
     const found = this.#foundOf(subject)
     const bytes = found === 0 ? sizes.foundSubject + subject.length : 0
-    if (!this.#wish.owner.account.tryTake(sizes.found + bytes)) {
+    if (!this.#request.owner.account.tryTake(sizes.found + bytes)) {
       this.#noRoom = true
       return false
     }

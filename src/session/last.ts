@@ -2,8 +2,8 @@ import type { Timing } from '../base/clock.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import type { GatewayInstruments } from '../telemetry/instruments.ts'
 import type { Account } from './account.ts'
-import { LastSearch, LastWish, type SearchOwner } from './last-search.ts'
-import type { Look } from './matcher.ts'
+import { LastRequest, LastSearch, type SearchOwner } from './last-search.ts'
+import type { ScanBudget } from './matcher.ts'
 import type { SessionLimits } from './options.ts'
 import type { ReaderOwner } from './reader.ts'
 import type { Start } from './start.ts'
@@ -14,8 +14,8 @@ const patienceMs = 2000
 
 interface LastContext {
   readonly clock: Timing
-  readonly instruments: Pick<GatewayInstruments, 'looked'>
-  readonly limits: Pick<SessionLimits, 'lookPerSlice'>
+  readonly instruments: Pick<GatewayInstruments, 'scanned'>
+  readonly limits: Pick<SessionLimits, 'scanPerSlice'>
 }
 
 type LastOwner = SearchOwner & Pick<ReaderOwner, 'wake'>
@@ -60,7 +60,7 @@ export class LastSearches {
   /** Where they begin in each partition; a promise where one slice does not suffice. Of no use where a log becomes another one meanwhile. */
   find(asked: LastAsked, feeds: readonly PartitionFeed[]): Start[] | Promise<Start[]> {
     const { n, subscriptions } = asked
-    const wish = new LastWish(n, this.#owner, subscriptions)
+    const wish = new LastRequest(n, this.#owner, subscriptions)
     const { promise, resolve } = Promise.withResolvers<Start[]>()
     const wake = (search: LastSearch) => this.#resume(search, request)
     const searches = feeds.map((feed) => new LastSearch(wish, feed, asked.readers(feed), wake))
@@ -68,20 +68,20 @@ export class LastSearches {
     this.#requests.add(request)
     for (const search of searches) this.#ready.set(search, request)
     const { limits, instruments } = this.#context
-    const look = { left: limits.lookPerSlice, stoppedAt: 0 }
-    for (const search of searches) if (look.left > 0) this.#advance(search, request, look)
-    instruments.looked += limits.lookPerSlice - look.left
+    const budget = { left: limits.scanPerSlice, stoppedAt: 0 }
+    for (const search of searches) if (budget.left > 0) this.#advance(search, request, budget)
+    instruments.scanned += limits.scanPerSlice - budget.left
     if (!this.#requests.has(request)) return startsOf(request)
     this.#owner.wake()
     return promise
   }
 
   /** One slice. True when there is more to do at once. */
-  run(look: Look): boolean {
+  run(budget: ScanBudget): boolean {
     for (const [search, request] of this.#ready) {
-      if (look.left <= 0) break
+      if (budget.left <= 0) break
       if (request.asked.isGone()) this.#discard(request)
-      else this.#advance(search, request, look)
+      else this.#advance(search, request, budget)
     }
     return this.#ready.size > 0
   }
@@ -91,8 +91,8 @@ export class LastSearches {
     for (const request of this.#requests) if (request.asked.isGone()) this.#discard(request)
   }
 
-  #advance(search: LastSearch, request: Request, look: Look): void {
-    const progress = search.run(look)
+  #advance(search: LastSearch, request: Request, budget: ScanBudget): void {
+    const progress = search.run(budget)
     if (progress === 'more') return
     this.#ready.delete(search)
     if (progress === 'waiting') {

@@ -1,6 +1,6 @@
-import { FewMap } from '../base/few.ts'
+import { SmallMap } from '../base/small-map.ts'
 import { maxChainSteps, noEntry, tooMany } from '../log/chains.ts'
-import type { Loaded } from '../log/entry.ts'
+import type { StoredEntry } from '../log/entry.ts'
 import type { Window } from '../log/window.ts'
 import { isSubject } from '../subject/bytes.ts'
 import { matches } from '../subject/subject.ts'
@@ -11,7 +11,7 @@ const maxSkipSubjects = 64
 /** Entries of the index that one question of where to go on may take, for all subjects. */
 const maxSkipSteps = 4 * maxChainSteps
 /** Patterns that a record is held against at the cost of one more record looked at. */
-const patternsPerLook = 32
+const patternsPerRecord = 32
 
 /**
  * Which records of a stretch of log a reader wants. One exact subject follows the window's chain, so it costs what was
@@ -20,7 +20,7 @@ const patternsPerLook = 32
 export class Matcher {
   legs: Leg[] = []
   /** By hash. */
-  readonly #exact = new FewMap<number, Subscription[]>()
+  readonly #exact = new SmallMap<number, Subscription[]>()
   readonly #patterns: Subscription[] = []
   /** Legs that want every event. */
   #lossless = 0
@@ -53,7 +53,7 @@ export class Matcher {
   }
 
   /** Whether of this record's subject only the newest is wanted, by all. */
-  wantsLatest(record: Loaded): boolean {
+  wantsLatest(record: StoredEntry): boolean {
     if (this.#lossless === 0) return true
     if (this.#lossless === this.legs.length) return false
     return this.wanting(record).every(({ policy }) => policy === 'latest')
@@ -71,7 +71,7 @@ export class Matcher {
     return [...this.#exact.keys()]
   }
 
-  wants(record: Loaded): boolean {
+  wants(record: StoredEntry): boolean {
     const same = this.#exact.get(record.hash)
     if (same !== undefined) {
       for (const { bytes } of same) {
@@ -84,7 +84,7 @@ export class Matcher {
   }
 
   /** The subscriptions that want it. */
-  wanting(record: Loaded): Subscription[] {
+  wanting(record: StoredEntry): Subscription[] {
     const subject = record.buffer.toString('utf8', record.subjectStart, record.subjectEnd)
     const exact = this.#exact.get(record.hash) ?? []
     return [
@@ -94,7 +94,7 @@ export class Matcher {
   }
 
   /** Of the subscriptions that want it; SSE and poll have no refs. */
-  refsOf(record: Loaded): readonly number[] | undefined {
+  refsOf(record: StoredEntry): readonly number[] | undefined {
     const refs = this.wanting(record).map(({ ref }) => ref)
     return refs.includes(0) ? undefined : refs.sort((a, b) => a - b)
   }
@@ -117,44 +117,44 @@ export class Matcher {
   }
 
   /** The first wanted ordinal at or after `offset`; `noEntry` = none up to the stretch's head, `tooMany` = `look` ran out at `stoppedAt`. */
-  first(window: Window, offset: number, scratch: Loaded, look: Look): number {
+  first(window: Window, offset: number, scratch: StoredEntry, budget: ScanBudget): number {
     const { single } = this
     const chained = single === undefined ? tooMany : window.firstSince(single.hash, offset)
     return chained === tooMany
-      ? this.#scan(window, window.lowerBound(offset), scratch, look)
-      : this.#follow(window, chained, scratch, look)
+      ? this.#scan(window, window.lowerBound(offset), scratch, budget)
+      : this.#follow(window, chained, scratch, budget)
   }
 
   /** As `first`, from the entry after `ordinal`, which is one that was wanted. */
-  following(window: Window, ordinal: number, scratch: Loaded, look: Look): number {
-    if (this.single !== undefined) return this.#follow(window, window.following(ordinal), scratch, look)
-    return this.#scan(window, ordinal + 1, scratch, look)
+  following(window: Window, ordinal: number, scratch: StoredEntry, budget: ScanBudget): number {
+    if (this.single !== undefined) return this.#follow(window, window.following(ordinal), scratch, budget)
+    return this.#scan(window, ordinal + 1, scratch, budget)
   }
 
   /** Along the chain of one hash, past the subjects that share it. */
-  #follow(window: Window, from: number, scratch: Loaded, look: Look): number {
+  #follow(window: Window, from: number, scratch: StoredEntry, budget: ScanBudget): number {
     for (let ordinal = from; ordinal >= 0; ordinal = window.following(ordinal)) {
-      if (look.left <= 0) {
-        look.stoppedAt = window.offsetOf(ordinal)
+      if (budget.left <= 0) {
+        budget.stoppedAt = window.offsetOf(ordinal)
         return tooMany
       }
       window.load(ordinal, scratch)
       if (this.wants(scratch)) return ordinal
-      look.left--
+      budget.left--
     }
     return noEntry
   }
 
-  #scan(window: Window, from: number, scratch: Loaded, look: Look): number {
+  #scan(window: Window, from: number, scratch: StoredEntry, budget: ScanBudget): number {
     const { headOrdinal } = window
     const hashesOnly = this.#patterns.length === 0
-    const cost = 1 + Math.floor(this.#patterns.length / patternsPerLook)
+    const cost = 1 + Math.floor(this.#patterns.length / patternsPerRecord)
     for (let ordinal = from; ordinal < headOrdinal; ordinal++) {
-      if (look.left <= 0) {
-        look.stoppedAt = window.offsetOf(ordinal)
+      if (budget.left <= 0) {
+        budget.stoppedAt = window.offsetOf(ordinal)
         return tooMany
       }
-      look.left -= cost
+      budget.left -= cost
       if (hashesOnly && !this.#exact.has(window.hashOf(ordinal))) continue
       window.load(ordinal, scratch)
       if (this.wants(scratch)) return ordinal
@@ -164,7 +164,7 @@ export class Matcher {
 }
 
 /** How many records may still be looked at in this turn, and the offset at which that ran out. */
-export interface Look {
+export interface ScanBudget {
   left: number
   stoppedAt: number
 }

@@ -24,7 +24,7 @@ export interface SessionLimits {
    */
   readonly maxCarried: number
   /** Records looked at in one slice of a session that is behind; at least two, one to be found and one to be given. */
-  readonly lookPerSlice: number
+  readonly scanPerSlice: number
 }
 
 /** What stands in the configuration's `limits`. */
@@ -45,7 +45,7 @@ export const sessionLimits: SessionLimits = {
   maxMistakes: 1024,
   maxWaitingFrames: 4096,
   maxCarried: 3072,
-  lookPerSlice: 128,
+  scanPerSlice: 128,
 }
 
 export interface ReadBackOptions extends ChunkOptions {

@@ -30,7 +30,7 @@ export type TokenForm = 'full' | 'brief'
 export type FrameKind = 'delivery' | 'turn' | 'control'
 
 /** Where a client stands. */
-export interface Standing {
+export interface PositionSource {
   /** Positions of all that its socket was given, as one token; in full unless another form is given. */
   token(form?: TokenForm): string
 }
@@ -42,7 +42,7 @@ export interface Outlet {
   /** How frames are encoded for it. Poll collects JSON frames. */
   readonly encoding: Encoding
   /** Writes one encoded frame. `after` is where the client stands once it has the frame; valid during the call. */
-  write(frame: Uint8Array, kind: FrameKind, after: Standing): WriteOutcome
+  write(frame: Uint8Array, kind: FrameKind, after: PositionSource): WriteOutcome
   /** Several writes follow within `run`: one system call where the transport can. */
   batch(run: () => void): void
   /** The start position of SSE and poll sessions is known: `session.token()` is it. Called once, before any write. */
@@ -57,7 +57,7 @@ export interface Outlet {
   end(error: CarillonError | undefined): void
 }
 
-export interface Session extends Standing {
+export interface Session extends PositionSource {
   readonly id: number
   /** It has, or has had, a subscription. */
   readonly subscribed: boolean
@@ -78,7 +78,7 @@ export interface Session extends Standing {
   closed(reason?: 'client' | 'lost' | 'answered'): void
 }
 
-export interface SessionHost {
+export interface SessionOpener {
   /** `grant`: what its client may do. Throws `overloaded` at the limit of sessions and `shutting_down` while draining. A WebSocket session starts with `welcome`. */
   open(outlet: Outlet, grant: Grant): Session
 }

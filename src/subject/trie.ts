@@ -1,4 +1,4 @@
-import { FewMap } from '../base/few.ts'
+import { SmallMap } from '../base/small-map.ts'
 import { tokenEnd, tokens } from './subject.ts'
 
 /**
@@ -6,7 +6,7 @@ import { tokenEnd, tokens } from './subject.ts'
  * tokens, in each partition: what it does not need, it does not have.
  */
 class Node<Value> {
-  literals: FewMap<string, Node<Value>> | undefined = undefined
+  literals: SmallMap<string, Node<Value>> | undefined = undefined
   /** What follows a `*` at this place. */
   any: Node<Value> | undefined = undefined
   /** Values of the patterns that end here: few, as a rule one. */
@@ -89,7 +89,7 @@ export class PatternTrie<Value> {
     const fresh = new Node<Value>()
     if (token === '*') node.any = fresh
     else {
-      node.literals ??= new FewMap()
+      node.literals ??= new SmallMap()
       node.literals.set(token, fresh)
     }
     this.#nodes++

@@ -62,7 +62,7 @@ function doorFamilies(gateway: GatewayInstruments): MetricFamily[] {
     counter('carillon_frames_received', 'Frames from clients', pointsBy('frame', gateway.framesIn)),
     counter('carillon_frames_sent', 'Frames to clients', [point(gateway.framesOut)]),
     counter('carillon_sent_bytes', 'Bytes of frames and bodies to clients', [point(gateway.bytesOut)]),
-    counter('carillon_catch_up_looked', 'Records that readers looked at while catching up', [point(gateway.looked)]),
+    counter('carillon_catch_up_scanned', 'Records that readers looked at while catching up', [point(gateway.scanned)]),
     counter('carillon_full_writes', 'Writes that filled a socket: its session falls behind', [
       point(gateway.fullWrites),
     ]),
@@ -103,9 +103,9 @@ function streamFamilies(streams: readonly StreamInstruments[]): MetricFamily[] {
       each((stream) => stream.bytesIn),
     ),
     counter(
-      'carillon_events_skipped',
+      'carillon_records_rejected',
       'Records that can not be used',
-      by('reason', (stream) => stream.skipped),
+      by('reason', (stream) => stream.rejected),
     ),
     counter('carillon_deliveries', 'Events written to sockets, live and catching up', by('mode', deliveriesByMode)),
     counter(

@@ -1,7 +1,9 @@
 import { brokerUses } from '../base/broker-uses.ts'
+import { endReasons } from '../base/end-reasons.ts'
 import { type ErrorCode, errors } from '../base/errors.ts'
 import { gapReasons } from '../base/gap-reasons.ts'
 import { Refusals } from '../base/limits.ts'
+import { rejectReasons } from '../base/reject-reasons.ts'
 import { Histogram } from './histogram.ts'
 import type { StreamTraces } from './stream-traces.ts'
 
@@ -12,23 +14,7 @@ import type { StreamTraces } from './stream-traces.ts'
  */
 
 export const transports = ['websocket', 'sse', 'poll'] as const
-export const skipReasons = [
-  'bad_envelope',
-  'bad_framing',
-  'no_subject',
-  'bad_subject',
-  'foreign_subject',
-  'no_route',
-  'misrouted',
-  'too_large',
-] as const
 export const errorCodes = Object.keys(errors) as ErrorCode[]
-/**
- * How a session ended: `client` said so, `lost` its socket went without a word, `answered` (a poll); else the error that the
- * gateway ended it with.
- */
-export const endReasons = ['client', 'lost', 'answered', ...errorCodes] as const
-export type EndReason = (typeof endReasons)[number]
 export const spanOutcomes = ['exported', 'failed', 'dropped', 'over_budget'] as const
 export const clientFrames = ['subscribe', 'unsubscribe', 'ping'] as const
 export const streamStates = ['starting', 'up', 'away', 'missing'] as const
@@ -42,11 +28,11 @@ function zeroes<Keys extends readonly string[]>(keys: Keys): Counts<Keys> {
 /** One stream. Latencies are µs, of every event or delivery; where two clocks disagree the histogram counts `negative`. */
 export class StreamInstruments {
   readonly stream: string
-  /** Records taken from the broker's live tail, those skipped among them, and the bytes of their values. */
+  /** Records taken from the broker's live tail, rejected ones included, and the bytes of their values. */
   eventsIn = 0
   bytesIn = 0
   /** Records that can't be used, by reason. */
-  readonly skipped = zeroes(skipReasons)
+  readonly rejected = zeroes(rejectReasons)
   /** Events written to sockets, and those of them that were written while catching up. */
   deliveries = 0
   catchUpDeliveries = 0
@@ -154,7 +140,7 @@ export class GatewayInstruments {
   framesOut = 0
   bytesOut = 0
   /** Records that readers looked at, and gave, while they were catching up. */
-  looked = 0
+  scanned = 0
   /** Writes that filled a socket: its session reads on when it drains. */
   fullWrites = 0
   /** Events written to the broker for clients of `/v1/publish`; requests that failed, by code. */

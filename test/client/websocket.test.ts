@@ -9,7 +9,7 @@ import { type TestContext, test } from 'node:test'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { systemClock } from '../../src/base/clock.ts'
 import { jsonCodec } from '../../src/client/codec.ts'
-import type { Wish } from '../../src/client/connection.ts'
+import type { SubscribeRequest } from '../../src/client/connection.ts'
 import { protoCodec } from '../../src/client/proto-codec.ts'
 import { openWebSocket } from '../../src/client/websocket.ts'
 import type { ServerFrame } from '../../src/wire/frames.ts'
@@ -18,7 +18,7 @@ import { decodeClientFrame as fromProto, encodeServerFrame as toProto } from '..
 import { ManualClock } from '../model/clock.ts'
 import { Recorder, until } from './recorder.ts'
 
-const wishes: Wish[] = [
+const wishes: SubscribeRequest[] = [
   { ref: 1, subject: 'a.b', after: ['earliest'] },
   { ref: 2, subject: 'c.>', after: [] },
 ]
@@ -72,7 +72,7 @@ for (const encoding of ['json', 'proto'] as const) {
   test(`in ${encoding}, a subscription that the gateway would not take is refused, and the others are served`, async (t) => {
     const { socket, recorder, received, say, connection, clock } = await connected(t, encoding)
     await until('both subscribed', () => received.length === 2)
-    const wish = (ref: number, bytes: number): Wish => ({ ref, subject: 'a', after: ['€'.repeat(bytes / 3)] })
+    const wish = (ref: number, bytes: number): SubscribeRequest => ({ ref, subject: 'a', after: ['€'.repeat(bytes / 3)] })
     // What every gateway takes goes at once; the rest waits for what this one says.
     for (const [ref, bytes] of [
       [3, 900],

@@ -51,8 +51,8 @@ test('what a room takes where nobody says otherwise is what the configuration ha
 test('plan counts the pools that a gateway makes by default, whatever the partitions', () => {
   const { window, limits } = config
   const budgets = { payloadBytes: window.windowMiB * mib, indexBytes: window.indexMiB * mib }
-  const pool = windowPool(budgets, limits.maxEventBytes, 'epochs')
-  const index = pool.entries * bytesPerEntry('epochs')
+  const pool = windowPool(budgets, limits.maxEventBytes, 'ranges')
+  const index = pool.entries * bytesPerEntry('ranges')
   for (const partitions of [1, 4, 9, 64]) {
     const planned = plannedWindows(partitions, 512)
     assert.deepEqual(planned, configuredWindows(config))

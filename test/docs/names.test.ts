@@ -7,10 +7,11 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { errors } from '../../src/base/errors.ts'
+import { rejectReasons } from '../../src/base/reject-reasons.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { startGateway } from '../../src/gateway/gateway.ts'
 import { localSocket } from '../../src/source/open.ts'
-import { skipReasons, spanOutcomes } from '../../src/telemetry/instruments.ts'
+import { spanOutcomes } from '../../src/telemetry/instruments.ts'
 import { ask } from '../support/http.ts'
 import { anchor, headings, pages, prose, readPage, section, tables, uncode } from './markdown.ts'
 
@@ -85,7 +86,7 @@ test('metrics that the pages name are those of metrics.md', () => {
 })
 
 test('error codes and reasons that the pages name exist', () => {
-  const known = new Set<string>([...Object.keys(errors), ...skipReasons, ...spanOutcomes, 'snake_case'])
+  const known = new Set<string>([...Object.keys(errors), ...rejectReasons, ...spanOutcomes, 'snake_case'])
   let named = 0
   for (const page of pages.filter((name) => name !== 'metrics.md')) {
     for (const [, code] of prose(readPage(page)).matchAll(/`([a-z]+(?:_[a-z]+)+)`/g)) {
@@ -106,7 +107,7 @@ test('closes that protocol.md names are those of the errors', () => {
 
 test('kafka.md has a row for each reason why a record is rejected', () => {
   const [rows] = tables(section(readPage('kafka.md'), 'Rejected records'))
-  assert.deepEqual(rows!.map(([reason]) => uncode(reason!)).toSorted(), skipReasons.toSorted())
+  assert.deepEqual(rows!.map(([reason]) => uncode(reason!)).toSorted(), rejectReasons.toSorted())
 })
 
 test('scripts are named as they run whatever Node is on the PATH', () => {

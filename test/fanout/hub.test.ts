@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
 import { Hub, type Member, type Membership } from '../../src/fanout/hub.ts'
-import { LiveRecord } from '../../src/fanout/live-record.ts'
+import { OutgoingRecord } from '../../src/fanout/outgoing-record.ts'
 import { matches } from '../../src/subject/subject.ts'
 
 /** Few hashes, so that subjects share slots. */
 const hashOf = (bytes: Uint8Array) => bytes.reduce((sum, byte) => sum + byte, 0) % 5
 
-const record = new LiveRecord()
+const record = new OutgoingRecord()
 function publish(hub: Hub, subject: string): number {
   const bytes = Buffer.from(`--${subject}`)
   record.buffer = bytes
@@ -24,7 +24,7 @@ class Listener implements Member {
   readonly got: string[] = []
   onOffer: () => void = () => {}
 
-  offer(offered: LiveRecord): void {
+  offer(offered: OutgoingRecord): void {
     this.got.push(offered.subject)
     this.onOffer()
   }

@@ -1,6 +1,6 @@
 import { ByteRange } from '../../src/base/byte-range.ts'
+import type { RejectReason } from '../../src/base/reject-reasons.ts'
 import { Intake } from '../../src/intake/intake.ts'
-import type { RejectReason } from '../../src/intake/rejected.ts'
 import type { HeaderSink, SourceRecord } from '../../src/log/record.ts'
 import type { RouteConfig } from '../../src/routing/options.ts'
 import { RoutingTable } from '../../src/routing/table.ts'
@@ -48,7 +48,7 @@ export function recordOf({
     return buffer.toString('utf8', ...name).toLowerCase() === 'traceparent' ? [rangeOf(value)] : []
   })[0]
   return {
-    ...{ buffer, partition, offset: 7, timeMs, epoch: 0, foreign },
+    ...{ buffer, partition, offset: 7, timeMs, generation: 0, foreign },
     ...{ traceStart: trace?.start ?? -1, traceEnd: trace?.end ?? -1 },
     ...{ keyStart, keyEnd, valueStart, valueEnd },
     headers: () =>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
-import { loaded, type NewEntry } from '../../src/log/entry.ts'
+import { type NewEntry, storedEntry } from '../../src/log/entry.ts'
 import type { Window } from '../../src/log/window.ts'
 import { smallWindow } from '../model/window.ts'
 
@@ -11,7 +11,7 @@ const nothing = Buffer.from('s')
 
 function record(offset: number, epoch: number): NewEntry {
   const bounds = { eventStart: 0, eventEnd: 1, subjectAt: 0, subjectLength: 1, traceStart: -1, traceEnd: -1 }
-  return { buffer: nothing, traceBuffer: nothing, ...bounds, offset, timeMs: 0, epoch, hash: 1 }
+  return { buffer: nothing, traceBuffer: nothing, ...bounds, offset, timeMs: 0, generation: epoch, hash: 1 }
 }
 
 function windowOf(records: readonly (readonly [offset: number, time: number])[], entries = 64): Window {
@@ -32,9 +32,9 @@ test('the generation of a position is the time of the record right below it, and
     [1, 2, 3, 4, 5, 6, 7, 9].map((offset) => window.generationAt(offset)),
     [-1, 100, 200, -1, -1, 500, -1, -1],
   )
-  const out = loaded()
+  const out = storedEntry()
   window.load(2, out)
-  assert.equal(out.epoch, 500)
+  assert.equal(out.generation, 500)
 })
 
 test('a position of another history diverges at the first record that is younger than the one below it', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
-import { loaded, type NewEntry } from '../../src/log/entry.ts'
+import { type NewEntry, storedEntry } from '../../src/log/entry.ts'
 import type { Generations } from '../../src/log/record.ts'
 import { Window } from '../../src/log/window.ts'
 import { WindowPool } from '../../src/log/window-pool.ts'
@@ -27,19 +27,19 @@ function record(entry: Model, hash: (subject: string) => number): NewEntry {
     traceEnd: `trace-${entry.offset}`.length,
     offset: entry.offset,
     timeMs: entry.offset * 10,
-    epoch: entry.epoch,
+    generation: entry.epoch,
     hash: hash(entry.subject),
   }
 }
 
-const out = loaded()
+const out = storedEntry()
 const view = (window: Window, ordinal: number): Model & { trace: string } => {
   window.load(ordinal, out)
   return {
     offset: out.offset,
     subject: out.buffer.toString('utf8', out.subjectStart, out.subjectEnd),
     data: out.buffer.toString('utf8', out.subjectEnd + 1, out.eventEnd),
-    epoch: out.epoch,
+    epoch: out.generation,
     trace: out.traceStart < 0 ? '' : out.buffer.toString('utf8', out.traceStart, out.traceEnd),
   }
 }
@@ -132,7 +132,7 @@ class Pair {
 
   check(): void {
     check(this.window, this, this.hash)
-    if (this.generations === 'epochs') checkEpochs(this.window, this, this.before)
+    if (this.generations === 'ranges') checkEpochs(this.window, this, this.before)
   }
 }
 
@@ -141,7 +141,7 @@ const poolSize = fc.record({
   payloadSlabs: fc.integer({ min: 1, max: 6 }),
   slabEntries: fc.constantFrom(1, 2, 4, 16),
   indexSlabs: fc.integer({ min: 1, max: 6 }),
-  generations: fc.constantFrom('epochs' as const, 'times' as const),
+  generations: fc.constantFrom('ranges' as const, 'times' as const),
 })
 
 test('whatever happens to windows of one pool, each answers as a plain list would, within the budgets', () => {

@@ -40,7 +40,7 @@ export class ModelBroker implements Source {
   readonly kind = 'embedded'
   readonly firstOffset = 0
   /** `times`: a record's generation is its time, as on JetStream; to be set before a feed is made. */
-  generations: Generations = 'epochs'
+  generations: Generations = 'ranges'
   readonly name = 'model'
   epoch = 0
   /** While true, `range` and `offsets` reject as `broker_unavailable`. */
@@ -242,7 +242,7 @@ export class ModelBroker implements Source {
       partition,
       offset: entry.offset,
       timeMs: entry.timeMs,
-      epoch: this.generations === 'times' ? entry.timeMs % 2 ** 32 : entry.epoch,
+      generation: this.generations === 'times' ? entry.timeMs % 2 ** 32 : entry.epoch,
       keyStart: entry.key === null ? -1 : 0,
       keyEnd: key.length,
       valueStart: entry.value === null ? -1 : key.length,

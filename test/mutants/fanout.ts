@@ -101,7 +101,7 @@ export const fanoutMutants: readonly Mutant[] = [
   },
   {
     name: 'protobuf clients get the frame of the record before',
-    file: 'fanout/live-record.ts',
+    file: 'fanout/outgoing-record.ts',
     from: '    frames[1] = undefined\n',
     to: '',
     by: 'simulation',
@@ -222,17 +222,17 @@ export const fanoutMutants: readonly Mutant[] = [
   {
     name: 'the generation of the record before is kept',
     file: 'intake/intake.ts',
-    from: '    entry.epoch = record.epoch\n',
+    from: '    entry.generation = record.generation\n',
     to: '',
     by: { unit: 'test/session/gaps.test.ts' },
     breaks: 'a token names the generation of the record below its offset',
   },
   {
     name: 'a missed event without its time is published when the one before was',
-    file: 'fanout/live-record.ts',
+    file: 'fanout/outgoing-record.ts',
     from: 'this.publishedAtUs = publishedAt(envelope, record.timeMs * 1000)',
     to: 'if (envelope.publishedAtUs > 0) this.publishedAtUs = envelope.publishedAtUs',
-    by: { unit: 'test/fanout/live-record.test.ts' },
+    by: { unit: 'test/fanout/outgoing-record.test.ts' },
     breaks: 'latencies are those of the event that was written',
   },
   {

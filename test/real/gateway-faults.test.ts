@@ -194,7 +194,7 @@ describe('a gateway whose Kafka misbehaves', skip === undefined ? {} : { skip },
     for (const reason of ['bad_envelope', 'no_subject', 'no_route', 'misrouted', 'too_large']) {
       const count = expected.filter((each) => each.reason === reason).length
       assert.ok(count > 0)
-      assert.equal(await gateway.metric(`carillon_events_skipped_total{stream="records",reason="${reason}"}`), count)
+      assert.equal(await gateway.metric(`carillon_records_rejected_total{stream="records",reason="${reason}"}`), count)
     }
   })
 

@@ -294,7 +294,7 @@ describe('the less usual ways to use a Kafka', skip === undefined ? {} : { skip 
     await haveEvents(clients, 1)
     for (const { story } of clients) assert.deepEqual(story.data, ['in 2'])
     await until('the other is counted', patienceMs, async () => {
-      return (await fresh.metric('carillon_events_skipped_total{stream="wide",reason="misrouted"}')) === 1
+      return (await fresh.metric('carillon_records_rejected_total{stream="wide",reason="misrouted"}')) === 1
     })
   })
 

@@ -3,14 +3,14 @@ import test from 'node:test'
 import fc from 'fast-check'
 import { fnv1a, murmur2 } from '../../src/base/hash.ts'
 import { defaultRoutes, type RouteConfig, type RouteHash, routeHashes } from '../../src/routing/options.ts'
-import { type RecordPlace, RoutingTable } from '../../src/routing/table.ts'
+import { type RecordLocation, RoutingTable } from '../../src/routing/table.ts'
 
 const twelve = () => 12
 const javaPartition = (key: string, count: number) =>
   (murmur2(Buffer.from(key), 0, Buffer.byteLength(key)) & 0x7fffffff) % count
 const fnvPartition = (text: string, count: number) => fnv1a(Buffer.from(text), 0, Buffer.byteLength(text)) % count
 
-function check(table: RoutingTable, subject: string, place: RecordPlace) {
+function check(table: RoutingTable, subject: string, place: RecordLocation) {
   const framed = Buffer.from(`<${subject}>`)
   return table.check(place, framed, 1, framed.length - 1)
 }

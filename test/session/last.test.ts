@@ -4,7 +4,7 @@ import { ModelBroker } from '../model/broker.ts'
 import { partitionOf } from '../simulation/truth.ts'
 import { settled, TestGateway } from './harness.ts'
 
-const lookPerSlice = 128
+const scanPerSlice = 128
 
 /** One turn of the event loop. */
 const turn = () => new Promise((resolve) => setImmediate(resolve))
@@ -110,22 +110,22 @@ test('looking for last events takes others a slice at a time, and each record on
   await turn()
   const patterns = ['a.s7.>', 'a.*', ...Array.from({ length: 800 }, (_, i) => `z${i}.>`)]
   const { gateway: counted } = gateway.instruments
-  const before = counted.looked
+  const before = counted.scanned
   const poll = gateway.connect('poll')
   poll.session.start(patterns, [], { last: 1 })
-  assert.ok(counted.looked - before <= lookPerSlice, `${counted.looked - before} in the turn of its request`)
-  let [looked, meanwhile] = [counted.looked, 0]
+  assert.ok(counted.scanned - before <= scanPerSlice, `${counted.scanned - before} in the turn of its request`)
+  let [looked, meanwhile] = [counted.scanned, 0]
   while (poll.openedAt === undefined) {
     await turn()
     // A slice of each.
-    assert.ok(counted.looked - looked <= 64 * lookPerSlice, `${counted.looked - looked} in one turn`)
-    looked = counted.looked
+    assert.ok(counted.scanned - looked <= 64 * scanPerSlice, `${counted.scanned - looked} in one turn`)
+    looked = counted.scanned
     meanwhile = behind.texts.length
   }
   assert.ok(meanwhile > 0, 'who catches up goes on meanwhile')
   await patiently()
   assert.deepEqual([behind.texts.length, poll.texts, poll.gaps], [count, upTo(count - 50, count), []])
-  const own = counted.looked - before - count
+  const own = counted.scanned - before - count
   assert.ok(own < 3 * count, `${own} looks at ${count} records`)
 })
 

@@ -11,7 +11,7 @@ import { VirtualTime } from './virtual-time.ts'
 import type { GatewayKnowledge } from './witness.ts'
 
 test('of the last events, its gateway found those that it read: not what retention had taken before', () => {
-  const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
+  const broker = new SimBroker(new VirtualTime(), 1, 'ranges')
   const log = broker.log(0)
   for (const atMs of [1, 2, 3, 4]) {
     const event = makeEvent({ subject: 'a' })
@@ -53,7 +53,7 @@ test('of the last events, its gateway found those that it read: not what retenti
 })
 
 test('what is older than a gateway reads back is so in the log as it had that, unless it knew of a rewrite when it was asked', () => {
-  const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
+  const broker = new SimBroker(new VirtualTime(), 1, 'ranges')
   const log = broker.log(0)
   const write = (atMs: number) => {
     const record = { key: null, value: null, event: makeEvent({ subject: 'a' }), timeMs: atMs, damaged: false }
@@ -83,7 +83,7 @@ test('what is older than a gateway reads back is so in the log as it had that, u
 })
 
 test('of several who ask for their last events together the gap is that of who found least, and may reach past what another one found', () => {
-  const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
+  const broker = new SimBroker(new VirtualTime(), 1, 'ranges')
   const log = broker.log(0)
   for (const atMs of [1, 2, 3, 4]) {
     const event = makeEvent({ subject: 'a' })

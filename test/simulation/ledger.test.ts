@@ -9,7 +9,7 @@ import { VirtualTime } from './virtual-time.ts'
 
 /** One subscription to `a` in a log of one partition, which began at the log's beginning. */
 function subscribed(shared: boolean) {
-  const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
+  const broker = new SimBroker(new VirtualTime(), 1, 'ranges')
   const stood = new Stood()
   const beginning = { starts: new Map([[placeOf(0, 0), 0]]), ms: 0, incarnation: 0 }
   const subscriber: Subscriber = {

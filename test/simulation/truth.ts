@@ -110,7 +110,7 @@ export class Truth {
 
   /** The epoch of the history that a position is of; -1 = it does not say. */
   epochOf(log: PartitionLog, offset: number, generation: number): number {
-    if (this.broker.generations === 'epochs' || generation < 0) return generation
+    if (this.broker.generations === 'ranges' || generation < 0) return generation
     // One history only: whichever it says is the log's.
     if (log.rewrites.length === 0) return -1
     const below = log.past.findLast((record) => record.offset === offset - 1 && generationOf(record) === generation)

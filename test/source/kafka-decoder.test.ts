@@ -54,7 +54,7 @@ describe('the record batch decoder', () => {
     decoder.begin({ partition: 3, records: bytes, aborted: [] }, 0)
     decoder.step({
       record: (record) => {
-        epoch = record.epoch
+        epoch = record.generation
       },
     })
     assert.equal(epoch, 5)

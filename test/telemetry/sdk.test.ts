@@ -34,14 +34,14 @@ test('what was counted is what a scrape reads', () => {
   const instruments = new Instruments()
   const stream = instruments.stream('events')
   stream.eventsIn = 12
-  stream.skipped.misrouted = 2
+  stream.rejected.misrouted = 2
   stream.deliveries = 11
   stream.catchUpDeliveries = 4
   instruments.gateway.sessions.sse = 5
   instruments.gateway.refused.overloaded = 9
   const parsed = scrape(() => families(instruments))
   assert.equal(sampleOf(parsed, 'carillon_events_in_total', { stream: 'events' }), 12)
-  assert.equal(sampleOf(parsed, 'carillon_events_skipped_total', { stream: 'events', reason: 'misrouted' }), 2)
+  assert.equal(sampleOf(parsed, 'carillon_records_rejected_total', { stream: 'events', reason: 'misrouted' }), 2)
   assert.equal(sampleOf(parsed, 'carillon_deliveries_total', { mode: 'live' }), 7)
   assert.equal(sampleOf(parsed, 'carillon_deliveries_total', { mode: 'catch_up' }), 4)
   assert.equal(sampleOf(parsed, 'carillon_sessions', { transport: 'sse' }), 5)
