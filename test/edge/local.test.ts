@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { EdgeOptions } from '../../src/edge/options.ts'
+import { ManualClock } from '../model/clock.ts'
 import { type Ask, ask } from '../support/http.ts'
 import { until, withEdge } from './harness.ts'
 
@@ -110,6 +111,19 @@ test('what has taken the path of the socket meanwhile stays as well', async (t) 
   writeFileSync(socket, 'mine')
   await edge.close(0)
   assert.equal(readFileSync(socket, 'utf8'), 'mine')
+})
+
+test('an edge that can not start leaves nothing behind', async (t) => {
+  const clock = new ManualClock()
+  const fault = new TypeError('a fault of ours')
+  const local = {
+    get socket(): string {
+      throw fault
+    },
+    streams,
+  }
+  await assert.rejects(withEdge(t, {}, clock, { local }), fault)
+  assert.equal(clock.waiting, 0)
 })
 
 test('where no socket can be, the gateway serves and says what does not work', async (t) => {

@@ -280,8 +280,8 @@ export const edgeMutants: readonly Mutant[] = [
   {
     name: 'an address owes for all of its cuts, however many',
     file: 'edge/penalties.ts',
-    from: 'penalty.evenMs = Math.min(Math.max(penalty.evenMs, nowMs) + this.#cutMs, nowMs + savedMs + this.#cutMs)',
-    to: 'penalty.evenMs = Math.max(penalty.evenMs, nowMs) + this.#cutMs',
+    from: 'bucket.fill(this.#cutMs, this.#nowMs, savedMs + this.#cutMs)',
+    to: 'bucket.fill(this.#cutMs, this.#nowMs)',
     by: { unit: 'test/edge/penalties.test.ts' },
     breaks: 'an address is free 3 s after its last cut',
   },
