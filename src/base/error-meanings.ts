@@ -11,7 +11,7 @@ export const errorMeanings: Readonly<Record<ErrorCode, string>> = {
   no_route: 'no route covers the subject',
   not_found: 'no such path',
   method_not_allowed: 'the path exists, the method does not',
-  unsupported_media_type: 'a body that is neither JSON nor protobuf',
+  unsupported_media_type: 'a body that is neither JSON, protobuf nor a CloudEvent',
   unsupported_subprotocol: 'none of the WebSocket subprotocols asked for is spoken here',
   origin_refused: "the page's origin is not allowed",
   publish_closed: 'publishing over HTTP is closed on this listener',
