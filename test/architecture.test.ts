@@ -158,7 +158,7 @@ test('rooms, contracts, adapters, packages and the browser each have their rule'
   assert.equal(of('src/config/config.ts', '../edge/edge.ts').length, 1)
   assert.equal(of('src/serving/serving.ts', '../edge/edge.ts').length, 1)
   assert.equal(of('src/gateway/gateway.ts', '../cli/main.ts').length, 1)
-  assert.equal(of('src/gateway/gateway.ts', '../session/host.ts').length, 1)
+  assert.equal(of('src/gateway/gateway.ts', '../session/sessions.ts').length, 1)
   assert.deepEqual(of('src/edge/listener.ts', 'uWebSockets.js'), [])
   assert.equal(of('src/edge/websocket.ts', 'uWebSockets.js').length, 1)
   assert.equal(of('src/edge/edge.ts', 'left-pad').length, 1)

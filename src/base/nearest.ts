@@ -1,4 +1,4 @@
-/** The known name that somebody may have meant: at most a third of its letters away. */
+/** Returns the nearest known name, if at most a third of its letters differ. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   const scored = known.map((each) => ({ each, distance: editDistance(name.toLowerCase(), each.toLowerCase()) }))
   const best = scored.sort((a, b) => a.distance - b.distance)[0]

@@ -15,8 +15,8 @@ import { table } from './text.ts'
 
 export function command(): Command {
   const bench = new Command('carillon bench')
-    .description('Put a load on gateways and measure: latency of every message, losses, CPU, memory.')
-    .addArgument(choiceArgument('<scenario>', 'what happens, see below', scenarioNames))
+    .description('Put a load on gateways and measure the latency of every message, losses, CPU and memory.')
+    .addArgument(choiceArgument('<scenario>', 'the scenario to run, see below', scenarioNames))
   addBenchOptions(bench)
   withConfig(bench, isOfBroker)
   bench.addHelpText('after', help())
@@ -29,8 +29,8 @@ function help(): string {
 Scenarios:
 ${table(['', ''], rows).trim().replaceAll(/^/gm, '  ')}
 
-Without --url gateways are started here, with an embedded log unless --broker names another one. Exit code: 0, 1 where something
-was lost or repeated or the run failed, 130 after Ctrl-C (what was measured until then is reported).
+Without --url the command starts gateways on this host, with an embedded log unless --broker is given. Exit codes: 0; 1 if events
+were lost or repeated, or the run failed; 130 after Ctrl-C, with a report of what was measured until then.
 
 Examples:
   carillon bench unicast --clients 1000 --rate 5000

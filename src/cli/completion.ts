@@ -14,8 +14,8 @@ const shells = { bash, zsh, fish } as const
 export function command(load: () => Promise<readonly Described[]>): Command {
   const names = Object.keys(shells) as (keyof typeof shells)[]
   const completion = new Command('carillon completion')
-    .description('Print what makes a shell complete the commands, their options and what those take.')
-    .addArgument(choiceArgument('<shell>', 'yours', names))
+    .description('Print a script that makes a shell complete commands, options and their values.')
+    .addArgument(choiceArgument('<shell>', 'the shell', names))
   completion.addHelpText(
     'after',
     `

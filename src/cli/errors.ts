@@ -6,8 +6,8 @@ import { table } from './text.ts'
 
 export function command(): Command {
   const command = new Command('carillon errors')
-    .description('The errors that Carillon answers with.')
-    .addArgument(choiceArgument('[code]', 'only this one', Object.keys(errors)))
+    .description('List the error codes that Carillon returns, with their meanings.')
+    .addArgument(choiceArgument('[code]', 'show this code only', Object.keys(errors)))
     .option('--json', 'as JSON')
   command.addHelpText('after', '\nExample:\n  carillon errors bad_token')
   return command.action((code: string | undefined) => {

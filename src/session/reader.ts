@@ -214,7 +214,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   }
 
   recreated(before: Position): void {
-    this.#rewind({ from: before.offset, to: undefined, reason: 'recreated', before }, 0)
+    this.#rewind({ from: before.offset, to: undefined, reason: 'recreated', before }, this.feed.first)
   }
 
   moved(): void {

@@ -114,8 +114,8 @@ function judge(feed: PartitionFeed, token: StreamKnowledge, growth: Growth): Sta
 }
 
 function repartitioned(feed: PartitionFeed): Start {
-  const from = Math.max(feed.first, feed.firstOffset)
-  return { feed, offset: from, gaps: [gapAt('repartitioned', from, undefined, undefined)] }
+  const { first } = feed
+  return { feed, offset: first, gaps: [gapAt('repartitioned', first, undefined, undefined)] }
 }
 
 function unnamed(feed: PartitionFeed): Start {
@@ -150,7 +150,7 @@ export function arrivingStart(feed: PartitionFeed, { carried, stood, count }: Ar
  */
 function movedInto(feed: PartitionFeed, known: Position | undefined, count: number): Start {
   const told = known === undefined ? atHead(feed) : judgeKnown(feed, known)
-  const first = Math.max(feed.first, feed.firstOffset)
+  const { first } = feed
   // Who stands below is told of what is gone as well.
   const isNew = feed.partition >= count
   const offset = isNew ? Math.min(first, known === undefined ? first : told.offset) : told.offset
@@ -185,7 +185,8 @@ const inPartitionOf = ({ partition, firstOffset }: PartitionFeed, { nameHash, in
 
 /** A token agrees with this log up to where another history begins. */
 function judgeGeneration(feed: PartitionFeed, position: Position): Start {
-  const { offset, generation } = position
+  const { generation } = position
+  const offset = Math.max(position.offset, feed.firstOffset)
   const agreed = generation === unknownGeneration ? offset : feed.window.divergence(offset, generation)
   // One that is ahead of this gateway is judged again, by what comes meanwhile.
   if (agreed >= offset) return { ...plain(feed, offset), generation }

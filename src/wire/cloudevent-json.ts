@@ -9,8 +9,10 @@ const json = 'application/json'
 const encoder = new TextEncoder()
 
 /**
- * A CloudEvent in structured mode (https://github.com/cloudevents/spec/blob/main/cloudevents/formats/json-format.md), from parsed JSON and the
- * text that it was parsed from, out of which `data` is taken as it stands. Throws `bad_event` naming the attribute.
+ * Reads a CloudEvent in structured mode
+ * (https://github.com/cloudevents/spec/blob/main/cloudevents/formats/json-format.md) from parsed JSON.
+ * `text` is the source of `value`: `data` is copied from it unchanged. Throws `bad_event` naming the
+ * attribute.
  */
 export function readCloudEvent(value: unknown, text: string, path = 'event'): CloudEvent {
   const fields = new JsonFields(value, path, 'bad_event')
@@ -36,11 +38,11 @@ function attributeOf(fields: JsonFields, name: string): string | undefined {
       return String(value)
     default:
       if (value === null) return undefined
-      throw fields.fail(name, 'a text, a number or a boolean', shown(value))
+      throw fields.fail(name, 'a string, a number or a boolean', shown(value))
   }
 }
 
-/** What is null is absent, as with attributes. */
+/** Treats null as absent, as for attributes. */
 function dataOf(fields: JsonFields, text: string, type = ''): Omit<CloudEvent, 'attributes'> {
   const [data, base64] = [fields.raw('data') ?? undefined, fields.raw('data_base64') ?? undefined]
   if (data !== undefined && base64 !== undefined)
@@ -54,5 +56,5 @@ function dataOf(fields: JsonFields, text: string, type = ''): Omit<CloudEvent, '
   const contentType = type === '' ? json : type
   if (dataForm(contentType) === 'json') return { data: encoder.encode(memberTexts(text).get('data')!), contentType }
   if (typeof data === 'string') return { data: encoder.encode(fields.text('data', data)), contentType }
-  throw fields.fail('data', `a text, as its datacontenttype is ${contentType}`, shown(data))
+  throw fields.fail('data', `a string, because datacontenttype is ${contentType}`, shown(data))
 }

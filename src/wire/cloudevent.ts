@@ -4,45 +4,57 @@ import { validateSubject } from '../subject/subject.ts'
 import { type Event, makeEvent, unknownPublishedAtUs } from './frames.ts'
 import { noTime, rfc3339Us } from './rfc3339.ts'
 
-/** A CloudEvent, in whichever mode it came. */
+/** A CloudEvent 1.x, in any mode. */
 export interface CloudEvent {
-  /** Attributes and extensions as strings, by name; those that are null are absent. `specversion`, `id`, `source` and `type` are there. */
+  /**
+   * Attributes and extensions as strings, by name; null ones are left out. `specversion`, `id`,
+   * `source` and `type` are always present.
+   */
   readonly attributes: ReadonlyMap<string, string>
   readonly data: Uint8Array
-  /** Of the data: `datacontenttype`, else what the form of the data implies; empty = unknown. */
+  /**
+   * Content type of the data: `datacontenttype`, or else the type that the data's form implies;
+   * empty = unknown.
+   */
   readonly contentType: string
 }
 
-/** What the content type of a record or request that holds a CloudEvent, or several, begins with; in letters of either case. */
+/**
+ * Prefix, in any case, of the content type of a record or request whose value is one or more
+ * CloudEvents.
+ */
 export const structuredType = 'application/cloudevents'
 
 const required = ['specversion', 'id', 'source', 'type'] as const
 const encoder = new TextEncoder()
 
-/** Throws `bad_event` unless an attribute can have that name. `where`: what stands before names in messages, such as `ce-`. */
+/** Throws `bad_event` unless an attribute can have that name. `where`: prefix of names in messages, such as `ce-`. */
 export function checkName(name: string, where: string): void {
   if (/^[a-z0-9]+$/.test(name)) return
-  const said = 'expected a name of lowercase letters and digits, got a name that no attribute has'
+  const said = 'expected a name of lowercase letters and digits, got other characters'
   throw new CarillonError('bad_event', `${where}${shortened(name)}: ${said}`)
 }
 
-/** Throws `bad_event` unless all attributes are there that CloudEvents 1.x require. `where` as with `checkName`. */
+/** Throws `bad_event` unless all required attributes of CloudEvents 1.x are present. `where` as in `checkName`. */
 export function checkRequired(attributes: CloudEvent['attributes'], where: string): void {
   for (const name of required) {
     if (attributes.get(name)) continue
-    throw new CarillonError('bad_event', `${where}${name}: expected what CloudEvents 1.x require, got nothing`)
+    throw new CarillonError(
+      'bad_event',
+      `${where}${name}: expected a value, which CloudEvents 1.x requires, got nothing`,
+    )
   }
   const version = attributes.get('specversion')!
   if (version.startsWith('1.')) return
   throw new CarillonError('bad_event', `${where}specversion: expected 1.x, got ${shown(version)}`)
 }
 
-/** What becomes a field of an event, or says nothing of it. */
+/** Attributes that become fields of an event, or carry no information. */
 const fieldNames = new Set(['specversion', 'id', 'type', 'subject', 'time', 'datacontenttype'])
 
 /**
- * An event to be published; its subject is the attribute `subject`. Throws `bad_event` and `bad_subject`. `where` as with `checkName`; `hidden`:
- * attributes that subscribers are not shown.
+ * Returns an event to publish, whose subject is the attribute `subject`. Throws `bad_event` and
+ * `bad_subject`. `where` as in `checkName`. Subscribers never see the attributes in `hidden`.
  */
 export function eventFromCloudEvent(cloudEvent: CloudEvent, where: string, hidden: readonly string[]): Event {
   const { attributes, data, contentType } = cloudEvent
@@ -72,12 +84,12 @@ function subjectOf(attributes: CloudEvent['attributes'], where: string): string 
   }
 }
 
-/** Unix µs. */
+/** Returns Unix µs. */
 function timeOf(attributes: CloudEvent['attributes'], where: string): number {
   const text = attributes.get('time')
   if (text === undefined) return unknownPublishedAtUs
   const bytes = encoder.encode(text)
   const us = rfc3339Us(bytes, 0, bytes.length)
   if (us !== noTime && us > 0) return us
-  throw new CarillonError('bad_event', `${where}time: expected a time of RFC 3339 since 1970, got ${shown(text)}`)
+  throw new CarillonError('bad_event', `${where}time: expected an RFC 3339 time since 1970, got ${shown(text)}`)
 }

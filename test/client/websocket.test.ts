@@ -72,7 +72,11 @@ for (const encoding of ['json', 'proto'] as const) {
   test(`in ${encoding}, a subscription that the gateway would not take is refused, and the others are served`, async (t) => {
     const { socket, recorder, received, say, connection, clock } = await connected(t, encoding)
     await until('both subscribed', () => received.length === 2)
-    const wish = (ref: number, bytes: number): SubscribeRequest => ({ ref, subject: 'a', after: ['€'.repeat(bytes / 3)] })
+    const wish = (ref: number, bytes: number): SubscribeRequest => ({
+      ref,
+      subject: 'a',
+      after: ['€'.repeat(bytes / 3)],
+    })
     // What every gateway takes goes at once; the rest waits for what this one says.
     for (const [ref, bytes] of [
       [3, 900],

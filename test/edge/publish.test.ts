@@ -140,12 +140,12 @@ test('what is wrong with a CloudEvent in binary mode is named by its header', as
   const without = (...names: string[]) => Object.entries(attributes).filter(([name]) => !names.includes(name))
   const whole = without()
   const refusals: [headers: [string, string][], code: string, message: RegExp][] = [
-    [without('ce-id'), 'bad_event', /^ce-id: expected what CloudEvents 1\.x require, got nothing/],
+    [without('ce-id'), 'bad_event', /^ce-id: expected a value, which CloudEvents 1\.x requires, got nothing/],
     [[['ce-region', 'eu']], 'bad_event', /^ce-specversion: /],
     [[...without('ce-specversion'), ['ce-specversion', '0.3']], 'bad_event', /^ce-specversion: expected 1\.x/],
     [without('ce-subject'), 'bad_subject', /^ce-subject: expected the subject to publish to, got nothing/],
     [[...without('ce-subject'), ['ce-subject', 'a.*']], 'bad_subject', /^ce-subject: .*wildcard/],
-    [[...whole, ['ce-time', 'noon']], 'bad_event', /^ce-time: expected a time of RFC 3339/],
+    [[...whole, ['ce-time', 'noon']], 'bad_event', /^ce-time: expected an RFC 3339 time/],
     [[...whole, ['ce-my-part', '1']], 'bad_event', /^ce-my-part: expected a name of lowercase letters and digits/],
     [[...whole, ['ce-data', '1']], 'bad_event', /^ce-data: expected the data in the body/],
     [[...whole, ['ce-note', '%ff']], 'bad_event', /^ce-note: expected percent-encoded UTF-8/],
@@ -214,7 +214,7 @@ test('CloudEvents in batched mode are published together, all or none', async (t
       /\[1\]\.subject: expected the subject .* got nothing/,
     ],
     [[{ ...cloudEvent, subject: 'a.*' }], 'bad_subject', /\[0\]\.subject.*wildcard/],
-    [[{ ...cloudEvent, time: 'noon' }], 'bad_event', /\[0\]\.time: expected a time of RFC 3339/],
+    [[{ ...cloudEvent, time: 'noon' }], 'bad_event', /\[0\]\.time: expected an RFC 3339 time/],
     [[{ ...cloudEvent, id: undefined }], 'bad_event', /\[0\]\.id/],
     [cloudEvent, 'bad_request', /expected an array of CloudEvents, got an object: .* application\/cloudevents\+json$/],
     [[], 'bad_request', /1 to 3 events/],
@@ -457,12 +457,12 @@ test('a deletion with a payload is refused in JSON and in protobuf', async (t) =
   const { port, publisher } = await withEdge(t)
   const json = await postJson(port, path, { events: [{ subject: 'a' }, { subject: 'a', deleted: true, text: 'x' }] })
   assert.deepEqual([json.status, json.json.error.code], [400, 'bad_event'])
-  assert.match(json.json.error.message, /^events\[1\]\.text: expected no payload beside deleted/)
+  assert.match(json.json.error.message, /^events\[1\]\.text: expected no payload with deleted/)
   const body = encodePublishRequest([makeEvent({ subject: 'a', deleted: true, data: Buffer.from('x') })])
   const type = { 'Content-Type': 'application/x-protobuf' }
   const proto = await ask(port, path, { method: 'POST', headers: type, body })
   assert.deepEqual([proto.status, proto.json.error.code], [400, 'bad_event'])
-  assert.match(proto.json.error.message, /^events\[0\]: expected no data beside deleted.*got 1 bytes/)
+  assert.match(proto.json.error.message, /^events\[0\]: expected no data with deleted.*got 1 bytes/)
   assert.equal(publisher.calls.length, 0)
 })
 

@@ -238,10 +238,18 @@ export const fanoutMutants: readonly Mutant[] = [
   {
     name: 'a log that was created again begins where the old one did',
     file: 'fanout/partition-feed.ts',
-    from: '    this.window.start(0, unknownGeneration)\n    this.first = 0\n',
-    to: '    this.window.start(0, unknownGeneration)\n',
+    from: '    this.window.start(this.firstOffset, unknownGeneration)\n    this.first = this.firstOffset\n',
+    to: '    this.window.start(this.firstOffset, unknownGeneration)\n',
     by: { unit: 'test/fanout/partition-feed.test.ts' },
     breaks: 'after `recreated` the new log is read from its first record',
+  },
+  {
+    name: 'a log begins at offset 0, where its first record has another one',
+    file: 'fanout/partition-feed.ts',
+    from: '    this.first = firstOffset\n',
+    to: '    this.first = 0\n',
+    by: { unit: 'test/fanout/partition-feed.test.ts' },
+    breaks: 'a gap names offsets that the log can have',
   },
   {
     name: 'positions say no generation, though what lies right below was read',

@@ -485,9 +485,30 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: '`last` tells of a budget though all was found',
     file: 'session/last-search.ts',
-    from: 'if (this.#isComplete || this.#below <= feed.first)',
-    to: 'if (this.#below <= feed.first)',
+    from: 'if (this.#isComplete || this.#below <= from)',
+    to: 'if (this.#below <= from)',
     by: { unit: 'test/session/last.test.ts' },
+  },
+  {
+    name: '`last` looks on below what it was told that retention took',
+    file: 'session/last-search.ts',
+    from: "if (lost?.reason === 'retention') this.#kept = lost.to + 1",
+    to: '',
+    by: { unit: 'test/session/last.test.ts' },
+  },
+  {
+    name: 'in a log that was created again a reader goes on at offset 0',
+    file: 'session/reader.ts',
+    from: "reason: 'recreated', before }, this.feed.first)",
+    to: "reason: 'recreated', before }, 0)",
+    by: { unit: 'test/session/changed-logs.test.ts' },
+  },
+  {
+    name: 'a position below the first record of a log is taken as it is',
+    file: 'session/start.ts',
+    from: 'const offset = Math.max(position.offset, feed.firstOffset)',
+    to: 'const { offset } = position',
+    by: { unit: 'test/session/changed-logs.test.ts' },
   },
   {
     name: 'who wants all is left out what only the latest is wanted of',

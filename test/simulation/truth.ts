@@ -96,6 +96,13 @@ export class Truth {
     })
   }
 
+  /** Whether who follows this reads that partition of the present log, and did with each number of them that it has had. */
+  alwaysReads(pattern: string, partition: number): boolean {
+    const { current } = this.broker
+    if (current.logs[partition] === undefined) return false
+    return isPattern(pattern) || this.countsOf(current).every((count) => this.isPlace(pattern, count, partition))
+  }
+
   /** That of a token's position in the partition. */
   incarnationOf(token: string, partition: number): Incarnation | undefined {
     const position = this.positionIn(token, partition)

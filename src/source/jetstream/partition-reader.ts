@@ -79,7 +79,7 @@ export class PartitionReader {
   readonly #last: LastRead
   readonly #delivery = new Delivery()
   readonly #view = new MessageView()
-  #first = 0
+  #first = firstSequence
   #head = 0
   /** `next` at the last look at the stream. */
   #nextAtLook = 0
@@ -158,7 +158,7 @@ export class PartitionReader {
     this.next = firstSequence
     this.created = ''
     this.#last.forget()
-    this.#first = 0
+    this.#first = firstSequence
     this.#head = 0
     this.#emptyUpTo = 0
   }
