@@ -1,5 +1,5 @@
 import { choice, type Problem, setting, text } from '../base/setting.ts'
-import { parseBrokerUrl } from './open.ts'
+import { type OpenOptions, parseBrokerUrl } from './open.ts'
 
 export const brokerSettings = {
   broker: setting(
@@ -45,7 +45,15 @@ export function layoutProblems(broker: string, streams: Readonly<Record<string, 
   })
 }
 
-/** Returns the topics with layout `single`. */
-export function singleStreams(streams: Readonly<Record<string, Pick<LaidOut, 'topic' | 'layout'>>>): string[] {
-  return Object.values(streams).flatMap(({ topic, layout }) => (layout === 'single' ? [topic] : []))
+/** The parts of a configuration that concern its broker, of any kind. */
+interface Configured extends Pick<Required<OpenOptions>, 'kafka' | 'nats' | 'embedded'> {
+  readonly limits: { readonly maxEventBytes: number }
+  readonly streams: Readonly<Record<string, Pick<LaidOut, 'topic' | 'layout'>>>
+}
+
+/** Returns the options with which to open the configured broker. */
+export function sourceOptions({ kafka, nats, embedded, limits, streams }: Configured): OpenOptions {
+  const { maxEventBytes } = limits
+  const singleStreams = Object.values(streams).flatMap(({ topic, layout }) => (layout === 'single' ? [topic] : []))
+  return { kafka, nats: { ...nats, singleStreams }, embedded: { ...embedded, maxEventBytes } }
 }
