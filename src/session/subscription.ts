@@ -7,7 +7,10 @@ import type { Policy } from '../wire/frames.ts'
 import type { Position } from '../wire/token.ts'
 import { sizes } from './account.ts'
 
-/** One subject or pattern of a session, under the client's `ref` (0 for SSE and poll, which have no refs). */
+/**
+ * One subject or pattern of a session, under the client's `ref` (0 over SSE and poll, which have no
+ * refs).
+ */
 export interface Subscription {
   readonly ref: number
   readonly subject: string

@@ -119,8 +119,8 @@ export class Sweeper {
       bytes -= oldest.bytes
       base = oldest.next
     }
-    // The total includes bytes of blocks that are missing or cut short until here: only their writer
-    // knew their size.
+    // Until here the total includes bytes of blocks that are missing or cut short, because only
+    // their writer knew their size.
     if (base === bounds.head) bytes = 0
     const next = { ...bounds, base, bytes, first: Math.max(bounds.first, base) }
     if (dropped > 0) batch.putBounds(id, partition, next)
