@@ -3,16 +3,16 @@ import { Window } from '../log/window.ts'
 import { type PoolOptions, WindowPool } from '../log/window-pool.ts'
 import { ByteRate } from './byte-rate.ts'
 import type { Feeds } from './feeds.ts'
+import type { LeftOver } from './fill.ts'
 import { type ChunkOptions, noLimit } from './options.ts'
 import type { PartitionFeed } from './partition-feed.ts'
 
 /** How old the answer may be to where the records of `maxAgeMs` begin: a tenth of that age, at most so many ms. */
 const maxFloorAgeMs = 10_000
 
-interface Chunk {
-  readonly feed: PartitionFeed
-  readonly rewrites: number
-  readonly window: Window
+interface Chunk extends LeftOver {
+  /** Its memory is the chunks' own, for the next one. */
+  readonly isOwn: boolean
 }
 
 /** Where the records of a partition begin that are young enough. */
@@ -108,9 +108,22 @@ export class Chunks {
       throw error
     }
     this.#rate.take(bytes - chunkBytes)
-    this.#chunks.push({ feed, rewrites, window })
-    if (this.#chunks.length > this.#options.chunks) this.#spare.push(this.#chunks.shift()!.window)
+    this.#add({ feed, rewrites, window, isOwn: true })
     return window
+  }
+
+  /** Has a stretch that somebody else has read for a chunk; its memory is that of the windows, which may take it back. */
+  keep(stretch: LeftOver): void {
+    if (stretch.window.size === 0) stretch.window.close()
+    else this.#add({ ...stretch, isOwn: false })
+  }
+
+  #add(chunk: Chunk): void {
+    this.#chunks.push(chunk)
+    if (this.#chunks.length <= this.#options.chunks) return
+    const { window, isOwn } = this.#chunks.shift()!
+    if (isOwn) this.#spare.push(window)
+    else window.close()
   }
 
   close(): void {

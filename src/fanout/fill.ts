@@ -14,16 +14,33 @@ const chunkBytes = 1 << 20
 /** How long beyond the budget a read may take that is under way when it ends, ms: a broker may hold it back for a minute. */
 const graceMs = 1000
 
+/** A stretch of a feed's past that was read and has a window of its own, and the feed's `rewrites` as of before it was read. */
+export interface LeftOver {
+  readonly feed: PartitionFeed
+  readonly rewrites: number
+  readonly window: Window
+}
+
 interface Place {
   readonly intake: StreamIntake
   readonly feed: PartitionFeed
   readonly clock: Clock
+  /** Takes what was read and does not reach the feed's window, because the time ran out: to be kept, or closed. */
+  leftOver(stretch: LeftOver): void
+}
+
+interface Stretch {
+  readonly from: number
+  readonly to: number
+  /** Monotonic ms. */
+  readonly deadline: number
 }
 
 /**
  * Reads the newest stretch of a partition into its empty window, so that clients that come back right after a start are
  * served from memory: no older than `ageMs`, no more than its share of the pool, no longer than `budgetMs`. The window ends at
- * the head or beyond, whatever goes wrong. False where the broker kept it waiting: others need not try.
+ * the head or beyond, whatever goes wrong; what was read of a stretch that did not come in time is left over. False where the broker
+ * kept it waiting: others need not try.
  */
 export async function fillWindow(place: Place, offsets: Offsets, { ageMs, budgetMs }: FillOptions): Promise<boolean> {
   const { intake, feed, clock } = place
@@ -32,36 +49,54 @@ export async function fillWindow(place: Place, offsets: Offsets, { ageMs, budget
   window.start(head, unknownGeneration)
   if (ageMs === noFill || head <= first) return true
   const deadline = clock.monotonicMs() + budgetMs
+  const { shareBytes, shareEntries } = window
   try {
     const oldest = await intake.offsetAt(partition, clock.nowUs() / 1000 - ageMs)
     const probe = Math.max(first, oldest, head - probeRecords)
-    if (!(await readInto(place, probe, head, deadline))) {
-      window.start(head, unknownGeneration)
-      return clock.monotonicMs() < deadline + graceMs
+    if (await fillFrom(place, { from: probe, to: head, deadline })) {
+      const spent = { leftMs: deadline - clock.monotonicMs(), budgetMs }
+      const reachable = recordsWithin(feed.window, { shareBytes, shareEntries }, spent)
+      const reach = Math.max(first, oldest, head - reachable)
+      if (reach < probe) await fillFrom(place, { from: reach, to: head, deadline })
     }
-    const reach = Math.max(first, oldest, head - reachable(window, probe, deadline - clock.monotonicMs(), budgetMs))
-    if (reach < probe && !(await readInto(place, reach, head, deadline))) window.start(head, unknownGeneration)
   } catch {
     // The broker says it again to the tail, which has the patience for it.
-    window.start(head, unknownGeneration)
-  } finally {
-    window.behindMs = 0
   }
   return clock.monotonicMs() < deadline + graceMs
 }
 
 /** Records that fit into window and time, going by those that were read. */
-function reachable(window: Window, probe: number, leftMs: number, budgetMs: number): number {
-  const read = Math.max(1, window.head - probe)
-  const fitting = window.size === 0 ? window.shareEntries : (window.shareBytes / window.usedBytes) * window.size
+function recordsWithin(
+  { size, head, tail, usedBytes }: Window,
+  { shareBytes, shareEntries }: Pick<Window, 'shareBytes' | 'shareEntries'>,
+  { leftMs, budgetMs }: { leftMs: number; budgetMs: number },
+): number {
+  const read = Math.max(1, head - tail)
+  const fitting = size === 0 ? shareEntries : (shareBytes / usedBytes) * size
   const spentMs = Math.max(1, budgetMs - leftMs)
-  return Math.floor(Math.min(fitting, window.shareEntries, (read / spentMs) * leftMs * 0.5))
+  return Math.floor(Math.min(fitting, shareEntries, (read / spentMs) * leftMs * 0.5))
+}
+
+/** Gives the feed a window that begins at `from`; false when the time ran out before `to`, and it keeps the one that it has. */
+async function fillFrom(place: Place, stretch: Stretch): Promise<boolean> {
+  const { feed } = place
+  const { rewrites } = feed
+  const window = feed.window.sibling()
+  let isComplete = false
+  try {
+    isComplete = await readInto(place, window, stretch)
+  } finally {
+    window.behindMs = 0
+    if (isComplete) feed.adopt(window)
+    else place.leftOver({ feed, rewrites, window })
+  }
+  return isComplete
 }
 
 /** False when the time ran out before `to`. */
-async function readInto(place: Place, from: number, to: number, deadline: number): Promise<boolean> {
+async function readInto(place: Place, window: Window, { from, to, deadline }: Stretch): Promise<boolean> {
   const { intake, feed, clock } = place
-  const { partition, window } = feed
+  const { partition } = feed
   let isOver = false
   const into = chunkInto(feed, window, (entry) => {
     window.behindMs = Math.max(0, clock.nowUs() / 1000 - entry.timeMs)
@@ -73,6 +108,9 @@ async function readInto(place: Place, from: number, to: number, deadline: number
     entry: (entry) => !isOver && into.entry(entry),
     rejected: (...rejected) => isOver || into.rejected(...rejected),
     lost: (...lost) => isOver || into.lost(...lost),
+    get full() {
+      return isOver
+    },
   }
   window.start(from, unknownGeneration)
   for (let asked = from; asked < to; asked = window.head) {
@@ -84,7 +122,7 @@ async function readInto(place: Place, from: number, to: number, deadline: number
       return false
     }
     const { next, kept } = end
-    if (kept > asked) return readInto(place, kept, to, deadline)
+    if (kept > asked) return readInto(place, window, { from: kept, to, deadline })
     if (next === undefined || next <= asked) return false
     window.advance(next)
   }

@@ -43,7 +43,8 @@ export interface ServedPartition {
 export class PartitionFeed {
   readonly stream: string
   readonly partition: number
-  readonly window: Window
+  /** Another one only before somebody reads. */
+  window: Window
   readonly hub: Hub
   readonly instruments: StreamInstruments
   phase: FeedPhase = 'absent'
@@ -90,6 +91,12 @@ export class PartitionFeed {
     this.hub = new Hub((bytes) => seededHash(bytes, 0, bytes.length, options.seed))
     this.nameHash = hashOf(stream)
     this.incarnationHash = hashOf(incarnation)
+  }
+
+  /** Has this window from here on, and gives back the one that it had; nobody may stand there. */
+  adopt(window: Window): void {
+    this.window.close()
+    this.window = window
   }
 
   /** The token of `offset` as next to be read; its generation is known while the record below is in the window. */

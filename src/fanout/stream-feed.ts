@@ -10,7 +10,7 @@ import type { Offsets, StreamInfo, TailState } from '../source/source.ts'
 import type { StreamInstruments } from '../telemetry/instruments.ts'
 import type { StreamTraces } from '../telemetry/stream-traces.ts'
 import { maySample } from '../telemetry/trace-context.ts'
-import { fillWindow } from './fill.ts'
+import { fillWindow, type LeftOver } from './fill.ts'
 import { LiveRecord } from './live-record.ts'
 import { type FillOptions, fillDefaults, noFill } from './options.ts'
 import { PartitionFeed } from './partition-feed.ts'
@@ -22,6 +22,8 @@ export interface StreamFeedOptions extends Omit<StreamIntakeOptions, 'seed'> {
   readonly window: WindowOptions
   /** What is read into the windows before anybody is served; fillDefaults unless given. */
   readonly fill?: FillOptions
+  /** Takes what filling a window has read and could not use, see `fillWindow`. */
+  readonly leftOver: (stretch: LeftOver) => void
   /** The partition count changed: subscriptions are to go on where their subjects are now. */
   readonly onRepartitioned: () => void
 }
@@ -222,7 +224,8 @@ export class StreamFeed implements EntrySink {
   #fill(feed: PartitionFeed, bounds: Offsets, ageMs?: number): Promise<boolean> {
     const all = this.#options.fill ?? fillDefaults
     const share = { ageMs: ageMs ?? all.ageMs, budgetMs: all.budgetMs / this.partitions.length }
-    return fillWindow({ intake: this.intake, feed, clock: this.#clock }, bounds, share)
+    const { leftOver } = this.#options
+    return fillWindow({ intake: this.intake, feed, clock: this.#clock, leftOver }, bounds, share)
   }
 
   /** A record whose publisher wants a trace of it. */

@@ -46,6 +46,8 @@ export interface ChunkSink {
   entry(entry: Entry): boolean
   rejected(record: RejectedRecord, reason: RejectReason): void
   lost(from: number, to: number, reason: UnreadableReason): void
+  /** True = nothing more is wanted, see `RangeSink.full`. */
+  readonly full?: boolean
 }
 
 export interface ChunkEnd {

@@ -148,7 +148,7 @@ export class StreamIntake implements TailSink {
         if (!full) sink.lost(first, last, reason)
       },
       get full() {
-        return full
+        return full || sink.full === true
       },
     })
     // The log's start may have passed its first offset, before this read or while it ran: what came all the same is not lost.

@@ -158,6 +158,11 @@ export class Window {
     this.#losses.clear()
   }
 
+  /** Another one, with its memory from the same pool. */
+  sibling(): Window {
+    return new Window(this.#pool)
+  }
+
   /** Gives all back to the pool; not to be used any more. */
   close(): void {
     this.#clear()
