@@ -84,9 +84,17 @@ export const fanoutMutants: readonly Mutant[] = [
     breaks: 'a gateway starts within seconds, whatever the broker does',
   },
   {
+    name: 'a fill that is cut off throws away what it has read',
+    file: 'fanout/chunks.ts',
+    from: 'if (stretch.window.size === 0) stretch.window.close()',
+    to: 'if (stretch.window.size >= 0) stretch.window.close()',
+    by: { unit: 'test/fanout/fill.test.ts' },
+    breaks: 'what a fill that is cut off has read is kept',
+  },
+  {
     name: 'what retention took while a gateway started is in its window',
     file: 'fanout/fill.ts',
-    from: '    if (kept > asked) return readInto(place, kept, to, deadline)\n',
+    from: '    if (kept > asked) return readInto(place, window, { from: kept, to, deadline })\n',
     to: '',
     by: { unit: 'test/fanout/fill.test.ts' },
     breaks: 'retention that passes what a starting gateway reads is told',
