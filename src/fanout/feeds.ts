@@ -86,9 +86,9 @@ export class Feeds {
     return this.#intake(feed).offsets(feed.partition)
   }
 
-  /** Of each stream it has been found out what it is, or that it is not there. */
+  /** Of each stream it has been found out what it is, that it is not there, or that it can't be used. */
   get known(): boolean {
-    return [...this.streams.values()].every(({ info, condition }) => info !== undefined || condition === 'missing')
+    return [...this.streams.values()].every(({ known }) => known)
   }
 
   /** What is wrong with streams now, Unix ms; empty = nothing is. */

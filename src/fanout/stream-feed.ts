@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts'
-import { CarillonError } from '../base/errors.ts'
+import { CarillonError, errors } from '../base/errors.ts'
 import type { Entry, EntrySink, RejectedRecord } from '../intake/entries.ts'
 import type { RejectReason } from '../intake/rejected.ts'
 import { retryMs, StreamIntake, type StreamIntakeOptions } from '../intake/stream-intake.ts'
@@ -43,6 +43,8 @@ export class StreamFeed implements EntrySink {
   detail = 'not asked yet'
   /** All of its partitions have been read since this gateway started. */
   wasRead = false
+  /** The broker refused it for good before it could be served. */
+  #isRefused = false
   readonly #options: StreamFeedOptions
   readonly #clock: Clock
 
@@ -65,8 +67,15 @@ export class StreamFeed implements EntrySink {
   /** Throws what a subscriber or publisher is to be told while the stream can't be used. */
   requireInfo(): StreamInfo {
     if (this.info !== undefined) return this.info
-    const code = this.condition === 'missing' ? 'stream_missing' : 'broker_unavailable'
+    const { condition } = this
+    const passing = condition === 'missing' ? 'stream_missing' : 'broker_unavailable'
+    const code = this.#isRefused ? 'stream_unusable' : passing
     throw new CarillonError(code, `stream ${this.name} is not there yet: ${this.detail}`, { retryAfterMs: retryMs })
+  }
+
+  /** It was found out what it is, that it is not there, or that it can't be used. */
+  get known(): boolean {
+    return this.info !== undefined || this.condition === 'missing' || this.#isRefused
   }
 
   /** Throws while clients cannot be let in there. */
@@ -88,6 +97,12 @@ export class StreamFeed implements EntrySink {
   }
 
   // EntrySink
+
+  unopened(error: unknown): void {
+    const isSaid = error instanceof CarillonError
+    this.#isRefused = isSaid && (error.code === 'stream_unusable' || errors[error.code].retry === 'no')
+    this.state('away', error instanceof Error ? error.message : String(error))
+  }
 
   async opened(info: StreamInfo, bounds: readonly Offsets[]): Promise<void> {
     this.#addPartitions(info)
@@ -164,6 +179,7 @@ export class StreamFeed implements EntrySink {
     const changed = state !== this.condition
     if (state === 'up') this.wasRead = true
     this.condition = state
+    if (state !== 'away') this.#isRefused = false
     this.detail = detail
     const { logger } = this.#options
     if (changed && state === 'away') this.instruments.outages++

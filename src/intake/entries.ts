@@ -21,6 +21,8 @@ export interface RejectedRecord {
  * format. Calls are synchronous; those of one partition come in the order of its log.
  */
 export interface EntrySink {
+  /** It could not be opened, which is tried again: what went wrong. */
+  unopened(error: unknown): void
   /** The stream is there, and nothing was said of it before. Resolves once as much of its past is loaded as is wanted. */
   opened(info: StreamInfo, bounds: readonly Offsets[]): Promise<void>
   /** By partition: the offset of the next entry that is wanted; undefined = none of it is. */

@@ -88,7 +88,7 @@ export class StreamIntake implements TailSink {
       this.state('missing', '')
     } catch (error) {
       if (this.#closed) return
-      this.state('away', error instanceof Error ? error.message : String(error))
+      this.#sink.unopened(error)
     }
     this.#cancelRetry = this.#options.clock.after(retryMs, () => void this.start())
   }
