@@ -1,5 +1,5 @@
 import { type Delivery, type Gap, type SubscribeOptions, subscribeOptions } from '../wire/frames.ts'
-import { decodeSaid, type PartitionCount, parseAsked } from '../wire/partition-counts.ts'
+import { decodeSaid, parseAsked } from '../wire/partition-counts.ts'
 import { hashOf, isSamePartition, keyOf, type Log, type Position, partitionKeyOf } from '../wire/token.ts'
 import { Ahead } from './ahead.ts'
 import type { Backoff } from './backoff.ts'
@@ -165,8 +165,7 @@ export class Followed {
     return this.inflow.event(delivery, undefined)
   }
 
-  /** `counts`: what it says of them is all told with it. */
-  takeGap(gap: Gap, counts: readonly PartitionCount[] = []): boolean {
+  takeGap(gap: Gap): boolean {
     const positions = positionsOf(gap)
     // What follows a gap that may lead back is new, whatever its offset. `repartitioned` leads back where it ends below the place there,
     // or in another log; where another tab says so, nothing moves by it.
@@ -178,7 +177,7 @@ export class Followed {
       const own = namedKeyOf(gap)
       for (const key of this.ahead.keys()) if (key.startsWith(own)) this.ahead.delete(key)
     }
-    const move: Move = { how: 'to', positions, counts }
+    const move: Move = { how: 'to', positions }
     this.place.move(move)
     return this.inflow.gap(gap, move)
   }

@@ -15,7 +15,10 @@ const below = -1
 /** On a connection on which each subscription has a position of its own: a WebSocket, or another tab. */
 export class SeparateService implements Service {
   readonly followed: Followed
-  /** How many partitions its subscription knows of once that is live: all that they mean for it has been told then. */
+  /**
+   * How many partitions its subscription knows of once all that they mean for it has been told: a gateway tells of each new one that a
+   * subject may be in before it gives anything there. With a pattern it is known once it is live.
+   */
   #count: PartitionCount | undefined
   /** Events that name no ref, from before it was told to be live: only then it is clear whether they were for it. */
   #held: (Delivery | Gap)[] = []
@@ -34,6 +37,7 @@ export class SeparateService implements Service {
     if (position === undefined) return this.followed.takeNamed(delivery)
     if (!isNamed(delivery)) return this.#common(delivery, position)
     if (this.#isBeyondDiscarded(delivery, position)) return true
+    if (!isPattern(this.followed.subject)) this.#allTold()
     const room = this.#release(position, delivery.offset)
     return this.followed.take(delivery, position) && room
   }
@@ -65,10 +69,16 @@ export class SeparateService implements Service {
     this.#held = []
     followed.becameLive()
     const room = this.#takeAll(held)
-    if (this.#count !== undefined) followed.move({ how: 'on', counts: [this.#count] })
-    this.#count = undefined
+    this.#allTold()
     followed.inflow.live()
     return room ? 'live' : 'full'
+  }
+
+  /** Until then a token says the number from before, and a gateway tells of what it does not name. */
+  #allTold(): void {
+    if (this.#count === undefined) return
+    this.followed.move({ how: 'on', counts: [this.#count] })
+    this.#count = undefined
   }
 
   /** A delivery to every subscription that is live in its partition and matches. */
@@ -94,11 +104,8 @@ export class SeparateService implements Service {
     if (position !== undefined) this.#forgetHeld(gap, position)
     // It joins in another partition now, and is told to be live there as at the start.
     if (gap.reason === 'repartitioned') followed.live = false
-    const count = countOf(gap)
-    this.#count = count ?? this.#count
-    // A subject has one partition: there is no other of which it could still be told.
-    const counts = count === undefined || isPattern(followed.subject) ? [] : [count]
-    const more = leadsBack.has(gap.reason) ? followed.takeGap(gap, counts) : followed.takeGapIfNews(gap)
+    this.#count = countOf(gap) ?? this.#count
+    const more = leadsBack.has(gap.reason) ? followed.takeGap(gap) : followed.takeGapIfNews(gap)
     return more && room
   }
 

@@ -1,6 +1,6 @@
 import type { Timing } from '../base/clock.ts'
 import type { Delivery, Gap, ServerFrame } from '../wire/frames.ts'
-import { encodeSaid } from '../wire/partition-counts.ts'
+import { encodeToken } from '../wire/token.ts'
 import type { Refusal, Wish } from './connection.ts'
 import { Followed, type Inflow } from './followed.ts'
 import type { RelayedGap } from './gap.ts'
@@ -163,8 +163,8 @@ class Relay implements Inflow {
   }
 
   gap(gap: Gap, move: Move | undefined): boolean {
-    // A gap says how many partitions there are before all of them are told: only a move says that they are.
-    const after = move === undefined ? '' : encodeSaid(move.positions ?? [], move.counts ?? [])
+    // A gap says how many partitions there are before all of them are told: only a later move says that they are.
+    const after = move === undefined ? '' : encodeToken(move.positions ?? [])
     this.#positionOwed ||= after !== gap.after
     const relayed: RelayedGap = { ...gap, refs: [this.#ref], after, behind: gap.after }
     this.#tell(relayed)
