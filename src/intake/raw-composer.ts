@@ -34,7 +34,7 @@ export class RawComposer implements Composer, HeaderSink {
   /** `template`: how subjects come of records whose keys are none; undefined = of keys. */
   constructor(format: StreamFormat, prefix: string, template: SubjectTemplate | undefined) {
     this.#prefix = Buffer.from(prefix)
-    this.#subject = template && new SubjectComposer(template)
+    this.#subject = template && new SubjectComposer(template, format.maxJsonBytes)
     this.#contentType = ByteRange.of(format.contentType)
     this.#filter = new HeaderFilter(format.headers)
     this.#frame = format.framing === 'confluent' ? new ConfluentFrame() : undefined

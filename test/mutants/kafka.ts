@@ -8,6 +8,14 @@ const decoder = { unit: 'test/source/kafka-decoder.test.ts' } as const
 
 export const kafkaMutants: readonly Mutant[] = [
   {
+    name: 'a large record takes no more of a turn than a small one',
+    file: 'source/turn-weight.ts',
+    from: '1 + Math.floor((valueEnd - valueStart) / bytesPerRecord)',
+    to: '1',
+    by: decoder,
+    breaks: 'nothing that is read holds up the event loop for as long as it is large',
+  },
+  {
     name: 'a fetch that brought nothing is sent as it was',
     file: 'source/kafka/fetch-size.ts',
     from: '    this.#bytes = leastBytes\n',

@@ -458,6 +458,17 @@ describe('the record batch decoder', () => {
     assert.equal(decoder.next, 10_005)
   })
 
+  test('a batch of large records is shown in as many steps as their bytes take', () => {
+    const records = Array.from({ length: 64 }, (_, offsetDelta) => ({ offsetDelta, value: 'v'.repeat(100_000) }))
+    const decoder = new BatchDecoder(16 << 20)
+    const bytes = batch({ base: 0, codec: 'zstd', records })
+    decoder.begin({ partition: 0, records: bytes, aborted: [], lastStableOffset }, 0)
+    let steps = 1
+    while (decoder.step({ record: () => {} }) === 'part') steps++
+    assert.ok(steps >= 3 && steps <= 6, `${steps} steps`)
+    assert.equal(decoder.next, 64)
+  })
+
   test('damage behind the first part of a batch is told where it is met, and the next answer is read from its beginning', () => {
     const records = Array.from({ length: 5000 }, (_, offsetDelta) => ({ offsetDelta, value: 'v' }))
     records[4000]!.offsetDelta = 9000

@@ -23,7 +23,7 @@ export interface EmbeddedOptions {
   readonly maxCommitBytes: number
   /** Records are stored and checksummed in blocks of about this size, bytes; a larger record has a block of its own. */
   readonly blockBytes: number
-  /** Records that a tail shows before it lets the event loop turn; rounded up to whole blocks. */
+  /** Records that a tail shows before it lets the event loop turn, by `turnWeight`; rounded up to whole blocks. */
   readonly turnRecords: number
 }
 

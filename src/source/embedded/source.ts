@@ -14,6 +14,7 @@ import type {
   Tail,
   TailSink,
 } from '../source.ts'
+import { turnWeight } from '../turn-weight.ts'
 import { Appender } from './appender.ts'
 import type { EmbeddedOptions } from './options.ts'
 import { BlockReader } from './reader.ts'
@@ -37,7 +38,7 @@ export interface EmbeddedHost extends SourceContext {
 
 /** A partition number has 16 bits in the store's keys; fewer is what a single box can use. */
 const maxPartitions = 4096
-/** Records that a range read shows before the event loop gets its turn. */
+/** Records that a range read shows before the event loop gets its turn, by `turnWeight`. */
 const turnRecords = 128
 /** Kafka's rule, so that a stream can move there under its name. */
 const streamName = /^[A-Za-z0-9._-]{1,249}$/
@@ -186,7 +187,7 @@ export class EmbeddedSource implements Source {
       next = this.#reader.read(log, start, end, {
         record(record) {
           sink.record(record)
-          shown++
+          shown += turnWeight(record)
           bytes += Math.max(0, record.keyEnd - record.keyStart) + Math.max(0, record.valueEnd - record.valueStart)
           return bytes < maxBytes
         },

@@ -1,6 +1,7 @@
 import type { LoopClock } from '../../base/clock.ts'
 import { expectAbsent } from '../partitions.ts'
 import type { SourceContext, StreamInfo, Tail, TailSink, TailState } from '../source.ts'
+import { turnWeight } from '../turn-weight.ts'
 import type { BlockReader, BlockSink } from './reader.ts'
 import type { PartitionLog, StreamLog } from './stream.ts'
 
@@ -9,7 +10,7 @@ export interface TailHost {
   readonly reader: BlockReader
   /** Where it runs. */
   readonly host: SourceContext & { readonly clock: LoopClock }
-  /** Records that a turn may show; whole blocks, so a turn ends at most one block later. */
+  /** Records that a turn may show, by `turnWeight`; whole blocks, so a turn ends at most one block later. */
   readonly turnRecords: number
   /** The stream of this name as it is now. */
   find(stream: string): StreamLog | undefined
@@ -63,7 +64,7 @@ export class EmbeddedTail implements Tail {
     })
     this.#blocks = {
       record: (record) => {
-        this.#shown++
+        this.#shown += turnWeight(record)
         sink.record(record)
         return !this.#isOver
       },

@@ -2,6 +2,7 @@ import { crc32 } from 'node:zlib'
 import { crc32c } from '@node-rs/crc32'
 import { unknownGeneration } from '../../base/generation.ts'
 import type { SourceRecord } from '../../log/record.ts'
+import { turnWeight } from '../turn-weight.ts'
 import { codec, decompress, Unsupported } from './codecs.ts'
 import { readInt64 } from './encoding.ts'
 import type { AbortedTransaction, FetchedPartition } from './fetch-request.ts'
@@ -32,7 +33,7 @@ const oldCrcAt = 12
 /** With a key and a value that are null. */
 const oldHeaderBytes = 26
 
-/** Records looked at in one step: a megabyte of a compressed batch may hold a million, which take seconds. */
+/** Records looked at in one step, by `turnWeight`: a megabyte of a compressed batch may hold a million, which take seconds. */
 const stepRecords = 2048
 
 /**
@@ -62,7 +63,7 @@ export class BatchDecoder {
   problem = ''
   /** The offset after the last record shown or batch passed. */
   next = 0
-  /** Records shown, and records looked at, since `begin`. */
+  /** Records shown, and records looked at, by `turnWeight`, since `begin`. */
   shown = 0
   looked = 0
   readonly #maxBatchBytes: number
@@ -281,11 +282,12 @@ export class BatchDecoder {
   #show(sink: { record(record: SourceRecord): void }): boolean {
     const view = this.#view
     const { first, last } = this
-    for (let n = Math.min(this.#left, stepRecords); n > 0; n--) {
+    const until = this.looked + stepRecords
+    while (this.#left > 0 && this.looked < until) {
       // Before the sink is called, which may throw: the record counts as shown.
       this.#left--
-      this.looked++
       if (!this.#parse()) return false
+      this.looked += turnWeight(view)
       const offset = first + view.offset
       if (offset < first || offset > last) return this.#damaged(`offset ${offset} is outside of [${first}, ${last}]`)
       if (offset < this.next) continue

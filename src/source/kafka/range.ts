@@ -13,7 +13,7 @@ import { earliest, type LedPartition, latest, offsetRequest } from './offsets-re
 import type { KafkaOptions } from './options.ts'
 import { code, KafkaAnswerError } from './protocol-errors.ts'
 
-/** Records looked at before the event loop gets its turn: a chunk of compressed batches may hold a million. */
+/** Records looked at before the event loop gets its turn, by `turnWeight`: a chunk of compressed batches may hold a million. */
 const turnRecords = 2048
 
 /** The partition's bounds, as the leader tells them. */
