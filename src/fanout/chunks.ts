@@ -114,7 +114,9 @@ export class Chunks {
 
   /** Has a stretch that somebody else has read for a chunk; its memory is that of the windows, which may take it back. */
   keep(stretch: LeftOver): void {
-    if (stretch.window.size === 0) stretch.window.close()
+    const { window } = stretch
+    window.seal()
+    if (window.size === 0) window.close()
     else this.#add({ ...stretch, isOwn: false })
   }
 

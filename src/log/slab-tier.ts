@@ -3,6 +3,8 @@ import type { SlabQueue } from './slab-queue.ts'
 /** A window, as far as one tier is concerned. */
 export interface SlabHolder {
   readonly slabs: SlabQueue
+  /** Nothing is added to it any more: its newest slab is as any other. */
+  readonly isSealed: boolean
   /** Forgets what is in the oldest slab, at least, and gives it back. */
   giveUpOldest(): void
 }
@@ -60,7 +62,8 @@ export class SlabTier {
   }
 
   #victim(taker: SlabHolder): SlabHolder {
-    return this.#oldest((holder) => holder.slabs.count > (holder === taker ? 0 : 1)) ?? this.#oldest(hasAny)!
+    const spares = (holder: SlabHolder) => (holder === taker || holder.isSealed ? 0 : 1)
+    return this.#oldest((holder) => holder.slabs.count > spares(holder)) ?? this.#oldest(hasAny)!
   }
 
   #oldest(mayGive: (holder: SlabHolder) => boolean): SlabHolder | undefined {

@@ -58,9 +58,9 @@ export class WindowPool {
     this.nowMs = nowMs
   }
 
-  /** Windows that share it. */
+  /** Windows that share it and are added to. */
   get windows(): number {
-    return this.payloads.tier.holders.length
+    return this.payloads.tier.holders.reduce((count, { isSealed }) => count + (isSealed ? 0 : 1), 0)
   }
 
   /** Whether windows are too many for their budgets: then they take from each other what they have just been given. */

@@ -51,8 +51,8 @@ export class Window {
   readonly #arena: PayloadArena
   readonly #chains: Chains
   readonly #payloads: Payloads
-  readonly #payloadHolder: SlabHolder
-  readonly #entryHolder: SlabHolder
+  readonly #payloadHolder: SlabHolder & { isSealed: boolean }
+  readonly #entryHolder: SlabHolder & { isSealed: boolean }
   readonly #losses = new Losses()
   readonly #history: History
 
@@ -64,8 +64,8 @@ export class Window {
     this.#payloads = new Payloads(payloads)
     const { times } = entries
     this.#history = times === undefined ? new Epochs(this.#losses) : new RecordTimes(times, this.#chains, this.#losses)
-    this.#payloadHolder = { slabs: this.#payloads.slabs, giveUpOldest: () => this.#giveUpPayloads() }
-    this.#entryHolder = { slabs: this.#chains.slabs, giveUpOldest: () => this.#giveUpEntries() }
+    this.#payloadHolder = { slabs: this.#payloads.slabs, isSealed: false, giveUpOldest: () => this.#giveUpPayloads() }
+    this.#entryHolder = { slabs: this.#chains.slabs, isSealed: false, giveUpOldest: () => this.#giveUpEntries() }
     payloads.tier.join(this.#payloadHolder)
     entries.tier.join(this.#entryHolder)
   }
@@ -161,6 +161,12 @@ export class Window {
   /** Another one, with its memory from the same pool. */
   sibling(): Window {
     return new Window(this.#pool)
+  }
+
+  /** Nothing is appended any more: all that it has may be taken. */
+  seal(): void {
+    this.#payloadHolder.isSealed = true
+    this.#entryHolder.isSealed = true
   }
 
   /** Gives all back to the pool; not to be used any more. */

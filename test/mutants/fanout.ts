@@ -86,8 +86,8 @@ export const fanoutMutants: readonly Mutant[] = [
   {
     name: 'a fill that is cut off throws away what it has read',
     file: 'fanout/chunks.ts',
-    from: 'if (stretch.window.size === 0) stretch.window.close()',
-    to: 'if (stretch.window.size >= 0) stretch.window.close()',
+    from: 'if (window.size === 0) window.close()',
+    to: 'if (window.size >= 0) window.close()',
     by: { unit: 'test/fanout/fill.test.ts' },
     breaks: 'what a fill that is cut off has read is kept',
   },
