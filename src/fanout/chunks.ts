@@ -116,7 +116,7 @@ export class Chunks {
   keep(stretch: LeftOver): void {
     const { window } = stretch
     window.seal()
-    if (window.size === 0) window.close()
+    if (window.size === 0 || this.#closed) window.close()
     else this.#add({ ...stretch, isOwn: false })
   }
 

@@ -79,49 +79,44 @@ function recordsWithin(
 
 /** Gives the feed a window that begins at `from`; false when the time ran out before `to`, and it keeps the one that it has. */
 async function fillFrom(place: Place, stretch: Stretch): Promise<boolean> {
-  const { feed } = place
+  const { feed, clock } = place
   const { rewrites } = feed
   const window = feed.window.sibling()
-  let isComplete = false
+  const reading = readInto(place, window, stretch)
+  let isComplete: boolean | undefined
   try {
-    isComplete = await readInto(place, window, stretch)
+    isComplete = await before(clock, stretch.deadline + graceMs, reading)
   } finally {
     window.behindMs = 0
-    if (isComplete) feed.adopt(window)
-    else place.leftOver({ feed, rewrites, window })
+    if (isComplete === true) feed.adopt(window)
+    else {
+      const isOver = () => place.leftOver({ feed, rewrites, window })
+      // What is under way may still come.
+      reading.then(isOver, isOver)
+    }
   }
-  return isComplete
+  return isComplete === true
 }
 
 /** False when the time ran out before `to`. */
 async function readInto(place: Place, window: Window, { from, to, deadline }: Stretch): Promise<boolean> {
   const { intake, feed, clock } = place
   const { partition } = feed
-  let isOver = false
   const into = chunkInto(feed, window, (entry) => {
     window.behindMs = Math.max(0, clock.nowUs() / 1000 - entry.timeMs)
     window.append(entry)
     return true
   })
-  // What a read brings that is not waited for any more would come behind the head.
   const sink: ChunkSink = {
-    entry: (entry) => !isOver && into.entry(entry),
-    rejected: (...rejected) => isOver || into.rejected(...rejected),
-    lost: (...lost) => isOver || into.lost(...lost),
+    ...into,
     get full() {
-      return isOver
+      return clock.monotonicMs() > deadline + graceMs
     },
   }
   window.start(from, unknownGeneration)
   for (let asked = from; asked < to; asked = window.head) {
     if (clock.monotonicMs() > deadline) return false
-    const loaded = intake.load({ partition, from: asked, to, maxBytes: chunkBytes }, sink)
-    const end = await before(clock, deadline + graceMs, loaded)
-    if (end === undefined) {
-      isOver = true
-      return false
-    }
-    const { next, kept } = end
+    const { next, kept } = await intake.load({ partition, from: asked, to, maxBytes: chunkBytes }, sink)
     if (kept > asked) return readInto(place, window, { from: kept, to, deadline })
     if (next === undefined || next <= asked) return false
     window.advance(next)

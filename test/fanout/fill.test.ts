@@ -108,7 +108,14 @@ test('a broker that holds reads back keeps a starting gateway waiting no longer 
   const before = heads()
   for (const end of held) end()
   await settled()
-  assert.deepEqual(heads(), before, 'what comes too late is not taken')
+  assert.deepEqual(heads(), before, 'what comes too late is none of its window')
+  const client = gateway.connect()
+  const late = gateway.stream.partitions[0]!
+  const { ranges } = broker
+  client.subscribe(1, '>', late.tokenAt(0))
+  await settled()
+  assert.ok(client.texts.length > 0, 'and is kept for who asks for it')
+  assert.equal(broker.ranges, ranges)
   first.publish('a1', 'live')
   assert.equal(
     gateway.stream.partitions.reduce((sum, { window }) => sum + window.size, 0),

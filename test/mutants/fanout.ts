@@ -70,8 +70,8 @@ export const fanoutMutants: readonly Mutant[] = [
   {
     name: 'what comes too late is filled in',
     file: 'fanout/fill.ts',
-    from: '      isOver = true\n',
-    to: '',
+    from: 'const isOver = () => place.leftOver({ feed, rewrites, window })',
+    to: 'const isOver = () => (rewrites < 0 ? place.leftOver({ feed, rewrites, window }) : feed.adopt(window))',
     by: { unit: 'test/fanout/fill.test.ts' },
     breaks: 'a window has no records behind its head',
   },
@@ -86,7 +86,7 @@ export const fanoutMutants: readonly Mutant[] = [
   {
     name: 'a fill that is cut off throws away what it has read',
     file: 'fanout/chunks.ts',
-    from: 'if (window.size === 0) window.close()',
+    from: 'if (window.size === 0 || this.#closed) window.close()',
     to: 'if (window.size >= 0) window.close()',
     by: { unit: 'test/fanout/fill.test.ts' },
     breaks: 'what a fill that is cut off has read is kept',
