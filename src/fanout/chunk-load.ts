@@ -60,7 +60,7 @@ export async function loadChunk(
  * older one. Only the broker's record at a place of the index says whether that is so: a server's clock that was set back looks the same,
  * and so do times that lie more than 24 days apart (`RecordTimes`).
  */
-async function isOfAnotherHistory(intake: StreamIntake, feed: PartitionFeed, chunk: Window): Promise<boolean> {
+export async function isOfAnotherHistory(intake: StreamIntake, feed: PartitionFeed, chunk: Window): Promise<boolean> {
   const at = knownUpTo(chunk)
   const generation = chunk.generationAt(at)
   if (generation === unknownGeneration) return false

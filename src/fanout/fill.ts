@@ -4,7 +4,7 @@ import type { ChunkSink } from '../intake/entries.ts'
 import type { StreamIntake } from '../intake/stream-intake.ts'
 import type { Window } from '../log/window.ts'
 import type { Offsets } from '../source/source.ts'
-import { chunkInto } from './chunk-load.ts'
+import { chunkInto, isOfAnotherHistory } from './chunk-load.ts'
 import { type FillOptions, noFill } from './options.ts'
 import type { PartitionFeed } from './partition-feed.ts'
 
@@ -90,12 +90,20 @@ async function fillFrom(place: Place, stretch: Stretch): Promise<boolean> {
     window.behindMs = 0
     if (isComplete === true) feed.adopt(window)
     else {
-      const isOver = () => place.leftOver({ feed, rewrites, window })
+      const isOver = () => leaveOver(place, { feed, rewrites, window })
       // What is under way may still come.
       reading.then(isOver, isOver)
     }
   }
   return isComplete === true
+}
+
+/** The tail may have begun meanwhile: a stretch of another history than what it has read is of no use. */
+async function leaveOver({ intake, leftOver }: Place, stretch: LeftOver): Promise<void> {
+  const { feed, rewrites, window } = stretch
+  const isOther = rewrites !== feed.rewrites || (await isOfAnotherHistory(intake, feed, window).catch(() => true))
+  if (isOther) window.start(0, unknownGeneration)
+  leftOver(stretch)
 }
 
 /** False when the time ran out before `to`. */
@@ -116,7 +124,12 @@ async function readInto(place: Place, window: Window, { from, to, deadline }: St
   window.start(from, unknownGeneration)
   for (let asked = from; asked < to; asked = window.head) {
     if (clock.monotonicMs() > deadline) return false
-    const { next, kept } = await intake.load({ partition, from: asked, to, maxBytes: chunkBytes }, sink)
+    const { next, kept, head } = await intake.load({ partition, from: asked, to, maxBytes: chunkBytes }, sink)
+    if (head < to) {
+      // The log was cut: what was read may be of another history.
+      window.start(to, unknownGeneration)
+      return false
+    }
     if (kept > asked) return readInto(place, window, { from: kept, to, deadline })
     if (next === undefined || next <= asked) return false
     window.advance(next)

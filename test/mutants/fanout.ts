@@ -70,8 +70,8 @@ export const fanoutMutants: readonly Mutant[] = [
   {
     name: 'what comes too late is filled in',
     file: 'fanout/fill.ts',
-    from: 'const isOver = () => place.leftOver({ feed, rewrites, window })',
-    to: 'const isOver = () => (rewrites < 0 ? place.leftOver({ feed, rewrites, window }) : feed.adopt(window))',
+    from: 'const isOver = () => leaveOver(place, { feed, rewrites, window })',
+    to: 'const isOver = () => (rewrites < 0 ? leaveOver(place, { feed, rewrites, window }) : feed.adopt(window))',
     by: { unit: 'test/fanout/fill.test.ts' },
     breaks: 'a window has no records behind its head',
   },
