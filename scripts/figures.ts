@@ -57,8 +57,8 @@ class Figures {
       else progress(`intake from ${broker} skipped: ${lacking}`)
     }
     const note =
-      'Events with 512 bytes of data that nobody subscribes to. From `embedded` they come by POST /v1/publish, so the gateway takes the requests ' +
-      'and writes its log as well; from `kafka` and `nats` it only reads.'
+      'Events with 512 bytes of data and no subscribers. With `embedded`, they arrive by POST /v1/publish, so the gateway also handles the ' +
+      'requests and writes its log; with `kafka` and `nats` it only reads.'
     this.tables.push({ title: 'Intake alone', note, rows })
   }
 
@@ -75,9 +75,9 @@ class Figures {
         )
       }
     }
-    const what = `Broker: ${this.#broker}. Each client has a subject of its own; 512 bytes of data.`
+    const what = `Broker: ${this.#broker}. Each client has its own subject; 512 bytes of data.`
     const taken = `${intake.toFixed(1)} µs an event, measured at the same rate`
-    const note = `${what} \`less intake\`: without what it costs to take in an event that nobody subscribes to, ${taken}.`
+    const note = `${what} \`less intake\`: without the cost of reading an event that has no subscribers, ${taken}.`
     this.#delivered('Unicast', note, runs, intake)
   }
 
@@ -103,8 +103,8 @@ class Figures {
     const cost = runs.map((measured) => costRow(measured, intake))
     const shares = "CPU of the gateway's process, all threads; the shares are of one core."
     const legs =
-      '`received`: from when the event was due to be published to its arrival in the client, `late` included: how far the publisher was ' +
-      "behind its own schedule. `written`: from the same time to the gateway's write, from its own histogram, as its bucket's bound."
+      '`received`: from the time at which the event was due to be published to its arrival in the client, including `late`: how far the publisher ' +
+      "was behind its schedule. `written`: from the same time to the gateway's write, from the gateway's histogram, as its bucket's bound."
     this.tables.push({ title: `${title}: CPU`, note: `${note} ${shares}`, rows: cost })
     this.tables.push({ title: `${title}: latency`, note: legs, rows: runs.map(latencyRow) })
   }
@@ -117,8 +117,9 @@ class Figures {
       rows.push(await measureIdle(this.#site, transport, connections))
     }
     const note =
-      'Each has one subscription to a subject of its own. Bytes a connection beyond the first tenth, after full garbage collections; resident: ' +
-      'the process, its JavaScript heap included. The kernel keeps two sockets for each connection here, the client being on this host too.'
+      'Each connection has one subscription, to its own subject. Bytes per connection beyond the first tenth, after full garbage collections; ' +
+      'resident: the process, including its JavaScript heap. The kernel keeps two sockets for each connection here, because the client is on ' +
+      'this host too.'
     this.tables.push({ title: 'Idle connections', note, rows })
   }
 

@@ -83,7 +83,7 @@ test('no folder, file or import is overlooked', () => {
 })
 
 test('what serves a stream is put together in one place, whether a gateway, the tests or the simulation runs it', () => {
-  const builds = /\bnew (?:Feeds|StreamFeed|Sessions|AheadWatch)\(/
+  const builds = /\bnew (?:Feeds|StreamFeed|Sessions|ParkedWatch)\(/
   const builders = files.filter((file) => file.endsWith('.ts') && builds.test(read(file)))
   assert.deepEqual(builders, ['src/serving/serving.ts'])
 })
@@ -153,12 +153,12 @@ test('rooms, contracts, adapters, packages and the browser each have their rule'
   assert.deepEqual(of('src/source/open.ts', './kafka/source.ts'), [])
   assert.deepEqual(of('src/source/kafka/source.ts', '../../log/record.ts'), [])
   assert.equal(of('src/source/kafka/source.ts', '../../log/window.ts').length, 1)
-  assert.equal(of('src/session/host.ts', '../config/config.ts').length, 1)
+  assert.equal(of('src/session/sessions.ts', '../config/config.ts').length, 1)
   assert.deepEqual(of('src/config/config.ts', '../source/kafka/options.ts'), [])
   assert.equal(of('src/config/config.ts', '../edge/edge.ts').length, 1)
   assert.equal(of('src/serving/serving.ts', '../edge/edge.ts').length, 1)
   assert.equal(of('src/gateway/gateway.ts', '../cli/main.ts').length, 1)
-  assert.equal(of('src/gateway/gateway.ts', '../session/host.ts').length, 1)
+  assert.equal(of('src/gateway/gateway.ts', '../session/sessions.ts').length, 1)
   assert.deepEqual(of('src/edge/listener.ts', 'uWebSockets.js'), [])
   assert.equal(of('src/edge/websocket.ts', 'uWebSockets.js').length, 1)
   assert.equal(of('src/edge/edge.ts', 'left-pad').length, 1)

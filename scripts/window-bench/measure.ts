@@ -1,6 +1,6 @@
 /** One measurement, in a process of its own, which prints it: `node measure.ts SUBJECTS`. What it compiles and touches would be the next one's as well. */
 import { seededRandom } from '../../src/base/random.ts'
-import { loaded, type NewEntry } from '../../src/log/entry.ts'
+import { type NewEntry, storedEntry } from '../../src/log/entry.ts'
 import type { Window } from '../../src/log/window.ts'
 import { openWindow } from './open.ts'
 
@@ -24,7 +24,7 @@ const missed = 1000
 const missedEvery = 200
 const catchUps = 1001
 
-const out = loaded()
+const out = storedEntry()
 
 /** Events of random subjects, all with the same bytes: the window looks at the hash only. */
 class Flow {
@@ -48,7 +48,7 @@ class Flow {
       traceEnd: -1,
       offset: 0,
       timeMs: 0,
-      epoch: 1,
+      generation: 1,
       hash: 0,
     }
   }

@@ -1,54 +1,63 @@
 import { CarillonError, type ErrorCode } from './errors.ts'
 
-/** One limit at which somebody is refused, or their connection or session ended. */
+/** A limit that refuses clients, or ends their connection or session. */
 interface Limit {
-  /** What is refused or ended, for people. */
+  /** What is refused or ended, as text for people. */
   readonly refuses: string
-  /** The configuration's option; where there is none, what else sets it, or '' for a fixed one. */
+  /** The configuration's option, or else what sets the limit; '' = fixed. */
   readonly option: string
 }
 
-/** All that refuse somebody, in the order in which somebody on the way in meets them. docs/operations.md is tested against them. */
+/**
+ * All limits on clients, in the order in which a client meets them. Tests compare
+ * docs/operations.md with this table.
+ */
 export const limits = {
   openFiles: {
-    refuses: 'times that no further connections were taken, for want of descriptors',
+    refuses: 'times that the gateway stopped accepting connections for lack of descriptors',
     option: 'LimitNOFILE',
   },
-  maxHttpConnections: { refuses: 'connections, closed unanswered', option: 'limits.maxHttpConnections' },
+  maxHttpConnections: { refuses: 'connections, closed without an answer', option: 'limits.maxHttpConnections' },
   maxCutsPerSecond: {
-    refuses: 'connections that wait, for too many from their address were cut',
+    refuses: 'connections that had to wait because too many of their address were cut',
     option: 'limits.maxCutsPerSecond',
   },
   maxSessions: { refuses: 'sessions', option: 'limits.maxSessions' },
-  maxBodies: { refuses: 'bodies, for want of a place to be read in', option: 'limits.maxBodies' },
-  maxBodyBytes: { refuses: 'bodies that are too large', option: 'limits.maxBodyBytes' },
-  bodyMs: { refuses: 'bodies that did not arrive in time', option: 'limits.bodyMs' },
-  maxPublishes: { refuses: 'publish requests, while too many wait for the broker', option: 'limits.maxPublishes' },
-  maxPublishEvents: { refuses: 'publish requests of too many events', option: 'limits.maxPublishEvents' },
+  maxBodies: { refuses: 'request bodies, because too many were being read', option: 'limits.maxBodies' },
+  maxBodyBytes: { refuses: 'request bodies that are too large', option: 'limits.maxBodyBytes' },
+  bodyMs: { refuses: 'request bodies that did not arrive in time', option: 'limits.bodyMs' },
+  maxPublishes: {
+    refuses: 'publish requests, because too many were waiting for the broker',
+    option: 'limits.maxPublishes',
+  },
+  maxPublishEvents: { refuses: 'publish requests with too many events', option: 'limits.maxPublishEvents' },
   maxEventBytes: { refuses: 'events that are too large', option: 'limits.maxEventBytes' },
-  publishQueue: { refuses: 'publish requests, while too many bytes wait for the broker', option: '' },
-  maxFrameBytes: { refuses: 'WebSockets, for a message that is too large', option: 'limits.maxFrameBytes' },
+  publishQueue: { refuses: 'publish requests, because too many bytes were waiting for the broker', option: '' },
+  maxFrameBytes: { refuses: 'WebSockets that sent a message that is too large', option: 'limits.maxFrameBytes' },
   maxWaitingFrameBytes: {
-    refuses: 'WebSockets that send faster than their turn comes',
+    refuses: 'WebSockets that send faster than their frames are handled',
     option: 'limits.maxWaitingFrameBytes',
   },
   maxSubscriptions: { refuses: 'subscriptions', option: 'limits.maxSubscriptions' },
   maxTotalSubscriptions: {
-    refuses: 'subscriptions, while all sessions have too many',
+    refuses: 'subscriptions, because all sessions together have too many',
     option: 'limits.maxTotalSubscriptions',
   },
-  maxTotalPatterns: { refuses: 'patterns, while all sessions have too many', option: 'limits.maxTotalPatterns' },
+  maxTotalPatterns: {
+    refuses: 'patterns, because all sessions together have too many',
+    option: 'limits.maxTotalPatterns',
+  },
   maxSessionBytes: {
-    refuses: 'subscriptions for which a session has no memory left, and sessions whose answers have none',
+    refuses: 'subscriptions and answers that do not fit into the memory of their session',
     option: 'limits.maxSessionBytes',
   },
   maxTotalSessionMiB: {
-    refuses: 'sessions and subscriptions, while all sessions take too much memory',
+    refuses: 'sessions and subscriptions, because all sessions together take too much memory',
     option: 'limits.maxTotalSessionMiB',
   },
-  tokenPartitions: { refuses: 'SSE streams and polls that span too many partitions', option: '' },
-  refusedFrames: { refuses: 'sessions of which too many frames were refused', option: '' },
-  waitingFrames: { refuses: 'sessions that ask for more than they read', option: '' },
+  tokenPartitions: { refuses: 'SSE streams and polls over too many partitions', option: '' },
+  refusedFrames: { refuses: 'sessions that sent too many invalid frames', option: '' },
+  waitingFrames: { refuses: 'sessions that request more than they read', option: '' },
   stalled: { refuses: 'WebSockets and SSE streams that read nothing', option: 'heartbeatMs' },
   unsubscribed: { refuses: 'WebSockets that never subscribed', option: 'heartbeatMs' },
   adminConnections: { refuses: 'connections to the admin listener, closed for newer ones', option: '' },
@@ -69,9 +78,9 @@ export class LimitReached extends CarillonError {
   }
 }
 
-/** Whom a limit refused, and when. */
+/** A client that a limit refused, and the time. */
 export interface Refusal {
-  /** An address; '' where it is not known any more. */
+  /** The client's address; '' if no longer known. */
   readonly who: string
   /** Unix µs. */
   readonly atUs: number
@@ -82,13 +91,13 @@ interface Refused {
   last: Refusal | undefined
 }
 
-/** Who was refused by which limit, since the start. */
+/** Counts refusals by limit since the start. */
 export class Refusals {
   readonly #refused = Object.fromEntries(limitNames.map((name) => [name, { count: 0, last: undefined }])) as Record<
     LimitName,
     Refused
   >
-  /** An error goes through several hands, and counts once. */
+  /** Errors counted already: an error passes through several callers and counts once. */
   readonly #counted = new WeakSet<CarillonError>()
 
   count(limit: LimitName, refusal: Refusal): void {
@@ -97,7 +106,7 @@ export class Refusals {
     refused.last = refusal
   }
 
-  /** Counts the error where a limit made it. */
+  /** Counts the error if it comes from a limit. */
   note(error: CarillonError, refusal: Refusal): void {
     if (!(error instanceof LimitReached) || this.#counted.has(error)) return
     this.#counted.add(error)
@@ -108,7 +117,7 @@ export class Refusals {
     return Object.fromEntries(limitNames.map((name) => [name, this.#refused[name].count])) as Record<LimitName, number>
   }
 
-  /** A row for each limit, as the admin API shows it. */
+  /** Returns a row per limit for the admin API. */
   rows(): LimitRow[] {
     return limitNames.map((name) => {
       const { count, last } = this.#refused[name]
@@ -121,8 +130,8 @@ export class Refusals {
 export interface LimitRow extends Limit {
   readonly limit: LimitName
   readonly count: number
-  /** Of the last refusal; absent where there was none. */
+  /** Time of the last refusal, Unix ms; absent = none. */
   readonly lastMs?: number
-  /** Whom: an address. */
+  /** Address of the client refused last. */
   readonly last?: string
 }

@@ -45,37 +45,43 @@ const list = (parse: (text: string) => string) => (text: string, all: string[] |
 
 export function addBenchOptions(command: Command): void {
   command
-    .option('--clients <count>', 'clients; each has a connection', wholeNumber)
-    .option('--rate <events/s>', 'events a second in all', number(0.001, maxRate))
-    .option('--payload <bytes>', "an event's data", number(leastPayload, maxPayload))
-    .option('--duration <s>', 'how long is measured', number(1, 1e6))
-    .option('--warmup <s>', 'how long events flow before (default: 5)', number(0, 3600))
-    .option('--subjects <count>', 'subjects of mixed (default: a tenth of the clients)', number(1, maxSubjects))
-    .option('--gateways <count>', 'gateways to start (default: 1; failover from Kafka or NATS: 2)', wholeNumber)
-    .option('--url <url>', 'a gateway that runs already; may be repeated', list(gatewayUrl))
+    .option('--clients <count>', 'number of clients, with one connection each', wholeNumber)
+    .option('--rate <events/s>', 'total events per second', number(0.001, maxRate))
+    .option('--payload <bytes>', "size of an event's data", number(leastPayload, maxPayload))
+    .option('--duration <s>', 'duration of the measurement', number(1, 1e6))
+    .option('--warmup <s>', 'duration of the warm-up before it (default: 5)', number(0, 3600))
+    .option(
+      '--subjects <count>',
+      'number of subjects of mixed (default: a tenth of the clients)',
+      number(1, maxSubjects),
+    )
+    .option(
+      '--gateways <count>',
+      'number of gateways to start (default: 1; for failover with Kafka or NATS: 2)',
+      wholeNumber,
+    )
+    .option('--url <url>', 'URL of a running gateway; may be repeated', list(gatewayUrl))
     .option(
       '--metrics <url>',
-      "a running gateway's admin listener, for its GC and loop delay; may be repeated",
+      "URL of a running gateway's admin listener, for its GC and loop delay; may be repeated",
       list(gatewayUrl),
     )
-    .addOption(new Option('--transport <name>', 'of the clients').choices(['ws', 'sse', 'poll']).default('ws'))
     .addOption(
-      new Option('--codec <name>', 'json or, over WebSocket, protobuf (the default there)').choices([
-        'json',
-        'protobuf',
-      ]),
+      new Option('--transport <name>', 'transport of the clients').choices(['ws', 'sse', 'poll']).default('ws'),
     )
-    .option('--tls', 'gateways that are started serve TLS, by a certificate for this run')
-    .option('--find <ms>', 'search the highest rate whose 99th percentile stays below', number(0.1, 1e6))
-    .option('--no-calibrate', 'do not measure the load generator first')
-    .option('--seed <number>', 'of what is drawn: subjects of mixed (default: 1)', wholeNumber)
-    .option(
-      '--first-port <port>',
-      'gateways that are started listen from here on (default: 21700)',
-      number(1024, 65_000),
+    .addOption(
+      new Option(
+        '--codec <name>',
+        'encoding of frames; protobuf is the default over WebSocket, and not available elsewhere',
+      ).choices(['json', 'protobuf']),
     )
-    .option('--json [file]', 'write the report as JSON: to stdout, instead of the tables, unless there is a file')
-    .option('--html <file>', 'write the report as one page')
+    .option('--tls', 'started gateways serve TLS, with a certificate for this run')
+    .option('--find <ms>', 'search for the highest rate whose 99th percentile stays within this', number(0.1, 1e6))
+    .option('--no-calibrate', 'skip measuring the load generator first')
+    .option('--seed <number>', 'seed of the random subjects of mixed (default: 1)', wholeNumber)
+    .option('--first-port <port>', 'first port of started gateways (default: 21700)', number(1024, 65_000))
+    .option('--json [file]', 'write the report as JSON to a file, or to stdout instead of the tables')
+    .option('--html <file>', 'write the report as one HTML page')
 }
 
 function number(least: number, most: number): (text: string) => number {

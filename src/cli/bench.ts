@@ -14,9 +14,9 @@ import { table } from './text.ts'
 
 export function command(): Command {
   const bench = new Command('carillon bench')
-    .description('Put a load on gateways and measure: latency of every message, losses, CPU, memory.')
+    .description('Put a load on gateways and measure the latency of every message, losses, CPU and memory.')
     .addArgument(
-      Object.assign(new Argument('<scenario>', 'what happens, see below'), { argChoices: [...scenarioNames] }),
+      Object.assign(new Argument('<scenario>', 'the scenario to run, see below'), { argChoices: [...scenarioNames] }),
     )
   addBenchOptions(bench)
   withConfig(bench, isOfBroker)
@@ -30,8 +30,8 @@ function help(): string {
 Scenarios:
 ${table(['', ''], rows).trim().replaceAll(/^/gm, '  ')}
 
-Without --url gateways are started here, with an embedded log unless --broker names another one. Exit code: 0, 1 where something
-was lost or repeated or the run failed, 130 after Ctrl-C (what was measured until then is reported).
+Without --url the command starts gateways on this host, with an embedded log unless --broker is given. Exit codes: 0; 1 if events
+were lost or repeated, or the run failed; 130 after Ctrl-C, with a report of what was measured until then.
 
 Examples:
   carillon bench unicast --clients 1000 --rate 5000

@@ -14,8 +14,8 @@ const shells = { bash, zsh, fish } as const
 export function command(load: () => Promise<readonly Described[]>): Command {
   const names = Object.keys(shells)
   const completion = new Command('carillon completion')
-    .description('Print what makes a shell complete the commands, their options and what those take.')
-    .addArgument(Object.assign(new Argument('<shell>', 'yours'), { argChoices: names }))
+    .description('Print a script that makes a shell complete commands, options and their values.')
+    .addArgument(Object.assign(new Argument('<shell>', 'the shell'), { argChoices: names }))
   completion.addHelpText(
     'after',
     `

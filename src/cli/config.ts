@@ -11,7 +11,7 @@ const actions = ['check', 'print', 'schema'] as const
 export function command(): Command {
   const command = new Command('carillon config')
     .description(
-      'check: is it right? print: the effective values and where each came from. schema: JSON Schema of the file.',
+      'check: validate the configuration. print: show the effective values and their origins. schema: print the JSON Schema of the file.',
     )
     .addArgument(Object.assign(new Argument('<what>'), { argChoices: [...actions] }))
     .option('--json', 'as JSON')

@@ -31,23 +31,29 @@ const mib = 1 << 20
 
 export function command(): Command {
   const command = new Command('carillon doctor')
-    .description('Check this host and the broker for a gateway: what is there, why it matters, and what to do.')
+    .description(
+      'Check whether this host and the broker are ready for a gateway. Prints each figure, why it matters, and how to fix it.',
+    )
     .option(
       '--clients <n>',
-      'clients at once that the gateway on this host is to carry',
+      'number of simultaneous clients that the gateway on this host must carry',
       wholeNumber,
       loadDefaults.clients,
     )
-    .option('--host-only', 'leave the broker alone')
-    .option('--nats-monitor <url>', "the NATS server's monitoring port, which tells how often it syncs", gatewayUrl)
-    .option('--measure', 'measure what this host can do instead, on a gateway that is started for it')
-    .option('--p99 <ms>', 'with --measure: the 99th percentile of the latency that is to be kept', '50ms')
-    .option('--out <file>', 'with --measure: where the figures are written, for carillon plan --host', 'measured.json')
+    .option('--host-only', 'do not check the broker')
+    .option(
+      '--nats-monitor <url>',
+      "the NATS server's monitoring port, which shows how often the server syncs",
+      gatewayUrl,
+    )
+    .option('--measure', 'measure what this host can do instead, with a gateway started for that')
+    .option('--p99 <ms>', 'with --measure: target for the 99th percentile of the latency', '50ms')
+    .option('--out <file>', 'with --measure: file for the figures, for carillon plan --host', 'measured.json')
     .option('--json', 'as JSON')
   withConfig(command, isOfBroker)
   command.addHelpText(
     'after',
-    '\nExit code: 0 nothing to fix, 4 warnings, 1 something fails. What a host does not show is no fault. --measure: 130 after Ctrl-C.',
+    '\nExit code: 0 nothing to fix, 4 warnings, 1 a check fails. A value that the host does not show is not a failure. --measure: 130 after Ctrl-C.',
   )
   command.addHelpText('after', '\nExample:\n  carillon doctor --config carillon.yaml --clients 100000')
   return command.action(async () => {

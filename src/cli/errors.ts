@@ -5,8 +5,8 @@ import { table } from './text.ts'
 
 export function command(): Command {
   const command = new Command('carillon errors')
-    .description('The errors that Carillon answers with.')
-    .argument('[code]', 'only this one')
+    .description('List the error codes that Carillon returns, with their meanings.')
+    .argument('[code]', 'show this code only')
     .option('--json', 'as JSON')
   command.addHelpText('after', '\nExample:\n  carillon errors bad_token')
   return command.action((code: string | undefined) => {

@@ -7,7 +7,7 @@ import { jsonLine } from './text.ts'
 export function command(): Command {
   const command = new Command('carillon health')
     .description(
-      'Ask a gateway whether it takes clients: exit code 0 (also where it lacks something, which it says), 1 (it says why not) or 3 (no answer).',
+      'Check whether a gateway accepts clients. Exit code: 0 ready, with anything degraded printed; 1 not ready, with the reasons; 3 no answer.',
     )
     .addOption(adminOption())
     .option('--json', 'as JSON')

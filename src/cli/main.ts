@@ -46,11 +46,13 @@ async function main(argv: readonly string[]): Promise<void> {
       return
     }
     const program = new Command('carillon').version(version()).exitOverride().configureOutput(output)
-    program.description('Events from Kafka, NATS JetStream or an embedded log to WebSocket, SSE and long-poll clients')
+    program.description(
+      'Notification gateway: delivers events from Kafka, NATS JetStream or an embedded log to WebSocket, SSE and long-poll clients',
+    )
     for (const each of names) program.command(each).description(summaries[each])
     program.addHelpText(
       'after',
-      '\nExample:\n  carillon serve --dev\n\n`carillon COMMAND --help` shows the options and an example of each.',
+      '\nExample:\n  carillon serve --dev\n\n`carillon COMMAND --help` shows the options of a command and an example.',
     )
     await program.parseAsync(argv.length === 0 ? ['--help'] : [...argv], { from: 'user' })
   } catch (error) {

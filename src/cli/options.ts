@@ -22,7 +22,7 @@ export function withConfig(command: Command, wanted: (option: Option) => boolean
 }
 
 function otherSpellings({ flag, variable, path }: Option): string {
-  return `\nThe configuration's options can be variables and keys of the file as well: ${flag}, ${variable}, ${path}.`
+  return `\nOptions of the configuration can also be set as variables or in the file, for example ${flag}, ${variable}, ${path}.`
 }
 
 /** The configuration as the command line, the environment and the file give it. Throws ConfigError. */

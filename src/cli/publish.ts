@@ -40,30 +40,37 @@ const patienceMs = 2000
 
 export function command(): Command {
   const publish = new Command('carillon publish')
-    .description('Publish one event, or each line of stdin as one; prints the position of each once the broker has it.')
-    .argument('[subject]', 'the subject; not with --json-lines')
+    .description(
+      'Publish one event, or one event for each line of stdin. Prints the position of each event once the broker has it.',
+    )
+    .argument('[subject]', 'the subject; omit it with --json-lines')
     .argument(
       '[data]',
-      'the payload: JSON where it is JSON, else text; @FILE = what is in the file, @- = all of stdin, @@ = an @; none = each line of stdin',
+      'the payload: JSON if it parses, otherwise text. @FILE: the content of the file; @-: all of stdin; @@: a literal @; omitted: each line of stdin',
     )
     .option('--json-lines', 'each line of stdin is a whole event: {"subject": …, "data": …}')
-    .option('--json', 'print {after, stream, partition, offset} a line')
+    .option('--json', 'print one {after, stream, partition, offset} per line')
     .option('--type <type>', 'the event type')
-    .addOption(new Option('--content-type <type>', 'the media type; guessed otherwise').conflicts(['text', 'raw']))
-    .addOption(new Option('--text', 'the payload is text, also where it looks like JSON').conflicts('raw'))
+    .addOption(
+      new Option('--content-type <type>', 'the media type; by default guessed from the payload').conflicts([
+        'text',
+        'raw',
+      ]),
+    )
+    .addOption(new Option('--text', 'the payload is text, even if it looks like JSON').conflicts('raw'))
     .option('--raw', 'the payload is bytes (application/octet-stream)')
-    .option('--id <id>', 'the event id, of one event; a UUID otherwise')
-    .option('--ttl <ms>', 'not to be delivered later than this', wholeNumber)
-    .option('--collapse-key <key>', 'of events with one key the newest is enough')
+    .option('--id <id>', 'the event id, for one event; default: a UUID')
+    .option('--ttl <ms>', 'time to live: do not deliver the event later than this', wholeNumber)
+    .option('--collapse-key <key>', 'clients that catch up get only the newest event with this key')
     .option('--attribute <name=value>', 'an attribute; may be repeated', attribute)
-    .option('--trace', 'make a trace of it, of one event, and print its id')
+    .option('--trace', 'trace the event and print the trace id; for one event')
     .addOption(gatewayOption('publish through this gateway'))
   withConfig(publish, isOfBroker)
   publish.addHelpText(
     'after',
     `
-With --broker the events go to the broker directly, routed as the configuration says; to an embedded log that a gateway has open, through that
-gateway. So they do where the gateway on this host takes none over HTTP because it listens beyond the loopback.
+With --broker, events are published directly to the broker, by the routes of the configuration. If a gateway has the embedded log open, they are
+published through that gateway. The same happens if the gateway on this host listens beyond the loopback interface, where publishing over HTTP is closed.
 
 Examples:
   carillon publish alarm.zone7.door '{"open":true}'

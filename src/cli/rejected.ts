@@ -29,14 +29,16 @@ const heads = ['time', 'stream', 'partition@offset', 'reason', 'key', 'cause'] a
 
 export function command(): Command {
   const command = new Command('carillon rejected')
-    .description('The newest records that a gateway could not use, why, and what to do; the newest one last.')
+    .description(
+      'List the newest records that a gateway could not use, with the cause and the remedy; the newest record is last.',
+    )
     .addOption(adminOption())
-    .option('--follow', 'go on with those that come; Ctrl-C ends')
-    .option('--json', 'as JSON, a record a line')
+    .option('--follow', 'keep printing new ones until Ctrl-C')
+    .option('--json', 'as JSON, one record per line')
   command.addHelpText(
     'after',
     `
-The time is the record's own. A gateway keeps the newest 256; carillon_events_skipped_total in /metrics counts all.
+The time is the record's timestamp. A gateway keeps the newest 256; carillon_records_rejected_total in /metrics counts all of them.
 
 Example:
   carillon rejected --admin http://127.0.0.1:8081`,

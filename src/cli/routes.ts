@@ -7,17 +7,17 @@ import { jsonLine, table } from './text.ts'
 
 export function command(): Command {
   const command = new Command('carillon routes')
-    .description('The routes of the configuration, and where a subject or pattern is by them.')
+    .description('Show the routes of the configuration, or the stream and partitions of a subject or pattern.')
     .argument('[subject]', 'a subject or pattern')
-    .option('--partitions <n>', 'as if each stream had so many', wholeNumber)
-    .option('--admin <url>', 'with the partition counts of the gateway whose admin listener this is', gatewayUrl)
+    .option('--partitions <n>', 'assume this number of partitions for each stream', wholeNumber)
+    .option('--admin <url>', 'use the numbers of partitions of the gateway with this admin listener', gatewayUrl)
     .option('--json', 'as JSON')
   withConfig(command, ({ path }) => path === 'routes' || path === 'streams')
   command.addHelpText(
     'after',
     `
-Without --partitions and --admin the counts are those that the configuration gives the streams; a topic that exists may
-have another.
+Without --partitions and --admin, the numbers of partitions are those of the configuration; an existing topic may have
+another number.
 
 Example:
   carillon routes alarm.zone7.door --config carillon.yaml`,

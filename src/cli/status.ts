@@ -39,14 +39,14 @@ interface Limit {
 
 export function command(): Command {
   const command = new Command('carillon status')
-    .description('What a gateway does now, and who was refused by which limit since it started.')
+    .description('Show the sessions and streams of a gateway, and what its limits have refused since it started.')
     .addOption(adminOption())
-    .option('--all', 'also the limits that refused nobody')
+    .option('--all', 'include limits that refused nothing')
     .option('--json', 'as JSON')
   command.addHelpText(
     'after',
     `
-Exit codes: 0 all is well, 4 it serves and lacks something (degraded), 1 it takes no clients, 3 no answer.
+Exit codes: 0 all is well, 4 ready but degraded, 1 not ready, 3 no answer.
 
 Example:
   carillon status --admin http://127.0.0.1:8081`,

@@ -12,9 +12,9 @@ const creation = { withinMs: 5000, everyMs: 50 }
 
 export function command(): Command {
   const command = new Command('carillon streams')
-    .description('The streams of the configuration on the broker: list them, or create those that are missing.')
+    .description('List the configured streams on the broker, or create the missing ones.')
     .addArgument(Object.assign(new Argument('[what]').default('list'), { argChoices: ['list', 'create'] }))
-    .option('--print', 'print the commands that create them, and do nothing')
+    .option('--print', 'only print the commands that create them')
     .option('--json', 'as JSON')
   withConfig(command, (option) => isOfBroker(option) || option.path === 'streams')
   command.addHelpText('after', '\nExample:\n  carillon streams create --broker kafka://127.0.0.1:9092')

@@ -2,8 +2,8 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { CarillonError } from '../base/errors.ts'
 import { printable } from '../base/printable.ts'
 import { type Client, connect } from '../client/client.ts'
-import { lowestToken } from '../client/place.ts'
 import type { ReceivedEvent, ReceivedGap } from '../client/received.ts'
+import { lowestToken } from '../client/resume-point.ts'
 import type { Reason, State } from '../client/state.ts'
 import type { Subscription } from '../client/subscription.ts'
 import { matches, validatePattern } from '../subject/subject.ts'
@@ -42,26 +42,25 @@ const maxTimeout = 2_147_483
 
 export function command(): Command {
   const subscribe = new Command('carillon subscribe')
-    .description('Show the events of subjects and patterns as they come, over reconnects, until Ctrl-C.')
-    .argument('<subject...>', 'subjects or patterns: * matches one token, a final > one or more')
-    .addOption(new Option('--transport <name>', 'how').choices(['ws', 'sse', 'poll']).default('ws'))
-    .option('--proto', 'protobuf frames on the WebSocket')
-    .option('--json', 'events on stdout and what else happens on stderr, one JSON document a line')
+    .description('Print the events of subjects and patterns as they arrive, across reconnects, until Ctrl-C.')
+    .argument('<subject...>', 'subjects or patterns: * matches one token, a final > matches one or more')
+    .addOption(new Option('--transport <name>', 'the transport').choices(['ws', 'sse', 'poll']).default('ws'))
+    .option('--proto', 'use protobuf frames on the WebSocket')
+    .option('--json', 'print one JSON document per line: events on stdout, everything else on stderr')
     .option('--after <where...>', `where to start: ${afterForms}; several tokens are merged`)
     .option(
       '--last <n>',
-      `the last so many events of each subject first, up to ${maxLast}; not with --after`,
+      `start with the last n events of each subject, up to ${maxLast}; not with --after`,
       wholeNumber,
     )
     .addOption(
-      new Option(
-        '--policy <name>',
-        'what is shown of that which was missed: everything, or the newest of each subject',
-      ).choices(policies),
+      new Option('--policy <name>', 'which missed events to print: all, or the newest of each subject').choices(
+        policies,
+      ),
     )
-    .option('--count <n>', 'end after so many events', wholeNumber)
-    .option('--timeout <seconds>', 'end after so long, with exit code 1 when --count was not reached', seconds)
-    .addOption(gatewayOption('where the gateway is'))
+    .option('--count <n>', 'exit after this number of events', wholeNumber)
+    .option('--timeout <seconds>', 'exit after this time, with exit code 1 if --count was not reached', seconds)
+    .addOption(gatewayOption('URL of the gateway'))
   subscribe.addHelpText('after', "\nExample:\n  carillon subscribe 'alarm.>' --after earliest --json")
   return subscribe.action((subjects: string[]) => follow(subjects, subscribe.opts<Given>()))
 }

@@ -5,7 +5,7 @@ import { table } from './text.ts'
 
 export function command(): Command {
   const command = new Command('carillon token')
-    .description('Show the positions in a token. A token holds no secret.')
+    .description('Show the positions in a token. A token contains no secret.')
     .argument('<token>')
     .option('--json', 'as JSON')
   command.addHelpText('after', '\nExample:\n  carillon token IBLY44R-AwgVAQHJ')

@@ -3,7 +3,7 @@ import type { Retry } from '../base/errors.ts'
 import type { ServerFrame, SubscribeOptions } from '../wire/frames.ts'
 
 /** One subject or pattern to follow, from where and how. `last` never stands beside `after`. */
-export interface Wish extends SubscribeOptions {
+export interface SubscribeRequest extends SubscribeOptions {
   /** > 0, the caller's choice. */
   readonly ref: number
   readonly subject: string
@@ -38,7 +38,7 @@ export interface Refusal {
 
 export interface Connection {
   /** Adds a wish, of a ref not in use. Only where each wish has a position of its own. */
-  subscribe?(wish: Wish): void
+  subscribe?(wish: SubscribeRequest): void
   /** Until the gateway has heard it, more may be told for the ref. */
   unsubscribe?(ref: number): void
   /** Asks for a sign of life: told as lost where none comes. Only where each wish has a position of its own. */
@@ -51,7 +51,12 @@ export interface Connection {
  * Opens one connection to `gateway` (`http://127.0.0.1:8080`), and tells nothing before it has returned. SSE and poll have one
  * `after`, `last` and `policy` for all wishes: the first one's. A connection that goes silent is closed, and told as lost.
  */
-export type Open = (gateway: string, wishes: readonly Wish[], handlers: Handlers, clock: Timing) => Connection
+export type Open = (
+  gateway: string,
+  wishes: readonly SubscribeRequest[],
+  handlers: Handlers,
+  clock: Timing,
+) => Connection
 
 /** A way of speaking with a gateway. */
 export interface Transport {

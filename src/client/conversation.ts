@@ -3,26 +3,26 @@ import { type Delivery, type ServerFrame, subscribeOptions } from '../wire/frame
 import { decodeSaid } from '../wire/partition-counts.ts'
 import { decodeToken, type Log } from '../wire/token.ts'
 import type { Candidate } from './candidates.ts'
-import type { Connection, Refusal, Wish } from './connection.ts'
-import type { Followed } from './followed.ts'
+import type { Connection, Refusal, SubscribeRequest } from './connection.ts'
 import { positionsOf } from './gap.ts'
 import { failure, refusal } from './refusal.ts'
 import { SeparateService } from './separate-service.ts'
 import type { Service } from './service.ts'
-import type { Share, Sharing } from './share.ts'
+import type { SharedRequest, SharedRequestPlanner } from './shared-request.ts'
 import { SharedService } from './shared-service.ts'
+import type { TrackedSubscription } from './tracked-subscription.ts'
 
 /** What a connection means to its link. */
-export interface ConversationHost {
+export interface ConversationOwner {
   step(event: 'heard' | 'outdated' | 'torn'): void
   /** Somebody may be live, or not any more. */
   changed(): void
   /** All have been told together what the gateway had to say of their positions. */
   agreed(): void
   /** Somebody's subscriber can't keep up. */
-  full(followed: Followed): void
+  full(tracked: TrackedSubscription): void
   /** About one subscription; the connection goes on for the others. */
-  refused(followed: Followed, refused: Refusal): void
+  refused(tracked: TrackedSubscription, refused: Refusal): void
   lost(refused: Refusal): void
 }
 
@@ -32,17 +32,17 @@ type FrameTable = {
 
 /** One connection, from its opening until it is left: whom it serves, and what each kind of frame does. */
 export class Conversation {
-  readonly #host: ConversationHost
+  readonly #host: ConversationOwner
   /** Whoever wants to be served, at any time. */
-  readonly #all: ReadonlySet<Followed>
-  readonly #sharing: Sharing
+  readonly #all: ReadonlySet<TrackedSubscription>
+  readonly #sharing: SharedRequestPlanner
   /** Where all share one position: whom it was opened for; else each has its own. */
-  readonly #share: Share | undefined
+  readonly #share: SharedRequest | undefined
   readonly #byRef = new Map<number, Service>()
   #lastRef = 0
   readonly #connection: Connection
   /** Whose subscriber can't keep up, and whose first position comes behind the events of this answer. */
-  readonly #fullAtPosition = new Set<Followed>()
+  readonly #fullAtPosition = new Set<TrackedSubscription>()
   readonly #frames: FrameTable
   #over = false
   /** It has brought something: more than where it begins. A large event may never come over it. */
@@ -50,15 +50,19 @@ export class Conversation {
 
   constructor(
     { url, transport }: Candidate,
-    { members, sharing, clock }: { members: ReadonlySet<Followed>; sharing: Sharing; clock: Timing },
-    host: ConversationHost,
+    {
+      members,
+      sharing,
+      clock,
+    }: { members: ReadonlySet<TrackedSubscription>; sharing: SharedRequestPlanner; clock: Timing },
+    host: ConversationOwner,
   ) {
     this.#host = host
     this.#all = members
     this.#sharing = sharing
     this.#share = transport.separate ? undefined : sharing.next([...members])
     this.#frames = this.#table()
-    const wishes = (this.#share?.members ?? [...members]).map((followed) => this.#serve(followed))
+    const wishes = (this.#share?.members ?? [...members]).map((tracked) => this.#serve(tracked))
     const handlers = {
       frame: (frame: ServerFrame) => this.#safely(() => this.#frame(frame)),
       position: (token: string) => this.#safely(() => this.#position(token)),
@@ -67,37 +71,37 @@ export class Conversation {
     this.#connection = transport.open(url, wishes, handlers, clock)
   }
 
-  get members(): Followed[] {
-    return [...this.#byRef.values()].map(({ followed }) => followed)
+  get members(): TrackedSubscription[] {
+    return [...this.#byRef.values()].map(({ followed: tracked }) => tracked)
   }
 
   /** Whom its request named, also those who have left since. */
-  get asked(): readonly Followed[] {
+  get asked(): readonly TrackedSubscription[] {
     return this.#share?.members ?? this.members
   }
 
   /** Only where each has its own position. */
-  add(followed: Followed): void {
-    this.#connection.subscribe?.(this.#serve(followed))
+  add(tracked: TrackedSubscription): void {
+    this.#connection.subscribe?.(this.#serve(tracked))
   }
 
   /** It is not to be served any more. */
-  remove(followed: Followed): void {
-    const { ref } = followed
-    this.#forget(followed)
+  remove(tracked: TrackedSubscription): void {
+    const { ref } = tracked
+    this.#forget(tracked)
     this.#connection.unsubscribe?.(ref)
     if (this.#share !== undefined && this.#all.size > 0) this.#host.step('outdated')
   }
 
-  #forget(followed: Followed): void {
-    this.#fullAtPosition.delete(followed)
-    this.#byRef.delete(followed.ref)
-    followed.disconnected()
+  #forget(tracked: TrackedSubscription): void {
+    this.#fullAtPosition.delete(tracked)
+    this.#byRef.delete(tracked.ref)
+    tracked.disconnected()
   }
 
   /** Its subscriber can keep up again. */
-  hasRoom(followed: Followed): void {
-    this.#fullAtPosition.delete(followed)
+  hasRoom(tracked: TrackedSubscription): void {
+    this.#fullAtPosition.delete(tracked)
   }
 
   /** Asks for a sign of life, where that can be done. */
@@ -109,7 +113,7 @@ export class Conversation {
   close(): void {
     this.#over = true
     this.#connection.close()
-    for (const followed of this.members) this.#forget(followed)
+    for (const tracked of this.members) this.#forget(tracked)
   }
 
   /** What can't be read ends the connection. What it says once it was left concerns nobody. */
@@ -133,12 +137,12 @@ export class Conversation {
 
   #table(): FrameTable {
     const host = this.#host
-    const followed = (ref: number) => this.#byRef.get(ref)?.followed
+    const tracked = (ref: number) => this.#byRef.get(ref)?.followed
     return {
       welcome() {},
       unsubscribed() {},
       subscribed: ({ ref, after }) => {
-        followed(ref)?.subscribed(after)
+        tracked(ref)?.subscribed(after)
         this.#parkFull()
       },
       delivery: (frame) => {
@@ -172,7 +176,7 @@ export class Conversation {
         if (after !== '') this.#stand(after)
       },
       error: (frame) => {
-        const one = followed(frame.ref!)
+        const one = tracked(frame.ref!)
         if (one === undefined) return
         this.#forget(one)
         host.refused(one, refusal(frame))
@@ -187,7 +191,8 @@ export class Conversation {
     this.#parkFull()
     const share = this.#share
     if (share === undefined || this.#over) return
-    if (share.until === 'position' && share.members.every(({ placed }) => placed)) this.#host.step('outdated')
+    if (share.until === 'position' && share.members.every(({ hasResumePoint: placed }) => placed))
+      this.#host.step('outdated')
     else if (isTorn) this.#leave(share)
   }
 
@@ -198,7 +203,7 @@ export class Conversation {
   }
 
   /** What it still brings would carry them along, where others are to be asked for now. */
-  #leave({ members }: Share): void {
+  #leave({ members }: SharedRequest): void {
     const next = this.#sharing.next([...this.#all]).members
     if (members.some((each) => !next.includes(each))) this.#host.step('torn')
   }
@@ -219,31 +224,31 @@ export class Conversation {
   }
 
   /** Where all share one position, they share what is asked for as well. */
-  #serve(followed: Followed): Wish {
+  #serve(tracked: TrackedSubscription): SubscribeRequest {
     const ref = ++this.#lastRef
     const share = this.#share
     const service =
       share === undefined
-        ? new SeparateService(followed)
-        : new SharedService(followed, share.members.length, () => this.#leave(share))
+        ? new SeparateService(tracked)
+        : new SharedService(tracked, share.members.length, () => this.#leave(share))
     this.#byRef.set(ref, service)
-    const wish = followed.connected(ref)
+    const wish = tracked.connected(ref)
     if (share === undefined) return wish
     const { after, last, policy } = share
     return { ref, subject: wish.subject, after, ...subscribeOptions(last, policy) }
   }
 
   /** Before its position is known, which may come behind events, it would start anew, and perhaps beyond what it has not had. */
-  #full(followed: Followed): void {
-    this.#fullAtPosition.add(followed)
+  #full(tracked: TrackedSubscription): void {
+    this.#fullAtPosition.add(tracked)
     this.#parkFull()
   }
 
   #parkFull(): void {
-    for (const followed of this.#fullAtPosition) {
-      if (!followed.placed) continue
-      this.#fullAtPosition.delete(followed)
-      this.#host.full(followed)
+    for (const tracked of this.#fullAtPosition) {
+      if (!tracked.hasResumePoint) continue
+      this.#fullAtPosition.delete(tracked)
+      this.#host.full(tracked)
     }
   }
 }

@@ -1,10 +1,10 @@
 import type { Delivery, Gap } from '../wire/frames.ts'
 import { isSamePartition, keyOf } from '../wire/token.ts'
 import type { Refusal } from './connection.ts'
-import type { Inflow } from './followed.ts'
-import { isOn, type Move, Place, saysMore } from './place.ts'
 import { type Received, ReceivedEvent, receivedGap } from './received.ts'
+import { isOn, type PositionChange, ResumePoint, saysMore } from './resume-point.ts'
 import type { State } from './state.ts'
+import type { SubscriptionSink } from './tracked-subscription.ts'
 
 export interface InboxOptions {
   /** Events and gaps that a subscription holds for its subscriber; beyond that it lets go until there is room. */
@@ -38,13 +38,13 @@ interface Entry<T> {
   readonly states: number
   readonly bytes: number
   /** Where the subscription stands once this and all before it are handled, by partition, in the order in which to apply them. */
-  readonly moves: Map<string, Move>
+  readonly moves: Map<string, PositionChange>
 }
 
 /** What one subscription has been given and its subscriber has not handled yet, in order and bounded. */
-export class Inbox<T> implements Inflow {
+export class Inbox<T> implements SubscriptionSink {
   /** Behind everything that was handled, never behind more. */
-  readonly handled = new Place()
+  readonly handled = new ResumePoint()
   readonly #options: InboxOptions
   readonly #owner: InboxOwner<T>
   #queue: Entry<T>[] = []
@@ -61,12 +61,12 @@ export class Inbox<T> implements Inflow {
     this.#options = options
   }
 
-  event(delivery: Delivery, move: Move | undefined): boolean {
+  event(delivery: Delivery, move: PositionChange | undefined): boolean {
     const bytes = eventBytes + delivery.event.data.length
     return this.#add(new ReceivedEvent<T>(delivery), bytes, move)
   }
 
-  gap(gap: Gap, move: Move | undefined): boolean {
+  gap(gap: Gap, move: PositionChange | undefined): boolean {
     return this.#add(receivedGap(gap), eventBytes, move)
   }
 
@@ -74,7 +74,7 @@ export class Inbox<T> implements Inflow {
     this.#add(undefined, 0, undefined)
   }
 
-  moved(move: Move): void {
+  moved(move: PositionChange): void {
     const last = this.#queue.at(-1) ?? this.#inHand
     if (last !== undefined) {
       attach(last.moves, move)
@@ -101,14 +101,14 @@ export class Inbox<T> implements Inflow {
   }
 
   /** Where it stands once the item in hand is handled; the same as `handled` where there is none. */
-  get inHand(): Place {
-    const place = new Place()
+  get inHand(): ResumePoint {
+    const place = new ResumePoint()
     place.moveTo(this.handled)
     for (const move of this.#inHand?.moves.values() ?? []) place.move(move)
     return place
   }
 
-  #add(item: Received<T> | undefined, bytes: number, move: Move | undefined): boolean {
+  #add(item: Received<T> | undefined, bytes: number, move: PositionChange | undefined): boolean {
     if (this.#closed) return false
     const entry: Entry<T> = { item, states: this.#states, bytes, moves: new Map() }
     if (move !== undefined) attach(entry.moves, move)
@@ -172,7 +172,7 @@ export class Inbox<T> implements Inflow {
 }
 
 /** What two moves of a position, or of a count, come to is one, in the place of the first: no more of them than partitions and logs. */
-function attach(moves: Map<string, Move>, move: Move): void {
+function attach(moves: Map<string, PositionChange>, move: PositionChange): void {
   const { how, positions = [], counts = [] } = move
   if (how === 'all') {
     moves.clear()

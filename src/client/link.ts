@@ -1,16 +1,16 @@
 import type { Timing } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
 import { Backoff, type BackoffOptions } from './backoff.ts'
-import { Better } from './better.ts'
 import { Candidates } from './candidates.ts'
 import type { Refusal, Transport } from './connection.ts'
-import { Conversation, type ConversationHost } from './conversation.ts'
+import { Conversation, type ConversationOwner } from './conversation.ts'
 import type { Environment, Happening } from './environment.ts'
-import type { Followed } from './followed.ts'
 import { type Effect, type LinkEvent, next, type Phase } from './phase.ts'
 import { isProxys } from './refusal.ts'
-import { Sharing } from './share.ts'
+import { SharedRequestPlanner } from './shared-request.ts'
 import { isSameState, type State, waiting } from './state.ts'
+import type { TrackedSubscription } from './tracked-subscription.ts'
+import { TransportUpgrade } from './transport-upgrade.ts'
 
 export interface LinkOptions {
   /** `http://127.0.0.1:8080`, in order of preference. */
@@ -36,9 +36,9 @@ interface Loss {
   /** How long it had been there where it brought nothing, ms. */
   readonly vainMs: number | undefined
   /** Whom it served last. */
-  readonly served: readonly Followed[]
+  readonly served: readonly TrackedSubscription[]
   /** Whom its request named. */
-  readonly asked: readonly Followed[]
+  readonly asked: readonly TrackedSubscription[]
 }
 
 /** What failed before a connection is forgotten once it has stood for so long, ms: one that is accepted and then closed is a failure. */
@@ -65,15 +65,15 @@ export class Link {
   readonly #tears: Backoff
   #candidates: Candidates
   /** Who wants to be served. */
-  readonly #members = new Set<Followed>()
+  readonly #members = new Set<TrackedSubscription>()
   /** Who was refused for now, and when it is asked for again. */
-  readonly #refusedForNow = new Map<Followed, () => void>()
-  readonly #sharing = new Sharing()
+  readonly #refusedForNow = new Map<TrackedSubscription, () => void>()
+  readonly #sharing = new SharedRequestPlanner()
   #conversation: Conversation | undefined
   /** When that was opened. */
   #connectedMs = 0
   readonly #host = this.#makeHost()
-  readonly #better: Better
+  readonly #better: TransportUpgrade
   #phase: Phase = 'idle'
   #cancelAttempt: (() => void) | undefined
   /** No attempt before this, whatever happens: the gateway asked for it. On the monotonic clock. */
@@ -95,7 +95,7 @@ export class Link {
     this.#backoff = new Backoff(options.random, options.backoff)
     this.#tears = new Backoff(options.random, options.backoff)
     this.#candidates = new Candidates(options.urls, options.transports)
-    this.#better = new Better(options.clock, () => {
+    this.#better = new TransportUpgrade(options.clock, () => {
       this.#candidates.useBetter()
       this.#step('due')
     })
@@ -106,22 +106,22 @@ export class Link {
     return this.#state
   }
 
-  add(followed: Followed): void {
+  add(tracked: TrackedSubscription): void {
     if (this.#phase === 'closed') return
-    if (this.#members.has(followed)) {
-      this.#conversation?.hasRoom(followed)
+    if (this.#members.has(tracked)) {
+      this.#conversation?.hasRoom(tracked)
       return
     }
-    this.#members.add(followed)
+    this.#members.add(tracked)
     this.#step('joined')
     this.#tell()
   }
 
-  remove(followed: Followed): void {
-    this.#refusedForNow.get(followed)?.()
-    this.#refusedForNow.delete(followed)
-    if (!this.#members.delete(followed)) return
-    if (followed.ref !== 0) this.#conversation?.remove(followed)
+  remove(tracked: TrackedSubscription): void {
+    this.#refusedForNow.get(tracked)?.()
+    this.#refusedForNow.delete(tracked)
+    if (!this.#members.delete(tracked)) return
+    if (tracked.ref !== 0) this.#conversation?.remove(tracked)
     this.#left()
   }
 
@@ -182,10 +182,10 @@ export class Link {
     },
     ask: () => {
       this.#cancelLinger?.()
-      for (const followed of this.#members) {
-        if (followed.ref !== 0) continue
-        this.#conversation?.add(followed)
-        followed.inflow.state(this.#phase === 'open' ? { name: 'catching-up' } : this.#state)
+      for (const tracked of this.#members) {
+        if (tracked.ref !== 0) continue
+        this.#conversation?.add(tracked)
+        tracked.sink.state(this.#phase === 'open' ? { name: 'catching-up' } : this.#state)
       }
     },
     inform: () => {
@@ -197,7 +197,7 @@ export class Link {
         this.#unreadable = false
         if (this.#conversation?.isOfUse && this.#candidates.better === undefined) this.#better.reset()
       })
-      for (const { inflow } of this.#conversation?.members ?? []) inflow.state({ name: 'catching-up' })
+      for (const { sink: inflow } of this.#conversation?.members ?? []) inflow.state({ name: 'catching-up' })
       this.#tell()
     },
     check: () => this.#conversation?.check(),
@@ -243,50 +243,50 @@ export class Link {
   #sort(): void {
     const { refused, served, asked } = this.#loss!
     const isClear = asked.length === 1 || asked.every(({ alone }) => alone === 'well')
-    for (const followed of served) {
-      if (isClear) this.#refusedOne(followed, refused)
-      else followed.alone = 'wanted'
+    for (const tracked of served) {
+      if (isClear) this.#refusedOne(tracked, refused)
+      else tracked.alone = 'wanted'
     }
     if (this.#members.size > 0) this.#step('retry')
   }
 
   // What a connection tells
 
-  #makeHost(): ConversationHost {
+  #makeHost(): ConversationOwner {
     return {
       step: (event) => this.#step(event),
       changed: () => this.#tell(),
       agreed: () => this.#tears.reset(),
-      full: (followed) => this.#park(followed),
-      refused: (followed, refused) => this.#refusedOne(followed, refused),
+      full: (tracked) => this.#park(tracked),
+      refused: (tracked, refused) => this.#refusedOne(tracked, refused),
       lost: (refused) => this.#lost(refused),
     }
   }
 
   /** Its subscriber can't keep up: the gateway's log holds the rest. It comes back by `add` when there is room. */
-  #park(followed: Followed): void {
-    this.remove(followed)
-    followed.inflow.state(waiting('slow', 'its consumer is behind'))
+  #park(tracked: TrackedSubscription): void {
+    this.remove(tracked)
+    tracked.sink.state(waiting('slow', 'its consumer is behind'))
   }
 
   /** The connection goes on for the others. */
-  #refusedOne(followed: Followed, refused: Refusal): void {
-    this.#members.delete(followed)
-    if (refused.retry === 'no') followed.inflow.refused(refused)
-    else this.#retryOne(followed, refused)
+  #refusedOne(tracked: TrackedSubscription, refused: Refusal): void {
+    this.#members.delete(tracked)
+    if (refused.retry === 'no') tracked.sink.refused(refused)
+    else this.#retryOne(tracked, refused)
     this.#left()
   }
 
-  #retryOne(followed: Followed, { code, message, retryAfterMs }: Refusal): void {
+  #retryOne(tracked: TrackedSubscription, { code, message, retryAfterMs }: Refusal): void {
     const { random, backoff, clock } = this.#options
-    followed.backoff ??= new Backoff(random, backoff)
-    const pauseMs = followed.backoff.next(retryAfterMs)
+    tracked.backoff ??= new Backoff(random, backoff)
+    const pauseMs = tracked.backoff.next(retryAfterMs)
     const cancel = clock.after(pauseMs, () => {
-      this.#refusedForNow.delete(followed)
-      this.add(followed)
+      this.#refusedForNow.delete(tracked)
+      this.add(tracked)
     })
-    this.#refusedForNow.set(followed, cancel)
-    followed.inflow.state(waiting(code, message, pauseMs))
+    this.#refusedForNow.set(tracked, cancel)
+    tracked.sink.state(waiting(code, message, pauseMs))
   }
 
   /** Somebody does not want to be served any more. */
@@ -331,14 +331,14 @@ export class Link {
   /** Who is told may change it: those behind are told of that instead. */
   #setState(state: State): void {
     this.#show(state)
-    for (const { inflow } of this.#members) if (this.#state === state) inflow.state(state)
+    for (const { sink: inflow } of this.#members) if (this.#state === state) inflow.state(state)
   }
 
   /** The state while there is a connection, or nobody who wants one. */
   #tell(): void {
     if (this.#members.size === 0) this.#show(idle)
     else if (isAnswered(this.#phase)) {
-      const live = [...this.#members].every((followed) => followed.live)
+      const live = [...this.#members].every((tracked) => tracked.live)
       // Before that something may be coming which the better one can't bring.
       if (live) this.#better.tryLater(this.#candidates.better)
       this.#show({ name: live ? 'live' : 'catching-up' })

@@ -2,9 +2,9 @@ import { isPattern, matches } from '../subject/subject.ts'
 import type { Delivery, Gap } from '../wire/frames.ts'
 import type { PartitionCount, Token } from '../wire/partition-counts.ts'
 import { encodeToken, isSameLog, isSamePartition, keyOf, type Position, partitionKeyOf } from '../wire/token.ts'
-import type { Followed } from './followed.ts'
 import { countOf, leadsBack, positionsOf } from './gap.ts'
 import type { Service } from './service.ts'
+import type { TrackedSubscription } from './tracked-subscription.ts'
 
 /** Events that wait for `live`, in number: beyond that the gateway is asked again for all of them. */
 const maxHeld = 256
@@ -14,10 +14,10 @@ const below = -1
 
 /** On a connection on which each subscription has a position of its own: a WebSocket, or another tab. */
 export class SeparateService implements Service {
-  readonly followed: Followed
+  readonly followed: TrackedSubscription
   /**
-   * How many partitions its subscription knows of once all that they mean for it has been told: a gateway tells of each new one that a
-   * subject may be in before it gives anything there. With a pattern it is known once it is live.
+   * The number of partitions that the subscription knows of once the gaps of all of them have come. A gateway reports each new partition
+   * that a subject may be in before it delivers anything there. A pattern knows of them once it is live.
    */
   #count: PartitionCount | undefined
   /** Events that name no ref, from before it was told to be live: only then it is clear whether they were for it. */
@@ -28,8 +28,8 @@ export class SeparateService implements Service {
    */
   #discarded: Map<string, number> | undefined
 
-  constructor(followed: Followed) {
-    this.followed = followed
+  constructor(tracked: TrackedSubscription) {
+    this.followed = tracked
   }
 
   delivery(delivery: Delivery, position: Position | undefined): boolean {
@@ -43,16 +43,16 @@ export class SeparateService implements Service {
   }
 
   gap(gap: Gap): boolean {
-    const { followed } = this
+    const { followed: tracked } = this
     if (isNamed(gap)) return this.#gapNamed(gap)
-    if (followed.live && followed.standsIn(gap)) return followed.takeGapIfNews(gap)
+    if (tracked.live && tracked.standsIn(gap)) return tracked.takeGapIfNews(gap)
     this.#hold(gap)
     return true
   }
 
   /** Where what is live stands: what is quiet stays near the head. */
   stands({ positions }: Token): boolean {
-    const { live, place } = this.followed
+    const { live, resumePoint: place } = this.followed
     if (!live) return false
     const ahead = positions.filter((each) => {
       const own = place.at(each)
@@ -64,17 +64,17 @@ export class SeparateService implements Service {
 
   becameLive(): 'live' | 'full' | 'again' {
     if (this.#discarded !== undefined) return 'again'
-    const { followed } = this
+    const { followed: tracked } = this
     const held = this.#held
     this.#held = []
-    followed.becameLive()
+    tracked.becameLive()
     const room = this.#takeAll(held)
     this.#allTold()
-    followed.inflow.live()
+    tracked.sink.live()
     return room ? 'live' : 'full'
   }
 
-  /** Until then a token says the number from before, and a gateway tells of what it does not name. */
+  /** Until this, the token has the previous number, and a gateway reports the partitions that it does not name. */
   #allTold(): void {
     if (this.#count === undefined) return
     this.followed.move({ how: 'on', counts: [this.#count] })
@@ -83,35 +83,35 @@ export class SeparateService implements Service {
 
   /** A delivery to every subscription that is live in its partition and matches. */
   #common(delivery: Delivery, position: Position): boolean {
-    const { followed } = this
-    const matching = matches(followed.subject, delivery.event.subject)
+    const { followed: tracked } = this
+    const matching = matches(tracked.subject, delivery.event.subject)
     // In a partition that it was not told of, it is behind until it is: its subjects have just moved there.
-    if (!followed.live || followed.place.at(position) === undefined) {
+    if (!tracked.live || tracked.resumePoint.at(position) === undefined) {
       if (matching) this.#hold(delivery)
       return true
     }
-    if (matching) return followed.take(delivery, position)
+    if (matching) return tracked.take(delivery, position)
     // One reader serves all that are live: it has passed this one's events before that as well.
-    followed.move({ how: 'on', positions: [position] })
+    tracked.move({ how: 'on', positions: [position] })
     return true
   }
 
   #gapNamed(gap: Gap): boolean {
-    const { followed } = this
+    const { followed: tracked } = this
     const [position] = positionsOf(gap)
     if (position !== undefined && this.#isBeyondDiscarded(gap, position)) return true
     const room = position === undefined || leadsBack.has(gap.reason) || this.#release(position, gap.from)
     if (position !== undefined) this.#forgetHeld(gap, position)
     // It joins in another partition now, and is told to be live there as at the start.
-    if (gap.reason === 'repartitioned') followed.live = false
+    if (gap.reason === 'repartitioned') tracked.live = false
     this.#count = countOf(gap) ?? this.#count
-    const more = leadsBack.has(gap.reason) ? followed.takeGap(gap) : followed.takeGapIfNews(gap)
+    const more = leadsBack.has(gap.reason) ? tracked.takeGap(gap) : tracked.takeGapIfNews(gap)
     return more && room
   }
 
   /** In one partition, what names no ref is for those that are live; in several, it may be live in some and behind in others. */
   #hold(frame: Delivery | Gap): void {
-    if (this.followed.place.size <= 1) return
+    if (this.followed.resumePoint.size <= 1) return
     this.#held.push(frame)
     if (this.#held.length <= maxHeld && this.#discarded === undefined) return
     for (const each of this.#held.splice(0)) this.#discard(each)
@@ -122,7 +122,7 @@ export class SeparateService implements Service {
     const discarded = this.#discarded
     for (const position of positionsOf(frame)) {
       const key = partitionKeyOf(position)
-      const own = this.followed.place.at(position)?.offset ?? 0
+      const own = this.followed.resumePoint.at(position)?.offset ?? 0
       const first = isBack(frame) ? below : Math.max(own, firstOf(frame))
       if (first < position.offset) discarded.set(key, Math.min(first, discarded.get(key) ?? first))
     }

@@ -1,14 +1,14 @@
 import type { Delivery, Gap } from '../wire/frames.ts'
 import type { Token } from '../wire/partition-counts.ts'
 import type { Position } from '../wire/token.ts'
-import type { Followed } from './followed.ts'
+import type { TrackedSubscription } from './tracked-subscription.ts'
 
 /**
  * How one connection serves one subscription: what of that which comes is for it, and moves it. A subscription gets a new one with each
- * connection. Deliveries and gaps as in `Inflow`.
+ * connection. Deliveries and gaps as in `SubscriptionSink`.
  */
 export interface Service {
-  readonly followed: Followed
+  readonly followed: TrackedSubscription
   /** `position`: right behind it; undefined where the delivery names its stream, and positions come by themselves. */
   delivery(delivery: Delivery, position: Position | undefined): boolean
   gap(gap: Gap): boolean

@@ -1,6 +1,6 @@
 import { frameOfEvent, type ServerSentEvent, SseParser } from '../wire/sse-parser.ts'
 import { readBody } from './body.ts'
-import type { Handlers, Open, Refusal, Wish } from './connection.ts'
+import type { Handlers, Open, Refusal, SubscribeRequest } from './connection.ts'
 import type { Ask } from './network.ts'
 import { lost, refusal, refusalOf, unreadable } from './refusal.ts'
 import { Silence, silent } from './silence.ts'
@@ -39,7 +39,7 @@ export const openSse =
     return { close }
   }
 
-function streamUrl(gateway: string, wishes: readonly Wish[]): string {
+function streamUrl(gateway: string, wishes: readonly SubscribeRequest[]): string {
   const query = new URLSearchParams(wishes.map(({ subject }) => ['subject', subject]))
   const { after = [], last, policy } = wishes[0] ?? {}
   for (const each of after) query.append('after', each)

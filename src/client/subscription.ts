@@ -1,7 +1,6 @@
 import { validatePattern } from '../subject/subject.ts'
 import { maxLast, type Policy, policies, subscribeOptions } from '../wire/frames.ts'
 import { parseAfter } from '../wire/token.ts'
-import { Followed } from './followed.ts'
 import { Inbox, type InboxOptions, type InboxOwner } from './inbox.ts'
 import type { Link } from './link.ts'
 import { Pull } from './pull.ts'
@@ -9,6 +8,7 @@ import type { Received, ReceivedEvent, ReceivedGap } from './received.ts'
 import { RefusedError, refusedError, tell, throwLater } from './refusal.ts'
 import { closed, isSameState, type Reason, type State, waiting } from './state.ts'
 import type { Saver } from './store.ts'
+import { TrackedSubscription } from './tracked-subscription.ts'
 
 export interface SubscribeOptions {
   /** Where to start when the store knows no position: a token (or several), `earliest`, `latest` (the default) or `@<RFC 3339 time>`. */
@@ -37,7 +37,7 @@ export interface SubscribeHandlers<T = unknown> extends SubscribeOptions {
 }
 
 /** What a subscription needs of its client. */
-export interface SubscriptionHost {
+export interface SubscriptionOwner {
   readonly link: Link
   readonly inbox: InboxOptions
   readonly saver: Saver | undefined
@@ -50,17 +50,17 @@ export class Subscription<T = unknown> implements AsyncIterable<Received<T>, und
   readonly key: string
   /** Resolves with the reason when it is closed. Never rejects. */
   readonly closed: Promise<Reason>
-  readonly #host: SubscriptionHost
+  readonly #host: SubscriptionOwner
   readonly #options: SubscribeOptions & Partial<SubscribeHandlers<T>>
   readonly #inbox: Inbox<T>
   readonly #pull: Pull<T> | undefined
   #resolveClosed!: (reason: Reason) => void
   readonly #onAbort = (): void => this.#end('done', 'aborted', undefined)
-  #followed: Followed | undefined
+  #followed: TrackedSubscription | undefined
   #state: State = waiting('idle', 'it has not started')
 
   /** Throws `bad_subject`, `bad_token` and `bad_request`. */
-  constructor(subject: string, options: SubscribeOptions | SubscribeHandlers<T>, host: SubscriptionHost) {
+  constructor(subject: string, options: SubscribeOptions | SubscribeHandlers<T>, host: SubscriptionOwner) {
     validatePattern(subject)
     const after = [options.after ?? []].flat()
     parseAfter(after)
@@ -143,12 +143,12 @@ export class Subscription<T = unknown> implements AsyncIterable<Received<T>, und
     try {
       const { last, policy } = this.#options
       const how = subscribeOptions(last, policy)
-      this.#followed = new Followed(this.subject, stored === undefined ? after : [stored], this.#inbox, how)
+      this.#followed = new TrackedSubscription(this.subject, stored === undefined ? after : [stored], this.#inbox, how)
     } catch (error) {
       this.#storeFailed(error)
       return
     }
-    this.#inbox.handled.moveTo(this.#followed.place)
+    this.#inbox.handled.moveTo(this.#followed.resumePoint)
     this.#host.link.add(this.#followed)
   }
 

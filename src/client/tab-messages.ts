@@ -1,10 +1,10 @@
 import type { ServerFrame } from '../wire/frames.ts'
-import type { Refusal, Wish } from './connection.ts'
+import type { Refusal, SubscribeRequest } from './connection.ts'
 
 /** What the tabs of a browser say to each other. All hear everything: each takes what is for it. */
 
 /** To the tab that holds the connection. */
-export interface ToHost {
+export interface ToLeader {
   readonly kind: 'to-host'
   /** The tab that asks. */
   readonly from: string
@@ -15,12 +15,12 @@ export interface ToHost {
     /** The same, and it wants to hear where its subscriptions stand. */
     | { readonly kind: 'alive' }
     | { readonly kind: 'bye' }
-    | { readonly kind: 'subscribe'; readonly wish: Wish }
+    | { readonly kind: 'subscribe'; readonly wish: SubscribeRequest }
     | { readonly kind: 'unsubscribe'; readonly ref: number }
 }
 
 /** To a tab that asked. The answer to `open` and `alive` is a pong, behind the positions that have moved since. */
-export interface ToGuest {
+export interface ToFollower {
   readonly kind: 'to-guest'
   readonly to: string
   /** undefined: it is not served, or not any more. */
@@ -28,17 +28,17 @@ export interface ToGuest {
 }
 
 /** The tab that posts it has a connection now. */
-export interface Hosting {
+export interface Leading {
   readonly kind: 'hosting'
 }
 
 /** It has none any more, or none yet. */
-export interface NotHosting {
+export interface NotLeading {
   readonly kind: 'not-hosting'
   readonly refused: Refusal
 }
 
-export type TabMessage = ToHost | ToGuest | Hosting | NotHosting
+export type TabMessage = ToLeader | ToFollower | Leading | NotLeading
 
 /** Tabs of another version of the page may use the same name: what is not ours is ignored. */
 export function isTabMessage(message: unknown): message is TabMessage {

@@ -4,8 +4,8 @@ import type { Transport } from './connection.ts'
 import type { TabChannel, TabMeeting } from './environment.ts'
 import type { Link } from './link.ts'
 import type { State } from './state.ts'
-import { TabGuest } from './tab-guest.ts'
-import { TabHost } from './tab-host.ts'
+import { TabFollower } from './tab-follower.ts'
+import { TabLeader } from './tab-leader.ts'
 import { isTabMessage } from './tab-messages.ts'
 
 export interface TabsOptions {
@@ -30,8 +30,8 @@ export class Tabs {
   readonly #channel: TabChannel
   #link: Link | undefined
   #giveUp: (() => void) | undefined
-  #guest: TabGuest | undefined
-  #host: TabHost | undefined
+  #guest: TabFollower | undefined
+  #host: TabLeader | undefined
 
   constructor(options: TabsOptions) {
     this.#options = options
@@ -45,7 +45,7 @@ export class Tabs {
       open: (_url, wishes, handlers) => {
         // Another id for each connection: what was posted for an earlier one is nobody's.
         const id = `${random.next()} ${random.next()}`
-        this.#guest = new TabGuest({ id, post }, wishes, handlers, clock)
+        this.#guest = new TabFollower({ id, post }, wishes, handlers, clock)
         return this.#guest
       },
     }
@@ -58,7 +58,7 @@ export class Tabs {
     this.#link = link
     this.#giveUp = meeting.lead(name, () => {
       link.use(transports)
-      this.#host = new TabHost(link, (message) => this.#channel.post(message), clock)
+      this.#host = new TabLeader(link, (message) => this.#channel.post(message), clock)
     })
   }
 

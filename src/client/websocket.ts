@@ -1,7 +1,7 @@
 import type { Timing } from '../base/clock.ts'
 import type { ClientFrame, ServerFrame } from '../wire/frames.ts'
 import type { Codec } from './codec.ts'
-import type { Connection, Handlers, Open, Refusal, Wish } from './connection.ts'
+import type { Connection, Handlers, Open, Refusal, SubscribeRequest } from './connection.ts'
 import { type Made, makeSocket } from './make-socket.ts'
 import type { NetworkOptions } from './network.ts'
 import { lost, refusal, unreadable } from './refusal.ts'
@@ -49,7 +49,7 @@ class SocketConnection implements Connection {
   readonly #handlers: Handlers
   readonly #silence: Silence
   /** By ref; sent once the socket is open. undefined from then on. */
-  #early: Map<number, Wish> | undefined
+  #early: Map<number, SubscribeRequest> | undefined
   /** The last word, when it was an error about the connection. */
   #refused: Refusal | undefined
   #heartbeatMs = answerMs
@@ -58,7 +58,7 @@ class SocketConnection implements Connection {
   #isOpen = false
   #over = false
 
-  constructor(way: Way, wishes: readonly Wish[], handlers: Handlers) {
+  constructor(way: Way, wishes: readonly SubscribeRequest[], handlers: Handlers) {
     const { socket, clock } = way
     this.#way = way
     this.#early = new Map(wishes.map((wish) => [wish.ref, wish]))
@@ -73,7 +73,7 @@ class SocketConnection implements Connection {
     this.#silence.start(answerMs)
   }
 
-  subscribe(wish: Wish): void {
+  subscribe(wish: SubscribeRequest): void {
     if (this.#early === undefined) this.#send({ kind: 'subscribe', ...wish })
     else this.#early.set(wish.ref, wish)
   }

@@ -1,6 +1,6 @@
 import { CarillonError } from '../base/errors.ts'
+import type { SlotHolder } from '../base/fair-slots.ts'
 import { LimitReached } from '../base/limits.ts'
-import type { Place } from '../base/places.ts'
 import { WheelTimer } from '../base/wheel.ts'
 import type { EdgeContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
@@ -35,7 +35,7 @@ export function readBody(context: EdgeContext, { exchange, req, maxBytes }: Inco
   })
 }
 
-class BodyReader implements Place {
+class BodyReader implements SlotHolder {
   readonly address: string
   readonly #context: EdgeContext
   readonly #maxBytes: number

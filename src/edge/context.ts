@@ -1,15 +1,15 @@
 import type { LoopClock } from '../base/clock.ts'
 import { CarillonError, type ErrorCode } from '../base/errors.ts'
+import { FairSlots } from '../base/fair-slots.ts'
 import type { LimitName, Refusals } from '../base/limits.ts'
-import { Places } from '../base/places.ts'
 import type { Random } from '../base/random.ts'
 import type { TimingWheel } from '../base/wheel.ts'
 import type { Grant, Identify } from '../identity/grant.ts'
-import type { Outlet, Session, SessionHost } from '../session/outlet.ts'
+import type { Outlet, Session, SessionOpener } from '../session/outlet.ts'
 import type { LimitedLogger } from '../telemetry/logger.ts'
 import type { Event, Published } from '../wire/frames.ts'
 import type { EdgeOptions } from './options.ts'
-import { Penalties } from './penalties.ts'
+import { CutPenalties } from './penalties.ts'
 
 /** Where published events go. */
 export interface EventPublisher {
@@ -30,7 +30,7 @@ export interface Descriptors {
 
 /** What the edge needs from the rest of the gateway. */
 export interface EdgeContracts {
-  readonly sessions: SessionHost
+  readonly sessions: SessionOpener
   readonly publisher: EventPublisher
   readonly identify: Identify
   readonly clock: LoopClock
@@ -62,9 +62,9 @@ export class EdgeContext {
   readonly wheel: TimingWheel
   readonly counters: EdgeCounters = { httpConnections: 0, websockets: 0, refused: {} }
   /** Bodies that are being read. */
-  readonly bodies: Places
+  readonly bodies: FairSlots
   /** Of addresses from which connections are cut again and again. */
-  readonly penalties: Penalties
+  readonly penalties: CutPenalties
   /** Sessions that are open, and publish requests that wait for the broker: what a graceful end waits for. */
   sessions = 0
   publishes = 0
@@ -76,9 +76,9 @@ export class EdgeContext {
     this.contracts = contracts
     this.wheel = wheel
     const { clock, random } = contracts
-    this.bodies = new Places(options.maxBodies, silentBodyMs, clock)
+    this.bodies = new FairSlots(options.maxBodies, silentBodyMs, clock)
     const held = (address: string) => this.countCut('maxCutsPerSecond', address)
-    this.penalties = new Penalties({ clock, random, wheel, maxCutsPerSecond: options.maxCutsPerSecond, held })
+    this.penalties = new CutPenalties({ clock, random, wheel, maxCutsPerSecond: options.maxCutsPerSecond, held })
     this.onClose(() => this.penalties.end())
   }
 
@@ -108,7 +108,7 @@ export class EdgeContext {
       throw new CarillonError('shutting_down', 'the gateway is going away; connect again, here or elsewhere')
   }
 
-  /** Opens a session; whoever opens it calls `closeSession` once. Throws what `SessionHost.open` throws. */
+  /** Opens a session; whoever opens it calls `closeSession` once. Throws what `SessionOpener.open` throws. */
   openSession(outlet: Outlet, grant: Grant): Session {
     this.admit()
     const session = this.contracts.sessions.open(outlet, grant)

@@ -2,10 +2,10 @@ import { addressText } from '../base/address.ts'
 import { CarillonError } from '../base/errors.ts'
 import { TimingWheel } from '../base/wheel.ts'
 import { Pump } from '../session/pump.ts'
-import { Accepting } from './accepting.ts'
-import { Arrivals, arrivalsPerTurn } from './arrivals.ts'
+import { AcceptGuard } from './accept-guard.ts'
+import { AcceptThrottle, acceptsPerTurn } from './accept-throttle.ts'
+import { AdmissionQueue } from './admission-queue.ts'
 import { EdgeContext, type EdgeContracts, type EdgeCounters } from './context.ts'
-import { Doorway } from './doorway.ts'
 import { type Listener, makeListener } from './listener.ts'
 import { type LocalAccess, openLocal } from './local.ts'
 import type { EdgeOptions } from './options.ts'
@@ -48,9 +48,9 @@ export async function startEdge(options: EdgeOptions, contracts: EdgeContracts, 
   const context = new EdgeContext(options, contracts, new TimingWheel(contracts.clock))
   const listener = await makeListener(options)
   try {
-    const accepting = new Accepting(listener, context)
+    const accepting = new AcceptGuard(listener, context)
     limitConnections(listener, context, accepting)
-    const doorway = new Doorway(context, new Pump(context.contracts.clock))
+    const doorway = new AdmissionQueue(context, new Pump(context.contracts.clock))
     register(listener, context, doorway)
     listener.listen(options.port)
     accepting.start()
@@ -77,13 +77,13 @@ async function openBeside(...given: Parameters<typeof openLocal>): Promise<Liste
 }
 
 /** Nothing has been read from a connection before. */
-function holdUntilKnown(doorway: Doorway, context: EdgeContext): void {
+function holdUntilKnown(doorway: AdmissionQueue, context: EdgeContext): void {
   doorway.hold()
   context.onClose(context.contracts.whenKnown(() => doorway.open()))
   context.onClose(() => doorway.open())
 }
 
-function register(listener: Listener, context: EdgeContext, doorway: Doorway): void {
+function register(listener: Listener, context: EdgeContext, doorway: AdmissionQueue): void {
   const routes: Route[] = [
     { path: websocketPath, methods: { GET: upgradeRequired } },
     { path: ssePath, methods: { GET: serveSse(context, doorway) } },
@@ -97,10 +97,10 @@ function register(listener: Listener, context: EdgeContext, doorway: Doorway): v
 }
 
 /** Counts connections before they have sent a byte, closes those over the limit, and has the others take their turn. */
-function limitConnections(listener: Listener, context: EdgeContext, accepting: Accepting): void {
+function limitConnections(listener: Listener, context: EdgeContext, accepting: AcceptGuard): void {
   const { contracts, counters, options } = context
-  const perTurn = listener.tls ? arrivalsPerTurn.tls : arrivalsPerTurn.plain
-  const arrivals = new Arrivals(contracts.clock, perTurn)
+  const perTurn = listener.tls ? acceptsPerTurn.tls : acceptsPerTurn.plain
+  const arrivals = new AcceptThrottle(contracts.clock, perTurn)
   listener.onConnection((res, change) => {
     counters.httpConnections += change
     if (change < 0) return
@@ -119,10 +119,10 @@ class RunningEdge implements Edge {
   readonly port: number
   readonly #listeners: readonly Listener[]
   readonly #context: EdgeContext
-  readonly #accepting: Accepting
+  readonly #accepting: AcceptGuard
 
   /** Clients connect to the first one. */
-  constructor(listeners: readonly [Listener, ...Listener[]], context: EdgeContext, accepting: Accepting) {
+  constructor(listeners: readonly [Listener, ...Listener[]], context: EdgeContext, accepting: AcceptGuard) {
     const [listener] = listeners
     this.#listeners = listeners
     this.#accepting = accepting

@@ -1,5 +1,5 @@
+import type { AdmissionQueue } from './admission-queue.ts'
 import type { EdgeContext } from './context.ts'
-import type { Doorway } from './doorway.ts'
 import { type Listener, makeListener } from './listener.ts'
 import { publishPath, servePublish } from './publish.ts'
 import type { Handler } from './router.ts'
@@ -21,7 +21,7 @@ const host = 'localhost'
 /** Publishing, and which streams there are; nothing for clients. `limit` is told of the listener before it listens. Throws `listen_failed`. */
 export async function openLocal(
   context: EdgeContext,
-  doorway: Doorway,
+  doorway: AdmissionQueue,
   { socket, streams }: LocalAccess,
   limit: (listener: Listener) => void,
 ): Promise<Listener> {

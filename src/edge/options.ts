@@ -60,13 +60,13 @@ const origin = text('origin', {
 /** The listener, and how long its clients may be silent or take to go. */
 export const listenerSettings = {
   listen: setting(text('host:port', { check: parseListen }), '127.0.0.1:8080', 'HOST:PORT for clients'),
-  tlsCert: optional(text('file'), 'PEM file: the certificate and its chain'),
-  tlsKey: optional(text('file'), 'PEM file: its private key'),
-  dev: setting(onOff, false, 'serve the try-it page; loopback only'),
+  tlsCert: optional(text('file'), "PEM file with the gateway's certificate and its chain"),
+  tlsKey: optional(text('file'), 'PEM file with the private key of that certificate'),
+  dev: setting(onOff, false, 'serve the try-it page; on loopback addresses only'),
   allowOrigin: setting(
     list(origin),
     [],
-    "origins of pages that may connect, besides the gateway's own; a loopback listener takes their hosts in Host",
+    "origins of pages that may connect, besides the gateway's own; a loopback listener also accepts their hosts in the Host header",
   ),
   heartbeatMs: setting(
     whole(4000, 900_000),
@@ -78,25 +78,37 @@ export const listenerSettings = {
 
 /** What stands in the configuration's `limits`. */
 export const edgeLimits = {
-  maxFrameBytes: setting(whole(1024, 16 * mib), 65_536, 'one frame from a client'),
-  maxWaitingFrameBytes: setting(whole(1024, 1024 * mib), mib, "one WebSocket's frames that wait for their turn"),
+  maxFrameBytes: setting(whole(1024, 16 * mib), 65_536, 'size of one frame from a client'),
+  maxWaitingFrameBytes: setting(
+    whole(1024, 1024 * mib),
+    mib,
+    'frames of one WebSocket that wait to be handled; bounds the memory that a client can take by flooding',
+  ),
   // With its key and headers it still fits into Kafka's own default of 1,048,588 bytes.
-  maxEventBytes: setting(whole(1024, 16 * mib - 1), 1_000_000, 'one event, as protobuf'),
-  maxBackpressureBytes: setting(whole(1024, 64 * mib), 65_536, 'what may wait for one full WebSocket'),
-  maxBodyBytes: setting(whole(1024, 64 * mib), 4 * mib, 'body of one request'),
-  bodyMs: setting(whole(100, 7500), 7000, 'within which a body must be complete'),
-  maxBodies: setting(whole(1, 100_000), 64, 'bodies being read at once'),
-  maxPublishes: setting(whole(1, 100_000), 256, 'publish requests at once'),
-  maxPublishEvents: setting(whole(1, 100_000), 1000, 'events in one request'),
-  maxPollFrames: setting(whole(1, 10_000), 256, 'frames of one poll answer'),
-  maxPollBytes: setting(whole(1024, 64 * mib), mib, 'bytes of one poll answer'),
-  maxHttpConnections: setting(whole(1, 10_000_000), 100_000, 'connections that are not WebSockets'),
+  maxEventBytes: setting(whole(1024, 16 * mib - 1), 1_000_000, 'size of one event, as protobuf'),
+  maxBackpressureBytes: setting(
+    whole(1024, 64 * mib),
+    65_536,
+    'bytes that may wait for one WebSocket whose socket is full',
+  ),
+  maxBodyBytes: setting(whole(1024, 64 * mib), 4 * mib, 'size of one request body'),
+  bodyMs: setting(
+    whole(100, 7500),
+    7000,
+    'time within which a request body must be complete, against slow senders (slowloris)',
+  ),
+  maxBodies: setting(whole(1, 100_000), 64, 'request bodies being read at the same time'),
+  maxPublishes: setting(whole(1, 100_000), 256, 'publish requests in progress at the same time'),
+  maxPublishEvents: setting(whole(1, 100_000), 1000, 'events in one publish request'),
+  maxPollFrames: setting(whole(1, 10_000), 256, 'frames in one poll response'),
+  maxPollBytes: setting(whole(1024, 64 * mib), mib, 'bytes in one poll response'),
+  maxHttpConnections: setting(whole(1, 10_000_000), 100_000, 'connections other than WebSockets'),
   maxCutsPerSecond: setting(
     whole(1, 1_000_000),
     10,
-    'WebSockets from one address, cut for what they send, before the next ones from there wait; raise it behind a proxy',
+    'WebSockets of one address that are cut for what they send, before new connections of that address have to wait; against floods by reconnecting clients. Raise it behind a proxy',
   ),
-  maxHeaderBytes: setting(whole(1024, mib), 16 * 1024, "a request's line and headers"),
+  maxHeaderBytes: setting(whole(1024, mib), 16 * 1024, 'size of a request line and its headers'),
 }
 
 const { listen, allowOrigin, dev, heartbeatMs } = defaultsOf(listenerSettings)

@@ -1,4 +1,4 @@
-import { addressText, neighbourhood } from '../base/address.ts'
+import { addressGroup, addressText } from '../base/address.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
 import { type TimingWheel, WheelTimer } from '../base/wheel.ts'
@@ -39,7 +39,7 @@ interface Penalty {
  * rate. Any that waits may be next, so that others behind the same address are let in as well. uWS closes a connection that has not sent a request
  * 10 to 12 s after it was accepted.
  */
-export class Penalties {
+export class CutPenalties {
   readonly #options: PenaltyOptions
   readonly #cutMs: number
   readonly #penalties = new Map<string, Penalty>()
@@ -51,7 +51,7 @@ export class Penalties {
 
   /** A connection of that address has been cut. */
   cut(address: string): void {
-    const key = neighbourhood(address)
+    const key = addressGroup(address)
     let penalty = this.#penalties.get(key)
     if (penalty === undefined) {
       const timer = new WheelTimer(() => this.#letIn(key))
@@ -66,7 +66,7 @@ export class Penalties {
   holds(connection: Connection): boolean {
     if (this.#penalties.size === 0) return false
     const address = addressText(connection.getRemoteAddress())
-    const penalty = this.#penalties.get(neighbourhood(address))
+    const penalty = this.#penalties.get(addressGroup(address))
     if (penalty === undefined || (penalty.waiting.length === 0 && this.#isFree(penalty))) return false
     const { waiting } = penalty
     const entry = { connection, at: waiting.length }

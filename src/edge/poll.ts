@@ -3,9 +3,9 @@ import { WheelTimer } from '../base/wheel.ts'
 import type { Grant } from '../identity/grant.ts'
 import { maxRequestBytes } from '../session/limits.ts'
 import { type FrameKind, type Outlet, type Session, type WriteOutcome, writeOutcome } from '../session/outlet.ts'
+import type { AdmissionQueue } from './admission-queue.ts'
 import { readBody } from './body.ts'
 import type { EdgeContext } from './context.ts'
-import type { Doorway } from './doorway.ts'
 import { type Exchange, jsonType, queryOf } from './exchange.ts'
 import { jsonBody, mediaType } from './media.ts'
 import type { EdgeOptions } from './options.ts'
@@ -21,7 +21,7 @@ const leastWaitMs = 250
 const comma = Buffer.from(',')
 
 /** `GET /v1/poll?subject=…[&after=…][&wait=…][&until=live]` */
-export function servePoll(context: EdgeContext, doorway: Doorway): Handler {
+export function servePoll(context: EdgeContext, doorway: AdmissionQueue): Handler {
   return (exchange, req) => {
     const grant = context.contracts.identify(req)
     const request = pollRequest(queryOf(req))
@@ -30,7 +30,7 @@ export function servePoll(context: EdgeContext, doorway: Doorway): Handler {
 }
 
 /** `POST /v1/poll`: the same as JSON, for more subjects or tokens than a URL holds. */
-export function servePollBody(context: EdgeContext, doorway: Doorway): Handler {
+export function servePollBody(context: EdgeContext, doorway: AdmissionQueue): Handler {
   return async (exchange, req) => {
     context.admit()
     parseQuery(queryOf(req), [])

@@ -21,7 +21,7 @@ export interface Route {
 /** How long a browser may remember the answer to a preflight, s. */
 const preflightMaxAge = 600
 
-/** Where refusals wait for their turn, see `Doorway`. */
+/** Where refusals wait for their turn, see `AdmissionQueue`. */
 export interface Turns {
   /** `enter` runs soon; what it throws is the answer. */
   admit(exchange: Exchange, enter: () => void): void

@@ -4,14 +4,14 @@ import type { Grant } from '../identity/grant.ts'
 import {
   type FrameKind,
   type Outlet,
+  type PositionSource,
   type Session,
-  type Standing,
   type WriteOutcome,
   writeOutcome,
 } from '../session/outlet.ts'
 import { comment, encodeServerFrame, idLine, openingBlock, positionBlock, retryLine } from '../wire/sse.ts'
+import type { AdmissionQueue } from './admission-queue.ts'
 import type { EdgeContext } from './context.ts'
-import type { Doorway } from './doorway.ts'
 import { type Exchange, type Headers, queryOf } from './exchange.ts'
 import type { Connection } from './listener.ts'
 import { clientError, type Handler } from './router.ts'
@@ -42,7 +42,7 @@ const maxCorkedBytes = 15 * 1024
 const maxStalledHeartbeats = 2
 
 /** `GET /v1/sse?subject=…`, for EventSource and anything else that reads text/event-stream (WHATWG HTML, server-sent events). */
-export function serveSse(context: EdgeContext, doorway: Doorway): Handler {
+export function serveSse(context: EdgeContext, doorway: AdmissionQueue): Handler {
   const joiner = new BlockJoiner()
   return (exchange, req) => {
     const grant = context.contracts.identify(req)
@@ -149,7 +149,7 @@ class SseOutlet implements Outlet {
     return this.exchange.peer
   }
 
-  write(frame: Uint8Array, kind: FrameKind, after: Standing): WriteOutcome {
+  write(frame: Uint8Array, kind: FrameKind, after: PositionSource): WriteOutcome {
     if (this.#full || this.#state !== 'open') return writeOutcome.refused
     const id = this.#dueId(kind, after)
     return this.#send(id === '' ? frame : this.#joiner.join(id, frame)) ? writeOutcome.sent : writeOutcome.full
@@ -241,7 +241,7 @@ class SseOutlet implements Outlet {
   }
 
   /** The id that goes with this frame; '' when the client is to keep the one it has. */
-  #dueId(kind: FrameKind, after: Standing): string {
+  #dueId(kind: FrameKind, after: PositionSource): string {
     if (kind === 'delivery' && this.#id.length > shortTokenLength) {
       const now = this.#context.contracts.clock.monotonicMs()
       if (now < this.#nextIdMs) {

@@ -7,9 +7,9 @@ import { logFault } from '../telemetry/client-faults.ts'
 import { encodeControl } from '../wire/control.ts'
 import { decodeClientFrame as decodeJson } from '../wire/json.ts'
 import { decodeClientFrame as decodeProto } from '../wire/proto.ts'
-import { Allowance } from './allowance.ts'
+import { type AdmissionQueue, admissionLimits, type QueuedConnection } from './admission-queue.ts'
 import type { EdgeContext } from './context.ts'
-import { type Caller, type Doorway, doorwayLimits } from './doorway.ts'
+import { CpuBudget } from './cpu-budget.ts'
 import { Exchange, queryOf } from './exchange.ts'
 import { checkHead } from './head.ts'
 import {
@@ -62,7 +62,7 @@ interface UserData {
 }
 
 /** `GET /v1/ws`. Registers the upgrade; a request without one goes on to `upgradeRequired`. */
-export function serveWebSocket(app: TemplatedApp, context: EdgeContext, doorway: Doorway): void {
+export function serveWebSocket(app: TemplatedApp, context: EdgeContext, doorway: AdmissionQueue): void {
   const transport = new WebSocketTransport(context, doorway)
   app.ws<UserData>(websocketPath, {
     maxPayloadLength: oversizeFactor * context.options.maxFrameBytes,
@@ -98,10 +98,10 @@ export function idleTimeoutSeconds(heartbeatMs: number): number {
 
 class WebSocketTransport {
   readonly #context: EdgeContext
-  readonly #doorway: Doorway
+  readonly #doorway: AdmissionQueue
   readonly #early: Uint8Array[] = []
 
-  constructor(context: EdgeContext, doorway: Doorway) {
+  constructor(context: EdgeContext, doorway: AdmissionQueue) {
     this.#context = context
     this.#doorway = doorway
   }
@@ -180,7 +180,7 @@ function chooseSubprotocol(header: string): string | undefined {
 }
 
 /** In the wheel for its heartbeat. */
-class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
+class WebSocketOutlet extends WheelEntry implements Outlet, QueuedConnection {
   readonly encoding: 'json' | 'proto'
   readonly binary: boolean
   session!: Session
@@ -201,15 +201,15 @@ class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
   #corks = 0
   #farewell: readonly [code: number, reason: string] | undefined
   readonly #context: EdgeContext
-  readonly #doorway: Doorway
+  readonly #doorway: AdmissionQueue
   readonly #early: Uint8Array[]
   /** Frames that came and were not handled yet, as they came, and errors in place of those that can't be read. */
   #waiting: (Uint8Array | CarillonError)[] = []
-  readonly #allowance = new Allowance()
+  readonly #allowance = new CpuBudget()
   /** Set while it has used up its allowance. */
   #rest: WheelTimer | undefined
 
-  constructor(encoding: 'json' | 'proto', context: EdgeContext, doorway: Doorway, early: Uint8Array[]) {
+  constructor(encoding: 'json' | 'proto', context: EdgeContext, doorway: AdmissionQueue, early: Uint8Array[]) {
     super()
     this.encoding = encoding
     this.binary = encoding === 'proto'
@@ -221,7 +221,7 @@ class WebSocketOutlet extends WheelEntry implements Outlet, Caller {
   /** It waits for its turn, in order, whatever it is. */
   receive(frame: ArrayBuffer | CarillonError): void {
     const bytes = frame instanceof CarillonError ? 0 : frame.byteLength
-    if (!this.#doorway.takes(this, doorwayLimits.frameBytes + bytes)) return
+    if (!this.#doorway.takes(this, admissionLimits.frameBytes + bytes)) return
     // uWS takes the memory back when its call returns.
     this.#waiting.push(frame instanceof CarillonError ? frame : new Uint8Array(frame.slice(0)))
     if (this.#rest === undefined) this.#doorway.call(this)
@@ -431,5 +431,5 @@ function closeCode({ code }: CarillonError): number {
 
 /** What a frame that waits takes. */
 function costOf(frame: Uint8Array | CarillonError): number {
-  return doorwayLimits.frameBytes + (frame instanceof CarillonError ? 0 : frame.length)
+  return admissionLimits.frameBytes + (frame instanceof CarillonError ? 0 : frame.length)
 }

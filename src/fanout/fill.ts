@@ -8,13 +8,19 @@ import { chunkInto, isOfAnotherHistory } from './chunk-load.ts'
 import { type FillOptions, noFill } from './options.ts'
 import type { PartitionFeed } from './partition-feed.ts'
 
-/** The first read: its speed and the size of its records say how far back the rest of the budget reaches. */
+/**
+ * Records in the first read. Their size and the time they take determine how far back the rest of
+ * the budget reaches.
+ */
 const probeRecords = 1024
 const chunkBytes = 1 << 20
-/** How long beyond the budget a read may take that is under way when it ends, ms: a broker may hold it back for a minute. */
+/**
+ * Time beyond the budget that a read under way may still take, ms. A broker may delay a read by a
+ * minute.
+ */
 const graceMs = 1000
 
-/** A stretch of a feed's past that was read and has a window of its own, and the feed's `rewrites` as of before it was read. */
+/** A stretch of a feed's past in its own window, and the feed's `rewrites` before it was read. */
 export interface LeftOver {
   readonly feed: PartitionFeed
   readonly rewrites: number
@@ -25,7 +31,7 @@ interface Place {
   readonly intake: StreamIntake
   readonly feed: PartitionFeed
   readonly clock: Clock
-  /** Takes what was read and does not reach the feed's window, because the time ran out: to be kept, or closed. */
+  /** Receives a stretch that was not complete in time. The receiver keeps or closes its window. */
   leftOver(stretch: LeftOver): void
 }
 
@@ -37,10 +43,11 @@ interface Stretch {
 }
 
 /**
- * Reads the newest stretch of a partition into its empty window, so that clients that come back right after a start are
- * served from memory: no older than `ageMs`, no more than its share of the pool, no longer than `budgetMs`. The window ends at
- * the head or beyond, whatever goes wrong; what was read of a stretch that did not come in time is left over. False where the broker
- * kept it waiting: others need not try.
+ * Reads the newest stretch of a partition into its empty window, so that clients that return
+ * right after a start are served from memory. Records are at most `ageMs` old, take at most the
+ * partition's share of the pool, and at most `budgetMs` of time. The window always ends at the
+ * head or beyond. A stretch that is not complete in time goes to `leftOver`. Returns false if the
+ * broker was too slow, so that the caller skips the other partitions.
  */
 export async function fillWindow(place: Place, offsets: Offsets, { ageMs, budgetMs }: FillOptions): Promise<boolean> {
   const { intake, feed, clock } = place
@@ -60,12 +67,15 @@ export async function fillWindow(place: Place, offsets: Offsets, { ageMs, budget
       if (reach < probe) await fillFrom(place, { from: reach, to: head, deadline })
     }
   } catch {
-    // The broker says it again to the tail, which has the patience for it.
+    // The tail will get the same error, and retries.
   }
   return clock.monotonicMs() < deadline + graceMs
 }
 
-/** Records that fit into window and time, going by those that were read. */
+/**
+ * Returns the number of records that fit into the window and the remaining time, estimated from
+ * those already read.
+ */
 function recordsWithin(
   { size, head, tail, usedBytes }: Window,
   { shareBytes, shareEntries }: Pick<Window, 'shareBytes' | 'shareEntries'>,
@@ -77,7 +87,10 @@ function recordsWithin(
   return Math.floor(Math.min(fitting, shareEntries, (read / spentMs) * leftMs * 0.5))
 }
 
-/** Gives the feed a window that begins at `from`; false when the time ran out before `to`, and it keeps the one that it has. */
+/**
+ * Replaces the feed's window with one that begins at `from`. Returns false if the time ran out
+ * before `to`: the feed then keeps its window.
+ */
 async function fillFrom(place: Place, stretch: Stretch): Promise<boolean> {
   const { feed, clock } = place
   const { rewrites } = feed
@@ -91,14 +104,14 @@ async function fillFrom(place: Place, stretch: Stretch): Promise<boolean> {
     if (isComplete === true) feed.adopt(window)
     else {
       const isOver = () => leaveOver(place, { feed, rewrites, window })
-      // What is under way may still come.
+      // A read under way may still bring records.
       reading.then(isOver, isOver)
     }
   }
   return isComplete === true
 }
 
-/** The tail may have begun meanwhile: a stretch of another history than what it has read is of no use. */
+/** Hands a stretch over. The tail may have begun since: it is dropped if it is of another history. */
 async function leaveOver({ intake, leftOver }: Place, stretch: LeftOver): Promise<void> {
   const { feed, rewrites, window } = stretch
   const isOther = rewrites !== feed.rewrites || (await isOfAnotherHistory(intake, feed, window).catch(() => true))
@@ -106,7 +119,7 @@ async function leaveOver({ intake, leftOver }: Place, stretch: LeftOver): Promis
   leftOver(stretch)
 }
 
-/** False when the time ran out before `to`. */
+/** Reads [from, to) into the window. Returns false if the time ran out before `to`. */
 async function readInto(place: Place, window: Window, { from, to, deadline }: Stretch): Promise<boolean> {
   const { intake, feed, clock } = place
   const { partition } = feed
@@ -137,7 +150,7 @@ async function readInto(place: Place, window: Window, { from, to, deadline }: St
   return true
 }
 
-/** What `work` resolves to; undefined where that takes until `deadline`. */
+/** Resolves to the result of `work`, or undefined at `deadline`. */
 async function before<T>(clock: Clock, deadline: number, work: Promise<T>): Promise<T | undefined> {
   let cancel = () => {}
   const late = new Promise<undefined>((resolve) => {

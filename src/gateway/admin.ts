@@ -9,7 +9,7 @@ import type { GatewayInstruments } from '../telemetry/instruments.ts'
 import type { ProcessInstruments } from '../telemetry/process.ts'
 import { metricsContentType, prometheusText } from '../telemetry/sdk.ts'
 import type { QuotaPauses } from './quotas.ts'
-import { type Door, readiness } from './readiness.ts'
+import { type ListenerState, readiness } from './readiness.ts'
 import { type Shared, version } from './surroundings.ts'
 
 /** What health, metrics and the admin API tell of. */
@@ -58,7 +58,7 @@ export function openAdminOf(shared: Shared, watched: Watched): Promise<Admin> {
   )
 }
 
-function doorOf(edge: Pick<Edge, 'paused'> | undefined): Door {
+function doorOf(edge: Pick<Edge, 'paused'> | undefined): ListenerState {
   if (edge === undefined) return 'not yet'
   return edge.paused ? 'no descriptors' : 'open'
 }

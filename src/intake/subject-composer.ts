@@ -7,7 +7,7 @@ import type { SubjectTemplate } from '../routing/template.ts'
 import { validateSubject } from '../subject/subject.ts'
 import { jsonText, maxJsonDepth, scanMember } from '../wire/json-text.ts'
 
-/** A header that the template names, in letters of either case, and its value in the record that is looked at. */
+/** A header that the template names, in any case, and its value in the current record. */
 interface Header {
   readonly name: string
   readonly value: ByteRange
@@ -22,12 +22,12 @@ interface Field {
 const notInTokens = /[.*> ]/
 
 /**
- * Composes the subjects of records whose keys are none, by a route's template. What a record has in a place must be one token, or a part
- * of one. It decodes what the template names, and scans the value where a field of it is named, up to `maxJsonBytes`: only routes with a template
- * pay for that.
+ * Composes subjects by a route's template, for records whose keys are not subjects. A value from
+ * the record must be one token or part of one. Decodes only what the template names. Scans the
+ * record's value only if the template names a field of it, and only values of up to `maxJsonBytes`.
  */
 export class SubjectComposer {
-  /** What was wrong with the record that had no subject last; for people. */
+  /** Details of the last failure, as text for people. */
   fault = ''
   readonly #template: SubjectTemplate
   readonly #headers: readonly Header[]
@@ -46,7 +46,7 @@ export class SubjectComposer {
     )
   }
 
-  /** Another record. */
+  /** Starts with another record. */
   begin(): void {
     for (const { value } of this.#headers) value.set(value.bytes, -1, -1)
   }
@@ -55,7 +55,7 @@ export class SubjectComposer {
     for (const { name, value } of this.#headers) if (isAscii(bytes, start, end, name)) value.setTo(content)
   }
 
-  /** The subject, of a record with this value; undefined = it has none. */
+  /** Returns the subject of a record with this value; undefined = none, see `fault`. */
   compose(buffer: Buffer, valueStart: number, valueEnd: number): string | undefined {
     try {
       const value = this.#value.set(buffer, valueStart, valueEnd)
@@ -72,16 +72,15 @@ export class SubjectComposer {
       return subject
     } catch (error) {
       if (!(error instanceof CarillonError)) throw error
-      this.fault = `the template "${this.#template.text}" makes no subject of it: ${error.message}`
+      this.fault = `the template "${this.#template.text}" makes no subject for it: ${error.message}`
       return undefined
     }
   }
 
   #expectSmall(bytes: number): void {
-    if (bytes <= this.#maxJsonBytes) return
-    throw bad(
-      `its value has ${bytes} bytes, of which fields are looked for in ${this.#maxJsonBytes} (maxJsonBytes of the stream)`,
-    )
+    const most = this.#maxJsonBytes
+    if (bytes > most)
+      throw bad(`its value has ${bytes} bytes, and fields are read from ${most} at most (maxJsonBytes of the stream)`)
   }
 }
 
@@ -92,12 +91,12 @@ function headerToken({ name, value }: Header): string {
   return tokenOf(value.toString(), `its header ${name}`)
 }
 
-/** Field `path` of a JSON value. The value is scanned once for it, and nothing but the field is parsed. */
+/** Returns a field of a JSON value as a token. Scans the value once, and parses nothing but the field. */
 function fieldToken({ bytes, start, end }: ByteRange, { path, names }: Field): string {
-  if (start < 0) throw bad('it has no value, and with that no fields')
+  if (start < 0) throw bad('it has no value, so it has no fields')
   const member = new ByteRange().set(bytes, start, end)
   if (scanMember(member, names) === jsonText.invalid) {
-    throw bad(validUtf8(bytes, start, end) ? noJson : 'its value is not UTF-8')
+    throw bad(validUtf8(bytes, start, end) ? notJson : 'its value is not UTF-8')
   }
   const name = `its field ${path.join('.')}`
   if (member.start < 0) throw bad(`${expected} ${name}, got nothing`)
@@ -110,14 +109,14 @@ function fieldToken({ bytes, start, end }: ByteRange, { path, names }: Field): s
   if (typeof value === 'string') return tokenOf(value, name)
   if (typeof value === 'boolean') return String(value)
   if (typeof value !== 'number') throw bad(`${expected} ${name}, got ${shown(value)}`)
-  // Parsing rounds the others.
+  // Parsing would round other numbers.
   return Number.isSafeInteger(value) ? String(value) : tokenOf(text, name)
 }
 
 const openObject = 0x7b
 const openArray = 0x5b
-const expected = 'expected a text, a number or a boolean as'
-const noJson = `its value is no JSON, or more than ${maxJsonDepth} deep`
+const expected = 'expected a string, a number or a boolean as'
+const notJson = `its value is not JSON, or is more than ${maxJsonDepth} levels deep`
 
 function tokenOf(text: string, name: string): string {
   if (text === '') throw bad(`${name} is empty`)

@@ -1,7 +1,10 @@
 import { absent } from '../base/byte-range.ts'
 import { unknownGeneration } from '../base/generation.ts'
 
-/** What `append` takes; one object is reused. `subjectAt` counts from `eventStart`: the subject's bytes lie inside the event's. */
+/**
+ * Argument of `append`; callers reuse one object. `subjectAt` counts from `eventStart`: the
+ * subject's bytes are part of the event's.
+ */
 export interface NewEntry {
   buffer: Buffer
   eventStart: number
@@ -14,12 +17,12 @@ export interface NewEntry {
   traceEnd: number
   offset: number
   timeMs: number
-  epoch: number
+  generation: number
   hash: number
 }
 
-/** What `load` fills: bounds in the pool's memory, valid until a window of it changes. */
-export interface Loaded {
+/** Filled by `load`: bounds in the pool's memory, valid until any window of the pool changes. */
+export interface StoredEntry {
   buffer: Buffer
   eventStart: number
   eventEnd: number
@@ -31,11 +34,11 @@ export interface Loaded {
   offset: number
   timeMs: number
   hash: number
-  /** Epoch of this record: the generation of the position behind it, which may be unknown. */
-  epoch: number
+  /** Generation of the position after this record; may be unknown. */
+  generation: number
 }
 
-export function loaded(): Loaded {
+export function storedEntry(): StoredEntry {
   return {
     buffer: Buffer.alloc(0),
     eventStart: 0,
@@ -47,6 +50,6 @@ export function loaded(): Loaded {
     offset: 0,
     timeMs: 0,
     hash: 0,
-    epoch: unknownGeneration,
+    generation: unknownGeneration,
   }
 }

@@ -12,12 +12,12 @@ export const windowSettings = {
   windowMiB: setting(
     whole(1, 32_768),
     512,
-    'events in memory, of all partitions together, MiB; 16 to 24 bytes beside each one',
+    'memory for event payloads, all partitions together, MiB; each event takes 16 to 24 bytes more than its size',
   ),
   indexMiB: setting(
     whole(1, 8192),
     512,
-    'records known by subject, payload in memory or not, of all partitions together, MiB; 32 bytes each (36 on NATS): with equal budgets, of events of 512 bytes 17 times as many as are in memory',
+    'memory for the index of records by subject, all partitions together, MiB; 32 bytes a record (36 on NATS). With equal budgets it covers 17 times as many 512-byte events as have their payload in memory',
   ),
 }
 
@@ -26,7 +26,10 @@ const indexSlabBytes = slabEntries * bytesPerEntry('times')
 
 const leastMiB = (partitions: number, slabBytes: number) => Math.ceil((leastSlabs * partitions * slabBytes) / mib)
 
-/** A window needs a slab that it fills, and keeps another one: with fewer, partitions take them from each other all the time. */
+/**
+ * Minimum for two slabs per window: one to fill and one to keep. With less, partitions keep
+ * taking slabs from each other.
+ */
 export function leastMemory(partitions: number, maxEventBytes: number): WindowMemory {
   return {
     windowMiB: leastMiB(partitions, payloadSlabBytes(maxEventBytes)),

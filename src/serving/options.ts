@@ -12,7 +12,7 @@ import { type StreamFormat, streamFormatDefaults, streamFormatSettings } from '.
 import { hashOf } from '../wire/token.ts'
 import type { ReadBackBudgets, WindowBudgets } from './sizes.ts'
 
-/** One stream: the broker's name for it, and what its records are; `streamFormatDefaults` where that is not given. */
+/** One stream: name of the topic on the broker, and what its records are; `streamFormatDefaults` where that is not given. */
 export interface ServedStream extends Partial<StreamFormat> {
   readonly topic: string
   /** How many partitions it gets where this gateway creates it. */
@@ -30,8 +30,12 @@ const streams: Setting<Readonly<Record<string, ConfiguredStream>>> = {
   form: table(
     /^[A-Za-z0-9._-]{1,128}$/,
     group<ConfiguredStream>({
-      topic: required(text('name', { least: 1 }), "the broker's name for it"),
-      partitions: setting(whole(1, 100_000), usual.partitions, 'where the gateway creates it'),
+      topic: required(text('name', { least: 1 }), 'name of the topic on the broker'),
+      partitions: setting(
+        whole(1, 100_000),
+        usual.partitions,
+        'number of partitions, if the gateway creates the topic',
+      ),
       layout: layoutSetting,
       ...streamFormatSettings,
     }),
@@ -44,9 +48,9 @@ const streams: Setting<Readonly<Record<string, ConfiguredStream>>> = {
 
 /** What a gateway serves and to how many; `maxSessions` stands in the configuration's `limits`. */
 export const servingSettings = {
-  createTopics: setting(onOff, false, 'create missing topics (the embedded log always does)'),
+  createTopics: setting(onOff, false, 'create missing topics (the embedded log always creates them)'),
   streams,
-  maxSessions: setting(whole(1, 10_000_000), 1_000_000, 'sessions at once'),
+  maxSessions: setting(whole(1, 10_000_000), 1_000_000, 'sessions open at the same time'),
 }
 
 /** Two streams of one topic would each have its own idea of which subjects are in it. */

@@ -4,11 +4,11 @@ import { Feeds, type StreamTrouble } from '../fanout/feeds.ts'
 import { StreamFeed } from '../fanout/stream-feed.ts'
 import { RejectedRing } from '../intake/rejected.ts'
 import { WindowPool } from '../log/window-pool.ts'
-import { AheadWatch } from '../session/ahead.ts'
-import { Sessions } from '../session/host.ts'
 import { sessionLimits } from '../session/options.ts'
+import { ParkedWatch } from '../session/parked-watch.ts'
 import { Pump } from '../session/pump.ts'
 import { ReadBack } from '../session/read-back.ts'
+import { Sessions } from '../session/sessions.ts'
 import { maxSubjectBytes } from '../subject/subject.ts'
 import { streamFormatDefaults } from '../wire/stream-format.ts'
 import { type StreamStatus, streamFigures, streamStatus } from './figures.ts'
@@ -133,7 +133,7 @@ export class Serving {
         feeds: this.feeds,
         readBack: this.readBack,
         pump,
-        ahead: new AheadWatch(this.feeds, clock),
+        ahead: new ParkedWatch(this.feeds, clock),
         limits: { ...sessionLimits, ...session, ...ofSession },
         instruments: instruments.gateway,
         clock,

@@ -1,12 +1,12 @@
 import { forClient } from '../base/client-error.ts'
 import type { LoopClock } from '../base/clock.ts'
+import type { EndReason } from '../base/end-reasons.ts'
 import { type CarillonError, errors } from '../base/errors.ts'
 import { LimitReached } from '../base/limits.ts'
-import type { LiveRecord } from '../fanout/live-record.ts'
+import type { OutgoingRecord } from '../fanout/outgoing-record.ts'
 import type { Grant } from '../identity/grant.ts'
-import type { Loaded } from '../log/entry.ts'
+import type { StoredEntry } from '../log/entry.ts'
 import { logFault, logWithheld } from '../telemetry/client-faults.ts'
-import type { EndReason } from '../telemetry/instruments.ts'
 import type { LimitedLogger } from '../telemetry/logger.ts'
 import { BadFrame } from '../wire/bad-frame.ts'
 import type { ClientFrame, ServerFrame, SubscribeOptions } from '../wire/frames.ts'
@@ -14,16 +14,16 @@ import { encodeSaid, partitionCount } from '../wire/partition-counts.ts'
 import { isSameLog } from '../wire/token.ts'
 import { Account, sizes, type Totals } from './account.ts'
 import { FrameWriter } from './frame-writer.ts'
-import type { OwedGap } from './gap.ts'
-import type { Look } from './matcher.ts'
+import type { ScanBudget } from './matcher.ts'
 import { type Outlet, type Session, type TokenForm, type WriteOutcome, writeOutcome } from './outlet.ts'
+import type { PendingGap } from './pending-gap.ts'
 import type { Pump, Runnable } from './pump.ts'
 import type { ReadBack } from './read-back.ts'
 import type { Reader, ReaderOwner } from './reader.ts'
 import { Subscriptions, type SubscriptionsContext, type SubscriptionsOwner } from './subscriptions.ts'
 import { Tracks } from './tracks.ts'
 
-/** What all sessions of a gateway share. */
+/** The context that all sessions of a gateway share. */
 export interface SessionContext extends SubscriptionsContext {
   readonly clock: LoopClock
   readonly readBack: ReadBack
@@ -34,19 +34,20 @@ export interface SessionContext extends SubscriptionsContext {
   readonly onEnded: (session: ClientSession, reason: EndReason) => void
 }
 
-/** Whom a session is for. */
+/** The client of a session. */
 interface Client {
   readonly id: number
   readonly outlet: Outlet
   readonly grant: Grant
 }
 
-/** It says as well how many partitions there are. */
-const saysCount = ({ reason }: OwedGap): boolean => reason === 'repartitioned' || reason === 'recreated'
+/** Whether the gap also announces the partition count. */
+const saysCount = ({ reason }: PendingGap): boolean => reason === 'repartitioned' || reason === 'recreated'
 
 /**
- * One client's conversation, whichever transport: its subscriptions as readers at positions. Nothing is queued for it but
- * control frames; a full socket moves its readers from live to behind, a drained one lets them read on.
+ * One client's conversation, over any transport: its subscriptions, as readers at positions. Only
+ * control frames are queued for it. A full socket moves its readers from live to behind; a
+ * drained socket lets them read on.
  */
 export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, Runnable {
   readonly id: number
@@ -60,12 +61,12 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
   readonly #tracks: Tracks
   readonly #writer: FrameWriter
   #errorsInRow = 0
-  /** Refused frames in all that stay wrong. */
+  /** Total of refused frames with a permanent error (`retry` is `no`). */
   #mistakes = 0
   #ended = false
-  /** Counted as behind: the socket is full, or something is still catching up. */
+  /** Whether it is counted as behind: the socket is full, or a reader is catching up. */
   #behind = false
-  /** SSE: told once that all is live. */
+  /** SSE and poll: whether the session has reported, once, that all readers are live. */
   #saidLive = false
 
   constructor({ id, outlet, grant }: Client, context: SessionContext) {
@@ -149,13 +150,13 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     this.outlet.end(error)
   }
 
-  /** A stream has more partitions than before: see `Subscriptions`. */
+  /** Moves its subscriptions after a stream got more partitions, see `Subscriptions.replace`. */
   replace(): void {
     if (this.#ended) return
     try {
       this.#subscriptions.replace()
     } catch (error) {
-      // A fault of ours ends this session and no other: the others have moved as well.
+      // An internal error ends this session only; the other sessions still move.
       this.end(this.#known(error))
     }
   }
@@ -174,23 +175,23 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     this.#readBackLeft -= bytes
   }
 
-  deliverLive(reader: Reader, record: LiveRecord): void {
+  deliverLive(reader: Reader, record: OutgoingRecord): void {
     const outcome = this.#writer.live(reader, record)
     if (outcome === writeOutcome.sent) return
     if (outcome === writeOutcome.refused) reader.fallBehind(record.offset)
     this.#fallBehind()
   }
 
-  deliverMissed(reader: Reader, record: Loaded, next: number): WriteOutcome {
-    const outcome = this.#writer.missed(reader, record, this.#tracks.behind(reader, next, record.epoch))
+  deliverMissed(reader: Reader, record: StoredEntry, next: number): WriteOutcome {
+    const outcome = this.#writer.missed(reader, record, this.#tracks.behind(reader, next, record.generation))
     if (outcome !== writeOutcome.sent) this.#fallBehind()
     return outcome
   }
 
-  tellGap(reader: Reader, gap: OwedGap, next: number): boolean {
+  sendGap(reader: Reader, gap: PendingGap, next: number): boolean {
     const { feed } = reader
     const position = reader.positionAfter(next)
-    // Of the present log its client knows nothing before it comes to it.
+    // The client learns the partition count of the present log only with a position in that log.
     const isPresent = saysCount(gap) && isSameLog(position, feed)
     const counts = isPresent ? [partitionCount(feed, this.#context.feeds.countOf(feed))] : []
     const after = encodeSaid([position], counts)
@@ -199,7 +200,7 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     return outcome !== writeOutcome.refused
   }
 
-  owing(): void {
+  gapsPending(): void {
     this.#tracks.owing = true
   }
 
@@ -209,7 +210,7 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     this.#context.pump.add(this)
   }
 
-  watchAhead(reader: Reader): void {
+  watchParked(reader: Reader): void {
     this.#context.ahead.watch(reader)
   }
 
@@ -232,32 +233,35 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     else this.#refuse(ref, known)
   }
 
-  // Runnable: one slice of catching up, or of leaving once it is over
+  // Runnable: one slice of catching up or, once the session has ended, of leaving its hubs
 
   run(): boolean {
-    const { lookPerSlice } = this.#context.limits
+    const { scanPerSlice } = this.#context.limits
     if (this.#ended) return this.#depart()
     if (!this.writable) return false
     let more = false
-    const look = { left: lookPerSlice, stoppedAt: 0 }
-    this.#subscriptions.enter(look)
+    const budget = { left: scanPerSlice, stoppedAt: 0 }
+    this.#subscriptions.enter(budget)
     if (this.#subscriptions.entering) return true
     this.outlet.batch(() => {
-      more = this.#search(look)
-      if (this.#tracks.read(look, this.#subscriptions)) more = true
+      more = this.#search(budget)
+      if (this.#tracks.read(budget, this.#subscriptions)) more = true
     })
-    this.#context.instruments.looked += lookPerSlice - look.left
+    this.#context.instruments.scanned += scanPerSlice - budget.left
     if (this.writable && this.#tracks.allLive && !this.#subscriptions.searching) this.#caughtUp()
     return more
   }
 
-  /** Half of a slice: those that have begun go on meanwhile. */
-  #search(look: Look): boolean {
+  /**
+   * Searches for last events with half of the slice. The other half is for subscriptions that
+   * have begun.
+   */
+  #search(budget: ScanBudget): boolean {
     if (!this.#subscriptions.searching) return false
-    const kept = look.left >> 1
-    look.left -= kept
-    const more = this.#subscriptions.search(look)
-    look.left += kept
+    const kept = budget.left >> 1
+    budget.left -= kept
+    const more = this.#subscriptions.search(budget)
+    budget.left += kept
     return more
   }
 
@@ -277,7 +281,7 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     this.#context.instruments.behind += behind ? 1 : -1
   }
 
-  /** The socket is full: every live reader stops at its head. */
+  /** Moves every live reader to behind, at its head: the socket is full. */
   #fallBehind(): void {
     this.#count('behind')
     this.#tracks.fallBehind()
@@ -287,7 +291,7 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     const { code, message, retryAfterMs } = error
     const { close, retry } = errors[code]
     this.#context.instruments.errors[code]++
-    // Where there is no room for one more subscription, those that are there go on.
+    // `overloaded` for one ref refuses that subscription only: the others go on.
     const isOfOne = ref !== 0 && code === 'overloaded'
     if (close !== 0 && !isOfOne) {
       this.end(error)
@@ -295,7 +299,8 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     }
     this.#note(error)
     this.control({ kind: 'error', ref, code, message, retry, retryAfterMs })
-    // What can succeed later is no mistake: a client may ask for any number at once of what there is no room for now.
+    // An error with `retry: later` is no mistake: a client may send any number of requests at
+    // once that do not fit now.
     if (retry === 'later') return
     this.#errorsInRow++
     this.#mistakes++
@@ -336,9 +341,12 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     this.#context.onEnded(this, reason)
   }
 
-  /** One slice of leaving. True when there is more to leave: until then it takes what it took. */
+  /**
+   * Leaves the hubs, one slice of memberships. True = there are more: the session keeps its
+   * memory charged until all are left.
+   */
   #depart(): boolean {
-    const more = this.#tracks.depart(this.#context.limits.lookPerSlice)
+    const more = this.#tracks.depart(this.#context.limits.scanPerSlice)
     if (!more) this.account.giveBack()
     return more
   }

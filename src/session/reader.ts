@@ -1,20 +1,20 @@
 import type { Member } from '../fanout/hub.ts'
-import type { LiveRecord } from '../fanout/live-record.ts'
+import type { OutgoingRecord } from '../fanout/outgoing-record.ts'
 import type { FeedReader, PartitionFeed } from '../fanout/partition-feed.ts'
 import { noEntry, tooMany } from '../log/chains.ts'
-import { type Loaded, loaded } from '../log/entry.ts'
+import { type StoredEntry, storedEntry } from '../log/entry.ts'
 import type { Lost } from '../log/losses.ts'
 import type { Window } from '../log/window.ts'
 import type { Position } from '../wire/token.ts'
 import { type Account, sizes } from './account.ts'
+import { DroppedRun } from './dropped-run.ts'
 import { type CatchUp, type DropReason, dropReason } from './drops.ts'
-import type { OwedGap } from './gap.ts'
-import { LeftOut } from './left-out.ts'
-import { type Look, Matcher } from './matcher.ts'
+import { Matcher, type ScanBudget } from './matcher.ts'
+import { oldestWithinBudget } from './oldest-within-budget.ts'
 import { type WriteOutcome, writeOutcome } from './outlet.ts'
-import { Place } from './place.ts'
-import { reach } from './reach.ts'
+import type { PendingGap } from './pending-gap.ts'
 import type { ReadBack, ReadBackWaiter } from './read-back.ts'
+import { ReaderCursor } from './reader-cursor.ts'
 import type { Start } from './start.ts'
 import type { Leg } from './subscription.ts'
 
@@ -31,17 +31,17 @@ export interface ReaderOwner {
   /** So many bytes of log were read back for it. */
   charge(bytes: number): void
   /** A live record, at the moment it was read. */
-  deliverLive(reader: Reader, record: LiveRecord): void
+  deliverLive(reader: Reader, record: OutgoingRecord): void
   /** A record from the window or from read-back; who has it stands at `next`. */
-  deliverMissed(reader: Reader, record: Loaded, next: number): WriteOutcome
+  deliverMissed(reader: Reader, record: StoredEntry, next: number): WriteOutcome
   /** The same of a gap. False when the socket did not take it. */
-  tellGap(reader: Reader, gap: OwedGap, next: number): boolean
+  sendGap(reader: Reader, gap: PendingGap, next: number): boolean
   /** A reader owes its client something. */
-  owing(): void
+  gapsPending(): void
   /** The reader can go on: run the session soon. */
   wake(): void
   /** Its position is ahead of this gateway's head: the other gateway, or the old leader, was quicker, or the log was cut. */
-  watchAhead(reader: Reader): void
+  watchParked(reader: Reader): void
 }
 
 /**
@@ -53,7 +53,7 @@ export type ReaderMode = 'live' | 'behind' | 'waiting' | 'parked' | 'closed'
 /** What became of one turn of a reader that is behind. */
 export type Progress = 'head' | 'budget' | 'blocked' | 'waiting'
 
-const scratch: Loaded = loaded()
+const scratch: StoredEntry = storedEntry()
 const catchUp: CatchUp = { live: undefined, latest: false, nowMs: 0 }
 
 /**
@@ -71,9 +71,9 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   /** A side reader's. */
   readonly leg: Leg | undefined
   #matcher: Matcher | undefined
-  readonly #place: Place
+  readonly #cursor: ReaderCursor
   #mode: ReaderMode = 'behind'
-  #leftOut: LeftOut | undefined
+  #dropped: DroppedRun | undefined
   /** Its stretch below the memory was held against what its session may have read back. */
   #measured = false
   readonly #owner: ReaderOwner
@@ -83,12 +83,12 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     const { feed } = start
     this.#owner = owner
     this.feed = feed
-    this.#place = new Place(start, owner.account)
-    this.generation = this.#place.at(start.offset).generation
+    this.#cursor = new ReaderCursor(start, owner.account)
+    this.generation = this.#cursor.at(start.offset).generation
     this.leg = leg
     this.refs = leg && [leg.subscription.ref]
     owner.account.charge(sizeOf(this))
-    if (this.owes) owner.owing()
+    if (this.hasPendingGaps) owner.gapsPending()
     feed.readers.add(this)
   }
 
@@ -97,7 +97,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     if (this.#mode === 'closed') return
     this.#mode = 'closed'
     this.#owner.account.give(sizeOf(this))
-    this.#place.close()
+    this.#cursor.close()
     this.feed.readers.delete(this)
     this.feed.parked.delete(this)
     this.#owner.readBack.forget(this)
@@ -108,22 +108,22 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   }
 
   get next(): number {
-    return this.#place.next
+    return this.#cursor.next
   }
 
   /** Its client must be told something before anything else. */
-  get owes(): boolean {
-    return this.#place.owed !== undefined
+  get hasPendingGaps(): boolean {
+    return this.#cursor.pendingGap !== undefined
   }
 
   /** The same once it has what is being written. */
-  get owesMore(): boolean {
-    return this.#place.owesMore
+  get hasMorePending(): boolean {
+    return this.#cursor.hasMorePending
   }
 
   /** See `Place.owesMove`. */
-  get owesMove(): boolean {
-    return this.#place.owesMove
+  get endsWithMove(): boolean {
+    return this.#cursor.endsWithMove
   }
 
   /** Whom it reads for. */
@@ -158,28 +158,28 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
 
   /** Where its client stands: all below was given or told. */
   position(): Position | undefined {
-    return this.#place.position(this.standsAt)
+    return this.#cursor.position(this.standsAt)
   }
 
   /** Where its client stands once it has what is being written, which leads to `next`: an event of this generation, if that is known. */
   positionAfter(next: number, generation?: number): Position {
-    return this.#place.positionAfter(next, generation)
+    return this.#cursor.positionAfter(next, generation)
   }
 
   /** Where its client stands once it has all that it is owed. */
   destination(): Position {
-    return this.#place.at(this.standsAt)
+    return this.#cursor.at(this.standsAt)
   }
 
   /** The next offset that its client is to be given; while live, the head when that is higher. */
   get standsAt(): number {
-    const { next } = this.#place
+    const { next } = this.#cursor
     return this.#mode === 'live' ? Math.max(next, this.feed.window.head) : next
   }
 
   /** The hot path. */
-  offer(record: LiveRecord): void {
-    if (this.#mode !== 'live' || record.offset < this.#place.next) return
+  offer(record: OutgoingRecord): void {
+    if (this.#mode !== 'live' || record.offset < this.#cursor.next) return
     this.#owner.deliverLive(this, record)
   }
 
@@ -192,12 +192,12 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   fallBehind(next: number = this.standsAt): void {
     if (this.#mode !== 'live') return
     this.#mode = 'behind'
-    this.#place.moveTo(next)
+    this.#cursor.moveTo(next)
   }
 
   /** The client is told of it before anything else; the reader goes on at `next`, where it stands unless given. */
-  owe(gap: OwedGap, next: number = this.standsAt): void {
-    this.#place.owe(gap, next)
+  addGap(gap: PendingGap, next: number = this.standsAt): void {
+    this.#cursor.addGap(gap, next)
     this.#resume()
   }
 
@@ -205,7 +205,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     const { from, to, reason } = lost
     if (reason === 'rewritten') {
       if (this.standsAt > from) this.#rewind({ from, to, reason, before: this.destination() }, from)
-      else this.#place.rewrittenFrom(from)
+      else this.#cursor.rewrittenFrom(from)
     } else if (this.#mode === 'live') {
       // The window remembers the loss; it is told on the way past it.
       this.fallBehind(from)
@@ -214,22 +214,22 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   }
 
   recreated(before: Position): void {
-    this.#rewind({ from: before.offset, to: undefined, reason: 'recreated', before }, 0)
+    this.#rewind({ from: before.offset, to: undefined, reason: 'recreated', before }, this.feed.first)
   }
 
   moved(): void {
     this.#judge()
-    if (this.#mode === 'parked' && this.feed.window.head >= this.#place.next) this.#resume()
+    if (this.#mode === 'parked' && this.feed.window.head >= this.#cursor.next) this.#resume()
   }
 
   /** Its turn to be read comes later: meanwhile it hears of what its position is ahead of. */
   queue(): void {
-    if (!this.#judge() && this.#place.next > this.feed.window.head) this.#park()
+    if (!this.#judge() && this.#cursor.next > this.feed.window.head) this.#park()
   }
 
   /** See `Place.judge`. */
   #judge(): boolean {
-    const isOther = this.#place.judge()
+    const isOther = this.#cursor.judge()
     if (isOther) this.#resume()
     return isOther
   }
@@ -245,27 +245,28 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
 
   /** Ahead of a log that really ends at `end`: told, and on from there. */
   cutBackTo(end: number): void {
-    if (this.#mode !== 'parked' || this.#place.next <= end) return
-    this.#place.cutBack(end)
+    if (this.#mode !== 'parked' || this.#cursor.next <= end) return
+    this.#cursor.cutBack(end)
     this.#resume()
   }
 
   /** What its client must be told first, as far as the socket takes it. */
-  tellOwed(): void {
-    const place = this.#place
-    while (place.owed !== undefined && this.#owner.writable) if (this.#tell(place.owed, place.next)) place.told()
+  flushGaps(): void {
+    const place = this.#cursor
+    while (place.pendingGap !== undefined && this.#owner.writable)
+      if (this.#tell(place.pendingGap, place.next)) place.gapSent()
   }
 
   /** Reads on while socket and budget last. Nothing is written while the socket is full. */
-  read(look: Look): Progress {
+  read(budget: ScanBudget): Progress {
     while (this.#owner.writable) {
-      if (this.owes) {
-        this.tellOwed()
+      if (this.hasPendingGaps) {
+        this.flushGaps()
         continue
       }
       const { window } = this.feed
       if (this.#judge()) continue
-      const { next } = this.#place
+      const { next } = this.#cursor
       if (next > window.head) return this.#park()
       if (next < window.tail && next >= window.indexTail && this.#skip(window)) continue
       const inMemory = next >= window.tail
@@ -277,7 +278,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
         this.#owner.readBack.want(this)
         return 'waiting'
       }
-      const progress = this.#walk(stretch, look)
+      const progress = this.#walk(stretch, budget)
       if (!inMemory) this.#charge(stretch, next)
       if (progress !== 'head') return progress
       if (!inMemory) continue
@@ -289,12 +290,12 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
 
   /** Passes what the index knows to be nobody's here, without reading it; a loss on the way is told. True when it moved. */
   #skip(window: Window): boolean {
-    const { next } = this.#place
+    const { next } = this.#cursor
     const to = this.#wanted.skipTo(window, next)
     if (to <= next) return false
     const lost = window.nextLost(next)
-    if (lost === undefined || lost.from >= to) this.#place.moveTo(to)
-    else if (lost.from > next) this.#place.moveTo(lost.from)
+    if (lost === undefined || lost.from >= to) this.#cursor.moveTo(to)
+    else if (lost.from > next) this.#cursor.moveTo(lost.from)
     else this.#tellLost(lost)
     return true
   }
@@ -307,30 +308,30 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     const { readBackLeft } = this.#owner
     if (readBackLeft === Number.POSITIVE_INFINITY || (this.#measured && readBackLeft > 0)) return false
     this.#measured = true
-    const to = reach(window, this.#wanted.hashes, readBackLeft, this.#owner.readBack.chunkBytes)
-    if (to <= this.#place.next) return false
+    const to = oldestWithinBudget(window, this.#wanted.hashes, readBackLeft, this.#owner.readBack.chunkBytes)
+    if (to <= this.#cursor.next) return false
     this.#pass(Math.min(to, window.tail))
     return true
   }
 
   /** Its part of a chunk, whoever used it before. */
   #charge(chunk: Window, from: number): void {
-    const share = Math.max(0, this.#place.next - from) / (chunk.head - chunk.tail)
+    const share = Math.max(0, this.#cursor.next - from) / (chunk.head - chunk.tail)
     this.#owner.charge(share * chunk.usedBytes)
   }
 
   /** [next, to) is not read back: told, and on from there. */
   #pass(to: number): void {
-    const { next } = this.#place
-    this.owe({ from: next, to: to - 1, reason: 'budget', certain: false, before: this.destination() }, to)
+    const { next } = this.#cursor
+    this.addGap({ from: next, to: to - 1, reason: 'budget', certain: false, before: this.destination() }, to)
   }
 
-  #walk(window: Window, look: Look): Progress {
+  #walk(window: Window, budget: ScanBudget): Progress {
     const matcher = this.#wanted
-    let ordinal = matcher.first(window, this.#place.next, scratch, look)
+    let ordinal = matcher.first(window, this.#cursor.next, scratch, budget)
     for (;;) {
-      const upTo = ordinal >= 0 ? window.offsetOf(ordinal) : ordinal === tooMany ? look.stoppedAt : window.head
-      const lost = window.nextLost(this.#place.next)
+      const upTo = ordinal >= 0 ? window.offsetOf(ordinal) : ordinal === tooMany ? budget.stoppedAt : window.head
+      const lost = window.nextLost(this.#cursor.next)
       if (lost !== undefined && lost.from < upTo) {
         if (!this.#tellLost(lost)) return 'blocked'
         continue
@@ -339,12 +340,12 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
         this.#walkTo(upTo)
         return this.#tellLeftOut() ? (ordinal === noEntry ? 'head' : 'budget') : 'blocked'
       }
-      if (look.left-- <= 0) {
+      if (budget.left-- <= 0) {
         this.#walkTo(upTo)
         return this.#tellLeftOut() ? 'budget' : 'blocked'
       }
       if (!this.#give(window, ordinal)) return 'blocked'
-      ordinal = matcher.following(window, ordinal, scratch, look)
+      ordinal = matcher.following(window, ordinal, scratch, budget)
     }
   }
 
@@ -352,7 +353,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   #give(window: Window, ordinal: number): boolean {
     window.load(ordinal, scratch)
     const { offset } = scratch
-    const only = this.#place.onlyAt(offset)
+    const only = this.#cursor.onlyAt(offset)
     if (only?.offsets.has(offset) === false) {
       this.#walkTo(offset + 1)
       return true
@@ -365,9 +366,9 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     if (reason !== undefined) return this.#leaveOut(reason)
     if (!this.#tellLeftOut()) return false
     // What lies below is not looked at again where the socket refuses this one.
-    this.#place.moveTo(offset)
+    this.#cursor.moveTo(offset)
     const outcome = this.#owner.deliverMissed(this, scratch, offset + 1)
-    if (outcome !== writeOutcome.refused) this.#place.moveTo(offset + 1)
+    if (outcome !== writeOutcome.refused) this.#cursor.moveTo(offset + 1)
     return outcome === writeOutcome.sent
   }
 
@@ -375,34 +376,34 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   #leaveOut(reason: DropReason): boolean {
     const { offset } = scratch
     const refs = this.#isMain && this.legs.length > 1 ? this.#wanted.refsOf(scratch) : undefined
-    if (this.#leftOut?.add(offset, reason, refs)) return true
+    if (this.#dropped?.add(offset, reason, refs)) return true
     if (!this.#tellLeftOut()) return false
-    this.#place.moveTo(offset)
-    this.#leftOut = new LeftOut(offset, reason, refs)
+    this.#cursor.moveTo(offset)
+    this.#dropped = new DroppedRun(offset, reason, refs)
     return true
   }
 
   /** What lies below is nobody's here, or left out. */
   #walkTo(next: number): void {
-    if (this.#leftOut === undefined) this.#place.moveTo(next)
-    else this.#leftOut.next = next
+    if (this.#dropped === undefined) this.#cursor.moveTo(next)
+    else this.#dropped.next = next
   }
 
   /** What was left out is told before anything behind it. False when the socket is full afterwards. */
   #tellLeftOut(): boolean {
-    const leftOut = this.#leftOut
+    const leftOut = this.#dropped
     if (leftOut === undefined) return true
-    this.#leftOut = undefined
+    this.#dropped = undefined
     if (!this.#owner.writable || !this.#tell(leftOut.gap, leftOut.next)) return false
-    this.#place.moveTo(leftOut.next)
+    this.#cursor.moveTo(leftOut.next)
     return this.#owner.writable
   }
 
   #tellLost(lost: Lost): boolean {
     if (!this.#tellLeftOut() || !this.#owner.writable) return false
     const { to, reason } = lost
-    const from = Math.max(lost.from, this.#place.next)
-    if (this.#tell({ from, to, reason, certain: false, before: undefined }, to + 1)) this.#place.moveTo(to + 1)
+    const from = Math.max(lost.from, this.#cursor.next)
+    if (this.#tell({ from, to, reason, certain: false, before: undefined }, to + 1)) this.#cursor.moveTo(to + 1)
     return this.#owner.writable
   }
 
@@ -411,27 +412,27 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
    * readers tell them, and a position of the main one's would carry them past what they were not given. But a rewrite leads
    * back: their clients may hold what it gave to others who have left, and learn by it that this is of no more use.
    */
-  #tell(gap: OwedGap, next: number): boolean {
+  #tell(gap: PendingGap, next: number): boolean {
     if (this.#isMain && this.legs.length === 0 && gap.reason !== 'rewritten') return true
-    return this.#owner.tellGap(this, gap, next)
+    return this.#owner.sendGap(this, gap, next)
   }
 
   #park(): Progress {
     this.#mode = 'parked'
     this.feed.parked.add(this)
-    this.#owner.watchAhead(this)
+    this.#owner.watchParked(this)
     return 'waiting'
   }
 
-  #rewind(gap: Parameters<Place['rewind']>[0], next: number): void {
-    this.#place.rewind(gap, next)
+  #rewind(gap: Parameters<ReaderCursor['rewind']>[0], next: number): void {
+    this.#cursor.rewind(gap, next)
     this.#resume()
   }
 
   #resume(): void {
     this.feed.parked.delete(this)
     this.#mode = 'behind'
-    if (this.owes) this.#owner.owing()
+    if (this.hasPendingGaps) this.#owner.gapsPending()
     this.#owner.wake()
   }
 }

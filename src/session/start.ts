@@ -2,8 +2,8 @@ import { unknownGeneration } from '../base/generation.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import { type Asked, type PartitionCount, partitionCount, saysNothing, type Token } from '../wire/partition-counts.ts'
 import { isSameLog, type Log, type Position } from '../wire/token.ts'
-import type { OwedGap } from './gap.ts'
 import { knowledgeOf, type StreamKnowledge } from './knowledge.ts'
+import type { PendingGap } from './pending-gap.ts'
 
 /** Below `until`, a reader gives these offsets and no others. */
 export interface Only {
@@ -17,7 +17,7 @@ export interface Only {
 export interface Start {
   readonly feed: PartitionFeed
   readonly offset: number
-  readonly gaps: readonly OwedGap[]
+  readonly gaps: readonly PendingGap[]
   /** Of what is behind, these only. */
   readonly only?: Only
   /** Of the log below, as the client's token has it; absent = unknown, as `unknownGeneration`. */
@@ -114,15 +114,15 @@ function judge(feed: PartitionFeed, token: StreamKnowledge, growth: Growth): Sta
 }
 
 function repartitioned(feed: PartitionFeed): Start {
-  const from = Math.max(feed.first, feed.firstOffset)
-  return { feed, offset: from, gaps: [owed('repartitioned', from, undefined, undefined)] }
+  const { first } = feed
+  return { feed, offset: first, gaps: [gapAt('repartitioned', first, undefined, undefined)] }
 }
 
 function unnamed(feed: PartitionFeed): Start {
   const { firstOffset } = feed
   const { head } = feed.window
   if (head <= firstOffset) return plain(feed, head)
-  return { feed, offset: head, gaps: [owed('unnamed', firstOffset, head - 1, undefined)] }
+  return { feed, offset: head, gaps: [gapAt('unnamed', firstOffset, head - 1, undefined)] }
 }
 
 /** What is known of a subscription that is live and comes into another partition. */
@@ -150,13 +150,13 @@ export function arrivingStart(feed: PartitionFeed, { carried, stood, count }: Ar
  */
 function movedInto(feed: PartitionFeed, known: Position | undefined, count: number): Start {
   const told = known === undefined ? atHead(feed) : judgeKnown(feed, known)
-  const first = Math.max(feed.first, feed.firstOffset)
+  const { first } = feed
   // Who stands below is told of what is gone as well.
   const isNew = feed.partition >= count
   const offset = isNew ? Math.min(first, known === undefined ? first : told.offset) : told.offset
   // Until it is told, a token names the place that the gap before it leads back to.
   const before = told.gaps.length === 0 ? known : startPosition(told)
-  const gaps = [...told.gaps, owed('repartitioned', offset, undefined, before)]
+  const gaps = [...told.gaps, gapAt('repartitioned', offset, undefined, before)]
   // What lies below another offset is of a generation that the token does not say.
   return offset === told.offset ? { ...told, gaps } : { feed, offset, gaps }
 }
@@ -185,19 +185,25 @@ const inPartitionOf = ({ partition, firstOffset }: PartitionFeed, { nameHash, in
 
 /** A token agrees with this log up to where another history begins. */
 function judgeGeneration(feed: PartitionFeed, position: Position): Start {
-  const { offset, generation } = position
+  const { generation } = position
+  const offset = Math.max(position.offset, feed.firstOffset)
   const agreed = generation === unknownGeneration ? offset : feed.window.divergence(offset, generation)
   // One that is ahead of this gateway is judged again, by what comes meanwhile.
   if (agreed >= offset) return { ...plain(feed, offset), generation }
-  const gap = owed('rewritten', feed.doubtfulFrom(agreed, generation), offset - 1, position)
+  const gap = gapAt('rewritten', feed.doubtfulFrom(agreed, generation), offset - 1, position)
   return { feed, offset: agreed, gaps: [gap] }
 }
 
 /** The log of that token is gone; of the new one the client has seen nothing. */
 function recreatedStart(feed: PartitionFeed, position: Position): Start {
-  return { feed, offset: feed.first, gaps: [owed('recreated', position.offset, undefined, position)] }
+  return { feed, offset: feed.first, gaps: [gapAt('recreated', position.offset, undefined, position)] }
 }
 
-function owed(reason: OwedGap['reason'], from: number, to: number | undefined, before: Position | undefined): OwedGap {
+function gapAt(
+  reason: PendingGap['reason'],
+  from: number,
+  to: number | undefined,
+  before: Position | undefined,
+): PendingGap {
   return { from, to, reason, certain: false, before }
 }

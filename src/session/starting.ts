@@ -2,10 +2,10 @@ import type { Feeds } from '../fanout/feeds.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import { type Asked, type PartitionCount, partitionCount } from '../wire/partition-counts.ts'
 import { isSameLog, type Position } from '../wire/token.ts'
-import type { OwedGap } from './gap.ts'
+import { countsToSend, type StreamCount } from './announced-counts.ts'
+import type { PendingGap } from './pending-gap.ts'
 import { type Growth, knownCount, resolveStarts, type Start } from './start.ts'
 import type { Subscription } from './subscription.ts'
-import { type StreamCount, spokenOf } from './told-counts.ts'
 
 /** One subscription, or all that share a position, on its way to where it begins. */
 export interface Starting {
@@ -89,13 +89,13 @@ export function countsOf(feeds: Feeds, starts: readonly Start[], asked: Asked): 
   })
 }
 
-const isRepartitioned = ({ reason }: OwedGap): boolean => reason === 'repartitioned'
+const isRepartitioned = ({ reason }: PendingGap): boolean => reason === 'repartitioned'
 
 /**
  * How many partitions a client knows of that begins there, and stands at these positions: as many as there are, unless it is still to be
  * told of some.
  */
-export function toldCounts(
+export function announcedCounts(
   counts: readonly StreamCount[],
   starts: readonly Start[],
   positions: readonly Position[],
@@ -104,6 +104,6 @@ export function toldCounts(
   return counts.flatMap(({ feed, now, told, others }) => {
     const count = owed.has(feed.stream) ? told : Math.max(told ?? 0, now)
     const own = count === undefined ? [] : [partitionCount(feed, count)]
-    return [...own, ...spokenOf(others, positions)]
+    return [...own, ...countsToSend(others, positions)]
   })
 }

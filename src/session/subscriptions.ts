@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import { CarillonError } from '../base/errors.ts'
-import { FewMap } from '../base/few.ts'
+import { SmallMap } from '../base/small-map.ts'
 import type { Feeds } from '../fanout/feeds.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import type { Grant } from '../identity/grant.ts'
@@ -9,22 +9,22 @@ import type { ServerFrame, Subscribe, SubscribeOptions } from '../wire/frames.ts
 import { type Asked, encodeSaid, parseAsked } from '../wire/partition-counts.ts'
 import { isSameLog, isSamePartition, type Position } from '../wire/token.ts'
 import { sizes, type Totals } from './account.ts'
-import { Holdings, legBytesOf, type Needs } from './holdings.ts'
 import { freeFound, type LastAsked, LastSearches } from './last.ts'
 import type { SearchOwner } from './last-search.ts'
 import { requireRoom, requireTokenRoom } from './limits.ts'
-import type { Look } from './matcher.ts'
+import type { ScanBudget } from './matcher.ts'
 import type { SessionLimits } from './options.ts'
 import type { Outlet } from './outlet.ts'
 import { arrivingStart, carriedBy, type Start, startPosition } from './start.ts'
-import { countsOf, findAfter, type Starting, start, toldCounts } from './starting.ts'
+import { announcedCounts, countsOf, findAfter, type Starting, start } from './starting.ts'
 import { type Leg, newLeg, newSubscription, type Subscription } from './subscription.ts'
+import { legBytesOf, type Requirements, SubscriptionCost } from './subscription-cost.ts'
 import type { LegOwner } from './track.ts'
 import type { Tracks } from './tracks.ts'
 
 /** Those that begin together, and what they need for it in these partitions. */
 interface Beginning extends Pick<LastAsked, 'subscriptions' | 'readers'> {
-  needs(partitions: readonly PartitionFeed[]): Needs
+  needs(partitions: readonly PartitionFeed[]): Requirements
 }
 
 export interface SubscriptionsContext {
@@ -59,8 +59,8 @@ export class Subscriptions implements LegOwner {
   readonly #owner: SubscriptionsOwner
   readonly #context: SubscriptionsContext
   readonly #tracks: Tracks
-  readonly #holdings: Holdings
-  readonly #byRef = new FewMap<number, Subscription>()
+  readonly #holdings: SubscriptionCost
+  readonly #byRef = new SmallMap<number, Subscription>()
   /** SSE and poll: those that have not joined yet. */
   #entering: Iterator<Leg, undefined> | undefined
   /** While some of them ask for last events and have not begun. */
@@ -72,7 +72,7 @@ export class Subscriptions implements LegOwner {
     this.#owner = owner
     this.#context = context
     this.#tracks = tracks
-    this.#holdings = new Holdings(owner.account, tracks, context)
+    this.#holdings = new SubscriptionCost(owner.account, tracks, context)
   }
 
   /** WebSocket: one more. Throws what is wrong with the request. */
@@ -159,7 +159,7 @@ export class Subscriptions implements LegOwner {
       if (this.#owner.ended) return
     }
     for (const feed of this.#tracks.feeds()) this.#tracks.counts?.grew(feed, feeds.countOf(feed))
-    this.#owner.outlet.batch(() => this.#tracks.tellOwed())
+    this.#owner.outlet.batch(() => this.#tracks.flushGaps())
   }
 
   #move(subscription: Subscription, now: readonly PartitionFeed[]): void {
@@ -194,8 +194,8 @@ export class Subscriptions implements LegOwner {
   }
 
   /** One slice of looking for last events. True when there is more to do at once. */
-  search(look: Look): boolean {
-    const more = this.#searches?.run(look) === true
+  search(budget: ScanBudget): boolean {
+    const more = this.#searches?.run(budget) === true
     if (!this.searching) this.#searches = undefined
     return more
   }
@@ -279,7 +279,7 @@ export class Subscriptions implements LegOwner {
     const before = starts.map((start) => (start.gaps[0] === undefined ? startPosition(start) : start.gaps[0].before))
     // Where its subjects are elsewhere now, the client has nothing else to stand at until the gap is told.
     const positions = [...before.filter((position) => position !== undefined), ...carried.positions]
-    const told = toldCounts(countsOf(this.#context.feeds, starts, asked), starts, positions)
+    const told = announcedCounts(countsOf(this.#context.feeds, starts, asked), starts, positions)
     this.#owner.control({ kind: 'subscribed', ref, after: encodeSaid(positions, [...carried.counts, ...told]) })
     this.#keep(subscription, carried.positions, starts)
     subscription.joining = starts.length
@@ -326,7 +326,7 @@ export class Subscriptions implements LegOwner {
     for (const start of starts) this.#tracks.open(start)
     for (const count of countsOf(this.#context.feeds, starts, asked)) this.#tracks.counts?.begin(count)
     this.#entering = legsOf(readers)
-    this.enter({ left: this.#context.limits.lookPerSlice, stoppedAt: 0 })
+    this.enter({ left: this.#context.limits.scanPerSlice, stoppedAt: 0 })
     if (this.entering) this.#owner.wake()
   }
 
@@ -336,9 +336,9 @@ export class Subscriptions implements LegOwner {
   }
 
   /** As many of them join as may be looked at. */
-  enter(look: Look): void {
+  enter(budget: ScanBudget): void {
     if (this.#entering === undefined) return
-    for (; look.left > 0; look.left--) {
+    for (; budget.left > 0; budget.left--) {
       const { value: leg } = this.#entering.next()
       if (leg === undefined) {
         this.#entering = undefined
@@ -375,9 +375,9 @@ export class Subscriptions implements LegOwner {
     track.join(leg)
     if (there === undefined) this.#owner.wake()
     // One position is for all: it goes on where the others stand, who have been told what became of the log. One gap is for all who come.
-    else if (!main.owesMove) {
+    else if (!main.endsWithMove) {
       const before = main.destination()
-      main.owe({ from: before.offset, to: undefined, reason: 'repartitioned', certain: false, before })
+      main.addGap({ from: before.offset, to: undefined, reason: 'repartitioned', certain: false, before })
     }
   }
 

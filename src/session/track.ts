@@ -65,22 +65,22 @@ export class Track {
     reader.queue()
     this.#waiting.push(reader)
     this.#promote()
-    reader.tellOwed()
+    reader.flushGaps()
     return false
   }
 
   /** Also what is owed to those who wait for their turn: in other partitions they may be live. */
-  tellOwed(): void {
-    this.main.tellOwed()
-    this.side?.tellOwed()
-    for (const reader of this.#waiting) reader.tellOwed()
+  flushGaps(): void {
+    this.main.flushGaps()
+    this.side?.flushGaps()
+    for (const reader of this.#waiting) reader.flushGaps()
   }
 
   /** The side reader's leg joins where both readers are at the head; the next leg that queues takes its place. */
   settle(legs: LegOwner): void {
     while (this.side !== undefined && this.side.mode === 'behind' && this.main.mode === 'live') {
       const { side } = this
-      if (side.owes || side.next !== this.feed.window.head) return
+      if (side.hasPendingGaps || side.next !== this.feed.window.head) return
       const leg = side.leg!
       this.#dropSide()
       this.join(leg)

@@ -1,24 +1,24 @@
-import { FewMap } from '../base/few.ts'
 import { unknownGeneration } from '../base/generation.ts'
+import { SmallMap } from '../base/small-map.ts'
 import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import { encodeSaid, type PartitionCount, saysNothing, type Token } from '../wire/partition-counts.ts'
 import { encodePosition, isSamePartition, type Position } from '../wire/token.ts'
-import type { Look } from './matcher.ts'
-import type { Standing, TokenForm } from './outlet.ts'
+import { AnnouncedCounts } from './announced-counts.ts'
+import type { ScanBudget } from './matcher.ts'
+import type { PositionSource, TokenForm } from './outlet.ts'
 import type { Reader, ReaderOwner } from './reader.ts'
 import { atHead, type Start } from './start.ts'
 import type { Leg } from './subscription.ts'
-import { ToldCounts } from './told-counts.ts'
 import { type LegOwner, Track } from './track.ts'
 
 /** Main readers start at the head (WebSocket), or where the client's token says. */
 type MainStart = 'head' | 'asked'
 
 /** All partitions that a session touches. */
-export class Tracks implements Standing {
+export class Tracks implements PositionSource {
   readonly #owner: ReaderOwner
   readonly #mains: MainStart
-  readonly #byFeed = new FewMap<PartitionFeed, Track>()
+  readonly #byFeed = new SmallMap<PartitionFeed, Track>()
   /** Of a session that has one track and has left none since, as most: its token is made at each SSE delivery. */
   #only: Track | undefined
   /** One of its readers may owe something: thousands may wait for their turn, and each slice would ask them all. */
@@ -28,12 +28,12 @@ export class Tracks implements Standing {
   /** SSE and poll: what the client's token says of what no subscription touches, carried through to its next one. */
   carried: Token = saysNothing
   /** SSE and poll. */
-  readonly counts: ToldCounts | undefined
+  readonly counts: AnnouncedCounts | undefined
 
   constructor(owner: ReaderOwner, mains: MainStart) {
     this.#owner = owner
     this.#mains = mains
-    this.counts = mains === 'head' ? undefined : new ToldCounts()
+    this.counts = mains === 'head' ? undefined : new AnnouncedCounts()
   }
 
   get size(): number {
@@ -104,13 +104,15 @@ export class Tracks implements Standing {
    * Where the client stands once it has what is written next for one of its readers, which leads that to `next`: valid during one write.
    * `generation`: of an event.
    */
-  behind(reader: Reader, next: number, generation: number = unknownGeneration): Standing {
+  behind(reader: Reader, next: number, generation: number = unknownGeneration): PositionSource {
     return step.of(this, reader, next, generation)
   }
 
   #counts(positions: readonly Position[], step: Step | undefined): PartitionCount[] {
     if (this.counts === undefined) return []
-    const owes = [...this.#byFeed.values()].some(({ main }) => (main === step?.reader ? main.owesMore : main.owes))
+    const owes = [...this.#byFeed.values()].some(({ main }) =>
+      main === step?.reader ? main.hasMorePending : main.hasPendingGaps,
+    )
     return this.counts.say(this.#byFeed.keys(), owes ? 'something' : 'nothing', positions)
   }
 
@@ -122,19 +124,19 @@ export class Tracks implements Standing {
    * What is owed in any partition, before something is given in another: a token that has gone on in old partitions and does not name a
    * new one yet looks like one that never wanted it.
    */
-  tellOwed(): void {
+  flushGaps(): void {
     if (!this.owing) return
-    for (const track of this.#byFeed.values()) track.tellOwed()
+    for (const track of this.#byFeed.values()) track.flushGaps()
     this.owing = !this.#owner.writable
   }
 
   /** One slice of catching up; `legs` hears of those that reached the head. True when there is more to do at once. */
-  read(look: Look, legs: LegOwner): boolean {
+  read(budget: ScanBudget, legs: LegOwner): boolean {
     let more = false
-    this.tellOwed()
+    this.flushGaps()
     for (const track of this.#byFeed.values()) {
-      if (this.#read(track.main, look)) more = true
-      if (track.side !== undefined && this.#read(track.side, look)) more = true
+      if (this.#read(track.main, budget)) more = true
+      if (track.side !== undefined && this.#read(track.side, budget)) more = true
       track.settle(legs)
       // A leg that joined may have let the next one of its queue begin.
       if (track.side?.mode === 'behind' && track.main.mode === 'live') more = true
@@ -175,14 +177,14 @@ export class Tracks implements Standing {
   }
 
   /** True when the reader used up its slice before it was at the head. */
-  #read(reader: Reader, look: Look): boolean {
+  #read(reader: Reader, budget: ScanBudget): boolean {
     if (reader.mode !== 'behind') return false
-    return reader.read(look) === 'budget'
+    return reader.read(budget) === 'budget'
   }
 }
 
 /** What is written for a reader leads it to an offset. */
-class Step implements Standing {
+class Step implements PositionSource {
   #tracks: Tracks | undefined
   reader: Reader | undefined
   next = 0

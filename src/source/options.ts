@@ -16,7 +16,7 @@ export type StreamLayout = (typeof streamLayouts)[number]
 export const layoutSetting = setting(
   choice('layout', streamLayouts),
   'family',
-  'NATS only. family: one JetStream stream a partition; single: one JetStream stream as it is, whose NATS subjects are the subjects',
+  'NATS only. family: one JetStream stream per partition; single: one existing JetStream stream, whose NATS subjects are the subjects',
 )
 
 interface LaidOut {

@@ -12,15 +12,15 @@ import {
 } from './instruments.ts'
 import { counter, durations, gauge, histogram, type MetricFamily, point, pointsBy } from './metric.ts'
 
-/** Buckets of the live legs, µs: 100 µs to a minute. */
+/** Buckets of live latencies, µs: 100 µs to a minute. */
 const liveBoundsUs = [
   100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
   5_000_000, 10_000_000, 30_000_000, 60_000_000,
 ]
-/** Buckets of catching up, µs: 100 ms to a week. */
+/** Buckets of catch-up latencies, µs: 100 ms to a week. */
 const catchUpBoundsUs = [0.1, 1, 10, 60, 600, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600].map((seconds) => seconds * 1e6)
 
-/** Everything that the gateway counts, under the names that docs/metrics.md lists. */
+/** Returns all metrics of the gateway, under the names listed in docs/metrics.md. */
 export function families(instruments: Instruments): MetricFamily[] {
   const streams = [...instruments.streams.values()]
   return [
@@ -36,23 +36,25 @@ export function families(instruments: Instruments): MetricFamily[] {
 function sessionFamilies(gateway: GatewayInstruments): MetricFamily[] {
   return [
     gauge('carillon_sessions', 'Sessions now', pointsBy('transport', gateway.sessions)),
-    gauge('carillon_sessions_behind', 'Sessions with a full socket or catching up now', [point(gateway.behind)]),
+    gauge('carillon_sessions_behind', 'Sessions now that are behind: with a full socket, or catching up', [
+      point(gateway.behind),
+    ]),
     gauge('carillon_subscriptions', 'Subscriptions of all sessions now', [point(gateway.subscriptions)]),
-    gauge('carillon_patterns', 'Subscriptions of all sessions that are patterns now', [point(gateway.patterns)]),
-    gauge('carillon_session_bytes', 'Memory that all sessions are counted as now', [point(gateway.sessionBytes)]),
+    gauge('carillon_patterns', 'Pattern subscriptions of all sessions now', [point(gateway.patterns)]),
+    gauge('carillon_session_bytes', 'Counted memory of all sessions now', [point(gateway.sessionBytes)]),
     counter('carillon_sessions_opened', 'Sessions opened', pointsBy('transport', gateway.opened)),
-    counter('carillon_sessions_ended', 'Sessions ended, by how', pointsBy('reason', gateway.ended)),
+    counter('carillon_sessions_ended', 'Sessions ended, by reason', pointsBy('reason', gateway.ended)),
   ]
 }
 
 function doorFamilies(gateway: GatewayInstruments): MetricFamily[] {
   return [
-    gauge('carillon_connections', 'Connections of clients now', pointsBy('kind', gateway.connections)),
-    gauge('carillon_connections_limit', 'Connections of clients that descriptors allow', [
+    gauge('carillon_connections', 'Client connections now', pointsBy('kind', gateway.connections)),
+    gauge('carillon_connections_limit', 'Client connections that the available descriptors allow', [
       point(gateway.maxConnections),
     ]),
-    gauge('carillon_accepting', '1 while further connections are taken', [point(gateway.accepting)]),
-    counter('carillon_requests_refused', 'Requests answered by an error status', pointsBy('code', gateway.refused)),
+    gauge('carillon_accepting', '1 while new connections are accepted', [point(gateway.accepting)]),
+    counter('carillon_requests_refused', 'Requests answered with an error status', pointsBy('code', gateway.refused)),
     counter(
       'carillon_limit_refusals',
       'Connections, requests, frames and sessions that a limit refused or ended',
@@ -62,21 +64,21 @@ function doorFamilies(gateway: GatewayInstruments): MetricFamily[] {
     counter('carillon_frames_received', 'Frames from clients', pointsBy('frame', gateway.framesIn)),
     counter('carillon_frames_sent', 'Frames to clients', [point(gateway.framesOut)]),
     counter('carillon_sent_bytes', 'Bytes of frames and bodies to clients', [point(gateway.bytesOut)]),
-    counter('carillon_catch_up_looked', 'Records that readers looked at while catching up', [point(gateway.looked)]),
-    counter('carillon_full_writes', 'Writes that filled a socket: its session falls behind', [
+    counter('carillon_catch_up_scanned', 'Records that readers examined while catching up', [point(gateway.scanned)]),
+    counter('carillon_full_writes', 'Writes that filled a socket, so that its session fell behind', [
       point(gateway.fullWrites),
     ]),
     counter('carillon_published_events', 'Events written to the broker for clients', [point(gateway.published)]),
     counter('carillon_publish_failed', 'Publish requests that failed', pointsBy('code', gateway.publishFailed)),
-    histogram('carillon_publish_to_ack_seconds', "Publish request to the broker's acknowledgement", [
+    histogram('carillon_publish_to_ack_seconds', "Time from a publish request to the broker's acknowledgement", [
       durations(gateway.publishToAck, liveBoundsUs),
     ]),
     counter(
       'carillon_broker_throttled_seconds',
-      'Pauses that the broker asked for because a quota was used up',
+      'Time in pauses that the broker requested because a quota was exceeded',
       brokerUses.map((use) => point(gateway.brokerPausedMs[use] / 1000, { use })),
     ),
-    counter('carillon_trace_spans', 'Spans of traces, by what became of them', pointsBy('outcome', gateway.traceSpans)),
+    counter('carillon_trace_spans', 'Trace spans, by outcome', pointsBy('outcome', gateway.traceSpans)),
   ]
 }
 
@@ -86,31 +88,31 @@ function streamFamilies(streams: readonly StreamInstruments[]): MetricFamily[] {
   const by = (label: string, counts: (stream: StreamInstruments) => Readonly<Record<string, number>>) =>
     streams.flatMap((stream) => pointsBy(label, counts(stream), { stream: stream.stream }))
   return [
-    gauge('carillon_stream_state', '1 for the state that the stream is in', by('state', stateSet)),
+    gauge('carillon_stream_state', '1 for the current state of the stream', by('state', stateSet)),
     counter(
       'carillon_broker_outages',
-      'Times that the broker went away',
+      'Times that the broker became unavailable',
       each((stream) => stream.outages),
     ),
     counter(
       'carillon_events_in',
-      'Records taken from the broker',
+      'Records read from the broker',
       each((stream) => stream.eventsIn),
     ),
     counter(
       'carillon_in_bytes',
-      'Bytes of records taken from the broker',
+      'Bytes of records read from the broker',
       each((stream) => stream.bytesIn),
     ),
     counter(
-      'carillon_events_skipped',
-      'Records that can not be used',
-      by('reason', (stream) => stream.skipped),
+      'carillon_records_rejected',
+      'Records that cannot be used',
+      by('reason', (stream) => stream.rejected),
     ),
     counter('carillon_deliveries', 'Events written to sockets, live and catching up', by('mode', deliveriesByMode)),
     counter(
       'carillon_gaps',
-      'Gaps told to clients',
+      'Gaps sent to clients',
       by('reason', (stream) => stream.gaps),
     ),
     counter(
@@ -125,7 +127,7 @@ function streamFamilies(streams: readonly StreamInstruments[]): MetricFamily[] {
     ),
     counter(
       'carillon_read_back_records',
-      'Records read back',
+      'Records read back from the broker',
       each((stream) => stream.readBackRecords),
     ),
     counter(
@@ -135,12 +137,12 @@ function streamFamilies(streams: readonly StreamInstruments[]): MetricFamily[] {
     ),
     gauge(
       'carillon_read_back_waiting',
-      'Readers that wait for a chunk now',
+      'Readers waiting for a chunk now',
       each((stream) => stream.readBackWaiting),
     ),
     counter(
       'carillon_read_back_throttled_seconds',
-      'Time that reads were held back by readBack.bytesPerSecond',
+      'Time that readBack.bytesPerSecond delayed reads',
       each((stream) => stream.readBackThrottledMs / 1000),
     ),
   ]
@@ -169,32 +171,32 @@ function latencyFamilies(streams: readonly StreamInstruments[]): MetricFamily[] 
   return [
     histogram(
       'carillon_publish_to_broker_seconds',
-      "Publisher's clock to the broker's record time",
+      "Time from the publisher's clock to the broker's record time",
       each((stream) => stream.publishToBroker, liveBoundsUs),
     ),
     histogram(
       'carillon_broker_to_read_seconds',
-      "The broker's record time to this gateway",
+      "Time from the broker's record time until this gateway read the record",
       each((stream) => stream.brokerToRead, liveBoundsUs),
     ),
     histogram(
       'carillon_read_to_written_seconds',
-      'Read by this gateway to written to the socket, every live delivery',
+      'Time from reading the record to writing it to the socket, every live delivery',
       each((stream) => stream.readToWritten, liveBoundsUs),
     ),
     histogram(
       'carillon_publish_to_written_seconds',
-      "Publisher's clock to written to the socket, every live delivery",
+      "Time from the publisher's clock to writing to the socket, every live delivery",
       each((stream) => stream.publishToWritten, liveBoundsUs),
     ),
     histogram(
       'carillon_catch_up_publish_to_written_seconds',
-      "Publisher's clock to written to the socket, deliveries while catching up",
+      "Time from the publisher's clock to writing to the socket, deliveries while catching up",
       each((stream) => stream.catchUpPublishToWritten, catchUpBoundsUs),
     ),
     counter(
       'carillon_negative_latencies',
-      'Latencies below zero: two clocks that disagree; in no histogram',
+      'Negative latencies, because two clocks disagree; not in any histogram',
       streams.flatMap((stream) => legs.map((leg) => point(stream[leg].negative, { stream: stream.stream, leg }))),
     ),
   ]
@@ -218,42 +220,42 @@ function partitionFamilies(streams: readonly StreamInstruments[]): MetricFamily[
   return [
     gauge(
       'carillon_partition_first_offset',
-      'First offset that the broker keeps',
+      'First offset that the broker retains',
       each((figures) => figures.first),
     ),
     gauge(
       'carillon_partition_head_offset',
-      'Next offset of the broker',
+      'Next offset that the broker will assign',
       each((figures) => figures.head),
     ),
     gauge(
       'carillon_partition_read_offset',
-      'Next offset that this gateway reads',
+      'Next offset that this gateway will read',
       each((figures) => figures.read),
     ),
     gauge(
       'carillon_partition_lag',
-      'Offsets not read yet',
+      'Offsets that this gateway has not read yet',
       each((figures) => Math.max(0, figures.head - figures.read)),
     ),
     gauge(
       'carillon_partition_lag_seconds',
-      'Age of the oldest record not read yet; 0 = none',
+      'Age of the oldest record that is not read yet; 0 = none',
       each((figures) => figures.unreadAgeMs / 1000),
     ),
     gauge(
       'carillon_partition_blocked',
-      'Offsets behind the head that an open transaction holds back',
+      'Offsets after the head that an open transaction holds back',
       each((figures) => figures.blocked),
     ),
     gauge(
       'carillon_partition_blocked_seconds',
-      'For how long a transaction has held the head where it is; 0 = none does',
+      'Time for which an open transaction has held the head back; 0 = none',
       each((figures) => figures.blockedAgeMs / 1000),
     ),
     gauge(
       'carillon_partition_subscriptions',
-      'Subscriptions that read it',
+      'Subscriptions that read the partition',
       each((figures) => figures.subscriptions),
     ),
     gauge(
@@ -263,7 +265,7 @@ function partitionFamilies(streams: readonly StreamInstruments[]): MetricFamily[
     ),
     gauge(
       'carillon_window_records',
-      'Records in the window: those whose payload is there, those that the index knows',
+      'Records in the window, by tier: with their payload, or in the index',
       eachTier(({ records }) => records),
     ),
     gauge(
@@ -273,7 +275,7 @@ function partitionFamilies(streams: readonly StreamInstruments[]): MetricFamily[
     ),
     gauge(
       'carillon_window_reach_seconds',
-      'Age of the oldest record in the window, by its own time',
+      'Age of the oldest record in the window, by record time',
       eachTier(({ ageMs }) => (ageMs === undefined ? undefined : ageMs / 1000)),
     ),
   ]
@@ -291,12 +293,12 @@ function poolFamilies(instruments: Instruments): MetricFamily[] {
     ),
     gauge(
       'carillon_window_held_bytes',
-      'Memory that windows hold, in slabs',
+      'Memory of the slabs that windows hold',
       each(({ heldBytes }) => heldBytes),
     ),
     counter(
       'carillon_window_slabs_taken',
-      'Slabs whose records made room for newer ones, the oldest of all windows first',
+      'Slabs reused for newer records, the oldest of all windows first',
       each(({ taken }) => taken),
     ),
   ]

@@ -13,14 +13,23 @@ import { noTime, rfc3339Us } from './rfc3339.ts'
  * https://github.com/cloudevents/spec/blob/main/cloudevents/formats/json-format.md
  */
 export interface CloudEventJson {
-  /** Attributes and extensions as strings, by name; those that are null are absent. `specversion`, `id`, `source` and `type` are there. */
+  /**
+   * Attributes and extensions as strings, by name; null ones are left out. `specversion`, `id`,
+   * `source` and `type` are always present.
+   */
   readonly attributes: ReadonlyMap<string, string>
   readonly data: Uint8Array
-  /** Of the data: `datacontenttype`, else what the form of the data implies; empty = unknown. */
+  /**
+   * Content type of the data: `datacontenttype`, or else the type that the data's form implies;
+   * empty = unknown.
+   */
   readonly contentType: string
 }
 
-/** What the content type of a record whose value is a CloudEvent, or several, begins with; in letters of either case. */
+/**
+ * Prefix, in any case, of the content type of a record or request whose value is one or more
+ * CloudEvents.
+ */
 export const structuredType = 'application/cloudevents'
 
 const json = 'application/json'
@@ -28,8 +37,8 @@ const required = ['specversion', 'id', 'source', 'type'] as const
 const encoder = new TextEncoder()
 
 /**
- * From parsed JSON and the text that it was parsed from, out of which `data` is taken as it stands. Throws `bad_event` naming the
- * attribute.
+ * Reads a CloudEvent from parsed JSON. `text` is the source of `value`: `data` is copied from it
+ * unchanged. Throws `bad_event` naming the attribute.
  */
 export function readCloudEvent(value: unknown, text: string, path = 'event'): CloudEventJson {
   const fields = new JsonFields(value, path, 'bad_event')
@@ -40,7 +49,7 @@ export function readCloudEvent(value: unknown, text: string, path = 'event'): Cl
     if (attribute !== undefined) attributes.set(name, attribute)
   }
   for (const name of required)
-    if (!attributes.get(name)) throw fields.fail(name, 'what CloudEvents 1.x require', 'nothing')
+    if (!attributes.get(name)) throw fields.fail(name, 'a value, which CloudEvents 1.x requires', 'nothing')
   const version = attributes.get('specversion')!
   if (!version.startsWith('1.')) throw fields.fail('specversion', '1.x', shown(version))
   return { attributes, ...dataOf(fields, text, attributes.get('datacontenttype')) }
@@ -48,7 +57,7 @@ export function readCloudEvent(value: unknown, text: string, path = 'event'): Cl
 
 function attributeOf(fields: JsonFields, name: string): string | undefined {
   if (!/^[a-z0-9]+$/.test(name)) {
-    throw fields.fail(shortened(name), 'a name of lowercase letters and digits', 'a name that no attribute has')
+    throw fields.fail(shortened(name), 'a name of lowercase letters and digits', 'other characters')
   }
   const value = fields.raw(name)
   switch (typeof value) {
@@ -59,11 +68,11 @@ function attributeOf(fields: JsonFields, name: string): string | undefined {
       return String(value)
     default:
       if (value === null) return undefined
-      throw fields.fail(name, 'a text, a number or a boolean', shown(value))
+      throw fields.fail(name, 'a string, a number or a boolean', shown(value))
   }
 }
 
-/** What is null is absent, as with attributes. */
+/** Treats null as absent, as for attributes. */
 function dataOf(fields: JsonFields, text: string, type = ''): Omit<CloudEventJson, 'attributes'> {
   const [data, base64] = [fields.raw('data') ?? undefined, fields.raw('data_base64') ?? undefined]
   if (data !== undefined && base64 !== undefined)
@@ -77,15 +86,15 @@ function dataOf(fields: JsonFields, text: string, type = ''): Omit<CloudEventJso
   const contentType = type === '' ? json : type
   if (dataForm(contentType) === 'json') return { data: encoder.encode(memberTexts(text).get('data')!), contentType }
   if (typeof data === 'string') return { data: encoder.encode(fields.text('data', data)), contentType }
-  throw fields.fail('data', `a text, as its datacontenttype is ${contentType}`, shown(data))
+  throw fields.fail('data', `a string, because datacontenttype is ${contentType}`, shown(data))
 }
 
-/** What becomes a field of an event, or says nothing of it. */
+/** Attributes that become fields of an event, or carry no information. */
 const fieldNames = new Set(['specversion', 'id', 'type', 'subject', 'time', 'datacontenttype'])
 
 /**
- * An event to be published; its subject is the attribute `subject`. Throws `bad_event` and `bad_subject`. `hidden`: attributes that
- * subscribers are not shown.
+ * Returns an event to publish, whose subject is the attribute `subject`. Throws `bad_event` and
+ * `bad_subject`. Subscribers never see the attributes in `hidden`.
  */
 export function eventFromCloudEvent(cloudEvent: CloudEventJson, path: string, hidden: readonly string[]): Event {
   const { attributes, data, contentType } = cloudEvent
@@ -115,12 +124,12 @@ function subjectOf(attributes: CloudEventJson['attributes'], path: string): stri
   }
 }
 
-/** Unix µs. */
+/** Returns Unix µs. */
 function timeOf(attributes: CloudEventJson['attributes'], path: string): number {
   const text = attributes.get('time')
   if (text === undefined) return unknownPublishedAtUs
   const bytes = encoder.encode(text)
   const us = rfc3339Us(bytes, 0, bytes.length)
   if (us !== noTime && us > 0) return us
-  throw new CarillonError('bad_event', `${path}.time: expected a time of RFC 3339 since 1970, got ${shown(text)}`)
+  throw new CarillonError('bad_event', `${path}.time: expected an RFC 3339 time since 1970, got ${shown(text)}`)
 }

@@ -2,42 +2,46 @@ import { absent, type ByteRange } from '../base/byte-range.ts'
 import { sequenceLength } from '../base/utf8.ts'
 
 /**
- * Judges JSON text as bytes (RFC 8259), so that an event's data can be put into a frame as its publisher wrote it: parsing
- * and printing would lose digits of big numbers.
+ * Validates JSON text as bytes (RFC 8259), so that a frame can include an event's data unchanged:
+ * parsing and printing would lose digits of large numbers.
  */
 
 export const jsonText = {
   invalid: 0,
-  /** Valid, and on one line. */
+  /** Valid, on one line. */
   line: 1,
-  /** Valid, with line breaks between its tokens (inside strings JSON has none). */
+  /** Valid, with line breaks between tokens (JSON strings contain none). */
   lines: 2,
 } as const
 export type JsonText = (typeof jsonText)[keyof typeof jsonText]
 
-/** Arrays and objects inside each other, at most: some clients' parsers give up soon above it. */
+/** Maximum nesting of arrays and objects. Some clients' parsers fail soon above it. */
 export const maxJsonDepth = 128
 
-// One scan runs at a time, to its end; each step below returns the index behind what it read, or -1.
+// One scan at a time runs, to its end. Each function below returns the index after what it read,
+// or -1.
 let bytes: Uint8Array = /* @__PURE__ */ new Uint8Array(0)
 let end = 0
 let broken = false
-/** Names of members, one in the other, that lead to the value that is looked for. */
+/** Member names, one inside the other, that lead to the wanted value. */
 let path: readonly Buffer[] = []
 const offPath = Number.POSITIVE_INFINITY
-/** Where that value lies; `absent` = it was not found. */
+/** The wanted value's range; `absent` = not found. */
 let foundStart = absent
 let foundEnd = absent
 
-/** Whether bytes [from, to) are exactly one JSON value in UTF-8. Deeper than `maxJsonDepth` counts as invalid. */
+/**
+ * Returns whether bytes [from, to) are exactly one JSON value in UTF-8. Nesting beyond
+ * `maxJsonDepth` is invalid.
+ */
 export function scanJson(buffer: Uint8Array, from: number, to: number): JsonText {
   path = []
   return scan(buffer, from, to)
 }
 
 /**
- * The same, and where the text of the member lies to which `names` lead: `member` is absent where there is none. Of repeated names the last
- * one counts, as in JSON.parse.
+ * As `scanJson`, and sets `member` to the text of the member that `names` lead to, or to `absent`.
+ * The last one of a repeated name counts, as in JSON.parse.
  */
 export function scanMember(member: ByteRange, names: readonly Buffer[]): JsonText {
   const { bytes: buffer, start, end: to } = member
@@ -53,8 +57,8 @@ function scan(buffer: Uint8Array, from: number, to: number): JsonText {
   bytes = buffer
   end = to
   broken = false
-  const behind = value(space(from), 0, 0)
-  if (behind === -1 || space(behind) !== end) return jsonText.invalid
+  const after = value(space(from), 0, 0)
+  if (after === -1 || space(after) !== end) return jsonText.invalid
   return broken ? jsonText.lines : jsonText.line
 }
 
@@ -69,7 +73,7 @@ function space(from: number): number {
   return at
 }
 
-/** `step`: how many names of the path led to it, or `offPath`. */
+/** `step`: how many names of the path led here, or `offPath`. */
 function value(at: number, depth: number, step: number): number {
   if (at >= end || depth > maxJsonDepth) return -1
   switch (bytes[at]) {
@@ -112,7 +116,7 @@ function object(from: number, depth: number, step: number): number {
   }
 }
 
-/** A value on the path: what an earlier one of its name led to is not the member any more. */
+/** Scans a value on the path. It replaces what an earlier one of its name led to. */
 function member(at: number, depth: number, step: number): number {
   foundStart = absent
   foundEnd = absent
@@ -132,7 +136,7 @@ function isName(start: number, to: number, name: Buffer): boolean {
   return true
 }
 
-/** An escape makes it longer, a character of a name has six bytes at most. */
+/** Escapes make a name longer: six bytes for a character at most. */
 function isEscapedName(start: number, to: number, name: Buffer): boolean {
   if (to - start > 6 * name.length) return false
   return JSON.parse(Buffer.from(bytes.subarray(start - 1, to + 1)).toString()) === name.toString()
@@ -212,15 +216,15 @@ function number(from: number): number {
   at = digits(at)
   if (at === first || (bytes[first] === 0x30 && at > first + 1)) return -1
   if (at < end && bytes[at] === 0x2e) {
-    const behind = digits(at + 1)
-    if (behind === at + 1) return -1
-    at = behind
+    const after = digits(at + 1)
+    if (after === at + 1) return -1
+    at = after
   }
   if (at >= end || (bytes[at]! | 0x20) !== 0x65) return at
   at++
   if (at < end && (bytes[at] === 0x2b || bytes[at] === 0x2d)) at++
-  const behind = digits(at)
-  return behind === at ? -1 : behind
+  const after = digits(at)
+  return after === at ? -1 : after
 }
 
 function digits(from: number): number {

@@ -1,14 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { StreamTrouble } from '../../src/fanout/feeds.ts'
-import { readiness, type Standing } from '../../src/gateway/readiness.ts'
+import { type ReadinessFacts, readiness } from '../../src/gateway/readiness.ts'
 
 const away: StreamTrouble = { what: 'stream events is away: refused', when: 'while it is served' }
 const starting: StreamTrouble = { what: 'stream events is starting: not asked yet', when: 'before it was served' }
-const well: Standing = { leaving: false, door: 'open', streams: [], pauses: [] }
+const well: ReadinessFacts = { leaving: false, door: 'open', streams: [], pauses: [] }
 
-/** One table: what is so, whether new clients are sent elsewhere, and whether it is said although they are not. */
-const table: readonly (readonly [Partial<Standing>, reasons: RegExp | undefined, degraded: RegExp | undefined])[] = [
+/**
+ * Facts, expected reasons to send new clients elsewhere, and expected reports of a ready but
+ * degraded gateway.
+ */
+const table: readonly (readonly [
+  Partial<ReadinessFacts>,
+  reasons: RegExp | undefined,
+  degraded: RegExp | undefined,
+])[] = [
   [{}, undefined, undefined],
   [{ door: 'not yet' }, /starting/, undefined],
   [{ streams: [starting] }, /events is starting/, undefined],
@@ -22,8 +29,8 @@ const table: readonly (readonly [Partial<Standing>, reasons: RegExp | undefined,
 
 for (const [standing, reasons, degraded] of table) {
   test(`/readyz of a gateway with ${JSON.stringify(standing)}`, () => {
-    const said = readiness({ ...well, ...standing })
-    assert.match(said.reasons.join('\n'), reasons ?? /^$/)
-    assert.match(said.degraded.join('\n'), degraded ?? /^$/)
+    const result = readiness({ ...well, ...standing })
+    assert.match(result.reasons.join('\n'), reasons ?? /^$/)
+    assert.match(result.degraded.join('\n'), degraded ?? /^$/)
   })
 }

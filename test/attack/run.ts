@@ -3,7 +3,7 @@ import { Gateway } from '../../src/bench/carillon/gateway.ts'
 import { Child } from '../../src/bench/process/child.ts'
 import { freePorts } from '../../src/bench/process/free-port.ts'
 import { cpuOf } from '../../src/bench/process/host.ts'
-import { doorwayLimits } from '../../src/edge/doorway.ts'
+import { admissionLimits } from '../../src/edge/admission-queue.ts'
 import { edgeDefaults } from '../../src/edge/options.ts'
 import { sessionLimits } from '../../src/session/options.ts'
 import { postJson } from '../support/http.ts'
@@ -58,7 +58,7 @@ export function documentedMiB(attacking: number): number {
   const counted = Math.min(sessions * sessionLimits.maxSessionBytes, sessionLimits.maxTotalSessionMiB * mib)
   const sockets = sessions * (maxBackpressureBytes + maxEventBytes + 2 * maxFrameBytes)
   const bodies = maxBodies * maxBodyBytes
-  const frames = doorwayLimits.connections * maxWaitingFrameBytes
+  const frames = admissionLimits.connections * maxWaitingFrameBytes
   return processMiB + windowMiB + indexMiB + config.readBack.cacheMiB + (counted + sockets + bodies + frames) / mib
 }
 

@@ -22,7 +22,7 @@ interface Published {
   readonly offset: number
 }
 
-interface Followed {
+interface TrackedSubscription {
   readonly subject: string
   readonly items: Received[]
   readonly subscription: Subscription
@@ -39,7 +39,7 @@ class World {
   readonly #net: ModelNet
   readonly #client: Client
   readonly #published = new Map<string, Published>()
-  readonly #followed: Followed[] = []
+  readonly #followed: TrackedSubscription[] = []
   #at: number
   #log: Log = 'old'
 
@@ -122,7 +122,7 @@ class World {
     for (const each of this.#followed) this.#judge(each, `${each.subject}: ${story}`)
   }
 
-  #judge({ subject, items, wasThere }: Followed, story: string): void {
+  #judge({ subject, items, wasThere }: TrackedSubscription, story: string): void {
     const given = new Map<string, Set<number>>()
     let isTold = !wasThere
     for (const item of items) {

@@ -1,4 +1,4 @@
-import type { Connection, Handlers, Open, Refusal, Transport, Wish } from '../../src/client/connection.ts'
+import type { Connection, Handlers, Open, Refusal, SubscribeRequest, Transport } from '../../src/client/connection.ts'
 import type { Environment, Happening, TabMeeting } from '../../src/client/environment.ts'
 import { type Delivery, makeEvent } from '../../src/wire/frames.ts'
 import { encodePosition, logOf } from '../../src/wire/token.ts'
@@ -21,7 +21,7 @@ export const refused = (code: string, retryAfterMs = 0, retry: Refusal['retry'] 
 export interface Opened {
   readonly url: string
   readonly transport: string
-  readonly wishes: readonly Wish[]
+  readonly wishes: readonly SubscribeRequest[]
   readonly handlers: Handlers
   /** What was asked on it later: wishes, refs that are not wanted any more, `check`. */
   readonly asked: unknown[]

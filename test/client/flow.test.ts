@@ -19,7 +19,7 @@ const subjects = ['a.1', 'a.2', 'b.1']
 const patterns = ['a.1', 'a.*', 'b.1', '>']
 const starts: SubscribeOptions[] = [{ last: 2 }, { last: 3 }, { after: 'earliest' }, {}]
 
-interface Followed {
+interface TrackedSubscription {
   readonly pattern: string
   readonly subscription: Subscription
   readonly items: Received[]
@@ -27,7 +27,7 @@ interface Followed {
 
 interface Tab {
   readonly client: Client
-  readonly followed: Followed[]
+  readonly followed: TrackedSubscription[]
 }
 
 class World {

@@ -1,7 +1,7 @@
-import { Followed, type Inflow } from '../../src/client/followed.ts'
-import type { Move } from '../../src/client/place.ts'
+import type { PositionChange } from '../../src/client/resume-point.ts'
 import { SeparateService } from '../../src/client/separate-service.ts'
 import { SharedService } from '../../src/client/shared-service.ts'
+import { type SubscriptionSink, TrackedSubscription } from '../../src/client/tracked-subscription.ts'
 import { type Delivery, type Gap, makeEvent } from '../../src/wire/frames.ts'
 import { saidBy } from '../../src/wire/partition-counts.ts'
 import { decodeToken, encodeToken, logOf, type Position } from '../../src/wire/token.ts'
@@ -29,7 +29,7 @@ export function gap(fields: Partial<Gap> & Pick<Gap, 'reason' | 'after'>): Gap {
 const behind = ({ after, stream }: Delivery) => (stream === undefined ? decodeToken(after)[0] : undefined)
 
 /** As a WebSocket serves it, which says in each frame whom that is for. */
-function overSeparate(followed: Followed) {
+function overSeparate(followed: TrackedSubscription) {
   const service = new SeparateService(followed)
   return {
     delivery: (each: Delivery) => service.delivery(each, behind(each)),
@@ -42,7 +42,7 @@ function overSeparate(followed: Followed) {
 }
 
 /** As SSE and long-poll serve it, beside others or alone. */
-function overShared(followed: Followed) {
+function overShared(followed: TrackedSubscription) {
   let left = false
   const leave = () => {
     left = true
@@ -62,7 +62,7 @@ function overShared(followed: Followed) {
 export function following(subject: string, ...start: Position[]) {
   const told: unknown[] = []
   let room = true
-  const inflow: Inflow = {
+  const inflow: SubscriptionSink = {
     event: ({ offset }: Delivery) => {
       told.push(offset)
       return room
@@ -71,14 +71,14 @@ export function following(subject: string, ...start: Position[]) {
       told.push(reason)
       return room
     },
-    moved: (_move: Move) => {},
+    moved: (_move: PositionChange) => {},
     live: () => told.push('live'),
     state() {},
     refused() {},
   }
-  const followed = new Followed(subject, [], inflow)
+  const followed = new TrackedSubscription(subject, [], inflow)
   if (start.length > 0) followed.subscribed(token(...start))
-  const offsets = () => followed.place.positions.map(({ partition, offset }) => [partition, offset])
+  const offsets = () => followed.resumePoint.positions.map(({ partition, offset }) => [partition, offset])
   const take = (each: Delivery) => followed.take(each, decodeToken(each.after)[0]!)
   const fill = () => {
     room = false

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { type ErrorCode, errors } from '../../src/base/errors.ts'
-import type { Open, Wish } from '../../src/client/connection.ts'
+import type { Open, SubscribeRequest } from '../../src/client/connection.ts'
 import { Silence } from '../../src/client/silence.ts'
 import { transportsOf } from '../../src/client/transports.ts'
 import { ManualClock } from '../model/clock.ts'
@@ -14,7 +14,7 @@ import { Recorder, until } from './recorder.ts'
 
 const [openSse, openPoll] = transportsOf({ transports: ['sse', 'poll'] }).map(({ open }) => open) as [Open, Open]
 
-const wishes: Wish[] = [
+const wishes: SubscribeRequest[] = [
   { ref: 1, subject: 'a.*', after: ['T0'] },
   { ref: 2, subject: 'b', after: ['T0'] },
 ]
@@ -26,7 +26,7 @@ interface Asked {
 }
 
 /** A gateway that the test plays, request by request, and a connection to it. */
-async function connected(t: TestContext, open: Open, asks: readonly Wish[] = wishes) {
+async function connected(t: TestContext, open: Open, asks: readonly SubscribeRequest[] = wishes) {
   const asked: Asked[] = []
   const server = createServer(async (request, response) => {
     let body = ''
@@ -278,7 +278,7 @@ for (const [name, open] of [
 }
 
 /** As subscriptions without a position ask. */
-const lastOnes: Wish[] = [{ ref: 1, subject: 'a', after: [], last: 5, policy: 'latest' }]
+const lastOnes: SubscribeRequest[] = [{ ref: 1, subject: 'a', after: [], last: 5, policy: 'latest' }]
 
 test('a stream is asked for with `last` and `policy`', async (t) => {
   const { request } = await connected(t, openSse, lastOnes)

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { Inbox, type InboxOptions } from '../../src/client/inbox.ts'
-import { type Move, Place } from '../../src/client/place.ts'
 import type { Received } from '../../src/client/received.ts'
+import { type PositionChange, ResumePoint } from '../../src/client/resume-point.ts'
 import { type Delivery, makeEvent } from '../../src/wire/frames.ts'
 import { saidBy } from '../../src/wire/partition-counts.ts'
 import { growthPosition, isSameLog, keyOf, type Log, type Position } from '../../src/wire/token.ts'
@@ -129,15 +129,15 @@ test('moves that wait come to the same as if each had been made when it came', a
   const move = fc.oneof(
     {
       weight: 1,
-      arbitrary: fc.array(told, { maxLength: 3 }).map((all): Move => ({ ...saidBy(all.flat()), how: 'all' })),
+      arbitrary: fc.array(told, { maxLength: 3 }).map((all): PositionChange => ({ ...saidBy(all.flat()), how: 'all' })),
     },
     {
       weight: 8,
-      arbitrary: fc.array(told, { maxLength: 3 }).map((all): Move => ({ ...saidBy(all.flat()), how: 'on' })),
+      arbitrary: fc.array(told, { maxLength: 3 }).map((all): PositionChange => ({ ...saidBy(all.flat()), how: 'on' })),
     },
-    { weight: 2, arbitrary: at.map((position): Move => ({ how: 'to', positions: [position] })) },
+    { weight: 2, arbitrary: at.map((position): PositionChange => ({ how: 'to', positions: [position] })) },
   )
-  const offsets = ({ positions, counts }: Place) => {
+  const offsets = ({ positions, counts }: ResumePoint) => {
     const isRead = (log: Log) => positions.some((each) => isSameLog(each, log))
     const said = counts.filter(isRead).map((each) => growthPosition(each, each.count))
     return Object.fromEntries([...positions, ...said].map((each) => [keyOf(each), each.offset]))
@@ -146,7 +146,7 @@ test('moves that wait come to the same as if each had been made when it came', a
     fc.asyncProperty(fc.array(move, { maxLength: 8 }), fc.array(move, { maxLength: 12 }), async (before, waiting) => {
       const slow = slowly()
       const { inbox } = inboxOf(slow.handle)
-      const place = new Place()
+      const place = new ResumePoint()
       for (const each of before) {
         inbox.moved(each)
         place.move(each)

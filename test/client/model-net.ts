@@ -1,11 +1,11 @@
 import { type CarillonError, errors } from '../../src/base/errors.ts'
 import type { Random } from '../../src/base/random.ts'
-import type { Connection, Handlers, Open, Transport, Wish } from '../../src/client/connection.ts'
+import type { Connection, Handlers, Open, SubscribeRequest, Transport } from '../../src/client/connection.ts'
 import { lost } from '../../src/client/refusal.ts'
 import { allowAll } from '../../src/identity/grant.ts'
-import type { Sessions } from '../../src/session/host.ts'
 import type { Outlet, Session, WriteOutcome } from '../../src/session/outlet.ts'
 import { writeOutcome } from '../../src/session/outlet.ts'
+import type { Sessions } from '../../src/session/sessions.ts'
 import { type ClientFrame, type SubscribeOptions, subscribeOptions } from '../../src/wire/frames.ts'
 import { decodeServerFrame } from '../../src/wire/json.ts'
 import { idLine } from '../../src/wire/sse.ts'
@@ -94,7 +94,7 @@ abstract class ModelConnection implements Connection {
     if (!reachable) this.#arrivesMs = net.clock.monotonicMs() + 20
   }
 
-  abstract start(wishes: readonly Wish[]): void
+  abstract start(wishes: readonly SubscribeRequest[]): void
 
   protected get session(): Session | undefined {
     return this.#session
@@ -158,7 +158,7 @@ abstract class ModelConnection implements Connection {
 }
 
 class ModelWebSocket extends ModelConnection {
-  start(wishes: readonly Wish[]): void {
+  start(wishes: readonly SubscribeRequest[]): void {
     this.#towards(() => {
       this.openSession({
         transport: 'websocket',
@@ -179,7 +179,7 @@ class ModelWebSocket extends ModelConnection {
     for (const wish of wishes) this.subscribe(wish)
   }
 
-  subscribe(wish: Wish): void {
+  subscribe(wish: SubscribeRequest): void {
     this.#send({ kind: 'subscribe', ...wish })
   }
 
@@ -213,7 +213,7 @@ class ModelSse extends ModelConnection {
     this.handlers.position(this.#told)
   })
 
-  start(wishes: readonly Wish[]): void {
+  start(wishes: readonly SubscribeRequest[]): void {
     this.net.clock.after(this.net.latency(), () => {
       if (this.over) return
       const send = (text: string) => this.later(() => this.#parser.feed(Buffer.from(text)))
@@ -255,7 +255,7 @@ class ModelPoll extends ModelConnection {
   #how: SubscribeOptions = {}
   #live = false
 
-  start(wishes: readonly Wish[]): void {
+  start(wishes: readonly SubscribeRequest[]): void {
     this.#subjects = wishes.map(({ subject }) => subject)
     this.#after = wishes[0]!.after
     this.#how = subscribeOptions(wishes[0]!.last, wishes[0]!.policy)

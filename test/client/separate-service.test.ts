@@ -6,12 +6,12 @@ import { at, delivery, following, gap, log, token } from './following.ts'
 test('a renewed position moves it on where it is live and known, and nowhere else', () => {
   const { followed, separate } = following('a', at(3))
   separate.stands(at(7))
-  assert.equal(followed.place.at(at(0))?.offset, 3, 'it is not live yet')
+  assert.equal(followed.resumePoint.at(at(0))?.offset, 3, 'it is not live yet')
   separate.becameLive()
   separate.stands(at(7), at(9, 4))
-  assert.deepEqual(followed.place.positions, [at(7)])
+  assert.deepEqual(followed.resumePoint.positions, [at(7)])
   separate.stands(at(5))
-  assert.deepEqual(followed.place.positions, [at(7)], 'never back')
+  assert.deepEqual(followed.resumePoint.positions, [at(7)], 'never back')
 })
 
 test('events that name no ref are for it once it is live, and move it where they do not match', () => {
@@ -148,7 +148,7 @@ test('a re-created log replaces the positions of the one before', () => {
   const second = logOf('events', 'second')
   const { followed, separate } = following('a', at(50))
   separate.gapNamed(gap({ reason: 'recreated', from: 50, after: token(at(0, 0, second)) }))
-  assert.deepEqual(followed.place.positions, [at(0, 0, second)])
+  assert.deepEqual(followed.resumePoint.positions, [at(0, 0, second)])
 })
 
 test('one whose partitions changed is behind until it is told to be live again', () => {
@@ -242,9 +242,9 @@ test('a gap that names no ref, of a partition that its subject has left, moves i
     const tell = (to: number) =>
       separate.gap(gap({ reason, from: 2, to, after: token({ ...at(to + 1), generation: -1 }) }))
     for (const to of [2, 3]) tell(to)
-    assert.deepEqual(followed.place.at(at(0)), at(4), reason)
+    assert.deepEqual(followed.resumePoint.at(at(0)), at(4), reason)
     tell(4)
-    assert.equal(followed.place.at(at(0))?.offset, 5, reason)
+    assert.equal(followed.resumePoint.at(at(0))?.offset, 5, reason)
     assert.deepEqual(told, ['live', reason])
   }
 })
@@ -258,7 +258,7 @@ test('a gap that names no ref and leads to where it stands already, or further o
     const { followed, told, separate } = following('a', own, at(0, 3))
     separate.becameLive()
     separate.gap(back)
-    assert.deepEqual([followed.place.at(own), told], [own, ['live']], back.reason)
+    assert.deepEqual([followed.resumePoint.at(own), told], [own, ['live']], back.reason)
   }
 })
 
@@ -276,7 +276,7 @@ test('what is held of a log that is gone is not given behind the gap that tells 
 test('a subject knows of new partitions once it is given something behind their gaps, or is live, for it may be in several', () => {
   for (const next of ['an event', 'live'] as const) {
     const { followed, separate } = following('a', at(3), growthPosition(log, 2))
-    const known = () => followed.place.counts.map(({ count }) => count)
+    const known = () => followed.resumePoint.counts.map(({ count }) => count)
     for (const partition of [2, 3]) {
       const after = token(at(0, partition), growthPosition(log, 4))
       separate.gapNamed(gap({ reason: 'repartitioned', partition, after }))
@@ -294,7 +294,7 @@ test('a pattern knows of new partitions once it is live again, whatever it is to
     for (const reason of ['recreated', 'repartitioned'] as const) {
       const { followed, separate } = following('a.*', at(3), at(5, 1), growthPosition(log, 2))
       if (isLive) separate.becameLive()
-      const known = () => followed.place.counts.map(({ count }) => count)
+      const known = () => followed.resumePoint.counts.map(({ count }) => count)
       separate.gapNamed(gap({ reason, partition: 2, after: token(at(0, 2, fresh), growthPosition(fresh, 4)) }))
       assert.deepEqual(known(), [2], reason)
       separate.gapNamed(gap({ reason, partition: 3, after: token(at(0, 3, fresh), growthPosition(fresh, 4)) }))

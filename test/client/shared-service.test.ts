@@ -46,9 +46,9 @@ test('a poll says its position after its events: until then the place does not n
   const { followed, told, shared } = following('a.*')
   shared.delivery(delivery('a.x', 4, 2))
   // A new start would leave out what lies between; for partitions that its token does not name, the gateway tells a gap.
-  assert.deepEqual([followed.placed, followed.wish(1).after], [false, [token(at(5, 2))]])
+  assert.deepEqual([followed.hasResumePoint, followed.request(1).after], [false, [token(at(5, 2))]])
   shared.stands(at(9, 0), at(0, 1), at(5, 2))
-  assert.deepEqual(followed.wish(1).after, [token(at(9, 0), at(0, 1), at(5, 2))])
+  assert.deepEqual(followed.request(1).after, [token(at(9, 0), at(0, 1), at(5, 2))])
   shared.delivery(delivery('a.x', 4, 2))
   assert.deepEqual(told, [4])
 })
@@ -237,9 +237,9 @@ test('what came of a log that is gone does not make the gap that tells of it old
 
 test('until it is live, all positions of a connection that began at its start are its own', () => {
   const { followed, told, offsets, shared } = following('a')
-  followed.wish(1)
+  followed.request(1)
   shared.stands()
-  assert.equal(followed.placed, false)
+  assert.equal(followed.hasResumePoint, false)
   shared.stands(at(0, 1))
   shared.gap(gap({ reason: 'budget', from: 0, to: 3, after: token(at(4)) }))
   shared.stands(at(4), at(0, 1))
@@ -263,11 +263,11 @@ test('until it is live, all positions of a connection that began at its start ar
 
 test('it knows of new partitions once it is live in them, and tells them apart from positions', () => {
   const { followed, offsets, separate, shared } = following('>', at(3), growthPosition(log, 2))
-  const known = () => followed.place.counts.map(({ count }) => count)
+  const known = () => followed.resumePoint.counts.map(({ count }) => count)
   separate.becameLive()
   separate.gapNamed(gap({ reason: 'repartitioned', partition: 2, after: token(at(0, 2), growthPosition(log, 3)) }))
   assert.deepEqual(
-    [offsets(), known(), followed.place.size],
+    [offsets(), known(), followed.resumePoint.size],
     [
       [
         [0, 3],

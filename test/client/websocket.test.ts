@@ -9,7 +9,7 @@ import { type TestContext, test } from 'node:test'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { systemClock } from '../../src/base/clock.ts'
 import { jsonCodec } from '../../src/client/codec.ts'
-import type { Wish } from '../../src/client/connection.ts'
+import type { SubscribeRequest } from '../../src/client/connection.ts'
 import { protoCodec } from '../../src/client/proto-codec.ts'
 import { openWebSocket } from '../../src/client/websocket.ts'
 import type { ServerFrame } from '../../src/wire/frames.ts'
@@ -18,7 +18,7 @@ import { decodeClientFrame as fromProto, encodeServerFrame as toProto } from '..
 import { ManualClock } from '../model/clock.ts'
 import { Recorder, until } from './recorder.ts'
 
-const wishes: Wish[] = [
+const wishes: SubscribeRequest[] = [
   { ref: 1, subject: 'a.b', after: ['earliest'] },
   { ref: 2, subject: 'c.>', after: [] },
 ]

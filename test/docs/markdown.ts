@@ -5,6 +5,11 @@ const folder = new URL('../../docs/', import.meta.url)
 /** Names of the pages of docs/, `protocol.md`. */
 export const pages: readonly string[] = readdirSync(folder).filter((name) => name.endsWith('.md'))
 
+/** Those beside docs/, as `readPage` takes them. */
+export const rootPages: readonly string[] = ['README', 'ARCHITECTURE', 'CONTRIBUTING', 'CHANGELOG'].map(
+  (name) => `../${name}.md`,
+)
+
 export function readPage(name: string): string {
   return readFileSync(new URL(name, folder), 'utf8')
 }

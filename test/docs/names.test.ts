@@ -7,12 +7,13 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { errors } from '../../src/base/errors.ts'
+import { rejectReasons } from '../../src/base/reject-reasons.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { startGateway } from '../../src/gateway/gateway.ts'
 import { localSocket } from '../../src/source/open.ts'
-import { skipReasons, spanOutcomes } from '../../src/telemetry/instruments.ts'
+import { spanOutcomes } from '../../src/telemetry/instruments.ts'
 import { ask } from '../support/http.ts'
-import { anchor, headings, pages, prose, readPage, section, tables, uncode } from './markdown.ts'
+import { anchor, headings, pages, prose, readPage, rootPages, section, tables, uncode } from './markdown.ts'
 
 const quiet = { log: () => {}, every: () => {} }
 const docs = new URL('../../docs/', import.meta.url)
@@ -54,18 +55,20 @@ test('paths that the pages name are served, and each served one is named', async
 
 test('links between the pages lead somewhere, anchors too', () => {
   let followed = 0
-  for (const page of pages) {
+  for (const page of [...pages, ...rootPages]) {
+    const here = new URL(page, docs)
     for (const [, target] of prose(readPage(page)).matchAll(/\]\(([^)\s]+)\)/g)) {
       if (/^[a-z]+:/.test(target!)) continue
       followed++
-      const [path, fragment] = target!.split('#')
-      assert.ok(existsSync(new URL(path === '' ? page : path!, docs)), `${page} links to ${target}, which is not there`)
-      if (fragment === undefined) continue
-      const anchors = headings(readPage(path === '' ? page : path!)).map(({ title }) => anchor(title))
+      const file = new URL(target!, here)
+      const fragment = file.hash.slice(1)
+      assert.ok(existsSync(fileURLToPath(file)), `${page} links to ${target}, which is not there`)
+      if (fragment === '') continue
+      const anchors = headings(readFileSync(fileURLToPath(file), 'utf8')).map(({ title }) => anchor(title))
       assert.ok(anchors.includes(fragment), `${page} links to ${target}, which has the anchors ${anchors}`)
     }
   }
-  assert.ok(followed > 25, `only ${followed} links were found`)
+  assert.ok(followed > 150, `only ${followed} links were found`)
 })
 
 test('metrics that the pages name are those of metrics.md', () => {
@@ -85,7 +88,7 @@ test('metrics that the pages name are those of metrics.md', () => {
 })
 
 test('error codes and reasons that the pages name exist', () => {
-  const known = new Set<string>([...Object.keys(errors), ...skipReasons, ...spanOutcomes, 'snake_case'])
+  const known = new Set<string>([...Object.keys(errors), ...rejectReasons, ...spanOutcomes, 'snake_case'])
   let named = 0
   for (const page of pages.filter((name) => name !== 'metrics.md')) {
     for (const [, code] of prose(readPage(page)).matchAll(/`([a-z]+(?:_[a-z]+)+)`/g)) {
@@ -106,7 +109,7 @@ test('closes that protocol.md names are those of the errors', () => {
 
 test('kafka.md has a row for each reason why a record is rejected', () => {
   const [rows] = tables(section(readPage('kafka.md'), 'Rejected records'))
-  assert.deepEqual(rows!.map(([reason]) => uncode(reason!)).toSorted(), skipReasons.toSorted())
+  assert.deepEqual(rows!.map(([reason]) => uncode(reason!)).toSorted(), rejectReasons.toSorted())
 })
 
 test('scripts are named as they run whatever Node is on the PATH', () => {

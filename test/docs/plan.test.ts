@@ -9,7 +9,7 @@ import { readPage, section, tables, uncode } from './markdown.ts'
 const page = readPage('plan.md')
 
 test('plan.md has the ceilings of the model', () => {
-  const [rows] = tables(section(page, 'What it does'))
+  const [rows] = tables(section(page, 'How it computes'))
   assert.deepEqual(
     rows!.map(([resource, ceiling]) => [uncode(resource!), Number.parseInt(ceiling!, 10)]),
     Object.entries(ceilings).map(([resource, share]) => [resource, share * 100]),
@@ -17,7 +17,7 @@ test('plan.md has the ceilings of the model', () => {
 })
 
 test('plan.md has the published rows, the line through the first two and what the model makes of each', () => {
-  const [rows] = tables(section(page, 'What grows'))
+  const [rows] = tables(section(page, 'Why CPU grows faster than load'))
   const [small, large] = twelveMillion as [(typeof twelveMillion)[0], (typeof twelveMillion)[0]]
   const cost = fitCpu(small, large, 12)
   const percent = (share: number) => `${Number((share * 100).toFixed(1))} %`
@@ -38,7 +38,7 @@ test('plan.md has the published rows, the line through the first two and what th
 
 test('plan.md names each option, and each host whose figures are known', () => {
   for (const { long } of command().options) assert.ok(page.includes(`\`${long}`), long!)
-  const [rows] = tables(section(page, 'What it rests on'))
+  const [rows] = tables(section(page, 'Host figures'))
   const names = rows!.map(([name]) => uncode(name!))
   for (const name of Object.keys(knownHosts)) assert.ok(names.includes(name), name)
 })

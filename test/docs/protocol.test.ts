@@ -144,8 +144,8 @@ test('the limits in protocol.md are the defaults', () => {
     ['a subject or pattern, bytes', maxSubjectBytes],
     ['partitions of an SSE or poll request', sessionLimits.maxTokenPartitions],
     ['positions in all tokens', maxPositions],
-    ['refused frames in a row that stay wrong (`retry` no)', sessionLimits.maxErrors],
-    ['refused frames of a session that stay wrong (`retry` no)', sessionLimits.maxMistakes],
+    ['consecutive refused frames with `retry` no', sessionLimits.maxErrors],
+    ['refused frames with `retry` no in one session', sessionLimits.maxMistakes],
     ['control frames waiting for a full socket', sessionLimits.maxWaitingFrames],
     ['`wait` of a poll, ms', maxWaitMs],
     [
@@ -167,7 +167,7 @@ test('a frame is no larger than protocol.md says of the largest event', () => {
   const limit = 1_000_000
   const rows = tables(section(page, 'How large a frame may be'))[0]!
   assert.match(rows[0]![1]!, /^the event and 100 bytes$/)
-  assert.match(rows[1]![1]!, /a third more where it is `base64`, up to six times as much where .*; and 200 bytes$/)
+  assert.match(rows[1]![1]!, /^the event \(a third more for `base64`, up to six times as much for .*\) and 200 bytes$/)
   const after = encodePosition({
     nameHash: 2 ** 32 - 1,
     incarnationHash: 2 ** 32 - 1,

@@ -1,6 +1,6 @@
 import { type CarillonError, errors } from '../../src/base/errors.ts'
 import type { Grant } from '../../src/identity/grant.ts'
-import type { FrameKind, Outlet, Session, SessionHost, WriteOutcome } from '../../src/session/outlet.ts'
+import type { FrameKind, Outlet, Session, SessionOpener, WriteOutcome } from '../../src/session/outlet.ts'
 import type { ClientFrame } from '../../src/wire/frames.ts'
 
 const encoder = new TextEncoder()
@@ -79,7 +79,7 @@ export class FakeSession implements Session {
 }
 
 /** Stands in for the session host behind the seam of src/session/outlet.ts. */
-export class FakeSessions implements SessionHost {
+export class FakeSessions implements SessionOpener {
   readonly opened: FakeSession[] = []
   /** What `open` throws. */
   refusal: CarillonError | undefined

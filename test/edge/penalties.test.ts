@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test'
 import { seededRandom } from '../../src/base/random.ts'
 import { TimingWheel } from '../../src/base/wheel.ts'
 import type { Connection } from '../../src/edge/listener.ts'
-import { Penalties } from '../../src/edge/penalties.ts'
+import { CutPenalties } from '../../src/edge/penalties.ts'
 import { ManualClock } from '../model/clock.ts'
 import { until, withEdge } from './harness.ts'
 
@@ -18,7 +18,7 @@ function penalties() {
   const held: string[] = []
   const random = seededRandom(1)
   const wheel = new TimingWheel(clock)
-  const penalised = new Penalties({ clock, wheel, random, maxCutsPerSecond: 10, held: (who) => held.push(who) })
+  const penalised = new CutPenalties({ clock, wheel, random, maxCutsPerSecond: 10, held: (who) => held.push(who) })
   const read: number[] = []
   const aborted: (() => void)[] = []
   const arrive = (number: number, address: readonly number[]) => {

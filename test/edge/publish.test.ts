@@ -113,7 +113,7 @@ test('CloudEvents in batched mode are published together, all or none', async (t
       /\[1\]\.subject: expected the subject .* got nothing/,
     ],
     [[{ ...cloudEvent, subject: 'a.*' }], 'bad_subject', /\[0\]\.subject.*wildcard/],
-    [[{ ...cloudEvent, time: 'noon' }], 'bad_event', /\[0\]\.time: expected a time of RFC 3339/],
+    [[{ ...cloudEvent, time: 'noon' }], 'bad_event', /\[0\]\.time: expected an RFC 3339 time/],
     [[{ ...cloudEvent, id: undefined }], 'bad_event', /\[0\]\.id/],
     [cloudEvent, 'bad_request', /expected an array of CloudEvents, got an object: .* application\/cloudevents\+json$/],
     [[], 'bad_request', /1 to 3 events/],
@@ -356,12 +356,12 @@ test('a deletion with a payload is refused in JSON and in protobuf', async (t) =
   const { port, publisher } = await withEdge(t)
   const json = await postJson(port, path, { events: [{ subject: 'a' }, { subject: 'a', deleted: true, text: 'x' }] })
   assert.deepEqual([json.status, json.json.error.code], [400, 'bad_event'])
-  assert.match(json.json.error.message, /^events\[1\]\.text: expected no payload beside deleted/)
+  assert.match(json.json.error.message, /^events\[1\]\.text: expected no payload with deleted/)
   const body = encodePublishRequest([makeEvent({ subject: 'a', deleted: true, data: Buffer.from('x') })])
   const type = { 'Content-Type': 'application/x-protobuf' }
   const proto = await ask(port, path, { method: 'POST', headers: type, body })
   assert.deepEqual([proto.status, proto.json.error.code], [400, 'bad_event'])
-  assert.match(proto.json.error.message, /^events\[0\]: expected no data beside deleted.*got 1 bytes/)
+  assert.match(proto.json.error.message, /^events\[0\]: expected no data with deleted.*got 1 bytes/)
   assert.equal(publisher.calls.length, 0)
 })
 

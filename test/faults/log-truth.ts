@@ -91,9 +91,9 @@ export class LogTruth {
     log.end = head
     const sink = {
       record: (record: SourceRecord) => {
-        const { buffer, valueStart, valueEnd, partition, offset, timeMs, epoch } = record
+        const { buffer, valueStart, valueEnd, partition, offset, timeMs, generation: epoch } = record
         const event = decodeEvent(Buffer.from(buffer.subarray(valueStart, valueEnd)))
-        const generation = source.generations === 'epochs' ? epoch : 0
+        const generation = source.generations === 'ranges' ? epoch : 0
         const read = recordOf(event, { partition, offset }, timeMs, generation)
         log.past.push(read)
         log.epoch = Math.max(log.epoch, generation)

@@ -1,5 +1,5 @@
 import { Client } from '../../src/client/client.ts'
-import type { Connection, Handlers, Open, Transport, Wish } from '../../src/client/connection.ts'
+import type { Connection, Handlers, Open, SubscribeRequest, Transport } from '../../src/client/connection.ts'
 import { protoCodec } from '../../src/client/proto-codec.ts'
 import type { Received } from '../../src/client/received.ts'
 import type { Subscription } from '../../src/client/subscription.ts'
@@ -98,7 +98,7 @@ export class Recorder {
     return { name, separate, open: recordedOpen }
   }
 
-  #told({ ref, subject, after }: Wish): ToldWish {
+  #told({ ref, subject, after }: SubscribeRequest): ToldWish {
     return [ref, this.#person.subjects.indexOf(subject), after]
   }
 

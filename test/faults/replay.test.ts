@@ -80,7 +80,7 @@ class Story {
 }
 
 async function judged(story: Story, head: number): Promise<Lived> {
-  const log = await LogTruth.read(sourceOf(head, 'epochs'), info, [])
+  const log = await LogTruth.read(sourceOf(head, 'ranges'), info, [])
   log.rewrite([])
   const circumstances = { log, starts: [[0]], timesMs: [startMs] }
   return new Replay(person, circumstances, true).run(story.lines.map((line) => JSON.stringify(line)))

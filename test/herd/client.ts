@@ -13,7 +13,7 @@ const readBuffer = Buffer.allocUnsafe(256 * 1024)
 const nothing = Buffer.alloc(0)
 
 /** One subject as its client has it, over all of its connections. */
-export interface Followed {
+export interface TrackedSubscription {
   readonly subject: string
   /** Where it goes on; empty before its first connection. */
   token: string
@@ -43,8 +43,8 @@ interface DeliveryFrame {
  * thousand fit into one process and cost little.
  */
 export class HerdClient {
-  readonly followed: readonly Followed[]
-  readonly #bySubject: Map<string, Followed>
+  readonly followed: readonly TrackedSubscription[]
+  readonly #bySubject: Map<string, TrackedSubscription>
   readonly #tally: Tally
   #socket: Socket | undefined
   #upgraded = false

@@ -178,7 +178,7 @@ function countsBetween(before: Metrics, after: Metrics): Herd['counted'] {
     reads: count('carillon_read_backs_total'),
     bytes: count('carillon_read_back_bytes_total'),
     records: count('carillon_read_back_records_total'),
-    looked: count('carillon_catch_up_looked_total'),
+    looked: count('carillon_catch_up_scanned_total'),
     caughtUp:
       after.sum('carillon_deliveries_total', 'mode="catch_up"') -
       before.sum('carillon_deliveries_total', 'mode="catch_up"'),

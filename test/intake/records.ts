@@ -1,6 +1,6 @@
 import { ByteRange } from '../../src/base/byte-range.ts'
+import type { RejectReason } from '../../src/base/reject-reasons.ts'
 import { Intake } from '../../src/intake/intake.ts'
-import type { RejectReason } from '../../src/intake/rejected.ts'
 import type { HeaderSink, SourceRecord } from '../../src/log/record.ts'
 import type { RouteConfig } from '../../src/routing/options.ts'
 import { RoutingTable } from '../../src/routing/table.ts'
@@ -21,7 +21,7 @@ export interface RecordSpec {
 
 const bytesOf = (content: string | Uint8Array) => (typeof content === 'string' ? Buffer.from(content) : content)
 
-/** A record as an adapter shows it: everything in one buffer, with other bytes between. */
+/** A record as adapters present it: everything in one buffer, with other bytes between. */
 export function recordOf({
   key = null,
   value = null,
@@ -48,7 +48,7 @@ export function recordOf({
     return buffer.toString('utf8', ...name).toLowerCase() === 'traceparent' ? [rangeOf(value)] : []
   })[0]
   return {
-    ...{ buffer, partition, offset: 7, timeMs, epoch: 0, foreign },
+    ...{ buffer, partition, offset: 7, timeMs, generation: 0, foreign },
     ...{ traceStart: trace?.start ?? -1, traceEnd: trace?.end ?? -1 },
     ...{ keyStart, keyEnd, valueStart, valueEnd },
     headers: () =>
@@ -73,13 +73,13 @@ export interface IntakeSpec {
 
 export interface Taken {
   readonly event?: Event
-  /** The traceparent that it carries. */
+  /** The record's traceparent. */
   readonly trace?: string
   readonly reason?: RejectReason
   readonly cause?: string
 }
 
-/** What becomes of records of the stream `s` on one intake. */
+/** Returns the results for records of the stream `s`, on one intake. */
 export function intakeOf({ format = {}, route = {}, partitions = 1, maxEventBytes = 1000 }: IntakeSpec = {}) {
   const routing = new RoutingTable([{ stream: 's', by: { hash: 'java' }, ...route }])
   const intake = new Intake({

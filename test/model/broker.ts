@@ -38,9 +38,9 @@ interface Log {
  */
 export class ModelBroker implements Source {
   readonly kind = 'embedded'
-  readonly firstOffset = 0
+  readonly firstOffset: number
   /** `times`: a record's generation is its time, as on JetStream; to be set before a feed is made. */
-  generations: Generations = 'epochs'
+  generations: Generations = 'ranges'
   readonly name = 'model'
   epoch = 0
   /** While true, `range` and `offsets` reject as `broker_unavailable`. */
@@ -57,7 +57,8 @@ export class ModelBroker implements Source {
 
   constructor(stream: string, partitions: number, firstOffset = 0) {
     this.#stream = stream
-    this.#logs = Array.from({ length: partitions }, () => ({ entries: [], first: firstOffset, head: firstOffset }))
+    this.firstOffset = firstOffset
+    this.#logs = Array.from({ length: partitions }, () => this.#empty())
   }
 
   get info(): StreamInfo {
@@ -207,15 +208,19 @@ export class ModelBroker implements Source {
   }
 
   grow(partitions: number): void {
-    while (this.#logs.length < partitions) this.#logs.push({ entries: [], first: 0, head: 0 })
+    while (this.#logs.length < partitions) this.#logs.push(this.#empty())
     this.#sink?.grown(this.info)
   }
 
   recreate(partitions = this.#logs.length): void {
     this.#incarnation++
-    this.#logs = Array.from({ length: partitions }, () => ({ entries: [], first: 0, head: 0 }))
+    this.#logs = Array.from({ length: partitions }, () => this.#empty())
     for (const partition of this.#reads) if (partition >= partitions) this.#reads.delete(partition)
     this.#sink?.recreated(this.info)
+  }
+
+  #empty(): Log {
+    return { entries: [], first: this.firstOffset, head: this.firstOffset }
   }
 
   #sinkOf(partition: number): TailSink | undefined {
@@ -242,7 +247,7 @@ export class ModelBroker implements Source {
       partition,
       offset: entry.offset,
       timeMs: entry.timeMs,
-      epoch: this.generations === 'times' ? entry.timeMs % 2 ** 32 : entry.epoch,
+      generation: this.generations === 'times' ? entry.timeMs % 2 ** 32 : entry.epoch,
       keyStart: entry.key === null ? -1 : 0,
       keyEnd: key.length,
       valueStart: entry.value === null ? -1 : key.length,

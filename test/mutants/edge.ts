@@ -31,10 +31,10 @@ export const edgeMutants: readonly Mutant[] = [
   },
   {
     name: 'arrivals that wait are not let in until another one comes',
-    file: 'edge/arrivals.ts',
+    file: 'edge/accept-throttle.ts',
     from: '    if (this.#left < this.#perTurn) this.#schedule()\n',
     to: '',
-    by: { unit: 'test/edge/arrivals.test.ts' },
+    by: { unit: 'test/edge/accept-throttle.test.ts' },
     breaks: 'each connection that was accepted has its turn',
   },
   {
@@ -178,7 +178,7 @@ export const edgeMutants: readonly Mutant[] = [
     file: 'edge/websocket.ts',
     from: '    this.#doorway.taken(this, this.waitingBytes)\n',
     to: '',
-    by: { unit: 'test/edge/doorway.test.ts' },
+    by: { unit: 'test/edge/admission-queue.test.ts' },
     breaks: 'subscriptions of a herd wait for their turn, however many herds there were',
   },
   {
@@ -226,7 +226,7 @@ export const edgeMutants: readonly Mutant[] = [
     file: 'edge/websocket.ts',
     from: 'waitMs === 0 && handled < slice.frames &&',
     to: 'handled >= 0 &&',
-    by: { unit: 'test/edge/doorway.test.ts' },
+    by: { unit: 'test/edge/admission-queue.test.ts' },
     breaks: 'frames of a connection wait while others have their turn',
   },
   {
@@ -234,7 +234,7 @@ export const edgeMutants: readonly Mutant[] = [
     file: 'edge/websocket.ts',
     from: 'this.#allowance.use(nowMs - beganMs, nowMs)',
     to: 'this.#allowance.use(0, nowMs)',
-    by: { unit: 'test/edge/doorway.test.ts' },
+    by: { unit: 'test/edge/admission-queue.test.ts' },
     breaks: 'a connection has 2 ms in 100 ms',
   },
   {
@@ -242,23 +242,23 @@ export const edgeMutants: readonly Mutant[] = [
     file: 'edge/websocket.ts',
     from: '      this.#doorway.call(this)\n    })',
     to: '    })',
-    by: { unit: 'test/edge/doorway.test.ts' },
+    by: { unit: 'test/edge/admission-queue.test.ts' },
     breaks: 'a connection over its allowance goes on once it has made up for it',
   },
   {
     name: 'frames wait on a connection without a bound',
-    file: 'edge/doorway.ts',
+    file: 'edge/admission-queue.ts',
     from: 'if (before > 0 && before + bytes > maxWaitingFrameBytes) {',
     to: 'if (before < 0) {',
-    by: { unit: 'test/edge/doorway.test.ts' },
+    by: { unit: 'test/edge/admission-queue.test.ts' },
     breaks: '`limits.maxWaitingFrameBytes` bounds what waits',
   },
   {
     name: 'where no more frames may wait, the newest connection goes',
-    file: 'edge/doorway.ts',
+    file: 'edge/admission-queue.ts',
     from: 'const most = this.#largest() ?? caller',
     to: 'const most = caller',
-    by: { unit: 'test/edge/doorway.test.ts' },
+    by: { unit: 'test/edge/admission-queue.test.ts' },
     breaks: 'who floods goes before who does not',
   },
   {
@@ -303,7 +303,7 @@ export const edgeMutants: readonly Mutant[] = [
   },
   {
     name: 'a body that has stopped keeps its place',
-    file: 'base/places.ts',
+    file: 'base/fair-slots.ts',
     from: 'return isFair || ',
     to: 'return isFair && ',
     by: { unit: 'test/edge/publish.test.ts' },
@@ -311,10 +311,10 @@ export const edgeMutants: readonly Mutant[] = [
   },
   {
     name: 'connections are taken until the descriptors are used up',
-    file: 'edge/accepting.ts',
+    file: 'edge/accept-guard.ts',
     from: '    this.#listener.pause()\n',
     to: '',
-    by: { unit: 'test/edge/accepting.test.ts' },
+    by: { unit: 'test/edge/accept-guard.test.ts' },
     breaks: 'no more connections are taken than there are descriptors for',
   },
   {
@@ -322,7 +322,7 @@ export const edgeMutants: readonly Mutant[] = [
     file: 'edge/websocket.ts',
     from: '    this.#context.counters.websockets--\n',
     to: '',
-    by: { unit: 'test/edge/accepting.test.ts' },
+    by: { unit: 'test/edge/accept-guard.test.ts' },
     breaks: 'connections are taken again when some have left',
   },
   {

@@ -59,9 +59,9 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     name: 'an epoch agrees up to the end of the next one',
-    file: 'log/epochs.ts',
-    from: 'find((entry) => entry.epoch > epoch)',
-    to: 'find((entry) => entry.epoch > epoch + 1)',
+    file: 'log/generation-ranges.ts',
+    from: 'find((entry) => entry.generation > generation)',
+    to: 'find((entry) => entry.generation > generation + 1)',
     by: 'simulation',
   },
   {
@@ -74,7 +74,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     name: 'an epoch that begins where the log is cut stays',
-    file: 'log/epochs.ts',
+    file: 'log/generation-ranges.ts',
     from: 'filter(({ start }) => start < offset)',
     to: 'filter(({ start }) => start <= offset)',
     by: { unit: 'test/log/window.test.ts' },
@@ -82,10 +82,10 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     name: 'an epoch begins where it was seen, whatever was lost before',
-    file: 'log/epochs.ts',
+    file: 'log/generation-ranges.ts',
     from: 'const from = this.#unreadFrom < 0 ? offset : this.#unreadFrom',
     to: 'const from = offset',
-    by: { unit: 'test/log/epochs.test.ts' },
+    by: { unit: 'test/log/generation-ranges.test.ts' },
     breaks: 'another history that may begin in a loss is told from there',
   },
   {
@@ -163,8 +163,8 @@ export const logMutants: readonly Mutant[] = [
   {
     name: 'what is no record gives its generation to the next offset',
     file: 'log/window.ts',
-    from: 'if (epoch !== unknownGeneration) this.#history.passed(next - 1, epoch)',
-    to: 'if (epoch !== unknownGeneration) this.#history.passed(next, epoch)',
+    from: 'if (generation !== unknownGeneration) this.#history.passed(next - 1, generation)',
+    to: 'if (generation !== unknownGeneration) this.#history.passed(next, generation)',
     by: { unit: 'test/log/window.test.ts' },
     breaks: 'the generation of a position is that of the record below it',
   },

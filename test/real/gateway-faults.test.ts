@@ -115,7 +115,7 @@ describe('a gateway whose Kafka misbehaves', skip === undefined ? {} : { skip },
     for (const { transport, errors } of clients) {
       assert.equal(errors[0]!.code, 'stream_missing', transport)
       // The command is the operator's to know.
-      assert.match(errors[0]!.message, /^a stream that this needs is not on the broker yet/, transport)
+      assert.match(errors[0]!.message, /^a required stream is not on the broker yet/, transport)
       assert.ok(errors[0]!.retryAfterMs > 0, transport)
     }
     closeAll(clients)
@@ -194,7 +194,7 @@ describe('a gateway whose Kafka misbehaves', skip === undefined ? {} : { skip },
     for (const reason of ['bad_envelope', 'no_subject', 'no_route', 'misrouted', 'too_large']) {
       const count = expected.filter((each) => each.reason === reason).length
       assert.ok(count > 0)
-      assert.equal(await gateway.metric(`carillon_events_skipped_total{stream="records",reason="${reason}"}`), count)
+      assert.equal(await gateway.metric(`carillon_records_rejected_total{stream="records",reason="${reason}"}`), count)
     }
   })
 

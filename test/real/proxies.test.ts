@@ -17,7 +17,7 @@ const port = 19_930
 const ports: Record<ProxyKind, number> = { nginx: port + 2, haproxy: port + 3 }
 const dir = mkdtempSync(join(tmpdir(), 'carillon-proxies-'))
 const gateway = new GatewayProcess({ port, dir, config: { broker: `embedded:${join(dir, 'log')}` } })
-const rows = tables(section(readPage('security.md'), 'What its parser takes'))[0]!
+const rows = tables(section(readPage('security.md'), 'What the parser accepts'))[0]!
 
 before(async () => {
   gateway.start()

@@ -9,15 +9,15 @@ const readBack = { ...readBackDefaults, cacheBytes: 64 * mib }
 
 test('the budgets of the windows become whole slabs: of 1024 records, and such that any event fits in one', () => {
   const budgets = { payloadBytes: 512 * mib, indexBytes: 512 * mib }
-  const epochs = windowPool(budgets, 1_000_000, 'epochs')
+  const epochs = windowPool(budgets, 1_000_000, 'ranges')
   assert.deepEqual([epochs.payloadSlabBytes, epochs.slabEntries, epochs.entries], [mib, 1024, 16 * mib])
   assert.equal(windowPool(budgets, 1_000_000, 'times').entries, Math.floor((512 * mib) / 36))
-  assert.equal(windowPool(budgets, mib, 'epochs').payloadSlabBytes, 2 * mib)
+  assert.equal(windowPool(budgets, mib, 'ranges').payloadSlabBytes, 2 * mib)
 })
 
 test('a small pool has the slabs that it is given', () => {
   const small = { payloadBytes: 4096, indexBytes: 64 * 32, payloadSlabBytes: 1024, slabEntries: 8 }
-  const { payload, index } = new WindowPool(windowPool(small, 512, 'epochs')).figures()
+  const { payload, index } = new WindowPool(windowPool(small, 512, 'ranges')).figures()
   assert.deepEqual([payload.limitBytes, index.limitBytes], [4096, 64 * 32])
 })
 
@@ -27,13 +27,13 @@ test('a chunk of read-back holds what one read brings, the largest event at leas
   assert.deepEqual([pool.payloadBytes, pool.entries], [1.25 * mib + 65_536, 8192])
   assert.deepEqual([pool.payloadSlabBytes, pool.slabEntries], [pool.payloadBytes, pool.entries])
   assert.equal(pool.generations, 'times')
-  const large = chunkSizes({ ...readBack, chunkBytes: 65_536 }, 8 * mib, 'epochs')
+  const large = chunkSizes({ ...readBack, chunkBytes: 65_536 }, 8 * mib, 'ranges')
   assert.equal(large.options.chunkBytes, 8 * mib)
   assert.ok(large.pool.payloadBytes > 8 * mib)
 })
 
 test('what the chunks take, payloads and index, those that are kept and those that are being read, is within their memory', () => {
-  for (const generations of ['epochs', 'times'] as const) {
+  for (const generations of ['ranges', 'times'] as const) {
     for (const [cacheMiB, chunkBytes, concurrency] of [
       [64, mib, 4],
       [64, 65_536, 4],
@@ -50,11 +50,11 @@ test('what the chunks take, payloads and index, those that are kept and those th
 })
 
 test('of chunks there are two at least, however small their memory', () => {
-  assert.equal(chunkSizes({ ...readBack, cacheBytes: 0 }, 1024, 'epochs').options.chunks, 2)
+  assert.equal(chunkSizes({ ...readBack, cacheBytes: 0 }, 1024, 'ranges').options.chunks, 2)
 })
 
 test('floors of its own make a chunk as small as a test needs it', () => {
   const floors = { chunkBytes: 0, entries: 32, payloadBytes: 1375, chunks: 4 }
-  const { options, pool } = chunkSizes({ ...readBack, chunkBytes: 300, cacheBytes: 0, floors }, 1024, 'epochs')
+  const { options, pool } = chunkSizes({ ...readBack, chunkBytes: 300, cacheBytes: 0, floors }, 1024, 'ranges')
   assert.deepEqual([options.chunkBytes, options.chunks, pool.payloadBytes, pool.entries], [300, 4, 1375, 32])
 })

@@ -304,6 +304,37 @@ test('a new log that begins with offsets without records has lost nothing, and w
   }
 })
 
+test('nobody stands below the first record of a new log, also before it has one, nor is told of a loss there', async () => {
+  const broker = new ModelBroker('events', 1, 1)
+  const gateway = await TestGateway.start(broker, {}, { entries: 8 })
+  for (let i = 0; i < 3; i++) gateway.publish('a', `${i}`)
+  const [client, old] = [gateway.connect(), position(gateway, 3, 0)]
+  client.subscribe(1, 'a')
+  client.room = 0
+  broker.recreate()
+  const [early, back, below] = [gateway.connect(), gateway.connect(), gateway.connect()]
+  early.subscribe(1, 'a')
+  back.subscribe(1, 'a', encodePosition(old))
+  const texts = Array.from({ length: 40 }, (_, i) => `new ${i}`)
+  for (const text of texts) gateway.publish('a', text)
+  assert.ok(gateway.stream.partitions[0]!.window.indexTail > 1)
+  below.subscribe(1, 'a', encodePosition(position(gateway, 0, -1)))
+  client.drain()
+  for (let i = 0; i < 40; i++) await settled()
+  for (const each of [client, back]) {
+    assert.deepEqual(
+      each.gaps.map(({ reason, after }) => [reason, decodeToken(after)[0]!.offset]),
+      [['recreated', 1]],
+    )
+    assert.deepEqual(each.texts, texts)
+  }
+  for (const each of [early, below]) {
+    const subscribed = each.frames.find((frame) => 'subscribed' in frame)?.subscribed
+    assert.equal(decodeToken(subscribed.after)[0]!.offset, 1)
+    assert.deepEqual([each.gaps, each.texts], [[], texts])
+  }
+})
+
 test('a rewrite that reaches below what the gateway knows is told from 0 on', async () => {
   const broker = new ModelBroker('events', 1)
   broker.epoch = 3

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { loaded } from '../../src/log/entry.ts'
+import { storedEntry } from '../../src/log/entry.ts'
 import { dropReason } from '../../src/session/drops.ts'
 import { encodeEvent } from '../../src/wire/envelope.ts'
 import { smallWindow } from '../model/window.ts'
@@ -27,9 +27,9 @@ function firstAt(nowMs: number, ...events: readonly Given[]) {
     const buffer = Buffer.from(encodeEvent({ subject, data: Buffer.alloc(bytes), ...fields }))
     const event = { buffer, eventStart: 0, eventEnd: buffer.length, subjectAt: 2, subjectLength: subject.length }
     const trace = { traceBuffer: buffer, traceStart: -1, traceEnd: -1 }
-    window.append({ ...event, ...trace, offset, timeMs: 0, epoch: 0, hash: 1 })
+    window.append({ ...event, ...trace, offset, timeMs: 0, generation: 0, hash: 1 })
   })
-  const first = loaded()
+  const first = storedEntry()
   window.load(window.tailOrdinal, first)
   assert.equal(first.offset, 0)
   return dropReason(first, window, window.tailOrdinal, { live: undefined, latest: false, nowMs })

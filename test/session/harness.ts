@@ -10,10 +10,10 @@ import type { RouteRule } from '../../src/routing/options.ts'
 import { RoutingTable } from '../../src/routing/table.ts'
 import type { ServingOptions } from '../../src/serving/options.ts'
 import { Serving } from '../../src/serving/serving.ts'
-import type { Sessions } from '../../src/session/host.ts'
 import { type ReadBackOptions, sessionLimits } from '../../src/session/options.ts'
-import type { FrameKind, Outlet, Session, Standing, Transport, WriteOutcome } from '../../src/session/outlet.ts'
+import type { FrameKind, Outlet, PositionSource, Session, Transport, WriteOutcome } from '../../src/session/outlet.ts'
 import { writeOutcome } from '../../src/session/outlet.ts'
+import type { Sessions } from '../../src/session/sessions.ts'
 import { Instruments } from '../../src/telemetry/instruments.ts'
 import type { Logger } from '../../src/telemetry/logger.ts'
 import { encodeEvent } from '../../src/wire/envelope.ts'
@@ -160,7 +160,7 @@ export class TestClient implements Outlet {
     this.session = gateway.sessions.open(this, grant)
   }
 
-  write(frame: Uint8Array, kind: FrameKind, after: Standing): WriteOutcome {
+  write(frame: Uint8Array, kind: FrameKind, after: PositionSource): WriteOutcome {
     if (this.room <= 0) {
       if (!this.refuses) throw new Error('written to a full socket')
       return writeOutcome.refused

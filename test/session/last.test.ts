@@ -4,7 +4,7 @@ import { ModelBroker } from '../model/broker.ts'
 import { partitionOf } from '../simulation/truth.ts'
 import { settled, TestGateway } from './harness.ts'
 
-const lookPerSlice = 128
+const scanPerSlice = 128
 
 /** One turn of the event loop. */
 const turn = () => new Promise((resolve) => setImmediate(resolve))
@@ -15,13 +15,15 @@ async function patiently(): Promise<void> {
 
 const upTo = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `${from + i}`)
 
+type RestartedOptions = { partitions?: number; firstOffset?: number } & ConstructorParameters<typeof TestGateway>[2]
+
 /** A gateway that has been started after `count` events were written, and knows nothing of them. */
 async function restarted(
   count: number,
   subjectOf: (i: number) => string,
-  { partitions = 1, ...size }: { partitions?: number } & ConstructorParameters<typeof TestGateway>[2] = {},
+  { partitions = 1, firstOffset, ...size }: RestartedOptions = {},
 ): Promise<TestGateway> {
-  const broker = new ModelBroker('events', partitions)
+  const broker = new ModelBroker('events', partitions, firstOffset)
   const before = await TestGateway.start(broker)
   for (let i = 0; i < count; i++) before.publish(subjectOf(i), `${i}`)
   return TestGateway.start(broker, {}, size)
@@ -110,22 +112,22 @@ test('looking for last events takes others a slice at a time, and each record on
   await turn()
   const patterns = ['a.s7.>', 'a.*', ...Array.from({ length: 800 }, (_, i) => `z${i}.>`)]
   const { gateway: counted } = gateway.instruments
-  const before = counted.looked
+  const before = counted.scanned
   const poll = gateway.connect('poll')
   poll.session.start(patterns, [], { last: 1 })
-  assert.ok(counted.looked - before <= lookPerSlice, `${counted.looked - before} in the turn of its request`)
-  let [looked, meanwhile] = [counted.looked, 0]
+  assert.ok(counted.scanned - before <= scanPerSlice, `${counted.scanned - before} in the turn of its request`)
+  let [looked, meanwhile] = [counted.scanned, 0]
   while (poll.openedAt === undefined) {
     await turn()
     // A slice of each.
-    assert.ok(counted.looked - looked <= 64 * lookPerSlice, `${counted.looked - looked} in one turn`)
-    looked = counted.looked
+    assert.ok(counted.scanned - looked <= 64 * scanPerSlice, `${counted.scanned - looked} in one turn`)
+    looked = counted.scanned
     meanwhile = behind.texts.length
   }
   assert.ok(meanwhile > 0, 'who catches up goes on meanwhile')
   await patiently()
   assert.deepEqual([behind.texts.length, poll.texts, poll.gaps], [count, upTo(count - 50, count), []])
-  const own = counted.looked - before - count
+  const own = counted.scanned - before - count
   assert.ok(own < 3 * count, `${own} looks at ${count} records`)
 })
 
@@ -189,6 +191,29 @@ test('`last` looks no further into the log than its session may have read, and s
   const [gap] = client.gaps
   assert.deepEqual([client.gaps.length, client.texts, gap.reason, gap.from, gap.certain], [1, [], 'budget', 0, false])
   assert.ok(gap.to > 200 && gap.to < 399, `to ${gap.to}`)
+})
+
+test('`last` that has looked at all of a log tells of no gap below its first record, whatever the offset of that', async () => {
+  for (const firstOffset of [0, 1]) {
+    const gateway = await restarted(5, () => 'a', { firstOffset })
+    const client = gateway.connect()
+    client.ask(1, 'a', { last: 9 })
+    await patiently()
+    assert.deepEqual([client.gaps, client.texts], [[], ['0', '1', '2', '3', '4']], `${firstOffset}`)
+  }
+})
+
+test('`last` looks for nothing that retention has taken, and does not tell that it might be there', async () => {
+  const gateway = await restarted(5000, (i) => (i % 2 === 0 ? 'even' : 'odd'), {
+    readBack: { chunkBytes: 64, maxBytesPerSession: 512 },
+  })
+  const { broker } = gateway
+  broker.retain(0, 4998)
+  const client = gateway.connect()
+  client.ask(1, 'even', { last: 9 })
+  await patiently()
+  assert.deepEqual([client.gaps, client.texts], [[], ['4998']])
+  assert.ok(broker.ranges < 5, `${broker.ranges} reads`)
 })
 
 test('`last` looks at 65,536 records of a partition, and says down to where that was', async () => {

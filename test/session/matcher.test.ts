@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { loaded } from '../../src/log/entry.ts'
+import { storedEntry } from '../../src/log/entry.ts'
 import type { Window } from '../../src/log/window.ts'
-import { type Look, Matcher } from '../../src/session/matcher.ts'
+import { Matcher, type ScanBudget } from '../../src/session/matcher.ts'
 import type { Leg } from '../../src/session/subscription.ts'
 import { subjectBytes } from '../../src/subject/bytes.ts'
 import { isPattern } from '../../src/subject/subject.ts'
@@ -19,7 +19,7 @@ function windowOf(subjects: readonly string[], payloadBytes = 65_536): Window {
     const buffer = Buffer.from(subject)
     const event = { buffer, eventStart: 0, eventEnd: buffer.length, subjectAt: 0, subjectLength: buffer.length }
     const trace = { traceBuffer: none, traceStart: -1, traceEnd: -1 }
-    window.append({ ...event, ...trace, offset, timeMs: 0, epoch: 0, hash: hashOf(subject) })
+    window.append({ ...event, ...trace, offset, timeMs: 0, generation: 0, hash: hashOf(subject) })
   })
   return window
 }
@@ -35,10 +35,10 @@ function matcherOf(...subjects: readonly string[]): Matcher {
   return matcher
 }
 
-const plenty = (): Look => ({ left: 1_000_000, stoppedAt: 0 })
+const plenty = (): ScanBudget => ({ left: 1_000_000, stoppedAt: 0 })
 
 function wanted(matcher: Matcher, window: Window, offset: number, look = plenty()): number[] {
-  const scratch = loaded()
+  const scratch = storedEntry()
   const offsets: number[] = []
   let ordinal = matcher.first(window, offset, scratch, look)
   for (; ordinal >= 0; ordinal = matcher.following(window, ordinal, scratch, look))

@@ -281,7 +281,7 @@ test('a pattern looks at no more records in a slice than anyone else, also where
   let slices = 0
   while (client.kinds.at(-1) !== 'live') {
     await new Promise((resolve) => setImmediate(resolve))
-    const { looked } = gateway.instruments.gateway
+    const { scanned: looked } = gateway.instruments.gateway
     assert.ok(looked - before <= 129, `${looked - before} in one slice`)
     if (looked > before) slices++
     before = looked
@@ -300,7 +300,7 @@ test('what is of another history than this gateway has seen there is not given b
   assert.ok(got(client).length <= 50, `${got(client).length} records`)
 })
 
-for (const generations of ['epochs', 'times'] as const) {
+for (const generations of ['ranges', 'times'] as const) {
   /** A gateway that begins at the head of a log of so many records, and has read nothing of them. */
   const behind = async (count: number) => {
     const broker = new ModelBroker('events', 1)

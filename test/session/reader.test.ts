@@ -6,7 +6,7 @@ import { Instruments } from '../../src/telemetry/instruments.ts'
 import { smallPool } from '../model/window.ts'
 
 const account = { charge() {}, give() {} }
-const owner = { account, wake() {}, owing() {}, watchAhead() {} } as unknown as ReaderOwner
+const owner = { account, wake() {}, gapsPending() {}, watchParked() {} } as unknown as ReaderOwner
 
 /** A partition whose head is 8, in history 3, and of which nothing is in memory. */
 function emptyFeed(): PartitionFeed {
@@ -42,6 +42,6 @@ test('until a client that is ahead is told that the log was rewritten, its posit
   const isAsBefore = () => assert.deepEqual([reader.position()!.offset, reader.position()!.generation], [12, 3])
   isAsBefore()
   reader.moved()
-  assert.equal(reader.owes, true)
+  assert.equal(reader.hasPendingGaps, true)
   isAsBefore()
 })

@@ -58,13 +58,13 @@ test('what lies below a refused event is not looked at again', async () => {
   assert.deepEqual(client.stood.flatMap(offsets), [3, 3])
 })
 
-for (const generations of ['epochs', 'times'] as const) {
+for (const generations of ['ranges', 'times'] as const) {
   test(`${generations}: the first event that a client is given of what may be another history is a turn, missed and live, however often it is refused`, async () => {
     const broker = new ModelBroker('events', 1)
     broker.generations = generations
     const gateway = await TestGateway.start(broker)
     const publishOn = (more: 'soon' | 'turned', subject = 'a') => {
-      if (generations === 'epochs') broker.epoch += more === 'turned' ? 1 : 0
+      if (generations === 'ranges') broker.epoch += more === 'turned' ? 1 : 0
       else broker.nowMs += more === 'turned' ? 1000 : 999
       gateway.publish(subject, more)
     }

@@ -1,4 +1,4 @@
-import type { Connection, Handlers, Wish } from '../../src/client/connection.ts'
+import type { Connection, Handlers, SubscribeRequest } from '../../src/client/connection.ts'
 import type { ReceivedEvent, ReceivedGap } from '../../src/client/received.ts'
 import type { ServerFrame } from '../../src/wire/frames.ts'
 import type { Position } from '../../src/wire/token.ts'
@@ -113,7 +113,7 @@ export class OverheardStreams {
   }
 
   /** `together` = all that is asked for in the same request. */
-  asks(wish: Wish, witnesses: Witnesses, together: readonly Wish[]): void {
+  asks(wish: SubscribeRequest, witnesses: Witnesses, together: readonly SubscribeRequest[]): void {
     this.#conversation.asks(wish.ref)
     for (const [stream, overheard] of this.#byStream) {
       const here = together.filter(({ subject }) => stream.truth.carries(subject))

@@ -64,7 +64,7 @@ export interface ClientSurroundings {
   readonly verdict: Verdict
   readonly browser: SimBrowser | undefined
   /** By subject: whom a connection of this client, or of another tab of its browser, may serve. */
-  readonly followed: Map<string, Followed>
+  readonly followed: Map<string, TrackedSubscription>
 }
 
 /** How long a slow handler takes, ms, at most. */
@@ -73,7 +73,7 @@ const slowMs = 400
 const joiningShare = 0.25
 
 /** One subscription, with who watches it. */
-export interface Followed {
+export interface TrackedSubscription {
   readonly wish: WishPlan
   readonly witness: Witnesses
   subscription: Subscription | undefined
@@ -89,7 +89,7 @@ export class SimClient {
   /** Share of items whose handler takes a while. */
   slow = 0
   readonly #surroundings: ClientSurroundings
-  readonly #followed: Followed[] = []
+  readonly #followed: TrackedSubscription[] = []
   /** By the name that each has in the URL it connects to. */
   readonly #overheard = new Map<string, OverheardStreams>()
   #opened = 0
@@ -266,17 +266,17 @@ export class SimClient {
     return { streams, verdict, nowMs: () => process.monotonicMs() }
   }
 
-  #add(wish: WishPlan): Followed {
+  #add(wish: WishPlan): TrackedSubscription {
     const witness = new Witnesses(this.name, wish, this.#books)
     const tokens = wish.after.filter(isToken)
     if (tokens.length > 0) witness.begins(tokens.flatMap((token) => decodeToken(token)))
-    const followed: Followed = { wish, witness, subscription: undefined }
+    const followed: TrackedSubscription = { wish, witness, subscription: undefined }
     this.#followed.push(followed)
     this.#surroundings.followed.set(wish.subject, followed)
     return followed
   }
 
-  #subscribe(followed: Followed, after: readonly string[]): void {
+  #subscribe(followed: TrackedSubscription, after: readonly string[]): void {
     const life = this.#life
     const { subject, policy } = followed.wish
     const hasToken = after.some(isToken)
@@ -299,7 +299,7 @@ export class SimClient {
     void consume(subscription, item)
   }
 
-  #item({ witness, subscription }: Followed, item: Received): Promise<void> | undefined {
+  #item({ witness, subscription }: TrackedSubscription, item: Received): Promise<void> | undefined {
     const { verdict, random } = this.#surroundings
     verdict.note(() => `${this.name} <- ${witness.subject}: ${shownItem(item)}`)
     const life = this.#life

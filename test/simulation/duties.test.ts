@@ -9,7 +9,7 @@ import { VirtualTime } from './virtual-time.ts'
 
 /** A log of three records of one subject, of which the last two are the last events. */
 function written() {
-  const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
+  const broker = new SimBroker(new VirtualTime(), 1, 'ranges')
   const write = (atMs: number) => {
     const event = makeEvent({ subject: 'a' })
     const record = { key: null, value: null, event, timeMs: atMs, damaged: false, transaction: undefined }
@@ -25,7 +25,7 @@ test('of the last events, those that its gateway counted before they were rewrit
     [1, true],
     [-1, false],
   ] as const) {
-    const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
+    const broker = new SimBroker(new VirtualTime(), 1, 'ranges')
     const log = broker.log(0)
     const write = (atMs: number) => {
       const event = makeEvent({ subject: 'a' })

@@ -177,6 +177,14 @@ const overModel: readonly FailedSeed[] = [
     208_256_513,
     'gateways disagree which log is present, and a guest tab asks again from the older one behind two gaps that came at once: it seemed to have taken the first',
   ],
+  [
+    25_008_827,
+    'gateways disagree which log is present, and a program that was led back to the older one ends there: what it had handled of that one seemed to be owed again',
+  ],
+  [
+    4_051_027_474,
+    'a gateway that has read nothing of a log yet looks through all of it for `last`, and tells of a budget at offset 0: that log begins at 1',
+  ],
 ]
 
 /** The seeds of each source. */

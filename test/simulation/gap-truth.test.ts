@@ -11,7 +11,7 @@ import { VirtualTime } from './virtual-time.ts'
 import type { GatewayKnowledge } from './witness.ts'
 
 test('of the last events, its gateway found those that it read: not what retention had taken before', () => {
-  const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
+  const broker = new SimBroker(new VirtualTime(), 1, 'ranges')
   const log = broker.log(0)
   for (const atMs of [1, 2, 3, 4]) {
     const event = makeEvent({ subject: 'a' })
@@ -52,8 +52,30 @@ test('of the last events, its gateway found those that it read: not what retenti
   assert.ok(fault(3, { ...missed, from: 0, to: 0 }), 'what lies below its index does not count')
 })
 
+test('no gap names offsets below the first that a log has', () => {
+  for (const generations of ['ranges', 'times'] as const) {
+    const broker = new SimBroker(new VirtualTime(), 1, generations)
+    const log = broker.log(0)
+    for (const atMs of [1, 2, 3]) {
+      const event = makeEvent({ subject: 'a' })
+      log.append({ key: null, value: null, event, timeMs: atMs, damaged: false, transaction: undefined }, atMs)
+    }
+    log.retain(broker.firstOffset + 2, 10)
+    const { name: stream, current: incarnation, firstOffset } = broker
+    const { nameHash, incarnationHash } = incarnation
+    const fault = (from: number, to: number) => {
+      const after = encodeToken([{ nameHash, incarnationHash, partition: 0, offset: to + 1, generation: -1 }])
+      const gap = { kind: 'gap', stream, partition: 0, from, to, reason: 'retention', certain: false, after } as const
+      const told = { gap, incarnation, asked: [], isOfOne: false, gateway: undefined, nowMs: 20 }
+      return gapFault(new Truth(broker), told)
+    }
+    assert.equal(fault(firstOffset, firstOffset + 1), undefined, generations)
+    for (const to of [firstOffset - 1, firstOffset + 1]) assert.ok(fault(firstOffset - 1, to), `${generations} ${to}`)
+  }
+})
+
 test('what is older than a gateway reads back is so in the log as it had that, unless it knew of a rewrite when it was asked', () => {
-  const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
+  const broker = new SimBroker(new VirtualTime(), 1, 'ranges')
   const log = broker.log(0)
   const write = (atMs: number) => {
     const record = { key: null, value: null, event: makeEvent({ subject: 'a' }), timeMs: atMs, damaged: false }
@@ -83,7 +105,7 @@ test('what is older than a gateway reads back is so in the log as it had that, u
 })
 
 test('of several who ask for their last events together the gap is that of who found least, and may reach past what another one found', () => {
-  const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
+  const broker = new SimBroker(new VirtualTime(), 1, 'ranges')
   const log = broker.log(0)
   for (const atMs of [1, 2, 3, 4]) {
     const event = makeEvent({ subject: 'a' })

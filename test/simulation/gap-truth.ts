@@ -87,6 +87,7 @@ const passesOn: ReadonlySet<GapReason> = new Set([...counted, 'budget'])
 function shapeFault({ truth, asked, gap, incarnation, log, from, to, isRewritten }: Case): string | undefined {
   const { stream, reason, certain, n, after, partition } = gap
   if (hashOf(stream) !== incarnation.nameHash) return `its stream is ${stream}`
+  if (from < truth.broker.firstOffset) return 'it begins before the first offset that a log has'
   if (to < from) return 'it ends before it begins'
   if (certain !== counted.has(reason)) return certain ? 'nothing makes it certain' : 'what a policy drops is certain'
   if ((n !== undefined) !== counted.has(reason)) return `it counts ${n}`

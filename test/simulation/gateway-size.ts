@@ -20,7 +20,7 @@ export interface GatewaySize {
   readonly fillAgeMs: number
   readonly maxSessions: number
   readonly maxWaitingFrames: number
-  readonly lookPerSlice: number
+  readonly scanPerSlice: number
   readonly maxPollFrames: number
   readonly maxBackpressureBytes: number
   readonly heartbeatMs: number
@@ -36,11 +36,11 @@ const floors = { chunkBytes: 0, entries: 32, payloadBytes: 4 * maxEventBytes, ch
 
 /** What the size says about the parts between broker and transports. */
 export function servingSize(size: GatewaySize, generations: Generations) {
-  const { payloadBytes, entries, fillAgeMs, maxSessions, maxWaitingFrames, lookPerSlice } = size
+  const { payloadBytes, entries, fillAgeMs, maxSessions, maxWaitingFrames, scanPerSlice } = size
   const { chunkBytes, concurrency, bytesPerSecond, maxBytesPerSession, maxAgeMs } = size
   return {
     limits: { ...sessionLimits, maxSessions, maxSubscriptions: 100, maxFrameBytes: 65_536, maxEventBytes },
-    session: { maxWaitingFrames, lookPerSlice },
+    session: { maxWaitingFrames, scanPerSlice: scanPerSlice },
     window: {
       payloadBytes,
       indexBytes: entries * bytesPerEntry(generations),

@@ -2,8 +2,8 @@ import type { LoopClock } from '../../src/base/clock.ts'
 import { unknownGeneration } from '../../src/base/generation.ts'
 import { type Random, seededRandom } from '../../src/base/random.ts'
 import { TimingWheel } from '../../src/base/wheel.ts'
+import { AdmissionQueue } from '../../src/edge/admission-queue.ts'
 import { EdgeContext } from '../../src/edge/context.ts'
-import { Doorway } from '../../src/edge/doorway.ts'
 import type { TemplatedApp } from '../../src/edge/listener.ts'
 import { edgeDefaults } from '../../src/edge/options.ts'
 import { pollPath, servePoll, servePollBody } from '../../src/edge/poll.ts'
@@ -17,8 +17,8 @@ import { allowAll } from '../../src/identity/grant.ts'
 import type { RoutingTable } from '../../src/routing/table.ts'
 import type { ServedStream, ServingOptions } from '../../src/serving/options.ts'
 import { Serving } from '../../src/serving/serving.ts'
-import type { Sessions } from '../../src/session/host.ts'
 import { Pump } from '../../src/session/pump.ts'
+import type { Sessions } from '../../src/session/sessions.ts'
 import { Instruments } from '../../src/telemetry/instruments.ts'
 import type { Logger } from '../../src/telemetry/logger.ts'
 import { isSameLog, keyOf, logOf, type Position } from '../../src/wire/token.ts'
@@ -205,7 +205,7 @@ export class SimGateway {
 
   #routes(): Router {
     const pump = new Pump(this.#clock)
-    const doorway = new Doorway(this.#edge, pump)
+    const doorway = new AdmissionQueue(this.#edge, pump)
     const app = {
       ws: (_path: string, behavior: Behavior) => {
         this.#behavior = behavior

@@ -1,5 +1,5 @@
 import type { PartitionFeed } from '../../src/fanout/partition-feed.ts'
-import { loaded } from '../../src/log/entry.ts'
+import { storedEntry } from '../../src/log/entry.ts'
 import type { Window } from '../../src/log/window.ts'
 import { decodeEvent } from '../../src/wire/envelope.ts'
 import { isSameLog } from '../../src/wire/token.ts'
@@ -10,7 +10,7 @@ import type { SimStream } from './streams.ts'
 import { sameEvent } from './truth.ts'
 import type { Verdict } from './verdict.ts'
 
-const scratch = loaded()
+const scratch = storedEntry()
 
 /** Holds a gateway's windows against a full scan of themselves and against the log, and its sessions against their limits. */
 export function inspect(gateway: SimGateway, streams: readonly SimStream[], verdict: Verdict, quiet: boolean): void {

@@ -9,7 +9,7 @@ import { VirtualTime } from './virtual-time.ts'
 
 /** One subscription to `a` in a log of one partition, which began at the log's beginning. */
 function subscribed(shared: boolean) {
-  const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
+  const broker = new SimBroker(new VirtualTime(), 1, 'ranges')
   const stood = new Stood()
   const beginning = { starts: new Map([[placeOf(0, 0), 0]]), ms: 0, incarnation: 0 }
   const subscriber: Subscriber = {
@@ -127,5 +127,57 @@ test('a gap `rewritten` tells of what nobody can read below the place where it g
     record.spoiledMs = spoiledMs
     ledger.gap({ ...rewritten, next })
     assert.equal(ledger.missing(), isTold ? undefined : record, `${damaged}, ${spoiledMs}, ${next}`)
+  }
+})
+
+test('a program that was led back from a later log, and ends, is owed nothing of the older one again where its subject is elsewhere now', () => {
+  const gaps = ['away', 'back'] as const
+  for (const {
+    story,
+    told = gaps,
+    isGiven = true,
+    named = [0, 1],
+    partitions = 3,
+    grows = false,
+    again = [],
+    later = 1,
+    isOwed,
+  } of [
+    { story: 'its subject is in another partition', isOwed: false },
+    { story: 'it ends twice', again: [0, 1], isOwed: false },
+    { story: 'it was given nothing', isGiven: false, isOwed: true },
+    { story: 'its subject is in that partition of the later log as well', partitions: 2, isOwed: true },
+    { story: 'its subject has moved on from that partition', partitions: 2, grows: true, isOwed: false },
+    { story: 'its position names the older log alone', named: [0], isOwed: true },
+    { story: 'the second time its position names the older log alone', again: [0], isOwed: true },
+    { story: 'it was not led back', told: ['away'], isOwed: true },
+    { story: 'it was told in the other partition only', told: [], isOwed: true },
+    { story: 'it was led back in another partition', told: ['away', 'elsewhere'], isOwed: true },
+    { story: 'it was led back to a log between', later: 2, told: ['between'], named: [0, 2], isOwed: true },
+    { story: 'it was told of a gap in the older log', told: ['inside'], isOwed: true },
+  ] as const) {
+    const { ledger, broker, write } = subscribed(false)
+    const record = write(5)
+    if (isGiven) ledger.given.add(record)
+    for (let i = 0; i < later; i++) {
+      broker.delete()
+      broker.create(partitions)
+    }
+    if (grows) broker.grow()
+    const at = (incarnation: number) => {
+      const { nameHash, incarnationHash } = broker.incarnations[incarnation]!
+      return { nameHash, incarnationHash, partition: incarnation, offset: 0, generation: 0 }
+    }
+    const gap = { partition: 0, to: Number.POSITIVE_INFINITY, next: 0, reason: 'recreated', atMs: 20 } as const
+    const ways = {
+      away: { ...gap, incarnation: 1, before: 0, from: 1 },
+      back: { ...gap, incarnation: 0, before: 1, from: 0 },
+      elsewhere: { ...gap, partition: 1, incarnation: 0, before: 1, from: 0 },
+      between: { ...gap, incarnation: 1, before: 2, from: 1 },
+      inside: { ...gap, incarnation: 0, before: 0, from: 1, reason: 'retention' },
+    } as const
+    for (const way of told) ledger.gap(ways[way])
+    for (const logs of [named, again]) if (logs.length > 0) ledger.forgetBeyond(logs.map(at))
+    assert.equal(ledger.missing(), isOwed ? record : undefined, story)
   }
 })

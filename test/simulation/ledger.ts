@@ -28,6 +28,8 @@ interface Stretch {
 /** What one subscription was given and told, held against what it is owed. */
 export class Ledger {
   readonly given = new Set<LogRecord>()
+  /** What an earlier program was given of a log that it left for a later one, before a gateway that had not heard of that one led it back. */
+  readonly #left = new Set<LogRecord>()
   readonly #gaps: ToldGap[] = []
   readonly #subscriber: Subscriber
   readonly #truth: Truth
@@ -52,10 +54,24 @@ export class Ledger {
     for (const place of this.#verified.keys()) if (place.endsWith(`/${partition}`)) this.#verified.delete(place)
   }
 
-  /** Its program ended: what the stored position does not cover will be given again. */
+  /** Its program ended: what the stored position does not cover will be given again, or told to be gone. */
   forgetBeyond(positions: readonly Position[]): void {
     this.#verified.clear()
-    for (const record of this.given) if (!isBelow(record, positions, this.#truth)) this.given.delete(record)
+    for (const record of [...this.given, ...this.#left]) {
+      if (isBelow(record, positions, this.#truth)) continue
+      this.given.delete(record)
+      if (this.#wasLeft(record, positions)) this.#left.add(record)
+      else this.#left.delete(record)
+    }
+  }
+
+  /** It had left the record's log for a later one, and was led back; the position says so, for in other partitions it stands in the later one. */
+  #wasLeft({ incarnation, partition }: LogRecord, positions: readonly Position[]): boolean {
+    const latest = Math.max(...positions.map((each) => this.#truth.broker.byLog(each)?.index ?? -1))
+    return this.#gaps.some(({ before = -1, ...gap }) => {
+      const isBack = gap.partition === partition && gap.incarnation <= incarnation && before > incarnation
+      return isBack && latest >= before
+    })
   }
 
   /** The first record below the position that was neither given nor told of; undefined = none. */
@@ -95,11 +111,17 @@ export class Ledger {
     const nowMs = this.#nowMs()
     return log.find(least, to, (record) => {
       const { hidden, seenMs } = record
-      if (hidden || seenMs > nowMs || this.given.has(record)) return false
+      if (hidden || seenMs > nowMs || this.#isGiven(record)) return false
       if (record.gone === 'rewritten' || !this.#isOwed(record, log) || !log.inLineage(record, epoch)) return false
       if (!moved && this.#truth.displacedMs(record) !== undefined) return false
       return !this.#isTold(record)
     })
+  }
+
+  /** Once its subject has been in another partition of the present log, no gateway need tell again that the one that was left is gone. */
+  #isGiven(record: LogRecord): boolean {
+    if (!this.#left.has(record)) return this.given.has(record)
+    return this.given.has(record) || !this.#truth.alwaysReads(this.#subscriber.subject, record.partition)
   }
 
   #isOwed(record: LogRecord, log: PartitionLog): boolean {

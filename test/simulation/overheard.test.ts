@@ -12,7 +12,7 @@ import { Witness } from './witness.ts'
 
 /** A client that polls for the last two events of `a`, in a log of three. */
 function polling() {
-  const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
+  const broker = new SimBroker(new VirtualTime(), 1, 'ranges')
   const truth = new Truth(broker)
   let nowMs = 0
   const clock = () => nowMs
@@ -94,7 +94,7 @@ test('where two refs of a connection are of one subscription, the positions of b
     [-1, true],
     [0, false],
   ] as const) {
-    const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
+    const broker = new SimBroker(new VirtualTime(), 1, 'ranges')
     const truth = new Truth(broker)
     let nowMs = 0
     const clock = () => nowMs

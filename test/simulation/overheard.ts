@@ -1,4 +1,4 @@
-import type { Connection, Handlers, Wish } from '../../src/client/connection.ts'
+import type { Connection, Handlers, SubscribeRequest } from '../../src/client/connection.ts'
 import type { Lost } from '../../src/log/losses.ts'
 import type { Delivery, Gap, ServerFrame } from '../../src/wire/frames.ts'
 import { decodeToken, type Position } from '../../src/wire/token.ts'
@@ -52,7 +52,7 @@ export class Overheard {
     return [...this.#byRef.values()][0]?.witness.name ?? ''
   }
 
-  asks({ ref, after, last, policy }: Wish, witness: Witness, isOne = true): void {
+  asks({ ref, after, last, policy }: SubscribeRequest, witness: Witness, isOne = true): void {
     const presented = after.filter(isToken).flatMap((token) => decodeToken(token))
     const { subject } = witness
     const isLatest = policy === 'latest'

@@ -133,7 +133,7 @@ export function makePlan(seed: number, size: 'small' | 'large', source: SourceKi
   const random = seededRandom(seed)
   const scale = size === 'large' ? large : random.next() < tinyShare ? tiny : middling
   const subjects = someSubjects(random)
-  const drawn = random.next() < 0.25 ? 'times' : 'epochs'
+  const drawn = random.next() < 0.25 ? 'times' : 'ranges'
   const generations = sourceKinds[source] ?? drawn
   const clients = Array.from({ length: between(random, scale.clients) }, () => makeClient(random, subjects.list))
   const { list, hashSeed } = subjects
@@ -302,7 +302,7 @@ function makeSize(seed: number, random: Random, { clients, generations }: Served
     fillAgeMs: pick(random, [0, 3000, 600_000]),
     maxSessions: pick(random, [clients + 1, 1000, 1000]),
     maxWaitingFrames: pick(random, [4, 4096, 4096]),
-    lookPerSlice: pick(random, [3, 8, 128, 512]),
+    scanPerSlice: pick(random, [3, 8, 128, 512]),
     maxPollFrames: pick(random, [2, 8, 256]),
     maxBackpressureBytes: pick(random, [200, 800, 65_536]),
     heartbeatMs: pick(random, [5000, 25_000]),
@@ -317,7 +317,7 @@ function makeActions(random: Random, scale: Scale, generations: Generations): Ac
   const left = random.next() * 0.9
   const kinds = (Object.keys(actionWeights) as WeightedKind[])
     .filter((kind) => !optional.includes(kind) || random.next() >= left)
-    .filter((kind) => generations === 'epochs' || !epochsOnly.has(kind))
+    .filter((kind) => generations === 'ranges' || !epochsOnly.has(kind))
   const total = kinds.reduce((sum, kind) => sum + actionWeights[kind], 0)
   const spanMs = between(random, scale.spanMs)
   return Array.from({ length: between(random, scale.actions) }, () => {

@@ -55,7 +55,7 @@ export interface ClusterSurroundings {
 export const sourceKinds = {
   model: undefined,
   jetstream: 'times',
-  kafka: 'epochs',
-  embedded: 'epochs',
+  kafka: 'ranges',
+  embedded: 'ranges',
 } as const satisfies Record<string, Generations | undefined>
 export type SourceKind = keyof typeof sourceKinds

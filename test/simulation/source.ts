@@ -194,7 +194,7 @@ class RecordView {
     partition: 0,
     offset: 0,
     timeMs: 0,
-    epoch: 0,
+    generation: 0,
     keyStart: -1,
     keyEnd: -1,
     valueStart: -1,
@@ -221,7 +221,7 @@ class RecordView {
     record.partition = entry.partition
     record.offset = entry.offset
     record.timeMs = entry.timeMs
-    record.epoch = this.#generations === 'times' ? generationOf(entry) : entry.epoch
+    record.generation = this.#generations === 'times' ? generationOf(entry) : entry.epoch
     // Not at the start: bounds count from the buffer's.
     let at = 16
     record.keyStart = key === null ? -1 : at

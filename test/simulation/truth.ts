@@ -96,6 +96,13 @@ export class Truth {
     })
   }
 
+  /** Whether who follows this reads that partition of the present log, and did with each number of them that it has had. */
+  alwaysReads(pattern: string, partition: number): boolean {
+    const { current } = this.broker
+    if (current.logs[partition] === undefined) return false
+    return isPattern(pattern) || this.countsOf(current).every((count) => this.isPlace(pattern, count, partition))
+  }
+
   /** That of a token's position in the partition. */
   incarnationOf(token: string, partition: number): Incarnation | undefined {
     const position = this.positionIn(token, partition)
@@ -110,7 +117,7 @@ export class Truth {
 
   /** The epoch of the history that a position is of; -1 = it does not say. */
   epochOf(log: PartitionLog, offset: number, generation: number): number {
-    if (this.broker.generations === 'epochs' || generation < 0) return generation
+    if (this.broker.generations === 'ranges' || generation < 0) return generation
     // One history only: whichever it says is the log's.
     if (log.rewrites.length === 0) return -1
     const below = log.past.findLast((record) => record.offset === offset - 1 && generationOf(record) === generation)

@@ -11,7 +11,7 @@ import { VirtualTime } from './virtual-time.ts'
 import { type GatewayKnowledge, Witness } from './witness.ts'
 
 /** Of a log of three partitions that was created again with two: nothing takes the place of a position in the third. */
-const watched = (...after: string[]) => watchedBy('epochs', ...after)
+const watched = (...after: string[]) => watchedBy('ranges', ...after)
 
 function watchedBy(generations: Generations, ...after: string[]) {
   const broker = new SimBroker(new VirtualTime(), 3, generations)
@@ -293,7 +293,7 @@ test('a position without a generation excuses no rewrite that its subscription w
 
 test('a position without a generation excuses a rewrite that its gateway had not heard of, where it had read that far and no record', () => {
   /** Before the log was rewritten from its beginning on, how many records it had, and then how many offsets without. */
-  for (const { generations = 'epochs', records = 0, holes = 3, first = 0, sinceMs = 0, from = 0, isExcused } of [
+  for (const { generations = 'ranges', records = 0, holes = 3, first = 0, sinceMs = 0, from = 0, isExcused } of [
     { isExcused: true },
     { sinceMs: 10, isExcused: false },
     { holes: 2, isExcused: false },
@@ -363,7 +363,7 @@ test('a program that goes on with a stored position stands in its log, whatever 
     [0, false],
     [1, true],
   ] as const) {
-    const broker = new SimBroker(new VirtualTime(), 1, 'epochs')
+    const broker = new SimBroker(new VirtualTime(), 1, 'ranges')
     const truth = new Truth(broker)
     const nowMs = () => 0
     const verdict = new Verdict(nowMs, () => {}, {})

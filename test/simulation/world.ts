@@ -4,7 +4,7 @@ import { RoutingTable } from '../../src/routing/table.ts'
 import { isSameLog, type Log, type Position } from '../../src/wire/token.ts'
 import { SimBroker } from './broker.ts'
 import { SimBrowser } from './browser.ts'
-import { type ClientPlan, type Followed, SimClient } from './client.ts'
+import { type ClientPlan, SimClient, type TrackedSubscription } from './client.ts'
 import { makeCluster } from './clusters.ts'
 import { type ClientEnd, Connection, type Request } from './connection.ts'
 import { SimGateway } from './gateway.ts'
@@ -51,7 +51,10 @@ export class World implements Network {
   readonly #routing: RoutingTable
   /** Each ends at once what else passes by itself. */
   readonly #passing = new Set<() => void>()
-  readonly #browsers = new Map<number, { readonly browser: SimBrowser; readonly followed: Map<string, Followed> }>()
+  readonly #browsers = new Map<
+    number,
+    { readonly browser: SimBrowser; readonly followed: Map<string, TrackedSubscription> }
+  >()
   #gatewaysMade = 0
   #clientsMade = 0
 
@@ -199,7 +202,7 @@ export class World implements Network {
   #browserOf({ browser: number }: ClientPlan) {
     const known = number === undefined ? undefined : this.#browsers.get(number)
     if (known !== undefined) return known
-    const followed = new Map<string, Followed>()
+    const followed = new Map<string, TrackedSubscription>()
     if (number === undefined) return { browser: undefined, followed }
     const browser = new SimBrowser(this.time, seededRandom(this.plan.seed ^ 0x85ebca6b))
     this.#browsers.set(number, { browser, followed })

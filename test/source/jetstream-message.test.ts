@@ -25,7 +25,7 @@ delivery.timeMs = 1_763_878_932_123
 function shown(subject: string, headers: Buffer, value: Uint8Array, whole = true) {
   const view = new MessageView()
   view.set(message(subject, headers, value, whole), delivery, 3, new KeyPrefix('n.3.'))
-  return { ...seen(view), epoch: view.epoch, foreign: view.foreign }
+  return { ...seen(view), epoch: view.generation, foreign: view.foreign }
 }
 
 const none = Buffer.alloc(0)

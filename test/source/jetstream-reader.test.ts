@@ -5,12 +5,12 @@ import type { JetStreamApi, StreamFacts } from '../../src/source/jetstream/api.t
 import { parseTime } from '../../src/source/jetstream/delivery.ts'
 import { familyLayout } from '../../src/source/jetstream/layout.ts'
 import { natsDefaults } from '../../src/source/jetstream/options.ts'
-import { PartitionReader, type ReaderHost } from '../../src/source/jetstream/partition-reader.ts'
+import { PartitionReader, type PartitionReaderOwner } from '../../src/source/jetstream/partition-reader.ts'
 import { settled } from '../model/clock.ts'
 import { TailCollector } from './collector.ts'
 
 /** One reader whose consumer is played by the test: what comes over the wire, and what the stream's facts are when asked. */
-class Stage implements ReaderHost {
+class Stage implements PartitionReaderOwner {
   readonly layout = familyLayout('n')
   readonly sink = new TailCollector()
   readonly closed = false

@@ -28,7 +28,7 @@ export class Brokers {
   onTold: (text: string) => void = () => {}
 
   constructor(partitions = 1, random = seededRandom(2), batch = 20) {
-    this.broker = new SimBroker(this.time, partitions, 'epochs')
+    this.broker = new SimBroker(this.time, partitions, 'ranges')
     this.cluster = new KafkaCluster(this.time, this.broker, 1)
     this.source = this.cluster.open(this.gateway, random, batch)
   }

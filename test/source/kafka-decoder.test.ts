@@ -57,7 +57,7 @@ describe('the record batch decoder', () => {
     decoder.begin({ partition: 3, records: bytes, aborted: [], lastStableOffset }, 0)
     decoder.step({
       record: (record) => {
-        epoch = record.epoch
+        epoch = record.generation
       },
     })
     assert.equal(epoch, 5)

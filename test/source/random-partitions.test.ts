@@ -8,7 +8,7 @@ import { makeCluster } from '../simulation/clusters.ts'
 import type { ClusterSurroundings, SimulatedCluster } from '../simulation/simulated-source.ts'
 import { VirtualTime } from '../simulation/virtual-time.ts'
 
-const kinds = { model: 'epochs', kafka: 'epochs', jetstream: 'times' } as const
+const kinds = { model: 'ranges', kafka: 'ranges', jetstream: 'times' } as const
 const seeds = 25
 const actions = 120
 /** Between two actions, at most, ms: some come while an answer is on its way, others long after. */

@@ -41,16 +41,16 @@ const base = {
 export const scenarios = {
   'each-own-subject': {
     ...base,
-    about: 'each client has a subject of its own and gets one message a minute',
+    about: 'each client has its own subject and receives one message a minute',
     clients: 10_000,
     rate: (clients) => clients / 60,
     durationS: 60,
   },
-  unicast: { ...base, about: 'each client has a subject of its own; a total rate goes round', rate: () => 5000 },
+  unicast: { ...base, about: 'each client has its own subject; the total rate is spread evenly', rate: () => 5000 },
   broadcast: { ...base, about: 'all clients follow one subject', spread: 'one', rate: () => 10, subjects: () => 1 },
   mixed: {
     ...base,
-    about: "few subjects that many follow and many that few do: Zipf's law for clients and events",
+    about: "a few popular subjects and many rare ones, by Zipf's law for clients and events",
     spread: 'zipf',
     rate: () => 200,
     subjects: (clients) => Math.max(1, Math.ceil(clients / 10)),
@@ -70,7 +70,7 @@ export const scenarios = {
   },
   slow: {
     ...base,
-    about: 'one client in a hundred reads only now and then',
+    about: 'one client in a hundred reads only occasionally',
     spread: 'one',
     clients: 500,
     rate: () => 20,
@@ -81,7 +81,7 @@ export const scenarios = {
   failover: { ...base, about: 'a gateway is killed at full load', action: 'failover' },
   soak: {
     ...base,
-    about: 'a steady load with some churn for a long time, for memory that grows',
+    about: 'a steady load with some churn for a long time, to find memory growth',
     action: 'churn',
     durationS: 1800,
     churnPerSecond: 0.01,

@@ -28,8 +28,8 @@ export interface EmbeddedOptions {
 }
 
 export const embeddedSection = section('the embedded log', {
-  retentionMs: setting(whole(1000, 2 ** 42), 7 * 24 * 3_600_000, 'how old a record may grow'),
-  retentionBytes: setting(whole(1 << 20, 2 ** 46), 256 << 20, 'what a partition keeps'),
+  retentionMs: setting(whole(1000, 2 ** 42), 7 * 24 * 3_600_000, 'retention by age'),
+  retentionBytes: setting(whole(1 << 20, 2 ** 46), 256 << 20, 'retention by size of each partition'),
 })
 
 export const embeddedDefaults: Omit<EmbeddedOptions, 'dir'> = {

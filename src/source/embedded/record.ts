@@ -94,7 +94,7 @@ export class StoredRecord implements SourceRecord {
   partition = 0
   offset = 0
   timeMs = 0
-  readonly epoch = 0
+  readonly generation = 0
   keyStart = absent
   keyEnd = absent
   valueStart = absent

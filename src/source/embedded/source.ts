@@ -22,10 +22,10 @@ import { prepare } from './record.ts'
 import type { Store } from './store.ts'
 import { PartitionLog, StreamLog } from './stream.ts'
 import { Sweeper } from './sweeper.ts'
-import { EmbeddedTail, type TailHost } from './tail.ts'
+import { EmbeddedTail, type TailOwner } from './tail.ts'
 
 /** What the log stands on. */
-export interface EmbeddedHost extends SourceContext {
+export interface EmbeddedOwner extends SourceContext {
   /** Of this source alone. */
   readonly store: Store
   /** Gives records their time and paces retention. */
@@ -47,22 +47,22 @@ const streamName = /^[A-Za-z0-9._-]{1,249}$/
 export class EmbeddedSource implements Source {
   readonly kind = 'embedded'
   readonly firstOffset = 0
-  readonly generations = 'epochs'
+  readonly generations = 'ranges'
   readonly name: string
   readonly #options: EmbeddedOptions
   readonly #clock: LoopClock
   readonly #store: Store
-  readonly #host: EmbeddedHost
+  readonly #host: EmbeddedOwner
   readonly #reader: BlockReader
   readonly #appender: Appender
   readonly #sweeper: Sweeper
   readonly #streams = new Map<string, StreamLog>()
   readonly #tails = new Set<EmbeddedTail>()
-  readonly #tailHost: TailHost
+  readonly #tailHost: TailOwner
   #lastId: number
   #closing: Promise<void> | undefined
 
-  constructor(options: EmbeddedOptions, host: EmbeddedHost) {
+  constructor(options: EmbeddedOptions, host: EmbeddedOwner) {
     const { store, clock } = host
     this.name = `embedded:${options.dir}`
     this.#options = options

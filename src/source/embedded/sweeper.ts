@@ -7,7 +7,7 @@ import type { Store } from './store.ts'
 import type { PartitionLog, StreamLog } from './stream.ts'
 
 /** What retention stands on. */
-export interface SweeperHost extends SourceContext {
+export interface SweeperOwner extends SourceContext {
   readonly store: Store
   readonly clock: Clock
 }
@@ -28,7 +28,7 @@ export class Sweeper {
   #closed = false
   #failing = false
 
-  constructor(options: EmbeddedOptions, { store, clock, log }: SweeperHost, streams: () => Iterable<StreamLog>) {
+  constructor(options: EmbeddedOptions, { store, clock, log }: SweeperOwner, streams: () => Iterable<StreamLog>) {
     this.#store = store
     this.#options = options
     this.#clock = clock

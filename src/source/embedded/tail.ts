@@ -6,7 +6,7 @@ import type { BlockReader, BlockSink } from './reader.ts'
 import type { PartitionLog, StreamLog } from './stream.ts'
 
 /** What a tail takes from its source. */
-export interface TailHost {
+export interface TailOwner {
   readonly reader: BlockReader
   /** Where it runs. */
   readonly host: SourceContext & { readonly clock: LoopClock }
@@ -36,7 +36,7 @@ const absent: Place = { ...placeAt(-1, 0), dropped: true }
  * durable in a turn of its own; tails share nothing but the store.
  */
 export class EmbeddedTail implements Tail {
-  readonly #host: TailHost
+  readonly #host: TailOwner
   readonly #sink: TailSink
   readonly stream: string
   #info: StreamInfo
@@ -54,7 +54,7 @@ export class EmbeddedTail implements Tail {
   #from = 0
   #first = 0
 
-  constructor(host: TailHost, stream: StreamInfo, from: readonly (number | undefined)[], sink: TailSink) {
+  constructor(host: TailOwner, stream: StreamInfo, from: readonly (number | undefined)[], sink: TailSink) {
     this.#host = host
     this.#sink = sink
     this.stream = stream.name

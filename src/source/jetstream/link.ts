@@ -24,7 +24,7 @@ export interface LinkContext {
 
 export const dialServer: Dial = connect
 
-export interface LinkHost {
+export interface LinkOwner {
   up(connection: NatsConnection): void
   /** The connection ended; the next one is being made. */
   down(problem: string): void
@@ -44,7 +44,7 @@ export class Link {
   readonly #clock: LoopClock
   readonly #random: Random
   readonly #connection: Dial
-  readonly #host: LinkHost | undefined
+  readonly #host: LinkOwner | undefined
   readonly #waiting = new Set<() => void>()
   #started = false
   #closed = false
@@ -52,7 +52,7 @@ export class Link {
   #cancelRetry: () => void = () => {}
   #connecting: Promise<void> | undefined
 
-  constructor(options: NatsOptions, { clock, random, dial }: LinkContext, host?: LinkHost) {
+  constructor(options: NatsOptions, { clock, random, dial }: LinkContext, host?: LinkOwner) {
     this.#options = options
     this.#clock = clock
     this.#random = random

@@ -38,7 +38,7 @@ export class MessageView implements SourceRecord {
   partition = 0
   offset = 0
   timeMs = 0
-  epoch = 0
+  generation = 0
   keyStart = absent
   keyEnd = absent
   valueStart = absent
@@ -62,7 +62,7 @@ export class MessageView implements SourceRecord {
     this.partition = partition
     this.offset = delivery.streamSequence
     this.timeMs = delivery.timeMs
-    this.epoch = delivery.timeMs % 2 ** 32
+    this.generation = delivery.timeMs % 2 ** 32
     this.foreign = prefix.begins(subject) ? undefined : prefix.text
     this.keyStart = this.foreign === undefined ? subjectStart + prefix.length : subjectStart
     this.keyEnd = subjectStart + subject.length

@@ -74,15 +74,15 @@ export interface NatsOptions extends NatsCredentials {
 }
 
 const connectionSettings = {
-  user: optional(text('name', { least: 1 }), 'as whom, with passwordFile'),
-  passwordFile: optional(text('file'), 'file with the password'),
-  tokenFile: optional(text('file'), 'file with the token'),
-  nkeyFile: optional(text('file'), "file with an NKey's seed (SU...)"),
-  credentialsFile: optional(text('file'), "file with a user's JWT and seed (.creds)"),
+  user: optional(text('name', { least: 1 }), 'user name; needs passwordFile'),
+  passwordFile: optional(text('file'), 'file that contains the password'),
+  tokenFile: optional(text('file'), 'file that contains the token'),
+  nkeyFile: optional(text('file'), 'file that contains an NKey seed (SU...)'),
+  credentialsFile: optional(text('file'), 'file that contains a user JWT and seed (.creds)'),
   tls: section<NatsTls>('TLS to NATS, beside tls:// in broker', {
-    caFile: optional(text('file'), "PEM file: who may have signed the servers' certificates"),
-    certFile: optional(text('file'), 'PEM file: the certificate that this gateway shows, and its chain'),
-    keyFile: optional(text('file'), 'PEM file: its private key'),
+    caFile: optional(text('file'), "PEM file with the authorities that may have signed the servers' certificates"),
+    certFile: optional(text('file'), 'PEM file with the client certificate of this gateway and its chain'),
+    keyFile: optional(text('file'), 'PEM file with the private key of that certificate'),
   }),
 }
 
@@ -96,18 +96,14 @@ const adapterSettings = {
   inboxPrefix: setting(
     text('tokens', prefix),
     '_INBOX',
-    'first tokens of the subjects on which answers come: what the account may subscribe to',
+    'first tokens of the inbox subjects for replies; the account must be allowed to subscribe to them',
   ),
-  domain: optional(text('name', domain), 'JetStream domain of the streams, where it is another one'),
-  replicas: setting(whole(1, 5), 1, 'copies of a stream that is created here'),
-  retentionMs: setting(
-    whole(1000, 2 ** 42),
-    7 * 24 * 3_600_000,
-    'how old a record may grow in a stream that is created here',
-  ),
-  heartbeatMs: setting(whole(100, 60_000), 1000, 'how often an idle stream says that it is there'),
-  requestTimeoutMs: setting(whole(100, 60_000), 2000, 'for short questions'),
-  connectTimeoutMs: setting(whole(100, 60_000), 2000, 'for a connection'),
+  domain: optional(text('name', domain), "JetStream domain of the streams, if it is not the server's own"),
+  replicas: setting(whole(1, 5), 1, 'replicas of streams that Carillon creates'),
+  retentionMs: setting(whole(1000, 2 ** 42), 7 * 24 * 3_600_000, 'retention by age of streams that Carillon creates'),
+  heartbeatMs: setting(whole(100, 60_000), 1000, 'interval of heartbeats on an idle stream'),
+  requestTimeoutMs: setting(whole(100, 60_000), 2000, 'timeout of short requests'),
+  connectTimeoutMs: setting(whole(100, 60_000), 2000, 'timeout of opening a connection'),
 }
 
 export const natsSection = section(

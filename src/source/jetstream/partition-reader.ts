@@ -30,7 +30,7 @@ const maxDoublings = 4
 const heldOverheadBytes = 300
 
 /** The tail, as its readers see it. */
-export interface ReaderHost {
+export interface PartitionReaderOwner {
   readonly layout: Layout
   readonly api: JetStreamApi
   readonly options: NatsOptions
@@ -73,13 +73,13 @@ export class PartitionReader {
   /** Records were shown whose batch is not closed. */
   unended = false
   #inTurn = false
-  readonly #tail: ReaderHost
+  readonly #tail: PartitionReaderOwner
   readonly #stream: string
   readonly #prefix: KeyPrefix
   readonly #last: LastRead
   readonly #delivery = new Delivery()
   readonly #view = new MessageView()
-  #first = 0
+  #first = firstSequence
   #head = 0
   /** `next` at the last look at the stream. */
   #nextAtLook = 0
@@ -110,7 +110,7 @@ export class PartitionReader {
   #emptyUpTo = 0
 
   /** `from`: the first sequence to be shown. */
-  constructor(tail: ReaderHost, partition: number, from = firstSequence) {
+  constructor(tail: PartitionReaderOwner, partition: number, from = firstSequence) {
     this.#tail = tail
     this.partition = partition
     this.next = Math.max(firstSequence, from)
@@ -158,7 +158,7 @@ export class PartitionReader {
     this.next = firstSequence
     this.created = ''
     this.#last.forget()
-    this.#first = 0
+    this.#first = firstSequence
     this.#head = 0
     this.#emptyUpTo = 0
   }

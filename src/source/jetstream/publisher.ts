@@ -10,7 +10,7 @@ import { JetStreamApi } from './api.ts'
 import { encodeHeaders } from './headers.ts'
 import { type Flight, Lane, type Publication } from './lane.ts'
 import { type Layout, layoutOf } from './layout.ts'
-import { Link, type LinkContext, type LinkHost } from './link.ts'
+import { Link, type LinkContext, type LinkOwner } from './link.ts'
 import type { NatsOptions } from './options.ts'
 import { apiCode, deniedText, isLasting } from './problems.ts'
 
@@ -26,7 +26,7 @@ const nothing = new Uint8Array(0)
 const zero = 48
 
 /** Hands records to the lane of their partition, over a connection and an inbox of its own; bounds what waits in all of them. */
-export class Publisher implements LinkHost {
+export class Publisher implements LinkOwner {
   readonly #options: NatsOptions
   readonly #clock: Clock
   readonly #link: Link

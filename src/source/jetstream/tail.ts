@@ -7,9 +7,9 @@ import { TailHealth } from '../tail-health.ts'
 import { JetStreamApi, type StreamFacts } from './api.ts'
 import { describeFamily, setUpProblem } from './family.ts'
 import { type Layout, layoutOf } from './layout.ts'
-import { Link, type LinkContext, type LinkHost } from './link.ts'
+import { Link, type LinkContext, type LinkOwner } from './link.ts'
 import type { NatsOptions } from './options.ts'
-import { PartitionReader, type ReaderHost } from './partition-reader.ts'
+import { PartitionReader, type PartitionReaderOwner } from './partition-reader.ts'
 import { deniedText } from './problems.ts'
 
 /** How often consumers are looked after, ms. */
@@ -27,7 +27,7 @@ const quietLooks = 32
 const confirmMs = 500
 
 /** Reads partitions of one family over a connection of its own: one reader a partition, one look at the family now and then. */
-export class JetStreamTail implements Tail, LinkHost, ReaderHost {
+export class JetStreamTail implements Tail, LinkOwner, PartitionReaderOwner {
   readonly layout: Layout
   readonly api: JetStreamApi
   readonly options: NatsOptions

@@ -256,7 +256,7 @@ export class BatchDecoder {
     this.#left = count
     this.#baseTimeMs = readInt64(bytes, at + baseTimeAt)
     this.#appendTimeMs = (attributes & logAppendTime) === 0 ? -1 : readInt64(bytes, at + maxTimeAt)
-    this.#view.epoch = this.epoch
+    this.#view.generation = this.epoch
     return undefined
   }
 

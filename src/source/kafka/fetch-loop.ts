@@ -24,7 +24,7 @@ export interface UnreadableBatch {
 }
 
 /** The tail, as its fetch loops see it. */
-export interface FetchHost {
+export interface FetchOwner {
   readonly options: KafkaOptions
   readonly clock: LoopClock
   readonly brokers: BrokerSet
@@ -58,7 +58,7 @@ interface Claim {
 /** Fetches all partitions that one broker leads, one request at a time, for as long as it leads any. */
 export class FetchLoop {
   readonly nodeId: number
-  readonly #host: FetchHost
+  readonly #host: FetchOwner
   readonly #decoder: BatchDecoder
   readonly #body = new ByteWriter()
   readonly #pause: Pause
@@ -73,7 +73,7 @@ export class FetchLoop {
   #turn = 0
   #yieldAtMs = 0
 
-  constructor(nodeId: number, host: FetchHost) {
+  constructor(nodeId: number, host: FetchOwner) {
     this.nodeId = nodeId
     this.#host = host
     this.#decoder = new BatchDecoder(host.options.maxBatchBytes)

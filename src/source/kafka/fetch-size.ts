@@ -1,7 +1,7 @@
 import type { Fetched, FetchLimits } from './fetch-request.ts'
 import type { KafkaRequest } from './request.ts'
 
-/** What a fetch asks for after one that brought nothing, bytes. A larger batch comes whole all the same. */
+/** Bytes asked for after a fetch that brought nothing. The broker returns a larger batch whole. */
 const leastBytes = 16_384
 
 /** A `BrokerLink`. */
@@ -10,16 +10,17 @@ interface Fetcher {
 }
 
 /**
- * How much a fetch asks one broker for: all that is wanted, until one brings nothing, because a quota is used up or its answer is not there
- * in time. A broker counts an answer that it holds back by its size, and asks for a pause that is as long, so a smaller one comes sooner.
- * Then it asks for little, for twice as much after each answer up to half of what was too much, and from there on for little more each time
- * (slow start and congestion avoidance, RFC 5681).
+ * Limits how much the fetches to one broker ask for. There is no limit until a fetch brings nothing,
+ * because a quota is exceeded or the answer is late. The broker's pause is as long as the answer that
+ * it withheld is large, so a smaller answer comes sooner. The limit is then `leastBytes`. It doubles
+ * with each answer up to half of what was too much, and from there grows by `leastBytes` (slow start
+ * and congestion avoidance, RFC 5681).
  */
 export class FetchSize {
   #bytes = Number.POSITIVE_INFINITY
   #threshold = 0
 
-  /** Sends the fetch of `request`, which is given what to ask for: `wanted` at most. Rejects as `link.fetch`. */
+  /** Sends the fetch that `request` makes for the present limits, `wanted` at most. Rejects as `link.fetch` does. */
   async fetch(
     link: Fetcher,
     timeoutMs: number,
@@ -44,7 +45,7 @@ export class FetchSize {
     this.#bytes = leastBytes
   }
 
-  /** An answer that is much smaller than what was asked for says nothing of a larger one. */
+  /** An answer much smaller than what was asked for does not show that a larger one would come. */
   #came(asked: number, { partitions }: Fetched): void {
     let got = 0
     for (const { records } of partitions) got += records.length

@@ -40,7 +40,7 @@ interface Identity {
 const sequences = 2 ** 31
 
 /** What all lanes share. */
-export interface LaneHost {
+export interface LaneOwner {
   readonly options: KafkaOptions
   readonly calls: LeaderCalls
   readonly clock: Clock
@@ -76,7 +76,7 @@ export class Lane {
   /** Of the look at deadlines that is due; undefined = none is. */
   #cancelExpiry: (() => void) | undefined
 
-  constructor(stream: StreamInfo, partition: number, { options, calls, clock, settled }: LaneHost) {
+  constructor(stream: StreamInfo, partition: number, { options, calls, clock, settled }: LaneOwner) {
     this.#stream = stream
     this.#partition = partition
     this.#options = options

@@ -57,27 +57,31 @@ export interface KafkaOptions extends SecurityOptions {
 }
 
 const tls = section<KafkaTls>('TLS to Kafka', {
-  enabled: setting(onOff, false, 'connect by TLS'),
-  caFile: optional(text('file'), "PEM file: who may have signed the brokers' certificates"),
-  certFile: optional(text('file'), 'PEM file: the certificate that this gateway shows, and its chain'),
-  keyFile: optional(text('file'), 'PEM file: its private key'),
-  serverName: optional(text('name', { least: 1 }), "the name in the brokers' certificates, if not their host"),
+  enabled: setting(onOff, false, 'connect with TLS'),
+  caFile: optional(text('file'), "PEM file with the authorities that may have signed the brokers' certificates"),
+  certFile: optional(text('file'), 'PEM file with the client certificate of this gateway and its chain'),
+  keyFile: optional(text('file'), 'PEM file with the private key of that certificate'),
+  serverName: optional(text('name', { least: 1 }), "name in the brokers' certificates, if it is not their host"),
 })
 
 const sasl = section<KafkaSasl>('authentication to Kafka', {
-  mechanism: optional(choice('name', saslMechanisms), 'how to authenticate'),
-  username: optional(text('name', { least: 1 }), 'as whom'),
-  passwordFile: optional(text('file'), 'file with the password'),
+  mechanism: optional(choice('name', saslMechanisms), 'authentication mechanism'),
+  username: optional(text('name', { least: 1 }), 'user name'),
+  passwordFile: optional(text('file'), 'file that contains the password'),
 })
 
 export const kafkaSection = section(
   'the Kafka adapter',
   {
-    clientId: setting(text('name', { least: 1 }), 'carillon', "this gateway in the brokers' logs"),
-    fetchWaitMs: setting(whole(1, 30_000), 250, 'how long a broker holds an idle fetch'),
+    clientId: setting(
+      text('name', { least: 1 }),
+      'carillon',
+      "name of this gateway in the brokers' logs, and prefix of its client ids",
+    ),
+    fetchWaitMs: setting(whole(1, 30_000), 250, 'how long a broker may hold a fetch while there is nothing to return'),
     busyPauseMs: setting(whole(0, 1000), 3, 'pause between fetches under load'),
-    requestTimeoutMs: setting(whole(100, 60_000), 1500, 'for short questions'),
-    connectTimeoutMs: setting(whole(100, 60_000), 2000, 'for a connection'),
+    requestTimeoutMs: setting(whole(100, 60_000), 1500, 'timeout of short requests'),
+    connectTimeoutMs: setting(whole(100, 60_000), 2000, 'timeout of opening a connection'),
     tls,
     sasl,
   },

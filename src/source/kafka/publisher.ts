@@ -2,7 +2,7 @@ import type { Clock } from '../../base/clock.ts'
 import { LimitReached } from '../../base/limits.ts'
 import type { Ack, OutRecord, StreamInfo } from '../source.ts'
 import { placeOf } from './grants.ts'
-import { Lane, type LaneHost, type Publication } from './lane.ts'
+import { Lane, type LaneOwner, type Publication } from './lane.ts'
 import type { LeaderCalls } from './leader-calls.ts'
 import type { KafkaOptions } from './options.ts'
 
@@ -20,7 +20,7 @@ const recordBytes = 32
  */
 export class Publisher {
   readonly #options: KafkaOptions
-  readonly #host: LaneHost
+  readonly #host: LaneOwner
   readonly #clock: Clock
   readonly #topics = new Map<string, Topic>()
   #queuedBytes = 0

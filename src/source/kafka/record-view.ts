@@ -7,7 +7,7 @@ export class RecordView implements SourceRecord {
   partition = 0
   offset = 0
   timeMs = 0
-  epoch = 0
+  generation = 0
   keyStart = absent
   keyEnd = absent
   valueStart = absent

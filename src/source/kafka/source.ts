@@ -70,7 +70,7 @@ export async function openKafka(
 export class KafkaSource implements Source {
   readonly kind = 'kafka'
   readonly firstOffset = 0
-  readonly generations = 'epochs'
+  readonly generations = 'ranges'
   readonly name: string
   readonly #options: KafkaOptions
   readonly #context: SourceContext

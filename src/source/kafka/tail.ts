@@ -10,7 +10,7 @@ import { TailHealth } from '../tail-health.ts'
 import { BrokerSet } from './broker-set.ts'
 import type { BrokerConnector } from './connector.ts'
 import { Cursor } from './cursor.ts'
-import { type FetchHost, FetchLoop, type UnreadableBatch } from './fetch-loop.ts'
+import { FetchLoop, type FetchOwner, type UnreadableBatch } from './fetch-loop.ts'
 import type { Divergence } from './fetch-request.ts'
 import { answerProblem, hangingCommand } from './grants.ts'
 import { type HeardMetadata, noNode, type PartitionLeader, type TopicMetadata } from './metadata-request.ts'
@@ -18,7 +18,7 @@ import type { KafkaOptions } from './options.ts'
 import { code } from './protocol-errors.ts'
 import { askOffsets } from './range.ts'
 import type { SeenHeads } from './seen-heads.ts'
-import { TopicWatch, type WatchHost } from './topic-watch.ts'
+import { TopicWatch, type WatchOwner } from './topic-watch.ts'
 
 /** How long a cursor that waits beyond the end leaves the broker alone, ms. */
 const beyondEndMs = 100
@@ -46,7 +46,7 @@ export interface TailSurroundings {
 }
 
 /** Reads partitions of one topic, with connections of its own: one fetch loop a leader, one watch of the metadata. */
-export class KafkaTail implements Tail, FetchHost, WatchHost {
+export class KafkaTail implements Tail, FetchOwner, WatchOwner {
   readonly options: KafkaOptions
   readonly clock: LoopClock
   readonly brokers: BrokerSet

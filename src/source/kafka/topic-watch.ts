@@ -5,7 +5,7 @@ import type { BrokerSet } from './broker-set.ts'
 import type { HeardMetadata } from './metadata-request.ts'
 import type { KafkaOptions } from './options.ts'
 
-export interface WatchHost {
+export interface WatchOwner {
   /** What a broker says of the topic now; true when it is as it should be, false to ask again soon. */
   learned(metadata: HeardMetadata): boolean
   /** No broker answers. */
@@ -24,14 +24,14 @@ export class TopicWatch {
   readonly #options: KafkaOptions
   readonly #brokers: BrokerSet
   readonly #random: Random
-  readonly #host: WatchHost
+  readonly #host: WatchOwner
   readonly #pause: Pause
   #avoid: readonly number[] = []
   #wanted = false
   #failures = 0
   #closed = false
 
-  constructor(topic: string, options: KafkaOptions, { brokers, clock, random }: WatchContext, host: WatchHost) {
+  constructor(topic: string, options: KafkaOptions, { brokers, clock, random }: WatchContext, host: WatchOwner) {
     this.#topic = topic
     this.#options = options
     this.#brokers = brokers

@@ -37,7 +37,7 @@ export class SimKafkaSource implements SimulatedSource, Route {
   readonly kind = 'kafka'
   readonly firstOffset = 0
   readonly tellsGoneRewrites = false
-  readonly generations: Generations = 'epochs'
+  readonly generations: Generations = 'ranges'
   readonly time: VirtualTime
   readonly brokers: Process
   readonly gateway: Process
