@@ -20,3 +20,15 @@ test('what a page loads for JSON is below 22.5 kB, and has no protobuf in it', a
     [],
   )
 })
+
+test('what a worker loads is below 18 kB, and follows nothing itself', async (t) => {
+  const { code, inputs } = await bundle('worker.ts', 'iife')
+  const bytes = gzipSync(code, { level: 9 }).length
+  t.diagnostic(`${code.length} bytes, ${bytes} with gzip`)
+  assert.ok(bytes < 18_000, `${bytes} bytes with gzip`)
+  assert.ok(inputs.includes('src/client/tab-leader.ts'), inputs.join())
+  assert.deepEqual(
+    inputs.filter((path) => /client\/(client|subscription|inbox|publish)\.ts|proto|node_modules/.test(path)),
+    [],
+  )
+})
