@@ -110,7 +110,7 @@ export class Client implements AsyncDisposable {
     if (this.#saver !== undefined && this.#subscriptions.has(key)) {
       throw new RefusedError(
         'bad_request',
-        `"${key}" is subscribed already: give this one a key of its own, its position is stored there`,
+        `"${key}" is subscribed already: give this one another key, its position is stored there`,
       )
     }
     const id = this.#saver === undefined ? `${key} ${this.#basis.random.next()}` : key
