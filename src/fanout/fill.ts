@@ -43,12 +43,12 @@ export async function fillWindow(place: Place, offsets: Offsets, { ageMs, budget
   try {
     const oldest = await intake.offsetAt(partition, clock.nowUs() / 1000 - ageMs)
     const probe = Math.max(first, oldest, head - probeRecords)
-    if (!(await readInto(place, probe, head, deadline))) {
-      window.start(head, unknownGeneration)
-      return clock.monotonicMs() < deadline + graceMs
+    let isRead = await readInto(place, probe, head, deadline)
+    if (isRead) {
+      const reach = Math.max(first, oldest, head - reachable(window, probe, deadline - clock.monotonicMs(), budgetMs))
+      if (reach < probe) isRead = await readInto(place, reach, head, deadline)
     }
-    const reach = Math.max(first, oldest, head - reachable(window, probe, deadline - clock.monotonicMs(), budgetMs))
-    if (reach < probe && !(await readInto(place, reach, head, deadline))) window.start(head, unknownGeneration)
+    if (!isRead) window.start(head, unknownGeneration)
   } catch {
     // The tail will get the same error, and retries.
     window.start(head, unknownGeneration)
