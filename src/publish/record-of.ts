@@ -31,7 +31,7 @@ const reservedHeaders = new Set(['content-type', ...traceHeaders])
  */
 export function contentOf(event: Event, envelope: Uint8Array, target: PublishTarget): Content {
   const { format, framing } = target.format
-  if (event.deleted) return { value: null, headers: {} }
+  if (event.deleted) return deletion(event, target)
   if (framing !== 'none') {
     const problem = `stream ${target.stream} has a schema registry's framing, and the gateway has no schema to name`
     throw new CarillonError('bad_event', `${problem}: publish to the broker with the registry's serializer`)
@@ -46,10 +46,18 @@ export function contentOf(event: Event, envelope: Uint8Array, target: PublishTar
   }
 }
 
-/**
- * Returns the event as it is read back. A content type or source that its record does not name
- * comes from the stream's format.
- */
+/** A record with a null value: its subject is all that is read back. */
+function deletion(event: Event, target: PublishTarget): Content {
+  const attribute = Object.keys(event.attributes)[0]
+  const name =
+    attribute === undefined ? (['type', ...unplaced] as const).find((each) => !isEmpty(event[each])) : undefined
+  if (attribute === undefined && name === undefined) return { value: null, headers: {} }
+  const what = name ?? `the attribute ${shortJson(attribute, 100)}`
+  const said = `a deletion is a record of stream ${target.stream} without a value, and has no place for ${what}`
+  throw new CarillonError('bad_event', `${said}: leave it out`)
+}
+
+/** The event as it is read back where its record says nothing of a content type or source: what the stream's format says of it. */
 export function asRead(event: Event, { format, contentType }: StreamFormat): Event {
   if (format === 'event' || event.deleted) return event
   const source = format === 'raw' ? {} : { source: event.attributes.source || ownSource }
@@ -62,6 +70,7 @@ function rawHeaders(event: Event, target: PublishTarget): Record<string, string>
   if (event.contentType !== target.format.contentType) headers['content-type'] = event.contentType
   for (const [name, value] of Object.entries(event.attributes)) {
     if (reservedHeaders.has(name.toLowerCase())) throw noPlace('attributes', name, target)
+    if (!isTaken(name, target.format)) throw untaken(name, target)
     set(headers, name, value)
   }
   return headers
@@ -105,6 +114,16 @@ const isEmpty = (value: unknown): boolean => value === '' || value === 0
 /** Sets a header, even one named `__proto__`. */
 function set(headers: Record<string, string>, name: string, value: string): void {
   Object.defineProperty(headers, name, { value, enumerable: true, writable: true, configurable: true })
+}
+
+/** Whether a header of that name becomes an attribute when the record is read. */
+const isTaken = (name: string, { headers }: StreamFormat): boolean =>
+  headers === 'all' || (headers !== 'none' && headers.includes(name))
+
+function untaken(name: string, { stream, format: { headers } }: PublishTarget): CarillonError {
+  const takes = headers === 'none' ? 'no headers' : 'other headers only'
+  const said = `expected attributes that stream ${stream} gives to subscribers, got ${shortJson(name, 100)}, and it takes ${takes}`
+  return new CarillonError('bad_event', `${said}: leave it out, or name it in streams.${stream}.headers`)
 }
 
 function noPlace(name: string, value: unknown, { stream, format }: PublishTarget): CarillonError {

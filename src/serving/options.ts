@@ -43,7 +43,7 @@ const streams: Setting<Readonly<Record<string, ConfiguredStream>>> = {
       ...streamFormatSettings,
     }),
   ),
-  about: 'name -> {topic, partitions, layout, format, framing, contentType, headers}',
+  about: 'name -> {topic, partitions, layout, format, framing, contentType, headers, maxJsonBytes}',
   default: { events: { ...usual, layout: 'family', ...streamFormatDefaults } },
   written: { events: usual },
   problems: (streams) => [...topicProblems(streams), ...nameProblems(streams)],

@@ -118,6 +118,7 @@ export class Serving {
       rejected: this.rejected,
       clock,
       logger,
+      leftOver: (stretch) => this.#chunks.keep(stretch),
       onRepartitioned: () => this.sessions.replaceAll(),
     })
     instruments.observe = () => streamFigures(feed, this.#nowMs())

@@ -54,9 +54,8 @@ export interface Source {
   tail(stream: StreamInfo, from: readonly (number | undefined)[], sink: TailSink): Tail
 
   /**
-   * Reads one chunk of the records of a partition with `from` ≤ offset < `to`: at least one if
-   * there is one. Never shows records outside of [from, to). Uses other connections than the
-   * tail. Rejects with `stream_missing` if the incarnation is gone.
+   * Reads one chunk of the records of a partition with `from` ≤ offset < `to`: at least one when there is one, unless the broker fails behind
+   * a stretch without any, which is the chunk then. Records outside of [from, to) are not shown. Runs on other connections than the tail. Rejects with `stream_missing` when the incarnation is gone.
    */
   range(stream: StreamInfo, chunk: Chunk, sink: RangeSink): Promise<RangeEnd>
 

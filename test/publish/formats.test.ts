@@ -129,7 +129,36 @@ test('a deletion is a null value under the key in every format', async () => {
   }
 })
 
-test('a raw record has its content type in a header only if it differs from that of the stream', async () => {
+test('a raw stream is published only attributes that it gives to subscribers', async () => {
+  const published = makeEvent({ subject: 'a', data: Buffer.from('1'), attributes: { zone: 'n', origin: 'x' } })
+  const formatOf = (headers: StreamFormat['headers']) => ({ format: { format: 'raw', headers } }) as const
+  for (const headers of ['all', ['origin', 'zone']] as const) {
+    const { event: got } = await roundTrip(published, formatOf(headers))
+    assert.deepEqual({ ...got?.attributes }, { zone: 'n', origin: 'x' })
+  }
+  for (const headers of ['none', ['zone', 'Origin']] as const) {
+    const message =
+      headers === 'none' ? /got "zone", and it takes no headers/ : /got "origin".*name it in streams.s.headers/
+    await assert.rejects(roundTrip(published, formatOf(headers)), { code: 'bad_event', message })
+  }
+  const without = { ...published, attributes: {}, contentType: 'text/plain' }
+  assert.equal((await roundTrip(without, formatOf('none'))).event?.contentType, 'text/plain')
+})
+
+test('a deletion carries nothing that its subscribers would not be given', async () => {
+  for (const format of ['event', 'raw', 'cloudevents'] as const) {
+    for (const [name, value] of Object.entries({ type: 't', ttlMs: 5, collapseKey: 'c', priority: 1 })) {
+      const deleted = makeEvent({ subject: 'a', deleted: true, [name]: value })
+      const message = new RegExp(`a deletion is a record .* has no place for ${name}`)
+      await assert.rejects(roundTrip(deleted, { format: { format } }), { code: 'bad_event', message })
+    }
+    const deleted = makeEvent({ subject: 'a', deleted: true, attributes: { zone: 'n' } })
+    const message = /no place for the attribute "zone"/
+    await assert.rejects(roundTrip(deleted, { format: { format } }), { code: 'bad_event', message })
+  }
+})
+
+test('a raw record has its content type in a header only where it is another than that of the stream', async () => {
   const json = makeEvent({ subject: 'a', contentType: 'application/json', data: Buffer.from('1') })
   assert.deepEqual((await roundTrip(json, { format: { format: 'raw' } })).headers, {})
   const { headers } = await roundTrip({ ...json, contentType: 'text/plain' }, { format: { format: 'raw' } })

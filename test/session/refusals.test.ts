@@ -119,3 +119,29 @@ test('a refusal by a session limit is counted by the address of the client', asy
   assert.deepEqual([refusals.counts().maxSubscriptions, refusals.counts().unsubscribed], [2, 1])
   assert.equal(refusals.rows().find(({ limit }) => limit === 'maxSubscriptions')!.last, client.peer)
 })
+
+test('a stream that the broker refuses for good is refused to clients as that, also before it was ever served, until it is taken', async () => {
+  const refused = ['stream_unusable', 'bad_request', 'broker_unavailable'] as const
+  for (const code of refused) {
+    const broker = new ModelBroker('events', 1)
+    const gateway = new TestGateway(broker)
+    const describe = broker.describe.bind(broker)
+    broker.describe = () => Promise.reject(new CarillonError(code, 'no'))
+    await gateway.feeds.start()
+    const client = gateway.connect()
+    client.subscribe(1, 'a')
+    const codes = () => client.frames.flatMap((frame) => ('error' in frame ? [frame.error.code] : []))
+    const isPassing = code === 'broker_unavailable'
+    assert.deepEqual(codes(), [isPassing ? code : 'stream_unusable'])
+    assert.equal(gateway.feeds.known, !isPassing)
+    broker.describe = () => Promise.reject(new CarillonError('broker_unavailable', 'not now'))
+    await gateway.clock.advance(1000)
+    client.subscribe(1, 'a')
+    assert.deepEqual(codes().slice(1), ['broker_unavailable'])
+    broker.describe = describe
+    await gateway.clock.advance(1000)
+    client.subscribe(1, 'a')
+    gateway.publish('a', 'now')
+    assert.deepEqual([codes().length, client.texts], [2, ['now']])
+  }
+})

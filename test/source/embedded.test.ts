@@ -307,26 +307,30 @@ describe('the embedded log', () => {
     assert.deepEqual(range.losses, [{ from: 3, to: 3, reason: 'corrupt' }])
   })
 
-  test('yields to the event loop between batches of a long backlog', async (t) => {
-    const { source } = await openOwn(t, { turnRecords: 10, blockBytes: 1000 })
-    const stream = await created(source)
-    await source.publish(
-      stream,
-      Array.from({ length: 100 }, () => record(new Uint8Array(300))),
-    )
-    const collector = new TailCollector()
-    const sizes: number[] = []
-    let shown = 0
-    const { end } = TailCollector.prototype
-    collector.end = (...told) => {
-      end.apply(collector, told)
-      sizes.push(collector.records.length - shown)
-      shown = collector.records.length
-    }
-    source.tail(stream, [0], collector)
-    await until('the backlog is read', patienceMs, () => collector.records.length === 100)
-    assert.ok(Math.max(...sizes) < 15, `batches of ${sizes.join(', ')} records`)
-  })
+  for (const [bytes, most] of [
+    [300, 15],
+    [3000, 5],
+  ] as const)
+    test(`lets the event loop turn between batches of a long backlog of ${bytes} bytes each`, async (t) => {
+      const { source } = await openOwn(t, { turnRecords: 10, blockBytes: 1000 })
+      const stream = await created(source)
+      await source.publish(
+        stream,
+        Array.from({ length: 100 }, () => record(new Uint8Array(bytes))),
+      )
+      const collector = new TailCollector()
+      const sizes: number[] = []
+      let shown = 0
+      const { end } = TailCollector.prototype
+      collector.end = (...told) => {
+        end.apply(collector, told)
+        sizes.push(collector.records.length - shown)
+        shown = collector.records.length
+      }
+      source.tail(stream, [0], collector)
+      await until('the backlog is read', patienceMs, () => collector.records.length === 100)
+      assert.ok(Math.max(...sizes) < most, `batches of ${sizes.join(', ')} records`)
+    })
 
   test('a busy partition does not starve another', async (t) => {
     const { source } = await openOwn(t, { turnRecords: 10, blockBytes: 1000 })

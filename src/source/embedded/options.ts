@@ -29,7 +29,7 @@ export interface EmbeddedOptions {
    * record has a block to itself.
    */
   readonly blockBytes: number
-  /** Records that a tail reads before it yields to the event loop; rounded up to whole blocks. */
+  /** Records that a tail shows before it lets the event loop turn, by `turnWeight`; rounded up to whole blocks. */
   readonly turnRecords: number
 }
 

@@ -14,6 +14,7 @@ import type {
   Tail,
   TailSink,
 } from '../source.ts'
+import { turnWeight } from '../turn-weight.ts'
 import { Appender } from './appender.ts'
 import type { EmbeddedOptions } from './options.ts'
 import { BlockReader } from './reader.ts'
@@ -37,7 +38,7 @@ export interface EmbeddedOwner extends SourceContext {
 
 /** The store's keys have 16 bits for a partition number; a single host can use fewer. */
 const maxPartitions = 4096
-/** Records that a range read passes on before the event loop runs again. */
+/** Records that a range read shows before the event loop gets its turn, by `turnWeight`. */
 const turnRecords = 128
 /** Kafka's rule, so that a stream can be moved to Kafka under its name. */
 const streamName = /^[A-Za-z0-9._-]{1,249}$/
@@ -198,7 +199,7 @@ export class EmbeddedSource implements Source {
       next = this.#reader.read(log, start, end, {
         record(record) {
           sink.record(record)
-          shown++
+          shown += turnWeight(record)
           bytes += Math.max(0, record.keyEnd - record.keyStart) + Math.max(0, record.valueEnd - record.valueStart)
           return bytes < maxBytes
         },

@@ -1,6 +1,7 @@
 import type { LoopClock } from '../../base/clock.ts'
 import { expectAbsent } from '../partitions.ts'
 import type { SourceContext, StreamInfo, Tail, TailSink, TailState } from '../source.ts'
+import { turnWeight } from '../turn-weight.ts'
 import type { BlockReader, BlockSink } from './reader.ts'
 import type { PartitionLog, StreamLog } from './stream.ts'
 
@@ -9,9 +10,7 @@ export interface TailOwner {
   readonly reader: BlockReader
   /** Its log and clock. */
   readonly host: SourceContext & { readonly clock: LoopClock }
-  /**
-   * Maximum records a turn; a turn ends at a block boundary, so it may exceed this by a block.
-   */
+  /** Records that a turn may show, by `turnWeight`; whole blocks, so a turn ends at most one block later. */
   readonly turnRecords: number
   /** Returns the stream of this name as it is now. */
   find(stream: string): StreamLog | undefined
@@ -69,7 +68,7 @@ export class EmbeddedTail implements Tail {
     })
     this.#blocks = {
       record: (record) => {
-        this.#shown++
+        this.#shown += turnWeight(record)
         sink.record(record)
         return !this.#isOver
       },
