@@ -7,6 +7,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Argument } from 'commander'
+import { bundle } from '../test/client/bundle.ts'
 import { exitCodes, runScript, script } from '../test/command/command.ts'
 
 const command = script(
@@ -39,8 +40,10 @@ function rewrite(file: string): void {
 /** `[text](page.md#heading)` as its text: the package has this one page only. */
 const withoutPages = (text: string): string => text.replaceAll(/\[([^\]]+)\]\((?!https?:|#)[^)]+\)/g, '$1')
 
-function client(folder: string): void {
+async function client(folder: string): Promise<void> {
   compile('tsconfig.sdk.json', join(folder, 'lib'))
+  // One file without imports: pages' servers serve it as it is.
+  writeFileSync(join(folder, 'worker.js'), (await bundle('worker.ts', 'iife')).code)
   const entry = (name: string) => ({ types: `./lib/client/${name}.d.ts`, default: `./lib/client/${name}.js` })
   describePackage(folder, {
     name: 'carillon-client',
@@ -54,6 +57,7 @@ function client(folder: string): void {
       '.': entry('sdk'),
       './node': entry('file-store'),
       './proto': entry('proto-codec'),
+      './worker': './worker.js',
       './package.json': './package.json',
     },
     peerDependencies: { protobufjs: `^${dependencies.protobufjs}` },
@@ -103,7 +107,7 @@ await runScript(command, async (_, [folder]) => {
     const folder = join(target, name)
     rmSync(folder, { recursive: true, force: true })
     mkdirSync(folder, { recursive: true })
-    build(folder)
+    await build(folder)
     execFileSync('npm', ['pack', '--loglevel=error', '--pack-destination', target], { cwd: folder, stdio: 'inherit' })
   }
   return exitCodes.ok

@@ -63,7 +63,7 @@ export function seededHash(bytes: Uint8Array, start: number, end: number, seed: 
 }
 
 /** The key of the current hash, set before each one. */
-const key = new Int32Array(2)
+const key = /* @__PURE__ */ new Int32Array(2)
 
 /** Takes the 64-bit key as two words, lower half first. */
 export function halfSipHash(bytes: Uint8Array, start: number, end: number, key: Int32Array): number {

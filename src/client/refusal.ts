@@ -75,7 +75,7 @@ export async function refusalOf(response: Response): Promise<Refusal> {
   const text = await response.text().catch(() => '')
   const { code, message, retry, retryAfterMs } = errorIn(text)
   if (typeof code !== 'string' || typeof message !== 'string') {
-    const shown = status === 204 ? 'the gateway says that there is no more' : text.slice(0, 200)
+    const shown = status === 204 ? 'the gateway has no more' : text.slice(0, 200)
     return { code: `http_${status}`, message: shown, retry: byStatus, retryAfterMs: asked }
   }
   return {
@@ -84,6 +84,15 @@ export async function refusalOf(response: Response): Promise<Refusal> {
     retry: retry === 'no' || retry === 'later' ? retry : byStatus,
     retryAfterMs: typeof retryAfterMs === 'number' && retryAfterMs >= 0 ? retryAfterMs : asked,
   }
+}
+
+/** A gateway's answer, JSON with that list; throws where it is somebody else's. */
+export function answerWith<T>(list: keyof T & string, text: string): T {
+  try {
+    const answer = JSON.parse(text)
+    if (Array.isArray(answer[list])) return answer
+  } catch {}
+  throw new Error(`expected JSON with "${list}", got ${text.slice(0, 80)}`)
 }
 
 /** What a body in JSON has as its `error`, which may be a proxy's and of any form; nothing where it has none. */

@@ -5,9 +5,11 @@ import type { RejectReason } from '../base/reject-reasons.ts'
 import { validUtf8 } from '../base/utf8.ts'
 import type { HeaderSink, SourceRecord } from '../log/record.ts'
 import type { RoutingTable } from '../routing/table.ts'
-import { type CloudEventJson, readCloudEvent, structuredType } from '../wire/cloudevent-json.ts'
+import { type CloudEvent, structuredType } from '../wire/cloudevent.ts'
+import { readCloudEvent } from '../wire/cloudevent-json.ts'
 import { ConfluentFrame } from '../wire/confluent.ts'
 import type { EnvelopeWriter } from '../wire/envelope-writer.ts'
+import { percentDecoded } from '../wire/percent.ts'
 import { noTime, rfc3339Us } from '../wire/rfc3339.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
 import { type Composer, composeData, contentStartOf, writeSchema } from './composer.ts'
@@ -152,7 +154,7 @@ export class CloudEventComposer implements Composer, HeaderSink {
     return undefined
   }
 
-  #read(buffer: Buffer, start: number, end: number): CloudEventJson | undefined {
+  #read(buffer: Buffer, start: number, end: number): CloudEvent | undefined {
     try {
       if (!validUtf8(buffer, start, end)) throw new CarillonError('bad_event', 'it is not UTF-8')
       const text = buffer.toString('utf8', start, end)
@@ -189,8 +191,11 @@ export class CloudEventComposer implements Composer, HeaderSink {
 
   /** Decodes a value: NATS and HTTP percent-encode characters other than printable ASCII. */
   #decoded(value: ByteRange): ByteRange {
-    const at = value.bytes.indexOf(percent, value.start)
-    return at < 0 || at >= value.end ? value : percentDecoded(value)
+    const { bytes, start, end } = value
+    const at = bytes.indexOf(percent, start)
+    if (at < 0 || at >= end) return value
+    const decoded = percentDecoded(bytes.subarray(start, end))
+    return new ByteRange().set(decoded, 0, decoded.length)
   }
 
   #take(name: ByteRange, value: ByteRange): void {
@@ -284,12 +289,4 @@ export class CloudEventComposer implements Composer, HeaderSink {
     if (given && validUtf8(value.bytes, value.start, value.end)) return value
     return this.#dataContentType.given ? this.#dataContentType.value : this.#defaultType
   }
-}
-
-/** Leaves a `%` without two hexadecimal digits unchanged. */
-function percentDecoded({ bytes, start, end }: ByteRange): ByteRange {
-  const text = bytes.toString('latin1', start, end)
-  const latin1 = text.replace(/%([0-9a-f]{2})/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
-  const decoded = Buffer.from(latin1, 'latin1')
-  return new ByteRange().set(decoded, 0, decoded.length)
 }

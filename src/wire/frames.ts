@@ -107,6 +107,9 @@ export interface Ping {
 
 export type ClientFrame = Subscribe | Unsubscribe | Ping
 
+/** A frame from a client may have so many bytes at any gateway: `limits.maxFrameBytes` is no less. */
+export const leastFrameBytes = 1024
+
 export interface Limits {
   readonly maxFrameBytes: number
   readonly maxEventBytes: number

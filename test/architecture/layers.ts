@@ -86,7 +86,7 @@ export const workshop: Readonly<Record<string, readonly string[]>> = {
       'test/faults',
       'scripts/window-bench',
     ],
-    ...['test/attack', 'test/command'],
+    ...['test/attack', 'test/command', 'test/client'],
   ],
   'scripts/window-bench': [],
   test: ['test/architecture', 'test/parts'],

@@ -34,7 +34,7 @@ test('a session that is closed leaves nothing behind', async () => {
   assert.equal(gateway.sessions.size, 0)
 })
 
-test('while draining, sessions are told to reconnect and no other is opened', async () => {
+test('while draining, sessions end with a request to reconnect, and no other is opened', async () => {
   const gateway = await TestGateway.start()
   const client = gateway.connect()
   await gateway.sessions.drain()

@@ -24,7 +24,7 @@ test('an event that matches two subscriptions of a session is delivered once', a
   assert.equal('refs' in client.deliveries[0], false)
 })
 
-test('holes in the log are no gap', async () => {
+test('holes in the log are not a gap', async () => {
   const gateway = await TestGateway.start()
   const client = gateway.connect()
   client.subscribe(1, 'a')

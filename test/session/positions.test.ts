@@ -4,7 +4,7 @@ import { decodeToken } from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, TestGateway } from './harness.ts'
 
-test('a delivery carries the position from which its successor follows', async () => {
+test('a delivery carries the position right after its event', async () => {
   const gateway = await TestGateway.start()
   const first = gateway.connect()
   first.subscribe(1, 'a')
@@ -23,7 +23,7 @@ test('a delivery carries the position from which its successor follows', async (
   assert.equal('refs' in second.deliveries[2], false)
 })
 
-test('the token of `subscribed` resumes a subscription that got nothing', async () => {
+test('the token of `subscribed` resumes a subscription that received nothing', async () => {
   const gateway = await TestGateway.start()
   const first = gateway.connect()
   first.subscribe(1, 'a')
@@ -56,7 +56,7 @@ test('SSE and poll start at their token and share one position over their subjec
   }
 })
 
-test('a pong renews the position of what is live, up to what this socket was given', async () => {
+test('a pong updates the position of live subscriptions, up to the last event written to the socket', async () => {
   const gateway = await TestGateway.start()
   const client = gateway.connect()
   client.subscribe(1, 'quiet')

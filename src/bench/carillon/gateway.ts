@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { defaultRoutes } from '../../routing/options.ts'
 import type { Reach } from '../load/target.ts'
 import { guardFolder, guardProcess, unguardFolder, unguardProcess } from '../process/guarded.ts'
-import { Metrics } from '../process/metrics.ts'
+import { type Metrics, scrape } from '../process/metrics.ts'
 import type { BrokerWayTarget } from './broker-way.ts'
 import type { CarillonConversation } from './conversations.ts'
 
@@ -129,7 +129,9 @@ export class Gateway {
   /** Resolves when it is ready for clients. */
   async serving(): Promise<void> {
     await this.until('is ready', async () => {
-      const answer = await fetch(`${this.admin}/readyz`).catch(() => undefined)
+      const answer = await fetch(`${this.admin}/readyz`, { signal: AbortSignal.timeout(patienceMs) }).catch(
+        () => undefined,
+      )
       return answer?.status === 200
     })
   }
@@ -161,8 +163,8 @@ export class Gateway {
     return this.#output
   }
 
-  async metrics(): Promise<Metrics> {
-    return new Metrics(await (await fetch(`${this.admin}/metrics`)).text())
+  metrics(): Promise<Metrics> {
+    return scrape(this.admin)
   }
 
   /** Waits for a fact; throws when it does not come true in time, or the gateway ends. */
