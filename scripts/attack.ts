@@ -1,6 +1,7 @@
 /**
- * Attacks on a gateway beside honest clients, each alone and all at once, and whether those notice: `$(bin/find-node) scripts/attack.ts --help`.
- * docs/attacks.md has what is measured and judged.
+ * Attacks a gateway that also serves honest clients, with each attack alone and with all at once,
+ * and checks whether those clients notice: `$(bin/find-node) scripts/attack.ts --help`.
+ * docs/attacks.md describes what is measured and judged.
  */
 
 import { describeHost } from '../src/bench/process/host.ts'
@@ -18,10 +19,10 @@ const text = (error: unknown): string => (error instanceof Error ? error.message
 async function main(options: Options): Promise<number> {
   const plans = plansOf(options)
   const cores = twoCores()
-  // What is started from here on inherits both.
+  // Processes started from here on inherit both.
   pin(process.pid, cores.others)
   if (!prioritise(process.pid, niceness.honest))
-    progress('not root: honest clients have no priority, their figures are worse')
+    progress('not root: honest clients have no priority, so their figures are worse')
   const outcomes: Outcome[] = []
   for (const plan of plans) {
     try {

@@ -1,6 +1,7 @@
 /**
- * Is the gateway slower than it was? Ratios of Carillon over the bare yardstick (test/peers/bare-server.ts), measured in turn, against
- * test/peers/baseline.json: `$(bin/find-node) scripts/bench-check.ts --help`.
+ * Is the gateway slower than it was? Ratios of Carillon over the bare yardstick
+ * (test/peers/bare-server.ts), measured in turn, against test/peers/baseline.json:
+ * `$(bin/find-node) scripts/bench-check.ts --help`.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { Stop } from '../src/bench/stop.ts'
@@ -40,18 +41,21 @@ async function measure(rounds: number, durationS: number): Promise<Ratios> {
   }
 }
 
-/** Returns the exit status that the verdicts mean. */
+/** Prints the verdicts. Returns the exit status. */
 function told(verdicts: readonly Verdict[]): number {
   const any = (judgement: Verdict['judgement']) => verdicts.some((each) => each.judgement === judgement)
-  const head = 'Carillon over bare uWebSockets.js (± how far the rounds lay apart):'
+  const head = 'Carillon over bare uWebSockets.js (± spread of the rounds):'
   process.stdout.write(`${head}\n${verdicts.map(verdictLine).join('\n')}\n`)
   if (any('worse')) return exitCodes.failed
   if (!any('undecided')) return exitCodes.ok
-  progress('the rounds lie too far apart to tell: keep the host quiet, or measure more rounds (--rounds 8)')
+  progress('the rounds differ too much for a verdict: keep the host quiet, or measure more rounds (--rounds 8)')
   return exitCodes.cannotRun
 }
 
-/** A baseline that decides nothing when it is held against itself would never decide anything. */
+/**
+ * Writes the baseline. Rejects one that reaches no verdict when compared with itself, because it
+ * never would.
+ */
 function updated(ratios: Ratios): number {
   const status = told(judge(ratios, baselineOf(ratios)))
   if (status === exitCodes.ok) writeFileSync(file, `${JSON.stringify(baselineOf(ratios), null, 2)}\n`)
@@ -69,16 +73,16 @@ const command = script(
   'bench-check',
   'Is the gateway slower than it was? Ratios of Carillon over a bare server, against the baseline.',
 )
-  .option('--update', 'write the baseline instead: on a quiet host, for a change that is meant')
-  .option('--rounds <count>', 'more of them tell smaller differences apart', whole(2), 3)
+  .option('--update', 'write the baseline instead: on a quiet host, for an intended change')
+  .option('--rounds <count>', 'rounds; more of them detect smaller differences', whole(2), 3)
   .option('--duration <s>', "seconds of each of a round's four stretches", number({ least: 2 }), 3)
   .addHelpText(
     'after',
-    '\nExit status: 1 a ratio is worse, 2 nothing could be measured or the host is too restless to tell, 130 Ctrl-C.',
+    '\nExit status: 1 a ratio is worse, 2 nothing could be measured or the host is too noisy for a verdict, 130 Ctrl-C.',
   )
 
 async function main({ update, rounds, duration }: Options): Promise<number> {
-  if (!update && !existsSync(file)) throw new CannotRun('expected test/peers/baseline.json: make it with --update')
+  if (!update && !existsSync(file)) throw new CannotRun('expected test/peers/baseline.json: create it with --update')
   const ratios = await measure(rounds, duration).catch((error: Error) => {
     if (!stop.interrupted) throw error
     progress(error.message)

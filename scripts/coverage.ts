@@ -16,11 +16,14 @@ interface Run {
   readonly linesRun: number
   readonly branches: number
   readonly branchesRun: number
-  /** Stretches of lines that no history runs, each with the test files that run its first line. */
+  /** Ranges of lines that no history runs, each with the test files that run its first line. */
   readonly never: readonly { readonly from: number; readonly to: number; readonly tests: readonly string[] }[]
 }
 
-/** Runs `args` with Node under coverage; resolves with what each process or thread says of the project's files. */
+/**
+ * Runs `args` with Node under coverage. Resolves with the coverage of the project's files in each
+ * process or thread.
+ */
 async function covered(args: readonly string[], what: string): Promise<ScriptCoverage[][]> {
   const dir = mkdtempSync(join(tmpdir(), 'carillon-coverage-'))
   console.error(`${what} ...`)
@@ -42,7 +45,7 @@ async function covered(args: readonly string[], what: string): Promise<ScriptCov
   }
 }
 
-/** Of what a run said, the lines that name what failed. */
+/** Returns the lines of a run's output that name failures. */
 function failures(said: string): string {
   const lines = said.split('\n').filter((line) => /^ *not ok |breaks a promise/.test(line))
   return lines.length > 0 ? lines.join('\n') : said.slice(-2000)
@@ -62,7 +65,7 @@ function executedBy(processes: readonly ScriptCoverage[][]): Map<string, Execute
   return files
 }
 
-/** Test files, each with what it ran. */
+/** Returns the executed code of each test file. */
 function byTest(processes: readonly ScriptCoverage[][]): Map<string, Map<string, Executed>> {
   const tests = new Map<string, Map<string, Executed>>()
   for (const scripts of processes) {
@@ -154,15 +157,15 @@ const command = () =>
     'Which lines and branches of src simulated histories run, and, of the lines that none of them runs, which unit tests do.',
   )
     .option('--seeds <from-to>', 'the histories', '1-2000')
-    .option('--source <name>', 'what stands behind their gateways (default: model)')
+    .option('--source <name>', 'broker or log of their gateways (default: model)')
     .addOption(
-      new Option('--out <file>', 'where the list of lines goes').default(
+      new Option('--out <file>', 'file for the list of lines').default(
         join(root, '.cache/coverage.txt'),
         '.cache/coverage.txt',
       ),
     )
     .option('--json', 'everything, for programs')
-    .addHelpText('after', '\nExit status: 0, or 2 where a history or a unit test failed, or the call was wrong.')
+    .addHelpText('after', '\nExit status: 0, or 2 when a history or a unit test failed, or the arguments were wrong.')
 
 async function main({ seeds, source, out, json }: Options): Promise<number> {
   const simulate = ['scripts/simulate.ts', '--seeds', seeds, ...(source === undefined ? [] : ['--source', source])]
@@ -177,9 +180,7 @@ async function main({ seeds, source, out, json }: Options): Promise<number> {
   mkdirSync(join(out, '..'), { recursive: true })
   writeFileSync(out, `${list(runs)}\n`)
   console.log(table(runs))
-  console.log(
-    `tests only, nothing: stretches of lines that no history runs; ${relative(process.cwd(), out)} lists them`,
-  )
+  console.log(`tests only, nothing: ranges of lines that no history runs; ${relative(process.cwd(), out)} lists them`)
   return exitCodes.ok
 }
 

@@ -1,6 +1,6 @@
 /**
- * Writes the table of options into docs/config.md: `$(bin/find-node) scripts/docs.ts`. With `--check` it writes nothing and fails when the
- * table is not that of the schema.
+ * Writes the table of options into docs/config.md: `$(bin/find-node) scripts/docs.ts`. With
+ * `--check` it writes nothing, and fails when the table differs from the schema.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { type Option, options } from '../src/config/options.ts'
@@ -18,7 +18,7 @@ function shownDefault({ default: value }: Option): string {
   return code(typeof value === 'string' ? value : JSON.stringify(value))
 }
 
-/** `serve` has no flags for structures: they belong into the file. */
+/** Returns an option's row. `serve` has no flags for structures: they belong in the file. */
 function row(option: Option): string {
   const { path, flag, variable, kind, description } = option
   const cells = [code(path), kind === 'structure' ? '' : code(flag), code(variable), shownDefault(option), description]
@@ -36,7 +36,7 @@ function withTable(text: string): string {
 
 const command = script('docs', 'Writes the table of options into docs/config.md.').option(
   '--check',
-  'write nothing, and fail where the table is not that of the schema',
+  'write nothing, and fail when the table differs from the schema',
 )
 
 await runScript<{ check?: boolean }>(command, async ({ check }) => {
@@ -44,6 +44,6 @@ await runScript<{ check?: boolean }>(command, async ({ check }) => {
   const fresh = withTable(committed)
   if (!check) writeFileSync(file, fresh)
   if (!check || fresh === committed) return exitCodes.ok
-  progress('docs/config.md is not that of the options: run `$(bin/find-node) scripts/docs.ts` and commit the result.')
+  progress('docs/config.md does not match the options: run `$(bin/find-node) scripts/docs.ts` and commit the result.')
   return exitCodes.failed
 })

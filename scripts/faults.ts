@@ -1,6 +1,7 @@
 /**
- * Real faults at size: `$(bin/find-node) scripts/faults.ts --help`. Many clients of the real SDK on real gateways and brokers, which are killed, frozen
- * and cut off; each client's story is judged by the witnesses of the simulation. Exit status: 1 where a promise was broken, 2 where it
+ * Real faults at scale: `$(bin/find-node) scripts/faults.ts --help`. Runs many clients of the
+ * real SDK with real gateways and brokers, which are killed, frozen and cut off. The witnesses of
+ * the simulation judge each client's story. Exit status: 1 when a promise was broken, 2 when it
  * could not be run.
  */
 import { kafkaAvailable } from '../test/brokers/kafka.ts'
@@ -10,7 +11,7 @@ import { command, type Options } from '../test/faults/options.ts'
 import { isFlawless, render, reportOf } from '../test/faults/report.ts'
 import { type Outcome, run } from '../test/faults/run.ts'
 
-/** Of the faults, where both brokers are wanted: Kafka has more ways to fail. */
+/** Kafka's share of the faults when both brokers run: Kafka has more ways to fail. */
 const kafkaShare = 0.7
 
 const timed = (line: string) => progress(`${new Date().toISOString().slice(11, 19)} ${line}`)
@@ -26,7 +27,7 @@ async function main(options: Options): Promise<number> {
     outcomes.push(outcome)
     const { lost, repeated, otherwise } = reportOf([outcome])
     timed(
-      `${broker}: ${lost} clients lost something, ${repeated} got something twice, ${otherwise} were wronged otherwise`,
+      `${broker}: ${lost} clients lost something, ${repeated} received something twice, ${otherwise} saw another broken promise`,
     )
   }
   const report = reportOf(outcomes)

@@ -1,6 +1,7 @@
 /**
- * Measures the gateway on this host: `$(bin/find-node) scripts/figures.ts --help`. docs/figures.md says what the figures mean. Exit status: 1
- * where something was lost or repeated, 2 where it could not be measured.
+ * Measures the gateway on this host: `$(bin/find-node) scripts/figures.ts --help`.
+ * docs/figures.md says what the figures mean. Exit status: 1 when something was lost or repeated,
+ * 2 when it could not be measured.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { maxConnections } from '../src/bench/process/host.ts'
@@ -13,12 +14,15 @@ import { costRow, faults, intakeRow, intakeUs, latencyRow, type Outcome } from '
 import { type BrokerKind, brokerKinds, Site } from '../test/figures/site.ts'
 import { type Results, type Row, resultText, type Table } from '../test/figures/table.ts'
 
-/** Events a second of the runs; unicast's is also that of the intake that is taken off its CPU. */
+/**
+ * Events a second of the runs. Unicast's rate also applies to the intake run whose CPU is
+ * subtracted.
+ */
 const rates = { unicast: 5000, broadcast: 10, poll: 2, intake: 20_000 } as const
 const docsFile = new URL('../docs/figures.md', import.meta.url)
 const docsHeading = '\n## Results\n'
 
-/** The measurements in their order, and what they found wrong. */
+/** Runs the measurements in order and collects their problems. */
 class Figures implements Results {
   readonly tables: Table[] = []
   readonly problems: string[] = []

@@ -1,4 +1,7 @@
-/** Jaeger for tests and trials, on loopback, its traces in memory: `$(bin/find-node) scripts/jaeger.ts --help`. */
+/**
+ * Runs Jaeger for tests and trials, on loopback, with traces in memory: `$(bin/find-node)
+ * scripts/jaeger.ts --help`.
+ */
 import { Jaeger, jaegerPorts, stopDetachedJaeger } from '../test/brokers/jaeger.ts'
 import { installJaeger, jaegerHome, jaegerInstalled, missingGo } from '../test/brokers/jaeger-install.ts'
 import { runServerScript } from '../test/command/command.ts'

@@ -1,4 +1,7 @@
-/** Apache Kafka for tests and trials, on loopback: `$(bin/find-node) scripts/kafka.ts --help`. */
+/**
+ * Runs Apache Kafka for tests and trials, on loopback: `$(bin/find-node) scripts/kafka.ts
+ * --help`.
+ */
 import { join } from 'node:path'
 import { install, startKafka, stopDetached } from '../test/brokers/kafka.ts'
 import { kafkaHome, missingTool } from '../test/brokers/kafka-install.ts'

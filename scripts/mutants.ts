@@ -10,20 +10,23 @@ import { mutants } from '../test/mutants/all.ts'
 import type { Check, Mutant } from '../test/mutants/mutant.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-/** What of the root is no part of the copy. */
+/** Entries of the root folder that are not copied. */
 const left: ReadonlySet<string> = new Set(['node_modules', '.git', '.cache', '.carillon'])
-/** A check that runs longer has met a loop that does not end, ms: 1,500 histories take a quarter of it on a busy host. */
+/**
+ * Time after which a check counts as an endless loop, ms. 1,500 histories take a quarter of it on
+ * a busy host.
+ */
 const limitMs = 900_000
-/** Of one test, ms. */
+/** Time limit of one test, ms. */
 const testMs = 60_000
 
 interface Verdict {
   readonly caught: boolean
   /** The seed and the promise that it broke, or the test that failed. */
-  readonly said: string
+  readonly report: string
 }
 
-/** A copy of the tree, into which one mutant after the other is put. */
+/** A copy of the tree, into which the mutants are put one at a time. */
 class Copy {
   readonly path = mkdtempSync(join(tmpdir(), 'carillon-mutant-'))
   #running: ChildProcess | undefined
@@ -39,7 +42,7 @@ class Copy {
     const { name, file, from, to, by } = mutant
     const place = join(this.path, 'src', file)
     const text = readFileSync(place, 'utf8')
-    if (text.split(from).length !== 2) throw new Error(`"${name}": src/${file} has to have this once: ${from}`)
+    if (text.split(from).length !== 2) throw new Error(`"${name}": src/${file} must contain this exactly once: ${from}`)
     writeFileSync(
       place,
       text.replace(from, () => to),
@@ -56,7 +59,10 @@ class Copy {
     rmSync(this.path, { recursive: true, force: true })
   }
 
-  /** What a check says is looked through for `pattern`: one that does not even run would be caught by anything. */
+  /**
+   * Runs a check and searches its output for `pattern`. Without the pattern, a check that fails
+   * to start would count as caught.
+   */
   async #run(flags: readonly string[], pattern: RegExp): Promise<Verdict> {
     const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...flags], {
       cwd: this.path,
@@ -74,9 +80,9 @@ class Copy {
     }, limitMs)
     await new Promise((resolve) => child.on('close', resolve))
     clearTimeout(limit)
-    if (endless) return { caught: true, said: 'it does not end' }
-    const said = pattern.exec(output)?.[1]
-    return { caught: said !== undefined, said: said ?? 'nothing' }
+    if (endless) return { caught: true, report: 'it does not end' }
+    const report = pattern.exec(output)?.[1]
+    return { caught: report !== undefined, report: report ?? 'nothing' }
   }
 }
 
@@ -87,7 +93,10 @@ function flagsOf(by: Check, seeds: string): string[] {
   return ['--test', '--test-reporter=tap', `--test-timeout=${testMs}`, by.unit]
 }
 
-/** A test file that could not be loaded fails under its own path. */
+/**
+ * Returns the pattern of a failed check. A test file that cannot be loaded fails under its own
+ * path.
+ */
 function patternOf(by: Check): RegExp {
   return typeof by === 'object' && 'unit' in by ? /^ *not ok \d+ - (?!.*\.test\.ts$)(.*)$/m : /^(seed \d+: .*)$/m
 }
@@ -99,7 +108,7 @@ function kindOf({ by }: Mutant): string {
   return 'unit' in by ? 'unit test' : `adapter's model`
 }
 
-/** By folder: how many there are, and how many each kind of check caught. */
+/** Returns a table by folder: the number of mutants, and how many each kind of check caught. */
 function resultTable(survived: ReadonlySet<Mutant>, all: readonly Mutant[]): string {
   const kinds = ['simulation', "adapter's model", 'unit test']
   const row = (name: string, of: readonly Mutant[]) => {
@@ -125,15 +134,15 @@ interface Options {
 const command = () =>
   script(
     'mutants',
-    'Shows that the tests have teeth: each mutant (test/mutants/) is a fault put into a copy of the code, and the check that it names has to notice it.',
+    'Shows that the tests detect faults: each mutant (test/mutants/) puts a fault into a copy of the code, and the check that it names must fail.',
   )
-    .option('--only <texts>', 'those whose name or file has one of the texts, comma-separated', '')
+    .option('--only <texts>', 'mutants whose name or file contains one of the texts, comma-separated', '')
     .addOption(
-      new Option('--by <check>', 'asks the simulation of all of them, whatever check they name').choices([
+      new Option('--by <check>', 'check all mutants with the simulation, whatever check they name').choices([
         'simulation',
       ]),
     )
-    .option('--seeds <from-to>', 'histories that the simulation runs for each', '1-1500')
+    .option('--seeds <from-to>', 'histories that the simulation runs for each mutant', '1-1500')
     .addOption(jobsOption('checks'))
     .addHelpText(
       'after',
@@ -156,9 +165,9 @@ async function main({ only, by, seeds, jobs }: Options): Promise<number> {
     const remove = () => copy.remove()
     process.once('exit', remove)
     for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
-      const { caught, said } = await copy.judge(mutant, mutant.seeds ?? seeds)
+      const { caught, report } = await copy.judge(mutant, mutant.seeds ?? seeds)
       if (!caught) survived.add(mutant)
-      console.log(`${caught ? 'caught  ' : 'SURVIVED'}  ${mutant.file.padEnd(36)} ${mutant.name.padEnd(70)} ${said}`)
+      console.log(`${caught ? 'caught  ' : 'SURVIVED'}  ${mutant.file.padEnd(36)} ${mutant.name.padEnd(70)} ${report}`)
     }
     process.off('exit', remove)
     remove()

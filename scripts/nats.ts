@@ -1,4 +1,7 @@
-/** nats-server with JetStream for tests and trials, on loopback: `$(bin/find-node) scripts/nats.ts --help`. */
+/**
+ * Runs nats-server with JetStream for tests and trials, on loopback: `$(bin/find-node)
+ * scripts/nats.ts --help`.
+ */
 import { startNats, stopDetachedNats } from '../test/brokers/nats.ts'
 import { installNats, missingGo, natsData, natsServer } from '../test/brokers/nats-install.ts'
 import { runServerScript } from '../test/command/command.ts'

@@ -1,6 +1,8 @@
 /**
- * Builds what users install, JavaScript because Node strips no types inside node_modules: `carillon`, the gateway and its command line, and
- * `carillon-client`, the SDK, which has no dependencies. Writes a folder and a .tgz of each into dist/, or into the folder that is named.
+ * Builds the packages that users install, as JavaScript because Node strips no types inside
+ * node_modules: `carillon`, the gateway and its command line, and `carillon-client`, the SDK,
+ * which has no dependencies. Writes a folder and a .tgz of each into dist/, or into the given
+ * folder.
  */
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -13,12 +15,15 @@ import { exitCodes, runScript, script } from '../test/command/command.ts'
 const command = script(
   'pack',
   'Writes carillon-VERSION.tgz and carillon-client-VERSION.tgz, which users install.',
-).addArgument(new Argument('[folder]', 'where they go').default('dist'))
+).addArgument(new Argument('[folder]', 'output folder').default('dist'))
 const root = fileURLToPath(new URL('..', import.meta.url))
 const own = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const { version, license, type, engines, description, dependencies, optionalDependencies } = own
 
-/** Compiles what `project` names into `folder`, with the generated code, which is JavaScript already. */
+/**
+ * Compiles the files of `project` into `folder`, and copies the generated code, which is already
+ * JavaScript.
+ */
 function compile(project: string, folder: string): void {
   const tsc = join(root, 'node_modules/.bin/tsc')
   execFileSync(process.execPath, [tsc, '-p', join(root, project), '--outDir', folder], { stdio: 'inherit' })
@@ -28,7 +33,10 @@ function compile(project: string, folder: string): void {
   }
 }
 
-/** The compiler rewrites the extensions of imports in code, but in no declaration, and not those of other files that are started. */
+/**
+ * Rewrites file extensions that the compiler leaves: in declarations, and in the names of files
+ * started as processes or workers.
+ */
 function rewrite(file: string): void {
   const text = readFileSync(file, 'utf8')
   const wanted = file.endsWith('.d.ts')
@@ -37,12 +45,12 @@ function rewrite(file: string): void {
   if (wanted !== text) writeFileSync(file, wanted)
 }
 
-/** `[text](page.md#heading)` as its text: the package has this one page only. */
+/** Replaces `[text](page.md#heading)` by its text: the package contains only this page. */
 const withoutPages = (text: string): string => text.replaceAll(/\[([^\]]+)\]\((?!https?:|#)[^)]+\)/g, '$1')
 
 async function client(folder: string): Promise<void> {
   compile('tsconfig.sdk.json', join(folder, 'lib'))
-  // One file without imports: pages' servers serve it as it is.
+  // One file without imports, so that any web server can serve it unchanged.
   writeFileSync(join(folder, 'worker.js'), (await bundle('worker.ts', 'iife')).code)
   const entry = (name: string) => ({ types: `./lib/client/${name}.d.ts`, default: `./lib/client/${name}.js` })
   describePackage(folder, {

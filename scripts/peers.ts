@@ -1,6 +1,7 @@
 /**
- * Carillon and others under the same load, one after the other: `$(bin/find-node) scripts/peers.ts --help`. Exit status: 1 where a peer failed, 2 where
- * nothing could be measured, 130 after Ctrl-C (what was measured until then is shown).
+ * Measures Carillon and others under the same load, one at a time: `$(bin/find-node)
+ * scripts/peers.ts --help`. Exit status: 1 when a peer failed, 2 when nothing could be measured,
+ * 130 after Ctrl-C (prints the figures up to then).
  */
 import { writeFileSync } from 'node:fs'
 import { Argument } from 'commander'
@@ -22,7 +23,7 @@ import { installPeers } from '../test/peers/install.ts'
 import { type Part, PeerMeasurement, type PeerRun, parts } from '../test/peers/measure.ts'
 import { PeerSite } from '../test/peers/site.ts'
 
-/** Deliveries are counted over whole seconds, without the first. */
+/** Shortest duration, s: deliveries are counted over whole seconds, without the first. */
 const leastS = 2
 const docsFile = new URL('../docs/benchmarks.md', import.meta.url)
 
@@ -38,7 +39,7 @@ interface Flags {
 }
 
 const command = () =>
-  script('peers', 'Carillon and others under the same load, one after the other.')
+  script('peers', 'Measures Carillon and others under the same load, one at a time.')
     .addArgument(
       new Argument('[install]', "fetch the peers' packages into .cache/peers (once) instead").choices(['install']),
     )
@@ -52,12 +53,12 @@ const command = () =>
     )
     .option('--centrifugo <path>', 'measure this binary of Centrifugo as well, with history and without')
     .option('--mercure <path>', 'measure this binary of Mercure (1.0) as well, with history and without')
-    .option('--first-port <port>', 'a hundred ports from there on are used', whole(1, 65_435), 19_500)
+    .option('--first-port <port>', 'first of a hundred ports to use', whole(1, 65_435), 19_500)
     .option('--json', 'print the figures as JSON, not as tables')
     .option('--docs', 'write docs/benchmarks.md')
     .addHelpText(
       'after',
-      '\nExit status: 1 a peer failed, 2 nothing could be measured, 130 Ctrl-C (what was measured until then is shown).',
+      '\nExit status: 1 a peer failed, 2 nothing could be measured, 130 Ctrl-C (prints the figures up to then).',
     )
 
 async function run(flags: Flags): Promise<number> {
@@ -74,11 +75,14 @@ async function run(flags: Flags): Promise<number> {
   }
 }
 
-/** A rate that was too much for a peer is a figure; what was lost or never came is a failure. */
+/**
+ * Whether a peer failed. A rate too high for a peer is a figure; lost or missing deliveries are a
+ * failure.
+ */
 const failed = ({ failure, figures }: PeerRun) =>
   failure !== undefined || figures.some((each) => each.problems.length > 0)
 
-/** Which peers there are depends on other options. */
+/** Parses the names of peers. Other options determine which peers exist. */
 function named(text: string, all: readonly Entry[]): Entry[] {
   const ids = names(all.map(({ id }) => id))(text)
   return all.filter(({ id }) => ids.includes(id))
@@ -106,7 +110,7 @@ async function measureAll(site: PeerSite, flags: Flags): Promise<{ results: Resu
 }
 
 function commandLine(): string {
-  // Where somebody keeps a program says nothing to others.
+  // Omits the paths of programs, which mean nothing on other hosts.
   const options = process.argv
     .slice(2)
     .filter((option) => option !== '--docs')

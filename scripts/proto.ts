@@ -1,6 +1,7 @@
 /**
- * Generates src/wire/generated/ from proto/: `$(bin/find-node) scripts/proto.ts`. With `--check` it generates into a temporary folder
- * instead and fails when that differs from what is committed.
+ * Generates src/wire/generated/ from proto/: `$(bin/find-node) scripts/proto.ts`. With `--check`
+ * it generates into a temporary folder instead, and fails when the result differs from the
+ * committed code.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -14,8 +15,8 @@ const pbjs = join(root, 'node_modules/protobufjs-cli/bin/pbjs')
 const generated = join(root, 'src/wire/generated')
 const names = ['carillon.js', 'carillon.d.ts'] as const
 
-// Only what wire/ uses: encode and decode. `--force-number` types 64-bit integers as numbers; src/wire/schema.ts makes
-// them numbers at run time as well.
+// Generates only what wire/ uses: encode and decode. `--force-number` types 64-bit integers as
+// numbers; src/wire/schema.ts makes them numbers at run time as well.
 const trimmed = ['--no-create', '--no-verify', '--no-convert', '--no-delimited', '--no-typeurl', '--no-service']
 
 function runPbjs(out: string, ...more: string[]): void {
@@ -26,7 +27,10 @@ function runPbjs(out: string, ...more: string[]): void {
   execFileSync(process.execPath, [pbjs, ...options, ...files], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
-/** pbjs reads the typings out of the comments, so they come from a run of their own: the code is committed without them. */
+/**
+ * Generates code and typings. Typings need a separate run, because pbjs reads them from comments,
+ * and the committed code has no comments.
+ */
 function generate(folder: string): void {
   runPbjs(join(folder, names[0]), '--dts')
   runPbjs(join(folder, names[0]), '--no-comments')
@@ -40,7 +44,7 @@ function read(path: string): string {
   }
 }
 
-/** Where the two texts first differ, for people; undefined when they are equal. */
+/** Returns a readable description of the first difference; undefined = equal. */
 function difference(name: string, committed: string, fresh: string): string | undefined {
   if (committed === fresh) return undefined
   const path = relative(root, join(generated, name))
@@ -51,7 +55,7 @@ function difference(name: string, committed: string, fresh: string): string | un
   return `${path} differs from line ${at + 1} on\n  committed: ${ours[at] ?? '(end)'}\n  generated: ${theirs[at] ?? '(end)'}`
 }
 
-/** False where what is committed is another one. */
+/** Returns whether the committed code equals the generated code. */
 function isCommitted(folder: string): boolean {
   const found = names.map((name) => difference(name, read(join(generated, name)), read(join(folder, name))))
   for (const text of found) if (text !== undefined) progress(text)
@@ -60,7 +64,7 @@ function isCommitted(folder: string): boolean {
 
 const command = script('proto', 'Generates src/wire/generated/ from proto/.').option(
   '--check',
-  'generate into a temporary folder instead, and fail where that differs from what is committed',
+  'generate into a temporary folder instead, and fail when the result differs from the committed code',
 )
 
 await runScript<{ check?: boolean }>(command, async ({ check }) => {
@@ -70,7 +74,7 @@ await runScript<{ check?: boolean }>(command, async ({ check }) => {
     if (check && isCommitted(scratch)) return exitCodes.ok
     if (check) {
       progress(
-        'The generated code is not that of proto/: run `$(bin/find-node) scripts/proto.ts` and commit the result.',
+        'The generated code does not match proto/: run `$(bin/find-node) scripts/proto.ts` and commit the result.',
       )
       return exitCodes.failed
     }

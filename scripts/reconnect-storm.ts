@@ -1,6 +1,7 @@
 /**
- * Ten thousand clients leave, ten minutes of events pass, and all come back within a second: `$(bin/find-node) scripts/reconnect-storm.ts --help`. What
- * the columns mean is in docs/figures.md. Exit status: 1 where something was lost or repeated, 2 where it could not be measured.
+ * Ten thousand clients disconnect, miss ten minutes of events, and reconnect within a second:
+ * `$(bin/find-node) scripts/reconnect-storm.ts --help`. docs/figures.md explains the columns.
+ * Exit status: 1 when something was lost or repeated, 2 when it could not be measured.
  */
 import { mkdirSync } from 'node:fs'
 import type { GatewayConfig } from '../src/bench/carillon/gateway.ts'
@@ -14,14 +15,17 @@ import { type Latency, measureStorm, type Storm } from '../test/reconnect-storm/
 
 const limits = { maxEventBytes: 200_000 }
 
-/** What a gateway has of the ten minutes when they come back: for `scan`, the index has forgotten most of them too. */
+/**
+ * Returns settings that determine how much of the ten minutes a gateway still holds at the
+ * reconnect. For `scan`, the index has dropped most of it too.
+ */
 function settings(part: Exclude<Part, 'cost'>, partitions: number): Partial<GatewayConfig> {
   if (part === 'memory') return {}
   const indexMiB = part === 'index' ? 8 * partitions : Math.ceil(partitions / 12)
   return { window: { windowMiB: partitions, indexMiB }, limits }
 }
 
-/** Which promises a run broke. */
+/** Returns the promises that a run broke. */
 function faults({ name, lost, repeated, gaps, broken }: Storm): string[] {
   const found = {
     'deliveries lost': lost,
@@ -73,24 +77,23 @@ async function measureAll(site: Site, options: Options): Promise<Results> {
   const storms: Storm[] = []
   for (const part of ['memory', 'index', 'scan'] as const) {
     if (!options.only.includes(part)) continue
-    progress(`${options.clients.toLocaleString('en')} clients, what they missed is in: ${part} ...`)
+    progress(`${options.clients.toLocaleString('en')} clients, missed events are in: ${part} ...`)
     storms.push(await measureStorm(site, part, options, settings(part, options.partitions)))
   }
   if (storms.length > 0) {
     const { broker, clients, each, subjects, missed, within, rate, live, partitions } = options
-    const away = `${missed.toLocaleString('en')} events of ${subjects.toLocaleString('en')} subjects were published as fast as it goes while they were away`
+    const away = `${missed.toLocaleString('en')} events of ${subjects.toLocaleString('en')} subjects were published at full speed while they were away`
     const note =
-      `Broker: ${broker}, ${partitions} partitions. ${clients.toLocaleString('en')} clients with ${each} subjects each begin to come back within ${within} ms; ${away}, ` +
-      `which is ${Math.round(missed / rate)} s of ${rate} events a second, the rate at which they flow before and meanwhile.`
+      `Broker: ${broker}, ${partitions} partitions. ${clients.toLocaleString('en')} clients with ${each} subjects each begin to reconnect within ${within} ms; ${away}, ` +
+      `which is ${Math.round(missed / rate)} s of ${rate} events a second, the rate before and during the storm.`
     tables.push({ title: 'A reconnect storm', note, rows: storms.map(stormRow) })
-    const latency = `${live} live clients get one event a second each, due at a fixed rate. The processes of those who come back have the lowest priority.`
-    tables.push({ title: 'Live latency meanwhile', note: latency, rows: storms.flatMap(latencyRows) })
+    const latency = `${live} live clients get one event a second each, due at a fixed rate. The processes of the returning clients have the lowest priority.`
+    tables.push({ title: 'Live latency during the storm', note: latency, rows: storms.flatMap(latencyRows) })
   }
   if (options.only.includes('cost')) {
-    progress('read-back against what was missed ...')
-    const note =
-      'One client alone, one partition, one event in 500 is of its subject. `scan`: more than the index knows.'
-    tables.push({ title: 'Read-back against what was missed', note, rows: await measureCost(site, options) })
+    progress('read-back cost by number of missed events ...')
+    const note = 'A single client, one partition; one event in 500 has its subject. `scan`: more than the index holds.'
+    tables.push({ title: 'Read-back cost by number of missed events', note, rows: await measureCost(site, options) })
   }
   return { tables, problems: storms.flatMap(faults) }
 }
@@ -100,13 +103,13 @@ async function main(options: Options): Promise<number> {
   const most = maxConnections()
   if (options.clients + options.live > most) {
     throw new CannotRun(
-      `expected at most ${most} clients, for the gateway has a descriptor for each, got ${options.clients}`,
+      `expected at most ${most} clients, because the gateway needs a descriptor for each, got ${options.clients}`,
     )
   }
   if (options.profile !== undefined) mkdirSync(options.profile, { recursive: true })
   const site = new Site(options.profile)
   const lacking = site.lacks(options.broker)
-  if (lacking !== undefined) throw new CannotRun(`${options.broker} can't be started: ${lacking}`)
+  if (lacking !== undefined) throw new CannotRun(`${options.broker} cannot be started: ${lacking}`)
   try {
     const results = await measureAll(site, options)
     process.stdout.write(resultText(results, options.json ? 'json' : options.markdown ? 'markdown' : 'text'))

@@ -19,7 +19,7 @@ interface Histories {
 
 interface Share extends Histories {
   readonly seeds: readonly number[]
-  /** Their stories are hashed. */
+  /** true = hash the stories. */
   readonly digests: boolean
   readonly countsExcuses: boolean
 }
@@ -29,7 +29,7 @@ interface Done {
   readonly failure: Failure | undefined
   readonly delivered: number
   readonly tasks: number
-  /** Of its story, where that is asked for. */
+  /** Hash of the story; undefined = not requested. */
   readonly hash: string | undefined
   readonly excuses: Outcome['excuses']
 }
@@ -50,7 +50,7 @@ async function work({ seeds, digests, countsExcuses, ...histories }: Share, tell
   }
 }
 
-/** Resolves with the first failure, or with none once all seeds are through. */
+/** Runs all seeds. Resolves with the first failure; undefined = no seed failed. */
 async function campaign({ seeds, ...share }: Share, jobs: number): Promise<Done | undefined> {
   const started = performance.now()
   const sum = { histories: 0, delivered: 0, tasks: 0 }
@@ -59,9 +59,9 @@ async function campaign({ seeds, ...share }: Share, jobs: number): Promise<Done 
   const hashes = new Map<number, string>()
   const line = () => {
     const perSecond = sum.histories / ((performance.now() - started) / 1000)
-    return `${sum.histories} of ${seeds.length} histories, ${perSecond.toFixed(1)} a second, ${sum.delivered} events handed over`
+    return `${sum.histories} of ${seeds.length} histories, ${perSecond.toFixed(1)} a second, ${sum.delivered} events delivered`
   }
-  // Nobody watches a file or a pipe meanwhile.
+  // Shows progress only on a terminal.
   const progress = process.stderr.isTTY ? setInterval(() => console.error(line()), progressMs) : undefined
   const workers = Array.from({ length: jobs }, (_, i) => {
     const own: Share = { ...share, seeds: seeds.filter((_, at) => at % jobs === i) }
@@ -92,7 +92,7 @@ async function campaign({ seeds, ...share }: Share, jobs: number): Promise<Done 
   return failed.sort((a, b) => a.seed - b.seed)[0]
 }
 
-/** By subscription and record, how often an excuse was the only one, and where. */
+/** How often an excuse was the only one for a subscription and record, and in which seeds. */
 interface Needed {
   readonly records: number
   readonly seeds: readonly number[]
@@ -107,13 +107,13 @@ function excuseTable(needed: ReadonlyMap<string, Needed>): string {
   return [`${'only reason'.padEnd(42)}  records  histories  the first`, ...rows].join('\n')
 }
 
-/** Replays a seed; tells its story where it fails, or where that is asked for. */
+/** Replays a seed. Prints its story when it fails or when `story` is true. */
 async function replay(seed: number, histories: Histories, story: boolean): Promise<boolean> {
   const plan = planOf(seed, histories)
   const whole = await run(plan, { trace: story })
   if (story) console.log(whole.trace.join('\n'))
   if (whole.failure === undefined) {
-    console.log(`seed ${seed} keeps every promise: ${whole.delivered} events handed over`)
+    console.log(`seed ${seed} keeps every promise: ${whole.delivered} events delivered`)
     return true
   }
   const { promise, message } = whole.failure
@@ -123,7 +123,7 @@ async function replay(seed: number, histories: Histories, story: boolean): Promi
   const { trace, failure } = await run(least, { trace: true })
   const { clients, actions, subjects, streams } = least
   console.log(
-    `the least that breaks it: ${clients.length} clients, ${actions.length} actions, ${streams.map(({ name, partitions }) => `${name} of ${partitions}`).join(', ')}`,
+    `smallest plan that breaks it: ${clients.length} clients, ${actions.length} actions, ${streams.map(({ name, partitions }) => `${name} of ${partitions}`).join(', ')}`,
   )
   for (const { ways, wishes } of clients) {
     console.log(
@@ -149,7 +149,7 @@ function range(text: string): readonly [number, number] {
 const seedsOf = ([from, to]: readonly [number, number]): number[] =>
   Array.from({ length: to - from + 1 }, (_, i) => from + i)
 
-/** Those that are drawn; says which, so that anybody can run them again. */
+/** Returns fresh seeds. Prints them, so that anybody can run them again. */
 function drawn(count: number): number[] {
   const fresh = count > 0 ? freshSeeds(root, count) : undefined
   if (fresh !== undefined) console.log(`fresh seeds: ${fresh.join('-')}`)
@@ -176,21 +176,21 @@ const kinds = Object.keys(sourceKinds) as SourceKind[]
 const command = () =>
   script(
     'simulate',
-    'Histories of a whole cluster on virtual time, each drawn from a seed and held against the promises.',
+    'Histories of a whole cluster on virtual time, each drawn from a seed and checked against the promises.',
   )
     .option('--seeds <from-to>', 'the seeds to run (default: 1-2000, unless --fresh is given)', range)
-    .option('--fresh <count>', 'so many more seeds, which follow from the contents of src and test', whole(0), 0)
-    .option('--failed', 'also the seeds of that source that broke a promise once (test/simulation/failed-seeds.ts)')
-    .option('--seed <number>', 'one seed; a failure is reduced to the least plan that shows it', whole(0))
-    .option('--story', 'with --seed: everything that happens')
-    .addOption(new Option('--source <name>', 'what stands behind the gateways').choices(kinds).default('model'))
+    .option('--fresh <count>', 'number of additional seeds, derived from the contents of src and test', whole(0), 0)
+    .option('--failed', 'also seeds of that source that once broke a promise (test/simulation/failed-seeds.ts)')
+    .option('--seed <number>', 'one seed; a failure is reduced to the smallest plan that shows it', whole(0))
+    .option('--story', 'with --seed: print everything that happens')
+    .addOption(new Option('--source <name>', 'broker or log of the gateways').choices(kinds).default('model'))
     .option('--large', 'more gateways and clients, longer histories')
     .addOption(jobsOption('threads'))
-    .option('--brief', 'of a failure only the seed and the promise')
-    .option('--digest', 'one hash over all stories: a change that changes no behaviour leaves it as it was')
+    .option('--brief', 'print only the seed and the promise of a failure')
+    .option('--digest', 'print one hash over all stories: a change without effect on behaviour keeps it')
     .option(
       '--excuses',
-      'how often each excuse (test/simulation/excuses.ts) was the only reason why a record counted as told',
+      'how often each excuse (test/simulation/excuses.ts) was the only reason why a record counted as accounted for',
     )
     .addHelpText(
       'after',

@@ -1,6 +1,7 @@
 /**
- * Lets a gateway run for long under churn, with slow and silent clients, and looks whether its memory grows and whether anybody missed
- * anything: `$(bin/find-node) scripts/soak.ts --help`. Exit status: 1 where something grows, was lost or repeated, 2 where it could not be run.
+ * Runs a gateway for a long time under churn, with slow and silent clients, and checks whether
+ * its memory grows and whether any client missed anything: `$(bin/find-node) scripts/soak.ts
+ * --help`. Exit status: 1 when something grows, was lost or repeated, 2 when it could not be run.
  */
 import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -19,21 +20,23 @@ import { command, type Options } from '../test/soak/options.ts'
 import { csv, type Outcome, problems, progressText, reportText, trends } from '../test/soak/report.ts'
 import { type Sample, sample } from '../test/soak/sample.ts'
 
-/** 100 ports from here on. */
+/** First of 100 ports. */
 const firstPort = 20_600
 const payloadBytes = 512
 const subjects = 500
-/** A full collection each so many samples: what it leaves is alive. */
+/** Samples between full garbage collections. Objects that survive one are in use. */
 const samplesPerCollection = 3
 const slowShare = 0.01
 const silent = 2
 const faultyRequests = 5
-/** What is bounded is to be full early; a window holds four of the largest events at least. */
+/**
+ * Small bounds, so that buffers fill early. A window holds at least four of the largest events.
+ */
 const smallBuffers = { limits: { maxEventBytes: 65_536 }, readBack: { cacheMiB: 16 } }
-/** Everybody has everything within this time after the last event, ms. */
+/** Time after the last event within which every client must have everything, ms. */
 const settleMs = 120_000
 
-/** One soak, from the first connection until everybody has everything. */
+/** One soak, from the first connection until every client has everything. */
 class Soak {
   readonly #site: Site
   readonly #options: Options
@@ -58,8 +61,9 @@ class Soak {
       const all = { slowShare, silent, silentSeconds, faultyRequests, clients, churn }
       await load.ask('start', { port: gateway.port, subjects, ...all })
       progress(`${describeHost()}: ${clients} clients of ${broker}, ${rate} events/s, churn ${churn}/s; Ctrl-C ends it`)
-      // Who is closed before it knows where it stands begins anew: it would miss what comes meanwhile.
-      await gateway.until('has told everyone where it stands', async () => (await load.ask('unplaced', null)) === 0)
+      // A client closed before it has a position would restart at the head and miss the events in
+      // between.
+      await gateway.until('has sent every client its position', async () => (await load.ask('unplaced', null)) === 0)
       await load.ask('churn', null)
       await publisher.openPublisher(gateway.reach('ws-json'))
       await publisher.start(rate, monotonicUs())
@@ -90,7 +94,7 @@ class Soak {
   }
 
   async #end(gateway: Gateway, load: Child<ClientHandlers>, publisher: Generator, loadShare: number): Promise<Outcome> {
-    progress('no more events: everybody reads what is left ...')
+    progress('no more events: clients read the rest ...')
     const published = await publisher.stop()
     const [problem] = (await publisher.reports()).publisher.reasons
     if (problem !== undefined) this.#broken ??= `publishing failed: ${problem}`
@@ -117,7 +121,10 @@ class Soak {
   }
 }
 
-/** Small enough to be full within the first quarter: what grows behind that is no window. */
+/**
+ * Returns a window small enough to be full within the first quarter, so that later growth is not
+ * the window's.
+ */
 function windowOf({ rate, minutes }: Options) {
   const seconds = Math.min(300, minutes * 15)
   const records = rate * seconds
@@ -136,7 +143,7 @@ async function main(options: Options): Promise<number> {
   const stop = new AbortController()
   const site = new Site(undefined, firstPort)
   interruptible(() => {
-    progress('ending; once more to end at once')
+    progress('ending; press Ctrl-C again to end at once')
     stop.abort()
   })
   const lacking = site.lacks(options.broker)

@@ -4,15 +4,15 @@ import { failures, skips, timingTable } from '../test/parts/table.ts'
 
 const command = script(
   'test',
-  '`make test`: its parts, side by side where one waits while another computes, and what each took. Each part is a target of the Makefile, and can be run alone.',
+  '`make test`: runs its parts, in parallel where one waits while another computes, and prints how long each took. Each part is a target of the Makefile and can run alone.',
 ).addHelpText('after', '\nExit status: 0 all passed, 1 one failed.')
 
 const part = (name: string): Part => ({ name, command: ['make', '--no-print-directory', name] })
 const lane = (...names: string[]) => ({ parts: names.map(part) })
 
 /**
- * The real suites wait for brokers most of the time; unit tests and histories compute, and take what is left. Suites that judge
- * times are last, with nothing else beside them.
+ * The real suites wait for brokers most of the time; unit tests and histories compute in the
+ * remaining CPU time. Suites that judge times run last, with nothing else in parallel.
  */
 const stages: readonly Stage[] = [
   [lane('lint', 'types', 'proto')],

@@ -1,6 +1,8 @@
 /**
- * What the log window costs, alone: `$(bin/find-node) scripts/window-bench.ts --help`. Each measurement is a process of its own, rounds go through
- * all of them in turn, and with `--against` another checkout's take turns with this one's, so that what a host does meanwhile meets both.
+ * Measures the log window in isolation: `$(bin/find-node) scripts/window-bench.ts --help`. Each
+ * measurement runs in a separate process, each round runs all of them in turn, and with
+ * `--against` another checkout's measurements alternate with this one's, so that other load on
+ * the host affects both.
  */
 import { execFileSync } from 'node:child_process'
 import { resolve } from 'node:path'
@@ -10,7 +12,7 @@ import { describeHost } from '../src/bench/process/host.ts'
 import { exitCodes, runScript, script, whole } from '../test/command/command.ts'
 import type { Figures } from './window-bench/measure.ts'
 
-/** What a measuring process prints, and how the table calls it. */
+/** Columns of the table, by the figure that a measuring process prints. */
 const columns: Readonly<Record<keyof Figures, string>> = {
   appendNs: 'append, ns',
   sinceUs: 'anything since?, µs',
@@ -58,14 +60,14 @@ interface Options {
 }
 
 const command = () =>
-  script('window-bench', 'What the log window costs, alone.')
+  script('window-bench', 'Measures the log window in isolation.')
     .option('--rounds <count>', 'measurements of each kind', whole(), 7)
     .addOption(
       new Option('--subjects <list>', 'numbers of subjects, comma-separated')
         .argParser((text) => text.split(',').map(whole()))
         .default([10_000, 1_000_000], '10000,1000000'),
     )
-    .option('--against <folder>', 'another checkout that has this script: measured in turns with this one')
+    .option('--against <folder>', 'another checkout that has this script: measured in alternation with this one')
     .option('--json', 'print every round as JSON')
 
 async function main({ rounds: count, subjects: counts, against, json }: Options): Promise<number> {

@@ -1,32 +1,41 @@
-/** One measurement, in a process of its own, which prints it: `node measure.ts SUBJECTS`. What it compiles and touches would be the next one's as well. */
+/**
+ * Runs one measurement and prints it: `node measure.ts SUBJECTS`. A separate process, because
+ * compiled code and touched memory would affect the next measurement.
+ */
 import { seededRandom } from '../../src/base/random.ts'
 import { type NewEntry, storedEntry } from '../../src/log/entry.ts'
 import type { Window } from '../../src/log/window.ts'
 import { openWindow } from './open.ts'
 
 export interface Figures {
-  /** Of one event of 512 bytes to a full window: each evicts. */
+  /** Time to append one event of 512 bytes to a full window, where each append evicts. */
   readonly appendNs: number
-  /** `firstSince` for a subject and an offset of the index, both at random. */
+  /** Time of `firstSince` for a random subject and a random offset in the index. */
   readonly sinceUs: number
-  /** A subject's newest 1,000 events, found from an offset at which another subject's event is, and loaded. */
+  /**
+   * Time to find and load a subject's newest 1,000 events, from an offset of another subject's
+   * event.
+   */
   readonly catchUpUs: number
 }
 
 const eventBytes = 512
-/** Records of the index, and of the payloads: the index reaches several times as far back, as in a gateway. */
+/**
+ * Records in the index, and records with payloads: the index reaches several times further back,
+ * as in a gateway.
+ */
 const entries = 2 ** 21
 const payloadRecords = 250_000
 const appends = 1_000_000
 const questions = 100_000
 const missed = 1000
-/** One record in so many is the subject's that catches up. */
+/** One record in `missedEvery` has the subject that catches up. */
 const missedEvery = 200
 const catchUps = 1001
 
 const out = storedEntry()
 
-/** Events of random subjects, all with the same bytes: the window looks at the hash only. */
+/** Events of random subjects, all with the same bytes: the window compares only the hash. */
 class Flow {
   readonly window: Window
   readonly hashes: Uint32Array

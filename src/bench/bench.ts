@@ -10,9 +10,9 @@ import type { Measured } from './report/measured.ts'
 import type { Calibration, Report, Second } from './report/report.ts'
 import type { Stop } from './stop.ts'
 
-/** What is told while a run goes on. */
+/** Reports the progress of a run. */
 export interface Progress {
-  /** A step that begins, or has ended. */
+  /** Reports that a step begins or has ended. */
   step(text: string): void
   connecting(live: number, clients: number): void
   second(second: Second): void
@@ -28,7 +28,7 @@ export interface BenchOptions {
 }
 
 const connectPollMs = 500
-/** Memory has come to rest so long after the last connection, ms. */
+/** Time after the last connection until memory has settled, ms. */
 const restMs = 500
 
 /** One target under one load: opened once, measured once or several times. */
@@ -47,7 +47,10 @@ export class Bench {
     this.#generator = new Generator(options.load, run)
   }
 
-  /** Starts what there is to start and connects all clients. Rejects with what was expected and what to do. */
+  /**
+   * Starts the target and connects all clients. Rejects with an error that says what was expected
+   * and what to do.
+   */
   async open(): Promise<void> {
     const { target, load, progress, stop, calibrated } = this.#options
     if (calibrated) await this.#calibrate()
@@ -61,7 +64,7 @@ export class Bench {
     await this.#connect()
   }
 
-  /** A stretch of load; at another rate than the load's where one is given. */
+  /** Measures one period of load. `load` may have a rate other than the bench's own. */
   measure(load: Load = this.#options.load): Promise<Measured> {
     const { target, stop, progress } = this.#options
     const measurement = new Measurement(target, this.#generator, load, {
@@ -114,7 +117,7 @@ export class Bench {
     }
   }
 
-  /** Nobody gets in: it would go on for ever. */
+  /** Stops the run when the target reports a problem, or when no client has connected in time. */
   #watch({ live }: Reported, startMs: number): void {
     const { target, stop } = this.#options
     const problem = target.problem()
@@ -122,7 +125,7 @@ export class Bench {
     if (live > 0 || performance.now() - startMs < patienceMs) return
     const where = target.endpoints.map(({ host, port }) => `${host}:${port}`).join(', ')
     stop.fail(
-      `no client got in within ${patienceMs / 1000} s: is ${target.name} at ${where}, and does it speak what was asked for?`,
+      `no client got in within ${patienceMs / 1000} s: is ${target.name} at ${where}, and does it support the requested conversation?`,
     )
   }
 }
@@ -134,14 +137,17 @@ function kernelBytes(): number {
   return buffers + slab
 }
 
-/** Servers that are started here have this process's limit. */
+/**
+ * Checks that the servers that this process starts, which inherit its descriptor limit, can hold
+ * all clients.
+ */
 function expectDescriptors(clients: number, target: Target): void {
   const servers = target.pids().server.length
   const each = maxConnections()
   if (servers === 0 || clients <= servers * each) return
   const needed = Math.ceil(clients / each)
   throw new Error(
-    `expected at most ${each} clients a gateway, for a process may have ${maxDescriptors()} descriptors here, got ${clients} for ${servers}: ` +
+    `expected at most ${each} clients a gateway, because a process may have ${maxDescriptors()} descriptors here, got ${clients} for ${servers}: ` +
       `give --gateways ${needed}, or raise the limit (ulimit -n)`,
   )
 }

@@ -7,14 +7,20 @@ import { Child } from './process/child.ts'
 import { cpuBetween, cpuOf } from './process/host.ts'
 import type { Calibration } from './report/report.ts'
 
-/** A modest load, so that neither end is the limit of the other, for as long as compilers need and then some. */
+/**
+ * A modest load, so that neither end limits the other. It runs long enough for the JIT to compile
+ * the hot code.
+ */
 const clients = 200
 const rate = 10_000
 const ms = { warmup: 500, measured: 1000, publisher: 300 } as const
 
 const shapes: readonly string[] = ['ws-protobuf', 'ws-json', 'sse-json'] satisfies NullShape[]
 
-/** What a process of clients and one that publishes take at most on this host, found without any gateway in two seconds. */
+/**
+ * Measures the highest rates of a client process and of a publisher process on this host, without
+ * a gateway. Takes two seconds.
+ */
 export async function calibrate(conversation: string, load: Load): Promise<Calibration> {
   const perMessage = shapes.includes(conversation) ? await clientUs(conversation as NullShape, load) : Number.NaN
   return {
@@ -24,7 +30,7 @@ export async function calibrate(conversation: string, load: Load): Promise<Calib
   }
 }
 
-/** CPU of a process of clients, µs a message. */
+/** Returns the CPU time of a client process, µs a message. */
 async function clientUs(shape: NullShape, { payloadBytes }: Load): Promise<number> {
   const server = new Child<NullHandlers>(new URL('load/null-server.ts', import.meta.url))
   const child = new Child<ClientHandlers>(new URL('carillon/clients.ts', import.meta.url))
@@ -59,7 +65,7 @@ async function publisherRate({ payloadBytes, subjects, spread, seed }: Load): Pr
   }
 }
 
-/** Deliveries a second that a load brings to all clients. */
+/** Returns the deliveries a second of a load, to all clients together. */
 export function deliveriesPerSecond({ spread, rate: events, clients: all, subjects }: Load): number {
   if (spread === 'one') return events * all
   if (spread === 'each-own') return (events * all) / subjects
@@ -72,7 +78,7 @@ export function deliveriesPerSecond({ spread, rate: events, clients: all, subjec
   return (events * all * squares) / harmonic ** 2
 }
 
-/** Why the generator can't make this load; undefined where it can. */
+/** Returns why the generator cannot produce this load; undefined = it can. */
 export function tooMuch(
   load: Load,
   processes: number,
@@ -81,7 +87,8 @@ export function tooMuch(
   const wanted = deliveriesPerSecond(load)
   const can = clientMessagesPerSecond * processes
   const round = (value: number) => Math.round(value).toLocaleString('en')
-  if (wanted > can) return `this load brings ${round(wanted)} messages a second, its clients can take ${round(can)}`
+  if (wanted > can)
+    return `this load delivers ${round(wanted)} messages a second, but its clients can receive only ${round(can)}`
   if (load.rate <= publisherEventsPerSecond) return undefined
-  return `this load has ${round(load.rate)} events a second, its publisher can make ${round(publisherEventsPerSecond)}`
+  return `this load has ${round(load.rate)} events a second, but its publisher can produce only ${round(publisherEventsPerSecond)}`
 }

@@ -4,33 +4,36 @@ import type { Measured } from './report/measured.ts'
 import type { Report } from './report/report.ts'
 import type { Stop } from './stop.ts'
 
-/** Rates are told apart to within this factor: runs do not agree on less. */
+/**
+ * Resolution of the search, as a factor between rates. Runs differ by more than any smaller step.
+ */
 const precision = 1.1
-/** How often the rate that is reported has to pass. */
+/** How often a rate must pass before it is reported. */
 const passesNeeded = 3
 const maxTrials = 40
-/** Less than this of the rate was published: the trial says nothing of the rate. */
+/** Share of the rate that must be published; a trial below it does not test the rate. */
 const leastPublished = 0.98
 
 export interface Trial {
   readonly rate: number
   readonly p99Ms: number
   readonly passed: boolean
-  /** Why not; '' where it passed. */
+  /** Why the trial failed; '' = it passed. */
   readonly why: string
 }
 
 /**
- * Where to look next for the highest rate that passes: doubles until one fails (halves until one passes), then bisects, then tries the
- * best again until it has passed often enough. A rate that fails there is given up for a lower one.
+ * Searches for the highest rate that passes: doubles until one fails (halves until one passes),
+ * then bisects, then tries the best one again until it has passed often enough. If it fails then,
+ * a lower rate takes its place.
  */
 export class RateSearch {
-  /** The highest rate that passed as often as is needed; undefined while there is none. */
+  /** The highest rate that passed often enough; undefined = none yet. */
   found: number | undefined
   readonly #least: number
   readonly #most: number
   readonly #passes = new Map<number, number>()
-  /** The highest that passed, the lowest that failed. */
+  /** The highest rate that passed and the lowest that failed. */
   #low = 0
   #high = Number.POSITIVE_INFINITY
   #next: number | undefined
@@ -46,12 +49,12 @@ export class RateSearch {
     return this.#next
   }
 
-  /** The lowest rate that failed; Infinity where none did. */
+  /** The lowest rate that failed; Infinity = none. */
   get failed(): number {
     return this.#high
   }
 
-  /** How `next` did. */
+  /** Records the outcome of the trial at rate `next`. */
   tell(outcome: 'passed' | 'failed'): void {
     const rate = this.#next!
     if (outcome === 'passed') {
@@ -59,7 +62,7 @@ export class RateSearch {
       this.#low = Math.max(this.#low, rate)
     } else {
       this.#high = Math.min(this.#high, rate)
-      // It has passed before: so it is at the edge, and what is reported has to be below.
+      // The rate passed before, so it is at the edge, and the reported rate must be below it.
       if (rate <= this.#low) this.#low = Math.max(0, ...[...this.#passes.keys()].filter((each) => each < rate))
     }
     this.#next = this.#choose()
@@ -80,7 +83,7 @@ export interface FindOptions {
   readonly bench: Bench
   readonly load: Load
   readonly stop: Stop
-  /** What the 99th percentile may be at most, ms. */
+  /** Upper bound of the 99th percentile, ms. */
   readonly p99Ms: number
   readonly step: (text: string) => void
 }
@@ -88,7 +91,10 @@ export interface FindOptions {
 const leastRate = 1
 const mostRate = 2_000_000
 
-/** Searches on one set of clients, with a warm-up before each trial. The report is of the best rate's last trial. */
+/**
+ * Searches with one set of clients and a warm-up before each trial. The report describes the best
+ * rate's last trial.
+ */
 export async function findRate({ bench, load, stop, p99Ms, step }: FindOptions): Promise<Report> {
   const search = new RateSearch(load.rate, leastRate, mostRate)
   const trials: Trial[] = []
@@ -134,7 +140,7 @@ function judge(
   const p99Ms = received.live.quantileUs(0.99) / 1000
   const verdict = (why: string): Trial => ({ rate, p99Ms, passed: why === '', why })
   if (received.live.count === 0) return verdict('nothing was delivered')
-  if (lost > lostBefore) return verdict(`${lost - lostBefore} deliveries did not come`)
+  if (lost > lostBefore) return verdict(`${lost - lostBefore} deliveries did not arrive`)
   if (eventsPerSecond < rate * leastPublished)
     return verdict(`only ${Math.round(eventsPerSecond)} events/s were published`)
   return verdict(p99Ms <= limitMs ? '' : `above ${limitMs} ms`)

@@ -10,16 +10,16 @@ import type { Measured } from './report/measured.ts'
 import type { Second } from './report/report.ts'
 import type { Stop } from './stop.ts'
 
-/** From the order to start until the first event is due, ms. */
+/** Time from the start command until the first event is due, ms. */
 const leadMs = 200
-/** Where in the window the scenario's blow falls. */
+/** Share of the window after which the scenario's action happens. */
 const actionAt = 1 / 3
 /** How long the last deliveries may take after the last event, ms. */
 const settleMs = 30_000
 const settlePollMs = 200
-/** A publisher that can't finish is not waited for longer, ms. */
+/** Longest wait for a publisher that cannot finish, ms. */
 const secondMs = 1000
-/** A window that begins so much later begins anew, µs. */
+/** Lateness above which the window begins again, µs. */
 const tolerableUs = 100_000
 
 interface Watch {
@@ -27,7 +27,10 @@ interface Watch {
   readonly progress?: (second: Second) => void
 }
 
-/** A stretch of load at one rate on clients that are live: warm-up, window, and until everything has come. */
+/**
+ * One period of load at one rate on live clients: warm-up, window, and the wait until everything
+ * has arrived.
+ */
 export class Measurement {
   readonly #target: Target
   readonly #generator: Generator
@@ -63,7 +66,7 @@ export class Measurement {
     const sampled = this.#sample(sampling.signal)
     await this.#stop.pause((this.#windowUs - monotonicUs()) / 1000)
     const before = await this.#target.metrics()
-    await this.#beginAnew()
+    await this.#beginAgain()
     this.#meter = new CpuMeter(() => this.#pids())
     const from = this.#timeline.length
     const stormMs = await this.#window()
@@ -95,15 +98,18 @@ export class Measurement {
     }
   }
 
-  /** A busy server may take longer for its metrics than the window has: it begins when they are there. */
-  async #beginAnew(): Promise<void> {
+  /**
+   * Begins the window again once the metrics have arrived: a busy server may take longer for them
+   * than the window lasts.
+   */
+  async #beginAgain(): Promise<void> {
     const nowUs = monotonicUs()
     if (nowUs - this.#windowUs < tolerableUs) return
     this.#windowUs = nowUs
     await this.#generator.window(nowUs, nowUs + this.#load.durationS * 1e6)
   }
 
-  /** Returns how long a storm took. */
+  /** Runs the window. Returns the duration of a storm, ms. */
   async #window(): Promise<number | undefined> {
     const { durationS, action, churnPerSecond } = this.#load
     const endUs = this.#windowUs + durationS * 1e6
@@ -129,7 +135,7 @@ export class Measurement {
     else await crash().catch((error: Error) => this.#stop.fail(error.message))
   }
 
-  /** Waits for what was published; what is late in the end is lost. */
+  /** Waits for the published events. Events still late at the end are lost. */
   async #settle(published: Published): Promise<{ lost: number; told: number }> {
     const endMs = performance.now() + settleMs
     for (;;) {

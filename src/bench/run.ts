@@ -3,11 +3,14 @@ import { findRate } from './find.ts'
 import type { Report } from './report/report.ts'
 
 export interface RunOptions extends BenchOptions {
-  /** Search the highest rate that keeps this 99th percentile, ms; undefined = measure the load's own rate. */
+  /**
+   * Search for the highest rate that keeps this 99th percentile, ms; undefined = measure the
+   * load's own rate.
+   */
   readonly findP99Ms?: number | undefined
 }
 
-/** One run from beginning to end. What was opened is closed, whatever happens. */
+/** Runs a benchmark. Closes everything that it opened, even after an error. */
 export async function runBench(options: RunOptions): Promise<Report | undefined> {
   const bench = new Bench(options)
   try {

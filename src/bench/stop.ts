@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Ends a run early: Ctrl-C, or something that makes going on pointless. The first reason counts. */
+/**
+ * Ends a run early: Ctrl-C, or a problem that makes the rest pointless. The first reason counts.
+ */
 export class Stop {
   readonly #controller = new AbortController()
-  /** undefined = none. */
+  /** The problem that ended the run; undefined = none. */
   problem: string | undefined
   interrupted = false
 
@@ -23,12 +25,12 @@ export class Stop {
     this.#controller.abort()
   }
 
-  /** Resolves after so long, or when the run is stopped. */
+  /** Resolves after `ms`, or when the run is stopped. */
   async pause(ms: number): Promise<void> {
     if (ms > 0) await sleep(ms, undefined, { signal: this.#controller.signal }).catch(() => {})
   }
 
-  /** Resolves when `work` does, or when the run is stopped: then with undefined. */
+  /** Resolves with the result of `work`, or with undefined when the run is stopped. */
   async unless<T>(work: Promise<T>): Promise<T | undefined> {
     const { signal } = this.#controller
     if (signal.aborted) return undefined
@@ -37,7 +39,7 @@ export class Stop {
       stopped = () => resolve(undefined)
       signal.addEventListener('abort', stopped, { once: true })
     })
-    // What comes of it after the stop is nobody's any more.
+    // Ignores a failure after the stop.
     work.catch(() => {})
     return await Promise.race([work, stop]).finally(() => signal.removeEventListener('abort', stopped))
   }

@@ -22,8 +22,8 @@ test('attacks are chosen, left out of all at once, and shortened', () => {
 })
 
 test('a name or a number that is none says what was expected', () => {
-  assert.throws(() => plans('--only', 'nothing'), /--only.*expected names of last-request.*, got "nothing"/)
-  assert.throws(() => plans('--without', 'all'), /--without.*expected names of/)
+  assert.throws(() => plans('--only', 'nothing'), /--only.*expected names among last-request.*, got "nothing"/)
+  assert.throws(() => plans('--without', 'all'), /--without.*expected names among/)
   assert.throws(() => plans('--seconds', '0'), /--seconds.*expected a whole number from 1 to 3600, got "0"/)
   assert.throws(() => plans('--what'), /unknown option/)
 })

@@ -1,14 +1,16 @@
 import { availableParallelism } from 'node:os'
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 
-/** How scripts take their options, report and end: all of them alike, and as the command line of the gateway does. */
+/**
+ * Options, reports and exit statuses of all scripts, consistent with the gateway's command line.
+ */
 
-/** The command was right, and cannot be carried out here: reported without a stack. */
+/** The command is valid but cannot run here. Reported without a stack. */
 export class CannotRun extends Error {}
 
 export const exitCodes = { ok: 0, failed: 1, cannotRun: 2, interrupted: 130 } as const
 
-/** `scripts/NAME.ts`; `about` is one paragraph for `--help`. */
+/** Returns the command of `scripts/NAME.ts`; `about` is one paragraph for `--help`. */
 export function script(name: string, about: string): Command {
   return new Command(`$(bin/find-node) scripts/${name}.ts`)
     .description(about)
@@ -17,27 +19,30 @@ export function script(name: string, about: string): Command {
     .exitOverride()
 }
 
-/** Parses `args`. Throws a CommanderError, after it has written what was expected, or the help. */
+/** Parses `args`. Throws a CommanderError after printing what was expected, or the help. */
 export function optionsFrom<T extends object>(command: Command, args: readonly string[]): T {
   return command.parse([...args], { from: 'user' }).opts<T>()
 }
 
-/** What a script does with a server for tests and trials that runs on after the command. */
+/** Commands for a server for tests and trials that keeps running after the command. */
 export interface ServerCommands {
-  /** For `--help`. */
+  /** Description for `--help`. */
   readonly install: string
-  /** Why it cannot be installed here; undefined = it can, or it is. */
+  /** Returns why the server cannot be installed here; undefined = it can, or it already is. */
   readonly lacks: () => string | undefined
   readonly fetch: (say: (line: string) => void) => Promise<void>
-  /** Starts it and says how to reach it. `port` is undefined where it is not the caller's choice. */
+  /**
+   * Starts the server and returns how to reach it. `port` is undefined where the caller cannot
+   * choose it.
+   */
   readonly start: (port: number) => Promise<string>
-  /** The port that is used where none is given; undefined = its ports are fixed. */
+  /** Default port; undefined = the ports are fixed. */
   readonly port?: number
-  /** False where none was running. */
+  /** Stops the server; false = none was running. */
   readonly stop: () => boolean
 }
 
-/** `install`, `start` and `stop` of a server, on loopback. */
+/** Runs `install`, `start` or `stop` of a server, on loopback. */
 export async function runServerScript(file: string, name: string, server: ServerCommands): Promise<void> {
   const say = (line: string) => void process.stdout.write(`${line}\n`)
   const program = script(file, `${name} for tests and trials, on loopback.`)
@@ -50,7 +55,7 @@ export async function runServerScript(file: string, name: string, server: Server
       say(`${name} is not installed: ${lacking}. The suites that need it will be skipped.`)
       if (process.env.CARILLON_TEST_NO_SKIP === '1') process.exitCode = exitCodes.failed
     })
-  const start = program.command('start').description('start one that runs on after this command')
+  const start = program.command('start').description('start one that keeps running after this command')
   if (server.port !== undefined)
     start.addArgument(new Argument('[port]').argParser(whole(1, 65_535)).default(server.port))
   start.action(async (port: number) => {
@@ -61,7 +66,7 @@ export async function runServerScript(file: string, name: string, server: Server
   program
     .command('stop')
     .description('end it; its data stays in .cache')
-    .action(() => say(server.stop() ? `${name} is ended` : `no ${name} of ours is running`))
+    .action(() => say(server.stop() ? `${name} has stopped` : `no ${name} started by this script is running`))
   try {
     await program.parseAsync()
   } catch (error) {
@@ -70,7 +75,9 @@ export async function runServerScript(file: string, name: string, server: Server
   }
 }
 
-/** Runs a script. `main` returns its exit status; what it throws is reported and ends the script with 2. */
+/**
+ * Runs a script. `main` returns its exit status; an error is reported and ends the script with 2.
+ */
 export async function runScript<T extends object>(
   command: Command,
   main: (options: T, args: readonly string[]) => Promise<number>,
@@ -88,22 +95,25 @@ export async function runScript<T extends object>(
   } catch (error) {
     const isExpected = error instanceof CannotRun || error instanceof InvalidArgumentError
     progress(isExpected ? error.message : String(error instanceof Error ? error.stack : error))
-    // What was started may still run: it ends with this process.
+    // Child processes may still run: they end with this process.
     process.exit(exitCodes.cannotRun)
   }
 }
 
-/** One line for people, beside the results on stdout. */
+/** Writes one line to stderr, separate from the results on stdout. */
 export const progress = (line: string): void => void process.stderr.write(`${line}\n`)
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** Ctrl-C ends the script at once. What it started has `exit` handlers, or notices that this process has gone. */
+/**
+ * Makes Ctrl-C end the script at once. Its children have `exit` handlers, or notice that this
+ * process has ended.
+ */
 export function endsAtCtrlC(): void {
   for (const signal of signals) process.once(signal, () => process.exit(exitCodes.interrupted))
 }
 
-/** The first Ctrl-C calls `interrupt`, the second one ends the script at once. */
+/** Makes the first Ctrl-C call `interrupt` and the second end the script at once. */
 export function interruptible(interrupt: () => void): void {
   let interrupted = false
   for (const signal of signals) {
@@ -115,7 +125,7 @@ export function interruptible(interrupt: () => void): void {
   }
 }
 
-/** A parser of whole numbers from `least` to `most`. */
+/** Returns a parser of whole numbers from `least` to `most`. */
 export function whole(least = 1, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {
     const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
@@ -124,7 +134,7 @@ export function whole(least = 1, most = Number.MAX_SAFE_INTEGER): (text: string)
   }
 }
 
-/** A parser of numbers from `least` on, or of all above it where `above` is given. */
+/** Returns a parser of numbers of at least `least`, or above `above`. */
 export function number(bound: { readonly least: number } | { readonly above: number }): (text: string) => number {
   return (text) => {
     const value = text.trim() === '' ? Number.NaN : Number(text)
@@ -134,21 +144,23 @@ export function number(bound: { readonly least: number } | { readonly above: num
   }
 }
 
-/** A parser of comma-separated names, returned in the order of `all`. */
+/** Returns a parser of comma-separated names. Its result is in the order of `all`. */
 export function names<T extends string>(all: readonly T[]): (text: string) => T[] {
   return (text) => {
     const given = text.split(',')
     const unknown = given.find((name) => !all.includes(name as T))
     if (unknown === undefined) return all.filter((each) => given.includes(each))
-    throw new InvalidArgumentError(`expected names of ${all.join(', ')}, got ${JSON.stringify(unknown)}`)
+    throw new InvalidArgumentError(`expected names among ${all.join(', ')}, got ${JSON.stringify(unknown)}`)
   }
 }
 
-/** An option of comma-separated names; without it, all of them. */
+/** Returns an option of comma-separated names; default all. */
 export const namesOption = <T extends string>(flags: string, about: string, all: readonly T[]): Option =>
   new Option(flags, `${about}, comma-separated: ${all.join(', ')}`).argParser(names(all)).default([...all], 'all')
 
-/** How many threads or processes work at once; without it, one for each core. */
+/**
+ * Returns an option for the number of parallel threads or processes; default one for each core.
+ */
 export const jobsOption = (what: string): Option =>
   new Option('--jobs <count>', `${what} at once`)
     .argParser(whole())

@@ -7,7 +7,9 @@ import { until } from './until.ts'
 
 const patienceMs = 20_000
 
-/** A client behind a proxy, the server's end of its connection, and what either was given. */
+/**
+ * Connects a client through a proxy. Returns both ends of the connection and what each received.
+ */
 async function connected(t: TestContext) {
   const ends: Socket[] = []
   const server = createServer((socket) => {
@@ -22,7 +24,7 @@ async function connected(t: TestContext) {
     server.close()
   })
   const client = connect(proxy.port, '127.0.0.1').on('error', () => {})
-  await until('they are connected', patienceMs, () => ends.length === 1)
+  await until('both ends are connected', patienceMs, () => ends.length === 1)
   const [far] = ends as [Socket]
   return { proxy, client, far, atClient: reading(client), atServer: reading(far) }
 }
@@ -35,15 +37,15 @@ function reading(socket: Socket): { text: string } {
   return read
 }
 
-test('what is sent passes both ways, however much it is', async (t) => {
+test('data of any size passes in both directions', async (t) => {
   const { client, far, atClient, atServer } = await connected(t)
   const much = 'x'.repeat(3_000_000)
   client.write(much)
   far.write(much)
-  await until('all has passed', patienceMs, () => atServer.text === much && atClient.text === much)
+  await until('all data has passed', patienceMs, () => atServer.text === much && atClient.text === much)
 })
 
-test('what is held back while the proxy is stalled comes once it is open, complete and in order', async (t) => {
+test('data held back by a stalled proxy arrives once it opens, complete and in order', async (t) => {
   const { proxy, far, atClient } = await connected(t)
   proxy.pass('stalled')
   const lines = Array.from({ length: 20_000 }, (_, i) => `line ${i}\n`).join('')
@@ -51,13 +53,13 @@ test('what is held back while the proxy is stalled comes once it is open, comple
   await new Promise((resolve) => setImmediate(resolve))
   assert.equal(atClient.text, '')
   proxy.pass({ bytesPerSecond: 20_000 })
-  await until('a little has passed', patienceMs, () => atClient.text.length > 0)
+  await until('some data has passed', patienceMs, () => atClient.text.length > 0)
   assert.ok(atClient.text.length < lines.length)
   proxy.pass('open')
-  await until('all has passed', patienceMs, () => atClient.text === lines)
+  await until('all data has passed', patienceMs, () => atClient.text === lines)
 })
 
-test('a piece that does not pass is left out, and the rest comes', async (t) => {
+test('a dropped piece is left out, and the rest arrives', async (t) => {
   const { proxy, far, atClient } = await connected(t)
   let dropped = 0
   proxy.passes = (chunk) => {
@@ -66,16 +68,16 @@ test('a piece that does not pass is left out, and the rest comes', async (t) => 
     return false
   }
   far.write('secret')
-  await until('it has been left out', patienceMs, () => dropped === 1)
+  await until('the piece has been dropped', patienceMs, () => dropped === 1)
   far.write('open')
-  await until('the rest is there', patienceMs, () => atClient.text === 'open')
+  await until('the rest has arrived', patienceMs, () => atClient.text === 'open')
 })
 
-test('a cut ends both ends, and a WebSocket that is blocked never reaches the server', async (t) => {
+test('a cut closes both ends, and a blocked WebSocket never reaches the server', async (t) => {
   const { proxy, client, far, atServer } = await connected(t)
   proxy.blocksWebSockets = true
   client.write('GET /v1/ws HTTP/1.1\r\nUpgrade: websocket\r\n\r\n')
-  await until('both ends are told', patienceMs, () => client.destroyed && far.destroyed)
+  await until('both ends are closed', patienceMs, () => client.destroyed && far.destroyed)
   assert.equal(atServer.text, '')
   assert.equal(proxy.connections, 0)
 })

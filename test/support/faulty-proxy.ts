@@ -1,23 +1,28 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
-/** What a proxy does to what passes: nothing, hold it all back, or let through so many bytes a second of each connection. */
+/**
+ * How a proxy treats data: passes it on, holds all of it back, or limits each connection to
+ * `bytesPerSecond`.
+ */
 export type Passing = 'open' | 'stalled' | { readonly bytesPerSecond: number }
 
 const tickMs = 50
 
-/** A way to a server that can be cut, stalled and made slow: to its clients it is another server. */
+/**
+ * A proxy that can cut, stall and slow connections to a server. Clients see it as another server.
+ */
 export class FaultyProxy {
-  /** As some networks do. */
+  /** Blocks WebSocket handshakes, as some networks do. */
   blocksWebSockets = false
-  /** What the server sends comes so much later, ms. */
+  /** Delay of the data that the server sends, ms. */
   delayMs = 0
-  /** Whether what the server sent in one piece goes on to the client. */
+  /** Decides whether a chunk from the server is passed on to the client. */
   passes: (chunk: Buffer) => boolean = () => true
-  /** Connections so far. */
+  /** Connections opened since the start. */
   opened = 0
   readonly #server: Server
-  /** Both directions of a connection lie side by side. */
+  /** All streams; both directions of a connection are adjacent. */
   readonly #streams = new Set<Stream>()
   #passing: Passing = 'open'
 
@@ -34,7 +39,7 @@ export class FaultyProxy {
     return proxy
   }
 
-  /** Its own; the one that the system chose, where it was started on 0. */
+  /** The proxy's port; if it was started on 0, the port that the system chose. */
   get port(): number {
     return (this.#server.address() as AddressInfo).port
   }
@@ -43,13 +48,13 @@ export class FaultyProxy {
     return this.#streams.size / 2
   }
 
-  /** Of all connections, those that come later included. */
+  /** Sets the treatment of all connections, later ones included. */
   pass(passing: Passing): void {
     this.#passing = passing
     for (const stream of this.#streams) stream.pass(passing)
   }
 
-  /** Every `nth` connection ends, and neither end is told why. */
+  /** Closes every `nth` connection without a reason to either end. */
   cut(nth = 1): void {
     let i = 0
     for (const stream of [...this.#streams]) if (Math.floor(i++ / 2) % nth === 0) stream.cut()
@@ -87,10 +92,10 @@ export class FaultyProxy {
   }
 }
 
-/** False = read no more until the other side has drained. */
+/** Passes a chunk on; false = stop reading until the other side has drained. */
 type Forward = (chunk: Buffer) => boolean
 
-/** One direction of one connection. Holds no more than a read's chunk. */
+/** One direction of one connection. Holds at most the chunk of one read. */
 class Stream {
   readonly #from: Socket
   readonly #to: Socket
@@ -137,7 +142,7 @@ class Stream {
       if (!this.#forward(chunk)) this.#from.pause()
       return
     }
-    // A chunk that was read already when it paused.
+    // This chunk had been read before the pause.
     this.#held = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk])
     this.#from.pause()
   }

@@ -4,7 +4,10 @@ import type { Source, StreamInfo } from '../../src/source/source.ts'
 import { until } from './until.ts'
 
 const tickMs = 10
-/** How often a publisher looks for more partitions, ms; a Java producer does so every five minutes. */
+/**
+ * Interval at which a publisher looks for new partitions, ms. A Java producer does so every five
+ * minutes.
+ */
 const refreshMs = 500
 
 export interface FlowOptions {
@@ -13,15 +16,18 @@ export interface FlowOptions {
   readonly topic: string
   /** Events a second. */
   readonly rate: number
-  /** How long it waits for its stream, and for its last events, ms. */
+  /** How long the flow waits for its stream, and for its last events, ms. */
   readonly patienceMs: number
-  /** Events without an answer, at most: beyond that the flow pauses. */
+  /** Most unacknowledged events. Above it, the flow pauses. */
   readonly maxWaiting: number
 }
 
-/** A publisher beside the gateways: the same number of events a second straight to the broker, whatever becomes of them. */
+/**
+ * A publisher apart from the gateways. Sends events to the broker at a constant rate, whatever
+ * happens to them.
+ */
 export abstract class Flow {
-  /** Codes and messages of rejections, without numbers, and how often each came. */
+  /** Counts rejections by code and message; numbers in messages are removed. */
   readonly problems = new Map<string, number>()
   protected readonly source: Source
   readonly #options: FlowOptions
@@ -38,15 +44,15 @@ export abstract class Flow {
     this.#routing = new RoutingTable([{ subjects: '>', stream: options.topic, by: { hash: 'java' } }])
   }
 
-  /** The stream as the publisher sees it; there is none before it has started. */
+  /** The stream as the publisher sees it. Available only after the start. */
   get info(): StreamInfo {
     return this.#info!
   }
 
-  /** Events without an answer. */
+  /** Number of unacknowledged events. */
   protected abstract get waiting(): number
 
-  /** Publishes the event of this number; never rejects. */
+  /** Publishes the event with this number; never rejects. */
   protected abstract publish(index: number): Promise<void>
 
   async start(): Promise<void> {
@@ -57,25 +63,27 @@ export abstract class Flow {
     this.#refresher = setInterval(() => void this.refresh().catch(() => {}), refreshMs)
   }
 
-  /** Ends the flow; resolves once each event has its answer, with how many were sent. */
+  /**
+   * Ends the flow. Resolves with the number of sent events once each is acknowledged or rejected.
+   */
   async stop(): Promise<number> {
     this.abandon()
     await until('every publish is settled', this.#options.patienceMs, () => this.waiting === 0)
     return this.#sent
   }
 
-  /** No more is published, whatever became of the rest. */
+  /** Stops publishing without waiting for acknowledgements. */
   abandon(): void {
     clearInterval(this.#timer)
     clearInterval(this.#refresher)
   }
 
-  /** Where a subject's events are with so many partitions. */
+  /** Returns the partition of a subject's events in a stream of `partitions`. */
   place(subject: string, partitions: number): number {
     return this.#routing.place(subject, () => partitions).partition!
   }
 
-  /** Returns the code. */
+  /** Counts a rejection. Returns its code. */
   protected rejected(error: unknown): string {
     const { code, message } = toCarillonError(error)
     const problem = `${code}: ${message.replaceAll(/\d+/g, 'N')}`
@@ -83,7 +91,7 @@ export abstract class Flow {
     return code
   }
 
-  /** Takes the stream as it is now, once `adopts` has seen it; false while it is missing. */
+  /** Reads the current stream and takes it if `adopts` agrees; false = the stream is missing. */
   protected async refresh(): Promise<boolean> {
     const info = await this.source.describe(this.#options.topic)
     if (info === undefined || info.partitions === 0) return false
@@ -91,7 +99,7 @@ export abstract class Flow {
     return true
   }
 
-  /** Whether to publish to the stream as it is now, `before` being what it was. */
+  /** Returns whether to publish to the current stream; `before` is the previous one. */
   protected adopts(_info: StreamInfo, _before: StreamInfo | undefined): boolean {
     return true
   }

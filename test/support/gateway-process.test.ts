@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { GatewayProcess } from './gateway-process.ts'
 
-test("another process's answer on a gateway's port is not taken for the gateway's", async (t) => {
+test("a response of another process on a gateway's port does not count as the gateway's", async (t) => {
   const other = createServer((_, response) => {
     response.setHeader('Content-Type', 'application/json').end('{"ready":true,"reasons":[],"degraded":[]}')
   })
@@ -24,7 +24,7 @@ test("another process's answer on a gateway's port is not taken for the gateway'
   gateway.start()
   t.after(() => gateway.end())
   await assert.rejects(gateway.becomesReady(), (error: Error) => {
-    assert.match(error.message, /the last answer was undefined; the gateway wrote: .*listen_failed/s)
+    assert.match(error.message, /the last response was undefined; the gateway wrote: .*listen_failed/s)
     assert.match(String(error.cause), /has ended/)
     return true
   })

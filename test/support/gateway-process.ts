@@ -10,31 +10,37 @@ import { until } from './until.ts'
 
 export const carillon = fileURLToPath(new URL('../../bin/carillon', import.meta.url))
 
-/** How long anything may take that is waited for, ms: beside ten busy processes a gateway takes 20 s to start. */
+/**
+ * Longest wait for anything, ms. With ten busy processes on the host, a gateway takes 20 s to
+ * start.
+ */
 export const patienceMs = 60_000
 
-/** What a gateway writes to stdout once both of its listeners are its own: another process's answer on its ports is not taken for one of it. */
+/**
+ * Text that a gateway writes to stdout once it holds both ports. Until then, a response on its
+ * ports may be another process's.
+ */
 export const listensText = 'carillon: clients on '
 
 export interface GatewayPlace {
-  /** Clients connect here, the admin listener is one above. */
+  /** Port for clients. The admin listener uses the next port. */
   readonly port: number
-  /** Where its configuration file goes. */
+  /** Folder of the configuration file. */
   readonly dir: string
-  /** Configuration beside the listeners. */
+  /** Configuration in addition to the listeners. */
   readonly config: Readonly<Record<string, unknown>>
-  /** Variables beside this process's own. */
+  /** Environment variables in addition to this process's. */
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** `carillon serve` as a process of its own; it can be ended and started again in its place. */
+/** `carillon serve` in a separate process, which can be ended and restarted. */
 export class GatewayProcess {
   readonly port: number
   readonly configFile: string
   readonly #env: Readonly<Record<string, string>>
   #child: ChildProcess | undefined
   #listens = false
-  /** The end of what it wrote. */
+  /** The end of the process's output. */
   output = ''
 
   constructor({ port, dir, config, env = {} }: GatewayPlace) {
@@ -66,12 +72,15 @@ export class GatewayProcess {
     endsWithThis(child)
   }
 
-  /** And lacks nothing. */
+  /** Resolves when the gateway is ready and lacks nothing. */
   async becomesReady(): Promise<void> {
     await this.readiness(({ status, json }) => status === 200 && json.degraded.length === 0)
   }
 
-  /** Resolves with the first `/readyz` answer of its own that is as expected; rejects where it has ended. */
+  /**
+   * Resolves with the gateway's first `/readyz` response that is as expected. Rejects when the
+   * gateway has ended.
+   */
   async readiness(expected: (answer: Answer) => boolean): Promise<Answer> {
     let last: Answer | undefined
     try {
@@ -84,7 +93,7 @@ export class GatewayProcess {
       if (found === 'ended') throw new Error(`the gateway on port ${this.port} has ended`)
       return found
     } catch (error) {
-      throw new Error(`the last answer was ${last?.text}; the gateway wrote: ${this.output}`, { cause: error })
+      throw new Error(`the last response was ${last?.text}; the gateway wrote: ${this.output}`, { cause: error })
     }
   }
 
@@ -92,7 +101,10 @@ export class GatewayProcess {
     return ask(this.port + 1, path)
   }
 
-  /** The value of one sample of `/metrics`, named with its labels as Prometheus writes them; undefined = not there. */
+  /**
+   * Returns the value of one sample of `/metrics`, named with its labels as Prometheus writes
+   * them; undefined = absent.
+   */
   async metric(sample: string): Promise<number | undefined> {
     const { text } = await this.admin('/metrics')
     const [name, labels] = sample.split(/[{}]/)
@@ -122,7 +134,7 @@ export class GatewayProcess {
     this.#child!.kill(name)
   }
 
-  /** Ends it with this signal; resolves with how it ended. */
+  /** Sends this signal. Resolves with the exit code and signal. */
   async end(name: NodeJS.Signals = 'SIGKILL'): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
     const child = this.#child!
     if (this.running) {

@@ -5,7 +5,7 @@ export interface Answer {
   readonly status: number
   readonly headers: http.IncomingHttpHeaders
   readonly text: string
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of any shape
+  // biome-ignore lint/suspicious/noExplicitAny: tests read responses of any shape
   readonly json: any
 }
 
@@ -14,11 +14,11 @@ export interface Ask {
   readonly headers?: http.OutgoingHttpHeaders
   readonly body?: string | Uint8Array
   readonly agent?: http.Agent
-  /** Where it comes from: any of 127.0.0.0/8. */
+  /** Source address: any of 127.0.0.0/8. */
   readonly localAddress?: string
 }
 
-/** One HTTP request and its whole answer, from a port or a Unix socket. */
+/** Sends one HTTP request to a port or a Unix socket. Resolves with the whole response. */
 export function ask(
   place: number | string,
   path: string,
@@ -56,7 +56,7 @@ export function postJson(
   return ask(port, path, { method: 'POST', headers: all, body: JSON.stringify(body) })
 }
 
-/** A socket that says what it is told, and keeps what it is answered. */
+/** A socket that sends given bytes and stores the responses. */
 export class RawClient {
   readonly socket: net.Socket
   text = ''

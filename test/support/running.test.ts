@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { test } from 'node:test'
 
-/** Its child has the same standard output, which is closed once both have ended. */
+/** The program's child shares its standard output, which closes once both have ended. */
 const program = `
   import { spawn } from 'node:child_process'
   import { endsWithThis } from '${new URL('running.ts', import.meta.url)}'
@@ -11,7 +11,7 @@ const program = `
   console.log('started')`
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  test(`what a suite has started ends with it at ${signal}`, { timeout: 300_000 }, async () => {
+  test(`a suite's child processes end with it at ${signal}`, { timeout: 300_000 }, async () => {
     const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', program]
     const suite = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
     await once(suite.stdout, 'data')

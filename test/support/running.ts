@@ -6,7 +6,7 @@ function killAll(): void {
   for (const child of running) child.kill('SIGKILL')
 }
 
-// A suite that ends without its hooks, at a time limit or Ctrl-C, leaves nothing running.
+// Leaves nothing running when a suite ends without its hooks, at a time limit or Ctrl-C.
 process.once('exit', killAll)
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.once(signal, () => {
@@ -15,7 +15,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   })
 }
 
-/** The child ends with this process at the latest. */
+/** Makes the child end with this process at the latest. */
 export function endsWithThis(child: ChildProcess): void {
   running.add(child)
   child.once('exit', () => running.delete(child))

@@ -3,7 +3,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 const pollMs = 5
 
-/** Waits for a fact; fails with `what` when it is not one after `patienceMs`. Rejections count as "not yet". */
+/**
+ * Waits for a condition. Fails with `what` when it is not true after `patienceMs`. Rejections
+ * count as "not yet".
+ */
 export async function until<T>(
   what: string,
   patienceMs: number,
@@ -22,7 +25,7 @@ export async function until<T>(
       failure = error
     }
     if (performance.now() > deadline) {
-      assert.fail(`after ${patienceMs} ms still not so: ${what}${failure === undefined ? '' : ` (${failure})`}`)
+      assert.fail(`still not true after ${patienceMs} ms: ${what}${failure === undefined ? '' : ` (${failure})`}`)
     }
     await delay(pollMs)
   }

@@ -12,14 +12,16 @@ export interface BrokerWayTarget {
   readonly url: string
   readonly options: OpenOptions
   readonly routes: readonly RouteConfig[]
-  /** Topic and partitions by the name of the stream. */
+  /** Topic and number of partitions by stream name. */
   readonly streams: Readonly<Record<string, { readonly topic: string; readonly partitions: number }>>
-  /** A topic that is missing is created; otherwise servers that run read it, so it must be there. */
+  /** true = create a topic that is missing; false = running servers read it, so it must exist. */
   readonly create: boolean
 }
 
 const nothing = Buffer.alloc(0)
-/** Calls under way: what they carry waits in the adapter, whose own bound is in bytes. */
+/**
+ * Publish calls in flight. Their records wait in the adapter, which has its own bound in bytes.
+ */
 const maxBatches = 16
 const maxEvents = 1000
 const createdMs = 5000
@@ -37,7 +39,10 @@ interface Opened {
   readonly streams: ReadonlyMap<string, StreamInfo>
 }
 
-/** Connects and finds the streams, or creates them. Throws `broker_unavailable`, `stream_missing` and the adapters' other errors. */
+/**
+ * Connects and finds the streams, or creates them. Throws `broker_unavailable`, `stream_missing`
+ * and the adapters' other errors.
+ */
 export async function openBroker({ url, options, streams, create }: BrokerWayTarget): Promise<Opened> {
   const source = await openSource(url, { clock: loopClock(), log: () => {} }, options)
   try {
@@ -60,7 +65,7 @@ export async function openBroker({ url, options, streams, create }: BrokerWayTar
   }
 }
 
-/** A stream that has just been created may be unknown for a moment to the node that is asked. */
+/** Describes a new stream. Retries, because the node that answers may not know the stream yet. */
 async function described(source: Source, topic: string): Promise<StreamInfo | undefined> {
   const endMs = performance.now() + createdMs
   for (;;) {
@@ -70,7 +75,10 @@ async function described(source: Source, topic: string): Promise<StreamInfo | un
   }
 }
 
-/** Through the broker's adapter, where the routes say: as a publisher with the broker's own client would. */
+/**
+ * Publishes through the broker's adapter to where the routes say, as a publisher with the
+ * broker's own client would.
+ */
 export const openBrokerWay: OpenWay = async (options) => {
   const target = options.target as BrokerWayTarget
   const { source, streams } = await openBroker(target)
@@ -85,7 +93,7 @@ class BrokerWay implements Way {
   readonly #routing: RoutingTable
   readonly #streams: ReadonlyMap<string, StreamInfo>
   readonly #prefix: string
-  /** By the subject's index; its events are in one partition. */
+  /** By subject index. All events of a subject are in one partition. */
   readonly #places: (Place | undefined)[]
   readonly #subjectBytes: number
 
@@ -123,7 +131,7 @@ class BrokerWay implements Way {
     this.#places[index] ??= this.#place(index)
     const { stream, partition, key } = this.#places[index]
     const value = bytes.subarray(i * stride, (i + 1) * stride)
-    // The envelope's first field is the subject: a key, a length of one byte, and its bytes.
+    // The envelope's first field is the subject: a key, a length of one byte, then its bytes.
     return { stream, record: { partition, key: key ?? value.subarray(2, 2 + this.#subjectBytes), value } }
   }
 

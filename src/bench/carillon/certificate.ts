@@ -11,7 +11,7 @@ export interface Certificate {
   readonly keyFile: string
 }
 
-/** A certificate for this run, vouched for by nobody. Rejects where there is no `openssl`. */
+/** Creates a self-signed certificate for this run. Rejects where `openssl` is missing. */
 export async function makeCertificate(): Promise<Certificate> {
   const folder = mkdtempSync(join(tmpdir(), 'carillon-bench-tls-'))
   guardFolder(folder)
@@ -30,7 +30,7 @@ export async function makeCertificate(): Promise<Certificate> {
       '/CN=localhost',
     ])
   } catch (error) {
-    throw new Error(`--tls needs the program openssl to make a certificate: ${(error as Error).message}`)
+    throw new Error(`--tls needs the program openssl to create a certificate: ${(error as Error).message}`)
   }
   return { folder, certFile, keyFile }
 }

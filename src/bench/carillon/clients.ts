@@ -1,5 +1,5 @@
 import { runClients } from '../load/client-process.ts'
 import { carillonConversations } from './conversations.ts'
 
-/** The process that holds a gateway's clients. */
+/** Entry point of a process that holds a gateway's clients. */
 runClients(carillonConversations)

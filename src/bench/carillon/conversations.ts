@@ -4,7 +4,7 @@ import { WebSocketConversation } from '../load/websocket.ts'
 import { PollConversation, sseDialect } from './http.ts'
 import { jsonDialect, protoDialect } from './websocket.ts'
 
-/** How clients of a gateway talk: transport and codec. */
+/** The conversations of a gateway's clients: transport and codec. */
 export const carillonConversations = {
   'ws-protobuf': (listener) => new WebSocketConversation(listener, protoDialect),
   'ws-json': (listener) => new WebSocketConversation(listener, jsonDialect),

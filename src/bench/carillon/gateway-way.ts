@@ -11,14 +11,20 @@ export interface GatewayWayTarget {
 
 /** Field 1, length-delimited: PublishRequest.events (proto/carillon/v1/gateway.proto). */
 const eventsKey = 0x0a
-/** As many as a gateway takes by default. */
+/** A gateway's default limit of events in one publish request. */
 const maxEvents = 1000
 const timeoutMs = 10_000
-/** How long a gateway may be away, as one that starts again is, and how often it is looked for, ms. */
+/**
+ * How long a gateway may be unreachable, as during a restart, and the interval between attempts,
+ * ms.
+ */
 const absentMs = 20_000
 const retryMs = 50
 
-/** `POST /v1/publish` in protobuf, one request after the other: the gateway's default limits are enough for it. */
+/**
+ * `POST /v1/publish` in protobuf, one request at a time. The gateway's default limits are enough
+ * for it.
+ */
 export const openGatewayWay: OpenWay = async ({ envelopeBytes, target }) => {
   const { endpoint } = target as GatewayWayTarget
   const before = Buffer.alloc(1 + varintLength(envelopeBytes))
@@ -47,7 +53,8 @@ class GatewayWay implements Way {
       try {
         return await this.#post(outgoing)
       } catch (error) {
-        // Nobody was there to take anything: the same events may be sent again.
+        // The connection was refused, so nothing was written: sending the same events again is
+        // safe.
         const absent = (error as NodeJS.ErrnoException).code === 'ECONNREFUSED'
         if (!absent || performance.now() > endMs) throw error
         await sleep(retryMs)
@@ -63,7 +70,7 @@ class GatewayWay implements Way {
     return new Promise((resolve, reject) => {
       const request = tls ? httpsRequest(options) : httpRequest(options)
       request.on('response', (response) => answered(response, resolve, reject))
-      request.on('timeout', () => request.destroy(new Error(`no answer to a publish within ${timeoutMs} ms`)))
+      request.on('timeout', () => request.destroy(new Error(`no response to a publish request within ${timeoutMs} ms`)))
       request.on('error', reject)
       request.end(body)
     })
@@ -87,8 +94,8 @@ function answered(response: IncomingMessage, resolve: () => void, reject: (error
   })
   response.on('error', reject)
   response.on('end', () => {
-    const said = `expected 200 for a publish, got ${statusCode}: ${text}`
-    // 507: the log is full, and stays so.
-    reject(statusCode < 500 || statusCode === 507 ? new Refusal(said) : new Error(said))
+    const problem = `expected 200 for a publish, got ${statusCode}: ${text}`
+    // 507: the log is full and stays full.
+    reject(statusCode < 500 || statusCode === 507 ? new Refusal(problem) : new Error(problem))
   })
 }

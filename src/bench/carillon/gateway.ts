@@ -13,27 +13,27 @@ import type { BrokerWayTarget } from './broker-way.ts'
 import type { CarillonConversation } from './conversations.ts'
 
 const carillon = fileURLToPath(new URL('../../../bin/carillon', import.meta.url))
-/** How long a gateway may take to start, or to reach a state that is waited for, ms. */
+/** How long a gateway may take to start, or to reach an expected state, ms. */
 const patienceMs = 30_000
 const pollMs = 50
 const defaultPartitions = 4
 
 export interface GatewayOptions {
-  /** Clients here; the admin listener is one above, the inspector two. */
+  /** Port for clients. The admin listener uses the next port, the inspector the one after. */
   readonly port: number
   readonly broker: string
-  /** Of its own: nobody else publishes to it. */
+  /** A topic that nothing else publishes to. */
   readonly topic: string
   readonly nodeOptions?: readonly string[]
-  /** Options beside those that a measurement needs. */
+  /** Options in addition to those that every measurement needs. */
   readonly config?: Partial<GatewayConfig>
-  /** Any other options, which count more. */
+  /** Any other options. They take precedence. */
   readonly more?: Readonly<Record<string, unknown>>
-  /** Ctrl-C in this terminal is not for it. */
+  /** true = Ctrl-C in this terminal does not reach the gateway. */
   readonly detached?: boolean
 }
 
-/** What a measurement may want otherwise; the rest has its defaults. */
+/** Options that a measurement may change. All others have their defaults. */
 export interface GatewayConfig {
   readonly partitions: number
   readonly window: Readonly<Record<string, number>>
@@ -41,10 +41,10 @@ export interface GatewayConfig {
   readonly limits: Readonly<Record<string, number>>
 }
 
-/** `carillon serve` as a process of its own. */
+/** `carillon serve` in a separate process. */
 export class Gateway {
   readonly port: number
-  /** Its configuration, as the publisher needs it too. */
+  /** The gateway's configuration file. The publisher needs it too. */
   readonly configFile: string
   readonly #dir: string
   readonly #options: GatewayOptions
@@ -90,14 +90,17 @@ export class Gateway {
     child.on('exit', () => {
       if (pid !== undefined) unguardProcess(pid)
     })
-    // Without it an executable that is missing would end this process.
+    // Without this listener, a missing executable would end this process.
     child.on('error', (error) => {
       this.#output += error.message
     })
     return child
   }
 
-  /** How a load reaches it: events come through the gateway itself where the log is its own, else through the broker. */
+  /**
+   * Returns how a load reaches the gateway: with an embedded log, events are published through
+   * the gateway, else through the broker.
+   */
   reach(conversation: CarillonConversation): Reach {
     const { broker, topic, config: { partitions = defaultPartitions } = {} } = this.#options
     const endpoint = { host: '127.0.0.1', port: this.port, tls: false }
@@ -126,7 +129,7 @@ export class Gateway {
     }
   }
 
-  /** Resolves when it is ready for clients. */
+  /** Resolves when the gateway is ready for clients. */
   async serving(): Promise<void> {
     await this.until('is ready', async () => {
       const answer = await fetch(`${this.admin}/readyz`, { signal: AbortSignal.timeout(patienceMs) }).catch(
@@ -136,19 +139,19 @@ export class Gateway {
     })
   }
 
-  /** Ended, by itself or otherwise. */
+  /** Whether the process has ended, for any reason. */
   get ended(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null
   }
 
-  /** Without a warning, as a host dies. */
+  /** Kills the process without a shutdown, as when a host fails. */
   async crash(): Promise<void> {
     const ended = once(this.#child, 'exit')
     this.#child.kill('SIGKILL')
     await ended
   }
 
-  /** After a crash: another process with the same configuration. */
+  /** Starts a new process with the same configuration after a crash. */
   async again(): Promise<void> {
     this.#child = this.#spawn()
     await this.serving()
@@ -158,7 +161,7 @@ export class Gateway {
     return this.#child.pid!
   }
 
-  /** The end of what it wrote. */
+  /** The end of the process's output. */
   get output(): string {
     return this.#output
   }
@@ -167,18 +170,20 @@ export class Gateway {
     return scrape(this.admin)
   }
 
-  /** Waits for a fact; throws when it does not come true in time, or the gateway ends. */
+  /**
+   * Waits for a condition. Throws when it does not become true in time, or when the gateway ends.
+   */
   async until(what: string, fact: () => Promise<boolean>): Promise<void> {
     const end = performance.now() + patienceMs
     while (!(await fact())) {
       if (this.ended) throw new Error(`the gateway ended: ${this.#output}`)
       if (performance.now() > end)
-        throw new Error(`expected that the gateway ${what}, in vain; it wrote: ${this.#output}`)
+        throw new Error(`expected that the gateway ${what}, but it did not in time; it wrote: ${this.#output}`)
       await sleep(pollMs)
     }
   }
 
-  /** All of them are live: nothing is left to catch up. */
+  /** Resolves when `count` subscriptions are live: none has anything left to catch up. */
   async subscribed(count: number): Promise<void> {
     await this.until(`has ${count} live subscriptions`, async () => {
       const metrics = await this.metrics()
@@ -186,7 +191,10 @@ export class Gateway {
     })
   }
 
-  /** A full collection, by the inspector: needs `inspect` among the node options. Twice, since finalizers free more. */
+  /**
+   * Runs a full garbage collection through the inspector; needs `inspect` among the node options.
+   * Collects twice, because finalizers free more.
+   */
   async collectGarbage(): Promise<void> {
     const [target] = (await (await fetch(`http://127.0.0.1:${this.port + 2}/json/list`)).json()) as [
       { webSocketDebuggerUrl: string },
@@ -200,7 +208,7 @@ export class Gateway {
     inspector.close()
   }
 
-  /** TERM, so that a profile is written; KILL where that is not enough. */
+  /** Sends SIGTERM, so that the process can write a profile, then SIGKILL if it does not end. */
   async end(): Promise<void> {
     process.off('exit', this.#kill)
     if (!this.ended) {
@@ -224,7 +232,10 @@ export class Gateway {
   }
 }
 
-/** This process's, but for options of a gateway that it may be given: those would outdo the file. */
+/**
+ * Returns this process's environment without gateway options, which would override the
+ * configuration file.
+ */
 function environment(nodeOptions: readonly string[]): NodeJS.ProcessEnv {
   const others = Object.entries(process.env).filter(([name]) => !name.startsWith('CARILLON_'))
   return { ...Object.fromEntries(others), CARILLON_NODE_OPTIONS: nodeOptions.join(' ') }

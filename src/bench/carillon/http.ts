@@ -11,7 +11,7 @@ export const sseDialect: StreamDialect = {
   path: (subject, token) => `/v1/sse?subject=${encodeURIComponent(subject)}${after(token)}`,
   headers: () => '',
   named(listener, name, block) {
-    // The stream opens with its position; what was missed comes behind it, and nothing says where that ends.
+    // The stream begins with its position. Missed events follow, and nothing marks their end.
     if (name === 'after') listener.live()
     else if (name === 'gap') listener.gap()
     else if (name === 'error') throw new Error(`the gateway answered ${block}`)
@@ -21,11 +21,11 @@ export const sseDialect: StreamDialect = {
 const waitMs = 25_000
 const nothing = Buffer.alloc(0)
 const gapFrame = Buffer.from('{"gap":')
-/** How an answer ends: with the token of all that it has. */
+/** The end of a response: the token of the position after all its events. */
 const tokenTail = /"after":"([^"]+)"\}$/
 const tailBytes = 200
 
-/** Long-polls, one after the other on one connection. Answers are short, so they may be copied. */
+/** Long-polls, one at a time on one connection. Responses are short, so copying them is cheap. */
 export class PollConversation implements Conversation {
   readonly #listener: Listener
   #answer: Buffer = nothing
@@ -48,7 +48,7 @@ export class PollConversation implements Conversation {
     while (this.#answered()) this.begin()
   }
 
-  /** False = the answer is not complete. */
+  /** Handles the response; false = it is not complete yet. */
   #answered(): boolean {
     const head = readHead(this.#answer)
     if (head === undefined) return false
@@ -57,7 +57,7 @@ export class PollConversation implements Conversation {
     const body = this.#answer.subarray(head.end, end)
     const token = tokenTail.exec(body.toString('latin1', Math.max(0, body.length - tailBytes)))?.[1]
     if (head.status !== 200 || token === undefined) {
-      throw new Error(`expected a poll's answer, got ${JSON.stringify(this.#answer.toString('latin1', 0, 300))}`)
+      throw new Error(`expected the response to a poll, got ${JSON.stringify(this.#answer.toString('latin1', 0, 300))}`)
     }
     this.#tell(body, token)
     this.#answer = this.#answer.subarray(end)

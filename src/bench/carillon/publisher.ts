@@ -2,5 +2,5 @@ import { runPublisher } from '../load/publisher-process.ts'
 import { openBrokerWay } from './broker-way.ts'
 import { openGatewayWay } from './gateway-way.ts'
 
-/** The process that publishes to a gateway or to its broker. */
+/** Entry point of a process that publishes to a gateway or to its broker. */
 runPublisher({ broker: openBrokerWay, gateway: openGatewayWay })

@@ -10,9 +10,11 @@ import { type Certificate, makeCertificate } from './certificate.ts'
 import { Gateway } from './gateway.ts'
 import type { GatewayWayTarget } from './gateway-way.ts'
 
-/** Where the gateways that are started here listen: below the ports that clients' own ends take. */
+/**
+ * First port of the gateways that the bench starts, below the ephemeral ports that clients use.
+ */
 const firstPort = 21_700
-/** Clients, and the admin listener. */
+/** One port for clients, one for the admin listener. */
 const portsPerGateway = 2
 
 export interface CarillonTargetOptions {
@@ -20,7 +22,7 @@ export interface CarillonTargetOptions {
   readonly transport: 'ws' | 'sse' | 'poll'
   readonly codec: 'json' | 'protobuf'
   readonly tls: boolean
-  /** Gateways that run already; none = start `gateways` of them. */
+  /** Gateways that already run; empty = start `gateways` of them. */
   readonly running: readonly Endpoint[]
   /** Base URLs of running gateways' admin listeners. */
   readonly admins: readonly string[]
@@ -28,16 +30,16 @@ export interface CarillonTargetOptions {
   readonly firstPort?: number
   /** How to publish; undefined = through the first gateway, as with an embedded log. */
   readonly broker: BrokerWayTarget | undefined
-  /** Options of gateways that are started, beside listeners and TLS. */
+  /** Options of started gateways in addition to listeners and TLS. */
   readonly gatewayOptions: Readonly<Record<string, unknown>>
 }
 
-/** Gateways of Carillon: started for the run, or running already. */
+/** Carillon gateways that the bench starts, or that already run. */
 export class CarillonTarget implements Target {
   readonly #options: CarillonTargetOptions
   readonly #started: Gateway[] = []
   #certificate: Certificate | undefined
-  /** A gateway that is meant to be down. */
+  /** A gateway that is down on purpose. */
   #crashing: Gateway | undefined
   #endpoints: readonly Endpoint[]
   #admins: readonly string[]
@@ -81,7 +83,7 @@ export class CarillonTarget implements Target {
   async start(): Promise<void> {
     const { running, gateways, tls, broker } = this.#options
     if (broker !== undefined) {
-      // Before gateways wait for it in vain.
+      // Fails early, before gateways wait for a broker that is not there.
       await (await openBroker(broker)).source.close()
       this.#brokerPids = localListeners(broker.url)
     }
@@ -113,7 +115,7 @@ export class CarillonTarget implements Target {
     return Promise.all(this.#admins.map((admin) => scrape(admin).catch(() => undefined)))
   }
 
-  /** The last one: the publisher may use the first. */
+  /** Crashes the last gateway, because the publisher may use the first. */
   get crash(): (() => Promise<void>) | undefined {
     const gateway = this.#started.at(-1)
     if (gateway === undefined) return undefined
@@ -136,14 +138,14 @@ export class CarillonTarget implements Target {
       port,
       broker: broker?.url ?? 'embedded',
       topic: 'carillon-bench',
-      // Ctrl-C is for this process, which ends the gateways when it has their figures.
+      // This process handles Ctrl-C and ends the gateways once it has their figures.
       detached: true,
       more: { ...gatewayOptions, ...tls },
     })
   }
 }
 
-/** Who listens on the loopback ports of a broker's URL. */
+/** Returns the ids of the processes that listen on the loopback ports of a broker's URL. */
 function localListeners(url: string): number[] {
   const hosts = url.slice(url.indexOf('://') + 3).split(',')
   const local = hosts.map((host) => /^(?:localhost|127\.[\d.]+|\[::1\])(?::(\d+))?$/.exec(host))

@@ -5,12 +5,15 @@ import type { Followed, Listener } from '../load/conversation.ts'
 import { dueUsOf, findPayload, numberOf } from '../load/payload.ts'
 import type { Dialect } from '../load/websocket.ts'
 
-/** Carillon's two subprotocols. Of a delivery its token and the payload's head are read, from the bytes; what is rare is decoded. */
+/**
+ * Carillon's two subprotocols. A delivery's token and payload head are read directly from the
+ * bytes; rare frames are decoded.
+ */
 
 const path = '/v1/ws'
 const quote = 0x22
 const jsonDelivery = Buffer.from('{"delivery":{"after":"')
-/** Keys of fields (proto/carillon/v1/gateway.proto): number × 8 + wire type. */
+/** Field keys (proto/carillon/v1/gateway.proto): number × 8 + wire type. */
 const protoKey = { delivery: 26, after: 10 } as const
 
 export const jsonDialect: Dialect = {
@@ -21,7 +24,8 @@ export const jsonDialect: Dialect = {
   },
   message(listener, bytes, start, end) {
     const tokenAt = start + jsonDelivery.length
-    // No other frame is as long and has this byte there: one comparison tells deliveries apart.
+    // No other frame is as long with this byte at this place: one comparison identifies a
+    // delivery.
     const isDelivery = tokenAt < end && bytes[start + 2] === 0x64 && bytes[tokenAt - 1] === quote
     if (isDelivery) {
       const tokenEnd = bytes.indexOf(quote, tokenAt)
@@ -52,12 +56,12 @@ export const protoDialect: Dialect = {
   },
 }
 
-/** Its ref counts the subscriptions from 1. */
+/** Returns the subscribe frame. Its ref counts the subscriptions from 1. */
 function subscribe(i: number, { subject, token }: Followed) {
   return { kind: 'subscribe', ref: i + 1, subject, after: token === '' ? [] : [token] } as const
 }
 
-/** Returns which of the subjects followed the event is of. */
+/** Passes on the event. Returns the index of its subject among the followed subjects. */
 function tellEvent(listener: Listener, bytes: Buffer, start: number, end: number): number {
   const at = findPayload(bytes, start, end)
   if (at < 0) throw new Error('expected a delivery of an event of this benchmark, got another event')
@@ -66,7 +70,7 @@ function tellEvent(listener: Listener, bytes: Buffer, start: number, end: number
   return of
 }
 
-/** Whatever is no delivery. */
+/** Handles every frame other than a delivery. */
 function hear(listener: Listener, frame: ServerFrame | undefined): void {
   switch (frame?.kind) {
     case 'subscribed':
@@ -77,7 +81,7 @@ function hear(listener: Listener, frame: ServerFrame | undefined): void {
       break
     case 'gap':
       listener.gap()
-      // It is a position in one partition: with several subjects, it says nothing of where the others are.
+      // The position is in one partition: with several subjects, it does not cover the others.
       if (listener.followed.length === 1) tellPosition(listener, frame.after, 0)
       break
     case 'error':

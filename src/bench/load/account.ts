@@ -1,35 +1,41 @@
-/** Numbers of one subject's events, [from, to), that a client was not given. */
+/** Numbers of one subject's events, [from, to), that a client did not receive. */
 interface Hole {
   readonly subject: number
   readonly from: number
   readonly to: number
 }
 
-/** Holes that are remembered; what is beyond is counted alone. */
+/** Most holes that are stored. Events of further holes are only counted. */
 const maxHoles = 10_000
 
-/** What was published: how many events of each subject, and those whose fate the publisher does not know. */
+/**
+ * The published events: their number by subject, and the events whose outcome the publisher does
+ * not know.
+ */
 export interface Published {
   readonly counts: Uint32Array
-  /** Pairs of subject and number. A broker may have these events or not. */
+  /** Pairs of subject and number. The broker may or may not have these events. */
   readonly unknown: readonly (readonly [subject: number, number: number])[]
 }
 
-/** What a client must have: each subject's events are numbered from 0 without holes. */
+/** A client's state for one subject, whose events are numbered from 0 without holes. */
 export interface Standing {
   readonly subjectIndex: number
   next: number
   toldGap: boolean
 }
 
-/** Which of the promises clients saw broken: each event of their subject once and in order, or told. */
+/**
+ * Counts promises that clients saw broken: each event of their subject arrives once and in order,
+ * or a gap covers it.
+ */
 export class Account {
-  /** Events that came again, or after a later one. */
+  /** Events that arrived again, or after a later one. */
   repeated = 0
-  /** Events that were passed over behind a gap that was told. */
+  /** Missing events that a gap frame covered. */
   told = 0
   readonly #holes: Hole[] = []
-  /** Events in holes that are not remembered. */
+  /** Events in holes beyond those stored. */
   #uncounted = 0
 
   event(client: Standing, number: number): void {
@@ -42,7 +48,10 @@ export class Account {
     client.next = number + 1
   }
 
-  /** Events that have not come (yet) to the clients, and that no gap told of; `lost` are those that can't come any more. */
+  /**
+   * Returns the events that have not reached the clients and that no gap covered (`late`), and
+   * those that can no longer arrive (`lost`).
+   */
   lacking(clients: Iterable<Standing>, { counts, unknown }: Published): { late: number; lost: number; told: number } {
     const doubtful = new Set(unknown.map(([subject, number]) => keyOf(subject, number)))
     const certain = (subject: number, from: number, to: number): number => {

@@ -4,11 +4,14 @@ import { type Arrival, Clients, type ClientsOptions, type ClientsReport, type Cl
 import type { Converse } from './conversation.ts'
 
 export interface OpenClients extends ClientsOptions {
-  /** By its name among the process's conversations. */
+  /** Name of one of the process's conversations. */
   readonly conversation: string
 }
 
-/** A process that holds clients: what it answers to. A file of another server calls `runClients` with its own conversations. */
+/**
+ * Returns the request handlers of a process that holds clients. The process file of another
+ * server calls `runClients` with its own conversations.
+ */
 export function clientHandlers(conversations: Readonly<Record<string, Converse>>) {
   let clients: Clients
   return {
@@ -16,7 +19,7 @@ export function clientHandlers(conversations: Readonly<Record<string, Converse>>
       const converse = conversations[options.conversation]
       if (converse === undefined) {
         const known = Object.keys(conversations).join(', ')
-        throw new Error(`expected a conversation of ${known}, got ${options.conversation}`)
+        throw new Error(`expected one of the conversations ${known}, got ${options.conversation}`)
       }
       clients = new Clients(converse, options)
     },

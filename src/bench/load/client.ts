@@ -4,46 +4,48 @@ import type { FollowedSubject } from './followed.ts'
 import { authorityOf, type Endpoint, openSocket } from './socket.ts'
 import { subjectDigits } from './subjects.ts'
 
-/** What a client tells the one that holds it. */
+/** Receives a client's notifications: the object that holds the client. */
 export interface ClientHost {
   readonly converse: Converse
   readonly localAddress: string | undefined
-  /** Monotonic time of the bytes that are being read, µs. */
+  /** Monotonic time at which the current bytes arrived, µs. */
   readonly nowUs: number
   /** Monotonic time, µs. */
   clockUs(): number
-  /** Bytes are about to be read. */
+  /** Called before bytes are read. */
   reading(): void
   event(client: Client, followed: FollowedSubject, dueUs: number, number: number): void
-  /** All that was missed has come. */
+  /** Called when all missed events have arrived. */
   live(client: Client): void
   gap(client: Client): void
-  /** The connection has gone, not by `leave`. */
+  /** Called when the connection ends other than by `leave`. */
   gone(client: Client, why: string): void
 }
 
-/** Which of the clients it is, and what it follows. */
+/** A client's number and the subjects that it follows. */
 export interface ClientPlace {
   readonly index: number
   readonly followed: readonly FollowedSubject[]
-  /** It stops reading now and then. */
+  /** true = the client stops reading from time to time. */
   readonly slow: boolean
 }
 
-/** One client over all of its connections. */
+/** One client across all its connections. */
 export class Client implements Listener {
   readonly index: number
   readonly followed: readonly FollowedSubject[]
   readonly slow: boolean
-  /** Since when it is live, monotonic µs; Infinity = it is not. */
+  /** Time since which the client is live, monotonic µs; Infinity = not live. */
   liveUs = Number.POSITIVE_INFINITY
-  /** When it began to come, or lost what it had, monotonic µs; 0 while it is live. */
+  /**
+   * When the client began to connect, or lost its connection, monotonic µs; 0 while it is live.
+   */
   begunUs = 0
-  /** How often it has changed its gateway. */
+  /** How often the client has changed its gateway. */
   moves = 0
   authority = ''
   readonly #host: ClientHost
-  /** What stands before a subject's number. */
+  /** The text before a subject's number. */
   readonly #prefix: string
   /** Subscriptions that are not live yet. */
   #left = 0
@@ -95,7 +97,7 @@ export class Client implements Listener {
     this.#socket = socket
   }
 
-  /** Without a word, as networks do it. */
+  /** Drops the connection without a close frame, as networks do. */
   leave(nowUs: number): void {
     if (this.liveUs !== Number.POSITIVE_INFINITY) this.begunUs = nowUs
     const socket = this.#socket
@@ -105,7 +107,7 @@ export class Client implements Listener {
     socket?.destroy()
   }
 
-  /** Reads nothing until it resumes: the network's buffers fill. */
+  /** Stops reading until the client resumes, so that the network's buffers fill. */
   pause(): void {
     this.#paused = true
     this.#socket?.pause()
@@ -132,7 +134,7 @@ export class Client implements Listener {
     const at = bytes.indexOf(this.#prefix, start, 'latin1') + this.#prefix.length
     const index = Number(bytes.toString('latin1', at, Math.min(end, at + subjectDigits)))
     const of = this.followed.findIndex(({ subjectIndex }) => subjectIndex === index)
-    if (of < 0) throw new Error(`expected an event of a subject of this client, got one of number ${index}`)
+    if (of < 0) throw new Error(`expected an event of one of this client's subjects, got one of subject ${index}`)
     return of
   }
 

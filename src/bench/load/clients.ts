@@ -10,43 +10,52 @@ import { monotonicUs } from './payload.ts'
 import type { Endpoint } from './socket.ts'
 import { subjectName } from './subjects.ts'
 
-/** Connections that are being opened at once: above it a gateway's queue of new connections is what is measured. */
+/**
+ * Most concurrent handshakes. With more, the run would measure a gateway's queue of new
+ * connections.
+ */
 const maxHandshakes = 200
-/** In a storm: all that the listen queues of most hosts take. */
+/** Most concurrent handshakes in a storm: as many as the listen queues of most hosts hold. */
 const maxStormHandshakes = 2000
-/** How long a client that lost its connection waits before it comes back, at most, ms. */
+/** Longest wait of a client that lost its connection before it reconnects, ms. */
 const returnMs = 1000
-/** Slow clients read nothing for so long, and then all there is for so long, ms. */
+/** Slow clients alternate: `pauseMs` without reading, then `readMs` of reading everything. */
 const slow = { pauseMs: 5000, readMs: 250 } as const
 const tickMs = 50
-/** Those who come back within a time begin each so many ms, and so many at once where this process comes late to it: hosts of their own would not meet. */
+/**
+ * Interval between the starts of returning clients, ms. When this process is late, it starts
+ * several at once; clients on separate hosts would not coincide.
+ */
 const arrivalTickMs = 5
 const maxArrivals = 50
-/** Node tells the time from one look to the next; what is above this is delay. */
+/**
+ * Resolution of Node's event-loop histogram, ms. It reports the time between two samples, so
+ * values above this period are delay.
+ */
 const loopPeriodMs = 10
-/** Reasons of lost connections that are kept. */
+/** Most reasons of lost connections that are stored. */
 const maxReasons = 5
 
 export interface ClientsOptions {
   readonly endpoints: readonly Endpoint[]
-  /** The number of its first client; decides the gateway that each comes to. */
+  /** Number of the process's first client. A client's number selects its gateway. */
   readonly first: number
-  /** The subjects of the clients, one client's after the other's. */
+  /** The subjects of all clients, client by client. */
   readonly subjects: Uint32Array
-  /** Subjects that each client follows; one where it is not given. */
+  /** Subjects that each client follows; default 1. */
   readonly each?: number
-  /** What stands before a subject's number. */
+  /** The text before a subject's number. */
   readonly prefix: string
   readonly localAddress: string | undefined
-  /** Each so-manieth client reads slowly; 0 = none. */
+  /** Every `slowEvery`-th client reads slowly; 0 = none. */
   readonly slowEvery: number
 }
 
-/** What has happened since the last report. */
+/** Figures since the last report. */
 export interface ClientsReport {
   readonly connected: number
   readonly live: number
-  /** Of all events that came. */
+  /** Latencies of all events that arrived. */
   readonly arrivals: LatencyCounts
   /** Bytes read. */
   readonly bytes: number
@@ -54,18 +63,24 @@ export interface ClientsReport {
   readonly gaps: number
 }
 
-/** What has happened in all. */
+/** Totals. */
 export interface ClientsResult {
-  /** Of events that were due in the window: to who was live, to who had missed them, to slow readers. */
+  /**
+   * Latencies of events due in the window: to live clients, to clients that had missed them, to
+   * slow readers.
+   */
   readonly live: LatencyCounts
   readonly caughtUp: LatencyCounts
   readonly slow: LatencyCounts
-  /** From beginning to come until being live; and from losing the connection until being live again. */
+  /**
+   * Time from the start of the connection until live, and from the loss of a connection until
+   * live again.
+   */
   readonly coming: LatencyCounts
   readonly returning: LatencyCounts
   readonly repeated: number
   readonly gaps: number
-  /** Connections that ended without being asked to, the first reasons, and attempts that failed. */
+  /** Connections that ended unexpectedly, the first reasons, and failed attempts. */
   readonly broken: number
   readonly reasons: readonly string[]
   readonly refused: number
@@ -73,15 +88,18 @@ export interface ClientsResult {
   readonly loopDelayMaxMs: number
 }
 
-/** How all came back. */
+/** Timing of a mass reconnect. */
 export interface Arrival {
-  /** From the first connection until the last one was begun, ms. */
+  /** From the first connection attempt until the last one, ms. */
   readonly begunMs: number
-  /** From the first connection until the last client was live, ms. */
+  /** From the first connection attempt until the last client was live, ms. */
   readonly allLiveMs: number
 }
 
-/** The clients of one process: connects them, keeps them connected, counts and times what they get. */
+/**
+ * The clients of one process. Connects them, reconnects them, counts their events and measures
+ * latencies.
+ */
 export class Clients implements ClientHost {
   readonly converse: Converse
   readonly localAddress: string | undefined
@@ -98,11 +116,11 @@ export class Clients implements ClientHost {
   readonly #returning = new Latencies()
   readonly #loop = monitorEventLoopDelay({ resolution: loopPeriodMs })
   readonly #reasons = new Set<string>()
-  /** Clients that are to come, the next one last, and how many are on their way. */
+  /** Clients waiting to connect, the next one last, and the number of handshakes in progress. */
   #waiting: Client[] = []
   #underWay = new Set<Client>()
   #atOnce = maxHandshakes
-  /** Each client's first time. */
+  /** Clients that have been live at least once. */
   readonly #met = new Set<Client>()
   #settled: (() => void) | undefined
   #liveCount = 0
@@ -138,18 +156,18 @@ export class Clients implements ClientHost {
     this.#loop.enable()
   }
 
-  /** Resolves when all are live. */
+  /** Connects all clients. Resolves when all are live. */
   connect(): Promise<void> {
     return this.#comeAll(maxHandshakes)
   }
 
-  /** All lose their connections and come back at once; resolves when all are live. */
+  /** Drops all connections and reconnects all clients at once. Resolves when all are live. */
   storm(): Promise<void> {
     for (const client of this.#clients) this.#leave(client)
     return this.#comeAll(maxStormHandshakes)
   }
 
-  /** All lose their connections, and do not come back by themselves. */
+  /** Drops all connections. The clients stay away until `come`. */
   leave(): void {
     for (const client of this.#clients) {
       this.#leave(client)
@@ -157,7 +175,7 @@ export class Clients implements ClientHost {
     }
   }
 
-  /** All who are away come back, spread over so many ms; resolves when all are live. */
+  /** Reconnects all clients that are away, spread over `withinMs`. Resolves when all are live. */
   async come(withinMs: number): Promise<Arrival> {
     const away = this.#clients.filter((client) => !client.connected)
     const startMs = performance.now()
@@ -177,12 +195,12 @@ export class Clients implements ClientHost {
     return { begunMs, allLiveMs: performance.now() - startMs }
   }
 
-  /** From now on so many clients a second leave and come back; 0 = none. */
+  /** Makes `perSecond` clients a second disconnect and reconnect from now on; 0 = none. */
   churn(perSecond: number): void {
     this.#churnPerTick = (perSecond * tickMs) / 1000
   }
 
-  /** Events due from `fromUs` until before `toUs` (monotonic) are measured; the loop's delay from now on. */
+  /** Measures events due in [fromUs, toUs) (monotonic), and the event loop's delay from now on. */
   window({ fromUs, toUs }: { fromUs: number; toUs: number }): void {
     this.#fromUs = fromUs
     this.#toUs = toUs
@@ -190,12 +208,12 @@ export class Clients implements ClientHost {
     this.#loop.reset()
   }
 
-  /** The window ends earlier. */
+  /** Moves the end of the window forward to `toUs`. */
   endWindow(toUs: number): void {
     this.#toUs = Math.min(this.#toUs, toUs)
   }
 
-  /** Slow clients read as others do: what is left has to come. */
+  /** Makes slow clients read like the others, so that the remaining events arrive. */
   hurry(): void {
     this.#slowSinceMs = Number.POSITIVE_INFINITY
     for (const client of this.#clients) if (client.slow) client.resume()
@@ -282,12 +300,13 @@ export class Clients implements ClientHost {
     }
     if (this.#reasons.size < maxReasons) this.#reasons.add(why)
     client.moves++
-    // As the SDK does: spread, so that those of a dead gateway don't all come to the next one at once.
+    // Random delay, as in the SDK: the clients of a dead gateway must not all reach the next one
+    // at once.
     setTimeout(() => this.#enqueue(client), this.#random.next() * returnMs)
     this.#next()
   }
 
-  // Coming and going
+  // Connecting and disconnecting
 
   #comeAll(atOnce: number): Promise<void> {
     this.#atOnce = atOnce
@@ -347,5 +366,5 @@ export class Clients implements ClientHost {
   }
 }
 
-/** Both clocks tick alike; reading this one makes no array. */
+/** Offset to `performance.now()`, which runs at the same rate and allocates no array when read. */
 const monotonicOffsetUs = monotonicUs() - performance.now() * 1000

@@ -1,37 +1,50 @@
 /**
- * What a client says on its connection, and what it makes of the answers. `Clients` holds sockets, counts and times; a
- * conversation knows one server's way of talking. Another server is measured by another conversation: see target.ts.
+ * A client's side of the protocol on one connection. `Clients` holds sockets, counts events and
+ * measures latencies; a conversation implements one server's protocol. Measuring another server
+ * takes another conversation: see target.ts.
  */
 export interface Conversation {
-  /** The connection is open: send the request. */
+  /** Sends the request. Called when the connection is open. */
   begin(): void
-  /** Bytes came. They are overwritten afterwards. What it throws ends the connection, with the error as the reason. */
+  /**
+   * Handles received bytes, which are overwritten afterwards. An error that it throws ends the
+   * connection and is the reason.
+   */
   take(bytes: Buffer): void
 }
 
-/** One subject as a client has it. */
+/** A client's state of one subject. */
 export interface Followed {
   readonly subject: string
-  /** Where its subscription goes on: what `position` was told last; '' at first. */
+  /** Token from which its subscription resumes: the last one passed to `position`; '' at first. */
   readonly token: string
 }
 
-/** What a conversation tells the client that has it. Conversations that know one subscription only take `subject` and `token`. */
+/**
+ * Receives a conversation's events: the client. Conversations with a single subscription use only
+ * `subject` and `token`.
+ */
 export interface Listener extends Followed {
-  /** A subscription each; the first one is `subject` and `token`. */
+  /** One entry for each subscription. `subject` and `token` are those of the first. */
   readonly followed: readonly Followed[]
   /** For the Host header. */
   readonly authority: string
   send(bytes: Uint8Array | string): void
-  /** A subscription is in force, and all that was missed has come: every event from now on must come as well. */
+  /**
+   * Called when a subscription is active and all missed events have arrived: every event from now
+   * on must arrive as well.
+   */
   live(): void
-  /** Which of those followed the event in bytes [start, end) is of. */
+  /** Returns the index in `followed` of the subject of the event in bytes [start, end). */
   find(bytes: Buffer, start: number, end: number): number
-  /** An event: the time when it was due and its number among its subject's, as the payload has them; `of` counts in `followed`. */
+  /**
+   * Takes an event: its due time and its number within its subject, both from the payload; `of`
+   * is the index in `followed`.
+   */
   event(dueUs: number, number: number, of?: number): void
-  /** The token of all that has come, bytes [start, end), at most 64. */
+  /** Takes the token of the position after everything received, bytes [start, end), at most 64. */
   position(bytes: Uint8Array, start: number, end: number, of?: number): void
-  /** The server says that something is missing. */
+  /** Called when the server sends a gap. */
   gap(): void
 }
 

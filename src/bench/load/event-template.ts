@@ -5,13 +5,14 @@ import { subjectDigits, subjectName } from './subjects.ts'
 
 const idDigits = 16
 const idMark = 7_777_777_777_777_777
-/** Any time between 2004 and 4253 has a varint of eight bytes, Unix µs. */
+/** A time in Unix µs. Every time between 2004 and 4253 is a varint of eight bytes. */
 const someUs = 1_700_000_000_000_000
 const timeBytes = 8
 
 /**
- * One run's events as protobuf envelopes. All have the same layout, so an event is a copy of the first one with subject, id, times and
- * number written over: a tenth of the cost of encoding it.
+ * One run's events as protobuf envelopes. All have the same layout, so an event is a copy of the
+ * template with subject, id, times and number overwritten. A copy costs a tenth of encoding an
+ * event.
  */
 export class EventTemplate {
   readonly bytes: number
@@ -21,7 +22,7 @@ export class EventTemplate {
   readonly #timeAt: number
   readonly #payloadAt: number
 
-  /** `prefix` of the subjects; `payloadBytes` of an event's data. */
+  /** `prefix` is the subjects' common prefix; `payloadBytes` is the size of an event's data. */
   constructor(prefix: string, payloadBytes: number) {
     const data = eventText(0, 0, payloadBytes)
     const subject = subjectName(prefix, 0)
@@ -56,7 +57,7 @@ export class EventTemplate {
   }
 }
 
-/** A varint of exactly `timeBytes`. */
+/** Writes a varint of exactly `timeBytes`. */
 function writeTime(bytes: Uint8Array, at: number, us: number): void {
   let rest = us
   for (let i = 0; i < timeBytes; i++) {

@@ -1,16 +1,16 @@
 import type { Standing } from './account.ts'
 import type { Followed } from './conversation.ts'
 
-/** Longest token that is kept, bytes. */
+/** Longest accepted token, bytes. */
 const maxTokenBytes = 64
 
-/** One subject of a client, over all of the client's connections. */
+/** One subject of a client, across all the client's connections. */
 export class FollowedSubject implements Followed, Standing {
   readonly subject: string
   readonly subjectIndex: number
-  /** The number of the event that comes next. */
+  /** The number of the next expected event. */
   next = 0
-  /** A gap was told since the last event: numbers that are passed over now were not lost in silence. */
+  /** true = a gap arrived since the last event, so numbers skipped now were not lost silently. */
   toldGap = false
   readonly #token = Buffer.alloc(maxTokenBytes)
   #tokenBytes = 0
@@ -24,7 +24,7 @@ export class FollowedSubject implements Followed, Standing {
     return this.#token.toString('latin1', 0, this.#tokenBytes)
   }
 
-  /** Bytes [start, end); copied without an object of its own. */
+  /** Stores the token in bytes [start, end), copied without a new object. */
   stand(bytes: Uint8Array, start: number, end: number): void {
     const length = end - start
     if (length > maxTokenBytes) throw new Error(`expected a token of at most ${maxTokenBytes} bytes, got ${length}`)

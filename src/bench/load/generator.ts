@@ -11,16 +11,16 @@ import type { Endpoint } from './socket.ts'
 import { followedSubjects } from './subjects.ts'
 import type { Reach } from './target.ts'
 
-/** Clients that one process holds at most: more would be more than a core can serve. */
+/** Most clients in one process: one core cannot serve more. */
 const clientsPerProcess = 18_000
-/** How long connecting, or a storm, may take, ms. */
+/** How long connecting all clients, or a storm, may take, ms. */
 const comingMs = 600_000
 
 export function processesFor(clients: number): number {
   return Math.ceil(clients / Math.min(clientsPerProcess, maxConnections()))
 }
 
-/** The clients of all processes, with what was counted since the last report. */
+/** The clients of all processes, with the counts since the last report. */
 export interface Reported {
   readonly connected: number
   readonly live: number
@@ -30,7 +30,7 @@ export interface Reported {
   readonly publisher: PublisherReport
 }
 
-/** What all clients had in a window, and since the start. */
+/** Totals of all clients, in a window and since the start. */
 export interface Received {
   readonly live: Latencies
   readonly caughtUp: Latencies
@@ -45,14 +45,14 @@ export interface Received {
   readonly loopDelayP99Ms: number
 }
 
-/** The processes that make the load: clients and a publisher. */
+/** The processes that generate the load: clients and a publisher. */
 export class Generator {
   readonly #load: Load
   readonly #prefix: string
   readonly #processes: Child<ClientHandlers>[] = []
   #publisher: Child<PublisherHandlers> | undefined
 
-  /** `run` keeps the subjects of two runs apart. */
+  /** `run` makes the subjects of each run unique. */
   constructor(load: Load, run: string) {
     this.#load = load
     this.#prefix = `bench.${run}.s`
@@ -98,7 +98,7 @@ export class Generator {
     await this.#publisher.ask('open', { prefix: this.#prefix, subjects, spread, seed, payloadBytes, way, target })
   }
 
-  /** Resolves when all clients are live. */
+  /** Connects all clients. Resolves when all are live. */
   connect(): Promise<unknown> {
     return this.#each((child) => child.ask('connect', null, comingMs))
   }
@@ -107,19 +107,19 @@ export class Generator {
     return this.#each((child) => child.ask('storm', null, comingMs))
   }
 
-  /** All lose their connections and stay away. */
+  /** Drops all connections. The clients stay away. */
   leave(): Promise<unknown> {
     return this.#each((child) => child.ask('leave', null))
   }
 
-  /** All who are away come back, spread over so many ms; resolves when all are live. */
+  /** Reconnects all clients that are away, spread over `withinMs`. Resolves when all are live. */
   async come(withinMs: number): Promise<Arrival> {
     const arrivals: Arrival[] = await this.#each((child) => child.ask('come', withinMs, comingMs))
     const latest = (of: keyof Arrival) => Math.max(...arrivals.map((each) => each[of]))
     return { begunMs: latest('begunMs'), allLiveMs: latest('allLiveMs') }
   }
 
-  /** Clients a second that leave and come back, of all processes together. */
+  /** Sets the number of clients a second that disconnect and reconnect, over all processes. */
   churn(perSecond: number): Promise<unknown> {
     return this.#each((child) => child.ask('churn', perSecond / this.#processes.length))
   }
@@ -136,7 +136,9 @@ export class Generator {
     await this.#publisher!.ask('start', { rate, startUs })
   }
 
-  /** So many events as fast as the log takes them; resolves when all are acknowledged. */
+  /**
+   * Publishes `count` events as fast as the log accepts them. Resolves when all are acknowledged.
+   */
   burst(count: number): Promise<void> {
     return this.#publisher!.ask('burst', count, comingMs)
   }
@@ -145,7 +147,10 @@ export class Generator {
     return this.#publisher!.ask('stop', null)
   }
 
-  /** Slow readers hurry, so that what is left comes. */
+  /**
+   * Makes slow readers read at full speed, so that the remaining events arrive. Returns counts of
+   * late, lost and gap events.
+   */
   async lacking(published: Published): Promise<{ late: number; lost: number; told: number }> {
     await this.#each((child) => child.ask('hurry', null))
     const found = await this.#each((child) => child.ask('lacking', published))
@@ -209,7 +214,10 @@ function together(counts: readonly LatencyCounts[]): Latencies {
   return sum
 }
 
-/** Between two addresses there are as many connections as ephemeral ports: each process has an address of its own. */
+/**
+ * Returns a separate source address for each process: two addresses can have only as many
+ * connections as there are ephemeral ports.
+ */
 function sourceAddress(endpoints: readonly Endpoint[], process: number): string | undefined {
   const loopback = endpoints.every(({ host }) => /^(127\.[\d.]+|localhost)$/.test(host))
   return loopback && process > 0 ? `127.0.${process >> 7}.${1 + (process & 127)}` : undefined

@@ -1,13 +1,13 @@
-/** Below this every µs has a bucket of its own; above, an octave has half as many. */
+/** Below this, each µs has its own bucket. Above, an octave has half as many buckets. */
 const linear = 256
 const perOctave = linear / 2
-/** clz32 of the largest value that needs no shift. */
+/** `Math.clz32` of the largest value that needs no shift. */
 const linearClz = 24
-/** 71 minutes: what is longer is counted in the last bucket, `maxUs` has it exactly. */
+/** 71 minutes. Longer times count in the last bucket; `maxUs` is exact. */
 const limitUs = 2 ** 32 - 1
 const size = (32 - 8) * perOctave + linear
 
-/** What can be sent to another process, and added up there: only the buckets that have something. */
+/** A form to send to another process and add up there. Contains only non-empty buckets. */
 export interface LatencyCounts {
   readonly count: number
   readonly sum: number
@@ -19,14 +19,19 @@ export interface LatencyCounts {
 }
 
 /**
- * How often each latency occurred, µs: exact up to 256 µs, within 0.4 % up to an hour; mean, deviation and maximum are exact. The
- * gateway's own histogram (telemetry/) is a third of the size and four times as coarse: a benchmark's reader compares two of them.
+ * A histogram of latencies, µs: exact up to 256 µs, within 0.4 % up to an hour; mean, deviation
+ * and maximum are exact. The gateway's own histogram (telemetry/) is a third of the size and four
+ * times as coarse. A benchmark needs the finer one, because its readers compare two
+ * distributions.
  */
 export class Latencies {
   count = 0
-  /** The largest, µs; 0 while empty. */
+  /** The largest latency, µs; 0 while empty. */
   maxUs = 0
-  /** Below zero: counted as 0. An event that came before it was due tells of clocks that disagree. */
+  /**
+   * Number of negative latencies, which count as 0. An event that arrives before it is due shows
+   * that clocks disagree.
+   */
   negative = 0
   #sum = 0
   #squares = 0
@@ -45,7 +50,7 @@ export class Latencies {
     this.#counts[indexOf(value)]! += 1
   }
 
-  /** NaN while empty. */
+  /** Mean, µs; NaN while empty. */
   get meanUs(): number {
     return this.#sum / this.count
   }
@@ -55,7 +60,7 @@ export class Latencies {
     return Math.sqrt(Math.max(0, this.#squares / this.count - this.meanUs ** 2))
   }
 
-  /** The value at or below which the share `q` (0 to 1) lies, µs, within 0.4 %; NaN while empty. */
+  /** Returns the `q` quantile (0 to 1), µs, within 0.4 %; NaN while empty. */
   quantileUs(q: number): number {
     if (this.count === 0) return Number.NaN
     let left = Math.max(1, Math.ceil(q * this.count))
@@ -66,7 +71,10 @@ export class Latencies {
     return this.maxUs
   }
 
-  /** Each distinct value with the share of all that is not above it: what a percentile plot draws. */
+  /**
+   * Returns each distinct value with the share of all values at or below it, for a percentile
+   * plot.
+   */
   distribution(): { us: number; share: number }[] {
     const points: { us: number; share: number }[] = []
     let below = 0
@@ -110,7 +118,7 @@ function indexOf(us: number): number {
   return shift * perOctave + (value >>> shift)
 }
 
-/** Of the whole values that the bucket counts, µs. */
+/** Returns the middle of the integer values that the bucket counts, µs. */
 function middle(index: number): number {
   if (index < linear) return index
   const shift = Math.floor(index / perOctave) - 1

@@ -10,8 +10,8 @@ import { findPayload, monotonicUs, stampPayload } from './payload.ts'
 import { Schedule } from './schedule.ts'
 
 /**
- * A gateway that does nothing but write: messages as a gateway's, at a rate, one after the other to each of its clients. Against it the
- * load generator is measured, not the gateway.
+ * A server that only writes: messages like a gateway's, at a rate, to each of its clients in
+ * turn. A run against it measures the load generator, not the gateway.
  */
 
 export type NullShape = 'ws-protobuf' | 'ws-json' | 'sse-json'
@@ -41,7 +41,7 @@ function framed(shape: NullShape, payload: Uint8Array): Buffer {
   return Buffer.concat([head, payload])
 }
 
-/** What a client is told before its first message. */
+/** Returns the bytes that a client receives before its first message. */
 function greeting(shape: NullShape): Buffer {
   if (shape === 'sse-json') return framed(shape, Buffer.from(openingBlock(token, 30_000)))
   const encode = shape === 'ws-json' ? jsonFrame : protoFrame
@@ -98,7 +98,7 @@ const handlers = {
     await once(server, 'listening')
     return (server.address() as AddressInfo).port
   },
-  /** Returns how many messages were sent. */
+  /** Sends messages. Returns their number. */
   blast,
 }
 export type NullHandlers = typeof handlers

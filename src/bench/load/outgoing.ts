@@ -1,40 +1,43 @@
-/** Events that are published together: envelopes one behind the other, all equally long. */
+/** A batch of events to publish: consecutive envelopes of equal length. */
 export interface Outgoing {
   readonly count: number
-  /** Each envelope with what the way out puts before it (`Way.before`). */
+  /** The envelopes, each after the bytes that the way requires before it (`Way.before`). */
   readonly bytes: Buffer
-  /** Of one envelope with what stands before it. */
+  /** Bytes of one envelope, including the bytes before it. */
   readonly stride: number
   /** Index of each event's subject. */
   readonly subjects: Uint32Array
-  /** Number of each event among its subject's. */
+  /** Number of each event within its subject. */
   readonly numbers: Uint32Array
 }
 
-/** A publisher's way to the log. */
+/** How a publisher writes to the log. */
 export interface Way {
-  /** What stands before each envelope. */
+  /** Bytes before each envelope. */
   readonly before: Buffer
-  /** Batches that may be under way at once: one where order could be lost otherwise. */
+  /** Most batches in flight; 1 where more could break the order. */
   readonly maxBatches: number
   readonly maxEvents: number
-  /** Resolves when all are acknowledged. Rejects with a Refusal where none was written, else the events may be there or not. */
+  /**
+   * Publishes a batch. Resolves when all events are acknowledged. Rejects with a Refusal where
+   * none was written; after any other error, the log may or may not have the events.
+   */
   send(outgoing: Outgoing): Promise<void>
   close(): Promise<void>
 }
 
-/** Nothing was written, and trying again would be refused as well. */
+/** Nothing was written, and a retry would be refused as well. */
 export class Refusal extends Error {}
 
-/** How to open a way, by its name in the publisher's process; another server has one of its own. */
+/** Opens a way. The publisher's process names its ways; another server supplies its own. */
 export type OpenWay = (options: WayOptions) => Promise<Way>
 
 export interface WayOptions {
-  /** What stands before a subject's number. */
+  /** The text before a subject's number. */
   readonly prefix: string
   readonly subjects: number
-  /** Bytes of an envelope. */
+  /** Size of an envelope, bytes. */
   readonly envelopeBytes: number
-  /** What the target wants its ways to know; must survive being sent to another process. */
+  /** Data from the target for its ways. Must survive serialization to another process. */
   readonly target: unknown
 }

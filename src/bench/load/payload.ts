@@ -1,6 +1,7 @@
 /**
- * The events of the measurements: a JSON text of a fixed length whose first fields are the time when it was due and its number among
- * its subject's events. Every transport carries the text as it is, so a client finds it in the stream of bytes without decoding frames.
+ * The payload of measured events: a JSON text of a fixed length whose first fields are the
+ * event's due time and its number within its subject. Every transport carries the text unchanged,
+ * so a client finds it in the byte stream without decoding frames.
  */
 
 const marker = Buffer.from('{"t":"')
@@ -8,16 +9,16 @@ const timeDigits = 16
 const numberDigits = 8
 const timeAt = marker.length
 const numberAt = timeAt + timeDigits + '","n":"'.length
-/** Marker, time and number: what a client must have of an event. */
+/** Length of marker, time and number: the part of an event that a client reads. */
 export const headBytes = numberAt + numberDigits
 
-/** Monotonic time, µs: the same for all processes of a host. */
+/** Returns monotonic time, µs. All processes of a host share this clock. */
 export function monotonicUs(): number {
   const [seconds, nanoseconds] = process.hrtime()
   return seconds * 1e6 + nanoseconds / 1e3
 }
 
-/** `bytes` long, at least 64. */
+/** Returns a payload of `bytes`, at least 64. */
 export function eventText(dueUs: number, number: number, bytes: number): Buffer {
   const time = String(Math.round(dueUs)).padStart(timeDigits, '0')
   const head = `{"t":"${time}","n":"${String(number).padStart(numberDigits, '0')}","pad":"`
@@ -30,18 +31,18 @@ function digits(bytes: Buffer, at: number, count: number): number {
   return value
 }
 
-/** Where a payload begins in bytes [start, end); -1 where none has its whole head there. */
+/** Returns the start of a payload in bytes [start, end); -1 = no payload with a complete head. */
 export function findPayload(bytes: Buffer, start: number, end: number): number {
   const at = bytes.indexOf(marker, start)
   return at >= 0 && at + headBytes <= end ? at : -1
 }
 
-/** When the event of the payload at `at` was due, monotonic µs. */
+/** Returns the due time of the event whose payload is at `at`, monotonic µs. */
 export function dueUsOf(bytes: Buffer, at: number): number {
   return digits(bytes, at + timeAt, timeDigits)
 }
 
-/** Its number among its subject's events. */
+/** Returns the event's number within its subject. */
 export function numberOf(bytes: Buffer, at: number): number {
   return digits(bytes, at + numberAt, numberDigits)
 }
@@ -52,7 +53,7 @@ export function stampPayload(bytes: Uint8Array, at: number, dueUs: number, numbe
   writeDigits(bytes, at + numberAt, numberDigits, number)
 }
 
-/** Decimal, with zeros before it. */
+/** Writes `value` as `count` decimal digits with leading zeros. */
 export function writeDigits(bytes: Uint8Array, at: number, count: number, value: number): void {
   let rest = value
   for (let i = at + count - 1; i >= at; i--) {

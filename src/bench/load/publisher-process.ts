@@ -5,19 +5,23 @@ import type { OpenWay, Way } from './outgoing.ts'
 import { Publisher, type PublisherOptions, type PublisherReport } from './publisher.ts'
 
 export interface OpenPublisher extends PublisherOptions {
-  /** By its name among the process's ways. */
+  /** Name of one of the process's ways. */
   readonly way: string
   readonly target: unknown
 }
 
-/** A process that publishes: what it answers to. A file of another server calls `runPublisher` with its own ways. */
+/**
+ * Returns the request handlers of a publisher process. The process file of another server calls
+ * `runPublisher` with its own ways.
+ */
 export function publisherHandlers(ways: Readonly<Record<string, OpenWay>>) {
   let way: Way | undefined
   let publisher: Publisher
   return {
     open: async (options: OpenPublisher): Promise<void> => {
       const open = ways[options.way]
-      if (open === undefined) throw new Error(`expected a way of ${Object.keys(ways).join(', ')}, got ${options.way}`)
+      if (open === undefined)
+        throw new Error(`expected one of the ways ${Object.keys(ways).join(', ')}, got ${options.way}`)
       const { prefix, subjects, payloadBytes, target } = options
       const envelopeBytes = new EventTemplate(prefix, payloadBytes).bytes
       way = await open({ prefix, subjects, envelopeBytes, target })

@@ -7,22 +7,22 @@ import { monotonicUs } from './payload.ts'
 import { Schedule } from './schedule.ts'
 import { publishedSubjects, type Spread } from './subjects.ts'
 
-/** Events that are due within this time are published together. */
+/** Events due within this interval are published together, ms. */
 const tickMs = 2
-/** The longest sleep, so that a change is noticed, ms. */
+/** Longest sleep, so that the publisher notices changes, ms. */
 const maxSleepMs = 100
-/** After a failure, ms. */
+/** Pause after a failure, ms. */
 const retryMs = 200
-/** A log that takes nothing for so long is a failed run, ms. */
+/** The run fails when the log accepts nothing for this long, ms. */
 const patienceMs = 20_000
-/** Events of unknown fate that are remembered; more of them are a failed run. */
+/** Most events of unknown outcome that are stored. The run fails above it. */
 const maxUnknown = 200_000
 const maxReasons = 5
-/** Events a second of a schedule whose events are all due at its start. */
+/** Rate of a schedule whose events are all due at its start, events a second. */
 const atOnce = 1e9
 
 export interface PublisherOptions {
-  /** What stands before a subject's number. */
+  /** The text before a subject's number. */
   readonly prefix: string
   readonly subjects: number
   readonly spread: Spread
@@ -32,15 +32,15 @@ export interface PublisherOptions {
 
 export interface PublisherReport {
   readonly published: number
-  /** How long after it was due an event was handed over, since the last report. */
+  /** Delays from an event's due time until it was sent, since the last report. */
   readonly late: LatencyCounts
   readonly failures: number
   readonly reasons: readonly string[]
-  /** Why it has given up. */
+  /** Why the publisher has given up; undefined = it has not. */
   readonly failed: string | undefined
 }
 
-/** Publishes at a rate, an open loop: events carry the time when they were due, whenever they are sent. */
+/** Publishes at a rate in an open loop: events carry their due time, whenever they are sent. */
 export class Publisher {
   readonly #way: Way
   readonly #template: EventTemplate
@@ -65,14 +65,19 @@ export class Publisher {
     this.#counts = new Uint32Array(options.subjects)
   }
 
-  /** So many events a second from `startUs` on (monotonic), instead of what was before. */
+  /**
+   * Publishes `rate` events a second from `startUs` (monotonic). Replaces the previous schedule.
+   */
   start({ rate, startUs }: { rate: number; startUs: number }): void {
     this.#schedule = new Schedule(rate, startUs)
     this.#lastSuccessMs = performance.now()
     this.#running ??= this.#run()
   }
 
-  /** So many events as fast as the log takes them, due when they are sent. Resolves when all are acknowledged; rejects where some are not. */
+  /**
+   * Publishes `count` events as fast as the log accepts them, each due when it is sent. Resolves
+   * when all are acknowledged; rejects when any is not.
+   */
   async burst(count: number): Promise<void> {
     for (let left = count; left > 0; ) {
       while (this.#underWay.size >= this.#way.maxBatches) await Promise.race(this.#underWay)
@@ -85,7 +90,7 @@ export class Publisher {
     if (this.#failures > 0) throw new Error([...this.#reasons].join('; '))
   }
 
-  /** Resolves when what was sent is acknowledged or has failed. */
+  /** Stops publishing. Resolves when everything sent is acknowledged or has failed. */
   async stop(): Promise<Published> {
     this.#schedule = undefined
     await this.#running
@@ -105,7 +110,7 @@ export class Publisher {
     return { published, late, failures, reasons, failed }
   }
 
-  /** How many events a second can be made, and sent nowhere: a core's limit. */
+  /** Returns how many events a second one core can produce without sending them. */
   static calibrate(options: PublisherOptions, forMs: number): number {
     const nowhere: Way = {
       before: Buffer.alloc(0),
@@ -138,7 +143,7 @@ export class Publisher {
     else if (this.#underWay.size >= this.#way.maxBatches) await Promise.race(this.#underWay)
     else {
       this.#send(this.#batch(schedule, Math.min(due, this.#way.maxEvents)))
-      // A loop that never sleeps would starve its own sockets.
+      // A loop without sleep would starve its own sockets.
       if (due <= this.#way.maxEvents) await sleep(tickMs)
       else await new Promise((resolve) => setImmediate(resolve))
     }
@@ -179,7 +184,10 @@ export class Publisher {
     this.#underWay.add(sending)
   }
 
-  /** Not sent again: the log may have some of them, and a second copy would be a repetition of our own making. */
+  /**
+   * Records events of unknown outcome. They are not sent again: the log may have some of them,
+   * and a second copy would be a duplicate caused by the bench.
+   */
   #lost({ subjects, numbers, count }: Outgoing, error: Error): void {
     this.#failures++
     if (this.#reasons.size < maxReasons) this.#reasons.add(error.message)
@@ -191,5 +199,5 @@ export class Publisher {
   }
 }
 
-/** From the monotonic to the wall clock, µs. */
+/** Offset from the monotonic to the wall clock, µs. */
 const wallOffsetUs = performance.timeOrigin * 1000 + performance.now() * 1000 - monotonicUs()

@@ -1,11 +1,11 @@
 import type { Spread } from './subjects.ts'
 
-/** What happens during the measurement, beside events that flow. */
+/** A disturbance during the measurement, in addition to the flow of events. */
 export type Action =
   | 'none'
-  /** All clients lose their connections at once, and come back with their positions. */
+  /** All clients lose their connections at once and resume from their positions. */
   | 'storm'
-  /** A share of the clients a second leaves and comes back. */
+  /** A share of the clients disconnects and reconnects each second. */
   | 'churn'
   /** A server is killed. */
   | 'failover'
@@ -15,14 +15,16 @@ export interface Scenario {
   readonly spread: Spread
   readonly action: Action
   readonly clients: number
-  /** Events a second; a function of the clients where they have a rate each. */
+  /**
+   * Events a second; a function of the number of clients, for scenarios with a rate per client.
+   */
   readonly rate: (clients: number) => number
   readonly subjects: (clients: number) => number
   readonly payloadBytes: number
   readonly durationS: number
-  /** Share of the clients that leaves and comes back in a second. */
+  /** Share of the clients that disconnects and reconnects in a second. */
   readonly churnPerSecond: number
-  /** Each so-manieth client reads slowly; 0 = none. */
+  /** Every `slowEvery`-th client reads slowly; 0 = none. */
   readonly slowEvery: number
 }
 
@@ -91,13 +93,13 @@ export const scenarios = {
 export type ScenarioName = keyof typeof scenarios
 export const scenarioNames = Object.keys(scenarios) as ScenarioName[]
 
-/** A scenario with its figures settled. */
+/** A scenario with all its figures set. */
 export interface Load {
   readonly scenario: ScenarioName
   readonly spread: Spread
   readonly action: Action
   readonly clients: number
-  /** Subjects that each client follows, each client others; one where it is not given. */
+  /** Subjects that each client follows, different ones for each client; default 1. */
   readonly each?: number
   /** Events a second. */
   readonly rate: number
@@ -105,13 +107,13 @@ export interface Load {
   readonly payloadBytes: number
   readonly durationS: number
   readonly warmupS: number
-  /** Clients a second that leave and come back. */
+  /** Clients a second that disconnect and reconnect. */
   readonly churnPerSecond: number
   readonly slowEvery: number
   readonly seed: number
 }
 
-/** What a command line may say otherwise. */
+/** Figures that a command line may override. */
 export interface LoadOptions {
   readonly clients?: number | undefined
   readonly rate?: number | undefined

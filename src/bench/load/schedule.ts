@@ -1,6 +1,6 @@
 /**
- * When each event is due, at a fixed rate from a start: an open loop, which goes on whatever becomes of the events, so that a stall
- * counts for each event that should have been sent meanwhile.
+ * Due times of events at a fixed rate from a start. An open loop: it goes on whatever happens to
+ * the events, so that a stall counts for each event that should have been sent in that time.
  */
 export class Schedule {
   readonly startUs: number
@@ -13,12 +13,12 @@ export class Schedule {
     this.startUs = startUs
   }
 
-  /** The due time of the `index`th event from now, µs. */
+  /** Returns the due time of the `index`-th event from now, µs. */
   dueUs(index = 0): number {
     return this.startUs + ((this.#taken + index) * 1e6) / this.rate
   }
 
-  /** How many are due by `nowUs` and not taken. */
+  /** Returns how many events are due by `nowUs` and not taken yet. */
   due(nowUs: number): number {
     return Math.max(0, Math.floor(((nowUs - this.startUs) * this.rate) / 1e6) + 1 - this.#taken)
   }

@@ -10,23 +10,29 @@ export interface Endpoint {
 
 export interface SocketOptions {
   readonly endpoint: Endpoint
-  /** Source address; undefined = the system's choice. A pair of addresses has as many connections as there are ephemeral ports. */
+  /**
+   * Source address; undefined = the system chooses. A pair of addresses can have only as many
+   * connections as there are ephemeral ports.
+   */
   readonly localAddress?: string | undefined
   readonly opened: () => void
-  /** The bytes are overwritten by the next read of any socket. False = read nothing more until `resume`. */
+  /**
+   * Takes received bytes, which the next read of any socket overwrites. Returns false to stop
+   * reading until `resume`.
+   */
   readonly bytes: (bytes: Buffer) => boolean
-  /** Once, unless this side destroyed it. */
+  /** Called once when the connection ends, unless this side destroyed it. */
   readonly gone: (why: string) => void
 }
 
-/** All reads of this process land here in turn. */
+/** All sockets of this process read into this buffer in turn. */
 const readBuffer = Buffer.allocUnsafe(256 * 1024)
 
 export function openSocket({ endpoint, localAddress, opened, bytes, gone }: SocketOptions): Socket {
   const { host, port, tls } = endpoint
   const onread = { buffer: readBuffer, callback: (length: number) => bytes(readBuffer.subarray(0, length)) }
   const options = { host, port, onread, noDelay: true, ...(localAddress === undefined ? {} : { localAddress }) }
-  // Whom it talks to is the operator's choice, and test certificates are vouched for by nobody.
+  // The operator chooses the server, and test certificates are self-signed.
   const socket = tls ? connectTls({ ...options, rejectUnauthorized: false }, opened) : connectTcp(options, opened)
   let told = false
   const tell = (why: string) => {

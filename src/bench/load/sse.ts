@@ -2,13 +2,13 @@ import type { Conversation, Listener } from './conversation.ts'
 import { ChunkedReader, headerOf, readHead } from './http-head.ts'
 import { dueUsOf, findPayload, numberOf } from './payload.ts'
 
-/** A server of streams of events (WHATWG HTML, "Server-sent events"). */
+/** The dialect of an SSE server (WHATWG HTML, "Server-sent events"). */
 export interface StreamDialect {
-  /** Path and query for a subscription that goes on behind `token`; '' = from now on. */
+  /** Returns path and query of a subscription that resumes after `token`; '' = from now on. */
   path(subject: string, token: string): string
-  /** Header lines, each ended by CRLF. */
+  /** Returns header lines, each ending in CRLF. */
   headers(subject: string, token: string): string
-  /** A named event. An unnamed one is a delivery. */
+  /** Handles a named event. An unnamed event is a delivery. */
   named(listener: Listener, name: string, data: string): void
 }
 
@@ -22,10 +22,10 @@ export class SseConversation implements Conversation {
   readonly #listener: Listener
   readonly #dialect: StreamDialect
   readonly #chunks = new ChunkedReader()
-  /** What has come of the head; undefined once it is complete. */
+  /** The received part of the head; undefined once it is complete. */
   #head: Buffer | undefined = nothing
   #chunked = false
-  /** The beginning of a block whose end has not come. */
+  /** The start of a block whose end has not arrived. */
   #carry: Buffer = nothing
 
   constructor(listener: Listener, dialect: StreamDialect) {
@@ -50,7 +50,7 @@ export class SseConversation implements Conversation {
     const head = readHead(bytes)
     if (head === undefined) return
     if (head.status !== 200) {
-      throw new Error(`expected 200 for a stream of events, got ${JSON.stringify(bytes.toString('latin1', 0, 300))}`)
+      throw new Error(`expected 200 for an event stream, got ${JSON.stringify(bytes.toString('latin1', 0, 300))}`)
     }
     this.#chunked = /chunked/i.test(headerOf(head, 'transfer-encoding') ?? '')
     this.#head = undefined
@@ -78,7 +78,9 @@ export class SseConversation implements Conversation {
     if (start < end) this.#carry = Buffer.from(bytes.subarray(start, end))
   }
 
-  /** The lines in bytes [start, end): the id may stand before or behind the rest. */
+  /**
+   * Handles a block's lines in bytes [start, end). The id may be before or after the other lines.
+   */
   #block(bytes: Buffer, start: number, end: number): void {
     let name = ''
     let idStart = -1

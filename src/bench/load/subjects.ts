@@ -1,17 +1,20 @@
 import { seededRandom } from '../../base/random.ts'
 
-/** All subjects of a run are equally long, so that an envelope has one layout. */
+/** All subjects of a run have the same length, so that all envelopes have one layout. */
 export const subjectDigits = 7
 export const maxSubjects = 10 ** subjectDigits
 
-/** `prefix` ends where the number begins: `bench.k3f9x.s`. */
+/** Returns the subject's name. `prefix` is the text before the number, such as `bench.k3f9x.s`. */
 export function subjectName(prefix: string, index: number): string {
   return prefix + String(index).padStart(subjectDigits, '0')
 }
 
-/** Zipf's law over `count` ranks, exponent 1: rank r is drawn with a probability proportional to 1 / (r + 1). */
+/**
+ * Zipf's law over `count` ranks, exponent 1: rank r is drawn with a probability proportional to 1
+ * / (r + 1).
+ */
 export class Zipf {
-  /** The share of all draws that have a rank up to this one. */
+  /** Share of all draws with a rank up to this one. */
   readonly #cumulative: Float64Array
 
   constructor(count: number) {
@@ -24,7 +27,7 @@ export class Zipf {
     for (let rank = 0; rank < count; rank++) this.#cumulative[rank]! /= sum
   }
 
-  /** The rank that `u`, uniform in [0, 1), draws. */
+  /** Returns the rank that `u`, uniform in [0, 1), draws. */
   rank(u: number): number {
     let low = 0
     let high = this.#cumulative.length - 1
@@ -37,16 +40,16 @@ export class Zipf {
   }
 }
 
-/** How subjects are spread over clients and events. */
+/** Distribution of subjects over clients and events. */
 export type Spread =
   /** Client i follows subject i; events take the subjects in turn. */
   | 'each-own'
-  /** Everybody follows the one subject. */
+  /** All clients follow the only subject. */
   | 'one'
   /** Both clients and events draw their subject by Zipf's law. */
   | 'zipf'
 
-/** The subject of each client. The same seed gives the same draw. */
+/** Returns the subject of each client. The same seed returns the same draw. */
 export function followedSubjects(spread: Spread, clients: number, subjects: number, seed: number): Uint32Array {
   const followed = new Uint32Array(clients)
   if (spread === 'each-own') return followed.map((_, i) => i % subjects)
@@ -56,7 +59,7 @@ export function followedSubjects(spread: Spread, clients: number, subjects: numb
   return followed.map(() => zipf.rank(random.next()))
 }
 
-/** The subjects of the events, one after the other. */
+/** Returns a function that draws the subject of the next event. */
 export function publishedSubjects(spread: Spread, subjects: number, seed: number): () => number {
   if (spread === 'zipf') {
     const zipf = new Zipf(subjects)

@@ -1,46 +1,56 @@
 import type { Metrics } from '../process/metrics.ts'
 import type { Endpoint } from './socket.ts'
 
-/** Where a load goes: how clients and the publisher reach the servers. */
+/** How clients and the publisher reach the servers. */
 export interface Reach {
   readonly clients: {
     /** The process's file. */
     readonly file: URL
     /** Name of the conversation in it. */
     readonly conversation: string
-    /** The process leads a session of its own. */
+    /** true = the process leads its own session. */
     readonly ownSession?: boolean
   }
   readonly publisher: {
     readonly file: URL
-    /** Name of the way in it, and what the way is told; may be read once the target has started. */
+    /** Name of the way in that file, and the data for it. Readable once the target has started. */
     readonly way: string
     readonly settings: unknown
   }
-  /** Where clients connect: client i to number i modulo their count. */
+  /** Where clients connect: client i to endpoint i modulo their count. */
   readonly endpoints: readonly Endpoint[]
 }
 
 /**
- * What is measured: servers, how clients talk to them, and how events get in. Carillon is one (bench/carillon/); another server is
- * measured by the same load when it has one, with a file each for the process of clients (`runClients` with its conversations)
- * and for the process that publishes (`runPublisher` with its ways).
+ * The system under measurement: servers, the clients' protocol, and how events are published.
+ * Carillon is one target (bench/carillon/). The same load measures another server that has a
+ * target, with one file for the client process (`runClients` with its conversations) and one for
+ * the publisher process (`runPublisher` with its ways).
  */
 export interface Target extends Reach {
-  /** With its version, for reports. */
+  /** Name and version, for reports. */
   readonly name: string
-  /** What a reader must know to repeat the run: settings, versions. */
+  /** Settings and versions that a reader needs to repeat the run. */
   readonly settings: Readonly<Record<string, unknown>>
-  /** Processes of the server and of its broker, as of now; only such on this host. */
+  /** Returns the current processes of the server and of its broker, on this host only. */
   pids(): { readonly server: readonly number[]; readonly broker: readonly number[] }
-  /** Starts what it starts itself; rejects with what was expected and what to do. */
+  /**
+   * Starts the servers that the target runs itself. Rejects with an error that says what was
+   * expected and what to do.
+   */
   start(): Promise<void>
-  /** Ends and removes what it started. */
+  /** Ends and removes everything that the target started. */
   stop(): Promise<void>
-  /** A problem that ends the run, such as a server that has gone; undefined while there is none. */
+  /** Returns a problem that ends the run, such as a server that has ended; undefined = none. */
   problem(): string | undefined
-  /** A scrape of each server's metrics, undefined for one that does not answer; none where it has no such. */
+  /**
+   * Scrapes each server's metrics; undefined for one that does not answer. Empty for servers
+   * without metrics.
+   */
   metrics(): Promise<readonly (Metrics | undefined)[]>
-  /** Kills one server without a warning; starts it again where no other can take its clients. Undefined = can't be done to it. */
+  /**
+   * Kills one server without a shutdown; restarts it where no other server can take its clients.
+   * undefined = the target does not support it.
+   */
   readonly crash: (() => Promise<void>) | undefined
 }

@@ -1,24 +1,30 @@
-/** RFC 6455, section 5.2: a server's frames in one connection's bytes, and a client's. */
+/** Frames of RFC 6455, section 5.2: reads a server's frames and builds a client's. */
 
 export const opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const
 
-/** Told of each frame, its payload being bytes [start, end); valid during the call only. */
+/** Receives each frame. Its payload is bytes [start, end), valid only during the call. */
 export type FrameSink = (opcode: number, bytes: Buffer, start: number, end: number) => void
 
-/** A larger frame is no benchmark's. */
+/** Largest accepted frame; a benchmark's frames are smaller. */
 const maxFrameBytes = 64 << 20
 
 /**
- * Finds frames wherever the bytes are cut. A frame that is complete in one chunk is not copied. Fragments of a message are told as the
- * frames that they are: servers of small messages send none.
+ * Finds frames at any chunk boundaries. Does not copy a frame that is complete in one chunk.
+ * Reports fragments of a message as separate frames: servers of small messages send no fragments.
  */
 export class FrameReader {
-  /** Bytes of the frame that the pieces begin, as far as known: nothing is joined before they are there. */
+  /**
+   * Length of the incomplete frame, as far as known. The pieces are joined only when that many
+   * bytes have arrived.
+   */
   #wanted = 0
   #pieces: Buffer[] = []
   #held = 0
 
-  /** `chunk` may be overwritten afterwards. Throws a RangeError for a frame that is masked or too long. */
+  /**
+   * Reads a chunk, which may be overwritten afterwards. Throws a RangeError for a frame that is
+   * masked or too long.
+   */
   take(chunk: Buffer, sink: FrameSink): void {
     let bytes = chunk
     if (this.#held > 0) {
@@ -35,7 +41,7 @@ export class FrameReader {
     this.#held = bytes.length - end
   }
 
-  /** Returns where the frame begins that is not complete. */
+  /** Returns the start of the incomplete frame. */
   #frames(bytes: Buffer, sink: FrameSink): number {
     let at = 0
     for (;;) {
@@ -46,7 +52,7 @@ export class FrameReader {
         this.#wanted = head
         return at
       }
-      if (short > 127) throw new RangeError('expected frames that are not masked, as a server sends them')
+      if (short > 127) throw new RangeError('expected unmasked frames from the server')
       const length =
         head === 2 ? short : head === 4 ? bytes.readUInt16BE(at + 2) : Number(bytes.readBigUInt64BE(at + 2))
       if (length > maxFrameBytes)
@@ -61,7 +67,10 @@ export class FrameReader {
   }
 }
 
-/** Masked with zeros: a client's frames must be masked, its payload may stay as it is. */
+/**
+ * Returns a client's frame, which must be masked. The masking key is zero, so the payload stays
+ * unchanged.
+ */
 export function clientFrame(code: number, payload: Uint8Array): Buffer {
   const long = payload.length > 125
   if (payload.length > 0xffff) throw new RangeError(`expected a client's frame below 64 KiB, got ${payload.length}`)

@@ -2,31 +2,34 @@ import type { Conversation, Listener } from './conversation.ts'
 import { readHead } from './http-head.ts'
 import { clientFrame, FrameReader, opcode } from './websocket-frames.ts'
 
-/** A protocol within WebSocket messages. */
+/** A protocol on top of WebSocket messages. */
 export interface Dialect {
   /** Path and query of the handshake. */
   readonly path: string
-  /** Header lines of the handshake beside WebSocket's own, each ended by CRLF. */
+  /** Header lines of the handshake in addition to WebSocket's own, each ending in CRLF. */
   readonly headers: string
-  /** The handshake is done: say what is wanted. */
+  /** Sends the subscriptions. Called after the handshake. */
   opened(listener: Listener, send: Send): void
-  /** A message, bytes [start, end); overwritten afterwards. Returns what it is answered with, if with anything. */
+  /**
+   * Handles a message, bytes [start, end), overwritten afterwards. Returns the reply; undefined =
+   * none.
+   */
   message(listener: Listener, bytes: Buffer, start: number, end: number): Uint8Array | string | undefined
 }
 
 /** Sends a message. */
 export type Send = (payload: Uint8Array | string) => void
 
-/** RFC 6455's own example: the server only hashes it. */
+/** The example key of RFC 6455. The server only hashes it. */
 const key = 'dGhlIHNhbXBsZSBub25jZQ=='
 const nothing = Buffer.alloc(0)
 
-/** A conversation in a dialect; one dialect object serves all connections. */
+/** A conversation that speaks a dialect. One dialect object serves all connections. */
 export class WebSocketConversation implements Conversation {
   readonly #listener: Listener
   readonly #dialect: Dialect
   readonly #frames = new FrameReader()
-  /** What has come of the handshake's answer; undefined once it is done. */
+  /** The received part of the handshake's response; undefined once the handshake is done. */
   #head: Buffer | undefined = nothing
 
   constructor(listener: Listener, dialect: Dialect) {

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
-/** What a child answers to: by name, a function of one argument. */
+/** A child's request handlers by name: functions of one argument. */
 export type Handlers = Readonly<Record<string, (argument: never) => unknown>>
 type Argument<H extends Handlers, K extends keyof H> = Parameters<H[K]>[0]
 type Result<H extends Handlers, K extends keyof H> = Awaited<ReturnType<H[K]>>
@@ -24,17 +24,23 @@ interface Waiting {
   reject(error: Error): void
 }
 
-/** How long an answer may take, ms: connecting takes longest. */
+/** How long a response may take, ms. Connecting takes longest. */
 const patienceMs = 60_000
 
-/** A file as a process of its own that answers questions, several at once. It ends with this process, however this one ends. */
+/**
+ * A file run as a separate process that answers concurrent requests. It ends with this process,
+ * however this process ends.
+ */
 export class Child<H extends Handlers> {
   readonly #process: ChildProcess
   readonly #waiting = new Map<number, Waiting>()
   #ids = 0
   #gone: Error | undefined
 
-  /** `ownSession`: Linux may share the cores between sessions first, whatever the priorities in them. */
+  /**
+   * `ownSession` starts a separate session: Linux may share cores between sessions first,
+   * regardless of priorities within them.
+   */
   constructor(file: URL, { ownSession = false }: { readonly ownSession?: boolean } = {}) {
     this.#process = fork(fileURLToPath(file), {
       detached: ownSession,
@@ -52,7 +58,10 @@ export class Child<H extends Handlers> {
     return this.#process.pid!
   }
 
-  /** Rejects with what the handler threw, when the child ends first, and when nothing comes within `timeoutMs`. */
+  /**
+   * Calls a handler of the child. Rejects with the handler's error, when the child ends first, or
+   * when no response arrives within `timeoutMs`.
+   */
   ask<K extends keyof H & string>(
     name: K,
     argument: Argument<H, K>,
@@ -100,10 +109,10 @@ export class Child<H extends Handlers> {
   }
 }
 
-/** The child's side. */
+/** The child's side: answers requests with `handlers`. */
 export function answer(handlers: Handlers): void {
   process.on('disconnect', () => process.exit())
-  // The parent ends its children: at Ctrl-C a terminal tells all of them.
+  // The parent ends its children. At Ctrl-C, the terminal signals all of them.
   process.on('SIGINT', () => {})
   process.on('message', async ({ id, name, argument }: Question) => {
     try {
@@ -114,7 +123,7 @@ export function answer(handlers: Handlers): void {
   })
 }
 
-/** The parent may have gone meanwhile. */
+/** Sends an answer. The parent may have ended in the meantime. */
 function reply(answer: Answer): void {
   if (process.connected) process.send!(answer, () => {})
 }

@@ -1,14 +1,17 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
-/** The lowest port from `first` on with which `count` in a row are free on the loopback. */
+/**
+ * Returns the lowest port from `first` on that starts `count` consecutive free ports on the
+ * loopback.
+ */
 export async function freePorts(first: number, count: number): Promise<number> {
   for (let port = first; port + count <= 65_536; port++) {
     let free = true
     for (let i = 0; free && i < count; i++) free = await isFree(port + i)
     if (free) return port
   }
-  throw new Error(`expected ${count} free ports in a row from ${first} on, found none`)
+  throw new Error(`expected ${count} consecutive free ports from ${first} on, found none`)
 }
 
 async function isFree(port: number): Promise<boolean> {

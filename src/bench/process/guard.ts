@@ -1,8 +1,9 @@
 import { rmSync } from 'node:fs'
 
 /**
- * A process that outlives its parent by a moment: it ends the processes and removes the folders that the parent told it of, when that one
- * is killed and can't do so itself. Gateways don't notice that whoever started them has gone.
+ * A process that briefly outlives its parent. It ends the processes and removes the folders that
+ * the parent registered, when the parent is killed and cannot do so itself. Gateways do not
+ * notice that their parent has ended.
  */
 
 export type GuardMessage =
@@ -21,13 +22,13 @@ process.on('disconnect', () => {
     try {
       process.kill(pid, 'SIGKILL')
     } catch {
-      // It has ended already.
+      // The process has already ended.
     }
   }
   for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   process.exit()
 })
-// Ctrl-C in a terminal reaches all of its processes; the parent decides.
+// Ctrl-C in a terminal reaches all its processes; the parent decides.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
 
 function mark<T>(set: Set<T>, what: T, { over }: GuardMessage): void {

@@ -2,7 +2,10 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { GuardMessage } from './guard.ts'
 
-/** The parent's side of guard.ts: started with the first thing to guard, and no reason for this process to stay. */
+/**
+ * The parent's side of guard.ts. Starts with the first process or folder to guard, and does not
+ * keep this process alive.
+ */
 let guard: ChildProcess | undefined
 
 function tell(message: GuardMessage): void {
@@ -18,14 +21,14 @@ function tell(message: GuardMessage): void {
   if (guard.connected) guard.send(message, () => {})
 }
 
-/** Ends with this process, even when this one is killed. */
+/** Registers a process that ends with this one, even when this one is killed. */
 export const guardProcess = (pid: number): void => tell({ kind: 'process', pid, over: false })
 
-/** It has ended. */
+/** Removes a process that has ended. */
 export const unguardProcess = (pid: number): void => tell({ kind: 'process', pid, over: true })
 
-/** Is removed with this process. */
+/** Registers a folder that is removed when this process ends. */
 export const guardFolder = (path: string): void => tell({ kind: 'folder', path, over: false })
 
-/** It has been removed. */
+/** Removes a folder that has been deleted. */
 export const unguardFolder = (path: string): void => tell({ kind: 'folder', path, over: true })

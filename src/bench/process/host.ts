@@ -2,11 +2,14 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { cpus, release } from 'node:os'
 import { keptDescriptors, openFileLimits } from '../../base/descriptors.ts'
 
-/** What Linux says of this host and its processes; elsewhere these figures can't be had. */
+/** Figures of this host and its processes, from Linux. Not available on other systems. */
 
 const pageBytes = 4096
 
-/** CPU time of a process and all of its threads since its start, µs. User and system are split by the kernel's own estimate. */
+/**
+ * CPU time of a process and all its threads since its start, µs. The split into user and system
+ * is the kernel's estimate.
+ */
 export interface Cpu {
   readonly totalUs: number
   readonly userUs: number
@@ -19,7 +22,7 @@ export function cpuOf(pid: number): Cpu {
     totalUs += Number(read(`/proc/${pid}/task/${task}/schedstat`).split(' ')[0]) / 1000
   }
   const stat = read(`/proc/${pid}/stat`)
-  // Fields 14 and 15, counted from behind the command, which may have spaces.
+  // Fields 14 and 15, counted from the end of the command, which may contain spaces.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const user = Number(fields[11])
   const system = Number(fields[12])
@@ -27,7 +30,7 @@ export function cpuOf(pid: number): Cpu {
   return { totalUs, userUs, systemUs: totalUs - userUs }
 }
 
-/** How long the main thread of a process has been ready to run while others had the cores, µs. */
+/** Returns how long the main thread of a process was ready to run but had no core, µs. */
 export function coreWaitUs(pid: number): number {
   return Number(read(`/proc/${pid}/task/${pid}/schedstat`).split(' ')[1]) / 1000
 }
@@ -44,11 +47,11 @@ export function residentBytes(pid: number): number {
   return 1024 * Number(/VmRSS:\s+(\d+) kB/.exec(read(`/proc/${pid}/status`))![1])
 }
 
-/** Memory that the kernel keeps for sockets, of all processes, bytes. */
+/** Kernel memory for the sockets of all processes, bytes. */
 export interface KernelMemory {
   /** Bytes in the buffers of TCP sockets. */
   readonly buffers: number
-  /** The kernel's own objects, those of sockets among them. */
+  /** Kernel objects, including those of sockets. */
   readonly slab: number
 }
 
@@ -58,7 +61,7 @@ export function kernelMemory(): KernelMemory {
   return { buffers: pageBytes * Number(pages?.[1] ?? 0), slab: 1024 * Number(slab?.[1] ?? 0) }
 }
 
-/** Time that all cores had, and had nothing to do in, in ticks since the host's start. */
+/** Total and idle time of all cores, in ticks since the host's start. */
 export interface HostTime {
   readonly all: number
   readonly idle: number
@@ -69,18 +72,21 @@ export function hostTime(): HostTime {
   return { all: ticks.reduce((sum, each) => sum + each, 0), idle: ticks[3]! + ticks[4]! }
 }
 
-/** Files and sockets that a process which is started here may have open. */
+/** Returns how many files and sockets a process started here may have open. */
 export function maxDescriptors(): number {
   return openFileLimits(read('/proc/self/limits'))?.soft ?? Number.POSITIVE_INFINITY
 }
 
-/** Connections that such a process may have, a gateway or one that holds clients. */
+/** Returns how many connections such a process may have, whether a gateway or a client process. */
 export function maxConnections(): number {
   const limit = maxDescriptors()
   return limit - keptDescriptors(limit, 0)
 }
 
-/** The process that listens on a TCP port of this host; undefined where it is none of ours to see. */
+/**
+ * Returns the process that listens on a TCP port of this host; undefined = none, or another
+ * user's.
+ */
 export function listenerPid(port: number): number | undefined {
   const inode = ['/proc/net/tcp', '/proc/net/tcp6'].map((file) => listenInode(file, port)).find((found) => found)
   if (inode === undefined) return undefined
@@ -91,7 +97,9 @@ export function listenerPid(port: number): number | undefined {
     .find((pid) => descriptors(pid).includes(socket))
 }
 
-/** State 0A is LISTEN; the local address is `HEX:PORT`. */
+/**
+ * Returns the inode of the listening socket. State 0A is LISTEN; the local address is `HEX:PORT`.
+ */
 function listenInode(file: string, port: number): string | undefined {
   const hex = port.toString(16).toUpperCase().padStart(4, '0')
   for (const line of read(file).split('\n')) {
@@ -106,7 +114,7 @@ function descriptors(pid: number): string[] {
   try {
     return readdirSync(folder).map((name) => readlinkSync(`${folder}/${name}`))
   } catch {
-    // Another user's, or gone meanwhile.
+    // The process is another user's, or has ended.
     return []
   }
 }

@@ -1,15 +1,15 @@
 import { type Cpu, cpuBetween, cpuOf, type HostTime, hostTime } from './host.ts'
 
-/** Whose CPU is told apart. */
+/** Parts whose CPU is reported separately. */
 export const parts = ['servers', 'clients', 'publisher', 'broker'] as const
 export type Part = (typeof parts)[number]
 
 export interface Usage {
   readonly seconds: number
   readonly cpu: Readonly<Record<Part, Cpu>>
-  /** The largest share of one core that one process of the part used. */
+  /** Largest share of one core that any process of the part used. */
   readonly busiest: Readonly<Record<Part, number>>
-  /** Share of the host's CPU time in which nobody did anything. */
+  /** Idle share of the host's CPU time. */
   readonly idle: number
 }
 
@@ -21,7 +21,10 @@ interface Seen {
 
 const none: Cpu = { totalUs: 0, userUs: 0, systemUs: 0 }
 
-/** Measures CPU time from its making on. Processes may come and go meanwhile: what a dead one used until the last look counts. */
+/**
+ * Measures CPU time from its creation. Processes may start and end in between; for a process that
+ * ended, the CPU up to the last sample counts.
+ */
 export class CpuMeter {
   readonly #pids: () => Readonly<Record<Part, readonly number[]>>
   readonly #seen = new Map<number, Seen>()
@@ -52,7 +55,7 @@ export class CpuMeter {
     return { seconds, cpu, busiest, idle }
   }
 
-  /** A process that has come since the beginning counts from its own. */
+  /** Takes a sample. A process that started after the meter counts from its own start. */
   #look(from: 'now' | 'its beginning'): void {
     const pids = this.#pids()
     for (const part of parts) {

@@ -1,13 +1,15 @@
-/** So long a gateway may take to answer, ms: under more load than it can take, its event loop stands for seconds. */
+/**
+ * How long a gateway may take to answer, ms. Under overload, its event loop blocks for seconds.
+ */
 const scrapeMs = 30_000
 
-/** What the admin listener at this URL shows now. Rejects where it does not answer in time. */
+/** Scrapes the admin listener at this URL. Rejects when it does not answer in time. */
 export async function scrape(admin: string): Promise<Metrics> {
   const response = await fetch(`${admin}/metrics`, { signal: AbortSignal.timeout(scrapeMs) })
   return new Metrics(await response.text())
 }
 
-/** One scrape of `/metrics`: Prometheus' text format, as far as the gateway uses it. */
+/** One scrape of `/metrics`: the subset of Prometheus' text format that the gateway uses. */
 export class Metrics {
   readonly #samples: { readonly name: string; readonly labels: string; readonly value: number }[] = []
 
@@ -18,14 +20,14 @@ export class Metrics {
     }
   }
 
-  /** Sum of all series of that name, or of those that have a label. */
+  /** Returns the sum of all series of that name, or of those with the label. */
   sum(name: string, label = ''): number {
     let sum = 0
     for (const sample of this.#samples) if (sample.name === name && sample.labels.includes(label)) sum += sample.value
     return sum
   }
 
-  /** Cumulative counts by upper bound, of all series of the histogram. */
+  /** Returns cumulative counts by upper bound, over all series of the histogram. */
   buckets(name: string): Map<number, number> {
     const buckets = new Map<number, number>()
     for (const sample of this.#samples) {
@@ -38,7 +40,10 @@ export class Metrics {
   }
 }
 
-/** The bucket's bound below which the share `q` of what was recorded between two scrapes lies; NaN where nothing was. */
+/**
+ * Returns the upper bound of the bucket with the `q` quantile of the values recorded between two
+ * scrapes; NaN = no values.
+ */
 export function quantileBound(before: Map<number, number>, after: Map<number, number>, q: number): number {
   const bounds = [...after.keys()].sort((a, b) => a - b)
   const count = (bound: number) => after.get(bound)! - (before.get(bound) ?? 0)

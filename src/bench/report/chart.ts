@@ -8,7 +8,7 @@ export interface Line {
 }
 
 export interface Axis {
-  /** What is drawn at a value's place: the identity, or its logarithm. */
+  /** Maps a value to its place on the axis: the identity or the logarithm. */
   readonly scale: (value: number) => number
   readonly ticks: readonly { readonly value: number; readonly label: string }[]
   readonly title: string
@@ -18,7 +18,10 @@ const width = 860
 const height = 320
 const margin = { left: 70, right: 28, top: 16, bottom: 46 } as const
 
-/** Lines over common axes, which span their ticks. Points that an axis can't show are left out. */
+/**
+ * Returns a chart of lines over common axes, which span their ticks. Omits points that an axis
+ * cannot show.
+ */
 export function chart(title: string, x: Axis, y: Axis, lines: readonly Line[]): string {
   const placeX = place(x, margin.left, width - margin.right)
   const placeY = place(y, height - margin.bottom, margin.top)
@@ -50,7 +53,10 @@ export function chart(title: string, x: Axis, y: Axis, lines: readonly Line[]): 
   return `<figure><figcaption><b>${title}</b> ${legend}</figcaption>${svg}</figure>`
 }
 
-/** From a value to its place, one decimal; values outside of the ticks are drawn at the edge. */
+/**
+ * Returns a function from a value to its coordinate, one decimal. Values outside the ticks are
+ * drawn at the edge.
+ */
 function place({ scale, ticks }: Axis, from: number, to: number): (value: number) => number {
   const least = scale(ticks[0]!.value)
   const most = scale(ticks.at(-1)!.value)
@@ -60,7 +66,7 @@ function place({ scale, ticks }: Axis, from: number, to: number): (value: number
   }
 }
 
-/** Powers of ten around the values, which must be above 0. */
+/** Returns an axis with powers of ten around the values, which must be above 0. */
 export function logAxis(title: string, values: readonly number[]): Axis {
   const shown = values.filter((value) => value > 0 && Number.isFinite(value))
   const low = Math.floor(Math.log10(Math.min(1, ...shown)))
@@ -72,7 +78,7 @@ export function logAxis(title: string, values: readonly number[]): Axis {
   return { title, ticks, scale: (value) => (value > 0 ? Math.log10(value) : Number.NaN) }
 }
 
-/** Round steps from the least value to the greatest, or from 0. */
+/** Returns an axis with round steps from the least value to the greatest, or from 0. */
 export function linearAxis(title: string, least: number, most: number): Axis {
   const step = niceStep((most - least) / 6 || 1)
   const first = Math.floor(least / step) * step
@@ -85,7 +91,7 @@ export function linearAxis(title: string, least: number, most: number): Axis {
   return { title, ticks, scale: (value) => value }
 }
 
-/** 1, 2 or 5 times a power of ten, and at least `least`. */
+/** Returns 1, 2 or 5 times a power of ten, at least `least`. */
 function niceStep(least: number): number {
   const power = 10 ** Math.floor(Math.log10(least))
   return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= least * 0.999)!

@@ -5,11 +5,11 @@ import { type Metrics, quantileBound } from '../process/metrics.ts'
 import type { Measured } from './measured.ts'
 import { type Calibration, figuresOf, type Report } from './report.ts'
 
-/** How the clients came. */
+/** How the clients connected. */
 export interface Opening {
   readonly connectSeconds: number
   readonly connected: number
-  /** A connection: growth of the servers' memory, and of the kernel's. */
+  /** Growth of the servers' memory and of the kernel's, bytes a connection. */
   readonly userBytes: number
   readonly kernelBytes: number
 }
@@ -24,13 +24,13 @@ export interface RunFacts {
   readonly host: string
 }
 
-/** Shares of a core, and times, from which on the generator has no room left for a fair measurement. */
+/** Share of a core above which the generator has no room left for a fair measurement. */
 const maxShare = 0.9
 const maxLateMs = 20
 const maxLoopMs = 30
-/** Below this everybody waits for a core. */
+/** Idle share of the host below which all processes wait for a core. */
 const leastIdle = 0.03
-/** Less than this of what was asked for has been published. */
+/** Share of the requested rate that must be published. */
 const leastPublished = 0.98
 
 export function composeReport(run: RunFacts, opening: Opening, clientProcesses: number, measured: Measured): Report {
@@ -97,7 +97,7 @@ function cpuOfParts({ cpu, busiest }: Usage): Report['cpu'] {
   return Object.fromEntries(parts.map((part) => [part, figures(part)])) as Report['cpu']
 }
 
-/** Two scrapes of one server; the first counts for nothing where it has started again since. */
+/** Two scrapes of one server. If the server restarted in between, the first does not count. */
 interface Scrapes {
   readonly first: Metrics | undefined
   readonly last: Metrics
@@ -126,20 +126,23 @@ function serverFigures({ before, after }: Measured): Report['server'] {
 
 const startTime = 'process_start_time_seconds'
 
-/** Why the figures say more of the generator, of the way in or of the host than of the fan-out. */
+/**
+ * Returns why the figures describe the generator, the publish path or the host rather than the
+ * fan-out.
+ */
 function limitsOf({ rate, action }: Load, { usage, late, received, eventsPerSecond }: Measured): string[] {
   const limits: string[] = []
   const percent = (share: number) => `${Math.round(share * 100)} %`
   const { clients, publisher } = usage.busiest
-  if (clients > maxShare) limits.push(`a process of clients used ${percent(clients)} of a core`)
+  if (clients > maxShare) limits.push(`a client process used ${percent(clients)} of a core`)
   if (publisher > maxShare) limits.push(`the publisher used ${percent(publisher)} of a core`)
-  // A gateway that was killed, and through which events went in, holds up its publisher: that is the scenario.
+  // Killing the gateway that the publisher uses delays the publisher: the scenario intends that.
   const lateMs = late.quantileUs(0.99) / 1000
   const isLate = lateMs > maxLateMs || eventsPerSecond < rate * leastPublished
   if (isLate && action !== 'failover') {
     const rates = `${eventsPerSecond.toFixed(0)} of ${rate.toFixed(0)} events a second were published, ${lateMs.toFixed(0)} ms late (p99)`
     const why =
-      publisher > maxShare ? '' : ': those before had not been acknowledged, or the publisher waited for a core'
+      publisher > maxShare ? '' : ': earlier events were not acknowledged yet, or the publisher waited for a core'
     limits.push(`${rates}${why}`)
   }
   if (received.loopDelayP99Ms > maxLoopMs)
@@ -153,14 +156,14 @@ function problemsOf({ stop, load }: RunFacts, measured: Measured): string[] {
   const problems: string[] = []
   if (stop.problem !== undefined) problems.push(stop.problem)
   if (lost > 0) problems.push(`${lost} deliveries were lost`)
-  if (received.repeated > 0) problems.push(`${received.repeated} deliveries came again or out of order`)
+  if (received.repeated > 0) problems.push(`${received.repeated} deliveries arrived again or out of order`)
   const why = received.reasons.length === 0 ? '' : ` (${received.reasons.join('; ')})`
   if (received.broken > 0 && load.action !== 'failover') problems.push(`${received.broken} connections broke${why}`)
   if (unknown > 0 && load.action !== 'failover') {
     problems.push(`${unknown} events were not acknowledged (${publisherReasons.join('; ')})`)
   }
   if (received.live.count + received.caughtUp.count + received.slow.count === 0) {
-    problems.push('nothing was delivered: does the server read what is published to?')
+    problems.push('nothing was delivered: does the server read the stream that the publisher writes to?')
   }
   return problems
 }

@@ -1,7 +1,7 @@
 import { type Axis, chart, linearAxis, logAxis } from './chart.ts'
 import { growth, type LatencyFigures, type Report } from './report.ts'
 
-/** One run as one page that needs nothing else: no script, no font, no host. */
+/** Returns one run as a self-contained page: no script, no font, no server. */
 export function reportHtml(report: Report): string {
   const { load, target } = report
   const title = `${load.scenario}: ${target}`
@@ -56,10 +56,10 @@ const section = (title: string, content: string): string => `<h2>${escaped(title
 
 function verdict({ problems, generator, interrupted }: Report): string {
   const lines = problems.map((problem) => `<p class="bad">Failed: ${escaped(problem)}</p>`)
-  if (problems.length === 0) lines.push('<p class="good">Nothing was lost, nothing came twice.</p>')
-  if (interrupted) lines.push('<p class="note">Interrupted: measured until then.</p>')
+  if (problems.length === 0) lines.push('<p class="good">Nothing was lost or repeated.</p>')
+  if (interrupted) lines.push('<p class="note">Interrupted: measured up to that point.</p>')
   for (const limit of generator.limits) {
-    lines.push(`<p class="note">Not the fan-out's figures alone: ${escaped(limit)}</p>`)
+    lines.push(`<p class="note">The figures do not describe the fan-out alone: ${escaped(limit)}</p>`)
   }
   return lines.join('\n')
 }
@@ -162,14 +162,14 @@ function figures(report: Report): [string, string][] {
   if (server !== undefined) {
     pairs.push([
       'server GC',
-      `${whole(server.gcPauses)} pauses, ${shown(server.gcMs)} ms in all, p99 ≤ ${shown(server.gcP99Ms)} ms`,
+      `${whole(server.gcPauses)} pauses, ${shown(server.gcMs)} ms total, p99 ≤ ${shown(server.gcP99Ms)} ms`,
     ])
     pairs.push(['server loop delay, p99', `≤ ${shown(server.loopDelayP99Ms)} ms`])
   }
   const { calibration } = generator
   if (calibration !== undefined) {
-    pairs.push(['a process of clients can take', `${whole(calibration.clientMessagesPerSecond)} messages/s`])
-    pairs.push(['the publisher can make', `${whole(calibration.publisherEventsPerSecond)} events/s`])
+    pairs.push(['a client process can receive', `${whole(calibration.clientMessagesPerSecond)} messages/s`])
+    pairs.push(['the publisher can produce', `${whole(calibration.publisherEventsPerSecond)} events/s`])
   }
   return pairs
 }
@@ -192,7 +192,7 @@ function found({ found }: Report): string {
     found.rate === undefined ? 'No rate passed three times.' : `${whole(found.rate)} events/s passed three times.`
   return section(
     `The highest rate with a p99 of at most ${found.p99Ms} ms`,
-    `<p>${said} Rates within 10 % are not told apart.</p>${rows(['events/s', 'p99 ms', 'verdict'], cells)}`,
+    `<p>${said} The search does not distinguish rates within 10 %.</p>${rows(['events/s', 'p99 ms', 'verdict'], cells)}`,
   )
 }
 
@@ -202,6 +202,6 @@ function machine({ host, settings, load, generator }: Report): [string, string][
     ['machine', host],
     ...Object.entries(settings).map(([name, value]): [string, string] => [name, text(value)]),
     ...Object.entries(load).map(([name, value]): [string, string] => [name, text(value)]),
-    ['processes of clients', String(generator.clientProcesses)],
+    ['client processes', String(generator.clientProcesses)],
   ]
 }

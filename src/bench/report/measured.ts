@@ -4,10 +4,10 @@ import type { Usage } from '../process/meter.ts'
 import type { Metrics } from '../process/metrics.ts'
 import type { Second } from './report.ts'
 
-/** What one stretch of load brought. */
+/** Result of one period of load. */
 export interface Measured {
   readonly seconds: number
-  /** Over the whole seconds of the window: events that were published, deliveries that came. */
+  /** Published events and arrived deliveries, over the whole seconds of the window. */
   readonly eventsPerSecond: number
   readonly deliveriesPerSecond: number
   readonly usage: Usage

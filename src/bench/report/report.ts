@@ -17,7 +17,7 @@ export interface LatencyFigures {
 
 /** One second of the run, by arrival. */
 export interface Second {
-  /** Since the first event was due; below 0 is warm-up. */
+  /** Seconds since the first event was due; below 0 = warm-up. */
   readonly second: number
   readonly published: number
   readonly received: number
@@ -28,42 +28,51 @@ export interface Second {
   readonly serverMiB: number
 }
 
-/** One run, as `--json` has it. Times are ms, CPU is seconds of core time within `measuredSeconds`. */
+/**
+ * One run, as `--json` prints it. Times are in ms; CPU is seconds of core time within
+ * `measuredSeconds`.
+ */
 export interface Report {
   readonly target: string
   readonly settings: Readonly<Record<string, unknown>>
   readonly host: string
   readonly startedAt: string
   readonly load: Load
-  /** How long events were measured: shorter than asked for where the run was interrupted. */
+  /** How long events were measured; shorter than requested when the run was interrupted. */
   readonly measuredSeconds: number
   readonly interrupted: boolean
   readonly eventsPerSecond: number
   readonly deliveriesPerSecond: number
-  /** To clients that were live when the event was due; to those that had missed it; to slow readers. */
+  /**
+   * Latency to clients that were live when the event was due, to clients that had missed it, and
+   * to slow readers.
+   */
   readonly latency: LatencyFigures
   readonly caughtUp: LatencyFigures
   readonly slow: LatencyFigures
-  /** The distribution of `latency`: ms, and the share of all that is not above it. */
+  /** The distribution of `latency`: ms, and the share of all values at or below it. */
   readonly distribution: readonly (readonly [ms: number, share: number])[]
   /** By position; anything but 0 in the first two fails the run. */
   readonly promises: {
     readonly lost: number
     readonly repeated: number
-    /** Gap frames, and the events that they told of. */
+    /** Gap frames, and the events that they covered. */
     readonly gaps: number
     readonly told: number
-    /** Events whose publisher got no answer: they may be there or not. */
+    /** Events without an acknowledgement: the log may or may not have them. */
     readonly unknown: number
-    /** Connections that ended without being asked to. */
+    /** Connections that ended unexpectedly. */
     readonly broken: number
   }
   readonly connecting: {
     readonly perSecond: number
     readonly first: LatencyFigures
-    /** From losing the connection until being live again, with all that was missed (SSE, poll: but for what was missed). */
+    /**
+     * From the loss of the connection until live again, including the missed events (SSE, poll:
+     * without the missed events).
+     */
     readonly again: LatencyFigures
-    /** How long the action took until everybody was live again; storm only. */
+    /** Time from the action until all clients were live again; storm only. */
     readonly stormMs: number | undefined
   }
   readonly cpu: Readonly<Record<Part, { readonly userS: number; readonly systemS: number; readonly busiest: number }>>
@@ -71,12 +80,18 @@ export interface Report {
   /** CPU of the servers, µs a delivery. */
   readonly cpuUsPerDelivery: number
   readonly memory: {
-    /** Growth while the clients came, bytes a connection: of the servers' resident memory, and of the kernel's for both ends. */
+    /**
+     * Growth while the clients connected, bytes a connection: the servers' resident memory, and
+     * the kernel's memory for both ends.
+     */
     readonly userBytesPerConnection: number
     readonly kernelBytesPerConnection: number
     readonly serverMiB: number
   }
-  /** Of the servers, from their metrics; absent where there are none. Quantiles are their bucket's bound, ms. */
+  /**
+   * Figures from the servers' metrics; undefined = no metrics. Quantiles are the bound of their
+   * bucket, ms.
+   */
   readonly server:
     | {
         readonly gcPauses: number
@@ -88,23 +103,29 @@ export interface Report {
     | undefined
   readonly generator: {
     readonly clientProcesses: number
-    /** How late events were handed over, ms. */
+    /** How late events were sent, ms. */
     readonly publisherLateP99Ms: number
     readonly publisherLateMaxMs: number
     readonly clientLoopP99Ms: number
-    /** What it can do at most here, found before the run; absent where that was not asked for. */
+    /**
+     * The generator's highest rates on this host, measured before the run; undefined = not
+     * requested.
+     */
     readonly calibration: Calibration | undefined
-    /** Why the figures say more of the generator, of the way in or of the host than of the servers' fan-out; empty where they don't. */
+    /**
+     * Why the figures describe the generator, the publish path or the host rather than the
+     * servers' fan-out; empty = they do not.
+     */
     readonly limits: readonly string[]
   }
   readonly timeline: readonly Second[]
-  /** Where a rate was searched: the report is of the best one's last trial. */
+  /** Result of a rate search. The report describes the best rate's last trial. */
   readonly found?:
     | {
         readonly p99Ms: number
-        /** The highest that passed three times; undefined = none. */
+        /** The highest rate that passed three times; undefined = none. */
         readonly rate: number | undefined
-        /** The lowest that failed. */
+        /** The lowest rate that failed. */
         readonly failedAt: number | undefined
         readonly trials: readonly {
           readonly rate: number
@@ -114,15 +135,15 @@ export interface Report {
         }[]
       }
     | undefined
-  /** What makes this a failed run. */
+  /** Reasons why the run failed. */
   readonly problems: readonly string[]
 }
 
 export interface Calibration {
-  /** Of one process of clients, for messages like the run's. */
+  /** Highest rate of one client process, for messages like the run's. */
   readonly clientMessagesPerSecond: number
   readonly clientUsPerMessage: number
-  /** Events that the publisher can make. */
+  /** Highest rate at which the publisher can produce events. */
   readonly publisherEventsPerSecond: number
 }
 
@@ -141,7 +162,10 @@ export function figuresOf(latencies: Latencies): LatencyFigures {
   }
 }
 
-/** What a connection takes, in words: a process that has collected its garbage meanwhile has shrunk, and that says nothing. */
+/**
+ * Formats the memory of a connection. A process that shrank through garbage collection in between
+ * has no meaningful figure.
+ */
 export function growth(bytes: number, digits: (value: number) => string): string {
-  return bytes > 0 ? `${digits(bytes / 1024)} KiB` : 'too little to be told'
+  return bytes > 0 ? `${digits(bytes / 1024)} KiB` : 'too little to measure'
 }

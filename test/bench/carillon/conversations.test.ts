@@ -170,7 +170,7 @@ test('polls follow each other from the position that each answer gives', () => {
 })
 
 test('what is no HTTP and what is no chunk is refused', () => {
-  assert.throws(() => readHead(Buffer.from('SSH-2.0\r\n\r\n')), /expected an HTTP answer/)
+  assert.throws(() => readHead(Buffer.from('SSH-2.0\r\n\r\n')), /expected an HTTP response/)
   assert.throws(() => readHead(Buffer.alloc(20_000)), /expected an HTTP head/)
-  assert.throws(() => new ChunkedReader().take(Buffer.from('zz\r\n'), () => {}), /size of a chunk/)
+  assert.throws(() => new ChunkedReader().take(Buffer.from('zz\r\n'), () => {}), /chunk size/)
 })

@@ -55,7 +55,7 @@ test('frames that come byte by byte are told as well', () => {
 
 test('a masked frame, and one beyond any size, are refused', () => {
   const take = (bytes: number[]) => new FrameReader().take(Buffer.from(bytes), () => {})
-  assert.throws(() => take([0x81, 0x82, 0, 0, 0, 0, 1, 1]), /not masked/)
+  assert.throws(() => take([0x81, 0x82, 0, 0, 0, 0, 1, 1]), /unmasked/)
   assert.throws(() => take([0x82, 127, 0, 0, 1, 0, 0, 0, 0, 0]), /at most/)
 })
 
