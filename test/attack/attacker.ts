@@ -2,7 +2,9 @@ import { answer } from '../../src/bench/process/child.ts'
 import { type AttackName, attacks } from './attacks.ts'
 import { type Aim, done } from './sockets.ts'
 
-/** The process that carries out one attack until it is ended, or the time is over. */
+/**
+ * Entry point of a process that carries out one attack until it is stopped or its time is over.
+ */
 const handlers = {
   begin: ({ name, aim, seconds }: { name: AttackName; aim: Aim; seconds: number }): void => {
     setTimeout(() => process.exit(), seconds * 1000)

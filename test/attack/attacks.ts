@@ -3,20 +3,26 @@ import { clientFrame, opcode } from '../../src/bench/load/websocket-frames.ts'
 import { encodeToken } from '../../src/wire/token.ts'
 import { type Aim, ask, flood, frameHead, get, json, post, send, sendAll, stay, webSocket } from './sockets.ts'
 
-/** What an attacker without rights may do to a gateway with its defaults. Each is a process of its own, and bounded in what it opens. */
+/**
+ * An attack without credentials on a gateway with default options. Each attack runs in a separate
+ * process and opens a bounded number of connections.
+ */
 export interface Attack {
   readonly about: string
-  /** That it has at once at most: each may take what docs/operations.md says. */
+  /**
+   * Most concurrent sessions of the attack. docs/operations.md gives the memory that each may
+   * use.
+   */
   readonly sessions: number
-  /** It needs a log with something in it. */
+  /** true = the attack needs a log with records. */
   readonly history?: true
   begin(aim: Aim): void
 }
 
 const subscriptions = 1000
-/** Records, of any subject, that a question for last events may have to look at. */
+/** Records, of any subject, that a request for last events may have to scan. */
 export const historyRecords = 120_000
-/** A subject has at most so many bytes. */
+/** Longest subject, bytes. */
 const subjectBytes = 255
 const fragments = 60_000
 const second = 1000
@@ -24,10 +30,10 @@ const second = 1000
 const times = (count: number, run: (i: number) => void): void => {
   for (let i = 0; i < count; i++) run(i)
 }
-/** Patterns that match nothing, so that whoever looks for an event looks at all. */
+/** Returns a pattern that matches nothing, so that a search for an event scans all records. */
 const pattern = (i: number): string => `z${i}.>`
 const longPattern = (i: number): string => `z${i}.`.padEnd(subjectBytes - 2, '*.').replace(/\.*$/, '.>')
-/** Positions of streams that this gateway does not have. */
+/** Returns a token with positions of streams that this gateway does not have. */
 const foreignToken = (count: number): string =>
   encodeToken(
     Array.from({ length: count }, (_, partition) => ({
@@ -56,7 +62,7 @@ function lastAgain(socket: Socket): void {
   })
 }
 
-/** Of the fragment of one byte with this number. */
+/** Returns the head of the `i`-th fragment of one byte. */
 function fragmentHead(i: number): Buffer {
   const code = i === 0 ? opcode.text : opcode.continuation
   return frameHead(i === fragments - 1 ? 0x80 | code : code, 1)
@@ -92,7 +98,7 @@ export const attacks = {
     },
   },
   'subscribe-flood': {
-    about: 'subscribe and unsubscribe as fast as four sockets take it',
+    about: 'subscribe and unsubscribe as fast as four sockets accept it',
     sessions: 4,
     begin({ port }) {
       const pairs = Buffer.concat(Array(500).fill(Buffer.concat([subscribe(1, '*.*.*.>'), unsubscribe(1)])))
@@ -114,7 +120,7 @@ export const attacks = {
     },
   },
   'json-pings': {
-    about: 'JSON pings as fast as four sockets take them',
+    about: 'JSON pings as fast as four sockets accept them',
     sessions: 4,
     begin({ port }) {
       const pings = Buffer.concat(Array(1000).fill(json({ ping: { t: 1 } })))
@@ -138,7 +144,7 @@ export const attacks = {
     },
   },
   'waiting-frames': {
-    about: 'twenty sockets that read nothing while answers of up to 1000 positions wait for them',
+    about: 'twenty sockets that read nothing while responses of up to 1000 positions wait for them',
     sessions: 20,
     begin({ port }) {
       const pair = Buffer.concat([subscribe(1, 'c.x', { after: [foreignToken(1000)] }), unsubscribe(1)])
@@ -197,7 +203,7 @@ export const attacks = {
     },
   },
   'slow-bodies': {
-    about: '64 POST bodies of which a byte a second comes',
+    about: '64 POST bodies that send one byte a second',
     sessions: 0,
     begin({ port }) {
       const head = post('/v1/publish', '{', 200_000)
@@ -218,7 +224,7 @@ export const attacks = {
     },
   },
   'connection-churn': {
-    about: 'up to 600 connections a second that are cut: at once, in the handshake, or with a request under way',
+    about: 'up to 600 connections a second that are cut: at once, in the handshake, or during a request',
     sessions: 30,
     begin({ port }) {
       const poll = get('/v1/poll?subject=nobody.x&wait=20000')

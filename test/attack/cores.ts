@@ -2,18 +2,18 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
 
-/** One core for what is attacked, one for all else. */
+/** One core for the attacked gateway, one for all other processes. */
 export interface Cores {
   readonly gateway: number
   readonly others: number
 }
 
-/** A thread that ends meanwhile makes one fail. */
+/** Attempts to pin a process. An attempt fails when a thread ends during it. */
 const pinAttempts = 10
 
 export const niceness = { honest: -5, attacker: 10 } as const
 
-/** The first two cores that this process may use. */
+/** Returns the first two cores that this process may use. */
 export function twoCores(): Cores {
   const list = /^Cpus_allowed_list:\s+(\S+)/m.exec(readFileSync('/proc/self/status', 'utf8'))![1]!
   const [gateway, others] = list.split(',').flatMap((range) => {
@@ -24,17 +24,17 @@ export function twoCores(): Cores {
   return { gateway, others }
 }
 
-/** All threads of the process, and what they will start. */
+/** Pins all threads of the process, and the processes that they will start, to a core. */
 export function pin(pid: number, core: number): void {
   for (let left = pinAttempts; ; left--) {
     const args = ['--all-tasks', '--cpu-list', '--pid', `${core}`, `${pid}`]
     const { status, stderr, error } = spawnSync('taskset', args, { encoding: 'utf8' })
     if (status === 0) return
-    if (left === 0) throw new Error(`taskset can't pin process ${pid} to core ${core}: ${error?.message ?? stderr}`)
+    if (left === 0) throw new Error(`taskset cannot pin process ${pid} to core ${core}: ${error?.message ?? stderr}`)
   }
 }
 
-/** False = this user may not. */
+/** Sets the priority of a process; false = this user is not allowed to. */
 export function prioritise(pid: number, nice: number): boolean {
   try {
     setPriority(pid, nice)

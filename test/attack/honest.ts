@@ -4,48 +4,48 @@ import { Latencies } from '../../src/bench/load/latencies.ts'
 import { monotonicUs } from '../../src/bench/load/payload.ts'
 import { type Load, loadOf } from '../../src/bench/load/scenario.ts'
 
-/** Clients that do as the documentation says, over all transports, and one that publishes for them. */
+/** Clients that behave as documented, over all transports, and a publisher for them. */
 
 export const clients = 200
 const rate = 50
-/** Ten clients of each, over whichever transport. */
+/** Number of subjects. Each has ten clients, over any transport. */
 const subjects = 20
 const conversations = ['ws-json', 'sse-json', 'poll-json'] as const
-/** All follow the same subjects. */
+/** Run name. All clients follow the same subjects. */
 const run = 'honest'
-/** How long what is left may take to come, ms. */
+/** How long the remaining events may take to arrive, ms. */
 const settleMs = 20_000
 const settlePollMs = 200
 
 export interface Received {
-  /** Of the events that were due in the window, ms. */
+  /** 99th percentile of the latency of events due in the window, ms. */
   readonly p99Ms: number
   readonly maxMs: number
   readonly count: number
-  /** Since the beginning: connections that ended, and attempts that failed. */
+  /** Connections that ended and attempts that failed, since the start. */
   readonly broken: number
   readonly refused: number
   readonly reasons: readonly string[]
 }
 
 export interface Settled {
-  /** Events that did not come, without and with a gap that says so. */
+  /** Events that did not arrive: without a gap (`lost`) and covered by a gap (`told`). */
   readonly lost: number
   readonly told: number
-  /** Why publishing has failed, if it has. */
+  /** Why publishing failed; undefined = it did not. */
   readonly refusal: string | undefined
 }
 
 const loadFor = (count: number): Load => ({ ...loadOf('unicast', { clients: count, payloadBytes: 256 }), subjects })
 
 export class Honest {
-  /** One for each transport; the first one publishes as well. */
+  /** One load for each transport. The first also publishes. */
   readonly #loads = conversations.map((_, i) => {
     const each = Math.ceil(clients / conversations.length)
     return new Generator(loadFor(Math.min(each, clients - i * each)), run)
   })
 
-  /** Resolves when all clients are live and events flow. */
+  /** Connects the clients. Resolves when all are live and events flow. */
   async open(gateway: Gateway): Promise<void> {
     await Promise.all(
       this.#loads.map(async (load, i) => {
@@ -57,7 +57,7 @@ export class Honest {
     await this.#publisher.start(rate, monotonicUs())
   }
 
-  /** Measures events that are due from now on. */
+  /** Measures events due from now on. */
   async window(): Promise<void> {
     const fromUs = monotonicUs()
     await Promise.all(this.#loads.map((load) => load.window(fromUs, Number.POSITIVE_INFINITY)))
@@ -77,7 +77,7 @@ export class Honest {
     }
   }
 
-  /** Ends the flow; resolves when all has come, or does not come any more. */
+  /** Ends the flow. Resolves when all events have arrived, or can no longer arrive. */
   async settle(): Promise<Settled> {
     const published = await this.#publisher.stop()
     const { failed, reasons } = (await this.#publisher.reports()).publisher

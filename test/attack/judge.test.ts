@@ -31,12 +31,12 @@ const stood: Outcome = {
 const found = (more: Partial<Outcome>): number => problems({ ...stood, ...more }).length
 const during = (more: Partial<Outcome['attack']>): number => found({ attack: { ...stood.attack, ...more } })
 
-test('a gateway stands an attack when each figure is at its bound', () => {
+test('a gateway withstands an attack when each figure is at its bound', () => {
   assert.deepEqual(problems(stood), [])
   assert.deepEqual([verdict(stood), row(stood).verdict], ['stands', 'stands'])
 })
 
-test('each figure beyond its bound is a problem of its own', () => {
+test('each figure beyond its bound is a separate problem', () => {
   assert.equal(during({ writtenP99Ms: 12.1 }), 1)
   assert.equal(during({ receivedP99Ms: 15.1 }), 1)
   assert.equal(during({ livezMs: 101 }), 1)
@@ -49,19 +49,19 @@ test('each figure beyond its bound is a problem of its own', () => {
   assert.equal(found({ ended: 'out of memory' }), 1)
 })
 
-test('where the host is slow when it is quiet, 50 ms are the bound', () => {
+test('when the quiet host is slow, the bound is 50 ms', () => {
   const slow = { quiet: { ...quiet, writtenP99Ms: 30, receivedP99Ms: 30 } }
   assert.equal(found({ ...slow, attack: { ...stood.attack, writtenP99Ms: 50, receivedP99Ms: 50 } }), 0)
   assert.equal(found({ ...slow, attack: { ...stood.attack, writtenP99Ms: 51, receivedP99Ms: 51 } }), 2)
 })
 
-test('a host that is too slow when it is quiet makes no verdict', () => {
+test('a host that is too slow when quiet produces no verdict', () => {
   assert.equal(verdict({ ...stood, quiet: { ...quiet, writtenP99Ms: 51 } }), 'host too busy')
   assert.equal(verdict({ ...stood, lost: 1, quiet: { ...quiet, livezMs: 101 } }), 'host too busy')
   assert.equal(verdict({ ...stood, lost: 1 }), 'FALLS')
 })
 
-test('a figure that could not be had keeps no bound, also behind JSON, which has no such number', () => {
+test('a missing figure satisfies no bound, even after JSON, which cannot represent NaN', () => {
   const unknown = { ...stood.attack, writtenP99Ms: Number.NaN, livezMs: Number.POSITIVE_INFINITY }
   const after = { heap: Number.NaN, external: Number.NaN }
   assert.equal(found({ attack: unknown, after }), 4)

@@ -1,61 +1,67 @@
 import type { Row } from '../figures/table.ts'
 
-/** What honest clients and the gateway had in a stretch of time. */
+/** Figures of honest clients and the gateway over a period. */
 export interface Stretch {
-  /** Publisher's clock to written, as the gateway measured it; and until a client had it. */
+  /**
+   * Time from the publisher's timestamp until the gateway wrote the event, measured by the
+   * gateway, and until a client received it.
+   */
   readonly writtenP99Ms: number
   readonly receivedP99Ms: number
   readonly receivedMaxMs: number
   readonly received: number
-  /** The slowest answer to a probe; Infinity = one was not answered by 200. A figure is NaN where the gateway could not be asked. */
+  /**
+   * Slowest response to a probe; Infinity = a probe was not answered with 200. NaN = the gateway
+   * could not be reached.
+   */
   readonly livezMs: number
   readonly residentMiB: number
-  /** The gateway's CPU, as a share of its core. */
+  /** CPU of the gateway, as a share of its core. */
   readonly cpu: number
 }
 
-/** MiB, after a full collection. */
+/** Memory after a full garbage collection, MiB. */
 export interface Memory {
   readonly heap: number
   readonly external: number
 }
 
-/** One attack, or several at once. */
+/** Result of one attack, or of several at once. */
 export interface Outcome {
   readonly name: string
   readonly quiet: Stretch
   readonly attack: Stretch
-  /** Events that clients did not get, with a gap that says so or without. */
+  /** Events that clients did not receive, with or without a gap that covers them. */
   readonly lost: number
   readonly told: number
-  /** Honest clients' connections that ended or did not come about, and why. */
+  /** Honest clients' connections that ended or failed, and why. */
   readonly broken: number
   readonly reasons: readonly string[]
   /** Why an honest publisher was refused. */
   readonly refusal: string | undefined
   readonly before: Memory
   readonly after: Memory
-  /** What docs/operations.md says that all of it takes at most. */
+  /** Upper bound of memory for all of it, from docs/operations.md. */
   readonly documentedMiB: number
   readonly attackers: { readonly connections: number; readonly bytes: number }
-  /** What the gateway wrote when it ended. */
+  /** Output of a gateway that ended; undefined = it still runs. */
   readonly ended: string | undefined
 }
 
 export interface Bounds {
-  /** Of both 99th percentiles: so many times the quiet one, and so many ms. */
+  /** Bounds of both 99th percentiles: a multiple of the quiet figure, and a time in ms. */
   readonly timesQuiet: number
   readonly p99Ms: number
   readonly livezMs: number
-  /** Share by which heap and external memory may be larger afterwards. */
+  /** Share by which heap and external memory may grow. */
   readonly growth: number
-  /** Resident memory above what is documented. */
+  /** Allowed resident memory above the documented bound. */
   readonly slackMiB: number
 }
 
 export const bounds: Bounds = { timesQuiet: 3, p99Ms: 50, livezMs: 100, growth: 0.1, slackMiB: 64 }
 
-/** Why the gateway did not stand it; none = it did. */
+/** Returns why the gateway did not withstand the attack; empty = it did. */
 export function problems(
   outcome: Outcome,
   { timesQuiet, p99Ms, livezMs, growth, slackMiB }: Bounds = bounds,
@@ -71,7 +77,7 @@ export function problems(
     ...latency('received', 'receivedP99Ms'),
     ...atMost('/livez', attack.livezMs, livezMs, 'ms'),
     ...(lost > 0 ? [`${lost} events lost`] : []),
-    ...(told > 0 ? [`${told} events told as gaps`] : []),
+    ...(told > 0 ? [`${told} events reported as gaps`] : []),
     ...(refusal === undefined ? [] : [`an honest publisher was refused: ${refusal}`]),
     ...atMost('heap afterwards', after.heap, before.heap * (1 + growth), 'MiB'),
     ...atMost('external memory afterwards', after.external, before.external * (1 + growth), 'MiB'),
@@ -79,11 +85,13 @@ export function problems(
   ]
 }
 
-/** Where honest clients already have no more to lose when it is quiet, the host says nothing of the gateway. */
+/** Whether the quiet host is already too slow for the figures to describe the gateway. */
 export const tooBusy = ({ quiet }: Outcome): boolean =>
   quiet.writtenP99Ms > bounds.p99Ms || quiet.livezMs > bounds.livezMs
 
-/** A figure that is none, as one that JSON has no number for, keeps no bound. */
+/**
+ * Returns whether a figure is within its bound. A missing figure, such as NaN after JSON, is not.
+ */
 const isAtMost = (value: number, bound: number): boolean => typeof value === 'number' && value <= bound
 
 function shown(value: number): string {
@@ -96,7 +104,7 @@ export function verdict(outcome: Outcome): 'stands' | 'FALLS' | 'host too busy' 
   return problems(outcome).length === 0 ? 'stands' : 'FALLS'
 }
 
-/** For people: quiet figures stand before those under attack. */
+/** Returns a readable row with the quiet figures before those under attack. */
 export function row(outcome: Outcome): Row {
   const { name, quiet, attack, lost, told, broken, before, after, documentedMiB, attackers } = outcome
   const two = (a: number, b: number) => `${shown(a)} → ${shown(b)}`

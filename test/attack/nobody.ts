@@ -3,7 +3,10 @@ import { createServer, type Socket } from 'node:net'
 import { answer } from '../../src/bench/process/child.ts'
 import type { Aim } from './sockets.ts'
 
-/** A server that accepts and discards: what attacks on it cost the host is not the gateway's affair. */
+/**
+ * A server that accepts connections and discards data, to measure the attackers' cost to the host
+ * without a gateway.
+ */
 const take = (socket: Socket): void => {
   socket.on('error', () => {})
   socket.resume()

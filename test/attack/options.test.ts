@@ -8,12 +8,12 @@ const plans = (...args: string[]) => plansOf(optionsFrom<Options>(command().conf
 const shape = (...args: string[]) =>
   plans(...args).map(({ name, attacks, seconds, quietSeconds }) => [name, attacks.length, seconds, quietSeconds])
 
-test('without options each attack comes alone, and in the end all at once for five minutes', () => {
+test('without options each attack runs alone, and finally all at once for five minutes', () => {
   const alone = attackNames.map((name) => [name, 1, 20, 20])
   assert.deepEqual(shape(), [...alone, [together, attackNames.length, 300, 30]])
 })
 
-test('attacks are chosen, left out of all at once, and shortened', () => {
+test('options select attacks, exclude some from the combined attack, and shorten them', () => {
   const args = ['--only', `deep-json,${together}`, '--without', 'fragments,json-pings', '--seconds', '7']
   assert.deepEqual(shape(...args), [
     ['deep-json', 1, 7, 7],
@@ -21,7 +21,7 @@ test('attacks are chosen, left out of all at once, and shortened', () => {
   ])
 })
 
-test('a name or a number that is none says what was expected', () => {
+test('an invalid name or number is refused with what was expected', () => {
   assert.throws(() => plans('--only', 'nothing'), /--only.*expected names among last-request.*, got "nothing"/)
   assert.throws(() => plans('--without', 'all'), /--without.*expected names among/)
   assert.throws(() => plans('--seconds', '0'), /--seconds.*expected a whole number from 1 to 3600, got "0"/)

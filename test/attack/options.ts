@@ -2,10 +2,10 @@ import { names, namesOption, script, whole } from '../command/command.ts'
 import { type AttackName, attackNames, attacks } from './attacks.ts'
 import type { Plan } from './run.ts'
 
-/** All attacks at once. */
+/** Name of the plan with all attacks at once. */
 export const together = 'together'
 const defaults = { alone: 20, together: 300 } as const
-/** A quiet time says all within so many seconds. */
+/** Longest quiet period; a longer one adds nothing, s. */
 const maxQuietSeconds = 30
 
 export interface Options {
@@ -16,10 +16,13 @@ export interface Options {
 }
 
 export const command = () =>
-  script('attack', 'Attacks on a gateway beside honest clients, each alone and all at once, and whether those notice.')
+  script(
+    'attack',
+    'Attacks a gateway that also serves honest clients, with each attack alone and all at once, and checks whether those clients notice.',
+  )
     .option(
       '--seconds <count>',
-      `how long each attack goes on (default: ${defaults.alone}; all together ${defaults.together})`,
+      `duration of each attack (default: ${defaults.alone}; all together ${defaults.together})`,
       whole(1, 3600),
     )
     .addOption(
@@ -33,7 +36,7 @@ const more = `
 Attacks:
 ${attackNames.map((name) => `  ${name.padEnd(20)} ${attacks[name].about}`).join('\n')}
 
-Exit status: 0 the gateway stood them all, 1 not all, 2 it could not be measured, 130 Ctrl-C.
+Exit status: 0 the gateway withstood all attacks, 1 it did not, 2 it could not be measured, 130 Ctrl-C.
 
 Example: $(bin/find-node) scripts/attack.ts --only json-pings,${together} --seconds 10`
 

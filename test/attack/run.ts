@@ -16,40 +16,48 @@ import type { NobodyHandlers } from './nobody.ts'
 import type { Aim } from './sockets.ts'
 import { memoryOf, metricsOf, pages, quantile, Watch } from './watch.ts'
 
-/** Below the ports that clients' own ends take. */
+/** First port, below the ephemeral ports that clients use. */
 const firstPort = 23_100
-/** Clients, operators, the inspector; clients and operators of the server that is attacked while it is quiet. */
+/**
+ * Ports in use: for clients, operators and the inspector of the gateway, and for clients and
+ * operators of the server that is attacked in the quiet period.
+ */
 const ports = 5
-/** Windows and bodies are small, so that what an attack takes is no small part of the whole. */
+/** Small windows and bodies, so that the memory of an attack is a visible part of the total. */
 const config = {
   window: { windowMiB: 32, indexMiB: 16 },
   readBack: { cacheMiB: 16 },
   limits: { maxEventBytes: 65_536, maxBodyBytes: 262_144 },
 } as const
-/** docs/operations.md, "Memory": without clients and windows. */
+/** Memory of the process without clients and windows (docs/operations.md, "Memory"). */
 const processMiB = 130
 const mib = 1 << 20
 const written = 'carillon_publish_to_written_seconds'
 const events = 1000
-/** Until attackers have begun, and compilers have seen enough of honest clients, ms. */
+/**
+ * Time until the attackers have started and the JIT has compiled the code for honest clients, ms.
+ */
 const warmUpMs = 2000
-/** How long memory may take to come back, ms. */
+/** How long memory may take to return to its earlier size, ms. */
 const restMs = 20_000
 const restPollMs = 1000
-/** Attackers have the lowest priority: who does not say in time what it has done is ended all the same. */
+/**
+ * How long an attacker may take to report its counts, ms. Attackers have the lowest priority; one
+ * that is late is ended without a report.
+ */
 const doneMs = 2000
-/** An attacker that nobody ends does so itself. */
+/** Time after its attack at which an attacker ends by itself. */
 const spareSeconds = 120
 
 export interface Plan {
   readonly name: string
   readonly attacks: readonly AttackName[]
   readonly seconds: number
-  /** How long honest clients are measured beforehand. */
+  /** How long honest clients are measured before the attack. */
   readonly quietSeconds: number
 }
 
-/** As docs/operations.md has it, "Memory". */
+/** Returns the documented memory bound (docs/operations.md, "Memory"). */
 export function documentedMiB(attacking: number): number {
   const { windowMiB, indexMiB } = config.window
   const { maxEventBytes, maxBodyBytes } = config.limits
@@ -62,7 +70,10 @@ export function documentedMiB(attacking: number): number {
   return processMiB + windowMiB + indexMiB + config.readBack.cacheMiB + (counted + sockets + bodies + frames) / mib
 }
 
-/** A gateway of its own, its honest clients, and attackers on someone else first. */
+/**
+ * Measures one plan with a separate gateway and its honest clients. The attackers first attack
+ * another server.
+ */
 export async function measure(plan: Plan, cores: Cores, progress: (line: string) => void): Promise<Outcome> {
   const port = await freePorts(firstPort, ports)
   const gateway = await Gateway.ready({
@@ -153,7 +164,7 @@ class Run {
     )
   }
 
-  /** Returns what they have done, as far as they say. */
+  /** Stops the attackers. Returns the counts that they report. */
   async #stop(): Promise<{ connections: number; bytes: number }> {
     const sum = { connections: 0, bytes: 0 }
     const ended = this.#attackers
@@ -169,7 +180,7 @@ class Run {
     return sum
   }
 
-  /** `over` comes before the gateway is asked: it may not answer before. */
+  /** Measures a period. Calls `over` before it asks the gateway, which may not answer earlier. */
   async #stretch(seconds: number, over: () => Promise<void>): Promise<Stretch> {
     const gateway = this.#gateway
     const buckets = async () => (await metricsOf(gateway))?.buckets(written) ?? new Map<number, number>()
@@ -195,7 +206,10 @@ class Run {
     }
   }
 
-  /** Heap and external memory, once they are what they were, or do not come to it. */
+  /**
+   * Returns the gateway's memory once heap and external memory are back to `before`, or the time
+   * is over.
+   */
   async #rest(before: Memory): Promise<Memory> {
     for (const endMs = performance.now() + restMs; ; await sleep(restPollMs)) {
       const now = await memoryOf(this.#gateway)

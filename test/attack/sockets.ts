@@ -1,27 +1,33 @@
 import { connect, type Socket } from 'node:net'
 import { getRequest, postRequest, textFrame, upgradeRequest } from '../support/raw-requests.ts'
 
-/** How attackers talk: sockets that come again whenever they have ended, so an attack goes on whatever it is answered. */
+/**
+ * The attackers' sockets. They reconnect whenever they end, so an attack continues whatever the
+ * response.
+ */
 
-/** Where an attack goes: the listener for clients, and the one for operators. */
+/** Target of an attack: the listener for clients and the one for operators. */
 export interface Aim {
   readonly port: number
   readonly admin: number
 }
 
-/** All attackers have this one, and no honest client has it: what is shared out by address protects those. */
+/**
+ * Source address of all attackers and of no honest client, so that limits by address protect the
+ * honest clients.
+ */
 const address = '127.0.0.2'
 
-/** What this process has done so far. */
+/** Counts of this process. */
 export const done = { connections: 0, bytes: 0 }
 
-/** Until a socket that has ended comes again, ms: so a socket makes at most 20 connections a second. */
+/** Pause before a socket reconnects, ms: at most 20 connections a second for each socket. */
 const againMs = 50
-/** The longest wait for an answer, ms: who only discards gives none. */
+/** Longest wait for a response, ms: a server that discards never responds. */
 const patienceMs = 5000
 const handshakeMs = 300
 
-/** A connection that comes again. Nothing is read from it until `begin` reads. */
+/** Opens a connection that reconnects. Nothing is read from it until `begin` reads. */
 export function stay(port: number, begin: (socket: Socket) => void): void {
   const socket = connect({ host: '127.0.0.1', port, localAddress: address, noDelay: true })
   done.connections++
@@ -30,7 +36,7 @@ export function stay(port: number, begin: (socket: Socket) => void): void {
   socket.on('close', () => setTimeout(stay, againMs, port, begin))
 }
 
-/** A request again and again, on a connection of its own each time. */
+/** Sends a request repeatedly, on a new connection each time. */
 export function ask(port: number, request: Buffer): void {
   stay(port, (socket) => {
     send(socket, request)
@@ -39,13 +45,16 @@ export function ask(port: number, request: Buffer): void {
   })
 }
 
-/** A JSON WebSocket; `begin` has it once the handshake was answered, or was not. */
+/**
+ * Opens a JSON WebSocket. Calls `begin` after the response to the handshake, or after the wait
+ * for it.
+ */
 export function webSocket(port: number, begin: (socket: Socket) => void): void {
   stay(port, (socket) => {
     send(socket, upgrade)
     const answered = () => {
       clearTimeout(deadline)
-      // The listener has gone by then, so that the socket may be read in any way.
+      // The listener is removed by then, so `begin` may read the socket in any way.
       setImmediate(begin, socket)
     }
     socket.once('readable', answered)
@@ -62,14 +71,14 @@ export function send(socket: Socket, bytes: Buffer): void {
   socket.write(bytes)
 }
 
-/** As fast as the other side takes it. */
+/** Sends `bytes` repeatedly, as fast as the other side accepts them. */
 export function flood(socket: Socket, bytes: Buffer): void {
   if (socket.destroyed) return
   done.bytes += bytes.length
   socket.write(bytes, () => setImmediate(flood, socket, bytes))
 }
 
-/** One after the other, as fast as the other side takes them; then `over`. */
+/** Sends the pieces in order, as fast as the other side accepts them, then calls `over`. */
 export function sendAll(socket: Socket, pieces: Iterator<Buffer>, over: () => void = () => {}): void {
   if (socket.destroyed) return
   const { value, done: ended } = pieces.next()
@@ -89,7 +98,10 @@ export const post = (path: string, body: string, length?: number): Buffer =>
 
 export const json = (frame: object): Buffer => textFrame(JSON.stringify(frame))
 
-/** The head of a client's frame of any length, masked with zeros; `code` with 0x80 where it is the message's last one. */
+/**
+ * Returns the head of a client's frame of any length, masked with zeros. `code` includes 0x80 for
+ * the last frame of a message.
+ */
 export function frameHead(code: number, length: number): Buffer {
   if (length < 126) return Buffer.from([code, 0x80 | length, 0, 0, 0, 0])
   const head = Buffer.alloc(14)

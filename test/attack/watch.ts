@@ -7,18 +7,21 @@ import type { Memory } from './judge.ts'
 
 const probeMs = 250
 const sampleMs = 100
-/** A probe that is not answered within this time has failed. */
+/** Time after which a probe without a response has failed, ms. */
 const patienceMs = 3000
-/** Who has not come to itself within this time after an attack does not do so. */
+/** Longest time that a gateway may take to recover after an attack, ms. */
 const recoveryMs = 30_000
 const mebi = 2 ** 20
 
-/** The gateway's memory and readiness to answer over a stretch of time: the worst of both. */
+/** Watches a gateway's memory and response time over a period and keeps the worst of each. */
 export class Watch {
   residentMiB = 0
   livezMs = 0
   readonly #gateway: Gateway
-  /** Of the program's files: what is read in of the log's file later is the kernel's. */
+  /**
+   * Resident pages of files at the start, which are the program's. Pages of the log file that are
+   * read later belong to the kernel's cache.
+   */
   readonly #filesKiB: number
   readonly #stop = new AbortController()
   readonly #running: Promise<unknown>
@@ -55,7 +58,10 @@ export class Watch {
   }
 }
 
-/** Pages in RAM, KiB: those of no file, and those of files. Zero once the process has gone. */
+/**
+ * Returns the pages in RAM, KiB: anonymous pages and pages of files. Zero once the process has
+ * ended.
+ */
 export function pages(pid: number): { anonymous: number; files: number } {
   const text = status(pid)
   const of = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0)
@@ -70,7 +76,7 @@ function status(pid: number): string {
   }
 }
 
-/** A scrape, also of a gateway that takes a while to come to itself; undefined where it does not. */
+/** Scrapes a gateway, with time to recover; undefined = it did not recover. */
 export async function metricsOf(gateway: Gateway): Promise<Metrics | undefined> {
   for (
     const endMs = performance.now() + recoveryMs;
@@ -83,7 +89,7 @@ export async function metricsOf(gateway: Gateway): Promise<Metrics | undefined> 
   return undefined
 }
 
-/** MiB, after a full collection; NaN where it does not answer. */
+/** Returns memory after a full garbage collection, MiB; NaN = no response. */
 export async function memoryOf(gateway: Gateway): Promise<Memory> {
   const collected = (await metricsOf(gateway)) !== undefined && (await collect(gateway))
   const metrics = collected ? await metricsOf(gateway) : undefined
@@ -91,7 +97,9 @@ export async function memoryOf(gateway: Gateway): Promise<Memory> {
   return { heap: of('heap_size_used'), external: of('external_memory') }
 }
 
-/** False where it does not, as one that has ended meanwhile. */
+/**
+ * Runs a full garbage collection; false = it failed, for example because the gateway has ended.
+ */
 async function collect(gateway: Gateway): Promise<boolean> {
   const deadline = new AbortController()
   const late = sleep(recoveryMs, false, { signal: deadline.signal })
@@ -103,7 +111,10 @@ async function collect(gateway: Gateway): Promise<boolean> {
   return Promise.race([collected, late]).finally(() => deadline.abort())
 }
 
-/** On a connection of its own, as a prober comes. Rejects where the answer is not 200, or late. */
+/**
+ * Sends a request on a new connection, as a prober does. Rejects when the response is not 200, or
+ * late.
+ */
 function fetchText(url: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const request = get(url, { agent: false, signal: AbortSignal.timeout(patienceMs) }, (response) => {
@@ -122,7 +133,10 @@ function fetchText(url: string): Promise<string> {
   })
 }
 
-/** The value that the share `q` of what was recorded between two scrapes is not above, within its bucket by interpolation; NaN where nothing was. */
+/**
+ * Returns the `q` quantile of the values recorded between two scrapes, interpolated within its
+ * bucket; NaN = no values.
+ */
 export function quantile(before: Map<number, number>, after: Map<number, number>, q: number): number {
   const counts = [...after].map(([bound, count]) => ({ bound, count: count - (before.get(bound) ?? 0) }))
   counts.sort((a, b) => a.bound - b.bound)

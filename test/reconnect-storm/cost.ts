@@ -6,7 +6,10 @@ import type { Site } from '../figures/site.ts'
 import type { Row } from '../figures/table.ts'
 import type { Options } from './options.ts'
 
-/** One partition with little memory, so that each tier is met soon, and a cache of two chunks, so that nobody finds another's. */
+/**
+ * One partition with little memory, so that few events reach each tier, and a cache of two
+ * chunks, so that no reading profits from an earlier one.
+ */
 const config = {
   partitions: 1,
   window: { windowMiB: 1, indexMiB: 1 },
@@ -14,18 +17,23 @@ const config = {
   limits: { maxEventBytes: 200_000 },
 }
 const payloadBytes = 200
-/** One event in so many is of the subject that is followed. */
+/** Number of subjects: one event in this many has the followed subject. */
 const subjects = 500
-/** Of all subjects of the run. */
+/** The followed subject, one of the run's. */
 const subject = 'bench.cost.s0000000'
 const pattern = 'bench.*.s0000000'
-/** Events missed: such that are in memory; that the index knows; that it has forgotten. */
+/** Numbers of missed events: still in memory, still in the index, no longer in the index. */
 const tiers = { memory: 1000, index: 20_000, scan: 200_000 } as const
 type Tier = keyof typeof tiers
-/** The first readings are slower by what is compiled and opened meanwhile. */
+/**
+ * Number of readings. The first ones are slower, because code is compiled and files are opened.
+ */
 const readings = 3
 
-/** What it costs to come back after k events of one partition, by where they are and how they are asked for. */
+/**
+ * Measures the cost of a resume after k events of one partition, by where they are stored and how
+ * the client subscribes.
+ */
 export async function measureCost(site: Site, { broker }: Options): Promise<Row[]> {
   const gateway = await site.gateway(broker, 'storm-cost', { config })
   const flow = new Generator({ ...loadOf('unicast', { clients: 0, payloadBytes }), subjects }, 'cost')
@@ -48,14 +56,14 @@ interface Question {
   readonly subject: string
 }
 
-/** Publishes all that will be missed, and has the position before each part of it. */
+/** Publishes all events that will be missed. Returns the token before each tier's events. */
 async function publish(gateway: Gateway, flow: Generator): Promise<Record<Tier, string>> {
   let published = 0
   const tokenBefore = async (count: number) => {
     const { token } = await follow(gateway, subject, '')
     await flow.burst(count)
     published += count
-    await gateway.until('has read what was published', async () => {
+    await gateway.until('has read the published events', async () => {
       return (await gateway.metrics()).sum('carillon_events_in_total') >= published
     })
     return token
@@ -83,7 +91,7 @@ async function cost(gateway: Gateway, tier: Tier, { asked, subject }: Question, 
   }
 }
 
-/** Connects, is live, and leaves. */
+/** Connects a client, waits until it is live, and disconnects it. */
 async function follow(
   gateway: Gateway,
   subject: string,
@@ -92,6 +100,6 @@ async function follow(
   const client = new LoneClient({ conversation: 'ws-json', subject, token })
   const ms = await client.come(gateway.port)
   client.leave()
-  await gateway.until('let go of the client', async () => (await gateway.metrics()).sum('carillon_sessions') === 0)
+  await gateway.until('released the client', async () => (await gateway.metrics()).sum('carillon_sessions') === 0)
   return { token: client.token, events: client.events, ms }
 }

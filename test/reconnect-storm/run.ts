@@ -12,21 +12,24 @@ import type { Site } from '../figures/site.ts'
 import type { Options } from './options.ts'
 
 const payloadBytes = 200
-/** Compilers and caches are warm after so long, ms; a shorter run is a trial. */
+/** Longest warm-up, ms: JIT and caches are warm by then. A shorter run is only a trial. */
 const maxWarmUpMs = 3000
-/** How long the last deliveries may take, ms. */
+/** How long the last deliveries may take to arrive, ms. */
 const settleMs = 20_000
 
-/** What the live clients saw in a stretch of time, µs, and what the gateway says of it. */
+/** Latency of the live clients over a period, µs, and the gateway's own figures. */
 export interface Latency {
   readonly p50Us: number
   readonly p99Us: number
   readonly maxUs: number
-  /** By the gateway's histograms, as their buckets' bounds, seconds: from due to the write, from its read to the write, and its timers. */
+  /**
+   * From the gateway's histograms, as bucket bounds, seconds: from due time to write, from read
+   * to write, and the event loop's delay.
+   */
   readonly writtenP99: number
   readonly readToWrittenP99: number
   readonly loopDelayP99: number
-  /** Of the time, how much its main thread was ready to run while others had the cores. */
+  /** Share of the time in which its main thread was ready to run but had no core. */
   readonly coreWait: number
 }
 
@@ -36,26 +39,29 @@ export interface Storm {
   readonly quiet: Latency
   readonly meanwhile: Latency
   readonly arrival: Arrival
-  /** Of each client, from its connection until it was live. */
+  /** Times from a client's connection until it was live. */
   readonly returning: Latencies
-  /** Of the gateway, while the clients came back. */
+  /** CPU of the gateway during the reconnect. */
   readonly cpu: Cpu
   readonly counted: Readonly<Record<'reads' | 'bytes' | 'records' | 'looked' | 'caughtUp' | 'throttledS', number>>
-  /** Of those that come back and of the live clients. */
+  /** Lost deliveries of the returning and the live clients. */
   readonly lost: number
   readonly repeated: number
   readonly gaps: number
   readonly broken: number
 }
 
-/** Clients that leave and come back, with the flow of their events, and live clients with theirs. */
+/** The returning clients and the live clients, each with their flow of events. */
 interface Loads {
   readonly gateway: Gateway
   readonly storm: Generator
   readonly live: Generator
 }
 
-/** One gateway, clients that are live, leave, miss events and come back at once, and live clients that are there all the time. */
+/**
+ * Measures a storm: one gateway, clients that disconnect, miss events and reconnect at once, and
+ * clients that stay live.
+ */
 export async function measureStorm(
   site: Site,
   name: string,
@@ -90,7 +96,7 @@ async function assemble({ gateway, storm, live }: Loads): Promise<void> {
   await storm.connect()
 }
 
-/** Events flow, and all that was published before has been read. */
+/** Starts the flow. Resolves when the gateway has read all earlier events. */
 async function begin({ storm, live }: Loads, { rate, live: clients, seconds }: Options): Promise<void> {
   await storm.start(rate, monotonicUs())
   await live.start(clients, monotonicUs())
@@ -102,7 +108,7 @@ async function come(loads: Loads, name: string, options: Options): Promise<Storm
   const quiet = await latencyOf(loads, () => sleep(options.seconds * 1000))
   await Promise.all([storm.stop(), live.stop()])
   await storm.leave()
-  await gateway.until('let go of the clients', async () => {
+  await gateway.until('released the clients', async () => {
     return (await gateway.metrics()).sum('carillon_sessions') === options.live
   })
   await storm.burst(options.missed)
@@ -168,7 +174,7 @@ function countsBetween(before: Metrics, after: Metrics): Storm['counted'] {
   }
 }
 
-/** Events that have not come to those who came back or to the live clients, although there was time. */
+/** Returns the number of events that the returning or the live clients did not receive in time. */
 async function settled({ storm, live }: Loads, published: readonly [Published, Published]): Promise<number> {
   const endMs = performance.now() + settleMs
   for (;;) {

@@ -5,7 +5,10 @@ import { misbehave } from './faulty-client.ts'
 import { Follower, type Wish } from './follower.ts'
 import { type Tally, tally } from './follower-account.ts'
 
-/** The process that holds the followers: connects them, closes and opens connections all the time, and keeps some slow. */
+/**
+ * Entry point of a process that holds the followers. It connects them, keeps closing and opening
+ * connections, and makes some read slowly.
+ */
 
 export interface LoadOptions {
   readonly port: number
@@ -13,52 +16,58 @@ export interface LoadOptions {
   readonly subjects: number
   /** Connections closed a second, and as many opened. */
   readonly churn: number
-  /** Of the clients. */
+  /** Share of the clients that read slowly. */
   readonly slowShare: number
   /** Clients that read nothing for a while. */
   readonly silent: number
-  /** Of a silent one's silence, s. */
+  /** Length of a silent period, s. */
   readonly silentSeconds: number
-  /** Wrong and useless requests a second. */
+  /** Invalid and useless requests a second. */
   readonly faultyRequests: number
 }
 
 export interface LoadReport extends Omit<Tally, 'gaps' | 'account'> {
-  /** Given twice: a broken promise. */
+  /** Events delivered twice: a broken promise. */
   readonly repeated: number
-  /** Passed over, or not given by the end, outside of any gap: a broken promise. */
+  /** Events skipped, or not delivered by the end, without a gap: a broken promise. */
   readonly lost: number
   readonly gaps: readonly (readonly [string, number])[]
   readonly followers: number
   readonly connected: number
-  /** Connections so far. */
+  /** Connections opened since the start. */
   readonly opened: number
   readonly closed: number
-  /** Connections that the gateway ended: of those that read, and of slow and silent ones. */
+  /**
+   * Connections that the gateway ended: of clients that read (`gone`), and of slow and silent
+   * ones (`goneSlow`).
+   */
   readonly gone: number
   readonly goneSlow: number
-  /** Requests of followers that were refused. */
+  /** Followers' requests that were refused. */
   readonly refused: number
-  /** The last of them. */
+  /** The last refusal. */
   readonly refusal: string
-  /** Followers that are not at the end yet, once it is known. */
+  /** Followers that have not reached the end, once the end is known. */
   readonly waiting: number
 }
 
 const tickMs = 100
-/** One that closed comes back within this time, ms; one that was cut, too. */
+/** Longest time before a closed or cut client reconnects, ms. */
 const maxAwayMs = 2000
-/** Of those that come back, these do as somebody new: another subject, no position. */
+/** Share of reconnecting clients that start as a new client: another subject, no position. */
 const newShare = 0.2
-/** Of those that close, these do without a goodbye. */
+/** Share of closing clients that drop the connection without a close frame. */
 const abruptShare = 0.5
-/** New ones begin with the last events, at times. */
+/** Share of new clients that start with the last events. */
 const lastShare = 0.3
 const lastEvents = 3
-/** A slow one reads so many frames a tick, for so long, and then as it pleases for as long. */
+/**
+ * Slow clients alternate: for a period they read this many frames a tick, then for the same
+ * period at full speed.
+ */
 const trickle = 4
 const trickleSeconds = 60
-/** Polls are a request for each event: few of them. */
+/** Transports by share. Polling takes a request for each event, so few clients poll. */
 const shares: Record<Transport, number> = { 'ws-proto': 0.3, 'ws-json': 0.3, sse: 0.3, poll: 0.1 }
 
 class Load {
@@ -88,19 +97,22 @@ class Load {
     for (let i = 0; i < silent; i++) this.#silent.push(this.#wide(i))
   }
 
-  /** How many do not know yet where they stand. */
+  /** Number of followers without a position. */
   get unplaced(): number {
     return this.#everyone().filter(({ placed }) => !placed).length
   }
 
-  /** From here on they come and go. */
+  /** Starts the churn. */
   churn(): void {
     this.#startMs = performance.now()
     this.#lastMs = this.#startMs
     this.#timer = setInterval(() => this.#tick(), tickMs)
   }
 
-  /** Of what is published, where it is known; what has not come yet is lost only at the `end`. */
+  /**
+   * Returns counts, against the published events where they are known. Events that have not
+   * arrived count as lost only at the `end`.
+   */
   report(published?: Published, end?: 'end'): LoadReport {
     const { gaps, account, ...numbers } = this.all
     const everyone = this.#everyone()
@@ -125,7 +137,7 @@ class Load {
     }
   }
 
-  /** No more churn: everybody reads, to the end. */
+  /** Ends the churn and makes every client read to the end. */
   settle(): void {
     clearInterval(this.#timer)
     this.#over = true
@@ -173,7 +185,7 @@ class Load {
 
   #tick(): void {
     const now = performance.now()
-    // On a busy host a tick comes late: it makes up for it.
+    // On a busy host a tick is late: this one makes up for the lost time.
     const seconds = (now - this.#lastMs) / 1000
     this.#lastMs = now
     const { churn, faultyRequests, port, silentSeconds } = this.#options

@@ -6,22 +6,24 @@ import { decodeServerFrame as decodeProto, encodeClientFrame } from '../../src/w
 import { frameOfEvent, SseParser } from '../../src/wire/sse-parser.ts'
 import type { Transport } from '../figures/delivery.ts'
 
-/** One connection of a follower, over whichever transport. Nothing is told after `close`. */
+/** One connection of a follower, over any transport. Calls no listener after `close`. */
 export interface Connection {
-  /** `abrupt`: without a goodbye. */
+  /** Closes the connection; `abrupt` = without a close frame. */
   close(abrupt: boolean): void
-  /** Stops reading from the socket, and goes on; not of polls. */
+  /** Stops and resumes reading from the socket. Polls do not support it. */
   pause(): void
   resume(): void
 }
 
 export interface Listener {
   frame(frame: ServerFrame): void
-  /** SSE and poll: the position of everything together, behind what was told so far. */
+  /**
+   * SSE and poll: takes the position of all subscriptions together, after everything delivered.
+   */
   position(token: string): void
-  /** A frame was read. */
+  /** Called after a frame was read. */
   read(): void
-  /** It ended, not by `close`. */
+  /** Called when the connection ended other than by `close`. */
   gone(): void
 }
 
@@ -29,14 +31,14 @@ export interface Wanted {
   readonly port: number
   readonly transport: Transport
   readonly subject: string
-  /** Tokens. */
+  /** Tokens of the positions to resume from. */
   readonly after: readonly string[]
   readonly last: number | undefined
 }
 
 /** How long a poll waits, ms. */
 const waitMs = 25_000
-/** Characters of one server-sent event. */
+/** Longest server-sent event, characters. */
 const maxEventLength = 1024 * 1024
 
 export function open(wanted: Wanted, listener: Listener): Connection {

@@ -1,11 +1,14 @@
 import { connect } from 'node:net'
 import { getRequest, postRequest, textFrame, upgradeRequest } from '../support/raw-requests.ts'
 
-/** What else comes to a port: requests that are wrong, half, or of no use. Whatever the answer, nobody looks at it. */
+/**
+ * Other traffic that reaches a port: invalid, incomplete or useless requests. Ignores the
+ * responses.
+ */
 
 let count = 0
 
-/** Each is what one connection writes, piece by piece; the names in them are new each time. */
+/** The pieces that one connection writes. Names in them are new each time. */
 const kinds: readonly ((unique: string) => readonly (string | Buffer)[])[] = [
   (unique) => [getRequest(`/no/such/${unique}`)],
   (unique) => [getRequest(`/v1/sse?subject=a..${unique}`)],
@@ -22,11 +25,11 @@ const kinds: readonly ((unique: string) => readonly (string | Buffer)[])[] = [
   () => [upgradeRequest('carillon.v1.json'), textFrame('this is no frame')],
   (unique) => [upgradeRequest('carillon.v1.json'), Buffer.from([0x81, 0xfe]), textFrame(unique)],
 ]
-/** Between the pieces, and until it hangs up, ms. */
+/** Pause between the pieces and before the connection closes, ms. */
 const pieceMs = 50
 const patienceMs = 3000
 
-/** The next kind, on a connection of its own that ends by itself. */
+/** Sends the next kind on a new connection that closes by itself. */
 export function misbehave(port: number): void {
   const unique = `u${process.pid}-${count}`
   const pieces = kinds[count++ % kinds.length]!(unique)

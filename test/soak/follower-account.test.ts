@@ -2,14 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FollowerAccount, tally } from './follower-account.ts'
 
-/** A follower of subject 0 in partition 0, each event's offset being its number. */
+/** A follower of subject 0 in partition 0. Each event's offset is its number. */
 function follower(fromFirst = true) {
   const all = tally()
   const account = new FollowerAccount(all, fromFirst)
   const take = (...numbers: number[]) => {
     for (const number of numbers) account.event(0, number, 0, number)
   }
-  /** Events, lost, repeated, disordered and again, once there are so many events. */
+  /** Returns events, lost, repeated, disordered and again, with `published` events in the log. */
   const counts = (published: number) => {
     const counted = Uint32Array.from([published])
     const { late, lost } = all.account.lacking(account.standings([0], counted), { counts: counted, unknown: [] })
@@ -18,14 +18,14 @@ function follower(fromFirst = true) {
   return { all, account, take, counts }
 }
 
-test('everything once and in order is well', () => {
+test('events once and in order break no promise', () => {
   const { account, take, counts } = follower()
   take(0, 1, 2)
   assert.deepEqual([account.has(0, 3), account.has(0, 4)], [true, false])
   assert.deepEqual(counts(3), [3, 0, 0, 0, 0])
 })
 
-test('what is passed over, or never comes, is lost, also where nothing has come', () => {
+test('skipped events and events that never arrive are lost, even if none has arrived', () => {
   const { account, take, counts } = follower()
   take(0, 3)
   assert.equal(account.has(0, 6), false)
@@ -35,7 +35,7 @@ test('what is passed over, or never comes, is lost, also where nothing has come'
   assert.deepEqual(silent.counts(2), [0, 2, 0, 0, 0])
 })
 
-test('what comes again is repeated, also behind a new connection that is exact', () => {
+test('events that arrive again are repeated, also on a new connection with an exact position', () => {
   const { account, take, counts } = follower()
   take(0, 1)
   account.connected(false)
@@ -43,7 +43,7 @@ test('what comes again is repeated, also behind a new connection that is exact',
   assert.deepEqual(counts(3), [4, 0, 1, 1, 0])
 })
 
-test('where tokens are older than what was given, what comes again after a connect is dropped by offset', () => {
+test('when tokens are older than the last event, repeats after a connect are dropped by offset', () => {
   const { account, take, counts } = follower()
   take(0, 1, 2)
   account.connected(true)
@@ -53,14 +53,14 @@ test('where tokens are older than what was given, what comes again after a conne
   assert.deepEqual(counts(4), [4, 0, 0, 0, 3])
 })
 
-test('offsets must ascend, whatever the numbers say', () => {
+test('offsets must ascend, whatever the numbers', () => {
   const { account, counts } = follower()
   account.event(0, 0, 0, 10)
   account.event(0, 1, 0, 9)
   assert.deepEqual(counts(2), [2, 0, 0, 1, 0])
 })
 
-test('behind a gap anything may come, and the gap is counted', () => {
+test('after a gap any event may follow, and the gap is counted', () => {
   const { all, account, take, counts } = follower()
   take(0, 1)
   account.gap(0, 'retention')
@@ -70,7 +70,7 @@ test('behind a gap anything may come, and the gap is counted', () => {
   assert.deepEqual([...all.gaps], [['retention', 1]])
 })
 
-test('one that begins in the midst is owed what follows its first event', () => {
+test('a follower that starts in the middle must receive everything after its first event', () => {
   const { account, take, counts } = follower(false)
   assert.equal(account.has(0, 5), true)
   take(5, 7)

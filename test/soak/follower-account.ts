@@ -1,29 +1,32 @@
 import { Account, type Standing } from '../../src/bench/load/account.ts'
 
-/** What followers were given, all together. */
+/** Totals of all followers. */
 export interface Tally {
   events: number
-  /** Given behind a later offset of its partition: a broken promise. */
+  /** Events delivered after a later offset of their partition: a broken promise. */
   disordered: number
-  /** Given again after a cut, where the transport's token may be older than what was given: its clients drop these by offset. */
+  /**
+   * Events delivered again after a cut on a transport whose token may be older than the last
+   * event. Clients drop these by offset.
+   */
   again: number
   /** Gaps by reason. */
   readonly gaps: Map<string, number>
-  /** Of the numbers that each subject's events carry: 0, 1, 2, … */
+  /** Account of the numbers in each subject's events: 0, 1, 2, … */
   readonly account: Account
 }
 
 export const tally = (): Tally => ({ events: 0, disordered: 0, again: 0, gaps: new Map(), account: new Account() })
 
-/** What one follower was given over all of its connections, held against numbers and offsets. */
+/** Checks one follower's events, across all its connections, against numbers and offsets. */
 export class FollowerAccount {
   readonly #tally: Tally
   readonly #standings = new Map<number, Standing>()
-  /** By partition, the last offset given. */
+  /** The last delivered offset by partition. */
   readonly #offsets = new Map<number, number>()
-  /** It is owed each subject's first event. */
+  /** true = the follower must receive each subject's first event. */
   readonly #fromFirst: boolean
-  /** Up to which offset of a partition events may come again since the last connect. */
+  /** By partition, the highest offset that may arrive again since the last connect. */
   #mayRepeatUpTo = new Map<number, number>()
 
   constructor(all: Tally, fromFirst: boolean) {
@@ -31,7 +34,7 @@ export class FollowerAccount {
     this.#fromFirst = fromFirst
   }
 
-  /** `mayRepeat`: its token may be older than what it was given. */
+  /** Records a connect. `mayRepeat` = the token may be older than the last event. */
   connected(mayRepeat: boolean): void {
     this.#mayRepeatUpTo = mayRepeat ? new Map(this.#offsets) : new Map()
   }
@@ -47,7 +50,7 @@ export class FollowerAccount {
     this.#tally.account.event(this.#standing(subject, number), number)
   }
 
-  /** What follows a gap is new, whatever its offset. */
+  /** Records a gap. Events after it are new, whatever their offset. */
   gap(partition: number, reason: string): void {
     this.#tally.gaps.set(reason, (this.#tally.gaps.get(reason) ?? 0) + 1)
     this.#offsets.delete(partition)
@@ -55,19 +58,27 @@ export class FollowerAccount {
     for (const standing of this.#standings.values()) standing.toldGap = true
   }
 
-  /** It stands behind all of a subject's `count` events, as far as it can be known. */
+  /**
+   * Returns whether the follower is past all of a subject's `count` events, as far as it is
+   * known.
+   */
   has(subject: number, count: number): boolean {
     const standing = this.#standings.get(subject)
     if (standing === undefined) return !this.#fromFirst || count === 0
     return standing.toldGap || standing.next >= count
   }
 
-  /** Where it stands in these subjects, of which there are so many events. */
+  /**
+   * Returns the follower's state of each subject; `counts` are the numbers of published events.
+   */
   standings(subjects: Iterable<number>, counts: Uint32Array): Standing[] {
     return Array.from(subjects, (subject) => this.#standing(subject, counts[subject]!))
   }
 
-  /** One that begins in the midst stands before the `first` number that it hears of. */
+  /**
+   * Returns the state of a subject. A follower that starts in the middle starts at the `first`
+   * number that it receives.
+   */
   #standing(subject: number, first: number): Standing {
     const known = this.#standings.get(subject)
     if (known !== undefined) return known

@@ -5,20 +5,23 @@ import type { Transport } from '../figures/delivery.ts'
 import { type Connection, open } from './connection.ts'
 import { FollowerAccount, type Tally } from './follower-account.ts'
 
-/** A client as users have it: it follows a subject, or all of them, over many connections, from its own position. */
+/**
+ * A client like a user's: it follows one subject, or all, across many connections from its own
+ * position.
+ */
 
 export interface Wish {
   readonly port: number
   readonly transport: Transport
-  /** The number of a subject; undefined: all of them. */
+  /** Number of the subject; undefined = all subjects. */
   readonly subject: number | undefined
-  /** It starts with so many events of the past; undefined: at the head. */
+  /** Number of past events to start with; undefined = start at the head. */
   readonly last: number | undefined
-  /** It is there before the first event. */
+  /** true = the follower subscribes before the first event. */
   readonly fromFirst: boolean
 }
 
-/** Of the events of the run. */
+/** Run name in the events. */
 export const run = 'soak'
 const prefix = `bench.${run}.s`
 const everything = `bench.${run}.>`
@@ -26,16 +29,19 @@ const everything = `bench.${run}.>`
 export class Follower {
   readonly wish: Wish
   readonly account: FollowerAccount
-  /** Requests that were refused, and the last reason: none of what it asks for may be. */
+  /** Refused requests and the last reason. No valid request may be refused. */
   static refused = 0
   static refusal = ''
   readonly #onGone: (follower: Follower) => void
-  /** Everything that was known at the last `subscribed`, or what SSE and poll say of everything. */
+  /** The whole position at the last `subscribed` frame, or the last one that SSE or poll sent. */
   #base: string | undefined
-  /** The newest position in each partition since. */
+  /** The newest position in each partition since then. */
   readonly #positions = new Map<number, string>()
   #connection: Connection | undefined
-  /** Frames that it reads on for: below that it has read what came in one piece. */
+  /**
+   * Frames that the follower may still read. Below 0, one chunk contained more frames than
+   * allowed.
+   */
   #credit = Number.POSITIVE_INFINITY
 
   constructor(wish: Wish, tally: Tally, onGone: (follower: Follower) => void) {
@@ -48,7 +54,7 @@ export class Follower {
     return this.#connection !== undefined
   }
 
-  /** It knows where it stands: from here on nothing may be missed. */
+  /** Whether the follower has a position. From then on it must not miss anything. */
   get placed(): boolean {
     return this.#base !== undefined
   }
@@ -56,7 +62,7 @@ export class Follower {
   connect(): void {
     const { port, transport, subject, last } = this.wish
     const after = [...(this.#base === undefined ? [] : [this.#base]), ...this.#positions.values()]
-    // SSE says positions of several partitions once a second.
+    // SSE sends positions of several partitions once a second.
     this.account.connected(transport === 'sse' && subject === undefined)
     const wanted = {
       port,
@@ -83,7 +89,10 @@ export class Follower {
     this.#connection = undefined
   }
 
-  /** Reads about so many frames more, then nothing until it is called again; what it has read too much is taken off. */
+  /**
+   * Reads about `count` more frames, then nothing until the next call. Subtracts frames read in
+   * excess.
+   */
   readOn(count: number): void {
     const isFree = this.#credit === Number.POSITIVE_INFINITY
     this.#credit = Math.min(count, (isFree ? 0 : this.#credit) + count)
@@ -117,7 +126,7 @@ export class Follower {
     if (this.#separate) this.#positions.set(partition, after)
   }
 
-  /** Each delivery has a position; else they come by themselves. */
+  /** true = each delivery carries a position; false = positions arrive separately. */
   get #separate(): boolean {
     return this.wish.transport === 'ws-proto' || this.wish.transport === 'ws-json'
   }

@@ -16,12 +16,12 @@ export interface Options {
 export const command = () =>
   script(
     'soak',
-    'A gateway under churn, with slow and silent clients: whether its memory grows, and anybody misses anything.',
+    'Runs a gateway under churn, with slow and silent clients, and checks whether its memory grows or a client misses anything.',
   )
     .option('--minutes <count>', 'how long', number({ above: 0 }), 30)
-    .addOption(new Option('--broker <kind>', 'where the events are').choices(brokerKinds).default('embedded'))
+    .addOption(new Option('--broker <kind>', 'broker or log with the events').choices(brokerKinds).default('embedded'))
     .option('--rate <events/s>', 'events a second, of 512 bytes', number({ above: 0 }), 500)
-    .option('--clients <count>', 'of all transports, beside the slow ones', whole(), 1500)
+    .option('--clients <count>', 'clients of all transports, in addition to the slow ones', whole(), 1500)
     .option('--churn <clients/s>', 'connections closed a second, and as many opened', number({ least: 0 }), 100)
     .option('--sample-seconds <s>', 'how often memory is read', number({ above: 0 }), 10)
     .option('--json <file>', 'write samples, trends and counts there as JSON; - is the standard output')

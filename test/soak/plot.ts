@@ -3,7 +3,10 @@ import type { Point } from './trend.ts'
 const rows = 12
 const columns = 100
 
-/** A curve for a terminal, from zero up, of points at even intervals: a column is the mean of its stretch. */
+/**
+ * Returns a curve for a terminal, from zero up, of points at even intervals. Each column is the
+ * mean of its interval.
+ */
 export function plot(title: string, points: readonly Point[], unit: string): string {
   const end = points.at(-1)?.seconds ?? 0
   if (end === 0) return `${title}: nothing was measured`

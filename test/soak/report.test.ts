@@ -26,14 +26,14 @@ function outcome(anonymous: (i: number) => number, more: Partial<LoadReport> = {
   return { what: 'a host', published: 9, samples, clients: { ...clients, ...more }, loadShare: 0.1, broken: undefined }
 }
 
-test('a soak is well where nothing grows and nothing was lost or repeated', () => {
+test('a soak passes when nothing grows and nothing was lost or repeated', () => {
   const well = outcome((i) => 100 + (i % 3))
   assert.deepEqual(problems(well), [])
   assert.match(reportText(well), /anonymous: flat, mean 101\.0/)
   assert.match(reportText(well), /lost 0, repeated 0, out of order 0/)
 })
 
-test('what grows, was lost or broke is named', () => {
+test('problems name what grows, was lost or ended early', () => {
   assert.match(problems(outcome((i) => 100 + i)).join(), /^anonymous grows: mean 119\.0, \+20\.00 over/)
   assert.deepEqual(problems(outcome(() => 100, { lost: 2, waiting: 1 })), ['2 lost', '1 waiting'])
   assert.deepEqual(problems({ ...outcome(() => 100), broken: 'it ended' }), ['it ended'])

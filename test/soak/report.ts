@@ -3,19 +3,19 @@ import { plot } from './plot.ts'
 import type { Sample } from './sample.ts'
 import { type Point, type Trend, trend } from './trend.ts'
 
-/** What a soak found. */
+/** Result of a soak. */
 export interface Outcome {
   readonly what: string
   readonly published: number
   readonly samples: readonly Sample[]
   readonly clients: LoadReport
-  /** Share of a core. */
+  /** CPU of the load, as a share of a core. */
   readonly loadShare: number
-  /** The gateway, the publisher or the clients ended before their time: why. */
+  /** Why the gateway, the publisher or the clients ended early; undefined = they did not. */
   readonly broken: string | undefined
 }
 
-/** What must not grow. */
+/** Figures that must not grow. */
 const judged = ['anonymous', 'liveHeap', 'external', 'sessions', 'subscriptions'] as const
 type Judged = (typeof judged)[number]
 
@@ -24,7 +24,7 @@ export function trends({ samples }: Outcome): Partial<Record<Judged, Trend>> {
   return Object.fromEntries(found.filter(([, each]) => each !== undefined))
 }
 
-/** Empty = all is well. */
+/** Returns the problems; empty = none. */
 export function problems(outcome: Outcome): string[] {
   const { lost, repeated, disordered, refused, waiting } = outcome.clients
   const counts = Object.entries({ lost, repeated, disordered, refused, waiting })
@@ -52,7 +52,7 @@ export function reportText(outcome: Outcome): string {
     `${(seconds / 60).toFixed(1)} min; ${published} events published; ${clients.events} given to ${clients.followers} followers, ${clients.again} again by SSE tokens`,
     `connections: ${clients.opened} opened (${rate(clients.opened)}/s), ${clients.closed} closed by clients, by the gateway ${clients.gone}, and ${clients.goneSlow} of slow and silent clients`,
     `the gateway's CPU: ${percent((last?.cpuSeconds ?? 0) / Math.max(1, seconds))} of a core; the clients': ${percent(loadShare)}`,
-    `caught up with: ${last?.caughtUp ?? 0} events; read back: ${last?.readBacks ?? 0} chunks; refused requests: ${last?.refused ?? 0}; gaps told: ${gaps}`,
+    `caught up with: ${last?.caughtUp ?? 0} events; read back: ${last?.readBacks ?? 0} chunks; refused requests: ${last?.refused ?? 0}; gaps: ${gaps}`,
     `lost ${clients.lost}, repeated ${clients.repeated}, out of order ${clients.disordered}`,
     ...Object.entries(trends(outcome)).map(
       ([name, each]) => `${name}: ${each.flat ? 'flat' : 'GROWS'}, ${trendText(each)}`,
@@ -67,7 +67,7 @@ export function csv(samples: readonly Sample[]): string {
   return `${[names.join(','), ...rows].join('\n')}\n`
 }
 
-/** One line while it runs. */
+/** Returns one line of progress. */
 export function progressText(now: Sample, before: Sample | undefined, clients: LoadReport): string {
   const seconds = now.seconds - (before?.seconds ?? 0)
   const rate = (name: 'opened' | 'delivered' | 'cpuSeconds') => (now[name] - (before?.[name] ?? 0)) / seconds

@@ -3,22 +3,24 @@ import type { Gateway } from '../../src/bench/carillon/gateway.ts'
 import { cpuOf } from '../../src/bench/process/host.ts'
 import type { Metrics } from '../../src/bench/process/metrics.ts'
 
-/** The gateway's memory and what it has to do, at one moment. Sizes in MiB. */
+/** The gateway's memory and load at one moment. Sizes in MiB. */
 export interface Sample {
   readonly seconds: number
-  /** All of the process in RAM, the pages of the embedded log's file among them. */
+  /** Resident memory of the process, including pages of the embedded log's file. */
   readonly resident: number
-  /** Of it what is no file's: JavaScript heap, buffers, sockets' structures. This must not grow. */
+  /**
+   * Resident memory without files: JavaScript heap, buffers, sockets' structures. Must not grow.
+   */
   readonly anonymous: number
   readonly files: number
   readonly heapUsed: number
   readonly external: number
-  /** JavaScript heap after a full collection; undefined where none was made. */
+  /** JavaScript heap after a full garbage collection; undefined = no collection. */
   readonly liveHeap: number | undefined
   readonly sessions: number
   readonly behind: number
   readonly subscriptions: number
-  /** Since the start. */
+  /** Connections opened since the start. */
   readonly opened: number
   readonly delivered: number
   readonly caughtUp: number
@@ -62,7 +64,7 @@ function caughtUp(metrics: Metrics): number {
   return metrics.sum('carillon_catch_up_publish_to_written_seconds_count')
 }
 
-/** `smaps_rollup`: what the kernel says of the pages themselves. */
+/** Reads `smaps_rollup`, the kernel's own count of pages. */
 function rollup(pid: number): Pick<Sample, 'resident' | 'anonymous' | 'files'> {
   const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
   const of = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) / 1024

@@ -5,7 +5,7 @@ import { trend } from './trend.ts'
 
 const random = seededRandom(3)
 
-/** A value each ten seconds. */
+/** One value every ten seconds. */
 function series(count: number, value: (seconds: number) => number) {
   return Array.from({ length: count }, (_, i) => ({ seconds: (i + 1) * 10, value: value((i + 1) * 10) }))
 }
@@ -15,19 +15,19 @@ test('noise around a level is flat', () => {
   assert.ok(found.flat && Math.abs(found.mean - 100) < 2, JSON.stringify(found))
 })
 
-test('what fills in the first third does not count', () => {
+test('growth in the first third does not count', () => {
   const found = trend(series(180, (seconds) => Math.min(100, seconds / 5)))!
   assert.deepEqual([found.flat, Math.round(found.growth)], [true, 0])
 })
 
-test('a line that climbs out of its noise is told, however slowly', () => {
+test('a line that climbs out of its noise is reported, however slowly', () => {
   const found = trend(series(180, (seconds) => 100 + seconds / 100 + (random.next() - 0.5) * 4))!
   assert.equal(found.flat, false)
   assert.ok(Math.abs(found.growth - 12) < 1.5, `${found.growth}`)
   assert.ok(Math.abs(found.slope * 3600 - 36) < 5, `${found.slope}`)
 })
 
-test('what falls is flat, and a few points are no trend', () => {
+test('a falling series is flat, and a few points are no trend', () => {
   assert.equal(trend(series(100, (seconds) => 2000 - seconds))!.flat, true)
   assert.equal(trend(series(4, () => 1)), undefined)
   assert.equal(trend([]), undefined)

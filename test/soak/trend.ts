@@ -1,33 +1,33 @@
-/** Whether a series of measurements grows: a line through its last two thirds. */
+/** Detects growth in a series of measurements with a line through its last two thirds. */
 
 export interface Point {
-  /** Since the start, s. */
+  /** Time since the start, s. */
   readonly seconds: number
   readonly value: number
 }
 
 export interface Trend {
-  /** Of the values behind the first third. */
+  /** Mean of the values after the first third. */
   readonly mean: number
-  /** Of the line, a second. */
+  /** Slope of the line, per second. */
   readonly slope: number
-  /** What the line gains from its first to its last point. */
+  /** Rise of the line from its first to its last point. */
   readonly growth: number
-  /** How far values lie from the line: their standard deviation. */
+  /** Standard deviation of the values from the line. */
   readonly noise: number
-  /** Growth that is taken for none: twice the noise, or the share of the mean, whichever is more. */
+  /** Growth that counts as none: twice the noise or the share of the mean, whichever is larger. */
   readonly allowed: number
   readonly flat: boolean
 }
 
-/** Windows, caches and compilers fill in the first third: it is left out. */
+/** Share of the series that is ignored: windows, caches and the JIT's code grow in that time. */
 const leftOut = 1 / 3
-/** Of the mean: an allocator's own steps. */
+/** Share of the mean that allows for an allocator's steps. */
 const allowedShare = 0.03
-/** Fewer points make no line. */
+/** Fewest points for a line. */
 const leastPoints = 4
 
-/** undefined: too few points. */
+/** Returns the trend; undefined = too few points. */
 export function trend(points: readonly Point[]): Trend | undefined {
   const end = points.at(-1)?.seconds ?? 0
   const counted = points.filter(({ seconds }) => seconds >= end * leftOut)
