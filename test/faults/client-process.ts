@@ -4,17 +4,17 @@ import type { Profile } from './profiles.ts'
 import { Recorder } from './recorder.ts'
 import { StoryFile } from './story-file.ts'
 
-/** A process that holds clients. */
+/** Entry point of a process that holds clients. */
 
 export interface ClientsReport {
   readonly served: number
-  /** Events handed to programs so far. */
+  /** Events delivered to handlers since the start. */
   readonly handed: number
-  /** For people: some of those that are not served. */
+  /** Readable descriptions of some clients that are not served. */
   readonly waiting: readonly string[]
 }
 
-/** Clients that begin together, and the time until the next ones do, ms. */
+/** Clients that start together, and the time until the next group, ms. */
 const together = 10
 const pauseMs = 20
 

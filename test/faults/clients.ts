@@ -4,7 +4,10 @@ import type { ClientHandlers, ClientsReport } from './client-process.ts'
 import type { Profile } from './profiles.ts'
 
 const processes = 3
-/** Clients begin a few at a time, and end once all that they wrote is on disk, ms. */
+/**
+ * How long starting and ending all clients may take, ms. They start a few at a time, and end once
+ * their stories are on disk.
+ */
 const longMs = 300_000
 
 /** All clients of a run, in a few processes. */
@@ -40,7 +43,7 @@ export class Clients {
     }
   }
 
-  /** All clients leave; their stories are whole. */
+  /** Closes all clients. Resolves when their stories are complete. */
   async end(): Promise<void> {
     await Promise.all(this.#children.map((child) => child.ask('end', null, longMs)))
     await this.close()

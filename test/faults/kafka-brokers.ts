@@ -8,14 +8,14 @@ const nodes = [1, 2, 3]
 const firstPartitions = 9
 const patienceMs = 60_000
 
-/** Three brokers with one topic on all of them, two in sync at least. */
+/** Three brokers with one topic replicated on all of them and `min.insync.replicas` of two. */
 export class KafkaBrokers {
   readonly kind = 'kafka'
   partitions = firstPartitions
   readonly #cluster: KafkaCluster
-  /** Nodes that answer nothing at the moment: nobody should be asked there. */
+  /** Nodes that currently do not answer. Requests must avoid them. */
   readonly #away = new Set<number>()
-  /** By how many places the replicas of each partition are turned. */
+  /** Number of places by which the replicas of each partition are rotated. */
   #turn = 0
 
   private constructor(cluster: KafkaCluster) {
@@ -64,7 +64,7 @@ export class KafkaBrokers {
     this.#away.delete(node)
   }
 
-  /** Nodes in sync of each partition. */
+  /** Returns the number of in-sync replicas of each partition. */
   async inSync(): Promise<number[]> {
     const described = await administer(this.#asked, (admin) => admin.fetchTopicMetadata({ topics: [stream] }))
     return described.topics[0]!.partitions.map(({ isr }) => isr.length)
@@ -74,7 +74,7 @@ export class KafkaBrokers {
     return (await this.inSync()).every((count) => count === nodes.length)
   }
 
-  /** Each partition's leader becomes the next one of its replicas. */
+  /** Moves each partition's leadership to its next replica. */
   async moveLeaders(): Promise<void> {
     this.#turn++
     const partitionAssignment = this.#assignment()
@@ -106,7 +106,7 @@ export class KafkaBrokers {
     return this.#cluster.brokers.filter((_, i) => !this.#away.has(i + 1))
   }
 
-  /** Dealt so that each broker leads a third. */
+  /** Returns an assignment in which each broker leads a third of the partitions. */
   #assignment(): { partition: number; replicas: number[] }[] {
     return Array.from({ length: this.partitions }, (_, partition) => {
       return { partition, replicas: nodes.map((_, i) => 1 + ((partition + i + this.#turn) % nodes.length)) }

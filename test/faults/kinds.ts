@@ -6,23 +6,23 @@ import type { NatsBroker } from './nats-broker.ts'
 import type { Publisher } from './publisher.ts'
 import { type BrokerKind, gatewayCount, type Site } from './site.ts'
 
-/** Where a fault happens. */
+/** The environment of a fault. */
 export interface Scene {
   readonly site: Site
   readonly publisher: Publisher
   readonly random: Random
-  /** The truth must know of it. */
+  /** Tells the truth about a growth of the stream. */
   grown(before: number, atMs: number, adoptedMs: number): void
 }
 
 export interface FaultKind {
   readonly name: string
   readonly brokers: readonly BrokerKind[]
-  /** How often it is drawn, beside others of its broker. */
+  /** Weight of the kind among those of its broker. */
   readonly weight: number
-  /** A run has no more of them; none = as many as are drawn. */
+  /** Most faults of this kind in a run; undefined = no limit. */
   readonly most?: number
-  /** Does it and undoes it; resolves with what it was. */
+  /** Causes the fault and undoes it. Resolves with a description. */
   readonly happen: (scene: Scene) => Promise<string>
 }
 
@@ -36,7 +36,10 @@ const natsOf = ({ brokers }: Site) => brokers as NatsBroker
 const drawNode = (scene: Scene) => 1 + Math.floor(scene.random.next() * kafkaOf(scene.site).nodes.length)
 const drawGateway = ({ random }: Scene) => Math.floor(random.next() * gatewayCount)
 
-/** What can go wrong. Each broker leads a third of the partitions, so that whichever is hit was a leader and a follower. */
+/**
+ * All kinds of faults. Each broker leads a third of the partitions, so every fault affects both a
+ * leader and a follower.
+ */
 export const kinds: readonly FaultKind[] = [
   {
     name: 'Kafka leader killed',
@@ -71,7 +74,9 @@ export const kinds: readonly FaultKind[] = [
       const kafka = kafkaOf(scene.site)
       const node = drawNode(scene)
       await frozen(scene, node, async () => {
-        await until('nobody waits for it', patienceMs, async () => (await kafka.inSync()).every((count) => count === 2))
+        await until('it is out of the ISR', patienceMs, async () =>
+          (await kafka.inSync()).every((count) => count === 2),
+        )
         await delay(1000)
       })
       return `without node ${node}`
@@ -89,7 +94,7 @@ export const kinds: readonly FaultKind[] = [
         await kafka.restart(node)
         await kafka.becomesWhole()
       }
-      return 'one after the other'
+      return 'one at a time'
     },
   },
   {
@@ -214,7 +219,7 @@ export const kinds: readonly FaultKind[] = [
       const ms = between(scene.random, 2000, 10_000)
       await scene.site.pass(proxy, 'stalled')
       await delay(ms)
-      // What was held back comes after all, or never.
+      // The held-back data either arrives later or never.
       const isCut = scene.random.next() < 0.5
       if (isCut) await scene.site.cut(proxy, 1)
       await scene.site.pass(proxy, 'open')
@@ -264,7 +269,10 @@ async function frozen({ site }: Scene, node: number, during: () => Promise<unkno
   }
 }
 
-/** As many faults as wanted, of each kind by its weight and at least once where there is room, in an order that the seed draws. */
+/**
+ * Returns `count` faults in random order: each kind by its weight, and at least once where there
+ * is room.
+ */
 export function drawFaults(count: number, all: readonly FaultKind[], random: Random): FaultKind[] {
   const total = all.reduce((sum, { weight }) => sum + weight, 0)
   const drawn = all.flatMap((kind) => {

@@ -10,15 +10,17 @@ import { digestOf, type Line } from './story-file.ts'
 
 const chunkBytes = 4 * 1024 * 1024
 
-/** The log of a real broker, read to its end, as what its clients are held against. */
+/**
+ * The log of a real broker, read to its end, as the truth against which its clients are checked.
+ */
 export class LogTruth {
   readonly truth: Truth
   records = 0
-  /** What clients were given that is not in the log any more. */
+  /** Number of records that clients received and the log no longer has. */
   rewritten = 0
   readonly #incarnation: Incarnation
   readonly #byDigest = new Map<string, LogRecord>()
-  /** By place and digest: given to somebody, and not in the log. */
+  /** By place and digest: records that a client received and the log does not have. */
   readonly #vanished = new Map<string, LogRecord>()
 
   private constructor(source: Source, info: StreamInfo, growths: Growth[]) {
@@ -30,7 +32,7 @@ export class LogTruth {
       incarnations: [this.#incarnation],
       current: this.#incarnation,
       generations: source.generations,
-      // No rewrites are known of it that could be forgotten.
+      // No rewrites are known, so none can be forgotten.
       forgetsRewrites: false,
       firstOffset: source.firstOffset,
       byLog: (asked) => (isSameLog(asked, log) ? this.#incarnation : undefined),
@@ -43,13 +45,16 @@ export class LogTruth {
     return read
   }
 
-  /** The event that a client was given there; undefined where the log never had it. */
+  /** Returns the event that a client received at this place; undefined = the log never had it. */
   event(partition: number, offset: number, digest: number): Event | undefined {
     const key = keyOf(partition, offset, digest)
     return (this.#byDigest.get(key) ?? this.#vanished.get(key))?.event
   }
 
-  /** Looks for what was given and is not in the log: `published`, all events by their digest. */
+  /**
+   * Records an event that a client received and the log does not have. `published` contains all
+   * events by digest.
+   */
   witness(line: Line, published: ReadonlyMap<number, Event>): void {
     if (line[2] !== 'delivery') return
     const [, atMs, , , partition, offset, after, digest] = line
@@ -62,7 +67,10 @@ export class LogTruth {
     this.#vanished.set(key, { ...record, timeMs: position?.generation ?? -1, gone: 'rewritten' })
   }
 
-  /** Where logs came back shorter at these times, Unix ms: what vanished before was rewritten, the rest is of later epochs. */
+  /**
+   * Turns vanished records into rewrites. Logs may have become shorter at `atMs`, Unix ms:
+   * records that vanished then were rewritten, and later records belong to later epochs.
+   */
   rewrite(atMs: readonly number[]): void {
     const vanished = [...this.#vanished.values()]
     this.rewritten = vanished.length

@@ -3,12 +3,12 @@ import { openNats } from '../../src/source/jetstream/source.ts'
 import { type NatsServer, startNats } from '../brokers/nats.ts'
 import { stream } from './profiles.ts'
 
-/** One nats-server with the family of streams on it. */
+/** One nats-server with one stream for each partition. */
 export class NatsBroker {
   readonly kind = 'nats'
   readonly partitions = 6
   readonly server: NatsServer
-  /** When it was ended without warning, Unix ms: what it had not written then may be gone. */
+  /** When the server was killed, Unix ms. Records not written to disk by then may be lost. */
   readonly killedAtMs: number[] = []
 
   private constructor(server: NatsServer) {

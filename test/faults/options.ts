@@ -14,8 +14,11 @@ export interface Options {
 }
 
 export const command = () =>
-  script('faults', 'Real faults of brokers, gateways and network under clients of the real SDK, each of them judged.')
-    .option('--faults <count>', 'faults of the whole run; of both brokers, Kafka takes seven in ten', whole(), 100)
+  script(
+    'faults',
+    'Causes real faults of brokers, gateways and network under clients of the real SDK, and judges each client.',
+  )
+    .option('--faults <count>', 'faults in the whole run; with both brokers, Kafka has seven in ten', whole(), 100)
     .option(
       '--clients <count>',
       'clients of the real SDK, a quarter each over WebSocket JSON, WebSocket protobuf, SSE and long-poll',
@@ -24,9 +27,11 @@ export const command = () =>
     )
     .option('--rate <events/s>', 'events a second', whole(), 150)
     .option('--seed <number>', 'draws the faults and the clients', whole(), 1)
-    .addOption(new Option('--broker <kind>', 'where the events are').choices(['kafka', 'nats', 'both']).default('both'))
+    .addOption(
+      new Option('--broker <kind>', 'broker with the events').choices(['kafka', 'nats', 'both']).default('both'),
+    )
     .option('--only <names>', 'kinds of faults, comma-separated, as the table names them (default: all)')
-    .option('--keep', "leave the stories and the brokers' files where they are")
+    .option('--keep', "keep the stories and the brokers' files")
     .option('--json', 'print the result as JSON')
     .addHelpText(
       'after',

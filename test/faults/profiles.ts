@@ -1,6 +1,6 @@
 import type { Random } from '../../src/base/random.ts'
 
-/** Who follows what, and how: drawn from the seed. */
+/** The subscriptions and transports of clients, drawn from the seed. */
 
 export const stream = 'faults'
 const groups = 20
@@ -13,7 +13,7 @@ export const subjects = Array.from({ length: groups * perGroup }, (_, i) => {
 export const wayNames = ['websocket', 'websocket protobuf', 'sse', 'poll'] as const
 export type WayName = (typeof wayNames)[number]
 
-/** One place to connect to: a gateway, or a proxy before it. */
+/** An address to connect to: a gateway, or a proxy in front of it. */
 export interface Door {
   readonly gateway: number
   readonly port: number
@@ -28,14 +28,14 @@ export interface Profile {
   readonly doors: readonly Door[]
 }
 
-/** One in so many follows all of a group; one in so many everything. */
+/** One client in 16 follows a whole group, and one in 125 follows everything. */
 const wholeGroup = 16
 const everything = 125
 
 export function drawProfiles(count: number, doors: readonly Door[], random: Random): Profile[] {
   return Array.from({ length: count }, (_, number) => {
     const way = wayNames[number % wayNames.length]!
-    // Every second one may change the way where no gateway answers.
+    // Every second client may change its transport when no gateway answers.
     const ways = number % 8 < 4 ? [way] : [way, ...(['sse', 'poll'] as const).filter((other) => other !== way)]
     return { number, subjects: drawSubjects(number, random), ways, doors: drawDoors(number, doors, random) }
   })
@@ -43,7 +43,7 @@ export function drawProfiles(count: number, doors: readonly Door[], random: Rand
 
 function drawSubjects(number: number, random: Random): string[] {
   const group = Math.floor(random.next() * groups)
-  // Numbers that differ from profile to profile of the same way.
+  // A number that differs between profiles with the same transport.
   const turn = Math.floor(number / wayNames.length)
   if (turn % (everything / 4) === 0) return [`${stream}.>`]
   if (turn % (wholeGroup / 4) === 0) return [`${stream}.${group}.*`]
@@ -52,7 +52,10 @@ function drawSubjects(number: number, random: Random): string[] {
   return [...chosen]
 }
 
-/** The first by turns, three in four with a second one to turn to, of another gateway. */
+/**
+ * Returns the doors of a client: the first in rotation, and for three clients in four a second
+ * one at another gateway.
+ */
 function drawDoors(number: number, doors: readonly Door[], random: Random): Door[] {
   const first = doors[Math.floor(number / 8) % doors.length]!
   const others = doors.filter(({ gateway }) => gateway !== first.gateway)

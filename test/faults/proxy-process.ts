@@ -1,7 +1,7 @@
 import { answer } from '../../src/bench/process/child.ts'
 import { FaultyProxy, type Passing } from '../support/faulty-proxy.ts'
 
-/** A process that holds the proxies of a run, by their numbers. */
+/** Entry point of a process that holds the proxies of a run, by number. */
 
 const proxies: FaultyProxy[] = []
 

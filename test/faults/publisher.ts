@@ -9,12 +9,15 @@ import { digestOf } from './story-file.ts'
 const retryMs = 200
 const patienceMs = 60_000
 
-/** Each event is tried again, with the same bytes, until it was acknowledged. What was written twice that way is two records. */
+/**
+ * Retries each event with the same bytes until it is acknowledged. An event written twice this
+ * way is two records.
+ */
 export class Publisher extends Flow {
-  /** By digest: everything that was ever handed to the brokers. */
+  /** By digest: all events ever sent to the brokers. */
   readonly events = new Map<number, Event>()
   acknowledged = 0
-  /** By the event's number: since when. */
+  /** Unacknowledged events by number, with the time of their first attempt. */
   readonly #waiting = new Map<number, number>()
 
   /** `rate`: events a second. */
@@ -22,13 +25,13 @@ export class Publisher extends Flow {
     super({ source, topic: stream, rate, patienceMs, maxWaiting: 5000 })
   }
 
-  /** How long the oldest event has been waiting for its acknowledgement, ms. */
+  /** How long the oldest event has been unacknowledged, ms. */
   get waitsMs(): number {
     const [oldest] = this.#waiting.values()
     return oldest === undefined ? 0 : performance.now() - oldest
   }
 
-  /** Publishes a last event of each subject, and resolves when all are acknowledged. */
+  /** Publishes a last event of each subject. Resolves when all are acknowledged. */
   async end(): Promise<void> {
     const sent = await this.stop()
     await Promise.all(subjects.map((subject, i) => this.#publish(sent + i, subject)))

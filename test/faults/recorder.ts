@@ -17,10 +17,13 @@ const ways: Readonly<Record<WayName, Transport>> = {
   poll: poll!,
 }
 
-/** As recently as this something must have come to a client that is not told to be live, ms. */
+/** A client that is not live counts as served if an event arrived within this time, ms. */
 const flowingMs = 3000
 
-/** One client program: the real SDK, with a recorder between it and its connections, and between it and its handlers. */
+/**
+ * One client program: the real SDK, with a recorder between it and its connections and between it
+ * and its handlers.
+ */
 export class Recorder {
   readonly #profile: Profile
   readonly #file: StoryFile
@@ -39,13 +42,16 @@ export class Recorder {
     this.#subscriptions = profile.subjects.map((subject, i) => this.#subscribe(subject, i))
   }
 
-  /** Live, or catching up and given something just now: long-poll is told to be live only once a second brings nothing. */
+  /**
+   * Whether the client is live, or catching up and received an event just now: long-poll becomes
+   * live only after a second without events.
+   */
   get isServed(): boolean {
     const isFlowing = nowMs() - this.#handedAtMs < flowingMs
     return this.#subscriptions.every(({ state: { name } }) => name === 'live' || (name === 'catching-up' && isFlowing))
   }
 
-  /** For people: why it is not live. */
+  /** Readable reason why the client is not live. */
   get waitsFor(): string {
     const waiting = this.#subscriptions.find(({ state }) => state.name !== 'live')
     return `client ${this.#profile.number}: ${waiting?.subject} is ${JSON.stringify(waiting?.state)}`
@@ -91,7 +97,7 @@ export class Recorder {
     const recordedOpen: Open = (url, wishes, handlers, clock) => {
       const connection = this.#connections++
       const gateway = this.#profile.doors.find((door) => urlOf(door) === url)!.gateway
-      // SSE and poll share their positions: a replay knows it by the sign.
+      // SSE and poll share one position: the sign tells a replay so.
       this.#tell(['open', separate ? connection : -1 - connection, gateway, wishes.map((wish) => this.#told(wish))])
       return this.#watched(open(url, wishes, this.#handlers(connection, handlers), clock), connection)
     }

@@ -9,7 +9,7 @@ import type { Profile } from './profiles.ts'
 import { type Lived, Replay } from './replay.ts'
 import { digestOf, type Line } from './story-file.ts'
 
-/** The judge of a run of real faults: that it sees what a client was not given, and what it was given twice. */
+/** The judge of a run of real faults detects lost and repeated events. */
 
 const subject = 'faults.1.1'
 const info: StreamInfo = { name: 'faults', incarnation: 'one', partitions: 1 }
@@ -18,7 +18,7 @@ const eventAt = (offset: number): Event =>
   makeEvent({ subject, id: `${offset}`, data: Buffer.from(`n ${offset}`), publishedAtUs: (startMs + offset) * 1000 })
 const profile: Profile = { number: 7, subjects: [subject], ways: ['websocket'], doors: [] }
 
-/** A log of events at offsets below `head`, stamped a millisecond apart. */
+/** A log of events at offsets below `head`, with timestamps a millisecond apart. */
 function sourceOf(head: number, generations: Source['generations']): Source {
   return {
     generations,
@@ -39,7 +39,7 @@ function sourceOf(head: number, generations: Source['generations']): Source {
 const tokenBelow = (offset: number, generation = 1) =>
   encodePosition({ ...logOf(info.name, info.incarnation), partition: 0, offset, generation })
 
-/** A client that began at the log's beginning, on one connection. */
+/** A client that started at the log's first record, on one connection. */
 class Story {
   readonly lines: Line[] = [
     [7, startMs, 'open', 0, 0, [[1, 0, []]]],
@@ -88,45 +88,45 @@ async function judged(story: Story, head: number): Promise<Lived> {
 
 const brokenIn = async (story: Story, head: number) => (await judged(story, head)).failure?.promise
 
-test('a client that was given everything once is content, and its longest wait is known', async () => {
+test('a client that received everything once passes, and its longest wait is known', async () => {
   const lived = await judged(new Story().given(0, 1, 2), 3)
   assert.equal(lived.failure, undefined)
   assert.equal(lived.handed, 3)
   assert.equal(lived.waitsMs[0], 10)
 })
 
-test('an event that never came is missed', async () => {
+test('an event that never arrived is missed', async () => {
   assert.equal(await brokenIn(new Story().given(0, 1), 3), 'missing')
 })
 
-test('an event that a connection brought and no handler was given is missed', async () => {
+test('an event that arrived on a connection but reached no handler is missed', async () => {
   assert.equal(await brokenIn(new Story().given(0).delivered(1), 2), 'missing')
 })
 
-test('a program that stands behind what it was not given is noticed', async () => {
+test('a program whose position is after an event that it did not receive is noticed', async () => {
   assert.equal(await brokenIn(new Story().given(0).stood(2), 2), 'covered')
 })
 
-test('an event that is handed over twice is noticed', async () => {
+test('an event that is delivered twice is noticed', async () => {
   assert.equal(await brokenIn(new Story().given(0, 1).handed(1), 2), 'order')
 })
 
-test('an event that one connection brings twice is noticed', async () => {
+test('an event that arrives twice on one connection is noticed', async () => {
   assert.equal(await brokenIn(new Story().given(0, 1).delivered(0), 2), 'once a ref')
 })
 
-test('an event that is not what the log has is noticed', async () => {
+test('an event that differs from the log is noticed', async () => {
   assert.equal(await brokenIn(new Story().given(0).delivered(1, 12_345), 2), 'content')
 })
 
-test('a gap about what the log still has is not true', async () => {
+test('a gap that covers records that the log still has is false', async () => {
   const gap = { stream: 'faults', partition: 0, from: 1, to: 1, reason: 'retention', certain: true, n: 1 } as const
   const story = new Story().given(0)
   story.lines.push([7, startMs + 20, 'frame', 0, { kind: 'gap', ...gap, after: tokenBelow(2) }])
   assert.equal(await brokenIn(story, 2), 'true gap')
 })
 
-test('what a broker forgot when it was killed is no loss to those who were given it, or came later', async () => {
+test('records that a killed broker lost count as lost neither for clients that received them nor for later ones', async () => {
   const generation = (offset: number) => (startMs + offset) % 2 ** 32
   const forgotten = makeEvent({ subject, id: 'forgotten', publishedAtUs: (startMs + 1) * 1000 })
   const digest = digestOf(forgotten)
@@ -143,7 +143,7 @@ test('what a broker forgot when it was killed is no loss to those who were given
   assert.equal(lived.failure, undefined)
 })
 
-test('what comes on one connection while a better way is tried on another counts', async () => {
+test('events on one connection count while another connection tries a better transport', async () => {
   const story = new Story().given(0)
   story.lines.push([7, startMs + 8, 'open', 1, 0, []])
   story.given(1)

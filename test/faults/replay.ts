@@ -9,22 +9,22 @@ import type { Profile } from './profiles.ts'
 import type { Starts } from './site.ts'
 import type { Handed, Line, ToldWish } from './story-file.ts'
 
-/** What one client lived through, in figures. */
+/** Figures of one client. */
 export interface Lived {
   readonly failure: Failure | undefined
   readonly trace: readonly string[]
   readonly handed: number
-  /** Longest time from an event's publishing to its handler, ms, of the events published since each of the times. */
+  /** Longest time from publish to handler, ms, of the events published after each of the times. */
   readonly waitsMs: Float64Array
-  /** Gaps by reason, likewise. */
+  /** Gaps by reason, after each of the times. */
   readonly gaps: readonly Map<string, number>[]
 }
 
-/** What a replay needs beside a story. */
+/** Data that a replay needs in addition to a story. */
 export interface Circumstances {
   readonly log: LogTruth
   readonly starts: Starts
-  /** When the run, and then each fault, began, Unix ms, ascending. */
+  /** Start of the run and of each fault, Unix ms, ascending. */
   readonly timesMs: readonly number[]
 }
 
@@ -37,7 +37,7 @@ interface Replayed {
 const deaf: Handlers = { frame() {}, position() {}, closed() {} }
 const still: Connection = { subscribe() {}, unsubscribe() {}, close() {} }
 
-/** Tells one client's story to the witnesses that judge simulated clients. */
+/** Replays one client's story to the witnesses that judge simulated clients. */
 export class Replay {
   readonly #profile: Profile
   readonly #circumstances: Circumstances
@@ -139,7 +139,8 @@ export class Replay {
     this.#connections.set(number, { overheard, handlers: overheard.handlers(deaf), connection })
     for (const wish of wishes) overheard.asks(this.#wish(wish), this.#witnesses[wish[1]]!, wishes.length === 1)
     const startedMs = starts[gateway]!.findLast((atMs) => atMs <= this.#nowMs) ?? 0
-    // Nobody noted how far it had read, so nothing is excused by that; nor where it began, so all that lies below may have been unknown to it.
+    // The gateway's read position was not recorded, so it excuses nothing. Its start was not
+    // recorded either, so it may not have known anything below.
     const reading = { sinceMs: startedMs, from: Number.POSITIVE_INFINITY }
     overheard.reached({ reading: () => reading, head: () => Number.POSITIVE_INFINITY })
   }
@@ -160,7 +161,10 @@ export class Replay {
     return { ref, subject: this.#profile.subjects[subscription]!, after }
   }
 
-  /** What the log never had is an event like no other. */
+  /**
+   * Returns the event at a place. For one that the log never had, returns an event that equals no
+   * other.
+   */
   #event(partition: number, offset: number, digest: number) {
     const { log } = this.#circumstances
     return log.event(partition, offset, digest) ?? makeEvent({ subject: 'unknown', id: `digest ${digest}` })

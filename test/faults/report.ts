@@ -2,16 +2,19 @@ import { table } from '../../src/cli/text.ts'
 import type { PromiseName } from '../simulation/verdict.ts'
 import type { Outcome } from './run.ts'
 
-/** One row of the table: all faults of a kind. */
+/** One row of the table: all faults of one kind. */
 export interface KindRow {
   readonly kind: string
   readonly times: number
-  /** Clients that waited longer than `noticedMs` for an event, in the middle one of these faults. */
+  /**
+   * Median over these faults of the number of clients that waited longer than `noticedMs` for an
+   * event.
+   */
   readonly clients: number
-  /** How long they waited at the longest, ms: the middle one of them all, and the longest. */
+  /** Median and maximum of the clients' longest waits, ms. */
   readonly medianMs: number
   readonly longestMs: number
-  /** Gaps that clients were told, by reason. */
+  /** Gaps that clients received, by reason. */
   readonly told: Readonly<Record<string, number>>
 }
 
@@ -22,19 +25,22 @@ export interface Report {
   readonly handed: number
   readonly minutes: number
   readonly rows: readonly KindRow[]
-  /** Clients for which something was lost, or came twice or out of order, or another promise was broken. */
+  /**
+   * Number of clients that lost an event, received one twice or out of order, or saw another
+   * broken promise.
+   */
   readonly lost: number
   readonly repeated: number
   readonly otherwise: number
   readonly unserved: number
-  /** Records that nats-server had forgotten after a kill, though clients had them. */
+  /** Records that nats-server lost in a kill after clients had received them. */
   readonly rewritten: number
   readonly problems: Readonly<Record<string, number>>
 }
 
-/** Longer than this is an outage to a client, ms. */
+/** Wait above which a client counts an outage, ms. */
 const noticedMs = 1000
-/** Lines of a story that are shown, and stories. */
+/** Most lines of a story, and most stories, to print. */
 const shownLines = 60
 const shownStories = 5
 
@@ -87,7 +93,7 @@ function rowsOf(outcomes: readonly Outcome[]): KindRow[] {
   })
 }
 
-/** How long those clients waited that noticed the fault, ms. */
+/** Returns the waits of the clients that noticed the fault, ms. */
 function waitsOf({ lives }: Outcome, fault: number): number[] {
   return lives.map(({ waitsMs }) => waitsMs[fault + 1]!).filter((ms) => ms > noticedMs)
 }
@@ -98,7 +104,7 @@ function addTold(told: Record<string, number>, { lives }: Outcome, fault: number
 
 const middle = (sorted: readonly number[]) => sorted[sorted.length >> 1] ?? 0
 
-/** For people: the table, and the stories of promises that were broken. */
+/** Returns the readable table and the stories of broken promises. */
 export function render(report: Report, outcomes: readonly Outcome[]): string {
   const { faults, clients, published, handed, minutes, lost, repeated, otherwise, rewritten, problems } = report
   const head = ['fault', 'times', `clients that waited > ${noticedMs / 1000} s`, 'median s', 'longest s', 'told']
@@ -111,9 +117,9 @@ export function render(report: Report, outcomes: readonly Outcome[]): string {
     '',
     table(head, cells),
     '',
-    `clients that lost something: ${lost}; that got something twice or out of order: ${repeated}; otherwise wronged: ${otherwise}`,
-    ...(rewritten === 0 ? [] : [`records that a broker forgot after it had shown them: ${rewritten}`]),
-    ...Object.entries(problems).map(([problem, n]) => `the publisher was told ×${n}: ${problem}`),
+    `clients that lost something: ${lost}; that received something twice or out of order: ${repeated}; with another broken promise: ${otherwise}`,
+    ...(rewritten === 0 ? [] : [`records that a broker lost after it had served them: ${rewritten}`]),
+    ...Object.entries(problems).map(([problem, n]) => `the publisher's errors ×${n}: ${problem}`),
     ...outcomes.flatMap(({ unserved }) => unserved.map((who) => `not served at the end: ${who}`)),
     ...outcomes.flatMap(storiesOf),
   ].join('\n')

@@ -15,12 +15,15 @@ import { type Circumstances, type Lived, Replay } from './replay.ts'
 import { type BrokerKind, Site } from './site.ts'
 import { type Line, nowMs, storiesOf } from './story-file.ts'
 
-/** One fault as it was. */
+/** One fault that happened. */
 export interface Happened {
   readonly kind: string
   readonly what: string
   readonly atMs: number
-  /** Until it was undone, and until all were served again as before; 0 = they were not in time. */
+  /**
+   * Time until the fault was undone, and until all clients were served as before; 0 = not in
+   * time.
+   */
   readonly lastedMs: number
   recoveredMs: number
 }
@@ -29,24 +32,29 @@ export interface Outcome {
   readonly broker: BrokerKind
   readonly faults: readonly Happened[]
   readonly clients: number
-  /** Each client's, by its number. */
+  /** Figures of each client, by its number. */
   readonly lives: readonly Lived[]
-  /** Records in the log at the end, and those that clients had been given and a broker had forgotten. */
+  /**
+   * Records in the log at the end, and records that clients had received and a broker had lost.
+   */
   readonly records: number
   readonly rewritten: number
   readonly published: number
-  /** What the publisher was told instead of an acknowledgement. */
+  /** Errors that the publisher received instead of an acknowledgement. */
   readonly problems: ReadonlyMap<string, number>
-  /** For people: who was not served at the end. */
+  /** Readable descriptions of clients that were not served at the end. */
   readonly unserved: readonly string[]
   readonly minutes: number
 }
 
-/** The next fault begins when all but so many of a hundred clients are served, or after so long, ms. */
+/**
+ * The next fault starts when all but this percentage of clients are served, or after the longest
+ * wait, ms.
+ */
 const unwellPercent = 5
 const recoveryMs = 20_000
 const calmMs = 700
-/** How long clients may take to come up, and until all have everything at the end, ms. */
+/** How long clients may take to start, and to receive everything at the end, ms. */
 const startMs = 60_000
 const endMs = 90_000
 
@@ -54,12 +62,15 @@ const secondsOf = (ms: number) => `${(ms / 1000).toFixed(1)} s`
 
 export type Progress = (line: string) => void
 
-/** Faults of one broker and of everything around it, one after the other; judged at the end. */
+/**
+ * Causes faults of one broker and everything around it, one at a time, and judges the clients at
+ * the end.
+ */
 export async function run(broker: BrokerKind, count: number, options: Options, progress: Progress): Promise<Outcome> {
   const dir = mkdtempSync(join(tmpdir(), `carillon-faults-${broker}-`))
   const clean = () => rmSync(dir, { recursive: true, force: true })
   if (!options.keep) process.once('exit', clean)
-  progress(`${broker}: brokers and gateways start, files are in ${dir}`)
+  progress(`${broker}: starting brokers and gateways; files are in ${dir}`)
   const site = await Site.start(broker, dir)
   try {
     return await new Run(site, { ...options, count }, dir, progress).run()
@@ -121,8 +132,8 @@ class Run {
       random: this.#random,
       grown: (before, grownMs, adoptedMs) => this.#growths.push({ before, atMs: grownMs, adoptedMs }),
     }
-    // One that could not be had as wanted, on a busy host, is a fault all the same.
-    const what = await fault.happen(scene).catch((error: unknown) => `not as wanted: ${error}`)
+    // On a busy host a fault may not go as planned. It still counts.
+    const what = await fault.happen(scene).catch((error: unknown) => `not as planned: ${error}`)
     const happened = { kind: fault.name, what, atMs, lastedMs: nowMs() - atMs, recoveredMs: 0 }
     this.#happened.push(happened)
     const deadline = nowMs() + recoveryMs
@@ -143,9 +154,9 @@ class Run {
     return brokers.kind === 'nats' || (await brokers.isWhole().catch(() => false))
   }
 
-  /** The flow ends, and all that is under way arrives. */
+  /** Ends the flow and waits until all events in flight have arrived. */
   async #settle(clients: Clients): Promise<readonly string[]> {
-    this.#progress('the flow ends')
+    this.#progress('ending the flow')
     await this.#publisher.end()
     const deadline = nowMs() + endMs
     for (let before = -1; nowMs() < deadline; ) {
@@ -159,7 +170,7 @@ class Run {
 
   async #judge(clients: Clients, unserved: readonly string[]): Promise<Outcome> {
     const { brokers, source, starts } = this.#site
-    this.#progress('the log is read')
+    this.#progress('reading the log')
     const log = await LogTruth.read(source, (await source.describe(this.#publisher.info.name))!, this.#growths)
     const { events, problems } = this.#publisher
     for (const file of clients.files) {
@@ -187,7 +198,7 @@ class Run {
   #lives(clients: Clients, circumstances: Circumstances): Lived[] {
     const lives: Lived[] = []
     for (const file of clients.files) {
-      this.#progress('stories are judged')
+      this.#progress('judging the stories')
       for (const [number, lines] of storiesOf(file)) {
         const profile = this.#profiles[number]!
         const lived = new Replay(profile, circumstances, false).run(lines)

@@ -13,12 +13,12 @@ export type BrokerKind = 'kafka' | 'nats'
 export type Brokers = KafkaBrokers | NatsBroker
 
 const ports = { brokers: 20_700, gateways: 20_730, proxies: 20_740 } as const
-/** Each has a proxy before it as well. */
+/** Number of gateways. Each also has a proxy in front of it. */
 export const gatewayCount = 3
-/** When a gateway was started, by its number, Unix ms. */
+/** Start times of each gateway, by its number, Unix ms. */
 export type Starts = readonly (readonly number[])[]
 
-/** Brokers, gateways and proxies, all processes of their own. */
+/** Brokers, gateways and proxies, each in a separate process. */
 export class Site {
   readonly brokers: Brokers
   readonly source: Source
@@ -72,7 +72,7 @@ export class Site {
     await gateway.becomesReady()
   }
 
-  /** How many partitions each gateway knows; undefined = it does not answer. */
+  /** Returns the number of partitions that each gateway knows; undefined = no response. */
   partitionsKnown(): Promise<(number | undefined)[]> {
     return Promise.all(
       this.gateways.map(async (gateway) => {

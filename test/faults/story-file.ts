@@ -4,14 +4,15 @@ import type { ReceivedGap } from '../../src/client/received.ts'
 import type { Event, ServerFrame } from '../../src/wire/frames.ts'
 
 /**
- * What many clients of one process lived through, a line each: short, since a run has millions. Everything is told by the client's
- * number; connections and subscriptions by numbers of the client's own.
+ * The stories of one process's clients, one line for each event: short, because a run has
+ * millions. Lines identify clients by number, and connections and subscriptions by numbers within
+ * the client.
  */
 
-/** A wish as the SDK had it: ref, number of the subscription, `after`. */
+/** A subscribe request of the SDK: ref, number of the subscription, `after`. */
 export type ToldWish = readonly [ref: number, subscription: number, after: readonly string[]]
 
-/** An event was handed to the program; `token` is where it stood before. */
+/** An event was delivered to the program; `token` is its position before. */
 export type Handed = readonly [
   'event',
   subscription: number,
@@ -23,7 +24,7 @@ export type Handed = readonly [
 ]
 
 export type Happened =
-  /** A connection to the gateway of this number was wished for. */
+  /** The SDK opened a connection to the gateway with this number. */
   | readonly ['open', connection: number, gateway: number, wishes: readonly ToldWish[]]
   | readonly ['subscribe', connection: number, wish: ToldWish]
   | readonly ['unsubscribe', connection: number, ref: number]
@@ -40,17 +41,17 @@ export type Happened =
   | readonly ['position', connection: number, token: string]
   | Handed
   | readonly ['gap', subscription: number, gap: ReceivedGap, token: string]
-  /** Where a subscription stood at the end. */
+  /** The position of a subscription at the end. */
   | readonly ['stood', subscription: number, token: string]
-  /** A subscription ended, which none should. */
+  /** A subscription ended, which should never happen. */
   | readonly ['ended', subscription: number, why: string]
 
-/** `atMs`: Unix ms, with fractions. */
+/** `atMs` is Unix ms, with fractions. */
 export type Line = readonly [client: number, atMs: number, ...what: Happened]
 
 const flushBytes = 256 * 1024
 
-/** Unix ms with fractions, which never goes back within a process. */
+/** Returns Unix ms with fractions, monotonic within a process. */
 export const nowMs = (): number => performance.timeOrigin + performance.now()
 
 export class StoryFile {
@@ -77,7 +78,7 @@ export class StoryFile {
   }
 }
 
-/** Each client's lines, unparsed, in order. */
+/** Returns each client's lines, unparsed, in order. */
 export function storiesOf(path: string): Map<number, string[]> {
   const stories = new Map<number, string[]>()
   const bytes = readFileSync(path)
@@ -93,7 +94,7 @@ export function storiesOf(path: string): Map<number, string[]> {
   return stories
 }
 
-/** Tells events apart by all that they carry. */
+/** Returns a digest of the whole event. */
 export function digestOf(event: Event): number {
   const { subject, id, type, contentType, publishedAtUs, ttlMs, collapseKey, priority, attributes, deleted } = event
   const fields = [subject, id, type, contentType, publishedAtUs, ttlMs, collapseKey, priority, attributes, deleted]

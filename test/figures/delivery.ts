@@ -6,7 +6,7 @@ import { Stop } from '../../src/bench/stop.ts'
 import { GatewayTarget } from './gateway-target.ts'
 import type { BrokerKind, Site } from './site.ts'
 
-/** Transports by their names in the tables. */
+/** Conversations by the transport's name in the tables. */
 export const conversations = {
   'ws-proto': 'ws-protobuf',
   'ws-json': 'ws-json',
@@ -18,17 +18,17 @@ export type Transport = keyof typeof conversations
 export interface Run {
   readonly name: string
   readonly broker: BrokerKind
-  /** undefined = events that nobody subscribes to. */
+  /** undefined = events without subscribers. */
   readonly transport: Transport | undefined
   readonly clients: number
-  /** Each client has one of its own, or all have the one. */
+  /** Number of subjects: one for each client, or one for all. */
   readonly subjects: number
   /** Events a second. */
   readonly rate: number
   readonly seconds: number
 }
 
-/** Compilers and caches are warm after so long, s; a shorter run is a trial. */
+/** Longest warm-up, s: JIT and caches are warm by then. A shorter run is only a trial. */
 const maxWarmUpSeconds = 2
 const silent: Progress = { step() {}, connecting() {}, second() {} }
 
@@ -38,7 +38,10 @@ function loadOfRun({ clients, subjects, rate, seconds }: Run): Load {
   return { ...loadOf(scenario, { clients, rate, payloadBytes: 512, ...timing }), subjects }
 }
 
-/** One gateway, clients and a publisher as processes of their own: events flow at a fixed rate, and the middle of it is measured. */
+/**
+ * Measures one gateway, with clients and a publisher in separate processes. Events flow at a
+ * fixed rate; the warm-up and the end are not measured.
+ */
 export async function measure(site: Site, run: Run): Promise<Measured> {
   const start = () => site.gateway(run.broker, run.name.replaceAll(/\W+/g, '-'))
   const target = new GatewayTarget(start, conversations[run.transport ?? 'ws-proto'])

@@ -9,7 +9,10 @@ const subject = 'figures.first'
 const patienceMs = 30_000
 const runs = 3
 
-/** `carillon serve --dev` in an empty folder, until a client that tries all the while has its first event. Median of three. */
+/**
+ * Measures `carillon serve --dev` in an empty folder, from the start until a client that keeps
+ * trying has its first event. Median of three.
+ */
 export async function measureFirstMessage(site: Site): Promise<Row> {
   const times: { listeningMs: number; deliveredMs: number }[] = []
   for (let i = 0; i < runs; i++) times.push(await coldStart(site))
@@ -55,7 +58,7 @@ async function publish(port: number): Promise<void> {
   if (answer.status !== 200) throw new Error(`expected 200 for a publish, got ${answer.status}: ${await answer.text()}`)
 }
 
-/** Again and again until it succeeds. */
+/** Repeats an attempt until it succeeds. */
 async function insist<T>(gateway: Gateway, attempt: () => Promise<T>): Promise<T> {
   const endMs = performance.now() + patienceMs
   for (;;) {

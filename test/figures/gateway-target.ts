@@ -3,7 +3,7 @@ import type { Gateway } from '../../src/bench/carillon/gateway.ts'
 import type { Reach, Target } from '../../src/bench/load/target.ts'
 import type { Metrics } from '../../src/bench/process/metrics.ts'
 
-/** A gateway of a site as the target of a load. */
+/** A load target for a gateway of a site. */
 export class GatewayTarget implements Target {
   readonly name = 'Carillon'
   readonly settings = {}

@@ -7,13 +7,19 @@ import { conversations, type Transport } from './delivery.ts'
 import type { Site } from './site.ts'
 import type { Row } from './table.ts'
 
-/** The first connections bring code and tables into memory that all share: what is counted begins after this part of them. */
+/**
+ * Share of the connections that is not counted: the first ones load code and tables that all
+ * connections share.
+ */
 const firstPart = 0.1
-/** The resident size falls for a while after a collection; the least of these is taken. */
+/**
+ * Number of samples. Resident memory keeps falling for a while after a collection, so the
+ * smallest sample counts.
+ */
 const samples = 10
 const sampleMs = 200
 
-/** Memory of connections that have one subscription and get nothing. */
+/** Measures the memory of connections with one subscription and no events. */
 export async function measureIdle(site: Site, transport: Transport, connections: number): Promise<Row> {
   const gateway = await site.gateway('embedded', `idle-${transport}`, { inspected: true })
   const first = Math.ceil(connections * firstPart)

@@ -3,23 +3,23 @@ import { Client, type ClientHost } from '../../src/bench/load/client.ts'
 import type { Converse } from '../../src/bench/load/conversation.ts'
 import { FollowedSubject } from '../../src/bench/load/followed.ts'
 
-/** How long it may take until the subscription is in force, ms. */
+/** How long a subscription may take to become live, ms. */
 const patienceMs = 90_000
 
 interface Wanted {
   readonly conversation: CarillonConversation
   /** A subject or a pattern. */
   readonly subject: string
-  /** Where it goes on; at the head where it is not given. */
+  /** Token to resume from; default the head. */
   readonly token?: string
 }
 
-/** One client on its own, which does not come back by itself. */
+/** A single client, which does not reconnect by itself. */
 export class LoneClient implements ClientHost {
   readonly converse: Converse
   readonly localAddress = undefined
   nowUs = 0
-  /** Events that it was given. */
+  /** Number of received events. */
   events = 0
   onEvent: () => void = () => {}
   readonly #client: Client
@@ -32,12 +32,12 @@ export class LoneClient implements ClientHost {
     this.#client = new Client(this, { index: 0, followed: [followed], slow: false })
   }
 
-  /** Where it stands. */
+  /** Token of the client's position. */
   get token(): string {
     return this.#client.token
   }
 
-  /** Resolves to how long it took until the subscription was in force, ms. */
+  /** Connects. Resolves with the time until the subscription was live, ms. */
   async come(port: number): Promise<number> {
     const startUs = this.clockUs()
     const deadline = setTimeout(() => this.#settle(new Error(`not live within ${patienceMs} ms`)), patienceMs)

@@ -6,7 +6,7 @@ export const parts = ['first', 'intake', 'unicast', 'broadcast', 'idle'] as cons
 export type Part = (typeof parts)[number]
 
 export interface Options {
-  /** undefined = kafka where it is installed. */
+  /** undefined = kafka if it is installed, else embedded. */
   readonly broker?: BrokerKind
   readonly clients: number
   readonly seconds: number
@@ -21,14 +21,11 @@ export const profileOption = () =>
   new Option('--profile <folder>', 'write a CPU profile of each gateway there; the figures are worse for it')
 
 export const command = () =>
-  script(
-    'figures',
-    'What a gateway costs on this host and how quick it is. docs/figures.md says what the figures mean.',
-  )
+  script('figures', 'Measures the cost and speed of a gateway on this host. docs/figures.md explains the figures.')
     .addOption(
       new Option(
         '--broker <kind>',
-        'where the delivered events come from (default: kafka where it is installed, else embedded)',
+        'broker or log with the delivered events (default: kafka if it is installed, else embedded)',
       ).choices(brokerKinds),
     )
     .option('--clients <count>', 'clients of the largest run; others scale with it', whole(5), 5000)

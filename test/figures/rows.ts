@@ -4,45 +4,47 @@ import type { Measured } from '../../src/bench/report/measured.ts'
 import type { Run } from './delivery.ts'
 import type { Row } from './table.ts'
 
-/** From here on the load's single thread has no room left for a fair measurement. */
+/**
+ * Share of a core above which the load's single thread has no room left for a fair measurement.
+ */
 const maxLoadShare = 0.85
 const maxLateMs = 20
-/** Below that everybody waits for a core. */
+/** Idle share of the host below which all processes wait for a core. */
 const leastIdle = 0.03
 
 const eventsMetric = 'carillon_events_in_total'
 const deliveriesMetric = 'carillon_deliveries_total'
 const writtenMetric = 'carillon_publish_to_written_seconds'
 
-/** A run and what came of it. */
+/** A run and its figures. */
 export interface Outcome {
   readonly run: Run
   readonly measured: Measured
 }
 
-/** What the gateway counted in the window. */
+/** Returns the gateway's count of a metric in the window. */
 function counted({ before: [before], after: [after] }: Measured, metric: string): number {
   return after!.sum(metric) - before!.sum(metric)
 }
 
-/** Upper bound of a quantile of the gateway's histogram in the window, ms. */
+/** Returns the upper bound of a quantile of the gateway's histogram in the window, ms. */
 function boundMs({ before: [before], after: [after] }: Measured, metric: string, q: number): number {
   return quantileBound(before!.buckets(metric), after!.buckets(metric), q) * 1000
 }
 
-/** Which promises a run broke. */
+/** Returns the promises that a run broke. */
 export function faults({ run, measured: { received, lost, told } }: Outcome): string[] {
   const { repeated, broken, refused } = received
   const found = {
     'deliveries lost': lost,
-    'deliveries told as gaps': told,
+    'deliveries reported as gaps': told,
     'deliveries repeated': repeated,
     'connections ended by the gateway': broken + refused,
   }
   return Object.entries(found).flatMap(([what, count]) => (count === 0 ? [] : [`${run.name}: ${count} ${what}`]))
 }
 
-/** CPU of the gateway, µs an event. */
+/** Returns the CPU of the gateway, µs an event. */
 export function intakeUs(measured: Measured): number {
   return measured.usage.cpu.servers.totalUs / counted(measured, eventsMetric)
 }
@@ -60,7 +62,10 @@ export function intakeRow({ run, measured }: Outcome): Row {
   }
 }
 
-/** `intake`: µs an event of the same broker at the same rate without any subscriber; undefined = not to be told apart. */
+/**
+ * Returns the cost of a run. `intake` is the CPU of the same broker at the same rate without
+ * subscribers, µs an event; undefined = not separable.
+ */
 export function costRow({ run, measured }: Outcome, intake: number | undefined): Row {
   const { seconds, cpu } = measured.usage
   const { totalUs, userUs, systemUs } = cpu.servers
@@ -94,7 +99,10 @@ export function latencyRow({ run, measured }: Outcome): Row {
   }
 }
 
-/** Who used the cores, and whether that was the limit: then the figures say more of the load than of the gateway. */
+/**
+ * Returns the CPU shares of the processes, and whether CPU was the limit: then the figures
+ * describe the load rather than the gateway.
+ */
 function shares({ run, measured }: Outcome): Row {
   const { seconds, cpu, idle } = measured.usage
   const share = ({ totalUs }: Cpu) => `${Math.round(totalUs / seconds / 1e4)} %`

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Gateway, type GatewayConfig } from '../../src/bench/carillon/gateway.ts'
 import { Brokers } from '../brokers/brokers.ts'
 
-/** Ports of a site: gateways from the first on, brokers above. */
+/** First port of a site: gateways use ports from here, brokers use higher ones. */
 const figuresPort = 19_700
 const portsPerGateway = 3
 const maxGateways = 20
@@ -13,16 +13,16 @@ export const brokerKinds = ['embedded', 'kafka', 'nats'] as const
 export type BrokerKind = (typeof brokerKinds)[number]
 
 interface GatewayStart {
-  /** Its inspector listens. */
+  /** true = the gateway's inspector listens. */
   readonly inspected?: boolean
   readonly config?: Partial<GatewayConfig>
-  /** In a process group of its own. */
+  /** true = run in a separate process group. */
   readonly detached?: boolean
 }
 
-/** Where measurements take place: brokers that are started once, and a fresh gateway for each run. */
+/** The environment of measurements: brokers that start once, and a new gateway for each run. */
 export class Site {
-  /** For `--cpu-prof`; undefined = no profiles. */
+  /** Folder for `--cpu-prof`; undefined = no profiles. */
   readonly #profileDir: string | undefined
   readonly #dir = mkdtempSync(join(tmpdir(), 'carillon-figures-broker-'))
   readonly #brokers: Brokers
@@ -30,7 +30,7 @@ export class Site {
   #gateways = 0
   readonly #remove = (): void => rmSync(this.#dir, { recursive: true, force: true, maxRetries: 5 })
 
-  /** `firstPort`: 100 ports from there on are its own. */
+  /** `firstPort` is the first of 100 ports that the site uses. */
   constructor(profileDir: string | undefined, firstPort = figuresPort) {
     this.#profileDir = profileDir
     this.#firstPort = firstPort
@@ -38,12 +38,12 @@ export class Site {
     process.once('exit', this.#remove)
   }
 
-  /** Why there is no such broker; undefined when there is. */
+  /** Returns why the broker is not available; undefined = it is. */
   lacks(kind: BrokerKind): string | undefined {
     return kind === 'embedded' ? undefined : this.#brokers.lacks(kind)
   }
 
-  /** Each gateway has a topic of its own; the embedded log is the gateway's own as well. */
+  /** Starts a gateway with its own topic, or its own embedded log. */
   async gateway(
     kind: BrokerKind,
     name: string,
@@ -64,7 +64,10 @@ export class Site {
     })
   }
 
-  /** Ports of a gateway that will be started next; another's TIME_WAIT is not in its way. */
+  /**
+   * Returns the port of the next gateway. Each has new ports, so a former gateway's TIME_WAIT
+   * does not block it.
+   */
   port(): number {
     return this.#firstPort + portsPerGateway * (this.#gateways++ % maxGateways)
   }

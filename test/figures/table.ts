@@ -5,12 +5,12 @@ export type Row = Readonly<Record<string, string | number>>
 
 export interface Table {
   readonly title: string
-  /** What a reader must know to understand the columns. */
+  /** Explanation of the columns. */
   readonly note: string
   readonly rows: readonly Row[]
 }
 
-/** For a terminal, or as Markdown. */
+/** Returns the table as text for a terminal, or as Markdown. */
 export function render({ title, note, rows }: Table, markdown: boolean): string {
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))]
   const cells = [columns, ...rows.map((row) => columns.map((column) => shown(row[column])))]
@@ -24,20 +24,20 @@ export function render({ title, note, rows }: Table, markdown: boolean): string 
   return [`### ${title}`, '', head, ...body, '', note, ''].join('\n')
 }
 
-/** What a script measured on this host, and which promises were broken meanwhile. */
+/** Figures that a script measured on this host, and promises broken during it. */
 export interface Results {
   readonly tables: readonly Table[]
   readonly problems: readonly string[]
 }
 
-/** All of it, as a script prints it. */
+/** Returns the results as a script prints them. */
 export function resultText({ tables, problems }: Results, form: 'text' | 'markdown' | 'json'): string {
   const host = describeHost()
   if (form === 'json') return `${JSON.stringify({ host, tables, problems }, null, 2)}\n`
   return `${host}\n\n${tables.map((table) => render(table, form === 'markdown')).join('\n')}`
 }
 
-/** Three digits are more than repeated runs agree on. */
+/** Formats a value. Rounds to three digits, which is more than repeated runs agree on. */
 function shown(value: string | number | undefined): string {
   if (typeof value !== 'number') return value ?? ''
   if (!Number.isFinite(value)) return '–'
