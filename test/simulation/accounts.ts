@@ -9,21 +9,24 @@ import { type SimStream, streamOf } from './streams.ts'
 import type { PromiseName, Verdict } from './verdict.ts'
 import { type GatewayKnowledge, Witness } from './witness.ts'
 
-/** What an account is kept with. */
+/** Dependencies of an account. */
 export interface Bookkeeping {
   readonly streams: readonly SimStream[]
   readonly verdict: Verdict
   readonly nowMs: () => number
 }
 
-/** What was asked for. */
+/** A subscription's request. */
 interface Wished {
   readonly subject: string
   readonly after?: readonly string[]
   readonly last?: number | undefined
 }
 
-/** Stands beside one subscription: a witness for each stream, which keeps the account of what that one owes. */
+/**
+ * Watches one subscription: one witness for each stream, which keeps the account of what that
+ * stream owes.
+ */
 export class Witnesses {
   readonly subject: string
   readonly #streams: readonly SimStream[]
@@ -92,12 +95,15 @@ export class Witnesses {
 
   #of(item: ReceivedEvent | ReceivedGap): Witness | undefined {
     const stream = streamOf(this.#streams, item)
-    if (stream === undefined) this.broken('content', `was handed something of ${item.stream ?? 'an unknown stream'}`)
+    if (stream === undefined) this.broken('content', `received an event of ${item.stream ?? 'an unknown stream'}`)
     return stream && this.#byStream.get(stream)
   }
 }
 
-/** One connection, overheard: what is of one stream is judged by that one's account, all else by each. */
+/**
+ * One overheard connection. Frames of one stream are judged by that stream's account, all others
+ * by every account.
+ */
 export class OverheardStreams {
   readonly #streams: readonly SimStream[]
   readonly #verdict: Verdict
@@ -112,7 +118,7 @@ export class OverheardStreams {
     this.#byStream = new Map(streams.map((stream) => [stream, new Overheard(separate, stream.truth, verdict, nowMs)]))
   }
 
-  /** `together` = all that is asked for in the same request. */
+  /** Records a subscribe request. `together` = all requests in the same message. */
   asks(wish: SubscribeRequest, witnesses: Witnesses, together: readonly SubscribeRequest[]): void {
     this.#conversation.asks(wish.ref)
     for (const [stream, overheard] of this.#byStream) {

@@ -9,13 +9,13 @@ import { type Action, type ActionKind, makeClient, makeSubject } from './plan.ts
 import type { SimStream } from './streams.ts'
 import type { World } from './world.ts'
 
-/** A number in [0, 1) as a whole one below `count`. */
+/** Maps a number in [0, 1) to an integer below `count`. */
 const below = (x: number, count: number): number => Math.floor(x * count)
 const oneOf = <T>(list: readonly T[], x: number): T | undefined => list[below(x, list.length)]
 
 type Act = (world: World, action: Action) => void
 
-/** Makes an action happen. Where there is nothing that it could happen to, nothing does. */
+/** Performs an action. Does nothing when the action has no target. */
 export function act(world: World, action: Action): void {
   acts[action.kind](world, action)
 }
@@ -97,7 +97,7 @@ const acts: Readonly<Record<ActionKind, Act>> = {
   replaceUnsaid(world, { x, y, z }) {
     const subject = oneOf(world.plan.subjects, x)!
     const count = 1 + below(y, 3)
-    // With this one a position comes over SSE, and with those that follow within a second none.
+    // Over SSE, a position follows this event, but none follows further events within a second.
     if (world.publish(subject) === undefined) return
     world.time.add(world.outside, 100 + z * 200, () => {
       const replaced = world.publish(subject)
@@ -208,7 +208,7 @@ const acts: Readonly<Record<ActionKind, Act>> = {
 
   cut: onConnection('is cut off', (_world, connection) => connection.cut()),
 
-  halfOpen: onConnection('has a connection that died without a word', (_world, connection) => connection.halfOpen()),
+  halfOpen: onConnection('has a connection that died silently', (_world, connection) => connection.halfOpen()),
 
   loseAnswer: onConnection('is sent what never arrives', (world, connection) => {
     connection.down.silent = true
@@ -245,7 +245,7 @@ const acts: Readonly<Record<ActionKind, Act>> = {
     if (client === undefined) return
     world.verdict.note(() => `${client.name} sleeps`)
     client.process.pause()
-    // Other tabs of its browser notice that one is frozen within 26 s.
+    // Other tabs of the browser notice a frozen tab within 26 s.
     const mostMs = client.plan.browser === undefined ? 8000 : 40_000
     world.time.add(world.outside, y * mostMs, () => client.process.resume())
   },
@@ -260,7 +260,7 @@ const acts: Readonly<Record<ActionKind, Act>> = {
     const wishes = client?.goesOn
     if (client === undefined || wishes === undefined || isCrowded(world)) return
     const twin = world.addClient({ ...client.plan, ways: [oneOf(wayNames, y)!], wishes, browser: undefined })
-    world.verdict.note(() => `${twin.name} goes on where ${client.name} stands`)
+    world.verdict.note(() => `${twin.name} resumes from the position of ${client.name}`)
   },
 
   block(world, { x, y, z }) {
@@ -282,7 +282,7 @@ const acts: Readonly<Record<ActionKind, Act>> = {
   restartClient(world, { x }) {
     const client = oneOf(world.clients, x)
     if (client === undefined) return
-    world.verdict.note(() => `the program of ${client.name} ends and begins again`)
+    world.verdict.note(() => `the program of ${client.name} ends and restarts`)
     client.process.after(0, () => client.restart())
   },
 
@@ -318,16 +318,18 @@ const acts: Readonly<Record<ActionKind, Act>> = {
   },
 }
 
-/** One gateway alone could not serve any more. */
+/** Whether a single gateway could not serve another client. */
 const isCrowded = (world: World): boolean => world.clients.length >= world.plan.size.maxSessions - 1
 
-/** Two more than it began with, or six. */
+/** Returns two more than the initial number of partitions, at most six. */
 function mostPartitions({ plan }: World, name: string): number {
   const { partitions } = plan.streams.find((stream) => stream.name === name)!
   return Math.max(6, partitions + 2)
 }
 
-/** Which of the streams it happens to: by digits of its moment that nothing else depends on. */
+/**
+ * Returns the target stream of an action, from digits of its time that nothing else depends on.
+ */
 const streamOf = ({ streams }: World, { atMs }: Action): SimStream => oneOf(streams, aimOf(atMs))!
 
 function logOf(world: World, action: Action) {
@@ -340,7 +342,7 @@ function cutTo(world: World, action: Action) {
   const log = logOf(world, action)
   if (log === undefined || log.end === log.first || isAnyStarting(world)) return undefined
   const from = Math.max(log.first, log.end - 1 - below(y, z > 0.7 ? 80 : 10))
-  // A log whose histories are told by times takes a while to come back.
+  // A log that identifies histories by time takes a while to return.
   if (world.plan.generations === 'times') streamOf(world, action).broker.process.step(1000)
   log.rewrite(from, world.time.nowMs)
   world.verdict.note(() => `partition ${log.partition} is rewritten from ${from} on, in epoch ${log.epoch}`)
@@ -348,11 +350,11 @@ function cutTo(world: World, action: Action) {
 }
 
 /**
- * A gateway that asks for a head and reads on from there does not see that the log was rewritten in between: the contract
- * carries no epoch from the one to the other. A known limit, of the first second.
+ * A gateway that asks for a head and reads from there does not notice a rewrite in between: the
+ * contract carries no epoch from the first call to the second. A known limit of the first second.
  */
 function isAnyStarting(world: World): boolean {
-  // Kafka's adapter knows the leader that told it the head.
+  // Kafka's adapter knows the leader that returned the head.
   if (world.plan.source === 'kafka') return false
   return world.gateways.some(({ streams }) =>
     streams.some(
@@ -362,14 +364,16 @@ function isAnyStarting(world: World): boolean {
   )
 }
 
-/** Nobody hears of it on the connection that brought what is replaced. */
+/**
+ * Replaces records after all connections are cut, so that no connection delivers both versions.
+ */
 function replaceRecords(world: World, replaced: LogRecord | undefined, count: number): void {
   const { verdict, time } = world
   if (replaced?.event === undefined || replaced.gone !== undefined || isAnyStarting(world)) return
   const { broker, publishers } = world.streamFor(replaced.event.subject)
   if (broker.missing) return
   const { incarnation, partition, offset, event } = replaced
-  // A deletion has no name: another one in its place is the same to everybody.
+  // A deletion has no id: another one in its place looks the same to all clients.
   if (incarnation !== broker.current.index || event.deleted) return
   for (const { process } of world.gateways) for (const each of world.connectionsOf(process)) each.cut()
   if (world.plan.generations === 'times') broker.process.step(1000)

@@ -1,9 +1,12 @@
-/** Fractions of a millisecond in which it is decided which stream an action happens to: no other part of it depends on them. */
+/**
+ * Fraction of a millisecond that encodes the target stream of an action. Nothing else depends on
+ * these digits.
+ */
 const step = 1 / 4096
 
-/** In [0, 1). */
+/** Returns the aim of a time, in [0, 1). */
 export const aimOf = (atMs: number): number => (atMs / step) % 1
 
-/** A moment next to `atMs` at which an action happens to that one of so many streams. */
+/** Returns a time close to `atMs` at which an action targets `stream`, of `of` streams. */
 export const aimed = (atMs: number, { stream, of }: { readonly stream: number; readonly of: number }): number =>
   (Math.floor(atMs / step) + (stream + 0.5) / of) * step

@@ -4,49 +4,49 @@ import { isSameLog, type Log, logOf } from '../../src/wire/token.ts'
 import { PartitionLog } from './partition-log.ts'
 import type { Process, VirtualTime } from './virtual-time.ts'
 
-/** The first stream of a history, and mostly the only one. */
+/** Name of a history's first stream, usually the only one. */
 export const streamName = 'events'
 
-/** The stream got one partition more. */
+/** An increase of the stream by one partition. */
 export interface Growth {
-  /** Virtual ms. */
+  /** Time of the growth, virtual ms. */
   readonly atMs: number
-  /** How many it had before. */
+  /** Number of partitions before. */
   readonly before: number
-  /** When the last tail had learned of it, virtual ms; Infinity = not yet. */
+  /** When the last tail learned of the growth, virtual ms; Infinity = not yet. */
   adoptedMs: number
 }
 
-/** One life of the stream: between its creation and its deletion. */
+/** One incarnation of the stream, between its creation and its deletion. */
 export interface Incarnation extends Log {
   readonly index: number
   readonly stream: string
-  /** How the broker names it. */
+  /** The broker's id of the incarnation. */
   readonly id: string
   readonly logs: PartitionLog[]
   readonly growths: Growth[]
-  /** When it was deleted, virtual ms; Infinity = not yet. */
+  /** When the incarnation was deleted, virtual ms; Infinity = not yet. */
   deletedMs: number
 }
 
-/** Who must hear that the stream is another one now. */
+/** Receives the news that the stream has changed. */
 export interface MetadataWatcher {
-  /** What it knows. */
+  /** Number of partitions that the watcher knows. */
   readonly partitions: number
   readonly incarnation: string
   metadataChanged(): void
 }
 
-/** One stream at the broker that all gateways of a history read: its logs, and all that happened to them. */
+/** One stream of the broker that all gateways of a history read: its logs and their past. */
 export class SimBroker {
   readonly name: string
   readonly process: Process
   readonly incarnations: Incarnation[] = []
-  /** Deleted, not created again yet. */
+  /** true = deleted and not created again yet. */
   missing = false
   readonly watchers = new Set<MetadataWatcher>()
   readonly generations: Generations
-  /** As a real Kafka: of a rewrite whose place retention has taken since it tells nobody any more. */
+  /** true = does not report a rewrite once retention has removed its place, like a real Kafka. */
   forgetsRewrites = false
   readonly #time: VirtualTime
 
@@ -58,7 +58,7 @@ export class SimBroker {
     this.#incarnate(partitions)
   }
 
-  /** As JetStream's, and as Kafka's. */
+  /** First offset of a new log, as in JetStream and in Kafka. */
   get firstOffset(): number {
     return this.generations === 'times' ? 1 : 0
   }
@@ -75,12 +75,12 @@ export class SimBroker {
     return this.missing ? undefined : infoOf(this.current)
   }
 
-  /** Names the next incarnation. A Kafka topic's id has this form. */
+  /** The id of the next incarnation, in the form of a Kafka topic id. */
   get nextId(): string {
     return `5eed${this.incarnations.length.toString(16).padStart(28, '0')}`
   }
 
-  /** The incarnation that a token means. */
+  /** Returns the incarnation that a token refers to. */
   byLog(log: Log): Incarnation | undefined {
     return this.incarnations.find((each) => isSameLog(each, log))
   }
@@ -96,14 +96,14 @@ export class SimBroker {
     this.#told()
   }
 
-  /** A tail has learned something, or is gone. */
+  /** Called when a tail has learned of a change, or has ended. */
   learned(): void {
     const { growths, id } = this.current
     for (const growth of growths) {
       const ignorant = [...this.watchers].some(
         ({ partitions, incarnation }) => incarnation !== id || partitions <= growth.before,
       )
-      // A gateway may begin with what it was told before.
+      // A gateway may start with information from before the growth.
       if (ignorant) growth.adoptedMs = Number.POSITIVE_INFINITY
       else growth.adoptedMs = Math.min(growth.adoptedMs, this.#time.nowMs)
     }

@@ -2,7 +2,7 @@ import type { Random } from '../../src/base/random.ts'
 import type { TabChannel, TabMeeting } from '../../src/client/environment.ts'
 import type { Process, VirtualTime } from './virtual-time.ts'
 
-/** What a message or a lock takes from one tab to the other, ms, at most. */
+/** Longest delay of a message or a lock between tabs, ms. */
 const delayMs = 30
 
 interface Listener {
@@ -13,20 +13,23 @@ interface Listener {
 interface Waiting {
   readonly process: Process
   readonly granted: () => () => void
-  /** Once it is granted: it hears that it was taken. */
+  /** Called when another tab takes the granted lock. */
   taken?: () => void
-  /** It is given up. */
+  /** The lock has been released. */
   isOver?: true
 }
 
-/** One program in a tab, as its browser sees it. */
+/** One program in a tab, as the browser sees it. */
 export interface Tab {
   readonly meeting: TabMeeting
-  /** Its process is gone: it says nothing more. What it posted before still arrives. */
+  /** Ends the tab's process. It sends nothing more; earlier messages still arrive. */
   crash(): void
 }
 
-/** A browser whose tabs and worker share a lock and a channel. Messages of one tab keep their order; locks overtake them. */
+/**
+ * A browser whose tabs and worker share a lock and a channel. Messages of one tab stay in order;
+ * locks may overtake them.
+ */
 export class SimBrowser {
   readonly #time: VirtualTime
   readonly #random: Random
@@ -39,7 +42,7 @@ export class SimBrowser {
     this.#random = random
   }
 
-  /** `as`: a worker takes the lock from whoever holds it. */
+  /** Opens a tab. `as`: a worker takes the lock from its current holder. */
   open(process: Process, as: 'tab' | 'worker'): Tab {
     let isGone = false
     const meeting: TabMeeting = {
@@ -108,7 +111,7 @@ export class SimBrowser {
         })
       }
     }
-    // It runs by itself: a plan says when.
+    // The worker runs by itself, at the time in the plan.
     return { post, work: () => Promise.resolve(), close: () => this.#listeners.delete(own) }
   }
 }

@@ -6,10 +6,10 @@ import { run } from './history.ts'
 import { type Action, anyUrl, makePlan } from './plan.ts'
 import { World } from './world.ts'
 
-/** Each ends a poll: the next one is sent. */
+/** Each event ends a poll, so that the client sends the next one. */
 const actions = Array.from({ length: 60 }, (_, i): Action => ({ kind: 'publish', atMs: 500 * i, x: 0, y: 0, z: 0 }))
 
-/** Whose gateway has a clock that is behind all welcomes, and the promise that is broken then. */
+/** Cases: the gateway whose clock is behind all welcomes, and the promise that breaks. */
 const cases = [
   [
     'the welcome of a WebSocket is not held against the clock of the gateway that a poll reached since',
@@ -30,7 +30,10 @@ for (const [fact, behind, broken] of cases) {
         reached.call(this, url, url.pathname === `/v1/${behind}` ? { ...own, clockMs } : own)
       },
     )
-    /** The first WebSocket, and the connections that came since, up to the one at which its welcome arrives. */
+    /**
+     * The first WebSocket, and the connections that came since, up to the one at which its
+     * welcome arrives.
+     */
     let tried: Connection | undefined
     const since: string[] = []
     const { connect } = World.prototype

@@ -23,7 +23,7 @@ import type { GatewayKnowledge } from './witness.ts'
 
 const [websocket, sse, poll] = transportsOf({})
 
-/** Ways to a gateway, as a plan names them: each once a client at most. */
+/** Transports to a gateway, by their names in a plan. A client has each at most once. */
 export const ways: Readonly<Record<WayName, Transport>> = {
   websocket: websocket!,
   'websocket-proto': transportsOf({ codec: protoCodec })[0]!,
@@ -36,9 +36,9 @@ export const wayNames = Object.keys(ways) as WayName[]
 
 export interface WishPlan {
   readonly subject: string
-  /** Tokens, `earliest`, `latest`, `@time`; none = latest. */
+  /** Tokens, `earliest`, `latest`, `@time`; empty = latest. */
   readonly after: readonly string[]
-  /** Where `after` has no token: the last events first. */
+  /** Number of last events to start with, where `after` has no token. */
   readonly last?: number | undefined
   readonly policy?: Policy
 }
@@ -50,13 +50,22 @@ export interface ClientPlan {
   readonly urls: readonly string[]
   readonly consumer: 'handlers' | 'iterator'
   readonly inbox: InboxOptions
-  /** Clients of the same number are tabs of one browser. No two of them have a subject in common. */
+  /** Clients with the same number are tabs of one browser. No two of them share a subject. */
   readonly browser?: number | undefined
-  /** It is the worker that has the connection of its browser's tabs, and follows nothing; or it is one of these tabs. */
+  /**
+   * `itself` = the worker that holds the connection for its browser's tabs and follows nothing;
+   * `of its browser` = one of these tabs.
+   */
   readonly worker?: 'itself' | 'of its browser'
-  /** Pairs that take each other's place, some times when a gateway has answered and said nothing else yet. */
+  /**
+   * Pairs of subscriptions that replace each other, sometimes after a gateway's response and
+   * before its first frame.
+   */
   readonly joining?: readonly (readonly WishPlan[])[]
-  /** Where its positions are kept; none = it goes on from where it stood, whatever became of the program. */
+  /**
+   * Store of the client's positions; undefined = the client resumes from its last position, even
+   * after its program ended.
+   */
   readonly store?: StorePlan
 }
 
@@ -67,37 +76,43 @@ export interface ClientSurroundings {
   readonly streams: readonly SimStream[]
   readonly verdict: Verdict
   readonly browser: SimBrowser | undefined
-  /** By subject: whom a connection of this client, or of another tab of its browser, may serve. */
+  /**
+   * By subject: subscriptions that a connection of this client, or of another tab of its browser,
+   * may serve.
+   */
   readonly followed: Map<string, TrackedSubscription>
 }
 
-/** How long a slow handler takes, ms, at most. */
+/** Longest time of a slow handler, ms. */
 const slowMs = 400
-/** Of the times that a gateway answers, the share at which others join; see `ClientPlan.joining`. */
+/** Share of a gateway's responses at which a pair joins; see `ClientPlan.joining`. */
 const joiningShare = 0.25
 
-/** One subscription, with who watches it. */
+/** One subscription with its watchers. */
 export interface TrackedSubscription {
   readonly wish: WishPlan
   readonly witness: Witnesses
   subscription: Subscription | undefined
 }
 
-/** One client program: the real SDK, with witnesses between it and its connections, and between it and its handlers. */
+/**
+ * One client program: the real SDK, with witnesses between it and its connections, and between it
+ * and its handlers.
+ */
 export class SimClient {
   readonly name: string
   readonly process: Process
   readonly plan: ClientPlan
-  /** Nothing happens any more that could end a connection of it. */
+  /** true = nothing that could end a connection of the client happens any more. */
   isUndisturbed = false
-  /** Share of items whose handler takes a while. */
+  /** Share of items with a slow handler. */
   slow = 0
   readonly #surroundings: ClientSurroundings
   readonly #followed: TrackedSubscription[] = []
-  /** By the name that each has in the URL it connects to. */
+  /** Overheard connections, by the name in the URL that they connect to. */
   readonly #overheard = new Map<string, OverheardStreams>()
   #opened = 0
-  /** Of `joining`, the next pair. */
+  /** Index of the next pair in `joining`. */
   #nextPair = 0
   #environment = new SimEnvironment(undefined)
   #tab: Tab | undefined
@@ -105,7 +120,7 @@ export class SimClient {
   #client: Client | undefined
   #leader: WorkerLeader | undefined
   #closed = false
-  /** Of the program that runs now. */
+  /** Identity of the current program. */
   #life = {}
 
   constructor(plan: ClientPlan, surroundings: ClientSurroundings) {
@@ -122,7 +137,7 @@ export class SimClient {
     return this.#followed.reduce((sum, { witness }) => sum + witness.delivered, 0)
   }
 
-  /** Its wishes, from where it stands; undefined where that is not known of each. */
+  /** Subscriptions from the current positions; undefined = a position is unknown. */
   get goesOn(): WishPlan[] | undefined {
     const wishes = this.#followed.map(({ wish, subscription }) => {
       return { ...wish, after: subscription?.token === undefined ? [] : [subscription.token] }
@@ -130,7 +145,7 @@ export class SimClient {
     return wishes.length > 0 && wishes.every(({ after }) => after.length > 0) ? wishes : undefined
   }
 
-  /** Why it is not live; undefined = it is. */
+  /** Why the client is not live; undefined = it is. */
   get waitsFor(): string | undefined {
     const waiting = this.#followed.find(({ subscription }) => subscription?.state.name !== 'live')
     return waiting && `${waiting.wish.subject} is ${JSON.stringify(waiting.subscription?.state)}`
@@ -140,7 +155,7 @@ export class SimClient {
     return this.#followed.length
   }
 
-  // To be called in its process
+  // Called in the client's process
 
   start(): void {
     if (this.#closed) return
@@ -151,7 +166,8 @@ export class SimClient {
   subscribe(wish: WishPlan): void {
     if (this.#client === undefined || this.#closed || this.#followed.some((each) => each.wish.subject === wish.subject))
       return
-    // The tab with the connection may still follow it for this one or another; a store may be written to for the one before.
+    // The tab with the connection may still follow the subject for this or another tab, and the
+    // store may still receive writes for the earlier subscription.
     const isOnce = this.plan.browser !== undefined || this.#store !== undefined
     if (isOnce && this.#surroundings.followed.has(wish.subject)) return
     this.#subscribe(this.#add(wish), wish.after)
@@ -162,7 +178,7 @@ export class SimClient {
     gone?.subscription?.close()
   }
 
-  /** Its program ends without a word; another one goes on from the positions that it had stored. */
+  /** Ends the program without a shutdown. A new program resumes from the stored positions. */
   restart(): void {
     if (this.#leader !== undefined && !this.#closed) {
       this.#tab?.crash()
@@ -194,26 +210,26 @@ export class SimClient {
     this.#environment.happens(what)
   }
 
-  /** It takes its leave: what it has in hand counts once that is handled. */
+  /** Closes the client. An item in a handler counts once it is handled. */
   close(): void {
     this.#closed = true
     this.#leader?.close()
     void this.#client?.close()
   }
 
-  // What happens to it
+  // Events from outside
 
-  /** A request of it has reached a gateway. */
+  /** Called when a request of the client has reached a gateway. */
   reached(url: URL, gateway: GatewayKnowledge): void {
     this.#overheard.get(url.username)?.reached(gateway)
   }
 
-  /** Its stored positions, held against what it has handled. */
+  /** Checks the stored positions against the handled items. */
   checkPositions(): void {
     for (const { witness, subscription } of this.#followed) witness.stands(subscription?.token)
   }
 
-  /** Where its stored positions are not the heads; undefined where they are. */
+  /** Returns a stored position that is not at the head; undefined = all are. */
   stale(): string | undefined {
     for (const { witness, subscription } of this.#followed) {
       const stale = witness.stale(subscription?.token)
@@ -273,7 +289,7 @@ export class SimClient {
     for (const wish of pairs[this.#nextPair++] ?? []) this.subscribe(wish)
   }
 
-  /** Of what is stored, and found by the next program. */
+  /** Watches stored positions and what the next program finds. */
   get #watcher(): StoreWatcher {
     const of = (key: string) => this.#followed.find(({ wish }) => wish.subject === key)
     return {
@@ -328,7 +344,7 @@ export class SimClient {
     verdict.note(() => `${this.name} <- ${witness.subject}: ${shownItem(item)}`)
     const life = this.#life
     const handled = () => {
-      // What its program had in hand when it ended is not handled.
+      // An item in a handler when the program ended does not count as handled.
       if (life !== this.#life) return
       if (item.kind === 'event') witness.event(item)
       else witness.gap(item)
@@ -346,7 +362,7 @@ export class SimClient {
     return promise
   }
 
-  /** A way to a gateway, overheard. */
+  /** Returns a transport whose connections are overheard. */
   #witnessed({ name, separate, open }: Transport): Transport {
     const { verdict } = this.#surroundings
     const witnessOf = (subject: string, after: readonly string[]) => this.#asks(subject, after)
@@ -364,18 +380,23 @@ export class SimClient {
         if (this.isUndisturbed) verdict.broken('steady', `${this.name}: its ${name} ended: ${refused?.code ?? 'lost'}`)
         heard.closed(refused)
       }
-      // A client polls through several gateways, and may try a WebSocket meanwhile: each request says whose it is.
+      // A client polls several gateways and may try a WebSocket at the same time, so each URL
+      // identifies its connection.
       const own = url.replace('://', `://${id}@`)
       return overheard.connection(open(own, wishes, { ...heard, closed }, clock), witnessOf)
     }
     return { name, separate, open: overheardOpen }
   }
 
-  /** Who is asked for. In a tab without the connection, what the gateway said may not have come: then it may begin once more. */
+  /**
+   * Returns the witnesses of a request. A tab without the connection may not have received the
+   * gateway's response: then it may start again.
+   */
   #asks(subject: string, after: readonly string[]): Witnesses {
     const { witness, subscription, wish } = this.#surroundings.followed.get(subject)!
     if (this.plan.browser === undefined || after.some(isToken)) return witness
-    // A tab that was frozen asks for what another one had wanted meanwhile, which has gone on by itself: what comes for that is nobody's.
+    // A tab that was frozen requests a subscription of another tab, which has continued by itself
+    // since. Frames for that request belong to no subscription.
     const isStale = this.process.resumedMs === this.process.monotonicMs() && subscription?.token !== undefined
     const verdict = new Verdict(this.#books.nowMs, () => {}, {})
     if (isStale) return new Witnesses(`${this.name} for nobody`, wish, { ...this.#books, verdict })
@@ -388,11 +409,11 @@ async function consume(subscription: Subscription, handle: (item: Received) => u
   try {
     for await (const item of subscription) await handle(item)
   } catch {
-    // Why it ended is told by `closed`.
+    // `closed` reports why the subscription ended.
   }
 }
 
-/** A device and a page, as they are at the moment. */
+/** The current state of a device and a page. */
 class SimEnvironment implements Environment {
   readonly tabs: TabMeeting | undefined
   #online = true
@@ -423,7 +444,7 @@ function shownItem(item: Received): string {
   return `gap ${item.reason} ${item.from} to ${item.to} of partition ${partition}`
 }
 
-/** For people: `2@17(3)` = partition 2, offset 17, generation 3. */
+/** Formats positions for messages: `2@17(3)` = partition 2, offset 17, generation 3. */
 function shownAfter(after: readonly string[]): string {
   return after.map((text) => (isToken(text) ? shownToken(text) : text)).join(' ') || 'latest'
 }

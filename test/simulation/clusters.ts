@@ -13,7 +13,7 @@ const makers: Readonly<Record<SourceKind, (surroundings: ClusterSurroundings) =>
   embedded: (surroundings) => new EmbeddedCluster(surroundings),
 }
 
-/** The cluster of one stream. */
+/** Returns the cluster of one stream. */
 export function makeCluster(kind: SourceKind, surroundings: ClusterSurroundings): SimulatedCluster {
   return makers[kind](surroundings)
 }

@@ -1,7 +1,7 @@
 import { Pipe } from './pipe.ts'
 import type { Process, VirtualTime } from './virtual-time.ts'
 
-/** What a client asks when it connects. */
+/** A client's request when it connects. */
 export interface Request {
   readonly method: string
   readonly path: string
@@ -10,7 +10,10 @@ export interface Request {
   readonly body: string
 }
 
-/** What a gateway writes, piece by piece: `head` of an answer, its `body`, a WebSocket's `frame`, and the end (`fin`). */
+/**
+ * One piece that a gateway writes: `head` of a response, `body`, a WebSocket's `frame`, or the
+ * end (`fin`).
+ */
 export interface Chunk {
   readonly kind: 'head' | 'body' | 'frame' | 'fin'
   readonly bytes: number
@@ -31,29 +34,32 @@ export const chunkOf = (kind: Chunk['kind'], data: Buffer = noBytes, code = 0, b
   binary,
 })
 
-/** The client's end: each call comes from the network, in the client's process. */
+/** The client's end. The network calls it in the client's process. */
 export interface ClientEnd {
   received(chunk: Chunk): void
-  /** The connection is gone without a word; once, and last. */
+  /** Called when the connection breaks; once, as the last call. */
   lost(): void
 }
 
-/** The gateway's end, likewise. */
+/** The gateway's end. The network calls it in the gateway's process. */
 export interface ServerEnd {
   received(data: Buffer, binary: boolean): void
-  /** There is room again. */
+  /** Called when the buffer has room again. */
   writable(): void
-  /** The client closed it (1000), or it was lost (1006); once, and last. */
+  /**
+   * Called when the client closed the connection (1000) or it was lost (1006); once, as the last
+   * call.
+   */
   gone(code: number): void
 }
 
 export interface LinkOptions {
   readonly latencyMs: number
-  /** What the kernels hold for a client that does not read. */
+  /** Capacity of the kernels' buffers for a client that does not read, bytes. */
   readonly capacity: number
 }
 
-/** Until a gateway notices that nobody is at the other end, ms. */
+/** Time until a gateway notices a half-open connection, ms. */
 const halfOpenMs = 25_000
 
 interface Ends {
@@ -61,7 +67,7 @@ interface Ends {
   readonly gateway: Process
 }
 
-/** One connection between a client and a gateway, as their network lets it be. */
+/** One connection between a client and a gateway, with its network faults. */
 export class Connection {
   readonly client: Process
   readonly gateway: Process
@@ -83,20 +89,20 @@ export class Connection {
     this.#onClosed = onClosed
     this.down = new Pipe<Chunk>(time, { from: gateway, to: client, ...link }, (chunk) => this.#arrived(chunk))
     this.down.onWritable = () => {
-      // Once it was answered, what is left of the answer goes out by itself.
+      // After the response, the rest of it is sent without the gateway.
       if (this.serverEnd === undefined) this.down.flush()
       else this.serverEnd.writable()
     }
   }
 
-  /** What is sent does not arrive, and the client has not noticed. */
+  /** true = data does not arrive and the client has not noticed. */
   get isDead(): boolean {
     return this.down.silent
   }
 
   // The client's side
 
-  /** Runs at the gateway, when the request has got there. */
+  /** Calls `arrive` at the gateway when the request has arrived. */
   request(arrive: () => void): void {
     this.#up(arrive)
   }
@@ -113,29 +119,29 @@ export class Connection {
 
   // The gateway's side
 
-  /** What was written still arrives. */
+  /** Closes the connection. Written data still arrives. */
   closeByServer(): void {
     this.#serverOver = true
     this.serverEnd = undefined
   }
 
-  /** What was written does not. */
+  /** Closes the connection and drops written data. */
   abort(): void {
     this.down.close()
     this.#endServer(1006)
     this.#loseClient(this.#latencyMs)
   }
 
-  // What the network does
+  // Network faults
 
-  /** Both ends hear of it, each in its time. */
+  /** Cuts the connection. Both ends notice, each after its own delay. */
   cut(): void {
     this.down.close()
     if (!this.gateway.dead) this.#time.add(this.gateway, this.#latencyMs, () => this.#endServer(1006))
     this.#loseClient(this.#latencyMs)
   }
 
-  /** Neither end hears of it: the gateway's pings find out, and the client's own patience. */
+  /** Breaks the connection silently. The gateway's pings detect it, and the client's timeout. */
   halfOpen(): void {
     this.#silent = true
     this.down.silent = true

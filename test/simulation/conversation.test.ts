@@ -6,7 +6,7 @@ import { Conversation } from './conversation.ts'
 
 const ref = 1
 
-/** A ref over a WebSocket, and what is wrong with each next error that names it. */
+/** A ref over a WebSocket, and a function that checks the next error for it. */
 function subscribed() {
   const conversation = new Conversation(true)
   conversation.asks(ref)
@@ -21,28 +21,28 @@ function subscribed() {
   return { conversation, next, refused }
 }
 
-test('a ref that is refused while its client lets it go is answered `bad_ref` once', () => {
+test('a ref that is refused while its unsubscribe is in flight is answered `bad_ref` once', () => {
   const { conversation, refused } = subscribed()
   conversation.leaves(ref)
   assert.equal(refused('overloaded'), undefined)
   assert.equal(refused('bad_ref'), undefined)
-  assert.ok(refused('bad_ref'), 'it was let go once')
+  assert.ok(refused('bad_ref'), 'it was unsubscribed once')
 })
 
 test('`bad_ref` is wrong for a ref that its client kept until it was refused, and for another ref', () => {
   const kept = subscribed()
   assert.equal(kept.refused('overloaded'), undefined)
-  assert.ok(kept.refused('bad_ref'), 'it was not let go')
+  assert.ok(kept.refused('bad_ref'), 'it was not unsubscribed')
   const other = subscribed()
   other.conversation.leaves(ref)
   assert.equal(other.refused('overloaded'), undefined)
-  assert.ok(other.refused('bad_ref', ref + 1), 'another one was let go')
+  assert.ok(other.refused('bad_ref', ref + 1), 'another ref was unsubscribed')
   const early = subscribed()
   early.conversation.leaves(ref)
   assert.ok(early.refused('bad_ref'), 'nothing refused it before')
 })
 
-test('after a ref was refused while its client let it go, no `unsubscribed` comes for it', () => {
+test('after a ref was refused while its unsubscribe was in flight, no `unsubscribed` follows', () => {
   const { conversation, next, refused } = subscribed()
   conversation.leaves(ref)
   assert.equal(refused('overloaded'), undefined)

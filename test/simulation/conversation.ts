@@ -2,17 +2,22 @@ import { type ErrorCode, errors } from '../../src/base/errors.ts'
 import type { ServerFrame } from '../../src/wire/frames.ts'
 import type { GatewayKnowledge } from './witness.ts'
 
-/** Longest pause that a gateway may ask for, ms: nobody is to stay away for long because of one refusal. */
+/**
+ * Longest pause that a gateway may ask for, ms: one refusal must not keep a client away for long.
+ */
 const maxRetryMs = 10_000
 
-/** One connection's frames in the order that is documented: what is wrong with the next one, if anything is. */
+/** Checks one connection's frames against the documented order. */
 export class Conversation {
   readonly #separate: boolean
-  /** Subscribed refs, and whether the gateway has said so. */
+  /** Requested refs, and whether the gateway has confirmed them. */
   readonly #refs = new Map<number, 'asked' | 'subscribed'>()
-  /** Refs that were let go, until the gateway says that it has heard. */
+  /** Refs with an unconfirmed unsubscribe. */
   readonly #leaving = new Set<number>()
-  /** Refs that the gateway refused while the word that they were let go was on its way: it knows them no more when that comes. */
+  /**
+   * Refs that the gateway refused while their unsubscribe was in flight. It no longer knows them
+   * when the unsubscribe arrives.
+   */
   readonly #crossed = new Set<number>()
   #welcomed = false
 
@@ -29,7 +34,7 @@ export class Conversation {
   }
 
   next(frame: ServerFrame, gateway: GatewayKnowledge | undefined): string | undefined {
-    if (this.#separate && !this.#welcomed && frame.kind !== 'welcome') return `${frame.kind} comes before the welcome`
+    if (this.#separate && !this.#welcomed && frame.kind !== 'welcome') return `${frame.kind} arrives before the welcome`
     switch (frame.kind) {
       case 'welcome':
         return this.#welcome() ?? clockFault(frame.nowUs, gateway)
@@ -57,7 +62,7 @@ export class Conversation {
   }
 
   #welcome(): string | undefined {
-    if (this.#welcomed || !this.#separate) return 'a welcome comes twice, or over SSE or poll'
+    if (this.#welcomed || !this.#separate) return 'a welcome arrives twice, or over SSE or poll'
     this.#welcomed = true
     return undefined
   }
@@ -69,19 +74,19 @@ export class Conversation {
 
   #refused(ref: number | undefined): string | undefined {
     if (!ref) return undefined
-    if (!this.#refs.delete(ref)) return `an error names ref ${ref}, which nobody has`
+    if (!this.#refs.delete(ref)) return `an error names ref ${ref}, which does not exist`
     if (this.#leaving.delete(ref)) this.#crossed.add(ref)
     return undefined
   }
 }
 
-/** A gateway's clock, as a client hears of it, is not ahead of itself. */
+/** Checks that the clock that a gateway sends is not ahead of its real clock. */
 function clockFault(nowUs: number, gateway: GatewayKnowledge | undefined): string | undefined {
   const most = gateway?.clockMs?.().most ?? Number.POSITIVE_INFINITY
   return nowUs / 1000 > most + 1 ? `the gateway's clock says ${nowUs / 1000}, and it is ${most}` : undefined
 }
 
-/** The SDK asks for nothing that is wrong. */
+/** Checks an error. The SDK sends no invalid request. */
 function errorFault(code: string, message: string, retryAfterMs: number): string | undefined {
   if (!Object.hasOwn(errors, code)) return `error ${code} is not in the table`
   if (errors[code as ErrorCode].retry === 'no') return `error ${code}: ${message}`

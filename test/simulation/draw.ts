@@ -2,6 +2,6 @@ import type { Random } from '../../src/base/random.ts'
 
 export const pick = <T>(random: Random, list: readonly T[]): T => list[Math.floor(random.next() * list.length)]!
 
-/** A whole number from `least` to `most`. */
+/** Draws an integer from `least` to `most`. */
 export const between = (random: Random, [least, most]: readonly [number, number]): number =>
   Math.floor(least + random.next() * (most - least + 1))

@@ -7,7 +7,7 @@ import { placeOf } from './excuses.ts'
 import { Truth } from './truth.ts'
 import { VirtualTime } from './virtual-time.ts'
 
-/** A log of three records of one subject, of which the last two are the last events. */
+/** A log of three records of one subject. The last two are the last events. */
 function written() {
   const broker = new SimBroker(new VirtualTime(), 1, 'ranges')
   const write = (atMs: number) => {

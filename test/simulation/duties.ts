@@ -7,26 +7,35 @@ import { matesOf } from './subjects.ts'
 import type { Truth } from './truth.ts'
 import type { GatewayKnowledge } from './witness.ts'
 
-/** A gap, as far as it counts here. */
+/** The fields of a gap that matter here. */
 export interface Told extends Pick<Gap, 'partition' | 'from' | 'to' | 'reason'> {
   readonly incarnation: number
 }
 
-/** What a subscription was given and told on one connection, as far as it counts for what it asked. */
+/** Events and gaps that a subscription received on one connection for its request. */
 export interface Served {
   readonly asked: Asked
   readonly given: ReadonlySet<LogRecord>
   readonly told: readonly Told[]
-  /** How far the gateway has read that says that all was given, where this is not the one that counted what was asked. */
+  /**
+   * Heads of the gateway that reported the subscription live, if another gateway counted the last
+   * events.
+   */
   readonly heads?: Asked['heads']
-  /** What the gateway that counted had read when its answer came: more than when it was asked, as the request is under way for a while. */
+  /**
+   * What the counting gateway had read when its response arrived: more than when the request was
+   * sent, because the request was in flight in between.
+   */
   readonly answered?: Read | undefined
 }
 
-/** What a gateway had read at a time. */
+/** A gateway's read state at a time. */
 export type Read = Pick<Asked, 'heads' | 'epochs' | 'atMs'>
 
-/** Read by its gateway before it was asked for: given, it is caught up with. */
+/**
+ * Returns whether the gateway had read the record before the request, so that delivering it is
+ * catch-up.
+ */
 export function isCaughtUp(truth: Truth, { heads, atMs }: Asked, record: LogRecord): boolean {
   const { incarnation, partition, offset, seenMs, gone } = record
   const head = heads?.get(placeOf(incarnation, partition)) ?? 0
@@ -34,7 +43,7 @@ export function isCaughtUp(truth: Truth, { heads, atMs }: Asked, record: LogReco
   return !truth.broker.incarnations[incarnation]!.logs[partition]!.rewrites.some(({ from }) => from <= offset)
 }
 
-/** In the history that a gateway held then. */
+/** Returns whether the gateway had read the record, in the history that it held. */
 function wasRead(log: PartitionLog, { heads, epochs, atMs }: Read, record: LogRecord): boolean {
   const { incarnation, partition, offset, seenMs } = record
   const place = placeOf(incarnation, partition)
@@ -43,7 +52,7 @@ function wasRead(log: PartitionLog, { heads, epochs, atMs }: Read, record: LogRe
   return epoch < 0 || log.inLineage(record, epoch)
 }
 
-/** Documented: who catches up is not given what had expired when it asked. */
+/** Checks that catch-up skips records that had expired at the request, as documented. */
 export function lateFault(
   truth: Truth,
   asked: Asked,
@@ -59,21 +68,28 @@ export function lateFault(
     : undefined
 }
 
-/** After these its gateway goes on elsewhere, or in a log that is not the one in which it had counted. */
+/**
+ * Gaps after which the gateway continues at another place, or in another log than the one in
+ * which it counted.
+ */
 const leadsAway: ReadonlySet<GapReason> = new Set(['rewritten', 'recreated', 'repartitioned'])
 
-/** Documented: `last: n` gives the last n events of each subject, or a gap says that there may be more. */
+/**
+ * Checks that `last: n` delivered the last n events of each subject, or that a gap covers the
+ * others, as documented.
+ */
 export function lastFault(truth: Truth, served: Served, isExact: boolean): string | undefined {
   const { asked, given, told, answered = asked } = served
   const { last, heads, subject } = asked
   if (last === undefined || heads === undefined) return undefined
   for (const place of heads.keys()) {
-    // What is not there yet comes later, as all that is new does.
+    // Events that the gateway has not read yet arrive later, like all new events.
     const head = served.heads === undefined ? Number.POSITIVE_INFINITY : (served.heads.get(place) ?? 0)
     const [index, partition] = place.split('/').map(Number)
     const incarnation = truth.broker.incarnations[index!]
     const log = incarnation?.logs[partition!]
-    // The stream may have become another one before its gateway had looked; or another gateway, which lags, still tells of the one before.
+    // The stream may have been recreated before the gateway looked, or another gateway that lags
+    // may still report the earlier incarnation.
     const here = told.filter((gap) => gap.partition === partition)
     const isLedAway = here.some((gap) => gap.incarnation !== index || leadsAway.has(gap.reason))
     if (isLedAway || incarnation?.deletedMs !== Number.POSITIVE_INFINITY) continue
@@ -84,9 +100,11 @@ export function lastFault(truth: Truth, served: Served, isExact: boolean): strin
     })
     for (const [name, records] of Map.groupBy(theirs, ({ event }) => event!.subject)) {
       const found = records.filter((record) => given.has(record)).length
-      // Later ones may have come before its gateway had looked. Known limit: the index knows subjects by their hashes.
+      // Later events may have arrived before the gateway looked. Known limit: the index
+      // identifies subjects by hash.
       const mates = new Set([name, ...matesOf(name)])
-      // Among the last ones when its gateway counted, and rewritten away before it was given, or not read yet where all else was given.
+      // The record was among the last events when the gateway counted. It was rewritten before
+      // delivery, or the delivering gateway has not read it yet.
       const wasCounted = (record: LogRecord) =>
         (record.gone === 'rewritten' || record.offset >= head) &&
         (wasRead(log!, asked, record) || wasRead(log!, answered, record))

@@ -6,10 +6,13 @@ import { shown, shownToken } from './shown.ts'
 import { streamOf } from './streams.ts'
 import type { World } from './world.ts'
 
-/** How long somebody with a token of their own making stays, ms, at most. */
+/** Longest stay of a client with a forged token, ms. */
 const staysMs = 4000
 
-/** A client that made its token itself: it may get any error or any position, but never what is not so, and breaks nothing. */
+/**
+ * Runs a client with a forged token. It may receive any error or position, but no false event,
+ * and it must not break anything.
+ */
 export function forge(world: World, { x, y, z }: Action): void {
   const { clients, time, streams, verdict, plan } = world
   const token = clients[Math.floor(x * clients.length)]?.goesOn?.[0]?.after[0]
@@ -27,7 +30,7 @@ export function forge(world: World, { x, y, z }: Action): void {
       if (record !== undefined && truth?.wants(subject, record) && !record.hidden) return
       verdict.broken(
         'content',
-        `a forged token was answered with ${record === undefined ? 'what never was' : shown(record)}`,
+        `a forged token was answered with ${record === undefined ? 'an event that never existed' : shown(record)}`,
       )
     },
     position: () => {},

@@ -8,7 +8,10 @@ export type Format = StreamFormat['format']
 type Content = Pick<NewRecord, 'value' | 'event' | 'timeMs'> & { readonly headers: Headers }
 type Fields = Partial<Event> & { readonly subject: string }
 
-/** How an event is written at a moment, Unix µs, and which event that is to become: no more of it than the format has a place for. */
+/**
+ * Writes an event at a time, Unix µs. Returns the record and the event expected from it, reduced
+ * to the fields that the format supports.
+ */
 type Write = (fields: Fields, nowUs: number) => Content
 
 const mediaTypes = (contentType: string): Headers => (contentType === '' ? [] : [['content-type', contentType]])
@@ -38,7 +41,7 @@ const writes: Readonly<Record<Format, Write>> = {
   },
 }
 
-/** A CloudEvent whose attributes are in its value. */
+/** Returns a CloudEvent in structured mode: its attributes are in the value. */
 function structured({ id, type, contentType }: { id: string; type: string; contentType: string }, data: Buffer) {
   const attributes = { specversion: '1.0', id, type, source: '/sim', datacontenttype: contentType }
   const value = Buffer.from(JSON.stringify({ ...attributes, data_base64: data.toString('base64') }))
@@ -54,7 +57,7 @@ const cloudHeaders = (id: string): Headers => [
 
 export const contentIn = (format: Format, fields: Fields, nowUs: number): Content => writes[format](fields, nowUs)
 
-/** A record without a value. */
+/** Returns a deletion: a record without a value. */
 export function deletionIn(format: Format, subject: string, nowUs: number): Content {
   const isTimed = format !== 'event'
   const timeMs = isTimed ? Math.floor(nowUs / 1000) : nowUs / 1000

@@ -3,14 +3,15 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Below these lie the seeds that people type. */
+/** Smallest fresh seed. People type smaller ones. */
 const leastFresh = 10_000_000
-/** `seededRandom` tells seeds apart up to here. */
+/** `seededRandom` distinguishes seeds below this. */
 const seedLimit = 2 ** 32
 
 /**
- * Seeds that no run has seen before the code or its tests changed: a range that follows from the contents of `src` and `test` as they lie in the work
- * tree, so that a run before a commit and CI's run of that commit take the same ones. undefined where git does not know the folder.
+ * Returns seeds that change whenever the code or its tests change: a range derived from the
+ * contents of `src` and `test` in the work tree, so that a run before a commit and CI's run of
+ * that commit use the same seeds. undefined = the folder is not a git work tree.
  */
 export function freshSeeds(root: string, count: number): readonly [from: number, to: number] | undefined {
   const files = filesOf(root)
@@ -25,7 +26,7 @@ export function freshSeeds(root: string, count: number): readonly [from: number,
   return [from, from + count - 1]
 }
 
-/** What git tracks or would track, less what was deleted. */
+/** Returns the files that git tracks or would track, without deleted ones. */
 function filesOf(root: string): string[] | undefined {
   const list = (...which: string[]): string[] =>
     execFileSync('git', ['ls-files', '-z', ...which, 'src', 'test'], { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] })

@@ -8,51 +8,51 @@ import { shown } from './shown.ts'
 import type { Truth } from './truth.ts'
 import type { GatewayKnowledge } from './witness.ts'
 
-/** What one subscription asked its gateway for. */
+/** One subscription's request to its gateway. */
 export interface Asked {
   readonly subject: string
   readonly isLatest: boolean
   readonly last: number | undefined
-  /** Positions of the request's tokens. */
+  /** Positions in the request's tokens. */
   readonly presented: readonly Position[]
   readonly atMs: number
-  /** How far its gateway had read then, by `placeOf`; undefined = nobody noted it. */
+  /** The gateway's heads at the request, by `placeOf`; undefined = not recorded. */
   readonly heads: ReadonlyMap<string, number> | undefined
-  /** Of the history that it held there, -1 = unknown. */
+  /** Epochs of the histories that the gateway held there; -1 = unknown. */
   readonly epochs: ReadonlyMap<string, number> | undefined
-  /** What retention had taken there before it came to read it. */
+  /** Ranges there that retention removed before the gateway read them. */
   readonly lost?: ReadonlyMap<string, readonly Lost[]> | undefined
 }
 
-/** A gap as it was told. */
+/** A received gap. */
 export interface ToldTo {
   readonly gap: Gap
-  /** Of its `after`. */
+  /** Incarnation of its `after`. */
   readonly incarnation: Incarnation
-  /** Whom it may be for: all of them, or, where `isOfOne`, one of them. */
+  /** The requests that the gap answers: all of them, or, with `isOfOne`, one of them. */
   readonly asked: readonly Asked[]
   readonly isOfOne: boolean
   readonly gateway: GatewayKnowledge | undefined
   readonly nowMs: number
 }
 
-/** What a judge looks at. */
+/** Input of a judge. */
 interface Case extends ToldTo {
   readonly truth: Truth
   readonly log: PartitionLog
   readonly from: number
-  /** Infinity = unknown how far. */
+  /** End of the range; Infinity = unknown. */
   readonly to: number
-  /** Records in the range that those whom it may be for want, and could have. */
+  /** Records in the range that the requesting subscriptions match and could receive. */
   readonly theirs: readonly LogRecord[]
-  /** Those of them that are still in the log. */
+  /** Those of `theirs` that are still in the log. */
   readonly kept: readonly LogRecord[]
   readonly isRewritten: boolean
 }
 
 type Judge = (told: Case) => string | undefined
 
-/** Why a gap is not true; undefined where it is. */
+/** Returns why a gap is false; undefined = it is true. */
 export function gapFault(truth: Truth, told: ToldTo): string | undefined {
   const { gap, incarnation, asked, nowMs } = told
   const { partition, from, to = Number.POSITIVE_INFINITY } = gap
@@ -69,7 +69,7 @@ export function gapFault(truth: Truth, told: ToldTo): string | undefined {
   return shapeFault(whole) ?? judges[gap.reason](whole)
 }
 
-/** Gaps of which it is known how far they go, and which are of the log as it is. */
+/** Reasons of gaps with a known end in the current log. */
 const bounded: ReadonlySet<GapReason> = new Set([
   'retention',
   'corrupt',
@@ -83,7 +83,7 @@ const counted: ReadonlySet<GapReason> = new Set(['ttl', 'latest', 'collapsed'])
 
 const passesOn: ReadonlySet<GapReason> = new Set([...counted, 'budget'])
 
-/** What is documented of all gaps of a reason. */
+/** Checks the documented shape of a reason's gaps. */
 function shapeFault({ truth, asked, gap, incarnation, log, from, to, isRewritten }: Case): string | undefined {
   const { stream, reason, certain, n, after, partition } = gap
   if (hashOf(stream) !== incarnation.nameHash) return `its stream is ${stream}`
@@ -97,11 +97,12 @@ function shapeFault({ truth, asked, gap, incarnation, log, from, to, isRewritten
   const next = truth.positionIn(after, partition)?.offset
   if (next === undefined) return 'it does not say where it goes on'
   if (!bounded.has(reason)) return undefined
-  // Behind what a policy left out its reader has gone on past what is nobody's; `last` goes on at the oldest event found.
-  // Of several who ask for `last` together one was looked for further back than another: the gap is that of the least.
+  // After events that a policy dropped, the reader has passed records of other subjects; `last`
+  // continues at the oldest event found. For several `last` requests together, the search reaches
+  // different depths: the gap is that of the shallowest.
   const isOfLast = reason === 'budget' && asked.length > 1 && asked.some(({ last }) => last !== undefined)
   if ((next <= to && !isOfLast) || (next > to + 1 && !passesOn.has(reason))) return `it goes on at ${next}`
-  // Of the log as it was.
+  // A rewritten range belongs to the earlier log.
   return to < log.head || isRewritten ? undefined : `it names what is not written yet: the head is ${log.head}`
 }
 
@@ -128,8 +129,8 @@ const judges: Readonly<Record<GapReason, Judge>> = {
 }
 
 /**
- * Documented: where a damaged batch does not say its length, it counts up to the next one, and offsets without records may lie between. One
- * that a broker refuses to read does not say either where it begins.
+ * Documented: a damaged batch of unknown length counts up to the next batch, and offsets without
+ * records may be in between. A batch that a broker refuses to read has no known start either.
  */
 function isBesideDamage({ past }: PartitionLog, from: number, to: number): boolean {
   const there = past.filter(({ gone }) => gone !== 'rewritten').sort((a, b) => a.offset - b.offset)
@@ -143,16 +144,19 @@ function retentionFault({ kept, log, to }: Case): string | undefined {
 }
 
 function rewrittenFault({ truth, log, from, to, gap }: Case): string | undefined {
-  // Documented: with what can't be read at the log's end another history may begin, for who knows what was there.
+  // Documented: another history may begin with unreadable records at the log's end, because
+  // nobody knows their content.
   const within = log.past.filter(({ offset }) => offset >= from && offset <= to)
   const isUnread = within.every((record) => isUnreadable(record) || record.gone === 'retention')
   if (log.first > to || (within.length > 0 && isUnread)) return undefined
-  // The same where it was readable once: a gateway that came later has seen nothing from where it goes on.
+  // The same for records that used to be readable: a gateway that started later has seen nothing
+  // from the next position on.
   const next = truth.positionIn(gap.after, gap.partition)?.offset ?? to + 1
   const isSpoiled = (record: LogRecord) => record.offset < next || isUnreadable(record) || record.gone === 'retention'
   if (next <= to && within.some(({ spoiledMs }) => spoiledMs < Number.POSITIVE_INFINITY) && within.every(isSpoiled))
     return undefined
-  // Where retention or damage took what lay between, a later history may have begun there for all that a gateway has seen.
+  // Where retention or damage removed the records in between, a later history may have begun
+  // there as far as a gateway can see.
   const unseen =
     log.first > from ||
     log.past.some((record) => isUnreadable(record) && record.offset <= to && record.offset >= to - 1)
@@ -161,7 +165,10 @@ function rewrittenFault({ truth, log, from, to, gap }: Case): string | undefined
     : 'the log was not rewritten there'
 }
 
-/** Somebody was in another log: by its token, or because its gateway was. A gateway that knows of the new one later leads back. */
+/**
+ * Checks `recreated`: a token or the gateway was in another log. A gateway that learns of the new
+ * log later leads back.
+ */
 function recreatedFault({ truth, incarnation, asked }: Case): string | undefined {
   const { index } = incarnation
   const isOther = (position: Position) => (truth.broker.byLog(position)?.index ?? index) !== index
@@ -172,7 +179,10 @@ function recreatedFault({ truth, incarnation, asked }: Case): string | undefined
   return isKnown ? undefined : 'nobody was in another log'
 }
 
-/** Their subjects came into the partition by another number of partitions, or may have, where it is empty. */
+/**
+ * Checks `repartitioned`: a changed number of partitions moved the subjects into the partition,
+ * or may have, where it is empty.
+ */
 function repartitionedFault({ truth, gap, from, asked, log, incarnation, nowMs }: Case): string | undefined {
   const { partition } = gap
   const before = truth.countsUntil(incarnation, nowMs)
@@ -182,7 +192,7 @@ function repartitionedFault({ truth, gap, from, asked, log, incarnation, nowMs }
       : before.some((count) => !truth.isPlace(subject, count, partition)) &&
         truth.countsOf(incarnation).some((count) => truth.isPlace(subject, count, partition))
   if (asked.some(isMoved)) return undefined
-  // Told of each empty partition that a token of its stream does not name.
+  // Sent for each empty partition that a token of the stream does not name.
   if (from > truth.broker.firstOffset) return 'nothing came into that partition'
   const wasEmpty = asked.every(({ heads }) => (heads?.get(placeOfLog(log)) ?? from) <= from)
   if (!wasEmpty) return 'the partition was there, and not empty'
@@ -213,8 +223,9 @@ function budgetFault(told: Case): string | undefined {
 }
 
 /**
- * Documented: what is older than a gateway reads back, in the log as it is or as it was before a rewrite that the gateway had not heard of when
- * it was asked, nor may have since.
+ * Documented: records older than a gateway's read-back limit, in the current log or in the log
+ * before a rewrite that the gateway had not heard of when it was asked, and may not have heard of
+ * since.
  */
 function isTooOld({ gateway, asked, theirs, kept, log, to, nowMs }: Case): boolean {
   const { maxAgeMs = 0, clockMs } = gateway ?? {}
@@ -228,10 +239,16 @@ function isTooOld({ gateway, asked, theirs, kept, log, to, nowMs }: Case): boole
   })
 }
 
-/** How long a gateway may have what was there before a rewrite: its consumer was silent, or its broker away, virtual ms. */
+/**
+ * How long a gateway may keep records from before a rewrite, while its consumer is silent or its
+ * broker unreachable, virtual ms.
+ */
 const unheardMs = 15_000
 
-/** Documented: `last` looks as far back as the index reaches for a subject, and the payloads for a pattern. */
+/**
+ * Checks `last`: it searches a subject as far back as the index reaches, and a pattern as far as
+ * the payloads reach, as documented.
+ */
 function lastFault(
   { truth, log, to, isRewritten, nowMs }: Case,
   { subject, last, heads, lost }: Asked,
@@ -257,7 +274,10 @@ function lastFault(
   return found.length < last ? undefined : `${found.length} of ${last} events were found`
 }
 
-/** Of several subscriptions one may be meant: then one must be for whom it is true. */
+/**
+ * Checks gaps of policies. If the gap may be for one of several subscriptions, it must be true
+ * for at least one.
+ */
 function droppedFault(told: Case): string | undefined {
   const { asked, isOfOne } = told
   if (!isOfOne) return dropFault(told, asked)
@@ -270,17 +290,18 @@ function dropFault(
   asked: readonly Asked[],
 ): string | undefined {
   const { reason, n = 0 } = gap
-  /** Who asks for the last events of each subject asks for none of those before. */
+  /** A request for the last events of each subject does not include earlier ones. */
   const isAskedFor = ({ offset, event }: LogRecord) =>
     asked.some(({ last = Number.POSITIVE_INFINITY }) => {
       const later = log.past.filter((other) => other.offset > offset && other.event?.subject === event?.subject)
       return later.length < last
     })
   if (reason === 'latest' && asked.some(({ isLatest }) => !isLatest)) return 'somebody wants all of them'
-  // What it was about may have been rewritten since.
+  // The records of the gap may have been rewritten since.
   if (isRewritten) return undefined
   const own = theirs.filter((record) => asked.some(({ subject }) => truth.wants(subject, record)))
-  // A record that was in the wrong place for some may or may not be part of it; one that is gone may have gone before.
+  // A record in the wrong partition may or may not be part of the gap; a removed record may have
+  // been removed before it.
   const sure = own.filter(
     (record) => record.gone === undefined && !isUnreadable(record) && !truth.strayed(record) && isAskedFor(record),
   )

@@ -4,18 +4,18 @@ import { slackBytes } from '../../src/log/window-pool.ts'
 import type { ServingOptions } from '../../src/serving/options.ts'
 import { sessionLimits } from '../../src/session/options.ts'
 
-/** How large a gateway is; small ones are met at their limits. */
+/** Size of a gateway. Small ones reach their limits. */
 export interface GatewaySize {
-  /** The budgets of its windows' pool. */
+  /** Budgets of the windows' pool. */
   readonly payloadBytes: number
   readonly entries: number
   readonly chunkBytes: number
-  /** Budgets of read-back; 0 = none. */
+  /** Budgets of read-back; 0 = no read-back. */
   readonly bytesPerSecond: number
   readonly maxBytesPerSession: number
-  /** Reads at once, each of another partition. */
+  /** Concurrent reads, each of a different partition. */
   readonly concurrency: number
-  /** 0 = whatever its age. */
+  /** Age limit of read-back, ms; 0 = no limit. */
   readonly maxAgeMs: number
   readonly fillAgeMs: number
   readonly maxSessions: number
@@ -24,17 +24,23 @@ export interface GatewaySize {
   readonly maxPollFrames: number
   readonly maxBackpressureBytes: number
   readonly heartbeatMs: number
-  /** Records in one answer of the broker. */
+  /** Records in one response of the broker. */
   readonly batch: number
 }
 
 export const maxEventBytes = 1024
-/** A slab of the windows, which are small enough to take slabs from each other: one of the largest events fits. */
+/**
+ * Size of a window slab. It holds one of the largest events; the windows are small enough to take
+ * slabs from each other.
+ */
 const largestPayload = maxEventBytes + slackBytes
-/** Reads may ask for less than the largest event, which fits all the same, and for more than a chunk has room for: it is cut short. */
+/**
+ * Lower bounds. A read may request less than the largest event, which still fits, or more than a
+ * chunk holds, which is cut short.
+ */
 const floors = { chunkBytes: 0, entries: 32, payloadBytes: 4 * maxEventBytes, chunks: 4 }
 
-/** What the size says about the parts between broker and transports. */
+/** Returns the options of the parts between broker and transports. */
 export function servingSize(size: GatewaySize, generations: Generations) {
   const { payloadBytes, entries, fillAgeMs, maxSessions, maxWaitingFrames, scanPerSlice } = size
   const { chunkBytes, concurrency, bytesPerSecond, maxBytesPerSession, maxAgeMs } = size

@@ -30,25 +30,28 @@ import type { Process, VirtualTime } from './virtual-time.ts'
 import type { Reading } from './witness.ts'
 
 export interface GatewaySurroundings {
-  /** Its own, which another one may have after it. */
+  /** The gateway's URL. A later gateway may reuse it. */
   readonly url: string
   readonly time: VirtualTime
   readonly cluster: SimulatedCluster
   readonly routing: RoutingTable
-  /** By their names in the routes. */
+  /** Streams by their names in the routes. */
   readonly streams: Readonly<Record<string, ServedStream>>
   readonly seed: number
-  /** Seed of the subject hash. */
+  /** Seed of the subject hash function. */
   readonly hashSeed: number
   readonly size: GatewaySize
-  /** A fault of the gateway's own. */
+  /** Called when the gateway logs an error of its own. */
   readonly onError: (message: string) => void
 }
 
-/** Of another incarnation, or a partition that was added: its tail comes to that by itself. */
+/** Reading of another incarnation or an added partition: the tail reaches it by itself. */
 const fromItsBeginning: Reading = { sinceMs: Number.NEGATIVE_INFINITY, from: 0 }
 
-/** How soon what the gateway put off runs, virtual ms: else it could work through everything in no time. */
+/**
+ * Delay of work that the gateway deferred, virtual ms. Without it, the gateway could do any
+ * amount of work in no time.
+ */
 const turnMs = 0.05
 
 const slowTurns = (process: Process): LoopClock => ({
@@ -58,7 +61,7 @@ const slowTurns = (process: Process): LoopClock => ({
   turn: (task) => void process.after(turnMs, task),
 })
 
-/** One gateway process, of the real parts on a simulated host. */
+/** One gateway process: the real parts on a simulated host. */
 export class SimGateway {
   readonly name: string
   readonly url: string
@@ -69,9 +72,9 @@ export class SimGateway {
   readonly instruments = new Instruments()
   readonly size: GatewaySize
   readonly hashSeed: number
-  /** Of each partition that its tails were told where to begin in, by `keyOf` its position. */
+  /** Readings of each partition whose tail had a given start, by `keyOf` of the position. */
   readonly #readings = new Map<string, Reading>()
-  /** Clients are let in. */
+  /** true = the gateway accepts clients. */
   listening = false
   readonly #random: Random
   readonly #serving: Serving
@@ -119,12 +122,12 @@ export class SimGateway {
     return [...this.feeds.streams.values()]
   }
 
-  /** Of all streams. */
+  /** Partitions of all streams. */
   get partitions(): PartitionFeed[] {
     return this.streams.flatMap(({ partitions }) => partitions)
   }
 
-  /** Lets clients in when the real one does. */
+  /** Starts the gateway. Accepts clients at the same point as the real one. */
   async start(): Promise<void> {
     await this.#serving.start()
     this.listening = true
@@ -139,7 +142,7 @@ export class SimGateway {
     else this.#router.handle(res.native, requestOf(request))
   }
 
-  /** Ends it as a deployment does: clients are told, then it goes. */
+  /** Ends the gateway as a deployment does: notifies clients, then stops. */
   async drain(): Promise<void> {
     this.listening = false
     this.#edge.close()
@@ -154,7 +157,10 @@ export class SimGateway {
     void this.source.close()
   }
 
-  /** Since when it reads the log of that position, and from where on; undefined = it does not. */
+  /**
+   * Returns the time and the offset from which the gateway reads the log of a position; undefined
+   * = it does not read it.
+   */
   reading(position: Position): Reading | undefined {
     const noted = this.#readings.get(keyOf(position))
     if (noted !== undefined) return noted
@@ -162,7 +168,10 @@ export class SimGateway {
     return isRead ? fromItsBeginning : undefined
   }
 
-  /** A stream may be there long after clients are let in, and a partition is read again when somebody comes for it. */
+  /**
+   * Records new tails: a stream may appear long after clients are accepted, and a partition is
+   * read again when a client needs it.
+   */
   #noteTails(time: VirtualTime): void {
     const { source } = this
     const tail = source.tail.bind(source)
@@ -219,7 +228,10 @@ export class SimGateway {
   }
 }
 
-/** A gateway that logs an error has a fault: clients and brokers of any kind can't bring one about. */
+/**
+ * Returns a logger that reports errors as faults: no client or broker can cause a gateway to log
+ * an error.
+ */
 function loggerOf(name: string, onError: (message: string) => void): Logger {
   const log: Logger['log'] = (level, message, fields) => {
     if (level === 'error') onError(`${name}: ${message} ${stackOf(fields?.error)}`)

@@ -5,11 +5,11 @@ import { run } from './history.ts'
 import { type ActionKind, anyUrl, makePlan } from './plan.ts'
 import { World } from './world.ts'
 
-/** Each goes on for seconds from here, by itself. */
+/** Start of the faults, each of which lasts for seconds. */
 const atMs = 3000
 
 for (const kind of ['offline', 'hidden', 'forge'] satisfies ActionKind[]) {
-  test(`what goes on as all heals is over before the last events: ${kind}`, async (t) => {
+  test(`a fault in progress when the cluster heals ends before the last events: ${kind}`, async (t) => {
     const plan = makePlan(3, 'small')
     const { inbox } = plan.clients[0]!
     const wishes = [{ subject: plan.subjects[0]!, after: [] }]
