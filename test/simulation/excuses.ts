@@ -3,32 +3,33 @@ import type { GapReason } from '../../src/wire/frames.ts'
 import type { LogRecord } from './partition-log.ts'
 import type { Truth } from './truth.ts'
 
-/** What a subscription was told that it will not be given. */
+/** A gap that a subscription received. */
 export interface ToldGap {
   readonly incarnation: number
-  /** The incarnation that it had positions of before. */
+  /** Incarnation of its positions before the gap. */
   readonly before: number | undefined
   readonly partition: number
   readonly from: number
   readonly to: number
-  /** Where it goes on. */
+  /** Offset at which the subscription continues. */
   readonly next: number
   readonly reason: GapReason
   readonly atMs: number
 }
 
-/** Where a subscription began, and since when it is owed events. */
+/** Where a subscription began, and from when on it must receive events. */
 export interface Beginning {
-  /** By incarnation and partition. */
+  /** Start offsets by incarnation and partition. */
   readonly starts: Map<string, number>
   ms: number
-  /** The incarnation that it began with; -1 = it has not begun. */
+  /** Incarnation at the start; -1 = not started. */
   incarnation: number
 }
 
 /**
- * Records that a token passed over that its gateway could not judge. Of a rewrite before its start it has seen nothing below the place where it
- * began to read; and a token says no generation where who gave it had not read the record right below.
+ * Records passed by a token that the gateway could not verify. Of a rewrite before the gateway's
+ * start, it has seen nothing below the offset where it began to read; and a token has no
+ * generation if its gateway had not read the record directly below.
  */
 export interface Unjudged {
   readonly place: string
@@ -37,19 +38,25 @@ export interface Unjudged {
   readonly epoch: number
 }
 
-/** A position ahead of its gateway, which does not say of which history: the gateway has seen none that it could be held against. */
+/**
+ * A position without a generation ahead of its gateway, which has seen no history to verify it
+ * against.
+ */
 export interface Blind {
   readonly place: string
   readonly to: number
   readonly sinceMs: number
 }
 
-/** What a subscription knows of itself, whichever ledger is asked. */
+/** State of a subscription that all its ledgers share. */
 export interface Subscriber {
   readonly subject: string
-  /** It shares its positions with others, over SSE or long-poll, now or before. */
+  /**
+   * true = the subscription shares its positions with others over SSE or long-poll, now or
+   * earlier.
+   */
   together: boolean
-  /** It was asked for in one request with others, which has one position for all. */
+  /** true = it was part of a request with others, which has one position for all. */
   shared: boolean
   readonly beginning: Beginning
   readonly unjudged: Unjudged[]
@@ -57,15 +64,18 @@ export interface Subscriber {
   readonly stood: Stood
 }
 
-/** Of which history a position was, as its generation says. */
+/** A position's history, by its generation. */
 interface Step {
   readonly offset: number
-  /** -1 = it does not say. */
+  /** Epoch; -1 = the position has no generation. */
   readonly epoch: number
   readonly atMs: number
 }
 
-/** How far a subscription has stood, and when it came so far, by the history that it was told of. */
+/**
+ * The positions that a subscription has had, with their times, by the history that the gateway
+ * named.
+ */
 export class Stood {
   readonly #steps = new Map<string, Step[]>()
 
@@ -80,17 +90,17 @@ export class Stood {
     return this.#steps.has(place)
   }
 
-  /** It stood right there, in a history before that one. */
+  /** Returns whether the subscription was exactly there in an earlier history. */
   wasAt(place: string, epoch: number, offset: number): boolean {
     return this.#steps.get(place)?.some((each) => each.epoch < epoch && each.offset === offset) ?? false
   }
 
-  /** It was told that it stands in that history, or a later one, at `offset` or below. */
+  /** Returns whether it had a position in that history or a later one, at `offset` or below. */
   wasIn(place: string, epoch: number, offset: number): boolean {
     return this.#steps.get(place)?.some((each) => each.epoch >= epoch && each.offset <= offset) ?? false
   }
 
-  /** The same, before it was told to stand at `offset` without being told in which history. */
+  /** Like `wasIn`, before it had a position at `offset` without a generation. */
   wasInBefore(place: string, { epoch, offset }: Pick<Step, 'epoch' | 'offset'>): boolean {
     const steps = this.#steps.get(place) ?? []
     const at = steps.findIndex((each) => each.epoch < 0 && each.offset === offset)
@@ -98,8 +108,8 @@ export class Stood {
   }
 
   /**
-   * It stood beyond the record's offset when another record had been there: before this one was written, or where a gateway said so
-   * that had not heard of it yet.
+   * Returns whether it was beyond the record's offset when another record was there: before this
+   * one was written, or at a gateway that had not heard of this one yet.
    */
   wasBeyond({ incarnation, partition, offset, seenMs, epoch }: LogRecord): boolean {
     const steps = this.#steps.get(placeOf(incarnation, partition)) ?? []
@@ -110,33 +120,39 @@ export class Stood {
 
 export const placeOf = (incarnation: number, partition: number): string => `${incarnation}/${partition}`
 
-/** A record that was neither given nor in the range of a gap, and those whom it was for. */
+/** A record that was neither delivered nor covered by a gap, and its subscription. */
 export interface Case {
   readonly record: LogRecord
   readonly place: string
-  /** When its subject moved to another partition; undefined = never. */
+  /** When the record's subject moved to another partition; undefined = never. */
   readonly displacedMs: number | undefined
   readonly subscriber: Subscriber
   readonly truth: Truth
-  /** What was told since the log had the record, whether or not readers could have it. */
+  /** Gaps since the log had the record, visible to readers or not. */
   readonly gaps: readonly ToldGap[]
 }
 
 type Excuse = (each: Case) => boolean
 
-/** A gap of that reason, told since the log had the record. */
+/** Returns whether a gap of that reason arrived since the log had the record. */
 const aGap = ({ gaps }: Case, reason: GapReason, is: (gap: ToldGap) => boolean): boolean =>
   gaps.some((gap) => gap.reason === reason && is(gap))
 
 const isHere = ({ record }: Case, { incarnation, partition }: ToldGap): boolean =>
   incarnation === record.incarnation && partition === record.partition
 
-/** The record was no more when the gap was told: what was gone before is part of what nobody knows of the log. */
+/**
+ * Returns whether retention had removed the record when the gap was sent. Nobody knows what such
+ * a part of the log contained.
+ */
 const wasGone = ({ record }: Case, { atMs }: ToldGap): boolean => record.gone === 'retention' && record.goneMs <= atMs
 
-/** What else counts as told: documented limits, and nothing else. Each says what it is by its name. */
+/**
+ * Other reasons why a record counts as accounted for: documented limits only. Each name states
+ * the limit.
+ */
 export const excuses = {
-  /** One position speaks for all, so who stood further on may not hear of a rewrite below. */
+  /** One position covers all, so a subscription further on may not learn of a rewrite below. */
   'stood beyond a rewrite, shared': ({ record, subscriber }) =>
     subscriber.shared && record.epoch > 0 && subscriber.stood.wasBeyond(record),
 
@@ -148,7 +164,7 @@ export const excuses = {
   'position ahead without a generation': ({ record: { epoch, offset, seenMs }, subscriber, place }) =>
     epoch > 0 && subscriber.blind.some((each) => each.place === place && each.to > offset && each.sinceMs < seenMs),
 
-  /** Events of moved subjects that were written before stay in the old partitions, also for who begins later. */
+  /** Earlier events of moved subjects stay in the old partitions, also for later subscriptions. */
   'begun after its subject moved': ({ displacedMs, subscriber }) =>
     displacedMs !== undefined && subscriber.beginning.ms >= displacedMs,
 
@@ -159,8 +175,8 @@ export const excuses = {
   'in the wrong partition': ({ record, truth }) => truth.misplaced(record),
 
   /**
-   * On Kafka, `retention` is all that a gateway is told of what was rewritten and is gone before it came to read it, and nothing where the log
-   * begins right where it stands.
+   * On Kafka, a gateway learns only of `retention` for records that were rewritten and removed
+   * before it read them, and of nothing where the log begins exactly at its position.
    */
   'rewritten, and gone before it was read': (each) => {
     const { record, place, subscriber, truth } = each
@@ -179,7 +195,10 @@ export const excuses = {
     })
   },
 
-  /** Of a rewrite below its position that came shortly before nobody may have heard. */
+  /**
+   * Possibly no gateway heard of a rewrite below the position shortly before the stream was
+   * recreated.
+   */
   'rewritten, then created again': (each) =>
     each.record.epoch > 0 &&
     aGap(each, 'recreated', ({ incarnation, partition, from }) => {
@@ -187,13 +206,16 @@ export const excuses = {
       return incarnation > record.incarnation && partition === record.partition && from > record.offset
     }),
 
-  /** It was told of a log that came later still: of those between nobody was given anything. */
+  /**
+   * The subscription was led to an even later log: no subscription receives anything of the logs
+   * in between.
+   */
   'in a log between two that it knew': (each) =>
     aGap(each, 'recreated', ({ incarnation, before = -1 }) => {
       return incarnation > each.record.incarnation && before < each.record.incarnation
     }),
 
-  /** The new log has no such partition in which it could be told. */
+  /** The new log has no such partition in which a gap could be sent. */
   'created again, without its partition': (each) =>
     aGap(each, 'recreated', ({ incarnation }) => {
       const { record, truth } = each
@@ -207,11 +229,11 @@ export const excuses = {
       return incarnation > each.record.incarnation && partition !== each.record.partition
     }),
 
-  /** Documented: all of it is given that the new log has. */
+  /** Documented: everything that the new log has is delivered. */
   'gone before it came to the new log': (each) =>
     aGap(each, 'recreated', (gap) => isHere(each, gap) && wasGone(each, gap)),
 
-  /** Documented: an older partition goes on at its head. */
+  /** Documented: an older partition continues at its head. */
   'below its head in another partition': (each) =>
     aGap(each, 'repartitioned', (gap) => {
       return isHere(each, gap) && each.record.offset < gap.from && each.record.seenMs <= gap.atMs
@@ -222,14 +244,16 @@ export const excuses = {
       return incarnation === each.record.incarnation && isMovedBy(each, atMs)
     }),
 
-  /** A pattern stands in the older partitions already: it is told in the new one only. */
+  /**
+   * A pattern already has positions in the older partitions: the gap arrives only in the new one.
+   */
   'moved, as a pattern was told': (each) =>
     isPattern(each.subscriber.subject) &&
     aGap(each, 'repartitioned', ({ incarnation, atMs }) => {
       return incarnation === each.record.incarnation && isMovedBy(each, atMs)
     }),
 
-  /** Documented: a token that does not say how many partitions there were. */
+  /** Documented: a token without the number of partitions. */
   'moved, told as unnamed': (each) =>
     aGap(each, 'unnamed', ({ incarnation, partition, atMs }) => {
       const { record, truth } = each
@@ -242,7 +266,10 @@ export const excuseNames = Object.keys(excuses) as ExcuseName[]
 
 const isMovedBy = ({ displacedMs }: Case, atMs: number): boolean => displacedMs !== undefined && atMs >= displacedMs
 
-/** How often each excuse was the only reason why a record counted as told, by subscription. */
+/**
+ * Counts how often each excuse was the only reason why a record counted as accounted for, by
+ * subscription.
+ */
 export class ExcuseCounts {
   readonly #records = new Map<ExcuseName, Map<Subscriber, Set<LogRecord>>>()
 

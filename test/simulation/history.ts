@@ -12,27 +12,36 @@ import { World } from './world.ts'
 export interface Outcome {
   readonly failure: Failure | undefined
   readonly trace: readonly string[]
-  /** Tasks run, events handed over, virtual time that passed. */
+  /** Tasks run, events delivered, virtual time elapsed. */
   readonly tasks: number
   readonly delivered: number
   readonly virtualMs: number
   readonly excuses: ExcuseCounts['counts']
 }
 
-/** How long a healed cluster may take until everybody has everything, beside `readBackMs`, virtual ms: silence is noticed after 60 s. */
+/**
+ * How long a healed cluster may take until every client has everything, in addition to
+ * `readBackMs`, virtual ms. Silence is noticed after 60 s.
+ */
 const settleMs = 240_000
-/** How often it is looked whether they have, virtual ms. */
+/** Interval between checks, virtual ms. */
 const lookMs = 1000
-/** How long a quiet position may stay behind, virtual ms: a heartbeat or a poll is 25 s at most. */
+/** How long an idle position may lag, virtual ms. Heartbeats and polls take at most 25 s. */
 const renewalMs = 60_000
-/** What an event may take to who is live, virtual ms: latencies are tens of them. */
+/** Longest delivery time to a live client, virtual ms. Latencies are tens of ms. */
 const promptMs = 3000
-/** Share of the histories in which all stay connected for so long, virtual ms: a silence of 60 s is a dead connection. */
+/**
+ * Share of the histories in which all clients stay connected, and for how long, virtual ms. A
+ * silence of 60 s is a dead connection.
+ */
 const undisturbed = { share: 0.25, ms: 65_000 }
-/** What the last round of events may take, beside `readBackMs`, virtual ms. */
+/** Longest duration of the last round of events, in addition to `readBackMs`, virtual ms. */
 const lastRoundMs = 120_000
 
-/** Lets a planned history happen and judges it. What it takes from the platform is its own meanwhile: one at a time a thread. */
+/**
+ * Runs a planned history and judges it. Replaces the platform during the run, so a thread can run
+ * only one at a time.
+ */
 export async function run(plan: Plan, wanted: Wanted = {}): Promise<Outcome> {
   const world = new World(plan, wanted)
   const { verdict, time } = world
@@ -77,7 +86,10 @@ async function happen(world: World): Promise<void> {
   await leaveAll(world)
 }
 
-/** All faults end, and nothing of them happens later. Connections that died without a word are left to be noticed. */
+/**
+ * Ends all faults, also those scheduled for later. Half-open connections remain, for both ends to
+ * notice.
+ */
 function heal(world: World): void {
   const { streams, cluster, gateways, clients, plan } = world
   for (const { owner, publishers } of streams) {
@@ -105,7 +117,10 @@ function heal(world: World): void {
   }
 }
 
-/** What it takes where each client has the whole log read back for itself, at the rate that one gateway allows, virtual ms. */
+/**
+ * Returns the time to read the whole log back for each client separately, at the rate of one
+ * gateway, virtual ms.
+ */
 function readBackMs({ plan, streams, clients }: World): number {
   const { bytesPerSecond } = plan.size
   if (bytesPerSecond === 0) return 0
@@ -130,7 +145,7 @@ async function untilAllHave(world: World, withinMs: number): Promise<void> {
   }
 }
 
-/** All are live: who has no dead connection has the last events soon. */
+/** Checks that live clients without a dead connection receive the last events promptly. */
 async function promptly(world: World): Promise<void> {
   const { time, verdict, clients } = world
   const hearing = clients.filter((client) => !isDeaf(world, client))
@@ -144,7 +159,7 @@ async function promptly(world: World): Promise<void> {
   if (missing !== undefined) verdict.broken('prompt', missing)
 }
 
-/** Nothing happens: no connection ends. */
+/** Checks that no connection ends while nothing happens. */
 async function undisturbedly(world: World): Promise<void> {
   const { time, clients } = world
   for (const client of clients) client.isUndisturbed = !isDeaf(world, client) && !mayFindNoRoom(world, client)
@@ -152,19 +167,28 @@ async function undisturbedly(world: World): Promise<void> {
   for (const client of clients) client.isUndisturbed = false
 }
 
-/** Who goes over to a better transport has three connections for a moment: one to leave, one to try, and the new one. */
+/**
+ * Returns whether gateways may have no room for the client. A client that changes to a better
+ * transport briefly has three connections: the old one, a probe and the new one.
+ */
 function mayFindNoRoom({ plan, clients }: World, client: SimClient): boolean {
   return client.plan.ways.length > 1 && plan.size.maxSessions < 3 * clients.length
 }
 
-/** Its connection is dead, or that of another tab of its browser, which may be the one that leads. */
+/**
+ * Returns whether the client's connection is dead, or that of another tab of its browser, which
+ * may be the leader.
+ */
 function isDeaf(world: World, client: SimClient): boolean {
   const { browser } = client.plan
   const tabs = browser === undefined ? [client] : world.clients.filter(({ plan }) => plan.browser === browser)
   return tabs.some(({ process }) => world.connectionsOf(process).some(({ isDead }) => isDead))
 }
 
-/** Also who is given nothing comes to stand at the head, so that its token stays fresh. */
+/**
+ * Waits until all positions are at the head. Even a client without events must reach it, so that
+ * its token stays fresh.
+ */
 async function untilAllAreAtTheHead({ time, verdict, clients }: World): Promise<void> {
   const deadline = time.nowMs + renewalMs
   const staleOf = () => clients.map((client) => client.stale()).find((each) => each !== undefined)
@@ -175,7 +199,7 @@ async function untilAllAreAtTheHead({ time, verdict, clients }: World): Promise<
   if (stale !== undefined) verdict.broken('fresh', stale)
 }
 
-/** What is still to come before all is quiet; undefined when it is. */
+/** Returns what remains to be done before the cluster is quiet; undefined = it is quiet. */
 function unsettled(world: World): string | undefined {
   const waiting = world.clients.find(({ waitsFor }) => waitsFor !== undefined)
   if (waiting !== undefined) return `${waiting.name}: ${waiting.waitsFor}`
@@ -190,7 +214,7 @@ function unsettled(world: World): string | undefined {
   return missingOf(world)
 }
 
-/** What a gateway has not read yet of a stream. */
+/** Returns what a gateway has not read yet of a stream. */
 function behindOf({ name, feeds }: SimGateway, broker: SimBroker): string | undefined {
   const feed = feeds.streams.get(broker.name)
   const { current } = broker
@@ -215,7 +239,7 @@ function missingOf(world: World): string | undefined {
 async function leaveAll(world: World): Promise<void> {
   const { time, verdict, clients, gateways } = world
   for (const client of clients) client.process.after(0, () => client.close())
-  // The longest that a connection can stay unnoticed.
+  // The longest time for which a dead connection can stay unnoticed.
   await time.runTo(time.nowMs + 30_000)
   if (verdict.failure !== undefined) return
   for (const gateway of gateways) inspectEmpty(gateway, verdict)

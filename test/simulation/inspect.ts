@@ -12,7 +12,10 @@ import type { Verdict } from './verdict.ts'
 
 const scratch = storedEntry()
 
-/** Holds a gateway's windows against a full scan of themselves and against the log, and its sessions against their limits. */
+/**
+ * Checks a gateway's windows against a full scan of them and against the log, and its sessions
+ * against their limits.
+ */
 export function inspect(gateway: SimGateway, streams: readonly SimStream[], verdict: Verdict, quiet: boolean): void {
   const { sessions, size, partitions, instruments } = gateway
   if (sessions.size > size.maxSessions) verdict.broken('limits', `${gateway.name} has ${sessions.size} sessions`)
@@ -28,7 +31,7 @@ export function inspect(gateway: SimGateway, streams: readonly SimStream[], verd
   }
 }
 
-/** A gateway that nobody is connected to keeps nothing of anybody. */
+/** Checks that a gateway without connections holds no state of any client. */
 export function inspectEmpty(gateway: SimGateway, verdict: Verdict): void {
   const { sessions, partitions, instruments } = gateway
   const { subscriptions, behind } = instruments.gateway
@@ -78,7 +81,10 @@ function chainFault(window: Window, hash: number, chain: readonly number[]): str
   return undefined
 }
 
-/** To be asked once the gateway has read all that there is: before that it may hold what was rewritten meanwhile. */
+/**
+ * Checks windows against the log. Valid only once the gateway has read everything: before that it
+ * may hold records that were rewritten.
+ */
 function contentFault({ source }: SimGateway, feed: PartitionFeed, streams: readonly SimStream[]): string | undefined {
   const { partition, window, stream } = feed
   const { truth, format } = streams.find(({ name }) => name === stream)!

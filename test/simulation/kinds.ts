@@ -10,20 +10,23 @@ import type { StreamPlan } from './streams.ts'
 import { partitionOf } from './truth.ts'
 import { startMs } from './virtual-time.ts'
 
-/** What only some histories have, each drawn from random numbers of its own: without it a history is what it would be. */
+/**
+ * Features of some histories. Each draws from separate random numbers, so that the rest of a
+ * history does not depend on it.
+ */
 
 /** Share of the histories with two or three streams. */
 const streamsShare = 0.3
-/** Of each pair, tokens that compare eight bits of a hash of the name take the one for the other. */
+/** Pairs of names whose eight-bit hashes in tokens are equal. */
 const alikeNames = [
   ['alarms', 'inventory'],
   ['audit', 'trades'],
   ['notifications', 'energy'],
 ] as const
-/** What subjects begin with, and those that are a token alone. */
+/** Patterns of the subjects' first token, and subjects of a single token. */
 const families = [['c.>'], ['a.>'], ['b.>', 'k']] as const
 
-/** The one stream that has everything, or several between which the subjects are divided. */
+/** Returns one stream with all subjects, or several streams that divide them. */
 export function streamsOf(seed: number, source: SourceKind, partitions: number): StreamPlan[] {
   const random = seededRandom(seed ^ 0x632be59b)
   if (source !== 'model' || random.next() >= streamsShare)
@@ -38,7 +41,10 @@ export function streamsOf(seed: number, source: SourceKind, partitions: number):
   }))
 }
 
-/** Share of the histories in which clients start at a time, or with more of the last events than there may be. */
+/**
+ * Share of the histories in which clients start at a time, or request more last events than may
+ * exist.
+ */
 const startsShare = 0.25
 
 export function withStarts(seed: number, clients: readonly ClientPlan[], spanMs: number): readonly ClientPlan[] {
@@ -55,7 +61,7 @@ function startOf(random: Random, wish: WishPlan, spanMs: number): WishPlan {
   return kind < 0.8 ? { ...wish, after: ['latest'], last: undefined } : wish
 }
 
-/** Share of the histories in which clients keep their positions in a store, and end more often. */
+/** Share of the histories in which clients store their positions and end more often. */
 const storesShare = 0.2
 
 export function withStores(seed: number, clients: readonly ClientPlan[]): readonly ClientPlan[] {
@@ -63,12 +69,12 @@ export function withStores(seed: number, clients: readonly ClientPlan[]): readon
   if (random.next() >= storesShare) return clients
   return clients.map((client) => {
     const store: StorePlan = { slowMs: pick(random, [0, 50, 900]), isLosing: random.next() < 0.5 }
-    // Tabs would have one store for all of them.
+    // Tabs would share one store.
     return random.next() < 0.7 && client.browser === undefined ? { ...client, store } : client
   })
 }
 
-/** How often programs end, beside what the plan has. */
+/** Returns additional ends of programs. */
 export function endings(seed: number, spanMs: number) {
   const random = seededRandom(seed ^ 0x2c9277b5)
   if (random.next() >= storesShare) return []
@@ -80,12 +86,12 @@ export function endings(seed: number, spanMs: number) {
 
 /** Share of the histories in which most events expire. */
 const expiringShare = 0.12
-/** Share of the histories whose gateways do not read back what is old. */
+/** Share of the histories whose gateways do not read back old records. */
 const agesShare = 0.12
 
-/** How old events get. */
+/** Age limits of events. */
 export interface Ages {
-  /** Share of the events that have a time to live. */
+  /** Share of the events with a time to live. */
   readonly ttlShare: number
   /** `readBack.maxAgeMs` of the gateways; 0 = no limit. */
   readonly maxAgeMs: number
@@ -97,7 +103,7 @@ export function agesOf(seed: number): Ages {
   return { ttlShare, maxAgeMs: random.next() < agesShare ? pick(random, [500, 2000, 8000]) : 0 }
 }
 
-/** Share of the histories with streams whose values are no events of ours. */
+/** Share of the histories with streams whose values are not Carillon events. */
 const formatsShare = 0.15
 
 export function withFormats(seed: number, source: SourceKind, streams: readonly StreamPlan[]): readonly StreamPlan[] {
@@ -115,7 +121,10 @@ export function withManyPartitions(seed: number, source: SourceKind, streams: re
   return streams.map((stream, i) => (isMany && i === 0 ? { ...stream, partitions: between(random, [8, 16]) } : stream))
 }
 
-/** Share of the histories with a stream whose publishers put a subject's records into any partition. */
+/**
+ * Share of the histories with a stream whose publishers put a subject's records into any
+ * partition.
+ */
 const anyShare = 0.12
 
 export function withAny(seed: number, streams: readonly StreamPlan[]): readonly StreamPlan[] {
@@ -125,9 +134,11 @@ export function withAny(seed: number, streams: readonly StreamPlan[]): readonly 
   return streams.map((stream, i) => (i === chosen ? { ...stream, by: 'any' } : stream))
 }
 
-/** Share of the histories in which a stream grows twice, so that a subject moves away and comes back. */
+/**
+ * Share of the histories in which a stream grows twice, so that a subject moves away and returns.
+ */
 const returnsShare = 0.1
-/** Until every gateway has heard of a growth, ms, and a little. */
+/** Time until every gateway has heard of a growth, with a margin, ms. */
 const heardMs = 2700
 
 interface Setting {
@@ -150,8 +161,9 @@ interface Happening {
 }
 
 /**
- * A stream begins so that with one partition more, and then another one, a subject is where it was, and somebody follows it. Chance does not
- * bring about the rest: connections end while it is away, and its old place is cut back.
+ * Sizes a stream so that after two growths a subject that a client follows is back in its first
+ * partition. Chance does not produce the rest: connections end while the subject is away, and its
+ * old partition is truncated.
  */
 export function withReturn(seed: number, source: SourceKind, setting: Setting): Return {
   const { streams, subjects, clients } = setting
@@ -180,7 +192,7 @@ function following(client: ClientPlan, subject: string): ClientPlan {
   return { ...client, wishes: [{ ...(first ?? client.wishes[0]!), subject }, ...others] }
 }
 
-/** `x` picks the subject, `place` its partition. */
+/** Returns the actions. `x` selects the subject, `place` its partition. */
 function returning(
   random: Random,
   stream: { readonly stream: number; readonly of: number },
@@ -206,7 +218,7 @@ function returning(
   ]
 }
 
-/** Share of the histories in which streams are made anew with another number of partitions. */
+/** Share of the histories in which streams are recreated with another number of partitions. */
 const recreatedShare = 0.12
 
 export function recreations(seed: number, spanMs: number): Happening[] {
@@ -218,9 +230,12 @@ export function recreations(seed: number, spanMs: number): Happening[] {
   })
 }
 
-/** Share of the histories in which gateways disagree which log is present, while others join the subscriptions of an SSE client. */
+/**
+ * Share of the histories in which gateways disagree about the current log while subscriptions
+ * join an SSE client.
+ */
 const disagreeingShare = 0.06
-/** How long one of them does not reach the broker, ms: the longest that an action has. */
+/** How long one gateway does not reach the broker, ms: the longest duration of an action. */
 const disagreeingMs = 6000
 
 interface Joined extends Pick<Setting, 'clients'> {
@@ -228,8 +243,9 @@ interface Joined extends Pick<Setting, 'clients'> {
 }
 
 /**
- * One gateway does not hear that a stream is created again. Meanwhile the first client's connections end again and again, so that its
- * subscriptions come to stand in different logs, and are asked for together and apart in turn, as others join.
+ * One gateway does not hear that a stream is recreated. During that time the first client's
+ * connections end repeatedly, so that its subscriptions have positions in different logs, and are
+ * requested together and separately in turn as others join.
  */
 export function withDisagreement(seed: number, source: SourceKind, { streams, subjects, clients }: Setting): Joined {
   const random = seededRandom(seed ^ 0xab1c5ed5)
@@ -244,7 +260,7 @@ export function withDisagreement(seed: number, source: SourceKind, { streams, su
     const atMs = madeMs + heardMs + random.next() * (disagreeingMs - heardMs)
     return [0.2, 0.7].map((gateway) => happens('massReconnect', atMs, gateway, 0))
   })
-  // What comes meanwhile it finds all at once.
+  // The gateway receives everything from that time at once.
   const pauses = Array.from({ length: between(random, [4, 12]) }, () =>
     happens(
       'pauseClient',
@@ -256,7 +272,7 @@ export function withDisagreement(seed: number, source: SourceKind, { streams, su
   const events = Array.from({ length: 12 }, () =>
     happens('publish', madeMs + random.next() * disagreeingMs, random.next(), random.next()),
   )
-  // As many join as there are.
+  // Every subject joins.
   const pairs = Array.from({ length: subjects.length >> 1 }, (_, i) =>
     subjects.slice(2 * i, 2 * i + 2).map((subject): WishPlan => ({ subject, after: [] })),
   )

@@ -4,7 +4,7 @@ import { type ExcuseCounts, excuseNames, excuses, placeOf, type Subscriber, type
 import type { LogRecord, PartitionLog } from './partition-log.ts'
 import type { Truth } from './truth.ts'
 
-/** Gaps whose offsets are not given, and not given again under other circumstances. */
+/** Reasons of gaps whose offsets are never delivered, even under other circumstances. */
 const final: ReadonlySet<GapReason> = new Set([
   'retention',
   'corrupt',
@@ -16,27 +16,30 @@ const final: ReadonlySet<GapReason> = new Set([
   'collapsed',
 ])
 
-/** Offsets [from, to) of the lineage that ends in `epoch`. */
+/** A range of offsets [from, to) in the lineage that ends in `epoch`. */
 interface Stretch {
   readonly from: number
   readonly to: number
   readonly epoch: number
-  /** Also what subjects that moved left behind. */
+  /** true = include records that moved subjects left in their old partitions. */
   readonly moved: boolean
 }
 
-/** What one subscription was given and told, held against what it is owed. */
+/** Checks the events and gaps of one subscription against what it must receive. */
 export class Ledger {
   readonly given = new Set<LogRecord>()
-  /** What an earlier program was given of a log that it left for a later one, before a gateway that had not heard of that one led it back. */
+  /**
+   * Records that an earlier program received from a log before it moved to a later one, and a
+   * gateway that had not heard of the later one led it back.
+   */
   readonly #left = new Set<LogRecord>()
   readonly #gaps: ToldGap[] = []
   readonly #subscriber: Subscriber
   readonly #truth: Truth
   readonly #nowMs: () => number
-  /** Where somebody wants to know what its excuses are worth. */
+  /** Counts of excuses; undefined = not requested. */
   readonly #counts: ExcuseCounts | undefined
-  /** Up to where it is known that all was given or told. */
+  /** Offset by place up to which every record is known to be delivered or covered. */
   readonly #verified = new Map<string, number>()
 
   constructor(subscriber: Subscriber, truth: Truth, nowMs: () => number, counts?: ExcuseCounts) {
@@ -54,7 +57,10 @@ export class Ledger {
     for (const place of this.#verified.keys()) if (place.endsWith(`/${partition}`)) this.#verified.delete(place)
   }
 
-  /** Its program ended: what the stored position does not cover will be given again, or told to be gone. */
+  /**
+   * Records that the program ended. Records beyond the stored position will be delivered again,
+   * or a gap will cover them.
+   */
   forgetBeyond(positions: readonly Position[]): void {
     this.#verified.clear()
     for (const record of [...this.given, ...this.#left]) {
@@ -65,7 +71,10 @@ export class Ledger {
     }
   }
 
-  /** It had left the record's log for a later one, and was led back; the position says so, for in other partitions it stands in the later one. */
+  /**
+   * Returns whether the subscription had left the record's log for a later one and was led back.
+   * Its position shows this: in other partitions it is in the later log.
+   */
   #wasLeft({ incarnation, partition }: LogRecord, positions: readonly Position[]): boolean {
     const latest = Math.max(...positions.map((each) => this.#truth.broker.byLog(each)?.index ?? -1))
     return this.#gaps.some(({ before = -1, ...gap }) => {
@@ -74,7 +83,10 @@ export class Ledger {
     })
   }
 
-  /** The first record below the position that was neither given nor told of; undefined = none. */
+  /**
+   * Returns the first record below the position that was neither delivered nor covered; undefined
+   * = none.
+   */
   missingBelow(position: Position): LogRecord | undefined {
     const { partition, offset, generation } = position
     const log = this.#truth.broker.byLog(position)?.logs[partition]
@@ -82,13 +94,14 @@ export class Ledger {
     const place = placeOf(log.incarnation, partition)
     const verified = this.#verified.get(place) ?? 0
     const epoch = this.#truth.epochOf(log, offset, generation)
-    // That subjects moved is told in the partitions that they moved to, each in its time: it is asked for at the end.
+    // The gap of a moved subject arrives in its new partition, at any time: `missing` checks it
+    // at the end.
     const record = this.#missingIn(log, { from: verified, to: offset, epoch, moved: false })
     if (record === undefined) this.#verified.set(place, Math.max(verified, offset))
     return record
   }
 
-  /** The first record of the whole log that was neither given nor told of. */
+  /** Returns the first record of the whole log that was neither delivered nor covered. */
   missing(): LogRecord | undefined {
     for (const { logs } of this.#truth.broker.incarnations) {
       for (const log of logs) {
@@ -118,7 +131,10 @@ export class Ledger {
     })
   }
 
-  /** Once its subject has been in another partition of the present log, no gateway need tell again that the one that was left is gone. */
+  /**
+   * Returns whether the record counts as delivered. Once its subject was in another partition of
+   * the current log, no gateway needs to report the loss of the earlier log again.
+   */
   #isGiven(record: LogRecord): boolean {
     if (!this.#left.has(record)) return this.given.has(record)
     return this.given.has(record) || !this.#truth.alwaysReads(this.#subscriber.subject, record.partition)
@@ -131,10 +147,13 @@ export class Ledger {
       : this.#truth.wants(subject, record)
   }
 
-  /** undefined where nothing is owed: the subscription began with a later incarnation. */
+  /**
+   * Returns the start offset; undefined = nothing is due, because the subscription began with a
+   * later incarnation.
+   */
   #startOf({ incarnation, partition }: PartitionLog): number | undefined {
     const { beginning } = this.#subscriber
-    // A token may carry positions of earlier ones, of what was told already.
+    // A token may carry positions of earlier incarnations, for which gaps have already arrived.
     if (beginning.incarnation < 0 || incarnation < beginning.incarnation) return undefined
     const start = beginning.starts.get(placeOf(incarnation, partition))
     if (start !== undefined) return start
@@ -142,7 +161,7 @@ export class Ledger {
   }
 
   #isTold(record: LogRecord): boolean {
-    // No gap tells of what comes later.
+    // A gap covers no later records.
     const gaps = this.#gaps.filter(({ atMs }) => atMs >= record.writtenMs)
     return gaps.some((gap) => this.#tells(gap, record)) || this.#isExcused(record, gaps)
   }
@@ -154,7 +173,8 @@ export class Ledger {
     if (reason === 'repartitioned') return this.#truth.movedInto(record, partition, atMs)
     if (!isHere || atMs < record.seenMs) return false
     if (final.has(reason)) return true
-    // It goes on where the histories are known to agree, or where the log ends or begins now: nothing below is given, nor can it be had any more.
+    // The subscription continues where the histories are known to agree, or at the log's current
+    // end or start. Nothing below is delivered or can still be read.
     const isLost = record.damaged || record.spoiledMs <= atMs || (record.gone === 'retention' && record.goneMs <= atMs)
     return reason === 'rewritten' && record.offset < next && isLost
   }
@@ -170,7 +190,10 @@ export class Ledger {
   }
 }
 
-/** Who stands in a later log has heard that this one is gone. */
+/**
+ * Returns whether the record is below a position. A position in a later log implies that the loss
+ * of this log was reported.
+ */
 function isBelow(record: LogRecord, positions: readonly Position[], truth: Truth): boolean {
   return positions.some((each) => {
     if (each.partition !== record.partition) return false

@@ -4,20 +4,20 @@ import type { Truth } from './truth.ts'
 import type { Verdict } from './verdict.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
-/** By whom the log is written and ruled, at the wish of those who publish and of its operators. */
+/** Writes and administers the log for publishers and operators. */
 export interface LogOwner {
-  /** Undefined where nobody knows yet whether and where it is stored. */
+  /** Appends a record. undefined = the outcome is not known yet. */
   append(partition: number, record: NewRecord): LogRecord | undefined
   retain(log: PartitionLog, first: number): void
-  /** One partition more. */
+  /** Adds one partition. */
   grow(): void
-  /** Deletes the stream, and creates it again so much later. */
+  /** Deletes the stream and creates it again after `afterMs`. */
   recreate(partitions: number, afterMs: number): void
-  /** Creates the stream where it is missing, however long that takes. */
+  /** Creates the stream if it is missing, however long that takes. */
   restore(): void
 }
 
-/** A broker apart from all gateways: what is asked of it is done at once. */
+/** The owner for a broker separate from all gateways. Carries out requests at once. */
 export class DirectOwner implements LogOwner {
   readonly #time: VirtualTime
   readonly #broker: SimBroker

@@ -3,7 +3,7 @@ import type { Ack, Chunk, RangeEnd, RangeSink, StreamInfo, Tail, TailSink } from
 import type { BrokerFault, SimulatedCluster, SimulatedSource } from './simulated-source.ts'
 import type { Process } from './virtual-time.ts'
 
-/** A cluster of several streams, each of which is a cluster of its own behind it. */
+/** Returns a cluster of several streams, each backed by its own cluster. */
 export function clusterOf(byStream: ReadonlyMap<string, SimulatedCluster>): SimulatedCluster {
   const clusters = [...byStream.values()]
   if (clusters.length === 1) return clusters[0]!
@@ -19,7 +19,7 @@ export function clusterOf(byStream: ReadonlyMap<string, SimulatedCluster>): Simu
   }
 }
 
-/** A gateway's source of all of them. */
+/** A gateway's source for all streams. */
 class StreamsSource implements SimulatedSource {
   readonly kind
   readonly name = 'sim'

@@ -14,31 +14,35 @@ import type { GatewayKnowledge, Memory, Witness } from './witness.ts'
 /** One ref of a connection. */
 interface Served {
   readonly witness: Witness
-  /** Of a poll: the present request. */
+  /** The request; for a poll, the current one. */
   asked: Asked
-  /** What was asked for when the connection, or it on this connection, began; then `given` and `told` count. */
+  /**
+   * The request at the start of the ref on this connection, from which `given` and `told` count.
+   */
   first: Asked
-  /** What its gateway had read when it first said where that begins. */
+  /** What the gateway had read when it first sent the start position. */
   answered: Read | undefined
   readonly given: Set<LogRecord>
   readonly told: Told[]
-  /** Told to be live. */
+  /** true = the gateway reported the subscription live. */
   live: boolean
-  /** Offset of the last record that this connection gave it, by incarnation and partition. */
+  /** Offset of the last record delivered on this connection, by incarnation and partition. */
   readonly last: Map<string, number>
 }
 
-/** One connection, overheard: what the gateway says in each frame, and for whom. */
+/**
+ * One overheard connection: interprets each frame of the gateway and assigns it to subscriptions.
+ */
 export class Overheard {
   readonly #separate: boolean
   readonly #byRef = new Map<number, Served>()
   readonly #truth: Truth
   readonly #verdict: Verdict
   readonly #nowMs: () => number
-  /** Refs that were let go, until the gateway says that it has heard. */
+  /** Refs with an unconfirmed unsubscribe. */
   readonly #leaving = new Map<number, Served>()
   #gateway: GatewayKnowledge | undefined
-  /** Some refs were let go: what names none may have been for them. */
+  /** true = some refs were unsubscribed, and a frame without refs may have been for them. */
   #others = false
 
   constructor(separate: boolean, truth: Truth, verdict: Verdict, nowMs: () => number) {
@@ -74,7 +78,9 @@ export class Overheard {
     }
   }
 
-  /** How far its gateway has read by now, of which history, and what it missed, where that is known. */
+  /**
+   * Returns the gateway's current heads and epochs, and the ranges that it missed, where known.
+   */
   #read(): Read & Pick<Asked, 'lost'> {
     const gateway = this.#gateway
     const atMs = this.#nowMs()
@@ -130,7 +136,7 @@ export class Overheard {
     }
   }
 
-  /** A ref is let go. */
+  /** Records an unsubscribe. */
   leaves(ref: number): void {
     const served = this.#byRef.get(ref)
     if (served !== undefined) this.#leaving.set(ref, served)
@@ -138,7 +144,7 @@ export class Overheard {
     this.#others = true
   }
 
-  /** SSE and poll: a position of all subjects, behind what was told so far. */
+  /** SSE and poll: takes a position of all subjects, after everything received. */
   position(token: string): void {
     const positions = decodeToken(token)
     for (const served of this.#byRef.values()) {
@@ -148,7 +154,7 @@ export class Overheard {
       witness.claimed(positions, 'is told to stand at', this.#gateway)
       witness.begins(positions)
     }
-    // The next poll of this connection presents it.
+    // The next poll of this connection sends it.
     for (const served of this.#byRef.values()) {
       served.witness.presents(positions)
       served.asked = { ...served.asked, presented: positions }
@@ -183,7 +189,10 @@ export class Overheard {
     }
   }
 
-  /** Only now the gateway has judged what it was asked, by each ref: after a tab began again, two may be of one subscription. */
+  /**
+   * Called once the gateway has judged the request of each ref. After a tab restarted, two refs
+   * may belong to one subscription.
+   */
   #judged(witness: Witness): void {
     if (this.#gateway === undefined) return
     const own = [...this.#byRef.values()].filter((served) => served.witness === witness)
@@ -226,7 +235,8 @@ export class Overheard {
       if (!isWanted || (refs.length > 0 && !isNamed)) continue
       witness.received.given.add(record)
       this.#given(served, record, isNamed)
-      // With other partitions a ref that was told to be live is not so in each of them; SSE and poll may go back together.
+      // After a change of partitions, a live ref may not be live in each of them; SSE and poll
+      // may go back together.
       if (!isNamed && (!live || this.#truth.wasRepartitioned() || !this.#separate)) continue
       const place = placeOf(record.incarnation, partition)
       const before = last.get(place) ?? -1
@@ -239,7 +249,8 @@ export class Overheard {
     const isFirst = !served.live
     served.live = true
     served.witness.begins([], true)
-    // A poll that goes on asks for all that follows. Its gateway may be another one, which lags: it is live without what that has not read.
+    // A continued poll requests everything that follows. It may reach another gateway that lags:
+    // it is live without the records that that gateway has not read.
     const { asked, first } = served
     const due = { ...served, asked: first, heads: asked.heads }
     const fault = isFirst ? lastFault(this.#truth, due, this.#separate) : undefined
@@ -249,7 +260,7 @@ export class Overheard {
       served.witness.goesOn(heads, presented)
   }
 
-  /** What names no ref over a WebSocket may be for others. */
+  /** Records a delivery. A WebSocket frame without refs may be for other subscriptions. */
   #given(served: Served, record: LogRecord, isNamed: boolean): void {
     if (this.#separate && !isNamed) return
     served.given.add(record)
@@ -268,7 +279,7 @@ export class Overheard {
       asked.push(served.asked)
       served.told.push({ incarnation: incarnation.index, partition, reason, from, to })
       served.witness.told(gap)
-      // What is told to all may be about those only whom its reader serves.
+      // A gap without refs may concern only the subscriptions that its reader serves.
       if (refs.length > 0 || !this.#separate)
         served.witness.claimed(decodeToken(after), 'is told by a gap to stand at', this.#gateway)
       if (refs.length > 0 && reason === 'repartitioned') served.live = false
@@ -276,7 +287,7 @@ export class Overheard {
     }
     if (refs.length === 0 && this.#others) return
     for (const ref of refs) asked.push(...(this.#leaving.has(ref) ? [this.#leaving.get(ref)!.asked] : []))
-    // The one subscription that its main reader serves names no ref.
+    // A frame for the only subscription of the main reader has no ref.
     const isOfOne = this.#separate && refs.length === 0
     const told = { gap, incarnation, asked, isOfOne, gateway: this.#gateway, nowMs: this.#nowMs() }
     const fault = gapFault(this.#truth, told)
@@ -285,7 +296,7 @@ export class Overheard {
   }
 }
 
-/** What of its stretch a gateway did not read, as retention had taken it. */
+/** Returns the ranges that a gateway did not read because retention had removed them. */
 function unreadOf(memory: Memory): Lost[] {
   const all: Lost[] = []
   for (let lost = memory.nextLost(memory.indexTail); lost !== undefined; lost = memory.nextLost(lost.to + 1)) {

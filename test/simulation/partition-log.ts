@@ -1,42 +1,47 @@
 import type { Offsets } from '../../src/source/source.ts'
 import type { Event } from '../../src/wire/frames.ts'
 
-/** Of a record, in order. */
+/** Headers of a record, in order. */
 export type Headers = readonly (readonly [name: string, value: string])[]
 
-/** One record that was ever written, and what became of it: the truth that clients are held against. */
+/** One record that was ever written, and its fate: the truth against which clients are checked. */
 export interface LogRecord {
   readonly incarnation: number
   readonly partition: number
   readonly offset: number
-  /** Of the leader that wrote it. */
+  /** Epoch of the leader that wrote it. */
   readonly epoch: number
   readonly timeMs: number
   readonly key: Buffer | null
   readonly value: Buffer | null
   readonly headers?: Headers
-  /** What a client is to be given; undefined where no gateway can use it. */
+  /** The event for clients; undefined = no gateway can use the record. */
   readonly event: Event | undefined
-  /** Its bytes are not those that were written. */
+  /** true = the stored bytes differ from the written ones. */
   readonly damaged: boolean
-  /** Since when its bytes can't be read any more, though they could once, virtual ms: who read it before may give it. Infinity = never. */
+  /**
+   * Time from which the bytes are unreadable, virtual ms; Infinity = never. A gateway that read
+   * them before may deliver the record.
+   */
   spoiledMs: number
   readonly transaction: number | undefined
   /** Written in a transaction that has not ended, or that was aborted. */
   hidden: boolean
   readonly writtenMs: number
-  /** When a reader could first have it, virtual ms; Infinity = never yet. */
+  /** When the record became visible to readers, virtual ms; Infinity = not yet. */
   seenMs: number
-  /** Why it is not in the log any more. */
+  /** Why the record is no longer in the log; undefined = it is. */
   gone: 'retention' | 'rewritten' | undefined
   goneMs: number
 }
 
-/** The log's end moved back to `from`, and what follows is of `epoch` and later ones. */
+/**
+ * A rewrite: the log's end moved back to `from`, and later records have `epoch` or a later one.
+ */
 export interface Rewrite {
   readonly epoch: number
   readonly from: number
-  /** Of the history before it. */
+  /** Head of the history before the rewrite. */
   readonly head: number
   readonly atMs: number
 }
@@ -44,47 +49,47 @@ export interface Rewrite {
 /** Where a transaction ended. */
 export interface Marker {
   readonly transaction: number
-  /** Of its first record here. */
+  /** Offset of the transaction's first record in this partition. */
   readonly first: number
   readonly offset: number
   readonly committed: boolean
 }
 
-/** Where the records of a leader begin. */
+/** Where a leader's records begin. */
 export interface EpochStart {
   readonly epoch: number
   readonly offset: number
 }
 
-/** Somebody who needs a part of the log to find out that it was rewritten: retention spares that. */
+/** A reader that needs a part of the log to detect a rewrite. Retention spares that part. */
 export interface Pin {
-  /** What the log may begin with, at most. */
+  /** Highest offset at which the log may begin. */
   readonly mostFirst: number
 }
 
 export type NewRecord = Pick<LogRecord, 'key' | 'value' | 'headers' | 'event' | 'timeMs' | 'damaged' | 'transaction'>
 
-/** One partition of one incarnation, with all of its past. */
+/** One partition of one incarnation, with its whole past. */
 export class PartitionLog {
   readonly incarnation: number
   readonly partition: number
-  /** What it holds, in order. */
+  /** Current records, in order. */
   entries: LogRecord[] = []
-  /** All that it ever held, in the order of writing. */
+  /** All records ever written, in order of writing. */
   readonly past: LogRecord[] = []
   readonly rewrites: Rewrite[] = []
-  /** Where retention has let it begin, and when. */
+  /** Starts of the log after retention, with their times. */
   readonly beginnings: { readonly first: number; readonly atMs: number }[] = []
   /** Transactions that have ended, in the order of their markers. */
   ended: Marker[] = []
   /** Aborted transactions whose markers a rewrite took and whose first records it left. */
   readonly unmarked: Marker[] = []
-  /** As Kafka's leader epoch cache: none is empty but the newest. */
+  /** Like Kafka's leader epoch cache: only the newest may be empty. */
   readonly epochs: EpochStart[] = []
-  /** Where in the past each history begins: in each, offsets ascend. */
+  /** Index in `past` at which each history begins. Within a history, offsets ascend. */
   readonly #histories = [0]
   first: number
-  /** The next offset to be written. */
+  /** The next offset to write. */
   end: number
   epoch = 0
   /** Where each open transaction begins. */
@@ -101,7 +106,7 @@ export class PartitionLog {
     this.partition = partition
   }
 
-  /** The last stable offset: what a read-committed reader waits for. */
+  /** The last stable offset, up to which a read-committed reader reads. */
   get head(): number {
     let head = this.end
     for (const from of this.#open.values()) head = Math.min(head, from)
@@ -131,13 +136,13 @@ export class PartitionLog {
     return written
   }
 
-  /** Offsets without records. */
+  /** Skips offsets, which have no records. */
   skip(count: number, nowMs: number): void {
     this.end += count
     this.#changed(nowMs)
   }
 
-  /** The transaction's marker takes an offset of its own. */
+  /** Ends a transaction. Its marker takes one offset. */
   finish(transaction: number, committed: boolean, nowMs: number): void {
     const first = this.#open.get(transaction)
     if (first === undefined) return
@@ -156,18 +161,18 @@ export class PartitionLog {
     this.#changed(nowMs)
   }
 
-  /** What is written in [from, to) can't be read any more. */
+  /** Makes the records in [from, to) unreadable. */
   spoil(from: number, to: number, nowMs: number): void {
     for (const entry of this.entries) if (entry.offset >= from && entry.offset < to) entry.spoiledMs = nowMs
   }
 
-  /** Another leader, which has all that this log has. */
+  /** Elects another leader that has all records of this log. */
   elect(): void {
     this.epoch++
     this.#begin(this.end)
   }
 
-  /** Another leader's history from `from` on. */
+  /** Replaces the log from `from` on by another leader's history. */
   rewrite(from: number, nowMs: number): void {
     const at = Math.max(this.first, from)
     const { head } = this
@@ -183,14 +188,20 @@ export class PartitionLog {
     this.#changed(nowMs)
   }
 
-  /** Where a reader that knows the first `known` rewrites must go back to; Infinity = nowhere. */
+  /**
+   * Returns the offset to which a reader that knows the first `known` rewrites must go back;
+   * Infinity = none.
+   */
   agreed(known: number): number {
     let from = Number.POSITIVE_INFINITY
     for (let i = known; i < this.rewrites.length; i++) from = Math.min(from, this.rewrites[i]!.from)
     return from
   }
 
-  /** Whether a log whose newest record is of `generation` still had the record; -1 = whatever it was, Infinity = the log as it is. */
+  /**
+   * Returns whether a log whose newest record has `generation` still had the record; -1 = any
+   * history, Infinity = the current log.
+   */
   inLineage(record: LogRecord, generation: number): boolean {
     if (generation < 0) return !this.rewrites.some(({ from }) => from <= record.offset)
     const upTo = Math.min(this.epoch, generation)
@@ -198,7 +209,7 @@ export class PartitionLog {
     return !this.rewrites.some(({ epoch, from }) => epoch > record.epoch && epoch <= upTo && from <= record.offset)
   }
 
-  /** The first record of the past in [from, to) of which `is` holds, oldest history first. */
+  /** Returns the first past record in [from, to) that satisfies `is`, oldest history first. */
   find(from: number, to: number, is: (record: LogRecord) => boolean): LogRecord | undefined {
     const { past } = this
     for (const [history, begin] of this.#histories.entries()) {
@@ -240,13 +251,16 @@ export class PartitionLog {
   }
 }
 
-/** Nobody can read it from the broker, though who read it before may have it. */
+/**
+ * Whether the broker can no longer serve the record. A gateway that read it earlier may still
+ * have it.
+ */
 export const isUnreadable = ({ damaged, spoiledMs }: LogRecord): boolean =>
   damaged || spoiledMs < Number.POSITIVE_INFINITY
 
 export const boundsOf = (log: PartitionLog): Offsets => ({ first: log.first, head: log.head })
 
-/** The records in [from, to) that a read-committed reader is shown. */
+/** Returns the records in [from, to) that a read-committed reader sees. */
 export function visible(log: PartitionLog, from: number, to: number): LogRecord[] {
   const { entries } = log
   const found: LogRecord[] = []
@@ -255,7 +269,10 @@ export function visible(log: PartitionLog, from: number, to: number): LogRecord[
   return found
 }
 
-/** Of the first record at `offset` or behind it, where offsets ascend from `low` to `high`. */
+/**
+ * Returns the index of the first record at or after `offset`; offsets ascend from `low` to
+ * `high`.
+ */
 function indexOf(records: readonly LogRecord[], offset: number, low = 0, high = records.length): number {
   while (low < high) {
     const middle = (low + high) >> 1

@@ -1,6 +1,6 @@
 import type { Process, VirtualTime } from './virtual-time.ts'
 
-/** What is sent in one piece. */
+/** One piece of data. */
 export interface Item {
   readonly bytes: number
 }
@@ -9,31 +9,31 @@ interface PipeOptions {
   readonly from: Process
   readonly to: Process
   readonly latencyMs: number
-  /** Of both kernels, bytes. */
+  /** Capacity of both kernels' buffers, bytes. */
   readonly capacity: number
 }
 
 /**
- * One direction of a connection: in order, late, and no more than the two kernels' buffers take. What they don't take waits at
- * the sender, as in uWS's own buffer.
+ * One direction of a connection: ordered, delayed, and limited by the two kernels' buffers.
+ * Excess data waits at the sender, as in uWS's own buffer.
  */
 export class Pipe<T extends Item> {
-  /** Nothing arrives and nothing is told: a link that died without a word. */
+  /** true = nothing arrives and no end is notified, as on a half-open connection. */
   silent = false
-  /** The receiver reads nothing. */
+  /** true = the receiver reads nothing. */
   stalled = false
-  /** What the receiver takes for one item, ms. */
+  /** Time that the receiver takes to read one item, ms. */
   slowMs = 0
-  /** Bytes that the kernels hold, of all that was sent and not read. */
+  /** Most sent and unread bytes that the kernels hold. */
   capacity: number
   /** Called once there is room again, after a send that did not fit. */
   onWritable: () => void = () => {}
   #held = 0
   #closed = false
   #armed = false
-  /** Sent, not arrived or not read. */
+  /** Items in the kernels: sent, but not arrived or not read. */
   #kernel: T[] = []
-  /** At the sender. */
+  /** Items that wait at the sender. */
   #waiting: T[] = []
   waitingBytes = 0
   #reading = false
@@ -52,7 +52,7 @@ export class Pipe<T extends Item> {
     this.#deliver = deliver
   }
 
-  /** True when the kernel has all of it. */
+  /** Sends an item. Returns whether the kernel accepted all of it. */
   send(item: T): boolean {
     if (this.#closed) return true
     this.#waiting.push(item)
@@ -60,7 +60,10 @@ export class Pipe<T extends Item> {
     return this.flush()
   }
 
-  /** Sends on what waits; true when nothing waits any more. Otherwise the sender hears of the next room. */
+  /**
+   * Sends waiting items. Returns true when none is left; otherwise calls `onWritable` at the next
+   * room.
+   */
   flush(): boolean {
     const waiting = this.#waiting
     while (waiting.length > 0) {
@@ -76,7 +79,7 @@ export class Pipe<T extends Item> {
     return !this.#armed
   }
 
-  /** The receiver reads again, or faster. */
+  /** Called when the receiver reads again, or faster. */
   resume(): void {
     this.stalled = false
     this.#read(0)
@@ -95,7 +98,7 @@ export class Pipe<T extends Item> {
     this.#time.add(this.#to, delayMs, () => this.#arrive())
   }
 
-  /** All that is there is read in one turn, unless the receiver is slow. */
+  /** Reads all arrived items in one turn, unless the receiver is slow. */
   #arrive(): void {
     this.#reading = false
     if (this.stalled || this.silent) return
