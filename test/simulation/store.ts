@@ -3,27 +3,27 @@ import type { PositionStore } from '../../src/client/store.ts'
 import type { Process } from './virtual-time.ts'
 
 export interface StorePlan {
-  /** What a call takes at most, ms; 0 = it is done when it returns. */
+  /** Longest duration of a call, ms; 0 = calls complete synchronously. */
   readonly slowMs: number
-  /** When a program ends without a word, what was written last may be lost. */
+  /** true = a crash may lose the last writes. */
   readonly isLosing: boolean
 }
 
-/** Who looks on. */
+/** Observes reads and writes of a store. */
 export interface StoreWatcher {
   loaded(key: string, token: string | undefined): void
   saved(key: string, token: string): void
 }
 
-/** Positions that a client's programs leave to each other. */
+/** Positions that a client's programs pass on to later ones. */
 export class SimStore {
   readonly #process: Process
   readonly #random: Random
   readonly #plan: StorePlan
   readonly #tokens = new Map<string, string>()
-  /** What each write since the program began took the place of, newest last. */
+  /** Values replaced by each write since the program started, newest last. */
   #undo: { readonly key: string; readonly before: string | undefined }[] = []
-  /** Writes that have not come to their end. */
+  /** Writes in progress. */
   #inFlight: { readonly key: string; readonly token: string }[] = []
   #life = {}
 
@@ -33,7 +33,7 @@ export class SimStore {
     this.#plan = plan
   }
 
-  /** For one program. */
+  /** Opens the store for one program. */
   open({ loaded, saved }: StoreWatcher): PositionStore {
     const life = {}
     this.#life = life
@@ -63,7 +63,7 @@ export class SimStore {
     }
   }
 
-  /** The program is gone; what it writes from now on is nothing. */
+  /** Ends the program. Its later writes have no effect. */
   crash(): void {
     this.#life = {}
     if (this.#plan.isLosing) {

@@ -5,19 +5,21 @@ import type { LogOwner } from './log-owner.ts'
 import type { Publishers } from './publisher.ts'
 import type { Truth } from './truth.ts'
 
-/** A stream before it is, and what its routes are for. */
+/** Plan of a stream and its routes. */
 export interface StreamPlan {
   readonly name: string
-  /** Patterns; no two of all streams have a subject in common. */
+  /** Patterns. No two streams share a subject. */
   readonly subjects: readonly string[]
   readonly partitions: number
-  /** Of the values of its records. */
+  /** Format of the records' values. */
   readonly format: Format
-  /** A subject's records are in all of its partitions; absent = each in the one of its hash. */
+  /**
+   * `any` = a subject's records are in all partitions; undefined = in the partition of its hash.
+   */
   readonly by?: 'any'
 }
 
-/** One stream of a history: its logs, who writes to them, and what was written. */
+/** One stream of a history: its logs, its publishers and the written records. */
 export interface SimStream {
   readonly name: string
   readonly nameHash: number
@@ -30,7 +32,10 @@ export interface SimStream {
 
 export const simStream = (parts: Omit<SimStream, 'nameHash'>): SimStream => ({ ...parts, nameHash: hashOf(parts.name) })
 
-/** The stream of a delivery or gap: the one that it names, else that of its one position. */
+/**
+ * Returns the stream of a delivery or gap: the one that it names, else the one of its only
+ * position.
+ */
 export function streamOf<T extends Pick<SimStream, 'name' | 'nameHash'>>(
   streams: readonly T[],
   { stream, after }: { readonly stream?: string | undefined; readonly after: string },

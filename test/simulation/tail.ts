@@ -6,35 +6,35 @@ import { type Incarnation, infoOf, type SimBroker } from './broker.ts'
 import { boundsOf, type LogRecord, type PartitionLog, visible } from './partition-log.ts'
 import type { Process } from './virtual-time.ts'
 
-/** What a tail needs of its source. */
+/** Dependencies of a tail on its source. */
 export interface TailHost {
   readonly broker: SimBroker
   readonly process: Process
   readonly random: Random
-  /** The way to the broker is cut. */
+  /** true = the broker is unreachable. */
   readonly away: boolean
-  /** Records in one answer, at most. */
+  /** Most records in one response. */
   readonly batch: number
-  /** Of one way, ms. */
+  /** Returns the latency of one direction, ms. */
   latency(): number
   incarnation(stream: StreamInfo): Incarnation | undefined
-  /** The same object and memory each time. */
+  /** Returns a record for a sink. Reuses the same object and memory. */
   show(entry: LogRecord): SourceRecord
-  /** What was shown is overwritten. */
+  /** Overwrites the shown record. */
   forget(): void
 }
 
 interface Cursor {
   readonly partition: number
   next: number
-  /** Rewrites of the log that this reader has been told of. */
+  /** Number of the log's rewrites that this reader has reported. */
   known: number
-  /** Whether it has read up to `next`: before that an end below says nothing. */
+  /** Whether the reader has read up to `next`. Before that, a lower end proves nothing. */
   reached: boolean
   told: string
 }
 
-/** What the broker answered to one fetch, as of when it looked. */
+/** The broker's response to one fetch, with the state at that time. */
 type Answer =
   | {
       readonly kind: 'records'
@@ -47,18 +47,21 @@ type Answer =
   | { readonly kind: 'diverged'; readonly agreed: number; readonly known: number }
   | { readonly kind: 'failed' }
 
-/** How long after a failed fetch it is tried again, and until the gateway is told, ms. */
+/** Delay before a failed fetch is retried, and before the gateway learns of it, ms. */
 const retryMs = 150
-/** Upper bound of what it takes until a tail learns of another incarnation or more partitions, ms. */
+/** Longest time until a tail learns of another incarnation or more partitions, ms. */
 const metadataMs = 2500
 
 export interface TailStart {
   readonly info: StreamInfo
-  /** By partition; undefined = it is not read. */
+  /** Start offset by partition; undefined = not read. */
   readonly from: readonly (number | undefined)[]
 }
 
-/** A tail as Kafka's: one fetch under way a partition, which waits at the head until there is something. */
+/**
+ * A tail like Kafka's: one fetch in flight for each partition, which waits at the head for new
+ * records.
+ */
 export class SimTail implements Tail {
   readonly #source: TailHost
   readonly #sink: TailSink
@@ -112,7 +115,7 @@ export class SimTail implements Tail {
     if (!this.#source.away) this.metadataChanged()
   }
 
-  /** It is learned of later. */
+  /** Schedules the news of changed metadata. */
   metadataChanged(): void {
     const { process, random } = this.#source
     process.after(random.next() * metadataMs, () => this.#learn())
@@ -174,7 +177,7 @@ export class SimTail implements Tail {
     return this.#source.away ? undefined : this.#source.incarnation(this.#info)?.logs[cursor.partition]
   }
 
-  /** undefined where there is nothing to answer yet. */
+  /** Returns the response; undefined = nothing to return yet. */
   #look(log: PartitionLog, cursor: Cursor): Answer | undefined {
     const { next, known } = cursor
     const { first, head } = boundsOf(log)
@@ -192,7 +195,7 @@ export class SimTail implements Tail {
   #take(cursor: Cursor, answer: Answer): void {
     if (!this.#reads(cursor)) return
     if (answer.kind === 'failed') {
-      // A topic that is gone is the metadata's to tell.
+      // Metadata reports a deleted topic.
       if (this.#source.away) this.#tell('away')
       this.#source.process.after(retryMs, () => this.#fetch(cursor))
       return

@@ -5,24 +5,24 @@ import { decodeToken, type Position } from '../../src/wire/token.ts'
 import type { Incarnation, SimBroker } from './broker.ts'
 import type { LogRecord, PartitionLog } from './partition-log.ts'
 
-/** Where somebody says that an event is. */
+/** A claimed place of an event. */
 interface Place {
   readonly partition: number
   readonly offset: number
 }
 
-/** What is known of a broker's logs and their past: a simulated one's, or what was read from a real one. */
+/** A broker's logs and their past: of a simulated broker, or read from a real one. */
 export type BrokerPast = Pick<
   SimBroker,
   'incarnations' | 'current' | 'generations' | 'forgetsRewrites' | 'firstOffset' | 'byLog'
 >
 
-/** What was written, found by what clients say of it. */
+/** Looks up written records by the positions and events that clients report. */
 export class Truth {
   readonly broker: BrokerPast
   /** Whether routes lead a subject or pattern to this stream. */
   readonly carries: (pattern: string) => boolean
-  /** A subject is in all partitions; undefined = in that of its hash. */
+  /** `any` = a subject is in all partitions; undefined = in the partition of its hash. */
   readonly by: 'any' | undefined
   readonly #byPlace = new Map<string, LogRecord[]>()
   readonly #matches = new Map<string, Map<string, boolean>>()
@@ -33,12 +33,14 @@ export class Truth {
     this.by = by
   }
 
-  /** Whether events of a subject may be in the partition, of so many. */
+  /** Returns whether events of a subject may be in the partition, with `count` partitions. */
   isPlace(subject: string, count: number, partition: number): boolean {
     return this.by === 'any' ? partition < count : partitionOf(subject, count) === partition
   }
 
-  /** Whether events of a subject or pattern may be in several partitions at a time. */
+  /**
+   * Returns whether events of a subject or pattern may be in several partitions at the same time.
+   */
   isSpread(pattern: string): boolean {
     return this.by === 'any' || isPattern(pattern)
   }
@@ -50,7 +52,7 @@ export class Truth {
     else same.push(record)
   }
 
-  /** The newest record that a delivery can be, of `incarnation` where that is known. */
+  /** Returns the newest record that matches a delivery, in `incarnation` if it is known. */
   find({ partition, offset }: Place, event: Event, incarnation: Incarnation | undefined): LogRecord | undefined {
     return this.#byPlace.get(`${partition}/${offset}`)?.findLast((record) => {
       if (incarnation !== undefined && record.incarnation !== incarnation.index) return false
@@ -58,7 +60,7 @@ export class Truth {
     })
   }
 
-  /** `matches`, remembered: it is asked for each record and subject again and again. */
+  /** Cached `matches`: the same record and subject are compared repeatedly. */
   wants(pattern: string, record: LogRecord): boolean {
     if (record.event === undefined) return false
     const { subject } = record.event
@@ -75,19 +77,25 @@ export class Truth {
     return wanted
   }
 
-  /** Whether who follows this reads that log, and is to be told what nobody can read there. */
+  /**
+   * Returns whether a subscription to the pattern reads the log, and must receive gaps for
+   * unreadable records there.
+   */
   reads(pattern: string, log: PartitionLog): boolean {
     if (!this.carries(pattern)) return false
     const { logs } = this.broker.incarnations[log.incarnation]!
     return isPattern(pattern) || this.isPlace(pattern, logs.length, log.partition)
   }
 
-  /** Where who follows this reads the stream as it is now, whatever is published to others. */
+  /** Returns the current partitions that a subscription to the pattern reads. */
   headsFor(pattern: string): readonly PartitionLog[] {
     return this.broker.current.logs.filter((log) => this.reads(pattern, log))
   }
 
-  /** Whether who follows this may be told something of that partition: its subject is there, or was with fewer of them. */
+  /**
+   * Returns whether a subscription may receive frames of the partition: its subject is there, or
+   * was with fewer partitions.
+   */
   readsPartition(pattern: string, partition: number): boolean {
     if (!this.carries(pattern)) return false
     return this.broker.incarnations.some((incarnation) => {
@@ -96,35 +104,41 @@ export class Truth {
     })
   }
 
-  /** Whether who follows this reads that partition of the present log, and did with each number of them that it has had. */
+  /**
+   * Returns whether a subscription reads the partition of the current log, and did with every
+   * earlier number of partitions.
+   */
   alwaysReads(pattern: string, partition: number): boolean {
     const { current } = this.broker
     if (current.logs[partition] === undefined) return false
     return isPattern(pattern) || this.countsOf(current).every((count) => this.isPlace(pattern, count, partition))
   }
 
-  /** That of a token's position in the partition. */
+  /** Returns the incarnation of a token's position in the partition. */
   incarnationOf(token: string, partition: number): Incarnation | undefined {
     const position = this.positionIn(token, partition)
     return position && this.broker.byLog(position)
   }
 
-  /** A token's position in a partition of this stream. */
+  /** Returns a token's position in a partition of this stream. */
   positionIn(token: string, partition: number): Position | undefined {
     if (token === '') return undefined
     return decodeToken(token).find((each) => each.partition === partition && this.broker.byLog(each) !== undefined)
   }
 
-  /** The epoch of the history that a position is of; -1 = it does not say. */
+  /** Returns the epoch of a position's history; -1 = unknown. */
   epochOf(log: PartitionLog, offset: number, generation: number): number {
     if (this.broker.generations === 'ranges' || generation < 0) return generation
-    // One history only: whichever it says is the log's.
+    // The log has only one history, so no generation is needed.
     if (log.rewrites.length === 0) return -1
     const below = log.past.findLast((record) => record.offset === offset - 1 && generationOf(record) === generation)
     return below?.epoch ?? -1
   }
 
-  /** It may be told late, when the log is another one already. */
+  /**
+   * Returns whether the partition was rewritten below `to`, in any incarnation: the gap may
+   * arrive after the log was recreated.
+   */
   wasRewritten(partition: number, to: number): boolean {
     return this.broker.incarnations.some(({ logs }) => logs[partition]?.rewrites.some(({ from }) => from <= to))
   }
@@ -134,25 +148,31 @@ export class Truth {
     return incarnations.some(({ growths, logs }) => growths.length > 0 || logs.length !== incarnations[0]!.logs.length)
   }
 
-  /** The numbers of partitions that an incarnation had, in order. */
+  /** Returns the partition counts of an incarnation, in order. */
   countsOf({ growths, logs }: Incarnation): readonly number[] {
     return [...growths.map(({ before }) => before), logs.length]
   }
 
-  /** The numbers of partitions that the stream had, this incarnation and those before it, until it last grew. */
+  /** Returns the partition counts of this and earlier incarnations, up to `nowMs`. */
   countsUntil(incarnation: Incarnation, nowMs: number): readonly number[] {
     const earlier = this.broker.incarnations.slice(0, incarnation.index).flatMap((each) => this.countsOf(each))
     return [...earlier, ...incarnation.growths.filter(({ atMs }) => atMs <= nowMs).map(({ before }) => before)]
   }
 
-  /** Subjects may have moved forth and back: a token of the first place says nothing of the second. */
+  /**
+   * Returns whether subjects may have moved away and back. A token of the first stay does not
+   * cover the second.
+   */
   movedTwice(): boolean {
     const { incarnations } = this.broker
     const counts = incarnations.flatMap(({ growths, logs }) => [...growths.map(({ before }) => before), logs.length])
     return counts.filter((count, i) => i > 0 && count !== counts[i - 1]).length > 1
   }
 
-  /** When the record's subject moved to another partition, by the growths since it was written; undefined = never. */
+  /**
+   * Returns when a growth after the write moved the record's subject to another partition;
+   * undefined = never.
+   */
   displacedMs(record: LogRecord): number | undefined {
     if (record.event === undefined) return undefined
     const { growths, logs } = this.broker.incarnations[record.incarnation]!
@@ -165,7 +185,7 @@ export class Truth {
     return at < 0 ? undefined : growths[at]!.atMs
   }
 
-  /** By `nowMs` the record's subject had moved on to that partition. */
+  /** Returns whether the record's subject had moved to that partition by `nowMs`. */
   movedInto(record: LogRecord, partition: number, nowMs: number): boolean {
     const { event, incarnation } = record
     const displacedMs = this.displacedMs(record)
@@ -176,23 +196,28 @@ export class Truth {
     return [...since, now].some((count) => this.isPlace(event.subject, count, partition))
   }
 
-  /** Whether who follows this may have read another partition since the record was written. */
+  /**
+   * Returns whether a subscription may have read another partition since the record was written.
+   */
   strayedFor(pattern: string, { incarnation }: LogRecord): boolean {
     return !this.isSpread(pattern) && this.broker.incarnations[incarnation]!.growths.length > 0
   }
 
-  /** In the wrong place for all or some of those who read it. */
+  /** Returns whether the record is in the wrong partition for some or all readers. */
   strayed(record: LogRecord): boolean {
     return this.displacedMs(record) !== undefined || this.misplaced(record) || this.tooEarly(record)
   }
 
-  /** Written to a partition that was not its subject's. */
+  /** Returns whether the record was written to a partition other than its subject's. */
   misplaced(record: LogRecord): boolean {
     if (record.event === undefined) return false
     return !this.isPlace(record.event.subject, this.#countAt(record), record.partition)
   }
 
-  /** In a partition that was not its subject's, however many of them a gateway knew. */
+  /**
+   * Returns whether the partition was never the subject's, for any partition count that a gateway
+   * knew.
+   */
   neverBelonged({ event, incarnation, partition }: LogRecord): boolean {
     if (event === undefined) return false
     const { growths, logs } = this.broker.incarnations[incarnation]!
@@ -200,13 +225,16 @@ export class Truth {
     return !isItsOwn(logs.length) && !growths.some(({ before }) => isItsOwn(before))
   }
 
-  /** How many partitions there were when it was written. */
+  /** Returns the partition count when the record was written. */
   #countAt({ incarnation, writtenMs }: LogRecord): number {
     const { growths, logs } = this.broker.incarnations[incarnation]!
     return growths.find(({ atMs }) => atMs >= writtenMs)?.before ?? logs.length
   }
 
-  /** Written while some gateways that read the partition did not know yet that its subject lives there now: to those it was in the wrong place. */
+  /**
+   * Returns whether the record was written before every gateway had learned that its subject is
+   * in this partition. For those gateways it was in the wrong place.
+   */
   tooEarly({ event, incarnation, partition, writtenMs }: LogRecord): boolean {
     if (event === undefined) return false
     return this.broker.incarnations[incarnation]!.growths.some(({ atMs, before, adoptedMs }) => {
@@ -216,7 +244,7 @@ export class Truth {
   }
 }
 
-/** As a source whose generations are times tells it. */
+/** Returns the record's generation for a source that uses times as generations. */
 export const generationOf = ({ timeMs }: LogRecord): number => Math.floor(timeMs) % 2 ** 32
 
 export function partitionOf(subject: string, partitions: number): number {

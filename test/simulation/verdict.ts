@@ -1,29 +1,29 @@
 import { ExcuseCounts } from './excuses.ts'
 
-/** The promises that a history is held against, by the names under which a failure tells them. */
+/** The promises that every history must keep, by the names that failures print. */
 export const promises = {
-  content: "what is delivered is the log's: subject, fields and bytes, of a record that readers could have",
-  matching: 'only what a subscription asks for is delivered to it',
-  order: 'events of a subject come in the order of the log, each once',
-  'once a ref': 'one connection gives each ref a record once, in order',
-  missing: 'what is not given is inside a gap that was told',
-  covered: 'a token never covers what was not handed over',
-  'token of a delivery': 'a delivery carries the position right behind it',
-  conversation: 'frames come in the documented order, and only what was asked for is answered',
-  last: '`last: n` gives the last n events of each subject, or tells that there may be more',
-  'time to live': 'who catches up is not given what had expired when it asked',
-  prompt: 'who is live has an event soon',
-  steady: 'where nothing happens no connection ends',
-  resumes: 'a subscription that had a position goes on from one',
-  'true gap': 'a gap tells what really happened to the log, and a certain one what was really lost',
-  'told first': 'an event of a log that was made anew comes behind a gap that leads there',
+  content: "what is delivered is the log's: subject, fields and bytes, of a record that readers could see",
+  matching: 'a subscription receives only events that it matches',
+  order: 'events of a subject arrive in the order of the log, each once',
+  'once a ref': 'one connection delivers each record to a ref once, in order',
+  missing: 'a gap covers every record that is not delivered',
+  covered: 'a token never covers a record that was not delivered',
+  'token of a delivery': 'a delivery carries the position directly after it',
+  conversation: 'frames arrive in the documented order, and every response has a request',
+  last: '`last: n` delivers the last n events of each subject, or a gap says that there may be more',
+  'time to live': 'catch-up does not deliver events that had expired at the request',
+  prompt: 'a live client receives an event promptly',
+  steady: 'no connection ends while nothing happens',
+  resumes: 'a subscription that had a position resumes from one',
+  'true gap': 'a gap reports what really happened to the log, and a certain gap only real losses',
+  'told first': 'an event of a recreated log arrives after a gap that leads to that log',
   quiet: 'when all is quiet every session is at the head',
-  fresh: 'when all is quiet each position comes to the head, also of who is given nothing',
+  fresh: 'when all is quiet each position reaches the head, even of a client without events',
   window: "a window's index answers as a full scan does, and holds what the log holds",
   limits: 'limits hold',
   log: 'a log acknowledges what is durable, shows nothing else, and drops what retention names',
-  'left behind': 'a session that is over leaves nothing behind',
-  fault: 'no gateway and no client ever fails by itself',
+  'left behind': 'a closed session leaves no state',
+  fault: 'no gateway and no client fails without a cause',
 } as const
 export type PromiseName = keyof typeof promises
 
@@ -33,15 +33,15 @@ export interface Failure {
   readonly atMs: number
 }
 
-/** What is wanted of a history beside its verdict. */
+/** Optional results of a history in addition to its verdict. */
 export interface Wanted {
-  /** Its story. */
+  /** true = record the story. */
   readonly trace?: boolean
-  /** How often each excuse was needed. */
+  /** true = count how often each excuse was needed. */
   readonly excuses?: boolean
 }
 
-/** What became of one history: the first promise that was broken, and a trace of it where one was asked for. */
+/** Result of one history: the first broken promise, and the story if requested. */
 export class Verdict {
   failure: Failure | undefined
   readonly trace: string[] | undefined
@@ -63,7 +63,7 @@ export class Verdict {
     this.#onBroken()
   }
 
-  /** A line of the story, made only where somebody reads it. */
+  /** Adds a line to the story. Builds it only if the story is recorded. */
   note(line: () => string): void {
     this.trace?.push(`${(this.#nowMs() / 1000).toFixed(3).padStart(8)} s  ${line()}`)
   }

@@ -4,24 +4,28 @@ interface Task {
   atMs: number
   order: number
   readonly process: Process
-  /** undefined once it was cancelled. */
+  /** The task's function; undefined = cancelled. */
   run: (() => void) | undefined
 }
 
-/** Node runs ticks only once no promise has anything left to do: a tenth of the price of an immediate. */
+/**
+ * Resolves when all promises have settled. Node runs ticks only then; a tick costs a tenth of an
+ * immediate.
+ */
 const settled = (): Promise<void> => new Promise((resolve) => queueMicrotask(() => process.nextTick(resolve)))
 
 /**
- * One time for a whole cluster: tasks in order of their time, then of their making, each followed by all promises that it
- * settled. The same tasks make the same history, however fast the host is.
+ * One clock for a whole cluster: runs tasks in order of time, then of creation, each followed by
+ * all promises that it settled. The same tasks produce the same history, however fast the host
+ * is.
  */
 export class VirtualTime {
   nowMs = 0
-  /** Whose task is running. */
+  /** Process of the current task. */
   running: Process | undefined
-  /** Tasks run so far. */
+  /** Number of tasks run. */
   done = 0
-  /** Set once nothing more is to run. */
+  /** true = run no further tasks. */
   stopped = false
   readonly #heap: Task[] = []
   #order = 0
@@ -36,14 +40,16 @@ export class VirtualTime {
     return task
   }
 
-  /** A task that its process held while it was paused: due now, behind what is. */
+  /**
+   * Schedules a task that a paused process held: due now, after the tasks that are already due.
+   */
   again(task: Task): void {
     task.atMs = this.nowMs
     task.order = this.#order++
     this.#push(task)
   }
 
-  /** Runs what is due up to `untilMs`. What a task throws ends the history. */
+  /** Runs the tasks due up to `untilMs`. An error in a task ends the history. */
   async runTo(untilMs: number): Promise<void> {
     for (let next = this.#heap[0]; next !== undefined && next.atMs <= untilMs && !this.stopped; next = this.#heap[0]) {
       this.#pop()
@@ -101,12 +107,12 @@ function before(a: Task, b: Task): boolean {
 /** 2026-01-01: wall clocks of a history start here, Unix ms. */
 export const startMs = 1_767_225_600_000
 
-/** What runs on one machine, with its own view of time: it can stand still, lose its clock, and die. */
+/** A process on one machine with its own clocks. It can pause, have its clock changed, and die. */
 export class Process implements LoopClock {
   readonly name: string
   dead = false
   paused = false
-  /** When it was last paused, until when it held what came: only then it runs that, ms. */
+  /** End of the last pause, ms. Tasks held during the pause run at that time. */
   resumedMs = Number.NEGATIVE_INFINITY
   readonly #time: VirtualTime
   readonly #held: Task[] = []
@@ -138,14 +144,14 @@ export class Process implements LoopClock {
     this.#time.add(this, 0, run)
   }
 
-  /** Its wall clock is set forward or back. */
+  /** Sets the wall clock forward or back. */
   step(ms: number): void {
     this.#stepMs += ms
     this.#leastStepMs = Math.min(this.#leastStepMs, this.#stepMs)
     this.#mostStepMs = Math.max(this.#mostStepMs, this.#stepMs)
   }
 
-  /** Bounds of what its wall clock has said of any moment until now, as Unix ms of the present one. */
+  /** Bounds of the wall clock over all its past settings, as Unix ms of the current moment. */
   get clockMs(): { readonly least: number; readonly most: number } {
     const trueMs = startMs + this.#time.nowMs
     return { least: trueMs + this.#leastStepMs, most: trueMs + this.#mostStepMs }
@@ -161,7 +167,7 @@ export class Process implements LoopClock {
     for (const task of this.#held.splice(0)) this.#time.again(task)
   }
 
-  /** Nothing of it runs any more. */
+  /** Ends the process: none of its tasks runs any more. */
   kill(): void {
     this.dead = true
     this.#held.length = 0

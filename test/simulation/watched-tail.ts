@@ -4,8 +4,8 @@ import { type PartitionLog, type Pin, visible } from './partition-log.ts'
 import type { TailStart } from './tail.ts'
 
 /**
- * Where a tail stands in one partition, and of which rewrites it knows: of those that happened beyond its place, or that it told. It pins what
- * it needs of the log to find the others.
+ * A tail's position in one partition and the rewrites that it knows: those beyond its position,
+ * and those that it has reported. It pins the part of the log that it needs to detect the others.
  */
 class Standing implements Pin {
   readonly #log: PartitionLog
@@ -29,7 +29,7 @@ class Standing implements Pin {
     this.#next = next
   }
 
-  /** A record was shown, which may have been on its way while the log was rewritten. */
+  /** Records a shown record. It may have been in flight while the log was rewritten. */
   showed(offset: number, timeMs: number): void {
     this.moved(offset + 1)
     const { rewrites } = this.#log
@@ -56,7 +56,10 @@ class Standing implements Pin {
   }
 }
 
-/** A real adapter's tail: what it knows of the stream is part of what clients are owed, so the broker hears of it. */
+/**
+ * Wraps a real adapter's tail and reports its knowledge of the stream to the broker model,
+ * because clients' expected events depend on it.
+ */
 class Watched implements TailSink, Tail {
   partitions = 0
   incarnation = ''
