@@ -153,7 +153,10 @@ export class Truth {
     return [...growths.map(({ before }) => before), logs.length]
   }
 
-  /** Returns the partition counts of this and earlier incarnations, up to `nowMs`. */
+  /**
+   * Returns all partition counts of earlier incarnations, and this one's counts before its
+   * growths up to `nowMs`.
+   */
   countsUntil(incarnation: Incarnation, nowMs: number): readonly number[] {
     const earlier = this.broker.incarnations.slice(0, incarnation.index).flatMap((each) => this.countsOf(each))
     return [...earlier, ...incarnation.growths.filter(({ atMs }) => atMs <= nowMs).map(({ before }) => before)]

@@ -9,39 +9,39 @@ import { isToken, shown, shownToken } from './shown.ts'
 import type { Truth } from './truth.ts'
 import type { PromiseName, Verdict } from './verdict.ts'
 
-/** A stretch of log in a gateway's memory: the payloads from `tail` on, the index from `indexTail` on. */
+/** The part of a log in a gateway's memory: payloads from `tail`, index from `indexTail`. */
 export interface Memory {
   readonly tail: number
   readonly indexTail: number
-  /** That of the history that it holds below `offset`; -1 = it does not know. */
+  /** Returns the generation of the history that it holds below `offset`; -1 = unknown. */
   generationAt(offset: number): number
-  /** What it could not have of that stretch: the first loss that ends at `offset` or above. */
+  /** Returns the first lost range of that part that ends at `offset` or above. */
   nextLost(offset: number): Lost | undefined
 }
 
-/** Since when a gateway reads a log, and from where on: what lies below it reads only for those who ask for it. */
+/** Time and offset from which a gateway reads a log. It reads lower offsets only on request. */
 export interface Reading {
   readonly sinceMs: number
   readonly from: number
 }
 
-/** What a gateway has to judge a token by, and what it may spend. What nobody noted is absent. */
+/** A gateway's knowledge to verify a token, and its budgets. Absent = not recorded. */
 export interface GatewayKnowledge {
-  /** Its reading of the log of that position; undefined = it does not read it. */
+  /** Returns its reading of the position's log; undefined = it does not read it. */
   reading(position: Position): Reading | undefined
-  /** How far it has read where the position is; Infinity where it does not read. */
+  /** Returns its head in the position's log; Infinity = it does not read it. */
   head(position: Position): number
-  /** What it holds now of the partition of a stream; undefined where it does not read it. */
+  /** Returns what it currently holds of the partition; undefined = it does not read it. */
   memory?(log: Log, partition: number): Memory | undefined
   /** Its `readBack.maxBytesPerSession`. */
   readonly maxBytesPerSession?: number
-  /** Its `readBack.maxAgeMs`; 0 = none. */
+  /** Its `readBack.maxAgeMs`; 0 = no limit. */
   readonly maxAgeMs?: number
-  /** Its wall clock now, Unix ms, as it would be had it never been set back, and had it never been set forward. */
+  /** Its wall clock, Unix ms: `most` = as if never set back, `least` = as if never set forward. */
   clockMs?(): { readonly most: number; readonly least: number }
 }
 
-/** What was asked for. */
+/** A subscription's request. */
 interface Wished {
   readonly subject: string
   readonly after?: readonly string[] | undefined
@@ -49,8 +49,8 @@ interface Wished {
 }
 
 /**
- * Stands beside one subscription over all of its connections: hears what gateways say for it, and what its handlers are given, and
- * holds both against the truth.
+ * Watches one subscription across all its connections. Records the gateways' frames for it and
+ * the items of its handlers, and checks both against the truth.
  */
 export class Witness implements Subscriber {
   readonly name: string
@@ -60,33 +60,47 @@ export class Witness implements Subscriber {
   readonly beginning = { starts: new Map<string, number>(), ms: Number.POSITIVE_INFINITY, incarnation: -1 }
   readonly unjudged: Subscriber['unjudged'] = []
   readonly blind: Subscriber['blind'] = []
-  /** Positions that a gateway named without a generation, though it had read what lies right below, by place and offset. */
+  /**
+   * Positions that a gateway sent without a generation although it had read the record directly
+   * below, by place and offset.
+   */
   readonly #withheld = new Set<string>()
   stood = new Stood()
-  /** What its connections brought. */
+  /** Ledger of what the connections received. */
   readonly received: Ledger
-  /** What its handlers were given. */
+  /** Ledger of what the handlers received. */
   readonly #handed: Ledger
   readonly #truth: Truth
   readonly #verdict: Verdict
   readonly #nowMs: () => number
-  /** The last event handed over, by subject, incarnation and partition. */
+  /** The last delivered event, by subject, incarnation and partition. */
   readonly #last = new Map<string, LogRecord>()
-  /** The incarnation that it has positions of, by partition, as its connections say and as its handlers know. */
+  /**
+   * The incarnation that it has positions of, by partition, as its connections say and as its
+   * handlers know.
+   */
   readonly #stands = new Map<number, number>()
   readonly #handedStands = new Map<number, number>()
   /** The logs that its handlers know of: where it began, and what gaps led them to. */
   readonly #knownLogs = new Set<number>()
-  /** The last gap by which its connections brought it into another log: one may have been left at it. */
+  /**
+   * The last gap by which its connections brought it into another log: one may have been left at
+   * it.
+   */
   #lastMove: ToldGap | undefined
   /** It asked for the last events only of what was there. */
   readonly #lastOnly: number | undefined
-  /** It asked for what is as young as that, Unix ms; undefined where it did not ask for any time. */
+  /**
+   * It asked for what is as young as that, Unix ms; undefined where it did not ask for any time.
+   */
   readonly #sinceMs: number | undefined
   /** When it was asked for last. */
   #askedMs = 0
   #presented: readonly Position[] = []
-  /** Incarnations that its request names together: several may know different ones, or one may keep a position that the new log has no place for. */
+  /**
+   * Incarnations that its request names together: several may know different ones, or one may
+   * keep a position that the new log has no place for.
+   */
   #mixed: ReadonlySet<number> = new Set()
   /** A gateway said where it stands. */
   #hasPosition = false
@@ -110,7 +124,7 @@ export class Witness implements Subscriber {
     this.#handed = new Ledger(this, truth, nowMs, verdict.excuses)
   }
 
-  // What its connections say
+  // Frames of its connections
 
   /** `after` is what a gateway is asked for; a claim only once the subscription has begun. */
   asks(after: readonly string[], together: boolean, shared: boolean): void {
@@ -134,7 +148,10 @@ export class Witness implements Subscriber {
     this.claimed(this.#presented, 'presents')
   }
 
-  /** Its connection was left at that gap, before it took it: it asks from where it stood in the partition, and names no place behind the gap. */
+  /**
+   * Its connection was left at that gap, before it took it: it asks from where it stood in the
+   * partition, and names no place behind the gap.
+   */
   #staysBefore(gap: ToldGap | undefined): void {
     const named = this.#presented.filter(({ partition }) => partition === gap?.partition)
     const isNamed = (incarnation: number) =>
@@ -144,7 +161,10 @@ export class Witness implements Subscriber {
     this.#stands.set(gap.partition, gap.before)
   }
 
-  /** It asks from nowhere else: gaps that led elsewhere came on a connection that was left at them, before it took any. */
+  /**
+   * It asks from nowhere else: gaps that led elsewhere came on a connection that was left at
+   * them, before it took any.
+   */
   #standsOnlyIn(named: ReadonlySet<number>): void {
     for (const [partition, incarnation] of this.#stands) if (!named.has(incarnation)) this.#stands.delete(partition)
   }
@@ -175,7 +195,8 @@ export class Witness implements Subscriber {
       const read = reading(position)
       // It is held against the log once its gateway reads that.
       if (read === undefined || (known < 0 && !isUnsaid)) continue
-      // Times are compared with those of the records that are there and in its index; epochs are remembered.
+      // Times are compared with those of the records that are there and in its index; epochs are
+      // remembered.
       const kept = Math.max(log.first, memory?.(position, partition)?.indexTail ?? 0)
       const isGone = this.#truth.broker.generations === 'times' && offset <= kept
       const to = isUnsaid || isGone ? offset : Math.min(offset, read.from)
@@ -187,7 +208,10 @@ export class Witness implements Subscriber {
     }
   }
 
-  /** A gateway says where it begins. Only once: a partition that comes later is owed from its beginning. */
+  /**
+   * A gateway says where it begins. Only once: a partition that comes later is owed from its
+   * beginning.
+   */
   begins(told: readonly Position[], isLive = false): void {
     const { beginning } = this
     const positions = told.filter((position) => !isGrowth(position))
@@ -216,7 +240,10 @@ export class Witness implements Subscriber {
     }
   }
 
-  /** It has its last events from a gateway that may lag behind the one which counted them: what that has not read is owed like all that is new. */
+  /**
+   * It has its last events from a gateway that may lag behind the one which counted them: what
+   * that has not read is owed like all that is new.
+   */
   goesOn(heads: ReadonlyMap<string, number>, presented: readonly Position[]): void {
     const { starts } = this.beginning
     for (const [place, head] of heads) {
@@ -267,7 +294,8 @@ export class Witness implements Subscriber {
       const log = this.#truth.broker.byLog(position)?.logs[partition]
       if (log === undefined) continue
       const place = placeOf(log.incarnation, partition)
-      // Where its subject has left a partition, its client carries its place on there with the others' all the same.
+      // Where its subject has left a partition, its client carries its place on there with the
+      // others' all the same.
       const isCarried = this.#stands.get(partition) === log.incarnation && this.stood.isIn(place)
       if (!isCarried && !positions.includes(position)) continue
       const step = { offset, epoch: this.#truth.epochOf(log, offset, generation), atMs: this.#nowMs() }
@@ -277,7 +305,10 @@ export class Witness implements Subscriber {
     }
   }
 
-  /** Its gateway has read the record right below, and does not say of which history that is. Who came without a generation goes on so. */
+  /**
+   * Its gateway has read the record right below, and does not say of which history that is. Who
+   * came without a generation goes on so.
+   */
   #isWithheld(position: Position, log: PartitionLog, { reading, head, memory }: GatewayKnowledge): boolean {
     const { partition, offset, generation } = position
     const read = reading(position)
@@ -294,8 +325,9 @@ export class Witness implements Subscriber {
   }
 
   /**
-   * When its gateway named the position, it may not have heard of a rewrite that it knows of now: in the history before, it had read up to
-   * there, and no record by which it could say which history that was.
+   * When its gateway named the position, it may not have heard of a rewrite that it knows of now:
+   * in the history before, it had read up to there, and no record by which it could say which
+   * history that was.
    */
   #isOfEmptyHistory(offset: number, log: PartitionLog, { sinceMs, from }: Reading): boolean {
     const { generations } = this.#truth.broker
@@ -312,7 +344,10 @@ export class Witness implements Subscriber {
     return false
   }
 
-  /** Documented: of several subjects a position is of those who stand in its log, and were there with as many partitions as the token says. */
+  /**
+   * Documented: of several subjects a position is of those who stand in its log, and were there
+   * with as many partitions as the token says.
+   */
   #isAnothers(position: Position, said: readonly Position[]): boolean {
     const { partition } = position
     const { index = -1 } = this.#truth.broker.byLog(position) ?? {}
@@ -329,19 +364,23 @@ export class Witness implements Subscriber {
     if (this.#isInAnothersLog(gap)) return undefined
     const told = this.#told(gap, this.#stands)
     if (told !== undefined) this.received.gap(told)
-    // One that comes twice, by two refs of the same subscription or with refs and without, moves it only once.
+    // One that comes twice, by two refs of the same subscription or with refs and without, moves
+    // it only once.
     if (told?.before !== told?.incarnation) this.#lastMove = told
     return told
   }
 
-  /** Of several that stand in different logs of a partition, a gap inside of one is of those who stand there: the others leave before it. */
+  /**
+   * Of several that stand in different logs of a partition, a gap inside of one is of those who
+   * stand there: the others leave before it.
+   */
   #isInAnothersLog({ after, partition, reason }: Gap): boolean {
     const { index = -1 } = this.#truth.incarnationOf(after, partition) ?? {}
     const own = this.#stands.get(partition)
     return this.#mixed.has(index) && own !== undefined && own !== index && !opens.has(reason)
   }
 
-  // What its handlers are given
+  // Items of its handlers
 
   event(event: ReceivedEvent): void {
     this.delivered++
@@ -367,7 +406,8 @@ export class Witness implements Subscriber {
     if (told === undefined) return
     this.#handed.gap(told)
     this.#knownLogs.add(told.incarnation)
-    // Documented: where gateways disagree how many partitions a stream that was created again has, one may give its partition once more.
+    // Documented: where gateways disagree how many partitions a stream that was created again
+    // has, one may give its partition once more.
     const mayBeAgain = told.reason === 'repartitioned' && this.#truth.broker.incarnations.length > 1
     if (told.reason !== 'rewritten' && told.reason !== 'recreated' && !mayBeAgain) return
     for (const [key, last] of this.#last) {
@@ -383,7 +423,10 @@ export class Witness implements Subscriber {
     for (const position of decodeToken(token)) this.#check(this.#handed, position, 'has handled')
   }
 
-  /** Its program ended without a word, and goes on with this position, or starts anew. */
+  /**
+   * Records that the program ended without a shutdown, and resumes from this position or starts
+   * again without one.
+   */
   restarts(token: string | undefined): void {
     const positions = token === undefined ? [] : decodeToken(token)
     if (token === undefined) this.#forgetBeginning()
@@ -410,15 +453,20 @@ export class Witness implements Subscriber {
     return record && `${this.name}: ${this.subject} was neither given nor told of ${shown(record)}`
   }
 
-  /** Where it should stand further on, nobody having published for a while; undefined where there is no such place. */
+  /**
+   * Where it should stand further on, nobody having published for a while; undefined where there
+   * is no such place.
+   */
   stale(token: string | undefined): string | undefined {
     const positions = token === undefined ? [] : decodeToken(token)
     const { current } = this.#truth.broker
     for (const { partition, head, rewrites } of this.#truth.headsFor(this.subject)) {
       const own = positions.find((position) => isSameLog(position, current) && position.partition === partition)
-      // Documented: of one position for several, who was not told of a partition, and got nothing from it, takes none there.
+      // Documented: of one position for several, who was not told of a partition, and got nothing
+      // from it, takes none there.
       if (own?.offset === head || (own === undefined && this.shared)) continue
-      // Documented: nor does who stood further on hear of a rewrite, until something of the new history comes.
+      // Documented: nor does who stood further on hear of a rewrite, until something of the new
+      // history comes.
       if (this.shared && own!.offset > head && rewrites.some(({ from }) => from <= head)) continue
       return `${this.name}: ${this.subject} stands at ${partition}@${own?.offset} for long, and the head is ${head}`
     }
@@ -450,18 +498,19 @@ export class Witness implements Subscriber {
   #isOwedInOrder(record: LogRecord, last: LogRecord): boolean {
     // Who goes on below the place of a rewrite is told of none.
     if (last.gone === 'rewritten' || record.gone === 'rewritten') return false
-    // Documented: of a subject that has moved, what is left in its old place may come or not, as a gateway has it in memory.
+    // Documented: of a subject that has moved, what is left in its old place may come or not, as
+    // a gateway has it in memory.
     if (this.#truth.displacedMs(record) !== undefined && !this.#handed.given.has(record)) return false
     return !this.#truth.tooEarly(record) && !this.#truth.misplaced(record)
   }
 }
 
-/** Gaps by which one comes to stand in another log. */
+/** Reasons of gaps that lead a subscription into another log. */
 const opens: ReadonlySet<GapReason> = new Set(['recreated', 'repartitioned', 'unnamed'])
 
 const withOffset = (place: string, offset: number): string => `${place}@${offset}`
 
-/** Unix ms of `@time`, and of `earliest`; undefined for all else. */
+/** Returns the Unix ms of `@time` and of `earliest`; undefined for anything else. */
 function sinceMsOf([first = 'latest']: readonly string[]): number | undefined {
   if (first === 'earliest') return Number.NEGATIVE_INFINITY
   return first.startsWith('@') ? Date.parse(first.slice(1)) : undefined
