@@ -136,7 +136,7 @@ export class Truth {
   }
 
   /**
-   * Returns whether the partition was rewritten below `to`, in any incarnation: the gap may
+   * Returns whether the partition was rewritten at or below `to`, in any incarnation: the gap may
    * arrive after the log was recreated.
    */
   wasRewritten(partition: number, to: number): boolean {
