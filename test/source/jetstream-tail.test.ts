@@ -7,13 +7,16 @@ import type { ClusterSurroundings } from '../simulation/simulated-source.ts'
 import { VirtualTime } from '../simulation/virtual-time.ts'
 import { JetStreamCluster } from '../simulation/wire/jetstream-cluster.ts'
 
-/** A tail of the adapter on the simulation's model of a server, from the first record of each partition on, with those that come later. */
+/**
+ * A tail of the adapter on the simulated server. It reads each partition, including added ones,
+ * from the first record.
+ */
 class Stage {
   readonly time = new VirtualTime()
   readonly broker: SimBroker
-  /** What the tail told: `text@partition/offset`, what was lost, and what became of the stream. */
+  /** Reports of the tail: `text@partition/offset`, losses, and changes of the stream. */
   readonly told: string[] = []
-  /** When the tail was up or away, ms, and why. */
+  /** States of the tail: time in ms, `up` or `away`, and the reason. */
   readonly states: string[] = []
   readonly server: JetStreamCluster
   #tail: Tail | undefined
@@ -61,7 +64,7 @@ class Stage {
   }
 }
 
-test('a family that was created again is told once all of its streams are there, which are made one by one', async () => {
+test('a re-created family, whose streams are created one by one, is reported once all of them exist', async () => {
   const stage = new Stage(1)
   stage.write(0, 'a')
   await stage.passes(2000)
@@ -76,7 +79,7 @@ test('a family that was created again is told once all of its streams are there,
   assert.deepEqual(stage.told, ['a@0/1', 'recreated 20'])
 })
 
-test('partitions that a new family has more, or that are added, are read from their first sequence on, and what retention took of them is told', async () => {
+test('additional partitions of a new family, and added ones, are read from their first sequence on, and their losses to retention are reported', async () => {
   const stage = new Stage(1)
   stage.write(0, 'a', 'b')
   await stage.passes(2000)
@@ -102,14 +105,14 @@ test('partitions that a new family has more, or that are added, are read from th
   assert.deepEqual(stage.told.slice(3), ['grown 4', 'retention 3/1-1', 'f@3/2'])
 })
 
-/** Of the states since `fromMs`: each one's time, to a tenth of a second, and the rest. */
+/** Returns the states since `fromMs`, each with its time to a tenth of a second. */
 const since = (stage: Stage, fromMs: number) =>
   stage.states.flatMap((said) => {
     const [, ms = '', rest = ''] = /^(\d+) (.*)$/.exec(said)!
     return Number(ms) < fromMs ? [] : [[Math.round((Number(ms) - fromMs) / 100) / 10, rest] as const]
   })
 
-test('a consumer that is alive and gives nothing is told as away within two looks, and made anew by the third', async () => {
+test('a live consumer that delivers nothing is reported as away within two looks, and replaced by the third', async () => {
   const stage = new Stage(1)
   stage.write(0, 'a')
   await stage.passes(5000)
@@ -126,7 +129,7 @@ test('a consumer that is alive and gives nothing is told as away within two look
   assert.ok(states[0]![0] <= 2.3 && states[1]![0] <= 3.5, JSON.stringify(states))
 })
 
-test('a partition whose consumers are refused is told as away after awayAfterMs, with the reason, and read once they are not', async () => {
+test('a partition whose consumers are refused is reported as away after awayAfterMs, with the reason, and read once they are accepted', async () => {
   for (const refusal of ['maximum consumers limit reached', 'insufficient resources']) {
     const stage = new Stage(2)
     stage.server.refuse(refusal)
@@ -146,7 +149,7 @@ test('a partition whose consumers are refused is told as away after awayAfterMs,
   }
 })
 
-test('a family that cannot be read as it was created again is told as away, with the reason', async () => {
+test('a re-created family that cannot be read is reported as away, with the reason', async () => {
   const stage = new Stage(1)
   stage.write(0, 'a')
   await stage.passes(2000)
@@ -162,7 +165,7 @@ test('a family that cannot be read as it was created again is told as away, with
   assert.equal(since(stage, nowMs).at(-1)![1], 'up')
 })
 
-test('a consumer that says nothing any more is made anew, also where there is nothing to read', async () => {
+test('a silent consumer is replaced, even if there is nothing to read', async () => {
   const stage = new Stage(1)
   stage.write(0, 'a')
   await stage.passes(5000)

@@ -40,13 +40,22 @@ export interface PartitionReaderOwner {
   awaits(reader: PartitionReader, why: string): void
   /** The partition is readable: an awaited record was shown, or the stream has none. */
   read(reader: PartitionReader): void
-  /** Requests the turn to read a backlog, which one reader has at a time. False = wait; the tail opens the reader again at its turn. */
+  /**
+   * Requests the turn to read a backlog, which one reader has at a time. False = wait; the tail
+   * opens the reader again at its turn.
+   */
   takeTurn(reader: PartitionReader): boolean
   /** The reader has caught up and returns its turn. */
   endTurn(reader: PartitionReader): void
-  /** The reader has shown records. The tail calls `end` once the rest of the same read is processed. */
+  /**
+   * The reader has shown records. The tail calls `end` once the rest of the same read is
+   * processed.
+   */
   shown(reader: PartitionReader): void
-  /** The server's log is shorter than the part already read. The tail opens the reader again after a pause to confirm it. */
+  /**
+   * The server's log is shorter than the part already read. The tail opens the reader again after
+   * a pause to confirm it.
+   */
   doubtful(reader: PartitionReader): void
   /** The consumer is unreliable; the tail replaces it. `why` is for operators; '' = no fault. */
   broken(reader: PartitionReader, why: string): void
@@ -98,7 +107,9 @@ export class PartitionReader {
   /** Messages after a hole, until the server's first sequence shows whether the hole is a loss. */
   #held: MsgImpl[] | undefined
   #heldBytes = 0
-  /** First sequence above `next` at the last look; the second such look reports the loss. 0 = none. */
+  /**
+   * First sequence above `next` at the last look; the second such look reports the loss. 0 = none.
+   */
   #passedBy = 0
   /** `next` when the reader began to await a record; -1 = none awaited. */
   #awaitedAt = -1
@@ -158,7 +169,10 @@ export class PartitionReader {
     this.#emptyUpTo = 0
   }
 
-  /** Ends the current consumer and starts reading with a new one. Rejects if that fails; the caller must then `stop`. */
+  /**
+   * Ends the current consumer and starts reading with a new one. Rejects if that fails; the caller
+   * must then `stop`.
+   */
   async open(connection: NatsConnection): Promise<void> {
     this.stop()
     this.#tail.awaits(this, '')
@@ -380,7 +394,10 @@ export class PartitionReader {
 
   // Holes
 
-  /** Holds a message after missing sequences: deleted records, which are normal, or a loss. The server's first sequence decides. */
+  /**
+   * Holds a message after missing sequences: deleted records, which are normal, or a loss. The
+   * server's first sequence decides.
+   */
   #hold(message: MsgImpl): void {
     if (this.#held !== undefined) this.#held.push(message)
     else {
@@ -394,7 +411,10 @@ export class PartitionReader {
     this.#consumer?.end()
   }
 
-  /** Asks for the stream's facts until every held message is older than an answer, and shows the messages. */
+  /**
+   * Asks for the stream's facts until every held message is older than an answer, and shows the
+   * messages.
+   */
   async #judge(version: number): Promise<void> {
     const stale = () => version !== this.#version || this.#tail.closed
     try {
@@ -415,7 +435,10 @@ export class PartitionReader {
     this.#consumer?.releaseFlow()
   }
 
-  /** Throws if the answer is from another stream or an outdated server, so that it cannot judge the held messages. */
+  /**
+   * Throws if the answer is from another stream or an outdated server, so that it cannot judge the
+   * held messages.
+   */
   #expectOwn(stream: StreamFacts | undefined, known: number): asserts stream is StreamFacts {
     if (stream === undefined) throw new Error(`stream ${this.#stream} is gone`)
     let end = this.#last.reached ? this.next : 0

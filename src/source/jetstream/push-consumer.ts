@@ -12,7 +12,10 @@ const nsPerMs = 1_000_000
 export interface PushConsumerOwner {
   /** Takes the next message with a record, in consumer order; `delivery` describes it. */
   message(message: MsgImpl): void
-  /** Whether the owner holds messages that it has not shown; flow control then waits for `releaseFlow`. */
+  /**
+   * Whether the owner holds messages that it has not shown; flow control then waits for
+   * `releaseFlow`.
+   */
   isHolding(): boolean
   /** The consumer missed messages, or the server reported an error. `why` is for operators. */
   broken(why: string): void
