@@ -19,7 +19,7 @@ class Stage implements PartitionReaderOwner {
   readonly reader: PartitionReader
   readonly ended: string[] = []
   /** Calls of `awaits` and `read`. */
-  readonly told: string[] = []
+  readonly readiness: string[] = []
   /** Subjects of publishes. */
   readonly published: string[] = []
   facts: Pick<StreamFacts, 'first' | 'head'> & Partial<StreamFacts> = { first: 1, head: 100 }
@@ -135,10 +135,10 @@ class Stage implements PartitionReaderOwner {
   }
 
   awaits(_: PartitionReader, why: string): void {
-    this.told.push(`awaits ${why}`.trim())
+    this.readiness.push(`awaits ${why}`.trim())
   }
   read(): void {
-    this.told.push('read')
+    this.readiness.push('read')
   }
   takeTurn(): boolean {
     return this.turn
@@ -462,13 +462,13 @@ const deliversNothing = (next: number) =>
 test('a partition counts as read once an awaited record arrives or the stream has none', async () => {
   const stage = new Stage()
   await stage.open()
-  assert.deepEqual(stage.told, ['awaits'])
+  assert.deepEqual(stage.readiness, ['awaits'])
   stage.send(1)
   stage.reader.end()
-  assert.deepEqual(stage.told, ['awaits', 'read'])
+  assert.deepEqual(stage.readiness, ['awaits', 'read'])
   const idle = new Stage(1 << 20, 100)
   await idle.open()
-  assert.deepEqual(idle.told, ['awaits', 'read'])
+  assert.deepEqual(idle.readiness, ['awaits', 'read'])
 })
 
 test('a partition whose consumer cannot be created is awaited, even if it waited for its turn before', async () => {
@@ -480,14 +480,14 @@ test('a partition whose consumer cannot be created is awaited, even if it waited
   }
   await stage.open()
   // Waiting for other readers is not a failure.
-  assert.deepEqual(stage.told, ['awaits', 'read'])
+  assert.deepEqual(stage.readiness, ['awaits', 'read'])
   stage.turn = true
   await assert.rejects(stage.open(), /maximum consumers/)
   // Counted as its tail does.
   stage.reader.failures++
   stage.turn = false
   await stage.open()
-  assert.deepEqual(stage.told, ['awaits', 'read', 'awaits', 'awaits'])
+  assert.deepEqual(stage.readiness, ['awaits', 'read', 'awaits', 'awaits'])
 })
 
 /** Looks until the consumer is replaced; returns the number of looks. */
@@ -505,19 +505,19 @@ test('a consumer that delivers nothing of what the stream has is replaced after 
   await stage.open()
   stage.send(1)
   stage.reader.end()
-  stage.told.length = 0
+  stage.readiness.length = 0
   const looks = []
   for (let i = 0; i < 7; i++) {
     looks.push(await looksUntilEnded(stage))
     await stage.open()
   }
   assert.deepEqual(looks, [3, 6, 12, 24, 48, 48, 48])
-  assert.ok(stage.told.every((said) => said === 'awaits' || said === `awaits ${deliversNothing(2)}`))
+  assert.ok(stage.readiness.every((said) => said === 'awaits' || said === `awaits ${deliversNothing(2)}`))
   assert.equal(stage.ended[0], deliversNothing(2))
   assert.equal(stage.sink.ends.get(0)?.offsets.head, 100)
   stage.send(2)
   stage.reader.end()
-  assert.equal(stage.told.at(-1), 'read')
+  assert.equal(stage.readiness.at(-1), 'read')
   assert.equal(await looksUntilEnded(stage), 3)
 })
 
@@ -540,19 +540,19 @@ test("a consumer with nothing to deliver is kept, even if the stream's last reco
   await stage.open()
   for (let sequence = 1; sequence < 98; sequence++) stage.send(sequence)
   stage.reader.end()
-  stage.told.length = 0
+  stage.readiness.length = 0
   let asked = 0
   stage.hasFrom = () => {
     asked++
     return false
   }
   for (let i = 0; i < 10; i++) await stage.reader.lookWhileQuiet()
-  assert.deepEqual([stage.ended, stage.told, asked], [[], [], 1])
+  assert.deepEqual([stage.ended, stage.readiness, asked], [[], [], 1])
   // One more record was written.
   stage.facts = { first: 1, head: 101 }
   stage.hasFrom = () => true
   await stage.reader.lookWhileQuiet()
-  assert.deepEqual(stage.told, [`awaits ${deliversNothing(98)}`])
+  assert.deepEqual(stage.readiness, [`awaits ${deliversNothing(98)}`])
 })
 
 test('an answer to a look is ignored after a record has arrived, or from another stream', async () => {
@@ -560,7 +560,7 @@ test('an answer to a look is ignored after a record has arrived, or from another
   await stage.open()
   stage.send(1)
   stage.reader.end()
-  stage.told.length = 0
+  stage.readiness.length = 0
   stage.asked = []
   for (let i = 0; i < 5; i++) {
     const look = stage.reader.lookWhileQuiet()
@@ -571,7 +571,7 @@ test('an answer to a look is ignored after a record has arrived, or from another
   stage.asked = undefined
   stage.created = 'now'
   for (let i = 0; i < 5; i++) await stage.reader.lookWhileQuiet()
-  assert.deepEqual([stage.told, stage.ended], [[], []])
+  assert.deepEqual([stage.readiness, stage.ended], [[], []])
 })
 
 test('nothing is lost below the configured first sequence of a stream', async () => {

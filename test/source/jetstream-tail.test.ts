@@ -15,7 +15,7 @@ class Stage {
   readonly time = new VirtualTime()
   readonly broker: SimBroker
   /** Reports of the tail: `text@partition/offset`, losses, and changes of the stream. */
-  readonly told: string[] = []
+  readonly reports: string[] = []
   /** States of the tail: time in ms, `up` or `away`, and the reason. */
   readonly states: string[] = []
   readonly server: JetStreamCluster
@@ -29,12 +29,12 @@ class Stage {
     const source = cluster.open(gateway, seededRandom(2), 20)
     const sink: TailSink = {
       record: ({ buffer, valueStart, valueEnd, partition, offset }) => {
-        this.told.push(`${buffer.toString('utf8', valueStart, valueEnd)}@${partition}/${offset}`)
+        this.reports.push(`${buffer.toString('utf8', valueStart, valueEnd)}@${partition}/${offset}`)
       },
       end: () => {},
-      lost: (partition, first, last, reason) => this.told.push(`${reason} ${partition}/${first}-${last}`),
-      recreated: ({ partitions: count }) => this.#told('recreated', partitions, count),
-      grown: ({ partitions: count }) => this.#told('grown', count - 1, count),
+      lost: (partition, first, last, reason) => this.reports.push(`${reason} ${partition}/${first}-${last}`),
+      recreated: ({ partitions: count }) => this.#change('recreated', partitions, count),
+      grown: ({ partitions: count }) => this.#change('grown', count - 1, count),
       state: (state, detail) => this.states.push(`${Math.round(this.time.nowMs)} ${state} ${detail}`.trim()),
     }
     const from = Array.from({ length: partitions }, () => 1)
@@ -51,8 +51,8 @@ class Stage {
     }
   }
 
-  #told(what: string, before: number, count: number): void {
-    this.told.push(`${what} ${count}`)
+  #change(what: string, before: number, count: number): void {
+    this.reports.push(`${what} ${count}`)
     for (let partition = before; partition < count; partition++) this.#tail!.add(partition)
   }
 
@@ -76,7 +76,7 @@ test('a re-created family, whose streams are created one by one, is reported onc
     stage.broker.grow()
   }
   await stage.passes(10_000)
-  assert.deepEqual(stage.told, ['a@0/1', 'recreated 20'])
+  assert.deepEqual(stage.reports, ['a@0/1', 'recreated 20'])
 })
 
 test('additional partitions of a new family, and added ones, are read from their first sequence on, and their losses to retention are reported', async () => {
@@ -89,8 +89,8 @@ test('additional partitions of a new family, and added ones, are read from their
   for (const partition of [0, 1, 2]) stage.write(partition, 'c', 'd')
   for (const partition of [0, 1]) stage.broker.log(partition).retain(2, stage.time.nowMs)
   await stage.passes(10_000)
-  assert.deepEqual(stage.told.slice(0, 3), ['a@0/1', 'b@0/2', 'recreated 3'])
-  assert.deepEqual(stage.told.splice(3).sort(), [
+  assert.deepEqual(stage.reports.slice(0, 3), ['a@0/1', 'b@0/2', 'recreated 3'])
+  assert.deepEqual(stage.reports.splice(3).sort(), [
     'c@2/1',
     'd@0/2',
     'd@1/2',
@@ -102,7 +102,7 @@ test('additional partitions of a new family, and added ones, are read from their
   stage.write(3, 'e', 'f')
   stage.broker.log(3).retain(2, stage.time.nowMs)
   await stage.passes(10_000)
-  assert.deepEqual(stage.told.slice(3), ['grown 4', 'retention 3/1-1', 'f@3/2'])
+  assert.deepEqual(stage.reports.slice(3), ['grown 4', 'retention 3/1-1', 'f@3/2'])
 })
 
 /** Returns the states since `fromMs`, each with its time to a tenth of a second. */
@@ -120,7 +120,7 @@ test('a live consumer that delivers nothing is reported as away within two looks
   const { nowMs } = stage.time
   stage.write(0, 'b', 'c')
   await stage.passes(10_000)
-  assert.deepEqual(stage.told, ['a@0/1', 'b@0/2', 'c@0/3'])
+  assert.deepEqual(stage.reports, ['a@0/1', 'b@0/2', 'c@0/3'])
   const states = since(stage, nowMs)
   assert.deepEqual(
     states.map(([, said]) => said),
@@ -144,7 +144,7 @@ test('a partition whose consumers are refused is reported as away after awayAfte
     stage.server.refuse(undefined)
     stage.write(0, 'a')
     await stage.passes(8000)
-    assert.deepEqual(stage.told, ['a@0/1'])
+    assert.deepEqual(stage.reports, ['a@0/1'])
     assert.equal(since(stage, 0).at(-1)![1], 'up')
   }
 })
@@ -161,7 +161,7 @@ test('a re-created family that cannot be read is reported as away, with the reas
   assert.match(since(stage, nowMs).at(-1)![1], /^away JetStream stream events-0: expected the subjects events\.0\.>/)
   stage.server.subjects = undefined
   await stage.passes(12_000)
-  assert.deepEqual(stage.told, ['a@0/1', 'recreated 1'])
+  assert.deepEqual(stage.reports, ['a@0/1', 'recreated 1'])
   assert.equal(since(stage, nowMs).at(-1)![1], 'up')
 })
 
@@ -176,5 +176,5 @@ test('a silent consumer is replaced, even if there is nothing to read', async ()
   assert.deepEqual([next === silent, others], [false, []])
   stage.write(0, 'b')
   await stage.passes(100)
-  assert.deepEqual(stage.told, ['a@0/1', 'b@0/2'])
+  assert.deepEqual(stage.reports, ['a@0/1', 'b@0/2'])
 })

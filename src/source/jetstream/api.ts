@@ -44,7 +44,7 @@ export class JetStreamApi {
   readonly link: Link
   readonly #options: NatsOptions
   readonly #clock: Clock
-  /** The latest error of each request under retry, by subject of the request (`about`). */
+  /** The latest error of each request under retry, by the text that names the request. */
   readonly #troubles = new Map<string, string>()
   #manager: { readonly of: NatsConnection; readonly manager: Promise<JetStreamManager> } | undefined
 

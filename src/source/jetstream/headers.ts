@@ -86,7 +86,7 @@ function endOfLine(bytes: Uint8Array, at: number, end: number): number {
 /** One space after the colon belongs to the syntax, further spaces to the value. */
 const valueStart = (bytes: Uint8Array, at: number, end: number) => (at < end && bytes[at] === space ? at + 1 : at)
 
-/** Whether a line's name is this one, in whatever case. */
+/** Returns whether a line's name is `name`, ignoring case. */
 function nameIs(bytes: Uint8Array, at: number, name: string): boolean {
   if (bytes[at + name.length] !== colon) return false
   for (let i = 0; i < name.length; i++) if ((bytes[at + i]! | 32) !== (name.charCodeAt(i) | 32)) return false

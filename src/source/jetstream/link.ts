@@ -111,7 +111,7 @@ export class Link {
 
   async close(): Promise<void> {
     this.#closed = true
-    this.problem = this.#said('this source was closed')
+    this.problem = this.#withServers('this source was closed')
     this.#cancelRetry()
     for (const settle of [...this.#waiting]) settle()
     const { current } = this
@@ -129,7 +129,7 @@ export class Link {
 
   async #dial(): Promise<NatsConnection> {
     const { servers, tls, clientName, inboxPrefix, connectTimeoutMs, pingMs } = this.#options
-    const who = authenticator(this.#options)
+    const authentication = authenticator(this.#options)
     const options: NodeConnectionOptions = {
       servers: [...servers],
       name: clientName,
@@ -140,7 +140,7 @@ export class Link {
       maxPingOut: 2,
       noAsyncTraces: true,
       ignoreClusterUpdates: true,
-      ...(who === undefined ? {} : { authenticator: who }),
+      ...(authentication === undefined ? {} : { authenticator: authentication }),
       ...(tls === undefined ? {} : { tls: tlsOptions(tls) }),
     }
     const connection = await this.#connection(options)
@@ -182,14 +182,14 @@ export class Link {
   #ended(connection: NatsConnection, error: unknown): void {
     if (this.#closed || connection !== this.current) return
     this.current = undefined
-    this.problem = this.#said(error instanceof Error ? this.#explain(error) : 'the connection ended')
+    this.problem = this.#withServers(error instanceof Error ? this.#explain(error) : 'the connection ended')
     this.#host?.down(this.problem)
     this.#again()
   }
 
   #retry(error: unknown): void {
     if (this.#closed) return
-    this.problem = this.#said(this.#explain(error))
+    this.problem = this.#withServers(this.#explain(error))
     // The first report of a problem follows the first failed attempt.
     this.#host?.down(this.problem)
     this.#again()
@@ -201,7 +201,7 @@ export class Link {
     this.#cancelRetry = this.#clock.after(pauseMs, () => this.#connect())
   }
 
-  #said(problem: string): string {
+  #withServers(problem: string): string {
     return `${serversOf(this.#options)}: ${problem}`
   }
 

@@ -66,7 +66,7 @@ export class JetStreamTail implements Tail, LinkOwner, PartitionReaderOwner {
   #lookedAt = 0
   /** Index of the reader at which the next look at quiet readers begins. */
   #quietFrom = 0
-  /** Texts of refused publishes on this connection; many partitions can share one text. */
+  /** Texts of refused publishes on this connection; some name one partition's stream. */
   readonly #denied = new Set<string>()
   /** Why the last look at the family failed; '' = it succeeded. */
   #lookProblem = ''
