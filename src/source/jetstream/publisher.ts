@@ -184,7 +184,7 @@ export class Publisher implements LinkOwner {
   #reserve(bytes: number): void {
     const { maxQueuedBytes } = this.#options
     if (this.#queuedBytes > 0 && this.#queuedBytes + bytes > maxQueuedBytes) {
-      const said = `expected at most ${maxQueuedBytes} bytes to wait for NATS`
+      const said = `expected at most ${maxQueuedBytes} bytes queued for NATS`
       throw new LimitReached('publishQueue', 'overloaded', `${said}, got ${bytes} more than fit; publish again later`)
     }
     this.#queuedBytes += bytes
@@ -349,7 +349,7 @@ const lengthOf = (bytes: Uint8Array | null): number => bytes?.length ?? 0
 const untaken = (stream: string, subject: string) =>
   new CarillonError(
     'stream_unusable',
-    `expected the JetStream stream ${stream} to take "${subject}", which is none of its subjects; edit it`,
+    `expected the JetStream stream ${stream} to take "${subject}", which is not one of its subjects; edit it`,
   )
 
 /**
