@@ -62,8 +62,8 @@ export interface PartitionReaderOwner {
   /** The stream does not exist (any more). */
   lacking(reader: PartitionReader): void
   /**
-   * Returns true if the whole family was re-created or deleted. The tail then reports that once for
-   * all partitions, and opens the reader again.
+   * Returns true if the whole family was re-created or deleted. The tail then reports that once
+   * for all partitions, and opens the reader again.
    */
   familyChanged(reader: PartitionReader): Promise<boolean>
 }
@@ -71,9 +71,9 @@ export interface PartitionReaderOwner {
 /**
  * Reads one partition through one `PushConsumer` after another. It turns stream sequences into
  * records, losses and rewrites: it decides whether a hole is deleted records or retention, and
- * whether the log is still the one that was read. Any irregularity (a consumer sequence that jumps,
- * silence, a changed stream) ends the consumer, and the next one starts at `next`. So no record is
- * lost or shown twice.
+ * whether the log is still the one that was read. Any irregularity (a consumer sequence that
+ * jumps, silence, a changed stream) ends the consumer, and the next one starts at `next`. So no
+ * record is lost or shown twice.
  */
 export class PartitionReader {
   readonly partition: number
@@ -253,9 +253,9 @@ export class PartitionReader {
   }
 
   /**
-   * Asks the server for records while none arrive. A consumer can send heartbeats and still deliver
-   * nothing that the stream has: it was paused, its flow control got lost, or the server has a
-   * fault. Only another consumer helps then.
+   * Asks the server for records while none arrive. A consumer can send heartbeats and still
+   * deliver nothing that the stream has: it was paused, its flow control got lost, or the server
+   * has a fault. Only another consumer helps then.
    */
   async lookWhileQuiet(): Promise<void> {
     const version = this.#version

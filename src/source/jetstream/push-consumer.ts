@@ -33,8 +33,8 @@ export interface PushConsumerContext {
 
 /**
  * One ephemeral push consumer in the server's memory, without acknowledgements, with flow control
- * and heartbeats. It delivers each message of the consumer once and in order, or reports that it is
- * broken; it never repairs itself. Used once: `start`, then `end`.
+ * and heartbeats. It delivers each message of the consumer once and in order, or reports that it
+ * is broken; it never repairs itself. Used once: `start`, then `end`.
  */
 export class PushConsumer {
   readonly #context: PushConsumerContext
