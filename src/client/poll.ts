@@ -5,19 +5,19 @@ import { httpConnection } from './http-connection.ts'
 import type { Ask } from './network.ts'
 import { answerWith, lost, refusalOf } from './refusal.ts'
 
-/** How long the gateway may hold a poll, ms. */
+/** Time for which the gateway may hold a poll, ms. */
 const waitMs = 25_000
-/** An answer that has not begun so long after that, or whose next byte is as late, will not come, ms. */
+/** Limit beyond `waitMs` for the answer's first byte, and between later bytes, ms. */
 const graceMs = 15_000
 
 interface Answer {
   readonly frames: readonly unknown[]
-  /** All that was missed has been told. */
+  /** All missed events have been sent. */
   readonly live: boolean
   readonly after: string
 }
 
-/** `POST /v1/poll`, over and over. */
+/** Opens a connection that repeats `POST /v1/poll`. */
 export const openPoll =
   (ask: Ask): Open =>
   (gateway, wishes, handlers, clock) => {

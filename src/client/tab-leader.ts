@@ -11,9 +11,15 @@ import type { State } from './state.ts'
 import type { FromLeader, Leading, NotLeading, TabMessage, ToFollower, ToLeader } from './tab-messages.ts'
 import { type SubscriptionSink, TrackedSubscription } from './tracked-subscription.ts'
 
-/** A tab that has said nothing for so long is gone, ms: browsers let the timers of hidden tabs run once a minute. */
+/**
+ * Silence after which a follower counts as gone, ms. Browsers may run the timers of hidden tabs
+ * only once a minute.
+ */
 const goneMs = 200_000
-/** Frames posted to a tab that it has not said to have taken: beyond that it is let go of. What is posted lies in its memory. */
+/**
+ * Most frames not confirmed by a follower, whose memory holds them. Beyond it, the leader drops
+ * it.
+ */
 const maxUntaken = 4096
 
 export interface TabLeaderOptions {
@@ -22,20 +28,23 @@ export interface TabLeaderOptions {
 }
 
 interface Guest {
-  /** By ref. */
+  /** Its subscriptions, by ref. */
   readonly relays: Map<number, Relay>
   heardMs: number
   untaken: number
 }
 
-/** Serves other tabs of the browser over its own connection, as a gateway would: each of their subscriptions is one more of it. */
+/**
+ * Serves follower tabs over its own connection, as a gateway would. Each of their subscriptions is
+ * one of the leader's link.
+ */
 export class TabLeader {
   readonly #link: Link
   readonly #post: (message: ToFollower | Leading | NotLeading) => void
   readonly #clock: Timing
   readonly #guests = new Map<string, Guest>()
   #cancelSweep: (() => void) | undefined
-  /** Why there is no connection; undefined while there is one, or one is being made. */
+  /** Why there is no connection; undefined while there is one, or one is opening. */
   #away: Refusal | undefined
 
   constructor(link: Link, post: (message: FromLeader) => void, { clock, random }: TabLeaderOptions) {
@@ -46,7 +55,7 @@ export class TabLeader {
     this.#post({ kind: 'hosting' })
   }
 
-  /** The link's state is the guests' as well: while there is no connection they wait like this tab. */
+  /** Applies the link's state to the followers: without a connection, they wait like this tab. */
   linkIs(state: State): void {
     const reason = state.name === 'waiting' && state.reason.code !== 'idle' ? state.reason : undefined
     if (reason !== undefined) {
@@ -75,7 +84,7 @@ export class TabLeader {
 
   close(): void {
     this.#cancelSweep?.()
-    this.#leave(lost('another tab', 'it let go'))
+    this.#leave(lost('another tab', 'it no longer leads'))
   }
 
   #asked(from: string, guest: Guest, asks: ToLeader['asks']): void {
@@ -85,7 +94,8 @@ export class TabLeader {
     else if (asks.kind === 'unsubscribe') this.#end(guest, asks.ref)
     else {
       guest.untaken = 0
-      // Positions are frames as well: an answer of positions to so many frames would be the reason of the next one.
+      // Positions are frames too: answering `taken` with many positions would cause the next
+      // `taken`.
       if (asks.kind === 'taken') return
       if (asks.kind === 'check') this.#link.check()
       for (const relay of guest.relays.values()) relay.renew()
@@ -138,14 +148,19 @@ export class TabLeader {
   }
 }
 
-/** One subscription of another tab: what comes for it goes there, under its ref. Its tab holds it back, not this one. */
+/**
+ * Relays one subscription of a follower, under its ref. Back-pressure is the follower's business.
+ */
 class Relay implements SubscriptionSink {
   readonly followed: TrackedSubscription
   readonly #ref: number
   readonly #tell: (frame: ServerFrame) => void
-  /** Its tab knows no position yet, or not all that came with an event or gap, as over SSE: it is told the next one at once. */
+  /**
+   * The follower misses a position: it has none yet, or an event or gap came without one, as over
+   * SSE. The next position goes to it at once.
+   */
   #positionOwed: boolean
-  /** It stands further on than its tab knows. */
+  /** The position has moved since the follower last received it. */
   #isStale = false
 
   /** Throws `bad_token`. */
@@ -156,7 +171,9 @@ class Relay implements SubscriptionSink {
     this.#tell = tell
   }
 
-  /** Tells its tab where it stands, unless it knows. What is posted before is what the position covers. */
+  /**
+   * Sends the position unless the follower has it. All frames that it covers were posted before.
+   */
   renew(): void {
     const { token } = this.followed.resumePoint
     if (!this.#isStale || token === undefined) return
@@ -171,12 +188,13 @@ class Relay implements SubscriptionSink {
   }
 
   gap(gap: Gap, move: PositionChange | undefined): boolean {
-    // A gap has the number of partitions before all of them are reported. Only a later position change has it after that.
+    // A gap has the number of partitions before all of them are reported. The follower gets the
+    // number with a later position change.
     const after = move === undefined ? '' : encodeToken(move.positions ?? [])
     this.#positionOwed ||= after !== gap.after
     const relayed: RelayedGap = { ...gap, refs: [this.#ref], after, behind: gap.after }
     this.#tell(relayed)
-    // Its tab waits for `live` behind such a gap, which names it there.
+    // After such a gap the follower waits for `live` with its ref.
     if (gap.reason === 'repartitioned' && this.followed.live) this.live()
     return true
   }

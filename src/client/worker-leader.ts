@@ -12,21 +12,27 @@ import { transportsOf } from './transports.ts'
 
 export interface WorkerLeaderOptions {
   readonly environment: Environment
-  /** Its `lead` takes the lock from whoever holds it. */
+  /** `lead` takes the lock from its present holder. */
   readonly meeting: Pick<TabMeeting, 'lead' | 'join'>
   readonly clock: Timing
   readonly random: Random
-  /** For tests: how it reaches gateways. */
+  /** For tests: the transports. */
   readonly ways?: readonly Transport[]
 }
 
-/** The connection of tabs, held by one that follows nothing itself and that no browser freezes: a worker of theirs. */
+/**
+ * Holds the connection of tabs in their worker. It has no subscriptions, and no browser freezes
+ * it.
+ */
 export class WorkerLeader {
   readonly #link: Link
   readonly #leave: readonly (() => void)[]
   #host: TabLeader | undefined
 
-  /** `group`: the name of its tabs. `ended`: the gateway refuses it for good, as it will refuse the tabs, or another worker leads. */
+  /**
+   * `group`: name of the tabs' group. `ended`: called when the gateway refuses the connection for
+   * good, as it will refuse the tabs, or when another worker leads.
+   */
   constructor(group: string, { environment, meeting, clock, random, ways }: WorkerLeaderOptions, ended: () => void) {
     const [, , urls, keepOrder, transports, headers, credentials, backoff = backoffDefaults] = groupOf(group)
     const channel = meeting.join(group, (message) => this.#host?.heard(message as TabMessage))
@@ -66,5 +72,5 @@ export class WorkerLeader {
   }
 }
 
-/** What was not given is null in JSON. */
+/** JSON has null for absent fields. */
 const groupOf = (name: string): Group => JSON.parse(name, (_, value: unknown) => value ?? undefined)
