@@ -91,7 +91,7 @@ class SocketConnection implements Connection {
     const bytes = new Blob([message]).size
     if (isOpen && bytes <= (most ?? leastFrameBytes)) socket.send(message)
     else if (isOpen && most !== undefined)
-      this.#refuse(wish.ref, `expected at most ${most} bytes of subscription, got ${bytes}`)
+      this.#refuse(wish.ref, `expected a subscription of at most ${most} bytes, got ${bytes}`)
     else this.#unsent.set(wish.ref, wish)
   }
 
