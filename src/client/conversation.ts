@@ -38,7 +38,7 @@ type FrameTable = {
  * frames.
  */
 export class Conversation {
-  readonly #host: ConversationOwner
+  readonly #owner: ConversationOwner
   /** All subscriptions of the link, also those that this connection does not serve. */
   readonly #all: ReadonlySet<TrackedSubscription>
   readonly #sharing: SharedRequestPlanner
@@ -67,9 +67,9 @@ export class Conversation {
       sharing,
       clock,
     }: { members: ReadonlySet<TrackedSubscription>; sharing: SharedRequestPlanner; clock: Timing },
-    host: ConversationOwner,
+    owner: ConversationOwner,
   ) {
-    this.#host = host
+    this.#owner = owner
     this.#all = members
     this.#sharing = sharing
     this.#share = transport.separate ? undefined : sharing.next([...members])
@@ -78,7 +78,7 @@ export class Conversation {
     const handlers = {
       frame: (frame: ServerFrame) => this.#safely(() => this.#frame(frame)),
       position: (token: string) => this.#safely(() => this.#position(token)),
-      closed: (refused: Refusal) => this.#safely(() => host.lost(refused)),
+      closed: (refused: Refusal) => this.#safely(() => owner.lost(refused)),
     }
     this.#connection = transport.open(url, wishes, handlers, clock)
   }
@@ -102,7 +102,7 @@ export class Conversation {
     const { ref } = tracked
     this.#forget(tracked)
     this.#connection.unsubscribe?.(ref)
-    if (this.#share !== undefined && this.#all.size > 0) this.#host.step('outdated')
+    if (this.#share !== undefined && this.#all.size > 0) this.#owner.step('outdated')
   }
 
   #forget(tracked: TrackedSubscription): void {
@@ -134,7 +134,7 @@ export class Conversation {
     try {
       run()
     } catch (error) {
-      if (!this.#over) this.#host.lost(failure(error))
+      if (!this.#over) this.#owner.lost(failure(error))
     }
   }
 
@@ -142,13 +142,13 @@ export class Conversation {
     this.isOfUse ||= frame.kind !== 'welcome' && frame.kind !== 'subscribed'
     // An error without a ref ends the connection, which reports it then, or ends nothing.
     if (frame.kind === 'error' && !frame.ref) return
-    this.#host.step('heard')
+    this.#owner.step('heard')
     const take: (frame: never) => void = this.#frames[frame.kind]
     take(frame as never)
   }
 
   #table(): FrameTable {
-    const host = this.#host
+    const owner = this.#owner
     const tracked = (ref: number) => this.#byRef.get(ref)?.followed
     return {
       welcome() {},
@@ -160,17 +160,17 @@ export class Conversation {
       delivery: (frame) => {
         const positions = frame.stream === undefined ? decodeToken(frame.after) : []
         this.#reads(positions)
-        for (const service of this.#whom(frame)) {
+        for (const service of this.#servicesFor(frame)) {
           if (!service.delivery(frame, positions[0])) this.#full(service.followed)
         }
       },
       gap: (frame) => {
         this.#reads(positionsOf(frame))
-        for (const service of this.#whom(frame)) if (!service.gap(frame)) this.#full(service.followed)
-        host.changed()
+        for (const service of this.#servicesFor(frame)) if (!service.gap(frame)) this.#full(service.followed)
+        owner.changed()
       },
       live: ({ ref }) => {
-        for (const service of [...this.#whom({ refs: ref === 0 ? [] : [ref] })]) {
+        for (const service of [...this.#servicesFor({ refs: ref === 0 ? [] : [ref] })]) {
           const became = service.becameLive()
           if (became === 'full') this.#full(service.followed)
           else if (became === 'again') {
@@ -180,31 +180,31 @@ export class Conversation {
         }
         const { members } = this
         this.#sharing.live(members)
-        if (members.length === this.#all.size) host.agreed()
-        if (this.#share?.until === 'live' && !this.#over) host.step('outdated')
-        host.changed()
+        if (members.length === this.#all.size) owner.agreed()
+        if (this.#share?.until === 'live' && !this.#over) owner.step('outdated')
+        owner.changed()
       },
       pong: ({ after }) => {
-        if (after !== '') this.#stand(after)
+        if (after !== '') this.#applyPositions(after)
       },
       error: (frame) => {
         const one = tracked(frame.ref!)
         if (one === undefined) return
         this.#forget(one)
-        host.refused(one, refusal(frame))
+        owner.refused(one, refusal(frame))
       },
     }
   }
 
   #position(token: string): void {
     this.isOfUse = true
-    this.#host.step('heard')
-    const isTorn = this.#stand(token)
+    this.#owner.step('heard')
+    const isTorn = this.#applyPositions(token)
     this.#parkFull()
     const share = this.#share
     if (share === undefined || this.#over) return
-    if (share.until === 'position' && share.members.every(({ hasResumePoint: placed }) => placed))
-      this.#host.step('outdated')
+    if (share.until === 'position' && share.members.every(({ hasResumePoint }) => hasResumePoint))
+      this.#owner.step('outdated')
     else if (isTorn) this.#leave(share)
   }
 
@@ -223,21 +223,21 @@ export class Conversation {
    */
   #leave({ members }: SharedRequest): void {
     const next = this.#sharing.next([...this.#all]).members
-    if (members.some((each) => !next.includes(each))) this.#host.step('torn')
+    if (members.some((each) => !next.includes(each))) this.#owner.step('torn')
   }
 
-  #stand(token: string): boolean {
-    const said = decodeSaid(token)
+  #applyPositions(token: string): boolean {
+    const decoded = decodeSaid(token)
     let isTorn = this.#sharing.reads(
       this.members,
-      said.counts.filter(({ isRead }) => isRead),
+      decoded.counts.filter(({ isRead }) => isRead),
     )
-    for (const service of this.#byRef.values()) isTorn = service.stands(said) || isTorn
+    for (const service of this.#byRef.values()) isTorn = service.stands(decoded) || isTorn
     return isTorn
   }
 
   /** Returns the services of the refs. A frame without refs is for all. */
-  #whom({ refs = [] }: Pick<Delivery, 'refs'>): Iterable<Service> {
+  #servicesFor({ refs = [] }: Pick<Delivery, 'refs'>): Iterable<Service> {
     return refs.length === 0 ? this.#byRef.values() : refs.flatMap((ref) => this.#byRef.get(ref) ?? [])
   }
 
@@ -271,7 +271,7 @@ export class Conversation {
     for (const tracked of this.#fullAtPosition) {
       if (!tracked.hasResumePoint) continue
       this.#fullAtPosition.delete(tracked)
-      this.#host.full(tracked)
+      this.#owner.full(tracked)
     }
   }
 }

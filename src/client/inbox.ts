@@ -116,10 +116,10 @@ export class Inbox<T> implements SubscriptionSink {
 
   /** The position once the item in hand is handled; equals `handled` if there is none. */
   get inHand(): ResumePoint {
-    const place = new ResumePoint()
-    place.moveTo(this.handled)
-    for (const move of this.#inHand?.moves.values() ?? []) place.move(move)
-    return place
+    const point = new ResumePoint()
+    point.moveTo(this.handled)
+    for (const move of this.#inHand?.moves.values() ?? []) point.move(move)
+    return point
   }
 
   #add(item: Received<T> | undefined, bytes: number, move: PositionChange | undefined): boolean {

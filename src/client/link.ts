@@ -83,7 +83,7 @@ export class Link {
   #conversation: Conversation | undefined
   /** When the conversation was opened, on the monotonic clock. */
   #connectedMs = 0
-  readonly #host = this.#makeHost()
+  readonly #owner = this.#makeOwner()
   readonly #better: TransportUpgrade
   #phase: Phase = 'idle'
   #cancelAttempt: (() => void) | undefined
@@ -213,7 +213,7 @@ export class Link {
         this.#unreadable = false
         if (this.#conversation?.isOfUse && this.#candidates.better === undefined) this.#better.reset()
       })
-      for (const { sink: inflow } of this.#conversation?.members ?? []) inflow.state({ name: 'catching-up' })
+      for (const { sink } of this.#conversation?.members ?? []) sink.state({ name: 'catching-up' })
       this.#tell()
     },
     check: () => this.#conversation?.check(),
@@ -241,8 +241,8 @@ export class Link {
     if (this.#phase !== 'choosing') return
     this.#step(transport.separate ? 'separate' : 'shared')
     this.#connectedMs = this.#options.clock.monotonicMs()
-    const whom = { members: this.#members, sharing: this.#sharing, clock: this.#options.clock }
-    this.#conversation = new Conversation(candidate, whom, this.#host)
+    const context = { members: this.#members, sharing: this.#sharing, clock: this.#options.clock }
+    this.#conversation = new Conversation(candidate, context, this.#owner)
   }
 
   #backOff(): void {
@@ -272,7 +272,7 @@ export class Link {
 
   // Callbacks of a connection
 
-  #makeHost(): ConversationOwner {
+  #makeOwner(): ConversationOwner {
     return {
       step: (event) => this.#step(event),
       changed: () => this.#tell(),
@@ -357,7 +357,7 @@ export class Link {
    */
   #setState(state: State): void {
     this.#show(state)
-    for (const { sink: inflow } of this.#members) if (this.#state === state) inflow.state(state)
+    for (const { sink } of this.#members) if (this.#state === state) sink.state(state)
   }
 
   /** Reports the state while there is a connection, or no subscription. */

@@ -63,16 +63,16 @@ export async function publish(
   const pauses = new Backoff(random, backoff)
   const deadline = clock.monotonicMs() + timeoutMs
   const until = { clock, signal, ask }
-  let said: Refusal | undefined
+  let refused: Refusal | undefined
   for (let attempt = 0; ; attempt++) {
     signal?.throwIfAborted()
     const leftMs = deadline - clock.monotonicMs()
     const answer = await post(`${urls[attempt % urls.length]}/v1/publish`, body, leftMs, until)
     if (Array.isArray(answer)) return answer
     // A gateway's refusal is more useful than the missing answer of the last attempt.
-    said = answer.code === 'lost' ? (said ?? answer) : answer
+    refused = answer.code === 'lost' ? (refused ?? answer) : answer
     const pauseMs = pauses.next(answer.retryAfterMs)
-    if (said.retry === 'no' || clock.monotonicMs() + pauseMs >= deadline) throw refusedError(said)
+    if (refused.retry === 'no' || clock.monotonicMs() + pauseMs >= deadline) throw refusedError(refused)
     await pause(pauseMs, until)
   }
 }

@@ -69,13 +69,13 @@ export class ResumePoint {
   }
 
   move({ how, positions = [], counts = [] }: PositionChange): void {
-    let told = positions
+    let moved = positions
     if (how === 'all') {
-      told = positions.map((position) => this.#withGeneration(position))
+      moved = positions.map((position) => this.#keepGeneration(position))
       this.#positions.clear()
       this.counts = []
     }
-    for (const position of told) {
+    for (const position of moved) {
       if (how === 'to') this.#forget(position)
       if (how !== 'on' || isOn(this.at(position), position)) this.#positions.set(keyOf(position), position)
     }
@@ -100,7 +100,7 @@ export class ResumePoint {
   }
 
   /** Keeps a known generation if the gateway reports the same offset without one. */
-  #withGeneration(position: Position): Position {
+  #keepGeneration(position: Position): Position {
     const own = this.at(position)
     return own?.offset === position.offset && position.generation < 0 ? own : position
   }
@@ -116,13 +116,13 @@ export class ResumePoint {
  */
 export function lowestToken(tokens: readonly string[]): string | undefined {
   const lowest = new Map<string, Position>()
-  const unsaid: Position[] = []
+  const uncounted: Position[] = []
   const said: PartitionCount[] = []
   for (const token of tokens) {
     const { positions, counts } = decodeSaid(token)
     said.push(...counts)
     for (const position of positions) {
-      if (!counts.some((each) => isSameLog(each, position))) unsaid.push(position)
+      if (!counts.some((each) => isSameLog(each, position))) uncounted.push(position)
       const other = lowest.get(keyOf(position))
       if (other === undefined || position.offset < other.offset) lowest.set(keyOf(position), position)
     }
@@ -130,7 +130,7 @@ export function lowestToken(tokens: readonly string[]): string | undefined {
   said.sort((a, b) => a.count - b.count)
   const counts = said.filter((count) => {
     const isOf = (each: Log) => isSameLog(each, count)
-    return said.find(isOf) === count && !unsaid.some(isOf)
+    return said.find(isOf) === count && !uncounted.some(isOf)
   })
   return lowest.size + counts.length === 0 ? undefined : encodeSaid([...lowest.values()], counts)
 }

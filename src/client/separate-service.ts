@@ -44,7 +44,7 @@ export class SeparateService implements Service {
     if (position === undefined) return this.followed.takeNamed(delivery)
     if (!isNamed(delivery)) return this.#common(delivery, position)
     if (this.#isBeyondDiscarded(delivery, position)) return true
-    if (!isPattern(this.followed.subject)) this.#allTold()
+    if (!isPattern(this.followed.subject)) this.#confirmCount()
     const room = this.#release(position, delivery.offset)
     return this.followed.take(delivery, position) && room
   }
@@ -62,10 +62,10 @@ export class SeparateService implements Service {
    * head.
    */
   stands({ positions }: Token): boolean {
-    const { live, resumePoint: place } = this.followed
+    const { live, resumePoint } = this.followed
     if (!live) return false
     const ahead = positions.filter((each) => {
-      const own = place.at(each)
+      const own = resumePoint.at(each)
       return own !== undefined && own.offset < each.offset
     })
     if (ahead.length > 0) this.followed.move({ how: 'on', positions: ahead })
@@ -79,7 +79,7 @@ export class SeparateService implements Service {
     this.#held = []
     tracked.becameLive()
     const room = this.#takeAll(held)
-    this.#allTold()
+    this.#confirmCount()
     tracked.sink.live()
     return room ? 'live' : 'full'
   }
@@ -88,7 +88,7 @@ export class SeparateService implements Service {
    * Records the new number of partitions. Until then the token has the previous number, so that a
    * gateway reports the partitions missing from it.
    */
-  #allTold(): void {
+  #confirmCount(): void {
     if (this.#count === undefined) return
     this.followed.move({ how: 'on', counts: [this.#count] })
     this.#count = undefined

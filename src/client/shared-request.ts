@@ -40,7 +40,7 @@ export class SharedRequestPlanner {
     if (alone !== undefined) return requestFor([alone], all, 'position')
     const conflicting = all.find((tracked) => tracked.inConflict)
     if (conflicting !== undefined) return requestFor([conflicting], all, 'live')
-    const fresh = all.filter(({ hasResumePoint: placed }) => !placed)
+    const fresh = all.filter(({ hasResumePoint }) => !hasResumePoint)
     if (fresh.length > 0) {
       const { last } = fresh[0]!.request(0)
       return requestFor(fresh.filter(startsLike(fresh[0]!)), all, last === undefined ? 'position' : 'live')
@@ -87,7 +87,7 @@ function disagreements(all: readonly TrackedSubscription[]): Map<string, Tracked
   }
   const found = [...byWhat].filter(([, known]) => known.some(([knowledge]) => knowledge !== known[0]![0]))
   const contradictory = [...histories(all)].filter(([, known]) => isContradictory(known.map(([position]) => position)))
-  const said: [string, [unknown, TrackedSubscription][]][] = [
+  const entries: [string, [unknown, TrackedSubscription][]][] = [
     ...found,
     ...contradictory.map(([key, known]): [string, [unknown, TrackedSubscription][]] => [
       key,
@@ -95,7 +95,7 @@ function disagreements(all: readonly TrackedSubscription[]): Map<string, Tracked
     ]),
   ]
   return new Map(
-    said.map(([what, known]) => {
+    entries.map(([what, known]) => {
       const who = known.map(([knowledge, { subject }]) => `${subject} ${knowledge}`)
       return [`${what}: ${who.sort().join()}`, known.map(([, tracked]) => tracked)]
     }),
@@ -126,16 +126,16 @@ function isContradictory(positions: readonly Position[]): boolean {
  * positions in one partition a gateway takes the one in the log that it reads, and reports nothing
  * about the other.
  */
-function knowledgeOf({ resumePoint: place }: TrackedSubscription): Map<string, string> {
+function knowledgeOf({ resumePoint }: TrackedSubscription): Map<string, string> {
   const incarnations = new Map<string, Set<number>>()
   const last = new Map<string, number>()
-  for (const position of place.positions) {
+  for (const position of resumePoint.positions) {
     const stream = `${position.nameHash}`
     for (const what of [stream, partitionKeyOf(position)]) {
       incarnations.set(what, (incarnations.get(what) ?? new Set()).add(position.incarnationHash))
     }
-    const isSaid = place.counts.some((each) => isSameLog(each, position))
-    if (!isSaid) last.set(stream, Math.max(last.get(stream) ?? -1, position.partition))
+    const isCounted = resumePoint.counts.some((each) => isSameLog(each, position))
+    if (!isCounted) last.set(stream, Math.max(last.get(stream) ?? -1, position.partition))
   }
   return new Map([...incarnations].map(([what, known]) => [what, `${[...known].sort()} ${last.get(what) ?? -1}`]))
 }
@@ -145,8 +145,8 @@ function requestFor(
   all: readonly TrackedSubscription[],
   until: SharedRequest['until'],
 ): SharedRequest {
-  const isPlaced = members.every(({ hasResumePoint: placed }) => placed)
-  const lowest = isPlaced ? lowestToken(members.flatMap(({ resumePoint: place }) => place.token ?? [])) : undefined
+  const isPlaced = members.every(({ hasResumePoint }) => hasResumePoint)
+  const lowest = isPlaced ? lowestToken(members.flatMap(({ resumePoint }) => resumePoint.token ?? [])) : undefined
   const { after, last }: Omit<SubscribeRequest, 'subject' | 'ref'> =
     lowest === undefined ? members[0]!.request(0) : { after: [lowest] }
   // One subscription may need what another one leaves out.

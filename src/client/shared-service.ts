@@ -42,12 +42,12 @@ export class SharedService implements Service {
 
   gap(gap: Gap): boolean {
     const { followed: tracked } = this
-    const { resumePoint: place } = tracked
+    const { resumePoint } = tracked
     const hasGrown = this.#hasGrown(gap)
     if (gap.reason === 'repartitioned' && hasGrown !== undefined) {
       return hasGrown ? tracked.takeRepartitioned(gap) : true
     }
-    const places = place.positions.filter(({ nameHash }) => nameHash === hashOf(gap.stream)).length
+    const places = resumePoint.positions.filter(({ nameHash }) => nameHash === hashOf(gap.stream)).length
     // If the number of partitions has changed, or is unknown, its subjects may be in any
     // partition.
     const mayBeHere = opens.has(gap.reason) || (gap.reason === 'recreated' && (hasGrown ?? places > 0))
@@ -70,16 +70,16 @@ export class SharedService implements Service {
    */
   stands({ positions, counts }: Token): boolean {
     const { followed: tracked } = this
-    const { resumePoint: place } = tracked
+    const { resumePoint } = tracked
     const torn = positions.filter((position) => this.#isTorn(position))
     const isOwn = (position: Position) =>
       this.#asked === 1 ||
       this.#starting ||
-      place.at(position) !== undefined ||
+      resumePoint.at(position) !== undefined ||
       tracked.seen.has(partitionKeyOf(position))
     const own = positions.filter((position) => isOwn(position) && !torn.includes(position))
     for (const position of own) tracked.seen.get(keyOf(position))?.passed(position.offset)
-    tracked.hasResumePoint ||= own.length + counts.length + place.size > 0
+    tracked.hasResumePoint ||= own.length + counts.length + resumePoint.size > 0
     tracked.move({ how: 'on', positions: own, counts })
     if (tracked.alone === 'wanted') tracked.alone = 'well'
     return torn.length > 0
@@ -114,12 +114,12 @@ export class SharedService implements Service {
    */
   #hasGrown(gap: Gap): boolean | undefined {
     const { followed: tracked } = this
-    const { resumePoint: place } = tracked
+    const { resumePoint } = tracked
     const now = countOf(gap)
     if (now === undefined) return undefined
-    if (tracked.standsIn(gap) && !positionsOf(gap).some((after) => place.at(after))) return undefined
+    if (tracked.standsIn(gap) && !positionsOf(gap).some((after) => resumePoint.at(after))) return undefined
     // It may know several incarnations, from positions in one after the other.
-    const known = place.counts.filter(({ nameHash }) => nameHash === now.nameHash)
+    const known = resumePoint.counts.filter(({ nameHash }) => nameHash === now.nameHash)
     if (known.length === 0) return undefined
     const same = known.find((own) => isSameLog(own, now))
     return same ? same.count < now.count : known.some((own) => own.count !== now.count)

@@ -16,7 +16,7 @@ const aliveMs = 20_000
 const framesPerWord = 256
 
 /** Name of the leader tab in the messages of losses. */
-const host = 'another tab'
+const leaderName = 'another tab'
 
 /** The follower's ID, and its channel. */
 interface Tab {
@@ -31,7 +31,7 @@ export class TabFollower implements Connection {
   readonly #handlers: Handlers
   readonly #silence: Silence
   /** The first leader that answered. Messages of any other one are ignored. */
-  #by: string | undefined
+  #leader: string | undefined
   #asked = true
   #frames = 0
   #over = false
@@ -66,17 +66,17 @@ export class TabFollower implements Connection {
 
   /** Handles a message of another tab. */
   heard(message: TabMessage): void {
-    if (this.#over || message.by !== (this.#by ?? message.by)) return
+    if (this.#over || message.by !== (this.#leader ?? message.by)) return
     // A hidden leader need not connect. This tab may be visible, and connects by itself then.
     if (message.kind === 'not-hosting') this.#end({ ...message.refused, waits: message.refused.code !== 'hidden' })
     else if (message.kind === 'to-guest' && message.to === this.#id) {
-      this.#by = message.by
-      this.#told(message.frame)
+      this.#leader = message.by
+      this.#receive(message.frame)
     }
   }
 
-  #told(frame: ServerFrame | undefined): void {
-    if (frame === undefined) this.#end(lost(host, 'it dropped this one'))
+  #receive(frame: ServerFrame | undefined): void {
+    if (frame === undefined) this.#end(lost(leaderName, 'it dropped this one'))
     else {
       if (++this.#frames % framesPerWord === 0) this.#ask({ kind: 'taken' })
       if (this.#asked) this.#silence.start(aliveMs)
@@ -86,7 +86,7 @@ export class TabFollower implements Connection {
   }
 
   #askAlive(kind: 'alive' | 'check' = 'alive'): void {
-    if (this.#asked) this.#end(lost(host, silent))
+    if (this.#asked) this.#end(lost(leaderName, silent))
     else {
       this.#asked = true
       this.#ask({ kind })

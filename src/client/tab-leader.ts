@@ -27,7 +27,7 @@ export interface TabLeaderOptions {
   readonly random: Random
 }
 
-interface Guest {
+interface Follower {
   /** Its subscriptions, by ref. */
   readonly relays: Map<number, Relay>
   heardMs: number
@@ -42,7 +42,7 @@ export class TabLeader {
   readonly #link: Link
   readonly #post: (message: ToFollower | Leading | NotLeading) => void
   readonly #clock: Timing
-  readonly #guests = new Map<string, Guest>()
+  readonly #followers = new Map<string, Follower>()
   #cancelSweep: (() => void) | undefined
   /** Why there is no connection; undefined while there is one, or one is opening. */
   #away: Refusal | undefined
@@ -75,11 +75,11 @@ export class TabLeader {
       if (asks.kind === 'open') this.#post({ kind: 'not-hosting', refused: this.#away })
       return
     }
-    if (asks.kind === 'open') this.#guests.set(from, { relays: new Map(), heardMs: 0, untaken: 0 })
-    const guest = this.#guests.get(from)
+    if (asks.kind === 'open') this.#followers.set(from, { relays: new Map(), heardMs: 0, untaken: 0 })
+    const follower = this.#followers.get(from)
     if (asks.kind === 'bye') this.#dismiss(from)
-    else if (guest === undefined) this.#post({ kind: 'to-guest', to: from, frame: undefined })
-    else this.#asked(from, guest, asks)
+    else if (follower === undefined) this.#post({ kind: 'to-guest', to: from, frame: undefined })
+    else this.#asked(from, follower, asks)
   }
 
   close(): void {
@@ -87,46 +87,46 @@ export class TabLeader {
     this.#leave(lost('another tab', 'it no longer leads'))
   }
 
-  #asked(from: string, guest: Guest, asks: ToLeader['asks']): void {
-    guest.heardMs = this.#clock.monotonicMs()
+  #asked(from: string, follower: Follower, asks: ToLeader['asks']): void {
+    follower.heardMs = this.#clock.monotonicMs()
     this.#cancelSweep ??= this.#clock.after(goneMs, () => this.#sweep())
-    if (asks.kind === 'subscribe') this.#subscribe(from, guest, asks.wish)
-    else if (asks.kind === 'unsubscribe') this.#end(guest, asks.ref)
+    if (asks.kind === 'subscribe') this.#subscribe(from, follower, asks.wish)
+    else if (asks.kind === 'unsubscribe') this.#end(follower, asks.ref)
     else {
-      guest.untaken = 0
+      follower.untaken = 0
       // Positions are frames too: answering `taken` with many positions would cause the next
       // `taken`.
       if (asks.kind === 'taken') return
       if (asks.kind === 'check') this.#link.check()
-      for (const relay of guest.relays.values()) relay.renew()
+      for (const relay of follower.relays.values()) relay.renew()
       this.#tell(from, { kind: 'pong', t: 0, nowUs: 0, after: '' })
     }
   }
 
-  #subscribe(from: string, guest: Guest, wish: SubscribeRequest): void {
+  #subscribe(from: string, follower: Follower, wish: SubscribeRequest): void {
     try {
       const relay = new Relay(wish, (frame) => this.#tell(from, frame))
-      guest.relays.set(wish.ref, relay)
+      follower.relays.set(wish.ref, relay)
       this.#link.add(relay.followed)
     } catch (error) {
       this.#tell(from, { kind: 'error', ref: wish.ref, ...failure(error) })
     }
   }
 
-  #end({ relays }: Guest, ref: number): void {
+  #end({ relays }: Follower, ref: number): void {
     const relay = relays.get(ref)
     if (relay !== undefined) this.#link.remove(relay.followed)
     relays.delete(ref)
   }
 
   #dismiss(from: string): void {
-    const guest = this.#guests.get(from)
-    for (const { followed: tracked } of guest?.relays.values() ?? []) this.#link.remove(tracked)
-    this.#guests.delete(from)
+    const follower = this.#followers.get(from)
+    for (const { followed: tracked } of follower?.relays.values() ?? []) this.#link.remove(tracked)
+    this.#followers.delete(from)
   }
 
   #leave(refused: Refusal): void {
-    for (const [from, { relays }] of [...this.#guests]) {
+    for (const [from, { relays }] of [...this.#followers]) {
       for (const relay of relays.values()) relay.renew()
       this.#dismiss(from)
     }
@@ -135,14 +135,14 @@ export class TabLeader {
 
   #sweep(): void {
     const oldest = this.#clock.monotonicMs() - goneMs
-    for (const [from, { heardMs }] of [...this.#guests]) if (heardMs <= oldest) this.#dismiss(from)
-    this.#cancelSweep = this.#guests.size === 0 ? undefined : this.#clock.after(goneMs, () => this.#sweep())
+    for (const [from, { heardMs }] of [...this.#followers]) if (heardMs <= oldest) this.#dismiss(from)
+    this.#cancelSweep = this.#followers.size === 0 ? undefined : this.#clock.after(goneMs, () => this.#sweep())
   }
 
   #tell(to: string, frame: ServerFrame): void {
-    const guest = this.#guests.get(to)
-    if (guest === undefined) return
-    const isTooMuch = ++guest.untaken > maxUntaken
+    const follower = this.#followers.get(to)
+    if (follower === undefined) return
+    const isTooMuch = ++follower.untaken > maxUntaken
     if (isTooMuch) this.#dismiss(to)
     this.#post({ kind: 'to-guest', to, frame: isTooMuch ? undefined : frame })
   }
@@ -159,14 +159,14 @@ class Relay implements SubscriptionSink {
    * The follower misses a position: it has none yet, or an event or gap came without one, as over
    * SSE. The next position goes to it at once.
    */
-  #positionOwed: boolean
+  #needsPosition: boolean
   /** The position has moved since the follower last received it. */
   #isStale = false
 
   /** Throws `bad_token`. */
   constructor({ ref, subject, after, ...how }: SubscribeRequest, tell: (frame: ServerFrame) => void) {
     this.followed = new TrackedSubscription(subject, after, this, how)
-    this.#positionOwed = !this.followed.hasResumePoint
+    this.#needsPosition = !this.followed.hasResumePoint
     this.#ref = ref
     this.#tell = tell
   }
@@ -182,7 +182,7 @@ class Relay implements SubscriptionSink {
   }
 
   event(delivery: Delivery, move: PositionChange | undefined): boolean {
-    this.#positionOwed ||= move === undefined
+    this.#needsPosition ||= move === undefined
     this.#tell({ ...delivery, refs: [this.#ref], after: move === undefined ? '' : delivery.after })
     return true
   }
@@ -191,7 +191,7 @@ class Relay implements SubscriptionSink {
     // A gap has the number of partitions before all of them are reported. The follower gets the
     // number with a later position change.
     const after = move === undefined ? '' : encodeToken(move.positions ?? [])
-    this.#positionOwed ||= after !== gap.after
+    this.#needsPosition ||= after !== gap.after
     const relayed: RelayedGap = { ...gap, refs: [this.#ref], after, behind: gap.after }
     this.#tell(relayed)
     // After such a gap the follower waits for `live` with its ref.
@@ -201,8 +201,8 @@ class Relay implements SubscriptionSink {
 
   moved({ how }: PositionChange): void {
     this.#isStale = true
-    if (how !== 'all' && !this.#positionOwed) return
-    this.#positionOwed = false
+    if (how !== 'all' && !this.#needsPosition) return
+    this.#needsPosition = false
     this.renew()
   }
 

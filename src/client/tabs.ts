@@ -40,8 +40,8 @@ export class Tabs {
   #link: Link | undefined
   /** Releases the lock or withdraws its request; before that, stops the wait for the worker. */
   #giveUp: (() => void) | undefined
-  #guest: TabFollower | undefined
-  #host: TabLeader | undefined
+  #follower: TabFollower | undefined
+  #leader: TabLeader | undefined
 
   constructor(options: TabsOptions) {
     this.#options = options
@@ -55,8 +55,8 @@ export class Tabs {
       open: (_url, wishes, handlers) => {
         // A new ID for each connection, so that messages for an earlier one are ignored.
         const id = `${random.next()} ${random.next()}`
-        this.#guest = new TabFollower({ id, post }, wishes, handlers, clock)
-        return this.#guest
+        this.#follower = new TabFollower({ id, post }, wishes, handlers, clock)
+        return this.#follower
       },
     }
     this.transports = [tab, ...transports]
@@ -81,16 +81,16 @@ export class Tabs {
   #lead(): void {
     const link = this.#link
     // The client may be closed by now.
-    if (!link || this.#host) return
+    if (!link || this.#leader) return
     const { meeting, name, transports } = this.#options
     this.#giveUp?.()
     this.#giveUp = meeting.lead(name, () => {
       link.use(transports)
-      const host = new TabLeader(link, this.#channel.post, this.#options)
-      this.#host = host
+      const leader = new TabLeader(link, this.#channel.post, this.#options)
+      this.#leader = leader
       return () => {
-        host.close()
-        this.#host = undefined
+        leader.close()
+        this.#leader = undefined
         link.use(this.transports)
         this.#lead()
       }
@@ -98,20 +98,20 @@ export class Tabs {
   }
 
   linkIs(state: State): void {
-    this.#host?.linkIs(state)
+    this.#leader?.linkIs(state)
   }
 
   close(): void {
-    this.#host?.close()
-    this.#guest?.close()
+    this.#leader?.close()
+    this.#follower?.close()
     this.#giveUp?.()
     this.#channel.close()
     this.#link = undefined
   }
 
   #heard(message: TabMessage): void {
-    if (this.#host !== undefined) this.#host.heard(message)
+    if (this.#leader !== undefined) this.#leader.heard(message)
     else if (message.kind === 'hosting') this.#link?.use(this.transports)
-    else this.#guest?.heard(message)
+    else this.#follower?.heard(message)
   }
 }

@@ -83,11 +83,11 @@ export class TrackedSubscription {
   constructor(
     subject: string,
     after: readonly string[],
-    inflow: SubscriptionSink,
+    sink: SubscriptionSink,
     { last, policy }: SubscribeOptions = {},
   ) {
     this.subject = subject
-    this.sink = inflow
+    this.sink = sink
     this.policy = policy
     this.#start = after
     this.#last = last
@@ -206,12 +206,12 @@ export class TrackedSubscription {
    */
   takeRepartitioned(gap: Gap): boolean {
     const key = namedKeyOf(gap)
-    const said = () => `${gap.after} ${positionsOf(gap).map((after) => this.resumePoint.at(after)?.offset)}`
-    if (this.#repartitioned.get(key) === said()) return true
+    const known = () => `${gap.after} ${positionsOf(gap).map((after) => this.resumePoint.at(after)?.offset)}`
+    if (this.#repartitioned.get(key) === known()) return true
     // A position that it has there already may be another subscription's: it may be new there too.
     const isBelow = positionsOf(gap).some((after) => (this.resumePoint.at(after)?.offset ?? -1) < after.offset)
     const room = isBelow ? this.takeGap(gap) : this.sink.gap(gap, undefined)
-    this.#repartitioned.set(key, said())
+    this.#repartitioned.set(key, known())
     return room
   }
 

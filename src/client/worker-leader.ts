@@ -27,7 +27,7 @@ export interface WorkerLeaderOptions {
 export class WorkerLeader {
   readonly #link: Link
   readonly #leave: readonly (() => void)[]
-  #host: TabLeader | undefined
+  #leader: TabLeader | undefined
 
   /**
    * `group`: name of the tabs' group. `ended`: called when the gateway refuses the connection for
@@ -35,7 +35,7 @@ export class WorkerLeader {
    */
   constructor(group: string, { environment, meeting, clock, random, ways }: WorkerLeaderOptions, ended: () => void) {
     const [, , urls, keepOrder, transports, headers, credentials, backoff = backoffDefaults] = groupOf(group)
-    const channel = meeting.join(group, (message) => this.#host?.heard(message as TabMessage))
+    const channel = meeting.join(group, (message) => this.#leader?.heard(message as TabMessage))
     const end = () => {
       this.close()
       ended()
@@ -55,18 +55,18 @@ export class WorkerLeader {
         random,
         environment,
       },
-      { state: (state) => this.#host?.linkIs(state), refused: end },
+      { state: (state) => this.#leader?.linkIs(state), refused: end },
     )
     const granted = () => {
-      this.#host = new TabLeader(this.#link, channel.post, { clock, random })
+      this.#leader = new TabLeader(this.#link, channel.post, { clock, random })
       return end
     }
     this.#leave = [meeting.lead(group, granted), channel.close]
   }
 
   close(): void {
-    this.#host?.close()
-    this.#host = undefined
+    this.#leader?.close()
+    this.#leader = undefined
     this.#link.close()
     for (const leave of this.#leave) leave()
   }

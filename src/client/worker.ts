@@ -31,10 +31,10 @@ const meeting: WorkerLeaderOptions['meeting'] = {
   lead: (name, granted) => pageTabs.lead(name, granted, { steal: true }),
 }
 
-const host = new WorkerLifetime({ environment, meeting, clock: systemTiming, random: systemRandom }, () =>
+const lifetime = new WorkerLifetime({ environment, meeting, clock: systemTiming, random: systemRandom }, () =>
   scope.close(),
 )
 
 scope.onconnect = ({ ports }) => {
-  ports[0]!.onmessage = ({ data }) => host.heard(data)
+  ports[0]!.onmessage = ({ data }) => lifetime.heard(data)
 }
