@@ -13,18 +13,20 @@ const maxHeld = 256
 const below = -1
 
 /**
- * Serves a subscription with its own position on the connection: over a WebSocket, or another tab.
+ * Serves a subscription that has its own position on the connection: over a WebSocket, or through
+ * the leader tab. A frame with refs is for these subscriptions only. One without refs is for all
+ * live subscriptions that match.
  */
 export class SeparateService implements Service {
   readonly followed: TrackedSubscription
   /**
-   * The number of partitions that becomes known once the gaps of all of them have arrived. A
-   * gateway reports each new partition that a subject may be in before it delivers anything there.
-   * A pattern knows the number once it is live.
+   * The number of partitions reported by a gap, pending until the gaps of all new partitions have
+   * arrived. A gateway reports each new partition that a subject may be in before it delivers
+   * anything there. For a pattern, the number is pending until it is live.
    */
   #count: PartitionCount | undefined
   /**
-   * Frames without refs, held until `live`: only then it is clear whether they were for this
+   * Frames without refs, held until `live`: only then is it clear whether they were for this
    * subscription.
    */
   #held: (Delivery | Gap)[] = []
@@ -94,7 +96,7 @@ export class SeparateService implements Service {
     this.#count = undefined
   }
 
-  /** Takes a delivery for all subscriptions that match and are live in its partition. */
+  /** Takes a delivery without refs: it is for subscriptions that match and are live there. */
   #common(delivery: Delivery, position: Position): boolean {
     const { followed: tracked } = this
     const matching = matches(tracked.subject, delivery.event.subject)
@@ -160,8 +162,8 @@ export class SeparateService implements Service {
   /**
    * Releases held frames before a frame with the ref at `offset`: its reader is at that offset.
    * Held frames below it that are still new were for this subscription and must not come later; so
-   * was a gap that led back to it. The others belong to another reader, and this one's reader
-   * delivers the rest of them.
+   * was a gap that led back to it. The other held frames came from another reader: this one's
+   * reader delivers what they contain.
    */
   #release(position: Position, offset: number): boolean {
     if (this.#held.length === 0) return true

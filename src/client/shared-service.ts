@@ -14,7 +14,7 @@ const opens: ReadonlySet<GapReason> = new Set(['repartitioned', 'unnamed'])
 export class SharedService implements Service {
   readonly followed: TrackedSubscription
   /**
-   * Number of subscriptions in the request. Positions cover all of them, also once some have left.
+   * Number of subscriptions in the request. Positions cover all of them, even after some left.
    */
   readonly #asked: number
   readonly #leave: () => void
@@ -57,9 +57,9 @@ export class SharedService implements Service {
     // subject has one partition: with positions in several it has moved to a new or an earlier
     // one.
     const isMoved = places > 1 && !isPattern(tracked.subject)
-    const isTold = isMoved || hasGrown === true || tracked.seen.has(namedKeyOf(gap))
+    const isReported = isMoved || hasGrown === true || tracked.seen.has(namedKeyOf(gap))
     if (gap.reason === 'recreated') tracked.seen.delete(namedKeyOf(gap))
-    return isTold ? tracked.sink.gap(gap, undefined) : true
+    return isReported ? tracked.sink.gap(gap, undefined) : true
   }
 
   /**

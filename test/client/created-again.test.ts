@@ -11,7 +11,7 @@ import { ManualClock } from '../model/clock.ts'
 import { TestGateway } from '../session/harness.ts'
 import { ModelNet } from './model-net.ts'
 
-/** In three partitions one each, in two both. */
+/** Hashed to partitions 0 and 2 of three, and to both of two. */
 const subjects = ['a.1', 'a.2', 'a.3', 'b.1', 'b.2']
 type Log = 'old' | 'new'
 
