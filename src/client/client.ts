@@ -46,8 +46,8 @@ export interface ClientOptions extends TransportOptions {
   /** Called with each change of the client's state. An exception becomes an uncaught error. */
   readonly onState?: (state: State) => void
   /**
-   * Called when a position could not be stored. The next save includes it again. By default the
-   * error becomes an uncaught error.
+   * Called when a position could not be stored. It is not retried: the subscription's next position
+   * replaces it. By default the error becomes an uncaught error.
    */
   readonly onStoreError?: (error: unknown) => void
   /**

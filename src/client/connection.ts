@@ -49,7 +49,7 @@ export interface Refusal {
 
 export interface Connection {
   /** Adds a request with an unused ref. Only where each subscription has its own position. */
-  subscribe?(wish: SubscribeRequest): void
+  subscribe?(request: SubscribeRequest): void
   /**
    * Ends the request of a ref. More frames for the ref may arrive until the gateway has handled
    * it.
@@ -71,7 +71,7 @@ export interface Connection {
  */
 export type Open = (
   gateway: string,
-  wishes: readonly SubscribeRequest[],
+  requests: readonly SubscribeRequest[],
   handlers: Handlers,
   clock: Timing,
 ) => Connection

@@ -74,13 +74,13 @@ export class Conversation {
     this.#sharing = sharing
     this.#share = transport.separate ? undefined : sharing.next([...members])
     this.#frames = this.#table()
-    const wishes = (this.#share?.members ?? [...members]).map((tracked) => this.#serve(tracked))
+    const requests = (this.#share?.members ?? [...members]).map((tracked) => this.#serve(tracked))
     const handlers = {
       frame: (frame: ServerFrame) => this.#safely(() => this.#frame(frame)),
       position: (token: string) => this.#safely(() => this.#position(token)),
       closed: (refused: Refusal) => this.#safely(() => owner.lost(refused)),
     }
-    this.#connection = transport.open(url, wishes, handlers, clock)
+    this.#connection = transport.open(url, requests, handlers, clock)
   }
 
   get members(): TrackedSubscription[] {
@@ -140,7 +140,8 @@ export class Conversation {
 
   #frame(frame: ServerFrame): void {
     this.isOfUse ||= frame.kind !== 'welcome' && frame.kind !== 'subscribed'
-    // An error without a ref ends the connection, which reports it then, or ends nothing.
+    // An error without a ref is reported with the end of the connection. If it answers a faulty
+    // frame of this client instead, it ends nothing.
     if (frame.kind === 'error' && !frame.ref) return
     this.#owner.step('heard')
     const take: (frame: never) => void = this.#frames[frame.kind]
@@ -252,10 +253,10 @@ export class Conversation {
         ? new SeparateService(tracked)
         : new SharedService(tracked, share.members.length, () => this.#leave(share))
     this.#byRef.set(ref, service)
-    const wish = tracked.connected(ref)
-    if (share === undefined) return wish
+    const request = tracked.connected(ref)
+    if (share === undefined) return request
     const { after, last, policy } = share
-    return { ref, subject: wish.subject, after, ...subscribeOptions(last, policy) }
+    return { ref, subject: request.subject, after, ...subscribeOptions(last, policy) }
   }
 
   /**

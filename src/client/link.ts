@@ -352,8 +352,8 @@ export class Link {
   // State
 
   /**
-   * Reports a state to all subscriptions. A callback may change it: the rest receive the newer
-   * one.
+   * Reports a state to all subscriptions. A callback may change the state: the rest have then
+   * received the newer one.
    */
   #setState(state: State): void {
     this.#show(state)

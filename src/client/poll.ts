@@ -20,10 +20,10 @@ interface Answer {
 /** Opens a connection that repeats `POST /v1/poll`. */
 export const openPoll =
   (ask: Ask): Open =>
-  (gateway, wishes, handlers, clock) => {
-    const subjects = wishes.map(({ subject }) => subject)
-    const { policy } = wishes[0] ?? {}
-    let { after = [], last } = wishes[0] ?? {}
+  (gateway, requests, handlers, clock) => {
+    const subjects = requests.map(({ subject }) => subject)
+    const { policy } = requests[0] ?? {}
+    let { after = [], last } = requests[0] ?? {}
     let live = false
     const take = (answer: Answer, isOver: () => boolean) => {
       for (const each of answer.frames) {

@@ -1,6 +1,6 @@
 import type { Event } from '../wire/frames.ts'
 
-/** Most events remembered until a position passes them. Below them only the offset decides. */
+/** Most events remembered until a position passes them. Below those, only the offset decides. */
 const maxEvents = 2048
 
 /**

@@ -21,16 +21,16 @@ const graceMs = 10_000
 /** Opens `GET /v1/sse` with fetch instead of EventSource, which hides positions and refusals. */
 export const openSse =
   (ask: Ask): Open =>
-  (gateway, wishes, handlers, clock) =>
+  (gateway, requests, handlers, clock) =>
     httpConnection(gateway, handlers, clock, async (silence, isOver, signal) => {
       silence.start(openMs)
       const init = { signal: signal(), headers: { accept: 'text/event-stream' } }
-      return read(await ask(streamUrl(gateway, wishes), init), handlers, silence, isOver)
+      return read(await ask(streamUrl(gateway, requests), init), handlers, silence, isOver)
     })
 
-function streamUrl(gateway: string, wishes: readonly SubscribeRequest[]): string {
-  const query = new URLSearchParams(wishes.map(({ subject }) => ['subject', subject]))
-  const { after = [], last, policy } = wishes[0] ?? {}
+function streamUrl(gateway: string, requests: readonly SubscribeRequest[]): string {
+  const query = new URLSearchParams(requests.map(({ subject }) => ['subject', subject]))
+  const { after = [], last, policy } = requests[0] ?? {}
   for (const each of after) query.append('after', each)
   if (last !== undefined) query.set('last', String(last))
   if (policy !== undefined) query.set('policy', policy)

@@ -55,8 +55,8 @@ export interface SubscriptionOwner {
 }
 
 /**
- * Follows one subject or pattern over all reconnects until it is closed. Iterate over it with `for
- * await`, or pass handlers.
+ * Follows one subject or pattern over all reconnects until it is closed. Either pass handlers, or
+ * iterate over it with `for await`.
  */
 export class Subscription<T = unknown> implements AsyncIterable<Received<T>, undefined>, AsyncDisposable {
   readonly subject: string

@@ -36,18 +36,18 @@ export class TabFollower implements Connection {
   #frames = 0
   #over = false
 
-  constructor({ id, post }: Tab, wishes: readonly SubscribeRequest[], handlers: Handlers, clock: Timing) {
+  constructor({ id, post }: Tab, requests: readonly SubscribeRequest[], handlers: Handlers, clock: Timing) {
     this.#id = id
     this.#post = post
     this.#handlers = handlers
     this.#silence = new Silence(clock, () => this.#askAlive())
     this.#silence.start(answerMs)
     this.#ask({ kind: 'open' })
-    for (const wish of wishes) this.subscribe(wish)
+    for (const request of requests) this.subscribe(request)
   }
 
-  subscribe(wish: SubscribeRequest): void {
-    this.#ask({ kind: 'subscribe', wish })
+  subscribe(request: SubscribeRequest): void {
+    this.#ask({ kind: 'subscribe', wish: request })
   }
 
   unsubscribe(ref: number): void {

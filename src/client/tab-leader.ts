@@ -103,13 +103,13 @@ export class TabLeader {
     }
   }
 
-  #subscribe(from: string, follower: Follower, wish: SubscribeRequest): void {
+  #subscribe(from: string, follower: Follower, request: SubscribeRequest): void {
     try {
-      const relay = new Relay(wish, (frame) => this.#tell(from, frame))
-      follower.relays.set(wish.ref, relay)
+      const relay = new Relay(request, (frame) => this.#tell(from, frame))
+      follower.relays.set(request.ref, relay)
       this.#link.add(relay.followed)
     } catch (error) {
-      this.#tell(from, { kind: 'error', ref: wish.ref, ...failure(error) })
+      this.#tell(from, { kind: 'error', ref: request.ref, ...failure(error) })
     }
   }
 

@@ -52,10 +52,10 @@ export class Tabs {
       name: 'tab',
       separate: true,
       attempts: 1,
-      open: (_url, wishes, handlers) => {
+      open: (_url, requests, handlers) => {
         // A new ID for each connection, so that messages for an earlier one are ignored.
         const id = `${random.next()} ${random.next()}`
-        this.#follower = new TabFollower({ id, post }, wishes, handlers, clock)
+        this.#follower = new TabFollower({ id, post }, requests, handlers, clock)
         return this.#follower
       },
     }

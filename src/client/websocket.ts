@@ -25,11 +25,11 @@ const patienceGrowth = 4
 /** Opens `GET /v1/ws` with the codec's subprotocol. */
 export function openWebSocket(codec: Codec, own?: NetworkOptions['WebSocket']): Open {
   const patience = { ms: answerMs }
-  return (gateway, wishes, handlers, clock) => {
+  return (gateway, requests, handlers, clock) => {
     try {
       const url = `${gateway.replace(/^http/, 'ws')}/v1/ws`
       const made = makeSocket(() => new (own ?? WebSocket)(url, codec.subprotocol))
-      return new SocketConnection({ codec, gateway, ...made, patience, clock }, wishes, handlers)
+      return new SocketConnection({ codec, gateway, ...made, patience, clock }, requests, handlers)
     } catch (error) {
       // The platform has no WebSocket, or forbids this one: `ws:` from an `https:` page, a blocked
       // port, a Content-Security-Policy.
@@ -68,10 +68,10 @@ class SocketConnection implements Connection {
   #isOpen = false
   #over = false
 
-  constructor(way: Way, wishes: readonly SubscribeRequest[], handlers: Handlers) {
+  constructor(way: Way, requests: readonly SubscribeRequest[], handlers: Handlers) {
     const { socket, clock } = way
     this.#way = way
-    this.#unsent = new Map(wishes.map((wish) => [wish.ref, wish]))
+    this.#unsent = new Map(requests.map((request) => [request.ref, request]))
     this.#handlers = handlers
     socket.binaryType = 'arraybuffer'
     socket.onopen = () => this.#sendAll()
@@ -83,16 +83,16 @@ class SocketConnection implements Connection {
     this.#silence.start(answerMs)
   }
 
-  subscribe(wish: SubscribeRequest): void {
+  subscribe(request: SubscribeRequest): void {
     const { socket, codec } = this.#way
     const isOpen = socket.readyState === openState
-    const message = codec.encode({ kind: 'subscribe', ...wish })
+    const message = codec.encode({ kind: 'subscribe', ...request })
     const most = this.#maxFrameBytes
     const bytes = new Blob([message]).size
     if (isOpen && bytes <= (most ?? leastFrameBytes)) socket.send(message)
     else if (isOpen && most !== undefined)
-      this.#refuse(wish.ref, `expected a subscription of at most ${most} bytes, got ${bytes}`)
-    else this.#unsent.set(wish.ref, wish)
+      this.#refuse(request.ref, `expected a subscription of at most ${most} bytes, got ${bytes}`)
+    else this.#unsent.set(request.ref, request)
   }
 
   unsubscribe(ref: number): void {
@@ -121,9 +121,9 @@ class SocketConnection implements Connection {
   }
 
   #sendAll(): void {
-    const wishes = [...this.#unsent.values()]
+    const requests = [...this.#unsent.values()]
     this.#unsent.clear()
-    for (const wish of wishes) this.subscribe(wish)
+    for (const request of requests) this.subscribe(request)
   }
 
   /**
