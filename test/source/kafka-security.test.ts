@@ -72,7 +72,7 @@ test('a file that is no certificate or key is refused when it is read', () => {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const key = file('key.pem', privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())
   const tls = (more: object) => options({ tls: { enabled: true, ...more } })
-  assert.throws(() => readSecurity(tls({ caFile: key })), { option: 'tls.caFile', message: /key\.pem": it has none/ })
+  assert.throws(() => readSecurity(tls({ caFile: key })), { option: 'tls.caFile', message: /key\.pem": it contains none/ })
   const pair = { certFile: key, keyFile: key }
   assert.throws(() => readSecurity(tls(pair)), { option: 'tls.certFile', message: /PEM file with a certificate, got/ })
 })
