@@ -17,13 +17,13 @@ import { ModelServer } from './jetstream-server.ts'
 
 const below = (x: number, count: number): number => Math.floor(x * count)
 
-/** The real adapter of JetStream, over a model of its server. */
+/** The real JetStream adapter on a model of its server. */
 export class JetStreamCluster implements SimulatedCluster {
   readonly #time: VirtualTime
   readonly #broker: SimBroker
   readonly #server: ModelServer
   readonly #options: NatsOptions
-  /** Absent where nobody publishes through a gateway. */
+  /** Undefined if no gateway publishes in this history. */
   readonly #publishing: JetStreamPublishing | undefined
 
   constructor({ time, broker, truth, verdict, seed }: ClusterSurroundings) {
@@ -40,17 +40,20 @@ export class JetStreamCluster implements SimulatedCluster {
     return this.#publishing?.owner
   }
 
-  /** Those that there are now. */
+  /** The current consumers. */
   get consumers(): Iterable<Consumer> {
     return this.#server.consumers.values()
   }
 
-  /** Each consumer is refused by this, one of `refusals`, from now on; undefined = no more. */
+  /**
+   * Makes the server refuse all consumers with one of `refusals` from now on; undefined = no
+   * longer.
+   */
   refuse(description: string | undefined): void {
     this.#server.faults.refusesAll = refusals.find((refusal) => refusal.description === description)
   }
 
-  /** The streams' subjects, where they are not those of the partitions. */
+  /** Subjects of the streams, if they differ from those of the partitions. */
   set subjects(subjects: readonly string[] | undefined) {
     this.#server.subjects = subjects
   }
@@ -135,7 +138,7 @@ const faults: Readonly<Record<string, Happen>> = {
 }
 
 class ModelledSource extends NatsSource implements SimulatedSource, PublishingSource {
-  /** Retention spares what its tails need for that. */
+  /** Retention keeps the records that tails need to notice a rewrite. */
   readonly tellsGoneRewrites = true
   readonly gateway: Process
   isClosed = false
