@@ -205,7 +205,7 @@ export const kafkaMutants: readonly Mutant[] = [
   {
     name: 'that what was read again is through is no news',
     file: 'source/kafka/cursor.ts',
-    from: 'this.toldNext = unreported\n    // The leader no longer',
+    from: 'this.reportedNext = unreported\n    // The leader no longer',
     to: '// The leader no longer',
     by: { unit: 'test/source/kafka-wire.test.ts' },
   },

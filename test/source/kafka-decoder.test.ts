@@ -20,7 +20,7 @@ import { oldEntry } from './kafka-old-entry.ts'
 
 const maxBatchBytes = 1 << 20
 const trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
-/** The answer of a log that extends beyond it. */
+/** The log extends beyond the answer. */
 const lastStableOffset = Number.MAX_SAFE_INTEGER
 const codecs = ['none', 'gzip', 'snappy', 'snappy-raw', 'lz4', 'zstd'] as const
 

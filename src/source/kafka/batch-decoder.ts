@@ -45,7 +45,7 @@ const stepRecords = 2048
  * - `read`: the batch was delivered up to the requested end.
  * - `part`: the batch has more records; the next step continues with it.
  * - `damaged`: the checksum or the contents are wrong. `first` and `last` are the batch's offsets
- * as far as they are known, limited to the end of the log.
+ *   as far as they are known, limited to the end of the log.
  * - `unsupported`: the data up to `last` is intact, but in a format that Carillon does not read.
  * - `end`: the answer has no more batches, or its size limit cut the next one off.
  */
@@ -53,7 +53,7 @@ export type BatchOutcome = 'read' | 'part' | Unreadable | 'end'
 
 export type Unreadable = 'damaged' | 'unsupported'
 
-/** The answer for one partition. */
+/** The part of an answer for one partition. */
 export type Fetched = Pick<FetchedPartition, 'partition' | 'records' | 'aborted' | 'lastStableOffset'>
 
 /**

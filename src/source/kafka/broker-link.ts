@@ -184,7 +184,7 @@ export class BrokerLink {
     return this.#broker.connectionPool.pool[which]
   }
 
-  /** Records the pause that the broker asked for. */
+  /** Notes the pause that the broker asked for. */
   #throttled(which: Which, ms: number): void {
     if (ms <= 0) return
     this.#pauses[which].begin(ms)
@@ -295,7 +295,7 @@ export class BrokerLink {
   }
 }
 
-/** The connection could not be set up for an attempt. */
+/** Throws the error of a connection that could not even be attempted. */
 const away = (address: string) => (error: Error) => {
   throw error instanceof BrokerAwayError ? error : new BrokerAwayError(address, error.message, error)
 }

@@ -125,7 +125,7 @@ export class BrokerSet {
 
   /**
    * Adds a hint to the error of an address that only the metadata contains and that was never
-   * reached: this host may have no route to it.
+   * reached: perhaps only other hosts can reach it.
    */
   #unreached(address: string, error: unknown): never {
     const isTrusted = this.#options.brokers.includes(address) || this.#reached.has(address)

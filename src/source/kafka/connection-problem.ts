@@ -60,7 +60,10 @@ const untrusted = new Set([
   'CERT_UNTRUSTED',
 ])
 
-/** RFC 8446, section 6.2: bad_certificate to certificate_unknown, unknown_ca, access_denied, certificate_required. */
+/**
+ * TLS alerts about certificates (RFC 8446, section 6.2): bad_certificate to certificate_unknown,
+ * unknown_ca, access_denied, certificate_required.
+ */
 const certificateAlerts = new Set([42, 43, 44, 45, 46, 48, 49, 116])
 
 function handshakeProblem(code: string, text: string, tls: SecurityOptions['tls']): string | undefined {

@@ -36,9 +36,9 @@ export class Cursor implements FetchPartition {
   failures = 0
   pausedUntilMs = 0
   /** The values of the last call of `end`. */
-  toldNext = unreported
-  toldFirst = unreported
-  toldHead = unreported
+  reportedNext = unreported
+  reportedFirst = unreported
+  reportedHead = unreported
   /** What an open transaction held back at the last answer; undefined = nothing. */
   blocked: Blocked | undefined
   #blockedAt = unreported
@@ -65,20 +65,20 @@ export class Cursor implements FetchPartition {
   cutBack({ epoch, endOffset }: Divergence, logStart: number): number {
     this.answeredEpoch = unknownGeneration
     // Reading again may end at the same offset, and must be reported again.
-    this.toldNext = unreported
+    this.reportedNext = unreported
     // The leader no longer knows what retention removed, so the logs may diverge at any earlier
     // offset.
     const isGone = endOffset < this.offset && endOffset <= logStart
     return this.epochs.cutBack(epoch, isGone ? 0 : endOffset, this.offset)
   }
 
-  /** Records that a batch was read completely. */
+  /** Notes that a batch was read completely. */
   passed(epoch: number, first: number, next: number): void {
     this.within(epoch, first, next)
     this.damage.read()
   }
 
-  /** Records that a part of a batch was read. The rest of it may still be damaged. */
+  /** Notes that a part of a batch was read. The rest of it may still be damaged. */
   within(epoch: number, first: number, next: number): void {
     this.epochs.passed(epoch, first)
     this.offset = next
@@ -94,7 +94,7 @@ export class Cursor implements FetchPartition {
     this.epochs.clear()
     this.answeredEpoch = answeredEpoch
     this.endsBelow = 0
-    this.toldNext = unreported
+    this.reportedNext = unreported
   }
 
   /** Begins again with a different log, at offset 0. */
@@ -110,7 +110,7 @@ export class Cursor implements FetchPartition {
   }
 
   /**
-   * Records the end of the log, and how much an open transaction holds back. Returns true if the
+   * Notes the end of the log, and how much an open transaction holds back. Returns true if the
    * latter changed.
    */
   sawEnd(head: number, highWatermark: number, nowMs: number): boolean {

@@ -14,7 +14,7 @@ export class Damage {
   /** Consecutive steps of unknown extent. */
   #steps = 0
 
-  /** Records that a batch was read: the next damage is separate. */
+  /** Notes that a batch was read: the next damage is separate. */
   read(): void {
     this.#seenAt = -1
     this.#steps = 0

@@ -1,7 +1,7 @@
 /**
- * Kafka's primitive types (https://kafka.apache.org/protocol#protocol_types): big-endian integers, and the "compact" forms
- * of flexible versions, whose lengths are varints of n + 1. 64-bit integers are JS numbers: offsets, times and ids stay
- * below 2^53.
+ * Kafka's primitive types (https://kafka.apache.org/protocol#protocol_types): big-endian
+ * integers, and the "compact" types of flexible versions, whose lengths are varints of n + 1.
+ * 64-bit integers are JS numbers: offsets, times and ids stay below 2^53.
  */
 
 const two32 = 4294967296

@@ -16,7 +16,7 @@ export class EpochHistory {
     return this.#starts.at(-1)?.epoch ?? -1
   }
 
-  /** Records a batch, with or without delivered records. */
+  /** Notes a batch, whether or not records of it were delivered. */
   passed(epoch: number, offset: number): void {
     if (epoch <= this.last) return
     this.#starts.push({ epoch, offset })
@@ -29,9 +29,9 @@ export class EpochHistory {
   }
 
   /**
-   * `epoch` is the leader's newest epoch that is not newer than ours, and ends at `endOffset`.
-   * Returns the offset up to which both logs may agree, at most `next`. If they do not agree
-   * there, the next fetch finds an earlier offset.
+   * Handles a divergence. `epoch` is the leader's newest epoch that is not newer than ours, and
+   * ends at `endOffset`. Returns the offset up to which both logs may agree, at most `next`. If
+   * they do not agree there, the next fetch finds an earlier offset.
    */
   cutBack(epoch: number, endOffset: number, next: number): number {
     let agreed = Math.min(endOffset, next)

@@ -16,7 +16,8 @@ import type { KafkaOptions } from './options.ts'
 import { Pace } from './pace.ts'
 
 /**
- * Offsets that cannot be read. If the data is damaged, they are only as reliable as the header.
+ * Offsets that cannot be read. If the data is damaged, the bounds are as good as the header
+ * allows.
  */
 export interface UnreadableBatch {
   readonly first: number
@@ -147,7 +148,7 @@ export class FetchLoop {
       }
       // The first answer reports whether the partition can be read, so the broker must not hold
       // it until there are records.
-      if (cursor.toldNext < 0 || cursor.failures > 0) waitMs = 1
+      if (cursor.reportedNext < 0 || cursor.failures > 0) waitMs = 1
       this.#claims[cursor.partition] = { cursor, version: cursor.version }
       asked.push(cursor)
     }

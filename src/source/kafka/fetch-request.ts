@@ -3,7 +3,7 @@ import type { KafkaRequest, Throttled } from './request.ts'
 
 export interface FetchPartition {
   readonly partition: number
-  /** The broker answers with an error if its epoch differs. */
+  /** The broker answers with an error if its own epoch differs. */
   readonly leaderEpoch: number
   readonly offset: number
   /**
@@ -35,7 +35,7 @@ export interface FetchedPartition {
   readonly partition: number
   /** Error code of the protocol, 0 = none. With an error, the bounds are -1. */
   readonly error: number
-  /** The end of the records that are committed to all replicas in sync. */
+  /** The end of the records that all in-sync replicas have. */
   readonly highWatermark: number
   /**
    * The head for a read-committed reader. It is below the high watermark while a transaction is

@@ -13,7 +13,7 @@ interface Fetcher {
 
 /**
  * Limits the size of the fetches to one broker. There is no limit until a fetch returns nothing,
- * because a quota is exceeded or the answer is late. The longer the answer that the broker
+ * because a quota is exceeded or the answer is late. The larger the answer that the broker
  * withheld, the longer its pause, so a smaller answer comes sooner. The limit is then
  * `leastBytes`. It doubles with each answer up to half of the size that was too large, and from
  * there grows by `leastBytes` (slow start and congestion avoidance, RFC 5681).

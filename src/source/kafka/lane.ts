@@ -182,8 +182,8 @@ export class Lane {
   }
 
   /**
-   * Halves the batch size, because the size limit of the topic applies to whole batches. Returns
-   * false if a smaller batch would not help.
+   * Halves the batch size and requeues the batch, because the size limit of the topic applies to
+   * whole batches. Returns false if a smaller batch would not help.
    */
   #halve(error: unknown): boolean {
     const tooLarge = error instanceof KafkaAnswerError && error.code === code.messageTooLarge

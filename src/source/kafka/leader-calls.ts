@@ -173,8 +173,7 @@ export function unavailable(error: Error, { name }: StreamInfo, partition: numbe
 }
 
 /**
- * Returns the error for a caller when the broker's answer is permanent. Returns other errors
- * unchanged.
+ * Converts an error code of the broker to the error for a caller. Returns other errors unchanged.
  */
 export function refusal(error: unknown, attempt: Attempt, options: KafkaOptions): unknown {
   if (!(error instanceof KafkaAnswerError)) return error

@@ -2,9 +2,12 @@ import { type ByteReader, ByteWriter } from './encoding.ts'
 import { KafkaAnswerError } from './protocol-errors.ts'
 import type { KafkaRequest, Throttled } from './request.ts'
 
-/** Special times of ListOffsets. This one asks for the start of the log. */
+/** ListOffsets time that asks for the start of the log. */
 export const earliest = -2
-/** Asks for the head: the end of the log, or of its committed part, see `Isolation`. */
+/**
+ * ListOffsets time that asks for the head: the high watermark, or for a read-committed reader the
+ * last stable offset, see `Isolation`.
+ */
 export const latest = -1
 
 export interface LedPartition {

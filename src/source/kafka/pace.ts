@@ -20,7 +20,7 @@ export class Pace {
   }
 
   /**
-   * Records a fetch with records at `nowMs` (monotonic). Returns how long to wait before the next
+   * Notes a fetch with records at `nowMs` (monotonic). Returns how long to wait before the next
    * one, ms.
    */
   pauseMs(nowMs: number): number {

@@ -26,8 +26,8 @@ export class SeenHeads {
   }
 
   /**
-   * Returns a start with the epoch of a leader whose log reached `offset`; unknown = none is
-   * known.
+   * Returns `offset` with the epoch of a leader whose log reached it; `unknownGeneration` = no
+   * such leader is known.
    */
   start({ name, incarnation }: StreamInfo, partition: number, offset: number): SeenHead {
     const topic = this.#topics.get(name)

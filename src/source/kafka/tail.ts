@@ -24,7 +24,7 @@ import { TopicWatch, type WatchOwner } from './topic-watch.ts'
 const beyondEndMs = 100
 /** Time until a leader that reported a log end below the cursor is asked again, ms. */
 const confirmMs = 500
-/** How often it must report that before it counts as a rewrite. */
+/** Consecutive reports of a log end below the cursor that confirm a rewrite. */
 const confirmations = 2
 /**
  * An open transaction is logged once it is this old, at most once in `blockedLogMs` for each
@@ -136,8 +136,8 @@ export class KafkaTail implements Tail, FetchOwner, WatchOwner {
     if (cursor === undefined) return
     this.#forget(cursor)
     for (const { loop } of this.#loops.values()) loop.drop(cursor)
-    // While the topic is missing, `TailHealth` expects the remaining partitions once it is found
-    // again.
+    // While the topic is missing, the health does not change: once it is found again, all
+    // remaining partitions are expected.
     if (this.#lacking < missingAnswers) this.#health.read(partition)
   }
 
@@ -249,10 +249,11 @@ export class KafkaTail implements Tail, FetchOwner, WatchOwner {
     const isNews = cursor.sawEnd(head, highWatermark, nowMs)
     const { blocked } = cursor
     if (blocked !== undefined && nowMs - blocked.sinceMs >= longBlockedMs) this.#warnOf(cursor, blocked, nowMs)
-    if (!isNews && offset === cursor.toldNext && first === cursor.toldFirst && head === cursor.toldHead) return
-    cursor.toldNext = offset
-    cursor.toldFirst = first
-    cursor.toldHead = head
+    if (!isNews && offset === cursor.reportedNext && first === cursor.reportedFirst && head === cursor.reportedHead)
+      return
+    cursor.reportedNext = offset
+    cursor.reportedFirst = first
+    cursor.reportedHead = head
     this.sink.end(cursor.partition, offset, blocked === undefined ? { first, head } : { first, head, blocked })
   }
 

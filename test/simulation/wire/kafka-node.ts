@@ -48,7 +48,7 @@ export interface NodeHost {
   log(incarnation: Incarnation, partition: number): KafkaLog
   /** Returns the limit of a new leader's high watermark; undefined = none. */
   shownUpTo(log: KafkaLog): number | undefined
-  /** Records that a chunk was read. */
+  /** Notes that a chunk was read. */
   wasRead(log: KafkaLog): void
   /**
    * Whether the node leads the partition according to the controller. Otherwise followers no

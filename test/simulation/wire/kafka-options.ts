@@ -14,8 +14,8 @@ export const publishOptions = (random: Random): PublishOptions => ({
 })
 
 /**
- * The defaults, except for options that make answers small, and polls rare: an idle history consists
- * mostly of polls.
+ * The defaults, except for options that make answers small, and polls rare: an idle history
+ * consists mostly of polls.
  */
 export function kafkaOptions(nodes: readonly KafkaNode[], batch: number, random: Random): KafkaOptions {
   const partitionBytes = batch === 1 ? 150 : batch === 3 ? 700 : kafkaDefaults.fetchPartitionBytes

@@ -64,7 +64,7 @@ export class Published {
     return isSame ? found : undefined
   }
 
-  /** Records that the broker wrote the batch [base, end) with this record. */
+  /** Notes that the broker wrote the batch [base, end) with this record. */
   written(submission: Submission, record: LogRecord, base: number, end: number): void {
     const at = `@${record.partition}/${record.offset}`
     const before = submission.places.at(-1)
