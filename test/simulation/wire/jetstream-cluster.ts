@@ -98,14 +98,14 @@ const faults: Readonly<Record<string, Happen>> = {
     const log = broker.missing ? undefined : broker.log(below(y, broker.partitions))
     log?.retain(log.first + 1, time.nowMs)
   },
-  'retention will pass between two questions': ({ server: { faults } }, y, z) => {
+  'retention will run between two requests': ({ server: { faults } }, y, z) => {
     faults.retention.set(steps[below(y, steps.length)]!, 1 + below(z ** 2, 12))
   },
   'retention takes everything': ({ broker, time }, y) => {
     const log = broker.missing ? undefined : broker.log(below(y, broker.partitions))
     log?.retain(log.head, time.nowMs)
   },
-  'a server that is behind will answer once': ({ server: { faults }, broker }, y) => {
+  'an outdated server will answer once': ({ server: { faults }, broker }, y) => {
     if (broker.missing) return
     const log = broker.log(below(y, broker.partitions))
     faults.stale.set(log, stateOf(log))
@@ -117,7 +117,7 @@ const faults: Readonly<Record<string, Happen>> = {
     const consumer = [...consumers.values()][below(y, consumers.size)]
     if (consumer !== undefined) consumer.silent = true
   },
-  'a consumer gives nothing any more': ({ server: { consumers } }, y) => {
+  'a consumer sends only heartbeats': ({ server: { consumers } }, y) => {
     const consumer = [...consumers.values()][below(y, consumers.size)]
     if (consumer !== undefined) consumer.paused = true
   },
@@ -125,7 +125,7 @@ const faults: Readonly<Record<string, Happen>> = {
     const key = [...consumers.keys()][below(y, consumers.size)]
     if (key !== undefined) consumers.delete(key)
   },
-  'messages are lost on their way': ({ server: { consumers, faults } }, y, z) => {
+  'messages are lost in transit': ({ server: { consumers, faults } }, y, z) => {
     const consumer = [...consumers.values()][below(y * 2, consumers.size)]
     if (consumer !== undefined) consumer.losing = 1 + below(z, 3)
     else faults.losing = 1 + below(z, 3)

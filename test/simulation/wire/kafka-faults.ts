@@ -45,7 +45,7 @@ export const faults: readonly Fault[] = [
     const high = Math.max(first, end - 1 - Math.floor(z * 8))
     cluster.move(partition)
     cluster.lag(partition, high, 100 + z * 3000)
-    return `partition ${partition} has another leader, which shows it up to ${high} for a while`
+    return `partition ${partition} has another leader, with a high watermark of ${high} for a while`
   },
 
   function goesDown(cluster, y, z) {
@@ -72,7 +72,7 @@ export const faults: readonly Fault[] = [
       cluster.revive(node)
       cluster.after(y * 400, () => cluster.hear(node))
     })
-    return `node ${node.id} stands still`
+    return `node ${node.id} is frozen`
   },
 
   function isCutOff(cluster, y, z) {
@@ -80,7 +80,7 @@ export const faults: readonly Fault[] = [
     node.deaf = true
     cluster.moveFrom(node)
     cluster.after(500 + z * 6000, () => cluster.hear(node))
-    return `the controller does not reach node ${node.id}, and others lead what it led`
+    return `the controller does not reach node ${node.id}, and others lead its partitions`
   },
 
   function isSlow(cluster, y, z) {
@@ -89,7 +89,7 @@ export const faults: readonly Fault[] = [
     cluster.after(1000 + y * 4000, () => {
       node.slowMs = 0
     })
-    return `node ${node.id} takes up to ${node.slowMs.toFixed(0)} ms`
+    return `node ${node.id} answers after up to ${node.slowMs.toFixed(0)} ms`
   },
 
   function throttles(cluster, y, z) {
@@ -110,6 +110,6 @@ export const faults: readonly Fault[] = [
 
   function sweeps(cluster, y) {
     cluster.sweeps = 1 + Math.floor(y * 3)
-    return `retention follows the next ${cluster.sweeps} chunks that are read`
+    return `retention follows the next ${cluster.sweeps} chunk reads`
   },
 ]

@@ -337,8 +337,8 @@ interface Room {
 }
 
 /**
- * Reads as kafka.cluster.Partition does. `cut` decides whether a part of the batch without room
- * is returned.
+ * Reads as kafka.cluster.Partition does. `cut` decides whether the answer contains a part of the
+ * batch that has no room.
  */
 function read(image: LogImage, asked: AskedPartition, room: Room, cut: number): FetchAnswer {
   const { partition, offset, lastFetchedEpoch } = asked
