@@ -98,7 +98,7 @@ test('what is no socket stays where it is, and the gateway says so', async (t) =
     const socket = join(dir, name)
     make(socket)
     const { logged, edge } = await withEdge(t, {}, undefined, { local: { socket, streams } })
-    assert.match(logged.join(), /^warn: cannot listen on the Unix socket .*: something else than a socket has its path/)
+    assert.match(logged.join(), /^warn: cannot listen on the Unix socket .*: a file that is not a socket has this path/)
     await edge.close(0)
     assert.ok(existsSync(socket), name)
   }

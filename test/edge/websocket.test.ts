@@ -175,12 +175,12 @@ test('what is not a frame is refused as bad_frame and the connection goes on', a
     ofJson.refused.map(({ code }) => code),
     ['bad_frame', 'bad_frame', 'bad_frame', 'bad_frame'],
   )
-  assert.match(ofJson.refused[3]!.message, /expected text frames on this subprotocol, got a binary one/)
+  assert.match(ofJson.refused[3]!.message, /expected text frames on this subprotocol, got a binary frame/)
   assert.deepEqual(
     ofProto.refused.map(({ code }) => code),
     ['bad_frame', 'bad_frame'],
   )
-  assert.match(ofProto.refused[1]!.message, /expected binary frames on this subprotocol, got a text one/)
+  assert.match(ofProto.refused[1]!.message, /expected binary frames on this subprotocol, got a text frame/)
   assert.equal(json.closed, undefined)
 })
 

@@ -1,26 +1,31 @@
-/** Back-off between two attempts, ms: a random share of a bound that doubles from the first to the second. */
+/**
+ * Bounds of the back-off between attempts, ms: a random share of a bound that doubles from `first`
+ * to `most`.
+ */
 const backoffMs = { first: 500, most: 10_000 }
 
-/** A failure that the same request meets again: there is no point in trying it once more. */
+/** A failure that the same request would meet again, so that a retry is pointless. */
 export class Refused extends Error {}
 
 /**
- * What the three transports share: one subscription, where it stands, and coming back after a loss. A transport has `open()`,
- * which connects at `this.after`, and `shut()`; it calls `moved` with the position of what it was given.
+ * Base class of the three transports: one subscription, its position, and reconnection. A
+ * transport implements `open()`, which connects at `this.after`, and `shut()`. It calls `moved`
+ * with the position of each frame.
  *
- * `listener`: `state(state, detail)`, `position(token)`, `delivery(delivery, missed)`, `duplicate()`, `gap(gap)`, `note(text)`. An event is `missed`
- * where it came before all was told that is older than the connection: its age is no latency.
+ * `listener`: `state(state, detail)`, `position(token)`, `delivery(delivery, missed)`,
+ * `duplicate()`, `gap(gap)`, `note(text)`. An event is `missed` if it arrived while the connection
+ * was still catching up: its age is not a latency.
  */
 export class Connection {
   #listener
   #attempt = 0
   #timer = 0
   #lost = false
-  #told = { state: '', detail: '' }
-  /** Next offset of each partition: what comes below it came before. */
+  #reported = { state: '', detail: '' }
+  /** Next offset of each partition. An event below it is a duplicate. */
   #next = new Map()
   subject = ''
-  /** Tokens or a keyword, as `after` takes them. */
+  /** Values of the `after` parameter: tokens or a keyword. */
   after = []
   running = false
 
@@ -28,7 +33,7 @@ export class Connection {
     this.#listener = listener
   }
 
-  /** Subscribes afresh. */
+  /** Starts a new subscription. */
   start(subject, after) {
     this.stop()
     this.subject = subject
@@ -38,7 +43,7 @@ export class Connection {
     this.#connect()
   }
 
-  /** Goes on where it was stopped. */
+  /** Continues at the position where it was stopped. */
   resume() {
     if (this.running) return
     this.#lost = true
@@ -53,7 +58,9 @@ export class Connection {
     this.#tell('disconnected', '')
   }
 
-  /** The connection is up; `live` where the transport knows that nothing older is on its way. */
+  /**
+   * Notes that the connection is up; `live` if nothing older than the connection is still to come.
+   */
   connected(live = true) {
     this.#attempt = 0
     this.#tell(live ? 'live' : 'connecting', live ? '' : 'catching up')
@@ -61,7 +68,7 @@ export class Connection {
     this.#lost = false
   }
 
-  /** The connection is gone; the transport itself brings it back. */
+  /** Notes that the connection was lost and that the transport itself reconnects. */
   interrupted(error) {
     if (!this.running) return
     if (!this.#lost) this.#listener.note(`connection lost: ${error.message}`)
@@ -69,7 +76,7 @@ export class Connection {
     this.#tell('waiting', 'reconnecting')
   }
 
-  /** The connection is gone or was refused: comes back later, unless that is of no use. */
+  /** Handles a lost or refused connection: retries later, unless a retry is pointless. */
   failed(error, retryAfterMs = 0) {
     if (!this.running) return
     this.shut()
@@ -86,13 +93,13 @@ export class Connection {
     this.#timer = setTimeout(() => this.#connect(), waitMs)
   }
 
-  /** From here it would go on. */
+  /** Sets the position at which the subscription would resume. */
   moved(token) {
     this.after = [token]
     this.#listener.position(token)
   }
 
-  /** `key` names the partition. */
+  /** Passes an event on, or counts it as a duplicate; `key` identifies the partition. */
   deliver(key, delivery) {
     const next = this.#next.get(key) ?? 0
     if (delivery.offset < next) {
@@ -100,19 +107,19 @@ export class Connection {
       return
     }
     this.#next.set(key, delivery.offset + 1)
-    this.#listener.delivery(delivery, this.#told.state !== 'live')
+    this.#listener.delivery(delivery, this.#reported.state !== 'live')
   }
 
-  /** After a gap the log may start at lower offsets again. */
+  /** Passes a gap on. After it, the log may start again at lower offsets. */
   gap(key, gap) {
     this.#next.delete(key)
     this.#listener.gap(gap)
   }
 
-  /** Only what changed. */
+  /** Reports the state if it has changed. */
   #tell(state, detail) {
-    if (state === this.#told.state && detail === this.#told.detail) return
-    this.#told = { state, detail }
+    if (state === this.#reported.state && detail === this.#reported.detail) return
+    this.#reported = { state, detail }
     this.#listener.state(state, detail)
   }
 

@@ -2,12 +2,18 @@ import { Connection, Refused } from './connection.js'
 import { pollOnce } from './long-poll.js'
 import { learnStream } from './token.js'
 
-/** `GET /v1/sse` by the browser's own EventSource, which resumes by itself with the last id that it has seen. */
+/**
+ * `GET /v1/sse` with the browser's EventSource, which resumes by itself with the last id that it
+ * received.
+ */
 export class EventSourceConnection extends Connection {
   static title = 'EventSource'
   static endpoint = '/v1/sse'
   #source
-  /** All that is older than the connection has come; positions come on, each second. */
+  /**
+   * True once everything older than the connection has arrived. `after` blocks still follow, up to
+   * one a second.
+   */
   #live = false
 
   open() {
@@ -47,7 +53,10 @@ export class EventSourceConnection extends Connection {
     if (lastEventId !== '') this.moved(lastEventId)
   }
 
-  /** The gateway's own `error` block (it has data), or EventSource's word that the connection is gone. */
+  /**
+   * Handles the gateway's `error` block, which has data, or EventSource's `error` event for a lost
+   * connection.
+   */
   #broken(source, { data }) {
     if (source !== this.#source) return
     this.#live = false
@@ -55,7 +64,10 @@ export class EventSourceConnection extends Connection {
     else this.interrupted(new Error(data === undefined ? 'closed' : JSON.parse(data).message))
   }
 
-  /** EventSource doesn't show the status that it was refused with: a poll of the same subscription does. */
+  /**
+   * Polls for the same subscription to learn why it was refused, since EventSource hides the
+   * status.
+   */
   async #askWhy(source) {
     let reason = new Error('refused')
     try {

@@ -1,10 +1,13 @@
 import { Connection, Refused } from './connection.js'
 import { keyOf, positionsOf, streamOf } from './token.js'
 
-/** How long the gateway may hold a request, ms. */
+/** Time for which the gateway may hold a request, ms. */
 const waitMs = 25_000
 
-/** `GET /v1/poll`: each answer has the token for the next request; the gateway keeps nothing in between. */
+/**
+ * `GET /v1/poll`: each answer has the token for the next request. The gateway keeps no state
+ * between them.
+ */
 export class LongPollConnection extends Connection {
   static title = 'Long poll'
   static endpoint = '/v1/poll'
@@ -44,7 +47,7 @@ export class LongPollConnection extends Connection {
   }
 }
 
-/** One request; throws `Refused` where repeating it is of no use. */
+/** Makes one request. Throws `Refused` if repeating it is pointless. */
 export async function pollOnce(subject, after, how, signal = null) {
   const query = new URLSearchParams({ subject, ...how })
   for (const each of after) query.append('after', each)

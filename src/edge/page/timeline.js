@@ -1,9 +1,12 @@
-/** Rows on the page; the oldest leave. */
+/** Maximum number of rows on the page; the oldest are removed. */
 const maxRows = 200
-/** Characters of a payload that a row keeps. */
+/** Maximum number of characters of a payload in a row. */
 const maxPayloadLength = 2000
 
-/** The list of events, gaps and notes, newest first. Rows are added once a frame, however many arrive. */
+/**
+ * The list of events, gaps and notes, newest first. Rows are added once per animation frame,
+ * however many arrive.
+ */
 export class Timeline {
   #list
   #empty
@@ -15,7 +18,7 @@ export class Timeline {
     this.#empty = empty
   }
 
-  /** `missed`: what `latencyMs` says is its age, not how long it took. */
+  /** Adds a row for an event. If it is `missed`, `latencyMs` is its age, not its latency. */
   event(transport, delivery, { latencyMs, missed }) {
     const { event, partition, offset, stream } = delivery
     const position = stream === undefined ? `${partition}@${offset}` : `${stream} ${partition}@${offset}`
@@ -54,7 +57,7 @@ export class Timeline {
     if (this.#pending.length > maxRows) this.#pending.shift()
     if (this.#scheduled) return
     this.#scheduled = true
-    // A page in the background gets no frames, but its timers run.
+    // A page in the background has no animation frames, but its timers run.
     if (document.hidden) setTimeout(() => this.#flush(), 1000)
     else requestAnimationFrame(() => this.#flush())
   }
@@ -69,7 +72,7 @@ export class Timeline {
   }
 }
 
-/** `1.8 ms`, `2.4 s`, `3 min`, `5 h`: an event that was caught up on is old. */
+/** Formats a duration: `1.8 ms`, `2.4 s`, `3 min`, `5 h`. An event from a catch-up may be old. */
 export function duration(ms) {
   const size = Math.abs(ms)
   if (size < 1000) return `${ms.toFixed(size < 100 ? 1 : 0)} ms`
@@ -84,7 +87,7 @@ const age = (ms) =>
   cell(
     'latency missed',
     `${duration(Math.max(0, ms))} ago`,
-    'published so long before it came: it was missed, or asked for',
+    'time from publish to this page: the event was missed, or the subscription starts in the past',
   )
 
 function payloadOf({ data, text, base64, deleted }) {

@@ -1,13 +1,17 @@
 /**
- * Position tokens as docs/protocol.md describes them, as far as a page needs them: which partitions a token names, and one
- * token of the newest position of each. Over a WebSocket each delivery brings the position of its own partition only.
+ * The part of position tokens (docs/protocol.md) that the page needs: reads the positions of a
+ * token, and writes one token with the newest position of each partition. Over a WebSocket, a
+ * delivery carries the position of its own partition only.
  */
 
 const version = 0x20
 const listForm = 8
 const unknownGeneration = 5
 
-/** The positions of a token: `{log, partition, offset, generation}`, generation -1 where it is unknown; log names stream and incarnation, in hex. */
+/**
+ * Returns the positions of a token as `{log, partition, offset, generation}`. `log` is the hashes
+ * of stream and incarnation, in hex; `generation` is -1 if unknown.
+ */
 export function positionsOf(token) {
   const text = atob(token.replaceAll('-', '+').replaceAll('_', '/'))
   const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0))
@@ -21,29 +25,29 @@ export function positionsOf(token) {
   return [{ log: readLog(bytes, 1), partition, offset: readUint(bytes, cursor.at, offsetEnd), generation }]
 }
 
-/** Names log and partition: positions of the same key replace each other. */
+/** Returns a key for log and partition. Positions with the same key replace each other. */
 export function keyOf({ log, partition }) {
   return `${log}/${partition}`
 }
 
 const streamNames = new Map()
 
-/** A frame of one stream had this token: names it in frames that have the token only. */
+/** Records the stream's name for a token, since other frames carry only the token. */
 export function learnStream(token, stream) {
   const logs = new Set(positionsOf(token).map(({ log }) => log))
   if (logs.size === 1) streamNames.set([...logs][0], stream)
 }
 
-/** The stream of a delivery's token; undefined while nothing has told its name. */
+/** Returns the stream's name for a delivery's token, or undefined if it is not known yet. */
 export function streamOf(token) {
   return streamNames.get(positionsOf(token)[0].log)
 }
 
-/** How far a WebSocket subscription has come in each partition. */
+/** Positions of a WebSocket subscription in each partition. */
 export class Progress {
   #positions = new Map()
 
-  /** Takes over what a frame says: its partitions stand there now. */
+  /** Sets the positions of the partitions in a frame's token. */
   move(token) {
     for (const position of positionsOf(token)) this.#positions.set(keyOf(position), position)
   }
@@ -52,7 +56,7 @@ export class Progress {
     this.#positions.clear()
   }
 
-  /** All positions as one token; '' while there are none. */
+  /** Returns all positions as one token; '' if there are none. */
   token() {
     return this.#positions.size === 0 ? '' : writeList([...this.#positions.values()])
   }
@@ -95,14 +99,17 @@ function readLog(bytes, at) {
   return Array.from(bytes.subarray(at, at + 8), (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
-/** Big-endian, below 2^53. */
+/** Reads a big-endian number below 2^53. */
 function readUint(bytes, start, end) {
   let value = 0
   for (let i = start; i < end; i++) value = value * 256 + bytes[i]
   return value
 }
 
-/** Protobuf's base-128 varints, by arithmetic: bit operators end at 32 bits. */
+/**
+ * Reads a protobuf varint (base 128). Uses arithmetic, because bit operators are limited to 32
+ * bits.
+ */
 function readVarint(bytes, cursor) {
   let value = 0
   for (let scale = 1; ; scale *= 128) {
@@ -119,7 +126,7 @@ function writeVarint(bytes, value) {
   bytes.push(rest)
 }
 
-/** x^8 + x^2 + x + 1, from 0xff. */
+/** Computes a CRC-8 with the polynomial x^8 + x^2 + x + 1 and the initial value 0xff. */
 function crc8(bytes) {
   let crc = 0xff
   for (const byte of bytes) {

@@ -1,6 +1,6 @@
 import { duration } from './timeline.js'
 
-/** One transport's state, counters and buttons. */
+/** A transport's state, counters and buttons. */
 export class TransportCard {
   element
   #state
@@ -21,7 +21,7 @@ export class TransportCard {
     this.#resume.ariaLabel = `Resume ${title}`
   }
 
-  /** The buttons act on this connection. */
+  /** Sets the connection that the buttons control. */
   control(connection) {
     this.#disconnect.onclick = () => connection.stop()
     this.#resume.onclick = () => connection.resume()
@@ -35,7 +35,7 @@ export class TransportCard {
     this.#resume.disabled = running
   }
 
-  /** Where it would resume. */
+  /** Shows the position at which the subscription would resume. */
   position(token) {
     const shown = this.#find('.token')
     shown.textContent = token
