@@ -16,8 +16,8 @@ interface Incoming {
 /**
  * Resolves with the whole body, or undefined if the client has left. Rejects with
  * `frame_too_large` beyond `maxBytes`, `request_timeout` if the body is not complete in time, or
- * stalls while others wait for its slot, and `overloaded` if too many bodies are being read. Must
- * be called before the handler first awaits.
+ * stalls while another one needs its slot, and `overloaded` if too many bodies are being read.
+ * Must be called before the handler first awaits.
  */
 export function readBody(context: EdgeContext, { exchange, req, maxBytes }: Incoming): Promise<Buffer | undefined> {
   if (Number(req.getHeader('content-length')) > maxBytes) throw tooLarge(maxBytes)
@@ -65,7 +65,7 @@ class BodyReader implements SlotHolder {
 
   /** Ends a body that has been silent, because another one needs its slot. */
   evicted(): void {
-    const problem = 'the body stalled while other requests waited for a slot; send it again without pauses'
+    const problem = 'the body stalled while another request needed its slot; send it again without pauses'
     this.end(new LimitReached('maxBodies', 'request_timeout', problem))
   }
 

@@ -58,7 +58,7 @@ export interface EdgeCounters {
   readonly refused: Partial<Record<ErrorCode, number>>
 }
 
-/** Silence after which a body gives up its slot to one that waits for a slot, ms. */
+/** Silence after which a body loses its slot to one that needs a slot, ms. */
 const silentBodyMs = 100
 
 /** State that the handlers of one edge share. */

@@ -5,7 +5,10 @@ import type { Connection, Request } from './listener.ts'
 
 export type Headers = readonly (readonly [name: string, value: string])[]
 
-/** Default for `Retry-After`, ms, if the error has no delay. The header has whole seconds. */
+/**
+ * Default for `Retry-After` of a retryable error without a delay, ms. The header has whole
+ * seconds.
+ */
 const defaultRetryAfterMs = 1000
 
 /**

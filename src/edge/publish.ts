@@ -63,7 +63,7 @@ type CheckCount = (events: number) => void
 
 interface PublishRequest {
   readonly events: readonly Event[]
-  /** Of a single CloudEvent that has this attribute. */
+  /** The attribute of a single CloudEvent, if it has one. */
   readonly traceparent?: string | undefined
 }
 

@@ -100,9 +100,9 @@ export const upgradeRequired: Handler = () => {
 
 /**
  * Returns the silence in seconds after which uWS closes a socket. It is longer than the heartbeat,
- * so that a client has time to answer a ping: with a heartbeat of 25 s, the ping is sent after 25
- * s and the socket is closed some 16 s later. uWS counts in steps of 4 s and may be one step
- * early; a client still has at least 4 s to answer. uWS accepts at most 960 s.
+ * so that a client has time to answer a ping. With a heartbeat of 25 s, a silent socket is pinged
+ * after 25 s and closed some 16 s later. uWS counts in steps of 4 s and may be one step early; a
+ * client still has at least 4 s to answer. uWS accepts at most 960 s.
  */
 export function idleTimeoutSeconds(heartbeatMs: number): number {
   const heartbeat = Math.floor(heartbeatMs / 1000)

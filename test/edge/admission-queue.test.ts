@@ -135,7 +135,7 @@ test('at the bound for all frames, only the connection with the most waiting byt
     [],
   )
   const gone = greedy.filter(({ sentAway }) => sentAway.length > 0)
-  assert.deepEqual(gone, greedy.slice(-gone.length), 'those with most')
+  assert.deepEqual(gone, greedy.slice(-gone.length), 'the connections with the most waiting bytes')
   assert.ok(gone.length >= 6 && gone.length <= 8, `${gone.length} of ${greedy.length}`)
 })
 
@@ -299,5 +299,5 @@ test('a connection that keeps exceeding its CPU budget is closed, and its waitin
   await clock.advance(10_000)
   run()
   assert.equal(flood.handled, handled)
-  assert.equal(door.takes(new Waiter(), allBytes), true, 'all of its room is given back')
+  assert.equal(door.takes(new Waiter(), allBytes), true, 'all of its bytes are released')
 })

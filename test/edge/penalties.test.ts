@@ -52,7 +52,7 @@ test('an address may have twenty cuts at once and ten a second; beyond that, its
   assert.deepEqual(held, Array(600).fill('127.0.0.2'))
   await clock.advance(10_000)
   assert.ok(read.length > 70 && read.length <= 100, `${read.length} in 10 s`)
-  assert.ok(Math.min(...read) < 100 && Math.max(...read) > 500, 'who came last waits no longer than who came first')
+  assert.ok(Math.min(...read) < 100 && Math.max(...read) > 500, 'the last connection waits no longer than the first')
   assert.equal(new Set(read).size, read.length)
 })
 

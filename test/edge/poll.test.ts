@@ -59,7 +59,7 @@ test('an answer says whether everything missed has been delivered, with or witho
   }
   const caughtUp = () => sessions.last.outlet.caughtUp()
   const deliver = () => sessions.last.deliver('B', { delivery: 1 })
-  assert.deepEqual(await poll(() => {}), [0, false], 'the broker has not given it yet')
+  assert.deepEqual(await poll(() => {}), [0, false], 'the broker has not delivered it yet')
   assert.deepEqual(await poll(caughtUp), [0, true])
   assert.deepEqual(await poll(deliver), [1, false])
   assert.deepEqual(
@@ -80,7 +80,7 @@ test('with until=live, a poll is answered when it is live; otherwise it waits fo
   holding!.outlet.caughtUp()
   const answered = poll('&until=live')
   await until('it waits', () => sessions.opened.length === 2)
-  assert.deepEqual(sessions.last.closes, [], 'what was missed is on its way')
+  assert.deepEqual(sessions.last.closes, [], 'the missed events are still to come')
   sessions.last.outlet.caughtUp()
   assert.deepEqual((await answered).json, { frames: [], live: true, after: 'AAAAAAAA' })
   assert.deepEqual(holding!.closes, [])

@@ -380,7 +380,7 @@ test('a client is pinged when it has sent nothing for a heartbeat, and not after
   silent.ws.terminate()
   talking.ws.close()
   await until('both are gone', () => harness.sessions.opened.every(({ closes }) => closes.length === 1))
-  assert.equal(clock.waiting, waiting, 'nothing waits for them')
+  assert.equal(clock.waiting, waiting, 'no timer is left for them')
 })
 
 test('a client that sends frames but does not read is cut after two heartbeats without progress, and not before', async (t) => {
@@ -415,7 +415,7 @@ test('a client that sends frames but does not read is cut after two heartbeats w
   client.ws.pause()
   await fill()
   for (let i = 0; i < 2; i++) await beat()
-  assert.deepEqual(session.closes, [], 'something went meanwhile')
+  assert.deepEqual(session.closes, [], 'some data was sent in the meantime')
   await beat()
   await until('it is cut', () => session.closes.length === 1)
   assert.deepEqual(session.closes, ['lost'])
