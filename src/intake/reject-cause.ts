@@ -24,11 +24,11 @@ export function rejectCause(reason: RejectReason, record: SourceRecord, context:
   const { misrouted, partitions, prefix } = context
   switch (reason) {
     case 'misrouted': {
-      const said = "it is in a partition that is not its subject's"
+      const said = "it is not in its subject's partition"
       return `${said}: ${misrouted.because(keyOf(record), record.partition, partitions)}`
     }
     case 'no_route':
-      return 'no route of this stream has its subject: add one, or publish it to the stream of its route'
+      return 'no route of this stream matches its subject: add one, or publish the record to a stream whose route matches'
     case 'too_large':
       return 'as an event it is larger than limits.maxEventBytes: raise that, or send a reference to the data instead'
     case 'no_subject':
@@ -54,24 +54,24 @@ function keyOf(record: SourceRecord): Buffer | undefined {
 function noSubjectBecause(record: SourceRecord, prefix: string): string {
   const key = keyOf(record)
   const isDeletion = record.valueStart < 0
-  const what = isDeletion ? 'a null value deletes the subject that is its key, and' : 'its subject is its key, and'
+  const what = isDeletion ? 'a null value deletes the subject that is its key, but' : 'its subject is its key, but'
   if (key === undefined || key.length === 0) return `${what} it has no key: its producer must set one`
   const strings = 'let its producer write keys as strings'
   if (key.length === 4 || key.length === 8) {
     if (!isText(key))
-      return `${what} its key is ${key.length} bytes, a number by their look (0x${key.toString('hex')}): ${strings}`
+      return `${what} its key is ${key.length} bytes, which look like a number (0x${key.toString('hex')}): ${strings}`
   } else if (hasFrame(key, 0, key.length)) {
     return `${what} its key has a schema registry's frame (schema ${schemaIdOf(key, 0)}): ${strings}, without the registry`
   }
   if (!isText(key))
-    return `${what} its key is ${key.length} bytes that are no text (0x${key.toString('hex', 0, 8)}): ${strings}`
+    return `${what} its key is ${key.length} bytes that are not text (0x${key.toString('hex', 0, 8)}): ${strings}`
   try {
     validateSubject(prefix + key.toString())
   } catch (error) {
     if (!(error instanceof CarillonError)) throw error
-    return `${what} that is none (${error.message}): keys must be tokens joined by dots, without spaces, "*" and ">"`
+    return `${what} the key is not a subject (${error.message}): keys must be tokens joined by dots, without spaces, "*" and ">"`
   }
-  return `${what} that is none`
+  return `${what} the key is not a subject`
 }
 
 const isText = (key: Buffer): boolean => validUtf8(key, 0, key.length) && !key.includes(0)
@@ -81,7 +81,7 @@ function badFramingBecause({ buffer, valueStart, valueEnd }: SourceRecord, { str
   const option = `streams.${stream}.framing`
   if (hasFrame(buffer, valueStart, valueEnd)) {
     const content = format.format === 'event' ? 'events are protobuf' : 'its content type is protobuf'
-    return `${option} is confluent and ${content}, but behind schema id ${schemaIdOf(buffer, valueStart)} stand no message indexes (${start})`
+    return `${option} is confluent and ${content}, but no message indexes follow schema id ${schemaIdOf(buffer, valueStart)} (${start})`
   }
   return `${option} is confluent, but its value does not begin with 0x00 and a schema id (it begins with ${start}): set it to none, or publish with the registry's serializer`
 }
@@ -93,7 +93,7 @@ function badEnvelopeBecause(record: SourceRecord, { stream, format, fault }: Rej
   const set = (option: string, value: string) => `set streams.${stream}.${option}: ${value}`
   if (format.framing === 'none' && hasFrame(buffer, valueStart, valueEnd)) {
     const id = schemaIdOf(buffer, valueStart)
-    return `${said}; it begins as a schema registry's frame does (0x00, schema ${id}): ${set('framing', 'confluent')}, and for values that are no such events ${set('format', 'raw')}`
+    return `${said}; it begins like a schema registry's frame (0x00, schema ${id}): ${set('framing', 'confluent')}, and, if the values are not such events, ${set('format', 'raw')}`
   }
   if ([...record.headers()].some(isOfCloudEvent)) return `${said} but a CloudEvent: ${set('format', 'cloudevents')}`
   return `${said}: see proto/carillon/v1/event.proto, or, for a topic with values of its own, ${set('format', 'raw')}`

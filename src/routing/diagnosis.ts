@@ -52,7 +52,7 @@ export class Misrouted {
   because(key: Buffer | undefined, partition: number, count: number): string {
     const own = this.#own
     if (own === undefined) {
-      return 'its producer chose another one than its route says: "carillon routes SUBJECT" names the right one'
+      return 'its producer chose another partition than its route says: "carillon routes SUBJECT" names the right one'
     }
     if (key === undefined || key.length === 0) {
       const said = 'the record has no key, so its producer chose the partition'
@@ -90,7 +90,7 @@ export class Misrouted {
       .filter((each) => each !== best && each.fits === best.fits && each.isLikely)
       .map(({ whose }) => whose)
     const how = size === 1 ? '' : `, as ${best.fits} of ${size} misrouted keys show`
-    const others = also.length === 0 ? '' : `, or by ${also.join(' or ')}; more keys tell`
+    const others = also.length === 0 ? '' : `, or by ${also.join(' or ')}; more keys will show which`
     return `its producer places keys by ${best.whose}${how}${others}: ${best.mend}`
   }
 
@@ -98,7 +98,7 @@ export class Misrouted {
     const earlier =
       own.hash === 'nats' ? undefined : earlierCount(hashes[own.hash](key, 0, key.length), partition, this.#count)
     const guess = earlier === undefined ? '' : ` (with ${earlier} partitions, for example, it would be here)`
-    const said = `no hash that routes know gives this partition: a partitioner of its own, or a partition count that changed${guess}`
+    const said = `no hash that a route can have gives this partition: its producer has a custom partitioner, or the number of partitions has changed${guess}`
     return `${said}: set by: any for its route, which reads a subject from all partitions`
   }
 }

@@ -29,7 +29,7 @@ test('an envelope behind a schema registry frame of protobuf is read where the s
 test('a framed value where no frame is expected names the option', () => {
   const { reason, cause } = take({ key: 'a.b', value: Buffer.concat([Buffer.from('000000010100', 'hex'), envelope]) })
   assert.equal(reason, 'bad_envelope')
-  assert.match(cause!, /schema registry's frame does \(0x00, schema 257\): set streams\.s\.framing: confluent/)
+  assert.match(cause!, /schema registry's frame \(0x00, schema 257\): set streams\.s\.framing: confluent/)
 })
 
 test('a value that is no event names the formats for what it is', () => {

@@ -96,10 +96,10 @@ test('a key that is no subject is refused, with the rule that it breaks', () => 
   assert.match(causeOf('a'.repeat(256)), /255/)
   assert.match(
     causeOf(Buffer.from('00000000000004d2', 'hex')),
-    /8 bytes, a number by their look \(0x00000000000004d2\)/,
+    /8 bytes, which look like a number \(0x00000000000004d2\)/,
   )
   assert.match(causeOf(Buffer.from('000000000763', 'hex')), /schema registry's frame \(schema 7\)/)
-  assert.match(causeOf(Buffer.from('ff00ff', 'hex')), /3 bytes that are no text \(0xff00ff\)/)
+  assert.match(causeOf(Buffer.from('ff00ff', 'hex')), /3 bytes that are not text \(0xff00ff\)/)
   assert.match(causeOf('a b', null), /a null value deletes/)
 })
 

@@ -39,7 +39,7 @@ test('records that were in the log before the gateway are counted and kept where
   assert.equal(said.length, 1, 'one line says it of all')
   assert.match(
     said[0]!,
-    /^20 records from before the start skipped \(misrouted\), the last one at stream events, partition \d, offset 19: it is in a partition/,
+    /^20 records from before the start skipped \(misrouted\), the last one at stream events, partition \d, offset 19: it is not in its subject's partition/,
   )
   for (let i = 0; i < 2; i++) {
     gateway.connect().subscribe(1, '>', 'earliest')
