@@ -56,7 +56,7 @@ function measuredText({ figures, headline, limits, clients }: MeasuredHost, p99M
   return [
     `connections in a GiB: ${grouped(connectionsPerGiB)} (${grouped(memory.residentBytes)} bytes in the gateway + ${grouped(memory.kernelBytes)} in the kernel)`,
     `deliveries for each core that they take, p99 within ${p99Ms} ms: ${most}`,
-    `CPU: ${cpu.deliveryUs} us a delivery, ${cpu.eventUs} us an event, ${cpu.connectUs} us a client that comes, ${cpu.idleCores} cores for nothing; ${grouped(clients)} clients`,
+    `CPU: ${cpu.deliveryUs} us a delivery, ${cpu.eventUs} us an event, ${cpu.connectUs} us to connect a client, ${cpu.idleCores} cores at idle; ${grouped(clients)} clients`,
     ...limits.map((limit) => `limited by the load, not the gateway: ${limit}`),
     `written to ${out}: carillon plan --host ${out}`,
   ].join('\n')

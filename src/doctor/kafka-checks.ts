@@ -134,8 +134,7 @@ function cleanup({ configs }: KafkaSettings, of: KafkaTopic): Finding {
   const check = 'cleanup'
   const policy = configs.get('cleanup.policy') ?? 'delete'
   if (!policy.includes('compact')) return pass(check, policy, 'events go by age and size alone')
-  const said =
-    'of each key only the newest event is kept: a client that comes back misses those between, and is told gap compacted'
+  const said = 'compaction keeps only the newest event of each key: a client that comes back misses the others'
   return warn(check, policy, said, alter(of, 'cleanup.policy=delete'))
 }
 

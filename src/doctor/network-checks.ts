@@ -82,7 +82,7 @@ function notsentLowat([value = 0]: readonly number[]): Finding {
   if (!isUnbounded && value <= lowatBytes)
     return pass(check, figure, 'a client that stops reading is noticed after little')
   const said =
-    'a client that stops reading takes megabytes of kernel memory before the gateway is told that its socket is full'
+    'a client that stops reading takes megabytes of kernel memory before the gateway learns that its socket is full'
   return warn(check, figure, said, sysctlFix(check, advisedLowatBytes))
 }
 

@@ -160,7 +160,7 @@ export class PartitionFeed {
   standstill(): { readonly what: string; readonly sinceMs: number } | undefined {
     if (this.#stuckSinceMs > 0) {
       const unread = counted(this.brokerHead - this.#next, 'offset')
-      return { what: `the broker gives nothing of ${unread} that it has`, sinceMs: this.#stuckSinceMs }
+      return { what: `the broker does not send ${unread} that it has`, sinceMs: this.#stuckSinceMs }
     }
     if (this.blocked === undefined) return undefined
     const { offsets, sinceMs } = this.blocked

@@ -130,10 +130,10 @@ describe('a secured nats-server', skip === undefined ? {} : { skip }, () => {
     await serve(`tls { ${tls}, verify: true }\n`)
     const caFile = authority.cert
     await works({ tls: { caFile, certFile: client.cert, keyFile: client.key } })
-    await refused({ tls: true }, /certificate is not vouched for by the system's authorities.*nats\.tls\.caFile/)
-    await refused({}, /certificate is not vouched for by the system's authorities.*nats\.tls\.caFile/)
+    await refused({ tls: true }, /certificate is not signed by the system's authorities.*nats\.tls\.caFile/)
+    await refused({}, /certificate is not signed by the system's authorities.*nats\.tls\.caFile/)
     const other = new Authority(dir, 'other').cert
-    await refused({ tls: { caFile: other } }, /is not vouched for by .*other\.pem/)
+    await refused({ tls: { caFile: other } }, /is not signed by .*other\.pem/)
     await refused({ tls: { caFile } }, /./)
   })
 
