@@ -21,7 +21,7 @@ export function command(load: () => Promise<readonly Described[]>): Command {
     `
 Examples:
   source <(carillon completion bash)                                        in ~/.bashrc
-  source <(carillon completion zsh)                                         in ~/.zshrc, behind compinit
+  source <(carillon completion zsh)                                         in ~/.zshrc, after compinit
   carillon completion fish > ~/.config/fish/completions/carillon.fish`,
   )
   return completion.action(async (shell: string) => {

@@ -258,7 +258,7 @@ class Watch {
     const encoding = proto ? ' --proto' : ''
     const how = `${transport === 'ws' ? '' : ` --transport ${transport}`}${encoding}${policy === 'latest' ? ' --policy latest' : ''}`
     const where = gateway === defaultGateway ? '' : ` --gateway ${gateway}`
-    console.error(`-- go on with: ${invoked} subscribe ${subjects}${how}${where} --after ${token}`)
+    console.error(`-- continue with: ${invoked} subscribe ${subjects}${how}${where} --after ${token}`)
   }
 }
 

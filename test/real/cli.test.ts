@@ -255,7 +255,7 @@ test('Ctrl-C ends a subscriber well, with what it saw and how to go on', async (
   run.child.kill('SIGINT')
   assert.equal(await run.ended, 0)
   assert.match(run.stderr, /^-- 1 event, 0 gaps$/m)
-  const [, command] = /^-- go on with: \S*bin\/carillon (.*)$/m.exec(run.stderr)!
+  const [, command] = /^-- continue with: \S*bin\/carillon (.*)$/m.exec(run.stderr)!
   await publish('goes.on', 'two')
   const again = await carillonEnds([...command!.replaceAll("'", '').split(' '), '--count', '1', '--json'])
   assert.deepEqual(again.texts(), ['two'])
