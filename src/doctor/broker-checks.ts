@@ -40,16 +40,16 @@ function streamChecks(facts: BrokerFacts, stream: StreamFacts, needs: BrokerNeed
 
 function presence({ topic, info, create, problem }: StreamFacts): Finding {
   if (problem !== undefined)
-    return fail('stream', topic, problem, 'docs/kafka.md and docs/nats.md say how a stream is set up')
+    return fail('stream', topic, problem, 'see docs/kafka.md or docs/nats.md for how to set up a stream')
   if (info === undefined) return fail('stream', `no ${topic}`, 'the gateway waits for it', create)
-  return pass('stream', `${topic}, ${counted(info.partitions, 'partition')}`, 'it is there and can be read')
+  return pass('stream', `${topic}, ${counted(info.partitions, 'partition')}`, 'it exists and can be read')
 }
 
 function settingsChecks(facts: BrokerFacts, stream: StreamFacts, needs: BrokerNeeds): Finding[] {
   const { settings } = stream
   if (settings === undefined) return []
   if (settings.kind === 'refused') {
-    return [unknown('settings', settings.problem, 'an account that may see the settings, or an operator')]
+    return [unknown('settings', settings.problem, 'an account that may read the settings; or ask an operator')]
   }
   const { topic, recent } = stream
   const of = { name: facts.name, topic, partitions: stream.info!.partitions }
@@ -62,7 +62,7 @@ function placement({ topic, recent, info }: StreamFacts): Finding {
   const check = 'placement'
   if (recent?.problem !== undefined) return unknown(check, recent.problem)
   if (recent === undefined || recent.looked === 0)
-    return unknown(check, `${topic} has no records yet`, 'publish one, and ask again')
+    return unknown(check, `${topic} has no records yet`, 'publish a record, then run this check again')
   const misplaced = recent.faults.filter((fault) => fault.misplaced)
   const count = misplaced.reduce((sum, each) => sum + each.count, 0)
   const figure = `${grouped(count)} of ${counted(recent.looked, 'recent record')} misplaced`

@@ -35,7 +35,7 @@ function nrOpen({ sysctls }: HostFacts, load: HostLoad): Finding {
   const value = sysctls.get(check)?.[0]
   if (value === undefined) return absent(check)
   const needed = neededBy(load)
-  const reason = 'no limit of open files can be set above it'
+  const reason = 'no process can have a higher limit of open files'
   if (value >= needed) return pass(check, grouped(value), reason)
   return fail(check, grouped(value), `${reason}, and ${grouped(needed)} are needed`, sysctlFix(check, roundUp(needed)))
 }
@@ -50,12 +50,12 @@ function fileMax({ sysctls }: HostFacts, load: HostLoad): Finding {
   const needed = neededBy(load)
   const fix = sysctlFix(check, '9223372036854775807')
   if (free < needed)
-    return fail(check, figure, `the host has no ${grouped(needed)} descriptors left for the gateway`, fix)
+    return fail(check, figure, `the host does not have ${grouped(needed)} descriptors left for the gateway`, fix)
   if (free < 2 * needed) {
     return warn(
       check,
       figure,
-      'a proxy or a load generator on this host takes as many again, and there are not twice as many',
+      'a proxy or a load generator on this host needs as many again, and there are fewer than twice as many',
       fix,
     )
   }

@@ -27,10 +27,10 @@ export function embeddedChecks(facts: EmbeddedFacts, reach: Reach): Finding[] {
     warn(
       'replication',
       '1 copy',
-      'its events end with that one disk',
-      'a cluster of Kafka or NATS, for what may not be lost',
+      'if that one disk fails, all events are lost',
+      'a cluster of Kafka or NATS, for events that must not be lost',
     ),
-    pass('sync', 'always', 'an acknowledged event is on disk, and none is shown before'),
+    pass('sync', 'always', 'an acknowledged event is on disk, and no event is delivered before that'),
     ...retentionChecks(
       { ageMs, bytes: retentionBytes },
       reach,
@@ -43,22 +43,22 @@ export function embeddedChecks(facts: EmbeddedFacts, reach: Reach): Finding[] {
 
 function storage({ dir, fileSystem, retentionBytes, partitions, retentionMs }: EmbeddedFacts): Finding {
   const check = 'storage'
-  if (fileSystem === undefined) return unknown(check, `this system does not tell what ${dir} is on`, `df -T ${dir}`)
+  if (fileSystem === undefined)
+    return unknown(check, `this system does not show which file system ${dir} is on`, `df -T ${dir}`)
   const { type, freeBytes } = fileSystem
   const kind = inMemory.get(type)
   const fix = '--broker embedded:DIR, a directory on a disk of this host'
-  if (kind !== undefined)
-    return fail(check, `${dir} on ${kind}`, 'it is memory: the events are gone with a restart', fix)
+  if (kind !== undefined) return fail(check, `${dir} on ${kind}`, 'it is in memory: a restart loses the events', fix)
   if (remote.has(type))
     return fail(check, `${dir} on another host's disk`, "the log's lock and sync need a disk of this host", fix)
   const most = retentionBytes * partitions
   const figure = `${dir}, ${bytes(freeBytes)} free`
-  const said = `${duration(retentionMs)} or ${bytes(most)} are kept, whichever is less`
+  const said = `${duration(retentionMs)} or ${bytes(most)} are kept, whichever is reached first`
   if (freeBytes >= most) return pass(check, figure, said)
   return warn(
     check,
     figure,
-    `${said}: the disk may fill first, and publishing stops`,
-    'embedded.retentionBytes below what is free, by partitions',
+    `${said}: the disk may fill before that, which stops publishing`,
+    'set embedded.retentionBytes below the free space divided by the number of partitions',
   )
 }

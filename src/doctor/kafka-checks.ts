@@ -64,16 +64,18 @@ function replication({ replicas, brokers }: KafkaSettings, of: KafkaTopic): Find
     brokers < goodReplicas
       ? `three brokers, then kafka-reassign-partitions.sh ${server(of)} --execute with three replicas for each partition of ${of.topic}`
       : `kafka-reassign-partitions.sh ${server(of)} --execute with three replicas for each partition of ${of.topic}`
-  if (replicas >= goodReplicas) return pass(check, figure, 'a broker may go, and one more')
+  if (replicas >= goodReplicas) return pass(check, figure, 'two brokers may fail')
   const said =
-    replicas === 1 ? 'its events end with that one disk' : 'while one broker is away, the other one is the only copy'
+    replicas === 1
+      ? 'if that one disk fails, all events are lost'
+      : 'while one broker is away, the other one has the only copy'
   return replicas === 1 && brokers > 1 ? fail(check, figure, said, fix) : warn(check, figure, said, fix)
 }
 
 function inSync({ inSync, replicas, leaderless, configs }: KafkaSettings, of: KafkaTopic): Finding {
   const check = 'in sync'
   const needed = Number(configs.get('min.insync.replicas') ?? 1)
-  const fix = `kafka-topics.sh ${server(of)} --describe --topic ${of.topic}, and look at the brokers that are missing`
+  const fix = `kafka-topics.sh ${server(of)} --describe --topic ${of.topic}, then check the missing brokers`
   if (leaderless > 0) {
     return fail(
       check,
@@ -85,7 +87,7 @@ function inSync({ inSync, replicas, leaderless, configs }: KafkaSettings, of: Ka
   const figure = `at least ${inSync} of ${replicas}`
   if (inSync < needed)
     return fail(check, figure, `publishing needs ${needed} in sync (min.insync.replicas), so it is refused`, fix)
-  if (inSync < replicas) return warn(check, figure, 'copies are missing or behind now', fix)
+  if (inSync < replicas) return warn(check, figure, 'copies are missing or behind', fix)
   return pass(check, figure, 'each copy is up to date')
 }
 
@@ -96,20 +98,19 @@ function minInSync({ replicas, configs }: KafkaSettings, of: KafkaTopic): Findin
   const wanted = Math.max(1, replicas - 1)
   const fix = alter(of, `${check}=${wanted}`)
   if (least > replicas)
-    return fail(check, figure, 'there are not so many copies: nothing can be published with acks=all', fix)
-  if (replicas === 1) return pass(check, figure, 'there is one copy: see replication')
+    return fail(check, figure, 'there are fewer copies than that: nothing can be published with acks=all', fix)
+  if (replicas === 1) return pass(check, figure, 'there is only one copy: see replication')
   if (least === replicas) return warn(check, figure, 'publishing stops while any one broker is away', fix)
   if (least === 1)
-    return warn(check, figure, 'an acknowledged event may be on one disk alone, and is gone with it', fix)
-  return pass(check, figure, 'an acknowledged event outlives a broker, and publishing does as well')
+    return warn(check, figure, 'an acknowledged event may be on one disk only, and is lost if that disk fails', fix)
+  return pass(check, figure, 'acknowledged events survive the loss of a broker, and publishing continues')
 }
 
 function unclean({ configs }: KafkaSettings, of: KafkaTopic): Finding {
   const check = 'unclean elections'
   const value = configs.get('unclean.leader.election.enable') ?? 'false'
   if (value !== 'true') return pass(check, 'off', 'a copy that is behind never becomes the leader')
-  const said =
-    'a copy that is behind may become the leader: acknowledged events vanish (clients are told gap rewritten)'
+  const said = 'a copy that is behind may become the leader: acknowledged events are lost (clients get gap rewritten)'
   return fail(check, 'on', said, alter(of, 'unclean.leader.election.enable=false'))
 }
 
@@ -120,21 +121,22 @@ function transactions({ blocked }: KafkaSettings, of: KafkaTopic): Finding {
   const figure = `${counted(offsets, 'offset')} in ${counted(blocked.length, 'partition')} held back`
   const { partition, from } = blocked[0]!
   const where = `--topic ${of.topic} --partition ${partition} --start-offset ${from}`
-  const said = `a transaction that is open for a second or more keeps them from all clients, in partition ${partition} from offset ${from} on`
+  const said = `a transaction that has been open for a second or more holds them back from all clients, in partition ${partition} from offset ${from} on`
   const find = `kafka-transactions.sh ${server(of)} find-hanging --topic ${of.topic}`
   return warn(
     check,
     figure,
     said,
-    `${find}; where its producer is gone: kafka-transactions.sh ${server(of)} abort ${where}`,
+    `${find}; if its producer is gone: kafka-transactions.sh ${server(of)} abort ${where}`,
   )
 }
 
 function cleanup({ configs }: KafkaSettings, of: KafkaTopic): Finding {
   const check = 'cleanup'
   const policy = configs.get('cleanup.policy') ?? 'delete'
-  if (!policy.includes('compact')) return pass(check, policy, 'events go by age and size alone')
-  const said = 'compaction keeps only the newest event of each key: a client that comes back misses the others'
+  if (!policy.includes('compact')) return pass(check, policy, 'events are removed by age and size only')
+  const said =
+    'compaction keeps only the newest event of each key: a client that comes back misses the others, without a gap'
   return warn(check, policy, said, alter(of, 'cleanup.policy=delete'))
 }
 
@@ -142,9 +144,9 @@ function recordTime({ configs }: KafkaSettings, of: KafkaTopic): Finding {
   const check = 'record time'
   const type = configs.get('message.timestamp.type') ?? 'CreateTime'
   if (type === 'LogAppendTime')
-    return pass(check, type, "records have the broker's time: ttl and latency trust one clock")
+    return pass(check, type, "records have the broker's time, so ttl and latency depend on one clock")
   const said =
-    "records have their producers' time: retention, ttl, `after: @time` and latency go by clocks that may be wrong"
+    "records have their producers' time, so retention, ttl, `after: @time` and latency depend on clocks that may be wrong"
   return warn(check, type, said, alter(of, 'message.timestamp.type=LogAppendTime'))
 }
 
@@ -158,7 +160,7 @@ function eventSize({ configs }: KafkaSettings, of: KafkaTopic, { maxEventBytes }
   // A kilobyte less than a limit that both sides have is nobody's mistake.
   if (most >= maxEventBytes)
     return pass(check, figure, `all but the very largest events (limits.maxEventBytes, ${bytes(maxEventBytes)}) fit`)
-  const said = `the gateway takes events of up to ${grouped(maxEventBytes)} bytes (limits.maxEventBytes), which the topic refuses`
+  const said = `the gateway accepts events of up to ${grouped(maxEventBytes)} bytes (limits.maxEventBytes), which the topic refuses`
   return warn(check, figure, said, alter(of, `max.message.bytes=${needed}`))
 }
 
@@ -171,11 +173,11 @@ function clock({ configs }: KafkaSettings, { newestMs }: KafkaTopic, { nowMs }: 
     return warn(
       check,
       figure,
-      `${whose} clock gave the newest record a time that has not come yet here`,
+      `${whose} clock gave the newest record a time that is in the future here`,
       'chronyc tracking on both hosts',
     )
   }
-  const reason = "Kafka's answers carry no time; the newest record's is not in this host's future"
+  const reason = "Kafka's answers carry no time; the newest record's time is not in the future"
   return unknown(
     check,
     newestMs === undefined ? "Kafka's answers carry no time, and there is no record yet" : reason,

@@ -56,9 +56,10 @@ function edit({ name, topic, partitions, layout }: NatsFamily, change: string): 
 function replication({ replicas, clustered, version }: NatsSettings, of: NatsFamily): Finding {
   const check = 'replication'
   const figure = `${counted(replicas, 'copy', 'copies')}, nats-server ${version}${clustered ? '' : ' without a cluster'}`
-  if (replicas >= goodReplicas) return pass(check, figure, 'a server may go, and the streams go on')
+  if (replicas >= goodReplicas) return pass(check, figure, 'if a server fails, the streams continue')
   const change = edit(of, `--replicas=${goodReplicas}`)
-  const said = replicas === 1 ? 'its events end with that one disk' : 'two copies need both servers to go on'
+  const said =
+    replicas === 1 ? 'if that one disk fails, all events are lost' : 'with two copies, both servers must be up'
   if (!clustered) return warn(check, figure, said, `a cluster of three servers, then: ${change}`)
   return replicas === 1 ? fail(check, figure, said, change) : warn(check, figure, said, change)
 }
@@ -66,10 +67,10 @@ function replication({ replicas, clustered, version }: NatsSettings, of: NatsFam
 function inSync({ current, replicas }: NatsSettings, { name }: NatsFamily): Finding {
   const check = 'in sync'
   const figure = `at least ${current} of ${replicas}`
-  const fix = `nats -s ${name} stream report, and look at the servers that are missing`
+  const fix = `nats -s ${name} stream report, then check the missing servers`
   if (current >= replicas) return pass(check, figure, 'each copy is up to date')
-  if (current <= replicas / 2) return fail(check, figure, 'without a majority nothing can be published', fix)
-  return warn(check, figure, 'copies are missing or behind now', fix)
+  if (current <= replicas / 2) return fail(check, figure, 'without a majority, nothing can be published', fix)
+  return warn(check, figure, 'copies are missing or behind', fix)
 }
 
 /** Each gateway needs one of each partition for as long as it runs, and each read of the past one more for a moment. */
@@ -77,21 +78,21 @@ function consumers({ maxConsumers, consumerProblem }: NatsSettings): Finding {
   const check = 'consumers'
   const figure = maxConsumers === undefined ? 'unlimited' : `at most ${maxConsumers} a partition`
   const raise =
-    "delete consumers that nobody needs, raise max_consumers of the stream and the account's limit, or give the rights in docs/nats.md"
-  if (consumerProblem !== undefined) return fail(check, figure, `the gateway gets none: ${consumerProblem}`, raise)
-  return pass(check, figure, 'the gateway gets one of each partition')
+    "delete consumers that nobody needs, raise max_consumers of the stream and the account's limit, or grant the permissions in docs/nats.md"
+  if (consumerProblem !== undefined)
+    return fail(check, figure, `the server gives the gateway no consumer: ${consumerProblem}`, raise)
+  return pass(check, figure, 'the gateway gets a consumer for each partition')
 }
 
 function counts({ maxRecords, maxRecordsPerSubject }: NatsSettings, of: NatsFamily): Finding {
   const check = 'record limits'
   if (maxRecordsPerSubject !== undefined) {
-    const said =
-      'older events of a subject go with each new one: a client that comes back misses them, and is told gap retention'
+    const said = 'each new event removes older ones of its subject: a client that comes back misses them, without a gap'
     return warn(check, `${grouped(maxRecordsPerSubject)} a subject`, said, edit(of, '--max-msgs-per-subject=-1'))
   }
-  if (maxRecords === undefined) return pass(check, 'none', 'age and size alone bound the log')
+  if (maxRecords === undefined) return pass(check, 'none', 'only age and size limit the log')
   const figure = `${grouped(maxRecords)} a partition`
-  return warn(check, figure, 'many small events end the log before its age does', edit(of, '--max-msgs=-1'))
+  return warn(check, figure, 'many small events fill the log before its age limit', edit(of, '--max-msgs=-1'))
 }
 
 function discard({ discard, maxBytes, maxRecords }: NatsSettings, of: NatsFamily): Finding {
@@ -104,8 +105,8 @@ function discard({ discard, maxBytes, maxRecords }: NatsSettings, of: NatsFamily
 
 function storage({ storage }: NatsSettings): Finding {
   const check = 'storage'
-  if (storage === 'file') return pass(check, 'file', 'events outlive a restart of the server')
-  const said = 'the events are gone with a restart of the server, and storage cannot be changed later'
+  if (storage === 'file') return pass(check, 'file', 'events survive a restart of the server')
+  const said = 'a restart of the server loses the events, and the storage cannot be changed later'
   return fail(check, 'memory', said, 'a stream with --storage=file, under another name, or created again')
 }
 
@@ -114,29 +115,30 @@ function sync({ replicas }: NatsSettings, monitor: NatsMonitor | undefined): Fin
   if (monitor === undefined) {
     return unknown(
       check,
-      'how often the server syncs to disk is told by its monitoring port alone',
+      'only the monitoring port of the server shows how often it syncs to disk',
       '--nats-monitor http://HOST:8222',
     )
   }
   const { syncAlways, syncIntervalMs } = monitor
   if (syncAlways) return pass(check, 'always', 'an acknowledged event is on disk')
-  const fix = 'jetstream { sync_interval: always } in the configuration of each server, for what may not be lost'
+  const fix =
+    'jetstream { sync_interval: always } in the configuration of each server, for events that must not be lost'
   if (syncIntervalMs === undefined)
-    return unknown(check, "this server's monitoring does not tell its sync_interval", fix)
+    return unknown(check, "this server's monitoring port does not show its sync_interval", fix)
   const figure = `each ${duration(syncIntervalMs)}`
-  if (syncIntervalMs <= syncMs) return pass(check, figure, 'a power cut takes little')
+  if (syncIntervalMs <= syncMs) return pass(check, figure, 'a power failure loses little')
   const whose = replicas === 1 ? 'the one copy' : 'copies whose servers lose power together'
-  const said = `a power cut takes up to ${duration(syncIntervalMs)} of acknowledged events from ${whose}; clients are told gap rewritten`
+  const said = `a power failure loses up to ${duration(syncIntervalMs)} of acknowledged events from ${whose}; clients get gap rewritten`
   return warn(check, figure, said, fix)
 }
 
 function eventSize({ maxRecordBytes }: NatsSettings, of: NatsFamily, { maxEventBytes }: Needs): Finding {
   const check = 'event size'
-  if (maxRecordBytes === undefined) return pass(check, 'unlimited', "the server's max_payload is the bound")
+  if (maxRecordBytes === undefined) return pass(check, 'unlimited', "the server's max_payload is the limit")
   const figure = bytes(maxRecordBytes)
   if (maxRecordBytes >= maxEventBytes)
     return pass(check, figure, `the largest event (limits.maxEventBytes, ${bytes(maxEventBytes)}) fits`)
-  const said = `the gateway takes events of up to ${grouped(maxEventBytes)} bytes (limits.maxEventBytes), which the stream refuses`
+  const said = `the gateway accepts events of up to ${grouped(maxEventBytes)} bytes (limits.maxEventBytes), which the stream refuses`
   return warn(check, figure, said, edit(of, `--max-msg-size=${maxEventBytes}`))
 }
 
@@ -146,6 +148,6 @@ function clock({ clockOffsetMs, clockErrorMs }: NatsSettings): Finding {
     return unknown(check, "this server's answers carry no time", 'chronyc tracking on both hosts')
   const off = Math.abs(clockOffsetMs)
   const figure = `${grouped(Math.round(off))} ms ${clockOffsetMs < 0 ? 'behind' : 'ahead of'} this host, to ${Math.ceil(clockErrorMs)} ms`
-  if (off <= clockMs + clockErrorMs) return pass(check, figure, 'ttl and latency compare clocks that agree')
-  return warn(check, figure, 'ttl, `after: @time` and latency are off by as much', 'chronyc tracking on both hosts')
+  if (off <= clockMs + clockErrorMs) return pass(check, figure, 'the clocks that ttl and latency compare agree')
+  return warn(check, figure, 'ttl, `after: @time` and latency are wrong by that much', 'chronyc tracking on both hosts')
 }

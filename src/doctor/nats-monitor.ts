@@ -16,7 +16,7 @@ export async function askMonitor(url: string): Promise<NatsMonitor> {
   try {
     const response = await fetch(`${url}/varz`, { signal: AbortSignal.timeout(timeoutMs) })
     const { jetstream } = (await response.json()) as { jetstream?: { config?: JetStreamConfig } }
-    if (jetstream === undefined) throw new Error('its answer does not speak of JetStream')
+    if (jetstream === undefined) throw new Error('its answer has nothing about JetStream')
     return monitorOf(jetstream.config ?? {})
   } catch (error) {
     const cause = (error as Error).cause ?? error

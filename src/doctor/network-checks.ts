@@ -45,21 +45,21 @@ function portRange([from = 0, to = 0]: readonly number[], { clients }: HostLoad)
       sysctlFix(check, '1024 65535'),
     )
   }
-  if (ports >= clients) return pass(check, figure, 'also a proxy on this host has a port for each client')
-  const said = `a proxy on this host has one port a client to each address of a gateway, so it ends at ${grouped(ports)} clients; without one it does not matter`
+  if (ports >= clients) return pass(check, figure, 'even a proxy on this host has a port for each client')
+  const said = `a proxy on this host needs one port a client to each address of a gateway, so its limit is ${grouped(ports)} clients; without a proxy it does not matter`
   return warn(
     check,
     figure,
     said,
-    `${sysctlFix(check, '1024 65535')}; beyond 64 thousand give the gateway several addresses`,
+    `${sysctlFix(check, '1024 65535')}; beyond 64 thousand, give the gateway several addresses`,
   )
 }
 
 function somaxconn([value = 0]: readonly number[]): Finding {
   const check = 'net.core.somaxconn'
   if (value >= listenBacklog)
-    return pass(check, grouped(value), `the gateway asks for a queue of ${listenBacklog} and gets it`)
-  const said = `the gateway asks for a queue of ${listenBacklog} connections to be accepted and gets ${value}: a storm of clients overflows it`
+    return pass(check, grouped(value), `the gateway requests a queue of ${listenBacklog} and gets it`)
+  const said = `the gateway requests a queue of ${listenBacklog} connections to accept and gets ${value}: a reconnect storm overflows it`
   return fail(check, grouped(value), said, sysctlFix(check, 4096))
 }
 
@@ -68,9 +68,9 @@ function synBacklog([value = 0]: readonly number[], _: HostLoad, { sysctls }: Ho
   const cookies = sysctls.get('net.ipv4.tcp_syncookies')?.[0]
   const figure = `${grouped(value)}, SYN cookies ${cookies === undefined ? 'unknown' : cookies > 0 ? 'on' : 'off'}`
   if (cookies !== undefined && cookies > 0)
-    return pass(check, figure, 'beyond it connections are answered with SYN cookies, not dropped')
-  if (value >= 4096) return pass(check, figure, 'half-open connections of a storm have room')
-  const said = 'half-open connections beyond it are dropped when many clients come at once'
+    return pass(check, figure, 'the kernel answers connections beyond it with SYN cookies and drops none')
+  if (value >= 4096) return pass(check, figure, 'there is room for the half-open connections of a reconnect storm')
+  const said = 'when many clients come at once, half-open connections beyond it are dropped'
   return warn(check, figure, said, sysctlFix('net.ipv4.tcp_syncookies', 1))
 }
 
@@ -80,7 +80,7 @@ function notsentLowat([value = 0]: readonly number[]): Finding {
   const isUnbounded = value < 0 || value >= 2 ** 31
   const figure = isUnbounded ? 'unlimited' : bytes(value)
   if (!isUnbounded && value <= lowatBytes)
-    return pass(check, figure, 'a client that stops reading is noticed after little')
+    return pass(check, figure, 'the gateway soon notices a client that stops reading')
   const said =
     'a client that stops reading takes megabytes of kernel memory before the gateway learns that its socket is full'
   return warn(check, figure, said, sysctlFix(check, advisedLowatBytes))
@@ -90,31 +90,31 @@ function sendBuffer([least = 0, first = 0, most = 0]: readonly number[]): Findin
   const check = 'net.ipv4.tcp_wmem'
   const figure = `${least} ${first} ${most}`
   const fix = sysctlFix(check, '4096 16384 1048576')
-  if (first > 65_536) return warn(check, figure, `each socket may begin with a send buffer of ${bytes(first)}`, fix)
+  if (first > 65_536) return warn(check, figure, `each socket may start with a send buffer of ${bytes(first)}`, fix)
   if (most < 65_536)
     return warn(
       check,
       figure,
-      `${bytes(most)} in flight bound a client at 100 ms of distance to ${bytes(most * 10)} a second`,
+      `${bytes(most)} in flight limit a client with a round trip of 100 ms to ${bytes(most * 10)} a second`,
       fix,
     )
   if (most >= mostSendBytes) {
     return warn(
       check,
       figure,
-      `a client whose path died holds up to ${bytes(most)} of what was sent to it and not acknowledged`,
+      `a client whose network path failed holds up to ${bytes(most)} of data that is sent but not acknowledged`,
       fix,
     )
   }
-  return pass(check, figure, `a client whose path died holds at most ${bytes(most)}`)
+  return pass(check, figure, `a client whose network path failed holds at most ${bytes(most)}`)
 }
 
 function receiveBuffer([least = 0, first = 0, most = 0]: readonly number[]): Finding {
   const check = 'net.ipv4.tcp_rmem'
   const figure = `${least} ${first} ${most}`
   if (most >= 1 << 20)
-    return pass(check, figure, "the broker's batches come at full speed; an idle socket takes nothing of it")
-  const said = `the broker's batches come through at most ${bytes(most)} in flight: 10 ms away that is ${bytes(most * 100)} a second`
+    return pass(check, figure, "the broker's batches arrive at full speed; an idle socket uses none of it")
+  const said = `at most ${bytes(most)} of the broker's batches are in flight: at a round trip of 10 ms that is ${bytes(most * 100)} a second`
   return warn(check, figure, said, sysctlFix(check, '4096 131072 6291456'))
 }
 
@@ -124,7 +124,7 @@ function tcpMemory([, pressure = 0, most = 0]: readonly number[], { clients }: H
   const figure = `pressure at ${bytes(pressure * pageBytes)}, end at ${bytes(most * pageBytes)}`
   const all = `${grouped(clients)} clients that all stall hold ${bytes(held * pageBytes)}`
   if (held <= pressure) return pass(check, figure, `${all}, which is below`)
-  const said = `${all} with tcp_notsent_lowat set: above it the kernel shrinks every socket's buffers, and in the end drops`
+  const said = `${all} with tcp_notsent_lowat set: above that the kernel shrinks every socket's buffers, and finally drops packets`
   return warn(check, figure, said, sysctlFix(check, `${held} ${Math.ceil(held * 1.33)} ${held * 2}`))
 }
 
@@ -134,7 +134,7 @@ function conntrack({ sysctls }: HostFacts, { clients }: HostLoad): Finding {
   if (most === undefined) {
     return unknown(
       check,
-      'connection tracking is not loaded here, which is well, or belongs to the host of this container',
+      'connection tracking is not loaded here, which is fine, or it belongs to the host of this container',
       `sysctl ${check} on the host itself`,
     )
   }
@@ -146,7 +146,7 @@ function conntrack({ sysctls }: HostFacts, { clients }: HostLoad): Finding {
     return fail(
       check,
       figure,
-      `${grouped(clients)} clients have an entry each where a firewall tracks them, and without a free one packets are dropped`,
+      `if a firewall tracks connections, each of ${grouped(clients)} clients has an entry; without a free entry, packets are dropped`,
       fix,
     )
   }
@@ -154,10 +154,10 @@ function conntrack({ sysctls }: HostFacts, { clients }: HostLoad): Finding {
     return warn(
       check,
       figure,
-      'a storm leaves entries of closed connections for two minutes: there is no room for two of each client',
+      'after a reconnect storm, entries of closed connections remain for two minutes: there is no room for two entries a client',
       fix,
     )
-  return pass(check, figure, 'room for two entries a client, where a firewall tracks connections')
+  return pass(check, figure, 'room for two entries a client, if a firewall tracks connections')
 }
 
 function queues({ cards, cpus }: HostFacts): Finding {
@@ -165,16 +165,16 @@ function queues({ cards, cpus }: HostFacts): Finding {
   if (cards.length === 0)
     return unknown(
       check,
-      "no network card is shown in /sys/class/net: it is the host's of this container",
+      '/sys/class/net shows no network card: it belongs to the host of this container',
       'ls /sys/class/net/*/queues',
     )
   const figure = cards
     .map(({ name, receiveQueues }) => `${name}: ${counted(receiveQueues, 'receive queue')}`)
     .join(', ')
   const narrow = cards.find(({ receiveQueues, spread }) => receiveQueues < 2 && !spread)
-  if (narrow === undefined || cpus < 2) return pass(check, figure, 'interrupts of the network are spread over CPUs')
+  if (narrow === undefined || cpus < 2) return pass(check, figure, 'network interrupts are spread over CPUs')
   const mask = (2 ** Math.min(cpus, 32) - 1).toString(16)
   const all = `echo ${mask} > /sys/class/net/${narrow.name}/queues/rx-0/rps_cpus`
-  const said = `all that ${narrow.name} receives is worked on by one of ${cpus} CPUs, which ends first`
-  return warn(check, figure, said, `ethtool -L ${narrow.name} combined ${cpus}; where the card has one queue: ${all}`)
+  const said = `one of ${cpus} CPUs handles everything that ${narrow.name} receives, and saturates first`
+  return warn(check, figure, said, `ethtool -L ${narrow.name} combined ${cpus}; if the card has one queue: ${all}`)
 }

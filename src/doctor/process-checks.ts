@@ -35,8 +35,8 @@ function node({ runtime: { nodeVersion, flags } }: HostFacts): Finding {
     return fail(
       check,
       figure,
-      `the gateway runs on Node ${nodeMajor} alone: uWebSockets.js has no binary for others`,
-      'bin/carillon, which finds the locked one; npm ci brings it',
+      `the gateway runs only on Node ${nodeMajor}: the installed uWebSockets.js has no binary for other versions`,
+      'start it with bin/carillon, which finds the locked version; npm install installs that',
     )
   }
   const semiSpace = flags
@@ -46,8 +46,8 @@ function node({ runtime: { nodeVersion, flags } }: HostFacts): Finding {
     return warn(
       check,
       figure,
-      `more than the ${semiSpaceMiB} MiB of bin/carillon makes each collection of the young generation longer: survivors are copied`,
-      'CARILLON_NODE_OPTIONS without --max-semi-space-size',
+      `more than the ${semiSpaceMiB} MiB of bin/carillon makes each young-generation collection longer, because it copies the survivors`,
+      'remove --max-semi-space-size from CARILLON_NODE_OPTIONS',
     )
   }
   const slow = flags.find((flag) => /^--(inspect|jitless|prof|trace-gc|cpu-prof|single-threaded)/.test(flag))
@@ -55,8 +55,8 @@ function node({ runtime: { nodeVersion, flags } }: HostFacts): Finding {
     return warn(
       check,
       figure,
-      `${slow} is for looking at a gateway, and slows it`,
-      'leave it out of CARILLON_NODE_OPTIONS and NODE_OPTIONS',
+      `${slow} is for debugging, and slows the gateway down`,
+      'remove it from CARILLON_NODE_OPTIONS and NODE_OPTIONS',
     )
   return pass(check, figure, 'the version and options that are tested')
 }
@@ -65,10 +65,11 @@ function heap({ runtime: { heapLimitBytes } }: HostFacts, { clients }: HostLoad)
   const check = 'heap'
   const needed = sessionCost.processHeapBytes + clients * sessionCost.heapBytes
   const figure = `V8 may use ${bytes(heapLimitBytes)}`
-  const said = `${grouped(clients)} sessions are about ${bytes(needed)} of JavaScript objects; windows lie outside`
+  const said = `${grouped(clients)} sessions are about ${bytes(needed)} of JavaScript objects; the windows are outside the heap`
   const fix = `CARILLON_NODE_OPTIONS=--max-old-space-size=${Math.ceil((needed * 2) / 2 ** 20 / 256) * 256}`
   if (needed > heapLimitBytes) return fail(check, figure, `${said}, so the process would end`, fix)
-  if (needed > heapLimitBytes * 0.7) return warn(check, figure, `${said}: near its end V8 collects all the time`, fix)
+  if (needed > heapLimitBytes * 0.7)
+    return warn(check, figure, `${said}: close to its limit, V8 collects garbage all the time`, fix)
   return pass(check, figure, said)
 }
 
@@ -79,13 +80,13 @@ function sessions({ clients, limits }: HostLoad): Finding {
   const fitting = Math.floor((maxTotalSessionMiB * 2 ** 20) / sessionCost.countedBytes)
   const room = Math.min(maxSessions, maxTotalSubscriptions, fitting)
   const figure = `${grouped(room)} sessions with one subscription each`
-  if (room >= clients) return pass(check, figure, 'the configuration lets all clients in')
+  if (room >= clients) return pass(check, figure, 'the configuration admits all clients')
   const raised = [
     ...(maxSessions < clients ? [`limits.maxSessions: ${clients}`] : []),
     ...(maxTotalSubscriptions < clients ? [`limits.maxTotalSubscriptions: ${clients}`] : []),
     ...(fitting < clients ? [`limits.maxTotalSessionMiB: ${roomyMiB(clients)}`] : []),
   ]
-  return fail(check, figure, `${grouped(clients)} are to come, and the others are refused`, raised.join(', '))
+  return fail(check, figure, `${grouped(clients)} clients are expected, and the others are refused`, raised.join(', '))
 }
 
 /** Resident and kernel memory of the gateway with its clients. */
@@ -96,7 +97,7 @@ const sum = (load: HostLoad) =>
   `${bytes(neededBytes(load))} = process ${bytes(sessionCost.processBytes)} + windows ${bytes(windowBytes(load.windows))} (${windowSum(load.windows)}) + ${grouped(load.clients)} clients x ${bytes(sessionCost.residentBytes + sessionCost.kernelBytes)}`
 
 const smaller =
-  'a smaller window.windowMiB or window.indexMiB in the configuration, which costs reads of the broker and no events, or more memory'
+  'a smaller window.windowMiB or window.indexMiB in the configuration, which costs more read-backs but no events; or more memory'
 
 function memory({ memory }: HostFacts, load: HostLoad): Finding {
   const check = 'memory'
@@ -104,58 +105,50 @@ function memory({ memory }: HostFacts, load: HostLoad): Finding {
   const figure = `${bytes(memory.availableBytes)} of ${bytes(memory.totalBytes)} available`
   const said = `at full load the gateway takes ${sum(load)}`
   if (neededBytes(load) > memory.totalBytes * 0.9) return fail(check, figure, said, smaller)
-  if (neededBytes(load) > memory.availableBytes) return warn(check, figure, `${said}; as much is not free now`, smaller)
+  if (neededBytes(load) > memory.availableBytes)
+    return warn(check, figure, `${said}; that much is not free now`, smaller)
   return pass(check, figure, said)
 }
 
 function cgroupMemory({ cgroup }: HostFacts, load: HostLoad): Finding {
   const check = 'cgroup memory'
   if (cgroup.version === 0)
-    return unknown(
-      check,
-      'no cgroups are shown in /proc/self/cgroup and /sys/fs/cgroup',
-      'cat /sys/fs/cgroup/memory.max',
-    )
+    return unknown(check, '/proc/self/cgroup and /sys/fs/cgroup show no cgroups', 'cat /sys/fs/cgroup/memory.max')
   const limit = cgroup.memoryBytes
   if (limit === undefined) return pass(check, 'no limit', 'the host decides')
   const needed = neededBytes(load)
   const said = `at full load the gateway takes ${sum(load)}`
   if (needed <= limit * 0.85) return pass(check, bytes(limit), said)
   const fix = `MemoryMax=${Math.ceil((needed * 1.25) / 2 ** 20)}M in the systemd unit, or the container's limit; or ${smaller}`
-  if (needed > limit) return fail(check, bytes(limit), `${said}: beyond the limit the kernel kills it`, fix)
-  return warn(check, bytes(limit), `${said}: with less than 15 % to spare a storm of clients may reach the limit`, fix)
+  if (needed > limit) return fail(check, bytes(limit), `${said}: beyond the limit, the kernel kills it`, fix)
+  return warn(check, bytes(limit), `${said}: with less than 15 % to spare, a reconnect storm may reach the limit`, fix)
 }
 
 function cgroupCpu({ cgroup, cpus }: HostFacts): Finding {
   const check = 'cgroup cpu'
   if (cgroup.version === 0)
-    return unknown(check, 'no cgroups are shown in /proc/self/cgroup and /sys/fs/cgroup', 'cat /sys/fs/cgroup/cpu.max')
+    return unknown(check, '/proc/self/cgroup and /sys/fs/cgroup show no cgroups', 'cat /sys/fs/cgroup/cpu.max')
   if (cgroup.cpus === undefined)
     return pass(check, `no quota, ${counted(cpus, 'CPU')}`, 'the gateway is never held back')
   const figure = `${grouped(cgroup.cpus)} CPUs' worth`
   const fix =
     "CPUQuota=200% in the systemd unit, or no CPU limit for the container: a share (cpu.weight, Kubernetes' requests) never holds back"
   if (cgroup.cpus < 1)
-    return fail(
-      check,
-      figure,
-      'one thread alone uses its quota up and then stands still for the rest of each 100 ms',
-      fix,
-    )
+    return fail(check, figure, 'a single thread uses up its quota and then stops for the rest of each 100 ms', fix)
   if (cgroup.cpus < 1.5)
     return warn(
       check,
       figure,
-      "the event loop, V8's collector and the disk's threads share it: bursts stand still for the rest of each 100 ms",
+      "the event loop, V8's collector and the disk's threads share it: in bursts all of them stop for the rest of each 100 ms",
       fix,
     )
-  return pass(check, figure, 'room for the event loop and the threads beside it')
+  return pass(check, figure, 'room for the event loop and the other threads')
 }
 
 function cgroupPids({ cgroup }: HostFacts): Finding {
   const check = 'cgroup pids'
   if (cgroup.version === 0)
-    return unknown(check, 'no cgroups are shown in /proc/self/cgroup and /sys/fs/cgroup', 'cat /sys/fs/cgroup/pids.max')
+    return unknown(check, '/proc/self/cgroup and /sys/fs/cgroup show no cgroups', 'cat /sys/fs/cgroup/pids.max')
   if (cgroup.pids === undefined) return pass(check, 'no limit', 'threads are not limited here')
   const now = cgroup.pidsNow ?? 0
   const figure = `${grouped(cgroup.pids)}, ${grouped(now)} in use`
@@ -163,7 +156,7 @@ function cgroupPids({ cgroup }: HostFacts): Finding {
   return fail(
     check,
     figure,
-    `a gateway has up to ${neededThreads} threads, and starts none of them beyond the limit`,
+    `a gateway has up to ${neededThreads} threads, and can't start any beyond the limit`,
     `TasksMax=${now + 4 * neededThreads} in the systemd unit; --pids-limit of the container`,
   )
 }
@@ -173,7 +166,7 @@ function clockSync({ clock: { synchronized, by, offsetMs } }: HostFacts): Findin
   if (synchronized === undefined) {
     return unknown(
       check,
-      "neither chronyc nor timedatectl answers here: a container has its host's clock",
+      "neither chronyc nor timedatectl answers here; a container has its host's clock",
       'chronyc tracking, or timedatectl, on the host itself',
     )
   }
@@ -182,6 +175,6 @@ function clockSync({ clock: { synchronized, by, offsetMs } }: HostFacts): Findin
   if (!synchronized)
     return warn(check, figure, 'latencies, ttl and the times of events compare clocks of several hosts', fix)
   if ((offsetMs ?? 0) > clockMs)
-    return warn(check, figure, 'latencies between hosts are off by as much', 'chronyc makestep')
-  return pass(check, figure, 'latencies between hosts can be believed')
+    return warn(check, figure, 'latencies between hosts are wrong by that much', 'chronyc makestep')
+  return pass(check, figure, 'latencies between hosts can be trusted')
 }

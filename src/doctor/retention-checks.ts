@@ -36,21 +36,21 @@ function age(
   const check = 'retention'
   const figure = duration(ageMs)
   if (ageMs < fillAgeMs) {
-    const said = `a starting gateway reads back ${duration(fillAgeMs)} (window.fillAgeMs), and clients that were away for longer than the log have a gap`
+    const said = `a starting gateway reads back ${duration(fillAgeMs)} (window.fillAgeMs), and clients that were away for longer than the log reaches get a gap`
     return fail(check, figure, said, mend(Math.max(fillAgeMs, maxAgeMs, 24 * shortMs)))
   }
   if (ageMs < maxAgeMs) {
-    const said = `clients may ask for ${duration(maxAgeMs)} (readBack.maxAgeMs), which the log does not have: they are told gap retention`
+    const said = `clients may ask for ${duration(maxAgeMs)} (readBack.maxAgeMs), which the log does not keep: they get gap retention`
     return warn(check, figure, said, mend(maxAgeMs))
   }
   if (ageMs < shortMs)
     return warn(
       check,
       figure,
-      'who is away for longer is told gap retention: a phone sleeps for hours',
+      'clients that are away for longer get gap retention, and phones sleep for hours',
       mend(24 * shortMs),
     )
-  return pass(check, figure, 'who is away for no longer misses nothing')
+  return pass(check, figure, 'clients that are away for less than that miss nothing')
 }
 
 function size({ bytes: limit }: Kept, { windowBytes }: Reach, mend: (size: number) => string): Finding {
@@ -58,6 +58,6 @@ function size({ bytes: limit }: Kept, { windowBytes }: Reach, mend: (size: numbe
   if (limit === undefined) return pass(check, 'unlimited', 'age alone bounds the log')
   const figure = `${bytes(limit)} a partition`
   if (limit >= windowBytes) return pass(check, figure, `more than a gateway holds in memory (${bytes(windowBytes)})`)
-  const said = `the log is shorter than the window of a gateway in memory (${bytes(windowBytes)}): a restarted gateway knows less than before`
+  const said = `the log is shorter than the window of a gateway in memory (${bytes(windowBytes)}): a restarted gateway has less than before`
   return warn(check, figure, said, mend(windowBytes * 4))
 }

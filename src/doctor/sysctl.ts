@@ -15,6 +15,6 @@ export function absent(name: string): Finding {
   const path = `/proc/sys/${name.replaceAll('.', '/')}`
   const where = name.startsWith('net.')
     ? "a container's own network namespace does not have it"
-    : 'this is no Linux, or a container that hides it'
+    : 'this is not Linux, or a container that hides it'
   return unknown(name, `there is no ${path} here: ${where}`, `sysctl ${name} on the host itself`)
 }

@@ -105,7 +105,7 @@ test('settings of JetStream that lose events or mislead are told', () => {
   const refused = ofNats('consumers', { maxConsumers: 3, consumerProblem: 'maximum consumers limit reached' })
   assert.deepEqual(
     [refused.level, refused.figure, refused.reason],
-    ['fail', 'at most 3 a partition', 'the gateway gets none: maximum consumers limit reached'],
+    ['fail', 'at most 3 a partition', 'the server gives the gateway no consumer: maximum consumers limit reached'],
   )
   assert.equal(ofNats('discard', { discard: 'new' }).level, 'pass')
   assert.equal(ofNats('discard', { discard: 'new', maxBytes: 1e9 }).level, 'warn')
