@@ -56,7 +56,7 @@ function figures(report: Report): string {
     ['deliveries/s', digits(report.deliveriesPerSecond)],
     ['CPU a delivery', `${digits(report.cpuUsPerDelivery)} µs of the gateways`],
     ['lost, repeated', `${promises.lost}, ${promises.repeated}`],
-    ['gaps told', `${promises.gaps} (${promises.told} events)`],
+    ['gaps received', `${promises.gaps} (${promises.told} events)`],
     ['connects/s', digits(connecting.perSecond)],
     ['memory a connection', memoryText(memory)],
   ]
@@ -66,7 +66,7 @@ function figures(report: Report): string {
   if (server !== undefined) {
     rows.push([
       'gateway GC',
-      `${digits(server.gcPauses)} pauses, ${digits(server.gcMs)} ms in all, p99 ≤ ${digits(server.gcP99Ms)} ms`,
+      `${digits(server.gcPauses)} pauses, ${digits(server.gcMs)} ms in total, p99 ≤ ${digits(server.gcP99Ms)} ms`,
     ])
     rows.push(['gateway loop delay', `p99 ≤ ${digits(server.loopDelayP99Ms)} ms`])
   }
@@ -77,7 +77,7 @@ function figures(report: Report): string {
   const { calibration } = generator
   if (calibration !== undefined) {
     const clients = `${digits(calibration.clientMessagesPerSecond)} messages/s a process of clients`
-    rows.push(['the generator can', `${clients}, ${digits(calibration.publisherEventsPerSecond)} events/s made`])
+    rows.push(['generator capacity', `${clients}, ${digits(calibration.publisherEventsPerSecond)} events/s published`])
   }
   const width = Math.max(...rows.map(([name]) => name.length))
   return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n')
@@ -100,10 +100,9 @@ function cpuTable({ cpu, hostIdle }: Report): string {
 }
 
 function verdict({ generator, problems }: Report): string {
-  const limits = generator.limits.map((limit) => `not the fan-out's figures alone: ${limit}`)
+  const limits = generator.limits.map((limit) => `limited outside the gateways: ${limit}`)
   const failed = problems.map((problem) => `FAILED: ${problem}`)
-  if (limits.length + failed.length === 0)
-    return 'Nothing was lost, nothing came twice; the load generator had room left.'
+  if (limits.length + failed.length === 0) return 'Nothing was lost or repeated; the load generator was not the limit.'
   return [...limits, ...failed].join('\n')
 }
 
@@ -113,6 +112,6 @@ function foundText({ p99Ms, rate, failedAt, trials }: NonNullable<Report['found'
   const said =
     rate === undefined
       ? `No rate passed three times with a p99 of at most ${p99Ms} ms.`
-      : `${digits(rate)} events/s passed three times with a p99 of at most ${p99Ms} ms; ${above}. Rates within 10 % are not told apart.`
+      : `${digits(rate)} events/s passed three times with a p99 of at most ${p99Ms} ms; ${above}. Rates within 10 % are not distinguished.`
   return `${table(['events/s', 'p99 ms', 'verdict'], rows)}\n\n${said}`
 }
