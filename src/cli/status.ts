@@ -78,7 +78,7 @@ export function shown(status: Status, which: 'all limits' | 'limits that refused
     ].join('\n'),
     table(['stream', 'topic', 'state', 'partitions', 'lag', 'blocked'], streams.map(streamRow)),
     limits.length === 0
-      ? 'no limit has refused anybody since the gateway started'
+      ? 'no limit has refused anything since the gateway started'
       : table(['limit', 'refused', 'last', 'whom', 'what', 'option'], limits.map(limitRow)),
   ]
   return parts.join('\n\n')

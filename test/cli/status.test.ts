@@ -36,7 +36,7 @@ test('status says who was refused by which limit, and by which option that is ch
   assert.match(text, /^maxSessions +12 +[\d:.]+ +192\.0\.2\.7 +sessions +limits\.maxSessions$/m)
   assert.doesNotMatch(text, /maxBodies/)
   assert.match(shown(status, 'all limits'), /^maxBodies +0 /m)
-  assert.match(shown({ ...status, limits: [] }, 'limits that refused somebody'), /no limit has refused anybody/)
+  assert.match(shown({ ...status, limits: [] }, 'limits that refused somebody'), /no limit has refused anything/)
 })
 
 test('nothing that others named steers a terminal in what status shows', () => {
