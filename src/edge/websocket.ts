@@ -366,7 +366,7 @@ class WebSocketOutlet extends WheelEntry implements Outlet, QueuedConnection {
     }
     const patienceMs = maxIdleHeartbeats * options.heartbeatMs
     if (!this.session.subscribed && this.#nowMs - this.#openedMs >= patienceMs) {
-      const said = `expected a subscription within ${patienceMs} ms; connect again when there is one to make`
+      const said = `expected a subscription within ${patienceMs} ms; connect again when you have one to make`
       this.session.end(new LimitReached('unsubscribed', 'request_timeout', said))
       return
     }

@@ -41,7 +41,7 @@ function problemsOf(route: RouteConfig, path: string, streams: Readonly<Record<s
   }
   if (stream !== undefined && stream.format !== 'raw' && isComposed(route.subject)) {
     const said = `expected {key} in the subject of the ${stream.format} stream ${name}, got "${route.subject}"`
-    found.push({ path: `${path}.subject`, message: `${said}: only raw records have none of their own` })
+    found.push({ path: `${path}.subject`, message: `${said}: only raw records have no subject of their own` })
   }
   if (route.subjects === undefined && route.subject === undefined) {
     const message = 'expected subjects (a pattern) or subject (a template such as orders.{key}), got neither'

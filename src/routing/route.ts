@@ -194,7 +194,7 @@ function templateOf(config: RouteConfig): SubjectTemplate | undefined {
   const template = composedTemplate(subject)
   if (ruleOf(config) !== 'any') {
     const said = `expected by: any, or no by, beside the template "${subject}"`
-    throw new CarillonError('bad_request', `${said}: records whose keys are no subjects may be in any partition`)
+    throw new CarillonError('bad_request', `${said}: records whose keys are not subjects may be in any partition`)
   }
   if (subjects === undefined || commonSubject(subjects, template.pattern) !== undefined) return template
   const said = `expected subjects as the template "${subject}" makes them, such as ${template.pattern}`

@@ -67,7 +67,7 @@ export class RoutingTable {
     const route = this.#require(subject, this.#match(bytes, 0, bytes.length))
     const { stream } = route.config
     if (route.template !== undefined) {
-      const said = `"${subject}" is of the route "${route.subjects}", whose subjects are composed by the template "${route.template.text}"`
+      const said = `"${subject}" belongs to the route "${route.subjects}", whose subjects are composed by the template "${route.template.text}"`
       throw new CarillonError('no_route', `${said}: publish to the broker, with the headers and values that it names`)
     }
     const partitions = count(stream)
@@ -147,7 +147,7 @@ export class RoutingTable {
   #require(subject: string, route: Route | undefined): Route {
     if (route !== undefined) return route
     const known = this.routes.map(({ subjects }) => subjects).join(', ')
-    throw new CarillonError('no_route', `no route has "${subject}"; the routes are for: ${known}`)
+    throw new CarillonError('no_route', `no route matches "${subject}"; the routes are for: ${known}`)
   }
 }
 
@@ -158,7 +158,7 @@ function inOrder(partitions: number[]): number[] {
 }
 
 function noRange(subject: string, route: Route): CarillonError {
-  const said = `"${subject}" is in none of the ranges of the route "${route.subjects}"`
+  const said = `"${subject}" is not in any range of the route "${route.subjects}"`
   return new CarillonError('no_route', `${said}: give it one`)
 }
 
