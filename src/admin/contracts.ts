@@ -2,30 +2,30 @@ import type { Clock } from '../base/clock.ts'
 import type { LimitName, LimitRow } from '../base/limits.ts'
 
 /**
- * What the admin listener asks of the gateway. Each callback answers at once, from memory: a scrape or a probe never waits
- * for the broker.
+ * The admin listener's view of the gateway. Each callback answers from memory at once, so a
+ * scrape or a probe never waits for the broker.
  */
 export interface AdminContracts {
-  /** The gateway's id, new at each start. */
+  /** The gateway's id, new on each start. */
   readonly gateway: string
   readonly version: string
   readonly clock: Clock
   readiness(): Readiness
   metrics(): { readonly contentType: string; readonly text: string }
   status(): GatewayStatus
-  /** The newest records that could not be used, newest first, and how many there were in all. */
+  /** Returns the newest rejected records, newest first, and the total number. */
   rejected(): { readonly total: number; readonly records: readonly object[] }
-  /** A limit of this listener refused `who`, an address. */
+  /** Called when a limit of this listener refused the address `who`. */
   refused(limit: LimitName, who: string): void
-  /** The routing table's rows. */
+  /** Returns the routing table's rows. */
   routes(): readonly object[]
 }
 
-/** For people. */
+/** Texts for people. */
 export interface Readiness {
-  /** Why new clients should go elsewhere; empty = the gateway is ready. */
+  /** Why new clients should go elsewhere; empty = ready. */
   readonly reasons: readonly string[]
-  /** What is wrong although it is ready. */
+  /** Problems that do not affect readiness. */
   readonly degraded: readonly string[]
 }
 
@@ -36,7 +36,7 @@ export interface GatewayStatus {
   readonly sessions: Readonly<Record<'websocket' | 'sse' | 'poll', number>>
   readonly subscriptions: number
   readonly streams: readonly StreamStatus[]
-  /** Who was refused by which limit, since the start. */
+  /** Refusals by limit since the start. */
   readonly limits: readonly LimitRow[]
 }
 
@@ -44,23 +44,29 @@ export interface StreamStatus {
   readonly name: string
   readonly topic: string
   readonly state: 'starting' | 'up' | 'away' | 'missing'
-  /** Why it is not up; empty when it is. */
+  /** Why the state is not `up`; empty if it is. */
   readonly detail: string
-  /** Tells this log from an earlier one of its name; absent until the broker has said it. */
+  /**
+   * Distinguishes this log from earlier ones with the same name; absent until the broker has
+   * described it.
+   */
   readonly incarnation?: string | undefined
   readonly partitions: readonly PartitionStatus[]
 }
 
-/** Offsets; `head - read` is the lag, and `blocked` lie behind the head while a transaction is open. */
+/**
+ * Offsets. `head - read` is the lag. `blocked` offsets are beyond the head, held back by an open
+ * transaction.
+ */
 export interface PartitionStatus {
   readonly partition: number
-  /** The first that the broker keeps. */
+  /** The first offset that the broker retains. */
   readonly first: number
-  /** The next that the broker will write. */
+  /** The next offset that the broker will write. */
   readonly head: number
-  /** The next that this gateway reads. */
+  /** The next offset that this gateway will read. */
   readonly read: number
   readonly blocked: number
-  /** The oldest in this gateway's window. */
+  /** The oldest offset in this gateway's window. */
   readonly windowTail: number
 }

@@ -6,13 +6,22 @@ export interface AdminOptions {
   readonly host: string
   /** 0 = any free port. */
   readonly port: number
-  /** Connections at once; a further one takes the place of the one that has been silent for longest, of the address with the most. */
+  /**
+   * Maximum connections. A further one replaces the connection silent for longest, of the address
+   * with the most connections.
+   */
   readonly maxConnections: number
-  /** A request's line and headers. */
+  /** Maximum size of a request's line and headers. */
   readonly maxHeaderBytes: number
-  /** A request must be complete this long after its connection was opened, or its first byte came, ms. */
+  /**
+   * Maximum time for a request to be complete, from the opening of its connection or from its
+   * first byte, ms.
+   */
   readonly requestMs: number
-  /** A connection is closed when nothing comes, and nothing of an answer is taken, for this long, ms. */
+  /**
+   * Idle timeout, ms: a connection is closed if nothing arrives and no part of a response is
+   * taken for this long.
+   */
   readonly keepAliveMs: number
 }
 

@@ -11,7 +11,10 @@ import type { AdminOptions } from './options.ts'
 export interface Admin {
   /** `http://127.0.0.1:8081` */
   readonly url: string
-  /** Stops listening; requests under way may end within `deadlineMs`, then their connections are cut. */
+  /**
+   * Stops listening. Requests under way may finish within `deadlineMs`; then their connections
+   * are cut.
+   */
   close(deadlineMs: number): Promise<void>
 }
 
@@ -22,24 +25,24 @@ interface Answer {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** The last answer on a connection is given so long to leave before it is cut, ms. */
+/** Time for the last response on a connection to be sent before the connection is cut, ms. */
 const lingerMs = 1000
 
-/** What each path answers. */
+/** Handlers by path. */
 type Paths = ReadonlyMap<string, () => Answer>
 
 /**
- * Opens the admin listener: health, metrics and what the gateway knows of itself, read only, without authentication; so it
- * belongs on the loopback or a private network. Throws `listen_failed`.
+ * Opens the admin listener: health, metrics and the gateway's status. It is read-only and has no
+ * authentication, so bind it to the loopback or a private network. Throws `listen_failed`.
  */
 export async function openAdmin(options: AdminOptions, contracts: AdminContracts): Promise<Admin> {
   const { requestMs, maxHeaderBytes } = options
   const limits = { requestTimeout: requestMs, headersTimeout: requestMs, maxHeaderSize: maxHeaderBytes }
-  // Node looks for overdue requests at this interval only.
+  // Node checks for overdue requests only at this interval.
   const server = createServer({ ...limits, connectionsCheckingInterval: Math.ceil(requestMs / 5) })
   server.keepAliveTimeout = options.keepAliveMs
   server.timeout = options.keepAliveMs
-  sharePlaces(server, options.maxConnections, contracts)
+  shareSlots(server, options.maxConnections, contracts)
   const paths = pathsOf(contracts)
   const hosts = isLoopback(options.host) ? 'loopback' : 'any'
   server.on('request', (request, response) => send(response, answer(request, paths, hosts)))
@@ -53,28 +56,28 @@ export async function openAdmin(options: AdminOptions, contracts: AdminContracts
 }
 
 /**
- * Whoever connects gets a place: where all are taken, the connection that has been silent for longest is cut, of the address that has the most. So no
- * number of connections keeps a probe out.
+ * Gives every connection a slot. If all are taken, the connection silent for longest is cut, of
+ * the address with the most. So no number of connections keeps a probe out.
  */
-function sharePlaces(server: Server, maxConnections: number, { clock, refused }: AdminContracts): void {
-  const places = new FairSlots(maxConnections, 0, clock)
-  const placeOf = new WeakMap<Socket, SlotHolder>()
+function shareSlots(server: Server, maxConnections: number, { clock, refused }: AdminContracts): void {
+  const slots = new FairSlots(maxConnections, 0, clock)
+  const holderOf = new WeakMap<Socket, SlotHolder>()
   server.on('connection', (socket: Socket) => {
     const address = socket.remoteAddress ?? ''
-    const place = {
+    const holder = {
       address,
       evicted: () => {
         refused('adminConnections', address)
         socket.destroy()
       },
     }
-    placeOf.set(socket, place)
-    places.take(place)
-    socket.once('close', () => places.leave(place))
+    holderOf.set(socket, holder)
+    slots.take(holder)
+    socket.once('close', () => slots.leave(holder))
   })
   server.on('request', ({ socket }) => {
-    const place = placeOf.get(socket)
-    if (place !== undefined) places.heard(place)
+    const holder = holderOf.get(socket)
+    if (holder !== undefined) slots.heard(holder)
   })
 }
 
@@ -115,14 +118,15 @@ function answer(request: IncomingMessage, paths: Paths, hosts: 'loopback' | 'any
   try {
     const host = request.headers.host ?? ''
     if (hosts === 'loopback' && !isLoopbackHostHeader(host)) {
-      const expected = 'a Host header that names the loopback, as this listener does (localhost, 127.0.0.1, [::1])'
+      const expected =
+        'a Host header that names the loopback, since this listener is on it (localhost, 127.0.0.1, [::1])'
       throw new CarillonError('origin_refused', `expected ${expected}, got ${quoted(host, 100)}`)
     }
     const path = (request.url ?? '').split('?', 1)[0]!
     const handler = paths.get(path)
     if (handler === undefined) throw notFound(path, paths)
     if (request.method !== 'GET' && request.method !== 'HEAD') {
-      throw new CarillonError('method_not_allowed', `${path} takes GET and HEAD, got ${request.method}`)
+      throw new CarillonError('method_not_allowed', `${path} accepts GET and HEAD, got ${request.method}`)
     }
     return handler()
   } catch (error) {
@@ -131,7 +135,7 @@ function answer(request: IncomingMessage, paths: Paths, hosts: 'loopback' | 'any
 }
 
 function notFound(path: string, paths: Paths): CarillonError {
-  return new CarillonError('not_found', `there is no ${path} here; there is ${[...paths.keys()].join(', ')}`)
+  return new CarillonError('not_found', `no such path: ${path}; expected one of ${[...paths.keys()].join(', ')}`)
 }
 
 function failure({ code, message, retryAfterMs }: CarillonError): Answer {
@@ -156,7 +160,7 @@ function send(response: ServerResponse, { status, contentType, body, headers }: 
   response.end(body)
 }
 
-/** Node's parser gave up on a request: too long, too slow or not HTTP. */
+/** Handles a request that Node's parser refused: too long, too slow or not HTTP. */
 function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket, { clock, refused }: AdminContracts): void {
   if (!socket.writable) {
     socket.destroy()
@@ -168,7 +172,7 @@ function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket, { clock, 
   const { body } = failure(new CarillonError(code, message))
   const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json\r\nConnection: close`
   socket.end(`${head}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`)
-  // Whoever does not read the answer does not close its side either.
+  // A client that does not read the response does not close its side either.
   const cancel = clock.after(lingerMs, () => socket.destroy())
   socket.once('close', cancel)
 }
@@ -186,7 +190,8 @@ function listen(server: Server, { host, port }: AdminOptions): Promise<void> {
       const why = cause.code === 'EADDRINUSE' ? taken : cause.message
       reject(new CarillonError('listen_failed', `--admin: cannot listen on ${host}:${port}: ${why}`, { cause }))
     })
-    // A connection that can't be accepted, for want of descriptors, is lost: it must not end the gateway.
+    // Ignores a failed accept, for lack of file descriptors: that connection is lost, but the
+    // gateway must go on.
     server.on('error', () => {})
     server.listen(port, host, resolve)
   })

@@ -1,8 +1,8 @@
-/** Addresses of the other side, as texts. */
+/** Remote addresses as text. */
 
 const ipv4InIpv6 = '::ffff:'
 
-/** 4 or 16 bytes as text; IPv4 within IPv6 as IPv4. */
+/** Formats an address of 4 or 16 bytes as text; IPv4 within IPv6 as IPv4. */
 export function addressText(address: ArrayBuffer): string {
   const bytes = new Uint8Array(address)
   if (bytes.length === 4) return bytes.join('.')
@@ -12,7 +12,10 @@ export function addressText(address: ArrayBuffer): string {
   return Array.from({ length: 8 }, (_, i) => ((bytes[2 * i]! << 8) | bytes[2 * i + 1]!).toString(16)).join(':')
 }
 
-/** Who counts as one among others: an IPv4 address, and of an IPv6 one the network of 64 bits that one host has to itself. */
+/**
+ * Returns the group that shares one allowance: an IPv4 address itself, and the /64 network of an
+ * IPv6 address, since one host may use all of it.
+ */
 export function addressGroup(address: string): string {
   if (address.startsWith(ipv4InIpv6) && address.includes('.')) return address.slice(ipv4InIpv6.length)
   if (!address.includes(':')) return address

@@ -1,4 +1,7 @@
-/** ASCII in bytes [start, end) whose letters may be of either case, without decoding. Texts to compare with are lowercase ASCII. */
+/**
+ * Case-insensitive comparison of ASCII in bytes [start, end), without decoding. The text to
+ * compare with must be lower-case ASCII.
+ */
 
 const lowered = (byte: number): number => (byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte)
 
@@ -12,7 +15,7 @@ export function isAscii(bytes: Uint8Array, start: number, end: number, text: str
   return end - start === text.length && beginsWithAscii(bytes, start, end, text)
 }
 
-/** Copies the bytes to `into`, letters in lower case; there must be room. */
+/** Copies the bytes to `into` in lower case. `into` must have room. */
 export function copyLowered(bytes: Uint8Array, start: number, end: number, into: Uint8Array): void {
   for (let i = start; i < end; i++) into[i - start] = lowered(bytes[i]!)
 }

@@ -1,3 +1,3 @@
-/** What the connections to a broker are for: each has a name of its own there, by which quotas count. */
+/** Uses of connections to a broker. Each has its own client name there, which quotas apply to. */
 export const brokerUses = ['live', 'readback', 'publish', 'questions'] as const
 export type BrokerUse = (typeof brokerUses)[number]

@@ -1,15 +1,18 @@
 const nothing = Buffer.alloc(0)
 
-/** Start and end of bytes that are not there: of a null, or of a field that is absent. */
+/** Start and end of missing bytes: a null, or an absent field. */
 export const absent = -1
 
-/** Bytes [start, end) of a buffer. Whoever shows one record after the other sets one object again for each: keep copies. */
+/**
+ * Bytes [start, end) of a buffer. Callers reuse one object for successive records, so copy what
+ * you keep.
+ */
 export class ByteRange {
   bytes: Buffer = nothing
   start = 0
   end = 0
 
-  /** All of the text's UTF-8. */
+  /** Returns the text's UTF-8 as a range. */
   static of(text: string): ByteRange {
     const bytes = Buffer.from(text)
     return new ByteRange().set(bytes, 0, bytes.length)

@@ -1,17 +1,20 @@
 import { CarillonError, type ErrorCode, internalText, toCarillonError } from './errors.ts'
 
-/** What is wrong with the broker, its streams or the log is its operator's to know: addresses, commands, rights, paths. Clients are told so much. */
-const told: Partial<Record<ErrorCode, string>> = {
-  stream_missing: 'a stream that this needs is not on the broker yet: try again later',
-  stream_unusable: 'a stream that this needs is set up in a way that the gateway cannot use',
+/**
+ * Messages for clients. Details of the broker, its streams and the log (addresses, commands,
+ * rights, paths) are for the operator only.
+ */
+const clientTexts: Partial<Record<ErrorCode, string>> = {
+  stream_missing: 'a required stream is not on the broker yet: try again later',
+  stream_unusable: 'a required stream is configured in a way that the gateway cannot use',
   broker_unavailable: 'the gateway cannot use its broker now: try again later',
   publish_forbidden: 'the gateway may not write to the stream of this subject',
-  storage_full: 'the log has no room for more: try again later',
+  storage_full: 'the log is full: try again later',
   storage_locked: 'the gateway cannot use its log',
   internal: internalText,
 }
 
-/** The error as a client is told of it; `withheld` is the whole text where that is more, for the log. */
+/** The error to send to a client. `withheld` is the full message for the log, if it says more. */
 export interface ClientError {
   readonly error: CarillonError
   readonly withheld: string | undefined
@@ -20,7 +23,7 @@ export interface ClientError {
 export function forClient(thrown: unknown): ClientError {
   const error = toCarillonError(thrown)
   const { code, message, retryAfterMs } = error
-  const text = told[code]
+  const text = clientTexts[code]
   if (text === undefined || text === message) return { error, withheld: undefined }
   return { error: new CarillonError(code, text, { retryAfterMs, cause: error }), withheld: message }
 }

@@ -1,27 +1,33 @@
-/** Intervals as the rest of the code sees them, so that tests and the simulation can hold them. */
+/** Timers and intervals, replaceable by tests and the simulation. */
 export interface Timing {
-  /** Monotonic milliseconds from an arbitrary start: for intervals, never for records. */
+  /**
+   * Returns monotonic milliseconds from an arbitrary start. Use it for intervals, never for
+   * records.
+   */
   monotonicMs(): number
   /** Runs `task` once after `ms`; the result cancels it. */
   after(ms: number, task: () => void): () => void
 }
 
-/** The same, and the time of day. */
+/** Timers and the time of day. */
 export interface Clock extends Timing {
-  /** Wall clock, Unix microseconds (exact in a JS number). */
+  /** Returns the wall clock, Unix µs (exact in a JS number). */
   nowUs(): number
 }
 
-/** The clock of a process that serves many: Node's, whose event loop can be let turn. Browsers have none. */
+/**
+ * The clock of a server process: Node's, which can yield to the event loop. Browsers have no such
+ * clock.
+ */
 export interface LoopClock extends Clock {
-  /** Runs `task` soon, once other events had their turn. */
+  /** Runs `task` soon, after pending events have been handled. */
   turn(task: () => void): void
 }
 
-/** The longest time that `setTimeout` takes, 24.8 days, ms: with a longer one it runs at once. */
+/** Maximum delay of `setTimeout`, ms (24.8 days). A longer one fires at once. */
 const longestMs = 2 ** 31 - 1
 
-/** The system's. */
+/** The system's timers. */
 export const systemTiming: Timing = {
   monotonicMs: () => performance.now(),
   after(ms, task) {
@@ -34,14 +40,14 @@ export const systemTiming: Timing = {
   },
 }
 
-/** How far the wall clock may drift from the monotonic one before `nowUs` follows it, µs. */
+/** Maximum drift of the wall clock from the monotonic one before `nowUs` follows it, µs. */
 const maxDriftUs = 2000
-/** How often the two are compared, ms. */
+/** Interval between drift checks, ms. */
 const driftCheckMs = 1000
 
 /**
- * The system's clock: `performance.now()` gives the microseconds that `Date.now()` lacks, re-anchored once a second when
- * the wall clock was set or slewed away from it.
+ * Returns the system's clock. `performance.now()` adds the microseconds that `Date.now()` lacks.
+ * Once a second, the clock is re-anchored if the wall clock was set or slewed.
  */
 export function systemClock(): Clock {
   const anchor = () => Date.now() * 1000 - performance.now() * 1000
@@ -53,7 +59,7 @@ export function systemClock(): Clock {
       const now = performance.now()
       if (now >= nextCheck) {
         nextCheck = now + driftCheckMs
-        // Date.now() is truncated to the millisecond: its half is the fair comparison.
+        // Date.now() truncates to the millisecond, so compare with its middle.
         const seen = anchor() + 500
         if (Math.abs(seen - base) > maxDriftUs) base = seen
       }

@@ -1,6 +1,6 @@
 /**
- * Runs every step, one after the other, each whether or not those before it failed: what is open must not stay open because something
- * else would not close. Rejects with the first failure once all have run.
+ * Runs all steps in order, each one even if earlier ones failed, so that one failure leaves
+ * nothing else open. Rejects with the first failure after all have run.
  */
 export async function closeAll(steps: readonly (() => unknown)[]): Promise<void> {
   const failures: unknown[] = []

@@ -11,7 +11,7 @@ export const errorMeanings: Readonly<Record<ErrorCode, string>> = {
   no_route: 'no route matches the subject',
   not_found: 'the path does not exist',
   method_not_allowed: 'the path exists, but not with this method',
-  unsupported_media_type: 'the body is neither JSON nor protobuf',
+  unsupported_media_type: 'the body is neither JSON, protobuf nor a CloudEvent',
   unsupported_subprotocol: 'the gateway supports none of the requested WebSocket subprotocols',
   origin_refused: "the page's origin is not allowed",
   publish_closed: 'publishing over HTTP is closed on this listener',

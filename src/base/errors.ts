@@ -1,12 +1,13 @@
 /**
- * Every failure that a user of Carillon can meet: whether the same request can succeed later, and how HTTP and WebSocket
- * say it. What each means is said beside it, in error-meanings.ts: no page that loads the SDK needs the words. docs/errors.md is tested
- * against both.
+ * All failures that a user of Carillon can meet: whether the same request can succeed later, and
+ * the HTTP status and WebSocket close code. Their meanings are in error-meanings.ts, separately,
+ * because pages that load the SDK don't need the text. Tests compare docs/errors.md with both.
  *
- * `http`: status of a refused HTTP request. `close`: WebSocket close code where the connection ends, 0 where it goes on
- * and the client gets an `error` frame. Codes 3000–3499 invite a reconnect, 3500–3999 do not (RFC 6455 leaves 3000–3999
- * to frameworks); the 1xxx codes are RFC 6455's own. `retry`: `no` = the request is wrong and stays wrong, `later` = the
- * same request can succeed after `retryAfterMs`.
+ * `http`: status of a refused HTTP request. `close`: WebSocket close code if the connection ends;
+ * 0 if it stays open and the client gets an `error` frame. Codes 3000–3499 invite a reconnect,
+ * 3500–3999 do not (RFC 6455 reserves 3000–3999 for libraries, frameworks and applications); the
+ * 1xxx codes are RFC 6455's. `retry`: `no` = the request will never succeed, `later` = the same
+ * request can succeed after `retryAfterMs`.
  */
 export interface ErrorRow {
   readonly http: number
@@ -16,7 +17,7 @@ export interface ErrorRow {
 
 export type Retry = 'no' | 'later'
 
-/** The request is wrong and stays wrong: `retry` is `no`. */
+/** Codes of requests that will never succeed: `retry` is `no`. */
 const lasting = [
   'bad_frame',
   'bad_request',
@@ -54,7 +55,7 @@ export type ErrorCode =
 /** Status and close code. */
 type Answer = readonly [http: number, close?: number]
 
-// Pure: whoever bundles the SDK leaves it out.
+// Marked pure, so that bundlers of the SDK can drop it.
 export const errors = /* @__PURE__ */ table({
   bad_frame: [400],
   bad_request: [400],
@@ -93,10 +94,12 @@ function table(answers: Readonly<Record<ErrorCode, Answer>>): Readonly<Record<Er
   return Object.fromEntries(rows)
 }
 
-/** A failure from the table; `message` says what was expected, what came and what to do. */
+/**
+ * A failure from the table. `message` says what was expected, what was received, and what to do.
+ */
 export class CarillonError extends Error {
   readonly code: ErrorCode
-  /** How long to wait before trying again, ms; 0 = the client's own choice. */
+  /** Delay before a retry, ms; 0 = the client chooses. */
   readonly retryAfterMs: number
 
   constructor(code: ErrorCode, message: string, options: { retryAfterMs?: number; cause?: unknown } = {}) {
@@ -107,10 +110,13 @@ export class CarillonError extends Error {
   }
 }
 
-/** All that is said of a fault of ours. */
+/** The only message of an internal fault. */
 export const internalText = 'the gateway failed on this request; its log has the cause'
 
-/** Ours as they are, anything else as `internal` without its text. What clients are told: client-error.ts. */
+/**
+ * Returns a CarillonError unchanged, and any other error as `internal` without its message. See
+ * client-error.ts for the messages that clients get.
+ */
 export function toCarillonError(error: unknown): CarillonError {
   if (error instanceof CarillonError) return error
   return new CarillonError('internal', internalText, { cause: error })

@@ -1,28 +1,30 @@
 import { addressGroup } from './address.ts'
 import type { Clock } from './clock.ts'
 
-/** Somebody who has a place, or wants one. */
+/** Holds a slot, or waits for one. */
 export interface SlotHolder {
   readonly address: string
-  /** Has to go: its place is another one's. Called when it has left. */
+  /** Closes the holder, whose slot was given to another one. Called after it has left. */
   evicted(): void
 }
 
 interface Held {
-  readonly place: SlotHolder
-  /** When something came of it last, ms on the monotonic clock. */
+  readonly holder: SlotHolder
+  /** Time of the last sign of activity, ms on the monotonic clock. */
   heardMs: number
 }
 
 /**
- * A bounded number of places, of which nobody can hold all by being silent: when they are taken, the address with the most of them gives one up,
- * the one that has been silent for longest. To an address with fewer it gives any; to its own, or to one with as many, only one that has been silent for `silentMs`.
+ * A bounded number of slots that silent holders can't all occupy. When all are taken, the address
+ * with the most slots gives up the one silent for longest. An address that would still have fewer
+ * slots gets it at once. Any other address, including that one, gets it only if its holder has
+ * been silent for `silentMs`.
  */
 export class FairSlots {
   readonly #size: number
   readonly #silentMs: number
   readonly #clock: Pick<Clock, 'monotonicMs'>
-  /** By neighbourhood; in each, the longest silent one first. */
+  /** By address group; within each, the one silent for longest comes first. */
   readonly #held = new Map<string, Map<SlotHolder, Held>>()
   #taken = 0
 
@@ -36,50 +38,50 @@ export class FairSlots {
     return this.#taken
   }
 
-  /** False where no place is free and none can be taken from another. */
-  take(place: SlotHolder): boolean {
+  /** Takes a slot. Returns false if none is free and none can be taken from another holder. */
+  take(holder: SlotHolder): boolean {
     if (this.#taken >= this.#size) {
-      const loser = this.#loserTo(addressGroup(place.address))
-      if (loser === undefined) return false
-      this.leave(loser)
-      loser.evicted()
+      const victim = this.#victimOf(addressGroup(holder.address))
+      if (victim === undefined) return false
+      this.leave(victim)
+      victim.evicted()
     }
     this.#taken++
-    this.#of(addressGroup(place.address)).set(place, { place, heardMs: this.#clock.monotonicMs() })
+    this.#of(addressGroup(holder.address)).set(holder, { holder, heardMs: this.#clock.monotonicMs() })
     return true
   }
 
-  /** Something came of it. */
-  heard(place: SlotHolder): void {
-    const own = this.#held.get(addressGroup(place.address))
-    const held = own?.get(place)
-    if (own === undefined || held === undefined) return
+  /** Records activity of a holder. */
+  heard(holder: SlotHolder): void {
+    const group = this.#held.get(addressGroup(holder.address))
+    const held = group?.get(holder)
+    if (group === undefined || held === undefined) return
     held.heardMs = this.#clock.monotonicMs()
-    own.delete(place)
-    own.set(place, held)
+    group.delete(holder)
+    group.set(holder, held)
   }
 
-  /** Does nothing where it has left before. */
-  leave(place: SlotHolder): void {
-    const key = addressGroup(place.address)
-    const own = this.#held.get(key)
-    if (own === undefined || !own.delete(place)) return
+  /** Frees the holder's slot. Does nothing if it has left already. */
+  leave(holder: SlotHolder): void {
+    const key = addressGroup(holder.address)
+    const group = this.#held.get(key)
+    if (group === undefined || !group.delete(holder)) return
     this.#taken--
-    if (own.size === 0) this.#held.delete(key)
+    if (group.size === 0) this.#held.delete(key)
   }
 
   #of(key: string): Map<SlotHolder, Held> {
-    const own = this.#held.get(key) ?? new Map<SlotHolder, Held>()
-    this.#held.set(key, own)
-    return own
+    const group = this.#held.get(key) ?? new Map<SlotHolder, Held>()
+    this.#held.set(key, group)
+    return group
   }
 
-  #loserTo(key: string): SlotHolder | undefined {
+  #victimOf(key: string): SlotHolder | undefined {
     let most: Map<SlotHolder, Held> = new Map()
     for (const each of this.#held.values()) if (each.size > most.size) most = each
-    const [loser] = most.values()
-    if (loser === undefined) return undefined
+    const [victim] = most.values()
+    if (victim === undefined) return undefined
     const isFair = (this.#held.get(key)?.size ?? 0) + 1 < most.size
-    return isFair || this.#clock.monotonicMs() - loser.heardMs >= this.#silentMs ? loser.place : undefined
+    return isFair || this.#clock.monotonicMs() - victim.heardMs >= this.#silentMs ? victim.holder : undefined
   }
 }

@@ -1,4 +1,7 @@
-/** Why a client is not given a stretch of the log, in the order of proto/carillon/v1's enum, which starts at 1. */
+/**
+ * Why a client does not receive a stretch of the log, in the order of proto/carillon/v1's enum,
+ * which starts at 1.
+ */
 export const gapReasons = [
   'retention',
   'recreated',

@@ -1,2 +1,2 @@
-/** A position's generation, or a record's epoch, of which nothing is known; the known ones are from 0 on. */
+/** The unknown generation of a position or record. Known generations are at least 0. */
 export const unknownGeneration = -1

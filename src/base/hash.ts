@@ -1,4 +1,6 @@
-/** Hashes of byte ranges [start, end), all as unsigned 32-bit numbers, all without allocation. */
+/**
+ * Hashes of byte ranges [start, end). All return unsigned 32-bit numbers and allocate nothing.
+ */
 
 /**
  * Kafka's murmur2 (org.apache.kafka.common.utils.Utils): the Java client's partition of a key is
@@ -31,17 +33,17 @@ const crcOfByte = /* @__PURE__ */ Int32Array.from({ length: 256 }, (_, byte) => 
   return crc
 })
 
-/** CRC-32 as zlib has it: librdkafka's default partition of a key is `crc32(key) % partitions`. */
+/** CRC-32 as in zlib. librdkafka's default partition of a key is `crc32(key) % partitions`. */
 export function crc32(bytes: Uint8Array, start: number, end: number): number {
   let crc = -1
   for (let i = start; i < end; i++) crc = (crc >>> 8) ^ crcOfByte[(crc ^ bytes[i]!) & 0xff]!
   return ~crc >>> 0
 }
 
-/** FNV-1a's start; `fnv1a` goes on from an earlier result. */
+/** Initial state of FNV-1a. `fnv1a` can continue from an earlier result. */
 export const fnv1aStart = 0x811c9dc5
 
-/** FNV-1a, 32 bits: what NATS's `{{partition(n,…)}}` takes modulo n. */
+/** FNV-1a, 32 bits. NATS's `{{partition(n,…)}}` is this modulo n. */
 export function fnv1a(bytes: Uint8Array, start: number, end: number, state: number = fnv1aStart): number {
   let h = state
   for (let i = start; i < end; i++) h = Math.imul(h ^ bytes[i]!, 0x01000193)
@@ -49,9 +51,10 @@ export function fnv1a(bytes: Uint8Array, start: number, end: number, state: numb
 }
 
 /**
- * HalfSipHash-1-3 (Aumasson and Bernstein; the Linux kernel's choice for its tables) keyed by a seed of this process. Outsiders
- * who don't know the seed can't make subjects collide: for a plain seeded hash such as murmur3, subjects that collide
- * whatever the seed are found in a second. A hint all the same: whoever finds by it compares the bytes.
+ * HalfSipHash-1-3 (Aumasson and Bernstein; the Linux kernel uses it for its hash tables), keyed
+ * by a seed of this process. Against hash flooding: without the seed, an attacker can't choose
+ * subjects that collide. With a plain seeded hash such as murmur3, subjects that collide for
+ * every seed are found within a second. The hash remains a hint: callers compare the bytes.
  */
 export function seededHash(bytes: Uint8Array, start: number, end: number, seed: number): number {
   key[0] = seed
@@ -59,10 +62,10 @@ export function seededHash(bytes: Uint8Array, start: number, end: number, seed: 
   return halfSipHash(bytes, start, end, key)
 }
 
-/** Of the seed that is hashed with: set again for each hash. */
-const key = new Int32Array(2)
+/** The key of the current hash, set before each one. */
+const key = /* @__PURE__ */ new Int32Array(2)
 
-/** The 64-bit key as two words, its lower half first. */
+/** Takes the 64-bit key as two words, lower half first. */
 export function halfSipHash(bytes: Uint8Array, start: number, end: number, key: Int32Array): number {
   const words = (end - start) >>> 2
   const key0 = key[0]!
@@ -71,7 +74,8 @@ export function halfSipHash(bytes: Uint8Array, start: number, end: number, key: 
   let v1 = key1
   let v2 = 0x6c796765 ^ key0
   let v3 = 0x74656462 ^ key1
-  // One round for each word, one for the rest with the length, three to finish: those take in nothing.
+  // One round per word, one for the remaining bytes and the length, and three to finish, which
+  // take no input.
   for (let round = 0; round < words + 4; round++) {
     const at = start + round * 4
     let word = 0
@@ -94,7 +98,7 @@ export function halfSipHash(bytes: Uint8Array, start: number, end: number, key: 
   return (v1 ^ v3) >>> 0
 }
 
-/** Up to three bytes that fill no word, and the length's low byte. */
+/** Returns the last bytes, fewer than four, and the length's low byte as one word. */
 function restAndLength(bytes: Uint8Array, at: number, end: number, length: number): number {
   let word = length << 24
   for (let i = end - 1, shift = (end - 1 - at) * 8; i >= at; i--, shift -= 8) word |= bytes[i]! << shift

@@ -1,14 +1,17 @@
 import { CarillonError, type ErrorCode } from './errors.ts'
 
-/** One limit at which somebody is refused, or their connection or session ended. */
+/** A limit that refuses clients, or ends their connection or session. */
 interface Limit {
-  /** What is refused or ended, for people. */
+  /** What is refused or ended, as text for people. */
   readonly refuses: string
-  /** The configuration's option; where there is none, what else sets it, or '' for a fixed one. */
+  /** The configuration's option, or else what sets the limit; '' = fixed. */
   readonly option: string
 }
 
-/** All that refuse somebody, in the order in which somebody on the way in meets them. docs/operations.md is tested against them. */
+/**
+ * All limits on clients, in the order in which a client meets them. Tests compare
+ * docs/operations.md with this table.
+ */
 export const limits = {
   openFiles: {
     refuses: 'times that the gateway stopped accepting connections for lack of descriptors',
@@ -75,9 +78,9 @@ export class LimitReached extends CarillonError {
   }
 }
 
-/** Whom a limit refused, and when. */
+/** A client that a limit refused, and the time. */
 export interface Refusal {
-  /** An address; '' where it is not known any more. */
+  /** The client's address; '' if no longer known. */
   readonly who: string
   /** Unix µs. */
   readonly atUs: number
@@ -88,13 +91,13 @@ interface Refused {
   last: Refusal | undefined
 }
 
-/** Who was refused by which limit, since the start. */
+/** Counts refusals by limit since the start. */
 export class Refusals {
   readonly #refused = Object.fromEntries(limitNames.map((name) => [name, { count: 0, last: undefined }])) as Record<
     LimitName,
     Refused
   >
-  /** An error goes through several hands, and counts once. */
+  /** Errors counted already: an error passes through several callers and counts once. */
   readonly #counted = new WeakSet<CarillonError>()
 
   count(limit: LimitName, refusal: Refusal): void {
@@ -103,7 +106,7 @@ export class Refusals {
     refused.last = refusal
   }
 
-  /** Counts the error where a limit made it. */
+  /** Counts the error if it comes from a limit. */
   note(error: CarillonError, refusal: Refusal): void {
     if (!(error instanceof LimitReached) || this.#counted.has(error)) return
     this.#counted.add(error)
@@ -114,7 +117,7 @@ export class Refusals {
     return Object.fromEntries(limitNames.map((name) => [name, this.#refused[name].count])) as Record<LimitName, number>
   }
 
-  /** A row for each limit, as the admin API shows it. */
+  /** Returns a row per limit for the admin API. */
   rows(): LimitRow[] {
     return limitNames.map((name) => {
       const { count, last } = this.#refused[name]
@@ -127,8 +130,8 @@ export class Refusals {
 export interface LimitRow extends Limit {
   readonly limit: LimitName
   readonly count: number
-  /** Of the last refusal; absent where there was none. */
+  /** Time of the last refusal, Unix ms; absent = none. */
   readonly lastMs?: number
-  /** Whom: an address. */
+  /** Address of the client refused last. */
   readonly last?: string
 }

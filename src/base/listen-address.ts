@@ -1,4 +1,7 @@
-/** `127.0.0.1:8080`, `[::1]:8080`, `localhost:0`: host without brackets, port (0 = any free one). Throws what was expected. */
+/**
+ * Parses `127.0.0.1:8080`, `[::1]:8080` or `localhost:0` to a host without brackets and a port (0
+ * = any free one). Throws an error with the expected form.
+ */
 export function parseListen(text: string): { host: string; port: number } {
   const match = /^(\[[0-9a-fA-F:.]+\]|[^\s:[\]/@]+):(\d{1,5})$/.exec(text)
   const port = Number(match?.[2])

@@ -1,4 +1,4 @@
-/** A number with thousands apart: `1,048,576`; what has no bound is `unlimited`. */
+/** Formats a number with thousands separators: `1,048,576`; no bound is `unlimited`. */
 export function grouped(value: number): string {
   if (!Number.isFinite(value) || value >= 2 ** 53) return 'unlimited'
   const [whole, part] = String(Math.round(value * 100) / 100).split('.')
@@ -8,7 +8,7 @@ export function grouped(value: number): string {
 
 const byteUnits = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const
 
-/** `3.8 KiB`, `24 GiB`. */
+/** Formats a size: `3.8 KiB`, `24 GiB`. */
 export function bytes(value: number): string {
   if (!Number.isFinite(value)) return 'unlimited'
   let size = value
@@ -27,7 +27,7 @@ const durations = [
   ['seconds', 1000],
 ] as const
 
-/** `7 days`, `1.5 hours`, `250 ms`. */
+/** Formats a duration: `7 days`, `1.5 hours`, `250 ms`. */
 export function duration(ms: number): string {
   if (!Number.isFinite(ms)) return 'unlimited'
   for (const [name, size] of durations) {
@@ -38,11 +38,11 @@ export function duration(ms: number): string {
   return `${grouped(Math.round(ms))} ms`
 }
 
-/** `1 record`, `2 records`. */
+/** Formats a count with its noun: `1 record`, `2 records`. */
 export const counted = (count: number, one: string, many = `${one}s`): string =>
   `${grouped(count)} ${count === 1 ? one : many}`
 
-/** Up to a number that people would choose. */
+/** Rounds up to a number that people would choose. */
 export function roundUp(value: number): number {
   const step = 2 ** Math.max(10, Math.ceil(Math.log2(value)) - 2)
   return Math.ceil(value / step) * step

@@ -1,12 +1,15 @@
-/** A source of random numbers that a seed can replace. */
+/** A source of random numbers, replaceable by a seeded one. */
 export interface Random {
-  /** Uniform in [0, 1). */
+  /** Returns a number, uniform in [0, 1). */
   next(): number
 }
 
 export const systemRandom: Random = { next: () => Math.random() }
 
-/** mulberry32: small, fast, good enough for schedules and tests; the same seed gives the same numbers. */
+/**
+ * mulberry32: small, fast, good enough for schedules and tests. Equal seeds yield equal
+ * sequences.
+ */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0
   return {

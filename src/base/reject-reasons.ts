@@ -1,4 +1,4 @@
-/** Why the gateway rejects a record: it cannot make an event of it. */
+/** Why the gateway can't make an event of a record, and rejects it. */
 export const rejectReasons = [
   'bad_envelope',
   'bad_framing',

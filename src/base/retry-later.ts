@@ -3,5 +3,8 @@ import type { Random } from './random.ts'
 const leastMs = 1000
 const spreadMs = 2000
 
-/** When whoever finds no room may come back, ms: after a second at least, and not all at once. */
+/**
+ * Returns a delay before a refused client may retry, ms: at least a second, spread so that not
+ * all retry at once.
+ */
 export const retryLaterMs = (random: Random): number => Math.ceil(leastMs + random.next() * spreadMs)

@@ -1,9 +1,12 @@
 /**
- * How a room declares its options: what each may be, its default and what it is for. `config/` makes schema, flags, variables, help and
- * docs of them; a room never reads a configuration.
+ * Declares a room's options: type, default and description. `config/` derives schema, flags,
+ * variables, help and docs from them. Rooms never read a configuration.
  */
 
-/** What a text has to be beside a text; `expected` says what `pattern` means, `check` throws what was expected. */
+/**
+ * Rules for a text. `expected` explains `pattern`; `check` throws an error with the expected
+ * form.
+ */
 export interface TextRule {
   readonly least?: number
   readonly most?: number
@@ -22,17 +25,17 @@ type Shape =
   | { readonly kind: 'group'; readonly settings: Readonly<Record<string, Setting>> }
   | { readonly kind: 'either'; readonly forms: readonly Form[]; readonly expected: string }
 
-/** What a value looks like. `value` gives the compiler its type; no form has it. */
+/** The form of a value. `value` only carries the type for the compiler and is never set. */
 export type Form<T = unknown> = Shape & { readonly value?: T }
 
 /** A whole number. */
 export const whole = (least: number, most: number): Form<number> => ({ kind: 'whole', least, most })
 export const onOff: Form<boolean> = { kind: 'switch' }
-/** One of a few words. `label` is what help calls the value of a flag: `--log-level <level>`. */
+/** One of a few words. `label` names a flag's value in help: `--log-level <level>`. */
 export const choice = <T extends string>(label: string, of: readonly T[]): Form<T> => ({ kind: 'choice', label, of })
-/** `label`: as with `choice`. */
+/** `label` as in `choice`. */
 export const text = (label: string, rule: TextRule = {}): Form<string> => ({ kind: 'text', label, rule })
-/** Of texts it is a repeated flag; any other list stands in the file. */
+/** A list of texts is a repeated flag. Any other list is only in the file. */
 export const list = <T>(each: Form<T>, { least = 0, most = Infinity } = {}): Form<readonly T[]> => {
   return { kind: 'list', each, least, most }
 }
@@ -43,20 +46,23 @@ export const table = <T>(names: RegExp, each: Form<T>): Form<Readonly<Record<str
 export const group = <T>(settings: Settings<T>): Form<T> => ({ kind: 'group', settings })
 export const either = <T>(forms: readonly Form<T>[], expected: string): Form<T> => ({ kind: 'either', forms, expected })
 
-/** What is wrong with values that are right one by one; `path` is below the setting that was asked. */
+/**
+ * A problem with values that are valid one by one. `path` is relative to the setting that was
+ * checked.
+ */
 export interface Problem {
   readonly path: string
   readonly message: string
 }
 
-/** One option, or a section of them where its form is a group. */
+/** One option, or a section of options if its form is a group. */
 export interface Setting<T = unknown> {
   readonly form: Form<T>
   /** One line for help and docs. */
   readonly about: string
-  /** What it is where it is not given. undefined = may be left out, or may not where it is `isRequired`. */
+  /** Value if not configured. undefined = optional, or mandatory if `isRequired`. */
   readonly default: T
-  /** The default as somebody would write it, where that is shorter. */
+  /** A shorter form of the default for the docs. */
   readonly written?: unknown
   readonly isRequired?: true
   problems?(value: T): readonly Problem[]
@@ -64,7 +70,7 @@ export interface Setting<T = unknown> {
 
 export type Settings<T> = { readonly [K in keyof T]-?: Setting<T[K]> }
 
-/** The values that settings have. */
+/** The values of settings. */
 export type Values<S> = { readonly [K in keyof S]: S[K] extends Setting<infer T> ? T : never }
 
 export const setting = <T>(form: Form<T>, value: NoInfer<T>, about: string): Setting<T> => {
@@ -73,12 +79,15 @@ export const setting = <T>(form: Form<T>, value: NoInfer<T>, about: string): Set
 
 export const optional = <T>(form: Form<T>, about = ''): Setting<T | undefined> => ({ form, about, default: undefined })
 
-/** Without a default: only below what has one, such as a name in a table. */
+/**
+ * A mandatory setting. Allowed only within a setting that has a default, such as a name in a
+ * table.
+ */
 export const required = <T>(form: Form<T>, about = ''): Setting<T> => {
   return { form, about, default: undefined as T, isRequired: true }
 }
 
-/** Settings under one name of the file. */
+/** A group of settings under one name in the file. */
 export const section = <T>(
   about: string,
   settings: Settings<T>,
@@ -88,7 +97,7 @@ export const section = <T>(
   return problems === undefined ? all : { ...all, problems }
 }
 
-/** What settings are where nothing is given. */
+/** Returns the default values of settings. */
 export function defaultsOf<T>(settings: Settings<T>): T {
   const given = Object.entries<Setting>(settings).filter(([, each]) => each.default !== undefined)
   return Object.fromEntries(given.map(([name, each]) => [name, each.default])) as T

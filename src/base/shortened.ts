@@ -1,14 +1,14 @@
-/** Cut after `most` characters: somebody else's text in our messages and logs. */
+/** Cuts untrusted text after `most` characters, for messages and logs. */
 export function shortened(text: string, most = 40): string {
   return text.length > most ? `${text.slice(0, most)}…` : text
 }
 
-/** The same, quoted and escaped. */
+/** Cuts, quotes and escapes untrusted text. */
 export function quoted(text: string, most?: number): string {
   return JSON.stringify(shortened(text, most))
 }
 
-/** A value in words, short whatever it is. */
+/** Describes any value in a few words. */
 export function shown(value: unknown): string {
   if (value === undefined) return 'nothing'
   if (Array.isArray(value)) return 'an array'
@@ -17,7 +17,7 @@ export function shown(value: unknown): string {
   return `the string ${quoted(value)}`
 }
 
-/** A value as JSON, in short; in words where it is too deep for that, or goes round in a circle. */
+/** Formats a value as short JSON; describes it if it is too deep or circular. */
 export function shortJson(value: unknown, most: number): string {
   try {
     return shortened(JSON.stringify(value) ?? shown(value), most)

@@ -5,16 +5,16 @@ class Link {
   next: Link = this
 }
 
-/** What has a deadline, scheduled as often as its owner likes; in at most one wheel at a time. */
+/** An entry with a deadline. It can be scheduled repeatedly, in at most one wheel at a time. */
 export abstract class WheelEntry extends Link {
   /** The tick at which it is due; -1 = not scheduled. */
   due = -1
 
-  /** Must not throw. */
+  /** Runs when due. Must not throw. */
   abstract task(): void
 }
 
-/** A deadline of its own. */
+/** A stand-alone timer. */
 export class WheelTimer extends WheelEntry {
   readonly #task: () => void
 
@@ -31,26 +31,30 @@ export class WheelTimer extends WheelEntry {
 export interface WheelOptions {
   /** Resolution, ms: a timer runs up to one tick late, never early. */
   readonly tickMs: number
-  /** A power of two. Timers of up to `slots * tickMs` are looked at once, when they are due; longer ones once a turn. */
+  /**
+   * A power of two. A timer of up to `slots * tickMs` is visited once, when it is due; a longer
+   * one, once per revolution.
+   */
   readonly slots: number
 }
 
-/** 65 s a turn: heartbeats and poll waits fit in one. */
+/** 65 s per revolution, enough for heartbeats and poll waits. */
 const wheelDefaults: WheelOptions = { tickMs: 32, slots: 2048 }
 
 /**
- * A hashed timing wheel (Varghese and Lauck, 1987) for the many equal deadlines of sockets: scheduling and cancelling are
- * O(1) and allocate nothing, all timers share one of the clock's, and that one is set only for a tick that has timers.
+ * A hashed timing wheel (Varghese and Lauck, 1987) for the many similar deadlines of sockets.
+ * Scheduling and cancelling are O(1) and allocate nothing. All timers share one timer of the
+ * clock, which is set only for ticks that have timers.
  */
 export class TimingWheel {
   readonly #clock: Clock
   readonly #tickMs: number
   readonly #startMs: number
   readonly #slots: readonly Link[]
-  /** The last tick that was worked off. */
+  /** The last tick processed. */
   #tick = 0
   #size = 0
-  /** The tick that the clock's timer is set for; Infinity = none. */
+  /** The tick for which the clock's timer is set; Infinity = none. */
   #armed = Number.POSITIVE_INFINITY
   #disarm: () => void = () => {}
   readonly #fire = (): void => this.#turn()
@@ -62,12 +66,15 @@ export class TimingWheel {
     this.#slots = Array.from({ length: options.slots }, () => new Link())
   }
 
-  /** Timers that wait. */
+  /** Number of scheduled timers. */
   get size(): number {
     return this.#size
   }
 
-  /** Runs the timer's task once, `ms` from now; a timer that waits already is moved. */
+  /**
+   * Schedules the timer's task to run once, `ms` from now. Moves a timer that is already
+   * scheduled.
+   */
   schedule(timer: WheelEntry, ms: number): void {
     if (timer.due >= 0) unlink(timer)
     else this.#size++
@@ -77,7 +84,7 @@ export class TimingWheel {
     if (due < this.#armed) this.#arm(due)
   }
 
-  /** Does nothing where the timer does not wait. */
+  /** Cancels a timer, if it is scheduled. */
   cancel(timer: WheelEntry): void {
     if (timer.due < 0) return
     this.#drop(timer)
@@ -88,11 +95,11 @@ export class TimingWheel {
     this.#armed = Number.POSITIVE_INFINITY
     const now = Math.floor(this.#elapsedMs() / this.#tickMs)
     const due = new Link()
-    // After a stall of more than a turn each slot is looked at once, not once a missed tick.
+    // After a stall of more than a revolution, visit each slot once, not once per missed tick.
     const first = Math.max(this.#tick + 1, now - this.#slots.length + 1)
     for (let tick = first; tick <= now; tick++) takeDue(this.#slot(tick), now, due)
     this.#tick = Math.max(this.#tick, now)
-    // A task may cancel or reschedule a timer that is in the list too: the head is asked for anew each time.
+    // A task may cancel or reschedule other timers in the list, so read its head again each time.
     while (due.next !== due) {
       const timer = due.next as WheelEntry
       this.#drop(timer)
@@ -117,7 +124,7 @@ export class TimingWheel {
   #arm(tick: number): void {
     this.#disarm()
     this.#armed = tick
-    // Timers of the platform may be a fraction early: the turn would find nothing due and be set again, so round up.
+    // Round up: platform timers may fire slightly early, and then nothing would be due yet.
     this.#disarm = this.#clock.after(Math.max(0, Math.ceil(tick * this.#tickMs - this.#elapsedMs())), this.#fire)
   }
 

@@ -4,6 +4,8 @@ import { parseAfter } from '../wire/token.ts'
 
 const units: Readonly<Record<string, number>> = { s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 }
 const ago = /^@(\d+)(s|m|min|h|d)$/
+/** As `positionText` has it. */
+const shownPosition = /^\d+@\d+$/
 /** Without a zone: here. */
 const dayOrTime = /^@(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d))?)?$/
 
@@ -21,6 +23,10 @@ export function afterOf(text: string, nowMs: number): string {
   try {
     parseAfter([after])
   } catch (error) {
+    if (shownPosition.test(text)) {
+      const got = `got ${JSON.stringify(text)}: partition@offset, as positions are shown, names no stream`
+      throw new CarillonError('bad_token', `--after: expected a token, as --json has it in "after"; ${got}`)
+    }
     if (text.length > maxWordLength && !text.startsWith('@')) throw error
     throw new CarillonError('bad_token', `--after: expected ${afterForms}; got ${JSON.stringify(text.slice(0, 100))}`)
   }

@@ -8,6 +8,7 @@ import type { Endpoint } from '../bench/load/socket.ts'
 import { maxSubjects } from '../bench/load/subjects.ts'
 import type { Config } from '../config/config.ts'
 import type { Loaded } from '../config/load.ts'
+import { oneOf } from './choice.ts'
 import { gatewayUrl, wholeNumber } from './gateway-url.ts'
 import { version } from './version.ts'
 
@@ -96,8 +97,7 @@ const mistake = (text: string) => new CarillonError('bad_request', `${text}: see
 
 /** The load that the command line asks for. Throws what was expected. */
 export function loadFrom(name: string, flags: BenchFlags): Load {
-  const scenario = scenarioNames.find((each) => each === name)
-  if (scenario === undefined) throw mistake(`expected a scenario of ${scenarioNames.join(', ')}, got "${name}"`)
+  const scenario = oneOf(name, scenarioNames)
   const { clients, rate, payload, duration, warmup, subjects, seed } = flags
   const load = loadOf(scenario, {
     clients,

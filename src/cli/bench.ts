@@ -1,5 +1,5 @@
 import { renameSync, writeFileSync } from 'node:fs'
-import { Argument, Command } from 'commander'
+import { Command } from 'commander'
 import type { Progress } from '../bench/bench.ts'
 import { scenarioNames, scenarios } from '../bench/load/scenario.ts'
 import { reportHtml } from '../bench/report/html.ts'
@@ -8,6 +8,7 @@ import { runBench } from '../bench/run.ts'
 import { Stop } from '../bench/stop.ts'
 import { addBenchOptions, type BenchFlags, loadFrom, targetFrom } from './bench-options.ts'
 import { reportText, secondLine } from './bench-text.ts'
+import { choiceArgument } from './choice.ts'
 import { exitCodes } from './exit.ts'
 import { configOf, isOfBroker, withConfig } from './options.ts'
 import { table } from './text.ts'
@@ -15,9 +16,7 @@ import { table } from './text.ts'
 export function command(): Command {
   const bench = new Command('carillon bench')
     .description('Put a load on gateways and measure the latency of every message, losses, CPU and memory.')
-    .addArgument(
-      Object.assign(new Argument('<scenario>', 'the scenario to run, see below'), { argChoices: [...scenarioNames] }),
-    )
+    .addArgument(choiceArgument('<scenario>', 'the scenario to run, see below', scenarioNames))
   addBenchOptions(bench)
   withConfig(bench, isOfBroker)
   bench.addHelpText('after', help())

@@ -5,7 +5,7 @@ import { allowAll } from '../identity/grant.ts'
 import { Publisher } from '../publish/publisher.ts'
 import { RoutingTable } from '../routing/table.ts'
 import { openSource } from '../source/open.ts'
-import { singleStreams } from '../source/options.ts'
+import { sourceOptions } from '../source/options.ts'
 import type { Source, StreamInfo } from '../source/source.ts'
 import type { Event, Published } from '../wire/frames.ts'
 
@@ -14,17 +14,7 @@ export function openBroker(config: Config): Promise<Source> {
   const log = (level: string, message: string) => {
     if (level !== 'info') console.error(`carillon: ${message}`)
   }
-  const { broker, kafka, nats, embedded, limits, streams } = config
-  const { maxEventBytes } = limits
-  return openSource(
-    broker,
-    { clock: loopClock(), log },
-    {
-      kafka,
-      nats: { ...nats, singleStreams: singleStreams(streams) },
-      embedded: { ...embedded, maxEventBytes },
-    },
-  )
+  return openSource(config.broker, { clock: loopClock(), log }, sourceOptions(config))
 }
 
 /** Publishes to the broker directly, where the configuration's routes say. */

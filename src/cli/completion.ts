@@ -1,5 +1,5 @@
-import { Argument, Command, type Option } from 'commander'
-import { CarillonError } from '../base/errors.ts'
+import { Command, type Option } from 'commander'
+import { choiceArgument, oneOf } from './choice.ts'
 
 /** A command as its help has it. */
 export interface Described {
@@ -12,10 +12,10 @@ const shells = { bash, zsh, fish } as const
 
 /** `load`: all commands; they are loaded for this one only. */
 export function command(load: () => Promise<readonly Described[]>): Command {
-  const names = Object.keys(shells)
+  const names = Object.keys(shells) as (keyof typeof shells)[]
   const completion = new Command('carillon completion')
     .description('Print a script that makes a shell complete commands, options and their values.')
-    .addArgument(Object.assign(new Argument('<shell>', 'the shell'), { argChoices: names }))
+    .addArgument(choiceArgument('<shell>', 'the shell', names))
   completion.addHelpText(
     'after',
     `
@@ -25,10 +25,7 @@ Examples:
   carillon completion fish > ~/.config/fish/completions/carillon.fish`,
   )
   return completion.action(async (shell: string) => {
-    if (!Object.hasOwn(shells, shell)) {
-      throw new CarillonError('bad_request', `expected one of ${names.join(', ')}; got "${shell}"`)
-    }
-    process.stdout.write(shells[shell as keyof typeof shells](await load()))
+    process.stdout.write(shells[oneOf(shell, names)](await load()))
   })
 }
 

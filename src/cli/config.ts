@@ -1,8 +1,8 @@
-import { Argument, Command } from 'commander'
-import { CarillonError } from '../base/errors.ts'
+import { Command } from 'commander'
 import { options } from '../config/options.ts'
 import { jsonSchema } from '../config/schema.ts'
 import { get } from '../config/tree.ts'
+import { choiceArgument, oneOf } from './choice.ts'
 import { configOf, withConfig } from './options.ts'
 import { table } from './text.ts'
 
@@ -13,17 +13,15 @@ export function command(): Command {
     .description(
       'check: validate the configuration. print: show the effective values and their origins. schema: print the JSON Schema of the file.',
     )
-    .addArgument(Object.assign(new Argument('<what>'), { argChoices: [...actions] }))
+    .addArgument(choiceArgument('<what>', '', actions))
     .option('--json', 'as JSON')
   withConfig(command, ({ kind }) => kind !== 'structure')
   command.addHelpText('after', '\nExample:\n  carillon config print --config carillon.yaml')
-  return command.action((what: string) => {
+  return command.action((asked: string) => {
+    const what = oneOf(asked, actions)
     if (what === 'schema') {
       console.log(JSON.stringify(jsonSchema(), null, 2))
       return
-    }
-    if (what !== 'check' && what !== 'print') {
-      throw new CarillonError('bad_request', `expected one of ${actions.join(', ')}; got "${what}"`)
     }
     const { config, origins } = configOf(command)
     const { json } = command.opts<{ json?: boolean }>()

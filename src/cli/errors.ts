@@ -1,16 +1,18 @@
 import { Command } from 'commander'
 import { errorMeanings } from '../base/error-meanings.ts'
-import { CarillonError, type ErrorCode, errors } from '../base/errors.ts'
+import { type ErrorCode, errors } from '../base/errors.ts'
+import { choiceArgument, oneOf } from './choice.ts'
 import { table } from './text.ts'
 
 export function command(): Command {
   const command = new Command('carillon errors')
     .description('List the error codes that Carillon returns, with their meanings.')
-    .argument('[code]', 'show this code only')
+    .addArgument(choiceArgument('[code]', 'show this code only', Object.keys(errors)))
     .option('--json', 'as JSON')
   command.addHelpText('after', '\nExample:\n  carillon errors bad_token')
   return command.action((code: string | undefined) => {
-    const codes = code === undefined ? (Object.keys(errors) as ErrorCode[]) : [requireCode(code)]
+    const all = Object.keys(errors) as ErrorCode[]
+    const codes = code === undefined ? all : [oneOf(code, all)]
     const chosen = Object.fromEntries(codes.map((each) => [each, { meaning: errorMeanings[each], ...errors[each] }]))
     if (command.opts<{ json?: boolean }>().json) {
       console.log(JSON.stringify(chosen, null, 2))
@@ -21,9 +23,4 @@ export function command(): Command {
     })
     console.log(table(['code', 'http', 'close', 'retry', 'meaning'], rows))
   })
-}
-
-function requireCode(code: string): ErrorCode {
-  if (Object.hasOwn(errors, code)) return code as ErrorCode
-  throw new CarillonError('bad_request', `expected one of ${Object.keys(errors).join(', ')}; got "${code}"`)
 }

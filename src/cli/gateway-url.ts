@@ -3,6 +3,7 @@ import type { ErrorCode } from '../base/errors.ts'
 import { CarillonError, errors } from '../base/errors.ts'
 import { refusalOf } from '../client/refusal.ts'
 import { Unreachable } from './exit.ts'
+import { inTime, type Patience } from './in-time.ts'
 
 export const defaultGateway = 'http://127.0.0.1:8080'
 export const defaultAdmin = 'http://127.0.0.1:8081'
@@ -38,14 +39,22 @@ export function wholeNumber(text: string): number {
   return value
 }
 
-/** Throws Unreachable where nothing answers. */
-export async function reach(url: string, init: RequestInit = {}): Promise<Response> {
+/** Of a time that may be as long as its user likes. */
+export function seconds(text: string): number {
+  const value = Number(text)
+  if (value > 0 && Number.isFinite(value)) return value
+  throw new InvalidArgumentError('expected seconds above 0, such as 30 or 0.5')
+}
+
+/** Throws Unreachable where nothing answers, Late where it takes too long. */
+export async function reach(url: string, init: RequestInit = {}, patience?: Patience): Promise<Response> {
+  const { origin, port } = new URL(url)
   try {
-    return await fetch(url, init)
+    return await inTime(origin, (signal) => fetch(url, { ...init, signal }), patience)
   } catch (error) {
+    if (error instanceof Unreachable) throw error
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
     const { message, code } = cause as NodeJS.ErrnoException
-    const { origin, port } = new URL(url)
     // The Fetch standard's own list: 1, 22, 25, 6000 …
     if (message === 'bad port') throw new CarillonError('bad_request', `${origin}: HTTP clients never use port ${port}`)
     throw new Unreachable(`no answer from ${origin} (${code ?? message}): is a gateway running there?`)
@@ -56,6 +65,18 @@ export async function reach(url: string, init: RequestInit = {}): Promise<Respon
 export async function ask(url: string, init: RequestInit = {}): Promise<Response> {
   return accepted(await reach(url, init), url)
 }
+
+/** What an admin listener shows in JSON, which has that field; throws as `ask`, and Unreachable where somebody else answers. */
+export async function askAdmin<T>(url: string, field: keyof T & string): Promise<T> {
+  const response = await ask(url)
+  const shown = (await response.json().catch(() => undefined)) as T | null | undefined
+  if (typeof shown === 'object' && shown !== null && Object.hasOwn(shown, field)) return shown
+  throw stranger(url, response)
+}
+
+/** Nobody who is asked for the state of a gateway answers like this. */
+export const stranger = (url: string, { status }: Response): Unreachable =>
+  new Unreachable(`${url} answered ${status}, not as an admin listener does: is it one?`)
 
 /** The answer of `who`, unless it refused. */
 export async function accepted(response: Response, who: string): Promise<Response> {

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { printable } from '../base/printable.ts'
-import { exitCodes, Unreachable } from './exit.ts'
-import { adminOption, reach } from './gateway-url.ts'
+import { exitCodes } from './exit.ts'
+import { adminOption, reach, stranger } from './gateway-url.ts'
 import { jsonLine } from './text.ts'
 
 export function command(): Command {
@@ -42,5 +42,5 @@ async function readiness(admin: string): Promise<Readiness> {
     const { ready, reasons = [], degraded = [] } = answer
     return { ready, reasons, degraded }
   }
-  throw new Unreachable(`${admin}/readyz answered ${response.status}, not as an admin listener does: is it one?`)
+  throw stranger(`${admin}/readyz`, response)
 }

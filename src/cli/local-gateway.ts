@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts'
 import { localSocket } from '../source/open.ts'
 import { Unreachable } from './exit.ts'
 import { accepted } from './gateway-url.ts'
+import { inTime, Late, type Patience } from './in-time.ts'
 
 interface Asked {
   readonly method?: string
@@ -30,28 +31,40 @@ export async function localStreams(askLocal: AskLocal): Promise<readonly StreamT
 
 /**
  * Another way than the one that was refused with this `code`: the gateway that has the configuration's embedded log open, where it answers. Else
- * `refusal` is thrown.
+ * `refusal` is thrown, and Late where it is there and does not answer in time.
  */
-export async function localInsteadOf(refusal: unknown, code: ErrorCode, config: () => Config): Promise<AskLocal> {
+export async function localInsteadOf(
+  refusal: unknown,
+  code: ErrorCode,
+  config: () => Config,
+  patience?: Patience,
+): Promise<AskLocal> {
   const isMeant = refusal instanceof CarillonError && refusal.code === code
-  const askLocal = isMeant ? localGateway(config()) : undefined
+  const askLocal = isMeant ? localGateway(config(), patience) : undefined
   if (askLocal === undefined) throw refusal
   try {
     await localStreams(askLocal)
     return askLocal
   } catch (error) {
-    throw error instanceof Unreachable ? refusal : error
+    throw error instanceof Unreachable && !(error instanceof Late) ? refusal : error
   }
 }
 
 /** undefined where the broker is no embedded log. */
-function localGateway({ broker }: Config): AskLocal | undefined {
+function localGateway({ broker }: Config, patience?: Patience): AskLocal | undefined {
   const socket = localSocket(broker)
   if (socket === undefined) return undefined
-  return async (path, asked = {}) => accepted(await reachLocal(socket, path, asked), `the gateway on ${broker}`)
+  return async (path, asked = {}) =>
+    accepted(await reachLocal(socket, path, asked, patience), `the gateway on ${broker}`)
 }
 
-function reachLocal(socketPath: string, path: string, { method = 'GET', headers, body }: Asked): Promise<Response> {
+/** Throws Unreachable where nothing answers, Late where it takes too long. */
+export function reachLocal(socket: string, path: string, asked: Asked, patience?: Patience): Promise<Response> {
+  return inTime(socket, (signal) => askSocket(socket, path, { ...asked, signal }), patience)
+}
+
+function askSocket(socketPath: string, path: string, asked: Asked & { signal: AbortSignal }): Promise<Response> {
+  const { method = 'GET', headers, body, signal } = asked
   return new Promise((resolve, reject) => {
     const unreachable = (error: NodeJS.ErrnoException) => {
       reject(
@@ -60,7 +73,8 @@ function reachLocal(socketPath: string, path: string, { method = 'GET', headers,
         ),
       )
     }
-    const asking = request({ socketPath, path, method, headers: { ...headers, host: 'localhost' } }, (answer) => {
+    const how = { socketPath, path, method, headers: { ...headers, host: 'localhost' }, signal }
+    const asking = request(how, (answer) => {
       const chunks: Buffer[] = []
       answer.on('data', (chunk: Buffer) => chunks.push(chunk))
       answer.on('error', unreachable)

@@ -4,9 +4,11 @@ import type { Described } from './completion.ts'
 import { exitCodes, fail } from './exit.ts'
 import { version } from './version.ts'
 
-/** `help COMMAND` is `COMMAND --help`. */
+/** `help COMMAND` is `COMMAND --help`; of what is no command, the mistake is told. */
 function helpFirst(argv: readonly string[]): readonly string[] {
-  return argv[0] === 'help' && argv[1] !== undefined ? [argv[1], '--help'] : argv
+  const [first, second] = argv
+  if (first !== 'help' || second === undefined) return argv
+  return names.some((name) => name === second) ? [second, '--help'] : [second]
 }
 
 /** commander's mistakes look like all others; it does not see that `pub` is short for something. */

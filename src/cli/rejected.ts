@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import { positionText } from '../base/position-text.ts'
 import { printable } from '../base/printable.ts'
 import { exitCodes } from './exit.ts'
-import { adminOption, ask } from './gateway-url.ts'
+import { adminOption, askAdmin } from './gateway-url.ts'
 import { jsonLine, table, time } from './text.ts'
 
 /** As the admin listener shows it. */
@@ -57,9 +57,7 @@ Example:
   })
 }
 
-async function fetchRejected(admin: string): Promise<Answer> {
-  return (await ask(`${admin}/v1/admin/rejected`)).json() as Promise<Answer>
-}
+const fetchRejected = (admin: string) => askAdmin<Answer>(`${admin}/v1/admin/rejected`, 'records')
 
 /** On stderr, so that what stands on stdout is records only. */
 function note({ total }: Answer, shown: number): void {

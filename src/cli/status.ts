@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { printable } from '../base/printable.ts'
 import { exitCodes } from './exit.ts'
-import { adminOption, ask } from './gateway-url.ts'
+import { adminOption, askAdmin } from './gateway-url.ts'
 import { readinessLines } from './health.ts'
 import { jsonLine, period, table, time } from './text.ts'
 
@@ -53,7 +53,7 @@ Example:
   )
   return command.action(async () => {
     const { admin, all, json } = command.opts<{ admin: string; all?: boolean; json?: boolean }>()
-    const status = (await (await ask(`${admin}/v1/admin/status`)).json()) as Status
+    const status = await askAdmin<Status>(`${admin}/v1/admin/status`, 'streams')
     if (json) console.log(jsonLine(status))
     else console.log(shown(status, all ? 'all limits' : 'limits that refused somebody'))
     process.exitCode = exitCodeOf(status)

@@ -1,11 +1,14 @@
-import { Argument, Command } from 'commander'
+import { Command } from 'commander'
 import { systemTiming } from '../base/clock.ts'
 import { CarillonError } from '../base/errors.ts'
 import type { Config } from '../config/config.ts'
 import type { Source, StreamInfo } from '../source/source.ts'
+import { choiceArgument, oneOf } from './choice.ts'
 import { type AskLocal, localInsteadOf, localStreams } from './local-gateway.ts'
 import { configOf, isOfBroker, withConfig } from './options.ts'
 import { jsonLine, table } from './text.ts'
+
+const actions = ['list', 'create'] as const
 
 /** How long what was created may be unknown to a broker that has not heard of it yet, and how often it is asked, ms. */
 const creation = { withinMs: 5000, everyMs: 50 }
@@ -13,14 +16,13 @@ const creation = { withinMs: 5000, everyMs: 50 }
 export function command(): Command {
   const command = new Command('carillon streams')
     .description('list (the default): show the configured streams on the broker. create: create the missing ones.')
-    .addArgument(Object.assign(new Argument('[what]').default('list'), { argChoices: ['list', 'create'] }))
+    .addArgument(choiceArgument('[what]', '', actions).default('list'))
     .option('--print', 'only print the commands that create them')
     .option('--json', 'as JSON')
   withConfig(command, (option) => isOfBroker(option) || option.path === 'streams')
   command.addHelpText('after', '\nExample:\n  carillon streams create --broker kafka://127.0.0.1:9092')
-  return command.action(async (what: string) => {
-    if (what !== 'list' && what !== 'create')
-      throw new CarillonError('bad_request', `expected list or create, got "${what}"`)
+  return command.action(async (asked: string) => {
+    const what = oneOf(asked, actions)
     const { config } = configOf(command)
     const { json, print } = command.opts<{ json?: boolean; print?: boolean }>()
     const broker = await openStreams(config)

@@ -1,4 +1,5 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
+import { systemTiming } from '../base/clock.ts'
 import { CarillonError } from '../base/errors.ts'
 import { printable } from '../base/printable.ts'
 import { type Client, connect } from '../client/client.ts'
@@ -12,7 +13,7 @@ import { parseAfter } from '../wire/token.ts'
 import { afterForms, afterOf } from './after.ts'
 import { deliveryJson, deliveryText, gapJson, gapText } from './event-lines.ts'
 import { exitCodeOfCode, exitCodes } from './exit.ts'
-import { defaultGateway, gatewayOption, wholeNumber } from './gateway-url.ts'
+import { defaultGateway, gatewayOption, seconds, wholeNumber } from './gateway-url.ts'
 import { invoked } from './invoked.ts'
 import { subjectHint } from './subject-hints.ts'
 import { counted, jsonLine } from './text.ts'
@@ -37,9 +38,6 @@ const inbox = { maxEvents: 1024, maxBytes: 1024 * 1024 }
 /** At the end stdout's reader has so long to take what is left, ms. */
 const flushMs = 2000
 
-/** What a timer holds, s: 24 days. */
-const maxTimeout = 2_147_483
-
 export function command(): Command {
   const subscribe = new Command('carillon subscribe')
     .description('Print the events of subjects and patterns as they arrive, across reconnects, until Ctrl-C.')
@@ -63,12 +61,6 @@ export function command(): Command {
     .addOption(gatewayOption('URL of the gateway'))
   subscribe.addHelpText('after', "\nExample:\n  carillon subscribe 'alarm.>' --after earliest --json")
   return subscribe.action((subjects: string[]) => follow(subjects, subscribe.opts<Given>()))
-}
-
-function seconds(text: string): number {
-  const value = Number(text)
-  if (value > 0 && value <= maxTimeout) return value
-  throw new InvalidArgumentError(`expected seconds above 0 and up to ${maxTimeout}, such as 30 or 0.5`)
 }
 
 function follow(subjects: readonly string[], given: Given): Promise<void> {
@@ -96,7 +88,7 @@ class Watch {
   readonly #done: () => void
   #client: Client | undefined
   readonly #subscriptions: Subscription[] = []
-  #timer: NodeJS.Timeout | undefined
+  #cancelTimeout: () => void = () => {}
   /** Why it waits; undefined where the connection was lost, and once it goes on. */
   #refused: Reason | undefined
   /** Why no WebSocket comes about, as far as a poll tells. */
@@ -118,7 +110,7 @@ class Watch {
   async start(): Promise<void> {
     const { gateway, transport, proto, after = [], last, policy, timeout } = this.#given
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => this.#end(exitCodes.ok))
-    if (timeout !== undefined) this.#timer = setTimeout(() => this.#timedOut(), timeout * 1000)
+    if (timeout !== undefined) this.#cancelTimeout = systemTiming.after(timeout * 1000, () => this.#timedOut())
     // The other encoding is loaded when it is used.
     const codec = proto ? { codec: (await import('../client/proto-codec.ts')).protoCodec } : {}
     const transports = [transport === 'ws' ? 'websocket' : transport] as const
@@ -234,7 +226,7 @@ class Watch {
     this.#over = true
     const token = this.#token
     void this.#client?.close()
-    clearTimeout(this.#timer)
+    this.#cancelTimeout()
     process.exitCode = exitCode
     if (this.#given.json) {
       console.error(jsonLine({ ended: { events: this.#received, gaps: this.#gaps, after: token } }))

@@ -239,11 +239,14 @@ export class Link {
     this.#setState(waiting(code, message, pauseMs))
   }
 
-  /** A request for several: each is asked for alone, so that only those end that are at fault, and then again together. */
+  /**
+   * A request for several: each is asked for alone, so that only those end that are at fault, and then again together. Where each is well by
+   * itself they are too many for one request, and who came last has no room.
+   */
   #sort(): void {
     const { refused, served, asked } = this.#loss!
     const isClear = asked.length === 1 || asked.every(({ alone }) => alone === 'well')
-    for (const tracked of served) {
+    for (const tracked of isClear && asked.length > 1 ? served.slice(-1) : served) {
       if (isClear) this.#refusedOne(tracked, refused)
       else tracked.alone = 'wanted'
     }

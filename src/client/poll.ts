@@ -1,9 +1,9 @@
 import { serverFrameFromJson } from '../wire/json.ts'
 import { readBody } from './body.ts'
-import type { Open, Refusal } from './connection.ts'
+import type { Open } from './connection.ts'
+import { httpConnection } from './http-connection.ts'
 import type { Ask } from './network.ts'
-import { lost, refusalOf, unreadable } from './refusal.ts'
-import { Silence, silent } from './silence.ts'
+import { answerWith, lost, refusalOf } from './refusal.ts'
 
 /** How long the gateway may hold a poll, ms. */
 const waitMs = 25_000
@@ -21,30 +21,16 @@ interface Answer {
 export const openPoll =
   (ask: Ask): Open =>
   (gateway, wishes, handlers, clock) => {
-    // One a request: fetch lets go of a signal only when the garbage collector says so.
-    let asking = new AbortController()
-    let over = false
-    const silence = new Silence(clock, () => end(lost(gateway, silent)))
     const subjects = wishes.map(({ subject }) => subject)
     const { policy } = wishes[0] ?? {}
     let { after = [], last } = wishes[0] ?? {}
     let live = false
-    const close = () => {
-      over = true
-      silence.stop()
-      asking.abort()
-    }
-    const end = (refused: Refusal) => {
-      if (over) return
-      close()
-      handlers.closed(refused)
-    }
-    const take = (answer: Answer) => {
+    const take = (answer: Answer, isOver: () => boolean) => {
       for (const each of answer.frames) {
         const frame = serverFrameFromJson(each)
-        if (frame !== undefined && !over) handlers.frame(frame)
+        if (frame !== undefined && !isOver()) handlers.frame(frame)
       }
-      if (over) return
+      if (isOver()) return
       after = [answer.after]
       last = undefined
       handlers.position(answer.after)
@@ -52,15 +38,14 @@ export const openPoll =
       live = true
       handlers.frame({ kind: 'live', ref: 0 })
     }
-    const loop = async (): Promise<Refusal> => {
+    return httpConnection(gateway, handlers, clock, async (silence, isOver, signal) => {
       for (;;) {
         silence.start(waitMs + graceMs)
-        asking = new AbortController()
         const response = await ask(`${gateway}/v1/poll`, {
           method: 'POST',
           headers: { 'content-type': 'application/json' },
           body: JSON.stringify({ subjects, after, last, policy, wait: waitMs, until: live ? undefined : 'live' }),
-          signal: asking.signal,
+          signal: signal(),
         })
         if (response.status !== 200) return refusalOf(response)
         let text = ''
@@ -68,10 +53,8 @@ export const openPoll =
         await readBody(response, silence, (piece) => {
           text += decoder.decode(piece, { stream: true })
         })
-        take(JSON.parse(text) as Answer)
-        if (over) return lost(gateway, 'left')
+        take(answerWith<Answer>('frames', text), isOver)
+        if (isOver()) return lost(gateway, 'left')
       }
-    }
-    loop().then(end, (error: unknown) => end(unreadable(error) ?? lost(gateway, error)))
-    return { close }
+    })
   }

@@ -5,7 +5,7 @@ import type { Published } from '../wire/frames.ts'
 import { Backoff, type BackoffOptions } from './backoff.ts'
 import type { Refusal } from './connection.ts'
 import type { Ask } from './network.ts'
-import { lost, refusalOf, refusedError } from './refusal.ts'
+import { answerWith, lost, refusalOf, refusedError } from './refusal.ts'
 
 /** An event to publish: at most one of `data`, `text` and `bytes`. Fields at their defaults may be left out. */
 export interface OutgoingEvent {
@@ -86,9 +86,7 @@ async function post(
     const headers = { 'content-type': 'application/json' }
     const response = await until.ask(url, { method: 'POST', headers, body, signal: over.signal })
     if (response.status !== 200) return await refusalOf(response)
-    const { results } = (await response.json()) as { results?: unknown }
-    if (Array.isArray(results)) return results as Published[]
-    throw new Error("an answer that is no gateway's")
+    return answerWith<{ results: Published[] }>('results', await response.text()).results
   } catch (error) {
     until.signal?.throwIfAborted()
     return lost(url, error)

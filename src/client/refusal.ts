@@ -86,6 +86,15 @@ export async function refusalOf(response: Response): Promise<Refusal> {
   }
 }
 
+/** A gateway's answer, JSON with that list; throws where it is somebody else's. */
+export function answerWith<T>(list: keyof T & string, text: string): T {
+  try {
+    const answer = JSON.parse(text)
+    if (Array.isArray(answer[list])) return answer
+  } catch {}
+  throw new Error(`expected JSON with "${list}", got ${text.slice(0, 80)}`)
+}
+
 /** What a body in JSON has as its `error`, which may be a proxy's and of any form; nothing where it has none. */
 function errorIn(text: string): { readonly [field in keyof Refusal]?: unknown } {
   try {

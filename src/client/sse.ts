@@ -1,9 +1,10 @@
 import { frameOfEvent, type ServerSentEvent, SseParser } from '../wire/sse-parser.ts'
 import { readBody } from './body.ts'
 import type { Handlers, Open, Refusal, SubscribeRequest } from './connection.ts'
+import { httpConnection } from './http-connection.ts'
 import type { Ask } from './network.ts'
-import { lost, refusal, refusalOf, unreadable } from './refusal.ts'
-import { Silence, silent } from './silence.ts'
+import { refusal, refusalOf } from './refusal.ts'
+import type { Silence } from './silence.ts'
 
 /** Characters of one event, at most: the largest event of a gateway in base64, and its JSON. */
 const maxEventLength = 32 * 1024 * 1024
@@ -17,27 +18,12 @@ const graceMs = 10_000
 /** `GET /v1/sse`: an EventSource of our own, whose position and refusals can be seen. */
 export const openSse =
   (ask: Ask): Open =>
-  (gateway, wishes, handlers, clock) => {
-    const abort = new AbortController()
-    let over = false
-    const close = () => {
-      over = true
-      silence.stop()
-      abort.abort()
-    }
-    const end = (refused: Refusal) => {
-      if (over) return
-      close()
-      handlers.closed(refused)
-    }
-    const silence = new Silence(clock, () => end(lost(gateway, silent)))
-    silence.start(openMs)
-    const { signal } = abort
-    ask(streamUrl(gateway, wishes), { signal, headers: { accept: 'text/event-stream' } })
-      .then((response) => read(response, handlers, silence, signal))
-      .then(end, (error: unknown) => end(unreadable(error) ?? lost(gateway, error)))
-    return { close }
-  }
+  (gateway, wishes, handlers, clock) =>
+    httpConnection(gateway, handlers, clock, async (silence, isOver, signal) => {
+      silence.start(openMs)
+      const init = { signal: signal(), headers: { accept: 'text/event-stream' } }
+      return read(await ask(streamUrl(gateway, wishes), init), handlers, silence, isOver)
+    })
 
 function streamUrl(gateway: string, wishes: readonly SubscribeRequest[]): string {
   const query = new URLSearchParams(wishes.map(({ subject }) => ['subject', subject]))
@@ -49,18 +35,18 @@ function streamUrl(gateway: string, wishes: readonly SubscribeRequest[]): string
 }
 
 /** Resolves when the stream has ended, with the reason. */
-async function read(response: Response, handlers: Handlers, silence: Silence, signal: AbortSignal): Promise<Refusal> {
+async function read(response: Response, handlers: Handlers, silence: Silence, isOver: () => boolean): Promise<Refusal> {
   if (response.status !== 200 || response.body === null) return refusalOf(response)
   let refused: Refusal | undefined
   let position = ''
   const onEvent = (event: ServerSentEvent) => {
-    if (signal.aborted) return
+    if (isOver()) return
     const frame = frameOfEvent(event)
     if (frame?.kind === 'error') refused = refusal(frame)
     if (frame?.kind === 'after') {
       if (frame.heartbeatMs !== undefined) silence.start(2 * frame.heartbeatMs + graceMs)
     } else if (frame !== undefined) handlers.frame(frame)
-    if (event.lastEventId === position || signal.aborted) return
+    if (event.lastEventId === position || isOver()) return
     position = event.lastEventId
     handlers.position(position)
   }

@@ -1,5 +1,5 @@
 import type { Timing } from '../base/clock.ts'
-import type { ClientFrame, ServerFrame } from '../wire/frames.ts'
+import { type ClientFrame, leastFrameBytes, type ServerFrame } from '../wire/frames.ts'
 import type { Codec } from './codec.ts'
 import type { Connection, Handlers, Open, Refusal, SubscribeRequest } from './connection.ts'
 import { type Made, makeSocket } from './make-socket.ts'
@@ -48,8 +48,10 @@ class SocketConnection implements Connection {
   readonly #way: Way
   readonly #handlers: Handlers
   readonly #silence: Silence
-  /** By ref; sent once the socket is open. undefined from then on. */
-  #early: Map<number, SubscribeRequest> | undefined
+  /** By ref: until the socket is open, and those that not every gateway takes until this one has said what it takes. */
+  readonly #unsent: Map<number, SubscribeRequest>
+  /** Bytes of a frame; undefined until the gateway says it. */
+  #maxFrameBytes: number | undefined
   /** The last word, when it was an error about the connection. */
   #refused: Refusal | undefined
   #heartbeatMs = answerMs
@@ -61,10 +63,10 @@ class SocketConnection implements Connection {
   constructor(way: Way, wishes: readonly SubscribeRequest[], handlers: Handlers) {
     const { socket, clock } = way
     this.#way = way
-    this.#early = new Map(wishes.map((wish) => [wish.ref, wish]))
+    this.#unsent = new Map(wishes.map((wish) => [wish.ref, wish]))
     this.#handlers = handlers
     socket.binaryType = 'arraybuffer'
-    socket.onopen = () => this.#opened()
+    socket.onopen = () => this.#sendAll()
     socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => this.#receive(data)
     socket.onclose = ({ code, reason }) => this.#end(`closed with ${code} ${reason}`.trimEnd())
     // Node 22 fires no `close` for a socket that never opened.
@@ -74,13 +76,19 @@ class SocketConnection implements Connection {
   }
 
   subscribe(wish: SubscribeRequest): void {
-    if (this.#early === undefined) this.#send({ kind: 'subscribe', ...wish })
-    else this.#early.set(wish.ref, wish)
+    const { socket, codec } = this.#way
+    const isOpen = socket.readyState === openState
+    const message = codec.encode({ kind: 'subscribe', ...wish })
+    const most = this.#maxFrameBytes
+    const bytes = new Blob([message]).size
+    if (isOpen && bytes <= (most ?? leastFrameBytes)) socket.send(message)
+    else if (isOpen && most !== undefined)
+      this.#refuse(wish.ref, `expected at most ${most} bytes of subscription, got ${bytes}`)
+    else this.#unsent.set(wish.ref, wish)
   }
 
   unsubscribe(ref: number): void {
-    if (this.#early === undefined) this.#send({ kind: 'unsubscribe', ref })
-    else this.#early.delete(ref)
+    if (!this.#unsent.delete(ref)) this.#send({ kind: 'unsubscribe', ref })
   }
 
   check(): void {
@@ -104,10 +112,18 @@ class SocketConnection implements Connection {
     socket.close(1000)
   }
 
-  #opened(): void {
-    const wishes = this.#early?.values() ?? []
-    this.#early = undefined
+  #sendAll(): void {
+    const wishes = [...this.#unsent.values()]
+    this.#unsent.clear()
     for (const wish of wishes) this.subscribe(wish)
+  }
+
+  /** A gateway would end the whole connection. Told later: who subscribes has not heard that it is asked for. */
+  #refuse(ref: number, message: string): void {
+    this.#way.clock.after(0, () => {
+      if (this.#over) return
+      this.#handlers.frame({ kind: 'error', ref, code: 'frame_too_large', message, retry: 'no', retryAfterMs: 0 })
+    })
   }
 
   #send(frame: ClientFrame): void {
@@ -123,6 +139,8 @@ class SocketConnection implements Connection {
     if (frame.kind === 'welcome') {
       this.#heartbeatMs = frame.heartbeatMs
       this.#silence.start(frame.heartbeatMs)
+      this.#maxFrameBytes = frame.limits.maxFrameBytes || Number.POSITIVE_INFINITY
+      this.#sendAll()
     }
     this.#refused = frame.kind === 'error' && !frame.ref ? refusal(frame) : undefined
     this.#handlers.frame(frame)

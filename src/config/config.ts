@@ -12,7 +12,10 @@ import { kafkaSection } from '../source/kafka/options.ts'
 import { brokerSettings } from '../source/options.ts'
 import { loggerSettings, traceSection } from '../telemetry/options.ts'
 
-/** Every option of a gateway, from the rooms that use them, in the order in which help and docs have them. Units stand in the names. */
+/**
+ * All options of a gateway, declared by the rooms that use them, in the order of help and docs.
+ * Names contain units.
+ */
 export const settings = {
   broker: brokerSettings.broker,
   listen: listenerSettings.listen,

@@ -15,19 +15,19 @@ export interface Loaded {
 }
 
 export interface ConfigInput {
-  /** Values of flags by option path; lists as arrays, switches as booleans. */
+  /** Values of flags by option path. Lists are arrays, switches booleans. */
   readonly flags: Readonly<Record<string, string | boolean | readonly string[]>>
   readonly env: Readonly<Record<string, string | undefined>>
-  /** YAML or JSON. */
+  /** Path of a YAML or JSON file. */
   readonly file?: string | undefined
 }
 
-/** The file's own variable, which is no option of the schema. */
+/** The variable that names the file. It is not an option of the schema. */
 export const fileVariable = 'CARILLON_CONFIG'
-/** Variables of `bin/carillon` and the tests, which are none either. */
+/** Variables of `bin/carillon` and the tests, which are not options either. */
 const otherVariables = new Set([fileVariable, 'CARILLON_INVOKED_AS', 'CARILLON_NODE_OPTIONS', 'CARILLON_TEST_NO_SKIP'])
 
-/** Flags before variables before the file before defaults. Throws ConfigError. */
+/** Merges by precedence: flags, variables, file, defaults. Throws ConfigError. */
 export function loadConfig(input: ConfigInput): Loaded {
   const mistakes: string[] = []
   const origins = new Map<string, string>()
@@ -48,7 +48,10 @@ export function loadConfig(input: ConfigInput): Loaded {
   return { config: parsed.data, origins }
 }
 
-/** The problems of what is right by itself, so that one look at the mistakes is enough. */
+/**
+ * Returns the problems of the options that are valid one by one, so that all mistakes are
+ * reported at once.
+ */
 function problemsAround(merged: Tree, issues: readonly z.core.$ZodIssue[]): readonly Problem[] {
   const wrong = new Set(
     issues.flatMap((issue) => (issue.path.length === 0 ? wrongKeys(issue) : [String(issue.path[0])])),
@@ -90,7 +93,7 @@ function mergeEnv(merged: Tree, origins: Map<string, string>, env: ConfigInput['
   }
 }
 
-/** What does not fit is left as text, so that the schema names it. */
+/** Leaves invalid text unchanged, so that the schema reports it. */
 function fromText(option: Option, text: string): unknown {
   switch (option.kind) {
     case 'number':

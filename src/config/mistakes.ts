@@ -1,13 +1,20 @@
 import type { z } from 'zod'
+import { nearest } from '../base/nearest.ts'
 import { escapedJson, printable } from '../base/printable.ts'
 import { shortened, shortJson } from '../base/shortened.ts'
 import { options } from './options.ts'
 import { get, type Tree } from './tree.ts'
 
-/** Where the effective value of an option came from: `flag --broker`, `CARILLON_BROKER`, `carillon.yaml: broker`, `default`. */
+/**
+ * Origin of each option's effective value: `flag --broker`, `CARILLON_BROKER`, `carillon.yaml:
+ * broker`, `default`.
+ */
 export type Origins = ReadonlyMap<string, string>
 
-/** All mistakes of a configuration at once, each with the option as it was given, the value and the accepted form. */
+/**
+ * All mistakes of a configuration, each with the option in the form used, the value and the
+ * accepted form.
+ */
 export class ConfigError extends Error {
   readonly mistakes: readonly string[]
 
@@ -18,14 +25,14 @@ export class ConfigError extends Error {
   }
 }
 
-/** Characters of what somebody gave, in a message. */
+/** Maximum characters of a value in a message. */
 const maxShown = 200
 
-/** yaml shows the place in further lines. */
+/** Returns a message's first line; yaml shows the location in further lines. */
 export const firstLine = (error: unknown) =>
   printable((error as Error).message.split('\n')[0]!.replace(/:$/, '').slice(0, maxShown))
 
-/** A value as JSON, in short: a file of another kind may be one long text. */
+/** Returns a value as short JSON: a file of another format may be one long text. */
 export function shortly(value: unknown): string {
   return shortened(escapedJson(shortJson(value, Number.POSITIVE_INFINITY)), maxShown)
 }
@@ -39,11 +46,11 @@ export function mistakeOf(issue: z.core.$ZodIssue, merged: Tree, origins: Origin
   }
   const option = options.find((each) => each.path === path)
   const meaning = option === undefined ? '' : ` (${option.description})`
-  return `${originOf(path, origins, file)}: ${said(issue, get(merged, path), option?.accepts)}${meaning}`
+  return `${originOf(path, origins, file)}: ${expectation(issue, get(merged, path), option?.accepts)}${meaning}`
 }
 
-/** What was expected and what is there. */
-function said(issue: z.core.$ZodIssue, value: unknown, accepts: string | undefined): string {
+/** Returns what was expected and what was found. */
+function expectation(issue: z.core.$ZodIssue, value: unknown, accepts: string | undefined): string {
   const got = `got ${value === undefined ? 'nothing' : shortly(value)}`
   if (accepts !== undefined) return `expected ${accepts}, ${got}`
   switch (issue.code) {
@@ -62,7 +69,7 @@ function said(issue: z.core.$ZodIssue, value: unknown, accepts: string | undefin
   }
 }
 
-/** zod's names of types, as people say them; every number among the options is a whole one. */
+/** Names of zod's types for people. All numeric options are whole numbers. */
 const expectedTypes: Readonly<Record<string, string>> = {
   int: 'a whole number',
   number: 'a whole number',
@@ -73,7 +80,10 @@ const expectedTypes: Readonly<Record<string, string>> = {
   record: 'a mapping',
 }
 
-/** The option in the form in which it was given; below a structure, the structure's origin and the rest of the path. */
+/**
+ * Returns an option in the form used to set it. Below a structure: the structure's origin and the
+ * rest of the path.
+ */
 export function originOf(path: string, origins: Origins, file: string | undefined): string {
   for (let at = path; at !== ''; at = at.includes('.') ? at.slice(0, at.lastIndexOf('.')) : '') {
     const origin = origins.get(at)
@@ -85,24 +95,4 @@ export function originOf(path: string, origins: Origins, file: string | undefine
 export function noSuchOption(name: string, known: readonly string[]): string {
   const near = nearest(name, known)
   return `no such option${near === undefined ? '' : `; did you mean ${near}?`}`
-}
-
-/** The known name that is at most a third of its letters away. */
-function nearest(name: string, known: readonly string[]): string | undefined {
-  const scored = known.map((each) => ({ each, distance: editDistance(name.toLowerCase(), each.toLowerCase()) }))
-  const best = scored.sort((a, b) => a.distance - b.distance)[0]
-  return best !== undefined && best.distance <= Math.max(2, name.length / 3) ? best.each : undefined
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const change = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(change, row[j]! + 1, next[j - 1]! + 1))
-    }
-    row = next
-  }
-  return row[b.length]!
 }

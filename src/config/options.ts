@@ -1,7 +1,7 @@
 import type { Form, Setting } from '../base/setting.ts'
 import { settings } from './config.ts'
 
-/** One option that a flag, a variable or a file's key can set. */
+/** One option, set by a flag, a variable or a key of the file. */
 export interface Option {
   /** `limits.maxSessions` */
   readonly path: string
@@ -11,18 +11,21 @@ export interface Option {
   readonly variable: string
   readonly description: string
   readonly kind: 'text' | 'number' | 'switch' | 'list' | 'structure'
-  /** What help calls its value, where the name does not say the unit: `file`, `host:port`. */
+  /** Name of the value in help, if the option's name contains no unit: `file`, `host:port`. */
   readonly label: string | undefined
-  /** What it takes, where that can be said in a few words: `a whole number from 1 to 256`. */
+  /**
+   * Short description of accepted values: `a whole number from 1 to 256`; undefined if there is
+   * none.
+   */
   readonly accepts: string | undefined
-  /** The words of which it takes one. */
+  /** The accepted words of a choice. */
   readonly choices: readonly string[] | undefined
   readonly default: unknown
 }
 
 export const options: readonly Option[] = optionsOf(settings, [])
 
-/** What the options below a name of the file (`limits`) are about. */
+/** Descriptions of the sections of the file, such as `limits`. */
 export const sections: ReadonlyMap<string, string> = new Map(
   Object.entries<Setting>(settings).flatMap(([name, { form, about }]) =>
     form.kind === 'group' ? [[name, about]] : [],

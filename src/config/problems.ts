@@ -5,7 +5,10 @@ import { routeProblems } from '../routing/problems.ts'
 import { layoutProblems } from '../source/options.ts'
 import { type Config, settings } from './config.ts'
 
-/** What rooms find in options of several of them: the names of the file that they look at, and under which their answers are. */
+/**
+ * A check of options of several rooms. `of` are the top-level names it reads, `below` the one
+ * that its paths are relative to.
+ */
 interface Check {
   readonly of: readonly (keyof Config)[]
   readonly below?: keyof Config
@@ -30,7 +33,7 @@ const together: readonly Check[] = [
   { of: ['tlsCert', 'tlsKey'], problems: ({ tlsCert, tlsKey }) => tlsProblems(tlsCert, tlsKey) },
 ]
 
-/** Those of one section or option, as its room has declared them. */
+/** The checks of one section or option, as its room declares them. */
 const alone = (Object.entries(settings) as [keyof Config, Setting][]).map(([name, setting]): Check => {
   return { of: [name], below: name, problems: (config) => setting.problems?.(config[name]) ?? [] }
 })
@@ -38,8 +41,8 @@ const alone = (Object.entries(settings) as [keyof Config, Setting][]).map(([name
 const checks = [...together, ...alone]
 
 /**
- * What is wrong with options that are right one by one. Those below a name of the file that is in `wrong` are not what was given,
- * so nothing is said of them.
+ * Returns the problems of options that are valid one by one. Skips checks that read a top-level
+ * name in `wrong`, because its values are not those configured.
  */
 export function problemsOf(config: Config, wrong: ReadonlySet<string> = new Set()): Problem[] {
   return checks

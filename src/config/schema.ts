@@ -2,10 +2,10 @@ import { z } from 'zod'
 import { type Form, group, type Setting, type TextRule } from '../base/setting.ts'
 import { type Config, settings } from './config.ts'
 
-/** Checks the whole of a configuration, and fills in the defaults. */
+/** Validates a whole configuration and fills in the defaults. */
 export const configSchema = schemaOf(group(settings)) as z.ZodType<Config>
 
-/** The schema of the configuration file, as JSON Schema. */
+/** Returns the JSON Schema of the configuration file. */
 export function jsonSchema(): unknown {
   return z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' })
 }
@@ -57,7 +57,7 @@ function listSchema(each: z.ZodType, least: number, most: number): z.ZodType {
   return Number.isFinite(most) ? schema.max(most) : schema
 }
 
-/** Runs a check that throws, and reports what it says. */
+/** Runs a check that throws, and reports its message. */
 function passes(check: (text: string) => void) {
   return (text: string, context: z.RefinementCtx<string>) => {
     try {

@@ -15,7 +15,7 @@ export function set(tree: Tree, path: string, value: unknown): void {
   let at = tree
   for (const name of names) {
     const below = at[name] ?? {}
-    // No mapping: left as it is, so that the schema names it.
+    // Not a mapping: leave it, so that the schema reports it.
     if (typeof below !== 'object' || Array.isArray(below)) return
     at[name] = { ...below }
     at = at[name] as Tree

@@ -47,8 +47,8 @@ const lingerMs = 50
 export async function startEdge(options: EdgeOptions, contracts: EdgeContracts, local?: LocalAccess): Promise<Edge> {
   const context = new EdgeContext(options, contracts, new TimingWheel(contracts.clock))
   const listener = await makeListener(options)
+  const accepting = new AcceptGuard(listener, context)
   try {
-    const accepting = new AcceptGuard(listener, context)
     limitConnections(listener, context, accepting)
     const doorway = new AdmissionQueue(context, new Pump(context.contracts.clock))
     register(listener, context, doorway)
@@ -59,6 +59,8 @@ export async function startEdge(options: EdgeOptions, contracts: EdgeContracts, 
       local && (await openBeside(context, doorway, local, (each) => limitConnections(each, context, accepting)))
     return new RunningEdge([listener, ...(beside === undefined ? [] : [beside])], context, accepting)
   } catch (error) {
+    context.close()
+    accepting.stop()
     listener.close()
     throw error
   }

@@ -1,5 +1,5 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_socket } from 'uWebSockets.js'
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, lstatSync, rmSync } from 'node:fs'
 import { CarillonError } from '../base/errors.ts'
 import type { EdgeOptions } from './options.ts'
 
@@ -70,12 +70,14 @@ export class Listener {
   }
 
   /**
-   * On a Unix socket instead, which only this process's user may use; what was left of an earlier one is replaced. Throws `listen_failed`
-   * where the system takes no socket of this path.
+   * On a Unix socket instead, which only this process's user may use; what was left of an earlier one is replaced, and nothing else is. Throws
+   * `listen_failed` where something else has the path, or the system takes no socket of it.
    */
   listenOn(path: string): void {
     if (Buffer.byteLength(path) > maxSocketPathBytes)
       throw noSocket(path, `its path has over ${maxSocketPathBytes} bytes`)
+    // uWS removes whatever has the path.
+    if (at(path) === 'something else') throw noSocket(path, 'something else than a socket has its path; move it away')
     let opened: us_listen_socket | false = false
     this.app.listen_unix((socket) => {
       opened = socket
@@ -127,7 +129,7 @@ export class Listener {
     this.#closed = true
     this.#socket = undefined
     this.app.close()
-    if (this.#path !== undefined) rmSync(this.#path, { force: true })
+    if (this.#path !== undefined && at(this.#path) === 'socket') rmSync(this.#path, { force: true })
   }
 }
 
@@ -150,6 +152,15 @@ function makeApp(native: Native, { tlsCert, tlsKey }: ListenOptions): TemplatedA
   } catch (cause) {
     const message = `--tls-cert, --tls-key: expected a PEM certificate and its private key, got ${tlsCert} and ${tlsKey}, which OpenSSL refuses`
     throw new CarillonError('listen_failed', message, { cause })
+  }
+}
+
+/** What has a path; a folder that can't be read has nothing to show. */
+function at(path: string): 'nothing' | 'socket' | 'something else' {
+  try {
+    return lstatSync(path).isSocket() ? 'socket' : 'something else'
+  } catch {
+    return 'nothing'
   }
 }
 

@@ -4,6 +4,7 @@ import { parseListen } from '../base/listen-address.ts'
 import { isLoopback } from '../base/loopback.ts'
 import { defaultsOf, list, onOff, optional, type Problem, setting, text, whole } from '../base/setting.ts'
 import { sessionSettings } from '../session/options.ts'
+import { leastFrameBytes } from '../wire/frames.ts'
 
 /** What the listener and its transports take; each limit that is reached is an outcome that the client is told of. */
 export interface EdgeOptions {
@@ -78,7 +79,7 @@ export const listenerSettings = {
 
 /** What stands in the configuration's `limits`. */
 export const edgeLimits = {
-  maxFrameBytes: setting(whole(1024, 16 * mib), 65_536, 'size of one frame from a client'),
+  maxFrameBytes: setting(whole(leastFrameBytes, 16 * mib), 65_536, 'size of one frame from a client'),
   maxWaitingFrameBytes: setting(
     whole(1024, 1024 * mib),
     mib,

@@ -2,6 +2,7 @@ import { addressGroup, addressText } from '../base/address.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
 import { type TimingWheel, WheelTimer } from '../base/wheel.ts'
+import { LeakyBucket } from './leaky-bucket.ts'
 import type { Connection } from './listener.ts'
 
 /** For so long an address may be cut as often as it happens before its next connections wait, ms at the rate that is allowed. */
@@ -27,8 +28,8 @@ const gone = -1
 
 /** An address of which connections were cut lately. */
 interface Penalty {
-  /** When all of them will be made up for, ms on the monotonic clock. */
-  evenMs: number
+  /** Each cut fills in what it takes to make up for it. */
+  readonly bucket: LeakyBucket
   readonly waiting: Waiting[]
   readonly timer: WheelTimer
 }
@@ -55,7 +56,7 @@ export class CutPenalties {
     let penalty = this.#penalties.get(key)
     if (penalty === undefined) {
       const timer = new WheelTimer(() => this.#letIn(key))
-      penalty = { evenMs: 0, waiting: [], timer }
+      penalty = { bucket: new LeakyBucket(), waiting: [], timer }
       this.#penalties.set(key, penalty)
       this.#options.wheel.schedule(timer, this.#cutMs)
     }
@@ -100,18 +101,17 @@ export class CutPenalties {
       next.connection.resume()
       this.#charge(penalty)
     }
-    if (waiting.length === 0 && penalty.evenMs <= this.#nowMs) this.#penalties.delete(key)
+    if (waiting.length === 0 && penalty.bucket.overMs(this.#nowMs, 0) === 0) this.#penalties.delete(key)
     else this.#options.wheel.schedule(timer, this.#cutMs)
   }
 
-  #isFree({ evenMs }: Penalty): boolean {
-    return evenMs - this.#nowMs <= savedMs
+  #isFree({ bucket }: Penalty): boolean {
+    return bucket.overMs(this.#nowMs, savedMs) === 0
   }
 
   /** Not for longer than until the next one may come: who stops is free soon. */
-  #charge(penalty: Penalty): void {
-    const nowMs = this.#nowMs
-    penalty.evenMs = Math.min(Math.max(penalty.evenMs, nowMs) + this.#cutMs, nowMs + savedMs + this.#cutMs)
+  #charge({ bucket }: Penalty): void {
+    bucket.fill(this.#cutMs, this.#nowMs, savedMs + this.#cutMs)
   }
 
   get #nowMs(): number {

@@ -4,7 +4,9 @@ import { LimitReached } from '../base/limits.ts'
 import { isLoopback, isLoopbackHostHeader } from '../base/loopback.ts'
 import type { Grant } from '../identity/grant.ts'
 import { parseTraceparent, traceHeaders, traceparentHeader } from '../telemetry/trace-context.ts'
-import { eventFromCloudEvent, readCloudEvent } from '../wire/cloudevent-json.ts'
+import { type CloudEvent, eventFromCloudEvent } from '../wire/cloudevent.ts'
+import { attributePrefix, cloudEventHeaders } from '../wire/cloudevent-headers.ts'
+import { readCloudEvent } from '../wire/cloudevent-json.ts'
 import { eventFromJson } from '../wire/event-json.ts'
 import { type Event, type Published, publishedAt } from '../wire/frames.ts'
 import { elementTexts, memberTexts } from '../wire/json-members.ts'
@@ -25,6 +27,9 @@ const cloudEvent = 'application/cloudevents+json'
 const cloudEvents = 'application/cloudevents-batch+json'
 const mediaTypes = [json, protobuf, 'application/protobuf', cloudEvent, cloudEvents] as const
 
+/** What a body is: of a media type, or the data of a CloudEvent whose attributes are headers. */
+type Form = (typeof mediaTypes)[number] | Omit<CloudEvent, 'data'>
+
 /**
  * `POST /v1/publish`: one event, or a batch of which all or none are wrong. Answers after the broker's acknowledgement. `listensOn` is its
  * listener's host.
@@ -34,15 +39,16 @@ export function servePublish(context: EdgeContext, listensOn = context.options.h
     checkOpen(context, req, listensOn)
     parseQuery(queryOf(req), [])
     const grant = context.contracts.identify(req)
-    const type = mediaType(req, mediaTypes)
+    // Headers named `ce-` need a preflight as well: no form of another site can send them.
+    const form = cloudEventHeaders((take) => req.forEach(take)) ?? mediaType(req, mediaTypes)
     const traceparent = req.getHeader(traceparentHeader)
     const body = await readBody(context, { exchange, req, maxBytes: context.options.maxBodyBytes })
     if (body === undefined) return
-    const asked = readRequest(type, body, (events) => expectFew(context, events))
+    const asked = readRequest(form, body, (events) => expectFew(context, events))
     const events = complete(context, asked.events)
     const trace = [traceparent, asked.traceparent ?? ''].find((each) => parseTraceparent(each) !== undefined)
     const results = await publish(context, events, grant, trace === undefined ? {} : { traceparent: trace })
-    if (type === protobuf || type === 'application/protobuf') {
+    if (form === protobuf || form === 'application/protobuf') {
       exchange.answer(200, [['Content-Type', protobuf]], encodePublishResponse(results))
     } else exchange.answerJson(200, { results })
   }
@@ -58,16 +64,19 @@ interface Asked {
 }
 
 /** `counted` is told how many events there are before any is read. */
-function readRequest(type: (typeof mediaTypes)[number], body: Uint8Array, counted: Counted): Asked {
-  switch (type) {
+function readRequest(form: Form, body: Uint8Array, counted: Counted): Asked {
+  switch (form) {
     case json:
       return { events: eventsFromJson(jsonText(body), counted) }
     case cloudEvent:
       return cloudEventFrom(jsonText(body))
     case cloudEvents:
       return { events: cloudEventsFrom(jsonText(body), counted) }
-    default:
+    case protobuf:
+    case 'application/protobuf':
       return { events: decodePublishRequest(body, counted) }
+    default:
+      return askedBy({ ...form, data: body }, attributePrefix)
   }
 }
 
@@ -127,10 +136,14 @@ function cloudEventFrom(text: string): Asked {
   const body = parseJson(text)
   if (Array.isArray(body))
     throw new CarillonError('bad_request', `expected one CloudEvent, got an array: send it as ${cloudEvents}`)
-  const read = readCloudEvent(body, text)
+  return askedBy(readCloudEvent(body, text), 'event.')
+}
+
+/** `where`: what stands before an attribute's name in messages. */
+function askedBy(cloudEvent: CloudEvent, where: string): Asked {
   return {
-    events: [eventFromCloudEvent(read, 'event', traceHeaders)],
-    traceparent: read.attributes.get(traceparentHeader),
+    events: [eventFromCloudEvent(cloudEvent, where, traceHeaders)],
+    traceparent: cloudEvent.attributes.get(traceparentHeader),
   }
 }
 
@@ -146,7 +159,7 @@ function cloudEventsFrom(text: string, counted: Counted): Event[] {
   const texts = elementTexts(text)
   return body.map((each, index) => {
     const path = `[${index}]`
-    return eventFromCloudEvent(readCloudEvent(each, texts[index]!, path), path, traceHeaders)
+    return eventFromCloudEvent(readCloudEvent(each, texts[index]!, path), `${path}.`, traceHeaders)
   })
 }
 

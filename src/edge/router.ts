@@ -21,6 +21,11 @@ export interface Route {
 /** How long a browser may remember the answer to a preflight, s. */
 const preflightMaxAge = 600
 
+/** What a page of another origin may send beside the headers that need no preflight. */
+export const pageHeaders = ['Authorization', 'Content-Type', 'Last-Event-ID', 'traceparent']
+/** Extensions of CloudEvents have names of their own: those that a page asks for are allowed. */
+const attributeHeader = /^ce-[a-z0-9]+$/i
+
 /** Where refusals wait for their turn, see `AdmissionQueue`. */
 export interface Turns {
   /** `enter` runs soon; what it throws is the answer. */
@@ -68,7 +73,10 @@ export class Router {
     }
     const handler = route.methods[exchange.method]
     if (handler !== undefined) return handler(exchange, req)
-    if (exchange.method === 'OPTIONS') return this.#turns.admit(exchange, () => answerPreflight(exchange, route))
+    if (exchange.method === 'OPTIONS') {
+      const asked = req.getHeader('access-control-request-headers')
+      return this.#turns.admit(exchange, () => answerPreflight(exchange, route, asked))
+    }
     const allowed: Headers = [['Allow', allow(route)]]
     this.#turns.admit(exchange, () => refuse(this.#context, exchange, wrongMethod(exchange, route), allowed))
   }
@@ -111,11 +119,15 @@ export function checkOrigin(
   if (origin !== '') exchange.crossOrigin = isOriginNamed(origin, host, allowOrigin) ? 'credentials' : 'plain'
 }
 
-function answerPreflight(exchange: Exchange, route: Route): void {
+function answerPreflight(exchange: Exchange, route: Route, asked: string): void {
+  const attributes = asked
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => attributeHeader.test(name))
   const headers: Headers = [
     ['Allow', allow(route)],
     ['Access-Control-Allow-Methods', allow(route)],
-    ['Access-Control-Allow-Headers', 'Authorization, Content-Type, Last-Event-ID, traceparent'],
+    ['Access-Control-Allow-Headers', [...pageHeaders, ...attributes].join(', ')],
     ['Access-Control-Max-Age', String(preflightMaxAge)],
   ]
   exchange.answer(204, headers, '')

@@ -2,8 +2,9 @@ import type { Clock } from '../base/clock.ts'
 import { noLimit } from './options.ts'
 
 /**
- * So many bytes a second, as a bucket that holds one second's worth. What something takes is known only afterwards, so it is taken
- * from an estimate and corrected: the bucket may go below empty, and then nothing begins until that is made up for.
+ * A token bucket that refills at a fixed rate of bytes a second and holds one second's worth. A
+ * read's size is known only after it ends, so the caller takes an estimate and corrects it later.
+ * The level may become negative; then nothing starts until it is positive again.
  */
 export class ByteRate {
   readonly #perSecond: number
@@ -19,7 +20,7 @@ export class ByteRate {
     this.#atMs = clock.monotonicMs()
   }
 
-  /** How long until something may begin, ms; 0 = now. */
+  /** Returns the delay until a read may start, ms; 0 = now. */
   waitMs(): number {
     if (this.#perSecond === noLimit) return 0
     const nowMs = this.#clock.monotonicMs()
@@ -28,7 +29,7 @@ export class ByteRate {
     return this.#level > 0 ? 0 : Math.floor((-this.#level * 1000) / this.#perSecond) + 1
   }
 
-  /** Negative = given back. */
+  /** Takes bytes from the bucket; a negative number returns them. */
   take(bytes: number): void {
     if (this.#perSecond !== noLimit) this.#level -= bytes
   }

@@ -4,7 +4,10 @@ import type { StreamIntake } from '../intake/stream-intake.ts'
 import type { Window } from '../log/window.ts'
 import type { PartitionFeed } from './partition-feed.ts'
 
-/** Takes a chunk of the feed's past into `window`; `append` returns false where an entry has no room there. */
+/**
+ * Returns a sink that puts a chunk of the feed's past into `window`. `append` returns false if it
+ * has no room for an entry.
+ */
 export function chunkInto(feed: PartitionFeed, window: Window, append: (entry: Entry) => boolean): ChunkSink {
   return {
     entry: append,
@@ -20,9 +23,10 @@ export interface ChunkStart {
 }
 
 /**
- * Reads one chunk of a partition's past into `window`, starting at `from`: what the feed's own window no longer holds. The
- * window's head is where the next chunk starts; what the broker lost on the way is in its losses. Resolves to the bytes of
- * keys and values that were read. Rejects where they are of another history than the feed's window.
+ * Reads one chunk of a partition's past into `window`, starting at `from`: records that the
+ * feed's window no longer holds. The next chunk starts at the window's head. The window's losses
+ * contain what the broker lost. Resolves to the bytes of keys and values read. Rejects if the
+ * chunk is of another history than the feed's window.
  */
 export async function loadChunk(
   intake: StreamIntake,
@@ -32,10 +36,11 @@ export async function loadChunk(
   const { partition, instruments } = feed
   const { rewrites } = feed
   const { head: seen, tail, tailOrdinal, size } = feed.window
-  // A part of what is in memory is read along: by the time at which its readers come so far, it may have left.
+  // Reads a quarter of the records in memory too: they may be evicted before the readers get
+  // there.
   const to = size < 4 ? tail : feed.window.offsetOf(tailOrdinal + Math.floor(size / 4))
   const sink = chunkInto(feed, window, (entry) => {
-    // Asked only for what will be stored: a record that is too large to use must not stop the stretch behind it.
+    // Checks the room for usable records only: an unusable large record must not end the chunk.
     if (!window.hasRoom(entry.eventEnd - entry.eventStart)) return false
     window.append(entry)
     return true
@@ -47,39 +52,42 @@ export async function loadChunk(
   if (next !== undefined) window.advance(next)
   instruments.readBackRecords += records
   instruments.readBackBytes += bytes
-  // Where the tail has heard of a rewrite meanwhile, nobody is given the chunk.
+  // If the tail has reported a rewrite meanwhile, no reader gets the chunk, so skip the check.
   if (rewrites === feed.rewrites && (head < seen || (await isOfAnotherHistory(intake, feed, window)))) {
-    throw new Error('the log is another one, which its tail has not noticed yet')
+    throw new Error('the log was rewritten, and its tail has not noticed yet')
   }
   return bytes
 }
 
 /**
- * Whether a chunk is of another history than what the gateway has seen of the log: given to a client, its position would be of that one,
- * and what lies below it untold. Generations never fall within a history, so a chunk below the index is suspected where the index has an
- * older one. Only the broker's record at a place of the index says whether that is so: a server's clock that was set back looks the same,
- * and so do times that lie more than 24 days apart (`RecordTimes`).
+ * Returns whether a chunk is of another history than the gateway's window. If a client got such a
+ * chunk, its position would be of the other history, and the gap below it would never be
+ * reported. Generations never decrease within a history, so a chunk below the index is suspect if
+ * the index has an older generation. Only the broker's record at an offset of the index settles
+ * that: a server clock that was set back looks the same, and so do times more than 24 days apart
+ * (`RecordTimes`).
  */
 async function isOfAnotherHistory(intake: StreamIntake, feed: PartitionFeed, chunk: Window): Promise<boolean> {
   const at = knownUpTo(chunk)
   const generation = chunk.generationAt(at)
   if (generation === unknownGeneration) return false
   const { window } = feed
-  const own = window.generationAt(at)
-  if (own !== unknownGeneration) return own !== generation
+  const known = window.generationAt(at)
+  if (known !== unknownGeneration) return known !== generation
   return window.hasOlder(at, generation) && (await isRewritten(intake, feed))
 }
 
-/** Where the log has its newest record that a window knows: the position right behind it. */
+/** Returns the position after the newest record that a window knows. */
 function knownUpTo(window: Window): number {
   const { head, newestOffset } = window
   return window.generationAt(head) === unknownGeneration ? newestOffset + 1 : head
 }
 
-/** Whether the broker has another record in place of the newest one of the index. */
+/** Returns whether the broker has another record at the offset of the index's newest one. */
 async function isRewritten(intake: StreamIntake, { partition, window }: PartitionFeed): Promise<boolean> {
   const offset = window.newestOffset
-  // Epochs outlive the entries that had them, and need no second look: they never fall.
+  // Without entries, generations are epochs, which outlive entries. They never decrease, so they
+  // need no second check.
   if (offset < 0) return true
   const seen = window.generationAt(offset + 1)
   let found = unknownGeneration

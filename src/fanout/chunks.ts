@@ -6,7 +6,10 @@ import type { Feeds } from './feeds.ts'
 import { type ChunkOptions, noLimit } from './options.ts'
 import type { PartitionFeed } from './partition-feed.ts'
 
-/** How old the answer may be to where the records of `maxAgeMs` begin: a tenth of that age, at most so many ms. */
+/**
+ * Maximum age of a cached answer to where the records of `maxAgeMs` start, ms. A tenth of
+ * `maxAgeMs` also limits it.
+ */
 const maxFloorAgeMs = 10_000
 
 interface Chunk {
@@ -15,26 +18,27 @@ interface Chunk {
   readonly window: Window
 }
 
-/** Where the records of a partition begin that are young enough. */
+/** Start of the records of a partition that are young enough. */
 interface Floor {
   readonly rewrites: number
   readonly offset: number
   readonly askedMs: number
 }
 
-/** A read that waits until it may start; `feed` is whose. */
+/** A queued read for `feed`. */
 interface Waiting {
   readonly feed: PartitionFeed
   readonly read: () => Promise<void>
 }
 
 /**
- * What left a window, read back from the broker in chunks: each a small window onto an older stretch, shared by all who need
- * it. A bounded number of reads runs at once, at a bounded rate; the least recently used chunk gives way.
+ * Reads back what left a window, in chunks. Each chunk is a small window onto an older stretch,
+ * shared by all readers that need it. The number and the rate of concurrent reads are bounded.
+ * The least recently used chunk is dropped first.
  */
 export class Chunks {
   readonly #options: ChunkOptions
-  /** A chunk is a window with a pool of its own. */
+  /** Each chunk is a window with its own pool. */
   readonly #pool: PoolOptions
   readonly #feeds: Feeds
   readonly #clock: Clock
@@ -45,7 +49,7 @@ export class Chunks {
   readonly #floors = new WeakMap<PartitionFeed, Floor>()
   readonly #waiting: Waiting[] = []
   #running = 0
-  /** Reads are held back by `bytesPerSecond`. */
+  /** Whether `bytesPerSecond` currently delays reads. */
   #throttled = false
   #closed = false
 
@@ -57,7 +61,9 @@ export class Chunks {
     this.#rate = new ByteRate(options.bytesPerSecond ?? noLimit, clock)
   }
 
-  /** The chunk that holds `offset`, complete from there on; to be used during the call only. */
+  /**
+   * Returns the chunk that holds `offset`, complete from there on. Valid during the call only.
+   */
   find(feed: PartitionFeed, offset: number): Window | undefined {
     const chunks = this.#chunks
     for (let i = chunks.length - 1; i >= 0; i--) {
@@ -71,13 +77,16 @@ export class Chunks {
     return undefined
   }
 
-  /** Runs `read`, which calls `floor` and `load`, as soon as `concurrency` and `bytesPerSecond` allow it. It must not reject. */
+  /**
+   * Runs `read`, which calls `floor` and `load`, once `concurrency` and `bytesPerSecond` permit.
+   * It must not reject.
+   */
   admit(feed: PartitionFeed, read: () => Promise<void>): void {
     this.#waiting.push({ feed, read })
     this.#startReads()
   }
 
-  /** The first offset whose record is no older than `maxAgeMs`. */
+  /** Returns the first offset whose record is at most `maxAgeMs` old. */
   async floor(feed: PartitionFeed, maxAgeMs: number): Promise<number> {
     const { rewrites } = feed
     const known = this.#floors.get(feed)
@@ -85,16 +94,16 @@ export class Chunks {
     const goodForMs = Math.min(maxFloorAgeMs, maxAgeMs / 10)
     if (known?.rewrites === rewrites && askedMs - known.askedMs < goodForMs) return known.offset
     const offset = await this.#feeds.atTime(feed, Math.ceil(this.#clock.nowUs() / 1000) - maxAgeMs)
-    // Another log by now has other offsets.
+    // The log was replaced meanwhile, so the offset is meaningless.
     if (rewrites !== feed.rewrites) return 0
     this.#floors.set(feed, { rewrites, offset, askedMs })
     return offset
   }
 
-  /** Reads the chunk that begins at `from`. */
+  /** Reads the chunk that starts at `from`. */
   async load(feed: PartitionFeed, from: number): Promise<Window> {
     const window = this.#spare.pop() ?? new Window(new WindowPool(this.#pool))
-    // As of before the read: where the log becomes another one meanwhile, nobody finds the chunk.
+    // Taken before the read: if the log is replaced meanwhile, `find` ignores the chunk.
     const { rewrites } = feed
     const { chunkBytes } = this.#options
     this.#rate.take(chunkBytes)

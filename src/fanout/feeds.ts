@@ -7,18 +7,24 @@ import { type ChunkStart, loadChunk } from './chunk-load.ts'
 import type { PartitionFeed } from './partition-feed.ts'
 import type { StreamFeed } from './stream-feed.ts'
 
-/** A stream that is not up, or that an operator should look at. */
+/** A stream that is down, or that needs an operator's attention. */
 export interface StreamTrouble {
-  /** For people. */
+  /** Description for people. */
   readonly what: string
-  /** Once it was read sessions stay on it, whatever becomes of the broker. A gateway that never could read it is of no use to new ones. */
+  /**
+   * After the first read, sessions stay on the stream through broker outages. Until then, the
+   * gateway is useless to new sessions.
+   */
   readonly when: 'before it was served' | 'while it is served'
 }
 
-/** A partition that stands still is told after so long, as one whose broker is away (`awayAfterMs`), ms. */
+/**
+ * Delay before a partition without progress is reported, ms; the same as for an unavailable
+ * broker (`awayAfterMs`).
+ */
 const standstillMs = 1000
 
-/** All streams of this gateway, and where a subject's events are among them. */
+/** All streams of this gateway. Maps subjects to partitions. */
 export class Feeds {
   readonly streams = new Map<string, StreamFeed>()
   readonly #routing: RoutingTable
@@ -27,7 +33,10 @@ export class Feeds {
     this.#routing = routing
   }
 
-  /** The partitions in which events of a subject or pattern can be. Throws `no_route`, `stream_missing`, `broker_unavailable`. */
+  /**
+   * Returns the partitions that may hold events of a subject or pattern. Throws `no_route`,
+   * `stream_missing`, `broker_unavailable`.
+   */
   partitionsFor(subject: string): PartitionFeed[] {
     const feeds: PartitionFeed[] = []
     for (const { stream, partitions } of this.#routing.partitionsFor(subject, this.partitionCount)) {
@@ -36,17 +45,23 @@ export class Feeds {
     return feeds
   }
 
-  /** Whether events of a subject or pattern may be in several partitions of a stream at a time. */
+  /**
+   * Returns whether events of a subject or pattern may be in several partitions of a stream at
+   * the same time.
+   */
   isSpread({ subject, pattern }: { readonly subject: string; readonly pattern: boolean }): boolean {
     return pattern || this.#routing.isSpread(subject)
   }
 
-  /** How many partitions the feed's stream has. */
+  /** Returns the number of partitions of the feed's stream. */
   countOf(feed: PartitionFeed): number {
     return this.#stream(feed.stream).partitions.length
   }
 
-  /** Partitions of a stream that events of one of the subjects or patterns can be in, and could not when it had `count` of them. */
+  /**
+   * Returns the partitions of a stream that may hold events of the subjects or patterns now, and
+   * could not when the stream had `count` partitions.
+   */
   movedSince(stream: string, subjects: Iterable<{ readonly subject: string }>, count: number): ReadonlySet<number> {
     const now = this.#stream(stream).partitions.length
     const moved = new Set<number>()
@@ -59,17 +74,17 @@ export class Feeds {
 
   readonly partitionCount = (stream: string): number => this.requireInfo(stream).partitions
 
-  /** The stream as it is now. Throws `stream_missing`, `broker_unavailable`. */
+  /** Returns the stream's current description. Throws `stream_missing`, `broker_unavailable`. */
   requireInfo(stream: string): StreamInfo {
     return this.#stream(stream).requireInfo()
   }
 
-  /** One chunk of the feed's past into `window`, see `loadChunk`. */
+  /** Reads one chunk of the feed's past into `window`, see `loadChunk`. */
   load(start: ChunkStart, window: Window): Promise<number> {
     return loadChunk(this.#intake(start.feed), start, window)
   }
 
-  /** The broker's head of that partition, asked now. */
+  /** Asks the broker for the partition's head. */
   async brokerHead(feed: PartitionFeed): Promise<number> {
     return (await this.#offsets(feed)).head
   }
@@ -86,12 +101,12 @@ export class Feeds {
     return this.#intake(feed).offsets(feed.partition)
   }
 
-  /** Of each stream it has been found out what it is, or that it is not there. */
+  /** Whether each stream has been described by the broker, or found missing. */
   get known(): boolean {
     return [...this.streams.values()].every(({ info, condition }) => info !== undefined || condition === 'missing')
   }
 
-  /** What is wrong with streams now, Unix ms; empty = nothing is. */
+  /** Returns current problems of streams; `nowMs` is Unix ms. */
   troubles(nowMs: number): StreamTrouble[] {
     return [...this.streams.values()].flatMap((stream) => troublesOf(stream, nowMs))
   }
@@ -104,7 +119,7 @@ export class Feeds {
     await Promise.all([...this.streams.values()].map(({ intake }) => intake.close()))
   }
 
-  /** Where the feed's stream can be asked. */
+  /** Returns the intake to ask about the feed's stream. Throws if the stream is not available. */
   #intake(feed: PartitionFeed): StreamIntake {
     const stream = this.#stream(feed.stream)
     stream.requireInfo()
@@ -129,6 +144,6 @@ function troublesOf(stream: StreamFeed, nowMs: number): StreamTrouble[] {
   if (longest === undefined) return []
   const { what, partition, sinceMs } = longest
   const others = still.length === 1 ? '' : ` (and ${still.length - 1} more)`
-  const said = `stream ${name}, partition ${partition}: ${what}, for ${duration(nowMs - sinceMs)}${others}`
-  return [{ what: said, when: 'while it is served' }]
+  const problem = `stream ${name}, partition ${partition}: ${what}, for ${duration(nowMs - sinceMs)}${others}`
+  return [{ what: problem, when: 'while it is served' }]
 }

@@ -8,10 +8,16 @@ import { chunkInto } from './chunk-load.ts'
 import { type FillOptions, noFill } from './options.ts'
 import type { PartitionFeed } from './partition-feed.ts'
 
-/** The first read: its speed and the size of its records say how far back the rest of the budget reaches. */
+/**
+ * Records in the first read. Their size and the time they take determine how far back the rest of
+ * the budget reaches.
+ */
 const probeRecords = 1024
 const chunkBytes = 1 << 20
-/** How long beyond the budget a read may take that is under way when it ends, ms: a broker may hold it back for a minute. */
+/**
+ * Time beyond the budget that a read under way may still take, ms. A broker may delay a read by a
+ * minute.
+ */
 const graceMs = 1000
 
 interface Place {
@@ -21,9 +27,11 @@ interface Place {
 }
 
 /**
- * Reads the newest stretch of a partition into its empty window, so that clients that come back right after a start are
- * served from memory: no older than `ageMs`, no more than its share of the pool, no longer than `budgetMs`. The window ends at
- * the head or beyond, whatever goes wrong. False where the broker kept it waiting: others need not try.
+ * Reads the newest stretch of a partition into its empty window, so that clients that return
+ * right after a start are served from memory. Records are at most `ageMs` old, take at most the
+ * partition's share of the pool, and at most `budgetMs` of time. The window always ends at the
+ * head or beyond; after a failure it is empty. Returns false if the broker was too slow, so that
+ * the caller skips the other partitions.
  */
 export async function fillWindow(place: Place, offsets: Offsets, { ageMs, budgetMs }: FillOptions): Promise<boolean> {
   const { intake, feed, clock } = place
@@ -35,14 +43,14 @@ export async function fillWindow(place: Place, offsets: Offsets, { ageMs, budget
   try {
     const oldest = await intake.offsetAt(partition, clock.nowUs() / 1000 - ageMs)
     const probe = Math.max(first, oldest, head - probeRecords)
-    if (!(await readInto(place, probe, head, deadline))) {
-      window.start(head, unknownGeneration)
-      return clock.monotonicMs() < deadline + graceMs
+    let isRead = await readInto(place, probe, head, deadline)
+    if (isRead) {
+      const reach = Math.max(first, oldest, head - reachable(window, probe, deadline - clock.monotonicMs(), budgetMs))
+      if (reach < probe) isRead = await readInto(place, reach, head, deadline)
     }
-    const reach = Math.max(first, oldest, head - reachable(window, probe, deadline - clock.monotonicMs(), budgetMs))
-    if (reach < probe && !(await readInto(place, reach, head, deadline))) window.start(head, unknownGeneration)
+    if (!isRead) window.start(head, unknownGeneration)
   } catch {
-    // The broker says it again to the tail, which has the patience for it.
+    // The tail will get the same error, and retries.
     window.start(head, unknownGeneration)
   } finally {
     window.behindMs = 0
@@ -50,7 +58,10 @@ export async function fillWindow(place: Place, offsets: Offsets, { ageMs, budget
   return clock.monotonicMs() < deadline + graceMs
 }
 
-/** Records that fit into window and time, going by those that were read. */
+/**
+ * Returns the number of records that fit into the window and the remaining time, estimated from
+ * those already read.
+ */
 function reachable(window: Window, probe: number, leftMs: number, budgetMs: number): number {
   const read = Math.max(1, window.head - probe)
   const fitting = window.size === 0 ? window.shareEntries : (window.shareBytes / window.usedBytes) * window.size
@@ -58,7 +69,7 @@ function reachable(window: Window, probe: number, leftMs: number, budgetMs: numb
   return Math.floor(Math.min(fitting, window.shareEntries, (read / spentMs) * leftMs * 0.5))
 }
 
-/** False when the time ran out before `to`. */
+/** Reads [from, to) into the window. Returns false if the time ran out before `to`. */
 async function readInto(place: Place, from: number, to: number, deadline: number): Promise<boolean> {
   const { intake, feed, clock } = place
   const { partition, window } = feed
@@ -68,7 +79,7 @@ async function readInto(place: Place, from: number, to: number, deadline: number
     window.append(entry)
     return true
   })
-  // What a read brings that is not waited for any more would come behind the head.
+  // Ignores records that arrive after the deadline: their offsets would be above the head.
   const sink: ChunkSink = {
     entry: (entry) => !isOver && into.entry(entry),
     rejected: (...rejected) => isOver || into.rejected(...rejected),
@@ -91,7 +102,7 @@ async function readInto(place: Place, from: number, to: number, deadline: number
   return true
 }
 
-/** What `work` resolves to; undefined where that takes until `deadline`. */
+/** Resolves to the result of `work`, or undefined at `deadline`. */
 async function before<T>(clock: Clock, deadline: number, work: Promise<T>): Promise<T | undefined> {
   let cancel = () => {}
   const late = new Promise<undefined>((resolve) => {

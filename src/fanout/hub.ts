@@ -3,15 +3,18 @@ import { isPattern } from '../subject/subject.ts'
 import { PatternTrie } from '../subject/trie.ts'
 import type { OutgoingRecord } from './outgoing-record.ts'
 
-/** Whoever takes live records of one partition: a session's main reader. */
+/** Receives live records of one partition: a session's main reader. */
 export interface Member {
-  /** `sequence` of the last record offered, written by the hub: what matches through two subscriptions is offered once. */
+  /**
+   * `sequence` of the last record offered, written by the hub: a record that matches several
+   * subscriptions is offered once.
+   */
   stamp: number
-  /** Called once for each matching record, during `Hub.publish`; must not throw. */
+  /** Called once for each matching record, during `Hub.publish`. Must not throw. */
   offer(record: OutgoingRecord): void
 }
 
-/** One join of one member; `leave` takes it back in O(1). */
+/** One join of one member; `leave` removes it in O(1). */
 export interface Membership {
   readonly topic: Topic
   readonly member: Member
@@ -21,20 +24,21 @@ export interface Membership {
 interface Topic {
   readonly name: string
   readonly hash: number
-  /** Of an exact subject: its `subjectBytes`. */
+  /** `subjectBytes` of an exact subject; empty for a pattern. */
   readonly bytes: string
-  /** Of most exact subjects there is one: a list that is pushed to begins with room for 17. */
+  /** Most exact subjects have one member: `push` on an empty array reserves room for 17. */
   members: Membership[]
 }
 
 const initialSlots = 64
-/** Slots in use, at most, of all: linear probing stays short. */
+/** Maximum share of slots in use, which keeps linear probing short. */
 const maxLoad = 0.5
 
 /**
- * Who wants what, in one partition. Exact subjects live in an open-addressing table from the subject's seeded hash to its
- * topic (the bytes are compared: a hash is a hint), patterns in a trie. Members may join and leave while a record is being
- * offered: one that joins meanwhile gets the next record.
+ * The live subscriptions of one partition. Exact subjects are in an open-addressing table from
+ * the subject's seeded hash to its topic; the bytes are compared, because a hash is a hint.
+ * Patterns are in a trie. Members may join and leave while a record is being offered. A member
+ * that joins meanwhile gets the next record.
  */
 export class Hub {
   readonly #hashOf: (bytes: Uint8Array) => number
@@ -48,12 +52,12 @@ export class Hub {
   }
   #memberships = 0
 
-  /** `hashOf` must be the hash that the window's records carry. */
+  /** `hashOf` must be the hash that the window's records have. */
   constructor(hashOf: (bytes: Uint8Array) => number) {
     this.#hashOf = hashOf
   }
 
-  /** Joins in all: one a subscription of a live or behind session. */
+  /** Total joins: one per subscription of a live or catching-up session. */
   get size(): number {
     return this.#memberships
   }
@@ -79,7 +83,7 @@ export class Hub {
     if (topic.members.length === 0) this.#drop(topic)
   }
 
-  /** Offers the record to every member that matches, once each. Returns how many. */
+  /** Offers the record to every matching member once. Returns the number of members. */
   publish(record: OutgoingRecord): number {
     let offered = 0
     const exact = this.#find(record.hash, record.buffer, record.subjectStart, record.subjectEnd)
@@ -148,7 +152,10 @@ export class Hub {
     if (this.#slots.length > initialSlots && this.#topics < this.#slots.length / 8) this.#resize(this.#slots.length / 2)
   }
 
-  /** Backward-shift deletion: no tombstones, probes stay as short as the load says. */
+  /**
+   * Removes a topic by backward shift: no tombstones, so probes stay as short as the load
+   * implies.
+   */
   #remove(topic: Topic): void {
     const slots = this.#slots
     const mask = slots.length - 1
@@ -170,7 +177,10 @@ export class Hub {
   }
 }
 
-/** Backwards: a member that leaves while it is offered the record moves one that was already offered it. */
+/**
+ * Iterates backwards: if a member leaves while it is offered the record, `leave` moves a member
+ * that has already been offered it.
+ */
 function offerAll(members: Membership[], record: OutgoingRecord): number {
   let offered = 0
   for (let i = members.length - 1; i >= 0; i--) {

@@ -1,12 +1,14 @@
 import { defaultsOf, setting, whole } from '../base/setting.ts'
 
-/** The `ageMs` of a gateway whose windows start empty. */
+/** The `ageMs` that leaves windows empty at the start. */
 export const noFill = 0
 
 export interface FillOptions {
-  /** How old the records may be that a starting gateway reads into its windows, ms; or `noFill`. */
+  /**
+   * Maximum age of the records that a starting gateway reads into its windows, ms; or `noFill`.
+   */
   readonly ageMs: number
-  /** How long that may take for one stream, ms: nobody is served before. */
+  /** Maximum time for that per stream, ms. No client is served before. */
   readonly budgetMs: number
 }
 
@@ -27,18 +29,21 @@ const { fillAgeMs, fillBudgetMs } = defaultsOf(fillSettings)
 
 export const fillDefaults: FillOptions = { ageMs: fillAgeMs, budgetMs: fillBudgetMs }
 
-/** What a bound of read-back is where there is none. */
+/** An unlimited bound of read-back. */
 export const noLimit = 0
 
 export interface ChunkOptions {
-  /** What one read asks the broker for, bytes. */
+  /** Bytes per read from the broker. */
   readonly chunkBytes: number
-  /** Chunks kept for others who need the same stretch. */
+  /** Maximum chunks kept, for other readers of the same stretch. */
   readonly chunks: number
-  /** Reads under way at once. */
+  /** Maximum concurrent reads. */
   readonly concurrency: number
-  /** Bytes of keys and values that are read in a second, by all; `noLimit` or absent = as many as there are. */
+  /**
+   * Maximum bytes of keys and values read per second, by all readers; `noLimit` or absent =
+   * unlimited.
+   */
   readonly bytesPerSecond?: number
-  /** Records older than this are not read back, ms; `noLimit` or absent = all are. */
+  /** Maximum age of the records to read back, ms; `noLimit` or absent = unlimited. */
   readonly maxAgeMs?: number
 }

@@ -10,23 +10,24 @@ import { encodePosition, type Log } from '../wire/token.ts'
 const envelope = envelopeView()
 const encodings = { json: 0, proto: 1, sse: 2 } as const
 
-/** Which partition of which log: a PartitionFeed is one. */
+/** Identifies a partition of a log; a PartitionFeed is one. */
 export interface PartitionRef extends Log {
   readonly stream: string
   readonly partition: number
 }
 
 /**
- * One record on its way to the sockets; a stream reuses one object for all of its records. Token and frames are made when
- * the first session asks, once for all sessions of that encoding. Valid during `Hub.publish` (or one catch-up write) only.
+ * One record on its way to the sockets; a stream reuses one object for all its records. The token
+ * and the frames are encoded on first demand, once for all sessions with that encoding. Valid
+ * only during `Hub.publish`, or one write of a catch-up.
  */
 export class OutgoingRecord implements DeliveryParts {
-  /** Counts records, over all partitions of the gateway's streams that share this object: the hub's stamp. */
+  /** Counts the records of all partitions that share this object. It is the hub's stamp. */
   sequence = 0
   stream = ''
   partition = 0
   offset = 0
-  /** Leader epoch of the record: the generation of the position after it, which may be unknown. */
+  /** The record's generation, which is that of the position after it; may be unknown. */
   generation = unknownGeneration
   nameHash = 0
   incarnationHash = 0
@@ -36,19 +37,21 @@ export class OutgoingRecord implements DeliveryParts {
   eventEnd = 0
   subjectStart = 0
   subjectEnd = 0
-  /** Publisher's clock, Unix µs; the record's own time where the publisher gave none. */
+  /** Publisher's clock, Unix µs, or the record's time if the publisher set none. */
   publishedAtUs = 0
-  /** When this gateway read it, Unix µs; of live records only. */
+  /** Time at which this gateway read the record, Unix µs; live records only. */
   readAtUs = 0
-  /** Notes the deliveries of a sampled event while it is fanned out; undefined for all others. */
+  /** Notes the deliveries of a sampled event during fan-out; undefined for other events. */
   trace: EventTrace | undefined = undefined
-  /** Whom a side reader's delivery is for; undefined = every live subscription that matches. */
+  /**
+   * Subscriptions that a side reader delivers to; undefined = every matching live subscription.
+   */
   refs: readonly number[] | undefined = undefined
   #after = ''
   #subject = ''
   readonly #frames: (Uint8Array | undefined)[] = [undefined, undefined, undefined]
 
-  /** To be called once the fields above are those of the next record. */
+  /** Starts the next record, whose fields have been set above. */
   begin(): void {
     this.sequence++
     this.#after = ''
@@ -59,7 +62,7 @@ export class OutgoingRecord implements DeliveryParts {
     frames[2] = undefined
   }
 
-  /** A record that was just read. */
+  /** Sets the fields to a record that was just read. */
   describe(feed: PartitionRef, entry: Entry): void {
     this.partition = feed.partition
     this.offset = entry.offset
@@ -76,7 +79,7 @@ export class OutgoingRecord implements DeliveryParts {
     this.begin()
   }
 
-  /** A record of a window, or of a stretch that was read back; `refs`: whom it is for. */
+  /** Sets the fields to a record of a window or of a chunk, for the subscriptions `refs`. */
   describeMissed(feed: PartitionRef, record: StoredEntry, refs: readonly number[] | undefined): void {
     this.stream = feed.stream
     this.partition = feed.partition
@@ -95,7 +98,7 @@ export class OutgoingRecord implements DeliveryParts {
     this.begin()
   }
 
-  /** The event's bytes are those of `buffer`: the name under which the encoder asks for them. */
+  /** The buffer of the event's bytes, under the encoder's name for it. */
   get event(): Buffer {
     return this.buffer
   }
@@ -105,14 +108,14 @@ export class OutgoingRecord implements DeliveryParts {
     return this.#subject
   }
 
-  /** Scanned when asked: only traces want it. */
+  /** Scans the event on demand, because only traces need its id. */
   get eventId(): string {
     scanEnvelope(this.buffer, this.eventStart, this.eventEnd, envelope)
     const start = this.eventStart + envelope.idAt
     return this.buffer.toString('utf8', start, start + envelope.idLength)
   }
 
-  /** The token of the position after this record. */
+  /** Returns the token of the position after this record. */
   get after(): string {
     if (this.#after === '') {
       this.#after = encodePosition({

@@ -10,36 +10,47 @@ import type { StreamInstruments } from '../telemetry/instruments.ts'
 import { encodePosition, hashOf, type Position } from '../wire/token.ts'
 import { Hub } from './hub.ts'
 
-/** A reader of one partition, as far as the feed must tell it what happened to the log. */
+/** A reader of one partition, which the feed notifies of changes to the log. */
 export interface FeedReader {
-  /** A stretch is lost; the window has it already. */
+  /** A stretch is lost; the window has recorded it already. */
   lost(lost: Lost): void
-  /** Where its client stands once it has all that it is owed. */
+  /** Returns the client's position after it has received all pending gaps. */
   destination(): Position
-  /** Another log under the same name, read from its beginning; `before` is what it was to come to in the old one. */
+  /**
+   * Another log has the same name, and is read from its beginning. `before` is the reader's
+   * `destination` in the old log.
+   */
   recreated(before: Position): void
-  /** A batch is through and `window.head` has moved; only called while the reader is in `parked`. */
+  /**
+   * A batch has ended and `window.head` has moved. Called only while the reader is in `parked`.
+   */
   moved(): void
-  /** The broker's log ends at `end`, certainly: what is ahead of it is gone. Only called while in `parked`. */
+  /**
+   * The broker's log certainly ends at `end`, so records ahead of it are gone. Called only while
+   * the reader is in `parked`.
+   */
   cutBackTo(end: number): void
 }
 
 /**
- * `absent`: nothing of it is read here. `filling`: its newest stretch is read into its window. `live`: the window follows the log, and
- * clients may be let in.
+ * `absent`: this gateway does not read the partition. `filling`: its newest stretch is being read
+ * into its window. `live`: the window follows the log, and clients may subscribe.
  */
 export type FeedPhase = 'absent' | 'filling' | 'live'
 
-/** Which partition it is. */
+/** Identifies a partition. */
 export interface ServedPartition {
   readonly stream: string
   readonly incarnation: string
   readonly partition: number
-  /** The offset of the log's very first record; 0 unless it is given. */
+  /** Offset of the log's first record ever; default 0. */
   readonly firstOffset?: number
 }
 
-/** One partition as this gateway serves it: its window, who listens, and what the broker says of it. */
+/**
+ * One partition as this gateway serves it: its window, its subscribers, and its state on the
+ * broker.
+ */
 export class PartitionFeed {
   readonly stream: string
   readonly partition: number
@@ -47,33 +58,50 @@ export class PartitionFeed {
   readonly hub: Hub
   readonly instruments: StreamInstruments
   phase: FeedPhase = 'absent'
-  /** What `take` and `leave` of it wait for: one of them at a time. */
+  /** Runs `take` and `leave` of this partition one at a time. */
   turn: Promise<void> = Promise.resolve()
-  /** Everyone who reads this partition, live or not. */
+  /** All readers of this partition, live or not. */
   readonly readers = new Set<FeedReader>()
   /** Readers whose position is ahead of this gateway's head. */
   readonly parked = new Set<FeedReader>()
-  /** The offset of the log's very first record. */
+  /** Offset of the log's first record ever. */
   readonly firstOffset: number
-  /** Of the stream's name, and of its present incarnation, as in a token. */
+  /** Hashes of the stream's name and current incarnation, as in a token. */
   readonly nameHash: number
   incarnationHash: number
-  /** How often what was read of the log was no longer to be used: what was read back before is not of it any more. */
+  /**
+   * Counts how often records read from the log became invalid. A chunk read before the last time
+   * is invalid too.
+   */
   rewrites = 0
-  /** The broker's first retained offset and head, as of the last batch; `firstOffset` and 0 before there was one. */
+  /**
+   * The broker's first retained offset, and its head, as of the last batch; `firstOffset` and 0
+   * before the first batch.
+   */
   first: number
   brokerHead = 0
-  /** A record that belongs into another partition was passed over since the partitions are as many as they are. */
+  /**
+   * Whether a record that belongs to another partition was skipped since the partition count last
+   * changed.
+   */
   misrouted = false
-  /** What the broker has and gives nobody yet, as of the last batch; undefined = nothing. */
+  /** Offsets that an open transaction holds back, as of the last batch; undefined = none. */
   blocked: Blocked | undefined
-  /** Of a partition that was added while this gateway ran: where those before it stood then, by partition; undefined = it did not read that one. */
+  /**
+   * For a partition that was added while this gateway ran: the heads of the earlier partitions at
+   * that time, by partition; undefined entry = not read by this gateway.
+   */
   grownFrom: readonly (number | undefined)[] | undefined
-  /** Record time of the last record of the batch that is being read, ms; 0 = it had none yet. */
+  /** Record time of the last record in the current batch, ms; 0 = none yet. */
   lastTimeMs = 0
-  /** As of the last batch: since when there are records that this gateway has not read, Unix ms; 0 = it has read all. */
+  /**
+   * Time since which records have been unread, Unix ms, as of the last batch; 0 = all are read.
+   */
   #unreadSinceMs = 0
-  /** Where the last batch ended, and since when it stands there though there is more, Unix ms; 0 = there is not. */
+  /**
+   * End of the last batch, and the time since which it has not advanced although there is more,
+   * Unix ms; 0 = nothing more.
+   */
   #next = 0
   #stuckSinceMs = 0
 
@@ -94,7 +122,10 @@ export class PartitionFeed {
     this.incarnationHash = hashOf(incarnation)
   }
 
-  /** The token of `offset` as next to be read; its generation is known while the record below is in the window. */
+  /**
+   * Returns the token of the position `offset`. Its generation is known while the record below is
+   * in the window.
+   */
   tokenAt(offset: number): string {
     return encodePosition(this.positionAt(offset))
   }
@@ -109,7 +140,7 @@ export class PartitionFeed {
     }
   }
 
-  /** A record can't be used: `window`, the feed's or a chunk's, goes on behind it. */
+  /** Skips an unusable record in `window`, which is the feed's or a chunk's. */
   passed(window: Window, record: RejectedRecord, reason: RejectReason): void {
     this.misrouted ||= reason === 'misrouted'
     window.advance(record.offset + 1, record.generation)
@@ -117,7 +148,8 @@ export class PartitionFeed {
 
   lost(lost: Lost): void {
     const { from, to, reason } = lost
-    // A rewrite is told while the window still knows how far its readers were; a loss once it remembers it for them.
+    // Readers hear of a rewrite before the window drops the records they have read, and of any
+    // other loss after the window has recorded it.
     if (reason !== 'rewritten') this.window.lost(from, to, reason)
     for (const reader of [...this.readers]) reader.lost(lost)
     if (reason !== 'rewritten') return
@@ -125,7 +157,10 @@ export class PartitionFeed {
     this.rewrites++
   }
 
-  /** The stream has more partitions. What was passed over as misrouted may be where it belongs: it is read again by whoever comes for it. */
+  /**
+   * Handles an increase of the partition count. Records skipped as misrouted may be in their
+   * partition now, so readers must read them from the broker again.
+   */
   regrown(): void {
     if (!this.misrouted) return
     this.misrouted = false
@@ -134,8 +169,9 @@ export class PartitionFeed {
   }
 
   /**
-   * A batch is through. What it left unread is younger than the last record that it had, and in a log that is being caught up
-   * with hardly: so that record's time counts. After a batch without records it is since this gateway knows of it.
+   * Ends a batch. The age of unread records is estimated: they are younger than the last record
+   * of the batch, but hardly younger during a catch-up, so that record's time counts. After a
+   * batch without records, the time at which this gateway learned of them counts.
    */
   batchEnd(next: number, offsets: Offsets, nowMs: number): void {
     this.window.advance(next)
@@ -151,37 +187,40 @@ export class PartitionFeed {
     this.lastTimeMs = 0
   }
 
-  /** Age of the oldest record that this gateway has not read, ms, as `batchEnd` tells; 0 = there is none. */
+  /** Returns the age of the oldest unread record, ms, as `batchEnd` estimates it; 0 = none. */
   unreadAgeMs(nowMs: number): number {
     return this.#unreadSinceMs === 0 ? 0 : Math.max(0, nowMs - this.#unreadSinceMs)
   }
 
-  /** Why nothing comes though the broker has more, and since when, Unix ms; undefined = it has not, or it comes. */
+  /**
+   * Returns why nothing arrives although the broker has more, and since when, Unix ms; undefined
+   * = no standstill.
+   */
   standstill(): { readonly what: string; readonly sinceMs: number } | undefined {
     if (this.#stuckSinceMs > 0) {
       const unread = counted(this.brokerHead - this.#next, 'offset')
-      return { what: `the broker does not send ${unread} that it has`, sinceMs: this.#stuckSinceMs }
+      return { what: `the broker has ${unread} more but delivers none`, sinceMs: this.#stuckSinceMs }
     }
     if (this.blocked === undefined) return undefined
     const { offsets, sinceMs } = this.blocked
     return { what: `an open transaction holds back ${counted(offsets, 'offset')}`, sinceMs }
   }
 
-  /** `Window.doubtfulFrom`, at the log's first offset at least. */
+  /** Returns `Window.doubtfulFrom`, but at least the log's first offset. */
   doubtfulFrom(offset: number, generation: number): number {
     return Math.max(this.firstOffset, this.window.doubtfulFrom(offset, generation))
   }
 
-  /** Nothing of it is kept. Nobody may stand there. */
+  /** Drops everything read. No reader may be left. */
   leave(): void {
     this.phase = 'absent'
     this.#forget()
   }
 
-  /** The log under this name is another one from here on. */
+  /** Replaces the log by another one with the same name. */
   restart(incarnation: string): void {
     const readers = [...this.readers]
-    // The window forgets the old log, and with it what these stand on.
+    // Taken before the window drops the old log, which destinations depend on.
     const before = readers.map((reader) => reader.destination())
     this.incarnationHash = hashOf(incarnation)
     this.#forget()
@@ -191,7 +230,7 @@ export class PartitionFeed {
     })
   }
 
-  /** All that was read of the log, and what the broker said of it. */
+  /** Drops everything read of the log, and its state on the broker. */
   #forget(): void {
     this.rewrites++
     this.window.start(this.firstOffset, unknownGeneration)

@@ -15,20 +15,26 @@ import { type FillOptions, fillDefaults, noFill } from './options.ts'
 import { OutgoingRecord } from './outgoing-record.ts'
 import { PartitionFeed } from './partition-feed.ts'
 
-/** One reason why a stream can't be read, among others that take turns, is logged at most this often, ms. */
+/** Minimum interval between log messages with the same reason, ms: reasons may alternate. */
 const reasonLogMs = 60_000
 
 export interface StreamFeedOptions extends Omit<StreamIntakeOptions, 'seed'> {
   readonly window: WindowOptions
-  /** What is read into the windows before anybody is served; fillDefaults unless given. */
+  /** How much to read into the windows before serving clients; default fillDefaults. */
   readonly fill?: FillOptions
-  /** The partition count changed: subscriptions are to go on where their subjects are now. */
+  /**
+   * Called when the partition count has changed: subscriptions must move to their subjects'
+   * current partitions.
+   */
   readonly onRepartitioned: () => void
 }
 
 export type FeedState = 'starting' | TailState
 
-/** One stream as this gateway serves it: entry by entry into window and hub, and its state for `/readyz`. */
+/**
+ * One stream as this gateway serves it. Puts each entry into window and hub, and has the stream's
+ * state for `/readyz`.
+ */
 export class StreamFeed implements EntrySink {
   readonly name: string
   readonly partitions: PartitionFeed[] = []
@@ -37,9 +43,9 @@ export class StreamFeed implements EntrySink {
   /** undefined until clients may be served. */
   info: StreamInfo | undefined
   condition: FeedState = 'starting'
-  /** Why it is not `up`, or what is to be looked at though it is, for people. */
+  /** Why the state is not `up`, or what needs attention although it is, as text for people. */
   detail = 'not asked yet'
-  /** All of its partitions have been read since this gateway started. */
+  /** Whether all partitions have been read since this gateway started. */
   wasRead = false
   readonly #options: StreamFeedOptions
   readonly #clock: Clock
@@ -60,27 +66,33 @@ export class StreamFeed implements EntrySink {
     return this.#options.instruments
   }
 
-  /** Throws what a subscriber or publisher is to be told while the stream can't be used. */
+  /**
+   * Returns the stream's description, or throws the error for clients while the stream is
+   * unavailable.
+   */
   requireInfo(): StreamInfo {
     if (this.info !== undefined) return this.info
     const code = this.condition === 'missing' ? 'stream_missing' : 'broker_unavailable'
-    throw new CarillonError(code, `stream ${this.name} is not there yet: ${this.detail}`, { retryAfterMs: retryMs })
+    throw new CarillonError(code, `stream ${this.name} is not available yet: ${this.detail}`, { retryAfterMs: retryMs })
   }
 
-  /** Throws while clients cannot be let in there. */
+  /** Returns the partition's feed. Throws while clients can't subscribe there. */
   requireLive(partition: number): PartitionFeed {
     const feed = this.partitions[partition]!
     if (feed.phase === 'live') return feed
-    const said = `partition ${partition} of stream ${this.name} is not read by this gateway yet`
-    throw new CarillonError('broker_unavailable', said, { retryAfterMs: retryMs })
+    const message = `partition ${partition} of stream ${this.name} is not read by this gateway yet`
+    throw new CarillonError('broker_unavailable', message, { retryAfterMs: retryMs })
   }
 
-  /** Begins to serve an absent partition: its window is filled, and the log read on from there. Rejects where the broker cannot be asked. */
+  /**
+   * Starts to serve an absent partition: fills its window, then follows the log from there.
+   * Rejects if the broker doesn't answer.
+   */
   take(partition: number): Promise<void> {
     return this.#inTurn(partition, (feed) => this.#take(feed))
   }
 
-  /** The partition is absent from now on; nobody may stand there. */
+  /** Makes the partition absent. No reader may be left. */
   leave(partition: number): Promise<void> {
     return this.#inTurn(partition, (feed) => this.#leave(feed))
   }
@@ -92,11 +104,11 @@ export class StreamFeed implements EntrySink {
     let { ageMs } = this.#options.fill ?? fillDefaults
     for (const feed of this.partitions) {
       feed.phase = 'filling'
-      // A broker that has held one read back would hold back the others as well.
+      // A broker that has delayed one read would delay the others as well.
       if (!(await this.#fill(feed, bounds[feed.partition]!, ageMs))) ageMs = noFill
       feed.phase = 'live'
     }
-    // Nobody is let in before: what is known of a subject would change under its readers.
+    // No client is let in earlier: its readers would see the index of a subject change.
     this.info = info
     if (this.condition === 'starting') this.detail = 'its partitions are not read yet'
   }
@@ -133,8 +145,8 @@ export class StreamFeed implements EntrySink {
   }
 
   lost(partition: number, from: number, to: number, reason: LostReason): void {
-    const said = `stream ${this.name}: offsets ${from} to ${to} of partition ${partition} are lost`
-    this.#options.logger.log('warn', said, { reason })
+    const message = `stream ${this.name}: offsets ${from} to ${to} of partition ${partition} are lost`
+    this.#options.logger.log('warn', message, { reason })
     this.partitions[partition]!.lost({ from, to, reason })
   }
 
@@ -143,7 +155,8 @@ export class StreamFeed implements EntrySink {
     this.#adopt(info)
     for (const feed of this.partitions) feed.restart(info.incarnation)
     if (info.partitions === before) return
-    // With another count subjects are elsewhere; partitions that are no more lose their readers.
+    // With another partition count, subjects move. Partitions that no longer exist lose their
+    // readers.
     const gone = this.partitions.splice(info.partitions)
     this.#options.onRepartitioned()
     for (const { window } of gone) window.close()
@@ -171,11 +184,11 @@ export class StreamFeed implements EntrySink {
     const { trouble } = this
     if (trouble === undefined) return
     if (changed && state !== 'up') logger.log('warn', trouble)
-    // Another reason than before, which may go to and fro.
+    // The reason has changed, and may keep changing.
     else logger.every({ key: trouble, ms: reasonLogMs }, 'warn', trouble)
   }
 
-  /** What is wrong with it now, for people. */
+  /** Describes the current problem for people; undefined = none. */
   get trouble(): string | undefined {
     const { name, condition, detail } = this
     if (condition !== 'up') return `stream ${name} is ${condition}: ${detail}`
@@ -198,7 +211,7 @@ export class StreamFeed implements EntrySink {
       do {
         rewrites = feed.rewrites
         await this.#fill(feed, await this.intake.offsets(partition))
-        // Where the log became another one meanwhile, that is filled in.
+        // If the log was replaced meanwhile, fill from the new one.
       } while (feed.rewrites !== rewrites)
     } catch (error) {
       feed.phase = 'absent'
@@ -213,19 +226,19 @@ export class StreamFeed implements EntrySink {
   async #leave(feed: PartitionFeed): Promise<void> {
     const { partition, readers } = feed
     if (feed.phase !== 'live' || this.partitions[partition] !== feed) return
-    if (readers.size > 0) throw new Error(`${readers.size} readers stand in partition ${partition} of ${this.name}`)
+    if (readers.size > 0) throw new Error(`${readers.size} readers are left in partition ${partition} of ${this.name}`)
     this.intake.drop(partition)
     feed.leave()
   }
 
-  /** False where the broker kept it waiting. */
+  /** Fills the window. Returns false if the broker was too slow. */
   #fill(feed: PartitionFeed, bounds: Offsets, ageMs?: number): Promise<boolean> {
     const all = this.#options.fill ?? fillDefaults
     const share = { ageMs: ageMs ?? all.ageMs, budgetMs: all.budgetMs / this.partitions.length }
     return fillWindow({ intake: this.intake, feed, clock: this.#clock }, bounds, share)
   }
 
-  /** A record whose publisher wants a trace of it. */
+  /** Publishes a record whose publisher asked for a trace. */
   #publishTraced(feed: PartitionFeed, entry: Entry, traces: StreamTraces): void {
     const { live } = this
     const { traceBuffer: buffer, traceStart: start, traceEnd: end, timeMs } = entry
@@ -236,7 +249,10 @@ export class StreamFeed implements EntrySink {
     live.trace = undefined
   }
 
-  /** Partitions that come while the stream is served are read from their beginning. */
+  /**
+   * Adopts a changed stream. Partitions that appear while it is served are read from their
+   * beginning.
+   */
   #adopt(info: StreamInfo): void {
     const known = this.partitions.length
     this.info = info
@@ -247,25 +263,28 @@ export class StreamFeed implements EntrySink {
   #addPartitions(info: StreamInfo): void {
     while (this.partitions.length < info.partitions) {
       const { window, instruments, source } = this.#options
-      const own = { stream: this.name, incarnation: info.incarnation, partition: this.partitions.length }
-      const feed = new PartitionFeed({ ...own, firstOffset: source.firstOffset }, window, instruments)
+      const served = { stream: this.name, incarnation: info.incarnation, partition: this.partitions.length }
+      const feed = new PartitionFeed({ ...served, firstOffset: source.firstOffset }, window, instruments)
       this.partitions.push(feed)
     }
     this.#checkPartitions(info.partitions)
   }
 
-  /** The broker's count is the one that counts; who meant another one should know. */
+  /**
+   * Warns if the broker's partition count, which is authoritative, differs from the
+   * configuration's.
+   */
   #checkPartitions(count: number): void {
     const { partitions, creates, routing, logger, window } = this.#options
     if (count !== partitions) {
-      const said = `stream ${this.name} has ${count} partitions, where streams.${this.name}.partitions says ${partitions}`
-      logger.log(creates ? 'warn' : 'info', `${said}: that counts only where the gateway creates it`)
+      const message = `stream ${this.name} has ${count} partitions, but streams.${this.name}.partitions is ${partitions}`
+      logger.log(creates ? 'warn' : 'info', `${message}: the option applies only when the gateway creates the stream`)
     }
     const configs = routing.routes.map(({ config }) => config)
     const problem = rangeProblem(configs, this.name, count)
     if (problem !== '') logger.log('warn', problem)
     const { windows, isShort } = window.pool
-    const raise = 'they take it from each other, and little is kept: raise window.windowMiB and window.indexMiB'
+    const raise = 'they keep evicting each other: raise window.windowMiB and window.indexMiB'
     if (isShort) logger.log('warn', `${windows} partitions are too many for the memory of their windows: ${raise}`)
   }
 }

@@ -1,22 +1,23 @@
 /**
- * What a client may do. It is asked before anything else is said of a subject, so that who may not have one does not learn whether it is
- * there. Each check throws the CarillonError that the client is answered with.
+ * Permissions of a client. They are checked before anything else about a subject, so that a
+ * client without permission can't learn whether it exists. Each check throws the CarillonError to
+ * send to the client.
  */
 export interface Grant {
   checkSubscribe(subject: string): void
   checkPublish(subject: string): void
 }
 
-/** Who a client is, as far as its request says so. */
+/** Identifying data of a client's request. */
 export interface Credentials {
-  /** By its lower-case name; empty where the request has none. */
+  /** Returns a header by its lower-case name; empty if absent. */
   getHeader(name: string): string
 }
 
-/** Throws the CarillonError that refuses the request. */
+/** Identifies a client. Throws the CarillonError that refuses the request. */
 export type Identify = (credentials: Credentials) => Grant
 
-/** Nobody is refused anything. */
+/** Allows everything. */
 export const allowAll: Grant = {
   checkSubscribe() {},
   checkPublish() {},

@@ -5,9 +5,11 @@ import type { RejectReason } from '../base/reject-reasons.ts'
 import { validUtf8 } from '../base/utf8.ts'
 import type { HeaderSink, SourceRecord } from '../log/record.ts'
 import type { RoutingTable } from '../routing/table.ts'
-import { type CloudEventJson, readCloudEvent, structuredType } from '../wire/cloudevent-json.ts'
+import { type CloudEvent, structuredType } from '../wire/cloudevent.ts'
+import { readCloudEvent } from '../wire/cloudevent-json.ts'
 import { ConfluentFrame } from '../wire/confluent.ts'
 import type { EnvelopeWriter } from '../wire/envelope-writer.ts'
+import { percentDecoded } from '../wire/percent.ts'
 import { noTime, rfc3339Us } from '../wire/rfc3339.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
 import { type Composer, composeData, contentStartOf, writeSchema } from './composer.ts'
@@ -19,7 +21,7 @@ const prefixLength = 3
 const [dash, underscore, percent, one, semicolon, space] = [0x2d, 0x5f, 0x25, 0x31, 0x3b, 0x20]
 const none = new ByteRange()
 
-/** Where a record's value of one attribute is. */
+/** A record's value of one attribute. */
 class Slot {
   readonly name: ByteRange
   readonly value = new ByteRange()
@@ -28,12 +30,12 @@ class Slot {
     this.name = ByteRange.of(name)
   }
 
-  /** Absent and empty are one. */
+  /** Treats absent and empty alike. */
   get given(): boolean {
     return this.value.length > 0
   }
 
-  /** For people, cut. */
+  /** For messages, cut to 80 bytes. */
   get text(): string {
     const { bytes, start, end } = this.value
     return bytes.toString('utf8', start, Math.min(end, start + 80))
@@ -41,13 +43,17 @@ class Slot {
 }
 
 /**
- * A CloudEvent as an event, in binary mode, or, where its content type says so, in structured mode in JSON: `id` and `type` are its
- * fields, `time` its publication (the record's time where it has none), all other attributes and extensions but `specversion` and trace
- * context are attributes. Headers that are no CloudEvents attributes are not part of the event. https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/kafka-protocol-binding.md
+ * Composes an event from a CloudEvent in binary mode, or in structured mode in JSON if the
+ * content type says so. `id` and `type` become the event's fields. `time` becomes the time of
+ * publication; without it, the record's time is used. Other attributes and extensions become
+ * attributes, except `specversion` and trace context. Headers that are not CloudEvents attributes
+ * are dropped.
+ * https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/kafka-protocol-binding.md
  *
- * The subject is the record's key behind the route's prefix, since that says where the record is; where the key is but the
- * first tokens of `ce_subject`, as the route wants it, or absent, it is `ce_subject` behind the prefix. A `ce_subject` that is
- * not the subject stays the attribute `subject`.
+ * The subject is the route's prefix and the record's key, because the key determines the
+ * partition. It is the prefix and `ce_subject` instead if the record has no key, or if the key is
+ * just the tokens of `ce_subject` that the route uses as its key. A `ce_subject` that is not the
+ * subject becomes the attribute `subject`.
  */
 export class CloudEventComposer implements Composer, HeaderSink {
   fault = ''
@@ -63,18 +69,18 @@ export class CloudEventComposer implements Composer, HeaderSink {
   readonly #dataContentType = new Slot('datacontenttype')
   readonly #contentType = new Slot('content-type')
   readonly #defaultType: ByteRange
-  /** What CloudEvents 1.0 requires. */
+  /** The attributes that CloudEvents 1.0 requires. */
   readonly #required = [this.#id, this.#source, this.#type, this.#specversion]
   readonly #traceparent = new Slot('traceparent')
   readonly #slots = [...this.#required, this.#subject, this.#time, this.#dataContentType, this.#traceparent]
-  /** The record's key, the one that its route asks for, and the name of the attribute that is read. */
+  /** The record's key, the key that the route requires, and the name of the current attribute. */
   readonly #key = new ByteRange()
-  readonly #asked = new ByteRange()
+  readonly #requiredKey = new ByteRange()
   readonly #name = new ByteRange()
   #lowered = Buffer.alloc(64)
   #into: EnvelopeWriter | undefined
   #ill = ''
-  /** What is wrong with the value of a record in structured mode. */
+  /** Error in the value of a record in structured mode. */
   #unreadable = ''
 
   constructor(format: StreamFormat, prefix: string, routing: RoutingTable) {
@@ -84,7 +90,7 @@ export class CloudEventComposer implements Composer, HeaderSink {
     this.#frame = format.framing === 'confluent' ? new ConfluentFrame() : undefined
   }
 
-  /** The attribute of the extension for distributed tracing. */
+  /** The attribute of the distributed tracing extension. */
   get trace(): ByteRange {
     return this.#traceparent.value
   }
@@ -100,7 +106,7 @@ export class CloudEventComposer implements Composer, HeaderSink {
     return this.#composeEnvelope(record, into) ?? composeData(record, into, this.#frame, this.#mediaType())
   }
 
-  /** Nothing is known of a record's attributes. */
+  /** Clears the attributes of the previous record. */
   #forget(): void {
     for (const { value } of this.#slots) value.setTo(none)
     this.#ill = ''
@@ -122,11 +128,14 @@ export class CloudEventComposer implements Composer, HeaderSink {
   #isStructured(): boolean {
     const { bytes, start, end } = this.#contentType.value
     if (!beginsWithAscii(bytes, start, end, jsonType)) return false
-    const behind = start + jsonType.length
-    return behind === end || bytes[behind] === semicolon || bytes[behind] === space
+    const after = start + jsonType.length
+    return after === end || bytes[after] === semicolon || bytes[after] === space
   }
 
-  /** Attributes and data are in the value; those that are headers as well say the same. Decodes and parses: nothing of it lasts. */
+  /**
+   * Composes from the value, which holds attributes and data. Attributes repeated in headers have
+   * the same values there. Decodes and parses the value, and keeps nothing of it.
+   */
   #composeStructured(record: SourceRecord, into: EnvelopeWriter): RejectReason | undefined {
     const { buffer, valueEnd } = record
     const start = contentStartOf(record, this.#frame, this.#contentType.value)
@@ -145,13 +154,13 @@ export class CloudEventComposer implements Composer, HeaderSink {
     return undefined
   }
 
-  #read(buffer: Buffer, start: number, end: number): CloudEventJson | undefined {
+  #read(buffer: Buffer, start: number, end: number): CloudEvent | undefined {
     try {
       if (!validUtf8(buffer, start, end)) throw new CarillonError('bad_event', 'it is not UTF-8')
       const text = buffer.toString('utf8', start, end)
       return readCloudEvent(JSON.parse(text), text)
     } catch (error) {
-      this.#unreadable = error instanceof CarillonError ? error.message : 'it is no JSON'
+      this.#unreadable = error instanceof CarillonError ? error.message : 'it is not JSON'
       return undefined
     }
   }
@@ -169,7 +178,10 @@ export class CloudEventComposer implements Composer, HeaderSink {
     this.#take(this.#nameIn(bytes, start + prefixLength, end), separator === dash ? this.#decoded(value) : value)
   }
 
-  /** Names are of lowercase letters and digits; who writes headers may give them capitals. */
+  /**
+   * Lower-cases a name: attribute names consist of lowercase letters and digits, but headers may
+   * use capitals.
+   */
   #nameIn(bytes: Buffer, start: number, end: number): ByteRange {
     const length = end - start
     if (length > this.#lowered.length) this.#lowered = Buffer.alloc(2 * length)
@@ -177,10 +189,13 @@ export class CloudEventComposer implements Composer, HeaderSink {
     return this.#name.set(this.#lowered, 0, length)
   }
 
-  /** NATS and HTTP percent-encode what is not printable ASCII. */
+  /** Decodes a value: NATS and HTTP percent-encode characters other than printable ASCII. */
   #decoded(value: ByteRange): ByteRange {
-    const at = value.bytes.indexOf(percent, value.start)
-    return at < 0 || at >= value.end ? value : percentDecoded(value)
+    const { bytes, start, end } = value
+    const at = bytes.indexOf(percent, start)
+    if (at < 0 || at >= end) return value
+    const decoded = percentDecoded(bytes.subarray(start, end))
+    return new ByteRange().set(decoded, 0, decoded.length)
   }
 
   #take(name: ByteRange, value: ByteRange): void {
@@ -201,21 +216,24 @@ export class CloudEventComposer implements Composer, HeaderSink {
       return `it is a CloudEvent in structured mode, and its value can't be used: ${this.#unreadable}`
     const { bytes, start, end } = this.#contentType.value
     if (beginsWithAscii(bytes, start, end, structuredType) && !this.#isStructured()) {
-      const said = `its content-type is ${this.#contentType.text}, and of structured CloudEvents only single ones in JSON can be read`
-      return `${said}: let its producer use ${jsonType}, or binary mode, with attributes as headers`
+      const cause = `its content-type is ${this.#contentType.text}, but in structured mode only single CloudEvents in JSON are supported`
+      return `${cause}: let its producer use ${jsonType}, or binary mode, with attributes as headers`
     }
     if (this.#ill !== '') return `its CloudEvents attribute ${this.#ill} is not UTF-8`
     for (const { given, name } of this.#required) {
       if (given) continue
       const all = this.#required.map((slot) => `ce_${slot.name}`).join(', ')
-      return `it is no CloudEvent in binary mode: it has no header ce_${name}, and needs ${all}`
+      return `it is not a CloudEvent in binary mode: it has no header ce_${name}, but needs ${all}`
     }
     const version = this.#specversion.value
     if (version.bytes[version.start] === one) return ''
     return `expected CloudEvents 1.x, its specversion is ${this.#specversion.text}`
   }
 
-  /** Without any CloudEvents attributes: what deletes a key in a compacted topic. */
+  /**
+   * Composes a deletion from a null value without CloudEvents attributes, as it deletes a key of a
+   * compacted topic.
+   */
   #composeDeletion(record: SourceRecord, into: EnvelopeWriter): RejectReason | undefined {
     if (record.keyStart < 0) return 'no_subject'
     into.begin()
@@ -240,18 +258,21 @@ export class CloudEventComposer implements Composer, HeaderSink {
     return keyStart >= 0
   }
 
-  /** Whether the record's key is the one that the route asks for the subject that was written from `at` on. */
+  /**
+   * Returns whether the record's key is the one that the route requires for the subject written
+   * at `at`.
+   */
   #isKeyOf(into: EnvelopeWriter, at: number): boolean {
     if (into.tooLarge) return false
     const end = this.#routing.keyEnd(into.bytes, at, into.length)
-    return this.#asked.set(into.bytes, at + this.#prefix.length, end).equals(this.#key)
+    return this.#requiredKey.set(into.bytes, at + this.#prefix.length, end).equals(this.#key)
   }
 
   #carry({ name, value }: Slot, into: EnvelopeWriter): void {
     into.attribute(name, value)
   }
 
-  /** A time that is none of RFC 3339 is carried as it is. */
+  /** Keeps a time that is not RFC 3339 as an attribute. */
   #composeTime(record: SourceRecord, into: EnvelopeWriter): void {
     const { given, value } = this.#time
     const us = given ? rfc3339Us(value.bytes, value.start, value.end) : noTime
@@ -259,18 +280,13 @@ export class CloudEventComposer implements Composer, HeaderSink {
     if (us === noTime && given) this.#carry(this.#time, into)
   }
 
-  /** Kafka's binding has it in `content-type`, NATS's in `ce-datacontenttype`. */
+  /**
+   * Returns the data's content type: in `content-type` by Kafka's binding, in
+   * `ce-datacontenttype` by NATS's.
+   */
   #mediaType(): ByteRange {
     const { given, value } = this.#contentType
     if (given && validUtf8(value.bytes, value.start, value.end)) return value
     return this.#dataContentType.given ? this.#dataContentType.value : this.#defaultType
   }
-}
-
-/** A `%` without two hexadecimal digits behind it stays as it is. */
-function percentDecoded({ bytes, start, end }: ByteRange): ByteRange {
-  const text = bytes.toString('latin1', start, end)
-  const latin1 = text.replace(/%([0-9a-f]{2})/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
-  const decoded = Buffer.from(latin1, 'latin1')
-  return new ByteRange().set(decoded, 0, decoded.length)
 }

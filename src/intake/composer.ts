@@ -5,15 +5,21 @@ import type { ConfluentFrame } from '../wire/confluent.ts'
 import type { EnvelopeWriter } from '../wire/envelope-writer.ts'
 import { isProtobufType } from '../wire/protobuf-type.ts'
 
-/** Makes an envelope of a record that has none: one for each format but `event`. Reused for all records of a stream. */
+/**
+ * Composes an envelope for a record that has none. One implementation per format, except `event`.
+ * Reused for all records of a stream.
+ */
 export interface Composer {
-  /** What is wrong with the record refused last, where its reason alone does not say it; for people. */
+  /** Details of the last refusal, as text for people, if the reason alone is not enough. */
   readonly fault: string
-  /** The `traceparent` of the record composed last where it is not among the headers of that name; empty or undefined = none. */
+  /**
+   * The last record's `traceparent`, if it is not in the header of that name; empty or undefined
+   * = none.
+   */
   readonly trace?: ByteRange
   /**
-   * Writes the envelope; undefined = done. Strings are UTF-8, but for the subject: whoever scans the result finds whether that
-   * one is valid.
+   * Writes the envelope; undefined = success. Strings are valid UTF-8, except for the subject:
+   * scanning the result validates it.
    */
   compose(record: SourceRecord, into: EnvelopeWriter): RejectReason | undefined
 }
@@ -21,7 +27,10 @@ export interface Composer {
 const schemaIdName = ByteRange.of('schemaId')
 const indexesName = ByteRange.of('messageIndexes')
 
-/** Where the content of the value begins, behind the frame where there is one; `absent` = it has none. */
+/**
+ * Returns the start of the value's content, after the frame if the stream has one; `absent` =
+ * frame missing.
+ */
 export function contentStartOf(
   { buffer, valueStart, valueEnd }: SourceRecord,
   frame: ConfluentFrame | undefined,
@@ -36,8 +45,9 @@ export function contentStartOf(
 }
 
 /**
- * The value as the event's data, of this content type. With a frame, that is taken off, and the schema's id goes into the attribute `schemaId`, for a protobuf message that is not its schema's first its path into
- * `messageIndexes`. A null value is a deletion.
+ * Writes the value as the event's data with this content type. Removes the frame, if any: the
+ * schema id becomes the attribute `schemaId`, and the path of a protobuf message that is not its
+ * schema's first becomes `messageIndexes`. A null value is a deletion.
  */
 export function composeData(
   record: SourceRecord,

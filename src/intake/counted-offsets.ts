@@ -1,4 +1,7 @@
-/** Stretches that are remembered of a partition; beyond that the shortest is forgotten, and its records count again when they are read again. */
+/**
+ * Maximum stretches to remember per partition. Beyond it the shortest is forgotten, so its
+ * records count again when they are read again.
+ */
 const mostStretches = 64
 
 interface Stretch {
@@ -8,11 +11,11 @@ interface Stretch {
 }
 
 /**
- * The offsets of a partition whose rejected records are counted: by the tail, or when their stretch of the past was first read.
- * So each counts once, however often it is read.
+ * Offsets of a partition whose rejected records have been counted: by the tail, or by the first
+ * read of a stretch of the past. So each record counts once, however often it is read.
  */
 export class CountedOffsets {
-  /** The tail reads from here on, and counts all of it. */
+  /** The tail reads, and counts, all offsets from here on. */
   tailFrom = Number.POSITIVE_INFINITY
   /** Disjoint, ascending. */
   #stretches: Stretch[] = []
@@ -32,13 +35,15 @@ export class CountedOffsets {
     this.#stretches = apart.sort((a, b) => a.from - b.from)
   }
 
-  /** The tail no longer reads the partition; it came to `to`. */
+  /** Ends the tail's range at `to`, because it stopped reading the partition there. */
   tailEnds(to: number): void {
     this.add(this.tailFrom, to)
     this.tailFrom = Number.POSITIVE_INFINITY
   }
 
-  /** From here on the log has other records, which the tail reads. */
+  /**
+   * Forgets the offsets from `from` on: the log has other records there, which the tail reads.
+   */
   rewritten(from: number): void {
     this.tailFrom = Math.min(this.tailFrom, from)
     const below = this.#stretches.map((each) => ({ from: each.from, to: Math.min(each.to, from) }))

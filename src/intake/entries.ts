@@ -3,13 +3,16 @@ import type { NewEntry } from '../log/entry.ts'
 import type { LostReason, UnreadableReason } from '../log/record.ts'
 import type { Offsets, StreamInfo, TailState } from '../source/source.ts'
 
-/** An event that intake has validated: a window's entry, and what a live delivery needs besides. One object is reused. */
+/**
+ * A validated event: a window's entry and the fields that a live delivery needs. One object is
+ * reused.
+ */
 export interface Entry extends NewEntry {
-  /** Publisher's clock, Unix µs; the record's own time where the publisher gave none. */
+  /** Publisher's clock, Unix µs, or the record's time if the publisher set none. */
   publishedAtUs: number
 }
 
-/** Where a record lies that can't be used. */
+/** Location of a rejected record. */
 export interface RejectedRecord {
   readonly offset: number
   readonly generation: number
@@ -17,45 +20,54 @@ export interface RejectedRecord {
 }
 
 /**
- * What intake says of a stream, and all that it says: whoever takes it keeps and fans out entries without a broker, a route or a
- * format. Calls are synchronous; those of one partition come in the order of its log.
+ * Receives everything intake reports about a stream. Implementations need no broker, route or
+ * format. Calls are synchronous. Those for one partition come in the order of its log.
  */
 export interface EntrySink {
-  /** The stream is there, and nothing was said of it before. Resolves once as much of its past is loaded as is wanted. */
+  /**
+   * First call: the stream is available. Resolves when the sink has loaded as much of the past as
+   * it wants.
+   */
   opened(info: StreamInfo, bounds: readonly Offsets[]): Promise<void>
-  /** By partition: the offset of the next entry that is wanted; undefined = none of it is. */
+  /** Offset of the next entry wanted, by partition; undefined = the partition is not wanted. */
   heads(): (number | undefined)[]
-  /** Valid during the call. */
+  /** The entry is valid during the call. */
   entry(partition: number, entry: Entry): void
   rejected(partition: number, record: RejectedRecord, reason: RejectReason): void
-  /** A batch is through: `next` is read next, see `TailSink.end`. */
+  /** A batch has ended: `next` is the next offset to read, see `TailSink.end`. */
   end(partition: number, next: number, offsets: Offsets): void
   /** See `TailSink.lost`. */
   lost(partition: number, from: number, to: number, reason: LostReason): void
-  /** Another log has the name from here on; it is read from its beginning. */
+  /** The name now belongs to another log, which is read from its beginning. */
   recreated(info: StreamInfo): void
-  /** The added partitions are read from their beginning. */
+  /** Partitions were added, which are read from their beginning. */
   grown(info: StreamInfo): void
-  /** Whether the stream can be read; `detail` is why not, for people. */
+  /** Whether the stream is readable; `detail` says why not, as text for people. */
   state(state: TailState, detail: string): void
 }
 
-/** What one chunk of a partition's past consists of, in order. */
+/** Receives the contents of one chunk of a partition's past, in order. */
 export interface ChunkSink {
-  /** False = there is no room for it: the chunk ends before it. The entry is valid during the call. */
+  /**
+   * Returns false if there is no room: the chunk then ends before this entry. The entry is valid
+   * during the call.
+   */
   entry(entry: Entry): boolean
   rejected(record: RejectedRecord, reason: RejectReason): void
   lost(from: number, to: number, reason: UnreadableReason): void
 }
 
 export interface ChunkEnd {
-  /** Where the next chunk starts; undefined = before the entry for which there was no room. */
+  /** Start of the next chunk; undefined = the entry that had no room. */
   readonly next: number | undefined
-  /** The first offset that the log still had: above `from`, what lies between was lost to retention. */
+  /**
+   * The first offset that the log still had. If it is above `from`, retention deleted the records
+   * between.
+   */
   readonly kept: number
-  /** Where the log ended as of this read. */
+  /** The log's head when the chunk was read. */
   readonly head: number
-  /** Records that it has, and bytes of the keys and values that were read. */
+  /** Number of records in the chunk, and bytes of the keys and values that were read. */
   readonly records: number
   readonly bytes: number
 }

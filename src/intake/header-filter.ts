@@ -3,13 +3,13 @@ import type { ByteRange } from '../base/byte-range.ts'
 import { traceHeaders } from '../telemetry/trace-context.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
 
-/** Whether it is the name of a header that subscribers are never shown: trace context. */
+/** Returns whether the header is trace context, which subscribers never see. */
 export function isTraceHeader({ bytes, start, end }: ByteRange): boolean {
   for (const name of traceHeaders) if (isAscii(bytes, start, end, name)) return true
   return false
 }
 
-/** Which record headers become attributes of an event. */
+/** Selects the record headers that become attributes of an event. */
 export class HeaderFilter {
   readonly #all: boolean
   readonly #names: readonly Buffer[]

@@ -17,22 +17,23 @@ import { RawComposer } from './raw-composer.ts'
 import { rejectCause } from './reject-cause.ts'
 
 export interface IntakeOptions {
-  /** As the routes name it. */
+  /** The stream's name in routes. */
   readonly stream: string
   readonly format: StreamFormat
   readonly routing: RoutingTable
-  /** Of the subject hash. */
+  /** Seed of the subject hash. */
   readonly seed: number
   readonly maxEventBytes: number
 }
 
 /**
- * Turns a source's record into a window's entry, or says why it can't be used. The same intake serves the tail and
- * read-back, so both give the same content. One object is reused; nothing of the payload is decoded. Where values are not
- * events, an envelope is composed into a buffer that the next record overwrites.
+ * Turns a source's record into a window's entry, or returns why it can't be used. The tail and
+ * read-back share one intake, so both deliver the same content. One object is reused, and the
+ * payload is not decoded. Where values are not events, a composer writes an envelope into a
+ * buffer that the next record overwrites.
  */
 export class Intake {
-  /** The envelope of the record last accepted; its offsets count from `entry.eventStart`. */
+  /** Envelope of the last accepted record. Its places count from `entry.eventStart`. */
   readonly envelope: EnvelopeView = envelopeView()
   readonly entry: Entry = {
     buffer: Buffer.alloc(0),
@@ -49,17 +50,17 @@ export class Intake {
     hash: 0,
     publishedAtUs: 0,
   }
-  /** Where the record is whose subject is held against the routes. */
+  /** The record's location, to check against its subject's route. */
   readonly #place: { readonly stream: string; partition: number; count: number }
   readonly #routing: RoutingTable
   readonly #misrouted: Misrouted
   readonly #seed: number
   readonly #maxEventBytes: number
   readonly #format: StreamFormat
-  /** What the stream's route puts before a record's key. */
+  /** The route's prefix of record keys. */
   readonly #prefix: Buffer
   readonly #writer: EnvelopeWriter
-  /** None for `event`. */
+  /** undefined for the format `event`. */
   readonly #composer: Composer | undefined
   readonly #frame: ConfluentFrame | undefined
 
@@ -77,7 +78,10 @@ export class Intake {
     this.#frame = format.framing === 'confluent' ? new ConfluentFrame() : undefined
   }
 
-  /** undefined = accepted: `entry` and `envelope` describe it until the next call. */
+  /**
+   * Accepts a record: undefined = success, and `entry` and `envelope` describe it until the next
+   * call.
+   */
   accept(record: SourceRecord, partitions: number): RejectReason | undefined {
     const { entry } = this
     if (record.foreign !== undefined) return 'foreign_subject'
@@ -98,7 +102,7 @@ export class Intake {
     return undefined
   }
 
-  /** Why the record that was just refused, and for which reason, can't be used: for people, with what to do. */
+  /** Returns the cause of the last refusal, and what to do, as text for people. */
   cause(record: SourceRecord, reason: RejectReason, partitions: number): string {
     const fault = this.#composer?.fault || this.envelope.fault
     const prefix = this.#prefix.toString()
@@ -135,7 +139,7 @@ export class Intake {
     return undefined
   }
 
-  /** A null value deletes the subject that is the record's key. */
+  /** Takes a null value, which deletes the subject of the record's key. */
   #takeDeletion(record: SourceRecord): RejectReason | undefined {
     if (record.keyStart < 0) return 'no_subject'
     const writer = this.#writer
@@ -151,7 +155,7 @@ export class Intake {
     return composer.compose(record, writer) ?? this.#takeWritten(writer)
   }
 
-  /** Of what is composed only the subject can be wrong. */
+  /** Takes a composed envelope, in which only the subject can be invalid. */
   #takeWritten(writer: EnvelopeWriter): RejectReason | undefined {
     if (writer.tooLarge) return 'too_large'
     if (!scanEnvelope(writer.bytes, 0, writer.length, this.envelope)) return 'no_subject'
@@ -159,7 +163,7 @@ export class Intake {
     return undefined
   }
 
-  /** The envelope that was scanned last is the event at [start, end). */
+  /** Sets the entry to the envelope scanned last, at [start, end). */
   #point(buffer: Buffer, start: number, end: number): void {
     const { entry, envelope } = this
     entry.buffer = buffer

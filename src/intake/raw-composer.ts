@@ -11,15 +11,16 @@ import { type Composer, composeData, contentStartOf } from './composer.ts'
 import { HeaderFilter } from './header-filter.ts'
 import { SubjectComposer } from './subject-composer.ts'
 
-/** Whether it is the name of the header `content-type`, in letters of either case. */
+/** Returns whether the header is `content-type`, in any case. */
 export function isContentType({ bytes, start, end }: ByteRange): boolean {
   return isAscii(bytes, start, end, 'content-type')
 }
 
 /**
- * A record with any value as an event: subject = the key behind the route's prefix, or what its template makes, data = the value, published when the
- * record's time says, headers as attributes where they are UTF-8 (a null one is left out). Its content type is that of its
- * header `content-type`, else the stream's.
+ * Composes an event from a record with any value. Subject: the route's prefix and the key, or as
+ * composed by the route's template. Data: the value. Time of publication: the record's time.
+ * Attributes: the headers that are valid UTF-8 and not null. Content type: the header
+ * `content-type`, or else the stream's.
  */
 export class RawComposer implements Composer, HeaderSink {
   fault = ''
@@ -31,7 +32,10 @@ export class RawComposer implements Composer, HeaderSink {
   #into: EnvelopeWriter | undefined
   readonly #type = new ByteRange()
 
-  /** `template`: how subjects come of records whose keys are none; undefined = of keys. */
+  /**
+   * `template` composes subjects of records whose keys are not subjects; undefined = keys are
+   * subjects.
+   */
   constructor(format: StreamFormat, prefix: string, template: SubjectTemplate | undefined) {
     this.#prefix = Buffer.from(prefix)
     this.#subject = template && new SubjectComposer(template)

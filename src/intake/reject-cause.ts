@@ -11,21 +11,21 @@ import type { StreamFormat } from '../wire/stream-format.ts'
 export interface RejectContext {
   readonly stream: string
   readonly format: StreamFormat
-  /** What the stream's route puts before the keys. */
+  /** The route's prefix of record keys. */
   readonly prefix: string
   readonly misrouted: Misrouted
   readonly partitions: number
-  /** What was found wrong with the envelope, or the headers that stand for it. */
+  /** The error in the envelope, or in the headers that replace it. */
   readonly fault: string
 }
 
-/** What to tell the operator of a record that can't be used: what was found, and what to do about it. */
+/** Returns the cause of a rejection and what to do about it, for the operator. */
 export function rejectCause(reason: RejectReason, record: SourceRecord, context: RejectContext): string {
   const { misrouted, partitions, prefix } = context
   switch (reason) {
     case 'misrouted': {
-      const said = "it is not in its subject's partition"
-      return `${said}: ${misrouted.because(keyOf(record), record.partition, partitions)}`
+      const problem = "it is not in its subject's partition"
+      return `${problem}: ${misrouted.because(keyOf(record), record.partition, partitions)}`
     }
     case 'no_route':
       return 'no route of this stream matches its subject: add one, or publish the record to a stream whose route matches'
@@ -37,8 +37,8 @@ export function rejectCause(reason: RejectReason, record: SourceRecord, context:
       return context.fault
     case 'foreign_subject': {
       const subject = quoted(String(keyOf(record) ?? ''), 255)
-      const said = `its NATS subject ${subject} does not begin with ${record.foreign}, so nothing says what its key is`
-      return `${said}: let no other subject into the JetStream stream of this partition`
+      const problem = `its NATS subject ${subject} does not begin with ${record.foreign}, so its key is unknown`
+      return `${problem}: let no other subject into the JetStream stream of this partition`
     }
     case 'bad_framing':
       return badFramingBecause(record, context)
@@ -69,9 +69,9 @@ function noSubjectBecause(record: SourceRecord, prefix: string): string {
     validateSubject(prefix + key.toString())
   } catch (error) {
     if (!(error instanceof CarillonError)) throw error
-    return `${what} the key is not a subject (${error.message}): keys must be tokens joined by dots, without spaces, "*" and ">"`
+    return `${what} that is not a valid subject (${error.message}): keys must be tokens joined by dots, without spaces, "*" and ">"`
   }
-  return `${what} the key is not a subject`
+  return `${what} that is not a valid subject`
 }
 
 const isText = (key: Buffer): boolean => validUtf8(key, 0, key.length) && !key.includes(0)
@@ -89,17 +89,17 @@ function badFramingBecause({ buffer, valueStart, valueEnd }: SourceRecord, { str
 function badEnvelopeBecause(record: SourceRecord, { stream, format, fault }: RejectContext): string {
   if (format.format === 'cloudevents') return fault
   const { buffer, valueStart, valueEnd } = record
-  const said = `its value is not a carillon.v1.Event (${fault})`
+  const problem = `its value is not a carillon.v1.Event (${fault})`
   const set = (option: string, value: string) => `set streams.${stream}.${option}: ${value}`
   if (format.framing === 'none' && hasFrame(buffer, valueStart, valueEnd)) {
     const id = schemaIdOf(buffer, valueStart)
-    return `${said}; it begins like a schema registry's frame (0x00, schema ${id}): ${set('framing', 'confluent')}, and, if the values are not such events, ${set('format', 'raw')}`
+    return `${problem}; it begins like a schema registry's frame (0x00, schema ${id}): ${set('framing', 'confluent')}, and for values that are not Carillon events ${set('format', 'raw')}`
   }
-  if ([...record.headers()].some(isOfCloudEvent)) return `${said} but a CloudEvent: ${set('format', 'cloudevents')}`
-  return `${said}: see proto/carillon/v1/event.proto, or, for a topic with values of its own, ${set('format', 'raw')}`
+  if ([...record.headers()].some(isOfCloudEvent)) return `${problem} but a CloudEvent: ${set('format', 'cloudevents')}`
+  return `${problem}: see proto/carillon/v1/event.proto, or, for a topic with other values, ${set('format', 'raw')}`
 }
 
-/** In binary mode, or in structured mode. */
+/** Returns whether a header is of a CloudEvent, in binary or structured mode. */
 function isOfCloudEvent([name, value]: [string, Buffer | null]): boolean {
   if (/^ce[_-]specversion$/i.test(name)) return true
   return /^content-type$/i.test(name) && /^application\/cloudevents\b/i.test(String(value))

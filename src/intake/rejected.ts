@@ -6,13 +6,13 @@ export interface Rejected {
   readonly offset: number
   readonly timeMs: number
   readonly reason: RejectReason
-  /** The record's key as text, cut to 255 characters; empty where it has none. */
+  /** The record's key as text, cut to 255 characters; empty if it has none. */
   readonly key: string
-  /** What was found and what to do about it. */
+  /** The cause and what to do about it. */
   readonly detail: string
 }
 
-/** The newest records that could not be used, for the admin API: bounded, the oldest gives way. */
+/** The newest rejected records, for the admin API. When full, the oldest is replaced. */
 export class RejectedRing {
   readonly #entries: Rejected[] = []
   readonly #capacity: number
@@ -29,12 +29,12 @@ export class RejectedRing {
     this.total++
   }
 
-  /** Newest first. */
+  /** Returns the records, newest first. */
   list(): Rejected[] {
     const { length } = this.#entries
     return Array.from({ length }, (_, i) => this.#entries[(this.#next - 1 - i + 2 * length) % length]!)
   }
 }
 
-/** A text that is cut out of another one, or put together of such, keeps all of that in memory. */
+/** Copies a text: a substring or a concatenation would keep its whole source in memory. */
 const owned = (text: string): string => Buffer.from(text).toString()

@@ -11,30 +11,36 @@ import type { ChunkEnd, ChunkSink, EntrySink } from './entries.ts'
 import { Intake } from './intake.ts'
 import type { RejectedRing } from './rejected.ts'
 
-/** How long to wait before asking again for a broker or a stream that is not there, ms. */
+/** Delay before asking again for a missing broker or stream, ms. */
 export const retryMs = 1000
-/** How long after the tail found the log to end below its start the broker is asked again, ms. */
+/**
+ * Delay before asking the broker again, after the tail found that the log ends below the tail's
+ * start, ms.
+ */
 const confirmMs = 1000
-/** Rejected records are logged with their likely cause at most this often for each reason, ms. */
+/** Minimum interval between log messages about rejected records, per reason, ms. */
 const rejectLogMs = 60_000
-/** What is kept of a rejected record's key, in characters; so many are in so many bytes at least. */
+/**
+ * Maximum characters to keep of a rejected record's key. For UTF-8, 4 bytes per character
+ * suffice.
+ */
 const maxKeyLength = 255
 const maxKeyBytes = 4 * maxKeyLength
 
 export interface StreamIntakeOptions {
   /** The stream's name in routes and tokens. */
   readonly name: string
-  /** The broker's name for it. */
+  /** The stream's name on the broker. */
   readonly topic: string
   readonly format: StreamFormat
   readonly source: Source
   readonly routing: RoutingTable
-  /** Seed of the hashes that entries carry. */
+  /** Seed of the entries' hashes. */
   readonly seed: number
   readonly maxEventBytes: number
-  /** How many partitions it is to have where it is created. */
+  /** Number of partitions when the stream is created. */
   readonly partitions: number
-  /** Create it when the broker has none, or wait for it. */
+  /** Whether to create a missing stream, or to wait for it. */
   readonly creates: boolean
   readonly instruments: StreamInstruments
   readonly rejected: RejectedRing
@@ -42,33 +48,42 @@ export interface StreamIntakeOptions {
   readonly logger: Logger
 }
 
-/** A partition from the moment at which its reading began until it is dropped, or its log becomes another one. */
+/**
+ * The reading of one partition, from its start until the partition is dropped or its log is
+ * replaced.
+ */
 interface Reading {
   /** See `hasReached`. */
   reached: boolean
-  /** The broker is being asked where the log ends. */
+  /** A question to the broker about the log's end is under way. */
   confirming: boolean
 }
 
-/** Rejected records of one reason, of which the last one's cause says the most. */
+/**
+ * Rejected records of one reason; `where` and `detail` are of the last one, whose cause is the
+ * best informed.
+ */
 interface RejectedSoFar {
   readonly count: number
   readonly where: string
   readonly detail: string
 }
 
-/** One stream from the broker's records to validated entries: its tail, chunks of its past, and what can't be used of both. */
+/**
+ * Reads one stream and validates its records: its tail, chunks of its past, and rejected records
+ * of both.
+ */
 export class StreamIntake implements TailSink {
   readonly #options: StreamIntakeOptions
   readonly #sink: EntrySink
   readonly #intake: Intake
-  /** undefined until the broker has said what the stream is. */
+  /** undefined until the broker has described the stream. */
   #info: StreamInfo | undefined
-  /** By partition; undefined = it is not read. */
+  /** By partition; undefined = not being read. */
   #readings: (Reading | undefined)[] = []
-  /** By partition: which of its rejected records are counted. */
+  /** By partition: the offsets whose rejected records have been counted. */
   readonly #judged: CountedOffsets[] = []
-  /** While the past is loaded before the stream is served: what is to be logged of it, by reason. */
+  /** Rejected records to log, by reason, while the past is loaded before the stream is served. */
   #unlogged: Map<RejectReason, RejectedSoFar> | undefined
   #tail: Tail | undefined
   #closed = false
@@ -81,7 +96,10 @@ export class StreamIntake implements TailSink {
     this.#intake = new Intake({ stream: name, format, routing, seed, maxEventBytes })
   }
 
-  /** Begins to read at the head of each partition, as soon as broker and stream are there; keeps trying until closed. */
+  /**
+   * Starts to read at the head of each partition once broker and stream are available. Retries
+   * until closed.
+   */
   async start(): Promise<void> {
     try {
       const opened = await this.#open()
@@ -100,32 +118,32 @@ export class StreamIntake implements TailSink {
     await this.#tail?.close()
   }
 
-  /** Reads an absent partition on from there. The stream must be up. */
+  /** Starts to read an absent partition at `from`. The stream must be up. */
   read(partition: number, from: number): void {
     this.#tail!.add(partition, from)
     this.#begin(partition, from)
   }
 
-  /** The partition is absent from now on: nothing more is said of it. */
+  /** Makes the partition absent: no more calls for it follow. */
   drop(partition: number): void {
     this.#readings[partition] = undefined
     this.#judgedOf(partition).tailEnds(this.#sink.heads()[partition]!)
     this.#tail?.drop(partition)
   }
 
-  // Questions; the stream must be known
+  // Questions to the broker; the stream must be known
 
-  /** The partition's bounds on the broker, asked now. */
+  /** Asks for the partition's bounds on the broker. */
   offsets(partition: number): Promise<Offsets> {
     return this.#options.source.offsets(this.#info!, partition)
   }
 
-  /** The first offset whose record time is ≥ `timeMs`; the head when there is none. */
+  /** Asks for the first offset whose record time is ≥ `timeMs`; the head if none. */
   offsetAt(partition: number, timeMs: number): Promise<number> {
     return this.#options.source.offsetAt(this.#info!, partition, timeMs)
   }
 
-  /** Reads one chunk of a partition's past: at least one record when there is one. */
+  /** Reads one chunk of a partition's past: at least one record if there is one. */
   async load(chunk: Chunk, sink: ChunkSink): Promise<ChunkEnd> {
     let full = false
     let records = 0
@@ -152,12 +170,16 @@ export class StreamIntake implements TailSink {
         return full
       },
     })
-    // The log's start may have passed its first offset, before this read or while it ran: what came all the same is not lost.
+    // Retention may have passed the chunk's first records, before or during this read. Records
+    // that arrived all the same are not lost.
     const { first, head } = offsets
     return { next: full ? undefined : next, kept: Math.min(first, got), head, records, bytes }
   }
 
-  /** The tail has been where it began to read the partition: until then the log may have been cut below that. */
+  /**
+   * Returns whether the tail has reached the offset at which it began to read the partition.
+   * Until then the log may have been cut below it.
+   */
   hasReached(partition: number): boolean {
     return this.#readings[partition]?.reached === true
   }
@@ -195,7 +217,7 @@ export class StreamIntake implements TailSink {
     })
     const before = this.#info!.partitions
     this.#info = info
-    // What was asked of the log before says nothing of this one, and none of its records was counted.
+    // Pending questions are about the previous log, and no record of this one has been counted.
     const kept = this.#readings.slice(0, info.partitions)
     this.#readings = kept.map((reading) => reading && { reached: reading.reached, confirming: false })
     this.#judged.length = 0
@@ -221,7 +243,7 @@ export class StreamIntake implements TailSink {
     this.#sink.state(state, state === 'missing' ? this.#missing() : detail)
   }
 
-  // The way in
+  // Opening
 
   async #open(): Promise<boolean> {
     const { source, topic, partitions, creates } = this.#options
@@ -244,12 +266,15 @@ export class StreamIntake implements TailSink {
     heads.forEach((head, partition) => {
       if (head !== undefined) this.#begin(partition, head)
     })
-    // It says when it reads.
+    // The tail reports when it reads.
     this.#tail = source.tail(info, heads, this)
     return true
   }
 
-  /** Many records may be rejected by now, and one line says why. */
+  /**
+   * Logs the records rejected during loading: there may be many, and one line per reason is
+   * enough.
+   */
   async #opened(info: StreamInfo, bounds: readonly Offsets[]): Promise<void> {
     this.#unlogged = new Map()
     try {
@@ -276,7 +301,10 @@ export class StreamIntake implements TailSink {
     return this.#judged[partition]
   }
 
-  /** Reads the partitions from this number on, which are new, from their beginning: whatever becomes of whoever is told of them. */
+  /**
+   * Reads new partitions, from number `first` on, from their beginning, regardless of what the
+   * sink does when it hears of them.
+   */
   #readFrom(first: number): void {
     for (let partition = first; partition < this.#info!.partitions; partition++) {
       this.#tail?.add(partition)
@@ -290,8 +318,8 @@ export class StreamIntake implements TailSink {
   }
 
   /**
-   * The log was cut between the moment at which its head was asked for and the tail's first read: the tail waits beyond the end,
-   * where nobody is to wait. It reads on from the real one.
+   * Handles a log that was cut after its head was asked for and before the tail's first read. The
+   * tail then waits beyond the log's end, and must read on from the actual end.
    */
   async #confirmEnd(partition: number, reading: Reading): Promise<void> {
     const isOver = () => this.#closed || reading.reached || this.#readings[partition] !== reading
@@ -309,7 +337,9 @@ export class StreamIntake implements TailSink {
     this.#tail!.add(partition, bounds.head)
   }
 
-  /** A record of a stretch of the past that is read from `from` on: it counts where it did not before. */
+  /**
+   * Rejects a record in a stretch of the past that is read from `from` on. Counts it only once.
+   */
   #rejectPast(record: SourceRecord, reason: RejectReason, from: number): void {
     const judged = this.#judgedOf(record.partition)
     if (!judged.has(record.offset)) this.#reject(record, reason)

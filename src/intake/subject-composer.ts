@@ -7,7 +7,7 @@ import type { SubjectTemplate } from '../routing/template.ts'
 import { validateSubject } from '../subject/subject.ts'
 import { memberTexts } from '../wire/json-members.ts'
 
-/** A header that the template names, in letters of either case, and its value in the record that is looked at. */
+/** A header that the template names, in any case, and its value in the current record. */
 interface Header {
   readonly name: string
   readonly value: ByteRange
@@ -16,11 +16,12 @@ interface Header {
 const notInTokens = /[.*> ]/
 
 /**
- * Composes the subjects of records whose keys are none, by a route's template. What a record has in a place must be one token, or a part
- * of one. It decodes what the template names, and parses the value where a field of it is named: only routes with a template pay for that.
+ * Composes subjects by a route's template, for records whose keys are not subjects. A value from
+ * the record must be one token or part of one. Decodes only what the template names, and parses
+ * the record's value only if the template names a field of it.
  */
 export class SubjectComposer {
-  /** What was wrong with the record that had no subject last; for people. */
+  /** Details of the last failure, as text for people. */
   fault = ''
   readonly #template: SubjectTemplate
   readonly #headers: readonly Header[]
@@ -34,7 +35,7 @@ export class SubjectComposer {
     this.#hasJson = template.parts.some(({ from }) => from === 'json')
   }
 
-  /** Another record. */
+  /** Starts with another record. */
   begin(): void {
     for (const { value } of this.#headers) value.set(value.bytes, -1, -1)
   }
@@ -43,7 +44,7 @@ export class SubjectComposer {
     for (const { name, value } of this.#headers) if (isAscii(bytes, start, end, name)) value.setTo(content)
   }
 
-  /** The subject, of a record with this value; undefined = it has none. */
+  /** Returns the subject of a record with this value; undefined = none, see `fault`. */
   compose(buffer: Buffer, valueStart: number, valueEnd: number): string | undefined {
     try {
       const json = this.#hasJson ? new JsonValue(buffer, valueStart, valueEnd) : undefined
@@ -57,7 +58,7 @@ export class SubjectComposer {
       return subject
     } catch (error) {
       if (!(error instanceof CarillonError)) throw error
-      this.fault = `the template "${this.#template.text}" makes no subject of it: ${error.message}`
+      this.fault = `the template "${this.#template.text}" makes no subject for it: ${error.message}`
       return undefined
     }
   }
@@ -70,19 +71,19 @@ function headerToken({ name, value }: Header): string {
   return tokenOf(value.toString(), `its header ${name}`)
 }
 
-/** A record's value, parsed when a field is asked for. */
+/** A record's value, parsed as JSON. Created only if the template names a field. */
 class JsonValue {
   readonly #text: string
   readonly #parsed: unknown
 
   constructor(buffer: Buffer, start: number, end: number) {
-    if (start < 0) throw bad('it has no value, and with that no fields')
+    if (start < 0) throw bad('it has no value, so it has no fields')
     if (!validUtf8(buffer, start, end)) throw bad('its value is not UTF-8')
     this.#text = buffer.toString('utf8', start, end)
     try {
       this.#parsed = JSON.parse(this.#text)
     } catch {
-      throw bad('its value is no JSON')
+      throw bad('its value is not JSON')
     }
   }
 
@@ -98,10 +99,10 @@ class JsonValue {
       case 'boolean':
         return String(value)
       case 'number':
-        // Parsing rounds the others.
+        // Parsing would round other numbers.
         return Number.isSafeInteger(value) ? String(value) : tokenOf(this.#numberText(path), name)
       default:
-        throw bad(`expected a text, a number or a boolean as ${name}, got ${shown(value)}`)
+        throw bad(`expected a string, a number or a boolean as ${name}, got ${shown(value)}`)
     }
   }
 

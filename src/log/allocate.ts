@@ -1,5 +1,8 @@
-/** Zeroed memory of so many bytes: a process's own, or what it shares with others. */
+/**
+ * Allocates zeroed memory of the given size in bytes: private to the process, or shared with
+ * other processes.
+ */
 export type Allocate = (bytes: number) => ArrayBufferLike
 
-/** The operating system gives its pages when they are first written. */
+/** The operating system commits each page on the first write to it. */
 export const ownMemory: Allocate = (bytes) => new ArrayBuffer(bytes)

@@ -1,30 +1,38 @@
 import type { EntryArena } from './entry-arena.ts'
 import { SlabQueue } from './slab-queue.ts'
 
-/** How far a chain is followed back before a reader had better scan forward: bounds what one question costs. */
+/**
+ * Maximum steps back along a chain for one question. Beyond that, a forward scan costs the reader
+ * less.
+ */
 export const maxChainSteps = 4096
 
-/** In place of an ordinal: there is none. */
+/** Sentinel ordinal: no such entry. */
 export const noEntry = -1
-/** In place of an ordinal: there may be one, and it takes more steps to tell than may be taken now. */
+/** Sentinel ordinal: an entry may exist, but finding it takes more steps than allowed. */
 export const tooMany = -2
 
-/** One window's index: its entries in order, each chained to the previous and next one of its subject's hash. */
+/**
+ * One window's index: entries in order. A chain links each entry to the previous and next entry
+ * with the same subject hash.
+ */
 export class Chains {
   /** Ordinal of the next entry. */
   headOrdinal = 0
-  /** The oldest that chains lead to. */
+  /** The oldest ordinal that chains lead to. */
   firstOrdinal = 0
-  /** The oldest that is there: what lies below `firstOrdinal` is in no chain. */
+  /** The oldest ordinal still in the index. Entries below `firstOrdinal` are in no chain. */
   oldestOrdinal = 0
-  /** Numbered as ordinals are, by the slab: number k is for ordinals from k << shift on, of each as far as 32 bits go. */
+  /**
+   * Slab number k holds the ordinals from k << shift on. Only the low 32 bits of ordinals count.
+   */
   readonly slabs = new SlabQueue()
   readonly #arena: EntryArena
-  /** Names this window in the arena. */
+  /** This window's number in the arena. */
   readonly #owner: number
   readonly #shift: number
   readonly #within: number
-  /** Up to here entries can be added without another slab. */
+  /** End of the open slab, exclusive: entries below this ordinal need no new slab. */
   #openUntil = 0
 
   constructor(arena: EntryArena) {
@@ -42,7 +50,9 @@ export class Chains {
     return this.headOrdinal < this.#openUntil
   }
 
-  /** `slab` takes the next entries; the first one's record is of `timeMs`. */
+  /**
+   * Appends `slab`, which takes the next entries. `timeMs` is the record time of the first one.
+   */
   open(slab: number, timeMs: number): void {
     const { firstOrdinals, owners, firstMs } = this.#arena
     const first = this.headOrdinal - (this.headOrdinal & this.#within)
@@ -53,7 +63,7 @@ export class Chains {
     this.#openUntil = first + this.#within + 1
   }
 
-  /** Adds an entry, where a slab is open. Returns its slot. */
+  /** Adds an entry and returns its slot. A slab must be open. */
   add(offset: number, hash: number, place: number): number {
     const { offsets, hashes, previous, next, places, newest } = this.#arena
     const ordinal = this.headOrdinal
@@ -72,25 +82,28 @@ export class Chains {
     return slot
   }
 
-  /** The first ordinal behind the oldest slab. */
+  /** The first ordinal after the oldest slab. */
   get endOfOldest(): number {
     const { headOrdinal } = this
     const first = headOrdinal - ((headOrdinal - this.#arena.firstOrdinals[this.slabs.oldest]!) >>> 0)
     return Math.min(first + this.#within + 1, headOrdinal)
   }
 
-  /** Takes the entries below `ordinal` out of their chains. */
+  /** Removes the entries below `ordinal` from their chains. */
   unchainBelow(ordinal: number): void {
     const { newest, next } = this.#arena
     for (let each = this.firstOrdinal; each < ordinal; each++) {
       const slot = this.slotOf(each)
-      // Only the last of a chain can be in the table.
+      // Only the newest entry of a chain can be in the table.
       if (next[slot] === 0) newest.remove(slot)
     }
     this.firstOrdinal = Math.max(this.firstOrdinal, ordinal)
   }
 
-  /** Forgets the entries below `ordinal`, and gives back the slabs that have no others. */
+  /**
+   * Drops the entries below `ordinal`. Gives back their slabs, except one that also holds later
+   * entries.
+   */
   dropBelow(ordinal: number): void {
     const { tier } = this.#arena
     this.unchainBelow(ordinal)
@@ -116,11 +129,11 @@ export class Chains {
     this.#openUntil = ordinal
   }
 
-  /** Empty; the next entry begins a slab. */
+  /** Drops all entries. The next entry opens a new slab. */
   clear(): void {
     const { newest, tier, slots } = this.#arena
     const isAlone = tier.holders.length === 1
-    // Taking out each entry costs more than emptying the table where they are many.
+    // For many entries, clearing the table costs less than removing each one.
     if (isAlone && (this.headOrdinal - this.oldestOrdinal) * 8 > slots) newest.clear()
     else this.dropBelow(this.headOrdinal)
     while (this.slabs.count > 0) tier.giveBack(this.slabs.shift())
@@ -190,7 +203,10 @@ export class Chains {
     return tooMany
   }
 
-  /** Ordinals from the one in a slot to the head: below 2^32, so that the low 32 bits of both tell it. */
+  /**
+   * Ordinals from the entry in `slot` to the head. The distance is below 2^32, so the low 32 bits
+   * of both ordinals determine it.
+   */
   #distanceTo(slot: number): number {
     return (this.headOrdinal - this.#arena.firstOrdinals[slot >>> this.#shift]! - (slot & this.#within)) >>> 0
   }

@@ -3,36 +3,46 @@ import type { Generations } from './record.ts'
 import { SlabTier } from './slab-tier.ts'
 import { SubjectTable } from './subject-table.ts'
 
-/** What one entry of the index takes, its two places in the table of newest entries included. */
+/**
+ * Bytes that one entry of the index takes, including its two places in the table of newest
+ * entries.
+ */
 export const bytesPerEntry = (generations: Generations): number => (generations === 'times' ? 36 : 32)
 
 export interface EntryArenaSize {
-  /** Records that it holds, in whole slabs. */
+  /** Capacity in records; the arena uses whole slabs only. */
   readonly entries: number
-  /** A power of two. */
+  /** Entries per slab, a power of two. */
   readonly slabEntries: number
   /** Whether each entry keeps its record's time. */
   readonly withTimes: boolean
 }
 
-/** The index of all windows of a pool, in slabs: one *slot* an entry. 24 bytes of arrays and 8 of table a slot. */
+/**
+ * The index of all windows of a pool, in slabs. Each entry takes one *slot*: 24 bytes of arrays
+ * and 8 bytes of table.
+ */
 export class EntryArena {
   readonly tier: SlabTier
-  /** A slab's slots, as a power of two. */
+  /** Log2 of the slots per slab. */
   readonly shift: number
-  // An array a field: an append reads one hash and writes one `next` anywhere in them, and waits less the fewer pages those lie in.
+  // One array per field. An append reads one hash and writes one `next` at random places; denser
+  // arrays mean fewer pages, so fewer cache misses.
 
   readonly offsets: Float64Array
-  /** Of the subjects. */
+  /** Subject hashes. */
   readonly hashes: Uint32Array
-  /** Distances in ordinals to the previous and next entry of the same hash, 0 = none. */
+  /** Distances, in ordinals, to the previous and next entry with the same hash; 0 = none. */
   readonly previous: Uint32Array
   readonly next: Uint32Array
-  /** Of the payloads. */
+  /** Places of the payloads. */
   readonly places: Uint32Array
-  /** Generations, where they are times. */
+  /** Generations of the records; only where generations are times. */
   readonly times: Uint32Array | undefined
-  /** By slab: the ordinal that its first slot has (its low 32 bits), the window that holds it, and its first record's time, ms. */
+  /**
+   * Indexed by slab: ordinal of the first slot (low 32 bits), number of the window that holds the
+   * slab, and record time of the first entry, ms.
+   */
   readonly firstOrdinals: Uint32Array
   readonly owners: Uint32Array
   readonly firstMs: Float64Array
@@ -65,7 +75,7 @@ export class EntryArena {
     return this.offsets.length
   }
 
-  /** Names one more window. */
+  /** Returns the number of a new window. */
   nextWindow(): number {
     return this.#windows++
   }

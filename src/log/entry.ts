@@ -1,7 +1,10 @@
 import { absent } from '../base/byte-range.ts'
 import { unknownGeneration } from '../base/generation.ts'
 
-/** What `append` takes; one object is reused. `subjectAt` counts from `eventStart`: the subject's bytes lie inside the event's. */
+/**
+ * Argument of `append`; callers reuse one object. `subjectAt` counts from `eventStart`: the
+ * subject's bytes are part of the event's.
+ */
 export interface NewEntry {
   buffer: Buffer
   eventStart: number
@@ -18,7 +21,7 @@ export interface NewEntry {
   hash: number
 }
 
-/** What `load` fills: bounds in the pool's memory, valid until a window of it changes. */
+/** Filled by `load`: bounds in the pool's memory, valid until any window of the pool changes. */
 export interface StoredEntry {
   buffer: Buffer
   eventStart: number
@@ -31,7 +34,7 @@ export interface StoredEntry {
   offset: number
   timeMs: number
   hash: number
-  /** Epoch of this record: the generation of the position behind it, which may be unknown. */
+  /** Generation of the position after this record; may be unknown. */
   generation: number
 }
 

@@ -3,24 +3,30 @@ import type { History } from './history.ts'
 import type { Losses } from './losses.ts'
 
 interface GenerationRange {
-  /** Offset of its first record that was seen. */
+  /** Offset of the first record seen in this range. */
   readonly start: number
-  /** Where it may begin: what lies below `start` from here on was lost unseen. */
+  /** Lowest offset where the range may start: the records in [from, start) were lost unseen. */
   readonly from: number
   readonly generation: number
 }
 
-/** Changes of leader that are remembered; an unclean history has few. */
+/** Leader changes to remember. Even a log with unclean elections has few. */
 const maxRanges = 256
 
-/** Where each leader epoch of a partition starts, so that a token's generation is judged without asking the broker. */
+/**
+ * Where each leader epoch of a partition starts. Judges a token's generation without a question
+ * to the broker.
+ */
 export class GenerationRanges implements History {
   readonly isInEntries = false
   #list: GenerationRange[] = []
-  /** The lowest offset of whose record below something is known: its epoch, or `unknownGeneration`. */
+  /**
+   * The lowest position that the ranges cover. `#generationBefore` is its generation, or
+   * `unknownGeneration`.
+   */
   #from = 0
   #generationBefore = unknownGeneration
-  /** Where a loss begins that reaches up to the head; -1 = none. */
+  /** Start of a loss that reaches up to the head; -1 = none. */
   #unreadFrom = -1
   readonly #losses: Losses
 
@@ -85,7 +91,10 @@ export class GenerationRanges implements History {
     return first !== undefined && first < generation
   }
 
-  /** Epoch of the last record below `offset`; unknown, as it is beyond `head`, or where a later one may have begun unseen. */
+  /**
+   * Returns the epoch of the last record below `offset`. Returns `unknownGeneration` beyond
+   * `head`, and where a later epoch may have started unseen.
+   */
   #before(offset: number, head: number): number {
     if (offset > head) return unknownGeneration
     const list = this.#list
@@ -97,13 +106,17 @@ export class GenerationRanges implements History {
     return offset >= this.#from ? this.#generationBefore : unknownGeneration
   }
 
-  /** The first offset that is, or may be, of a later epoch; Infinity = none was seen. */
+  /** Returns the first offset that is, or may be, of a later epoch; Infinity = none seen. */
   #end(generation: number): number {
     if (this.#generationBefore > generation) return this.#from
     return this.#list.find((entry) => entry.generation > generation)?.from ?? Number.POSITIVE_INFINITY
   }
 
-  /** From where on nothing up to the head could be read, below a position of someone who did: another history may begin there. */
+  /**
+   * Returns the start of an unread stretch up to the head that contains the position, since
+   * another history may begin there; Infinity = none. The holder of that position did read the
+   * stretch.
+   */
   #unread(offset: number, head: number): number {
     if (this.#unreadFrom < 0 || offset <= this.#unreadFrom || offset > head) return Number.POSITIVE_INFINITY
     const lost = this.#losses.next(offset - 1)

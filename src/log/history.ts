@@ -1,32 +1,49 @@
 /**
- * Which history of its log a window's records are of: a log may be cut and written anew from there, and a position of before must not
- * pass for one of now. Generations are as `Generations` says; -1 = unknown. `head` is the window's.
+ * Tells which history of its log a window's records belong to. A log may be cut and rewritten
+ * from some offset on, and a position from before must not pass for a current one. Generations
+ * are as in `Generations`; -1 = unknown. `head` is the window's head.
  */
 export interface History {
-  /** It lies in the index's entries: those that readers are not to see any more still say what it was. */
+  /**
+   * Whether the index's entries hold the generations. If so, entries stay for that purpose after
+   * readers may no longer see them.
+   */
   readonly isInEntries: boolean
-  /** Begins anew at `offset`, behind a record of this generation. */
+  /** Restarts at `offset`. The record before it has this generation. */
   start(offset: number, generation: number): void
-  /** `slot`: its place in the index. */
+  /** Adds a record; `slot` is its slot in the index. */
   appended(slot: number, offset: number, generation: number): void
-  /** What is at `offset` is no record, but of this generation. */
+  /**
+   * Notes the generation of an offset without an entry: a marker, or a record that this gateway
+   * can't use.
+   */
   passed(offset: number, generation: number): void
-  /** Nothing from `from` up to the head could be read: another history may begin in it. */
+  /** Marks [from, head) as unreadable: another history may begin there. */
   unread(from: number): void
   truncate(offset: number): void
-  /** Of an entry of the index, whose offset this is. */
+  /** Returns the generation of an entry; `offset` is the entry's offset. */
   ofEntry(ordinal: number, offset: number, head: number): number
-  /** Of the position `offset`: that of the last record below it. */
+  /** Returns the generation of the position `offset`: that of the last record below it. */
   at(offset: number, head: number): number
-  /** Where the log stops being the one of a position (`offset`, `generation`); Infinity where nothing speaks against it. */
+  /**
+   * Returns the first offset at which this log differs from the log of a position (`offset`,
+   * `generation`); Infinity = no contradiction known.
+   */
   divergence(offset: number, generation: number, head: number): number
-  /** Whether another history may begin between two records of these generations that follow one another for a reader. */
+  /**
+   * Returns whether another history may begin between two records that a reader sees in
+   * succession. The arguments are their generations.
+   */
   mayBegin(before: number, after: number): boolean
   /**
-   * From where on the log of a position with this generation may be another one, which is known to be one at `offset`: there, or 0 where
-   * nothing is known of what lies right below.
+   * Returns the lowest offset from which this log may differ from that of a position with this
+   * generation. The caller knows that they differ at `offset`. Returns 0 where nothing is known
+   * of the record right below it.
    */
   doubtfulFrom(offset: number, generation: number, head: number): number
-  /** What is known at `offset` or above begins with an older generation than this one, as it can't below a record of the same history. */
+  /**
+   * Returns whether the first known generation at or above `offset` is older than this one.
+   * Within one history, that is impossible.
+   */
   hasOlder(offset: number, generation: number): boolean
 }

@@ -1,20 +1,20 @@
 import type { LostReason } from './record.ts'
 
-/** Offsets [from, to], both inclusive. */
+/** A lost stretch: offsets from `from` to `to`, both inclusive. */
 export interface Lost {
   readonly from: number
   readonly to: number
   readonly reason: LostReason
 }
 
-/** Losses that are remembered for readers on their way. */
+/** Maximum losses remembered for readers that are catching up. */
 const maxLosses = 64
 
-/** What can't be had of a partition's newest stretch, in order. */
+/** Losses in a partition's newest stretch, in offset order. */
 export class Losses {
   #list: Lost[] = []
 
-  /** Returns the loss that had to be forgotten for it. */
+  /** Adds a loss. Returns the oldest one if it had to make room. */
   add(lost: Lost): Lost | undefined {
     const after = this.#list.findIndex(({ from }) => from > lost.from)
     this.#list.splice(after < 0 ? this.#list.length : after, 0, lost)
@@ -31,7 +31,7 @@ export class Losses {
     if (this.#list.length > 0 && this.#list[0]!.to < offset) this.#list = this.#list.filter(({ to }) => to >= offset)
   }
 
-  /** What is lost below `offset` stays lost. */
+  /** Drops losses from `offset` on. Losses below it remain. */
   truncate(offset: number): void {
     const below = this.#list.filter(({ from }) => from < offset)
     this.#list = below.map((lost) => (lost.to < offset ? lost : { ...lost, to: offset - 1 }))

@@ -26,7 +26,10 @@ const indexSlabBytes = slabEntries * bytesPerEntry('times')
 
 const leastMiB = (partitions: number, slabBytes: number) => Math.ceil((leastSlabs * partitions * slabBytes) / mib)
 
-/** A window needs a slab that it fills, and keeps another one: with fewer, partitions take them from each other all the time. */
+/**
+ * Minimum for two slabs per window: one to fill and one to keep. With less, partitions keep
+ * taking slabs from each other.
+ */
 export function leastMemory(partitions: number, maxEventBytes: number): WindowMemory {
   return {
     windowMiB: leastMiB(partitions, payloadSlabBytes(maxEventBytes)),

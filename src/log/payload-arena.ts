@@ -1,24 +1,35 @@
 import type { Allocate } from './allocate.ts'
 import { SlabTier } from './slab-tier.ts'
 
-/** Payloads start at multiples of this, so that a place fits in 32 bits. */
+/** Alignment of payloads, bytes. Places count these units, so a place fits in 32 bits. */
 export const unit = 8
-/** Units of one buffer, as a power of two: 1 GiB, since Node's copies and comparisons go wrong beyond 4 GiB. */
+/**
+ * Log2 of the units per buffer: 1 GiB, because Node's copy and compare misbehave beyond 4 GiB.
+ */
 const pieceShift = 27
 const pieceMask = 2 ** pieceShift - 1
 
-/** A part of the arena, three times over: for bytes, for record times, for what else stands before a payload. */
+/**
+ * Three views of one part of the arena: bytes, record times, and the other header words before a
+ * payload.
+ */
 export interface Piece {
   readonly bytes: Buffer
   readonly times: Float64Array
   readonly words: Uint32Array
 }
 
-/** The payloads of all windows of a pool, in slabs. A *place* counts units from its beginning. */
+/**
+ * The payloads of all windows of a pool, in slabs. A *place* is an offset in units from the start
+ * of the arena.
+ */
 export class PayloadArena {
   readonly tier: SlabTier
   readonly slabUnits: number
-  /** By slab: ordinal of its first payload, in its window (its low 32 bits); and the place where its last one ends. */
+  /**
+   * Indexed by slab: ordinal of the first payload in its window (low 32 bits), and the place
+   * where the last payload ends.
+   */
   readonly firstOrdinals: Uint32Array
   readonly ends: Uint32Array
   readonly #pieces: Piece[] = []
@@ -43,7 +54,7 @@ export class PayloadArena {
     return this.#pieces[place >>> pieceShift]!
   }
 
-  /** A place, in units from its piece's beginning. */
+  /** Converts a place to units from the start of its piece. */
   within(place: number): number {
     return place & pieceMask
   }

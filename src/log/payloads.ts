@@ -1,11 +1,14 @@
 import type { PayloadArena } from './payload-arena.ts'
 import { SlabQueue } from './slab-queue.ts'
 
-/** Where one window's payloads are: in order, slab by slab. */
+/** Locates one window's payloads: in order, slab by slab. */
 export class Payloads {
   readonly slabs = new SlabQueue()
   readonly #arena: PayloadArena
-  /** Where the next payload goes, and where its slab ends; a slab that is full, or none, ends there. */
+  /**
+   * The place of the next payload, and the end of its slab. Both are equal when the slab is full
+   * or missing.
+   */
   #write = 0
   #end = 0
 
@@ -17,14 +20,14 @@ export class Payloads {
     return this.#write + units <= this.#end
   }
 
-  /** Room in the newest slab, which must have it. */
+  /** Reserves units in the newest slab, which must have room for them. */
   reserve(units: number): number {
     const place = this.#write
     this.#write = place + units
     return place
   }
 
-  /** `slab` is the newest from here on; its first payload is that of `ordinal`. */
+  /** Appends `slab` as the newest. Its first payload belongs to `ordinal`. */
   open(slab: number, ordinal: number): void {
     const { slabs } = this
     const { slabUnits, firstOrdinals, ends } = this.#arena
@@ -35,7 +38,7 @@ export class Payloads {
     this.#end = this.#write + slabUnits
   }
 
-  /** The first ordinal behind the oldest slab. */
+  /** Returns the first ordinal after the oldest slab. */
   endOfOldest(headOrdinal: number): number {
     const { slabs } = this
     if (slabs.count === 1) return headOrdinal
@@ -50,7 +53,7 @@ export class Payloads {
     if (this.slabs.count === 0) this.#end = this.#write
   }
 
-  /** The newest payload, of `ordinal` and at `place`, is no more. */
+  /** Removes the newest payload, which is that of `ordinal` at `place`. */
   rewind(ordinal: number, place: number): void {
     const { slabs } = this
     const { firstOrdinals, slabUnits, ends, tier } = this.#arena
@@ -61,7 +64,10 @@ export class Payloads {
     this.#end = slabs.count > 0 ? (slabs.newest + 1) * slabUnits : 0
   }
 
-  /** Units from `oldest`, the oldest payload's place, to the write place; what was left free at the end of a slab included. */
+  /**
+   * Returns the units from `oldest`, the oldest payload's place, to the write place, including
+   * unused ends of slabs.
+   */
   usedSince(oldest: number): number {
     const { slabs } = this
     const { slabUnits } = this.#arena

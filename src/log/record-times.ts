@@ -3,23 +3,26 @@ import type { Chains } from './chains.ts'
 import type { History } from './history.ts'
 import type { Losses } from './losses.ts'
 
-/** Records that are in no entry and whose times are kept. */
+/** Maximum remembered times of records that have no entry. */
 const maxPassed = 256
-/** Whoever writes a log anew has first stopped the server or lost it: so long at least nothing is stored. */
+/**
+ * Minimum pause before another history: to rewrite a log, its server must first stop or lose it,
+ * and stores nothing meanwhile.
+ */
 const leastPauseMs = 1000
 
 /**
- * The generations of a log that has no epochs: when each record was stored, Unix ms modulo 2^32, by entry of the index. Times rise with
- * offsets, and another history of a log was written after the one that it replaces: so its first record is the first that is younger
- * than the last one that both have.
+ * Generations of a log without epochs: the time at which each record was stored, Unix ms modulo
+ * 2^32, per entry of the index. Times rise with offsets. A new history is written after the one
+ * it replaces. So its first record is the first one younger than the last record that both share.
  */
 export class RecordTimes implements History {
   readonly isInEntries = true
-  /** By slot. */
+  /** Times by slot. */
   readonly #times: Uint32Array
   readonly #chains: Chains
   readonly #losses: Losses
-  /** By offset, of the newest records that nobody here could use. */
+  /** Times by offset, of the newest records that this gateway could not use. */
   readonly #passed = new Map<number, number>()
 
   constructor(times: Uint32Array, chains: Chains, losses: Losses) {
@@ -43,17 +46,19 @@ export class RecordTimes implements History {
 
   at(offset: number): number {
     const ordinal = this.#lowerBound(offset - 1)
-    // A record of another offset may have been deleted elsewhere: only the one right below says something.
+    // Only the record right below counts: a record further down says nothing, since those between
+    // may have been deleted.
     if (ordinal < this.#chains.headOrdinal && this.#chains.offsetOf(ordinal) === offset - 1)
       return this.ofEntry(ordinal)
     return this.#passed.get(offset - 1) ?? unknownGeneration
   }
 
   divergence(offset: number, time: number, head: number): number {
-    const own = this.at(offset)
-    if (own === time) return Number.POSITIVE_INFINITY
-    if (own >= 0) return Math.min(offset - 1, this.#agreed(time, offset))
-    // All that is here below a position beyond the head was there before the record right below it.
+    const known = this.at(offset)
+    if (known === time) return Number.POSITIVE_INFINITY
+    if (known >= 0) return Math.min(offset - 1, this.#agreed(time, offset))
+    // For a position beyond the head, all records here are older than the record right below that
+    // position.
     const { oldestOrdinal, headOrdinal } = this.#chains
     const isOther = offset > head && oldestOrdinal < headOrdinal && this.#isYounger(headOrdinal - 1, time)
     return isOther ? this.#agreed(time, offset) : Number.POSITIVE_INFINITY
@@ -90,8 +95,9 @@ export class RecordTimes implements History {
   }
 
   /**
-   * Behind the last entry below `offset` that is not younger than `time`: what follows it need not be in the index. The first entry where all
-   * are younger, for nothing is known of what lies below; Infinity where there is none.
+   * Returns the offset after the last entry below `offset` that is not younger than `time`; what
+   * follows it may not be in the index. Returns the first entry's offset where all entries are
+   * younger, since nothing is known below it. Returns Infinity where there are no entries.
    */
   #agreed(time: number, offset: number): number {
     const { oldestOrdinal } = this.#chains
@@ -105,7 +111,7 @@ export class RecordTimes implements History {
     return isYounger(this.ofEntry(ordinal), time)
   }
 
-  /** The first ordinal below `end` whose record is younger than `time`; `end` where none is. */
+  /** Returns the first ordinal below `end` whose record is younger than `time`; `end` = none. */
   #firstYounger(time: number, end: number): number {
     let low = this.#chains.oldestOrdinal
     let high = end
@@ -118,7 +124,10 @@ export class RecordTimes implements History {
   }
 }
 
-/** Compares as times do that lie within 24 days of each other, half of the 49 after which they repeat. */
+/**
+ * Compares two times modulo 2^32 ms (49 days). The result is right for times within 24 days of
+ * each other.
+ */
 function isYounger(time: number, than: number): boolean {
   return ((time - than) | 0) > 0
 }

@@ -1,9 +1,10 @@
 import type { ByteRange } from '../base/byte-range.ts'
 
 /**
- * One record as a source hands it over and as the window keeps it. Bounds are [start, end) in `buffer`; a start that
- * is `absent` means null (a key or value that the broker stores as null, a header that is absent). A source reuses one object for all
- * records, and `buffer` may be the network's: whoever keeps something copies it during the call.
+ * One record as a source delivers it and as the window keeps it. Bounds are [start, end) in
+ * `buffer`. A start of `absent` means a null key or value, or a missing header. A source reuses
+ * one object for all records, and `buffer` may be the network's: callees copy what they keep
+ * during the call.
  */
 export interface SourceRecord {
   buffer: Buffer
@@ -11,39 +12,54 @@ export interface SourceRecord {
   offset: number
   /** Record time, Unix ms: the broker's clock where the log stamps records itself, else the producer's. */
   timeMs: number
-  /** The generation of the position behind it, see `Generations`. */
+  /** Generation of the position after this record; see `Generations`. */
   generation: number
   keyStart: number
   keyEnd: number
   valueStart: number
   valueEnd: number
-  /** The value of the header `traceparent`, named in letters of either case; of several the last. */
+  /**
+   * Value of the header `traceparent`, matched case-insensitively. The last one counts if it
+   * repeats.
+   */
   traceStart: number
   traceEnd: number
   /**
-   * What its name on the broker should begin with, and does not: the log holds it, but it is no record of the stream, and its key is that whole name. JetStream: a NATS
-   * subject that is not below the partition's.
+   * Expected prefix of the record's name on the broker, where the name lacks it. The log holds
+   * such a record, but it is not part of the stream; its key is the whole name. JetStream only: a
+   * NATS subject outside the partition's prefix.
    */
   readonly foreign?: string | undefined
-  /** All headers, decoded when asked; the last of a repeated name wins. Values are views: copy what is kept. */
+  /**
+   * Decodes all headers on demand; the last of a repeated name wins. Values are views: copy what
+   * you keep.
+   */
   headers(): Map<string, Buffer | null>
-  /** Calls `sink.header` for each header, in order, with bounds instead of copies; `traceparent`, known by its bounds above, may be left out. */
+  /**
+   * Calls `sink.header` for each header, in order, with bounds instead of copies. It may leave
+   * out `traceparent`, whose bounds are above.
+   */
   eachHeader(sink: HeaderSink): void
 }
 
 /**
- * How a position tells the history of a log that it is of, below 2^32. `ranges`: the leader epoch of the record below (Kafka; 0 where the
- * broker has none): an epoch's records lie together, and later ones follow. `times`: the time of the record right below, Unix ms modulo
- * 2^32 (JetStream, which has no epochs): a record of another history at that offset was stored at another time.
+ * How a position identifies the history of its log, as a number below 2^32. `ranges`: the leader
+ * epoch of the record below (Kafka; 0 where the broker has none); the records of one epoch are
+ * contiguous, and later epochs follow. `times`: the time of the record right below, Unix ms
+ * modulo 2^32 (JetStream, which has no epochs); a record of another history at that offset has
+ * another time.
  */
 export type Generations = 'ranges' | 'times'
 
-/** Takes headers as bounds, which are reused and hold during the call only. A value is null where its bounds are `absent`. */
+/**
+ * Receives headers as bounds, which are reused and valid during the call only. A value whose
+ * bounds are `absent` is null.
+ */
 export interface HeaderSink {
   header(name: ByteRange, value: ByteRange): void
 }
 
-/** The headers that `eachHeader` shows, decoded, in a map that may have some already. */
+/** Decodes the headers that `eachHeader` shows into `to`, and returns it. */
 export function addHeaders(record: Pick<SourceRecord, 'eachHeader'>, to: Map<string, Buffer | null>): typeof to {
   record.eachHeader({
     header: (name, { bytes, start, end }) => to.set(name.toString(), start < 0 ? null : bytes.subarray(start, end)),
@@ -51,8 +67,8 @@ export function addHeaders(record: Pick<SourceRecord, 'eachHeader'>, to: Map<str
   return to
 }
 
-/** Why a stretch that is there can't be read: it is damaged, or in a form that its adapter does not read. */
+/** Why existing data can't be read: it is damaged, or its adapter doesn't support its format. */
 export type UnreadableReason = 'corrupt' | 'unsupported'
 
-/** Why a stretch of the log can't be had. */
+/** Why a stretch of the log is unavailable. */
 export type LostReason = 'retention' | UnreadableReason | 'rewritten'

@@ -1,13 +1,18 @@
-/** The slabs that one window holds of a tier, oldest first, each under a number that goes up by one. */
+/**
+ * The slabs of one tier that one window holds, oldest first. Each has a number; numbers are
+ * consecutive.
+ */
 export class SlabQueue {
-  /** Number of the oldest. */
+  /** Number of the oldest slab. */
   first = 0
-  /** How many there are. */
+  /** Number of slabs. */
   count = 0
   #slabs = new Uint32Array(8)
   #mask = 7
 
-  /** The slab with this number, which must be one of those that are there; its low 22 bits are enough. */
+  /**
+   * Returns the slab with this number, which must be in the queue. Only the low 22 bits count.
+   */
   at(number: number): number {
     return this.#slabs[number & this.#mask]!
   }
@@ -20,7 +25,7 @@ export class SlabQueue {
     return this.at(this.first + this.count - 1)
   }
 
-  /** `number` follows the newest one's; any will do while there is none. */
+  /** Adds a slab. `number` must follow the newest slab's number; an empty queue accepts any. */
   push(slab: number, number: number): void {
     if (this.count === 0) this.first = number
     if (this.count > this.#mask) this.#grow()

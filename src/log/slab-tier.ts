@@ -1,28 +1,33 @@
 import type { SlabQueue } from './slab-queue.ts'
 
-/** A window, as far as one tier is concerned. */
+/** One tier of a window. */
 export interface SlabHolder {
   readonly slabs: SlabQueue
-  /** Forgets what is in the oldest slab, at least, and gives it back. */
+  /** Drops at least the contents of the oldest slab, and gives the slab back. */
   giveUpOldest(): void
 }
 
 /**
- * The slabs of one tier, which all windows of a pool share: so many of one size, and never more. Who needs one gets a free one, or the
- * one that was filled first of all; so all windows reach equally far back in time, however much each of them carries.
+ * The slabs of one tier, shared by all windows of a pool: a fixed number of one size. `take`
+ * returns a free slab or, when there is none, the slab that was filled first in any window. So
+ * all windows reach equally far back in time, whatever their load.
  *
- * A window's newest slab, which it is still filling, is spared: it goes only to who has nothing while every window has just that one.
+ * A window's newest slab, which it is still filling, is spared. It is taken only for a window
+ * without slabs while every other window holds just that one.
  */
 export class SlabTier {
-  /** Slabs that there are. */
+  /** Total slabs. */
   readonly size: number
   readonly holders: SlabHolder[] = []
-  /** Slabs that were taken from the window which held them. */
+  /** Slabs taken from the window that held them, counted since the start. */
   taken = 0
-  /** Slabs that were never used: their memory is untouched. */
+  /** Slabs never used: their memory is untouched. */
   #untouched: number
   readonly #free: number[] = []
-  /** When each was filled, ms; of one that is being filled, when that began. */
+  /**
+   * Time at which each slab was filled, ms. For a slab that is still being filled, the time at
+   * which that began.
+   */
   readonly #filledMs: Float64Array
 
   constructor(size: number) {
@@ -43,7 +48,7 @@ export class SlabTier {
     this.holders.splice(this.holders.indexOf(holder), 1)
   }
 
-  /** A slab for `holder`, which has filled its newest. */
+  /** Takes a slab for `holder`, whose newest slab is full. */
   take(holder: SlabHolder, nowMs: number): number {
     if (holder.slabs.count > 0) this.#filledMs[holder.slabs.newest] = nowMs
     if (this.free === 0) {

@@ -1,6 +1,7 @@
 /**
- * Finds a window's newest entry of a subject's hash: open addressing over the slots of the index, two places a slot, so that probes stay
- * short. It holds no keys: hash and window are the entry's own.
+ * Finds a window's newest entry by subject hash: open addressing over the slots of the index, two
+ * places per slot to keep probes short. The table stores no keys: hash and window come from the
+ * entry.
  */
 export class SubjectTable {
   readonly #hashes: Uint32Array
@@ -8,10 +9,13 @@ export class SubjectTable {
   readonly #shift: number
   /** slot + 1; 0 = empty. */
   readonly #places: Uint32Array
-  /** A hash times this is where its probe starts. */
+  /** Multiplier from a hash to the start of its probe. */
   readonly #scale: number
 
-  /** `hashes` of the entries; `owners`, the windows' numbers, by slot >> `shift`; `places`, zeroed, two a slot. */
+  /**
+   * `hashes`: by slot, of the entries. `owners`: window numbers, by slot >> `shift`. `places`:
+   * zeroed, two per slot.
+   */
   constructor(hashes: Uint32Array, owners: Uint32Array, shift: number, places: Uint32Array) {
     this.#hashes = hashes
     this.#owners = owners
@@ -20,7 +24,10 @@ export class SubjectTable {
     this.#scale = this.#places.length / 2 ** 32
   }
 
-  /** The place of this hash of a window: that of its newest entry, or the empty one where it belongs. */
+  /**
+   * Returns the place of this hash of a window: that of its newest entry, or the empty place to
+   * insert it.
+   */
   placeOf(hash: number, owner: number): number {
     let place = this.#home(hash, owner)
     for (let held = this.#places[place]!; held !== 0; held = this.#places[place]!) {
@@ -30,7 +37,7 @@ export class SubjectTable {
     return place
   }
 
-  /** The slot at a place, -1 = none. */
+  /** Returns the slot at a place; -1 = none. */
   at(place: number): number {
     return this.#places[place]! - 1
   }
@@ -39,13 +46,15 @@ export class SubjectTable {
     this.#places[place] = slot + 1
   }
 
-  /** `slot` gives its place to another entry of its hash. */
+  /** Puts `other`, an entry with the same hash, in the place of `slot`. */
   replace(slot: number, other: number): void {
     const place = this.#find(slot)
     if (place >= 0) this.#places[place] = other + 1
   }
 
-  /** Takes `slot` out where it is its hash's newest; by shifting back what was pushed on by it. */
+  /**
+   * Removes `slot` if it is its hash's newest entry. Shifts back the entries that it displaced.
+   */
   remove(slot: number): void {
     let hole = this.#find(slot)
     if (hole < 0) return
@@ -72,7 +81,10 @@ export class SubjectTable {
     return -1
   }
 
-  /** The windows' numbers scatter what is the same subject, so that many windows with few hashes don't share a probe. */
+  /**
+   * Mixes in the window's number, so that many windows with the same few subjects don't share one
+   * probe.
+   */
   #home(hash: number, owner: number): number {
     return (((hash ^ Math.imul(owner, 0x9e3779b1)) >>> 0) * this.#scale) | 0
   }

@@ -5,36 +5,50 @@ import type { Generations } from './record.ts'
 import type { SlabTier } from './slab-tier.ts'
 
 export interface PoolOptions {
-  /** Memory for payloads, bytes: events, their traceparents and 16 bytes each. Used in whole slabs. */
+  /**
+   * Memory for payloads, bytes: events, their traceparents, and a 16-byte header each. The pool
+   * uses whole slabs only.
+   */
   readonly payloadBytes: number
-  /** A slab of payloads, bytes: the largest event fits, see `payloadSlabBytes`. A power of two where there are more than 1 GiB. */
+  /**
+   * Size of a payload slab, bytes. The largest event must fit, see `payloadSlabBytes`. A power of
+   * two if `payloadBytes` exceeds 1 GiB.
+   */
   readonly payloadSlabBytes: number
-  /** Records that the index holds, in whole slabs; `bytesPerEntry` each. */
+  /** Capacity of the index in records, in whole slabs; `bytesPerEntry` each. */
   readonly entries: number
-  /** A slab of the index, records; a power of two. */
+  /** Records per slab of the index, a power of two. */
   readonly slabEntries: number
-  /** What the records' `epoch` is; `ranges` unless given. `times` takes 4 bytes a record more. */
+  /**
+   * What the records' `generation` means; default `ranges`. `times` takes 4 more bytes per
+   * record.
+   */
   readonly generations?: Generations
-  /** Where the memory is from; `ownMemory` unless given. */
+  /** Allocator of the memory; default `ownMemory`. */
   readonly allocate?: Allocate
 }
 
-/** Entries in a slab of a gateway's index: 32 KiB, whose eviction takes some 50 µs at once. */
+/** Entries per slab of a gateway's index: 32 KiB. Evicting one slab takes about 50 µs. */
 export const slabEntries = 1024
-/** Slabs of each tier that a window needs: one that it fills, one that it keeps. */
+/** Minimum slabs per window in each tier: one to fill, one to keep. */
 export const leastSlabs = 2
-/** The least that a slab of payloads takes. */
+/** Minimum size of a payload slab, bytes. */
 const minSlabBytes = 262_144
 
-/** What an event may take beside its own bytes: its header, a traceparent and the padding. */
+/** Maximum overhead of an event, bytes: header, traceparent, padding. */
 export const slackBytes = 16 + 256 + 8
 
-/** A slab that holds any event: what does not fit behind the others begins the next slab. */
+/**
+ * Returns the size of a slab that holds any event. An event never crosses the end of a slab: if
+ * it doesn't fit, it starts the next one.
+ */
 export function payloadSlabBytes(maxEventBytes: number): number {
   return Math.max(minSlabBytes, 2 ** Math.ceil(Math.log2(maxEventBytes + slackBytes)))
 }
 
-/** Bytes that there may be, bytes in slabs that windows hold, and slabs that were taken from one. */
+/**
+ * One tier: its limit in bytes, bytes in slabs that windows hold, and slabs taken from a window.
+ */
 export interface PoolTierFigures {
   readonly limitBytes: number
   readonly heldBytes: number
@@ -42,13 +56,14 @@ export interface PoolTierFigures {
 }
 
 /**
- * The memory of all windows of a process: two budgets, each taken as slabs by whichever window needs one. The operating system gives a
- * slab its memory when it is first written; it is never given back, and there is never more.
+ * The memory of all windows of a process: two budgets, each given out in slabs to any window on
+ * demand. The operating system commits a slab's memory on the first write. The pool never returns
+ * memory and never exceeds its budgets.
  */
 export class WindowPool {
   readonly payloads: PayloadArena
   readonly entries: EntryArena
-  /** A clock that only goes forward, ms: by it slabs are old or young. */
+  /** Monotonic clock, ms, for the age of slabs. */
   readonly nowMs: () => number
 
   constructor(options: PoolOptions, nowMs: () => number = () => 0) {
@@ -58,12 +73,15 @@ export class WindowPool {
     this.nowMs = nowMs
   }
 
-  /** Windows that share it. */
+  /** Number of windows that share the pool. */
   get windows(): number {
     return this.payloads.tier.holders.length
   }
 
-  /** Whether windows are too many for their budgets: then they take from each other what they have just been given. */
+  /**
+   * Whether the budgets are too small for the number of windows: they would then keep taking each
+   * other's newest slabs.
+   */
   get isShort(): boolean {
     return Math.min(this.payloads.tier.size, this.entries.tier.size) < leastSlabs * this.windows
   }

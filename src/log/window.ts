@@ -14,38 +14,49 @@ import type { SlabHolder } from './slab-tier.ts'
 import { slackBytes, type WindowPool } from './window-pool.ts'
 
 export interface WindowOptions {
-  /** Where its memory is from; all partitions share one. */
+  /** Memory pool, shared by all partitions. */
   readonly pool: WindowPool
-  /** Seed of the hashes that the records carry: whoever appends hashes with it. */
+  /** Seed of the records' hashes. Callers of `append` hash with it. */
   readonly seed: number
 }
 
-/** An event's length has 24 bits in the index, a subject's place in it too. */
+/** Events and subject positions have 24 bits in a payload's header. */
 const maxEventBytes = 2 ** 24 - 1
-/** Before each payload: record time (float64), lengths and subject's place (uint32 each). */
+/**
+ * Header before each payload, bytes: record time (float64), lengths (uint32), subject position
+ * (uint32).
+ */
 const headerBytes = 16
 
 /**
- * The newest stretch of one partition, in two tiers: payloads, and an index that reaches further back. Both lie in slabs of a pool that
- * windows share: where the pool has none left, the oldest slab of all is taken, so a record's append may shorten *another* window.
+ * The newest stretch of one partition, in two tiers: payloads, and an index that reaches further
+ * back. Both are in slabs of a pool that windows share. When the pool has no free slab, the
+ * oldest slab of any window is taken, so an append may shorten *another* window.
  *
- * The index chains records by the hash of their subject. It knows no subjects, so its "nothing since" is exact and its
- * "something" is a hint: subjects that share a hash share a chain, and whoever delivers compares the subject's bytes.
+ * The index chains records by subject hash and stores no subjects. So "nothing since" is exact,
+ * and "something since" is a hint: subjects with the same hash share a chain, so the caller
+ * compares the subject's bytes before delivery.
  *
- * An entry is named by its ordinal. Ordinals go up by one with each append and are good until any window of the pool changes; whoever
- * comes back later comes with an offset. Evicting moves `indexOrdinal`, and nothing below it is followed: a reused slot never leads into
- * another chain.
+ * An ordinal names an entry. Ordinals go up by one with each append. They are valid until any
+ * window of the pool changes; to come back later, keep an offset. Eviction moves `indexOrdinal`,
+ * and chains end there: a reused slot never leads into another chain.
  */
 export class Window {
-  /** Next offset: every record below it was appended, was a hole, or was told lost. */
+  /** Next offset. Every offset below it was appended, is a hole, or was reported lost. */
   head = 0
-  /** Payloads are complete from here: each record of the log in [tail, head) can be loaded. */
+  /** Payloads are complete from here on: each record in [tail, head) can be loaded. */
   tail = 0
-  /** The index is complete from here: it has an entry for each record in [indexTail, head). At most `tail`. */
+  /**
+   * The index is complete from here on: each record in [indexTail, head) has an entry. At most
+   * `tail`.
+   */
   indexTail = 0
   /** The oldest ordinal that can be loaded. */
   tailOrdinal = 0
-  /** How long ago what is appended now was written, ms; 0 = just now. By it a slab is as old as what it holds. */
+  /**
+   * Age of the records that are being appended, ms; 0 = live. A slab's age is that of its
+   * records.
+   */
   behindMs = 0
   readonly #pool: WindowPool
   readonly #arena: PayloadArena
@@ -76,12 +87,15 @@ export class Window {
     return this.#chains.headOrdinal
   }
 
-  /** The oldest ordinal that readers are shown. */
+  /** The oldest ordinal visible to readers. */
   get indexOrdinal(): number {
     return this.#chains.firstOrdinal
   }
 
-  /** Of the newest record that is in the index, also where readers are not to see it any more; -1 = there is none. */
+  /**
+   * Offset of the newest record in the index, including entries no longer visible to readers; -1
+   * = none.
+   */
   get newestOffset(): number {
     const { oldestOrdinal, headOrdinal } = this.#chains
     return oldestOrdinal < headOrdinal ? this.offsetOf(headOrdinal - 1) : -1
@@ -92,12 +106,15 @@ export class Window {
     return this.headOrdinal - this.tailOrdinal
   }
 
-  /** Records that the index has for readers. */
+  /** Records in the index that are visible to readers. */
   get indexed(): number {
     return this.headOrdinal - this.indexOrdinal
   }
 
-  /** Records that the index of its pool holds, for all windows, and how many each of them has an equal part in. */
+  /**
+   * Capacity of the pool's index, in records, for all windows. `shareEntries` is the equal share
+   * of each window.
+   */
   get capacity(): number {
     return this.#pool.entries.slots
   }
@@ -106,7 +123,10 @@ export class Window {
     return this.capacity / this.#pool.windows
   }
 
-  /** Bytes of its pool for payloads, for all windows, and the equal part of each. */
+  /**
+   * Capacity of the pool for payloads, in bytes, for all windows. `shareBytes` is the equal share
+   * of each window.
+   */
   get payloadBytes(): number {
     return this.#arena.tier.size * this.#arena.slabBytes
   }
@@ -115,13 +135,13 @@ export class Window {
     return this.payloadBytes / this.#pool.windows
   }
 
-  /** Bytes of payload slabs from the oldest payload to the write place: what is in use, skipped ends included. */
+  /** Bytes in use, from the oldest payload to the write place, including unused ends of slabs. */
   get usedBytes(): number {
     if (this.size === 0) return 0
     return this.#payloads.usedSince(this.#chains.placeOf(this.tailOrdinal)) * unit
   }
 
-  /** Slabs that it holds. */
+  /** Number of payload slabs held. */
   get payloadSlabs(): number {
     return this.#payloads.slabs.count
   }
@@ -130,26 +150,32 @@ export class Window {
     return this.#chains.slabs.count
   }
 
-  /** Bytes of index slabs. */
+  /** Bytes in the index slabs held. */
   get indexBytes(): number {
     return this.indexSlabs * this.#pool.entries.slabBytes
   }
 
-  /** Record time of the oldest payload, ms; undefined = there is none. */
+  /** Record time of the oldest payload, ms; undefined = none. */
   get oldestMs(): number | undefined {
     if (this.size === 0) return undefined
     const place = this.#chains.placeOf(this.tailOrdinal)
     return this.#arena.piece(place).times[this.#arena.within(place)]!
   }
 
-  /** Record time of about the oldest entry, of the first one in its slab, ms; undefined = there is none. */
+  /**
+   * Approximate record time of the oldest entry, ms: that of the first entry in its slab;
+   * undefined = none.
+   */
   get indexOldestMs(): number | undefined {
     if (this.indexed === 0) return undefined
     const { firstMs, shift } = this.#pool.entries
     return firstMs[this.#chains.slotOf(this.indexOrdinal) >>> shift]!
   }
 
-  /** Empty, from `offset` on; `epoch` is that of the record before it, `unknownGeneration` where that is not known. */
+  /**
+   * Empties the window and restarts at `offset`. `generation` is that of the record before it, or
+   * `unknownGeneration`.
+   */
   start(offset: number, generation: number): void {
     this.#clear()
     this.head = offset
@@ -159,14 +185,14 @@ export class Window {
     this.#losses.clear()
   }
 
-  /** Gives all back to the pool; not to be used any more. */
+  /** Gives all slabs back to the pool. The window must not be used afterwards. */
   close(): void {
     this.#clear()
     this.#arena.tier.leave(this.#payloadHolder)
     this.#pool.entries.tier.leave(this.#entryHolder)
   }
 
-  /** Whether an event of so many bytes can be appended without evicting anything. */
+  /** Returns whether an event of `eventBytes` can be appended without eviction. */
   hasRoom(eventBytes: number): boolean {
     const units = Math.ceil((eventBytes + slackBytes) / unit)
     if (!this.#chains.isOpen && this.#pool.entries.tier.free === 0) return false
@@ -174,13 +200,14 @@ export class Window {
   }
 
   /**
-   * Copies the record in, evicts the oldest as needed, from this window or another one, and returns its ordinal. `offset` must be ≥
-   * head. Throws `event_too_large` for an event that a slab can't hold: callers refuse such events earlier.
+   * Copies the record in and returns its ordinal. Evicts the oldest records as needed, from this
+   * window or another one. `offset` must be at least `head`. Throws `event_too_large` for an
+   * event that doesn't fit in a slab; callers refuse such events earlier.
    */
   append(record: NewEntry): number {
     if (record.offset < this.head) throw new Error(`append of offset ${record.offset} below the head ${this.head}`)
     const units = this.#unitsOf(record)
-    // The index first: its slab may be one of this window's, whose payloads then go as well.
+    // Open the index slab first: it may come from this window, and then payloads are evicted too.
     if (!this.#chains.isOpen) this.#openEntries(record.timeMs)
     if (!this.#payloads.fits(units)) this.#openPayloads()
     const place = this.#payloads.reserve(units)
@@ -191,29 +218,36 @@ export class Window {
     return this.headOrdinal - 1
   }
 
-  /** There is nothing more below `next`: markers, compacted and unusable records are passed, the last one of `epoch` where given. */
+  /**
+   * Moves the head to `next` without an entry: everything up to there is a marker, compacted or
+   * unusable. `generation`, if given, is that of the offset right below `next`.
+   */
   advance(next: number, generation = unknownGeneration): void {
     if (next <= this.head) return
     if (generation !== unknownGeneration) this.#history.passed(next - 1, generation)
     this.head = next
   }
 
-  /** [from, to] can't be had any more; remembered for readers on their way through the window. */
+  /** Notes that [from, to] is unavailable, for readers that pass through the window. */
   lost(from: number, to: number, reason: LostReason): void {
     const forgotten = this.#losses.add({ from, to, reason })
-    // What is remembered no longer is told by whoever reads that stretch from the broker.
+    // A loss that is no longer remembered must be below the window, where reads from the broker
+    // report it.
     if (forgotten !== undefined && forgotten.to >= this.indexTail) this.#dropBelow(forgotten.to + 1)
     if (to < this.head) return
     this.#history.unread(from)
     this.advance(to + 1)
   }
 
-  /** What was read cannot be trusted to be all that there is: readers of it get it anew. Its generations and the head stay. */
+  /**
+   * Drops all records: they may be incomplete, so readers must read them from the broker again.
+   * Generations and head stay.
+   */
   forget(): void {
     this.#dropBelow(this.head)
   }
 
-  /** The log was rewritten from `offset` on: what was read of it since is dropped. */
+  /** Drops all records from `offset` on: the log was rewritten there. */
   truncate(offset: number): void {
     while (this.#chains.oldestOrdinal < this.headOrdinal && this.offsetOf(this.headOrdinal - 1) >= offset)
       this.#dropNewest()
@@ -227,17 +261,20 @@ export class Window {
 
   // Reading
 
-  /** The first remembered loss whose end is ≥ offset. */
+  /** Returns the first remembered loss that ends at or above `offset`. */
   nextLost(offset: number): Lost | undefined {
     return this.#losses.next(offset)
   }
 
-  /** Ordinal of the index's first entry whose offset is ≥ `offset`; headOrdinal when there is none. */
+  /**
+   * Returns the ordinal of the first entry in the index at or above `offset`; `headOrdinal` if
+   * none.
+   */
   lowerBound(offset: number): number {
     return this.#chains.lowerBound(offset)
   }
 
-  /** `ordinal` must be at least `tailOrdinal`. */
+  /** Fills `out`. `ordinal` must be at least `tailOrdinal`. */
   load(ordinal: number, out: StoredEntry): void {
     const { offsets, hashes, places } = this.#pool.entries
     const slot = this.#chains.slotOf(ordinal)
@@ -270,35 +307,39 @@ export class Window {
     return this.#chains.hashOf(ordinal)
   }
 
-  /** Ordinal of the newest entry with this hash; `noEntry` = none. */
+  /** Returns the ordinal of the newest entry with this hash, or `noEntry`. */
   newest(hash: number): number {
     return this.#chains.newest(hash)
   }
 
-  /** The previous entry with the same hash that is still there; `noEntry` = none. */
+  /** Returns the previous entry with the same hash that is still in the index, or `noEntry`. */
   previous(ordinal: number): number {
     return this.#chains.previous(ordinal)
   }
 
-  /** The next entry with the same hash; `noEntry` = none. */
+  /** Returns the next entry with the same hash, or `noEntry`. */
   following(ordinal: number): number {
     return this.#chains.following(ordinal)
   }
 
   /**
-   * The first entry with this hash whose offset is ≥ `offset`, -1 = none, -2 = there are too many to find it cheaply. Who
-   * asks from right behind an entry of that hash, as a reader that goes on does, has it by binary search.
+   * Returns the first entry with this hash at or above `offset`, `noEntry`, or `tooMany` if the
+   * search would take more than `maxSteps`. A caller that asks right after an entry of that hash,
+   * as a reader does, gets the answer by binary search.
    */
   firstSince(hash: number, offset: number, maxSteps: number = maxChainSteps): number {
     return this.#chains.firstSince(hash, offset, maxSteps)
   }
 
-  /** The generation of the position `offset`: that of the last record below it; `unknownGeneration` where this window doesn't know it. */
+  /**
+   * Returns the generation of the position `offset`: that of the last record below it;
+   * `unknownGeneration` if this window doesn't know it.
+   */
   generationAt(offset: number): number {
     return this.#history.at(offset, this.head)
   }
 
-  /** Where the log stops being the one of a position (`offset`, `generation`); Infinity where nothing speaks against it. */
+  /** See `History`. */
   divergence(offset: number, generation: number): number {
     return this.#history.divergence(offset, generation, this.head)
   }
@@ -324,8 +365,8 @@ export class Window {
     const length = record.eventEnd - record.eventStart
     const units = Math.ceil((headerBytes + length + traceLength(record)) / unit)
     if (length <= maxEventBytes && units <= this.#arena.slabUnits) return units
-    const said = `an event of ${length} bytes does not fit in a slab of ${this.#arena.slabBytes} bytes`
-    throw new CarillonError('event_too_large', said)
+    const message = `an event of ${length} bytes does not fit in a slab of ${this.#arena.slabBytes} bytes`
+    throw new CarillonError('event_too_large', message)
   }
 
   #openEntries(timeMs: number): void {
@@ -361,7 +402,7 @@ export class Window {
     this.#evictEntries(this.#chains.endOfOldest)
   }
 
-  /** Of the ordinals below `to`. */
+  /** Evicts the payloads of ordinals below `to`. */
   #evictPayloads(to: number): void {
     if (to > this.tailOrdinal) {
       this.tail = this.offsetOf(to - 1) + 1
@@ -370,7 +411,7 @@ export class Window {
     this.#payloads.releaseBelow(to, this.headOrdinal)
   }
 
-  /** Of the ordinals below `to`. */
+  /** Evicts the entries, and payloads, of ordinals below `to`. */
   #evictEntries(to: number): void {
     this.#evictPayloads(to)
     if (to > this.indexOrdinal) this.indexTail = this.offsetOf(to - 1) + 1

@@ -2,7 +2,7 @@ import { CarillonError } from '../base/errors.ts'
 import { shortJson } from '../base/shortened.ts'
 import type { OutRecord, Source } from '../source/source.ts'
 import { traceHeaders } from '../telemetry/trace-context.ts'
-import { structuredType } from '../wire/cloudevent-json.ts'
+import { structuredType } from '../wire/cloudevent.ts'
 import { type Event, unknownPublishedAtUs } from '../wire/frames.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
 

@@ -3,22 +3,26 @@ import { maxSubjectBytes } from '../subject/subject.ts'
 import { type HashRule, hashRuleOf, type RouteConfig, type RouteHash, routeHashes } from './options.ts'
 import { hashes, Route } from './route.ts'
 
-/** Partition counts that a topic may have had before. */
+/** Maximum partition count to try as an earlier count of the topic. */
 const maxEarlierCount = 1024
-/** Different keys of misrouted records by which the rule of their producer is told. */
+/** Maximum distinct keys of misrouted records to learn the producer's rule from. */
 const mostKeys = 256
-/** A rule that fits so many of them is the one: of two partitions any other fits half. Of fewer than `tellingKeys` each one counts. */
+/**
+ * A rule that fits this share of the keys is taken as the producer's: with two partitions, any
+ * other rule fits half of them. With fewer than `tellingKeys` keys, a rule that fits any key is
+ * taken.
+ */
 const mostlyFits = 0.75
 const tellingKeys = 8
 
-/** A rule that producers may have followed. */
+/** A rule that a producer may follow. */
 interface Candidate {
-  /** Whose it is, for people. */
+  /** Name of the rule's owner, in messages. */
   readonly whose: string
-  /** What to do about it, for people. */
-  readonly mend: string
+  /** How to correct the mistake, in messages. */
+  readonly fix: string
   readonly partition: (key: Buffer, count: number) => number
-  /** Of brokers of the kind that the route's own rule is of. */
+  /** Whether the rule is of the same kind of broker as the route's. */
   readonly isLikely: boolean
   fits: number
 }
@@ -32,44 +36,44 @@ const users: Readonly<Record<RouteHash, string>> = {
 }
 
 /**
- * Why records of one stream lie in partitions that are not their subjects': by what their keys have in common, for each rule fits some by
- * chance. Partitions count as they are now: with another number it begins anew.
+ * Finds out why records of one stream are in the wrong partition. It looks for a rule that fits
+ * many keys, because each rule fits some by chance. A change of the partition count restarts it.
  */
 export class Misrouted {
   readonly #candidates: readonly Candidate[]
-  readonly #own: HashRule | undefined
+  readonly #configured: HashRule | undefined
   readonly #keys = new Set<string>()
   #count = 0
 
-  /** The routes of the stream. */
+  /** Takes all routes of the stream. */
   constructor(routes: readonly Route[]) {
     const route = routes.find(({ rule }) => hashRuleOf(rule) !== undefined)
-    this.#own = route && hashRuleOf(route.rule)
-    this.#candidates = route === undefined ? [] : candidatesOf(route, this.#own!)
+    this.#configured = route && hashRuleOf(route.rule)
+    this.#candidates = route === undefined ? [] : candidatesOf(route, this.#configured!)
   }
 
-  /** For people, with what to do. */
+  /** Returns the cause and what to do, as text for people. */
   because(key: Buffer | undefined, partition: number, count: number): string {
-    const own = this.#own
-    if (own === undefined) {
-      return 'its producer chose another partition than its route says: "carillon routes SUBJECT" names the right one'
+    const configured = this.#configured
+    if (configured === undefined) {
+      return 'its producer chose a partition that its route does not allow: "carillon routes SUBJECT" names the right one'
     }
     if (key === undefined || key.length === 0) {
-      const said = 'the record has no key, so its producer chose the partition'
-      return `${said}: set the key that "carillon routes SUBJECT" names, or by: any for its route`
+      const cause = 'the record has no key, so its producer chose the partition'
+      return `${cause}: set the key that "carillon routes SUBJECT" names, or by: any for its route`
     }
     if (key.length > maxSubjectBytes) {
-      return 'its key is longer than any that its route asks for: "carillon routes SUBJECT" names the right one'
+      return 'its key is longer than any key of its route: "carillon routes SUBJECT" names the right one'
     }
-    if (own.hash !== 'nats' && hashes[own.hash](key, 0, key.length) % count === partition) {
-      return 'the key\'s own partition is right, but the route asks for another key of this event: "carillon routes SUBJECT" names it'
+    if (configured.hash !== 'nats' && hashes[configured.hash](key, 0, key.length) % count === partition) {
+      return 'the partition is right for this key, but the route requires another key for this event: "carillon routes SUBJECT" names it'
     }
     this.#take(key, partition, count)
     const { size } = this.#keys
     const least = size < tellingKeys ? 1 : mostlyFits * size
     const fitting = this.#candidates.filter((each) => each.partition(key, count) === partition && each.fits >= least)
     const [best] = fitting.sort((a, b) => b.fits - a.fits)
-    return best === undefined ? this.#unknown(key, partition, own) : this.#told(best, fitting)
+    return best === undefined ? this.#unknownCause(key, partition, configured) : this.#likelyCause(best, fitting)
   }
 
   #take(key: Buffer, partition: number, count: number): void {
@@ -84,65 +88,70 @@ export class Misrouted {
     for (const each of this.#candidates) if (each.partition(key, count) === partition) each.fits++
   }
 
-  #told(best: Candidate, fitting: readonly Candidate[]): string {
+  #likelyCause(best: Candidate, fitting: readonly Candidate[]): string {
     const { size } = this.#keys
     const also = fitting
       .filter((each) => each !== best && each.fits === best.fits && each.isLikely)
       .map(({ whose }) => whose)
     const how = size === 1 ? '' : `, as ${best.fits} of ${size} misrouted keys show`
-    const others = also.length === 0 ? '' : `, or by ${also.join(' or ')}; more keys will show which`
-    return `its producer places keys by ${best.whose}${how}${others}: ${best.mend}`
+    const others = also.length === 0 ? '' : `, or by ${also.join(' or ')}; more keys will tell`
+    return `its producer places keys by ${best.whose}${how}${others}: ${best.fix}`
   }
 
-  #unknown(key: Buffer, partition: number, own: HashRule): string {
+  #unknownCause(key: Buffer, partition: number, configured: HashRule): string {
     const earlier =
-      own.hash === 'nats' ? undefined : earlierCount(hashes[own.hash](key, 0, key.length), partition, this.#count)
-    const guess = earlier === undefined ? '' : ` (with ${earlier} partitions, for example, it would be here)`
-    const said = `no hash that a route can have gives this partition: its producer has a custom partitioner, or the number of partitions has changed${guess}`
-    return `${said}: set by: any for its route, which reads a subject from all partitions`
+      configured.hash === 'nats'
+        ? undefined
+        : earlierCount(hashes[configured.hash](key, 0, key.length), partition, this.#count)
+    const guess = earlier === undefined ? '' : ` (it would be here with ${earlier} partitions, for example)`
+    const cause = `no known hash leads to this partition: a custom partitioner, or a changed partition count${guess}`
+    return `${cause}: set by: any for its route, which reads a subject from all partitions`
   }
 }
 
-/** The rules that the route could have instead of its own. */
-function candidatesOf(route: Route, own: HashRule): Candidate[] {
-  const byKey = routeHashes.flatMap((hash) => (hash === 'nats' || hash === own.hash ? [] : [byKeyOf(hash, own)]))
-  const ofTokens = [undefined, 1, 2, 3].filter((tokens) => own.hash !== 'nats' || tokens !== own.tokens)
-  const byTokens = ofTokens.map((tokens) => byTokensOf(tokens, route, own))
+/** Returns the rules that the route could have instead. */
+function candidatesOf(route: Route, configured: HashRule): Candidate[] {
+  const byKey = routeHashes.flatMap((hash) =>
+    hash === 'nats' || hash === configured.hash ? [] : [byKeyOf(hash, configured)],
+  )
+  const ofTokens = [undefined, 1, 2, 3].filter((tokens) => configured.hash !== 'nats' || tokens !== configured.tokens)
+  const byTokens = ofTokens.map((tokens) => byTokensOf(tokens, route, configured))
   const signed: Candidate = {
     whose: 'murmur2 without its sign bit cleared',
-    mend: 'give it a Java-compatible partitioner, or set by: any for its route',
-    // Of as many partitions as a power of two it is Java's hash: nothing tells the two apart, and nothing has to.
+    fix: 'give it a Java-compatible partitioner, or set by: any for its route',
+    // If the partition count is a power of two, this equals Java's hash, which needs no separate
+    // candidate.
     partition: (key, count) => (2 ** 31 % count === 0 ? -1 : murmur2(key, 0, key.length) % count),
-    isLikely: !isOfNats(own.hash),
+    isLikely: !isOfNats(configured.hash),
     fits: 0,
   }
-  return isOfNats(own.hash) ? [...byTokens, ...byKey] : [...byKey, signed, ...byTokens]
+  return isOfNats(configured.hash) ? [...byTokens, ...byKey] : [...byKey, signed, ...byTokens]
 }
 
 const isOfNats = (hash: RouteHash): boolean => hash === 'nats' || hash === 'nats-subject'
 
-/** Over the record's key, which is of the same tokens as by the route's own rule. */
-function byKeyOf(hash: Exclude<RouteHash, 'nats'>, own: HashRule): Candidate {
-  const tokens = isOfNats(own.hash) || isOfNats(hash) ? undefined : own.tokens
+/** Hashes the record's key, with the number of tokens of the route's rule. */
+function byKeyOf(hash: Exclude<RouteHash, 'nats'>, configured: HashRule): Candidate {
+  const tokens = isOfNats(configured.hash) || isOfNats(hash) ? undefined : configured.tokens
   const setting = 'partitioner=murmur2_random'
-  const isSetting = hash === 'librdkafka' && own.hash === 'java'
+  const isSetting = hash === 'librdkafka' && configured.hash === 'java'
   const orProducer = isSetting ? `, or ${setting} in its producer (kcat: -X ${setting})` : ''
   return {
     whose: users[hash],
-    mend: `set by: ${ruleText(hash, tokens)} for its route${orProducer}`,
+    fix: `set by: ${ruleText(hash, tokens)} for its route${orProducer}`,
     partition: (key, count) => hashes[hash](key, 0, key.length) % count,
-    isLikely: isOfNats(hash) === isOfNats(own.hash),
+    isLikely: isOfNats(hash) === isOfNats(configured.hash),
     fits: 0,
   }
 }
 
-/** Over tokens of the subject, by the route's pattern. */
-function byTokensOf(tokens: number | undefined, { config, prefix }: Route, own: HashRule): Candidate {
+/** Hashes tokens of the subject, by the route's pattern. */
+function byTokensOf(tokens: number | undefined, { config, prefix }: Route, configured: HashRule): Candidate {
   return {
     whose: users.nats,
-    mend: `set by: ${ruleText('nats', tokens)} for its route`,
+    fix: `set by: ${ruleText('nats', tokens)} for its route`,
     partition: partitionBy({ ...config, by: { hash: 'nats', tokens } }, prefix),
-    isLikely: isOfNats(own.hash),
+    isLikely: isOfNats(configured.hash),
     fits: 0,
   }
 }

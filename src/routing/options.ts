@@ -3,45 +3,58 @@ import { validatePattern } from '../subject/subject.ts'
 import { isComposed } from './template.ts'
 
 /**
- * How a hash route finds the partition, each named after what places records so. The key is the subject, without what the route puts
- * before its keys.
- * - `java`: Kafka's own client, and what is compatible with it: murmur2 over the record's key, the whole or its first `tokens` tokens.
- * - `librdkafka`: its default, `consistent_random`: CRC-32 over the same.
- * - `sarama`: its default, `NewHashPartitioner`, which librdkafka's `fnv1a_random` follows: FNV-1a as a signed number, without its sign.
- * - `nats`: `{{partition(n,1,2)}}`, FNV-1a over the tokens that the route's pattern leaves open (`*` and what `>` stands for), one
- *   after the other without dots, or the first `tokens` of them.
- * - `nats-subject`: NATS 2.12's `{{partition(n)}}`, FNV-1a over the dotted key or its first `tokens` tokens.
+ * How a hash route finds the partition. Each hash is named after the software that uses it. The
+ * key is the subject without the route's prefix.
+ * - `java`: Kafka's own client and compatible ones: murmur2 over the record's key, all of it or
+ *   its first `tokens` tokens.
+ * - `librdkafka`: its default, `consistent_random`: CRC-32 over the same bytes.
+ * - `sarama`: its default, `NewHashPartitioner`, which librdkafka's `fnv1a_random` follows:
+ *   FNV-1a as a signed number, then its absolute value.
+ * - `nats`: `{{partition(n,1,2)}}`: FNV-1a over the tokens that are wildcards in the route's
+ *   pattern (`*`, and all that `>` matches), concatenated without dots; all of them, or the first
+ *   `tokens`.
+ * - `nats-subject`: NATS 2.12's `{{partition(n)}}`: FNV-1a over the dotted key, all of it or its
+ *   first `tokens` tokens.
  */
 export const routeHashes = ['java', 'librdkafka', 'sarama', 'nats', 'nats-subject'] as const
 export type RouteHash = (typeof routeHashes)[number]
 
 export interface HashRule {
   readonly hash: RouteHash
-  /** Only so many tokens count, so that a wildcard below them stays in one partition; default all. */
+  /**
+   * Number of tokens to hash, so that a wildcard below them stays in one partition; default all.
+   */
   readonly tokens?: number | undefined
 }
 
-/** Keys from `from` to below `to`, in bytewise order of UTF-8 (no `to` = all from there on), are in these partitions; the publisher chooses. */
+/**
+ * Keys from `from` (inclusive) to `to` (exclusive; none = unbounded), in bytewise order of UTF-8,
+ * are in these partitions. The publisher chooses one of them.
+ */
 export interface RangeRule {
   readonly from: string
   readonly to?: string | undefined
   readonly partitions: readonly number[]
 }
 
-/** `any`: a subject's records may be in all partitions, and each of these has an order of its own. */
+/**
+ * `any`: a subject's records may be in all partitions; only records of one partition are in
+ * order.
+ */
 export type RouteRule = 'any' | HashRule | { readonly ranges: readonly RangeRule[] }
 
 export interface RouteConfig {
-  /** The subjects it is for: a pattern, `>` for all. May be left out where `subject` says it. */
+  /** Pattern of the subjects; `>` = all. Optional if `subject` implies it. */
   readonly subjects?: string | undefined
   /**
-   * How a subject comes of a record's key: `{key}`, or `orders.{key}` for keys that don't begin with `orders`; of records whose keys are no
-   * subjects, `orders.{header:region}.{json:id}`.
+   * Template that turns a record's key into its subject: `{key}`, or `orders.{key}` for keys that
+   * don't begin with `orders`. For records whose keys are not subjects:
+   * `orders.{header:region}.{json:id}`.
    */
   readonly subject?: string | undefined
-  /** The stream that has their events. */
+  /** The stream that holds the events. */
   readonly stream: string
-  /** `{hash: java}` unless given, `any` where subjects don't come of keys. */
+  /** Default `{hash: java}`, or `any` where subjects are not made from keys. */
   readonly by?: RouteRule | undefined
 }
 
@@ -49,11 +62,11 @@ export const javas: HashRule = { hash: 'java' }
 
 export const ruleOf = ({ by, subject }: RouteConfig): RouteRule => by ?? (isComposed(subject) ? 'any' : javas)
 
-/** undefined = it is no rule by hash. */
+/** Returns undefined for a rule that is not a hash. */
 export const hashRuleOf = (rule: RouteRule): HashRule | undefined =>
   rule !== 'any' && 'hash' in rule ? rule : undefined
 
-/** None where it is no rule by ranges. */
+/** Returns an empty list for a rule without ranges. */
 export const rangesOf = (rule: RouteRule): readonly RangeRule[] =>
   rule !== 'any' && 'ranges' in rule ? rule.ranges : []
 
@@ -95,7 +108,7 @@ const route = group<RouteConfig>({
   ),
 })
 
-/** With no configuration: every subject in the stream `events`, by Java's hash of the subject. */
+/** Without configuration: every subject in the stream `events`, by Java's hash of the subject. */
 export const defaultRoutes: readonly RouteConfig[] = [{ subjects: '>', stream: 'events' }]
 
 export const routeSettings = {

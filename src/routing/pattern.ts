@@ -2,12 +2,12 @@ import { tokens } from '../subject/subject.ts'
 
 const dot = 0x2e
 
-/** A subject pattern, ready to be held against a subject's bytes without decoding them. */
+/** A compiled subject pattern that matches a subject's bytes without decoding them. */
 export class BytePattern {
   readonly text: string
-  /** One a token; undefined = `*`. */
+  /** One entry per token; undefined = `*`. */
   readonly #parts: (Buffer | undefined)[]
-  /** Ends with `>`: one or more further tokens. */
+  /** The pattern ends with `>`, which matches one or more tokens. */
   readonly #open: boolean
 
   constructor(text: string) {
@@ -18,12 +18,12 @@ export class BytePattern {
     this.#parts = parts.map((part) => (part === '*' ? undefined : Buffer.from(part)))
   }
 
-  /** Every subject matches. */
+  /** Whether every subject matches. */
   get all(): boolean {
     return this.#open && this.#parts.length === 0
   }
 
-  /** Whether the token at `index` is fixed by the pattern. */
+  /** Returns whether the pattern fixes the token at `index`. */
   isLiteral(index: number): boolean {
     return this.#parts[index] !== undefined
   }
@@ -40,7 +40,7 @@ export class BytePattern {
   }
 }
 
-/** The end of the token that starts at `at`. */
+/** Returns the end of the token that starts at `at`. */
 export function tokenEnd(bytes: Uint8Array, at: number, end: number): number {
   let i = at
   while (i < end && bytes[i] !== dot) i++
@@ -53,7 +53,7 @@ function equal(part: Buffer, bytes: Uint8Array, start: number, end: number): boo
   return true
 }
 
-/** A subject that both patterns match, undefined where there is none. */
+/** Returns a subject that both patterns match; undefined = none. */
 export function commonSubject(a: string, b: string): string | undefined {
   const left = tokens(a)
   const right = tokens(b)

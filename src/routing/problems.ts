@@ -3,16 +3,18 @@ import { hashRuleOf, type RouteConfig, type RouteHash, ruleOf } from './options.
 import { RoutingTable } from './table.ts'
 import { isComposed } from './template.ts'
 
-/** What routes have to know of a stream. */
+/** The properties of a stream that routes depend on. */
 interface RoutedStream {
   readonly format: string
   readonly layout: string
 }
 
-/** What Kafka's producers compute of a key, which is a raw record's subject. */
+/**
+ * The hashes of Kafka's producers, which use the whole key. A raw record's key is its subject.
+ */
 const ofWholeKeys: ReadonlySet<RouteHash | undefined> = new Set(['java', 'librdkafka', 'sarama'])
 
-/** What is wrong with routes that are right one by one. */
+/** Returns the problems of routes in combination with streams and with each other. */
 export function routeProblems(
   routes: readonly RouteConfig[],
   streams: Readonly<Record<string, RoutedStream>>,
@@ -29,19 +31,19 @@ function problemsOf(route: RouteConfig, path: string, streams: Readonly<Record<s
     const message = `expected one of the streams ${Object.keys(streams).join(', ')}, got "${name}"`
     found.push({ path: `${path}.stream`, message })
   } else if (stream.layout === 'single' && rule?.tokens !== undefined) {
-    const said = `expected no tokens for ${name}, whose layout is single, got ${rule.tokens}`
+    const expected = `expected no tokens for ${name}, whose layout is single, got ${rule.tokens}`
     found.push({
       path: `${path}.by`,
-      message: `${said}: its one partition has every subject, and its keys are the subjects`,
+      message: `${expected}: its one partition has every subject, and its keys are the subjects`,
     })
   } else if (stream.format === 'raw' && ofWholeKeys.has(rule?.hash) && rule?.tokens !== undefined) {
-    const said = `expected no tokens for the raw stream ${name}, got ${rule.tokens}`
-    const message = `${said}: its subjects are its keys, and Kafka's producers hash a key as a whole`
+    const expected = `expected no tokens for the raw stream ${name}, got ${rule.tokens}`
+    const message = `${expected}: its subjects are its keys, and Kafka's producers hash a key as a whole`
     found.push({ path: `${path}.by`, message })
   }
   if (stream !== undefined && stream.format !== 'raw' && isComposed(route.subject)) {
-    const said = `expected {key} in the subject of the ${stream.format} stream ${name}, got "${route.subject}"`
-    found.push({ path: `${path}.subject`, message: `${said}: only raw records have no subject of their own` })
+    const expected = `expected {key} in the subject of the ${stream.format} stream ${name}, got "${route.subject}"`
+    found.push({ path: `${path}.subject`, message: `${expected}: only raw records lack a subject` })
   }
   if (route.subjects === undefined && route.subject === undefined) {
     const message = 'expected subjects (a pattern) or subject (a template such as orders.{key}), got neither'

@@ -1,6 +1,9 @@
 import { type RouteConfig, rangesOf, ruleOf } from './options.ts'
 
-/** What the routes by ranges of one stream name, held against the partitions that it has: what is wrong, for people; '' = nothing. */
+/**
+ * Compares the ranges of one stream's routes with the stream's partitions. Returns the problem as
+ * text for people; '' = none.
+ */
 export function rangeProblem(routes: readonly RouteConfig[], stream: string, count: number): string {
   const rules = routes.filter((route) => route.stream === stream).map(ruleOf)
   const named = new Set(rules.flatMap((rule) => rangesOf(rule).flatMap(({ partitions }) => partitions)))
@@ -10,7 +13,7 @@ export function rangeProblem(routes: readonly RouteConfig[], stream: string, cou
   if (beyond.length > 0) {
     return `${has}, but its ranges name partition ${beyond.join(', ')}: add partitions, or correct the ranges`
   }
-  // All others may use any.
+  // A route without ranges may use any partition.
   if (rules.some((rule) => rangesOf(rule).length === 0)) return ''
   const unnamed = Array.from({ length: count }, (_, partition) => partition).filter((each) => !named.has(each))
   if (unnamed.length === 0) return ''

@@ -22,35 +22,35 @@ interface Range {
 
 type BytesHash = (bytes: Uint8Array, start: number, end: number) => number
 
-/** None is negative: the rest of a division by the partition count is the partition. */
+/** Hashes that are never negative. The partition is the hash modulo the partition count. */
 export const hashes: Readonly<Record<Exclude<HashRule['hash'], 'nats'>, BytesHash>> = {
   java: (bytes, start, end) => murmur2(bytes, start, end) & 0x7fffffff,
   librdkafka: crc32,
-  // As a signed number: that of the rest of a negative one without its sign is the same.
+  // Sarama takes the absolute value of a negative remainder, which gives the same partition.
   sarama: (bytes, start, end) => Math.abs(fnv1a(bytes, start, end) | 0),
   'nats-subject': (bytes, start, end) => fnv1a(bytes, start, end),
 }
 
-/** In place of a partition: several are possible, or none is. */
+/** Sentinel partition: several are possible, or none. */
 export const undecided = -1
 
-/** One of `count` partitions. */
+/** A partition of a stream with `count` partitions. */
 export interface PartitionOf {
   readonly partition: number
   readonly count: number
 }
 
-/** One route, ready to use. What it says of subjects, it says of those that its pattern matches. */
+/** One compiled route. Its methods expect subjects that its pattern matches. */
 export class Route {
   readonly config: RouteConfig
   readonly rule: RouteRule
   readonly subjects: string
-  /** What stands before a record's key in its subject: tokens with a dot behind each, mostly none. */
+  /** Prefix of the record's key in the subject: tokens, each followed by a dot. Usually empty. */
   readonly prefix: string
-  /** How its subjects come of records whose keys are none. */
+  /** Composes subjects of records whose keys are not subjects. */
   readonly template: SubjectTemplate | undefined
   readonly pattern: BytePattern
-  /** The pattern of the keys. */
+  /** Pattern of the keys. */
   readonly #keys: BytePattern
   readonly #prefixBytes: number
   readonly #any: boolean
@@ -72,30 +72,30 @@ export class Route {
     this.#ranges = compileRanges(this.subjects, rangesOf(this.rule))
   }
 
-  /** The record key of a subject. */
+  /** Returns the record key of a subject. */
   key(subject: string): string {
     const key = subject.slice(this.prefix.length)
     const count = this.#keyTokens
     return count === undefined ? key : firstTokens(key, count)
   }
 
-  /** Where the record key ends in the subject in bytes [start, end). */
+  /** Returns the end of the record key within the subject in bytes [start, end). */
   keyEnd(bytes: Uint8Array, start: number, end: number): number {
     const count = this.#keyTokens
     return count === undefined ? end : endOfTokens(bytes, start + this.#prefixBytes, end, count)
   }
 
-  /** The key is only so many tokens; undefined = all of them. */
+  /** Number of tokens in the key; undefined = all. */
   get #keyTokens(): number | undefined {
     return this.#hash?.hash === 'nats' ? undefined : this.#hash?.tokens
   }
 
-  /** Whether it says where the subject is: a route by ranges may have none for it. */
+  /** Returns whether the route places the subject. A route by ranges may have no range for it. */
   covers(bytes: Uint8Array, start: number, end: number): boolean {
     return this.#any || this.#hash !== undefined || this.#range(bytes, start + this.#prefixBytes, end) !== undefined
   }
 
-  /** The partition in which its gateways put the subject, or `undecided`. */
+  /** Returns the partition in which gateways publish the subject, or `undecided`. */
   partition(bytes: Uint8Array, start: number, end: number, count: number): number {
     const keyStart = start + this.#prefixBytes
     if (this.#any) return this.#hashOf(javas, bytes, keyStart, end) % count
@@ -106,14 +106,16 @@ export class Route {
     return this.#hashOf(this.#hash, bytes, keyStart, end) % count
   }
 
-  /** Whether the subject's events may be in this partition. */
+  /** Returns whether the subject's events may be in this partition. */
   allows({ partition, count }: PartitionOf, bytes: Uint8Array, start: number, end: number): boolean {
     if (this.#any) return true
     if (this.#hash !== undefined) return this.partition(bytes, start, end, count) === partition
     return this.#range(bytes, start + this.#prefixBytes, end)?.partitions.includes(partition) === true
   }
 
-  /** Where events of a subject or pattern, which this route matches, can be. */
+  /**
+   * Returns the partitions that may hold events of a subject or pattern that this route matches.
+   */
   partitionsFor(subject: string, count: number): number[] {
     if (this.#any) return [...Array(count).keys()]
     const keys = keyPattern(subject, this.prefix)
@@ -124,7 +126,10 @@ export class Route {
     return [this.#hashOf(this.#hash, bytes, 0, bytes.length) % count]
   }
 
-  /** A key whose partition is that of all that `keys` matches; undefined where it leaves open what is hashed. */
+  /**
+   * Returns a key that has the same partition as all keys that `keys` matches; undefined if they
+   * may have different ones.
+   */
   #fixedPart(keys: string, rule: HashRule): string | undefined {
     if (!isPattern(keys)) return keys
     if (rule.tokens === undefined) return undefined
@@ -138,7 +143,9 @@ export class Route {
     return undefined
   }
 
-  /** Of the key in bytes [start, end): its partition is the rest of a division by their count. */
+  /**
+   * Hashes the key in bytes [start, end). The partition is the hash modulo the partition count.
+   */
   #hashOf(rule: HashRule, bytes: Uint8Array, start: number, end: number): number {
     const { hash, tokens } = rule
     if (hash === 'nats') return this.#hashOpenTokens(rule, bytes, start, end)
@@ -174,11 +181,14 @@ export class Route {
     return [...found].sort((a, b) => a - b)
   }
 
-  /** The ranges that may hold a key of the pattern: all of them begin as it does, up to its first wildcard. */
+  /**
+   * Returns the ranges that may hold a key of the pattern: such keys share the text before the
+   * first wildcard.
+   */
   #rangesBelow(pattern: string): Range[] {
     const first = Buffer.from(pattern.slice(0, pattern.search(/[*>]/)))
     if (first.length === 0) return [...this.#ranges]
-    // It ends with a dot, so the next byte behind the dot ends the stretch.
+    // The prefix ends with a dot, so incrementing that byte yields its upper bound.
     const beyond = Buffer.from(first)
     beyond[beyond.length - 1]! += 1
     return this.#ranges.filter(
@@ -187,30 +197,42 @@ export class Route {
   }
 }
 
-/** Throws where it is none, none of its subjects is one of the route's, or the route looks for them by their keys. */
+/**
+ * Returns the template, or undefined if the subject is a prefix and the key. Throws if the
+ * template is invalid, if it can't make any subject of the route's pattern, or if the route's
+ * rule places subjects by key.
+ */
 function templateOf(config: RouteConfig): SubjectTemplate | undefined {
   const { subjects, subject } = config
   if (subject === undefined || prefixBeforeKey(subject) !== undefined) return undefined
   const template = composedTemplate(subject)
   if (ruleOf(config) !== 'any') {
-    const said = `expected by: any, or no by, beside the template "${subject}"`
-    throw new CarillonError('bad_request', `${said}: records whose keys are not subjects may be in any partition`)
+    const expected = `expected by: any, or no by, with the template "${subject}"`
+    throw new CarillonError('bad_request', `${expected}: records whose keys are not subjects may be in any partition`)
   }
   if (subjects === undefined || commonSubject(subjects, template.pattern) !== undefined) return template
-  const said = `expected subjects as the template "${subject}" makes them, such as ${template.pattern}`
-  throw new CarillonError('bad_request', `${said}, got "${subjects}"`)
+  const expected = `expected subjects as the template "${subject}" makes them, such as ${template.pattern}`
+  throw new CarillonError('bad_request', `${expected}, got "${subjects}"`)
 }
 
-/** What the route's template puts before the key. Throws `bad_request` where the pattern is not below it. */
+/**
+ * Returns the template's prefix of the key. Throws `bad_request` if the pattern doesn't begin
+ * with it.
+ */
 function prefixOf({ subjects, subject = '{key}' }: RouteConfig): string {
   const prefix = prefixBeforeKey(subject)!
   if (prefix !== '') validateSubject(prefix.slice(0, -1))
   if (subjects === undefined || (subjects.startsWith(prefix) && subjects.length > prefix.length)) return prefix
-  const said = `expected subjects below ${prefix.slice(0, -1)}, as the template "${subject}" makes them`
-  throw new CarillonError('bad_request', `${said}, got "${subjects}": leave subjects out, or begin it with ${prefix}`)
+  const expected = `expected subjects below ${prefix.slice(0, -1)}, as the template "${subject}" makes them`
+  throw new CarillonError(
+    'bad_request',
+    `${expected}, got "${subjects}": leave subjects out, or begin it with ${prefix}`,
+  )
 }
 
-/** What of a pattern is about the key, where its matches begin with the prefix. */
+/**
+ * Returns the part of a pattern that matches the key, given that subjects begin with the prefix.
+ */
 function keyPattern(pattern: string, prefix: string): string {
   if (prefix === '') return pattern
   const parts = tokens(pattern)

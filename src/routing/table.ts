@@ -6,10 +6,10 @@ import { commonSubject } from './pattern.ts'
 import { type PartitionOf, Route, undecided } from './route.ts'
 import type { SubjectTemplate } from './template.ts'
 
-/** How many partitions a stream has; may throw where that is not known yet. */
+/** Returns the number of partitions of a stream. May throw while that is unknown. */
 export type PartitionCount = (stream: string) => number
 
-/** Where a published event goes. */
+/** The place to publish an event. */
 export interface PublishDestination {
   readonly stream: string
   /** undefined = several are possible: the publisher chooses. */
@@ -18,29 +18,30 @@ export interface PublishDestination {
   readonly key: string
 }
 
-/** Where a record is: in this partition of a stream of `count`. */
+/** The place of a record: a partition of a stream with `count` partitions. */
 export interface RecordLocation extends PartitionOf {
   readonly stream: string
 }
 
-/** One route as people read it. */
+/** One route, formatted for people. */
 export interface RouteRow {
   readonly subjects: string
   readonly stream: string
   readonly rule: string
-  /** How subjects come of keys, where they are not the same. */
+  /** Template of the subject, if it is not the key. */
   readonly subject?: string
 }
 
-/** The same on every gateway: which subjects are in which partitions of which stream. */
+/** Maps subjects to streams and partitions. All gateways must have the same table. */
 export class RoutingTable {
   readonly routes: readonly Route[]
-  /** The only route, where it takes every subject. */
+  /** The only route, if it matches every subject. */
   readonly #only: Route | undefined
 
   /**
-   * Throws where two routes can match one subject: which of them it was published by could not be told; and where routes of
-   * one stream make subjects by different templates: which of them a record is meant for could not be told.
+   * Throws if two routes can match the same subject, because a record's route would be ambiguous.
+   * Throws if routes of one stream have different templates, because a record's subject would be
+   * ambiguous.
    */
   constructor(configs: readonly RouteConfig[]) {
     this.routes = configs.map((config) => new Route(config))
@@ -50,37 +51,46 @@ export class RoutingTable {
         if (a.config.stream === b.config.stream && templateText(a) !== templateText(b)) throw twoTemplates(a, b)
         const example = commonSubject(a.subjects, b.subjects)
         if (example === undefined) continue
-        const said = `the routes "${a.subjects}" and "${b.subjects}" overlap`
-        throw new CarillonError('bad_request', `${said}: both match "${example}"; make them disjoint`)
+        const problem = `the routes "${a.subjects}" and "${b.subjects}" overlap`
+        throw new CarillonError('bad_request', `${problem}: both match "${example}"; make them disjoint`)
       }
     })
   }
 
-  /** How subjects of the stream come of records whose keys are none. */
+  /** Returns the template for records of the stream whose keys are not subjects. */
   templateOf(stream: string): SubjectTemplate | undefined {
     return this.routes.find(({ config }) => config.stream === stream)?.template
   }
 
-  /** Throws `no_route`, also where the route names a partition that the stream doesn't have, or where its subjects don't come of keys. */
+  /**
+   * Returns the place to publish a subject. Throws `no_route`, also if the route names a
+   * partition that the stream lacks, or if its subjects are not made from keys.
+   */
   place(subject: string, count: PartitionCount): PublishDestination {
     const bytes = Buffer.from(subject)
     const route = this.#require(subject, this.#match(bytes, 0, bytes.length))
     const { stream } = route.config
     if (route.template !== undefined) {
-      const said = `"${subject}" belongs to the route "${route.subjects}", whose subjects are composed by the template "${route.template.text}"`
-      throw new CarillonError('no_route', `${said}: publish to the broker, with the headers and values that it names`)
+      const problem = `"${subject}" belongs to the route "${route.subjects}", which composes subjects by the template "${route.template.text}"`
+      throw new CarillonError(
+        'no_route',
+        `${problem}: publish to the broker, with the headers and values that it names`,
+      )
     }
     const partitions = count(stream)
     const partition = route.partition(bytes, 0, bytes.length, partitions)
     if (partition >= partitions) {
-      const said = `"${subject}" belongs in partition ${partition} of stream ${stream}, which has ${partitions} partitions`
-      throw new CarillonError('no_route', `${said}: correct the route's ranges or add partitions`)
+      const problem = `"${subject}" belongs in partition ${partition} of stream ${stream}, which has ${partitions} partitions`
+      throw new CarillonError('no_route', `${problem}: correct the route's ranges or add partitions`)
     }
     if (partition === undecided && !route.covers(bytes, 0, bytes.length)) throw noRange(subject, route)
     return { stream, partition: partition === undecided ? undefined : partition, key: route.key(subject) }
   }
 
-  /** Where events of a subject or pattern can be. Throws `no_route` where none of the routes has any of it. */
+  /**
+   * Returns the partitions that may hold events of a subject or pattern, by stream. Throws
+   * `no_route` if no route matches any of it.
+   */
   partitionsFor(subject: string, count: PartitionCount): { stream: string; partitions: number[] }[] {
     const routes = this.routes.filter((route) => commonSubject(route.subjects, subject) !== undefined)
     this.#require(subject, routes[0])
@@ -95,19 +105,27 @@ export class RoutingTable {
     return places.map(([stream, partitions]) => ({ stream, partitions }))
   }
 
-  /** Where events of a subject or pattern are in a stream of `count` partitions; nowhere where no route has any of it. */
+  /**
+   * Returns the partitions of one stream, which has `count` of them, that may hold events of a
+   * subject or pattern; empty if no route matches.
+   */
   partitionsIn(stream: string, subject: string, count: number): number[] {
     const isTheirs = ({ config, subjects }: Route) =>
       config.stream === stream && commonSubject(subjects, subject) !== undefined
     return this.routes.filter(isTheirs).flatMap((route) => route.partitionsFor(subject, count))
   }
 
-  /** Whether events of a subject may be in several partitions of a stream at a time. */
+  /**
+   * Returns whether a subject's events may be in several partitions of a stream at the same time.
+   */
   isSpread(subject: string): boolean {
     return this.routes.some(({ rule, subjects }) => rule === 'any' && commonSubject(subjects, subject) !== undefined)
   }
 
-  /** Whether a subject, given as bytes, may be in this place. On the hot path: give the same object again. */
+  /**
+   * Returns whether a subject, given as bytes, may be in this place. On the hot path: reuse the
+   * `place` object.
+   */
   check(place: RecordLocation, bytes: Uint8Array, start: number, end: number): 'ok' | 'misrouted' | 'no_route' {
     const route = this.#only ?? this.#match(bytes, start, end)
     if (route === undefined || route.config.stream !== place.stream) return 'no_route'
@@ -115,17 +133,20 @@ export class RoutingTable {
     return route.covers(bytes, start, end) ? 'misrouted' : 'no_route'
   }
 
-  /** What the stream's routes put before a record's key, for it to be a subject. */
+  /** Returns the prefix that turns a record's key of the stream into a subject. */
   prefixOf(stream: string): string {
     return this.routes.find(({ config }) => config.stream === stream)?.prefix ?? ''
   }
 
-  /** Where the record key ends in the subject in bytes [start, end); `absent` where no route has the subject. */
+  /**
+   * Returns the end of the record key within the subject in bytes [start, end); `absent` if no
+   * route matches.
+   */
   keyEnd(bytes: Uint8Array, start: number, end: number): number {
     return (this.#only ?? this.#match(bytes, start, end))?.keyEnd(bytes, start, end) ?? absent
   }
 
-  /** What is to be found out of the stream's misrouted records. */
+  /** Returns a new diagnosis of the stream's misrouted records. */
   misroutedOf(stream: string): Misrouted {
     return new Misrouted(this.routes.filter(({ config }) => config.stream === stream))
   }
@@ -147,30 +168,30 @@ export class RoutingTable {
   #require(subject: string, route: Route | undefined): Route {
     if (route !== undefined) return route
     const known = this.routes.map(({ subjects }) => subjects).join(', ')
-    throw new CarillonError('no_route', `no route matches "${subject}"; the routes are for: ${known}`)
+    throw new CarillonError('no_route', `no route matches "${subject}"; the routes are: ${known}`)
   }
 }
 
-/** Each once; as they are where they are in order, as all of a stream's are. */
+/** Sorts and removes duplicates. The partitions of one stream usually are in order already. */
 function inOrder(partitions: number[]): number[] {
   const areInOrder = partitions.every((partition, i) => i === 0 || partition > partitions[i - 1]!)
   return areInOrder ? partitions : [...new Set(partitions)].sort((a, b) => a - b)
 }
 
 function noRange(subject: string, route: Route): CarillonError {
-  const said = `"${subject}" is not in any range of the route "${route.subjects}"`
-  return new CarillonError('no_route', `${said}: give it one`)
+  const problem = `"${subject}" is in none of the ranges of the route "${route.subjects}"`
+  return new CarillonError('no_route', `${problem}: add one`)
 }
 
 const templateText = ({ template, prefix }: Route): string => template?.text ?? `${prefix}{key}`
 
 function twoTemplates(a: Route, b: Route): CarillonError {
   const { stream } = a.config
-  const said = `the routes of stream ${stream} have the subjects "${templateText(a)}" and "${templateText(b)}"`
-  return new CarillonError('bad_request', `${said}: all routes of a stream need the same one`)
+  const problem = `the routes of stream ${stream} have the subjects "${templateText(a)}" and "${templateText(b)}"`
+  return new CarillonError('bad_request', `${problem}: all routes of a stream need the same one`)
 }
 
-/** Its keys are its subjects. */
+/** Whether the route's keys are its subjects. */
 const isPlain = ({ template, prefix }: Route): boolean => template === undefined && prefix === ''
 
 function ruleText(route: Route): string {

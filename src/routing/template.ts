@@ -1,34 +1,37 @@
 import { CarillonError } from '../base/errors.ts'
 import { validateSubject } from '../subject/subject.ts'
 
-/** What a part of a composed subject is: constant text, or what a record has there. */
+/** A part of a composed subject: constant text, or a value from the record. */
 export type TemplatePart =
   | { readonly from: 'text'; readonly text: string }
   | { readonly from: 'header'; readonly name: string }
   | { readonly from: 'json'; readonly path: readonly string[] }
 
-/** How subjects come of records whose keys are none. */
+/** Composes subjects for records whose keys are not subjects. */
 export interface SubjectTemplate {
   readonly text: string
   readonly parts: readonly TemplatePart[]
-  /** What the subjects that come of it match: `*` for each token that a record has a say in. */
+  /** Pattern of the composed subjects: `*` for each token that depends on the record. */
   readonly pattern: string
 }
 
-/** `{key}`, or tokens before it as in `orders.{key}`: what stands before the key; undefined = it is another template. */
+/** Returns the prefix in `{key}` or `orders.{key}`; undefined for any other template. */
 export function prefixBeforeKey(template: string): string | undefined {
   return /^((?:[^{}]+\.)?)\{key\}$/.exec(template)?.[1]
 }
 
 const field = /\{(header|json):([^{}]+)\}/g
-/** In place of what a record has there: no subject has it. */
+/** Placeholder for a value from the record. No subject contains it. */
 const open = '\0'
 
-/** Whether a route's subjects are composed of something else than keys. */
+/** Returns whether a route composes subjects from anything else than keys. */
 export const isComposed = (template: string | undefined): boolean =>
   template !== undefined && !template.includes('{key}')
 
-/** Throws `bad_request` where it is none, and `bad_subject` where no subject can come of it. */
+/**
+ * Parses a template. Throws `bad_request` if it is malformed, and `bad_subject` if it can't make
+ * a valid subject.
+ */
 export function composedTemplate(text: string): SubjectTemplate {
   const parts: TemplatePart[] = []
   let pattern = ''
@@ -43,7 +46,8 @@ export function composedTemplate(text: string): SubjectTemplate {
   const rest = text.slice(at)
   if (rest !== '') parts.push({ from: 'text', text: rest })
   pattern += rest
-  if (/[{}]/.test(pattern) || parts.some((part) => part.from === 'json' && part.path.includes(''))) throw none(text)
+  if (/[{}]/.test(pattern) || parts.some((part) => part.from === 'json' && part.path.includes('')))
+    throw notATemplate(text)
   validateSubject(pattern.replaceAll(open, 'x'))
   const tokens = pattern.split('.').map((token) => (token.includes(open) ? '*' : token))
   return { text, parts, pattern: tokens.join('.') }
@@ -57,7 +61,7 @@ function headerName(name: string, template: string): string {
   )
 }
 
-function none(text: string): CarillonError {
+function notATemplate(text: string): CarillonError {
   const forms = 'tokens before it as in orders.{key}, or a template of constants, {header:name} and {json:field}'
   return new CarillonError('bad_request', `expected {key}, ${forms}, got "${text}"`)
 }

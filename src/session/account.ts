@@ -5,36 +5,41 @@ import type { GatewayInstruments } from '../telemetry/instruments.ts'
 import type { SessionLimits } from './options.ts'
 
 /**
- * What the parts of a session take of memory, bytes: measured and rounded up. test/session/account-sizes.test.ts measures them again.
+ * Memory cost of each part of a session, bytes: measured and rounded up.
+ * test/session/account-sizes.test.ts measures them again.
  */
 export const sizes = {
-  /** With its transport's part and the socket's. */
+  /** A session, including its transport state and its socket. */
   session: 3072,
-  /** Beside its subject's text, and where that is not ASCII, its bytes. */
+  /** A subscription, excluding its subject's text and, if that is not ASCII, its byte string. */
   subscription: 345,
+  /** The byte string of a subject that is not ASCII, excluding the bytes. */
   bytes: 48,
-  /** Its part in one partition, and what that has of its subject or pattern, and of each token of a pattern. */
+  /**
+   * A subscription's leg in one partition. An exact subject adds `subject`; a pattern adds
+   * `pattern`, and a `token` for each of its tokens.
+   */
   leg: 140,
   subject: 165,
   pattern: 200,
   token: 140,
-  /** One partition that is read, with its main reader. */
+  /** One partition that a session reads, including its main reader. */
   track: 800,
-  /** A subscription that is catching up in one partition, or waits for its turn. */
+  /** The side reader of a subscription that catches up in one partition, or queues to do so. */
   reader: 340,
-  /** Of a token, kept for a partition to come. */
+  /** A token's position, kept for a partition that the session does not read yet. */
   position: 160,
-  /** A control frame that waits, beside its bytes. */
+  /** A queued control frame, excluding its bytes. */
   frame: 300,
-  /** An event that `last` has found, until it is given. */
+  /** An event found by `last`, until it is delivered. */
   found: 64,
-  /** Its subject, beside its text, while others are looked for. */
+  /** The subject of such an event, excluding its text, until the search ends. */
   foundSubject: 110,
 } as const
 
 const mib = 1 << 20
 
-/** What all sessions of a gateway take, and may. */
+/** Memory, subscriptions and patterns of all sessions of a gateway, and their limits. */
 export class Totals {
   readonly #limits: SessionLimits
   readonly #instruments: GatewayInstruments
@@ -50,7 +55,7 @@ export class Totals {
     return this.#limits.maxSessionBytes
   }
 
-  /** Whether so many bytes more may be taken. */
+  /** Returns whether `bytes` more fit into the memory limit of all sessions. */
   fits(bytes: number): boolean {
     return this.#instruments.sessionBytes + bytes <= this.#limits.maxTotalSessionMiB * mib
   }
@@ -59,7 +64,10 @@ export class Totals {
     this.#instruments.sessionBytes += bytes
   }
 
-  /** Throws `overloaded` where there is no room for so many subscriptions, of which some are patterns. */
+  /**
+   * Throws `overloaded` if the gateway has no room for `subscriptions` more, of which `patterns`
+   * are patterns.
+   */
   requireRoom(subscriptions: number, patterns: number): void {
     const { maxTotalSubscriptions, maxTotalPatterns } = this.#limits
     const now = this.#instruments
@@ -71,14 +79,14 @@ export class Totals {
     }
   }
 
-  /** Where the gateway has no room. */
+  /** Returns the refusal for a gateway whose session memory is used up. */
   noRoom(): LimitReached {
     return this.full('maxTotalSessionMiB', `${this.#limits.maxTotalSessionMiB} MiB of sessions`)
   }
 
-  /** Of all sessions together: another gateway may have room. */
+  /** Returns the refusal for a limit over all sessions: another gateway may have room. */
   full(limit: 'maxSessions' | 'maxTotalSubscriptions' | 'maxTotalPatterns' | 'maxTotalSessionMiB', said: string) {
-    const message = `this gateway takes ${said} at most (limits.${limit}) and has no room: try again later, or another one`
+    const message = `this gateway accepts at most ${said} (limits.${limit}) and is full: retry later, or use another gateway`
     return this.refusal(limit, message)
   }
 
@@ -88,9 +96,9 @@ export class Totals {
 }
 
 /**
- * What one session takes, in bytes, of `limits.maxSessionBytes` and of what all may take together. What it asks for is taken or refused as a
- * whole; what was taken is given back by whoever took it, and all of it when the session has ended and left
- * its places.
+ * Bytes that one session holds, counted against `limits.maxSessionBytes` and against the limit of
+ * all sessions. A request is granted or refused as a whole. Each part returns what it took. A
+ * session that has ended and left its hubs returns the rest at once.
  */
 export class Account {
   readonly #totals: Totals
@@ -105,27 +113,29 @@ export class Account {
     return this.#bytes
   }
 
-  /** Which limit stands against so many bytes more; undefined = there is room. */
+  /**
+   * Returns the refusal by the limit that `bytes` more would exceed; undefined = there is room.
+   */
   refusal(bytes: number): LimitReached | undefined {
     if (this.#fitsSession(bytes)) return this.#totals.fits(bytes) ? undefined : this.#totals.noRoom()
-    const said = `a session may take ${this.#totals.maxSessionBytes} bytes of memory (limits.maxSessionBytes) and asks for more`
+    const said = `a session may use ${this.#totals.maxSessionBytes} bytes of memory (limits.maxSessionBytes) and needs more`
     const advice = 'subscribe to fewer subjects, use narrower patterns, read what is sent, or open another session'
     return this.#totals.refusal('maxSessionBytes', `${said}: ${advice}`)
   }
 
-  /** Throws the refusal where there is no room. */
+  /** Throws the refusal if `bytes` more do not fit. */
   ensure(bytes: number): void {
     const refusal = this.refusal(bytes)
     if (refusal !== undefined) throw refusal
   }
 
-  /** Takes them, or throws the refusal. */
+  /** Charges `bytes`, or throws the refusal. */
   take(bytes: number): void {
     this.ensure(bytes)
     this.charge(bytes)
   }
 
-  /** Takes them where there is room. */
+  /** Charges `bytes` if they fit. False = they do not. */
   tryTake(bytes: number): boolean {
     const fits = this.#fitsSession(bytes) && this.#totals.fits(bytes)
     if (fits) this.charge(bytes)
@@ -136,7 +146,9 @@ export class Account {
     return this.#bytes + bytes <= this.#totals.maxSessionBytes
   }
 
-  /** Takes what room was required for, or what is no choice of its client's. */
+  /**
+   * Charges `bytes` unchecked: their room was ensured before, or the client did not cause them.
+   */
   charge(bytes: number): void {
     if (this.#closed) return
     this.#bytes += bytes
@@ -147,7 +159,10 @@ export class Account {
     this.charge(-bytes)
   }
 
-  /** Its session is over: nothing is taken or given any more, until all is given back. */
+  /**
+   * Ends accounting when the session ends: calls have no effect until `giveBack` returns
+   * everything.
+   */
   close(): void {
     this.#closed = true
   }

@@ -2,13 +2,15 @@ import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import { type PartitionCount, partitionCount } from '../wire/partition-counts.ts'
 import { isSameLog, type Log, type Position } from '../wire/token.ts'
 
-/** Of a stream that is read: what is there, and what its client says that it was told of. */
+/**
+ * Partition count of a stream that a session reads, and the count that the client's token states.
+ */
 export interface StreamCount {
   readonly feed: PartitionFeed
   readonly now: number
-  /** Of the feed's log; undefined = it does not say. */
+  /** Count that the token states for the feed's log; undefined = none. */
   readonly told: number | undefined
-  /** Of other logs of the stream. */
+  /** Counts that the token states for other logs of the stream. */
   readonly others: readonly PartitionCount[]
 }
 
@@ -20,38 +22,51 @@ interface Known {
 }
 
 /**
- * How many partitions each stream of a session has, and of how many of a log its client has been told: of all once nothing is owed. Only
- * where all subscriptions share one position, over SSE and poll.
+ * Partition count of each stream that a session reads, and the count announced to its client: the
+ * full count once no gap is pending. Used over SSE and long-poll only, where all subscriptions
+ * share one position.
  */
 export class AnnouncedCounts {
-  /** One a stream: a list, for most sessions read one. */
+  /** One entry a stream. A list, because most sessions read one stream. */
   readonly #known: Known[] = []
-  /** Of other logs of these streams, as long as its client stands there: until it is told of the present ones. */
+  /**
+   * Counts of other logs of these streams, kept while the client has a position there: until it
+   * has been told of the present logs.
+   */
   #others: readonly PartitionCount[] = []
 
-  /** A stream that is read from now on: what its client must be told of is owed by now. */
+  /**
+   * Adds a stream that the session reads from now on. The gaps that the client must get are
+   * already pending.
+   */
   begin({ feed, now, told, others }: StreamCount): void {
     this.#others = [...this.#others, ...others]
     this.#set(feed, now, told)
   }
 
-  /** The feed's stream has so many partitions, of which its client may not know yet. */
+  /**
+   * Records that the feed's stream has `now` partitions. The client may not know of all of them
+   * yet.
+   */
   grew(feed: PartitionFeed, now: number): void {
     if (this.#find(feed) !== undefined) this.#set(feed, now, this.of(feed))
   }
 
-  /** How many partitions of the feed's log its client has been told of; undefined = that is not known. */
+  /** Returns how many partitions of the feed's log the client knows of; undefined = unknown. */
   of(feed: PartitionFeed): number | undefined {
     const known = this.#find(feed)
     return known !== undefined && isSameLog(known.log, feed) ? known.told : undefined
   }
 
-  /** Tokens say counts of other logs as well. */
+  /** Whether tokens also state counts of other logs. */
   get hasOthers(): boolean {
     return this.#others.length > 0
   }
 
-  /** What the client is told now, by a token with these positions: a gateway is to hold them against that number. */
+  /**
+   * Returns the counts for a token with these positions, and records them as announced. A gateway
+   * that gets the token checks the positions against them.
+   */
   say(feeds: Iterable<PartitionFeed>, owed: 'nothing' | 'something', positions: readonly Position[]): PartitionCount[] {
     const said: PartitionCount[] = []
     for (const feed of feeds) {
@@ -59,7 +74,7 @@ export class AnnouncedCounts {
       if (known === undefined) continue
       if (!isSameLog(known.log, feed)) this.#set(feed, known.now, undefined)
       const before = this.of(feed)
-      // Another gateway may have told it of more.
+      // Another gateway may have announced more.
       const told = owed === 'something' ? before : Math.max(known.now, before ?? 0)
       if (told === undefined) continue
       if (told !== before) this.#set(feed, known.now, told)
@@ -87,6 +102,9 @@ export class AnnouncedCounts {
   }
 }
 
-/** Counts of logs in which its client stands: without them a gateway takes each position there for that of every subscription. */
+/**
+ * Returns the counts of logs in which the client has a position. Without a count, a gateway takes
+ * each position there for the position of every subscription.
+ */
 export const countsToSend = (counts: readonly PartitionCount[], positions: readonly Position[]): PartitionCount[] =>
   counts.filter((count) => positions.some((position) => isSameLog(position, count)))

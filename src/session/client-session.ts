@@ -23,7 +23,7 @@ import type { Reader, ReaderOwner } from './reader.ts'
 import { Subscriptions, type SubscriptionsContext, type SubscriptionsOwner } from './subscriptions.ts'
 import { Tracks } from './tracks.ts'
 
-/** What all sessions of a gateway share. */
+/** The context that all sessions of a gateway share. */
 export interface SessionContext extends SubscriptionsContext {
   readonly clock: LoopClock
   readonly readBack: ReadBack
@@ -34,19 +34,20 @@ export interface SessionContext extends SubscriptionsContext {
   readonly onEnded: (session: ClientSession, reason: EndReason) => void
 }
 
-/** Whom a session is for. */
+/** The client of a session. */
 interface Client {
   readonly id: number
   readonly outlet: Outlet
   readonly grant: Grant
 }
 
-/** It says as well how many partitions there are. */
+/** Whether the gap also announces the partition count. */
 const saysCount = ({ reason }: PendingGap): boolean => reason === 'repartitioned' || reason === 'recreated'
 
 /**
- * One client's conversation, whichever transport: its subscriptions as readers at positions. Nothing is queued for it but
- * control frames; a full socket moves its readers from live to behind, a drained one lets them read on.
+ * One client's conversation, over any transport: its subscriptions, as readers at positions. Only
+ * control frames are queued for it. A full socket moves its readers from live to behind; a
+ * drained socket lets them read on.
  */
 export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, Runnable {
   readonly id: number
@@ -60,12 +61,12 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
   readonly #tracks: Tracks
   readonly #writer: FrameWriter
   #errorsInRow = 0
-  /** Refused frames in all that stay wrong. */
+  /** Total of refused frames with a permanent error (`retry` is `no`). */
   #mistakes = 0
   #ended = false
-  /** Counted as behind: the socket is full, or something is still catching up. */
+  /** Whether it is counted as behind: the socket is full, or a reader is catching up. */
   #behind = false
-  /** SSE: told once that all is live. */
+  /** SSE and poll: whether the session has reported, once, that all readers are live. */
   #saidLive = false
 
   constructor({ id, outlet, grant }: Client, context: SessionContext) {
@@ -149,13 +150,13 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     this.outlet.end(error)
   }
 
-  /** A stream has more partitions than before: see `Subscriptions`. */
+  /** Moves its subscriptions after a stream got more partitions, see `Subscriptions.replace`. */
   replace(): void {
     if (this.#ended) return
     try {
       this.#subscriptions.replace()
     } catch (error) {
-      // A fault of ours ends this session and no other: the others have moved as well.
+      // An internal error ends this session only; the other sessions still move.
       this.end(this.#known(error))
     }
   }
@@ -190,7 +191,7 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
   sendGap(reader: Reader, gap: PendingGap, next: number): boolean {
     const { feed } = reader
     const position = reader.positionAfter(next)
-    // Of the present log its client knows nothing before it comes to it.
+    // The client learns the partition count of the present log only with a position in that log.
     const isPresent = saysCount(gap) && isSameLog(position, feed)
     const counts = isPresent ? [partitionCount(feed, this.#context.feeds.countOf(feed))] : []
     const after = encodeSaid([position], counts)
@@ -232,7 +233,7 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     else this.#refuse(ref, known)
   }
 
-  // Runnable: one slice of catching up, or of leaving once it is over
+  // Runnable: one slice of catching up or, once the session has ended, of leaving its hubs
 
   run(): boolean {
     const { scanPerSlice } = this.#context.limits
@@ -251,7 +252,10 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     return more
   }
 
-  /** Half of a slice: those that have begun go on meanwhile. */
+  /**
+   * Searches for last events with half of the slice. The other half is for subscriptions that
+   * have begun.
+   */
   #search(budget: ScanBudget): boolean {
     if (!this.#subscriptions.searching) return false
     const kept = budget.left >> 1
@@ -277,7 +281,7 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     this.#context.instruments.behind += behind ? 1 : -1
   }
 
-  /** The socket is full: every live reader stops at its head. */
+  /** Moves every live reader to behind, at its head: the socket is full. */
   #fallBehind(): void {
     this.#count('behind')
     this.#tracks.fallBehind()
@@ -287,7 +291,7 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     const { code, message, retryAfterMs } = error
     const { close, retry } = errors[code]
     this.#context.instruments.errors[code]++
-    // Where there is no room for one more subscription, those that are there go on.
+    // `overloaded` for one ref refuses that subscription only: the others go on.
     const isOfOne = ref !== 0 && code === 'overloaded'
     if (close !== 0 && !isOfOne) {
       this.end(error)
@@ -295,7 +299,8 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     }
     this.#note(error)
     this.control({ kind: 'error', ref, code, message, retry, retryAfterMs })
-    // What can succeed later is no mistake: a client may ask for any number at once of what there is no room for now.
+    // An error with `retry: later` is no mistake: a client may send any number of requests at
+    // once that do not fit now.
     if (retry === 'later') return
     this.#errorsInRow++
     this.#mistakes++
@@ -336,7 +341,10 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     this.#context.onEnded(this, reason)
   }
 
-  /** One slice of leaving. True when there is more to leave: until then it takes what it took. */
+  /**
+   * Leaves the hubs, one slice of memberships. True = there are more: the session keeps its
+   * memory charged until all are left.
+   */
   #depart(): boolean {
     const more = this.#tracks.depart(this.#context.limits.scanPerSlice)
     if (!more) this.account.giveBack()

@@ -1,17 +1,20 @@
 import type { DropReason } from './drops.ts'
 import type { PendingGap } from './pending-gap.ts'
 
-/** Events in a row that a reader leaves out for one reason, not told yet: only while it walks. Until the client is told it stays at `from`. */
+/**
+ * Consecutive events that a reader leaves out for one reason, and has not reported yet. The run
+ * exists only during a walk. The reader stays at `from` until the gap is sent.
+ */
 export class DroppedRun {
   readonly from: number
-  /** How far the walk is. */
+  /** Offset that the walk has reached. */
   next: number
   #to: number
   #count = 1
   readonly #reason: DropReason
   readonly #refs: readonly number[] | undefined
 
-  /** `refs`: whom they are for; undefined = whom their reader is for. */
+  /** `refs` are those that wanted the event; undefined = all refs of the reader. */
   constructor(offset: number, reason: DropReason, refs: readonly number[] | undefined) {
     this.from = offset
     this.#to = offset
@@ -20,7 +23,7 @@ export class DroppedRun {
     this.#refs = refs
   }
 
-  /** One more. False where it is another matter. */
+  /** Adds an event to the run. False = it does not belong here: its reason or refs differ. */
   add(offset: number, reason: DropReason, refs: readonly number[] | undefined): boolean {
     if (reason !== this.#reason || `${refs}` !== `${this.#refs}`) return false
     this.#to = offset

@@ -3,34 +3,39 @@ import { type StoredEntry, storedEntry } from '../log/entry.ts'
 import type { Window } from '../log/window.ts'
 import { envelopeView, scanEnvelope } from '../wire/envelope.ts'
 
-/** Why a reader that catches up leaves an event out. */
+/** Reason for which a reader that catches up leaves an event out. */
 export type DropReason = 'ttl' | Displaced
-/** By a later event of its subject. */
+/** A later event of the subject replaces it. */
 type Displaced = 'latest' | 'collapsed'
 
-/** Entries of a subject that are looked at for one that takes an event's place: what one event may cost. */
+/** Maximum entries of a subject to examine for a replacement: bounds the cost of one event. */
 const maxSteps = 64
 
-/** One question at a time, answered at once. */
+/** Scratch objects: calls are synchronous and do not nest. */
 const own = envelopeView()
 const later = envelopeView()
 const other: StoredEntry = storedEntry()
 const mine = new ByteRange()
 const theirs = new ByteRange()
 
-/** Who catches up; one object is reused. */
+/** The reader that catches up; one object is reused. */
 export interface CatchUp {
-  /** Of a record that was read back: the partition's own window. */
+  /**
+   * The partition's window, if the record was read back; undefined = the record is in that
+   * window.
+   */
   live: Window | undefined
-  /** Wants the latest event of the subject only. */
+  /** Whether the reader wants only the latest event of the subject. */
   latest: boolean
   nowMs: number
 }
 
 /**
- * Whether `record`, at `ordinal` of `stretch`, is still worth giving to who catches up: not when its time to live is over,
- * nor when a later event of its subject, among the next ones that are in memory, takes its place, by its collapse key or,
- * for who wants the `latest` only, anyhow. What takes its place lies behind it, so its reader comes to it.
+ * Returns why a reader that catches up leaves out `record`, at `ordinal` of `stretch`; undefined
+ * = it is delivered. An event is left out if its time to live is over. It is also left out if a
+ * later event of its subject replaces it: one with the same collapse key or, for a reader that
+ * wants the `latest` only, any. Only the next entries in memory are examined for a replacement.
+ * The replacement is ahead, so the reader comes to it.
  */
 export function dropReason(
   record: StoredEntry,
@@ -55,7 +60,7 @@ function hasSuccessor(record: StoredEntry, window: Window, ordinal: number, by: 
   return false
 }
 
-/** For a record that was read back: the newest of its subject are in the partition's own window. */
+/** Examines the partition's own window, newest entries first, for a record that was read back. */
 function hasSuccessorAtHead(record: StoredEntry, window: Window, by: Displaced): boolean {
   let at = window.newest(record.hash)
   for (let steps = 0; at >= window.tailOrdinal && steps < maxSteps; steps++) {

@@ -13,10 +13,13 @@ import type { SessionLimits } from './options.ts'
 import { type FrameKind, type Outlet, type PositionSource, type WriteOutcome, writeOutcome } from './outlet.ts'
 import type { PendingGap } from './pending-gap.ts'
 
-/** The session whose frames they are, which stands where frames leave it that move nothing. */
+/**
+ * The session that frames are written for. It is the position source of frames that move no
+ * reader.
+ */
 interface Client extends PositionSource {
   readonly account: Account
-  /** Names it in traces. */
+  /** Identifies the session in traces. */
   readonly id: number
   readonly outlet: Outlet
 }
@@ -27,20 +30,21 @@ interface Context {
   readonly limits: Pick<SessionLimits, 'maxWaitingFrames'>
 }
 
-/** Who reads for whom. */
+/** A reader, and the refs that it reads for. */
 interface Source {
   readonly feed: PartitionFeed
   readonly refs: readonly number[] | undefined
-  /** Of the event that its client was given last. */
+  /** Generation of the last event delivered. */
   generation: number
 }
 
-/** Catch-up deliveries are encoded from here: one object for all sessions, valid during one write. */
+/** Source of catch-up deliveries: one object for all sessions, valid during one write. */
 const missed = new OutgoingRecord()
 
 /**
- * Frames of one session onto its outlet, counted. Control frames that a full socket can't take are queued, the only thing
- * that is queued for one client, and go out before anything else; records and gaps are not: their readers come back to them.
+ * Writes the frames of one session to its outlet, and counts them. Control frames that a full
+ * socket refuses are queued, and go out before anything else: they are all that is queued for one
+ * client. Records and gaps are not queued, because their readers come back to them.
  */
 export class FrameWriter {
   readonly #client: Client
@@ -53,12 +57,15 @@ export class FrameWriter {
     this.#context = context
   }
 
-  /** Nothing may be written until `drained`. */
+  /** Whether the socket is full: no frame may be written until `drained`. */
   get full(): boolean {
     return this.#full
   }
 
-  /** The socket takes bytes again. True when all control frames that waited are out and it still does. */
+  /**
+   * Writes the queued control frames, as the socket accepts bytes again. True = all are out and
+   * the socket is not full.
+   */
   drained(): boolean {
     this.#full = false
     for (let frame = this.#waiting.shift(); frame !== undefined; frame = this.#waiting.shift()) {
@@ -70,13 +77,16 @@ export class FrameWriter {
     return true
   }
 
-  /** Returns which limit is reached where too many wait already: the frame is lost, and the session must end. */
+  /**
+   * Writes a control frame, or queues it. Returns the limit reached if the queue is full: the
+   * frame is lost, and the session must end.
+   */
   control(frame: ServerFrame): LimitReached | undefined {
     const { outlet, account } = this.#client
     const bytes = encodeControl(outlet.encoding, frame)
     if (!this.#full && this.#write(bytes, 'control', this.#client) !== writeOutcome.refused) return undefined
     if (this.#waiting.length >= this.#context.limits.maxWaitingFrames) {
-      const said = 'too many answers wait for this socket: the client asks for more than it reads'
+      const said = 'too many answers are queued for this socket: the client sends requests faster than it reads answers'
       return new LimitReached('waitingFrames', 'overloaded', said)
     }
     if (!account.tryTake(costOf(bytes))) return account.refusal(costOf(bytes))
@@ -84,7 +94,7 @@ export class FrameWriter {
     return undefined
   }
 
-  /** At the head: a live reader stands behind the record already. */
+  /** Delivers a record at the head. The live reader's position is already after the record. */
   live(source: Source, record: OutgoingRecord): WriteOutcome {
     const { outlet, id } = this.#client
     const outcome = this.#deliver(source, record, this.#client)
@@ -115,7 +125,10 @@ export class FrameWriter {
     return outcome
   }
 
-  /** `token` is what the gap itself says of where its reader goes on. */
+  /**
+   * Writes a gap. `token` is the position, stated in the gap itself, at which its reader
+   * continues.
+   */
   gap({ feed, refs }: Source, gap: PendingGap, token: string, after: PositionSource): WriteOutcome {
     const { stream, partition } = feed
     const { from, to, n, reason, certain } = gap
@@ -166,5 +179,5 @@ export class FrameWriter {
   }
 }
 
-/** What a frame that waits takes. */
+/** Memory cost of a queued frame, bytes. */
 const costOf = (frame: Uint8Array): number => sizes.frame + frame.length

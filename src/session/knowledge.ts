@@ -3,26 +3,30 @@ import type { Token } from '../wire/partition-counts.ts'
 import { isSameLog, type Log, type Position } from '../wire/token.ts'
 
 /**
- * What a token says of one stream, looked up once for all of its partitions: a token may have 1024 positions, whatever the partitions,
- * and a stream as many of them, so that each must not look through all of the other.
+ * The positions and the count that a token states for one stream, indexed once for all of its
+ * partitions. A token may have 1024 positions whatever the partitions, and a stream as many
+ * partitions: a search for each partition would be quadratic.
  */
 export class StreamKnowledge {
-  /** How many partitions of the present log it knows of; undefined = it does not say. */
+  /** Partitions of the present log that the token knows of; undefined = it states no count. */
   readonly count: number | undefined
   /**
-   * Where it stands in an earlier log, if it was given before the new one was told in each partition: it does not say how many
-   * partitions that has then.
+   * The earlier log that it refers to, if it was issued before the client was told of the present
+   * log in each partition. Such a token states no count for the present log.
    */
   readonly earlier: Log | undefined
   /** Positions in the present log. */
   readonly #present: readonly Position[]
   readonly #byPartition = new Map<number, Position>()
-  /** By `grownFrom`, which partitions that were added together have in common. */
+  /** Answers by `grownFrom`, which partitions that were added together share. */
   readonly #isOlder = new Map<readonly (number | undefined)[], boolean>()
   #highest = -1
   #isElsewhere = false
 
-  /** The token is what is said of the stream, in any incarnation, `log` is the present one, and `partitions` are those that are asked for. */
+  /**
+   * The token holds the positions and counts of the stream, in any incarnation. `log` is the
+   * present incarnation. `partitions` are those that the subscriptions read.
+   */
   constructor(log: Log, { positions, counts }: Token, partitions: ReadonlySet<number>) {
     const isEarlier = (said: Log) => !isSameLog(said, log)
     this.#present = positions.filter((position) => isSameLog(position, log))
@@ -37,12 +41,15 @@ export class StreamKnowledge {
     for (const position of this.#present) this.#byPartition.set(position.partition, position)
   }
 
-  /** Its position in a partition: of the present log, else of an earlier one. */
+  /** Returns its position in a partition: in the present log, else in an earlier one. */
   at(partition: number): Position | undefined {
     return this.#byPartition.get(partition)
   }
 
-  /** Whether it names other partitions of the log, and was given before this one was added. */
+  /**
+   * Returns whether it names other partitions of the log and was issued before this one was
+   * added.
+   */
   isOlder({ grownFrom }: PartitionFeed): boolean {
     if (grownFrom === undefined) return false
     const known = this.#isOlder.get(grownFrom) ?? this.#isFrom(grownFrom)
@@ -51,22 +58,24 @@ export class StreamKnowledge {
   }
 
   /**
-   * Whether subjects may have come into an empty partition from others since the token was given, where that does not know of as many
-   * partitions as there are: it says another number, or names none above this one, or one that is none of theirs any more.
+   * Returns whether subjects may have moved into this empty partition since the token was issued.
+   * The caller has excluded tokens with the present partition count. The token may miss the move
+   * if it states another count, if it names no partition above this one, or if it names a
+   * partition that the subjects no longer use.
    */
   mayBeNew({ partition }: PartitionFeed): boolean {
     return this.count !== undefined || (this.#highest >= 0 && (this.#highest < partition || this.#isElsewhere))
   }
 
   #isFrom(grownFrom: readonly (number | undefined)[]): boolean {
-    // Those that were added with it say nothing: their clients may have been told of some and not of others yet. Nor do those that this
-    // gateway did not read then.
+    // Partitions that were added together say nothing: a client may have been told of only some
+    // of them. Partitions that this gateway did not read at the time say nothing either.
     const before = this.#present.filter(({ partition }) => grownFrom[partition] !== undefined)
     return before.length > 0 && before.every(({ partition, offset }) => offset <= grownFrom[partition]!)
   }
 }
 
-/** What a token says of each stream of the feeds, by `nameHash`. */
+/** Returns what a token states for each stream of the feeds, by `nameHash`. */
 export function knowledgeOf(
   { positions, counts }: Token,
   feeds: readonly PartitionFeed[],

@@ -11,28 +11,34 @@ import type { ReaderOwner } from './reader.ts'
 import type { Start } from './start.ts'
 import type { Subscription } from './subscription.ts'
 
-/** In one partition: records that are looked at, in memory and in the log below it, and events that are brought along. */
+/**
+ * Bounds of a search in one partition: records examined, in memory and in the log below it, and
+ * events found.
+ */
 const maxScanned = 65_536
 const maxEvents = 10_000
-/** What one request may read of the log below the memory, in all of its partitions. */
+/** Bytes of log below the window that one request may read, in all of its partitions together. */
 const maxReadBytes = 32 << 20
-/** Nodes of the tree of patterns that count as one record looked at. */
+/** Nodes of the pattern trie that cost as much as one examined record. */
 const nodesPerRecord = 16
-/** How far below itself a search reads on at first, in offsets, until it knows how far a chunk reaches. */
+/**
+ * Initial distance from a search down to the next chunk, in offsets, until it knows how many
+ * offsets a chunk spans.
+ */
 const firstStep = 1024
 
-/** `more`: it can go on at once. `waiting`: for read-back. */
+/** `more`: the search can go on at once. `waiting`: it waits for read-back. */
 type SearchProgress = 'more' | 'waiting' | 'done'
 
-/** What a search needs of its session. */
+/** The part of a session that a search uses. */
 export type SearchOwner = Pick<ReaderOwner, 'readBack' | 'readBackLeft' | 'charge' | 'account'>
 
-/** What all searches of a request have in common. */
+/** State that all searches of a request share. */
 export class LastRequest {
   readonly n: number
   readonly owner: SearchOwner
   #readLeft = maxReadBytes
-  /** Of what its session may have read back. */
+  /** Bytes charged to the session's read-back budget. */
   #charged = 0
   readonly #tree = new PatternTrie<Subscription>()
   #matched = 0
@@ -46,7 +52,10 @@ export class LastRequest {
     for (const each of subscriptions) this.#tree.add(each.subject, each)
   }
 
-  /** Half of what its session may have read back is for what is found. */
+  /**
+   * Whether it may read more. It leaves half of the session's read-back budget for delivering
+   * what it finds.
+   */
   get mayRead(): boolean {
     return this.#readLeft > 0 && this.owner.readBackLeft > this.#charged
   }
@@ -67,43 +76,55 @@ export class LastRequest {
 const scratch: StoredEntry = storedEntry()
 
 /**
- * Finds where the last events of each subject are in one partition, a slice at a time: a subject's by the index, a pattern's among the
- * records in memory, newest first, and what is missing then in the log below, which is read in stretches downwards. Between two slices it
- * stands at an offset, for ordinals are no longer good then.
+ * Finds the last events of each subject in one partition, a slice at a time. It finds exact
+ * subjects by the index, and those of a pattern among the records in memory, newest first. It
+ * searches for missing events in the log below, which it reads in stretches downwards. Between
+ * two slices it keeps an offset, because ordinals are no longer valid then.
  */
 export class LastSearch implements ReadBackWaiter {
   readonly feed: PartitionFeed
-  /** The place in the log that it waits for. */
+  /** Offset that it waits for. */
   next = 0
   readonly #request: LastRequest
   readonly #wake: (search: LastSearch) => void
   readonly #exact: readonly Subscription[]
-  /** Of the subjects; absent where a pattern is among them. */
+  /** Hashes of the subjects; undefined if there is a pattern among them. */
   readonly #hashes: ReadonlySet<number> | undefined
   readonly #rewrites: number
-  /** Counted from here down: what comes later is given as it is. */
+  /** Events are counted below this offset. Later ones are delivered as they come. */
   readonly #until: number
   readonly #offsets = new Set<number>()
-  /** How many were found of each subject, and what that takes until the end of the search. */
+  /**
+   * Number of events found for each subject, and the bytes that this table holds until the search
+   * ends.
+   */
   readonly #found = new Map<string, number>()
   #foundBytes = 0
-  /** Its session has no room for more. */
+  /** The session has no room for more events. */
   #noRoom = false
-  /** Subjects that the index has answered for, and the offset at which the chain of the next one goes on. */
+  /**
+   * Number of subjects whose chains are followed to the end, and the offset at which the next
+   * subject's chain continues.
+   */
   #answered = 0
   #chainAt: number | undefined
-  /** Subjects of which the index has fewer than wanted, and down to where it was asked for them. */
+  /**
+   * Number of subjects of which the index has too few events, and the offset from which on the
+   * index has all events of these.
+   */
   #missing = 0
   #indexed = 0
-  /** Down to here each record was looked at that the index does not answer for. */
+  /**
+   * Lowest offset from which on all records are covered: examined, or answered for by the index.
+   */
   #below: number
   #scansLeft = maxScanned
-  /** Where chunks of the log begin that lie below, the next one last. */
+  /** Start offsets of log chunks below, the next one last. */
   #chunks: number[] = []
   #step = firstStep
-  /** Nothing below is to be read. */
+  /** Lowest offset that may be read: older records exceed `readBack.maxAgeMs`. */
   #floor = 0
-  /** What was read of the log says that retention took all below. */
+  /** Lowest offset that retention has kept, according to the chunks read. */
   #kept = 0
   #stopped = false
 
@@ -124,12 +145,12 @@ export class LastSearch implements ReadBackWaiter {
     this.#hashes = areExact ? new Set(subscriptions.map(({ hash }) => hash)) : undefined
   }
 
-  /** The log in which it counts has become another one. */
+  /** Whether the log has been rewritten or re-created since the search began. */
   get isOutdated(): boolean {
     return this.feed.rewrites !== this.#rewrites
   }
 
-  /** What it found. */
+  /** Start for a reader that delivers the events found. */
   get start(): Start {
     const { feed } = this
     const offset = this.#offsets.size === 0 ? this.#until : Math.min(...this.#offsets)
@@ -150,7 +171,7 @@ export class LastSearch implements ReadBackWaiter {
     return progress
   }
 
-  /** What it has found by now is all that is given. */
+  /** Ends the search with the events found by now. */
   stop(): void {
     this.#stopped = true
     this.#forgetSubjects()
@@ -181,7 +202,7 @@ export class LastSearch implements ReadBackWaiter {
     return this.#noRoom || this.#offsets.size >= maxEvents
   }
 
-  /** True when the index has said all. */
+  /** Follows the chains of all exact subjects. True = all are done. */
   #followIndex(budget: ScanBudget): boolean {
     const { window } = this.feed
     while (this.#answered < this.#exact.length) {
@@ -199,7 +220,10 @@ export class LastSearch implements ReadBackWaiter {
     return true
   }
 
-  /** One subject's chain, down to an entry that is not looked at any more; `noEntry` = to its end, `tooMany` = `look` ran out at `#chainAt`. */
+  /**
+   * Follows one subject's chain and returns the ordinal at which it stopped; `noEntry` = the
+   * chain ended, `tooMany` = `budget` ran out at `#chainAt`.
+   */
   #follow(subscription: Subscription, budget: ScanBudget): number {
     const { window } = this.feed
     const { hash, subject } = subscription
@@ -210,14 +234,17 @@ export class LastSearch implements ReadBackWaiter {
         this.#chainAt = offset
         return tooMany
       }
-      // Without its payload an entry is known by its hash alone; its reader compares the subject.
+      // An entry without a payload is known by its hash only; the reader compares the subject.
       const isWanted = offset < this.#until && (at < window.tailOrdinal || isOf(window, at, subscription))
       if (isWanted && !this.#add(subject, offset)) break
     }
     return at
   }
 
-  /** The records of `window` from `low` on, newest first. True when all were looked at, or no more are to be. */
+  /**
+   * Examines the records of `window` at or above offset `low`, newest first. True = all are
+   * examined, or no more are needed.
+   */
   #scan(window: Window, low: number, budget: ScanBudget): boolean {
     const least = window.lowerBound(low)
     for (let ordinal = window.lowerBound(this.#below) - 1; ordinal >= least; ordinal--) {
@@ -232,7 +259,7 @@ export class LastSearch implements ReadBackWaiter {
     return true
   }
 
-  /** False where it is wanted, and its session has no room for it. */
+  /** Examines one record. False = it is wanted, but the session has no room for it. */
   #examine(window: Window, ordinal: number, budget: ScanBudget): boolean {
     window.load(ordinal, scratch)
     const subject = scratch.buffer.toString('utf8', scratch.subjectStart, scratch.subjectEnd)
@@ -244,7 +271,7 @@ export class LastSearch implements ReadBackWaiter {
     return true
   }
 
-  /** In the log below the memory, as far as budgets reach. */
+  /** Searches the log below the window, as far as the budgets allow. */
   #readOn(budget: ScanBudget): SearchProgress {
     const { feed } = this
     const { readBack } = this.#request.owner
@@ -276,7 +303,10 @@ export class LastSearch implements ReadBackWaiter {
     return !this.#isComplete && !this.#isFull && this.#scansLeft > 0 && this.#request.mayRead
   }
 
-  /** Where the chunk begins that is to be looked at next: it hardly reaches beyond what has been looked at. */
+  /**
+   * Returns the start of the next chunk to examine, such that it hardly overlaps what is already
+   * covered.
+   */
   #nextChunk(least: number): number {
     const chunks = this.#chunks
     while (chunks.length > 0 && chunks.at(-1)! >= this.#below) chunks.pop()
@@ -288,7 +318,7 @@ export class LastSearch implements ReadBackWaiter {
     return this.#found.get(subject) ?? 0
   }
 
-  /** False where its session has no room for it. */
+  /** Adds an event found. False = the session has no room for it. */
   #add(subject: string, offset: number): boolean {
     const found = this.#foundOf(subject)
     const bytes = found === 0 ? sizes.foundSubject + subject.length : 0
@@ -308,10 +338,10 @@ function isOf(window: Window, ordinal: number, { bytes }: Subscription): boolean
   return isSubject(bytes, scratch.buffer, scratch.subjectStart, scratch.subjectEnd)
 }
 
-/** The entry at an offset, where it has not been evicted. */
+/** Returns the ordinal of the entry at an offset; `noEntry` = it has been evicted. */
 function ordinalAt(window: Window, offset: number): number {
   return offset < window.indexTail ? noEntry : window.lowerBound(offset)
 }
 
-/** Offsets that a chunk like this one reaches over, as a rule. */
+/** Estimates how many offsets a chunk like this one spans, with a margin of a quarter. */
 const stepOf = ({ tail, head }: Window): number => Math.ceil((head - tail) * 0.75)

@@ -9,7 +9,7 @@ import type { ReaderOwner } from './reader.ts'
 import type { Start } from './start.ts'
 import type { Subscription } from './subscription.ts'
 
-/** How long a request may wait for the log below the memory, ms. */
+/** Maximum wait of a request for the log below the window, ms. */
 const patienceMs = 2000
 
 interface LastContext {
@@ -20,11 +20,11 @@ interface LastContext {
 
 type LastOwner = SearchOwner & Pick<ReaderOwner, 'wake'>
 
-/** The last so many events of each of these subscriptions. */
+/** A request for the last `n` events of each of these subscriptions. */
 export interface LastAsked {
   readonly n: number
   readonly subscriptions: readonly Subscription[]
-  /** Who of them reads a partition. */
+  /** Returns the subscriptions that read a partition. */
   readers(feed: PartitionFeed): readonly Subscription[]
   isGone(): boolean
 }
@@ -32,19 +32,22 @@ export interface LastAsked {
 interface Request {
   readonly asked: LastAsked
   readonly searches: readonly LastSearch[]
-  /** Searches that are not done. */
+  /** Number of searches that are not done. */
   left: number
   resolve(starts: Start[]): void
-  /** Set once it waits for the log. */
+  /** Cancels the timeout; set once the request waits for the log. */
   cancelTimer: (() => void) | undefined
 }
 
-/** A session's searches for last events: they run in slices, so that others wait for one slice only, whatever a request asks for. */
+/**
+ * A session's searches for last events. They run in slices, so that other work waits for one
+ * slice only, whatever the size of a request.
+ */
 export class LastSearches {
   readonly #owner: LastOwner
   readonly #context: LastContext
   readonly #requests = new Set<Request>()
-  /** Those that can go on at once. */
+  /** Searches that can go on at once, with their requests. */
   readonly #ready = new Map<LastSearch, Request>()
 
   constructor(owner: LastOwner, context: LastContext) {
@@ -52,12 +55,15 @@ export class LastSearches {
     this.#context = context
   }
 
-  /** Somebody's beginning has not been found yet. */
+  /** Whether a search is still running. */
   get pending(): boolean {
     return this.#requests.size > 0
   }
 
-  /** Where they begin in each partition; a promise where one slice does not suffice. Of no use where a log becomes another one meanwhile. */
+  /**
+   * Returns the start in each partition; a promise if one slice does not suffice. The starts are
+   * invalid if one of the logs is rewritten meanwhile.
+   */
   find(asked: LastAsked, feeds: readonly PartitionFeed[]): Start[] | Promise<Start[]> {
     const { n, subscriptions } = asked
     const wish = new LastRequest(n, this.#owner, subscriptions)
@@ -76,7 +82,7 @@ export class LastSearches {
     return promise
   }
 
-  /** One slice. True when there is more to do at once. */
+  /** Runs one slice. True = there is more to do at once. */
   run(budget: ScanBudget): boolean {
     for (const [search, request] of this.#ready) {
       if (budget.left <= 0) break
@@ -86,7 +92,7 @@ export class LastSearches {
     return this.#ready.size > 0
   }
 
-  /** Nobody waits for those any more whose subscriptions are gone. */
+  /** Discards requests whose subscriptions are gone. */
   dropGone(): void {
     for (const request of this.#requests) if (request.asked.isGone()) this.#discard(request)
   }
@@ -109,12 +115,15 @@ export class LastSearches {
     this.#owner.wake()
   }
 
-  /** The log has taken too long: what was found in memory, and of the log so far, is all. */
+  /**
+   * Ends a request whose reads of the log take too long, with the events found by now in memory
+   * and in the log.
+   */
   #stop(request: Request): void {
     for (const search of request.searches) search.stop()
     this.#drop(request)
     request.resolve(startsOf(request))
-    // Its session waited for this, and may have nothing to read.
+    // The session waited for this, and may have nothing else to run for.
     this.#owner.wake()
   }
 
@@ -133,7 +142,7 @@ export class LastSearches {
   }
 }
 
-/** What was found is not given. */
+/** Frees the memory of events that were found but will not be delivered. */
 export function freeFound(account: Account, starts: readonly Start[]): void {
   for (const { only } of starts) if (only !== undefined) account.give(only.bytes)
 }

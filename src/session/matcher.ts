@@ -6,27 +6,31 @@ import { isSubject } from '../subject/bytes.ts'
 import { matches } from '../subject/subject.ts'
 import type { Leg, Subscription } from './subscription.ts'
 
-/** Subjects of one reader that the index is asked for, one by one; with more, the stretch is read. */
+/**
+ * Maximum subjects of one reader to look up in the index, one by one. A reader with more subjects
+ * reads the stretch.
+ */
 const maxSkipSubjects = 64
-/** Entries of the index that one question of where to go on may take, for all subjects. */
+/** Index entries that one call of `skipTo` may visit, over all subjects. */
 const maxSkipSteps = 4 * maxChainSteps
-/** Patterns that a record is held against at the cost of one more record looked at. */
+/** Patterns compared with a record that cost as much as one more examined record. */
 const patternsPerRecord = 32
 
 /**
- * Which records of a stretch of log a reader wants. One exact subject follows the window's chain, so it costs what was
- * missed; anything else looks at each record.
+ * Selects the records of a stretch of log that a reader wants. A single exact subject follows the
+ * window's chain, so its cost is the number of records missed. Anything else examines each
+ * record.
  */
 export class Matcher {
   legs: Leg[] = []
-  /** By hash. */
+  /** Exact subjects, by hash. */
   readonly #exact = new SmallMap<number, Subscription[]>()
   readonly #patterns: Subscription[] = []
   /** Legs that want every event. */
   #lossless = 0
 
   add(leg: Leg): void {
-    // A list that is pushed to begins with room for 17, and most have one.
+    // An array that is pushed to starts with a capacity of 17, and most have one element.
     if (this.legs.length === 0) this.legs = [leg]
     else this.legs.push(leg)
     const { subscription } = leg
@@ -52,20 +56,23 @@ export class Matcher {
     }
   }
 
-  /** Whether of this record's subject only the newest is wanted, by all. */
+  /**
+   * Returns whether every subscription that wants this record wants only the newest event of its
+   * subject.
+   */
   wantsLatest(record: StoredEntry): boolean {
     if (this.#lossless === 0) return true
     if (this.#lossless === this.legs.length) return false
     return this.wanting(record).every(({ policy }) => policy === 'latest')
   }
 
-  /** The only subject wanted, where a chain can be followed. */
+  /** The only subscription, if it is an exact subject: a chain can be followed. */
   get single(): Subscription | undefined {
     const first = this.legs[0]
     return this.legs.length === 1 && first !== undefined && !first.subscription.pattern ? first.subscription : undefined
   }
 
-  /** Of all subjects wanted, where the index can be asked for each; undefined where it can't. */
+  /** Hashes of all subjects wanted; undefined if the index cannot look up each of them. */
   get hashes(): number[] | undefined {
     if (this.#patterns.length > 0 || this.#exact.size > maxSkipSubjects) return undefined
     return [...this.#exact.keys()]
@@ -83,7 +90,7 @@ export class Matcher {
     return this.#patterns.some((pattern) => matches(pattern.subject, subject))
   }
 
-  /** The subscriptions that want it. */
+  /** Returns the subscriptions that want the record. */
   wanting(record: StoredEntry): Subscription[] {
     const subject = record.buffer.toString('utf8', record.subjectStart, record.subjectEnd)
     const exact = this.#exact.get(record.hash) ?? []
@@ -93,15 +100,19 @@ export class Matcher {
     ]
   }
 
-  /** Of the subscriptions that want it; SSE and poll have no refs. */
+  /**
+   * Returns the refs of the subscriptions that want the record, ascending; undefined over SSE and
+   * poll, which have no refs.
+   */
   refsOf(record: StoredEntry): readonly number[] | undefined {
     const refs = this.wanting(record).map(({ ref }) => ref)
     return refs.includes(0) ? undefined : refs.sort((a, b) => a - b)
   }
 
   /**
-   * Where the first record at or after `offset` that may be wanted is, as the index has it: an offset, `head` when there is
-   * none. `offset` itself where the index can't tell: patterns, and more subjects than are worth asking for.
+   * Returns the offset of the first record at or after `offset` that may be wanted, by the index;
+   * `head` = none. Returns `offset` itself if the index cannot tell: with patterns, and with more
+   * subjects than are worth looking up.
    */
   skipTo(window: Window, offset: number): number {
     const { hashes } = this
@@ -116,7 +127,10 @@ export class Matcher {
     return least
   }
 
-  /** The first wanted ordinal at or after `offset`; `noEntry` = none up to the stretch's head, `tooMany` = `look` ran out at `stoppedAt`. */
+  /**
+   * Returns the first wanted ordinal at or after `offset`; `noEntry` = none up to the stretch's
+   * head, `tooMany` = `budget` ran out at `stoppedAt`.
+   */
   first(window: Window, offset: number, scratch: StoredEntry, budget: ScanBudget): number {
     const { single } = this
     const chained = single === undefined ? tooMany : window.firstSince(single.hash, offset)
@@ -125,13 +139,13 @@ export class Matcher {
       : this.#follow(window, chained, scratch, budget)
   }
 
-  /** As `first`, from the entry after `ordinal`, which is one that was wanted. */
+  /** As `first`, from the entry after `ordinal`, which must be a wanted one. */
   following(window: Window, ordinal: number, scratch: StoredEntry, budget: ScanBudget): number {
     if (this.single !== undefined) return this.#follow(window, window.following(ordinal), scratch, budget)
     return this.#scan(window, ordinal + 1, scratch, budget)
   }
 
-  /** Along the chain of one hash, past the subjects that share it. */
+  /** Follows the chain of one hash, past other subjects with the same hash. */
   #follow(window: Window, from: number, scratch: StoredEntry, budget: ScanBudget): number {
     for (let ordinal = from; ordinal >= 0; ordinal = window.following(ordinal)) {
       if (budget.left <= 0) {
@@ -163,7 +177,9 @@ export class Matcher {
   }
 }
 
-/** How many records may still be looked at in this turn, and the offset at which that ran out. */
+/**
+ * Number of records that may still be examined in this slice, and the offset at which it ran out.
+ */
 export interface ScanBudget {
   left: number
   stoppedAt: number

@@ -1,20 +1,27 @@
 import type { Window } from '../log/window.ts'
 
-/** Entries that are followed back, of one subject and of all: bounds what one answer costs. */
+/**
+ * Maximum entries to follow back, for each subject and for all together: bounds the cost of one
+ * call.
+ */
 const maxSteps = { each: 4096, all: 16_384 }
 
-/** What the index knows of a reader's stretch in the window's lower tier. */
+/** Index entries of one subject whose payloads have left the window. */
 interface Entries {
-  /** How many there are; counted no further than asked for. */
+  /** Number of entries, up to the requested maximum. */
   readonly count: number
-  /** Above the place where that was reached; the index's tail where it was not. */
+  /**
+   * Offset from which on all entries are counted; the index's tail if the chain was followed to
+   * its end.
+   */
   readonly from: number
 }
 
 /**
- * The lowest offset from which `bytes` of read-back bring a reader to what is in memory. Where the index knows the few records of its
- * subjects (`hashes`; undefined = it wants whatever it reads) each costs a chunk at most, elsewhere an offset costs what it does on
- * average in memory; whichever reaches further back.
+ * Returns the lowest offset from which `bytes` of read-back suffice to bring a reader to the
+ * window. If the index knows the few records of its subjects, each costs one chunk at most.
+ * Anything else costs as many bytes an offset as the records in memory on average. The estimate
+ * that reaches further back counts. `hashes` undefined = the reader wants every record.
  */
 export function oldestWithinBudget(
   window: Window,
@@ -37,7 +44,10 @@ export function oldestWithinBudget(
   return Math.max(0, indexTail - offsets(bytes - spent))
 }
 
-/** The newest `most` entries of one subject whose payloads have left the memory, `steps` back at most. */
+/**
+ * Counts the newest entries of one subject whose payloads have left the window: `most` at most,
+ * and at most `steps` steps back.
+ */
 function entriesOf(
   window: Window,
   { hash, most, steps }: { readonly hash: number; readonly most: number; readonly steps: number },

@@ -2,32 +2,36 @@ import { defaultsOf, section, setting, type Values, whole } from '../base/settin
 import { type ChunkOptions, noLimit } from '../fanout/options.ts'
 
 export interface SessionLimits {
-  /** Subscriptions a session may have. */
+  /** Maximum subscriptions of a session. */
   readonly maxSubscriptions: number
-  /** Memory that one session may take, see account.ts. */
+  /** Maximum memory of one session, bytes; see account.ts. */
   readonly maxSessionBytes: number
-  /** Subscriptions, patterns among them, and memory of all sessions together. */
+  /** Maximum subscriptions, patterns among these, and memory (MiB) of all sessions together. */
   readonly maxTotalSubscriptions: number
   readonly maxTotalPatterns: number
   readonly maxTotalSessionMiB: number
-  /** Partitions that one SSE or poll session may span: its token names each. */
+  /** Maximum partitions that one SSE or poll session may span: its token names each. */
   readonly maxTokenPartitions: number
-  /** Refused frames that stay wrong however often they come, one after the other, until the session ends. */
+  /** Consecutive refused frames with a permanent error (`retry` is `no`) that end the session. */
   readonly maxErrors: number
-  /** The same in all. */
+  /** Total of such frames that ends the session. */
   readonly maxMistakes: number
-  /** Control frames that wait for a full socket, until the session ends. */
+  /** Control frames queued for a full socket that end the session. */
   readonly maxWaitingFrames: number
   /**
-   * WebSocket: positions of its tokens in partitions that its subjects may come into later. Of a subscription that would have more of them
-   * none are kept: its subject begins there as if its token did not name it, and it is told.
+   * WebSocket: maximum positions that a session keeps from its tokens for partitions that its
+   * subjects may move into later. A subscription that would exceed the limit keeps none: its
+   * subject starts there as if the token did not name the partition, with a gap.
    */
   readonly maxCarried: number
-  /** Records looked at in one slice of a session that is behind; at least two, one to be found and one to be given. */
+  /**
+   * Records examined in one slice of a session that is behind. At least two: one to find, and one
+   * to deliver.
+   */
   readonly scanPerSlice: number
 }
 
-/** What stands in the configuration's `limits`. */
+/** Options of the configuration's `limits`. */
 export const sessionSettings = {
   maxSubscriptions: setting(whole(1, 1_000_000), 1000, 'subscriptions of one session'),
   maxSessionBytes: setting(whole(4096, 2 ** 40), 1 << 20, 'memory of one session, as counted'),
@@ -53,7 +57,7 @@ export const sessionLimits: SessionLimits = {
 }
 
 export interface ReadBackOptions extends ChunkOptions {
-  /** Bytes of log that one session may have read back in all; `noLimit` or absent = as many as there are. */
+  /** Total bytes of log that one session may have read back; `noLimit` or absent = unlimited. */
   readonly maxBytesPerSession?: number
 }
 

@@ -3,12 +3,16 @@ import type { Feeds } from '../fanout/feeds.ts'
 import type { FeedReader, PartitionFeed } from '../fanout/partition-feed.ts'
 import type { Reader } from './reader.ts'
 
-/** How long a position may be ahead before the broker is asked, and between two questions, ms. */
+/**
+ * Time that a position may be ahead before the broker is asked, and interval between two queries,
+ * ms.
+ */
 const checkMs = 1000
 
 /**
- * Readers whose position is ahead of this gateway's head. Usually another gateway was quicker and the tail catches up by
- * itself; where the broker says twice that its log ends below, the log was cut back, and the client is told.
+ * Watches readers whose position is ahead of this gateway's head. Usually another gateway was
+ * faster, and the tail catches up by itself. If the broker reports twice that its log ends below
+ * the position, the log was truncated, and the reader sends a gap.
  */
 export class ParkedWatch {
   readonly #feeds: Feeds
@@ -27,7 +31,9 @@ export class ParkedWatch {
     this.#clock.after(checkMs, () => void this.#check(feed, undefined))
   }
 
-  /** Only who was ahead before both questions is judged by their answers. */
+  /**
+   * Applies the answers of two consecutive queries only to readers that were ahead before both.
+   */
   async #check(
     feed: PartitionFeed,
     before: { end: number; asked: ReadonlySet<FeedReader> } | undefined,

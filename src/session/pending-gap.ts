@@ -1,17 +1,19 @@
 import type { GapReason } from '../wire/frames.ts'
 import type { Position } from '../wire/token.ts'
 
-/** A gap that a reader owes its client, before anything that lies behind it. Offsets are inclusive. */
+/** A gap that a reader must send before anything after it. Offsets are inclusive. */
 export interface PendingGap {
   readonly from: number
   readonly to: number | undefined
   readonly reason: GapReason
-  /** Whether something was certainly lost. */
+  /** Whether events were certainly lost. */
   readonly certain: boolean
-  /** How many events; undefined = unknown. */
+  /** Number of events; undefined = unknown. */
   readonly n?: number
-  /** Whom it is for; undefined = whom its reader is for. */
+  /** Refs that it is for; undefined = all refs of its reader. */
   readonly refs?: readonly number[] | undefined
-  /** What a token says while the gap is not told: the position before it; undefined = the partition stays unnamed. */
+  /**
+   * Position that tokens state until the gap is sent; undefined = they do not name the partition.
+   */
   readonly before: Position | undefined
 }

@@ -1,19 +1,22 @@
 import type { LoopClock } from '../base/clock.ts'
 
-/** Something with work to do in slices; `run` returns true while there is more. */
+/** Work that runs in slices; `run` returns true while there is more. */
 export interface Runnable {
-  /** In the queue already; the pump's. */
+  /** Whether it is in the queue. Only the pump sets it. */
   queued: boolean
   run(): boolean
 }
 
-/** Slices run before the event loop gets its turn, and for how long at most, ms: what a live event may have to wait for. */
+/**
+ * Maximum slices, and maximum time in ms, before the event loop runs again: bounds the wait of a
+ * live event.
+ */
 const slicesPerTurn = 64
 const turnMs = 0.5
 
 /**
- * Runs sessions that are behind, in turn, a slice each: fair between sessions, and never in the way of live delivery for longer than
- * one turn, and the slice that ends it.
+ * Runs sessions that are behind in turn, one slice each. It is fair between sessions, and delays
+ * live delivery by one turn at most, plus the slice that ends the turn.
  */
 export class Pump {
   readonly #clock: Pick<LoopClock, 'turn' | 'monotonicMs'>
@@ -22,7 +25,7 @@ export class Pump {
   #scheduled = false
   readonly #turn = (): void => this.#runTurn()
 
-  /** A clock that stands still while slices run bounds a turn in slices only. */
+  /** If the clock does not advance while slices run, only the number of slices bounds a turn. */
   constructor(clock: Pick<LoopClock, 'turn' | 'monotonicMs'>) {
     this.#clock = clock
   }
@@ -40,7 +43,7 @@ export class Pump {
     this.#clock.turn(this.#turn)
   }
 
-  /** Runs `then` once all that waits now had its slice. */
+  /** Runs `then` once everything queued now has had its slice. */
   afterRound(then: () => void): void {
     const run = (): boolean => {
       then()

@@ -10,15 +10,18 @@ import type { ReadBackOptions } from './options.ts'
 export interface ReadBackWaiter {
   readonly feed: PartitionFeed
   readonly next: number
-  /** The chunk that holds `next` is there, or another attempt is worth making. */
+  /**
+   * Lets the reader go on: the chunk that holds `next` is loaded, or another attempt is
+   * worthwhile.
+   */
   resume(): void
-  /** What lies below `to` is too old to be read back: told, and on from there. */
+  /** Moves the reader to `to`, with a gap: records below are too old to be read back. */
   passTo(to: number): void
 }
 
-/** Where the readers that were resumed run; see `Pump`. */
+/** Scheduler that runs the resumed readers; see `Pump`. */
 export interface Rounds {
-  /** Runs `then` once all that waits there now had its slice. */
+  /** Runs `then` once everything queued there now has had its slice. */
   afterRound(then: () => void): void
 }
 
@@ -28,14 +31,20 @@ export interface ReadBackContracts {
   readonly rounds?: Rounds
 }
 
-/** How long to wait before asking again after a failed read, ms. */
+/** Delay before a failed read is retried, ms. */
 const retryMs = 500
-/** While a sweep is as young as this, who comes below it is taken along, ms. */
+/** Age until which a sweep also serves waiters that arrive below it, ms. */
 const gatherMs = 100
-/** Where so many wait, a partition's sweeps begin at least so long after each other: the later ones of a herd share one, ms. */
+/**
+ * With at least `crowd` waiters, a partition's sweeps start at least `sweepMs` (ms) apart: the
+ * later clients of a herd share one sweep.
+ */
 const crowd = 8
 const sweepMs = 1000
-/** Who has waited for so long is read for next, and for so long at least reads go on from there, ms. */
+/**
+ * Wait after which the next read is for the longest waiter, and minimum interval between two such
+ * reads, ms.
+ */
 const patienceMs = 2000
 
 interface Wanted {
@@ -43,27 +52,33 @@ interface Wanted {
   readonly sinceMs: number
 }
 
-/** Who waits for a partition, and for which offset, in the order in which they came. */
+/** Waiters of a partition with their offsets, in order of arrival. */
 interface Queue {
   readonly feed: PartitionFeed
   readonly waiters: Map<ReadBackWaiter, Wanted>
-  /** A read is under way, or will be when its turn comes. */
+  /** Whether a read is running or scheduled. */
   active: boolean
-  /** Where the sweep is: it goes on at the lowest offset from here on that is waited for. */
+  /**
+   * Position of the sweep: it continues at the lowest offset at or above this one that a reader
+   * waits for.
+   */
   from: number
-  /** When it began. */
+  /** Start of the sweep, monotonic ms. */
   sweptMs: number
-  /** When it was last turned to who had waited longest. */
+  /** Time of the last read for the longest waiter, monotonic ms. */
   turnedMs: number
 }
 
 /**
- * Those who wait for what left a window, and which chunk is read for them next: one read a partition at a time.
+ * Holds the readers that wait for records that have left a window, and decides which chunk to
+ * read next: one read a partition at a time.
  *
- * The reads of a partition sweep upwards over the offsets that are waited for, and take along all who stand there; who comes below has
- * the next sweep, and where many come, sweeps are apart in time: so a herd costs each stretch once or twice. Who has waited for too long
- * is read for next, and the sweep goes on from there. The next read waits until those whom the last one brought something had their turn
- * at it: chunks don't come faster than they are used.
+ * The reads of a partition sweep upwards over the offsets that readers wait for, and serve all
+ * waiters at each. Waiters that arrive below the sweep get the next one. With many waiters,
+ * sweeps are spaced in time, so that a herd costs each stretch one or two reads. The next read is
+ * for a reader that has waited too long, and the sweep continues from there. A read starts only
+ * after the readers served by the previous one have had their turn: chunks arrive no faster than
+ * they are used.
  */
 export class ReadBack {
   readonly #options: ReadBackOptions
@@ -85,7 +100,7 @@ export class ReadBack {
     return this.#options.chunkBytes
   }
 
-  /** What a new session may have read back; Infinity = there is no limit. */
+  /** Read-back budget of a new session, bytes; Infinity = unlimited. */
   get maxBytesPerSession(): number {
     const { maxBytesPerSession = noLimit } = this.#options
     return maxBytesPerSession === noLimit ? Number.POSITIVE_INFINITY : maxBytesPerSession
@@ -130,7 +145,7 @@ export class ReadBack {
       if (maxAgeMs !== noLimit) pass(queue, await this.#chunks.floor(feed, maxAgeMs))
       from = choose(queue, this.#clock.monotonicMs())
       if (from !== undefined) {
-        // Another read may have brought this stretch since it was asked for.
+        // Another read may have loaded this stretch meanwhile.
         const chunk = this.find(feed, from) ?? (await this.#chunks.load(feed, from))
         queue.from = chunk.head
         resume(queue, from, chunk)
@@ -143,7 +158,7 @@ export class ReadBack {
       this.#logger.every({ key: `read-back ${feed.stream}`, ms: 10_000 }, 'warn', `${what}: ${message}`)
       await new Promise<void>((resolve) => this.#clock.after(retryMs, resolve))
       if (from !== undefined) {
-        // Others have their turn before it is tried again.
+        // Other waiters have their turn before this offset is retried.
         queue.from = from + 1
         resume(queue, from, undefined)
       }
@@ -151,7 +166,7 @@ export class ReadBack {
     this.#goOn(queue)
   }
 
-  /** The queue's next turn, if it needs one. */
+  /** Schedules the queue's next read, if it has waiters. */
   #goOn(queue: Queue): void {
     queue.active = queue.waiters.size > 0
     const again = () => {
@@ -162,14 +177,14 @@ export class ReadBack {
     else again()
   }
 
-  /** Until those who were resumed had their turn. */
+  /** Resolves once the resumed readers have had their turn. */
   #round(): Promise<void> | undefined {
     const rounds = this.#rounds
     return rounds && new Promise((resolve) => rounds.afterRound(resolve))
   }
 }
 
-/** Where the next read starts; undefined where nobody waits any more. */
+/** Returns the offset of the next read; undefined = there are no waiters. */
 function choose(queue: Queue, nowMs: number): number | undefined {
   const [longest] = queue.waiters.values()
   if (longest === undefined) return undefined
@@ -184,7 +199,7 @@ function choose(queue: Queue, nowMs: number): number | undefined {
   return lowest(queue, 0)
 }
 
-/** How long a sweep that would begin now is to wait for more who need it, ms. */
+/** Returns how long a new sweep is delayed so that more waiters can share it, ms. */
 function heldMs(queue: Queue, nowMs: number): number {
   const { waiters, sweptMs, from } = queue
   const ageMs = nowMs - sweptMs
@@ -192,7 +207,7 @@ function heldMs(queue: Queue, nowMs: number): number {
   return sweepMs - ageMs
 }
 
-/** The lowest offset at or above `from` that is waited for. */
+/** Returns the lowest offset at or above `from` that a reader waits for. */
 function lowest({ waiters }: Queue, from: number): number | undefined {
   let least: number | undefined
   for (const { offset } of waiters.values()) {
@@ -201,7 +216,7 @@ function lowest({ waiters }: Queue, from: number): number | undefined {
   return least
 }
 
-/** Those for whom the read was made, and all others who wait for something in its chunk, go on. */
+/** Resumes the waiters at offset `read`, and all others whose offset is in the chunk. */
 function resume(queue: Queue, read: number, chunk: Window | undefined): void {
   for (const [waiter, { offset }] of queue.waiters) {
     const covered = chunk !== undefined && offset >= chunk.tail && offset < chunk.head
@@ -211,7 +226,10 @@ function resume(queue: Queue, read: number, chunk: Window | undefined): void {
   }
 }
 
-/** To the first record that is young enough, or in memory, where age is no matter. */
+/**
+ * Moves waiters to the first record that is young enough, or to the window, where age does not
+ * matter.
+ */
 function pass(queue: Queue, young: number): void {
   const floor = Math.min(young, queue.feed.window.tail)
   for (const [waiter, { offset }] of queue.waiters) {

@@ -5,15 +5,15 @@ import type { Account } from './account.ts'
 import type { PendingGap } from './pending-gap.ts'
 import type { Only, Start } from './start.ts'
 
-/** Where a reader stands in its partition, and what it owes its client there. */
+/** Position of a reader in its partition, and the gaps that it must send first. */
 export class ReaderCursor {
   readonly feed: PartitionFeed
   #next: number
-  /** Told before anything else, in order. */
+  /** Gaps to send before anything else, in order. */
   readonly #pendingGaps: PendingGap[]
-  /** Of the log below the position that it was asked for, until this gateway has read so far; after that it is unknown. */
+  /** Generation of the requested position; `unknownGeneration` once verified. */
   #generation: number
-  /** Set where a client asked for the last events only. */
+  /** Offsets that `last` selected; undefined = every record. */
   #only: Only | undefined
 
   readonly #account: Account
@@ -27,12 +27,12 @@ export class ReaderCursor {
     this.#generation = generation
   }
 
-  /** The next offset to be given. */
+  /** Next offset to deliver. */
   get next(): number {
     return this.#next
   }
 
-  /** What is to be told first. */
+  /** The first gap to send. */
   get pendingGap(): PendingGap | undefined {
     return this.#pendingGaps[0]
   }
@@ -41,27 +41,34 @@ export class ReaderCursor {
     return this.#pendingGaps.length > 1
   }
 
-  /** What is owed last is that subjects came there. */
+  /** Whether the last pending gap is that subjects moved into the partition. */
   get endsWithMove(): boolean {
     return this.#pendingGaps.at(-1)?.reason === 'repartitioned'
   }
 
-  /** What its client's token says, which was given all below `offset`, unless something is owed. */
+  /**
+   * Returns the position for tokens of a client that has everything below `offset`. While a gap
+   * is pending, that is the position before the gap.
+   */
   position(offset: number): Position | undefined {
     const [owed] = this.#pendingGaps
     return owed === undefined ? this.at(offset) : owed.before
   }
 
   /**
-   * The same once it has been told what is owed first, if anything: only that may have nothing before it. `generation`: of the record right
-   * below, where that is being given; the window may not reach so far back.
+   * As `position`, once the first pending gap, if any, is sent. Only that gap may have no
+   * position before it. `generation` is that of the record right below `offset`, if that record
+   * is being delivered: the window may not reach back to it.
    */
   positionAfter(offset: number, generation: number = unknownGeneration): Position {
     const position = this.#pendingGaps[1]?.before ?? this.at(offset)
     return position.generation === unknownGeneration ? { ...position, generation } : position
   }
 
-  /** The same once it has been told all that is owed. Until it is held against the window, the client's token knows better what lies below. */
+  /**
+   * As `position`, once all pending gaps are sent. Until the position is checked against the
+   * window, its generation comes from the client's token.
+   */
   at(offset: number): Position {
     const position = this.feed.positionAt(offset)
     return this.#generation === unknownGeneration ? position : { ...position, generation: this.#generation }
@@ -69,11 +76,11 @@ export class ReaderCursor {
 
   moveTo(next: number): void {
     this.#next = next
-    // Not before it stands behind: what was left out may still have to be walked again.
+    // Freed only once the reader is past it: events that were left out may be walked again.
     if (this.#only !== undefined && next >= this.#only.until) this.#free()
   }
 
-  /** Nothing is given there any more. */
+  /** Frees the offsets that `last` selected. */
   close(): void {
     this.#free()
   }
@@ -83,37 +90,46 @@ export class ReaderCursor {
     this.#only = undefined
   }
 
-  /** What was asked for there by number, and nothing else; undefined = whatever comes. */
+  /**
+   * Returns the offsets that `last` selected, if `offset` is in their range; undefined = every
+   * record is wanted.
+   */
   onlyAt(offset: number): Only | undefined {
     return this.#only !== undefined && offset < this.#only.until ? this.#only : undefined
   }
 
-  /** Above it the log is another one, in which nothing was counted. */
+  /**
+   * Limits the range of `last` to offsets below `offset`: from there on the log is another one,
+   * in which nothing was selected.
+   */
   rewrittenFrom(offset: number): void {
     const only = this.#only
     if (only !== undefined && only.until > offset) this.#only = { ...only, until: offset }
   }
 
-  /** The client is told of it before anything else, and goes on at `next`. */
+  /** Adds a gap, to be sent before anything after it. The reader continues at `next`. */
   addGap(gap: PendingGap, next: number): void {
     this.#pendingGaps.push(gap)
     this.#next = next
   }
 
-  /** The client has been told what was owed first. */
+  /** Removes the first gap: it has been sent. */
   gapSent(): void {
     this.#pendingGaps.shift()
   }
 
-  /** The log that it stood in is another one: its client is told, and goes on at `next`, where both agree. */
+  /** Moves to `next`, up to where the old log and the present one agree, with a gap. */
   rewind(gap: Pick<PendingGap, 'from' | 'to' | 'reason' | 'before'>, next: number): void {
     this.#generation = unknownGeneration
-    // Its offsets are those of the log that is gone.
+    // The offsets are those of the log that is gone.
     this.#free()
     this.addGap({ ...gap, certain: false }, next)
   }
 
-  /** The same for one that is ahead of `agreed`, where the gateway's log ends or another history begins. */
+  /**
+   * As `rewind`, for a position ahead of `agreed`, at which the gateway's log ends or another
+   * history begins.
+   */
   cutBack(agreed: number): void {
     const before = this.at(this.#next)
     const from = this.feed.doubtfulFrom(agreed, this.#generation)
@@ -121,8 +137,9 @@ export class ReaderCursor {
   }
 
   /**
-   * Holds it against what this gateway has read since it was asked for: at once, for by its turn what speaks against it may have left the
-   * index. True when it was of another log.
+   * Checks the position against what this gateway has read since it was requested. This happens
+   * at once: by the reader's turn, the contradicting records may have left the index. True = the
+   * position was of another log.
    */
   judge(): boolean {
     const { window } = this.feed

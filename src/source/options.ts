@@ -1,5 +1,5 @@
 import { choice, type Problem, setting, text } from '../base/setting.ts'
-import { parseBrokerUrl } from './open.ts'
+import { type OpenOptions, parseBrokerUrl } from './open.ts'
 
 export const brokerSettings = {
   broker: setting(
@@ -39,7 +39,15 @@ export function layoutProblems(broker: string, streams: Readonly<Record<string, 
   })
 }
 
-/** Topics that are one JetStream stream as it is. */
-export function singleStreams(streams: Readonly<Record<string, Pick<LaidOut, 'topic' | 'layout'>>>): string[] {
-  return Object.values(streams).flatMap(({ topic, layout }) => (layout === 'single' ? [topic] : []))
+/** What a configuration says of its broker, whichever that is. */
+interface Configured extends Pick<Required<OpenOptions>, 'kafka' | 'nats' | 'embedded'> {
+  readonly limits: { readonly maxEventBytes: number }
+  readonly streams: Readonly<Record<string, Pick<LaidOut, 'topic' | 'layout'>>>
+}
+
+/** What its broker is to be opened with. */
+export function sourceOptions({ kafka, nats, embedded, limits, streams }: Configured): OpenOptions {
+  const { maxEventBytes } = limits
+  const singleStreams = Object.values(streams).flatMap(({ topic, layout }) => (layout === 'single' ? [topic] : []))
+  return { kafka, nats: { ...nats, singleStreams }, embedded: { ...embedded, maxEventBytes } }
 }

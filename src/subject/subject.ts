@@ -3,19 +3,23 @@ import { quoted } from '../base/shortened.ts'
 import { loneSurrogate, sequenceLength, utf8Length } from '../base/utf8.ts'
 
 /**
- * Subjects and patterns. A subject is one or more non-empty tokens joined by dots, at most `maxSubjectBytes` of UTF-8,
- * without spaces and control characters (U+0000–U+0020, U+007F–U+009F) and without `*` and `>`. A pattern may have `*` for
- * any one token and `>` as its last token for one or more; a subject is also the pattern that matches just itself.
+ * Subjects and patterns. A subject is one or more non-empty tokens joined by dots, at most
+ * `maxSubjectBytes` of UTF-8, without spaces, control characters (U+0000–U+0020, U+007F–U+009F),
+ * `*` and `>`. In a pattern, `*` matches any one token, and `>` as the last token matches one or
+ * more. A subject is also a pattern that matches only itself.
  */
 
-/** Bytes of UTF-8. */
+/** In bytes of UTF-8. */
 export const maxSubjectBytes = 255
 
 const dot = 0x2e
 const star = 0x2a
 const greater = 0x3e
 
-/** Whether bytes [start, end) are a valid subject: the rules of `validateSubject`, nothing decoded. */
+/**
+ * Returns whether bytes [start, end) are a valid subject, by the rules of `validateSubject`.
+ * Decodes nothing.
+ */
 export function validSubjectBytes(bytes: Uint8Array, start: number, end: number): boolean {
   if (end - start > maxSubjectBytes) return false
   let tokenStart = true
@@ -35,7 +39,7 @@ export function validSubjectBytes(bytes: Uint8Array, start: number, end: number)
   return !tokenStart
 }
 
-/** Length of the character at `at`; 0 = not allowed inside a token. */
+/** Returns the length of the character at `at`; 0 = not allowed in a token. */
 function characterLength(bytes: Uint8Array, at: number, end: number): number {
   const byte = bytes[at]!
   if (byte < 0x80) return byte <= 0x20 || byte === 0x7f || byte === star || byte === greater ? 0 : 1
@@ -43,19 +47,22 @@ function characterLength(bytes: Uint8Array, at: number, end: number): number {
   return sequenceLength(bytes, at, end)
 }
 
-/** Throws `bad_subject`, saying what is wrong and where, unless `subject` is a valid subject without wildcards. */
+/**
+ * Throws `bad_subject` with the fault and its place unless `subject` is a valid subject without
+ * wildcards.
+ */
 export function validateSubject(subject: string): void {
   const fault = textFault(subject) ?? firstFault(subject, subjectTokenFault)
   if (fault !== undefined) throw badSubject('subject', subject, fault)
 }
 
-/** As `validateSubject`, wildcards allowed. */
+/** Validates like `validateSubject`, but allows wildcards. */
 export function validatePattern(pattern: string): void {
   const fault = textFault(pattern) ?? firstFault(pattern, patternTokenFault)
   if (fault !== undefined) throw badSubject('pattern', pattern, fault)
 }
 
-/** Whether a valid subject or pattern has wildcards. */
+/** Returns whether a valid subject or pattern has wildcards. */
 export function isPattern(text: string): boolean {
   return text.includes('*') || text.includes('>')
 }
@@ -64,7 +71,7 @@ export function tokens(subject: string): string[] {
   return subject.split('.')
 }
 
-/** The first `count` tokens with their dots; the whole subject when it has no more. */
+/** Returns the first `count` tokens with their dots, or the whole subject if it has no more. */
 export function firstTokens(subject: string, count: number): string {
   let end = -1
   for (let i = 0; i < count; i++) {
@@ -74,7 +81,7 @@ export function firstTokens(subject: string, count: number): string {
   return subject.slice(0, Math.max(0, end))
 }
 
-/** Whether a valid pattern matches a valid subject. Allocates nothing. */
+/** Returns whether a valid pattern matches a valid subject. Allocates nothing. */
 export function matches(pattern: string, subject: string): boolean {
   let at = 0
   let from = 0
@@ -92,24 +99,24 @@ export function matches(pattern: string, subject: string): boolean {
   }
 }
 
-/** Index behind the token that starts at `start`. */
+/** Returns the index after the token that starts at `start`. */
 export function tokenEnd(subject: string, start: number): number {
   const end = subject.indexOf('.', start)
   return end === -1 ? subject.length : end
 }
 
-/** Of two tokens of one length: `at` in one text, `from` in the other. */
+/** Compares two tokens of equal length: at `at` in `a`, at `from` in `b`. */
 function sameToken(a: string, at: number, b: string, from: number): boolean {
   const end = tokenEnd(a, at)
   for (let i = at; i < end; i++) if (a.charCodeAt(i) !== b.charCodeAt(i - at + from)) return false
   return true
 }
 
-/** What is wrong with the characters, whatever the tokens. */
+/** Returns the first fault in the characters, regardless of tokens. */
 function textFault(text: string): string | undefined {
   if (text === '') return 'it is empty'
   const length = utf8Length(text)
-  if (length > maxSubjectBytes) return `it has ${length} bytes of UTF-8, at most ${maxSubjectBytes} are allowed`
+  if (length > maxSubjectBytes) return `it has ${length} bytes of UTF-8, the maximum is ${maxSubjectBytes}`
   const lone = loneSurrogate(text)
   if (lone !== -1) return `character ${lone + 1} is half of a surrogate pair, which UTF-8 cannot carry`
   for (let i = 0; i < text.length; i++) {
@@ -122,7 +129,7 @@ function textFault(text: string): string | undefined {
   return undefined
 }
 
-/** `left`: how many tokens follow. */
+/** Returns the fault in a token; `left` tokens follow it. */
 type TokenFault = (token: string, left: number) => string | undefined
 
 function firstFault(text: string, faultOf: TokenFault): string | undefined {
@@ -146,7 +153,7 @@ const subjectTokenFault: TokenFault = (token) =>
 const patternTokenFault: TokenFault = (token, left) => {
   if (token === '*' || !isPattern(token)) return undefined
   if (token === '>') return left === 0 ? undefined : 'is ">", which may only be the last token'
-  return `(${quoted(token, 80)}) has a wildcard inside; "*" and ">" stand alone between dots`
+  return `(${quoted(token, 80)}) has a wildcard inside; "*" and ">" must be whole tokens`
 }
 
 function badSubject(what: string, text: string, fault: string): CarillonError {

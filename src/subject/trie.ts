@@ -2,16 +2,17 @@ import { SmallMap } from '../base/small-map.ts'
 import { tokenEnd, tokens } from './subject.ts'
 
 /**
- * One token deep in the patterns; it exists only while a pattern goes through or ends here. A client's own pattern has one for each of its
- * tokens, in each partition: what it does not need, it does not have.
+ * One token of the patterns. A node exists only while a pattern passes through it or ends at it.
+ * A client's pattern has one node per token, in each partition, so unused fields stay undefined
+ * to save memory.
  */
 class Node<Value> {
   literals: SmallMap<string, Node<Value>> | undefined = undefined
-  /** What follows a `*` at this place. */
+  /** The child for `*`. */
   any: Node<Value> | undefined = undefined
-  /** Values of the patterns that end here: few, as a rule one. */
+  /** Values of the patterns that end here: few, usually one. */
   ends: Value[] | undefined = undefined
-  /** Values of the patterns that end here with a `>`. */
+  /** Values of the patterns that end here with `>`. */
   rest: Value[] | undefined = undefined
 
   get empty(): boolean {
@@ -21,25 +22,26 @@ class Node<Value> {
 }
 
 /**
- * Values by pattern, found by subject: a match costs the nodes on the subject's ways through the tree, whatever the number
- * of patterns. Patterns and subjects must be valid. Not to be changed from within a visit.
+ * Values by pattern, found by subject. A match costs the nodes on the subject's paths through the
+ * tree, regardless of the number of patterns. Patterns and subjects must be valid. The trie must
+ * not change during a visit.
  */
 export class PatternTrie<Value> {
   readonly #root = new Node<Value>()
   #size = 0
   #nodes = 0
 
-  /** Pairs of pattern and value. */
+  /** Number of (pattern, value) pairs. */
   get size(): number {
     return this.#size
   }
 
-  /** Nodes below the root: 0 when nothing is left. */
+  /** Number of nodes below the root; 0 when the trie is empty. */
   get nodes(): number {
     return this.#nodes
   }
 
-  /** False when the pair was there already. */
+  /** Adds a pair. Returns false if it existed already. */
   add(pattern: string, value: Value): boolean {
     const path = tokens(pattern)
     const toRest = path.at(-1) === '>'
@@ -55,7 +57,7 @@ export class PatternTrie<Value> {
     return true
   }
 
-  /** False when there was no such pair. */
+  /** Removes a pair. Returns false if it did not exist. */
   remove(pattern: string, value: Value): boolean {
     const path = tokens(pattern)
     const toRest = path.at(-1) === '>'
@@ -78,7 +80,10 @@ export class PatternTrie<Value> {
     return true
   }
 
-  /** Visits the value of each pair whose pattern matches: twice where a value has two such patterns. Returns how many nodes that took. */
+  /**
+   * Visits the value of each matching pair, so twice if a value has two matching patterns.
+   * Returns the number of nodes visited.
+   */
   match(subject: string, visit: (value: Value) => void): number {
     return walk(this.#root, subject, 0, visit)
   }
@@ -113,7 +118,7 @@ function child<Value>(node: Node<Value>, token: string): Node<Value> | undefined
   return token === '*' ? node.any : node.literals?.get(token)
 }
 
-/** As deep as the subject has tokens: 128 at most, by its length. */
+/** Recurses once per token of the subject: at most 128 deep, by the subject's maximum length. */
 function walk<Value>(node: Node<Value>, subject: string, start: number, visit: (value: Value) => void): number {
   const here = start > subject.length ? node.ends : node.rest
   if (here !== undefined) for (let i = 0; i < here.length; i++) visit(here[i]!)

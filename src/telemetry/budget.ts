@@ -1,6 +1,9 @@
 import type { Clock } from '../base/clock.ts'
 
-/** So many a second, in whole seconds of the monotonic clock: a burst may take two seconds' worth around the turn of one. */
+/**
+ * A budget per second, renewed at each whole second of the monotonic clock. A burst across that
+ * moment may use up to two seconds' worth.
+ */
 export class Budget {
   readonly #perSecond: number
   readonly #clock: Clock
@@ -12,7 +15,7 @@ export class Budget {
     this.#clock = clock
   }
 
-  /** How many of `wanted` may be had now; they are taken. */
+  /** Takes up to `wanted` from the current second's budget. Returns the number taken. */
   take(wanted: number): number {
     const second = Math.floor(this.#clock.monotonicMs() / 1000)
     if (second !== this.#second) {

@@ -12,15 +12,15 @@ import {
 } from './instruments.ts'
 import { counter, durations, gauge, histogram, type MetricFamily, point, pointsBy } from './metric.ts'
 
-/** Buckets of the live legs, µs: 100 µs to a minute. */
+/** Buckets of live latencies, µs: 100 µs to a minute. */
 const liveBoundsUs = [
   100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
   5_000_000, 10_000_000, 30_000_000, 60_000_000,
 ]
-/** Buckets of catching up, µs: 100 ms to a week. */
+/** Buckets of catch-up latencies, µs: 100 ms to a week. */
 const catchUpBoundsUs = [0.1, 1, 10, 60, 600, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600].map((seconds) => seconds * 1e6)
 
-/** Everything that the gateway counts, under the names that docs/metrics.md lists. */
+/** Returns all metrics of the gateway, under the names listed in docs/metrics.md. */
 export function families(instruments: Instruments): MetricFamily[] {
   const streams = [...instruments.streams.values()]
   return [
@@ -220,7 +220,7 @@ function partitionFamilies(streams: readonly StreamInstruments[]): MetricFamily[
   return [
     gauge(
       'carillon_partition_first_offset',
-      'First offset that the broker keeps',
+      'First offset that the broker retains',
       each((figures) => figures.first),
     ),
     gauge(
@@ -230,7 +230,7 @@ function partitionFamilies(streams: readonly StreamInstruments[]): MetricFamily[
     ),
     gauge(
       'carillon_partition_read_offset',
-      'Next offset that this gateway reads',
+      'Next offset that this gateway will read',
       each((figures) => figures.read),
     ),
     gauge(

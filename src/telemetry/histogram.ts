@@ -1,33 +1,33 @@
-/** Values below this are kept exactly, µs. */
+/** Values below this are exact, µs. */
 const linear = 64
-/** Buckets an octave above that: a bucket is at most 1/32 of its lower edge wide. */
+/** Buckets per octave above that: a bucket's width is at most 1/32 of its lower edge. */
 const perOctave = linear / 2
 /** clz32 of the largest value that needs no shift. */
 const linearClz = 26
-/** Values from here on are indexed by their upper bits: `|` works on 31 of them. */
+/** Values from here on are indexed by their upper bits, because `|` works on 31 bits. */
 const upperFrom = 2 ** 31
 const upperShift = 16
-/** About 4.4 years: what is longer is counted in the last bucket; `max` has it exactly. */
+/** About 4.4 years. Longer values count in the last bucket; `max` is exact. */
 const limitUs = 2 ** 47
 const size = (47 - 6) * perOctave + linear
-/** Where each bucket starts, µs, and the end of the last. */
+/** Start of each bucket, µs, and the end of the last. */
 const edges = Float64Array.from({ length: size + 1 }, (_, index) => lowerEdge(index))
 
 /**
- * How often each duration occurred, log-linear: exact below 64 µs, above that within 1/64 of the value. 11 KiB whatever is
- * recorded; a record allocates nothing and takes some 10 ns. Values are µs; fractions count in the bucket of the whole
- * number, and in full in `sum` and `max`.
+ * Counts durations in log-linear buckets: exact below 64 µs, within 1/64 of the value above.
+ * Takes 11 KiB for any data. A record takes about 10 ns and allocates nothing. Values are µs. A
+ * fractional value counts in the bucket of its integer part, and exactly in `sum` and `max`.
  */
 export class Histogram {
-  /** Values recorded, negative ones not among them. */
+  /** Number of values recorded, without negative ones. */
   count = 0
   /** µs. */
   sum = 0
   /** The largest value, µs; 0 while empty. */
   max = 0
-  /** Values below zero (and NaN): two clocks that disagree. They are in no bucket. */
+  /** Number of values below zero, or NaN, caused by clock differences. They are in no bucket. */
   negative = 0
-  // Doubles: 32 bits would wrap within hours of a busy gateway.
+  // Doubles, because 32 bits would wrap within hours on a busy gateway.
   readonly #counts = new Float64Array(size)
 
   record(us: number, count = 1): void {
@@ -41,7 +41,10 @@ export class Histogram {
     this.#counts[indexOf(us)]! += count
   }
 
-  /** The value below or at which the share `q` (0 to 1) of all values lies, µs, within 1/64; NaN while empty. */
+  /**
+   * Returns the value at or below which the share `q` (0 to 1) of all values is, µs, within 1/64;
+   * NaN while empty.
+   */
   quantile(q: number): number {
     if (this.count === 0) return Number.NaN
     let left = Math.max(1, Math.ceil(q * this.count))
@@ -52,7 +55,7 @@ export class Histogram {
     return this.max
   }
 
-  /** Adds what the other one has. */
+  /** Adds the other histogram's values. */
   merge(other: Histogram): void {
     this.count += other.count
     this.sum += other.sum
@@ -61,7 +64,7 @@ export class Histogram {
     for (let index = 0; index < size; index++) this.#counts[index]! += other.#counts[index]!
   }
 
-  /** A copy that does not change any more. */
+  /** Returns a copy that no longer changes. */
   snapshot(): Histogram {
     const copy = new Histogram()
     copy.merge(this)
@@ -69,9 +72,10 @@ export class Histogram {
   }
 
   /**
-   * Values per bucket of ascending inclusive upper bounds (µs), and, last, those above all of them: OpenTelemetry's shape. A
-   * bucket that a bound cuts counts above the bound: what is under a bound was that fast, and at most values within 1/32
-   * below the bound are missing there.
+   * Returns the number of values per bucket, for ascending inclusive upper bounds (µs), and
+   * finally the number above all bounds: OpenTelemetry's form. An internal bucket that a bound
+   * splits counts above the bound. So a value counted under a bound was that fast, and only
+   * values within 1/32 below the bound may be missing there.
    */
   buckets(boundsUs: readonly number[]): number[] {
     const result: number[] = []
@@ -101,7 +105,7 @@ function indexOf(us: number): number {
   return (shift + upperShift) * perOctave + (upper >>> shift)
 }
 
-/** The smallest value that the bucket counts, µs; the inverse of `indexOf`. */
+/** Returns the smallest value of the bucket, µs; the inverse of `indexOf`. */
 function lowerEdge(index: number): number {
   if (index < linear) return index
   const shift = Math.floor(index / perOctave) - 1

@@ -8,9 +8,9 @@ import { Histogram } from './histogram.ts'
 import type { StreamTraces } from './stream-traces.ts'
 
 /**
- * What the gateway counts: plain numbers that the code bumps where things happen (`stream.deliveries++`) and that
- * `families.ts` names when somebody asks. Every label has a fixed set of values, so the number of series is bounded by the
- * streams and partitions of the configuration.
+ * Counters of the gateway: plain numbers, incremented where things happen
+ * (`stream.deliveries++`); `families.ts` names them for each scrape. Every label has a fixed set
+ * of values, so the streams and partitions of the configuration bound the number of series.
  */
 
 export const transports = ['websocket', 'sse', 'poll'] as const
@@ -25,32 +25,38 @@ function zeroes<Keys extends readonly string[]>(keys: Keys): Counts<Keys> {
   return Object.fromEntries(keys.map((key) => [key, 0])) as Counts<Keys>
 }
 
-/** One stream. Latencies are µs, of every event or delivery; where two clocks disagree the histogram counts `negative`. */
+/**
+ * Instruments of one stream. Latencies are µs, of every event or delivery. The histogram's
+ * `negative` counts clock differences.
+ */
 export class StreamInstruments {
   readonly stream: string
-  /** Records taken from the broker's live tail, rejected ones included, and the bytes of their values. */
+  /** Records read by the live tail, including rejected ones, and the bytes of their values. */
   eventsIn = 0
   bytesIn = 0
-  /** Records that can't be used, by reason. */
+  /** Rejected records, by reason. */
   readonly rejected = zeroes(rejectReasons)
-  /** Events written to sockets, and those of them that were written while catching up. */
+  /** Events written to sockets, and how many of them while catching up. */
   deliveries = 0
   catchUpDeliveries = 0
-  /** Gaps told to clients. */
+  /** Gaps sent to clients. */
   readonly gaps = zeroes(gapReasons)
-  /** Chunks read back from the broker for readers that the window can't serve; those that failed; their records. */
+  /**
+   * Chunks read back from the broker for readers below the window, failed ones, and the records
+   * read.
+   */
   readBacks = 0
   readBacksFailed = 0
   readBackRecords = 0
   /** Bytes of their keys and values. */
   readBackBytes = 0
-  /** Readers that wait for a chunk, now. */
+  /** Readers waiting for a chunk now. */
   readBackWaiting = 0
-  /** For how long reads that somebody waits for were held back by the limit of bytes a second, ms. */
+  /** Time for which the limit of bytes a second delayed reads with waiting readers, ms. */
   readBackThrottledMs = 0
-  /** How often the broker went away. */
+  /** Number of broker outages. */
   outages = 0
-  /** Publisher's clock → the broker's record time. Only as good as those clocks. */
+  /** Publisher's clock → the broker's record time. Only as accurate as those clocks. */
   readonly publishToBroker = new Histogram()
   /** The broker's record time → read by this gateway. */
   readonly brokerToRead = new Histogram()
@@ -58,11 +64,11 @@ export class StreamInstruments {
   readonly readToWritten = new Histogram()
   /** Publisher's clock → written to the socket: every live delivery. */
   readonly publishToWritten = new Histogram()
-  /** The same while catching up: how old what was missed had become. */
+  /** Publisher's clock → written to the socket, while catching up: the age of missed events. */
   readonly catchUpPublishToWritten = new Histogram()
-  /** Where sampled events become spans; undefined = traces are off. */
+  /** Makes spans of sampled events; undefined = traces are off. */
   traces: StreamTraces | undefined
-  /** What the stream is like now; asked at each scrape. Whoever reads the stream puts its answer here. */
+  /** Returns the stream's current state, at each scrape. Set by the owner of the stream. */
   observe: () => StreamFigures = () => ({ state: 'starting', partitions: [] })
 
   constructor(stream: string) {
@@ -75,7 +81,7 @@ export interface StreamFigures {
   readonly partitions: readonly PartitionFigures[]
 }
 
-/** What windows keep: the newest events, and an index that reaches further back. */
+/** Tiers of a window: the newest events, and an index that reaches further back. */
 export const windowTiers = ['payload', 'index'] as const
 export type WindowTier = (typeof windowTiers)[number]
 
@@ -83,11 +89,14 @@ export type WindowTier = (typeof windowTiers)[number]
 export interface TierFigures {
   readonly records: number
   readonly bytes: number
-  /** Of the oldest record, going by its own time; undefined = there is none. */
+  /** Age of the oldest record, by record time; undefined = none. */
   readonly ageMs: number | undefined
 }
 
-/** One tier of all windows: what they may hold, the slabs that they hold, and how often one was taken for another window. */
+/**
+ * One tier of all windows: its limit, the slabs that windows hold, and how often a slab was taken
+ * for another window.
+ */
 export interface PoolFigures {
   readonly limitBytes: number
   readonly heldBytes: number
@@ -98,72 +107,78 @@ const noPool: PoolFigures = { limitBytes: 0, heldBytes: 0, taken: 0 }
 
 export interface PartitionFigures {
   readonly partition: number
-  /** The broker's bounds: first retained offset, next offset to be written. */
+  /** The broker's bounds: first retained offset, and next offset to be written. */
   readonly first: number
   readonly head: number
-  /** The next offset that this gateway reads: `head - read` is its lag. */
+  /** Next offset that this gateway will read; `head - read` is its lag. */
   readonly read: number
-  /** Age of the oldest record not read, ms; 0 = none. */
+  /** Age of the oldest unread record, ms; 0 = none. */
   readonly unreadAgeMs: number
-  /** Offsets behind the head that an open transaction holds back, and for how long the head has stood there, ms; 0 = none. */
+  /**
+   * Offsets beyond the head that an open transaction holds back, and the time for which the head
+   * has not moved, ms; 0 = none.
+   */
   readonly blocked: number
   readonly blockedAgeMs: number
-  /** The oldest offset that the window has the payload of. */
+  /** Oldest offset with its payload in the window. */
   readonly windowTail: number
   readonly tiers: Readonly<Record<WindowTier, TierFigures>>
-  /** Subscriptions of this gateway's sessions that read it. */
+  /** Subscriptions of this gateway's sessions that read the partition. */
   readonly subscriptions: number
 }
 
-/** The sessions and doors of this gateway. */
+/** Instruments of this gateway's sessions and listeners. */
 export class GatewayInstruments {
-  /** Now. */
+  /** Current number. */
   readonly sessions = zeroes(transports)
   subscriptions = 0
-  /** Those of the subscriptions that are patterns; what all sessions are counted as, bytes. */
+  /** Subscriptions that are patterns, and bytes accounted to all sessions. */
   patterns = 0
   sessionBytes = 0
-  /** Connections of clients, of WebSockets and of all else; how many descriptors allow; 1 while more are taken. */
+  /**
+   * Client connections, by WebSocket and other; the maximum by file descriptors; and 1 while new
+   * ones are accepted.
+   */
   connections = { websocket: 0, http: 0 }
   maxConnections = Number.POSITIVE_INFINITY
   accepting = 0
-  /** Sessions whose socket is full or that are catching up, now. */
+  /** Sessions with a full socket or catching up now. */
   behind = 0
-  /** Since the start. */
+  /** Totals since the start. */
   readonly opened = zeroes(transports)
   readonly ended = zeroes(endReasons)
-  /** Requests that were answered by an error status. */
+  /** Requests answered with an error status. */
   readonly refused = zeroes(errorCodes)
-  /** Error frames on connections that go on or end with it. */
+  /** Error frames, on connections that stay open or end with the frame. */
   readonly errors = zeroes(errorCodes)
   readonly framesIn = zeroes(clientFrames)
   framesOut = 0
   bytesOut = 0
-  /** Records that readers looked at, and gave, while they were catching up. */
+  /** Records that readers scanned while catching up, including those delivered. */
   scanned = 0
-  /** Writes that filled a socket: its session reads on when it drains. */
+  /** Writes that filled a socket; its session continues to read when the socket drains. */
   fullWrites = 0
-  /** Events written to the broker for clients of `/v1/publish`; requests that failed, by code. */
+  /** Events written to the broker for clients of `/v1/publish`, and failed requests by code. */
   published = 0
   readonly publishFailed = zeroes(errorCodes)
-  /** Request → the broker's acknowledgement, µs. */
+  /** Publish request → the broker's acknowledgement, µs. */
   readonly publishToAck = new Histogram()
-  /** Pauses that brokers asked for because a quota was used up, ms. */
+  /** Pauses requested by brokers because a quota was exceeded, ms. */
   readonly brokerPausedMs = zeroes(brokerUses)
-  /** Who was refused by which limit. */
+  /** Counts refusals by limit. */
   readonly refusals = new Refusals()
-  /** What became of spans; `over_budget` were not made. All 0 while traces are off. */
+  /** Outcomes of spans; those `over_budget` were not made. All 0 while traces are off. */
   readonly traceSpans = zeroes(spanOutcomes)
 }
 
-/** All that one gateway counts. */
+/** All instruments of a gateway. */
 export class Instruments {
   readonly gateway = new GatewayInstruments()
   readonly streams = new Map<string, StreamInstruments>()
-  /** Looks at the pool of all windows, at each scrape. */
+  /** Returns the current figures of the window pool, at each scrape. */
   observePool: () => Readonly<Record<WindowTier, PoolFigures>> = () => ({ payload: noPool, index: noPool })
 
-  /** The instruments of a stream: made when first asked for, the same ever after. */
+  /** Returns the instruments of a stream. Creates them on first use. */
   stream(name: string): StreamInstruments {
     let stream = this.streams.get(name)
     if (stream === undefined) {

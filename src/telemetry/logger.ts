@@ -4,39 +4,45 @@ import type { Clock } from '../base/clock.ts'
 import { printable } from '../base/printable.ts'
 import type { LoggerOptions, LogLevel } from './options.ts'
 
-/** Where lines go. */
+/** Destination of log lines. */
 export interface LogStream {
   write(line: string): void
 }
 
 /**
- * Messages for operators: changes, not records. Fields are data and are shown as such: no control character of theirs
- * reaches a terminal.
+ * Logs messages for operators, about changes, not records. Fields are data: their control
+ * characters never reach a terminal.
  */
 export interface Logger {
   log(level: LogLevel, message: string, fields?: Record<string, unknown>): void
   /**
-   * Logs `message` unless `key` was logged less than `ms` ago; the next line of that key says how many were left out
-   * (`suppressed`).
+   * Logs `message` unless `key` was logged less than `ms` ago. The next line of that key contains
+   * the number of lines left out (`suppressed`).
    */
   every(limit: LogLimit, level: LogLevel, message: string, fields?: Record<string, unknown>): void
 }
 
-/** For rooms that strangers reach: what they can cause again and again fills no disk. */
+/** The logger for rooms that clients reach, so that repeated requests can't fill the disk. */
 export type LimitedLogger = Pick<Logger, 'every'>
 
-/** One line of a key in so many ms. */
+/** At most one line per key in `ms`. */
 export interface LogLimit {
   readonly key: string
   readonly ms: number
 }
 
-/** Keys that `every` remembers; beyond that the oldest is forgotten, which may repeat a message early. */
+/**
+ * Maximum keys that `every` remembers. Beyond it the oldest is forgotten, which may repeat a
+ * message early.
+ */
 const maxKeys = 1024
-/** Lines that a stuck reader of the log has not taken yet, bytes; beyond that they are dropped, so that it can't stop us. */
+/**
+ * Maximum bytes of lines that a stalled reader of the log has not taken. Further lines are
+ * dropped, so that the reader can't block the gateway.
+ */
 const maxUnwrittenBytes = 1 << 20
 
-/** Logs to stderr: stdout is for a command's own output. */
+/** Returns a logger to stderr; stdout is for a command's output. */
 export function openLogger(options: LoggerOptions, clock: Clock): Logger {
   const terminal = process.stderr.isTTY === true
   const destination = pino.destination({ dest: 2, sync: terminal, maxLength: maxUnwrittenBytes })
@@ -44,7 +50,7 @@ export function openLogger(options: LoggerOptions, clock: Clock): Logger {
 }
 
 interface StreamOptions extends LoggerOptions {
-  /** Decides what `auto` means, and whether lines are coloured. */
+  /** Selects the format for `auto`, and colours. */
   readonly terminal: boolean
 }
 
@@ -107,7 +113,7 @@ type Style = (level: LogLevel, label: string) => string
 const coloured: Style = (level, label) => styleText(colours[level], label, { validateStream: false })
 const plain: Style = (_level, label) => label
 
-/** `12:34:56.789 WARN  message key=value`, from one of pino's JSON lines. */
+/** Formats one of pino's JSON lines as `12:34:56.789 WARN  message key=value`. */
 function forPeople(line: string, style: Style): string {
   const { level, time, message, error, ...fields } = JSON.parse(line) as {
     level: LogLevel

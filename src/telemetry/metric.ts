@@ -1,8 +1,9 @@
 import type { Histogram } from './histogram.ts'
 
 /**
- * Metrics as they leave the process, whatever the way out: families of points with fixed labels, in Prometheus' terms. Names
- * carry their base unit (`_seconds`, `_bytes`); `_total` is added to counters on the way out.
+ * Metrics in a form independent of the exporter: families of points with fixed labels, in
+ * Prometheus' terms. Names contain the base unit (`_seconds`, `_bytes`). The exporter adds
+ * `_total` to counters.
  */
 export type MetricFamily = NumberFamily | HistogramFamily
 
@@ -13,7 +14,7 @@ interface Family<Point> {
 }
 
 export interface NumberFamily extends Family<NumberPoint> {
-  /** A counter only grows; a gauge is a state. */
+  /** A counter only increases; a gauge is a current value. */
   readonly kind: 'counter' | 'gauge'
 }
 
@@ -28,7 +29,10 @@ export interface NumberPoint {
   readonly value: number
 }
 
-/** Durations in seconds; `counts` has one more than `bounds`: what is above the last. */
+/**
+ * Durations in seconds. `counts` has one more element than `bounds`: the values above the last
+ * bound.
+ */
 export interface HistogramPoint {
   readonly labels: Labels
   readonly bounds: readonly number[]
@@ -55,12 +59,12 @@ export function point(value: number, labels: Labels = {}): NumberPoint {
   return { labels, value }
 }
 
-/** One point for each key of a record of counts. */
+/** Returns one point per key of a record of counts. */
 export function pointsBy(label: string, counts: Readonly<Record<string, number>>, labels: Labels = {}): NumberPoint[] {
   return Object.entries(counts).map(([key, value]) => point(value, { ...labels, [label]: key }))
 }
 
-/** A histogram of µs as seconds. */
+/** Converts a histogram of µs to seconds. */
 export function durations(recorded: Histogram, boundsUs: readonly number[], labels: Labels = {}): HistogramPoint {
   return {
     labels,

@@ -6,9 +6,12 @@ export const logFormats = ['auto', 'json', 'text'] as const
 export type LogFormat = (typeof logFormats)[number]
 
 export interface LoggerOptions {
-  /** What is less grave is left out. */
+  /** Minimum level; lower levels are dropped. */
   readonly level: LogLevel
-  /** `json`: one object a line. `text`: one line for people. `auto`: text on a terminal, else json. */
+  /**
+   * `json`: one object per line. `text`: one line for people. `auto`: text on a terminal,
+   * otherwise json.
+   */
   readonly format: LogFormat
 }
 
@@ -17,15 +20,22 @@ export const loggerSettings = {
   logFormat: setting(choice('format', logFormats), 'auto', 'auto: text on a terminal, json otherwise'),
 }
 
-/** Bounds of what traces may cost, whatever publishers sample. What is beyond is counted as `over_budget`. */
+/**
+ * Limits on the cost of traces, however much publishers sample. Excess counts as `over_budget`.
+ */
 export interface TraceOptions {
-  /** Events that become spans, a second. */
+  /** Maximum events per second that become spans. */
   readonly eventsPerSecond: number
-  /** Delivery spans of one event on this gateway: its first delivery and the latest ones. */
+  /**
+   * Maximum delivery spans per event on this gateway: for the first delivery and the latest ones.
+   */
   readonly deliveriesPerEvent: number
-  /** Delivery spans, a second, those while catching up among them. */
+  /** Maximum delivery spans per second, including those of catch-ups. */
   readonly deliveriesPerSecond: number
-  /** A delivery this long after publishing is a replay: a trace of its own that links to the event's, ms. */
+  /**
+   * Age of an event, ms, from which a delivery is a replay: a separate trace with a link to the
+   * event's.
+   */
   readonly replayAfterMs: number
 }
 

@@ -3,11 +3,11 @@ import type { Clock } from '../base/clock.ts'
 import { Histogram } from './histogram.ts'
 import { counter, durations, gauge, histogram, type MetricFamily, point } from './metric.ts'
 
-/** How often the event loop's delay is looked at, ms. */
+/** Interval at which the event loop's delay is sampled, ms. */
 const samplePeriodMs = 20
 const pauseBoundsUs = [1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000]
 
-/** V8's collections, as perf_hooks numbers them. */
+/** V8's collections, by perf_hooks' numbers. */
 const gcKinds = new Map<unknown, GcKind>([
   [constants.NODE_PERFORMANCE_GC_MINOR, 'minor'],
   [constants.NODE_PERFORMANCE_GC_MAJOR, 'major'],
@@ -16,9 +16,12 @@ const gcKinds = new Map<unknown, GcKind>([
 ])
 type GcKind = 'minor' | 'major' | 'incremental' | 'weakcb'
 
-/** Memory, CPU, pauses of this process, under the names that Node's Prometheus dashboards know. Watches until closed. */
+/**
+ * Memory, CPU and pauses of this process, under the metric names of Node's Prometheus dashboards.
+ * Observes until closed.
+ */
 export class ProcessInstruments {
-  /** How late timers ran: what anything on this thread had to wait. µs. */
+  /** Delay of timers, µs: how long anything on this thread had to wait. */
   readonly loopDelay = new Histogram()
   readonly gcPauses: Record<GcKind, Histogram> = {
     minor: new Histogram(),

@@ -17,7 +17,7 @@ import { formatTraceparent, parseTraceparent } from './trace-context.ts'
 export interface PublishTracesOptions {
   readonly system: string
   readonly clientId: string
-  /** The broker's name of a stream. */
+  /** Returns the broker's name of a stream. */
   readonly topicOf: (stream: string) => string
 }
 
@@ -26,14 +26,14 @@ export interface PublishTraceLimits {
   readonly losses: TraceLosses
 }
 
-/** Where an event went. */
+/** The location of a published event. */
 interface Place {
   readonly stream: string
   readonly partition: number
   readonly offset: number
 }
 
-/** Publishers' spans: `send TOPIC`, from the request to the broker's acknowledgement. */
+/** Spans of publishing: `send TOPIC`, from the request to the broker's acknowledgement. */
 export class PublishTraces {
   readonly #tracer: Tracer
   readonly #options: PublishTracesOptions
@@ -47,7 +47,10 @@ export class PublishTraces {
     this.#limits = limits
   }
 
-  /** Goes on with a sampled context. undefined = it is none, or over the budget: the records carry what the caller gave. */
+  /**
+   * Continues a sampled context. Returns undefined if the context is not sampled or over the
+   * budget; the records then carry the caller's `traceparent`.
+   */
   continue(traceparent: string | undefined): PublishSpan | undefined {
     const parent = traceparent === undefined ? undefined : parseTraceparent(traceparent)
     if (parent === undefined || !parent.sampled) return undefined
@@ -60,12 +63,12 @@ export class PublishTraces {
     return this.#start(traceApi.setSpanContext(ROOT_CONTEXT, context))
   }
 
-  /** Begins a trace with a publishing to the broker. */
+  /** Starts a trace with a publish to the broker. */
   begin(): PublishSpan {
     return this.#start(ROOT_CONTEXT)
   }
 
-  /** Begins a trace with a request to a gateway, which goes on with it. */
+  /** Starts a trace with a request to a gateway, which continues it. */
   beginRequest(url: string): PublishSpan {
     const { hostname, port } = new URL(url)
     const attributes = {
@@ -87,10 +90,10 @@ export class PublishTraces {
   }
 }
 
-/** One publishing under way; what is published carries `traceparent`. */
+/** The span of one publish. Its records carry `traceparent`. */
 export class PublishSpan {
   readonly #span: Span
-  /** undefined = it goes to a gateway, whose own span says where it went. */
+  /** undefined = the request goes to a gateway, whose span names the location. */
   readonly #options: PublishTracesOptions | undefined
   readonly #clock: Clock
 
@@ -109,20 +112,22 @@ export class PublishSpan {
     return formatTraceparent({ traceId, spanId, sampled: true })
   }
 
-  /** The broker has all of it. */
+  /** Ends the span when the broker has acknowledged all events. */
   acknowledged(places: readonly Place[]): void {
     if (this.#options !== undefined) this.#describe(this.#options, places)
     this.#end()
   }
 
-  /** `code` as in the table of errors. */
+  /** Ends the span with an error; `code` is one of the table of errors. */
   failed(code: string, message: string): void {
     this.#span.setStatus({ code: SpanStatusCode.ERROR, message })
     this.#span.setAttribute('error.type', code)
     this.#end()
   }
 
-  /** Known only now: the routes have said where to. */
+  /**
+   * Sets the name and attributes, which depend on the routes and so are known only at the end.
+   */
   #describe({ system, clientId, topicOf }: PublishTracesOptions, places: readonly Place[]): void {
     const topic = [...new Set(places.map(({ stream }) => topicOf(stream)))].join(' ')
     this.#span.updateName(`send ${topic}`)

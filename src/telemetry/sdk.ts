@@ -13,10 +13,13 @@ import type { Clock } from '../base/clock.ts'
 import { hrTime } from './hr-time.ts'
 import type { HistogramPoint, Labels, MetricFamily } from './metric.ts'
 
-/** The one place that knows OpenTelemetry's metrics SDK. It takes some 15 MB and 150 ms to load: at start, so that no scrape stalls on it. */
+/**
+ * The only file that imports OpenTelemetry's metrics SDK. Loading takes about 15 MB and 150 ms,
+ * so it loads at start and never delays a scrape.
+ */
 
 export interface TelemetryIdentity {
-  /** The gateway's id, new at each start. */
+  /** The gateway's id, new on each start. */
   readonly gateway: string
   readonly version: string
 }
@@ -24,7 +27,10 @@ export interface TelemetryIdentity {
 /** Prometheus' text exposition format, version 0.0.4. */
 export const metricsContentType = 'text/plain; version=0.0.4; charset=utf-8'
 
-/** Our families as OpenTelemetry's metric data: what any of its readers and exporters takes. */
+/**
+ * Converts metric families to OpenTelemetry's metric data, which all its readers and exporters
+ * take.
+ */
 export class FamilyProducer implements MetricProducer {
   readonly #collect: () => readonly MetricFamily[]
   readonly #resource: Resource
@@ -56,7 +62,7 @@ export class FamilyProducer implements MetricProducer {
   }
 }
 
-/** Returns what `/metrics` answers, at each call as of now. */
+/** Returns a function that returns the current response body of `/metrics`. */
 export function prometheusText(
   identity: TelemetryIdentity,
   collect: () => readonly MetricFamily[],
@@ -92,7 +98,10 @@ function distribution({ bounds, counts, count, sum }: HistogramPoint) {
   return { count, sum, buckets: { boundaries: [...bounds], counts: [...counts] } }
 }
 
-/** UCUM, as OpenTelemetry wants it; the name has it in words, as Prometheus wants it. */
+/**
+ * Returns the UCUM unit for OpenTelemetry. The metric's name contains the unit in words, as in
+ * Prometheus.
+ */
 function unitOf(name: string): string {
   if (name.endsWith('_seconds')) return 's'
   return name.endsWith('_bytes') ? 'By' : ''

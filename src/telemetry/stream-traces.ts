@@ -13,20 +13,20 @@ import type { TraceOptions } from './options.ts'
 import { type Destination, messagingAttributes, placeAttributes } from './trace-attributes.ts'
 import { parseTraceparent } from './trace-context.ts'
 
-/** An event on its way, as its spans name it. */
+/** The event's details for its spans. */
 export interface TracedRecord {
   readonly partition: number
   readonly offset: number
   readonly subject: string
   readonly eventId: string
-  /** The envelope. */
+  /** Bounds of the envelope. */
   readonly eventStart: number
   readonly eventEnd: number
   /** Publisher's clock, Unix µs. */
   readonly publishedAtUs: number
 }
 
-/** A record's `traceparent`, and its time: what the log has of it. */
+/** A record's `traceparent` and time, as stored in the log. */
 export interface TraceBounds {
   readonly buffer: Buffer
   readonly start: number
@@ -35,7 +35,7 @@ export interface TraceBounds {
   readonly timeMs: number
 }
 
-/** Whom a delivery went to. */
+/** Receiver of a delivery. */
 export interface Receiver {
   readonly session: number
   readonly transport: string
@@ -46,7 +46,7 @@ export interface TraceBudgets {
   readonly deliveries: Budget
 }
 
-/** Spans that were not made, as they are counted. */
+/** Counts spans that were not made. */
 export interface TraceLosses {
   over_budget: number
 }
@@ -55,7 +55,10 @@ export interface TraceLimits extends TraceBudgets {
   readonly losses: TraceLosses
 }
 
-/** Where the spans of one stream's sampled events are made. Callers ask `maySample` first: what is not sampled costs no more. */
+/**
+ * Makes the spans of one stream's sampled events. Callers check `maySample` first, so that other
+ * events cost nothing more.
+ */
 export class StreamTraces {
   readonly options: TraceOptions
   readonly #tracer: Tracer
@@ -72,8 +75,9 @@ export class StreamTraces {
   }
 
   /**
-   * To be called when a record was read, before it is fanned out; then `EventTrace.wrote` for each delivery and `end` once, all
-   * before the next `begin`: one object is reused. undefined = not sampled, or over the budget.
+   * Starts an event's trace; call it after the read and before the fan-out. Then call
+   * `EventTrace.wrote` for each delivery and `end` once, all before the next `begin`, because one
+   * object is reused. Returns undefined if the event is not sampled or over the budget.
    */
   begin(bounds: TraceBounds, readAtUs: number): EventTrace | undefined {
     const parent = sampledContext(bounds)
@@ -86,7 +90,10 @@ export class StreamTraces {
     return this.#event
   }
 
-  /** `matched` readers wanted it. Only now spans are made: no delivery waits for them. */
+  /**
+   * Ends an event's trace; `matched` is the number of matching readers. Makes the spans only now,
+   * so that no delivery waits for them.
+   */
   end(event: EventTrace, record: TracedRecord, matched: number): void {
     const to = this.#to
     const span = this.#tracer.startSpan(
@@ -123,8 +130,9 @@ export class StreamTraces {
   }
 
   /**
-   * A delivery to a reader that was catching up. Soon after the publishing it is a part of the event's trace, from the broker's time
-   * on: the wait for the client. Later it is a replay: a trace of its own, with a link.
+   * Traces a delivery to a reader that is catching up. Soon after publishing, the span is part of
+   * the event's trace and starts at the broker's time, so it shows the wait for the client. Later
+   * it is a replay: a separate trace with a link.
    */
   missed(record: TracedRecord, bounds: TraceBounds, writtenAtUs: number, receiver: Receiver): void {
     const event = sampledContext(bounds)
@@ -171,13 +179,16 @@ export class StreamTraces {
   }
 }
 
-/** The event's deliveries while it is fanned out: how many, and when and to whom the first and the latest went. */
+/**
+ * The deliveries of an event during its fan-out: their number, and the time and receiver of the
+ * first and the latest ones.
+ */
 export class EventTrace {
   parent: SpanContext = { traceId: '', spanId: '', traceFlags: TraceFlags.NONE }
-  /** The record's time and the time of its reading, Unix µs. */
+  /** The record's time and its read time, Unix µs. */
   brokerUs = 0
   readAtUs = 0
-  /** The last delivery; the reading while there is none. */
+  /** Time of the last delivery, or the read time before the first one. */
   lastUs = 0
   written = 0
   readonly #most: number
@@ -200,7 +211,7 @@ export class EventTrace {
     this.written = 0
   }
 
-  /** One delivery; they come in the order of their times. */
+  /** Notes a delivery. Calls come in order of time. */
   wrote(atUs: number, session: number, transport: string): void {
     this.lastUs = atUs
     const slot = this.#slot(this.written++)
@@ -210,18 +221,21 @@ export class EventTrace {
     this.#transports[slot] = transport
   }
 
-  /** Deliveries that are remembered. */
+  /** Number of deliveries remembered. */
   get kept(): number {
     return Math.min(this.written, this.#most)
   }
 
-  /** The slowest first: 0 is the last delivery, and after all others comes the very first. */
+  /**
+   * Returns a remembered delivery, the slowest first: 0 is the last delivery, and the first
+   * delivery comes at the end.
+   */
   latest(index: number): Receiver & { readonly atUs: number } {
     const slot = this.#slot(index === this.kept - 1 ? 0 : this.written - 1 - index)
     return { atUs: this.#atUs[slot]!, session: this.#sessions[slot]!, transport: this.#transports[slot]! }
   }
 
-  /** Its waits, and what became of it on this gateway. */
+  /** Returns the event's latencies and results on this gateway. */
   figures({ publishedAtUs }: TracedRecord, matched: number): Attributes {
     return {
       'carillon.matched': matched,
@@ -232,7 +246,10 @@ export class EventTrace {
     }
   }
 
-  /** The first has a slot of its own; the others take turns in the rest. */
+  /**
+   * Returns a delivery's slot. The first delivery keeps its slot; the others share the rest in
+   * turn.
+   */
   #slot(delivery: number): number {
     if (delivery < this.#most || this.#most < 2) return delivery
     return 1 + ((delivery - 1) % (this.#most - 1))

@@ -1,19 +1,19 @@
 import type { Attributes } from '@opentelemetry/api'
 
 /**
- * Attributes by OpenTelemetry's semantic conventions for messaging (1.45, "Development"). Their names were changed in 2026; where
- * most backends still know the former one, both are given.
+ * Attributes by OpenTelemetry's semantic conventions for messaging (1.45, "Development"). Some
+ * names changed in 2026; where most backends still use the former name, both are set.
  */
 export interface Destination {
   /** `kafka`, `nats`, or `carillon` for the embedded log. */
   readonly system: string
-  /** The broker's name for the stream. */
+  /** The stream's name on the broker. */
   readonly topic: string
-  /** This gateway. */
+  /** The gateway's id. */
   readonly clientId: string
 }
 
-/** `type` is the convention's kind of operation, `name` the first word of the span's name. */
+/** `type` is the convention's operation type, `name` the first word of the span's name. */
 export function messagingAttributes(to: Destination, type: 'send' | 'process', name: string): Attributes {
   return {
     'messaging.system': to.system,
@@ -34,7 +34,7 @@ export function placeAttributes(system: string, partition: number, offset: numbe
   return place
 }
 
-/** The value of `messaging.system` for a broker. */
+/** Returns the value of `messaging.system` for a broker. */
 export function messagingSystem(broker: string): string {
   return broker === 'embedded' ? 'carillon' : broker
 }

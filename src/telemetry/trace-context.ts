@@ -1,6 +1,6 @@
 /**
- * W3C Trace Context, level 1: `traceparent` is `VERSION-TRACEID-SPANID-FLAGS` in lowercase hex. A later version may go on after
- * the flags; version ff and ids of zeros are invalid.
+ * W3C Trace Context, level 1: `traceparent` is `VERSION-TRACEID-SPANID-FLAGS` in lower-case hex.
+ * Later versions may append more. Version ff and all-zero ids are invalid.
  */
 export interface TraceContext {
   readonly traceId: string
@@ -10,15 +10,18 @@ export interface TraceContext {
 
 export const traceparentHeader = 'traceparent'
 
-/** Trace context and what travels with it, W3C: for gateways and tracers, never for subscribers. Compared in letters of either case. */
+/**
+ * Headers of trace context and baggage (W3C), compared case-insensitively. They are for gateways
+ * and tracers; subscribers never see them.
+ */
 export const traceHeaders: readonly string[] = [traceparentHeader, 'tracestate', 'baggage']
 
 const form = /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})($|-)/
 const headerLength = 55
-/** Where the flags' second digit is: its lowest bit says sampled. */
+/** Position of the second flags digit, whose lowest bit means sampled. */
 const flagsAt = 54
 
-/** undefined = not a traceparent: whoever gets it goes on as if there were none. */
+/** Parses a traceparent. Returns undefined for any other text, which callers ignore. */
 export function parseTraceparent(text: string): TraceContext | undefined {
   const match = form.exec(text)
   if (match === null) return undefined
@@ -31,9 +34,13 @@ export function formatTraceparent({ traceId, spanId, sampled }: TraceContext): s
   return `00-${traceId}-${spanId}-${sampled ? '01' : '00'}`
 }
 
-/** Whether a traceparent at [start, end) can be a sampled one: one byte is looked at, so that all others cost no more. */
+/**
+ * Returns whether a traceparent at [start, end) may be sampled. Checks one byte, so that other
+ * records cost no more.
+ */
 export function maySample(buffer: Uint8Array, start: number, end: number): boolean {
-  // The lowest bit of a hex digit is that of its character, inverted for a to f: 'a' is 0x61 and means 10.
+  // The lowest bit of a hex digit equals that of its character, inverted for a to f: 'a' is 0x61
+  // and means 10.
   if (end - start < headerLength) return false
   const digit = buffer[start + flagsAt]!
   return (digit < 0x3a ? digit & 1 : ~digit & 1) === 1

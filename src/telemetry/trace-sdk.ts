@@ -11,11 +11,12 @@ import {
 import type { OtlpProtocol } from './trace-options.ts'
 
 /**
- * The one place that knows OpenTelemetry's trace SDK; loaded only when the OTEL_* variables ask for traces (about 340 ms).
- * The exporters read the endpoint, headers, certificates, compression and time limit from those variables by themselves.
+ * The only file that imports OpenTelemetry's trace SDK. It loads only if the OTEL_* variables ask
+ * for traces (about 340 ms). The exporters read endpoint, headers, certificates, compression and
+ * timeout from those variables.
  */
 
-/** What becomes of spans: plain counts that a metric reads. */
+/** Counts spans by outcome, for a metric. */
 export interface SpanCounts {
   exported: number
   failed: number
@@ -24,21 +25,24 @@ export interface SpanCounts {
 
 export interface SdkOptions {
   readonly protocol: OtlpProtocol
-  /** `service.name` and the like, where OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say nothing else. */
+  /** `service.name` etc., unless OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES set them. */
   readonly resource: Readonly<Record<string, string>>
   readonly version: string
   readonly counts: SpanCounts
-  /** A batch could not be exported. */
+  /** Called when a batch could not be exported. */
   readonly onFailed: (error: Error | undefined, spans: number) => void
 }
 
 export interface TraceSdk {
   readonly tracer: Tracer
-  /** Exports what is left; resolves when that is done or has failed, which may take as long as the exporter's time limit. */
+  /**
+   * Exports the remaining spans. Resolves when that has succeeded or failed, at the latest at the
+   * exporter's timeout.
+   */
   close(): Promise<void>
 }
 
-/** OTEL_BSP_MAX_QUEUE_SIZE's default by the specification. */
+/** Default of OTEL_BSP_MAX_QUEUE_SIZE by the specification. */
 const defaultMaxQueue = 2048
 
 export async function openTraceSdk(options: SdkOptions): Promise<TraceSdk> {
@@ -46,10 +50,10 @@ export async function openTraceSdk(options: SdkOptions): Promise<TraceSdk> {
   const sdk = new NodeSDK({
     resource: defaultResource().merge(resourceFromAttributes(options.resource)),
     resourceDetectors: [envDetector],
-    // Whoever starts a span has decided: sampled contexts and --trace only.
+    // The caller has decided already: spans start only for sampled contexts and --trace.
     sampler: new AlwaysOnSampler(),
     spanProcessors: [new BoundedProcessor(exporter, options)],
-    // Metrics are pulled, logs go to stdout, and a span is given its parent by hand.
+    // Metrics are pulled, logs go to stderr, and spans get their parent explicitly.
     metricReaders: [],
     logRecordProcessors: [],
     textMapPropagator: null,
@@ -60,7 +64,7 @@ export async function openTraceSdk(options: SdkOptions): Promise<TraceSdk> {
     close: async () => {
       await sdk.shutdown().catch(() => {})
       trace.disable()
-      // The processor does not get so far where its last export fails.
+      // The processor skips this if its last export fails.
       await exporter.shutdown().catch(() => {})
     },
   }
@@ -78,8 +82,8 @@ async function openExporter(protocol: OtlpProtocol): Promise<SpanExporter> {
 }
 
 /**
- * The SDK's batches, with its bound on what waits drawn tighter: spans that are being exported count too, so that nothing is dropped
- * but here, where it is counted.
+ * The SDK's batch processor with a stricter queue limit: spans that are being exported count too,
+ * so that spans are dropped only here, where they are counted.
  */
 class BoundedProcessor implements SpanProcessor {
   readonly #batches: BatchSpanProcessor
@@ -133,7 +137,7 @@ class BoundedProcessor implements SpanProcessor {
   }
 }
 
-/** A positive whole number from a variable; undefined where it is none. */
+/** Reads a positive whole number from a variable; undefined for other values. */
 function numberOf(name: string): number | undefined {
   const value = Number(process.env[name]?.trim() || Number.NaN)
   return Number.isInteger(value) && value > 0 ? value : undefined

@@ -8,20 +8,20 @@ import { messagingSystem } from './trace-attributes.ts'
 import type { TraceExport } from './trace-options.ts'
 import { openTraceSdk, type SpanCounts, type TraceSdk } from './trace-sdk.ts'
 
-/** Exporter faults are logged at most this often, ms. */
+/** Interval between log lines about export failures, ms. */
 const faultLogMs = 60_000
-/** How long a process that ends waits for its last spans, ms. */
+/** Maximum wait for the last spans at shutdown, ms. */
 const lastSpansMs = 2000
 
 export interface TracingOptions {
   readonly to: TraceExport
   readonly traces: TraceOptions
-  /** `service.name` unless OTEL_SERVICE_NAME says otherwise. */
+  /** `service.name`, unless OTEL_SERVICE_NAME sets it. */
   readonly service: string
   /** `service.instance.id`: the gateway's id. */
   readonly instance: string
   readonly version: string
-  /** `kafka`, `embedded`, …: the scheme of the broker's URL. */
+  /** `kafka`, `embedded` etc.: the scheme of the broker's URL. */
   readonly broker: string
   readonly topicOf: (stream: string) => string
   readonly counts: SpanCounts & TraceLosses
@@ -53,7 +53,9 @@ export class Tracing {
     )
   }
 
-  /** Loads the SDK. A collector that is not there is no fault: spans wait for it, within their bound. */
+  /**
+   * Loads the SDK. A missing collector is not an error: spans wait for it in the bounded queue.
+   */
   static async open(options: TracingOptions): Promise<Tracing> {
     const { to, service, instance, version, counts, logger } = options
     const sdk = await openTraceSdk({
@@ -62,21 +64,21 @@ export class Tracing {
       version,
       counts,
       onFailed: (error, spans) => {
-        const said = `${spans === 1 ? '1 span' : `${spans} spans`} could not be exported to ${to.endpoint}`
-        logger.every({ key: 'traces', ms: faultLogMs }, 'warn', `${said}: ${reasonOf(error)}`)
+        const problem = `${spans === 1 ? '1 span' : `${spans} spans`} could not be exported to ${to.endpoint}`
+        logger.every({ key: 'traces', ms: faultLogMs }, 'warn', `${problem}: ${reasonOf(error)}`)
       },
     })
     return new Tracing(sdk, options)
   }
 
-  /** The traces of a stream, by its name in the routes. */
+  /** Returns the traces of a stream, by its name in the routes. */
   stream(name: string): StreamTraces {
     const { broker, topicOf, instance, traces } = this.#options
     const to = { system: messagingSystem(broker), topic: topicOf(name), clientId: instance }
     return new StreamTraces(this.#sdk.tracer, to, traces, this.#limits)
   }
 
-  /** Exports what is left, for two seconds at most. */
+  /** Exports the remaining spans, for at most two seconds. */
   close(): Promise<void> {
     return new Promise((resolve) => {
       const giveUp = this.#options.clock.after(lastSpansMs, resolve)
@@ -88,8 +90,8 @@ export class Tracing {
   }
 }
 
-/** An AggregateError, as of a host with two addresses, has its causes inside. */
+/** An AggregateError, for example of a host with two addresses, contains the causes. */
 function reasonOf(error: Error | undefined): string {
   if (error instanceof AggregateError) return error.errors.map(reasonOf).join(', ')
-  return error?.message || 'the collector did not say why'
+  return error?.message || 'the collector gave no reason'
 }

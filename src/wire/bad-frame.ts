@@ -1,6 +1,9 @@
 import { CarillonError } from '../base/errors.ts'
 
-/** A `bad_frame` whose sender can be told which subscription it was about; 0 = none, or not to be made out. */
+/**
+ * A `bad_frame` that names the subscription concerned, for the error sent to the client; `ref` 0
+ * = none or unreadable.
+ */
 export class BadFrame extends CarillonError {
   readonly ref: number
 

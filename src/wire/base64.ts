@@ -1,25 +1,28 @@
-/** RFC 4648's base64 on bytes, strict, in browsers and Node alike. */
+/** Strict base64 (RFC 4648) on bytes, for browsers and Node. */
 
 const standard = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
 const urlSafe = `${standard.slice(0, 62)}-_`
 
 const invalid = 64
 
-/** Character code -> six bits; both alphabets. */
+/** Maps a character code to six bits, for both alphabets. */
 const values = new Uint8Array(128).fill(invalid)
 for (let i = 0; i < 64; i++) {
   values[standard.charCodeAt(i)] = i
   values[urlSafe.charCodeAt(i)] = i
 }
 
-/** Twelve bits -> two characters of the URL-safe alphabet: half the steps for the tokens, which are made once a record. */
+/**
+ * Maps twelve bits to two characters of the URL-safe alphabet. This halves the steps for tokens,
+ * which are encoded once per record.
+ */
 const pairs: string[] = []
 for (let i = 0; i < 4096; i++) pairs.push(urlSafe[i >> 6]! + urlSafe[i & 63]!)
 
-/** Bytes a step of `encodeBase64`: what `String.fromCharCode` takes as arguments. */
+/** Bytes per step of `encodeBase64`, bounded by the argument limit of `String.fromCharCode`. */
 const stepBytes = 8192
 
-/** With padding, in the standard alphabet. */
+/** Encodes with padding, in the standard alphabet. */
 export function encodeBase64(bytes: Uint8Array): string {
   let binary = ''
   for (let at = 0; at < bytes.length; at += stepBytes) {
@@ -28,7 +31,7 @@ export function encodeBase64(bytes: Uint8Array): string {
   return btoa(binary)
 }
 
-/** bytes [0, length), without padding, in the URL-safe alphabet. */
+/** Encodes bytes [0, length) without padding, in the URL-safe alphabet. */
 export function encodeBase64Url(bytes: Uint8Array, length: number): string {
   let text = ''
   let at = 0
@@ -43,7 +46,10 @@ export function encodeBase64Url(bytes: Uint8Array, length: number): string {
   return text
 }
 
-/** Either alphabet, padding or none; undefined when it is not base64, or has bits that no byte owns. */
+/**
+ * Decodes either alphabet, with or without padding. Returns undefined for text that is not
+ * base64, and for leftover bits that are not zero.
+ */
 export function decodeBase64(text: string): Uint8Array | undefined {
   let length = text.length
   if (length % 4 === 0) while (length > text.length - 2 && text.charCodeAt(length - 1) === 0x3d) length--

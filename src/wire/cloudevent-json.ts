@@ -1,55 +1,34 @@
-import { CarillonError } from '../base/errors.ts'
-import { shortened, shown } from '../base/shortened.ts'
-import { validateSubject } from '../subject/subject.ts'
+import { shown } from '../base/shortened.ts'
 import { decodeBase64 } from './base64.ts'
-import { type Event, makeEvent, unknownPublishedAtUs } from './frames.ts'
+import { type CloudEvent, checkName, checkRequired } from './cloudevent.ts'
 import { JsonFields } from './json-fields.ts'
 import { memberTexts } from './json-members.ts'
 import { dataForm } from './media-type.ts'
-import { noTime, rfc3339Us } from './rfc3339.ts'
-
-/**
- * CloudEvents 1.x in JSON: structured mode.
- * https://github.com/cloudevents/spec/blob/main/cloudevents/formats/json-format.md
- */
-export interface CloudEventJson {
-  /** Attributes and extensions as strings, by name; those that are null are absent. `specversion`, `id`, `source` and `type` are there. */
-  readonly attributes: ReadonlyMap<string, string>
-  readonly data: Uint8Array
-  /** Of the data: `datacontenttype`, else what the form of the data implies; empty = unknown. */
-  readonly contentType: string
-}
-
-/** What the content type of a record whose value is a CloudEvent, or several, begins with; in letters of either case. */
-export const structuredType = 'application/cloudevents'
 
 const json = 'application/json'
-const required = ['specversion', 'id', 'source', 'type'] as const
 const encoder = new TextEncoder()
 
 /**
- * From parsed JSON and the text that it was parsed from, out of which `data` is taken as it stands. Throws `bad_event` naming the
+ * Reads a CloudEvent in structured mode
+ * (https://github.com/cloudevents/spec/blob/main/cloudevents/formats/json-format.md) from parsed JSON.
+ * `text` is the source of `value`: `data` is copied from it unchanged. Throws `bad_event` naming the
  * attribute.
  */
-export function readCloudEvent(value: unknown, text: string, path = 'event'): CloudEventJson {
+export function readCloudEvent(value: unknown, text: string, path = 'event'): CloudEvent {
   const fields = new JsonFields(value, path, 'bad_event')
+  const where = `${path}.`
   const attributes = new Map<string, string>()
   for (const name of fields.names) {
     if (name === 'data' || name === 'data_base64') continue
+    checkName(name, where)
     const attribute = attributeOf(fields, name)
     if (attribute !== undefined) attributes.set(name, attribute)
   }
-  for (const name of required)
-    if (!attributes.get(name)) throw fields.fail(name, 'what CloudEvents 1.x require', 'nothing')
-  const version = attributes.get('specversion')!
-  if (!version.startsWith('1.')) throw fields.fail('specversion', '1.x', shown(version))
+  checkRequired(attributes, where)
   return { attributes, ...dataOf(fields, text, attributes.get('datacontenttype')) }
 }
 
 function attributeOf(fields: JsonFields, name: string): string | undefined {
-  if (!/^[a-z0-9]+$/.test(name)) {
-    throw fields.fail(shortened(name), 'a name of lowercase letters and digits', 'a name that no attribute has')
-  }
   const value = fields.raw(name)
   switch (typeof value) {
     case 'string':
@@ -59,12 +38,12 @@ function attributeOf(fields: JsonFields, name: string): string | undefined {
       return String(value)
     default:
       if (value === null) return undefined
-      throw fields.fail(name, 'a text, a number or a boolean', shown(value))
+      throw fields.fail(name, 'a string, a number or a boolean', shown(value))
   }
 }
 
-/** What is null is absent, as with attributes. */
-function dataOf(fields: JsonFields, text: string, type = ''): Omit<CloudEventJson, 'attributes'> {
+/** Treats null as absent, as for attributes. */
+function dataOf(fields: JsonFields, text: string, type = ''): Omit<CloudEvent, 'attributes'> {
   const [data, base64] = [fields.raw('data') ?? undefined, fields.raw('data_base64') ?? undefined]
   if (data !== undefined && base64 !== undefined)
     throw fields.fail('data_base64', 'only one of data and data_base64', 'both')
@@ -77,50 +56,5 @@ function dataOf(fields: JsonFields, text: string, type = ''): Omit<CloudEventJso
   const contentType = type === '' ? json : type
   if (dataForm(contentType) === 'json') return { data: encoder.encode(memberTexts(text).get('data')!), contentType }
   if (typeof data === 'string') return { data: encoder.encode(fields.text('data', data)), contentType }
-  throw fields.fail('data', `a text, as its datacontenttype is ${contentType}`, shown(data))
-}
-
-/** What becomes a field of an event, or says nothing of it. */
-const fieldNames = new Set(['specversion', 'id', 'type', 'subject', 'time', 'datacontenttype'])
-
-/**
- * An event to be published; its subject is the attribute `subject`. Throws `bad_event` and `bad_subject`. `hidden`: attributes that
- * subscribers are not shown.
- */
-export function eventFromCloudEvent(cloudEvent: CloudEventJson, path: string, hidden: readonly string[]): Event {
-  const { attributes, data, contentType } = cloudEvent
-  const others = [...attributes].filter(([name]) => !fieldNames.has(name) && !hidden.includes(name))
-  return makeEvent({
-    subject: subjectOf(attributes, path),
-    id: attributes.get('id')!,
-    type: attributes.get('type')!,
-    contentType,
-    data,
-    publishedAtUs: timeOf(attributes, path),
-    attributes: Object.fromEntries(others),
-  })
-}
-
-function subjectOf(attributes: CloudEventJson['attributes'], path: string): string {
-  const subject = attributes.get('subject')
-  if (subject === undefined) {
-    throw new CarillonError('bad_subject', `${path}.subject: expected the subject to publish to, got nothing`)
-  }
-  try {
-    validateSubject(subject)
-    return subject
-  } catch (error) {
-    if (!(error instanceof CarillonError)) throw error
-    throw new CarillonError(error.code, `${path}.subject: ${error.message}`)
-  }
-}
-
-/** Unix µs. */
-function timeOf(attributes: CloudEventJson['attributes'], path: string): number {
-  const text = attributes.get('time')
-  if (text === undefined) return unknownPublishedAtUs
-  const bytes = encoder.encode(text)
-  const us = rfc3339Us(bytes, 0, bytes.length)
-  if (us !== noTime && us > 0) return us
-  throw new CarillonError('bad_event', `${path}.time: expected a time of RFC 3339 since 1970, got ${shown(text)}`)
+  throw fields.fail('data', `a string, because datacontenttype is ${contentType}`, shown(data))
 }

@@ -1,28 +1,32 @@
 import { ByteRange } from '../base/byte-range.ts'
 
 /**
- * The frame that serializers of Confluent's schema registry put before a value: byte 0, the schema's id as 4 bytes big-endian, and
- * for protobuf the path of the message within its schema: a count and so many indexes, zigzag varints; a count of 0 stands
- * for [0], the first message.
+ * The frame that serializers of Confluent's schema registry put before a value: byte 0, then the
+ * schema id as 4 bytes big-endian. For protobuf, the path of the message within its schema
+ * follows: a count and that many indexes, all zigzag varints. A count of 0 means [0], the first
+ * message.
  * https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format
  */
 
 const magic = 0
 const idBytes = 4
-/** Messages nested deeper than this are not taken for a frame. */
+/** Maximum nesting of a message. Bytes with a deeper path are not taken for a frame. */
 const maxIndexes = 16
 
-/** Reads frames; one object for all records. */
+/** Reads frames. One object is reused for all records. */
 export class ConfluentFrame {
-  /** Where the content begins. */
+  /** Start of the content. */
   contentStart = 0
-  /** In decimal. */
+  /** The schema id, in decimal. */
   readonly schemaId = new ByteRange().set(Buffer.alloc(10), 0, 0)
-  /** Joined by commas, in decimal; empty for the first message, and for what is not protobuf. */
+  /**
+   * The indexes in decimal, joined by commas; empty for the first message and for content that is
+   * not protobuf.
+   */
   readonly indexes = new ByteRange().set(Buffer.alloc(maxIndexes * 11), 0, 0)
   #at = 0
 
-  /** False unless bytes [start, end) begin with a frame. */
+  /** Reads the frame at the start of bytes [start, end). Returns false if there is none. */
   read(bytes: Uint8Array, start: number, end: number): boolean {
     this.indexes.end = 0
     if (!hasFrame(bytes, start, end)) return false
@@ -32,7 +36,7 @@ export class ConfluentFrame {
     return true
   }
 
-  /** False unless they begin with the frame of a protobuf message. */
+  /** Reads the frame of a protobuf message. Returns false if there is none. */
   readProtobuf(bytes: Uint8Array, start: number, end: number): boolean {
     if (!this.read(bytes, start, end) || !this.#readIndexes(bytes, end)) return false
     this.contentStart = this.#at
@@ -55,7 +59,10 @@ export class ConfluentFrame {
     return true
   }
 
-  /** -1 where there is none of up to 32 bits; a negative number is none here. */
+  /**
+   * Returns an index from 0 to 2^31 - 1; -1 for a negative number or a varint that is longer than
+   * 5 bytes or cut off.
+   */
   #zigzag(bytes: Uint8Array, end: number): number {
     let value = 0
     for (let shift = 0; shift < 35 && this.#at < end; shift += 7) {
@@ -67,7 +74,10 @@ export class ConfluentFrame {
   }
 }
 
-/** Whether a frame, as far as every content has it, can stand at the start of bytes [start, end). */
+/**
+ * Returns whether bytes [start, end) can begin with a frame. Checks the part common to all
+ * contents.
+ */
 export function hasFrame(bytes: Uint8Array, start: number, end: number): boolean {
   return end - start > idBytes && bytes[start] === magic
 }
@@ -76,7 +86,7 @@ export function schemaIdOf(bytes: Uint8Array, start: number): number {
   return ((bytes[start + 1]! << 24) | (bytes[start + 2]! << 16) | (bytes[start + 3]! << 8) | bytes[start + 4]!) >>> 0
 }
 
-/** Writes `value`, an integer from 0 to 2^32 - 1, at `at`; returns the index behind it. */
+/** Writes `value`, an integer from 0 to 2^32 - 1, at `at`. Returns the index after it. */
 function writeDecimal(bytes: Uint8Array, at: number, value: number): number {
   let end = at + 1
   for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) end++

@@ -3,7 +3,10 @@ import { encodeServerFrame as toJson } from './json.ts'
 import { encodeServerFrame as toProto } from './proto.ts'
 import { encodeServerFrame as toSse } from './sse.ts'
 
-/** Any frame in any encoding. For deliveries delivery.ts does the same from an envelope's bytes, without decoding them. */
+/**
+ * Encodes any frame in any encoding. For deliveries, delivery.ts writes the same bytes without
+ * decoding the envelope.
+ */
 export function encodeControl(encoding: Encoding, frame: ServerFrame): Uint8Array {
   switch (encoding) {
     case 'json':

@@ -6,9 +6,10 @@ import { type DataForm, dataForm } from './media-type.ts'
 import { varintLength, writeVarint } from './varint.ts'
 
 /**
- * Deliveries on the hot path: once for each record and encoding, straight from the envelope's bytes. For the server only: it
- * uses Node's Buffer, and browsers must not load it. The bytes are those that `encodeControl` makes of the decoded event, and
- * for protobuf those of the generated encoder (the envelope's own bytes go in as they are).
+ * Encodes deliveries on the hot path: once per record and encoding, straight from the envelope's
+ * bytes. Server only: it uses Node's Buffer, so browsers must not load it. JSON and SSE output
+ * equals `encodeControl` of the decoded event. Protobuf output equals the generated encoder's,
+ * except that the envelope's bytes are copied unchanged.
  */
 export interface DeliveryParts {
   /** The token of the position after the record. */
@@ -16,15 +17,18 @@ export interface DeliveryParts {
   readonly stream: string
   readonly partition: number
   readonly offset: number
-  /** The envelope is bytes [eventStart, eventEnd), and `scanEnvelope` has accepted it. */
+  /** Bytes [start, end) are the envelope, which `scanEnvelope` has accepted. */
   readonly event: Buffer
   readonly eventStart: number
   readonly eventEnd: number
-  /** undefined or empty = every live subscription that matches. */
+  /** undefined or empty = every matching live subscription. */
   readonly refs?: readonly number[] | undefined
 }
 
-/** A buffer of its own, to be shared by all sessions of the encoding. SSE has no id line yet: it is the session's own. */
+/**
+ * Returns a new buffer, which all sessions with this encoding share. For SSE, each session adds
+ * its own id line.
+ */
 export function encodeDelivery(encoding: Encoding, parts: DeliveryParts): Buffer {
   switch (encoding) {
     case 'proto':
@@ -36,7 +40,7 @@ export function encodeDelivery(encoding: Encoding, parts: DeliveryParts): Buffer
   }
 }
 
-/** Keys of the fields: number × 8 + wire type. */
+/** Field keys: number × 8 + wire type. */
 const protoKey = { serverFrameDelivery: 26, after: 10, partition: 16, offset: 24, event: 34, refs: 42 } as const
 
 function encodeProto(parts: DeliveryParts): Buffer {
@@ -68,13 +72,13 @@ function packedLength(refs: readonly number[]): number {
   return length
 }
 
-/** A key and the number behind it: the field's value, or its length. */
+/** Writes a key and a number: the field's value or length. */
 function writeKey(bytes: Uint8Array, at: number, key: number, value: number): number {
   bytes[at] = key
   return writeVarint(bytes, at + 1, value)
 }
 
-/** A token: a native write costs more than these few characters. */
+/** Writes a token. For these few characters, a loop costs less than a native write. */
 function writeAscii(bytes: Uint8Array, at: number, text: string): number {
   for (let i = 0; i < text.length; i++) bytes[at++] = text.charCodeAt(i)
   return at
@@ -83,9 +87,9 @@ function writeAscii(bytes: Uint8Array, at: number, text: string): number {
 const json = new JsonWriter()
 const view: EnvelopeView = envelopeView()
 
-/** What a frame has besides event, stream and refs, bytes of JSON at most. */
+/** Maximum bytes of JSON in a frame besides the event, stream and refs. */
 const frameBytes = 512
-/** A ref with its comma. */
+/** Maximum bytes of a ref with its comma. */
 const refBytes = 11
 
 function encodeJson(parts: DeliveryParts): Buffer {
@@ -127,7 +131,7 @@ function begin(parts: DeliveryParts): void {
 let lastStream = ''
 let lastQuoted = '""'
 
-/** Records come from few streams, mostly many in a row from one. */
+/** Caches the last stream name: few streams exist, and records of one stream come in runs. */
 function quoted(stream: string): string {
   if (stream !== lastStream) {
     lastStream = stream
@@ -136,7 +140,7 @@ function quoted(stream: string): string {
   return lastQuoted
 }
 
-/** The envelope as the JSON of an event: see event-json.ts. */
+/** Writes the envelope as the JSON of an event; see event-json.ts. */
 function writeEvent(parts: DeliveryParts): void {
   const { event, eventStart, eventEnd } = parts
   if (!scanEnvelope(event, eventStart, eventEnd, view)) {
@@ -155,12 +159,12 @@ function writeEvent(parts: DeliveryParts): void {
   json.ascii(view.deleted ? ',"deleted":true}' : '}')
 }
 
-/** A string field, unless it is empty. */
+/** Writes a string field unless it is empty. */
 function field(name: string, event: Buffer, at: number, length: number): void {
   if (length > 0) json.named(name, event, at, at + length)
 }
 
-/** A number field, unless it is 0. */
+/** Writes a number field unless it is 0. */
 function number(name: string, value: number): void {
   if (value === 0) return
   json.ascii(name)
@@ -189,7 +193,7 @@ function writeData(event: Buffer, eventStart: number): void {
 let lastType = ''
 let lastForm: DataForm = 'base64'
 
-/** As with streams: few, and many in a row alike. */
+/** Caches the last content type, since few types exist and equal ones come in runs. */
 function formOf(event: Buffer, eventStart: number): DataForm {
   const at = eventStart + view.contentTypeAt
   const type = event.toString('utf8', at, at + view.contentTypeLength)
@@ -200,7 +204,10 @@ function formOf(event: Buffer, eventStart: number): DataForm {
   return lastForm
 }
 
-/** A map may have a key twice (the last one wins), so it goes through an object: only events with attributes pay for that. */
+/**
+ * Decodes attributes into an object first: the map may repeat a key, and the last one wins. Only
+ * events with attributes pay for this.
+ */
 function writeAttributes(envelope: Buffer): void {
   json.ascii(',"attributes":')
   json.text(JSON.stringify(decodeEvent(envelope).attributes))

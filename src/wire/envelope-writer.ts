@@ -3,7 +3,7 @@ import { entryKey, eventKey } from './envelope.ts'
 import { varintLength, writeVarint } from './varint.ts'
 
 const firstBytes = 4096
-/** Up to here a loop is quicker than a call into the runtime. */
+/** Up to this length, a loop is faster than a call into the runtime. */
 const shortBytes = 24
 
 type FieldName = Exclude<
@@ -12,15 +12,15 @@ type FieldName = Exclude<
 >
 
 /**
- * Builds envelopes, one after the other, in one buffer: for records that carry none. Strings are taken as bytes and not
- * checked: `scanEnvelope` judges the result. Empty fields are left out, fields may come in any order. For the server only: it
- * uses Node's Buffer.
+ * Builds envelopes for records that carry none, one after another in one buffer. Strings are
+ * bytes and are not checked: `scanEnvelope` validates the result. Empty fields are left out;
+ * fields may come in any order. Server only: it uses Node's Buffer.
  */
 export class EnvelopeWriter {
-  /** The envelope is bytes [0, length); another buffer after it grew. */
+  /** The envelope is bytes [0, length). The buffer is replaced when it grows. */
   bytes: Buffer
   length = 0
-  /** The envelope is over the limit: what was written is of no use. */
+  /** True once the envelope exceeds the limit; its bytes are then unusable. */
   tooLarge = false
   readonly #maxBytes: number
 
@@ -34,12 +34,15 @@ export class EnvelopeWriter {
     this.tooLarge = false
   }
 
-  /** Forgets what was written behind `length`. */
+  /** Drops the bytes from `length` on. */
   truncate(length: number): void {
     this.length = length
   }
 
-  /** `prefix` and then bytes [start, end). Returns where the subject itself begins in `bytes`. */
+  /**
+   * Writes the subject: `prefix`, then bytes [start, end). Returns the subject's place in
+   * `bytes`.
+   */
   subject(prefix: Buffer, source: Buffer, start: number, end: number): number {
     const length = prefix.length + end - start
     if (length === 0 || !this.#takes(1 + varintLength(length) + length)) return this.length
@@ -57,7 +60,10 @@ export class EnvelopeWriter {
     this.#copy(source, start, end)
   }
 
-  /** Unix µs; what the field does not hold, such as a time before 1970, is left out as unknown. */
+  /**
+   * Writes the time, Unix µs. Leaves out a time that the field can't hold, such as one before
+   * 1970; it then counts as unknown.
+   */
   publishedAt(us: number): void {
     if (!(us > 0 && us <= Number.MAX_SAFE_INTEGER) || !this.#takes(1 + varintLength(us))) return
     this.#head(eventKey.publishedAtUs, us)
@@ -79,7 +85,7 @@ export class EnvelopeWriter {
     this.#copy(value.bytes, value.start, value.end)
   }
 
-  /** Makes room; false once the envelope is over its limit. */
+  /** Reserves room. Returns false once the envelope exceeds its limit. */
   #takes(more: number): boolean {
     const needed = this.length + more
     if (this.tooLarge || needed > this.#maxBytes) {
@@ -94,7 +100,7 @@ export class EnvelopeWriter {
     return true
   }
 
-  /** A key below 128 and the number behind it: the field's value, or its length. */
+  /** Writes a key below 128 and a number: the field's value or length. */
   #head(key: number, value: number): void {
     this.bytes[this.length] = key
     this.length = writeVarint(this.bytes, this.length + 1, value)

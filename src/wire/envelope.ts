@@ -6,8 +6,9 @@ import { messages } from './schema.ts'
 import { type Cursor, cursorValue, readVarint } from './varint.ts'
 
 /**
- * What a scan found in an envelope, the protobuf `Event` that is a record's value. `…At` counts from the envelope's start;
- * a field that is absent has length 0 and any place. One object is reused for all records.
+ * Result of scanning an envelope: the protobuf `Event` in a record's value. `…At` counts from the
+ * envelope's start. An absent field has length 0, and its `…At` is meaningless. One object is
+ * reused for all records.
  */
 export interface EnvelopeView {
   subjectAt: number
@@ -20,16 +21,16 @@ export interface EnvelopeView {
   contentTypeLength: number
   dataAt: number
   dataLength: number
-  /** Unix µs; or `unknownPublishedAtUs`. */
+  /** Unix µs, or `unknownPublishedAtUs`. */
   publishedAtUs: number
   ttlMs: number
   collapseKeyAt: number
   collapseKeyLength: number
   priority: number
-  /** Entries of the map as written, repeated keys counted again. */
+  /** Entries of the map as written, including repeated keys. */
   attributes: number
   deleted: boolean
-  /** Why the last scan failed, for people; empty when it succeeded. */
+  /** Why the last scan failed, as text for people; empty on success. */
   fault: string
 }
 
@@ -56,7 +57,10 @@ export function envelopeView(): EnvelopeView {
   }
 }
 
-/** What no field of the next envelope may set: places are meaningless without their lengths and stay. */
+/**
+ * Resets what the next envelope may leave unset. Places keep old values: they are meaningless
+ * while the length is 0.
+ */
 function clear(view: EnvelopeView): void {
   view.subjectLength = 0
   view.idLength = 0
@@ -93,21 +97,22 @@ const wire = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const
 const truncated = 'it ends inside a field'
 const badString = 'a string is not UTF-8'
 
-/** One scan runs at a time, to its end: it may keep its place here instead of in an object of its own. */
+/** Shared by all scans: one scan at a time runs, to its end. */
 const cursor: Cursor = { at: 0, low: 0, high: 0 }
-/** Where the envelope begins. */
+/** Start of the envelope. */
 let origin = 0
 
 /**
- * Goes once over bytes [start, end) and fills `out`; allocates and decodes nothing, reads nothing outside. False, with
- * `out.fault`, unless they are an Event that every protobuf decoder takes and that has exactly one, valid subject: string
- * fields are UTF-8, published_at_us is from 0 to 2^53 − 1. Repeated other scalars: the last one wins. Unknown fields are
- * passed, groups refused.
+ * Scans bytes [start, end) once and fills `out`. Allocates nothing, decodes nothing, and reads
+ * nothing outside. Returns true for an Event that every protobuf decoder accepts and that has
+ * exactly one, valid subject: string fields are UTF-8, and published_at_us is from 0 to 2^53 − 1.
+ * Otherwise returns false and sets `out.fault`. For other repeated scalars the last one wins.
+ * Unknown fields are skipped, groups refused.
  */
 export function scanEnvelope(buffer: Uint8Array, start: number, end: number, out: EnvelopeView): boolean {
   clear(out)
   if (start < 0 || end > buffer.length) {
-    out.fault = 'it lies outside of its buffer'
+    out.fault = 'it exceeds its buffer'
     return false
   }
   origin = start
@@ -155,24 +160,24 @@ function scanVarint(buffer: Uint8Array, end: number, tag: number, out: EnvelopeV
   }
 }
 
-/** Bytes from `at` to the cursor. */
+/** Reads a field's bytes, from `at` to the cursor. */
 function scanBytes(buffer: Uint8Array, at: number, tag: number, out: EnvelopeView): string {
-  const behind = cursor.at
-  const length = behind - at
+  const end = cursor.at
+  const length = end - at
   const from = at - origin
   switch (tag) {
     case eventKey.subject:
       if (out.subjectLength > 0) return 'it has two subjects'
       out.subjectAt = from
       out.subjectLength = length
-      return validSubjectBytes(buffer, at, behind) ? '' : 'its subject breaks the subject rules'
+      return validSubjectBytes(buffer, at, end) ? '' : 'its subject breaks the subject rules'
     case eventKey.data:
       out.dataAt = from
       out.dataLength = length
       return ''
     case eventKey.attributes:
       out.attributes++
-      return scanEntry(buffer, at, behind)
+      return scanEntry(buffer, at, end)
     case eventKey.id:
       out.idAt = from
       out.idLength = length
@@ -192,17 +197,19 @@ function scanBytes(buffer: Uint8Array, at: number, tag: number, out: EnvelopeVie
     default:
       return unknownField(tag)
   }
-  return validUtf8(buffer, at, behind) ? '' : badString
+  return validUtf8(buffer, at, end) ? '' : badString
 }
 
-/** One entry of the attributes: a message of key and value. Leaves the cursor behind it. */
+/**
+ * Scans one entry of the attributes, a message of key and value. Leaves the cursor at its end.
+ */
 function scanEntry(buffer: Uint8Array, start: number, end: number): string {
   cursor.at = start
   while (cursor.at < end) {
     if (!readVarint(buffer, end, cursor)) return truncated
     const tag = cursor.low
     if (cursor.high !== 0 || (tag !== entryKey.key && tag !== entryKey.value))
-      return 'an attribute has a field of its own'
+      return 'an attribute has an unknown field'
     if (!readVarint(buffer, end, cursor)) return truncated
     const at = cursor.at
     if (cursor.high !== 0 || cursor.low > end - at) return truncated
@@ -220,14 +227,20 @@ function skipFixed(end: number, tag: number): string {
   return unknownField(tag)
 }
 
-/** A known field that comes with another wire type is a mistake; others are of a newer schema. */
+/**
+ * Refuses a known field with another wire type. Other fields are from a newer schema and are
+ * skipped.
+ */
 function unknownField(tag: number): string {
   return tag >>> 3 <= lastField ? 'a field has the wrong wire type' : ''
 }
 
 export type EventFields = Partial<Event> & Pick<Event, 'subject'>
 
-/** Throws `bad_subject` and `bad_event` where the result could not be read back. */
+/**
+ * Encodes an event. Throws `bad_subject` and `bad_event` if the result could not be decoded
+ * again.
+ */
 export function encodeEvent(event: EventFields): Uint8Array {
   validateSubject(event.subject)
   checkInteger('publishedAtUs', event.publishedAtUs, 0, Number.MAX_SAFE_INTEGER)
@@ -241,7 +254,10 @@ function checkInteger(name: string, value: number | undefined, least: number, mo
   throw new CarillonError('bad_event', `${name}: expected an integer from ${least} to ${most}, got ${value}`)
 }
 
-/** Throws `bad_event` for what `scanEnvelope` refuses. `data` is a view of `bytes`: copy what outlives them. */
+/**
+ * Decodes an event. Throws `bad_event` for bytes that `scanEnvelope` refuses. `data` is a view of
+ * `bytes`: copy what outlives them.
+ */
 export function decodeEvent(bytes: Uint8Array): Event {
   const view = envelopeView()
   if (!scanEnvelope(bytes, 0, bytes.length, view)) {
@@ -250,7 +266,7 @@ export function decodeEvent(bytes: Uint8Array): Event {
   return eventOfMessage(messages.Event.decode(bytes))
 }
 
-/** The generated message as a plain event. Not checked. */
+/** Converts the generated message to a plain event. Checks nothing. */
 export function eventOfMessage(message: InstanceType<typeof messages.Event>): Event {
   const { subject, id, type, contentType, data, publishedAtUs, ttlMs } = message
   const { collapseKey, priority, attributes, deleted } = message

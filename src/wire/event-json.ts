@@ -10,15 +10,16 @@ import { jsonText, scanJson } from './json-text.ts'
 import { dataForm } from './media-type.ts'
 
 /**
- * Events in JSON: fields at their defaults are absent, `deleted` is there when true, and the data is one of `data` (JSON,
- * inline, as its publisher wrote it), `text` and `base64`, as `dataForm` and the bytes themselves say; none = no data.
- * delivery.ts writes the same text from an envelope's bytes.
+ * Events in JSON. Fields at their defaults are absent, and `deleted` is present only when true.
+ * The data is in one of `data` (inline JSON, as the publisher wrote it), `text` or `base64`, as
+ * `dataForm` and the bytes determine; none of them = no data. delivery.ts writes the same text
+ * from an envelope's bytes.
  */
 
 const encoder = new TextEncoder()
 const decoder = /* @__PURE__ */ new TextDecoder('utf-8', { ignoreBOM: true })
 
-/** JSON text on one line, so that it can be the data of a server-sent event. */
+/** Returns JSON text on one line, as required for the data of a server-sent event. */
 export function eventToJson(event: Event): string {
   let text = `{"subject":${JSON.stringify(event.subject)}`
   if (event.id !== '') text += `,"id":${JSON.stringify(event.id)}`
@@ -61,16 +62,16 @@ const known = new Set([
 ])
 
 /**
- * An event to be published, from parsed JSON and the text that it was parsed from, out of which `data` is taken as it stands:
- * JSON.parse rounds numbers beyond 2^53. Throws `bad_event` naming the field, also for a field that events don't have, and
- * `bad_subject`. `id` and `publishedAtUs` stay empty and unknown when they are absent: the caller fills them. Without a
- * `contentType`, `data` is application/json and `text` is text/plain.
+ * Returns an event to publish. `text` is the JSON that `value` was parsed from: `data` is copied
+ * from it unchanged, because JSON.parse rounds numbers beyond 2^53. Throws `bad_event` naming the
+ * field, also for unknown fields, and `bad_subject`. An absent `id` stays empty and an absent
+ * `publishedAtUs` unknown: the caller fills them. Without a `contentType`, `data` is
+ * application/json and `text` is text/plain.
  */
 export function eventFromJson(value: unknown, text: string, path = 'event'): Event {
   const fields = new JsonFields(value, path, 'bad_event')
   for (const name of fields.names) {
-    if (!known.has(name))
-      throw fields.fail(shortened(name), `one of ${[...known].join(', ')}`, 'a field that events do not have')
+    if (!known.has(name)) throw fields.fail(shortened(name), `one of ${[...known].join(', ')}`, 'an unknown field')
   }
   const event = readEvent(fields, () => {
     requireJsonType(fields)
@@ -78,7 +79,7 @@ export function eventFromJson(value: unknown, text: string, path = 'event'): Eve
   })
   const payload = ['data', 'text', 'base64'].find((name) => fields.has(name))
   if (event.deleted && payload !== undefined) {
-    throw fields.fail(payload, 'no payload beside deleted: a deletion is a record without a value', 'one')
+    throw fields.fail(payload, 'no payload with deleted: a deletion is a record without a value', 'one')
   }
   try {
     validateSubject(event.subject)
@@ -89,13 +90,16 @@ export function eventFromJson(value: unknown, text: string, path = 'event'): Eve
   return event
 }
 
-/** The event of a delivery, from parsed JSON; fields of a newer gateway are ignored. Throws `bad_frame`. */
+/**
+ * Returns the event of a delivery, from parsed JSON. Ignores fields of a newer gateway. Throws
+ * `bad_frame`.
+ */
 export function deliveredEvent(value: unknown, path: string): Event {
   const fields = new JsonFields(value, path, 'bad_frame')
   return readEvent(fields, () => printed(fields))
 }
 
-/** `dataText` is called where there is `data`: its JSON. */
+/** Calls `dataText` if there is a `data` field; it returns the JSON text of that field. */
 function readEvent(fields: JsonFields, dataText: () => string): Event {
   const contentType = fields.string('contentType')
   const { data, implied } = readData(fields, dataText)
@@ -114,7 +118,7 @@ function readEvent(fields: JsonFields, dataText: () => string): Event {
   }
 }
 
-/** The data's bytes and the content type that their field implies. */
+/** Returns the data's bytes and the content type that their field implies. */
 function readData(fields: JsonFields, dataText: () => string): { data: Uint8Array; implied: string } {
   const given = ['data', 'text', 'base64'].filter((name) => fields.has(name))
   if (given.length > 1)
@@ -131,14 +135,14 @@ function readData(fields: JsonFields, dataText: () => string): { data: Uint8Arra
   }
 }
 
-/** JSON.stringify recurses: what JSON.parse read without trouble may still be too deep for it. */
-/** Of what is published: a gateway that delivers it has looked. */
+/** Checks the content type of an event to publish. The gateway has already checked deliveries. */
 function requireJsonType(fields: JsonFields): void {
   const contentType = fields.string('contentType')
   if (contentType === '' || dataForm(contentType) === 'json') return
-  throw fields.fail('contentType', 'a JSON type beside data (or the content as text or base64)', shown(contentType))
+  throw fields.fail('contentType', 'a JSON type with data (or the content as text or base64)', shown(contentType))
 }
 
+/** JSON.stringify recurses, so it may overflow the stack on a depth that JSON.parse handles. */
 function printed(fields: JsonFields): string {
   try {
     return JSON.stringify(fields.raw('data'))

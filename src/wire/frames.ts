@@ -2,14 +2,18 @@ import type { Retry } from '../base/errors.ts'
 import { gapReasons as knownReasons } from '../base/gap-reasons.ts'
 
 /**
- * What clients and gateways say to each other, whatever the encoding: json.ts, proto.ts and sse.ts turn these shapes into
- * bytes and back. Names and units are those of proto/carillon/v1; all integers are below 2^53.
+ * The frames between clients and gateways, in any encoding: json.ts, proto.ts and sse.ts encode
+ * and decode these shapes. Names and units are those of proto/carillon/v1. All integers are below
+ * 2^53.
  */
 
 /** JSON text, protobuf, or blocks of server-sent events. */
 export type Encoding = 'json' | 'proto' | 'sse'
 
-/** A notification. In memory every field is there, at proto3's default where the publisher gave none. */
+/**
+ * A notification. In memory every field is present, with proto3's default if the publisher left
+ * it out.
+ */
 export interface Event {
   readonly subject: string
   readonly id: string
@@ -17,9 +21,9 @@ export interface Event {
   /** Media type of `data`. */
   readonly contentType: string
   readonly data: Uint8Array
-  /** Publisher's clock, Unix µs; or `unknownPublishedAtUs`. */
+  /** Publisher's clock, Unix µs, or `unknownPublishedAtUs`. */
   readonly publishedAtUs: number
-  /** 0 = for ever. */
+  /** Lifetime, ms; 0 = unlimited. */
   readonly ttlMs: number
   readonly collapseKey: string
   readonly priority: number
@@ -27,17 +31,20 @@ export interface Event {
   readonly deleted: boolean
 }
 
-/** That nobody knows when an event was published. */
+/** Time of publication unknown. */
 export const unknownPublishedAtUs = 0
 
-/** When an event was published: by its publisher's clock, or by another one where that is unknown. */
+/**
+ * Returns the time of publication, Unix µs: by the publisher's clock, or `otherwiseUs` if
+ * unknown.
+ */
 export const publishedAt = ({ publishedAtUs }: Pick<Event, 'publishedAtUs'>, otherwiseUs: number): number =>
   publishedAtUs === unknownPublishedAtUs ? otherwiseUs : publishedAtUs
 
 const noBytes = /* @__PURE__ */ new Uint8Array(0)
 const noAttributes: Event['attributes'] = /* @__PURE__ */ Object.freeze({})
 
-/** The event with defaults for what is not given. */
+/** Returns an event with defaults for missing fields. */
 export function makeEvent(fields: Partial<Event> & Pick<Event, 'subject'>): Event {
   return {
     id: '',
@@ -54,31 +61,37 @@ export function makeEvent(fields: Partial<Event> & Pick<Event, 'subject'>): Even
   }
 }
 
-/** What a subscription that is behind is given: every event, or of each subject only the newest. */
+/**
+ * What a subscription that is catching up receives: every event, or only the newest of each
+ * subject.
+ */
 export const policies = ['lossless', 'latest'] as const
 export type Policy = (typeof policies)[number]
-/** Of `last`: what one subject may bring along. */
+/** Maximum of `last`: events per subject. */
 export const maxLast = 1000
 
 export interface SubscribeOptions {
-  /** The last so many events of each subject first; excludes `after`. */
+  /** Number of latest events of each subject to deliver first; excludes `after`. */
   readonly last?: number
   /** Absent = lossless. */
   readonly policy?: 'latest'
 }
 
-/** The options without those that say nothing. */
+/** Returns the options without those at their defaults. */
 export function subscribeOptions(last: number | undefined, policy: Policy | undefined): SubscribeOptions {
   return { ...(last === undefined ? {} : { last }), ...(policy === 'latest' ? { policy } : {}) }
 }
 
 export interface Subscribe extends SubscribeOptions {
   readonly kind: 'subscribe'
-  /** The client's choice; 0 where the frame had none. */
+  /** Chosen by the client; 0 if the frame had none. */
   readonly ref: number
-  /** A subject or pattern, not validated; empty where the frame had none. */
+  /** A subject or pattern, not validated; empty if the frame had none. */
   readonly subject: string
-  /** Tokens, `earliest`, `latest` or `@time`, as they came (`parseAfter` reads them); empty = latest. */
+  /**
+   * Tokens, `earliest`, `latest` or `@time`, as received (`parseAfter` reads them); empty =
+   * latest.
+   */
   readonly after: readonly string[]
 }
 
@@ -93,6 +106,9 @@ export interface Ping {
 }
 
 export type ClientFrame = Subscribe | Unsubscribe | Ping
+
+/** A frame from a client may have so many bytes at any gateway: `limits.maxFrameBytes` is no less. */
+export const leastFrameBytes = 1024
 
 export interface Limits {
   readonly maxFrameBytes: number
@@ -118,13 +134,16 @@ export interface Subscribed {
 
 export interface Delivery {
   readonly kind: 'delivery'
-  /** Position after the event. Over SSE it is the block's id, and `stream` is told as well. */
+  /**
+   * Position after the event. Over SSE it is the block's id, and the frame names the `stream` as
+   * well.
+   */
   readonly after: string
   readonly stream?: string | undefined
   readonly partition: number
   readonly offset: number
   readonly event: Event
-  /** undefined or empty = every live subscription that matches. */
+  /** undefined or empty = every matching live subscription. */
   readonly refs?: readonly number[] | undefined
 }
 
@@ -133,7 +152,10 @@ export interface Live {
   readonly ref: number
 }
 
-/** In the order of proto/carillon/v1's enum; `unspecified` is what a reason of a newer gateway is decoded to. */
+/**
+ * In the order of proto/carillon/v1's enum. Unknown reasons of a newer gateway decode to
+ * `unspecified`.
+ */
 export const gapReasons = ['unspecified', ...knownReasons] as const
 
 export type GapReason = (typeof gapReasons)[number]
@@ -147,7 +169,7 @@ export interface Gap {
   /** First and last offset, both inclusive; `to` undefined = unknown. */
   readonly from: number
   readonly to?: number | undefined
-  /** How many events; undefined = unknown. */
+  /** Number of events; undefined = unknown. */
   readonly n?: number | undefined
   readonly reason: GapReason
   readonly certain: boolean
@@ -163,26 +185,29 @@ export interface Pong {
   readonly kind: 'pong'
   readonly t: number
   readonly nowUs: number
-  /** Where every live subscription stands now, so that a quiet subject's position stays fresh; empty = nowhere. */
+  /**
+   * Current position of all live subscriptions, which keeps the position of a quiet subject
+   * fresh; empty = none.
+   */
   readonly after: string
 }
 
 export interface ErrorFrame {
   readonly kind: 'error'
-  /** The subscription that it concerns; undefined = none. */
+  /** The subscription concerned; undefined = none. */
   readonly ref?: number | undefined
-  /** A code of the errors table; a newer gateway may have others. */
+  /** A code from the table of errors; a newer gateway may send others. */
   readonly code: string
   readonly message: string
   /** Whether the same request can succeed later. */
   readonly retry: Retry
-  /** 0 = the client's own choice. */
+  /** Delay before a retry, ms; 0 = the client chooses. */
   readonly retryAfterMs: number
 }
 
 export type ServerFrame = Welcome | Subscribed | Delivery | Live | Gap | Unsubscribed | Pong | ErrorFrame
 
-/** What a published event is answered with: `after` is the position behind it. */
+/** Result of publishing one event; `after` is the position after it. */
 export interface Published {
   readonly after: string
   readonly stream: string

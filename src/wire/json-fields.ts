@@ -2,15 +2,16 @@ import { CarillonError, type ErrorCode } from '../base/errors.ts'
 import { shortened, shown } from '../base/shortened.ts'
 
 /**
- * The fields of a JSON object that somebody else wrote: each is read with its type, and what does not fit is an error that
- * names the field, what was expected and what came. A field that is absent or null has its default, as proto3's JSON says.
+ * Reads the fields of an untrusted JSON object. Each getter checks the type; a mismatch is an
+ * error that names the field, the expected type and the value received. Absent and null fields
+ * have their default, as in proto3's JSON mapping.
  */
 export class JsonFields {
   readonly #object: Record<string, unknown>
   readonly #path: string
   readonly #code: ErrorCode
 
-  /** `path` is how messages call the object, `code` what they are thrown with. */
+  /** `path` names the object in messages; `code` is the error code. */
   constructor(value: unknown, path: string, code: ErrorCode) {
     this.#path = path
     this.#code = code
@@ -22,12 +23,12 @@ export class JsonFields {
     return Object.keys(this.#object)
   }
 
-  /** Whether the field is there, null included. */
+  /** Whether the field is present, including null. */
   has(name: string): boolean {
     return Object.hasOwn(this.#object, name)
   }
 
-  /** The field as it is; undefined when it is absent. Never what the prototype has under that name. */
+  /** Returns the field unchecked; undefined if absent. Ignores the prototype's properties. */
   raw(name: string): unknown {
     return this.has(name) ? this.#object[name] : undefined
   }
@@ -36,7 +37,7 @@ export class JsonFields {
     return this.text(name, this.raw(name) ?? '')
   }
 
-  /** What is, or is in, the field of this name. */
+  /** Checks that `value`, from the field `name`, is a string. */
   text(name: string, value: unknown): string {
     return this.#text(`${this.#path}.${name}`, value)
   }
@@ -55,7 +56,7 @@ export class JsonFields {
     return this.integer(name, 0, 0xffffffff)
   }
 
-  /** An unsigned 64-bit integer of the protocol: below 2^53. */
+  /** Reads an unsigned 64-bit integer of the protocol, which must be below 2^53. */
   uint53(name: string): number {
     return this.integer(name, 0, Number.MAX_SAFE_INTEGER)
   }
@@ -74,12 +75,12 @@ export class JsonFields {
     return value.map((item, index) => this.#number(`${path}[${index}]`, item, 0, 0xffffffff))
   }
 
-  /** An object of strings. */
+  /** Reads an object whose values are strings. */
   stringMap(name: string): Record<string, string> {
     const map = this.raw(name) ?? {}
     const path = `${this.#path}.${name}`
     if (typeof map !== 'object' || Array.isArray(map)) throw this.#wrong(path, 'an object of strings', map)
-    // fromEntries defines properties: a key `__proto__` is data like any other.
+    // fromEntries defines own properties, so a key `__proto__` is plain data.
     return Object.fromEntries(
       Object.entries(map).map(([key, value]) => [
         this.#text(`a name in ${path}`, key),

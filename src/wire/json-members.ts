@@ -1,10 +1,13 @@
 /**
- * The texts of the parts of a JSON text, as somebody wrote them: parsing and printing would lose the digits of big numbers.
- * Both functions take valid JSON, which JSON.parse has read already, and do not judge it again; neither recurses, so no
- * depth is too much.
+ * Extracts parts of a JSON text unchanged, because parsing and printing would lose digits of
+ * large numbers. Both functions expect valid JSON that JSON.parse has accepted, and don't
+ * validate it again. Neither recurses, so any depth is safe.
  */
 
-/** The text of each member of the object in `text`, by its name; of a repeated name the last one, as in JSON.parse. */
+/**
+ * Returns the text of each member of the object in `text`, by name. The last of a repeated name
+ * wins, as in JSON.parse.
+ */
 export function memberTexts(text: string): Map<string, string> {
   const members = new Map<string, string>()
   let at = skipSpace(text, skipSpace(text, 0) + 1)
@@ -19,7 +22,7 @@ export function memberTexts(text: string): Map<string, string> {
   return members
 }
 
-/** The text of each element of the array in `text`. */
+/** Returns the text of each element of the array in `text`. */
 export function elementTexts(text: string): string[] {
   const elements: string[] = []
   let at = skipSpace(text, skipSpace(text, 0) + 1)
@@ -37,13 +40,13 @@ function skipSpace(text: string, from: number): number {
   return at
 }
 
-/** Past a comma, if there is one, to the next value or the closing bracket. */
+/** Skips an optional comma, up to the next value or the closing bracket. */
 function skipSeparator(text: string, from: number): number {
   const at = skipSpace(text, from)
   return text[at] === ',' ? skipSpace(text, at + 1) : at
 }
 
-/** `at` is the opening quote; the result is behind the closing one. */
+/** Skips a string. `at` is the opening quote; the result is the index after the closing one. */
 function skipString(text: string, at: number): number {
   let end = text.indexOf('"', at + 1)
   while (end >= 0 && isEscaped(text, end)) end = text.indexOf('"', end + 1)
@@ -86,7 +89,7 @@ function skipValue(text: string, from: number): number {
   return at
 }
 
-/** A number, a literal or white space. */
+/** Skips a number, a literal or white space. */
 function skipPlain(text: string, from: number): number {
   let at = skipSpace(text, from)
   while (at < text.length && !ends.has(text[at]!)) at++

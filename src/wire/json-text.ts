@@ -1,34 +1,38 @@
 import { sequenceLength } from '../base/utf8.ts'
 
 /**
- * Judges JSON text as bytes (RFC 8259), so that an event's data can be put into a frame as its publisher wrote it: parsing
- * and printing would lose digits of big numbers.
+ * Validates JSON text as bytes (RFC 8259), so that a frame can include an event's data unchanged:
+ * parsing and printing would lose digits of large numbers.
  */
 
 export const jsonText = {
   invalid: 0,
-  /** Valid, and on one line. */
+  /** Valid, on one line. */
   line: 1,
-  /** Valid, with line breaks between its tokens (inside strings JSON has none). */
+  /** Valid, with line breaks between tokens (JSON strings contain none). */
   lines: 2,
 } as const
 export type JsonText = (typeof jsonText)[keyof typeof jsonText]
 
-/** Arrays and objects inside each other, at most: some clients' parsers give up soon above it. */
+/** Maximum nesting of arrays and objects. Some clients' parsers fail soon above it. */
 export const maxJsonDepth = 128
 
-// One scan runs at a time, to its end; each step below returns the index behind what it read, or -1.
+// One scan at a time runs, to its end. Each function below returns the index after what it read,
+// or -1.
 let bytes: Uint8Array = /* @__PURE__ */ new Uint8Array(0)
 let end = 0
 let broken = false
 
-/** Whether bytes [from, to) are exactly one JSON value in UTF-8. Deeper than `maxJsonDepth` counts as invalid. */
+/**
+ * Returns whether bytes [from, to) are exactly one JSON value in UTF-8. Nesting beyond
+ * `maxJsonDepth` is invalid.
+ */
 export function scanJson(buffer: Uint8Array, from: number, to: number): JsonText {
   bytes = buffer
   end = to
   broken = false
-  const behind = value(space(from), 0)
-  if (behind === -1 || space(behind) !== end) return jsonText.invalid
+  const after = value(space(from), 0)
+  if (after === -1 || space(after) !== end) return jsonText.invalid
   return broken ? jsonText.lines : jsonText.line
 }
 
@@ -156,15 +160,15 @@ function number(from: number): number {
   at = digits(at)
   if (at === first || (bytes[first] === 0x30 && at > first + 1)) return -1
   if (at < end && bytes[at] === 0x2e) {
-    const behind = digits(at + 1)
-    if (behind === at + 1) return -1
-    at = behind
+    const after = digits(at + 1)
+    if (after === at + 1) return -1
+    at = after
   }
   if (at >= end || (bytes[at]! | 0x20) !== 0x65) return at
   at++
   if (at < end && (bytes[at] === 0x2b || bytes[at] === 0x2d)) at++
-  const behind = digits(at)
-  return behind === at ? -1 : behind
+  const after = digits(at)
+  return after === at ? -1 : after
 }
 
 function digits(from: number): number {

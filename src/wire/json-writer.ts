@@ -1,14 +1,14 @@
 import { sequenceLength } from '../base/utf8.ts'
 
 /**
- * Writes JSON text as bytes into one buffer that is reused, without making strings of what it copies. For the server only:
- * it uses Node's Buffer. Whoever writes reserves the space first, so that no step has to look.
+ * Writes JSON text as bytes into one reused buffer, and copies bytes without making strings.
+ * Server only: it uses Node's Buffer. Callers reserve the space first, so no write checks bounds.
  */
 export class JsonWriter {
   #bytes = Buffer.allocUnsafeSlow(initialBytes)
   #at = 0
 
-  /** Starts anew, with room for `bytes`. */
+  /** Starts a new text, with room for `bytes`. */
   reserve(bytes: number): void {
     this.#at = 0
     if (bytes > this.#bytes.length || this.#bytes.length > keptBytes) {
@@ -16,14 +16,14 @@ export class JsonWriter {
     }
   }
 
-  /** What was written, as a buffer of its own. */
+  /** Returns a copy of the text. */
   take(): Buffer {
     const taken = Buffer.allocUnsafe(this.#at)
     this.#bytes.copy(taken, 0, 0, this.#at)
     return taken
   }
 
-  /** Text that is ASCII and needs no escapes. */
+  /** Writes ASCII text that needs no escapes. */
   ascii(text: string): void {
     const bytes = this.#bytes
     let at = this.#at
@@ -31,22 +31,22 @@ export class JsonWriter {
     this.#at = at
   }
 
-  /** An integer from 0 to 2^53, in decimal. */
+  /** Writes an integer from 0 to 2^53, in decimal. */
   uint(value: number): void {
     this.#at = writeDecimal(this.#bytes, this.#at, value)
   }
 
-  /** Any text, as it is. */
+  /** Writes any text, unescaped. */
   text(text: string): void {
     this.#at += this.#bytes.write(text, this.#at)
   }
 
-  /** Bytes [start, end) as they are. */
+  /** Writes bytes [start, end) unchanged. */
   raw(source: Buffer, start: number, end: number): void {
     this.#at += source.copy(this.#bytes, this.#at, start, end)
   }
 
-  /** As `raw`, with spaces for line breaks. */
+  /** Writes bytes like `raw`, with line breaks replaced by spaces. */
   rawOnOneLine(source: Buffer, start: number, end: number): void {
     const bytes = this.#bytes
     let at = this.#at
@@ -61,7 +61,10 @@ export class JsonWriter {
     this.#at += this.#bytes.write(source.toString('base64', start, end), this.#at, 'latin1')
   }
 
-  /** A field's name with all that belongs around it, then its value by `string`; false, and neither written, as there. */
+  /**
+   * Writes `name`, which includes the punctuation, and then the value by `string`. Returns false
+   * and writes nothing if `string` fails.
+   */
   named(name: string, source: Uint8Array, start: number, end: number): boolean {
     const at = this.#at
     this.ascii(name)
@@ -70,7 +73,10 @@ export class JsonWriter {
     return false
   }
 
-  /** Bytes [start, end) as a JSON string, escaped as JSON.stringify does. False, and nothing written, when they are not UTF-8. */
+  /**
+   * Writes bytes [start, end) as a JSON string, escaped as by JSON.stringify. Returns false and
+   * writes nothing if they are not UTF-8.
+   */
   string(source: Uint8Array, start: number, end: number): boolean {
     const bytes = this.#bytes
     let at = this.#at
@@ -96,21 +102,21 @@ export class JsonWriter {
 }
 
 const initialBytes = 64 * 1024
-/** A buffer that one large event made longer than this is not kept. */
+/** Maximum size of a buffer to keep. A larger one, allocated for a large event, is dropped. */
 const keptBytes = 1024 * 1024
 
-/** Bytes of JSON for one byte of text, at most: `\u0000`. */
+/** Maximum bytes of JSON per byte of text: `\u0000`. */
 export const maxEscapedBytes = 6
 
 const quote = 0x22
 const backslash = 0x5c
 
-/** 1 for the bytes that stand for themselves in a JSON string. */
+/** 1 for bytes that need no escape in a JSON string. */
 const plain = new Uint8Array(256).fill(1, 0x20, 0x80)
 plain[quote] = 0
 plain[backslash] = 0
 
-/** Characters that have a short escape, by code. */
+/** Short escapes, by character code. */
 const short = new Uint8Array(128)
 short[quote] = quote
 short[backslash] = backslash
@@ -120,17 +126,17 @@ short[0x0a] = 0x6e
 short[0x0c] = 0x66
 short[0x0d] = 0x72
 
-/** Where the upper digits of a number that is no 32-bit integer are cut off. */
+/** Splits a number that exceeds a 32-bit integer. */
 const billion = 1_000_000_000
 
 function writeDecimal(bytes: Uint8Array, at: number, value: number): number {
   if (value < billion) return writeDigits(bytes, at, value, digitsOf(value))
   const upper = Math.floor(value / billion)
-  const behindUpper = writeDigits(bytes, at, upper, digitsOf(upper))
-  return writeDigits(bytes, behindUpper, value - upper * billion, 9)
+  const afterUpper = writeDigits(bytes, at, upper, digitsOf(upper))
+  return writeDigits(bytes, afterUpper, value - upper * billion, 9)
 }
 
-/** Of an integer below 10^9. */
+/** Returns the number of decimal digits of an integer below 10^9. */
 function digitsOf(value: number): number {
   let digits = 1
   for (let power = 10; power <= value && digits < 9; power *= 10) digits++

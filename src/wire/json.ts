@@ -16,14 +16,17 @@ import {
 import { JsonFields } from './json-fields.ts'
 
 /**
- * Frames as JSON: an object with one key, the frame's kind. Reading is strict about types, and ignores fields that it does
- * not know. What is wrong is a `bad_frame` that names the field.
+ * Frames as JSON: an object with one key, the frame's kind. Decoding is strict about types and
+ * ignores unknown fields. Errors are a `bad_frame` that names the field.
  */
 
 const encoder = /* @__PURE__ */ new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** A client's frame, from a text message. The fields' values are checked by type only: see frames.ts. */
+/**
+ * Decodes a client's frame from a text message. Checks the fields' types only, not their values;
+ * see frames.ts.
+ */
 export function decodeClientFrame(message: Uint8Array | string): ClientFrame {
   const { kind, value } = oneKey(parse(message))
   const fields = () => new JsonFields(value, kind, 'bad_frame')
@@ -42,7 +45,7 @@ export function decodeClientFrame(message: Uint8Array | string): ClientFrame {
   }
 }
 
-/** The text of a message. */
+/** Returns the text of a message. */
 export function encodeClientFrame(frame: ClientFrame): string {
   const { kind, ...fields } = frame
   return JSON.stringify({ [kind]: fields })
@@ -52,7 +55,10 @@ export function encodeServerFrame(frame: ServerFrame): Uint8Array {
   return encoder.encode(`{"${frame.kind}":${serverFrameBody(frame)}}`)
 }
 
-/** What is under the frame's key: JSON text on one line. Numbers and booleans are always there; `ref` is not when it is 0. */
+/**
+ * Returns the value under the frame's key, as JSON text on one line. Numbers and booleans are
+ * always present, except that a `ref` of 0 is left out.
+ */
 export function serverFrameBody(frame: ServerFrame): string {
   switch (frame.kind) {
     case 'delivery': {
@@ -78,18 +84,21 @@ export function serverFrameBody(frame: ServerFrame): string {
   }
 }
 
-/** A gateway's frame, from a text message; undefined when it is of a kind that this version does not know. */
+/**
+ * Decodes a gateway's frame from a text message. Returns undefined for a kind that this version
+ * doesn't know.
+ */
 export function decodeServerFrame(message: Uint8Array | string): ServerFrame | undefined {
   return serverFrameFromJson(parse(message))
 }
 
-/** As `decodeServerFrame`, from parsed JSON: a frame of a poll's answer. */
+/** Decodes one frame of a long-poll response, from parsed JSON, like `decodeServerFrame`. */
 export function serverFrameFromJson(frame: unknown): ServerFrame | undefined {
   const { kind, value } = oneKey(frame)
   return readServerFrame(kind, value)
 }
 
-/** The frame of this kind whose fields are `value`; undefined for an unknown kind. */
+/** Returns the frame of this kind whose fields are `value`; undefined for an unknown kind. */
 export function readServerFrame(kind: string, value: unknown): ServerFrame | undefined {
   const fields = new JsonFields(value, kind, 'bad_frame')
   switch (kind) {
@@ -123,9 +132,9 @@ function parse(message: Uint8Array | string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    // V8 quotes the text in its message, all of it when it is short; a cut of it is enough.
+    // V8's message quotes the text, all of it if it is short; 200 characters are enough.
     const cause = error instanceof Error ? error.message.slice(0, 200) : ''
-    throw new CarillonError('bad_frame', `expected a JSON object such as {"ping":{"t":1}}, got other text: ${cause}`)
+    throw new CarillonError('bad_frame', `expected a JSON object such as {"ping":{"t":1}}, got invalid JSON: ${cause}`)
   }
 }
 
@@ -227,7 +236,7 @@ function listed(refs: readonly number[] | undefined): readonly number[] | undefi
   return refs === undefined || refs.length === 0 ? undefined : refs
 }
 
-/** A string, or an array of strings. */
+/** Reads a string or an array of strings. */
 function strings(fields: JsonFields, name: string): string[] {
   const value = fields.raw(name) ?? []
   if (typeof value === 'string') return [fields.text(name, value)]

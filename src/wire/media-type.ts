@@ -1,9 +1,10 @@
-/** How a JSON client is given an event's data: JSON as it is, text as a string, anything else in base64. */
+/** Form of an event's data for JSON clients: inline JSON, a string, or base64. */
 export type DataForm = 'json' | 'text' | 'base64'
 
 /**
- * JSON: application/json and any +json. Text: text/* in UTF-8, which is also what no charset means. What the bytes really
- * are is another question: data that is not of its form goes as base64.
+ * Returns the form that the content type implies. JSON: application/json and any +json. Text:
+ * text/* in UTF-8, which is also the default charset. Data whose bytes don't match its form is
+ * sent as base64; the caller checks that.
  */
 export function dataForm(contentType: string): DataForm {
   if (contentType === 'application/json') return 'json'

@@ -10,16 +10,19 @@ import {
 } from './token.ts'
 
 /**
- * How many partitions of a log a token's holder has been told of: so a gateway sees which subjects have moved since. Only a token has it
- * as a position, in the log's growth: see `growthPartition`.
+ * How many partitions of a log were reported to a token's holder. From it a gateway sees which
+ * subjects have moved since. A token encodes it as a position in the log's growth; see
+ * `growthPartition`.
  */
 export interface PartitionCount extends Log {
   readonly count: number
-  /** Said by a session that reads the stream; false where it is only carried through. */
+  /**
+   * True if set by a session that reads the stream; false if the token only carries it through.
+   */
   readonly isRead: boolean
 }
 
-/** What a token says. */
+/** The decoded contents of a token. */
 export interface Token {
   readonly positions: readonly Position[]
   readonly counts: readonly PartitionCount[]
@@ -36,16 +39,16 @@ export const partitionCount = (
   { isRead }: Pick<PartitionCount, 'isRead'> = { isRead: false },
 ): PartitionCount => ({ nameHash, incarnationHash, count, isRead })
 
-/** As `parseAfter`. */
+/** Parses like `parseAfter`, with partition counts separated from positions. */
 export function parseAsked(after: readonly string[]): Asked {
   const parsed = parseAfter(after)
   return parsed.kind === 'positions' ? { kind: 'positions', ...saidBy(parsed.positions) } : parsed
 }
 
-/** As `decodeToken`. */
+/** Decodes like `decodeToken`, with partition counts separated from positions. */
 export const decodeSaid = (text: string): Token => saidBy(decodeToken(text))
 
-/** `entries`: as they lie in a token. */
+/** Separates partition counts from positions; `entries` are a token's entries in their order. */
 export const saidBy = (entries: readonly Position[]): Token => ({
   positions: entries.filter((entry) => !isGrowth(entry)),
   counts: entries.filter(isGrowth).map(({ nameHash, incarnationHash, offset, generation }) => {

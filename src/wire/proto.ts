@@ -14,9 +14,12 @@ import {
 } from './frames.ts'
 import { messages } from './schema.ts'
 
-/** Frames as protobuf: proto/carillon/v1/gateway.proto. What is wrong is a `bad_frame`. */
+/** Frames as protobuf: proto/carillon/v1/gateway.proto. Errors are a `bad_frame`. */
 
-/** A client's frame, from a binary message. The fields' values are checked by type only: see frames.ts. */
+/**
+ * Decodes a client's frame from a binary message. Checks the fields' types only, not their
+ * values; see frames.ts.
+ */
 export function decodeClientFrame(message: Uint8Array): ClientFrame {
   const { subscribe, unsubscribe, ping } = decoded('ClientFrame', message)
   if (subscribe != null) {
@@ -82,8 +85,8 @@ function gapMessage(gap: Gap) {
 }
 
 /**
- * A gateway's frame, from a binary message; undefined when it is of a kind that this version does not know. The event's data
- * is a view of `message`: copy what outlives it.
+ * Decodes a gateway's frame from a binary message. Returns undefined for a kind that this version
+ * doesn't know. The event's data is a view of `message`: copy what outlives it.
  */
 export function decodeServerFrame(message: Uint8Array): ServerFrame | undefined {
   const frame = decoded('ServerFrame', message)
@@ -172,7 +175,7 @@ function readWelcome(message: FieldsOf<'welcome'>): ServerFrame {
   }
 }
 
-/** Beyond 2^53 the decoder has rounded already, so the field can't be used. */
+/** Checks that a number is at most 2^53 - 1: beyond, the decoder has already rounded it. */
 function integer(path: string, value: number | null | undefined): number {
   const number = value ?? 0
   if (Number.isSafeInteger(number) && number >= 0) return number
@@ -189,6 +192,6 @@ function decoded<Name extends keyof Decoded>(name: Name, message: Uint8Array): D
     return messages[name].decode(message) as Decoded[Name]
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error)
-    throw new CarillonError('bad_frame', `expected a protobuf ${name}, got ${message.length} other bytes: ${cause}`)
+    throw new CarillonError('bad_frame', `expected a protobuf ${name}, got ${message.length} invalid bytes: ${cause}`)
   }
 }

@@ -4,7 +4,10 @@ const protobufTypes = ['application/x-protobuf', 'application/protobuf', 'applic
 const semicolon = 0x3b
 const space = 0x20
 
-/** Whether the content type in bytes [start, end) is one of protobuf's, whatever its parameters. Nothing is decoded. */
+/**
+ * Returns whether the content type in bytes [start, end) is one of protobuf's, with any
+ * parameters. Decodes nothing.
+ */
 export function isProtobufType(bytes: Uint8Array, start: number, end: number): boolean {
   for (const type of protobufTypes) if (hasEssence(bytes, start, end, type)) return true
   return false
@@ -12,6 +15,6 @@ export function isProtobufType(bytes: Uint8Array, start: number, end: number): b
 
 function hasEssence(bytes: Uint8Array, start: number, end: number, type: string): boolean {
   if (!beginsWithAscii(bytes, start, end, type)) return false
-  const behind = start + type.length
-  return behind === end || bytes[behind] === semicolon || bytes[behind] === space
+  const after = start + type.length
+  return after === end || bytes[after] === semicolon || bytes[after] === space
 }

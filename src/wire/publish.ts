@@ -10,8 +10,9 @@ import { type Cursor, readVarint, varintLength, writeVarint } from './varint.ts'
 const eventsKey = 0x0a
 
 /**
- * Throws `bad_request` when it is not a PublishRequest, and `bad_event` naming the index of an event that breaks the rules.
- * `counted` is told how many events there are before any is read, and may throw. The events' data are views of `body`.
+ * Decodes a PublishRequest. Throws `bad_request` for other bytes, and `bad_event` naming the
+ * index of an invalid event. Calls `counted` with the number of events before it reads any;
+ * `counted` may throw. The events' data are views of `body`.
  */
 export function decodePublishRequest(body: Uint8Array, counted: (events: number) => void = () => {}): Event[] {
   let count = 0
@@ -29,7 +30,7 @@ export function decodePublishRequest(body: Uint8Array, counted: (events: number)
   })
 }
 
-/** Throws as `encodeEvent`. */
+/** Encodes a PublishRequest. Throws like `encodeEvent`. */
 export function encodePublishRequest(events: readonly EventFields[]): Uint8Array {
   const parts = events.map(encodeEvent)
   const size = parts.reduce((sum, part) => sum + 1 + varintLength(part.length) + part.length, 0)
@@ -48,7 +49,7 @@ export function encodePublishResponse(results: readonly Published[]): Uint8Array
   return messages.PublishResponse.encode({ results: [...results] }).finish()
 }
 
-/** Throws `bad_request` when it is not a PublishResponse. */
+/** Decodes a PublishResponse. Throws `bad_request` for other bytes. */
 export function decodePublishResponse(body: Uint8Array): Published[] {
   try {
     const { results } = messages.PublishResponse.decode(body)
@@ -60,17 +61,20 @@ export function decodePublishResponse(body: Uint8Array): Published[] {
     }))
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error)
-    throw new CarillonError('bad_request', `expected a protobuf PublishResponse, got other bytes: ${cause}`)
+    throw new CarillonError('bad_request', `expected a protobuf PublishResponse, got invalid bytes: ${cause}`)
   }
 }
 
 function publishable(event: Event): Event {
   if (!event.deleted || event.data.length === 0) return event
-  const expected = 'expected no data beside deleted: a deletion is a record without a value'
+  const expected = 'expected no data with deleted: a deletion is a record without a value'
   throw new CarillonError('bad_event', `${expected}, got ${event.data.length} bytes`)
 }
 
-/** Where each event's own bytes are, so that each can be judged and named by itself. Unknown fields are an error: they would be lost. */
+/**
+ * Calls `take` with the bounds of each event, so that each can be validated and named separately.
+ * Refuses unknown fields, because they would be lost.
+ */
 function eachEvent(body: Uint8Array, take: (start: number, end: number) => void): void {
   const cursor: Cursor = { at: 0, low: 0, high: 0 }
   for (let index = 0; cursor.at < body.length; index++) {
@@ -85,6 +89,6 @@ function eachEvent(body: Uint8Array, take: (start: number, end: number) => void)
 }
 
 function notARequest(index: number): CarillonError {
-  const where = index === 0 ? 'from its first byte' : `behind events[${index - 1}]`
-  return new CarillonError('bad_request', `expected a protobuf PublishRequest, got other bytes ${where}`)
+  const where = index === 0 ? 'at its start' : `after events[${index - 1}]`
+  return new CarillonError('bad_request', `expected a protobuf PublishRequest, got invalid bytes ${where}`)
 }

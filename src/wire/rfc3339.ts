@@ -1,8 +1,9 @@
 const form = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/
 
 /**
- * RFC 3339's date-time as Unix ms (what is finer is cut off), strictly; undefined when it is not one. Second 60 is taken as
- * the next minute's second 0, as leap seconds have no Unix time of their own.
+ * Parses RFC 3339's date-time strictly, as Unix ms; finer digits are cut off. Returns undefined
+ * for other text. Second 60 counts as second 0 of the next minute, because leap seconds have no
+ * Unix time.
  */
 export function parseRfc3339(text: string): number | undefined {
   const match = form.exec(text)
@@ -14,9 +15,9 @@ export function parseRfc3339(text: string): number | undefined {
   if (month < 1 || month > 12) return undefined
   if (hour > 23 || minute > 59 || second > 60 || zoneHour > 23 || zoneMinute > 59) return undefined
   const date = new Date(0)
-  // Not Date.UTC: it takes the years 0 to 99 for 1900 to 1999.
+  // Date.UTC would map the years 0 to 99 to 1900 to 1999.
   date.setUTCFullYear(year, month - 1, day)
-  // A day that the month does not have is one of another month's.
+  // A day beyond the month's end rolls over into the next month.
   if (date.getUTCDate() !== day) return undefined
   const zoneMs = (zoneHour * 60 + zoneMinute) * 60_000 * (match[8] === '-' ? -1 : 1)
   const fractionMs = Number((match[7] ?? '').padEnd(3, '0').slice(0, 3))
@@ -24,17 +25,17 @@ export function parseRfc3339(text: string): number | undefined {
 }
 
 const zero = 0x30
-/** Days of each month, 29 for February. */
+/** Days per month, 29 for February. */
 const days = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
-/** Days of the year before each month, as in a year that begins in March: so that a leap day is its last. */
+/** Days before each month in a year that starts in March, which makes a leap day the last day. */
 const daysBefore = [306, 337, 0, 31, 61, 92, 122, 153, 184, 214, 245, 275]
 
-/** In place of a time: there is none that could be read. */
+/** Sentinel time: none, or not readable. */
 export const noTime = -1
 
 /**
- * The same from bytes [start, end) and to the microsecond, Unix µs; `noTime` in place of undefined, and of times before
- * 1970. Allocates nothing.
+ * Parses bytes [start, end) like `parseRfc3339`, to the microsecond. Returns Unix µs, or `noTime`
+ * for other text and for times before 1970. Allocates nothing.
  */
 export function rfc3339Us(bytes: Uint8Array, start: number, end: number): number {
   if (end - start < 20 || !separated(bytes, start)) return noTime
@@ -58,20 +59,23 @@ export function rfc3339Us(bytes: Uint8Array, start: number, end: number): number
   return us < 0 ? noTime : us
 }
 
-/** Days since 1970; NaN where the calendar has no such day, and where a number is none. */
+/**
+ * Returns days since 1970; NaN for a day that the calendar lacks, and for an argument that is
+ * NaN.
+ */
 function dayNumber(year: number, month: number, day: number): number {
   if (!(month >= 1 && month <= 12 && day >= 1 && day <= days[month - 1]!)) return Number.NaN
   const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
   if (month === 2 && day === 29 && !leap) return Number.NaN
   const fromMarch = month < 3 ? year - 1 : year
   const leapDays = Math.floor(fromMarch / 4) - Math.floor(fromMarch / 100) + Math.floor(fromMarch / 400)
-  // 719,468 days lie between March 1st of the year 0 and 1970.
+  // There are 719,468 days between March 1st of the year 0 and 1970.
   return fromMarch * 365 + leapDays + daysBefore[month - 1]! + day - 1 - 719_468
 }
 
 const isDigit = (byte: number): boolean => byte >= zero && byte <= zero + 9
 
-/** `2026-11-23T05:00:00`: what stands between the numbers. */
+/** Checks the separators of `2026-11-23T05:00:00`. */
 function separated(bytes: Uint8Array, start: number): boolean {
   return (
     bytes[start + 4] === 0x2d &&
@@ -82,14 +86,16 @@ function separated(bytes: Uint8Array, start: number): boolean {
   )
 }
 
-/** NaN where there is another character. */
+/** Returns NaN if any character is not a digit. */
 function digits(bytes: Uint8Array, at: number, count: number): number {
   let value = 0
   for (let i = at; i < at + count; i++) value = isDigit(bytes[i]!) ? value * 10 + bytes[i]! - zero : Number.NaN
   return value
 }
 
-/** Minutes east of UTC of `Z` or `+02:00`, which must end at `end`; NaN where it is neither. */
+/**
+ * Returns minutes east of UTC for `Z` or `+02:00`, which must end at `end`; NaN for other text.
+ */
 function zoneMinutes(bytes: Uint8Array, at: number, end: number): number {
   if (at === end - 1 && (bytes[at]! | 0x20) === 0x7a) return 0
   const sign = bytes[at] === 0x2b ? 1 : bytes[at] === 0x2d ? -1 : Number.NaN

@@ -6,33 +6,37 @@ import { positionEvent } from './sse.ts'
 
 /** One dispatched event. */
 export interface ServerSentEvent {
-  /** `message` where the stream gave no name. */
+  /** `message` if the stream gave no name. */
   readonly type: string
   readonly data: string
-  /** The last id of the stream so far: that of an earlier event where this one has none. */
+  /** The stream's last id, which may come from an earlier event. */
   readonly lastEventId: string
 }
 
-/** Longest line, and all data of one event, in UTF-16 units: well above what a gateway sends. */
+/**
+ * Maximum length of a line, and of all data of one event, in UTF-16 units. Gateways send far
+ * less.
+ */
 const defaultMaxLength = 16 * 1024 * 1024
 
 /**
- * Reads a text/event-stream as it arrives, cut anywhere, by the rules of WHATWG HTML ("Interpreting an event stream"). What
- * stands unfinished when the stream ends is dropped, as they say.
+ * Parses a text/event-stream in chunks cut at any place, by the rules of WHATWG HTML
+ * ("Interpreting an event stream"). As they require, an event that is unfinished when the stream
+ * ends is dropped.
  */
 export class SseParser {
-  /** What to send as `Last-Event-ID` on reconnecting; it moves when an event is complete. */
+  /** The `Last-Event-ID` to send on reconnect. It changes when an event is complete. */
   lastEventId = ''
-  /** The stream's reconnection time, ms; undefined until it has named one. */
+  /** The stream's reconnection time, ms; undefined until the stream sets it. */
   retryMs: number | undefined = undefined
   readonly #onEvent: (event: ServerSentEvent) => void
   readonly #maxLength: number
-  // It replaces ill-formed bytes and drops a byte order mark at the start, as the rules want.
+  // Replaces ill-formed bytes and drops a leading byte order mark, as the rules require.
   readonly #decoder = new TextDecoder('utf-8')
-  /** The pieces of a line that has not ended. */
+  /** Pieces of an unfinished line. */
   #pending: string[] = []
   #pendingLength = 0
-  /** The last chunk ended with CR: an LF that follows belongs to it. */
+  /** The last chunk ended with CR: an LF that follows is part of the same line break. */
   #afterCr = false
   #id = ''
   #type = ''
@@ -44,7 +48,10 @@ export class SseParser {
     this.#maxLength = maxLength
   }
 
-  /** Calls `onEvent` for each event that the chunk completes. Throws `frame_too_large` at the limit. */
+  /**
+   * Calls `onEvent` for each event that the chunk completes. Throws `frame_too_large` at the
+   * limit.
+   */
   feed(chunk: Uint8Array): void {
     const text = this.#decoder.decode(chunk, { stream: true })
     if (text === '') return
@@ -126,7 +133,10 @@ export class SseParser {
   }
 }
 
-/** Index of the next CR or LF; -1 = none. One pass, so that a stream of CRs alone costs no more. */
+/**
+ * Returns the index of the next CR or LF; -1 = none. A single pass keeps a stream of only CRs
+ * cheap.
+ */
 function lineEnd(text: string, start: number): number {
   for (let i = start; i < text.length; i++) {
     const code = text.charCodeAt(i)
@@ -135,15 +145,20 @@ function lineEnd(text: string, start: number): number {
   return -1
 }
 
-/** A position and nothing else: how a stream opens, and renews it. */
+/**
+ * A position without an event. A stream opens with one, and sends others to renew its position.
+ */
 export interface PositionFrame {
   readonly kind: 'after'
   readonly after: string
-  /** Where the stream opens: something comes at least this often, ms. */
+  /** In the opening frame: the stream sends something at least this often, ms. */
   readonly heartbeatMs?: number
 }
 
-/** The gateway's frame that an event of its stream is; undefined for a kind that this version does not know. Throws `bad_frame`. */
+/**
+ * Decodes one event of a stream to a gateway's frame. Returns undefined for a kind that this
+ * version doesn't know. Throws `bad_frame`.
+ */
 export function frameOfEvent(event: ServerSentEvent): ServerFrame | PositionFrame | undefined {
   if (event.type === positionEvent) return positionOf(event)
   const frame = readServerFrame(event.type === 'message' ? 'delivery' : event.type, parsed(event.data))

@@ -1,23 +1,27 @@
 import { choice, defaultsOf, either, list, type Settings, setting, text } from '../base/setting.ts'
 
 /**
- * What the values of a stream's records are.
+ * Format of the values of a stream's records.
  * - `event`: a protobuf Event (proto/carillon/v1/event.proto).
- * - `raw`: anything; the subject is the record's key, the value is the event's data.
- * - `cloudevents`: CloudEvents 1.x in binary mode, attributes in headers (`ce_id`; `ce-id` on NATS), or in structured mode in JSON, where the
- *   record's content type says so.
+ * - `raw`: any bytes; the subject is the record's key, the value is the event's data.
+ * - `cloudevents`: CloudEvents 1.x. In binary mode the attributes are in headers (`ce_id`;
+ *   `ce-id` on NATS). A record whose content type says so is in structured mode, in JSON.
  */
 export const streamFormats = ['event', 'raw', 'cloudevents'] as const
 
-/** What stands around the values: `confluent` is a schema registry's 0x00 and schema id, see confluent.ts. */
+/**
+ * Framing of the values: `confluent` is a schema registry's 0x00 and schema id, see confluent.ts.
+ */
 export const framings = ['none', 'confluent'] as const
 
 export interface StreamFormat {
   readonly format: (typeof streamFormats)[number]
   readonly framing: (typeof framings)[number]
-  /** Media type of `raw` and `cloudevents` values whose record names none; empty = unknown. */
+  /**
+   * Media type of `raw` and `cloudevents` values whose record doesn't name one; empty = unknown.
+   */
   readonly contentType: string
-  /** Record headers that become attributes of a `raw` event: all, none, or those of these names. */
+  /** Record headers that become attributes of a `raw` event: all, none, or those named. */
   readonly headers: 'all' | 'none' | readonly string[]
 }
 

@@ -7,48 +7,56 @@ import { parseRfc3339 } from './rfc3339.ts'
 import { type Cursor, cursorValue, readVarint, writeVarint } from './varint.ts'
 
 /**
- * Tokens: positions as an opaque, URL-safe string. A token holds no secret and is not trusted; its check is against
- * accidents (a cut, a changed character), not against forgers.
+ * Tokens: positions as an opaque, URL-safe string. A token holds no secret and is not trusted. Its
+ * check detects accidents (a cut, a changed character), not forgery.
  *
  * In base64url without padding, version 2:
  *
- *     one position     2g  name:4  incarnation:4  partition:varint  offset:0..7 bytes  generation:g bytes  check:1
- *                      g = 0 to 4, or 5 = generation unknown (no bytes); offset and generation big-endian, without leading
- *                      zeros; at most 24 bytes = 32 characters while partition < 2^21
- *     any other number 28  { name:4  incarnation:4  count:varint  { partition  offset  generation + 1 : varints }* }*  check:1
- *                      positions by name, incarnation, partition; generation + 1 = 0 = unknown
+ *     one position
+ *       2g  name:4  incarnation:4  partition:varint  offset:0..7 bytes  generation:g bytes  check:1
+ *         g = 0 to 4, or 5 = generation unknown (no bytes); offset and generation big-endian,
+ *         without leading zeros; at most 24 bytes = 32 characters while partition < 2^21
+ *     any other number
+ *       28  { name:4  incarnation:4  count:varint  { entry }* }*  check:1
+ *         entry = partition  offset  generation + 1 : varints, where 0 = generation unknown
+ *         sorted by name, incarnation, partition
  *
  * name and incarnation are hashes, see `hashOf`.
  *
- * The check is a CRC-8: it finds every change within eight neighbouring bits, so any one changed character.
+ * The check is a CRC-8: it detects every change within eight adjacent bits, so any single changed
+ * character.
  */
 export interface Position {
-  /** Of the stream's name: see `hashOf`. */
+  /** Hash of the stream's name, see `hashOf`. */
   readonly nameHash: number
-  /** Of the stream's incarnation: a stream that was created anew has another one. */
+  /** Hash of the stream's incarnation: a stream that is created again has another one. */
   readonly incarnationHash: number
   readonly partition: number
   /** The next offset to read, below 2^53. */
   readonly offset: number
-  /** Which history the log had below the offset, below 2^32; `unknownGeneration` = unknown. */
+  /** Identifies the log's history below the offset, below 2^32; `unknownGeneration` = unknown. */
   readonly generation: number
 }
 
 /** One incarnation of a stream. */
 export type Log = Pick<Position, 'nameHash' | 'incarnationHash'>
 
-/** A partition of a stream, whatever the incarnation. */
+/** A partition of a stream in any incarnation. */
 export type Partition = Pick<Position, 'nameHash' | 'partition'>
 
 /**
- * A position in this partition is one in the stream's growth: its offset is the number of partitions that its holder knows of, and has been
- * told of. So a gateway sees which subjects have moved since.
+ * A position in this partition is one in the stream's growth. Its offset is the number of
+ * partitions that were reported to its holder. From it a gateway sees which subjects have moved
+ * since.
  */
 export const growthPartition = 0x7fffffff
 
 export const isGrowth = ({ partition }: Position): boolean => partition === growthPartition
 
-/** The generation is 0 where a session says it that reads the stream; what is only carried through says none. */
+/**
+ * The generation is 0 if a session that reads the stream sets the position. It is unknown if the
+ * token only carries it through.
+ */
 export const growthPosition = (
   { nameHash, incarnationHash }: Log,
   partitions: number,
@@ -59,14 +67,19 @@ const version = 2
 const versionBits = version << 4
 const withoutGeneration = 5
 const listForm = 8
-/** Of form, name and incarnation. */
+/** Bytes of form, name and incarnation. */
 const headBytes = 1 + 4 + 4
 
-/** Positions that a session's tokens may have in all; a longer one is refused before it is read. */
+/**
+ * Maximum positions in all tokens of a session together. A token with more is refused before it
+ * is read.
+ */
 export const maxPositions = 1024
-/** Bytes of a position in a list, at most: name, incarnation and count of its own, and three varints. */
+/**
+ * Maximum bytes of a position in a list: its own name, incarnation and count, and three varints.
+ */
 const maxPositionBytes = 4 + 4 + 1 + 5 + 8 + 5
-/** Characters of a token, at most. */
+/** Maximum characters of a token. */
 export const maxTokenLength = Math.ceil(((maxPositions * maxPositionBytes + 2) * 4) / 3)
 
 /** x^8 + x^2 + x + 1. */
@@ -77,7 +90,7 @@ for (let i = 0; i < 256; i++) {
   crcTable[i] = crc
 }
 
-/** Not zero at the start, so that leading zeros count. */
+/** Starts at a nonzero value, so that leading zeros count. */
 function crc8(bytes: Uint8Array, length: number): number {
   let crc = 0xff
   for (let i = 0; i < length; i++) crc = crcTable[crc ^ bytes[i]!]!
@@ -86,7 +99,7 @@ function crc8(bytes: Uint8Array, length: number): number {
 
 const encoder = new TextEncoder()
 
-/** 32 bits of a stream's name or of its incarnation: FNV-1a. */
+/** Returns 32 bits of a stream's name or of its incarnation: FNV-1a. */
 export function hashOf(text: string): number {
   const bytes = encoder.encode(text)
   return fnv1a(bytes, 0, bytes.length)
@@ -100,13 +113,13 @@ export const logOf = (stream: string, incarnation: string): Log => ({
 export const isSameLog = (a: Log, b: Log): boolean =>
   a.nameHash === b.nameHash && a.incarnationHash === b.incarnationHash
 
-/** Whatever the incarnation. */
+/** Compares without the incarnation. */
 export const isSamePartition = (a: Partition, b: Partition): boolean =>
   a.partition === b.partition && a.nameHash === b.nameHash
 
 const scratch = new Uint8Array(32)
 
-/** The token of one position: made once for each live record. */
+/** Encodes one position, once for each live record. */
 export function encodePosition(position: Position): string {
   const { generation } = position
   const generationBytes = generation < 0 ? 0 : byteCount(generation)
@@ -118,7 +131,7 @@ export function encodePosition(position: Position): string {
   return encodeBase64Url(scratch, at + 1)
 }
 
-/** The token of any number of positions, each of its own (log, partition). */
+/** Encodes any number of positions, each of a different (log, partition). */
 export function encodeToken(positions: readonly Position[]): string {
   if (positions.length === 1) return encodePosition(positions[0]!)
   const sorted = positions.toSorted(byLogAndPartition)
@@ -140,7 +153,7 @@ const byLogAndPartition = (a: Position, b: Position): number =>
   a.nameHash - b.nameHash || a.incarnationHash - b.incarnationHash || a.partition - b.partition
 
 function writeLog(bytes: Uint8Array, at: number, { nameHash, incarnationHash }: Log): number {
-  // Shifts, not `writeUint`: half of its cost, once for each live record.
+  // Shifts cost half as much as `writeUint`; this runs once for each live record.
   for (let shift = 24, i = at; shift >= 0; shift -= 8, i++) {
     bytes[i] = nameHash >>> shift
     bytes[i + 4] = incarnationHash >>> shift
@@ -149,29 +162,32 @@ function writeLog(bytes: Uint8Array, at: number, { nameHash, incarnationHash }: 
 }
 
 function writeEntry(bytes: Uint8Array, at: number, position: Position): number {
-  const behindOffset = writeVarint(bytes, writeVarint(bytes, at, position.partition), position.offset)
-  return writeVarint(bytes, behindOffset, Math.max(unknownGeneration, position.generation) + 1)
+  const afterOffset = writeVarint(bytes, writeVarint(bytes, at, position.partition), position.offset)
+  return writeVarint(bytes, afterOffset, Math.max(unknownGeneration, position.generation) + 1)
 }
 
-/** Throws `bad_token` for what is damaged, of another version, or no token at all. */
+/**
+ * Decodes a token. Throws `bad_token` for text that is damaged, of another version, or not a
+ * token.
+ */
 export function decodeToken(text: string): Position[] {
   if (text.length > maxTokenLength) {
-    throw badToken(text, `it has ${text.length} characters, at most ${maxTokenLength} are read`)
+    throw badToken(text, `it has ${text.length} characters, the maximum is ${maxTokenLength}`)
   }
   const bytes = /^[A-Za-z0-9_-]+$/.test(text) ? decodeBase64(text) : undefined
   if (bytes === undefined) throw badToken(text, 'it is not base64url')
   const end = bytes.length - 1
   if (end < 1 || crc8(bytes, end) !== bytes[end]) {
-    throw badToken(text, 'its check does not match, so it was changed or cut; give it exactly as it was received')
+    throw badToken(text, 'its check does not match: it was changed or cut; send it exactly as received')
   }
   const form = bytes[0]! ^ versionBits
   if (form === listForm) return decodeList(text, bytes, end)
   if (form <= withoutGeneration) return [decodeSingle(text, bytes, end, form)]
   const came = bytes[0]! >> 4
-  if (came === version) throw badToken(text, 'it is of no known form')
+  if (came === version) throw badToken(text, 'its form is unknown')
   throw badToken(
     text,
-    `it is of version ${came}, and version ${version} is read; start at "latest", "earliest" or a time`,
+    `it is of version ${came}, but only version ${version} is supported; start at "latest", "earliest" or a time`,
   )
 }
 
@@ -215,15 +231,16 @@ const readLog = (bytes: Uint8Array, at: number): Log => ({
   incarnationHash: readUint(bytes, at + 4, at + 8),
 })
 
-/** The start of `keyOf` in all incarnations. */
+/** Returns the prefix that `keyOf` has in all incarnations. */
 export const partitionKeyOf = ({ nameHash, partition }: Partition): string => `${nameHash}/${partition}/`
 
-/** Of its log and partition. */
+/** Returns the key of the position's log and partition. */
 export const keyOf = (position: Position): string => partitionKeyOf(position) + position.incarnationHash
 
 /**
- * One list in which each (log, partition) has one position: the last that names it. So a client of a pattern gives what it
- * was given, in that order: the token of `subscribed`, then the newest of each partition.
+ * Merges lists into one with one position per (log, partition): the last that names it. So a
+ * client of a pattern can send all tokens in the order in which it received them: that of
+ * `subscribed`, then the newest of each partition.
  */
 export function mergeTokens(lists: readonly (readonly Position[])[]): Position[] {
   const merged = new Map<string, Position>()
@@ -241,8 +258,8 @@ export type After =
   | { readonly kind: 'positions'; readonly positions: readonly Position[] }
 
 /**
- * Reads the values of `after`: none = latest; any number of tokens, merged; or one of `latest`, `earliest`, `@<RFC 3339
- * time>`. Throws `bad_token` for anything else, and for two kinds at once.
+ * Parses the values of `after`: none = latest; any number of tokens, merged; or one of `latest`,
+ * `earliest`, `@<RFC 3339 time>`. Throws `bad_token` for anything else, and for a mix of kinds.
  */
 export function parseAfter(after: readonly string[]): After {
   const first = after[0]
@@ -281,14 +298,14 @@ function positionsOf(tokens: readonly string[]): Position[] {
   return mergeTokens(lists)
 }
 
-/** Bytes of an integer below 2^56 without leading zeros: 0 has none. */
+/** Returns the bytes of an integer below 2^56 without leading zeros; 0 takes none. */
 function byteCount(value: number): number {
   let count = 0
   for (let rest = value; rest >= 1; rest /= 256) count++
   return count
 }
 
-/** Big-endian. */
+/** Writes big-endian. */
 function writeUint(bytes: Uint8Array, at: number, value: number, count: number): number {
   let rest = value
   for (let i = at + count - 1; i >= at; i--) {
@@ -327,5 +344,8 @@ function badToken(text: string, fault: string): CarillonError {
 }
 
 function tooMany(count: number): CarillonError {
-  return new CarillonError('bad_token', `after: expected at most ${maxPositions} positions in all tokens, got ${count}`)
+  return new CarillonError(
+    'bad_token',
+    `after: expected at most ${maxPositions} positions in all tokens together, got ${count}`,
+  )
 }

@@ -1,8 +1,12 @@
 /**
- * Protobuf's varints, for the places that read and write bytes without the generated code. Numbers up to 2^53; no BigInt.
+ * Protobuf's varints, for code that reads and writes bytes without the generated code. Numbers up
+ * to 2^53, no BigInt.
  */
 
-/** Where a reader stands, and what it read last: two unsigned halves, since a varint has up to 64 bits. */
+/**
+ * A reader's place, and the varint it read last: two unsigned halves, since a varint has up to 64
+ * bits.
+ */
 export interface Cursor {
   at: number
   low: number
@@ -10,8 +14,9 @@ export interface Cursor {
 }
 
 /**
- * Reads the varint at `cursor.at` into `low` and `high` and moves behind it. False, with the cursor anywhere, when it does
- * not end before `end` or has more than ten bytes. What the tenth byte says above 64 bits is dropped, as protobuf does.
+ * Reads the varint at `cursor.at` into `low` and `high`, and moves past it. Returns false if it
+ * does not end before `end` or has more than ten bytes; the cursor is then undefined. Drops the
+ * tenth byte's bits above 64, as protobuf does.
  */
 export function readVarint(bytes: Uint8Array, end: number, cursor: Cursor): boolean {
   let at = cursor.at
@@ -33,19 +38,19 @@ export function readVarint(bytes: Uint8Array, end: number, cursor: Cursor): bool
   return true
 }
 
-/** What was read last as a number: exact up to 2^53, rounded above. */
+/** Returns the last varint as a number: exact up to 2^53, rounded above. */
 export function cursorValue(cursor: Cursor): number {
   return cursor.high * 0x1_0000_0000 + cursor.low
 }
 
-/** Bytes that `value`, an integer from 0 to 2^53, takes. */
+/** Returns the bytes that `value`, an integer from 0 to 2^53, takes. */
 export function varintLength(value: number): number {
   let length = 1
   for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) length++
   return length
 }
 
-/** Writes `value`, an integer from 0 to 2^53, at `at`; returns the index behind it. */
+/** Writes `value`, an integer from 0 to 2^53, at `at`. Returns the index after it. */
 export function writeVarint(bytes: Uint8Array, at: number, value: number): number {
   let rest = value
   while (rest >= 0x8000_0000) {

@@ -7,7 +7,7 @@ import { type LoopClock, loopClock } from '../../src/base/clock.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { startGateway } from '../../src/gateway/gateway.ts'
 
-/** The system's clock, whose waits can be held. */
+/** The system's clock with pausable timers. */
 function heldClock() {
   const system = loopClock()
   const held: (() => void)[] = []
@@ -32,7 +32,7 @@ function heldClock() {
   return { clock, hold, release }
 }
 
-test('a gateway that leaves is not ready any more, and says so until its clients are gone', async (t) => {
+test('a gateway that is shutting down is not ready, and reports that until its clients are gone', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'carillon-gateway-'))
   t.after(() => rmSync(dir, { recursive: true }))
   const flags = { broker: `embedded:${dir}`, listen: '127.0.0.1:0', admin: '127.0.0.1:0' }

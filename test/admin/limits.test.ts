@@ -8,7 +8,10 @@ import { startGateway } from '../../src/gateway/gateway.ts'
 import { sessionSettings } from '../../src/session/options.ts'
 import { until } from '../support/until.ts'
 
-/** For each limit of sessions that a configuration names: a value, and the subjects of one session that are too much for it. */
+/**
+ * For each limit of sessions in the configuration: a value, and subjects of one session that
+ * exceed it.
+ */
 const cases: Readonly<Record<keyof typeof sessionSettings, readonly [value: number, subjects: readonly string[]]>> = {
   maxSubscriptions: [2, ['a', 'b', 'c']],
   maxSessionBytes: [12_288, Array.from({ length: 20 }, (_, i) => `a${i}`)],
@@ -18,7 +21,7 @@ const cases: Readonly<Record<keyof typeof sessionSettings, readonly [value: numb
 }
 
 for (const name of Object.keys(sessionSettings) as (keyof typeof sessionSettings)[]) {
-  test(`limits.${name} of a configuration holds in its gateway: the client is refused, and status says by what`, async (t) => {
+  test(`limits.${name} of a configuration applies in its gateway: the client is refused, and status names the limit`, async (t) => {
     const dir = mkdtempSync(join(tmpdir(), 'carillon-limits-'))
     t.after(() => rmSync(dir, { recursive: true }))
     const [value, subjects] = cases[name]

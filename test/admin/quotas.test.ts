@@ -5,7 +5,7 @@ import { GatewayInstruments } from '../../src/telemetry/instruments.ts'
 import type { Logger } from '../../src/telemetry/logger.ts'
 import { ManualClock } from '../model/clock.ts'
 
-test('pauses of a broker are counted by use, and named as long as they last where they are long', async () => {
+test('pauses of a broker are counted by use, and long ones are reported while they last', async () => {
   const clock = new ManualClock()
   const instruments = new GatewayInstruments()
   const logged: string[] = []
@@ -17,8 +17,9 @@ test('pauses of a broker are counted by use, and named as long as they last wher
   pauses.began({ ...throttle, ms: 5000 })
   pauses.began({ ...throttle, ms: 1000 })
   await clock.advance(2000)
-  const said = (s: number) => `broker b:9092 holds client id "carillon-readback" back for ${s} s: its quota is used up`
-  assert.deepEqual([pauses.now(), logged], [[said(3)], [said(5), said(1)]])
+  const report = (s: number) =>
+    `broker b:9092 holds client id "carillon-readback" back for ${s} s: its quota is used up`
+  assert.deepEqual([pauses.now(), logged], [[report(3)], [report(5), report(1)]])
   await clock.advance(3000)
   assert.deepEqual(pauses.now(), [])
   assert.deepEqual({ ...instruments.brokerPausedMs }, { live: 0, readback: 6400, publish: 0, questions: 0 })

@@ -7,7 +7,10 @@ const away: StreamTrouble = { what: 'stream events is away: refused', when: 'whi
 const starting: StreamTrouble = { what: 'stream events is starting: not asked yet', when: 'before it was served' }
 const well: ReadinessFacts = { leaving: false, door: 'open', streams: [], pauses: [] }
 
-/** One table: what is so, whether new clients are sent elsewhere, and whether it is said although they are not. */
+/**
+ * Facts, expected reasons to send new clients elsewhere, and expected reports of a ready but
+ * degraded gateway.
+ */
 const table: readonly (readonly [
   Partial<ReadinessFacts>,
   reasons: RegExp | undefined,
@@ -26,8 +29,8 @@ const table: readonly (readonly [
 
 for (const [standing, reasons, degraded] of table) {
   test(`/readyz of a gateway with ${JSON.stringify(standing)}`, () => {
-    const said = readiness({ ...well, ...standing })
-    assert.match(said.reasons.join('\n'), reasons ?? /^$/)
-    assert.match(said.degraded.join('\n'), degraded ?? /^$/)
+    const result = readiness({ ...well, ...standing })
+    assert.match(result.reasons.join('\n'), reasons ?? /^$/)
+    assert.match(result.degraded.join('\n'), degraded ?? /^$/)
   })
 }

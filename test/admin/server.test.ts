@@ -58,7 +58,7 @@ after(() => admin.close(0))
 
 interface Reply {
   status: number
-  /** Over a connection that another request had used before. */
+  /** Whether the connection had served an earlier request. */
   reused: boolean
   headers: Record<string, string | string[] | undefined>
   text: string
@@ -91,7 +91,7 @@ function ask(path: string, { method = 'GET', host, agent }: Ask = {}): Promise<R
 
 const errorOf = ({ text }: Reply) => JSON.parse(text).error as { code: string; message: string }
 
-/** Sends bytes as they are and resolves with all that came when the other side has closed. */
+/** Sends raw bytes and resolves with everything received once the server has closed. */
 function raw(bytes: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(Number(new URL(admin.url).port), '127.0.0.1', () => socket.write(bytes))
@@ -104,14 +104,14 @@ function raw(bytes: string): Promise<string> {
   })
 }
 
-test('livez is 200 also when the gateway is not ready', async () => {
+test('livez is 200 even if the gateway is not ready', async () => {
   reasons = ['stream events is away']
   const reply = await ask('/livez')
   reasons = []
   assert.equal(reply.status, 200)
 })
 
-test('readyz is 200 when ready, with what is wrong all the same, and 503 with the reasons when not', async () => {
+test('readyz is 200 with the problems when ready, and 503 with the reasons when not', async () => {
   const ready = await ask('/readyz')
   assert.equal(ready.status, 200)
   assert.deepEqual(JSON.parse(ready.text), { ready: true, reasons: [], degraded: [] })
@@ -127,14 +127,14 @@ test('readyz is 200 when ready, with what is wrong all the same, and 503 with th
   degraded = []
 })
 
-test('metrics are the contract’s text and content type, with any query', async () => {
+test("metrics are the contract's text and content type, with any query", async () => {
   const reply = await ask('/metrics?x=1')
   assert.equal(reply.status, 200)
   assert.equal(reply.headers['content-type'], 'text/plain; version=0.0.4')
   assert.equal(reply.text, 'carillon_sessions 1\n')
 })
 
-test('status names the gateway and gives each partition its lag', async () => {
+test("status names the gateway and includes each partition's lag", async () => {
   const status = JSON.parse((await ask('/v1/admin/status')).text)
   assert.equal(status.gateway, 'g-1')
   assert.equal(status.version, '0.1.0')
@@ -144,19 +144,19 @@ test('status names the gateway and gives each partition its lag', async () => {
   ])
 })
 
-test('rejected records and routes are shown as they are', async () => {
+test('rejected records and routes are passed through unchanged', async () => {
   assert.deepEqual(JSON.parse((await ask('/v1/admin/rejected')).text), contracts.rejected())
   assert.deepEqual(JSON.parse((await ask('/v1/admin/routes')).text), { routes: contracts.routes() })
 })
 
-test('HEAD answers like GET, without a body', async () => {
+test('HEAD is answered like GET, without a body', async () => {
   const reply = await ask('/readyz', { method: 'HEAD' })
   assert.equal(reply.status, 200)
   assert.equal(reply.text, '')
   assert.ok(Number(reply.headers['content-length']) > 0)
 })
 
-test('an unknown path is a 404 that lists what there is', async () => {
+test('an unknown path is a 404 that lists the known ones', async () => {
   for (const path of ['/', '/v1/admin', '/metrics/', '/%2e%2e/etc/passwd']) {
     const reply = await ask(path)
     assert.equal(reply.status, 404, path)
@@ -165,7 +165,7 @@ test('an unknown path is a 404 that lists what there is', async () => {
   }
 })
 
-test('a method other than GET and HEAD is a 405 that says what is allowed', async () => {
+test('a method other than GET and HEAD is a 405 that lists the allowed ones', async () => {
   for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
     const reply = await ask('/readyz', { method })
     assert.equal(reply.status, 405, method)
@@ -174,7 +174,7 @@ test('a method other than GET and HEAD is a 405 that says what is allowed', asyn
   }
 })
 
-test('on the loopback a foreign Host header is refused on every path, health too', async () => {
+test('on the loopback a foreign Host header is refused on every path, including health', async () => {
   for (const host of ['rebound.example', 'rebound.example:8081', 'localhost.rebound.example']) {
     for (const path of ['/livez', '/v1/admin/status', '/nowhere']) {
       const reply = await ask(path, { host })
@@ -186,14 +186,14 @@ test('on the loopback a foreign Host header is refused on every path, health too
     assert.equal((await ask('/livez', { host })).status, 200)
 })
 
-test('no page of another origin may read an answer, and no cache keeps it', async () => {
+test('no page of another origin may read a response, and no cache keeps it', async () => {
   const { headers } = await ask('/v1/admin/status')
   assert.equal(headers['access-control-allow-origin'], undefined)
   assert.equal(headers['cache-control'], 'no-store')
   assert.equal(headers['x-content-type-options'], 'nosniff')
 })
 
-test('a contract that throws is a 500 without its text', async () => {
+test("a contract that throws is a 500 without the error's text", async () => {
   broken = true
   const reply = await ask('/v1/admin/status')
   broken = false
@@ -202,20 +202,20 @@ test('a contract that throws is a 500 without its text', async () => {
   assert.doesNotMatch(reply.text, /secret/)
 })
 
-test('what is not HTTP is answered by 400 and closed', async () => {
+test('bytes that are not HTTP are answered with 400, and the connection closes', async () => {
   assert.match(await raw('\x16\x03\x01 not http\r\n\r\n'), /^HTTP\/1\.1 400 [\s\S]*"bad_request"/)
 })
 
-test('headers over the limit are answered by 431 and closed', async () => {
+test('headers over the limit are answered with 431, and the connection closes', async () => {
   const reply = await raw(`GET /livez HTTP/1.1\r\nHost: localhost\r\nX: ${'a'.repeat(9000)}\r\n\r\n`)
   assert.match(reply, /^HTTP\/1\.1 431 /)
 })
 
-test('a request that does not arrive in time is answered by 408 and closed', async () => {
+test('a request that does not arrive in time is answered with 408, and the connection closes', async () => {
   assert.match(await raw('GET /livez HTTP/1.1\r\nHost: localhost\r\n'), /^HTTP\/1\.1 408 [\s\S]*"request_timeout"/)
 })
 
-/** So many connections that are there for the server. */
+/** Opens connections that the server has accepted. */
 async function connections(to: Admin, count: number, localAddress = '127.0.0.1'): Promise<Socket[]> {
   const port = Number(new URL(to.url).port)
   const sockets = Array.from({ length: count }, () => connect({ port, host: '127.0.0.1', localAddress }))
@@ -224,7 +224,7 @@ async function connections(to: Admin, count: number, localAddress = '127.0.0.1')
   return sockets
 }
 
-test('no number of silent connections keeps a probe out, and only as many as that takes are cut', async () => {
+test('no number of silent connections keeps a probe out, and no more than necessary are cut', async () => {
   const silent = await connections(admin, 2 * options.maxConnections)
   let cut = 0
   for (const socket of silent) socket.once('close', () => cut++)
@@ -235,7 +235,7 @@ test('no number of silent connections keeps a probe out, and only as many as tha
   for (const socket of silent) socket.destroy()
 })
 
-test('a connection that is used stays when others of its address are cut', async () => {
+test('an active connection stays when others of its address are cut', async () => {
   const kept = new Agent({ keepAlive: true, maxSockets: 1 })
   assert.equal((await ask('/livez', { agent: kept })).status, 200)
   const silent = await connections(admin, options.maxConnections - 1)
@@ -249,7 +249,7 @@ test('a connection that is used stays when others of its address are cut', async
   for (const socket of [...silent, ...more]) socket.destroy()
 })
 
-test('an address with few connections keeps them, however many another one opens', async () => {
+test('an address with few connections keeps them, however many another address opens', async () => {
   const [one] = await connections(admin, 1, '127.0.0.2')
   let cut = false
   one!.once('close', () => {
@@ -261,7 +261,7 @@ test('an address with few connections keeps them, however many another one opens
   for (const socket of [one!, ...many]) socket.destroy()
 })
 
-test('a connection that says nothing is cut, also one that does not read why', async () => {
+test('a silent connection is cut, even if its client does not read the reason', async () => {
   refusedBy.length = 0
   const [reading, deaf] = await connections(admin, 2)
   deaf!.pause()
@@ -279,8 +279,8 @@ test('a connection that says nothing is cut, also one that does not read why', a
 })
 
 for (const [fact, sent] of [
-  ['over which nothing comes', ''],
-  ['whose client takes nothing of an answer', 'GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+  ['that stays silent', ''],
+  ['whose client reads no response', 'GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n'],
 ] as const) {
   test(`a connection ${fact} is closed, although no request is late`, async (t) => {
     const text = 'x'.repeat(32 << 20)
@@ -288,7 +288,7 @@ for (const [fact, sent] of [
     const quiet = { ...options, requestMs: 3_600_000, keepAliveMs: 200 }
     const other = await openAdmin(quiet, { ...contracts, metrics })
     t.after(() => other.close(0))
-    /** The server's end: a client that reads nothing does not see that it is closed. */
+    /** The server's end: a client that reads nothing does not notice the close. */
     const served: Socket[] = []
     const accepted = (message: unknown) => served.push((message as { socket: Socket }).socket)
     subscribe('net.server.socket', accepted)
@@ -317,13 +317,13 @@ test('a port in use is an error that names the option and the address', async ()
   })
 })
 
-test('close ends at its deadline although a client holds a half-sent request', async (t) => {
+test('close ends at its deadline even if a client holds a half-sent request', async (t) => {
   const other = await openAdmin({ ...options, requestMs: 60_000 }, contracts)
   const socket = connect(Number(new URL(other.url).port), '127.0.0.1')
   socket.on('error', () => {})
   const cut = new Promise((resolve) => socket.once('close', resolve))
   await new Promise<void>((resolve) => socket.write('GET /livez HTTP/1.1\r\n', () => resolve()))
-  // Its bytes have arrived once a later connection's have.
+  // Its bytes have arrived by the time a later connection's have.
   await (await fetch(`${other.url}/livez`)).text()
   t.mock.timers.enable({ apis: ['setTimeout'] })
   let closed = false
@@ -338,11 +338,11 @@ test('close ends at its deadline although a client holds a half-sent request', a
   await cut
 })
 
-test('close waits for no idle connection', async (t) => {
+test('close does not wait for idle connections', async (t) => {
   const other = await openAdmin({ ...options, keepAliveMs: 3_600_000 }, contracts)
   const reply = await fetch(`${other.url}/livez`)
   await reply.text()
-  // Its deadline never comes.
+  // The deadline is never reached.
   t.mock.timers.enable({ apis: ['setTimeout'] })
   await other.close(10_000)
 })

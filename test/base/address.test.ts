@@ -4,14 +4,14 @@ import { addressGroup, addressText } from '../../src/base/address.ts'
 
 const bytes = (...values: number[]) => new Uint8Array(values).buffer
 
-test('addresses are texts, IPv4 within IPv6 as IPv4', () => {
+test('addresses are formatted as text, IPv4 within IPv6 as IPv4', () => {
   assert.equal(addressText(bytes(192, 0, 2, 7)), '192.0.2.7')
   assert.equal(addressText(bytes(...Array(10).fill(0), 0xff, 0xff, 192, 0, 2, 7)), '192.0.2.7')
   assert.equal(addressText(bytes(0x20, 1, 0xd, 0xb8, ...Array(11).fill(0), 1)), '2001:db8:0:0:0:0:0:1')
   assert.equal(addressText(bytes()), '')
 })
 
-test('IPv6 addresses of one network of 64 bits count as one, IPv4 addresses each as itself', () => {
+test('IPv6 addresses of one /64 network are one group, each IPv4 address is its own', () => {
   assert.equal(addressGroup('192.0.2.7'), '192.0.2.7')
   assert.equal(addressGroup('::ffff:192.0.2.7'), '192.0.2.7')
   for (const one of ['2001:db8::1', '2001:db8:0:0:1::', '2001:db8:0:0:ffff:1:2:3', '2001:db8::1:2:3:4']) {

@@ -6,10 +6,13 @@ import { CarillonError, type ErrorCode } from '../../src/base/errors.ts'
 
 const sources = new URL('../../src/source/', import.meta.url)
 
-/** Adapters say these in words that name no address, command, right or path: of the client's own event, of a configuration, of a limit. */
+/**
+ * Codes whose messages contain no address, command, right or path of the broker: they concern the
+ * client's event, the configuration or a limit.
+ */
 const safe = ['bad_event', 'bad_request', 'event_too_large', 'no_route', 'overloaded']
 
-test('what an adapter says of its broker reaches no client', () => {
+test('no message of an adapter about its broker reaches a client', () => {
   const files = readdirSync(sources, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
   const text = files.map((file) => readFileSync(new URL(file, sources), 'utf8')).join('\n')
   const codes = new Set(
@@ -27,7 +30,7 @@ test('what an adapter says of its broker reaches no client', () => {
   }
 })
 
-test('an error keeps its code and its time, and is withheld once', () => {
+test('an error keeps its code and its delay, and is withheld once', () => {
   const { error } = forClient(new CarillonError('storage_full', 'found 0 bytes in /var/lib', { retryAfterMs: 700 }))
   assert.deepEqual([error.code, error.retryAfterMs], ['storage_full', 700])
   assert.deepEqual(forClient(error), { error, withheld: undefined })

@@ -4,7 +4,7 @@ import { systemTiming } from '../../src/base/clock.ts'
 
 const dayMs = 24 * 3600 * 1000
 
-test('a time beyond what timers take is waited for, and can be called off on the way', (t) => {
+test('a delay beyond the maximum of setTimeout works, and can be cancelled midway', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const ran: string[] = []
   for (const days of [0, 20, 30, 100]) systemTiming.after(days * dayMs, () => ran.push(`${days} days`))

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { closeAll } from '../../src/base/close-all.ts'
 
-test('every step runs, in order, whatever those before it did, and the first failure is told', async () => {
+test('every step runs in order, even after failures, and the first failure is reported', async () => {
   const ran: string[] = []
   const steps = [
     async () => {
@@ -23,6 +23,6 @@ test('every step runs, in order, whatever those before it did, and the first fai
   assert.deepEqual(ran, ['a', 'b', 'c', 'd'])
 })
 
-test('nothing is told where nothing failed', async () => {
+test('without a failure, nothing is reported', async () => {
   await closeAll([() => undefined, async () => {}])
 })

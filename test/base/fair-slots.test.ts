@@ -17,14 +17,14 @@ function places(size: number) {
   return { clock, all, evicted, place, take }
 }
 
-test('when all are taken, who speaks keeps its place, and nobody of its address gets another one', () => {
+test('when all slots are taken, an active holder keeps its slot, and its address gets no other', () => {
   const { all, evicted, take } = places(3)
   assert.deepEqual(take('192.0.2.1', 4), [true, true, true, false])
   assert.equal(all.taken, 3)
   assert.deepEqual(evicted, [])
 })
 
-test('the one that has been silent for longest makes room, of its own address once it was silent for long enough', async () => {
+test('the holder silent for longest gives way, to its own address only after the silence limit', async () => {
   const { all, clock, evicted, place, take } = places(2)
   const [first, second] = [place('192.0.2.1'), place('192.0.2.1')]
   all.take(first)
@@ -40,7 +40,7 @@ test('the one that has been silent for longest makes room, of its own address on
   assert.equal(all.taken, 2)
 })
 
-test('an address that has fewer than another one gets a place at once', () => {
+test('an address that would still have fewer slots than another gets one at once', () => {
   const { evicted, take } = places(4)
   take('192.0.2.1', 4)
   assert.deepEqual(take('192.0.2.2', 3), [true, true, false])
@@ -50,7 +50,7 @@ test('an address that has fewer than another one gets a place at once', () => {
   )
 })
 
-test('the addresses of one IPv6 network count as one', () => {
+test('the addresses of one IPv6 network share a count', () => {
   const { evicted, take } = places(3)
   take('2001:db8::1')
   take('2001:db8::2')
@@ -61,7 +61,7 @@ test('the addresses of one IPv6 network count as one', () => {
   assert.equal(evicted.length, 1)
 })
 
-test('who has left, or had to, is not counted twice', () => {
+test('a holder that left or was evicted is not counted twice', () => {
   const { all, place, take } = places(2)
   const one = place('192.0.2.1')
   all.take(one)

@@ -8,7 +8,7 @@ type Hash = (bytes: Uint8Array, start: number, end: number) => number
 
 const of = (hash: Hash, text: string) => hash(Buffer.from(text), 0, Buffer.byteLength(text))
 
-test("murmur2 gives the values of Kafka's own test", () => {
+test("murmur2 returns the values of Kafka's test", () => {
   const published: [string, number][] = [
     ['21', -973932308],
     ['foobar', -790332482],
@@ -20,7 +20,7 @@ test("murmur2 gives the values of Kafka's own test", () => {
   for (const [text, value] of published) assert.equal(of(murmur2, text) | 0, value)
 })
 
-test("crc32 gives the value of the CRC catalogue's check, and those of zlib", () => {
+test("crc32 returns the check value of the CRC catalogue, and zlib's values", () => {
   assert.equal(of(crc32, '123456789'), 0xcbf43926)
   fc.assert(
     fc.property(fc.uint8Array(), fc.nat(9), (bytes, from) => {
@@ -30,7 +30,7 @@ test("crc32 gives the value of the CRC catalogue's check, and those of zlib", ()
   )
 })
 
-test("fnv1a gives the published values, and NATS's partitions", () => {
+test("fnv1a returns the published values, and NATS's partitions", () => {
   assert.equal(of(fnv1a, ''), 0x811c9dc5)
   assert.equal(of(fnv1a, 'a'), 0xe40c292c)
   assert.equal(of(fnv1a, 'foobar'), 0xbf9cf968)
@@ -41,12 +41,12 @@ test("fnv1a gives the published values, and NATS's partitions", () => {
   )
 })
 
-test('fnv1a goes on where it stopped', () => {
+test('fnv1a continues from an earlier result', () => {
   const bytes = Buffer.from('alarm.zone7')
   assert.equal(fnv1a(bytes, 5, 11, fnv1a(bytes, 0, 5)), of(fnv1a, 'alarm.zone7'))
 })
 
-test("halfSipHash gives the values of the Linux kernel's test", () => {
+test("halfSipHash returns the values of the Linux kernel's test", () => {
   const published: [number, number][] = [
     [0, 0x5814c896],
     [1, 0xe7e864ca],
@@ -63,21 +63,21 @@ test("halfSipHash gives the values of the Linux kernel's test", () => {
   for (const [length, value] of published) assert.equal(halfSipHash(bytes, 0, length, key), value)
 })
 
-test('subjects that murmur3 gives one hash, whatever its seed, have hashes of their own', () => {
+test('subjects that collide under murmur3 for every seed have different hashes', () => {
   for (const seed of [0, 1, 12345, 0xdeadbeef]) {
     const seeded: Hash = (bytes, start, end) => seededHash(bytes, start, end, seed)
     assert.notEqual(of(seeded, '!"B!!!!E'), of(seeded, 'ɀ!,!!Ҁ'))
   }
 })
 
-test('another seed is another hash', () => {
+test('another seed changes the hash', () => {
   const hashes = new Set(
     Array.from({ length: 1000 }, (_, seed) => seededHash(Buffer.from('alarm.zone7.door'), 0, 16, seed)),
   )
   assert.ok(hashes.size > 990)
 })
 
-test('each hash is a u32 of the bytes in its bounds and of nothing around them', () => {
+test('each hash is a u32 of exactly the bytes in its bounds', () => {
   const hashes: Hash[] = [murmur2, fnv1a, (bytes, start, end) => seededHash(bytes, start, end, 7)]
   const bytes = fc.uint8Array({ maxLength: 20 })
   fc.assert(

@@ -6,19 +6,19 @@ import { LimitReached, limitNames, limits, Refusals } from '../../src/base/limit
 import { options } from '../../src/config/options.ts'
 
 const src = new URL('../../src/', import.meta.url)
-/** The rooms that clients reach. */
+/** Rooms that clients reach. */
 const rooms = ['admin', 'edge', 'session', 'publish', 'serving', 'fanout']
-/** These say that there is too much of something, which only a limit can. */
+/** Codes of an excess, which only a limit may use. */
 const limitCodes = /new CarillonError\(\s*'(overloaded|too_many_\w+|\w+_too_large|request_timeout)'/
 
-test('whoever refuses a client because of a limit names the limit, so that it is counted', () => {
+test('every refusal because of a limit names the limit, so that it is counted', () => {
   const files = rooms.flatMap((room) => globSync(`${room}/**/*.ts`, { cwd: src.pathname }))
   assert.ok(files.length > 50)
   const unnamed = files.filter((file) => limitCodes.test(readFileSync(new URL(file, src), 'utf8')))
   assert.deepEqual(unnamed, [])
 })
 
-test('each limit is one that something in src reaches, and each option of one exists', () => {
+test('each limit is used in src, and each option of a limit exists', () => {
   const code = globSync('**/*.ts', { cwd: src.pathname })
     .filter((file) => file !== 'base/limits.ts')
     .map((file) => readFileSync(new URL(file, src), 'utf8'))
@@ -34,7 +34,7 @@ test('each limit is one that something in src reaches, and each option of one ex
   }
 })
 
-test('an error of a limit counts once however many hands it goes through, any other one not at all', () => {
+test('an error of a limit counts once on its way through several callers, and no other error counts', () => {
   const refusals = new Refusals()
   const error = new LimitReached('maxSessions', 'overloaded', 'full')
   refusals.note(error, { who: '192.0.2.7', atUs: 5_000_000 })

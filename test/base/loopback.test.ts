@@ -19,7 +19,7 @@ test('loopback is 127.0.0.0/8, ::1 and the names under localhost', () => {
   }
 })
 
-test('a Host header is loopback with any port, and never when it is another name', () => {
+test('a Host header is loopback with any port, and never with another name', () => {
   for (const header of ['127.0.0.1:8081', 'localhost', 'localhost:1', '[::1]:8081']) {
     assert.ok(isLoopbackHostHeader(header), header)
   }

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { shortJson, shown } from '../../src/base/shortened.ts'
 import { quote } from '../../src/edge/query.ts'
 
-/** An array in an array, and so on: JSON.parse reads it, JSON.stringify can't write it. */
+/** Nested arrays that JSON.parse reads, but JSON.stringify can't write. */
 const deep: unknown = JSON.parse('['.repeat(20_000) + ']'.repeat(20_000))
 const round: Record<string, unknown> = {}
 round.self = round
@@ -12,7 +12,7 @@ round.self = round
 const describers = { quote, shown, shortJson: (value: unknown) => shortJson(value, 80) }
 
 for (const [name, describe] of Object.entries(describers)) {
-  test(`${name} takes any value, and what it says of it is short`, () => {
+  test(`${name} takes any value and returns a short description`, () => {
     for (const value of [deep, { deep }, [deep], round, 1n, undefined, Symbol('s'), '\ud800'.repeat(100)]) {
       assert.ok(describe(value).length <= 500, name)
     }
@@ -22,7 +22,7 @@ for (const [name, describe] of Object.entries(describers)) {
   })
 }
 
-test('strings and numbers are shown as they are, the rest by its kind', () => {
+test('strings and numbers are shown unchanged, other values by kind', () => {
   assert.equal(quote('a"b'), '"a\\"b"')
   assert.equal(quote(17), '17')
   assert.equal(quote([deep]), 'an array')

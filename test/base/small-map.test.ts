@@ -8,7 +8,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.constant(['clear', 0] as const) },
 )
 
-test('a map of few is a map, whatever came and went', () => {
+test('a small map behaves like a Map after any changes', () => {
   fc.assert(
     fc.property(fc.array(step), (steps) => {
       const [few, map] = [new SmallMap<number, string>(), new Map<number, string>()]

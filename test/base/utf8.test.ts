@@ -14,13 +14,13 @@ function decodes(bytes: Uint8Array): boolean {
   }
 }
 
-/** Bytes near the borders of UTF-8's ranges, so that random sequences are often nearly right. */
+/** Bytes near the borders of UTF-8's ranges, so that random sequences are often nearly valid. */
 const borderByte = fc.constantFrom(
   ...[0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef],
   ...[0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff],
 )
 
-test('bytes are valid UTF-8 exactly when a strict decoder takes them', () => {
+test('bytes are valid UTF-8 if and only if a strict decoder accepts them', () => {
   const bytes = fc.array(borderByte, { maxLength: 6 }).map((values) => Uint8Array.from(values))
   fc.assert(
     fc.property(bytes, (value) => {
@@ -30,7 +30,7 @@ test('bytes are valid UTF-8 exactly when a strict decoder takes them', () => {
   )
 })
 
-test('what other decoders have been fooled by is not UTF-8', () => {
+test('sequences that have fooled other decoders are invalid', () => {
   const wrong = {
     'a surrogate': [0xed, 0xa0, 0x80],
     'an overlong slash in two bytes': [0xc0, 0xaf],
@@ -44,13 +44,13 @@ test('what other decoders have been fooled by is not UTF-8', () => {
     assert.equal(validUtf8(Uint8Array.from(bytes), 0, bytes.length), false, what)
 })
 
-test('a sequence that goes on behind the end is not valid', () => {
+test('a sequence that extends past the end is invalid', () => {
   const bytes = new TextEncoder().encode('a€')
   assert.equal(validUtf8(bytes, 0, 4), true)
   assert.equal(validUtf8(bytes, 0, 3), false)
 })
 
-test('the length in UTF-8 is that of the encoder, lone surrogates included', () => {
+test("the length in UTF-8 equals the encoder's, including lone surrogates", () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), fc.constantFrom('', '\ud800', '\udc00', '\ud800a'), (text, tail) => {
       assert.equal(utf8Length(text + tail), new TextEncoder().encode(text + tail).length)
@@ -58,7 +58,7 @@ test('the length in UTF-8 is that of the encoder, lone surrogates included', () 
   )
 })
 
-test('a surrogate without its partner is found, a pair is not one', () => {
+test('a surrogate without its partner is found, a pair is not', () => {
   assert.equal(loneSurrogate('a😀b'), -1)
   assert.equal(loneSurrogate('a\ud83d'), 1)
   assert.equal(loneSurrogate('😀\ude00'), 2)

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { TimingWheel, WheelTimer } from '../../src/base/wheel.ts'
 
-/** Time by hand that counts how often it was asked to wake somebody. */
+/** A manual clock that counts wake-ups. */
 class CountingClock {
   ms = 5000
   armed = 0
@@ -41,13 +41,13 @@ class CountingClock {
   }
 }
 
-test('timers run never early, at most one tick late, and once', () => {
+test('timers never run early, run at most one tick late, and run once', () => {
   const delays = fc.array(fc.integer({ min: 0, max: 5000 }), { minLength: 1, maxLength: 40 })
   const steps = fc.array(fc.integer({ min: 1, max: 700 }), { minLength: 1, maxLength: 30 })
   fc.assert(
     fc.property(delays, steps, (waits, advances) => {
       const clock = new CountingClock()
-      // 16 slots of 10 ms: most of these waits are longer than a turn.
+      // 16 slots of 10 ms: most of these delays are longer than a revolution.
       const wheel = new TimingWheel(clock, { tickMs: 10, slots: 16 })
       const ranAt = waits.map(() => [] as number[])
       waits.forEach((ms, i) => {
@@ -68,7 +68,7 @@ test('timers run never early, at most one tick late, and once', () => {
   )
 })
 
-test('a cancelled timer does not run, and a moved one runs at its new time only', () => {
+test('a cancelled timer does not run, and a moved one runs only at its new time', () => {
   const clock = new CountingClock()
   const wheel = new TimingWheel(clock)
   const ran: string[] = []
@@ -84,7 +84,7 @@ test('a cancelled timer does not run, and a moved one runs at its new time only'
   assert.deepEqual(ran, ['moved at 320'])
 })
 
-test('a task may schedule itself and cancel another that is due in the same tick', () => {
+test('a task may schedule itself and cancel another task that is due in the same tick', () => {
   const clock = new CountingClock()
   const wheel = new TimingWheel(clock)
   const ran: string[] = []
@@ -100,7 +100,7 @@ test('a task may schedule itself and cancel another that is due in the same tick
   assert.deepEqual(ran, ['first', 'first', 'first'])
 })
 
-test('ten thousand equal timers cost one wake-up, and an empty wheel none', () => {
+test('ten thousand equal timers cost one wake-up, an empty wheel none', () => {
   const clock = new CountingClock()
   const wheel = new TimingWheel(clock)
   let ran = 0
@@ -116,12 +116,12 @@ test('ten thousand equal timers cost one wake-up, and an empty wheel none', () =
   assert.equal(clock.waiting, 0)
 })
 
-test('after a stall of many turns each due timer runs once', () => {
+test('after a stall of many revolutions each due timer runs once', () => {
   const clock = new CountingClock()
   const wheel = new TimingWheel(clock, { tickMs: 10, slots: 16 })
   const ran: number[] = []
   for (const ms of [10, 90, 170, 900]) wheel.schedule(new WheelTimer(() => ran.push(ms)), ms)
-  // The event loop stood still: the clock's timer comes 5 s late.
+  // The event loop stalled: the clock's timer fires 5 s late.
   clock.ms += 5000
   clock.advance(0)
   assert.deepEqual(

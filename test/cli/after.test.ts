@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { positionText } from '../../src/base/position-text.ts'
 import { afterOf } from '../../src/cli/after.ts'
 
 const nowMs = Date.parse('2026-12-01T12:00:00Z')
@@ -29,6 +30,15 @@ test('what gateways take goes on as it is', () => {
     'JRLY44QTfj9SAQEU',
   ]) {
     assert.equal(after(text), text)
+  }
+})
+
+test('a position as it is shown is no token, and it is said where tokens are', () => {
+  for (const text of [positionText(1, 0), positionText(12_345, 12_345_678_901)]) {
+    assert.throws(() => after(text), {
+      code: 'bad_token',
+      message: `--after: expected a token, as --json has it in "after"; got "${text}": partition@offset, as positions are shown, names no stream`,
+    })
   }
 })
 

@@ -167,6 +167,16 @@ test('polls follow one another, each behind the position of the last, and are li
   assert.deepEqual(recorder.positions, ['T5', 'T5', 'T7', 'T7', 'T7'])
 })
 
+test("a poll's answer that is no gateway's is lost, and shown beside what was expected", async (t) => {
+  for (const body of ['{}', 'null', '[]', '{"frames":{}}', '<html>Sign in</html>', '']) {
+    const { response, recorder } = await connected(t, openPoll)
+    response.writeHead(200).end(body)
+    const { code, message, retry } = await recorder.ended
+    assert.deepEqual([code, retry, recorder.frames, recorder.positions], ['lost', 'later', [], []])
+    assert.equal(message.split(': ').at(-1), `expected JSON with "frames", got ${body}`)
+  }
+})
+
 test('polls of one connection do not gather at one signal', async (t) => {
   const signals = new Set<AbortSignal>()
   t.mock.method(globalThis, 'fetch', async (_: string, { signal }: RequestInit) => {

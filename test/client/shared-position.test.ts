@@ -312,7 +312,7 @@ test('where all share one position, an SSE stream that would carry one into a ne
   assert.deepEqual([net.last.closed, told.a], [true, []])
 })
 
-test('where all share one position, a refused request is asked for one by one, and only who is at fault ends', async () => {
+test('where all share one position, a refused request is asked for one by one, and only who is at fault ends; if nobody is, who came last', async () => {
   const { net, clock, subscribe, told } = await clientOf({ kinds: 'sse' })
   subscribe('a', [token(1)])
   subscribe('b', [token(1)])
@@ -332,9 +332,11 @@ test('where all share one position, a refused request is asked for one by one, a
   await clock.advance(0)
   assert.deepEqual(asked(), ['a', 'c'])
   assert.deepEqual(told, { a: [], b: ['closed no_route'], c: [] })
+  // Each is well by itself: together they are too many.
   net.last.handlers.closed(refused('bad_request', 0, 'no'))
   await clock.advance(0)
-  assert.deepEqual(told, { a: ['closed bad_request'], b: ['closed no_route'], c: ['closed bad_request'] })
+  assert.deepEqual(told, { a: [], b: ['closed no_route'], c: ['closed bad_request'] })
+  assert.deepEqual(asked(), ['a'])
 })
 
 test('where all share one position, what is left of a refused request for several is asked for alone, whoever was at fault', async () => {

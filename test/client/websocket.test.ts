@@ -22,7 +22,7 @@ const wishes: SubscribeRequest[] = [
   { ref: 1, subject: 'a.b', after: ['earliest'] },
   { ref: 2, subject: 'c.>', after: [] },
 ]
-const limits = { maxFrameBytes: 1, maxEventBytes: 1, maxSubjectBytes: 1, maxSubscriptions: 1 }
+const limits = { maxFrameBytes: 65_536, maxEventBytes: 1, maxSubjectBytes: 1, maxSubscriptions: 1 }
 const welcome: ServerFrame = { kind: 'welcome', gateway: 'g', version: '1', limits, heartbeatMs: 25_000, nowUs: 1 }
 const live: ServerFrame = { kind: 'live', ref: 1 }
 
@@ -65,6 +65,43 @@ for (const encoding of ['json', 'proto'] as const) {
     say(live)
     await until('both frames told', () => recorder.frames.length === 2)
     assert.deepEqual(recorder.frames, [welcome, live])
+  })
+}
+
+for (const encoding of ['json', 'proto'] as const) {
+  test(`in ${encoding}, a subscription that the gateway would not take is refused, and the others are served`, async (t) => {
+    const { socket, recorder, received, say, connection, clock } = await connected(t, encoding)
+    await until('both subscribed', () => received.length === 2)
+    const wish = (ref: number, bytes: number): SubscribeRequest => ({
+      ref,
+      subject: 'a',
+      after: ['€'.repeat(bytes / 3)],
+    })
+    // What every gateway takes goes at once; the rest waits for what this one says.
+    for (const [ref, bytes] of [
+      [3, 900],
+      [4, 1500],
+      [5, 3000],
+      [6, 1500],
+    ] as const)
+      connection.subscribe!(wish(ref, bytes))
+    connection.unsubscribe!(6)
+    await until('the small one is sent', () => received.length === 3)
+    say({ ...welcome, limits: { ...limits, maxFrameBytes: 2000 } })
+    await until('the next one is sent', () => received.length === 4)
+    connection.subscribe!(wish(7, 1500))
+    await until('one that comes later is sent', () => received.length === 5)
+    const frames = received.map((data) => (encoding === 'json' ? fromJson(data.toString()) : fromProto(data)))
+    assert.deepEqual(
+      frames.map((frame) => frame.kind === 'subscribe' && frame.ref),
+      [1, 2, 3, 4, 7],
+    )
+    await clock.advance(0)
+    const [, error] = recorder.frames
+    assert.ok(error?.kind === 'error')
+    assert.deepEqual([error.ref, error.code, error.retry], [5, 'frame_too_large', 'no'])
+    assert.match(error.message, /^expected at most 2000 bytes of subscription, got 30\d\d$/)
+    assert.deepEqual([recorder.frames.length, recorder.ends, socket.readyState], [2, [], 1])
   })
 }
 

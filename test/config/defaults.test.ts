@@ -20,7 +20,7 @@ import { streamFormatDefaults } from '../../src/wire/stream-format.ts'
 const mib = 1 << 20
 const { config } = loadConfig({ flags: {}, env: {} })
 
-/** The part of `defaults` that a section of the configuration has names for. */
+/** The part of `defaults` that a section of the configuration names. */
 function shared(section: object, defaults: object): [object, object] {
   const names = Object.keys(section).filter((name) => name in defaults)
   assert.ok(names.length > 0)
@@ -28,7 +28,7 @@ function shared(section: object, defaults: object): [object, object] {
   return [only(section), only(defaults)]
 }
 
-test('what a room takes where nobody says otherwise is what the configuration has by default', () => {
+test("the rooms' defaults equal the configuration's", () => {
   const { limits, kafka, nats, embedded, readBack, traces, streams, window, listen, admin } = config
   const listener = { ...config, ...limits, ...parseListen(listen) }
   for (const [section, defaults] of [
@@ -48,7 +48,7 @@ test('what a room takes where nobody says otherwise is what the configuration ha
   assert.deepEqual(config.routes, defaultRoutes)
 })
 
-test('plan counts the pools that a gateway makes by default, whatever the partitions', () => {
+test('plan counts the memory pools that a gateway creates by default, for any number of partitions', () => {
   const { window, limits } = config
   const budgets = { payloadBytes: window.windowMiB * mib, indexBytes: window.indexMiB * mib }
   const pool = windowPool(budgets, limits.maxEventBytes, 'ranges')
@@ -76,7 +76,7 @@ function starts(partitions: number, window: object, limits = {}): boolean {
   }
 }
 
-test('where partitions or events need more than the default, plan says how much, and a gateway starts with no less', () => {
+test('if partitions or events need more than the default, plan says how much, and a gateway does not start with less', () => {
   for (const [partitions, maxEventBytes] of [
     [300, 1_000_000],
     [9000, 1_000_000],

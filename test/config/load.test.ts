@@ -33,7 +33,7 @@ function mistakes(input: Partial<ConfigInput>): readonly string[] {
   return []
 }
 
-test('with nothing given, everything has its default', () => {
+test('without any input, everything has its default', () => {
   const config = load({})
   assert.equal(config.broker, 'embedded:.carillon/dev')
   assert.equal(config.listen, '127.0.0.1:8080')
@@ -45,7 +45,7 @@ test('with nothing given, everything has its default', () => {
   assert.equal(config.limits.maxSubscriptions, 1000)
 })
 
-test('a flag beats a variable, which beats the file, which beats the default; each origin is told', () => {
+test('a flag overrides a variable, the file and the default, in this order; each origin is reported', () => {
   const yaml = file(
     'order.yaml',
     'broker: embedded:file\nlisten: 127.0.0.1:1\nlimits:\n  maxSessions: 1\n  bodyMs: 111\n',
@@ -74,11 +74,11 @@ test('CARILLON_CONFIG names the file, unless --config does', () => {
   assert.equal(load({ env: { CARILLON_CONFIG: one }, file: two }).drainMs, 2)
 })
 
-test('an empty file gives nothing', () => {
+test('an empty file sets nothing', () => {
   assert.deepEqual(load({ file: file('empty.yaml', '# nothing yet\n') }), load({}))
 })
 
-test('every scalar option can be given by its flag and by its variable', () => {
+test('every scalar option can be set by its flag and by its variable', () => {
   const samples = { number: '4096', switch: 'true', list: 'https://a.example,https://b.example', text: '127.0.0.1:9' }
   const special: Readonly<Record<string, string>> = {
     broker: 'embedded:x',
@@ -92,7 +92,7 @@ test('every scalar option can be given by its flag and by its variable', () => {
     'nats.replicas': '3',
   }
   for (const { path, variable, kind } of options) {
-    // What security needs is told together, below.
+    // Security options depend on each other; tested below.
     if (kind === 'structure' || /^(tls|kafka\.(tls|sasl)\.|nats\.(user|passwordFile))/.test(path)) continue
     const text = special[path] ?? samples[kind]
     assert.deepEqual(mistakes({ env: { [variable]: text } }), [], variable)
@@ -110,7 +110,7 @@ test('every scalar option can be given by its flag and by its variable', () => {
   )
 })
 
-test('every option has a name of its own and says what it is for', () => {
+test('every option has a unique name and a description', () => {
   for (const key of ['path', 'flag', 'variable'] as const) {
     assert.equal(new Set(options.map((option) => option[key])).size, options.length)
   }
@@ -120,7 +120,7 @@ test('every option has a name of its own and says what it is for', () => {
   )
 })
 
-test('all mistakes are named at once, each in the form in which it was given', () => {
+test('all mistakes are reported at once, each in the form used', () => {
   const yaml = file('wrong.yaml', 'limits:\n  maxSessions: 0\nlogLevel: loud\nkafka: 3\n')
   assert.deepEqual(
     [...mistakes({ file: yaml, env: { CARILLON_HEARTBEAT_MS: 'soon' }, flags: { admin: 'nowhere' } })].sort(),
@@ -134,7 +134,7 @@ test('all mistakes are named at once, each in the form in which it was given', (
   )
 })
 
-test('an unknown key or variable is a mistake, and the nearest name is offered', () => {
+test('an unknown key or variable is a mistake, and the nearest name is suggested', () => {
   const yaml = file('unknown.yaml', 'brokr: embedded:x\nlimits:\n  maxSesions: 3\n')
   assert.deepEqual(
     [...mistakes({ file: yaml, env: { CARILLON_LISTN: '127.0.0.1:1', CARILLON_ZZZZZZZZZZZZ: '' } })].sort(),
@@ -147,11 +147,11 @@ test('an unknown key or variable is a mistake, and the nearest name is offered',
   )
 })
 
-test('variables of others are left alone', () => {
+test('variables of other programs are ignored', () => {
   assert.deepEqual(mistakes({ env: { CARILLON_NODE_OPTIONS: '--x', PATH: '/bin' } }), [])
 })
 
-test('a file that is missing, malformed or no mapping is named', () => {
+test('a file that is missing, malformed or not a mapping is named', () => {
   assert.match(
     mistakes({ file: join(folder, 'nope.yaml') })[0]!,
     /nope\.yaml: expected a readable YAML or JSON file: ENOENT/,
@@ -173,7 +173,7 @@ test('the try-it page is for loopback listeners only', () => {
   }
 })
 
-test('routes name streams that exist, and do not overlap', () => {
+test('routes name existing streams and do not overlap', () => {
   const by = { hash: 'java' }
   const routes = [
     { subjects: 'a.>', stream: 'events', by },
@@ -185,7 +185,7 @@ test('routes name streams that exist, and do not overlap', () => {
   assert.match(found[1]!, /^CARILLON_ROUTES: .*overlap: both match "a\.b"/)
 })
 
-test('a raw stream has no routes by first tokens, and a route says which subjects it is for', () => {
+test('a raw stream has no routes by first tokens, and a route needs subjects', () => {
   const streams = { events: { topic: 'orders', format: 'raw' } }
   const of = (...routes: object[]) => {
     const env = { CARILLON_STREAMS: JSON.stringify(streams), CARILLON_ROUTES: JSON.stringify(routes) }
@@ -201,7 +201,7 @@ test('a raw stream has no routes by first tokens, and a route says which subject
   assert.match(of({ ...route, subject: '{id}' })[0]!, /expected \{key\}.*got "\{id\}"/)
 })
 
-test('subjects are composed for raw streams only', () => {
+test('only raw streams have composed subjects', () => {
   const of = (format: string) => {
     const env = {
       CARILLON_STREAMS: JSON.stringify({ events: { topic: 'orders', format } }),
@@ -213,7 +213,7 @@ test('subjects are composed for raw streams only', () => {
   assert.match(of('event')[0]!, /ROUTES\.0\.subject: expected \{key\} in the subject of the event stream events/)
 })
 
-test('what a stream can not be is told with what it can', () => {
+test('an invalid stream setting is reported with the valid ones', () => {
   const of = (fields: object) =>
     mistakes({ env: { CARILLON_STREAMS: JSON.stringify({ events: { topic: 't', ...fields } }) } })[0]!
   assert.match(
@@ -225,7 +225,7 @@ test('what a stream can not be is told with what it can', () => {
   assert.match(of({ headers: 'some' }), /expected all, none, or a list of header names.*got "some"/)
 })
 
-test('a JetStream stream that is read as it is has one partition, routes without tokens, and a NATS server', () => {
+test('a JetStream stream of layout single has one partition, routes without tokens, and a NATS server', () => {
   const of = (broker: string, stream: object, by: object = { hash: 'java' }) =>
     mistakes({
       env: {
@@ -244,7 +244,7 @@ test('a JetStream stream that is read as it is has one partition, routes without
   )
 })
 
-test('a route of no known rule is told which rules there are', () => {
+test('a route with an unknown rule is reported with the known rules', () => {
   const routes = [{ subjects: '>', stream: 'events', by: { hash: 'md5' } }]
   const found = mistakes({ env: { CARILLON_ROUTES: JSON.stringify(routes) } })
   assert.match(
@@ -262,7 +262,7 @@ test('a topic belongs to one stream', () => {
   ])
 })
 
-test('names of streams differ in the hash by which tokens know them', () => {
+test('stream names differ in the hash that tokens use', () => {
   const [one, other] = ['inventory-incidents-dev', 'votes-likes-prod'] as const
   assert.equal(hashOf(one), hashOf(other))
   const streams = { [one]: { topic: 'a' }, alarms: { topic: 'b' }, inventory: { topic: 'c' }, [other]: { topic: 'd' } }
@@ -273,7 +273,7 @@ test('names of streams differ in the hash by which tokens know them', () => {
   ])
 })
 
-test('what conflicts is told beside what is wrong by itself', () => {
+test('conflicts are reported together with values that are invalid by themselves', () => {
   const wrong = { logLevel: 'loud', brokr: 'x' }
   const conflicting = { dev: true, listen: '0.0.0.0:80', streams: { a: { topic: 't' }, b: { topic: 't' } } }
   const found = mistakes({
@@ -290,14 +290,14 @@ test('what conflicts is told beside what is wrong by itself', () => {
   ])
 })
 
-test('what depends on a wrong option is not called a conflict', () => {
+test('options that depend on an invalid one are not reported as conflicts', () => {
   const found = mistakes({
     flags: { 'window.windowMiB': '1', 'limits.maxEventBytes': 'many', dev: true, listen: 'x' },
   })
   assert.deepEqual(found.map((text) => text.split(':')[0]).sort(), ['--limits-max-event-bytes', '--listen'])
 })
 
-test('a number where options belong is named, also where a variable sets one of them', () => {
+test('a number in place of options is reported, even if a variable sets one of them', () => {
   const yaml = file('number.yaml', 'limits: 3\nkafka: [1]\n')
   const env = { CARILLON_LIMITS_MAX_SESSIONS: '7', CARILLON_KAFKA_TLS_ENABLED: 'true' }
   assert.deepEqual([...mistakes({ file: yaml, env })].sort(), [
@@ -306,7 +306,7 @@ test('a number where options belong is named, also where a variable sets one of 
   ])
 })
 
-test('a file that is something else is quoted in short, without what would steer a terminal', () => {
+test('a file of another format is quoted briefly, without characters that control a terminal', () => {
   for (const content of [
     '\u009b31m'.repeat(10_000),
     `{"a": ${'x'.repeat(5000)}`,
@@ -314,12 +314,12 @@ test('a file that is something else is quoted in short, without what would steer
   ]) {
     const found = mistakes({ file: file('binary', content) }).join('\n')
     assert.ok(found.length < 500, found.slice(0, 600))
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: what must not be there
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: asserts their absence
     assert.doesNotMatch(found, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/)
   }
 })
 
-test('a listener given as a URL is told to leave out what it has too much', () => {
+test('a listener given as a URL is refused, with the part to leave out', () => {
   const [found] = mistakes({ flags: { admin: 'http://127.0.0.1:8081' } })
   assert.match(found!, /got "http:\/\/127\.0\.0\.1:8081": leave out the scheme and the path/)
 })
@@ -360,7 +360,7 @@ test('TLS needs a certificate and its own key, both readable', () => {
   )
 })
 
-test('who we are to Kafka can be given by file, variable and flag, and its files are read at once', () => {
+test('Kafka credentials can be set by file, variable and flag, and their files are read at once', () => {
   const passwordFile = file('password', 'secret\n')
   const yaml = file(
     'sasl.yaml',
@@ -393,13 +393,13 @@ test('who we are to Kafka can be given by file, variable and flag, and its files
   )
 })
 
-test('a broker that can not be read is named without the password in it', () => {
+test('an invalid broker URL is reported without its password', () => {
   const found = mistakes({ env: { CARILLON_BROKER: 'kafka://user:secret@h:9092' } })
   assert.match(found[0]!, /^CARILLON_BROKER: expected a broker as/)
   assert.doesNotMatch(found[0]!, /secret/)
 })
 
-test('the JSON Schema of the file has each option with its default, and asks for none', () => {
+test('the JSON Schema of the file has every option with its default, and requires none', () => {
   interface Schema {
     readonly properties?: Record<string, Schema>
     readonly required?: readonly string[]

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import test from 'node:test'
 import { loadConfig } from '../../src/config/load.ts'
 import { options } from '../../src/config/options.ts'
+import { pageHeaders } from '../../src/edge/router.ts'
 import { maxWaitMs } from '../../src/edge/subscribe-request.ts'
 import { maxRequestBytes } from '../../src/session/limits.ts'
 import { sessionLimits } from '../../src/session/options.ts'
@@ -137,6 +138,17 @@ test('protocol.md takes its tokens apart as the gateway does', () => {
     })
   }
 })
+
+for (const name of ['protocol.md', 'sdk.md']) {
+  test(`${name} names the headers that a preflight allows`, () => {
+    const [, said = ''] =
+      /preflight allows the\s+headers\s+((?:`[^`]+`,\s+)*`[^`]+`\s+and\s+`[^`]+`)/.exec(readPage(name)) ?? []
+    assert.deepEqual(
+      [...said.matchAll(/`([^`]+)`/g)].map(([, header]) => header),
+      pageHeaders,
+    )
+  })
+}
 
 test('the limits in protocol.md are the defaults', () => {
   const { config } = loadConfig({ flags: {}, env: {} })

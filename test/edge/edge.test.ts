@@ -9,6 +9,7 @@ import { type TestContext, test } from 'node:test'
 import tls from 'node:tls'
 import { WebSocket } from 'ws'
 import { type CarillonError, errors } from '../../src/base/errors.ts'
+import { pageHeaders } from '../../src/edge/router.ts'
 import { ManualClock } from '../model/clock.ts'
 import { ask, RawClient } from '../support/http.ts'
 import { until, withEdge } from './harness.ts'
@@ -53,12 +54,24 @@ test('a preflight is answered for allowed origins only, and answers are readable
   assert.equal(allowed.status, 204)
   assert.equal(allowed.headers['access-control-allow-origin'], 'https://app.example')
   assert.equal(allowed.headers['access-control-allow-methods'], 'GET, POST, OPTIONS')
-  assert.match(allowed.headers['access-control-allow-headers']!, /^Authorization, Content-Type, Last-Event-ID/)
+  assert.equal(allowed.headers['access-control-allow-headers'], pageHeaders.join(', '))
   const foreign = await ask(port, '/v1/poll', { method: 'OPTIONS', headers: { Origin: 'https://evil.example' } })
   assert.equal(foreign.status, 403)
   assert.equal(foreign.headers['access-control-allow-origin'], undefined)
   const none = await ask(port, '/v1/poll?subject=a')
   assert.equal(none.headers['access-control-allow-origin'], undefined)
+})
+
+test("a preflight allows a CloudEvent's attributes by the names that the page asks for", async (t) => {
+  const { port } = await withEdge(t, { allowOrigin: ['https://app.example'] })
+  const headers = {
+    Origin: 'https://app.example',
+    'Access-Control-Request-Method': 'POST',
+    'Access-Control-Request-Headers': 'ce-id,ce-myext, x-other,ce-,ce-my-ext',
+  }
+  const answer = await ask(port, '/v1/publish', { method: 'OPTIONS', headers })
+  const allowed = answer.headers['access-control-allow-headers']!.split(', ')
+  assert.deepEqual(allowed, [...pageHeaders, 'ce-id', 'ce-myext'])
 })
 
 test('pages of origins that are allowed by name may send credentials; `*` names nobody', async (t) => {

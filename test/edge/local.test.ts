@@ -1,9 +1,21 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { EdgeOptions } from '../../src/edge/options.ts'
+import { ManualClock } from '../model/clock.ts'
 import { type Ask, ask } from '../support/http.ts'
 import { until, withEdge } from './harness.ts'
 
@@ -14,10 +26,19 @@ async function withLocal(t: TestContext, options: Partial<EdgeOptions> = {}, nam
   const dir = mkdtempSync(join(tmpdir(), 'carillon-local-'))
   t.after(() => rmSync(dir, { recursive: true }))
   const socket = join(dir, name)
-  writeFileSync(join(dir, 'gateway.sock'), 'left by one that was killed')
+  await leaveSocket(join(dir, 'gateway.sock'))
   const harness = await withEdge(t, { host: '0.0.0.0', ...options }, undefined, { local: { socket, streams } })
   const asked = (path: string, options: Ask = {}) => ask(socket, path, options)
   return { ...harness, socket, asked }
+}
+
+/** As a process does that is killed. */
+async function leaveSocket(path: string): Promise<void> {
+  const server = net.createServer()
+  await new Promise<void>((resolve) => server.listen(`${path}.before`, resolve))
+  renameSync(`${path}.before`, path)
+  await new Promise((resolve) => server.close(resolve))
+  assert.ok(statSync(path).isSocket())
 }
 
 const event: Ask = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"subject":"a"}' }
@@ -63,6 +84,46 @@ test('the socket is gone with its gateway', async (t) => {
   assert.ok(statSync(socket).isSocket())
   await edge.close(0)
   assert.equal(existsSync(socket), false)
+})
+
+test('what is no socket stays where it is, and the gateway says so', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'carillon-local-'))
+  t.after(() => rmSync(dir, { recursive: true }))
+  const makers: Record<string, (path: string) => void> = {
+    file: (path) => writeFileSync(path, 'mine'),
+    link: (path) => symlinkSync(join(dir, 'file'), path),
+    folder: (path) => mkdirSync(path),
+  }
+  for (const [name, make] of Object.entries(makers)) {
+    const socket = join(dir, name)
+    make(socket)
+    const { logged, edge } = await withEdge(t, {}, undefined, { local: { socket, streams } })
+    assert.match(logged.join(), /^warn: cannot listen on the Unix socket .*: something else than a socket has its path/)
+    await edge.close(0)
+    assert.ok(existsSync(socket), name)
+  }
+  assert.equal(readFileSync(join(dir, 'link'), 'utf8'), 'mine')
+})
+
+test('what has taken the path of the socket meanwhile stays as well', async (t) => {
+  const { socket, edge } = await withLocal(t)
+  rmSync(socket)
+  writeFileSync(socket, 'mine')
+  await edge.close(0)
+  assert.equal(readFileSync(socket, 'utf8'), 'mine')
+})
+
+test('an edge that can not start leaves nothing behind', async (t) => {
+  const clock = new ManualClock()
+  const fault = new TypeError('a fault of ours')
+  const local = {
+    get socket(): string {
+      throw fault
+    },
+    streams,
+  }
+  await assert.rejects(withEdge(t, {}, clock, { local }), fault)
+  assert.equal(clock.waiting, 0)
 })
 
 test('where no socket can be, the gateway serves and says what does not work', async (t) => {

@@ -80,6 +80,107 @@ test('a CloudEvent in structured mode is published, its subject is the attribute
   )
 })
 
+const attributes = {
+  'ce-specversion': '1.0',
+  'ce-id': 'i-1',
+  'ce-source': '/shop',
+  'ce-type': 'order.paid',
+  'ce-subject': 'orders.c1',
+}
+
+test('a CloudEvent in binary mode is published: attributes from headers, the body is the data', async (t) => {
+  const clock = new ManualClock()
+  const { port, publisher } = await withEdge(t, {}, clock)
+  const send = (headers: Record<string, string>, body: string | Uint8Array) =>
+    ask(port, path, { method: 'POST', headers: { ...attributes, ...headers }, body })
+  const time = '2026-11-23T05:00:00.123456Z'
+  const more = { 'CE-Time': time, 'ce-zone': '7', 'ce-traceparent': trace, 'ce-baggage': 'u=a' }
+  const { status, json } = await send({ 'Content-Type': 'application/json', ...more }, '{"n":12345678901234567890}')
+  assert.deepEqual([status, json.results.length], [200, 1])
+  const [{ events, options }] = publisher.calls as [(typeof publisher.calls)[0]]
+  const event = events[0]!
+  assert.deepEqual(
+    [event.subject, event.id, event.type, event.contentType],
+    ['orders.c1', 'i-1', 'order.paid', 'application/json'],
+  )
+  assert.equal(Buffer.from(event.data).toString(), '{"n":12345678901234567890}')
+  assert.equal(event.publishedAtUs, Date.UTC(2026, 10, 23, 5) * 1000 + 123_456)
+  assert.deepEqual({ ...event.attributes }, { source: '/shop', zone: '7' })
+  assert.deepEqual(options, { traceparent: trace })
+  // The data is of any type, also of one that is a body of its own elsewhere, or of none.
+  const bytes = Uint8Array.of(0, 0xff, 0x0a)
+  for (const type of ['application/x-protobuf', 'image/png', 'text/plain;charset=utf-8', '']) {
+    const answer = await send(type === '' ? {} : { 'Content-Type': type }, bytes)
+    assert.equal(answer.json.results.length, 1, type)
+    const { contentType, data, publishedAtUs } = publisher.calls.at(-1)!.events[0]!
+    assert.deepEqual([contentType, [...data], publishedAtUs], [type, [...bytes], clock.nowUs()])
+  }
+  await send({ 'ce-datacontenttype': 'text/csv' }, '')
+  const { contentType, data } = publisher.calls.at(-1)!.events[0]!
+  assert.deepEqual([contentType, data.length], ['text/csv', 0])
+})
+
+test('attributes in headers may be quoted and percent-encoded', async (t) => {
+  const { port, publisher } = await withEdge(t)
+  const written: [header: string, value: string][] = [
+    ['Euro%20%E2%82%AC%20%f0%9f%98%80', 'Euro € 😀'],
+    ['"a \\"quoted\\" %22b%22"', 'a "quoted" "b"'],
+    ['100% of %zz', '100% of %zz'],
+    ['%2541', '%41'],
+  ]
+  for (const [header, value] of written) {
+    const headers = { ...attributes, 'ce-note': header }
+    assert.equal((await ask(port, path, { method: 'POST', headers, body: 'x' })).status, 200, header)
+    assert.equal(publisher.calls.at(-1)!.events[0]!.attributes.note, value)
+  }
+})
+
+test('what is wrong with a CloudEvent in binary mode is named by its header', async (t) => {
+  const { port, publisher } = await withEdge(t)
+  const without = (...names: string[]) => Object.entries(attributes).filter(([name]) => !names.includes(name))
+  const whole = without()
+  const refusals: [headers: [string, string][], code: string, message: RegExp][] = [
+    [without('ce-id'), 'bad_event', /^ce-id: expected a value, which CloudEvents 1\.x requires, got nothing/],
+    [[['ce-region', 'eu']], 'bad_event', /^ce-specversion: /],
+    [[...without('ce-specversion'), ['ce-specversion', '0.3']], 'bad_event', /^ce-specversion: expected 1\.x/],
+    [without('ce-subject'), 'bad_subject', /^ce-subject: expected the subject to publish to, got nothing/],
+    [[...without('ce-subject'), ['ce-subject', 'a.*']], 'bad_subject', /^ce-subject: .*wildcard/],
+    [[...whole, ['ce-time', 'noon']], 'bad_event', /^ce-time: expected an RFC 3339 time/],
+    [[...whole, ['ce-my-part', '1']], 'bad_event', /^ce-my-part: expected a name of lowercase letters and digits/],
+    [[...whole, ['ce-data', '1']], 'bad_event', /^ce-data: expected the data in the body/],
+    [[...whole, ['ce-note', '%ff']], 'bad_event', /^ce-note: expected percent-encoded UTF-8/],
+  ]
+  for (const [headers, code, message] of refusals) {
+    const typed = { ...Object.fromEntries(headers), 'Content-Type': 'application/json' }
+    const { status, json } = await ask(port, path, { method: 'POST', headers: typed, body: '{}' })
+    assert.deepEqual([status, json.error.code], [400, code], String(message))
+    assert.match(json.error.message, message)
+  }
+  const raw = new RawClient(port)
+  const lines = [...whole, ['ce-id', 'i-2']].map(([name, value]) => `${name}: ${value}`)
+  raw.send(`POST ${path} HTTP/1.1`, 'Host: localhost', ...lines, 'Content-Length: 0', '', '')
+  await until('it is refused', () => raw.text.includes('ce-id: expected the header once'))
+  assert.equal(publisher.calls.length, 0)
+})
+
+test('headers beside a CloudEvent in structured or batched mode count for nothing', async (t) => {
+  const { port, publisher } = await withEdge(t)
+  const send = (type: string, event: unknown) => {
+    const headers = { ...attributes, 'ce-id': 'other', 'ce-subject': 'a.*', 'Content-Type': type }
+    return ask(port, path, { method: 'POST', headers, body: JSON.stringify(event) })
+  }
+  assert.equal((await send('Application/CloudEvents+json', cloudEvent)).status, 200)
+  assert.equal((await send('application/cloudevents-batch+json', [cloudEvent])).status, 200)
+  assert.deepEqual(
+    publisher.calls.map(({ events }) => [events[0]!.id, events[0]!.subject]),
+    [
+      ['i-1', 'orders.c1'],
+      ['i-1', 'orders.c1'],
+    ],
+  )
+  assert.equal((await send('application/cloudevents+avro', cloudEvent)).json.error.code, 'unsupported_media_type')
+})
+
 test('CloudEvents in batched mode are published together, all or none', async (t) => {
   const clock = new ManualClock()
   const { port, publisher } = await withEdge(t, { maxPublishEvents: 3 }, clock)
@@ -113,7 +214,7 @@ test('CloudEvents in batched mode are published together, all or none', async (t
       /\[1\]\.subject: expected the subject .* got nothing/,
     ],
     [[{ ...cloudEvent, subject: 'a.*' }], 'bad_subject', /\[0\]\.subject.*wildcard/],
-    [[{ ...cloudEvent, time: 'noon' }], 'bad_event', /\[0\]\.time: expected a time of RFC 3339/],
+    [[{ ...cloudEvent, time: 'noon' }], 'bad_event', /\[0\]\.time: expected an RFC 3339 time/],
     [[{ ...cloudEvent, id: undefined }], 'bad_event', /\[0\]\.id/],
     [cloudEvent, 'bad_request', /expected an array of CloudEvents, got an object: .* application\/cloudevents\+json$/],
     [[], 'bad_request', /1 to 3 events/],
@@ -356,12 +457,12 @@ test('a deletion with a payload is refused in JSON and in protobuf', async (t) =
   const { port, publisher } = await withEdge(t)
   const json = await postJson(port, path, { events: [{ subject: 'a' }, { subject: 'a', deleted: true, text: 'x' }] })
   assert.deepEqual([json.status, json.json.error.code], [400, 'bad_event'])
-  assert.match(json.json.error.message, /^events\[1\]\.text: expected no payload beside deleted/)
+  assert.match(json.json.error.message, /^events\[1\]\.text: expected no payload with deleted/)
   const body = encodePublishRequest([makeEvent({ subject: 'a', deleted: true, data: Buffer.from('x') })])
   const type = { 'Content-Type': 'application/x-protobuf' }
   const proto = await ask(port, path, { method: 'POST', headers: type, body })
   assert.deepEqual([proto.status, proto.json.error.code], [400, 'bad_event'])
-  assert.match(proto.json.error.message, /^events\[0\]: expected no data beside deleted.*got 1 bytes/)
+  assert.match(proto.json.error.message, /^events\[0\]: expected no data with deleted.*got 1 bytes/)
   assert.equal(publisher.calls.length, 0)
 })
 

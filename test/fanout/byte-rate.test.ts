@@ -3,7 +3,7 @@ import test from 'node:test'
 import { ByteRate } from '../../src/fanout/byte-rate.ts'
 import { ManualClock } from '../model/clock.ts'
 
-test('one second’s worth may be taken at once, and what was taken beyond it is waited for', async () => {
+test("one second's worth may be taken at once, and anything beyond it delays the next read", async () => {
   const clock = new ManualClock()
   const rate = new ByteRate(1000, clock)
   rate.take(900)
@@ -16,7 +16,7 @@ test('one second’s worth may be taken at once, and what was taken beyond it is
   assert.equal(rate.waitMs(), 0)
 })
 
-test('what an estimate took too much is given back, and a long pause saves up no more than a second’s worth', async () => {
+test("a correction returns the excess of an estimate, and a long pause saves at most one second's worth", async () => {
   const clock = new ManualClock()
   const rate = new ByteRate(1000, clock)
   rate.take(5000)

@@ -3,7 +3,7 @@ import test from 'node:test'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, TestGateway } from '../session/harness.ts'
 
-test('a start beyond the end of a log that was cut meanwhile is moved to the end, and other partitions stay where they are', async () => {
+test('a tail that starts beyond the end of a truncated log moves to the end, and other partitions are not affected', async () => {
   const broker = new ModelBroker('events', 2)
   const before = await TestGateway.start(broker)
   for (let i = 0; i < 10; i++) before.publish('a', `${i}`)
@@ -28,7 +28,7 @@ test('a start beyond the end of a log that was cut meanwhile is moved to the end
   const gateway = await TestGateway.start(broker)
   const client = gateway.connect()
   client.subscribe(1, 'a')
-  // A tail waits beyond the end, and says so.
+  // A tail waits beyond the end, and reports it.
   gateway.stream.intake.end(0, 10, { first: 0, head: 4 })
   await gateway.clock.advance(1000)
   await settled()
@@ -46,7 +46,7 @@ test('a start beyond the end of a log that was cut meanwhile is moved to the end
   assert.deepEqual(client.texts, ['four again'])
 })
 
-test('records that cannot be used count as read: positions behind them are of their epoch', async () => {
+test('unusable records count as read: positions after them have their epoch', async () => {
   const broker = new ModelBroker('events', 1)
   const gateway = await TestGateway.start(broker)
   gateway.publish('a', 'usable')
@@ -56,7 +56,7 @@ test('records that cannot be used count as read: positions behind them are of th
   assert.equal(gateway.stream.partitions[0]!.positionAt(2).generation, 3)
 })
 
-test('of a partition that waits beyond its end the broker is asked once at a time, and not once it is gone', async () => {
+test('while a partition waits beyond its end, the broker gets one question at a time, and none once the log is replaced', async () => {
   const broker = new ModelBroker('events', 2)
   const { stream, clock } = await TestGateway.start(broker)
   let asked = 0
@@ -72,7 +72,7 @@ test('of a partition that waits beyond its end the broker is asked once at a tim
   assert.deepEqual([asked, clock.waiting], [3, 0])
 })
 
-test('a stream that grows while the broker is asked for the end of a log does not stop that', async () => {
+test('a stream that grows while the broker is asked for the end of a log does not stop the questions', async () => {
   const broker = new ModelBroker('events', 1)
   const { stream, clock } = await TestGateway.start(broker)
   stream.intake.end(0, 10, { first: 0, head: 4 })
@@ -84,7 +84,7 @@ test('a stream that grows while the broker is asked for the end of a log does no
   assert.equal(clock.waiting, 1)
 })
 
-test('partitions that are new are read though somebody who is told of them fails', async () => {
+test('new partitions are read even if a callback about them fails', async () => {
   const broker = new ModelBroker('events', 1)
   const gateway = await TestGateway.start(broker)
   const failing = (change: () => void) => assert.throws(change, /a fault/)

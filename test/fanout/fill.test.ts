@@ -14,7 +14,7 @@ async function brokerWith(events: number): Promise<ModelBroker> {
 
 const start = (broker: ModelBroker, entries = 64) => TestGateway.start(broker, {}, { entries, fill: filling })
 
-test('a starting gateway has the newest stretch of each log in its windows, and goes on from there', async () => {
+test('a starting gateway has the newest stretch of each log in its windows, and continues from there', async () => {
   const broker = await brokerWith(30)
   const gateway = await start(broker)
   const { window } = gateway.stream.partitions[0]!
@@ -28,14 +28,14 @@ test('a starting gateway has the newest stretch of each log in its windows, and 
   assert.equal(broker.ranges, before, 'from memory')
 })
 
-test('a window that holds less than the log takes its newest part', async () => {
+test('a window smaller than the log takes the newest part', async () => {
   const broker = await brokerWith(2000)
   const { window } = (await start(broker)).stream.partitions[0]!
   assert.equal(window.head, 2000)
   assert.equal(window.size, 64)
 })
 
-test('records that are too old are left to be read back', async () => {
+test('older records are left to read-back', async () => {
   const broker = await brokerWith(5)
   const first = await TestGateway.start(broker)
   broker.nowMs += 3_600_000
@@ -47,7 +47,7 @@ test('records that are too old are left to be read back', async () => {
   assert.deepEqual([window.tail, window.head], [5, 6])
 })
 
-test('retention that passes a filling window leaves no hole in it', async () => {
+test('retention that overtakes a fill leaves no hole in the window', async () => {
   const broker = await brokerWith(2000)
   const range = broker.range.bind(broker)
   broker.range = (...args) => {
@@ -58,7 +58,7 @@ test('retention that passes a filling window leaves no hole in it', async () => 
   assert.deepEqual([window.tail, window.head, window.size], [1990, 2000, 10])
 })
 
-test('a broker that does not give its past holds up nothing', async () => {
+test('a broker that fails to deliver its past delays nothing', async () => {
   const broker = await brokerWith(5)
   broker.range = () => Promise.reject(new Error('not now'))
   const gateway = await start(broker)
@@ -67,7 +67,7 @@ test('a broker that does not give its past holds up nothing', async () => {
   assert.equal(gateway.stream.condition, 'up')
 })
 
-test('a slow broker gives what it can in time, and a slower one nothing', async () => {
+test('a slow broker fills what it can in time, and a slower one nothing', async () => {
   const broker = await brokerWith(3000)
   const range = broker.range.bind(broker)
   const slowly = async (ms: number, maxBytes: number) => {
@@ -84,7 +84,7 @@ test('a slow broker gives what it can in time, and a slower one nothing', async 
   assert.deepEqual(await slowly(300, 1 << 12), [3000, 3000])
 })
 
-test('a broker that holds reads back keeps a starting gateway waiting no longer than one read may take', async () => {
+test('a broker that delays reads delays a starting gateway by one read at most', async () => {
   const broker = new ModelBroker('events', 4)
   const first = await TestGateway.start(broker)
   for (let i = 0; i < 40; i++) first.publish(`a${i}`, `${i}`)
@@ -108,7 +108,7 @@ test('a broker that holds reads back keeps a starting gateway waiting no longer 
   const before = heads()
   for (const end of held) end()
   await settled()
-  assert.deepEqual(heads(), before, 'what comes too late is not taken')
+  assert.deepEqual(heads(), before, 'late records are ignored')
   first.publish('a1', 'live')
   assert.equal(
     gateway.stream.partitions.reduce((sum, { window }) => sum + window.size, 0),

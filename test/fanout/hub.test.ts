@@ -33,7 +33,7 @@ class Listener implements Member {
 const subjects = ['a', 'b', 'c', 'a.a', 'a.b', 'b.a', 'a.a.a', 'c.c']
 const interests = [...subjects, '*', '>', 'a.*', '*.a', 'a.>', '*.*']
 
-test('whoever joined gets what matches, once, and who left gets nothing', () => {
+test('members get matching records once, and none after they leave', () => {
   const step = fc.oneof(
     fc.record({ kind: fc.constant('join' as const), who: fc.nat(3), interest: fc.nat(interests.length - 1) }),
     fc.record({ kind: fc.constant('leave' as const), at: fc.nat(30) }),
@@ -74,7 +74,7 @@ test('whoever joined gets what matches, once, and who left gets nothing', () => 
   )
 })
 
-test('subjects are found however many are followed at once, and one that nobody follows is not', () => {
+test('subjects are found among any number of others, and a subject without members is not', () => {
   const hub = new Hub(hashOf)
   const listener = new Listener()
   const memberships: Membership[] = []
@@ -91,7 +91,7 @@ test('subjects are found however many are followed at once, and one that nobody 
   }
 })
 
-test('members that leave while a record is offered cost nobody else the record', () => {
+test('members that leave while a record is offered cost no other member the record', () => {
   for (let leaver = 0; leaver < 5; leaver++) {
     const hub = new Hub(hashOf)
     const listeners = Array.from({ length: 5 }, () => new Listener())

@@ -15,20 +15,20 @@ function feedAt(offset: number): PartitionFeed {
   return feed
 }
 
-/** A batch whose last record, if it had any, is of this time. */
+/** Ends a batch whose last record has this time; 0 = no record. */
 function batch(feed: PartitionFeed, [next, head]: readonly [number, number], nowMs: number, lastTimeMs = 0): void {
   feed.lastTimeMs = lastTimeMs
   feed.batchEnd(next, { first: 0, head }, nowMs)
 }
 
-test('with everything read there is nothing unread, however old the last record is', () => {
+test('with everything read, the unread age is 0, however old the last record is', () => {
   const feed = feedAt(0)
   assert.equal(feed.unreadAgeMs(9000), 0)
   batch(feed, [5, 5], 9000, 1000)
   assert.equal(feed.unreadAgeMs(9000), 0)
 })
 
-test('while catching up, what is unread is as old as the last record read', () => {
+test('during a catch-up, unread records are as old as the last record read', () => {
   const feed = feedAt(0)
   batch(feed, [5, 50], 9000, 1000)
   assert.equal(feed.unreadAgeMs(9000), 8000)
@@ -38,14 +38,14 @@ test('while catching up, what is unread is as old as the last record read', () =
   assert.equal(feed.unreadAgeMs(9400), 0)
 })
 
-test('after a batch without records, what is unread is as old as the knowledge of it', () => {
+test('after a batch without records, unread records are as old as the knowledge of them', () => {
   const feed = feedAt(5)
   batch(feed, [5, 6], 9000)
   batch(feed, [5, 8], 9500)
   assert.equal(feed.unreadAgeMs(9700), 700)
 })
 
-test('the time of a record that was read says nothing of a later batch that has none', () => {
+test('the time of an earlier record does not affect a later batch without records', () => {
   const feed = feedAt(0)
   feed.lastTimeMs = 1000
   feed.batchEnd(5, { first: 0, head: 5 }, 9000)
@@ -53,13 +53,13 @@ test('the time of a record that was read says nothing of a later batch that has 
   assert.equal(feed.unreadAgeMs(9700), 200)
 })
 
-test('a producer whose clock is ahead makes no negative age', () => {
+test('a producer clock that is ahead yields no negative age', () => {
   const feed = feedAt(0)
   batch(feed, [5, 6], 9000, 20_000)
   assert.equal(feed.unreadAgeMs(9000), 0)
 })
 
-test('another log under the name begins without anything unread', () => {
+test('another log under the same name starts with nothing unread', () => {
   const feed = feedAt(0)
   batch(feed, [5, 50], 9000, 1000)
   feed.restart('two')

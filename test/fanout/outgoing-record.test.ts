@@ -12,7 +12,7 @@ function missed(publishedAtUs: number, timeMs: number) {
   return { ...storedEntry(), buffer, eventEnd: buffer.length, subjectStart: 2, subjectEnd: 3, timeMs }
 }
 
-test("an event that does not say when it was published is of its record's time, whatever came before it", () => {
+test("an event without a time of publication has its record's time, whatever record came before", () => {
   const record = new OutgoingRecord()
   record.describeMissed(place, missed(7_000_000, 8000), undefined)
   assert.equal(record.publishedAtUs, 7_000_000)

@@ -25,7 +25,7 @@ function entry(offset: number, epoch: number): NewEntry {
   return { buffer: nothing, traceBuffer: nothing, ...bounds, offset, timeMs: 0, generation: epoch, hash: 1 }
 }
 
-test('nothing of a partition lies below the first record of its log: not before it is read, in a new log, nor once it was left', () => {
+test('a partition starts at the first record of its log: before it is read, in a new log, and after it was left', () => {
   for (const firstOffset of [0, 1]) {
     const feed = feedOf(firstOffset)
     const { window } = feed
@@ -42,7 +42,7 @@ test('nothing of a partition lies below the first record of its log: not before 
   }
 })
 
-test('once there are more partitions, what was read past a record that was not its own is read again', () => {
+test('after the partition count grows, a window that skipped a misrouted record is read again', () => {
   const feed = feedAt(50)
   feed.batchEnd(60, { first: 40, head: 60 }, 9000)
   feed.regrown()
@@ -53,7 +53,7 @@ test('once there are more partitions, what was read past a record that was not i
 })
 
 for (const generations of ['ranges', 'times'] as const) {
-  test(`what is read again once there are more partitions is still of its history (${generations})`, () => {
+  test(`after the partition count grows, records are still of their history (${generations})`, () => {
     const feed = feedAt(50, generations)
     feed.batchEnd(50, { first: 50, head: 50 }, 9000)
     for (let offset = 50; offset < 53; offset++) feed.window.append(entry(offset, 1000))
@@ -63,7 +63,7 @@ for (const generations of ['ranges', 'times'] as const) {
     feed.regrown()
     assert.equal(feed.window.tail, 53)
     assert.equal(feed.positionAt(53).generation, 2000)
-    assert.equal(feed.window.divergence(53, 1000), 51, 'who has the history that was cut off')
+    assert.equal(feed.window.divergence(53, 1000), 51, 'a position of the history that was cut off')
     assert.equal(feed.window.divergence(52, 1000), 51)
     assert.equal(feed.window.divergence(53, 2000), Number.POSITIVE_INFINITY)
   })

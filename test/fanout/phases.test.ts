@@ -16,7 +16,7 @@ async function setUp() {
   return { broker, gateway, stream: gateway.stream, there, away }
 }
 
-test('of a partition that was left nothing is read, and clients are not let in there', async () => {
+test("a partition that was left is not read, and clients can't subscribe there", async () => {
   const { gateway, stream, there, away } = await setUp()
   gateway.publish(away, 'before')
   await stream.leave(1)
@@ -35,7 +35,7 @@ test('of a partition that was left nothing is read, and clients are not let in t
   assert.deepEqual(stream.heads(), [1, undefined])
 })
 
-test('a partition that is taken again has the newest stretch of its log, and goes on from there', async () => {
+test('a partition that is taken again has the newest stretch of its log, and continues from there', async () => {
   const { gateway, stream, away } = await setUp()
   gateway.publish(away, 'one')
   await stream.leave(1)
@@ -52,16 +52,16 @@ test('a partition that is taken again has the newest stretch of its log, and goe
   assert.equal(stream.partitions[1]!.phase, 'live')
 })
 
-test('nobody loses a partition in which he stands', async () => {
+test("a partition with readers can't be left", async () => {
   const { gateway, stream, away } = await setUp()
   const client = gateway.connect()
   client.subscribe(1, away)
-  await assert.rejects(stream.leave(1), /1 readers stand in partition 1/)
+  await assert.rejects(stream.leave(1), /1 readers are left in partition 1/)
   gateway.publish(away, 'still')
   assert.deepEqual(client.texts, ['still'])
 })
 
-test('what was asked of a partition happens in the order in which it was asked', async () => {
+test('requests for a partition are carried out in order', async () => {
   const { gateway, stream, away } = await setUp()
   gateway.publish(away, 'one')
   const left = [stream.leave(1), stream.take(1), stream.leave(1)]
@@ -75,7 +75,7 @@ test('what was asked of a partition happens in the order in which it was asked',
   assert.equal(stream.partitions[1]!.window.size, 1)
 })
 
-test('a partition whose log is made anew while it is filled is filled with the new one', async () => {
+test('if the log is created again during a fill, the partition is filled from the new one', async () => {
   const { broker, gateway, stream, away } = await setUp()
   for (const text of ['old', 'old too']) gateway.publish(away, text)
   await stream.leave(1)
@@ -94,7 +94,7 @@ test('a partition whose log is made anew while it is filled is filled with the n
   assert.deepEqual([phase, window.tail, window.head, window.size], ['live', 0, 1, 1])
 })
 
-test('a partition that cannot be filled, for the broker is away, stays absent and may be taken later', async () => {
+test("a partition that can't be filled while the broker is away stays absent, and may be taken later", async () => {
   const { broker, gateway, stream, away } = await setUp()
   gateway.publish(away, 'one')
   await stream.leave(1)
@@ -109,7 +109,7 @@ test('a partition that cannot be filled, for the broker is away, stays absent an
   assert.equal(stream.partitions[1]!.window.size, 1)
 })
 
-test('who waits beyond the end of a log is not put back there once the partition was left', async () => {
+test('a tail that waited beyond the end of a log does not resume there after the partition was left', async () => {
   const { broker, gateway, stream } = await setUp()
   stream.intake.end(1, 2, { first: 0, head: 0 })
   await stream.leave(1)

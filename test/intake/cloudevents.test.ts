@@ -14,7 +14,7 @@ const needed: Headers = [
   ['ce_type', 'order.paid'],
 ]
 
-test('a CloudEvent in binary mode is an event: fields from its attributes, extensions as attributes', () => {
+test('a CloudEvent in binary mode becomes an event: fields from its attributes, extensions as attributes', () => {
   const headers: Headers = [
     ...needed,
     ['ce_time', '2026-11-23T05:00:00.123456Z'],
@@ -37,7 +37,7 @@ test('a CloudEvent in binary mode is an event: fields from its attributes, exten
   assert.deepEqual(comparable(event), comparable(expected))
 })
 
-test("NATS's headers say the same, percent-encoded", () => {
+test("NATS's headers are equivalent, but percent-encoded", () => {
   const headers: Headers = [
     ...needed.map(([name, value]) => [String(name).replace('_', '-'), value] as const),
     ['ce-subject', 'order.c1'],
@@ -49,7 +49,7 @@ test("NATS's headers say the same, percent-encoded", () => {
   assert.deepEqual({ ...event!.attributes }, { zone: 'süd %zz 100%', source: '/shop' })
 })
 
-test('names of attributes have lowercase letters, whatever their headers have', () => {
+test('attribute names are lower-case, in any case of the headers', () => {
   for (const separator of ['_', '-']) {
     const headers: Headers = [
       ...needed.map(([name, value]) => [`Ce${separator}${String(name).slice(3).toUpperCase()}`, value] as const),
@@ -67,7 +67,7 @@ test('names of attributes have lowercase letters, whatever their headers have', 
   }
 })
 
-test('trace context is no attribute; its traceparent counts where the record has no header of that name', () => {
+test('trace context is not an attribute; its traceparent is used if the record has no such header', () => {
   const intake = intakeOf({ format })
   const traceWith = (...headers: Headers) => {
     const { event, trace } = intake({ key: 'a', value: '1', headers: [...needed, ...headers] })
@@ -83,13 +83,13 @@ test('trace context is no attribute; its traceparent counts where the record has
   assert.equal(traceWith(), undefined)
 })
 
-test('without a time of its own, or with none of RFC 3339, it is of the record time', () => {
+test('a missing or invalid time is replaced by the record time', () => {
   assert.equal(take({ key: 'a', value: '1', headers: needed, timeMs: 9 }).event?.publishedAtUs, 9000)
   const { event } = take({ key: 'a', value: '1', headers: [...needed, ['ce_time', 'noon']], timeMs: 9 })
   assert.deepEqual([event!.publishedAtUs, event!.attributes.time], [9000, 'noon'])
 })
 
-test("the subject is the key; ce_subject where the key is the route's part of it, or absent", () => {
+test("the subject is the key; it is ce_subject if the key is the route's part of it, or absent", () => {
   const subjectWith = (key: string | null, subject: string, route = {}) => {
     const { event, cause } = intakeOf({ format, route })({
       key,
@@ -118,7 +118,7 @@ test('a null value is a deletion, with or without CloudEvents attributes', () =>
   assert.equal(take({ key: null, value: null }).reason, 'no_subject')
 })
 
-test('what is no CloudEvent in binary mode is refused, and the header that lacks is named', () => {
+test('a record that is not a CloudEvent in binary mode is refused, with the missing header', () => {
   const causeOf = (headers: Headers) => {
     const { reason, cause } = take({ key: 'a', value: '{}', headers })
     assert.equal(reason, 'bad_envelope')
@@ -137,16 +137,16 @@ test('what is no CloudEvent in binary mode is refused, and the header that lacks
   ]) {
     assert.match(
       causeOf([['content-type', type]]),
-      /content-type is .*only single ones in JSON.*: let its producer use application\/cloudevents\+json/,
+      /content-type is .*only single CloudEvents in JSON.*: let its producer use application\/cloudevents\+json/,
     )
   }
 })
 
-/** In structured mode. */
+/** Structured mode. */
 const structured: Headers = [['Content-Type', 'Application/CloudEvents+JSON; charset=UTF-8']]
 const plain = { specversion: '1.0', id: 'i-1', source: '/shop', type: 'order.paid' }
 
-test('a CloudEvent in structured mode is the same event as in binary mode', () => {
+test('a CloudEvent in structured mode becomes the same event as in binary mode', () => {
   const trace = '00-1-2-01'
   const more = {
     time: '2026-11-23T05:00:00.123456Z',
@@ -170,7 +170,7 @@ test('a CloudEvent in structured mode is the same event as in binary mode', () =
   }
 })
 
-test('data in structured mode is JSON as it stands, a text, or base64, as its content type says', () => {
+test('data in structured mode is unchanged JSON, a string, or base64, by its content type', () => {
   const dataOf = (fields: object) => {
     const { event, cause } = take({ key: 'a', value: JSON.stringify({ ...plain, ...fields }), headers: structured })
     return [event ? Buffer.from(event.data).toString() : cause, event?.contentType]
@@ -181,36 +181,36 @@ test('data in structured mode is JSON as it stands, a text, or base64, as its co
   assert.deepEqual(dataOf({ data_base64: 'aGk=', datacontenttype: 'a/b' }), ['hi', 'a/b'])
   assert.deepEqual(dataOf({ data_base64: 'aGk=' }), ['hi', ''])
   assert.deepEqual(dataOf({ data: null }), ['', ''])
-  assert.match(dataOf({ data: {}, datacontenttype: 'text/plain' })[0]!, /event\.data: expected a text/)
+  assert.match(dataOf({ data: {}, datacontenttype: 'text/plain' })[0]!, /event\.data: expected a string/)
 })
 
-test('numbers and booleans are attributes as texts, and what is null is absent', () => {
+test('numbers and booleans become attributes as strings, and null is absent', () => {
   const value = JSON.stringify({ ...plain, n: 7, on: true, off: null, time: null })
   const { event } = take({ key: 'a', value, headers: [...structured, ['ce_zone', 'of the header']], timeMs: 9 })
   assert.deepEqual({ ...event!.attributes }, { n: '7', on: 'true', source: '/shop' })
   assert.equal(event!.publishedAtUs, 9000)
 })
 
-test('what is no CloudEvent in structured mode is refused, with what is wrong', () => {
+test('a record that is not a CloudEvent in structured mode is refused, with the error', () => {
   const causeOf = (value: string | Uint8Array) => {
     const { reason, cause } = take({ key: 'a', value, headers: structured })
     assert.equal(reason, 'bad_envelope')
     return cause!
   }
   const of = (fields: object) => causeOf(JSON.stringify({ ...plain, ...fields }))
-  assert.match(causeOf('{'), /structured mode, and its value can't be used: it is no JSON/)
+  assert.match(causeOf('{'), /structured mode, and its value can't be used: it is not JSON/)
   assert.match(causeOf('[]'), /expected an object, got an array/)
   assert.match(causeOf(Buffer.from([0x22, 0xff, 0x22])), /not UTF-8/)
   for (const name of Object.keys(plain))
     assert.match(of({ [name]: undefined }), new RegExp(`event\\.${name}: expected`))
   assert.match(of({ specversion: '0.3' }), /expected 1\.x/)
-  assert.match(of({ zone: {} }), /event\.zone: expected a text, a number or a boolean, got an object/)
+  assert.match(of({ zone: {} }), /event\.zone: expected a string, a number or a boolean, got an object/)
   assert.match(of({ dataSchema: 'x' }), /event\.dataSchema: expected a name of lowercase letters/)
   assert.match(of({ data: 1, data_base64: 'aGk=' }), /only one of data and data_base64/)
   assert.match(of({ data_base64: 'a' }), /expected base64/)
 })
 
-test("a null value is a deletion whatever its content type, and a schema registry's frame is taken off in structured mode", () => {
+test("a null value is a deletion with any content type, and structured mode removes a schema registry's frame", () => {
   assert.equal(take({ key: 'a', value: null, headers: structured }).event?.deleted, true)
   assert.equal(take({ key: 'a', value: null, headers: [...needed, ...structured] }).event?.deleted, true)
   const framed = intakeOf({ format: { ...format, framing: 'confluent' } })
@@ -220,7 +220,7 @@ test("a null value is a deletion whatever its content type, and a schema registr
   assert.equal(framed({ key: 'a', value: JSON.stringify(plain), headers: structured }).reason, 'bad_framing')
 })
 
-test('nothing of one record is left in the next', () => {
+test('one record leaves nothing in the next', () => {
   const again = intakeOf({ format })
   again({ key: 'a', value: '1', headers: [...needed, ['ce_time', '2026-11-23T05:00:00Z'], ['content-type', 'a/b']] })
   const { event } = again({ key: 'b', value: '1', headers: needed, timeMs: 3 })

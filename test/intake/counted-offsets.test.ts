@@ -3,7 +3,7 @@ import test from 'node:test'
 import fc from 'fast-check'
 import { CountedOffsets } from '../../src/intake/counted-offsets.ts'
 
-/** What `Judged` does, by a set of offsets. */
+/** A model of `CountedOffsets`: a set of offsets. */
 class Offsets {
   readonly all = new Set<number>()
   tailFrom = Number.POSITIVE_INFINITY
@@ -25,7 +25,7 @@ const step = fc.oneof(
   fc.record({ kind: fc.constant('rewritten' as const), from: offset }),
 )
 
-test('an offset is judged once its stretch was read, or the tail reads there, until the log is rewritten from below it', () => {
+test('an offset is counted once its stretch was read or the tail reads there, until the log is rewritten from below it', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
       const judged = new CountedOffsets()
@@ -52,7 +52,7 @@ test('an offset is judged once its stretch was read, or the tail reads there, un
   )
 })
 
-test('of more stretches than are remembered the shortest are forgotten', () => {
+test('beyond the maximum, the shortest stretches are forgotten', () => {
   const judged = new CountedOffsets()
   for (let i = 0; i < 64; i++) judged.add(100 * i, 100 * i + 10)
   judged.add(10_000, 10_001)

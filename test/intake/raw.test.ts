@@ -7,7 +7,7 @@ import { intakeOf } from './records.ts'
 
 const raw = intakeOf({ format: { format: 'raw' } })
 
-test('a raw record is an event: subject from the key, data as it is, published at the record time', () => {
+test('a raw record becomes an event: subject from the key, data unchanged, published at the record time', () => {
   fc.assert(
     fc.property(
       fc.constantFrom('a', 'order.c1', 'tür.7'),
@@ -22,7 +22,7 @@ test('a raw record is an event: subject from the key, data as it is, published a
   )
 })
 
-test("the route's prefix stands before the key", () => {
+test("the route's prefix precedes the key", () => {
   const prefixed = intakeOf({ format: { format: 'raw' }, route: { subject: 'shop.orders.{key}' } })
   assert.equal(prefixed({ key: 'c1', value: '1' }).event?.subject, 'shop.orders.c1')
   assert.equal(prefixed({ key: 'shop.orders.c1', value: '1' }).event?.subject, 'shop.orders.shop.orders.c1')
@@ -36,7 +36,7 @@ test('a null value deletes the key, an empty one is an event without data', () =
   assert.deepEqual([empty.deleted, empty.data.length], [false, 0])
 })
 
-test('a header content-type beats that of the stream, in either case, unless it is no text', () => {
+test("a content-type header of any case overrides the stream's, unless it is not text", () => {
   const typeOf = (...headers: [string, string | Uint8Array | null][]) => {
     const { contentType, attributes } = raw({ key: 'a', value: '1', headers }).event!
     assert.deepEqual({ ...attributes }, {})
@@ -68,12 +68,12 @@ const headers = [
   ['BAGGAGE', 'a=b'],
 ] as const
 
-test('headers that are UTF-8 are attributes, the last of a name; trace context is not, in letters of either case', () => {
+test('UTF-8 headers become attributes, the last of a name wins; trace context is dropped in any case', () => {
   const { event } = raw({ key: 'a', value: '1', headers })
   assert.deepEqual({ ...event!.attributes }, { zone: '8', tür: 'zu', empty: '' })
 })
 
-test('of the headers none are taken, or those that are named, where the stream says so', () => {
+test('no headers, or only the listed ones, are taken if the stream says so', () => {
   const attributesWith = (wanted: 'none' | string[]) => {
     const take = intakeOf({ format: { format: 'raw', headers: wanted } })
     return { ...take({ key: 'a', value: '1', headers }).event!.attributes }
@@ -82,7 +82,7 @@ test('of the headers none are taken, or those that are named, where the stream s
   assert.deepEqual(attributesWith(['tür', 'traceparent', 'Baggage', 'zon']), { tür: 'zu' })
 })
 
-test('a key that is no subject is refused, with the rule that it breaks', () => {
+test('a key that is not a subject is refused with the rule it breaks', () => {
   const causeOf = (key: string | Uint8Array | null, value: string | null = '1') => {
     const { reason, cause } = raw({ key, value })
     assert.equal(reason, 'no_subject')
@@ -103,7 +103,7 @@ test('a key that is no subject is refused, with the rule that it breaks', () => 
   assert.match(causeOf('a b', null), /a null value deletes/)
 })
 
-test("a schema registry's frame is taken off, and its schema named", () => {
+test("a schema registry's frame is removed, and its schema becomes an attribute", () => {
   const framed = intakeOf({ format: { format: 'raw', framing: 'confluent' } })
   const value = Buffer.concat([Buffer.from('000000002a', 'hex'), Buffer.from('{"a":1}')])
   const { event } = framed({ key: 'a', value, headers: [['schemaId', 'the producer says']] })
@@ -112,7 +112,7 @@ test("a schema registry's frame is taken off, and its schema named", () => {
   assert.equal(framed({ key: 'a', value: null }).event?.deleted, true)
 })
 
-test('of a protobuf value the path of its message is taken off too, by the content type of the record', () => {
+test("for protobuf, by the record's content type, the message's path is removed too", () => {
   const framed = intakeOf({ format: { format: 'raw', framing: 'confluent' } })
   const value = Buffer.from('000000002a04020478', 'hex')
   const headers = [['content-type', 'application/x-protobuf']] as const
@@ -127,7 +127,7 @@ test('of a protobuf value the path of its message is taken off too, by the conte
   assert.match(cut.cause!, /no message indexes/)
 })
 
-test('a value without the frame that the stream has is refused, and the option named', () => {
+test("a value without the stream's frame is refused, and the cause names the option", () => {
   const framed = intakeOf({ format: { format: 'raw', framing: 'confluent' } })
   const { reason, cause } = framed({ key: 'a', value: '{"a":1}' })
   assert.equal(reason, 'bad_framing')
@@ -135,7 +135,7 @@ test('a value without the frame that the stream has is refused, and the option n
   assert.match(framed({ key: 'a', value: '' }).cause!, /begins with nothing/)
 })
 
-test('what is over the limit as an event is refused: the headers count', () => {
+test('a record over the limit as an event is refused: headers count', () => {
   const small = intakeOf({ format: { format: 'raw' }, maxEventBytes: 100 })
   assert.ok(small({ key: 'a', value: Buffer.alloc(70) }).event)
   const { reason, cause } = small({ key: 'a', value: Buffer.alloc(70), headers: [['h', 'x'.repeat(20)]] })
@@ -144,7 +144,7 @@ test('what is over the limit as an event is refused: the headers count', () => {
   assert.ok(small({ key: 'a', value: '1' }).event, 'the next one is not')
 })
 
-test('a raw record in a wrong partition is told with the mistake that its key shows', () => {
+test('the cause of a misrouted raw record names the mistake that its key shows', () => {
   const take = intakeOf({ format: { format: 'raw' }, partitions: 4, route: { subject: 'orders.{key}' } })
   const outcomes = [0, 1, 2, 3].map((partition) => take({ key: 'c7', value: '1', partition }))
   assert.equal(outcomes.filter(({ event }) => event?.subject === 'orders.c7').length, 1)

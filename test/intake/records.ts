@@ -21,7 +21,7 @@ export interface RecordSpec {
 
 const bytesOf = (content: string | Uint8Array) => (typeof content === 'string' ? Buffer.from(content) : content)
 
-/** A record as an adapter shows it: everything in one buffer, with other bytes between. */
+/** A record as adapters present it: everything in one buffer, with other bytes between. */
 export function recordOf({
   key = null,
   value = null,
@@ -73,13 +73,13 @@ export interface IntakeSpec {
 
 export interface Taken {
   readonly event?: Event
-  /** The traceparent that it carries. */
+  /** The record's traceparent. */
   readonly trace?: string
   readonly reason?: RejectReason
   readonly cause?: string
 }
 
-/** What becomes of records of the stream `s` on one intake. */
+/** Returns the results for records of the stream `s`, on one intake. */
 export function intakeOf({ format = {}, route = {}, partitions = 1, maxEventBytes = 1000 }: IntakeSpec = {}) {
   const routing = new RoutingTable([{ stream: 's', by: { hash: 'java' }, ...route }])
   const intake = new Intake({

@@ -14,7 +14,7 @@ function heldBytes(): number {
   return heapUsed + external
 }
 
-test('of rejected records nothing is kept but what is shown of them, however large they were', () => {
+test('a rejected record keeps only what is shown of it in memory, however large it was', () => {
   const ring = new RejectedRing(32)
   const before = heldBytes()
   for (let offset = 0; offset < 32; offset++) {

@@ -3,7 +3,7 @@ import test from 'node:test'
 import fc from 'fast-check'
 import { type Headers, intakeOf } from './records.ts'
 
-/** Records without keys, whose subjects come of headers, fields and constants. */
+/** Records without keys, whose subjects are composed from headers, fields and constants. */
 
 const taking = (subject: string, more: Parameters<typeof intakeOf>[0] = {}) =>
   intakeOf({ ...more, format: { format: 'raw', ...more?.format }, route: { subject, by: undefined }, partitions: 9 })
@@ -12,7 +12,7 @@ const orders = taking('orders.{header:region}.{json:id}')
 
 const eu: Headers = [['region', 'eu']]
 
-test('a subject is composed of constants, headers and fields of the value, in whichever partition the record is', () => {
+test('a subject is composed of constants, headers and fields of the value, for a record in any partition', () => {
   for (const partition of [0, 8]) {
     const { event } = orders({ value: '{"id":7,"total":12.50}', headers: [...eu, ['zone', '3']], partition })
     assert.deepEqual([event!.subject, Buffer.from(event!.data).toString()], ['orders.eu.7', '{"id":7,"total":12.50}'])
@@ -25,7 +25,7 @@ test('a subject is composed of constants, headers and fields of the value, in wh
   )
 })
 
-test('texts, numbers and booleans are tokens, numbers with all of their digits', () => {
+test('strings, numbers and booleans are tokens, and numbers keep all digits', () => {
   const token = (value: string) => taking('{json:v}')({ value: `{"v": ${value}}` }).event?.subject
   assert.deepEqual(['"tür"', '7', '-7', '1e3', '12345678901234567890', 'true', '"\\u0061"'].map(token), [
     'tür',
@@ -38,11 +38,11 @@ test('texts, numbers and booleans are tokens, numbers with all of their digits',
   ])
 })
 
-test('what is no token is refused as bad_subject, by the name of its place', () => {
+test('a value that is not a token is refused as bad_subject, and the cause names its place', () => {
   const causeOf = (value: string | Buffer | null, headers: Headers = eu) => {
     const { reason, cause } = orders({ value, headers })
     assert.equal(reason, 'bad_subject')
-    assert.match(cause!, /^the template "orders\.\{header:region\}\.\{json:id\}" makes no subject of it: /)
+    assert.match(cause!, /^the template "orders\.\{header:region\}\.\{json:id\}" makes no subject for it: /)
     return cause!
   }
   for (const text of ['a.b', 'a b', '*', 'a>', '']) {
@@ -60,18 +60,18 @@ test('what is no token is refused as bad_subject, by the name of its place', () 
   assert.match(causeOf(Buffer.from('{"id":"\xff"}', 'latin1')), /its value is not UTF-8/)
   assert.match(causeOf('{"id":1.5}'), /field id is .*one token/)
   for (const value of ['{}', '{"id":null}', '{"id":{}}', '{"id":[1]}', '[1]', '1', 'null', '{"a":{"id":1}}']) {
-    assert.match(causeOf(value), /expected a text, a number or a boolean as its field id/)
+    assert.match(causeOf(value), /expected a string, a number or a boolean as its field id/)
   }
-  assert.match(causeOf('no json'), /its value is no JSON/)
+  assert.match(causeOf('no json'), /its value is not JSON/)
   assert.match(causeOf(null), /it has no value/)
 })
 
-test('a null value deletes the subject that headers make', () => {
+test('a null value deletes the subject composed from headers', () => {
   const { event } = taking('orders.{header:region}')({ value: null, headers: eu })
   assert.deepEqual([event!.subject, event!.deleted], ['orders.eu', true])
 })
 
-test("fields are those behind a schema registry's frame", () => {
+test("fields are read after a schema registry's frame", () => {
   const framed = taking('a.{json:id}', { format: { framing: 'confluent' } })
   const value = Buffer.concat([Buffer.from('000000002a', 'hex'), Buffer.from('{"id":1}')])
   assert.deepEqual(
@@ -81,13 +81,13 @@ test("fields are those behind a schema registry's frame", () => {
   assert.equal(framed({ value: '{"id":1}' }).reason, 'bad_framing')
 })
 
-test('nothing of one record is in the next', () => {
+test('one record leaves nothing in the next', () => {
   assert.equal(orders({ value: '{"id":1}', headers: eu }).event?.subject, 'orders.eu.1')
   assert.equal(orders({ value: '{"id":1}', headers: [] }).reason, 'bad_subject')
   assert.equal(orders({ value: '{"id":2}', headers: eu }).event?.subject, 'orders.eu.2')
 })
 
-test('whatever a record has in these places, it has such a subject or is refused', () => {
+test('any record has its composed subject or is refused', () => {
   const text = fc.oneof(fc.string(), fc.constantFrom('a', 'b.c', '*'))
   fc.assert(
     fc.property(text, fc.oneof(text, fc.jsonValue()), (region, id) => {

@@ -19,7 +19,7 @@ const entry = (text: string): NewEntry => ({
   hash: 1,
 })
 
-test('all that a pool holds lies in the memory that it is given, with `times` too', () => {
+test('all memory of a pool comes from its allocator, with `times` too', () => {
   for (const generations of ['ranges', 'times'] as const) {
     const given: SharedArrayBuffer[] = []
     const allocate = (bytes: number) => {
@@ -36,7 +36,8 @@ test('all that a pool holds lies in the memory that it is given, with `times` to
       held.filter((memory) => !given.includes(memory as SharedArrayBuffer)),
       [],
     )
-    // The table of newest entries is the one that has no name outside.
+    // Nothing outside reaches the array of the table of newest entries, so one allocation is
+    // missing here.
     assert.equal(new Set(held).size, given.length - 1)
     const window = new Window(pool)
     window.append(entry('a text'))

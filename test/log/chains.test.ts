@@ -3,7 +3,7 @@ import test from 'node:test'
 import { Chains } from '../../src/log/chains.ts'
 import { EntryArena } from '../../src/log/entry-arena.ts'
 
-test('of entries that are gone nothing is left in the table of newest ones, whose room they would use up', () => {
+test('dropped entries leave nothing in the table of newest entries, where they would use up places', () => {
   const allocated: ArrayBuffer[] = []
   const arena = new EntryArena({ entries: 16, slabEntries: 4, withTimes: false }, (bytes) => {
     const memory = new ArrayBuffer(bytes)

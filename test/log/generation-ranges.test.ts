@@ -3,7 +3,7 @@ import test from 'node:test'
 import { GenerationRanges } from '../../src/log/generation-ranges.ts'
 import { Losses } from '../../src/log/losses.ts'
 
-test('an epoch that was forgotten is unknown, never another one', () => {
+test('a forgotten epoch is unknown, never another one', () => {
   const epochs = new GenerationRanges(new Losses())
   epochs.start(1000, 5)
   const starts = Array.from({ length: 300 }, (_, i) => 1000 + i * 10)
@@ -20,7 +20,7 @@ test('an epoch that was forgotten is unknown, never another one', () => {
   assert.equal(epochs.divergence(0, 5, 5000), 1431, 'where the log is known again, and of a later epoch')
 })
 
-test('a log cut below where it was first seen says nothing of the records before the cut', () => {
+test('a log cut below the first offset seen says nothing of the records before the cut', () => {
   const epochs = new GenerationRanges(new Losses())
   epochs.start(100, 3)
   epochs.passed(100, 3)
@@ -34,7 +34,7 @@ test('a log cut below where it was first seen says nothing of the records before
   assert.equal(epochs.divergence(0, 3, 5000), 160)
 })
 
-test('an epoch is older than what is below it only where another history begins there', () => {
+test('an epoch is older than the one below it only where another history begins there', () => {
   const epochs = new GenerationRanges(new Losses())
   epochs.start(100, 3)
   assert.deepEqual(
@@ -48,27 +48,27 @@ test('an epoch is older than what is below it only where another history begins 
   assert.deepEqual([epochs.hasOlder(50, 5), epochs.hasOlder(50, 6), epochs.hasOlder(101, 6)], [false, true, false])
 })
 
-test('a log that starts in a later epoch than a token ends for that token where it starts', () => {
+test('for a token of an earlier epoch, a log that starts in a later epoch diverges at its start', () => {
   const epochs = new GenerationRanges(new Losses())
   epochs.start(100, 3)
   assert.deepEqual([epochs.divergence(0, 2, 5000), epochs.divergence(0, 3, 5000)], [100, Number.POSITIVE_INFINITY])
 })
 
-test('an epoch that may begin in what was lost unseen agrees with no more than what was seen', () => {
+test('where an epoch may begin in records lost unseen, a token agrees only up to the records seen', () => {
   const epochs = new GenerationRanges(new Losses())
   epochs.start(0, -1)
   epochs.passed(0, 1)
   epochs.unread(12)
   epochs.passed(20, 2)
   assert.equal(epochs.divergence(0, 1, 5000), 12)
-  // A token from in between would claim an epoch that was over.
+  // A token from within the loss would claim an epoch that had ended.
   assert.deepEqual(
     [12, 13, 20, 21].map((offset) => epochs.at(offset, 30)),
     [1, -1, -1, 2],
   )
 })
 
-test('another history may begin between records of two epochs only', () => {
+test('another history may begin only between records of two epochs', () => {
   const epochs = new GenerationRanges(new Losses())
   assert.deepEqual([epochs.mayBegin(3, 3), epochs.mayBegin(3, 4), epochs.mayBegin(-1, 3)], [false, true, true])
 })

@@ -5,7 +5,7 @@ import { type NewEntry, storedEntry } from '../../src/log/entry.ts'
 import type { Window } from '../../src/log/window.ts'
 import { smallWindow } from '../model/window.ts'
 
-/** Generations that are times: what tells a rewritten log where there are no epochs. */
+/** Generations that are times identify a rewritten log where there are no epochs. */
 
 const nothing = Buffer.from('s')
 
@@ -21,7 +21,7 @@ function windowOf(records: readonly (readonly [offset: number, time: number])[],
   return window
 }
 
-test('the generation of a position is the time of the record right below it, and unknown where there is none', () => {
+test('the generation of a position is the time of the record right below it, or unknown', () => {
   const window = windowOf([
     [1, 100],
     [2, 200],
@@ -45,18 +45,18 @@ test('a position of another history diverges at the first record that is younger
     [4, 900],
     [5, 950],
   ])
-  // It saw 3, 4 and 5 of a log that was written between 200 and 900.
+  // The position's holder saw 3, 4 and 5 of a log that was written between 200 and 900.
   assert.equal(window.divergence(6, 500), 3)
   assert.equal(window.divergence(5, 320), 3)
   assert.equal(window.divergence(4, 310), 3)
-  // A record of the same millisecond as the last that both have is of both.
+  // A record of the same millisecond as the last shared record belongs to both histories.
   assert.equal(window.divergence(6, 900), 5)
-  // Of the same history, or nothing is known below it.
+  // The same history, or nothing is known below it.
   assert.equal(window.divergence(4, 900), Number.POSITIVE_INFINITY)
   assert.equal(window.divergence(1, 70), Number.POSITIVE_INFINITY)
 })
 
-test('what is younger than the first record above it is not of the same history', () => {
+test('a position younger than the first record above it is of another history', () => {
   const window = windowOf([
     [10, 1000],
     [11, 2000],
@@ -69,7 +69,7 @@ test('what is younger than the first record above it is not of the same history'
   assert.equal(windowOf([]).hasOlder(0, 1), false)
 })
 
-test('a position ahead of the log is of another history when the log has younger records than the one below it', () => {
+test('a position ahead of the log is of another history if the log has records younger than the position', () => {
   const window = windowOf([
     [1, 100],
     [2, 200],
@@ -90,7 +90,7 @@ test('times are compared across the end of their 32 bits', () => {
   assert.equal(window.divergence(4, 2 ** 32 - 15), 2)
 })
 
-test('a rewrite that was read, and eviction, leave the generations right', () => {
+test('generations stay right after a rewrite and eviction', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 40 }), (length, keep) => {
       const window = windowOf([], 16)
@@ -106,13 +106,14 @@ test('a rewrite that was read, and eviction, leave the generations right', () =>
       for (let offset = window.indexTail; offset < window.head; offset++) {
         assert.equal(window.generationAt(offset + 1), times.get(offset))
       }
-      // A position at the old end is cut back to where the rewrite began, as far as the index reaches.
+      // A position at the old end is cut back to the start of the rewrite, as far as the index
+      // reaches.
       assert.equal(window.divergence(length + 1, length * 10), Math.max(from, window.indexTail))
     }),
   )
 })
 
-test('readers are to read it all again: what each record was is known all the same, as far as the log is not cut', () => {
+test('after readers must read everything again, the generation of each record is still known, up to a cut of the log', () => {
   const again = {
     forget: (window: Window) => window.forget(),
     losses: (window: Window) => {
@@ -145,7 +146,7 @@ test('readers are to read it all again: what each record was is known all the sa
   }
 })
 
-test('a record that nobody here could use has its time, and may be the first of another history', () => {
+test("a record that this gateway can't use has its time, and may be the first of another history", () => {
   const window = windowOf([
     [1, 100],
     [2, 200],
@@ -169,7 +170,7 @@ test('a record that nobody here could use has its time, and may be the first of 
   assert.equal(window.divergence(4, 310), 3, 'nothing is known of what lies below')
 })
 
-test('of records that nobody here could use the newest 256 have their times', () => {
+test("times are kept for the newest 256 records that this gateway can't use", () => {
   const window = windowOf([])
   for (let offset = 1; offset <= 300; offset++) window.advance(offset + 1, offset)
   assert.deepEqual(
@@ -178,7 +179,7 @@ test('of records that nobody here could use the newest 256 have their times', ()
   )
 })
 
-test('a rewritten log is in doubt from the loss right below where it was noticed, not from one of before', () => {
+test('a rewritten log is in doubt from the loss right below the place where it was noticed, not from an earlier loss', () => {
   const window = windowOf([
     [1, 100],
     [2, 200],
@@ -187,13 +188,13 @@ test('a rewritten log is in doubt from the loss right below where it was noticed
   window.lost(6, 7, 'corrupt')
   window.append(record(8, 800))
   window.append(record(9, 900))
-  assert.equal(window.doubtfulFrom(8, 500), 3, 'none of what lies below was read, down to a record')
+  assert.equal(window.doubtfulFrom(8, 500), 3, 'nothing below was read, down to a record')
   assert.equal(window.doubtfulFrom(9, 850), 9)
   assert.equal(window.doubtfulFrom(2, 150), 2)
   assert.equal(window.doubtfulFrom(1, 50), 0, 'nothing is known below')
 })
 
-test('another history may begin between records that are a second apart, also where times repeat, and where the first is unknown', () => {
+test('another history may begin between records a second apart, also where times wrap, and after an unknown generation', () => {
   const window = windowOf([])
   const pairs = [
     [5000, 5999],

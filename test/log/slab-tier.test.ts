@@ -3,7 +3,7 @@ import test from 'node:test'
 import { SlabQueue } from '../../src/log/slab-queue.ts'
 import { type SlabHolder, SlabTier } from '../../src/log/slab-tier.ts'
 
-/** A window that does nothing but fill slabs. */
+/** A window that only fills slabs. */
 class Filler implements SlabHolder {
   readonly slabs = new SlabQueue()
   gaveUp = 0
@@ -14,7 +14,7 @@ class Filler implements SlabHolder {
     tier.join(this)
   }
 
-  /** Begins another slab; the one before is full. */
+  /** Starts another slab; the previous one is full. */
   next(nowMs: number): void {
     const slab = this.#tier.take(this, nowMs)
     this.slabs.push(slab, this.slabs.first + this.slabs.count)
@@ -26,7 +26,7 @@ class Filler implements SlabHolder {
   }
 }
 
-test('the slab that was filled first gives way, not the one that was begun first', () => {
+test('the slab that was filled first is taken, not the one that was opened first', () => {
   const tier = new SlabTier(4)
   const [slow, quick] = [new Filler(tier), new Filler(tier)]
   slow.next(0)
@@ -45,7 +45,7 @@ test('a slab that is being filled is spared while another window has more than o
   assert.deepEqual([slow.gaveUp, quick.gaveUp], [0, 7])
 })
 
-test('where each window has one slab only, who has none takes the oldest', () => {
+test('where each window has one slab only, a window without slabs takes the oldest', () => {
   const tier = new SlabTier(2)
   const [first, second, third] = [new Filler(tier), new Filler(tier), new Filler(tier)]
   first.next(0)

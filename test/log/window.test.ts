@@ -64,14 +64,14 @@ const step = fc.oneof(
 )
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
 
-/** One window, and the log as a plain list. */
+/** One window, and a plain list as the model of its log. */
 class Pair {
   readonly window: Window
   readonly hash: (subject: string) => number
   readonly generations: Generations
   log: Model[] = []
   lost: { from: number; to: number }[] = []
-  /** Where losses begin in which an epoch may begin unseen. */
+  /** Starts of losses that may hide the start of an epoch. */
   unseen: number[] = []
   epoch = 1
   before = 0
@@ -125,7 +125,7 @@ class Pair {
     this.lost = this.lost
       .filter(({ from }) => from < next)
       .map(({ from, to }) => ({ from, to: Math.min(to, next - 1) }))
-    // What stands before the cut was seen up to there.
+    // A loss below a remaining record hides nothing: the epoch of that record is knexpected.
     this.unseen = this.unseen.filter((from) => this.log.some(({ offset }) => offset > from))
     this.epoch++
   }
@@ -144,7 +144,7 @@ const poolSize = fc.record({
   generations: fc.constantFrom('ranges' as const, 'times' as const),
 })
 
-test('whatever happens to windows of one pool, each answers as a plain list would, within the budgets', () => {
+test('windows that share a pool answer as a plain list would, within the budgets, after any steps', () => {
   const hashesOf = fc.constantFrom(1, 3, 8, 1000)
   const steps = fc.array(fc.tuple(fc.nat(3), step), { maxLength: 150, size: 'max' })
   const property = fc.property(
@@ -171,7 +171,10 @@ test('whatever happens to windows of one pool, each answers as a plain list woul
   fc.assert(property, { numRuns: 600 })
 })
 
-/** Each slab is free or some window's, and no window holds one that it has nothing in, but for the one that it fills. */
+/**
+ * Each slab is free or held by one window. No window holds an empty slab, except the one it is
+ * filling.
+ */
 function checkPool({ payloads, entries }: WindowPool, pairs: readonly Pair[]): void {
   const sum = (of: (window: Window) => number) => pairs.reduce((total, { window }) => total + of(window), 0)
   assert.equal(sum(({ payloadSlabs }) => payloadSlabs) + payloads.tier.free, payloads.tier.size)
@@ -180,7 +183,7 @@ function checkPool({ payloads, entries }: WindowPool, pairs: readonly Pair[]): v
     assert.ok(window.usedBytes <= window.payloadSlabs * payloads.slabBytes)
     assert.ok(window.payloadSlabs <= window.size)
     assert.ok(window.indexed <= window.indexSlabs << entries.shift)
-    // Times stay where readers are shown no entry any more.
+    // Entries keep their times after they become invisible to readers.
     if (entries.times === undefined) assert.ok(window.indexSlabs <= window.indexed + 1)
   }
 }
@@ -191,7 +194,10 @@ interface Truth {
   readonly unseen: readonly number[]
 }
 
-/** The epoch of the last record below `offset`; -1 where another one may have begun unseen. */
+/**
+ * Returns the epoch of the last record below `offset`; -1 where another epoch may have begun
+ * unseen.
+ */
 function generation({ log, unseen }: Truth, offset: number, before: number): number {
   const below = log.findLast((entry) => entry.offset < offset)
   const above = log.find((entry) => entry.offset >= offset)
@@ -218,11 +224,11 @@ function check(window: Window, truth: Truth, hash: (subject: string) => number):
     assert.equal(window.generationAt(entry.offset + 1), entry.epoch)
   })
   for (const value of new Set(log.map(({ subject }) => hash(subject)))) {
-    const own = indexed.filter(({ subject }) => hash(subject) === value).map(({ offset }) => offset)
+    const expected = indexed.filter(({ subject }) => hash(subject) === value).map(({ offset }) => offset)
     const chain: number[] = []
     for (let at = window.newest(value); at >= 0; at = window.previous(at)) chain.unshift(window.offsetOf(at))
-    assert.deepEqual(chain, own)
-    const middle = own[Math.floor(own.length / 2)] ?? window.head
+    assert.deepEqual(chain, expected)
+    const middle = expected[Math.floor(expected.length / 2)] ?? window.head
     for (const since of [window.indexTail, middle, middle + 1]) {
       const forward: number[] = []
       for (let at = window.firstSince(value, since); at >= 0; at = window.following(at)) {
@@ -230,13 +236,13 @@ function check(window: Window, truth: Truth, hash: (subject: string) => number):
       }
       assert.deepEqual(
         forward,
-        own.filter((offset) => offset >= since),
+        expected.filter((offset) => offset >= since),
       )
     }
   }
   const remembered = lost.find(({ to }) => to >= window.tail)
-  const { reason: _, ...told } = window.nextLost(window.tail) ?? { reason: '' }
-  assert.deepEqual(told, remembered ?? {})
+  const { reason: _, ...found } = window.nextLost(window.tail) ?? { reason: '' }
+  assert.deepEqual(found, remembered ?? {})
 }
 
 function checkEpochs(window: Window, truth: Truth, before: number): void {
@@ -263,7 +269,7 @@ test('a token of an older epoch stops agreeing where the next epoch starts', () 
   )
 })
 
-test('what is passed as no record has its epoch, which the position right behind it is of', () => {
+test('an offset that is passed without a record has an epoch, which is the generation of the next position', () => {
   const window = smallWindow({ payloadBytes: 1024, entries: 16 })
   window.start(5, 1)
   window.advance(8, 3)
@@ -273,7 +279,7 @@ test('what is passed as no record has its epoch, which the position right behind
   )
 })
 
-test('a window says when an append would evict, and refuses what it can never hold', () => {
+test('a window predicts whether an append would evict, and refuses an event that never fits', () => {
   const window = smallWindow({ payloadBytes: 2048, payloadSlabBytes: 2048, entries: 4 })
   window.start(0, -1)
   assert.equal(window.hasRoom(1024), true)
@@ -285,7 +291,7 @@ test('a window says when an append would evict, and refuses what it can never ho
   assert.throws(() => window.append(huge), { code: 'event_too_large' })
 })
 
-test('a window that says it has room does not evict for it, whichever lap it is on', () => {
+test('after a positive hasRoom, the append evicts nothing, on any lap', () => {
   const step = fc.record({ size: fc.nat(200), back: fc.constantFrom(0, 0, 0, 1, 3) })
   const property = fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
     const window = smallWindow({ payloadBytes: 2048, entries: 16 })
@@ -302,7 +308,7 @@ test('a window that says it has room does not evict for it, whichever lap it is 
   fc.assert(property, { numRuns: 300 })
 })
 
-test('a ring holds as many payloads as fit, lap after lap, and a cut log gives their room back', () => {
+test('a ring holds as many payloads as fit, lap after lap, and a truncated log frees their room', () => {
   const window = smallWindow({ payloadBytes: 128, entries: 16 })
   window.start(0, -1)
   const append = () => {
@@ -311,7 +317,7 @@ test('a ring holds as many payloads as fit, lap after lap, and a cut log gives t
   }
   for (let i = 1; i <= 20; i++) {
     append()
-    assert.equal(window.size, Math.min(i, 4), 'four of 32 bytes, headers included')
+    assert.equal(window.size, Math.min(i, 4), 'four payloads of 32 bytes, including headers')
     assert.equal(window.usedBytes, window.size * 32)
   }
   window.truncate(18)
@@ -321,7 +327,7 @@ test('a ring holds as many payloads as fit, lap after lap, and a cut log gives t
   assert.equal(window.tail, 16)
 })
 
-test('more losses than it remembers move the tail past the oldest, so that none is silent', () => {
+test('when a window forgets a loss, its tail moves past it, so no loss goes unreported', () => {
   const window = smallWindow({ payloadBytes: 4096, entries: 256 })
   window.start(0, -1)
   for (let i = 0; i < 70; i++) {

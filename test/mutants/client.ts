@@ -32,6 +32,22 @@ export const clientMutants: readonly Mutant[] = [
     breaks: 'an error about one subscription ends no other',
   },
   {
+    name: 'a shared request that is too large ends all of its subscriptions',
+    file: 'client/link.ts',
+    from: 'isClear && asked.length > 1 ? served.slice(-1) : served',
+    to: 'served',
+    by: { unit: 'test/client/shared-position.test.ts' },
+    breaks: 'an error that is about some of them ends no others',
+  },
+  {
+    name: 'a subscription that the gateway would not take is sent',
+    file: 'client/websocket.ts',
+    from: 'isOpen && bytes <= (most ?? leastFrameBytes)',
+    to: 'isOpen',
+    by: { unit: 'test/client/websocket.test.ts' },
+    breaks: 'a subscription that is too large ends no other',
+  },
+  {
     name: "a proxy's error in JSON is taken for a gateway's",
     file: 'client/refusal.ts',
     from: "typeof code !== 'string' || typeof message !== 'string'",

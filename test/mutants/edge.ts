@@ -46,6 +46,14 @@ export const edgeMutants: readonly Mutant[] = [
     breaks: '`maxPublishes` bounds the publications that wait at once',
   },
   {
+    name: 'headers beside a CloudEvent in structured mode are its attributes',
+    file: 'wire/cloudevent-headers.ts',
+    from: ' || contentType.toLowerCase().startsWith(structuredType)',
+    to: '',
+    by: { unit: 'test/edge/publish.test.ts' },
+    breaks: "a structured CloudEvent's attributes are in its body",
+  },
+  {
     name: 'a session that ended is waited for at the end',
     file: 'edge/context.ts',
     from: '    this.sessions--\n',
@@ -272,8 +280,8 @@ export const edgeMutants: readonly Mutant[] = [
   {
     name: 'an address owes for all of its cuts, however many',
     file: 'edge/penalties.ts',
-    from: 'penalty.evenMs = Math.min(Math.max(penalty.evenMs, nowMs) + this.#cutMs, nowMs + savedMs + this.#cutMs)',
-    to: 'penalty.evenMs = Math.max(penalty.evenMs, nowMs) + this.#cutMs',
+    from: 'bucket.fill(this.#cutMs, this.#nowMs, savedMs + this.#cutMs)',
+    to: 'bucket.fill(this.#cutMs, this.#nowMs)',
     by: { unit: 'test/edge/penalties.test.ts' },
     breaks: 'an address is free 3 s after its last cut',
   },
@@ -368,9 +376,17 @@ export const edgeMutants: readonly Mutant[] = [
   {
     name: 'the socket beside the embedded log outlives its gateway',
     file: 'edge/listener.ts',
-    from: '    if (this.#path !== undefined) rmSync(this.#path, { force: true })\n',
+    from: "    if (this.#path !== undefined && at(this.#path) === 'socket') rmSync(this.#path, { force: true })\n",
     to: '',
     by: { unit: 'test/edge/local.test.ts' },
     breaks: 'the socket is gone with its gateway',
+  },
+  {
+    name: 'whatever has the path of the socket is removed',
+    file: 'edge/listener.ts',
+    from: "if (at(path) === 'something else') throw",
+    to: "if (at(path) === 'something else' && path === '') throw",
+    by: { unit: 'test/edge/local.test.ts' },
+    breaks: 'a file of somebody else stays',
   },
 ]

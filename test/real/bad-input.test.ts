@@ -8,6 +8,7 @@ import { after, afterEach, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { WebSocket } from 'ws'
 import { decodeToken, encodePosition, logOf } from '../../src/wire/token.ts'
+import { listensText } from '../support/gateway-process.ts'
 import { ask, postJson, RawClient } from '../support/http.ts'
 import { until } from '../support/until.ts'
 
@@ -48,7 +49,7 @@ function serve(listen: number, adminPort: number, directory: string): Run {
 async function ready(run: Run): Promise<void> {
   for (const deadline = performance.now() + 20_000; performance.now() < deadline; ) {
     assert.equal(run.child.exitCode, null, run.output)
-    const answer = await ask(admin, '/readyz').catch(() => undefined)
+    const answer = run.output.includes(listensText) ? await ask(admin, '/readyz').catch(() => undefined) : undefined
     if (answer?.status === 200) return
     await new Promise((resolve) => setTimeout(resolve, 25))
   }

@@ -22,7 +22,7 @@ describe('bench that can not run', { skip: benchSkip, timeout: 240_000 }, () => 
   }
 
   test('mistakes of the command line are named', async () => {
-    await fails(['unicats'], 2, /expected a scenario of each-own-subject, unicast/)
+    await fails(['unicats'], 2, /expected one of each-own-subject, unicast.*; did you mean unicast\?/)
     await fails(['unicast', '--rate', '-5'], 2, /--rate.*expected a number/)
     await fails(['unicast', '--transport', 'sse', '--codec', 'protobuf'], 2, /sse has JSON only/)
     await fails(['unicast', '--gateways', '2'], 2, /embedded log belongs to one gateway/)

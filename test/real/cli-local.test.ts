@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { openEmbedded } from '../../src/source/embedded/open.ts'
-import { patienceMs } from '../support/gateway-process.ts'
+import { listensText, patienceMs } from '../support/gateway-process.ts'
 import { ask } from '../support/http.ts'
 import { until } from '../support/until.ts'
 import { Run } from './support/run.ts'
@@ -27,7 +27,8 @@ async function ends(args: readonly string[], { env = container, input = '' }: { 
 
 before(async () => {
   gateway = new Run(['serve'], folder, container)
-  await until('the gateway is ready', patienceMs, async () => (await ask(port + 1, '/readyz')).status === 200)
+  const isReady = async () => gateway.stdout.includes(listensText) && (await ask(port + 1, '/readyz')).status === 200
+  await until('the gateway is ready', patienceMs, isReady)
 })
 after(async () => {
   gateway.child.kill()

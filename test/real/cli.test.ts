@@ -292,6 +292,7 @@ test('the exit code says what went wrong: 1 it failed, 2 it was asked wrongly, 3
     [2, /expected a URL such as/, 'publish', 'a', 'x', '--gateway', 'localhost:8080/x'],
     [2, /\(bad_token\)/, 'subscribe', 'a', '--after', 'nonsense', '--gateway', url],
     [2, /\(bad_token\)/, 'token', 'nonsense'],
+    [2, /unknown command 'stats'\n\(Did you mean status\?\)/, 'help', 'stats'],
     [2, /expected one of bad_frame/, 'errors', 'nope'],
     [2, /--proto: expected --transport ws/, 'subscribe', 'a', '--proto', '--transport', 'sse'],
     [1, /^$/m, 'subscribe', 'never.published', '--count', '1', '--timeout', '4', '--gateway', url],

@@ -115,7 +115,7 @@ describe('a gateway whose Kafka misbehaves', skip === undefined ? {} : { skip },
     for (const { transport, errors } of clients) {
       assert.equal(errors[0]!.code, 'stream_missing', transport)
       // The command is the operator's to know.
-      assert.match(errors[0]!.message, /^a stream that this needs is not on the broker yet/, transport)
+      assert.match(errors[0]!.message, /^a required stream is not on the broker yet/, transport)
       assert.ok(errors[0]!.retryAfterMs > 0, transport)
     }
     closeAll(clients)

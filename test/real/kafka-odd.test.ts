@@ -278,7 +278,7 @@ describe('the less usual ways to use a Kafka', skip === undefined ? {} : { skip 
     }
     const fresh = await freshGateway(t, 'wide', config)
     const told = [
-      /stream wide has 5 partitions, where streams\.wide\.partitions says 3/,
+      /stream wide has 5 partitions, but streams\.wide\.partitions is 3/,
       /stream wide has 5 partitions, but its ranges name only 3 of them: .* partition 3, 4 /,
     ]
     await until('both are logged', patienceMs, () => {

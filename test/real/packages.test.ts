@@ -17,7 +17,7 @@ import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { transform } from 'esbuild'
-import { patienceMs } from '../support/gateway-process.ts'
+import { listensText, patienceMs } from '../support/gateway-process.ts'
 import { ask } from '../support/http.ts'
 import { until } from '../support/until.ts'
 import { Run } from './support/run.ts'
@@ -125,7 +125,7 @@ before(async () => {
     {},
     { program: carillon },
   )
-  const isReady = async () => (await ask(port + 1, '/readyz')).status === 200
+  const isReady = async () => gateway.stdout.includes(listensText) && (await ask(port + 1, '/readyz')).status === 200
   await until('the packed gateway is ready', patienceMs, isReady)
 
   mkdirSync(project)

@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import { chromiumMissing, startChromium } from '../brokers/chromium.ts'
+import { listensText } from '../support/gateway-process.ts'
 import { endsWithThis } from '../support/running.ts'
 
 const carillon = fileURLToPath(new URL('../../bin/carillon', import.meta.url))
@@ -29,16 +30,20 @@ class Gateway {
   async start(): Promise<void> {
     const [listen, admin] = [`127.0.0.1:${port}`, `127.0.0.1:${port + 1}`]
     const options = ['--dev', '--broker', `embedded:${this.#directory}`, '--listen', listen, '--admin', admin]
-    const child = spawn(carillon, ['serve', ...options], { stdio: ['ignore', 'ignore', 'pipe'] })
+    const child = spawn(carillon, ['serve', ...options], { stdio: ['ignore', 'pipe', 'pipe'] })
     endsWithThis(child)
     this.#child = child
+    let listens = false
+    child.stdout!.on('data', (chunk) => {
+      listens ||= String(chunk).includes(listensText)
+    })
     let stderr = ''
     child.stderr!.on('data', (chunk) => {
       stderr = (stderr + chunk).slice(-4000)
     })
     const ready = async () => {
       if (child.exitCode !== null) throw new Error(`the gateway ended with ${child.exitCode}: ${stderr}`)
-      return (await fetch(`http://${admin}/readyz`).catch(() => undefined))?.status === 200
+      return listens && (await fetch(`http://${admin}/readyz`).catch(() => undefined))?.status === 200
     }
     await until('the gateway is ready', ready, startMs)
   }

@@ -11,13 +11,13 @@ const keys = Array.from({ length: 200 }, (_, i) => Buffer.from(`alarm.zone${i}.d
 
 type Place = (key: Buffer, count: number) => number
 
-/** Where producers that follow another rule put a key. */
+/** The partitions of a key under rules of other producers. */
 const placeBy =
   (by: RouteRule, more: Partial<RouteConfig> = {}): Place =>
   (key, count) =>
     table(by, more).place(key.toString(), () => count).partition!
 
-/** What is said of the misrouted ones of these keys, one after the other. */
+/** Returns the causes of the misrouted ones among these keys, in order. */
 function causes(own: RouteRule, place: Place, more: Partial<RouteConfig> = {}, partitions = count): string[] {
   const misrouted = table(own, more).misroutedOf('s')
   const right = placeBy(own, more)
@@ -29,7 +29,7 @@ function causes(own: RouteRule, place: Place, more: Partial<RouteConfig> = {}, p
 
 const open = { subjects: 'alarm.*.*' }
 
-test('the rule of other producers is found out by the keys that were misrouted, and is named for the route', () => {
+test("the rule of other producers is identified from misrouted keys, and named as the route's fix", () => {
   const rules: [RouteRule, RegExp][] = [
     [
       { hash: 'java' },
@@ -51,28 +51,28 @@ test('the rule of other producers is found out by the keys that were misrouted, 
   }
 })
 
-test("librdkafka's default is told with the producer's setting as well, where the route is Java's", () => {
+test("for a Java route, librdkafka's default is reported with the producer's setting as well", () => {
   const [first] = causes({ hash: 'java' }, placeBy({ hash: 'librdkafka' }))
   assert.match(first!, /CRC32.*\{hash: librdkafka\}.*partitioner=murmur2_random in its producer/)
   assert.doesNotMatch(causes({ hash: 'sarama' }, placeBy({ hash: 'librdkafka' }))[0]!, /murmur2_random/)
 })
 
-test('the route keeps its tokens where the rule changes', () => {
+test("the suggested rule keeps the route's tokens", () => {
   const said = causes({ hash: 'java', tokens: 3 }, placeBy({ hash: 'librdkafka', tokens: 3 }))
   assert.match(said.at(-1)!, /set by: \{hash: librdkafka, tokens: 3\}/)
 })
 
-test('a rule that one key fits by chance is told beside the other one until more keys are known', () => {
+test('a rule that fits one key by chance is named beside the other one until more keys are known', () => {
   const byCrc = placeBy({ hash: 'librdkafka' })
   const both = keys.find((key) => byCrc(key, count) === placeBy({ hash: 'sarama' })(key, count))!
   const misrouted = table({ hash: 'java' }).misroutedOf('s')
   const first = misrouted.because(both, byCrc(both, count), count)
-  assert.match(first, /librdkafka's default.*or by Sarama's .*; more keys will show which: set by/)
+  assert.match(first, /librdkafka's default.*or by Sarama's .*; more keys will tell: set by/)
   for (const key of keys.slice(0, 5)) misrouted.because(key, byCrc(key, count), count)
   assert.doesNotMatch(misrouted.because(both, byCrc(both, count), count), /Sarama/)
 })
 
-test('a key that was put somewhere by hand does not hide the rule of the others', () => {
+test('a key placed by hand does not hide the rule of the others', () => {
   const byCrc = placeBy({ hash: 'librdkafka' })
   const misrouted = table({ hash: 'java' }).misroutedOf('s')
   misrouted.because(keys[0], (byCrc(keys[0]!, count) + 1) % count, count)
@@ -82,7 +82,7 @@ test('a key that was put somewhere by hand does not hide the rule of the others'
   for (const key of places) assert.match(misrouted.because(key, byCrc(key, count), count), /librdkafka's default/)
 })
 
-test('keys of one number of partitions say nothing of another', () => {
+test('a change of the partition count discards earlier keys', () => {
   const misrouted = table({ hash: 'java' }).misroutedOf('s')
   const [byCrc, bySarama] = [placeBy({ hash: 'librdkafka' }), placeBy({ hash: 'sarama' })]
   for (const key of keys) misrouted.because(key, byCrc(key, count), count)
@@ -90,7 +90,7 @@ test('keys of one number of partitions say nothing of another', () => {
   assert.match(said.at(-1)!, /Sarama's/)
 })
 
-test("Java's hash alone is named where the one with the sign bit gives the same partitions: of powers of two", () => {
+test("if the partition count is a power of two, only Java's hash is named, since the one with the sign bit is equal", () => {
   for (const hash of ['librdkafka', 'sarama'] as const) {
     for (const partitions of [4, 16]) {
       const said = causes({ hash }, placeBy({ hash: 'java' }), {}, partitions)
@@ -104,9 +104,9 @@ test('murmur2 with its sign bit is recognised', () => {
   assert.match(said.at(-1)!, /sign bit.*: give it a Java-compatible partitioner, or set by: any/)
 })
 
-test('a changed partition count is recognised, with a count that would explain it', () => {
+test('a changed partition count is recognised, with an example of a count that explains it', () => {
   const withEight = (key: Buffer) => placeBy({ hash: 'java' })(key, 8)
-  const said = causes({ hash: 'java' }, withEight).filter((each) => each.includes('no hash that a route can have'))
+  const said = causes({ hash: 'java' }, withEight).filter((each) => each.includes('no known hash'))
   assert.ok(said.length > 50)
   const misrouted = table({ hash: 'java' }).misroutedOf('s')
   for (const key of keys.slice(0, 20)) misrouted.because(key, withEight(key), count)
@@ -115,21 +115,21 @@ test('a changed partition count is recognised, with a count that would explain i
   assert.equal(placeBy({ hash: 'java' })(key, named), withEight(key))
 })
 
-test('a record in the partition of its key has a key that is not its subject', () => {
+test('a record that is right for its key has another key than its subject', () => {
   for (const hash of ['java', 'librdkafka', 'sarama', 'nats-subject'] as const) {
     const [key] = keys
     const said = table({ hash }).misroutedOf('s').because(key, placeBy({ hash })(key!, count), count)
-    assert.match(said, /the key's own partition is right.*carillon routes/)
+    assert.match(said, /the partition is right for this key.*carillon routes/)
   }
 })
 
-test('a record without a key is told as such', () => {
+test('a record without a key is reported as such', () => {
   const misrouted = table({ hash: 'java' }).misroutedOf('s')
   assert.match(misrouted.because(undefined, 3, count), /no key.*by: any/)
   assert.match(misrouted.because(Buffer.alloc(0), 3, count), /no key/)
 })
 
-test('a key that is longer than any subject is neither hashed nor kept', () => {
+test('a key longer than any subject is neither hashed nor kept', () => {
   const misrouted = table({ hash: 'java' }).misroutedOf('s')
   const placed = placeBy({ hash: 'librdkafka' })
   for (let i = 0; i < 300; i++) assert.match(misrouted.because(Buffer.alloc(256, `${i}`), 3, count), /longer than any/)
@@ -137,7 +137,10 @@ test('a key that is longer than any subject is neither hashed nor kept', () => {
   assert.match(misrouted.because(key, placed(key, count), count), /CRC32\)(?!, as)/)
 })
 
-test('of a route by ranges nothing is found out by hashes', () => {
+test('for a route by ranges, no hash is guessed', () => {
   const ranges = table({ ranges: [{ from: 'a', partitions: [0] }] }).misroutedOf('s')
-  assert.match(ranges.because(Buffer.from('b'), 3, count), /its producer chose another partition than its route says/)
+  assert.match(
+    ranges.because(Buffer.from('b'), 3, count),
+    /its producer chose a partition that its route does not allow/,
+  )
 })

@@ -6,7 +6,7 @@ import { matches } from '../../src/subject/subject.ts'
 
 const alphabet = ['a', 'b', 'é']
 
-/** Every subject of up to four of these tokens. */
+/** All subjects of up to four of these tokens. */
 const subjects = [1, 2, 3, 4].flatMap((length) => {
   let all = ['']
   for (let i = 0; i < length; i++) all = all.flatMap((start) => alphabet.map((token) => [start, token]).map(joined))
@@ -21,12 +21,12 @@ const pattern = fc
   .tuple(fc.array(fc.constantFrom(...alphabet, '*'), { maxLength: 3 }), fc.constantFrom(...alphabet, '*', '>'))
   .map(([start, last]) => [...start, last].join('.'))
 
-test('two patterns have a common subject where, and only where, enumeration finds one', () => {
+test('two patterns have a common subject if and only if enumeration finds one', () => {
   fc.assert(
     fc.property(pattern, pattern, (a, b) => {
       const found = commonSubject(a, b)
       const common = subjects.some((subject) => matches(a, subject) && matches(b, subject))
-      // The patterns have at most four tokens, so where they meet, they meet in a subject of as many.
+      // Patterns have at most four tokens, so common subjects of at most four tokens suffice.
       assert.equal(found !== undefined, common)
       if (found !== undefined) assert.ok(matches(a, found) && matches(b, found), `${found} is of both`)
       assert.equal(commonSubject(b, a) !== undefined, common)
@@ -35,7 +35,7 @@ test('two patterns have a common subject where, and only where, enumeration find
   )
 })
 
-test('a pattern held against bytes says what it says of the text', () => {
+test('matching bytes agrees with matching text', () => {
   fc.assert(
     fc.property(pattern, fc.constantFrom(...subjects), fc.nat(3), (text, subject, before) => {
       const bytes = Buffer.from(`${'.'.repeat(before)}${subject}.a`)

@@ -9,22 +9,22 @@ const ranges = (...partitions: number[][]): RouteConfig => ({
   by: { ranges: partitions.map((each, i) => ({ from: `call.${i}`, to: `call.${i + 1}`, partitions: each })) },
 })
 
-test('ranges that name exactly the partitions that there are have no problem', () => {
+test('ranges that name exactly the existing partitions have no problem', () => {
   assert.equal(rangeProblem([ranges([0], [1, 2])], 'calls', 3), '')
   assert.equal(rangeProblem([ranges([0], [1, 2])], 'others', 99), '')
 })
 
-test('a stream with more partitions than its ranges name is told with both numbers, and with what is skipped', () => {
+test('for a stream with more partitions than its ranges name, the problem names both counts and the skipped partitions', () => {
   const problem = rangeProblem([ranges([0], [1])], 'calls', 4)
   assert.match(problem, /has 4 partitions, but its ranges name only 2 of them: records in partition 2, 3 are skipped/)
 })
 
-test('ranges that name a partition that the stream does not have are told with both', () => {
+test('for ranges that name a missing partition, the problem names both', () => {
   assert.match(rangeProblem([ranges([0], [5])], 'calls', 4), /has 4 partitions, but its ranges name partition 5/)
   assert.match(rangeProblem([ranges([0], [4, 3])], 'calls', 4), /has 4 partitions, but its ranges name partition 4/)
 })
 
-test('a route by hash beside them may use any partition', () => {
+test('beside a route by ranges, a route by hash may use any partition', () => {
   const hash: RouteConfig = { subjects: 'other.>', stream: 'calls', by: { hash: 'java' } }
   assert.equal(rangeProblem([ranges([0]), hash], 'calls', 4), '')
   assert.equal(rangeProblem([hash], 'calls', 4), '')

@@ -27,21 +27,24 @@ const blocks: RouteConfig = {
   },
 }
 
-test("with no configuration every subject is in the stream events, where Kafka's own hash puts it", () => {
+test("without configuration every subject is in the stream events, where Kafka's own hash puts it", () => {
   const table = new RoutingTable(defaultRoutes)
   const expected = { stream: 'events', partition: javaPartition('alarm.zone7.door', 12), key: 'alarm.zone7.door' }
   assert.deepEqual(table.place('alarm.zone7.door', twelve), expected)
   assert.deepEqual(table.rows(), [{ subjects: '>', stream: 'events', rule: 'java' }])
 })
 
-/** From librdkafka's tests/0048-partitioner.c, which has them of crc32 on macOS, of Go's hash/fnv and of Java. */
+/**
+ * From librdkafka's tests/0048-partitioner.c, whose values come from crc32 on macOS, Go's
+ * hash/fnv and Java.
+ */
 const librdkafkas: [key: string, crc32: number, murmur2: number, fnv1a: number][] = [
   ['23456', 0xb1b451d7, 0x058d780f, 0x27e6f469],
   ['this is another string with more length to it perhaps', 0xb0150df7, 0x4f7703da, 0x155e3e5f],
   ['hejsan', 0xd077037e, 0x5ec19395, 0x17b1e27a],
 ]
 const placedBy = (hash: RouteHash, key: string, count: number) =>
-  // Some keys are no subjects.
+  // Some keys are not subjects.
   new RoutingTable([{ subjects: '>', stream: 's', by: { hash } }]).routes[0]!.partition(
     Buffer.from(key),
     0,
@@ -49,7 +52,7 @@ const placedBy = (hash: RouteHash, key: string, count: number) =>
     count,
   )
 
-test("keys are where librdkafka's partitioners put them: consistent_random, murmur2_random, fnv1a_random", () => {
+test("keys have the partitions of librdkafka's partitioners: consistent_random, murmur2_random, fnv1a_random", () => {
   for (const count of [7, 17, 1000]) {
     for (const [key, crc32, murmur2, fnv1a] of librdkafkas) {
       assert.equal(placedBy('librdkafka', key, count), crc32 % count)
@@ -59,8 +62,8 @@ test("keys are where librdkafka's partitioners put them: consistent_random, murm
   }
 })
 
-test("keys are where Sarama's partitioners put them", () => {
-  // From its tests of NewConsistentCRCHashPartitioner, over 100 partitions.
+test("keys have the partitions of Sarama's partitioners", () => {
+  // From Sarama's tests of NewConsistentCRCHashPartitioner, over 100 partitions.
   const byCrc = [
     ['abc123def456', 57],
     ['SheetJS', 26],
@@ -69,7 +72,8 @@ test("keys are where Sarama's partitioners put them", () => {
     ['0f4407b7a67d6d27de372198', 50],
   ] as const
   for (const [key, partition] of byCrc) assert.equal(placedBy('librdkafka', key, 100), partition)
-  // NewHashPartitioner: the rest of a signed number, without its sign. From librdkafka's rdfnv1a.c, which has it of Go.
+  // NewHashPartitioner: the absolute remainder of a signed number. From librdkafka's rdfnv1a.c,
+  // whose values come from Go.
   const byFnv = [
     ['kafka', 0xd33c4e1],
     ['giberish123456789', 0x77a58295],
@@ -77,18 +81,19 @@ test("keys are where Sarama's partitioners put them", () => {
     ['PreAmbleWillBeRemoved,ThePrePartThatIs', 0x65cbd69c],
   ] as const
   for (const [key, value] of byFnv) assert.equal(placedBy('sarama', key, 4099), value % 4099)
-  // The key of its test of the lowest number, which has no positive one of 32 bits: -2147483648 % 50 is -48.
+  // The key in Sarama's test of the lowest number, whose absolute value exceeds 32 bits:
+  // -2147483648 % 50 is -48.
   assert.equal(fnv1a(Buffer.from('1468509572224'), 0, 13), 2 ** 31)
   assert.equal(placedBy('sarama', '1468509572224', 50), 48)
 })
 
-test('a route without a rule has that of Java', () => {
+test("a route without a rule uses Java's hash", () => {
   const table = new RoutingTable([{ subjects: '>', stream: 's' }])
   assert.equal(table.place('a.b', twelve).partition, javaPartition('a.b', 12))
   assert.equal(table.rows()[0]!.rule, 'java')
 })
 
-test('by any a subject may be in all partitions, and what gateways publish goes where Java puts the key', () => {
+test("by any, a subject may be in all partitions, and gateways publish where Java's hash puts the key", () => {
   const any: RouteConfig = { subject: 'shop.{key}', stream: 's', by: 'any' }
   const table = new RoutingTable([any, { subjects: 'other', stream: 't' }])
   const all = Array.from({ length: 12 }, (_, partition) => partition)
@@ -107,7 +112,7 @@ test('by any a subject may be in all partitions, and what gateways publish goes 
   })
 })
 
-test('routes that can match one subject are refused, both named with such a subject', () => {
+test('routes that can match the same subject are refused, with both routes and an example', () => {
   const by = { hash: 'java' } as const
   const both: RouteConfig[] = [
     { subjects: 'alarm.*.door', stream: 'a', by },
@@ -119,7 +124,7 @@ test('routes that can match one subject are refused, both named with such a subj
   assert.equal(new RoutingTable(both.slice(0, 2)).routes.length, 2)
 })
 
-test('a route by its first tokens has one key and one partition for all below them', () => {
+test('a route by its first tokens has one key and one partition for all subjects below them', () => {
   const table = new RoutingTable([{ subjects: '>', stream: 'events', by: { hash: 'java', tokens: 2 } }])
   const partition = javaPartition('alarm.zone7', 12)
   assert.deepEqual(table.place('alarm.zone7.door.3', twelve), { stream: 'events', partition, key: 'alarm.zone7' })
@@ -129,7 +134,7 @@ test('a route by its first tokens has one key and one partition for all below th
   assert.equal(table.place('alarm', twelve).partition, javaPartition('alarm', 12), 'fewer tokens: the whole subject')
 })
 
-test('nats hashes the tokens that the pattern leaves open, unjoined; nats-subject the dotted ones', () => {
+test('nats hashes the tokens that are wildcards in the pattern, concatenated; nats-subject hashes the dotted ones', () => {
   const open = new RoutingTable([{ subjects: 'in.*.x.*', stream: 'n', by: { hash: 'nats' } }])
   assert.equal(open.place('in.eu.x.u1', twelve).partition, fnvPartition('euu1', 12))
   const first = new RoutingTable([{ subjects: 'in.*.*', stream: 'n', by: { hash: 'nats', tokens: 1 } }])
@@ -140,7 +145,7 @@ test('nats hashes the tokens that the pattern leaves open, unjoined; nats-subjec
   assert.equal(dotted.place('in.eu.u1', twelve).partition, fnvPartition('in.eu.u1', 12))
 })
 
-test('ranges place by bytewise order of UTF-8, from inclusive, to exclusive', () => {
+test('ranges use the bytewise order of UTF-8, from inclusive, to exclusive', () => {
   const table = new RoutingTable([blocks])
   assert.equal(table.place('0.x', twelve).partition, 0)
   assert.equal(table.place('01510.x', twelve).partition, 0)
@@ -157,15 +162,15 @@ test('U+10000 is above U+FFFD in a range, unlike in a comparison of JavaScript s
   assert.throws(() => table.place('\u{10000}', twelve), { code: 'no_route' })
 })
 
-test('a subject in no range has no route, whoever asks', () => {
+test('a subject in no range has no route, for publishing, reading and checking', () => {
   const table = new RoutingTable([blocks])
-  assert.throws(() => table.place('a.x', twelve), { code: 'no_route', message: /"a\.x" is not in any range/ })
+  assert.throws(() => table.place('a.x', twelve), { code: 'no_route', message: /"a\.x" is in none of the ranges/ })
   assert.throws(() => table.partitionsFor('a.x', twelve), { code: 'no_route' })
   assert.throws(() => table.partitionsFor('a.>', twelve), { code: 'no_route' })
   assert.equal(check(table, 'a.x', { stream: 'calls', partition: 0, count: 12 }), 'no_route')
 })
 
-test('a pattern reaches the ranges that its first tokens allow', () => {
+test('a pattern reads the ranges that its first tokens allow', () => {
   const table = new RoutingTable([blocks])
   const of = (pattern: string) => table.partitionsFor(pattern, twelve)[0]!.partitions
   assert.deepEqual(of('01511.>'), [1, 2])
@@ -176,7 +181,7 @@ test('a pattern reaches the ranges that its first tokens allow', () => {
   assert.deepEqual(within.partitionsFor('a.>', twelve)[0]!.partitions, [1, 2], 'bounds inside of what it matches')
 })
 
-test('a range in a partition that the stream does not have is refused at the publish', () => {
+test('a range in a partition that the stream lacks is refused on publish', () => {
   const table = new RoutingTable([blocks])
   assert.throws(() => table.place('é.x', () => 2), {
     code: 'no_route',
@@ -214,7 +219,7 @@ test('a subject of another stream, or of none, has no route here', () => {
 
 const orders: RouteConfig = { subject: 'shop.orders.{key}', stream: 'orders', by: { hash: 'java' } }
 
-test('a prefix stands before the keys: the partition is that of the key, without it', () => {
+test('a prefix precedes the keys: the partition is that of the key without it', () => {
   const table = new RoutingTable([orders])
   const partition = javaPartition('c1.paid', 12)
   assert.deepEqual(table.place('shop.orders.c1.paid', twelve), { stream: 'orders', partition, key: 'c1.paid' })
@@ -226,7 +231,7 @@ test('a prefix stands before the keys: the partition is that of the key, without
   assert.equal(table.prefixOf('others'), '')
 })
 
-test('a prefix and a count of tokens: the key is so many tokens behind the prefix', () => {
+test('with a prefix and a token count, the key is that many tokens after the prefix', () => {
   const table = new RoutingTable([{ ...orders, by: { hash: 'java', tokens: 1 } }])
   const partition = javaPartition('c1', 12)
   assert.deepEqual(table.place('shop.orders.c1.paid', twelve), { stream: 'orders', partition, key: 'c1' })
@@ -235,7 +240,7 @@ test('a prefix and a count of tokens: the key is so many tokens behind the prefi
   assert.equal(subject.toString('utf8', 13, table.keyEnd(subject, 1, subject.length - 1)), 'c1')
 })
 
-test('ranges and the FNV hashes are over the key too', () => {
+test('ranges and the FNV hashes use the key too', () => {
   const ranges = [{ from: '0043', to: '0044', partitions: [3] }]
   const calls = new RoutingTable([{ subject: 'call.{key}', stream: 'calls', by: { ranges } }])
   assert.deepEqual(calls.place('call.0043123', twelve), { stream: 'calls', partition: 3, key: '0043123' })
@@ -246,7 +251,7 @@ test('ranges and the FNV hashes are over the key too', () => {
   assert.equal(nats('nats-subject').place('in.eu.x.u1', twelve).partition, fnvPartition('eu.x.u1', 12))
 })
 
-test('two streams with the same keys do not overlap behind prefixes of their own', () => {
+test('two streams with the same keys do not overlap if their prefixes differ', () => {
   const refunds: RouteConfig = { ...orders, subject: 'shop.refunds.{key}', stream: 'refunds' }
   const table = new RoutingTable([orders, refunds])
   assert.deepEqual(
@@ -256,7 +261,7 @@ test('two streams with the same keys do not overlap behind prefixes of their own
   assert.throws(() => new RoutingTable([orders, { ...refunds, subject: 'shop.{key}' }]), /overlap/)
 })
 
-test('a template that is none, and subjects that it does not make, are refused', () => {
+test('an invalid template, and subjects that it does not make, are refused', () => {
   const refused = (route: Partial<RouteConfig>, message: RegExp) =>
     assert.throws(() => new RoutingTable([{ ...orders, ...route }]), { code: /bad_request|bad_subject/, message })
   for (const subject of [
@@ -279,7 +284,7 @@ test('a template that is none, and subjects that it does not make, are refused',
   )
 })
 
-test('subjects of records whose keys are none are composed: of constants, headers and fields, in any partition', () => {
+test('subjects of records whose keys are not subjects are composed of constants, headers and fields, in any partition', () => {
   const composed: RouteConfig = { subject: 'orders.{header:region}.n{json:order.id}', stream: 's' }
   const table = new RoutingTable([composed, { subjects: 'other.>', stream: 't' }])
   assert.deepEqual(table.rows()[0], {
@@ -298,7 +303,7 @@ test('subjects of records whose keys are none are composed: of constants, header
   assert.equal(new RoutingTable([{ ...composed, subjects: 'orders.eu.*' }]).routes[0]!.subjects, 'orders.eu.*')
 })
 
-test('a composed template that is none, or beside which something is wrong, is refused', () => {
+test('an invalid composed template, or one with conflicting options, is refused', () => {
   const refused = (route: Partial<RouteConfig>, message: RegExp) =>
     assert.throws(() => new RoutingTable([{ stream: 's', ...route }]), { code: /bad_request|bad_subject/, message })
   for (const subject of [
@@ -332,7 +337,7 @@ const token = fc.constantFrom('a', 'b', 'c', 'dé')
 const prefix = fc.constantFrom('', '', 'a.', 'b.dé.')
 const subject = fc.array(token, { minLength: 1, maxLength: 4 }).map((all) => all.join('.'))
 
-/** A pattern that matches `of`: some tokens left open, perhaps cut short. */
+/** A pattern that matches `of`, with some tokens replaced by wildcards and perhaps a cut end. */
 function patternFor(of: string, open: readonly boolean[], kept: number): string {
   const all = of.split('.').map((each, i) => (open[i] ? '*' : each))
   return (kept < all.length ? [...all.slice(0, kept), '>'] : all).join('.')
@@ -348,7 +353,7 @@ const rangeRule = fc.uniqueArray(subject, { minLength: 1, maxLength: 4 }).map((b
   return { ranges: sorted.map((from, i) => ({ from, to: sorted[i + 1], partitions: i % 2 === 0 ? [i] : [i, i + 4] })) }
 })
 
-test('an event is where it is looked for: by its place, by each pattern that matches it, by the check of its record', () => {
+test('an event is found where it was published: by each matching pattern, and by the check of its record', () => {
   fc.assert(
     fc.property(
       fc.tuple(subject, prefix),
@@ -380,14 +385,14 @@ test('an event is where it is looked for: by its place, by each pattern that mat
   )
 })
 
-test('why a record is in a wrong partition is judged by the routes of its own stream', () => {
+test('the cause of a misrouted record is judged by the routes of its stream', () => {
   const by = { hash: 'java' } as const
   const table = new RoutingTable([blocks, { subjects: 'x', stream: 'events', by }])
   assert.match(table.misroutedOf('events').because(undefined, 0, 12), /the record has no key/)
   assert.match(table.misroutedOf('calls').because(Buffer.from('01511.x'), 0, 12), /carillon routes/)
 })
 
-test('routes are shown as people read them', () => {
+test('routes are formatted for people', () => {
   const fnv: RouteConfig = { subjects: 'in.*.*', stream: 'n', by: { hash: 'nats', tokens: 1 } }
   assert.deepEqual(new RoutingTable([orders]).rows(), [
     {
@@ -403,7 +408,7 @@ test('routes are shown as people read them', () => {
   )
 })
 
-test('in a stream of fewer partitions than a range names a subject is nowhere, which is no error', () => {
+test('in a stream with fewer partitions than a range names, a subject is in no partition, without an error', () => {
   const table = new RoutingTable([blocks])
   assert.deepEqual(table.partitionsIn('calls', 'é.a', 4), [3])
   assert.deepEqual(table.partitionsIn('calls', 'é.a', 3), [])

@@ -150,7 +150,7 @@ test('a partition that stands still is told after a second: behind an open trans
   stream.end(1, 0, { first: 0, head: 0 })
   assert.deepEqual(serving.troubles(), [])
   await clock.advance(1000)
-  assert.deepEqual(serving.troubles(), told('2: the broker does not send 4 offsets that it has, for 1 second'))
+  assert.deepEqual(serving.troubles(), told('2: the broker has 4 offsets more but delivers none, for 1 second'))
   assert.deepEqual(
     serving.status()[0]!.partitions.map(({ blocked: held }) => held),
     [0, 0, 0],

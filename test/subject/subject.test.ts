@@ -37,7 +37,7 @@ test('dotted tokens of any script are a subject', () => {
 
 const wrong: [string, RegExp][] = [
   ['', /empty/],
-  ['a'.repeat(256), /256 bytes of UTF-8, at most 255/],
+  ['a'.repeat(256), /256 bytes of UTF-8, the maximum is 255/],
   ['é'.repeat(128), /256 bytes/],
   ['.a', /token 1 is empty \(it starts with a dot\)/],
   ['a.', /token 2 is empty \(it ends with a dot\)/],
@@ -49,7 +49,7 @@ const wrong: [string, RegExp][] = [
   ['a.b\u0085', /character 4 is the control character U\+0085/],
 ]
 
-test('a subject that breaks a rule is refused with the rule and the place, in both forms', () => {
+test('an invalid subject is refused with the rule and the place, as text and as bytes', () => {
   for (const [subject, message] of wrong) {
     assert.match(refusal(validateSubject, subject), message)
     assert.match(refusal(validatePattern, subject), message)
@@ -64,17 +64,17 @@ test('a subject has no wildcards, not even inside a token', () => {
   }
 })
 
-test('half a surrogate pair is refused, since its bytes would be those of another subject', () => {
+test('half of a surrogate pair is refused, because its bytes would be those of another subject', () => {
   assert.match(refusal(validateSubject, 'a.\ud800'), /character 3 is half of a surrogate pair/)
 })
 
-test('bytes that are not UTF-8 are no subject', () => {
+test('bytes that are not UTF-8 are not a subject', () => {
   for (const bytes of [[0x61, 0xff], [0xc0, 0xaf], [0xed, 0xa0, 0x80], [0x61, 0xe2, 0x82], [0xc2]]) {
     assert.equal(validSubjectBytes(Uint8Array.from(bytes), 0, bytes.length), false)
   }
 })
 
-test('the bytes of a text are valid exactly when the text is', () => {
+test('the bytes of a text are valid if and only if the text is', () => {
   const unit = fc.constantFrom('a', 'b', '.', '*', '>', ' ', '\n', 'é', '\u0090', '\u00a0', '€', '😀')
   fc.assert(
     fc.property(fc.string({ unit, maxLength: 6 }), (text) => {
@@ -84,7 +84,7 @@ test('the bytes of a text are valid exactly when the text is', () => {
   )
 })
 
-test('a pattern has * for a whole token and > only as the last', () => {
+test('a pattern may have * as a whole token and > as the last one', () => {
   for (const pattern of ['*', '>', 'a.*', '*.b', 'a.>', '*.*.>', 'a.b'])
     assert.equal(refusal(validatePattern, pattern), '')
   assert.match(refusal(validatePattern, '>.a'), /token 1 is ">", which may only be the last/)
@@ -92,7 +92,7 @@ test('a pattern has * for a whole token and > only as the last', () => {
   assert.match(refusal(validatePattern, 'a.>>'), /token 2 \(">>"\)/)
 })
 
-test('a refusal quotes at most a part of a hostile text', () => {
+test('a refusal quotes only part of a hostile text', () => {
   assert.ok(refusal(validateSubject, '\u0001'.repeat(100_000)).length < 1000)
 })
 
@@ -100,7 +100,7 @@ test('wildcards make a pattern', () => {
   assert.deepEqual(['a', 'a.*', 'a.>', '>'].map(isPattern), [false, true, true, true])
 })
 
-test('a subject is its tokens, and its first ones with their dots', () => {
+test('a subject splits into its tokens, and the first ones keep their dots', () => {
   assert.deepEqual(tokens('a.bb.c'), ['a', 'bb', 'c'])
   assert.deepEqual(
     [0, 1, 2, 3, 9].map((count) => firstTokens('a.bb.c', count)),

@@ -18,7 +18,7 @@ test('a value is found by the subjects that its pattern matches', () => {
   assert.deepEqual(found(trie, 'a.b.c').sort(), ['>', 'a.>'])
 })
 
-test('a pair is there once, and gone when it is removed', () => {
+test('a pair is stored once, and removed', () => {
   const trie = new PatternTrie<number>()
   assert.equal(trie.add('a.*', 1), true)
   assert.equal(trie.add('a.*', 1), false)
@@ -31,7 +31,7 @@ test('a pair is there once, and gone when it is removed', () => {
   assert.deepEqual(found(trie, 'a.b'), [2])
 })
 
-test('removing a pattern leaves those that share its tokens', () => {
+test('removing a pattern keeps others that share its tokens', () => {
   const trie = new PatternTrie<string>()
   for (const pattern of ['a.b.>', 'a.b.*.d', 'a.b']) trie.add(pattern, pattern)
   trie.remove('a.b.*.d', 'a.b.*.d')
@@ -48,7 +48,7 @@ const pattern = fc
   .map(([list, rest]) => (rest ? [...list, '>'] : list).join('.'))
 const step = fc.record({ add: fc.boolean(), pattern, value: fc.nat(3) })
 
-test('after any adds and removals it finds what matching each pattern finds', () => {
+test('after any adds and removals the trie finds the same as matching each pattern', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), subject, (steps, text) => {
       const trie = new PatternTrie<number>()
@@ -67,7 +67,7 @@ test('after any adds and removals it finds what matching each pattern finds', ()
   )
 })
 
-test('nothing is left of patterns that were removed', () => {
+test('removed patterns leave no nodes', () => {
   fc.assert(
     fc.property(fc.array(pattern, { maxLength: 20 }), (patterns) => {
       const trie = new PatternTrie<string>()

@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -12,6 +11,9 @@ export const carillon = fileURLToPath(new URL('../../bin/carillon', import.meta.
 
 /** How long anything may take that is waited for, ms: beside ten busy processes a gateway takes 20 s to start. */
 export const patienceMs = 60_000
+
+/** What a gateway writes to stdout once both of its listeners are its own: another process's answer on its ports is not taken for one of it. */
+export const listensText = 'carillon: clients on '
 
 export interface GatewayPlace {
   /** Clients connect here, the admin listener is one above. */
@@ -30,6 +32,7 @@ export class GatewayProcess {
   readonly configFile: string
   readonly #env: Readonly<Record<string, string>>
   #child: ChildProcess | undefined
+  #listens = false
   /** The end of what it wrote. */
   output = ''
 
@@ -49,9 +52,14 @@ export class GatewayProcess {
     const env = { ...process.env, ...this.#env }
     const child = spawn(carillon, ['serve', '--config', this.configFile], { stdio: ['ignore', 'pipe', 'pipe'], env })
     this.#child = child
+    this.#listens = false
+    let written = ''
     for (const stream of [child.stdout!, child.stderr!]) {
       stream.on('data', (chunk) => {
         this.output = (this.output + chunk).slice(-20_000)
+        if (this.#listens || this.#child !== child) return
+        written += chunk
+        this.#listens = written.includes(listensText)
       })
     }
     endsWithThis(child)
@@ -62,15 +70,18 @@ export class GatewayProcess {
     await this.readiness(({ status, json }) => status === 200 && json.degraded.length === 0)
   }
 
-  /** Resolves with the first `/readyz` answer that is as expected. */
+  /** Resolves with the first `/readyz` answer of its own that is as expected; rejects where it has ended. */
   async readiness(expected: (answer: Answer) => boolean): Promise<Answer> {
     let last: Answer | undefined
     try {
-      return await until(`/readyz on ${this.port + 1} is as expected`, patienceMs, async () => {
-        assert.equal(this.#child?.exitCode, null)
+      const found = await until(`/readyz on ${this.port + 1} is as expected`, patienceMs, async () => {
+        if (!this.running) return 'ended'
+        if (!this.#listens) return false
         last = await this.admin('/readyz')
         return expected(last) && last
       })
+      if (found === 'ended') throw new Error(`the gateway on port ${this.port} has ended`)
+      return found
     } catch (error) {
       throw new Error(`the last answer was ${last?.text}; the gateway wrote: ${this.output}`, { cause: error })
     }

@@ -3,7 +3,7 @@ import test from 'node:test'
 import { Budget } from '../../src/telemetry/budget.ts'
 import { ManualClock } from '../model/clock.ts'
 
-test('each second has its own budget, and what one leaves over is gone', async () => {
+test('each second has its own budget, and the rest of one expires', async () => {
   const clock = new ManualClock()
   const budget = new Budget(3, clock)
   assert.equal(budget.take(1), 1)

@@ -4,7 +4,7 @@ import { logFault } from '../../src/telemetry/client-faults.ts'
 import { createLogger } from '../../src/telemetry/logger.ts'
 import { ManualClock } from '../model/clock.ts'
 
-test('a fault that a stranger can repeat is one line in ten seconds, which says how many there were', async () => {
+test('a fault that a client can repeat is logged once in ten seconds, with the number left out', async () => {
   const lines: string[] = []
   const clock = new ManualClock()
   const logger = createLogger({ level: 'info', format: 'json', terminal: false }, clock, {

@@ -29,14 +29,14 @@ function allFamilies(): MetricFamily[] {
   return [...families(instruments), ...process.families()]
 }
 
-/** What a line of the table must be. */
+/** The expected line of the table. */
 function line({ name, kind, help, points }: MetricFamily): string {
   const labels = Object.keys(points[0]?.labels ?? {}).map((label) => `\`${label}\``)
   const shown = kind === 'counter' ? `${name}_total` : name
   return `| \`${shown}\` | ${kind} | ${labels.join(', ')} | ${help} |`
 }
 
-test('docs/metrics.md lists each metric with its type, labels and meaning, and no other', () => {
+test('docs/metrics.md lists exactly the metrics, each with its type, labels and help text', () => {
   const text = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8')
   const listed = text.split('\n').filter((row) => row.startsWith('| `'))
   assert.deepEqual(listed, allFamilies().map(line))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 
-/** A metric family as read from Prometheus' text format. */
+/** A metric family parsed from Prometheus' text format. */
 export interface ParsedFamily {
   readonly type: string
   readonly help: string
@@ -13,8 +13,9 @@ const label = /^([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)/
 const suffixes: Record<string, readonly string[]> = { histogram: ['_bucket', '_sum', '_count'] }
 
 /**
- * Parses the text format 0.0.4 and refuses what a scraper or `promtool check metrics` would: a family that is not in one
- * piece, samples without HELP and TYPE, counters without `_total`, series given twice, labels that are not escaped.
+ * Parses the text format 0.0.4. Refuses everything that a scraper or `promtool check metrics`
+ * refuses: a family in several parts, samples without HELP and TYPE, counters without `_total`,
+ * repeated series, labels that are not escaped.
  */
 export function parseExposition(text: string): Map<string, ParsedFamily> {
   assert.ok(text.endsWith('\n'), 'ends with a line feed')
@@ -84,7 +85,10 @@ function parseValue(text: string): number {
   return value
 }
 
-/** Buckets are cumulative, ascending and end with +Inf, which equals the count; sum and count are there. */
+/**
+ * Checks that buckets are cumulative and ascending, and end with +Inf, which equals the count,
+ * and that sum and count are present.
+ */
 function checkHistogram(name: string, family: ParsedFamily): void {
   const groups = Map.groupBy(family.samples, ({ labels: { le: _, ...rest } }) => JSON.stringify(rest))
   for (const [labels, samples] of groups) {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { Histogram } from '../../src/telemetry/histogram.ts'
 
-/** Durations of every size, from 0 to four years, not only large ones. */
+/** Durations of every magnitude, from 0 to four years. */
 const duration = fc
   .tuple(fc.integer({ min: 0, max: 46 }), fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }))
   .map(([octave, fraction]) => Math.floor(2 ** octave * (1 + fraction)) - 1)
@@ -38,7 +38,7 @@ test('count, sum and max are exact', () => {
   )
 })
 
-test('buckets never count a slow value under a bound and miss none that is 1/32 below it', () => {
+test('a bucket never counts a slow value under a bound, and misses none that is 1/32 below it', () => {
   const bounds = [0, 100, 1_000, 5_000, 25_000, 1_000_000, 10_000_000_000]
   fc.assert(
     fc.property(durations, (values) => {
@@ -70,7 +70,7 @@ test('merged histograms equal the histogram of all values', () => {
   )
 })
 
-test('a merge adds what was negative', () => {
+test('a merge adds negative values', () => {
   const merged = new Histogram()
   const other = new Histogram()
   for (const us of [-1, -2]) other.record(us)
@@ -79,7 +79,7 @@ test('a merge adds what was negative', () => {
   assert.deepEqual([merged.negative, merged.count], [3, 0])
 })
 
-test('recording with a count equals recording as often', () => {
+test('recording with a count equals recording that many times', () => {
   const once = new Histogram()
   once.record(1500, 3)
   const thrice = histogramOf([1500, 1500, 1500])
@@ -87,7 +87,7 @@ test('recording with a count equals recording as often', () => {
   assert.deepEqual(once.buckets([1000, 2000]), thrice.buckets([1000, 2000]))
 })
 
-test('negative values are counted apart and are in no bucket', () => {
+test('negative values are counted separately and are in no bucket', () => {
   const histogram = histogramOf([-1, -5000, Number.NaN, 7])
   assert.equal(histogram.negative, 3)
   assert.equal(histogram.count, 1)
@@ -95,11 +95,11 @@ test('negative values are counted apart and are in no bucket', () => {
   assert.deepEqual(histogram.buckets([10]), [1, 0])
 })
 
-test('values below 64 µs are kept exactly', () => {
+test('values below 64 µs are exact', () => {
   for (let us = 0; us < 64; us++) assert.equal(histogramOf([us]).quantile(1), us)
 })
 
-test('a value beyond the range is counted, and max has it exactly', () => {
+test('a value beyond the range is counted, and max is exact', () => {
   const histogram = histogramOf([1, 2 ** 50])
   assert.equal(histogram.count, 2)
   assert.equal(histogram.max, 2 ** 50)
@@ -110,7 +110,7 @@ test('an empty histogram has no quantiles', () => {
   assert.ok(Number.isNaN(new Histogram().quantile(0.5)))
 })
 
-test('a snapshot does not change when the histogram goes on', () => {
+test('a snapshot does not change with the histogram', () => {
   const histogram = histogramOf([5])
   const snapshot = histogram.snapshot()
   histogram.record(9)

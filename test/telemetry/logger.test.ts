@@ -22,7 +22,7 @@ function logger(options: Partial<LoggerOptions> = {}, terminal = false) {
   return { lines, clock, logger: created }
 }
 
-test('away from a terminal each message is one JSON object a line with ISO time, level, message and fields', () => {
+test('without a terminal each message is one JSON object per line with ISO time, level, message and fields', () => {
   const { lines, logger: log } = logger()
   log.log('warn', 'stream events is away', { partition: 3 })
   assert.ok(lines[0]!.endsWith('}\n'))
@@ -46,7 +46,7 @@ test('auto means text on a terminal', () => {
   assert.match(lines[0]!, /^03:04:05\.678 .*ERROR.* broken\n$/)
 })
 
-test('an error is logged with its message and stack in both forms', () => {
+test('an error is logged with its message and stack in both formats', () => {
   const error = new Error('connection refused')
   const json = logger()
   json.logger.log('error', 'broker away', { error })
@@ -57,23 +57,23 @@ test('an error is logged with its message and stack in both forms', () => {
   assert.equal(text.lines[0]!.split('\n').length, 2, 'one line')
 })
 
-test('control characters of data reach neither form as they are', () => {
+test('control characters of data are escaped in both formats', () => {
   for (const format of ['json', 'text'] as const) {
     const { lines, logger: log } = logger({ format })
     log.log('warn', 'key \u001b[2J\nforged line', { key: 'a\u001b[31m\r\n\u009b' })
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: matches them on purpose
     assert.doesNotMatch(lines[0]!.slice(0, -1), format === 'text' ? /[\u0000-\u001f\u007f-\u009f]/ : /[\u0000-\u001f]/)
   }
 })
 
-test('what is below the level is left out', () => {
+test('messages below the level are dropped', () => {
   const { lines, logger: log } = logger({ level: 'warn' })
   log.log('info', 'not shown')
   log.log('debug', 'not shown')
   assert.equal(lines.length, 0)
 })
 
-test('a repeated message is logged once an interval, with the number left out', () => {
+test('a repeated message is logged once per interval, with the number left out', () => {
   const { lines, clock, logger: log } = logger()
   for (let i = 0; i < 5; i++) log.every({ key: 'events misrouted', ms: 1000 }, 'warn', 'record skipped', { i })
   clock.ms = 999
@@ -94,7 +94,7 @@ test('different keys do not silence each other', () => {
   assert.equal(lines.length, 2)
 })
 
-test('the keys that are remembered are bounded: the oldest is forgotten', () => {
+test('the number of remembered keys is bounded: the oldest is forgotten', () => {
   const { lines, logger: log } = logger()
   for (let i = 0; i <= 1024; i++) log.every({ key: `key ${i}`, ms: 1e9 }, 'warn', 'once')
   log.every({ key: 'key 1024', ms: 1e9 }, 'warn', 'again')

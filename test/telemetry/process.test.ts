@@ -6,7 +6,7 @@ import { ProcessInstruments } from '../../src/telemetry/process.ts'
 import { prometheusText } from '../../src/telemetry/sdk.ts'
 import { parseExposition, sampleOf } from './exposition.ts'
 
-test('the delay of the event loop is what timers ran late', () => {
+test('the delay of the event loop is how late timers ran', () => {
   let nowMs = 0
   const due: { at: number; task: () => void }[] = []
   const clock: Clock = {
@@ -29,7 +29,7 @@ test('the delay of the event loop is what timers ran late', () => {
   assert.equal(due.length, 0, 'close ends the sampling')
 })
 
-test('memory, CPU time and pauses are scraped under the names that dashboards know', async () => {
+test('memory, CPU time and pauses have the metric names of common dashboards', async () => {
   const clock = systemClock()
   const instruments = new ProcessInstruments(clock)
   try {

@@ -30,7 +30,7 @@ const figures = (partition: number): PartitionFigures => ({
   subscriptions: 3,
 })
 
-test('what was counted is what a scrape reads', () => {
+test('a scrape returns the counted values', () => {
   const instruments = new Instruments()
   const stream = instruments.stream('events')
   stream.eventsIn = 12
@@ -48,7 +48,7 @@ test('what was counted is what a scrape reads', () => {
   assert.equal(sampleOf(parsed, 'carillon_requests_refused_total', { code: 'overloaded' }), 9)
 })
 
-test('latencies are histograms in seconds, and negative ones are counted apart', () => {
+test('latencies are histograms in seconds, and negative ones are counted separately', () => {
   const instruments = new Instruments()
   const { publishToWritten } = instruments.stream('events')
   for (const us of [900, 900, 40_000, 90_000_000, -5]) publishToWritten.record(us)
@@ -62,7 +62,7 @@ test('latencies are histograms in seconds, and negative ones are counted apart',
   assert.equal(sampleOf(parsed, 'carillon_negative_latencies_total', { leg: 'publishToWritten' }), 1)
 })
 
-test('partitions show their offsets, lag and window as the stream is at the scrape', () => {
+test('partitions show the offsets, lag and window at the time of the scrape', () => {
   const instruments = new Instruments()
   let partitions = [figures(0)]
   instruments.stream('events').observe = () => ({ state: 'up', partitions })
@@ -80,7 +80,7 @@ test('partitions show their offsets, lag and window as the stream is at the scra
   assert.equal(sampleOf(second, 'carillon_partition_lag', { partition: '1' }), 0, 'never negative')
 })
 
-test('each family has a help text, and units are in the names', () => {
+test('each family has a help text, and its name contains the unit', () => {
   const instruments = new Instruments()
   instruments.stream('events')
   for (const [name, family] of scrape(() => families(instruments))) {
@@ -90,7 +90,7 @@ test('each family has a help text, and units are in the names', () => {
   }
 })
 
-test('labels with quotes, backslashes and line feeds arrive as they were', () => {
+test('labels with quotes, backslashes and line feeds are escaped', () => {
   const hostile = 'a"b\\c\nd{}'
   const parsed = scrape(() => [counter('odd', 'Odd', [point(1, { stream: hostile })])])
   assert.equal(parsed.get('odd_total')!.samples[0]!.labels.stream, hostile)

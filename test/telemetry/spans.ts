@@ -8,14 +8,14 @@ export const traceId = '0af7651916cd43dd8448eb211c80319c'
 export const spanId = 'b7ad6b7169203331'
 export const traceparent = `00-${traceId}-${spanId}-01`
 
-/** The real SDK, its spans in memory. */
+/** The real SDK with spans in memory. */
 export class Spans {
   readonly #exporter = new InMemorySpanExporter()
   readonly #provider = new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter: this.#exporter })] })
   readonly tracer = this.#provider.getTracer('test')
   readonly losses = { over_budget: 0 }
 
-  /** In the order of their ends. */
+  /** In order of their ends. */
   get all(): ReadableSpan[] {
     return this.#exporter.getFinishedSpans()
   }

@@ -10,7 +10,7 @@ const bounds = { buffer: Buffer.from(`xx${traceparent}`), start: 2, end: 57, tim
 const event = { eventId: 'e1', subject: 'alarm.zone7.door', eventStart: 0, eventEnd: 80, publishedAtUs }
 const record = { ...event, partition: 3, offset: 42 }
 
-test("an event's process span hangs below its publisher's, links to it, and has its place and its waits", () => {
+test("an event's process span is a child of the publisher's, links to it, and has its location and latencies", () => {
   const spans = new Spans()
   const stream = spans.stream()
   const trace = stream.begin(bounds, readAtUs)!
@@ -50,7 +50,7 @@ test("an event's process span hangs below its publisher's, links to it, and has 
   assert.equal(delivery!.attributes['carillon.transport'], 'websocket')
 })
 
-/** Sessions with a delivery span after so many deliveries. */
+/** The sessions with a delivery span after this many deliveries. */
 function sessionsOf(deliveries: number, options: Parameters<Spans['stream']>[0]): number[] {
   const spans = new Spans()
   const stream = spans.stream(options)
@@ -62,7 +62,7 @@ function sessionsOf(deliveries: number, options: Parameters<Spans['stream']>[0])
   return spans.named('deliver carillon').map((span) => span.attributes['carillon.session'] as number)
 }
 
-test('of many deliveries the latest and the very first have spans, and all are counted', () => {
+test('of many deliveries the latest and the first have spans, and all are counted', () => {
   assert.deepEqual(sessionsOf(0, { deliveriesPerEvent: 4 }), [])
   assert.deepEqual(sessionsOf(3, { deliveriesPerEvent: 4 }), [3, 2, 1])
   assert.deepEqual(sessionsOf(4, { deliveriesPerEvent: 4 }), [4, 3, 2, 1])
@@ -71,11 +71,11 @@ test('of many deliveries the latest and the very first have spans, and all are c
   assert.deepEqual(sessionsOf(1000, { deliveriesPerEvent: 0 }), [])
 })
 
-test('where the budget of a second does not do, the slowest deliveries have it', () => {
+test('if the budget of a second is too small, the slowest deliveries get it', () => {
   assert.deepEqual(sessionsOf(1000, { deliveriesPerEvent: 4, deliveriesPerSecond: 2 }), [1000, 999])
 })
 
-test('events beyond the budget of a second make no spans and are counted; the next second has its own', async () => {
+test('events beyond the budget of a second make no spans and are counted; the next second has its own budget', async () => {
   const clock = new ManualClock()
   const spans = new Spans()
   const stream = spans.stream({ eventsPerSecond: 2 }, clock)
@@ -91,13 +91,13 @@ test('events beyond the budget of a second make no spans and are counted; the ne
   assert.equal(spans.all.length, 3)
 })
 
-test('what only looks sampled makes no span', () => {
+test('a traceparent that only looks sampled makes no span', () => {
   const spans = new Spans()
   const buffer = Buffer.from(`00-${'0'.repeat(32)}-${spanId}-01`)
   assert.equal(spans.stream().begin({ buffer, start: 0, end: buffer.length, timeMs: 0 }, readAtUs), undefined)
 })
 
-test('a delivery while catching up is a part of the trace, from the time of the broker on', () => {
+test("a delivery during a catch-up is part of the trace, from the broker's time on", () => {
   const spans = new Spans()
   const writtenAtUs = publishedAtUs + 2_000_000
   spans.stream().missed(record, bounds, writtenAtUs, { session: 9, transport: 'poll' })
@@ -110,7 +110,7 @@ test('a delivery while catching up is a part of the trace, from the time of the 
   assert.equal(delivery!.attributes['messaging.message.id'], 'e1')
 })
 
-test('a replay is a trace of its own that links to the event', () => {
+test('a replay is a separate trace that links to the event', () => {
   const spans = new Spans()
   const writtenAtUs = publishedAtUs + 60_000_000
   spans.stream({ replayAfterMs: 60_000 }).missed(record, bounds, writtenAtUs, { session: 9, transport: 'poll' })

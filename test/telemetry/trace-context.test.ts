@@ -7,22 +7,22 @@ const traceId = '0af7651916cd43dd8448eb211c80319c'
 const spanId = 'b7ad6b7169203331'
 const sampled = `00-${traceId}-${spanId}-01`
 
-test('a traceparent is read as the standard has it', () => {
+test('a traceparent is parsed as in the standard', () => {
   assert.deepEqual(parseTraceparent(sampled), { traceId, spanId, sampled: true })
   assert.deepEqual(parseTraceparent(`00-${traceId}-${spanId}-00`), { traceId, spanId, sampled: false })
-  // Of the flags only the lowest bit has a meaning.
+  // Only the lowest bit of the flags has a meaning.
   assert.equal(parseTraceparent(`00-${traceId}-${spanId}-ff`)!.sampled, true)
   assert.equal(parseTraceparent(`00-${traceId}-${spanId}-fe`)!.sampled, false)
 })
 
-test('a later version may go on behind the flags, version 00 may not', () => {
+test('a later version may append to the flags, version 00 may not', () => {
   assert.deepEqual(parseTraceparent(`01-${traceId}-${spanId}-01-more`), { traceId, spanId, sampled: true })
   assert.deepEqual(parseTraceparent(`01-${traceId}-${spanId}-01`), { traceId, spanId, sampled: true })
   assert.equal(parseTraceparent(`00-${traceId}-${spanId}-01-more`), undefined)
   assert.equal(parseTraceparent(`01-${traceId}-${spanId}-01more`), undefined)
 })
 
-test('what is no traceparent is none', () => {
+test('other text is not a traceparent', () => {
   const wrong = [
     '',
     'nonsense',
@@ -37,14 +37,14 @@ test('what is no traceparent is none', () => {
   for (const text of wrong) assert.equal(parseTraceparent(text), undefined, JSON.stringify(text))
 })
 
-test('a context that is written is read again', () => {
+test('a formatted context parses to the same', () => {
   const hex = (length: number) => fc.stringMatching(new RegExp(`^[0-9a-f]{${length - 1}}[1-9a-f]$`))
   const fields = { traceId: hex(32), spanId: hex(16), sampled: fc.boolean() }
   const context = fc.record(fields, { noNullPrototype: true })
   fc.assert(fc.property(context, (each) => assert.deepEqual(parseTraceparent(formatTraceparent(each)), each)))
 })
 
-test('whatever is sampled passes the look at one byte, and what is not does not', () => {
+test('the check of one byte passes exactly the sampled contexts', () => {
   const flags = fc.stringMatching(/^[0-9a-f]{2}$/)
   const version = fc.constantFrom('00', '01', 'cc')
   fc.assert(
@@ -57,7 +57,7 @@ test('whatever is sampled passes the look at one byte, and what is not does not'
   )
 })
 
-test('what is too short for a traceparent is not sampled', () => {
+test('text too short for a traceparent is not sampled', () => {
   const buffer = Buffer.from(sampled)
   assert.equal(maySample(buffer, 0, buffer.length), true)
   assert.equal(maySample(buffer, 1, buffer.length), false)

@@ -24,7 +24,7 @@ test('OTEL_TRACES_EXPORTER=none and OTEL_SDK_DISABLED=true turn them off', () =>
   assert.notEqual(ask({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_SDK_DISABLED: 'false' }).to, undefined)
 })
 
-test('the protocol is the one for traces before the one for all', () => {
+test('the variable for traces overrides the protocol for all signals', () => {
   const both = { OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json', OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'grpc' }
   assert.deepEqual(ask({ OTEL_TRACES_EXPORTER: 'otlp', ...both }).to, {
     protocol: 'grpc',
@@ -32,7 +32,7 @@ test('the protocol is the one for traces before the one for all', () => {
   })
 })
 
-test('a value that is not understood leaves traces off and says what was expected', () => {
+test('an invalid value leaves traces off, with a message of what was expected', () => {
   const exporter = ask({ OTEL_TRACES_EXPORTER: 'zipkin' })
   assert.equal(exporter.to, undefined)
   assert.match(exporter.refused[0]!, /expected OTEL_TRACES_EXPORTER to be otlp or none, got "zipkin"/)
@@ -41,7 +41,7 @@ test('a value that is not understood leaves traces off and says what was expecte
   assert.match(protocol.refused[0]!, /expected OTEL_EXPORTER_OTLP_PROTOCOL to be http\/protobuf, http\/json, grpc/)
 })
 
-test('the endpoint is named without credentials', () => {
+test('the endpoint is shown without credentials', () => {
   const { to } = ask({ OTEL_EXPORTER_OTLP_ENDPOINT: 'https://me:secret@collector:4318/x' })
   assert.equal(to!.endpoint, 'https://collector:4318/x')
 })

@@ -69,7 +69,7 @@ const end = (span: PublishSpan | undefined, offset = 0) => {
   span!.acknowledged([{ stream: 'events', partition: 1, offset }])
 }
 
-test('a publishing goes on with a sampled context, is exported and is counted', async (t) => {
+test('a publish continues a sampled context, and its span is exported and counted', async (t) => {
   const { collector, tracing, counts } = await openTracing(t)
   const span = tracing.publishes.continue(traceparent)!
   assert.notEqual(span.traceparent, traceparent)
@@ -86,14 +86,14 @@ test('a publishing goes on with a sampled context, is exported and is counted', 
   await tracing.close()
 })
 
-test('a publishing that fails says so', async (t) => {
+test('a failed publish has an error status', async (t) => {
   const { collector, tracing } = await openTracing(t)
   tracing.publishes.continue(traceparent)!.failed('broker_unavailable', 'no broker')
   await tracing.close()
   assert.deepEqual(collector.spans[0].status, { code: 2, message: 'no broker' })
 })
 
-test('without a sampled context there is no publishing span', async (t) => {
+test('without a sampled context there is no publish span', async (t) => {
   const { tracing } = await openTracing(t)
   assert.equal(tracing.publishes.continue(undefined), undefined)
   assert.equal(tracing.publishes.continue('nonsense'), undefined)
@@ -101,7 +101,7 @@ test('without a sampled context there is no publishing span', async (t) => {
   await tracing.close()
 })
 
-test('closing exports what waits', async (t) => {
+test('closing exports waiting spans', async (t) => {
   const { collector, tracing, counts } = await openTracing(t, { OTEL_BSP_SCHEDULE_DELAY: '60000' })
   for (let i = 0; i < 5; i++) end(tracing.publishes.begin())
   await tracing.close()
@@ -109,7 +109,7 @@ test('closing exports what waits', async (t) => {
   assert.equal(counts.exported, 5)
 })
 
-test('a collector that refuses costs a count and a line, and what comes later is exported again', async (t) => {
+test('a collector that refuses costs a count and a log line, and later spans are exported again', async (t) => {
   const { collector, endpoint, tracing, counts, logged } = await openTracing(t)
   collector.mode = 'refuses'
   end(tracing.publishes.begin())
@@ -121,7 +121,7 @@ test('a collector that refuses costs a count and a line, and what comes later is
   await tracing.close()
 })
 
-test('spans beyond the queue are dropped and counted, those under way included in its bound', async (t) => {
+test('spans beyond the queue are dropped and counted, and those being exported count towards its limit', async (t) => {
   const bounds = { OTEL_BSP_MAX_QUEUE_SIZE: '8', OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '4' }
   const { collector, tracing, counts } = await openTracing(t, { ...bounds, OTEL_EXPORTER_OTLP_TIMEOUT: '300' })
   collector.mode = 'hangs'
@@ -135,7 +135,7 @@ test('spans beyond the queue are dropped and counted, those under way included i
   await tracing.close()
 })
 
-test('closing waits two seconds at most for a collector that does not answer', async (t) => {
+test('closing waits at most two seconds for a collector that does not answer', async (t) => {
   const clock = new ManualClock()
   const { collector, tracing } = await openTracing(t, {}, clock)
   collector.mode = 'hangs'

@@ -8,7 +8,7 @@ import {
   type ServerFrame,
 } from '../../src/wire/frames.ts'
 
-/** Random frames and events of every shape that a gateway or publisher may make. */
+/** Random frames and events of every shape that a gateway or publisher may produce. */
 
 const text = fc.string({ unit: 'grapheme', maxLength: 8 }).filter((value) => value.isWellFormed())
 const uint32 = fc.oneof(fc.nat(300), fc.nat(0xffffffff))
@@ -58,7 +58,7 @@ export const event: fc.Arbitrary<Event> = fc
   )
   .map(makeEvent)
 
-/** An event as it may be published: a deletion has no data. */
+/** A publishable event: a deletion has no data. */
 export const publishable = event.map((each) => (each.deleted ? { ...each, data: new Uint8Array(0) } : each))
 
 const ref = uint32.map((value) => Math.max(1, value))
@@ -132,7 +132,10 @@ export const controlFrame: fc.Arbitrary<Exclude<ServerFrame, { kind: 'delivery' 
   }),
 )
 
-/** What two encodings must agree on: bytes as bytes, whatever their class, and no undefined fields. */
+/**
+ * Normalises values that two encodings must agree on: bytes of any class as arrays, and no
+ * undefined fields.
+ */
 export function comparable(value: unknown): unknown {
   return JSON.parse(
     JSON.stringify(value, (_key, field) =>
@@ -145,7 +148,10 @@ export function comparable(value: unknown): unknown {
   )
 }
 
-/** `bytes` inside a larger buffer whose other bytes would be read as fields by whoever goes astray. */
+/**
+ * Puts `bytes` in a larger buffer whose other bytes would parse as fields, to catch reads out of
+ * bounds.
+ */
 export function embedded(bytes: Uint8Array): { buffer: Buffer; start: number; end: number } {
   const buffer = Buffer.alloc(bytes.length + 16, 0x08)
   buffer.set(bytes, 7)

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { decodeBase64, encodeBase64, encodeBase64Url } from '../../src/wire/base64.ts'
 
-test('it writes what Node writes, and reads both alphabets with and without padding', () => {
+test('encoding matches Node, and decoding takes both alphabets with and without padding', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
       const buffer = Buffer.from(bytes)
@@ -16,12 +16,12 @@ test('it writes what Node writes, and reads both alphabets with and without padd
   )
 })
 
-test('more bytes than a call takes arguments are no trouble', () => {
+test('bytes beyond the argument limit of one call are encoded', () => {
   const bytes = new Uint8Array(1_000_000).fill(7)
   assert.equal(encodeBase64(bytes), Buffer.from(bytes).toString('base64'))
 })
 
-test('what is not base64 is undefined: characters, lengths, bits without a byte', () => {
+test('text that is not base64 decodes to undefined: wrong characters, lengths, leftover bits', () => {
   for (const text of ['a', 'abcde', 'ab d', 'abé0', '=', 'ab=c', 'a===', 'YR', 'YQ===', 'YWJj\n']) {
     assert.equal(decodeBase64(text), undefined, JSON.stringify(text))
   }

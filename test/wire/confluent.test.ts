@@ -7,7 +7,7 @@ const frame = new ConfluentFrame()
 
 const header = (id: number) => Buffer.from([0, id >>> 24, (id >>> 16) & 255, (id >>> 8) & 255, id & 255])
 
-/** A signed number as protobuf's zigzag varint. */
+/** Encodes a signed number as protobuf's zigzag varint. */
 function zigzag(value: number): number[] {
   const bytes: number[] = []
   for (let rest = value * 2; ; rest = Math.floor(rest / 128)) {
@@ -16,7 +16,7 @@ function zigzag(value: number): number[] {
   }
 }
 
-/** Reads a frame that stands between other bytes; undefined = it is none. */
+/** Reads a frame between other bytes; undefined = none. */
 function read(bytes: Uint8Array, content: 'protobuf' | 'other') {
   const all = Buffer.concat([Buffer.from([9, 9]), bytes, Buffer.from([0, 0])])
   const isFramed =
@@ -29,7 +29,7 @@ function read(bytes: Uint8Array, content: 'protobuf' | 'other') {
   }
 }
 
-test('five bytes are the frame of Avro and JSON, whatever follows', () => {
+test('the frame of Avro and JSON has five bytes, whatever follows', () => {
   fc.assert(
     fc.property(fc.nat(0xffffffff), fc.string({ maxLength: 5 }), (id, text) => {
       const read5 = read(Buffer.concat([header(id), Buffer.from(text)]), 'other')
@@ -50,12 +50,12 @@ test("a protobuf frame also has the message's path within its schema", () => {
   )
 })
 
-test('a value that is not protobuf has no path, whatever was read before it', () => {
+test('a value that is not protobuf has no path, whatever frame was read before it', () => {
   read(Buffer.concat([header(7), Buffer.from([...zigzag(1), ...zigzag(3)])]), 'protobuf')
   assert.equal(read(Buffer.concat([header(7), Buffer.from('x')]), 'other')?.indexes, '')
 })
 
-test('a count of 0 stands for the first message', () => {
+test('a count of 0 means the first message', () => {
   assert.deepEqual(read(Buffer.concat([header(1), Buffer.from([0]), Buffer.from('x')]), 'protobuf'), {
     id: '1',
     indexes: '',
@@ -63,14 +63,14 @@ test('a count of 0 stands for the first message', () => {
   })
 })
 
-test('what does not begin with a frame is none', () => {
+test('bytes that do not begin with a frame are not taken for one', () => {
   assert.equal(read(Buffer.from('{"a":1}'), 'other'), undefined)
-  assert.equal(read(Buffer.from([0, 0, 0, 1]), 'other'), undefined, 'an id has four bytes')
+  assert.equal(read(Buffer.from([0, 0, 0, 1]), 'other'), undefined, 'the id needs four bytes')
   assert.equal(read(new Uint8Array(0), 'other'), undefined)
   assert.equal(hasFrame(Buffer.from([0, 0, 0, 0, 1]), 0, 5), true)
 })
 
-test('a protobuf frame whose path is cut off, negative or too long is none', () => {
+test('a protobuf frame whose path is cut off, negative or too long is refused', () => {
   const refused = (...bytes: number[]) =>
     assert.equal(read(Buffer.concat([header(1), Buffer.from(bytes)]), 'protobuf'), undefined)
   refused()

@@ -25,7 +25,7 @@ function eventText(fields: Partial<Event>): string {
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 
-test('the envelope goes to protobuf clients as it is: byte for byte what the generated encoder makes', () => {
+test('protobuf clients get the envelope unchanged, byte for byte as the generated encoder writes it', () => {
   fc.assert(
     fc.property(delivery, (frame) => {
       const refs = frame.refs ?? []
@@ -35,13 +35,13 @@ test('the envelope goes to protobuf clients as it is: byte for byte what the gen
   )
 })
 
-test('the first record of the first partition is one, too', () => {
+test('a delivery at partition 0 and offset 0 matches the generated encoder too', () => {
   const frame = { after: '', partition: 0, offset: 0, event: makeEvent({ subject: 'a' }), refs: [] }
   const expected = messages.ServerFrame.encode({ delivery: frame }).finish()
   assert.deepEqual(encodeDelivery('proto', parts(frame)), expected)
 })
 
-test('from the bytes and from the decoded event comes the same text', () => {
+test("the envelope's bytes and the decoded event encode to the same text", () => {
   fc.assert(
     fc.property(delivery, (frame) => {
       for (const encoding of ['json', 'sse'] as const) {
@@ -79,12 +79,12 @@ test('JSON data keeps its digits', () => {
   )
 })
 
-test('line breaks in JSON data are spaces, so that they can not end a server-sent event', () => {
+test('line breaks in JSON data become spaces, so they cannot end a server-sent event', () => {
   const data = bytes('{\r\n"a":\n1}\r')
   assert.match(eventText({ contentType: 'application/json', data }), /"data":\{ {2}"a": 1\} \}$/)
 })
 
-test('broken JSON never breaks a frame: it goes as base64', () => {
+test('invalid JSON never breaks a frame: it is sent as base64', () => {
   for (const broken of [
     '{"a":1',
     '1}',
@@ -104,7 +104,7 @@ test('broken JSON never breaks a frame: it goes as base64', () => {
   }
 })
 
-test('text is a string, and base64 when its bytes are not UTF-8', () => {
+test('text is a string, or base64 if its bytes are not UTF-8', () => {
   const data = bytes('é"\\\u0000\u0001\b\f\n\r\t\u007f\u2028')
   assert.equal(
     JSON.parse(eventText({ contentType: 'text/plain', data })).text,
@@ -114,11 +114,11 @@ test('text is a string, and base64 when its bytes are not UTF-8', () => {
   assert.equal(JSON.parse(latin).base64, 'Yek=')
 })
 
-test('data of no told type is base64', () => {
+test('data without a content type is base64', () => {
   assert.match(eventText({ data: bytes('{}') }), /"base64":"e30="/)
 })
 
-test('the form of the data follows each content type, also where two in a row are equally long', () => {
+test('the form of the data follows each content type, also for two in a row of equal length', () => {
   const data = bytes('{"n":1}')
   assert.equal(
     eventText({ contentType: 'text/xx', data }),
@@ -131,7 +131,7 @@ test('the form of the data follows each content type, also where two in a row ar
   assert.equal(eventText({ contentType: 'text/xx', data }).includes('"text":'), true)
 })
 
-test('of an attribute that is there twice the last value counts', () => {
+test('the last value of a repeated attribute wins', () => {
   const once = encodeEvent({ subject: 'a', attributes: { k: 'old' } })
   const again = encodeEvent({ subject: 'a', attributes: { k: 'new' } }).subarray(3)
   const event = Buffer.concat([once, again])
@@ -139,7 +139,7 @@ test('of an attribute that is there twice the last value counts', () => {
   assert.match(encodeDelivery('json', frame).toString(), /"attributes":\{"k":"new"\}\}/)
 })
 
-test('a frame does not change when the next one is made', () => {
+test('encoding another frame does not change an earlier one', () => {
   const make = (id: string) => parts({ after: 'E', partition: 0, offset: 1, event: makeEvent({ subject: 'a', id }) })
   for (const encoding of ['json', 'proto', 'sse'] as const) {
     const first = encodeDelivery(encoding, make('first'))
@@ -156,7 +156,7 @@ test('an event of a MiB in which every byte is escaped fits', () => {
   assert.equal(eventText({ id: 'x' }), '{"subject":"a","id":"x"}')
 })
 
-test('an envelope that was never accepted is a fault of the caller', () => {
+test('an envelope that was never accepted is an error of the caller', () => {
   const event = Buffer.from([0xff])
   const frame = { after: '', stream: 's', partition: 0, offset: 0, event, eventStart: 0, eventEnd: 1 }
   assert.throws(() => encodeDelivery('json', frame), /must have been accepted/)

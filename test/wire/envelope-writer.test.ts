@@ -8,13 +8,13 @@ import type { Event } from '../../src/wire/frames.ts'
 import { messages } from '../../src/wire/schema.ts'
 import { event } from './arbitraries.ts'
 
-/** Text between other bytes: what stands around a range must not matter. */
+/** Text between other bytes, which must not affect the result. */
 function within(content: string | Uint8Array): [Buffer, number, number] {
   const bytes = Buffer.from(content)
   return [Buffer.concat([Buffer.from('<'), bytes, Buffer.from('>')]), 1, 1 + bytes.length]
 }
 
-/** What a record can say of an event, in the order of the field numbers. */
+/** The fields that a record can set, in the order of the field numbers. */
 function write(writer: EnvelopeWriter, written: Event, prefixBytes = 0): void {
   const subject = Buffer.from(written.subject)
   writer.begin()
@@ -32,10 +32,10 @@ function write(writer: EnvelopeWriter, written: Event, prefixBytes = 0): void {
 
 const content = (writer: EnvelopeWriter) => writer.bytes.subarray(0, writer.length)
 
-/** Priority and time to live have no place in other formats, so the writer has none for them. */
+/** Other formats have no priority and time to live, so the writer can't write them. */
 const writable = event.map((each) => ({ ...each, priority: 0, ttlMs: 0 }))
 
-test('an envelope is, byte for byte, what the generated encoder makes of the event', () => {
+test('an envelope is, byte for byte, what the generated encoder writes for the event', () => {
   const writer = new EnvelopeWriter(1 << 20)
   fc.assert(
     fc.property(writable, fc.nat(3), (written, prefixBytes) => {
@@ -58,7 +58,7 @@ test('the buffer grows with the envelopes, up to the limit and no further', () =
   assert.ok(writer.bytes.length <= 100_000)
 })
 
-test('an envelope of just the limit is written, one byte more is told as too large until the next one begins', () => {
+test('an envelope at the limit is written; one byte more is too large, until the next one begins', () => {
   const size = 2 + 1 + 2 + 300 + 1
   for (const [limit, tooLarge] of [
     [size + 1, false],
@@ -76,7 +76,7 @@ test('an envelope of just the limit is written, one byte more is told as too lar
   }
 })
 
-test('what was truncated is not in the envelope', () => {
+test('a truncated field is not in the envelope', () => {
   const writer = new EnvelopeWriter(1000)
   writer.begin()
   writer.field('id', ...within('i'))
@@ -90,7 +90,7 @@ test('what was truncated is not in the envelope', () => {
   )
 })
 
-test('a time that the field does not hold is unknown', () => {
+test('a time that the field cannot hold is unknown', () => {
   const writer = new EnvelopeWriter(1000)
   for (const us of [-1000, 0, Number.NaN, 2 ** 53, Number.POSITIVE_INFINITY]) {
     writer.begin()

@@ -14,7 +14,10 @@ function scan(bytes: Uint8Array): boolean {
   return scanEnvelope(buffer, start, end, view)
 }
 
-/** Protobuf by hand: [field number, value], strings and bytes length-delimited, numbers as varints. */
+/**
+ * Encodes protobuf by hand: [field number, value], strings and bytes length-delimited, numbers as
+ * varints.
+ */
 function fields(...list: [number, string | Uint8Array | number][]): Uint8Array {
   const parts = list.flatMap(([number, value]) => {
     if (typeof value === 'number') return [number * 8, value]
@@ -80,7 +83,7 @@ test('the last of a repeated scalar wins, as in the generated decoder', () => {
   assert.deepEqual([decoded.id, decoded.ttlMs, decoded.data.length, decoded.deleted], ['second', 6, 0, false])
 })
 
-test('fields of a newer schema are passed', () => {
+test('fields of a newer schema are skipped', () => {
   const bytes = Uint8Array.from([
     ...fields([1, 'a'], [100, 'new']),
     0xa1,
@@ -104,7 +107,7 @@ test('fields of a newer schema are passed', () => {
   assert.equal(scan(Uint8Array.from([...bytes.subarray(0, 3), ...bytes.subarray(8)])), true)
 })
 
-test('an envelope without one valid subject is refused, and says so', () => {
+test('an envelope without exactly one valid subject is refused with the reason', () => {
   assert.match(faultOf(fields([2, 'id'])), /no subject/)
   assert.match(faultOf(new Uint8Array(0)), /no subject/)
   assert.match(faultOf(fields([1, 'a'], [1, 'a'])), /two subjects/)
@@ -113,7 +116,7 @@ test('an envelope without one valid subject is refused, and says so', () => {
   assert.match(faultOf(fields([1, Uint8Array.of(0xff)])), /subject rules/)
 })
 
-test('a known field of another wire type is refused', () => {
+test('a known field with another wire type is refused', () => {
   assert.match(faultOf(fields([1, 'a'], [2, 7])), /wrong wire type/)
   assert.match(faultOf(fields([1, 'a'], [6, 'x'])), /wrong wire type/)
   assert.match(faultOf(Uint8Array.from([...fields([1, 'a']), 0x31, 1, 2, 3, 4, 5, 6, 7, 8])), /wrong wire type/)
@@ -124,7 +127,7 @@ test('groups and fields without a number are refused', () => {
   assert.match(faultOf(Uint8Array.from([...fields([1, 'a']), 0x00, 0x01])), /without a number/)
 })
 
-test('strings that other decoders would refuse are refused, since the bytes go to protobuf clients as they are', () => {
+test('strings that other decoders refuse are refused, because protobuf clients get the bytes unchanged', () => {
   for (const number of [2, 3, 4, 8]) {
     assert.match(faultOf(fields([1, 'a'], [number, Uint8Array.of(0xc0, 0xaf)])), /not UTF-8/)
   }
@@ -142,11 +145,11 @@ test('an envelope cut anywhere but between two fields is refused', () => {
   const full = encodeEvent({ subject: 'a.b', id: 'i', data: Buffer.alloc(300), ttlMs: 300, attributes: { k: 'v' } })
   const whole = new Set<number>()
   for (let end = 0; end < full.length; end++) if (scan(full.subarray(0, end))) whole.add(end)
-  // Behind subject, id and data (ttl_ms is next, then the attribute).
+  // After subject, id and data (ttl_ms is next, then the attribute).
   assert.deepEqual([...whole], [5, 8, 311, 314])
 })
 
-test('random and damaged bytes are judged without an exception, and what is accepted decodes', () => {
+test('random and damaged bytes are scanned without an exception, and accepted ones decode', () => {
   const damaged = fc
     .tuple(event, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 3 }))
     .map(([written, changes]) => {
@@ -171,7 +174,7 @@ test('bounds outside of the buffer are refused', () => {
   assert.equal(scanEnvelope(bytes, -1, bytes.length, view), false)
 })
 
-test('an event that could not be read back is not encoded', () => {
+test('an event that could not be decoded again is not encoded', () => {
   const bad: [EventFields, string][] = [
     [{ subject: 'a b' }, 'bad_subject'],
     [{ subject: 'a', publishedAtUs: 2 ** 53 }, 'bad_event'],

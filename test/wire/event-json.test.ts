@@ -20,7 +20,7 @@ function refusal(value: unknown): string {
   return ''
 }
 
-test('an event is the same after JSON and back, its JSON data the same value', () => {
+test('an event survives JSON and back, and its JSON data keeps its value', () => {
   fc.assert(
     fc.property(publishable, (written) => {
       const json = JSON.parse(eventToJson(written)) as object
@@ -32,7 +32,7 @@ test('an event is the same after JSON and back, its JSON data the same value', (
   )
 })
 
-test('JSON of an event is on one line whatever its data', () => {
+test('the JSON of an event is on one line for any data', () => {
   fc.assert(
     fc.property(jsonData, (data) => {
       const line = eventToJson(makeEvent({ subject: 'a', contentType: 'application/json', data }))
@@ -56,23 +56,26 @@ test('null as data is JSON null; elsewhere null is the default', () => {
   assert.equal(fromValue({ subject: 'a', id: null, ttlMs: null, attributes: null }).id, '')
 })
 
-test('JSON can be given as text, digits and all', () => {
+test('JSON can be sent as text and keeps its digits', () => {
   const exact = fromValue({ subject: 'a', contentType: 'application/json', text: '{"n":12345678901234567890}' })
   assert.match(eventToJson(exact), /"data":\{"n":12345678901234567890\}/)
 })
 
-test('what is wrong with an event is named: field, expected, got', () => {
+test('an error in an event names the field, the expected type and the value received', () => {
   const cases: [unknown, RegExp][] = [
     [null, /^bad_event event: expected an object, got null/],
     [[], /got an array/],
     [{ subject: 7 }, /^bad_event event\.subject: expected a string, got 7/],
     [{}, /^bad_subject .*empty/],
     [{ subject: 'a b' }, /^bad_subject .*character 2 is a space/],
-    [{ subject: 'a', collapsekey: 'x' }, /^bad_event event\.collapsekey: expected one of subject, .*got a field that/],
+    [
+      { subject: 'a', collapsekey: 'x' },
+      /^bad_event event\.collapsekey: expected one of subject, .*got an unknown field/,
+    ],
     [{ subject: 'a', data: 1, text: 'x' }, /only one of data, text and base64, got data and text together/],
     [{ subject: 'a', text: 5 }, /event\.text: expected a string, got 5/],
     [{ subject: 'a', base64: 'a' }, /event\.base64: expected base64, got the string "a"/],
-    [{ subject: 'a', data: 1, contentType: 'text/plain' }, /event\.contentType: expected a JSON type beside data/],
+    [{ subject: 'a', data: 1, contentType: 'text/plain' }, /event\.contentType: expected a JSON type with data/],
     [
       { subject: 'a', publishedAtUs: '5' },
       /event\.publishedAtUs: expected an integer from 0 to 9007199254740991, got the/,
@@ -88,21 +91,21 @@ test('what is wrong with an event is named: field, expected, got', () => {
   for (const [value, message] of cases) assert.match(refusal(value), message)
 })
 
-test('names of the prototype are fields like any other', () => {
+test('names of the prototype are ordinary fields', () => {
   assert.match(refusal(JSON.parse('{"subject":"a","__proto__":1}')), /event\.__proto__: expected one of/)
   assert.match(refusal({ subject: 'a', constructor: 1 }), /event\.constructor/)
   const attributes = JSON.parse('{"__proto__":"x"}') as object
   assert.deepEqual(Object.entries(fromValue({ subject: 'a', attributes }).attributes), [['__proto__', 'x']])
 })
 
-test('data is taken as it stands: digits, order and repeated names', () => {
+test('data is copied unchanged: digits, order and repeated names', () => {
   const data = '{"n":12345678901234567890,"big":1e999,"b":1,"1":-0,"1":1.50, "deep":[{"data":1}]}'
   const event = fromText(`{"data":1,"subject":"a","data": ${data} }`)
   assert.equal(text(event.data), data)
   assert.ok(eventToJson(event).includes(`"data":${data}`))
 })
 
-test('data of any depth is taken, and given as base64 where it is too deep for frames', () => {
+test('data of any depth is accepted, and delivered as base64 if it is too deep for frames', () => {
   const deep = '['.repeat(100_000) + ']'.repeat(100_000)
   const event = fromText(`{"subject":"a","data":${deep}}`)
   assert.equal(text(event.data), deep)
@@ -113,13 +116,13 @@ test('a deletion has no payload', () => {
   for (const payload of [{ data: null }, { text: '' }, { base64: 'aA==' }]) {
     const [name] = Object.keys(payload)
     const message = refusal({ subject: 'a', deleted: true, ...payload })
-    assert.match(message, new RegExp(`^bad_event event\\.${name}: expected no payload beside deleted`))
+    assert.match(message, new RegExp(`^bad_event event\\.${name}: expected no payload with deleted`))
   }
   assert.equal(fromValue({ subject: 'a', deleted: true }).deleted, true)
   assert.equal(fromValue({ subject: 'a', deleted: false, text: 'x' }).deleted, false)
 })
 
-test('a delivery that is too deep to be printed is refused, not a crash', () => {
+test('a delivery too deep to stringify is refused without a crash', () => {
   const data = JSON.parse('['.repeat(100_000) + ']'.repeat(100_000)) as unknown
   assert.throws(() => deliveredEvent({ subject: 'a', data }, 'delivery.event'), /too deep/)
 })

@@ -8,7 +8,7 @@ const spaced = fc
   .tuple(fc.jsonValue(), fc.constantFrom(undefined, 1, '\t', '  '))
   .map(([value, indent]) => JSON.stringify(value, undefined, indent))
 
-test('the members of an object are found whatever their values are', () => {
+test('the members of an object are found for any values', () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.string(), spaced), { maxLength: 6 }),
@@ -21,7 +21,7 @@ test('the members of an object are found whatever their values are', () => {
   )
 })
 
-test('the elements of an array are found whatever they are', () => {
+test('the elements of an array are found for any values', () => {
   fc.assert(
     fc.property(fc.array(spaced, { maxLength: 6 }), fc.constantFrom('', ' ', '\r\n'), (list, gap) => {
       const text = `${gap}[${list.map((value) => `${gap}${value}${gap}`).join(',')}${gap}]${gap}`
@@ -30,17 +30,17 @@ test('the elements of an array are found whatever they are', () => {
   )
 })
 
-test('a name is known by what it says, and of a repeated one the last counts', () => {
+test('names are compared unescaped, and the last of a repeated one wins', () => {
   assert.deepEqual(memberTexts('{"d\\u0061ta":1,"x":2}'), new Map(Object.entries({ data: '1', x: '2' })))
   assert.deepEqual(memberTexts('{"data":1,"data":{"a":[2,"]}"]}}'), new Map([['data', '{"a":[2,"]}"]}']]))
 })
 
-test('digits stay as they were written', () => {
+test('digits stay as written', () => {
   const digits = '[12345678901234567890,1e999,-0,1.0,0.1000]'
   assert.equal(memberTexts(`{"data": ${digits} }`).get('data'), digits)
 })
 
-test('depth is no trouble', () => {
+test('any depth works', () => {
   const deep = '['.repeat(100_000) + ']'.repeat(100_000)
   assert.equal(memberTexts(`{"data":${deep}}`).get('data'), deep)
 })

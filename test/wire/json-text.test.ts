@@ -20,7 +20,7 @@ function parses(bytes: Uint8Array): boolean {
   }
 }
 
-test('text is JSON exactly when JSON.parse takes it', () => {
+test('text is JSON exactly when JSON.parse accepts it', () => {
   const piece = fc.constantFrom(
     ...[
       '{',
@@ -59,7 +59,7 @@ test('text is JSON exactly when JSON.parse takes it', () => {
   )
 })
 
-test('line breaks are told, but not the escaped ones', () => {
+test('line breaks are reported, but not escaped ones', () => {
   const of = (text: string) => judged(new TextEncoder().encode(text))
   assert.equal(of('{"a": "x\\n"}'), jsonText.line)
   assert.equal(of('{"a":\n1}'), jsonText.lines)

@@ -28,7 +28,7 @@ function refusal(message: string | Uint8Array): string {
   return ''
 }
 
-test("a client's frame is the same after encoding and decoding, as text and as bytes", () => {
+test("a client's frame survives encoding and decoding, as text and as bytes", () => {
   fc.assert(
     fc.property(clientFrame, (frame) => {
       const message = encodeClientFrame(frame)
@@ -38,7 +38,7 @@ test("a client's frame is the same after encoding and decoding, as text and as b
   )
 })
 
-test("a gateway's frame is the same after encoding and decoding", () => {
+test("a gateway's frame survives encoding and decoding", () => {
   fc.assert(
     fc.property(controlFrame, (frame) => {
       assert.deepEqual(comparable(decodeServerFrame(encodeServerFrame(frame))), comparable(frame))
@@ -46,7 +46,7 @@ test("a gateway's frame is the same after encoding and decoding", () => {
   )
 })
 
-test('a delivery is the same after encoding and decoding, apart from how its JSON data is spaced', () => {
+test('a delivery survives encoding and decoding, except for the white space of its JSON data', () => {
   fc.assert(
     fc.property(delivery, (frame) => {
       const read = decodeServerFrame(encodeServerFrame(frame))
@@ -91,12 +91,12 @@ test('after is a string or an array, and absent fields have their defaults', () 
   assert.deepEqual(subscribe(null), { kind: 'subscribe', ref: 0, subject: 'a', after: [] })
 })
 
-test('an unknown field is ignored, of whatever shape', () => {
+test('an unknown field of any type is ignored', () => {
   const deep = '['.repeat(1000) + ']'.repeat(1000)
   assert.deepEqual(decodeClientFrame(`{"ping":{"t":1,"new":${deep}}}`), { kind: 'ping', t: 1 })
 })
 
-test('what is wrong with a frame is named: field, expected, got', () => {
+test('an error in a frame names the field, the expected type and the value received', () => {
   const cases: [string, RegExp][] = [
     ['', /expected a JSON object/],
     ['{"ping":', /expected a JSON object such as/],
@@ -121,7 +121,7 @@ test('what is wrong with a frame is named: field, expected, got', () => {
   for (const [message, expected] of cases) assert.match(refusal(message), expected)
 })
 
-test('a wrong subscribe says which ref it was about, where that is there', () => {
+test('an invalid subscribe is reported with its ref, if it has one', () => {
   const refOf = (read: () => unknown) => {
     try {
       read()
@@ -155,14 +155,14 @@ test('bytes that are not UTF-8 are refused as such', () => {
   assert.match(refusal(Uint8Array.of(0x22, 0xff, 0x22)), /not UTF-8/)
 })
 
-test('hostile frames are refused in short words', () => {
+test('hostile frames are refused with short messages', () => {
   const long = 'x'.repeat(500_000)
   for (const message of ['['.repeat(500_000), `{"${long}":1}`, `{"ping":{"t":"${long}"}}`, `"${long}"`, long]) {
     assert.ok(refusal(message).length < 500)
   }
 })
 
-test('any bytes give a frame or a bad_frame', () => {
+test('any bytes decode to a frame or a bad_frame', () => {
   const damaged = fc.tuple(clientFrame, fc.nat(), fc.nat(255)).map(([frame, at, value]) => {
     const message = bytes(encodeClientFrame(frame))
     message[at % message.length] = value
@@ -176,7 +176,7 @@ test('any bytes give a frame or a bad_frame', () => {
   )
 })
 
-test('any JSON as a frame of the gateway gives a frame or a bad_frame', () => {
+test("any JSON decodes to a gateway's frame or a bad_frame", () => {
   const kind = fc.constantFrom(
     'welcome',
     'subscribed',
@@ -200,7 +200,7 @@ test('any JSON as a frame of the gateway gives a frame or a bad_frame', () => {
   )
 })
 
-test('what a newer gateway says is no error: an unknown frame is undefined, an unknown reason unspecified', () => {
+test('a newer gateway causes no error: an unknown frame is undefined, an unknown reason unspecified', () => {
   assert.equal(decodeServerFrame('{"move":{"to":"x"}}'), undefined)
   const gap = decodeServerFrame('{"gap":{"reason":"eclipse","from":1}}')
   assert.equal(gap?.kind === 'gap' && gap.reason, 'unspecified')

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { dataForm } from '../../src/wire/media-type.ts'
 import { isProtobufType } from '../../src/wire/protobuf-type.ts'
 
-test('application/json and every +json is JSON, whatever its case and parameters', () => {
+test('application/json and every +json are JSON, in any case and with any parameters', () => {
   for (const type of [
     'application/json',
     'Application/JSON; charset=utf-8',
@@ -14,7 +14,7 @@ test('application/json and every +json is JSON, whatever its case and parameters
   }
 })
 
-test('text/* is text where it is in UTF-8', () => {
+test('text/* is text if it is UTF-8', () => {
   for (const type of [
     'text/plain',
     'TEXT/html; charset="UTF-8"',
@@ -26,7 +26,7 @@ test('text/* is text where it is in UTF-8', () => {
   assert.equal(dataForm('text/plain; charset=iso-8859-1'), 'base64')
 })
 
-test('anything else is base64, no type as well', () => {
+test('any other type, or none, is base64', () => {
   for (const type of [
     '',
     'application/octet-stream',
@@ -40,7 +40,7 @@ test('anything else is base64, no type as well', () => {
   }
 })
 
-test("protobuf's content types are recognised in bytes, whatever their case and parameters", () => {
+test("protobuf's content types are recognised in bytes, in any case and with any parameters", () => {
   const isProtobuf = (type: string) => isProtobufType(Buffer.from(`x${type}f`), 1, 1 + type.length)
   for (const type of [
     'application/x-protobuf',

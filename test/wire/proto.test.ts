@@ -17,7 +17,7 @@ function judge(read: () => unknown): 'ok' | 'bad_frame' {
   }
 }
 
-test("a client's frame is the same after encoding and decoding", () => {
+test("a client's frame survives encoding and decoding", () => {
   fc.assert(
     fc.property(clientFrame, (frame) => {
       assert.deepEqual(comparable(decodeClientFrame(encodeClientFrame(frame))), comparable(frame))
@@ -25,7 +25,7 @@ test("a client's frame is the same after encoding and decoding", () => {
   )
 })
 
-test("a gateway's frame is the same after encoding and decoding", () => {
+test("a gateway's frame survives encoding and decoding", () => {
   fc.assert(
     fc.property(fc.oneof(controlFrame, delivery), (frame) => {
       assert.deepEqual(comparable(decodeServerFrame(encodeServerFrame(frame))), comparable(frame))
@@ -61,7 +61,7 @@ test('a gap at offset 0 keeps its optional fields', () => {
   assert.deepEqual(comparable(decodeServerFrame(encodeServerFrame(gap))), gap)
 })
 
-test('a frame without a kind that the gateway knows is refused', () => {
+test('a frame without a known kind is refused', () => {
   assert.equal(
     judge(() => decodeClientFrame(new Uint8Array(0))),
     'bad_frame',
@@ -77,12 +77,12 @@ test('unknown fields are ignored', () => {
   assert.deepEqual(decodeClientFrame(Uint8Array.of(0x1a, 5, 0x08, 9, 0xa0, 6, 1)), { kind: 'ping', t: 9 })
 })
 
-test('integers beyond 2^53 are refused, since they came rounded', () => {
+test('integers beyond 2^53 are refused, because they arrive rounded', () => {
   const t = Uint8Array.of(0x1a, 9, 0x08, 0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10)
   assert.throws(() => decodeClientFrame(t), /ping\.t: expected an integer from 0 to 2\^53 - 1/)
 })
 
-test('any bytes give a frame or a bad_frame', () => {
+test('any bytes decode to a frame or a bad_frame', () => {
   const damaged = fc
     .tuple(fc.oneof(clientFrame.map(encodeClientFrame), controlFrame.map(encodeServerFrame)), fc.nat(), fc.nat(255))
     .map(([frame, at, value]) => {
@@ -99,7 +99,7 @@ test('any bytes give a frame or a bad_frame', () => {
   )
 })
 
-test('groups nested without end are refused, not a crash', () => {
+test('endlessly nested groups are refused without a crash', () => {
   const groups = new Uint8Array(1_000_000).fill(0x7b)
   assert.equal(
     judge(() => decodeClientFrame(groups)),

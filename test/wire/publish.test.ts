@@ -12,7 +12,7 @@ import {
 import { messages } from '../../src/wire/schema.ts'
 import { comparable, publishable } from './arbitraries.ts'
 
-test('the events of a request come back, and its bytes are those of the generated encoder', () => {
+test('the events of a request survive, and its bytes match the generated encoder', () => {
   fc.assert(
     fc.property(fc.array(publishable, { maxLength: 3 }), (events) => {
       const body = encodePublishRequest(events)
@@ -22,7 +22,7 @@ test('the events of a request come back, and its bytes are those of the generate
   )
 })
 
-test('an event that breaks the rules is named by its index', () => {
+test('an invalid event is named by its index', () => {
   const good = makeEvent({ subject: 'a' })
   const body = messages.PublishRequest.encode({ events: [good, { ...good, subject: '' }] }).finish()
   assert.throws(() => decodePublishRequest(body), {
@@ -37,7 +37,7 @@ test('a body that is not a request is a bad_request', () => {
   }
 })
 
-test('any bytes give events or an error of the table', () => {
+test('any bytes decode to events or an error of the table', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 30 }), (bytes) => {
       for (const read of [decodePublishRequest, decodePublishResponse]) {
@@ -52,7 +52,7 @@ test('any bytes give events or an error of the table', () => {
   )
 })
 
-test('the answers of a response come back', () => {
+test('the results of a response survive encoding and decoding', () => {
   const results = [
     { after: 'Eab', stream: 'events', partition: 0, offset: 0 },
     { after: 'Ecd', stream: 'events', partition: 7, offset: 2 ** 53 - 1 },

@@ -37,18 +37,18 @@ test('a byte order mark at the start is dropped, a later one is data', () => {
   assert.deepEqual(parse('\ufeffdata: \ufeffx\n\n').events, [message('\ufeffx')])
 })
 
-test('one space behind the colon belongs to the syntax', () => {
+test('one space after the colon is part of the syntax', () => {
   assert.deepEqual(
     parse('data:x\n\ndata: x\n\ndata:  x\n\ndata\n\ndata:\ndata\n\n').events.map(({ data }) => data),
     ['x', 'x', ' x', '', '\n'],
   )
 })
 
-test('comments, unknown fields and an event without data are nothing', () => {
+test('comments, unknown fields and events without data are ignored', () => {
   assert.deepEqual(parse(':\n\n: x\n\nfoo: bar\n\nevent: x\n\ndata: y\n\n').events, [message('y')])
 })
 
-test('an id stays until another comes; one with NUL is ignored; an empty one resets', () => {
+test('an id stays until the next one; one with NUL is ignored; an empty one resets', () => {
   const { events, parser } = parse('id: 1\ndata: a\n\ndata: b\n\nid: 2\u00003\ndata: c\n\nid\ndata: d\n\nid: 9\n\n')
   assert.deepEqual(
     events.map(({ lastEventId }) => lastEventId),
@@ -68,15 +68,15 @@ test('retry is digits only', () => {
     assert.equal(parse(`retry: ${value}\n`).parser.retryMs, undefined)
 })
 
-test('what is unfinished at the end is dropped', () => {
+test('an unfinished event at the end is dropped', () => {
   assert.deepEqual(parse('data: a\n\ndata: b\n').events, [message('a')])
 })
 
-test('bytes that are not UTF-8 are replaced, as everywhere on the web', () => {
+test('bytes that are not UTF-8 are replaced, as elsewhere on the web', () => {
   assert.deepEqual(parse(Uint8Array.of(...bytes('data: '), 0xff, 10, 10)).events, [message('\ufffd')])
 })
 
-test('how the stream is cut into chunks makes no difference', () => {
+test('the cuts between chunks make no difference', () => {
   const unit = fc.constantFrom(
     'data: é😀',
     'data:x',
@@ -102,7 +102,7 @@ test('how the stream is cut into chunks makes no difference', () => {
   )
 })
 
-test('a line or an event without end is refused at the limit', () => {
+test('an endless line or event is refused at the limit', () => {
   const parser = new SseParser(() => {}, 100)
   const endless = () => {
     for (let i = 0; i < 20; i++) parser.feed(bytes('data: 0123456789'))
@@ -112,7 +112,7 @@ test('a line or an event without end is refused at the limit', () => {
   assert.throws(() => lines.feed(bytes('data: 0123456789\n'.repeat(20))), { code: 'frame_too_large' })
 })
 
-test('what the gateway writes reads back as its frames', () => {
+test("the gateway's output parses back to its frames", () => {
   fc.assert(
     fc.property(fc.oneof(controlFrame, delivery), fc.array(fc.nat(), { maxLength: 4 }), (frame, cuts) => {
       const stream = `${idLine('Eab')}${new TextDecoder().decode(encodeServerFrame(frame))}`
@@ -137,14 +137,14 @@ test('a stream opens with its position, in an event that has data', () => {
   assert.deepEqual(frameOfEvent(events[0]!), { kind: 'after', after: 'Eab' })
 })
 
-test('a comment ends no block, and a time to wait is part of one that has data', () => {
+test('a comment ends no block, and the retry line is part of a block with data', () => {
   const stream = `${new TextDecoder().decode(comment)}${retryLine(1200.5)}${openingBlock('Eab', 25_000)}`
   const { events, parser } = parse(stream)
   assert.deepEqual([events.length, parser.retryMs], [1, 1201])
   assert.deepEqual(stream.match(/\n\n/g)?.length, 1)
 })
 
-test('an event that is no frame is a bad_frame, one of a newer gateway undefined', () => {
+test('an event that is not a frame is a bad_frame, one of a newer gateway undefined', () => {
   assert.throws(() => frameOfEvent(message('x')), CarillonError)
   assert.throws(() => frameOfEvent(message('[]')), { code: 'bad_frame' })
   assert.equal(frameOfEvent({ type: 'move', data: '{}', lastEventId: '' }), undefined)

@@ -37,7 +37,7 @@ const sorted = (positions: readonly Position[]) => positions.toSorted((a, b) => 
 const inPartition0 = (own: Log): Position => ({ ...own, partition: 0, offset: 0, generation: 0 })
 const isIn = (own: Log) => (position: Position) => isSamePartition(position, inPartition0(own))
 
-/** CRC-8 bit by bit, as docs/protocol.md has it. */
+/** CRC-8 bit by bit, as described in docs/protocol.md. */
 function withCheck(bytes: readonly number[]): string {
   let crc = 0xff
   for (const byte of bytes) {
@@ -57,7 +57,7 @@ function refusal(read: () => unknown): string {
   return ''
 }
 
-test('a position is the same after encoding and decoding', () => {
+test('a position survives encoding and decoding', () => {
   fc.assert(
     fc.property(position, (p) => {
       assert.deepEqual(decodeToken(encodePosition(p)), [p])
@@ -75,7 +75,7 @@ test('one position fits in 32 URL-safe characters', () => {
   assert.ok(encodePosition(growthPosition(own, 2 ** 21)).length <= 32)
 })
 
-test('any number of positions is the same after encoding and decoding', () => {
+test('any number of positions survives encoding and decoding', () => {
   fc.assert(
     fc.property(distinct, (positions) => {
       assert.deepEqual(sorted(decodeToken(encodeToken(positions))), sorted(positions))
@@ -83,7 +83,7 @@ test('any number of positions is the same after encoding and decoding', () => {
   )
 })
 
-test('a token of one position is the same by both ways', () => {
+test('both encoders write the same token for one position', () => {
   const p = { ...log, partition: 1, offset: 9, generation: -1 }
   assert.equal(encodeToken([p]), encodePosition(p))
 })
@@ -96,19 +96,19 @@ test('tokens of version 2 stay readable', () => {
   assert.deepEqual(decodeToken('KBI0VniavN7wAgOHrUsKBAAA5Q'), [single, other])
 })
 
-test('a token of another version is refused by its number, with the one that is read and what to do', () => {
+test('a token of another version is refused with its version, the supported one and what to do', () => {
   for (const token of ['ERI0VngDEtaHCS4', 'GBI0VngCA4etSwoEAADb', 'EB1Qt7MBAoc'])
     assert.match(
       refusal(() => decodeToken(token)),
-      /is of version 1, and version 2 is read; start at "latest", "earliest" or a time/,
+      /is of version 1, but only version 2 is supported; start at "latest", "earliest" or a time/,
     )
   assert.match(
     refusal(() => decodeToken(withCheck([0x30, 1, 2, 3]))),
-    /is of version 3, and version 2 is read/,
+    /is of version 3, but only version 2 is supported/,
   )
   assert.match(
     refusal(() => decodeToken(withCheck([0x26, 1, 2, 3]))),
-    /it is of no known form/,
+    /its form is unknown/,
   )
 })
 
@@ -126,7 +126,7 @@ test('a token that ends within the hashes of its log is refused', () => {
   }
 })
 
-test('partitions of one stream share its hashes: 128 of them fit where headers are 4 KB', () => {
+test('partitions of one stream share its hashes: 128 of them fit in 4 KB of headers', () => {
   const positions = Array.from({ length: 128 }, (_, partition) => {
     return { ...log, partition, offset: 1e9 + partition, generation: 12 }
   })
@@ -149,7 +149,7 @@ test('a token with any one character changed or cut off is refused', () => {
   )
 })
 
-test('of cut tokens hardly any passes', () => {
+test('hardly any cut token passes', () => {
   let passed = 0
   for (let offset = 0; offset < 300; offset++) {
     const token = encodePosition({ ...log, partition: 1, offset: offset * 7919, generation: offset })
@@ -158,7 +158,7 @@ test('of cut tokens hardly any passes', () => {
   assert.ok(passed < 40, `${passed} of about 4,000 passed`)
 })
 
-test('any text gives positions or a bad_token', () => {
+test('any text decodes to positions or a bad_token', () => {
   const alphabet = fc.constantFrom(...'EFGab01_-+/= é')
   fc.assert(
     fc.property(fc.oneof(fc.string({ unit: alphabet, maxLength: 30 }), fc.string()), (text) => {
@@ -168,7 +168,7 @@ test('any text gives positions or a bad_token', () => {
   )
 })
 
-test('a token is refused by what is wrong with it', () => {
+test('a refusal names what is wrong with the token', () => {
   const wrong: [string, RegExp][] = [
     ['', /not base64url/],
     ['abc+/', /not base64url/],
@@ -183,7 +183,7 @@ test('a token is refused by what is wrong with it', () => {
     )
 })
 
-test('what is encoded well but out of bounds is refused', () => {
+test('a well-encoded value out of bounds is refused', () => {
   const beyond = [
     { ...log, partition: 2 ** 31, offset: 0, generation: 0 },
     { ...log, partition: 0, offset: 2 ** 53, generation: 0 },
@@ -203,7 +203,7 @@ test('what is encoded well but out of bounds is refused', () => {
   assert.equal(decodeToken(encodeToken(many.slice(1))).length, maxPositions)
 })
 
-test('where tokens name the same place the last one counts, also where it goes back', () => {
+test('where tokens name the same partition the last one wins, even if it goes back', () => {
   const at = (offset: number, generation = -1) => ({ ...log, partition: 2, offset, generation })
   const elsewhere = { ...log, partition: 3, offset: 50, generation: 0 }
   const stream = { ...at(1), nameHash: 2 }
@@ -217,14 +217,14 @@ test('where tokens name the same place the last one counts, also where it goes b
   assert.deepEqual(mergeTokens([[at(9)], [at(3)]]), [at(3)])
 })
 
-test('another incarnation of a stream is known as such, and another stream as another', () => {
+test('another incarnation of a stream and another stream are recognised as different logs', () => {
   const [orders, anew, alarms] = [logOf('orders', 'x'), logOf('orders', 'y'), logOf('alarms', 'x')]
   assert.deepEqual(logOf('orders', 'x'), orders)
   assert.deepEqual([isSameLog(orders, logOf('orders', 'x')), isSameLog(orders, anew)], [true, false])
   assert.deepEqual([anew, alarms].map(inPartition0).map(isIn(orders)), [true, false])
 })
 
-test('streams whose names share eight bits of their hash are told apart', () => {
+test('streams whose names share eight bits of their hash are distinguished', () => {
   for (const [one, other] of [
     ['alarms', 'inventory'],
     ['audit', 'trades'],
@@ -236,12 +236,12 @@ test('streams whose names share eight bits of their hash are told apart', () => 
   }
 })
 
-test('hashes of similar names and incarnations are spread', () => {
+test('similar names and incarnations have different hashes', () => {
   const texts = Array.from({ length: 5000 }, (_, i) => `stream-${i}`)
   assert.equal(new Set(texts.map(hashOf)).size, texts.length)
 })
 
-test('after is nothing, a keyword, a time, or tokens, which are merged', () => {
+test('after is empty, a keyword, a time, or tokens, which are merged', () => {
   const p = { ...log, partition: 2, offset: 3, generation: 4 }
   const token = encodePosition(p)
   assert.deepEqual(parseAfter([]), { kind: 'latest' })
@@ -255,7 +255,7 @@ test('after is nothing, a keyword, a time, or tokens, which are merged', () => {
   assert.deepEqual(parseAfter([encodePosition({ ...p, offset: 9 }), token]), { kind: 'positions', positions: [p] })
 })
 
-test('after of two kinds, or of none that there is, is a bad_token', () => {
+test('after with two kinds, or an unknown one, is a bad_token', () => {
   const token = encodePosition({ ...log, partition: 2, offset: 3, generation: 4 })
   const wrong: [string[], RegExp][] = [
     [['latest', 'earliest'], /expected tokens, or one of latest, earliest and @time; got "latest", "earliest"/],
@@ -282,6 +282,6 @@ test('positions of all tokens together are bounded', () => {
   )
   assert.match(
     refusal(() => parseAfter(tokens)),
-    /at most 1024 positions in all tokens, got 1200/,
+    /at most 1024 positions in all tokens together, got 1200/,
   )
 })

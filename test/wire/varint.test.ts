@@ -5,7 +5,7 @@ import protobuf from 'protobufjs/minimal.js'
 import { cursorValue, readVarint, varintLength, writeVarint } from '../../src/wire/varint.ts'
 import { uint53 } from './arbitraries.ts'
 
-test('numbers up to 2^53 are written as protobuf does, and read back', () => {
+test('numbers up to 2^53 are written as by protobuf, and read back', () => {
   fc.assert(
     fc.property(
       fc.oneof(

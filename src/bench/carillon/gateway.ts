@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { guardFolder, guardProcess, unguardFolder, unguardProcess } from '../process/guarded.ts'
-import { Metrics } from '../process/metrics.ts'
+import { type Metrics, scrape } from '../process/metrics.ts'
 
 const carillon = fileURLToPath(new URL('../../../bin/carillon', import.meta.url))
 /** How long a gateway may take to start, or to reach a state that is waited for, ms. */
@@ -106,7 +106,9 @@ export class Gateway {
   /** Resolves when it is ready for clients. */
   async serving(): Promise<void> {
     await this.until('is ready', async () => {
-      const answer = await fetch(`${this.admin}/readyz`).catch(() => undefined)
+      const answer = await fetch(`${this.admin}/readyz`, { signal: AbortSignal.timeout(patienceMs) }).catch(
+        () => undefined,
+      )
       return answer?.status === 200
     })
   }
@@ -138,8 +140,8 @@ export class Gateway {
     return this.#output
   }
 
-  async metrics(): Promise<Metrics> {
-    return new Metrics(await (await fetch(`${this.admin}/metrics`)).text())
+  metrics(): Promise<Metrics> {
+    return scrape(this.admin)
   }
 
   /** Waits for a fact; throws when it does not come true in time, or the gateway ends. */

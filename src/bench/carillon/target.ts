@@ -4,7 +4,7 @@ import type { Target } from '../load/target.ts'
 import { freePorts } from '../process/free-port.ts'
 import { unguardFolder } from '../process/guarded.ts'
 import { listenerPid } from '../process/host.ts'
-import { Metrics } from '../process/metrics.ts'
+import { type Metrics, scrape } from '../process/metrics.ts'
 import { type BrokerWayTarget, openBroker } from './broker-way.ts'
 import { type Certificate, makeCertificate } from './certificate.ts'
 import { Gateway } from './gateway.ts'
@@ -110,7 +110,6 @@ export class CarillonTarget implements Target {
   }
 
   metrics(): Promise<readonly (Metrics | undefined)[]> {
-    const scrape = async (admin: string) => new Metrics(await (await fetch(`${admin}/metrics`)).text())
     return Promise.all(this.#admins.map((admin) => scrape(admin).catch(() => undefined)))
   }
 

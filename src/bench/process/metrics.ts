@@ -1,3 +1,12 @@
+/** So long a gateway may take to answer, ms: under more load than it can take, its event loop stands for seconds. */
+const scrapeMs = 30_000
+
+/** What the admin listener at this URL shows now. Rejects where it does not answer in time. */
+export async function scrape(admin: string): Promise<Metrics> {
+  const response = await fetch(`${admin}/metrics`, { signal: AbortSignal.timeout(scrapeMs) })
+  return new Metrics(await response.text())
+}
+
 /** One scrape of `/metrics`: Prometheus' text format, as far as the gateway uses it. */
 export class Metrics {
   readonly #samples: { readonly name: string; readonly labels: string; readonly value: number }[] = []
