@@ -71,7 +71,7 @@ export class Subscription<T = unknown> implements AsyncIterable<Received<T>, und
     this.#host = host
     const { onEvent, onGap } = this.#options
     if ((onEvent === undefined) !== (onGap === undefined)) {
-      throw new RefusedError('bad_request', 'expected onEvent and onGap together: what is missed is told to onGap')
+      throw new RefusedError('bad_request', 'expected onEvent and onGap together: missed events are reported to onGap')
     }
     if (onEvent === undefined) this.#pull = new Pull(() => this.close())
     this.closed = new Promise((resolve) => {
