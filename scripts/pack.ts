@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { bundle } from '../test/client/bundle.ts'
 import { runScript } from './usage.ts'
 
 const usage = `
@@ -39,8 +40,10 @@ function rewrite(file: string): void {
 /** `[text](page.md#heading)` as its text: the package has this one page only. */
 const withoutPages = (text: string): string => text.replaceAll(/\[([^\]]+)\]\((?!https?:|#)[^)]+\)/g, '$1')
 
-function client(folder: string): void {
+async function client(folder: string): Promise<void> {
   compile('tsconfig.sdk.json', join(folder, 'lib'))
+  // One file without imports: pages' servers serve it as it is.
+  writeFileSync(join(folder, 'worker.js'), (await bundle('worker.ts', 'iife')).code)
   const entry = (name: string) => ({ types: `./lib/client/${name}.d.ts`, default: `./lib/client/${name}.js` })
   describePackage(folder, {
     name: 'carillon-client',
@@ -54,6 +57,7 @@ function client(folder: string): void {
       '.': entry('sdk'),
       './node': entry('file-store'),
       './proto': entry('proto-codec'),
+      './worker': './worker.js',
       './package.json': './package.json',
     },
     peerDependencies: { protobufjs: `^${dependencies.protobufjs}` },
@@ -93,7 +97,7 @@ await runScript(usage, async () => {
     const folder = join(target, name)
     rmSync(folder, { recursive: true, force: true })
     mkdirSync(folder, { recursive: true })
-    build(folder)
+    await build(folder)
     execFileSync('npm', ['pack', '--loglevel=error', '--pack-destination', target], { cwd: folder, stdio: 'inherit' })
   }
   return 0

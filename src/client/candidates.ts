@@ -1,3 +1,4 @@
+import type { Random } from '../base/random.ts'
 import type { Transport } from './connection.ts'
 
 /** One way to a gateway. */
@@ -63,4 +64,12 @@ export class Candidates {
     this.#vain = 0
     this.#vainMs = 0
   }
+}
+
+/** Else all clients of a list would be at its first gateway, and all of that one's at the next once it is gone. */
+export function shuffled(urls: readonly string[], random: Random): string[] {
+  return urls
+    .map((url) => ({ url, at: random.next() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ url }) => url)
 }

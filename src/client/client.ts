@@ -3,8 +3,10 @@ import { CarillonError } from '../base/errors.ts'
 import { type Random, systemRandom } from '../base/random.ts'
 import type { Published } from '../wire/frames.ts'
 import { type BackoffOptions, backoffDefaults } from './backoff.ts'
+import { shuffled } from './candidates.ts'
 import type { Transport } from './connection.ts'
-import { type Environment, pageEnvironment } from './environment.ts'
+import { type Environment, pageEnvironment, type TabMeeting } from './environment.ts'
+import type { Group } from './group.ts'
 import { type InboxOptions, inboxDefaults } from './inbox.ts'
 import { Link } from './link.ts'
 import { askOf } from './network.ts'
@@ -23,8 +25,10 @@ export interface ClientOptions extends TransportOptions {
   readonly store?: PositionStore
   /** A position is stored so long after its event was handled, ms; and when the client is closed or the page left. */
   readonly saveEveryMs?: number
-  /** Browsers: tabs that use the same name share one connection. */
+  /** Browsers: tabs that use the same name, and ask the same gateways in the same way, share one connection. */
   readonly tabs?: string
+  /** The script `carillon-client/worker`, as your page's own origin serves it: a worker has the connection that `tabs` share. */
+  readonly worker?: string | URL
   readonly inbox?: InboxOptions
   readonly backoff?: BackoffOptions
   /** A page that nobody has seen for so long lets go of its connection until it is seen, ms; never unless given. */
@@ -35,6 +39,8 @@ export interface ClientOptions extends TransportOptions {
   readonly onState?: (state: State) => void
   /** A position that could not be stored: it is tried again with the next one. Without it the error is thrown where nobody catches it. */
   readonly onStoreError?: (error: unknown) => void
+  /** Why the tabs do without the `worker`: what the browser throws where it has none, or the event of a script that it can't use. */
+  readonly onWorkerError?: (cause: unknown) => void
   /** For tests and simulations: what the rest stands on. */
   readonly clock?: Timing
   readonly random?: Random
@@ -50,7 +56,7 @@ const defaultSaveEveryMs = 1000
  */
 export function connect(urls: string | readonly string[], options: ClientOptions = {}): Client {
   const all = [urls].flat().map(gatewayUrl)
-  if (all.length === 0) throw new CarillonError('bad_request', 'expected the URL of a gateway, got none')
+  if (all.length === 0) throw new CarillonError('bad_request', "expected a gateway's URL, got none")
   return new Client(options.keepOrder === true ? all : shuffled(all, options.random ?? systemRandom), options)
 }
 
@@ -83,7 +89,7 @@ export class Client implements AsyncDisposable {
       this.#saver = new Saver(options.store, everyMs, clock, (error) => tell(() => onStoreError(error)))
     }
     const transports = options.ways ?? transportsOf(options, ask)
-    this.#tabs = this.#meetTabs(environment, transports)
+    this.#tabs = this.#meetTabs(environment.tabs, transports)
     this.#link = this.#makeLink(environment, this.#tabs?.transports ?? transports)
     this.#unwatch = environment.watch((what) => {
       if (what === 'hidden' || what === 'leaving') void this.#saver?.flush()
@@ -104,7 +110,7 @@ export class Client implements AsyncDisposable {
     if (this.#saver !== undefined && this.#subscriptions.has(key)) {
       throw new RefusedError(
         'bad_request',
-        `"${key}" is subscribed already: give this one a key of its own, its position is stored there`,
+        `"${key}" is subscribed already: give this one another key, its position is stored there`,
       )
     }
     const id = this.#saver === undefined ? `${key} ${this.#basis.random.next()}` : key
@@ -133,10 +139,17 @@ export class Client implements AsyncDisposable {
     return this.close()
   }
 
-  #meetTabs({ tabs: meeting }: Environment, transports: readonly Transport[]): Tabs | undefined {
-    const { tabs: name } = this.#options
-    if (name === undefined || meeting === undefined) return undefined
-    return new Tabs({ meeting, name: `carillon:${name}`, transports, ...this.#basis })
+  #meetTabs(meeting: TabMeeting | undefined, transports: readonly Transport[]): Tabs | undefined {
+    const { tabs, worker, fetch, WebSocket, codec } = this.#options
+    if (worker && (tabs === undefined || (fetch ?? WebSocket ?? codec))) {
+      throw new CarillonError('bad_request', 'worker: expected tabs, and no fetch, WebSocket or codec')
+    }
+    if (tabs === undefined || meeting === undefined) return undefined
+    const { keepOrder, transports: ways, headers, credentials, backoff } = this.#options
+    const urls = keepOrder ? this.#basis.urls : this.#basis.urls.toSorted()
+    const group: Group = ['carillon', tabs, urls, keepOrder, ways, headers, credentials, backoff]
+    const name = JSON.stringify(group)
+    return new Tabs({ ...this.#options, ...this.#basis, meeting, name, transports })
   }
 
   #makeLink(environment: Environment, transports: readonly Transport[]): Link {
@@ -167,18 +180,10 @@ export class Client implements AsyncDisposable {
   }
 }
 
-/** Else all clients of a list would be at its first gateway, and all of that one's at the next once it is gone. */
-function shuffled(urls: readonly string[], random: Random): string[] {
-  return urls
-    .map((url) => ({ url, at: random.next() }))
-    .sort((a, b) => a.at - b.at)
-    .map(({ url }) => url)
-}
-
 /** Without a slash at its end. */
 function gatewayUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url !== undefined && /^https?:$/.test(url.protocol) && url.search === '')
     return url.origin + url.pathname.replace(/\/+$/, '')
-  throw new CarillonError('bad_request', `expected the URL of a gateway such as http://127.0.0.1:8080, got "${text}"`)
+  throw new CarillonError('bad_request', `expected a gateway's URL such as http://127.0.0.1:8080, got "${text}"`)
 }

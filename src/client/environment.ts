@@ -1,3 +1,5 @@
+import { hashOf } from '../wire/token.ts'
+
 /** What happens around the program. */
 export type Happening = 'online' | 'offline' | 'visible' | 'hidden' | 'leaving'
 
@@ -11,16 +13,22 @@ export interface Environment {
   readonly tabs: TabMeeting | undefined
 }
 
-/** The tabs of one origin that use the same name. */
+/** The tabs of one origin that use the same name, and their worker. */
 export interface TabMeeting {
-  /** Calls `granted` once this tab is the only one that holds the name. The result gives it up, or the wish for it. */
-  lead(name: string, granted: () => void): () => void
+  /**
+   * Calls `granted` once this tab is the only one that holds the name, and the result of that when a worker takes it away. Its own result
+   * gives it up, or the wish for it.
+   */
+  lead(name: string, granted: () => () => void): () => void
   /** What one tab posts, all others hear. */
   join(name: string, heard: (message: unknown) => void): TabChannel
 }
 
+/** To be called apart from it, too. */
 export interface TabChannel {
   post(message: unknown): void
+  /** Starts the worker of the channel's name, or finds it where it runs. `failed`: its script can't be used. Rejects where there is none. */
+  work(script: string | URL, failed: (cause: unknown) => void): Promise<void>
   close(): void
 }
 
@@ -35,10 +43,10 @@ export const plainEnvironment: Environment = {
 export function pageEnvironment(): Environment {
   if (typeof document === 'undefined') return plainEnvironment
   return {
-    online: () => navigator.onLine !== false,
+    online: () => navigator.onLine,
     watch: watchPage,
-    // Both are there on https and loopback pages only.
-    tabs: 'locks' in navigator && typeof BroadcastChannel !== 'undefined' ? pageTabs : undefined,
+    // On https and loopback pages only.
+    tabs: 'locks' in navigator ? pageTabs : undefined,
   }
 }
 
@@ -50,27 +58,45 @@ function watchPage(happened: (what: Happening) => void): () => void {
   // A page that comes out of the back/forward cache was asleep: what it held may be gone.
   addEventListener('pageshow', ({ persisted }) => persisted && happened('visible'), { signal })
   addEventListener('pagehide', () => happened('leaving'), { signal })
-  const visibility = () => happened(document.visibilityState === 'hidden' ? 'hidden' : 'visible')
+  const visibility = () => happened(document.visibilityState)
   document.addEventListener('visibilitychange', visibility, { signal })
-  if (document.visibilityState === 'hidden') happened('hidden')
+  if (document.visibilityState === 'hidden') visibility()
   return () => over.abort()
 }
 
-const pageTabs: TabMeeting = {
-  lead(name, granted) {
-    const over = new AbortController()
-    const hold = () => {
-      if (over.signal.aborted) return undefined
-      granted()
-      return new Promise<void>((resolve) => over.signal.addEventListener('abort', () => resolve()))
-    }
-    // It rejects when the wish is given up.
-    navigator.locks.request(name, { signal: over.signal }, hold).catch(() => {})
-    return () => over.abort()
-  },
-  join(name, heard) {
+/** `how`, of a worker: it takes the lock at once from whoever holds it, also from a frozen tab. */
+function lead(name: string, granted: () => () => void, how?: LockOptions): () => void {
+  const over = new AbortController()
+  const { signal } = over
+  let taken: (() => void) | undefined
+  const hold = () => {
+    if (signal.aborted) return undefined
+    taken = granted()
+    return new Promise((resolve) => signal.addEventListener('abort', resolve))
+  }
+  // It rejects when the wish is given up as well.
+  navigator.locks.request(name, how ?? { signal }, hold).catch(() => signal.aborted || taken?.())
+  return () => over.abort()
+}
+
+export const pageTabs = {
+  lead,
+  join(name: string, heard: (message: unknown) => void): TabChannel {
     const channel = new BroadcastChannel(name)
     channel.onmessage = ({ data }: MessageEvent<unknown>) => heard(data)
-    return { post: (message) => channel.postMessage(message), close: () => channel.close() }
+    let worker: SharedWorker | undefined
+    return {
+      post: (message) => channel.postMessage(message),
+      async work(script, failed) {
+        // By a hash: browsers show what their workers are called.
+        worker = new SharedWorker(script, `${hashOf(name)}`)
+        worker.onerror = failed
+        worker.port.postMessage(name)
+      },
+      close() {
+        channel.close()
+        worker?.port.postMessage(null)
+      },
+    }
   },
 }

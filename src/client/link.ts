@@ -132,6 +132,11 @@ export class Link {
     this.#step('rerouted')
   }
 
+  /** Asks for a sign of life, and what waits tries at once. */
+  check(): void {
+    this.#around('retry')
+  }
+
   /** Nothing is told after it. */
   close(): void {
     this.#step('closed')
@@ -321,7 +326,7 @@ export class Link {
       })
     } else if (what === 'visible') {
       this.#hidden = false
-      this.#around('retry')
+      this.check()
     } else if (what !== 'leaving') this.#around(what)
   }
 

@@ -75,7 +75,7 @@ export async function refusalOf(response: Response): Promise<Refusal> {
   const text = await response.text().catch(() => '')
   const { code, message, retry, retryAfterMs } = errorIn(text)
   if (typeof code !== 'string' || typeof message !== 'string') {
-    const shown = status === 204 ? 'the gateway says that there is no more' : text.slice(0, 200)
+    const shown = status === 204 ? 'the gateway has no more' : text.slice(0, 200)
     return { code: `http_${status}`, message: shown, retry: byStatus, retryAfterMs: asked }
   }
   return {

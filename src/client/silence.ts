@@ -1,7 +1,7 @@
 import type { Timing } from '../base/clock.ts'
 
 /** What to say of a connection that was given up. */
-export const silent = 'nothing was heard for too long'
+export const silent = 'silent for too long'
 
 /** Notices that a connection has gone quiet: a half-open one reports no error, it just says nothing more. */
 export class Silence {

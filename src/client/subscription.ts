@@ -71,7 +71,7 @@ export class Subscription<T = unknown> implements AsyncIterable<Received<T>, und
     this.#host = host
     const { onEvent, onGap } = this.#options
     if ((onEvent === undefined) !== (onGap === undefined)) {
-      throw new RefusedError('bad_request', 'expected onEvent and onGap together: missed events are reported to onGap')
+      throw new RefusedError('bad_request', 'expected onEvent and onGap together: gaps go to onGap')
     }
     if (onEvent === undefined) this.#pull = new Pull(() => this.close())
     this.closed = new Promise((resolve) => {
@@ -99,7 +99,7 @@ export class Subscription<T = unknown> implements AsyncIterable<Received<T>, und
 
   /** Nothing is handed over after it. What is being handled counts when it has settled. */
   close(): void {
-    this.#end('done', 'closed by its subscriber', undefined)
+    this.#end('done', 'closed by its owner', undefined)
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Received<T>, undefined> {
@@ -207,7 +207,7 @@ function requireStart(after: readonly string[], { last, policy }: SubscribeOptio
   }
   if (last === undefined) return
   if (!Number.isInteger(last) || last < 1 || last > maxLast) {
-    throw new RefusedError('bad_request', `expected last to be a whole number from 1 to ${maxLast}, got ${last}`)
+    throw new RefusedError('bad_request', `expected last to be an integer from 1 to ${maxLast}, got ${last}`)
   }
   if (after.length > 0) throw new RefusedError('bad_request', 'expected after or last, got both')
 }

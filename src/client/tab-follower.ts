@@ -27,6 +27,8 @@ export class TabFollower implements Connection {
   readonly #post: (message: TabMessage) => void
   readonly #handlers: Handlers
   readonly #silence: Silence
+  /** Who answered first: another one that holds a connection has nothing to tell. */
+  #by: string | undefined
   #asked = true
   #frames = 0
   #over = false
@@ -50,7 +52,7 @@ export class TabFollower implements Connection {
   }
 
   check(): void {
-    if (!this.#over && !this.#asked) this.#askAlive()
+    if (!this.#over && !this.#asked) this.#askAlive('check')
   }
 
   close(): void {
@@ -61,14 +63,17 @@ export class TabFollower implements Connection {
 
   /** What another tab posted. */
   heard(message: TabMessage): void {
-    if (this.#over) return
+    if (this.#over || message.by !== (this.#by ?? message.by)) return
     // A tab that is hidden need not connect, and this one may be seen.
     if (message.kind === 'not-hosting') this.#end({ ...message.refused, waits: message.refused.code !== 'hidden' })
-    else if (message.kind === 'to-guest' && message.to === this.#id) this.#told(message.frame)
+    else if (message.kind === 'to-guest' && message.to === this.#id) {
+      this.#by = message.by
+      this.#told(message.frame)
+    }
   }
 
   #told(frame: ServerFrame | undefined): void {
-    if (frame === undefined) this.#end(lost(host, 'it does not serve this one'))
+    if (frame === undefined) this.#end(lost(host, 'it let go'))
     else {
       if (++this.#frames % framesPerWord === 0) this.#ask({ kind: 'taken' })
       if (this.#asked) this.#silence.start(aliveMs)
@@ -77,11 +82,11 @@ export class TabFollower implements Connection {
     }
   }
 
-  #askAlive(): void {
+  #askAlive(kind: 'alive' | 'check' = 'alive'): void {
     if (this.#asked) this.#end(lost(host, silent))
     else {
       this.#asked = true
-      this.#ask({ kind: 'alive' })
+      this.#ask({ kind })
       this.#silence.start(answerMs)
     }
   }

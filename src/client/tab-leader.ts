@@ -1,19 +1,25 @@
 import type { Timing } from '../base/clock.ts'
+import type { Random } from '../base/random.ts'
 import type { Delivery, Gap, ServerFrame } from '../wire/frames.ts'
-import { encodeSaid } from '../wire/partition-counts.ts'
+import { encodeToken } from '../wire/token.ts'
 import type { Refusal, SubscribeRequest } from './connection.ts'
 import type { RelayedGap } from './gap.ts'
 import type { Link } from './link.ts'
 import { failure, lost } from './refusal.ts'
 import type { PositionChange } from './resume-point.ts'
 import type { State } from './state.ts'
-import type { TabMessage, ToLeader } from './tab-messages.ts'
+import type { FromLeader, Leading, NotLeading, TabMessage, ToFollower, ToLeader } from './tab-messages.ts'
 import { type SubscriptionSink, TrackedSubscription } from './tracked-subscription.ts'
 
 /** A tab that has said nothing for so long is gone, ms: browsers let the timers of hidden tabs run once a minute. */
 const goneMs = 200_000
 /** Frames posted to a tab that it has not said to have taken: beyond that it is let go of. What is posted lies in its memory. */
 const maxUntaken = 4096
+
+export interface TabLeaderOptions {
+  readonly clock: Timing
+  readonly random: Random
+}
 
 interface Guest {
   /** By ref. */
@@ -22,21 +28,22 @@ interface Guest {
   untaken: number
 }
 
-/** Serves the other tabs of the browser over this one's connection, as a gateway would: each of their subscriptions is one more of it. */
+/** Serves other tabs of the browser over its own connection, as a gateway would: each of their subscriptions is one more of it. */
 export class TabLeader {
   readonly #link: Link
-  readonly #post: (message: TabMessage) => void
+  readonly #post: (message: ToFollower | Leading | NotLeading) => void
   readonly #clock: Timing
   readonly #guests = new Map<string, Guest>()
   #cancelSweep: (() => void) | undefined
   /** Why there is no connection; undefined while there is one, or one is being made. */
   #away: Refusal | undefined
 
-  constructor(link: Link, post: (message: TabMessage) => void, clock: Timing) {
+  constructor(link: Link, post: (message: FromLeader) => void, { clock, random }: TabLeaderOptions) {
+    const by = `${random.next()}`
     this.#link = link
-    this.#post = post
+    this.#post = (message) => post({ ...message, by })
     this.#clock = clock
-    post({ kind: 'hosting' })
+    this.#post({ kind: 'hosting' })
   }
 
   /** The link's state is the guests' as well: while there is no connection they wait like this tab. */
@@ -68,7 +75,7 @@ export class TabLeader {
 
   close(): void {
     this.#cancelSweep?.()
-    this.#leave(lost('another tab', 'it was closed'))
+    this.#leave(lost('another tab', 'it let go'))
   }
 
   #asked(from: string, guest: Guest, asks: ToLeader['asks']): void {
@@ -80,6 +87,7 @@ export class TabLeader {
       guest.untaken = 0
       // Positions are frames as well: an answer of positions to so many frames would be the reason of the next one.
       if (asks.kind === 'taken') return
+      if (asks.kind === 'check') this.#link.check()
       for (const relay of guest.relays.values()) relay.renew()
       this.#tell(from, { kind: 'pong', t: 0, nowUs: 0, after: '' })
     }
@@ -163,8 +171,8 @@ class Relay implements SubscriptionSink {
   }
 
   gap(gap: Gap, move: PositionChange | undefined): boolean {
-    // A gap says how many partitions there are before all of them are told: only a move says that they are.
-    const after = move === undefined ? '' : encodeSaid(move.positions ?? [], move.counts ?? [])
+    // A gap has the number of partitions before all of them are reported. Only a later position change has it after that.
+    const after = move === undefined ? '' : encodeToken(move.positions ?? [])
     this.#positionOwed ||= after !== gap.after
     const relayed: RelayedGap = { ...gap, refs: [this.#ref], after, behind: gap.after }
     this.#tell(relayed)

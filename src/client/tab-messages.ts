@@ -1,11 +1,12 @@
 import type { ServerFrame } from '../wire/frames.ts'
 import type { Refusal, SubscribeRequest } from './connection.ts'
 
-/** What the tabs of a browser say to each other. All hear everything: each takes what is for it. */
+/** What the tabs of a browser, and their worker, say to each other. All hear everything: each takes what is for it. */
 
 /** To the tab that holds the connection. */
 export interface ToLeader {
   readonly kind: 'to-host'
+  readonly by?: undefined
   /** The tab that asks. */
   readonly from: string
   readonly asks: /** It wants to be served; all else is for those that are. */
@@ -14,12 +15,14 @@ export interface ToLeader {
     | { readonly kind: 'taken' }
     /** The same, and it wants to hear where its subscriptions stand. */
     | { readonly kind: 'alive' }
+    /** The same, and its page is seen again or the network has changed: the connection is to be asked for a sign of life, too. */
+    | { readonly kind: 'check' }
     | { readonly kind: 'bye' }
     | { readonly kind: 'subscribe'; readonly wish: SubscribeRequest }
     | { readonly kind: 'unsubscribe'; readonly ref: number }
 }
 
-/** To a tab that asked. The answer to `open` and `alive` is a pong, behind the positions that have moved since. */
+/** To a tab that asked. The answer to `open`, `alive` and `check` is a pong, behind the positions that have moved since. */
 export interface ToFollower {
   readonly kind: 'to-guest'
   readonly to: string
@@ -38,10 +41,7 @@ export interface NotLeading {
   readonly refused: Refusal
 }
 
-export type TabMessage = ToLeader | ToFollower | Leading | NotLeading
+/** `by`: who holds the connection, for there are two of them until one has heard that its lock was taken. */
+export type FromLeader = (ToFollower | Leading | NotLeading) & { readonly by: string }
 
-/** Tabs of another version of the page may use the same name: what is not ours is ignored. */
-export function isTabMessage(message: unknown): message is TabMessage {
-  const kind = (message as Partial<TabMessage> | null)?.kind
-  return kind === 'to-host' || kind === 'to-guest' || kind === 'hosting' || kind === 'not-hosting'
-}
+export type TabMessage = ToLeader | FromLeader

@@ -5,7 +5,10 @@ import type { HostFacts } from './host-facts.ts'
 import type { HostLoad } from './load.ts'
 import { absent, sysctlFix } from './sysctl.ts'
 
-/** A connection is a descriptor: of the process, within what any process may have, and of the host. */
+/**
+ * Checks descriptors, of which each connection takes one: the limits of the process, of any
+ * process, and of the host.
+ */
 export function descriptorChecks(facts: HostFacts, load: HostLoad): Finding[] {
   return [openFiles(facts, load), nrOpen(facts, load), fileMax(facts, load)]
 }
@@ -19,9 +22,9 @@ function openFiles({ openFiles }: HostFacts, load: HostLoad): Finding {
   const allowed = Math.max(openFiles.soft, openFiles.hard)
   const needed = neededBy(load)
   const figure = `${grouped(allowed)} for this process`
-  const said = `${grouped(load.clients)} clients take ${grouped(needed)} descriptors, the gateway's own included`
-  if (allowed >= needed) return pass(check, figure, said)
-  const more = `${said}: at the limit, connections fail`
+  const reason = `${grouped(load.clients)} clients take ${grouped(needed)} descriptors, including the gateway's own`
+  if (allowed >= needed) return pass(check, figure, reason)
+  const more = `${reason}: at the limit, connections fail`
   return fail(
     check,
     figure,
@@ -35,7 +38,7 @@ function nrOpen({ sysctls }: HostFacts, load: HostLoad): Finding {
   const value = sysctls.get(check)?.[0]
   if (value === undefined) return absent(check)
   const needed = neededBy(load)
-  const reason = 'no process can have a higher limit of open files'
+  const reason = 'no limit of open files can be set above it'
   if (value >= needed) return pass(check, grouped(value), reason)
   return fail(check, grouped(value), `${reason}, and ${grouped(needed)} are needed`, sysctlFix(check, roundUp(needed)))
 }
@@ -50,12 +53,12 @@ function fileMax({ sysctls }: HostFacts, load: HostLoad): Finding {
   const needed = neededBy(load)
   const fix = sysctlFix(check, '9223372036854775807')
   if (free < needed)
-    return fail(check, figure, `the host does not have ${grouped(needed)} descriptors left for the gateway`, fix)
+    return fail(check, figure, `the host has fewer than ${grouped(needed)} descriptors left for the gateway`, fix)
   if (free < 2 * needed) {
     return warn(
       check,
       figure,
-      'a proxy or a load generator on this host needs as many again, and there are fewer than twice as many',
+      'a proxy or a load generator on this host needs as many again, and twice as many are not available',
       fix,
     )
   }

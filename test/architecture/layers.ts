@@ -78,7 +78,7 @@ export const workshop: Readonly<Record<string, readonly string[]>> = {
   scripts: [
     ...['test/brokers', 'test/simulation', 'test/mutants', 'test/coverage'],
     ...['test/figures', 'test/herd', 'test/soak', 'test/parts', 'test/peers', 'test/faults', 'scripts/window-bench'],
-    'test/attack',
+    ...['test/attack', 'test/client'],
   ],
   'scripts/window-bench': [],
   test: ['test/architecture', 'test/parts'],

@@ -1,13 +1,20 @@
 import type { TabChannel, TabMeeting } from '../../src/client/environment.ts'
+import type { WorkerLeaderOptions } from '../../src/client/worker-leader.ts'
+import { WorkerLifetime } from '../../src/client/worker-lifetime.ts'
 
-/** A browser's locks and channels. Messages keep their order. */
+/** A browser's locks, channels and workers, each by its name. Messages keep their order. */
 export class FakeBrowser {
   readonly #waiting: Wish[] = []
+  readonly #holders = new Map<string, Holder>()
   readonly #listeners = new Set<Listener>()
-  #holder: Wish | undefined
   /** What was posted while all of it was frozen. */
   readonly posted: (() => void)[] = []
   #frozen = false
+  /** How workers run: how they see the world, and how they reach gateways. undefined = the browser has none. */
+  workers: Omit<WorkerLeaderOptions, 'meeting'> | undefined
+  /** What comes of a script that is asked for. */
+  script: 'runs' | 'is missing' | 'is still loading' = 'runs'
+  readonly #workers = new Map<string, FakeWorker>()
 
   /** The whole of it: channels only, locks go on. */
   set frozen(frozen: boolean) {
@@ -21,41 +28,117 @@ export class FakeBrowser {
 
   lead(wish: Wish): () => void {
     this.#waiting.push(wish)
-    queueMicrotask(() => this.#grant())
+    wish.tab.leads.add(wish)
+    queueMicrotask(() => this.#grant(wish.name))
     return () => {
+      wish.tab.leads.delete(wish)
       const at = this.#waiting.indexOf(wish)
       if (at >= 0) this.#waiting.splice(at, 1)
-      if (this.#holder !== wish) return
-      this.#holder = undefined
-      queueMicrotask(() => this.#grant())
+      if (this.#holders.get(wish.name)?.wish === wish) this.#release(wish.name)
     }
   }
 
-  join(own: Listener): TabChannel {
+  /** As a Web Lock is stolen: who held it hears of it later. */
+  steal(wish: Wish): () => void {
+    const before = this.#holders.get(wish.name)
+    const { tab } = before?.wish ?? wish
+    const hear = () => {
+      if (before !== undefined && tab.leads.has(before.wish)) before.taken()
+    }
+    tab.receive(() => queueMicrotask(hear))
+    const release = this.lead(wish)
+    this.#waiting.unshift(this.#waiting.pop()!)
+    this.#holders.delete(wish.name)
+    return release
+  }
+
+  join(own: Listener, start: TabChannel['work'], leave: () => void): TabChannel {
     this.#listeners.add(own)
     const post = (message: unknown) => {
+      if (own.tab.isGone) return
       const copy: unknown = structuredClone(message)
       const deliver = () => {
-        for (const other of this.#listeners) if (other !== own) other.tab.receive(() => other.heard(copy))
+        for (const other of this.#listeners) {
+          if (other !== own && other.name === own.name) other.tab.receive(() => this.#hears(other, copy))
+        }
       }
       if (this.#frozen) this.posted.push(deliver)
       else queueMicrotask(deliver)
     }
-    return { post, close: () => this.#listeners.delete(own) }
+    const close = () => {
+      this.#listeners.delete(own)
+      leave()
+    }
+    return { post, work: start, close }
   }
 
-  #grant(): void {
-    if (this.#holder !== undefined) return
-    this.#holder = this.#waiting.shift()
-    this.#holder?.granted()
+  /** Of this script and name, where it runs already or can be started. */
+  worker(name: string, failed: () => void): FakeWorker | undefined {
+    if (this.workers === undefined) throw new ReferenceError('SharedWorker is not defined')
+    const known = this.#workers.get(name)
+    if (known !== undefined) return known
+    if (this.script === 'is missing') {
+      queueMicrotask(failed)
+      return undefined
+    }
+    const worker: FakeWorker = new FakeWorker(this, this.workers, () => this.#workers.delete(name))
+    worker.tab.frozen = this.script === 'is still loading'
+    this.#workers.set(name, worker)
+    return worker
+  }
+
+  /** Scripts have come that were still loading. */
+  load(): void {
+    for (const { tab } of this.#workers.values()) tab.frozen = false
+  }
+
+  /** All workers are gone, as when their process dies: they say nothing, and their locks are free. */
+  killWorkers(): void {
+    for (const worker of this.#workers.values()) {
+      worker.tab.isGone = true
+      for (const listener of this.#listeners) if (listener.tab === worker.tab) this.#listeners.delete(listener)
+      for (const [name, { wish }] of this.#holders) if (wish.tab === worker.tab) this.#release(name)
+    }
+    this.#workers.clear()
+  }
+
+  get countOfWorkers(): number {
+    return this.#workers.size
+  }
+
+  #hears(listener: Listener, message: unknown): void {
+    if (this.#listeners.has(listener)) listener.heard(message)
+  }
+
+  #release(name: string): void {
+    this.#holders.delete(name)
+    queueMicrotask(() => this.#grant(name))
+  }
+
+  #grant(name: string): void {
+    if (this.#holders.has(name)) return
+    const at = this.#waiting.findIndex((wish) => wish.name === name)
+    if (at < 0) return
+    const [wish] = this.#waiting.splice(at, 1)
+    const holder: Holder = { wish: wish!, taken: () => {} }
+    this.#holders.set(name, holder)
+    holder.taken = wish!.granted()
   }
 }
 
 interface Wish {
-  readonly granted: () => void
+  readonly name: string
+  readonly tab: FakeTab
+  readonly granted: () => () => void
+}
+
+interface Holder {
+  readonly wish: Wish
+  taken: () => void
 }
 
 interface Listener {
+  readonly name: string
   readonly tab: FakeTab
   readonly heard: (message: unknown) => void
 }
@@ -64,6 +147,10 @@ export class FakeTab implements TabMeeting {
   readonly #browser: FakeBrowser
   readonly #held: (() => void)[] = []
   #frozen = false
+  /** Its process has ended: it says nothing more. */
+  isGone = false
+  /** What it holds, as far as it knows, or wants to hold. */
+  readonly leads = new Set<object>()
 
   constructor(browser: FakeBrowser) {
     this.#browser = browser
@@ -75,16 +162,40 @@ export class FakeTab implements TabMeeting {
     if (!frozen) for (const hear of this.#held.splice(0)) hear()
   }
 
-  lead(_name: string, granted: () => void): () => void {
-    return this.#browser.lead({ granted })
+  lead(name: string, granted: () => () => void): () => void {
+    return this.#browser.lead({ name, tab: this, granted })
   }
 
-  join(_name: string, heard: (message: unknown) => void): TabChannel {
-    return this.#browser.join({ tab: this, heard })
+  join(name: string, heard: (message: unknown) => void): TabChannel {
+    let worker: FakeWorker | undefined
+    const start: TabChannel['work'] = async (script, failed) => {
+      worker = this.#browser.worker(`${script} ${name}`, () => this.receive(() => failed('it is missing')))
+      worker?.post(name)
+    }
+    return this.#browser.join({ name, tab: this, heard }, start, () => worker?.post(null))
   }
 
   receive(hear: () => void): void {
     if (this.#frozen) this.#held.push(hear)
     else hear()
+  }
+}
+
+/** The script of src/client/worker.ts, as it runs. */
+class FakeWorker {
+  readonly tab: FakeTab
+  readonly #host: WorkerLifetime
+
+  constructor(browser: FakeBrowser, options: Omit<WorkerLeaderOptions, 'meeting'>, ended: () => void) {
+    this.tab = new FakeTab(browser)
+    const meeting: WorkerLeaderOptions['meeting'] = {
+      lead: (name, granted) => browser.steal({ name, tab: this.tab, granted }),
+      join: (name, heard) => this.tab.join(name, heard),
+    }
+    this.#host = new WorkerLifetime({ ...options, meeting }, ended)
+  }
+
+  post(message: string | null): void {
+    queueMicrotask(() => this.tab.receive(() => this.#host.heard(message)))
   }
 }

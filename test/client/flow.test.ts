@@ -9,11 +9,14 @@ import { matches } from '../../src/subject/subject.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { ManualClock, settled } from '../model/clock.ts'
 import { TestGateway } from '../session/harness.ts'
-import { FakeBrowser } from './fake-browser.ts'
+import { FakeBrowser, type FakeTab } from './fake-browser.ts'
 import { FakeEnvironment } from './fake-transport.ts'
 import { ModelNet } from './model-net.ts'
 
-/** Tabs of one browser, whose subjects never fall silent: subscriptions with `last` beside others, and the tab with the connection leaves again and again. */
+/**
+ * Tabs of one browser, whose subjects never fall silent: subscriptions with `last` beside others, and whoever has the connection leaves again and
+ * again: tabs close and freeze, workers come, take over from each other and from tabs, and die.
+ */
 
 const subjects = ['a.1', 'a.2', 'b.1']
 const patterns = ['a.1', 'a.*', 'b.1', '>']
@@ -27,6 +30,7 @@ interface TrackedSubscription {
 
 interface Tab {
   readonly client: Client
+  readonly page: FakeTab
   readonly followed: TrackedSubscription[]
 }
 
@@ -45,24 +49,38 @@ class World {
     this.#ways = ways
     this.#gateway = gateway
     this.#net = new ModelNet(gateway, this.#clock, this.#random)
+    this.#browser.workers = this.#surroundings()
   }
 
   static async start(seed: number, ways: readonly TransportName[]): Promise<World> {
     return new World(await TestGateway.start(new ModelBroker('events', 2)), seed, ways)
   }
 
-  open(): void {
+  /** `worker`: whose script it names; '' = none. */
+  open(worker = ''): void {
+    const page = this.#browser.open()
     const client = new Client(['http://one.example'], {
       tabs: 'app',
-      ways: this.#ways.map((name) => this.#net.transport(name)),
-      clock: this.#clock,
-      random: this.#random,
-      environment: new FakeEnvironment(this.#browser.open()),
+      worker,
+      ...this.#surroundings(page),
     })
-    const tab: Tab = { client, followed: [] }
+    const tab: Tab = { client, page, followed: [] }
     this.tabs.push(tab)
     this.follow(tab)
     this.follow(tab)
+  }
+
+  #surroundings(page?: FakeTab) {
+    return {
+      ways: this.#ways.map((name) => this.#net.transport(name)),
+      clock: this.#clock,
+      random: this.#random,
+      environment: new FakeEnvironment(page),
+    }
+  }
+
+  killWorkers(): void {
+    this.#browser.killWorkers()
   }
 
   follow({ client, followed }: Tab): void {
@@ -136,36 +154,55 @@ const ways: Record<string, readonly TransportName[]> = {
   'whatever works': ['websocket', 'sse', 'poll'],
 }
 
+/** What tabs name as the script of their worker. */
+const scripts = { 'no worker': [''], 'a worker': ['/worker.js', '/worker.js', '/newer.js', ''] }
+
 for (const [name, transports] of Object.entries(ways)) {
-  test(`over ${name}, tabs are live while events flow, and have each once, whoever comes and goes`, async () => {
-    for (let seed = 1; seed <= 3; seed++) {
-      const world = await World.start(seed, transports)
-      world.publish()
-      world.open()
-      world.open()
-      for (let i = 0; i < 12; i++) {
-        await world.flow(world.pick([100, 300, 700]))
-        const tab = world.pick(world.tabs)
-        world.pick([
-          () => {
-            if (world.tabs.length < 4) world.open()
-          },
-          // The oldest one has the connection.
-          () => {
-            if (world.tabs.length > 1) void world.tabs.shift()!.client.close()
-          },
-          () => world.follow(tab),
-          () => {
-            if (tab.followed.length > 1) tab.followed.shift()!.subscription.close()
-          },
-          () => world.cut(),
-        ])()
+  for (const [by, workers] of Object.entries(scripts)) {
+    test(`over ${name}, with ${by}, tabs are live while events flow, and have each once, whoever comes and goes`, async () => {
+      for (let seed = 1; seed <= 3; seed++) {
+        const world = await World.start(seed, transports)
+        world.publish()
+        world.open(workers[0])
+        world.open(workers[0])
+        for (let i = 0; i < 12; i++) {
+          await world.flow(world.pick([100, 300, 700]))
+          const tab = world.pick(world.tabs)
+          const happens = [
+            () => {
+              if (world.tabs.length < 4) world.open(world.pick(workers))
+            },
+            // The oldest one has the connection, where no worker has it.
+            () => {
+              if (world.tabs.length > 1) void world.tabs.shift()!.client.close()
+            },
+            () => world.follow(tab),
+            () => {
+              if (tab.followed.length > 1) tab.followed.shift()!.subscription.close()
+            },
+            () => world.cut(),
+          ]
+          if (workers.length > 1) {
+            happens.push(
+              () => world.killWorkers(),
+              () => world.open(world.pick(workers)),
+              () => {
+                tab.page.frozen = true
+              },
+              () => {
+                for (const { page } of world.tabs) page.frozen = false
+              },
+            )
+          }
+          world.pick(happens)()
+        }
+        for (const { page } of world.tabs) page.frozen = false
+        await world.flow(8000)
+        assert.deepEqual(world.waiting, [], `seed ${seed}`)
+        await world.quiet(3000)
+        world.check()
+        for (const { client } of world.tabs) await client.close()
       }
-      await world.flow(8000)
-      assert.deepEqual(world.waiting, [], `seed ${seed}`)
-      await world.quiet(3000)
-      world.check()
-      for (const { client } of world.tabs) await client.close()
-    }
-  })
+    })
+  }
 }

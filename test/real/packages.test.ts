@@ -182,9 +182,11 @@ test("the client's syntax is that of the browsers that docs/sdk.md names", async
   )
   const target = [...table].map(([, name, oldest]) => name!.toLowerCase() + oldest)
   assert.equal(target.length, 4, target.join())
-  const lib = join(project, 'node_modules/carillon-client/lib')
-  for (const name of namesOf(lib, /\.js$/)) {
-    const code = readFileSync(join(lib, name), 'utf8')
+  const folder = join(project, 'node_modules/carillon-client')
+  const names = namesOf(folder, /\.js$/)
+  assert.ok(names.includes('worker.js'), names.join())
+  for (const name of names) {
+    const code = readFileSync(join(folder, name), 'utf8')
     const written = await transform(code, { target: 'esnext', format: 'esm' })
     // What one of them does not know would be written in older words.
     const lowered = await transform(code, { target, format: 'esm' })
@@ -230,6 +232,13 @@ test('where there is no WebSocket the client uses SSE at once', async () => {
 test('the client runs on Node 20', { skip: node20 === undefined && 'no Node 20 on the PATH' }, async () => {
   const printed = await run(node20!, ['sample.mjs', 'node20'], { cwd: project })
   assert.deepEqual(JSON.parse(printed), [2, 3, 'sse'])
+})
+
+test("the worker's script is one file that a page's server can serve as it is", async () => {
+  const name = await run(process.execPath, ['-p', "require.resolve('carillon-client/worker')"], { cwd: project })
+  const code = readFileSync(name.trim(), 'utf8')
+  assert.doesNotMatch(code, /\bimport\b|\bexport\b|\brequire\b/)
+  assert.match(code, /onconnect/)
 })
 
 test('with protobufjs beside it the client speaks protobuf', async () => {

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
+import { after, afterEach, before, beforeEach, describe, type TestContext, test } from 'node:test'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import type * as sdk from '../../src/client/sdk.ts'
 import { chromiumMissing, rendererOf, startChromium } from '../brokers/chromium.ts'
@@ -25,6 +25,8 @@ interface Window {
   carillon: typeof sdk
   client: sdk.Client
   told: unknown[]
+  states: string[]
+  workerErrors: number
 }
 declare const window: Window
 
@@ -47,12 +49,16 @@ describe('the SDK in a browser', { skip: chromiumMissing() ?? false }, () => {
 
   before(async () => {
     gateway.start()
-    const { code } = await bundle('sdk.ts')
+    const scripts = new Map([
+      ['/sdk.js', (await bundle('sdk.ts')).code],
+      ['/worker.js', (await bundle('worker.ts', 'iife')).code],
+    ])
     const html = '<!doctype html><script type="module">window.carillon = await import("/sdk.js")</script>'
-    server = createServer(({ url: path }, response) => {
-      const isScript = path === '/sdk.js'
-      response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html')
-      response.end(isScript ? code : html)
+    server = createServer(({ url: path = '' }, response) => {
+      const script = scripts.get(path)
+      response.statusCode = path === '/missing.js' ? 404 : 200
+      response.setHeader('content-type', script === undefined ? 'text/html' : 'text/javascript')
+      response.end(script ?? html)
     })
     server.listen(pagePort, '127.0.0.1')
     await once(server, 'listening')
@@ -88,7 +94,15 @@ describe('the SDK in a browser', { skip: chromiumMissing() ?? false }, () => {
         const { connect, webStore } = window.carillon
         const store = stored === undefined ? {} : { store: webStore(localStorage) }
         window.told = []
-        window.client = connect(url, { ...options, ...store, backoff: { firstMs: 50, mostMs: 500 } })
+        window.states = []
+        window.workerErrors = 0
+        window.client = connect(url, {
+          ...options,
+          ...store,
+          backoff: { firstMs: 50, mostMs: 500 },
+          onState: ({ name }) => window.states.push(name),
+          onWorkerError: () => window.workerErrors++,
+        })
         window.client.subscribe<number>(subject, {
           onEvent: (event) => window.told.push(event.json()),
           onGap: ({ reason }) => window.told.push(reason),
@@ -107,6 +121,8 @@ describe('the SDK in a browser', { skip: chromiumMissing() ?? false }, () => {
     await until(`it tells ${expected}`, same).catch(() => {})
     assert.deepEqual(await told(page), expected)
   }
+
+  const websockets = () => gateway.metric('carillon_sessions{transport="websocket"}')
 
   for (const transport of ['websocket', 'sse', 'poll']) {
     test(`over ${transport}, a kill of the gateway loses nothing and repeats nothing`, async () => {
@@ -136,7 +152,6 @@ describe('the SDK in a browser', { skip: chromiumMissing() ?? false }, () => {
   })
 
   test('two tabs share one connection; when its tab closes, the other goes on where it was', async () => {
-    const websockets = () => gateway.metric('carillon_sessions{transport="websocket"}')
     await until('no others', async () => (await websockets()) === 0)
     const [first, second] = [await open(), await open()]
     await follow(first, 'tabs.*', { tabs: 'app' })
@@ -154,7 +169,6 @@ describe('the SDK in a browser', { skip: chromiumMissing() ?? false }, () => {
   })
 
   test('a tab that is frozen holds up no other: that one connects by itself, and comes back once it is answered', async (t) => {
-    const websockets = () => gateway.metric('carillon_sessions{transport="websocket"}')
     await until('no others', async () => (await websockets()) === 0)
     // Each tab has a process of its own.
     const apart = await startChromium(['--disable-features=ProcessPerSiteUpToMainFrameThreshold'])
@@ -184,6 +198,100 @@ describe('the SDK in a browser', { skip: chromiumMissing() ?? false }, () => {
     await tells(second, 1, 2, 3)
     await tells(first, 1, 2, 3)
   })
+
+  const states = (page: Page) => page.evaluate(() => window.states)
+
+  /** Two pages, each with a process of its own, whose connection belongs to a worker. */
+  async function withWorker(t: TestContext, subject: string): Promise<[Page, Page, Browser]> {
+    await until('no others', async () => (await websockets()) === 0)
+    const apart = await startChromium(['--disable-features=ProcessPerSiteUpToMainFrameThreshold'])
+    t.after(() => apart.close())
+    context = await apart.newContext()
+    const [first, second] = [await open(), await open()]
+    for (const page of [first, second]) await follow(page, subject, { tabs: subject, worker: '/worker.js' })
+    await publish(subject, 1)
+    for (const page of [first, second]) await tells(page, 1)
+    assert.equal(await websockets(), 1)
+    return [first, second, apart]
+  }
+
+  test('a frozen tab, a suspended one and one that is closed interrupt no other while a worker has the connection', async (t) => {
+    const [first, second, apart] = await withWorker(t, 'worker.a')
+    const third = await open()
+    await follow(third, 'worker.a', { tabs: 'worker.a', worker: '/worker.js' })
+    const before = await states(second)
+    const devtools = await context.newCDPSession(first)
+    await devtools.send('Page.setWebLifecycleState', { state: 'frozen' })
+    await publish('worker.a', 2)
+    await tells(second, 1, 2)
+    await devtools.send('Page.setWebLifecycleState', { state: 'active' })
+    const suspended = await rendererOf(apart, third)
+    process.kill(suspended, 'SIGSTOP')
+    try {
+      await publish('worker.a', 3)
+      await tells(second, 1, 2, 3)
+    } finally {
+      process.kill(suspended, 'SIGCONT')
+    }
+    await tells(third, 2, 3)
+    await tells(first, 1, 2, 3)
+    await first.close()
+    await publish('worker.a', 4)
+    await tells(second, 1, 2, 3, 4)
+    await tells(third, 2, 3, 4)
+    assert.deepEqual([await states(second), await websockets()], [before, 1], 'nothing happened to its connection')
+  })
+
+  test('when the process of the worker ends, the other tabs share a connection of one of them', async (t) => {
+    const [first, second, apart] = await withWorker(t, 'worker.dies')
+    const third = await open()
+    await follow(third, 'worker.dies', { tabs: 'worker.dies', worker: '/worker.js' })
+    // Chromium runs the worker in the process of the page that asked for it first.
+    process.kill(await rendererOf(apart, first), 'SIGKILL')
+    await publish('worker.dies', 2)
+    await tells(second, 1, 2)
+    await tells(third, 2)
+    await until('one connection', async () => (await websockets()) === 1)
+  })
+
+  test('a worker takes over from a suspended tab that leads', async (t) => {
+    await until('no others', async () => (await websockets()) === 0)
+    const apart = await startChromium(['--disable-features=ProcessPerSiteUpToMainFrameThreshold'])
+    t.after(() => apart.close())
+    context = await apart.newContext()
+    const [first, second] = [await open(), await open()]
+    await follow(first, 'worker.steals', { tabs: 'steals' })
+    const renderer = await rendererOf(apart, first)
+    process.kill(renderer, 'SIGSTOP')
+    try {
+      await follow(second, 'worker.steals', { tabs: 'steals', worker: '/worker.js' })
+      await publish('worker.steals', 1)
+      await tells(second, 1)
+    } finally {
+      process.kill(renderer, 'SIGCONT')
+    }
+    await until('one connection', async () => (await websockets()) === 1)
+    await publish('worker.steals', 2)
+    await tells(first, 1, 2)
+    await tells(second, 1, 2)
+    assert.deepEqual((await states(second)).at(-1), 'live')
+  })
+
+  const unusable = { 'is missing': '/missing.js', 'is a page': '/page.js', 'is of another origin': `${url}/worker.js` }
+  for (const [what, worker] of Object.entries(unusable)) {
+    test(`tabs share without a worker whose script ${what}`, async () => {
+      await until('no others', async () => (await websockets()) === 0)
+      const pages = [await open(), await open()]
+      const subject = `worker.${worker.length}`
+      for (const page of pages) await follow(page, subject, { tabs: worker, worker })
+      await publish(subject, 1)
+      for (const page of pages) await tells(page, 1)
+      // Of a page that is taken for a script Chromium does not tell each page.
+      const failures = () => Promise.all(pages.map((page) => page.evaluate(() => window.workerErrors)))
+      await until('a page is told', async () => (await failures()).includes(1))
+      assert.equal(await websockets(), 1)
+    })
+  }
 
   test('over sse, a browser whose streams can not be iterated gets its events', async () => {
     const page = await context.newPage()

@@ -78,18 +78,18 @@ describe('in a browser', { skip: chromiumMissing() ?? false }, () => {
   const config = { broker: `embedded:${join(dir, 'log')}`, allowOrigin: [`http://127.0.0.1:${pagePort}`] }
   const gateway = new GatewayProcess({ port, dir, config })
   let browser: Browser
-  let sample = ''
-  const server = createServer(({ url }, response) => {
-    const isScript = url === '/sample.js' || url === '/sdk.js'
-    response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html')
-    response.end(url === '/sdk.js' ? sdk : isScript ? sample : '<script type="module" src="/sample.js"></script>')
+  const scripts = new Map<string, string | Uint8Array>()
+  const server = createServer(({ url = '' }, response) => {
+    const script = scripts.get(url)
+    response.setHeader('content-type', script === undefined ? 'text/html' : 'text/javascript')
+    response.end(script ?? '<script type="module" src="/sample.js"></script>')
   })
-  let sdk: Uint8Array
 
   before(async () => {
     gateway.start()
     await gateway.becomesReady()
-    sdk = (await bundle('sdk.ts')).code
+    scripts.set('/sdk.js', (await bundle('sdk.ts')).code)
+    scripts.set('/carillon-worker.js', (await bundle('worker.ts', 'iife')).code)
     server.listen(pagePort, '127.0.0.1')
     await once(server, 'listening')
     browser = await startChromium()
@@ -103,7 +103,10 @@ describe('in a browser', { skip: chromiumMissing() ?? false }, () => {
 
   for (const { title, code, prints } of samples('browser')) {
     test(`"${title}"`, async () => {
-      sample = here(code, () => '/sdk.js', port)
+      scripts.set(
+        '/sample.js',
+        here(code, () => '/sdk.js', port),
+      )
       const printed: string[] = []
       const page = await browser.newPage()
       page.on('console', (message) => printed.push(message.text()))

@@ -26,7 +26,7 @@ test('an event that matches two subscriptions of a session is delivered once', a
   assert.equal('refs' in client.deliveries[0], false)
 })
 
-test('a delivery carries the position from which its successor follows', async () => {
+test('a delivery carries the position right after its event', async () => {
   const gateway = await TestGateway.start()
   const first = gateway.connect()
   first.subscribe(1, 'a')
@@ -45,7 +45,7 @@ test('a delivery carries the position from which its successor follows', async (
   assert.equal('refs' in second.deliveries[2], false)
 })
 
-test('the token of `subscribed` resumes a subscription that got nothing', async () => {
+test('the token of `subscribed` resumes a subscription that received nothing', async () => {
   const gateway = await TestGateway.start()
   const first = gateway.connect()
   first.subscribe(1, 'a')
@@ -99,7 +99,7 @@ test('a slow session costs others nothing', async () => {
   assert.equal(slow.texts.length, 1)
 })
 
-test('holes in the log are no gap', async () => {
+test('holes in the log are not a gap', async () => {
   const gateway = await TestGateway.start()
   const client = gateway.connect()
   client.subscribe(1, 'a')
@@ -136,7 +136,7 @@ test('SSE and poll start at their token and share one position over their subjec
   }
 })
 
-test('a pong renews the position of what is live, up to what this socket was given', async () => {
+test('a pong updates the position of live subscriptions, up to the last event written to the socket', async () => {
   const gateway = await TestGateway.start()
   const client = gateway.connect()
   client.subscribe(1, 'quiet')
@@ -189,7 +189,7 @@ test('a session that is closed leaves nothing behind', async () => {
   assert.equal(gateway.sessions.size, 0)
 })
 
-test('while draining, sessions are told to reconnect and no other is opened', async () => {
+test('while draining, sessions end with a request to reconnect, and no other is opened', async () => {
   const gateway = await TestGateway.start()
   const client = gateway.connect()
   await gateway.sessions.drain()

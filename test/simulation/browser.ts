@@ -12,7 +12,11 @@ interface Listener {
 
 interface Waiting {
   readonly process: Process
-  readonly granted: () => void
+  readonly granted: () => () => void
+  /** Once it is granted: it hears that it was taken. */
+  taken?: () => void
+  /** It is given up. */
+  isOver?: true
 }
 
 /** One program in a tab, as its browser sees it. */
@@ -22,7 +26,7 @@ export interface Tab {
   crash(): void
 }
 
-/** A browser whose tabs share a lock and a channel. Messages of one tab keep their order; locks overtake them. */
+/** A browser whose tabs and worker share a lock and a channel. Messages of one tab keep their order; locks overtake them. */
 export class SimBrowser {
   readonly #time: VirtualTime
   readonly #random: Random
@@ -35,10 +39,14 @@ export class SimBrowser {
     this.#random = random
   }
 
-  open(process: Process): Tab {
+  /** `as`: a worker takes the lock from whoever holds it. */
+  open(process: Process, as: 'tab' | 'worker'): Tab {
     let isGone = false
     const meeting: TabMeeting = {
-      lead: (_name, granted) => this.#lead({ process, granted }),
+      lead: (_name, granted) => {
+        if (as === 'worker') this.#take()
+        return this.#lead({ process, granted }, as === 'worker' ? 0 : this.#waiting.length)
+      },
       join: (_name, heard) => this.#join({ process, heard }, () => isGone),
     }
     return {
@@ -49,10 +57,23 @@ export class SimBrowser {
     }
   }
 
-  #lead(wish: Waiting): () => void {
-    this.#waiting.push(wish)
+  #take(): void {
+    const before = this.#holder
+    if (before === undefined) return
+    this.#holder = undefined
+    if (before.taken === undefined) this.#waiting.unshift(before)
+    else {
+      this.#time.add(before.process, this.#random.next() * delayMs, () => {
+        if (!before.isOver) before.taken?.()
+      })
+    }
+  }
+
+  #lead(wish: Waiting, place: number): () => void {
+    this.#waiting.splice(place, 0, wish)
     this.#grant()
     return () => {
+      wish.isOver = true
       const at = this.#waiting.indexOf(wish)
       if (at >= 0) this.#waiting.splice(at, 1)
       if (this.#holder !== wish) return
@@ -67,7 +88,7 @@ export class SimBrowser {
     this.#holder = next
     if (next === undefined) return
     this.#time.add(next.process, this.#random.next() * delayMs, () => {
-      if (this.#holder === next) next.granted()
+      if (this.#holder === next) next.taken = next.granted()
     })
   }
 
@@ -87,6 +108,7 @@ export class SimBrowser {
         })
       }
     }
-    return { post, close: () => this.#listeners.delete(own) }
+    // It runs by itself: a plan says when.
+    return { post, work: () => Promise.resolve(), close: () => this.#listeners.delete(own) }
   }
 }

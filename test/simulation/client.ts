@@ -2,12 +2,14 @@ import type { Random } from '../../src/base/random.ts'
 import { Client } from '../../src/client/client.ts'
 import type { Handlers, Open, Transport } from '../../src/client/connection.ts'
 import type { Environment, Happening, TabMeeting } from '../../src/client/environment.ts'
+import type { Group } from '../../src/client/group.ts'
 import type { InboxOptions } from '../../src/client/inbox.ts'
 import { protoCodec } from '../../src/client/proto-codec.ts'
 import type { Received } from '../../src/client/received.ts'
 import type { Reason } from '../../src/client/state.ts'
 import type { SubscribeHandlers, Subscription } from '../../src/client/subscription.ts'
 import { transportsOf } from '../../src/client/transports.ts'
+import { WorkerLeader } from '../../src/client/worker-leader.ts'
 import { type Policy, subscribeOptions } from '../../src/wire/frames.ts'
 import { decodeToken } from '../../src/wire/token.ts'
 import { OverheardStreams, Witnesses } from './accounts.ts'
@@ -50,6 +52,8 @@ export interface ClientPlan {
   readonly inbox: InboxOptions
   /** Clients of the same number are tabs of one browser. No two of them have a subject in common. */
   readonly browser?: number | undefined
+  /** It is the worker that has the connection of its browser's tabs, and follows nothing; or it is one of these tabs. */
+  readonly worker?: 'itself' | 'of its browser'
   /** Pairs that take each other's place, some times when a gateway has answered and said nothing else yet. */
   readonly joining?: readonly (readonly WishPlan[])[]
   /** Where its positions are kept; none = it goes on from where it stood, whatever became of the program. */
@@ -99,6 +103,7 @@ export class SimClient {
   #tab: Tab | undefined
   readonly #store: SimStore | undefined
   #client: Client | undefined
+  #leader: WorkerLeader | undefined
   #closed = false
   /** Of the program that runs now. */
   #life = {}
@@ -159,6 +164,12 @@ export class SimClient {
 
   /** Its program ends without a word; another one goes on from the positions that it had stored. */
   restart(): void {
+    if (this.#leader !== undefined && !this.#closed) {
+      this.#tab?.crash()
+      this.#leader.close()
+      this.#open()
+      return
+    }
     const before = this.#client
     if (before === undefined || this.#closed) return
     if (this.#store !== undefined) {
@@ -186,6 +197,7 @@ export class SimClient {
   /** It takes its leave: what it has in hand counts once that is handled. */
   close(): void {
     this.#closed = true
+    this.#leader?.close()
     void this.#client?.close()
   }
 
@@ -220,14 +232,26 @@ export class SimClient {
 
   #open(): void {
     const { random, browser, process } = this.#surroundings
-    const { inbox } = this.plan
-    this.#tab = browser?.open(process)
+    const { inbox, urls, worker } = this.plan
+    const isWorker = worker === 'itself'
+    this.#tab = browser?.open(process, isWorker ? 'worker' : 'tab')
     this.#environment = new SimEnvironment(this.#tab?.meeting)
     this.#life = {}
-    this.#client = new Client(this.plan.urls, {
-      ways: this.plan.ways.map((name) => this.#witnessed(ways[name])),
+    const witnessed = this.plan.ways.map((name) => this.#witnessed(ways[name]))
+    if (isWorker) {
+      const group: Group = ['carillon', 'app', urls, true, undefined, undefined, undefined, undefined]
+      const { meeting } = this.#tab!
+      const environment = this.#environment
+      const options = { ways: witnessed, meeting, environment, clock: process, random }
+      this.#leader = new WorkerLeader(JSON.stringify(group), options, () => {
+        this.#leader = undefined
+      })
+      return
+    }
+    this.#client = new Client(urls, {
+      ways: witnessed,
       inbox,
-      ...(browser === undefined ? {} : { tabs: 'app' }),
+      ...(browser === undefined ? {} : { tabs: 'app', worker: worker === undefined ? '' : '/worker.js' }),
       ...(this.#store === undefined ? {} : { store: this.#store.open(this.#watcher) }),
       hiddenMs: 2000,
       clock: this.process,

@@ -193,17 +193,23 @@ const tabsShare = 0.15
 const hasTabs = (seed: number): boolean => tabsRandom(seed).next() < tabsShare
 const tabsRandom = (seed: number): Random => seededRandom(seed ^ 0x9e3779b1)
 
-/** The first two or three, without the subjects that another of them has. */
+/** Of these, the share in which a worker has the connection, as soon as it is there. */
+const workerShare = 0.5
+
+/** The first two or three, without the subjects that another of them has. Their worker comes last. */
 function withTabs(seed: number, clients: readonly ClientPlan[]): readonly ClientPlan[] {
   const [first] = clients
   if (!hasTabs(seed) || first === undefined) return clients
   const taken = new Set<string>()
-  return clients.map((client, i) => {
+  const inBrowser = { ways: first.ways, urls: first.urls, browser: 1 }
+  const hasWorker = seededRandom(seed ^ 0x27220a95).next() < workerShare
+  const tabs = clients.map((client, i): ClientPlan => {
     const wishes = client.wishes.filter(({ subject }) => !taken.has(subject))
     if (i > 2 || wishes.length === 0) return client
     for (const { subject } of wishes) taken.add(subject)
-    return { ...client, wishes, ways: first.ways, urls: first.urls, browser: 1 }
+    return { ...client, wishes, ...inBrowser, ...(hasWorker ? { worker: 'of its browser' } : {}) }
   })
+  return hasWorker ? [...tabs, { ...first, ...inBrowser, wishes: [], worker: 'itself' }] : tabs
 }
 
 /** From random numbers of its own. */
