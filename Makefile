@@ -17,7 +17,7 @@ PEERS =
 # Real suites that measure, or have bounds on milliseconds or memory, run alone on the host. Those with bounds on seconds run two at
 # a time with nothing else beside them. The others run three at a time. Each suite has its own ports.
 suites = $(patsubst %,test/real/%.test.ts,$(1))
-ALONE = $(call suites,attack bench figures gateway-pressure herd kafka-odd peers)
+ALONE = $(call suites,attack bench figures gateway-pressure kafka-odd peers reconnect-storm)
 TIMED = $(call suites,faults-kafka faults-nats proxies soak sse-clients traces)
 BESIDE = $(filter-out $(ALONE) $(TIMED),$(shell find test/real -name '*.test.ts' | sort))
 # Only a PORT on the command line counts, because other programs set PORT in the environment.
@@ -26,7 +26,7 @@ REPORTERS = spec ./test/timing.ts ./test/skipped.ts
 # The time limit is that of a test and of a file, and ends tests that hang. Four seconds of CPU take over a minute beside busy processes.
 TEST = PATH="$(dir $(NODE)):$$PATH" $(RUN) --test --test-timeout=600000 $(foreach each,$(REPORTERS),--test-reporter=$(each) --test-reporter-destination=stdout)
 
-.PHONY: help start test check install lint types proto unit simulate fresh coverage mutants herd soak attack faults real real-beside real-timed real-alone brokers format figures peer-packages peers bench-check kafka nats jaeger pack clean
+.PHONY: help start test check install lint types proto unit simulate fresh coverage mutants reconnect-storm soak attack faults real real-beside real-timed real-alone brokers format figures peer-packages peers bench-check kafka nats jaeger pack clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -113,8 +113,8 @@ peers: peer-packages kafka nats ## measure Carillon and other servers under the 
 bench-check: install kafka ## check whether the gateway has become slower, relative to a bare uWebSockets.js server (three minutes; keep the host quiet)
 	@$(RUN) scripts/bench-check.ts
 
-herd: install ## ten thousand clients come back at once: range reads, latency, losses (three minutes; keep the host quiet)
-	@$(RUN) scripts/herd.ts
+reconnect-storm: install ## ten thousand clients come back at once: range reads, latency, losses (three minutes; keep the host quiet)
+	@$(RUN) scripts/reconnect-storm.ts
 
 soak: install ## check that memory stays flat and nothing is lost during MINUTES=30 of churn, slow clients and a steady flow
 	@$(RUN) scripts/soak.ts --minutes $(MINUTES)

@@ -3,7 +3,7 @@ import { Bench, type Progress } from '../bench/bench.ts'
 import { RateSearch } from '../bench/find.ts'
 import { type Load, loadOf } from '../bench/load/scenario.ts'
 import type { Target } from '../bench/load/target.ts'
-import { cpuOf, maxDescriptors } from '../bench/process/host.ts'
+import { cpuOf, maxConnections } from '../bench/process/host.ts'
 import type { Report } from '../bench/report/report.ts'
 import { Stop } from '../bench/stop.ts'
 import type { HostFigures } from './host-figures.ts'
@@ -50,15 +50,13 @@ const searchMs = 30_000
 const leastPublished = 0.98
 /** The intake runs: one in fifty of their events is delivered. */
 const few = { clients: 10, subjects: 500 } as const
-/** Descriptors that a gateway needs besides its connections, with a margin. */
-const spareDescriptors = 1000
 
 /**
  * Loads the target and returns the figures of its gateway on this host; undefined = interrupted.
  * Rejects with the problem if nothing can be measured.
  */
 export async function measureHost(options: MeasureOptions): Promise<MeasuredHost | undefined> {
-  const clients = Math.min(options.clients, maxDescriptors() - spareDescriptors)
+  const clients = Math.min(options.clients, maxConnections())
   const stop = new Stop()
   const interrupt = () => stop.interrupt()
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt)

@@ -1,8 +1,8 @@
+import { mostKept } from '../base/descriptors.ts'
 import { CarillonError } from '../base/errors.ts'
 import { grouped } from '../base/numbers.ts'
 import { cpuCores } from './fit.ts'
 import type { HostFigures } from './host-figures.ts'
-import { sessionCost } from './session-cost.ts'
 import { type GatewayWindows, plannedWindows, windowBytes } from './windows.ts'
 import type { WireBytes } from './wire-bytes.ts'
 
@@ -88,7 +88,7 @@ export function usage(figures: HostFigures, demand: Demand, cut: Cut, hosts: num
     cpu: cores / gateway.cores,
     memory: used / (figures.memoryGiB * 2 ** 30),
     network: (Math.max(out, into) * 8) / (figures.nicGbps * 1e9),
-    descriptors: demand.clients / gateways / (gateway.descriptors - sessionCost.otherDescriptors),
+    descriptors: demand.clients / gateways / (gateway.descriptors - mostKept),
   }
 }
 

@@ -1,3 +1,4 @@
+import { mostKept } from '../base/descriptors.ts'
 import { bytes, counted, duration, grouped, roundUp } from '../base/numbers.ts'
 import { sessionLimits } from '../session/options.ts'
 import type { HostFigures } from './host-figures.ts'
@@ -297,7 +298,7 @@ function stormLines(figures: HostFigures, demand: Demand, cut: Cut, all: number)
 
 function settingsOf({ gateway }: HostFigures, clients: number, { gatewaysPerHost, windows }: Cut): string[] {
   const each = Math.ceil(clients / gatewaysPerHost)
-  const files = Math.min(gateway.descriptors, roundUp(each + sessionCost.otherDescriptors))
+  const files = Math.min(gateway.descriptors, roundUp(each + mostKept))
   const heapMiB = (sessionCost.processHeapBytes + each * sessionCost.heapBytes) / 2 ** 20
   const sessionMiB = Math.max(sessionLimits.maxTotalSessionMiB, roomyMiB(each))
   const pages = Math.ceil((clients * 16_384) / 4096)

@@ -16,11 +16,6 @@ export const sessionCost = {
   /** The process without clients and windows: a total of 167 MiB minus 10,000 of the above. */
   processBytes: 130 << 20,
   processHeapBytes: 40 << 20,
-  /**
-   * Descriptors other than clients': the broker, the log's files, the admin listener, and a
-   * reserve for accepting connections that are then refused.
-   */
-  otherDescriptors: 1000,
 } as const
 
 /**

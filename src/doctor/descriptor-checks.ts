@@ -1,5 +1,5 @@
+import { mostKept } from '../base/descriptors.ts'
 import { grouped, roundUp } from '../base/numbers.ts'
-import { sessionCost } from '../capacity/session-cost.ts'
 import { type Finding, fail, pass, unknown, warn } from './finding.ts'
 import type { HostFacts } from './host-facts.ts'
 import type { HostLoad } from './load.ts'
@@ -13,7 +13,7 @@ export function descriptorChecks(facts: HostFacts, load: HostLoad): Finding[] {
   return [openFiles(facts, load), nrOpen(facts, load), fileMax(facts, load)]
 }
 
-const neededBy = ({ clients }: HostLoad) => clients + sessionCost.otherDescriptors
+const neededBy = ({ clients }: HostLoad) => clients + mostKept
 
 function openFiles({ openFiles }: HostFacts, load: HostLoad): Finding {
   const check = 'open files'

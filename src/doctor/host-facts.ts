@@ -1,3 +1,4 @@
+import { type OpenFileLimits, openFileLimits } from '../base/descriptors.ts'
 import { type CgroupLimits, readCgroup } from './cgroup.ts'
 import type { HostReader, Runtime } from './host-reader.ts'
 
@@ -9,7 +10,7 @@ export interface HostFacts {
   /**
    * Maximum descriptors of a process like this one; Node raises its soft limit to the hard one.
    */
-  readonly openFiles: { readonly soft: number; readonly hard: number } | undefined
+  readonly openFiles: OpenFileLimits | undefined
   /** Network cards; empty if only the loopback is visible. */
   readonly cards: readonly Card[]
   readonly cpus: number
@@ -58,7 +59,7 @@ export function readHostFacts(host: HostReader): HostFacts {
   return {
     platform: host.platform,
     sysctls: readSysctls(host),
-    openFiles: openFilesOf(host.read('/proc/self/limits')),
+    openFiles: openFileLimits(host.read('/proc/self/limits') ?? ''),
     cards: readCards(host),
     cpus: host.cpus,
     memory: memoryOf(host.read('/proc/meminfo')),
@@ -76,13 +77,6 @@ function readSysctls(host: HostReader): Map<string, readonly number[]> {
     if (values.length > 0 && values.every((value) => !Number.isNaN(value))) found.set(name, values)
   }
   return found
-}
-
-function openFilesOf(limits: string | undefined): HostFacts['openFiles'] {
-  const match = /^Max open files +(\d+|unlimited) +(\d+|unlimited)/m.exec(limits ?? '')
-  if (match === null) return undefined
-  const [soft, hard] = match.slice(1).map((text) => (text === 'unlimited' ? Number.POSITIVE_INFINITY : Number(text)))
-  return { soft: soft!, hard: hard! }
 }
 
 function memoryOf(text = ''): HostFacts['memory'] {

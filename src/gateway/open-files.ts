@@ -1,15 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { devNull } from 'node:os'
+import { keptDescriptors, openFileLimits } from '../base/descriptors.ts'
 import { CarillonError } from '../base/errors.ts'
 import type { Descriptors } from '../edge/context.ts'
-
-/**
- * Descriptors that the gateway keeps for itself: a quarter of its limit, at most `mostKept`, but
- * at least those open at the start plus `leastSpare` for the admin listener and others.
- */
-const mostKept = 1000
-const leastSpare = 96
 
 /**
  * Returns this process's descriptors, as its clients may use them. Throws `listen_failed` if
@@ -24,7 +18,7 @@ export function descriptorsForClients(): Descriptors {
  * client comes. Throws `listen_failed` if that is none.
  */
 export function forClients(limit: number, own: number): number {
-  const kept = Math.max(own + leastSpare, Math.min(mostKept, Math.floor(limit / 4)))
+  const kept = keptDescriptors(limit, own)
   if (limit > kept) return limit - kept
   const problem = `expected to be allowed more than ${kept} open files, which the gateway needs for itself, got ${limit}`
   throw new CarillonError('listen_failed', `${problem}: raise LimitNOFILE (systemd), or ulimit -n`)
@@ -33,15 +27,13 @@ export function forClients(limit: number, own: number): number {
 /** Returns the limit of open files: Node has raised its soft limit to the hard one. */
 function limitOfThisProcess(): number {
   try {
-    const [, soft] = /^Max open files\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? []
-    return numberOf(soft ?? '')
+    return openFileLimits(readFileSync('/proc/self/limits', 'utf8'))?.soft ?? Number.POSITIVE_INFINITY
   } catch {
     // No /proc.
-    return numberOf(execFileSync('/bin/sh', ['-c', 'ulimit -n'], { encoding: 'utf8' }).trim())
+    const limit = execFileSync('/bin/sh', ['-c', 'ulimit -n'], { encoding: 'utf8' }).trim()
+    return limit === 'unlimited' ? Number.POSITIVE_INFINITY : Number(limit)
   }
 }
-
-const numberOf = (limit: string): number => (/^\d+$/.test(limit) ? Number(limit) : Number.POSITIVE_INFINITY)
 
 /**
  * Counts the open descriptors: `/dev/fd` lists those of the process on Linux and macOS, including
