@@ -113,7 +113,7 @@ peers: peer-packages kafka nats ## measure Carillon and other servers under the 
 bench-check: install kafka ## check whether the gateway has become slower, relative to a bare uWebSockets.js server (three minutes; keep the host quiet)
 	@$(RUN) scripts/bench-check.ts
 
-reconnect-storm: install ## ten thousand clients come back at once: range reads, latency, losses (three minutes; keep the host quiet)
+reconnect-storm: install ## measure range reads, latency and losses while ten thousand clients come back at once (three minutes; keep the host quiet)
 	@$(RUN) scripts/reconnect-storm.ts
 
 soak: install ## check that memory stays flat and nothing is lost during MINUTES=30 of churn, slow clients and a steady flow
